@@ -1,0 +1,84 @@
+/** Waiting with a limit, on the injected clock. */
+import type { Clock } from './ports.ts';
+
+export class DeadlineError extends Error {
+  readonly limitMs: number;
+
+  constructor(what: string, limitMs: number) {
+    super(`${what} took longer than ${limitMs} ms`);
+    this.name = 'DeadlineError';
+    this.limitMs = limitMs;
+  }
+}
+
+/** Rejects with the signal's reason when it is aborted; otherwise never settles. `release` forgets the listener. */
+function whenAborted(signal: AbortSignal): { readonly promise: Promise<never>; readonly release: () => void } {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(signal.reason as Error);
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  promise.catch(() => undefined);
+  return { promise, release: () => signal.removeEventListener('abort', onAbort) };
+}
+
+/** Resolves after `delayMs`; rejects with the signal's reason when it is aborted first. */
+export async function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const timer = clock.setTimeout(() => resolve(undefined), delayMs);
+  const aborted = signal === undefined ? null : whenAborted(signal);
+  try {
+    await (aborted === null ? promise : Promise.race([promise, aborted.promise]));
+  } finally {
+    aborted?.release();
+    clock.clearTimeout(timer);
+  }
+}
+
+/**
+ * Runs `work` with a signal that is aborted after `limitMs` or with `parent`, and settles no later than that, even
+ * when `work` does not listen. Throws DeadlineError, the parent's reason, or what `work` throws.
+ */
+export async function within<T>(
+  clock: Clock,
+  what: string,
+  limitMs: number,
+  parent: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const controller = new AbortController();
+  const timer = clock.setTimeout(() => controller.abort(new DeadlineError(what, limitMs)), limitMs);
+  const onParent = (): void => controller.abort(parent?.reason);
+  if (parent?.aborted === true) onParent();
+  else parent?.addEventListener('abort', onParent, { once: true });
+  const aborted = whenAborted(controller.signal);
+  try {
+    controller.signal.throwIfAborted();
+    return await Promise.race([work(controller.signal), aborted.promise]);
+  } finally {
+    aborted.release();
+    clock.clearTimeout(timer);
+    parent?.removeEventListener('abort', onParent);
+  }
+}
+
+/**
+ * Tries `work` up to `attempts` times with a pause of `pauseMs` times two for each try before, until the signal is
+ * aborted. Throws the last failure.
+ */
+export async function retry<T>(
+  clock: Clock,
+  attempts: number,
+  pauseMs: number,
+  signal: AbortSignal,
+  work: (attempt: number) => Promise<T>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work(attempt);
+    } catch (error) {
+      if (signal.aborted) throw signal.reason as Error;
+      if (attempt >= attempts) throw error;
+      await sleep(clock, pauseMs * 2 ** (attempt - 1), signal);
+    }
+  }
+}

@@ -1,0 +1,41 @@
+/** The envelope of protocol.md §3 on the wire: form only; opening it is the enclave's work. */
+import { parseTeePubkey, type TeePubkey } from './ids.ts';
+import type { SealedText } from './ports.ts';
+
+export interface WireEnvelope {
+  readonly sender_tee_pubkey: string;
+  readonly nonce: string;
+  readonly encrypted_data: string;
+}
+
+/** AES-GCM tag. */
+const TAG_BYTES = 16;
+/** A legacy sender's nonce has 32 bytes; the enclave API uses its first 12. */
+const NONCE_BYTES: readonly number[] = [12, 32];
+
+function bareHex(value: unknown): string | null {
+  if (typeof value !== 'string') return null;
+  const bare = value.startsWith('0x') ? value.slice(2) : value;
+  return bare.length % 2 === 0 && /^[0-9a-fA-F]*$/.test(bare) ? bare.toLowerCase() : null;
+}
+
+/** Reads a parsed JSON body as an envelope; `null` when it is none. Further fields are ignored here. */
+export function parseEnvelope(body: unknown): SealedText | null {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return null;
+  const fields = body as Partial<Record<keyof WireEnvelope, unknown>>;
+  const senderPubkey = typeof fields.sender_tee_pubkey === 'string' ? parseTeePubkey(fields.sender_tee_pubkey) : null;
+  const nonce = bareHex(fields.nonce);
+  const encryptedData = bareHex(fields.encrypted_data);
+  if (senderPubkey === null || nonce === null || encryptedData === null) return null;
+  if (!NONCE_BYTES.includes(nonce.length / 2) || encryptedData.length / 2 < TAG_BYTES) return null;
+  return { senderPubkey, nonce, encryptedData };
+}
+
+export function toWireEnvelope(sealed: SealedText): WireEnvelope {
+  return { sender_tee_pubkey: sealed.senderPubkey, nonce: sealed.nonce, encrypted_data: sealed.encryptedData };
+}
+
+/** Whether the key in an envelope is the registered one; both are lower-case hex here. */
+export function isRegisteredSender(sealed: SealedText, registered: TeePubkey | ''): boolean {
+  return registered !== '' && sealed.senderPubkey === registered;
+}

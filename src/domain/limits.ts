@@ -1,0 +1,28 @@
+/**
+ * Limits that no setting changes, each with its unit. Settings live in `src/config`. A limit that only one room knows
+ * stands in that room.
+ */
+
+/** Reads of a chain step before it counts as failed (protocol.md §6). */
+export const CHAIN_READ_ATTEMPTS = 3;
+
+/** Answers of a peer's `/nonce` and `/status` (protocol.md §10, Where a node connects). */
+export const SMALL_ANSWER_BYTES = 64 * 1024;
+
+/** Peer time limits of protocol.md §5 and §1. */
+export const PEER_TIMEOUT_MS = { nonce: 5_000, probe: 3_000, delta: 15_000, snapshot: 30_000, secret: 45_000 } as const;
+
+/** Members that this node reads and keeps from a membership list; more are dropped and said. */
+export const MAX_MEMBERS = 1_024;
+
+/** Characters of a nonce of a peer that this node is ready to sign over (protocol.md §3). */
+export const MAX_PEER_NONCE_CHARS = 64;
+
+/** Bytes of a page of a snapshot on the wire, whatever was asked for (protocol.md §10, Pages). */
+export const MAX_SNAPSHOT_PAGE_BYTES = 8 * 1024 * 1024;
+
+/** Bytes that the enclave API takes in one body (protocol.md §7). */
+export const ENCLAVE_BODY_BYTES = 10 * 1024 * 1024;
+
+/** The master secret. */
+export const MASTER_SECRET_BYTES = 32;

@@ -1,0 +1,85 @@
+/**
+ * What the chain says, as data (protocol.md §6): the instances that are members, the chain hash, what became of a
+ * claim, and the three records that authorize an app.
+ */
+import type { AppId, Hash32, TeePubkey, Wallet } from './ids.ts';
+
+export type VersionStatus = 'ENROLLED' | 'DEPRECATED' | 'REVOKED' | 'UNKNOWN';
+export type InstanceStatus = 'ACTIVE' | 'STOPPED' | 'FAILED' | 'UNKNOWN';
+export type AppStatus = 'ACTIVE' | 'INACTIVE' | 'REVOKED' | 'UNKNOWN';
+
+/** A RuntimeInstance of NovaAppRegistry. `id` 0n: there is none. */
+export interface Instance {
+  readonly id: bigint;
+  readonly appId: bigint;
+  readonly versionId: bigint;
+  readonly operator: Wallet;
+  /** As registered; it may be anything. */
+  readonly url: string;
+  /** Bare hex of the registered bytes; empty when none are. It may be no key at all. */
+  readonly teePubkey: TeePubkey | '';
+  readonly wallet: Wallet;
+  readonly zkVerified: boolean;
+  readonly status: InstanceStatus;
+  /** Unix seconds. */
+  readonly registeredAt: bigint;
+}
+
+/** An instance that passed every membership rule; its URL is valid for this node's mode. */
+export interface Member {
+  readonly instance: Instance;
+  readonly wallet: Wallet;
+  readonly teePubkey: TeePubkey | '';
+  readonly url: string;
+  readonly versionStatus: 'ENROLLED' | 'DEPRECATED';
+}
+
+export interface Membership {
+  /** The pinned block that all of it was read at. */
+  readonly block: bigint;
+  readonly members: readonly Member[];
+  /** Entries left out, with why; for `/status` and logs. */
+  readonly dropped: readonly { readonly wallet: Wallet; readonly why: string }[];
+}
+
+/** The chain hash at the pinned block. `shallow`: the contract is not there yet at that depth. */
+export type HashReading =
+  | { readonly kind: 'read'; readonly hash: Hash32 }
+  | { readonly kind: 'shallow' }
+  | { readonly kind: 'unreadable'; readonly detail: string };
+
+/** Everything one node_tick reads, at one block. */
+export interface ChainView {
+  readonly block: bigint;
+  readonly head: bigint;
+  readonly membership: Membership;
+  readonly hash: HashReading;
+}
+
+/** What became of one attempt to claim. */
+export type ClaimReport =
+  /** The head already shows a hash; nothing was sent. */
+  | { readonly kind: 'head_shows'; readonly hash: Hash32 }
+  /** A claim is in the mempool (sent now, or earlier and still pending). */
+  | { readonly kind: 'pending'; readonly transactionHash: Hash32 }
+  /** The contract or the chain would not take it; `detail` names the error. */
+  | { readonly kind: 'refused'; readonly detail: string };
+
+/** What authorizes an app (protocol.md §3). `app` and `version` are null when the instance is unknown. */
+export interface AppRecord {
+  readonly instance: Instance;
+  readonly app: { readonly id: bigint; readonly status: AppStatus } | null;
+  readonly version: { readonly id: bigint; readonly status: VersionStatus } | null;
+}
+
+/** An authorized app caller. */
+export interface AuthorizedApp {
+  readonly appId: AppId;
+  readonly wallet: Wallet;
+  readonly teePubkey: TeePubkey;
+}
+
+/** The instance URL without trailing slashes, plus `path`. */
+export function memberEndpoint(url: string, path: `/${string}`): string {
+  return url.replace(/\/+$/, '') + path;
+}

@@ -1,0 +1,132 @@
+/**
+ * What the rooms need from outside, as types. A run whose ports are replaced by seeded ones replays exactly, so no
+ * room but the composition root and the adapters named here touches time, randomness, the network or the environment.
+ */
+import type { AppRecord, ChainView, ClaimReport, HashReading, Membership } from './membership.ts';
+import type { Hash32, TeePubkey, Wallet } from './ids.ts';
+
+export type TimerId = unknown;
+
+/** Time. XState takes it as its clock as it is. */
+export interface Clock {
+  /** Milliseconds since the Unix epoch. May jump. */
+  nowMs(): number;
+  /** Milliseconds since some start. Never goes back; for durations and deadlines. */
+  monotonicMs(): number;
+  setTimeout(callback: () => void, delayMs: number): TimerId;
+  clearTimeout(timer: TimerId): void;
+}
+
+/** Randomness of this process. The master secret's bytes come from the enclave instead. */
+export interface Random {
+  bytes(length: number): Uint8Array;
+  /** Uniform in [0, 1), for jitter. */
+  unit(): number;
+}
+
+/** A fact beside a log sentence. Bytes and objects have no way in. */
+export type LogFact = string | number | boolean | null | undefined;
+export type LogFacts = Readonly<Record<string, LogFact>>;
+
+/** A log line is a fixed sentence plus facts. No key, token, plaintext or raw peer byte in either. */
+export interface Log {
+  debug(sentence: string, facts?: LogFacts): void;
+  info(sentence: string, facts?: LogFacts): void;
+  warn(sentence: string, facts?: LogFacts): void;
+  error(sentence: string, facts?: LogFacts): void;
+  /** A logger that names its room in every line. */
+  child(room: string): Log;
+}
+
+/** An EIP-1559 transaction for the enclave to sign. All amounts in wei or gas units. */
+export interface UnsignedTransaction {
+  readonly chainId: number;
+  readonly nonce: number;
+  readonly maxPriorityFeePerGas: bigint;
+  readonly maxFeePerGas: bigint;
+  readonly gasLimit: bigint;
+  readonly to: Wallet;
+  readonly value: bigint;
+  readonly data: `0x${string}`;
+}
+
+export interface SignedTransaction {
+  readonly rawTransaction: `0x${string}`;
+  readonly transactionHash: Hash32;
+}
+
+/** What AES-GCM made of a text between two P-384 keys. Bare lower-case hex. */
+export interface SealedText {
+  readonly senderPubkey: TeePubkey;
+  readonly nonce: string;
+  readonly encryptedData: string;
+}
+
+/** The enclave API (protocol.md §7). Every call throws DependencyError('enclave', ..). */
+export interface Enclave {
+  address(signal?: AbortSignal): Promise<Wallet>;
+  /** The enclave's P-384 key; fresh at every enclave boot. */
+  publicKey(signal?: AbortSignal): Promise<TeePubkey>;
+  /** 32 bytes of enclave randomness. The caller wipes them. */
+  random(signal?: AbortSignal): Promise<Uint8Array>;
+  /** EIP-191 personal_sign; `0x` + 65 bytes, lower-case hex. */
+  sign(message: string, signal?: AbortSignal): Promise<string>;
+  signTransaction(transaction: UnsignedTransaction, signal?: AbortSignal): Promise<SignedTransaction>;
+  encrypt(plaintext: string, receiver: TeePubkey, signal?: AbortSignal): Promise<SealedText>;
+  /** Throws with failure `refused` when the text does not open (bad tag, bad key, replayed nonce). */
+  decrypt(sealed: SealedText, signal?: AbortSignal): Promise<string>;
+}
+
+export interface TransportRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** An answer body above this many bytes is refused with `too_large`. */
+  readonly maxAnswerBytes: number;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface TransportAnswer {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+/** HTTP to peers. Follows no redirect. Throws DependencyError('peer', timeout | unreachable | too_large | aborted | refused). */
+export interface Transport {
+  request(request: TransportRequest): Promise<TransportAnswer>;
+}
+
+/** The chain as node_tick reads it (protocol.md §6). Every call throws DependencyError('chain', ..). */
+export interface Chain {
+  /** Membership and chain hash at one block, `CHAIN_CONFIRMATIONS` behind the head, in at most three round trips. */
+  readView(signal: AbortSignal): Promise<ChainView>;
+  /** The chain hash alone at the block of a view, for another try after it could not be read. */
+  readHash(block: bigint, signal: AbortSignal): Promise<HashReading>;
+  /** The chain hash at the head; never a reason to trust a secret, only not to claim. */
+  readHeadHash(signal: AbortSignal): Promise<Hash32>;
+  /** Looks at the head and sends the claim if nothing stands there yet. */
+  claim(hash: Hash32, signal: AbortSignal): Promise<ClaimReport>;
+}
+
+/** App authorization as the chain shows it, through a read-through cache. A chain failure throws and is not cached. */
+export interface AppRegistry {
+  lookup(wallet: Wallet, signal?: AbortSignal): Promise<AppRecord>;
+}
+
+/** The peer cache: the membership of the last good refresh. */
+export interface PeerDirectory {
+  /** `null` until the first good refresh. */
+  membership(): Membership | null;
+  /** Milliseconds (monotonic clock) since the last good refresh; Infinity when there was none. */
+  ageMs(): number;
+}
+
+/** Who this node is, once the enclave has said it. */
+export interface Identity {
+  readonly wallet: Wallet;
+  readonly teePubkey: TeePubkey;
+}

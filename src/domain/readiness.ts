@@ -1,0 +1,31 @@
+/** What the rest of the node may know of the machine (protocol.md §10, Readiness). The HTTP gate reads this and nothing else. */
+import type { Reason } from './reasons.ts';
+
+export type ReadinessState = 'ineligible' | 'bootstrapping' | 'syncing-secret' | 'ready';
+
+/** `missing`: not there yet; `complete`: taken over, or none was needed; `none`: went ready without (protocol.md §10). */
+export type FirstSnapshotState = 'missing' | 'complete' | 'none';
+
+export interface LastTick {
+  /** Unix milliseconds. */
+  readonly startedAtMs: number;
+  readonly durationMs: number;
+  /** `ok`, or the line of the reason that ended the tick early. */
+  readonly outcome: string;
+}
+
+export interface ReadinessView {
+  readonly state: ReadinessState;
+  /** null exactly when ready. */
+  readonly reason: Reason | null;
+  /** Unix milliseconds at which this state was entered. */
+  readonly sinceMs: number;
+  /** The secret held hashes to the chain hash of the last good read: `/sync` may answer. */
+  readonly secretConfirmed: boolean;
+  readonly firstSnapshot: FirstSnapshotState;
+  readonly lastTick: LastTick | null;
+  /** Until the next node_tick; null while one runs. */
+  readonly nextTickInMs: number | null;
+  readonly ticks: { readonly run: number; readonly dropped: number };
+  readonly syncTicks: { readonly run: number; readonly failed: number };
+}

@@ -1,0 +1,35 @@
+/** Why a node is not ready, in the words that operators know (protocol.md §1). */
+export const REASONS = {
+  initializing: 'initializing',
+  peerCacheRefreshFailed: 'peer cache refresh failed',
+  selfNotInNodeList: 'self not in KMS node list',
+  cannotReadLocalTeePubkey: 'cannot read local teePubkey',
+  teePubkeyMismatch: 'local teePubkey mismatch with registry',
+  cannotReadHash: 'cannot read master secret hash',
+  cannotGetRandom: 'cannot get random bytes from odyn',
+  failedToSetHash: 'failed to set master secret hash',
+  awaitingHash: 'awaiting on-chain master secret hash',
+  secretSyncFailed: 'master secret sync failed',
+  secretHashMismatch: 'synced master secret hash mismatch',
+  hashNotDeepEnough: 'master secret hash not deep enough',
+  versionMayNotClaim: 'version may not claim',
+  nobodyHoldsSecret: 'no reachable member holds the master secret',
+  firstSnapshotMissing: 'first snapshot missing',
+  stepTimedOut: 'node_tick step timed out',
+} as const;
+
+export type ReasonText = (typeof REASONS)[keyof typeof REASONS];
+
+/** A reason as it is shown: the fixed words, then `: ` and details where there are any. */
+export interface Reason {
+  readonly text: ReasonText;
+  readonly detail: string | null;
+}
+
+export function reason(text: ReasonText, detail: string | null = null): Reason {
+  return { text, detail };
+}
+
+export function reasonLine(value: Reason): string {
+  return value.detail === null ? value.text : `${value.text}: ${value.detail}`;
+}

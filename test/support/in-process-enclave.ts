@@ -1,0 +1,29 @@
+/** The emulated enclave as a port, without HTTP in between. */
+import { EmulatedEnclave, EmulatorRefusal, type EmulatedEnclaveOptions } from '../../src/enclave/emulator/emulated-enclave.ts';
+import { DependencyError } from '../../src/domain/errors.ts';
+import type { Clock, Enclave, Random } from '../../src/domain/ports.ts';
+
+export function inProcessEnclave(
+  options: EmulatedEnclaveOptions,
+  modules: { readonly random: Random; readonly clock: Pick<Clock, 'nowMs'> },
+): Enclave & { readonly emulated: EmulatedEnclave } {
+  const emulated = new EmulatedEnclave(options, modules);
+  const refusing = async <T>(work: () => T): Promise<T> => {
+    try {
+      return work();
+    } catch (error) {
+      if (error instanceof EmulatorRefusal) throw new DependencyError('enclave', 'refused', error.message, 400);
+      throw error;
+    }
+  };
+  return {
+    emulated,
+    address: async () => emulated.wallet,
+    publicKey: async () => emulated.teePubkey,
+    random: async () => emulated.random32(),
+    sign: async (message) => emulated.sign(message),
+    signTransaction: (transaction) => emulated.signTransaction(transaction),
+    encrypt: (plaintext, receiver) => refusing(() => emulated.encrypt(plaintext, receiver)),
+    decrypt: (sealed) => refusing(() => emulated.decrypt(sealed)),
+  };
+}
