@@ -1,0 +1,51 @@
+/**
+ * Regions beside the two jobs: when they come, and the probes of peers. All on the injected clock; anybody may also send
+ * `node_tick` or `sync_tick`.
+ */
+import { raise } from 'xstate';
+import type { NodeSetup } from './setup.ts';
+
+/** Figures about the peers for operators; nothing waits for them. */
+export function probingRegion(node: NodeSetup) {
+  return node.createStateConfig({
+    initial: 'idle',
+    states: {
+      idle: { on: { 'membership.refreshed': { guard: 'probesPeers', target: 'probing' } } },
+      probing: {
+        invoke: {
+          src: 'probePeers',
+          id: 'probePeers',
+          onDone: 'idle',
+          onError: { target: 'idle', actions: 'stopIfBroken' },
+        },
+        after: { probeLimit: 'idle' },
+      },
+    },
+  });
+}
+
+/** node_tick at once and then when it is due; sync_tick after each interval. */
+export function beatsRegion(node: NodeSetup) {
+  return node.createStateConfig({
+    type: 'parallel',
+    states: {
+      nodeBeat: {
+        initial: 'due',
+        states: {
+          due: { entry: raise({ type: 'node_tick' }), always: 'running' },
+          /** A tick that outlasts the beat meets the next one, which is dropped. */
+          running: { on: { 'tick.settled': 'resting' }, after: { nodeBeat: 'due' } },
+          resting: { on: { 'tick.settled': { target: 'resting', reenter: true } }, after: { untilNextTick: 'due' } },
+        },
+      },
+      syncBeat: {
+        initial: 'resting',
+        states: {
+          resting: {
+            after: { syncInterval: { target: 'resting', reenter: true, actions: raise({ type: 'sync_tick' }) } },
+          },
+        },
+      },
+    },
+  });
+}

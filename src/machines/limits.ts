@@ -1,0 +1,22 @@
+/** Time limits of the jobs (protocol.md §1): a step that exceeds its own ends this tick, never the next one. Milliseconds. */
+
+export const STEP_LIMIT_MS = {
+  refreshingMembership: 20_000,
+  checkingEligibility: 10_000,
+  readingHash: 15_000,
+  claimingHash: 30_000,
+  fetchingSecret: 60_000,
+  installingSyncKey: 1_000,
+  fetchingSnapshot: 120_000,
+} as const;
+
+export type StepName = keyof typeof STEP_LIMIT_MS;
+
+/** One push of sync_tick, all peers together. */
+export const PUSH_LIMIT_MS = 45_000;
+
+/** One round of probes of `GET /status`. */
+export const PROBE_LIMIT_MS = 9_000;
+
+/** The shortest wait before an early node_tick (protocol.md §10, Early ticks). */
+export const EARLY_TICK_FLOOR_MS = 1_000;

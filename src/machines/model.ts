@@ -1,0 +1,154 @@
+/** The vocabulary of the node's machine: its context, its events, its options and the pure actions on the context. */
+import type { Hash32 } from '../domain/ids.ts';
+import type { Clock, Random } from '../domain/ports.ts';
+import { DependencyError, InvariantError, RefusalError, describeError } from '../domain/errors.ts';
+import { DeadlineError } from '../domain/deadline.ts';
+import { REASONS, reason, reasonLine, type Reason, type ReasonText } from '../domain/reasons.ts';
+import type { LastTick } from '../domain/readiness.ts';
+import { NO_BACKOFF, earlyTickDelayMs, nextBackoff, type Backoff } from './early-tick.ts';
+import { SNAPSHOT_MISSING, type FirstSnapshotProgress } from './first-snapshot.ts';
+import type { StepName } from './limits.ts';
+
+export interface NodeMachineOptions {
+  /** `KMS_NODE_TICK_SECONDS`, in milliseconds. */
+  readonly nodeTickMs: number;
+  /** `DATA_SYNC_INTERVAL_SECONDS`, in milliseconds. */
+  readonly syncTickMs: number;
+  /** Probe the peers' `/status` after each refresh (`IN_ENCLAVE=true`). */
+  readonly probePeers: boolean;
+}
+
+/** Time and jitter; the machine has no other way to either. */
+export interface NodeMachinePorts {
+  readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
+  readonly random: Pick<Random, 'unit'>;
+}
+
+/** What the machine knows. Hashes and counts, never key bytes. */
+export interface NodeContext {
+  /** Why the node is not ready; null exactly in `ready`. */
+  readonly reason: Reason | null;
+  /** Unix milliseconds at which the readiness state was entered. */
+  readonly sinceMs: number;
+  /** The chain hash of the last good read; null before the first, and while it is zero or not deep enough. */
+  readonly chainHash: Hash32 | null;
+  /** The hash of the secret that is confirmed; null when none is. */
+  readonly confirmedHash: Hash32 | null;
+  readonly syncKeyInstalled: boolean;
+  readonly firstSnapshot: FirstSnapshotProgress;
+  readonly block: number | null;
+  readonly members: number;
+  readonly tick: TickContext;
+  readonly backoff: Backoff;
+  /** Monotonic milliseconds at which the next node_tick is due. */
+  readonly nextTickAtMs: number;
+  readonly syncTicks: { readonly run: number; readonly failed: number };
+}
+
+export interface TickContext {
+  /** Unix milliseconds. */
+  readonly startedAtMs: number;
+  /** Monotonic milliseconds. */
+  readonly startedMonotonicMs: number;
+  /** How the tick ends; null while it runs. */
+  readonly verdict: Verdict | null;
+  /** How far it got, for the backoff. */
+  readonly progress: string;
+  readonly last: LastTick | null;
+  readonly run: number;
+  readonly dropped: number;
+}
+
+/**
+ * What node_tick tells readiness. Each is a fact about the chain or the node, not an order. The two `.pending` facts say
+ * that a step has begun which may take long: they leave `ready` at once, and do not overwrite the reason where the
+ * node already waits for the same thing.
+ */
+export type ReadinessEvent =
+  /** Not a member, the wrong teePubkey, or nobody can tell. */
+  | { type: 'self.ineligible'; reason: Reason }
+  | { type: 'self.eligible' }
+  | { type: 'hash.pending'; reason: Reason }
+  /** The chain hash is zero, being claimed, not deep enough or unreadable. */
+  | { type: 'hash.unsettled'; reason: Reason }
+  | { type: 'secret.pending'; reason: Reason }
+  /** A hash is there; the local secret does not match it, or the first snapshot is missing. */
+  | { type: 'secret.incomplete'; reason: Reason }
+  /** Confirmed secret, sync key installed, first snapshot settled. */
+  | { type: 'node.prepared' };
+
+/** How a node_tick ends. */
+export type Verdict = Extract<
+  ReadinessEvent,
+  { type: 'self.ineligible' | 'hash.unsettled' | 'secret.incomplete' | 'node.prepared' }
+>;
+
+export type NodeEvent =
+  | { type: 'node_tick' }
+  | { type: 'sync_tick' }
+  | ReadinessEvent
+  | { type: 'membership.refreshed' }
+  | { type: 'tick.settled' };
+
+export function initialContext(ports: NodeMachinePorts): NodeContext {
+  return {
+    reason: reason(REASONS.initializing),
+    sinceMs: ports.clock.nowMs(),
+    chainHash: null,
+    confirmedHash: null,
+    syncKeyInstalled: false,
+    firstSnapshot: SNAPSHOT_MISSING,
+    block: null,
+    members: 0,
+    tick: { startedAtMs: 0, startedMonotonicMs: 0, verdict: null, progress: '', last: null, run: 0, dropped: 0 },
+    backoff: NO_BACKOFF,
+    nextTickAtMs: ports.clock.monotonicMs(),
+    syncTicks: { run: 0, failed: 0 },
+  };
+}
+
+/**
+ * The reason for a step that failed. Only sentences of our own are shown.
+ * @throws the error itself when it is a broken invariant: the machine stops and with it the process.
+ */
+export function failureReason(text: ReasonText, error: unknown): Reason {
+  if (error instanceof InvariantError) throw error;
+  const ours = error instanceof DependencyError || error instanceof RefusalError || error instanceof DeadlineError;
+  return reason(text, ours ? describeError(error) : 'unexpected failure');
+}
+
+export function timeoutReason(step: StepName): Reason {
+  return reason(REASONS.stepTimedOut, step);
+}
+
+export function startTick(context: NodeContext, ports: NodeMachinePorts): Partial<NodeContext> {
+  return {
+    tick: {
+      ...context.tick,
+      startedAtMs: ports.clock.nowMs(),
+      startedMonotonicMs: ports.clock.monotonicMs(),
+      verdict: null,
+      progress: '',
+      run: context.tick.run + 1,
+    },
+  };
+}
+
+/** Records the tick that ends and says when the next one is due. */
+export function settleTick(context: NodeContext, options: NodeMachineOptions, ports: NodeMachinePorts): Partial<NodeContext> {
+  const nowMs = ports.clock.monotonicMs();
+  const { verdict, startedAtMs, startedMonotonicMs, progress } = context.tick;
+  const ending = verdict !== null && 'reason' in verdict ? verdict.reason : null;
+  const last: LastTick = {
+    startedAtMs,
+    durationMs: nowMs - startedMonotonicMs,
+    outcome: ending === null ? 'ok' : reasonLine(ending),
+  };
+  const backoff = ending === null ? NO_BACKOFF : nextBackoff(context.backoff, `${ending.text} ${progress}`);
+  // A regular beat counts from the start of the tick, an early one from its end.
+  const delayMs =
+    ending === null
+      ? Math.max(0, startedMonotonicMs + options.nodeTickMs - nowMs)
+      : earlyTickDelayMs(backoff, options.nodeTickMs, ports.random.unit());
+  return { tick: { ...context.tick, last }, backoff, nextTickAtMs: nowMs + delayMs };
+}

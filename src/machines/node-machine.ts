@@ -1,0 +1,34 @@
+/**
+ * The node as a diagram (protocol.md §1, §10). Four regions run side by side, each in a file of its own:
+ *
+ *   readiness   may this node serve? It only reacts to facts.
+ *   nodeTick    the six steps of node_tick, one actor each; it raises the facts.
+ *   probing     figures about peers for operators; nothing depends on it.
+ *   beats       when the jobs come.
+ *
+ * Invariants: one node_tick at a time (another is counted and dropped); a step that fails, hangs or throws ends its
+ * tick and never the next; sync_tick is handled in `ready` alone, and leaving `ready` aborts a push; nothing here does
+ * I/O or holds a key byte.
+ */
+import { initialContext, type NodeMachineOptions, type NodeMachinePorts } from './model.ts';
+import { beatsRegion, probingRegion } from './beats.ts';
+import { nodeTickRegion } from './node-tick.ts';
+import { readinessRegion } from './readiness.ts';
+import { setupNode } from './setup.ts';
+
+export function createNodeMachine(options: NodeMachineOptions, ports: NodeMachinePorts) {
+  const node = setupNode(options, ports);
+  return node.createMachine({
+    id: 'node',
+    type: 'parallel',
+    context: () => initialContext(ports),
+    states: {
+      readiness: readinessRegion(node),
+      nodeTick: nodeTickRegion(node),
+      probing: probingRegion(node),
+      beats: beatsRegion(node),
+    },
+  });
+}
+
+export type NodeMachine = ReturnType<typeof createNodeMachine>;

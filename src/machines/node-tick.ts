@@ -1,0 +1,255 @@
+/**
+ * Region nodeTick: the steps of node_tick in the order of protocol.md §1, one actor each. Every way out of a step leads
+ * to `settling` with a verdict, which readiness hears there. A step's limit leaves the state, which aborts its actor; a
+ * late result is ignored. A node_tick that comes while another runs is counted and dropped.
+ */
+import { raise } from 'xstate';
+import { invariant } from '../domain/errors.ts';
+import { REASONS, reason, type Reason } from '../domain/reasons.ts';
+import { failureReason, timeoutReason, type TickContext, type Verdict } from './model.ts';
+import type { NodeSetup } from './setup.ts';
+
+const prepared: Verdict = { type: 'node.prepared' };
+const ineligible = (because: Reason): Verdict => ({ type: 'self.ineligible', reason: because });
+const unsettled = (because: Reason): Verdict => ({ type: 'hash.unsettled', reason: because });
+const incomplete = (because: Reason): Verdict => ({ type: 'secret.incomplete', reason: because });
+
+/** The `conclude` action with a verdict made from the event. */
+function conclude<Event>(verdict: (args: { event: Event }) => Verdict) {
+  return { type: 'conclude' as const, params: (args: { event: Event }) => ({ verdict: verdict(args) }) };
+}
+
+function verdictOf(tick: TickContext): Verdict {
+  invariant(tick.verdict !== null, 'a node_tick settled without a verdict');
+  return tick.verdict;
+}
+
+export function nodeTickRegion(node: NodeSetup) {
+  return node.createStateConfig({
+    initial: 'idle',
+    on: { node_tick: { actions: 'countDropped' } },
+    states: {
+      idle: { on: { node_tick: { target: 'refreshingMembership', actions: 'startTick' } } },
+
+      /** Step 1. */
+      refreshingMembership: {
+        invoke: {
+          src: 'refreshMembership',
+          id: 'refreshMembership',
+          onDone: {
+            target: 'checkingEligibility',
+            actions: [{ type: 'noteMembership', params: ({ event }) => event.output }, raise({ type: 'membership.refreshed' })],
+          },
+          onError: {
+            target: 'settling',
+            actions: conclude(({ event }) => ineligible(failureReason(REASONS.peerCacheRefreshFailed, event.error))),
+          },
+        },
+        after: {
+          refreshingMembership: {
+            target: 'settling',
+            actions: conclude(() => ineligible(timeoutReason('refreshingMembership'))),
+          },
+        },
+      },
+
+      /** Step 2. */
+      checkingEligibility: {
+        invoke: {
+          src: 'checkEligibility',
+          id: 'checkEligibility',
+          onDone: [
+            {
+              guard: { type: 'isEligible', params: ({ event }) => event.output },
+              target: 'readingHash',
+              actions: raise({ type: 'self.eligible' }),
+            },
+            {
+              target: 'settling',
+              actions: {
+                type: 'conclude',
+                params: ({ event }) => ({
+                  verdict: ineligible(event.output.eligible ? reason(REASONS.selfNotInNodeList) : event.output.reason),
+                }),
+              },
+            },
+          ],
+          onError: {
+            target: 'settling',
+            actions: conclude(({ event }) => ineligible(failureReason(REASONS.cannotReadLocalTeePubkey, event.error))),
+          },
+        },
+        after: {
+          checkingEligibility: {
+            target: 'settling',
+            actions: conclude(() => ineligible(timeoutReason('checkingEligibility'))),
+          },
+        },
+      },
+
+      /** Step 3: the chain hash decides which way the tick goes on. */
+      readingHash: {
+        invoke: {
+          src: 'readHash',
+          id: 'readHash',
+          onDone: [
+            {
+              guard: { type: 'isZero', params: ({ event }) => event.output },
+              target: 'claimingHash',
+              actions: [
+                { type: 'noteUnconfirmed', params: ({ event }) => ({ facts: event.output }) },
+                raise({ type: 'hash.pending', reason: reason(REASONS.awaitingHash) }),
+              ],
+            },
+            {
+              guard: { type: 'isShallow', params: ({ event }) => event.output },
+              target: 'settling',
+              actions: conclude(() => unsettled(reason(REASONS.hashNotDeepEnough))),
+            },
+            {
+              guard: { type: 'isUnmatched', params: ({ event }) => event.output },
+              target: 'fetchingSecret',
+              actions: [
+                { type: 'noteUnconfirmed', params: ({ event }) => ({ facts: event.output }) },
+                raise({ type: 'secret.pending', reason: reason(REASONS.secretHashMismatch, 'asking the members') }),
+              ],
+            },
+            {
+              guard: { type: 'isConfirmedAsBefore', params: ({ event }) => event.output },
+              target: 'installingSyncKey',
+              actions: { type: 'noteConfirmed', params: ({ event }) => ({ facts: event.output }) },
+            },
+            // A secret that was kept is the chain's now: the store belongs to another, so nothing serves meanwhile.
+            {
+              target: 'installingSyncKey',
+              actions: [
+                { type: 'noteConfirmed', params: ({ event }) => ({ facts: event.output }) },
+                raise({ type: 'secret.pending', reason: reason(REASONS.firstSnapshotMissing) }),
+              ],
+            },
+          ],
+          onError: {
+            target: 'settling',
+            actions: conclude(({ event }) => unsettled(failureReason(REASONS.cannotReadHash, event.error))),
+          },
+        },
+        after: {
+          readingHash: { target: 'settling', actions: conclude(() => unsettled(timeoutReason('readingHash'))) },
+        },
+      },
+
+      /** Step 3, zero: one try to claim. The node waits on, whatever became of it. */
+      claimingHash: {
+        invoke: {
+          src: 'claimHash',
+          id: 'claimHash',
+          onDone: {
+            target: 'settling',
+            actions: {
+              type: 'conclude',
+              params: ({ event }) => ({ verdict: unsettled(event.output.reason), progress: event.output.progress }),
+            },
+          },
+          onError: {
+            target: 'settling',
+            actions: conclude(({ event }) => unsettled(failureReason(REASONS.failedToSetHash, event.error))),
+          },
+        },
+        after: {
+          claimingHash: { target: 'settling', actions: conclude(() => unsettled(timeoutReason('claimingHash'))) },
+        },
+      },
+
+      /** Step 4, the secret. */
+      fetchingSecret: {
+        invoke: {
+          src: 'fetchSecret',
+          id: 'fetchSecret',
+          onDone: [
+            {
+              guard: { type: 'isInstalled', params: ({ event }) => event.output },
+              target: 'installingSyncKey',
+              actions: { type: 'noteConfirmed', params: ({ event }) => ({ facts: event.output }) },
+            },
+            {
+              target: 'settling',
+              actions: {
+                type: 'conclude',
+                params: ({ event }) => ({
+                  verdict: incomplete(
+                    event.output.kind === 'failed' ? event.output.reason : reason(REASONS.secretSyncFailed),
+                  ),
+                }),
+              },
+            },
+          ],
+          onError: {
+            target: 'settling',
+            actions: conclude(({ event }) => incomplete(failureReason(REASONS.secretSyncFailed, event.error))),
+          },
+        },
+        after: {
+          fetchingSecret: { target: 'settling', actions: conclude(() => incomplete(timeoutReason('fetchingSecret'))) },
+        },
+      },
+
+      /** Step 5. */
+      installingSyncKey: {
+        invoke: {
+          src: 'installSyncKey',
+          id: 'installSyncKey',
+          onDone: [
+            { guard: 'snapshotComplete', target: 'settling', actions: ['noteSyncKey', conclude(() => prepared)] },
+            {
+              guard: 'snapshotMissing',
+              target: 'fetchingSnapshot',
+              actions: ['noteSyncKey', raise({ type: 'secret.pending', reason: reason(REASONS.firstSnapshotMissing) })],
+            },
+            { target: 'fetchingSnapshot', actions: 'noteSyncKey' },
+          ],
+          onError: {
+            target: 'settling',
+            actions: conclude(({ event }) => incomplete(failureReason(REASONS.secretSyncFailed, event.error))),
+          },
+        },
+        after: {
+          installingSyncKey: { target: 'settling', actions: conclude(() => incomplete(timeoutReason('installingSyncKey'))) },
+        },
+      },
+
+      /** Step 4, the snapshot: it needs the sync key. A node that went ready without one goes on asking. */
+      fetchingSnapshot: {
+        invoke: {
+          src: 'fetchSnapshot',
+          id: 'fetchSnapshot',
+          onDone: {
+            target: 'judgingSnapshot',
+            actions: [
+              { type: 'noteSnapshot', params: ({ event }) => event.output },
+              conclude(() => incomplete(reason(REASONS.firstSnapshotMissing))),
+            ],
+          },
+          onError: {
+            target: 'judgingSnapshot',
+            actions: conclude(({ event }) => incomplete(failureReason(REASONS.firstSnapshotMissing, event.error))),
+          },
+        },
+        after: {
+          fetchingSnapshot: {
+            target: 'judgingSnapshot',
+            actions: conclude(() => incomplete(timeoutReason('fetchingSnapshot'))),
+          },
+        },
+      },
+      judgingSnapshot: {
+        always: [{ guard: 'snapshotMissing', target: 'settling' }, { target: 'settling', actions: conclude(() => prepared) }],
+      },
+
+      /** Step 6: readiness hears the verdict in the same step. */
+      settling: {
+        entry: ['settleTick', raise(({ context }) => verdictOf(context.tick)), raise({ type: 'tick.settled' })],
+        always: 'idle',
+      },
+    },
+  });
+}

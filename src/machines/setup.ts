@@ -1,0 +1,100 @@
+/**
+ * What the regions of the machine are made of: actor slots, delays, guards and actions. Guards and actions take what
+ * they need as parameters and touch nothing but the context.
+ */
+import { assign, setup } from 'xstate';
+import { InvariantError, invariant } from '../domain/errors.ts';
+import type { Reason } from '../domain/reasons.ts';
+import { judgeFirstSnapshot, SNAPSHOT_COMPLETE, SNAPSHOT_MISSING, type SnapshotRound } from './first-snapshot.ts';
+import { PROBE_LIMIT_MS, PUSH_LIMIT_MS, STEP_LIMIT_MS } from './limits.ts';
+import {
+  settleTick,
+  startTick,
+  type NodeContext,
+  type NodeEvent,
+  type NodeMachineOptions,
+  type NodeMachinePorts,
+  type Verdict,
+} from './model.ts';
+import { slots, type HashFacts, type MembershipFacts, type SecretFacts } from './slots.ts';
+
+export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) {
+  return setup({
+    types: { context: {} as NodeContext, events: {} as NodeEvent, tags: {} as 'serving' },
+    actors: slots,
+    delays: {
+      nodeBeat: options.nodeTickMs,
+      untilNextTick: ({ context }) => Math.max(0, context.nextTickAtMs - ports.clock.monotonicMs()),
+      syncInterval: options.syncTickMs,
+      ...STEP_LIMIT_MS,
+      pushLimit: PUSH_LIMIT_MS,
+      probeLimit: PROBE_LIMIT_MS,
+    },
+    guards: {
+      probesPeers: () => options.probePeers,
+      isEligible: (_, facts: { eligible: boolean }) => facts.eligible,
+      isZero: (_, facts: HashFacts) => facts.kind === 'zero',
+      isShallow: (_, facts: HashFacts) => facts.kind === 'shallow',
+      isUnmatched: (_, facts: HashFacts) => facts.kind === 'unmatched',
+      isConfirmedAsBefore: (_, facts: HashFacts) => facts.kind === 'confirmed' && !facts.changed,
+      isInstalled: (_, facts: SecretFacts) => facts.kind === 'installed',
+      snapshotComplete: ({ context }) => context.firstSnapshot.state === 'complete',
+      snapshotMissing: ({ context }) => context.firstSnapshot.state === 'missing',
+    },
+    actions: {
+      // readiness
+      explain: assign((_, { because }: { because: Reason | null }) => ({ reason: because })),
+      stampState: assign(() => ({ sinceMs: ports.clock.nowMs() })),
+      countPush: assign(({ context }, { failed }: { failed: boolean }) => ({
+        syncTicks: { run: context.syncTicks.run + 1, failed: context.syncTicks.failed + (failed ? 1 : 0) },
+      })),
+      /** The last thing before a key could be served. */
+      assertServable: ({ context }) => {
+        const confirmed = context.confirmedHash !== null && context.confirmedHash === context.chainHash;
+        invariant(confirmed && context.syncKeyInstalled, 'ready without a confirmed secret and its sync key');
+      },
+      stopIfBroken: ({ event }) => {
+        if ('error' in event && event.error instanceof InvariantError) throw event.error;
+      },
+      // nodeTick
+      startTick: assign(({ context }) => startTick(context, ports)),
+      conclude: assign(({ context }, { verdict, progress = '' }: { verdict: Verdict; progress?: string }) => ({
+        tick: { ...context.tick, verdict, progress },
+      })),
+      settleTick: assign(({ context }) => settleTick(context, options, ports)),
+      countDropped: assign(({ context }) => ({ tick: { ...context.tick, dropped: context.tick.dropped + 1 } })),
+      noteMembership: assign((_, facts: MembershipFacts) => ({ block: facts.block, members: facts.members })),
+      noteUnconfirmed: assign((_, { facts }: { facts: HashFacts }) => ({
+        chainHash: facts.kind === 'unmatched' ? facts.hash : null,
+        confirmedHash: null,
+        syncKeyInstalled: false,
+      })),
+      noteConfirmed: assign(({ context }, { facts }: { facts: HashFacts | SecretFacts }) => {
+        if (facts.kind === 'confirmed') {
+          const firstSnapshot = facts.claimedHere ? SNAPSHOT_COMPLETE : facts.changed ? SNAPSHOT_MISSING : context.firstSnapshot;
+          return {
+            chainHash: facts.hash,
+            confirmedHash: facts.hash,
+            firstSnapshot,
+            syncKeyInstalled: context.syncKeyInstalled && !facts.changed,
+          };
+        }
+        invariant(facts.kind === 'installed', 'only a confirmed or installed secret can be noted as confirmed');
+        invariant(facts.hash === context.chainHash, 'a secret was installed that the chain does not show');
+        return { confirmedHash: facts.hash, firstSnapshot: facts.changed ? SNAPSHOT_MISSING : context.firstSnapshot };
+      }),
+      noteSyncKey: assign(() => ({ syncKeyInstalled: true })),
+      noteSnapshot: assign(({ context }, round: SnapshotRound) => ({
+        firstSnapshot: judgeFirstSnapshot(
+          context.firstSnapshot,
+          round,
+          context.tick.startedMonotonicMs,
+          ports.clock.monotonicMs(),
+          options.nodeTickMs,
+        ),
+      })),
+    },
+  });
+}
+
+export type NodeSetup = ReturnType<typeof setupNode>;

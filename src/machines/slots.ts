@@ -1,0 +1,65 @@
+/**
+ * The actor slots of the machine: what each step of node_tick and the push of sync_tick are given and what they find
+ * out. Facts only: hashes, wallets, counts and reasons; no key bytes, since inspectors show all of it.
+ *
+ * The slots here throw. The composition root fills them (`machine.provide({ actors })`).
+ */
+import { fromPromise } from 'xstate';
+import { InvariantError } from '../domain/errors.ts';
+import type { Hash32 } from '../domain/ids.ts';
+import type { Reason } from '../domain/reasons.ts';
+import type { SnapshotRound } from './first-snapshot.ts';
+
+/** Step 1: the membership and the block it was read at. */
+export interface MembershipFacts {
+  readonly block: number;
+  readonly members: number;
+}
+
+/** Step 2. */
+export type EligibilityFacts = { readonly eligible: true } | { readonly eligible: false; readonly reason: Reason };
+
+/** Step 3: the chain hash and how the secrets held compare with it. */
+export type HashFacts =
+  | { readonly kind: 'zero' }
+  | { readonly kind: 'shallow' }
+  | { readonly kind: 'unmatched'; readonly hash: Hash32 }
+  | {
+      readonly kind: 'confirmed';
+      readonly hash: Hash32;
+      /** Another secret than before serves now: the store was emptied. */
+      readonly changed: boolean;
+      /** This process sent the claim for this hash. */
+      readonly claimedHere: boolean;
+    };
+
+/** Step 3, zero: why the node still waits, and what the backoff takes for progress. */
+export interface ClaimFacts {
+  readonly reason: Reason;
+  readonly progress: string;
+}
+
+/** Step 4. */
+export type SecretFacts =
+  | { readonly kind: 'installed'; readonly hash: Hash32; readonly changed: boolean }
+  | { readonly kind: 'failed'; readonly reason: Reason };
+
+function slot<Facts>(name: string) {
+  return fromPromise<Facts>(() => {
+    throw new InvariantError(`the actor slot ${name} was not filled`);
+  });
+}
+
+export const slots = {
+  refreshMembership: slot<MembershipFacts>('refreshMembership'),
+  checkEligibility: slot<EligibilityFacts>('checkEligibility'),
+  readHash: slot<HashFacts>('readHash'),
+  claimHash: slot<ClaimFacts>('claimHash'),
+  fetchSecret: slot<SecretFacts>('fetchSecret'),
+  installSyncKey: slot<undefined>('installSyncKey'),
+  fetchSnapshot: slot<SnapshotRound>('fetchSnapshot'),
+  pushDeltas: slot<undefined>('pushDeltas'),
+  probePeers: slot<undefined>('probePeers'),
+};
+
+export type Slots = typeof slots;

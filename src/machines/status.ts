@@ -1,0 +1,28 @@
+/** Reads what the rest of the node may know off a snapshot of the machine. Cheap: it runs at every request. */
+import type { SnapshotFrom } from 'xstate';
+import type { ReadinessState, ReadinessView } from '../domain/readiness.ts';
+import type { NodeMachine } from './node-machine.ts';
+
+export type NodeSnapshot = SnapshotFrom<NodeMachine>;
+
+export function readinessState(snapshot: NodeSnapshot): ReadinessState {
+  const { readiness } = snapshot.value;
+  return typeof readiness === 'string' ? readiness : 'ready';
+}
+
+/** @param monotonicMs now, on the clock that the machine was made with */
+export function readinessView(snapshot: NodeSnapshot, monotonicMs: number): ReadinessView {
+  const { context } = snapshot;
+  const ticking = snapshot.value.nodeTick !== 'idle';
+  return {
+    state: readinessState(snapshot),
+    reason: context.reason,
+    sinceMs: context.sinceMs,
+    secretConfirmed: context.confirmedHash !== null,
+    firstSnapshot: context.firstSnapshot.state,
+    lastTick: context.tick.last,
+    nextTickInMs: ticking ? null : Math.max(0, context.nextTickAtMs - monotonicMs),
+    ticks: { run: context.tick.run, dropped: context.tick.dropped },
+    syncTicks: context.syncTicks,
+  };
+}

@@ -1,0 +1,117 @@
+/**
+ * The production machine on a real actor whose slots and timers a test holds in its hand: a slot settles when the test
+ * says so, and a timer fires when the test says so.
+ */
+import { createActor, fromPromise, type Actor, type InspectionEvent } from 'xstate';
+import { createNodeMachine, type NodeMachine } from '../../src/machines/node-machine.ts';
+import type { NodeMachineOptions } from '../../src/machines/model.ts';
+import { slots } from '../../src/machines/slots.ts';
+
+export type SlotName = keyof typeof slots;
+
+interface Call {
+  readonly resolve: (output: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  readonly signal: AbortSignal;
+}
+
+interface Timer {
+  readonly fire: () => void;
+  readonly delayMs: number;
+  readonly dueMs: number;
+}
+
+export class ControlledNode {
+  readonly machine: NodeMachine;
+  readonly actor: Actor<NodeMachine>;
+  readonly errors: unknown[] = [];
+  /** How often each slot was started. */
+  readonly started = new Map<SlotName, number>();
+  readonly #calls = new Map<SlotName, Call>();
+  readonly #timers = new Map<number, Timer>();
+  #nowMs = 0;
+  #nextTimer = 1;
+
+  constructor(options: NodeMachineOptions, inspect?: (event: InspectionEvent) => void) {
+    const clock = {
+      nowMs: () => this.#nowMs,
+      monotonicMs: () => this.#nowMs,
+      setTimeout: (fire: () => void, delayMs: number) => {
+        const id = this.#nextTimer++;
+        this.#timers.set(id, { fire, delayMs, dueMs: this.#nowMs + delayMs });
+        return id;
+      },
+      clearTimeout: (id: number) => void this.#timers.delete(id),
+    };
+    const controlled = Object.fromEntries(
+      (Object.keys(slots) as SlotName[]).map((name) => [
+        name,
+        fromPromise(
+          ({ signal }) =>
+            new Promise((resolve, reject) => {
+              this.started.set(name, (this.started.get(name) ?? 0) + 1);
+              this.#calls.set(name, { resolve, reject, signal });
+            }),
+        ),
+      ]),
+    ) as unknown as typeof slots;
+    this.machine = createNodeMachine(options, { clock, random: { unit: () => 0 } }).provide({ actors: controlled });
+    this.actor = createActor(this.machine, { clock, ...(inspect === undefined ? {} : { inspect }) });
+    this.actor.subscribe({ error: (error) => this.errors.push(error) });
+    this.actor.start();
+  }
+
+  get snapshot() {
+    return this.actor.getSnapshot();
+  }
+
+  /** The signal of the slot's last call. */
+  signalOf(slot: SlotName): AbortSignal {
+    return this.#call(slot).signal;
+  }
+
+  async settle(slot: SlotName, output: unknown): Promise<void> {
+    this.#call(slot).resolve(output);
+    await flush();
+  }
+
+  async fail(slot: SlotName, error: unknown): Promise<void> {
+    this.#call(slot).reject(error);
+    await flush();
+  }
+
+  /** Fires the one timer with this delay, as if the time had come. */
+  async fireTimer(delayMs: number): Promise<void> {
+    const found = [...this.#timers].find(([, timer]) => timer.delayMs === delayMs);
+    if (found === undefined) throw new Error(`no timer of ${delayMs} ms is running`);
+    this.#timers.delete(found[0]);
+    this.#nowMs = Math.max(this.#nowMs, found[1].dueMs);
+    found[1].fire();
+    await flush();
+  }
+
+  /** Lets time pass; timers fire in order. */
+  async advance(ms: number): Promise<void> {
+    const endMs = this.#nowMs + ms;
+    for (;;) {
+      const next = [...this.#timers].filter(([, timer]) => timer.dueMs <= endMs).sort(([, a], [, b]) => a.dueMs - b.dueMs)[0];
+      if (next === undefined) break;
+      this.#timers.delete(next[0]);
+      this.#nowMs = next[1].dueMs;
+      next[1].fire();
+      await flush();
+    }
+    this.#nowMs = endMs;
+  }
+
+  #call(slot: SlotName): Call {
+    const call = this.#calls.get(slot);
+    if (call === undefined) throw new Error(`${slot} was not started`);
+    return call;
+  }
+}
+
+/** Lets promise actors report; two turns, since XState awaits once itself. */
+async function flush(): Promise<void> {
+  for (let turn = 0; turn < 4; turn += 1) await Promise.resolve();
+}

@@ -1,0 +1,62 @@
+import { describe, expect, test } from '@jest/globals';
+import {
+  judgeFirstSnapshot,
+  SNAPSHOT_COMPLETE,
+  SNAPSHOT_MISSING,
+  type FirstSnapshotProgress,
+  type SnapshotRound,
+} from '../../../src/machines/first-snapshot.ts';
+
+const BEAT_MS = 60_000;
+
+function after(rounds: readonly (SnapshotRound & { atMs: number })[], from: FirstSnapshotProgress = SNAPSHOT_MISSING) {
+  return rounds.reduce((progress, round) => judgeFirstSnapshot(progress, round, round.atMs, round.atMs + 10, BEAT_MS), from);
+}
+
+describe('a first snapshot is settled when', () => {
+  test.each<[string, SnapshotRound]>([
+    ['there is no other member', { others: 0, asked: 0, answered: 0, complete: false }],
+    ['a member gave a complete one, though others were silent', { others: 4, asked: 2, answered: 1, complete: true }],
+    ['every other member answered in one tick, complete or not', { others: 3, asked: 3, answered: 3, complete: false }],
+  ])('%s', (_, round) => {
+    expect(after([{ ...round, atMs: 0 }])).toBe(SNAPSHOT_COMPLETE);
+  });
+});
+
+describe('a first snapshot stays missing when', () => {
+  const silent = { others: 2, asked: 2, answered: 1, complete: false };
+
+  test.each<[string, readonly (SnapshotRound & { atMs: number })[]]>([
+    ['one of the others did not answer', [{ ...silent, atMs: 0 }]],
+    ['everybody was asked three times within one beat', [0, 1_000, 2_000].map((atMs) => ({ ...silent, atMs }))],
+    ['a beat has passed with only two rounds', [0, 70_000].map((atMs) => ({ ...silent, atMs }))],
+    [
+      'a round in between did not ask everybody',
+      [
+        { ...silent, atMs: 0 },
+        { ...silent, asked: 1, atMs: 30_000 },
+        { ...silent, atMs: 61_000 },
+        { ...silent, atMs: 62_000 },
+      ],
+    ],
+  ])('%s', (_, rounds) => {
+    expect(after(rounds).state).toBe('missing');
+  });
+});
+
+describe('a node goes ready without a first snapshot', () => {
+  const silent = { others: 2, asked: 2, answered: 1, complete: false };
+  const inVain = after([0, 1_000, 60_000].map((atMs) => ({ ...silent, atMs })));
+
+  test('after three rounds in a row that asked everybody, a beat after the first', () => {
+    expect(inVain.state).toBe('none');
+  });
+
+  test('and goes on asking: a complete one still settles it', () => {
+    expect(after([{ ...silent, complete: true, atMs: 120_000 }], inVain)).toBe(SNAPSHOT_COMPLETE);
+  });
+
+  test('and does not fall back when nobody answers later', () => {
+    expect(after([{ ...silent, asked: 0, answered: 0, atMs: 120_000 }], inVain).state).toBe('none');
+  });
+});
