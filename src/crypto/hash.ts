@@ -1,0 +1,24 @@
+/** Hashes and the comparison that gives nothing away by its duration. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { keccak_256 } from '@noble/hashes/sha3.js';
+import type { Hash32 } from '../domain/ids.ts';
+
+/** Keccak-256 as Ethereum uses it. */
+export function keccak256(bytes: Uint8Array): Hash32 {
+  return `0x${Buffer.from(keccak_256(bytes)).toString('hex')}` as Hash32;
+}
+
+export function keccak256Bytes(bytes: Uint8Array): Uint8Array {
+  return keccak_256(bytes);
+}
+
+export function sha256(bytes: Uint8Array | string): Uint8Array {
+  return new Uint8Array(createHash('sha256').update(bytes).digest());
+}
+
+/** Whether two byte strings (or texts, as UTF-8) are equal, in time that depends on their lengths alone. */
+export function constantTimeEqual(a: Uint8Array | string, b: Uint8Array | string): boolean {
+  const left = Buffer.from(a as string);
+  const right = Buffer.from(b as string);
+  return left.length === right.length && timingSafeEqual(left, right);
+}

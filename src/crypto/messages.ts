@@ -1,0 +1,17 @@
+/** The texts that are signed (protocol.md §3). The wallet is that of the node addressed, or of the node that answers. */
+import type { Wallet } from '../domain/ids.ts';
+
+/** @param timestamp Unix seconds, as sent */
+export function appAuthMessage(nonce: string, nodeWallet: Wallet, timestamp: string | number): string {
+  return `NovaKMS:AppAuth:${nonce}:${nodeWallet}:${timestamp}`;
+}
+
+/** @param timestamp Unix seconds, as sent */
+export function peerAuthMessage(nonce: string, receiver: Wallet, timestamp: string | number): string {
+  return `NovaKMS:Auth:${nonce}:${receiver}:${timestamp}`;
+}
+
+/** @param callerSignature exactly as the caller sent it */
+export function responseMessage(callerSignature: string, nodeWallet: Wallet): string {
+  return `NovaKMS:Response:${callerSignature}:${nodeWallet}`;
+}

@@ -1,0 +1,124 @@
+/**
+ * P-384 keys as the protocol has them: public keys as DER SubjectPublicKeyInfo with an uncompressed point (RFC 5480),
+ * shared secrets by ECDH (the x coordinate, SEC 1 §3.3.1). A key on another curve or off the curve is refused.
+ */
+import { createECDH, createPrivateKey, createPublicKey, diffieHellman, type ECDH, type KeyObject } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { TeePubkey } from '../domain/ids.ts';
+import type { Random } from '../domain/ports.ts';
+
+/** SubjectPublicKeyInfo { ecPublicKey, secp384r1 } up to the point. */
+const SPKI_PREFIX = Buffer.from('3076301006072a8648ce3d020106052b81040022036200', 'hex');
+const POINT_BYTES = 97;
+const SCALAR_BYTES = 48;
+/** Shared secrets kept for a long-lived pair: one per peer or caller. */
+const SHARED_SECRETS = 512;
+/** Tries to draw a scalar below the order; one in 2^190 needs a second. */
+const SCALAR_ATTEMPTS = 4;
+
+export class P384Error extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'P384Error';
+  }
+}
+
+/** The uncompressed SEC1 point in a key. @throws P384Error when the text is no such key in strict DER. */
+export function pointOf(publicKeyDer: string): Uint8Array {
+  if (!/^[0-9a-fA-F]*$/.test(publicKeyDer)) throw new P384Error('not hex');
+  const der = Buffer.from(publicKeyDer, 'hex');
+  const wellFormed =
+    publicKeyDer.length === 2 * (SPKI_PREFIX.length + POINT_BYTES) &&
+    der.subarray(0, SPKI_PREFIX.length).equals(SPKI_PREFIX) &&
+    der[SPKI_PREFIX.length] === 4;
+  if (!wellFormed) throw new P384Error('not a P-384 public key in DER');
+  return der.subarray(SPKI_PREFIX.length);
+}
+
+function publicKeyObject(publicKeyDer: string): KeyObject {
+  pointOf(publicKeyDer);
+  try {
+    const key = createPublicKey({ key: Buffer.from(publicKeyDer, 'hex'), format: 'der', type: 'spki' });
+    if (key.asymmetricKeyDetails?.namedCurve !== 'secp384r1') throw new P384Error('another curve');
+    return key;
+  } catch {
+    throw new P384Error('not a point of P-384');
+  }
+}
+
+/** Whether the text is a P-384 public key as the protocol writes it. */
+export function isP384PublicKey(publicKeyDer: string): boolean {
+  try {
+    publicKeyObject(publicKeyDer);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** RFC 5915 inside PKCS #8, with the public point, so that OpenSSL need not compute it. */
+function pkcs8(scalar: Uint8Array, point: Uint8Array): Buffer {
+  return Buffer.concat([
+    Buffer.from('3081b6020100301006072a8648ce3d020106052b8104002204819e30819b0201010430', 'hex'),
+    scalar,
+    Buffer.from('a164036200', 'hex'),
+    point,
+  ]);
+}
+
+export class P384KeyPair {
+  readonly publicKeyDer: TeePubkey;
+  #privateKey: KeyObject | null;
+  readonly #shared: LRUCache<string, Uint8Array>;
+
+  /** @param scalar 48 bytes, big endian; wiped here. @throws P384Error when it is not in 1..n-1 */
+  constructor(scalar: Uint8Array) {
+    const ecdh: ECDH = createECDH('secp384r1');
+    try {
+      ecdh.setPrivateKey(scalar);
+    } catch {
+      throw new P384Error('not a P-384 scalar');
+    }
+    const point = ecdh.getPublicKey();
+    const encoded = pkcs8(scalar, point);
+    this.publicKeyDer = Buffer.concat([SPKI_PREFIX, point]).toString('hex') as TeePubkey;
+    this.#privateKey = createPrivateKey({ key: encoded, format: 'der', type: 'pkcs8' });
+    this.#shared = new LRUCache({ max: SHARED_SECRETS, dispose: (secret) => secret.fill(0) });
+    encoded.fill(0);
+    scalar.fill(0);
+  }
+
+  /**
+   * The ECDH secret with a peer, 48 bytes; kept for the next time, so the caller must not change it.
+   * @throws P384Error on a bad peer key, or after `wipe`
+   */
+  sharedSecret(peerDer: string): Uint8Array {
+    const known = this.#shared.get(peerDer);
+    if (known !== undefined) return known;
+    if (this.#privateKey === null) throw new P384Error('the key pair was wiped');
+    const publicKey = publicKeyObject(peerDer);
+    const secret = new Uint8Array(diffieHellman({ privateKey: this.#privateKey, publicKey }));
+    this.#shared.set(peerDer, secret);
+    return secret;
+  }
+
+  wipe(): void {
+    this.#privateKey = null;
+    this.#shared.clear();
+  }
+}
+
+export function generateP384(random: Random): P384KeyPair {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return new P384KeyPair(random.bytes(SCALAR_BYTES));
+    } catch (error) {
+      if (attempt >= SCALAR_ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** @param scalar hex or bytes; the bytes given are left as they are */
+export function p384FromScalar(scalar: string | Uint8Array): P384KeyPair {
+  return new P384KeyPair(typeof scalar === 'string' ? Uint8Array.from(Buffer.from(scalar, 'hex')) : Uint8Array.from(scalar));
+}

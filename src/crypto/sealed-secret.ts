@@ -1,0 +1,54 @@
+/**
+ * The sealed master secret (protocol.md §4, Sealed): ECDH P-384 between two ephemeral keys, HKDF-SHA256, AES-256-GCM, and
+ * exactly 32 bytes inside. Opening is never enough: the chain hash decides (§5). Used by the vault alone.
+ */
+import { z } from 'zod';
+import { MASTER_SECRET_BYTES } from '../domain/limits.ts';
+import { aesGcmOpen, aesGcmSeal, AEAD_NONCE_BYTES } from './aead.ts';
+import { hkdfSha256 } from './hkdf.ts';
+import { isP384PublicKey, type P384KeyPair } from './p384.ts';
+
+const SALT = 'nova-kms:sealed-master-secret';
+const INFO = 'aes-gcm-key';
+
+/** All bare hex. */
+export interface SealedSecret {
+  readonly ephemeral_pubkey: string;
+  readonly encrypted_data: string;
+  readonly nonce: string;
+}
+
+const hex = z.string().max(1_024).regex(/^(?:[0-9a-fA-F]{2})*$/);
+const sealedSecret = z.object({ ephemeral_pubkey: hex, encrypted_data: hex, nonce: hex });
+
+function sealingKey(keys: P384KeyPair, peer: string): Uint8Array {
+  return hkdfSha256(keys.sharedSecret(peer), SALT, INFO, 32);
+}
+
+/** @throws P384Error when the recipient's key is none */
+export function sealSecret(keys: P384KeyPair, recipientDer: string, nonce: Uint8Array, secret: Uint8Array): SealedSecret {
+  const key = sealingKey(keys, recipientDer);
+  const encrypted = aesGcmSeal(key, nonce, secret);
+  key.fill(0);
+  return {
+    ephemeral_pubkey: keys.publicKeyDer,
+    encrypted_data: Buffer.from(encrypted).toString('hex'),
+    nonce: Buffer.from(nonce).toString('hex'),
+  };
+}
+
+/** The 32 bytes inside, or null when it does not open to exactly that. The caller wipes them. */
+export function openSecret(keys: P384KeyPair, sealed: unknown): Uint8Array | null {
+  const parsed = sealedSecret.safeParse(sealed);
+  if (!parsed.success || !isP384PublicKey(parsed.data.ephemeral_pubkey)) return null;
+  const nonce = Buffer.from(parsed.data.nonce, 'hex');
+  if (nonce.length !== AEAD_NONCE_BYTES) return null;
+  const key = sealingKey(keys, parsed.data.ephemeral_pubkey);
+  const opened = aesGcmOpen(key, nonce, Buffer.from(parsed.data.encrypted_data, 'hex'));
+  key.fill(0);
+  if (opened === null || opened.length !== MASTER_SECRET_BYTES) {
+    opened?.fill(0);
+    return null;
+  }
+  return opened;
+}

@@ -1,0 +1,77 @@
+/** EIP-191 personal_sign over secp256k1: the proofs and answer signatures of protocol.md §3. */
+import secp256k1 from 'secp256k1';
+import type { Wallet } from '../domain/ids.ts';
+import { keccak256Bytes } from './hash.ts';
+
+const SIGNATURE = /^(?:0x)?([0-9a-fA-F]{130})$/;
+
+export function eip191Digest(message: string): Uint8Array {
+  const text = Buffer.from(message, 'utf8');
+  const prefix = Buffer.from(`\x19Ethereum Signed Message:\n${text.length}`, 'utf8');
+  return keccak256Bytes(Buffer.concat([prefix, text]));
+}
+
+/** @param publicKey 65 bytes, uncompressed */
+function walletOfPublicKey(publicKey: Uint8Array): Wallet {
+  return `0x${Buffer.from(keccak256Bytes(publicKey.subarray(1)).subarray(12)).toString('hex')}` as Wallet;
+}
+
+/** EIP-191 signers write v as 27 or 28, some as 0 or 1. Everything else is no personal_sign signature. */
+function recoveryId(v: number): number | null {
+  if (v === 27 || v === 28) return v - 27;
+  return v === 0 || v === 1 ? v : null;
+}
+
+/**
+ * The wallet that signed, or null when the text is no signature: 65 bytes of hex, `0x` optional. A signature with a high
+ * s is refused: no signer makes one, and its twin would be a second text for the same proof (EIP-2).
+ */
+export function recoverEip191(message: string, signature: string): Wallet | null {
+  const hex = SIGNATURE.exec(signature)?.[1];
+  if (hex === undefined) return null;
+  const bytes = Buffer.from(hex, 'hex');
+  const id = recoveryId(bytes[64]!);
+  if (id === null) return null;
+  const compact = bytes.subarray(0, 64);
+  try {
+    const normalized = Uint8Array.from(compact);
+    secp256k1.signatureNormalize(normalized);
+    if (!compact.equals(normalized)) return null;
+    return walletOfPublicKey(secp256k1.ecdsaRecover(compact, id, eip191Digest(message), false));
+  } catch {
+    return null;
+  }
+}
+
+export interface DigestSignature {
+  /** 32 bytes each. */
+  readonly r: Uint8Array;
+  readonly s: Uint8Array;
+  readonly yParity: 0 | 1;
+}
+
+/** @param digest 32 bytes */
+export function signDigest(privateKey: Uint8Array, digest: Uint8Array): DigestSignature {
+  const { signature, recid } = secp256k1.ecdsaSign(digest, privateKey);
+  return { r: signature.slice(0, 32), s: signature.slice(32), yParity: recid === 0 ? 0 : 1 };
+}
+
+/** `0x` + 65 bytes in lower-case hex, v 27 or 28. */
+export function signEip191(privateKey: Uint8Array, message: string): string {
+  const { r, s, yParity } = signDigest(privateKey, eip191Digest(message));
+  return `0x${Buffer.concat([r, s, Uint8Array.of(27 + yParity)]).toString('hex')}`;
+}
+
+/** @throws Error when the 32 bytes are no secp256k1 key */
+export function walletOfPrivateKey(privateKey: Uint8Array): Wallet {
+  return walletOfPublicKey(secp256k1.publicKeyCreate(privateKey, false));
+}
+
+/** 65 bytes, uncompressed. */
+export function publicKeyOfPrivateKey(privateKey: Uint8Array): Uint8Array {
+  return secp256k1.publicKeyCreate(privateKey, false);
+}
+
+export function isPrivateKey(bytes: Uint8Array): boolean {
+  return bytes.length === 32 && secp256k1.privateKeyVerify(bytes);
+}
