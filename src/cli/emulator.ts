@@ -1,0 +1,68 @@
+/** `npm run emulator`: one enclave emulator until it is told to stop. Prints one JSON line when it listens. */
+import { Command, InvalidArgumentError } from 'commander';
+import process from 'node:process';
+import { ENVELOPE_INFO } from '../crypto/envelope.ts';
+import { EmulatedEnclave } from '../enclave/emulator/emulated-enclave.ts';
+import { EmulatorServer } from '../enclave/emulator/server.ts';
+import { systemClock, systemRandom } from '../node/system.ts';
+import { exitWithParent } from './exit-with-parent.ts';
+
+function port(text: string): number {
+  const value = Number(text);
+  if (!/^\d{1,5}$/.test(text) || value > 65_535) throw new InvalidArgumentError('must be a port from 0 to 65535.');
+  return value;
+}
+
+function infoOf(text: string): string {
+  if (text === 'enclaver' || text === 'capsule') return ENVELOPE_INFO[text];
+  throw new InvalidArgumentError('must be enclaver or capsule.');
+}
+
+interface Arguments {
+  readonly host: string;
+  readonly port: number;
+  readonly info: string;
+  readonly allowFaults: boolean;
+  readonly exitWithParent: boolean;
+}
+
+const command = new Command('emulator')
+  .description('An emulator of the enclave API. The wallet key comes from EMULATOR_PRIVATE_KEY, else it is random.')
+  .option('--host <address>', 'address to listen on', '127.0.0.1')
+  .option('--port <number>', 'port to listen on; 0: any free one', port, 18_000)
+  .option('--info <generation>', 'envelope info string: enclaver or capsule', infoOf, ENVELOPE_INFO.enclaver)
+  .option('--allow-faults', 'serve POST /emulator/fault, which injects failures', false)
+  .option('--exit-with-parent', 'stop when standard input closes', false);
+
+const options = command.parse().opts<Arguments>();
+const givenKey = process.env['EMULATOR_PRIVATE_KEY'];
+delete process.env['EMULATOR_PRIVATE_KEY'];
+
+function stopWith(line: string): never {
+  process.stderr.write(`${line}\n`);
+  process.exit(1);
+}
+
+if (givenKey !== undefined && !/^(?:0x)?[0-9a-fA-F]{64}$/.test(givenKey)) stopWith('EMULATOR_PRIVATE_KEY must be 32 bytes in hex');
+
+const enclave = new EmulatedEnclave(
+  {
+    info: options.info,
+    ...(givenKey === undefined ? {} : { walletKey: Uint8Array.from(Buffer.from(givenKey.replace(/^0x/, ''), 'hex')) }),
+  },
+  { clock: systemClock, random: systemRandom },
+);
+const server = new EmulatorServer(options, { enclave });
+
+try {
+  const url = await server.listen();
+  process.stdout.write(`${JSON.stringify({ url, wallet: enclave.wallet, tee_pubkey: enclave.teePubkey })}\n`);
+} catch (error) {
+  const inUse = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+  stopWith(inUse ? `port ${options.port} is in use` : 'the emulator cannot listen');
+}
+
+const stop = (): void => void server.close().then(() => process.exit(0));
+process.once('SIGTERM', stop);
+process.once('SIGINT', stop);
+if (options.exitWithParent) exitWithParent(stop);

@@ -1,0 +1,107 @@
+/**
+ * What an enclave can do, without the HTTP around it: one secp256k1 wallet, one P-384 key drawn afresh at each start,
+ * and a memory of the (key, nonce) pairs it has opened (protocol.md §7). Development and tests only.
+ */
+import { encode } from 'cborg';
+import { LRUCache } from 'lru-cache';
+import { EnvelopeError, openText, sealText } from '../../crypto/envelope.ts';
+import { generateP384, isP384PublicKey, p384FromScalar, type P384KeyPair } from '../../crypto/p384.ts';
+import { isPrivateKey, publicKeyOfPrivateKey, signEip191, walletOfPrivateKey } from '../../crypto/signature.ts';
+import type { TeePubkey, Wallet } from '../../domain/ids.ts';
+import type { Clock, Random, SealedText, SignedTransaction, UnsignedTransaction } from '../../domain/ports.ts';
+
+/** (client key, nonce) pairs remembered against replay; the oldest is forgotten first. */
+const BURNT_NONCES = 100_000;
+
+/** What a call is refused with; the server answers 400. */
+export class EmulatorRefusal extends Error {}
+
+export interface EmulatedEnclaveOptions {
+  /** Envelope info string of the platform's generation. */
+  readonly info: string;
+  /** 32 bytes; random when absent. */
+  readonly walletKey?: Uint8Array;
+  /** 48 bytes in hex, for fixed vectors; random when absent. */
+  readonly teeScalar?: string;
+}
+
+export class EmulatedEnclave {
+  readonly wallet: Wallet;
+  readonly teePubkey: TeePubkey;
+  readonly #info: string;
+  readonly #walletKey: Uint8Array;
+  readonly #keys: P384KeyPair;
+  readonly #random: Random;
+  readonly #clock: Pick<Clock, 'nowMs'>;
+  readonly #burnt = new LRUCache<string, true>({ max: BURNT_NONCES });
+
+  constructor(options: EmulatedEnclaveOptions, modules: { readonly random: Random; readonly clock: Pick<Clock, 'nowMs'> }) {
+    this.#random = modules.random;
+    this.#clock = modules.clock;
+    this.#info = options.info;
+    this.#walletKey = options.walletKey ?? this.#drawWalletKey();
+    if (!isPrivateKey(this.#walletKey)) throw new EmulatorRefusal('the wallet key is no secp256k1 key');
+    this.wallet = walletOfPrivateKey(this.#walletKey);
+    this.#keys = options.teeScalar === undefined ? generateP384(this.#random) : p384FromScalar(options.teeScalar);
+    this.teePubkey = this.#keys.publicKeyDer;
+  }
+
+  get walletPublicKey(): string {
+    return `0x${Buffer.from(publicKeyOfPrivateKey(this.#walletKey)).toString('hex')}`;
+  }
+
+  get teePubkeyPem(): string {
+    const base64 = Buffer.from(this.teePubkey, 'hex').toString('base64');
+    return `-----BEGIN PUBLIC KEY-----\n${base64.replace(/.{64}/g, '$&\n').trimEnd()}\n-----END PUBLIC KEY-----\n`;
+  }
+
+  random32(): Uint8Array {
+    return this.#random.bytes(32);
+  }
+
+  sign(message: string): string {
+    return signEip191(this.#walletKey, message);
+  }
+
+  async signTransaction(transaction: UnsignedTransaction): Promise<SignedTransaction> {
+    const { signTransaction } = await import('../transaction.ts');
+    return signTransaction(this.#walletKey, transaction);
+  }
+
+  encrypt(plaintext: string, receiver: TeePubkey): SealedText {
+    if (!isP384PublicKey(receiver)) throw new EmulatorRefusal('client_public_key is no P-384 key');
+    return sealText(this.#keys, receiver, plaintext, this.#random.bytes(12), this.#info);
+  }
+
+  /** Burns the (key, nonce) pair first: a second try with it is refused even if the first failed. */
+  decrypt(sealed: SealedText): string {
+    const pair = `${sealed.senderPubkey} ${sealed.nonce.slice(0, 24)}`;
+    if (this.#burnt.has(pair)) throw new EmulatorRefusal('this nonce was seen before');
+    this.#burnt.set(pair, true);
+    try {
+      return openText(this.#keys, sealed, this.#info);
+    } catch (error) {
+      if (error instanceof EnvelopeError) throw new EmulatorRefusal(error.message);
+      throw error;
+    }
+  }
+
+  /** A CBOR document in the form of an attestation, plainly marked as none. */
+  attestation(nonce: string | undefined, userData: string | undefined): Uint8Array {
+    return encode({
+      module_id: 'nova-kms-emulator',
+      emulated: true,
+      timestamp: this.#clock.nowMs(),
+      public_key: Buffer.from(this.teePubkey, 'hex'),
+      user_data: userData ?? null,
+      nonce: nonce ?? null,
+    });
+  }
+
+  #drawWalletKey(): Uint8Array {
+    for (;;) {
+      const key = this.#random.bytes(32);
+      if (isPrivateKey(key)) return key;
+    }
+  }
+}

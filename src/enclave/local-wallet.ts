@@ -1,0 +1,61 @@
+/**
+ * Development only (`NODE_PRIVATE_KEY`): an enclave whose wallet is a key in this process. Envelopes and randomness stay
+ * the enclave's.
+ */
+import { inspect } from 'node:util';
+import { signEip191, walletOfPrivateKey } from '../crypto/signature.ts';
+import type { TeePubkey, Wallet } from '../domain/ids.ts';
+import type { Enclave, SealedText, SignedTransaction, UnsignedTransaction } from '../domain/ports.ts';
+
+export class LocalWallet implements Enclave {
+  readonly #privateKey: Uint8Array;
+  readonly #enclave: Enclave;
+
+  /** @param privateKey 32 bytes; kept here, the argument is wiped */
+  constructor(privateKey: Uint8Array, modules: { readonly enclave: Enclave }) {
+    this.#privateKey = Uint8Array.from(privateKey);
+    privateKey.fill(0);
+    this.#enclave = modules.enclave;
+  }
+
+  async address(): Promise<Wallet> {
+    return walletOfPrivateKey(this.#privateKey);
+  }
+
+  async sign(message: string): Promise<string> {
+    return signEip191(this.#privateKey, message);
+  }
+
+  async signTransaction(transaction: UnsignedTransaction): Promise<SignedTransaction> {
+    const { signTransaction } = await import('./transaction.ts');
+    return signTransaction(this.#privateKey, transaction);
+  }
+
+  async publicKey(signal?: AbortSignal): Promise<TeePubkey> {
+    return this.#enclave.publicKey(signal);
+  }
+
+  async random(signal?: AbortSignal): Promise<Uint8Array> {
+    return this.#enclave.random(signal);
+  }
+
+  async encrypt(plaintext: string, receiver: TeePubkey, signal?: AbortSignal): Promise<SealedText> {
+    return this.#enclave.encrypt(plaintext, receiver, signal);
+  }
+
+  async decrypt(sealed: SealedText, signal?: AbortSignal): Promise<string> {
+    return this.#enclave.decrypt(sealed, signal);
+  }
+
+  wipe(): void {
+    this.#privateKey.fill(0);
+  }
+
+  toJSON(): string {
+    return '[local wallet]';
+  }
+
+  [inspect.custom](): string {
+    return '[local wallet]';
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * Where an enclave may connect (protocol.md §10, Where a node connects): never to loopback, link-local or unspecified
+ * addresses. The check sees the address that is connected to, after name resolution, so a name that resolves elsewhere
+ * the second time does not pass.
+ */
+import { lookup as systemLookup, type LookupAddress, type LookupOptions } from 'node:dns';
+import { isIP, type LookupFunction } from 'node:net';
+import ipaddr from 'ipaddr.js';
+import { buildConnector } from 'undici';
+
+/** Time to connect. Milliseconds. */
+const CONNECT_LIMIT_MS = 5_000;
+
+const FORBIDDEN_RANGES: readonly string[] = ['loopback', 'linkLocal', 'unspecified'];
+
+export class ForbiddenTargetError extends Error {
+  constructor() {
+    super('the target is a loopback or link-local address');
+    this.name = 'ForbiddenTargetError';
+  }
+}
+
+/** IPv4 inside IPv6 counts as the IPv4 address that it is. */
+export function isForbiddenTarget(address: string): boolean {
+  return !ipaddr.isValid(address) || FORBIDDEN_RANGES.includes(ipaddr.process(address).range());
+}
+
+const guardedLookup: LookupFunction = (hostname, options: LookupOptions, callback) => {
+  systemLookup(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
+    const allowed = error === null ? addresses.filter(({ address }) => !isForbiddenTarget(address)) : [];
+    const [first] = allowed;
+    if (first === undefined) callback(error ?? new ForbiddenTargetError(), '', 0);
+    else if (options.all === true) callback(null, allowed);
+    else callback(null, first.address, first.family);
+  });
+};
+
+/** Opens connections for undici. @param guarded refuse what an enclave must not reach */
+export function createConnector(guarded: boolean): buildConnector.connector {
+  if (!guarded) return buildConnector({ timeout: CONNECT_LIMIT_MS });
+  const connect = buildConnector({ timeout: CONNECT_LIMIT_MS, lookup: guardedLookup });
+  return (options, callback) => {
+    const host = options.hostname.replace(/^\[|\]$/g, '');
+    if (isIP(host) !== 0 && isForbiddenTarget(host)) callback(new ForbiddenTargetError(), null);
+    else connect(options, callback);
+  };
+}

@@ -1,0 +1,24 @@
+/** The process's own clock and randomness: the one home of Date.now, timers and random bytes in a running node. */
+import { randomBytes } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
+import type { Clock, Random } from '../domain/ports.ts';
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => Math.floor(performance.now()),
+  setTimeout: (callback, delayMs) => setTimeout(callback, Math.min(delayMs, MAX_TIMER_MS)),
+  clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
+};
+
+/** A longer delay would fire at once (Node's timers are 32 bits). */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+export const systemRandom: Random = {
+  bytes: (length) => new Uint8Array(randomBytes(length)),
+  unit: () => randomBytes(4).readUInt32BE() / 2 ** 32,
+};
+
+/** Lets requests through between two portions of long work. */
+export async function yieldToRequests(): Promise<void> {
+  await setImmediate();
+}
