@@ -1,0 +1,112 @@
+/** Anvil, the development chain, as a child process. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { delimiter, join } from 'node:path';
+import process from 'node:process';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+/**
+ * Anvil does not notice when whoever started it is killed, so a shell does that for it: it kills Anvil when the pipe on
+ * descriptor 3 closes, whose other end is held here.
+ */
+const WATCHED = '"$@" & anvil=$!; { cat; kill -9 $anvil; } <&3 >/dev/null 2>&1 & wait $anvil';
+/** States kept, in memory; older ones would go to disk. Blocks. */
+const KEPT_STATES = 1_024;
+/** How long Anvil may take to answer. Milliseconds. */
+const START_LIMIT_MS = 20_000;
+
+export interface AnvilOptions {
+  /** 0: any free one. */
+  readonly port: number;
+  /** null: a block for each transaction, at once. */
+  readonly blockTimeSeconds: number | null;
+}
+
+export interface Anvil {
+  readonly url: string;
+  readonly process: ChildProcess;
+  /** Leaves no process behind. */
+  stop(): Promise<void>;
+}
+
+/** The installed Anvil, else the one on the PATH. @throws Error with one line that says what to do */
+export function anvilPath(): string {
+  const packaged = join(ROOT, 'node_modules', '@foundry-rs', `anvil-${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`, 'bin', 'anvil');
+  const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'anvil'));
+  const found = [packaged, ...onPath].find((path) => existsSync(path));
+  if (found !== undefined) return found;
+  throw new Error(`The lockfile brings no Anvil for ${process.platform}-${process.arch}: install Foundry, so that "anvil" is on the PATH.`);
+}
+
+/** A port that is free now. */
+export async function freePort(): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const probe = createServer();
+  probe.once('error', reject);
+  probe.listen(0, '127.0.0.1', () => {
+    const { port } = probe.address() as AddressInfo;
+    probe.close(() => resolve(port));
+  });
+  return promise;
+}
+
+export async function isPortFree(port: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const probe = createServer();
+  probe.once('error', () => resolve(false));
+  probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
+  return promise;
+}
+
+/** @throws Error with one line when Anvil is missing or does not come up */
+export async function startAnvil(options: AnvilOptions): Promise<Anvil> {
+  const path = anvilPath();
+  const port = options.port === 0 ? await freePort() : options.port;
+  const blocks = options.blockTimeSeconds === null ? [] : ['--block-time', String(options.blockTimeSeconds)];
+  const settings = ['--port', String(port), '--host', '127.0.0.1', '--silent', '--no-cors', '--prune-history', String(KEPT_STATES)];
+  const anvil = spawn('/bin/sh', ['-c', WATCHED, 'sh', path, ...settings, ...blocks], {
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+    detached: true,
+  });
+  const leash = anvil.stdio[3]!;
+  leash.on('error', () => undefined);
+  let exited = false;
+  const gone = new Promise<void>((resolve) => {
+    anvil.once('exit', () => {
+      exited = true;
+      leash.destroy();
+      resolve();
+    });
+    anvil.once('error', () => {
+      exited = true;
+      resolve();
+    });
+  });
+  const stop = async (): Promise<void> => {
+    leash.destroy();
+    await gone;
+  };
+  const url = `http://127.0.0.1:${port}`;
+  const deadline = performance.now() + START_LIMIT_MS;
+  const isExited = (): boolean => exited;
+  while (!(await answers(url))) {
+    if (isExited() || performance.now() > deadline) {
+      await stop();
+      throw new Error(`Anvil did not come up on port ${port}.`);
+    }
+    await delay(50);
+  }
+  return { url, process: anvil, stop };
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'eth_chainId', params: [] });
+    const answer = await fetch(url, { method: 'POST', body, headers: { 'content-type': 'application/json' } });
+    return answer.ok;
+  } catch {
+    return false;
+  }
+}

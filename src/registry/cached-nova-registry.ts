@@ -1,0 +1,65 @@
+/**
+ * The read-through cache for app authorization (protocol.md §6): one flight per wallet, a time to live, unknown wallets
+ * for at most 10 s, bounded. A failure of the chain is not cached: the caller answers 503, not 403.
+ */
+import { LRUCache } from 'lru-cache';
+import { within } from '../domain/deadline.ts';
+import { DependencyError } from '../domain/errors.ts';
+import type { Wallet } from '../domain/ids.ts';
+import type { AppRecord } from '../domain/membership.ts';
+import type { AppRegistry, Clock } from '../domain/ports.ts';
+import type { AppReader } from './app-reader.ts';
+
+/** Wallets remembered. */
+const MAX_WALLETS = 10_000;
+/** Lookups under way at once; one more is refused. */
+const MAX_FLIGHTS = 256;
+/** How long a wallet counts as unknown. Milliseconds. */
+const UNKNOWN_TTL_MS = 10_000;
+/** One lookup. Milliseconds. */
+const LOOKUP_LIMIT_MS = 10_000;
+
+export interface CachedNovaRegistryOptions {
+  /** `REGISTRY_CACHE_TTL_SECONDS` in milliseconds; 0: every lookup reads. */
+  readonly ttlMs: number;
+}
+
+export class CachedNovaRegistry implements AppRegistry {
+  readonly #options: CachedNovaRegistryOptions;
+  readonly #reader: AppReader;
+  readonly #clock: Clock;
+  readonly #records: LRUCache<Wallet, AppRecord>;
+  readonly #flights = new Map<Wallet, Promise<AppRecord>>();
+
+  constructor(options: CachedNovaRegistryOptions, modules: { readonly reader: AppReader; readonly clock: Clock }) {
+    this.#options = options;
+    this.#reader = modules.reader;
+    this.#clock = modules.clock;
+    // A resolution of 0 keeps the cache from arming a timer of its own.
+    this.#records = new LRUCache({ max: MAX_WALLETS, ttlResolution: 0, perf: { now: () => this.#clock.monotonicMs() + 1 } });
+  }
+
+  /** @throws DependencyError when the chain cannot be read */
+  async lookup(wallet: Wallet): Promise<AppRecord> {
+    const known = this.#records.get(wallet);
+    if (known !== undefined) return known;
+    const flight = this.#flights.get(wallet);
+    if (flight !== undefined) return flight;
+    if (this.#flights.size >= MAX_FLIGHTS) {
+      throw new DependencyError('chain', 'unreachable', 'too many registry lookups are under way');
+    }
+    const read = this.#read(wallet).finally(() => this.#flights.delete(wallet));
+    this.#flights.set(wallet, read);
+    return read;
+  }
+
+  async #read(wallet: Wallet): Promise<AppRecord> {
+    const { ttlMs } = this.#options;
+    const record = await within(this.#clock, 'the registry lookup', LOOKUP_LIMIT_MS, undefined, (signal) =>
+      this.#reader.read(wallet, signal),
+    );
+    const ttl = record.instance.id === 0n ? Math.min(ttlMs, UNKNOWN_TTL_MS) : ttlMs;
+    if (ttl > 0) this.#records.set(wallet, record, { ttl });
+    return record;
+  }
+}

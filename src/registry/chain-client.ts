@@ -1,0 +1,33 @@
+/** The chain as the machine's jobs need it: the port `Chain` over viem. */
+import type { Hash32 } from '../domain/ids.ts';
+import type { ChainView, ClaimReport, HashReading } from '../domain/membership.ts';
+import type { Chain, Enclave, Log } from '../domain/ports.ts';
+import { ClaimSender } from './claim-sender.ts';
+import type { Rpc } from './rpc.ts';
+import { ViewReader, type ViewReaderOptions } from './view-reader.ts';
+
+export class ChainClient implements Chain {
+  readonly #views: ViewReader;
+  readonly #claims: ClaimSender;
+
+  constructor(options: ViewReaderOptions, modules: { readonly rpc: Rpc; readonly enclave: Enclave; readonly log: Log }) {
+    this.#views = new ViewReader(options, modules);
+    this.#claims = new ClaimSender(options, modules);
+  }
+
+  readView(signal: AbortSignal): Promise<ChainView> {
+    return this.#views.readView(signal);
+  }
+
+  readHash(block: bigint, signal: AbortSignal): Promise<HashReading> {
+    return this.#views.readHash(block, signal);
+  }
+
+  readHeadHash(signal: AbortSignal): Promise<Hash32> {
+    return this.#claims.readHeadHash(signal);
+  }
+
+  claim(hash: Hash32, signal: AbortSignal): Promise<ClaimReport> {
+    return this.#claims.claim(hash, signal);
+  }
+}

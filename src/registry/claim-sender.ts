@@ -1,0 +1,176 @@
+/**
+ * Claims the master secret's hash (protocol.md §1, §6): looks at the head first, simulates, has the enclave sign, sends.
+ * It ends well when the claim reverts, waits, is underpriced or its answer is lost: the next look at the head tells.
+ */
+import { BaseError, encodeFunctionData, type Hex } from 'viem';
+import { DependencyError } from '../domain/errors.ts';
+import { parseHash32, ZERO_HASH, type Hash32, type Wallet } from '../domain/ids.ts';
+import type { ClaimReport } from '../domain/membership.ts';
+import type { Enclave, Log, UnsignedTransaction } from '../domain/ports.ts';
+import { kmsRegistryAbi } from './abi.ts';
+import { CLAIM_GAS, planClaim, replacementFees, type ChainFacts, type ClaimFees, type SentClaim } from './claim-plan.ts';
+import { isExecutionFailure, type Rpc } from './rpc.ts';
+
+/** Sends under one nonce within one claim: the first and one with raised fees. */
+const SEND_ATTEMPTS = 2;
+
+type Sending = 'taken' | 'known' | 'underpriced' | 'nonce_used' | 'no_funds' | 'refused';
+
+/** What a node says to a raw transaction, by the words that the clients in use share. */
+function judgeSending(error: unknown): Sending {
+  const text = error instanceof BaseError ? error.walk().message.toLowerCase() : '';
+  if (/already known|already imported|known transaction/.test(text)) return 'known';
+  if (/underpriced|fee too low|max fee per gas less than block base fee/.test(text)) return 'underpriced';
+  if (/nonce too low|nonce is too low|already been used/.test(text)) return 'nonce_used';
+  if (/insufficient funds|exceeds the balance/.test(text)) return 'no_funds';
+  return 'refused';
+}
+
+const REFUSALS: Readonly<Record<Exclude<Sending, 'taken' | 'known'>, string>> = {
+  underpriced: 'the claim is underpriced',
+  nonce_used: 'the nonce of the claim was used meanwhile',
+  no_funds: 'the wallet cannot pay for the claim',
+  refused: 'the RPC did not take the claim',
+};
+
+/** The calldata of a claim. */
+export function claimCalldata(hash: Hash32): Hex {
+  return encodeFunctionData({ abi: kmsRegistryAbi, functionName: 'setMasterSecretHash', args: [hash] });
+}
+
+export interface ClaimTransactionFacts extends ClaimFees {
+  readonly chainId: number;
+  readonly nonce: number;
+  readonly kmsRegistry: Wallet;
+}
+
+/** What the enclave is asked to sign. */
+export function claimTransaction(hash: Hash32, facts: ClaimTransactionFacts): UnsignedTransaction {
+  return {
+    chainId: facts.chainId,
+    nonce: facts.nonce,
+    maxPriorityFeePerGas: facts.maxPriorityFeePerGas,
+    maxFeePerGas: facts.maxFeePerGas,
+    gasLimit: CLAIM_GAS,
+    to: facts.kmsRegistry,
+    value: 0n,
+    data: claimCalldata(hash),
+  };
+}
+
+export class ClaimSender {
+  readonly #kmsRegistry: Wallet;
+  readonly #rpc: Rpc;
+  readonly #enclave: Enclave;
+  readonly #log: Log;
+  #chainId: number | null = null;
+  #last: (SentClaim & { readonly hash: Hash32; readonly transactionHash: Hash32 }) | null = null;
+
+  constructor(
+    options: { readonly kmsRegistry: Wallet },
+    modules: { readonly rpc: Rpc; readonly enclave: Enclave; readonly log: Log },
+  ) {
+    this.#kmsRegistry = options.kmsRegistry;
+    this.#rpc = modules.rpc;
+    this.#enclave = modules.enclave;
+    this.#log = modules.log;
+  }
+
+  /** @throws DependencyError when it cannot be read. */
+  async readHeadHash(signal: AbortSignal): Promise<Hash32> {
+    const call = { address: this.#kmsRegistry as Hex, abi: kmsRegistryAbi, functionName: 'masterSecretHash' };
+    const result = await this.#rpc.trip(signal, () => this.#rpc.readOne(call));
+    const hash = result.ok ? parseHash32(result.value as string) : null;
+    if (hash === null) throw new DependencyError('chain', 'malformed', 'the hash at the head cannot be read');
+    return hash;
+  }
+
+  async claim(hash: Hash32, signal: AbortSignal): Promise<ClaimReport> {
+    const shown = await this.readHeadHash(signal);
+    if (shown !== ZERO_HASH) return { kind: 'head_shows', hash: shown };
+    const wallet = await this.#enclave.address(signal);
+    const facts = await this.#readFacts(wallet, signal);
+    const last = this.#last?.hash === hash ? this.#last : null;
+    const plan = planClaim(last, facts);
+    if (plan.kind === 'wait') return { kind: 'pending', transactionHash: last!.transactionHash };
+    const wouldFail = await this.#simulate(hash, wallet, signal);
+    if (wouldFail !== null) return { kind: 'refused', detail: wouldFail };
+    return this.#send(hash, plan, facts, signal);
+  }
+
+  async #readFacts(wallet: Wallet, signal: AbortSignal): Promise<ChainFacts> {
+    const { client } = this.#rpc;
+    return this.#rpc.trip(signal, async () => {
+      const [block, nonce, tip, chainId] = await Promise.all([
+        client.getBlock({ blockTag: 'latest' }),
+        client.getTransactionCount({ address: wallet as Hex, blockTag: 'latest' }),
+        client.estimateMaxPriorityFeePerGas(),
+        this.#chainId ?? client.getChainId(),
+      ]);
+      this.#chainId = chainId;
+      return { head: block.number, nonce, baseFee: block.baseFeePerGas ?? 0n, tip };
+    });
+  }
+
+  /** The name of the error that the contract would answer with; null when it would take the claim. */
+  async #simulate(hash: Hash32, wallet: Wallet, signal: AbortSignal): Promise<string | null> {
+    return this.#rpc.trip(signal, async () => {
+      try {
+        await this.#rpc.client.simulateContract({
+          address: this.#kmsRegistry as Hex,
+          abi: kmsRegistryAbi,
+          functionName: 'setMasterSecretHash',
+          args: [hash],
+          account: wallet as Hex,
+        });
+        return null;
+      } catch (error) {
+        if (!isExecutionFailure(error)) throw error;
+        return errorName(error);
+      }
+    });
+  }
+
+  async #send(
+    hash: Hash32,
+    plan: ClaimFees & { readonly nonce: number },
+    facts: ChainFacts,
+    signal: AbortSignal,
+  ): Promise<ClaimReport> {
+    let { nonce } = plan;
+    let fees: ClaimFees = plan;
+    let sending: Sending = 'refused';
+    for (let attempt = 1; attempt <= SEND_ATTEMPTS; attempt += 1) {
+      const transaction = claimTransaction(hash, { ...fees, nonce, chainId: this.#chainId!, kmsRegistry: this.#kmsRegistry });
+      const signed = await this.#enclave.signTransaction(transaction, signal);
+      // Noted before it is sent: if the answer is lost, the claim may be under way all the same.
+      this.#last = { ...fees, nonce, sentAt: facts.head, hash, transactionHash: signed.transactionHash };
+      sending = await this.#sendRaw(signed.rawTransaction);
+      if (sending === 'taken' || sending === 'known') return { kind: 'pending', transactionHash: signed.transactionHash };
+      if (sending === 'underpriced') fees = replacementFees(fees, facts);
+      else if (sending === 'nonce_used') nonce = (await this.#readFacts(await this.#enclave.address(signal), signal)).nonce;
+      else break;
+    }
+    this.#last = null;
+    this.#log.warn('the claim of the master secret hash was not taken', { why: sending });
+    return { kind: 'refused', detail: REFUSALS[sending] };
+  }
+
+  async #sendRaw(raw: Hex): Promise<Sending> {
+    try {
+      await this.#rpc.client.sendRawTransaction({ serializedTransaction: raw });
+      return 'taken';
+    } catch (error) {
+      const judged = judgeSending(error);
+      // An answer that did not come says nothing about the transaction: wait for what the head shows.
+      const noAnswer = error instanceof BaseError && error.walk((cause) => /^(HttpRequest|Timeout)/.test((cause as Error).name)) !== null;
+      return judged === 'refused' && noAnswer ? 'taken' : judged;
+    }
+  }
+}
+
+function errorName(error: unknown): string {
+  const revert = error instanceof BaseError ? error.walk((cause) => (cause as Error).name === 'ContractFunctionRevertedError') : null;
+  const name = (revert as { data?: { errorName?: string } } | null)?.data?.errorName;
+  return name !== undefined && /^\w{1,64}$/.test(name) ? name : 'the claim would revert';
+}

@@ -1,0 +1,16 @@
+/** Whether this node is an eligible KMS instance (protocol.md §1, step 2). */
+import { parseTeePubkey } from '../domain/ids.ts';
+import type { Membership } from '../domain/membership.ts';
+import type { Identity } from '../domain/ports.ts';
+import { REASONS, reason, type Reason } from '../domain/reasons.ts';
+
+/** null when eligible. The teePubkeys are compared without regard to case and `0x`. */
+export function judgeEligibility(identity: Identity, membership: Membership): Reason | null {
+  const own = membership.members.find(({ wallet }) => wallet === identity.wallet);
+  if (own === undefined) {
+    const dropped = membership.dropped.find(({ wallet }) => wallet === identity.wallet);
+    return reason(REASONS.selfNotInNodeList, dropped?.why ?? null);
+  }
+  const matches = own.teePubkey !== '' && parseTeePubkey(own.teePubkey) === parseTeePubkey(identity.teePubkey);
+  return matches ? null : reason(REASONS.teePubkeyMismatch);
+}

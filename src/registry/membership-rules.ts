@@ -1,0 +1,67 @@
+/**
+ * Who is a member (protocol.md §6, Membership): pure, one decision per listed wallet. An entry that fails a rule, or could
+ * not be read, is dropped with why; it never harms another.
+ */
+import type { Wallet } from '../domain/ids.ts';
+import { MAX_MEMBERS } from '../domain/limits.ts';
+import type { Instance, Member, Membership, VersionStatus } from '../domain/membership.ts';
+
+export interface MembershipRules {
+  readonly kmsAppId: number;
+  /** https only; http too outside. */
+  readonly inEnclave: boolean;
+}
+
+export interface MembershipReadings {
+  readonly block: bigint;
+  /** As `getActiveInstances` lists them. */
+  readonly listed: readonly Wallet[];
+  /** Absent: could not be read. */
+  readonly instances: ReadonlyMap<Wallet, Instance>;
+  /** Of the KMS app, by version id. Absent: could not be read. */
+  readonly versions: ReadonlyMap<bigint, VersionStatus>;
+}
+
+/** Longest instance URL. Characters. */
+const MAX_URL_CHARS = 2_048;
+
+/** Why a URL is of no use, or null when it is good. */
+export function urlFault(text: string, inEnclave: boolean): string | null {
+  if (text.length > MAX_URL_CHARS) return 'URL is too long';
+  // What a URL parser would quietly repair is no valid URL.
+  if (/[\s\\]/.test(text) || !/^https?:\/\/[^/]/i.test(text)) return 'URL is not valid';
+  if (!URL.canParse(text)) return 'URL is not valid';
+  const url = new URL(text);
+  if (url.hostname === '') return 'URL has no host';
+  if (url.username !== '' || url.password !== '' || /^https?:\/\/[^/?#]*@/i.test(text)) return 'URL has credentials';
+  if (text.includes('?') || text.includes('#')) return 'URL has a query or fragment';
+  if (url.protocol === 'http:' && inEnclave) return 'URL is not https';
+  return null;
+}
+
+function fault(rules: MembershipRules, wallet: Wallet, readings: MembershipReadings): string | Member {
+  const instance = readings.instances.get(wallet);
+  if (instance === undefined) return 'instance cannot be read';
+  if (instance.id === 0n) return 'unknown instance';
+  if (instance.appId !== BigInt(rules.kmsAppId)) return 'instance of another app';
+  if (instance.wallet !== wallet) return 'instance names another wallet';
+  if (instance.status !== 'ACTIVE') return `instance is ${instance.status}`;
+  if (!instance.zkVerified) return 'instance is not zkVerified';
+  const version = readings.versions.get(instance.versionId);
+  if (version === undefined) return 'version cannot be read';
+  if (version !== 'ENROLLED' && version !== 'DEPRECATED') return `version is ${version}`;
+  const wrongUrl = urlFault(instance.url, rules.inEnclave);
+  if (wrongUrl !== null) return wrongUrl;
+  return { instance, wallet, teePubkey: instance.teePubkey, url: instance.url, versionStatus: version };
+}
+
+export function judgeMembership(rules: MembershipRules, readings: MembershipReadings): Membership {
+  const members: Member[] = [];
+  const dropped: { wallet: Wallet; why: string }[] = [];
+  for (const wallet of new Set(readings.listed)) {
+    const judged = members.length >= MAX_MEMBERS ? 'too many members' : fault(rules, wallet, readings);
+    if (typeof judged === 'string') dropped.push({ wallet, why: judged });
+    else members.push(judged);
+  }
+  return { block: readings.block, members, dropped: dropped.slice(0, MAX_MEMBERS) };
+}
