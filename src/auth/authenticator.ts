@@ -1,0 +1,85 @@
+/** Who is asking (protocol.md §3): apps by proof and registry, peers by proof and peer cache. */
+import { DependencyError, RefusalError } from '../domain/errors.ts';
+import { parseWallet, type TeePubkey, type Wallet } from '../domain/ids.ts';
+import type { AuthorizedApp, Member } from '../domain/membership.ts';
+import type { AppRegistry, Clock, PeerDirectory } from '../domain/ports.ts';
+import { DeadlineError } from '../domain/deadline.ts';
+import { authorizeApp } from './app-authorization.ts';
+import type { NonceBook } from './nonce-book.ts';
+import { authorizePeer } from './peer-authorization.ts';
+import { hasProofHeaders, verifyProof, type Headers } from './proof.ts';
+
+/** Seconds until an app may try again when the registry cannot be read. */
+const REGISTRY_RETRY_SECONDS = 5;
+
+export interface AuthenticatorOptions {
+  readonly inEnclave: boolean;
+  /** `POP_TIMEOUT_SECONDS`. */
+  readonly windowSeconds: number;
+}
+
+export interface AuthenticatorModules {
+  readonly clock: Pick<Clock, 'nowMs'>;
+  readonly nonces: Pick<NonceBook, 'consume'>;
+  readonly appRegistry: AppRegistry;
+  readonly directory: PeerDirectory;
+}
+
+export interface AuthenticatedApp extends AuthorizedApp {
+  /** Null when the request was not signed (development). */
+  readonly signature: string | null;
+}
+
+export interface AuthenticatedPeer {
+  readonly member: Member;
+  readonly teePubkey: TeePubkey;
+  readonly signature: string;
+}
+
+export class Authenticator {
+  readonly #options: AuthenticatorOptions;
+  readonly #modules: AuthenticatorModules;
+
+  constructor(options: AuthenticatorOptions, modules: AuthenticatorModules) {
+    this.#options = options;
+    this.#modules = modules;
+  }
+
+  /** @throws RefusalError unauthorized, forbidden, or service_unavailable when the chain cannot be read */
+  async app(headers: Headers, nodeWallet: Wallet): Promise<AuthenticatedApp> {
+    const { wallet, signature } = this.#appWallet(headers, nodeWallet);
+    const record = await this.#lookup(wallet);
+    const authorization = authorizeApp(record);
+    if (!authorization.authorized) throw new RefusalError('forbidden', authorization.why);
+    const { teePubkey } = record.instance;
+    if (teePubkey === '') throw new RefusalError('forbidden', 'the instance has no teePubkey');
+    return { appId: authorization.appId, wallet, teePubkey, signature };
+  }
+
+  /** @throws RefusalError unauthorized or forbidden */
+  peer(headers: Headers, nodeWallet: Wallet): AuthenticatedPeer {
+    const proof = verifyProof('peer', headers, nodeWallet, this.#options.windowSeconds, this.#modules);
+    const membership = this.#modules.directory.membership();
+    const member = membership === null ? null : authorizePeer(proof.wallet, membership);
+    if (member === null || member.teePubkey === '') throw new RefusalError('forbidden', 'the wallet is no member of the KMS');
+    return { member, teePubkey: member.teePubkey, signature: proof.signature };
+  }
+
+  #appWallet(headers: Headers, nodeWallet: Wallet): { wallet: Wallet; signature: string | null } {
+    if (hasProofHeaders('app', headers)) return verifyProof('app', headers, nodeWallet, this.#options.windowSeconds, this.#modules);
+    const named = headers['x-tee-wallet'];
+    if (this.#options.inEnclave || named === undefined) throw new RefusalError('unauthorized', 'the x-app- headers are required');
+    const wallet = parseWallet(named);
+    if (wallet === null) throw new RefusalError('unauthorized', 'x-tee-wallet is no wallet');
+    return { wallet, signature: null };
+  }
+
+  async #lookup(wallet: Wallet) {
+    try {
+      return await this.#modules.appRegistry.lookup(wallet);
+    } catch (error) {
+      if (!(error instanceof DependencyError || error instanceof DeadlineError)) throw error;
+      throw new RefusalError('service_unavailable', 'the app registry cannot be read', REGISTRY_RETRY_SECONDS);
+    }
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * Proof of possession (protocol.md §3): three headers of a kind, a nonce issued here, a fresh timestamp, and an EIP-191
+ * signature. What the form refuses leaves the nonce alone; once it was looked up it is used, right or wrong.
+ */
+import { appAuthMessage, peerAuthMessage } from '../crypto/messages.ts';
+import { recoverEip191 } from '../crypto/signature.ts';
+import { RefusalError } from '../domain/errors.ts';
+import { parseWallet, type Wallet } from '../domain/ids.ts';
+import type { Clock } from '../domain/ports.ts';
+import type { NonceBook } from './nonce-book.ts';
+
+export type ProofKind = 'app' | 'peer';
+
+/** Request headers with names in lower case. */
+export type Headers = Readonly<Record<string, string | undefined>>;
+
+export interface Proof {
+  readonly wallet: Wallet;
+  /** As sent; answers are signed over it. */
+  readonly signature: string;
+}
+
+export interface ProofModules {
+  readonly clock: Pick<Clock, 'nowMs'>;
+  readonly nonces: Pick<NonceBook, 'consume'>;
+}
+
+const PREFIX: Readonly<Record<ProofKind, string>> = { app: 'x-app-', peer: 'x-kms-' };
+const MESSAGE = { app: appAuthMessage, peer: peerAuthMessage } as const;
+/** Unix seconds in plain decimal, without leading zeros: the only form that all nodes sign over alike. */
+const TIMESTAMP = /^(?:0|[1-9]\d{0,18})$/;
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+/** Longer header values are no proof. Characters. */
+const MAX_HEADER_CHARS = 256;
+
+function refuse(why: string): never {
+  throw new RefusalError('unauthorized', why);
+}
+
+/** Whether any header of this kind is there. */
+export function hasProofHeaders(kind: ProofKind, headers: Headers): boolean {
+  return Object.keys(headers).some((name) => name.startsWith(PREFIX[kind]) && headers[name] !== undefined);
+}
+
+/**
+ * @param nodeWallet of this node, which the message names
+ * @param windowSeconds `POP_TIMEOUT_SECONDS`
+ * @throws RefusalError unauthorized
+ */
+export function verifyProof(
+  kind: ProofKind,
+  headers: Headers,
+  nodeWallet: Wallet,
+  windowSeconds: number,
+  modules: ProofModules,
+): Proof {
+  const header = (name: string): string | undefined => headers[`${PREFIX[kind]}${name}`]?.trim();
+  const signature = header('signature') ?? '';
+  const nonce = header('nonce') ?? '';
+  const timestamp = header('timestamp') ?? '';
+  if (signature === '' || nonce === '' || timestamp === '') refuse(`${PREFIX[kind]}signature, nonce and timestamp are required`);
+  if ([signature, nonce, timestamp].some((text) => text.length > MAX_HEADER_CHARS)) refuse('a proof header is too long');
+  if (!BASE64.test(nonce)) refuse('the nonce is not base64');
+  if (!TIMESTAMP.test(timestamp)) refuse('the timestamp is not Unix seconds in plain decimal');
+  const claimed = header('wallet');
+  const claimedWallet = claimed === undefined ? null : (parseWallet(claimed) ?? refuse(`${PREFIX[kind]}wallet is no wallet`));
+  const ageSeconds = Math.abs(Math.floor(modules.clock.nowMs() / 1000) - Number(timestamp));
+  if (ageSeconds > windowSeconds) refuse('the timestamp is outside the window');
+  const consumed = modules.nonces.consume(nonce);
+  if (consumed === 'unknown') refuse('the nonce was not issued here or was used');
+  if (consumed === 'expired') refuse('the nonce has expired');
+  const wallet = recoverEip191(MESSAGE[kind](nonce, nodeWallet, timestamp), signature);
+  if (wallet === null) refuse('the signature is not valid');
+  if (claimedWallet !== null && claimedWallet !== wallet) refuse('the signature is of another wallet');
+  return { wallet, signature };
+}

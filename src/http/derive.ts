@@ -1,0 +1,50 @@
+/** `POST /kms/derive` (protocol.md §3): the inner body, checked, and the key that answers it. */
+import { z } from 'zod';
+import type { Vault } from '../crypto/vault.ts';
+import { RefusalError } from '../domain/errors.ts';
+import type { AppId } from '../domain/ids.ts';
+
+/** Path and context together. Bytes of UTF-8. */
+const MAX_INFO_BYTES = 4_096;
+/** Bytes of a derived key. */
+const MAX_KEY_BYTES = 1_024;
+const DEFAULT_KEY_BYTES = 32;
+
+/** A lone surrogate has no UTF-8: replaced, it would give a key that nobody else has. */
+const text = z.string().refine((value) => value.isWellFormed(), 'is no Unicode text');
+
+const deriveBody = z
+  .object({
+    path: text.refine((value) => value.trim() !== '', 'is empty'),
+    context: text.optional(),
+    length: z.number().int().min(1).max(MAX_KEY_BYTES).default(DEFAULT_KEY_BYTES),
+  })
+  .refine(
+    ({ path, context = '' }) => Buffer.byteLength(path) + Buffer.byteLength(context) <= MAX_INFO_BYTES,
+    `path and context are longer than ${MAX_INFO_BYTES} bytes`,
+  );
+
+export interface DeriveAnswer {
+  readonly app_id: AppId;
+  readonly path: string;
+  /** Base64. */
+  readonly key: string;
+  readonly length: number;
+}
+
+/** @throws RefusalError bad_request, forbidden, service_unavailable */
+export function derive(vault: Pick<Vault, 'deriveAppKey'>, appId: AppId, inner: Record<string, unknown>): DeriveAnswer {
+  const parsed = deriveBody.safeParse(inner);
+  if (!parsed.success) {
+    const field = parsed.error.issues[0]?.path.join('.') ?? '';
+    const what = field === '' ? 'path and context are too long' : `${field} is not valid`;
+    throw new RefusalError('bad_request', what);
+  }
+  const { path, context, length } = parsed.data;
+  const key = vault.deriveAppKey(appId, path, context, length);
+  try {
+    return { app_id: appId, path, key: Buffer.from(key).toString('base64'), length };
+  } finally {
+    key.fill(0);
+  }
+}

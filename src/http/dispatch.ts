@@ -1,0 +1,61 @@
+/**
+ * From a request to its reply, whatever brought it: stopping, rate limit, gate, route, error table (protocol.md §2). The
+ * gate comes before authentication and before the question whether a route under /kms exists.
+ */
+import { DependencyError, InvariantError, RefusalError } from '../domain/errors.ts';
+import { countedClient } from './client-address.ts';
+import { replyForError } from './error-table.ts';
+import type { Exchange, Reply } from './exchange.ts';
+import { assertOpen } from './gate.ts';
+import type { HttpModules, HttpOptions } from './modules.ts';
+import { RateLimit } from './rate-limit.ts';
+import { createRoutes, GATED_PREFIX, type Route } from './routes.ts';
+
+export type Dispatch = (exchange: Exchange) => Promise<Reply>;
+
+function isGated(path: string): boolean {
+  return path === GATED_PREFIX || path.startsWith(`${GATED_PREFIX}/`);
+}
+
+export function createDispatch(options: HttpOptions, modules: HttpModules): Dispatch {
+  const routes = createRoutes(options, modules);
+  const limits = {
+    client: new RateLimit(options.rateLimitPerMinute, modules),
+    nonce: new RateLimit(options.nonceRateLimitPerMinute, modules),
+  };
+
+  const count = (route: Route | undefined, exchange: Exchange): void => {
+    const rate = route?.rate ?? 'client';
+    if (rate === 'none') return;
+    const { key, factor } = countedClient(exchange.client, options.trustedProxies.length > 0);
+    limits[rate].take(key, factor);
+  };
+
+  const answer = async (exchange: Exchange): Promise<Reply> => {
+    const { method, path } = exchange;
+    if (modules.isStopping()) throw new RefusalError('service_unavailable', 'the node is stopping');
+    const onPath = routes.filter((route) => route.path === path);
+    const wanted = method === 'HEAD' ? 'GET' : method;
+    const route = onPath.find((candidate) => candidate.method === wanted);
+    count(route, exchange);
+    assertOpen(route?.gate ?? (isGated(path) ? 'ready' : 'none'), modules.readiness());
+    if (route !== undefined) return route.answer(exchange);
+    if (onPath.length === 0) throw new RefusalError('not_found', 'there is no such route');
+    const allow = onPath.map((candidate) => candidate.method).join(', ');
+    const refusal = replyForError(new RefusalError('method_not_allowed', 'the route does not take this method'));
+    return { ...refusal, headers: { ...refusal.headers, allow } };
+  };
+
+  return async (exchange) => {
+    try {
+      return await answer(exchange);
+    } catch (error) {
+      if (error instanceof InvariantError) modules.onBrokenInvariant(error);
+      else if (error instanceof DependencyError) return replyForError(new RefusalError('service_unavailable', error.message));
+      else if (!(error instanceof RefusalError)) {
+        modules.log.error('a request failed in a way that nobody foresaw', { path: exchange.path, kind: (error as Error).name });
+      }
+      return replyForError(error);
+    }
+  };
+}

@@ -1,0 +1,54 @@
+/**
+ * Rate limits (protocol.md §8): a bucket per client that refills evenly. Buckets are bounded; the least recently used goes
+ * first, and one that is full again is as good as none. On the injected clock, so that a run replays: the libraries for
+ * this read the clock and arm timers themselves.
+ */
+import { LRUCache } from 'lru-cache';
+import { RefusalError } from '../domain/errors.ts';
+import type { Clock } from '../domain/ports.ts';
+
+/** Clients told apart at once. */
+const MAX_BUCKETS = 20_000;
+const MINUTE_MS = 60_000;
+
+interface Bucket {
+  tokens: number;
+  /** Monotonic milliseconds of the last refill. */
+  filledAtMs: number;
+}
+
+export class RateLimit {
+  readonly #perMinute: number;
+  readonly #clock: Pick<Clock, 'monotonicMs'>;
+  readonly #buckets = new LRUCache<string, Bucket>({ max: MAX_BUCKETS });
+
+  /** @param perMinute 0: off */
+  constructor(perMinute: number, modules: { readonly clock: Pick<Clock, 'monotonicMs'> }) {
+    this.#perMinute = perMinute;
+    this.#clock = modules.clock;
+  }
+
+  /**
+   * Counts one request. @param factor how many times the figure this client has
+   * @throws RefusalError rate_limited with the seconds until there is room
+   */
+  take(client: string, factor = 1): void {
+    const capacity = this.#perMinute * factor;
+    if (capacity === 0) return;
+    const nowMs = this.#clock.monotonicMs();
+    const bucket = this.#buckets.get(client) ?? { tokens: capacity, filledAtMs: nowMs };
+    bucket.tokens = Math.min(capacity, bucket.tokens + ((nowMs - bucket.filledAtMs) * capacity) / MINUTE_MS);
+    bucket.filledAtMs = nowMs;
+    this.#buckets.set(client, bucket);
+    if (bucket.tokens < 1) {
+      const waitMs = ((1 - bucket.tokens) * MINUTE_MS) / capacity;
+      throw new RefusalError('rate_limited', 'too many requests', Math.ceil(waitMs / 1000));
+    }
+    bucket.tokens -= 1;
+  }
+
+  /** Buckets held. */
+  get size(): number {
+    return this.#buckets.size;
+  }
+}

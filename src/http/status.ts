@@ -1,0 +1,85 @@
+/** `GET /status` and `GET /nodes` (protocol.md §2, §10): what operators see. From memory alone; no key byte is near it. */
+import type { InstanceStatus, Member } from '../domain/membership.ts';
+import { reasonLine } from '../domain/reasons.ts';
+import type { HttpModules, HttpOptions } from './modules.ts';
+
+const STATUS_VALUE: Readonly<Record<InstanceStatus, number>> = { ACTIVE: 0, STOPPED: 1, FAILED: 2, UNKNOWN: 255 };
+
+export function statusBody(options: HttpOptions, modules: HttpModules): object {
+  const view = modules.readiness();
+  const identity = modules.identity();
+  const membership = modules.directory.membership();
+  const members = membership?.members ?? [];
+  const totals = modules.storeTotals();
+  const state = modules.vault.state();
+  const ageMs = modules.directory.ageMs();
+  return {
+    node: {
+      tee_wallet: identity?.wallet ?? null,
+      tee_pubkey: identity?.teePubkey ?? null,
+      node_url: modules.ownUrl(),
+      is_operator: members.some(({ wallet }) => wallet === identity?.wallet),
+      service_available: view.state === 'ready' && !modules.isStopping(),
+      master_secret: { state, synced_from: state === 'synced' ? modules.secretFrom() : null },
+      master_secret_initialized: view.secretConfirmed,
+    },
+    readiness: {
+      state: view.state,
+      reason: view.reason === null ? null : reasonLine(view.reason),
+      since_ms: view.sinceMs,
+      last_tick:
+        view.lastTick === null
+          ? null
+          : {
+              started_at_ms: view.lastTick.startedAtMs,
+              duration_ms: view.lastTick.durationMs,
+              outcome: view.lastTick.outcome,
+            },
+      next_tick_in_ms: view.nextTickInMs,
+      ticks: view.ticks,
+      sync_ticks: view.syncTicks,
+    },
+    first_snapshot: view.firstSnapshot,
+    cluster: {
+      kms_app_id: options.kmsAppId,
+      registry_address: options.kmsRegistry,
+      total_instances: members.length,
+      membership_block: membership === null ? null : Number(membership.block),
+      membership_age_ms: Number.isFinite(ageMs) ? ageMs : null,
+      dropped: membership?.dropped ?? [],
+    },
+    data_store: { namespaces: totals.namespaces, total_keys: totals.totalKeys, total_bytes: totals.totalBytes },
+  };
+}
+
+function operatorBody(member: Member, modules: HttpModules): object {
+  const { instance } = member;
+  const probe = modules.probeOf(member.wallet);
+  return {
+    operator: member.wallet,
+    instance: {
+      instance_id: Number(instance.id),
+      app_id: Number(instance.appId),
+      version_id: Number(instance.versionId),
+      operator: instance.operator,
+      instance_url: instance.url,
+      tee_wallet: instance.wallet,
+      zk_verified: instance.zkVerified,
+      instance_status: { value: STATUS_VALUE[instance.status], name: instance.status },
+      registered_at: Number(instance.registeredAt),
+    },
+    connection: {
+      in_peer_cache: true,
+      cached_status: instance.status,
+      status_endpoint_reachable: probe?.reachable ?? null,
+      status_endpoint_http_code: probe?.httpCode ?? null,
+      status_probe_ms: probe?.durationMs ?? null,
+      status_checked_at_ms: probe?.checkedAtMs ?? null,
+    },
+  };
+}
+
+export function nodesBody(modules: HttpModules): object {
+  const members = modules.directory.membership()?.members ?? [];
+  return { operators: members.map((member) => operatorBody(member, modules)), count: members.length };
+}

@@ -1,0 +1,32 @@
+/** `POST /sync` (protocol.md §3, §4): a peer's request, from its proof to the sealed answer. */
+import { canonicalJson } from '../crypto/canonical-json.ts';
+import { RefusalError } from '../domain/errors.ts';
+import { knownIdentity } from './app-route.ts';
+import { ok, type Exchange, type Reply } from './exchange.ts';
+import type { HttpModules, HttpOptions } from './modules.ts';
+import { RateLimit } from './rate-limit.ts';
+import { openBody, parseBody, sealAnswer } from './sealed-exchange.ts';
+
+/** Requests of one peer per minute: a peer pushes, compares and fetches pages, but not more than this. */
+const PEER_RATE_PER_MINUTE = 6_000;
+
+export function syncRoute(options: HttpOptions, modules: HttpModules) {
+  const perPeer = new RateLimit(PEER_RATE_PER_MINUTE, modules);
+  return async (exchange: Exchange): Promise<Reply> => {
+    const { wallet } = knownIdentity(modules);
+    const raw = await exchange.readBody(options.maxSyncPayloadBytes);
+    const peer = modules.authenticator.peer(exchange.headers, wallet);
+    perPeer.take(peer.member.wallet);
+    const body = parseBody(raw);
+    const { inner, answerSignature } = await openBody(body, peer, wallet, modules.enclave);
+    if (modules.sync.requiresHmac(inner)) {
+      const signature = exchange.headers['x-sync-signature']?.trim() ?? '';
+      if (!modules.vault.verifySyncHmac(canonicalJson(body), signature)) {
+        throw new RefusalError('forbidden', 'x-sync-signature is missing or wrong');
+      }
+    }
+    const answer = await modules.sync.handle(peer.member, inner);
+    const headers: Record<string, string> = answerSignature === null ? {} : { 'x-kms-peer-signature': answerSignature };
+    return ok(await sealAnswer(answer, peer, modules.enclave), headers);
+  };
+}
