@@ -1,0 +1,191 @@
+/**
+ * The composition root: builds the rooms in order from their ports and joins them. Whole nodes come from here, on system
+ * ports in a process and on seeded ones in a simulation. Nothing here decides; nothing else knows all rooms.
+ */
+import { createActor, type Actor } from 'xstate';
+import { Authenticator } from '../auth/authenticator.ts';
+import { NonceBook } from '../auth/nonce-book.ts';
+import type { Config } from '../config/settings.ts';
+import { Vault } from '../crypto/vault.ts';
+import type { AppRegistry, Chain, Clock, Enclave, Log, Random, Transport } from '../domain/ports.ts';
+import type { ReadinessView } from '../domain/readiness.ts';
+import { reasonLine } from '../domain/reasons.ts';
+import type { HttpModules, HttpOptions } from '../http/modules.ts';
+import { createNodeMachine, type NodeMachine } from '../machines/node-machine.ts';
+import { readinessView } from '../machines/status.ts';
+import { judgeEligibility } from '../registry/eligibility.ts';
+import { PeerCache } from '../registry/peer-cache.ts';
+import { RecordStore } from '../store/record-store.ts';
+import { SyncInbound } from '../sync/inbound.ts';
+import { PeerBook } from '../sync/peer-book.ts';
+import { PeerConversation } from '../sync/peer-conversation.ts';
+import { PeerProbe } from '../sync/probe.ts';
+import { SecretFetch } from '../sync/secret-fetch.ts';
+import { SnapshotFetch } from '../sync/snapshot-fetch.ts';
+import { NodeJobs } from './jobs.ts';
+
+/** Everything outside a node. */
+export interface NodePorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly chain: Chain;
+  readonly appRegistry: AppRegistry;
+  readonly enclave: Enclave;
+  readonly transport: Transport;
+  /** Gives requests a turn during long work. */
+  readonly yieldNow: () => Promise<void>;
+}
+
+export interface ComposedNode {
+  /** For `createApp` or `createDispatch`. */
+  readonly httpOptions: HttpOptions;
+  readonly httpModules: HttpModules;
+  readonly actor: Actor<NodeMachine>;
+  readiness(): ReadinessView;
+  /** Starts the machine: the first node_tick begins at once. */
+  start(): void;
+  /** No more ticks; new requests are refused. */
+  stop(): void;
+  /** Overwrites every key. Nothing may be served any more. */
+  wipe(): void;
+}
+
+/** @param onFatal a broken invariant: the process must stop; called at most once */
+export function composeNode(config: Config, ports: NodePorts, onFatal: (error: Error) => void): ComposedNode {
+  const { clock, random, log, chain, appRegistry, enclave, transport, yieldNow } = ports;
+  let stopping = false;
+  let fatal = false;
+  const failFatally = (error: unknown): void => {
+    if (fatal) return;
+    fatal = true;
+    onFatal(error instanceof Error ? error : new Error('the machine failed'));
+  };
+
+  const vault = new Vault({ random });
+  if (config.masterSecret !== undefined) vault.holdCandidate(config.masterSecret);
+
+  const store = new RecordStore(
+    { maxValueBytes: config.maxKvValueBytes, maxClockSkewMs: config.maxClockSkewMs, maxStoreBytes: config.maxStoreBytes },
+    { clock, random, yieldNow, opens: (appId, stored) => vault.opensValue(appId, stored) },
+  );
+  const peerCache = new PeerCache({ clock });
+  const nonces = new NonceBook({ ttlSeconds: config.popTimeoutSeconds, maxNonces: config.maxNonces }, { clock, random });
+
+  const book = new PeerBook({ blacklistMs: config.peerBlacklistMs }, { clock });
+  const probe = new PeerProbe({ clock, transport });
+  const conversation = new PeerConversation({
+    clock,
+    random,
+    transport,
+    enclave,
+    vault,
+    book,
+    identity: () => jobs.identity(),
+    storeId: () => store.storeId,
+  });
+  const syncLog = log.child('sync');
+  const jobs: NodeJobs = new NodeJobs({
+    clock,
+    log: log.child('jobs'),
+    chain,
+    enclave,
+    vault,
+    peerCache,
+    judgeEligibility: (identity, view) => judgeEligibility(identity, view.membership),
+    secretFetch: new SecretFetch({ clock, random, log: syncLog, vault, book, conversation }),
+    snapshotFetch: new SnapshotFetch(
+      { maxAnswerBytes: config.maxSyncPayloadBytes },
+      { clock, random, log: syncLog, book, conversation, store },
+    ),
+    probe,
+    onMembership: (members) => book.keepOnly(members),
+    resetStore: () => store.reset(),
+  });
+
+  const machine = createNodeMachine(
+    { nodeTickMs: config.nodeTickMs, syncTickMs: config.dataSyncIntervalMs, probePeers: config.inEnclave },
+    { clock, random },
+  ).provide({ actors: jobs.actors() });
+  const actor = createActor(machine, { clock: clock });
+  const readiness = (): ReadinessView => readinessView(actor.getSnapshot(), clock.monotonicMs());
+  logReadiness(actor, readiness, log.child('readiness'), failFatally);
+
+  const inbound = new SyncInbound(
+    { peerCacheTtlMs: config.peerCacheTtlMs },
+    {
+      log: syncLog,
+      vault,
+      directory: peerCache,
+      store,
+      issueNonce: () => nonces.issue(),
+      firstSnapshot: () => readiness().firstSnapshot,
+    },
+  );
+  const ownUrl = (): string => {
+    if (config.instanceUrl !== '') return config.instanceUrl;
+    const wallet = jobs.identity()?.wallet;
+    return peerCache.membership()?.members.find((member) => member.wallet === wallet)?.url ?? '';
+  };
+
+  return {
+    httpOptions: {
+      kmsAppId: config.kmsAppId,
+      kmsRegistry: config.kmsRegistry,
+      maxRequestBodyBytes: config.maxRequestBodyBytes,
+      maxSyncPayloadBytes: config.maxSyncPayloadBytes,
+      rateLimitPerMinute: config.rateLimitPerMinute,
+      nonceRateLimitPerMinute: config.nonceRateLimitPerMinute,
+      trustedProxies: config.trustedProxies,
+    },
+    httpModules: {
+      clock,
+      log: log.child('http'),
+      enclave,
+      vault,
+      authenticator: new Authenticator(
+        { inEnclave: config.inEnclave, windowSeconds: config.popTimeoutSeconds },
+        { clock, nonces, appRegistry, directory: peerCache },
+      ),
+      nonces,
+      directory: peerCache,
+      sync: inbound,
+      identity: () => jobs.identity(),
+      readiness,
+      isStopping: () => stopping,
+      ownUrl,
+      secretFrom: () => jobs.secretFrom(),
+      probeOf: (wallet) => probe.figuresOf(wallet),
+      storeTotals: () => store.totals(),
+      onBrokenInvariant: failFatally,
+    },
+    actor,
+    readiness,
+    start: () => void actor.start(),
+    stop: () => {
+      stopping = true;
+      actor.stop();
+    },
+    wipe: () => vault.wipe(),
+  };
+}
+
+/** One line for each change of state or reason; a machine in error is fatal. */
+function logReadiness(
+  actor: Actor<NodeMachine>,
+  readiness: () => ReadinessView,
+  log: Log,
+  failFatally: (error: unknown) => void,
+): void {
+  let shown = '';
+  actor.subscribe({
+    next: () => {
+      const { state, reason } = readiness();
+      const line = reason === null ? null : reasonLine(reason);
+      if (`${state} ${line}` === shown) return;
+      shown = `${state} ${line}`;
+      log.info('readiness changed', { state, reason: line });
+    },
+    error: failFatally,
+  });
+}

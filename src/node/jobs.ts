@@ -1,0 +1,261 @@
+/**
+ * What the slots of the machine do: each step of node_tick and the push of sync_tick, performed with the rooms that know
+ * how (protocol.md §1). The steps hand facts to the machine and keep the rest: the view of the chain that all steps of
+ * one tick share, who this node is, and which hash it has claimed. Order and limits are the machine's.
+ */
+import { fromPromise } from 'xstate';
+import { CHAIN_READ_ATTEMPTS, MASTER_SECRET_BYTES } from '../domain/limits.ts';
+import { retry } from '../domain/deadline.ts';
+import { DependencyError, InvariantError, invariant } from '../domain/errors.ts';
+import { ZERO_HASH, type Hash32, type Wallet } from '../domain/ids.ts';
+import type { ChainView, Member } from '../domain/membership.ts';
+import type { Chain, Clock, Enclave, Identity, Log } from '../domain/ports.ts';
+import { REASONS, reason, type Reason } from '../domain/reasons.ts';
+import type { Vault } from '../crypto/vault.ts';
+import type {
+  ClaimFacts,
+  EligibilityFacts,
+  HashFacts,
+  MembershipFacts,
+  SecretFacts,
+  Slots,
+} from '../machines/slots.ts';
+import type { SnapshotRound } from '../machines/first-snapshot.ts';
+import type { PeerCache } from '../registry/peer-cache.ts';
+import type { SecretFetch } from '../sync/secret-fetch.ts';
+import type { SnapshotFetch } from '../sync/snapshot-fetch.ts';
+import type { PeerProbe } from '../sync/probe.ts';
+
+/** Pause before the second read of a step; twice that before the third. Milliseconds. */
+const READ_RETRY_PAUSE_MS = 250;
+
+export interface NodeJobsModules {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly chain: Chain;
+  readonly enclave: Enclave;
+  readonly vault: Vault;
+  readonly peerCache: PeerCache;
+  /** Whether `identity` is an eligible member; null when it is (protocol.md §1, step 2). */
+  readonly judgeEligibility: (identity: Identity, view: ChainView) => Reason | null;
+  readonly secretFetch: Pick<SecretFetch, 'fetchMasterSecret'>;
+  readonly snapshotFetch: Pick<SnapshotFetch, 'fetchFirstSnapshot'>;
+  readonly probe: Pick<PeerProbe, 'probePeers'>;
+  /** The members after each refresh. */
+  readonly onMembership: (members: readonly Member[]) => void;
+  /** Another secret serves now: everything that only the old one could read goes. */
+  readonly resetStore: () => void;
+}
+
+export class NodeJobs {
+  readonly #modules: NodeJobsModules;
+  #identity: Identity | null = null;
+  #view: ChainView | null = null;
+  #generation = 0;
+  /** The hash that this process has sent a claim for. */
+  #claimed: Hash32 | null = null;
+  /** The head has shown the candidate's hash; if it shows zero again, the owner has reset it. */
+  #candidateSeen = false;
+  #secretFrom: Wallet | null = null;
+
+  constructor(modules: NodeJobsModules) {
+    this.#modules = modules;
+  }
+
+  /** Null until the enclave has said who this node is. */
+  identity(): Identity | null {
+    return this.#identity;
+  }
+
+  /** Whom the master secret came from; null when it was made here. For `/status`. */
+  secretFrom(): Wallet | null {
+    return this.#secretFrom;
+  }
+
+  /** The filled slots, for `machine.provide`. */
+  actors(): Slots {
+    return {
+      refreshMembership: fromPromise(({ signal }) => this.refreshMembership(signal)),
+      checkEligibility: fromPromise(({ signal }) => this.checkEligibility(signal)),
+      readHash: fromPromise(({ signal }) => this.readHash(signal)),
+      claimHash: fromPromise(({ signal }) => this.claimHash(signal)),
+      fetchSecret: fromPromise(({ signal }) => this.fetchSecret(signal)),
+      installSyncKey: fromPromise(async () => this.installSyncKey()),
+      fetchSnapshot: fromPromise(({ signal }) => this.fetchSnapshot(signal)),
+      pushDeltas: fromPromise(async () => this.pushDeltas()),
+      probePeers: fromPromise(({ signal }) => this.probePeers(signal)),
+    };
+  }
+
+  /** Step 1. A failed read leaves the old cache. */
+  async refreshMembership(signal: AbortSignal): Promise<MembershipFacts> {
+    const { chain, peerCache, log, onMembership } = this.#modules;
+    const view = await chain.readView(signal);
+    signal.throwIfAborted();
+    this.#view = view;
+    peerCache.update(view.membership);
+    onMembership(view.membership.members);
+    const { members, dropped } = view.membership;
+    log.debug('membership refreshed', { block: Number(view.block), members: members.length, dropped: dropped.length });
+    return { block: Number(view.block), members: members.length };
+  }
+
+  /** Step 2. The teePubkey is asked for each time: it changes with every enclave boot. */
+  async checkEligibility(signal: AbortSignal): Promise<EligibilityFacts> {
+    const { clock, enclave, judgeEligibility } = this.#modules;
+    const identity = await retry(clock, CHAIN_READ_ATTEMPTS, READ_RETRY_PAUSE_MS, signal, async () => {
+      const [wallet, teePubkey] = await Promise.all([
+        this.#identity?.wallet ?? enclave.address(signal),
+        enclave.publicKey(signal),
+      ]);
+      return { wallet, teePubkey };
+    });
+    signal.throwIfAborted();
+    this.#identity = identity;
+    const why = judgeEligibility(identity, this.#currentView());
+    return why === null ? { eligible: true } : { eligible: false, reason: why };
+  }
+
+  /** Step 3: tells the vault what the chain shows; a secret that is kept may serve again by that. */
+  async readHash(signal: AbortSignal): Promise<HashFacts> {
+    const { chain, clock, vault, log } = this.#modules;
+    const view = this.#currentView();
+    let reading = view.hash;
+    if (reading.kind === 'unreadable') {
+      reading = await retry(clock, CHAIN_READ_ATTEMPTS - 1, READ_RETRY_PAUSE_MS, signal, async () => {
+        const again = await chain.readHash(view.block, signal);
+        if (again.kind === 'unreadable') throw new DependencyError('chain', 'malformed', again.detail);
+        return again;
+      });
+      signal.throwIfAborted();
+    }
+    if (reading.kind === 'shallow') return { kind: 'shallow' };
+    const { hash } = reading;
+    const observed = vault.observeChainHash(hash);
+    if (observed === 'zero') return { kind: 'zero' };
+    if (observed === 'unmatched') return { kind: 'unmatched', hash };
+    const changed = this.#noteGeneration();
+    const claimedHere = changed && this.#claimed === hash;
+    if (changed) {
+      this.#secretFrom = null;
+      this.#candidateSeen = false;
+      log.info('the chain confirms the master secret held here', { hash, claimed_here: claimedHere });
+    }
+    return { kind: 'confirmed', hash, changed, claimedHere };
+  }
+
+  /** Step 3, zero: one try to claim the candidate's hash. */
+  async claimHash(signal: AbortSignal): Promise<ClaimFacts> {
+    const { chain, vault, log } = this.#modules;
+    const view = this.#currentView();
+    invariant(this.#identity !== null, 'a claim was tried before the enclave said who this node is');
+    const { wallet } = this.#identity;
+    const own = view.membership.members.find((member) => member.wallet === wallet);
+    if (own?.versionStatus !== 'ENROLLED') return { reason: reason(REASONS.versionMayNotClaim), progress: '' };
+    if (this.#candidateSeen && (await chain.readHeadHash(signal)) === ZERO_HASH) this.#retireCandidate();
+    const hash = vault.candidateHash() ?? (await this.#makeCandidate(signal));
+    if (hash === null) return { reason: reason(REASONS.cannotGetRandom), progress: '' };
+    const report = await chain.claim(hash, signal);
+    signal.throwIfAborted();
+    switch (report.kind) {
+      case 'head_shows': {
+        if (report.hash === hash) this.#candidateSeen = true;
+        const whose = report.hash === hash ? 'claimed here' : 'claimed by another node';
+        // While the head moves the claim gets deeper: that is progress.
+        return { reason: reason(REASONS.hashNotDeepEnough, whose), progress: `head ${view.head}` };
+      }
+      case 'pending':
+        this.#claimed = hash;
+        log.info('claim of the master secret hash is pending', { hash, transaction: report.transactionHash });
+        return { reason: reason(REASONS.awaitingHash), progress: report.transactionHash };
+      case 'refused':
+        return { reason: reason(REASONS.failedToSetHash, report.detail), progress: '' };
+    }
+  }
+
+  /** Step 4. */
+  async fetchSecret(signal: AbortSignal): Promise<SecretFacts> {
+    const { secretFetch, vault, log } = this.#modules;
+    const outcome = await secretFetch.fetchMasterSecret(this.#others(), signal);
+    signal.throwIfAborted();
+    if (outcome.kind === 'failed') return { kind: 'failed', reason: outcome.reason };
+    const hash = vault.confirmedHash();
+    invariant(hash !== null, 'a secret was reported as installed that is not confirmed');
+    const changed = this.#noteGeneration();
+    this.#secretFrom = outcome.from;
+    this.#candidateSeen = false;
+    log.info('master secret taken over', { hash, from: outcome.from });
+    return { kind: 'installed', hash, changed };
+  }
+
+  /** Step 5. */
+  installSyncKey(): undefined {
+    this.#modules.vault.installSyncKey();
+    return undefined;
+  }
+
+  /** Step 4, the snapshot: the member that gave the secret is asked first. */
+  async fetchSnapshot(signal: AbortSignal): Promise<SnapshotRound> {
+    const others = this.#others();
+    if (others.length === 0) return { others: 0, asked: 0, answered: 0, complete: false };
+    const outcome = await this.#modules.snapshotFetch.fetchFirstSnapshot(others, this.#secretFrom, signal);
+    return {
+      others: others.length,
+      asked: outcome.asked,
+      answered: outcome.answered,
+      complete: outcome.completeFrom !== null,
+    };
+  }
+
+  /** The push of sync_tick. Records come with the store's routes; until then there is nothing of our own to send. */
+  pushDeltas(): undefined {
+    this.#modules.log.debug('sync_tick ran');
+    return undefined;
+  }
+
+  async probePeers(signal: AbortSignal): Promise<undefined> {
+    await this.#modules.probe.probePeers(this.#others(), signal);
+    return undefined;
+  }
+
+  /** Members besides this node. */
+  #others(): readonly Member[] {
+    return this.#currentView().membership.members.filter((member) => member.wallet !== this.#identity?.wallet);
+  }
+
+  #currentView(): ChainView {
+    if (this.#view === null) throw new InvariantError('a step of node_tick ran before the chain was read');
+    return this.#view;
+  }
+
+  /** Whether another secret serves than at the last look; empties the store when it replaced one. */
+  #noteGeneration(): boolean {
+    const generation = this.#modules.vault.generation();
+    if (generation === this.#generation) return false;
+    if (this.#generation > 0) this.#modules.resetStore();
+    this.#generation = generation;
+    return true;
+  }
+
+  async #makeCandidate(signal: AbortSignal): Promise<Hash32 | null> {
+    const { enclave, vault } = this.#modules;
+    try {
+      const secret = await enclave.random(signal);
+      invariant(secret.length === MASTER_SECRET_BYTES, 'the enclave gave a random text of another length');
+      const hash = vault.holdCandidate(secret);
+      invariant(hash !== ZERO_HASH, 'a candidate hashes to zero');
+      return hash;
+    } catch (error) {
+      if (error instanceof InvariantError || signal.aborted) throw error;
+      return null;
+    }
+  }
+
+  /** The candidate stood on the chain and is gone: the owner reset it, so it is never claimed again (protocol.md §10). */
+  #retireCandidate(): void {
+    this.#modules.vault.retireCandidate();
+    this.#candidateSeen = false;
+    this.#claimed = null;
+    this.#modules.log.warn('the claimed hash was reset before it was deep enough; a fresh secret is claimed instead');
+  }
+}

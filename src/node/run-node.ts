@@ -1,0 +1,109 @@
+/**
+ * One node in this process: system ports, the composed node, its server; and the order in which all of it ends. Signals and
+ * exit codes are the command line's.
+ */
+import { within } from '../domain/deadline.ts';
+import { DependencyError } from '../domain/errors.ts';
+import type { Enclave, Log } from '../domain/ports.ts';
+import type { Config } from '../config/settings.ts';
+import { LocalWallet } from '../enclave/local-wallet.ts';
+import { OdynClient } from '../enclave/odyn-client.ts';
+import { createApp } from '../http/app.ts';
+import { listen, type HttpServer } from '../http/server.ts';
+import { PeerTransport } from '../net/peer-transport.ts';
+import { createRpcFetch } from '../net/rpc-fetch.ts';
+import { createAppReader } from '../registry/app-reader.ts';
+import { CachedNovaRegistry } from '../registry/cached-nova-registry.ts';
+import { ChainClient } from '../registry/chain-client.ts';
+import { Rpc } from '../registry/rpc.ts';
+import { composeNode } from './compose-node.ts';
+import { systemClock, systemRandom, yieldToRequests } from './system.ts';
+
+/** How long requests under way may take to end. Milliseconds. */
+const DRAIN_LIMIT_MS = 10_000;
+
+export interface RunningNode {
+  readonly port: number;
+  /** Stops ticks, refuses new requests, finishes those under way, wipes the secrets, closes everything. */
+  close(): Promise<void>;
+}
+
+/** `NODE_WALLET` says which wallet the node must have. */
+function withExpectedWallet(enclave: Enclave, expected: Config['nodeWallet']): Enclave {
+  if (expected === undefined) return enclave;
+  return {
+    address: async (signal) => {
+      const wallet = await enclave.address(signal);
+      if (wallet !== expected) throw new DependencyError('enclave', 'malformed', 'the wallet is not NODE_WALLET');
+      return wallet;
+    },
+    publicKey: (signal) => enclave.publicKey(signal),
+    random: (signal) => enclave.random(signal),
+    sign: (message, signal) => enclave.sign(message, signal),
+    signTransaction: (transaction, signal) => enclave.signTransaction(transaction, signal),
+    encrypt: (plaintext, receiver, signal) => enclave.encrypt(plaintext, receiver, signal),
+    decrypt: (sealed, signal) => enclave.decrypt(sealed, signal),
+  };
+}
+
+/**
+ * @param onFatal a broken invariant or a machine in error; the process must end with a code other than 0
+ * @throws the error of `listen`, such as EADDRINUSE
+ */
+export async function runNode(config: Config, log: Log, onFatal: (error: Error) => void): Promise<RunningNode> {
+  const clock = systemClock;
+  const proxy = { httpProxy: config.httpProxy, httpsProxy: config.httpsProxy, noProxy: config.noProxy };
+  const odyn = new OdynClient({ baseUrl: config.odynUrl }, { clock });
+  const local = config.nodePrivateKey === undefined ? null : new LocalWallet(config.nodePrivateKey, { enclave: odyn });
+  const enclave = withExpectedWallet(local ?? odyn, config.nodeWallet);
+  const rpcFetch = createRpcFetch(proxy);
+  const rpc = new Rpc({ url: config.nodeUrl }, { clock, fetch: rpcFetch.fetch });
+  const chain = new ChainClient(
+    {
+      kmsAppId: config.kmsAppId,
+      inEnclave: config.inEnclave,
+      novaAppRegistry: config.novaAppRegistry,
+      kmsRegistry: config.kmsRegistry,
+      confirmations: config.chainConfirmations,
+    },
+    { rpc, enclave, log: log.child('chain') },
+  );
+  const reader = createAppReader({ novaAppRegistry: config.novaAppRegistry }, { rpc });
+  const appRegistry = new CachedNovaRegistry({ ttlMs: config.registryCacheTtlMs }, { reader, clock });
+  const transport = new PeerTransport({ inEnclave: config.inEnclave, proxy }, { clock });
+  const node = composeNode(
+    config,
+    { clock, random: systemRandom, log, chain, appRegistry, enclave, transport, yieldNow: yieldToRequests },
+    onFatal,
+  );
+
+  const closeClients = async (): Promise<void> => {
+    await Promise.allSettled([transport.close(), odyn.close(), rpcFetch.close()]);
+  };
+  let server: HttpServer;
+  try {
+    const { host, port } = config.bindAddress;
+    server = await listen(host, port, createApp(node.httpOptions, node.httpModules));
+  } catch (error) {
+    node.wipe();
+    await closeClients();
+    throw error;
+  }
+  node.start();
+
+  return {
+    port: server.port,
+    async close() {
+      node.stop();
+      try {
+        await within(clock, 'the end of requests under way', DRAIN_LIMIT_MS, undefined, () => server.drain());
+      } catch {
+        log.warn('requests under way were cut off');
+      }
+      server.destroy();
+      node.wipe();
+      local?.wipe();
+      await closeClients();
+    },
+  };
+}

@@ -1,0 +1,36 @@
+/**
+ * Which of two records stays (protocol.md §4, Merge): pure, and the same on every node in every order of arrival. The
+ * clock of the one that stays becomes the merge of both, so that a later write by whoever saw both is later than both
+ * (§9.9).
+ */
+import type { StoredRecord } from './record.ts';
+import { compareClocks, mergeClocks } from './vector-clock.ts';
+
+export type MergeSkip = 'ignored_existing_newer_version' | 'ignored_existing_newer_time' | 'ignored_identical';
+
+export type MergeDecision =
+  | { readonly kind: 'replace'; readonly record: StoredRecord }
+  /** The held record stays; `record` has the clock that it must have now. */
+  | { readonly kind: 'keep'; readonly record: StoredRecord; readonly why: MergeSkip };
+
+const NO_BYTES = new Uint8Array(0);
+
+/** Above 0 when `a` wins over `b`, 0 when they are alike in all that counts. */
+function compareContents(a: StoredRecord, b: StoredRecord): number {
+  if (a.updatedAtMs !== b.updatedAtMs) return a.updatedAtMs - b.updatedAtMs;
+  const bytes = Buffer.compare(a.value ?? NO_BYTES, b.value ?? NO_BYTES);
+  if (bytes !== 0) return bytes;
+  const lifetime = ({ ttlMs }: StoredRecord): number => (ttlMs === 0 ? Infinity : ttlMs);
+  return lifetime(a) === lifetime(b) ? 0 : lifetime(a) - lifetime(b);
+}
+
+export function decideMerge(held: StoredRecord, incoming: StoredRecord): MergeDecision {
+  const order = compareClocks(incoming.version, held.version);
+  if (order === 'later') return { kind: 'replace', record: incoming };
+  if (order === 'earlier') return { kind: 'keep', record: held, why: 'ignored_existing_newer_version' };
+  const version = mergeClocks(held.version, incoming.version);
+  const winner = compareContents(incoming, held);
+  if (winner > 0) return { kind: 'replace', record: { ...incoming, version } };
+  const why = winner === 0 ? 'ignored_identical' : 'ignored_existing_newer_time';
+  return { kind: 'keep', record: { ...held, version }, why };
+}

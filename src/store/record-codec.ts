@@ -1,0 +1,69 @@
+/**
+ * Reads a record from the wire, strictly (protocol.md §4, Refused): each on its own, each refusal with its reason. Numbers
+ * that JSON cannot hold exactly are refused, never rounded.
+ */
+import type { StoredRecord } from './record.ts';
+
+/** Bytes of a key of a merged record; local writes allow less. */
+const MAX_KEY_BYTES = 64 * 1024;
+const MAX_CLOCK_ENTRIES = 1_024;
+const MAX_CLOCK_KEY_BYTES = 128;
+const MAX_COUNT = 2 ** 52;
+/** Nonce and tag: what an empty value takes. */
+const MIN_STORED_BYTES = 28;
+/** Stored bytes above the limit of a plaintext that are still taken. */
+const STORED_SLACK_BYTES = 128;
+
+export type Refusal =
+  | 'malformed'
+  | 'bad_clock'
+  | 'too_large'
+  | 'too_short'
+  | 'does_not_decrypt'
+  | 'too_far_ahead'
+  | 'foreign_count'
+  | 'bad_app_id'
+  | 'store_full';
+
+export interface CodecLimits {
+  /** `MAX_KV_VALUE_SIZE_BYTES`. */
+  readonly maxValueBytes: number;
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function readClock(value: unknown): Map<string, number> | Refusal {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'malformed';
+  const entries = Object.entries(value as Record<string, unknown>);
+  if (entries.length > MAX_CLOCK_ENTRIES) return 'bad_clock';
+  const clock = new Map<string, number>();
+  for (const [key, count] of entries) {
+    if (!isCount(count)) return 'malformed';
+    if (count > MAX_COUNT || Buffer.byteLength(key) > MAX_CLOCK_KEY_BYTES) return 'bad_clock';
+    clock.set(key, count);
+  }
+  return clock;
+}
+
+function readValue(value: unknown, tombstone: boolean, limits: CodecLimits): Uint8Array | null | Refusal {
+  if (tombstone) return value === null ? null : 'malformed';
+  if (typeof value !== 'string' || value.length % 2 !== 0) return 'malformed';
+  if (value.length / 2 > limits.maxValueBytes + STORED_SLACK_BYTES) return 'too_large';
+  if (!/^[0-9a-fA-F]*$/.test(value) || value.endsWith('\n')) return 'malformed';
+  return value.length / 2 < MIN_STORED_BYTES ? 'too_short' : Buffer.from(value, 'hex');
+}
+
+/** The record, or why it is refused. */
+export function readRecord(wire: unknown, limits: CodecLimits): StoredRecord | Refusal {
+  if (typeof wire !== 'object' || wire === null || Array.isArray(wire)) return 'malformed';
+  const fields = wire as Record<string, unknown>;
+  const { key, updated_at_ms: updatedAtMs, tombstone, ttl_ms: ttlMs } = fields;
+  if (typeof key !== 'string' || key === '' || !key.isWellFormed() || Buffer.byteLength(key) > MAX_KEY_BYTES) return 'malformed';
+  if (typeof tombstone !== 'boolean' || !isCount(updatedAtMs) || !isCount(ttlMs)) return 'malformed';
+  const version = readClock(fields['version']);
+  if (typeof version === 'string') return version;
+  const value = readValue(fields['value'], tombstone, limits);
+  return typeof value === 'string' ? value : { key, value, version, updatedAtMs, ttlMs };
+}

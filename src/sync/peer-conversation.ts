@@ -1,0 +1,213 @@
+/**
+ * One authenticated exchange with a member (protocol.md §3, §5, §10): nonce, proof, envelope, HMAC, and every check of the
+ * answer before a byte of it is used. The answer's signature does not cover its body; the envelope does, so both must be
+ * right: the signature by the peer's wallet, the envelope under its registered teePubkey.
+ */
+import { canonicalJson } from '../crypto/canonical-json.ts';
+import { isJsonObject, parseJson } from '../crypto/json.ts';
+import { peerAuthMessage, responseMessage } from '../crypto/messages.ts';
+import { recoverEip191 } from '../crypto/signature.ts';
+import type { Vault } from '../crypto/vault.ts';
+import { sleep } from '../domain/deadline.ts';
+import { isRegisteredSender, parseEnvelope, toWireEnvelope } from '../domain/envelope.ts';
+import { DependencyError } from '../domain/errors.ts';
+import type { StoreId, TeePubkey } from '../domain/ids.ts';
+import { MAX_PEER_NONCE_CHARS, PEER_TIMEOUT_MS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
+import { memberEndpoint, type Member } from '../domain/membership.ts';
+import type { Clock, Enclave, Identity, Random, Transport, TransportAnswer, TransportRequest } from '../domain/ports.ts';
+import { answerFrame } from './messages.ts';
+import type { PeerBook } from './peer-book.ts';
+import { PeerError } from './peer-error.ts';
+
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+const REQUEST_ID_BYTES = 16;
+/** The longest `Retry-After` that is obeyed. Milliseconds. */
+const MAX_RETRY_AFTER_MS = 300_000;
+
+export interface ConversationModules {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly transport: Transport;
+  readonly enclave: Enclave;
+  readonly vault: Pick<Vault, 'hasSyncKey' | 'syncHmac'>;
+  readonly book: PeerBook;
+  readonly identity: () => Identity | null;
+  readonly storeId: () => StoreId;
+}
+
+export interface ExchangeOptions {
+  readonly timeoutMs: number;
+  readonly maxAnswerBytes: number;
+  readonly signal: AbortSignal;
+}
+
+export class PeerConversation {
+  readonly #modules: ConversationModules;
+
+  constructor(modules: ConversationModules) {
+    this.#modules = modules;
+  }
+
+  /**
+   * Sends one message and gives the checked inner answer.
+   * @throws PeerError; a peer that proved wrong is noted in the book before
+   */
+  async exchange(member: Member, message: { readonly type: string } & Record<string, unknown>, options: ExchangeOptions) {
+    const { book } = this.#modules;
+    try {
+      const given = book.takeNonce(member);
+      if (given === null) return await this.#send(member, message, await this.#fetchNonce(member, options.signal), options);
+      try {
+        return await this.#send(member, message, given, options);
+      } catch (error) {
+        // The peer may have restarted and forgotten the nonce that it gave.
+        if (!(error instanceof PeerError && error.failure === 'refused' && error.status === 403)) throw error;
+        return await this.#send(member, message, await this.#fetchNonce(member, options.signal), options);
+      }
+    } catch (error) {
+      if (error instanceof PeerError && error.provesWrong) book.noteWrong(member);
+      throw error;
+    }
+  }
+
+  async #fetchNonce(member: Member, signal: AbortSignal): Promise<string> {
+    const { book, clock } = this.#modules;
+    const waitMs = book.reserveNonceRequest(member);
+    if (waitMs > 0) await sleep(clock, waitMs, signal);
+    const answer = await this.#request(member, {
+      method: 'GET',
+      url: memberEndpoint(member.url, '/nonce'),
+      maxAnswerBytes: SMALL_ANSWER_BYTES,
+      timeoutMs: PEER_TIMEOUT_MS.nonce,
+      signal,
+    });
+    const body = parseOrNull(answer.body);
+    const nonce = isJsonObject(body) ? body['nonce'] : null;
+    // Whoever chooses the nonce chooses what this node signs: nothing but a nonce is signed over.
+    if (typeof nonce !== 'string' || nonce.length === 0 || nonce.length > MAX_PEER_NONCE_CHARS || !BASE64.test(nonce)) {
+      throw new PeerError('bad_nonce', 'the peer gave no usable nonce');
+    }
+    return nonce;
+  }
+
+  async #send(
+    member: Member,
+    message: { readonly type: string } & Record<string, unknown>,
+    nonce: string,
+    options: ExchangeOptions,
+  ): Promise<Record<string, unknown>> {
+    const { clock, enclave, vault, random, identity: whoAmI } = this.#modules;
+    const identity = whoAmI();
+    if (identity === null) throw new PeerError('aborted', 'the enclave has not said who this node is');
+    if (member.teePubkey === '') throw new PeerError('not_an_envelope', 'the peer has no registered teePubkey');
+    const requestId = Buffer.from(random.bytes(REQUEST_ID_BYTES)).toString('hex');
+    const inner = { ...message, sender_wallet: identity.wallet, store_id: this.#modules.storeId(), request_id: requestId };
+    const timestamp = Math.floor(clock.nowMs() / 1000);
+    const { signal } = options;
+    const [signature, sealed] = await Promise.all([
+      enclave.sign(peerAuthMessage(nonce, member.wallet, timestamp), signal),
+      enclave.encrypt(JSON.stringify(inner), member.teePubkey, signal),
+    ]);
+    const envelope = toWireEnvelope(sealed);
+    const withHmac = message.type !== 'master_secret_request' && vault.hasSyncKey();
+    const answer = await this.#request(member, {
+      method: 'POST',
+      url: memberEndpoint(member.url, '/sync'),
+      headers: {
+        'content-type': 'application/json',
+        'x-kms-signature': signature,
+        'x-kms-wallet': identity.wallet,
+        'x-kms-timestamp': String(timestamp),
+        'x-kms-nonce': nonce,
+        ...(withHmac ? { 'x-sync-signature': vault.syncHmac(canonicalJson(envelope)) } : {}),
+      },
+      body: JSON.stringify(envelope),
+      maxAnswerBytes: options.maxAnswerBytes,
+      timeoutMs: options.timeoutMs,
+      signal,
+    });
+    return this.#openAnswer(member, member.teePubkey, signature, requestId, answer, signal);
+  }
+
+  async #openAnswer(
+    member: Member,
+    teePubkey: TeePubkey,
+    signature: string,
+    requestId: string,
+    answer: TransportAnswer,
+    signal: AbortSignal,
+  ): Promise<Record<string, unknown>> {
+    const signer = recoverEip191(responseMessage(signature, member.wallet), answer.headers['x-kms-peer-signature'] ?? '');
+    if (signer !== member.wallet) throw new PeerError('bad_signature', "the answer is not signed by the peer's wallet");
+    const sealed = parseEnvelope(parseOrNull(answer.body));
+    if (sealed === null || !isRegisteredSender(sealed, teePubkey)) {
+      throw new PeerError('not_an_envelope', "the answer is no envelope under the peer's registered teePubkey");
+    }
+    const inner = parseTextOrNull(await this.#open(sealed, signal));
+    const frame = answerFrame.safeParse(inner);
+    if (!frame.success) throw new PeerError('bad_answer', 'the answer is not of the form of an answer');
+    this.#noteFrame(member, requestId, frame.data);
+    return inner as Record<string, unknown>;
+  }
+
+  async #open(sealed: Parameters<Enclave['decrypt']>[0], signal: AbortSignal): Promise<string> {
+    try {
+      return await this.#modules.enclave.decrypt(sealed, signal);
+    } catch (error) {
+      if (error instanceof DependencyError && error.failure === 'refused') {
+        throw new PeerError('does_not_open', 'the answer does not decrypt');
+      }
+      throw error;
+    }
+  }
+
+  /** An answer that belongs to another request is refused, once the peer is known to echo. */
+  #noteFrame(member: Member, requestId: string, frame: { store_id?: string | undefined; request_id?: string | undefined; next_nonce?: string | undefined }): void {
+    const { book, clock } = this.#modules;
+    const state = book.stateOf(member);
+    if (frame.request_id === undefined ? state.echoes : frame.request_id !== requestId) {
+      throw new PeerError('wrong_echo', 'the answer belongs to another request');
+    }
+    if (frame.request_id !== undefined) state.echoes = true;
+    if (frame.store_id !== undefined) state.storeId = frame.store_id;
+    const next = frame.next_nonce;
+    if (next !== undefined && next.length <= MAX_PEER_NONCE_CHARS && next !== '' && BASE64.test(next)) {
+      state.nextNonce = { text: next, givenAtMs: clock.monotonicMs() };
+    }
+  }
+
+  async #request(member: Member, request: TransportRequest): Promise<TransportAnswer> {
+    const { transport, book, clock } = this.#modules;
+    let answer: TransportAnswer;
+    try {
+      answer = await transport.request(request);
+    } catch (error) {
+      if (!(error instanceof DependencyError)) throw error;
+      const { failure } = error;
+      const known = failure === 'timeout' || failure === 'aborted' || failure === 'too_large' ? failure : 'unreachable';
+      throw new PeerError(known, error.message);
+    }
+    if (answer.status === 200) return answer;
+    const retryAfterMs = readRetryAfter(answer.headers['retry-after']);
+    if (answer.status === 429 && retryAfterMs !== undefined) {
+      book.stateOf(member).notBeforeMs = clock.monotonicMs() + retryAfterMs;
+    }
+    throw new PeerError('refused', `the peer answered ${answer.status}`, answer.status, retryAfterMs);
+  }
+}
+
+function readRetryAfter(header: string | undefined): number | undefined {
+  return header !== undefined && /^\d{1,6}$/.test(header) ? Math.min(Number(header) * 1000, MAX_RETRY_AFTER_MS) : undefined;
+}
+
+function parseOrNull(body: Uint8Array): unknown {
+  return parseTextOrNull(Buffer.from(body).toString('utf8'));
+}
+
+function parseTextOrNull(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,63 @@
+/** Figures about the peers for operators (protocol.md §1, step 1; `/nodes`): who answers `GET /status`, and how fast. */
+import type { Wallet } from '../domain/ids.ts';
+import { PEER_TIMEOUT_MS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
+import { memberEndpoint, type Member } from '../domain/membership.ts';
+import type { Clock, Transport } from '../domain/ports.ts';
+import { DependencyError } from '../domain/errors.ts';
+
+/** Probes under way at once. */
+const MAX_PARALLEL = 16;
+
+export interface PeerFigures {
+  readonly reachable: boolean;
+  readonly httpCode: number | null;
+  readonly durationMs: number | null;
+  /** Unix milliseconds. */
+  readonly checkedAtMs: number;
+}
+
+export class PeerProbe {
+  readonly #clock: Clock;
+  readonly #transport: Transport;
+  #figures = new Map<Wallet, PeerFigures>();
+
+  constructor(modules: { readonly clock: Clock; readonly transport: Transport }) {
+    this.#clock = modules.clock;
+    this.#transport = modules.transport;
+  }
+
+  figuresOf(wallet: Wallet): PeerFigures | null {
+    return this.#figures.get(wallet) ?? null;
+  }
+
+  /** Probes all; figures of wallets that are gone are dropped. */
+  async probePeers(members: readonly Member[], signal: AbortSignal): Promise<void> {
+    const wallets = new Set(members.map(({ wallet }) => wallet));
+    this.#figures = new Map([...this.#figures].filter(([wallet]) => wallets.has(wallet)));
+    const queue = [...members];
+    const worker = async (): Promise<void> => {
+      for (let member = queue.shift(); member !== undefined && !signal.aborted; member = queue.shift()) {
+        this.#figures.set(member.wallet, await this.#probe(member, signal));
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(MAX_PARALLEL, members.length) }, worker));
+  }
+
+  async #probe(member: Member, signal: AbortSignal): Promise<PeerFigures> {
+    const startedMs = this.#clock.monotonicMs();
+    try {
+      const answer = await this.#transport.request({
+        method: 'GET',
+        url: memberEndpoint(member.url, '/status'),
+        maxAnswerBytes: SMALL_ANSWER_BYTES,
+        timeoutMs: PEER_TIMEOUT_MS.probe,
+        signal,
+      });
+      const durationMs = this.#clock.monotonicMs() - startedMs;
+      return { reachable: true, httpCode: answer.status, durationMs, checkedAtMs: this.#clock.nowMs() };
+    } catch (error) {
+      if (!(error instanceof DependencyError)) throw error;
+      return { reachable: false, httpCode: null, durationMs: null, checkedAtMs: this.#clock.nowMs() };
+    }
+  }
+}
