@@ -46,6 +46,12 @@ function publicKeyObject(publicKeyDer: string): KeyObject {
   }
 }
 
+/** The DER form of a key that may also be given as a bare uncompressed point, as other nodes take it. Other texts stay. */
+export function toDer(publicKey: string): string {
+  const isPoint = publicKey.length === 2 * POINT_BYTES && publicKey.startsWith('04');
+  return isPoint ? SPKI_PREFIX.toString('hex') + publicKey : publicKey;
+}
+
 /** Whether the text is a P-384 public key as the protocol writes it. */
 export function isP384PublicKey(publicKeyDer: string): boolean {
   try {

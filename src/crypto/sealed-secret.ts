@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { MASTER_SECRET_BYTES } from '../domain/limits.ts';
 import { aesGcmOpen, aesGcmSeal, AEAD_NONCE_BYTES } from './aead.ts';
 import { hkdfSha256 } from './hkdf.ts';
-import { isP384PublicKey, type P384KeyPair } from './p384.ts';
+import { isP384PublicKey, toDer, type P384KeyPair } from './p384.ts';
 
 const SALT = 'nova-kms:sealed-master-secret';
 const INFO = 'aes-gcm-key';
@@ -40,10 +40,12 @@ export function sealSecret(keys: P384KeyPair, recipientDer: string, nonce: Uint8
 /** The 32 bytes inside, or null when it does not open to exactly that. The caller wipes them. */
 export function openSecret(keys: P384KeyPair, sealed: unknown): Uint8Array | null {
   const parsed = sealedSecret.safeParse(sealed);
-  if (!parsed.success || !isP384PublicKey(parsed.data.ephemeral_pubkey)) return null;
+  if (!parsed.success) return null;
+  const ephemeral = toDer(parsed.data.ephemeral_pubkey);
+  if (!isP384PublicKey(ephemeral)) return null;
   const nonce = Buffer.from(parsed.data.nonce, 'hex');
   if (nonce.length !== AEAD_NONCE_BYTES) return null;
-  const key = sealingKey(keys, parsed.data.ephemeral_pubkey);
+  const key = sealingKey(keys, ephemeral);
   const opened = aesGcmOpen(key, nonce, Buffer.from(parsed.data.encrypted_data, 'hex'));
   key.fill(0);
   if (opened === null || opened.length !== MASTER_SECRET_BYTES) {

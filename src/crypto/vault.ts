@@ -16,7 +16,7 @@ import type { Random } from '../domain/ports.ts';
 import { AEAD_NONCE_BYTES } from './aead.ts';
 import { DATA_KEY_PATH, derivationInfo, deriveKey, SYNC_KEY_PATH } from './derivation.ts';
 import { constantTimeEqual, keccak256 } from './hash.ts';
-import { generateP384, isP384PublicKey, type P384KeyPair } from './p384.ts';
+import { generateP384, isP384PublicKey, toDer, type P384KeyPair } from './p384.ts';
 import { openSecret, sealSecret, type SealedSecret } from './sealed-secret.ts';
 import { openStoredValue, sealStoredValue } from './stored-value.ts';
 
@@ -209,10 +209,11 @@ export class Vault {
    */
   sealMasterSecret(recipientDer: string): SealedSecret {
     const secret = this.#servingSecret();
-    if (!isP384PublicKey(recipientDer)) throw new RefusalError('bad_request', 'ecdh_pubkey is no P-384 key in DER hex');
+    const recipient = toDer(recipientDer);
+    if (!isP384PublicKey(recipient)) throw new RefusalError('bad_request', 'ecdh_pubkey is no P-384 key in DER hex');
     const ephemeral = generateP384(this.#random);
     try {
-      return sealSecret(ephemeral, recipientDer, this.#random.bytes(AEAD_NONCE_BYTES), secret.bytes);
+      return sealSecret(ephemeral, recipient, this.#random.bytes(AEAD_NONCE_BYTES), secret.bytes);
     } finally {
       ephemeral.wipe();
     }
