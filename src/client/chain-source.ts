@@ -1,0 +1,47 @@
+/** The members as the chain shows them, by the same reading as a node's (protocol.md §6). */
+import type { Wallet } from '../domain/ids.ts';
+import type { Membership } from '../domain/membership.ts';
+import type { Clock } from '../domain/ports.ts';
+import type { ProxySettings } from '../net/peer-transport.ts';
+import { createRpcFetch, type RpcFetch } from '../net/rpc-fetch.ts';
+import { Rpc } from '../registry/rpc.ts';
+import { ViewReader } from '../registry/view-reader.ts';
+import type { MembershipSource } from './options.ts';
+
+export interface ChainSourceOptions {
+  readonly rpcUrl: string;
+  readonly registry: Wallet;
+  readonly appId: number;
+  readonly inEnclave: boolean;
+  readonly confirmations: number;
+  readonly proxy: ProxySettings;
+}
+
+export class ChainSource implements MembershipSource {
+  readonly #reader: ViewReader;
+  readonly #rpcFetch: RpcFetch;
+
+  constructor(options: ChainSourceOptions, modules: { readonly clock: Clock }) {
+    this.#rpcFetch = createRpcFetch(options.proxy);
+    const rpc = new Rpc({ url: options.rpcUrl }, { clock: modules.clock, fetch: this.#rpcFetch.fetch });
+    this.#reader = new ViewReader(
+      {
+        kmsAppId: options.appId,
+        inEnclave: options.inEnclave,
+        confirmations: options.confirmations,
+        novaAppRegistry: options.registry,
+        // The view holds the chain hash too, for which a client has no use: whatever stands here is not looked at.
+        kmsRegistry: options.registry,
+      },
+      { rpc },
+    );
+  }
+
+  async readMembership(signal: AbortSignal): Promise<Membership> {
+    return (await this.#reader.readView(signal)).membership;
+  }
+
+  async close(): Promise<void> {
+    await this.#rpcFetch.close();
+  }
+}

@@ -1,0 +1,55 @@
+/** `POST /kms/derive` (protocol.md §3): what is sent, and what an answer to it must say. */
+import { z } from 'zod';
+import { KmsClientError } from './errors.ts';
+import type { KmsRequest } from './node-exchange.ts';
+import type { KmsNode } from './node-list.ts';
+
+export interface DeriveArguments {
+  /** Not empty after trimming, but used exactly as given. Together with `context` at most 4096 bytes of UTF-8. */
+  readonly path: string;
+  /** Joined to the path unescaped: `a:b` alone and `a` with context `b` are the same key. */
+  readonly context?: string;
+  /** Bytes, 1 to 1024. Default: 32. */
+  readonly length?: number;
+}
+
+export interface DerivedKey {
+  /** The caller's to wipe. */
+  readonly key: Uint8Array;
+  /** The app that the key belongs to: the caller's own, as the node's registry says. */
+  readonly appId: number;
+  /** Who answered. */
+  readonly node: KmsNode;
+}
+
+const DEFAULT_LENGTH = 32;
+const MAX_LENGTH = 1_024;
+const MAX_PATH_BYTES = 4_096;
+/** A path of control characters takes six characters each in JSON, and every byte two in hex. Bytes. */
+const MAX_ANSWER_BYTES = 128 * 1024;
+
+/** @throws KmsClientError invalid_argument */
+export function deriveRequest({ path, context, length = DEFAULT_LENGTH }: DeriveArguments): KmsRequest<{ key: Uint8Array; appId: number }> {
+  const pathBytes = Buffer.byteLength(path) + Buffer.byteLength(context ?? '');
+  if (path.trim() === '' || pathBytes > MAX_PATH_BYTES) {
+    throw new KmsClientError('invalid_argument', `path must not be empty, nor path and context exceed ${MAX_PATH_BYTES} bytes`);
+  }
+  if (!Number.isInteger(length) || length < 1 || length > MAX_LENGTH) {
+    throw new KmsClientError('invalid_argument', `length must be a whole number from 1 to ${MAX_LENGTH}`);
+  }
+  return {
+    method: 'POST',
+    path: '/kms/derive',
+    body: { path, ...(context === undefined ? {} : { context }), length },
+    maxAnswerBytes: MAX_ANSWER_BYTES,
+    answer: z
+      .object({
+        app_id: z.number().int().positive(),
+        path: z.literal(path),
+        length: z.literal(length),
+        key: z.base64().transform((text) => new Uint8Array(Buffer.from(text, 'base64'))),
+      })
+      .refine(({ key }) => key.length === length)
+      .transform(({ app_id: appId, key }) => ({ appId, key })),
+  };
+}

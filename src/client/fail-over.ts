@@ -1,0 +1,175 @@
+/**
+ * From one node to the next: each is asked in its turn until one gives the answer. A node that proved wrong is not asked
+ * again in the same call; those that are unready, slow or gone are asked again after what they named as `Retry-After`.
+ * Everything ends within the call's time limit and its number of tries.
+ */
+import { DeadlineError, sleep, within } from '../domain/deadline.ts';
+import { parseWallet } from '../domain/ids.ts';
+import type { Clock, Random } from '../domain/ports.ts';
+import { AttemptError, KmsClientError, type AttemptFailure, type KmsAttempt } from './errors.ts';
+import type { KmsRequest, NodeExchange } from './node-exchange.ts';
+import type { KmsNode, NodeList } from './node-list.ts';
+import { FailureBook, orderNodes } from './node-order.ts';
+import { ROUND_PAUSE_MS, type CallOptions } from './options.ts';
+
+/** Failures after which the same node is of no use to the same call. */
+const PROVED_WRONG: readonly AttemptFailure[] = ['bad_key', 'bad_answer_signature', 'bad_answer'];
+
+export interface FailOverOptions {
+  readonly timeoutMs: number;
+  readonly maxAttempts: number;
+}
+
+export interface FailOverModules {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly nodes: NodeList;
+  readonly exchange: Pick<NodeExchange, 'request'>;
+}
+
+export interface Answered<Answer> {
+  readonly answer: Answer;
+  readonly node: KmsNode;
+}
+
+/** One call under way. */
+interface Call<Answer> {
+  readonly request: KmsRequest<Answer>;
+  readonly options: CallOptions;
+  readonly turn: number;
+  /** Monotonic milliseconds. */
+  readonly endsAtMs: number;
+  readonly signal: AbortSignal;
+  readonly attempts: KmsAttempt[];
+  readonly wrong: Set<string>;
+}
+
+export class FailOver {
+  readonly #options: FailOverOptions;
+  readonly #modules: FailOverModules;
+  readonly #failures = new FailureBook();
+  #turn = 0;
+
+  constructor(options: FailOverOptions, modules: FailOverModules) {
+    this.#options = options;
+    this.#modules = modules;
+  }
+
+  /** @throws KmsClientError */
+  async call<Answer>(request: KmsRequest<Answer>, options: CallOptions): Promise<Answered<Answer>> {
+    const { clock } = this.#modules;
+    const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
+    const attempts: KmsAttempt[] = [];
+    try {
+      return await within(clock, 'the call', timeoutMs, options.signal, (signal) =>
+        this.#perform({
+          request,
+          options,
+          turn: this.#turn++,
+          endsAtMs: clock.monotonicMs() + timeoutMs,
+          signal,
+          attempts,
+          wrong: new Set(),
+        }),
+      );
+    } catch (error) {
+      if (error instanceof KmsClientError) throw error;
+      if (options.signal?.aborted === true) throw new KmsClientError('aborted', 'the call was aborted', { attempts });
+      if (error instanceof DeadlineError) {
+        throw new KmsClientError('timeout', `no node answered within ${timeoutMs} ms`, { attempts });
+      }
+      throw error;
+    }
+  }
+
+  async #perform<Answer>(call: Call<Answer>): Promise<Answered<Answer>> {
+    for (;;) {
+      const round = await this.#round(call);
+      if ('answer' in round) return round;
+      await this.#pause(call, round.pauseMs);
+    }
+  }
+
+  /** Asks each node once. Without an answer: how long to wait before the next round. */
+  async #round<Answer>(call: Call<Answer>): Promise<Answered<Answer> | { readonly pauseMs: number }> {
+    const { clock } = this.#modules;
+    let pauseMs = Infinity;
+    for (const node of await this.#candidates(call)) {
+      if (call.attempts.length >= this.#options.maxAttempts) throw exhausted(call.attempts);
+      try {
+        const answer = await this.#modules.exchange.request(node, call.request, call.signal);
+        this.#failures.forgive(node.wallet);
+        return { answer, node };
+      } catch (error) {
+        const failed = await this.#judge(error, node, call);
+        call.attempts.push({ node: node.wallet, url: node.url, failure: failed.failure, status: failed.status });
+        this.#failures.note(node.wallet, clock.monotonicMs(), failed.retryAfterMs);
+        if (PROVED_WRONG.includes(failed.failure)) call.wrong.add(node.wallet);
+        else pauseMs = Math.min(pauseMs, failed.retryAfterMs ?? (failed.failure === 'stale_registration' ? 0 : ROUND_PAUSE_MS));
+      }
+    }
+    if (pauseMs === Infinity) throw exhausted(call.attempts);
+    return { pauseMs };
+  }
+
+  async #candidates(call: Call<unknown>): Promise<readonly KmsNode[]> {
+    const { clock, nodes } = this.#modules;
+    const wanted = call.options.node;
+    let all = await nodes.current(call.signal);
+    if (all.length === 0) throw new KmsClientError('no_nodes', 'the registry lists no usable node', call);
+    if (wanted !== undefined) {
+      all = selectNode(all, wanted);
+      if (all.length === 0) all = selectNode(await nodes.refresh(call.signal), wanted);
+      if (all.length === 0) throw new KmsClientError('no_nodes', 'the registry does not list the node that was named', call);
+    }
+    const nowMs = clock.monotonicMs();
+    const left = all.filter(({ wallet }) => !call.wrong.has(wallet));
+    if (left.length === 0) throw exhausted(call.attempts);
+    return orderNodes(left, call.turn, (wallet) => this.#failures.untilMs(wallet, nowMs));
+  }
+
+  /**
+   * What a refusal may also mean: the node's enclave has booted and has another key by now than the list says. Then the
+   * list is read again, and the call goes on if the node is registered differently.
+   */
+  async #judge(error: unknown, node: KmsNode, call: Call<unknown>): Promise<AttemptError> {
+    if (error instanceof AttemptError) return error;
+    if (!(error instanceof KmsClientError) || error.code !== 'refused') throw error;
+    if (error.status === 400 || error.status === 403) {
+      const now = (await this.#modules.nodes.refresh(call.signal)).find(({ wallet }) => wallet === node.wallet);
+      if (now?.teePubkey !== node.teePubkey || now.url !== node.url) {
+        return new AttemptError('stale_registration', { status: error.status });
+      }
+    }
+    const { status, serverCode } = error;
+    throw new KmsClientError('refused', error.message, { status, serverCode, attempts: call.attempts });
+  }
+
+  /** Waits with a little jitter, so that callers that were refused together do not come back together. */
+  async #pause(call: Call<unknown>, pauseMs: number): Promise<void> {
+    const { clock, random } = this.#modules;
+    const waitMs = Math.ceil(pauseMs * (1 + 0.2 * random.unit()));
+    const attemptsLeft = call.attempts.length < this.#options.maxAttempts;
+    if (!attemptsLeft || clock.monotonicMs() + pauseMs >= call.endsAtMs) throw exhausted(call.attempts);
+    await sleep(clock, waitMs, call.signal);
+  }
+}
+
+/** By wallet in any case, or by URL with or without a slash at its end. */
+function selectNode(nodes: readonly KmsNode[], wanted: string): readonly KmsNode[] {
+  const wallet = parseWallet(wanted);
+  const bareUrl = (url: string): string => url.replace(/\/+$/, '');
+  return nodes.filter((node) => (wallet === null ? bareUrl(node.url) === bareUrl(wanted) : node.wallet === wallet));
+}
+
+/** When all failed alike by proving wrong, that is the caller's news; else that nobody was there to answer. */
+function exhausted(attempts: readonly KmsAttempt[]): KmsClientError {
+  const only = (failure: AttemptFailure): boolean => attempts.every((attempt) => attempt.failure === failure);
+  if (only('bad_answer_signature')) {
+    return new KmsClientError('bad_answer_signature', 'no answer was signed by the wallet of its node', { attempts });
+  }
+  if (attempts.every(({ failure }) => PROVED_WRONG.includes(failure))) {
+    return new KmsClientError('bad_answer', 'no node gave a good answer', { attempts });
+  }
+  return new KmsClientError('unavailable', `no node answered in ${attempts.length} tries`, { attempts });
+}

@@ -1,0 +1,14 @@
+/** The package's public face for apps: `nova-kms-node/client`. */
+export { createKmsClient, type KmsClient } from './kms-client.ts';
+export { KmsClientError, type AttemptFailure, type KmsAttempt, type KmsClientErrorCode } from './errors.ts';
+export type { DeriveArguments, DerivedKey } from './derive.ts';
+export type { KmsNode } from './node-list.ts';
+export type { NodeStatus } from './node-status.ts';
+export type {
+  CallOptions,
+  ClientIdentity,
+  KmsClientModules,
+  KmsClientOptions,
+  LocalKeys,
+  MembershipSource,
+} from './options.ts';

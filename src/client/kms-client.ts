@@ -1,0 +1,192 @@
+/**
+ * The client of a KMS cluster for apps: finds the nodes by the registry, asks one of them, checks who answered, and turns
+ * to the next when that one does not.
+ *
+ *   const kms = createKmsClient({
+ *     registry: '0x0f68..',
+ *     chain: { rpcUrl: 'http://127.0.0.1:18545' },
+ *     identity: { odynUrl: 'http://127.0.0.1:18000' },
+ *   });
+ *   const { key } = await kms.derive({ path: 'sessions' });
+ */
+import { OdynClient } from '../enclave/odyn-client.ts';
+import { parseWallet, type TeePubkey, type Wallet } from '../domain/ids.ts';
+import type { Clock, Transport } from '../domain/ports.ts';
+import { PeerTransport, type ProxySettings } from '../net/peer-transport.ts';
+import { systemClock, systemRandom } from '../node/system.ts';
+import { ChainSource } from './chain-source.ts';
+import { deriveRequest, type DeriveArguments, type DerivedKey } from './derive.ts';
+import { KmsClientError } from './errors.ts';
+import { FailOver } from './fail-over.ts';
+import { LocalIdentity } from './local-identity.ts';
+import { NodeExchange, type KmsRequest } from './node-exchange.ts';
+import { NodeList, type KmsNode } from './node-list.ts';
+import { readNodeStatus, type NodeStatus } from './node-status.ts';
+import {
+  DEFAULTS,
+  type CallOptions,
+  type ClientIdentity,
+  type KmsClientModules,
+  type KmsClientOptions,
+  type MembershipSource,
+} from './options.ts';
+
+const DIRECT: ProxySettings = { noProxy: '' };
+
+interface ClientParts {
+  readonly identity: ClientIdentity;
+  readonly transport: Transport;
+  readonly nodes: NodeList;
+  readonly failOver: FailOver;
+  /** In this order when the client is closed. */
+  readonly closers: readonly (() => Promise<void> | void)[];
+}
+
+export class KmsClient {
+  readonly #parts: ClientParts;
+  readonly #closing = new AbortController();
+
+  constructor(parts: ClientParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Derives a key of this app: HKDF-SHA256 over the cluster's master secret. The same path gives the same key from every
+   * node, always.
+   * @throws KmsClientError
+   */
+  async derive(arguments_: DeriveArguments, options: CallOptions = {}): Promise<DerivedKey> {
+    const { answer, node } = await this.#call(deriveRequest(arguments_), options);
+    return { ...answer, node };
+  }
+
+  /** Who this app is to the nodes; what has to be registered for it. @throws KmsClientError identity_unavailable */
+  async identity(): Promise<{ readonly wallet: Wallet; readonly teePubkey: TeePubkey }> {
+    const { identity } = this.#parts;
+    try {
+      const [wallet, teePubkey] = await Promise.all([identity.address(), identity.publicKey()]);
+      return { wallet, teePubkey };
+    } catch {
+      throw new KmsClientError('identity_unavailable', 'the own enclave does not do its part');
+    }
+  }
+
+  /** The usable nodes as the registry lists them, at most `nodesTtlMs` ago. @throws KmsClientError registry_unavailable */
+  async nodes(options: Pick<CallOptions, 'signal'> = {}): Promise<readonly KmsNode[]> {
+    const signal = this.#signal(options.signal);
+    try {
+      return await this.#parts.nodes.current(signal);
+    } catch (error) {
+      throw this.#judgeAbort(error, signal);
+    }
+  }
+
+  /** What the node at a URL says of itself. @throws KmsClientError unavailable, timeout, bad_answer */
+  async status(url: string, options: Pick<CallOptions, 'signal'> = {}): Promise<NodeStatus> {
+    const signal = this.#signal(options.signal);
+    try {
+      return await readNodeStatus(url, signal, { transport: this.#parts.transport });
+    } catch (error) {
+      throw this.#judgeAbort(error, signal);
+    }
+  }
+
+  /** Ends the calls under way and wipes keys held here. */
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort(new KmsClientError('closed', 'the client was closed'));
+    for (const close of this.#parts.closers) await close();
+  }
+
+  async #call<Answer>(request: KmsRequest<Answer>, options: CallOptions) {
+    const signal = this.#signal(options.signal);
+    try {
+      return await this.#parts.failOver.call(request, { ...options, signal });
+    } catch (error) {
+      throw this.#judgeAbort(error, signal);
+    }
+  }
+
+  #signal(signal: AbortSignal | undefined): AbortSignal {
+    return signal === undefined ? this.#closing.signal : AbortSignal.any([this.#closing.signal, signal]);
+  }
+
+  #judgeAbort(error: unknown, signal: AbortSignal): unknown {
+    if (this.#closing.signal.aborted) return this.#closing.signal.reason;
+    if (signal.aborted && !(error instanceof KmsClientError)) return new KmsClientError('aborted', 'the call was aborted');
+    return error;
+  }
+}
+
+/** @throws KmsClientError invalid_argument, naming the option */
+export function createKmsClient(options: KmsClientOptions, modules: KmsClientModules = {}): KmsClient {
+  const clock = modules.clock ?? systemClock;
+  const random = modules.random ?? systemRandom;
+  const inEnclave = options.inEnclave ?? true;
+  const proxy = options.proxy ?? DIRECT;
+  const closers: (() => Promise<void> | void)[] = [];
+  const transport = modules.transport ?? new PeerTransport({ inEnclave, proxy }, { clock });
+  closers.push(() => transport.close?.());
+  const identity = makeIdentity(options.identity, { clock, random }, closers);
+  const source = makeSource(options, { inEnclave, proxy }, clock, closers);
+  const nodes = new NodeList({ ttlMs: limit('nodesTtlMs', options.nodesTtlMs, 0) }, { clock, source });
+  const exchange = new NodeExchange(
+    { attemptTimeoutMs: limit('attemptTimeoutMs', options.attemptTimeoutMs) },
+    { clock, transport, identity },
+  );
+  const failOver = new FailOver(
+    { timeoutMs: limit('timeoutMs', options.timeoutMs), maxAttempts: limit('maxAttempts', options.maxAttempts) },
+    { clock, random, nodes, exchange },
+  );
+  return new KmsClient({ identity, transport, nodes, failOver, closers });
+}
+
+function limit(name: 'timeoutMs' | 'attemptTimeoutMs' | 'maxAttempts' | 'nodesTtlMs', given: number | undefined, min = 1): number {
+  const value = given ?? DEFAULTS[name];
+  if (!Number.isInteger(value) || value < min) throw invalid(`${name} must be a whole number from ${min}`);
+  return value;
+}
+
+function invalid(message: string): KmsClientError {
+  return new KmsClientError('invalid_argument', message);
+}
+
+function makeIdentity(
+  given: KmsClientOptions['identity'],
+  modules: { readonly clock: Clock; readonly random: Required<KmsClientModules>['random'] },
+  closers: (() => Promise<void> | void)[],
+): ClientIdentity {
+  if ('odynUrl' in given) {
+    if (!URL.canParse(given.odynUrl)) throw invalid('identity.odynUrl must be a URL');
+    const odyn = new OdynClient({ baseUrl: given.odynUrl }, modules);
+    closers.push(() => odyn.close());
+    return odyn;
+  }
+  if (!('privateKey' in given)) return given;
+  try {
+    const local = new LocalIdentity(given, modules);
+    closers.push(() => local.wipe());
+    return local;
+  } catch (error) {
+    throw error instanceof TypeError ? invalid(error.message) : error;
+  }
+}
+
+function makeSource(
+  options: KmsClientOptions,
+  { inEnclave, proxy }: { readonly inEnclave: boolean; readonly proxy: ProxySettings },
+  clock: Clock,
+  closers: (() => Promise<void> | void)[],
+): MembershipSource {
+  if ('source' in options.chain) return options.chain.source;
+  const { rpcUrl } = options.chain;
+  const registry = parseWallet(options.registry);
+  if (registry === null) throw invalid('registry must be an address: 0x and 40 hex digits');
+  if (!URL.canParse(rpcUrl)) throw invalid('chain.rpcUrl must be a URL');
+  const { appId = DEFAULTS.appId, confirmations = DEFAULTS.confirmations } = options;
+  if (!Number.isSafeInteger(appId) || appId < 1) throw invalid('appId must be a whole number from 1');
+  if (!Number.isSafeInteger(confirmations) || confirmations < 0) throw invalid('confirmations must be a whole number from 0');
+  const source = new ChainSource({ rpcUrl, registry, appId, inEnclave, confirmations, proxy }, { clock });
+  closers.push(() => source.close());
+  return source;
+}

@@ -1,0 +1,195 @@
+/**
+ * One request to one node (protocol.md §3): a nonce, a proof over it, an envelope under the node's registered key, and the
+ * answer held against three things: the node's wallet signed over our proof, the envelope comes from the registered key, and
+ * what it holds has the form asked for.
+ */
+import { z } from 'zod';
+import { parseJson } from '../crypto/json.ts';
+import { appAuthMessage, responseMessage } from '../crypto/messages.ts';
+import { recoverEip191 } from '../crypto/signature.ts';
+import { within } from '../domain/deadline.ts';
+import { isRegisteredSender, parseEnvelope, toWireEnvelope } from '../domain/envelope.ts';
+import { DependencyError, type ErrorCode } from '../domain/errors.ts';
+import { MAX_PEER_NONCE_CHARS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
+import { memberEndpoint } from '../domain/membership.ts';
+import type { Clock, Transport, TransportAnswer, TransportRequest } from '../domain/ports.ts';
+import { AttemptError, KmsClientError } from './errors.ts';
+import type { KmsNode } from './node-list.ts';
+import { MAX_RETRY_AFTER_MS, type ClientIdentity } from './options.ts';
+
+/** A request under `/kms/`. */
+export interface KmsRequest<Answer> {
+  readonly method: TransportRequest['method'];
+  readonly path: `/kms/${string}`;
+  /** The inner JSON; undefined: a request without a body. */
+  readonly body: unknown;
+  /** Of the inner JSON of the answer. */
+  readonly answer: z.ZodType<Answer>;
+  /** Of the envelope on the wire. */
+  readonly maxAnswerBytes: number;
+}
+
+const nonceAnswer = z.object({ nonce: z.base64().min(1).max(MAX_PEER_NONCE_CHARS) });
+/** What only the request itself is to blame for: another node would repeat it (protocol.md §2). */
+const refusal = z.object({
+  code: z.enum([
+    'bad_request',
+    'unauthorized',
+    'forbidden',
+    'not_found',
+    'method_not_allowed',
+    'payload_too_large',
+    'not_replicated',
+    'insufficient_storage',
+  ] satisfies ErrorCode[]),
+});
+
+export interface NodeExchangeOptions {
+  readonly attemptTimeoutMs: number;
+}
+
+export interface NodeExchangeModules {
+  readonly clock: Clock;
+  readonly transport: Transport;
+  readonly identity: ClientIdentity;
+}
+
+export class NodeExchange {
+  readonly #attemptTimeoutMs: number;
+  readonly #modules: NodeExchangeModules;
+
+  constructor(options: NodeExchangeOptions, modules: NodeExchangeModules) {
+    this.#attemptTimeoutMs = options.attemptTimeoutMs;
+    this.#modules = modules;
+  }
+
+  /** @throws AttemptError where another node may do better, KmsClientError where none will, the signal's reason */
+  async request<Answer>(node: KmsNode, request: KmsRequest<Answer>, signal: AbortSignal): Promise<Answer> {
+    const { clock } = this.#modules;
+    try {
+      return await within(clock, 'the node', this.#attemptTimeoutMs, signal, (limit) => this.#perform(node, request, limit));
+    } catch (error) {
+      if (signal.aborted) throw signal.reason as Error;
+      if (error instanceof AttemptError || error instanceof KmsClientError) throw error;
+      if (error instanceof DependencyError) throw judgeDependency(error);
+      // Nothing but our own limit is left.
+      throw new AttemptError('timeout');
+    }
+  }
+
+  async #perform<Answer>(node: KmsNode, request: KmsRequest<Answer>, signal: AbortSignal): Promise<Answer> {
+    const { identity, clock } = this.#modules;
+    const nonce = await this.#fetchNonce(node, signal);
+    const timestamp = String(Math.floor(clock.nowMs() / 1000));
+    const [signature, body] = await Promise.all([
+      identity.sign(appAuthMessage(nonce, node.wallet, timestamp), signal),
+      this.#seal(node, request.body, signal),
+    ]);
+    const answer = await this.#send(signal, {
+      method: request.method,
+      url: memberEndpoint(node.url, request.path),
+      headers: {
+        'x-app-signature': signature,
+        'x-app-nonce': nonce,
+        'x-app-timestamp': timestamp,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body }),
+      maxAnswerBytes: request.maxAnswerBytes,
+    });
+    if (answer.status !== 200) throw judgeStatus(answer);
+    const answerSignature = answer.headers['x-kms-response-signature'];
+    const signed = answerSignature !== undefined && recoverEip191(responseMessage(signature, node.wallet), answerSignature);
+    if (signed !== node.wallet) throw new AttemptError('bad_answer_signature', { status: 200 });
+    return this.#open(node, request, answer, signal);
+  }
+
+  async #fetchNonce(node: KmsNode, signal: AbortSignal): Promise<string> {
+    const url = memberEndpoint(node.url, '/nonce');
+    const answer = await this.#send(signal, { method: 'GET', url, maxAnswerBytes: SMALL_ANSWER_BYTES });
+    if (answer.status !== 200) throw asAttempt(judgeStatus(answer));
+    const parsed = nonceAnswer.safeParse(jsonOf(answer.body));
+    if (!parsed.success) throw new AttemptError('bad_answer', { status: 200 });
+    return parsed.data.nonce;
+  }
+
+  async #seal(node: KmsNode, body: unknown, signal: AbortSignal): Promise<string | undefined> {
+    if (body === undefined) return undefined;
+    try {
+      return JSON.stringify(toWireEnvelope(await this.#modules.identity.encrypt(JSON.stringify(body), node.teePubkey, signal)));
+    } catch (error) {
+      if (error instanceof DependencyError && error.failure === 'refused') throw new AttemptError('bad_key');
+      throw error;
+    }
+  }
+
+  async #open<Answer>(
+    node: KmsNode,
+    request: KmsRequest<Answer>,
+    answer: TransportAnswer,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const sealed = parseEnvelope(jsonOf(answer.body));
+    if (sealed === null || !isRegisteredSender(sealed, node.teePubkey)) throw new AttemptError('bad_answer', { status: 200 });
+    let plaintext: string;
+    try {
+      plaintext = await this.#modules.identity.decrypt(sealed, signal);
+    } catch (error) {
+      const refused = error instanceof DependencyError && error.failure === 'refused';
+      throw refused ? new AttemptError('bad_answer', { status: 200 }) : error;
+    }
+    const parsed = request.answer.safeParse(jsonOf(plaintext));
+    if (!parsed.success) throw new AttemptError('bad_answer', { status: 200 });
+    return parsed.data;
+  }
+
+  async #send(signal: AbortSignal, request: Omit<TransportRequest, 'timeoutMs' | 'signal'>): Promise<TransportAnswer> {
+    return this.#modules.transport.request({ ...request, timeoutMs: this.#attemptTimeoutMs, signal });
+  }
+}
+
+/** `null` for what is no JSON in UTF-8. */
+export function jsonOf(body: Uint8Array | string): unknown {
+  try {
+    return parseJson(typeof body === 'string' ? body : new TextDecoder('utf-8', { fatal: true }).decode(body));
+  } catch {
+    return null;
+  }
+}
+
+/** Seconds, as the nodes write it; undefined for anything else. */
+export function retryAfterMs(header: string | undefined): number | undefined {
+  return header !== undefined && /^\d{1,9}$/.test(header) ? Math.min(Number(header) * 1000, MAX_RETRY_AFTER_MS) : undefined;
+}
+
+function judgeStatus({ status, headers, body }: TransportAnswer): AttemptError | KmsClientError {
+  const facts = { status, retryAfterMs: retryAfterMs(headers['retry-after']) };
+  if (status === 503) return new AttemptError('unready', facts);
+  if (status === 429) return new AttemptError('rate_limited', facts);
+  const refused = status >= 400 ? refusal.safeParse(jsonOf(body)).data : undefined;
+  if (refused !== undefined) {
+    const message = `the node refused the request: ${status} ${refused.code}`;
+    return new KmsClientError('refused', message, { status, serverCode: refused.code });
+  }
+  return new AttemptError(status >= 500 ? 'server_error' : 'bad_answer', facts);
+}
+
+/** A node that hands out no nonce is not there for us, whatever it says. */
+function asAttempt(error: AttemptError | KmsClientError): AttemptError {
+  return error instanceof AttemptError ? error : new AttemptError('bad_answer', { status: error.status });
+}
+
+function judgeDependency(error: DependencyError): AttemptError | KmsClientError {
+  if (error.dependency === 'enclave') return new KmsClientError('identity_unavailable', 'the own enclave does not do its part');
+  switch (error.failure) {
+    case 'timeout':
+    case 'aborted':
+      return new AttemptError('timeout');
+    case 'too_large':
+    case 'malformed':
+      return new AttemptError('bad_answer');
+    case 'refused':
+    case 'unreachable':
+      return new AttemptError('unreachable');
+  }
+}

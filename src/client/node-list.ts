@@ -1,0 +1,74 @@
+/**
+ * The nodes there are, as the registry says (protocol.md §6, Membership): read when older than its limit, one reading at a
+ * time, and kept when a later reading fails.
+ */
+import { within } from '../domain/deadline.ts';
+import type { TeePubkey, Wallet } from '../domain/ids.ts';
+import type { Clock } from '../domain/ports.ts';
+import { KmsClientError } from './errors.ts';
+import { REGISTRY_LIMIT_MS, REGISTRY_PAUSE_MS, type MembershipSource } from './options.ts';
+
+/** A node that can be asked: a member of the KMS app with a registered key. */
+export interface KmsNode {
+  readonly wallet: Wallet;
+  /** As registered. */
+  readonly url: string;
+  readonly teePubkey: TeePubkey;
+}
+
+export class NodeList {
+  readonly #ttlMs: number;
+  readonly #clock: Clock;
+  readonly #source: MembershipSource;
+  #nodes: readonly KmsNode[] | null = null;
+  #readAtMs = -Infinity;
+  #triedAtMs = -Infinity;
+  #flight: Promise<void> | null = null;
+
+  constructor(options: { readonly ttlMs: number }, modules: { readonly clock: Clock; readonly source: MembershipSource }) {
+    this.#ttlMs = options.ttlMs;
+    this.#clock = modules.clock;
+    this.#source = modules.source;
+  }
+
+  /** @throws KmsClientError registry_unavailable; the signal's reason */
+  async current(signal: AbortSignal): Promise<readonly KmsNode[]> {
+    const nowMs = this.#clock.monotonicMs();
+    const ttlMs = this.#nodes?.length === 0 ? Math.min(this.#ttlMs, REGISTRY_PAUSE_MS) : this.#ttlMs;
+    if (this.#nodes === null) await this.#read(signal);
+    else if (nowMs - this.#readAtMs >= ttlMs && this.#mayTry(nowMs)) await this.#read(signal);
+    if (this.#nodes === null) throw new KmsClientError('registry_unavailable', 'the registry of the nodes cannot be read');
+    return this.#nodes;
+  }
+
+  /** Reads again before the list is due, unless that was tried a moment ago. */
+  async refresh(signal: AbortSignal): Promise<readonly KmsNode[]> {
+    if (this.#mayTry(this.#clock.monotonicMs())) await this.#read(signal);
+    return this.current(signal);
+  }
+
+  #mayTry(nowMs: number): boolean {
+    return this.#flight !== null || nowMs - this.#triedAtMs >= REGISTRY_PAUSE_MS;
+  }
+
+  /** Waits for the one reading under way; the caller's signal ends the wait, not the reading. */
+  async #read(signal: AbortSignal): Promise<void> {
+    this.#flight ??= this.#readOnce().finally(() => (this.#flight = null));
+    const flight = this.#flight;
+    // The reading ends by itself within its limit.
+    await within(this.#clock, 'waiting for the registry', 2 * REGISTRY_LIMIT_MS, signal, () => flight);
+  }
+
+  async #readOnce(): Promise<void> {
+    this.#triedAtMs = this.#clock.monotonicMs();
+    try {
+      const { members } = await within(this.#clock, 'reading the registry', REGISTRY_LIMIT_MS, undefined, (limit) =>
+        this.#source.readMembership(limit),
+      );
+      this.#nodes = members.flatMap(({ wallet, url, teePubkey }) => (teePubkey === '' ? [] : [{ wallet, url, teePubkey }]));
+      this.#readAtMs = this.#clock.monotonicMs();
+    } catch {
+      // The list of before stays; without one, `current` says so.
+    }
+  }
+}

@@ -1,0 +1,60 @@
+/** `GET /status` of a node (protocol.md §2, §10), read with the forbearance that nodes in other languages need. */
+import { z } from 'zod';
+import { DependencyError } from '../domain/errors.ts';
+import { PEER_TIMEOUT_MS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
+import { memberEndpoint } from '../domain/membership.ts';
+import type { Transport } from '../domain/ports.ts';
+import { KmsClientError } from './errors.ts';
+import { jsonOf } from './node-exchange.ts';
+
+const statusAnswer = z.looseObject({
+  node: z.looseObject({
+    /** null until the enclave has said it. */
+    tee_wallet: z.string().nullable(),
+    node_url: z.string().nullable(),
+    is_operator: z.boolean(),
+    service_available: z.boolean(),
+    master_secret: z.looseObject({ state: z.string(), synced_from: z.string().nullable().optional() }),
+    master_secret_initialized: z.boolean(),
+  }),
+  cluster: z.looseObject({ kms_app_id: z.number(), registry_address: z.string(), total_instances: z.number() }),
+  data_store: z.looseObject({ namespaces: z.number(), total_keys: z.number(), total_bytes: z.number() }),
+  /** Nodes of this kind only. */
+  readiness: z
+    .looseObject({
+      state: z.enum(['ineligible', 'bootstrapping', 'syncing-secret', 'ready']),
+      /** null when ready. */
+      reason: z.string().nullable(),
+      /** Unix milliseconds. */
+      since_ms: z.number(),
+    })
+    .optional(),
+});
+
+/** As sent; unknown fields are kept. */
+export type NodeStatus = z.infer<typeof statusAnswer>;
+
+/** Not signed: it is for people and monitors, never a reason to trust. @throws KmsClientError */
+export async function readNodeStatus(
+  url: string,
+  signal: AbortSignal | undefined,
+  modules: { readonly transport: Transport },
+): Promise<NodeStatus> {
+  try {
+    const answer = await modules.transport.request({
+      method: 'GET',
+      url: memberEndpoint(url, '/status'),
+      maxAnswerBytes: SMALL_ANSWER_BYTES,
+      timeoutMs: PEER_TIMEOUT_MS.probe,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    const parsed = statusAnswer.safeParse(answer.status === 200 ? jsonOf(answer.body) : null);
+    if (parsed.success) return parsed.data;
+  } catch (error) {
+    if (!(error instanceof DependencyError)) throw error;
+    if (error.failure === 'aborted') throw new KmsClientError('aborted', 'the call was aborted');
+    if (error.failure === 'timeout') throw new KmsClientError('timeout', 'the node did not answer in time');
+    if (error.failure !== 'too_large') throw new KmsClientError('unavailable', 'the node cannot be reached');
+  }
+  throw new KmsClientError('bad_answer', 'the node did not answer with a status');
+}
