@@ -4,14 +4,14 @@
  */
 import process from 'node:process';
 import { afterAll, describe, expect, test } from '@jest/globals';
-import { getNextTransitions, type EventFromLogic } from 'xstate';
-import { getAdjacencyMap } from 'xstate/graph';
+import { getNextTransitions } from 'xstate';
+import { getAdjacencyMap, type AdjacencyValue } from 'xstate/graph';
 import { DependencyError } from '../../src/domain/errors.ts';
 import type { Hash32 } from '../../src/domain/ids.ts';
 import { REASONS, reason } from '../../src/domain/reasons.ts';
 import { PROBE_LIMIT_MS, PUSH_LIMIT_MS, STEP_LIMIT_MS } from '../../src/machines/limits.ts';
-import { createNodeMachine, type NodeMachine } from '../../src/machines/node-machine.ts';
-import type { NodeMachineOptions } from '../../src/machines/model.ts';
+import { createNodeMachine } from '../../src/machines/node-machine.ts';
+import type { NodeEvent, NodeMachineOptions } from '../../src/machines/model.ts';
 import { readinessState, type NodeSnapshot } from '../../src/machines/status.ts';
 import { ControlledNode, type SlotName } from './controlled-node.ts';
 
@@ -29,7 +29,8 @@ const AFTER_MS: Readonly<Record<string, number>> = {
   syncInterval: OPTIONS.syncTickMs,
 };
 
-type AnyEvent = EventFromLogic<NodeMachine> & { output?: unknown; error?: unknown };
+/** The machine's own events and those that XState makes for actors and delays. */
+type AnyEvent = NodeEvent & { output?: unknown; error?: unknown };
 
 /** What each slot may find out. A slot without a row fails the test: a new actor cannot be forgotten here. */
 function outputsOf(slot: SlotName, snapshot: NodeSnapshot): unknown[] {
@@ -71,7 +72,7 @@ function outputsOf(slot: SlotName, snapshot: NodeSnapshot): unknown[] {
 
 /** The concrete events that the snapshot's own transitions can take. */
 function eventsOf(snapshot: NodeSnapshot): AnyEvent[] {
-  const types = new Set(getNextTransitions(snapshot).map((transition) => transition.eventType));
+  const types = new Set(getNextTransitions(snapshot).map((transition) => transition.eventType as string));
   const events: unknown[] = [];
   for (const type of types) {
     if (type === '') continue;
@@ -110,16 +111,18 @@ function serializeEvent(event: AnyEvent): string {
 
 const startedMs = performance.now();
 const machine = createNodeMachine(OPTIONS, STOPPED_CLOCK);
+/** xstate/graph brands its keys, which TypeScript then takes for no keys at all. */
+type Adjacency = Readonly<Record<string, AdjacencyValue<NodeSnapshot, NodeEvent>>>;
 const adjacency = getAdjacencyMap(machine, {
   events: (snapshot) => eventsOf(snapshot),
   serializeState,
   serializeEvent,
   limit: 200_000,
-});
+}) as Adjacency;
 const states = Object.entries(adjacency).map(([key, { state, transitions }]) => ({
   key,
   state,
-  edges: Object.values(transitions).map(({ event, state: to }) => ({ event: event as AnyEvent, to: serializeState(to), toState: to })),
+  edges: Object.values(transitions as Record<string, { event: AnyEvent; state: NodeSnapshot }>).map(({ event, state: to }) => ({ event, to: serializeState(to), toState: to })),
 }));
 const edgeCount = states.reduce((sum, { edges }) => sum + edges.length, 0);
 const graphSeconds = (performance.now() - startedMs) / 1000;
@@ -163,7 +166,7 @@ describe('every state of the machine', () => {
   test('there are states in all four kinds of readiness, and no others', () => {
     const kinds = new Set(states.map(({ state }) => readinessState(state)));
     expect([...kinds].sort()).toEqual(['bootstrapping', 'ineligible', 'ready', 'syncing-secret']);
-    expect(Object.keys(machine.states.readiness.states)).toEqual(['ineligible', 'bootstrapping', 'syncing-secret', 'ready']);
+    expect(Object.keys(machine.states['readiness']!.states)).toEqual(['ineligible', 'bootstrapping', 'syncing-secret', 'ready']);
   });
 
   test('serves only with a secret that the chain confirms, its sync key and a settled first snapshot', () => {

@@ -1,0 +1,162 @@
+/**
+ * The production HTTP pipeline on a real socket, over an in-process enclave, a vault with a known secret, a fixed clock and a
+ * membership and app registry that the test gives. What is missing from a node here is the machine: its view is given.
+ */
+import { Authenticator } from '../../src/auth/authenticator.ts';
+import { NonceBook } from '../../src/auth/nonce-book.ts';
+import { keccak256 } from '../../src/crypto/hash.ts';
+import { Vault } from '../../src/crypto/vault.ts';
+import type { Wallet } from '../../src/domain/ids.ts';
+import type { AppRecord, Member } from '../../src/domain/membership.ts';
+import type { AppRegistry, Enclave } from '../../src/domain/ports.ts';
+import type { ReadinessView } from '../../src/domain/readiness.ts';
+import { createApp } from '../../src/http/app.ts';
+import type { HttpModules, HttpOptions } from '../../src/http/modules.ts';
+import { listen } from '../../src/http/server.ts';
+import { PeerCache } from '../../src/registry/peer-cache.ts';
+import { RecordStore } from '../../src/store/record-store.ts';
+import { SyncInbound } from '../../src/sync/inbound.ts';
+import { collectingLog } from './collecting-log.ts';
+import { inProcessEnclave } from './in-process-enclave.ts';
+import { ManualClock } from './manual-clock.ts';
+import { SeededRandom } from './seeded-random.ts';
+
+export const READY: ReadinessView = {
+  state: 'ready',
+  reason: null,
+  sinceMs: 0,
+  secretConfirmed: true,
+  firstSnapshot: 'complete',
+  lastTick: null,
+  nextTickInMs: 30_000,
+  ticks: { run: 1, dropped: 0 },
+  syncTicks: { run: 0, failed: 0 },
+};
+
+export interface NodeOverHttpOptions {
+  readonly nowMs?: number;
+  /** 32 bytes in hex. */
+  readonly secret?: string;
+  readonly info?: string;
+  /** Private keys of the node's wallet and enclave, in hex; random when absent. */
+  readonly walletKey?: string;
+  readonly teeScalar?: string;
+  readonly members?: readonly Member[];
+  readonly lookup?: AppRegistry['lookup'];
+  readonly inEnclave?: boolean;
+  readonly http?: Partial<HttpOptions>;
+  readonly enclave?: (real: Enclave) => Enclave;
+  readonly maxValueBytes?: number;
+}
+
+export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
+  const clock = new ManualClock(options.nowMs);
+  const random = new SeededRandom('node over http');
+  const log = collectingLog();
+  const real = inProcessEnclave(
+    {
+      info: options.info ?? 'enclaver-ecdh-aes256gcm-v1',
+      ...(options.walletKey === undefined ? {} : { walletKey: Uint8Array.from(Buffer.from(options.walletKey, 'hex')) }),
+      ...(options.teeScalar === undefined ? {} : { teeScalar: options.teeScalar }),
+    },
+    { random, clock },
+  );
+  const enclave = options.enclave?.(real) ?? real;
+  const identity = { wallet: real.emulated.wallet, teePubkey: real.emulated.teePubkey };
+  const vault = new Vault({ random });
+  const secret = Uint8Array.from(Buffer.from(options.secret ?? '42'.repeat(32), 'hex'));
+  const hash = keccak256(secret);
+  vault.holdCandidate(secret);
+  vault.observeChainHash(hash);
+  vault.installSyncKey();
+  const peerCache = new PeerCache({ clock });
+  peerCache.update({ block: 1n, members: options.members ?? [], dropped: [] });
+  const nonces = new NonceBook({ ttlSeconds: 120, maxNonces: 4_096 }, { clock, random });
+  const store = new RecordStore(
+    { maxValueBytes: options.maxValueBytes ?? 1_048_576, maxClockSkewMs: 15_000, maxStoreBytes: 2 ** 29 },
+    { clock, random, yieldNow: async () => undefined, opens: (appId, stored) => vault.opensValue(appId, stored) },
+  );
+  const state = { view: READY, stopping: false, broken: [] as Error[] };
+  const appRegistry: AppRegistry = { lookup: options.lookup ?? (async () => Promise.reject(new Error('no registry given'))) };
+  const httpOptions: HttpOptions = {
+    kmsAppId: 49,
+    kmsRegistry: `0x${'aa'.repeat(20)}` as Wallet,
+    maxRequestBodyBytes: 4_194_304,
+    maxSyncPayloadBytes: 52_428_800,
+    rateLimitPerMinute: 0,
+    nonceRateLimitPerMinute: 0,
+    trustedProxies: [],
+    ...options.http,
+  };
+  const modules: HttpModules = {
+    clock,
+    log,
+    enclave,
+    vault,
+    authenticator: new Authenticator(
+      { inEnclave: options.inEnclave ?? true, windowSeconds: 120 },
+      { clock, nonces, appRegistry, directory: peerCache },
+    ),
+    nonces,
+    directory: peerCache,
+    sync: new SyncInbound(
+      { peerCacheTtlMs: 180_000 },
+      { log, vault, directory: peerCache, store, issueNonce: () => nonces.issue(), firstSnapshot: () => state.view.firstSnapshot },
+    ),
+    identity: () => identity,
+    readiness: () => state.view,
+    isStopping: () => state.stopping,
+    ownUrl: () => 'http://node.test',
+    secretFrom: () => null,
+    probeOf: () => null,
+    storeTotals: () => store.totals(),
+    onBrokenInvariant: (error) => state.broken.push(error),
+  };
+  const server = await listen('127.0.0.1', 0, createApp(httpOptions, modules));
+  return {
+    url: `http://127.0.0.1:${server.port}`,
+    port: server.port,
+    identity,
+    clock,
+    nonces,
+    store,
+    vault,
+    peerCache,
+    log,
+    state,
+    enclave: real,
+    modules,
+    close: async () => {
+      server.destroy();
+      await server.drain();
+    },
+  };
+}
+
+export type NodeOverHttp = Awaited<ReturnType<typeof startNodeOverHttp>>;
+
+/** An app record that authorizes. */
+export function authorizedRecord(appId: bigint, wallet: Wallet, teePubkey: AppRecord['instance']['teePubkey']): AppRecord {
+  return {
+    instance: {
+      id: 7n,
+      appId,
+      versionId: 1n,
+      operator: wallet,
+      url: 'https://app.test',
+      teePubkey,
+      wallet,
+      zkVerified: true,
+      status: 'ACTIVE',
+      registeredAt: 1n,
+    },
+    app: { id: appId, status: 'ACTIVE' },
+    version: { id: 1n, status: 'ENROLLED' },
+  };
+}
+
+/** A member of the KMS app with this wallet and key. */
+export function memberOf(wallet: Wallet, teePubkey: Member['teePubkey'], url = 'https://peer.test'): Member {
+  const { instance } = authorizedRecord(49n, wallet, teePubkey);
+  return { instance: { ...instance, url }, wallet, teePubkey, url, versionStatus: 'ENROLLED' };
+}

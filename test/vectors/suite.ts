@@ -1,0 +1,53 @@
+/**
+ * Runs a golden vector file through production code: one test per case, a line with the counts at the end, and a
+ * failure when a file ran no case. `VECTORS_DIR` names another folder of files of the same form.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { afterAll, describe, expect, test } from '@jest/globals';
+
+export interface VectorCase {
+  readonly name?: string;
+  readonly input?: string;
+  /** The protocol does not decide; docs/decisions says what this node does. */
+  readonly open?: boolean;
+}
+
+const DIRECTORY = process.env['VECTORS_DIR'] ?? join(import.meta.dirname, 'data');
+
+export interface VectorSuite<File> {
+  readonly file: File;
+  /**
+   * Registers a test per case. `check` throws when production code does otherwise than `expect` says. For a case
+   * marked open, `check` compares with this node's decision where it has one for the case.
+   */
+  readonly cases: <Case extends VectorCase>(list: readonly Case[], title: string, check: (vector: Case) => void | Promise<void>) => void;
+}
+
+/** Describes one vector file. `File` is its shape. */
+export function describeVectors<File>(fileName: string, body: (suite: VectorSuite<File>) => void): void {
+  const file = JSON.parse(readFileSync(join(DIRECTORY, fileName), 'utf8')) as File;
+  const counts = { run: 0, passed: 0, open: 0 };
+  describe(fileName, () => {
+    body({
+      file,
+      cases: (list, title, check) => {
+        for (const vector of list) {
+          test(`${title}: ${vector.name ?? JSON.stringify(vector.input)}`, async () => {
+            counts.run += 1;
+            if (vector.open === true) counts.open += 1;
+            await check(vector);
+            counts.passed += 1;
+          });
+        }
+      },
+    });
+    test('ran at least one case', () => {
+      expect(counts.run).toBeGreaterThan(0);
+    });
+    afterAll(() => {
+      process.stdout.write(`vectors ${fileName}: ${counts.run} cases run, ${counts.passed} passed, ${counts.open} open\n`);
+    });
+  });
+}
