@@ -1,0 +1,166 @@
+/** One node of the cluster: its process, its enclave, and what can be done to both. */
+import type { TeePubkey, Wallet } from '../domain/ids.ts';
+import type { Transport } from '../domain/ports.ts';
+import type { ReadinessState } from '../domain/readiness.ts';
+import { readNodeStatus, type NodeStatus } from '../client/node-status.ts';
+import type { CapturedLine, CapturedOutput } from './captured-output.ts';
+import type { DevChain } from './dev-chain.ts';
+import type { EmulatorProcess } from './emulator-process.ts';
+import { ManagedProcess, type Exit } from './managed-process.ts';
+import { waitUntil } from './waiting.ts';
+
+/** Time until a node that was started answers HTTP. Milliseconds. */
+const LISTEN_LIMIT_MS = 60_000;
+
+export type Environment = Readonly<Record<string, string>>;
+
+export interface ClusterNodeOptions {
+  /** From 1. */
+  readonly index: number;
+  readonly port: number;
+  /** As registered. */
+  readonly url: string;
+  /** What a node of this cluster needs, before `environment` of a start. */
+  readonly environment: Environment;
+}
+
+export interface ClusterNodeModules {
+  readonly chain: DevChain;
+  readonly enclave: EmulatorProcess;
+  readonly output: CapturedOutput;
+  readonly transport: Transport;
+}
+
+export interface RestartEnclaveOptions {
+  /** Another wallet, too: a new instance, which is registered beside the old one. Default: false. */
+  readonly freshWallet?: boolean;
+  /** Tell the registry. Default: true. */
+  readonly register?: boolean;
+}
+
+export class ClusterNode {
+  readonly index: number;
+  readonly name: string;
+  readonly port: number;
+  /** As registered. */
+  readonly url: string;
+  /** Where the node listens, whatever is registered. */
+  readonly localUrl: string;
+  readonly enclave: EmulatorProcess;
+  readonly #environment: Environment;
+  readonly #modules: ClusterNodeModules;
+  #process: ManagedProcess | null = null;
+
+  constructor(options: ClusterNodeOptions, modules: ClusterNodeModules) {
+    this.index = options.index;
+    this.name = `node-${options.index}`;
+    this.port = options.port;
+    this.url = options.url;
+    this.localUrl = `http://127.0.0.1:${options.port}`;
+    this.enclave = modules.enclave;
+    this.#environment = options.environment;
+    this.#modules = modules;
+  }
+
+  get wallet(): Wallet {
+    return this.enclave.wallet;
+  }
+
+  /** The enclave's own; the registry may say otherwise. */
+  get teePubkey(): TeePubkey {
+    return this.enclave.teePubkey;
+  }
+
+  get running(): boolean {
+    return this.#process?.running ?? false;
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  /** The last lines of all its processes, oldest first. */
+  lines(): readonly CapturedLine[] {
+    return this.#modules.output.lines();
+  }
+
+  /** How its last process ended, in one line. */
+  describeEnd(): string {
+    return this.#process?.describeEnd() ?? `${this.name} has not been started`;
+  }
+
+  /**
+   * Starts the process and waits until it answers `/status`.
+   * @param environment over what the cluster says
+   * @throws Error with one line when the process ends or does not answer in time
+   */
+  async start(environment: Environment = {}): Promise<void> {
+    if (this.running) throw new Error(`${this.name} is running already`);
+    const node = this.spawn(environment);
+    await waitUntil({ what: `${this.name} answering HTTP`, limitMs: LISTEN_LIMIT_MS }, async () => {
+      if (!node.running) throw new Error(node.describeEnd());
+      return (await this.tryStatus()) === null ? 'no answer to GET /status' : null;
+    });
+  }
+
+  /** Starts the process and does not wait. */
+  spawn(environment: Environment = {}): ManagedProcess {
+    this.#process = new ManagedProcess({
+      name: this.name,
+      arguments: ['src/cli/node.ts', '--exit-with-parent'],
+      environment: {
+        BIND_ADDR: `127.0.0.1:${this.port}`,
+        ODYN_URL: this.enclave.url,
+        ...this.#environment,
+        ...environment,
+      },
+      output: this.#modules.output,
+    });
+    return this.#process;
+  }
+
+  /** In good order by SIGTERM. */
+  async stop(): Promise<Exit | null> {
+    return this.#process?.stop() ?? null;
+  }
+
+  /** As a crash would, by SIGKILL. */
+  async kill(): Promise<Exit | null> {
+    return this.#process?.kill() ?? null;
+  }
+
+  async restart(environment: Environment = {}): Promise<void> {
+    await this.stop();
+    await this.start(environment);
+  }
+
+  /** Boots the enclave again under the node: a fresh P-384 key. The node process is left as it is. */
+  async restartEnclave(options: RestartEnclaveOptions = {}): Promise<void> {
+    const { chain, enclave } = this.#modules;
+    await enclave.boot(options.freshWallet ?? false);
+    if (options.freshWallet === true) await chain.fund(this.wallet);
+    if (options.register === false) return;
+    if (options.freshWallet === true) await chain.register({ wallet: this.wallet, teePubkey: this.teePubkey, url: this.url });
+    else await chain.setTeePubkey(this.wallet, this.teePubkey);
+  }
+
+  /** @throws KmsClientError */
+  async status(): Promise<NodeStatus> {
+    return readNodeStatus(this.localUrl, undefined, { transport: this.#modules.transport });
+  }
+
+  /** null when there is no good answer. */
+  async tryStatus(): Promise<NodeStatus | null> {
+    return this.status().catch(() => null);
+  }
+
+  /** @throws WaitError that names the state and the reason it is in; Error when the process ends meanwhile */
+  async waitForState(state: ReadinessState, limitMs: number, signal?: AbortSignal): Promise<void> {
+    await waitUntil({ what: `${this.name} becoming ${state}`, limitMs, signal }, async () => {
+      if (!this.running) throw new Error(this.describeEnd());
+      const readiness = (await this.tryStatus())?.readiness;
+      if (readiness === undefined) return 'no answer to GET /status';
+      return readiness.state === state ? null : `it is ${readiness.state}, ${readiness.reason ?? 'without a reason'}`;
+    });
+  }
+}

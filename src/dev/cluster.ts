@@ -1,0 +1,230 @@
+/**
+ * A cluster on this machine: a chain with both contracts, and N nodes, each a process of its own with an enclave emulator of
+ * its own, registered and funded. Behind `npm start`, the end-to-end tests and benchmarks.
+ */
+import process from 'node:process';
+import type { Transport } from '../domain/ports.ts';
+import { PeerTransport } from '../net/peer-transport.ts';
+import { systemClock } from '../node/system.ts';
+import { startAnvil, type Anvil } from './anvil.ts';
+import { CapturedOutput, type CapturedLine } from './captured-output.ts';
+import { ClusterNode, type Environment } from './cluster-node.ts';
+import { DevApp, type DevAppOptions } from './dev-app.ts';
+import { DevChain, KMS_APP_ID } from './dev-chain.ts';
+import { EmulatorProcess } from './emulator-process.ts';
+import { choosePorts } from './listening-ports.ts';
+
+/** Blocks that nodes read behind the head (CHAIN_CONFIRMATIONS). */
+export const CONFIRMATIONS = 6;
+export const MAX_NODES = 16;
+const DEFAULT_KEEP_LINES = 500;
+const REQUIRED_NODE_MAJOR = 24;
+
+export interface NodePlan {
+  /** Registered instead of `http://127.0.0.1:PORT`. */
+  readonly url?: string | ((port: number) => string);
+  /** Over the cluster's. */
+  readonly environment?: Environment;
+  /** Default: true. */
+  readonly register?: boolean;
+  /** Default: as the cluster's `start`. */
+  readonly start?: boolean;
+}
+
+/** Steps of `startCluster`, for progress. */
+export type ClusterStep = 'chain' | 'contracts' | 'enclaves' | 'registration' | 'nodes';
+
+export interface ClusterOptions {
+  /** 1..16 */
+  readonly nodes: number;
+  /** KMS_NODE_TICK_SECONDS. Default: 5. */
+  readonly tickSeconds?: number;
+  /** Port of the first node; 0 (the default): any free ones. */
+  readonly basePort?: number;
+  /** Seconds between blocks once the nodes are registered. Default: 1. */
+  readonly blockTimeSeconds?: number;
+  /** Generation of the platform. Default: enclaver. */
+  readonly envelope?: 'enclaver' | 'capsule';
+  /** Let tests inject failures into the enclave API. Default: false. */
+  readonly allowFaults?: boolean;
+  /** For every node. */
+  readonly environment?: Environment;
+  /** By position. */
+  readonly plans?: readonly NodePlan[];
+  /** Start the node processes and wait until they answer HTTP. Default: true. */
+  readonly start?: boolean;
+  /** Runs once the contracts are there, while every transaction is mined at once. */
+  readonly prepare?: (cluster: Cluster) => Promise<void>;
+  /** Lines kept of each process. Default: 500. */
+  readonly keepLines?: number;
+  readonly onStep?: (step: ClusterStep) => void;
+  readonly onLine?: (line: CapturedLine) => void;
+  /** Ends a start under way. */
+  readonly signal?: AbortSignal;
+}
+
+export class Cluster {
+  readonly chain: DevChain;
+  readonly transport: Transport;
+  readonly #options: ClusterOptions;
+  readonly #anvil: Anvil;
+  readonly #closeTransport: () => Promise<void>;
+  readonly #nodes: ClusterNode[] = [];
+  readonly #apps: DevApp[] = [];
+  readonly #outputs: CapturedOutput[] = [];
+  #closed: Promise<void> | null = null;
+
+  constructor(options: ClusterOptions, modules: { readonly chain: DevChain; readonly anvil: Anvil }) {
+    this.#options = options;
+    this.chain = modules.chain;
+    this.#anvil = modules.anvil;
+    const transport = new PeerTransport({ inEnclave: false, proxy: { noProxy: '' } }, { clock: systemClock });
+    this.transport = transport;
+    this.#closeTransport = () => transport.close();
+  }
+
+  get nodes(): readonly ClusterNode[] {
+    return this.#nodes;
+  }
+
+  /** @param index from 1 */
+  node(index: number): ClusterNode {
+    const node = this.#nodes[index - 1];
+    if (node === undefined) throw new RangeError(`there is no node ${index}`);
+    return node;
+  }
+
+  /** The last lines of every process there was. */
+  lines(): readonly CapturedLine[] {
+    return this.#outputs.flatMap((output) => output.lines());
+  }
+
+  /** Adds a node with a running enclave; registers it, but does not start it. @param port 0: a free one */
+  async addNode(plan: NodePlan = {}, port = 0): Promise<ClusterNode> {
+    const node = await this.makeNode(plan, port);
+    await this.registerNode(node, plan);
+    return node;
+  }
+
+  /** An app, registered as an instance of another app than the KMS, with a client. */
+  async createApp(options: Partial<DevAppOptions> = {}): Promise<DevApp> {
+    const app = await DevApp.register({ appId: 1_001 + this.#apps.length, ...options }, { chain: this.chain });
+    this.#apps.push(app);
+    return app;
+  }
+
+  /** Mines until what stands at the head now is deep enough for the nodes to see. */
+  async mineConfirmations(): Promise<void> {
+    await this.chain.mine(CONFIRMATIONS + 1);
+  }
+
+  /** Leaves no process behind. */
+  async close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async makeNode(plan: NodePlan, port: number): Promise<ClusterNode> {
+    const index = this.#nodes.length + 1;
+    const own = port === 0 ? (await choosePorts(1, 0))[0]! : port;
+    const { envelope = 'enclaver', allowFaults = false, tickSeconds = 5 } = this.#options;
+    const enclave = new EmulatorProcess(
+      { name: `emulator-${index}`, envelope, allowFaults },
+      { output: this.#capture(`emulator-${index}`) },
+    );
+    const localUrl = `http://127.0.0.1:${own}`;
+    const node = new ClusterNode(
+      {
+        index,
+        port: own,
+        url: typeof plan.url === 'function' ? plan.url(own) : (plan.url ?? localUrl),
+        environment: {
+          IN_ENCLAVE: 'false',
+          NODE_URL: this.chain.url,
+          NOVA_APP_REGISTRY_ADDRESS: this.chain.novaAppRegistry,
+          KMS_REGISTRY_ADDRESS: this.chain.kmsRegistry,
+          KMS_APP_ID: String(KMS_APP_ID),
+          KMS_NODE_TICK_SECONDS: String(tickSeconds),
+          CHAIN_CONFIRMATIONS: String(CONFIRMATIONS),
+          ...this.#options.environment,
+          ...plan.environment,
+        },
+      },
+      { chain: this.chain, enclave, output: this.#capture(`node-${index}`), transport: this.transport },
+    );
+    this.#nodes.push(node);
+    await enclave.start();
+    return node;
+  }
+
+  async registerNode(node: ClusterNode, plan: NodePlan): Promise<void> {
+    await this.chain.fund(node.wallet);
+    if (plan.register === false) return;
+    await this.chain.register({ wallet: node.wallet, teePubkey: node.teePubkey, url: node.url });
+  }
+
+  #capture(source: string): CapturedOutput {
+    const output = new CapturedOutput(source, this.#options.keepLines ?? DEFAULT_KEEP_LINES, this.#options.onLine);
+    this.#outputs.push(output);
+    return output;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all(this.#apps.map((app) => app.close()));
+    await Promise.all(this.#nodes.map((node) => node.stop()));
+    await Promise.all(this.#nodes.map((node) => node.enclave.stop()));
+    await this.#anvil.stop();
+    await this.#closeTransport();
+  }
+}
+
+/** @throws Error with one line; nothing is left running then */
+export async function startCluster(options: ClusterOptions): Promise<Cluster> {
+  checkRuntime();
+  if (!Number.isInteger(options.nodes) || options.nodes < 1 || options.nodes > MAX_NODES) {
+    throw new Error(`a cluster has 1 to ${MAX_NODES} nodes`);
+  }
+  const ports = await choosePorts(options.nodes, options.basePort ?? 0);
+  options.onStep?.('chain');
+  const anvil = await startAnvil({ port: 0, blockTimeSeconds: null });
+  let cluster: Cluster | null = null;
+  try {
+    options.signal?.throwIfAborted();
+    options.onStep?.('contracts');
+    cluster = new Cluster(options, { anvil, chain: await DevChain.deploy(anvil.url) });
+    await fill(cluster, options, ports);
+    return cluster;
+  } catch (error) {
+    await (cluster === null ? anvil.stop() : cluster.close());
+    throw error;
+  }
+}
+
+/** Registers while every transaction is mined at once; blocks come at their pace from then on. */
+async function fill(cluster: Cluster, options: ClusterOptions, ports: readonly number[]): Promise<void> {
+  const plans = ports.map((_, index) => options.plans?.[index] ?? {});
+  options.onStep?.('enclaves');
+  await inParallel(ports, (port, index) => cluster.makeNode(plans[index]!, port));
+  options.signal?.throwIfAborted();
+  options.onStep?.('registration');
+  for (const [index, node] of cluster.nodes.entries()) await cluster.registerNode(node, plans[index]!);
+  await options.prepare?.(cluster);
+  await cluster.mineConfirmations();
+  await cluster.chain.test.setIntervalMining({ interval: options.blockTimeSeconds ?? 1 });
+  options.signal?.throwIfAborted();
+  options.onStep?.('nodes');
+  const starting = cluster.nodes.filter((_, index) => plans[index]!.start ?? options.start ?? true);
+  await inParallel(starting, (node) => node.start());
+}
+
+/** All at once, and done with all of them before the first failure is thrown: nothing is still starting then. */
+async function inParallel<T>(items: readonly T[], work: (item: T, index: number) => Promise<unknown>): Promise<void> {
+  const results = await Promise.allSettled(items.map(work));
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}
+
+function checkRuntime(): void {
+  const major = Number(process.versions.node.split('.', 1)[0]);
+  if (major >= REQUIRED_NODE_MAJOR) return;
+  throw new Error(`Node ${REQUIRED_NODE_MAJOR} or newer is needed, this is ${process.version}`);
+}

@@ -1,0 +1,107 @@
+/** One enclave of the cluster: an emulator in a process of its own, whose wallet stays the same over its boots. */
+import { randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import { parseTeePubkey, parseWallet, type TeePubkey, type Wallet } from '../domain/ids.ts';
+import type { CapturedOutput } from './captured-output.ts';
+import { ManagedProcess } from './managed-process.ts';
+
+/** Time to the line that says where it listens. Milliseconds. */
+const START_LIMIT_MS = 60_000;
+
+export interface EmulatorOptions {
+  readonly name: string;
+  readonly envelope: 'enclaver' | 'capsule';
+  /** Serve the route that injects failures. */
+  readonly allowFaults: boolean;
+}
+
+const announcement = z.object({
+  url: z.string(),
+  wallet: z.string().transform((text) => parseWallet(text)!),
+  tee_pubkey: z.string().transform((text) => parseTeePubkey(text)!),
+});
+
+export class EmulatorProcess {
+  readonly #options: EmulatorOptions;
+  readonly #output: CapturedOutput;
+  #walletKey = randomBytes(32).toString('hex');
+  #process: ManagedProcess | null = null;
+  #announced: z.infer<typeof announcement> | null = null;
+
+  constructor(options: EmulatorOptions, modules: { readonly output: CapturedOutput }) {
+    this.#options = options;
+    this.#output = modules.output;
+  }
+
+  /** Base URL; the same after another boot. */
+  get url(): string {
+    return this.#said().url;
+  }
+
+  get wallet(): Wallet {
+    return this.#said().wallet;
+  }
+
+  /** Another one after every boot. */
+  get teePubkey(): TeePubkey {
+    return this.#said().tee_pubkey;
+  }
+
+  get running(): boolean {
+    return this.#process?.running ?? false;
+  }
+
+  /** What no output may hold: for the search for secrets in tests. */
+  get secretHex(): string {
+    return this.#walletKey;
+  }
+
+  /** @throws Error with one line */
+  async start(): Promise<void> {
+    const { name, envelope, allowFaults } = this.#options;
+    const port = this.#announced === null ? '0' : new URL(this.#announced.url).port;
+    this.#process = new ManagedProcess({
+      name,
+      arguments: [
+        'src/cli/emulator.ts',
+        ...['--port', port],
+        ...['--info', envelope],
+        ...(allowFaults ? ['--allow-faults'] : []),
+        '--exit-with-parent',
+      ],
+      environment: { EMULATOR_PRIVATE_KEY: this.#walletKey },
+      output: this.#output,
+    });
+    this.#announced = announcement.parse(JSON.parse(await this.#process.firstLine(START_LIMIT_MS)));
+  }
+
+  /** Boots again: a fresh P-384 key, and an empty memory of nonces. @param freshWallet a fresh wallet too: another instance */
+  async boot(freshWallet: boolean): Promise<void> {
+    await this.stop();
+    if (freshWallet) this.#walletKey = randomBytes(32).toString('hex');
+    await this.start();
+  }
+
+  /**
+   * Lets a route of the enclave API fail: `fail` answers 500, `garbage` nonsense, `hang` nothing at all, `none` ends it.
+   * @param route such as `/v1/eth/sign`; `*` for all
+   * @param times calls it lasts; until `none` when absent
+   */
+  async setFault(route: string, kind: 'fail' | 'garbage' | 'hang' | 'none', times?: number): Promise<void> {
+    const answer = await fetch(`${this.url}/emulator/fault`, { method: 'POST', body: JSON.stringify({ route, kind, times }) });
+    if (!answer.ok) throw new Error('the emulator takes no faults: start the cluster with allowFaults');
+  }
+
+  async stop(): Promise<void> {
+    await this.#process?.stop();
+  }
+
+  async kill(): Promise<void> {
+    await this.#process?.kill();
+  }
+
+  #said(): z.infer<typeof announcement> {
+    if (this.#announced === null) throw new Error(`${this.#options.name} has not been started`);
+    return this.#announced;
+  }
+}

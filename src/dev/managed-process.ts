@@ -1,0 +1,112 @@
+/**
+ * A child process of the cluster: its output is captured, it can be stopped or killed, and it ends with this process, even
+ * when this process is killed by SIGKILL: it watches its standard input, whose other end is held here.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import process from 'node:process';
+import type { CapturedOutput } from './captured-output.ts';
+import { pause } from './waiting.ts';
+
+export const ROOT = join(import.meta.dirname, '..', '..');
+
+/** How long a process may take to end in good order before it is killed. Milliseconds. */
+const STOP_LIMIT_MS = 8_000;
+
+export interface ProcessOptions {
+  readonly name: string;
+  /** File under the project's root, then its arguments. */
+  readonly arguments: readonly string[];
+  /** All of it: nothing is inherited but PATH. A proxy of this shell, say, would come between the nodes. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Kept from one process of this name to the next. */
+  readonly output: CapturedOutput;
+}
+
+/** How a process ended. */
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export class ManagedProcess {
+  readonly name: string;
+  /** Settles when the process has ended and its output is read. */
+  readonly exited: Promise<Exit>;
+  readonly #output: CapturedOutput;
+  readonly #child: ChildProcess;
+  readonly #firstLine: Promise<string>;
+  #exit: Exit | null = null;
+
+  constructor(options: ProcessOptions) {
+    this.name = options.name;
+    const first = Promise.withResolvers<string>();
+    this.#firstLine = first.promise;
+    first.promise.catch(() => undefined);
+    this.#output = options.output;
+    this.#output.forgetLastError();
+    this.#child = spawn(process.execPath, options.arguments, {
+      cwd: ROOT,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { PATH: process.env['PATH'] ?? '', ...options.environment },
+      // A group of its own: Ctrl-C in the terminal is for this process, which then stops the others in order.
+      detached: true,
+    });
+    this.#child.stdin!.on('error', () => undefined);
+    this.#output.follow('stdout', this.#child.stdout!, (text) => first.resolve(text));
+    this.#output.follow('stderr', this.#child.stderr!);
+    const exited = Promise.withResolvers<Exit>();
+    this.exited = exited.promise;
+    const settle = (exit: Exit): void => {
+      this.#exit ??= exit;
+      first.reject(new Error(this.describeEnd()));
+      exited.resolve(exit);
+    };
+    this.#child.once('close', (code, signal) => settle({ code, signal }));
+    this.#child.once('error', () => settle({ code: null, signal: null }));
+  }
+
+  get running(): boolean {
+    return this.#exit === null;
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** The first line on standard output. @throws Error when the process ends, or the limit passes, without one */
+  async firstLine(limitMs: number): Promise<string> {
+    const limit = pause(limitMs);
+    try {
+      const line = await Promise.race([this.#firstLine, limit.passed]);
+      if (line === undefined) throw new Error(`${this.name} said nothing within ${limitMs} ms`);
+      return line;
+    } finally {
+      limit.cancel();
+    }
+  }
+
+  /** One line about how the process ended, with the last thing that it wrote to standard error. */
+  describeEnd(): string {
+    if (this.#exit === null) return `${this.name} is running`;
+    const { code, signal } = this.#exit;
+    const how = signal === null ? `ended with code ${code ?? 'none'}` : `ended by ${signal}`;
+    const last = this.#output.lastError();
+    return `${this.name} ${how}${last === null ? '' : `: ${last.slice(0, 300)}`}`;
+  }
+
+  /** In good order by SIGTERM; by SIGKILL when that takes too long. */
+  async stop(): Promise<Exit> {
+    if (this.running) this.#child.kill('SIGTERM');
+    const limit = pause(STOP_LIMIT_MS);
+    const exit = await Promise.race([this.exited, limit.passed]);
+    limit.cancel();
+    return exit ?? this.kill();
+  }
+
+  /** As a crash would. */
+  async kill(): Promise<Exit> {
+    if (this.running) this.#child.kill('SIGKILL');
+    return this.exited;
+  }
+}

@@ -1,0 +1,42 @@
+/** Waiting in development tools: always with a limit, and with a reason when the limit passes. */
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** A pause that can be called off. `passed` gives undefined. */
+export function pause(durationMs: number): { readonly passed: Promise<undefined>; readonly cancel: () => void } {
+  const controller = new AbortController();
+  const passed = delay(durationMs, undefined, { signal: controller.signal }).catch(() => undefined);
+  return { passed, cancel: () => controller.abort() };
+}
+
+export class WaitError extends Error {
+  constructor(what: string, limitMs: number, reason: string) {
+    super(`${what} took longer than ${Math.round(limitMs / 1000)} s: ${reason}`);
+    this.name = 'WaitError';
+  }
+}
+
+export interface WaitOptions {
+  /** What is waited for, as the start of a sentence. */
+  readonly what: string;
+  readonly limitMs: number;
+  /** Between two looks. Milliseconds. */
+  readonly everyMs?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const LOOK_EVERY_MS = 200;
+
+/**
+ * Looks until `look` gives null. Until then it gives the reason why not, which is in the error when the limit passes.
+ * @throws WaitError, what `look` throws, or the signal's reason
+ */
+export async function waitUntil(options: WaitOptions, look: () => Promise<string | null>): Promise<void> {
+  const endsAtMs = performance.now() + options.limitMs;
+  for (;;) {
+    options.signal?.throwIfAborted();
+    const reason = await look();
+    if (reason === null) return;
+    if (performance.now() >= endsAtMs) throw new WaitError(options.what, options.limitMs, reason);
+    await delay(options.everyMs ?? LOOK_EVERY_MS, undefined, { signal: options.signal });
+  }
+}
