@@ -31,7 +31,7 @@ export default tseslint.config(
   },
   {
     files: ['src/**/*.ts'],
-    ignores: ['src/cli/**', 'src/dev/**', 'src/node/system.ts'],
+    ignores: ['src/cli/**', 'src/dev/**', 'src/system/system.ts'],
     rules: {
       'no-restricted-properties': ['error', ...portsOnly],
       'no-restricted-globals': [

@@ -4,7 +4,7 @@ import process from 'node:process';
 import { ENVELOPE_INFO } from '../crypto/envelope.ts';
 import { EmulatedEnclave } from '../enclave/emulator/emulated-enclave.ts';
 import { EmulatorServer } from '../enclave/emulator/server.ts';
-import { systemClock, systemRandom } from '../node/system.ts';
+import { systemClock, systemRandom } from '../system/system.ts';
 import { exitWithParent } from './exit-with-parent.ts';
 
 function port(text: string): number {

@@ -7,7 +7,7 @@ import { readConfig } from '../config/read-config.ts';
 import { SETTINGS } from '../config/settings.ts';
 import { InvariantError } from '../domain/errors.ts';
 import { runNode, type RunningNode } from '../node/run-node.ts';
-import { systemClock } from '../node/system.ts';
+import { systemClock } from '../system/system.ts';
 import { createLog } from '../observe/log.ts';
 import { exitWithParent } from './exit-with-parent.ts';
 

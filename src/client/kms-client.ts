@@ -13,7 +13,7 @@ import { OdynClient } from '../enclave/odyn-client.ts';
 import { parseWallet, type TeePubkey, type Wallet } from '../domain/ids.ts';
 import type { Clock, Transport } from '../domain/ports.ts';
 import { PeerTransport, type ProxySettings } from '../net/peer-transport.ts';
-import { systemClock, systemRandom } from '../node/system.ts';
+import { systemClock, systemRandom } from '../system/system.ts';
 import { ChainSource } from './chain-source.ts';
 import { deriveRequest, type DeriveArguments, type DerivedKey } from './derive.ts';
 import { KmsClientError } from './errors.ts';

@@ -5,7 +5,7 @@
 import process from 'node:process';
 import type { Transport } from '../domain/ports.ts';
 import { PeerTransport } from '../net/peer-transport.ts';
-import { systemClock } from '../node/system.ts';
+import { systemClock } from '../system/system.ts';
 import { startAnvil, type Anvil } from './anvil.ts';
 import { CapturedOutput, type CapturedLine } from './captured-output.ts';
 import { ClusterNode, type Environment } from './cluster-node.ts';

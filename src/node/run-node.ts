@@ -17,7 +17,7 @@ import { CachedNovaRegistry } from '../registry/cached-nova-registry.ts';
 import { ChainClient } from '../registry/chain-client.ts';
 import { Rpc } from '../registry/rpc.ts';
 import { composeNode } from './compose-node.ts';
-import { systemClock, systemRandom, yieldToRequests } from './system.ts';
+import { systemClock, systemRandom, yieldToRequests } from '../system/system.ts';
 
 /** How long requests under way may take to end. Milliseconds. */
 const DRAIN_LIMIT_MS = 10_000;

@@ -1,0 +1,133 @@
+/**
+ * Which room may import which, and why (ARCHITECTURE.md, Rooms). Arrows point one way: a rule may not know who carries it
+ * out, and what acts sits at the edge. A room that is not in this table may not exist.
+ */
+
+/** Room → rooms it may import, besides itself. */
+const ROOMS = {
+  /** Names, limits and ports. It decides nothing and touches nothing. */
+  domain: [],
+  /** Key bytes and signatures. No clock, no log, no network. */
+  crypto: ['domain'],
+  /** The diagram of a node. What its slots do is filled in by `node`. */
+  machines: ['domain'],
+  /** Which copy wins. No network, no clock of its own. */
+  store: ['domain', 'crypto'],
+  /** May this caller ask? No HTTP. */
+  auth: ['domain', 'crypto'],
+  /** The chain over viem. Reads facts; whom to trust is decided elsewhere. */
+  registry: ['domain'],
+  /** The enclave API, and its emulator. */
+  enclave: ['domain', 'crypto'],
+  /** Outbound HTTP: proxy, caps, address guard. */
+  net: ['domain'],
+  /** The log. */
+  observe: ['domain'],
+  /** The environment, parsed once. */
+  config: ['domain'],
+  /** The process's clock and randomness. */
+  system: ['domain'],
+  /** What is said to peers and answered to them. No Express, no viem. */
+  sync: ['domain', 'crypto'],
+  /** Requests to replies. It never receives the whole node. */
+  http: ['domain', 'crypto', 'auth'],
+  /** What apps import. It must stay small: nothing of a node's inside. */
+  client: ['domain', 'crypto', 'enclave', 'registry', 'net', 'system'],
+  /** The composition root: joins the rooms and decides nothing. */
+  node: [
+    'domain',
+    'crypto',
+    'machines',
+    'store',
+    'auth',
+    'registry',
+    'enclave',
+    'net',
+    'config',
+    'system',
+    'sync',
+    'http',
+  ],
+  /** A cluster on one machine, for development, tests and benchmarks. */
+  dev: ['domain', 'net', 'system', 'client'],
+  /** Entry points. The only room that may import any other. */
+  cli: null,
+};
+
+/** Package → rooms that may import it; each has one home, so that replacing it is a change in one room. */
+const PACKAGE_HOMES = {
+  express: ['http'],
+  viem: ['registry', 'enclave', 'dev'],
+  xstate: ['machines', 'node'],
+  winston: ['observe'],
+  undici: ['net', 'enclave'],
+  secp256k1: ['crypto'],
+  '@noble/hashes': ['crypto'],
+  commander: ['cli'],
+  solc: ['dev'],
+};
+
+const names = Object.keys(ROOMS).join('|');
+
+const roomRules = Object.entries(ROOMS)
+  .filter(([, allowed]) => allowed !== null)
+  .map(([room, allowed]) => ({
+    name: `${room}-imports-only-${allowed.length === 0 ? 'itself' : allowed.join('-')}`,
+    severity: 'error',
+    from: { path: `^src/${room}/` },
+    to: { path: '^src/', pathNot: `^src/(?:${[room, ...allowed].join('|')})/` },
+  }));
+
+const packageRules = Object.entries(PACKAGE_HOMES).map(([name, homes]) => ({
+  name: `${name}-lives-in-${homes.join('-')}`,
+  severity: 'error',
+  from: { path: '^src/', pathNot: `^src/(?:${homes.join('|')})/` },
+  to: { path: `^node_modules/${name}/` },
+}));
+
+export default {
+  forbidden: [
+    ...roomRules,
+    ...packageRules,
+    {
+      name: 'every-file-is-in-a-room',
+      comment: 'A stranger finds a file by its room.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: `^src/(?:${names})/` },
+      to: {},
+    },
+    {
+      name: 'no-cycles',
+      comment: 'Two files that need each other are one idea or three.',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'no-dead-files',
+      comment: 'What nothing reaches is deleted.',
+      severity: 'error',
+      from: { orphan: true, pathNot: '^src/cli/' },
+      to: {},
+    },
+    {
+      name: 'the-product-runs-without-development-packages',
+      comment: 'The emulator and the development cluster may use them; a node and the client may not.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(?:dev|cli|enclave/emulator)/' },
+      to: { dependencyTypes: ['npm-dev'] },
+    },
+    {
+      name: 'nothing-unresolved',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+  },
+};
