@@ -117,9 +117,14 @@ export class DevChain {
 
   /** How often the hash was set since the contract was deployed. */
   async claimsMined(): Promise<number> {
+    return (await this.claimBlocks()).length;
+  }
+
+  /** The blocks in which the hash was set, oldest first. */
+  async claimBlocks(): Promise<readonly bigint[]> {
     const { abi } = this.contracts.KMSRegistry;
     const events = await this.client.getContractEvents({ address: this.kmsRegistry as Hex, abi, eventName: 'MasterSecretHashSet', fromBlock: 0n });
-    return events.length;
+    return events.map(({ blockNumber }) => blockNumber);
   }
 
   async fund(wallet: Wallet, ether = '10'): Promise<void> {
