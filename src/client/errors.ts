@@ -21,7 +21,7 @@ export type KmsClientErrorCode =
   | 'timeout'
   /** No node answered in the tries and the time there were: unready, unreachable or failing. */
   | 'unavailable'
-  /** A node refused the request itself: see `status` and `serverCode`. Another node would say the same. */
+  /** The request itself was refused: see `status` and `serverCode`. Two nodes said so, or there was no other to ask. */
   | 'refused'
   /** Every node asked answered without its wallet's signature over this request. */
   | 'bad_answer_signature'
@@ -33,6 +33,7 @@ export type AttemptFailure =
   | 'unready'
   | 'rate_limited'
   | 'server_error'
+  | 'refused'
   | 'timeout'
   | 'unreachable'
   | 'bad_key'

@@ -1,10 +1,12 @@
 /**
  * From one node to the next: each is asked in its turn until one gives the answer. A node that proved wrong is not asked
- * again in the same call; those that are unready, slow or gone are asked again after what they named as `Retry-After`.
- * Everything ends within the call's time limit and its number of tries.
+ * again in the same call; those that are unready, slow or gone are asked again after what they named as `Retry-After`. A
+ * refusal is not signed, so one node that lies, or is old, does not decide alone: it counts when a second one says the same,
+ * or when there is no other to ask. Everything ends within the call's time limit and its number of tries.
  */
 import { DeadlineError, sleep, within } from '../domain/deadline.ts';
-import { parseWallet } from '../domain/ids.ts';
+import type { ErrorCode } from '../domain/errors.ts';
+import { parseWallet, type Wallet } from '../domain/ids.ts';
 import type { Clock, Random } from '../domain/ports.ts';
 import { AttemptError, KmsClientError, type AttemptFailure, type KmsAttempt } from './errors.ts';
 import type { KmsRequest, NodeExchange } from './node-exchange.ts';
@@ -14,6 +16,8 @@ import { ROUND_PAUSE_MS, type CallOptions } from './options.ts';
 
 /** Failures after which the same node is of no use to the same call. */
 const PROVED_WRONG: readonly AttemptFailure[] = ['bad_key', 'bad_answer_signature', 'bad_answer'];
+/** Refusals of a write that the node has taken, or could not hold: to ask another would write it twice. */
+const FINAL_REFUSALS: readonly (string | undefined)[] = ['not_replicated', 'insufficient_storage'] satisfies ErrorCode[];
 
 export interface FailOverOptions {
   readonly timeoutMs: number;
@@ -41,7 +45,10 @@ interface Call<Answer> {
   readonly endsAtMs: number;
   readonly signal: AbortSignal;
   readonly attempts: KmsAttempt[];
-  readonly wrong: Set<string>;
+  /** Nodes that are not asked again: those that proved wrong, and those that refused. */
+  readonly done: Set<string>;
+  /** Refusals that wait for a second opinion, by node. */
+  readonly refusals: Map<Wallet, KmsClientError>;
 }
 
 export class FailOver {
@@ -60,6 +67,7 @@ export class FailOver {
     const { clock } = this.#modules;
     const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
     const attempts: KmsAttempt[] = [];
+    const refusals = new Map<Wallet, KmsClientError>();
     try {
       return await within(clock, 'the call', timeoutMs, options.signal, (signal) =>
         this.#perform({
@@ -69,12 +77,14 @@ export class FailOver {
           endsAtMs: clock.monotonicMs() + timeoutMs,
           signal,
           attempts,
-          wrong: new Set(),
+          done: new Set(),
+          refusals,
         }),
       );
     } catch (error) {
       if (error instanceof KmsClientError) throw error;
       if (options.signal?.aborted === true) throw new KmsClientError('aborted', 'the call was aborted', { attempts });
+      if (error instanceof DeadlineError && refusals.size > 0) throw exhausted({ attempts, refusals });
       if (error instanceof DeadlineError) {
         throw new KmsClientError('timeout', `no node answered within ${timeoutMs} ms`, { attempts });
       }
@@ -95,20 +105,27 @@ export class FailOver {
     const { clock } = this.#modules;
     let pauseMs = Infinity;
     for (const node of await this.#candidates(call)) {
-      if (call.attempts.length >= this.#options.maxAttempts) throw exhausted(call.attempts);
+      if (call.attempts.length >= this.#options.maxAttempts) throw exhausted(call);
       try {
         const answer = await this.#modules.exchange.request(node, call.request, call.signal);
         this.#failures.forgive(node.wallet);
+        // Whoever refused what another node answers is asked after it for a while.
+        for (const refuser of call.refusals.keys()) this.#failures.note(refuser, clock.monotonicMs(), undefined);
         return { answer, node };
       } catch (error) {
         const failed = await this.#judge(error, node, call);
         call.attempts.push({ node: node.wallet, url: node.url, failure: failed.failure, status: failed.status });
+        if (failed.failure === 'refused') {
+          call.done.add(node.wallet);
+          continue;
+        }
         this.#failures.note(node.wallet, clock.monotonicMs(), failed.retryAfterMs);
-        if (PROVED_WRONG.includes(failed.failure)) call.wrong.add(node.wallet);
+        if (PROVED_WRONG.includes(failed.failure)) call.done.add(node.wallet);
         else pauseMs = Math.min(pauseMs, failed.retryAfterMs ?? (failed.failure === 'stale_registration' ? 0 : ROUND_PAUSE_MS));
       }
     }
-    if (pauseMs === Infinity) throw exhausted(call.attempts);
+    // All have been asked: who refused is not waited out with those that may be back later.
+    if (pauseMs === Infinity || call.refusals.size > 0) throw exhausted(call);
     return { pauseMs };
   }
 
@@ -123,14 +140,16 @@ export class FailOver {
       if (all.length === 0) throw new KmsClientError('no_nodes', 'the registry does not list the node that was named', call);
     }
     const nowMs = clock.monotonicMs();
-    const left = all.filter(({ wallet }) => !call.wrong.has(wallet));
-    if (left.length === 0) throw exhausted(call.attempts);
+    const left = all.filter(({ wallet }) => !call.done.has(wallet));
+    if (left.length === 0) throw exhausted(call);
     return orderNodes(left, call.turn, (wallet) => this.#failures.untilMs(wallet, nowMs));
   }
 
   /**
    * What a refusal may also mean: the node's enclave has booted and has another key by now than the list says. Then the
-   * list is read again, and the call goes on if the node is registered differently.
+   * list is read again, and the call goes on if the node is registered differently. Any other refusal is a try that failed,
+   * until a second node says the same.
+   * @throws KmsClientError refused, where that is the last word
    */
   async #judge(error: unknown, node: KmsNode, call: Call<unknown>): Promise<AttemptError> {
     if (error instanceof AttemptError) return error;
@@ -141,8 +160,10 @@ export class FailOver {
         return new AttemptError('stale_registration', { status: error.status });
       }
     }
-    const { status, serverCode } = error;
-    throw new KmsClientError('refused', error.message, { status, serverCode, attempts: call.attempts });
+    const seconded = [...call.refusals.values()].some(({ serverCode }) => serverCode === error.serverCode);
+    if (seconded || FINAL_REFUSALS.includes(error.serverCode)) throw withAttempts(error, call.attempts);
+    call.refusals.set(node.wallet, error);
+    return new AttemptError('refused', { status: error.status });
   }
 
   /** Waits with a little jitter, so that callers that were refused together do not come back together. */
@@ -150,7 +171,7 @@ export class FailOver {
     const { clock, random } = this.#modules;
     const waitMs = Math.ceil(pauseMs * (1 + 0.2 * random.unit()));
     const attemptsLeft = call.attempts.length < this.#options.maxAttempts;
-    if (!attemptsLeft || clock.monotonicMs() + pauseMs >= call.endsAtMs) throw exhausted(call.attempts);
+    if (!attemptsLeft || clock.monotonicMs() + pauseMs >= call.endsAtMs) throw exhausted(call);
     await sleep(clock, waitMs, call.signal);
   }
 }
@@ -162,8 +183,17 @@ function selectNode(nodes: readonly KmsNode[], wanted: string): readonly KmsNode
   return nodes.filter((node) => (wallet === null ? bareUrl(node.url) === bareUrl(wanted) : node.wallet === wallet));
 }
 
-/** When all failed alike by proving wrong, that is the caller's news; else that nobody was there to answer. */
-function exhausted(attempts: readonly KmsAttempt[]): KmsClientError {
+function withAttempts({ message, status, serverCode }: KmsClientError, attempts: readonly KmsAttempt[]): KmsClientError {
+  return new KmsClientError('refused', message, { status, serverCode, attempts });
+}
+
+/**
+ * A refusal that nobody contradicted is the caller's news. When all failed alike by proving wrong, that is; else that nobody
+ * was there to answer.
+ */
+function exhausted({ attempts, refusals }: Pick<Call<unknown>, 'attempts' | 'refusals'>): KmsClientError {
+  const [refusal] = refusals.values();
+  if (refusal !== undefined) return withAttempts(refusal, attempts);
   const only = (failure: AttemptFailure): boolean => attempts.every((attempt) => attempt.failure === failure);
   if (only('bad_answer_signature')) {
     return new KmsClientError('bad_answer_signature', 'no answer was signed by the wallet of its node', { attempts });

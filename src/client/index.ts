@@ -1,6 +1,7 @@
 /** The package's public face for apps: `nova-kms-node/client`. */
 export { createKmsClient, type KmsClient } from './kms-client.ts';
 export { KmsClientError, type AttemptFailure, type KmsAttempt, type KmsClientErrorCode } from './errors.ts';
+export type { DeleteArguments, DeleteResult, KeyList, ListArguments, PutArguments, PutResult, StoredValue } from './data.ts';
 export type { DeriveArguments, DerivedKey } from './derive.ts';
 export type { KmsNode } from './node-list.ts';
 export type { NodeStatus } from './node-status.ts';

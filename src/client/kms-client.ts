@@ -15,6 +15,19 @@ import type { Clock, Transport } from '../domain/ports.ts';
 import { PeerTransport, type ProxySettings } from '../net/peer-transport.ts';
 import { systemClock, systemRandom } from '../system/system.ts';
 import { ChainSource } from './chain-source.ts';
+import {
+  deleteRequest,
+  getRequest,
+  listRequest,
+  putRequest,
+  type DeleteArguments,
+  type DeleteResult,
+  type KeyList,
+  type ListArguments,
+  type PutArguments,
+  type PutResult,
+  type StoredValue,
+} from './data.ts';
 import { deriveRequest, type DeriveArguments, type DerivedKey } from './derive.ts';
 import { KmsClientError } from './errors.ts';
 import { FailOver } from './fail-over.ts';
@@ -60,6 +73,34 @@ export class KmsClient {
     return { ...answer, node };
   }
 
+  /**
+   * Stores a value under a key of this app, on the node that answers at once and on the others soon after.
+   * @throws KmsClientError; refused with `not_replicated`: the write stays and goes on replicating
+   */
+  async put(arguments_: PutArguments, options: CallOptions = {}): Promise<PutResult> {
+    const { answer, node } = await this.#call(putRequest(arguments_), options);
+    return { ...answer, node };
+  }
+
+  /** The value under a key; null when there is none. @throws KmsClientError */
+  async get(key: string, options: CallOptions = {}): Promise<StoredValue | null> {
+    const answered = await this.#orAbsent(getRequest(key), options);
+    return answered === null ? null : { ...answered.answer, node: answered.node };
+  }
+
+  /** Deletes a key. @throws KmsClientError */
+  async delete(arguments_: DeleteArguments, options: CallOptions = {}): Promise<DeleteResult> {
+    const answered = await this.#orAbsent(deleteRequest(arguments_), options);
+    if (answered === null) return { deleted: false, acks: undefined, node: null };
+    return { deleted: true, ...answered.answer, node: answered.node };
+  }
+
+  /** This app's keys in order: all of them, or a page. @throws KmsClientError */
+  async list(arguments_: ListArguments = {}, options: CallOptions = {}): Promise<KeyList> {
+    const { answer, node } = await this.#call(listRequest(arguments_), options);
+    return { ...answer, node };
+  }
+
   /** Who this app is to the nodes; what has to be registered for it. @throws KmsClientError identity_unavailable */
   async identity(): Promise<{ readonly wallet: Wallet; readonly teePubkey: TeePubkey }> {
     const { identity } = this.#parts;
@@ -75,6 +116,7 @@ export class KmsClient {
   async nodes(options: Pick<CallOptions, 'signal'> = {}): Promise<readonly KmsNode[]> {
     const signal = this.#signal(options.signal);
     try {
+      signal.throwIfAborted();
       return await this.#parts.nodes.current(signal);
     } catch (error) {
       throw this.#judgeAbort(error, signal);
@@ -96,6 +138,16 @@ export class KmsClient {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort(new KmsClientError('closed', 'the client was closed'));
     for (const close of this.#parts.closers) await close();
+  }
+
+  /** null when the nodes say that there is no such key. */
+  async #orAbsent<Answer>(request: KmsRequest<Answer>, options: CallOptions) {
+    try {
+      return await this.#call(request, options);
+    } catch (error) {
+      if (error instanceof KmsClientError && error.code === 'refused' && error.serverCode === 'not_found') return null;
+      throw error;
+    }
   }
 
   async #call<Answer>(request: KmsRequest<Answer>, options: CallOptions) {

@@ -27,10 +27,12 @@ export interface KmsRequest<Answer> {
   readonly answer: z.ZodType<Answer>;
   /** Of the envelope on the wire. */
   readonly maxAnswerBytes: number;
+  /** How much longer than others a try may take, because the node was asked to wait. Milliseconds. */
+  readonly extraMs?: number;
 }
 
 const nonceAnswer = z.object({ nonce: z.base64().min(1).max(MAX_PEER_NONCE_CHARS) });
-/** What only the request itself is to blame for: another node would repeat it (protocol.md §2). */
+/** What a node blames the request itself for (protocol.md §2). None of it is signed: `FailOver` asks a second node. */
 const refusal = z.object({
   code: z.enum([
     'bad_request',
@@ -43,6 +45,9 @@ const refusal = z.object({
     'insufficient_storage',
   ] satisfies ErrorCode[]),
 });
+
+/** The transport's own limit lies behind that of a whole try, which decides. */
+const MAX_EXTRA_MS = 60_000;
 
 export interface NodeExchangeOptions {
   readonly attemptTimeoutMs: number;
@@ -67,7 +72,7 @@ export class NodeExchange {
   async request<Answer>(node: KmsNode, request: KmsRequest<Answer>, signal: AbortSignal): Promise<Answer> {
     const { clock } = this.#modules;
     try {
-      return await within(clock, 'the node', this.#attemptTimeoutMs, signal, (limit) => this.#perform(node, request, limit));
+      return await within(clock, 'the node', this.#attemptTimeoutMs + (request.extraMs ?? 0), signal, (limit) => this.#perform(node, request, limit));
     } catch (error) {
       if (signal.aborted) throw signal.reason as Error;
       if (error instanceof AttemptError || error instanceof KmsClientError) throw error;
@@ -144,7 +149,7 @@ export class NodeExchange {
   }
 
   async #send(signal: AbortSignal, request: Omit<TransportRequest, 'timeoutMs' | 'signal'>): Promise<TransportAnswer> {
-    return this.#modules.transport.request({ ...request, timeoutMs: this.#attemptTimeoutMs, signal });
+    return this.#modules.transport.request({ ...request, timeoutMs: this.#attemptTimeoutMs + MAX_EXTRA_MS, signal });
   }
 }
 

@@ -1,5 +1,9 @@
 /** Reads the configuration from an environment: all of it or all that is wrong with it. */
+import { ENCLAVE_BODY_BYTES } from '../domain/limits.ts';
 import { SETTINGS, type Config } from './settings.ts';
+
+/** Of a body, beside the value: keys, clocks, ids, envelope. */
+const BODY_OVERHEAD_BYTES = 16 * 1024;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -11,13 +15,22 @@ export type ConfigResult =
 /** What is in force, safe to show: secrets are `set` or `unset`. */
 export type EffectiveConfig = Readonly<Record<string, string>>;
 
-function rulesAcross(config: Config): string[] {
+/** Rules between variables, as far as those could be read. */
+function rulesAcross(config: Partial<Config>): string[] {
   const problems: string[] = [];
-  if (config.inEnclave && config.nodePrivateKey !== undefined) {
+  if (config.inEnclave === true && config.nodePrivateKey !== undefined) {
     problems.push('NODE_PRIVATE_KEY is for development: it needs IN_ENCLAVE=false');
   }
-  if (config.inEnclave && config.nodeWallet !== undefined) {
+  if (config.inEnclave === true && config.nodeWallet !== undefined) {
     problems.push('NODE_WALLET is for development: it needs IN_ENCLAVE=false');
+  }
+  const { maxKvValueBytes, maxRequestBodyBytes, maxSyncPayloadBytes } = config;
+  if (maxKvValueBytes !== undefined) {
+    // What the API accepts must fit through every body on the way to the other nodes (protocol.md §9.6).
+    const inSync = 4 * maxKvValueBytes + BODY_OVERHEAD_BYTES;
+    if (inSync > ENCLAVE_BODY_BYTES) problems.push(`MAX_KV_VALUE_SIZE_BYTES is too large for the enclave API: four times as much goes into a body of ${ENCLAVE_BODY_BYTES} bytes`);
+    if (maxSyncPayloadBytes !== undefined && inSync > maxSyncPayloadBytes) problems.push('MAX_SYNC_PAYLOAD_BYTES must hold four times MAX_KV_VALUE_SIZE_BYTES, or such values never replicate');
+    if (maxRequestBodyBytes !== undefined && (8 * maxKvValueBytes) / 3 + BODY_OVERHEAD_BYTES > maxRequestBodyBytes) problems.push('MAX_REQUEST_BODY_BYTES must hold eight thirds of MAX_KV_VALUE_SIZE_BYTES: a value of that size in its envelope');
   }
   return problems;
 }
@@ -40,15 +53,22 @@ export function readConfig(environment: Environment): ConfigResult {
       problems.push(`${given ?? variable} ${error instanceof Error ? error.message : 'cannot be read'}`);
     }
   }
-  if (problems.length > 0) return { ok: false, problems };
   const config = values as unknown as Config;
-  const across = rulesAcross(config);
-  return across.length > 0 ? { ok: false, problems: across } : { ok: true, config, effective: withoutCredentials(effective) };
+  problems.push(...rulesAcross(config));
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, config, effective: withoutCredentials(effective) };
 }
 
-/** URLs may carry credentials; they are not for logs. */
+/** URLs may carry credentials: before an @, in the query, or as a path, as those of hosted RPCs do. They are not for logs. */
 function withoutCredentials(effective: Record<string, string>): EffectiveConfig {
   return Object.fromEntries(
-    Object.entries(effective).map(([variable, text]) => [variable, text.replace(/\/\/[^/@\s]+@/, '//***@')]),
+    Object.entries(effective).map(([variable, text]) => [
+      variable,
+      // All before the last @: a URL is read with any number of slashes, and a proxy without any.
+      hidePath(variable, text.replace(/^(https?:\/\/)?.*@/is, '$1***@').replace(/\?.*$/s, '?***')),
+    ]),
   );
+}
+
+function hidePath(variable: string, text: string): string {
+  return variable === SETTINGS.nodeUrl.variable ? text.replace(/^(https?:\/\/[^/]*\/).+$/i, '$1***') : text;
 }

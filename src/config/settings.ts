@@ -2,6 +2,7 @@
  * The configuration table (protocol.md §8): one row per variable, read once at start. Every variable here is enforced; a
  * variable that nothing enforces does not exist. A failure names its variable, and all failures come at once.
  */
+import { isIP } from 'node:net';
 import { parseWallet, type Wallet } from '../domain/ids.ts';
 
 /** Reads a variable's text; throws with the rest of the sentence `VARIABLE ...`. */
@@ -75,6 +76,16 @@ const bytes32: Read<Uint8Array> = (text) => {
   return Uint8Array.from(Buffer.from(bare, 'hex'));
 };
 
+/** The order of secp256k1's group: a private key is below it and not zero. */
+const SECP256K1_ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
+
+const privateKey: Read<Uint8Array> = (text) => {
+  const bytes = bytes32(text);
+  const value = BigInt(`0x${Buffer.from(bytes).toString('hex')}`);
+  if (value === 0n || value >= SECP256K1_ORDER) throw new Error('must be a secp256k1 private key');
+  return bytes;
+};
+
 const logLevel: Read<string> = (text) => {
   const upper = text.toUpperCase() === 'WARN' ? 'WARNING' : text.toUpperCase();
   if (!['DEBUG', 'INFO', 'WARNING', 'ERROR'].includes(upper)) throw new Error('must be DEBUG, INFO, WARNING or ERROR');
@@ -93,16 +104,32 @@ const bindAddress: Read<BindAddress> = (text) => {
   return { host: (match[1] ?? match[2])!, port };
 };
 
+/** An address, or a range of them; not all of them, which would believe everybody. */
+function isAddressOrRange(entry: string): boolean {
+  const [address = '', bits, ...rest] = entry.split('/');
+  const kind = isIP(address);
+  if (kind === 0 || address.includes('%') || rest.length > 0) return false;
+  return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (kind === 4 ? 32 : 128));
+}
+
 const addressList: Read<readonly string[]> = (text) => {
   const entries = text.split(',').map((entry) => entry.trim()).filter((entry) => entry !== '');
   for (const entry of entries) {
-    if (!/^[0-9a-fA-F:.]+(\/\d{1,3})?$/.test(entry)) throw new Error('must be IP addresses or ranges, separated by commas');
+    if (!isAddressOrRange(entry)) throw new Error('must be IP addresses or ranges, separated by commas');
   }
   return entries;
 };
 
 const text: Read<string> = (value) => value;
-const urlOrEmpty: Read<string> = (value) => (value === '' ? '' : httpUrl(value));
+
+/** Everybody sees it in `/status`. */
+const publicUrl: Read<string> = (value) => {
+  if (value === '') return '';
+  const url = httpUrl(value);
+  const { username, password } = new URL(url);
+  if (username !== '' || password !== '') throw new Error('must carry no credentials');
+  return url;
+};
 
 const DAY_SECONDS = 86_400;
 const GIB = 1024 ** 3;
@@ -112,9 +139,9 @@ export const SETTINGS = {
   logLevel: setting('LOG_LEVEL', 'INFO', logLevel),
   bindAddress: setting('BIND_ADDR', '0.0.0.0:8000', bindAddress),
   nodeUrl: setting('NODE_URL', 'http://127.0.0.1:18545', httpUrl, 'HELIOS_RPC_URL'),
-  instanceUrl: setting('NODE_INSTANCE_URL', '', urlOrEmpty),
+  instanceUrl: setting('NODE_INSTANCE_URL', '', publicUrl),
   nodeWallet: optional('NODE_WALLET', wallet),
-  nodePrivateKey: optional('NODE_PRIVATE_KEY', bytes32, true),
+  nodePrivateKey: optional('NODE_PRIVATE_KEY', privateKey, true),
   odynUrl: setting('ODYN_URL', 'http://127.0.0.1:18000', httpUrl),
   novaAppRegistry: setting('NOVA_APP_REGISTRY_ADDRESS', '0x0f68E6e699f2E972998a1EcC000c7ce103E64cc8', wallet),
   kmsRegistry: setting('KMS_REGISTRY_ADDRESS', '0x6a28D24c9AEcdceC9B021ee6960FdDE592796af7', wallet),
@@ -129,6 +156,7 @@ export const SETTINGS = {
   tombstoneRetentionMs: setting('TOMBSTONE_RETENTION_MS', '86400000', integer(1_000, 366 * DAY_SECONDS * 1000)),
   maxTombstonesPerApp: setting('MAX_TOMBSTONES_PER_APP', '10000', integer(1, 10_000_000)),
   maxStoreBytes: setting('MAX_STORE_BYTES', '536870912', integer(1, 1024 * GIB)),
+  dataSyncNudgeMs: setting('DATA_SYNC_NUDGE_MS', '50', integer(0, 60_000)),
   chainConfirmations: setting('CHAIN_CONFIRMATIONS', '6', integer(0, 10_000)),
   trustedProxies: setting('TRUSTED_PROXIES', '', addressList),
   popTimeoutSeconds: setting('POP_TIMEOUT_SECONDS', '120', integer(1, 3_600)),

@@ -2,16 +2,24 @@
  * Canonical JSON (protocol.md §3, HMAC): keys sorted, no spaces. Texts are written as UTF-8, numbers as JavaScript writes
  * them; an envelope has hex texts alone, for which all nodes agree.
  */
+import { RefusalError } from '../domain/errors.ts';
+
+/** Arrays and objects inside each other; other nodes' parsers stop there too. */
+const MAX_DEPTH = 128;
 
 function byCodeUnit(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+/** @throws RefusalError bad_request when it is nested more deeply than MAX_DEPTH */
 export function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
-  if (typeof value === 'object' && value !== null) {
-    const fields = Object.entries(value).sort(([a], [b]) => byCodeUnit(a, b));
-    return `{${fields.map(([key, inner]) => `${JSON.stringify(key)}:${canonicalJson(inner)}`).join(',')}}`;
-  }
-  return JSON.stringify(value);
+  return write(value, 0);
+}
+
+function write(value: unknown, depth: number): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (depth >= MAX_DEPTH) throw new RefusalError('bad_request', 'the JSON is nested too deeply');
+  if (Array.isArray(value)) return `[${value.map((inner) => write(inner, depth + 1)).join(',')}]`;
+  const fields = Object.entries(value).sort(([a], [b]) => byCodeUnit(a, b));
+  return `{${fields.map(([key, inner]) => `${JSON.stringify(key)}:${write(inner, depth + 1)}`).join(',')}}`;
 }

@@ -79,6 +79,7 @@ export class P384KeyPair {
 
   /** @param scalar 48 bytes, big endian; wiped here. @throws P384Error when it is not in 1..n-1 */
   constructor(scalar: Uint8Array) {
+    if (scalar.length !== SCALAR_BYTES) throw new P384Error('not a P-384 scalar');
     const ecdh: ECDH = createECDH('secp384r1');
     try {
       ecdh.setPrivateKey(scalar);

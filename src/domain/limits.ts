@@ -21,6 +21,9 @@ export const MAX_PEER_NONCE_CHARS = 64;
 /** Bytes of a page of a snapshot on the wire, whatever was asked for (protocol.md §10, Pages). */
 export const MAX_SNAPSHOT_PAGE_BYTES = 8 * 1024 * 1024;
 
+/** Bytes of a page that this node asks for: few enough to be taken apart between two requests. */
+export const SNAPSHOT_PAGE_BYTES = 1024 * 1024;
+
 /** Bytes that the enclave API takes in one body (protocol.md §7). */
 export const ENCLAVE_BODY_BYTES = 10 * 1024 * 1024;
 

@@ -62,6 +62,8 @@ export type ClaimReport =
   | { readonly kind: 'head_shows'; readonly hash: Hash32 }
   /** A claim is in the mempool (sent now, or earlier and still pending). */
   | { readonly kind: 'pending'; readonly transactionHash: Hash32 }
+  /** A claim of it was taken, and the head shows zero all the same: the owner has reset it since. It is not claimed again. */
+  | { readonly kind: 'was_reset'; readonly transactionHash: Hash32 }
   /** The contract or the chain would not take it; `detail` names the error. */
   | { readonly kind: 'refused'; readonly detail: string };
 

@@ -27,5 +27,5 @@ export interface ReadinessView {
   /** Until the next node_tick; null while one runs. */
   readonly nextTickInMs: number | null;
   readonly ticks: { readonly run: number; readonly dropped: number };
-  readonly syncTicks: { readonly run: number; readonly failed: number };
+  readonly syncTicks: { readonly run: number };
 }

@@ -15,6 +15,33 @@ export interface WireRecord {
 /** Records by app id (decimal digits). */
 export type WireRecords = Readonly<Record<string, readonly WireRecord[]>>;
 
+/** Why a record that came is not what is held now, although nothing is wrong with it. */
+export type MergeSkip = 'ignored_existing_newer_version' | 'ignored_existing_newer_time' | 'ignored_identical';
+
+/** Why a record is refused (protocol.md §4, Refused). */
+export type MergeRefusal =
+  | 'malformed'
+  | 'bad_clock'
+  | 'too_large'
+  | 'too_short'
+  | 'does_not_decrypt'
+  | 'too_far_ahead'
+  | 'foreign_count'
+  | 'bad_app_id'
+  | 'store_full';
+
+/** What became of one record. */
+export type MergeVerdict =
+  | { readonly kind: 'merged' }
+  | { readonly kind: 'skipped'; readonly why: MergeSkip }
+  | { readonly kind: 'rejected'; readonly why: MergeRefusal };
+
+export interface Rejection {
+  readonly app_id: string;
+  readonly key: string;
+  readonly reason: string;
+}
+
 /** What became of each record of a batch: total = merged + skipped + rejected. */
 export interface MergeReport {
   readonly total: number;
@@ -23,20 +50,61 @@ export interface MergeReport {
   readonly rejected: number;
   readonly skip_reasons: Readonly<Record<string, number>>;
   /** At most 100. */
-  readonly rejections: readonly { readonly app_id: string; readonly key: string; readonly reason: string }[];
+  readonly rejections: readonly Rejection[];
 }
 
-export interface SnapshotPageRequest {
-  /** Of the page's JSON text as it will stand inside the envelope, in bytes. */
-  readonly maxBytes: number;
-  readonly cursor?: string;
-  readonly app?: string;
+/** A local write that the store has taken. */
+export interface LocalWrite {
+  readonly appId: string;
+  readonly key: string;
+  /** This node's own number of it. */
+  readonly number: number;
+  readonly updatedAtMs: number;
+}
+
+/** A line among this node's own writes, with the record as it is now, whoever wrote it last. */
+export interface OwnWrite {
+  readonly appId: string;
+  readonly number: number;
+  /** As counted when it was written. */
+  readonly bytes: number;
+  readonly record: WireRecord;
+  /** The key was written again meanwhile, or nothing of it is kept. */
+  readonly isVoid: () => boolean;
+}
+
+/** Hears of every own write, and of every one that need not be sent any more. */
+export interface OwnWritesListener {
+  onLine(line: { readonly number: number; readonly bytes: number }): void;
+  onVoid(line: { readonly number: number; readonly bytes: number }): void;
+}
+
+/** One record and where a walk through the store goes on after it. */
+export interface WalkStep {
+  readonly appId: string;
+  readonly record: WireRecord;
+  readonly cursor: string;
+}
+
+export interface WalkRequest {
+  /** Where an earlier walk stopped. */
+  readonly cursor?: string | undefined;
+  readonly app?: string | undefined;
   /** First bytes of SHA-256(key), 0..255; only with `app`. */
-  readonly buckets?: readonly number[];
+  readonly buckets?: readonly number[] | undefined;
 }
 
-export interface SnapshotPage {
-  readonly data: WireRecords;
-  /** Where the next page starts; null when nothing is left. */
-  readonly nextCursor: string | null;
+export interface ListRequest {
+  /** Only keys that begin with this. */
+  readonly prefix?: string | undefined;
+  /** Only keys after this one. */
+  readonly after?: string | undefined;
+  readonly limit?: number | undefined;
+}
+
+export interface KeyPage {
+  /** In ascending order of UTF-16 code units. */
+  readonly keys: readonly string[];
+  /** There are more after the last one. */
+  readonly more: boolean;
 }

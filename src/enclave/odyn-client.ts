@@ -43,6 +43,20 @@ const ANSWERS = {
   decrypt: z.object({ plaintext: z.string() }),
 };
 
+type Operation = keyof typeof ANSWERS;
+type Answer<Name extends Operation> = z.infer<(typeof ANSWERS)[Name]>;
+
+/** How an operation is called, and what it is called in errors: no path of the API gets out of here (protocol.md §2). */
+const OPERATIONS: Readonly<Record<Operation, { readonly path: string; readonly name: string }>> = {
+  address: { path: '/v1/eth/address', name: 'address' },
+  publicKey: { path: '/v1/encryption/public_key', name: 'public key' },
+  random: { path: '/v1/random', name: 'random' },
+  sign: { path: '/v1/eth/sign', name: 'sign' },
+  signTransaction: { path: '/v1/eth/sign-tx', name: 'sign transaction' },
+  encrypt: { path: '/v1/encryption/encrypt', name: 'encrypt' },
+  decrypt: { path: '/v1/encryption/decrypt', name: 'decrypt' },
+};
+
 export interface OdynClientOptions {
   /** `ODYN_URL`, without a trailing slash. */
   readonly baseUrl: string;
@@ -61,32 +75,32 @@ export class OdynClient implements Enclave {
   }
 
   async address(signal?: AbortSignal): Promise<Wallet> {
-    return (await this.#read('/v1/eth/address', ANSWERS.address, signal)).address;
+    return (await this.#read('address', signal)).address;
   }
 
   async publicKey(signal?: AbortSignal): Promise<TeePubkey> {
-    return (await this.#read('/v1/encryption/public_key', ANSWERS.publicKey, signal)).public_key_der;
+    return (await this.#read('publicKey', signal)).public_key_der;
   }
 
   async random(signal?: AbortSignal): Promise<Uint8Array> {
-    const { random_bytes: text } = await this.#read('/v1/random', ANSWERS.random, signal);
+    const { random_bytes: text } = await this.#read('random', signal);
     return Uint8Array.from(Buffer.from(bare(text), 'hex'));
   }
 
   async sign(message: string, signal?: AbortSignal): Promise<string> {
     const body = { message, include_attestation: false };
-    return (await this.#call('POST', '/v1/eth/sign', ANSWERS.sign, body, signal)).signature.toLowerCase();
+    return (await this.#call('sign', body, signal)).signature.toLowerCase();
   }
 
   async signTransaction(transaction: UnsignedTransaction, signal?: AbortSignal): Promise<SignedTransaction> {
     const body = { payload: structuredPayload(transaction) };
-    const answer = await this.#call('POST', '/v1/eth/sign-tx', ANSWERS.signTransaction, body, signal);
+    const answer = await this.#call('signTransaction', body, signal);
     return { rawTransaction: answer.raw_transaction as `0x${string}`, transactionHash: answer.transaction_hash };
   }
 
   async encrypt(plaintext: string, receiver: TeePubkey, signal?: AbortSignal): Promise<SealedText> {
     const body = { plaintext, client_public_key: `0x${receiver}` };
-    const answer = await this.#call('POST', '/v1/encryption/encrypt', ANSWERS.encrypt, body, signal);
+    const answer = await this.#call('encrypt', body, signal);
     return {
       senderPubkey: answer.enclave_public_key,
       nonce: bare(answer.nonce),
@@ -101,7 +115,7 @@ export class OdynClient implements Enclave {
       client_public_key: `0x${sealed.senderPubkey}`,
       encrypted_data: sealed.encryptedData,
     };
-    return (await this.#call('POST', '/v1/encryption/decrypt', ANSWERS.decrypt, body, signal)).plaintext;
+    return (await this.#call('decrypt', body, signal)).plaintext;
   }
 
   /** Ends the calls under way. */
@@ -109,10 +123,10 @@ export class OdynClient implements Enclave {
     await this.#pool.destroy();
   }
 
-  async #read<T>(path: string, schema: z.ZodType<T>, signal: AbortSignal | undefined): Promise<T> {
+  async #read<Name extends Operation>(operation: Name, signal: AbortSignal | undefined): Promise<Answer<Name>> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#call('GET', path, schema, undefined, signal);
+        return await this.#call(operation, undefined, signal);
       } catch (error) {
         const worthwhile = error instanceof DependencyError && error.failure === 'unreachable';
         if (!worthwhile || attempt >= READ_ATTEMPTS) throw error;
@@ -120,45 +134,36 @@ export class OdynClient implements Enclave {
     }
   }
 
-  async #call<T>(
-    method: 'GET' | 'POST',
-    path: string,
-    schema: z.ZodType<T>,
-    body: unknown,
-    signal: AbortSignal | undefined,
-  ): Promise<T> {
-    const { status, text } = await this.#exchange(method, path, body, signal);
+  /** @param body undefined: the operation is a read */
+  async #call<Name extends Operation>(operation: Name, body: unknown, signal: AbortSignal | undefined): Promise<Answer<Name>> {
+    const { name } = OPERATIONS[operation];
+    const { status, text } = await this.#exchange(operation, body, signal);
     if (status !== 200) {
       const failure = status >= 400 && status < 500 ? 'refused' : 'unreachable';
-      throw new DependencyError('enclave', failure, `the enclave API answered ${status} to ${path}`, status);
+      throw new DependencyError('enclave', failure, `the enclave API answered ${status} to ${name}`, status);
     }
-    const parsed = schema.safeParse(parseOrNull(text));
-    if (!parsed.success) throw new DependencyError('enclave', 'malformed', `the enclave API's answer to ${path} is malformed`);
-    return parsed.data;
+    const parsed = ANSWERS[operation].safeParse(parseOrNull(text));
+    if (!parsed.success) throw new DependencyError('enclave', 'malformed', `the enclave API's answer to ${name} is malformed`);
+    return parsed.data as Answer<Name>;
   }
 
-  async #exchange(
-    method: 'GET' | 'POST',
-    path: string,
-    body: unknown,
-    signal: AbortSignal | undefined,
-  ): Promise<{ status: number; text: string }> {
+  async #exchange(operation: Operation, body: unknown, signal: AbortSignal | undefined): Promise<{ status: number; text: string }> {
+    const { path, name } = OPERATIONS[operation];
     try {
-      return await within(this.#clock, `the enclave API's ${path}`, CALL_LIMIT_MS, signal, async (limit) => {
+      return await within(this.#clock, `the enclave API's ${name}`, CALL_LIMIT_MS, signal, async (limit) => {
         const answer = await this.#pool.request({
-          method,
           path: this.#prefix + path,
           signal: limit,
           ...(body === undefined
-            ? {}
-            : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+            ? { method: 'GET' }
+            : { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
         });
         return { status: answer.statusCode, text: await answer.body.text() };
       });
     } catch (error) {
-      if (signal?.aborted === true) throw new DependencyError('enclave', 'aborted', `the call of ${path} was aborted`);
+      if (signal?.aborted === true) throw new DependencyError('enclave', 'aborted', `the call of ${name} was aborted`);
       if (error instanceof DeadlineError) throw new DependencyError('enclave', 'timeout', error.message);
-      throw new DependencyError('enclave', 'unreachable', `the enclave API cannot be reached for ${path}`);
+      throw new DependencyError('enclave', 'unreachable', `the enclave API cannot be reached for ${name}`);
     }
   }
 }

@@ -4,7 +4,7 @@ import { RefusalError } from '../domain/errors.ts';
 import type { Identity } from '../domain/ports.ts';
 import { ok, type Exchange, type Reply } from './exchange.ts';
 import type { HttpModules, HttpOptions } from './modules.ts';
-import { openBody, parseBody, sealAnswer } from './sealed-exchange.ts';
+import { openBody, parseBody, sealAnswer, signAnswer } from './sealed-exchange.ts';
 
 /** The inner body in, the inner answer out. */
 export type AppHandler = (appId: AppId, inner: Record<string, unknown>) => object | Promise<object>;
@@ -18,11 +18,28 @@ export function knownIdentity(modules: Pick<HttpModules, 'identity'>): Identity 
 export function appRoute(options: HttpOptions, modules: HttpModules, handler: AppHandler) {
   return async (exchange: Exchange): Promise<Reply> => {
     const { wallet } = knownIdentity(modules);
-    const body = await exchange.readBody(options.maxRequestBodyBytes);
+    // The proof needs the headers alone: whoever has none makes this node hold no body.
     const caller = await modules.authenticator.app(exchange.headers, wallet);
-    const { inner, answerSignature } = await openBody(parseBody(body), caller, wallet, modules.enclave);
-    const answer = await handler(caller.appId, inner);
-    const headers: Record<string, string> = answerSignature === null ? {} : { 'x-kms-response-signature': answerSignature };
-    return ok(await sealAnswer(answer, caller, modules.enclave), headers);
+    const body = parseBody(await exchange.readBody(options.maxRequestBodyBytes));
+    const { inner, answerSignature } = await openBody(body, caller, wallet, modules.enclave);
+    return reply(await sealAnswer(await handler(caller.appId, inner), caller, modules.enclave), answerSignature);
   };
+}
+
+/** The same for requests without a body. */
+export function appQuery(modules: HttpModules, handler: (appId: AppId, exchange: Exchange) => object) {
+  return async (exchange: Exchange): Promise<Reply> => {
+    const { wallet } = knownIdentity(modules);
+    const caller = await modules.authenticator.app(exchange.headers, wallet);
+    const answer = handler(caller.appId, exchange);
+    const [sealed, answerSignature] = await Promise.all([
+      sealAnswer(answer, caller, modules.enclave),
+      signAnswer(caller, wallet, modules.enclave),
+    ]);
+    return reply(sealed, answerSignature);
+  };
+}
+
+function reply(sealed: object, answerSignature: string | null): Reply {
+  return ok(sealed, answerSignature === null ? {} : { 'x-kms-response-signature': answerSignature });
 }

@@ -1,12 +1,18 @@
 /** Express around the dispatch: reads requests, writes replies, and knows nothing of keys. The one file with Express types. */
-import express, { type Express, type Request, type Response } from 'express';
+import type { RequestListener } from 'node:http';
+import express, { type Request, type Response } from 'express';
 import { RefusalError } from '../domain/errors.ts';
 import { createDispatch } from './dispatch.ts';
 import { replyForError } from './error-table.ts';
 import type { Exchange, Reply } from './exchange.ts';
 import type { HttpModules, HttpOptions } from './modules.ts';
+import { decodePercent } from './query.ts';
+import { DATA_KEY_PREFIX } from './routes.ts';
 
-/** What a browser may send (protocol.md §2: CORS preflight passes). */
+/**
+ * What a browser may send (protocol.md §2: CORS preflight passes). `x-tee-wallet` is not in it: it names a wallet without any
+ * proof, in development, and no page of another origin should speak for one.
+ */
 const CORS_HEADERS = {
   'access-control-allow-origin': '*',
   'access-control-allow-methods': 'GET, POST, PUT, DELETE',
@@ -36,23 +42,22 @@ function bodyReader(request: Request): Exchange['readBody'] {
 }
 
 function toExchange(request: Request): Exchange {
+  if (request.httpVersion === '1.1' && request.headers.host === undefined) throw new RefusalError('bad_request', 'there is no Host header');
   // The target may be anything a client can write; what is no path is no route.
   const target = request.url;
   const url = URL.canParse(target, 'http://node') && target.startsWith('/') ? new URL(`http://node${target}`) : null;
-  if (url === null) throw new RefusalError('bad_request', 'the request target is not valid');
-  let path: string;
-  try {
-    path = decodeURIComponent(url.pathname);
-  } catch {
-    throw new RefusalError('bad_request', 'the path is not valid percent-encoding');
-  }
+  // Bytes beyond ASCII would be read as another text than they were written as, and a key as another key.
+  if (url === null || !/^[\x21-\x7e]*$/.test(target)) throw new RefusalError('bad_request', 'the request target is not valid');
+  const [rawPath = '', ...rawQuery] = target.split('?');
+  const dataKey = rawPath.startsWith(DATA_KEY_PREFIX) ? rawPath.slice(DATA_KEY_PREFIX.length) : null;
   const headers = Object.fromEntries(
     Object.entries(request.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : value]),
   );
   return {
     method: request.method,
-    path,
-    query: url.searchParams,
+    path: dataKey === null ? decodePercent(url.pathname, 'path') : rawPath,
+    dataKey,
+    query: rawQuery.join('?'),
     headers,
     client: request.ip ?? 'unknown',
     readBody: bodyReader(request),
@@ -67,7 +72,7 @@ function send(request: Request, response: Response, reply: Reply): void {
   response.type('application/json').end(request.method === 'HEAD' ? undefined : JSON.stringify(reply.body));
 }
 
-export function createApp(options: HttpOptions, modules: HttpModules): Express {
+export function createApp(options: HttpOptions, modules: HttpModules): RequestListener {
   const dispatch = createDispatch(options, modules);
   const app = express();
   app.disable('x-powered-by');
@@ -87,5 +92,10 @@ export function createApp(options: HttpOptions, modules: HttpModules): Express {
     }
     send(request, response, reply);
   });
-  return app;
+  // What Express cannot route (a target that is no URL) it would answer in HTML; here every error has one form.
+  const unrouted = new RefusalError('bad_request', 'the request target is not valid');
+  return (request, response) =>
+    app(request as Request, response as Response, (error?: unknown) =>
+      send(request as Request, response as Response, replyForError(error ?? unrouted)),
+    );
 }

@@ -9,7 +9,7 @@ import type { Exchange, Reply } from './exchange.ts';
 import { assertOpen } from './gate.ts';
 import type { HttpModules, HttpOptions } from './modules.ts';
 import { RateLimit } from './rate-limit.ts';
-import { createRoutes, GATED_PREFIX, type Route } from './routes.ts';
+import { createRoutes, DATA_KEY_PATH, GATED_PREFIX, type RateClass } from './routes.ts';
 
 export type Dispatch = (exchange: Exchange) => Promise<Reply>;
 
@@ -18,27 +18,26 @@ function isGated(path: string): boolean {
 }
 
 export function createDispatch(options: HttpOptions, modules: HttpModules): Dispatch {
-  const routes = createRoutes(options, modules);
   const limits = {
     client: new RateLimit(options.rateLimitPerMinute, modules),
     nonce: new RateLimit(options.nonceRateLimitPerMinute, modules),
   };
 
-  const count = (route: Route | undefined, exchange: Exchange): void => {
-    const rate = route?.rate ?? 'client';
+  const count = (rate: RateClass, exchange: Exchange): void => {
     if (rate === 'none') return;
     const { key, factor } = countedClient(exchange.client, options.trustedProxies.length > 0);
     limits[rate].take(key, factor);
   };
+  const routes = createRoutes(options, modules, (exchange) => count('client', exchange));
 
   const answer = async (exchange: Exchange): Promise<Reply> => {
-    const { method, path } = exchange;
+    const { method, path, dataKey } = exchange;
     if (modules.isStopping()) throw new RefusalError('service_unavailable', 'the node is stopping');
-    const onPath = routes.filter((route) => route.path === path);
+    const onPath = routes.filter((route) => (dataKey === null ? route.path === path : route.path === DATA_KEY_PATH));
     const wanted = method === 'HEAD' ? 'GET' : method;
     const route = onPath.find((candidate) => candidate.method === wanted);
-    count(route, exchange);
-    assertOpen(route?.gate ?? (isGated(path) ? 'ready' : 'none'), modules.readiness());
+    count(route?.rate ?? 'client', exchange);
+    assertOpen(route?.gate ?? (dataKey !== null || isGated(path) ? 'ready' : 'none'), modules.readiness());
     if (route !== undefined) return route.answer(exchange);
     if (onPath.length === 0) throw new RefusalError('not_found', 'there is no such route');
     const allow = onPath.map((candidate) => candidate.method).join(', ');

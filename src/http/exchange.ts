@@ -3,9 +3,12 @@ import type { Headers } from '../auth/proof.ts';
 
 export interface Exchange {
   readonly method: string;
-  /** Decoded path without the query. */
+  /** Decoded path without the query; as sent where it names a data key. */
   readonly path: string;
-  readonly query: URLSearchParams;
+  /** What follows `/kms/data/` in the path, exactly as sent, not decoded yet; null for any other path. */
+  readonly dataKey: string | null;
+  /** As sent, without the `?`. */
+  readonly query: string;
   /** Names in lower case. */
   readonly headers: Headers;
   /** Who counts as one client for rate limits. */

@@ -6,6 +6,7 @@ import type { Wallet } from '../domain/ids.ts';
 import type { Member } from '../domain/membership.ts';
 import type { Clock, Enclave, Identity, Log, PeerDirectory } from '../domain/ports.ts';
 import type { ReadinessView } from '../domain/readiness.ts';
+import type { DataModules } from './data.ts';
 
 export interface HttpOptions {
   readonly kmsAppId: number;
@@ -14,6 +15,8 @@ export interface HttpOptions {
   readonly maxRequestBodyBytes: number;
   /** `MAX_SYNC_PAYLOAD_BYTES`. */
   readonly maxSyncPayloadBytes: number;
+  /** `MAX_KV_VALUE_SIZE_BYTES`. */
+  readonly maxValueBytes: number;
   /** 0: off. */
   readonly rateLimitPerMinute: number;
   readonly nonceRateLimitPerMinute: number;
@@ -36,17 +39,33 @@ export interface StoreTotals {
   readonly totalBytes: number;
 }
 
+/** How far a peer is with this node's own writes (protocol.md §10). All times Unix milliseconds. */
+export interface PeerFigures {
+  readonly wallet: Wallet;
+  /** Own number. */
+  readonly acknowledgedUpTo: number;
+  readonly behindRecords: number;
+  readonly behindBytes: number;
+  readonly lastSuccessMs: number | null;
+  readonly lastError: string | null;
+  readonly lastErrorMs: number | null;
+  readonly nextTryMs: number | null;
+  readonly waitingRetries: number;
+  /** Records that the peer refused for good, by reason. */
+  readonly refused: Readonly<Record<string, number>>;
+}
+
 /** Peer messages: the inner body in, the inner answer out. */
 export interface SyncHandler {
   requiresHmac(message: Record<string, unknown>): boolean;
   handle(sender: Member, message: Record<string, unknown>): Promise<object>;
 }
 
-export interface HttpModules {
+export interface HttpModules extends DataModules {
   readonly clock: Clock;
   readonly log: Log;
   readonly enclave: Enclave;
-  readonly vault: Pick<Vault, 'deriveAppKey' | 'verifySyncHmac' | 'state'>;
+  readonly vault: Pick<Vault, 'deriveAppKey' | 'verifySyncHmac' | 'state' | 'sealValue' | 'openValue'>;
   readonly authenticator: Authenticator;
   readonly nonces: Pick<NonceBook, 'issue'>;
   readonly directory: PeerDirectory;
@@ -61,6 +80,8 @@ export interface HttpModules {
   readonly secretFrom: () => Wallet | null;
   readonly probeOf: (wallet: Wallet) => ProbeFigures | null;
   readonly storeTotals: () => StoreTotals;
+  /** How far each peer is with this node's own writes. */
+  readonly peers: () => readonly PeerFigures[];
   /** A rule of our own is broken: the process stops. */
   readonly onBrokenInvariant: (error: Error) => void;
 }

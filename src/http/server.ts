@@ -1,6 +1,9 @@
 /** The listening socket: limits on connections and waiting, and an end that finishes what is under way. */
-import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, STATUS_CODES, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { RefusalError } from '../domain/errors.ts';
+import { replyForError } from './error-table.ts';
 
 /** Connections at once; one more is closed. */
 const MAX_CONNECTIONS = 2_048;
@@ -20,18 +23,62 @@ export interface HttpServer {
   destroy(): void;
 }
 
+/** What is no HTTP is answered in the form of all errors (protocol.md §2), unless an answer is already on its way there. */
+function refuseBadRequest(error: NodeJS.ErrnoException, socket: Duplex & { readonly _httpMessage?: ServerResponse | null }): void {
+  if (!socket.writable || socket._httpMessage?.headersSent === true) {
+    socket.destroy();
+    return;
+  }
+  const refusal =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? new RefusalError('payload_too_large', `the headers are longer than ${MAX_HEADER_BYTES} bytes`)
+      : new RefusalError('bad_request', 'this is no valid HTTP request');
+  const { status, body } = replyForError(refusal);
+  const text = JSON.stringify(body);
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    'connection: close',
+    'content-type: application/json; charset=utf-8',
+    `content-length: ${Buffer.byteLength(text)}`,
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy());
+}
+
 /** @throws the error of `listen`, such as EADDRINUSE */
 export async function listen(host: string, port: number, listener: RequestListener): Promise<HttpServer> {
+  const underWay = new Set<ServerResponse>();
+  const sockets = new Set<Socket>();
+  let draining = false;
+  const closeUnlessBusy = (socket: Socket): void => {
+    if (![...underWay].some((response) => response.req.socket === socket)) socket.destroySoon();
+  };
   const server: Server = createServer(
     {
       headersTimeout: HEADERS_LIMIT_MS,
       requestTimeout: REQUEST_LIMIT_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
       maxHeaderSize: MAX_HEADER_BYTES,
+      // Node would answer without a body; the listener answers in the form of all errors.
+      requireHostHeader: false,
     },
-    listener,
+    (request, response) => {
+      underWay.add(response);
+      response.once('close', () => {
+        underWay.delete(response);
+        if (draining) closeUnlessBusy(request.socket);
+      });
+      if (draining) response.shouldKeepAlive = false;
+      listener(request, response);
+    },
   );
+  // An expectation that nobody knows is ignored (RFC 9110 §10.1.1 leaves the choice).
+  server.on('checkExpectation', (request, response) => void server.emit('request', request, response));
   server.maxConnections = MAX_CONNECTIONS;
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.on('clientError', refuseBadRequest);
   const { promise, resolve, reject } = Promise.withResolvers<undefined>();
   server.once('error', reject);
   server.listen(port, host, () => resolve(undefined));
@@ -40,9 +87,13 @@ export async function listen(host: string, port: number, listener: RequestListen
   return {
     port: (server.address() as AddressInfo).port,
     async drain() {
+      draining = true;
+      // A connection that is kept alive after its last answer would keep the server open.
+      for (const response of underWay) response.shouldKeepAlive = false;
       const closed = Promise.withResolvers<undefined>();
       server.close(() => closed.resolve(undefined));
-      server.closeIdleConnections();
+      // Nor does one wait that has not sent a whole request yet, or none at all.
+      for (const socket of sockets) closeUnlessBusy(socket);
       await closed.promise;
     },
     destroy: () => server.closeAllConnections(),

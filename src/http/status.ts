@@ -1,9 +1,15 @@
 /** `GET /status` and `GET /nodes` (protocol.md §2, §10): what operators see. From memory alone; no key byte is near it. */
 import type { InstanceStatus, Member } from '../domain/membership.ts';
 import { reasonLine } from '../domain/reasons.ts';
-import type { HttpModules, HttpOptions } from './modules.ts';
+import type { HttpModules, HttpOptions, PeerFigures } from './modules.ts';
 
 const STATUS_VALUE: Readonly<Record<InstanceStatus, number>> = { ACTIVE: 0, STOPPED: 1, FAILED: 2, UNKNOWN: 255 };
+
+/** Dropped entries of the membership that are listed: all of the answer stays below the 64 KiB that peers read. */
+const MAX_DROPPED_LISTED = 100;
+
+/** Peers listed with their replication. */
+const MAX_LISTED_PEERS = 50;
 
 export function statusBody(options: HttpOptions, modules: HttpModules): object {
   const view = modules.readiness();
@@ -46,9 +52,31 @@ export function statusBody(options: HttpOptions, modules: HttpModules): object {
       total_instances: members.length,
       membership_block: membership === null ? null : Number(membership.block),
       membership_age_ms: Number.isFinite(ageMs) ? ageMs : null,
-      dropped: membership?.dropped ?? [],
+      dropped: membership?.dropped.slice(0, MAX_DROPPED_LISTED) ?? [],
+      dropped_count: membership?.dropped.length ?? 0,
     },
+    replication: replicationBody(modules.peers()),
     data_store: { namespaces: totals.namespaces, total_keys: totals.totalKeys, total_bytes: totals.totalBytes },
+  };
+}
+
+/** The peers that are most behind, as many as fit into what other nodes read of a status. */
+function replicationBody(peers: readonly PeerFigures[]): object {
+  const byBacklog = [...peers].sort((a, b) => b.behindRecords - a.behindRecords);
+  return { peers: byBacklog.slice(0, MAX_LISTED_PEERS).map(peerBody), total: peers.length };
+}
+
+function peerBody(peer: PeerFigures): object {
+  return {
+    wallet: peer.wallet,
+    acknowledged_up_to: peer.acknowledgedUpTo,
+    behind_by: { records: peer.behindRecords, bytes: peer.behindBytes },
+    last_success_ms: peer.lastSuccessMs,
+    last_error: peer.lastError,
+    last_error_ms: peer.lastErrorMs,
+    next_try_ms: peer.nextTryMs,
+    waiting_retries: peer.waitingRetries,
+    refused: peer.refused,
   };
 }
 

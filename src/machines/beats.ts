@@ -24,7 +24,7 @@ export function probingRegion(node: NodeSetup) {
   });
 }
 
-/** node_tick at once and then when it is due; sync_tick after each interval. */
+/** node_tick at once and then when it is due; sync_tick after each interval, and soon after a write. */
 export function beatsRegion(node: NodeSetup) {
   return node.createStateConfig({
     type: 'parallel',
@@ -44,6 +44,14 @@ export function beatsRegion(node: NodeSetup) {
           resting: {
             after: { syncInterval: { target: 'resting', reenter: true, actions: raise({ type: 'sync_tick' }) } },
           },
+        },
+      },
+      /** A write brings a sync_tick of its own; the interval goes on as ever. */
+      nudgeBeat: {
+        initial: 'idle',
+        states: {
+          idle: { on: { 'record.written': { guard: 'nudges', target: 'pending' } } },
+          pending: { after: { nudge: { target: 'idle', actions: raise({ type: 'sync_tick', nudged: true }) } } },
         },
       },
     },

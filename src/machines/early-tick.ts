@@ -1,7 +1,9 @@
 /**
  * When the next node_tick comes (protocol.md §10, Early ticks): a tick that ended short of ready brings it forward, with
- * exponential backoff from one second to the regular beat. Progress starts the backoff anew.
+ * exponential backoff from one second to the regular beat. Progress starts the backoff anew; that the tick fails for another
+ * reason is none, or two reasons in turn would keep it at one second for ever.
  */
+import type { ReasonText } from '../domain/reasons.ts';
 import { EARLY_TICK_FLOOR_MS } from './limits.ts';
 
 /** Share of a delay that jitter may add, so that nodes which failed together do not come back together. */
@@ -10,22 +12,46 @@ const JITTER_SHARE = 0.25;
 export interface Backoff {
   /** Early ticks in a row without progress. */
   readonly attempt: number;
-  /** What the last tick got to; another text is progress. */
+  /** Reasons that ended ticks since there was progress. */
+  readonly reasons: readonly ReasonText[];
+  /** The last progress of a tick that made any: a head, a transaction. */
   readonly progress: string;
+  /** The furthest state that a tick got to since the last one that ended ready; -1 before the first. */
+  readonly furthest: number;
 }
 
-export const NO_BACKOFF: Backoff = { attempt: 0, progress: '' };
+/** How far a tick got that ended short of ready. */
+export interface TickEnding {
+  readonly text: ReasonText;
+  /** A head that moves, a transaction that was sent; empty where there is nothing of the kind. */
+  readonly progress: string;
+  /** Place of the state that it led to, from the furthest from ready to the nearest. */
+  readonly rank: number;
+}
 
-/** The backoff after a tick that got as far as `progress`. */
-export function nextBackoff(previous: Backoff, progress: string): Backoff {
-  return previous.progress === progress ? { attempt: previous.attempt + 1, progress } : { attempt: 0, progress };
+export const NO_BACKOFF: Backoff = { attempt: 0, reasons: [], progress: '', furthest: -1 };
+
+/** The backoff after a tick that ended like this: a reason that is new halves it, progress ends it. */
+export function nextBackoff(previous: Backoff, { text, progress, rank }: TickEnding): Backoff {
+  const furthest = Math.max(previous.furthest, rank);
+  const moved = progress !== '' && progress !== previous.progress;
+  if (moved || rank > previous.furthest) {
+    return { attempt: 0, reasons: [text], progress: progress === '' ? previous.progress : progress, furthest };
+  }
+  const known = previous.reasons.includes(text);
+  return {
+    attempt: known ? previous.attempt + 1 : Math.floor(previous.attempt / 2),
+    reasons: known ? previous.reasons : [...previous.reasons, text],
+    progress: previous.progress,
+    furthest,
+  };
 }
 
 /**
  * Milliseconds until an early tick, between EARLY_TICK_FLOOR_MS and `beatMs`.
  * @param unit uniform in [0, 1)
  */
-export function earlyTickDelayMs(backoff: Backoff, beatMs: number, unit: number): number {
+export function earlyTickDelayMs(backoff: Pick<Backoff, 'attempt'>, beatMs: number, unit: number): number {
   const base = EARLY_TICK_FLOOR_MS * 2 ** Math.min(backoff.attempt, 30);
   return Math.round(Math.min(beatMs, base * (1 + JITTER_SHARE * unit)));
 }

@@ -18,6 +18,23 @@ export interface FirstSnapshotProgress {
 export const SNAPSHOT_MISSING: FirstSnapshotProgress = { state: 'missing', firstAskedAtMs: null, fullRounds: 0 };
 export const SNAPSHOT_COMPLETE: FirstSnapshotProgress = { state: 'complete', firstAskedAtMs: null, fullRounds: 0 };
 
+export const SNAPSHOT_NONE: FirstSnapshotProgress = { state: 'none', firstAskedAtMs: null, fullRounds: 0 };
+
+/** A node_tick that settled without having asked: the rounds are no longer in a row. */
+export function breakRow(before: FirstSnapshotProgress): FirstSnapshotProgress {
+  return before.fullRounds === 0 ? before : { ...before, fullRounds: 0 };
+}
+
+/**
+ * What counts for a round that hung or threw: everybody was asked and nobody gave one. Whom the step had reached is lost with
+ * it, and a round that never counted would keep a node unready for ever by one member that makes it hang.
+ * @param members in the membership, this node included
+ */
+export function roundInVain(members: number): SnapshotRound {
+  const others = Math.max(1, members - 1);
+  return { others, asked: others, answered: 0, complete: false };
+}
+
 /** What one node_tick found out by asking. */
 export interface SnapshotRound {
   /** Members besides this node. */
@@ -29,8 +46,8 @@ export interface SnapshotRound {
 }
 
 /**
- * @param nowMs monotonic, at the end of the round
- * @param askedAtMs monotonic, at its start
+ * @param askedAtMs monotonic, at the start of the round
+ * @param nowMs monotonic, at its end
  * @param beatMs the regular beat of node_tick
  */
 export function judgeFirstSnapshot(

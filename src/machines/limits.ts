@@ -12,9 +12,6 @@ export const STEP_LIMIT_MS = {
 
 export type StepName = keyof typeof STEP_LIMIT_MS;
 
-/** One push of sync_tick, all peers together. */
-export const PUSH_LIMIT_MS = 45_000;
-
 /** One round of probes of `GET /status`. */
 export const PROBE_LIMIT_MS = 9_000;
 

@@ -6,14 +6,17 @@ import { DeadlineError } from '../domain/deadline.ts';
 import { REASONS, reason, reasonLine, type Reason, type ReasonText } from '../domain/reasons.ts';
 import type { LastTick } from '../domain/readiness.ts';
 import { NO_BACKOFF, earlyTickDelayMs, nextBackoff, type Backoff } from './early-tick.ts';
-import { SNAPSHOT_MISSING, type FirstSnapshotProgress } from './first-snapshot.ts';
+import { SNAPSHOT_MISSING, breakRow, type FirstSnapshotProgress } from './first-snapshot.ts';
 import type { StepName } from './limits.ts';
+import type { SyncTick } from './slots.ts';
 
 export interface NodeMachineOptions {
   /** `KMS_NODE_TICK_SECONDS`, in milliseconds. */
   readonly nodeTickMs: number;
   /** `DATA_SYNC_INTERVAL_SECONDS`, in milliseconds. */
   readonly syncTickMs: number;
+  /** `DATA_SYNC_NUDGE_MS`; 0: no sync_tick but those of the interval. */
+  readonly nudgeMs: number;
   /** Probe the peers' `/status` after each refresh (`IN_ENCLAVE=true`). */
   readonly probePeers: boolean;
 }
@@ -42,7 +45,7 @@ export interface NodeContext {
   readonly backoff: Backoff;
   /** Monotonic milliseconds at which the next node_tick is due. */
   readonly nextTickAtMs: number;
-  readonly syncTicks: { readonly run: number; readonly failed: number };
+  readonly syncTicks: { readonly run: number };
 }
 
 export interface TickContext {
@@ -54,15 +57,17 @@ export interface TickContext {
   readonly verdict: Verdict | null;
   /** How far it got, for the backoff. */
   readonly progress: string;
+  /** Monotonic milliseconds at which this tick began to ask for the first snapshot; null when it did not. */
+  readonly askedAtMs: number | null;
   readonly last: LastTick | null;
   readonly run: number;
   readonly dropped: number;
 }
 
 /**
- * What node_tick tells readiness. Each is a fact about the chain or the node, not an order. The two `.pending` facts say
- * that a step has begun which may take long: they leave `ready` at once, and do not overwrite the reason where the
- * node already waits for the same thing.
+ * What node_tick tells readiness. Each is a fact about the chain or the node, not an order. The `.pending` facts say that a
+ * step has begun which may take long: they leave `ready` at once, and do not overwrite the reason where the node already
+ * waits for the same thing.
  */
 export type ReadinessEvent =
   /** Not a member, the wrong teePubkey, or nobody can tell. */
@@ -72,6 +77,7 @@ export type ReadinessEvent =
   /** The chain hash is zero, being claimed, not deep enough or unreadable. */
   | { type: 'hash.unsettled'; reason: Reason }
   | { type: 'secret.pending'; reason: Reason }
+  | { type: 'snapshot.pending' }
   /** A hash is there; the local secret does not match it, or the first snapshot is missing. */
   | { type: 'secret.incomplete'; reason: Reason }
   /** Confirmed secret, sync key installed, first snapshot settled. */
@@ -85,10 +91,20 @@ export type Verdict = Extract<
 
 export type NodeEvent =
   | { type: 'node_tick' }
-  | { type: 'sync_tick' }
+  | SyncTick
+  /** This node wrote a record of its own. */
+  | { type: 'record.written' }
   | ReadinessEvent
   | { type: 'membership.refreshed' }
   | { type: 'tick.settled' };
+
+/** Place of the state that a verdict leads to, from the furthest from ready to ready. */
+const RANK: Readonly<Record<Verdict['type'], number>> = {
+  'self.ineligible': 0,
+  'hash.unsettled': 1,
+  'secret.incomplete': 2,
+  'node.prepared': 3,
+};
 
 export function initialContext(ports: NodeMachinePorts): NodeContext {
   return {
@@ -100,10 +116,19 @@ export function initialContext(ports: NodeMachinePorts): NodeContext {
     firstSnapshot: SNAPSHOT_MISSING,
     block: null,
     members: 0,
-    tick: { startedAtMs: 0, startedMonotonicMs: 0, verdict: null, progress: '', last: null, run: 0, dropped: 0 },
+    tick: {
+      startedAtMs: 0,
+      startedMonotonicMs: 0,
+      verdict: null,
+      progress: '',
+      askedAtMs: null,
+      last: null,
+      run: 0,
+      dropped: 0,
+    },
     backoff: NO_BACKOFF,
     nextTickAtMs: ports.clock.monotonicMs(),
-    syncTicks: { run: 0, failed: 0 },
+    syncTicks: { run: 0 },
   };
 }
 
@@ -129,6 +154,7 @@ export function startTick(context: NodeContext, ports: NodeMachinePorts): Partia
       startedMonotonicMs: ports.clock.monotonicMs(),
       verdict: null,
       progress: '',
+      askedAtMs: null,
       run: context.tick.run + 1,
     },
   };
@@ -138,17 +164,20 @@ export function startTick(context: NodeContext, ports: NodeMachinePorts): Partia
 export function settleTick(context: NodeContext, options: NodeMachineOptions, ports: NodeMachinePorts): Partial<NodeContext> {
   const nowMs = ports.clock.monotonicMs();
   const { verdict, startedAtMs, startedMonotonicMs, progress } = context.tick;
-  const ending = verdict !== null && 'reason' in verdict ? verdict.reason : null;
+  const short = verdict !== null && 'reason' in verdict ? verdict : null;
+  const ending = short?.reason ?? null;
   const last: LastTick = {
     startedAtMs,
     durationMs: nowMs - startedMonotonicMs,
     outcome: ending === null ? 'ok' : reasonLine(ending),
   };
-  const backoff = ending === null ? NO_BACKOFF : nextBackoff(context.backoff, `${ending.text} ${progress}`);
+  const backoff =
+    short === null ? NO_BACKOFF : nextBackoff(context.backoff, { text: short.reason.text, progress, rank: RANK[short.type] });
   // A regular beat counts from the start of the tick, an early one from its end.
   const delayMs =
     ending === null
       ? Math.max(0, startedMonotonicMs + options.nodeTickMs - nowMs)
       : earlyTickDelayMs(backoff, options.nodeTickMs, ports.random.unit());
-  return { tick: { ...context.tick, last }, backoff, nextTickAtMs: nowMs + delayMs };
+  const firstSnapshot = context.tick.askedAtMs === null ? breakRow(context.firstSnapshot) : context.firstSnapshot;
+  return { tick: { ...context.tick, last }, firstSnapshot, backoff, nextTickAtMs: nowMs + delayMs };
 }

@@ -124,7 +124,7 @@ export function nodeTickRegion(node: NodeSetup) {
               target: 'installingSyncKey',
               actions: [
                 { type: 'noteConfirmed', params: ({ event }) => ({ facts: event.output }) },
-                raise({ type: 'secret.pending', reason: reason(REASONS.firstSnapshotMissing) }),
+                raise({ type: 'snapshot.pending' }),
               ],
             },
           ],
@@ -198,15 +198,7 @@ export function nodeTickRegion(node: NodeSetup) {
         invoke: {
           src: 'installSyncKey',
           id: 'installSyncKey',
-          onDone: [
-            { guard: 'snapshotComplete', target: 'settling', actions: ['noteSyncKey', conclude(() => prepared)] },
-            {
-              guard: 'snapshotMissing',
-              target: 'fetchingSnapshot',
-              actions: ['noteSyncKey', raise({ type: 'secret.pending', reason: reason(REASONS.firstSnapshotMissing) })],
-            },
-            { target: 'fetchingSnapshot', actions: 'noteSyncKey' },
-          ],
+          onDone: { target: 'judgingStore', actions: { type: 'noteSyncKey', params: ({ event }) => event.output } },
           onError: {
             target: 'settling',
             actions: conclude(({ event }) => incomplete(failureReason(REASONS.secretSyncFailed, event.error))),
@@ -217,27 +209,46 @@ export function nodeTickRegion(node: NodeSetup) {
         },
       },
 
+      judgingStore: {
+        always: [
+          { guard: 'snapshotComplete', target: 'settling', actions: conclude(() => prepared) },
+          {
+            guard: 'snapshotMissing',
+            target: 'fetchingSnapshot',
+            actions: raise({ type: 'snapshot.pending' }),
+          },
+          { target: 'fetchingSnapshot' },
+        ],
+      },
+
       /** Step 4, the snapshot: it needs the sync key. A node that went ready without one goes on asking. */
       fetchingSnapshot: {
+        entry: 'noteAsking',
         invoke: {
           src: 'fetchSnapshot',
           id: 'fetchSnapshot',
           onDone: {
             target: 'judgingSnapshot',
             actions: [
-              { type: 'noteSnapshot', params: ({ event }) => event.output },
+              { type: 'noteSnapshot', params: ({ event }) => ({ round: event.output }) },
               conclude(() => incomplete(reason(REASONS.firstSnapshotMissing))),
             ],
           },
           onError: {
             target: 'judgingSnapshot',
-            actions: conclude(({ event }) => incomplete(failureReason(REASONS.firstSnapshotMissing, event.error))),
+            actions: [
+              { type: 'noteSnapshot', params: { round: null } },
+              conclude(({ event }) => incomplete(failureReason(REASONS.firstSnapshotMissing, event.error))),
+            ],
           },
         },
         after: {
           fetchingSnapshot: {
             target: 'judgingSnapshot',
-            actions: conclude(() => incomplete(timeoutReason('fetchingSnapshot'))),
+            actions: [
+              { type: 'noteSnapshot', params: { round: null } },
+              conclude(() => incomplete(timeoutReason('fetchingSnapshot'))),
+            ],
           },
         },
       },

@@ -2,6 +2,7 @@
  * Region readiness (protocol.md §10): may this node serve? It reacts to facts that node_tick raises and knows nothing of
  * how they were found. `ready` is entered by `node.prepared` alone and is the only state that handles sync_tick.
  */
+import { sendTo } from 'xstate';
 import { REASONS, reason, type Reason } from '../domain/reasons.ts';
 import type { NodeSetup } from './setup.ts';
 
@@ -10,6 +11,7 @@ const explain = {
   params: ({ event }: { event: { reason: Reason } }) => ({ because: event.reason }),
 };
 const explainInitializing = { type: 'explain' as const, params: { because: reason(REASONS.initializing) } };
+const explainSnapshot = { type: 'explain' as const, params: { because: reason(REASONS.firstSnapshotMissing) } };
 const explainNothing = { type: 'explain' as const, params: { because: null } };
 
 export function readinessRegion(node: NodeSetup) {
@@ -31,6 +33,7 @@ export function readinessRegion(node: NodeSetup) {
           'self.ineligible': { target: 'ineligible', actions: explain },
           'hash.unsettled': { actions: explain },
           'secret.pending': { target: 'syncing-secret', actions: explain },
+          'snapshot.pending': { target: 'syncing-secret', actions: explainSnapshot },
           'secret.incomplete': { target: 'syncing-secret', actions: explain },
           'node.prepared': { target: 'ready', actions: explainNothing },
         },
@@ -42,35 +45,23 @@ export function readinessRegion(node: NodeSetup) {
           'self.ineligible': { target: 'ineligible', actions: explain },
           'hash.pending': { target: 'bootstrapping', actions: explain },
           'hash.unsettled': { target: 'bootstrapping', actions: explain },
+          'snapshot.pending': { actions: explainSnapshot },
           'secret.incomplete': { actions: explain },
           'node.prepared': { target: 'ready', actions: explainNothing },
         },
       },
-      /** Serves. The only state that knows sync_tick. */
+      /** Serves. The only state that knows sync_tick, and the only one in which anything is replicated. */
       ready: {
         entry: ['assertServable', 'stampState'],
         tags: 'serving',
-        initial: 'waiting',
-        states: {
-          waiting: { on: { sync_tick: 'pushing' } },
-          pushing: {
-            invoke: {
-              src: 'pushDeltas',
-              id: 'pushDeltas',
-              onDone: { target: 'waiting', actions: { type: 'countPush', params: { failed: false } } },
-              onError: {
-                target: 'waiting',
-                actions: ['stopIfBroken', { type: 'countPush', params: { failed: true } }],
-              },
-            },
-            after: { pushLimit: { target: 'waiting', actions: { type: 'countPush', params: { failed: true } } } },
-          },
-        },
+        invoke: { src: 'replicate', id: 'replicate', onError: { actions: 'stopBroken' } },
         on: {
+          sync_tick: { actions: ['countSyncTick', sendTo('replicate', ({ event }) => event)] },
           'self.ineligible': { target: 'ineligible', actions: explain },
           'hash.pending': { target: 'bootstrapping', actions: explain },
           'hash.unsettled': { target: 'bootstrapping', actions: explain },
           'secret.pending': { target: 'syncing-secret', actions: explain },
+          'snapshot.pending': { target: 'syncing-secret', actions: explainSnapshot },
           'secret.incomplete': { target: 'syncing-secret', actions: explain },
         },
       },

@@ -5,8 +5,8 @@
 import { assign, setup } from 'xstate';
 import { InvariantError, invariant } from '../domain/errors.ts';
 import type { Reason } from '../domain/reasons.ts';
-import { judgeFirstSnapshot, SNAPSHOT_COMPLETE, SNAPSHOT_MISSING, type SnapshotRound } from './first-snapshot.ts';
-import { PROBE_LIMIT_MS, PUSH_LIMIT_MS, STEP_LIMIT_MS } from './limits.ts';
+import { judgeFirstSnapshot, roundInVain, SNAPSHOT_COMPLETE, SNAPSHOT_MISSING, SNAPSHOT_NONE, type SnapshotRound } from './first-snapshot.ts';
+import { PROBE_LIMIT_MS, STEP_LIMIT_MS } from './limits.ts';
 import {
   settleTick,
   startTick,
@@ -16,7 +16,7 @@ import {
   type NodeMachinePorts,
   type Verdict,
 } from './model.ts';
-import { slots, type HashFacts, type MembershipFacts, type SecretFacts } from './slots.ts';
+import { slots, type HashFacts, type MembershipFacts, type SecretFacts, type SyncKeyFacts } from './slots.ts';
 
 export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) {
   return setup({
@@ -27,11 +27,12 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
       untilNextTick: ({ context }) => Math.max(0, context.nextTickAtMs - ports.clock.monotonicMs()),
       syncInterval: options.syncTickMs,
       ...STEP_LIMIT_MS,
-      pushLimit: PUSH_LIMIT_MS,
+      nudge: options.nudgeMs,
       probeLimit: PROBE_LIMIT_MS,
     },
     guards: {
       probesPeers: () => options.probePeers,
+      nudges: () => options.nudgeMs > 0,
       isEligible: (_, facts: { eligible: boolean }) => facts.eligible,
       isZero: (_, facts: HashFacts) => facts.kind === 'zero',
       isShallow: (_, facts: HashFacts) => facts.kind === 'shallow',
@@ -45,9 +46,7 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
       // readiness
       explain: assign((_, { because }: { because: Reason | null }) => ({ reason: because })),
       stampState: assign(() => ({ sinceMs: ports.clock.nowMs() })),
-      countPush: assign(({ context }, { failed }: { failed: boolean }) => ({
-        syncTicks: { run: context.syncTicks.run + 1, failed: context.syncTicks.failed + (failed ? 1 : 0) },
-      })),
+      countSyncTick: assign(({ context }) => ({ syncTicks: { run: context.syncTicks.run + 1 } })),
       /** The last thing before a key could be served. */
       assertServable: ({ context }) => {
         const confirmed = context.confirmedHash !== null && context.confirmedHash === context.chainHash;
@@ -55,6 +54,10 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
       },
       stopIfBroken: ({ event }) => {
         if ('error' in event && event.error instanceof InvariantError) throw event.error;
+      },
+      /** For an actor that ends only when something is broken. */
+      stopBroken: ({ event }) => {
+        throw 'error' in event && event.error instanceof Error ? event.error : new InvariantError('replication ended by itself');
       },
       // nodeTick
       startTick: assign(({ context }) => startTick(context, ports)),
@@ -83,12 +86,18 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
         invariant(facts.hash === context.chainHash, 'a secret was installed that the chain does not show');
         return { confirmedHash: facts.hash, firstSnapshot: facts.changed ? SNAPSHOT_MISSING : context.firstSnapshot };
       }),
-      noteSyncKey: assign(() => ({ syncKeyInstalled: true })),
-      noteSnapshot: assign(({ context }, round: SnapshotRound) => ({
+      /** A node that cannot vouch for what it holds any more asks for a snapshot again, and serves meanwhile. */
+      noteSyncKey: assign(({ context }, { stale }: SyncKeyFacts) => ({
+        syncKeyInstalled: true,
+        firstSnapshot: stale && context.firstSnapshot.state === 'complete' ? SNAPSHOT_NONE : context.firstSnapshot,
+      })),
+      noteAsking: assign(({ context }) => ({ tick: { ...context.tick, askedAtMs: ports.clock.monotonicMs() } })),
+      /** @param round null: the step hung or threw */
+      noteSnapshot: assign(({ context }, { round }: { round: SnapshotRound | null }) => ({
         firstSnapshot: judgeFirstSnapshot(
           context.firstSnapshot,
-          round,
-          context.tick.startedMonotonicMs,
+          round ?? roundInVain(context.members),
+          context.tick.askedAtMs ?? ports.clock.monotonicMs(),
           ports.clock.monotonicMs(),
           options.nodeTickMs,
         ),

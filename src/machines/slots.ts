@@ -1,10 +1,9 @@
 /**
- * The actor slots of the machine: what each step of node_tick and the push of sync_tick are given and what they find
- * out. Facts only: hashes, wallets, counts and reasons; no key bytes, since inspectors show all of it.
+ * The actor slots of the machine: what each step of node_tick finds out, and the replication that hears of each sync_tick. Facts only: hashes, wallets, counts and reasons; no key bytes, since inspectors show all of it.
  *
  * The slots here throw. The composition root fills them (`machine.provide({ actors })`).
  */
-import { fromPromise } from 'xstate';
+import { fromCallback, fromPromise } from 'xstate';
 import { InvariantError } from '../domain/errors.ts';
 import type { Hash32 } from '../domain/ids.ts';
 import type { Reason } from '../domain/reasons.ts';
@@ -44,6 +43,17 @@ export type SecretFacts =
   | { readonly kind: 'installed'; readonly hash: Hash32; readonly changed: boolean }
   | { readonly kind: 'failed'; readonly reason: Reason };
 
+/** Step 5. `stale`: the node was cut off for too long to vouch for what it holds, and asks for a snapshot again. */
+export interface SyncKeyFacts {
+  readonly stale: boolean;
+}
+
+/** A sync_tick as the replication hears it. `nudged`: by a write, between two of the interval. */
+export interface SyncTick {
+  readonly type: 'sync_tick';
+  readonly nudged?: boolean;
+}
+
 function slot<Facts>(name: string) {
   return fromPromise<Facts>(() => {
     throw new InvariantError(`the actor slot ${name} was not filled`);
@@ -56,9 +66,12 @@ export const slots = {
   readHash: slot<HashFacts>('readHash'),
   claimHash: slot<ClaimFacts>('claimHash'),
   fetchSecret: slot<SecretFacts>('fetchSecret'),
-  installSyncKey: slot<undefined>('installSyncKey'),
+  installSyncKey: slot<SyncKeyFacts>('installSyncKey'),
   fetchSnapshot: slot<SnapshotRound>('fetchSnapshot'),
-  pushDeltas: slot<undefined>('pushDeltas'),
+  /** Lives as long as the node is ready; what it has under way ends with it. */
+  replicate: fromCallback<SyncTick>(() => {
+    throw new InvariantError('the actor slot replicate was not filled');
+  }),
   probePeers: slot<undefined>('probePeers'),
 };
 

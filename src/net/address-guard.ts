@@ -20,9 +20,22 @@ export class ForbiddenTargetError extends Error {
   }
 }
 
+const TRANSLATED_RANGES: readonly string[] = ['ipv4Mapped', 'rfc6145', 'rfc6052'];
+
+/** The IPv4 address inside an IPv6 address: mapped, translated, compatible or 6to4. */
+function embeddedIPv4(address: ipaddr.IPv6): ipaddr.IPv4 | null {
+  const bytes = address.toByteArray();
+  if (address.range() === '6to4') return new ipaddr.IPv4(bytes.slice(2, 6));
+  const isCompatible = bytes.slice(0, 12).every((byte) => byte === 0);
+  return isCompatible || TRANSLATED_RANGES.includes(address.range()) ? new ipaddr.IPv4(bytes.slice(12)) : null;
+}
+
 /** IPv4 inside IPv6 counts as the IPv4 address that it is. */
 export function isForbiddenTarget(address: string): boolean {
-  return !ipaddr.isValid(address) || FORBIDDEN_RANGES.includes(ipaddr.process(address).range());
+  if (!ipaddr.isValid(address)) return true;
+  const parsed = ipaddr.parse(address);
+  const inner = parsed instanceof ipaddr.IPv6 ? embeddedIPv4(parsed) : null;
+  return [parsed, inner].some((each) => each !== null && FORBIDDEN_RANGES.includes(each.range()));
 }
 
 const guardedLookup: LookupFunction = (hostname, options: LookupOptions, callback) => {

@@ -9,6 +9,7 @@ import type { Config } from '../config/settings.ts';
 import { Vault } from '../crypto/vault.ts';
 import type { AppRegistry, Chain, Clock, Enclave, Log, Random, Transport } from '../domain/ports.ts';
 import type { ReadinessView } from '../domain/readiness.ts';
+import type { MergeVerdict } from '../domain/records.ts';
 import { reasonLine } from '../domain/reasons.ts';
 import type { HttpModules, HttpOptions } from '../http/modules.ts';
 import { createNodeMachine, type NodeMachine } from '../machines/node-machine.ts';
@@ -16,11 +17,18 @@ import { readinessView } from '../machines/status.ts';
 import { judgeEligibility } from '../registry/eligibility.ts';
 import { PeerCache } from '../registry/peer-cache.ts';
 import { RecordStore } from '../store/record-store.ts';
+import { Acknowledgements } from '../sync/acknowledgements.ts';
+import { CatchUp } from '../sync/catch-up.ts';
+import { Comparison } from '../sync/comparison.ts';
+import { Contact } from '../sync/contact.ts';
+import { DeltaPush } from '../sync/delta-push.ts';
 import { SyncInbound } from '../sync/inbound.ts';
 import { PeerBook } from '../sync/peer-book.ts';
 import { PeerConversation } from '../sync/peer-conversation.ts';
 import { PeerProbe } from '../sync/probe.ts';
 import { SecretFetch } from '../sync/secret-fetch.ts';
+import { Replicas } from '../sync/replicas.ts';
+import { Replicator } from '../sync/replicator.ts';
 import { SnapshotFetch } from '../sync/snapshot-fetch.ts';
 import { NodeJobs } from './jobs.ts';
 
@@ -47,6 +55,8 @@ export interface ComposedNode {
   start(): void;
   /** No more ticks; new requests are refused. */
   stop(): void;
+  /** Sends the peers what they do not have yet; after `stop`. */
+  lastPush(signal: AbortSignal): Promise<void>;
   /** Overwrites every key. Nothing may be served any more. */
   wipe(): void;
 }
@@ -65,14 +75,37 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
   const vault = new Vault({ random });
   if (config.masterSecret !== undefined) vault.holdCandidate(config.masterSecret);
 
-  const store = new RecordStore(
-    { maxValueBytes: config.maxKvValueBytes, maxClockSkewMs: config.maxClockSkewMs, maxStoreBytes: config.maxStoreBytes },
-    { clock, random, yieldNow, opens: (appId, stored) => vault.opensValue(appId, stored) },
+  const store: RecordStore = new RecordStore(
+    {
+      maxValueBytes: config.maxKvValueBytes,
+      maxAppBytes: config.maxAppStorageBytes,
+      maxClockSkewMs: config.maxClockSkewMs,
+      maxStoreBytes: config.maxStoreBytes,
+      tombstoneRetentionMs: config.tombstoneRetentionMs,
+      maxTombstonesPerApp: config.maxTombstonesPerApp,
+    },
+    {
+      random,
+      opens: (appId, stored) => vault.opensValue(appId, stored),
+      ownClockKey: (storeId) => `${jobs.identity()?.wallet ?? ''}/${storeId}`,
+      acknowledgedByAll: () => replicas.acknowledgedByAll(),
+      keepsEverything: () => contact.isStale(),
+    },
   );
   const peerCache = new PeerCache({ clock });
   const nonces = new NonceBook({ ttlSeconds: config.popTimeoutSeconds, maxNonces: config.maxNonces }, { clock, random });
 
+  const syncLog = log.child('sync');
   const book = new PeerBook({ blacklistMs: config.peerBlacklistMs }, { clock });
+  const replicas: Replicas = new Replicas({ clock, random, store });
+  const contact: Contact = new Contact({ retentionMs: config.tombstoneRetentionMs }, { clock, lastNumber: () => store.lastNumber });
+  const catchUp = new CatchUp({ clock, yieldNow, log: syncLog, contact, store });
+  const merging = {
+    clock,
+    yieldNow,
+    store,
+    onVerdict: (appId: string, wire: unknown, verdict: MergeVerdict): void => catchUp.note(appId, wire, verdict),
+  };
   const probe = new PeerProbe({ clock, transport });
   const conversation = new PeerConversation({
     clock,
@@ -83,28 +116,72 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     book,
     identity: () => jobs.identity(),
     storeId: () => store.storeId,
+    onAnswer: (member, storeId) => {
+      contact.note();
+      if (storeId !== undefined) replicas.of(member).noteStoreId(storeId);
+    },
   });
-  const syncLog = log.child('sync');
-  const jobs: NodeJobs = new NodeJobs({
+  const acknowledgements = new Acknowledgements({ clock });
+  const push = new DeltaPush({
     clock,
-    log: log.child('jobs'),
-    chain,
-    enclave,
-    vault,
-    peerCache,
-    judgeEligibility: (identity, view) => judgeEligibility(identity, view.membership),
-    secretFetch: new SecretFetch({ clock, random, log: syncLog, vault, book, conversation }),
-    snapshotFetch: new SnapshotFetch(
-      { maxAnswerBytes: config.maxSyncPayloadBytes },
-      { clock, random, log: syncLog, book, conversation, store },
-    ),
-    probe,
-    onMembership: (members) => book.keepOnly(members),
-    resetStore: () => store.reset(),
+    log: syncLog,
+    store,
+    conversation,
+    acknowledgements,
+    sendAbove: () => contact.writtenWhileCutOff(),
   });
+  const replicator = new Replicator({
+    clock,
+    log: syncLog,
+    replicas,
+    push,
+    comparison: new Comparison(
+      { maxAnswerBytes: config.maxSyncPayloadBytes },
+      { ...merging, log: syncLog, conversation, push },
+    ),
+    others: () => peerCache.membership()?.members.filter((member) => member.wallet !== jobs.identity()?.wallet) ?? [],
+    refreshMembership: (signal) => jobs.refreshForOutbound(signal),
+    mayCompare: () => !contact.isStale(),
+    onBrokenInvariant: failFatally,
+  });
+  const jobs: NodeJobs = new NodeJobs(
+    { peerCacheTtlMs: config.peerCacheTtlMs },
+    {
+      clock,
+      log: log.child('jobs'),
+      chain,
+      enclave,
+      vault,
+      peerCache,
+      judgeEligibility: (identity, view) => judgeEligibility(identity, view.membership),
+      secretFetch: new SecretFetch({ clock, random, log: syncLog, vault, book, conversation }),
+      snapshotFetch: new SnapshotFetch(
+        { maxAnswerBytes: config.maxSyncPayloadBytes },
+        { ...merging, random, log: syncLog, book, conversation },
+      ),
+      probe,
+      replicator,
+      contact,
+      catchUp,
+      onMembership: (others) => {
+        book.keepOnly(others);
+        replicas.keepOnly(others);
+        contact.noteMembers(others.length);
+      },
+      resetStore: () => {
+        store.reset();
+        replicas.resetAll();
+      },
+    },
+  );
 
   const machine = createNodeMachine(
-    { nodeTickMs: config.nodeTickMs, syncTickMs: config.dataSyncIntervalMs, probePeers: config.inEnclave },
+    {
+      nodeTickMs: config.nodeTickMs,
+      syncTickMs: config.dataSyncIntervalMs,
+      nudgeMs: config.dataSyncNudgeMs,
+      probePeers: config.inEnclave,
+    },
     { clock, random },
   ).provide({ actors: jobs.actors() });
   const actor = createActor(machine, { clock: clock });
@@ -114,10 +191,12 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
   const inbound = new SyncInbound(
     { peerCacheTtlMs: config.peerCacheTtlMs },
     {
+      ...merging,
       log: syncLog,
       vault,
       directory: peerCache,
-      store,
+      replicas,
+      contact,
       issueNonce: () => nonces.issue(),
       firstSnapshot: () => readiness().firstSnapshot,
     },
@@ -134,6 +213,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       kmsRegistry: config.kmsRegistry,
       maxRequestBodyBytes: config.maxRequestBodyBytes,
       maxSyncPayloadBytes: config.maxSyncPayloadBytes,
+      maxValueBytes: config.maxKvValueBytes,
       rateLimitPerMinute: config.rateLimitPerMinute,
       nonceRateLimitPerMinute: config.nonceRateLimitPerMinute,
       trustedProxies: config.trustedProxies,
@@ -156,7 +236,11 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       ownUrl,
       secretFrom: () => jobs.secretFrom(),
       probeOf: (wallet) => probe.figuresOf(wallet),
-      storeTotals: () => store.totals(),
+      storeTotals: () => store.totals(clock.nowMs()),
+      store,
+      acknowledged: (write, peers, timeoutMs) => acknowledgements.wait(write, peers, timeoutMs),
+      onWritten: () => nudge(actor),
+      peers: () => replicas.views(),
       onBrokenInvariant: failFatally,
     },
     actor,
@@ -166,8 +250,15 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       stopping = true;
       actor.stop();
     },
+    lastPush: (signal) => replicator.lastPush(signal),
     wipe: () => vault.wipe(),
   };
+}
+
+/** Brings the next sync_tick forward, unless that has been done. */
+function nudge(actor: Actor<NodeMachine>): void {
+  const { beats } = actor.getSnapshot().value;
+  if (beats.nudgeBeat === 'idle') actor.send({ type: 'record.written' });
 }
 
 /** One line for each change of state or reason; a machine in error is fatal. */

@@ -1,14 +1,14 @@
 /**
- * What the slots of the machine do: each step of node_tick and the push of sync_tick, performed with the rooms that know
+ * What the slots of the machine do: each step of node_tick and the replication behind sync_tick, performed with the rooms that know
  * how (protocol.md §1). The steps hand facts to the machine and keep the rest: the view of the chain that all steps of
  * one tick share, who this node is, and which hash it has claimed. Order and limits are the machine's.
  */
-import { fromPromise } from 'xstate';
+import { fromCallback, fromPromise } from 'xstate';
 import { CHAIN_READ_ATTEMPTS, MASTER_SECRET_BYTES } from '../domain/limits.ts';
-import { retry } from '../domain/deadline.ts';
+import { retry, within } from '../domain/deadline.ts';
 import { DependencyError, InvariantError, invariant } from '../domain/errors.ts';
 import { ZERO_HASH, type Hash32, type Wallet } from '../domain/ids.ts';
-import type { ChainView, Member } from '../domain/membership.ts';
+import type { ChainView, Member, Membership } from '../domain/membership.ts';
 import type { Chain, Clock, Enclave, Identity, Log } from '../domain/ports.ts';
 import { REASONS, reason, type Reason } from '../domain/reasons.ts';
 import type { Vault } from '../crypto/vault.ts';
@@ -19,15 +19,27 @@ import type {
   MembershipFacts,
   SecretFacts,
   Slots,
+  SyncKeyFacts,
+  SyncTick,
 } from '../machines/slots.ts';
 import type { SnapshotRound } from '../machines/first-snapshot.ts';
 import type { PeerCache } from '../registry/peer-cache.ts';
+import type { CatchUp } from '../sync/catch-up.ts';
+import type { Contact } from '../sync/contact.ts';
+import type { Replicator } from '../sync/replicator.ts';
 import type { SecretFetch } from '../sync/secret-fetch.ts';
 import type { SnapshotFetch } from '../sync/snapshot-fetch.ts';
 import type { PeerProbe } from '../sync/probe.ts';
 
 /** Pause before the second read of a step; twice that before the third. Milliseconds. */
 const READ_RETRY_PAUSE_MS = 250;
+/** One try to read who this node is: all of them and their pauses fit into the step's 10 s, also when each hangs. Milliseconds. */
+const IDENTITY_TRY_LIMIT_MS = 3_000;
+
+export interface NodeJobsOptions {
+  /** `PEER_CACHE_TTL_SECONDS` in milliseconds. */
+  readonly peerCacheTtlMs: number;
+}
 
 export interface NodeJobsModules {
   readonly clock: Clock;
@@ -41,24 +53,30 @@ export interface NodeJobsModules {
   readonly secretFetch: Pick<SecretFetch, 'fetchMasterSecret'>;
   readonly snapshotFetch: Pick<SnapshotFetch, 'fetchFirstSnapshot'>;
   readonly probe: Pick<PeerProbe, 'probePeers'>;
-  /** The members after each refresh. */
+  readonly replicator: Pick<Replicator, 'syncTick'>;
+  readonly contact: Pick<Contact, 'isStale'>;
+  readonly catchUp: Pick<CatchUp, 'begin' | 'complete' | 'giveUp'>;
+  /** The members besides this node, after each refresh. */
   readonly onMembership: (members: readonly Member[]) => void;
   /** Another secret serves now: everything that only the old one could read goes. */
   readonly resetStore: () => void;
 }
 
 export class NodeJobs {
+  readonly #options: NodeJobsOptions;
   readonly #modules: NodeJobsModules;
+  #outboundRefresh: Promise<ChainView> | null = null;
   #identity: Identity | null = null;
   #view: ChainView | null = null;
   #generation = 0;
-  /** The hash that this process has sent a claim for. */
+  /** The hash that this process has claimed, or that nobody else can have: it made the secret and gave it to nobody yet. */
   #claimed: Hash32 | null = null;
   /** The head has shown the candidate's hash; if it shows zero again, the owner has reset it. */
   #candidateSeen = false;
   #secretFrom: Wallet | null = null;
 
-  constructor(modules: NodeJobsModules) {
+  constructor(options: NodeJobsOptions, modules: NodeJobsModules) {
+    this.#options = options;
     this.#modules = modules;
   }
 
@@ -82,36 +100,63 @@ export class NodeJobs {
       fetchSecret: fromPromise(({ signal }) => this.fetchSecret(signal)),
       installSyncKey: fromPromise(async () => this.installSyncKey()),
       fetchSnapshot: fromPromise(({ signal }) => this.fetchSnapshot(signal)),
-      pushDeltas: fromPromise(async () => this.pushDeltas()),
+      replicate: fromCallback<SyncTick>(({ receive }) => {
+        const ready = new AbortController();
+        receive(({ nudged = false }) => this.#modules.replicator.syncTick(nudged, ready.signal));
+        return () => ready.abort(new Error('the node is not ready any more'));
+      }),
       probePeers: fromPromise(({ signal }) => this.probePeers(signal)),
     };
   }
 
   /** Step 1. A failed read leaves the old cache. */
   async refreshMembership(signal: AbortSignal): Promise<MembershipFacts> {
-    const { chain, peerCache, log, onMembership } = this.#modules;
+    // One refresh at a time.
+    await this.#outboundRefresh?.catch(() => undefined);
+    signal.throwIfAborted();
+    const view = await this.#readMembership(signal);
+    this.#view = view;
+    const { members } = view.membership;
+    return { block: Number(view.block), members: members.length };
+  }
+
+  /**
+   * Before outbound work beside node_tick: reads the membership again when it is older than `PEER_CACHE_TTL_SECONDS`. The view
+   * that a node_tick works with stays as it is.
+   */
+  async refreshForOutbound(signal: AbortSignal): Promise<void> {
+    const { peerCache } = this.#modules;
+    if (peerCache.ageMs() <= this.#options.peerCacheTtlMs || this.#outboundRefresh !== null) return;
+    this.#outboundRefresh = this.#readMembership(signal).finally(() => (this.#outboundRefresh = null));
+    const { membership } = await this.#outboundRefresh;
+    this.#modules.onMembership(this.#othersOf(membership));
+  }
+
+  async #readMembership(signal: AbortSignal): Promise<ChainView> {
+    const { chain, peerCache, log } = this.#modules;
     const view = await chain.readView(signal);
     signal.throwIfAborted();
-    this.#view = view;
-    peerCache.update(view.membership);
-    onMembership(view.membership.members);
     const { members, dropped } = view.membership;
+    peerCache.update(view.membership);
     log.debug('membership refreshed', { block: Number(view.block), members: members.length, dropped: dropped.length });
-    return { block: Number(view.block), members: members.length };
+    return view;
   }
 
   /** Step 2. The teePubkey is asked for each time: it changes with every enclave boot. */
   async checkEligibility(signal: AbortSignal): Promise<EligibilityFacts> {
     const { clock, enclave, judgeEligibility } = this.#modules;
-    const identity = await retry(clock, CHAIN_READ_ATTEMPTS, READ_RETRY_PAUSE_MS, signal, async () => {
-      const [wallet, teePubkey] = await Promise.all([
-        this.#identity?.wallet ?? enclave.address(signal),
-        enclave.publicKey(signal),
-      ]);
-      return { wallet, teePubkey };
-    });
+    const identity = await retry(clock, CHAIN_READ_ATTEMPTS, READ_RETRY_PAUSE_MS, signal, () =>
+      within(clock, 'the enclave API', IDENTITY_TRY_LIMIT_MS, signal, async (limit) => {
+        const [wallet, teePubkey] = await Promise.all([
+          this.#identity?.wallet ?? enclave.address(limit),
+          enclave.publicKey(limit),
+        ]);
+        return { wallet, teePubkey };
+      }),
+    );
     signal.throwIfAborted();
     this.#identity = identity;
+    this.#modules.onMembership(this.#others());
     const why = judgeEligibility(identity, this.#currentView());
     return why === null ? { eligible: true } : { eligible: false, reason: why };
   }
@@ -168,6 +213,9 @@ export class NodeJobs {
         this.#claimed = hash;
         log.info('claim of the master secret hash is pending', { hash, transaction: report.transactionHash });
         return { reason: reason(REASONS.awaitingHash), progress: report.transactionHash };
+      case 'was_reset':
+        this.#retireCandidate();
+        return { reason: reason(REASONS.awaitingHash, 'the claimed hash was reset'), progress: report.transactionHash };
       case 'refused':
         return { reason: reason(REASONS.failedToSetHash, report.detail), progress: '' };
     }
@@ -189,28 +237,27 @@ export class NodeJobs {
   }
 
   /** Step 5. */
-  installSyncKey(): undefined {
-    this.#modules.vault.installSyncKey();
-    return undefined;
+  installSyncKey(): SyncKeyFacts {
+    const { vault, contact } = this.#modules;
+    vault.installSyncKey();
+    return { stale: contact.isStale() };
   }
 
   /** Step 4, the snapshot: the member that gave the secret is asked first. */
   async fetchSnapshot(signal: AbortSignal): Promise<SnapshotRound> {
     const others = this.#others();
     if (others.length === 0) return { others: 0, asked: 0, answered: 0, complete: false };
-    const outcome = await this.#modules.snapshotFetch.fetchFirstSnapshot(others, this.#secretFrom, signal);
+    const { snapshotFetch, catchUp } = this.#modules;
+    catchUp.begin();
+    const outcome = await snapshotFetch.fetchFirstSnapshot(others, this.#secretFrom, signal);
+    if (outcome.completeFrom !== null) await catchUp.complete();
+    else if (outcome.answered >= others.length) catchUp.giveUp();
     return {
       others: others.length,
       asked: outcome.asked,
       answered: outcome.answered,
       complete: outcome.completeFrom !== null,
     };
-  }
-
-  /** The push of sync_tick. Records come with the store's routes; until then there is nothing of our own to send. */
-  pushDeltas(): undefined {
-    this.#modules.log.debug('sync_tick ran');
-    return undefined;
   }
 
   async probePeers(signal: AbortSignal): Promise<undefined> {
@@ -220,7 +267,11 @@ export class NodeJobs {
 
   /** Members besides this node. */
   #others(): readonly Member[] {
-    return this.#currentView().membership.members.filter((member) => member.wallet !== this.#identity?.wallet);
+    return this.#othersOf(this.#currentView().membership);
+  }
+
+  #othersOf({ members }: Membership): readonly Member[] {
+    return members.filter((member) => member.wallet !== this.#identity?.wallet);
   }
 
   #currentView(): ChainView {
@@ -244,6 +295,8 @@ export class NodeJobs {
       invariant(secret.length === MASTER_SECRET_BYTES, 'the enclave gave a random text of another length');
       const hash = vault.holdCandidate(secret);
       invariant(hash !== ZERO_HASH, 'a candidate hashes to zero');
+      // The answer to a claim may be lost while the claim is not.
+      this.#claimed = hash;
       return hash;
     } catch (error) {
       if (error instanceof InvariantError || signal.aborted) throw error;

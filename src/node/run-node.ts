@@ -20,7 +20,9 @@ import { composeNode } from './compose-node.ts';
 import { systemClock, systemRandom, yieldToRequests } from '../system/system.ts';
 
 /** How long requests under way may take to end. Milliseconds. */
-const DRAIN_LIMIT_MS = 10_000;
+export const DRAIN_LIMIT_MS = 10_000;
+/** How long a stopping node tries to give its peers what they do not have. Milliseconds. */
+const LAST_PUSH_LIMIT_MS = 5_000;
 
 export interface RunningNode {
   readonly port: number;
@@ -91,15 +93,33 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
   }
   node.start();
 
+  const drain = async (): Promise<void> => {
+    try {
+      await within(clock, 'the end of requests under way', DRAIN_LIMIT_MS, undefined, () => server.drain());
+    } catch {
+      log.warn('requests under way were cut off');
+    }
+  };
+  /** At once, for requests that wait to be acknowledged, and again for what the last of them wrote. */
+  const lastPush = async (drained: Promise<void>): Promise<void> => {
+    try {
+      await within(clock, 'the last push', LAST_PUSH_LIMIT_MS, undefined, async (signal) => {
+        await node.lastPush(signal);
+        await drained;
+        signal.throwIfAborted();
+        await node.lastPush(signal);
+      });
+    } catch {
+      log.warn('the last push did not reach every peer');
+    }
+  };
+
   return {
     port: server.port,
     async close() {
       node.stop();
-      try {
-        await within(clock, 'the end of requests under way', DRAIN_LIMIT_MS, undefined, () => server.drain());
-      } catch {
-        log.warn('requests under way were cut off');
-      }
+      const drained = drain();
+      await Promise.all([drained, lastPush(drained)]);
       server.destroy();
       node.wipe();
       local?.wipe();

@@ -35,8 +35,9 @@ export function createLog(options: LogOptions, modules: { readonly clock: Pick<C
   });
   const write = (level: string, room: string, message: string, facts: LogFacts | undefined): void => {
     if (!logger.isLevelEnabled(level)) return;
-    const line = { time: new Date(modules.clock.nowMs()).toISOString(), level, room, message, ...safeFacts(facts) };
-    logger.log(level, JSON.stringify(line));
+    const fixed = { time: new Date(modules.clock.nowMs()).toISOString(), level, room, message };
+    // Once for the order, once so that no fact takes the place of one of these.
+    logger.log(level, JSON.stringify({ ...fixed, ...safeFacts(facts), ...fixed }));
   };
   const roomLog = (room: string): Log => ({
     debug: (sentence, facts) => write('debug', room, sentence, facts),

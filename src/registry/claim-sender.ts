@@ -2,7 +2,7 @@
  * Claims the master secret's hash (protocol.md §1, §6): looks at the head first, simulates, has the enclave sign, sends.
  * It ends well when the claim reverts, waits, is underpriced or its answer is lost: the next look at the head tells.
  */
-import { BaseError, encodeFunctionData, type Hex } from 'viem';
+import { BaseError, encodeFunctionData, TransactionReceiptNotFoundError, type Hex } from 'viem';
 import { DependencyError } from '../domain/errors.ts';
 import { parseHash32, ZERO_HASH, type Hash32, type Wallet } from '../domain/ids.ts';
 import type { ClaimReport } from '../domain/membership.ts';
@@ -13,12 +13,16 @@ import { isExecutionFailure, type Rpc } from './rpc.ts';
 
 /** Sends under one nonce within one claim: the first and one with raised fees. */
 const SEND_ATTEMPTS = 2;
+/** Claims of one hash whose fate is asked for, the latest: each replaces or follows the one before. */
+const MAX_REMEMBERED = 32;
 
 type Sending = 'taken' | 'known' | 'underpriced' | 'nonce_used' | 'no_funds' | 'refused';
 
 /** What a node says to a raw transaction, by the words that the clients in use share. */
 function judgeSending(error: unknown): Sending {
-  const text = error instanceof BaseError ? error.walk().message.toLowerCase() : '';
+  // An RPC may leave the message out.
+  const said = error instanceof BaseError ? (error.walk() as { readonly message?: unknown }).message : null;
+  const text = typeof said === 'string' ? said.toLowerCase() : '';
   if (/already known|already imported|known transaction/.test(text)) return 'known';
   if (/underpriced|fee too low|max fee per gas less than block base fee/.test(text)) return 'underpriced';
   if (/nonce too low|nonce is too low|already been used/.test(text)) return 'nonce_used';
@@ -58,6 +62,11 @@ export function claimTransaction(hash: Hash32, facts: ClaimTransactionFacts): Un
   };
 }
 
+interface SentTransaction {
+  readonly nonce: number;
+  readonly transactionHash: Hash32;
+}
+
 export class ClaimSender {
   readonly #kmsRegistry: Wallet;
   readonly #rpc: Rpc;
@@ -65,6 +74,8 @@ export class ClaimSender {
   readonly #log: Log;
   #chainId: number | null = null;
   #last: (SentClaim & { readonly hash: Hash32; readonly transactionHash: Hash32 }) | null = null;
+  /** All claims of one hash, since any of them may be the one that was taken. */
+  #sent: { readonly hash: Hash32; readonly transactions: readonly SentTransaction[] } | null = null;
 
   constructor(
     options: { readonly kmsRegistry: Wallet },
@@ -90,12 +101,42 @@ export class ClaimSender {
     if (shown !== ZERO_HASH) return { kind: 'head_shows', hash: shown };
     const wallet = await this.#enclave.address(signal);
     const facts = await this.#readFacts(wallet, signal);
+    const reset = await this.#findReset(hash, facts, signal);
+    if (reset !== null) return { kind: 'was_reset', transactionHash: reset };
     const last = this.#last?.hash === hash ? this.#last : null;
     const plan = planClaim(last, facts);
     if (plan.kind === 'wait') return { kind: 'pending', transactionHash: last!.transactionHash };
     const wouldFail = await this.#simulate(hash, wallet, signal);
     if (wouldFail !== null) return { kind: 'refused', detail: wouldFail };
     return this.#send(hash, plan, facts, signal);
+  }
+
+  /**
+   * A claim of this hash that the contract took, although the head shows zero: the owner reset it between two looks. A hash
+   * that was reset is never claimed again (protocol.md §10).
+   */
+  async #findReset(hash: Hash32, facts: ChainFacts, signal: AbortSignal): Promise<Hash32 | null> {
+    if (this.#sent?.hash !== hash) return null;
+    const used = this.#sent.transactions.filter(({ nonce }) => nonce < facts.nonce);
+    if (used.length === 0) return null;
+    const taken = await this.#rpc.trip(signal, () => Promise.all(used.map(({ transactionHash }) => this.#wasTaken(transactionHash))));
+    const at = taken.indexOf(true);
+    // The look at the head came before: by now it may show the claim.
+    return at >= 0 && (await this.readHeadHash(signal)) === ZERO_HASH ? used[at]!.transactionHash : null;
+  }
+
+  async #wasTaken(transactionHash: Hash32): Promise<boolean> {
+    try {
+      return (await this.#rpc.client.getTransactionReceipt({ hash: transactionHash })).status === 'success';
+    } catch (error) {
+      if (error instanceof TransactionReceiptNotFoundError) return false;
+      throw error;
+    }
+  }
+
+  #remember(hash: Hash32, transaction: SentTransaction): void {
+    const before = this.#sent?.hash === hash ? this.#sent.transactions : [];
+    this.#sent = { hash, transactions: [...before, transaction].slice(-MAX_REMEMBERED) };
   }
 
   async #readFacts(wallet: Wallet, signal: AbortSignal): Promise<ChainFacts> {
@@ -145,6 +186,7 @@ export class ClaimSender {
       const signed = await this.#enclave.signTransaction(transaction, signal);
       // Noted before it is sent: if the answer is lost, the claim may be under way all the same.
       this.#last = { ...fees, nonce, sentAt: facts.head, hash, transactionHash: signed.transactionHash };
+      this.#remember(hash, { nonce, transactionHash: signed.transactionHash });
       sending = await this.#sendRaw(signed.rawTransaction);
       if (sending === 'taken' || sending === 'known') return { kind: 'pending', transactionHash: signed.transactionHash };
       if (sending === 'underpriced') fees = replacementFees(fees, facts);

@@ -58,9 +58,12 @@ function chainOf(error: unknown, is: (cause: unknown) => boolean): boolean {
   return error instanceof BaseError ? error.walk((cause) => is(cause)) !== null : is(error);
 }
 
+/** How nodes in use say that the EVM stopped: Geth writes words (`max code size exceeded`), revm names (`CreateContractSizeLimit`). */
+const EVM_STOPPED = /revert|out ?of ?gas|code ?size|contract ?size|initcode|opcode|evm error/i;
+
 /** The contract or the EVM said no; another try says the same. */
 export function isExecutionFailure(error: unknown): boolean {
-  return chainOf(error, (cause) => cause instanceof RpcRequestError && (cause.code === 3 || /revert|out of gas|code size|max initcode|invalid opcode/i.test(cause.details)));
+  return chainOf(error, (cause) => cause instanceof RpcRequestError && (cause.code === 3 || EVM_STOPPED.test(cause.details)));
 }
 
 function isDecodingFailure(error: unknown): boolean {

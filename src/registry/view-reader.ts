@@ -6,8 +6,9 @@
  *   2  at the pinned block: the list, the chain hash, and the instances hinted at
  *   3  at the pinned block: the versions of those, and instances that the hint lacked
  *
- * An instance that only the pinned block lists has its version read if another has the same; else it is dropped for this
- * tick: the head no longer lists it anyway.
+ *
+ * One trip more is made where the pinned block lists an instance that nobody hinted at and whose version no other shares: rare,
+ * and better than to drop a member for a tick.
  */
 import type { Hex } from 'viem';
 import { DependencyError } from '../domain/errors.ts';
@@ -62,11 +63,11 @@ export class ViewReader {
     return this.#judgeHash(result, block, signal);
   }
 
-  /** Trip 1. The hint may fail: then the last tick's list serves. */
+  /** Trip 1. The contract may refuse the hint: then the last tick's list serves. An answer that is lost fails the trip. */
   async #readHead(): Promise<{ head: bigint; hinted: readonly Wallet[] }> {
     const [head, latest] = await Promise.all([
       this.#rpc.client.getBlockNumber({ cacheTime: 0 }),
-      this.#rpc.readOne(this.#listCall()).catch((): ViewResult => ({ ok: false, why: 'reverted' })),
+      this.#rpc.readOne(this.#listCall()),
       this.#rpc.findMulticall(),
     ]);
     const now = latest.ok ? (latest.value as readonly string[]).map(toWallet) : [];
@@ -82,33 +83,36 @@ export class ViewReader {
     return { list: list!, hash: hash!, instances };
   }
 
-  /** Trip 3: adds to `instances` what the hint lacked, and returns the versions. */
+  /** Trip 3, and the rare one after it: adds to `instances` what the hint lacked, and returns the versions. */
   async #readRest(
     listed: readonly Wallet[],
     instances: Map<Wallet, Instance>,
     block: bigint,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<bigint, VersionStatus>> {
-    const { kmsAppId } = this.#options;
-    const wanted = new Set<bigint>();
-    for (const wallet of listed) {
-      const instance = instances.get(wallet);
-      if (instance?.appId === BigInt(kmsAppId)) wanted.add(instance.versionId);
-    }
-    const versionIds = [...wanted];
+    const versionIds = this.#versionsOf(listed, instances);
     const unhinted = [...new Set(listed)].filter((wallet) => !instances.has(wallet));
     const versions = new Map<bigint, VersionStatus>();
     if (versionIds.length + unhinted.length === 0) return versions;
     const calls = [...versionIds.map((id) => this.#versionCall(id)), ...unhinted.map((wallet) => this.#instanceCall(wallet))];
     const results = await this.#rpc.trip(signal, () => this.#rpc.readMany(calls, block));
-    versionIds.forEach((id, index) => {
-      const result = results[index];
-      if (result?.ok !== true) return;
-      const version = toVersion(result.value as RawVersion);
-      if (version.id === id) versions.set(id, version.status);
-    });
+    versionIds.forEach((id, index) => noteVersion(versions, id, results[index]));
     unhinted.forEach((wallet, index) => noteInstance(instances, wallet, results[versionIds.length + index]));
+    const unshared = this.#versionsOf(unhinted, instances).filter((id) => !versionIds.includes(id));
+    if (unshared.length > 0) await this.#readUnsharedVersions(unshared, versions, block, signal);
     return versions;
+  }
+
+  /** The rare trip: versions that only instances have which nobody hinted at. */
+  async #readUnsharedVersions(ids: readonly bigint[], versions: Map<bigint, VersionStatus>, block: bigint, signal: AbortSignal): Promise<void> {
+    const results = await this.#rpc.trip(signal, () => this.#rpc.readMany(ids.map((id) => this.#versionCall(id)), block));
+    ids.forEach((id, index) => noteVersion(versions, id, results[index]));
+  }
+
+  /** The versions of these wallets' instances, as far as those are of the KMS app. */
+  #versionsOf(wallets: readonly Wallet[], instances: ReadonlyMap<Wallet, Instance>): readonly bigint[] {
+    const found = wallets.map((wallet) => instances.get(wallet)).filter((instance) => instance?.appId === BigInt(this.#options.kmsAppId));
+    return [...new Set(found.map((instance) => instance!.versionId))];
   }
 
   /** An answer of no bytes is `shallow` while the head has the contract, else unreadable; never zero. */
@@ -157,6 +161,12 @@ export class ViewReader {
   #hashCall(): ViewCall {
     return { address: this.#options.kmsRegistry as Hex, abi: kmsRegistryAbi, functionName: 'masterSecretHash' };
   }
+}
+
+function noteVersion(versions: Map<bigint, VersionStatus>, id: bigint, result: ViewResult | undefined): void {
+  if (result?.ok !== true) return;
+  const version = toVersion(result.value as RawVersion);
+  if (version.id === id) versions.set(id, version.status);
 }
 
 function noteInstance(instances: Map<Wallet, Instance>, wallet: Wallet, result: ViewResult | undefined): void {

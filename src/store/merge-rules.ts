@@ -3,10 +3,9 @@
  * clock of the one that stays becomes the merge of both, so that a later write by whoever saw both is later than both
  * (§9.9).
  */
+import type { MergeSkip } from '../domain/records.ts';
 import type { StoredRecord } from './record.ts';
 import { compareClocks, mergeClocks } from './vector-clock.ts';
-
-export type MergeSkip = 'ignored_existing_newer_version' | 'ignored_existing_newer_time' | 'ignored_identical';
 
 export type MergeDecision =
   | { readonly kind: 'replace'; readonly record: StoredRecord }

@@ -2,6 +2,7 @@
  * Reads a record from the wire, strictly (protocol.md §4, Refused): each on its own, each refusal with its reason. Numbers
  * that JSON cannot hold exactly are refused, never rounded.
  */
+import type { MergeRefusal } from '../domain/records.ts';
 import type { StoredRecord } from './record.ts';
 
 /** Bytes of a key of a merged record; local writes allow less. */
@@ -14,17 +15,6 @@ const MIN_STORED_BYTES = 28;
 /** Stored bytes above the limit of a plaintext that are still taken. */
 const STORED_SLACK_BYTES = 128;
 
-export type Refusal =
-  | 'malformed'
-  | 'bad_clock'
-  | 'too_large'
-  | 'too_short'
-  | 'does_not_decrypt'
-  | 'too_far_ahead'
-  | 'foreign_count'
-  | 'bad_app_id'
-  | 'store_full';
-
 export interface CodecLimits {
   /** `MAX_KV_VALUE_SIZE_BYTES`. */
   readonly maxValueBytes: number;
@@ -34,7 +24,7 @@ function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
-function readClock(value: unknown): Map<string, number> | Refusal {
+function readClock(value: unknown): Map<string, number> | MergeRefusal {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'malformed';
   const entries = Object.entries(value as Record<string, unknown>);
   if (entries.length > MAX_CLOCK_ENTRIES) return 'bad_clock';
@@ -47,7 +37,7 @@ function readClock(value: unknown): Map<string, number> | Refusal {
   return clock;
 }
 
-function readValue(value: unknown, tombstone: boolean, limits: CodecLimits): Uint8Array | null | Refusal {
+function readValue(value: unknown, tombstone: boolean, limits: CodecLimits): Uint8Array | null | MergeRefusal {
   if (tombstone) return value === null ? null : 'malformed';
   if (typeof value !== 'string' || value.length % 2 !== 0) return 'malformed';
   if (value.length / 2 > limits.maxValueBytes + STORED_SLACK_BYTES) return 'too_large';
@@ -56,7 +46,7 @@ function readValue(value: unknown, tombstone: boolean, limits: CodecLimits): Uin
 }
 
 /** The record, or why it is refused. */
-export function readRecord(wire: unknown, limits: CodecLimits): StoredRecord | Refusal {
+export function readRecord(wire: unknown, limits: CodecLimits): StoredRecord | MergeRefusal {
   if (typeof wire !== 'object' || wire === null || Array.isArray(wire)) return 'malformed';
   const fields = wire as Record<string, unknown>;
   const { key, updated_at_ms: updatedAtMs, tombstone, ttl_ms: ttlMs } = fields;

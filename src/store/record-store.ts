@@ -1,51 +1,66 @@
 /**
- * The replicated store in memory (protocol.md §4): records by app and key, merged by the rules alone. It has no network and
- * no clock of its own, and gives way to requests during long work. A store that starts empty draws a new id, so that no
- * process ever repeats a number of another (§10, store_id).
+ * The replicated store in memory (protocol.md §4): records by app and key. It has no network and no clock of its own; the
+ * time is an argument. A store that starts empty draws a new id, so that nobody ever repeats a number of another (§10).
+ *
+ * Invariants: nothing that was acknowledged is evicted; after every operation the counts are those of the records; the cost
+ * of get, put, delete, merge, expiry and "what was written since" does not depend on how much is held.
  */
+import { digestText, recordDigest } from '../crypto/record-digest.ts';
 import { RefusalError } from '../domain/errors.ts';
 import { toAppId, type StoreId } from '../domain/ids.ts';
-import type { Clock, Random } from '../domain/ports.ts';
-import type { MergeReport, SnapshotPage, SnapshotPageRequest, WireRecord } from '../domain/records.ts';
-import { sha256 } from '../crypto/hash.ts';
-import { decideMerge, type MergeSkip } from './merge-rules.ts';
-import { readRecord, type Refusal } from './record-codec.ts';
-import { recordBytes, toWireRecord, type StoredRecord } from './record.ts';
+import type { Random } from '../domain/ports.ts';
+import type {
+  KeyPage,
+  ListRequest,
+  LocalWrite,
+  MergeRefusal,
+  MergeVerdict,
+  OwnWrite,
+  WalkRequest,
+  WalkStep,
+  WireRecord,
+} from '../domain/records.ts';
+import { Calendar } from './calendar.ts';
+import { BUCKETS, bucketOf, rootDigest } from './digest.ts';
+import type { Entry } from './entry.ts';
+import { decideMerge } from './merge-rules.ts';
+import { Namespace } from './namespace.ts';
+import { readRecord } from './record-codec.ts';
+import { absentFromMs, contentBytes, goneFromMs, isPresent, storeBytes, toWireRecord, wireBytes, type StoredRecord } from './record.ts';
+import { advanceClock } from './vector-clock.ts';
+import { WriteLog, type LogLine } from './write-log.ts';
 
-/** Work between two looks at the clock, and time until requests get a turn. */
-const RECORDS_BETWEEN_LOOKS = 32;
-const TURN_MS = 5;
-/** Rejections that an answer lists. */
-const MAX_REJECTIONS_LISTED = 100;
-/** Characters of a key that an answer quotes. */
-const MAX_QUOTED_KEY_CHARS = 256;
+/** Appointments kept by one operation; the rest are left to the next ones. */
+const DUE_PER_OPERATION = 256;
+const STORE_ID_BYTES = 8;
 
 export interface RecordStoreOptions {
   /** `MAX_KV_VALUE_SIZE_BYTES`. */
   readonly maxValueBytes: number;
+  /** `MAX_APP_STORAGE_BYTES`. */
+  readonly maxAppBytes: number;
   readonly maxClockSkewMs: number;
   readonly maxStoreBytes: number;
+  readonly tombstoneRetentionMs: number;
+  readonly maxTombstonesPerApp: number;
 }
 
 export interface RecordStoreModules {
-  readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
   readonly random: Pick<Random, 'bytes'>;
   /** Whether stored bytes decrypt under the app's data key. */
   readonly opens: (appId: string, stored: Uint8Array) => boolean;
-  /** Gives requests a turn. */
-  readonly yieldNow: () => Promise<void>;
+  /** This node's clock key for a store. */
+  readonly ownClockKey: (storeId: StoreId) => string;
+  /** The own number up to which every current member has acknowledged. */
+  readonly acknowledgedByAll: () => number;
+  /** The node was cut off for too long to know what is gone (protocol.md §4, Ages): nothing is forgotten for its age. */
+  readonly keepsEverything: () => boolean;
 }
 
-/** The records of one app; `order` holds the keys as they came, for pages. */
-interface Namespace {
-  readonly records: Map<string, StoredRecord>;
-  readonly order: string[];
-}
-
-type Verdict = { readonly kind: 'merged' } | { readonly kind: 'skipped'; readonly why: MergeSkip } | { readonly kind: 'rejected'; readonly why: Refusal };
-
-function drawStoreId(random: Pick<Random, 'bytes'>): StoreId {
-  return Buffer.from(random.bytes(8)).toString('hex') as StoreId;
+export interface StoreTotals {
+  readonly namespaces: number;
+  readonly totalKeys: number;
+  readonly totalBytes: number;
 }
 
 export class RecordStore {
@@ -53,152 +68,370 @@ export class RecordStore {
   readonly #modules: RecordStoreModules;
   #storeId: StoreId;
   #namespaces = new Map<string, Namespace>();
-  #totalBytes = 0;
-  #totalKeys = 0;
+  #calendar = new Calendar<Entry>();
+  /** Past their age while everything is kept. */
+  #overdue = new Set<Entry>();
+  #bytes = 0;
+  #present = { keys: 0, bytes: 0, namespaces: 0 };
+  #lastNumber = 0;
+  #lastSequence = 0;
+  #appIds: readonly string[] | null = null;
+  #root: string | null = null;
+  /** This node's own writes. */
+  readonly writes = new WriteLog<Entry>();
+  /** Entries looked at since the start: what an operation costs, counted. */
+  visits = 0;
 
   constructor(options: RecordStoreOptions, modules: RecordStoreModules) {
     this.#options = options;
     this.#modules = modules;
-    this.#storeId = drawStoreId(modules.random);
+    this.#storeId = this.#drawId();
   }
 
   get storeId(): StoreId {
     return this.#storeId;
   }
 
+  /** The last number that this node gave to a write of its own. */
+  get lastNumber(): number {
+    return this.#lastNumber;
+  }
+
+  /** What all records held count for in `MAX_STORE_BYTES`. */
+  get heldBytes(): number {
+    return this.#bytes;
+  }
+
   /** Forgets everything and is another store from now on. */
   reset(): void {
     this.#namespaces = new Map();
-    this.#totalBytes = 0;
-    this.#totalKeys = 0;
-    this.#storeId = drawStoreId(this.#modules.random);
+    this.#calendar = new Calendar();
+    this.#overdue = new Set();
+    this.#bytes = 0;
+    this.#present = { keys: 0, bytes: 0, namespaces: 0 };
+    this.#appIds = null;
+    this.#root = null;
+    this.writes.clear();
+    this.#storeId = this.#drawId();
   }
 
-  /** Records held, whatever their state. */
-  totals(): { readonly namespaces: number; readonly totalKeys: number; readonly totalBytes: number } {
-    return { namespaces: this.#namespaces.size, totalKeys: this.#totalKeys, totalBytes: this.#totalBytes };
+  /** What reads as present. */
+  totals(nowMs: number): StoreTotals {
+    this.#keepAppointments(nowMs);
+    return { namespaces: this.#present.namespaces, totalKeys: this.#present.keys, totalBytes: this.#present.bytes };
   }
 
-  /** The record as it is held, in wire form; null when there is none. */
-  recordOf(appId: string, key: string): WireRecord | null {
-    const held = this.#namespaces.get(appId)?.records.get(key);
-    return held === undefined ? null : toWireRecord(held);
+  /** The stored bytes and their time, or null when absent. */
+  get(appId: string, key: string, nowMs: number): { readonly value: Uint8Array; readonly updatedAtMs: number } | null {
+    this.#keepAppointments(nowMs);
+    const record = this.#find(appId, key)?.record;
+    if (record === undefined || record.value === null || !isPresent(record, nowMs)) return null;
+    return { value: record.value, updatedAtMs: record.updatedAtMs };
   }
 
-  /**
-   * Merges `{"<app id>": [record, ..]}`; each record is judged on its own. Gives way to requests every few milliseconds.
-   * @throws RefusalError bad_request when `data` is no object
-   */
-  async mergeBatch(data: unknown): Promise<MergeReport> {
-    if (typeof data !== 'object' || data === null || Array.isArray(data)) {
-      throw new RefusalError('bad_request', 'data is no object of records by app');
-    }
-    const { storeId } = this;
-    const reasons: Record<string, number> = {};
-    const rejections: { app_id: string; key: string; reason: string }[] = [];
-    const counts = { total: 0, merged: 0, skipped: 0, rejected: 0 };
-    const pause = this.#pauser();
-    for (const [appId, records] of Object.entries(data as Record<string, unknown>)) {
-      for (const wire of Array.isArray(records) ? (records as unknown[]) : []) {
-        await pause();
-        // Emptied meanwhile for another secret: what was being merged belongs to the old one.
-        if (this.#storeId !== storeId) throw new RefusalError('service_unavailable', 'the store was emptied');
-        const verdict = this.#merge(appId, wire);
-        counts.total += 1;
-        counts[verdict.kind] += 1;
-        if (verdict.kind === 'merged') continue;
-        reasons[verdict.why] = (reasons[verdict.why] ?? 0) + 1;
-        if (verdict.kind === 'rejected' && rejections.length < MAX_REJECTIONS_LISTED) {
-          rejections.push({ app_id: appId.slice(0, 32), key: quotedKey(wire), reason: verdict.why });
-        }
-      }
-    }
-    return { ...counts, skip_reasons: reasons, rejections };
+  /** @throws RefusalError insufficient_storage; nothing has changed then */
+  put(appId: string, key: string, value: Uint8Array, ttlMs: number, nowMs: number): LocalWrite {
+    this.#keepAppointments(nowMs);
+    const held = this.#find(appId, key);
+    const record = this.#nextRecord(held?.record, key, value, ttlMs, nowMs);
+    this.#checkQuota(appId, held, record, nowMs);
+    // It may have gone for its age meanwhile.
+    return this.#write(appId, held?.gone === true ? undefined : held, record, nowMs);
   }
 
-  /**
-   * A page of records in the order in which their keys first came, so that pages neither repeat nor miss what was there at
-   * the start. A record larger than the page travels alone.
-   * @throws RefusalError bad_request on a cursor that this store did not give
-   */
-  async snapshotPage(request: SnapshotPageRequest): Promise<SnapshotPage> {
-    const apps = request.app === undefined ? [...this.#namespaces.keys()] : [request.app];
-    let { app: startApp, place } = this.#readCursor(request.cursor, apps);
-    const wanted = request.buckets === undefined ? null : new Set(request.buckets);
-    const pause = this.#pauser();
-    const data: Record<string, WireRecord[]> = {};
-    let bytes = 2;
-    for (const appId of apps.slice(apps.indexOf(startApp))) {
-      const namespace = this.#namespaces.get(appId);
-      if (appId !== startApp) place = 0;
-      startApp = appId;
-      for (; namespace !== undefined && place < namespace.order.length; place += 1) {
-        await pause();
-        const key = namespace.order[place]!;
-        const record = namespace.records.get(key);
-        if (record === undefined || (wanted !== null && !wanted.has(sha256(key)[0]!))) continue;
-        const wire = toWireRecord(record);
-        const size = Buffer.byteLength(JSON.stringify(wire)) + 1 + (data[appId] === undefined ? appId.length + 6 : 0);
-        if (bytes > 2 && bytes + size > request.maxBytes) {
-          return { data, nextCursor: `${this.#storeId}.${appId}.${place}` };
-        }
-        (data[appId] ??= []).push(wire);
-        bytes += size;
-      }
-    }
-    return { data, nextCursor: null };
+  /** null when absent. @throws RefusalError insufficient_storage when there is no room for a tombstone */
+  delete(appId: string, key: string, nowMs: number): LocalWrite | null {
+    this.#keepAppointments(nowMs);
+    const held = this.#find(appId, key);
+    if (held === undefined || !isPresent(held.record, nowMs)) return null;
+    this.#makeRoomForTombstone(held, nowMs);
+    const record = this.#nextRecord(held.record, key, null, 0, nowMs);
+    return this.#write(appId, held, record, nowMs);
   }
 
-  #readCursor(cursor: string | undefined, apps: readonly string[]): { app: string; place: number } {
-    if (cursor === undefined) return { app: apps[0] ?? '', place: 0 };
-    const [storeId, app, place] = cursor.split('.');
-    if (storeId !== this.#storeId || app === undefined || !apps.includes(app) || !/^\d{1,15}$/.test(place ?? '')) {
-      throw new RefusalError('bad_request', 'the cursor is not of this store');
-    }
-    return { app, place: Number(place) };
+  list(appId: string, request: ListRequest, nowMs: number): KeyPage {
+    this.#keepAppointments(nowMs, Infinity);
+    return this.#namespaces.get(appId)?.keys.list(request) ?? { keys: [], more: false };
   }
 
-  #merge(appId: string, wire: unknown): Verdict {
-    const refused = (why: Refusal): Verdict => ({ kind: 'rejected', why });
+  /** Merges one record from a peer (protocol.md §4, Merge and Refused). */
+  merge(appId: string, wire: unknown, nowMs: number): MergeVerdict {
+    this.#keepAppointments(nowMs);
+    const refused = (why: MergeRefusal): MergeVerdict => ({ kind: 'rejected', why });
     if (!isAppIdText(appId)) return refused('bad_app_id');
     const record = readRecord(wire, this.#options);
     if (typeof record === 'string') return refused(record);
-    const { clock, opens } = this.#modules;
-    if (record.updatedAtMs > clock.nowMs() + this.#options.maxClockSkewMs) return refused('too_far_ahead');
-    if (record.value !== null && !opens(appId, record.value)) return refused('does_not_decrypt');
-    const held = this.#namespaces.get(appId)?.records.get(record.key);
-    const decision = held === undefined ? ({ kind: 'replace', record } as const) : decideMerge(held, record);
-    const growth = recordBytes(decision.record) - (held === undefined ? 0 : recordBytes(held));
-    if (growth > 0 && this.#totalBytes + growth > this.#options.maxStoreBytes) return refused('store_full');
-    this.#put(appId, decision.record, held === undefined, growth);
+    if (record.updatedAtMs > nowMs + this.#options.maxClockSkewMs) return refused('too_far_ahead');
+    const ownKey = this.#modules.ownClockKey(this.#storeId);
+    if ((record.version.get(ownKey) ?? 0) > this.#lastNumber) return refused('foreign_count');
+    if (record.value !== null && !this.#modules.opens(appId, record.value)) return refused('does_not_decrypt');
+    const held = this.#find(appId, record.key);
+    const decision = held === undefined ? ({ kind: 'replace', record } as const) : decideMerge(held.record, record);
+    // An earlier record changes nothing, not even the clock.
+    if (decision.kind === 'keep' && decision.record === held?.record) return { kind: 'skipped', why: decision.why };
+    const growth = storeBytes(decision.record) - (held?.storeBytes ?? 0);
+    if (growth > 0 && this.#bytes + growth > this.#options.maxStoreBytes) return refused('store_full');
+    this.#hold(appId, held, decision.record, nowMs, isOwnTombstone(decision.record, held, ownKey));
     return decision.kind === 'replace' ? { kind: 'merged' } : { kind: 'skipped', why: decision.why };
   }
 
-  #put(appId: string, record: StoredRecord, isNew: boolean, growth: number): void {
-    let namespace = this.#namespaces.get(appId);
-    if (namespace === undefined) {
-      namespace = { records: new Map(), order: [] };
-      this.#namespaces.set(appId, namespace);
+  /** This node's own writes with a number above `mark`, oldest first, each with the record as it is now. */
+  *writesAfter(mark: number): Generator<OwnWrite> {
+    for (const line of this.writes.after(mark)) {
+      this.visits += 1;
+      const { number, bytes, what: entry } = line;
+      // Its own word on it changes when the line becomes void.
+      const isVoid = (): boolean => (line as LogLine<Entry>).what === null;
+      yield { number, appId: entry.appId, bytes, record: toWireRecord(entry.record), isVoid };
     }
-    namespace.records.set(record.key, record);
-    this.#totalBytes += growth;
-    if (!isNew) return;
-    namespace.order.push(record.key);
-    this.#totalKeys += 1;
   }
 
-  /** To be awaited once a record: gives way when a turn is used up. */
-  #pauser(): () => Promise<void> | undefined {
-    const { clock, yieldNow } = this.#modules;
-    let count = 0;
-    let startedMs = clock.monotonicMs();
-    return () => {
-      count += 1;
-      if (count % RECORDS_BETWEEN_LOOKS !== 0 || clock.monotonicMs() - startedMs < TURN_MS) return undefined;
-      return yieldNow().then(() => {
-        startedMs = clock.monotonicMs();
-      });
+  /** The record as it is held, in wire form, whatever its age; null when there is none. */
+  recordOf(appId: string, key: string): WireRecord | null {
+    const held = this.#find(appId, key);
+    return held === undefined ? null : toWireRecord(held.record);
+  }
+
+  /** 16 hex digits; null when there is no record. */
+  digestOf(appId: string, key: string): string | null {
+    const held = this.#find(appId, key);
+    return held === undefined ? null : digestText(held.digest);
+  }
+
+  /** Drops a record and its clock, as if it had never been: for what a complete snapshot lacks after a long cut. */
+  forget(appId: string, key: string): void {
+    const entry = this.#find(appId, key);
+    if (entry !== undefined) this.#remove(entry);
+  }
+
+  /** This node's own number of a key's last local write; 0 when it wrote none. */
+  ownNumberOf(appId: string, key: string): number {
+    return this.#find(appId, key)?.line?.number ?? 0;
+  }
+
+  /** Forgets what is past its age again, after a time in which everything was kept. */
+  forgetOverdue(): void {
+    for (const entry of this.#overdue) this.#remove(entry);
+    this.#overdue.clear();
+  }
+
+  /**
+   * The records one by one, in an order that neither repeats nor misses what was there at the start, whatever changes
+   * meanwhile.
+   * @throws RefusalError bad_request on a cursor that this store did not give
+   */
+  *walk(request: WalkRequest): Generator<WalkStep> {
+    const storeId = this.#storeId;
+    const start = this.#readCursor(request.cursor);
+    const wanted = request.buckets === undefined ? null : new Set(request.buckets);
+    for (const appId of request.app === undefined ? this.appIds() : [request.app]) {
+      if (start !== null && compareAppIds(appId, start.appId) < 0) continue;
+      const from = start?.appId === appId ? start : { bucket: 0, sequence: 0 };
+      for (let bucket = from.bucket; bucket < BUCKETS; bucket += 1) {
+        if (wanted !== null && !wanted.has(bucket)) continue;
+        let sequence = bucket === from.bucket ? from.sequence : 0;
+        let entry = this.#namespaces.get(appId)?.firstAfter(bucket, sequence) ?? null;
+        while (entry !== null) {
+          this.visits += 1;
+          sequence = entry.sequence;
+          yield { appId, record: toWireRecord(entry.record), cursor: `${storeId}.${appId}.${bucket}.${sequence}` };
+          if (this.#storeId !== storeId) throw new RefusalError('service_unavailable', 'the store was emptied');
+          entry = entry.gone ? (this.#namespaces.get(appId)?.firstAfter(bucket, sequence) ?? null) : entry.next;
+        }
+      }
+    }
+  }
+
+  /** Ids of the apps that hold a record, ascending. */
+  appIds(): readonly string[] {
+    this.#appIds ??= [...this.#namespaces.keys()].sort(compareAppIds);
+    return this.#appIds;
+  }
+
+  /** 32 hex digits. */
+  rootDigest(): string {
+    this.#root ??= rootDigest(this.appIds().map((appId) => [appId, this.#namespaces.get(appId)!.digest()]));
+    return this.#root;
+  }
+
+  /** 32 hex digits per app. */
+  appDigests(): Readonly<Record<string, string>> {
+    return Object.fromEntries(this.appIds().map((appId) => [appId, this.#namespaces.get(appId)!.digest()]));
+  }
+
+  /** 256 texts of 16 hex digits; of an app that holds nothing, too. */
+  bucketDigests(appId: string): readonly string[] {
+    return (this.#namespaces.get(appId) ?? new Namespace(appId)).bucketDigests();
+  }
+
+  #drawId(): StoreId {
+    return Buffer.from(this.#modules.random.bytes(STORE_ID_BYTES)).toString('hex') as StoreId;
+  }
+
+  #find(appId: string, key: string): Entry | undefined {
+    this.visits += 1;
+    return this.#namespaces.get(appId)?.get(key);
+  }
+
+  /** What a local write holds: later than what it replaces, by its clock and by its time (protocol.md §4, Local write). */
+  #nextRecord(held: StoredRecord | undefined, key: string, value: Uint8Array | null, ttlMs: number, nowMs: number): StoredRecord {
+    const number = Math.max(this.#lastNumber + 1, nowMs);
+    const version = advanceClock(held?.version ?? null, this.#modules.ownClockKey(this.#storeId), number);
+    return { key, value, version, updatedAtMs: Math.max(nowMs, (held?.updatedAtMs ?? 0) + 1), ttlMs };
+  }
+
+  #checkQuota(appId: string, held: Entry | undefined, record: StoredRecord, nowMs: number): void {
+    const { maxAppBytes, maxStoreBytes } = this.#options;
+    const exceeded = (): string | null => {
+      const growth = contentBytes(record) - (held?.counted === true ? held.contentBytes : 0);
+      const present = this.#namespaces.get(appId)?.presentBytes ?? 0;
+      if (growth > 0 && present + growth > maxAppBytes) return `the app stores more than ${maxAppBytes} bytes`;
+      const storeGrowth = storeBytes(record) - (held?.gone === false ? held.storeBytes : 0);
+      return storeGrowth > 0 && this.#bytes + storeGrowth > maxStoreBytes ? 'the store of this node is full' : null;
     };
+    if (exceeded() === null) return;
+    // Nothing is refused for what is past its age.
+    this.#keepAppointments(nowMs, Infinity);
+    const why = exceeded();
+    if (why !== null) throw new RefusalError('insufficient_storage', why);
+  }
+
+  /** The oldest own tombstone goes first, once all have it; no other goes early (protocol.md §4, Ages). */
+  #makeRoomForTombstone(held: Entry, nowMs: number): void {
+    const namespace = this.#namespaces.get(held.appId)!;
+    // None goes early, and nothing is refused, for what is past its age.
+    if (namespace.tombstones >= this.#options.maxTombstonesPerApp) this.#keepAppointments(nowMs, Infinity);
+    while (namespace.tombstones >= this.#options.maxTombstonesPerApp) {
+      const oldest = namespace.oldestOwnTombstone();
+      const number = oldest?.line?.number ?? 0;
+      if (oldest === null || number > this.#modules.acknowledgedByAll()) {
+        throw new RefusalError('insufficient_storage', 'the app has too many deleted keys that not all nodes know of');
+      }
+      this.#remove(oldest);
+    }
+  }
+
+  #write(appId: string, held: Entry | undefined, record: StoredRecord, nowMs: number): LocalWrite {
+    const number = Math.max(this.#lastNumber + 1, nowMs);
+    this.#lastNumber = number;
+    const entry = this.#hold(appId, held, record, nowMs, record.value === null);
+    if (entry.line !== null) this.writes.void(entry.line);
+    entry.line = this.writes.append(number, entry, wireBytes(record));
+    return { appId, key: record.key, number, updatedAtMs: record.updatedAtMs };
+  }
+
+  #hold(appId: string, held: Entry | undefined, record: StoredRecord, nowMs: number, ownTombstone: boolean): Entry {
+    const namespace = this.#namespaceOf(appId);
+    const wasPresent = namespace.presentKeys > 0;
+    const before = { keys: namespace.presentKeys, bytes: namespace.presentBytes };
+    const digest = recordDigest(toWireRecord(record));
+    const bytes = storeBytes(record);
+    let entry = held;
+    if (entry === undefined) {
+      this.#lastSequence += 1;
+      const place = { appId, bucket: bucketOf(record.key), sequence: this.#lastSequence };
+      const links = { appointment: null, line: null, before: null, next: null, gone: false };
+      const counts = { storeBytes: 0, contentBytes: 0, counted: false, ownTombstone: false };
+      entry = { ...place, ...links, ...counts, record, digest };
+      namespace.insert(entry);
+    } else {
+      namespace.exclude(entry);
+      this.#unbook(entry);
+      this.#bytes -= entry.storeBytes;
+    }
+    entry.record = record;
+    entry.digest = digest;
+    entry.storeBytes = bytes;
+    entry.contentBytes = contentBytes(record);
+    entry.counted = isPresent(record, nowMs);
+    entry.ownTombstone = ownTombstone;
+    this.#bytes += bytes;
+    namespace.include(entry);
+    this.#book(entry, nowMs);
+    this.#noteChange(namespace, before, wasPresent);
+    return entry;
+  }
+
+  #remove(entry: Entry): void {
+    const namespace = this.#namespaces.get(entry.appId)!;
+    const wasPresent = namespace.presentKeys > 0;
+    const before = { keys: namespace.presentKeys, bytes: namespace.presentBytes };
+    namespace.exclude(entry);
+    namespace.remove(entry);
+    this.#unbook(entry);
+    this.#bytes -= entry.storeBytes;
+    if (entry.line !== null) this.writes.void(entry.line);
+    this.#noteChange(namespace, before, wasPresent);
+    if (namespace.size > 0) return;
+    this.#namespaces.delete(entry.appId);
+    this.#appIds = null;
+  }
+
+  #noteChange(namespace: Namespace, before: { keys: number; bytes: number }, wasPresent: boolean): void {
+    this.#present.keys += namespace.presentKeys - before.keys;
+    this.#present.bytes += namespace.presentBytes - before.bytes;
+    this.#present.namespaces += Number(namespace.presentKeys > 0) - Number(wasPresent);
+    this.#root = null;
+  }
+
+  #namespaceOf(appId: string): Namespace {
+    let namespace = this.#namespaces.get(appId);
+    if (namespace === undefined) {
+      namespace = new Namespace(appId);
+      this.#namespaces.set(appId, namespace);
+      this.#appIds = null;
+    }
+    return namespace;
+  }
+
+  #book(entry: Entry, nowMs: number): void {
+    const atMs = isPresent(entry.record, nowMs)
+      ? absentFromMs(entry.record)
+      : goneFromMs(entry.record, this.#options.tombstoneRetentionMs);
+    entry.appointment = Number.isFinite(atMs) ? this.#calendar.book(entry, atMs) : null;
+  }
+
+  #unbook(entry: Entry): void {
+    if (entry.appointment !== null) this.#calendar.cancel(entry.appointment);
+    entry.appointment = null;
+    this.#overdue.delete(entry);
+  }
+
+  /** Lets age do what has come due: first a record reads as absent, then nothing of it is kept. */
+  #keepAppointments(nowMs: number, atMost = DUE_PER_OPERATION): void {
+    for (let kept = 0; kept < atMost; kept += 1) {
+      const due = this.#calendar.takeDue(nowMs);
+      if (due === null) return;
+      this.visits += 1;
+      const entry = due.what;
+      entry.appointment = null;
+      if (nowMs >= goneFromMs(entry.record, this.#options.tombstoneRetentionMs)) {
+        if (this.#modules.keepsEverything()) this.#overdue.add(entry);
+        else {
+          this.#remove(entry);
+          continue;
+        }
+      }
+      this.#expire(entry);
+      if (!this.#overdue.has(entry)) this.#book(entry, nowMs);
+    }
+  }
+
+  #expire(entry: Entry): void {
+    const namespace = this.#namespaces.get(entry.appId)!;
+    const wasPresent = namespace.presentKeys > 0;
+    const before = { keys: namespace.presentKeys, bytes: namespace.presentBytes };
+    namespace.expire(entry);
+    this.#present.keys += namespace.presentKeys - before.keys;
+    this.#present.bytes += namespace.presentBytes - before.bytes;
+    this.#present.namespaces += Number(namespace.presentKeys > 0) - Number(wasPresent);
+  }
+
+  #readCursor(cursor: string | undefined): { appId: string; bucket: number; sequence: number } | null {
+    if (cursor === undefined) return null;
+    const match = /^([0-9a-f]{16})\.(\d{1,16})\.(\d{1,3})\.(\d{1,15})$/.exec(cursor);
+    if (match?.[1] !== this.#storeId) throw new RefusalError('bad_request', 'the cursor is not of this store');
+    return { appId: match[2]!, bucket: Number(match[3]), sequence: Number(match[4]) };
   }
 }
 
@@ -207,7 +440,19 @@ function isAppIdText(text: string): boolean {
   return /^[1-9]\d{0,15}$/.test(text) && toAppId(BigInt(text)) !== null;
 }
 
-function quotedKey(wire: unknown): string {
-  const key = typeof wire === 'object' && wire !== null ? (wire as Record<string, unknown>)['key'] : undefined;
-  return typeof key === 'string' ? key.slice(0, MAX_QUOTED_KEY_CHARS) : '';
+/** Texts without leading zeros: the shorter number is the smaller one. */
+function compareAppIds(a: string, b: string): number {
+  return a.length === b.length ? (a < b ? -1 : a > b ? 1 : 0) : a.length - b.length;
+}
+
+/**
+ * Whether a merged tombstone is one that this node wrote: the one that it holds, or one that went early and comes back. Its
+ * own number is then the largest in the clock; that alone would not do, for a peer whose time is behind may have deleted
+ * what this node wrote.
+ */
+function isOwnTombstone(record: StoredRecord, held: Entry | undefined, ownKey: string): boolean {
+  if (record.value !== null) return false;
+  if (held !== undefined) return held.ownTombstone && held.record.updatedAtMs === record.updatedAtMs;
+  const own = record.version.get(ownKey) ?? 0;
+  return own > 0 && own >= Math.max(...record.version.values());
 }

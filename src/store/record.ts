@@ -1,4 +1,4 @@
-/** A record as the store holds it (protocol.md §4). */
+/** A record as the store holds it, and what its age means (protocol.md §4, Ages). Pure. */
 import type { WireRecord } from '../domain/records.ts';
 import type { VectorClock } from './vector-clock.ts';
 
@@ -17,16 +17,38 @@ const RECORD_OVERHEAD_BYTES = 256;
 /** What a clock entry costs beside its key. Bytes. */
 const COUNT_BYTES = 8;
 
-/** Bytes that a record counts for in `MAX_STORE_BYTES` (protocol.md §8). */
-export function recordBytes(record: StoredRecord): number {
+/** Bytes that a record counts for in `MAX_STORE_BYTES` (protocol.md §8), whatever its age. */
+export function storeBytes(record: StoredRecord): number {
   let clock = 0;
   for (const entry of record.version.keys()) clock += Buffer.byteLength(entry) + COUNT_BYTES;
-  return RECORD_OVERHEAD_BYTES + Buffer.byteLength(record.key) + clock + (record.value?.length ?? 0);
+  return RECORD_OVERHEAD_BYTES + clock + contentBytes(record);
 }
 
-/** Whether a record still reads as present. */
+/** Bytes that a record counts for in `MAX_APP_STORAGE_BYTES` while it is present: key and stored bytes. */
+export function contentBytes(record: Pick<StoredRecord, 'key' | 'value'>): number {
+  return Buffer.byteLength(record.key) + (record.value?.length ?? 0);
+}
+
+/** The first millisecond at which a record reads as absent; -Infinity for a tombstone, Infinity for one that stays. */
+export function absentFromMs({ value, ttlMs, updatedAtMs }: StoredRecord): number {
+  if (value === null) return -Infinity;
+  return ttlMs === 0 ? Infinity : updatedAtMs + ttlMs + 1;
+}
+
 export function isPresent(record: StoredRecord, nowMs: number): boolean {
-  return record.value !== null && (record.ttlMs === 0 || nowMs - record.updatedAtMs < record.ttlMs);
+  return nowMs < absentFromMs(record);
+}
+
+/** The first millisecond at which nothing of it is kept: retention after a tombstone's time or a record's lifetime. */
+export function goneFromMs(record: StoredRecord, retentionMs: number): number {
+  const { value, ttlMs, updatedAtMs } = record;
+  if (value !== null && ttlMs === 0) return Infinity;
+  return updatedAtMs + (value === null ? 0 : ttlMs) + retentionMs + 1;
+}
+
+/** About what a record takes in a body of `/sync`, before the envelope doubles it. Bytes. */
+export function wireBytes(record: StoredRecord): number {
+  return storeBytes(record) + (record.value?.length ?? 0);
 }
 
 export function toWireRecord(record: StoredRecord): WireRecord {

@@ -36,6 +36,8 @@ export async function hedged<Item, Result>(
   const startNext = (): void => {
     if (timer !== null) clock.clearTimeout(timer);
     timer = null;
+    // Those that are aborted fail after the end: nobody is asked in their place.
+    if (controller.signal.aborted) return;
     if (next >= items.length) {
       if (running === 0) resolve(null);
       return;

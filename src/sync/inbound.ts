@@ -7,10 +7,15 @@ import { RefusalError } from '../domain/errors.ts';
 import { parseWallet } from '../domain/ids.ts';
 import { MAX_SNAPSHOT_PAGE_BYTES } from '../domain/limits.ts';
 import type { Member } from '../domain/membership.ts';
-import type { Log, PeerDirectory } from '../domain/ports.ts';
+import type { Clock, Log, PeerDirectory } from '../domain/ports.ts';
 import type { FirstSnapshotState } from '../domain/readiness.ts';
-import { deltaRequest, masterSecretRequest, requestId, snapshotRequest } from './messages.ts';
+import type { Contact } from './contact.ts';
+import { mergeBatch } from './merge-batch.ts';
+import { deltaRequest, digestRequest, masterSecretRequest, requestId, snapshotRequest, storeIdField } from './messages.ts';
+import type { PacerModules } from './pacer.ts';
 import type { SyncStore } from './ports.ts';
+import type { Replicas } from './replicas.ts';
+import { snapshotPage } from './snapshot-page.ts';
 
 /** Of an envelope, beside twice the inner text: keys, nonce, tag, and the inner fields around the records. Bytes. */
 const ENVELOPE_OVERHEAD_BYTES = 1_024;
@@ -20,11 +25,14 @@ export interface SyncInboundOptions {
   readonly peerCacheTtlMs: number;
 }
 
-export interface SyncInboundModules {
+export interface SyncInboundModules extends PacerModules {
+  readonly clock: Clock;
   readonly log: Log;
   readonly vault: Pick<Vault, 'sealMasterSecret'>;
   readonly directory: PeerDirectory;
   readonly store: SyncStore;
+  readonly replicas: Replicas;
+  readonly contact: Contact;
   readonly issueNonce: () => string;
   readonly firstSnapshot: () => FirstSnapshotState;
 }
@@ -46,6 +54,7 @@ export class SyncInbound {
   /** @throws RefusalError */
   async handle(sender: Member, message: Record<string, unknown>): Promise<object> {
     checkSender(sender, message['sender_wallet']);
+    this.#noteSender(sender, message);
     const answer = await this.#answer(sender, message);
     const echo = requestId.safeParse(message['request_id']);
     return {
@@ -65,6 +74,8 @@ export class SyncInbound {
         return this.#giveSnapshot(message);
       case 'delta':
         return this.#takeDelta(message);
+      case 'digest_request':
+        return this.#giveDigest(message);
       default:
         throw new RefusalError('bad_request', 'the type of the message is not known');
     }
@@ -89,25 +100,52 @@ export class SyncInbound {
     const wireBytes = Math.min(asked ?? MAX_SNAPSHOT_PAGE_BYTES, MAX_SNAPSHOT_PAGE_BYTES);
     // The envelope writes each byte of the inner text as two hex digits.
     const maxBytes = Math.floor((wireBytes - ENVELOPE_OVERHEAD_BYTES) / 2);
-    const page = await this.#modules.store.snapshotPage({
-      maxBytes,
-      ...(cursor === undefined ? {} : { cursor }),
-      ...(app === undefined ? {} : { app }),
-      ...(buckets === undefined ? {} : { buckets }),
-    });
+    const page = await snapshotPage({ cursor, app, buckets }, maxBytes, this.#modules);
     return {
       data: page.data,
       // Who asks without pages cannot ask for the rest: it follows as deltas.
       ...(page.nextCursor === null || (asked === undefined && cursor === undefined) ? {} : { next_cursor: page.nextCursor }),
-      ...(this.#modules.firstSnapshot() === 'complete' ? {} : { complete: false }),
+      ...(this.#isComplete() ? {} : { complete: false }),
     };
   }
 
   async #takeDelta(message: Record<string, unknown>): Promise<object> {
     const request = deltaRequest.safeParse(message);
     if (!request.success) throw new RefusalError('bad_request', 'data is no object of records by app');
-    return this.#modules.store.mergeBatch(request.data.data);
+    return mergeBatch(request.data.data, this.#modules);
   }
+
+  #giveDigest(message: Record<string, unknown>): object {
+    const request = digestRequest.safeParse(message);
+    if (!request.success) throw new RefusalError('bad_request', 'the digest request is malformed');
+    const { store, contact } = this.#modules;
+    // A node that may hold what was deleted elsewhere would spread it by comparing.
+    if (contact.isStale()) throw new RefusalError('service_unavailable', 'this node was cut off for too long to be compared with');
+    const { apps, app } = request.data;
+    if (app !== undefined) return { buckets: store.bucketDigests(app) };
+    return apps === true ? { apps: store.appDigests() } : { root: store.rootDigest() };
+  }
+
+  #isComplete(): boolean {
+    return this.#modules.firstSnapshot() === 'complete' && !this.#modules.contact.isStale();
+  }
+
+  /** A peer with another store than before has to get everything again; one of an older kind says so by what it asks for. */
+  #noteSender(sender: Member, message: Record<string, unknown>): void {
+    const { contact, replicas } = this.#modules;
+    contact.note();
+    const replica = replicas.of(sender);
+    replica.noteAlive();
+    const storeId = storeIdField.safeParse(message['store_id']);
+    if (storeId.success) replica.noteStoreId(storeId.data);
+    else if (startsAnew(message)) replica.resetMark();
+  }
+}
+
+/** What a node asks for when it has started, or had to begin again. */
+function startsAnew(message: Record<string, unknown>): boolean {
+  const type = message['type'];
+  return type === 'master_secret_request' || (type === 'snapshot_request' && message['cursor'] === undefined);
 }
 
 /** `sender_wallet`, where present, is the signer. */

@@ -22,10 +22,13 @@ export const snapshotRequest = z.object({
 
 export const deltaRequest = z.object({ data: z.record(z.string(), z.unknown()).default({}) });
 
+/** Of the sender's store (protocol.md §10). */
+export const storeIdField = z.string().min(1).max(64);
+
 /** What every answer of this node's kind carries beside its own fields; older nodes send none of it. */
 export const answerFrame = z.looseObject({
   status: z.literal('ok'),
-  store_id: z.string().max(64).optional(),
+  store_id: storeIdField.optional(),
   request_id: z.string().max(MAX_REQUEST_ID_CHARS).optional(),
   next_nonce: z.string().max(256).optional(),
 });
@@ -37,3 +40,20 @@ export const snapshotAnswer = z.looseObject({
   complete: z.boolean().optional(),
   next_cursor: z.string().min(1).max(MAX_CURSOR_CHARS).nullish(),
 });
+
+/** An older node says only `merged`. */
+export const deltaAnswer = z.looseObject({
+  merged: z.number().int().min(0),
+  total: z.number().int().min(0).optional(),
+  rejected: z.number().int().min(0).optional(),
+  rejections: z.array(z.object({ app_id: z.string(), key: z.string(), reason: z.string().max(64) })).max(1_024).optional(),
+});
+
+/** One of three questions: the root, the apps, or the buckets of one app. */
+export const digestRequest = z.object({ apps: z.literal(true).optional(), app: z.string().regex(/^\d{1,16}$/).optional() });
+
+const digest16 = z.string().regex(/^[0-9a-f]{32}$/);
+const digest8 = z.string().regex(/^[0-9a-f]{16}$/);
+export const rootAnswer = z.looseObject({ root: digest16 });
+export const appsAnswer = z.looseObject({ apps: z.record(z.string().regex(/^[1-9]\d{0,15}$/), digest16) });
+export const bucketsAnswer = z.looseObject({ buckets: z.array(digest8).length(256) });

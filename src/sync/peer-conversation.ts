@@ -33,6 +33,8 @@ export interface ConversationModules {
   readonly book: PeerBook;
   readonly identity: () => Identity | null;
   readonly storeId: () => StoreId;
+  /** Hears of every good answer, and of the peer's store_id where it names one. */
+  readonly onAnswer: (member: Member, storeId: string | undefined) => void;
 }
 
 export interface ExchangeOptions {
@@ -55,25 +57,53 @@ export class PeerConversation {
   async exchange(member: Member, message: { readonly type: string } & Record<string, unknown>, options: ExchangeOptions) {
     const { book } = this.#modules;
     try {
-      const given = book.takeNonce(member);
-      if (given === null) return await this.#send(member, message, await this.#fetchNonce(member, options.signal), options);
-      try {
-        return await this.#send(member, message, given, options);
-      } catch (error) {
-        // The peer may have restarted and forgotten the nonce that it gave.
-        if (!(error instanceof PeerError && error.failure === 'refused' && error.status === 403)) throw error;
-        return await this.#send(member, message, await this.#fetchNonce(member, options.signal), options);
-      }
+      const answer = await this.#converse(member, message, options);
+      book.noteAnswered(member);
+      return answer;
     } catch (error) {
       if (error instanceof PeerError && error.provesWrong) book.noteWrong(member);
+      if (error instanceof PeerError && error.failure === 'timeout') book.noteSilent(member);
       throw error;
+    }
+  }
+
+  /** `older`: it has answered, and knows nothing of request ids. */
+  kindOf(member: Member): 'unknown' | 'current' | 'older' {
+    const { echoes, answered } = this.#modules.book.stateOf(member);
+    if (echoes) return 'current';
+    return answered ? 'older' : 'unknown';
+  }
+
+  async #converse(
+    member: Member,
+    message: { readonly type: string } & Record<string, unknown>,
+    options: ExchangeOptions,
+  ): Promise<Record<string, unknown>> {
+    const given = this.#modules.book.takeNonce(member);
+    if (given === null) return this.#send(member, message, await this.#fetchNonce(member, options.signal), options);
+    try {
+      return await this.#send(member, message, given, options);
+    } catch (error) {
+      // The peer may have restarted and forgotten the nonce that it gave.
+      if (!(error instanceof PeerError && error.failure === 'refused' && error.status === 403)) throw error;
+      return this.#send(member, message, await this.#fetchNonce(member, options.signal), options);
     }
   }
 
   async #fetchNonce(member: Member, signal: AbortSignal): Promise<string> {
     const { book, clock } = this.#modules;
     const waitMs = book.reserveNonceRequest(member);
-    if (waitMs > 0) await sleep(clock, waitMs, signal);
+    if (waitMs > PEER_TIMEOUT_MS.nonce) {
+      // A peer does not decide how long this node stands still: others are asked meanwhile.
+      book.releaseNonceRequest(member);
+      throw new PeerError('refused', 'the peer asked not to be asked yet', undefined, waitMs);
+    }
+    try {
+      if (waitMs > 0) await sleep(clock, waitMs, signal);
+    } catch (error) {
+      book.releaseNonceRequest(member);
+      throw error;
+    }
     const answer = await this.#request(member, {
       method: 'GET',
       url: memberEndpoint(member.url, '/nonce'),
@@ -150,13 +180,14 @@ export class PeerConversation {
     return inner as Record<string, unknown>;
   }
 
+  /** The peer's fault is only what the own enclave says of the text itself; that the enclave fails proves nothing. */
   async #open(sealed: Parameters<Enclave['decrypt']>[0], signal: AbortSignal): Promise<string> {
     try {
       return await this.#modules.enclave.decrypt(sealed, signal);
     } catch (error) {
-      if (error instanceof DependencyError && error.failure === 'refused') {
-        throw new PeerError('does_not_open', 'the answer does not decrypt');
-      }
+      if (!(error instanceof DependencyError && error.failure === 'refused')) throw error;
+      if (error.status === 400) throw new PeerError('does_not_open', 'the answer does not decrypt');
+      if (error.status === 413) throw new PeerError('too_large', 'the answer is too large for the enclave');
       throw error;
     }
   }
@@ -168,8 +199,10 @@ export class PeerConversation {
     if (frame.request_id === undefined ? state.echoes : frame.request_id !== requestId) {
       throw new PeerError('wrong_echo', 'the answer belongs to another request');
     }
+    state.answered = true;
     if (frame.request_id !== undefined) state.echoes = true;
     if (frame.store_id !== undefined) state.storeId = frame.store_id;
+    this.#modules.onAnswer(member, frame.store_id);
     const next = frame.next_nonce;
     if (next !== undefined && next.length <= MAX_PEER_NONCE_CHARS && next !== '' && BASE64.test(next)) {
       state.nextNonce = { text: next, givenAtMs: clock.monotonicMs() };

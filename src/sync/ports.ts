@@ -1,10 +1,29 @@
 /** What this room needs from the store and the rest of the node. */
 import type { StoreId } from '../domain/ids.ts';
-import type { MergeReport, SnapshotPage, SnapshotPageRequest } from '../domain/records.ts';
+import type { MergeVerdict, OwnWrite, OwnWritesListener, WalkRequest, WalkStep, WireRecord } from '../domain/records.ts';
 
 export interface SyncStore {
   readonly storeId: StoreId;
-  /** Judges each record of `{"<app id>": [record, ..]}` on its own. Throws RefusalError bad_request when it is no such object. */
-  mergeBatch(data: unknown): Promise<MergeReport>;
-  snapshotPage(request: SnapshotPageRequest): Promise<SnapshotPage>;
+  /** The last number that this node gave to a write of its own. */
+  readonly lastNumber: number;
+  /** Judges one record on its own. */
+  merge(appId: string, wire: unknown, nowMs: number): MergeVerdict;
+  /** @throws RefusalError bad_request on a cursor that this store did not give */
+  walk(request: WalkRequest): Iterable<WalkStep>;
+  recordOf(appId: string, key: string): WireRecord | null;
+  /** 16 hex digits; null when there is no record. */
+  digestOf(appId: string, key: string): string | null;
+  /** This node's own writes with a number above `mark`, oldest first. To be read before anything is written again. */
+  writesAfter(mark: number): Iterable<OwnWrite>;
+  readonly writes: {
+    /** Writes that are still to be sent to somebody who has none, and their bytes. */
+    totals(): { readonly records: number; readonly bytes: number };
+    listen(listener: OwnWritesListener): () => void;
+  };
+  ownNumberOf(appId: string, key: string): number;
+  forget(appId: string, key: string): void;
+  forgetOverdue(): void;
+  rootDigest(): string;
+  appDigests(): Readonly<Record<string, string>>;
+  bucketDigests(appId: string): readonly string[];
 }

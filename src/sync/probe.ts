@@ -37,13 +37,15 @@ export class PeerProbe {
     const queue = [...members];
     const worker = async (): Promise<void> => {
       for (let member = queue.shift(); member !== undefined && !signal.aborted; member = queue.shift()) {
-        this.#figures.set(member.wallet, await this.#probe(member, signal));
+        const figures = await this.#probe(member, signal);
+        if (figures !== null) this.#figures.set(member.wallet, figures);
       }
     };
     await Promise.all(Array.from({ length: Math.min(MAX_PARALLEL, members.length) }, worker));
   }
 
-  async #probe(member: Member, signal: AbortSignal): Promise<PeerFigures> {
+  /** Null when the round ended first: that says nothing about the peer. */
+  async #probe(member: Member, signal: AbortSignal): Promise<PeerFigures | null> {
     const startedMs = this.#clock.monotonicMs();
     try {
       const answer = await this.#transport.request({
@@ -57,7 +59,11 @@ export class PeerProbe {
       return { reachable: true, httpCode: answer.status, durationMs, checkedAtMs: this.#clock.nowMs() };
     } catch (error) {
       if (!(error instanceof DependencyError)) throw error;
-      return { reachable: false, httpCode: null, durationMs: null, checkedAtMs: this.#clock.nowMs() };
+      if (signal.aborted || error.failure === 'aborted') return null;
+      // What is too long has been answered.
+      const reachable = error.failure === 'too_large';
+      const durationMs = reachable ? this.#clock.monotonicMs() - startedMs : null;
+      return { reachable, httpCode: null, durationMs, checkedAtMs: this.#clock.nowMs() };
     }
   }
 }

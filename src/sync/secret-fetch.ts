@@ -53,7 +53,7 @@ export class SecretFetch {
   async fetchMasterSecret(members: readonly Member[], signal: AbortSignal): Promise<SecretOutcome> {
     const { book, clock, random } = this.#modules;
     const tally: Tally = { silent: 0, refused: 0, wrong: 0, broken: 0 };
-    const order = askOrder(members, null, (member) => book.isWrong(member), random.unit());
+    const order = askOrder(members, null, (member) => book.standingOf(member), random.unit());
     const from = await hedged(order, { headStartMs: HEAD_START_MS, maxParallel: MAX_PARALLEL }, clock, signal, (member, limit) =>
       this.#ask(member, limit, tally),
     );

@@ -2,25 +2,36 @@
  * The first snapshot (protocol.md §10, First snapshot and Pages): page by page from one member, the next one when it fails
  * half-way. A member that lacks its own says so and is left after its first page while others have not been asked; if
  * nobody is complete, all that the incomplete ones have is merged. Whether that is enough is not decided here.
+ *
+ * It always comes back with whom it asked, within a limit of its own and with one for each member while there is another to
+ * ask: no member keeps a node unready by pages that do not end. Where a member's pages stopped is kept, so that a store that is
+ * too large for one time goes on there at the next.
  */
-import { DependencyError } from '../domain/errors.ts';
-import type { Wallet } from '../domain/ids.ts';
-import { MAX_SNAPSHOT_PAGE_BYTES, PEER_TIMEOUT_MS } from '../domain/limits.ts';
+import { DeadlineError, within } from '../domain/deadline.ts';
+import { DependencyError, RefusalError } from '../domain/errors.ts';
+import type { StoreId, Wallet } from '../domain/ids.ts';
+import { PEER_TIMEOUT_MS, SNAPSHOT_PAGE_BYTES } from '../domain/limits.ts';
 import type { Member } from '../domain/membership.ts';
 import type { Clock, Log, Random } from '../domain/ports.ts';
 import { askOrder } from './ask-order.ts';
 import { hedged } from './hedged.ts';
+import { mergeBatch, type MergeModules } from './merge-batch.ts';
 import { snapshotAnswer } from './messages.ts';
 import type { PeerBook } from './peer-book.ts';
 import type { PeerConversation } from './peer-conversation.ts';
 import { PeerError } from './peer-error.ts';
-import type { SyncStore } from './ports.ts';
 
 /** How long a member is waited for before the next is asked for its first page too. Milliseconds. */
 const HEAD_START_MS = 500;
 const MAX_PARALLEL = 4;
 /** Pages of one snapshot; a member that gives more does not come to an end. */
 const MAX_PAGES = 8_192;
+/** All of one asking: below the limit of the step of node_tick, which would forget whom it asked. Milliseconds. */
+export const SNAPSHOT_LIMIT_MS = 110_000;
+/** One member's pages, while there is another to ask. Milliseconds. */
+export const GIVER_LIMIT_MS = 30_000;
+/** How long it is of use where a member's pages stopped; what changed there meanwhile comes as deltas. Milliseconds. */
+const STOP_LIFE_MS = 600_000;
 
 export interface SnapshotOutcome {
   /** Members whose first page was asked for. */
@@ -35,19 +46,20 @@ export interface SnapshotFetchOptions {
   readonly maxAnswerBytes: number;
 }
 
-export interface SnapshotFetchModules {
+export interface SnapshotFetchModules extends MergeModules {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
   readonly book: PeerBook;
   readonly conversation: Pick<PeerConversation, 'exchange'>;
-  readonly store: SyncStore;
 }
 
 interface Page {
   readonly data: Record<string, unknown>;
   readonly complete: boolean;
   readonly nextCursor: string | null;
+  /** Of the store that gave it; null when the member does not say. */
+  readonly storeId: string | null;
 }
 
 interface Giver {
@@ -55,59 +67,154 @@ interface Giver {
   readonly page: Page;
 }
 
+/** Where a member's pages stopped: good for the same two stores only. */
+interface Stop extends Pick<Page, 'complete' | 'storeId'> {
+  readonly cursor: string;
+  readonly ownStoreId: StoreId;
+  /** Monotonic milliseconds. */
+  readonly atMs: number;
+}
+
+/** `stopped`: its time was over, it may go on. */
+type GiverEnd = 'merged' | 'failed' | 'stopped';
+
+/** Who was asked and who gave all, as far as it came. */
+interface Round {
+  readonly asked: Set<Wallet>;
+  readonly given: Set<Wallet>;
+}
+
 export class SnapshotFetch {
   readonly #options: SnapshotFetchOptions;
   readonly #modules: SnapshotFetchModules;
+  readonly #stops = new Map<Wallet, Stop>();
 
   constructor(options: SnapshotFetchOptions, modules: SnapshotFetchModules) {
     this.#options = options;
     this.#modules = modules;
   }
 
-  /** @param members without this node  @param preferred asked first */
+  /**
+   * @param members without this node
+   * @param preferred asked first, unless the pages of another stopped half-way
+   * @throws the signal's reason
+   */
   async fetchFirstSnapshot(members: readonly Member[], preferred: Wallet | null, signal: AbortSignal): Promise<SnapshotOutcome> {
-    const { clock, random, book, log } = this.#modules;
-    const asked = new Set<Wallet>();
-    const given = new Set<Wallet>();
+    const { clock, log } = this.#modules;
+    this.#keepStopsOf(members);
+    const halfWay = members.find((member) => this.#stopOf(member)?.complete === true)?.wallet ?? null;
+    const round: Round = { asked: new Set(), given: new Set() };
+    let completeFrom: Wallet | null = null;
+    try {
+      completeFrom = await within(clock, 'the first snapshot', SNAPSHOT_LIMIT_MS, signal, (limit) =>
+        this.#askAll(members, halfWay ?? preferred, round, limit),
+      );
+    } catch (error) {
+      if (signal.aborted || !(error instanceof DeadlineError)) throw error;
+      log.warn('the first snapshot is not complete within its limit', { limit_ms: SNAPSHOT_LIMIT_MS });
+    }
+    return { asked: round.asked.size, answered: round.given.size, completeFrom };
+  }
+
+  /** @returns who gave a complete snapshot */
+  async #askAll(members: readonly Member[], preferred: Wallet | null, round: Round, signal: AbortSignal): Promise<Wallet | null> {
+    const { clock, random, book } = this.#modules;
     const incomplete: Giver[] = [];
-    let left = askOrder(members, preferred, (member) => book.isWrong(member), random.unit());
+    const stopped: Member[] = [];
+    let left = askOrder(members, preferred, (member) => book.standingOf(member), random.unit());
     while (left.length > 0) {
       const failed = new Set<Member>();
       const giver = await hedged(left, { headStartMs: HEAD_START_MS, maxParallel: MAX_PARALLEL }, clock, signal, async (member, limit) => {
-        asked.add(member.wallet);
-        const page = await this.#page(member, null, limit);
+        round.asked.add(member.wallet);
+        const page = await this.#firstPage(member, limit);
+        if (limit.aborted) return null;
         if (page?.complete === true) return { member, page };
-        if (!limit.aborted) failed.add(member);
+        failed.add(member);
         if (page !== null) incomplete.push({ member, page });
         return null;
       });
       if (giver === null) break;
-      if (await this.#mergeAll(giver, signal)) {
-        log.info('first snapshot taken over', { from: giver.member.wallet });
-        return { asked: asked.size, answered: given.size + 1, completeFrom: giver.member.wallet };
-      }
       left = left.filter((member) => member !== giver.member && !failed.has(member));
+      const end = await this.#mergeWithin(giver, left.length + incomplete.length > 0, signal);
+      if (end === 'merged') return this.#taken(giver.member, round);
+      if (end === 'stopped') stopped.push(giver.member);
     }
-    for (const giver of incomplete) if (await this.#mergeAll(giver, signal)) given.add(giver.member.wallet);
-    return { asked: asked.size, answered: given.size, completeFrom: null };
+    for (const giver of incomplete) {
+      const end = await this.#mergeWithin(giver, incomplete.length + stopped.length > 1, signal);
+      if (end === 'merged') round.given.add(giver.member.wallet);
+    }
+    // Nobody else is left: what time there is belongs to those that had to stop.
+    for (const member of stopped) {
+      const page = await this.#firstPage(member, signal);
+      if (page?.complete === true && (await this.#mergeAll({ member, page }, signal)) === 'merged') return this.#taken(member, round);
+    }
+    return null;
   }
 
-  /** Merges a member's pages to the end; false when it fails on the way. */
-  async #mergeAll({ member, page: first }: Giver, signal: AbortSignal): Promise<boolean> {
-    const { store, book, log } = this.#modules;
+  #taken(member: Member, round: Round): Wallet {
+    round.given.add(member.wallet);
+    this.#modules.log.info('first snapshot taken over', { from: member.wallet });
+    return member.wallet;
+  }
+
+  async #mergeWithin(giver: Giver, limited: boolean, signal: AbortSignal): Promise<GiverEnd> {
+    if (!limited) return this.#mergeAll(giver, signal);
+    try {
+      return await within(this.#modules.clock, 'the snapshot of one member', GIVER_LIMIT_MS, signal, (limit) => this.#mergeAll(giver, limit));
+    } catch (error) {
+      if (signal.aborted || !(error instanceof DeadlineError)) throw error;
+      return 'stopped';
+    }
+  }
+
+  /** Merges a member's pages to the end. */
+  async #mergeAll({ member, page: first }: Giver, signal: AbortSignal): Promise<GiverEnd> {
     let page: Page | null = first;
-    for (let count = 1; page !== null && count <= MAX_PAGES; count += 1) {
-      const report = await store.mergeBatch(page.data);
+    for (let count = 1; count <= MAX_PAGES; count += 1) {
+      const good = await this.#merge(member, page.data);
       signal.throwIfAborted();
-      if (report.total > 0 && report.rejected === report.total) {
-        book.noteWrong(member);
-        log.warn('a snapshot page held no good record', { from: member.wallet, rejected: report.rejected });
-        return false;
+      if (!good) break;
+      const { nextCursor } = page;
+      if (nextCursor === null) {
+        this.#stops.delete(member.wallet);
+        return 'merged';
       }
-      if (page.nextCursor === null) return true;
-      page = await this.#page(member, page.nextCursor, signal);
+      this.#noteStop(member, page, nextCursor);
+      page = await this.#page(member, nextCursor, signal);
+      signal.throwIfAborted();
+      // It may be asked for this page again later.
+      if (page === null) return 'failed';
+      // Another store than the one that gave the first pages, or the same one emptied or filled meanwhile.
+      if (page.storeId !== first.storeId || page.complete !== first.complete) break;
+    }
+    this.#stops.delete(member.wallet);
+    return 'failed';
+  }
+
+  async #merge(member: Member, data: Record<string, unknown>): Promise<boolean> {
+    const { book, log } = this.#modules;
+    try {
+      const report = await mergeBatch(data, this.#modules);
+      if (report.total === 0 || report.rejected < report.total) return true;
+      book.noteWrong(member);
+      log.warn('a snapshot page held no good record', { from: member.wallet, rejected: report.rejected });
+    } catch (error) {
+      if (!(error instanceof RefusalError)) throw error;
+      log.warn('a snapshot page could not be merged', { from: member.wallet, why: error.message });
     }
     return false;
+  }
+
+  /** The page that a member's snapshot goes on with, or starts with. */
+  async #firstPage(member: Member, signal: AbortSignal): Promise<Page | null> {
+    const stop = this.#stopOf(member);
+    if (stop === null) return this.#page(member, null, signal);
+    const page = await this.#page(member, stop.cursor, signal);
+    if (page !== null && page.storeId === stop.storeId && page.complete === stop.complete) return page;
+    // Not given for now; the cursor itself is forgotten where the member refused it.
+    if (page === null && this.#stops.has(member.wallet)) return null;
+    this.#stops.delete(member.wallet);
+    return signal.aborted ? null : this.#page(member, null, signal);
   }
 
   /** One page, or null when the member does not give it. */
@@ -116,25 +223,44 @@ export class SnapshotFetch {
     try {
       const answer = await conversation.exchange(
         member,
-        { type: 'snapshot_request', max_bytes: MAX_SNAPSHOT_PAGE_BYTES, ...(cursor === null ? {} : { cursor }) },
+        { type: 'snapshot_request', max_bytes: SNAPSHOT_PAGE_BYTES, ...(cursor === null ? {} : { cursor }) },
         { timeoutMs: PEER_TIMEOUT_MS.snapshot, maxAnswerBytes: this.#options.maxAnswerBytes, signal },
       );
       const parsed = snapshotAnswer.safeParse(answer);
-      if (!parsed.success || parsed.data.next_cursor === cursor) {
-        if (parsed.success && cursor === null) return toPage(parsed.data);
-        book.noteWrong(member);
-        return null;
+      if (parsed.success && (cursor === null || parsed.data.next_cursor !== cursor)) {
+        const { data, complete, next_cursor: nextCursor } = parsed.data;
+        return { data, complete: complete !== false, nextCursor: nextCursor ?? null, storeId: book.stateOf(member).storeId };
       }
-      return toPage(parsed.data);
+      book.noteWrong(member);
+      this.#stops.delete(member.wallet);
+      return null;
     } catch (error) {
       if (signal.aborted) return null;
       if (!(error instanceof PeerError || error instanceof DependencyError)) throw error;
+      if (cursor !== null && error instanceof PeerError && error.status === 400) this.#stops.delete(member.wallet);
       log.debug('a member gave no snapshot page', { member: member.wallet, why: error.message });
       return null;
     }
   }
-}
 
-function toPage(answer: { data: Record<string, unknown>; complete?: boolean | undefined; next_cursor?: string | null | undefined }): Page {
-  return { data: answer.data, complete: answer.complete !== false, nextCursor: answer.next_cursor ?? null };
+  #noteStop(member: Member, { complete, storeId }: Page, cursor: string): void {
+    const { clock, store } = this.#modules;
+    this.#stops.set(member.wallet, { cursor, complete, storeId, ownStoreId: store.storeId, atMs: clock.monotonicMs() });
+  }
+
+  /** Null when there is none, or it is of no use any more. */
+  #stopOf(member: Member): Stop | null {
+    const { clock, store, book } = this.#modules;
+    const stop = this.#stops.get(member.wallet);
+    if (stop === undefined) return null;
+    const sameStores = stop.ownStoreId === store.storeId && stop.storeId !== null && stop.storeId === book.stateOf(member).storeId;
+    if (sameStores && clock.monotonicMs() - stop.atMs < STOP_LIFE_MS) return stop;
+    this.#stops.delete(member.wallet);
+    return null;
+  }
+
+  #keepStopsOf(members: readonly Member[]): void {
+    const wallets = new Set(members.map(({ wallet }) => wallet));
+    for (const wallet of this.#stops.keys()) if (!wallets.has(wallet)) this.#stops.delete(wallet);
+  }
 }

@@ -2,10 +2,10 @@
  * The production machine on a real actor whose slots and timers a test holds in its hand: a slot settles when the test
  * says so, and a timer fires when the test says so.
  */
-import { createActor, fromPromise, type Actor, type InspectionEvent } from 'xstate';
+import { createActor, fromCallback, fromPromise, type Actor, type InspectionEvent } from 'xstate';
 import { createNodeMachine, type NodeMachine } from '../../src/machines/node-machine.ts';
 import type { NodeMachineOptions } from '../../src/machines/model.ts';
-import { slots } from '../../src/machines/slots.ts';
+import { slots, type SyncTick } from '../../src/machines/slots.ts';
 
 export type SlotName = keyof typeof slots;
 
@@ -27,6 +27,12 @@ export class ControlledNode {
   readonly errors: unknown[] = [];
   /** How often each slot was started. */
   readonly started = new Map<SlotName, number>();
+  /** What the replication was told, since the start. */
+  readonly syncTicks: SyncTick[] = [];
+  /** Whether the replication lives; null before the first time. */
+  replicating: boolean | null = null;
+  /** What the replication throws at the next sync_tick. */
+  failSyncTick: Error | null = null;
   readonly #calls = new Map<SlotName, Call>();
   readonly #timers = new Map<number, Timer>();
   #nowMs = 0;
@@ -44,16 +50,7 @@ export class ControlledNode {
       clearTimeout: (id: number) => void this.#timers.delete(id),
     };
     const controlled = Object.fromEntries(
-      (Object.keys(slots) as SlotName[]).map((name) => [
-        name,
-        fromPromise(
-          ({ signal }) =>
-            new Promise((resolve, reject) => {
-              this.started.set(name, (this.started.get(name) ?? 0) + 1);
-              this.#calls.set(name, { resolve, reject, signal });
-            }),
-        ),
-      ]),
+      (Object.keys(slots) as SlotName[]).map((name) => [name, name === 'replicate' ? this.#replication() : this.#step(name)]),
     ) as unknown as typeof slots;
     this.machine = createNodeMachine(options, { clock, random: { unit: () => 0 } }).provide({ actors: controlled });
     this.actor = createActor(this.machine, { clock, ...(inspect === undefined ? {} : { inspect }) });
@@ -102,6 +99,30 @@ export class ControlledNode {
       await flush();
     }
     this.#nowMs = endMs;
+  }
+
+  #step(name: SlotName) {
+    return fromPromise(
+      ({ signal }) =>
+        new Promise((resolve, reject) => {
+          this.started.set(name, (this.started.get(name) ?? 0) + 1);
+          this.#calls.set(name, { resolve, reject, signal });
+        }),
+    );
+  }
+
+  #replication() {
+    return fromCallback<SyncTick>(({ receive }) => {
+      this.started.set('replicate', (this.started.get('replicate') ?? 0) + 1);
+      this.replicating = true;
+      receive((event) => {
+        if (this.failSyncTick !== null) throw this.failSyncTick;
+        this.syncTicks.push(event);
+      });
+      return () => {
+        this.replicating = false;
+      };
+    });
   }
 
   #call(slot: SlotName): Call {

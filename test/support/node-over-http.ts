@@ -7,7 +7,7 @@ import { NonceBook } from '../../src/auth/nonce-book.ts';
 import { keccak256 } from '../../src/crypto/hash.ts';
 import { Vault } from '../../src/crypto/vault.ts';
 import type { Wallet } from '../../src/domain/ids.ts';
-import type { AppRecord, Member } from '../../src/domain/membership.ts';
+import type { Member } from '../../src/domain/membership.ts';
 import type { AppRegistry, Enclave } from '../../src/domain/ports.ts';
 import type { ReadinessView } from '../../src/domain/readiness.ts';
 import { createApp } from '../../src/http/app.ts';
@@ -15,7 +15,10 @@ import type { HttpModules, HttpOptions } from '../../src/http/modules.ts';
 import { listen } from '../../src/http/server.ts';
 import { PeerCache } from '../../src/registry/peer-cache.ts';
 import { RecordStore } from '../../src/store/record-store.ts';
+import { Acknowledgements } from '../../src/sync/acknowledgements.ts';
+import { Contact } from '../../src/sync/contact.ts';
 import { SyncInbound } from '../../src/sync/inbound.ts';
+import { Replicas } from '../../src/sync/replicas.ts';
 import { collectingLog } from './collecting-log.ts';
 import { inProcessEnclave } from './in-process-enclave.ts';
 import { ManualClock } from './manual-clock.ts';
@@ -30,7 +33,7 @@ export const READY: ReadinessView = {
   lastTick: null,
   nextTickInMs: 30_000,
   ticks: { run: 1, dropped: 0 },
-  syncTicks: { run: 0, failed: 0 },
+  syncTicks: { run: 0 },
 };
 
 export interface NodeOverHttpOptions {
@@ -47,9 +50,12 @@ export interface NodeOverHttpOptions {
   readonly http?: Partial<HttpOptions>;
   readonly enclave?: (real: Enclave) => Enclave;
   readonly maxValueBytes?: number;
+  readonly maxAppBytes?: number;
+  readonly maxTombstonesPerApp?: number;
 }
 
 export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
+  const maxValueBytes = options.maxValueBytes ?? 1_048_576;
   const clock = new ManualClock(options.nowMs);
   const random = new SeededRandom('node over http');
   const log = collectingLog();
@@ -72,17 +78,35 @@ export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
   const peerCache = new PeerCache({ clock });
   peerCache.update({ block: 1n, members: options.members ?? [], dropped: [] });
   const nonces = new NonceBook({ ttlSeconds: 120, maxNonces: 4_096 }, { clock, random });
-  const store = new RecordStore(
-    { maxValueBytes: options.maxValueBytes ?? 1_048_576, maxClockSkewMs: 15_000, maxStoreBytes: 2 ** 29 },
-    { clock, random, yieldNow: async () => undefined, opens: (appId, stored) => vault.opensValue(appId, stored) },
+  const store: RecordStore = new RecordStore(
+    {
+      maxValueBytes,
+      maxAppBytes: options.maxAppBytes ?? 10_485_760,
+      maxClockSkewMs: 15_000,
+      maxStoreBytes: 2 ** 29,
+      tombstoneRetentionMs: 86_400_000,
+      maxTombstonesPerApp: options.maxTombstonesPerApp ?? 10_000,
+    },
+    {
+      random,
+      opens: (appId, stored) => vault.opensValue(appId, stored),
+      ownClockKey: (storeId) => `${identity.wallet}/${storeId}`,
+      acknowledgedByAll: () => replicas.acknowledgedByAll(),
+      keepsEverything: () => contact.isStale(),
+    },
   );
-  const state = { view: READY, stopping: false, broken: [] as Error[] };
+  const replicas: Replicas = new Replicas({ clock, random, store });
+  const contact: Contact = new Contact({ retentionMs: 86_400_000 }, { clock, lastNumber: () => store.lastNumber });
+  const acknowledgements = new Acknowledgements({ clock });
+  const merging = { clock, store, yieldNow: async (): Promise<void> => undefined };
+  const state = { view: READY, stopping: false, broken: [] as Error[], written: 0 };
   const appRegistry: AppRegistry = { lookup: options.lookup ?? (async () => Promise.reject(new Error('no registry given'))) };
   const httpOptions: HttpOptions = {
     kmsAppId: 49,
     kmsRegistry: `0x${'aa'.repeat(20)}` as Wallet,
     maxRequestBodyBytes: 4_194_304,
     maxSyncPayloadBytes: 52_428_800,
+    maxValueBytes,
     rateLimitPerMinute: 0,
     nonceRateLimitPerMinute: 0,
     trustedProxies: [],
@@ -101,7 +125,16 @@ export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
     directory: peerCache,
     sync: new SyncInbound(
       { peerCacheTtlMs: 180_000 },
-      { log, vault, directory: peerCache, store, issueNonce: () => nonces.issue(), firstSnapshot: () => state.view.firstSnapshot },
+      {
+        ...merging,
+        log,
+        vault,
+        directory: peerCache,
+        replicas,
+        contact,
+        issueNonce: () => nonces.issue(),
+        firstSnapshot: () => state.view.firstSnapshot,
+      },
     ),
     identity: () => identity,
     readiness: () => state.view,
@@ -109,7 +142,11 @@ export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
     ownUrl: () => 'http://node.test',
     secretFrom: () => null,
     probeOf: () => null,
-    storeTotals: () => store.totals(),
+    storeTotals: () => store.totals(clock.nowMs()),
+    store,
+    acknowledged: (write, peers, timeoutMs) => acknowledgements.wait(write, peers, timeoutMs),
+    onWritten: () => void (state.written += 1),
+    peers: () => replicas.views(),
     onBrokenInvariant: (error) => state.broken.push(error),
   };
   const server = await listen('127.0.0.1', 0, createApp(httpOptions, modules));
@@ -120,6 +157,9 @@ export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
     clock,
     nonces,
     store,
+    merging,
+    replicas,
+    acknowledgements,
     vault,
     peerCache,
     log,
@@ -135,28 +175,4 @@ export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
 
 export type NodeOverHttp = Awaited<ReturnType<typeof startNodeOverHttp>>;
 
-/** An app record that authorizes. */
-export function authorizedRecord(appId: bigint, wallet: Wallet, teePubkey: AppRecord['instance']['teePubkey']): AppRecord {
-  return {
-    instance: {
-      id: 7n,
-      appId,
-      versionId: 1n,
-      operator: wallet,
-      url: 'https://app.test',
-      teePubkey,
-      wallet,
-      zkVerified: true,
-      status: 'ACTIVE',
-      registeredAt: 1n,
-    },
-    app: { id: appId, status: 'ACTIVE' },
-    version: { id: 1n, status: 'ENROLLED' },
-  };
-}
-
-/** A member of the KMS app with this wallet and key. */
-export function memberOf(wallet: Wallet, teePubkey: Member['teePubkey'], url = 'https://peer.test'): Member {
-  const { instance } = authorizedRecord(49n, wallet, teePubkey);
-  return { instance: { ...instance, url }, wallet, teePubkey, url, versionStatus: 'ENROLLED' };
-}
+export { authorizedRecord, memberOf } from './members.ts';

@@ -8,6 +8,7 @@ import { p384FromScalar } from '../../src/crypto/p384.ts';
 import { openSecret } from '../../src/crypto/sealed-secret.ts';
 import type { TeePubkey, Wallet } from '../../src/domain/ids.ts';
 import type { WireRecord } from '../../src/domain/records.ts';
+import { mergeBatch } from '../../src/sync/merge-batch.ts';
 import { inProcessEnclave } from '../support/in-process-enclave.ts';
 import { memberOf, startNodeOverHttp, type NodeOverHttp } from '../support/node-over-http.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
@@ -66,7 +67,7 @@ async function startB(file: SyncFile, nonces: readonly { nonce: string; at: numb
   for (const { nonce, at } of nonces) node.nonces.note(nonce, at);
   const held: Record<string, WireRecord[]> = {};
   for (const { app_id: appId, record } of file.b_holds) (held[appId] ??= []).push(record);
-  const report = await node.store.mergeBatch(held);
+  const report = await mergeBatch(held, node.merging);
   expect(report.rejected).toBe(0);
   return node;
 }

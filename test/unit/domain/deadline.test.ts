@@ -1,8 +1,152 @@
+/** Waiting with a limit (protocol.md §1, §5, §6): nothing waits longer than it was told, nothing is left behind. */
 import { describe, expect, test } from '@jest/globals';
-import { parseWallet } from '../../../src/domain/ids.ts';
+import { DeadlineError, retry, sleep, within } from '../../../src/domain/deadline.ts';
+import { ManualClock, settle } from '../../support/manual-clock.ts';
 
-describe('parseWallet', () => {
-  test('takes a wallet without 0x and lowers its case', () => {
-    expect(parseWallet('4C0BD9D1C26F5BC45531A667C2A1ADDC789E695C')).toBe('0x4c0bd9d1c26f5bc45531a667c2a1addc789e695c');
+/** A manual clock that knows its timers, to see that none is left behind. */
+class CountingClock extends ManualClock {
+  readonly armed = new Set<unknown>();
+
+  override setTimeout(callback: () => void, delayMs: number): unknown {
+    const id = super.setTimeout(() => {
+      this.armed.delete(id);
+      callback();
+    }, delayMs);
+    this.armed.add(id);
+    return id;
+  }
+
+  override clearTimeout(timer: unknown): void {
+    this.armed.delete(timer);
+    super.clearTimeout(timer);
+  }
+}
+
+function never<T>(): Promise<T> {
+  return new Promise<T>(() => undefined);
+}
+
+describe('sleep', () => {
+  test('ends when the time has come, not before', async () => {
+    const clock = new CountingClock();
+    let done = false;
+    const slept = sleep(clock, 1_000).then(() => (done = true));
+    await clock.advance(999);
+    expect(done).toBe(false);
+    await clock.advance(1);
+    await slept;
+    expect(clock.armed.size).toBe(0);
+  });
+
+  test.each([true, false])('ends with the reason of its signal and leaves no timer (aborted before: %s)', async (before) => {
+    const clock = new CountingClock();
+    const controller = new AbortController();
+    const why = new Error('called off');
+    if (before) controller.abort(why);
+    const slept = expect(sleep(clock, 1_000, controller.signal)).rejects.toBe(why);
+    controller.abort(why);
+    await slept;
+    expect(clock.armed.size).toBe(0);
+  });
+});
+
+describe('within', () => {
+  test('gives what the work gives, and leaves no timer', async () => {
+    const clock = new CountingClock();
+    expect(await within(clock, 'the work', 1_000, undefined, async () => 7)).toBe(7);
+    expect(clock.armed.size).toBe(0);
+  });
+
+  test('throws what the work throws', async () => {
+    const clock = new CountingClock();
+    await expect(within(clock, 'the work', 1_000, undefined, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
+    expect(clock.armed.size).toBe(0);
+  });
+
+  test('ends at its limit, though the work does not listen, and tells the work', async () => {
+    const clock = new CountingClock();
+    let seen: AbortSignal | undefined;
+    const ended = expect(
+      within(clock, 'the work', 1_000, undefined, (signal) => {
+        seen = signal;
+        return never<number>();
+      }),
+    ).rejects.toThrow(new DeadlineError('the work', 1_000));
+    await clock.advance(1_000);
+    await ended;
+    expect(seen?.aborted).toBe(true);
+  });
+
+  test('ends with its parent, whose listener it takes away', async () => {
+    const clock = new CountingClock();
+    const parent = new AbortController();
+    const why = new Error('the step is over');
+    const ended = expect(within(clock, 'the work', 1_000, parent.signal, () => never())).rejects.toBe(why);
+    parent.abort(why);
+    await ended;
+    expect(clock.armed.size).toBe(0);
+  });
+
+  test('does not begin the work when its parent is over', async () => {
+    const parent = new AbortController();
+    const why = new Error('the step is over');
+    parent.abort(why);
+    let begun = false;
+    const work = within(new CountingClock(), 'the work', 1_000, parent.signal, async () => (begun = true));
+    await expect(work).rejects.toBe(why);
+    expect(begun).toBe(false);
+  });
+
+  test('swallows a failure of the work that comes after the limit', async () => {
+    const clock = new CountingClock();
+    const late = Promise.withResolvers<number>();
+    const ended = expect(within(clock, 'the work', 1_000, undefined, () => late.promise)).rejects.toThrow(DeadlineError);
+    await clock.advance(1_000);
+    await ended;
+    late.reject(new Error('too late'));
+    await settle();
+    expect(clock.armed.size).toBe(0);
+  });
+});
+
+describe('retry', () => {
+  const signal = new AbortController().signal;
+
+  test('waits twice as long each time and gives the first success', async () => {
+    const clock = new ManualClock();
+    const triedAtMs: number[] = [];
+    const result = retry(clock, 4, 250, signal, async (attempt) => {
+      triedAtMs.push(clock.monotonicMs());
+      if (attempt < 4) throw new Error('lost');
+      return attempt;
+    });
+    await clock.advance(10_000);
+    expect(await result).toBe(4);
+    expect(triedAtMs).toEqual([0, 250, 750, 1_750]);
+  });
+
+  test('throws the last failure after the last attempt', async () => {
+    const clock = new ManualClock();
+    const ended = expect(retry(clock, 3, 250, signal, (attempt) => Promise.reject(new Error(`lost ${attempt}`)))).rejects.toThrow('lost 3');
+    await clock.advance(10_000);
+    await ended;
+  });
+
+  test('stops in its pause when its signal is aborted', async () => {
+    const clock = new CountingClock();
+    const controller = new AbortController();
+    const why = new Error('the step is over');
+    let attempts = 0;
+    const ended = expect(
+      retry(clock, 3, 250, controller.signal, () => {
+        attempts += 1;
+        return Promise.reject(new Error('lost'));
+      }),
+    ).rejects.toBe(why);
+    await clock.advance(100);
+    controller.abort(why);
+    await ended;
+    expect(attempts).toBe(1);
+    expect(clock.armed.size).toBe(0);
   });
 });

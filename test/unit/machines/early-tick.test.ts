@@ -1,6 +1,8 @@
+/** Early ticks (protocol.md §10): when the next node_tick comes after one that ended short of ready. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { earlyTickDelayMs, nextBackoff, NO_BACKOFF } from '../../../src/machines/early-tick.ts';
+import { REASONS } from '../../../src/domain/reasons.ts';
+import { earlyTickDelayMs, nextBackoff, NO_BACKOFF, type TickEnding } from '../../../src/machines/early-tick.ts';
 
 const BEAT_MS = 60_000;
 
@@ -13,22 +15,44 @@ describe('an early tick', () => {
     [6, 60_000],
     [1_000, 60_000],
   ])('after %i attempts without progress comes in %i ms', (attempt, delayMs) => {
-    expect(earlyTickDelayMs({ attempt, progress: '' }, BEAT_MS, 0)).toBe(delayMs);
+    expect(earlyTickDelayMs({ attempt }, BEAT_MS, 0)).toBe(delayMs);
   });
 
   test('never comes sooner than a second nor later than the beat', () => {
     fc.assert(
       fc.property(fc.nat(100), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (attempt, unit) => {
-        const delayMs = earlyTickDelayMs({ attempt, progress: '' }, BEAT_MS, unit);
+        const delayMs = earlyTickDelayMs({ attempt }, BEAT_MS, unit);
         expect(delayMs).toBeGreaterThanOrEqual(1_000);
         expect(delayMs).toBeLessThanOrEqual(BEAT_MS);
       }),
     );
   });
 
-  test('comes a second later again once there was progress', () => {
-    const stuck = nextBackoff(nextBackoff(nextBackoff(NO_BACKOFF, 'head 7'), 'head 7'), 'head 7');
-    expect(stuck.attempt).toBe(2);
-    expect(nextBackoff(stuck, 'head 8').attempt).toBe(0);
+});
+
+const RANK = { ineligible: 0, bootstrapping: 1, syncing: 2 };
+const waiting = (progress = ''): TickEnding => ({ text: REASONS.awaitingHash, progress, rank: RANK.bootstrapping });
+const unreadable: TickEnding = { text: REASONS.cannotReadHash, progress: '', rank: RANK.bootstrapping };
+const lost: TickEnding = { text: REASONS.peerCacheRefreshFailed, progress: '', rank: RANK.ineligible };
+const refused: TickEnding = { text: REASONS.failedToSetHash, progress: '', rank: RANK.bootstrapping };
+
+function attemptsOf(...endings: readonly TickEnding[]): readonly number[] {
+  let backoff = NO_BACKOFF;
+  return endings.map((ending) => (backoff = nextBackoff(backoff, ending)).attempt);
+}
+
+describe('the backoff', () => {
+  test.each<[string, readonly TickEnding[], readonly number[]]>([
+    ['grows while the same reason ends the ticks', [waiting(), waiting(), waiting()], [0, 1, 2]],
+    ['starts anew when the head moved', [waiting('head 7'), waiting('head 7'), waiting('head 7'), waiting('head 8')], [0, 1, 2, 0]],
+    ['starts anew when another transaction was sent', [waiting('0x1'), waiting('0x1'), waiting('0x2')], [0, 1, 0]],
+    ['starts anew in a better state', [lost, lost, lost, waiting()], [0, 1, 2, 0]],
+    ['is halved by a reason that is new', [waiting(), waiting(), waiting(), waiting(), waiting(), unreadable], [0, 1, 2, 3, 4, 2]],
+    ['grows on when two reasons take turns', [waiting(), unreadable, waiting(), unreadable, waiting(), unreadable], [0, 0, 1, 2, 3, 4]],
+    ['grows on when two states take turns', [lost, waiting(), lost, waiting(), lost, waiting(), lost], [0, 0, 0, 1, 2, 3, 4]],
+    ['takes a head that was seen before the failures in between for no progress', [waiting('head 7'), lost, waiting('head 7'), lost, waiting('head 7')], [0, 0, 1, 2, 3]],
+    ['is never ended by reasons alone, however many', [waiting(), unreadable, refused, waiting(), unreadable, refused], [0, 0, 0, 1, 2, 3]],
+  ])('%s', (_, endings, attempts) => {
+    expect(attemptsOf(...endings)).toEqual(attempts);
   });
 });

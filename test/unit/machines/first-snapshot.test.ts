@@ -1,6 +1,9 @@
+/** The first snapshot (protocol.md §10): when a process with an empty store may go ready. */
 import { describe, expect, test } from '@jest/globals';
 import {
+  breakRow,
   judgeFirstSnapshot,
+  roundInVain,
   SNAPSHOT_COMPLETE,
   SNAPSHOT_MISSING,
   type FirstSnapshotProgress,
@@ -58,5 +61,20 @@ describe('a node goes ready without a first snapshot', () => {
 
   test('and does not fall back when nobody answers later', () => {
     expect(after([{ ...silent, asked: 0, answered: 0, atMs: 120_000 }], inVain).state).toBe('none');
+  });
+
+  test('not when a node_tick in between asked nobody: the rounds are no longer in a row', () => {
+    const broken = breakRow(after([0, 1_000].map((atMs) => ({ ...silent, atMs }))));
+    expect(after([{ ...silent, atMs: 60_000 }], broken).state).toBe('missing');
+    expect(after([60_000, 61_000, 62_000].map((atMs) => ({ ...silent, atMs })), broken).state).toBe('none');
+  });
+
+  test('also when the rounds hung or threw, by a member that makes them: they count as in vain', () => {
+    const hung = after([0, 1_000, 60_000].map((atMs) => ({ ...roundInVain(3), atMs })));
+    expect(hung.state).toBe('none');
+  });
+
+  test('never by rounds that hung because there would be nobody to ask', () => {
+    expect(after([{ ...roundInVain(1), atMs: 0 }]).state).toBe('missing');
   });
 });

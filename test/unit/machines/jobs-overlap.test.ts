@@ -10,9 +10,10 @@ import { ControlledNode } from '../../machine/controlled-node.ts';
 const HASH = `0x${'ab'.repeat(32)}` as Hash32;
 const BEAT_MS = 60_000;
 const SYNC_MS = 10_000;
+const NUDGE_MS = 50;
 
 function startNode(): ControlledNode {
-  return new ControlledNode({ nodeTickMs: BEAT_MS, syncTickMs: SYNC_MS, probePeers: false });
+  return new ControlledNode({ nodeTickMs: BEAT_MS, syncTickMs: SYNC_MS, nudgeMs: NUDGE_MS, probePeers: false });
 }
 
 async function tickToReady(node: ControlledNode): Promise<void> {
@@ -20,7 +21,7 @@ async function tickToReady(node: ControlledNode): Promise<void> {
   await node.settle('checkEligibility', { eligible: true });
   const changed = node.snapshot.context.confirmedHash === null;
   await node.settle('readHash', { kind: 'confirmed', hash: HASH, changed, claimedHere: changed });
-  await node.settle('installSyncKey', undefined);
+  await node.settle('installSyncKey', { stale: false });
 }
 
 describe('node_tick', () => {
@@ -96,41 +97,122 @@ describe('sync_tick', () => {
     const node = startNode();
     node.actor.send({ type: 'sync_tick' });
     await node.advance(0);
-    expect(node.started.get('pushDeltas')).toBeUndefined();
+    expect(node.started.get('replicate')).toBeUndefined();
+    await tickToReady(node);
+    expect(node.syncTicks).toEqual([]);
   });
 
-  test('comes after each interval once ready, one push at a time', async () => {
+  test('reaches the replication after each interval once ready', async () => {
     const node = startNode();
     await tickToReady(node);
-    await node.advance(SYNC_MS);
-    expect(node.started.get('pushDeltas')).toBe(1);
-    await node.advance(SYNC_MS);
-    expect(node.started.get('pushDeltas')).toBe(1);
-    await node.settle('pushDeltas', undefined);
-    await node.advance(SYNC_MS);
-    expect(node.started.get('pushDeltas')).toBe(2);
-    expect(node.snapshot.context.syncTicks).toEqual({ run: 1, failed: 0 });
+    expect([node.replicating, node.syncTicks]).toEqual([true, []]);
+    await node.advance(2 * SYNC_MS);
+    expect(node.syncTicks).toEqual([{ type: 'sync_tick' }, { type: 'sync_tick' }]);
+    expect(node.started.get('replicate')).toBe(1);
+    expect(node.snapshot.context.syncTicks).toEqual({ run: 2 });
   });
 
-  test('is aborted when the node leaves ready', async () => {
+  test('comes soon after a write, once for many, and the interval goes on as ever', async () => {
     const node = startNode();
     await tickToReady(node);
-    await node.advance(SYNC_MS);
-    const push = node.signalOf('pushDeltas');
-    await node.advance(BEAT_MS - SYNC_MS);
-    await node.settle('refreshMembership', { block: 20, members: 0 });
-    await node.settle('checkEligibility', { eligible: false, reason: reason(REASONS.selfNotInNodeList) });
-    expect(readinessState(node.snapshot)).toBe('ineligible');
-    expect(push.aborted).toBe(true);
+    for (let write = 0; write < 3; write += 1) node.actor.send({ type: 'record.written' });
+    await node.advance(NUDGE_MS - 1);
+    expect(node.syncTicks).toEqual([]);
+    await node.advance(1);
+    expect(node.syncTicks).toEqual([{ type: 'sync_tick', nudged: true }]);
+    node.actor.send({ type: 'record.written' });
+    await node.advance(NUDGE_MS);
+    expect(node.syncTicks).toHaveLength(2);
+    await node.advance(SYNC_MS - 2 * NUDGE_MS);
+    expect(node.syncTicks).toEqual([{ type: 'sync_tick', nudged: true }, { type: 'sync_tick', nudged: true }, { type: 'sync_tick' }]);
   });
 
-  test('goes on through a node_tick that finds all as it was', async () => {
+  test('is not brought forward by a write when that is turned off', async () => {
+    const node = new ControlledNode({ nodeTickMs: BEAT_MS, syncTickMs: SYNC_MS, nudgeMs: 0, probePeers: false });
+    await tickToReady(node);
+    node.actor.send({ type: 'record.written' });
+    await node.advance(SYNC_MS);
+    expect(node.syncTicks).toEqual([{ type: 'sync_tick' }]);
+  });
+
+  test('is not heard any more when the node leaves ready, and what was under way ends', async () => {
     const node = startNode();
     await tickToReady(node);
     await node.advance(BEAT_MS);
-    const push = node.signalOf('pushDeltas');
+    const heard = node.syncTicks.length;
+    await node.settle('refreshMembership', { block: 20, members: 0 });
+    await node.settle('checkEligibility', { eligible: false, reason: reason(REASONS.selfNotInNodeList) });
+    expect([readinessState(node.snapshot), node.replicating]).toEqual(['ineligible', false]);
+    node.actor.send({ type: 'sync_tick' });
+    expect(node.syncTicks).toHaveLength(heard);
+  });
+
+  test('finds the same replication after a node_tick that found all as it was', async () => {
+    const node = startNode();
     await tickToReady(node);
-    expect(readinessState(node.snapshot)).toBe('ready');
-    expect(push.aborted).toBe(false);
+    await node.advance(BEAT_MS);
+    await tickToReady(node);
+    expect([readinessState(node.snapshot), node.replicating, node.started.get('replicate')]).toEqual(['ready', true, 1]);
+  });
+
+  test('that breaks an invariant stops the machine', async () => {
+    const node = startNode();
+    await tickToReady(node);
+    node.failSyncTick = new InvariantError('a mark went back');
+    node.actor.send({ type: 'sync_tick' });
+    expect([node.snapshot.status, node.errors]).toEqual(['error', [node.failSyncTick]]);
+  });
+});
+
+describe('a first snapshot that is missing', () => {
+  const others = { block: 10, members: 3 };
+  const inVain = { others: 2, asked: 2, answered: 1, complete: false };
+
+  async function tickToSnapshot(node: ControlledNode): Promise<void> {
+    await node.settle('refreshMembership', others);
+    await node.settle('checkEligibility', { eligible: true });
+    const changed = node.snapshot.context.confirmedHash === null;
+    await node.settle('readHash', { kind: 'confirmed', hash: HASH, changed, claimedHere: false });
+    await node.settle('installSyncKey', { stale: false });
+    expect(node.snapshot.value.nodeTick).toBe('fetchingSnapshot');
+  }
+
+  /** Until the next node_tick begins. */
+  const rest = (node: ControlledNode, sinceMs: number) => node.advance(node.snapshot.context.nextTickAtMs - sinceMs);
+
+  test('does not keep a node unready for ever by a step that always hangs', async () => {
+    const node = startNode();
+    let nowMs = 0;
+    for (let round = 1; round <= 3; round += 1) {
+      expect(readinessState(node.snapshot)).not.toBe('ready');
+      await tickToSnapshot(node);
+      await node.advance(STEP_LIMIT_MS.fetchingSnapshot);
+      nowMs += STEP_LIMIT_MS.fetchingSnapshot;
+      if (round === 3) break;
+      expect(node.snapshot.context.reason).toEqual(reason(REASONS.stepTimedOut, 'fetchingSnapshot'));
+      const next = node.snapshot.context.nextTickAtMs;
+      await rest(node, nowMs);
+      nowMs = next;
+    }
+    expect(readinessView(node.snapshot, nowMs)).toMatchObject({ state: 'ready', firstSnapshot: 'none' });
+  });
+
+  test('is waited for from the moment of asking, not from the start of its node_tick', async () => {
+    const node = startNode();
+    await node.advance(9_000);
+    await tickToSnapshot(node);
+    await node.advance(500);
+    await node.settle('fetchSnapshot', inVain);
+    expect(node.snapshot.context.firstSnapshot).toEqual({ state: 'missing', firstAskedAtMs: 9_000, fullRounds: 1 });
+  });
+
+  test('has its rounds in a row broken by a node_tick that settles without asking', async () => {
+    const node = startNode();
+    await tickToSnapshot(node);
+    await node.settle('fetchSnapshot', inVain);
+    expect(node.snapshot.context.firstSnapshot.fullRounds).toBe(1);
+    await rest(node, 0);
+    await node.fail('refreshMembership', new DependencyError('chain', 'timeout', 'the RPC did not answer'));
+    expect(node.snapshot.context.firstSnapshot).toEqual({ state: 'missing', firstAskedAtMs: 0, fullRounds: 0 });
   });
 });

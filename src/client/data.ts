@@ -1,0 +1,170 @@
+/**
+ * `/kms/data` (protocol.md §2, §3, §10): what is sent, and what an answer to it must say. Keys travel in `?key=` or in the
+ * body, never in the path: URL clients rewrite `..` there.
+ */
+import { z } from 'zod';
+import { KmsClientError } from './errors.ts';
+import type { KmsRequest } from './node-exchange.ts';
+import type { KmsNode } from './node-list.ts';
+
+/** How many other nodes must have a write before it is answered. */
+export interface WriteOptions {
+  /** Default: 0. */
+  readonly acks?: number;
+  /** How long the node waits for them. Milliseconds, 1 to 60,000. Default: 5,000. */
+  readonly ackTimeoutMs?: number;
+}
+
+export interface PutArguments extends WriteOptions {
+  /** 1 to 1,024 bytes of UTF-8; any characters. */
+  readonly key: string;
+  readonly value: Uint8Array;
+  /** Milliseconds until it reads as absent; 0 (the default): never. */
+  readonly ttlMs?: number;
+}
+
+export interface DeleteArguments extends WriteOptions {
+  readonly key: string;
+}
+
+export interface ListArguments {
+  /** Only keys that begin with this. */
+  readonly prefix?: string;
+  /** Only keys after this one. */
+  readonly after?: string;
+  /** At most so many; without it all of them come in one answer. */
+  readonly limit?: number;
+}
+
+export interface PutResult {
+  /** Unix milliseconds. */
+  readonly updatedAtMs: number;
+  /** Nodes besides the one that answered that have it by now; undefined when none were asked for. */
+  readonly acks: number | undefined;
+  readonly node: KmsNode;
+}
+
+export interface StoredValue {
+  /** The caller's to wipe. */
+  readonly value: Uint8Array;
+  /** Unix milliseconds. */
+  readonly updatedAtMs: number;
+  readonly node: KmsNode;
+}
+
+export interface DeleteResult {
+  /** False: there was no such key. */
+  readonly deleted: boolean;
+  readonly acks: number | undefined;
+  /** null when there was no such key. */
+  readonly node: KmsNode | null;
+}
+
+export interface KeyList {
+  readonly keys: readonly string[];
+  /** There are more after the last one. */
+  readonly more: boolean;
+  readonly node: KmsNode;
+}
+
+const MAX_KEY_BYTES = 1_024;
+const MAX_ACKS = 1_024;
+const MAX_ACK_TIMEOUT_MS = 60_000;
+const DEFAULT_ACK_TIMEOUT_MS = 5_000;
+/** A key and figures, in hex. Bytes. */
+const SMALL_ANSWER_BYTES = 64 * 1024;
+/** The largest value and the longest list that a node's enclave can encrypt, in hex. Bytes. */
+const LARGE_ANSWER_BYTES = 24 * 1024 * 1024;
+
+const base64 = z.string().transform((text, context) => {
+  const bytes = Buffer.from(text, 'base64');
+  if (bytes.toString('base64') === text) return new Uint8Array(bytes);
+  context.addIssue({ code: 'custom', message: 'no base64' });
+  return z.NEVER;
+});
+const appId = z.number().int().positive();
+const timeMs = z.number().int().min(0);
+const acknowledged = z.number().int().min(0).optional();
+
+function checkKey(key: string): void {
+  if (key === '' || !key.isWellFormed() || Buffer.byteLength(key) > MAX_KEY_BYTES) {
+    throw new KmsClientError('invalid_argument', `key must be 1 to ${MAX_KEY_BYTES} bytes of UTF-8`);
+  }
+}
+
+function whole(name: string, value: number, min: number, max: number): number {
+  if (Number.isSafeInteger(value) && value >= min && value <= max) return value;
+  throw new KmsClientError('invalid_argument', `${name} must be a whole number from ${min} to ${max}`);
+}
+
+/** The fields of a write that waits, and how much longer a try may take for it. */
+function waiting({ acks = 0, ackTimeoutMs = DEFAULT_ACK_TIMEOUT_MS }: WriteOptions) {
+  whole('acks', acks, 0, MAX_ACKS);
+  whole('ackTimeoutMs', ackTimeoutMs, 1, MAX_ACK_TIMEOUT_MS);
+  return acks === 0 ? { fields: {}, extraMs: 0 } : { fields: { acks, timeout_ms: ackTimeoutMs }, extraMs: ackTimeoutMs };
+}
+
+/** @throws KmsClientError invalid_argument */
+export function putRequest({ key, value, ttlMs = 0, ...write }: PutArguments): KmsRequest<Omit<PutResult, 'node'>> {
+  checkKey(key);
+  whole('ttlMs', ttlMs, 0, Number.MAX_SAFE_INTEGER);
+  const { fields, extraMs } = waiting(write);
+  return {
+    method: 'PUT',
+    path: '/kms/data',
+    body: { key, value: Buffer.from(value).toString('base64'), ttl_ms: ttlMs, ...fields },
+    maxAnswerBytes: SMALL_ANSWER_BYTES,
+    extraMs,
+    answer: z
+      .object({ app_id: appId, key: z.literal(key), updated_at_ms: timeMs, acks: acknowledged })
+      .transform(({ updated_at_ms: updatedAtMs, acks }) => ({ updatedAtMs, acks })),
+  };
+}
+
+/** @throws KmsClientError invalid_argument */
+export function getRequest(key: string): KmsRequest<Omit<StoredValue, 'node'>> {
+  checkKey(key);
+  return {
+    method: 'GET',
+    path: `/kms/data?key=${encodeURIComponent(key)}`,
+    body: undefined,
+    maxAnswerBytes: LARGE_ANSWER_BYTES,
+    answer: z
+      .object({ app_id: appId, key: z.literal(key), value: base64, updated_at_ms: timeMs })
+      .transform(({ value, updated_at_ms: updatedAtMs }) => ({ value, updatedAtMs })),
+  };
+}
+
+/** @throws KmsClientError invalid_argument */
+export function deleteRequest({ key, ...write }: DeleteArguments): KmsRequest<Pick<DeleteResult, 'acks'>> {
+  checkKey(key);
+  const { fields, extraMs } = waiting(write);
+  return {
+    method: 'DELETE',
+    path: '/kms/data',
+    body: { key, ...fields },
+    maxAnswerBytes: SMALL_ANSWER_BYTES,
+    extraMs,
+    answer: z
+      .object({ app_id: appId, key: z.literal(key), deleted: z.literal(true), acks: acknowledged })
+      .transform(({ acks }) => ({ acks })),
+  };
+}
+
+/** @throws KmsClientError invalid_argument */
+export function listRequest({ prefix, after, limit }: ListArguments): KmsRequest<Omit<KeyList, 'node'>> {
+  if (limit !== undefined) whole('limit', limit, 1, Number.MAX_SAFE_INTEGER);
+  const query = Object.entries({ prefix, after, limit: limit === undefined ? undefined : String(limit) })
+    .filter((entry): entry is [string, string] => entry[1] !== undefined)
+    .map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
+  return {
+    method: 'GET',
+    path: query.length === 0 ? '/kms/data' : `/kms/data?${query.join('&')}`,
+    body: undefined,
+    maxAnswerBytes: LARGE_ANSWER_BYTES,
+    answer: z
+      .object({ app_id: appId, keys: z.array(z.string()), count: z.number().int().min(0), more: z.boolean().optional() })
+      .refine(({ keys, count }) => keys.length === count)
+      .transform(({ keys, more = false }) => ({ keys, more })),
+  };
+}

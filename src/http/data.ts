@@ -1,0 +1,141 @@
+/** `/kms/data` (protocol.md §2, §3, §10): the inner bodies, checked, and what the store makes of them. */
+import { z } from 'zod';
+import type { Vault } from '../crypto/vault.ts';
+import { invariant, RefusalError } from '../domain/errors.ts';
+import type { AppId } from '../domain/ids.ts';
+import { MAX_MEMBERS } from '../domain/limits.ts';
+import type { Clock } from '../domain/ports.ts';
+import type { KeyPage, ListRequest, LocalWrite } from '../domain/records.ts';
+import { readQuery } from './query.ts';
+
+/** A key. Bytes of UTF-8. */
+const MAX_KEY_BYTES = 1_024;
+/** Keys in one page of a listing that has a limit. */
+const MAX_LIST_LIMIT = 10_000;
+const DEFAULT_ACK_TIMEOUT_MS = 5_000;
+const MAX_ACK_TIMEOUT_MS = 60_000;
+
+/** What the routes need of the store. */
+export interface DataStore {
+  get(appId: string, key: string, nowMs: number): { readonly value: Uint8Array; readonly updatedAtMs: number } | null;
+  /** @throws RefusalError insufficient_storage */
+  put(appId: string, key: string, value: Uint8Array, ttlMs: number, nowMs: number): LocalWrite;
+  /** null when absent. @throws RefusalError insufficient_storage */
+  delete(appId: string, key: string, nowMs: number): LocalWrite | null;
+  list(appId: string, request: ListRequest, nowMs: number): KeyPage;
+}
+
+export interface DataOptions {
+  /** `MAX_KV_VALUE_SIZE_BYTES`. */
+  readonly maxValueBytes: number;
+}
+
+export interface DataModules {
+  readonly clock: Pick<Clock, 'nowMs'>;
+  readonly vault: Pick<Vault, 'sealValue' | 'openValue'>;
+  readonly store: DataStore;
+  /** Waits until so many peers have a write. @throws RefusalError not_replicated */
+  readonly acknowledged: (write: LocalWrite, peers: number, timeoutMs: number) => Promise<number>;
+  /** A write of this node's own is to be sent. */
+  readonly onWritten: () => void;
+}
+
+const key = z.string().refine(isKey);
+const acks = { acks: z.number().int().min(0).max(MAX_MEMBERS).default(0), timeout_ms: z.number().int().min(1).max(MAX_ACK_TIMEOUT_MS).default(DEFAULT_ACK_TIMEOUT_MS) };
+const putBody = z.object({ key, value: z.string(), ttl_ms: z.number().int().min(0).default(0), ...acks });
+const deleteBody = z.object({ key, ...acks });
+
+function isKey(text: string): boolean {
+  return text !== '' && text.isWellFormed() && Buffer.byteLength(text) <= MAX_KEY_BYTES;
+}
+
+function read<Body>(form: z.ZodType<Body>, inner: unknown): Body {
+  const parsed = form.safeParse(inner);
+  if (parsed.success) return parsed.data;
+  const field = parsed.error.issues[0]?.path.join('.') ?? '';
+  throw new RefusalError('bad_request', field === 'key' ? `key is not 1 to ${MAX_KEY_BYTES} bytes of UTF-8` : `${field} is not valid`);
+}
+
+/** Standard base64 with its padding; the decoder alone would pass over what is none. */
+function decodeBase64(text: string): Buffer {
+  const bytes = Buffer.from(text, 'base64');
+  if (bytes.toString('base64') !== text) throw new RefusalError('bad_request', 'value is no base64');
+  return bytes;
+}
+
+export class DataHandlers {
+  readonly #options: DataOptions;
+  readonly #modules: DataModules;
+
+  constructor(options: DataOptions, modules: DataModules) {
+    this.#options = options;
+    this.#modules = modules;
+  }
+
+  /** @throws RefusalError bad_request, payload_too_large, insufficient_storage, not_replicated */
+  async put(appId: AppId, inner: Record<string, unknown>): Promise<object> {
+    const { clock, vault, store } = this.#modules;
+    const body = read(putBody, inner);
+    const { maxValueBytes } = this.#options;
+    // Four characters hold three bytes: what is far too long is not decoded.
+    if (body.value.length > 4 * Math.ceil(maxValueBytes / 3)) throw tooLarge(maxValueBytes);
+    const plaintext = decodeBase64(body.value);
+    if (plaintext.length > maxValueBytes) throw tooLarge(maxValueBytes);
+    const stored = vault.sealValue(appId, plaintext);
+    plaintext.fill(0);
+    const write = store.put(String(appId), body.key, stored, body.ttl_ms, clock.nowMs());
+    const replicated = await this.#replicate(write, body.acks, body.timeout_ms);
+    return { app_id: appId, key: body.key, updated_at_ms: write.updatedAtMs, ...replicated };
+  }
+
+  /** @throws RefusalError bad_request, not_found, insufficient_storage, not_replicated */
+  async delete(appId: AppId, inner: Record<string, unknown>): Promise<object> {
+    const { clock, store } = this.#modules;
+    const body = read(deleteBody, inner);
+    const write = store.delete(String(appId), body.key, clock.nowMs());
+    if (write === null) throw absent();
+    const replicated = await this.#replicate(write, body.acks, body.timeout_ms);
+    return { app_id: appId, key: body.key, deleted: true, ...replicated };
+  }
+
+  /** @throws RefusalError bad_request, not_found */
+  read(appId: AppId, wanted: string): object {
+    const { clock, vault, store } = this.#modules;
+    if (!isKey(wanted)) throw new RefusalError('bad_request', `key is not 1 to ${MAX_KEY_BYTES} bytes of UTF-8`);
+    const held = store.get(String(appId), wanted, clock.nowMs());
+    if (held === null) throw absent();
+    const plaintext = vault.openValue(appId, held.value);
+    invariant(plaintext !== null, 'a stored value does not decrypt');
+    const value = Buffer.from(plaintext).toString('base64');
+    plaintext.fill(0);
+    return { app_id: appId, key: wanted, value, updated_at_ms: held.updatedAtMs };
+  }
+
+  /** `GET /kms/data`: with `?key=` one value, else all keys, or a page of them when there is a limit. @throws as `read` */
+  query(appId: AppId, text: string): object {
+    const { key: wanted, prefix, after, limit: limitText } = readQuery(text, ['key', 'prefix', 'after', 'limit']);
+    if (wanted !== undefined) return this.read(appId, wanted);
+    if (limitText !== undefined && !/^[1-9]\d{0,8}$/.test(limitText)) {
+      throw new RefusalError('bad_request', 'limit is no whole number from 1');
+    }
+    const limit = limitText === undefined ? undefined : Math.min(Number(limitText), MAX_LIST_LIMIT);
+    const { clock, store } = this.#modules;
+    const { keys, more } = store.list(String(appId), { prefix, after, limit }, clock.nowMs());
+    return { app_id: appId, keys, count: keys.length, ...(limit === undefined ? {} : { more }) };
+  }
+
+  async #replicate(write: LocalWrite, wanted: number, timeoutMs: number): Promise<object> {
+    const { acknowledged, onWritten } = this.#modules;
+    const waiting = wanted > 0 ? acknowledged(write, wanted, timeoutMs) : null;
+    onWritten();
+    return waiting === null ? {} : { acks: await waiting };
+  }
+}
+
+function tooLarge(maxValueBytes: number): RefusalError {
+  return new RefusalError('payload_too_large', `the value is longer than ${maxValueBytes} bytes`);
+}
+
+function absent(): RefusalError {
+  return new RefusalError('not_found', 'there is no such key');
+}

@@ -1,0 +1,37 @@
+/**
+ * Path and query of a request, decoded once and strictly: URLSearchParams would replace what is no UTF-8, and a key that was
+ * changed on the way is another key.
+ */
+import { RefusalError } from '../domain/errors.ts';
+
+export type Query = Readonly<Partial<Record<string, string>>>;
+
+/** @throws RefusalError bad_request on what is no percent-encoding of UTF-8 */
+export function decodePercent(text: string, what: 'path' | 'query'): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new RefusalError('bad_request', `the ${what} is not valid percent-encoding`);
+  }
+}
+
+function decode(text: string): string {
+  return decodePercent(text.replaceAll('+', ' '), 'query');
+}
+
+/**
+ * The wanted parameters of a query without its `?`. Others are ignored.
+ * @throws RefusalError bad_request when one is malformed or named twice
+ */
+export function readQuery(query: string, wanted: readonly string[]): Query {
+  const found: Record<string, string> = {};
+  for (const part of query.split('&')) {
+    if (part === '') continue;
+    const at = part.indexOf('=');
+    const name = decode(at === -1 ? part : part.slice(0, at));
+    if (!wanted.includes(name)) continue;
+    if (Object.hasOwn(found, name)) throw new RefusalError('bad_request', `${name} is named twice in the query`);
+    found[name] = at === -1 ? '' : decode(part.slice(at + 1));
+  }
+  return found;
+}

@@ -1,0 +1,104 @@
+/**
+ * What is due when, at a cost that does not grow with the number of appointments: they lie unsorted in slots of time, and
+ * a slot is sorted once, when its time has come and all before it has been taken: after a long sleep, too, no call sorts
+ * more than one slot. Taking back an appointment of a slot leaves nothing behind.
+ */
+
+/** Width of a slot. Milliseconds. */
+const SLOT_MS = 256;
+
+export interface Appointment<What> {
+  readonly atMs: number;
+  readonly what: What;
+}
+
+interface Booked<What> extends Appointment<What> {
+  cancelled: boolean;
+}
+
+function slotOf(atMs: number): number {
+  return Math.floor(atMs / SLOT_MS);
+}
+
+export class Calendar<What> {
+  readonly #slots = new Map<number, Set<Booked<What>>>();
+  /** Slots that were reached and are still unsorted; the earliest last. */
+  #come: number[] = [];
+  /** Of slots that were sorted; the earliest last. */
+  readonly #near: Booked<What>[] = [];
+  #reached = -Infinity;
+
+  /** @param atMs finite */
+  book(what: What, atMs: number): Appointment<What> {
+    const booked: Booked<What> = { atMs, what, cancelled: false };
+    const slot = slotOf(atMs);
+    if (slot <= this.#reached) {
+      this.#insertNear(booked);
+    } else {
+      const there = this.#slots.get(slot);
+      if (there === undefined) this.#slots.set(slot, new Set([booked]));
+      else there.add(booked);
+    }
+    return booked;
+  }
+
+  cancel(appointment: Appointment<What>): void {
+    const booked = appointment as Booked<What>;
+    booked.cancelled = true;
+    const slot = slotOf(booked.atMs);
+    const there = this.#slots.get(slot);
+    if (there?.delete(booked) === true && there.size === 0) this.#slots.delete(slot);
+  }
+
+  /** The next appointment whose time has come, or null. */
+  takeDue(nowMs: number): Appointment<What> | null {
+    for (;;) {
+      if (this.#come.length === 0) this.#reach(slotOf(nowMs));
+      this.#sortOut();
+      const next = this.#near.at(-1);
+      // All that had come was taken back, and time has gone on meanwhile.
+      if (next === undefined && this.#reached < slotOf(nowMs)) continue;
+      if (next === undefined || (!next.cancelled && next.atMs > nowMs)) return null;
+      this.#near.pop();
+      if (!next.cancelled) return next;
+    }
+  }
+
+  /** Each slot is looked at once, or all that are booked when time has leapt over more than that. */
+  #reach(slot: number): void {
+    if (slot <= this.#reached) return;
+    if (slot - this.#reached > this.#slots.size) {
+      this.#come = [...this.#slots.keys()].filter((booked) => booked <= slot).sort((a, b) => b - a);
+    } else {
+      for (let booked = slot; booked > this.#reached; booked -= 1) if (this.#slots.has(booked)) this.#come.push(booked);
+    }
+    this.#reached = slot;
+  }
+
+  /** Sorts the next slot that has come, unless something earlier is still to be taken. */
+  #sortOut(): void {
+    for (;;) {
+      const slot = this.#come.at(-1);
+      const next = this.#near.at(-1);
+      if (slot === undefined || (next !== undefined && slotOf(next.atMs) < slot)) return;
+      this.#come.pop();
+      const there = this.#slots.get(slot);
+      if (there === undefined) continue;
+      this.#slots.delete(slot);
+      const sorted = [...there].sort((a, b) => b.atMs - a.atMs);
+      if (next === undefined || slotOf(next.atMs) > slot) for (const booked of sorted) this.#near.push(booked);
+      else for (const booked of sorted) this.#insertNear(booked);
+    }
+  }
+
+  #insertNear(booked: Booked<What>): void {
+    let low = 0;
+    let high = this.#near.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#near[middle]!.atMs > booked.atMs) low = middle + 1;
+      else high = middle;
+    }
+    this.#near.splice(low, 0, booked);
+  }
+}

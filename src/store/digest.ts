@@ -1,0 +1,33 @@
+/**
+ * Digests for comparing stores (protocol.md §10, Comparison): of the 256 buckets of an app, of an app, of all. A bucket's is
+ * the XOR over its records, so that each change costs the same whatever the bucket holds.
+ */
+import { sha256 } from '../crypto/hash.ts';
+import { digestText } from '../crypto/record-digest.ts';
+
+export const BUCKETS = 256;
+
+/** The digest of a bucket that holds nothing. */
+export const EMPTY_BUCKET = digestText({ high: 0, low: 0 });
+
+/** The bucket of a key: the first byte of its SHA-256. */
+export function bucketOf(key: string): number {
+  return sha256(key)[0]!;
+}
+
+/** Bytes of a bucket's digest. */
+export const BUCKET_BYTES = 8;
+
+/** @param buckets the digests of all 256, one after another @returns 32 hex digits */
+export function appDigest(buckets: Uint8Array): string {
+  return first16(buckets);
+}
+
+/** @param apps in ascending order of their ids; the id is part of it, or equal tombstones of two apps would look alike */
+export function rootDigest(apps: readonly (readonly [appId: string, digest: string])[]): string {
+  return first16(Buffer.from(apps.map(([appId, digest]) => `${appId}:${digest};`).join(''), 'utf8'));
+}
+
+function first16(bytes: Uint8Array): string {
+  return Buffer.from(sha256(bytes).subarray(0, 16)).toString('hex');
+}

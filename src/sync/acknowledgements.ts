@@ -1,0 +1,74 @@
+/**
+ * Writes that wait until n peers have acknowledged them (protocol.md §10, Acknowledged by n). A later write of the same key
+ * by this node stands for the earlier one: its record is later than both.
+ */
+import { RefusalError } from '../domain/errors.ts';
+import type { Wallet } from '../domain/ids.ts';
+import type { Clock } from '../domain/ports.ts';
+import type { LocalWrite } from '../domain/records.ts';
+
+/** Writes waiting at once; one more is not waited for. */
+const MAX_WAITING = 4_096;
+
+interface Waiting {
+  readonly number: number;
+  readonly wanted: number;
+  readonly peers: Set<Wallet>;
+  readonly done: (count: number) => void;
+}
+
+function idOf(appId: string, key: string): string {
+  return `${appId} ${key}`;
+}
+
+export class Acknowledgements {
+  readonly #clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>;
+  readonly #waiting = new Map<string, Set<Waiting>>();
+  #count = 0;
+
+  constructor(modules: { readonly clock: Pick<Clock, 'setTimeout' | 'clearTimeout'> }) {
+    this.#clock = modules.clock;
+  }
+
+  /**
+   * Resolves with the number of peers that have acknowledged the write.
+   * @throws RefusalError not_replicated when the time has passed; the write stays and goes on replicating
+   */
+  async wait(write: LocalWrite, wanted: number, timeoutMs: number): Promise<number> {
+    if (this.#count >= MAX_WAITING) throw new RefusalError('not_replicated', 'too many writes are being waited for; this one replicates all the same');
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    const waiting: Waiting = { number: write.number, wanted, peers: new Set(), done: resolve };
+    const id = idOf(write.appId, write.key);
+    const there = this.#waiting.get(id);
+    if (there === undefined) this.#waiting.set(id, new Set([waiting]));
+    else there.add(waiting);
+    this.#count += 1;
+    const timer = this.#clock.setTimeout(() => {
+      const { size } = waiting.peers;
+      reject(new RefusalError('not_replicated', `${size} of ${wanted} nodes have acknowledged the write in time; it stays and goes on replicating`));
+    }, timeoutMs);
+    try {
+      return await promise;
+    } finally {
+      this.#clock.clearTimeout(timer);
+      this.#count -= 1;
+      const left = this.#waiting.get(id);
+      left?.delete(waiting);
+      if (left?.size === 0) this.#waiting.delete(id);
+    }
+  }
+
+  /** A peer has merged or skipped this node's write with a number. */
+  note(peer: Wallet, write: { readonly appId: string; readonly key: string; readonly number: number }): void {
+    for (const waiting of this.#waiting.get(idOf(write.appId, write.key)) ?? []) {
+      if (write.number < waiting.number) continue;
+      waiting.peers.add(peer);
+      if (waiting.peers.size >= waiting.wanted) waiting.done(waiting.peers.size);
+    }
+  }
+
+  /** Writes waited for now. */
+  get size(): number {
+    return this.#count;
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * How a node that was cut off for too long gets in step again (protocol.md §4, Ages): while it waits for a complete snapshot it
+ * notes every record that a peer names; then it drops what nobody named, except what it wrote itself meanwhile. When all are
+ * stale alike, nobody drops anything: losing a write is worse than a delete that comes back.
+ */
+import type { Log } from '../domain/ports.ts';
+import type { MergeVerdict, WireRecord } from '../domain/records.ts';
+import type { Contact } from './contact.ts';
+import { createPacer, type PacerModules } from './pacer.ts';
+import type { SyncStore } from './ports.ts';
+
+export interface CatchUpModules extends PacerModules {
+  readonly log: Log;
+  readonly contact: Contact;
+  readonly store: Pick<SyncStore, 'walk' | 'ownNumberOf' | 'forget' | 'forgetOverdue'>;
+}
+
+export class CatchUp {
+  readonly #modules: CatchUpModules;
+  /** App and key of what peers named since this began; null while nothing is to be caught up. */
+  #named: Set<string> | null = null;
+
+  constructor(modules: CatchUpModules) {
+    this.#modules = modules;
+  }
+
+  /** Begins, or goes on, when this node is stale. */
+  begin(): void {
+    if (this.#modules.contact.isStale()) this.#named ??= new Set();
+  }
+
+  /** Sees each record that a peer sends. */
+  note(appId: string, wire: unknown, verdict: MergeVerdict): void {
+    if (this.#named !== null && verdict.kind !== 'rejected') this.#named.add(`${appId} ${(wire as WireRecord).key}`);
+  }
+
+  /** A member that is not stale gave all it has. */
+  async complete(): Promise<void> {
+    const { contact, store, log } = this.#modules;
+    if (this.#named === null) return;
+    const named = this.#named;
+    const writtenMeanwhile = contact.writtenWhileCutOff();
+    const pause = createPacer(this.#modules);
+    let dropped = 0;
+    for (const { appId, record } of store.walk({})) {
+      await pause();
+      if (named.has(`${appId} ${record.key}`) || store.ownNumberOf(appId, record.key) > writtenMeanwhile) continue;
+      store.forget(appId, record.key);
+      dropped += 1;
+    }
+    log.warn('this node was cut off for longer than deleted keys are remembered; what is gone elsewhere was dropped', { dropped });
+    this.#end();
+  }
+
+  /** Every member answered, and all are stale. */
+  giveUp(): void {
+    if (this.#named !== null) this.#end();
+  }
+
+  #end(): void {
+    this.#named = null;
+    this.#modules.contact.resolve();
+    this.#modules.store.forgetOverdue();
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * Compares this node's store with a peer's and mends both (protocol.md §10, Comparison): what pushes miss because the
+ * writer died or the network was cut. Root, apps, buckets; of the buckets that differ, the peer's records are merged, and
+ * what the peer lacks is pushed. A peer of an older kind is compared by a whole snapshot now and then.
+ */
+import type { z } from 'zod';
+import { digestText, recordDigest } from '../crypto/record-digest.ts';
+import { PEER_TIMEOUT_MS, SNAPSHOT_PAGE_BYTES } from '../domain/limits.ts';
+import type { Member } from '../domain/membership.ts';
+import type { Clock, Log } from '../domain/ports.ts';
+import type { MergeVerdict, WalkRequest, WireRecord } from '../domain/records.ts';
+import { MAX_INNER_BYTES, type Sent } from './delta-plan.ts';
+import type { DeltaPush } from './delta-push.ts';
+import { mergeBatch } from './merge-batch.ts';
+import { appsAnswer, bucketsAnswer, rootAnswer, snapshotAnswer } from './messages.ts';
+import { createPacer } from './pacer.ts';
+import type { PeerConversation } from './peer-conversation.ts';
+import { PeerError } from './peer-error.ts';
+import type { SyncStore } from './ports.ts';
+import type { Replica } from './replicas.ts';
+
+/** Buckets that differ are mended so many at a time, which bounds what is remembered of the peer's records. */
+const BUCKETS_AT_ONCE = 16;
+/** Between two whole comparisons with a peer of an older kind. Milliseconds. */
+const WHOLE_EVERY_MS = 600_000;
+/** Pages of one part; a peer that gives more does not come to an end. */
+const MAX_PAGES = 8_192;
+/** 256 digests, or those of the apps. */
+const MAX_DIGESTS_BYTES = 1024 * 1024;
+
+export interface ComparisonOptions {
+  /** `MAX_SYNC_PAYLOAD_BYTES`. */
+  readonly maxAnswerBytes: number;
+}
+
+export interface ComparisonModules {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly store: SyncStore;
+  readonly conversation: Pick<PeerConversation, 'exchange' | 'kindOf'>;
+  readonly push: Pick<DeltaPush, 'send'>;
+  readonly yieldNow: () => Promise<void>;
+}
+
+export class Comparison {
+  readonly #options: ComparisonOptions;
+  readonly #modules: ComparisonModules;
+
+  constructor(options: ComparisonOptions, modules: ComparisonModules) {
+    this.#options = options;
+    this.#modules = modules;
+  }
+
+  /**
+   * @returns whether anything was said to the peer
+   * @throws PeerError, DependencyError
+   */
+  async compareWith(member: Member, replica: Replica, signal: AbortSignal): Promise<boolean> {
+    if (this.#modules.conversation.kindOf(member) === 'older') return this.#bySnapshot(member, replica, signal);
+    try {
+      await this.#byDigest(member, signal);
+    } catch (error) {
+      if (!isUnknownType(error)) throw error;
+      await this.#bySnapshot(member, replica, signal);
+    }
+    return true;
+  }
+
+  async #byDigest(member: Member, signal: AbortSignal): Promise<void> {
+    const { store, log } = this.#modules;
+    const { root } = await this.#ask(member, {}, rootAnswer, signal);
+    if (root === store.rootDigest()) return;
+    const { apps: theirs } = await this.#ask(member, { apps: true }, appsAnswer, signal);
+    const ours = store.appDigests();
+    const differing = [...new Set([...Object.keys(ours), ...Object.keys(theirs)])].filter((appId) => ours[appId] !== theirs[appId]);
+    for (const appId of differing) {
+      const { buckets } = await this.#ask(member, { app: appId }, bucketsAnswer, signal);
+      const own = store.bucketDigests(appId);
+      const wanted = own.flatMap((digest, index) => (digest === buckets[index] ? [] : [index]));
+      if (wanted.length > 0) log.debug('mending what differs from a member', { member: member.wallet, app_id: appId, buckets: wanted.length });
+      for (let at = 0; at < wanted.length; at += BUCKETS_AT_ONCE) {
+        const part = { app: appId, buckets: wanted.slice(at, at + BUCKETS_AT_ONCE) };
+        await this.#mend(member, part, { ...part, max_bytes: SNAPSHOT_PAGE_BYTES }, signal);
+      }
+    }
+  }
+
+  async #bySnapshot(member: Member, replica: Replica, signal: AbortSignal): Promise<boolean> {
+    const { clock } = this.#modules;
+    if (clock.monotonicMs() - replica.comparedAtMs < WHOLE_EVERY_MS) return false;
+    await this.#mend(member, {}, {}, signal);
+    replica.comparedAtMs = clock.monotonicMs();
+    return true;
+  }
+
+  async #ask<Answer>(
+    member: Member,
+    question: { readonly apps?: true; readonly app?: string },
+    form: z.ZodType<Answer>,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const limits = { timeoutMs: PEER_TIMEOUT_MS.delta, maxAnswerBytes: MAX_DIGESTS_BYTES, signal };
+    const parsed = form.safeParse(await this.#modules.conversation.exchange(member, { type: 'digest_request', ...question }, limits));
+    if (!parsed.success) throw new PeerError('bad_answer', 'the answer to a digest request is malformed');
+    return parsed.data;
+  }
+
+  /** Merges what the peer has of a part of the store, then sends what it lacks of it. */
+  async #mend(member: Member, part: WalkRequest, question: object, signal: AbortSignal): Promise<void> {
+    const { store, push } = this.#modules;
+    const theirs = await this.#takeOver(member, question, signal);
+    const pause = createPacer(this.#modules);
+    let lacking: Sent[] = [];
+    let bytes = 0;
+    for (const { appId, record } of store.walk(part)) {
+      await pause();
+      if (theirs.get(`${appId} ${record.key}`) === store.digestOf(appId, record.key)) continue;
+      lacking.push({ appId, record });
+      bytes += record.value?.length ?? 0;
+      if (bytes < MAX_INNER_BYTES) continue;
+      await push.send(member, lacking, signal);
+      lacking = [];
+      bytes = 0;
+    }
+    await push.send(member, lacking, signal);
+  }
+
+  /** Merges all the peer gives, and remembers the digests of it by app and key. */
+  async #takeOver(member: Member, question: object, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
+    const { conversation } = this.#modules;
+    const theirs = new Map<string, string>();
+    const onVerdict = (appId: string, wire: unknown, verdict: MergeVerdict): void => {
+      if (verdict.kind === 'rejected') return;
+      const record = wire as WireRecord;
+      theirs.set(`${appId} ${record.key}`, digestText(recordDigest(record)));
+    };
+    const limits = { timeoutMs: PEER_TIMEOUT_MS.snapshot, maxAnswerBytes: this.#options.maxAnswerBytes, signal };
+    let cursor: string | null = null;
+    for (let count = 0; count < MAX_PAGES; count += 1) {
+      const message = { type: 'snapshot_request', ...question, ...(cursor === null ? {} : { cursor }) };
+      const parsed = snapshotAnswer.safeParse(await conversation.exchange(member, message, limits));
+      if (!parsed.success) throw new PeerError('bad_answer', 'the answer to a snapshot request is malformed');
+      await mergeBatch(parsed.data.data, { ...this.#modules, onVerdict });
+      signal.throwIfAborted();
+      cursor = parsed.data.next_cursor ?? null;
+      if (cursor === null) return theirs;
+    }
+    throw new PeerError('bad_answer', 'the snapshot of the peer does not come to an end');
+  }
+}
+
+/** How an older peer answers a type that it does not know. */
+function isUnknownType(error: unknown): boolean {
+  return error instanceof PeerError && error.failure === 'refused' && (error.status === 400 || error.status === 403);
+}

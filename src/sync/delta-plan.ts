@@ -1,0 +1,90 @@
+/** What goes into the next push (protocol.md §4, Sizes; §10, Rejections): pure. */
+import type { Rejection, WireRecord, WireRecords } from '../domain/records.ts';
+import { deltaAnswer } from './messages.ts';
+
+/** Nodes in Rust refuse request bodies over 2 MiB. */
+const MAX_BODY_BYTES = 2 * 1024 * 1024;
+/** The envelope around the inner text, each byte of which it writes as two hex digits. */
+const ENVELOPE_BYTES = 1_024;
+/** The message around the records: type, sender, ids. */
+const MESSAGE_BYTES = 512;
+/** JSON around the records of one app. */
+const APP_BYTES = 24;
+export const MAX_INNER_BYTES = (MAX_BODY_BYTES - ENVELOPE_BYTES) / 2 - MESSAGE_BYTES;
+/** Records in one push, so that its answer comes soon. */
+const MAX_RECORDS = 4_096;
+
+export interface DeltaBatch<Line extends Sent> {
+  readonly lines: readonly Line[];
+  readonly data: WireRecords;
+}
+
+/** A record to be sent. */
+export interface Sent {
+  readonly appId: string;
+  readonly record: WireRecord;
+}
+
+/** The next batch of `lines` in their order, or null when there is none. What alone exceeds the size goes alone. */
+export function planDelta<Line extends Sent>(lines: Iterable<Line>, maxRecords = MAX_RECORDS): DeltaBatch<Line> | null {
+  const planned: Line[] = [];
+  const data: Record<string, WireRecord[]> = {};
+  let bytes = 2;
+  for (const line of lines) {
+    const size = Buffer.byteLength(JSON.stringify(line.record)) + 1 + (data[line.appId] === undefined ? APP_BYTES : 0);
+    if (planned.length > 0 && (bytes + size > MAX_INNER_BYTES || planned.length >= maxRecords)) break;
+    (data[line.appId] ??= []).push(line.record);
+    planned.push(line);
+    bytes += size;
+  }
+  return planned.length === 0 ? null : { lines: planned, data };
+}
+
+/** Splits what a peer could not account for into portions whose rejections it can list one by one. */
+export function* portions<Line extends Sent>(lines: readonly Line[], size: number): Generator<readonly Line[]> {
+  for (let at = 0; at < lines.length; at += size) yield lines.slice(at, at + size);
+}
+
+/** What a peer made of a batch. */
+export type DeltaOutcome<Line extends Sent> =
+  | {
+      readonly kind: 'told';
+      /** Merged or skipped. */
+      readonly taken: readonly Line[];
+      /** To be sent again later: its clock is behind, or its store is full. */
+      readonly later: readonly Line[];
+      /** Refused for good. */
+      readonly refused: readonly { readonly line: Line; readonly reason: string }[];
+    }
+  /** It refused more than it lists: nobody knows which. */
+  | { readonly kind: 'unlisted' }
+  /** A peer that says only how many it merged, or accounts for fewer than it was sent. */
+  | { readonly kind: 'counted'; readonly allMerged: boolean }
+  | { readonly kind: 'nonsense' };
+
+/** Refusals that pass. */
+const PASSING: ReadonlySet<string> = new Set(['too_far_ahead', 'store_full']);
+
+export function judgeDeltaAnswer<Line extends Sent>(lines: readonly Line[], answer: unknown): DeltaOutcome<Line> {
+  const parsed = deltaAnswer.safeParse(answer);
+  if (!parsed.success) return { kind: 'nonsense' };
+  const { merged, total, rejected, rejections } = parsed.data;
+  const counts = total === undefined || total === lines.length;
+  // A record that a peer cannot even read it may leave out of its counts: that must not block the others.
+  if (rejected === undefined || !counts || (rejected > 0 && rejections === undefined)) {
+    return { kind: 'counted', allMerged: counts && merged === lines.length };
+  }
+  const listed: readonly Rejection[] = rejections ?? [];
+  if (listed.length < rejected) return { kind: 'unlisted' };
+  const reasonOf = new Map(listed.map((rejection) => [`${rejection.app_id} ${rejection.key}`, rejection.reason]));
+  const taken: Line[] = [];
+  const later: Line[] = [];
+  const refused: { line: Line; reason: string }[] = [];
+  for (const line of lines) {
+    const reason = reasonOf.get(`${line.appId} ${line.record.key}`);
+    if (reason === undefined) taken.push(line);
+    else if (PASSING.has(reason)) later.push(line);
+    else refused.push({ line, reason });
+  }
+  return { kind: 'told', taken, later, refused };
+}

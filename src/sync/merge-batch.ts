@@ -1,0 +1,57 @@
+/** Merges what a peer sent (protocol.md §4): each record is judged on its own, and the answer counts what became of each. */
+import { RefusalError } from '../domain/errors.ts';
+import type { Clock } from '../domain/ports.ts';
+import type { MergeReport, MergeVerdict, Rejection } from '../domain/records.ts';
+import { createPacer, type PacerModules } from './pacer.ts';
+import type { SyncStore } from './ports.ts';
+
+/** Rejections that an answer lists. */
+export const MAX_REJECTIONS_LISTED = 100;
+/** Characters of a key and of an app id that an answer quotes. */
+const MAX_QUOTED_KEY_CHARS = 1_024;
+const MAX_QUOTED_APP_CHARS = 32;
+
+export interface MergeModules extends PacerModules {
+  readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
+  readonly store: Pick<SyncStore, 'storeId' | 'merge'>;
+  /** Sees each record that was judged. What is not rejected is a well-formed record. */
+  readonly onVerdict?: (appId: string, wire: unknown, verdict: MergeVerdict) => void;
+}
+
+/**
+ * @param data `{"<app id>": [record, ..]}`
+ * @throws RefusalError bad_request when `data` is no object; service_unavailable when the store was emptied meanwhile
+ */
+export async function mergeBatch(data: unknown, modules: MergeModules): Promise<MergeReport> {
+  if (typeof data !== 'object' || data === null || Array.isArray(data)) {
+    throw new RefusalError('bad_request', 'data is no object of records by app');
+  }
+  const { store, clock, onVerdict } = modules;
+  const { storeId } = store;
+  const reasons: Record<string, number> = {};
+  const rejections: Rejection[] = [];
+  const counts = { total: 0, merged: 0, skipped: 0, rejected: 0 };
+  const pause = createPacer(modules);
+  for (const [appId, records] of Object.entries(data as Record<string, unknown>)) {
+    for (const wire of Array.isArray(records) ? (records as unknown[]) : []) {
+      await pause();
+      // Emptied meanwhile for another secret: what was being merged belongs to the old one.
+      if (store.storeId !== storeId) throw new RefusalError('service_unavailable', 'the store was emptied');
+      const verdict = store.merge(appId, wire, clock.nowMs());
+      onVerdict?.(appId, wire, verdict);
+      counts.total += 1;
+      counts[verdict.kind] += 1;
+      if (verdict.kind === 'merged') continue;
+      reasons[verdict.why] = (reasons[verdict.why] ?? 0) + 1;
+      if (verdict.kind === 'rejected' && rejections.length < MAX_REJECTIONS_LISTED) {
+        rejections.push({ app_id: appId.slice(0, MAX_QUOTED_APP_CHARS), key: quotedKey(wire), reason: verdict.why });
+      }
+    }
+  }
+  return { ...counts, skip_reasons: reasons, rejections };
+}
+
+function quotedKey(wire: unknown): string {
+  const key = typeof wire === 'object' && wire !== null ? (wire as Record<string, unknown>)['key'] : undefined;
+  return typeof key === 'string' ? key.slice(0, MAX_QUOTED_KEY_CHARS) : '';
+}

@@ -1,0 +1,26 @@
+/** Long work gives way to requests: to be awaited once a record. */
+import type { Clock } from '../domain/ports.ts';
+
+/** Work between two looks at the clock, and time until requests get a turn. */
+const RECORDS_BETWEEN_LOOKS = 16;
+const TURN_MS = 5;
+
+export interface PacerModules {
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  /** Gives requests a turn. */
+  readonly yieldNow: () => Promise<void>;
+}
+
+export type Pause = () => Promise<void> | undefined;
+
+export function createPacer({ clock, yieldNow }: PacerModules): Pause {
+  let count = 0;
+  let startedMs = clock.monotonicMs();
+  return () => {
+    count += 1;
+    if (count % RECORDS_BETWEEN_LOOKS !== 0 || clock.monotonicMs() - startedMs < TURN_MS) return undefined;
+    return yieldNow().then(() => {
+      startedMs = clock.monotonicMs();
+    });
+  };
+}

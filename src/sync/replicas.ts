@@ -1,0 +1,244 @@
+/**
+ * How far each peer is with this node's own writes (protocol.md §10, Who sends what): a mark per peer in the sequence of own
+ * numbers, what lies behind it, what is to be sent again, and when the peer is tried next. All of it is memory: a new
+ * store_id of the peer, or another teePubkey, starts it anew.
+ */
+import type { TeePubkey, Wallet } from '../domain/ids.ts';
+import type { Member } from '../domain/membership.ts';
+import type { Clock, Random } from '../domain/ports.ts';
+import type { OwnWritesListener } from '../domain/records.ts';
+import type { SyncStore } from './ports.ts';
+
+/** Backoff towards a peer that fails. Milliseconds. */
+const FIRST_BACKOFF_MS = 500;
+const LAST_BACKOFF_MS = 60_000;
+/** Share of a backoff that jitter may add. */
+const JITTER_SHARE = 0.25;
+/** Refused records that wait for another try; at this many the peer is sent nothing new. */
+export const MAX_RETRIES = 4_096;
+/** Reasons of final refusals counted apart, for `/status`. */
+const MAX_REASONS = 16;
+
+export interface Retry {
+  readonly appId: string;
+  readonly key: string;
+  readonly number: number;
+  readonly attempt: number;
+  /** Monotonic milliseconds. */
+  readonly dueAtMs: number;
+}
+
+/** Figures for operators. All times Unix milliseconds. */
+export interface ReplicaView {
+  readonly wallet: Wallet;
+  readonly acknowledgedUpTo: number;
+  readonly behindRecords: number;
+  readonly behindBytes: number;
+  readonly lastSuccessMs: number | null;
+  readonly lastError: string | null;
+  readonly lastErrorMs: number | null;
+  readonly nextTryMs: number | null;
+  readonly waitingRetries: number;
+  readonly refused: Readonly<Record<string, number>>;
+}
+
+export interface ReplicaModules {
+  readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
+  readonly random: Pick<Random, 'unit'>;
+}
+
+/** @param unit uniform in [0, 1) */
+export function backoffMs(attempt: number, unit: number): number {
+  return Math.min(LAST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(attempt, 30)) * (1 + JITTER_SHARE * unit);
+}
+
+export class Replica implements OwnWritesListener {
+  readonly wallet: Wallet;
+  readonly teePubkey: TeePubkey | '';
+  readonly #modules: ReplicaModules;
+  readonly #writes: SyncStore['writes'];
+  readonly #stopListening: () => void;
+  readonly retries = new Map<string, Retry>();
+  #mark = 0;
+  #behind = { records: 0, bytes: 0 };
+  #storeId: string | null = null;
+  #failures = 0;
+  #nextTryAtMs = 0;
+  #lastSuccessMs: number | null = null;
+  #lastError: { readonly what: string; readonly atMs: number } | null = null;
+  readonly #refused = new Map<string, number>();
+  /** Rises with each reset of the mark: an answer to an earlier push says nothing any more. */
+  epoch = 0;
+  /** Monotonic milliseconds at which a peer of an older kind gets its young records once more. */
+  resendAtMs: number | null = null;
+  /** The own number from which that begins. */
+  resendFrom = 0;
+  /** Monotonic milliseconds of the last whole comparison with a peer of an older kind. */
+  comparedAtMs = -Infinity;
+
+  constructor(member: Member, modules: ReplicaModules & { readonly store: Pick<SyncStore, 'writes'> }) {
+    this.wallet = member.wallet;
+    this.teePubkey = member.teePubkey;
+    this.#modules = modules;
+    this.#writes = modules.store.writes;
+    this.#behind = { ...this.#writes.totals() };
+    this.#stopListening = this.#writes.listen(this);
+  }
+
+  /** Up to which own number the peer has acknowledged. */
+  get mark(): number {
+    return this.#mark;
+  }
+
+  /** Own numbers up to here are on the peer, or were refused for good. */
+  get acknowledgedUpTo(): number {
+    let lowest = this.#mark;
+    for (const { number } of this.retries.values()) lowest = Math.min(lowest, number - 1);
+    return lowest;
+  }
+
+  get hasBacklog(): boolean {
+    return this.#behind.records > 0 || this.retries.size > 0 || this.resendAtMs !== null;
+  }
+
+  onLine(line: { readonly number: number; readonly bytes: number }): void {
+    if (line.number <= this.#mark) return;
+    this.#behind = { records: this.#behind.records + 1, bytes: this.#behind.bytes + line.bytes };
+  }
+
+  onVoid(line: { readonly number: number; readonly bytes: number }): void {
+    if (line.number <= this.#mark) return;
+    this.#behind = { records: this.#behind.records - 1, bytes: this.#behind.bytes - line.bytes };
+  }
+
+  /** The peer answered a push of these lines, the next after the mark. Lines voided meanwhile are counted out already. */
+  advance(upTo: number, passed: { readonly records: number; readonly bytes: number }): void {
+    this.#mark = Math.max(this.#mark, upTo);
+    this.#behind = { records: this.#behind.records - passed.records, bytes: this.#behind.bytes - passed.bytes };
+  }
+
+  /** The peer lost what it had: everything is sent again. */
+  resetMark(): void {
+    this.#mark = 0;
+    this.#behind = { ...this.#writes.totals() };
+    this.retries.clear();
+    this.resendAtMs = null;
+    this.epoch += 1;
+  }
+
+  /** A store_id that the peer names: another than before is another store. */
+  noteStoreId(storeId: string): void {
+    if (this.#storeId !== null && this.#storeId !== storeId) this.resetMark();
+    this.#storeId = storeId;
+  }
+
+  noteSuccess(): void {
+    this.#failures = 0;
+    this.#nextTryAtMs = 0;
+    this.#lastSuccessMs = this.#modules.clock.nowMs();
+    this.#lastError = null;
+  }
+
+  /** The peer has spoken to this node: there is no reason to wait any more. */
+  noteAlive(): void {
+    this.#nextTryAtMs = 0;
+  }
+
+  /** @param retryAfterMs what the peer itself asked for */
+  noteFailure(what: string, retryAfterMs: number | undefined): void {
+    const { clock, random } = this.#modules;
+    const waitMs = Math.max(backoffMs(this.#failures, random.unit()), retryAfterMs ?? 0);
+    this.#failures += 1;
+    this.#nextTryAtMs = clock.monotonicMs() + waitMs;
+    this.#lastError = { what, atMs: clock.nowMs() };
+  }
+
+  isResting(): boolean {
+    return this.#nextTryAtMs > this.#modules.clock.monotonicMs();
+  }
+
+  noteRefused(reason: string): void {
+    const known = this.#refused.has(reason) || this.#refused.size < MAX_REASONS ? reason : 'other';
+    this.#refused.set(known, (this.#refused.get(known) ?? 0) + 1);
+  }
+
+  /** Sends a refused record again, later each time. */
+  retryLater(appId: string, key: string, number: number): void {
+    const { clock, random } = this.#modules;
+    const id = `${appId} ${key}`;
+    const attempt = (this.retries.get(id)?.attempt ?? 0) + 1;
+    this.retries.set(id, { appId, key, number, attempt, dueAtMs: clock.monotonicMs() + backoffMs(attempt, random.unit()) });
+  }
+
+  view(): ReplicaView {
+    const { clock } = this.#modules;
+    const restMs = this.#nextTryAtMs - clock.monotonicMs();
+    return {
+      wallet: this.wallet,
+      acknowledgedUpTo: this.acknowledgedUpTo,
+      behindRecords: this.#behind.records + this.retries.size,
+      behindBytes: this.#behind.bytes,
+      lastSuccessMs: this.#lastSuccessMs,
+      lastError: this.#lastError?.what ?? null,
+      lastErrorMs: this.#lastError?.atMs ?? null,
+      nextTryMs: restMs > 0 ? clock.nowMs() + Math.round(restMs) : null,
+      waitingRetries: this.retries.size,
+      refused: Object.fromEntries(this.#refused),
+    };
+  }
+
+  /** Must be called when the peer is forgotten. */
+  close(): void {
+    this.#stopListening();
+  }
+}
+
+/** The replicas of all current members besides this node. */
+export class Replicas {
+  readonly #modules: ReplicaModules & { readonly store: Pick<SyncStore, 'writes'> };
+  readonly #replicas = new Map<Wallet, Replica>();
+
+  constructor(modules: ReplicaModules & { readonly store: Pick<SyncStore, 'writes'> }) {
+    this.#modules = modules;
+  }
+
+  of(member: Member): Replica {
+    const known = this.#replicas.get(member.wallet);
+    if (known?.teePubkey === member.teePubkey) return known;
+    known?.close();
+    const fresh = new Replica(member, this.#modules);
+    this.#replicas.set(member.wallet, fresh);
+    return fresh;
+  }
+
+  /** Forgets who is no member any more. @param members without this node */
+  keepOnly(members: readonly Member[]): void {
+    const wallets = new Set(members.map(({ wallet }) => wallet));
+    for (const [wallet, replica] of this.#replicas) {
+      if (wallets.has(wallet)) continue;
+      replica.close();
+      this.#replicas.delete(wallet);
+    }
+    for (const member of members) this.of(member);
+  }
+
+  /** The store was emptied: the numbers go on, but nothing is acknowledged of what comes. */
+  resetAll(): void {
+    for (const replica of this.#replicas.values()) replica.resetMark();
+  }
+
+  /** The own number up to which every current member has acknowledged; Infinity when there is no other. */
+  acknowledgedByAll(): number {
+    let lowest = Infinity;
+    for (const replica of this.#replicas.values()) lowest = Math.min(lowest, replica.acknowledgedUpTo);
+    return lowest;
+  }
+
+  get hasBacklog(): boolean {
+    return [...this.#replicas.values()].some((replica) => replica.hasBacklog);
+  }
+
+  views(): readonly ReplicaView[] {
+    return [...this.#replicas.values()].map((replica) => replica.view());
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * sync_tick (protocol.md §1, §10): a lane per peer, so that a slow or dead one delays nobody. Each tick wakes every lane that
+ * is not resting after a failure; a write that comes while a lane pushes is found before it ends. A tick of the interval
+ * also compares stores with one peer in turn.
+ */
+import { DeadlineError, sleep, within } from '../domain/deadline.ts';
+import { DependencyError, InvariantError, RefusalError, describeError } from '../domain/errors.ts';
+import type { Wallet } from '../domain/ids.ts';
+import type { Member } from '../domain/membership.ts';
+import type { Clock, Log } from '../domain/ports.ts';
+import type { Comparison } from './comparison.ts';
+import type { DeltaPush } from './delta-push.ts';
+import { PeerError } from './peer-error.ts';
+import type { Replica, Replicas } from './replicas.ts';
+
+/** Lanes at work at once; the others wait for their turn. */
+const MAX_LANES_AT_WORK = 32;
+/** How long a tick waits for the membership: a chain that does not answer must not hold up what peers can have. Milliseconds. */
+const REFRESH_PATIENCE_MS = 1_000;
+/** How often a stopping node looks whether its last push is done. Milliseconds. */
+const LAST_PUSH_LOOK_MS = 20;
+
+export interface ReplicatorModules {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly replicas: Replicas;
+  readonly push: Pick<DeltaPush, 'pushTo'>;
+  readonly comparison: Pick<Comparison, 'compareWith'>;
+  /** Members besides this node, as the peer cache knows them. */
+  readonly others: () => readonly Member[];
+  /** Reads the membership again when it is too old for outbound work. */
+  readonly refreshMembership: (signal: AbortSignal) => Promise<void>;
+  /** False while this node cannot vouch for what it holds. */
+  readonly mayCompare: () => boolean;
+  readonly onBrokenInvariant: (error: Error) => void;
+}
+
+interface Lane {
+  readonly member: Member;
+  working: boolean;
+  /** A tick came while it worked or waited. */
+  again: boolean;
+  compare: boolean;
+}
+
+export class Replicator {
+  readonly #modules: ReplicatorModules;
+  readonly #lanes = new Map<Wallet, Lane>();
+  #atWork = 0;
+  #waiting: Lane[] = [];
+  #turn = 0;
+  #refreshing: Promise<void> | null = null;
+
+  constructor(modules: ReplicatorModules) {
+    this.#modules = modules;
+  }
+
+  /** @param nudged by a write: pushes, but compares nothing */
+  syncTick(nudged: boolean, signal: AbortSignal): void {
+    void this.#tick(nudged, signal);
+  }
+
+  async #tick(nudged: boolean, signal: AbortSignal): Promise<void> {
+    await this.#membershipKnown(signal);
+    if (signal.aborted) return;
+    const others = this.#modules.others();
+    this.#keepLanes(others);
+    const compared = nudged || !this.#modules.mayCompare() ? null : this.#nextInTurn(others);
+    for (const lane of this.#lanes.values()) {
+      if (lane.member.wallet === compared) lane.compare = true;
+      this.#wake(lane, signal);
+    }
+  }
+
+  /** Pushes what is left, whatever rests, until all is sent or the signal is aborted. */
+  async lastPush(signal: AbortSignal): Promise<void> {
+    const { clock, replicas } = this.#modules;
+    this.#keepLanes(this.#modules.others());
+    const woken = new Set<Lane>();
+    for (;;) {
+      for (const lane of this.#lanes.values()) {
+        // One that is at work yet may be about to end with the tick that it works for.
+        if (lane.working || woken.has(lane)) continue;
+        woken.add(lane);
+        this.#wake(lane, signal, true);
+      }
+      if (this.#atWork === 0 || !replicas.hasBacklog) return;
+      await sleep(clock, LAST_PUSH_LOOK_MS, signal);
+    }
+  }
+
+  #keepLanes(others: readonly Member[]): void {
+    const wallets = new Set(others.map(({ wallet }) => wallet));
+    for (const wallet of this.#lanes.keys()) if (!wallets.has(wallet)) this.#lanes.delete(wallet);
+    for (const member of others) {
+      const lane = this.#lanes.get(member.wallet);
+      if (lane?.member.teePubkey === member.teePubkey && lane.member.url === member.url) continue;
+      this.#lanes.set(member.wallet, { member, working: false, again: false, compare: false });
+    }
+  }
+
+  #nextInTurn(others: readonly Member[]): Wallet | null {
+    if (others.length === 0) return null;
+    this.#turn = (this.#turn + 1) % others.length;
+    return others[this.#turn]!.wallet;
+  }
+
+  /** One refresh at a time; when it fails or takes too long, the members known so far still serve. */
+  async #membershipKnown(signal: AbortSignal): Promise<void> {
+    this.#refreshing ??= this.#refresh(signal).finally(() => (this.#refreshing = null));
+    const refreshing = this.#refreshing;
+    await within(this.#modules.clock, 'the membership', REFRESH_PATIENCE_MS, signal, () => refreshing).catch(() => undefined);
+  }
+
+  async #refresh(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#modules.refreshMembership(signal);
+    } catch (error) {
+      this.#judge(error, null, signal);
+    }
+  }
+
+  #wake(lane: Lane, signal: AbortSignal, anyway = false): void {
+    if (lane.working) {
+      lane.again = true;
+      return;
+    }
+    const replica = this.#modules.replicas.of(lane.member);
+    if (!anyway && replica.isResting()) return;
+    if (!lane.compare && !replica.hasBacklog) return;
+    lane.working = true;
+    if (this.#atWork < MAX_LANES_AT_WORK) void this.#work(lane, replica, signal);
+    else this.#waiting.push(lane);
+  }
+
+  async #work(lane: Lane, replica: Replica, signal: AbortSignal): Promise<void> {
+    this.#atWork += 1;
+    try {
+      do {
+        lane.again = false;
+        const pushed = await this.#modules.push.pushTo(lane.member, replica, signal);
+        // A comparison that fails is no reason to hold up what is to be pushed.
+        if (pushed) replica.noteSuccess();
+        const { compare } = lane;
+        lane.compare = false;
+        if (compare && (await this.#modules.comparison.compareWith(lane.member, replica, signal))) replica.noteSuccess();
+      } while (wasWoken(lane) && !signal.aborted);
+    } catch (error) {
+      this.#judge(error, replica, signal);
+    } finally {
+      lane.working = false;
+      this.#atWork -= 1;
+      this.#startWaiting(signal);
+    }
+  }
+
+  #startWaiting(signal: AbortSignal): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) return;
+    next.working = !signal.aborted;
+    if (!signal.aborted) void this.#work(next, this.#modules.replicas.of(next.member), signal);
+  }
+
+  /** What a lane or a refresh ended with. Nothing but a broken invariant goes further. */
+  #judge(error: unknown, replica: Replica | null, signal: AbortSignal): void {
+    if (error instanceof InvariantError) {
+      this.#modules.onBrokenInvariant(error);
+      return;
+    }
+    if (signal.aborted) return;
+    const ours = error instanceof PeerError || error instanceof DependencyError || error instanceof RefusalError || error instanceof DeadlineError;
+    const what = ours ? describeError(error) : 'unexpected failure';
+    if (!ours) this.#modules.log.error('replication failed in a way that nobody foresaw', { kind: (error as Error).name });
+    replica?.noteFailure(what, error instanceof PeerError ? error.retryAfterMs : undefined);
+    this.#modules.log.debug('replication failed', { peer: replica?.wallet, why: what });
+  }
+}
+
+/** Whether a tick came meanwhile. */
+function wasWoken(lane: Lane): boolean {
+  return lane.again;
+}

@@ -1,0 +1,38 @@
+/** This node's side of conversations with peers: everything real but the transport, the clock and the vault's secret. */
+import { keccak256 } from '../../src/crypto/hash.ts';
+import { Vault } from '../../src/crypto/vault.ts';
+import type { StoreId } from '../../src/domain/ids.ts';
+import { PeerBook } from '../../src/sync/peer-book.ts';
+import { PeerConversation } from '../../src/sync/peer-conversation.ts';
+import { collectingLog } from './collecting-log.ts';
+import { inProcessEnclave } from './in-process-enclave.ts';
+import { ManualClock } from './manual-clock.ts';
+import { transportTo, type PeerSide } from './peer-side.ts';
+import { SeededRandom } from './seeded-random.ts';
+
+export const SECRET = new Uint8Array(32).fill(0x42);
+export const SECRET_HASH = keccak256(SECRET);
+
+export interface AskingNodeOptions {
+  /** It holds the confirmed secret, and the sync key with it. Default: true. */
+  readonly holdsSecret?: boolean;
+}
+
+export function startAskingNode(peers: readonly PeerSide[], options: AskingNodeOptions = {}) {
+  const clock = new ManualClock();
+  const random = new SeededRandom('this node');
+  const log = collectingLog();
+  const enclave = inProcessEnclave({ info: 'enclaver-ecdh-aes256gcm-v1' }, { clock, random });
+  const identity = { wallet: enclave.emulated.wallet, teePubkey: enclave.emulated.teePubkey };
+  const vault = new Vault({ random });
+  if (options.holdsSecret !== false) vault.holdCandidate(Uint8Array.from(SECRET));
+  vault.observeChainHash(SECRET_HASH);
+  if (options.holdsSecret !== false) vault.installSyncKey();
+  const book = new PeerBook({ blacklistMs: 600_000 }, { clock });
+  const transport = transportTo(peers);
+  const storeId = '00112233aabbccdd' as StoreId;
+  const conversation = new PeerConversation({ clock, random, transport, enclave, vault, book, identity: () => identity, storeId: () => storeId, onAnswer: () => undefined });
+  return { clock, random, log, enclave, identity, vault, book, storeId, conversation };
+}
+
+export type AskingNode = ReturnType<typeof startAskingNode>;

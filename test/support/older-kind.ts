@@ -1,0 +1,27 @@
+/**
+ * How nodes of an older kind answer peers (protocol.md §4, §10): only `merged` of a delta, no digest, no pages, and none of
+ * `request_id`, `store_id` and `next_nonce`. What they merge, they merge alike.
+ */
+import { RefusalError } from '../../src/domain/errors.ts';
+import type { SyncHandler } from '../../src/http/modules.ts';
+
+const FIELDS: Readonly<Record<string, readonly string[]>> = {
+  delta: ['status', 'merged'],
+  snapshot_request: ['status', 'data'],
+  master_secret_request: ['status', 'sealed'],
+};
+
+/** @param real a node of this kind that keeps what is merged */
+export function asOlderKind(real: SyncHandler): SyncHandler {
+  return {
+    requiresHmac: (message) => real.requiresHmac(message),
+    handle: async (sender, message) => {
+      const type = String(message['type']);
+      const fields = FIELDS[type];
+      if (fields === undefined) throw new RefusalError('forbidden', 'unknown sync type');
+      const { sender_wallet, data, ecdh_pubkey } = message;
+      const answer = (await real.handle(sender, { type, sender_wallet, data, ecdh_pubkey })) as Record<string, unknown>;
+      return Object.fromEntries(fields.map((field) => [field, answer[field]]));
+    },
+  };
+}

@@ -1,0 +1,442 @@
+/**
+ * Whole stores that replicate to each other over a network in memory: real vaults, envelopes, proofs and answers in the real
+ * dispatch of requests. The clock moves by hand, sync_tick comes when the test says so, and any way between two nodes can be
+ * cut or hang.
+ */
+import { Authenticator } from '../../src/auth/authenticator.ts';
+import { NonceBook } from '../../src/auth/nonce-book.ts';
+import { Vault } from '../../src/crypto/vault.ts';
+import { DeadlineError, within } from '../../src/domain/deadline.ts';
+import { DependencyError, RefusalError } from '../../src/domain/errors.ts';
+import type { AppId, Wallet } from '../../src/domain/ids.ts';
+import type { Member } from '../../src/domain/membership.ts';
+import type { Transport, TransportAnswer, TransportRequest } from '../../src/domain/ports.ts';
+import type { FirstSnapshotState } from '../../src/domain/readiness.ts';
+import type { LocalWrite, MergeVerdict, WireRecord } from '../../src/domain/records.ts';
+import { createDispatch, type Dispatch } from '../../src/http/dispatch.ts';
+import type { SyncHandler } from '../../src/http/modules.ts';
+import { PeerCache } from '../../src/registry/peer-cache.ts';
+import { RecordStore, type RecordStoreOptions } from '../../src/store/record-store.ts';
+import { Acknowledgements } from '../../src/sync/acknowledgements.ts';
+import { CatchUp } from '../../src/sync/catch-up.ts';
+import { Comparison } from '../../src/sync/comparison.ts';
+import { Contact } from '../../src/sync/contact.ts';
+import { DeltaPush } from '../../src/sync/delta-push.ts';
+import { SyncInbound } from '../../src/sync/inbound.ts';
+import { PeerBook } from '../../src/sync/peer-book.ts';
+import { PeerConversation } from '../../src/sync/peer-conversation.ts';
+import { Replicas } from '../../src/sync/replicas.ts';
+import { Replicator } from '../../src/sync/replicator.ts';
+import { SnapshotFetch } from '../../src/sync/snapshot-fetch.ts';
+import { SECRET, SECRET_HASH } from './asking-node.ts';
+import { collectingLog } from './collecting-log.ts';
+import { inProcessEnclave } from './in-process-enclave.ts';
+import { ManualClock, settle } from './manual-clock.ts';
+import { memberOf } from './members.ts';
+import { READY } from './node-over-http.ts';
+import { asOlderKind } from './older-kind.ts';
+import { SeededRandom } from './seeded-random.ts';
+
+export const APP = '100';
+export const RETENTION_MS = 86_400_000;
+
+export interface ReplicatingNodeOptions {
+  /** A node of an older kind answers as those do, and sends nothing here. */
+  readonly kind?: 'current' | 'older';
+  readonly store?: Partial<RecordStoreOptions>;
+}
+
+/** A message of `/sync` that came to a node. */
+export interface ReceivedMessage {
+  readonly from: string;
+  readonly at: number;
+  readonly inner: Record<string, unknown>;
+}
+
+/** A request on its way, as the network saw it. */
+export interface NetworkRequest {
+  readonly from: string;
+  readonly to: string;
+  readonly path: string;
+  readonly bytes: number;
+  /** Null while it is not answered. */
+  status: number | null;
+}
+
+/** `cut`: refused at once. `hang`: no answer until the limit. `lose answers`: the request is served, its answer is lost. */
+export type Way = 'open' | 'cut' | 'hang' | 'lose answers';
+
+export class ReplicatingNode {
+  readonly name: string;
+  readonly member: Member;
+  readonly store: RecordStore;
+  readonly vault: Vault;
+  readonly replicas: Replicas;
+  readonly replicator: Replicator;
+  readonly push: DeltaPush;
+  readonly comparison: Comparison;
+  readonly acknowledgements: Acknowledgements;
+  readonly contact: Contact;
+  readonly catchUp: CatchUp;
+  readonly inbound: SyncInbound;
+  readonly peerCache: PeerCache;
+  readonly dispatch: Dispatch;
+  readonly log = collectingLog();
+  readonly received: ReceivedMessage[] = [];
+  readonly broken: Error[] = [];
+  /** Runs before a message is handled; may throw a RefusalError or take its time. */
+  before: (message: ReceivedMessage) => Promise<void> | void = () => undefined;
+  /** Bends the inner answer before it is sealed. */
+  bend: (answer: Record<string, unknown>, message: ReceivedMessage) => object = (answer) => answer;
+  refreshMembership: (signal: AbortSignal) => Promise<void> = async () => undefined;
+  firstSnapshot: FirstSnapshotState = 'complete';
+  readonly #network: Network;
+  readonly #snapshotFetch: SnapshotFetch;
+  #ready = new AbortController();
+
+  constructor(name: string, network: Network, options: ReplicatingNodeOptions = {}) {
+    this.name = name;
+    this.#network = network;
+    const { clock } = network;
+    const random = new SeededRandom(name);
+    const enclave = inProcessEnclave({ info: 'enclaver-ecdh-aes256gcm-v1' }, { clock, random });
+    const { wallet, teePubkey } = enclave.emulated;
+    this.member = memberOf(wallet, teePubkey, `https://${name}.test`);
+    const vault = new Vault({ random });
+    vault.holdCandidate(Uint8Array.from(SECRET));
+    vault.observeChainHash(SECRET_HASH);
+    vault.installSyncKey();
+    this.vault = vault;
+    this.peerCache = new PeerCache({ clock });
+    this.store = new RecordStore(
+      {
+        maxValueBytes: 1_048_576,
+        maxAppBytes: 104_857_600,
+        maxClockSkewMs: 15_000,
+        maxStoreBytes: 2 ** 29,
+        tombstoneRetentionMs: RETENTION_MS,
+        maxTombstonesPerApp: 10_000,
+        ...options.store,
+      },
+      {
+        random,
+        opens: (appId, stored) => vault.opensValue(appId, stored),
+        ownClockKey: (storeId) => `${wallet}/${storeId}`,
+        acknowledgedByAll: () => this.replicas.acknowledgedByAll(),
+        keepsEverything: () => this.contact.isStale(),
+      },
+    );
+    const { store, log } = this;
+    this.replicas = new Replicas({ clock, random, store });
+    this.contact = new Contact({ retentionMs: RETENTION_MS }, { clock, lastNumber: () => store.lastNumber });
+    const { replicas, contact } = this;
+    const pacing = { clock, yieldNow: async (): Promise<void> => undefined };
+    this.catchUp = new CatchUp({ ...pacing, log, contact, store });
+    const onVerdict = (appId: string, wire: unknown, verdict: MergeVerdict): void => this.catchUp.note(appId, wire, verdict);
+    const merging = { ...pacing, store, onVerdict };
+    const book = new PeerBook({ blacklistMs: 600_000 }, { clock });
+    const conversation = new PeerConversation({
+      clock,
+      random,
+      transport: network.transportOf(this),
+      enclave,
+      vault,
+      book,
+      identity: () => ({ wallet, teePubkey }),
+      storeId: () => store.storeId,
+      onAnswer: (member, storeId) => {
+        contact.note();
+        if (storeId !== undefined) replicas.of(member).noteStoreId(storeId);
+      },
+    });
+    this.acknowledgements = new Acknowledgements({ clock });
+    const { acknowledgements } = this;
+    this.push = new DeltaPush({ clock, log, store, conversation, acknowledgements, sendAbove: () => contact.writtenWhileCutOff() });
+    this.comparison = new Comparison({ maxAnswerBytes: 52_428_800 }, { ...merging, log, conversation, push: this.push });
+    this.replicator = new Replicator({
+      clock,
+      log,
+      replicas,
+      push: this.push,
+      comparison: this.comparison,
+      others: () => this.others(),
+      refreshMembership: (signal) => this.refreshMembership(signal),
+      mayCompare: () => !contact.isStale(),
+      onBrokenInvariant: (error) => this.broken.push(error),
+    });
+    this.#snapshotFetch = new SnapshotFetch({ maxAnswerBytes: 52_428_800 }, { ...merging, random, log, book, conversation });
+    const nonces = new NonceBook({ ttlSeconds: 120, maxNonces: 4_096 }, { clock, random });
+    this.inbound = new SyncInbound(
+      { peerCacheTtlMs: 180_000 },
+      {
+        ...merging,
+        log,
+        vault,
+        directory: this.peerCache,
+        replicas,
+        contact,
+        issueNonce: () => nonces.issue(),
+        firstSnapshot: () => this.firstSnapshot,
+      },
+    );
+    const listened = this.#listened(this.inbound);
+    const appRegistry = { lookup: async () => Promise.reject(new Error('no app asks here')) };
+    this.dispatch = createDispatch(
+      {
+        kmsAppId: 49,
+        kmsRegistry: `0x${'aa'.repeat(20)}` as Wallet,
+        maxRequestBodyBytes: 4_194_304,
+        maxSyncPayloadBytes: options.kind === 'older' ? 2 * 1024 * 1024 : 52_428_800,
+        maxValueBytes: 1_048_576,
+        rateLimitPerMinute: 0,
+        nonceRateLimitPerMinute: 0,
+        trustedProxies: [],
+      },
+      {
+        clock,
+        log,
+        enclave,
+        vault,
+        authenticator: new Authenticator({ inEnclave: true, windowSeconds: 120 }, { clock, nonces, appRegistry, directory: this.peerCache }),
+        nonces,
+        directory: this.peerCache,
+        sync: options.kind === 'older' ? asOlderKind(listened) : listened,
+        identity: () => ({ wallet, teePubkey }),
+        readiness: () => READY,
+        isStopping: () => false,
+        ownUrl: () => this.member.url,
+        secretFrom: () => null,
+        probeOf: () => null,
+        storeTotals: () => store.totals(clock.nowMs()),
+        store,
+        acknowledged: (write, peers, timeoutMs) => acknowledgements.wait(write, peers, timeoutMs),
+        onWritten: () => undefined,
+        peers: () => replicas.views(),
+        onBrokenInvariant: (error) => this.broken.push(error),
+      },
+    );
+  }
+
+  /** Members besides this node. */
+  others(): readonly Member[] {
+    return this.peerCache.membership()?.members.filter(({ wallet }) => wallet !== this.member.wallet) ?? [];
+  }
+
+  /** Takes these for the members, as after a refresh. */
+  know(members: readonly Member[]): void {
+    this.peerCache.update({ block: 1n, members, dropped: [] });
+    this.replicas.keepOnly(this.others());
+    this.contact.noteMembers(this.others().length);
+  }
+
+  put(key: string, value: string | Uint8Array, { ttlMs = 0, app = APP } = {}): LocalWrite {
+    const stored = this.vault.sealValue(Number(app) as AppId, Buffer.from(value));
+    return this.store.put(app, key, stored, ttlMs, this.#network.clock.nowMs());
+  }
+
+  delete(key: string): LocalWrite | null {
+    return this.store.delete(APP, key, this.#network.clock.nowMs());
+  }
+
+  /** The plaintext, or null. */
+  read(key: string, app = APP): string | null {
+    const held = this.store.get(app, key, this.#network.clock.nowMs());
+    if (held === null) return null;
+    const opened = this.vault.openValue(Number(app) as AppId, held.value);
+    return opened === null ? null : Buffer.from(opened).toString();
+  }
+
+  keys(app = APP): readonly string[] {
+    return this.store.list(app, {}, this.#network.clock.nowMs()).keys;
+  }
+
+  /** All records, in the order of the walk. */
+  records(): readonly WireRecord[] {
+    return [...this.store.walk({})].map(({ record }) => record);
+  }
+
+  /** What this node knows of another. */
+  replicaOf(node: ReplicatingNode) {
+    return this.replicas.of(node.member);
+  }
+
+  /** One sync_tick, and all that follows from it at once. */
+  async tick(nudged = false): Promise<void> {
+    this.replicator.syncTick(nudged, this.#ready.signal);
+    await this.#network.rest();
+  }
+
+  /** Compares stores with another node once. */
+  async compareWith(node: ReplicatingNode): Promise<void> {
+    await this.comparison.compareWith(node.member, this.replicaOf(node), this.#ready.signal);
+  }
+
+  /** What node_tick does when a snapshot is missing. */
+  async fetchSnapshot() {
+    this.catchUp.begin();
+    const outcome = await this.#snapshotFetch.fetchFirstSnapshot(this.others(), null, this.#ready.signal);
+    if (outcome.completeFrom !== null) await this.catchUp.complete();
+    else if (outcome.answered >= this.others().length) this.catchUp.giveUp();
+    return outcome;
+  }
+
+  /** Loses all it held, as a restart does: another store, and nobody has anything of it. */
+  loseStore(): void {
+    this.store.reset();
+    this.replicas.resetAll();
+  }
+
+  /** Is not ready any more: what it sends ends. Ready again with the next tick. */
+  unready(): void {
+    this.#ready.abort(new Error('the node is not ready any more'));
+    this.#ready = new AbortController();
+  }
+
+  /** Types of the messages that came, in order. */
+  types(from?: ReplicatingNode): readonly unknown[] {
+    return this.received.filter((message) => from === undefined || message.from === from.name).map(({ inner }) => inner['type']);
+  }
+
+  /** Keys of the records that came in deltas, delta by delta. */
+  deltas(from?: ReplicatingNode): readonly (readonly string[])[] {
+    return this.received
+      .filter(({ inner, from: name }) => inner['type'] === 'delta' && (from === undefined || name === from.name))
+      .map(({ inner }) => Object.values(inner['data'] as Record<string, WireRecord[]>).flatMap((records) => records.map(({ key }) => key)));
+  }
+
+  #listened(inbound: SyncHandler): SyncHandler {
+    return {
+      requiresHmac: (message) => inbound.requiresHmac(message),
+      handle: async (sender, inner) => {
+        const from = this.#network.nameOf(sender.wallet);
+        const message = { from, inner, at: this.#network.clock.monotonicMs() };
+        this.received.push(message);
+        await this.before(message);
+        const answer = (await inbound.handle(sender, inner)) as Record<string, unknown>;
+        return this.bend(answer, message);
+      },
+    };
+  }
+}
+
+export class Network {
+  readonly clock = new ManualClock();
+  readonly requests: NetworkRequest[] = [];
+  readonly nodes: ReplicatingNode[] = [];
+  readonly #ways = new Map<string, Way>();
+  #steps = 0;
+
+  /** Adds a node; all know each other afterwards. */
+  add(name: string, options: ReplicatingNodeOptions = {}): ReplicatingNode {
+    const node = new ReplicatingNode(name, this, options);
+    this.nodes.push(node);
+    this.introduce();
+    return node;
+  }
+
+  /** All take all for the members. */
+  introduce(): void {
+    for (const node of this.nodes) node.know(this.nodes.map(({ member }) => member));
+  }
+
+  nameOf(wallet: Wallet): string {
+    return this.nodes.find(({ member }) => member.wallet === wallet)?.name ?? 'nobody';
+  }
+
+  /** What becomes of requests from one node to another from now on. */
+  setWay(from: ReplicatingNode, to: ReplicatingNode, way: Way): void {
+    this.#ways.set(`${from.name} ${to.name}`, way);
+  }
+
+  /** Both ways between one node and all others. */
+  isolate(node: ReplicatingNode, way: Way = 'cut'): void {
+    for (const other of this.nodes) {
+      if (other === node) continue;
+      this.setWay(node, other, way);
+      this.setWay(other, node, way);
+    }
+  }
+
+  /** Until nothing happens any more without time passing. */
+  async rest(): Promise<void> {
+    for (let quiet = 0; quiet < 4; ) {
+      const before = this.#steps;
+      await settle(200);
+      quiet = this.#steps === before ? quiet + 1 : 0;
+    }
+  }
+
+  /** Lets time pass. */
+  async pass(ms: number, stepMs = 500): Promise<void> {
+    await this.rest();
+    for (let left = ms; left > 0; left -= stepMs) {
+      await this.clock.advance(Math.min(left, stepMs));
+      await this.rest();
+    }
+  }
+
+  /** A sync_tick of the interval on each of these nodes, each second. */
+  async run(seconds: number, nodes: readonly ReplicatingNode[] = this.nodes): Promise<void> {
+    for (let second = 0; second < seconds; second += 1) {
+      for (const node of nodes) await node.tick();
+      await this.pass(1_000);
+    }
+  }
+
+  transportOf(sender: Pick<ReplicatingNode, 'name'>): Transport {
+    return { request: (request) => this.#request(sender.name, request) };
+  }
+
+  async #request(from: string, request: TransportRequest): Promise<TransportAnswer> {
+    const { origin, pathname } = new URL(request.url);
+    const node = this.nodes.find(({ member }) => member.url === origin);
+    if (node === undefined) throw new DependencyError('peer', 'unreachable', 'the peer cannot be reached');
+    const noted: NetworkRequest = { from, to: node.name, path: pathname, bytes: Buffer.byteLength(request.body ?? ''), status: null };
+    this.requests.push(noted);
+    this.#steps += 1;
+    const way = (): Way => this.#ways.get(`${from} ${node.name}`) ?? 'open';
+    if (way() === 'cut') throw new DependencyError('peer', 'unreachable', 'the peer cannot be reached');
+    const answer = await this.#inTime(request, () => (way() === 'hang' ? new Promise<never>(() => undefined) : this.#serve(node, request)));
+    noted.status = answer.status;
+    if (way() === 'lose answers') throw new DependencyError('peer', 'unreachable', 'the connection was cut');
+    if (answer.body.length > request.maxAnswerBytes) throw new DependencyError('peer', 'too_large', 'the answer is too long');
+    return answer;
+  }
+
+  async #serve(node: ReplicatingNode, request: TransportRequest): Promise<TransportAnswer> {
+    const body = Buffer.from(request.body ?? '');
+    const reply = await node.dispatch({
+      method: request.method,
+      path: new URL(request.url).pathname,
+      dataKey: null,
+      query: '',
+      headers: request.headers ?? {},
+      client: '127.0.0.1',
+      readBody: async (maxBytes) => {
+        if (body.length > maxBytes) throw new RefusalError('payload_too_large', 'the body is too long');
+        return body;
+      },
+    });
+    return { status: reply.status, headers: reply.headers, body: Buffer.from(JSON.stringify(reply.body)) };
+  }
+
+  /** As the real transport ends: with its limit, or with the signal. */
+  async #inTime({ timeoutMs, signal }: TransportRequest, work: () => Promise<TransportAnswer>): Promise<TransportAnswer> {
+    try {
+      return await within(this.clock, 'the peer', timeoutMs, signal, work);
+    } catch (error) {
+      if (error instanceof DeadlineError) throw new DependencyError('peer', 'timeout', 'the peer did not answer in time');
+      if (signal?.aborted === true) throw new DependencyError('peer', 'aborted', 'the request was aborted');
+      throw error;
+    } finally {
+      this.#steps += 1;
+    }
+  }
+}
+
+/** Nodes of this kind that know each other. */
+export function startNodes<Names extends readonly string[]>(...names: Names) {
+  const network = new Network();
+  const nodes = names.map((name) => network.add(name)) as { [Index in keyof Names]: ReplicatingNode };
+  return { network, clock: network.clock, nodes };
+}

@@ -1,0 +1,69 @@
+/** A real chain with both contracts, a block for each transaction. */
+import { createPublicClient, createWalletClient, http, type Hex } from 'viem';
+import { mnemonicToAccount } from 'viem/accounts';
+import { foundry } from 'viem/chains';
+import { startAnvil } from '../../src/dev/anvil.ts';
+import { DevChain } from '../../src/dev/dev-chain.ts';
+import { systemClock } from '../../src/system/system.ts';
+import { MULTICALL3, Rpc } from '../../src/registry/rpc.ts';
+
+const DEV_MNEMONIC = 'test test test test test test test test test test test junk';
+
+export async function runningChain() {
+  const anvil = await startAnvil({ port: 0, blockTimeSeconds: null });
+  try {
+    const chain = await DevChain.deploy(anvil.url);
+    return { chain, url: anvil.url, close: () => anvil.stop() };
+  } catch (error) {
+    await anvil.stop();
+    throw error;
+  }
+}
+
+export type RunningChain = Awaited<ReturnType<typeof runningChain>>;
+
+/** An account of the development chain beside the owner's, with gas to spend. @param index from 1 */
+export function accountOf(url: string, index: number) {
+  const account = mnemonicToAccount(DEV_MNEMONIC, { addressIndex: index });
+  return { account, client: createWalletClient({ account, chain: foundry, transport: http(url) }) };
+}
+
+/** The package has it, but does not export it. */
+const MULTICALL3_CREATION = new URL('../../node_modules/viem/_esm/constants/contracts.js', import.meta.url).href;
+
+/** Puts Multicall3 where every chain that has it has it. */
+export async function installMulticall3({ chain, url }: Pick<RunningChain, 'chain' | 'url'>): Promise<void> {
+  const { client } = accountOf(url, 9);
+  const { multicall3Bytecode } = (await import(MULTICALL3_CREATION)) as { readonly multicall3Bytecode: Hex };
+  const hash = await client.deployContract({ abi: [], bytecode: multicall3Bytecode });
+  const { contractAddress } = await chain.client.waitForTransactionReceipt({ hash });
+  const code = await createPublicClient({ transport: http(url) }).getCode({ address: contractAddress! });
+  await chain.test.setCode({ address: MULTICALL3, bytecode: code as Hex });
+}
+
+/**
+ * An RPC that counts its own round trips, and beside it how often a request really had to wait for another: the depth of the
+ * waves of requests on the wire.
+ */
+export function countingRpc(url: string) {
+  const trips = { counted: 0, waves: 0, requests: 0 };
+  let underWay = 0;
+  const counting: typeof globalThis.fetch = async (input, init) => {
+    if (underWay === 0) trips.waves += 1;
+    underWay += 1;
+    trips.requests += 1;
+    try {
+      const answer = await fetch(input, init);
+      const body = await answer.arrayBuffer();
+      return new Response(body, { status: answer.status, headers: answer.headers });
+    } finally {
+      underWay -= 1;
+    }
+  };
+  const rpc = new Rpc({ url }, { clock: systemClock, fetch: counting, onRoundTrip: () => (trips.counted += 1) });
+  return {
+    rpc,
+    trips,
+    reset: () => Object.assign(trips, { counted: 0, waves: 0, requests: 0 }),
+  };
+}

@@ -1,0 +1,65 @@
+/** A real HTTP server whose every answer the test gives, and which keeps what it was sent. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { waitUntil } from '../../src/dev/waiting.ts';
+
+export interface ReceivedRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+}
+
+export type Answering = (request: ReceivedRequest, response: ServerResponse) => void | Promise<void>;
+
+/** @param host address to listen on */
+export async function scriptedServer(answer: Answering, host = '127.0.0.1') {
+  const requests: ReceivedRequest[] = [];
+  let open = 0;
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('error', () => undefined);
+    request.on('end', () => {
+      const received = {
+        method: request.method ?? '',
+        url: request.url ?? '',
+        headers: request.headers,
+        body: Buffer.concat(chunks).toString('utf8'),
+      };
+      requests.push(received);
+      void answer(received, response);
+    });
+  });
+  server.on('connection', (socket) => {
+    open += 1;
+    socket.once('close', () => (open -= 1));
+  });
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
+  const { port } = server.address() as AddressInfo;
+  const wait = (what: string, reached: () => boolean): Promise<void> =>
+    waitUntil({ what, limitMs: 10_000, everyMs: 5 }, async () => (reached() ? null : 'not yet'));
+  return {
+    url: `http://${host}:${port}`,
+    port,
+    requests,
+    /** Resolves when this many requests have come. */
+    received: (count: number) => wait(`the request number ${count}`, () => requests.length >= count),
+    /** Resolves when no connection is left. */
+    deserted: () => wait('the end of all connections', () => open === 0),
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+export type ScriptedServer = Awaited<ReturnType<typeof scriptedServer>>;
+
+/** Answers with JSON. */
+export function json(value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Answering {
+  return (_, response) => void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value));
+}
+
+/** Takes the request and never answers. */
+export const silence: Answering = () => undefined;

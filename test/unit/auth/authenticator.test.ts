@@ -1,0 +1,145 @@
+/** The authenticator (protocol.md §3): which headers count in which mode, and what a registry that cannot be read means. */
+import { describe, expect, test } from '@jest/globals';
+import { Authenticator } from '../../../src/auth/authenticator.ts';
+import { NonceBook } from '../../../src/auth/nonce-book.ts';
+import { appAuthMessage, peerAuthMessage } from '../../../src/crypto/messages.ts';
+import { signEip191, walletOfPrivateKey } from '../../../src/crypto/signature.ts';
+import { DeadlineError } from '../../../src/domain/deadline.ts';
+import { DependencyError, InvariantError } from '../../../src/domain/errors.ts';
+import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
+import type { AppRecord, Member } from '../../../src/domain/membership.ts';
+import { PeerCache } from '../../../src/registry/peer-cache.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { authorizedRecord, memberOf } from '../../support/node-over-http.ts';
+import { SeededRandom } from '../../support/seeded-random.ts';
+
+const KEY = Buffer.alloc(32, 0x42);
+const WALLET = walletOfPrivateKey(KEY);
+const NODE = `0x${'0b'.repeat(20)}` as Wallet;
+const PUBKEY = 'aa'.repeat(120) as TeePubkey;
+
+interface Given {
+  readonly inEnclave?: boolean;
+  readonly lookup?: (wallet: Wallet) => Promise<AppRecord>;
+  readonly members?: readonly Member[] | null;
+}
+
+function start({ inEnclave = true, lookup = async (wallet) => authorizedRecord(100n, wallet, PUBKEY), members = [memberOf(WALLET, PUBKEY)] }: Given = {}) {
+  const clock = new ManualClock();
+  const nonces = new NonceBook({ ttlSeconds: 120, maxNonces: 10 }, { clock, random: new SeededRandom('authenticator') });
+  const asked: Wallet[] = [];
+  const directory = new PeerCache({ clock });
+  if (members !== null) directory.update({ block: 1n, members, dropped: [] });
+  const appRegistry = {
+    lookup: (wallet: Wallet) => {
+      asked.push(wallet);
+      return lookup(wallet);
+    },
+  };
+  const authenticator = new Authenticator({ inEnclave, windowSeconds: 120 }, { clock, nonces, appRegistry, directory });
+  const prove = (kind: 'app' | 'peer'): Record<string, string> => {
+    const nonce = nonces.issue();
+    const timestamp = String(Math.floor(clock.nowMs() / 1000));
+    const message = kind === 'app' ? appAuthMessage : peerAuthMessage;
+    const prefix = kind === 'app' ? 'x-app-' : 'x-kms-';
+    return {
+      [`${prefix}signature`]: signEip191(KEY, message(nonce, NODE, timestamp)),
+      [`${prefix}nonce`]: nonce,
+      [`${prefix}timestamp`]: timestamp,
+    };
+  };
+  return { authenticator, prove, asked };
+}
+
+describe('an app', () => {
+  test('that proves its wallet is who the registry says', async () => {
+    const { authenticator, prove, asked } = start();
+    const headers = prove('app');
+    expect(await authenticator.app(headers, NODE)).toEqual({
+      appId: 100,
+      wallet: WALLET,
+      teePubkey: PUBKEY,
+      signature: headers['x-app-signature'],
+    });
+    expect(asked).toEqual([WALLET]);
+  });
+
+  test.each<[string, boolean, Record<string, string>]>([
+    ['sends nothing, in an enclave', true, {}],
+    ['names a wallet, in an enclave', true, { 'x-tee-wallet': WALLET }],
+    ['sends nothing, in development', false, {}],
+    ['names no wallet, in development', false, { 'x-tee-wallet': '0x12' }],
+    ['names a wallet and sends half a proof, in development', false, { 'x-tee-wallet': WALLET, 'x-app-nonce': 'AAAA' }],
+    ['names a wallet and sends an empty proof header, in development', false, { 'x-tee-wallet': WALLET, 'x-app-wallet': '' }],
+    ['sends the proof of a peer', true, { 'x-kms-signature': '0x', 'x-kms-nonce': 'AAAA', 'x-kms-timestamp': '1' }],
+  ])('that %s is unauthorized, and the registry is not asked', async (_, inEnclave, headers) => {
+    const { authenticator, asked } = start({ inEnclave });
+    await expect(authenticator.app(headers, NODE)).rejects.toMatchObject({ code: 'unauthorized' });
+    expect(asked).toEqual([]);
+  });
+
+  test('may name its wallet in development: it is authorized all the same, and its answer is not signed', async () => {
+    const { authenticator } = start({ inEnclave: false });
+    expect(await authenticator.app({ 'x-tee-wallet': WALLET }, NODE)).toMatchObject({ wallet: WALLET, signature: null });
+    const stopped = start({
+      inEnclave: false,
+      lookup: async (wallet) => {
+        const record = authorizedRecord(100n, wallet, PUBKEY);
+        return { ...record, instance: { ...record.instance, status: 'STOPPED' } };
+      },
+    });
+    await expect(stopped.authenticator.app({ 'x-tee-wallet': WALLET }, NODE)).rejects.toMatchObject({ code: 'forbidden' });
+  });
+
+  test('without a teePubkey is forbidden: nothing could be encrypted to it', async () => {
+    const { authenticator, prove } = start({ lookup: async (wallet) => authorizedRecord(100n, wallet, '') });
+    await expect(authenticator.app(prove('app'), NODE)).rejects.toMatchObject({ code: 'forbidden' });
+  });
+
+  test.each<[string, Error]>([
+    ['the chain fails', new DependencyError('chain', 'unreachable', 'key=deadbeef')],
+    ['the chain is silent', new DeadlineError('key=deadbeef', 1)],
+  ])('gets 503 with a time to come back, not 403, when %s', async (_, failure) => {
+    const { authenticator, prove } = start({ lookup: () => Promise.reject(failure) });
+    await expect(authenticator.app(prove('app'), NODE)).rejects.toMatchObject({
+      code: 'service_unavailable',
+      message: 'the app registry cannot be read',
+      retryAfterSeconds: 5,
+    });
+  });
+
+  test('does not hide a broken invariant behind a refusal', async () => {
+    const { authenticator, prove } = start({ lookup: () => Promise.reject(new InvariantError('two apps at once')) });
+    await expect(authenticator.app(prove('app'), NODE)).rejects.toThrow(InvariantError);
+  });
+});
+
+describe('a peer', () => {
+  test('is who the peer cache says, without a read of the chain', () => {
+    const { authenticator, prove, asked } = start();
+    const headers = prove('peer');
+    const peer = authenticator.peer(headers, NODE);
+    expect(peer).toMatchObject({ teePubkey: PUBKEY, signature: headers['x-kms-signature'], member: { wallet: WALLET } });
+    expect(asked).toEqual([]);
+  });
+
+  test.each<[string, readonly Member[] | null]>([
+    ['is no member', []],
+    ['asks before the first refresh', null],
+    ['has no teePubkey', [memberOf(WALLET, '')]],
+  ])('that %s is forbidden', (_, members) => {
+    const { authenticator, prove } = start({ members });
+    expect(() => authenticator.peer(prove('peer'), NODE)).toThrow(expect.objectContaining({ code: 'forbidden' }));
+  });
+
+  test.each<[string, Record<string, string>]>([
+    ['sends nothing', {}],
+    ['names a wallet alone', { 'x-kms-wallet': WALLET }],
+    ['names a wallet as apps do in development', { 'x-tee-wallet': WALLET }],
+  ])('that %s is unauthorized in every mode', (_, headers) => {
+    for (const inEnclave of [true, false]) {
+      const { authenticator } = start({ inEnclave });
+      expect(() => authenticator.peer(headers, NODE)).toThrow(expect.objectContaining({ code: 'unauthorized' }));
+    }
+  });
+});

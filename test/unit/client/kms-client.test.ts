@@ -1,0 +1,427 @@
+/** The client for apps (protocol.md §3): what it sends, what it believes, and how it turns from one node to the next. */
+import { describe, expect, test } from '@jest/globals';
+import { createKmsClient, KmsClientError, type KmsClientErrorCode, type KmsClientOptions } from '../../../src/client/index.ts';
+import { appAuthMessage, responseMessage } from '../../../src/crypto/messages.ts';
+import { recoverEip191 } from '../../../src/crypto/signature.ts';
+import { toWireEnvelope } from '../../../src/domain/envelope.ts';
+import { DependencyError } from '../../../src/domain/errors.ts';
+import type { Member } from '../../../src/domain/membership.ts';
+import { ManualClock, settle } from '../../support/manual-clock.ts';
+import { keyOf, NodeSide, transportToNodes, type Bend } from '../../support/node-side.ts';
+import { answerOf, never, PEER_NONCE } from '../../support/peer-side.ts';
+import { SeededRandom } from '../../support/seeded-random.ts';
+
+const PRIVATE_KEY = '11'.repeat(32);
+/** To `derive({ path: 'p' })`. */
+const RIGHT_ANSWER = { app_id: 100, path: 'p', key: keyOf('p', 32).toString('base64'), length: 32 };
+const REGISTRY = `0x${'0f'.repeat(20)}`;
+
+function start(names: readonly string[], more: Partial<KmsClientOptions> = {}) {
+  const nodes = names.map((name) => new NodeSide(name));
+  const registry = { members: nodes.map(({ member }) => member) as readonly Member[], failing: false, reads: 0 };
+  const clock = new ManualClock();
+  const source = {
+    readMembership: async () => {
+      registry.reads += 1;
+      if (registry.failing) throw new DependencyError('chain', 'unreachable', 'the RPC cannot be read');
+      return { members: registry.members };
+    },
+  };
+  const client = createKmsClient(
+    { registry: REGISTRY, chain: { source }, identity: { privateKey: PRIVATE_KEY }, ...more },
+    { clock, random: new SeededRandom('client'), transport: transportToNodes(nodes) },
+  );
+  const asked = () => nodes.map(({ requests }) => requests.filter(({ url }) => url.endsWith('/nonce')).length);
+  return { client, clock, nodes, registry, asked };
+}
+
+/** Lets time pass; what the nodes and the client do in between comes to rest first. */
+async function pass(clock: ManualClock, ms: number): Promise<void> {
+  for (let left = ms; left > 0; left -= 500) {
+    await settle(2_000);
+    await clock.advance(Math.min(left, 500));
+  }
+  await settle(2_000);
+}
+
+async function failureOf(call: Promise<unknown>): Promise<KmsClientError> {
+  const error = await call.then(() => null, (thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(KmsClientError);
+  return error as KmsClientError;
+}
+
+const status =
+  (code: number, body: unknown = {}, headers: Readonly<Record<string, string>> = {}): Bend =>
+  () =>
+    answerOf(code, body, headers);
+
+describe('a derived key', () => {
+  test('comes with the app and the node that answered', async () => {
+    const { client, nodes } = start(['a']);
+    const { wallet, url, teePubkey } = nodes[0]!.member;
+    expect(await client.derive({ path: 'sessions' })).toEqual({
+      key: new Uint8Array(keyOf('sessions', 32)),
+      appId: 100,
+      node: { wallet, url, teePubkey },
+    });
+  });
+
+  test('is asked for exactly as given, in an envelope alone', async () => {
+    const { client, nodes } = start(['a']);
+    await client.derive({ path: ' spaced:ä ', context: 'c', length: 64 });
+    const [{ request, inner }] = nodes[0]!.received as [(typeof nodes)[0]['received'][0]];
+    expect(inner).toEqual({ path: ' spaced:ä ', context: 'c', length: 64 });
+    expect(request).toMatchObject({ method: 'POST', url: 'https://a.test/kms/derive' });
+    expect(Object.keys(JSON.parse(request.body!) as object).sort()).toEqual(['encrypted_data', 'nonce', 'sender_tee_pubkey']);
+  });
+
+  test("is asked for with a proof over the node's nonce, its wallet and the time", async () => {
+    const { client, clock, nodes } = start(['a']);
+    await client.derive({ path: 'p' });
+    const headers = nodes[0]!.received[0]!.request.headers!;
+    const timestamp = String(Math.floor(clock.nowMs() / 1000));
+    expect(headers).toMatchObject({ 'x-app-nonce': PEER_NONCE, 'x-app-timestamp': timestamp });
+    const signer = recoverEip191(appAuthMessage(PEER_NONCE, nodes[0]!.member.wallet, timestamp), headers['x-app-signature']!);
+    expect(signer).toBe((await client.identity()).wallet);
+  });
+
+  test('is asked for from the nodes in turn', async () => {
+    const { client, asked } = start(['a', 'b', 'c']);
+    for (let call = 0; call < 6; call += 1) await client.derive({ path: 'p' });
+    expect(asked()).toEqual([2, 2, 2]);
+  });
+
+  test.each([
+    ['wallet', (member: Member) => member.wallet],
+    ['wallet in another case', (member: Member) => member.wallet.toUpperCase().replace('0X', '0x')],
+    ['URL', (member: Member) => member.url],
+    ['URL with a slash', (member: Member) => `${member.url}/`],
+  ])('is asked for from one node alone, named by its %s', async (_, nameOf) => {
+    const { client, nodes, asked } = start(['a', 'b', 'c']);
+    for (let call = 0; call < 3; call += 1) await client.derive({ path: 'p' }, { node: nameOf(nodes[1]!.member) });
+    expect(asked()).toEqual([0, 3, 0]);
+  });
+});
+
+describe('invalid arguments send nothing', () => {
+  test.each<[string, Parameters<ReturnType<typeof start>['client']['derive']>[0]]>([
+    ['an empty path', { path: '' }],
+    ['a blank path', { path: ' \t' }],
+    ['a path too long in bytes, though not in characters', { path: 'ä'.repeat(2_049) }],
+    ['path and context too long together', { path: 'p'.repeat(4_000), context: 'c'.repeat(97) }],
+    ['no bytes', { path: 'p', length: 0 }],
+    ['too many bytes', { path: 'p', length: 1_025 }],
+    ['half a byte', { path: 'p', length: 32.5 }],
+    ['no number of bytes', { path: 'p', length: NaN }],
+  ])('%s', async (_, arguments_) => {
+    const { client, nodes, registry } = start(['a']);
+    expect((await failureOf(client.derive(arguments_))).code).toBe('invalid_argument');
+    expect([nodes[0]!.requests.length, registry.reads]).toEqual([0, 0]);
+  });
+
+  test.each<[string, Partial<KmsClientOptions>, string]>([
+    ['a private key that is none', { identity: { privateKey: 'ff'.repeat(32) } }, 'identity.privateKey'],
+    ['a P-384 scalar that is none', { identity: { privateKey: PRIVATE_KEY, teeScalar: '00' } }, 'identity.teeScalar'],
+    ['an enclave URL that is none', { identity: { odynUrl: 'enclave' } }, 'identity.odynUrl'],
+    ['an RPC URL that is none', { chain: { rpcUrl: 'rpc' } }, 'chain.rpcUrl'],
+    ['a registry that is none', { chain: { rpcUrl: 'http://127.0.0.1:1' }, registry: '0x12' }, 'registry'],
+    ['an app id that is none', { chain: { rpcUrl: 'http://127.0.0.1:1' }, appId: 0 }, 'appId'],
+    ['confirmations below zero', { chain: { rpcUrl: 'http://127.0.0.1:1' }, confirmations: -1 }, 'confirmations'],
+    ['no time', { timeoutMs: 0 }, 'timeoutMs'],
+    ['no tries', { maxAttempts: 0 }, 'maxAttempts'],
+  ])('%s is named when the client is made', (_, options, name) => {
+    let thrown: unknown;
+    try {
+      start(['a'], options);
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toMatchObject({ code: 'invalid_argument', message: expect.stringContaining(name) as unknown });
+    expect(String(thrown)).not.toMatch(/f{8}|1{8}/);
+  });
+});
+
+describe('a node is passed over for the next when', () => {
+  const stranger = new NodeSide('stranger');
+
+  test.each<[string, Bend, string]>([
+    ['it is not ready', status(503, { code: 'service_unavailable', message: 'initializing' }, { 'retry-after': '5' }), 'unready'],
+    ['it limits its clients', status(429, { code: 'rate_limited' }, { 'retry-after': '5' }), 'rate_limited'],
+    ['it fails', status(500, { code: 'internal_error' }), 'server_error'],
+    ['something before it fails', status(502, '<html>'), 'server_error'],
+    ['it sends elsewhere', status(302, '', { location: 'https://elsewhere.test' }), 'bad_answer'],
+    ['its answer has no signature', (answer) => ({ ...answer, headers: {} }), 'bad_answer_signature'],
+    [
+      'its answer is signed by another wallet',
+      async (answer, { request }, node) => ({
+        ...answer,
+        headers: { 'x-kms-response-signature': await stranger.enclave.sign(responseMessage(request.headers!['x-app-signature']!, node.member.wallet)) },
+      }),
+      'bad_answer_signature',
+    ],
+    [
+      'its answer is signed for another request',
+      async (answer, _, node) => ({
+        ...answer,
+        headers: { 'x-kms-response-signature': await node.enclave.sign(responseMessage(`0x${'ab'.repeat(65)}`, node.member.wallet)) },
+      }),
+      'bad_answer_signature',
+    ],
+    [
+      'its answer comes under another key',
+      async (answer, { request }) => {
+        const { sender_tee_pubkey: sender } = JSON.parse(request.body!) as { sender_tee_pubkey: Member['teePubkey'] & string };
+        const sealed = await stranger.enclave.encrypt(JSON.stringify(RIGHT_ANSWER), sender as Exclude<Member['teePubkey'], ''>);
+        return { ...answer, body: Buffer.from(JSON.stringify(toWireEnvelope(sealed))) };
+      },
+      'bad_answer',
+    ],
+    ['its answer is plaintext', (answer) => ({ ...answer, body: Buffer.from('{"key":"AAAA"}') }), 'bad_answer'],
+    ['its answer is garbage', (answer) => ({ ...answer, body: Buffer.from('\x00garbage') }), 'bad_answer'],
+    ['its key is of another length', (_, received, node) => node.sealedAnswer(received, { key: 'AAAA' }), 'bad_answer'],
+    ['its key is for another path', (_, received, node) => node.sealedAnswer(received, { path: 'other' }), 'bad_answer'],
+    ['its key is no base64', (_, received, node) => node.sealedAnswer(received, { key: '*'.repeat(44) }), 'bad_answer'],
+    ['its key is for app 0', (_, received, node) => node.sealedAnswer(received, { app_id: 0 }), 'bad_answer'],
+  ])('%s', async (_, bend, failure) => {
+    const { client, nodes } = start(['a', 'b']);
+    nodes[0]!.bend = bend;
+    expect((await client.derive({ path: 'p' })).node.url).toBe('https://b.test');
+    const alone = start(['a'], { maxAttempts: 1 });
+    alone.nodes[0]!.bend = bend;
+    const { attempts } = await failureOf(alone.client.derive({ path: 'p' }));
+    expect(attempts.map((attempt) => attempt.failure)).toEqual([failure]);
+  });
+
+  test.each([
+    ['no nonce', answerOf(503, {})],
+    ['a nonce that is none', answerOf(200, { nonce: 'NovaKMS:Auth:' })],
+    ['a nonce too long to sign over', answerOf(200, { nonce: 'A'.repeat(68) })],
+    ['a refusal of a nonce', answerOf(403, { code: 'forbidden' })],
+  ])('it gives %s', async (_, answer) => {
+    const { client, nodes } = start(['a', 'b']);
+    nodes[0]!.nonce = () => answer;
+    expect((await client.derive({ path: 'p' })).node.url).toBe('https://b.test');
+    expect(nodes[0]!.received).toHaveLength(0);
+  });
+
+  test('it is silent: after the limit of one try', async () => {
+    const { client, clock, nodes } = start(['a', 'b'], { attemptTimeoutMs: 2_000 });
+    nodes[0]!.nonce = never;
+    const derived = client.derive({ path: 'p' });
+    await clock.advance(2_000);
+    expect((await derived).node.url).toBe('https://b.test');
+  });
+
+  test('its registered key is no key', async () => {
+    const { client, nodes, registry } = start(['a', 'b']);
+    const [first, second] = nodes.map(({ member }) => member);
+    registry.members = [{ ...first!, teePubkey: 'abcd' as Member['teePubkey'] }, second!];
+    expect((await client.derive({ path: 'p' })).node.url).toBe('https://b.test');
+  });
+
+  test('it failed a short while ago: it is asked last, and in its turn again later', async () => {
+    const { client, clock, nodes, asked } = start(['a', 'b']);
+    nodes[0]!.bend = status(500);
+    for (let call = 0; call < 4; call += 1) await client.derive({ path: 'p' });
+    expect(asked()).toEqual([1, 4]);
+    await clock.advance(30_000);
+    for (let call = 0; call < 2; call += 1) await client.derive({ path: 'p' });
+    expect(asked()[0]).toBe(2);
+  });
+});
+
+describe('Retry-After', () => {
+  test('is waited for when no node is ready, and then the nodes are asked again', async () => {
+    const { client, clock, nodes, asked } = start(['a', 'b']);
+    nodes.forEach((node) => (node.bend = status(503, {}, { 'retry-after': '4' })));
+    const derived = client.derive({ path: 'p' });
+    await pass(clock, 3_999);
+    expect(asked()).toEqual([1, 1]);
+    nodes.forEach((node) => (node.bend = (answer) => answer));
+    await pass(clock, 1_000);
+    expect((await derived).appId).toBe(100);
+  });
+
+  test('beyond the time limit ends the call at once', async () => {
+    const { client, nodes } = start(['a'], { timeoutMs: 10_000 });
+    nodes[0]!.bend = status(503, {}, { 'retry-after': '60' });
+    expect(await failureOf(client.derive({ path: 'p' }))).toMatchObject({ code: 'unavailable' });
+  });
+});
+
+describe('a call ends with', () => {
+  test.each<[string, number, unknown, KmsClientErrorCode, string | undefined]>([
+    ['the refusal of the request, which no other node would take', 400, { code: 'bad_request' }, 'refused', 'bad_request'],
+    ['the refusal of the app', 403, { code: 'forbidden' }, 'refused', 'forbidden'],
+    ['the refusal of the proof', 403, { code: 'unauthorized' }, 'refused', 'unauthorized'],
+    ['the refusal of its size', 413, { code: 'payload_too_large' }, 'refused', 'payload_too_large'],
+    ['nobody to answer, when a refusal is not in the form of one', 403, '<html>secret</html>', 'bad_answer', undefined],
+  ])('%s', async (_, httpStatus, body, code, serverCode) => {
+    const { client, nodes, asked } = start(['a', 'b']);
+    nodes.forEach((node) => (node.bend = status(httpStatus, body)));
+    const error = await failureOf(client.derive({ path: 'p' }));
+    expect({ code: error.code, serverCode: error.serverCode }).toEqual({ code, serverCode });
+    expect(error.message).not.toContain('secret');
+    expect(asked()).toEqual([1, 1]);
+  });
+
+  test('the refusal of the only node there is', async () => {
+    const { client, nodes } = start(['a']);
+    nodes[0]!.bend = status(403, { code: 'forbidden' });
+    expect(await failureOf(client.derive({ path: 'p' }))).toMatchObject({ code: 'refused', status: 403, serverCode: 'forbidden' });
+  });
+
+  test('the refusal of the node that was named, though another would answer', async () => {
+    const { client, nodes, asked } = start(['a', 'b']);
+    nodes[0]!.bend = status(403, { code: 'forbidden' });
+    expect((await failureOf(client.derive({ path: 'p' }, { node: 'https://a.test' }))).code).toBe('refused');
+    expect(asked()).toEqual([1, 0]);
+  });
+
+  test('the answer of another node where one alone refuses, for a refusal is not signed', async () => {
+    const { client, nodes } = start(['a', 'b']);
+    nodes[0]!.bend = status(403, { code: 'forbidden' });
+    expect((await client.derive({ path: 'p' })).node.url).toBe('https://b.test');
+  });
+
+  test('bad_answer_signature when no node signs as it should', async () => {
+    const { client, nodes } = start(['a', 'b']);
+    nodes.forEach((node) => (node.bend = (answer) => ({ ...answer, headers: {} })));
+    const error = await failureOf(client.derive({ path: 'p' }));
+    expect(error.code).toBe('bad_answer_signature');
+    expect(error.attempts.map(({ url }) => url)).toEqual(['https://a.test', 'https://b.test']);
+  });
+
+  test('unavailable after the last try', async () => {
+    const { client, clock, nodes, asked } = start(['a', 'b'], { maxAttempts: 5 });
+    nodes.forEach((node) => (node.bend = status(500)));
+    const failed = failureOf(client.derive({ path: 'p' }));
+    await pass(clock, 29_000);
+    expect((await failed).code).toBe('unavailable');
+    expect(asked().reduce((sum, count) => sum + count)).toBe(5);
+  });
+
+  test('timeout at the limit over all tries', async () => {
+    const { client, clock, nodes } = start(['a', 'b'], { timeoutMs: 3_000, attemptTimeoutMs: 2_000 });
+    nodes.forEach((node) => (node.nonce = never));
+    const failed = failureOf(client.derive({ path: 'p' }));
+    await clock.advance(3_000);
+    const error = await failed;
+    expect(error.code).toBe('timeout');
+    expect(error.attempts.map(({ failure }) => failure)).toEqual(['timeout']);
+  });
+
+  test('timeout at the limit of the call where it has one', async () => {
+    const { client, clock, nodes } = start(['a']);
+    nodes[0]!.nonce = never;
+    const failed = failureOf(client.derive({ path: 'p' }, { timeoutMs: 500 }));
+    await clock.advance(500);
+    expect((await failed).code).toBe('timeout');
+  });
+
+  test('aborted when the caller gives up', async () => {
+    const { client, nodes } = start(['a']);
+    nodes[0]!.nonce = never;
+    const controller = new AbortController();
+    const failed = failureOf(client.derive({ path: 'p' }, { signal: controller.signal }));
+    await settle();
+    controller.abort();
+    expect((await failed).code).toBe('aborted');
+  });
+
+  test('no_nodes when the registry lists none', async () => {
+    expect((await failureOf(start([]).client.derive({ path: 'p' }))).code).toBe('no_nodes');
+  });
+
+  test('no_nodes when the one that was named is not listed', async () => {
+    const { client, asked } = start(['a']);
+    expect((await failureOf(client.derive({ path: 'p' }, { node: 'https://z.test' }))).code).toBe('no_nodes');
+    expect(asked()).toEqual([0]);
+  });
+
+  test('registry_unavailable when the registry was never read', async () => {
+    const { client, registry } = start(['a']);
+    registry.failing = true;
+    expect((await failureOf(client.derive({ path: 'p' }))).code).toBe('registry_unavailable');
+  });
+
+  test('identity_unavailable when the own enclave does not sign', async () => {
+    const refusal = new DependencyError('enclave', 'unreachable', 'the enclave API cannot be reached');
+    const identity = { address: async () => Promise.reject(refusal), publicKey: async () => Promise.reject(refusal), sign: async () => Promise.reject(refusal), encrypt: async () => Promise.reject(refusal), decrypt: async () => Promise.reject(refusal) };
+    const { client } = start(['a', 'b'], { identity });
+    expect((await failureOf(client.derive({ path: 'p' }))).code).toBe('identity_unavailable');
+    expect((await failureOf(client.identity())).code).toBe('identity_unavailable');
+  });
+});
+
+describe('the list of nodes', () => {
+  test('is read once for many calls, and again when it is old', async () => {
+    const { client, clock, registry } = start(['a']);
+    await Promise.all([1, 2, 3].map(() => client.derive({ path: 'p' })));
+    expect(registry.reads).toBe(1);
+    await clock.advance(60_000);
+    await client.derive({ path: 'p' });
+    expect(registry.reads).toBe(2);
+  });
+
+  test('is kept when it cannot be read again', async () => {
+    const { client, clock, registry } = start(['a']);
+    await client.derive({ path: 'p' });
+    registry.failing = true;
+    await clock.advance(60_000);
+    expect((await client.derive({ path: 'p' })).appId).toBe(100);
+    expect(registry.reads).toBe(2);
+  });
+
+  test('leaves out members without a registered key', async () => {
+    const { client, nodes, registry } = start(['a', 'b']);
+    registry.members = [{ ...nodes[0]!.member, teePubkey: '' }, nodes[1]!.member];
+    expect((await client.nodes()).map(({ url }) => url)).toEqual(['https://b.test']);
+  });
+
+  test('is read again when a node that has booted refuses the key that the list has', async () => {
+    const { client, clock, nodes, registry } = start(['a']);
+    const [node] = nodes as [NodeSide];
+    registry.members = [{ ...node.member, teePubkey: new NodeSide('before the boot').member.teePubkey }];
+    node.serve = async (request) => {
+      node.requests.push(request);
+      return request.url.endsWith('/nonce') ? answerOf(200, { nonce: PEER_NONCE }) : answerOf(400, { code: 'bad_request' });
+    };
+    await client.nodes();
+    await clock.advance(6_000);
+    registry.members = [node.member];
+    const derived = client.derive({ path: 'p' });
+    await settle(500);
+    node.serve = NodeSide.prototype.serve.bind(node);
+    await clock.advance(1_000);
+    expect((await derived).appId).toBe(100);
+    expect(registry.reads).toBe(2);
+  });
+});
+
+describe('close', () => {
+  test('ends the calls under way and refuses all others', async () => {
+    const { client, nodes, asked } = start(['a']);
+    nodes[0]!.nonce = never;
+    const failed = failureOf(client.derive({ path: 'p' }));
+    await settle();
+    await client.close();
+    expect((await failed).code).toBe('closed');
+    expect((await failureOf(client.derive({ path: 'p' }))).code).toBe('closed');
+    expect((await failureOf(client.nodes())).code).toBe('closed');
+    expect(asked()).toEqual([1]);
+  });
+
+  test('wipes the keys held here', async () => {
+    const { client } = start(['a']);
+    await client.identity();
+    await client.close();
+    expect((await failureOf(client.identity())).code).toBe('identity_unavailable');
+  });
+
+  test('may be called twice', async () => {
+    const { client } = start(['a']);
+    await client.close();
+    await expect(client.close()).resolves.toBeUndefined();
+  });
+});

@@ -1,0 +1,205 @@
+/** The configuration (protocol.md §8): every variable with its default, its bounds and its alias; all problems at once; nothing secret shown. */
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { readConfig, type Environment } from '../../../src/config/read-config.ts';
+import { SETTINGS, type Config } from '../../../src/config/settings.ts';
+
+const DEVELOPMENT = { IN_ENCLAVE: 'false' };
+const ORDER = 'fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141';
+
+function configOf(environment: Environment): Config {
+  const read = readConfig(environment);
+  if (!read.ok) throw new Error(read.problems.join('; '));
+  return read.config;
+}
+
+function problemsOf(environment: Environment): readonly string[] {
+  const read = readConfig(environment);
+  return read.ok ? [] : read.problems;
+}
+
+function effectiveOf(environment: Environment): Readonly<Record<string, string>> {
+  const read = readConfig(environment);
+  if (!read.ok) throw new Error(read.problems.join('; '));
+  return read.effective;
+}
+
+describe('without any variable', () => {
+  test.each<[keyof Config, unknown]>([
+    ['inEnclave', true],
+    ['logLevel', 'INFO'],
+    ['bindAddress', { host: '0.0.0.0', port: 8000 }],
+    ['nodeUrl', 'http://127.0.0.1:18545'],
+    ['instanceUrl', ''],
+    ['nodeWallet', undefined],
+    ['nodePrivateKey', undefined],
+    ['odynUrl', 'http://127.0.0.1:18000'],
+    ['novaAppRegistry', '0x0f68e6e699f2e972998a1ecc000c7ce103e64cc8'],
+    ['kmsRegistry', '0x6a28d24c9aecdcec9b021ee6960fdde592796af7'],
+    ['kmsAppId', 49],
+    ['nodeTickMs', 60_000],
+    ['dataSyncIntervalMs', 10_000],
+    ['peerCacheTtlMs', 180_000],
+    ['registryCacheTtlMs', 180_000],
+    ['peerBlacklistMs', 600_000],
+    ['chainConfirmations', 6],
+    ['trustedProxies', []],
+    ['popTimeoutSeconds', 120],
+    ['maxNonces', 4_096],
+    ['maxKvValueBytes', 1_048_576],
+    ['maxRequestBodyBytes', 4_194_304],
+    ['maxSyncPayloadBytes', 52_428_800],
+    ['maxClockSkewMs', 15_000],
+    ['maxStoreBytes', 536_870_912],
+    ['rateLimitPerMinute', 120],
+    ['nonceRateLimitPerMinute', 30],
+    ['masterSecret', undefined],
+    ['httpProxy', undefined],
+    ['httpsProxy', undefined],
+    ['noProxy', ''],
+  ])('%s is %j', (name, value) => {
+    expect(configOf({})[name]).toEqual(value);
+  });
+
+  test('and with all of them empty it is the same', () => {
+    const empty = Object.fromEntries(Object.values(SETTINGS).map(({ variable }) => [variable, '']));
+    expect(configOf(empty)).toEqual(configOf({}));
+  });
+});
+
+describe('a variable', () => {
+  test.each<[string, string, keyof Config, unknown]>([
+    ['IN_ENCLAVE', 'FALSE', 'inEnclave', false],
+    ['IN_ENCLAVE', '1', 'inEnclave', true],
+    ['LOG_LEVEL', 'warn', 'logLevel', 'WARNING'],
+    ['LOG_LEVEL', 'debug', 'logLevel', 'DEBUG'],
+    ['BIND_ADDR', '127.0.0.1:0', 'bindAddress', { host: '127.0.0.1', port: 0 }],
+    ['BIND_ADDR', '[::1]:65535', 'bindAddress', { host: '::1', port: 65_535 }],
+    ['NODE_URL', 'https://rpc.test/v1/', 'nodeUrl', 'https://rpc.test/v1'],
+    ['NODE_INSTANCE_URL', 'https://node.test', 'instanceUrl', 'https://node.test'],
+    ['KMS_APP_ID', '9007199254740991', 'kmsAppId', 2 ** 53 - 1],
+    ['KMS_REGISTRY_ADDRESS', `0x${'AB'.repeat(20)}`, 'kmsRegistry', `0x${'ab'.repeat(20)}`],
+    ['KMS_NODE_TICK_SECONDS', '1', 'nodeTickMs', 1_000],
+    ['DATA_SYNC_INTERVAL_SECONDS', '0.25', 'dataSyncIntervalMs', 250],
+    ['REGISTRY_CACHE_TTL_SECONDS', '0', 'registryCacheTtlMs', 0],
+    ['CHAIN_CONFIRMATIONS', '0', 'chainConfirmations', 0],
+    ['RATE_LIMIT_PER_MINUTE', '0', 'rateLimitPerMinute', 0],
+    ['NONCE_RATE_LIMIT_PER_MINUTE', '0', 'nonceRateLimitPerMinute', 0],
+    ['TRUSTED_PROXIES', ' 10.0.0.0/8, ::1 ,fd00::/8,', 'trustedProxies', ['10.0.0.0/8', '::1', 'fd00::/8']],
+    ['HTTP_PROXY', 'proxy.test:3128', 'httpProxy', 'http://proxy.test:3128'],
+    ['MAX_NONCES', ' 7 ', 'maxNonces', 7],
+  ])('%s=%s is read', (variable, text, name, value) => {
+    expect(configOf({ ...DEVELOPMENT, [variable]: text })[name]).toEqual(value);
+  });
+
+  test.each<[string, string, string, string, keyof Config]>([
+    ['NODE_URL', 'http://first.test', 'HELIOS_RPC_URL', 'http://second.test', 'nodeUrl'],
+    ['HTTP_PROXY', 'http://first.test', 'http_proxy', 'http://second.test', 'httpProxy'],
+    ['HTTPS_PROXY', 'http://first.test', 'https_proxy', 'http://second.test', 'httpsProxy'],
+    ['NO_PROXY', 'first.test', 'no_proxy', 'second.test', 'noProxy'],
+  ])('%s comes before its other name, which counts when it is unset or empty', (variable, first, alias, second, name) => {
+    expect(configOf({ [variable]: first, [alias]: second })[name]).toBe(first);
+    expect(configOf({ [alias]: second })[name]).toBe(second);
+    expect(configOf({ [variable]: '', [alias]: second })[name]).toBe(second);
+    expect(problemsOf(variable === 'NO_PROXY' ? {} : { [alias]: '//' }).every((line) => line.startsWith(`${alias} `))).toBe(true);
+  });
+
+  test.each<[string, readonly string[]]>([
+    ['IN_ENCLAVE', ['yes', 'f', '2']],
+    ['LOG_LEVEL', ['TRACE', 'LOUD']],
+    ['BIND_ADDR', ['8000', ':8000', 'host', 'host:65536', 'host:-1', '::1:8000', 'a b:1']],
+    ['NODE_URL', ['rpc.test', 'ftp://rpc.test', 'http://', 'ws://rpc.test']],
+    ['ODYN_URL', ['127.0.0.1:18000', 'unix:/socket']],
+    ['NODE_INSTANCE_URL', ['node.test', 'https://user:word@node.test', 'https://user@node.test']],
+    ['NODE_WALLET', ['0x12', 'me']],
+    ['NODE_PRIVATE_KEY', ['12', 'zz'.repeat(32), '00'.repeat(32), 'ff'.repeat(32), ORDER, `0x${ORDER}`]],
+    ['NOVA_APP_REGISTRY_ADDRESS', ['0x12', '0x']],
+    ['KMS_REGISTRY_ADDRESS', [`0x${'zz'.repeat(20)}`]],
+    ['KMS_APP_ID', ['0', '-1', '1.5', '9007199254740992', '0x10', 'x', ' ', '1e3']],
+    ['KMS_NODE_TICK_SECONDS', ['0', '0.5', '86401', '-1', '1e2', 'NaN', 'Infinity']],
+    ['DATA_SYNC_INTERVAL_SECONDS', ['0', '0.01', '86401']],
+    ['PEER_CACHE_TTL_SECONDS', ['0', 'x']],
+    ['REGISTRY_CACHE_TTL_SECONDS', ['-1', '86401']],
+    ['PEER_BLACKLIST_DURATION_SECONDS', ['-1', '86401']],
+    ['MAX_KV_VALUE_SIZE_BYTES', ['0', '16777217']],
+    ['MAX_STORE_BYTES', ['0', '1.5']],
+    ['CHAIN_CONFIRMATIONS', ['-1', '10001']],
+    ['TRUSTED_PROXIES', ['everybody', '10.0.0.1;10.0.0.2', '999.1.1.1', '10.0.0.0/33', '10.0.0.0/0', '::/0', '::/129', '10.0.0.0/8/8', '010.0.0.1', '1']],
+    ['POP_TIMEOUT_SECONDS', ['0', '3601', '1.5']],
+    ['MAX_NONCES', ['0', '1000001']],
+    ['MAX_REQUEST_BODY_BYTES', ['1023', '67108865']],
+    ['MAX_SYNC_PAYLOAD_BYTES', ['1023', '1073741825']],
+    ['MAX_CLOCK_SKEW_MS', ['-1', '86400001']],
+    ['RATE_LIMIT_PER_MINUTE', ['-1', '1000001']],
+    ['NONCE_RATE_LIMIT_PER_MINUTE', ['-1', '1000001']],
+    ['MASTER_SECRET_HEX', ['12', 'zz'.repeat(32), '00'.repeat(31), '00'.repeat(33)]],
+    ['HTTP_PROXY', ['ftp://proxy.test', 'http://']],
+    ['HTTPS_PROXY', ['socks5://proxy.test']],
+  ])('%s out of its bounds stops the node with one line that names it', (variable, texts) => {
+    for (const text of texts) {
+      const problems = problemsOf({ ...DEVELOPMENT, [variable]: text });
+      expect({ text, problems }).toEqual({ text, problems: [expect.stringMatching(new RegExp(`^${variable} must [^\\n]+$`))] });
+    }
+  });
+
+  test('of any text is read or refused, never thrown over', () => {
+    const variables = Object.values(SETTINGS).map(({ variable }) => variable);
+    const environment = fc.dictionary(fc.constantFrom(...variables), fc.oneof(fc.string(), fc.webUrl(), fc.integer().map(String)));
+    fc.assert(
+      fc.property(environment, (given) => {
+        for (const problem of problemsOf(given)) expect(problem).toMatch(/^[A-Z_]+ [^\n]+$/);
+      }),
+    );
+  });
+});
+
+describe('problems', () => {
+  test('come all at once, one line each', () => {
+    const problems = problemsOf({ KMS_APP_ID: 'x', LOG_LEVEL: 'x', HELIOS_RPC_URL: 'x', NODE_PRIVATE_KEY: '11'.repeat(32), NODE_WALLET: `0x${'ab'.repeat(20)}` });
+    expect(problems.map((line) => line.split(' ', 1)[0]).sort()).toEqual(['HELIOS_RPC_URL', 'KMS_APP_ID', 'LOG_LEVEL', 'NODE_PRIVATE_KEY', 'NODE_WALLET']);
+  });
+
+  test.each(['NODE_PRIVATE_KEY', 'NODE_WALLET'])('%s is one in an enclave, whose default mode is strict', (variable) => {
+    const value = variable === 'NODE_WALLET' ? `0x${'ab'.repeat(20)}` : '11'.repeat(32);
+    expect(problemsOf({ [variable]: value })).toEqual([expect.stringMatching(`^${variable} `)]);
+    expect(problemsOf({ ...DEVELOPMENT, [variable]: value })).toEqual([]);
+  });
+
+  test('never repeat what a variable holds', () => {
+    const value = 'deadbeefdeadbeef';
+    const environment = Object.fromEntries(Object.values(SETTINGS).map(({ variable }) => [variable, `${value}\n@`]));
+    expect(problemsOf(environment).length).toBeGreaterThan(20);
+    for (const problem of problemsOf(environment)) expect(problem).not.toContain(value);
+  });
+});
+
+describe('the effective configuration', () => {
+  test('names every variable', () => {
+    expect(Object.keys(effectiveOf({})).sort()).toEqual(Object.values(SETTINGS).map(({ variable }) => variable).sort());
+  });
+
+  test('shows secrets as set or unset', () => {
+    expect(effectiveOf(DEVELOPMENT)).toMatchObject({ MASTER_SECRET_HEX: 'unset', NODE_PRIVATE_KEY: 'unset' });
+    const shown = effectiveOf({ ...DEVELOPMENT, MASTER_SECRET_HEX: 'ab'.repeat(32), NODE_PRIVATE_KEY: '11'.repeat(32) });
+    expect(shown).toMatchObject({ MASTER_SECRET_HEX: 'set', NODE_PRIVATE_KEY: 'set' });
+    expect(JSON.stringify(shown)).not.toMatch(/abab|1111/);
+  });
+
+  test.each<[string, string, string]>([
+    ['NODE_URL', 'https://user:word@rpc.test/v1', 'https://***@rpc.test/***'],
+    ['NODE_URL', 'https://user:w@rd@rpc.test/v1', 'https://***@rpc.test/***'],
+    ['NODE_URL', 'https:user:word@rpc.test', '***@rpc.test'],
+    ['NODE_URL', 'https:\\\\user:word@rpc.test', '***@rpc.test'],
+    ['NODE_URL', 'https://rpc.test/v1?apikey=word', 'https://rpc.test/***'],
+    ['ODYN_URL', 'http://user:word@127.0.0.1:18000', 'http://***@127.0.0.1:18000'],
+    ['HTTP_PROXY', 'user:word@proxy.test:3128', '***@proxy.test:3128'],
+    ['HTTPS_PROXY', 'http://user:word@proxy.test:3128', 'http://***@proxy.test:3128'],
+    ['NODE_URL', 'https://rpc.test/v1', 'https://rpc.test/***'],
+  ])('shows %s=%s without credentials', (variable, text, shown) => {
+    expect(effectiveOf({ [variable]: text })[variable]).toBe(shown);
+  });
+
+  test('still connects with them', () => {
+    expect(configOf({ NODE_URL: 'https://user:word@rpc.test/v1' }).nodeUrl).toBe('https://user:word@rpc.test/v1');
+  });
+});

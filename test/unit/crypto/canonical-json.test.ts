@@ -1,0 +1,55 @@
+/** Canonical JSON (protocol.md §3, HMAC): keys sorted, no spaces, the same value after reading it back. */
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { canonicalJson } from '../../../src/crypto/canonical-json.ts';
+import { parseJson } from '../../../src/crypto/json.ts';
+
+/** What JSON.parse can give: -0 is written 0 by JavaScript itself. */
+const json = fc.jsonValue({ maxDepth: 5 }).map((value) => JSON.parse(JSON.stringify(value)) as unknown);
+
+function reversed(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(reversed);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).reverse().map(([key, inner]) => [key, reversed(inner)]));
+}
+
+describe('canonical JSON', () => {
+  test.each<[string, string]>([
+    ['{"b":1,"a":2}', '{"a":2,"b":1}'],
+    ['{ "b" : [ 1 , { "d" : 1, "c" : 2 } ] }', '{"b":[1,{"c":2,"d":1}]}'],
+    ['{"10":1,"9":2,"B":3,"a":4}', '{"10":1,"9":2,"B":3,"a":4}'],
+    ['{"__proto__":{"y":1,"x":2},"a":null}', '{"__proto__":{"x":2,"y":1},"a":null}'],
+    ['"ü\\u2028\\n"', JSON.stringify('ü\u2028\n')],
+    ['[true,false,null,0,-1.5,1e3]', '[true,false,null,0,-1.5,1000]'],
+    ['{}', '{}'],
+    ['[]', '[]'],
+  ])('of %s is %s', (text, canonical) => {
+    expect(canonicalJson(parseJson(text))).toBe(canonical);
+  });
+
+  test('reads back as the value it was made of', () => {
+    fc.assert(fc.property(json, (value) => expect(JSON.parse(canonicalJson(value))).toEqual(value)));
+  });
+
+  test('does not depend on the order of the keys', () => {
+    fc.assert(fc.property(json, (value) => expect(canonicalJson(reversed(value))).toBe(canonicalJson(value))));
+  });
+
+  test('is a fixed point, and has no space outside of texts', () => {
+    fc.assert(
+      fc.property(json, (value) => {
+        const once = canonicalJson(value);
+        expect(canonicalJson(parseJson(once))).toBe(once);
+        expect(once.replace(/"(?:[^"\\]|\\.)*"/g, '')).not.toMatch(/\s/);
+      }),
+    );
+  });
+
+  test('is made of 128 levels and refused beyond, however deep it goes', () => {
+    const nested = (levels: number): unknown => parseJson('['.repeat(levels) + ']'.repeat(levels));
+    expect(canonicalJson(nested(128))).toHaveLength(256);
+    for (const levels of [129, 200_000]) {
+      expect(() => canonicalJson(nested(levels))).toThrow(expect.objectContaining({ code: 'bad_request' }));
+    }
+  });
+});

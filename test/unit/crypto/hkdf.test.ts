@@ -1,0 +1,88 @@
+/** HKDF-SHA256 (protocol.md §3, Key derivation; RFC 5869): one function for infos of any length. */
+import { describe, expect, test } from '@jest/globals';
+import { createHmac } from 'node:crypto';
+import fc from 'fast-check';
+import { derivationInfo, deriveKey } from '../../../src/crypto/derivation.ts';
+import { hkdfSha256 } from '../../../src/crypto/hkdf.ts';
+
+function hmac(key: Uint8Array, ...parts: Uint8Array[]): Uint8Array {
+  const mac = createHmac('sha256', key);
+  for (const part of parts) mac.update(part);
+  return new Uint8Array(mac.digest());
+}
+
+/** RFC 5869 word by word. */
+function byTheBook(ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): string {
+  const prk = hmac(salt.length === 0 ? new Uint8Array(32) : salt, ikm);
+  const blocks: Uint8Array[] = [];
+  for (let count = 1; blocks.length * 32 < length; count += 1) blocks.push(hmac(prk, blocks.at(-1) ?? new Uint8Array(), info, Uint8Array.of(count)));
+  return Buffer.concat(blocks).subarray(0, length).toString('hex');
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
+
+describe('HKDF', () => {
+  test.each<[string, string, string, string, number, string]>([
+    [
+      'RFC 5869 A.1',
+      '0b'.repeat(22),
+      '000102030405060708090a0b0c',
+      'f0f1f2f3f4f5f6f7f8f9',
+      42,
+      '3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865',
+    ],
+    [
+      'RFC 5869 A.3',
+      '0b'.repeat(22),
+      '',
+      '',
+      42,
+      '8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8',
+    ],
+  ])('%s', (_, ikm, salt, info, length, okm) => {
+    const [a, b, c] = [ikm, salt, info].map((text) => Buffer.from(text, 'hex'));
+    expect(hex(hkdfSha256(a!, b!, c!, length))).toBe(okm);
+  });
+
+  test.each([0, 1, 1_023, 1_024, 1_025, 2_048, 4_096, 4_097])('of an info of %i bytes is by the book', (bytes) => {
+    const info = Buffer.alloc(bytes, 'i');
+    const ikm = Buffer.alloc(32, 1);
+    for (const length of [1, 32, 33, 1_024]) {
+      expect(hex(hkdfSha256(ikm, 'salt', info, length))).toBe(byTheBook(ikm, Buffer.from('salt'), info, length));
+    }
+  });
+
+  test('of anything is by the book', () => {
+    const bytes = fc.uint8Array({ maxLength: 80 });
+    const info = fc.oneof(bytes, fc.uint8Array({ minLength: 1_000, maxLength: 1_100 }));
+    fc.assert(
+      fc.property(bytes, bytes, info, fc.integer({ min: 1, max: 1_024 }), (ikm, salt, text, length) => {
+        expect(hex(hkdfSha256(ikm, salt, text, length))).toBe(byTheBook(ikm, salt, text, length));
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
+describe('an app key', () => {
+  const secret = Buffer.alloc(32, 5);
+
+  test('is salted with the app id and takes path:context as its info', () => {
+    const expected = byTheBook(secret, Buffer.from('nova-kms:app:49'), Buffer.from('pfad/ü:ctx'), 32);
+    expect(hex(deriveKey(secret, 49, derivationInfo('pfad/ü', 'ctx'), 32))).toBe(expected);
+  });
+
+  test('is the same for an id as number, text or bigint', () => {
+    expect(new Set([49, '49', 49n].map((id) => hex(deriveKey(secret, id, 'p', 32)))).size).toBe(1);
+  });
+
+  test('has no context when that is empty', () => {
+    expect([derivationInfo('p', undefined), derivationInfo('p', ''), derivationInfo('p', ' ')]).toEqual(['p', 'p', 'p: ']);
+  });
+
+  test('that is shorter begins a longer one', () => {
+    expect(hex(deriveKey(secret, 49, 'p', 1_024)).startsWith(hex(deriveKey(secret, 49, 'p', 16)))).toBe(true);
+  });
+});

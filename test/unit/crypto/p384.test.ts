@@ -1,0 +1,122 @@
+/** P-384 keys as the protocol writes them (protocol.md, Terms; §3, Envelope; §4, Sealed). */
+import { describe, expect, test } from '@jest/globals';
+import { createECDH, generateKeyPairSync } from 'node:crypto';
+import { inspect } from 'node:util';
+import fc from 'fast-check';
+import { generateP384, isP384PublicKey, P384Error, P384KeyPair, p384FromScalar, pointOf, toDer } from '../../../src/crypto/p384.ts';
+import { SeededRandom } from '../../support/seeded-random.ts';
+
+const ALICE = '11'.repeat(48);
+const BOB = '22'.repeat(48);
+/** The order of the group, NIST SP 800-186. */
+const ORDER = 'ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973';
+
+function spki(namedCurve: string): string {
+  return generateKeyPairSync('ec', { namedCurve }).publicKey.export({ format: 'der', type: 'spki' }).toString('hex');
+}
+
+const good = p384FromScalar(ALICE).publicKeyDer;
+
+describe('a public key', () => {
+  test('is DER with an uncompressed point, as OpenSSL writes it', () => {
+    const theirs = spki('secp384r1');
+    expect(isP384PublicKey(theirs)).toBe(true);
+    expect(theirs.slice(0, 46)).toBe(good.slice(0, 46));
+    expect(pointOf(good)).toHaveLength(97);
+  });
+
+  test('is read in upper case too', () => {
+    expect(isP384PublicKey(good.toUpperCase())).toBe(true);
+  });
+
+  test.each([
+    ['empty', ''],
+    ['not hex', `${good.slice(0, -2)}zz`],
+    ['with 0x', `0x${good}`],
+    ['cut by a byte', good.slice(0, -2)],
+    ['longer by a byte', `${good}00`],
+    ['off the curve', `${good.slice(0, -2)}${good.endsWith('00') ? '01' : '00'}`],
+    ['the point at infinity', `${good.slice(0, 46)}00${'00'.repeat(96)}`],
+    ['a point of zeros', `${good.slice(0, 48)}${'00'.repeat(96)}`],
+    ['compressed', `${good.slice(0, 46)}02${good.slice(48, 144)}`],
+    ['of P-256', spki('prime256v1')],
+    ['of P-521', spki('secp521r1')],
+    ['a bare point', good.slice(46)],
+  ])('is refused when it is %s', (_, key) => {
+    expect(isP384PublicKey(key)).toBe(false);
+    expect(() => p384FromScalar(BOB).sharedSecret(key)).toThrow(P384Error);
+  });
+
+  test('is made of a bare point where other nodes send one; other texts stay', () => {
+    expect(toDer(good.slice(46))).toBe(good);
+    expect(toDer(good)).toBe(good);
+    expect(toDer('04')).toBe('04');
+  });
+
+  test('of any text is judged without a throw', () => {
+    fc.assert(fc.property(fc.oneof(fc.string(), fc.base64String(), fc.string({ unit: fc.constantFrom('0', '4', 'f', 'x') })), (text) => {
+      expect(isP384PublicKey(text)).toBe(false);
+      expect(typeof toDer(text)).toBe('string');
+    }));
+  });
+});
+
+describe('a scalar', () => {
+  test.each([
+    ['zero', '00'.repeat(48)],
+    ['the order', ORDER],
+    ['above the order', 'ff'.repeat(48)],
+    ['empty', ''],
+    ['of 32 bytes', '11'.repeat(32)],
+    ['of 47 bytes', '11'.repeat(47)],
+    ['of 49 bytes', '11'.repeat(49)],
+  ])('is refused when it is %s', (_, scalar) => {
+    expect(() => p384FromScalar(scalar)).toThrow(P384Error);
+  });
+
+  test('is wiped by the pair that takes it', () => {
+    const scalar = new Uint8Array(48).fill(0x11);
+    expect(new P384KeyPair(scalar).publicKeyDer).toBe(good);
+    expect(scalar).toEqual(new Uint8Array(48));
+  });
+
+  test('is drawn again when it is too large, and not for ever', () => {
+    let draws = 0;
+    const random = (bad: number) => ({
+      bytes: (length: number) => ((draws += 1) <= bad ? new Uint8Array(length).fill(0xff) : new SeededRandom('p384').bytes(length)),
+      unit: () => 0,
+    });
+    expect(isP384PublicKey(generateP384(random(2)).publicKeyDer)).toBe(true);
+    expect(draws).toBe(3);
+    draws = 0;
+    expect(() => generateP384(random(Infinity))).toThrow(P384Error);
+  });
+});
+
+describe('a shared secret', () => {
+  test('is the same on both sides and what OpenSSL computes', () => {
+    const [alice, bob] = [p384FromScalar(ALICE), p384FromScalar(BOB)];
+    const ecdh = createECDH('secp384r1');
+    ecdh.setPrivateKey(ALICE, 'hex');
+    const expected = new Uint8Array(ecdh.computeSecret(pointOf(bob.publicKeyDer)));
+    expect(alice.sharedSecret(bob.publicKeyDer)).toEqual(expected);
+    expect(bob.sharedSecret(alice.publicKeyDer)).toEqual(expected);
+  });
+
+  test('is kept for the next time, wiped with the pair, and never computed afterwards', () => {
+    const [alice, bob] = [p384FromScalar(ALICE), p384FromScalar(BOB)];
+    const shared = alice.sharedSecret(bob.publicKeyDer);
+    expect(alice.sharedSecret(bob.publicKeyDer)).toBe(shared);
+    alice.wipe();
+    expect(shared).toEqual(new Uint8Array(48));
+    expect(() => alice.sharedSecret(bob.publicKeyDer)).toThrow(P384Error);
+  });
+
+  test('and the private key do not print', () => {
+    const alice = p384FromScalar(ALICE);
+    const shared = Buffer.from(alice.sharedSecret(p384FromScalar(BOB).publicKeyDer)).toString('hex');
+    const printed = inspect(alice, { depth: 9, showHidden: true }) + JSON.stringify(alice);
+    expect(printed).not.toContain(ALICE);
+    expect(printed).not.toContain(shared.slice(0, 16));
+  });
+});

@@ -1,0 +1,89 @@
+/** EIP-191 over secp256k1 (protocol.md §3): who signed, in one form alone. */
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { recoverMessageAddress } from 'viem';
+import { privateKeyToAccount } from 'viem/accounts';
+import { isPrivateKey, recoverEip191, signEip191, walletOfPrivateKey } from '../../../src/crypto/signature.ts';
+
+const KEY = Buffer.alloc(32, 0x42);
+const WALLET = walletOfPrivateKey(KEY);
+const ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
+const MESSAGE = 'NovaKMS:Auth:AAAA:0x00:1';
+const signed = signEip191(KEY, MESSAGE);
+const rs = signed.slice(2, 130);
+const v = Number.parseInt(signed.slice(130), 16);
+
+function hex64(value: bigint): string {
+  return value.toString(16).padStart(64, '0');
+}
+
+/** The same proof with s mirrored: valid mathematics, another text. */
+function highTwin(): string {
+  return `0x${rs.slice(0, 64)}${hex64(ORDER - BigInt(`0x${rs.slice(64)}`))}${(v === 27 ? 28 : 27).toString(16)}`;
+}
+
+describe('a signature', () => {
+  test('agrees with viem in both directions', async () => {
+    const account = privateKeyToAccount(`0x${KEY.toString('hex')}`);
+    const texts = ['', 'a', 'ü€😀', 'x'.repeat(5_000), MESSAGE];
+    for (const text of texts) {
+      expect(recoverEip191(text, await account.signMessage({ message: text }))).toBe(account.address.toLowerCase());
+      expect(await recoverMessageAddress({ message: text, signature: signEip191(KEY, text) as `0x${string}` })).toBe(account.address);
+    }
+  });
+
+  test.each([
+    ['as signed', signed],
+    ['without 0x', signed.slice(2)],
+    ['in upper case', `0x${signed.slice(2).toUpperCase()}`],
+    ['with v as 0 or 1', `0x${rs}0${v - 27}`],
+  ])('is read %s', (_, text) => {
+    expect(recoverEip191(MESSAGE, text)).toBe(WALLET);
+  });
+
+  test.each([
+    ['empty', ''],
+    ['0x alone', '0x'],
+    ['with 0X', `0X${signed.slice(2)}`],
+    ['cut', signed.slice(0, -2)],
+    ['longer', `${signed}00`],
+    ['with a space', `${signed} `],
+    ['with a line end', `${signed}\n`],
+    ['of an EIP-155 v', `0x${rs}25`],
+    ['of v 29', `0x${rs}1d`],
+    ['of v 2', `0x${rs}02`],
+    ['with a high s', highTwin()],
+    ['of r zero', `0x${'00'.repeat(32)}${rs.slice(64)}1b`],
+    ['of s zero', `0x${rs.slice(0, 64)}${'00'.repeat(32)}1b`],
+    ['of r at the order', `0x${hex64(ORDER)}${rs.slice(64)}1b`],
+    ['of all ones', `0x${'ff'.repeat(64)}1b`],
+  ])('is none when it is %s', (_, text) => {
+    expect(recoverEip191(MESSAGE, text)).toBeNull();
+  });
+
+  test('over another text is of another wallet', () => {
+    expect(recoverEip191(`${MESSAGE}0`, signed)).not.toBe(WALLET);
+  });
+
+  test('of any text is judged without a throw', () => {
+    const hexish = fc.uint8Array({ minLength: 65, maxLength: 65 }).map((bytes) => Buffer.from(bytes).toString('hex'));
+    fc.assert(
+      fc.property(fc.string(), fc.oneof(fc.string(), hexish), (message, signature) => {
+        const wallet = recoverEip191(message, signature);
+        if (wallet !== null) expect(wallet).toMatch(/^0x[0-9a-f]{40}$/);
+      }),
+    );
+  });
+});
+
+describe('a private key', () => {
+  test.each<[string, Uint8Array, boolean]>([
+    ['of 32 bytes', KEY, true],
+    ['of zeros', Buffer.alloc(32), false],
+    ['at the order', Buffer.from(hex64(ORDER), 'hex'), false],
+    ['of 31 bytes', Buffer.alloc(31, 1), false],
+    ['of 33 bytes', Buffer.alloc(33, 1), false],
+  ])('%s is judged', (_, key, good) => {
+    expect(isPrivateKey(key)).toBe(good);
+  });
+});

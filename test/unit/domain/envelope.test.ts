@@ -1,0 +1,60 @@
+/** The envelope's form (protocol.md §3, Envelope): what is none is refused before anything is decrypted. */
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { isRegisteredSender, parseEnvelope, toWireEnvelope } from '../../../src/domain/envelope.ts';
+import type { TeePubkey } from '../../../src/domain/ids.ts';
+
+const good = { sender_tee_pubkey: 'ab'.repeat(120), nonce: '01'.repeat(12), encrypted_data: 'cd'.repeat(16) };
+const read = { senderPubkey: good.sender_tee_pubkey, nonce: good.nonce, encryptedData: good.encrypted_data };
+
+describe('an envelope', () => {
+  test.each<[string, unknown, object]>([
+    ['of an empty text', good, read],
+    ['with 0x and in upper case', { sender_tee_pubkey: `0x${'AB'.repeat(120)}`, nonce: `0x${good.nonce}`, encrypted_data: `0x${'CD'.repeat(16)}` }, read],
+    ['with a legacy nonce of 32 bytes', { ...good, nonce: '01'.repeat(32) }, { ...read, nonce: '01'.repeat(32) }],
+    ['with fields that nobody knows', { ...good, version: 2, ['__proto__']: 1 }, read],
+  ])('is read %s', (_, body, sealed) => {
+    expect(parseEnvelope(body)).toEqual(sealed);
+  });
+
+  test.each<[string, unknown]>([
+    ['null', null],
+    ['a text', 'envelope'],
+    ['a number', 7],
+    ['a list', [good]],
+    ['plaintext', { path: 'app/key' }],
+    ['without a sender', { ...good, sender_tee_pubkey: undefined }],
+    ['with an empty sender', { ...good, sender_tee_pubkey: '' }],
+    ['with a sender that is a list', { ...good, sender_tee_pubkey: [good.sender_tee_pubkey] }],
+    ['with a nonce of 11 bytes', { ...good, nonce: '01'.repeat(11) }],
+    ['with a nonce of 16 bytes', { ...good, nonce: '01'.repeat(16) }],
+    ['with a nonce that is a number', { ...good, nonce: 1 }],
+    ['with less than a tag', { ...good, encrypted_data: 'cd'.repeat(15) }],
+    ['with half a byte', { ...good, encrypted_data: `${good.encrypted_data}c` }],
+    ['with what is not hex', { ...good, encrypted_data: `${good.encrypted_data}zz` }],
+    ['with a line end', { ...good, encrypted_data: `${good.encrypted_data}\n\n` }],
+    ['in base64', { ...good, encrypted_data: Buffer.alloc(32).toString('base64') }],
+  ])('is none when it is %s', (_, body) => {
+    expect(parseEnvelope(body)).toBeNull();
+  });
+
+  test('of any JSON is judged without a throw', () => {
+    const fields = fc.record({ sender_tee_pubkey: fc.jsonValue(), nonce: fc.jsonValue(), encrypted_data: fc.jsonValue() });
+    fc.assert(fc.property(fc.oneof(fc.jsonValue(), fields), (body) => expect(parseEnvelope(body)).toBeNull()));
+  });
+
+  test('is written as it is read', () => {
+    expect(toWireEnvelope(parseEnvelope(good)!)).toEqual(good);
+  });
+});
+
+describe('the sender', () => {
+  test.each<[string, string, boolean]>([
+    ['the registered one', good.sender_tee_pubkey, true],
+    ['another', 'ac'.repeat(120), false],
+    ['a beginning', 'ab', false],
+    ['none', '', false],
+  ])('is compared with %s', (_, registered, same) => {
+    expect(isRegisteredSender(parseEnvelope(good)!, registered as TeePubkey)).toBe(same);
+  });
+});

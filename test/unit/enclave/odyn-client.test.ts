@@ -1,0 +1,196 @@
+/** The enclave API's client (protocol.md §7) against the real emulator, and against a server that does not do its part. */
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { recoverTransactionAddress } from 'viem';
+import { recoverEip191 } from '../../../src/crypto/signature.ts';
+import { DependencyError } from '../../../src/domain/errors.ts';
+import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
+import { ENCLAVE_BODY_BYTES } from '../../../src/domain/limits.ts';
+import type { Enclave, UnsignedTransaction } from '../../../src/domain/ports.ts';
+import { OdynClient } from '../../../src/enclave/odyn-client.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { runningEmulator } from '../../support/running-emulator.ts';
+import { json, scriptedServer, silence, type Answering } from '../../support/scripted-server.ts';
+
+const CALL_LIMIT_MS = 10_000;
+const TRANSACTION: UnsignedTransaction = {
+  chainId: 84_532,
+  nonce: 0,
+  maxPriorityFeePerGas: 0n,
+  maxFeePerGas: 12n,
+  gasLimit: 300_000n,
+  to: `0x${'6a'.repeat(20)}` as Wallet,
+  value: 0n,
+  data: '0x1234',
+};
+
+const closers: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+function startClient(baseUrl: string) {
+  const clock = new ManualClock();
+  const client = new OdynClient({ baseUrl }, { clock });
+  closers.push(() => client.close());
+  return { client, clock };
+}
+
+async function startEnclave(seed: string) {
+  const emulator = await runningEmulator(seed);
+  closers.push(() => emulator.close());
+  return { ...emulator, ...startClient(emulator.url) };
+}
+
+async function startMisbehaving(answer: Answering) {
+  const server = await scriptedServer(answer);
+  closers.push(() => server.close());
+  return { server, ...startClient(server.url) };
+}
+
+describe('with a real enclave API', () => {
+  test('it reads wallet, key and randomness', async () => {
+    const { client, enclave } = await startEnclave('a');
+    expect(await client.address()).toBe(enclave.wallet);
+    expect(await client.publicKey()).toBe(enclave.teePubkey);
+    const [first, second] = [await client.random(), await client.random()];
+    expect(first).toHaveLength(32);
+    expect(first).not.toEqual(second);
+  });
+
+  test('it has messages signed', async () => {
+    const { client, enclave } = await startEnclave('a');
+    expect(recoverEip191('a message', await client.sign('a message'))).toBe(enclave.wallet);
+  });
+
+  test('it has transactions signed in the form that the API takes (§9.20)', async () => {
+    const { client, enclave } = await startEnclave('a');
+    const { rawTransaction } = await client.signTransaction(TRANSACTION);
+    const sender = await recoverTransactionAddress({ serializedTransaction: rawTransaction as `0x02${string}` });
+    expect(sender.toLowerCase()).toBe(enclave.wallet);
+  });
+
+  test('two enclaves read what they seal for each other, once', async () => {
+    const a = await startEnclave('a');
+    const b = await startEnclave('b');
+    const sealed = await a.client.encrypt('for b', b.enclave.teePubkey);
+    expect(sealed.senderPubkey).toBe(a.enclave.teePubkey);
+    expect(await b.client.decrypt(sealed)).toBe('for b');
+    await expect(b.client.decrypt(sealed)).rejects.toMatchObject({ dependency: 'enclave', failure: 'refused', status: 400 });
+  });
+
+  test('a text too large for the API is refused, not retried', async () => {
+    const { client } = await startEnclave('a');
+    await expect(client.sign('x'.repeat(ENCLAVE_BODY_BYTES))).rejects.toMatchObject({ failure: 'refused', status: 413 });
+  });
+
+  test('a base URL with a path and a slash at its end is one', async () => {
+    const { client, server } = await startMisbehaving(json({ address: `0x${'AB'.repeat(20)}` }));
+    const { client: below } = startClient(`${server.url}/enclave/`);
+    expect(await below.address()).toBe(`0x${'ab'.repeat(20)}`);
+    await client.address();
+    expect(server.requests.map(({ url }) => url)).toEqual(['/enclave/v1/eth/address', '/v1/eth/address']);
+  });
+});
+
+const KEY = 'ab'.repeat(120) as TeePubkey;
+const CALLS: readonly [string, (enclave: Enclave) => Promise<unknown>, 'read' | 'write'][] = [
+  ['address', (enclave) => enclave.address(), 'read'],
+  ['publicKey', (enclave) => enclave.publicKey(), 'read'],
+  ['random', (enclave) => enclave.random(), 'read'],
+  ['sign', (enclave) => enclave.sign('secret text'), 'write'],
+  ['signTransaction', (enclave) => enclave.signTransaction(TRANSACTION), 'write'],
+  ['encrypt', (enclave) => enclave.encrypt('secret text', KEY), 'write'],
+  ['decrypt', (enclave) => enclave.decrypt({ senderPubkey: KEY, nonce: '00'.repeat(12), encryptedData: '00'.repeat(16) }), 'write'],
+];
+
+const GARBAGE: Answering = (_, response) => void response.end('{"plaintext":17,"address":"secret nonsense"');
+
+async function failureOf(call: Promise<unknown>): Promise<DependencyError> {
+  const error = await call.then(() => null, (thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(DependencyError);
+  return error as DependencyError;
+}
+
+describe.each(CALLS)('%s', (_, call, kind) => {
+  const tries = kind === 'read' ? 2 : 1;
+
+  test.each<[string, Answering, string, number]>([
+    ['garbage is malformed', GARBAGE, 'malformed', 1],
+    ['an empty body is malformed', json(undefined), 'malformed', 1],
+    ['an object without the fields is malformed', json({}), 'malformed', 1],
+    ['null is malformed', json(null), 'malformed', 1],
+    ['400 is a refusal', json({ error: 'secret reason' }, 400), 'refused', 1],
+    ['413 is a refusal', json({}, 413), 'refused', 1],
+    ['500 is a failure worth another try of a read', json({ error: 'secret reason' }, 500), 'unreachable', tries],
+    ['a cut connection is a failure worth another try of a read', (__, response) => void response.destroy(), 'unreachable', tries],
+  ])('%s', async (__, answer, failure, requests) => {
+    const { client, server } = await startMisbehaving(answer);
+    const error = await failureOf(call(client));
+    expect({ dependency: error.dependency, failure: error.failure }).toEqual({ dependency: 'enclave', failure });
+    expect(error.message).not.toContain('secret');
+    expect(error.message).not.toContain('/');
+    expect(server.requests).toHaveLength(requests);
+  });
+
+  test('silence ends at the time limit', async () => {
+    const { client, clock, server } = await startMisbehaving(silence);
+    const failed = failureOf(call(client));
+    await server.received(1);
+    await clock.advance(CALL_LIMIT_MS);
+    expect((await failed).failure).toBe('timeout');
+    expect((await failed).message).not.toContain('/');
+    await server.deserted();
+  });
+});
+
+describe('a malformed part of an answer', () => {
+  test.each<[string, (enclave: Enclave) => Promise<unknown>, object]>([
+    ['an address that is none', (enclave) => enclave.address(), { address: '0x1234' }],
+    ['randomness of another length', (enclave) => enclave.random(), { random_bytes: `0x${'ab'.repeat(31)}` }],
+    ['randomness that is no hex', (enclave) => enclave.random(), { random_bytes: `0x${'zz'.repeat(32)}` }],
+    ['a signature of another length', (enclave) => enclave.sign('x'), { signature: `0x${'ab'.repeat(64)}` }],
+    ['a transaction hash that is none', (enclave) => enclave.signTransaction(TRANSACTION), { raw_transaction: '0x02', transaction_hash: '0x12' }],
+    ['a public key that is no hex', (enclave) => enclave.publicKey(), { public_key_der: 'key' }],
+    ['a plaintext that is no text', (enclave) => enclave.decrypt({ senderPubkey: KEY, nonce: '', encryptedData: '' }), { plaintext: 17 }],
+  ])('%s is malformed, not used', async (_, call, answer) => {
+    const { client } = await startMisbehaving(json(answer));
+    expect((await failureOf(call(client))).failure).toBe('malformed');
+  });
+});
+
+describe('the client', () => {
+  test('takes no answer above the largest that the API can give', async () => {
+    const { client, server } = await startMisbehaving((_, response) => {
+      const chunk = 'x'.repeat(1024 * 1024);
+      const pump = (): void => {
+        while (response.writable && response.write(chunk));
+      };
+      response.on('drain', pump).on('error', () => undefined);
+      pump();
+    });
+    expect((await failureOf(client.sign('x'))).failure).toBe('unreachable');
+    await server.deserted();
+  });
+
+  test('ends a call with the signal of its caller', async () => {
+    const { client, server } = await startMisbehaving(silence);
+    const controller = new AbortController();
+    const failed = failureOf(client.sign('x', controller.signal));
+    await server.received(1);
+    controller.abort();
+    expect(await failed).toMatchObject({ failure: 'aborted', message: 'the call of sign was aborted' });
+  });
+
+  test('says so when there is no API', async () => {
+    expect((await failureOf(startClient('http://127.0.0.1:1').client.address())).failure).toBe('unreachable');
+  });
+
+  test('ends all calls when it is closed', async () => {
+    const { client, server } = await startMisbehaving(silence);
+    const failed = failureOf(client.sign('x'));
+    await server.received(1);
+    await client.close();
+    expect((await failed).failure).toBe('unreachable');
+  });
+});

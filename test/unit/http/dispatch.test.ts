@@ -1,0 +1,219 @@
+/** From request to reply (protocol.md §2): stopping, rate limit, gate, route, error table, in this order, without a socket. */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { DependencyError, InvariantError, RefusalError } from '../../../src/domain/errors.ts';
+import type { ReadinessView } from '../../../src/domain/readiness.ts';
+import { REASONS, reason } from '../../../src/domain/reasons.ts';
+import { createDispatch } from '../../../src/http/dispatch.ts';
+import type { Exchange, Reply } from '../../../src/http/exchange.ts';
+import type { HttpModules, HttpOptions } from '../../../src/http/modules.ts';
+import { READY, startNodeOverHttp, type NodeOverHttp } from '../../support/node-over-http.ts';
+
+const UNREADY: ReadinessView = { ...READY, state: 'ineligible', reason: reason(REASONS.selfNotInNodeList), secretConfirmed: false };
+const OPTIONS: HttpOptions = {
+  kmsAppId: 49,
+  kmsRegistry: `0x${'aa'.repeat(20)}` as HttpOptions['kmsRegistry'],
+  maxRequestBodyBytes: 1_000,
+  maxSyncPayloadBytes: 1_000,
+  maxValueBytes: 300,
+  rateLimitPerMinute: 0,
+  nonceRateLimitPerMinute: 0,
+  trustedProxies: [],
+};
+
+let node: NodeOverHttp;
+beforeAll(async () => {
+  node = await startNodeOverHttp();
+});
+afterAll(() => node.close());
+
+interface Given {
+  readonly options?: Partial<HttpOptions>;
+  readonly modules?: Partial<HttpModules>;
+}
+
+/** The dispatch of a node, and how often a body was read. */
+function start({ options, modules }: Given = {}) {
+  const counts = { bodies: 0 };
+  const dispatch = createDispatch({ ...OPTIONS, ...options }, { ...node.modules, ...modules });
+  const ask = (method: string, path: string, change: Partial<Exchange> = {}): Promise<Reply> =>
+    dispatch({
+      method,
+      path,
+      dataKey: null,
+      query: '',
+      headers: {},
+      client: '203.0.113.7',
+      readBody: async () => {
+        counts.bodies += 1;
+        return new Uint8Array();
+      },
+      ...change,
+    });
+  return { ask, counts };
+}
+
+function codeOf(reply: Reply): unknown {
+  return 'code' in reply.body ? reply.body.code : reply.status;
+}
+
+describe('an unready node', () => {
+  test.each([
+    ['POST', '/kms/derive'],
+    ['GET', '/kms/derive'],
+    ['GET', '/kms/data'],
+    ['PUT', '/kms/data'],
+    ['DELETE', '/kms/anything/else'],
+    ['GET', '/kms'],
+    ['GET', '/kms/'],
+    ['POST', '/sync'],
+  ])('answers %s %s with 503, its reason and Retry-After, and reads no body', async (method, path) => {
+    const { ask, counts } = start({ modules: { readiness: () => UNREADY } });
+    expect(await ask(method, path)).toEqual({
+      status: 503,
+      headers: { 'retry-after': '30' },
+      body: { code: 'service_unavailable', message: 'self not in KMS node list' },
+    });
+    expect(counts.bodies).toBe(0);
+  });
+
+  test.each([
+    ['GET', '/', 200],
+    ['GET', '/health', 200],
+    ['HEAD', '/health', 200],
+    ['GET', '/status', 200],
+    ['GET', '/nonce', 200],
+    ['GET', '/nodes', 200],
+    ['GET', '/kmsx', 404],
+    ['GET', '/KMS/data', 404],
+    ['GET', '/sync', 405],
+  ])('answers %s %s with %i as ever', async (method, path, status) => {
+    expect((await start({ modules: { readiness: () => UNREADY } }).ask(method, path)).status).toBe(status);
+  });
+
+  test('whose secret is confirmed opens /sync, where the other checks still apply', async () => {
+    const view: ReadinessView = { ...UNREADY, state: 'syncing-secret', secretConfirmed: true };
+    expect(codeOf(await start({ modules: { readiness: () => view } }).ask('POST', '/sync'))).toBe('unauthorized');
+  });
+});
+
+describe('a ready node', () => {
+  test.each([
+    ['GET', '/kms/data', 'unauthorized', undefined],
+    ['PATCH', '/kms/data', 'method_not_allowed', 'GET, PUT, DELETE'],
+    ['POST', '/kms/derive/', 'not_found', undefined],
+    ['GET', '/nothing', 'not_found', undefined],
+    ['GET', '/kms/derive', 'method_not_allowed', 'POST'],
+    ['DELETE', '/status', 'method_not_allowed', 'GET'],
+    ['HEAD', '/sync', 'method_not_allowed', 'POST'],
+    ['POST', '/kms/derive', 'unauthorized', undefined],
+  ])('answers %s %s with %s', async (method, path, code, allow) => {
+    const reply = await start().ask(method, path);
+    expect(codeOf(reply)).toBe(code);
+    expect(reply.headers['allow']).toBe(allow);
+    expect(Object.keys(reply.body)).toEqual(['code', 'message']);
+  });
+
+  test('that stops refuses everything', async () => {
+    const { ask } = start({ modules: { isStopping: () => true } });
+    for (const path of ['/health', '/status', '/kms/derive', '/nothing']) expect(codeOf(await ask('GET', path))).toBe('service_unavailable');
+  });
+
+  test('that does not know yet who it is answers 503', async () => {
+    const { ask } = start({ modules: { identity: () => null } });
+    for (const path of ['/kms/derive', '/sync']) expect(codeOf(await ask('POST', path))).toBe('service_unavailable');
+  });
+
+  test('reads the body of a stranger at /sync never', async () => {
+    const { ask, counts } = start();
+    expect(codeOf(await ask('POST', '/sync'))).toBe('unauthorized');
+    expect(counts.bodies).toBe(0);
+  });
+});
+
+describe('the rate limit', () => {
+  async function codes(ask: ReturnType<typeof start>['ask'], method: string, path: string, times: number, client?: string): Promise<unknown[]> {
+    const all: unknown[] = [];
+    for (let time = 0; time < times; time += 1) all.push(codeOf(await ask(method, path, client === undefined ? {} : { client })));
+    return all;
+  }
+
+  test.each([
+    ['GET', '/status', 200],
+    ['GET', '/nothing', 'not_found'],
+    ['PUT', '/health', 'method_not_allowed'],
+    ['POST', '/kms/derive', 'unauthorized'],
+    ['GET', '/kms/nothing', 'not_found'],
+    ['POST', '/sync', 'unauthorized'],
+  ])('counts %s %s for its client', async (method, path, code) => {
+    const { ask } = start({ options: { rateLimitPerMinute: 2 } });
+    expect(await codes(ask, method, path, 3)).toEqual([code, code, 'rate_limited']);
+    expect(await codes(ask, method, path, 1, '203.0.113.8')).toEqual([code]);
+  });
+
+  test('comes before the gate', async () => {
+    const { ask } = start({ options: { rateLimitPerMinute: 1 }, modules: { readiness: () => UNREADY } });
+    expect(await codes(ask, 'POST', '/kms/derive', 2)).toEqual(['service_unavailable', 'rate_limited']);
+  });
+
+  test('of /nonce is its own, and the other one does not count it', async () => {
+    const { ask } = start({ options: { rateLimitPerMinute: 1, nonceRateLimitPerMinute: 2 } });
+    expect(await codes(ask, 'GET', '/nonce', 3)).toEqual([200, 200, 'rate_limited']);
+    expect(await codes(ask, 'GET', '/status', 2)).toEqual([200, 'rate_limited']);
+  });
+
+  test('spares /health', async () => {
+    const { ask } = start({ options: { rateLimitPerMinute: 1 } });
+    expect(await codes(ask, 'GET', '/health', 5)).toEqual([200, 200, 200, 200, 200]);
+  });
+
+  test('says when to come back', async () => {
+    const { ask } = start({ options: { nonceRateLimitPerMinute: 1 } });
+    await ask('GET', '/nonce');
+    expect((await ask('GET', '/nonce')).headers).toEqual({ 'retry-after': '60' });
+  });
+
+  test('counts all clients behind the platform’s way in as one, at ten times the figure', async () => {
+    const { ask } = start({ options: { rateLimitPerMinute: 1 } });
+    const both = [...(await codes(ask, 'GET', '/status', 5, '127.0.0.1')), ...(await codes(ask, 'GET', '/status', 6, '::1'))];
+    expect(both.filter((code) => code === 200)).toHaveLength(10);
+  });
+});
+
+describe('a failure', () => {
+  async function failing(thrown: unknown): Promise<{ reply: Reply; broken: Error[]; logged: string }> {
+    const broken: Error[] = [];
+    const lines = node.log.lines.length;
+    const nonces = {
+      issue: (): string => {
+        throw thrown;
+      },
+    };
+    const reply = await start({ modules: { nonces, onBrokenInvariant: (error) => broken.push(error) } }).ask('GET', '/nonce');
+    return { reply, broken, logged: JSON.stringify(node.log.lines.slice(lines)) };
+  }
+
+  test('of a rule of our own stops the node and tells the caller nothing', async () => {
+    const error = new InvariantError('secret deadbeef');
+    const { reply, broken } = await failing(error);
+    expect(broken).toEqual([error]);
+    expect(reply).toEqual({ status: 500, headers: {}, body: { code: 'internal_error', message: 'internal error' } });
+  });
+
+  test('of a dependency is 503', async () => {
+    const { reply, broken } = await failing(new DependencyError('enclave', 'timeout', 'the enclave API did not answer'));
+    expect(reply).toMatchObject({ status: 503, body: { code: 'service_unavailable', message: 'the enclave API did not answer' } });
+    expect(broken).toEqual([]);
+  });
+
+  test('that is a refusal is not logged', async () => {
+    expect(await failing(new RefusalError('forbidden', 'why'))).toMatchObject({ reply: { status: 403 }, broken: [], logged: '[]' });
+  });
+
+  test('that nobody foresaw is logged by its kind, without its text', async () => {
+    const { reply, broken, logged } = await failing(new TypeError('key deadbeef'));
+    expect(reply.status).toBe(500);
+    expect(broken).toEqual([]);
+    expect(logged).toContain('TypeError');
+    expect(logged).not.toContain('deadbeef');
+  });
+});

@@ -1,0 +1,81 @@
+/** The end of the server (protocol.md §2): connections on which no request is under way do not hold it open. */
+import { afterEach, expect, test } from '@jest/globals';
+import { connect, type Socket } from 'node:net';
+import type { ServerResponse } from 'node:http';
+import { STOP_LIMIT_MS } from '../../../src/dev/managed-process.ts';
+import { waitUntil } from '../../../src/dev/waiting.ts';
+import { listen } from '../../../src/http/server.ts';
+import { DRAIN_LIMIT_MS } from '../../../src/node/run-node.ts';
+
+const LIMIT_MS = 5_000;
+
+const closers: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closers.splice(0)) close();
+});
+
+function until(what: string, reached: () => boolean): Promise<void> {
+  return waitUntil({ what, limitMs: LIMIT_MS, everyMs: 5 }, async () => (reached() ? null : 'not yet'));
+}
+
+async function startServer() {
+  const waiting: ServerResponse[] = [];
+  const server = await listen('127.0.0.1', 0, (_, response) => void waiting.push(response));
+  closers.push(() => server.destroy());
+  const open = async (text: string): Promise<{ socket: Socket; received: () => string; closed: () => boolean }> => {
+    const socket = connect(server.port, '127.0.0.1');
+    closers.push(() => socket.destroy());
+    const state = { text: '', closed: false };
+    socket.on('data', (chunk: Buffer) => (state.text += chunk.toString('utf8')));
+    socket.on('error', () => undefined);
+    socket.once('close', () => (state.closed = true));
+    await new Promise<void>((resolve) => socket.once('connect', resolve));
+    socket.write(text);
+    return { socket, received: () => state.text, closed: () => state.closed };
+  };
+  /** What has been sent before on other connections has arrived once this has. */
+  const arrived = async (): Promise<void> => {
+    const before = waiting.length;
+    const { socket, closed } = await open('GET /marker HTTP/1.1\r\nHost: node.test\r\nConnection: close\r\n\r\n');
+    await until('the marker', () => waiting.length > before);
+    waiting[before]!.end();
+    await until('the end of the marker', closed);
+    socket.destroy();
+  };
+  return { server, waiting, open, arrived };
+}
+
+test.each([
+  ['that has sent nothing', ''],
+  ['that has sent half a request', 'GET /status HTTP/1.1\r\nHost: no'],
+])('a connection %s ends when the server does', async (_, text) => {
+  const { server, open, arrived } = await startServer();
+  const connection = await open(text);
+  await arrived();
+  let drained = false;
+  const drain = server.drain().then(() => (drained = true));
+  await until('draining', () => drained);
+  await drain;
+  await until('the end of the connection', connection.closed);
+});
+
+test('a connection whose answer had begun, to be kept, ends with that answer', async () => {
+  const { server, waiting, open } = await startServer();
+  const { received, closed } = await open('GET /status HTTP/1.1\r\nHost: node.test\r\n\r\n');
+  await until('the request', () => waiting.length === 1);
+  waiting[0]!.writeHead(200, { 'content-length': '4' });
+  waiting[0]!.write('do');
+  await until('the first half', () => received().endsWith('do'));
+  let drained = false;
+  const drain = server.drain().then(() => (drained = true));
+  await new Promise(setImmediate);
+  expect([drained, closed()]).toEqual([false, false]);
+  waiting[0]!.end('ne');
+  await until('draining', () => drained);
+  await drain;
+  expect(received()).toMatch(/done$/);
+});
+
+test('a process is given longer to end than a node gives its requests', () => {
+  expect(STOP_LIMIT_MS).toBeGreaterThan(DRAIN_LIMIT_MS);
+});

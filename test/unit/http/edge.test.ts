@@ -1,0 +1,184 @@
+/** The edge (protocol.md §2): what may stand on a socket, and that every answer to it has one form. Real Express, real sockets. */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { connect } from 'node:net';
+import type { TeePubkey } from '../../../src/domain/ids.ts';
+import { authorizedRecord, startNodeOverHttp, type NodeOverHttp } from '../../support/node-over-http.ts';
+
+const MAX_BODY_BYTES = 20_000;
+
+let node: NodeOverHttp;
+beforeAll(async () => {
+  node = await startNodeOverHttp({
+    http: { maxRequestBodyBytes: MAX_BODY_BYTES },
+    inEnclave: false,
+    lookup: async (wallet) => authorizedRecord(100n, wallet, 'aa' as TeePubkey),
+  });
+});
+afterAll(() => node.close());
+
+interface RawAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+function parseAnswer(text: string): RawAnswer {
+  const [head = '', ...rest] = text.split('\r\n\r\n');
+  const [line = '', ...lines] = head.split('\r\n');
+  const headers = Object.fromEntries(lines.map((header) => [header.slice(0, header.indexOf(':')).toLowerCase(), header.slice(header.indexOf(':') + 1).trim()]));
+  return { status: Number(line.split(' ')[1]), headers, body: rest.join('\r\n\r\n') };
+}
+
+/** Writes text to a connection and gives what came back until the node closed it. */
+async function raw(text: string): Promise<RawAnswer> {
+  const socket = connect(node.port, '127.0.0.1');
+  const closed = Promise.withResolvers<undefined>();
+  let answer = '';
+  socket.on('data', (chunk: Buffer) => (answer += chunk.toString('utf8')));
+  socket.on('error', () => undefined);
+  socket.on('close', () => closed.resolve(undefined));
+  socket.write(text);
+  await closed.promise;
+  return parseAnswer(answer);
+}
+
+function request(line: string, headers = 'Host: node.test\r\n', body = ''): string {
+  return `${line}\r\n${headers}Connection: close\r\n\r\n${body}`;
+}
+
+function expectRefusal(answer: RawAnswer, status: number, code: string): void {
+  const body = JSON.parse(answer.body) as object;
+  expect({ status: answer.status, type: answer.headers['content-type'], body }).toEqual({
+    status,
+    type: 'application/json; charset=utf-8',
+    body: { code, message: expect.any(String) },
+  });
+  expect(Object.keys(body)).toEqual(['code', 'message']);
+  expect(answer.body).not.toMatch(/node_modules|\.ts|\bat /);
+}
+
+describe('a request line', () => {
+  test.each<[string, number, string]>([
+    ['GET http://[ HTTP/1.1', 400, 'bad_request'],
+    ['GET //[ HTTP/1.1', 400, 'bad_request'],
+    ['GET * HTTP/1.1', 400, 'bad_request'],
+    ['GET http://node.test/health HTTP/1.1', 400, 'bad_request'],
+    ['GET /%zz HTTP/1.1', 400, 'bad_request'],
+    ['GET /%ff HTTP/1.1', 400, 'bad_request'],
+    ['GET health HTTP/1.1', 400, 'bad_request'],
+    ['GET / HTTP/9.9', 400, 'bad_request'],
+    ['NONSENSE / HTTP/1.1', 400, 'bad_request'],
+    ['GET /a\u0000b HTTP/1.1', 400, 'bad_request'],
+    ['\u0016\u0003\u0001\u0002', 400, 'bad_request'],
+    ['GET ///health HTTP/1.1', 404, 'not_found'],
+    ['GET /\\\\other.test/health HTTP/1.1', 404, 'not_found'],
+    ['GET /Health HTTP/1.1', 404, 'not_found'],
+    ['GET /health/ HTTP/1.1', 404, 'not_found'],
+    ['GET /constructor HTTP/1.1', 404, 'not_found'],
+    ['PATCH /health HTTP/1.1', 405, 'method_not_allowed'],
+    ['TRACE /health HTTP/1.1', 405, 'method_not_allowed'],
+    ['GET /kms%2Fderive HTTP/1.1', 405, 'method_not_allowed'],
+  ])('%j is answered with %i %s', async (line, status, code) => {
+    expectRefusal(await raw(request(line)), status, code);
+  });
+
+  test('with a query and dots is the path that it means', async () => {
+    const answer = await raw(request('GET /kms/../health?x=%zz HTTP/1.1'));
+    expect([answer.status, answer.body]).toEqual([200, '{"status":"healthy"}']);
+  });
+});
+
+describe('headers', () => {
+  test.each<[string, string, string, number, string]>([
+    ['without Host', '', '', 400, 'bad_request'],
+    ['that are too long', `Host: node.test\r\nx-long: ${'a'.repeat(20_000)}\r\n`, '', 413, 'payload_too_large'],
+    ['with two lengths', 'Host: node.test\r\nContent-Length: 3\r\nContent-Length: 4\r\n', 'abc', 400, 'bad_request'],
+    ['with a length and chunks', 'Host: node.test\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n', 400, 'bad_request'],
+    ['with a length that is none', 'Host: node.test\r\nContent-Length: x\r\n', '', 400, 'bad_request'],
+  ])('%s are refused in the form of all errors', async (_, headers, body, status, code) => {
+    expectRefusal(await raw(request('POST /kms/derive HTTP/1.1', headers, body)), status, code);
+  });
+
+  test('that expect what nobody knows are answered as if they did not', async () => {
+    const answer = await raw(request('GET /health HTTP/1.1', 'Host: node.test\r\nExpect: miracles\r\n'));
+    expect([answer.status, answer.body]).toEqual([200, '{"status":"healthy"}']);
+  });
+
+  test('of an answer do not say what made it, and are not kept by anybody', async () => {
+    const { headers } = await raw(request('GET /status HTTP/1.1'));
+    expect(Object.keys(headers)).not.toEqual(expect.arrayContaining(['x-powered-by']));
+    expect(headers).not.toHaveProperty('x-powered-by');
+    expect(headers).not.toHaveProperty('server');
+    expect(headers).not.toHaveProperty('etag');
+    expect(headers['cache-control']).toBe('no-store');
+  });
+});
+
+describe('a browser', () => {
+  test.each(['/kms/derive', '/sync', '/nothing'])('may ask beforehand at %s, ready or not', async (path) => {
+    node.state.view = { ...node.state.view, state: 'ineligible' };
+    try {
+      const answer = await fetch(`${node.url}${path}`, { method: 'OPTIONS' });
+      expect(answer.status).toBe(204);
+      expect(answer.headers.get('access-control-allow-origin')).toBe('*');
+      expect(answer.headers.get('access-control-allow-headers')).toContain('x-app-signature');
+      expect(answer.headers.get('access-control-expose-headers')).toContain('x-kms-response-signature');
+    } finally {
+      node.state.view = { ...node.state.view, state: 'ready' };
+    }
+  });
+
+  test('may read errors too', async () => {
+    const answer = await fetch(`${node.url}/nothing`);
+    expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([404, '*']);
+  });
+});
+
+describe('HEAD', () => {
+  test.each(['/health', '/status', '/nothing'])('at %s has the status of GET and no body', async (path) => {
+    const [get, head] = await Promise.all(['GET', 'HEAD'].map((method) => raw(request(`${method} ${path} HTTP/1.1`))));
+    expect(head).toMatchObject({ status: get!.status, body: '' });
+  });
+});
+
+describe('a body', () => {
+  const wallet = `0x${'0a'.repeat(20)}`;
+
+  function post(path: string, length: string, body: string): string {
+    return request(`POST ${path} HTTP/1.1`, `Host: node.test\r\nx-tee-wallet: ${wallet}\r\n${length}\r\n`, body);
+  }
+
+  test('that says it is too large is not read on', async () => {
+    // The body never comes: an answer shows that nobody waits for it.
+    const answer = await raw(post('/kms/derive', `Content-Length: ${MAX_BODY_BYTES + 1}`, ''));
+    expectRefusal(answer, 413, 'payload_too_large');
+    expect(answer.headers['connection']).toBe('close');
+  });
+
+  test('that turns out to be too large is refused while it comes', async () => {
+    const chunk = 'a'.repeat(1_000);
+    const chunks = `${chunk.length.toString(16)}\r\n${chunk}\r\n`.repeat(21);
+    // The last chunk never comes.
+    expectRefusal(await raw(post('/kms/derive', 'Transfer-Encoding: chunked', chunks)), 413, 'payload_too_large');
+  });
+
+  test('of exactly the limit is read', async () => {
+    const answer = await raw(post('/kms/derive', `Content-Length: ${MAX_BODY_BYTES}`, '{'.repeat(MAX_BODY_BYTES)));
+    expectRefusal(answer, 400, 'bad_request');
+    expect(answer.body).toContain('no JSON');
+  });
+
+  test('is never taken for the next request', async () => {
+    const inner = request('GET /health HTTP/1.1');
+    const answer = await raw(`POST /nothing HTTP/1.1\r\nHost: node.test\r\nContent-Length: ${inner.length}\r\n\r\n${inner}`);
+    expectRefusal(answer, 404, 'not_found');
+  });
+
+  test('of garbage changes nothing: the node goes on', async () => {
+    const garbage = '\u00ff\u0000{'.repeat(5_000);
+    const answer = await fetch(`${node.url}/sync`, { method: 'POST', body: garbage });
+    expect(answer.status).toBe(403);
+    expect((await fetch(`${node.url}/health`)).status).toBe(200);
+    expect(node.state.broken).toEqual([]);
+  });
+});

@@ -1,0 +1,69 @@
+/** The end of the server (protocol.md §2): requests under way end, kept connections do not hold it open. */
+import { describe, expect, test } from '@jest/globals';
+import { Agent, get, type ServerResponse } from 'node:http';
+import { waitUntil } from '../../../src/dev/waiting.ts';
+import { listen } from '../../../src/http/server.ts';
+
+const LIMIT_MS = 5_000;
+
+async function startSlow() {
+  const waiting: ServerResponse[] = [];
+  const server = await listen('127.0.0.1', 0, (_, response) => void waiting.push(response));
+  const agent = new Agent({ keepAlive: true });
+  const ask = async (): Promise<{ text: string; connection: string | undefined }> => {
+    const answered = Promise.withResolvers<{ text: string; connection: string | undefined }>();
+    get({ host: '127.0.0.1', port: server.port, agent }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      response.on('end', () => answered.resolve({ text, connection: response.headers.connection }));
+    }).on('error', (error) => answered.reject(error));
+    return answered.promise;
+  };
+  const arrived = (count: number): Promise<void> =>
+    waitUntil({ what: 'the request', limitMs: LIMIT_MS, everyMs: 5 }, async () => (waiting.length >= count ? null : 'it has not arrived'));
+  return { server, waiting, agent, ask, arrived };
+}
+
+describe('draining', () => {
+  test('waits for a request under way, answers it, says that the connection ends, and ends it', async () => {
+    const { server, waiting, agent, ask, arrived } = await startSlow();
+    const answered = ask();
+    await arrived(1);
+    let drained = false;
+    const drain = server.drain().then(() => (drained = true));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(drained).toBe(false);
+    waiting[0]!.end('done');
+    expect(await answered).toEqual({ text: 'done', connection: 'close' });
+    await waitUntil({ what: 'draining', limitMs: LIMIT_MS, everyMs: 5 }, async () => (drained ? null : 'a connection is still open'));
+    await drain;
+    agent.destroy();
+  });
+
+  test('ends idle connections at once and takes no new ones', async () => {
+    const { server, waiting, agent, ask, arrived } = await startSlow();
+    const answered = ask();
+    await arrived(1);
+    waiting[0]!.end('done');
+    await answered;
+    await server.drain();
+    agent.destroy();
+    await expect(ask()).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  test('that takes too long is cut off', async () => {
+    const { server, agent, ask, arrived } = await startSlow();
+    const answered = expect(ask()).rejects.toMatchObject({ code: 'ECONNRESET' });
+    await arrived(1);
+    const drain = server.drain();
+    server.destroy();
+    await Promise.all([answered, drain]);
+    agent.destroy();
+  });
+});
+
+test('a port in use is said by its code', async () => {
+  const { server } = await startSlow();
+  await expect(listen('127.0.0.1', server.port, () => undefined)).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  await server.drain();
+});

@@ -1,0 +1,46 @@
+/** `fetch` for the chain's RPC (protocol.md §7): through the proxy, but direct to the light client on loopback. */
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { createRpcFetch } from '../../../src/net/rpc-fetch.ts';
+import { json, scriptedServer, type Answering } from '../../support/scripted-server.ts';
+
+const closers: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+async function startServer(answer: Answering) {
+  const server = await scriptedServer(answer);
+  closers.push(() => server.close());
+  return server;
+}
+
+function startFetch(httpProxy: string, noProxy = '') {
+  const rpcFetch = createRpcFetch({ httpProxy, noProxy });
+  closers.push(() => rpcFetch.close());
+  return rpcFetch.fetch;
+}
+
+describe('the RPC', () => {
+  test.each(['127.0.0.1', 'localhost'])('at %s is asked directly, whatever the proxy', async (host) => {
+    const rpc = await startServer(json({ result: '0x1' }));
+    const proxy = await startServer(json({}, 502));
+    const answer = await startFetch(proxy.url, 'example.test')(`http://${host}:${rpc.port}`, { method: 'POST', body: '{}' });
+    expect(await answer.json()).toEqual({ result: '0x1' });
+    expect(proxy.requests).toHaveLength(0);
+  });
+
+  test('elsewhere is asked through the proxy', async () => {
+    const proxy = await startServer(json({ result: '0x2' }));
+    const answer = await startFetch(proxy.url)('http://rpc.example.test/v1', { method: 'POST', body: '{}' });
+    expect(await answer.json()).toEqual({ result: '0x2' });
+    expect(proxy.requests.map(({ url }) => url)).toEqual(['http://rpc.example.test/v1']);
+  });
+
+  test('cannot send its caller elsewhere by a redirect', async () => {
+    const target = await startServer(json({}));
+    const rpc = await startServer(json({}, 307, { location: target.url }));
+    await expect(startFetch('')(rpc.url, { method: 'POST', body: '{}' })).rejects.toThrow();
+    expect(target.requests).toHaveLength(0);
+  });
+});

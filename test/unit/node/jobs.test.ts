@@ -1,0 +1,514 @@
+/** What the slots of the machine do (protocol.md §1, §10): each step over a real vault, with small fakes of the ports. */
+import { describe, expect, test } from '@jest/globals';
+import { keccak256 } from '../../../src/crypto/hash.ts';
+import { Vault } from '../../../src/crypto/vault.ts';
+import { DependencyError, InvariantError } from '../../../src/domain/errors.ts';
+import { ZERO_HASH, type Hash32, type TeePubkey, type Wallet } from '../../../src/domain/ids.ts';
+import type { ChainView, ClaimReport, HashReading, Member } from '../../../src/domain/membership.ts';
+import type { Chain, Enclave } from '../../../src/domain/ports.ts';
+import { REASONS, reason } from '../../../src/domain/reasons.ts';
+import { STEP_LIMIT_MS } from '../../../src/machines/limits.ts';
+import { NodeJobs, type NodeJobsModules } from '../../../src/node/jobs.ts';
+import { PeerCache } from '../../../src/registry/peer-cache.ts';
+import { collectingLog } from '../../support/collecting-log.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { memberOf } from '../../support/node-over-http.ts';
+import { SeededRandom } from '../../support/seeded-random.ts';
+
+const OWN = `0x${'0a'.repeat(20)}` as Wallet;
+const PEER = `0x${'0b'.repeat(20)}` as Wallet;
+const PUBKEY = 'aa'.repeat(120) as TeePubkey;
+const TRANSACTION = `0x${'dd'.repeat(32)}` as Hash32;
+const SIGNAL = new AbortController().signal;
+const REFUSED = new DependencyError('chain', 'unreachable', 'the RPC cannot be read');
+
+function secret(value: number): Uint8Array {
+  return new Uint8Array(32).fill(value);
+}
+
+function hashOf(value: number): Hash32 {
+  return keccak256(secret(value));
+}
+
+function unused(): never {
+  throw new InvariantError('the test gave no such port');
+}
+
+/** A call of the enclave that ends with its signal alone. */
+function hanging(signal?: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  signal?.addEventListener('abort', () => reject(new DependencyError('enclave', 'aborted', 'the call was aborted')));
+  return promise;
+}
+
+interface Given {
+  readonly members?: readonly Member[];
+  readonly chain?: Partial<Chain>;
+  readonly enclave?: Partial<Enclave>;
+  readonly modules?: Partial<NodeJobsModules>;
+}
+
+/** Jobs over a chain that the test writes: `world.hash` is what a tick reads, `world.head` what the head shows. */
+function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], chain = {}, enclave = {}, modules = {} }: Given = {}) {
+  const clock = new ManualClock();
+  const random = new SeededRandom('jobs');
+  const vault = new Vault({ random });
+  const peerCache = new PeerCache({ clock });
+  const log = collectingLog();
+  const world = {
+    hash: { kind: 'read', hash: ZERO_HASH } as HashReading,
+    head: ZERO_HASH,
+    claim: { kind: 'pending', transactionHash: TRANSACTION } as ClaimReport,
+    nextSecret: 1,
+    headBlock: 100n,
+  };
+  const seen = { claims: [] as Hash32[], resets: 0, members: [] as string[][], randoms: 0 };
+  const view = (): ChainView => ({ block: 94n, head: world.headBlock, membership: { block: 94n, members, dropped: [] }, hash: world.hash });
+  const jobs = new NodeJobs({ peerCacheTtlMs: 180_000 }, {
+    clock,
+    log,
+    vault,
+    peerCache,
+    chain: {
+      readView: async () => view(),
+      readHash: async () => unused(),
+      readHeadHash: async () => world.head,
+      claim: async (hash) => {
+        seen.claims.push(hash);
+        return world.claim;
+      },
+      ...chain,
+    },
+    enclave: {
+      address: async () => OWN,
+      publicKey: async () => PUBKEY,
+      random: async () => {
+        seen.randoms += 1;
+        return secret(world.nextSecret++);
+      },
+      sign: unused,
+      signTransaction: unused,
+      encrypt: unused,
+      decrypt: unused,
+      ...enclave,
+    },
+    judgeEligibility: () => null,
+    secretFetch: { fetchMasterSecret: unused },
+    snapshotFetch: { fetchFirstSnapshot: unused },
+    probe: { probePeers: unused },
+    replicator: { syncTick: unused },
+    contact: { isStale: () => false },
+    catchUp: { begin: () => undefined, complete: async () => undefined, giveUp: () => undefined },
+    onMembership: (now) => seen.members.push(now.map(({ wallet }) => wallet)),
+    resetStore: () => {
+      seen.resets += 1;
+    },
+    ...modules,
+  });
+  /** The first two steps, then the hash. */
+  const readHash = async (hash?: Hash32) => {
+    if (hash !== undefined) world.hash = { kind: 'read', hash };
+    await jobs.refreshMembership(SIGNAL);
+    await jobs.checkEligibility(SIGNAL);
+    return jobs.readHash(SIGNAL);
+  };
+  const claim = async (report?: ClaimReport) => {
+    if (report !== undefined) world.claim = report;
+    await readHash(ZERO_HASH);
+    return jobs.claimHash(SIGNAL);
+  };
+  return { clock, vault, peerCache, log, world, seen, jobs, readHash, claim };
+}
+
+describe('step 1, the membership', () => {
+  test('goes into the peer cache and is told to those who keep something about peers', async () => {
+    const { jobs, peerCache, seen } = startJobs();
+    expect(await jobs.refreshMembership(SIGNAL)).toEqual({ block: 94, members: 2 });
+    expect(peerCache.membership()?.members).toHaveLength(2);
+    // Who the others are is known once the enclave has said who this node is.
+    await jobs.checkEligibility(SIGNAL);
+    expect(seen.members).toEqual([[PEER]]);
+  });
+
+  test('that cannot be read leaves the old cache', async () => {
+    let reads = 0;
+    const { jobs, peerCache, seen } = startJobs({ chain: { readView: async () => ((reads += 1) > 1 ? Promise.reject(REFUSED) : Promise.resolve(firstView)) } });
+    const firstView: ChainView = { block: 9n, head: 15n, membership: { block: 9n, members: [memberOf(PEER, PUBKEY)], dropped: [] }, hash: { kind: 'shallow' } };
+    await jobs.refreshMembership(SIGNAL);
+    await expect(jobs.refreshMembership(SIGNAL)).rejects.toBe(REFUSED);
+    expect(peerCache.membership()).toBe(firstView.membership);
+    expect(seen.members).toEqual([]);
+  });
+
+  test('that comes after the step was called off is not used', async () => {
+    const { jobs, peerCache } = startJobs();
+    await expect(jobs.refreshMembership(AbortSignal.abort())).rejects.toThrow();
+    expect(peerCache.membership()).toBeNull();
+  });
+});
+
+describe('step 2, the eligibility', () => {
+  test('is judged on what the enclave says each time, and what the chain said in this tick', async () => {
+    let key = PUBKEY;
+    const judged: string[] = [];
+    const { jobs } = startJobs({
+      enclave: { publicKey: async () => key },
+      modules: {
+        judgeEligibility: (identity, view) => {
+          judged.push(`${identity.wallet} ${identity.teePubkey} ${view.block}`);
+          return key === PUBKEY ? null : reason(REASONS.teePubkeyMismatch);
+        },
+      },
+    });
+    await jobs.refreshMembership(SIGNAL);
+    expect(await jobs.checkEligibility(SIGNAL)).toEqual({ eligible: true });
+    key = 'bb'.repeat(120) as TeePubkey;
+    expect(await jobs.checkEligibility(SIGNAL)).toEqual({ eligible: false, reason: reason(REASONS.teePubkeyMismatch) });
+    expect(judged).toEqual([`${OWN} ${PUBKEY} 94`, `${OWN} ${key} 94`]);
+    expect(jobs.identity()).toEqual({ wallet: OWN, teePubkey: key });
+  });
+
+  test.each([
+    [2, true],
+    [3, false],
+  ])('outlives %i failures of the enclave in a row: %s', async (failures, outlives) => {
+    let calls = 0;
+    const { jobs, clock } = startJobs({
+      enclave: { publicKey: async () => ((calls += 1) <= failures ? Promise.reject(new DependencyError('enclave', 'timeout', 'silent')) : Promise.resolve(PUBKEY)) },
+    });
+    await jobs.refreshMembership(SIGNAL);
+    const checked = jobs.checkEligibility(SIGNAL);
+    const settled = outlives ? expect(checked).resolves.toEqual({ eligible: true }) : expect(checked).rejects.toThrow('silent');
+    await clock.advance(5_000);
+    await settled;
+    expect(calls).toBe(3);
+    expect(jobs.identity() === null).toBe(!outlives);
+  });
+
+  test.each<[string, Partial<Enclave>]>([
+    ['address', { address: hanging }],
+    ['public key', { publicKey: hanging }],
+  ])('is asked for three times within the limit of its step when the enclave hangs over its %s', async (_, enclave) => {
+    const asked: (AbortSignal | undefined)[] = [];
+    const counted = Object.fromEntries(
+      Object.entries(enclave).map(([name, hang]) => [name, (signal?: AbortSignal) => (asked.push(signal), (hang as typeof hanging)(signal))]),
+    );
+    const { jobs, clock } = startJobs({ enclave: counted });
+    await jobs.refreshMembership(SIGNAL);
+    const failed = expect(jobs.checkEligibility(SIGNAL)).rejects.toThrow('the enclave API took longer than 3000 ms');
+    await clock.advance(STEP_LIMIT_MS.checkingEligibility - 1);
+    await failed;
+    expect(asked.map((signal) => signal?.aborted)).toEqual([true, true, true]);
+  });
+
+  test('is known once a later try is answered', async () => {
+    let asked = 0;
+    const { jobs, clock } = startJobs({ enclave: { publicKey: (signal) => ((asked += 1) === 1 ? hanging(signal) : Promise.resolve(PUBKEY)) } });
+    await jobs.refreshMembership(SIGNAL);
+    const found = jobs.checkEligibility(SIGNAL);
+    await clock.advance(3_250);
+    expect(await found).toEqual({ eligible: true });
+    expect(asked).toBe(2);
+  });
+
+  test('before the chain was read is a broken invariant', async () => {
+    await expect(startJobs().jobs.checkEligibility(SIGNAL)).rejects.toThrow(InvariantError);
+  });
+});
+
+describe('step 3, the chain hash', () => {
+  test.each<[string, HashReading, object]>([
+    ['zero', { kind: 'read', hash: ZERO_HASH }, { kind: 'zero' }],
+    ['of a secret that is not held', { kind: 'read', hash: hashOf(9) }, { kind: 'unmatched', hash: hashOf(9) }],
+    ['not deep enough', { kind: 'shallow' }, { kind: 'shallow' }],
+  ])('is %s', async (_, reading, facts) => {
+    const { world, readHash } = startJobs();
+    world.hash = reading;
+    expect(await readHash()).toEqual(facts);
+  });
+
+  test('that was not readable is read again at the same block, twice', async () => {
+    const blocks: bigint[] = [];
+    const again: HashReading[] = [{ kind: 'unreadable', detail: 'lost' }, { kind: 'read', hash: hashOf(9) }];
+    const { world, readHash, clock } = startJobs({
+      chain: {
+        readHash: async (block) => {
+          blocks.push(block);
+          return again.shift()!;
+        },
+      },
+    });
+    world.hash = { kind: 'unreadable', detail: 'lost' };
+    const read = readHash();
+    await clock.advance(1_000);
+    expect(await read).toEqual({ kind: 'unmatched', hash: hashOf(9) });
+    expect(blocks).toEqual([94n, 94n]);
+  });
+
+  test('that stays unreadable ends the tick, and the secret that the last good read confirmed is kept', async () => {
+    const { world, vault, readHash, clock } = startJobs({ chain: { readHash: async () => ({ kind: 'unreadable', detail: 'lost' }) } });
+    vault.holdCandidate(secret(9));
+    await readHash(hashOf(9));
+    world.hash = { kind: 'unreadable', detail: 'lost' };
+    const failed = expect(readHash()).rejects.toMatchObject({ dependency: 'chain', message: 'lost' });
+    await clock.advance(1_000);
+    await failed;
+    expect(vault.confirmedHash()).toBe(hashOf(9));
+  });
+
+  test('of a secret held here confirms it once: the next read finds all as it was', async () => {
+    const { vault, readHash, seen } = startJobs();
+    vault.holdCandidate(secret(9));
+    expect(await readHash(hashOf(9))).toEqual({ kind: 'confirmed', hash: hashOf(9), changed: true, claimedHere: false });
+    expect(await readHash(hashOf(9))).toEqual({ kind: 'confirmed', hash: hashOf(9), changed: false, claimedHere: false });
+    expect(seen.resets).toBe(0);
+  });
+
+  test('that comes back after a reset finds the store as it was', async () => {
+    const { vault, readHash, seen } = startJobs();
+    vault.holdCandidate(secret(9));
+    await readHash(hashOf(9));
+    expect(await readHash(ZERO_HASH)).toEqual({ kind: 'zero' });
+    expect(await readHash(hashOf(9))).toMatchObject({ kind: 'confirmed', changed: false });
+    expect(seen.resets).toBe(0);
+  });
+
+  test('of another secret held here empties the store', async () => {
+    const { vault, readHash, seen } = startJobs();
+    vault.holdCandidate(secret(8));
+    await readHash(hashOf(8));
+    await readHash(ZERO_HASH);
+    vault.holdCandidate(secret(9));
+    expect(await readHash(hashOf(9))).toMatchObject({ kind: 'confirmed', changed: true });
+    expect(seen.resets).toBe(1);
+  });
+});
+
+describe('step 3, the claim', () => {
+  test.each<[string, ClaimReport, object]>([
+    ['waits in the mempool', { kind: 'pending', transactionHash: TRANSACTION }, { reason: reason(REASONS.awaitingHash), progress: TRANSACTION }],
+    ['is refused', { kind: 'refused', detail: 'NotAuthorizedToSetHash' }, { reason: reason(REASONS.failedToSetHash, 'NotAuthorizedToSetHash'), progress: '' }],
+    ['came too late', { kind: 'head_shows', hash: hashOf(9) }, { reason: reason(REASONS.hashNotDeepEnough, 'claimed by another node'), progress: 'head 100' }],
+    ['stands at the head', { kind: 'head_shows', hash: hashOf(1) }, { reason: reason(REASONS.hashNotDeepEnough, 'claimed here'), progress: 'head 100' }],
+  ])('that %s says so', async (_, report, facts) => {
+    expect(await startJobs().claim(report)).toEqual(facts);
+  });
+
+  test('makes one candidate and sends its hash, tick after tick', async () => {
+    const { claim, seen, vault } = startJobs();
+    for (let tick = 0; tick < 3; tick += 1) await claim();
+    expect(seen).toMatchObject({ claims: [hashOf(1), hashOf(1), hashOf(1)], randoms: 1 });
+    expect(vault.isConfirmed()).toBe(false);
+  });
+
+  test('takes the known secret where one was given', async () => {
+    const { claim, seen, vault } = startJobs();
+    vault.holdCandidate(secret(7));
+    await claim();
+    expect(seen).toMatchObject({ claims: [hashOf(7)], randoms: 0 });
+  });
+
+  test.each<[string, readonly Member[]]>([
+    ['a deprecated version', [{ ...memberOf(OWN, PUBKEY), versionStatus: 'DEPRECATED' }]],
+    ['no membership', [memberOf(PEER, PUBKEY)]],
+  ])('is not tried with %s, nor a candidate made', async (_, members) => {
+    const { claim, seen } = startJobs({ members });
+    expect(await claim()).toEqual({ reason: reason(REASONS.versionMayNotClaim), progress: '' });
+    expect(seen).toMatchObject({ claims: [], randoms: 0 });
+  });
+
+  test('is not tried without random bytes of the enclave, and is once there are', async () => {
+    let calls = 0;
+    const { claim, seen } = startJobs({
+      enclave: { random: async () => ((calls += 1) === 1 ? Promise.reject(new DependencyError('enclave', 'timeout', 'silent')) : Promise.resolve(secret(5))) },
+    });
+    expect(await claim()).toEqual({ reason: reason(REASONS.cannotGetRandom), progress: '' });
+    expect(seen.claims).toEqual([]);
+    await claim();
+    expect(seen.claims).toEqual([hashOf(5)]);
+  });
+
+  test('of random bytes of another length is a broken invariant', async () => {
+    const { claim, seen } = startJobs({ enclave: { random: async () => new Uint8Array(16) } });
+    await expect(claim()).rejects.toThrow(InvariantError);
+    expect(seen.claims).toEqual([]);
+  });
+
+  test('counts as sent here when the chain shows it', async () => {
+    const { claim, readHash } = startJobs();
+    await claim();
+    expect(await readHash(hashOf(1))).toMatchObject({ kind: 'confirmed', claimedHere: true });
+  });
+
+  test('whose answer was lost counts as sent here too: nobody else has the secret', async () => {
+    const { claim, readHash } = startJobs({ chain: { claim: () => Promise.reject(REFUSED) } });
+    await expect(claim()).rejects.toBe(REFUSED);
+    expect(await readHash(hashOf(1))).toMatchObject({ kind: 'confirmed', claimedHere: true });
+  });
+
+  test('of a known secret counts as sent here only when it was', async () => {
+    const { claim, readHash, vault } = startJobs();
+    vault.holdCandidate(secret(7));
+    await claim({ kind: 'head_shows', hash: hashOf(7) });
+    expect(await readHash(hashOf(7))).toMatchObject({ kind: 'confirmed', claimedHere: false });
+  });
+
+  test('that the head showed and shows no more is never repeated: a fresh secret is claimed', async () => {
+    const { claim, seen, world } = startJobs();
+    world.head = hashOf(1);
+    await claim({ kind: 'head_shows', hash: hashOf(1) });
+    await claim({ kind: 'head_shows', hash: hashOf(1) });
+    world.head = ZERO_HASH;
+    await claim({ kind: 'pending', transactionHash: TRANSACTION });
+    expect(seen).toMatchObject({ claims: [hashOf(1), hashOf(1), hashOf(2)], randoms: 2 });
+  });
+
+  test('that was taken and reset between two looks is never repeated either', async () => {
+    const { claim, readHash, seen } = startJobs();
+    await claim({ kind: 'pending', transactionHash: TRANSACTION });
+    expect(await claim({ kind: 'was_reset', transactionHash: TRANSACTION })).toEqual({
+      reason: reason(REASONS.awaitingHash, 'the claimed hash was reset'),
+      progress: TRANSACTION,
+    });
+    await claim({ kind: 'pending', transactionHash: TRANSACTION });
+    expect(seen).toMatchObject({ claims: [hashOf(1), hashOf(1), hashOf(2)], randoms: 2 });
+    // A reorganisation may still bring it back.
+    expect(await readHash(hashOf(1))).toMatchObject({ kind: 'confirmed', hash: hashOf(1) });
+  });
+
+  test('that was reset at the head serves again when the chain shows it after all', async () => {
+    const { claim, readHash, world } = startJobs();
+    await claim({ kind: 'head_shows', hash: hashOf(1) });
+    world.head = ZERO_HASH;
+    await claim({ kind: 'pending', transactionHash: TRANSACTION });
+    expect(await readHash(hashOf(1))).toMatchObject({ kind: 'confirmed', hash: hashOf(1) });
+  });
+
+  test('that the head has not shown yet is sent again while the head shows zero', async () => {
+    const { claim, seen } = startJobs();
+    await claim();
+    await claim();
+    expect(seen).toMatchObject({ claims: [hashOf(1), hashOf(1)], randoms: 1 });
+  });
+
+  test('after a reset of what was confirmed is of a fresh secret', async () => {
+    const { claim, readHash, seen } = startJobs();
+    await claim();
+    await readHash(hashOf(1));
+    await claim();
+    expect(seen.claims).toEqual([hashOf(1), hashOf(2)]);
+  });
+
+  test('before the enclave said who this node is is a broken invariant', async () => {
+    const { jobs } = startJobs();
+    await jobs.refreshMembership(SIGNAL);
+    await expect(jobs.claimHash(SIGNAL)).rejects.toThrow(InvariantError);
+  });
+
+  test('writes no byte of a secret into the log', async () => {
+    const { claim, readHash, log } = startJobs();
+    await claim();
+    await readHash(hashOf(1));
+    expect(log.lines.length).toBeGreaterThan(2);
+    expect(JSON.stringify(log.lines)).not.toContain(Buffer.from(secret(1)).toString('hex'));
+  });
+});
+
+describe('step 4, the secret', () => {
+  test('is asked for from the members but this one, and whom it came from is known', async () => {
+    const asked: string[][] = [];
+    const { jobs, vault, readHash, seen } = startJobs({
+      modules: {
+        secretFetch: {
+          fetchMasterSecret: async (others) => {
+            asked.push(others.map(({ wallet }) => wallet));
+            vault.holdCandidate(secret(9));
+            vault.observeChainHash(hashOf(9));
+            return { kind: 'installed', from: PEER };
+          },
+        },
+      },
+    });
+    await readHash(hashOf(9));
+    expect(await jobs.fetchSecret(SIGNAL)).toEqual({ kind: 'installed', hash: hashOf(9), changed: true });
+    expect(asked).toEqual([[PEER]]);
+    expect(jobs.secretFrom()).toBe(PEER);
+    expect(seen.resets).toBe(0);
+    expect(await readHash(hashOf(9))).toMatchObject({ kind: 'confirmed', changed: false });
+    expect(jobs.secretFrom()).toBe(PEER);
+  });
+
+  test('that replaces another empties the store', async () => {
+    const { jobs, vault, readHash, seen } = startJobs({
+      modules: {
+        secretFetch: {
+          fetchMasterSecret: async () => {
+            vault.holdCandidate(secret(9));
+            vault.observeChainHash(hashOf(9));
+            return { kind: 'installed', from: PEER };
+          },
+        },
+      },
+    });
+    vault.holdCandidate(secret(8));
+    await readHash(hashOf(8));
+    await readHash(hashOf(9));
+    expect(await jobs.fetchSecret(SIGNAL)).toMatchObject({ kind: 'installed', changed: true });
+    expect(seen.resets).toBe(1);
+  });
+
+  test('that nobody gave leaves all as it was, with the reason', async () => {
+    const why = reason(REASONS.nobodyHoldsSecret, '1 asked');
+    const { jobs, readHash, seen, vault } = startJobs({ modules: { secretFetch: { fetchMasterSecret: async () => ({ kind: 'failed', reason: why }) } } });
+    await readHash(hashOf(9));
+    expect(await jobs.fetchSecret(SIGNAL)).toEqual({ kind: 'failed', reason: why });
+    expect(vault.isConfirmed()).toBe(false);
+    expect(seen.resets).toBe(0);
+    expect(jobs.secretFrom()).toBeNull();
+  });
+
+  test('that is said to be installed and is not is a broken invariant', async () => {
+    const { jobs, readHash } = startJobs({ modules: { secretFetch: { fetchMasterSecret: async () => ({ kind: 'installed', from: PEER }) } } });
+    await readHash(hashOf(9));
+    await expect(jobs.fetchSecret(SIGNAL)).rejects.toThrow(InvariantError);
+  });
+});
+
+describe('step 4, the first snapshot', () => {
+  test('asks nobody when there is nobody else', async () => {
+    const { jobs, readHash } = startJobs({ members: [memberOf(OWN, PUBKEY)] });
+    await readHash();
+    expect(await jobs.fetchSnapshot(SIGNAL)).toEqual({ others: 0, asked: 0, answered: 0, complete: false });
+  });
+
+  test.each<[Wallet | null, boolean]>([
+    [PEER, true],
+    [null, false],
+  ])('that came complete from %s is %s', async (completeFrom, complete) => {
+    const { jobs, readHash } = startJobs({ modules: { snapshotFetch: { fetchFirstSnapshot: async () => ({ asked: 1, answered: 1, completeFrom }) } } });
+    await readHash();
+    expect(await jobs.fetchSnapshot(SIGNAL)).toEqual({ others: 1, asked: 1, answered: 1, complete });
+  });
+});
+
+describe('step 5, the sync key', () => {
+  test('is installed from the confirmed secret', async () => {
+    const { jobs, vault, readHash } = startJobs();
+    vault.holdCandidate(secret(9));
+    await readHash(hashOf(9));
+    jobs.installSyncKey();
+    expect(vault.hasSyncKey()).toBe(true);
+  });
+
+  test('without one is a broken invariant', () => {
+    expect(() => startJobs().jobs.installSyncKey()).toThrow(InvariantError);
+  });
+});
+
+test('peers are probed, this node is not', async () => {
+  const probed: string[][] = [];
+  const { jobs, readHash } = startJobs({ modules: { probe: { probePeers: async (peers) => void probed.push(peers.map(({ wallet }) => wallet)) } } });
+  await readHash();
+  await jobs.probePeers(SIGNAL);
+  expect(probed).toEqual([[PEER]]);
+});

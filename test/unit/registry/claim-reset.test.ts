@@ -1,0 +1,95 @@
+/** A claim that was taken and reset between two looks at the head (protocol.md §10, A reset hash), on a real chain. */
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import type { Hash32, Wallet } from '../../../src/domain/ids.ts';
+import { ClaimSender } from '../../../src/registry/claim-sender.ts';
+import { collectingLog } from '../../support/collecting-log.ts';
+import { inProcessEnclave } from '../../support/in-process-enclave.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { countingRpc, runningChain, type RunningChain } from '../../support/running-chain.ts';
+import { SeededRandom } from '../../support/seeded-random.ts';
+
+const HASH = `0x${'ab'.repeat(32)}` as Hash32;
+const OTHER_HASH = `0x${'cd'.repeat(32)}` as Hash32;
+const signal = new AbortController().signal;
+
+let running: RunningChain;
+let count = 0;
+
+beforeAll(async () => {
+  running = await runningChain();
+});
+
+afterAll(async () => {
+  await running.close();
+});
+
+beforeEach(async () => {
+  await running.chain.test.setAutomine(true);
+  if ((await running.chain.masterSecretHash()) !== `0x${'0'.repeat(64)}`) await running.chain.resetMasterSecretHash();
+});
+
+/** A registered node that may claim. */
+async function startSender() {
+  count += 1;
+  const enclave = inProcessEnclave(
+    { info: 'enclaver-ecdh-aes256gcm-v1' },
+    { random: new SeededRandom(`claimer ${count}`), clock: new ManualClock() },
+  );
+  const wallet: Wallet = enclave.emulated.wallet;
+  await running.chain.register({ url: `http://node-${count}.test`, teePubkey: enclave.emulated.teePubkey, wallet });
+  await running.chain.fund(wallet);
+  const { rpc } = countingRpc(running.url);
+  return new ClaimSender({ kmsRegistry: running.chain.kmsRegistry }, { rpc, enclave, log: collectingLog() });
+}
+
+test('is found by its receipt, and not sent again', async () => {
+  const sender = await startSender();
+  const sent = await sender.claim(HASH, signal);
+  expect(sent.kind).toBe('pending');
+  const before = await running.chain.claimsMined();
+  await running.chain.resetMasterSecretHash();
+  expect(await sender.claim(HASH, signal)).toEqual({ ...sent, kind: 'was_reset' });
+  expect(await running.chain.claimsMined()).toBe(before);
+});
+
+test('says nothing about the claim of another secret', async () => {
+  const sender = await startSender();
+  await sender.claim(HASH, signal);
+  await running.chain.resetMasterSecretHash();
+  expect((await sender.claim(OTHER_HASH, signal)).kind).toBe('pending');
+  expect(await running.chain.masterSecretHash()).toBe(OTHER_HASH);
+});
+
+test('is no claim that the chain reverted: that one is sent again', async () => {
+  const [first, second] = [await startSender(), await startSender()];
+  await running.chain.test.setAutomine(false);
+  await first.claim(HASH, signal);
+  await second.claim(OTHER_HASH, signal);
+  await running.chain.mine(1);
+  await running.chain.test.setAutomine(true);
+  const shown = await running.chain.masterSecretHash();
+  const [loser, lost] = shown === HASH ? [second, OTHER_HASH] : [first, HASH];
+  await running.chain.resetMasterSecretHash();
+  expect((await loser.claim(lost, signal)).kind).toBe('pending');
+  expect(await running.chain.masterSecretHash()).toBe(lost);
+});
+
+test('is found too when it was the one that a later claim should have replaced', async () => {
+  const sender = await startSender();
+  await running.chain.test.setAutomine(false);
+  const sent = await sender.claim(HASH, signal);
+  const { transactionHash } = sent as { transactionHash: Hash32 };
+  // Stuck: it is out of the pool for ten blocks, replaced, and taken all the same.
+  const raw = await running.chain.client.request({ method: 'eth_getRawTransactionByHash' as never, params: [transactionHash] as never });
+  await running.chain.test.dropTransaction({ hash: transactionHash });
+  await running.chain.mine(10);
+  const replacement = await sender.claim(HASH, signal);
+  expect(replacement).toMatchObject({ kind: 'pending' });
+  await running.chain.test.dropTransaction({ hash: (replacement as { transactionHash: Hash32 }).transactionHash });
+  await running.chain.client.request({ method: 'eth_sendRawTransaction', params: [raw as `0x${string}`] });
+  await running.chain.mine(1);
+  await running.chain.test.setAutomine(true);
+  expect(await running.chain.masterSecretHash()).toBe(HASH);
+  await running.chain.resetMasterSecretHash();
+  expect(await sender.claim(HASH, signal)).toEqual({ kind: 'was_reset', transactionHash });
+});

@@ -1,0 +1,230 @@
+/** Claiming the hash (protocol.md §1, §6, §9.20; §10, A reset hash), against an RPC that says what the test wants. */
+import { describe, expect, test } from '@jest/globals';
+import { encodeErrorResult, keccak256, parseTransaction, type Hex } from 'viem';
+import type { Hash32, Wallet } from '../../../src/domain/ids.ts';
+import type { ClaimReport } from '../../../src/domain/membership.ts';
+import { kmsRegistryAbi } from '../../../src/registry/abi.ts';
+import { claimCalldata, ClaimSender } from '../../../src/registry/claim-sender.ts';
+import { Rpc } from '../../../src/registry/rpc.ts';
+import { systemClock } from '../../../src/system/system.ts';
+import { collectingLog } from '../../support/collecting-log.ts';
+import { inProcessEnclave } from '../../support/in-process-enclave.ts';
+import { SeededRandom } from '../../support/seeded-random.ts';
+
+const ZERO = `0x${'0'.repeat(64)}`;
+const HASH = `0x${'ab'.repeat(32)}` as Hash32;
+const OTHER_HASH = `0x${'cd'.repeat(32)}` as Hash32;
+const KMS = `0x${'6a'.repeat(20)}` as Wallet;
+const signal = new AbortController().signal;
+
+interface RpcFault {
+  readonly code: number;
+  readonly message?: string;
+  readonly data?: Hex;
+}
+
+/** `lost`: the connection breaks instead of an answer. */
+type Saying = { readonly result: unknown } | { readonly error: RpcFault } | 'lost';
+
+interface Receipt {
+  readonly status: 'success' | 'reverted';
+}
+
+function startChain() {
+  const state = {
+    headHash: ZERO,
+    head: 100n,
+    nonce: 7,
+    baseFee: 1_000n,
+    tip: 80n,
+    /** What the simulation reverts with. */
+    revert: null as string | null,
+    /** What is said to each raw transaction in turn; the last goes on. */
+    sayings: [{ result: HASH }] as Saying[],
+    receipts: new Map<string, Receipt>(),
+    onSend: (): void => undefined,
+  };
+  const sent: Hex[] = [];
+  const hex = (value: bigint | number): string => `0x${value.toString(16)}`;
+  const say = (method: string, params: readonly unknown[]): Saying => {
+    switch (method) {
+      case 'eth_call': {
+        const { data } = params[0] as { data: Hex };
+        if (!data.startsWith(claimCalldata(HASH).slice(0, 10))) return { result: state.headHash };
+        if (state.revert === null) return { result: '0x' };
+        const abi = kmsRegistryAbi;
+        return { error: { code: 3, message: 'execution reverted', data: encodeErrorResult({ abi, errorName: state.revert as 'NotOwner' }) } };
+      }
+      case 'eth_getBlockByNumber':
+        return { result: { number: hex(state.head), baseFeePerGas: hex(state.baseFee), transactions: [], hash: ZERO } };
+      case 'eth_getTransactionCount':
+        return { result: hex(state.nonce) };
+      case 'eth_maxPriorityFeePerGas':
+        return { result: hex(state.tip) };
+      case 'eth_chainId':
+        return { result: hex(84_532) };
+      case 'eth_getTransactionReceipt': {
+        const receipt = state.receipts.get(params[0] as string);
+        const status = receipt?.status === 'success' ? '0x1' : '0x0';
+        return { result: receipt === undefined ? null : { transactionHash: params[0], status, logs: [], blockNumber: '0x1', transactionIndex: '0x0' } };
+      }
+      case 'eth_sendRawTransaction': {
+        sent.push(params[0] as Hex);
+        state.onSend();
+        return state.sayings.length > 1 ? state.sayings.shift()! : state.sayings[0]!;
+      }
+      default:
+        throw new Error(`nobody is to ask for ${method}`);
+    }
+  };
+  const speaking: typeof globalThis.fetch = async (_, init) => {
+    const { id, method, params } = JSON.parse(init?.body as string) as { id: number; method: string; params: unknown[] };
+    const said = say(method, params);
+    if (said === 'lost') throw new TypeError('fetch failed');
+    return new Response(JSON.stringify({ jsonrpc: '2.0', id, ...said }), { headers: { 'content-type': 'application/json' } });
+  };
+  const log = collectingLog();
+  const enclave = inProcessEnclave({ info: 'enclaver-ecdh-aes256gcm-v1' }, { random: new SeededRandom('claimer'), clock: systemClock });
+  const rpc = new Rpc({ url: 'http://rpc.test' }, { clock: systemClock, fetch: speaking });
+  const sender = new ClaimSender({ kmsRegistry: KMS }, { rpc, enclave, log });
+  const transactions = () => sent.map((raw) => parseTransaction(raw as `0x02${string}`));
+  return { state, sender, log, transactions, lastHash: () => keccak256(sent.at(-1)!) as string, claim: (hash = HASH) => sender.claim(hash, signal) };
+}
+
+const refusing = (message: string, code = -32_000): Saying => ({ error: { code, message } });
+const pending = (transactionHash: string): ClaimReport => ({ kind: 'pending', transactionHash: transactionHash as Hash32 });
+
+describe('a claim', () => {
+  test('is an EIP-1559 transaction with gas limit 300000 and twice the base fee', async () => {
+    const { claim, transactions, lastHash } = startChain();
+    expect(await claim()).toEqual(pending(lastHash()));
+    expect(transactions()).toEqual([
+      expect.objectContaining({
+        type: 'eip1559',
+        chainId: 84_532,
+        nonce: 7,
+        gas: 300_000n,
+        maxFeePerGas: 2_080n,
+        maxPriorityFeePerGas: 80n,
+        to: KMS,
+        data: claimCalldata(HASH),
+      }),
+    ]);
+  });
+
+  test.each([HASH, OTHER_HASH])('is not sent when the head already shows a hash', async (shown) => {
+    const { state, claim, transactions } = startChain();
+    state.headHash = shown;
+    expect(await claim()).toEqual({ kind: 'head_shows', hash: shown });
+    expect(transactions()).toEqual([]);
+  });
+
+  test.each(['MasterSecretHashAlreadySet', 'NotAuthorizedToSetHash'])('that would revert with %s is not sent, and says so', async (errorName) => {
+    const { state, claim, transactions } = startChain();
+    state.revert = errorName;
+    expect(await claim()).toEqual({ kind: 'refused', detail: errorName });
+    expect(transactions()).toEqual([]);
+  });
+
+  test('that waits is left alone, and replaced with raised fees when it is stuck', async () => {
+    const { state, claim, transactions, lastHash } = startChain();
+    await claim();
+    const first = lastHash();
+    state.head += 9n;
+    expect(await claim()).toEqual(pending(first));
+    expect(transactions()).toHaveLength(1);
+    state.head += 1n;
+    expect(await claim()).toEqual(pending(lastHash()));
+    expect(transactions()[1]).toMatchObject({ nonce: 7, maxFeePerGas: 2_341n, maxPriorityFeePerGas: 91n });
+  });
+
+  test('of another hash does not wait for the one before', async () => {
+    const { claim, transactions } = startChain();
+    await claim();
+    await claim(OTHER_HASH);
+    expect(transactions().map(({ data }) => data)).toEqual([claimCalldata(HASH), claimCalldata(OTHER_HASH)]);
+  });
+});
+
+describe('what the RPC says to a transaction', () => {
+  test.each([
+    ['replacement transaction underpriced', -32_000],
+    ['transaction underpriced', -32_000],
+    ['max fee per gas less than block base fee', -32_000],
+    ['replacement transaction underpriced', -32_003],
+  ])('"%s": it is sent again under the same nonce with both fees raised', async (message, code) => {
+    const { state, claim, transactions, lastHash } = startChain();
+    state.sayings = [refusing(message, code), { result: HASH }];
+    expect(await claim()).toEqual(pending(lastHash()));
+    expect(transactions().map(({ nonce, maxFeePerGas }) => [nonce, maxFeePerGas])).toEqual([[7, 2_080n], [7, 2_341n]]);
+  });
+
+  test.each(['nonce too low', 'nonce too low: next nonce 8, tx nonce 7'])('"%s": it is sent again under the nonce of now', async (message) => {
+    const { state, claim, transactions } = startChain();
+    state.sayings = [refusing(message), { result: HASH }];
+    state.onSend = () => (state.nonce = 8);
+    expect((await claim()).kind).toBe('pending');
+    expect(transactions().map(({ nonce }) => nonce)).toEqual([7, 8]);
+  });
+
+  test.each(['already known', 'transaction already imported', 'known transaction: abc'])('"%s": it is under way', async (message) => {
+    const { state, claim, transactions, lastHash } = startChain();
+    state.sayings = [refusing(message)];
+    expect(await claim()).toEqual(pending(lastHash()));
+    expect(transactions()).toHaveLength(1);
+  });
+
+  test('nothing, for its answer is lost: it may be under way, so it is waited for', async () => {
+    const { state, claim, transactions, lastHash } = startChain();
+    state.sayings = ['lost'];
+    expect(await claim()).toEqual(pending(lastHash()));
+    state.head += 3n;
+    expect(await claim()).toEqual(pending(lastHash()));
+    expect(transactions()).toHaveLength(1);
+  });
+
+  test.each<[Saying, string, number]>([
+    [refusing('transaction underpriced'), 'the claim is underpriced', 2],
+    [refusing('insufficient funds for gas * price + value'), 'the wallet cannot pay for the claim', 1],
+    [refusing('secret internal trouble'), 'the RPC did not take the claim', 1],
+    [{ error: { code: -32_000 } }, 'the RPC did not take the claim', 1],
+  ])('again and again %j: it is refused in words of our own, and tried anew at the next tick', async (saying, detail, sends) => {
+    const { state, claim, transactions, log } = startChain();
+    state.sayings = [saying];
+    expect(await claim()).toEqual({ kind: 'refused', detail });
+    expect(transactions()).toHaveLength(sends);
+    expect(JSON.stringify(log.lines)).not.toContain('secret internal');
+    state.sayings = [{ result: HASH }];
+    expect((await claim()).kind).toBe('pending');
+  });
+});
+
+describe('a claim that was mined', () => {
+  test('and reverted is followed by another under the next nonce', async () => {
+    const { state, claim, transactions, lastHash } = startChain();
+    await claim();
+    state.receipts.set(lastHash(), { status: 'reverted' });
+    state.nonce = 8;
+    expect((await claim()).kind).toBe('pending');
+    expect(transactions().map(({ nonce }) => nonce)).toEqual([7, 8]);
+  });
+
+  test('and whose hash the head no longer shows was reset, and is never sent again', async () => {
+    const { state, claim, transactions, lastHash } = startChain();
+    await claim();
+    state.receipts.set(lastHash(), { status: 'success' });
+    state.nonce = 8;
+    expect(await claim()).toEqual({ kind: 'was_reset', transactionHash: lastHash() });
+    expect(transactions()).toHaveLength(1);
+  });
+});
+
+describe('what the head shows', () => {
+  test('is a failure of the chain when it cannot be read, never zero', async () => {
+    const { state, sender, claim, transactions } = startChain();
+    state.headHash = '0x';
+    await expect(sender.readHeadHash(signal)).rejects.toMatchObject({ dependency: 'chain', failure: 'malformed' });
+    await expect(claim()).rejects.toMatchObject({ dependency: 'chain' });
+    expect(transactions()).toEqual([]);
+  });
+});

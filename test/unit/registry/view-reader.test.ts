@@ -1,0 +1,268 @@
+/** The view of the chain that a node_tick works with (protocol.md §6, §9.10, §9.11, §9.18), on a real chain. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { HttpRequestError, RpcRequestError, type Hex } from 'viem';
+import { INSTANCE_STATUS, KMS_APP_ID, VERSION_STATUS } from '../../../src/dev/dev-chain.ts';
+import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
+import { ViewReader, type ViewReaderOptions } from '../../../src/registry/view-reader.ts';
+import { countingRpc, installMulticall3, runningChain, type RunningChain } from '../../support/running-chain.ts';
+
+const CONFIRMATIONS = 6;
+const signal = new AbortController().signal;
+const KEY = 'ab'.repeat(120) as TeePubkey;
+
+let running: RunningChain;
+let snapshot: Hex;
+
+beforeAll(async () => {
+  running = await runningChain();
+});
+
+afterAll(async () => {
+  await running.close();
+});
+
+beforeEach(async () => {
+  snapshot = await running.chain.test.snapshot();
+});
+
+afterEach(async () => {
+  await running.chain.test.revert({ id: snapshot });
+});
+
+function wallet(number: number): Wallet {
+  return `0x${(0xa0_0000 + number).toString(16).padStart(40, '0')}` as Wallet;
+}
+
+async function register(number: number, more: Partial<Parameters<RunningChain['chain']['register']>[0]> = {}): Promise<Wallet> {
+  await running.chain.register({ url: `http://node-${number}.test`, teePubkey: KEY, wallet: wallet(number), ...more });
+  return wallet(number);
+}
+
+async function registerMany(count: number): Promise<void> {
+  await Promise.all(Array.from({ length: count }, (_, number) => register(number)));
+}
+
+function start(options: Partial<ViewReaderOptions> = {}) {
+  const counting = countingRpc(running.url);
+  const reader = new ViewReader(
+    {
+      kmsAppId: KMS_APP_ID,
+      inEnclave: false,
+      confirmations: CONFIRMATIONS,
+      novaAppRegistry: running.chain.novaAppRegistry,
+      kmsRegistry: running.chain.kmsRegistry,
+      ...options,
+    },
+    { rpc: counting.rpc },
+  );
+  return { ...counting, reader };
+}
+
+const settleChain = () => running.chain.mine(CONFIRMATIONS);
+
+describe.each([
+  ['without Multicall3', false],
+  ['with Multicall3', true],
+])('the membership, %s,', (_, withMulticall) => {
+  test.each([1, 10, 100])('of %i instances takes at most three round trips, counted and on the wire', async (count) => {
+    if (withMulticall) await installMulticall3(running);
+    await registerMany(count);
+    await settleChain();
+    const { reader, trips, reset } = start();
+    const view = await reader.readView(signal);
+    expect(view.membership.members.map((member) => member.wallet).sort()).toEqual(Array.from({ length: count }, (__, number) => wallet(number)));
+    expect(trips.counted).toBeLessThanOrEqual(3);
+    expect(trips.waves).toBe(trips.counted);
+    reset();
+    await reader.readView(signal);
+    expect(trips.counted).toBeLessThanOrEqual(3);
+    expect(trips.waves).toBe(trips.counted);
+  });
+
+  test('loses nothing but the bad entries, each with why', async () => {
+    if (withMulticall) await installMulticall3(running);
+    const { chain } = running;
+    await register(0);
+    const revoked = await register(1, { versionId: 2 });
+    await chain.setVersionStatus(KMS_APP_ID, 2, VERSION_STATUS.REVOKED);
+    const deprecated = await register(2, { versionId: 3 });
+    await chain.setVersionStatus(KMS_APP_ID, 3, VERSION_STATUS.DEPRECATED);
+    const unverified = await register(3, { zkVerified: false });
+    const withoutUrl = await register(4, { url: '' });
+    const versionless = await register(5, { versionId: 77 });
+    const oddStatus = await register(6, { versionId: 4 });
+    await chain.setVersionStatus(KMS_APP_ID, 4, 200);
+    const huge = await register(7, { url: `http://${'x'.repeat(30_000)}.test` });
+    const keyless = await register(8, { teePubkey: '' as TeePubkey });
+    const last = await register(9);
+    await settleChain();
+    const { membership } = await start().reader.readView(signal);
+    expect(membership.members.map((member) => [member.wallet, member.versionStatus])).toEqual([
+      [wallet(0), 'ENROLLED'],
+      [deprecated, 'DEPRECATED'],
+      [keyless, 'ENROLLED'],
+      [last, 'ENROLLED'],
+    ]);
+    expect(membership.dropped).toEqual([
+      { wallet: revoked, why: 'version is REVOKED' },
+      { wallet: unverified, why: 'instance is not zkVerified' },
+      { wallet: withoutUrl, why: 'URL is not valid' },
+      { wallet: versionless, why: 'version cannot be read' },
+      { wallet: oddStatus, why: 'version is UNKNOWN' },
+      { wallet: huge, why: 'URL is too long' },
+    ]);
+  });
+});
+
+describe('everything is read at one block, six behind the head', () => {
+  test('an instance registered less deep is no member yet', async () => {
+    await register(0);
+    await settleChain();
+    await register(1);
+    const { reader } = start();
+    const view = await reader.readView(signal);
+    expect(view.head - view.block).toBe(BigInt(CONFIRMATIONS));
+    expect(view.membership.block).toBe(view.block);
+    expect(view.membership.members.map((member) => member.wallet)).toEqual([wallet(0)]);
+    await settleChain();
+    expect((await reader.readView(signal)).membership.members).toHaveLength(2);
+  });
+
+  test('an instance stopped less deep is still one, although the head no longer lists it', async () => {
+    await register(0);
+    await settleChain();
+    await running.chain.setInstanceStatus(wallet(0), INSTANCE_STATUS.STOPPED);
+    const { reader } = start();
+    expect((await reader.readView(signal)).membership.members).toHaveLength(1);
+    await settleChain();
+    expect((await reader.readView(signal)).membership).toMatchObject({ members: [], dropped: [] });
+  });
+
+  test('an instance that nobody hinted at takes no trip more when another shares its version', async () => {
+    await register(0);
+    await register(1);
+    await settleChain();
+    await running.chain.setInstanceStatus(wallet(0), INSTANCE_STATUS.STOPPED);
+    const { reader, trips } = start();
+    expect((await reader.readView(signal)).membership.members).toHaveLength(2);
+    expect(trips.counted).toBe(3);
+  });
+
+  test('an instance stopped since the last reading stays a member until that is deep enough', async () => {
+    await register(0);
+    await settleChain();
+    const { reader } = start();
+    await reader.readView(signal);
+    await running.chain.setInstanceStatus(wallet(0), INSTANCE_STATUS.STOPPED);
+    expect((await reader.readView(signal)).membership.members).toHaveLength(1);
+    await settleChain();
+    expect((await reader.readView(signal)).membership.members).toHaveLength(0);
+  });
+
+  test('the hash is the one of that block, not of the head', async () => {
+    await settleChain();
+    const { reader } = start();
+    const view = await reader.readView(signal);
+    expect(view.hash).toEqual({ kind: 'read', hash: `0x${'0'.repeat(64)}` });
+    expect(await reader.readHash(view.block, signal)).toEqual(view.hash);
+  });
+});
+
+describe('the hint', () => {
+  /** An RPC whose first answer to the list at the head is this error. */
+  async function startWithHint(error: Error) {
+    await register(0);
+    await settleChain();
+    const started = start();
+    const { client } = started.rpc;
+    const original = client.readContract.bind(client);
+    const asked = { times: 0 };
+    const failing = async (call: Parameters<typeof original>[0]): Promise<unknown> => {
+      if (call.functionName === 'getActiveInstances' && call.blockNumber === undefined && (asked.times += 1) === 1) throw error;
+      return original(call);
+    };
+    Object.assign(client, { readContract: failing });
+    return { ...started, asked };
+  }
+
+  test('whose answer is lost is asked for again: it empties nothing', async () => {
+    const { reader, trips, asked } = await startWithHint(new HttpRequestError({ url: 'http://rpc.test' }));
+    expect((await reader.readView(signal)).membership.members.map((member) => member.wallet)).toEqual([wallet(0)]);
+    // Trip 1 once more, and no rare one.
+    expect([asked.times, trips.counted]).toEqual([2, 4]);
+  });
+
+  test('that the contract refuses is empty, and the pinned block decides all the same', async () => {
+    const body = {};
+    const refusal = new RpcRequestError({ body, url: 'http://rpc.test', error: { code: 3, message: 'execution reverted' } });
+    const { reader, asked } = await startWithHint(refusal);
+    expect((await reader.readView(signal)).membership).toMatchObject({ members: [{ wallet: wallet(0) }], dropped: [] });
+    expect(asked.times).toBe(1);
+  });
+});
+
+describe('what cannot be read', () => {
+  test('a KMSRegistry that is not deep enough is shallow, and the membership is read all the same', async () => {
+    await register(0);
+    await settleChain();
+    const kmsRegistry = `0x${'c0'.repeat(20)}` as Wallet;
+    const code = await running.chain.client.getCode({ address: running.chain.kmsRegistry as Hex });
+    // The chain's own transactions put contracts there; here the address gets its code at the head alone.
+    const { reader, rpc } = start({ kmsRegistry });
+    const original = rpc.client.getCode.bind(rpc.client);
+    Object.assign(rpc.client, { getCode: async (at: Parameters<typeof original>[0]) => (at.address === kmsRegistry && at.blockNumber === undefined ? code : original(at)) });
+    const view = await reader.readView(signal);
+    expect(view.hash).toEqual({ kind: 'shallow' });
+    expect(view.membership.members).toHaveLength(1);
+  });
+
+  test('no KMSRegistry at all is unreadable, never a hash of zero', async () => {
+    await settleChain();
+    const { reader } = start({ kmsRegistry: `0x${'c0'.repeat(20)}` as Wallet });
+    expect((await reader.readView(signal)).hash).toEqual({ kind: 'unreadable', detail: 'there is no KMSRegistry at its address' });
+  });
+
+  test('another contract in its place is unreadable', async () => {
+    await settleChain();
+    const { reader } = start({ kmsRegistry: running.chain.novaAppRegistry });
+    expect((await reader.readView(signal)).hash).toEqual({ kind: 'unreadable', detail: 'the answer is reverted' });
+  });
+
+  test.each<[string, () => Wallet]>([
+    ['no NovaAppRegistry', () => `0x${'c0'.repeat(20)}` as Wallet],
+    ['another contract in its place', () => running.chain.kmsRegistry],
+  ])('%s is a failed refresh, not an empty list (§9.18)', async (_, address) => {
+    await settleChain();
+    const { reader } = start({ novaAppRegistry: address() });
+    await expect(reader.readView(signal)).rejects.toMatchObject({ dependency: 'chain', failure: 'malformed' });
+  });
+
+  test('a NovaAppRegistry less deep than the confirmations is a failed refresh that says so', async () => {
+    const head = Number(await running.chain.client.getBlockNumber({ cacheTime: 0 }));
+    const { reader } = start({ confirmations: head });
+    await expect(reader.readView(signal)).rejects.toThrow('NovaAppRegistry is not deep enough yet');
+  });
+
+  test('a chain younger than the confirmations is a failed refresh', async () => {
+    const { reader } = start({ confirmations: 1_000_000 });
+    await expect(reader.readView(signal)).rejects.toThrow('the chain is younger than 1000000 blocks');
+  });
+
+  test('an RPC that is not there is a failed refresh', async () => {
+    const { rpc } = countingRpc('http://127.0.0.1:1');
+    const { chain } = running;
+    const options = { kmsAppId: 49, inEnclave: false, confirmations: 6, novaAppRegistry: chain.novaAppRegistry, kmsRegistry: chain.kmsRegistry };
+    await expect(new ViewReader(options, { rpc }).readView(signal)).rejects.toMatchObject({ dependency: 'chain', failure: 'unreachable' });
+  });
+});
+
+describe('in an enclave', () => {
+  test('members with http URLs are dropped, those with https kept', async () => {
+    await register(0);
+    await register(1, { url: 'https://node-1.test' });
+    await settleChain();
+    const { membership } = await start({ inEnclave: true }).reader.readView(signal);
+    expect(membership.members.map((member) => member.wallet)).toEqual([wallet(1)]);
+    expect(membership.dropped).toEqual([{ wallet: wallet(0), why: 'URL is not https' }]);
+  });
+});
