@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import process from 'node:process';
 import { ENVELOPE_INFO } from '../crypto/envelope.ts';
+import { isPrivateKey } from '../crypto/signature.ts';
 import { EmulatedEnclave } from '../enclave/emulator/emulated-enclave.ts';
 import { EmulatorServer } from '../enclave/emulator/server.ts';
 import { systemClock, systemRandom } from '../system/system.ts';
@@ -43,13 +44,14 @@ function stopWith(line: string): never {
   process.exit(1);
 }
 
-if (givenKey !== undefined && !/^(?:0x)?[0-9a-fA-F]{64}$/.test(givenKey)) stopWith('EMULATOR_PRIVATE_KEY must be 32 bytes in hex');
+function walletKeyOf(text: string): Uint8Array {
+  const bytes = Uint8Array.from(Buffer.from(text.replace(/^0x/, ''), 'hex'));
+  if (!/^(?:0x)?[0-9a-fA-F]{64}$/.test(text) || !isPrivateKey(bytes)) stopWith('EMULATOR_PRIVATE_KEY must be a secp256k1 key: 32 bytes in hex');
+  return bytes;
+}
 
 const enclave = new EmulatedEnclave(
-  {
-    info: options.info,
-    ...(givenKey === undefined ? {} : { walletKey: Uint8Array.from(Buffer.from(givenKey.replace(/^0x/, ''), 'hex')) }),
-  },
+  { info: options.info, ...(givenKey === undefined ? {} : { walletKey: walletKeyOf(givenKey) }) },
   { clock: systemClock, random: systemRandom },
 );
 const server = new EmulatorServer(options, { enclave });

@@ -1,10 +1,14 @@
 /** Children of the development cluster stop when whoever started them is gone, even by SIGKILL. */
 import process from 'node:process';
 
-/** Calls `stop` when standard input ends: the parent holds its other end. */
+/** Calls `stop`, once, when standard input ends: the parent holds its other end. */
 export function exitWithParent(stop: () => void): void {
+  let gone = false;
+  const leave = (): void => {
+    if (gone) return;
+    gone = true;
+    stop();
+  };
   process.stdin.resume();
-  process.stdin.once('end', stop);
-  process.stdin.once('close', stop);
-  process.stdin.once('error', stop);
+  for (const event of ['end', 'close', 'error']) process.stdin.once(event, leave);
 }

@@ -10,6 +10,7 @@ import { runNode, type RunningNode } from '../node/run-node.ts';
 import { systemClock } from '../system/system.ts';
 import { createLog } from '../observe/log.ts';
 import { exitWithParent } from './exit-with-parent.ts';
+import { onStopSignals } from './stop-signals.ts';
 
 const read = readConfig(process.env);
 // Nothing that is started or dumped later can show them.
@@ -33,7 +34,7 @@ function exitAfterFlush(code: number): void {
 }
 
 function close(code: number): void {
-  if (closing) process.exit(code === 0 ? 130 : code);
+  if (closing) return;
   closing = true;
   const done = running?.close() ?? Promise.resolve();
   done.then(
@@ -48,11 +49,13 @@ function close(code: number): void {
 function fail(error: Error): void {
   const why = error instanceof InvariantError ? error.message : 'the machine failed';
   log.error('the node stops', { why, kind: error.name });
-  if (!closing) close(1);
+  close(1);
 }
 
-process.on('SIGTERM', () => close(0));
-process.on('SIGINT', () => close(0));
+onStopSignals(
+  () => close(0),
+  () => process.exit(130),
+);
 process.on('uncaughtException', fail);
 process.on('unhandledRejection', (error) => fail(error instanceof Error ? error : new Error('a promise was rejected')));
 if (process.argv.includes('--exit-with-parent')) exitWithParent(() => close(0));

@@ -20,7 +20,7 @@ const START_LIMIT_MS = 20_000;
 export interface AnvilOptions {
   /** 0: any free one. */
   readonly port: number;
-  /** null: a block for each transaction, at once. */
+  /** Fractions are taken, down to a fifth. null: a block for each transaction, at once. */
   readonly blockTimeSeconds: number | null;
 }
 

@@ -4,6 +4,8 @@ import type { Readable } from 'node:stream';
 
 /** Longest line kept; the rest of it is cut. Characters. */
 const MAX_LINE_CHARS = 16 * 1024;
+/** What Node prints around an error that nobody caught: where it was thrown, and its own version. The error itself is said between. */
+const STACK_NOISE = /^(?:\s.*|[})\]]|Node\.js v.*)?$/;
 
 export interface CapturedLine {
   /** Such as `node-1` or `emulator-1`. */
@@ -30,7 +32,7 @@ export class CapturedOutput {
     return this.#lines.slice(-this.#keepLines);
   }
 
-  /** The last line on standard error since `forgetLastError`. */
+  /** The last line on standard error since `forgetLastError` that is no part of a stack. */
   lastError(): string | null {
     return this.#lastError?.text ?? null;
   }
@@ -63,7 +65,7 @@ export class CapturedOutput {
   #keep(stream: 'stdout' | 'stderr', text: string): void {
     const line: CapturedLine = { source: this.#source, stream, text: text.slice(0, MAX_LINE_CHARS) };
     this.#lines.push(line);
-    if (stream === 'stderr' && text.trim() !== '') this.#lastError = line;
+    if (stream === 'stderr' && !STACK_NOISE.test(text)) this.#lastError = line;
     // Cut now and then, not at every line.
     if (this.#lines.length > 2 * this.#keepLines) this.#lines = this.#lines.slice(-this.#keepLines);
     this.#onLine?.(line);

@@ -84,6 +84,11 @@ export class ClusterNode {
     return this.#modules.output.lines();
   }
 
+  /** Settles when its process has ended; null when it has none. */
+  async ended(): Promise<Exit | null> {
+    return this.#process?.exited ?? null;
+  }
+
   /** How its last process ended, in one line. */
   describeEnd(): string {
     return this.#process?.describeEnd() ?? `${this.name} has not been started`;
@@ -92,12 +97,12 @@ export class ClusterNode {
   /**
    * Starts the process and waits until it answers `/status`.
    * @param environment over what the cluster says
-   * @throws Error with one line when the process ends or does not answer in time
+   * @throws Error with one line when the process ends or does not answer in time; the signal's reason
    */
-  async start(environment: Environment = {}): Promise<void> {
+  async start(environment: Environment = {}, signal?: AbortSignal): Promise<void> {
     if (this.running) throw new Error(`${this.name} is running already`);
     const node = this.spawn(environment);
-    await waitUntil({ what: `${this.name} answering HTTP`, limitMs: LISTEN_LIMIT_MS }, async () => {
+    await waitUntil({ what: `${this.name} answering HTTP`, limitMs: LISTEN_LIMIT_MS, signal }, async () => {
       if (!node.running) throw new Error(node.describeEnd());
       return (await this.tryStatus()) === null ? 'no answer to GET /status' : null;
     });

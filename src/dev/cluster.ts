@@ -17,6 +17,7 @@ import { choosePorts } from './listening-ports.ts';
 /** Blocks that nodes read behind the head (CHAIN_CONFIRMATIONS). */
 export const CONFIRMATIONS = 6;
 export const MAX_NODES = 16;
+const DEFAULT_BLOCK_TIME_SECONDS = 1;
 const DEFAULT_KEEP_LINES = 500;
 const REQUIRED_NODE_MAJOR = 24;
 
@@ -41,7 +42,7 @@ export interface ClusterOptions {
   readonly tickSeconds?: number;
   /** Port of the first node; 0 (the default): any free ones. */
   readonly basePort?: number;
-  /** Seconds between blocks once the nodes are registered. Default: 1. */
+  /** Seconds between blocks; fractions are taken, down to a fifth. Default: 1. */
   readonly blockTimeSeconds?: number;
   /** Generation of the platform. Default: enclaver. */
   readonly envelope?: 'enclaver' | 'capsule';
@@ -53,7 +54,7 @@ export interface ClusterOptions {
   readonly plans?: readonly NodePlan[];
   /** Start the node processes and wait until they answer HTTP. Default: true. */
   readonly start?: boolean;
-  /** Runs once the contracts are there, while every transaction is mined at once. */
+  /** Runs when the nodes are registered, before what is there becomes deep enough for them to see, and before they start. */
   readonly prepare?: (cluster: Cluster) => Promise<void>;
   /** Lines kept of each process. Default: 500. */
   readonly keepLines?: number;
@@ -116,6 +117,15 @@ export class Cluster {
   /** Mines until what stands at the head now is deep enough for the nodes to see. */
   async mineConfirmations(): Promise<void> {
     await this.chain.mine(CONFIRMATIONS + 1);
+  }
+
+  /** Ends every process at once, in no order; for a caller that will not wait. */
+  killAll(): void {
+    for (const node of this.#nodes) {
+      void node.kill();
+      void node.enclave.kill();
+    }
+    void this.#anvil.stop();
   }
 
   /** Leaves no process behind. */
@@ -186,7 +196,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   }
   const ports = await choosePorts(options.nodes, options.basePort ?? 0);
   options.onStep?.('chain');
-  const anvil = await startAnvil({ port: 0, blockTimeSeconds: null });
+  const anvil = await startAnvil({ port: 0, blockTimeSeconds: options.blockTimeSeconds ?? DEFAULT_BLOCK_TIME_SECONDS });
   let cluster: Cluster | null = null;
   try {
     options.signal?.throwIfAborted();
@@ -200,7 +210,6 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   }
 }
 
-/** Registers while every transaction is mined at once; blocks come at their pace from then on. */
 async function fill(cluster: Cluster, options: ClusterOptions, ports: readonly number[]): Promise<void> {
   const plans = ports.map((_, index) => options.plans?.[index] ?? {});
   options.onStep?.('enclaves');
@@ -210,11 +219,10 @@ async function fill(cluster: Cluster, options: ClusterOptions, ports: readonly n
   for (const [index, node] of cluster.nodes.entries()) await cluster.registerNode(node, plans[index]!);
   await options.prepare?.(cluster);
   await cluster.mineConfirmations();
-  await cluster.chain.test.setIntervalMining({ interval: options.blockTimeSeconds ?? 1 });
   options.signal?.throwIfAborted();
   options.onStep?.('nodes');
   const starting = cluster.nodes.filter((_, index) => plans[index]!.start ?? options.start ?? true);
-  await inParallel(starting, (node) => node.start());
+  await inParallel(starting, (node) => node.start({}, options.signal));
 }
 
 /** All at once, and done with all of them before the first failure is thrown: nothing is still starting then. */

@@ -7,6 +7,8 @@ import process from 'node:process';
 import type { Abi, Hex } from 'viem';
 
 const ROOT = join(import.meta.dirname, '..', '..');
+/** Without the optimizer: on a development chain gas costs nothing, and a newcomer waits for the compiler. */
+const SETTINGS = { evmVersion: 'cancun', outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object'] } } };
 const SOURCES = ['KMSRegistry.sol', 'DevNovaAppRegistry.sol'];
 
 export interface CompiledContract {
@@ -32,7 +34,7 @@ export function compileContracts(): CompiledContracts {
   const texts = SOURCES.map((name) => readFileSync(join(ROOT, 'contracts', name), 'utf8'));
   const require = createRequire(import.meta.url);
   const { version } = require('solc/package.json') as { version: string };
-  const key = createHash('sha256').update(JSON.stringify([version, texts])).digest('hex').slice(0, 32);
+  const key = createHash('sha256').update(JSON.stringify([version, SETTINGS, texts])).digest('hex').slice(0, 32);
   const folder = join(ROOT, 'node_modules', '.cache', 'nova-kms');
   const file = join(folder, `contracts-${key}.json`);
   if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as CompiledContracts;
@@ -48,12 +50,7 @@ function compile(solc: Solc, texts: readonly string[]): CompiledContracts {
   const input = {
     language: 'Solidity',
     sources: Object.fromEntries(SOURCES.map((name, index) => [name, { content: texts[index] }])),
-    settings: {
-      optimizer: { enabled: true, runs: 200 },
-      evmVersion: 'cancun',
-      viaIR: true,
-      outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object'] } },
-    },
+    settings: SETTINGS,
   };
   const output = JSON.parse(solc.compile(JSON.stringify(input))) as SolcOutput;
   const failures = (output.errors ?? []).filter(({ severity }) => severity === 'error');

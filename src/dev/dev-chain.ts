@@ -11,6 +11,7 @@ import {
   type Hex,
   type PublicClient,
   type TestClient,
+  type TransactionReceipt,
   type WalletClient,
 } from 'viem';
 import { mnemonicToAccount } from 'viem/accounts';
@@ -135,14 +136,19 @@ export class DevChain {
     await this.test.mine({ blocks });
   }
 
-  /** Sends from the owner's account and waits until it is mined. @throws Error when it reverts */
+  /** Seconds between blocks from now on; whole ones. */
+  async setBlockTime(seconds: number): Promise<void> {
+    await this.test.setIntervalMining({ interval: seconds });
+  }
+
+  /** Sends from the owner's account and mines it at once. @throws Error when it reverts */
   async write(contract: ContractName, functionName: string, args: readonly unknown[]): Promise<void> {
     const { abi } = this.contracts[contract];
     const address = this.#address(contract) as Hex;
     const hash = await this.#inTurn((nonce) =>
       this.#wallet.writeContract({ address, abi, functionName, args, nonce, account: this.#account, chain: foundry }),
     );
-    const receipt = await this.client.waitForTransactionReceipt({ hash });
+    const receipt = await this.#mined(hash);
     if (receipt.status !== 'success') throw new Error(`${functionName} reverted`);
   }
 
@@ -155,6 +161,12 @@ export class DevChain {
     return turn;
   }
 
+  /** The owner does not wait for the next block. */
+  async #mined(hash: Hex): Promise<TransactionReceipt> {
+    await this.mine(1);
+    return this.client.waitForTransactionReceipt({ hash });
+  }
+
   #address(contract: ContractName): Wallet {
     if (this.#addresses === null) throw new Error('the contracts are not deployed');
     return this.#addresses[contract];
@@ -163,7 +175,7 @@ export class DevChain {
   async #deploy(contract: ContractName, args: readonly unknown[]): Promise<Wallet> {
     const { abi, bytecode } = this.contracts[contract];
     const hash = await this.#wallet.deployContract({ abi: abi, bytecode, args, account: this.#account, chain: foundry });
-    const { contractAddress } = await this.client.waitForTransactionReceipt({ hash });
+    const { contractAddress } = await this.#mined(hash);
     if (contractAddress === null || contractAddress === undefined) throw new Error(`${contract} was not deployed`);
     return contractAddress.toLowerCase() as Wallet;
   }

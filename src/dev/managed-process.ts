@@ -10,8 +10,8 @@ import { pause } from './waiting.ts';
 
 export const ROOT = join(import.meta.dirname, '..', '..');
 
-/** How long a process may take to end in good order before it is killed. Milliseconds. */
-const STOP_LIMIT_MS = 8_000;
+/** How long a process may take to end in good order before it is killed: above the 10 s in which a node ends requests. Milliseconds. */
+export const STOP_LIMIT_MS = 13_000;
 
 export interface ProcessOptions {
   readonly name: string;

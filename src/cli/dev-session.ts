@@ -1,0 +1,144 @@
+/**
+ * One run of `npm start`, in steps: start the cluster, wait until every node is ready, check their keys, show the table.
+ * What holds a step up is in the error it ends with, in one line.
+ */
+import { startCluster, type Cluster, type ClusterStep } from '../dev/cluster.ts';
+import type { ClusterNode } from '../dev/cluster-node.ts';
+import type { DevApp } from '../dev/dev-app.ts';
+import { KMS_APP_ID } from '../dev/dev-chain.ts';
+import { checkKeys, type KeyCheck } from './dev-check.ts';
+import type { DevOptions } from './dev-options.ts';
+import { DevProgress } from './dev-progress.ts';
+import { checkReplication, type ReplicationTimes } from './dev-replication.ts';
+import type { Report, TableRow } from './dev-report.ts';
+
+/** Until a hash is deep enough, a newcomer waits for blocks; later nobody does. Seconds. */
+const BLOCK_TIME_UNTIL_READY_SECONDS = 0.25;
+const BLOCK_TIME_SECONDS = 1;
+/** For getting ready, besides some ticks. Milliseconds. */
+const READY_LIMIT_MS = 90_000;
+const READY_LIMIT_TICKS = 3;
+
+const STEP_TEXT: Readonly<Record<ClusterStep, string>> = {
+  chain: 'Starting the chain',
+  contracts: 'Compiling and deploying the contracts',
+  enclaves: 'Starting the enclave emulators',
+  registration: 'Registering the instances',
+  nodes: 'Starting the nodes',
+};
+
+export interface DevSessionModules {
+  readonly report: Report;
+  readonly monotonicMs: () => number;
+  /** Ends the run under way, and closes what there is. */
+  readonly signal: AbortSignal;
+}
+
+export class DevSession {
+  readonly #options: DevOptions;
+  readonly #modules: DevSessionModules;
+  readonly #progress: DevProgress;
+  #cluster: Cluster | null = null;
+  #app: DevApp | null = null;
+
+  constructor(options: DevOptions, modules: DevSessionModules) {
+    this.#options = options;
+    this.#modules = modules;
+    this.#progress = new DevProgress(modules);
+  }
+
+  /** @returns whether the nodes agree @throws Error whose first line says what is wrong; the signal's reason */
+  async run(): Promise<boolean> {
+    const { report, signal, monotonicMs } = this.#modules;
+    const startedMs = monotonicMs();
+    const { cluster, app } = await this.#start();
+    await this.#waitUntilReady(cluster);
+    const wallets = cluster.nodes.map(({ wallet }) => wallet);
+    const modules = { client: app.client, monotonicMs };
+    const check = await checkKeys(wallets, signal, modules);
+    const times = await checkReplication(wallets, signal, modules);
+    const rows = await Promise.all(cluster.nodes.map((node, index) => rowOf(node, check.keys[index]!, times[index]!)));
+    report({ event: 'table', after_ms: Math.round(monotonicMs() - startedMs), equal: check.equal, rows });
+    await cluster.chain.setBlockTime(BLOCK_TIME_SECONDS);
+    return check.equal;
+  }
+
+  /** Leaves no process behind. */
+  async close(): Promise<void> {
+    await this.#cluster?.close();
+  }
+
+  /** For somebody who will not wait. */
+  killAll(): void {
+    this.#cluster?.killAll();
+  }
+
+  async #start(): Promise<{ readonly cluster: Cluster; readonly app: DevApp }> {
+    const { nodes, tickSeconds, basePort } = this.#options;
+    const { report, signal } = this.#modules;
+    const cluster = await startCluster({
+      nodes,
+      tickSeconds,
+      basePort,
+      blockTimeSeconds: BLOCK_TIME_UNTIL_READY_SECONDS,
+      prepare: async (prepared) => {
+        this.#cluster = prepared;
+        this.#app = await prepared.createApp();
+        report({
+          event: 'cluster',
+          chain_url: prepared.chain.url,
+          nova_app_registry: prepared.chain.novaAppRegistry,
+          kms_registry: prepared.chain.kmsRegistry,
+          kms_app_id: KMS_APP_ID,
+        });
+      },
+      onStep: (step) => {
+        report({ event: 'step', step: this.#options.json ? step : STEP_TEXT[step] });
+        if (step === 'nodes') for (const { name } of this.#cluster!.nodes) this.#progress.started(name);
+      },
+      onLine: (line) => {
+        const change = signal.aborted ? null : this.#progress.take(line);
+        if (change !== null) report(change);
+      },
+      signal,
+    });
+    signal.throwIfAborted();
+    for (const node of cluster.nodes) this.#watch(node);
+    return { cluster, app: this.#app! };
+  }
+
+  /** Says when a node ends that nobody told to, or otherwise than in order. */
+  #watch(node: ClusterNode): void {
+    const { report, signal } = this.#modules;
+    void node.ended().then((exit) => {
+      const inOrder = signal.aborted && exit?.code === 0;
+      if (!inOrder) report({ event: 'ended', node: node.name, how: node.describeEnd() });
+    });
+  }
+
+  async #waitUntilReady(cluster: Cluster): Promise<void> {
+    const limitMs = READY_LIMIT_MS + READY_LIMIT_TICKS * this.#options.tickSeconds * 1000;
+    const failed = new AbortController();
+    const signal = AbortSignal.any([this.#modules.signal, failed.signal]);
+    try {
+      await Promise.all(cluster.nodes.map((node) => node.waitForState('ready', limitMs, signal)));
+    } finally {
+      // The first failure is the news; nobody waits for the others any more.
+      failed.abort();
+    }
+  }
+}
+
+async function rowOf(node: ClusterNode, key: KeyCheck['keys'][number], times: ReplicationTimes): Promise<TableRow> {
+  const status = await node.tryStatus();
+  return {
+    node: node.name,
+    url: node.url,
+    state: status?.readiness?.state ?? 'no answer',
+    wallet: node.wallet,
+    fingerprint: key.fingerprint,
+    derive_ms: key.durationMs,
+    write_ms: times.writtenMs,
+    delete_ms: times.deletedMs,
+  };
+}
