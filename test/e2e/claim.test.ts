@@ -1,0 +1,188 @@
+/**
+ * The claim of the master secret's hash (protocol.md §1, §6, §9.2, §9.12, §9.22), by real nodes on a real chain whose blocks
+ * come when the test says so. However a claim goes wrong, it ends with every node ready and one claim on the chain.
+ */
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { KMS_APP_ID, VERSION_STATUS } from '../../src/dev/dev-chain.ts';
+import type { Cluster } from '../../src/dev/cluster.ts';
+import type { ClusterNode } from '../../src/dev/cluster-node.ts';
+import type { DevApp } from '../../src/dev/dev-app.ts';
+import { AskingMember } from './support/asking-member.ts';
+import { fingerprintsOf } from './support/fingerprint.ts';
+import { startAll, startManualCluster, type ManualCluster } from './support/manual-cluster.ts';
+import { allReady, deriveRefusal, endOfLines, said, viewOf, waitForLine, waitForReason, waitForTicks } from './support/node-view.ts';
+
+const LIMIT_MS = 20_000;
+const ZERO = `0x${'0'.repeat(64)}`;
+const PENDING = 'claim of the master secret hash is pending';
+const DEPRECATED_VERSION = 2;
+/** Far above what a claim offers. Wei per gas. */
+const HIGH_BASE_FEE = 1_000_000_000_000n;
+
+let manual: ManualCluster;
+let cluster: Cluster;
+let app: DevApp;
+const asker = new AskingMember();
+const closers: (() => Promise<void>)[] = [() => asker.close()];
+/** Claims that were mined before the test. */
+let claimsBefore = 0;
+/** Where each node's output ended before the test. */
+let ends = new Map<ClusterNode, number>();
+
+beforeAll(async () => {
+  manual = await startManualCluster({ nodes: 3, tickSeconds: 1, rpcProxies: true });
+  closers.push(() => manual.close());
+  ({ cluster } = manual);
+  app = await cluster.createApp();
+  await cluster.chain.register({ wallet: asker.wallet, teePubkey: asker.teePubkey, url: asker.url });
+}, 60_000);
+
+afterAll(async () => {
+  for (const close of closers.reverse()) await close();
+}, 30_000);
+
+/** A chain without a hash, and nodes that are not running. */
+beforeEach(async () => {
+  await Promise.all(cluster.nodes.map((node) => node.kill()));
+  for (const proxy of manual.proxies) proxy.passAll();
+  await manual.resumeMining();
+  if ((await cluster.chain.masterSecretHash()) !== ZERO) await cluster.chain.resetMasterSecretHash();
+  await cluster.mineConfirmations();
+  claimsBefore = await cluster.chain.claimsMined();
+  ends = new Map(cluster.nodes.map((node) => [node, endOfLines(node)]));
+}, 30_000);
+
+const claimsNow = async (): Promise<number> => (await cluster.chain.claimsMined()) - claimsBefore;
+const pendingLines = (node: ClusterNode) => said(node, PENDING, ends.get(node));
+const waitForPending = (node: ClusterNode): Promise<void> => waitForLine(node, PENDING, LIMIT_MS, ends.get(node));
+
+async function nonceOf(node: ClusterNode): Promise<number> {
+  return cluster.chain.client.getTransactionCount({ address: node.wallet as `0x${string}` });
+}
+
+/** Gives what stands at the head its depth; then all are ready, with one claim and one key. */
+async function expectGoodEnd(nodes: readonly ClusterNode[]): Promise<void> {
+  await cluster.mineConfirmations();
+  await allReady(nodes, LIMIT_MS);
+  expect(await claimsNow()).toBe(1);
+  expect(await cluster.chain.masterSecretHash()).not.toBe(ZERO);
+  expect(await fingerprintsOf(app, nodes)).toHaveLength(1);
+}
+
+test('three nodes that start at the same instant agree on one claim and derive the same key', async () => {
+  await startAll(cluster);
+  await Promise.all(cluster.nodes.map((node) => waitForReason(node, 'master secret hash not deep enough', LIMIT_MS)));
+  await expectGoodEnd(cluster.nodes);
+});
+
+test('of three claims in one block two revert, and their nodes take the secret of the third', async () => {
+  await manual.pauseMining();
+  await startAll(cluster);
+  await Promise.all(cluster.nodes.map(waitForPending));
+  await cluster.chain.mine(1);
+  const hashes = cluster.nodes.map((node) => pendingLines(node)[0]!['transaction'] as `0x${string}`);
+  const receipts = await Promise.all(hashes.map((hash) => cluster.chain.client.getTransactionReceipt({ hash })));
+  expect(receipts.map(({ status }) => status).sort()).toEqual(['reverted', 'reverted', 'success']);
+  expect(new Set(receipts.map(({ blockNumber }) => blockNumber)).size).toBe(1);
+  await expectGoodEnd(cluster.nodes);
+});
+
+test('an underpriced claim is said to be so and is made again at the price of the next block', async () => {
+  const node = cluster.node(1);
+  await manual.pauseMining();
+  await cluster.chain.test.setNextBlockBaseFeePerGas({ baseFeePerGas: HIGH_BASE_FEE });
+  await node.start();
+  await waitForReason(node, 'failed to set master secret hash: the claim is underpriced', LIMIT_MS);
+  expect(await claimsNow()).toBe(0);
+  await cluster.chain.mine(1);
+  await waitForPending(node);
+  await cluster.chain.mine(1);
+  await expectGoodEnd([node]);
+});
+
+test('a claim that is stuck in the mempool is replaced under the same nonce with fees that the chain takes', async () => {
+  const node = cluster.node(1);
+  await manual.pauseMining();
+  await node.start();
+  await waitForPending(node);
+  const nonce = await nonceOf(node);
+  for (let block = 0; block < 10; block += 1) {
+    await cluster.chain.test.setNextBlockBaseFeePerGas({ baseFeePerGas: HIGH_BASE_FEE });
+    await cluster.chain.mine(1);
+  }
+  expect(await nonceOf(node)).toBe(nonce);
+  const first = pendingLines(node)[0]!['transaction'];
+  await waitForReplacement(node, first);
+  await cluster.chain.mine(1);
+  expect(await nonceOf(node)).toBe(nonce + 1);
+  await expectGoodEnd([node]);
+});
+
+async function waitForReplacement(node: ClusterNode, first: unknown): Promise<void> {
+  for (let tick = 0; tick < 5; tick += 1) {
+    if (pendingLines(node).some(({ transaction }) => transaction !== first)) return;
+    await waitForTicks(node, 1, LIMIT_MS);
+  }
+  throw new Error('the claim was not replaced');
+}
+
+test.each(['lose the answer', 'deny the answer'] as const)('a claim that was mined although its sender heard nothing good is found on the chain: %s', async (fate) => {
+  const [first, second] = [cluster.node(1), cluster.node(2)];
+  const proxy = manual.proxies[0]!;
+  proxy.setRule(({ method }) => (method === 'eth_sendRawTransaction' ? fate : 'pass'));
+  await first.start();
+  await waitForReason(first, 'master secret hash not deep enough: claimed here', LIMIT_MS);
+  expect(proxy.marred).toBe(1);
+  await second.start();
+  await expectGoodEnd([first, second]);
+});
+
+test('a claim whose answer is lost while it still waits is not sent as a second one', async () => {
+  const node = cluster.node(1);
+  await manual.pauseMining();
+  manual.proxies[0]!.setRule(({ method }) => (method === 'eth_sendRawTransaction' ? 'deny the answer' : 'pass'));
+  await node.start();
+  await waitForReason(node, 'failed to set master secret hash', LIMIT_MS);
+  manual.proxies[0]!.passAll();
+  await waitForPending(node);
+  const nonce = await nonceOf(node);
+  await cluster.chain.mine(1);
+  expect(await nonceOf(node)).toBe(nonce + 1);
+  await expectGoodEnd([node]);
+});
+
+test('nobody gets a candidate before the chain shows its hash six blocks deep', async () => {
+  await manual.pauseMining();
+  const node = cluster.node(1);
+  await node.start();
+  await waitForPending(node);
+  expect(await asker.askForSecret(node)).toEqual({ kind: 'refused', status: 503 });
+  await cluster.chain.mine(1);
+  await waitForReason(node, 'master secret hash not deep enough: claimed here', LIMIT_MS);
+  expect(await asker.askForSecret(node)).toEqual({ kind: 'refused', status: 503 });
+  // Five on top: one more is missing.
+  await cluster.chain.mine(5);
+  await waitForTicks(node, 1, LIMIT_MS);
+  expect((await viewOf(node)).readiness.state).toBe('bootstrapping');
+  expect(await asker.askForSecret(node)).toEqual({ kind: 'refused', status: 503 });
+  await cluster.chain.mine(1);
+  await allReady([node], LIMIT_MS);
+  expect(await asker.askForSecret(node)).toEqual({ kind: 'given', hash: await cluster.chain.masterSecretHash() });
+});
+
+test('a member on a DEPRECATED version does not claim, and takes the secret once an ENROLLED one has', async () => {
+  const [deprecated, enrolled] = [cluster.node(3), cluster.node(1)];
+  await cluster.chain.setVersionStatus(KMS_APP_ID, DEPRECATED_VERSION, VERSION_STATUS.DEPRECATED);
+  const { wallet, teePubkey, url } = deprecated;
+  await cluster.chain.register({ wallet, teePubkey, url, versionId: DEPRECATED_VERSION });
+  await cluster.mineConfirmations();
+  const nonce = await nonceOf(deprecated);
+  await deprecated.start();
+  await waitForTicks(deprecated, 2, LIMIT_MS);
+  expect(await deriveRefusal(deprecated)).toMatchObject({ status: 503, code: 'service_unavailable', message: 'version may not claim' });
+  expect(await claimsNow()).toBe(0);
+  await enrolled.start();
+  await waitForReason(enrolled, 'master secret hash not deep enough: claimed here', LIMIT_MS);
+  await expectGoodEnd([deprecated, enrolled]);
+  expect(await nonceOf(deprecated)).toBe(nonce);
+});

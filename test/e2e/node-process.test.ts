@@ -1,0 +1,273 @@
+/** `npm run node` as a supervisor sees it: what it says, its signals, and its exit codes (protocol.md §8). */
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { once } from 'node:events';
+import { createServer, request as httpRequest, type Server } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import process from 'node:process';
+import { pathToFileURL } from 'node:url';
+import { KmsClientError } from '../../src/client/errors.ts';
+import { freePort } from '../../src/dev/anvil.ts';
+import { CONFIRMATIONS, startCluster, type Cluster } from '../../src/dev/cluster.ts';
+import { KMS_APP_ID } from '../../src/dev/dev-chain.ts';
+import { waitUntil } from '../../src/dev/waiting.ts';
+import { StartedCommand } from './support/started-command.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const LIMIT_MS = 60_000;
+/** Nobody listens there. */
+const NOWHERE = 'http://127.0.0.1:9';
+const SECRETS = { MASTER_SECRET_HEX: 'a7'.repeat(32), NODE_PRIVATE_KEY: `0x${'b6'.repeat(32)}` };
+const CREDENTIALS = 'user:correcthorse';
+
+const started: StartedCommand[] = [];
+const servers: Server[] = [];
+const clusters: Cluster[] = [];
+
+afterEach(async () => {
+  await Promise.all(started.splice(0).map((command) => command.clear()));
+  for (const server of servers.splice(0)) {
+    server.close();
+    server.closeAllConnections();
+  }
+  await Promise.all(clusters.splice(0).map((cluster) => cluster.close()));
+});
+
+/** What `npm run node` runs, with nothing but this environment. */
+function startNode(environment: NodeJS.ProcessEnv, before: readonly string[] = ['scripts/run.mjs']): StartedCommand {
+  const command = new StartedCommand(process.execPath, [...before, 'src/cli/node.ts'], environment);
+  started.push(command);
+  return command;
+}
+
+/** A node that finds neither chain nor enclave, and listens. */
+async function startLonelyNode(environment: NodeJS.ProcessEnv = {}, before?: readonly string[]) {
+  const port = await freePort();
+  const lonely = { BIND_ADDR: `127.0.0.1:${port}`, NODE_URL: NOWHERE, ODYN_URL: NOWHERE, IN_ENCLAVE: 'false' };
+  const command = startNode({ ...lonely, ...environment }, before);
+  return { command, port };
+}
+
+interface LogLine {
+  readonly level: string;
+  readonly message: string;
+  readonly [fact: string]: unknown;
+}
+
+function logOf(stderr: string): readonly LogLine[] {
+  return stderr.trimEnd().split('\n').map((line) => JSON.parse(line) as LogLine);
+}
+
+function hasLogged(message: string) {
+  return ({ stderr }: { readonly stderr: string }): boolean => stderr.includes(`"message":"${message}"`);
+}
+
+async function untilRefused(port: number): Promise<void> {
+  await waitUntil({ what: 'new connections being refused', limitMs: 10_000, everyMs: 20 }, async () => {
+    const socket = connect(port, '127.0.0.1');
+    const refused = await Promise.race([
+      once(socket, 'connect').then(() => false),
+      once(socket, 'error').then(([error]) => (error as NodeJS.ErrnoException).code === 'ECONNREFUSED'),
+    ]).catch((error: unknown) => (error as NodeJS.ErrnoException).code === 'ECONNREFUSED');
+    socket.destroy();
+    return refused ? null : 'a connection was taken';
+  });
+}
+
+describe('the configuration', () => {
+  test('all bad variables are named at once, one line each, without what a secret holds, and the exit code is 1', async () => {
+    const { code, stdout, stderr } = await startNode({
+      IN_ENCLAVE: 'maybe',
+      BIND_ADDR: 'here',
+      KMS_APP_ID: '0',
+      ODYN_URL: 'ftp://127.0.0.1',
+      MASTER_SECRET_HEX: 'c5'.repeat(31),
+      NODE_PRIVATE_KEY: 'd4'.repeat(33),
+    }).ended;
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr.trimEnd().split('\n').map((line) => line.split(' ', 1)[0]).sort()).toEqual([
+      'BIND_ADDR',
+      'IN_ENCLAVE',
+      'KMS_APP_ID',
+      'MASTER_SECRET_HEX',
+      'NODE_PRIVATE_KEY',
+      'ODYN_URL',
+    ]);
+    expect(stderr).not.toMatch(/c5c5|d4d4/);
+  });
+
+  test('what is in force is said at start, secrets as set or unset, and no secret is in any output', async () => {
+    const url = `http://${CREDENTIALS}@127.0.0.1:9`;
+    const { command } = await startLonelyNode({ ...SECRETS, NODE_URL: url, KMS_NODE_TICK_SECONDS: '7', LOG_LEVEL: 'DEBUG' });
+    // A tick has met the missing enclave and chain, and said so.
+    await command.until('the end of the first tick', ({ stderr }) => stderr.includes('peer cache refresh failed'));
+    command.signal('SIGTERM');
+    const { code, stdout, stderr } = await command.ended;
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '' });
+    expect(logOf(stderr)[0]).toMatchObject({
+      message: 'effective configuration',
+      MASTER_SECRET_HEX: 'set',
+      NODE_PRIVATE_KEY: 'set',
+      NODE_URL: 'http://***@127.0.0.1:9',
+      KMS_NODE_TICK_SECONDS: '7',
+      KMS_APP_ID: '49',
+    });
+    for (const secret of [SECRETS.MASTER_SECRET_HEX, SECRETS.NODE_PRIVATE_KEY.slice(2)]) {
+      expect(stderr).not.toContain(secret);
+      expect(stderr).not.toContain(Buffer.from(secret, 'hex').toString('base64').replace(/=+$/, ''));
+    }
+    expect(stderr).not.toContain('correcthorse');
+  });
+
+  test('a secret that is not given is unset', async () => {
+    const { command } = await startLonelyNode();
+    await command.until('listening', hasLogged('listening'));
+    expect(logOf(command.stderr.slice(0, command.stderr.lastIndexOf('\n')))[0]).toMatchObject({
+      MASTER_SECRET_HEX: 'unset',
+      NODE_PRIVATE_KEY: 'unset',
+    });
+  });
+
+  test('a port in use is said in one line for people, and the exit code is 1', async () => {
+    const holder = createServer().listen(0, '127.0.0.1');
+    servers.push(holder);
+    await once(holder, 'listening');
+    const { port } = holder.address() as AddressInfo;
+    const { code, stderr } = await startNode({ BIND_ADDR: `127.0.0.1:${port}`, NODE_URL: NOWHERE, ODYN_URL: NOWHERE }).ended;
+    expect(code).toBe(1);
+    expect(stderr).toMatch(new RegExp(`^cannot listen on 127\\.0\\.0\\.1:${port}: the port is in use$`, 'm'));
+    expect(stderr).not.toMatch(/^ +at /m);
+  });
+});
+
+describe('the end', () => {
+  test(
+    'at SIGTERM a request under way is finished, new ones are refused, and the exit code is 0',
+    async () => {
+      const { command, client, front, port } = await startServingNode();
+      front.hold('/v1/encryption/decrypt');
+      const derived = client.derive({ path: 'slow' });
+      await front.holding();
+      // To the launcher, which hands it on, and to the node itself: one signal that arrives twice.
+      command.signalGroup('SIGTERM');
+      await untilRefused(port);
+      expect(command.running).toBe(true);
+      expect(hasLogged('stopped')(command)).toBe(false);
+      front.release();
+      expect((await derived).key).toHaveLength(32);
+      const { code, stderr } = await command.ended;
+      expect(code).toBe(0);
+      expect(logOf(stderr).at(-1)).toMatchObject({ level: 'info', message: 'stopped' });
+      expect(hasLogged('requests under way were cut off')({ stderr })).toBe(false);
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    'a second signal ends it at once, whatever is under way',
+    async () => {
+      const { command, client, front, port } = await startServingNode();
+      front.hold('/v1/encryption/decrypt');
+      const cutOff = client.derive({ path: 'slow' }).catch((error: unknown) => error);
+      await front.holding();
+      command.signal('SIGTERM');
+      await untilRefused(port);
+      // Copies of one signal count as one, so that it takes a moment until the next counts as a second one.
+      await waitUntil({ what: 'the end', limitMs: 5_000, everyMs: 50 }, async () => {
+        if (!command.running) return null;
+        command.signal('SIGTERM');
+        return 'it waits for the request under way';
+      });
+      const { code, stderr } = await command.ended;
+      expect(code).toBe(130);
+      expect(hasLogged('stopped')({ stderr })).toBe(false);
+      await client.close();
+      expect(await cutOff).toBeInstanceOf(KmsClientError);
+    },
+    LIMIT_MS,
+  );
+
+  test('a machine in error is logged, the server closes, and the exit code is not 0', async () => {
+    // The one thing that the machine asks of the system besides time fails: the jitter of an early tick.
+    const system = pathToFileURL(join(ROOT, 'src', 'system', 'system.ts')).href;
+    const broken = `import{systemRandom}from'${system}';systemRandom.unit=()=>{throw new RangeError('none left')}`;
+    const { command, port } = await startLonelyNode({}, ['--import', `data:text/javascript,${encodeURIComponent(broken)}`]);
+    const { code, stderr } = await command.ended;
+    expect(code).toBe(1);
+    expect(logOf(stderr)).toContainEqual(
+      expect.objectContaining({ level: 'error', message: 'the node stops', why: 'the machine failed', kind: 'RangeError' }),
+    );
+    expect(hasLogged('listening')({ stderr })).toBe(true);
+    await untilRefused(port);
+  });
+});
+
+/** A node that is ready, as one of `npm run node`, on a chain of its own. */
+async function startServingNode() {
+  const cluster = await startCluster({ nodes: 1, start: false, blockTimeSeconds: 0.25 });
+  clusters.push(cluster);
+  const node = cluster.node(1);
+  const front = new HoldingFront(node.enclave.url);
+  servers.push(front.server);
+  const command = startNode({
+    BIND_ADDR: `127.0.0.1:${node.port}`,
+    ODYN_URL: await front.listen(),
+    NODE_URL: cluster.chain.url,
+    IN_ENCLAVE: 'false',
+    KMS_APP_ID: String(KMS_APP_ID),
+    KMS_NODE_TICK_SECONDS: '2',
+    CHAIN_CONFIRMATIONS: String(CONFIRMATIONS),
+    KMS_REGISTRY_ADDRESS: cluster.chain.kmsRegistry,
+    NOVA_APP_REGISTRY_ADDRESS: cluster.chain.novaAppRegistry,
+  });
+  await command.until('the node being ready', ({ stderr }) => stderr.includes('"state":"ready"'));
+  const app = await cluster.createApp();
+  await cluster.mineConfirmations();
+  return { command, client: app.client, front, port: node.port };
+}
+
+/** In front of an enclave API: hands everything on, and holds back one route until it is told to let go. */
+class HoldingFront {
+  readonly server: Server;
+  readonly #held = Promise.withResolvers<undefined>();
+  readonly #released = Promise.withResolvers<undefined>();
+  #route = '';
+
+  constructor(enclaveUrl: string) {
+    this.server = createServer((incoming, outgoing) => {
+      void this.#gate(incoming.url!).then(() => {
+        const onward = httpRequest(`${enclaveUrl}${incoming.url!}`, { method: incoming.method!, headers: incoming.headers }, (answer) => {
+          outgoing.writeHead(answer.statusCode!, answer.headers);
+          answer.pipe(outgoing);
+        });
+        onward.on('error', () => outgoing.destroy());
+        incoming.pipe(onward);
+      });
+    });
+  }
+
+  async listen(): Promise<string> {
+    this.server.listen(0, '127.0.0.1');
+    await once(this.server, 'listening');
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  hold(route: string): void {
+    this.#route = route;
+  }
+
+  /** Resolves when a request is held back. */
+  async holding(): Promise<void> {
+    await this.#held.promise;
+  }
+
+  release(): void {
+    this.#released.resolve(undefined);
+  }
+
+  async #gate(path: string): Promise<void> {
+    if (path !== this.#route) return;
+    this.#held.resolve(undefined);
+    await this.#released.promise;
+  }
+}

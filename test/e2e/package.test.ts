@@ -1,0 +1,116 @@
+/** What `npm pack` gives to others: the license, and a client that works with the package's own dependencies alone. */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { LocalIdentity } from '../../src/client/local-identity.ts';
+import type { TeePubkey, Wallet } from '../../src/domain/ids.ts';
+import { systemRandom } from '../../src/system/system.ts';
+import { authorizedRecord, memberOf, startNodeOverHttp } from '../support/node-over-http.ts';
+import { StartedCommand } from './support/started-command.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const LIMIT_MS = 60_000;
+
+const folder = mkdtempSync(join(tmpdir(), 'package-'));
+const consumer = join(folder, 'consumer');
+const installed = join(consumer, 'node_modules', 'nova-kms-node');
+const stale = join(ROOT, 'dist', 'left-over.js');
+
+interface Manifest {
+  readonly dependencies: Readonly<Record<string, string>>;
+}
+
+beforeAll(async () => {
+  mkdirSync(dirname(stale), { recursive: true });
+  writeFileSync(stale, '');
+  const packing = new StartedCommand('npm', ['pack', '--silent', '--pack-destination', folder]);
+  const { code, stderr } = await packing.ended;
+  await packing.clear();
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  mkdirSync(installed, { recursive: true });
+  const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))!;
+  execFileSync('tar', ['-xzf', join(folder, tarball), '-C', installed, '--strip-components=1']);
+  // As npm would install it for somebody: the dependencies, and none of the development packages.
+  for (const name of Object.keys((JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as Manifest).dependencies)) {
+    mkdirSync(dirname(join(consumer, 'node_modules', name)), { recursive: true });
+    symlinkSync(join(ROOT, 'node_modules', name), join(consumer, 'node_modules', name));
+  }
+  writeFileSync(join(consumer, 'package.json'), JSON.stringify({ type: 'module' }));
+}, LIMIT_MS);
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('the package', () => {
+  test('holds the license and the built client, and nothing of development, of tests, or of an earlier build', () => {
+    const files = readdirSync(installed, { recursive: true, encoding: 'utf8' });
+    expect(files).toEqual(expect.arrayContaining(['LICENSE', 'dist/client/index.js', 'dist/client/index.d.ts']));
+    expect(files.filter((file) => /^(?:src|test|scripts|contracts)\b|^dist\/dev\b|^dist\/cli\/dev|left-over/.test(file))).toEqual([]);
+    expect(existsSync(stale)).toBe(false);
+    const license = readFileSync(join(installed, 'LICENSE'), 'utf8');
+    expect(license).toMatch(/^\s*Apache License\s+Version 2\.0, January 2004/);
+    expect(license).toContain('END OF TERMS AND CONDITIONS');
+  });
+
+  test('has types that a strict consumer can use', () => {
+    writeFileSync(
+      join(consumer, 'types.ts'),
+      `import { createKmsClient, KmsClientError, type DerivedKey, type KmsClientOptions } from 'nova-kms-node/client';
+       export async function use(options: KmsClientOptions): Promise<DerivedKey | string> {
+         try { return await createKmsClient(options).derive({ path: 'p' }); }
+         catch (error) { return error instanceof KmsClientError ? error.code : 'other'; }
+       }
+       // @ts-expect-error a path is text
+       void createKmsClient({} as KmsClientOptions).derive({ path: 1 });`,
+    );
+    const compiler = join(ROOT, 'node_modules', '@typescript', 'native', 'bin', 'tsc');
+    const settings = '--noEmit --strict --skipLibCheck --target es2024 --module nodenext --moduleResolution nodenext --types'.split(' ');
+    const types = ['node', '--typeRoots', join(ROOT, 'node_modules', '@types')];
+    expect(execFileSync(process.execPath, [compiler, ...settings, ...types, 'types.ts'], { cwd: consumer, encoding: 'utf8' })).toBe('');
+  });
+
+  test('exports a client that derives a key from a node', async () => {
+    const keys = { privateKey: '11'.repeat(32), teeScalar: '22'.repeat(48) };
+    const identity = new LocalIdentity(keys, { random: systemRandom });
+    const app = { wallet: await identity.address(), teePubkey: await identity.publicKey() };
+    const node = await startNodeOverHttp({
+      nowMs: Date.now(),
+      inEnclave: false,
+      lookup: async (wallet) => authorizedRecord(1_001n, wallet, app.teePubkey),
+    });
+    const answer = await runConsumer(node.url, node.identity, keys);
+    await node.close();
+    expect(answer).toEqual({ exports: ['KmsClientError', 'createKmsClient'], app, appId: 1_001, bytes: 32, by: node.identity.wallet });
+  });
+});
+
+/** Imports the package as an app does, in a process of its own, and asks the node for a key. */
+async function runConsumer(
+  url: string,
+  node: { readonly wallet: Wallet; readonly teePubkey: TeePubkey },
+  keys: object,
+): Promise<unknown> {
+  const member = memberOf(node.wallet, node.teePubkey, url);
+  const plain = JSON.stringify({ wallet: member.wallet, teePubkey: member.teePubkey, url: member.url });
+  const script = join(consumer, 'app.js');
+  writeFileSync(
+    script,
+    `import * as client from 'nova-kms-node/client';
+     const kms = client.createKmsClient({
+       registry: '0x' + '00'.repeat(20),
+       chain: { source: { readMembership: async () => ({ members: [${plain}] }) } },
+       identity: ${JSON.stringify(keys)},
+       inEnclave: false,
+     });
+     const { key, appId, node } = await kms.derive({ path: 'package' });
+     console.log(JSON.stringify({ exports: Object.keys(client).sort(), app: await kms.identity(), appId, bytes: key.length, by: node.wallet }));
+     await kms.close();`,
+  );
+  const app = new StartedCommand(process.execPath, [script]);
+  const { code, stdout, stderr } = await app.ended;
+  await app.clear();
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  return JSON.parse(stdout);
+}

@@ -1,0 +1,104 @@
+/**
+ * A cluster whose only way out is an HTTP proxy (protocol.md §7, §10): members are registered under names that only the proxy
+ * can resolve. Real processes on Anvil, a proxy for each node, so that it shows who asked for what.
+ */
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
+import type { ClusterNode } from '../../src/dev/cluster-node.ts';
+import { waitUntil } from '../../src/dev/waiting.ts';
+import { expectNoSecrets } from './support/cluster-secrets.ts';
+import { HttpProxy } from './support/http-proxy.ts';
+import { waitForStates } from './support/quick-blocks.ts';
+import { createRawApp, RawHttp, type RawApp } from './support/raw-caller.ts';
+
+const APP_ID = 1_001;
+const SEEN_LIMIT_MS = 30_000;
+
+const http = new RawHttp();
+/** Of what there is, in the order in which it came to be. */
+const closers: (() => Promise<void>)[] = [];
+let cluster: Cluster;
+let proxies: readonly [HttpProxy, HttpProxy, HttpProxy];
+let app: RawApp;
+
+beforeAll(async () => {
+  proxies = await Promise.all([HttpProxy.start(), HttpProxy.start(), HttpProxy.start()]);
+  for (const proxy of proxies) closers.push(() => proxy.close());
+  app = await createRawApp('the app', { http });
+  const [first, second, third] = proxies;
+  cluster = await startCluster({
+    nodes: 3,
+    tickSeconds: 2,
+    start: false,
+    keepLines: 100_000,
+    environment: { LOG_LEVEL: 'DEBUG', RATE_LIMIT_PER_MINUTE: '0', NONCE_RATE_LIMIT_PER_MINUTE: '0' },
+    plans: [
+      { url: (port) => `http://node-1.kms.test:${port}`, environment: { HTTP_PROXY: first.url } },
+      // Lower case, and for an address that needs no proxy.
+      { url: (port) => `http://node-2.kms.test:${port}`, environment: { http_proxy: second.url, no_proxy: 'elsewhere.test,127.0.0.1' } },
+      // An address: a proxy is asked for it as for any other, unless NO_PROXY names it.
+      { environment: { HTTP_PROXY: third.url, NO_PROXY: 'elsewhere.test' } },
+    ],
+    prepare: async ({ chain }) => {
+      await chain.createApp(APP_ID);
+      await chain.register({ appId: APP_ID, wallet: app.caller.wallet, teePubkey: app.caller.teePubkey, url: 'http://127.0.0.1:9' });
+    },
+  });
+  closers.push(() => cluster.close());
+}, 120_000);
+
+afterAll(async () => {
+  for (const close of closers.reverse()) await close();
+}, 30_000);
+
+function doorOf(node: ClusterNode): string {
+  return new URL(node.url).host;
+}
+
+test('nodes that reach each other through the proxy alone become ready and hold the same secret', async () => {
+  // One after another: each has to fetch the secret from one before.
+  for (const node of cluster.nodes) {
+    await node.start();
+    await waitForStates(cluster, [node], 'ready');
+  }
+  const origins = await Promise.all(cluster.nodes.map(async (node) => (await node.status()).node.master_secret.state));
+  expect(origins).toEqual(['generated', 'synced', 'synced']);
+  const path = `path ${randomBytes(18).toString('base64')}`;
+  const answers = await Promise.all(cluster.nodes.map((node) => app.caller.send(node, 'POST', '/kms/derive', { path })));
+  const keys = await Promise.all(answers.map(async (answer) => (await app.caller.open(answer))['key'] as string));
+  expect(new Set(keys).size).toBe(1);
+}, 90_000);
+
+test('the proxy saw the traffic, named in either case of the variable', () => {
+  const [, second, third] = proxies;
+  const [one] = cluster.nodes.map(doorOf);
+  // Node 2 joined when node 1 alone was there; node 3 asked one of them.
+  expect(second.targets()).toContain(one);
+  expect([...third.targets()].some((target) => /^node-[12]\.kms\.test:/.test(target))).toBe(true);
+});
+
+test('NO_PROXY is obeyed: the address that it names is reached directly, and through the proxy where it is not named', async () => {
+  const [first, second] = proxies;
+  const [one, two, three] = [cluster.node(1), cluster.node(2), cluster.node(3)];
+  // Node 3 alone holds the secret now, so both others have to ask it, at its address.
+  await Promise.all([one.stop(), two.stop()]);
+  const seen = [first.seen.length, second.seen.length];
+  await Promise.all([one.start(), two.start()]);
+  await waitForStates(cluster, [one, two], 'ready');
+  await waitUntil({ what: 'the proxy of node 1 being asked for node 3', limitMs: SEEN_LIMIT_MS }, async () =>
+    first.targets().has(doorOf(three)) ? null : 'it was not yet',
+  );
+  expect(first.seen.length).toBeGreaterThan(seen[0]!);
+  expect(second.targets()).not.toContain(doorOf(three));
+  expect((await two.status()).node.master_secret.state).toBe('synced');
+}, 90_000);
+
+test('the enclave API and the RPC on loopback are reached directly', () => {
+  const direct = [cluster.chain.url, ...cluster.nodes.map(({ enclave }) => enclave.url)].map((url) => new URL(url).host);
+  for (const proxy of proxies) for (const host of direct) expect(proxy.targets()).not.toContain(host);
+});
+
+test('nothing that was said in all this shows a secret', async () => {
+  await expectNoSecrets(cluster, { secrets: [...app.keys, ...app.caller.sent], outputs: http.outputs });
+});

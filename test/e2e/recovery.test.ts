@@ -1,0 +1,240 @@
+/**
+ * Losing readiness and coming back (protocol.md §1, §6, §10, A reset hash), by real nodes on a real chain whose blocks come when
+ * the test says so. Node 3 has a version of its own.
+ */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Hash32 } from '../../src/domain/ids.ts';
+import { INSTANCE_STATUS, KMS_APP_ID, VERSION_STATUS } from '../../src/dev/dev-chain.ts';
+import { CONFIRMATIONS, type Cluster } from '../../src/dev/cluster.ts';
+import type { ClusterNode } from '../../src/dev/cluster-node.ts';
+import type { DevApp } from '../../src/dev/dev-app.ts';
+import { waitUntil } from '../../src/dev/waiting.ts';
+import { AskingMember } from './support/asking-member.ts';
+import { fingerprintFrom, fingerprintsOf, waitForKnownKey } from './support/fingerprint.ts';
+import { freshKeys } from './support/fresh-keys.ts';
+import { startAll, startManualCluster, type ManualCluster } from './support/manual-cluster.ts';
+import { allReady, deriveRefusal, endOfLines, said, viewOf, waitForLine, waitForReason, waitForTicks, waitForView } from './support/node-view.ts';
+import { rawTransaction, reorganise } from './support/reorganisation.ts';
+
+const LIMIT_MS = 20_000;
+const ZERO = `0x${'0'.repeat(64)}`;
+const TAKEN_OVER = 'master secret taken over';
+const PENDING = 'claim of the master secret hash is pending';
+const OWN_VERSION = 2;
+
+const asker = new AskingMember();
+const closers: (() => Promise<void>)[] = [() => asker.close()];
+let manual: ManualCluster;
+let cluster: Cluster;
+let app: DevApp;
+
+beforeAll(async () => {
+  manual = await startManualCluster({
+    nodes: 3,
+    tickSeconds: 1,
+    plans: [{}, {}, { register: false }],
+    prepare: async ({ chain, nodes }) => {
+      await chain.setVersionStatus(KMS_APP_ID, OWN_VERSION, VERSION_STATUS.ENROLLED);
+      const { wallet, teePubkey, url } = nodes[2]!;
+      await chain.register({ wallet, teePubkey, url, versionId: OWN_VERSION });
+      await chain.register({ wallet: asker.wallet, teePubkey: asker.teePubkey, url: asker.url });
+    },
+  });
+  closers.push(() => manual.close());
+  ({ cluster } = manual);
+  app = await cluster.createApp();
+  await cluster.mineConfirmations();
+  await startAll(cluster);
+  await Promise.all(cluster.nodes.map((node) => waitForReason(node, 'master secret hash not deep enough', LIMIT_MS)));
+  await cluster.mineConfirmations();
+  await allReady(cluster.nodes, LIMIT_MS);
+}, 60_000);
+
+afterAll(async () => {
+  for (const close of closers.reverse()) await close();
+}, 30_000);
+
+/** One whole node_tick after what was just mined, and nothing more, may pass until a node answers 503. */
+async function expectRefusal(node: ClusterNode, message: string): Promise<void> {
+  await waitForTicks(node, 1, LIMIT_MS);
+  const refusal = await deriveRefusal(node);
+  expect(refusal).toMatchObject({ status: 503, code: 'service_unavailable' });
+  expect(refusal.message).toBe(message);
+  expect(Number(refusal.retryAfter)).toBeGreaterThanOrEqual(0);
+}
+
+const takenOver = (node: ClusterNode): number => said(node, TAKEN_OVER).length;
+
+describe('a member that is none for a while', () => {
+  const LOSSES = [
+    {
+      loss: 'its instance is STOPPED',
+      message: 'self not in KMS node list',
+      cause: (node: ClusterNode) => cluster.chain.setInstanceStatus(node.wallet, INSTANCE_STATUS.STOPPED),
+      undo: (node: ClusterNode) => cluster.chain.setInstanceStatus(node.wallet, INSTANCE_STATUS.ACTIVE),
+    },
+    {
+      loss: 'its version is REVOKED',
+      message: 'self not in KMS node list: version is REVOKED',
+      cause: () => cluster.chain.setVersionStatus(KMS_APP_ID, OWN_VERSION, VERSION_STATUS.REVOKED),
+      undo: () => cluster.chain.setVersionStatus(KMS_APP_ID, OWN_VERSION, VERSION_STATUS.ENROLLED),
+    },
+    {
+      loss: 'another teePubkey is registered for it',
+      message: 'local teePubkey mismatch with registry',
+      cause: (node: ClusterNode) => cluster.chain.setTeePubkey(node.wallet, freshKeys().teePubkey),
+      undo: (node: ClusterNode) => cluster.chain.setTeePubkey(node.wallet, node.teePubkey),
+    },
+  ];
+
+  test.each(LOSSES)('refuses at the first tick that sees six blocks on top of it when $loss, and returns with the secret it has', async ({ message, cause, undo }) => {
+    const node = cluster.node(3);
+    const others = [cluster.node(1), cluster.node(2)];
+    const fetched = takenOver(node);
+    const fingerprint = await fingerprintFrom(app, node);
+    const block = await manual.nextBlock();
+    await cause(node);
+    await manual.bury(block, CONFIRMATIONS - 1);
+    // One block more, and it is seen.
+    await waitForTicks(node, 1, LIMIT_MS);
+    expect((await viewOf(node)).readiness.state).toBe('ready');
+    await manual.bury(block, CONFIRMATIONS);
+    await expectRefusal(node, message);
+    await allReady(others, LIMIT_MS);
+    await undo(node);
+    await cluster.mineConfirmations();
+    await allReady([node], LIMIT_MS);
+    expect(takenOver(node)).toBe(fetched);
+    expect(await fingerprintFrom(app, node)).toBe(fingerprint);
+  });
+
+  test('refuses while its enclave has booted with another key, and returns once that is registered', async () => {
+    const node = cluster.node(2);
+    const fetched = takenOver(node);
+    await node.restartEnclave({ register: false });
+    await waitForReason(node, 'local teePubkey mismatch with registry', LIMIT_MS);
+    await expectRefusal(node, 'local teePubkey mismatch with registry');
+    await cluster.chain.setTeePubkey(node.wallet, node.teePubkey);
+    await cluster.mineConfirmations();
+    await allReady([node], LIMIT_MS);
+    expect(takenOver(node)).toBe(fetched);
+    expect(await asker.askForSecret(node)).toEqual({ kind: 'given', hash: await cluster.chain.masterSecretHash() });
+    await waitForKnownKey(app, node);
+    expect(await fingerprintsOf(app, cluster.nodes)).toHaveLength(1);
+  });
+});
+
+test('a hash that the owner resets is replaced by a fresh secret, claimed once, and the old one is handed to nobody', async () => {
+  const { chain, nodes } = cluster;
+  const oldHash = await chain.masterSecretHash();
+  const [oldFingerprint] = await fingerprintsOf(app, nodes);
+  const claims = await chain.claimsMined();
+  const block = await manual.nextBlock();
+  await chain.resetMasterSecretHash();
+  await manual.bury(block, CONFIRMATIONS - 1);
+  await Promise.all(nodes.map((node) => waitForTicks(node, 1, LIMIT_MS)));
+  for (const node of nodes) expect((await viewOf(node)).readiness.state).toBe('ready');
+  await manual.bury(block, CONFIRMATIONS);
+  await Promise.all(nodes.map((node) => waitForTicks(node, 1, LIMIT_MS)));
+  for (const node of nodes) {
+    const { status, message } = await deriveRefusal(node);
+    expect(status).toBe(503);
+    expect(message).toMatch(/^(?:awaiting on-chain master secret hash|master secret hash not deep enough|failed to set master secret hash: MasterSecretHashAlreadySet)/);
+    expect(await asker.askForSecret(node)).toEqual({ kind: 'refused', status: 503 });
+  }
+  await Promise.all(nodes.map((node) => waitForReason(node, 'master secret hash not deep enough', LIMIT_MS)));
+  const newHash = await chain.masterSecretHash();
+  expect([ZERO, oldHash]).not.toContain(newHash);
+  for (const node of nodes) expect(await asker.askForSecret(node)).toEqual({ kind: 'refused', status: 503 });
+  await cluster.mineConfirmations();
+  await allReady(nodes, LIMIT_MS);
+  expect(await chain.claimsMined()).toBe(claims + 1);
+  const fingerprints = await fingerprintsOf(app, nodes);
+  expect(fingerprints).toHaveLength(1);
+  expect(fingerprints[0]).not.toBe(oldFingerprint);
+  for (const node of nodes) expect(await asker.askForSecret(node)).toEqual({ kind: 'given', hash: newHash });
+});
+
+describe('a reorganisation before the claim is deep', () => {
+  interface Claim {
+    readonly node: ClusterNode;
+    readonly hash: Hash32;
+    readonly transaction: string;
+  }
+
+  /** Nodes 1 and 2 with claims in the same block, the first of which stands. */
+  async function twoClaims(): Promise<{ winner: Claim; loser: Claim }> {
+    const { chain } = cluster;
+    const nodes = [cluster.node(1), cluster.node(2)];
+    await Promise.all(cluster.nodes.map((node) => node.kill()));
+    await manual.resumeMining();
+    await chain.resetMasterSecretHash();
+    await cluster.mineConfirmations();
+    await manual.pauseMining();
+    const ends = nodes.map(endOfLines);
+    await Promise.all(nodes.map((node) => node.start()));
+    const claims = await Promise.all(
+      nodes.map(async (node, index): Promise<Claim> => {
+        await waitForLine(node, PENDING, LIMIT_MS, ends[index]);
+        const line = said(node, PENDING, ends[index])[0]!;
+        return { node, hash: line['hash'] as Hash32, transaction: String(line['transaction']) };
+      }),
+    );
+    await chain.mine(1);
+    await Promise.all(nodes.map((node) => waitForReason(node, 'master secret hash not deep enough', LIMIT_MS)));
+    const shown = await chain.masterSecretHash();
+    const winner = claims.find(({ hash }) => hash === shown);
+    const loser = claims.find(({ hash }) => hash !== shown);
+    if (winner === undefined || loser === undefined) throw new Error('neither claim stands on the chain');
+    return { winner, loser };
+  }
+
+  async function expectSecretOf(claim: Claim, from: Claim): Promise<void> {
+    const nodes = [claim.node, from.node];
+    await cluster.mineConfirmations();
+    await allReady(nodes, LIMIT_MS);
+    expect(await cluster.chain.masterSecretHash()).toBe(claim.hash);
+    expect((await viewOf(claim.node)).node.master_secret.state).toBe('generated');
+    expect((await viewOf(from.node)).node.master_secret).toEqual({ state: 'synced', synced_from: claim.node.wallet });
+    // The app is looked up at the head, whatever became of the blocks.
+    expect(await fingerprintsOf(app, nodes)).toHaveLength(1);
+  }
+
+  test('that puts another claim in its place: the secret of that one serves', async () => {
+    const { winner, loser } = await twoClaims();
+    await cluster.chain.mine(3);
+    await reorganise(cluster.chain, 4, await rawTransaction(cluster.chain, loser.transaction));
+    expect(await cluster.chain.masterSecretHash()).toBe(loser.hash);
+    await expectSecretOf(loser, winner);
+  });
+
+  test('that drops it and later brings it back: its secret serves after all', async () => {
+    const { winner, loser } = await twoClaims();
+    const transaction = await rawTransaction(cluster.chain, winner.transaction);
+    await cluster.chain.mine(4);
+    await reorganise(cluster.chain, 5);
+    expect(await cluster.chain.masterSecretHash()).toBe(ZERO);
+    // The node takes it for a reset and prepares another candidate, but keeps this one.
+    await waitForView(winner.node, 'another claim', LIMIT_MS, ({ readiness }) => readiness.reason === 'awaiting on-chain master secret hash');
+    await reorganise(cluster.chain, 5, transaction);
+    expect(await cluster.chain.masterSecretHash()).toBe(winner.hash);
+    await expectSecretOf(winner, loser);
+  });
+
+  test('that drops all claims: one is made again', async () => {
+    const { winner, loser } = await twoClaims();
+    const claims = await cluster.chain.claimsMined();
+    await reorganise(cluster.chain, 1);
+    expect(await cluster.chain.claimsMined()).toBe(claims - 1);
+    await manual.resumeMining();
+    // A claim of which nothing is heard for some blocks is taken for stuck.
+    await cluster.chain.mine(10);
+    await waitUntil({ what: 'another claim', limitMs: LIMIT_MS }, async () =>
+      (await cluster.chain.masterSecretHash()) === ZERO ? 'the chain shows none' : null,
+    );
+    await cluster.mineConfirmations();
+    await allReady([winner.node, loser.node], LIMIT_MS);
+    expect(await cluster.chain.claimsMined()).toBe(claims);
+    expect(await fingerprintsOf(app, [winner.node, loser.node])).toHaveLength(1);
+  });
+});

@@ -1,0 +1,698 @@
+/**
+ * What a node answers (protocol.md §2, §3, §4, §9): each refusal in its form, after which nothing has changed and the node
+ * goes on serving. Real processes on Anvil; node 1 takes the requests, node 2 is its peer and reaches the chain through a
+ * proxy that can be cut, node 3 is no member.
+ */
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { LocalIdentity } from '../../src/client/local-identity.ts';
+import { DATA_KEY_PATH, deriveKey, SYNC_KEY_PATH } from '../../src/crypto/derivation.ts';
+import { keccak256 } from '../../src/crypto/hash.ts';
+import { responseMessage } from '../../src/crypto/messages.ts';
+import { generateP384 } from '../../src/crypto/p384.ts';
+import { sealSecret } from '../../src/crypto/sealed-secret.ts';
+import { recoverEip191 } from '../../src/crypto/signature.ts';
+import { sealStoredValue } from '../../src/crypto/stored-value.ts';
+import { Vault } from '../../src/crypto/vault.ts';
+import type { WireEnvelope } from '../../src/domain/envelope.ts';
+import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
+import type { ClusterNode } from '../../src/dev/cluster-node.ts';
+import { APP_STATUS, INSTANCE_STATUS, VERSION_STATUS, type DevChain } from '../../src/dev/dev-chain.ts';
+import { waitUntil } from '../../src/dev/waiting.ts';
+import { OdynClient } from '../../src/enclave/odyn-client.ts';
+import { systemClock, systemRandom } from '../../src/system/system.ts';
+import { expectError, expectNothingInternal } from './support/answers.ts';
+import { askMasterSecret, expectNoSecrets } from './support/cluster-secrets.ts';
+import { HttpProxy } from './support/http-proxy.ts';
+import {
+  createRawApp,
+  nowSeconds,
+  RawCaller,
+  RawHttp,
+  sendBytes,
+  type Changes,
+  type RawAnswer,
+  type RawApp,
+} from './support/raw-caller.ts';
+import { waitForStates } from './support/quick-blocks.ts';
+import type { Secret } from './support/secret-search.ts';
+
+const READY_LIMIT_MS = 60_000;
+const MIB = 1024 * 1024;
+const MAX_BODY_BYTES = 2 * MIB;
+/** Seconds that a timestamp may be off (`POP_TIMEOUT_SECONDS`). */
+const WINDOW_SECONDS = 120;
+const NOBODY = `0x${'0'.repeat(40)}`;
+const RPC_HOST = 'rpc.kms.test';
+/** As large as a JSON number may be, and one more. */
+const FIRST_BAD_APP_ID = 2n ** 53n;
+const APP_IDS = { alice: 1_001n, bob: 1_002n, huge: FIRST_BAD_APP_ID, wrapping: 2n ** 64n + 1_001n, zero: 0n };
+type AppName = keyof typeof APP_IDS | 'stranger';
+
+interface World {
+  readonly cluster: Cluster;
+  readonly proxy: HttpProxy;
+  readonly node: ClusterNode;
+  readonly peerNode: ClusterNode;
+  readonly apps: Readonly<Record<AppName, RawApp>>;
+  /** Node 2's wallet and enclave, from outside. */
+  readonly peer: RawCaller;
+  readonly masterSecret: Uint8Array;
+  readonly syncKey: Uint8Array;
+}
+
+const http = new RawHttp();
+/** Known to nobody, of the right kind. */
+const stranger = new LocalIdentity({ privateKey: randomBytes(32) }, { random: systemRandom });
+/** A path that nothing but a derive request has in it. */
+const PATH = `path ${randomBytes(18).toString('base64')}`;
+const derived: Secret[] = [];
+/** Of what there is, in the order in which it came to be. */
+const closers: (() => Promise<void>)[] = [];
+let world: World;
+let aliceKey: string;
+
+async function register(chain: DevChain, appId: bigint, { caller }: RawApp): Promise<void> {
+  await chain.write('DevNovaAppRegistry', 'setApp', [appId, NOBODY]);
+  await chain.write('DevNovaAppRegistry', 'setVersion', [appId, 1n, VERSION_STATUS.ENROLLED]);
+  const instance = [appId, 1n, 'http://127.0.0.1:9', `0x${caller.teePubkey}`, caller.wallet, true];
+  await chain.write('DevNovaAppRegistry', 'register', instance);
+}
+
+beforeAll(async () => {
+  const names: readonly AppName[] = ['alice', 'bob', 'huge', 'wrapping', 'zero', 'stranger'];
+  const created = await Promise.all(names.map(async (name) => [name, await createRawApp(name, { http })] as const));
+  const apps = Object.fromEntries(created) as World['apps'];
+  const proxy = await HttpProxy.start();
+  closers.push(() => proxy.close());
+  const cluster = await startCluster({
+    nodes: 3,
+    tickSeconds: 60,
+    keepLines: 100_000,
+    environment: { LOG_LEVEL: 'DEBUG', RATE_LIMIT_PER_MINUTE: '0', NONCE_RATE_LIMIT_PER_MINUTE: '0' },
+    plans: [
+      {
+        environment: {
+          REGISTRY_CACHE_TTL_SECONDS: '0',
+          MAX_KV_VALUE_SIZE_BYTES: String(MAX_BODY_BYTES / 16),
+          MAX_REQUEST_BODY_BYTES: String(MAX_BODY_BYTES),
+          MAX_SYNC_PAYLOAD_BYTES: String(MAX_BODY_BYTES),
+        },
+      },
+      { start: false },
+      { start: false, register: false },
+    ],
+    prepare: async ({ chain }) => {
+      for (const [name, appId] of Object.entries(APP_IDS)) await register(chain, appId, apps[name as AppName]);
+    },
+  });
+  closers.push(() => cluster.close());
+  const [node, peerNode] = [cluster.node(1), cluster.node(2)];
+  const peerEnclave = new OdynClient({ baseUrl: peerNode.enclave.url }, { clock: systemClock });
+  closers.push(() => peerEnclave.close());
+  await waitForStates(cluster, [node], 'ready');
+  // From here on a change of the registry is mined at once.
+  await cluster.chain.test.setAutomine(true);
+  const rpcPort = new URL(cluster.chain.url).port;
+  await peerNode.start({ NODE_URL: `http://${RPC_HOST}:${rpcPort}`, HTTP_PROXY: proxy.url, NO_PROXY: '127.0.0.1' });
+  await waitForStates(cluster, [peerNode], 'ready');
+  const masterSecret = await askMasterSecret(peerNode, node, http);
+  world = {
+    cluster,
+    proxy,
+    node,
+    peerNode,
+    apps,
+    peer: await RawCaller.create('peer', peerEnclave, { http }),
+    masterSecret,
+    syncKey: deriveKey(masterSecret, 0, SYNC_KEY_PATH, 32),
+  };
+  aliceKey = await deriveAsAlice();
+}, 120_000);
+
+afterAll(async () => {
+  for (const close of closers.reverse()) await close();
+}, 30_000);
+
+/** A derive request of an app to node 1. */
+async function ask(app: AppName, changes: Changes = {}, inner: unknown = { path: PATH }): Promise<RawAnswer> {
+  return world.apps[app].caller.send(world.node, 'POST', '/kms/derive', inner, changes);
+}
+
+/** A message of node 2 to node 1. */
+async function tell(message: unknown, changes: Changes = {}): Promise<RawAnswer> {
+  return world.peer.send(world.node, 'POST', '/sync', message, changes);
+}
+
+/** Alice's key, as node 1 gives it to a request that is right in every part. */
+async function deriveAsAlice(): Promise<string> {
+  const { caller } = world.apps.alice;
+  const answer = await ask('alice');
+  expect(answer.status).toBe(200);
+  expectNothingInternal(answer);
+  const { key, ...rest } = await caller.open(answer);
+  expect(rest).toEqual({ app_id: 1_001, path: PATH, length: 32 });
+  derived.push({ name: "alice's key", bytes: Buffer.from(key as string, 'base64') });
+  return key as string;
+}
+
+/** What a refused request must leave as it is. */
+async function standing(): Promise<object> {
+  const { node, readiness, cluster, data_store: store } = await world.node.status();
+  return { node, state: readiness?.state, members: cluster.total_instances, store };
+}
+
+describe('a node that is not ready', () => {
+  let unready: ClusterNode;
+
+  beforeAll(async () => {
+    unready = world.cluster.node(3);
+    await unready.start();
+    await waitUntil({ what: 'the reason why node 3 is not ready', limitMs: READY_LIMIT_MS }, async () => {
+      const reason = (await unready.status()).readiness?.reason;
+      return reason?.startsWith('self not in KMS node list') === true ? null : `it is ${reason ?? 'none'}`;
+    });
+    await http.get(unready.localUrl, '/status');
+  });
+
+  afterAll(() => unready.stop());
+
+  test.each([
+    ['POST', '/kms/derive'],
+    ['GET', '/kms/derive'],
+    ['GET', '/kms'],
+    ['GET', '/kms/no/such/route'],
+    ['PATCH', '/kms/no/such/route'],
+    ['GET', '/%6bms/derive'],
+  ])('answers 503 with its reason and Retry-After to %s %s, whoever asks', async (method, path) => {
+    const answer = await http.send(unready.localUrl, { method, path });
+    expect(expectError(answer, 503, 'service_unavailable')).toMatch(/^self not in KMS node list/);
+  });
+
+  test('does not look at the proof first: a right one and a wrong one get the same 503', async () => {
+    const { caller } = world.apps.alice;
+    for (const changes of [{}, { recipient: world.node.wallet }]) {
+      const answer = await caller.send(unready, 'POST', '/kms/derive', { path: PATH }, changes);
+      expect(expectError(answer, 503, 'service_unavailable')).toMatch(/^self not in KMS node list/);
+    }
+  });
+
+  test('answers 503 at /sync as long as its secret is not confirmed', async () => {
+    const answer = await world.peer.send(unready, 'POST', '/sync', { type: 'snapshot_request' }, { syncKey: world.syncKey });
+    expectError(answer, 503, 'service_unavailable');
+  });
+
+  test('answers everything outside /kms as ever', async () => {
+    expectError(await http.get(unready.localUrl, '/kmsx'), 404, 'not_found');
+    expect((await http.get(unready.localUrl, '/health')).json).toEqual({ status: 'healthy' });
+    expect((await http.get(unready.localUrl, '/status')).json).toMatchObject({ node: { service_available: false } });
+  });
+
+  test('lets a CORS preflight pass, under /kms too', async () => {
+    const answer = await http.send(unready.localUrl, { method: 'OPTIONS', path: '/kms/derive' });
+    expect(answer.status).toBe(204);
+    expect(answer.headers).toMatchObject({
+      'access-control-allow-origin': '*',
+      'access-control-allow-methods': expect.stringContaining('POST'),
+      'access-control-allow-headers': expect.stringContaining('x-app-signature'),
+    });
+  });
+});
+
+interface Refusal {
+  readonly name: string;
+  readonly request: () => Promise<RawAnswer>;
+  readonly status: number;
+  readonly code: string;
+  readonly why: RegExp;
+}
+
+function refusal(name: string, status: number, code: string, why: RegExp, request: Refusal['request']): Refusal {
+  return { name, request, status, code, why };
+}
+
+/** Turns one hex digit in the middle of the ciphertext into another. */
+function tampered(envelope: WireEnvelope): WireEnvelope {
+  const text = envelope.encrypted_data;
+  const at = Math.floor(text.length / 2);
+  const digit = text[at] === '0' ? '1' : '0';
+  return { ...envelope, encrypted_data: text.slice(0, at) + digit + text.slice(at + 1) };
+}
+
+const APP_REFUSALS: readonly Refusal[] = [
+  refusal('a nonce that was used before', 403, 'unauthorized', /nonce/, async () => {
+    const nonce = await http.nonce(world.node.localUrl);
+    expect((await ask('alice', { nonce })).status).toBe(200);
+    return ask('alice', { nonce });
+  }),
+  refusal('a nonce that a wrong request has used up', 403, 'unauthorized', /nonce/, async () => {
+    const nonce = await http.nonce(world.node.localUrl);
+    expect((await ask('alice', { nonce, recipient: world.peerNode.wallet })).status).toBe(403);
+    return ask('alice', { nonce });
+  }),
+  refusal('a nonce of another node', 403, 'unauthorized', /nonce/, async () =>
+    ask('alice', { nonce: await http.nonce(world.peerNode.localUrl) }),
+  ),
+  refusal('a nonce that is not base64', 403, 'unauthorized', /nonce/, () => ask('alice', { nonce: '*'.repeat(24) })),
+  refusal('a stale timestamp', 403, 'unauthorized', /timestamp/, () =>
+    ask('alice', { timestamp: String(nowSeconds() - WINDOW_SECONDS - 5) }),
+  ),
+  refusal('a timestamp in the future', 403, 'unauthorized', /timestamp/, () =>
+    ask('alice', { timestamp: String(nowSeconds() + WINDOW_SECONDS + 5) }),
+  ),
+  refusal('a timestamp that is no plain number', 403, 'unauthorized', /timestamp/, () =>
+    ask('alice', { timestamp: `${nowSeconds()}.0` }),
+  ),
+  refusal('a signature for another node', 403, 'forbidden', /./, () => ask('alice', { recipient: world.peerNode.wallet, headers: { 'x-app-wallet': undefined } })),
+  refusal('a signature for another node, with the wallet named', 403, 'unauthorized', /wallet/, () =>
+    ask('alice', { recipient: world.peerNode.wallet }),
+  ),
+  refusal('an x-app-wallet that did not sign', 403, 'unauthorized', /wallet/, () =>
+    ask('alice', { headers: { 'x-app-wallet': world.apps.bob.caller.wallet } }),
+  ),
+  refusal('a signature that is none', 403, 'unauthorized', /signature/, () => ask('alice', { headers: { 'x-app-signature': '0x00' } })),
+  refusal('one proof header without the others', 403, 'unauthorized', /required/, () =>
+    ask('alice', { headers: { 'x-app-nonce': undefined, 'x-app-timestamp': undefined } }),
+  ),
+  refusal('no proof at all', 403, 'unauthorized', /required/, () =>
+    http.send(world.node.localUrl, { method: 'POST', path: '/kms/derive', body: '{}' }),
+  ),
+  refusal('an app that is not registered', 403, 'forbidden', /registered/, () => ask('stranger')),
+  refusal('an app id that a JSON number cannot hold', 403, 'forbidden', /app id/, () => ask('huge')),
+  refusal('an app id that would be cut to that of another app', 403, 'forbidden', /app id/, () => ask('wrapping')),
+  refusal('app 0, whose keys are the cluster\'s', 403, 'forbidden', /app/, () => ask('zero')),
+  refusal('an envelope of a key that is not registered', 403, 'forbidden', /sender_tee_pubkey/, () =>
+    ask('alice', { sealedBy: stranger }),
+  ),
+  refusal("an envelope that names another app's key", 403, 'forbidden', /sender_tee_pubkey/, () =>
+    ask('alice', { envelope: (good) => ({ ...good, sender_tee_pubkey: world.apps.bob.caller.teePubkey }) }),
+  ),
+  refusal("x-tee-wallet with another app's wallet", 403, 'forbidden', /sender_tee_pubkey/, () =>
+    ask('alice', {
+      headers: {
+        'x-app-signature': undefined,
+        'x-app-nonce': undefined,
+        'x-app-timestamp': undefined,
+        'x-app-wallet': undefined,
+        'x-tee-wallet': world.apps.bob.caller.wallet,
+      },
+    }),
+  ),
+  refusal('a ciphertext that was tampered with', 400, 'bad_request', /decrypt/, () => ask('alice', { envelope: tampered })),
+  refusal('an envelope that was opened before', 400, 'bad_request', /decrypt/, async () => {
+    let first: WireEnvelope | undefined;
+    const keep = (good: WireEnvelope): WireEnvelope => (first ??= good);
+    expect((await ask('alice', { envelope: keep })).status).toBe(200);
+    return ask('alice', { envelope: keep });
+  }),
+  refusal('an envelope without its nonce', 400, 'bad_request', /envelope/, () =>
+    ask('alice', { envelope: ({ sender_tee_pubkey, encrypted_data }) => ({ sender_tee_pubkey, encrypted_data }) }),
+  ),
+  refusal('a plaintext body', 400, 'bad_request', /envelope/, () => ask('alice', { body: JSON.stringify({ path: PATH }) })),
+  refusal('no body', 400, 'bad_request', /JSON/, () => ask('alice', { body: '' })),
+  refusal('an inner body that is no object', 400, 'bad_request', /inner body/, () => ask('alice', {}, [PATH])),
+  refusal('an inner body that is no JSON', 400, 'bad_request', /inner body/, () => ask('alice', {}, `path=${PATH}`)),
+  refusal('an empty path', 400, 'bad_request', /path/, () => ask('alice', {}, { path: ' \t ' })),
+  refusal('a length that is no whole number', 400, 'bad_request', /length/, () => ask('alice', {}, { path: PATH, length: true })),
+  refusal('the path of its own storage key', 400, 'bad_request', /reserved/, () => ask('alice', {}, { path: DATA_KEY_PATH })),
+  refusal('the path of its own storage key with an empty context', 400, 'bad_request', /reserved/, () =>
+    ask('alice', {}, { path: DATA_KEY_PATH, context: '' }),
+  ),
+  refusal('a megabyte of garbage', 400, 'bad_request', /JSON/, () => ask('alice', { body: randomBytes(MIB) })),
+  refusal('a megabyte of garbage in chunks, without a proof', 403, 'unauthorized', /required/, () =>
+    http.send(world.node.localUrl, { method: 'POST', path: '/kms/derive', body: randomBytes(MIB), chunked: true }),
+  ),
+  refusal('a body that says it is too large', 413, 'payload_too_large', /bytes/, () =>
+    ask('alice', { body: Buffer.alloc(MAX_BODY_BYTES + 1, '{') }),
+  ),
+  refusal('a body that turns out to be too large', 413, 'payload_too_large', /bytes/, () =>
+    ask('alice', { body: Buffer.alloc(MAX_BODY_BYTES + 1, '{'), chunked: true }),
+  ),
+  refusal('a route that does not exist', 404, 'not_found', /route/, () => http.get(world.node.localUrl, '/kms/no/such/route')),
+  refusal('a path that is no percent-encoding', 400, 'bad_request', /path/, () => http.get(world.node.localUrl, '/kms/%zz')),
+];
+
+const PEER_REFUSALS: readonly Refusal[] = [
+  refusal('no x-kms-wallet, and another key in the envelope', 403, 'forbidden', /sender_tee_pubkey/, () =>
+    tell({ type: 'master_secret_request', ecdh_pubkey: generateP384(systemRandom).publicKeyDer }, { sealedBy: stranger, headers: { 'x-kms-wallet': undefined } }),
+  ),
+  refusal('a signer that is no member', 403, 'forbidden', /member/, async () => {
+    const outsider = await RawCaller.create('peer', stranger, { http });
+    return outsider.send(world.node, 'POST', '/sync', { type: 'master_secret_request' });
+  }),
+  refusal("an app's proof", 403, 'unauthorized', /required/, () =>
+    world.apps.alice.caller.send(world.node, 'POST', '/sync', { type: 'snapshot_request' }),
+  ),
+  refusal('a signature for another node', 403, 'unauthorized', /wallet/, () =>
+    tell({ type: 'snapshot_request' }, { recipient: world.peerNode.wallet, syncKey: world.syncKey }),
+  ),
+  refusal('a sender_wallet that did not sign', 403, 'forbidden', /sender_wallet/, () =>
+    tell({ type: 'snapshot_request', sender_wallet: world.node.wallet }, { syncKey: world.syncKey }),
+  ),
+  refusal('no HMAC', 403, 'forbidden', /x-sync-signature/, () => tell({ type: 'snapshot_request' })),
+  refusal('an HMAC of another key', 403, 'forbidden', /x-sync-signature/, () =>
+    tell({ type: 'snapshot_request' }, { syncKey: randomBytes(32) }),
+  ),
+  refusal('a type that is not known, without an HMAC', 403, 'forbidden', /x-sync-signature/, () => tell({ type: 'no_such_type' })),
+  refusal('a type that is not known', 400, 'bad_request', /type/, () => tell({ type: 'no_such_type' }, { syncKey: world.syncKey })),
+  refusal('no type', 400, 'bad_request', /type/, () => tell({ data: {} }, { syncKey: world.syncKey })),
+  refusal('a request for the secret without ecdh_pubkey', 400, 'bad_request', /ecdh_pubkey/, () =>
+    tell({ type: 'master_secret_request' }),
+  ),
+  refusal('a request for the secret to a key that is none', 400, 'bad_request', /ecdh_pubkey/, () =>
+    tell({ type: 'master_secret_request', ecdh_pubkey: '00'.repeat(120) }),
+  ),
+  refusal('a batch that is no object', 400, 'bad_request', /data/, () => tell({ type: 'delta', data: [1] }, { syncKey: world.syncKey })),
+  refusal('a cursor that nobody gave', 400, 'bad_request', /cursor/, () =>
+    tell({ type: 'snapshot_request', cursor: 'nowhere', max_bytes: 8_192 }, { syncKey: world.syncKey }),
+  ),
+  refusal('a body that is no envelope', 400, 'bad_request', /envelope/, () =>
+    tell({}, { body: JSON.stringify({ type: 'snapshot_request' }), syncKey: world.syncKey }),
+  ),
+  refusal('an envelope whose fields are no hex', 400, 'bad_request', /envelope/, () =>
+    tell({}, { envelope: (good) => ({ ...good, nonce: 'zz'.repeat(12) }), syncKey: world.syncKey }),
+  ),
+  refusal('a ciphertext that was tampered with', 400, 'bad_request', /decrypt/, () =>
+    tell({ type: 'snapshot_request' }, { envelope: tampered, syncKey: world.syncKey }),
+  ),
+  refusal('an inner body that is a list', 400, 'bad_request', /inner body/, () => tell([{ type: 'delta' }], { syncKey: world.syncKey })),
+  refusal('an inner body that is null', 400, 'bad_request', /inner body/, () => tell('null', { syncKey: world.syncKey })),
+  refusal('an inner body that is no JSON', 400, 'bad_request', /inner body/, () => tell('type=delta', { syncKey: world.syncKey })),
+  refusal('a body that says it is too large', 413, 'payload_too_large', /bytes/, () =>
+    tell({}, { body: Buffer.alloc(MAX_BODY_BYTES + 1, '{') }),
+  ),
+  refusal('a body that turns out to be too large', 413, 'payload_too_large', /bytes/, () =>
+    tell({}, { body: Buffer.alloc(MAX_BODY_BYTES + 1, '{'), chunked: true }),
+  ),
+];
+
+async function expectRefused({ request, status, code, why }: Refusal): Promise<void> {
+  const before = await standing();
+  expect(expectError(await request(), status, code)).toMatch(why);
+  expect(await standing()).toEqual(before);
+  expect(await deriveAsAlice()).toBe(aliceKey);
+}
+
+describe('an app is refused, nothing changes, and the node goes on serving:', () => {
+  test.each(APP_REFUSALS)('$name → $status $code', expectRefused);
+});
+
+describe('a peer is refused, nothing changes, and the node goes on serving:', () => {
+  test.each(PEER_REFUSALS)('$name → $status $code', expectRefused);
+});
+
+describe('what is no request', () => {
+  test.each([
+    ['text that is no HTTP', 'good morning\r\n\r\n', 400, 'bad_request'],
+    ['the start of a TLS connection', Buffer.from('1603010200010001fc0303', 'hex'), 400, 'bad_request'],
+    ['a megabyte of noise', Buffer.concat([Buffer.from([0]), randomBytes(MIB)]), 400, 'bad_request'],
+    ['a method that does not exist', 'BREW /kms/derive HTTP/1.1\r\nhost: node\r\n\r\n', 400, 'bad_request'],
+    ['a body in chunks that are none', 'POST /kms/derive HTTP/1.1\r\nhost: node\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n', 400, 'bad_request'],
+    ['headers without end', `GET /health HTTP/1.1\r\nhost: node\r\nx-long: ${'a'.repeat(64 * 1024)}`, 413, 'payload_too_large'],
+  ])('%s gets an answer in the form of all errors', async (_, bytes, status, code) => {
+    const [head, body] = (await sendBytes(world.node.port, bytes)).split('\r\n\r\n');
+    expect(head).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect(head).toMatch(/^content-type: application\/json/im);
+    expect(JSON.parse(body!)).toEqual({ code, message: expect.stringMatching(/\S/) });
+    expect(await deriveAsAlice()).toBe(aliceKey);
+  });
+
+  test('a body that ends before its length is answered so, too', async () => {
+    const proof = Object.entries(await world.apps.alice.caller.proof(world.node));
+    const headers = [...proof, ['host', 'node'], ['content-length', '1000']].map(([name, value]) => `${name}: ${value}`);
+    const request = ['POST /kms/derive HTTP/1.1', ...headers, '', '{"sender_tee_pubkey":'].join('\r\n');
+    const [head, body] = (await sendBytes(world.node.port, request, { thenEnd: true })).split('\r\n\r\n');
+    expect(head).toMatch(/^HTTP\/1\.1 400 /);
+    expect(JSON.parse(body!)).toMatchObject({ code: 'bad_request' });
+    expect(await deriveAsAlice()).toBe(aliceKey);
+  });
+});
+
+describe('methods', () => {
+  test.each([
+    ['GET', '/kms/derive', 'POST'],
+    ['HEAD', '/kms/derive', 'POST'],
+    ['PUT', '/kms/derive', 'POST'],
+    ['DELETE', '/sync', 'POST'],
+    ['POST', '/status', 'GET'],
+    ['PATCH', '/nonce', 'GET'],
+  ])('%s %s is answered with 405 and Allow: %s', async (method, path, allow) => {
+    const answer = await http.send(world.node.localUrl, { method, path });
+    if (method === 'HEAD') expect(answer).toMatchObject({ status: 405, text: '' });
+    else expectError(answer, 405, 'method_not_allowed');
+    expect(answer.headers['allow']).toBe(allow);
+  });
+
+  test('HEAD answers as GET does, without a body', async () => {
+    const answer = await http.send(world.node.localUrl, { method: 'HEAD', path: '/health' });
+    expect(answer).toMatchObject({ status: 200, text: '' });
+    expectNothingInternal(answer);
+  });
+});
+
+describe('what is answered', () => {
+  test('a derive answer is signed by the node over the caller\'s signature', async () => {
+    const { caller } = world.apps.alice;
+    const proof = await caller.proof(world.node);
+    const answer = await ask('alice', { headers: proof });
+    const signer = recoverEip191(
+      responseMessage(proof['x-app-signature']!, world.node.wallet),
+      answer.headers['x-kms-response-signature'] ?? '',
+    );
+    expect(signer).toBe(world.node.wallet);
+  });
+
+  test('outside an enclave x-tee-wallet alone is enough, and the answer is unsigned and still encrypted to the registered key', async () => {
+    const unsigned = Object.fromEntries(['signature', 'nonce', 'timestamp', 'wallet'].map((name) => [`x-app-${name}`, undefined]));
+    const { caller } = world.apps.alice;
+    const answer = await ask('alice', { headers: { ...unsigned, 'x-tee-wallet': caller.wallet } });
+    expect(answer.status).toBe(200);
+    expect(answer.headers).not.toHaveProperty('x-kms-response-signature');
+    expect((await caller.open(answer))['key']).toBe(aliceKey);
+  });
+
+  test('x-tee-wallet changes nothing beside a proof', async () => {
+    const answer = await ask('alice', { headers: { 'x-tee-wallet': world.apps.bob.caller.wallet } });
+    expect((await world.apps.alice.caller.open(answer))['key']).toBe(aliceKey);
+  });
+
+  test('a peer without x-kms-wallet is answered when the envelope is under its registered key', async () => {
+    const answer = await tell({ type: 'snapshot_request' }, { syncKey: world.syncKey, headers: { 'x-kms-wallet': undefined } });
+    expect(answer.status).toBe(200);
+    expect(await world.peer.open(answer)).toMatchObject({ status: 'ok' });
+  });
+
+  test('one malformed record spoils nothing but itself: the others are merged, and all are counted', async () => {
+    const dataKey = deriveKey(world.masterSecret, 1_001, DATA_KEY_PATH, 32);
+    const good = {
+      key: 'kept',
+      value: Buffer.from(sealStoredValue(dataKey, randomBytes(12), Buffer.from('value'))).toString('hex'),
+      version: { [world.peer.wallet]: 1 },
+      updated_at_ms: Date.now(),
+      tombstone: false,
+      ttl_ms: 0,
+    };
+    const records = [
+      { ...good, key: 17 },
+      { ...good, key: 'no version', version: 'newest' },
+      { ...good, key: 'no number', updated_at_ms: 'today' },
+      'no record',
+      good,
+      { ...good, key: 'does not decrypt', value: 'ab'.repeat(40) },
+    ];
+    const answer = await tell({ type: 'delta', data: { '1001': records, '0': [good] } }, { syncKey: world.syncKey });
+    expect(answer.status).toBe(200);
+    expect(await world.peer.open(answer)).toMatchObject({ status: 'ok', total: 7, merged: 1, skipped: 0, rejected: 6 });
+    expect((await world.node.status()).data_store).toMatchObject({ namespaces: 1, total_keys: 1 });
+    expect(await deriveAsAlice()).toBe(aliceKey);
+  });
+
+  test('a sealed payload longer than 32 bytes is refused, not cut to the secret in it', () => {
+    const vault = new Vault({ random: systemRandom });
+    vault.observeChainHash(keccak256(world.masterSecret));
+    const request = vault.beginSecretRequest();
+    const seal = (bytes: Uint8Array): unknown => sealSecret(generateP384(systemRandom), request.ecdhPubkey, randomBytes(12), bytes);
+    expect(vault.receiveSecret(request, seal(Buffer.concat([world.masterSecret, Buffer.of(0)])))).toBe('does_not_open');
+    expect(vault.isConfirmed()).toBe(false);
+    expect(vault.receiveSecret(request, seal(world.masterSecret))).toBe('installed');
+    vault.wipe();
+  });
+
+  test('/ says what there is', async () => {
+    const answer = await http.get(world.node.localUrl, '/');
+    expectNothingInternal({ ...answer, text: '' });
+    expect(answer.json).toMatchObject({
+      service: expect.stringMatching(/\S/),
+      docs: expect.stringMatching(/\S/),
+      auth: { app: expect.arrayContaining(['x-app-signature', 'x-app-nonce', 'x-app-timestamp']), peer: expect.arrayContaining(['x-sync-signature']) },
+      endpoints: expect.arrayContaining(['GET /', 'GET /health', 'GET /status', 'GET /nonce', 'GET /nodes', 'POST /kms/derive', 'POST /sync']),
+    });
+  });
+
+  test('/nonce gives 16 bytes in base64, each time others', async () => {
+    const nonces = [await http.nonce(world.node.localUrl), await http.nonce(world.node.localUrl)];
+    for (const nonce of nonces) expect(nonce).toMatch(/^[A-Za-z0-9+/]{22}==$/);
+    expect(nonces[0]).not.toBe(nonces[1]);
+  });
+
+  test('/status says who the node is, how it stands and why', async () => {
+    const { node, peerNode, cluster } = world;
+    const [own, other] = await Promise.all([http.get(node.localUrl, '/status'), http.get(peerNode.localUrl, '/status')]);
+    expectNothingInternal(own);
+    expect(own.json).toMatchObject({
+      node: {
+        tee_wallet: node.wallet,
+        tee_pubkey: node.teePubkey,
+        node_url: node.url,
+        is_operator: true,
+        service_available: true,
+        master_secret: { state: 'generated', synced_from: null },
+        master_secret_initialized: true,
+      },
+      readiness: {
+        state: 'ready',
+        reason: null,
+        since_ms: expect.any(Number),
+        last_tick: { started_at_ms: expect.any(Number), duration_ms: expect.any(Number), outcome: 'ok' },
+        next_tick_in_ms: expect.any(Number),
+      },
+      cluster: { kms_app_id: 49, registry_address: cluster.chain.kmsRegistry, total_instances: 2 },
+      data_store: { namespaces: expect.any(Number), total_keys: expect.any(Number), total_bytes: expect.any(Number) },
+    });
+    expect(other.json).toMatchObject({ node: { master_secret: { state: 'synced', synced_from: node.wallet } } });
+  });
+
+  test('/nodes lists the members from the peer cache', async () => {
+    const { node, peerNode } = world;
+    const { json } = await http.get(node.localUrl, '/nodes');
+    const entry = (member: ClusterNode): object => ({
+      operator: member.wallet,
+      instance: {
+        instance_id: expect.any(Number),
+        app_id: 49,
+        version_id: 1,
+        operator: expect.stringMatching(/^0x[0-9a-f]{40}$/),
+        instance_url: member.url,
+        tee_wallet: member.wallet,
+        zk_verified: true,
+        instance_status: { value: 0, name: 'ACTIVE' },
+        registered_at: expect.any(Number),
+      },
+      connection: {
+        in_peer_cache: true,
+        cached_status: 'ACTIVE',
+        status_endpoint_reachable: null,
+        status_endpoint_http_code: null,
+        status_probe_ms: null,
+        status_checked_at_ms: null,
+      },
+    });
+    expect(json).toEqual({ operators: expect.arrayContaining([entry(node), entry(peerNode)]), count: 2 });
+  });
+});
+
+describe('what the registry says of an app decides:', () => {
+  afterAll(async () => {
+    const { chain } = world.cluster;
+    await chain.setVersionStatus(1_002, 1, VERSION_STATUS.ENROLLED);
+    await chain.setInstanceStatus(world.apps.bob.caller.wallet, INSTANCE_STATUS.ACTIVE);
+    await chain.setAppStatus(1_002, APP_STATUS.ACTIVE);
+  });
+
+  test.each([
+    ['a DEPRECATED version is served', (chain: DevChain) => chain.setVersionStatus(1_002, 1, VERSION_STATUS.DEPRECATED), 200, /./],
+    ['a REVOKED version is refused', (chain: DevChain) => chain.setVersionStatus(1_002, 1, VERSION_STATUS.REVOKED), 403, /version/],
+    ['an ENROLLED version is served', (chain: DevChain) => chain.setVersionStatus(1_002, 1, VERSION_STATUS.ENROLLED), 200, /./],
+    [
+      'a STOPPED instance is refused',
+      (chain: DevChain) => chain.setInstanceStatus(world.apps.bob.caller.wallet, INSTANCE_STATUS.STOPPED),
+      403,
+      /instance/,
+    ],
+    [
+      'an instance that is ACTIVE again is served',
+      (chain: DevChain) => chain.setInstanceStatus(world.apps.bob.caller.wallet, INSTANCE_STATUS.ACTIVE),
+      200,
+      /./,
+    ],
+    ['an INACTIVE app is refused', (chain: DevChain) => chain.setAppStatus(1_002, APP_STATUS.INACTIVE), 403, /app/],
+  ] as const)('%s', async (_, change, status, why) => {
+    await change(world.cluster.chain);
+    const answer = await ask('bob');
+    if (status === 403) expect(expectError(answer, 403, 'forbidden')).toMatch(why);
+    else expect(answer.status).toBe(200);
+  });
+
+  test('a chain that cannot be read answers 503, not 403, and is asked again by the next request', async () => {
+    const { proxy, peerNode, apps } = world;
+    const askPeer = (app: 'alice' | 'bob'): Promise<RawAnswer> => apps[app].caller.send(peerNode, 'POST', '/kms/derive', { path: PATH });
+    await world.cluster.chain.setAppStatus(1_002, APP_STATUS.ACTIVE);
+    expect((await askPeer('alice')).status).toBe(200);
+    proxy.cut(RPC_HOST);
+    try {
+      expect(expectError(await askPeer('bob'), 503, 'service_unavailable')).toMatch(/registry/);
+      // Alice was looked up before.
+      expect((await askPeer('alice')).status).toBe(200);
+    } finally {
+      proxy.mend(RPC_HOST);
+    }
+    expect((await askPeer('bob')).status).toBe(200);
+  });
+});
+
+describe('rate limits', () => {
+  /** Behind the platform's way in all clients together have ten times the figure. */
+  const SHARED = 10;
+  let limited: ClusterNode;
+
+  beforeAll(() => {
+    limited = world.cluster.node(3);
+  });
+
+  afterAll(() => limited.stop());
+
+  async function statuses(count: number, path: string, headers: (index: number) => Record<string, string> = () => ({})): Promise<number[]> {
+    const answers: number[] = [];
+    for (let index = 0; index < count; index += 1) {
+      answers.push((await http.send(limited.localUrl, { method: 'GET', path, headers: headers(index) })).status);
+    }
+    return answers;
+  }
+
+  test('by default X-Forwarded-For makes no new client: all are counted together, and 429 says when to come back', async () => {
+    await limited.start({ NONCE_RATE_LIMIT_PER_MINUTE: '1', RATE_LIMIT_PER_MINUTE: '2' });
+    const elsewhere = (index: number): Record<string, string> => ({ 'x-forwarded-for': `203.0.113.${index}` });
+    const nonces = await statuses(SHARED + 2, '/nonce', elsewhere);
+    expect(nonces.slice(0, SHARED)).toEqual(Array.from({ length: SHARED }, () => 200));
+    expect(nonces.at(-1)).toBe(429);
+    const refused = await http.send(limited.localUrl, { method: 'GET', path: '/nonce', headers: elsewhere(99) });
+    expect(expectError(refused, 429, 'rate_limited')).toMatch(/too many/);
+    const others = await statuses(3 * SHARED, '/nodes', elsewhere);
+    expect(others.slice(0, SHARED)).not.toContain(429);
+    expect(others.at(-1)).toBe(429);
+  });
+
+  test('a route that does not exist is counted too, and comes after the limit', async () => {
+    expectError(await http.get(limited.localUrl, '/no/such/route'), 429, 'rate_limited');
+  });
+
+  test('/health is exempt', async () => {
+    expect(await statuses(3 * SHARED, '/health')).toEqual(Array.from({ length: 3 * SHARED }, () => 200));
+  });
+
+  test('behind a trusted proxy the right-most entry that it does not trust is the client', async () => {
+    await limited.restart({ NONCE_RATE_LIMIT_PER_MINUTE: '2', TRUSTED_PROXIES: '127.0.0.1, 10.0.0.0/8' });
+    const from = (entries: string) => (): Record<string, string> => ({ 'x-forwarded-for': entries });
+    expect(await statuses(3, '/nonce', from('203.0.113.1'))).toEqual([200, 200, 429]);
+    expect(await statuses(3, '/nonce', from('203.0.113.2'))).toEqual([200, 200, 429]);
+    // What a client writes in front of its own address does not count.
+    expect(await statuses(1, '/nonce', from('198.51.100.7, 203.0.113.1, 10.1.2.3'))).toEqual([429]);
+  });
+});
+
+test('nothing that was said in all this shows a secret', async () => {
+  const { apps, peer, cluster } = world;
+  const secrets = [...Object.values(apps).flatMap(({ caller, keys }) => [...keys, ...caller.sent]), ...peer.sent, ...derived];
+  expect(secrets.length).toBeGreaterThan(100);
+  await expectNoSecrets(cluster, { secrets, outputs: http.outputs });
+});

@@ -1,0 +1,201 @@
+/**
+ * Strict mode (protocol.md §1, §3, §6, §10; `IN_ENCLAVE=true`, the default) with real processes on Anvil: nodes behind TLS,
+ * whose way out is an HTTP proxy as in the enclave. Members without https are dropped, callers must prove who they are,
+ * peers are probed, and without the proxy nothing on loopback is ever reached.
+ */
+import { randomBytes } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import type { TeePubkey, Wallet } from '../../src/domain/ids.ts';
+import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
+import type { ClusterNode } from '../../src/dev/cluster-node.ts';
+import { freePort } from '../../src/dev/anvil.ts';
+import { waitUntil } from '../../src/dev/waiting.ts';
+import { expectError } from './support/answers.ts';
+import { expectNoSecrets } from './support/cluster-secrets.ts';
+import { HttpProxy } from './support/http-proxy.ts';
+import { createCertificate, HttpsFront, type Certificate } from './support/https-front.ts';
+import { waitForStates } from './support/quick-blocks.ts';
+import { createRawApp, RawHttp, type RawApp } from './support/raw-caller.ts';
+
+const APP_ID = 1_001;
+const PROBE_LIMIT_MS = 30_000;
+const REFUSED_TARGET = 'the target is a loopback or link-local address';
+
+const http = new RawHttp();
+/** Of what there is, in the order in which it came to be. */
+const closers: (() => Promise<void>)[] = [];
+let certificate: Certificate;
+let fronts: readonly HttpsFront[];
+let proxy: HttpProxy;
+let cluster: Cluster;
+let app: RawApp;
+let nodes: readonly [ClusterNode, ClusterNode, ClusterNode];
+/** Registered without https, and so no member for the nodes here. */
+const plain = { wallet: walletOf('a1'), teePubkey: `30${'a1'.repeat(119)}` as TeePubkey };
+/** Registered with https, and never there. */
+const absent = { wallet: walletOf('b2'), teePubkey: `30${'b2'.repeat(119)}` as TeePubkey };
+
+function walletOf(byte: string): Wallet {
+  return `0x${byte.repeat(20)}` as Wallet;
+}
+
+beforeAll(async () => {
+  certificate = await createCertificate();
+  closers.push(() => certificate.remove());
+  fronts = await Promise.all([1, 2, 3].map(() => HttpsFront.start(certificate)));
+  for (const front of fronts) closers.push(() => front.close());
+  proxy = await HttpProxy.start();
+  closers.push(() => proxy.close());
+  app = await createRawApp('the app', { http });
+  // A name that resolves to loopback, and the address itself: both must be refused without a proxy.
+  const hosts = ['localhost', '127.0.0.1', '127.0.0.1'];
+  const closedPort = await freePort();
+  cluster = await startCluster({
+    nodes: 3,
+    tickSeconds: 2,
+    start: false,
+    keepLines: 100_000,
+    environment: {
+      IN_ENCLAVE: 'true',
+      LOG_LEVEL: 'DEBUG',
+      NODE_EXTRA_CA_CERTS: certificate.file,
+      RATE_LIMIT_PER_MINUTE: '0',
+    },
+    plans: hosts.map((host, index) => ({
+      url: (port: number) => {
+        fronts[index]!.forwardTo(port);
+        return `https://${host}:${fronts[index]!.port}`;
+      },
+    })),
+    prepare: async ({ chain }) => {
+      await chain.register({ ...plain, url: `http://127.0.0.1:${closedPort}` });
+      await chain.register({ ...absent, url: `https://127.0.0.1:${closedPort}` });
+      await chain.createApp(APP_ID);
+      await chain.register({ appId: APP_ID, wallet: app.caller.wallet, teePubkey: app.caller.teePubkey, url: 'https://app.test' });
+    },
+  });
+  closers.push(() => cluster.close());
+  nodes = [cluster.node(1), cluster.node(2), cluster.node(3)];
+  await nodes[0].start({ HTTPS_PROXY: proxy.url });
+  await waitForStates(cluster, [nodes[0]], 'ready');
+}, 120_000);
+
+afterAll(async () => {
+  for (const close of closers.reverse()) await close();
+}, 30_000);
+
+interface Nodes {
+  readonly operators: readonly {
+    readonly operator: string;
+    readonly connection: Readonly<Record<string, unknown>>;
+  }[];
+}
+
+async function connectionOf(seenBy: ClusterNode, wallet: Wallet): Promise<Readonly<Record<string, unknown>> | undefined> {
+  const { json } = await http.get(seenBy.localUrl, '/nodes');
+  return (json as Nodes).operators.find(({ operator }) => operator === wallet)?.connection;
+}
+
+/** Until a peer has been probed; then what the probe found. */
+async function probed(seenBy: ClusterNode, wallet: Wallet, reachable: boolean): Promise<Readonly<Record<string, unknown>>> {
+  let found: Readonly<Record<string, unknown>> = {};
+  await waitUntil({ what: `the probe of ${wallet}`, limitMs: PROBE_LIMIT_MS }, async () => {
+    found = (await connectionOf(seenBy, wallet)) ?? {};
+    return found['status_endpoint_reachable'] === reachable ? null : JSON.stringify(found);
+  });
+  return found;
+}
+
+describe('without the proxy', () => {
+  afterEach(() => nodes[2].stop());
+
+  test('a peer on loopback is not reached, by name or by address, and the node says why', async () => {
+    const [, , alone] = nodes;
+    const before = fronts[0]!.connections;
+    await alone.start();
+    await waitForStates(cluster, [alone], 'syncing-secret');
+    const refused = (): readonly string[] => alone.lines().map(({ text }) => text).filter((text) => text.includes(REFUSED_TARGET));
+    await waitUntil({ what: 'both peers being asked', limitMs: PROBE_LIMIT_MS }, async () => {
+      const missing = [nodes[0], nodes[1]].filter(({ wallet }) => !refused().some((text) => text.includes(wallet)));
+      return missing.length === 0 ? null : `${missing.length} peers were not refused yet`;
+    });
+    await probed(alone, nodes[0].wallet, false);
+    // Nobody else would come in at the door of node 1.
+    expect(fronts[0]!.connections).toBe(before);
+    const { readiness } = await alone.status();
+    expect(readiness?.reason).toMatch(/^no reachable member holds the master secret/);
+  }, 60_000);
+
+  test('NO_PROXY opens no way around it', async () => {
+    const [, , alone] = nodes;
+    const seen = proxy.seen.length;
+    const before = fronts[0]!.connections;
+    await alone.start({ HTTPS_PROXY: proxy.url, NO_PROXY: '*' });
+    await waitForStates(cluster, [alone], 'syncing-secret');
+    await probed(alone, nodes[0].wallet, false);
+    expect(fronts[0]!.connections).toBe(before);
+    expect(proxy.seen.slice(seen).filter(({ port }) => port === fronts[0]!.port)).toEqual([]);
+  }, 60_000);
+});
+
+describe('through the proxy', () => {
+  beforeAll(async () => {
+    await Promise.all([nodes[1].start({ https_proxy: proxy.url }), nodes[2].start({ HTTPS_PROXY: proxy.url })]);
+    await waitForStates(cluster, nodes, 'ready');
+  }, 90_000);
+
+  test('nodes become ready over TLS: node 1 gave the secret to the others', async () => {
+    for (const node of nodes.slice(1)) {
+      const status = await node.status();
+      expect(status.node).toMatchObject({ service_available: true, master_secret: { state: 'synced' }, node_url: node.url });
+    }
+    const doors = new Set(proxy.seen.map(({ kind, host, port }) => `${kind} ${host}:${port}`));
+    expect(doors).toContain(`tunnel localhost:${fronts[0]!.port}`);
+  });
+
+  test('a member without https is dropped, and /status says so', async () => {
+    for (const node of nodes) {
+      const { cluster: seen } = (await http.get(node.localUrl, '/status')).json as { cluster: Record<string, unknown> };
+      expect(seen['dropped']).toEqual([{ wallet: plain.wallet, why: 'URL is not https' }]);
+      expect(seen['total_instances']).toBe(4);
+      expect(await connectionOf(node, plain.wallet)).toBeUndefined();
+    }
+  });
+
+  test('peers are probed: /nodes shows who answers, with what and how fast', async () => {
+    const reached = await probed(nodes[0], nodes[1].wallet, true);
+    expect(reached).toEqual({
+      in_peer_cache: true,
+      cached_status: 'ACTIVE',
+      status_endpoint_reachable: true,
+      status_endpoint_http_code: 200,
+      status_probe_ms: expect.any(Number),
+      status_checked_at_ms: expect.any(Number),
+    });
+    const missed = await probed(nodes[0], absent.wallet, false);
+    expect(missed).toMatchObject({ status_endpoint_http_code: null, status_probe_ms: null, status_checked_at_ms: expect.any(Number) });
+  });
+
+  test('x-tee-wallet is no proof', async () => {
+    const { caller } = app;
+    const unsigned = Object.fromEntries(['signature', 'nonce', 'timestamp', 'wallet'].map((name) => [`x-app-${name}`, undefined]));
+    for (const node of nodes) {
+      const headers = { ...unsigned, 'x-tee-wallet': caller.wallet };
+      const refused = await caller.send(node, 'POST', '/kms/derive', { path: 'a path of some length' }, { headers });
+      expect(expectError(refused, 403, 'unauthorized')).toMatch(/x-app- headers/);
+    }
+  });
+
+  test('a signed request is served, with the same key by every node', async () => {
+    const { caller } = app;
+    const path = `path ${randomBytes(18).toString('base64')}`;
+    const answers = await Promise.all(nodes.map((node) => caller.send(node, 'POST', '/kms/derive', { path })));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+    const keys = await Promise.all(answers.map(async (answer) => (await caller.open(answer))['key'] as string));
+    expect(new Set(keys).size).toBe(1);
+  });
+});
+
+test('nothing that was said in all this shows a secret', async () => {
+  await expectNoSecrets(cluster, { secrets: [...app.keys, ...app.caller.sent], outputs: http.outputs });
+});

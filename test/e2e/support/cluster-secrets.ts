@@ -1,0 +1,78 @@
+/**
+ * The secrets of a running cluster, and the search for them in all that its processes said. The master secret is asked for
+ * as a member may (protocol.md §5): the emulators of the cluster sign and open for whoever asks them.
+ */
+import { deriveKey, DATA_KEY_PATH, SYNC_KEY_PATH } from '../../../src/crypto/derivation.ts';
+import { generateP384 } from '../../../src/crypto/p384.ts';
+import { openSecret } from '../../../src/crypto/sealed-secret.ts';
+import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
+import type { Cluster } from '../../../src/dev/cluster.ts';
+import { OdynClient } from '../../../src/enclave/odyn-client.ts';
+import { systemClock, systemRandom } from '../../../src/system/system.ts';
+import { RawCaller, RawHttp, type Target } from './raw-caller.ts';
+import { assertNoSecrets, type Output, type Secret } from './secret-search.ts';
+
+/** The first apps of a cluster, whose data keys are looked for. */
+const APP_IDS = [1_001, 1_002, 1_003];
+
+/** Speaks as a node of the cluster does, with its enclave, until `use` ends. */
+export async function asNode<T>(node: ClusterNode, http: RawHttp, use: (peer: RawCaller) => Promise<T>): Promise<T> {
+  const enclave = new OdynClient({ baseUrl: node.enclave.url }, { clock: systemClock });
+  try {
+    return await use(await RawCaller.create('peer', enclave, { http }));
+  } finally {
+    await enclave.close();
+  }
+}
+
+/** The master secret that `holder` hands to `node`. @throws Error when it does not */
+export async function askMasterSecret(node: ClusterNode, holder: Target = node, http = new RawHttp()): Promise<Uint8Array> {
+  return asNode(node, http, async (peer) => {
+    const keys = generateP384(systemRandom);
+    const answer = await peer.send(holder, 'POST', '/sync', { type: 'master_secret_request', ecdh_pubkey: keys.publicKeyDer });
+    const { sealed } = await peer.open(answer);
+    const secret = openSecret(keys, sealed);
+    if (secret === null) throw new Error('the sealed master secret does not open');
+    return secret;
+  });
+}
+
+/** A master secret and the keys made of it that no app may have. @param appIds whose data keys */
+export function secretsFrom(masterSecret: Uint8Array, appIds: readonly number[] = APP_IDS): readonly Secret[] {
+  return [
+    { name: 'the master secret', bytes: masterSecret },
+    { name: 'the sync key', bytes: deriveKey(masterSecret, 0, SYNC_KEY_PATH, 32) },
+    ...appIds.map((appId) => ({ name: `the data key of app ${appId}`, bytes: deriveKey(masterSecret, appId, DATA_KEY_PATH, 32) })),
+  ];
+}
+
+/** Wallet keys of all enclaves, and the master secret that a ready node holds. */
+export async function secretsOf(cluster: Cluster): Promise<readonly Secret[]> {
+  const wallets = cluster.nodes.map(({ name, enclave }) => ({
+    name: `the wallet key of ${name}`,
+    bytes: Buffer.from(enclave.secretHex, 'hex'),
+  }));
+  const statuses = await Promise.all(cluster.nodes.map(async (node) => (node.running ? node.tryStatus() : null)));
+  const ready = cluster.nodes.find((_, index) => statuses[index]?.node.service_available === true);
+  return ready === undefined ? wallets : [...wallets, ...secretsFrom(await askMasterSecret(ready))];
+}
+
+/** Everything that the processes of the cluster have printed. */
+export function linesOf(cluster: Cluster): readonly Output[] {
+  return cluster.lines().map(({ source, stream, text }) => ({ source: `${source} ${stream}`, text }));
+}
+
+/**
+ * Looks for the cluster's secrets, and further ones, in all that its processes printed, and in further texts. To be called
+ * at the end, while the nodes still run.
+ * @throws SecretLeakError
+ */
+export async function expectNoSecrets(
+  cluster: Cluster,
+  more: { readonly secrets?: readonly Secret[]; readonly outputs?: readonly Output[] } = {},
+): Promise<void> {
+  const secrets = [...(await secretsOf(cluster)), ...(more.secrets ?? [])];
+  const outputs = [...linesOf(cluster), ...(more.outputs ?? [])];
+  if (outputs.length === 0) throw new Error('there is nothing to look through');
+  assertNoSecrets(secrets, outputs);
+}

@@ -1,0 +1,67 @@
+/** The platform's way out as a real HTTP proxy (protocol.md §7): it alone resolves `*.kms.test`, and notes what it is asked for. */
+import type { lookup } from 'node:dns';
+import { RequestError, Server } from 'proxy-chain';
+
+/** Hosts below this name are on this machine, but only the proxy knows. */
+const TEST_DOMAIN = '.kms.test';
+
+export interface ProxiedRequest {
+  /** `forward`: an HTTP request by its whole URL; `tunnel`: CONNECT. */
+  readonly kind: 'forward' | 'tunnel';
+  readonly host: string;
+  readonly port: number;
+}
+
+export class HttpProxy {
+  readonly seen: ProxiedRequest[] = [];
+  readonly #server: Server;
+  readonly #cut = new Set<string>();
+
+  private constructor() {
+    this.#server = new Server({
+      port: 0,
+      host: '127.0.0.1',
+      prepareRequestFunction: ({ hostname, port, isHttp }) => {
+        this.seen.push({ kind: isHttp ? 'forward' : 'tunnel', host: hostname, port });
+        if (this.#cut.has(hostname)) throw new RequestError('there is no way to this host', 503);
+        return { dnsLookup: resolveHere };
+      },
+    });
+  }
+
+  static async start(): Promise<HttpProxy> {
+    const proxy = new HttpProxy();
+    await proxy.#server.listen();
+    return proxy;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#server.port}`;
+  }
+
+  /** Different `host:port` asked for so far. */
+  targets(): ReadonlySet<string> {
+    return new Set(this.seen.map(({ host, port }) => `${host}:${port}`));
+  }
+
+  /** Refuses requests for a host until `mend`. */
+  cut(host: string): void {
+    this.#cut.add(host);
+  }
+
+  mend(host: string): void {
+    this.#cut.delete(host);
+  }
+
+  async close(): Promise<void> {
+    await this.#server.close(true);
+  }
+}
+
+/** Nothing outside this machine is ever looked up. */
+const resolveHere = ((host: string, options: { readonly all?: boolean }, callback: (...answer: unknown[]) => void) => {
+  const here = host === 'localhost' || host.endsWith(TEST_DOMAIN);
+  if (!here) callback(new Error(`${host} is not known here`));
+  else if (options.all === true) callback(null, [{ address: '127.0.0.1', family: 4 }]);
+  else callback(null, '127.0.0.1', 4);
+}) as typeof lookup;

@@ -1,0 +1,57 @@
+/** All that XState's inspector can show of a machine: what a visualiser, or anybody who attaches one, gets to see. */
+import { inspect } from 'node:util';
+import type { AnyActorRef, InspectionEvent } from 'xstate';
+import type { Output } from './secret-search.ts';
+
+/** Deep enough for what a child was given or gave inside an event of its parent. */
+const DEPTH = 6;
+/** Of an event: who it was for, shown by name; and parts of the diagram, which is the same for every node. */
+const NOT_SHOWN = ['actorRef', 'sourceRef', 'snapshot', '_transitions'];
+
+export class InspectorRecord {
+  readonly #source: string;
+  /** The same thing is shown many times. */
+  readonly #texts = new Set<string>();
+  readonly types = new Set<string>();
+
+  constructor(source: string) {
+    this.#source = source;
+  }
+
+  /** Listens to the actor and everything below it. To be called before it starts. */
+  attach(actor: AnyActorRef): void {
+    actor.system.inspect((event: InspectionEvent) => {
+      // An inspector that throws would end the machine.
+      try {
+        this.#note(event);
+      } catch (error) {
+        this.#texts.add(`the inspector failed: ${(error as Error).name}`);
+      }
+    });
+  }
+
+  outputs(): readonly Output[] {
+    return [...this.#texts].map((text) => ({ source: this.#source, text }));
+  }
+
+  get failed(): boolean {
+    return [...this.#texts].some((text) => text.startsWith('the inspector failed'));
+  }
+
+  #note(event: InspectionEvent): void {
+    this.types.add(event.type);
+    const { id } = event.actorRef as AnyActorRef;
+    const shown = Object.entries(event).filter(([name]) => !NOT_SHOWN.includes(name));
+    this.#show({ id, ...Object.fromEntries(shown) });
+    if (event.type === '@xstate.actor') return;
+    // With the children, what each was given and what it gave.
+    const persisted = (event.actorRef as AnyActorRef).getPersistedSnapshot();
+    this.#show(persisted);
+    this.#texts.add(JSON.stringify(persisted));
+    if ('snapshot' in event) this.#texts.add(JSON.stringify(event.snapshot));
+  }
+
+  #show(value: unknown): void {
+    this.#texts.add(inspect(value, { depth: DEPTH, maxArrayLength: null, maxStringLength: null, breakLength: Infinity }));
+  }
+}

@@ -1,0 +1,26 @@
+/** Waiting for nodes on a development chain whose blocks come as fast as they are wanted, not one a second. */
+import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
+import type { Cluster } from '../../../src/dev/cluster.ts';
+import { waitUntil } from '../../../src/dev/waiting.ts';
+import type { ReadinessState } from '../../../src/domain/readiness.ts';
+
+/** Until nodes are in a state, unless a test says more. Milliseconds. */
+const STATE_LIMIT_MS = 60_000;
+
+/** Mines a block at each look, so that what waits for confirmations does not wait for the clock. */
+export async function waitForStates(
+  cluster: Cluster,
+  nodes: readonly ClusterNode[],
+  state: ReadinessState,
+  limitMs = STATE_LIMIT_MS,
+): Promise<void> {
+  for (const node of nodes) {
+    await waitUntil({ what: `${node.name} becoming ${state}`, limitMs }, async () => {
+      if (!node.running) throw new Error(node.describeEnd());
+      const readiness = (await node.tryStatus())?.readiness;
+      if (readiness?.state === state) return null;
+      await cluster.chain.mine(1);
+      return readiness === undefined ? 'no answer to GET /status' : `it is ${readiness.state}, ${readiness.reason ?? 'without a reason'}`;
+    });
+  }
+}

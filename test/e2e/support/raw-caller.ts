@@ -1,0 +1,240 @@
+/**
+ * Requests to a node as anybody may send them (protocol.md §3): right in every part unless a test changes one. Unlike the
+ * client it checks nothing and never tries again; unlike `fetch` it sends what HTTP does not allow, too.
+ */
+import { createHmac, randomBytes } from 'node:crypto';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
+import { LocalIdentity } from '../../../src/client/local-identity.ts';
+import type { ClientIdentity } from '../../../src/client/options.ts';
+import { canonicalJson } from '../../../src/crypto/canonical-json.ts';
+import { appAuthMessage, peerAuthMessage } from '../../../src/crypto/messages.ts';
+import { parseEnvelope, toWireEnvelope, type WireEnvelope } from '../../../src/domain/envelope.ts';
+import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
+import { systemRandom } from '../../../src/system/system.ts';
+import type { Output, Secret } from './secret-search.ts';
+
+/** One exchange. Milliseconds. */
+const ANSWER_LIMIT_MS = 30_000;
+
+export interface RawRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string | undefined>>;
+  readonly body?: string | Buffer;
+  /** Send the body without saying how long it is. */
+  readonly chunked?: boolean;
+}
+
+export interface RawAnswer {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly text: string;
+  /** Of the body; undefined when it is no JSON. */
+  readonly json: unknown;
+}
+
+/** Whom a request is for. */
+export interface Target {
+  readonly localUrl: string;
+  readonly wallet: Wallet;
+  readonly teePubkey: TeePubkey;
+}
+
+/** Plain HTTP to nodes. Keeps every answer for the search for secrets, but for nonces, which are meant to be told. */
+export class RawHttp {
+  readonly outputs: Output[] = [];
+
+  async send(url: string, raw: RawRequest): Promise<RawAnswer> {
+    const answer = await exchange(url, raw);
+    const { status, headers, text } = answer;
+    if (raw.path !== '/nonce') this.outputs.push({ source: `answers of ${url}`, text: `${status} ${JSON.stringify(headers)} ${text}` });
+    return answer;
+  }
+
+  async get(url: string, path: string): Promise<RawAnswer> {
+    return this.send(url, { method: 'GET', path });
+  }
+
+  async nonce(url: string): Promise<string> {
+    const { json } = await this.get(url, '/nonce');
+    return (json as { nonce: string }).nonce;
+  }
+}
+
+async function exchange(url: string, raw: RawRequest): Promise<RawAnswer> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const headers = Object.fromEntries(Object.entries(raw.headers ?? {}).filter(([, value]) => value !== undefined));
+  const { hostname, port } = new URL(url);
+  const sent = httpRequest({ hostname, port, method: raw.method, path: raw.path, headers, agent: false, timeout: ANSWER_LIMIT_MS });
+  let answered = false;
+  sent.once('response', (answer) => {
+    answered = true;
+    resolve(answer);
+  });
+  sent.once('timeout', () => sent.destroy(new Error('the node did not answer')));
+  // A node that refuses a body closes the connection while the body is still being sent.
+  sent.on('error', (error) => {
+    if (!answered) reject(error);
+  });
+  if (raw.chunked === true) sent.write(raw.body ?? '');
+  sent.end(raw.chunked === true ? undefined : raw.body);
+  const answer = await promise;
+  const chunks: Buffer[] = [];
+  for await (const chunk of answer as AsyncIterable<Buffer>) chunks.push(chunk);
+  sent.destroy();
+  const text = Buffer.concat(chunks).toString('utf8');
+  return {
+    status: answer.statusCode!,
+    headers: Object.fromEntries(Object.entries(answer.headers).map(([name, value]) => [name, String(value)])),
+    text,
+    json: parsed(text),
+  };
+}
+
+/**
+ * Writes bytes to the node's socket and gives everything that comes back until the node closes it.
+ * @param options thenEnd: end the own side after the bytes
+ */
+export async function sendBytes(port: number, bytes: string | Buffer, options: { readonly thenEnd?: boolean } = {}): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const socket = connect(port, '127.0.0.1');
+  const chunks: Buffer[] = [];
+  socket.setTimeout(ANSWER_LIMIT_MS, () => socket.destroy(new Error('the node left the connection open')));
+  socket.on('data', (chunk) => chunks.push(chunk));
+  socket.once('error', (error: NodeJS.ErrnoException) => {
+    // A node that closes while it is being sent more resets the connection.
+    if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') reject(error);
+  });
+  socket.once('close', () => resolve(Buffer.concat(chunks).toString('latin1')));
+  if (options.thenEnd === true) socket.end(bytes);
+  else socket.write(bytes);
+  return promise;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a test changes of a request that is right. */
+export interface Changes {
+  /** Instead of a fresh one. */
+  readonly nonce?: string;
+  /** Unix seconds, as sent. */
+  readonly timestamp?: string;
+  /** Whose wallet is signed over. */
+  readonly recipient?: Wallet;
+  /** Over the proof's; undefined leaves one out. */
+  readonly headers?: Readonly<Record<string, string | undefined>>;
+  /** Who seals the inner body. */
+  readonly sealedBy?: Pick<ClientIdentity, 'encrypt'>;
+  /** What becomes of the envelope before it is sent. */
+  readonly envelope?: (good: WireEnvelope) => unknown;
+  /** Sent in place of an envelope. */
+  readonly body?: string | Buffer;
+  readonly chunked?: boolean;
+  /** Key of the HMAC over the envelope. */
+  readonly syncKey?: Uint8Array;
+}
+
+const HEADER_PREFIX = { app: 'x-app-', peer: 'x-kms-' } as const;
+const MESSAGE = { app: appAuthMessage, peer: peerAuthMessage } as const;
+
+export class RawCaller {
+  readonly wallet: Wallet;
+  readonly teePubkey: TeePubkey;
+  /** What it has sent that no output may hold: signatures, nonces and inner bodies. */
+  readonly sent: Secret[] = [];
+  readonly #kind: 'app' | 'peer';
+  readonly #identity: ClientIdentity;
+  readonly #http: RawHttp;
+
+  private constructor(kind: 'app' | 'peer', who: { readonly wallet: Wallet; readonly teePubkey: TeePubkey }, identity: ClientIdentity, http: RawHttp) {
+    this.wallet = who.wallet;
+    this.teePubkey = who.teePubkey;
+    this.#kind = kind;
+    this.#identity = identity;
+    this.#http = http;
+  }
+
+  static async create(kind: 'app' | 'peer', identity: ClientIdentity, modules: { readonly http: RawHttp }): Promise<RawCaller> {
+    const who = { wallet: await identity.address(), teePubkey: await identity.publicKey() };
+    return new RawCaller(kind, who, identity, modules.http);
+  }
+
+  /** A request with an inner body: an object, or any text. */
+  async send(target: Target, method: string, path: string, inner: unknown, changes: Changes = {}): Promise<RawAnswer> {
+    const text = typeof inner === 'string' ? inner : JSON.stringify(inner);
+    const proof = await this.proof(target, changes);
+    const sealed = await (changes.sealedBy ?? this.#identity).encrypt(text, target.teePubkey);
+    const good = toWireEnvelope(sealed);
+    const body = changes.body ?? JSON.stringify(changes.envelope?.(good) ?? good);
+    if (text.length >= 16) this.sent.push({ name: `an inner body for ${path}`, bytes: Buffer.from(text) });
+    const hmac = changes.syncKey === undefined ? {} : { 'x-sync-signature': syncHmac(changes.syncKey, body) };
+    return this.#http.send(target.localUrl, {
+      method,
+      path,
+      headers: { 'content-type': 'application/json', ...proof, ...hmac, ...changes.headers },
+      body,
+      ...(changes.chunked === undefined ? {} : { chunked: changes.chunked }),
+    });
+  }
+
+  /** The headers that prove who is asking. */
+  async proof(target: Target, changes: Pick<Changes, 'nonce' | 'timestamp' | 'recipient'> = {}): Promise<Record<string, string>> {
+    const nonce = changes.nonce ?? (await this.#http.nonce(target.localUrl));
+    const timestamp = changes.timestamp ?? String(nowSeconds());
+    const signature = await this.#identity.sign(MESSAGE[this.#kind](nonce, changes.recipient ?? target.wallet, timestamp));
+    this.sent.push({ name: 'a signature', bytes: Buffer.from(signature.slice(2), 'hex') });
+    if (Buffer.from(nonce, 'base64').length >= 16) this.sent.push({ name: 'a nonce', bytes: Buffer.from(nonce, 'base64') });
+    const prefix = HEADER_PREFIX[this.#kind];
+    return {
+      [`${prefix}signature`]: signature,
+      [`${prefix}nonce`]: nonce,
+      [`${prefix}timestamp`]: timestamp,
+      [`${prefix}wallet`]: this.wallet,
+    };
+  }
+
+  /** The inner body of an answer. @throws Error when it is no envelope for this caller */
+  async open(answer: RawAnswer): Promise<Record<string, unknown>> {
+    const sealed = parseEnvelope(answer.json);
+    if (sealed === null) throw new Error(`the answer is no envelope: ${answer.status} ${answer.text.slice(0, 200)}`);
+    return JSON.parse(await this.#identity.decrypt(sealed)) as Record<string, unknown>;
+  }
+}
+
+export function nowSeconds(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
+/** HMAC of a body under the sync key (protocol.md §3); of what is no JSON, over the bytes. */
+function syncHmac(syncKey: Uint8Array, body: string | Buffer): string {
+  const json = parsed(body.toString());
+  return createHmac('sha256', syncKey).update(json === undefined ? body : canonicalJson(json)).digest('hex');
+}
+
+/** An app with keys in this process. */
+export interface RawApp {
+  readonly caller: RawCaller;
+  /** Its private keys. */
+  readonly keys: readonly Secret[];
+}
+
+export async function createRawApp(name: string, modules: { readonly http: RawHttp }): Promise<RawApp> {
+  const privateKey = randomBytes(32);
+  const teeScalar = randomBytes(48);
+  // Below the order of P-384.
+  teeScalar[0] = 1;
+  const identity = new LocalIdentity({ privateKey, teeScalar }, { random: systemRandom });
+  const keys = [
+    { name: `the wallet key of ${name}`, bytes: privateKey },
+    { name: `the enclave key of ${name}`, bytes: teeScalar },
+  ];
+  return { caller: await RawCaller.create('app', identity, modules), keys };
+}

@@ -1,0 +1,153 @@
+/**
+ * The search for secrets in everything that a node shows (protocol.md §2: no secret in any answer; no key, token or
+ * plaintext in a log line). A secret is looked for as hex, base64 (both alphabets, at any alignment), decimal bytes and raw
+ * bytes; in the encoded forms any 15 bytes of it in a row are enough, so that what was cut short is found as well.
+ */
+
+export interface Secret {
+  /** What it is, for the report; never the secret itself. */
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface Output {
+  /** Who said it, such as `node-1 stderr`. */
+  readonly source: string;
+  readonly text: string;
+}
+
+export type SecretForm = 'hex' | 'base64' | 'decimal bytes' | 'raw bytes';
+
+export interface Finding {
+  readonly secret: string;
+  readonly form: SecretForm;
+  readonly source: string;
+}
+
+/** Pieces that encoded secrets are looked for in: each piece alone gives the secret away, and no chance text has one. Bytes. */
+const PIECE_BYTES = 8;
+/** Shorter secrets would be found in any text. Bytes. */
+const MIN_SECRET_BYTES = 16;
+/** Readable characters that a lossy decoding must have kept to be worth looking for. */
+const MIN_READABLE_CHARS = 8;
+
+export class SecretLeakError extends Error {
+  readonly findings: readonly Finding[];
+
+  constructor(findings: readonly Finding[]) {
+    const lines = findings.map(({ secret, form, source }) => `${secret} as ${form} in ${source}`);
+    super(`secrets were shown:\n${lines.join('\n')}`);
+    this.name = 'SecretLeakError';
+    this.findings = findings;
+  }
+}
+
+/** @throws SecretLeakError that names what was found where, without showing it */
+export function assertNoSecrets(secrets: readonly Secret[], outputs: readonly Output[]): void {
+  const findings = findSecrets(secrets, outputs);
+  if (findings.length > 0) throw new SecretLeakError(findings);
+}
+
+/** One finding for each secret, form and source. */
+export function findSecrets(secrets: readonly Secret[], outputs: readonly Output[]): readonly Finding[] {
+  const forms = FORMS.map((form) => ({ form, index: indexOf(secrets, form) }));
+  return [...bySource(outputs)].flatMap(([source, text]) => {
+    const encoded = forms.flatMap(({ form, index }) =>
+      [...namesIn(form.normalized(text), form.length, index)].map((secret) => ({ secret, form: form.name, source })),
+    );
+    const raw = secrets.filter(({ bytes }) => rawSpellings(Buffer.from(bytes)).some((spelling) => text.includes(spelling)));
+    return [...encoded, ...raw.map(({ name }) => ({ secret: name, form: 'raw bytes' as const, source }))];
+  });
+}
+
+/** An array that is printed over several lines is found only when the lines are together. */
+function bySource(outputs: readonly Output[]): ReadonlyMap<string, string> {
+  const texts = new Map<string, string[]>();
+  for (const { source, text } of outputs) {
+    const known = texts.get(source);
+    if (known === undefined) texts.set(source, [text]);
+    else known.push(text);
+  }
+  return new Map([...texts].map(([source, parts]) => [source, parts.join('\n')]));
+}
+
+interface EncodedForm {
+  readonly name: SecretForm;
+  /** Brings a text into the one spelling in which pieces are looked for. */
+  readonly normalized: (text: string) => string;
+  readonly spellings: (piece: Buffer) => readonly string[];
+  /** Of every spelling. Characters. */
+  readonly length: number;
+}
+
+const FORMS: readonly EncodedForm[] = [
+  {
+    name: 'hex',
+    // Also `0x01, 0x02`, `01:02` and `<Buffer 01 02>`.
+    normalized: (text) => text.toLowerCase().replace(/0x|[^0-9a-z]/g, ''),
+    spellings: (piece) => [piece.toString('hex')],
+    length: 2 * PIECE_BYTES,
+  },
+  {
+    name: 'base64',
+    normalized: (text) => text.replace(/\s/g, '').replaceAll('-', '+').replaceAll('_', '/'),
+    spellings: base64Spellings,
+    length: Math.floor((8 * PIECE_BYTES) / 6),
+  },
+  {
+    name: 'decimal bytes',
+    // Also `{"0":1,"1":2}`, whose names are no bytes. One character for each number.
+    normalized: (text) => (text.replace(/["']?\b\d+["']?\s*:/g, '').match(/\d+/g) ?? []).map(byteChar).join(''),
+    spellings: (piece) => [piece.toString('latin1')],
+    length: PIECE_BYTES,
+  },
+];
+
+function byteChar(digits: string): string {
+  return String.fromCharCode(digits.length <= 3 ? Number(digits) : 0xffff);
+}
+
+/** Which secrets a spelling belongs to. */
+function indexOf(secrets: readonly Secret[], form: EncodedForm): ReadonlyMap<string, ReadonlySet<string>> {
+  const index = new Map<string, Set<string>>();
+  for (const { name, bytes } of secrets) {
+    if (bytes.length < MIN_SECRET_BYTES) throw new RangeError(`${name} is too short to be looked for`);
+    for (const spelling of piecesOf(Buffer.from(bytes)).flatMap((piece) => form.spellings(piece))) {
+      const names = index.get(spelling);
+      if (names === undefined) index.set(spelling, new Set([name]));
+      else names.add(name);
+    }
+  }
+  return index;
+}
+
+/** The secrets of which a spelling stands anywhere in the text. */
+function namesIn(text: string, length: number, index: ReadonlyMap<string, ReadonlySet<string>>): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (let at = 0; at + length <= text.length; at += 1) {
+    for (const name of index.get(text.slice(at, at + length)) ?? []) found.add(name);
+  }
+  return found;
+}
+
+/** One after another; the last one ends where the secret ends. */
+function piecesOf(bytes: Buffer): readonly Buffer[] {
+  const starts = Array.from({ length: Math.floor(bytes.length / PIECE_BYTES) }, (_, index) => index * PIECE_BYTES);
+  return [...new Set([...starts, bytes.length - PIECE_BYTES])].map((start) => bytes.subarray(start, start + PIECE_BYTES));
+}
+
+/** What stays the same of the base64 of a text with the piece in it, for each place that the piece may have in a group. */
+function base64Spellings(piece: Buffer): readonly string[] {
+  return [0, 1, 2].map((before) => {
+    const text = Buffer.concat([Buffer.alloc(before), piece]).toString('base64');
+    return text.slice(Math.ceil((before * 8) / 6), Math.floor(((before + piece.length) * 8) / 6));
+  });
+}
+
+/** Byte by byte and as UTF-8, each also as JSON writes it inside a string. */
+function rawSpellings(bytes: Buffer): readonly string[] {
+  const readable = (text: string): boolean => text.replaceAll('\u{fffd}', '').length >= MIN_READABLE_CHARS;
+  return [bytes.toString('latin1'), bytes.toString('utf8')]
+    .filter(readable)
+    .flatMap((text) => [text, JSON.stringify(text).slice(1, -1)]);
+}

@@ -1,0 +1,210 @@
+/**
+ * What fits, what does not, and for how long (protocol.md §2, §3, §4, §9.6, §9.7, §10), by real nodes: the largest value, the
+ * quota of an app, TTL, a node that joins later, and a reset hash.
+ */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { randomBytes } from 'node:crypto';
+import type { KmsClientError } from '../../src/client/errors.ts';
+import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
+import type { ClusterNode } from '../../src/dev/cluster-node.ts';
+import type { DevApp } from '../../src/dev/dev-app.ts';
+import { waitUntil } from '../../src/dev/waiting.ts';
+import { waitForStates } from './support/quick-blocks.ts';
+import { expectedValues, keysOn, valuesOn, waitForAbsence } from './support/replication-view.ts';
+
+const LIMIT_MS = 60_000;
+/** MAX_KV_VALUE_SIZE_BYTES as it is by default. */
+const MAX_VALUE_BYTES = 1_048_576;
+/** MAX_APP_STORAGE_BYTES of these nodes: the largest value with its key, and not another one. */
+const MAX_APP_BYTES = MAX_VALUE_BYTES + 200_000;
+const PORTION_BYTES = 131_072;
+const TTL_MS = 6_000;
+
+let cluster: Cluster;
+
+beforeAll(async () => {
+  cluster = await startCluster({
+    nodes: 3,
+    tickSeconds: 2,
+    start: false,
+    environment: {
+      MAX_APP_STORAGE_BYTES: String(MAX_APP_BYTES),
+      DATA_SYNC_INTERVAL_SECONDS: '1',
+      RATE_LIMIT_PER_MINUTE: '0',
+      NONCE_RATE_LIMIT_PER_MINUTE: '0',
+    },
+  });
+  await Promise.all(cluster.nodes.map((node) => node.start()));
+  await waitForStates(cluster, cluster.nodes, 'ready');
+}, 90_000);
+
+afterAll(async () => {
+  await cluster.close();
+}, 30_000);
+
+async function newApp(): Promise<DevApp> {
+  const app = await cluster.createApp();
+  await cluster.mineConfirmations();
+  return app;
+}
+
+function others(node: ClusterNode): readonly ClusterNode[] {
+  return cluster.nodes.filter((other) => other !== node);
+}
+
+/** How the node refuses, or null when it does not. */
+async function refusalOf(call: Promise<unknown>): Promise<{ readonly status: unknown; readonly code: unknown } | null> {
+  try {
+    await call;
+    return null;
+  } catch (error) {
+    const { status, serverCode } = error as KmsClientError;
+    return { status, code: serverCode };
+  }
+}
+
+describe('the largest value', () => {
+  test('is written on any node and read on the others', async () => {
+    const apps = new Map<ClusterNode, DevApp>();
+    for (const node of cluster.nodes) apps.set(node, await newApp());
+    await Promise.all(
+      [...apps].map(async ([writer, app]) => {
+        const value = randomBytes(MAX_VALUE_BYTES);
+        const { acks } = await app.client.put({ key: 'large', value, acks: 2, ackTimeoutMs: 30_000 }, { node: writer.wallet });
+        expect(acks).toBe(2);
+        const expected = expectedValues(['large'], () => value);
+        for (const node of cluster.nodes) expect(await valuesOn(app, node, ['large'])).toEqual(expected);
+      }),
+    );
+  }, LIMIT_MS);
+
+  test('with one byte more is refused with 413, and nothing of it is kept', async () => {
+    const app = await newApp();
+    for (const node of cluster.nodes) {
+      const call = app.client.put({ key: 'too large', value: randomBytes(MAX_VALUE_BYTES + 1) }, { node: node.wallet });
+      expect(await refusalOf(call)).toEqual({ status: 413, code: 'payload_too_large' });
+      expect(await keysOn(app, node)).toEqual([]);
+    }
+  });
+});
+
+test('a node that joins later has everything, and what was deleted before is not there', async () => {
+  const app = await newApp();
+  const [writer] = cluster.nodes as [ClusterNode];
+  const values = new Map<string, Uint8Array>([
+    ['large', randomBytes(MAX_VALUE_BYTES)],
+    ['empty', new Uint8Array()],
+    ['__proto__', randomBytes(16)],
+    ['a/../b?c=%2F 😀', randomBytes(16)],
+  ]);
+  for (const [key, value] of values) await app.client.put({ key, value, acks: 2, ackTimeoutMs: 30_000 }, { node: writer.wallet });
+  await app.client.put({ key: 'deleted', value: randomBytes(16), acks: 2 }, { node: writer.wallet });
+  await app.client.delete({ key: 'deleted', acks: 2 }, { node: writer.wallet });
+  const joining = await cluster.addNode();
+  await cluster.mineConfirmations();
+  await joining.start();
+  await waitForStates(cluster, [joining], 'ready');
+  const keys = [...values.keys()];
+  await waitUntil({ what: 'the client knowing the new node', limitMs: LIMIT_MS }, async () =>
+    (await app.client.nodes()).some(({ wallet }) => wallet === joining.wallet) ? null : 'its list is older',
+  );
+  expect(await keysOn(app, joining)).toEqual([...keys].sort());
+  expect(await valuesOn(app, joining, keys)).toEqual(expectedValues(keys, (key) => values.get(key)!));
+  const totals = await Promise.all(cluster.nodes.map(async (node) => (await node.status()).data_store));
+  expect(new Set(totals.map((total) => JSON.stringify(total))).size).toBe(1);
+  const { acks } = await app.client.put({ key: 'to all', value: randomBytes(16), acks: 3 }, { node: joining.wallet });
+  expect(acks).toBe(3);
+}, LIMIT_MS);
+
+describe('an app at its quota', () => {
+  test('is answered 507, keeps every older key on every node, takes nothing from another app, and writes again once it has deleted', async () => {
+    const app = await newApp();
+    const values = new Map<string, Uint8Array>();
+    let refused: Awaited<ReturnType<typeof refusalOf>> = null;
+    const [writer] = cluster.nodes as [ClusterNode];
+    while (refused === null && values.size * PORTION_BYTES <= MAX_APP_BYTES) {
+      const key = `portion-${values.size}`;
+      const value = randomBytes(PORTION_BYTES);
+      refused = await refusalOf(app.client.put({ key, value, acks: 2 }, { node: writer.wallet }));
+      if (refused === null) values.set(key, value);
+    }
+    expect(refused).toEqual({ status: 507, code: 'insufficient_storage' });
+    expect(values.size).toBe(Math.floor(MAX_APP_BYTES / PORTION_BYTES));
+    const keys = [...values.keys()];
+    const expected = expectedValues(keys, (key) => values.get(key)!);
+    for (const node of cluster.nodes) {
+      const tooMuch = app.client.put({ key: 'one more', value: randomBytes(PORTION_BYTES) }, { node: node.wallet });
+      expect(await refusalOf(tooMuch)).toEqual({ status: 507, code: 'insufficient_storage' });
+      const grown = app.client.put({ key: keys[0]!, value: randomBytes(2 * PORTION_BYTES) }, { node: node.wallet });
+      expect(await refusalOf(grown)).toEqual({ status: 507, code: 'insufficient_storage' });
+      expect(await keysOn(app, node)).toEqual([...keys].sort());
+      expect(await valuesOn(app, node, keys)).toEqual(expected);
+    }
+    const other = await newApp();
+    expect(await refusalOf(other.client.put({ key: 'of another app', value: randomBytes(PORTION_BYTES) }, { node: writer.wallet }))).toBeNull();
+    await app.client.delete({ key: keys[0]!, acks: 2 }, { node: writer.wallet });
+    const replacement = randomBytes(PORTION_BYTES);
+    for (const node of others(writer)) {
+      const { acks } = await app.client.put({ key: 'replacement', value: replacement, acks: 2 }, { node: node.wallet });
+      expect(acks).toBe(2);
+    }
+    const left = [...keys.slice(1), 'replacement'];
+    const leftExpected = expectedValues(left, (key) => values.get(key) ?? replacement);
+    for (const node of cluster.nodes) expect(await valuesOn(app, node, left)).toEqual(leftExpected);
+  }, LIMIT_MS);
+});
+
+test('a value with a TTL is on all nodes, and absent on all once that has passed', async () => {
+  const app = await newApp();
+  const [writer] = cluster.nodes as [ClusterNode];
+  const value = randomBytes(32);
+  const { acks, updatedAtMs } = await app.client.put({ key: 'fleeting', value, ttlMs: TTL_MS, acks: 2 }, { node: writer.wallet });
+  await app.client.put({ key: 'lasting', value, acks: 2 }, { node: writer.wallet });
+  expect(acks).toBe(2);
+  const lists = await Promise.all(cluster.nodes.map((node) => keysOn(app, node)));
+  expect(lists).toEqual(cluster.nodes.map(() => ['fleeting', 'lasting']));
+  await waitForAbsence(app, cluster.nodes, 'fleeting', LIMIT_MS);
+  expect(Date.now()).toBeGreaterThanOrEqual(updatedAtMs + TTL_MS);
+  for (const node of cluster.nodes) {
+    expect(await valuesOn(app, node, ['fleeting', 'lasting'])).toEqual([
+      'fleeting absent',
+      ...expectedValues(['lasting'], () => value),
+    ]);
+    expect(await app.client.delete({ key: 'fleeting' }, { node: node.wallet })).toMatchObject({ deleted: false });
+  }
+  // What lies under it does not hinder a new one.
+  await app.client.put({ key: 'fleeting', value, acks: 2 }, { node: cluster.nodes[2]!.wallet });
+  for (const node of cluster.nodes) {
+    expect(await valuesOn(app, node, ['fleeting'])).toEqual(expectedValues(['fleeting'], () => value));
+  }
+}, LIMIT_MS);
+
+test('after a reset of the hash the store is empty on every node, and the new one works', async () => {
+  const app = await newApp();
+  const [writer] = cluster.nodes as [ClusterNode];
+  await app.client.put({ key: 'old', value: randomBytes(16), acks: 1 }, { node: writer.wallet });
+  const oldHash = await cluster.chain.masterSecretHash();
+  await cluster.chain.resetMasterSecretHash();
+  await cluster.mineConfirmations();
+  await waitUntil({ what: 'every node being ready with an empty store', limitMs: LIMIT_MS }, async () => {
+    await cluster.chain.mine(1);
+    const views = await Promise.all(cluster.nodes.map((node) => node.status()));
+    const isAnew = views.every(({ readiness, data_store: held }) => readiness?.state === 'ready' && held.total_keys === 0);
+    return isAnew ? null : views.map(({ readiness, data_store: held }) => `${readiness?.state} with ${held.total_keys} keys`).join(', ');
+  });
+  expect(await cluster.chain.masterSecretHash()).not.toBe(oldHash);
+  for (const node of cluster.nodes) {
+    expect((await node.status()).data_store).toEqual({ namespaces: 0, total_keys: 0, total_bytes: 0 });
+    expect(await keysOn(app, node)).toEqual([]);
+  }
+  const value = randomBytes(64);
+  for (const node of cluster.nodes) {
+    const { acks } = await app.client.put({ key: `new on ${node.name}`, value, acks: others(node).length }, { node: node.wallet });
+    expect(acks).toBe(others(node).length);
+  }
+  const keys = cluster.nodes.map(({ name }) => `new on ${name}`);
+  for (const node of cluster.nodes) {
+    expect(await keysOn(app, node)).toEqual(keys);
+    expect(await valuesOn(app, node, keys)).toEqual(expectedValues(keys, () => value));
+  }
+}, LIMIT_MS);
