@@ -20,8 +20,8 @@ const CHECKS = {
   unit: jest('unit'),
   vectors: jest('vectors'),
   machine: jest('machine'),
-  // Clusters of processes: one at a time.
-  e2e: [...jest('e2e'), '--runInBand'],
+  // Clusters of processes, which wait for blocks most of the time.
+  e2e: [...jest('e2e'), '--maxWorkers=2'],
 };
 
 const seconds = (sinceMs) => ((performance.now() - sinceMs) / 1000).toFixed(1);

@@ -8,6 +8,7 @@ import type { Cluster } from '../../src/dev/cluster.ts';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import type { DevApp } from '../../src/dev/dev-app.ts';
 import { AskingMember } from './support/asking-member.ts';
+import { answersOf, expectNoSecrets } from './support/cluster-secrets.ts';
 import { fingerprintsOf } from './support/fingerprint.ts';
 import { startAll, startManualCluster, type ManualCluster } from './support/manual-cluster.ts';
 import { allReady, deriveRefusal, endOfLines, said, viewOf, waitForLine, waitForReason, waitForTicks } from './support/node-view.ts';
@@ -185,4 +186,8 @@ test('a member on a DEPRECATED version does not claim, and takes the secret once
   await waitForReason(enrolled, 'master secret hash not deep enough: claimed here', LIMIT_MS);
   await expectGoodEnd([deprecated, enrolled]);
   expect(await nonceOf(deprecated)).toBe(nonce);
+});
+
+test('nothing that was printed on the way holds a secret', async () => {
+  await expectNoSecrets(manual.cluster, { outputs: await answersOf(manual.cluster) });
 });

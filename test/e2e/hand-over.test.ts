@@ -14,6 +14,7 @@ import { waitUntil } from '../../src/dev/waiting.ts';
 import { memberOf } from '../support/node-over-http.ts';
 import { AskingMember, type AskedNode } from './support/asking-member.ts';
 import { BlackHole } from './support/black-hole.ts';
+import { answersOf, expectNoSecrets } from './support/cluster-secrets.ts';
 import { fingerprintFrom } from './support/fingerprint.ts';
 import { GarbagePeer } from './support/garbage-peer.ts';
 import { LyingPeer, type Lie } from './support/lying-peer.ts';
@@ -241,4 +242,8 @@ test('two nodes whose only complete member gives no snapshot go ready without on
     await waitForLine(node, 'first snapshot taken over', LIMIT_MS, ends[index]);
     await waitForView(node, 'its first snapshot', LIMIT_MS, ({ first_snapshot: snapshot }) => snapshot === 'complete');
   }
+});
+
+test('nothing that was printed on the way holds a secret', async () => {
+  await expectNoSecrets(manual.cluster, { outputs: await answersOf(manual.cluster) });
 });

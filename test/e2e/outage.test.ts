@@ -7,6 +7,7 @@ import { toFunctionSelector } from 'viem';
 import type { Cluster } from '../../src/dev/cluster.ts';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import type { DevApp } from '../../src/dev/dev-app.ts';
+import { answersOf, expectNoSecrets } from './support/cluster-secrets.ts';
 import { fingerprintsOf, waitForKnownKey } from './support/fingerprint.ts';
 import { startAll, startManualCluster, type ManualCluster } from './support/manual-cluster.ts';
 import { allReady, deriveRefusal, endOfLines, listedOperators, said, viewOf, waitForReason, waitForTicks, waitForView } from './support/node-view.ts';
@@ -157,4 +158,8 @@ test('an enclave that is gone makes its node refuse with the reason, until it ha
   await cluster.mineConfirmations();
   await allReady([node], LIMIT_MS);
   await waitForKnownKey(app, node);
+});
+
+test('nothing that was printed on the way holds a secret', async () => {
+  await expectNoSecrets(manual.cluster, { outputs: await answersOf(manual.cluster) });
 });

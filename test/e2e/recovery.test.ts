@@ -10,6 +10,7 @@ import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import type { DevApp } from '../../src/dev/dev-app.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
 import { AskingMember } from './support/asking-member.ts';
+import { answersOf, expectNoSecrets } from './support/cluster-secrets.ts';
 import { fingerprintFrom, fingerprintsOf, waitForKnownKey } from './support/fingerprint.ts';
 import { freshKeys } from './support/fresh-keys.ts';
 import { startAll, startManualCluster, type ManualCluster } from './support/manual-cluster.ts';
@@ -237,4 +238,8 @@ describe('a reorganisation before the claim is deep', () => {
     expect(await cluster.chain.claimsMined()).toBe(claims);
     expect(await fingerprintsOf(app, [winner.node, loser.node])).toHaveLength(1);
   });
+});
+
+test('nothing that was printed on the way holds a secret', async () => {
+  await expectNoSecrets(manual.cluster, { outputs: await answersOf(manual.cluster) });
 });

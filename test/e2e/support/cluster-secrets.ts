@@ -62,6 +62,17 @@ export function linesOf(cluster: Cluster): readonly Output[] {
   return cluster.lines().map(({ source, stream, text }) => ({ source: `${source} ${stream}`, text }));
 }
 
+/** What each node says to anybody, and to somebody who may not ask. */
+export async function answersOf(cluster: Cluster): Promise<readonly Output[]> {
+  const paths = ['/', '/health', '/status', '/nodes', '/kms/data', '/nothing'];
+  const running = cluster.nodes.filter((node) => node.running);
+  return Promise.all(
+    running.flatMap((node) =>
+      paths.map(async (path) => ({ source: `${node.name} ${path}`, text: await (await fetch(`${node.localUrl}${path}`)).text() })),
+    ),
+  );
+}
+
 /**
  * Looks for the cluster's secrets, and further ones, in all that its processes printed, and in further texts. To be called
  * at the end, while the nodes still run.

@@ -40,7 +40,8 @@ export async function startManualCluster({ rpcProxies = false, ...options }: Man
   };
   let cluster: Cluster;
   try {
-    cluster = await startCluster({ keepLines: 5_000, ...options, plans, blockTimeSeconds: NEVER_SECONDS, start: false });
+    const environment = { LOG_LEVEL: 'DEBUG', ...options.environment };
+    cluster = await startCluster({ keepLines: 20_000, ...options, environment, plans, blockTimeSeconds: NEVER_SECONDS, start: false });
   } catch (error) {
     await closeProxies();
     throw error;
