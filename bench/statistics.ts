@@ -13,3 +13,9 @@ export function table(rows: readonly (readonly (string | number)[])[]): string {
   const widths = texts[0]!.map((_, column) => Math.max(...texts.map((row) => row[column]!.length)));
   return texts.map((row) => row.map((text, column) => (column === 0 ? text.padEnd(widths[column]!) : text.padStart(widths[column]!))).join('  ')).join('\n');
 }
+
+/** @param percent such as 99: so many of a hundred figures are not above it */
+export function percentile(figures: readonly number[], percent: number): number {
+  const sorted = [...figures].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)] ?? NaN;
+}

@@ -87,9 +87,14 @@ const timeMs = z.number().int().min(0);
 const acknowledged = z.number().int().min(0).optional();
 
 function checkKey(key: string): void {
-  if (key === '' || !key.isWellFormed() || Buffer.byteLength(key) > MAX_KEY_BYTES) {
+  if (typeof key !== 'string' || key === '' || !key.isWellFormed() || Buffer.byteLength(key) > MAX_KEY_BYTES) {
     throw new KmsClientError('invalid_argument', `key must be 1 to ${MAX_KEY_BYTES} bytes of UTF-8`);
   }
+}
+
+function checkText(name: string, text: string | undefined): void {
+  if (text === undefined || (typeof text === 'string' && text.isWellFormed())) return;
+  throw new KmsClientError('invalid_argument', `${name} must be a text`);
 }
 
 function whole(name: string, value: number, min: number, max: number): number {
@@ -107,6 +112,7 @@ function waiting({ acks = 0, ackTimeoutMs = DEFAULT_ACK_TIMEOUT_MS }: WriteOptio
 /** @throws KmsClientError invalid_argument */
 export function putRequest({ key, value, ttlMs = 0, ...write }: PutArguments): KmsRequest<Omit<PutResult, 'node'>> {
   checkKey(key);
+  if (!ArrayBuffer.isView(value)) throw new KmsClientError('invalid_argument', 'value must be bytes');
   whole('ttlMs', ttlMs, 0, Number.MAX_SAFE_INTEGER);
   const { fields, extraMs } = waiting(write);
   return {
@@ -153,6 +159,8 @@ export function deleteRequest({ key, ...write }: DeleteArguments): KmsRequest<Pi
 
 /** @throws KmsClientError invalid_argument */
 export function listRequest({ prefix, after, limit }: ListArguments): KmsRequest<Omit<KeyList, 'node'>> {
+  checkText('prefix', prefix);
+  checkText('after', after);
   if (limit !== undefined) whole('limit', limit, 1, Number.MAX_SAFE_INTEGER);
   const query = Object.entries({ prefix, after, limit: limit === undefined ? undefined : String(limit) })
     .filter((entry): entry is [string, string] => entry[1] !== undefined)

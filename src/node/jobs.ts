@@ -65,7 +65,8 @@ export interface NodeJobsModules {
 export class NodeJobs {
   readonly #options: NodeJobsOptions;
   readonly #modules: NodeJobsModules;
-  #outboundRefresh: Promise<ChainView> | null = null;
+  /** One refresh at a time, whoever asked for it. */
+  #refresh: Promise<ChainView> | null = null;
   #identity: Identity | null = null;
   #view: ChainView | null = null;
   #generation = 0;
@@ -111,8 +112,7 @@ export class NodeJobs {
 
   /** Step 1. A failed read leaves the old cache. */
   async refreshMembership(signal: AbortSignal): Promise<MembershipFacts> {
-    // One refresh at a time.
-    await this.#outboundRefresh?.catch(() => undefined);
+    while (this.#refresh !== null) await this.#refresh.catch(() => undefined);
     signal.throwIfAborted();
     const view = await this.#readMembership(signal);
     this.#view = view;
@@ -126,13 +126,24 @@ export class NodeJobs {
    */
   async refreshForOutbound(signal: AbortSignal): Promise<void> {
     const { peerCache } = this.#modules;
-    if (peerCache.ageMs() <= this.#options.peerCacheTtlMs || this.#outboundRefresh !== null) return;
-    this.#outboundRefresh = this.#readMembership(signal).finally(() => (this.#outboundRefresh = null));
-    const { membership } = await this.#outboundRefresh;
+    if (peerCache.ageMs() <= this.#options.peerCacheTtlMs) return;
+    if (this.#refresh !== null) {
+      await this.#refresh.catch(() => undefined);
+      return;
+    }
+    const { membership } = await this.#readMembership(signal);
     this.#modules.onMembership(this.#othersOf(membership));
   }
 
-  async #readMembership(signal: AbortSignal): Promise<ChainView> {
+  #readMembership(signal: AbortSignal): Promise<ChainView> {
+    const refresh = this.#readView(signal).finally(() => {
+      if (this.#refresh === refresh) this.#refresh = null;
+    });
+    this.#refresh = refresh;
+    return refresh;
+  }
+
+  async #readView(signal: AbortSignal): Promise<ChainView> {
     const { chain, peerCache, log } = this.#modules;
     const view = await chain.readView(signal);
     signal.throwIfAborted();

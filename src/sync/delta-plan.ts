@@ -17,6 +17,8 @@ const MAX_RECORDS = 4_096;
 export interface DeltaBatch<Line extends Sent> {
   readonly lines: readonly Line[];
   readonly data: WireRecords;
+  /** One record that alone exceeds what every peer takes. */
+  readonly oversized: boolean;
 }
 
 /** A record to be sent. */
@@ -37,7 +39,7 @@ export function planDelta<Line extends Sent>(lines: Iterable<Line>, maxRecords =
     planned.push(line);
     bytes += size;
   }
-  return planned.length === 0 ? null : { lines: planned, data };
+  return planned.length === 0 ? null : { lines: planned, data, oversized: bytes > MAX_INNER_BYTES };
 }
 
 /** Splits what a peer could not account for into portions whose rejections it can list one by one. */

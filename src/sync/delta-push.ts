@@ -50,8 +50,18 @@ export class DeltaPush {
   /** Sends records besides the own writes, as a comparison finds them missing. @throws PeerError, DependencyError */
   async send(member: Member, records: readonly Sent[], signal: AbortSignal): Promise<void> {
     let left = records;
-    for (let batch = planDelta(left); batch !== null; batch = planDelta(left)) {
-      await this.#exchange(member, batch, signal);
+    let maxRecords: number | undefined;
+    for (let batch = planDelta(left); batch !== null; batch = planDelta(left, maxRecords)) {
+      try {
+        await this.#exchange(member, batch, signal);
+      } catch (error) {
+        if (!isBodyTooLarge(batch, error)) throw error;
+        if (batch.lines.length > 1) {
+          maxRecords = Math.ceil(batch.lines.length / 2);
+          continue;
+        }
+        this.#modules.log.debug('a peer does not take a record of this size', { peer: member.wallet });
+      }
       left = left.slice(batch.lines.length);
     }
   }
@@ -73,7 +83,22 @@ export class DeltaPush {
   }
 
   async #pushBatch(member: Member, replica: Replica, batch: DeltaBatch<OwnWrite>, signal: AbortSignal): Promise<void> {
-    const outcome = await this.#exchange(member, batch, signal);
+    let outcome: DeltaOutcome<OwnWrite>;
+    try {
+      outcome = await this.#exchange(member, batch, signal);
+    } catch (error) {
+      if (!isBodyTooLarge(batch, error)) throw error;
+      if (batch.lines.length > 1) {
+        const half = Math.ceil(batch.lines.length / 2);
+        for (const portion of portions(batch.lines, half)) await this.#pushBatch(member, replica, planDelta(portion)!, signal);
+        return;
+      }
+      const line = batch.lines[0]!;
+      // A peer that closes the connection while the body is being sent may be away, too: it is tried again.
+      if (error.status === undefined) replica.retryLater(line.appId, line.record.key, line.number);
+      else this.#refuse(member.wallet, replica, line, 'too_large');
+      return;
+    }
     if (outcome.kind !== 'unlisted') {
       this.#note(member, replica, batch, outcome);
       return;
@@ -158,4 +183,9 @@ export class DeltaPush {
       return [];
     });
   }
+}
+
+/** Older nodes refuse bodies over 2 MiB, some by closing the connection: what is larger must not block what is not. */
+function isBodyTooLarge(batch: DeltaBatch<Sent>, error: unknown): error is PeerError {
+  return error instanceof PeerError && (error.status === 413 || (batch.oversized && error.failure === 'unreachable'));
 }

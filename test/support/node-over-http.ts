@@ -2,6 +2,7 @@
  * The production HTTP pipeline on a real socket, over an in-process enclave, a vault with a known secret, a fixed clock and a
  * membership and app registry that the test gives. What is missing from a node here is the machine: its view is given.
  */
+import type { RequestListener } from 'node:http';
 import { Authenticator } from '../../src/auth/authenticator.ts';
 import { NonceBook } from '../../src/auth/nonce-book.ts';
 import { keccak256 } from '../../src/crypto/hash.ts';
@@ -11,7 +12,7 @@ import type { Member } from '../../src/domain/membership.ts';
 import type { AppRegistry, Enclave } from '../../src/domain/ports.ts';
 import type { ReadinessView } from '../../src/domain/readiness.ts';
 import { createApp } from '../../src/http/app.ts';
-import type { HttpModules, HttpOptions } from '../../src/http/modules.ts';
+import type { HttpModules, HttpOptions, SyncHandler } from '../../src/http/modules.ts';
 import { listen } from '../../src/http/server.ts';
 import { PeerCache } from '../../src/registry/peer-cache.ts';
 import { RecordStore } from '../../src/store/record-store.ts';
@@ -49,6 +50,8 @@ export interface NodeOverHttpOptions {
   readonly inEnclave?: boolean;
   readonly http?: Partial<HttpOptions>;
   readonly enclave?: (real: Enclave) => Enclave;
+  readonly sync?: (real: SyncHandler) => SyncHandler;
+  readonly listener?: (real: RequestListener) => RequestListener;
   readonly maxValueBytes?: number;
   readonly maxAppBytes?: number;
   readonly maxTombstonesPerApp?: number;
@@ -112,6 +115,19 @@ export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
     trustedProxies: [],
     ...options.http,
   };
+  const inbound = new SyncInbound(
+    { peerCacheTtlMs: 180_000 },
+    {
+      ...merging,
+      log,
+      vault,
+      directory: peerCache,
+      replicas,
+      contact,
+      issueNonce: () => nonces.issue(),
+      firstSnapshot: () => state.view.firstSnapshot,
+    },
+  );
   const modules: HttpModules = {
     clock,
     log,
@@ -123,19 +139,7 @@ export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
     ),
     nonces,
     directory: peerCache,
-    sync: new SyncInbound(
-      { peerCacheTtlMs: 180_000 },
-      {
-        ...merging,
-        log,
-        vault,
-        directory: peerCache,
-        replicas,
-        contact,
-        issueNonce: () => nonces.issue(),
-        firstSnapshot: () => state.view.firstSnapshot,
-      },
-    ),
+    sync: options.sync?.(inbound) ?? inbound,
     identity: () => identity,
     readiness: () => state.view,
     isStopping: () => state.stopping,
@@ -149,7 +153,8 @@ export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
     peers: () => replicas.views(),
     onBrokenInvariant: (error) => state.broken.push(error),
   };
-  const server = await listen('127.0.0.1', 0, createApp(httpOptions, modules));
+  const app = createApp(httpOptions, modules);
+  const server = await listen('127.0.0.1', 0, options.listener?.(app) ?? app);
   return {
     url: `http://127.0.0.1:${server.port}`,
     port: server.port,

@@ -43,6 +43,8 @@ export const RETENTION_MS = 86_400_000;
 export interface ReplicatingNodeOptions {
   /** A node of an older kind answers as those do, and sends nothing here. */
   readonly kind?: 'current' | 'older';
+  /** What it takes in one body of `/sync`. */
+  readonly maxSyncPayloadBytes?: number;
   readonly store?: Partial<RecordStoreOptions>;
 }
 
@@ -63,8 +65,14 @@ export interface NetworkRequest {
   status: number | null;
 }
 
-/** `cut`: refused at once. `hang`: no answer until the limit. `lose answers`: the request is served, its answer is lost. */
-export type Way = 'open' | 'cut' | 'hang' | 'lose answers';
+/**
+ * `cut`: refused at once. `hang`: no answer until the limit. `lose answers`: the request is served, its answer is lost. `closes
+ * large bodies`: the connection is cut while a body over 2 MiB is being sent.
+ */
+export type Way = 'open' | 'cut' | 'hang' | 'lose answers' | 'closes large bodies';
+
+/** What nodes in Rust take in one body. */
+const RUST_BODY_BYTES = 2 * 1024 * 1024;
 
 export class ReplicatingNode {
   readonly name: string;
@@ -186,10 +194,11 @@ export class ReplicatingNode {
         kmsAppId: 49,
         kmsRegistry: `0x${'aa'.repeat(20)}` as Wallet,
         maxRequestBodyBytes: 4_194_304,
-        maxSyncPayloadBytes: options.kind === 'older' ? 2 * 1024 * 1024 : 52_428_800,
+        maxSyncPayloadBytes: options.maxSyncPayloadBytes ?? (options.kind === 'older' ? RUST_BODY_BYTES : 52_428_800),
         maxValueBytes: 1_048_576,
         rateLimitPerMinute: 0,
-        nonceRateLimitPerMinute: 0,
+        // 30 a minute, which those that come from loopback share ten times over.
+        nonceRateLimitPerMinute: options.kind === 'older' ? 3 : 0,
         trustedProxies: [],
       },
       {
@@ -395,7 +404,7 @@ export class Network {
     this.requests.push(noted);
     this.#steps += 1;
     const way = (): Way => this.#ways.get(`${from} ${node.name}`) ?? 'open';
-    if (way() === 'cut') throw new DependencyError('peer', 'unreachable', 'the peer cannot be reached');
+    if (way() === 'cut' || (way() === 'closes large bodies' && noted.bytes > RUST_BODY_BYTES)) throw new DependencyError('peer', 'unreachable', 'the peer cannot be reached');
     const answer = await this.#inTime(request, () => (way() === 'hang' ? new Promise<never>(() => undefined) : this.#serve(node, request)));
     noted.status = answer.status;
     if (way() === 'lose answers') throw new DependencyError('peer', 'unreachable', 'the connection was cut');

@@ -11,7 +11,7 @@ import { STEP_LIMIT_MS } from '../../../src/machines/limits.ts';
 import { NodeJobs, type NodeJobsModules } from '../../../src/node/jobs.ts';
 import { PeerCache } from '../../../src/registry/peer-cache.ts';
 import { collectingLog } from '../../support/collecting-log.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
+import { ManualClock, settle } from '../../support/manual-clock.ts';
 import { memberOf } from '../../support/node-over-http.ts';
 import { SeededRandom } from '../../support/seeded-random.ts';
 
@@ -511,4 +511,88 @@ test('peers are probed, this node is not', async () => {
   await readHash();
   await jobs.probePeers(SIGNAL);
   expect(probed).toEqual([[PEER]]);
+});
+
+describe('the membership before outbound work', () => {
+  /** Reads that the test ends. */
+  function startReading() {
+    const reads: ReturnType<typeof Promise.withResolvers<undefined>>[] = [];
+    const members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)];
+    const readView = async (): Promise<ChainView> => {
+      const read = Promise.withResolvers<undefined>();
+      reads.push(read);
+      await read.promise;
+      return { block: 94n, head: 100n, membership: { block: 94n, members, dropped: [] }, hash: { kind: 'read', hash: ZERO_HASH } };
+    };
+    return { reads, ...startJobs({ members, chain: { readView } }) };
+  }
+
+  async function refreshed(started: ReturnType<typeof startReading>): Promise<void> {
+    const refresh = started.jobs.refreshMembership(SIGNAL);
+    await settle();
+    started.reads.at(-1)!.resolve(undefined);
+    await refresh;
+  }
+
+  test('is read again when it is older than PEER_CACHE_TTL_SECONDS, and told; not before', async () => {
+    const started = startReading();
+    const { jobs, clock, reads, seen, peerCache } = started;
+    await refreshed(started);
+    await clock.advance(180_000);
+    await jobs.refreshForOutbound(SIGNAL);
+    expect(reads).toHaveLength(1);
+    await clock.advance(1);
+    const refresh = jobs.refreshForOutbound(SIGNAL);
+    reads[1]!.resolve(undefined);
+    await refresh;
+    expect([reads.length, seen.members.length, peerCache.ageMs()]).toEqual([2, 1, 0]);
+  });
+
+  test('is read once, whoever asks for it meanwhile', async () => {
+    const { jobs, reads } = startReading();
+    const first = jobs.refreshForOutbound(SIGNAL);
+    const second = jobs.refreshForOutbound(SIGNAL);
+    await settle();
+    expect(reads).toHaveLength(1);
+    reads[0]!.resolve(undefined);
+    await Promise.all([first, second]);
+  });
+
+  test('is not read beside the refresh of a node_tick, and a node_tick waits for it', async () => {
+    const { jobs, reads } = startReading();
+    const tick = jobs.refreshMembership(SIGNAL);
+    const outbound = jobs.refreshForOutbound(SIGNAL);
+    await settle();
+    expect(reads).toHaveLength(1);
+    reads[0]!.resolve(undefined);
+    await Promise.all([tick, outbound]);
+    const again = startReading();
+    const before = again.jobs.refreshForOutbound(SIGNAL);
+    const later = again.jobs.refreshMembership(SIGNAL);
+    await settle();
+    expect(again.reads).toHaveLength(1);
+    again.reads[0]!.resolve(undefined);
+    await before;
+    await settle();
+    expect(again.reads).toHaveLength(2);
+    again.reads[1]!.resolve(undefined);
+    await later;
+  });
+
+  test('that cannot be read leaves what was known, and can be read the next time', async () => {
+    const started = startReading();
+    const { jobs, clock, reads, peerCache } = started;
+    await refreshed(started);
+    await clock.advance(180_001);
+    const failing = jobs.refreshForOutbound(SIGNAL);
+    await settle();
+    reads[1]!.reject(REFUSED);
+    await expect(failing).rejects.toBe(REFUSED);
+    expect(peerCache.membership()?.members).toHaveLength(2);
+    const working = jobs.refreshForOutbound(SIGNAL);
+    await settle();
+    reads[2]!.resolve(undefined);
+    await working;
+    expect(peerCache.ageMs()).toBe(0);
+  });
 });

@@ -1,0 +1,51 @@
+/**
+ * An app whose every call comes from an address of its own, as from many instances: with the default rate limits, which hold for
+ * each client, the calls of a benchmark come as fast as they like. The nodes take this process for a trusted proxy.
+ */
+import { randomBytes } from 'node:crypto';
+import { createKmsClient, type KmsClient } from '../src/client/kms-client.ts';
+import type { Cluster } from '../src/dev/cluster.ts';
+import type { Environment } from '../src/dev/cluster-node.ts';
+import { KMS_APP_ID } from '../src/dev/dev-chain.ts';
+import type { Transport } from '../src/domain/ports.ts';
+import { PeerTransport } from '../src/net/peer-transport.ts';
+import { systemClock } from '../src/system/system.ts';
+
+/** For the nodes. */
+export const TRUSTING: Environment = { TRUSTED_PROXIES: '127.0.0.1' };
+const APP_ID = 1_001;
+const APP_URL = 'http://127.0.0.1:9';
+
+/** @param reroute instead of the registered URLs, so that the app's own calls pass by what counts between nodes */
+export async function createBenchApp(cluster: Cluster, reroute: ReadonlyMap<string, string> = new Map()): Promise<KmsClient> {
+  const client = createKmsClient(
+    {
+      registry: cluster.chain.novaAppRegistry,
+      appId: KMS_APP_ID,
+      chain: { rpcUrl: cluster.chain.url },
+      identity: { privateKey: randomBytes(32).toString('hex') },
+      inEnclave: false,
+    },
+    { transport: manyClients(reroute) },
+  );
+  const identity = await client.identity();
+  await cluster.chain.createApp(APP_ID);
+  await cluster.chain.register({ ...identity, appId: APP_ID, url: APP_URL });
+  await cluster.mineConfirmations();
+  return client;
+}
+
+function manyClients(reroute: ReadonlyMap<string, string>): Transport & { close(): Promise<void> } {
+  const transport = new PeerTransport({ inEnclave: false, proxy: { noProxy: '' } }, { clock: systemClock });
+  let calls = 0;
+  return {
+    request: (request) => {
+      calls += 1;
+      const { origin } = new URL(request.url);
+      const url = (reroute.get(origin) ?? origin) + request.url.slice(origin.length);
+      const address = `10.${(calls >> 16) & 255}.${(calls >> 8) & 255}.${calls & 255}`;
+      return transport.request({ ...request, url, headers: { ...request.headers, 'x-forwarded-for': address } });
+    },
+    close: () => transport.close(),
+  };
+}

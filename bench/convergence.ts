@@ -1,0 +1,172 @@
+/**
+ * `npm run bench:convergence`: how soon the other nodes show a write, and what that costs between nodes (protocol.md §10, Who
+ * sends what and Nudge). From an acknowledged put on node 1 to its key in the lists of nodes 2 and 3, over 500 writes, with
+ * the nudge and with the interval alone, with the default rate limits; then requests and bytes between 3, 5 and 9 nodes.
+ */
+import process from 'node:process';
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { KmsClient } from '../src/client/kms-client.ts';
+import { startCluster } from '../src/dev/cluster.ts';
+import type { ClusterNode, Environment } from '../src/dev/cluster-node.ts';
+import { waitUntil } from '../src/dev/waiting.ts';
+import { createBenchApp, TRUSTING } from './bench-app.ts';
+import { CountingFront, sumOf, type Traffic } from './counting-front.ts';
+import { median, percentile, table } from './statistics.ts';
+
+const WRITES = 500;
+const VALUE_BYTES = 100;
+const AIM_MS = 80;
+const LIMIT_MS = 90_000;
+const LOOK_EVERY_MS = 5;
+/** Between two lists of one node: what is measured is late by up to this and the duration of a list. Milliseconds. */
+const LIST_EVERY_MS = 2;
+/** Without the nudge writes come evenly, so that they meet every phase of the interval. Milliseconds. */
+const WRITE_EVERY_MS = 37;
+const SIZES = [3, 5, 9];
+const COUNTED_WRITES = 40;
+const BURST = 200;
+const BURST_WRITERS = 8;
+
+/** When each key was first seen on a node. Monotonic milliseconds. */
+class Watcher {
+  readonly seen = new Map<string, number>();
+  readonly #client: KmsClient;
+  readonly #node: ClusterNode;
+  #watching = true;
+  readonly #ended: Promise<void>;
+
+  constructor(client: KmsClient, node: ClusterNode) {
+    this.#client = client;
+    this.#node = node;
+    this.#ended = this.#watch();
+  }
+
+  async end(): Promise<void> {
+    this.#watching = false;
+    await this.#ended;
+  }
+
+  async #watch(): Promise<void> {
+    while (this.#watching) {
+      const { keys } = await this.#client.list({}, { node: this.#node.wallet });
+      const nowMs = performance.now();
+      for (const key of keys) if (!this.seen.has(key)) this.seen.set(key, nowMs);
+      await delay(LIST_EVERY_MS);
+    }
+  }
+}
+
+interface Delays {
+  readonly firstMs: readonly number[];
+  readonly allMs: readonly number[];
+}
+
+async function measureDelays(environment: Environment, oneByOne: boolean): Promise<Delays> {
+  const cluster = await startCluster({
+    nodes: 3,
+    environment: { ...TRUSTING, DATA_SYNC_INTERVAL_SECONDS: '1', ...environment },
+  });
+  try {
+    await Promise.all(cluster.nodes.map((node) => node.waitForState('ready', LIMIT_MS)));
+    const client = await createBenchApp(cluster);
+    const [writing, ...showing] = cluster.nodes as [ClusterNode, ...ClusterNode[]];
+    const watchers = showing.map((node) => new Watcher(client, node));
+    const written = new Map<string, number>();
+    const isSeen = (key: string): boolean => watchers.every(({ seen }) => seen.has(key));
+    const waitFor = (what: string, keys: readonly string[]): Promise<void> =>
+      waitUntil({ what, limitMs: LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () => (keys.every(isSeen) ? null : 'not on all nodes'));
+    try {
+      for (let index = 0; index < WRITES; index += 1) {
+        const key = `key-${index}`;
+        await client.put({ key, value: randomBytes(VALUE_BYTES) }, { node: writing.wallet });
+        written.set(key, performance.now());
+        if (oneByOne) await waitFor('a write being shown', [key]);
+        else await delay(WRITE_EVERY_MS);
+      }
+      await waitFor('all writes being shown', [...written.keys()]);
+    } finally {
+      await Promise.all(watchers.map((watcher) => watcher.end()));
+    }
+    await client.close();
+    const delays = [...written].map(([key, atMs]) => watchers.map(({ seen }) => Math.max(0, seen.get(key)! - atMs)));
+    return { firstMs: delays.map((each) => Math.min(...each)), allMs: delays.map((each) => Math.max(...each)) };
+  } finally {
+    await cluster.close();
+  }
+}
+
+function delayRow(what: string, { firstMs, allMs }: Delays): readonly string[] {
+  const figures = [median(firstMs), median(allMs), percentile(allMs, 99), Math.max(...allMs)];
+  return [what, ...figures.map((ms) => ms.toFixed(1))];
+}
+
+interface Cost {
+  readonly pushes: number;
+  readonly others: number;
+  readonly bytes: number;
+}
+
+function costPerWrite(before: Traffic, after: Traffic, writes: number): Cost {
+  return {
+    pushes: (after.syncRequests - before.syncRequests) / writes,
+    others: (after.otherRequests - before.otherRequests) / writes,
+    bytes: (after.bytes - before.bytes) / writes,
+  };
+}
+
+/** With an interval that does not come: what is counted are pushes and nothing else. */
+async function measureCost(size: number): Promise<{ readonly single: Cost; readonly burst: Cost }> {
+  const fronts = await Promise.all(Array.from({ length: size }, () => CountingFront.start()));
+  const cluster = await startCluster({
+    nodes: size,
+    environment: { ...TRUSTING, DATA_SYNC_INTERVAL_SECONDS: '3600', RATE_LIMIT_PER_MINUTE: '0', NONCE_RATE_LIMIT_PER_MINUTE: '0' },
+    plans: fronts.map(({ url }) => ({ url })),
+    start: false,
+  });
+  try {
+    for (const [index, front] of fronts.entries()) front.targetPort = cluster.nodes[index]!.port;
+    await Promise.all(cluster.nodes.map((node) => node.start()));
+    await Promise.all(cluster.nodes.map((node) => node.waitForState('ready', LIMIT_MS)));
+    const client = await createBenchApp(cluster, new Map(fronts.map(({ url }, index) => [url, cluster.nodes[index]!.localUrl])));
+    const put = (key: string, node: ClusterNode): Promise<unknown> =>
+      client.put({ key, value: randomBytes(VALUE_BYTES), acks: size - 1, ackTimeoutMs: 30_000 }, { node: node.wallet });
+    // Connections and nonces are there from now on.
+    for (const node of cluster.nodes) await put(`first on ${node.name}`, node);
+    const start = sumOf(fronts);
+    for (let index = 0; index < COUNTED_WRITES; index += 1) await put(`single-${index}`, cluster.nodes[index % size]!);
+    const middle = sumOf(fronts);
+    const left = Array.from({ length: BURST }, (_, index) => `burst-${index}`).values();
+    const writer = async (): Promise<void> => {
+      for (const key of left) await put(key, cluster.node(1));
+    };
+    await Promise.all(Array.from({ length: BURST_WRITERS }, writer));
+    const end = sumOf(fronts);
+    await client.close();
+    return { single: costPerWrite(start, middle, COUNTED_WRITES), burst: costPerWrite(middle, end, BURST) };
+  } finally {
+    await cluster.close();
+    await Promise.all(fronts.map((front) => front.close()));
+  }
+}
+
+process.stdout.write(
+  `${WRITES} writes of ${VALUE_BYTES} bytes, milliseconds until shown; aim: median below ${AIM_MS}\n` +
+    'default rate limits; each call comes from a client address of its own (X-Forwarded-For of a trusted proxy)\n',
+);
+const nudged = await measureDelays({}, true);
+const byInterval = await measureDelays({ DATA_SYNC_NUDGE_MS: '0' }, false);
+process.stdout.write(
+  `${table([
+    ['', 'on the first: median', 'on both: median', 'p99', 'max'],
+    delayRow('nudge after 50 ms', nudged),
+    delayRow('interval of 1 s alone', byInterval),
+  ])}\n\n`,
+);
+
+const rows: (string | number)[][] = [['nodes', 'pushes a write', 'aim', 'nonces', 'bytes', `pushes a write, ${BURST_WRITERS} writers`, 'bytes']];
+for (const size of SIZES) {
+  const { single, burst } = await measureCost(size);
+  rows.push([size, single.pushes.toFixed(2), size - 1, single.others.toFixed(2), Math.round(single.bytes), burst.pushes.toFixed(2), Math.round(burst.bytes)]);
+}
+process.stdout.write(`between nodes, one write after another, and then many at once on one node\n${table(rows)}\n`);

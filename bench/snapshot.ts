@@ -1,0 +1,105 @@
+/**
+ * `npm run bench:snapshot`: what it costs a cluster that a node joins with 50,000 records to fetch (protocol.md §10, First
+ * snapshot and Pages): time to ready, the longest block of the event loop of the node that serves and of the one that merges,
+ * and the memory of both. Then once more from a node of an older kind, which gives all it has in one answer: 8,000 records,
+ * about as many as the enclave API lets through at once.
+ */
+import process from 'node:process';
+import { randomBytes } from 'node:crypto';
+import { startCluster } from '../src/dev/cluster.ts';
+import type { ClusterNode } from '../src/dev/cluster-node.ts';
+import { waitUntil } from '../src/dev/waiting.ts';
+import { systemClock } from '../src/system/system.ts';
+import { asOlderKind } from '../test/support/older-kind.ts';
+import { memberOf, startNodeOverHttp } from '../test/support/node-over-http.ts';
+import { EventLoopRecord, MEASURED, type LoopFigures } from './event-loop-record.ts';
+import { FillingMember } from './filling-member.ts';
+import { table } from './statistics.ts';
+
+const RECORDS = 50_000;
+const VALUE_BYTES = 100;
+const OLDER_RECORDS = 8_000;
+const APP_ID = 1_001;
+const AIM_MS = 50;
+const LIMIT_MS = 120_000;
+const LOOK_EVERY_MS = 10;
+/** Probe lines of the end of a phase are still to come. Milliseconds. */
+const LINES_LATER_MS = 200;
+
+const secret = randomBytes(32).toString('hex');
+const record = new EventLoopRecord();
+const filler = new FillingMember(secret);
+const rows: (string | number)[][] = [['what', 'records', 'seconds', 'longest block ms', 'own ms', 'peak MiB']];
+
+function addRow(what: string, count: number, seconds: number, { blockMs, ownMs, peakMiB, samples }: LoopFigures): void {
+  if (samples === 0) throw new Error(`nothing was measured: ${what}`);
+  rows.push([what, count, seconds.toFixed(2), blockMs.toFixed(1), ownMs.toFixed(1), peakMiB]);
+}
+
+async function isReadyWith(node: ClusterNode, keys: number): Promise<void> {
+  await waitUntil({ what: `${node.name} being ready`, limitMs: LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () => {
+    const status = await node.tryStatus();
+    if (status?.readiness?.state !== 'ready') return status?.readiness?.reason ?? 'no answer';
+    return status.data_store.total_keys >= keys ? null : `it holds ${status.data_store.total_keys} keys`;
+  });
+}
+
+/** From the moment at which it answers HTTP: what comes before is Node loading code. */
+async function join(node: ClusterNode, keys: number): Promise<{ fromMs: number; toMs: number }> {
+  await node.start(MEASURED);
+  const fromMs = Date.now();
+  await isReadyWith(node, keys);
+  return { fromMs, toMs: Date.now() };
+}
+
+async function linesRead(): Promise<void> {
+  const untilMs = Date.now() + LINES_LATER_MS;
+  await waitUntil({ what: 'the last probe lines', limitMs: LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () => (Date.now() > untilMs ? null : 'not yet'));
+}
+
+const cluster = await startCluster({
+  nodes: 2,
+  tickSeconds: 2,
+  environment: { RATE_LIMIT_PER_MINUTE: '0' },
+  plans: [{ environment: { ...MEASURED, MASTER_SECRET_HEX: secret } }, { start: false }],
+  prepare: async ({ chain }) => chain.register({ wallet: filler.wallet, teePubkey: filler.teePubkey, url: filler.url }),
+  onLine: (line) => record.take(line),
+});
+const closers: (() => Promise<void>)[] = [() => cluster.close(), () => filler.close()];
+try {
+  const [serving, joining] = cluster.nodes as [ClusterNode, ClusterNode];
+  await isReadyWith(serving, 0);
+  const records = filler.records(APP_ID, RECORDS, VALUE_BYTES);
+  const fillFromMs = Date.now();
+  await filler.fill(serving, records);
+  const fillToMs = Date.now();
+  await linesRead();
+  addRow('a node merges deltas of 1 MiB', RECORDS, (fillToMs - fillFromMs) / 1000, record.between(serving.name, fillFromMs, fillToMs));
+
+  const joined = await join(joining, RECORDS);
+  await linesRead();
+  const seconds = (joined.toMs - joined.fromMs) / 1000;
+  addRow('its neighbour serves the snapshot', RECORDS, seconds, record.between(serving.name, joined.fromMs, joined.toMs));
+  addRow('the joining node merges it, until ready', RECORDS, seconds, record.between(joining.name, joined.fromMs, joined.toMs));
+  await joining.stop();
+  await serving.kill();
+
+  const older = await startNodeOverHttp({
+    nowMs: systemClock.nowMs(),
+    secret,
+    sync: asOlderKind,
+    members: [memberOf(joining.wallet, joining.teePubkey, joining.url)],
+  });
+  closers.push(() => older.close());
+  for (const { appId, record: wire } of records.slice(0, OLDER_RECORDS)) older.store.merge(appId, wire, systemClock.nowMs());
+  await cluster.chain.register({ wallet: older.identity.wallet, teePubkey: older.identity.teePubkey, url: older.url });
+  await cluster.mineConfirmations();
+  const fromOlder = await join(joining, OLDER_RECORDS);
+  await linesRead();
+  const olderSeconds = (fromOlder.toMs - fromOlder.fromMs) / 1000;
+  addRow('the same from a node of an older kind, all at once', OLDER_RECORDS, olderSeconds, record.between(joining.name, fromOlder.fromMs, fromOlder.toMs));
+} finally {
+  for (const close of closers.reverse()) await close();
+}
+process.stdout.write(`records of ${VALUE_BYTES} bytes; aim: no block above ${AIM_MS} ms between two nodes of this kind\n${table(rows)}\n`);
+process.stdout.write('own: without the time in which the node waited for a processor that another process had\n');

@@ -1,0 +1,143 @@
+/**
+ * Beside a node of an older kind (protocol.md §9, §10): two real nodes and one that knows none of this node's additions, all
+ * members of one cluster. Both directions converge, nobody is pushed into its rate limit for long, and none answers 429 to it.
+ */
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
+import type { ClusterNode } from '../../src/dev/cluster-node.ts';
+import type { DevApp } from '../../src/dev/dev-app.ts';
+import { waitUntil } from '../../src/dev/waiting.ts';
+import { memberOf } from '../support/node-over-http.ts';
+import { OlderNode } from './support/older-node.ts';
+
+const LIMIT_MS = 60_000;
+const BODY_LIMIT_BYTES = 2 * 1024 * 1024;
+
+const secret = randomBytes(32).toString('hex');
+let cluster: Cluster;
+let older: OlderNode;
+const closers: (() => Promise<void>)[] = [];
+let app: DevApp;
+let a: ClusterNode;
+let b: ClusterNode;
+
+beforeAll(async () => {
+  older = await OlderNode.start({ secret, peers: 2 });
+  closers.push(() => older.close());
+  cluster = await startCluster({
+    nodes: 2,
+    tickSeconds: 5,
+    environment: { MASTER_SECRET_HEX: secret, DATA_SYNC_INTERVAL_SECONDS: '1' },
+    prepare: async ({ chain }) => {
+      await chain.register({ wallet: older.wallet, teePubkey: older.teePubkey, url: older.url });
+    },
+  });
+  closers.push(() => cluster.close());
+  [a, b] = cluster.nodes as [ClusterNode, ClusterNode];
+  const members = [...cluster.nodes, older].map(({ wallet, teePubkey, url }) => memberOf(wallet, teePubkey, url));
+  older.know(members);
+  app = await cluster.createApp();
+  await Promise.all(cluster.nodes.map((node) => node.waitForState('ready', LIMIT_MS)));
+  await cluster.mineConfirmations();
+}, 120_000);
+
+afterAll(async () => {
+  for (const close of closers.reverse()) await close();
+}, 60_000);
+
+const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
+
+async function readFrom(node: ClusterNode, key: string): Promise<string | null> {
+  const held = await app.client.get(key, { node: node.wallet });
+  return held === null ? null : Buffer.from(held.value).toString();
+}
+
+/** Waits until these keys read so on this node. */
+async function shows(where: string, read: (key: string) => Promise<string | null> | string | null, expected: ReadonlyMap<string, string | null>): Promise<void> {
+  const left = new Map(expected);
+  await waitUntil({ what: `${where} showing everything`, limitMs: LIMIT_MS, everyMs: 250 }, async () => {
+    for (const [key, value] of left) {
+      if ((await read(key)) !== value) return `${left.size} of ${expected.size} are missing, ${key} first`;
+      left.delete(key);
+    }
+    return null;
+  });
+}
+
+test('what the real nodes write and delete reaches it, in few requests', async () => {
+  const written = new Map<string, string | null>();
+  for (let index = 0; index < 60; index += 1) {
+    const key = `from ${index % 2 === 0 ? 'a' : 'b'}/${index}`;
+    await app.client.put({ key, value: bytes(`value ${index}`) }, { node: (index % 2 === 0 ? a : b).wallet });
+    written.set(key, `value ${index}`);
+  }
+  for (const key of [...written.keys()].slice(0, 10)) {
+    await app.client.delete({ key }, { node: a.wallet });
+    written.set(key, null);
+  }
+  await shows('the older node', (key) => older.read(app.appId, key), written);
+  expect(older.served.filter(({ path }) => path === '/sync').length).toBeLessThan(40);
+}, 90_000);
+
+test('what it writes and deletes reaches the real nodes, and it is never answered with 429', async () => {
+  const written = new Map<string, string | null>();
+  for (let index = 0; index < 30; index += 1) {
+    const key = `from older/${index}`;
+    const record = older.write(app.appId, key, `value ${index}`);
+    written.set(key, `value ${index}`);
+    // One message for each record, to each node: far more than the one in two seconds that its own limit grants.
+    for (const node of [a, b]) expect(await older.push(node, app.appId, [record])).toMatchObject({ status: 'ok', merged: 1, rejected: 0 });
+  }
+  const gone = [...written.keys()].slice(0, 5);
+  const tombstones = gone.map((key) => older.write(app.appId, key, null));
+  for (const key of gone) written.set(key, null);
+  await older.push(a, app.appId, tombstones);
+  for (const node of [a, b]) await shows(node.name, (key) => readFrom(node, key), written);
+  expect(older.answers.filter((status) => status !== 200)).toEqual([]);
+}, 90_000);
+
+test('what it has told one real node only reaches the other', async () => {
+  const told = older.write(app.appId, 'told to a alone', 'value');
+  expect(await older.push(a, app.appId, [told])).toMatchObject({ merged: 1 });
+  await shows('b', (key) => readFrom(b, key), new Map([['told to a alone', 'value']]));
+}, 90_000);
+
+test('a later write wins on both sides, whoever wrote before', async () => {
+  older.write(app.appId, 'shared', 'first, of the older');
+  await older.push(a, app.appId, [older.write(app.appId, 'shared', 'second, of the older')]);
+  await app.client.put({ key: 'shared', value: bytes('third, of a') }, { node: a.wallet });
+  await shows('the older node', (key) => older.read(app.appId, key), new Map([['shared', 'third, of a']]));
+  await older.push(b, app.appId, [older.write(app.appId, 'shared', 'fourth, of the older')]);
+  for (const node of [a, b]) await shows(node.name, (key) => readFrom(node, key), new Map([['shared', 'fourth, of the older']]));
+}, 90_000);
+
+test('acknowledged by 2 counts it', async () => {
+  const { acks } = await app.client.put({ key: 'acknowledged', value: bytes('value'), acks: 2, ackTimeoutMs: 30_000 }, { node: a.wallet, timeoutMs: 60_000 });
+  expect([acks, older.read(app.appId, 'acknowledged')]).toEqual([2, 'value']);
+}, 90_000);
+
+test('a value that is too large for it blocks nothing, and reaches the other real node (§9.6)', async () => {
+  const large = new Uint8Array(1_048_576).fill(7);
+  await app.client.put({ key: 'large', value: large }, { node: a.wallet });
+  await app.client.put({ key: 'after the large one', value: bytes('value') }, { node: a.wallet });
+  await shows('the older node', (key) => older.read(app.appId, key), new Map([['after the large one', 'value']]));
+  await waitUntil({ what: 'b having the large value', limitMs: LIMIT_MS }, async () => ((await app.client.get('large', { node: b.wallet })) === null ? 'it has not' : null));
+  expect(older.read(app.appId, 'large')).toBeNull();
+}, 90_000);
+
+test('it gets a snapshot as it knows them: everything, tombstones too, and nothing else to ask for', async () => {
+  const answer = await older.askSnapshot(a);
+  const keys = (answer?.['data'] as Record<string, readonly { readonly key: string }[]>)[app.appId]!.map(({ key }) => key);
+  expect(answer).not.toHaveProperty('next_cursor');
+  expect(keys).toEqual(expect.arrayContaining([...older.keys(app.appId), 'from older/0']));
+}, 60_000);
+
+test('through all of it the real nodes kept to what it can bear', () => {
+  const refused = older.served.filter(({ status }) => status === 429);
+  expect([refused.length, older.longestRefusal()]).toEqual([0, 0]);
+  // One digest request of each node, which it does not know.
+  expect(older.served.filter(({ status }) => status === 403).length).toBeLessThanOrEqual(2);
+  expect(older.served.filter(({ bytes: length, status }) => length > BODY_LIMIT_BYTES && status !== 413)).toEqual([]);
+  expect(older.answers).not.toContain(429);
+});

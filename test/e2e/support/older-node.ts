@@ -1,0 +1,154 @@
+/**
+ * A member of an older kind in the test process, as protocol.md and §9 tell of those: it answers a delta with `merged` alone,
+ * knows no digest, no pages and none of `request_id`, `store_id` and `next_nonce`; refuses bodies over 2 MiB with 413; hands out
+ * 30 nonces a minute to each peer. Its keys, envelopes, proofs and signatures are real, and what it merges it merges alike.
+ */
+import type { AppId, TeePubkey, Wallet } from '../../../src/domain/ids.ts';
+import type { Member } from '../../../src/domain/membership.ts';
+import type { WireRecord } from '../../../src/domain/records.ts';
+import { deriveKey } from '../../../src/crypto/derivation.ts';
+import { systemClock } from '../../../src/system/system.ts';
+import { startNodeOverHttp, type NodeOverHttp } from '../../support/node-over-http.ts';
+import { asOlderKind } from '../../support/older-kind.ts';
+import { freshKeys } from './fresh-keys.ts';
+import { RawCaller, RawHttp, type Target } from './raw-caller.ts';
+
+/** What nodes in Rust take in one body of `/sync`. */
+const BODY_LIMIT_BYTES = 2 * 1024 * 1024;
+const NONCES_PER_MINUTE = 30;
+/** All peers here have one address, and those of loopback share ten times the figure. */
+const LOOPBACK_FACTOR = 10;
+/** How often its clock follows the system's. Milliseconds. */
+const CLOCK_STEP_MS = 50;
+
+/** What it was asked, and how it answered. */
+export interface ServedRequest {
+  readonly path: string;
+  readonly bytes: number;
+  readonly status: number;
+}
+
+export interface OlderNodeOptions {
+  /** The cluster's, in hex. */
+  readonly secret: string;
+  /** How many peers it hands nonces to. */
+  readonly peers: number;
+}
+
+export class OlderNode {
+  readonly url: string;
+  readonly wallet: Wallet;
+  readonly teePubkey: TeePubkey;
+  readonly served: readonly ServedRequest[];
+  /** Status of every request that it made, nonces too. */
+  readonly answers: number[] = [];
+  readonly #node: NodeOverHttp;
+  readonly #caller: RawCaller;
+  readonly #http: RawHttp;
+  readonly #syncKey: Uint8Array;
+  readonly #ticking: NodeJS.Timeout;
+  #count = 0;
+
+  private constructor(node: NodeOverHttp, modules: { readonly caller: RawCaller; readonly http: RawHttp; readonly served: readonly ServedRequest[] }, secret: string) {
+    this.#node = node;
+    this.#caller = modules.caller;
+    this.#http = modules.http;
+    this.served = modules.served;
+    this.#syncKey = deriveKey(Buffer.from(secret, 'hex'), 0, 'sync_hmac_key', 32);
+    this.url = node.url;
+    this.wallet = node.identity.wallet;
+    this.teePubkey = node.identity.teePubkey;
+    this.#ticking = setInterval(() => void node.clock.advance(Math.max(0, systemClock.nowMs() - node.clock.nowMs())), CLOCK_STEP_MS);
+  }
+
+  static async start({ secret, peers }: OlderNodeOptions): Promise<OlderNode> {
+    const { walletKey, teeScalar } = freshKeys();
+    const served: ServedRequest[] = [];
+    const node = await startNodeOverHttp({
+      nowMs: systemClock.nowMs(),
+      walletKey,
+      teeScalar,
+      secret,
+      http: { maxSyncPayloadBytes: BODY_LIMIT_BYTES, nonceRateLimitPerMinute: (NONCES_PER_MINUTE * peers) / LOOPBACK_FACTOR },
+      sync: asOlderKind,
+      listener: (real) => (request, response) => {
+        response.once('finish', () => {
+          served.push({ path: request.url ?? '', bytes: Number(request.headers['content-length'] ?? 0), status: response.statusCode });
+        });
+        real(request, response);
+      },
+    });
+    const http = new RawHttp();
+    return new OlderNode(node, { caller: await RawCaller.create('peer', node.enclave, { http }), http, served }, secret);
+  }
+
+  /** Whom it takes for members. */
+  know(members: readonly Member[]): void {
+    this.#node.peerCache.update({ block: 1n, members, dropped: [] });
+  }
+
+  /** Writes as those nodes do: its wallet is its clock key, and each key has a count of its own. */
+  write(appId: number, key: string, value: string | null): WireRecord {
+    const { clock, store, vault } = this.#node;
+    const held = store.recordOf(String(appId), key);
+    this.#count += 1;
+    const record: WireRecord = {
+      key,
+      value: value === null ? null : Buffer.from(vault.sealValue(appId as AppId, Buffer.from(value))).toString('hex'),
+      version: { ...held?.version, [this.wallet]: (held?.version[this.wallet] ?? 0) + 1 },
+      updated_at_ms: Math.max(clock.nowMs(), (held?.updated_at_ms ?? 0) + 1),
+      tombstone: value === null,
+      ttl_ms: 0,
+    };
+    store.merge(String(appId), record, clock.nowMs());
+    return record;
+  }
+
+  /** @returns the inner answer; null when the node did not answer 200 */
+  async push(target: Target, appId: number, records: readonly WireRecord[]): Promise<Record<string, unknown> | null> {
+    return this.#ask(target, { type: 'delta', data: { [appId]: records } });
+  }
+
+  async askSnapshot(target: Target): Promise<Record<string, unknown> | null> {
+    return this.#ask(target, { type: 'snapshot_request' });
+  }
+
+  read(appId: number, key: string): string | null {
+    const { clock, store, vault } = this.#node;
+    const held = store.get(String(appId), key, clock.nowMs());
+    const opened = held === null ? null : vault.openValue(appId as AppId, held.value);
+    return opened === null ? null : Buffer.from(opened).toString();
+  }
+
+  keys(appId: number): readonly string[] {
+    return this.#node.store.list(String(appId), {}, this.#node.clock.nowMs()).keys;
+  }
+
+  /** How long the longest unbroken row of 429 was that it gave to requests for nonces. */
+  longestRefusal(): number {
+    let longest = 0;
+    let row = 0;
+    for (const { path, status } of this.served) {
+      if (path !== '/nonce') continue;
+      row = status === 429 ? row + 1 : 0;
+      longest = Math.max(longest, row);
+    }
+    return longest;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#ticking);
+    await this.#node.close();
+  }
+
+  async #ask(target: Target, inner: object): Promise<Record<string, unknown> | null> {
+    const nonce = await this.#http.get(target.localUrl, '/nonce');
+    this.answers.push(nonce.status);
+    if (nonce.status !== 200) return null;
+    const message = { ...inner, sender_wallet: this.wallet };
+    const changes = { nonce: (nonce.json as { nonce: string }).nonce, syncKey: this.#syncKey };
+    const answer = await this.#caller.send(target, 'POST', '/sync', message, changes);
+    this.answers.push(answer.status);
+    return answer.status === 200 ? this.#caller.open(answer) : null;
+  }
+}

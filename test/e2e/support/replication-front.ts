@@ -1,0 +1,75 @@
+/**
+ * An HTTP front before a node, registered in its place, that cuts single links: what a member sends to `/sync` says whose it is
+ * (protocol.md §3), so the requests of one can be dropped while apps and the other members get through.
+ */
+import { createServer, request as httpRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Wallet } from '../../../src/domain/ids.ts';
+
+export class ReplicationFront {
+  readonly url: string;
+  /** The node's port. */
+  targetPort = 0;
+  readonly #server: Server;
+  readonly #cut = new Map<string, number>();
+
+  private constructor(server: Server) {
+    this.#server = server;
+    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  static async start(): Promise<ReplicationFront> {
+    const server = createServer();
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    server.listen(0, '127.0.0.1', () => resolve(undefined));
+    await promise;
+    const front = new ReplicationFront(server);
+    server.on('request', (request, response) => front.#serve(request, response));
+    return front;
+  }
+
+  /** From now on nothing that this member sends reaches the node. */
+  cut(wallet: Wallet): void {
+    this.#cut.set(wallet, 0);
+  }
+
+  mend(wallet: Wallet): void {
+    this.#cut.delete(wallet);
+  }
+
+  /** Requests of a cut member that were dropped. */
+  dropped(wallet: Wallet): number {
+    return this.#cut.get(wallet) ?? 0;
+  }
+
+  async close(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    this.#server.close(() => resolve(undefined));
+    this.#server.closeAllConnections();
+    await promise;
+  }
+
+  #serve(request: IncomingMessage, response: ServerResponse): void {
+    response.on('error', () => undefined);
+    const sender = request.headers['x-kms-wallet'];
+    const dropped = typeof sender === 'string' ? this.#cut.get(sender) : undefined;
+    if (dropped === undefined) {
+      this.#forward(request, response);
+      return;
+    }
+    this.#cut.set(sender as string, dropped + 1);
+    response.destroy();
+  }
+
+  #forward(request: IncomingMessage, response: ServerResponse): void {
+    const { method, url, headers } = request;
+    const onward = httpRequest({ host: '127.0.0.1', port: this.targetPort, method, path: url, headers }, (answer) => {
+      answer.on('error', () => response.destroy());
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(response);
+    });
+    onward.on('error', () => response.destroy());
+    response.on('close', () => onward.destroy());
+    request.pipe(onward);
+  }
+}

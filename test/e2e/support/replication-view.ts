@@ -1,0 +1,59 @@
+/** What an app sees of its keys on each node, through the real client. */
+import { createHash } from 'node:crypto';
+import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
+import type { DevApp } from '../../../src/dev/dev-app.ts';
+import { waitUntil } from '../../../src/dev/waiting.ts';
+import { forEachOf } from './replication-writer.ts';
+
+/** Values read at once. */
+const READERS = 8;
+
+export async function keysOn(app: DevApp, node: ClusterNode): Promise<readonly string[]> {
+  return (await app.client.list({}, { node: node.wallet })).keys;
+}
+
+/** The keys that all nodes list, once all list the same and `holds` finds nothing to say against it. */
+export async function waitForSameKeys(
+  app: DevApp,
+  nodes: readonly ClusterNode[],
+  limitMs: number,
+  holds: (keys: ReadonlySet<string>) => string | null,
+): Promise<readonly string[]> {
+  let same: readonly string[] = [];
+  await waitUntil({ what: 'all nodes listing the same', limitMs }, async () => {
+    const lists = await Promise.all(nodes.map((node) => keysOn(app, node)));
+    const [first] = lists;
+    same = first ?? [];
+    const differs = lists.some((keys) => keys.join('\n') !== same.join('\n'));
+    return differs ? `they list ${lists.map((keys) => keys.length).join(', ')} keys` : holds(new Set(same));
+  });
+  return same;
+}
+
+/** Waits until none of the nodes lists the key. */
+export async function waitForAbsence(app: DevApp, nodes: readonly ClusterNode[], key: string, limitMs: number): Promise<void> {
+  await waitUntil({ what: `${key} being absent`, limitMs }, async () => {
+    const lists = await Promise.all(nodes.map((node) => keysOn(app, node)));
+    const holders = nodes.filter((_, index) => lists[index]!.includes(key));
+    return holders.length === 0 ? null : `it is on ${holders.map(({ name }) => name).join(', ')}`;
+  });
+}
+
+/** What a node holds of these keys, as `key fingerprint`, or `key absent`: no value gets into a test's output. */
+export async function valuesOn(app: DevApp, node: ClusterNode, keys: readonly string[]): Promise<readonly string[]> {
+  const seen: string[] = [];
+  await forEachOf(keys, READERS, async (key) => {
+    const stored = await app.client.get(key, { node: node.wallet });
+    seen.push(`${key} ${stored === null ? 'absent' : fingerprintOf(stored.value)}`);
+  });
+  return seen.sort();
+}
+
+/** What `valuesOn` gives for a node that holds them all. */
+export function expectedValues(keys: readonly string[], valueOf: (key: string) => Uint8Array): readonly string[] {
+  return keys.map((key) => `${key} ${fingerprintOf(valueOf(key))}`).sort();
+}
+
+function fingerprintOf(value: Uint8Array): string {
+  return `${value.length}:${createHash('sha256').update(value).digest('hex').slice(0, 16)}`;
+}

@@ -1,0 +1,110 @@
+/**
+ * An app that goes on writing while nodes come and go: each key once, spread over the nodes, and to the next node when one does
+ * not answer. It notes who acknowledged what.
+ */
+import { createHash } from 'node:crypto';
+import { KmsClientError } from '../../../src/client/errors.ts';
+import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
+import type { DevApp } from '../../../src/dev/dev-app.ts';
+import { waitUntil } from '../../../src/dev/waiting.ts';
+
+const WRITERS = 8;
+/** One try with one node, and how long that node may wait for another to acknowledge. Milliseconds. */
+const TRY_LIMIT_MS = 4_000;
+const ACK_LIMIT_MS = 2_000;
+/** Every fourth write is to be on another node before it is answered. */
+const ACKED_EVERY = 4;
+const COUNT_LIMIT_MS = 60_000;
+const LOOK_EVERY_MS = 20;
+
+export interface Written {
+  readonly key: string;
+  /** Who answered. */
+  readonly node: ClusterNode;
+  /** Another node had it when it was answered. */
+  readonly acknowledgedByAnother: boolean;
+  /** No other node was asked before, which might take the same write later. */
+  readonly atFirstTry: boolean;
+}
+
+/** Each item once, so many at a time. */
+export async function forEachOf<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
+  const left = items.values();
+  const workers = Array.from({ length: atOnce }, async () => {
+    for (const item of left) await work(item);
+  });
+  await Promise.all(workers);
+}
+
+export class ReplicationWriter {
+  readonly written: Written[] = [];
+  readonly #app: DevApp;
+  readonly #nodes: readonly ClusterNode[];
+  readonly #down = new Set<ClusterNode>();
+  #begun = 0;
+
+  constructor(app: DevApp, nodes: readonly ClusterNode[]) {
+    this.#app = app;
+    this.#nodes = nodes;
+  }
+
+  /** Nothing new is sent to a node that is known to be down. */
+  setDown(node: ClusterNode, isDown: boolean): void {
+    if (isDown) this.#down.add(node);
+    else this.#down.delete(node);
+  }
+
+  /** Writes so many keys more; settles when each is acknowledged by some node. */
+  async write(count: number): Promise<void> {
+    const numbers = Array.from({ length: count }, () => this.#begun++);
+    await forEachOf(numbers, WRITERS, (number) => this.#writeOne(number));
+  }
+
+  /** Waits until so many writes, of all there were, are acknowledged. */
+  async reached(count: number): Promise<void> {
+    await waitUntil({ what: `${count} writes`, limitMs: COUNT_LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () =>
+      this.written.length >= count ? null : `${this.written.length} are acknowledged`,
+    );
+  }
+
+  async #writeOne(number: number): Promise<void> {
+    const key = `key-${String(number).padStart(4, '0')}`;
+    const wantsAck = number % ACKED_EVERY === 0;
+    await waitUntil({ what: `a node taking ${key}`, limitMs: COUNT_LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () => {
+      let tries = 0;
+      for (const node of this.#inTurn(number)) {
+        tries += 1;
+        const taken = await this.#tryOn(node, key, wantsAck);
+        if (taken === null) continue;
+        this.written.push({ key, node, acknowledgedByAnother: taken === 'on two', atFirstTry: tries === 1 });
+        return null;
+      }
+      return 'none answered';
+    });
+  }
+
+  #inTurn(number: number): readonly ClusterNode[] {
+    const first = number % this.#nodes.length;
+    return [...this.#nodes.slice(first), ...this.#nodes.slice(0, first)].filter((node) => !this.#down.has(node));
+  }
+
+  /** null: it is not known to be there. */
+  async #tryOn(node: ClusterNode, key: string, wantsAck: boolean): Promise<'on two' | 'on one' | null> {
+    const wanted = wantsAck ? { acks: 1, ackTimeoutMs: ACK_LIMIT_MS } : {};
+    try {
+      const { acks = 0 } = await this.#app.client.put({ key, value: valueOf(key), ...wanted }, { node: node.wallet, timeoutMs: TRY_LIMIT_MS });
+      return acks > 0 ? 'on two' : 'on one';
+    } catch (error) {
+      if (!(error instanceof KmsClientError)) throw error;
+      // It stays where it is (protocol.md §10, Acknowledged by n).
+      if (error.serverCode === 'not_replicated') return 'on one';
+      if (error.code === 'unavailable' || error.code === 'timeout') return null;
+      throw error;
+    }
+  }
+}
+
+/** Every key has one value, whoever took it. */
+export function valueOf(key: string): Uint8Array {
+  return createHash('sha512').update(key).digest();
+}

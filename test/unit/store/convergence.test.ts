@@ -1,0 +1,239 @@
+/**
+ * Replicas agree in the end (protocol.md §4, Merge and Local write; §9.9): over histories that local writes of up to five
+ * nodes can produce, with clocks apart, restarts, deletes, lifetimes and ties, every order of arrival ends equal.
+ */
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import type { WireRecord } from '../../../src/domain/records.ts';
+import type { RecordStore } from '../../../src/store/record-store.ts';
+import { LIMITS, openStore, START_MS } from './open-store.ts';
+
+const APP = '7';
+const KEYS = ['a', 'b'];
+const NODES = 5;
+/** Nothing is forgotten for its age in these stories. */
+const LONG = { tombstoneRetentionMs: 1_000_000_000 };
+/** All clocks agree that everything was written by then. */
+const LATE_MS = START_MS + 200_000;
+
+interface Action {
+  readonly kind: 'put' | 'delete' | 'hear' | 'restart' | 'pass';
+  readonly node: number;
+  readonly key: string;
+  readonly fill: number;
+  readonly ttlMs: number;
+  readonly which: number;
+  readonly ms: number;
+}
+
+const action: fc.Arbitrary<Action> = fc.record({
+  kind: fc.constantFrom('put', 'put', 'delete', 'hear', 'hear', 'hear', 'hear', 'restart', 'pass'),
+  node: fc.nat(NODES - 1),
+  key: fc.constantFrom(...KEYS),
+  fill: fc.constantFrom(1, 2, 200),
+  ttlMs: fc.constantFrom(0, 0, 3, 20, 30_000),
+  which: fc.nat(200),
+  // No time passes at all between most actions: ties.
+  ms: fc.constantFrom(0, 0, 1, 20, 5_000),
+});
+
+/** How far each node's clock is ahead. Any two are at most the allowed skew apart. */
+const skews = fc.array(fc.constantFrom(0, 0, 1, 2, 21, LIMITS.maxClockSkewMs), { minLength: NODES, maxLength: NODES });
+
+/** Lets nodes live through a history. @returns the stores at its end, and every record that a local write made */
+function live(actions: readonly Action[], aheadMs: readonly number[]): { readonly stores: RecordStore[]; readonly written: WireRecord[] } {
+  const open = (node: number, life: number): RecordStore => openStore(`0x${node}.${life}`, LONG).store;
+  const stores = Array.from({ length: NODES }, (_, node) => open(node, 0));
+  const written: WireRecord[] = [];
+  /** All that was ever held anywhere: what travels in pushes, snapshots and comparisons. */
+  const travelling: WireRecord[] = [];
+  let timeMs = START_MS;
+  for (const [life, { kind, node, key, fill, ttlMs, which, ms }] of actions.entries()) {
+    const store = stores[node]!;
+    const nowMs = timeMs + aheadMs[node]!;
+    if (kind === 'put') store.put(APP, key, new Uint8Array(28).fill(fill), ttlMs, nowMs);
+    const wrote = kind === 'put' || (kind === 'delete' && store.delete(APP, key, nowMs) !== null);
+    if (wrote) written.push(store.recordOf(APP, key)!);
+    const heard = kind === 'hear' ? travelling.at(-1 - which) : undefined;
+    if (heard !== undefined) store.merge(APP, heard, nowMs);
+    if (kind === 'restart') stores[node] = open(node, life + 1);
+    if (kind === 'pass') timeMs += ms;
+    const held = stores[node]!.recordOf(APP, heard?.key ?? key);
+    if (held !== null) travelling.push(held);
+  }
+  return { stores, written };
+}
+
+/** What a store holds, clock entries of 0 left out as in digests. */
+function contents(store: RecordStore): object {
+  const records = [...store.walk({})].map(({ record }) => record).sort((a, b) => (a.key < b.key ? -1 : 1));
+  return { records, apps: store.appDigests(), root: store.rootDigest(), bytes: store.heldBytes, totals: store.totals(LATE_MS) };
+}
+
+/** An order of `count` things, from a row of numbers. */
+function shuffled<Thing>(things: readonly Thing[], picks: readonly number[]): Thing[] {
+  const left = [...things];
+  return things.map((_, at) => left.splice(picks[at % picks.length]! % left.length, 1)[0]!);
+}
+
+const picks = fc.array(fc.nat(1_000), { minLength: 1, maxLength: 40 });
+
+describe('after any history that local writes of five nodes can produce', () => {
+  test('every store ends with the same records, clocks and digests, in whatever order they came', () => {
+    fc.assert(
+      fc.property(fc.array(action, { minLength: 5, maxLength: 60 }), skews, fc.array(picks, { minLength: NODES + 2, maxLength: NODES + 2 }), (actions, aheadMs, orders) => {
+        const { stores, written } = live(actions, aheadMs);
+        const all = [...stores, openStore('fresh', LONG).store, openStore('other', LONG).store];
+        for (const [at, store] of all.entries()) {
+          for (const record of shuffled(written, orders[at]!)) expect(store.merge(APP, record, LATE_MS).kind).not.toBe('rejected');
+        }
+        for (const store of all) expect(contents(store)).toEqual(contents(all[0]!));
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('merging twice changes nothing, at once or in the end', () => {
+    fc.assert(
+      fc.property(fc.array(action, { minLength: 5, maxLength: 40 }), skews, picks, (actions, aheadMs, order) => {
+        const { stores, written } = live(actions, aheadMs);
+        const { store } = openStore('fresh', LONG);
+        for (const record of shuffled(written, order)) {
+          store.merge(APP, record, LATE_MS);
+          const once = contents(store);
+          expect(store.merge(APP, record, LATE_MS).kind).toBe('skipped');
+          expect(contents(store)).toEqual(once);
+        }
+        const once = contents(store);
+        for (const record of [...written, ...stores.flatMap((held) => [...held.walk({})].map((step) => step.record))]) {
+          expect(store.merge(APP, record, LATE_MS).kind).toBe('skipped');
+        }
+        expect(contents(store)).toEqual(once);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('what a store gives to another is all that the other needs', () => {
+    fc.assert(
+      fc.property(fc.array(action, { minLength: 5, maxLength: 40 }), skews, (actions, aheadMs) => {
+        const { stores } = live(actions, aheadMs);
+        // There and back again, as a comparison does it.
+        const [first, second] = [stores[0]!, stores[1]!];
+        for (const { appId, record } of first.walk({})) second.merge(appId, record, LATE_MS);
+        for (const { appId, record } of second.walk({})) first.merge(appId, record, LATE_MS);
+        expect(contents(first)).toEqual(contents(second));
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+function orders<Thing>(things: readonly Thing[]): Thing[][] {
+  if (things.length < 2) return [[...things]];
+  return things.flatMap((first, at) => orders(things.toSpliced(at, 1)).map((rest) => [first, ...rest]));
+}
+
+describe('two nodes write a key without knowing of each other', () => {
+  const side = fc.record({ fill: fc.constantFrom(1, 2), ttlMs: fc.constantFrom(0, 5), deletes: fc.boolean(), writes: fc.integer({ min: 1, max: 3 }) });
+
+  test('and a node that had seen both writes it again: its write beats both, on every node, however far its clock is behind', () => {
+    fc.assert(
+      fc.property(side, side, skews, fc.boolean(), fc.boolean(), fc.constantFrom(0, 1, 40_000), (left, right, aheadMs, turned, deletes, laterMs) => {
+        const versions = [left, right].map(({ fill, ttlMs, deletes: isDeleted, writes }, node) => {
+          const { store } = openStore(`0x${node}`, LONG);
+          const nowMs = START_MS + aheadMs[node]!;
+          for (let count = 0; count < writes; count += 1) store.put(APP, 'k', new Uint8Array(28).fill(fill), ttlMs, nowMs);
+          if (isDeleted) store.delete(APP, 'k', nowMs);
+          return store.recordOf(APP, 'k')!;
+        });
+        const { store: reader } = openStore('0xreader', LONG);
+        const nowMs = START_MS + laterMs;
+        for (const version of turned ? [...versions].reverse() : versions) reader.merge(APP, version, START_MS + LIMITS.maxClockSkewMs);
+        const held = reader.recordOf(APP, 'k')!;
+        if (!deletes || reader.delete(APP, 'k', nowMs) === null) reader.put(APP, 'k', new Uint8Array(28).fill(3), 0, nowMs);
+        const last = reader.recordOf(APP, 'k')!;
+        expect(last.updated_at_ms).toBeGreaterThan(held.updated_at_ms);
+        for (const order of orders([...versions, last])) {
+          const { store } = openStore('fresh', LONG);
+          for (const record of order) store.merge(APP, record, LATE_MS);
+          expect(store.recordOf(APP, 'k')).toEqual(last);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('numbers of own writes', () => {
+  test('rise over all keys, also while the clock stands still or is set back', () => {
+    const { store } = openStore('a');
+    const numbers = [0, 0, 5, -60_000, -60_000, 6].map((ms, at) => store.put(APP, `k${at % 2}`, new Uint8Array(28), 0, START_MS + ms).number);
+    expect(numbers).toEqual([START_MS, START_MS + 1, START_MS + 5, START_MS + 6, START_MS + 7, START_MS + 8]);
+  });
+
+  test('are not repeated by a store that was emptied: its clock key is another one, and it has no own writes', () => {
+    const { store, ownKey } = openStore('a');
+    const first = { storeId: store.storeId, key: ownKey(), number: store.put(APP, 'k', new Uint8Array(28), 0, START_MS).number };
+    const held = store.recordOf(APP, 'k')!;
+    store.reset();
+    expect([store.storeId === first.storeId, ownKey() === first.key]).toEqual([false, false]);
+    expect([[...store.writesAfter(0)], store.heldBytes, store.appIds(), store.totals(START_MS).totalKeys]).toEqual([[], 0, [], 0]);
+    // What it had written comes back from a peer, as of a stranger.
+    expect(store.merge(APP, held, START_MS)).toEqual({ kind: 'merged' });
+    const again = store.put(APP, 'k', new Uint8Array(28).fill(2), 0, START_MS);
+    expect(again.number).toBeGreaterThan(first.number);
+    expect(store.recordOf(APP, 'k')!.version).toEqual({ [first.key]: first.number, [ownKey()]: again.number });
+  });
+
+  test('that this node never issued are refused, those that it did are not', () => {
+    const { store, ownKey } = openStore('a');
+    const { number } = store.put(APP, 'k', new Uint8Array(28), 0, START_MS);
+    const foreign = (count: number): object => ({ key: 'other', value: null, version: { [ownKey()]: count }, updated_at_ms: START_MS, tombstone: true, ttl_ms: 0 });
+    expect(store.merge(APP, foreign(number + 1), START_MS)).toEqual({ kind: 'rejected', why: 'foreign_count' });
+    expect(store.merge(APP, foreign(number), START_MS)).toEqual({ kind: 'merged' });
+  });
+});
+
+test('a key whose record has expired is written later than the copies of it elsewhere (§9.19)', () => {
+  const [here, there] = [openStore('a').store, openStore('b').store];
+  here.put(APP, 'k', new Uint8Array(28), 10, START_MS);
+  there.merge(APP, here.recordOf(APP, 'k'), START_MS);
+  const lateMs = START_MS + 1_000;
+  expect([here.get(APP, 'k', lateMs), here.list(APP, {}, lateMs).keys, here.totals(lateMs).totalKeys]).toEqual([null, [], 0]);
+  here.put(APP, 'k', new Uint8Array(28).fill(2), 0, lateMs);
+  expect(there.merge(APP, here.recordOf(APP, 'k'), lateMs)).toEqual({ kind: 'merged' });
+  expect(there.get(APP, 'k', lateMs)?.value[0]).toBe(2);
+});
+
+describe('a record and its clock', () => {
+  test.each<[string, number, (store: RecordStore) => void]>([
+    ['of a tombstone', START_MS + 5 + LONG.tombstoneRetentionMs, (store) => void store.delete(APP, 'k', START_MS + 5)],
+    ['of an expired value', START_MS + 40 + LONG.tombstoneRetentionMs, (store) => void store.put(APP, 'k', new Uint8Array(28), 40, START_MS + 1)],
+  ])('%s travel unchanged for the retention and are gone right after it', (_, lastMs, end) => {
+    const { store } = openStore('a', LONG);
+    store.put(APP, 'k', new Uint8Array(28), 0, START_MS - 1);
+    end(store);
+    const held = store.recordOf(APP, 'k')!;
+    const goneMs = held.updated_at_ms + held.ttl_ms + LONG.tombstoneRetentionMs + 1;
+    expect(goneMs - lastMs).toBeLessThanOrEqual(2);
+    store.totals(goneMs - 1);
+    expect(store.recordOf(APP, 'k')).toEqual(held);
+    expect([...store.walk({})]).toHaveLength(1);
+    expect([...store.writesAfter(0)]).toHaveLength(1);
+    store.totals(goneMs);
+    expect([store.recordOf(APP, 'k'), [...store.walk({})], [...store.writesAfter(0)], store.heldBytes, store.appIds()]).toEqual([null, [], [], 0, []]);
+  });
+
+  test('stay while a node was cut off for too long, and go when it has caught up', () => {
+    const { store, outside } = openStore('a', { tombstoneRetentionMs: 100 });
+    store.put(APP, 'k', new Uint8Array(28), 0, START_MS);
+    store.delete(APP, 'k', START_MS);
+    outside.keepsEverything = true;
+    store.totals(START_MS + 10_000);
+    expect(store.recordOf(APP, 'k')?.tombstone).toBe(true);
+    outside.keepsEverything = false;
+    store.forgetOverdue();
+    expect([store.recordOf(APP, 'k'), store.heldBytes]).toEqual([null, 0]);
+  });
+});

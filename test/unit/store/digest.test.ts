@@ -1,0 +1,60 @@
+/** Digests for comparing stores (protocol.md §10, Comparison), worked out here by hand. */
+import { createHash } from 'node:crypto';
+import { describe, expect, test } from '@jest/globals';
+import { bucketOf, EMPTY_BUCKET, rootDigest } from '../../../src/store/digest.ts';
+import { bytesOf, openStore, START_MS } from './open-store.ts';
+
+const sha256 = (bytes: string | Buffer): Buffer => createHash('sha256').update(bytes).digest();
+
+describe('a digest', () => {
+  test.each(['a', 'b', '😀', '__proto__'])('of %j lies in the bucket of the first byte of its SHA-256', (key) => {
+    expect(bucketOf(key)).toBe(sha256(Buffer.from(key, 'utf8'))[0]);
+  });
+
+  test('of a bucket is that of its only record: the first 8 bytes of SHA-256 over its canonical JSON', () => {
+    const { store, ownKey } = openStore('a');
+    const { number } = store.put('7', 'k', bytesOf(28), 5, START_MS);
+    const json = `{"key":"k","tombstone":false,"ttl_ms":5,"updated_at_ms":${START_MS},"value":"${'01'.repeat(28)}","version":{"${ownKey()}":${number}}}`;
+    const digest = sha256(json).toString('hex').slice(0, 16);
+    expect(store.digestOf('7', 'k')).toBe(digest);
+    expect(store.bucketDigests('7')).toEqual(Array.from({ length: 256 }, (_, index) => (index === bucketOf('k') ? digest : EMPTY_BUCKET)));
+  });
+
+  test('leaves clock entries of 0 out', () => {
+    const digestWith = (version: Readonly<Record<string, number>>): string | null => {
+      const { store } = openStore('a');
+      store.merge('7', { key: 'k', value: null, version, updated_at_ms: START_MS, tombstone: true, ttl_ms: 0 }, START_MS);
+      return store.digestOf('7', 'k');
+    };
+    expect(digestWith({ x: 1, y: 0 })).toBe(digestWith({ x: 1 }));
+    expect(digestWith({ x: 1, y: 1 })).not.toBe(digestWith({ x: 1 }));
+  });
+
+  test('of an app is the first 16 bytes of SHA-256 over its buckets, and that of all apps over these in order', () => {
+    const { store } = openStore('a');
+    for (const [at, appId] of ['10', '9', '10', '10'].entries()) store.put(appId, `k${at}`, bytesOf(28), 0, START_MS);
+    const digestOf = (appId: string): string => sha256(Buffer.from(store.bucketDigests(appId).join(''), 'hex')).toString('hex').slice(0, 32);
+    expect(store.appDigests()).toEqual({ 9: digestOf('9'), 10: digestOf('10') });
+    expect(store.rootDigest()).toBe(sha256(`9:${digestOf('9')};10:${digestOf('10')};`).toString('hex').slice(0, 32));
+  });
+
+  test('of all apps depends on which app holds what, and not on the order in which they came', () => {
+    const rootOf = (...apps: string[]): string => {
+      const { store } = openStore('a');
+      for (const appId of apps) store.merge(appId, { key: `k${appId.length}`, value: null, version: { x: 1 }, updated_at_ms: START_MS, tombstone: true, ttl_ms: 0 }, START_MS);
+      return store.rootDigest();
+    };
+    expect(rootOf('7', '10')).toBe(rootOf('10', '7'));
+    expect(rootOf('7')).not.toBe(rootOf('8'));
+    expect(rootOf()).toBe(rootDigest([]));
+  });
+
+  test('of a store that holds nothing any more is that of an empty one', () => {
+    const { store } = openStore('a');
+    const empty = store.rootDigest();
+    store.put('7', 'k', bytesOf(28), 1, START_MS);
+    expect(store.rootDigest()).not.toBe(empty);
+    store.totals(START_MS + 1_000_000);
+    expect([store.rootDigest(), store.appIds(), store.bucketDigests('7').every((bucket) => bucket === EMPTY_BUCKET)]).toEqual([empty, [], true]);
+  });
+});

@@ -1,0 +1,71 @@
+/** Listings (protocol.md §2): the keys in order, a page from any place on, whatever came and went in between. */
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import type { KeyPage, ListRequest } from '../../../src/domain/records.ts';
+import { KeyIndex } from '../../../src/store/key-index.ts';
+
+function indexOf(...keys: string[]): KeyIndex {
+  const index = new KeyIndex();
+  for (const key of keys) index.add(key);
+  return index;
+}
+
+function naiveList(held: Iterable<string>, { prefix = '', after, limit = Infinity }: ListRequest): KeyPage {
+  const keys = [...held].filter((key) => key.startsWith(prefix) && (after === undefined || key > after)).sort();
+  return { keys: keys.slice(0, limit), more: keys.length > limit };
+}
+
+describe('a listing', () => {
+  test.each<[string, ListRequest, string[], boolean]>([
+    ['everything', {}, ['a', 'a/1', 'a/2', 'b', 'é', '😀'], false],
+    ['a prefix', { prefix: 'a/' }, ['a/1', 'a/2'], false],
+    ['a prefix that nothing has', { prefix: 'zz' }, [], false],
+    ['what comes after a key', { after: 'a/2' }, ['b', 'é', '😀'], false],
+    ['what comes after a key that is not there', { after: 'a/15' }, ['a/2', 'b', 'é', '😀'], false],
+    ['a prefix from a key before it on', { prefix: 'a/', after: 'a' }, ['a/1', 'a/2'], false],
+    ['a prefix from a key behind it on', { prefix: 'a/', after: 'b' }, [], false],
+    ['a page', { limit: 2 }, ['a', 'a/1'], true],
+    ['the last page', { after: 'b', limit: 2 }, ['é', '😀'], false],
+    ['a page of a prefix', { prefix: 'a', after: 'a', limit: 1 }, ['a/1'], true],
+  ])('gives %s', (_, request, keys, more) => {
+    expect(indexOf('b', 'a/2', '😀', 'a', 'é', 'a/1').list(request)).toEqual({ keys, more });
+  });
+
+  test('does not show what went and shows again what came back', () => {
+    const index = indexOf('a', 'b');
+    index.list({});
+    index.remove('a');
+    expect(index.list({}).keys).toEqual(['b']);
+    index.add('a');
+    index.remove('b');
+    index.add('b');
+    expect(index.list({}).keys).toEqual(['a', 'b']);
+  });
+});
+
+test('whatever comes, goes and is listed in between, a listing is what sorting and filtering would give', () => {
+  const key = fc.string({ unit: fc.constantFrom('a', 'b', '/', 'é', '😀', '\uffff'), minLength: 1, maxLength: 3 });
+  const optional = <Value>(arbitrary: fc.Arbitrary<Value>) => fc.option(arbitrary, { nil: undefined });
+  const request = fc.record({ prefix: optional(key), after: optional(key), limit: optional(fc.nat(6)) });
+  const step = fc.oneof(
+    { weight: 4, arbitrary: fc.record({ kind: fc.constant('add' as const), key }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('remove' as const), key }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('list' as const), request }) },
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+      const index = new KeyIndex();
+      const held = new Set<string>();
+      for (const action of steps) {
+        if (action.kind === 'add' && !held.has(action.key)) {
+          index.add(action.key);
+          held.add(action.key);
+        }
+        if (action.kind === 'remove' && held.delete(action.key)) index.remove(action.key);
+        if (action.kind === 'list') expect(index.list(action.request)).toEqual(naiveList(held, action.request));
+      }
+      expect(index.list({})).toEqual(naiveList(held, {}));
+    }),
+    { numRuns: 300 },
+  );
+});

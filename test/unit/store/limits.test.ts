@@ -1,0 +1,184 @@
+/** What binds a write (protocol.md §10, Quota; §4, Ages; §9.7): it is refused whole, and nothing acknowledged is evicted. */
+import { describe, expect, test } from '@jest/globals';
+import { RefusalError } from '../../../src/domain/errors.ts';
+import type { WireRecord } from '../../../src/domain/records.ts';
+import type { RecordStore } from '../../../src/store/record-store.ts';
+import { bytesOf, openStore, START_MS } from './open-store.ts';
+
+const APP = '7';
+
+function everything(store: RecordStore): readonly WireRecord[] {
+  return [...store.walk({})].map(({ record }) => record);
+}
+
+function figures(store: RecordStore, nowMs: number): object {
+  const { heldBytes, lastNumber } = store;
+  return { ...store.totals(nowMs), heldBytes, lastNumber, root: store.rootDigest(), own: [...store.writesAfter(0)].map(({ number }) => number) };
+}
+
+/** Runs a write that must be refused, and proves that nothing changed. */
+function expectFull(store: RecordStore, nowMs: number, write: () => unknown): void {
+  const before = { records: everything(store), figures: figures(store, nowMs) };
+  let refusal: unknown;
+  try {
+    write();
+  } catch (error) {
+    refusal = error;
+  }
+  expect(refusal).toBeInstanceOf(RefusalError);
+  expect((refusal as RefusalError).code).toBe('insufficient_storage');
+  expect({ records: everything(store), figures: figures(store, nowMs) }).toEqual(before);
+}
+
+function foreign(key: string, fields: Partial<WireRecord> = {}): WireRecord {
+  return { key, value: '01'.repeat(28), version: { peer: 1 }, updated_at_ms: START_MS, tombstone: false, ttl_ms: 0, ...fields };
+}
+
+const tombstone = { value: null, tombstone: true } as const;
+
+describe('the quota of an app', () => {
+  test('is met to the byte and not exceeded by one', () => {
+    const { store } = openStore('a', { maxAppBytes: 100 });
+    store.put(APP, 'a', bytesOf(49), 0, START_MS);
+    expectFull(store, START_MS, () => store.put(APP, 'b', bytesOf(50), 0, START_MS));
+    store.put(APP, 'b', bytesOf(49), 0, START_MS);
+    expect(store.totals(START_MS)).toEqual({ namespaces: 1, totalKeys: 2, totalBytes: 100 });
+    expectFull(store, START_MS, () => store.put(APP, 'c', bytesOf(28), 0, START_MS));
+  });
+
+  test('binds each app alone', () => {
+    const { store } = openStore('a', { maxAppBytes: 50 });
+    store.put(APP, 'a', bytesOf(49), 0, START_MS);
+    store.put('8', 'a', bytesOf(49), 0, START_MS);
+    expect(store.totals(START_MS)).toEqual({ namespaces: 2, totalKeys: 2, totalBytes: 100 });
+  });
+
+  test('lets a merge over it, and then takes deletes and writes that do not grow, but none that does', () => {
+    const { store } = openStore('a', { maxAppBytes: 60 });
+    for (const key of ['a', 'b', 'c', 'd']) expect(store.merge(APP, foreign(key), START_MS)).toEqual({ kind: 'merged' });
+    expect(store.totals(START_MS).totalBytes).toBe(116);
+    expectFull(store, START_MS, () => store.put(APP, 'a', bytesOf(29), 0, START_MS));
+    expect(store.put(APP, 'a', bytesOf(28, 2), 0, START_MS).key).toBe('a');
+    expect(store.delete(APP, 'b', START_MS)).not.toBeNull();
+    expect(store.totals(START_MS).totalBytes).toBe(87);
+  });
+
+  test('does not count what is past its lifetime, nor what was deleted', () => {
+    const { store } = openStore('a', { maxAppBytes: 60 });
+    store.put(APP, 'short', bytesOf(50), 10, START_MS);
+    expectFull(store, START_MS + 10, () => store.put(APP, 'b', bytesOf(28), 0, START_MS + 10));
+    store.put(APP, 'b', bytesOf(50), 0, START_MS + 11);
+    store.delete(APP, 'b', START_MS + 12);
+    expect(store.put(APP, 'c', bytesOf(50), 0, START_MS + 13).key).toBe('c');
+  });
+
+  test('is not taken up by what is past its age, however much there is, even when the key itself goes on the way', () => {
+    const { store } = openStore('a', { maxAppBytes: 40_000, tombstoneRetentionMs: 10 });
+    for (let index = 0; index < 1_000; index += 1) store.put(APP, `k${index}`, bytesOf(30), 1, START_MS);
+    store.put(APP, 'last', bytesOf(30), 1, START_MS);
+    const lateMs = START_MS + 1_000;
+    store.put(APP, 'last', bytesOf(39_990), 0, lateMs);
+    expect(everything(store).map(({ key }) => key)).toEqual(['last']);
+    expect(store.get(APP, 'last', lateMs)?.value).toHaveLength(39_990);
+    expect(store.list(APP, {}, lateMs).keys).toEqual(['last']);
+    expect(store.totals(lateMs)).toEqual({ namespaces: 1, totalKeys: 1, totalBytes: 39_994 });
+    expect([...store.writesAfter(0)].map(({ record }) => record.key)).toEqual(['last']);
+  });
+});
+
+describe('the limit of the whole store', () => {
+  const record = (key: string): number => 256 + 8 + 'peer'.length + key.length + 28;
+
+  test('refuses a merge as store_full, and takes it when there is room again', () => {
+    const { store } = openStore('a', { maxStoreBytes: record('a') + record('b') });
+    for (const key of ['a', 'b']) expect(store.merge(APP, foreign(key), START_MS).kind).toBe('merged');
+    const before = figures(store, START_MS);
+    expect(store.merge('8', foreign('c'), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
+    expect(figures(store, START_MS)).toEqual(before);
+    expect(store.merge(APP, foreign('a', { ...tombstone, version: { peer: 2 } }), START_MS).kind).toBe('merged');
+    store.totals(START_MS + 60_001);
+    expect(store.merge('8', foreign('c'), START_MS + 60_001)).toEqual({ kind: 'merged' });
+  });
+
+  test('refuses a local write with 507 and evicts nothing', () => {
+    const { store } = openStore('a', { maxStoreBytes: record('a') + 100 });
+    store.merge(APP, foreign('a'), START_MS);
+    expectFull(store, START_MS, () => store.put('8', 'b', bytesOf(28), 0, START_MS));
+  });
+
+  test('takes deletes', () => {
+    const { store } = openStore('a', { maxStoreBytes: 1_000 });
+    store.put(APP, 'a', bytesOf(600), 0, START_MS);
+    expectFull(store, START_MS, () => store.put(APP, 'b', bytesOf(600), 0, START_MS));
+    expect(store.delete(APP, 'a', START_MS)).not.toBeNull();
+    expect(store.put(APP, 'b', bytesOf(300), 0, START_MS).key).toBe('b');
+  });
+});
+
+describe('the number of tombstones of an app', () => {
+  function withTombstones(count: number) {
+    const opened = openStore('a', { maxTombstonesPerApp: count });
+    const numbers: number[] = [];
+    for (let index = 0; index < count; index += 1) {
+      opened.store.put(APP, `d${index}`, bytesOf(28), 0, START_MS + index);
+      numbers.push(opened.store.delete(APP, `d${index}`, START_MS + index)!.number);
+    }
+    opened.store.put(APP, 'x', bytesOf(28), 0, START_MS + count);
+    opened.store.put(APP, 'y', bytesOf(28), 0, START_MS + count);
+    const held = (): string[] => everything(opened.store).filter((record) => record.tombstone).map(({ key }) => key).sort();
+    return { ...opened, numbers, held };
+  }
+
+  test('refuses a local delete while not all peers have the oldest own one', () => {
+    const { store, outside, numbers } = withTombstones(3);
+    outside.acknowledged = numbers[0]! - 1;
+    expectFull(store, START_MS, () => store.delete(APP, 'x', START_MS));
+  });
+
+  test('lets the oldest own ones that all peers have go, one per delete', () => {
+    const { store, outside, numbers, held } = withTombstones(3);
+    outside.acknowledged = numbers[1]!;
+    store.delete(APP, 'x', START_MS);
+    expect(held()).toEqual(['d1', 'd2', 'x']);
+    store.delete(APP, 'y', START_MS);
+    expect(held()).toEqual(['d2', 'x', 'y']);
+    store.put(APP, 'z', bytesOf(28), 0, START_MS);
+    expectFull(store, START_MS, () => store.delete(APP, 'z', START_MS));
+  });
+
+  test('keeps the order of own ones when a peer adds its clock to one', () => {
+    const { store, outside, numbers, held } = withTombstones(3);
+    const own = store.recordOf(APP, 'd0')!;
+    store.merge(APP, foreign('d0', { version: { peer: 1 }, updated_at_ms: own.updated_at_ms - 5 }), START_MS);
+    expect(store.recordOf(APP, 'd0')).toEqual({ ...own, version: { ...own.version, peer: 1 } });
+    outside.acknowledged = numbers[0]!;
+    store.delete(APP, 'x', START_MS);
+    expect(held()).toEqual(['d1', 'd2', 'x']);
+  });
+
+  test('lets no tombstone of another node go early, not even one over a record of this node, from a node whose time is behind', () => {
+    const { store, outside } = openStore('a', { maxTombstonesPerApp: 2 });
+    store.put(APP, 'a', bytesOf(28), 0, START_MS);
+    store.put(APP, 'b', bytesOf(28), 0, START_MS);
+    const own = store.recordOf(APP, 'a')!;
+    const behind = { ...own.version, peer: START_MS - 10_000 };
+    expect(store.merge(APP, foreign('a', { ...tombstone, version: behind, updated_at_ms: START_MS + 1 }), START_MS).kind).toBe('merged');
+    expect(store.merge(APP, foreign('c', tombstone), START_MS).kind).toBe('merged');
+    outside.acknowledged = Infinity;
+    expectFull(store, START_MS, () => store.delete(APP, 'b', START_MS));
+  });
+
+  test('is not bound by merges', () => {
+    const { store, held } = withTombstones(2);
+    for (const key of ['p', 'q']) expect(store.merge(APP, foreign(key, tombstone), START_MS).kind).toBe('merged');
+    expect(held()).toEqual(['d0', 'd1', 'p', 'q']);
+  });
+
+  test('is not taken up by tombstones past their age, however many there are', () => {
+    const { store } = withTombstones(300);
+    for (let index = 0; index < 300; index += 1) store.merge(APP, foreign(`p${index}`, tombstone), START_MS);
+    const lateMs = START_MS + 60_000 + 301;
+    expect(store.delete(APP, 'x', lateMs)).not.toBeNull();
+    expect(everything(store).map(({ key }) => key).sort()).toEqual(['x', 'y']);
+  });
+});

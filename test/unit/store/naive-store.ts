@@ -1,0 +1,209 @@
+/**
+ * The store as protocol.md §4 and §10 describe it, without a thought for cost: every question is answered by a look at every
+ * record. What the real one is held against.
+ */
+import { createHash } from 'node:crypto';
+import type { KeyPage, ListRequest, MergeVerdict, WireRecord } from '../../../src/domain/records.ts';
+import type { RecordStoreOptions } from '../../../src/store/record-store.ts';
+import { UNREADABLE, type Outside } from './open-store.ts';
+
+export interface NaiveEntry {
+  readonly appId: string;
+  record: WireRecord;
+  /** It was present once and no operation has come after its lifetime. */
+  present: boolean;
+  /** Past its age while everything is kept. */
+  overdue: boolean;
+  /** This node's number of its last write of the key; 0 when it wrote none. */
+  ownNumber: number;
+  /** The tombstone held is one that this node wrote. */
+  ownTombstone: boolean;
+}
+
+export function storedBytes({ value }: WireRecord): number {
+  return value === null ? 0 : value.length / 2;
+}
+
+const keyBytes = ({ key }: WireRecord): number => Buffer.byteLength(key);
+
+export function bytesInStore(record: WireRecord): number {
+  const clock = Object.keys(record.version).reduce((sum, key) => sum + Buffer.byteLength(key) + 8, 0);
+  return 256 + clock + keyBytes(record) + storedBytes(record);
+}
+
+function compareClocks(a: WireRecord['version'], b: WireRecord['version']): { readonly ahead: boolean; readonly behind: boolean } {
+  const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])];
+  return { ahead: keys.some((key) => (a[key] ?? 0) > (b[key] ?? 0)), behind: keys.some((key) => (a[key] ?? 0) < (b[key] ?? 0)) };
+}
+
+/** An entry of 0 is none, so that no merge adds one. */
+function mergedClock(held: WireRecord['version'], incoming: WireRecord['version']): Record<string, number> {
+  const keys = [...Object.keys(held), ...Object.keys(incoming).filter((key) => incoming[key]! > 0)];
+  return Object.fromEntries(keys.map((key) => [key, Math.max(held[key] ?? 0, incoming[key] ?? 0)]));
+}
+
+/** What decides between concurrent records, each part before the next. */
+function rank(record: WireRecord): readonly [number, string, number] {
+  return [record.updated_at_ms, record.value ?? '', record.ttl_ms === 0 ? Infinity : record.ttl_ms];
+}
+
+function compareRanks(a: WireRecord, b: WireRecord): number {
+  const [left, right] = [rank(a), rank(b)];
+  for (const [at, part] of left.entries()) if (part !== right[at]) return part > right[at]! ? 1 : -1;
+  return 0;
+}
+
+function absentFrom(record: WireRecord): number {
+  return record.tombstone ? -Infinity : record.ttl_ms === 0 ? Infinity : record.updated_at_ms + record.ttl_ms + 1;
+}
+
+export type Written = { readonly number: number; readonly updatedAtMs: number } | 'full' | 'absent';
+
+export class NaiveStore {
+  readonly #options: RecordStoreOptions;
+  readonly #outside: Outside;
+  readonly #ownKey: string;
+  entries: NaiveEntry[] = [];
+  lastNumber = 0;
+
+  constructor(options: RecordStoreOptions, outside: Outside, ownKey: string) {
+    this.#options = options;
+    this.#outside = outside;
+    this.#ownKey = ownKey;
+  }
+
+  find(appId: string, key: string): NaiveEntry | undefined {
+    return this.entries.find((entry) => entry.appId === appId && entry.record.key === key);
+  }
+
+  /** Lets age do what is due. */
+  age(nowMs: number): void {
+    for (const entry of this.entries) {
+      if (nowMs >= absentFrom(entry.record)) entry.present = false;
+      if (nowMs >= this.#goneFrom(entry.record)) entry.overdue = true;
+    }
+    if (!this.#outside.keepsEverything) this.entries = this.entries.filter((entry) => !entry.overdue || nowMs < this.#goneFrom(entry.record));
+  }
+
+  forgetOverdue(): void {
+    this.entries = this.entries.filter(({ overdue }) => !overdue);
+  }
+
+  present(appId: string): NaiveEntry[] {
+    return this.entries.filter((entry) => entry.appId === appId && entry.present);
+  }
+
+  bytesInApp(appId: string): number {
+    return this.present(appId).reduce((sum, { record }) => sum + keyBytes(record) + storedBytes(record), 0);
+  }
+
+  heldBytes(): number {
+    return this.entries.reduce((sum, { record }) => sum + bytesInStore(record), 0);
+  }
+
+  get(appId: string, key: string, nowMs: number): { readonly value: string; readonly updatedAtMs: number } | null {
+    this.age(nowMs);
+    const record = this.find(appId, key)?.record;
+    if (record === undefined || record.value === null || nowMs >= absentFrom(record)) return null;
+    return { value: record.value, updatedAtMs: record.updated_at_ms };
+  }
+
+  list(appId: string, { prefix = '', after, limit = Infinity }: ListRequest, nowMs: number): KeyPage {
+    this.age(nowMs);
+    const all = this.present(appId).map(({ record }) => record.key);
+    const keys = all.filter((key) => key.startsWith(prefix) && (after === undefined || key > after)).sort();
+    return { keys: keys.slice(0, limit), more: keys.length > limit };
+  }
+
+  put(appId: string, key: string, value: string, ttlMs: number, nowMs: number): Written {
+    this.age(nowMs);
+    const record = this.#next(appId, key, value, ttlMs, nowMs);
+    const held = this.find(appId, key);
+    const grows = keyBytes(record) + storedBytes(record) - (held?.present === true ? keyBytes(held.record) + storedBytes(held.record) : 0);
+    if (grows > 0 && this.bytesInApp(appId) + grows > this.#options.maxAppBytes) return 'full';
+    const growsInStore = bytesInStore(record) - (held === undefined ? 0 : bytesInStore(held.record));
+    if (growsInStore > 0 && this.heldBytes() + growsInStore > this.#options.maxStoreBytes) return 'full';
+    return this.#write(appId, record, nowMs);
+  }
+
+  delete(appId: string, key: string, nowMs: number): Written {
+    if (this.get(appId, key, nowMs) === null) return 'absent';
+    for (;;) {
+      const tombstones = this.entries.filter((entry) => entry.appId === appId && entry.record.tombstone);
+      if (tombstones.length < this.#options.maxTombstonesPerApp) break;
+      const own = tombstones.filter(({ ownTombstone }) => ownTombstone).sort((a, b) => a.ownNumber - b.ownNumber)[0];
+      if (own === undefined || own.ownNumber > this.#outside.acknowledged) return 'full';
+      this.entries = this.entries.filter((entry) => entry !== own);
+    }
+    return this.#write(appId, this.#next(appId, key, null, 0, nowMs), nowMs);
+  }
+
+  merge(appId: string, incoming: WireRecord, nowMs: number): MergeVerdict {
+    this.age(nowMs);
+    if (incoming.updated_at_ms > nowMs + this.#options.maxClockSkewMs) return { kind: 'rejected', why: 'too_far_ahead' };
+    if ((incoming.version[this.#ownKey] ?? 0) > this.lastNumber) return { kind: 'rejected', why: 'foreign_count' };
+    if (incoming.value?.startsWith(UNREADABLE.toString(16)) === true) return { kind: 'rejected', why: 'does_not_decrypt' };
+    const held = this.find(appId, incoming.key);
+    const { ahead, behind } = held === undefined ? { ahead: true, behind: false } : compareClocks(incoming.version, held.record.version);
+    if (held !== undefined && behind && !ahead) return { kind: 'skipped', why: 'ignored_existing_newer_version' };
+    const later = ahead && !behind;
+    const order = held === undefined || later ? 1 : compareRanks(incoming, held.record);
+    const winner = held === undefined || order > 0 ? incoming : held.record;
+    const version = held === undefined || later ? incoming.version : mergedClock(held.record.version, incoming.version);
+    const record = { ...winner, version };
+    const grows = bytesInStore(record) - (held === undefined ? 0 : bytesInStore(held.record));
+    if (grows > 0 && this.heldBytes() + grows > this.#options.maxStoreBytes) return { kind: 'rejected', why: 'store_full' };
+    const sameTombstone = record.tombstone && held?.record.tombstone === true && record.updated_at_ms === held.record.updated_at_ms;
+    this.#hold(appId, record, nowMs, held?.ownTombstone === true && sameTombstone);
+    if (order > 0) return { kind: 'merged' };
+    return { kind: 'skipped', why: order === 0 ? 'ignored_identical' : 'ignored_existing_newer_time' };
+  }
+
+  /** Keys whose last local write has a number above `mark`, in the order of these numbers. */
+  writesAfter(mark: number): NaiveEntry[] {
+    return this.entries.filter(({ ownNumber }) => ownNumber > mark).sort((a, b) => a.ownNumber - b.ownNumber);
+  }
+
+  /** The digests of the 256 buckets. */
+  bucketDigests(appId: string): string[] {
+    const buckets = new Map<number, bigint>();
+    for (const { record } of this.entries.filter((entry) => entry.appId === appId)) {
+      const bucket = createHash('sha256').update(record.key).digest()[0]!;
+      buckets.set(bucket, (buckets.get(bucket) ?? 0n) ^ createHash('sha256').update(canonical(record)).digest().readBigUInt64BE());
+    }
+    return Array.from({ length: 256 }, (_, index) => (buckets.get(index) ?? 0n).toString(16).padStart(16, '0'));
+  }
+
+  #goneFrom(record: WireRecord): number {
+    const { tombstone, ttl_ms: ttlMs, updated_at_ms: updatedAtMs } = record;
+    return !tombstone && ttlMs === 0 ? Infinity : updatedAtMs + (tombstone ? 0 : ttlMs) + this.#options.tombstoneRetentionMs + 1;
+  }
+
+  #next(appId: string, key: string, value: string | null, ttlMs: number, nowMs: number): WireRecord {
+    const held = this.find(appId, key)?.record;
+    const version = { ...held?.version, [this.#ownKey]: Math.max(this.lastNumber + 1, nowMs) };
+    return { key, value, version, updated_at_ms: Math.max(nowMs, (held?.updated_at_ms ?? 0) + 1), tombstone: value === null, ttl_ms: ttlMs };
+  }
+
+  #write(appId: string, record: WireRecord, nowMs: number): Written {
+    this.lastNumber = record.version[this.#ownKey]!;
+    this.#hold(appId, record, nowMs, record.tombstone);
+    this.find(appId, record.key)!.ownNumber = this.lastNumber;
+    return { number: this.lastNumber, updatedAtMs: record.updated_at_ms };
+  }
+
+  #hold(appId: string, record: WireRecord, nowMs: number, ownTombstone: boolean): void {
+    const ownNumber = this.find(appId, record.key)?.ownNumber ?? 0;
+    this.entries = this.entries.filter((entry) => entry.appId !== appId || entry.record.key !== record.key);
+    this.entries.push({ appId, record, present: nowMs < absentFrom(record), overdue: false, ownNumber, ownTombstone });
+  }
+}
+
+/** Sorted by hand, field by field; clock entries of 0 left out. */
+function canonical(record: WireRecord): string {
+  const clock = Object.entries(record.version).filter(([, count]) => count > 0).sort(([a], [b]) => (a < b ? -1 : 1));
+  const version = clock.map(([key, count]) => `${JSON.stringify(key)}:${count}`).join(',');
+  const value = record.value === null ? 'null' : `"${record.value}"`;
+  const { key, tombstone, ttl_ms: ttlMs, updated_at_ms: updatedAtMs } = record;
+  return `{"key":${JSON.stringify(key)},"tombstone":${tombstone},"ttl_ms":${ttlMs},"updated_at_ms":${updatedAtMs},"value":${value},"version":{${version}}}`;
+}

@@ -1,0 +1,47 @@
+/** A store with small limits, whose outside a test sets by hand. */
+import type { StoreId } from '../../../src/domain/ids.ts';
+import { RecordStore, type RecordStoreOptions } from '../../../src/store/record-store.ts';
+import { SeededRandom } from '../../support/seeded-random.ts';
+
+/** Unix milliseconds at which stories begin. */
+export const START_MS = 1_790_000_000_000;
+
+export const LIMITS: RecordStoreOptions = {
+  maxValueBytes: 1_024,
+  maxAppBytes: 1_000_000_000,
+  maxClockSkewMs: 15_000,
+  maxStoreBytes: 1_000_000_000,
+  tombstoneRetentionMs: 60_000,
+  maxTombstonesPerApp: 1_000_000,
+};
+
+export interface Outside {
+  /** The own number up to which all peers have acknowledged. */
+  acknowledged: number;
+  keepsEverything: boolean;
+}
+
+/** @param name tells the node's clock keys and its randomness apart from those of others */
+export function openStore(name: string, limits: Partial<RecordStoreOptions> = {}) {
+  const outside: Outside = { acknowledged: 0, keepsEverything: false };
+  const ownClockKey = (storeId: StoreId): string => `${name}/${storeId}`;
+  const store = new RecordStore(
+    { ...LIMITS, ...limits },
+    {
+      random: new SeededRandom(name),
+      opens: (_, stored) => stored[0] !== UNREADABLE,
+      ownClockKey,
+      acknowledgedByAll: () => outside.acknowledged,
+      keepsEverything: () => outside.keepsEverything,
+    },
+  );
+  return { store, outside, ownKey: (): string => ownClockKey(store.storeId) };
+}
+
+/** First byte of stored bytes that do not open. */
+export const UNREADABLE = 255;
+
+/** Stored bytes of a length, all alike. */
+export function bytesOf(length: number, fill = 1): Uint8Array {
+  return new Uint8Array(length).fill(fill);
+}

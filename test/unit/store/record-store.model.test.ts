@@ -1,0 +1,192 @@
+/**
+ * The store against a naive one (protocol.md §4, §10 Quota): whatever is written, deleted, listed and merged at whatever
+ * times, under limits that bind, both say the same and hold the same, down to the last byte and digest.
+ */
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { RefusalError } from '../../../src/domain/errors.ts';
+import type { ListRequest, WireRecord } from '../../../src/domain/records.ts';
+import type { RecordStore } from '../../../src/store/record-store.ts';
+import { appDigest, rootDigest } from '../../../src/store/digest.ts';
+import { NaiveStore, type Written } from './naive-store.ts';
+import { LIMITS, openStore, START_MS, UNREADABLE, type Outside } from './open-store.ts';
+
+const APPS = ['7', '10'];
+const SMALL = { ...LIMITS, maxAppBytes: 260, maxStoreBytes: 3_000, maxClockSkewMs: 200, tombstoneRetentionMs: 500, maxTombstonesPerApp: 3 };
+
+/** The naive store and all that both depend on. */
+interface Story {
+  readonly naive: NaiveStore;
+  readonly outside: Outside;
+  readonly ownKey: string;
+  /** Records as they were held once, to come back as peers send them. */
+  readonly seen: { readonly appId: string; readonly record: WireRecord }[];
+  nowMs: number;
+}
+
+type Step = fc.Command<Story, RecordStore>;
+
+function attempt(write: () => { readonly number: number; readonly updatedAtMs: number } | null): Written {
+  try {
+    const written = write();
+    return written === null ? 'absent' : { number: written.number, updatedAtMs: written.updatedAtMs };
+  } catch (error) {
+    expect(error).toBeInstanceOf(RefusalError);
+    expect((error as RefusalError).code).toBe('insufficient_storage');
+    return 'full';
+  }
+}
+
+function expectAlike(story: Story, store: RecordStore): void {
+  const { naive, nowMs } = story;
+  naive.age(nowMs);
+  const present = naive.entries.filter((entry) => entry.present);
+  expect(store.totals(nowMs)).toEqual({
+    namespaces: new Set(present.map(({ appId }) => appId)).size,
+    totalKeys: present.length,
+    totalBytes: APPS.reduce((sum, appId) => sum + naive.bytesInApp(appId), 0),
+  });
+  expect(store.heldBytes).toBe(naive.heldBytes());
+  expect(store.lastNumber).toBe(naive.lastNumber);
+  const nameOf = ({ appId, record }: { readonly appId: string; readonly record: WireRecord }): string => `${appId} ${record.key}`;
+  const byName = <Named extends { readonly appId: string; readonly record: WireRecord }>(all: readonly Named[]): Named[] =>
+    [...all].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+  const walked = [...store.walk({})].map(({ appId, record }) => ({ appId, record, ownNumber: store.ownNumberOf(appId, record.key) }));
+  expect(byName(walked)).toEqual(byName(naive.entries).map(({ appId, record, ownNumber }) => ({ appId, record, ownNumber })));
+  const held = APPS.filter((appId) => naive.entries.some((entry) => entry.appId === appId));
+  expect(store.appIds()).toEqual(held);
+  const digests = new Map(held.map((appId) => [appId, naive.bucketDigests(appId)]));
+  for (const [appId, buckets] of digests) expect(store.bucketDigests(appId).join()).toBe(buckets.join());
+  expect(store.rootDigest()).toBe(rootDigest([...digests].map(([appId, buckets]) => [appId, appDigest(Buffer.from(buckets.join(''), 'hex'))])));
+  const own = naive.writesAfter(0);
+  const lines = [...store.writesAfter(0)];
+  expect(lines.map((line) => `${line.number} ${nameOf(line)}`)).toEqual(own.map((entry) => `${entry.ownNumber} ${nameOf(entry)}`));
+  expect(store.writes.totals()).toEqual({ records: lines.length, bytes: lines.reduce((sum, { bytes }) => sum + bytes, 0) });
+  const mark = own[own.length >> 1]?.ownNumber ?? 0;
+  expect([...store.writesAfter(mark)].map(({ number }) => number)).toEqual(naive.writesAfter(mark).map(({ ownNumber }) => ownNumber));
+}
+
+/** A step that both take, and after which both must be alike. */
+function step(text: string, run: (story: Story, store: RecordStore) => void): Step {
+  return {
+    check: () => true,
+    run: (story, store) => {
+      run(story, store);
+      expectAlike(story, store);
+      for (const { appId, record } of story.naive.entries) story.seen.push({ appId, record });
+      story.seen.splice(0, story.seen.length - 60);
+    },
+    toString: () => text,
+  };
+}
+
+const app = fc.constantFrom(...APPS);
+const key = fc.constantFrom('a', 'a/b', 'b', '😀', '__proto__', 'c');
+const value = fc.tuple(fc.integer({ min: 28, max: 110 }), fc.constantFrom('01', '7f', '80')).map(([length, byte]) => byte.repeat(length));
+const ttl = fc.constantFrom(0, 0, 1, 80, 300);
+const optional = <Value>(arbitrary: fc.Arbitrary<Value>) => fc.option(arbitrary, { nil: undefined });
+
+const put = fc.tuple(app, key, value, ttl).map(([appId, name, hex, ttlMs]) =>
+  step(`put ${appId} ${name} ${hex.length / 2} bytes ttl ${ttlMs}`, ({ naive, nowMs }, store) => {
+    const written = attempt(() => store.put(appId, name, Buffer.from(hex, 'hex'), ttlMs, nowMs));
+    expect(written).toEqual(naive.put(appId, name, hex, ttlMs, nowMs));
+  }),
+);
+
+const remove = fc.tuple(app, key).map(([appId, name]) =>
+  step(`delete ${appId} ${name}`, ({ naive, nowMs }, store) => {
+    expect(attempt(() => store.delete(appId, name, nowMs))).toEqual(naive.delete(appId, name, nowMs));
+  }),
+);
+
+const get = fc.tuple(app, key).map(([appId, name]) =>
+  step(`get ${appId} ${name}`, ({ naive, nowMs }, store) => {
+    const held = store.get(appId, name, nowMs);
+    const read = held === null ? null : { value: Buffer.from(held.value).toString('hex'), updatedAtMs: held.updatedAtMs };
+    expect(read).toEqual(naive.get(appId, name, nowMs));
+  }),
+);
+
+const list = fc.tuple(app, fc.record({ prefix: optional(key), after: optional(key), limit: optional(fc.nat(4)) })).map(([appId, request]: [string, ListRequest]) =>
+  step(`list ${appId} ${JSON.stringify(request)}`, ({ naive, nowMs }, store) => {
+    expect(store.list(appId, request, nowMs)).toEqual(naive.list(appId, request, nowMs));
+  }),
+);
+
+const foreign = fc.record({
+  appId: app,
+  key,
+  value: fc.option(fc.oneof({ weight: 9, arbitrary: value }, { weight: 1, arbitrary: fc.constant(UNREADABLE.toString(16).repeat(28)) }), { freq: 3 }),
+  counts: fc.dictionary(fc.constantFrom('p', 'q', '0xRR'), fc.nat(4)),
+  /** What it saw of this node's writes; 2 more than there were. */
+  own: fc.constantFrom('nothing', 'nothing', 'held', 'last', 'foreign'),
+  aheadMs: fc.constantFrom(-400, -60, 0, 0, 5, 200, 201),
+  ttlMs: ttl,
+});
+
+const merge = foreign.map(({ appId, key: name, value: hex, counts, own, aheadMs, ttlMs }) =>
+  step(`merge ${appId} ${name} ${hex === null ? 'tombstone' : `${hex.slice(0, 2)} ${hex.length / 2} bytes`} ${JSON.stringify(counts)} ${own} ${aheadMs} ttl ${ttlMs}`, (story, store) => {
+    const { naive, nowMs, ownKey } = story;
+    const seen = naive.find(appId, name)?.record.version[ownKey] ?? 0;
+    const count = { nothing: 0, held: seen, last: naive.lastNumber, foreign: naive.lastNumber + 1 }[own];
+    const version = count === 0 ? counts : { ...counts, [ownKey]: count };
+    const record = { key: name, value: hex, version, updated_at_ms: nowMs + aheadMs, tombstone: hex === null, ttl_ms: ttlMs };
+    // A tombstone that claims to be this node's and was forgotten has a story of its own.
+    if (hex === null && count > 0 && naive.find(appId, name) === undefined) return;
+    expect(store.merge(appId, record, nowMs)).toEqual(naive.merge(appId, record, nowMs));
+  }),
+);
+
+const mergeAgain = fc.nat(60).map((which) =>
+  step(`merge again what was held, ${which} back`, ({ naive, nowMs, seen, ownKey }, store) => {
+    const again = seen.at(-1 - which);
+    if (again === undefined) return;
+    const { appId, record } = again;
+    if (record.tombstone && record.version[ownKey] !== undefined && naive.find(appId, record.key) === undefined) return;
+    expect(store.merge(appId, record, nowMs)).toEqual(naive.merge(appId, record, nowMs));
+  }),
+);
+
+const wait = fc.constantFrom(0, 1, 1, 30, 80, 81, 300, 301, 500, 501, 900, -1, -40).map((ms) =>
+  step(`wait ${ms}`, (story) => {
+    story.nowMs += ms;
+  }),
+);
+
+const acknowledge = fc.integer({ min: 0, max: 3 }).map((behind) =>
+  step(`all peers have all but the last ${behind}`, ({ naive, outside }) => {
+    const own = naive.writesAfter(0);
+    outside.acknowledged = Math.max(outside.acknowledged, own.at(-1 - behind)?.ownNumber ?? 0);
+  }),
+);
+
+const cut = fc.constant(
+  step('the node is cut off for long, or has caught up', ({ naive, outside }, store) => {
+    outside.keepsEverything = !outside.keepsEverything;
+    if (outside.keepsEverything) return;
+    naive.forgetOverdue();
+    store.forgetOverdue();
+  }),
+);
+
+const forget = fc.tuple(app, key).map(([appId, name]) =>
+  step(`forget ${appId} ${name}`, ({ naive }, store) => {
+    store.forget(appId, name);
+    naive.entries = naive.entries.filter((entry) => entry.appId !== appId || entry.record.key !== name);
+  }),
+);
+
+const steps = [put, put, remove, remove, get, list, merge, merge, mergeAgain, wait, wait, acknowledge, cut, forget];
+
+test('a naive store and the real one cannot be told apart', () => {
+  fc.assert(
+    fc.property(fc.commands(steps, { maxCommands: 80, size: 'max' }), (commands) => {
+      fc.modelRun(() => {
+        const { store, outside, ownKey } = openStore('model', SMALL);
+        const naive = new NaiveStore(SMALL, outside, ownKey());
+        return { model: { naive, outside, ownKey: ownKey(), seen: [], nowMs: START_MS }, real: store };
+      }, commands);
+    }),
+    { numRuns: 100 },
+  );
+});

@@ -1,0 +1,100 @@
+/** Writes that wait until n peers have them (protocol.md §10, Acknowledged by n). */
+import { describe, expect, test } from '@jest/globals';
+import { RefusalError } from '../../../src/domain/errors.ts';
+import type { Wallet } from '../../../src/domain/ids.ts';
+import { Acknowledgements } from '../../../src/sync/acknowledgements.ts';
+import { ManualClock, settle } from '../../support/manual-clock.ts';
+
+const [B, C] = ['b', 'c'].map((digit) => `0x${digit.repeat(40)}`) as [Wallet, Wallet];
+
+function start() {
+  const clock = new ManualClock();
+  const acknowledgements = new Acknowledgements({ clock });
+  /** What becomes of a wait, as far as it is known. */
+  const wait = (number: number, wanted: number, { key = 'k', appId = '1', timeoutMs = 5_000 } = {}) => {
+    const seen: { outcome: unknown } = { outcome: 'waiting' };
+    acknowledgements.wait({ appId, key, number, updatedAtMs: 1 }, wanted, timeoutMs).then(
+      (count) => (seen.outcome = count),
+      (error: unknown) => (seen.outcome = error instanceof RefusalError ? error.code : error),
+    );
+    return seen;
+  };
+  const note = async (peer: Wallet, number: number, { key = 'k', appId = '1' } = {}): Promise<void> => {
+    acknowledgements.note(peer, { appId, key, number });
+    await settle();
+  };
+  return { clock, acknowledgements, wait, note };
+}
+
+describe('a write that waits', () => {
+  test('is answered when so many different peers have it', async () => {
+    const { wait, note } = start();
+    const seen = wait(7, 2);
+    await note(B, 7);
+    await note(B, 7);
+    expect(seen.outcome).toBe('waiting');
+    await note(C, 7);
+    expect(seen.outcome).toBe(2);
+  });
+
+  test('counts a later write of the same key for it, and no earlier one', async () => {
+    const { wait, note } = start();
+    const seen = wait(7, 1);
+    await note(B, 6);
+    expect(seen.outcome).toBe('waiting');
+    await note(B, 8);
+    expect(seen.outcome).toBe(1);
+  });
+
+  test.each([{ key: 'other' }, { appId: '2' }])('counts nothing that is another record: %j', async (other) => {
+    const { wait, note } = start();
+    const seen = wait(7, 1);
+    await note(B, 9, other);
+    expect(seen.outcome).toBe('waiting');
+  });
+
+  test('does not mistake one key of one app for another of another', async () => {
+    const { wait, note } = start();
+    const seen = wait(7, 1, { appId: '1', key: '2 k' });
+    await note(B, 9, { appId: '12', key: 'k' });
+    expect(seen.outcome).toBe('waiting');
+  });
+
+  test('is not_replicated when its time has passed, not before', async () => {
+    const { clock, wait, note } = start();
+    const seen = wait(7, 2, { timeoutMs: 1_000 });
+    await note(B, 7);
+    await clock.advance(999);
+    expect(seen.outcome).toBe('waiting');
+    await clock.advance(1);
+    expect(seen.outcome).toBe('not_replicated');
+  });
+
+  test('waits beside others of the same key, each for its own number of peers', async () => {
+    const { wait, note } = start();
+    const [one, two] = [wait(7, 1), wait(8, 2)];
+    await note(B, 8);
+    expect([one.outcome, two.outcome]).toEqual([1, 'waiting']);
+    await note(C, 8);
+    expect(two.outcome).toBe(2);
+  });
+
+  test('leaves nothing behind, answered or not', async () => {
+    const { clock, acknowledgements, wait, note } = start();
+    wait(7, 1);
+    wait(8, 1, { key: 'late' });
+    expect(acknowledgements.size).toBe(2);
+    await note(B, 7);
+    expect(acknowledgements.size).toBe(1);
+    await clock.advance(5_000);
+    expect(acknowledgements.size).toBe(0);
+  });
+
+  test('is refused at once when too many wait already', async () => {
+    const { acknowledgements, wait } = start();
+    for (let number = 1; number <= 4_096; number += 1) wait(number, 1, { key: `k${number}` });
+    const last = wait(4_097, 1, { key: 'one too many' });
+    await settle();
+    expect([last.outcome, acknowledgements.size]).toEqual(['not_replicated', 4_096]);
+  });
+});

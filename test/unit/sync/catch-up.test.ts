@@ -1,0 +1,165 @@
+/**
+ * A node that was cut off from all others for longer than deleted keys are remembered (protocol.md §4, Ages): it vouches for
+ * nothing, spreads nothing old, and drops what is gone elsewhere, but never a write of its own or what a peer named.
+ */
+import { describe, expect, test } from '@jest/globals';
+import type { RefusalError } from '../../../src/domain/errors.ts';
+import { RETENTION_MS, startNodes, type Network, type ReplicatingNode } from '../../support/replicating-nodes.ts';
+
+const HOUR_MS = 3_600_000;
+
+/** The status a node answers a message with. */
+async function statusOf(asked: ReplicatingNode, by: ReplicatingNode, type: string): Promise<unknown> {
+  return asked.inbound.handle(by.member, { type }).catch((error: unknown) => (error as RefusalError).code);
+}
+
+/** Lets more than the retention pass, in which these nodes speak to each other every hour. */
+async function longCut(network: Network, speaking: readonly ReplicatingNode[]): Promise<void> {
+  for (let passedMs = 0; passedMs <= RETENTION_MS; passedMs += HOUR_MS) {
+    await network.pass(HOUR_MS, HOUR_MS);
+    for (const node of speaking) await node.tick();
+  }
+}
+
+/** a and b go on while c is cut off; `gone` is deleted meanwhile, and its tombstone is forgotten. */
+async function startWithStale() {
+  const { network, clock, nodes } = startNodes('a', 'b', 'c');
+  const [a, b, c] = nodes;
+  a.put('stays', 'value');
+  a.put('gone', 'value');
+  c.put('of c', 'value');
+  c.put('of c, gone', 'value');
+  for (const node of nodes) await node.tick(true);
+  network.isolate(c);
+  await clock.advance(5);
+  a.delete('gone');
+  b.delete('of c, gone');
+  for (const node of [a, b]) await node.tick(true);
+  await longCut(network, [a, b]);
+  // The tombstones are past their age, and nothing of them is left.
+  await network.pass(HOUR_MS, HOUR_MS);
+  for (const node of [a, b]) expect([node.keys(), node.records().length]).toEqual([['of c', 'stays'], 2]);
+  expect([a.contact.isStale(), b.contact.isStale(), c.contact.isStale()]).toEqual([false, false, true]);
+  return { network, clock, a, b, c };
+}
+
+describe('a stale node', () => {
+  test('answers digest requests with 503 and snapshots with complete: false', async () => {
+    const { a, c } = await startWithStale();
+    expect(await statusOf(c, a, 'digest_request')).toBe('service_unavailable');
+    expect(await statusOf(c, a, 'snapshot_request')).toMatchObject({ complete: false });
+    expect(await statusOf(a, c, 'snapshot_request')).not.toHaveProperty('complete');
+  });
+
+  test('holds everything, and brings nothing back that was deleted', async () => {
+    const { network, a, b, c } = await startWithStale();
+    expect(c.keys()).toEqual(['gone', 'of c', 'of c, gone', 'stays']);
+    network.isolate(c, 'open');
+    // Even a peer that lost its store gets from it only what it wrote while it was cut off.
+    a.loseStore();
+    c.put('meanwhile', 'value');
+    await network.run(6);
+    expect(c.keys()).toHaveLength(5);
+    for (const node of [a, b]) expect(node.keys()).toEqual(['meanwhile', 'of c', 'stays']);
+  });
+
+  test('drops what a complete snapshot lacks, but not what it wrote meanwhile', async () => {
+    const { network, a, b, c } = await startWithStale();
+    c.put('meanwhile', 'value');
+    c.put('of c', 'written again');
+    network.isolate(c, 'open');
+    const outcome = await c.fetchSnapshot();
+    expect(outcome.completeFrom).not.toBeNull();
+    expect(c.keys()).toEqual(['meanwhile', 'of c', 'stays']);
+    expect(c.contact.isStale()).toBe(false);
+    await network.run(6);
+    for (const node of [a, b, c]) expect([node.keys(), node.read('of c')]).toEqual([['meanwhile', 'of c', 'stays'], 'written again']);
+    expect(new Set([a, b, c].map(({ store }) => store.rootDigest())).size).toBe(1);
+  });
+
+  test('does not drop what a peer named meanwhile, although the snapshot lacks it', async () => {
+    const { network, a, b, c } = await startWithStale();
+    network.isolate(c, 'open');
+    c.catchUp.begin();
+    // b wrote it, and pushed it to c, but not to a yet; c held an older version of it.
+    network.setWay(b, a, 'cut');
+    b.put('gone', 'again');
+    await b.tick(true);
+    network.setWay(c, b, 'cut');
+    const outcome = await c.fetchSnapshot();
+    expect(outcome.completeFrom).toBe(a.member.wallet);
+    expect(c.read('gone')).toBe('again');
+    expect(c.read('of c, gone')).toBeNull();
+  });
+
+  test('goes on keeping everything when nobody gives it a snapshot', async () => {
+    const { network, c } = await startWithStale();
+    network.isolate(c);
+    const outcome = await c.fetchSnapshot();
+    expect([outcome.completeFrom, outcome.answered]).toEqual([null, 0]);
+    expect([c.contact.isStale(), c.keys().length]).toEqual([true, 4]);
+  });
+
+  test('goes on keeping everything while one of the others did not answer and none was complete', async () => {
+    const { network, a, b, c } = await startWithStale();
+    network.isolate(c, 'open');
+    network.setWay(c, b, 'cut');
+    a.firstSnapshot = 'missing';
+    const outcome = await c.fetchSnapshot();
+    expect([outcome.completeFrom, outcome.answered]).toEqual([null, 1]);
+    expect([c.contact.isStale(), c.keys().length]).toEqual([true, 4]);
+  });
+});
+
+describe('nodes that are all stale', () => {
+  test('drop nothing: what each of them holds is on all of them afterwards', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    a.put('shared', 'value');
+    await a.tick(true);
+    network.isolate(a);
+    a.put('of a', 'value');
+    b.put('of b', 'value');
+    await longCut(network, []);
+    expect([a.contact.isStale(), b.contact.isStale()]).toEqual([true, true]);
+    network.isolate(a, 'open');
+    expect(await a.fetchSnapshot()).toMatchObject({ completeFrom: null, answered: 1 });
+    await b.fetchSnapshot();
+    await network.run(3);
+    for (const node of nodes) {
+      expect(node.keys()).toEqual(['of a', 'of b', 'shared']);
+      expect(node.contact.isStale()).toBe(false);
+    }
+  });
+
+  test('still know what was deleted, and forget it only when that is settled', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    a.put('k', 'value');
+    await a.tick(true);
+    network.isolate(a);
+    await network.pass(5);
+    a.delete('k');
+    await longCut(network, []);
+    expect(a.records()).toHaveLength(1);
+    network.isolate(a, 'open');
+    await b.fetchSnapshot();
+    expect([b.read('k'), b.keys()]).toEqual([null, []]);
+    await a.fetchSnapshot();
+    await network.run(3);
+    for (const node of nodes) expect([node.keys(), node.records()]).toEqual([[], []]);
+  });
+});
+
+describe('a node that is not stale', () => {
+  test('drops nothing that a complete snapshot lacks', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    network.setWay(a, b, 'cut');
+    a.put('k', 'value');
+    await a.tick(true);
+    network.setWay(a, b, 'open');
+    expect((await a.fetchSnapshot()).completeFrom).toBe(b.member.wallet);
+    expect(a.read('k')).toBe('value');
+  });
+});

@@ -1,0 +1,266 @@
+/**
+ * Comparing stores (protocol.md §10, Comparison): what pushes miss is mended both ways, at a cost that follows the difference.
+ * Real stores on a network in memory; nothing here is pushed unless a test says so.
+ */
+import { describe, expect, test } from '@jest/globals';
+import type { WireRecord } from '../../../src/domain/records.ts';
+import { PeerError } from '../../../src/sync/peer-error.ts';
+import { bucketOf } from '../../../src/store/digest.ts';
+import { APP, Network, startNodes, type ReplicatingNode } from '../../support/replicating-nodes.ts';
+
+const RUST_BODY_LIMIT = 2 * 1024 * 1024;
+
+/** Puts the same records into both, as if they had been pushed. */
+function share(from: ReplicatingNode, to: ReplicatingNode, nowMs: number): void {
+  for (const { appId, record } of from.store.walk({})) expect(to.store.merge(appId, record, nowMs).kind).not.toBe('rejected');
+}
+
+function expectEqual(...nodes: readonly ReplicatingNode[]): void {
+  const sorted = nodes.map((node) => [...node.records()].sort((x, y) => (x.key < y.key ? -1 : 1)));
+  for (const records of sorted) expect(records).toEqual(sorted[0]);
+  expect(new Set(nodes.map((node) => node.store.rootDigest())).size).toBe(1);
+}
+
+describe('two stores', () => {
+  test('that are equal take one request', async () => {
+    const { clock, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    for (let index = 0; index < 50; index += 1) a.put(`k${index}`, 'value');
+    share(a, b, clock.nowMs());
+    await a.compareWith(b);
+    expect(b.types()).toEqual(['digest_request']);
+  });
+
+  test('that are both empty take one request', async () => {
+    const { nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    await a.compareWith(b);
+    expect(b.types()).toEqual(['digest_request']);
+  });
+
+  const DIFFERENCES: readonly (readonly [string, (a: ReplicatingNode, b: ReplicatingNode) => void, Readonly<Record<string, string | null>>])[] = [
+    ['a record only here', (a) => void a.put('k', 'here'), { k: 'here' }],
+    ['a record only there', (_, b) => void b.put('k', 'there'), { k: 'there' }],
+    [
+      'records only here and only there',
+      (a, b) => {
+        a.put('k', 'here');
+        b.put('l', 'there');
+      },
+      { k: 'here', l: 'there' },
+    ],
+    ['a later value here', (a) => void a.put('shared', 'later'), { shared: 'later' }],
+    ['a later value there', (_, b) => void b.put('shared', 'later'), { shared: 'later' }],
+    ['a tombstone here', (a) => void a.delete('shared'), { shared: null }],
+    ['a tombstone there', (_, b) => void b.delete('shared'), { shared: null }],
+    [
+      'a tombstone here of what only they ever had there',
+      (a, b) => {
+        a.put('k', 'value');
+        b.store.merge(APP, a.store.recordOf(APP, 'k'), 1_790_000_000_000);
+        a.delete('k');
+      },
+      { k: null },
+    ],
+  ];
+
+  test.each(DIFFERENCES)('are mended by one comparison: %s', async (_, differ, expected) => {
+    const { clock, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    a.put('shared', 'value');
+    share(a, b, clock.nowMs());
+    await clock.advance(5);
+    differ(a, b);
+    await a.compareWith(b);
+    for (const node of nodes) for (const [key, value] of Object.entries(expected)) expect([key, node.read(key)]).toEqual([key, value]);
+    expectEqual(a, b);
+  });
+
+  test('are mended where both wrote the same key: both keep the same one, with both clocks (§9.9)', async () => {
+    const { nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    a.put('k', 'from a');
+    b.put('k', 'from b');
+    await a.compareWith(b);
+    expectEqual(a, b);
+    expect(Object.keys(a.store.recordOf(APP, 'k')!.version).sort()).toEqual([a, b].map(({ member, store }) => `${member.wallet}/${store.storeId}`).sort());
+  });
+
+  test('are mended app by app: those that are equal are not asked for', async () => {
+    const { clock, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    for (const app of ['7', '100', '2000']) a.put('shared', 'value', { app });
+    share(a, b, clock.nowMs());
+    a.put('k', 'here', { app: '2000' });
+    b.put('k', 'there', { app: '3' });
+    await a.compareWith(b);
+    expectEqual(a, b);
+    expect([b.read('k', '2000'), a.read('k', '3')]).toEqual(['here', 'there']);
+    expect(b.received.flatMap(({ inner }) => (inner['type'] === 'digest_request' && inner['app'] !== undefined ? [inner['app']] : [])).sort()).toEqual(['2000', '3']);
+  });
+
+  test('ask for the buckets that differ and no others', async () => {
+    const { clock, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    for (let index = 0; index < 600; index += 1) a.put(`k${index}`, 'value');
+    share(a, b, clock.nowMs());
+    await clock.advance(5);
+    b.put('k17', 'later');
+    a.put('new', 'value');
+    await a.compareWith(b);
+    expectEqual(a, b);
+    const wanted = b.received.flatMap(({ inner }) => (inner['type'] === 'snapshot_request' ? (inner['buckets'] as number[]) : []));
+    expect(wanted).toEqual([...new Set([bucketOf('k17'), bucketOf('new')])].sort((x, y) => x - y));
+    expect(b.deltas()).toEqual([['new']]);
+  });
+
+  test('are mended whatever the difference is: 400 here, 400 there, in pages and bodies below 2 MiB', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    for (let index = 0; index < 400; index += 1) {
+      a.put(`a${index}`, Buffer.alloc(15_000));
+      b.put(`b${index}`, Buffer.alloc(15_000));
+    }
+    await a.compareWith(b);
+    expectEqual(a, b);
+    expect(b.received.some(({ inner }) => inner['type'] === 'snapshot_request' && inner['cursor'] !== undefined)).toBe(true);
+    expect(Math.max(...network.requests.map(({ bytes }) => bytes))).toBeLessThan(RUST_BODY_LIMIT);
+  });
+
+  test('are mended although one record does not pass: it harms itself only', async () => {
+    const { nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    b.put('good', 'value');
+    b.put('poison', 'value');
+    a.put('here', 'value');
+    b.bend = (answer, { inner }) => {
+      if (inner['type'] !== 'snapshot_request') return answer;
+      const data = answer['data'] as Record<string, WireRecord[]>;
+      return { ...answer, data: Object.fromEntries(Object.entries(data).map(([app, records]) => [app, records.map((record) => (record.key === 'poison' ? { ...record, updated_at_ms: -1 } : record))])) };
+    };
+    await a.compareWith(b);
+    expect([a.read('good'), a.read('poison'), b.read('here')]).toEqual(['value', null, 'value']);
+  });
+
+  test('stay equal when writes come in the middle, or are found by the next comparison', async () => {
+    const { nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    for (let index = 0; index < 100; index += 1) b.put(`b${index}`, 'value');
+    b.before = ({ inner }) => {
+      if (inner['type'] !== 'snapshot_request') return;
+      a.put('meanwhile a', String(b.received.length));
+      b.put('meanwhile b', String(b.received.length));
+    };
+    await a.compareWith(b);
+    b.before = () => undefined;
+    await a.compareWith(b);
+    expectEqual(a, b);
+  });
+});
+
+describe('what a writer that died had given to one peer only', () => {
+  test.each([
+    ['the one that has it compares', 'b'],
+    ['the one that lacks it compares', 'c'],
+  ])('reaches the others by comparison when %s', async (_, who) => {
+    const { network, nodes } = startNodes('a', 'b', 'c');
+    const [a, b, c] = nodes;
+    network.setWay(a, c, 'cut');
+    a.put('k', 'value');
+    a.put('gone', 'value');
+    a.delete('gone');
+    await a.tick(true);
+    expect([b.read('k'), c.read('k')]).toEqual(['value', null]);
+    network.isolate(a);
+    await network.run(4, [who === 'b' ? b : c]);
+    expect(c.read('k')).toBe('value');
+    expectEqual(b, c);
+  });
+
+  test('reaches all, however the network was cut, once it is whole', async () => {
+    const { network, nodes } = startNodes('a', 'b', 'c', 'd');
+    const [a, b, c, d] = nodes;
+    for (const [from, to] of [[a, b], [b, c], [c, d], [d, a], [a, c], [b, d]] as const) network.setWay(from, to, 'cut');
+    for (let round = 0; round < 6; round += 1) {
+      for (const node of nodes) node.put(round % 2 === 0 ? `shared ${round}` : `${node.name} ${round}`, node.name);
+      if (round === 4) b.delete('shared 0');
+      await network.run(2);
+    }
+    network.isolate(a, 'open');
+    network.isolate(c, 'open');
+    for (const [from, to] of [[b, d], [d, b]] as const) network.setWay(from, to, 'open');
+    await network.run(90);
+    expectEqual(...nodes);
+    expect(a.keys()).toHaveLength(12 + 2 + (a.read('shared 0') === null ? 0 : 1));
+  });
+});
+
+describe('a peer of an older kind', () => {
+  function startWithOlder() {
+    const network = new Network();
+    const a = network.add('a');
+    const older = network.add('older', { kind: 'older' });
+    return { network, a, older };
+  }
+
+  test('is asked for a digest once, never again, and is compared by a whole snapshot both ways', async () => {
+    const { network, a, older } = startWithOlder();
+    older.put('there', 'value');
+    a.store.merge(APP, { ...older.store.recordOf(APP, 'there')!, key: 'here' }, network.clock.nowMs());
+    await a.tick();
+    expect(older.types()).toEqual(['snapshot_request', 'delta']);
+    expect(network.requests.filter(({ path, status }) => path === '/sync' && status === 403)).toHaveLength(1);
+    expectEqual(a, older);
+    await network.run(30, [a]);
+    expect(network.requests.filter(({ status }) => status === 403)).toHaveLength(1);
+  });
+
+  test('is compared again after ten minutes, not before', async () => {
+    const { network, a, older } = startWithOlder();
+    await a.tick();
+    older.put('there', 'value');
+    await network.pass(590_000, 10_000);
+    await a.tick();
+    expect(a.read('there')).toBeNull();
+    await network.pass(10_000, 10_000);
+    await a.tick();
+    expect(a.read('there')).toBe('value');
+    expect(older.types().filter((type) => type === 'snapshot_request')).toHaveLength(2);
+  });
+
+  test('that is not asked for anything shows no success', async () => {
+    const { network, a, older } = startWithOlder();
+    await a.tick();
+    const { lastSuccessMs } = a.replicaOf(older).view();
+    await network.pass(10_000);
+    await a.tick();
+    expect(a.replicaOf(older).view().lastSuccessMs).toBe(lastSuccessMs);
+  });
+
+  test('gets bodies below 2 MiB, and what exceeds them alone blocks nothing', async () => {
+    const { network, a, older } = startWithOlder();
+    for (let index = 0; index < 12; index += 1) a.put(`k${index}`, Buffer.alloc(200_000));
+    await network.run(30, [a]);
+    expect(older.keys()).toHaveLength(12);
+    expectEqual(a, older);
+    expect(network.requests.filter(({ status }) => status === 413)).toEqual([]);
+  });
+});
+
+describe('a peer that answers wrongly', () => {
+  test.each([
+    ['no root', (type: unknown) => (type === 'digest_request' ? { root: undefined } : {})],
+    ['a root of another length', (type: unknown) => (type === 'digest_request' ? { root: 'ab' } : {})],
+    ['apps that are none', (type: unknown) => (type === 'digest_request' ? { root: '00'.repeat(16), apps: { x: '00'.repeat(16) } } : {})],
+    ['too few buckets', (type: unknown) => (type === 'digest_request' ? { root: '00'.repeat(16), apps: { '1': '00'.repeat(16) }, buckets: ['00'.repeat(8)] } : {})],
+    ['no data', (type: unknown) => (type === 'snapshot_request' ? { data: undefined } : {})],
+  ])('is an error and no answer: %s', async (_, bent) => {
+    const { nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    a.put('k', 'value');
+    b.bend = (answer, { inner }) => ({ ...answer, ...bent(inner['type']) });
+    const error = await a.compareWith(b).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(PeerError);
+    expect((error as PeerError).failure).toBe('bad_answer');
+  });
+});

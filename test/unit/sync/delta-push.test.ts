@@ -1,0 +1,496 @@
+/**
+ * A node's own writes on their way to its peers (protocol.md §4, Sizes; §9.4, 6, 10; §10, Who sends what, Rejections,
+ * Acknowledged by n): real stores, real envelopes, a network in memory.
+ */
+import { describe, expect, test } from '@jest/globals';
+import { RefusalError } from '../../../src/domain/errors.ts';
+import type { LocalWrite } from '../../../src/domain/records.ts';
+import { APP, Network, startNodes, type ReplicatingNode } from '../../support/replicating-nodes.ts';
+
+const RUST_BODY_LIMIT = 2 * 1024 * 1024;
+
+/** What becomes of a write that waits for peers. */
+function waitingFor(node: ReplicatingNode, write: LocalWrite, peers: number): { outcome: unknown } {
+  const seen: { outcome: unknown } = { outcome: 'waiting' };
+  node.acknowledgements.wait(write, peers, 50_000).then(
+    (count) => (seen.outcome = count),
+    (error: unknown) => (seen.outcome = (error as RefusalError).code),
+  );
+  return seen;
+}
+
+describe('what a node writes', () => {
+  test('is on every peer after one tick, with one message to each', async () => {
+    const { nodes } = startNodes('a', 'b', 'c');
+    const [a, b, c] = nodes;
+    a.put('k', 'value');
+    a.put('gone', 'value');
+    a.delete('gone');
+    await a.tick(true);
+    for (const peer of [b, c]) {
+      expect([peer.read('k'), peer.read('gone'), peer.keys()]).toEqual(['value', null, ['k']]);
+      expect(peer.types()).toEqual(['delta']);
+      expect(peer.store.rootDigest()).toBe(a.store.rootDigest());
+    }
+  });
+
+  test('is not pushed on by those who got it', async () => {
+    const { nodes } = startNodes('a', 'b', 'c');
+    const [a, b, c] = nodes;
+    a.put('k', 'value');
+    await a.tick(true);
+    await b.tick(true);
+    await c.tick(true);
+    expect([a.types(), b.types(), c.types()]).toEqual([[], ['delta'], ['delta']]);
+  });
+
+  test('is not sent again once it is acknowledged', async () => {
+    const { nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    a.put('k', 'value');
+    await a.tick(true);
+    a.put('l', 'value');
+    await a.tick(true);
+    await a.tick(true);
+    expect(b.deltas()).toEqual([['k'], ['l']]);
+  });
+
+  test('is sent as it is now, whoever wrote it last', async () => {
+    const { network, nodes } = startNodes('a', 'b', 'c');
+    const [a, b, c] = nodes;
+    network.setWay(a, c, 'cut');
+    a.put('k', 'from a');
+    await a.tick(true);
+    await network.pass(10);
+    b.put('k', 'from b');
+    network.setWay(b, c, 'cut');
+    await b.tick(true);
+    network.setWay(a, c, 'open');
+    await network.pass(1_000);
+    await a.tick(true);
+    expect(c.read('k')).toBe('from b');
+  });
+
+  test('is sent once with its last value when it was written many times', async () => {
+    const { nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    for (let times = 0; times < 50; times += 1) a.put('k', `value ${times}`);
+    await a.tick(true);
+    expect(b.deltas()).toEqual([['k']]);
+    expect(b.read('k')).toBe('value 49');
+  });
+});
+
+describe('the mark of a peer', () => {
+  test('stays while its answer is lost, and the records come again (§9.4)', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    network.setWay(a, b, 'lose answers');
+    a.put('k', 'value');
+    await a.tick(true);
+    expect(a.replicaOf(b)).toMatchObject({ mark: 0 });
+    network.setWay(a, b, 'open');
+    await network.pass(1_000);
+    await a.tick(true);
+    expect(b.deltas().at(-1)).toEqual(['k']);
+    expect(a.replicaOf(b)).toMatchObject({ mark: a.store.lastNumber, hasBacklog: false });
+  });
+
+  test.each([
+    ['is a refusal', () => Promise.reject(new RefusalError('internal_error', 'broken')), undefined],
+    ['belongs to another request', () => undefined, { request_id: '00'.repeat(16) }],
+    ['does not say what became of the records', () => undefined, { merged: 'all' }],
+  ])('stays when the answer %s', async (_, before, changes) => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    b.before = before;
+    b.bend = (answer) => ({ ...answer, ...changes });
+    a.put('k', 'value');
+    await a.tick(true);
+    expect(a.replicaOf(b)).toMatchObject({ mark: 0, hasBacklog: true });
+    b.before = () => undefined;
+    b.bend = (answer) => answer;
+    await network.pass(1_000);
+    await a.tick(true);
+    expect([b.read('k'), a.replicaOf(b).mark]).toEqual(['value', a.store.lastNumber]);
+  });
+
+  test('moves batch by batch: what was answered is not sent again when the next one fails', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    for (let index = 0; index < 8; index += 1) a.put(`k${index}`, Buffer.alloc(150_000));
+    b.before = () => {
+      if (b.deltas().length === 2) network.setWay(a, b, 'lose answers');
+    };
+    await a.tick(true);
+    const [first, second] = b.deltas();
+    network.setWay(a, b, 'open');
+    b.before = () => undefined;
+    await network.pass(1_000);
+    await a.tick(true);
+    expect(b.deltas()[2]!.slice(0, second!.length)).toEqual(second);
+    expect(b.deltas().slice(2).flat()).not.toEqual(expect.arrayContaining([first![0]]));
+    expect(b.keys()).toHaveLength(8);
+  });
+
+  test('does not pass a write that comes while a push is under way', async () => {
+    const { nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    b.before = () => {
+      if (b.deltas().length > 1) return;
+      a.put('k', 'second');
+      a.put('l', 'new');
+    };
+    a.put('k', 'first');
+    await a.tick(true);
+    expect([b.read('k'), b.read('l')]).toEqual(['second', 'new']);
+    expect(b.deltas()).toEqual([['k'], ['k', 'l']]);
+    expect(a.replicaOf(b).view()).toMatchObject({ behindRecords: 0, behindBytes: 0, acknowledgedUpTo: a.store.lastNumber });
+  });
+
+  test('starts anew with another store_id, which the answer names', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    a.put('old', 'value');
+    await a.tick(true);
+    b.loseStore();
+    expect(b.read('old')).toBeNull();
+    await network.pass(1_000);
+    a.put('new', 'value');
+    await a.tick(true);
+    expect([b.read('old'), b.read('new')]).toEqual(['value', 'value']);
+  });
+
+  test('starts anew with another store_id, which a request of the peer names', async () => {
+    const { nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    a.put('old', 'value');
+    b.put('of b', 'value');
+    await a.tick(true);
+    await b.tick(true);
+    b.loseStore();
+    b.put('of b again', 'value');
+    await b.tick(true);
+    expect(a.replicaOf(b).view()).toMatchObject({ acknowledgedUpTo: 0, behindRecords: 1 });
+    await a.tick(true);
+    expect(b.read('old')).toBe('value');
+  });
+
+  test('starts anew in the middle of a push: the answer to what the lost store got says nothing', async () => {
+    const { nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    a.put('first', 'value');
+    await a.tick(true);
+    for (let index = 0; index < 8; index += 1) a.put(`k${index}`, Buffer.alloc(150_000));
+    b.bend = (answer) => {
+      if (b.deltas().length !== 2) return answer;
+      b.loseStore();
+      return { ...answer, store_id: b.store.storeId };
+    };
+    await a.tick(true);
+    expect(b.keys()).toEqual(['first', 'k0', 'k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'k7']);
+    expect(a.replicaOf(b).view()).toMatchObject({ behindRecords: 0, behindBytes: 0 });
+  });
+
+  test.each([
+    ['master_secret_request', { type: 'master_secret_request' }, 0],
+    ['snapshot_request', { type: 'snapshot_request' }, 0],
+    ['snapshot_request with a cursor', { type: 'snapshot_request', cursor: 'x' }, 1],
+    ['delta', { type: 'delta', data: {} }, 1],
+    ['snapshot_request that names the same store', { type: 'snapshot_request', store_id: 'same' }, 1],
+  ])('at a %s of an older peer: starts anew, or not', async (_, message, mark) => {
+    const { nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    a.replicaOf(b).noteStoreId('same');
+    a.replicaOf(b).advance(1, { records: 0, bytes: 0 });
+    await a.inbound.handle(b.member, message).catch(() => undefined);
+    expect(a.replicaOf(b).mark).toBe(mark);
+  });
+
+  test('goes on with what comes after the own store was emptied', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    a.put('old', 'value');
+    network.setWay(a, b, 'cut');
+    await a.tick(true);
+    a.loseStore();
+    a.put('new', 'value');
+    network.setWay(a, b, 'open');
+    await network.pass(1_000);
+    await a.tick(true);
+    expect(b.keys()).toEqual(['new']);
+    expect(a.replicaOf(b).view()).toMatchObject({ behindRecords: 0, acknowledgedUpTo: a.store.lastNumber });
+  });
+});
+
+describe('bodies', () => {
+  test('stay below 2 MiB with many records, and a value of 1 MiB goes alone and arrives (§9.6)', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    const large = Buffer.alloc(1_048_576, 7);
+    for (let index = 0; index < 20; index += 1) a.put(`k${index}`, Buffer.alloc(90_000, index));
+    a.put('large', large);
+    a.put('last', 'value');
+    await a.tick(true);
+    const sizes = network.requests.filter(({ path }) => path === '/sync').map(({ bytes }) => bytes);
+    expect(sizes.filter((bytes) => bytes >= RUST_BODY_LIMIT)).toHaveLength(1);
+    expect(b.deltas()).toContainEqual(['large']);
+    expect(b.keys()).toHaveLength(22);
+    expect(b.store.rootDigest()).toBe(a.store.rootDigest());
+  });
+});
+
+describe('a peer that takes smaller bodies than others', () => {
+  test.each(['pushed', 'compared'])('gets what fits it when %s, and all of it but what does not', async (how) => {
+    const network = new Network();
+    const a = network.add('a');
+    const b = network.add('b', { maxSyncPayloadBytes: 100_000 });
+    for (let index = 0; index < 40; index += 1) a.put(`k${String(index).padStart(2, '0')}`, Buffer.alloc(index === 17 ? 60_000 : 3_000));
+    // A refusal names no next nonce, so each one after it is waited for.
+    const done = how === 'pushed' ? a.tick(true) : a.compareWith(b);
+    await network.pass(60_000);
+    await done;
+    expect(b.keys()).toEqual(a.keys().filter((key) => key !== 'k17'));
+    if (how === 'pushed') expect(a.replicaOf(b).view()).toMatchObject({ refused: { too_large: 1 }, behindRecords: 0, lastError: null });
+  });
+});
+
+describe('a record that a peer refuses for good', () => {
+  /** Refuses these keys, as a peer with other rules would. */
+  function refusing(b: ReplicatingNode, bad: readonly string[], reason: string, listed = 100): void {
+    b.bend = (answer, { inner }) => {
+      if (inner['type'] !== 'delta') return answer;
+      const keys = b.deltas().at(-1)!;
+      const refused = keys.filter((key) => bad.includes(key));
+      const rejections = refused.slice(0, listed).map((key) => ({ app_id: APP, key, reason }));
+      return { ...answer, total: keys.length, merged: keys.length - refused.length, skipped: 0, rejected: refused.length, rejections };
+    };
+  }
+
+  test('blocks nothing behind it, is not sent again, and is counted (§9.10)', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    refusing(b, ['poison'], 'malformed');
+    for (const key of ['before', 'poison', 'after']) a.put(key, 'value');
+    await a.tick(true);
+    a.put('later', 'value');
+    await network.run(10, [a]);
+    expect(b.deltas()).toEqual([['before', 'poison', 'after'], ['later']]);
+    expect(a.replicaOf(b).view()).toMatchObject({ refused: { malformed: 1 }, behindRecords: 0, waitingRetries: 0, lastError: null });
+  });
+
+  test('is found out in portions when the peer lists fewer rejections than it counts', async () => {
+    const { nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    const bad = Array.from({ length: 150 }, (_, index) => `bad ${index}`);
+    refusing(b, bad, 'malformed', 100);
+    for (const key of bad) a.put(key, 'value');
+    for (let index = 0; index < 90; index += 1) a.put(`good ${index}`, 'value');
+    const good = waitingFor(a, a.put('last', 'value'), 1);
+    const poisoned = waitingFor(a, a.put('bad 0', 'again'), 1);
+    await a.tick(true);
+    expect(b.deltas().map((keys) => keys.length)).toEqual([241, 100, 100, 41]);
+    expect(a.replicaOf(b).view()).toMatchObject({ refused: { malformed: 150 }, behindRecords: 0 });
+    expect([good.outcome, poisoned.outcome]).toEqual([1, 'waiting']);
+  });
+
+  test('is found out one by one when the peer lists none of them', async () => {
+    const { nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    refusing(b, ['poison'], 'malformed', 0);
+    for (const key of ['before', 'poison', 'after']) a.put(key, 'value');
+    const after = waitingFor(a, a.put('last', 'value'), 1);
+    await a.tick(true);
+    expect(b.deltas().slice(1)).toEqual([['before'], ['poison'], ['after'], ['last']]);
+    expect(a.replicaOf(b).view()).toMatchObject({ refused: { unlisted: 1 }, behindRecords: 0, lastError: null });
+    expect(after.outcome).toBe(1);
+  });
+});
+
+describe('a record that a peer refuses for the time being', () => {
+  test('because its clock is behind is sent again, later each time, until it is taken; nothing waits for it', async () => {
+    const { clock, network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    // What b takes for the future is what lies further ahead than its own limit.
+    const ahead = a.vault.sealValue(100 as never, Buffer.from('value'));
+    a.store.put(APP, 'future', ahead, 0, clock.nowMs() + 20_000);
+    a.put('now', 'value');
+    await a.tick(true);
+    expect([b.read('future'), b.read('now')]).toEqual([null, 'value']);
+    expect(a.replicaOf(b).view()).toMatchObject({ waitingRetries: 1, behindRecords: 1, refused: {} });
+    for (let tick = 0; tick < 200 && b.read('future') === null; tick += 1) {
+      await network.pass(100, 100);
+      await a.tick(true);
+    }
+    expect(b.read('future')).toBe('value');
+    const times = b.received.filter((_, index) => b.deltas()[index]!.includes('future')).map(({ at }) => at);
+    const pauses = times.slice(1).map((at, index) => at - times[index]!);
+    expect(pauses.length).toBeGreaterThanOrEqual(3);
+    for (const [index, pauseMs] of pauses.entries()) {
+      expect(pauseMs).toBeGreaterThanOrEqual(1_000 * 2 ** index);
+      expect(pauseMs).toBeLessThanOrEqual(1_250 * 2 ** index + 100);
+    }
+    expect(a.replicaOf(b).view()).toMatchObject({ waitingRetries: 0, behindRecords: 0 });
+  });
+
+  test('because its store is full is sent again until there is room', async () => {
+    const network = new Network();
+    const a = network.add('a');
+    const b = network.add('b', { store: { maxStoreBytes: 2_000 } });
+    b.put('room', Buffer.alloc(800));
+    const seen = waitingFor(a, a.put('large', Buffer.alloc(900)), 1);
+    await a.tick(true);
+    expect([b.read('large'), a.replicaOf(b).view().waitingRetries, seen.outcome]).toEqual([null, 1, 'waiting']);
+    b.store.forget(APP, 'room');
+    await network.run(5, [a]);
+    expect([b.read('large')?.length, a.replicaOf(b).view().waitingRetries, seen.outcome]).toEqual([900, 0, 1]);
+  });
+
+  test('is sent as it is by then, and not at all when nothing of it is left', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    let full = true;
+    b.bend = (answer, { inner }) => {
+      if (!full || inner['type'] !== 'delta') return answer;
+      const rejections = b.deltas().at(-1)!.map((key) => ({ app_id: APP, key, reason: 'store_full' }));
+      return { ...answer, merged: 0, skipped: 0, rejected: rejections.length, rejections };
+    };
+    a.put('k', 'first');
+    a.put('gone', 'value');
+    await a.tick(true);
+    a.put('k', 'second');
+    a.store.forget(APP, 'gone');
+    full = false;
+    await network.pass(5_000);
+    await a.tick(true);
+    expect(b.read('k')).toBe('second');
+    expect(b.deltas().slice(1).flat()).toEqual(['k']);
+    expect(a.replicaOf(b)).toMatchObject({ hasBacklog: false });
+  });
+});
+
+describe('a peer of an older kind', () => {
+  function startWithOlder() {
+    const network = new Network();
+    const a = network.add('a');
+    const older = network.add('older', { kind: 'older' });
+    return { network, clock: network.clock, a, older };
+  }
+
+  test('gets young records once more after 30 s, and then no more', async () => {
+    const { network, a, older } = startWithOlder();
+    a.put('k', 'value');
+    await a.tick(true);
+    await network.pass(29_000);
+    await a.tick(true);
+    expect(older.deltas()).toEqual([['k']]);
+    await network.pass(1_500);
+    await a.tick(true);
+    expect(older.deltas()).toEqual([['k'], ['k']]);
+    await network.pass(60_000);
+    await a.tick(true);
+    expect(older.deltas()).toHaveLength(2);
+  });
+
+  test('gets what its own clock took for the future that way', async () => {
+    const { clock, network, a, older } = startWithOlder();
+    a.store.put(APP, 'future', a.vault.sealValue(100 as never, Buffer.from('value')), 0, clock.nowMs() + 20_000);
+    await a.tick(true);
+    expect(older.read('future')).toBeNull();
+    await network.pass(31_000);
+    await a.tick(true);
+    expect(older.read('future')).toBe('value');
+  });
+
+  test('is written to for minutes without being driven into its 30 nonces a minute, and has everything soon after', async () => {
+    const { network, a, older } = startWithOlder();
+    for (let write = 0; write < 1_200; write += 1) {
+      a.put(`k${write % 300}`, `value ${write}`);
+      if (write % 2 === 0) await a.tick(write % 4 !== 0);
+      await network.pass(250, 250);
+    }
+    expect(network.requests.filter(({ status }) => status === 429)).toEqual([]);
+    await network.run(10, [a]);
+    expect(older.store.rootDigest()).toBe(a.store.rootDigest());
+    const pushes = older.types().filter((type) => type === 'delta').length;
+    expect(pushes).toBeLessThan(120);
+    expect(a.replicaOf(older).view().behindRecords).toBe(0);
+  });
+
+  test.each([
+    ['answers 413', 'open', { refused: { too_large: 1 }, behindRecords: 0, waitingRetries: 0 }],
+    ['closes the connection', 'closes large bodies', { refused: {}, behindRecords: 1, waitingRetries: 1 }],
+  ] as const)('gets all but what is too large for it, when it %s (§9.6)', async (_, way, figures) => {
+    const { network, a, older } = startWithOlder();
+    network.setWay(a, older, way);
+    for (const [key, bytes] of [['before', 10], ['large', 1_048_576], ['after', 10], ['also large', 700_000], ['last', 10]] as const) a.put(key, Buffer.alloc(bytes));
+    a.delete('also large');
+    await a.tick(true);
+    expect(older.keys()).toEqual(['after', 'before', 'last']);
+    expect(a.replicaOf(older).view()).toMatchObject(figures);
+    await network.run(20, [a]);
+    a.put('later', 'value');
+    await a.tick(true);
+    await network.pass(5_000);
+    expect(older.keys()).toEqual(['after', 'before', 'last', 'later']);
+    expect(a.replicaOf(older).view()).toMatchObject(figures);
+  });
+
+  test('is not sent again what is old', async () => {
+    const { network, a, older } = startWithOlder();
+    network.setWay(a, older, 'cut');
+    a.put('k', 'value');
+    await network.pass(31_000);
+    network.setWay(a, older, 'open');
+    await a.tick(true);
+    await network.pass(31_000);
+    await a.tick(true);
+    expect(older.deltas()).toEqual([['k']]);
+  });
+
+  test('counts for acknowledgements when it merged all it was sent, and not otherwise', async () => {
+    const { network, a, older } = startWithOlder();
+    const all = waitingFor(a, a.put('k', 'value'), 1);
+    await a.tick(true);
+    expect(all.outcome).toBe(1);
+    older.bend = (answer) => ({ ...answer, merged: 1 });
+    await network.pass(5_000);
+    const some = [waitingFor(a, a.put('l', 'value'), 1), waitingFor(a, a.put('m', 'value'), 1)];
+    await a.tick(true);
+    expect(some.map(({ outcome }) => outcome)).toEqual(['waiting', 'waiting']);
+  });
+});
+
+describe('acknowledged by n', () => {
+  test('merged counts, and so does skipped', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    const merged = waitingFor(a, a.put('k', 'value'), 1);
+    await a.tick(true);
+    network.setWay(a, b, 'lose answers');
+    const skipped = waitingFor(a, a.put('l', 'value'), 1);
+    await a.tick(true);
+    network.setWay(a, b, 'open');
+    await network.pass(1_000);
+    await a.tick(true);
+    expect([merged.outcome, skipped.outcome, b.read('l')]).toEqual([1, 1, 'value']);
+  });
+
+  test('rejected never does', async () => {
+    const { nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    b.vault.wipe();
+    const seen = waitingFor(a, a.put('k', 'value'), 1);
+    await a.tick(true);
+    expect(seen.outcome).toBe('waiting');
+  });
+
+  test('a later write of the same key stands for the earlier', async () => {
+    const { nodes } = startNodes('a', 'b');
+    const [a] = nodes;
+    const first = waitingFor(a, a.put('k', 'first'), 1);
+    const second = waitingFor(a, a.put('k', 'second'), 1);
+    await a.tick(true);
+    expect([first.outcome, second.outcome]).toEqual([1, 1]);
+  });
+});

@@ -1,0 +1,349 @@
+/** What a node answers its peers (protocol.md §4, /sync; §10, First snapshot, Pages, store_id and request_id). */
+import { describe, expect, test } from '@jest/globals';
+import { generateP384 } from '../../../src/crypto/p384.ts';
+import { openSecret } from '../../../src/crypto/sealed-secret.ts';
+import { Vault } from '../../../src/crypto/vault.ts';
+import { RefusalError } from '../../../src/domain/errors.ts';
+import type { StoreId, TeePubkey, Wallet } from '../../../src/domain/ids.ts';
+import type { MergeVerdict, WalkRequest, WireRecord } from '../../../src/domain/records.ts';
+import type { FirstSnapshotState } from '../../../src/domain/readiness.ts';
+import { PeerCache } from '../../../src/registry/peer-cache.ts';
+import { Contact } from '../../../src/sync/contact.ts';
+import { SyncInbound } from '../../../src/sync/inbound.ts';
+import type { SyncStore } from '../../../src/sync/ports.ts';
+import { Replicas } from '../../../src/sync/replicas.ts';
+import { SECRET, SECRET_HASH } from '../../support/asking-node.ts';
+import { collectingLog } from '../../support/collecting-log.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { memberOf } from '../../support/members.ts';
+import { SeededRandom } from '../../support/seeded-random.ts';
+
+const WALLET = `0x${'ab'.repeat(20)}` as Wallet;
+const SENDER = memberOf(WALLET, 'aa' as TeePubkey);
+const TTL_MS = 180_000;
+const PAGE_BYTES = 8 * 1024 * 1024;
+const RECEIVER = generateP384(new SeededRandom('receiver'));
+
+interface StartOptions {
+  readonly holdsSecret?: boolean;
+  readonly firstSnapshot?: FirstSnapshotState;
+  /** Keys of the records held, each of 1,000 bytes and more. */
+  readonly holds?: readonly string[];
+}
+
+const RETENTION_MS = 86_400_000;
+const nobodyAsks = (): never => {
+  throw new Error('nobody asks the store for this here');
+};
+
+function recordOf(key: string): WireRecord {
+  return { key, value: 'ab'.repeat(500), version: { w: 1 }, updated_at_ms: 1, tombstone: false, ttl_ms: 0 };
+}
+
+/** Takes keys that begin with `m`, skips those with `s` and rejects all others; a cursor is the number of the next record. */
+function storeOf(holds: readonly string[], walks: WalkRequest[], merged: string[]): SyncStore {
+  return {
+    storeId: '00112233aabbccdd' as StoreId,
+    lastNumber: 0,
+    merge: (_, wire): MergeVerdict => {
+      const { key } = wire as WireRecord;
+      if (key.startsWith('m')) {
+        merged.push(key);
+        return { kind: 'merged' };
+      }
+      return key.startsWith('s') ? { kind: 'skipped', why: 'ignored_existing_newer_time' } : { kind: 'rejected', why: 'malformed' };
+    },
+    *walk(request) {
+      walks.push(request);
+      for (let at = Number(request.cursor ?? 0); at < holds.length; at += 1) {
+        yield { appId: '100', record: recordOf(holds[at]!), cursor: String(at + 1) };
+      }
+    },
+    recordOf: nobodyAsks,
+    digestOf: nobodyAsks,
+    writesAfter: nobodyAsks,
+    ownNumberOf: nobodyAsks,
+    forget: nobodyAsks,
+    forgetOverdue: nobodyAsks,
+    writes: { totals: () => ({ records: 0, bytes: 0 }), listen: () => () => undefined },
+    rootDigest: () => 'root',
+    appDigests: () => ({ '100': 'digest of 100' }),
+    bucketDigests: (appId) => [`buckets of ${appId}`],
+  };
+}
+
+function start({ holdsSecret = true, firstSnapshot = 'complete', holds = ['k1', 'k2'] }: StartOptions = {}) {
+  const clock = new ManualClock();
+  const log = collectingLog();
+  const random = new SeededRandom('vault');
+  const vault = new Vault({ random });
+  if (holdsSecret) vault.holdCandidate(Uint8Array.from(SECRET));
+  vault.observeChainHash(SECRET_HASH);
+  const directory = new PeerCache({ clock });
+  directory.update({ block: 1n, members: [SENDER], dropped: [] });
+  const walks: WalkRequest[] = [];
+  const merged: string[] = [];
+  const store = storeOf(holds, walks, merged);
+  const contact = new Contact({ retentionMs: RETENTION_MS }, { clock, lastNumber: () => 0 });
+  contact.noteMembers(1);
+  const replicas = new Replicas({ clock, random, store });
+  let nonces = 0;
+  const inbound = new SyncInbound(
+    { peerCacheTtlMs: TTL_MS },
+    {
+      clock,
+      log,
+      vault,
+      directory,
+      store,
+      contact,
+      replicas,
+      yieldNow: async () => undefined,
+      issueNonce: () => `nonce ${++nonces}`,
+      firstSnapshot: () => firstSnapshot,
+    },
+  );
+  const handle = async (message: Record<string, unknown>) => (await inbound.handle(SENDER, message)) as Record<string, unknown>;
+  return { clock, log, vault, inbound, walks, merged, contact, replicas, handle };
+}
+
+async function codeOf(call: Promise<unknown>): Promise<string> {
+  const error = await call.then(() => null, (thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(RefusalError);
+  return (error as RefusalError).code;
+}
+
+const secretRequest = { type: 'master_secret_request', ecdh_pubkey: RECEIVER.publicKeyDer };
+
+describe('every answer', () => {
+  test('carries status, store_id, a next nonce, and the request_id that came', async () => {
+    const { handle } = start();
+    const answer = await handle({ type: 'delta', data: {}, request_id: 'f'.repeat(32) });
+    expect(answer).toMatchObject({ status: 'ok', store_id: '00112233aabbccdd', next_nonce: 'nonce 1', request_id: 'f'.repeat(32) });
+  });
+
+  test.each([undefined, 17, '', 'x'.repeat(65), 'not an id', { a: 1 }])('carries no request_id when what came is none: %j', async (id) => {
+    expect(await start().handle({ type: 'delta', data: {}, request_id: id })).not.toHaveProperty('request_id');
+  });
+});
+
+describe('sender_wallet', () => {
+  test.each<[string, unknown]>([
+    ['absent', undefined],
+    ['as the signer', WALLET],
+    ['as the signer in checksummed case', `0x${'aB'.repeat(20)}`],
+  ])('may be %s', async (_, senderWallet) => {
+    expect(await start().handle({ type: 'delta', data: {}, sender_wallet: senderWallet })).toMatchObject({ status: 'ok' });
+  });
+
+  test.each<[string, unknown]>([
+    ['another wallet', `0x${'cd'.repeat(20)}`],
+    ['a wallet without 0x', 'ab'.repeat(20)],
+    ['no wallet', 'me'],
+    ['no text', 17],
+    ['null', null],
+    ['empty', ''],
+  ])('is refused with 403 when it is %s, for every type', async (_, senderWallet) => {
+    const { handle, merged, walks } = start();
+    const delta = { type: 'delta', data: { '100': [recordOf('m')] } };
+    for (const message of [delta, { type: 'snapshot_request' }, { type: 'digest_request' }, secretRequest]) {
+      expect(await codeOf(handle({ ...message, sender_wallet: senderWallet }))).toBe('forbidden');
+    }
+    expect([...merged, ...walks]).toEqual([]);
+  });
+});
+
+describe('an HMAC', () => {
+  test.each([
+    ['master_secret_request', false],
+    ['snapshot_request', true],
+    ['delta', true],
+    ['digest_request', true],
+    ['MASTER_SECRET_REQUEST', true],
+    [undefined, true],
+    [['master_secret_request'], true],
+  ])('is needed for a message of type %j: %s', (type, needed) => {
+    expect(start().inbound.requiresHmac({ type })).toBe(needed);
+  });
+});
+
+describe('an unknown type', () => {
+  test.each<[unknown]>([['digest'], ['Delta'], [''], [17], [undefined], [null], [['delta']], ['__proto__'], ['constructor']])('%j is refused with 400', async (type) => {
+    expect(await codeOf(start().handle({ type, data: {} }))).toBe('bad_request');
+  });
+});
+
+describe('the master secret', () => {
+  test('is sealed to the ephemeral key that came, and logged without it', async () => {
+    const { handle, log } = start();
+    const answer = await handle(secretRequest);
+    expect(openSecret(RECEIVER, answer['sealed'])).toEqual(SECRET);
+    expect(log.lines).toEqual([{ level: 'info', room: 'node', sentence: 'master secret handed to a member', facts: { member: WALLET } }]);
+  });
+
+  test.each<[string, unknown]>([
+    ['missing', undefined],
+    ['no hex', 'zz'],
+    ['prefixed', `0x${RECEIVER.publicKeyDer}`],
+    ['no key', 'abcd'],
+    ['empty', ''],
+    ['no text', 17],
+  ])('is refused with 400 when ecdh_pubkey is %s', async (_, key) => {
+    expect(await codeOf(start().handle({ ...secretRequest, ecdh_pubkey: key }))).toBe('bad_request');
+  });
+
+  test('is handed out until the membership is as old as allowed, and then refused with 503', async () => {
+    const { clock, handle } = start();
+    await clock.advance(TTL_MS);
+    expect(await handle(secretRequest)).toHaveProperty('sealed');
+    await clock.advance(1);
+    expect(await codeOf(handle(secretRequest))).toBe('service_unavailable');
+  });
+
+  test('that no chain hash confirms is handed to nobody (§9.2)', async () => {
+    const { handle } = start({ holdsSecret: false });
+    expect(await codeOf(handle(secretRequest))).toBe('service_unavailable');
+  });
+});
+
+describe('a snapshot', () => {
+  const keysOf = (answer: Record<string, unknown>): string[] =>
+    Object.values(answer['data'] as Record<string, WireRecord[]>).flat().map(({ key }) => key);
+
+  test('holds all there is, as it is, when that fits', async () => {
+    expect(await start().handle({ type: 'snapshot_request' })).toMatchObject({ data: { '100': [recordOf('k1'), recordOf('k2')] } });
+  });
+
+  test('comes in pages that are no larger on the wire than asked for, from cursor to cursor, until nothing is left', async () => {
+    const holds = Array.from({ length: 25 }, (_, number) => `k${number}`);
+    const { handle } = start({ holds });
+    const got: string[] = [];
+    let cursor: unknown;
+    let pages = 0;
+    do {
+      const answer = await handle({ type: 'snapshot_request', max_bytes: 16_384, ...(cursor === undefined ? {} : { cursor }) });
+      // The envelope writes each byte of the inner text as two hex digits, and its own fields around them.
+      expect(2 * Buffer.byteLength(JSON.stringify(answer)) + 512).toBeLessThanOrEqual(16_384);
+      got.push(...keysOf(answer));
+      cursor = answer['next_cursor'];
+      pages += 1;
+    } while (cursor !== undefined && pages < holds.length);
+    expect(got).toEqual(holds);
+    expect(pages).toBeGreaterThan(1);
+  });
+
+  test('of who does not ask for pages is what fits into 8 MiB, without a cursor', async () => {
+    const holds = Array.from({ length: 5_000 }, (_, number) => `k${number}`);
+    const answer = await start({ holds }).handle({ type: 'snapshot_request' });
+    expect(answer).not.toHaveProperty('next_cursor');
+    const wireBytes = 2 * Buffer.byteLength(JSON.stringify(answer)) + 512;
+    expect(wireBytes).toBeLessThanOrEqual(PAGE_BYTES);
+    expect(wireBytes).toBeGreaterThan(PAGE_BYTES - 16_384);
+  });
+
+  test('is no larger than 8 MiB, whatever was asked for', async () => {
+    const holds = Array.from({ length: 5_000 }, (_, number) => `k${number}`);
+    const answer = await start({ holds }).handle({ type: 'snapshot_request', max_bytes: 2 ** 40 });
+    expect(2 * Buffer.byteLength(JSON.stringify(answer)) + 512).toBeLessThanOrEqual(PAGE_BYTES);
+    expect(answer).toHaveProperty('next_cursor');
+  });
+
+  test('may be of some buckets of an app', async () => {
+    const { handle, walks } = start();
+    await handle({ type: 'snapshot_request', app: '100', buckets: [0, 255] });
+    expect(walks).toEqual([{ app: '100', buckets: [0, 255] }]);
+  });
+
+  test.each<[FirstSnapshotState, boolean | undefined]>([
+    ['complete', undefined],
+    ['missing', false],
+    ['none', false],
+  ])('of a node whose first snapshot is %s says complete: %s', async (firstSnapshot, complete) => {
+    expect((await start({ firstSnapshot }).handle({ type: 'snapshot_request' }))['complete']).toBe(complete);
+  });
+
+  test.each<[string, Record<string, unknown>]>([
+    ['a size that is no number', { max_bytes: '65536' }],
+    ['a size that is no whole number', { max_bytes: 65_536.5 }],
+    ['a size below a single record', { max_bytes: 0 }],
+    ['a cursor that is no text', { cursor: 17 }],
+    ['a cursor without end', { cursor: 'c'.repeat(4_097) }],
+    ['an app that is no number', { app: '../100' }],
+    ['a bucket that is none', { app: '100', buckets: [256] }],
+    ['more buckets than there are', { app: '100', buckets: Array.from({ length: 257 }, () => 1) }],
+  ])('with %s is refused with 400', async (_, request) => {
+    const { handle, walks } = start();
+    expect(await codeOf(handle({ type: 'snapshot_request', ...request }))).toBe('bad_request');
+    expect(walks).toEqual([]);
+  });
+});
+
+describe('a delta', () => {
+  test('is merged record by record, and reported on', async () => {
+    const { handle, merged } = start();
+    const data = { '100': ['m1', 's1', 'bad'].map(recordOf), '200': ['m2'].map(recordOf) };
+    expect(await handle({ type: 'delta', data })).toMatchObject({
+      total: 4,
+      merged: 2,
+      skipped: 1,
+      rejected: 1,
+      skip_reasons: { ignored_existing_newer_time: 1, malformed: 1 },
+      rejections: [{ app_id: '100', key: 'bad', reason: 'malformed' }],
+    });
+    expect(merged).toEqual(['m1', 'm2']);
+  });
+
+  test.each<[unknown]>([[[]], ['x'], [17], [null]])('whose data are %j is refused with 400', async (data) => {
+    expect(await codeOf(start().handle({ type: 'delta', data }))).toBe('bad_request');
+  });
+});
+
+describe('a digest', () => {
+  test.each<[Record<string, unknown>, Record<string, unknown>]>([
+    [{}, { root: 'root' }],
+    [{ apps: true }, { apps: { '100': 'digest of 100' } }],
+    [{ app: '100' }, { buckets: ['buckets of 100'] }],
+  ])('asked for with %j is %j', async (request, answer) => {
+    expect(await start().handle({ type: 'digest_request', ...request })).toMatchObject(answer);
+  });
+
+  test.each([{ apps: 'yes' }, { app: 100 }, { app: '../100' }])('asked for with %j is refused with 400', async (request) => {
+    expect(await codeOf(start().handle({ type: 'digest_request', ...request }))).toBe('bad_request');
+  });
+});
+
+describe('a node that was cut off for longer than tombstones are kept', () => {
+  async function startStale() {
+    const started = start();
+    await started.clock.advance(RETENTION_MS + 1);
+    return started;
+  }
+
+  test('answers snapshots with complete: false', async () => {
+    expect((await (await startStale()).handle({ type: 'snapshot_request' }))['complete']).toBe(false);
+  });
+
+  test('is compared with by nobody', async () => {
+    expect(await codeOf((await startStale()).handle({ type: 'digest_request' }))).toBe('service_unavailable');
+  });
+});
+
+describe("a peer's mark in this node's own writes", () => {
+  const stored = { store_id: 'aaaaaaaaaaaaaaaa' };
+
+  test.each<[string, Record<string, unknown>, Record<string, unknown>, boolean]>([
+    ['stays while the peer names the same store', stored, { type: 'delta', ...stored }, false],
+    ['is reset by another store_id', stored, { type: 'delta', store_id: 'bbbbbbbbbbbbbbbb' }, true],
+    ['stays with a first snapshot of the same store', stored, { type: 'snapshot_request', ...stored }, false],
+    ["is reset by an older peer's request for the secret", {}, secretRequest, true],
+    ["is reset by an older peer's request for a snapshot", {}, { type: 'snapshot_request' }, true],
+    ['stays with a later page of it', {}, { type: 'snapshot_request', cursor: '1' }, false],
+    ["stays with an older peer's delta", {}, { type: 'delta' }, false],
+  ])('%s', async (_, before, message, reset) => {
+    const { handle, replicas } = start();
+    await handle({ type: 'delta', ...before });
+    const { epoch } = replicas.of(SENDER);
+    await handle(message);
+    expect(replicas.of(SENDER).epoch > epoch).toBe(reset);
+  });
+});

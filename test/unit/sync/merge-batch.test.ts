@@ -1,0 +1,145 @@
+/** Merging what a peer sent (protocol.md §4; §9.10, 17): each record on its own, each accounted for. */
+import { describe, expect, test } from '@jest/globals';
+import { RefusalError } from '../../../src/domain/errors.ts';
+import type { AppId } from '../../../src/domain/ids.ts';
+import type { MergeVerdict } from '../../../src/domain/records.ts';
+import { mergeBatch } from '../../../src/sync/merge-batch.ts';
+import { APP, startNodes } from '../../support/replicating-nodes.ts';
+
+function start() {
+  const { clock, nodes } = startNodes('a', 'b');
+  const [a, b] = nodes;
+  const verdicts: (readonly [string, MergeVerdict['kind']])[] = [];
+  const turns = { yielded: 0 };
+  const modules = {
+    clock,
+    store: b.store,
+    yieldNow: async () => void (turns.yielded += 1),
+    onVerdict: (appId: string, _: unknown, verdict: MergeVerdict) => void verdicts.push([appId, verdict.kind]),
+  };
+  /** A good record, but for these fields. */
+  const record = (key: string, changes: object = {}): Record<string, unknown> => {
+    a.put(key, 'value');
+    return { ...a.store.recordOf(APP, key)!, ...changes };
+  };
+  return { clock, a, b, modules, verdicts, turns, record };
+}
+
+/** Everything that makes one record bad. */
+const POISON: readonly (readonly [string, unknown, string])[] = [
+  ['null', null, 'malformed'],
+  ['a number', 7, 'malformed'],
+  ['a text', 'record', 'malformed'],
+  ['a list', [], 'malformed'],
+  ['an empty object', {}, 'malformed'],
+  ['no key', { key: undefined }, 'malformed'],
+  ['an empty key', { key: '' }, 'malformed'],
+  ['a key that is no text', { key: 7 }, 'malformed'],
+  ['a time that is no number', { updated_at_ms: 'now' }, 'malformed'],
+  ['a time that is no whole number', { updated_at_ms: 1.5 }, 'malformed'],
+  ['a negative lifetime', { ttl_ms: -1 }, 'malformed'],
+  ['a tombstone with a value', { tombstone: true }, 'malformed'],
+  ['a value that is no hex', { value: 'zz'.repeat(40) }, 'malformed'],
+  ['half a byte', { value: 'abc' }, 'malformed'],
+  ['no value', { value: null }, 'malformed'],
+  ['a clock that is none', { version: [1] }, 'malformed'],
+  ['a count that is no number', { version: { w: '1' } }, 'malformed'],
+  ['a count above 2^52', { version: { w: 2 ** 52 + 1 } }, 'bad_clock'],
+  ['a long clock key', { version: { ['w'.repeat(129)]: 1 } }, 'bad_clock'],
+  ['too many clock entries', { version: Object.fromEntries(Array.from({ length: 1_025 }, (_, n) => [`w${n}`, 1])) }, 'bad_clock'],
+  ['a value of 27 bytes', { value: 'ab'.repeat(27) }, 'too_short'],
+  ['a value above the limit', { value: 'ab'.repeat(1_048_576 + 129) }, 'too_large'],
+  ['a value that does not decrypt', { value: 'ab'.repeat(40) }, 'does_not_decrypt'],
+  ['a time far ahead', { updated_at_ms: 1_790_000_000_000 + 15_001 }, 'too_far_ahead'],
+];
+
+describe('a batch', () => {
+  test.each(POISON)('with %s merges all others, and says what it refused', async (_, poison, reason) => {
+    const { b, modules, record } = start();
+    const bad = typeof poison === 'object' && poison !== null && !Array.isArray(poison) && Object.keys(poison).length > 0 ? record('bad', poison) : poison;
+    const report = await mergeBatch({ [APP]: [record('before'), bad, record('after')] }, modules);
+    expect(report).toMatchObject({ total: 3, merged: 2, skipped: 0, rejected: 1, skip_reasons: { [reason]: 1 } });
+    expect(report.rejections).toMatchObject([{ app_id: APP, reason }]);
+    expect(b.keys()).toEqual(['after', 'before']);
+  });
+
+  test.each(['0', '00', '01', '-1', '1.5', 'x', '', '9007199254740992', '__proto__', '1 '])('with an app id that is none rejects its records alone: %j', async (appId) => {
+    const { b, modules, record } = start();
+    const data = JSON.parse(JSON.stringify({ [APP]: [record('good')] }).replace('{', `{${JSON.stringify(appId)}:[${JSON.stringify(record('bad'))}],`)) as object;
+    const report = await mergeBatch(data, modules);
+    expect(report).toMatchObject({ total: 2, merged: 1, rejected: 1, skip_reasons: { bad_app_id: 1 } });
+    expect([b.keys(), b.store.appIds()]).toEqual([['good'], [APP]]);
+  });
+
+  test.each([[null], ['records'], [{}], [7]])('whose app holds %j instead of records merges the other apps', async (records) => {
+    const { b, modules, record } = start();
+    expect(await mergeBatch({ '7': records, [APP]: [record('good')] }, modules)).toMatchObject({ total: 1, merged: 1 });
+    expect(b.keys()).toEqual(['good']);
+  });
+
+  test.each([[null], [undefined], ['data'], [[]], [7]])('that is no object is refused: %j', async (data) => {
+    const { modules } = start();
+    const error = await mergeBatch(data, modules).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(RefusalError);
+    expect((error as RefusalError).code).toBe('bad_request');
+  });
+
+  test('that came before is skipped, with the reasons counted', async () => {
+    const { clock, modules, record } = start();
+    const [old, held] = [record('k'), record('l')];
+    await clock.advance(5);
+    await mergeBatch({ [APP]: [record('k'), held] }, modules);
+    const report = await mergeBatch({ [APP]: [old, held] }, modules);
+    expect(report).toEqual({ total: 2, merged: 0, skipped: 2, rejected: 0, skip_reasons: { ignored_existing_newer_version: 1, ignored_identical: 1 }, rejections: [] });
+  });
+
+  test('counts every rejection, and lists the first hundred with keys cut to their length', async () => {
+    const { modules, record } = start();
+    const bad = Array.from({ length: 150 }, (_, index) => record(`bad ${index}`, { ttl_ms: -1 }));
+    const long = { ...record('x', { ttl_ms: -1 }), key: 'x'.repeat(5_000) };
+    const report = await mergeBatch({ [APP]: [long, ...bad] }, modules);
+    expect([report.rejected, report.rejections.length, report.rejections[0]!.key.length]).toEqual([151, 100, 1_024]);
+    expect(report.rejections[1]).toEqual({ app_id: APP, key: 'bad 0', reason: 'malformed' });
+  });
+
+  test('shows each record that was judged', async () => {
+    const { modules, verdicts, record } = start();
+    const good = record('good');
+    await mergeBatch({ [APP]: [good, good, null] }, modules);
+    expect(verdicts).toEqual([[APP, 'merged'], [APP, 'skipped'], [APP, 'rejected']]);
+  });
+
+  test('gives way to requests when it takes long', async () => {
+    const { clock, modules, turns, record } = start();
+    const records = Array.from({ length: 320 }, (_, index) => record(`k${index}`));
+    let elapsedMs = 0;
+    const slow = { nowMs: () => clock.nowMs(), monotonicMs: () => (elapsedMs += 2.5) };
+    await mergeBatch({ [APP]: records }, { ...modules, clock: slow });
+    expect(turns.yielded).toBeGreaterThanOrEqual(8);
+  });
+
+  test('ends when the store is emptied in the middle: what belongs to the old secret does not come in', async () => {
+    const { b, modules, record } = start();
+    const records = Array.from({ length: 64 }, (_, index) => record(`k${index}`));
+    let elapsedMs = 0;
+    const clock = { nowMs: modules.clock.nowMs.bind(modules.clock), monotonicMs: () => (elapsedMs += 10) };
+    const emptied = { ...modules, clock, yieldNow: async () => b.store.reset() };
+    const error = await mergeBatch({ [APP]: records }, emptied).catch((thrown: unknown) => thrown);
+    expect((error as RefusalError).code).toBe('service_unavailable');
+    expect(b.records()).toEqual([]);
+  });
+
+  test('does not take the key __proto__ for anything else than a key', async () => {
+    const { b, modules, record } = start();
+    expect(await mergeBatch({ [APP]: [record('__proto__'), record('constructor')] }, modules)).toMatchObject({ merged: 2 });
+    expect([b.read('__proto__'), b.keys()]).toEqual(['value', ['__proto__', 'constructor']]);
+  });
+});
+
+test('a value under the key of another app does not come in', async () => {
+  const { a, modules } = start();
+  a.put('k', 'value', { app: '7' });
+  const report = await mergeBatch({ [APP]: [a.store.recordOf('7', 'k')] }, modules);
+  expect(report).toMatchObject({ rejected: 1, skip_reasons: { does_not_decrypt: 1 } });
+  expect(a.vault.openValue(7 as AppId, a.store.get('7', 'k', modules.clock.nowMs())!.value)).not.toBeNull();
+});

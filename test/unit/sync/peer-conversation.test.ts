@@ -1,0 +1,384 @@
+/** One exchange with a member (protocol.md §3, answer signatures; §5; §10, request_id and nonces): all that must hold. */
+import { describe, expect, test } from '@jest/globals';
+import { canonicalJson } from '../../../src/crypto/canonical-json.ts';
+import { peerAuthMessage, responseMessage } from '../../../src/crypto/messages.ts';
+import { recoverEip191 } from '../../../src/crypto/signature.ts';
+import { toWireEnvelope } from '../../../src/domain/envelope.ts';
+import { DependencyError } from '../../../src/domain/errors.ts';
+import type { TransportAnswer } from '../../../src/domain/ports.ts';
+import { PeerError } from '../../../src/sync/peer-error.ts';
+import { startAskingNode, type AskingNode } from '../../support/asking-node.ts';
+import { settle } from '../../support/manual-clock.ts';
+import { answerOf, never, PEER_NONCE, PeerSide, type PeerBehaviour, type SyncRequest } from '../../support/peer-side.ts';
+
+const OTHER_NONCE = Buffer.from('the next nonce').toString('base64');
+
+function start(behaviour: PeerBehaviour = {}, options: Parameters<typeof startAskingNode>[1] = {}) {
+  const peer = new PeerSide('peer', behaviour);
+  const node = startAskingNode([peer], options);
+  const controller = new AbortController();
+  const exchange = (type = 'snapshot_request', maxAnswerBytes = 65_536) =>
+    node.conversation.exchange(peer.member, { type, data: 1 }, { timeoutMs: 15_000, maxAnswerBytes, signal: controller.signal });
+  return { peer, node, exchange, controller };
+}
+
+const refusedWith = (status: number): DependencyError => new DependencyError('enclave', 'refused', 'the enclave refused', status);
+
+async function failureOf(call: Promise<unknown>): Promise<PeerError> {
+  const error = await call.then(() => null, (thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(PeerError);
+  return error as PeerError;
+}
+
+const last = (peer: PeerSide): SyncRequest => peer.syncRequests.at(-1)!;
+
+describe('a request', () => {
+  test('is signed over the nonce, the receiver and the time', async () => {
+    const { peer, node, exchange } = start();
+    await exchange();
+    const { headers } = last(peer);
+    const timestamp = Math.floor(node.clock.nowMs() / 1000);
+    expect(headers).toMatchObject({ 'x-kms-nonce': PEER_NONCE, 'x-kms-timestamp': String(timestamp), 'x-kms-wallet': node.identity.wallet });
+    const signed = recoverEip191(peerAuthMessage(PEER_NONCE, peer.member.wallet, timestamp), headers['x-kms-signature']!);
+    expect(signed).toBe(node.identity.wallet);
+  });
+
+  test('carries message, sender, store_id and a request_id of 16 bytes, another each time', async () => {
+    const { peer, node, exchange } = start();
+    await exchange('delta');
+    await exchange('delta');
+    expect(last(peer).inner).toMatchObject({ type: 'delta', data: 1, sender_wallet: node.identity.wallet, store_id: node.storeId });
+    const [first, second] = peer.messages.map(({ request_id: id }) => id as string);
+    expect(first).toMatch(/^[0-9a-f]{32}$/);
+    expect(second).not.toBe(first);
+  });
+
+  test('has the HMAC of its envelope as sent', async () => {
+    const { peer, node, exchange } = start();
+    await exchange();
+    const { headers, body } = last(peer);
+    expect(node.vault.verifySyncHmac(canonicalJson(JSON.parse(body)), headers['x-sync-signature']!)).toBe(true);
+  });
+
+  test.each([
+    ['for the master secret', 'master_secret_request', true],
+    ['from a node without a sync key', 'snapshot_request', false],
+  ])('has no HMAC %s', async (_, type, holdsSecret) => {
+    const { peer, exchange } = start({}, { holdsSecret });
+    await exchange(type);
+    expect(last(peer).headers).not.toHaveProperty('x-sync-signature');
+  });
+
+  test('has the time limits and caps of the protocol', async () => {
+    const { peer, exchange } = start();
+    await exchange('delta', 1_000_000);
+    expect(peer.nonceRequests[0]).toMatchObject({ timeoutMs: 5_000, maxAnswerBytes: 65_536 });
+    expect(last(peer).request).toMatchObject({ timeoutMs: 15_000, maxAnswerBytes: 1_000_000 });
+  });
+});
+
+describe('a nonce', () => {
+  test.each<[string, TransportAnswer]>([
+    ['that is no base64', answerOf(200, { nonce: 'NovaKMS:AppAuth:x' })],
+    ['with a character too few', answerOf(200, { nonce: 'bm9uY2U' })],
+    ['in the alphabet for URLs', answerOf(200, { nonce: 'bm9u-2U_' })],
+    ['of 68 characters', answerOf(200, { nonce: 'A'.repeat(68) })],
+    ['that is empty', answerOf(200, { nonce: '' })],
+    ['that is no text', answerOf(200, { nonce: 17 })],
+    ['that is missing', answerOf(200, {})],
+    ['in an answer that is no JSON', answerOf(200, 'nonce')],
+  ])('%s is never signed over', async (_, answer) => {
+    const { peer, node, exchange } = start({ nonce: () => answer });
+    expect((await failureOf(exchange())).failure).toBe('bad_nonce');
+    expect(peer.syncRequests).toHaveLength(0);
+    expect(node.book.isWrong(peer.member)).toBe(false);
+  });
+
+  test('of 64 characters is good', async () => {
+    const { peer, exchange } = start({ nonce: () => answerOf(200, { nonce: 'A'.repeat(64) }) });
+    await exchange();
+    expect(last(peer).headers['x-kms-nonce']).toBe('A'.repeat(64));
+  });
+});
+
+describe('the next nonce that an answer gave', () => {
+  test('is used for the next request, and only once', async () => {
+    let answers = 0;
+    const { peer, exchange } = start({ answer: () => (answers++ === 0 ? { next_nonce: OTHER_NONCE } : {}) });
+    for (let count = 0; count < 3; count += 1) await exchange();
+    expect(peer.syncRequests.map(({ headers }) => headers['x-kms-nonce'])).toEqual([PEER_NONCE, OTHER_NONCE, PEER_NONCE]);
+    expect(peer.nonceRequests).toHaveLength(2);
+  });
+
+  test('is not used when it is old', async () => {
+    const { peer, node, exchange } = start({ answer: () => ({ next_nonce: OTHER_NONCE }) });
+    await exchange();
+    await node.clock.advance(60_000);
+    await exchange();
+    expect(last(peer).headers['x-kms-nonce']).toBe(PEER_NONCE);
+  });
+
+  test.each(['not base64!', 'A'.repeat(68), ''])('is ignored when it is %j', async (nextNonce) => {
+    const { peer, exchange } = start({ answer: () => ({ next_nonce: nextNonce }) });
+    await exchange();
+    await exchange();
+    expect(last(peer).headers['x-kms-nonce']).toBe(PEER_NONCE);
+  });
+
+  test('gives way to a fresh one when the peer refuses it with 403', async () => {
+    const { peer, exchange } = start({
+      answer: () => ({ next_nonce: OTHER_NONCE }),
+      bend: (answer, { headers }) => (headers['x-kms-nonce'] === OTHER_NONCE ? answerOf(403, { code: 'unauthorized' }) : answer),
+    });
+    await exchange();
+    expect(await exchange()).toMatchObject({ status: 'ok' });
+    expect(peer.syncRequests.map(({ headers }) => headers['x-kms-nonce'])).toEqual([PEER_NONCE, OTHER_NONCE, PEER_NONCE]);
+  });
+
+  test('is no reason for a third try: a fresh nonce that is refused too is a refusal', async () => {
+    let refusing = false;
+    const { peer, exchange } = start({
+      answer: () => ({ next_nonce: OTHER_NONCE }),
+      bend: (answer) => (refusing ? answerOf(403, { code: 'forbidden' }) : answer),
+    });
+    await exchange();
+    refusing = true;
+    expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', status: 403 });
+    expect(peer.syncRequests).toHaveLength(3);
+  });
+
+  test.each([400, 429, 500, 503])('is no reason for another try after %i', async (status) => {
+    let refusing = false;
+    const { peer, exchange } = start({
+      answer: () => ({ next_nonce: OTHER_NONCE }),
+      bend: (answer) => (refusing ? answerOf(status, { code: 'x' }) : answer),
+    });
+    await exchange();
+    refusing = true;
+    expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', status });
+    expect(peer.syncRequests).toHaveLength(2);
+  });
+});
+
+describe('a peer that gives no next nonce', () => {
+  test('is asked five times in a burst, and the sixth time 3 s later', async () => {
+    const { peer, node, exchange } = start();
+    for (let count = 0; count < 5; count += 1) await exchange();
+    const sixth = exchange();
+    await node.clock.advance(2_999);
+    expect(peer.nonceRequests).toHaveLength(5);
+    await node.clock.advance(1);
+    expect(await sixth).toMatchObject({ status: 'ok' });
+  });
+
+  test.each<[string, PeerBehaviour]>([
+    ['for nonces', { nonce: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
+    ['for requests', { bend: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
+  ])('and says 429 %s is left alone for as long as it says, and nobody waits for it', async (_, behaviour) => {
+    const { peer, node, exchange } = start(behaviour);
+    expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', status: 429, retryAfterMs: 20_000 });
+    expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', status: undefined, retryAfterMs: 20_000 });
+    await node.clock.advance(14_999);
+    expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', retryAfterMs: 5_001 });
+    expect(peer.nonceRequests).toHaveLength(1);
+    await node.clock.advance(1);
+    const waiting = failureOf(exchange());
+    await node.clock.advance(4_999);
+    expect(peer.nonceRequests).toHaveLength(1);
+    await node.clock.advance(1);
+    await waiting;
+    expect(peer.nonceRequests).toHaveLength(2);
+  });
+
+  test('and was not waited for has lost no turn by that', async () => {
+    const { peer, node, exchange } = start({ nonce: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '6' }) });
+    for (let count = 0; count < 5; count += 1) await failureOf(exchange());
+    await node.clock.advance(6_000);
+    peer.behaviour.nonce = () => answerOf(200, { nonce: PEER_NONCE });
+    for (let count = 0; count < 5; count += 1) expect(await exchange()).toMatchObject({ status: 'ok' });
+  });
+
+  test('and is waited for stops being so when the caller gives up', async () => {
+    const { peer, node, exchange, controller } = start();
+    for (let count = 0; count < 5; count += 1) await exchange();
+    const sixth = expect(exchange()).rejects.toThrow('given up');
+    await settle();
+    controller.abort(new Error('given up'));
+    await sixth;
+    expect(peer.nonceRequests).toHaveLength(5);
+    expect(node.book.reserveNonceRequest(peer.member)).toBe(3_000);
+  });
+});
+
+const withHeader = (answer: TransportAnswer, value: string): TransportAnswer => ({ ...answer, headers: { 'x-kms-peer-signature': value } });
+
+/** Another answer in its place, signed as it should be. */
+function resealed(make: (peer: PeerSide, node: AskingNode, request: SyncRequest) => Promise<unknown>) {
+  return async (peer: PeerSide, node: AskingNode, answer: TransportAnswer, request: SyncRequest): Promise<TransportAnswer> => ({
+    ...answer,
+    body: Buffer.from(JSON.stringify(await make(peer, node, request))),
+  });
+}
+
+type Bend = (peer: PeerSide, node: AskingNode, answer: TransportAnswer, request: SyncRequest) => TransportAnswer | Promise<TransportAnswer>;
+
+describe('an answer is refused, and the peer noted as wrong,', () => {
+  const stranger = new PeerSide('stranger');
+
+  test.each<[string, string, Bend]>([
+    ['without a signature', 'bad_signature', (_, __, answer) => ({ ...answer, headers: {} })],
+    ['with a signature that is none', 'bad_signature', (_, __, answer) => withHeader(answer, '0xdeadbeef')],
+    [
+      'signed by another wallet',
+      'bad_signature',
+      async (peer, _, answer, { headers }) =>
+        withHeader(answer, await stranger.enclave.sign(responseMessage(headers['x-kms-signature']!, peer.member.wallet))),
+    ],
+    [
+      "signed over another request's signature",
+      'bad_signature',
+      async (peer, _, answer) => withHeader(answer, await peer.enclave.sign(responseMessage(`0x${'ab'.repeat(65)}`, peer.member.wallet))),
+    ],
+    [
+      'signed for another node',
+      'bad_signature',
+      async (peer, node, answer, { headers }) =>
+        withHeader(answer, await peer.enclave.sign(responseMessage(headers['x-kms-signature']!, node.identity.wallet))),
+    ],
+    ['that is plaintext', 'not_an_envelope', resealed(async () => ({ status: 'ok', data: {} }))],
+    ['that is no object', 'not_an_envelope', resealed(async () => [1])],
+    ['that is no JSON', 'not_an_envelope', (_, __, answer) => ({ ...answer, body: Buffer.from('{') })],
+    [
+      'in the envelope of another key',
+      'not_an_envelope',
+      resealed(async (_, node) => toWireEnvelope(await stranger.enclave.encrypt('{"status":"ok"}', node.identity.teePubkey))),
+    ],
+    [
+      'of another key that claims to be the registered one',
+      'does_not_open',
+      resealed(async (peer, node) => ({
+        ...toWireEnvelope(await stranger.enclave.encrypt('{"status":"ok"}', node.identity.teePubkey)),
+        sender_tee_pubkey: peer.member.teePubkey,
+      })),
+    ],
+    [
+      'sealed for somebody else',
+      'does_not_open',
+      resealed(async (peer) => toWireEnvelope(await peer.enclave.encrypt('{"status":"ok"}', stranger.enclave.emulated.teePubkey))),
+    ],
+    ['whose inner text is no JSON', 'bad_answer', (peer, _, __, request) => peer.sealedAnswer(request, 'ok')],
+    ['whose inner text is no object', 'bad_answer', (peer, _, __, request) => peer.sealedAnswer(request, ['ok'])],
+    ['whose status is not ok', 'bad_answer', (peer, _, __, request) => peer.sealedAnswer(request, { status: 'error' })],
+    ['without a status', 'bad_answer', (peer, _, __, request) => peer.sealedAnswer(request, {})],
+    ['that echoes another request', 'wrong_echo', (peer, _, __, request) => peer.sealedAnswer(request, { status: 'ok', request_id: 'f'.repeat(32) })],
+  ])('%s', async (_, failure, bend) => {
+    const running: { node?: AskingNode } = {};
+    const peer: PeerSide = new PeerSide('peer', { bend: (answer, request) => bend(peer, running.node!, answer, request) });
+    const node = startAskingNode([peer]);
+    running.node = node;
+    const exchange = node.conversation.exchange(
+      peer.member,
+      { type: 'snapshot_request' },
+      { timeoutMs: 1, maxAnswerBytes: 65_536, signal: new AbortController().signal },
+    );
+    expect((await failureOf(exchange)).failure).toBe(failure);
+    expect(node.book.isWrong(peer.member)).toBe(true);
+    expect(node.book.takeNonce(peer.member)).toBeNull();
+  });
+
+  test('without an echo, from a peer that has echoed before', async () => {
+    const behaviour: PeerBehaviour = {};
+    const { peer, node, exchange } = start(behaviour);
+    await exchange();
+    behaviour.echoes = false;
+    expect((await failureOf(exchange())).failure).toBe('wrong_echo');
+    expect(node.book.isWrong(peer.member)).toBe(true);
+  });
+});
+
+describe('an answer is taken', () => {
+  test('without an echo from a peer that never echoed', async () => {
+    const { exchange } = start({ echoes: false });
+    expect(await exchange()).toMatchObject({ status: 'ok' });
+    expect(await exchange()).toMatchObject({ status: 'ok' });
+  });
+
+  test('with fields that this node does not know', async () => {
+    const { exchange } = start({ answer: () => ({ novelty: { deep: true } }) });
+    expect(await exchange()).toMatchObject({ novelty: { deep: true } });
+  });
+
+  test('and its store_id is remembered', async () => {
+    const { peer, node, exchange } = start({ answer: () => ({ store_id: 'aaaabbbbccccdddd' }) });
+    await exchange();
+    expect(node.book.stateOf(peer.member).storeId).toBe('aaaabbbbccccdddd');
+  });
+});
+
+describe('an answer that the own enclave does not open', () => {
+  test.each<[string, DependencyError, object]>([
+    ['with 413 is too large, which proves nothing', refusedWith(413), { name: 'PeerError', failure: 'too_large' }],
+    ['with 403 is a failure of the enclave', refusedWith(403), { name: 'DependencyError', dependency: 'enclave', failure: 'refused' }],
+    ['in time is a failure of the enclave', new DependencyError('enclave', 'timeout', 'late'), { name: 'DependencyError', failure: 'timeout' }],
+  ])('%s', async (_, error, thrown) => {
+    const { peer, node, exchange } = start();
+    Object.assign(node.enclave, { decrypt: () => Promise.reject(error) });
+    await expect(exchange()).rejects.toMatchObject(thrown);
+    expect(node.book.standingOf(peer.member)).toBe('good');
+  });
+});
+
+describe('a peer that does not answer in time', () => {
+  const late = (): Promise<TransportAnswer> => Promise.reject(new DependencyError('peer', 'timeout', 'the peer took too long'));
+
+  test.each<[string, PeerBehaviour]>([
+    ['for a nonce', { nonce: late }],
+    ['for a request', { bend: late }],
+  ])('%s is remembered as silent until it answers', async (_, behaviour) => {
+    const { peer, node, exchange } = start(behaviour);
+    expect((await failureOf(exchange())).failure).toBe('timeout');
+    expect(node.book.standingOf(peer.member)).toBe('silent');
+    delete behaviour.nonce;
+    delete behaviour.bend;
+    await exchange();
+    expect(node.book.standingOf(peer.member)).toBe('good');
+  });
+});
+
+describe('a peer that is away or unready is not noted as wrong:', () => {
+  test.each<[string, PeerBehaviour, Partial<PeerError>]>([
+    ['no nonce', { nonce: () => answerOf(500, {}) }, { failure: 'refused', status: 500 }],
+    ['503 with Retry-After', { bend: () => answerOf(503, {}, { 'retry-after': '7' }) }, { failure: 'refused', status: 503, retryAfterMs: 7_000 }],
+    ['a redirect', { bend: () => answerOf(302, {}, { location: 'https://elsewhere.test' }) }, { failure: 'refused', status: 302 }],
+    ['an answer above the cap', { answer: () => ({ data: 'x'.repeat(100_000) }) }, { failure: 'too_large' }],
+  ])('%s', async (_, behaviour, failure) => {
+    const { peer, node, exchange } = start(behaviour);
+    expect(await failureOf(exchange())).toMatchObject(failure);
+    expect(node.book.isWrong(peer.member)).toBe(false);
+  });
+
+  test('nobody there', async () => {
+    const node = startAskingNode([]);
+    const { member } = new PeerSide('nobody');
+    const options = { timeoutMs: 1, maxAnswerBytes: 1, signal: new AbortController().signal };
+    expect((await failureOf(node.conversation.exchange(member, { type: 'delta' }, options))).failure).toBe('unreachable');
+  });
+
+  test('silence that the caller ends', async () => {
+    const { exchange, controller } = start({ nonce: never });
+    const failed = failureOf(exchange());
+    await settle();
+    controller.abort();
+    expect((await failed).failure).toBe('aborted');
+  });
+});
+
+describe('nothing is sent', () => {
+  test('to a member without a registered teePubkey', async () => {
+    const { peer, node } = start();
+    const options = { timeoutMs: 1, maxAnswerBytes: 65_536, signal: new AbortController().signal };
+    const exchange = node.conversation.exchange({ ...peer.member, teePubkey: '' }, { type: 'delta' }, options);
+    expect((await failureOf(exchange)).failure).toBe('not_an_envelope');
+    expect(peer.syncRequests).toHaveLength(0);
+  });
+});

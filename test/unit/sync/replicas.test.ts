@@ -1,0 +1,171 @@
+/** How far each peer is with this node's own writes (protocol.md §10, Who sends what). */
+import { describe, expect, test } from '@jest/globals';
+import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
+import { WriteLog } from '../../../src/store/write-log.ts';
+import { backoffMs, Replicas } from '../../../src/sync/replicas.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { memberOf } from '../../support/members.ts';
+
+const walletOf = (digit: string): Wallet => `0x${digit.repeat(40)}` as Wallet;
+const [B, C] = [memberOf(walletOf('b'), 'bb' as TeePubkey), memberOf(walletOf('c'), 'cc' as TeePubkey)];
+
+function start() {
+  const clock = new ManualClock();
+  const writes = new WriteLog<string>();
+  const random = { unit: () => 0 };
+  const replicas = new Replicas({ clock, random, store: { writes } });
+  return { clock, writes, replicas };
+}
+
+describe('the backoff', () => {
+  test('doubles from half a second to a minute', () => {
+    expect([0, 1, 2, 3, 6, 7, 8, 1_000].map((attempt) => backoffMs(attempt, 0))).toEqual([500, 1_000, 2_000, 4_000, 32_000, 60_000, 60_000, 60_000]);
+  });
+
+  test('gets up to a quarter more by jitter', () => {
+    expect([backoffMs(0, 0.5), backoffMs(8, 1)]).toEqual([562.5, 75_000]);
+  });
+});
+
+describe('a peer', () => {
+  test('is behind by everything that was written before it came', () => {
+    const { writes, replicas } = start();
+    writes.append(1, 'x', 10);
+    writes.append(2, 'y', 20);
+    expect(replicas.of(B).view()).toMatchObject({ acknowledgedUpTo: 0, behindRecords: 2, behindBytes: 30 });
+  });
+
+  test('is behind by what is written, less what is void, less what it acknowledged', () => {
+    const { writes, replicas } = start();
+    const replica = replicas.of(B);
+    const first = writes.append(1, 'x', 10);
+    writes.append(2, 'y', 20);
+    writes.void(first);
+    writes.append(3, 'x', 11);
+    expect(replica.view()).toMatchObject({ behindRecords: 2, behindBytes: 31 });
+    replica.advance(2, { records: 1, bytes: 20 });
+    expect(replica.view()).toMatchObject({ acknowledgedUpTo: 2, behindRecords: 1, behindBytes: 11 });
+    expect(replica.hasBacklog).toBe(true);
+    replica.advance(3, { records: 1, bytes: 11 });
+    expect([replica.view().behindRecords, replica.hasBacklog]).toEqual([0, false]);
+  });
+
+  test('is not counted less far behind for a void line that it has', () => {
+    const { writes, replicas } = start();
+    const line = writes.append(1, 'x', 10);
+    const replica = replicas.of(B);
+    replica.advance(1, { records: 1, bytes: 10 });
+    writes.void(line);
+    expect(replica.view()).toMatchObject({ behindRecords: 0, behindBytes: 0 });
+  });
+
+  test('never goes back by a late answer', () => {
+    const { replicas } = start();
+    const replica = replicas.of(B);
+    replica.advance(5, { records: 0, bytes: 0 });
+    replica.advance(3, { records: 0, bytes: 0 });
+    expect(replica.mark).toBe(5);
+  });
+
+  test('gets everything again when it names another store_id, not when it names the same or its first', () => {
+    const { writes, replicas } = start();
+    writes.append(1, 'x', 10);
+    const replica = replicas.of(B);
+    replica.noteStoreId('one');
+    replica.advance(1, { records: 1, bytes: 10 });
+    replica.noteStoreId('one');
+    expect([replica.mark, replica.epoch]).toEqual([1, 0]);
+    replica.noteStoreId('two');
+    expect([replica.mark, replica.epoch]).toEqual([0, 1]);
+    expect(replica.view()).toMatchObject({ behindRecords: 1, behindBytes: 10 });
+  });
+
+  test('is another when its teePubkey is another', () => {
+    const { replicas } = start();
+    replicas.of(B).advance(5, { records: 0, bytes: 0 });
+    expect(replicas.of({ ...B, teePubkey: 'dd' as TeePubkey }).mark).toBe(0);
+  });
+
+  test('has not acknowledged what it refused for the time being, whatever came after', () => {
+    const { replicas } = start();
+    const replica = replicas.of(B);
+    replica.advance(9, { records: 0, bytes: 0 });
+    replica.retryLater('1', 'k', 4);
+    expect([replica.mark, replica.acknowledgedUpTo, replicas.acknowledgedByAll()]).toEqual([9, 3, 3]);
+  });
+
+  test('that fails rests longer each time, and not at all after a success', async () => {
+    const { clock, replicas } = start();
+    const replica = replicas.of(B);
+    for (const restMs of [500, 1_000, 2_000]) {
+      replica.noteFailure('gone', undefined);
+      await clock.advance(restMs - 1);
+      expect(replica.isResting()).toBe(true);
+      await clock.advance(1);
+      expect(replica.isResting()).toBe(false);
+    }
+    replica.noteSuccess();
+    replica.noteFailure('gone', undefined);
+    await clock.advance(500);
+    expect(replica.isResting()).toBe(false);
+  });
+
+  test('rests as long as it asks for, and not once it has spoken itself', async () => {
+    const { clock, replicas } = start();
+    const replica = replicas.of(B);
+    replica.noteFailure('busy', 30_000);
+    await clock.advance(29_999);
+    expect(replica.isResting()).toBe(true);
+    replica.noteAlive();
+    expect(replica.isResting()).toBe(false);
+  });
+
+  test('shows when it last succeeded, why it failed, and when it is tried next', async () => {
+    const { clock, replicas } = start();
+    const replica = replicas.of(B);
+    replica.noteSuccess();
+    const succeededMs = clock.nowMs();
+    await clock.advance(1_000);
+    replica.noteFailure('the peer cannot be reached', undefined);
+    replica.noteRefused('malformed');
+    replica.noteRefused('malformed');
+    expect(replica.view()).toMatchObject({
+      lastSuccessMs: succeededMs,
+      lastError: 'the peer cannot be reached',
+      lastErrorMs: clock.nowMs(),
+      nextTryMs: clock.nowMs() + 500,
+      refused: { malformed: 2 },
+    });
+    replica.noteSuccess();
+    expect(replica.view()).toMatchObject({ lastError: null, lastErrorMs: null, nextTryMs: null });
+  });
+
+  test('cannot fill the memory with reasons of its own', () => {
+    const { replicas } = start();
+    for (let reason = 0; reason < 1_000; reason += 1) replicas.of(B).noteRefused(`reason ${reason}`);
+    const { refused } = replicas.of(B).view();
+    expect([Object.keys(refused).length, refused['other']]).toEqual([17, 984]);
+  });
+});
+
+describe('all peers', () => {
+  test('have acknowledged what the last of them has; without any, everything', () => {
+    const { replicas } = start();
+    expect(replicas.acknowledgedByAll()).toBe(Infinity);
+    replicas.keepOnly([B, C]);
+    replicas.of(B).advance(5, { records: 0, bytes: 0 });
+    expect(replicas.acknowledgedByAll()).toBe(0);
+    replicas.of(C).advance(3, { records: 0, bytes: 0 });
+    expect(replicas.acknowledgedByAll()).toBe(3);
+  });
+
+  test('are forgotten with their membership, and do not hear of writes any more', () => {
+    const { writes, replicas } = start();
+    replicas.keepOnly([B, C]);
+    const gone = replicas.of(C);
+    replicas.keepOnly([B]);
+    writes.append(1, 'x', 10);
+    expect(replicas.views().map(({ wallet }) => wallet)).toEqual([B.wallet]);
+    expect(gone.view().behindRecords).toBe(0);
+  });
+});

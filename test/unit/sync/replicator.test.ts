@@ -1,0 +1,389 @@
+/** sync_tick (protocol.md §1, §9.5, §10): a lane per peer, who is compared when, the membership before it, the last push. */
+import { describe, expect, test } from '@jest/globals';
+import { DependencyError, InvariantError, RefusalError } from '../../../src/domain/errors.ts';
+import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
+import type { Member } from '../../../src/domain/membership.ts';
+import { WriteLog } from '../../../src/store/write-log.ts';
+import { Replicas } from '../../../src/sync/replicas.ts';
+import { Replicator } from '../../../src/sync/replicator.ts';
+import { collectingLog } from '../../support/collecting-log.ts';
+import { ManualClock, settle } from '../../support/manual-clock.ts';
+import { memberOf } from '../../support/members.ts';
+import { startNodes, type ReplicatingNode } from '../../support/replicating-nodes.ts';
+
+/** Times at which a node tried to reach another. */
+function triesOf(node: ReplicatingNode, requests: readonly { readonly from: string; readonly path: string }[]): number {
+  return requests.filter(({ from }) => from === node.name).length;
+}
+
+describe('peers', () => {
+  test.each(['hang', 'cut'] as const)('are independent: one whose way is %s delays nobody (§9.5)', async (way) => {
+    const { network, nodes } = startNodes('a', 'b', 'c', 'd');
+    const [a, b, c, d] = nodes;
+    network.setWay(a, b, way);
+    for (const key of ['k1', 'k2', 'k3']) {
+      a.put(key, 'value');
+      await a.tick(true);
+      expect([c.read(key), d.read(key)]).toEqual(['value', 'value']);
+    }
+    expect(b.keys()).toEqual([]);
+    expect(a.replicaOf(c).view()).toMatchObject({ behindRecords: 0, lastError: null });
+    expect(a.replicaOf(b).view()).toMatchObject({ behindRecords: 3, acknowledgedUpTo: 0 });
+  });
+
+  test.each(['hang', 'cut'] as const)('that were away get everything when they are back, after their way was %s', async (way) => {
+    const { network, nodes } = startNodes('a', 'b', 'c');
+    const [a, b] = nodes;
+    network.setWay(a, b, way);
+    for (let index = 0; index < 60; index += 1) {
+      a.put(`k${index}`, 'value');
+      await a.tick(true);
+      await network.pass(1_000);
+    }
+    a.delete('k0');
+    expect(b.keys()).toEqual([]);
+    network.setWay(a, b, 'open');
+    await network.run(90, [a]);
+    expect(b.keys()).toHaveLength(59);
+    expect(b.store.rootDigest()).toBe(a.store.rootDigest());
+    expect(a.replicaOf(b).view()).toMatchObject({ behindRecords: 0, behindBytes: 0, lastError: null, nextTryMs: null });
+  });
+
+  test('that are away are tried with growing pauses and jitter, not at every tick', async () => {
+    const { clock, network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    network.setWay(a, b, 'cut');
+    a.put('k', 'value');
+    const times: number[] = [];
+    let known = 0;
+    for (let tick = 0; tick < 3_000; tick += 1) {
+      await a.tick(true);
+      const tries = triesOf(a, network.requests);
+      if (tries > known) times.push(clock.monotonicMs());
+      known = tries;
+      await clock.advance(100);
+    }
+    const pauses = times.slice(1).map((at, index) => at - times[index]!);
+    expect(pauses.length).toBeGreaterThan(8);
+    for (const [index, pauseMs] of pauses.entries()) {
+      const least = Math.min(60_000, 500 * 2 ** index);
+      expect(pauseMs).toBeGreaterThanOrEqual(least);
+      expect(pauseMs).toBeLessThanOrEqual(1.25 * least + 200);
+    }
+    expect(pauses.slice(0, 6).some((pauseMs, index) => pauseMs > 500 * 2 ** index + 100)).toBe(true);
+  });
+
+  test('that speak themselves are pushed to at once', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    network.setWay(a, b, 'cut');
+    a.put('k', 'value');
+    for (let times = 0; times < 8; times += 1) {
+      await a.tick(true);
+      await network.pass(30_000, 30_000);
+    }
+    await a.tick(true);
+    network.setWay(a, b, 'open');
+    await a.tick(true);
+    expect(b.read('k')).toBeNull();
+    b.put('of b', 'value');
+    await b.tick(true);
+    await a.tick(true);
+    expect(b.read('k')).toBe('value');
+  });
+
+  test('that left are not pushed to, and are forgotten', async () => {
+    const { nodes } = startNodes('a', 'b', 'c');
+    const [a, b, c] = nodes;
+    a.know([a.member, c.member]);
+    a.put('k', 'value');
+    await a.tick();
+    expect([b.received, c.read('k')]).toEqual([[], 'value']);
+    expect(a.replicas.views().map(({ wallet }) => wallet)).toEqual([c.member.wallet]);
+  });
+});
+
+describe('a tick', () => {
+  test('of the interval compares with one peer in turn, a nudged one with none', async () => {
+    const { nodes } = startNodes('a', 'b', 'c', 'd');
+    const [a, ...peers] = nodes;
+    const compared = () => peers.map((peer) => peer.types().filter((type) => type === 'digest_request').length);
+    for (let tick = 0; tick < 4; tick += 1) await a.tick(true);
+    expect(compared()).toEqual([0, 0, 0]);
+    await a.tick();
+    expect(compared().sort()).toEqual([0, 0, 1]);
+    for (let tick = 0; tick < 5; tick += 1) await a.tick();
+    expect(compared()).toEqual([2, 2, 2]);
+  });
+
+  test('costs nothing towards peers that have everything', async () => {
+    const { network, nodes } = startNodes('a', 'b', 'c');
+    const [a] = nodes;
+    a.put('k', 'value');
+    await a.tick(true);
+    const before = triesOf(a, network.requests);
+    for (let tick = 0; tick < 10; tick += 1) await a.tick(true);
+    expect(triesOf(a, network.requests)).toBe(before);
+  });
+
+  test('that fails to compare holds up nothing that is to be pushed', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    b.before = ({ inner }) => {
+      if (inner['type'] === 'digest_request') throw new RefusalError('service_unavailable', 'cut off for too long');
+    };
+    for (let index = 0; index < 20; index += 1) {
+      a.put(`k${index}`, 'value');
+      await a.tick();
+      await network.pass(10_000);
+      expect(b.read(`k${index}`)).toBe('value');
+    }
+  });
+
+  test('is the last one of a node that is not ready any more: a push under way ends', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    network.setWay(a, b, 'hang');
+    a.put('k', 'value');
+    await a.tick(true);
+    a.unready();
+    await network.rest();
+    network.setWay(a, b, 'open');
+    expect(b.read('k')).toBeNull();
+    expect(a.replicaOf(b).view()).toMatchObject({ lastError: null, nextTryMs: null });
+    await a.tick(true);
+    expect(b.read('k')).toBe('value');
+  });
+});
+
+/** A replicator whose push and comparison the test gives. */
+function startAlone(memberCount: number) {
+  const clock = new ManualClock();
+  const log = collectingLog();
+  const writes = new WriteLog<string>();
+  const replicas = new Replicas({ clock, random: { unit: () => 0 }, store: { writes } });
+  const members = Array.from({ length: memberCount }, (_, index) => memberOf(`0x${String(index).padStart(40, '0')}` as Wallet, 'aa' as TeePubkey));
+  const pushes: { readonly member: Member; readonly end: (error?: Error) => void; ended: boolean }[] = [];
+  const refreshes: ReturnType<typeof Promise.withResolvers<undefined>>[] = [];
+  const state = { others: members as readonly Member[], refreshes: false, broken: [] as Error[] };
+  const replicator = new Replicator({
+    clock,
+    log,
+    replicas,
+    push: {
+      pushTo: async (member, _, signal) => {
+        const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+        const push = {
+          member,
+          ended: false,
+          end: (error?: Error) => {
+            push.ended = true;
+            if (error === undefined) resolve(true);
+            else reject(error);
+          },
+        };
+        signal.addEventListener('abort', () => push.end(new Error('aborted')));
+        pushes.push(push);
+        return promise;
+      },
+    },
+    comparison: { compareWith: async () => false },
+    others: () => state.others,
+    refreshMembership: async () => {
+      if (!state.refreshes) return undefined;
+      const refresh = Promise.withResolvers<undefined>();
+      refreshes.push(refresh);
+      return refresh.promise;
+    },
+    mayCompare: () => false,
+    onBrokenInvariant: (error) => state.broken.push(error),
+  });
+  const controller = new AbortController();
+  const tick = async (): Promise<void> => {
+    replicator.syncTick(true, controller.signal);
+    await settle();
+  };
+  const write = (number: number): void => void writes.append(number, 'k', 1);
+  return { clock, log, replicas, members, pushes, refreshes, state, replicator, controller, tick, write };
+}
+
+describe('lanes', () => {
+  test('work at most 32 at once; each of the others gets its turn', async () => {
+    const { pushes, tick, write } = startAlone(100);
+    write(1);
+    await tick();
+    expect(pushes).toHaveLength(32);
+    for (let ended = 0; ended < 100; ended += 1) {
+      pushes[ended]!.end();
+      await settle();
+      expect(pushes.filter((push) => !push.ended).length).toBeLessThanOrEqual(32);
+    }
+    expect(new Set(pushes.map(({ member }) => member.wallet)).size).toBe(100);
+  });
+
+  test('go on after the node was unready in the middle of it', async () => {
+    const { replicator, controller, pushes, tick, write } = startAlone(100);
+    write(1);
+    await tick();
+    controller.abort(new Error('the node is not ready any more'));
+    await settle();
+    const before = pushes.length;
+    const again = new AbortController();
+    replicator.syncTick(true, again.signal);
+    await settle();
+    for (let at = before; at < pushes.length; at += 1) {
+      pushes[at]!.end();
+      await settle();
+    }
+    expect(new Set(pushes.slice(before).map(({ member }) => member.wallet)).size).toBe(100);
+  });
+
+  test('push once more when a tick came while they worked', async () => {
+    const { pushes, tick, write } = startAlone(1);
+    write(1);
+    await tick();
+    await tick();
+    await tick();
+    expect(pushes).toHaveLength(1);
+    pushes[0]!.end();
+    await settle();
+    expect(pushes).toHaveLength(2);
+    pushes[1]!.end();
+    await settle();
+    expect(pushes).toHaveLength(2);
+  });
+
+  test('go to the new URL of a member at once, although the old one hangs', async () => {
+    const { members, pushes, state, tick, write } = startAlone(1);
+    write(1);
+    await tick();
+    state.others = [{ ...members[0]!, url: 'https://moved.test' }];
+    await tick();
+    expect(pushes.map(({ member }) => member.url)).toEqual(['https://peer.test', 'https://moved.test']);
+  });
+
+  test('stop the node when one of its own rules is broken', async () => {
+    const { pushes, tick, write, state } = startAlone(1);
+    write(1);
+    await tick();
+    pushes[0]!.end(new InvariantError('a rule is broken'));
+    await settle();
+    expect(state.broken.map(({ message }) => message)).toEqual(['a rule is broken']);
+  });
+
+  test('survive what nobody foresaw, and say so without its text', async () => {
+    const { log, pushes, tick, write, state, clock } = startAlone(1);
+    write(1);
+    await tick();
+    pushes[0]!.end(new TypeError('secret text'));
+    await settle();
+    expect(state.broken).toEqual([]);
+    expect(log.lines.filter(({ level }) => level === 'error')).toHaveLength(1);
+    expect(JSON.stringify(log.lines)).not.toContain('secret text');
+    await clock.advance(1_000);
+    await tick();
+    expect(pushes).toHaveLength(2);
+  });
+});
+
+describe('the membership', () => {
+  test('is refreshed before anything is pushed: who is no member any more gets nothing', async () => {
+    const { members, pushes, refreshes, state, tick, write } = startAlone(2);
+    state.refreshes = true;
+    write(1);
+    await tick();
+    expect([pushes.length, refreshes.length]).toEqual([0, 1]);
+    state.others = members.slice(1);
+    refreshes[0]!.resolve(undefined);
+    await settle();
+    expect(pushes.map(({ member }) => member.wallet)).toEqual([members[1]!.wallet]);
+  });
+
+  test('is refreshed one at a time, whatever comes meanwhile', async () => {
+    const { pushes, refreshes, state, tick, write } = startAlone(1);
+    state.refreshes = true;
+    write(1);
+    for (let times = 0; times < 5; times += 1) await tick();
+    expect(refreshes).toHaveLength(1);
+    refreshes[0]!.resolve(undefined);
+    await settle();
+    expect(pushes).toHaveLength(1);
+    await tick();
+    expect(refreshes).toHaveLength(2);
+  });
+
+  test.each(['fails', 'hangs'])('that was known serves when the refresh %s', async (how) => {
+    const { clock, pushes, refreshes, state, tick, write } = startAlone(2);
+    state.refreshes = true;
+    write(1);
+    await tick();
+    if (how === 'fails') refreshes[0]!.reject(new DependencyError('chain', 'unreachable', 'the RPC cannot be read'));
+    await clock.advance(how === 'fails' ? 0 : 1_000);
+    expect(pushes).toHaveLength(2);
+    expect(state.broken).toEqual([]);
+  });
+});
+
+describe('the last push', () => {
+  test('sends what is left, also to peers that rest', async () => {
+    const { network, nodes } = startNodes('a', 'b', 'c');
+    const [a, b, c] = nodes;
+    network.setWay(a, b, 'cut');
+    a.put('k', 'value');
+    for (let times = 0; times < 6; times += 1) {
+      await a.tick(true);
+      await network.pass(10_000);
+    }
+    await a.tick(true);
+    network.setWay(a, b, 'open');
+    a.put('last', 'value');
+    const done = a.replicator.lastPush(new AbortController().signal);
+    await network.pass(100, 20);
+    await done;
+    expect([b.read('k'), b.read('last'), c.read('last')]).toEqual(['value', 'value', 'value']);
+  });
+
+  test('takes over a push that ended with the readiness of the node', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    network.setWay(a, b, 'hang');
+    a.put('k', 'value');
+    await a.tick(true);
+    network.setWay(a, b, 'open');
+    // As when the node stops: the machine ends, and the last push begins at once.
+    a.unready();
+    const done = a.replicator.lastPush(new AbortController().signal);
+    await network.pass(200, 20);
+    await done;
+    expect(b.read('k')).toBe('value');
+  });
+
+  test('ends at once when there is nothing to send or nobody to send it to', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    await a.replicator.lastPush(new AbortController().signal);
+    a.know([a.member]);
+    a.put('k', 'value');
+    await a.replicator.lastPush(new AbortController().signal);
+    expect([network.requests, b.received]).toEqual([[], []]);
+  });
+
+  test('does not try for ever what cannot be reached, and ends with its signal where one hangs', async () => {
+    const { network, nodes } = startNodes('a', 'b', 'c', 'd');
+    const [a, b, c, d] = nodes;
+    network.setWay(a, b, 'cut');
+    a.put('k', 'value');
+    const ended = a.replicator.lastPush(new AbortController().signal);
+    await network.pass(100, 20);
+    await ended;
+    expect([c.read('k'), d.read('k')]).toEqual(['value', 'value']);
+    network.setWay(a, c, 'hang');
+    a.put('l', 'value');
+    const limit = new AbortController();
+    const cutOff = a.replicator.lastPush(limit.signal).catch((error: unknown) => error);
+    await network.pass(100, 20);
+    expect(d.read('l')).toBe('value');
+    limit.abort(new Error('the limit'));
+    expect(await cutOff).toEqual(new Error('the limit'));
+  });
+});

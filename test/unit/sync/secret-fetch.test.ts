@@ -1,0 +1,169 @@
+/** Fetching the master secret (protocol.md §5; §9.1, §9.5): compared before installed, and nobody is waited for alone. */
+import { describe, expect, test } from '@jest/globals';
+import { keccak256 } from '../../../src/crypto/hash.ts';
+import { p384FromScalar } from '../../../src/crypto/p384.ts';
+import { sealSecret } from '../../../src/crypto/sealed-secret.ts';
+import { Vault } from '../../../src/crypto/vault.ts';
+import type { TeePubkey } from '../../../src/domain/ids.ts';
+import { REASONS } from '../../../src/domain/reasons.ts';
+import { SecretFetch } from '../../../src/sync/secret-fetch.ts';
+import { SECRET, SECRET_HASH, startAskingNode } from '../../support/asking-node.ts';
+import { settle } from '../../support/manual-clock.ts';
+import { answerOf, never, PeerSide, type PeerBehaviour, type SyncRequest } from '../../support/peer-side.ts';
+import { SeededRandom } from '../../support/seeded-random.ts';
+
+const WRONG_SECRET = new Uint8Array(32).fill(0x66);
+
+/** Seals as another node does: from its vault. */
+function giver(secret: Uint8Array): PeerBehaviour {
+  const vault = new Vault({ random: new SeededRandom('giver') });
+  const hash = vault.holdCandidate(Uint8Array.from(secret));
+  vault.observeChainHash(hash);
+  return { answer: ({ inner }) => ({ sealed: vault.sealMasterSecret(inner['ecdh_pubkey'] as string) }) };
+}
+
+/** Seals any bytes. */
+function sealing(bytes: Uint8Array): PeerBehaviour {
+  const keys = p384FromScalar('01'.repeat(48));
+  return { answer: ({ inner }) => ({ sealed: sealSecret(keys, inner['ecdh_pubkey'] as string, new Uint8Array(12), bytes) }) };
+}
+
+const SILENT: PeerBehaviour = { nonce: never };
+const REFUSING: PeerBehaviour = { bend: () => answerOf(503, { code: 'service_unavailable' }) };
+
+/** A node without the secret, whose dice make it ask in the order given. */
+function start(behaviours: Readonly<Record<string, PeerBehaviour>>) {
+  const peers = Object.entries(behaviours).map(([name, behaviour]) => new PeerSide(name, behaviour));
+  const node = startAskingNode(peers, { holdsSecret: false });
+  const random = { bytes: (length: number) => node.random.bytes(length), unit: () => 0 };
+  const fetch = new SecretFetch({ ...node, random });
+  const controller = new AbortController();
+  const outcome = fetch.fetchMasterSecret(peers.map(({ member }) => member), controller.signal);
+  outcome.catch(() => undefined);
+  return { ...node, peers, controller, outcome };
+}
+
+describe('the secret is installed', () => {
+  test('when it hashes to the chain hash, and its giver is named', async () => {
+    const { outcome, vault, peers } = start({ a: giver(SECRET) });
+    expect(await outcome).toEqual({ kind: 'installed', from: peers[0]!.member.wallet });
+    expect(vault.confirmedHash()).toBe(SECRET_HASH);
+  });
+
+  test('is asked for under a fresh ephemeral key of each request', async () => {
+    const { outcome, peers } = start({ a: giver(WRONG_SECRET), b: giver(SECRET) });
+    await outcome;
+    const keys = peers.map(({ messages }) => messages[0]!['ecdh_pubkey'] as TeePubkey);
+    expect(keys[0]).not.toBe(keys[1]);
+    expect(keys.every((key) => /^3076301006072a8648ce3d0201/.test(key))).toBe(true);
+  });
+});
+
+describe('a peer is passed over, the next one gives the secret,', () => {
+  test.each<[string, PeerBehaviour, boolean]>([
+    ['when its secret is another', giver(WRONG_SECRET), true],
+    ['when its secret is too short', sealing(SECRET.slice(0, 31)), true],
+    ['when its secret is longer than 32 bytes, though it begins right (§9.21)', sealing(new Uint8Array([...SECRET, 0])), true],
+    ['when it seals nothing', { answer: () => ({}) }, true],
+    ['when what it seals is no text', { answer: () => ({ sealed: { ephemeral_pubkey: 1 } }) }, true],
+    ['when it seals to another key', { answer: () => ({ sealed: { ephemeral_pubkey: '00', encrypted_data: '00', nonce: '00' } }) }, true],
+    ['when its answer is not signed', { bend: (answer) => ({ ...answer, headers: {} }) }, true],
+    ['when it has no secret itself', REFUSING, false],
+    ['when it does not know this node', { bend: () => answerOf(403, { code: 'forbidden' }) }, false],
+    ['when it is no KMS node at all', { nonce: () => answerOf(200, '<html>') }, false],
+  ])('%s', async (_, behaviour, noted) => {
+    const { outcome, peers, book, vault } = start({ a: behaviour, b: giver(SECRET) });
+    expect(await outcome).toEqual({ kind: 'installed', from: peers[1]!.member.wallet });
+    expect(vault.confirmedHash()).toBe(SECRET_HASH);
+    expect(book.isWrong(peers[0]!.member)).toBe(noted);
+    expect(book.isWrong(peers[1]!.member)).toBe(false);
+  });
+
+  test('when it is silent: after a quarter of a second', async () => {
+    const { outcome, clock, peers } = start({ a: SILENT, b: giver(SECRET) });
+    await clock.advance(249);
+    expect(peers[1]!.nonceRequests).toHaveLength(0);
+    await clock.advance(1);
+    expect(await outcome).toEqual({ kind: 'installed', from: peers[1]!.member.wallet });
+  });
+});
+
+describe('asking', () => {
+  test('goes on to four at a time while nobody answers, and no further', async () => {
+    const { clock, peers, controller, outcome } = start({ a: SILENT, b: SILENT, c: SILENT, d: SILENT, e: SILENT });
+    await clock.advance(30_000);
+    expect(peers.map(({ nonceRequests }) => nonceRequests.length)).toEqual([1, 1, 1, 1, 0]);
+    controller.abort(new Error('the step is over'));
+    await expect(outcome).rejects.toThrow('the step is over');
+  });
+
+  test('ends with the first good answer: who is still asked is let go, who was not is left alone', async () => {
+    const late = Promise.withResolvers<undefined>();
+    const slow: PeerBehaviour = { answer: async () => late.promise };
+    const { clock, peers, outcome, log } = start({ a: slow, b: giver(SECRET), c: giver(SECRET), d: giver(SECRET) });
+    await clock.advance(250);
+    expect((await outcome).kind).toBe('installed');
+    late.resolve(undefined);
+    await clock.advance(60_000);
+    expect(peers.map(({ nonceRequests }) => nonceRequests.length)).toEqual([1, 1, 0, 0]);
+    expect(log.lines.filter(({ level }) => level === 'warn')).toEqual([]);
+  });
+
+  test('begins with those that have not proved wrong', async () => {
+    const peers = [new PeerSide('a', giver(WRONG_SECRET)), new PeerSide('b', giver(SECRET))];
+    const node = startAskingNode(peers, { holdsSecret: false });
+    node.book.noteWrong(peers[0]!.member);
+    const random = { bytes: (length: number) => node.random.bytes(length), unit: () => 0 };
+    await new SecretFetch({ ...node, random }).fetchMasterSecret(peers.map(({ member }) => member), new AbortController().signal);
+    expect(peers.map(({ nonceRequests }) => nonceRequests.length)).toEqual([0, 1]);
+  });
+});
+
+describe('nothing is installed', () => {
+  test.each<[string, Readonly<Record<string, PeerBehaviour>>, string, string]>([
+    ['when there is nobody to ask', {}, REASONS.nobodyHoldsSecret, 'there is no other member'],
+    ['when all refuse', { a: REFUSING, b: REFUSING }, REASONS.nobodyHoldsSecret, 'asked 2: 0 silent, 2 refused, 0 with another secret, 0 with a bad answer'],
+    ['when one has another secret', { a: REFUSING, b: giver(WRONG_SECRET) }, REASONS.secretHashMismatch, 'asked 2: 0 silent, 1 refused, 1 with another secret, 0 with a bad answer'],
+    ['when an answer is bad', { a: { answer: () => ({ status: 'no' }) } }, REASONS.secretSyncFailed, 'asked 1: 0 silent, 0 refused, 0 with another secret, 1 with a bad answer'],
+  ])('%s', async (_, behaviours, text, detail) => {
+    const { outcome, vault } = start(behaviours);
+    expect(await outcome).toEqual({ kind: 'failed', reason: { text, detail } });
+    expect(vault.isConfirmed()).toBe(false);
+  });
+
+  test('when the chain hash has changed while a peer was answering', async () => {
+    const changes: (() => void)[] = [];
+    const honest = giver(SECRET);
+    const peer = new PeerSide('a', {
+      answer: (request: SyncRequest) => {
+        changes.forEach((change) => change());
+        return honest.answer!(request);
+      },
+    });
+    const node = startAskingNode([peer], { holdsSecret: false });
+    changes.push(() => node.vault.observeChainHash(keccak256(WRONG_SECRET)));
+    const outcome = await new SecretFetch(node).fetchMasterSecret([peer.member], new AbortController().signal);
+    expect(outcome.kind).toBe('failed');
+    expect(node.vault.isConfirmed()).toBe(false);
+  });
+
+  test('by an answer that comes after the step was aborted', async () => {
+    const late = Promise.withResolvers<undefined>();
+    const honest = giver(SECRET);
+    const { controller, outcome, vault } = start({ a: { answer: async (request) => (await late.promise, honest.answer!(request)) } });
+    await settle();
+    controller.abort(new Error('the step is over'));
+    await expect(outcome).rejects.toThrow('the step is over');
+    late.resolve(undefined);
+    await settle();
+    expect(vault.isConfirmed()).toBe(false);
+  });
+
+  test('and no secret stands in the log', async () => {
+    const { outcome, log } = start({ a: giver(WRONG_SECRET), b: sealing(SECRET.slice(0, 31)), c: giver(SECRET) });
+    await outcome;
+    const text = JSON.stringify(log.lines);
+    for (const secret of [WRONG_SECRET, SECRET]) expect(text).not.toContain(Buffer.from(secret).toString('hex').slice(0, 16));
+    expect(log.lines.filter(({ level }) => level === 'warn')).toHaveLength(2);
+  });
+});

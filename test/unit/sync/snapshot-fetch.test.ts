@@ -1,0 +1,315 @@
+/** The first snapshot (protocol.md §10, First snapshot and Pages): from whom, page by page, and what when nobody is complete. */
+import { describe, expect, test } from '@jest/globals';
+import { sleep } from '../../../src/domain/deadline.ts';
+import type { StoreId } from '../../../src/domain/ids.ts';
+import type { MergeVerdict } from '../../../src/domain/records.ts';
+import { STEP_LIMIT_MS } from '../../../src/machines/limits.ts';
+import { GIVER_LIMIT_MS, SNAPSHOT_LIMIT_MS, SnapshotFetch } from '../../../src/sync/snapshot-fetch.ts';
+import { startAskingNode } from '../../support/asking-node.ts';
+import { settle, type ManualClock } from '../../support/manual-clock.ts';
+import { answerOf, never, PeerSide, type PeerBehaviour } from '../../support/peer-side.ts';
+
+interface Page {
+  readonly keys: readonly string[];
+  readonly complete?: boolean;
+  /** Fails instead. */
+  readonly fails?: boolean;
+}
+
+/** A member that gives these pages, with the page's number as cursor. */
+function giver(...pages: readonly Page[]): PeerBehaviour {
+  const numberOf = (cursor: unknown): number => (cursor === undefined ? 0 : Number(cursor));
+  return {
+    answer: ({ inner }) => {
+      const number = numberOf(inner['cursor']);
+      const page = pages[number]!;
+      return {
+        data: { '100': page.keys },
+        ...(page.complete === undefined ? {} : { complete: page.complete }),
+        ...(number + 1 < pages.length ? { next_cursor: String(number + 1) } : {}),
+      };
+    },
+    bend: (answer, { inner }) => (pages[numberOf(inner['cursor'])]!.fails === true ? answerOf(503, {}) : answer),
+  };
+}
+
+const SILENT: PeerBehaviour = { nonce: never };
+const REFUSING: PeerBehaviour = { bend: () => answerOf(403, {}) };
+const INCOMPLETE = (...keys: string[]): PeerBehaviour => giver({ keys, complete: false });
+
+/** A store that takes every record but those named `bad`. */
+function takingStore(merged: string[]) {
+  return {
+    storeId: '00112233aabbccdd' as StoreId,
+    merge: (_: string, wire: unknown): MergeVerdict => {
+      if (wire === 'bad') return { kind: 'rejected', why: 'malformed' };
+      merged.push(wire as string);
+      return { kind: 'merged' };
+    },
+  };
+}
+
+function start(behaviours: Readonly<Record<string, PeerBehaviour>>, preferred: string | null = null) {
+  const peers = Object.entries(behaviours).map(([name, behaviour]) => new PeerSide(name, behaviour));
+  const byName = new Map(Object.keys(behaviours).map((name, index) => [name, peers[index]!]));
+  const node = startAskingNode(peers);
+  const merged: string[] = [];
+  const random = { bytes: (length: number) => node.random.bytes(length), unit: () => 0 };
+  const store = takingStore(merged);
+  const fetch = new SnapshotFetch({ maxAnswerBytes: 52_428_800 }, { ...node, random, store, yieldNow: async () => undefined });
+  const controller = new AbortController();
+  const preferredWallet = preferred === null ? null : byName.get(preferred)!.member.wallet;
+  const ask = () => fetch.fetchFirstSnapshot(peers.map(({ member }) => member), preferredWallet, controller.signal);
+  const outcome = ask();
+  outcome.catch(() => undefined);
+  const walletOf = (name: string) => byName.get(name)!.member.wallet;
+  const asked = () => Object.fromEntries([...byName].map(([name, { syncRequests }]) => [name, syncRequests.length]));
+  return { ...node, peers, merged, store, controller, ask, outcome, walletOf, asked };
+}
+
+describe('a complete snapshot', () => {
+  test('is taken from the first member that gives one', async () => {
+    const { outcome, merged, walletOf, asked } = start({ a: giver({ keys: ['k1', 'k2'] }), b: giver({ keys: ['k3'] }) });
+    expect(await outcome).toEqual({ asked: 1, answered: 1, completeFrom: walletOf('a') });
+    expect(merged).toEqual(['k1', 'k2']);
+    expect(asked()).toEqual({ a: 1, b: 0 });
+  });
+
+  test('is taken from the preferred member first', async () => {
+    const { outcome, walletOf, asked } = start({ a: giver({ keys: [] }), b: giver({ keys: [] }) }, 'b');
+    expect((await outcome).completeFrom).toBe(walletOf('b'));
+    expect(asked()).toEqual({ a: 0, b: 1 });
+  });
+
+  test.each([
+    ['which says so', { complete: true }],
+    ['which says nothing of it, as older nodes do', {}],
+  ])('is one %s', async (_, page) => {
+    const { outcome, walletOf } = start({ a: giver({ keys: ['k1'], ...page }) });
+    expect((await outcome).completeFrom).toBe(walletOf('a'));
+  });
+
+  test('may be empty', async () => {
+    const { outcome, walletOf } = start({ a: giver({ keys: [] }) });
+    expect((await outcome).completeFrom).toBe(walletOf('a'));
+  });
+
+  test('is asked for in pages of no more than 8 MiB, from cursor to cursor', async () => {
+    const { outcome, merged, peers } = start({ a: giver({ keys: ['k1'] }, { keys: ['k2'] }, { keys: ['k3'] }) });
+    await outcome;
+    expect(merged).toEqual(['k1', 'k2', 'k3']);
+    const { messages } = peers[0]!;
+    expect(messages.map(({ type, cursor }) => ({ type, cursor }))).toEqual([undefined, '1', '2'].map((cursor) => ({ type: 'snapshot_request', cursor })));
+    for (const { max_bytes: maxBytes } of messages) {
+      expect(maxBytes).toBeGreaterThanOrEqual(4_096);
+      expect(maxBytes).toBeLessThanOrEqual(8 * 1024 * 1024);
+    }
+  });
+});
+
+describe('a member that fails half-way is left, and the next gives all of its own:', () => {
+  test.each<[string, PeerBehaviour, boolean]>([
+    ['it refuses the next page', giver({ keys: ['k1'] }, { keys: [], fails: true }), false],
+    ['it holds no good record', giver({ keys: ['bad', 'bad'] }), true],
+    ['its later page holds no good record', giver({ keys: ['k1'] }, { keys: ['bad'] }), true],
+    ['it gives the same cursor again', { answer: () => ({ data: { '100': ['k1'] }, next_cursor: 'same' }) }, true],
+    ['its next page is no page', { answer: ({ inner }) => (inner['cursor'] === undefined ? { data: {}, next_cursor: 'x' } : { data: 17 }) }, true],
+  ])('%s', async (_, behaviour, noted) => {
+    const { outcome, merged, walletOf, book, peers } = start({ a: behaviour, b: giver({ keys: ['k1', 'k2'] }) });
+    expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('b') });
+    expect(merged.slice(-2)).toEqual(['k1', 'k2']);
+    expect(book.isWrong(peers[0]!.member)).toBe(noted);
+  });
+
+  test('one bad record among good ones is no reason to leave it', async () => {
+    const { outcome, merged, walletOf } = start({ a: giver({ keys: ['k1', 'bad', 'k2'] }) });
+    expect((await outcome).completeFrom).toBe(walletOf('a'));
+    expect(merged).toEqual(['k1', 'k2']);
+  });
+});
+
+describe('a member that lacks its own', () => {
+  test('is left after its first page while others have not been asked', async () => {
+    const { outcome, merged, walletOf, asked } = start({
+      a: giver({ keys: ['k1'], complete: false }, { keys: ['k2'], complete: false }),
+      b: giver({ keys: ['k3'] }),
+    });
+    expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('b') });
+    expect(asked()).toEqual({ a: 1, b: 1 });
+    expect(merged).toEqual(['k3']);
+  });
+
+  test('is merged to its end when nobody is complete', async () => {
+    const { outcome, merged, asked } = start({
+      a: giver({ keys: ['k1'], complete: false }, { keys: ['k2'], complete: false }),
+      b: INCOMPLETE('k3'),
+    });
+    expect(await outcome).toEqual({ asked: 2, answered: 2, completeFrom: null });
+    expect(merged).toEqual(['k1', 'k2', 'k3']);
+    expect(asked()).toEqual({ a: 2, b: 1 });
+  });
+
+  test('has not answered when it fails half-way', async () => {
+    const { outcome, merged } = start({ a: giver({ keys: ['k1'], complete: false }, { keys: [], fails: true }), b: INCOMPLETE('k2') });
+    expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: null });
+    expect(merged).toEqual(['k1', 'k2']);
+  });
+
+  test('does not make a complete one incomplete that fails half-way: all others are merged', async () => {
+    const { outcome, merged } = start({ a: INCOMPLETE('k1'), b: giver({ keys: ['k2'] }, { keys: [], fails: true }) });
+    expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: null });
+    expect(merged).toEqual(['k2', 'k1']);
+  });
+});
+
+describe('members that do not answer', () => {
+  test('are counted as asked, not as answered', async () => {
+    const { outcome } = start({ a: REFUSING, b: INCOMPLETE('k1'), c: REFUSING });
+    expect(await outcome).toEqual({ asked: 3, answered: 1, completeFrom: null });
+  });
+
+  test('stall nobody: the next is asked half a second later', async () => {
+    const { outcome, clock, walletOf } = start({ a: SILENT, b: giver({ keys: ['k1'] }) });
+    await clock.advance(500);
+    expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('b') });
+  });
+
+  test('do not make members count as asked that never were', async () => {
+    const { outcome, clock, peers } = start({ a: SILENT, b: giver({ keys: ['k1'] }), c: giver({ keys: [] }), d: giver({ keys: [] }) });
+    await clock.advance(500);
+    expect((await outcome).asked).toBe(2);
+    await clock.advance(60_000);
+    expect(peers.map(({ nonceRequests }) => nonceRequests.length)).toEqual([1, 1, 0, 0]);
+  });
+
+  test('may be all: then nothing was given', async () => {
+    const { outcome, merged } = start({ a: REFUSING, b: REFUSING });
+    expect(await outcome).toEqual({ asked: 2, answered: 0, completeFrom: null });
+    expect(merged).toEqual([]);
+  });
+
+  test('may be none: nobody to ask gives nothing', async () => {
+    expect(await start({}).outcome).toEqual({ asked: 0, answered: 0, completeFrom: null });
+  });
+});
+
+/** Pages of one record each, as fast as the clock lets them; the cursor is the page's number. */
+function pagesFrom(name: string, clock: () => ManualClock, msPerPage: number, pages = Infinity): PeerBehaviour {
+  return {
+    answer: async ({ inner, request }) => {
+      const number = Number(inner['cursor'] ?? 0);
+      await sleep(clock(), msPerPage, request.signal);
+      return { data: { '100': [`${name}${number}`] }, store_id: STORE_ID, ...(number + 1 < pages ? { next_cursor: String(number + 1) } : {}) };
+    },
+  };
+}
+
+const STORE_ID = 'ffeeddccbbaa9988';
+
+function startSlow(make: (pages: (name: string, msPerPage: number, pages?: number) => PeerBehaviour) => Readonly<Record<string, PeerBehaviour>>) {
+  const running: { clock?: ManualClock } = {};
+  const started = start(make((name, msPerPage, pages) => pagesFrom(name, () => running.clock!, msPerPage, pages)));
+  running.clock = started.clock;
+  return started;
+}
+
+/** Lets time pass until the outcome is there, and says how much passed. */
+async function outcomeOf<T>(clock: ManualClock, outcome: Promise<T>): Promise<{ outcome: T; tookMs: number }> {
+  const startedMs = clock.monotonicMs();
+  const settled: { value?: { outcome: T } } = {};
+  outcome.then((value) => (settled.value = { outcome: value }), () => undefined);
+  while (settled.value === undefined && clock.monotonicMs() - startedMs < STEP_LIMIT_MS.fetchingSnapshot) await clock.advance(500);
+  return { outcome: await outcome, tookMs: clock.monotonicMs() - startedMs };
+}
+
+describe('pages that do not end', () => {
+  test('end the asking below the limit of its step, with whom it asked', async () => {
+    const { clock, outcome } = startSlow((pages) => ({ a: pages('a', 1_000) }));
+    const { outcome: found, tookMs } = await outcomeOf(clock, outcome);
+    expect(found).toEqual({ asked: 1, answered: 0, completeFrom: null });
+    expect(tookMs).toBeLessThanOrEqual(SNAPSHOT_LIMIT_MS);
+    expect(SNAPSHOT_LIMIT_MS).toBeLessThan(STEP_LIMIT_MS.fetchingSnapshot);
+  });
+
+  test('hold nobody up: while there is another, it is asked after the limit of one member', async () => {
+    const { clock, outcome, walletOf } = startSlow((pages) => ({ a: pages('a', 100), b: giver({ keys: ['k1'] }) }));
+    const { outcome: found, tookMs } = await outcomeOf(clock, outcome);
+    expect(found).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('b') });
+    expect(tookMs).toBeGreaterThan(GIVER_LIMIT_MS);
+    expect(tookMs).toBeLessThanOrEqual(GIVER_LIMIT_MS + 2_000);
+  });
+
+  test('do not keep the incomplete ones from being merged', async () => {
+    const { clock, outcome, merged } = startSlow((pages) => ({ a: pages('a', 1_000), b: INCOMPLETE('k1') }));
+    expect((await outcomeOf(clock, outcome)).outcome).toEqual({ asked: 2, answered: 1, completeFrom: null });
+    expect(merged).toContain('k1');
+  });
+});
+
+describe('a snapshot that takes longer than one asking', () => {
+  const cursorsOf = (peer: PeerSide) => peer.messages.map(({ cursor }) => cursor);
+
+  test('goes on where it stopped', async () => {
+    const { clock, outcome, ask, merged, peers, walletOf } = startSlow((pages) => ({ a: pages('a', 10_000, 15) }));
+    expect((await outcomeOf(clock, outcome)).outcome.completeFrom).toBeNull();
+    const before = merged.length;
+    expect(before).toBeGreaterThan(5);
+    const askedBefore = peers[0]!.syncRequests.length;
+    expect((await outcomeOf(clock, ask())).outcome).toEqual({ asked: 1, answered: 1, completeFrom: walletOf('a') });
+    expect(cursorsOf(peers[0]!)[askedBefore]).toBe(String(before));
+    expect(merged).toEqual(Array.from({ length: 15 }, (_, number) => `a${number}`));
+  });
+
+  test('goes on at the member that stopped half-way, in the time that the others leave', async () => {
+    const { clock, outcome, merged, walletOf } = startSlow((pages) => ({ a: pages('a', 10_000, 6), b: REFUSING }));
+    expect((await outcomeOf(clock, outcome)).outcome).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('a') });
+    expect(merged).toEqual(['a0', 'a1', 'a2', 'a3', 'a4', 'a5']);
+  });
+
+  test.each<[string, (started: ReturnType<typeof start>) => void | Promise<void>]>([
+    ["the member's store is another", ({ peers }) => void (peers[0]!.behaviour.answer = () => ({ data: { '100': ['new'] }, store_id: '1111111111111111' }))],
+    ['the member refuses the cursor', ({ peers }) => void (peers[0]!.behaviour.bend = (answer, { inner }) => (inner['cursor'] === undefined ? answer : answerOf(400, {})))],
+    ['the own store was emptied', ({ store }) => void (store.storeId = '2222222222222222' as StoreId)],
+    ['too much time has passed', ({ clock }) => clock.advance(600_000)],
+  ])('starts at the first page when %s', async (_, change) => {
+    const started = startSlow((pages) => ({ a: pages('a', 10_000, 15) }));
+    const { clock, outcome, ask, peers } = started;
+    await outcomeOf(clock, outcome);
+    const before = peers[0]!.syncRequests.length;
+    await change(started);
+    await outcomeOf(clock, ask());
+    expect(cursorsOf(peers[0]!).slice(before, before + 2)).toContain(undefined);
+  });
+
+  test('is not complete when the member lacks its own by now: it starts at the first page', async () => {
+    const { clock, outcome, ask, peers } = startSlow((pages) => ({ a: pages('a', 10_000, 15) }));
+    await outcomeOf(clock, outcome);
+    const before = peers[0]!.syncRequests.length;
+    peers[0]!.behaviour.answer = () => ({ data: { '100': ['new'] }, store_id: STORE_ID, complete: false });
+    expect((await outcomeOf(clock, ask())).outcome).toEqual({ asked: 1, answered: 1, completeFrom: null });
+    expect(cursorsOf(peers[0]!).slice(before)).toEqual([expect.any(String), undefined]);
+  });
+
+  test('is given up when the store of the member changes between two pages', async () => {
+    const { outcome } = start({
+      a: { answer: ({ inner }) => ({ data: {}, store_id: inner['cursor'] === undefined ? STORE_ID : '3333333333333333', ...(inner['cursor'] === undefined ? { next_cursor: '1' } : {}) }) },
+    });
+    expect(await outcome).toEqual({ asked: 1, answered: 0, completeFrom: null });
+  });
+});
+
+test('a store that was emptied meanwhile fails the page, not the asking', async () => {
+  const { outcome, store } = start({ a: giver({ keys: ['k1', 'k2'] }) });
+  store.merge = () => {
+    store.storeId = '4444444444444444' as StoreId;
+    return { kind: 'merged' };
+  };
+  expect(await outcome).toEqual({ asked: 1, answered: 0, completeFrom: null });
+});
+
+test('an abort ends the fetching with its reason', async () => {
+  const { outcome, controller } = start({ a: SILENT });
+  await settle();
+  controller.abort(new Error('the step is over'));
+  await expect(outcome).rejects.toThrow('the step is over');
+});
