@@ -46,8 +46,7 @@ function toExchange(request: Request): Exchange {
   // The target may be anything a client can write; what is no path is no route.
   const target = request.url;
   const url = URL.canParse(target, 'http://node') && target.startsWith('/') ? new URL(`http://node${target}`) : null;
-  // Bytes beyond ASCII would be read as another text than they were written as, and a key as another key.
-  if (url === null || !/^[\x21-\x7e]*$/.test(target)) throw new RefusalError('bad_request', 'the request target is not valid');
+  if (url === null) throw new RefusalError('bad_request', 'the request target is not valid');
   const [rawPath = '', ...rawQuery] = target.split('?');
   const dataKey = rawPath.startsWith(DATA_KEY_PREFIX) ? rawPath.slice(DATA_KEY_PREFIX.length) : null;
   const headers = Object.fromEntries(

@@ -8,6 +8,7 @@ import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import type { DevApp } from '../../src/dev/dev-app.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
+import { answersOf, expectNoSecrets } from './support/cluster-secrets.ts';
 import { waitForStates } from './support/quick-blocks.ts';
 import { ReplicationFront } from './support/replication-front.ts';
 import { expectedValues, keysOn, valuesOn, waitForSameKeys } from './support/replication-view.ts';
@@ -31,7 +32,8 @@ beforeAll(async () => {
     nodes: 3,
     tickSeconds: 2,
     start: false,
-    environment: { DATA_SYNC_INTERVAL_SECONDS: '1', RATE_LIMIT_PER_MINUTE: '0', NONCE_RATE_LIMIT_PER_MINUTE: '0' },
+    keepLines: 20_000,
+    environment: { LOG_LEVEL: 'DEBUG', DATA_SYNC_INTERVAL_SECONDS: '1', RATE_LIMIT_PER_MINUTE: '0', NONCE_RATE_LIMIT_PER_MINUTE: '0' },
     plans: fronts.map(({ url }) => ({ url })),
   });
   for (const [index, front] of fronts.entries()) front.targetPort = cluster.nodes[index]!.port;
@@ -201,3 +203,7 @@ test(
   },
   LIMIT_MS,
 );
+
+test('nothing that was printed on the way holds a secret', async () => {
+  await expectNoSecrets(cluster, { outputs: await answersOf(cluster) });
+});

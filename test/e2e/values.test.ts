@@ -9,6 +9,7 @@ import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import type { DevApp } from '../../src/dev/dev-app.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
+import { answersOf, expectNoSecrets } from './support/cluster-secrets.ts';
 import { waitForStates } from './support/quick-blocks.ts';
 import { expectedValues, keysOn, valuesOn, waitForAbsence } from './support/replication-view.ts';
 
@@ -27,11 +28,13 @@ beforeAll(async () => {
     nodes: 3,
     tickSeconds: 2,
     start: false,
+    keepLines: 20_000,
     environment: {
       MAX_APP_STORAGE_BYTES: String(MAX_APP_BYTES),
       DATA_SYNC_INTERVAL_SECONDS: '1',
       RATE_LIMIT_PER_MINUTE: '0',
       NONCE_RATE_LIMIT_PER_MINUTE: '0',
+      LOG_LEVEL: 'DEBUG',
     },
   });
   await Promise.all(cluster.nodes.map((node) => node.start()));
@@ -208,3 +211,7 @@ test('after a reset of the hash the store is empty on every node, and the new on
     expect(await valuesOn(app, node, keys)).toEqual(expectedValues(keys, () => value));
   }
 }, LIMIT_MS);
+
+test('nothing that was printed on the way holds a secret', async () => {
+  await expectNoSecrets(cluster, { outputs: await answersOf(cluster) });
+});
