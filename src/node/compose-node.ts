@@ -9,7 +9,6 @@ import type { Config } from '../config/settings.ts';
 import { Vault } from '../crypto/vault.ts';
 import type { AppRegistry, Chain, Clock, Enclave, Log, Random, Transport } from '../domain/ports.ts';
 import type { ReadinessView } from '../domain/readiness.ts';
-import type { MergeVerdict } from '../domain/records.ts';
 import { reasonLine } from '../domain/reasons.ts';
 import type { HttpModules, HttpOptions } from '../http/modules.ts';
 import { createNodeMachine, type NodeMachine } from '../machines/node-machine.ts';
@@ -98,13 +97,13 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
   const syncLog = log.child('sync');
   const book = new PeerBook({ blacklistMs: config.peerBlacklistMs }, { clock });
   const replicas: Replicas = new Replicas({ clock, random, store });
-  const contact: Contact = new Contact({ retentionMs: config.tombstoneRetentionMs }, { clock, lastNumber: () => store.lastNumber });
-  const catchUp = new CatchUp({ clock, yieldNow, log: syncLog, contact, store });
+  const contact: Contact = new Contact({ retentionMs: config.tombstoneRetentionMs }, { clock, lastNumber: () => store.lastNumber, acknowledgedByAny: () => replicas.acknowledgedByAny() });
+  const catchUp = new CatchUp({ clock, yieldNow, log: syncLog, contact, store, onCaughtUp: () => replicas.resetAll() });
   const merging = {
     clock,
     yieldNow,
     store,
-    onVerdict: (appId: string, wire: unknown, verdict: MergeVerdict): void => catchUp.note(appId, wire, verdict),
+    onVerdict: (appId: string, wire: unknown): void => catchUp.note(appId, wire),
   };
   const probe = new PeerProbe({ clock, transport });
   const conversation = new PeerConversation({

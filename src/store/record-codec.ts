@@ -3,7 +3,7 @@
  * that JSON cannot hold exactly are refused, never rounded.
  */
 import type { MergeRefusal } from '../domain/records.ts';
-import type { StoredRecord } from './record.ts';
+import { withOwnBuffer, type StoredRecord } from './record.ts';
 
 /** Bytes of a key of a merged record; local writes allow less. */
 const MAX_KEY_BYTES = 64 * 1024;
@@ -42,7 +42,7 @@ function readValue(value: unknown, tombstone: boolean, limits: CodecLimits): Uin
   if (typeof value !== 'string' || value.length % 2 !== 0) return 'malformed';
   if (value.length / 2 > limits.maxValueBytes + STORED_SLACK_BYTES) return 'too_large';
   if (!/^[0-9a-fA-F]*$/.test(value) || value.endsWith('\n')) return 'malformed';
-  return value.length / 2 < MIN_STORED_BYTES ? 'too_short' : Buffer.from(value, 'hex');
+  return value.length / 2 < MIN_STORED_BYTES ? 'too_short' : withOwnBuffer(Buffer.from(value, 'hex'));
 }
 
 /** The record, or why it is refused. */

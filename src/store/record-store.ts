@@ -26,12 +26,14 @@ import type { Entry } from './entry.ts';
 import { decideMerge } from './merge-rules.ts';
 import { Namespace } from './namespace.ts';
 import { readRecord } from './record-codec.ts';
-import { absentFromMs, contentBytes, goneFromMs, isPresent, storeBytes, toWireRecord, wireBytes, type StoredRecord } from './record.ts';
+import { absentFromMs, contentBytes, goneFromMs, isPresent, storeBytes, toWireRecord, wireBytes, withOwnBuffer, type StoredRecord } from './record.ts';
 import { advanceClock } from './vector-clock.ts';
 import { WriteLog, type LogLine } from './write-log.ts';
 
 /** Appointments kept by one operation; the rest are left to the next ones. */
 const DUE_PER_OPERATION = 256;
+/** The same for a listing, which costs by its length anyway. */
+const DUE_PER_LISTING = 10_000;
 const STORE_ID_BYTES = 8;
 
 export interface RecordStoreOptions {
@@ -124,16 +126,16 @@ export class RecordStore {
   /** The stored bytes and their time, or null when absent. */
   get(appId: string, key: string, nowMs: number): { readonly value: Uint8Array; readonly updatedAtMs: number } | null {
     this.#keepAppointments(nowMs);
-    const record = this.#find(appId, key)?.record;
-    if (record === undefined || record.value === null || !isPresent(record, nowMs)) return null;
-    return { value: record.value, updatedAtMs: record.updatedAtMs };
+    const entry = this.#find(appId, key);
+    if (entry === undefined || entry.record.value === null || !this.#reads(entry, nowMs)) return null;
+    return { value: entry.record.value, updatedAtMs: entry.record.updatedAtMs };
   }
 
   /** @throws RefusalError insufficient_storage; nothing has changed then */
   put(appId: string, key: string, value: Uint8Array, ttlMs: number, nowMs: number): LocalWrite {
     this.#keepAppointments(nowMs);
     const held = this.#find(appId, key);
-    const record = this.#nextRecord(held?.record, key, value, ttlMs, nowMs);
+    const record = this.#nextRecord(held?.record, key, withOwnBuffer(value), ttlMs, nowMs);
     this.#checkQuota(appId, held, record, nowMs);
     // It may have gone for its age meanwhile.
     return this.#write(appId, held?.gone === true ? undefined : held, record, nowMs);
@@ -143,15 +145,18 @@ export class RecordStore {
   delete(appId: string, key: string, nowMs: number): LocalWrite | null {
     this.#keepAppointments(nowMs);
     const held = this.#find(appId, key);
-    if (held === undefined || !isPresent(held.record, nowMs)) return null;
+    if (held === undefined || !this.#reads(held, nowMs)) return null;
     this.#makeRoomForTombstone(held, nowMs);
     const record = this.#nextRecord(held.record, key, null, 0, nowMs);
     return this.#write(appId, held, record, nowMs);
   }
 
   list(appId: string, request: ListRequest, nowMs: number): KeyPage {
-    this.#keepAppointments(nowMs, Infinity);
-    return this.#namespaces.get(appId)?.keys.list(request) ?? { keys: [], more: false };
+    const allKept = this.#keepAppointments(nowMs, DUE_PER_LISTING);
+    const namespace = this.#namespaces.get(appId);
+    if (namespace === undefined) return { keys: [], more: false };
+    const page = namespace.keys.list(request);
+    return allKept ? page : { ...page, keys: page.keys.filter((key) => this.#reads(namespace.get(key)!, nowMs)) };
   }
 
   /** Merges one record from a peer (protocol.md §4, Merge and Refused). */
@@ -268,6 +273,11 @@ export class RecordStore {
     return Buffer.from(this.#modules.random.bytes(STORE_ID_BYTES)).toString('hex') as StoreId;
   }
 
+  /** A record that has read as absent does not come back when the clock is set back. */
+  #reads(entry: Entry, nowMs: number): boolean {
+    return entry.counted && isPresent(entry.record, nowMs);
+  }
+
   #find(appId: string, key: string): Entry | undefined {
     this.visits += 1;
     return this.#namespaces.get(appId)?.get(key);
@@ -301,7 +311,8 @@ export class RecordStore {
     const namespace = this.#namespaces.get(held.appId)!;
     // None goes early, and nothing is refused, for what is past its age.
     if (namespace.tombstones >= this.#options.maxTombstonesPerApp) this.#keepAppointments(nowMs, Infinity);
-    while (namespace.tombstones >= this.#options.maxTombstonesPerApp) {
+    // One goes for the one that comes: what merges have brought above the cap stays.
+    if (namespace.tombstones >= this.#options.maxTombstonesPerApp) {
       const oldest = namespace.oldestOwnTombstone();
       const number = oldest?.line?.number ?? 0;
       if (oldest === null || number > this.#modules.acknowledgedByAll()) {
@@ -397,11 +408,14 @@ export class RecordStore {
     this.#overdue.delete(entry);
   }
 
-  /** Lets age do what has come due: first a record reads as absent, then nothing of it is kept. */
-  #keepAppointments(nowMs: number, atMost = DUE_PER_OPERATION): void {
+  /**
+   * Lets age do what has come due: first a record reads as absent, then nothing of it is kept.
+   * @returns whether nothing that is due is left
+   */
+  #keepAppointments(nowMs: number, atMost = DUE_PER_OPERATION): boolean {
     for (let kept = 0; kept < atMost; kept += 1) {
       const due = this.#calendar.takeDue(nowMs);
-      if (due === null) return;
+      if (due === null) return true;
       this.visits += 1;
       const entry = due.what;
       entry.appointment = null;
@@ -415,6 +429,7 @@ export class RecordStore {
       this.#expire(entry);
       if (!this.#overdue.has(entry)) this.#book(entry, nowMs);
     }
+    return false;
   }
 
   #expire(entry: Entry): void {

@@ -17,6 +17,11 @@ const RECORD_OVERHEAD_BYTES = 256;
 /** What a clock entry costs beside its key. Bytes. */
 const COUNT_BYTES = 8;
 
+/** The bytes alone: a slice of a shared buffer would keep all of that one for as long as the record is held. */
+export function withOwnBuffer(bytes: Uint8Array): Uint8Array {
+  return bytes.buffer.byteLength === bytes.length ? bytes : new Uint8Array(bytes);
+}
+
 /** Bytes that a record counts for in `MAX_STORE_BYTES` (protocol.md §8), whatever its age. */
 export function storeBytes(record: StoredRecord): number {
   let clock = 0;

@@ -4,7 +4,7 @@
  * stale alike, nobody drops anything: losing a write is worse than a delete that comes back.
  */
 import type { Log } from '../domain/ports.ts';
-import type { MergeVerdict, WireRecord } from '../domain/records.ts';
+import type { WireRecord } from '../domain/records.ts';
 import type { Contact } from './contact.ts';
 import { createPacer, type PacerModules } from './pacer.ts';
 import type { SyncStore } from './ports.ts';
@@ -13,6 +13,8 @@ export interface CatchUpModules extends PacerModules {
   readonly log: Log;
   readonly contact: Contact;
   readonly store: Pick<SyncStore, 'walk' | 'ownNumberOf' | 'forget' | 'forgetOverdue'>;
+  /** What was held back meanwhile is to be sent. */
+  readonly onCaughtUp: () => void;
 }
 
 export class CatchUp {
@@ -29,9 +31,10 @@ export class CatchUp {
     if (this.#modules.contact.isStale()) this.#named ??= new Set();
   }
 
-  /** Sees each record that a peer sends. */
-  note(appId: string, wire: unknown, verdict: MergeVerdict): void {
-    if (this.#named !== null && verdict.kind !== 'rejected') this.#named.add(`${appId} ${(wire as WireRecord).key}`);
+  /** Sees each record that a peer sends, taken or refused: the peer has it. */
+  note(appId: string, wire: unknown): void {
+    const key = (wire as Partial<WireRecord> | null)?.key;
+    if (typeof key === 'string') this.#named?.add(`${appId} ${key}`);
   }
 
   /** A member that is not stale gave all it has. */
@@ -61,5 +64,6 @@ export class CatchUp {
     this.#named = null;
     this.#modules.contact.resolve();
     this.#modules.store.forgetOverdue();
+    this.#modules.onCaughtUp();
   }
 }

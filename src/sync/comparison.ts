@@ -25,8 +25,6 @@ const BUCKETS_AT_ONCE = 16;
 const WHOLE_EVERY_MS = 600_000;
 /** Pages of one part; a peer that gives more does not come to an end. */
 const MAX_PAGES = 8_192;
-/** 256 digests, or those of the apps. */
-const MAX_DIGESTS_BYTES = 1024 * 1024;
 
 export interface ComparisonOptions {
   /** `MAX_SYNC_PAYLOAD_BYTES`. */
@@ -60,7 +58,8 @@ export class Comparison {
     try {
       await this.#byDigest(member, signal);
     } catch (error) {
-      if (!isUnknownType(error)) throw error;
+      // A peer of this kind refuses for another reason.
+      if (!isUnknownType(error) || this.#modules.conversation.kindOf(member) === 'current') throw error;
       await this.#bySnapshot(member, replica, signal);
     }
     return true;
@@ -99,7 +98,7 @@ export class Comparison {
     form: z.ZodType<Answer>,
     signal: AbortSignal,
   ): Promise<Answer> {
-    const limits = { timeoutMs: PEER_TIMEOUT_MS.delta, maxAnswerBytes: MAX_DIGESTS_BYTES, signal };
+    const limits = { timeoutMs: PEER_TIMEOUT_MS.delta, maxAnswerBytes: this.#options.maxAnswerBytes, signal };
     const parsed = form.safeParse(await this.#modules.conversation.exchange(member, { type: 'digest_request', ...question }, limits));
     if (!parsed.success) throw new PeerError('bad_answer', 'the answer to a digest request is malformed');
     return parsed.data;
@@ -132,7 +131,9 @@ export class Comparison {
     const onVerdict = (appId: string, wire: unknown, verdict: MergeVerdict): void => {
       if (verdict.kind === 'rejected') return;
       const record = wire as WireRecord;
-      theirs.set(`${appId} ${record.key}`, digestText(recordDigest(record)));
+      // Hex is taken in either case, and held in lower case.
+      const digest = recordDigest({ ...record, value: record.value?.toLowerCase() ?? null });
+      theirs.set(`${appId} ${record.key}`, digestText(digest));
     };
     const limits = { timeoutMs: PEER_TIMEOUT_MS.snapshot, maxAnswerBytes: this.#options.maxAnswerBytes, signal };
     let cursor: string | null = null;

@@ -10,28 +10,34 @@ export interface ContactOptions {
   readonly retentionMs: number;
 }
 
+export interface ContactModules {
+  readonly clock: Pick<Clock, 'monotonicMs' | 'nowMs'>;
+  /** The last own number of the store. */
+  readonly lastNumber: () => number;
+  /** The highest own number that any peer has ever acknowledged. */
+  readonly acknowledgedByAny: () => number;
+}
+
 export class Contact {
   readonly #retentionMs: number;
-  readonly #clock: Pick<Clock, 'monotonicMs'>;
-  readonly #lastNumber: () => number;
+  readonly #modules: ContactModules;
   #lastAtMs: number;
+  /** Unix milliseconds: tombstones age by this clock, and the other one may stand still while the machine sleeps. */
+  #lastAtUnixMs: number;
   #numberThen = 0;
   #others = 0;
   #stale = false;
 
-  /** @param modules lastNumber: the last own number of the store */
-  constructor(options: ContactOptions, modules: { readonly clock: Pick<Clock, 'monotonicMs'>; readonly lastNumber: () => number }) {
+  constructor(options: ContactOptions, modules: ContactModules) {
     this.#retentionMs = options.retentionMs;
-    this.#clock = modules.clock;
-    this.#lastNumber = modules.lastNumber;
-    this.#lastAtMs = this.#clock.monotonicMs();
+    this.#modules = modules;
+    this.#lastAtMs = modules.clock.monotonicMs();
+    this.#lastAtUnixMs = modules.clock.nowMs();
   }
 
   /** An exchange with a member went well. It does not end staleness: a snapshot does. */
   note(): void {
-    if (this.isStale()) return;
-    this.#lastAtMs = this.#clock.monotonicMs();
-    this.#numberThen = this.#lastNumber();
+    if (!this.isStale()) this.#noteNow();
   }
 
   /** @param others members besides this node: without any, nobody can be missed */
@@ -41,19 +47,30 @@ export class Contact {
   }
 
   isStale(): boolean {
-    this.#stale ||= this.#others > 0 && this.#clock.monotonicMs() - this.#lastAtMs > this.#retentionMs;
+    const { clock } = this.#modules;
+    const cutMs = Math.max(clock.monotonicMs() - this.#lastAtMs, clock.nowMs() - this.#lastAtUnixMs);
+    this.#stale ||= this.#others > 0 && cutMs > this.#retentionMs;
     return this.#stale;
   }
 
-  /** What this node wrote with a number above this, it wrote while it was cut off. 0 while it is not stale. */
+  /**
+   * What this node wrote with a number above this, it wrote while it was cut off, or nobody else has ever seen it: nobody
+   * can have deleted it. 0 while it is not stale.
+   */
   writtenWhileCutOff(): number {
-    return this.isStale() ? this.#numberThen : 0;
+    return this.isStale() ? Math.min(this.#numberThen, this.#modules.acknowledgedByAny()) : 0;
   }
 
   /** A complete snapshot was taken over, or all are stale alike. */
   resolve(): void {
     this.#stale = false;
-    this.#lastAtMs = this.#clock.monotonicMs();
-    this.#numberThen = this.#lastNumber();
+    this.#noteNow();
+  }
+
+  #noteNow(): void {
+    const { clock, lastNumber } = this.#modules;
+    this.#lastAtMs = clock.monotonicMs();
+    this.#lastAtUnixMs = clock.nowMs();
+    this.#numberThen = lastNumber();
   }
 }

@@ -13,7 +13,7 @@ import { MAX_REJECTIONS_LISTED } from './merge-batch.ts';
 import type { PeerConversation } from './peer-conversation.ts';
 import { PeerError } from './peer-error.ts';
 import type { SyncStore } from './ports.ts';
-import { MAX_RETRIES, type Replica } from './replicas.ts';
+import { MAX_RETRIES, type Replica, type Retry } from './replicas.ts';
 
 /** An answer that lists its rejections. Bytes. */
 const MAX_ANSWER_BYTES = 4 * SMALL_ANSWER_BYTES + 2 * 1024 * 1024;
@@ -51,16 +51,18 @@ export class DeltaPush {
   async send(member: Member, records: readonly Sent[], signal: AbortSignal): Promise<void> {
     let left = records;
     let maxRecords: number | undefined;
+    const suspects = new Suspects<Sent>();
     for (let batch = planDelta(left); batch !== null; batch = planDelta(left, maxRecords)) {
       try {
         await this.#exchange(member, batch, signal);
       } catch (error) {
-        if (!isBodyTooLarge(batch, error)) throw error;
+        if (!isAboutRecords(batch, error)) throw error;
         if (batch.lines.length > 1) {
           maxRecords = Math.ceil(batch.lines.length / 2);
           continue;
         }
-        this.#modules.log.debug('a peer does not take a record of this size', { peer: member.wallet });
+        suspects.add(batch.lines[0]!, error);
+        this.#modules.log.debug('a peer does not take a record', { peer: member.wallet, why: error.message });
       }
       left = left.slice(batch.lines.length);
     }
@@ -73,7 +75,11 @@ export class DeltaPush {
       const full = replica.retries.size >= MAX_RETRIES;
       const batch = full ? null : planDelta(store.writesAfter(Math.max(replica.mark, sendAbove())));
       if (batch === null) return pushed;
-      await this.#pushBatch(member, replica, batch, signal);
+      const suspects = new Suspects();
+      await this.#pushBatch(member, replica, batch, suspects, signal);
+      // Where the peer took nothing at all, it is the peer that is broken: the mark stays.
+      if (!suspects.othersPassed) suspects.throwFirst();
+      this.#retryLater(replica, suspects);
       // The peer lost its store, or this node's was emptied, while it answered.
       if (replica.epoch !== epoch) continue;
       const passed = batch.lines.filter((line) => line.number > replica.mark && !line.isVoid());
@@ -82,23 +88,34 @@ export class DeltaPush {
     }
   }
 
-  async #pushBatch(member: Member, replica: Replica, batch: DeltaBatch<OwnWrite>, signal: AbortSignal): Promise<void> {
+  async #pushBatch(
+    member: Member,
+    replica: Replica,
+    batch: DeltaBatch<OwnWrite>,
+    suspects: Suspects,
+    signal: AbortSignal,
+  ): Promise<void> {
     let outcome: DeltaOutcome<OwnWrite>;
     try {
       outcome = await this.#exchange(member, batch, signal);
     } catch (error) {
-      if (!isBodyTooLarge(batch, error)) throw error;
+      if (!isAboutRecords(batch, error)) throw error;
       if (batch.lines.length > 1) {
         const half = Math.ceil(batch.lines.length / 2);
-        for (const portion of portions(batch.lines, half)) await this.#pushBatch(member, replica, planDelta(portion)!, signal);
+        for (const portion of portions(batch.lines, half)) await this.#pushBatch(member, replica, planDelta(portion)!, suspects, signal);
         return;
       }
       const line = batch.lines[0]!;
-      // A peer that closes the connection while the body is being sent may be away, too: it is tried again.
-      if (error.status === undefined) replica.retryLater(line.appId, line.record.key, line.number);
-      else this.#refuse(member.wallet, replica, line, 'too_large');
+      if (error.status === 413) {
+        this.#refuse(member.wallet, replica, line, 'too_large');
+        return;
+      }
+      // A peer that fails at a record may be broken, one that closes the connection at a large body may be away, too.
+      if (batch.oversized) replica.retryLater(line.appId, line.record.key, line.number);
+      else suspects.add(line, error);
       return;
     }
+    suspects.othersPassed = true;
     if (outcome.kind !== 'unlisted') {
       this.#note(member, replica, batch, outcome);
       return;
@@ -110,7 +127,7 @@ export class DeltaPush {
     }
     // What is a part of a batch fits where the batch did. A peer may list fewer than this node does.
     const size = batch.lines.length > MAX_REJECTIONS_LISTED ? MAX_REJECTIONS_LISTED : 1;
-    for (const portion of portions(batch.lines, size)) await this.#pushBatch(member, replica, planDelta(portion)!, signal);
+    for (const portion of portions(batch.lines, size)) await this.#pushBatch(member, replica, planDelta(portion)!, suspects, signal);
   }
 
   async #exchange<Line extends Sent>(member: Member, batch: DeltaBatch<Line>, signal: AbortSignal): Promise<DeltaOutcome<Line>> {
@@ -130,6 +147,7 @@ export class DeltaPush {
         return;
       case 'counted':
         if (outcome.allMerged) for (const line of batch.lines) this.#acknowledge(member.wallet, replica, line);
+        else replica.noteDoubt(batch.lines[0]!.number);
         this.#resendYoung(replica, batch.lines);
         return;
       case 'unlisted':
@@ -143,10 +161,15 @@ export class DeltaPush {
     this.#modules.acknowledgements.note(peer, { appId, key: record.key, number });
   }
 
-  #refuse(peer: Wallet, replica: Replica, { appId, record }: OwnWrite, reason: string): void {
+  #refuse(peer: Wallet, replica: Replica, { appId, record, number }: OwnWrite, reason: string): void {
     replica.retries.delete(`${appId} ${record.key}`);
     replica.noteRefused(reason);
+    replica.noteDoubt(number);
     this.#modules.log.warn('a peer refuses a record for good', { peer, app_id: appId, why: reason });
+  }
+
+  #retryLater(replica: Replica, suspects: Suspects): void {
+    for (const { appId, record, number } of suspects.lines) replica.retryLater(appId, record.key, number);
   }
 
   /** A peer that does not say what it refused may have refused a record for its time: it gets the young ones once more. */
@@ -162,30 +185,77 @@ export class DeltaPush {
   async #pushAgain(member: Member, replica: Replica, signal: AbortSignal): Promise<boolean> {
     const nowMs = this.#modules.clock.monotonicMs();
     const due = [...replica.retries.values()].filter(({ dueAtMs }) => dueAtMs <= nowMs);
-    for (let left = this.#asLines(replica, due); left.length > 0; ) {
-      const batch = planDelta(left, MAX_REJECTIONS_LISTED)!;
-      await this.#pushBatch(member, replica, batch, signal);
-      left = left.slice(batch.lines.length);
+    for (let place = 0; place < due.length; ) {
+      const batch = planDelta(this.#asLines(replica, due, place), MAX_REJECTIONS_LISTED);
+      if (batch === null) break;
+      const suspects = new Suspects();
+      await this.#pushBatch(member, replica, batch, suspects, signal);
+      this.#retryLater(replica, suspects);
+      place = batch.lines.at(-1)!.place + 1;
     }
     if (replica.resendAtMs === null || replica.resendAtMs > nowMs) return due.length > 0;
     replica.resendAtMs = null;
-    const again = [...this.#modules.store.writesAfter(replica.resendFrom)].filter(({ number }) => number <= replica.mark);
-    await this.send(member, again, signal);
-    return due.length + again.length > 0;
+    return (await this.#resend(member, replica, signal)) || due.length > 0;
   }
 
-  /** As the records are now; what is gone need not be sent. */
-  #asLines(replica: Replica, due: readonly { appId: string; key: string; number: number }[]): OwnWrite[] {
-    return due.flatMap(({ appId, key, number }) => {
+  async #resend(member: Member, replica: Replica, signal: AbortSignal): Promise<boolean> {
+    const { store } = this.#modules;
+    for (let from = replica.resendFrom, sent = false; ; sent = true) {
+      const batch = planDelta(upTo(store.writesAfter(from), replica.mark));
+      if (batch === null) return sent;
+      await this.send(member, batch.lines, signal);
+      from = batch.lines.at(-1)!.number;
+    }
+  }
+
+  /** As the records are now, one at a time; what is gone need not be sent. */
+  *#asLines(replica: Replica, due: readonly Retry[], from: number): Generator<OwnWrite & { readonly place: number }> {
+    for (let place = from; place < due.length; place += 1) {
+      const { appId, key, number } = due[place]!;
       const record = this.#modules.store.recordOf(appId, key);
-      if (record !== null) return [{ appId, number, bytes: 0, record, isVoid: () => true }];
-      replica.retries.delete(`${appId} ${key}`);
-      return [];
-    });
+      if (record === null) replica.retries.delete(`${appId} ${key}`);
+      else yield { appId, number, bytes: 0, record, isVoid: () => true, place };
+    }
   }
 }
 
-/** Older nodes refuse bodies over 2 MiB, some by closing the connection: what is larger must not block what is not. */
-function isBodyTooLarge(batch: DeltaBatch<Sent>, error: unknown): error is PeerError {
-  return error instanceof PeerError && (error.status === 413 || (batch.oversized && error.failure === 'unreachable'));
+function* upTo(lines: Iterable<OwnWrite>, number: number): Generator<OwnWrite> {
+  for (const line of lines) {
+    if (line.number > number) return;
+    yield line;
+  }
+}
+
+/** Records at which a peer may fail before it is taken for broken. */
+const MAX_SUSPECTS = 8;
+
+/** Records of one batch at which a peer fails, so that those behind them are not held up. */
+class Suspects<Line extends Sent = OwnWrite> {
+  readonly lines: Line[] = [];
+  /** The peer took another record of the batch: it is not broken as a whole. */
+  othersPassed = false;
+  #first: PeerError | null = null;
+
+  /** @throws the error when there are too many */
+  add(line: Line, error: PeerError): void {
+    if (this.lines.length >= MAX_SUSPECTS) throw error;
+    this.#first ??= error;
+    this.lines.push(line);
+  }
+
+  /** @throws what the first of them failed with */
+  throwFirst(): void {
+    if (this.#first !== null) throw this.#first;
+  }
+}
+
+/** Statuses with which other nodes answer a batch for one record in it (protocol.md §9.10, §9.17). */
+const POISONED: ReadonlySet<number | undefined> = new Set([400, 413, 422, 500]);
+
+/**
+ * Whether a batch may have failed for what is in it, and smaller ones may pass. Older nodes refuse bodies over 2 MiB, some by
+ * closing the connection.
+ */
+function isAboutRecords(batch: DeltaBatch<Sent>, error: unknown): error is PeerError {
+  return error instanceof PeerError && (POISONED.has(error.status) || (batch.oversized && error.failure === 'unreachable'));
 }

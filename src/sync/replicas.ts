@@ -67,6 +67,11 @@ export class Replica implements OwnWritesListener {
   #lastSuccessMs: number | null = null;
   #lastError: { readonly what: string; readonly atMs: number } | null = null;
   readonly #refused = new Map<string, number>();
+  #failedComparisons = 0;
+  /** Monotonic milliseconds. */
+  #compareAfterMs = 0;
+  /** The first own number that the peer may not have taken. */
+  #doubtFrom = Infinity;
   /** Rises with each reset of the mark: an answer to an earlier push says nothing any more. */
   epoch = 0;
   /** Monotonic milliseconds at which a peer of an older kind gets its young records once more. */
@@ -97,6 +102,11 @@ export class Replica implements OwnWritesListener {
     return lowest;
   }
 
+  /** There is something that the peer was never sent. */
+  get hasUnsent(): boolean {
+    return this.#behind.records > 0;
+  }
+
   get hasBacklog(): boolean {
     return this.#behind.records > 0 || this.retries.size > 0 || this.resendAtMs !== null;
   }
@@ -122,6 +132,7 @@ export class Replica implements OwnWritesListener {
     this.#mark = 0;
     this.#behind = { ...this.#writes.totals() };
     this.retries.clear();
+    this.#doubtFrom = Infinity;
     this.resendAtMs = null;
     this.epoch += 1;
   }
@@ -155,6 +166,27 @@ export class Replica implements OwnWritesListener {
 
   isResting(): boolean {
     return this.#nextTryAtMs > this.#modules.clock.monotonicMs();
+  }
+
+  /** A comparison that failed rests longer each time, without holding up pushes. */
+  noteComparison(succeeded: boolean): void {
+    const { clock, random } = this.#modules;
+    this.#failedComparisons = succeeded ? 0 : this.#failedComparisons + 1;
+    this.#compareAfterMs = succeeded ? 0 : clock.monotonicMs() + backoffMs(this.#failedComparisons, random.unit());
+  }
+
+  mayCompare(): boolean {
+    return this.#compareAfterMs <= this.#modules.clock.monotonicMs();
+  }
+
+  /** The peer refused a record, or did not say that it took it: what it has of it, nobody knows. */
+  noteDoubt(number: number): void {
+    this.#doubtFrom = Math.min(this.#doubtFrom, number);
+  }
+
+  /** Own numbers up to here the peer has certainly merged or skipped: a tombstone may go by that. */
+  get certainUpTo(): number {
+    return Math.min(this.acknowledgedUpTo, this.#doubtFrom - 1);
   }
 
   noteRefused(reason: string): void {
@@ -197,6 +229,7 @@ export class Replica implements OwnWritesListener {
 export class Replicas {
   readonly #modules: ReplicaModules & { readonly store: Pick<SyncStore, 'writes'> };
   readonly #replicas = new Map<Wallet, Replica>();
+  #everAcknowledged = 0;
 
   constructor(modules: ReplicaModules & { readonly store: Pick<SyncStore, 'writes'> }) {
     this.#modules = modules;
@@ -205,6 +238,7 @@ export class Replicas {
   of(member: Member): Replica {
     const known = this.#replicas.get(member.wallet);
     if (known?.teePubkey === member.teePubkey) return known;
+    this.acknowledgedByAny();
     known?.close();
     const fresh = new Replica(member, this.#modules);
     this.#replicas.set(member.wallet, fresh);
@@ -214,6 +248,7 @@ export class Replicas {
   /** Forgets who is no member any more. @param members without this node */
   keepOnly(members: readonly Member[]): void {
     const wallets = new Set(members.map(({ wallet }) => wallet));
+    this.acknowledgedByAny();
     for (const [wallet, replica] of this.#replicas) {
       if (wallets.has(wallet)) continue;
       replica.close();
@@ -224,14 +259,21 @@ export class Replicas {
 
   /** The store was emptied: the numbers go on, but nothing is acknowledged of what comes. */
   resetAll(): void {
+    this.acknowledgedByAny();
     for (const replica of this.#replicas.values()) replica.resetMark();
   }
 
   /** The own number up to which every current member has acknowledged; Infinity when there is no other. */
   acknowledgedByAll(): number {
     let lowest = Infinity;
-    for (const replica of this.#replicas.values()) lowest = Math.min(lowest, replica.acknowledgedUpTo);
+    for (const replica of this.#replicas.values()) lowest = Math.min(lowest, replica.certainUpTo);
     return lowest;
+  }
+
+  /** The highest own number that any peer has ever acknowledged. What is above it, nobody but this node has seen. */
+  acknowledgedByAny(): number {
+    for (const replica of this.#replicas.values()) this.#everAcknowledged = Math.max(this.#everAcknowledged, replica.mark);
+    return this.#everAcknowledged;
   }
 
   get hasBacklog(): boolean {

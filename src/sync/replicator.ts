@@ -41,13 +41,20 @@ interface Lane {
   /** A tick came while it worked or waited. */
   again: boolean;
   compare: boolean;
+  /** Pushes that failed. */
+  failures: number;
+}
+
+interface WaitingLane {
+  readonly lane: Lane;
+  readonly signal: AbortSignal;
 }
 
 export class Replicator {
   readonly #modules: ReplicatorModules;
   readonly #lanes = new Map<Wallet, Lane>();
   #atWork = 0;
-  #waiting: Lane[] = [];
+  readonly #waiting: WaitingLane[] = [];
   #turn = 0;
   #refreshing: Promise<void> | null = null;
 
@@ -67,7 +74,7 @@ export class Replicator {
     this.#keepLanes(others);
     const compared = nudged || !this.#modules.mayCompare() ? null : this.#nextInTurn(others);
     for (const lane of this.#lanes.values()) {
-      if (lane.member.wallet === compared) lane.compare = true;
+      if (lane.member.wallet === compared && this.#modules.replicas.of(lane.member).mayCompare()) lane.compare = true;
       this.#wake(lane, signal);
     }
   }
@@ -76,15 +83,20 @@ export class Replicator {
   async lastPush(signal: AbortSignal): Promise<void> {
     const { clock, replicas } = this.#modules;
     this.#keepLanes(this.#modules.others());
-    const woken = new Set<Lane>();
+    /** Failures of each lane when it was woken here first. */
+    const woken = new Map<Lane, number>();
     for (;;) {
+      let busy = false;
       for (const lane of this.#lanes.values()) {
-        // One that is at work yet may be about to end with the tick that it works for.
-        if (lane.working || woken.has(lane)) continue;
-        woken.add(lane);
-        this.#wake(lane, signal, true);
+        // What a request writes meanwhile is sent, too, whoever else hangs; a lane that fails is left alone.
+        const failed = (woken.get(lane) ?? Infinity) < lane.failures;
+        if (!lane.working && !failed && replicas.of(lane.member).hasUnsent) {
+          if (!woken.has(lane)) woken.set(lane, lane.failures);
+          this.#wake(lane, signal, true);
+        }
+        busy ||= lane.working;
       }
-      if (this.#atWork === 0 || !replicas.hasBacklog) return;
+      if (!busy) return;
       await sleep(clock, LAST_PUSH_LOOK_MS, signal);
     }
   }
@@ -95,7 +107,7 @@ export class Replicator {
     for (const member of others) {
       const lane = this.#lanes.get(member.wallet);
       if (lane?.member.teePubkey === member.teePubkey && lane.member.url === member.url) continue;
-      this.#lanes.set(member.wallet, { member, working: false, again: false, compare: false });
+      this.#lanes.set(member.wallet, { member, working: false, again: false, compare: false, failures: 0 });
     }
   }
 
@@ -130,7 +142,7 @@ export class Replicator {
     if (!lane.compare && !replica.hasBacklog) return;
     lane.working = true;
     if (this.#atWork < MAX_LANES_AT_WORK) void this.#work(lane, replica, signal);
-    else this.#waiting.push(lane);
+    else this.#waiting.push({ lane, signal });
   }
 
   async #work(lane: Lane, replica: Replica, signal: AbortSignal): Promise<void> {
@@ -139,26 +151,40 @@ export class Replicator {
       do {
         lane.again = false;
         const pushed = await this.#modules.push.pushTo(lane.member, replica, signal);
-        // A comparison that fails is no reason to hold up what is to be pushed.
         if (pushed) replica.noteSuccess();
-        const { compare } = lane;
-        lane.compare = false;
-        if (compare && (await this.#modules.comparison.compareWith(lane.member, replica, signal))) replica.noteSuccess();
+        if (lane.compare) await this.#compare(lane, replica, signal);
       } while (wasWoken(lane) && !signal.aborted);
     } catch (error) {
+      lane.failures += 1;
       this.#judge(error, replica, signal);
     } finally {
       lane.working = false;
       this.#atWork -= 1;
-      this.#startWaiting(signal);
+      this.#startWaiting();
     }
   }
 
-  #startWaiting(signal: AbortSignal): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) return;
-    next.working = !signal.aborted;
-    if (!signal.aborted) void this.#work(next, this.#modules.replicas.of(next.member), signal);
+  /** A comparison that fails is no reason to hold up what is to be pushed: it rests by itself. */
+  async #compare(lane: Lane, replica: Replica, signal: AbortSignal): Promise<void> {
+    lane.compare = false;
+    try {
+      if (await this.#modules.comparison.compareWith(lane.member, replica, signal)) replica.noteSuccess();
+      replica.noteComparison(true);
+    } catch (error) {
+      if (error instanceof InvariantError || signal.aborted) throw error;
+      replica.noteComparison(false);
+      this.#modules.log.debug('a comparison failed', { peer: replica.wallet, why: this.#describe(error) });
+    }
+  }
+
+  #startWaiting(): void {
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      const { lane, signal } = next;
+      lane.working = !signal.aborted;
+      if (signal.aborted) continue;
+      void this.#work(lane, this.#modules.replicas.of(lane.member), signal);
+      return;
+    }
   }
 
   /** What a lane or a refresh ended with. Nothing but a broken invariant goes further. */
@@ -168,11 +194,15 @@ export class Replicator {
       return;
     }
     if (signal.aborted) return;
-    const ours = error instanceof PeerError || error instanceof DependencyError || error instanceof RefusalError || error instanceof DeadlineError;
-    const what = ours ? describeError(error) : 'unexpected failure';
-    if (!ours) this.#modules.log.error('replication failed in a way that nobody foresaw', { kind: (error as Error).name });
+    const what = this.#describe(error);
     replica?.noteFailure(what, error instanceof PeerError ? error.retryAfterMs : undefined);
     this.#modules.log.debug('replication failed', { peer: replica?.wallet, why: what });
+  }
+
+  #describe(error: unknown): string {
+    const ours = error instanceof PeerError || error instanceof DependencyError || error instanceof RefusalError || error instanceof DeadlineError;
+    if (!ours) this.#modules.log.error('replication failed in a way that nobody foresaw', { kind: (error as Error).name });
+    return ours ? describeError(error) : 'unexpected failure';
   }
 }
 

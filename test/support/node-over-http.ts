@@ -99,7 +99,7 @@ export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
     },
   );
   const replicas: Replicas = new Replicas({ clock, random, store });
-  const contact: Contact = new Contact({ retentionMs: 86_400_000 }, { clock, lastNumber: () => store.lastNumber });
+  const contact: Contact = new Contact({ retentionMs: 86_400_000 }, { clock, lastNumber: () => store.lastNumber, acknowledgedByAny: () => replicas.acknowledgedByAny() });
   const acknowledgements = new Acknowledgements({ clock });
   const merging = { clock, store, yieldNow: async (): Promise<void> => undefined };
   const state = { view: READY, stopping: false, broken: [] as Error[], written: 0 };

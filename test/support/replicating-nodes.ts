@@ -12,7 +12,7 @@ import type { AppId, Wallet } from '../../src/domain/ids.ts';
 import type { Member } from '../../src/domain/membership.ts';
 import type { Transport, TransportAnswer, TransportRequest } from '../../src/domain/ports.ts';
 import type { FirstSnapshotState } from '../../src/domain/readiness.ts';
-import type { LocalWrite, MergeVerdict, WireRecord } from '../../src/domain/records.ts';
+import type { LocalWrite, WireRecord } from '../../src/domain/records.ts';
 import { createDispatch, type Dispatch } from '../../src/http/dispatch.ts';
 import type { SyncHandler } from '../../src/http/modules.ts';
 import { PeerCache } from '../../src/registry/peer-cache.ts';
@@ -136,11 +136,11 @@ export class ReplicatingNode {
     );
     const { store, log } = this;
     this.replicas = new Replicas({ clock, random, store });
-    this.contact = new Contact({ retentionMs: RETENTION_MS }, { clock, lastNumber: () => store.lastNumber });
+    this.contact = new Contact({ retentionMs: RETENTION_MS }, { clock, lastNumber: () => store.lastNumber, acknowledgedByAny: () => this.replicas.acknowledgedByAny() });
     const { replicas, contact } = this;
     const pacing = { clock, yieldNow: async (): Promise<void> => undefined };
-    this.catchUp = new CatchUp({ ...pacing, log, contact, store });
-    const onVerdict = (appId: string, wire: unknown, verdict: MergeVerdict): void => this.catchUp.note(appId, wire, verdict);
+    this.catchUp = new CatchUp({ ...pacing, log, contact, store, onCaughtUp: () => replicas.resetAll() });
+    const onVerdict = (appId: string, wire: unknown): void => this.catchUp.note(appId, wire);
     const merging = { ...pacing, store, onVerdict };
     const book = new PeerBook({ blacklistMs: 600_000 }, { clock });
     const conversation = new PeerConversation({

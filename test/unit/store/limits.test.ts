@@ -182,3 +182,31 @@ describe('the number of tombstones of an app', () => {
     expect(everything(store).map(({ key }) => key).sort()).toEqual(['x', 'y']);
   });
 });
+
+test('a delete at the cap makes room for itself alone, whatever merges have brought above it', () => {
+  const { store, outside } = openStore('a', { maxTombstonesPerApp: 5 });
+  const { store: other } = openStore('b');
+  const putAndDelete = (writer: RecordStore, key: string): void => {
+    writer.put(APP, key, bytesOf(40), 0, START_MS);
+    writer.delete(APP, key, START_MS);
+  };
+  for (let index = 0; index < 4; index += 1) putAndDelete(store, `own ${index}`);
+  for (let index = 0; index < 8; index += 1) putAndDelete(other, `other ${index}`);
+  for (const { appId, record } of other.walk({})) expect(store.merge(appId, record, START_MS).kind).toBe('merged');
+  outside.acknowledged = Infinity;
+  putAndDelete(store, 'one more');
+  const keys = everything(store).map(({ key }) => key);
+  expect(keys).toHaveLength(12);
+  expect(keys).not.toContain('own 0');
+  expect(keys).toEqual(expect.arrayContaining(['own 1', 'other 7', 'one more']));
+});
+
+test('a record that has read as absent does not come back when the clock is set back', () => {
+  const { store } = openStore('a');
+  store.put(APP, 'k', bytesOf(40), 1_000, START_MS);
+  expect(store.get(APP, 'k', START_MS + 5_000)).toBeNull();
+  expect([store.get(APP, 'k', START_MS), store.list(APP, {}, START_MS).keys, store.totals(START_MS).totalKeys]).toEqual([null, [], 0]);
+  expect(store.delete(APP, 'k', START_MS)).toBeNull();
+  store.put(APP, 'k', bytesOf(40), 0, START_MS);
+  expect(store.list(APP, {}, START_MS).keys).toEqual(['k']);
+});

@@ -103,9 +103,11 @@ export class NaiveStore {
 
   get(appId: string, key: string, nowMs: number): { readonly value: string; readonly updatedAtMs: number } | null {
     this.age(nowMs);
-    const record = this.find(appId, key)?.record;
-    if (record === undefined || record.value === null || nowMs >= absentFrom(record)) return null;
-    return { value: record.value, updatedAtMs: record.updated_at_ms };
+    const entry = this.find(appId, key);
+    // What has read as absent once does not come back when the clock is set back.
+    if (entry === undefined || entry.record.value === null || !entry.present) return null;
+    const { record } = entry;
+    return { value: entry.record.value, updatedAtMs: record.updated_at_ms };
   }
 
   list(appId: string, { prefix = '', after, limit = Infinity }: ListRequest, nowMs: number): KeyPage {

@@ -163,3 +163,28 @@ describe('a node that is not stale', () => {
     expect(a.read('k')).toBe('value');
   });
 });
+
+describe('a write that nobody else has ever seen', () => {
+  test('outlives a cut that began before it was pushed', async () => {
+    const { network, nodes } = startNodes('a', 'b', 'c');
+    const [a, b, c] = nodes;
+    c.put('seen', 'value');
+    await c.tick(true);
+    c.put('unseen', 'value');
+    // The others still reach c, which takes that for contact; then nobody reaches anybody.
+    for (const node of [a, b]) network.setWay(c, node, 'cut');
+    a.put('from a', 'value');
+    await a.tick(true);
+    expect(c.read('from a')).toBe('value');
+    network.isolate(c);
+    await longCut(network, [a, b]);
+    network.isolate(c, 'open');
+    expect(c.contact.isStale()).toBe(true);
+    await c.fetchSnapshot();
+    expect([c.contact.isStale(), c.read('unseen')]).toEqual([false, 'value']);
+    await network.pass(60_000);
+    await c.tick(true);
+    expect([a.read('unseen'), b.read('unseen')]).toEqual(['value', 'value']);
+    expect(c.replicaOf(a)).toMatchObject({ mark: c.store.lastNumber, hasBacklog: false });
+  });
+});

@@ -7,8 +7,8 @@ const RETENTION_MS = 1_000;
 
 function start(others = 2) {
   const clock = new ManualClock();
-  const written = { last: 0 };
-  const contact = new Contact({ retentionMs: RETENTION_MS }, { clock, lastNumber: () => written.last });
+  const written = { last: 0, acknowledged: Infinity };
+  const contact = new Contact({ retentionMs: RETENTION_MS }, { clock, lastNumber: () => written.last, acknowledgedByAny: () => written.acknowledged });
   contact.noteMembers(others);
   return { clock, written, contact };
 }

@@ -494,3 +494,39 @@ describe('acknowledged by n', () => {
     expect([first.outcome, second.outcome]).toEqual([1, 1]);
   });
 });
+
+describe('a record at which a peer fails with the whole batch (§9.10, §9.17)', () => {
+  test.each(['internal_error', 'bad_request'] as const)('holds up nothing beside or behind it, and is tried again: %s', async (code) => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    let poisoned = true;
+    b.before = () => {
+      if (poisoned && b.deltas().at(-1)!.includes('k5')) throw new RefusalError(code, 'broken');
+    };
+    for (let index = 0; index < 10; index += 1) a.put(`k${index}`, 'value');
+    await a.tick(true);
+    // Refusals bring no nonce for the next request, and a peer is asked for one only now and then.
+    await network.pass(60_000);
+    expect(b.keys()).toEqual([0, 1, 2, 3, 4, 6, 7, 8, 9].map((index) => `k${index}`));
+    expect(a.replicaOf(b)).toMatchObject({ mark: a.store.lastNumber, hasBacklog: true });
+    expect(a.replicaOf(b).acknowledgedUpTo).toBeLessThan(a.store.ownNumberOf('100', 'k5'));
+    poisoned = false;
+    await network.pass(60_000);
+    await a.tick(true);
+    expect([b.read('k5'), a.replicaOf(b).hasBacklog]).toEqual(['value', false]);
+  });
+
+  test('is not suspected when the peer fails at everything: that is asked a few times, and the mark stays', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    b.before = () => {
+      throw new RefusalError('internal_error', 'broken');
+    };
+    for (let index = 0; index < 1_000; index += 1) a.put(`k${index}`, 'value');
+    await a.tick(true);
+    await network.pass(120_000);
+    expect(b.deltas().length).toBeLessThan(30);
+    expect(a.replicaOf(b)).toMatchObject({ mark: 0 });
+    expect(a.replicaOf(b).retries.size).toBe(0);
+  });
+});

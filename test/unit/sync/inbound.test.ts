@@ -84,7 +84,7 @@ function start({ holdsSecret = true, firstSnapshot = 'complete', holds = ['k1', 
   const walks: WalkRequest[] = [];
   const merged: string[] = [];
   const store = storeOf(holds, walks, merged);
-  const contact = new Contact({ retentionMs: RETENTION_MS }, { clock, lastNumber: () => 0 });
+  const contact = new Contact({ retentionMs: RETENTION_MS }, { clock, lastNumber: () => 0, acknowledgedByAny: () => 0 });
   contact.noteMembers(1);
   const replicas = new Replicas({ clock, random, store });
   let nonces = 0;

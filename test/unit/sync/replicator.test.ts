@@ -386,4 +386,41 @@ describe('the last push', () => {
     limit.abort(new Error('the limit'));
     expect(await cutOff).toEqual(new Error('the limit'));
   });
+
+  test('gives the others what is written while one hangs that has a backlog', async () => {
+    const { network, nodes } = startNodes('a', 'b', 'c');
+    const [a, b, c] = nodes;
+    network.setWay(a, c, 'hang');
+    a.put('before', 'value');
+    const limit = new AbortController();
+    const cutOff = a.replicator.lastPush(limit.signal).catch((error: unknown) => error);
+    await network.pass(100, 20);
+    // A request that was under way when the node was told to stop.
+    a.put('in flight', 'value');
+    await network.pass(200, 20);
+    expect([b.read('before'), b.read('in flight')]).toEqual(['value', 'value']);
+    limit.abort(new Error('the limit'));
+    expect(await cutOff).toEqual(new Error('the limit'));
+  });
+});
+
+describe('a comparison that fails', () => {
+  test('does not hold up what is to be pushed, and rests by itself', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    b.before = ({ inner }) => {
+      if (inner['type'] === 'digest_request') throw new RefusalError('service_unavailable', 'not now');
+    };
+    a.put('k', 'value');
+    for (let times = 0; times < 12; times += 1) {
+      await a.tick();
+      await network.pass(2_000);
+    }
+    const asked = b.types().filter((type) => type === 'digest_request').length;
+    expect(asked).toBeGreaterThan(1);
+    expect(asked).toBeLessThan(12);
+    a.put('later', 'value');
+    await a.tick(true);
+    expect([b.read('later'), a.replicaOf(b).view().nextTryMs]).toEqual(['value', null]);
+  });
 });
