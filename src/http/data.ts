@@ -1,7 +1,7 @@
 /** `/kms/data` (protocol.md §2, §3, §10): the inner bodies, checked, and what the store makes of them. */
 import { z } from 'zod';
 import type { Vault } from '../crypto/vault.ts';
-import { invariant, RefusalError } from '../domain/errors.ts';
+import { RefusalError } from '../domain/errors.ts';
 import type { AppId } from '../domain/ids.ts';
 import { MAX_MEMBERS } from '../domain/limits.ts';
 import type { Clock } from '../domain/ports.ts';
@@ -105,7 +105,8 @@ export class DataHandlers {
     const held = store.get(String(appId), wanted, clock.nowMs());
     if (held === null) throw absent();
     const plaintext = vault.openValue(appId, held.value);
-    invariant(plaintext !== null, 'a stored value does not decrypt');
+    // Another secret has been installed between the gate and here: the store is about to be emptied.
+    if (plaintext === null) throw new RefusalError('service_unavailable', 'the master secret has changed');
     const value = Buffer.from(plaintext).toString('base64');
     plaintext.fill(0);
     return { app_id: appId, key: wanted, value, updated_at_ms: held.updatedAtMs };

@@ -37,6 +37,8 @@ export interface StoreTotals {
   readonly namespaces: number;
   readonly totalKeys: number;
   readonly totalBytes: number;
+  readonly heldBytes: number;
+  readonly refusedFull: number;
 }
 
 /** How far a peer is with this node's own writes (protocol.md §10). All times Unix milliseconds. */

@@ -56,7 +56,13 @@ export function statusBody(options: HttpOptions, modules: HttpModules): object {
       dropped_count: membership?.dropped.length ?? 0,
     },
     replication: replicationBody(modules.peers()),
-    data_store: { namespaces: totals.namespaces, total_keys: totals.totalKeys, total_bytes: totals.totalBytes },
+    data_store: {
+      namespaces: totals.namespaces,
+      total_keys: totals.totalKeys,
+      total_bytes: totals.totalBytes,
+      held_bytes: totals.heldBytes,
+      refused_full: totals.refusedFull,
+    },
   };
 }
 

@@ -235,7 +235,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       ownUrl,
       secretFrom: () => jobs.secretFrom(),
       probeOf: (wallet) => probe.figuresOf(wallet),
-      storeTotals: () => store.totals(clock.nowMs()),
+      storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull }),
       store,
       acknowledged: (write, peers, timeoutMs) => acknowledgements.wait(write, peers, timeoutMs),
       onWritten: () => nudge(actor),
@@ -249,7 +249,8 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       stopping = true;
       actor.stop();
     },
-    lastPush: (signal) => replicator.lastPush(signal),
+    // Without the sync key no peer takes anything.
+    lastPush: async (signal) => (vault.hasSyncKey() ? replicator.lastPush(signal) : undefined),
     wipe: () => vault.wipe(),
   };
 }

@@ -236,11 +236,12 @@ export class NodeJobs {
   async fetchSecret(signal: AbortSignal): Promise<SecretFacts> {
     const { secretFetch, vault, log } = this.#modules;
     const outcome = await secretFetch.fetchMasterSecret(this.#others(), signal);
+    // Whatever becomes of this step: the store must not outlive the secret that its values are encrypted under.
+    const changed = this.#noteGeneration();
     signal.throwIfAborted();
     if (outcome.kind === 'failed') return { kind: 'failed', reason: outcome.reason };
     const hash = vault.confirmedHash();
     invariant(hash !== null, 'a secret was reported as installed that is not confirmed');
-    const changed = this.#noteGeneration();
     this.#secretFrom = outcome.from;
     this.#candidateSeen = false;
     log.info('master secret taken over', { hash, from: outcome.from });

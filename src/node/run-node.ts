@@ -100,15 +100,9 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
       log.warn('requests under way were cut off');
     }
   };
-  /** At once, for requests that wait to be acknowledged, and again for what the last of them wrote. */
-  const lastPush = async (drained: Promise<void>): Promise<void> => {
+  const lastPush = async (): Promise<void> => {
     try {
-      await within(clock, 'the last push', LAST_PUSH_LIMIT_MS, undefined, async (signal) => {
-        await node.lastPush(signal);
-        await drained;
-        signal.throwIfAborted();
-        await node.lastPush(signal);
-      });
+      await within(clock, 'the last push', LAST_PUSH_LIMIT_MS, undefined, (signal) => node.lastPush(signal));
     } catch {
       log.warn('the last push did not reach every peer');
     }
@@ -118,8 +112,9 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
     port: server.port,
     async close() {
       node.stop();
-      const drained = drain();
-      await Promise.all([drained, lastPush(drained)]);
+      // At once, for requests that wait to be acknowledged; then for what the last of them wrote.
+      await Promise.all([drain(), lastPush()]);
+      await lastPush();
       server.destroy();
       node.wipe();
       local?.wipe();

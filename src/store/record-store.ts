@@ -76,6 +76,7 @@ export class RecordStore {
   #bytes = 0;
   #present = { keys: 0, bytes: 0, namespaces: 0 };
   #lastNumber = 0;
+  #refusedFull = 0;
   #lastSequence = 0;
   #appIds: readonly string[] | null = null;
   #root: string | null = null;
@@ -104,6 +105,11 @@ export class RecordStore {
     return this.#bytes;
   }
 
+  /** Records of peers that were refused because the store is full. */
+  get refusedFull(): number {
+    return this.#refusedFull;
+  }
+
   /** Forgets everything and is another store from now on. */
   reset(): void {
     this.#namespaces = new Map();
@@ -120,7 +126,8 @@ export class RecordStore {
   /** What reads as present. */
   totals(nowMs: number): StoreTotals {
     this.#keepAppointments(nowMs);
-    return { namespaces: this.#present.namespaces, totalKeys: this.#present.keys, totalBytes: this.#present.bytes };
+    const { keys: totalKeys, bytes: totalBytes, namespaces } = this.#present;
+    return { namespaces, totalKeys, totalBytes };
   }
 
   /** The stored bytes and their time, or null when absent. */
@@ -175,7 +182,10 @@ export class RecordStore {
     // An earlier record changes nothing, not even the clock.
     if (decision.kind === 'keep' && decision.record === held?.record) return { kind: 'skipped', why: decision.why };
     const growth = storeBytes(decision.record) - (held?.storeBytes ?? 0);
-    if (growth > 0 && this.#bytes + growth > this.#options.maxStoreBytes) return refused('store_full');
+    if (growth > 0 && this.#bytes + growth > this.#options.maxStoreBytes) {
+      this.#refusedFull += 1;
+      return refused('store_full');
+    }
     this.#hold(appId, held, decision.record, nowMs, isOwnTombstone(decision.record, held, ownKey));
     return decision.kind === 'replace' ? { kind: 'merged' } : { kind: 'skipped', why: decision.why };
   }
@@ -207,6 +217,11 @@ export class RecordStore {
   forget(appId: string, key: string): void {
     const entry = this.#find(appId, key);
     if (entry !== undefined) this.#remove(entry);
+  }
+
+  /** Lets age do what has come due. */
+  letAge(nowMs: number): void {
+    this.#keepAppointments(nowMs, DUE_PER_LISTING);
   }
 
   /** This node's own number of a key's last local write; 0 when it wrote none. */

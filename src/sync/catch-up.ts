@@ -33,6 +33,8 @@ export class CatchUp {
 
   /** Sees each record that a peer sends, taken or refused: the peer has it. */
   note(appId: string, wire: unknown): void {
+    // A peer may be back before node_tick asks for a snapshot.
+    this.begin();
     const key = (wire as Partial<WireRecord> | null)?.key;
     if (typeof key === 'string') this.#named?.add(`${appId} ${key}`);
   }

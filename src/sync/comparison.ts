@@ -40,6 +40,19 @@ export interface ComparisonModules {
   readonly yieldNow: () => Promise<void>;
 }
 
+/** Runs between two questions: a long comparison holds up no push. */
+export type Between = () => Promise<void>;
+
+/** One comparison under way. */
+interface Course {
+  readonly member: Member;
+  readonly replica: Replica;
+  readonly signal: AbortSignal;
+  readonly between: Between;
+}
+
+const nothingBetween: Between = async () => undefined;
+
 export class Comparison {
   readonly #options: ComparisonOptions;
   readonly #modules: ComparisonModules;
@@ -53,79 +66,90 @@ export class Comparison {
    * @returns whether anything was said to the peer
    * @throws PeerError, DependencyError
    */
-  async compareWith(member: Member, replica: Replica, signal: AbortSignal): Promise<boolean> {
-    if (this.#modules.conversation.kindOf(member) === 'older') return this.#bySnapshot(member, replica, signal);
+  async compareWith(member: Member, replica: Replica, signal: AbortSignal, between: Between = nothingBetween): Promise<boolean> {
+    const course: Course = { member, replica, signal, between };
+    if (this.#modules.conversation.kindOf(member) === 'older') return this.#bySnapshot(course);
     try {
-      await this.#byDigest(member, signal);
+      await this.#byDigest(course);
     } catch (error) {
       // A peer of this kind refuses for another reason.
       if (!isUnknownType(error) || this.#modules.conversation.kindOf(member) === 'current') throw error;
-      await this.#bySnapshot(member, replica, signal);
+      await this.#bySnapshot(course);
     }
     return true;
   }
 
-  async #byDigest(member: Member, signal: AbortSignal): Promise<void> {
-    const { store, log } = this.#modules;
-    const { root } = await this.#ask(member, {}, rootAnswer, signal);
+  async #byDigest(course: Course): Promise<void> {
+    const { store, log, clock } = this.#modules;
+    store.letAge(clock.nowMs());
+    const { root } = await this.#ask(course, {}, rootAnswer);
     if (root === store.rootDigest()) return;
-    const { apps: theirs } = await this.#ask(member, { apps: true }, appsAnswer, signal);
+    const { apps: theirs } = await this.#ask(course, { apps: true }, appsAnswer);
     const ours = store.appDigests();
     const differing = [...new Set([...Object.keys(ours), ...Object.keys(theirs)])].filter((appId) => ours[appId] !== theirs[appId]);
     for (const appId of differing) {
-      const { buckets } = await this.#ask(member, { app: appId }, bucketsAnswer, signal);
+      const { buckets } = await this.#ask(course, { app: appId }, bucketsAnswer);
       const own = store.bucketDigests(appId);
       const wanted = own.flatMap((digest, index) => (digest === buckets[index] ? [] : [index]));
-      if (wanted.length > 0) log.debug('mending what differs from a member', { member: member.wallet, app_id: appId, buckets: wanted.length });
+      if (wanted.length > 0) log.debug('mending what differs from a member', { member: course.member.wallet, app_id: appId, buckets: wanted.length });
       for (let at = 0; at < wanted.length; at += BUCKETS_AT_ONCE) {
         const part = { app: appId, buckets: wanted.slice(at, at + BUCKETS_AT_ONCE) };
-        await this.#mend(member, part, { ...part, max_bytes: SNAPSHOT_PAGE_BYTES }, signal);
+        await this.#mend(course, part, { ...part, max_bytes: SNAPSHOT_PAGE_BYTES });
       }
     }
   }
 
-  async #bySnapshot(member: Member, replica: Replica, signal: AbortSignal): Promise<boolean> {
+  async #bySnapshot(course: Course): Promise<boolean> {
     const { clock } = this.#modules;
+    const { replica } = course;
     if (clock.monotonicMs() - replica.comparedAtMs < WHOLE_EVERY_MS) return false;
-    await this.#mend(member, {}, {}, signal);
+    await this.#mend(course, {}, {});
     replica.comparedAtMs = clock.monotonicMs();
     return true;
   }
 
   async #ask<Answer>(
-    member: Member,
+    { member, signal, between }: Course,
     question: { readonly apps?: true; readonly app?: string },
     form: z.ZodType<Answer>,
-    signal: AbortSignal,
   ): Promise<Answer> {
+    await between();
     const limits = { timeoutMs: PEER_TIMEOUT_MS.delta, maxAnswerBytes: this.#options.maxAnswerBytes, signal };
     const parsed = form.safeParse(await this.#modules.conversation.exchange(member, { type: 'digest_request', ...question }, limits));
     if (!parsed.success) throw new PeerError('bad_answer', 'the answer to a digest request is malformed');
     return parsed.data;
   }
 
-  /** Merges what the peer has of a part of the store, then sends what it lacks of it. */
-  async #mend(member: Member, part: WalkRequest, question: object, signal: AbortSignal): Promise<void> {
-    const { store, push } = this.#modules;
-    const theirs = await this.#takeOver(member, question, signal);
+  /** Merges what the peer has of a part of the store, then sends what it lacks of it and has not refused for good. */
+  async #mend(course: Course, part: WalkRequest, question: object): Promise<void> {
+    const { store } = this.#modules;
+    const theirs = await this.#takeOver(course, question);
     const pause = createPacer(this.#modules);
     let lacking: Sent[] = [];
     let bytes = 0;
     for (const { appId, record } of store.walk(part)) {
       await pause();
-      if (theirs.get(`${appId} ${record.key}`) === store.digestOf(appId, record.key)) continue;
+      const digest = store.digestOf(appId, record.key);
+      if (theirs.get(`${appId} ${record.key}`) === digest || course.replica.isUnwanted(appId, record.key, digest)) continue;
       lacking.push({ appId, record });
       bytes += record.value?.length ?? 0;
       if (bytes < MAX_INNER_BYTES) continue;
-      await push.send(member, lacking, signal);
+      await this.#send(course, lacking);
       lacking = [];
       bytes = 0;
     }
-    await push.send(member, lacking, signal);
+    await this.#send(course, lacking);
+  }
+
+  async #send({ member, replica, signal, between }: Course, lacking: readonly Sent[]): Promise<void> {
+    await between();
+    for (const { appId, record } of await this.#modules.push.send(member, lacking, signal)) {
+      replica.noteUnwanted(appId, record.key, digestText(recordDigest(record)));
+    }
   }
 
   /** Merges all the peer gives, and remembers the digests of it by app and key. */
-  async #takeOver(member: Member, question: object, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
+  async #takeOver({ member, signal, between }: Course, question: object): Promise<ReadonlyMap<string, string>> {
     const { conversation } = this.#modules;
     const theirs = new Map<string, string>();
     const onVerdict = (appId: string, wire: unknown, verdict: MergeVerdict): void => {
@@ -138,6 +162,7 @@ export class Comparison {
     const limits = { timeoutMs: PEER_TIMEOUT_MS.snapshot, maxAnswerBytes: this.#options.maxAnswerBytes, signal };
     let cursor: string | null = null;
     for (let count = 0; count < MAX_PAGES; count += 1) {
+      await between();
       const message = { type: 'snapshot_request', ...question, ...(cursor === null ? {} : { cursor }) };
       const parsed = snapshotAnswer.safeParse(await conversation.exchange(member, message, limits));
       if (!parsed.success) throw new PeerError('bad_answer', 'the answer to a snapshot request is malformed');

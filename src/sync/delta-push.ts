@@ -47,14 +47,20 @@ export class DeltaPush {
     return (await this.#pushAgain(member, replica, signal)) || pushed;
   }
 
-  /** Sends records besides the own writes, as a comparison finds them missing. @throws PeerError, DependencyError */
-  async send(member: Member, records: readonly Sent[], signal: AbortSignal): Promise<void> {
+  /**
+   * Sends records besides the own writes, as a comparison finds them missing.
+   * @returns those that the peer refuses for good
+   * @throws PeerError, DependencyError
+   */
+  async send(member: Member, records: readonly Sent[], signal: AbortSignal): Promise<readonly Sent[]> {
+    const unwanted: Sent[] = [];
     let left = records;
     let maxRecords: number | undefined;
     const suspects = new Suspects<Sent>();
     for (let batch = planDelta(left); batch !== null; batch = planDelta(left, maxRecords)) {
       try {
-        await this.#exchange(member, batch, signal);
+        const outcome = await this.#exchange(member, batch, signal);
+        if (outcome.kind === 'told') unwanted.push(...outcome.refused.map(({ line }) => line));
       } catch (error) {
         if (!isAboutRecords(batch, error)) throw error;
         if (batch.lines.length > 1) {
@@ -66,6 +72,7 @@ export class DeltaPush {
       }
       left = left.slice(batch.lines.length);
     }
+    return unwanted;
   }
 
   async #pushNew(member: Member, replica: Replica, signal: AbortSignal): Promise<boolean> {
@@ -175,10 +182,20 @@ export class DeltaPush {
   /** A peer that does not say what it refused may have refused a record for its time: it gets the young ones once more. */
   #resendYoung(replica: Replica, lines: readonly OwnWrite[]): void {
     const { clock } = this.#modules;
-    const youngest = lines.find(({ record }) => record.updated_at_ms > clock.nowMs() - RESEND_MS);
-    if (youngest === undefined || replica.resendAtMs !== null) return;
-    replica.resendAtMs = clock.monotonicMs() + RESEND_MS;
-    replica.resendFrom = youngest.number - 1;
+    const first = lines.find(({ record }) => record.updated_at_ms > clock.nowMs() - RESEND_MS);
+    if (first === undefined) return;
+    if (replica.resendAtMs !== null) {
+      replica.resendNextFrom ??= first.number - 1;
+      return;
+    }
+    this.#bookResend(replica, first.number - 1, lines.at(-1)!.number);
+  }
+
+  #bookResend(replica: Replica, from: number, to: number): void {
+    replica.resendAtMs = this.#modules.clock.monotonicMs() + RESEND_MS;
+    replica.resendFrom = from;
+    replica.resendTo = to;
+    replica.resendNextFrom = null;
   }
 
   /** What was refused for the time being, and what an older peer gets twice. */
@@ -194,14 +211,18 @@ export class DeltaPush {
       place = batch.lines.at(-1)!.place + 1;
     }
     if (replica.resendAtMs === null || replica.resendAtMs > nowMs) return due.length > 0;
+    const { epoch } = replica;
+    const resent = await this.#resend(member, replica, signal);
+    if (replica.epoch !== epoch) return true;
     replica.resendAtMs = null;
-    return (await this.#resend(member, replica, signal)) || due.length > 0;
+    if (replica.resendNextFrom !== null) this.#bookResend(replica, replica.resendNextFrom, replica.mark);
+    return resent || due.length > 0;
   }
 
   async #resend(member: Member, replica: Replica, signal: AbortSignal): Promise<boolean> {
     const { store } = this.#modules;
     for (let from = replica.resendFrom, sent = false; ; sent = true) {
-      const batch = planDelta(upTo(store.writesAfter(from), replica.mark));
+      const batch = planDelta(upTo(store.writesAfter(from), replica.resendTo));
       if (batch === null) return sent;
       await this.send(member, batch.lines, signal);
       from = batch.lines.at(-1)!.number;

@@ -112,7 +112,10 @@ export class SyncInbound {
   async #takeDelta(message: Record<string, unknown>): Promise<object> {
     const request = deltaRequest.safeParse(message);
     if (!request.success) throw new RefusalError('bad_request', 'data is no object of records by app');
-    return mergeBatch(request.data.data, this.#modules);
+    const report = await mergeBatch(request.data.data, this.#modules);
+    const full = report.skip_reasons['store_full'];
+    if (full !== undefined) this.#modules.log.warn('the store is full: records of peers are refused', { refused: full });
+    return report;
   }
 
   #giveDigest(message: Record<string, unknown>): object {
@@ -121,6 +124,7 @@ export class SyncInbound {
     const { store, contact } = this.#modules;
     // A node that may hold what was deleted elsewhere would spread it by comparing.
     if (contact.isStale()) throw new RefusalError('service_unavailable', 'this node was cut off for too long to be compared with');
+    store.letAge(this.#modules.clock.nowMs());
     const { apps, app } = request.data;
     if (app !== undefined) return { buckets: store.bucketDigests(app) };
     return apps === true ? { apps: store.appDigests() } : { root: store.rootDigest() };

@@ -21,6 +21,8 @@ export interface SyncStore {
     listen(listener: OwnWritesListener): () => void;
   };
   ownNumberOf(appId: string, key: string): number;
+  /** Lets age do what has come due, before stores are compared. */
+  letAge(nowMs: number): void;
   forget(appId: string, key: string): void;
   forgetOverdue(): void;
   rootDigest(): string;

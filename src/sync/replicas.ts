@@ -3,6 +3,7 @@
  * numbers, what lies behind it, what is to be sent again, and when the peer is tried next. All of it is memory: a new
  * store_id of the peer, or another teePubkey, starts it anew.
  */
+import { LRUCache } from 'lru-cache';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import type { Member } from '../domain/membership.ts';
 import type { Clock, Random } from '../domain/ports.ts';
@@ -18,6 +19,8 @@ const JITTER_SHARE = 0.25;
 export const MAX_RETRIES = 4_096;
 /** Reasons of final refusals counted apart, for `/status`. */
 const MAX_REASONS = 16;
+/** Records remembered that a peer refuses for good. */
+const MAX_UNWANTED = 4_096;
 
 export interface Retry {
   readonly appId: string;
@@ -67,6 +70,8 @@ export class Replica implements OwnWritesListener {
   #lastSuccessMs: number | null = null;
   #lastError: { readonly what: string; readonly atMs: number } | null = null;
   readonly #refused = new Map<string, number>();
+  /** App and key to the digest of a record that the peer refuses for good. */
+  readonly #unwanted = new LRUCache<string, string>({ max: MAX_UNWANTED });
   #failedComparisons = 0;
   /** Monotonic milliseconds. */
   #compareAfterMs = 0;
@@ -76,8 +81,11 @@ export class Replica implements OwnWritesListener {
   epoch = 0;
   /** Monotonic milliseconds at which a peer of an older kind gets its young records once more. */
   resendAtMs: number | null = null;
-  /** The own number from which that begins. */
+  /** The own numbers between which that is: above the first, up to the second. */
   resendFrom = 0;
+  resendTo = 0;
+  /** Above which own number young records wait for a turn after that one; null: none do. */
+  resendNextFrom: number | null = null;
   /** Monotonic milliseconds of the last whole comparison with a peer of an older kind. */
   comparedAtMs = -Infinity;
 
@@ -132,8 +140,10 @@ export class Replica implements OwnWritesListener {
     this.#mark = 0;
     this.#behind = { ...this.#writes.totals() };
     this.retries.clear();
+    this.#unwanted.clear();
     this.#doubtFrom = Infinity;
     this.resendAtMs = null;
+    this.resendNextFrom = null;
     this.epoch += 1;
   }
 
@@ -187,6 +197,15 @@ export class Replica implements OwnWritesListener {
   /** Own numbers up to here the peer has certainly merged or skipped: a tombstone may go by that. */
   get certainUpTo(): number {
     return Math.min(this.acknowledgedUpTo, this.#doubtFrom - 1);
+  }
+
+  /** Refused for good as it is: it need not be offered again by each comparison. */
+  noteUnwanted(appId: string, key: string, digest: string): void {
+    this.#unwanted.set(`${appId} ${key}`, digest);
+  }
+
+  isUnwanted(appId: string, key: string, digest: string | null): boolean {
+    return digest !== null && this.#unwanted.get(`${appId} ${key}`) === digest;
   }
 
   noteRefused(reason: string): void {

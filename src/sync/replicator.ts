@@ -168,7 +168,12 @@ export class Replicator {
   async #compare(lane: Lane, replica: Replica, signal: AbortSignal): Promise<void> {
     lane.compare = false;
     try {
-      if (await this.#modules.comparison.compareWith(lane.member, replica, signal)) replica.noteSuccess();
+      const between = async (): Promise<void> => {
+        if (!wasWoken(lane)) return;
+        lane.again = false;
+        if (await this.#modules.push.pushTo(lane.member, replica, signal)) replica.noteSuccess();
+      };
+      if (await this.#modules.comparison.compareWith(lane.member, replica, signal, between)) replica.noteSuccess();
       replica.noteComparison(true);
     } catch (error) {
       if (error instanceof InvariantError || signal.aborted) throw error;

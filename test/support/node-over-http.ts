@@ -146,7 +146,7 @@ export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
     ownUrl: () => 'http://node.test',
     secretFrom: () => null,
     probeOf: () => null,
-    storeTotals: () => store.totals(clock.nowMs()),
+    storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull }),
     store,
     acknowledged: (write, peers, timeoutMs) => acknowledgements.wait(write, peers, timeoutMs),
     onWritten: () => void (state.written += 1),

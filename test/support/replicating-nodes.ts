@@ -216,7 +216,7 @@ export class ReplicatingNode {
         ownUrl: () => this.member.url,
         secretFrom: () => null,
         probeOf: () => null,
-        storeTotals: () => store.totals(clock.nowMs()),
+        storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull }),
         store,
         acknowledged: (write, peers, timeoutMs) => acknowledgements.wait(write, peers, timeoutMs),
         onWritten: () => undefined,

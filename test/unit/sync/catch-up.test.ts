@@ -188,3 +188,15 @@ describe('a write that nobody else has ever seen', () => {
     expect(c.replicaOf(a)).toMatchObject({ mark: c.store.lastNumber, hasBacklog: false });
   });
 });
+
+test('a record that a peer pushed before the snapshot was asked for outlives it, though its giver lacks it', async () => {
+  const { network, a, b, c } = await startWithStale();
+  network.isolate(c, 'open');
+  network.setWay(b, a, 'cut');
+  b.put('pushed', 'value');
+  await b.tick(true);
+  expect(c.read('pushed')).toBe('value');
+  network.isolate(b);
+  expect((await c.fetchSnapshot()).completeFrom).toBe(a.member.wallet);
+  expect([c.contact.isStale(), c.read('pushed'), c.read('gone')]).toEqual([false, 'value', null]);
+});

@@ -264,3 +264,23 @@ describe('a peer that answers wrongly', () => {
     expect((error as PeerError).failure).toBe('bad_answer');
   });
 });
+
+test('what a peer refuses for good is offered once, not by every comparison', async () => {
+  const { network, nodes } = startNodes('a', 'b');
+  const [a, b] = nodes;
+  network.setWay(a, b, 'cut');
+  a.put('k', 'value');
+  await a.tick(true);
+  network.setWay(a, b, 'open');
+  a.replicaOf(b).advance(a.store.lastNumber, { records: 1, bytes: 0 });
+  b.bend = (answer, { inner }) =>
+    inner['type'] === 'delta' ? { ...answer, rejected: 1, merged: 0, rejections: [{ app_id: '100', key: 'k', reason: 'does_not_decrypt' }] } : answer;
+  b.before = ({ inner }) => {
+    if (inner['type'] === 'delta') b.store.forget('100', 'k');
+  };
+  for (let times = 0; times < 4; times += 1) {
+    await a.compareWith(b);
+    b.store.forget('100', 'k');
+  }
+  expect(b.deltas()).toEqual([['k']]);
+});

@@ -44,6 +44,7 @@ function recordOf(key: string): WireRecord {
 function storeOf(holds: readonly string[], walks: WalkRequest[], merged: string[]): SyncStore {
   return {
     storeId: '00112233aabbccdd' as StoreId,
+    letAge: () => undefined,
     lastNumber: 0,
     merge: (_, wire): MergeVerdict => {
       const { key } = wire as WireRecord;
