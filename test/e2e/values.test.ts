@@ -199,7 +199,7 @@ test('after a reset of the hash the store is empty on every node, and the new on
   });
   expect(await cluster.chain.masterSecretHash()).not.toBe(oldHash);
   for (const node of cluster.nodes) {
-    expect((await node.status()).data_store).toEqual({ namespaces: 0, total_keys: 0, total_bytes: 0 });
+    expect((await node.status()).data_store).toMatchObject({ namespaces: 0, total_keys: 0, total_bytes: 0 });
     expect(await keysOn(app, node)).toEqual([]);
   }
   const value = randomBytes(64);
