@@ -2,6 +2,7 @@
  * Proof of possession (protocol.md §3): three headers of a kind, a nonce issued here, a fresh timestamp, and an EIP-191
  * signature. What the form refuses leaves the nonce alone; once it was looked up it is used, right or wrong.
  */
+import { isBase64 } from '../crypto/base64.ts';
 import { appAuthMessage, peerAuthMessage } from '../crypto/messages.ts';
 import { recoverEip191 } from '../crypto/signature.ts';
 import { RefusalError } from '../domain/errors.ts';
@@ -29,7 +30,6 @@ const PREFIX: Readonly<Record<ProofKind, string>> = { app: 'x-app-', peer: 'x-km
 const MESSAGE = { app: appAuthMessage, peer: peerAuthMessage } as const;
 /** Unix seconds in plain decimal, without leading zeros: the only form that all nodes sign over alike. */
 const TIMESTAMP = /^(?:0|[1-9]\d{0,18})$/;
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 /** Longer header values are no proof. Characters. */
 const MAX_HEADER_CHARS = 256;
 
@@ -60,7 +60,7 @@ export function verifyProof(
   const timestamp = header('timestamp') ?? '';
   if (signature === '' || nonce === '' || timestamp === '') refuse(`${PREFIX[kind]}signature, nonce and timestamp are required`);
   if ([signature, nonce, timestamp].some((text) => text.length > MAX_HEADER_CHARS)) refuse('a proof header is too long');
-  if (!BASE64.test(nonce)) refuse('the nonce is not base64');
+  if (!isBase64(nonce)) refuse('the nonce is not base64');
   if (!TIMESTAMP.test(timestamp)) refuse('the timestamp is not Unix seconds in plain decimal');
   const claimed = header('wallet');
   const claimedWallet = claimed === undefined ? null : (parseWallet(claimed) ?? refuse(`${PREFIX[kind]}wallet is no wallet`));

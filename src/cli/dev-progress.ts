@@ -1,5 +1,6 @@
 /** Follows the nodes through their states by what they log themselves (ARCHITECTURE.md, the readiness machine). */
 import { z } from 'zod';
+import { parseJsonOrNull } from '../crypto/json.ts';
 import type { CapturedLine } from '../dev/captured-output.ts';
 import type { DevEvent } from './dev-report.ts';
 
@@ -34,7 +35,7 @@ export class DevProgress {
   /** What a line says about a state; null for lines that say something else. */
   take({ source, text }: Pick<CapturedLine, 'source' | 'text'>): StateEvent | null {
     const times = this.#times.get(source);
-    const read = readinessLine.safeParse(jsonOf(text));
+    const read = readinessLine.safeParse(text.startsWith('{') ? parseJsonOrNull(text) : null);
     if (times === undefined || !read.success) return null;
     const nowMs = this.#monotonicMs();
     this.#times.set(source, { ...times, changedMs: nowMs });
@@ -46,14 +47,5 @@ export class DevProgress {
       since_start_ms: Math.round(nowMs - times.startedMs),
       since_change_ms: Math.round(nowMs - times.changedMs),
     };
-  }
-}
-
-function jsonOf(text: string): unknown {
-  if (!text.startsWith('{')) return null;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
   }
 }

@@ -3,6 +3,8 @@
  * body, never in the path: URL clients rewrite `..` there.
  */
 import { z } from 'zod';
+import { DEFAULT_ACK_TIMEOUT_MS, MAX_ACK_TIMEOUT_MS, MAX_DATA_KEY_BYTES, MAX_MEMBERS } from '../domain/limits.ts';
+import { base64 } from './base64.ts';
 import { KmsClientError } from './errors.ts';
 import type { KmsRequest } from './node-exchange.ts';
 import type { KmsNode } from './node-list.ts';
@@ -67,28 +69,18 @@ export interface KeyList {
   readonly node: KmsNode;
 }
 
-const MAX_KEY_BYTES = 1_024;
-const MAX_ACKS = 1_024;
-const MAX_ACK_TIMEOUT_MS = 60_000;
-const DEFAULT_ACK_TIMEOUT_MS = 5_000;
 /** A key and figures, in hex. Bytes. */
 const SMALL_ANSWER_BYTES = 64 * 1024;
 /** The largest value and the longest list that a node's enclave can encrypt, in hex. Bytes. */
 const LARGE_ANSWER_BYTES = 24 * 1024 * 1024;
 
-const base64 = z.string().transform((text, context) => {
-  const bytes = Buffer.from(text, 'base64');
-  if (bytes.toString('base64') === text) return new Uint8Array(bytes);
-  context.addIssue({ code: 'custom', message: 'no base64' });
-  return z.NEVER;
-});
 const appId = z.number().int().positive();
 const timeMs = z.number().int().min(0);
 const acknowledged = z.number().int().min(0).optional();
 
 function checkKey(key: string): void {
-  if (typeof key !== 'string' || key === '' || !key.isWellFormed() || Buffer.byteLength(key) > MAX_KEY_BYTES) {
-    throw new KmsClientError('invalid_argument', `key must be 1 to ${MAX_KEY_BYTES} bytes of UTF-8`);
+  if (typeof key !== 'string' || key === '' || !key.isWellFormed() || Buffer.byteLength(key) > MAX_DATA_KEY_BYTES) {
+    throw new KmsClientError('invalid_argument', `key must be 1 to ${MAX_DATA_KEY_BYTES} bytes of UTF-8`);
   }
 }
 
@@ -104,7 +96,7 @@ function whole(name: string, value: number, min: number, max: number): number {
 
 /** The fields of a write that waits, and how much longer a try may take for it. */
 function waiting({ acks = 0, ackTimeoutMs = DEFAULT_ACK_TIMEOUT_MS }: WriteOptions) {
-  whole('acks', acks, 0, MAX_ACKS);
+  whole('acks', acks, 0, MAX_MEMBERS);
   whole('ackTimeoutMs', ackTimeoutMs, 1, MAX_ACK_TIMEOUT_MS);
   return acks === 0 ? { fields: {}, extraMs: 0 } : { fields: { acks, timeout_ms: ackTimeoutMs }, extraMs: ackTimeoutMs };
 }

@@ -1,5 +1,7 @@
 /** `POST /kms/derive` (protocol.md §3): what is sent, and what an answer to it must say. */
 import { z } from 'zod';
+import { DEFAULT_DERIVED_KEY_BYTES, MAX_DERIVE_INFO_BYTES, MAX_DERIVED_KEY_BYTES } from '../domain/limits.ts';
+import { base64 } from './base64.ts';
 import { KmsClientError } from './errors.ts';
 import type { KmsRequest } from './node-exchange.ts';
 import type { KmsNode } from './node-list.ts';
@@ -22,20 +24,20 @@ export interface DerivedKey {
   readonly node: KmsNode;
 }
 
-const DEFAULT_LENGTH = 32;
-const MAX_LENGTH = 1_024;
-const MAX_PATH_BYTES = 4_096;
 /** A path of control characters takes six characters each in JSON, and every byte two in hex. Bytes. */
 const MAX_ANSWER_BYTES = 128 * 1024;
 
 /** @throws KmsClientError invalid_argument */
-export function deriveRequest({ path, context, length = DEFAULT_LENGTH }: DeriveArguments): KmsRequest<{ key: Uint8Array; appId: number }> {
-  const pathBytes = Buffer.byteLength(path) + Buffer.byteLength(context ?? '');
-  if (path.trim() === '' || pathBytes > MAX_PATH_BYTES) {
-    throw new KmsClientError('invalid_argument', `path must not be empty, nor path and context exceed ${MAX_PATH_BYTES} bytes`);
+export function deriveRequest({ path, context, length = DEFAULT_DERIVED_KEY_BYTES }: DeriveArguments): KmsRequest<{ key: Uint8Array; appId: number }> {
+  if (!path.isWellFormed() || context?.isWellFormed() === false) {
+    throw new KmsClientError('invalid_argument', 'path and context must be Unicode text');
   }
-  if (!Number.isInteger(length) || length < 1 || length > MAX_LENGTH) {
-    throw new KmsClientError('invalid_argument', `length must be a whole number from 1 to ${MAX_LENGTH}`);
+  const pathBytes = Buffer.byteLength(path) + Buffer.byteLength(context ?? '');
+  if (path.trim() === '' || pathBytes > MAX_DERIVE_INFO_BYTES) {
+    throw new KmsClientError('invalid_argument', `path must not be empty, nor path and context exceed ${MAX_DERIVE_INFO_BYTES} bytes`);
+  }
+  if (!Number.isInteger(length) || length < 1 || length > MAX_DERIVED_KEY_BYTES) {
+    throw new KmsClientError('invalid_argument', `length must be a whole number from 1 to ${MAX_DERIVED_KEY_BYTES}`);
   }
   return {
     method: 'POST',
@@ -47,7 +49,7 @@ export function deriveRequest({ path, context, length = DEFAULT_LENGTH }: Derive
         app_id: z.number().int().positive(),
         path: z.literal(path),
         length: z.literal(length),
-        key: z.base64().transform((text) => new Uint8Array(Buffer.from(text, 'base64'))),
+        key: base64,
       })
       .refine(({ key }) => key.length === length)
       .transform(({ app_id: appId, key }) => ({ appId, key })),

@@ -4,15 +4,16 @@
  * what it holds has the form asked for.
  */
 import { z } from 'zod';
-import { parseJson } from '../crypto/json.ts';
-import { appAuthMessage, responseMessage } from '../crypto/messages.ts';
+import { parseJsonOrNull } from '../crypto/json.ts';
+import { appAuthMessage, readNonce, responseMessage } from '../crypto/messages.ts';
 import { recoverEip191 } from '../crypto/signature.ts';
 import { within } from '../domain/deadline.ts';
 import { isRegisteredSender, parseEnvelope, toWireEnvelope } from '../domain/envelope.ts';
 import { DependencyError, type ErrorCode } from '../domain/errors.ts';
-import { MAX_PEER_NONCE_CHARS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
+import { MAX_ACK_TIMEOUT_MS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
 import { memberEndpoint } from '../domain/membership.ts';
 import type { Clock, Transport, TransportAnswer, TransportRequest } from '../domain/ports.ts';
+import { readRetryAfterMs } from '../domain/retry-after.ts';
 import { AttemptError, KmsClientError } from './errors.ts';
 import type { KmsNode } from './node-list.ts';
 import { MAX_RETRY_AFTER_MS, type ClientIdentity } from './options.ts';
@@ -31,7 +32,7 @@ export interface KmsRequest<Answer> {
   readonly extraMs?: number;
 }
 
-const nonceAnswer = z.object({ nonce: z.base64().min(1).max(MAX_PEER_NONCE_CHARS) });
+const nonceAnswer = z.object({ nonce: z.unknown() });
 /** What a node blames the request itself for (protocol.md §2). None of it is signed: `FailOver` asks a second node. */
 const refusal = z.object({
   code: z.enum([
@@ -45,9 +46,6 @@ const refusal = z.object({
     'insufficient_storage',
   ] satisfies ErrorCode[]),
 });
-
-/** The transport's own limit lies behind that of a whole try, which decides. */
-const MAX_EXTRA_MS = 60_000;
 
 export interface NodeExchangeOptions {
   readonly attemptTimeoutMs: number;
@@ -113,9 +111,9 @@ export class NodeExchange {
     const url = memberEndpoint(node.url, '/nonce');
     const answer = await this.#send(signal, { method: 'GET', url, maxAnswerBytes: SMALL_ANSWER_BYTES });
     if (answer.status !== 200) throw asAttempt(judgeStatus(answer));
-    const parsed = nonceAnswer.safeParse(jsonOf(answer.body));
-    if (!parsed.success) throw new AttemptError('bad_answer', { status: 200 });
-    return parsed.data.nonce;
+    const nonce = readNonce(nonceAnswer.safeParse(parseJsonOrNull(answer.body)).data?.nonce);
+    if (nonce === null) throw new AttemptError('bad_answer', { status: 200 });
+    return nonce;
   }
 
   async #seal(node: KmsNode, body: unknown, signal: AbortSignal): Promise<string | undefined> {
@@ -134,7 +132,7 @@ export class NodeExchange {
     answer: TransportAnswer,
     signal: AbortSignal,
   ): Promise<Answer> {
-    const sealed = parseEnvelope(jsonOf(answer.body));
+    const sealed = parseEnvelope(parseJsonOrNull(answer.body));
     if (sealed === null || !isRegisteredSender(sealed, node.teePubkey)) throw new AttemptError('bad_answer', { status: 200 });
     let plaintext: string;
     try {
@@ -143,35 +141,22 @@ export class NodeExchange {
       const refused = error instanceof DependencyError && error.failure === 'refused';
       throw refused ? new AttemptError('bad_answer', { status: 200 }) : error;
     }
-    const parsed = request.answer.safeParse(jsonOf(plaintext));
+    const parsed = request.answer.safeParse(parseJsonOrNull(plaintext));
     if (!parsed.success) throw new AttemptError('bad_answer', { status: 200 });
     return parsed.data;
   }
 
   async #send(signal: AbortSignal, request: Omit<TransportRequest, 'timeoutMs' | 'signal'>): Promise<TransportAnswer> {
-    return this.#modules.transport.request({ ...request, timeoutMs: this.#attemptTimeoutMs + MAX_EXTRA_MS, signal });
+    // The transport's own limit lies behind that of a whole try, which decides.
+    return this.#modules.transport.request({ ...request, timeoutMs: this.#attemptTimeoutMs + MAX_ACK_TIMEOUT_MS, signal });
   }
-}
-
-/** `null` for what is no JSON in UTF-8. */
-export function jsonOf(body: Uint8Array | string): unknown {
-  try {
-    return parseJson(typeof body === 'string' ? body : new TextDecoder('utf-8', { fatal: true }).decode(body));
-  } catch {
-    return null;
-  }
-}
-
-/** Seconds, as the nodes write it; undefined for anything else. */
-export function retryAfterMs(header: string | undefined): number | undefined {
-  return header !== undefined && /^\d{1,9}$/.test(header) ? Math.min(Number(header) * 1000, MAX_RETRY_AFTER_MS) : undefined;
 }
 
 function judgeStatus({ status, headers, body }: TransportAnswer): AttemptError | KmsClientError {
-  const facts = { status, retryAfterMs: retryAfterMs(headers['retry-after']) };
+  const facts = { status, retryAfterMs: readRetryAfterMs(headers['retry-after'], MAX_RETRY_AFTER_MS) };
   if (status === 503) return new AttemptError('unready', facts);
   if (status === 429) return new AttemptError('rate_limited', facts);
-  const refused = status >= 400 ? refusal.safeParse(jsonOf(body)).data : undefined;
+  const refused = status >= 400 ? refusal.safeParse(parseJsonOrNull(body)).data : undefined;
   if (refused !== undefined) {
     const message = `the node refused the request: ${status} ${refused.code}`;
     return new KmsClientError('refused', message, { status, serverCode: refused.code });

@@ -1,11 +1,11 @@
 /** `GET /status` of a node (protocol.md §2, §10), read with the forbearance that nodes in other languages need. */
 import { z } from 'zod';
+import { parseJsonOrNull } from '../crypto/json.ts';
 import { DependencyError } from '../domain/errors.ts';
 import { PEER_TIMEOUT_MS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
 import { memberEndpoint } from '../domain/membership.ts';
 import type { Transport } from '../domain/ports.ts';
 import { KmsClientError } from './errors.ts';
-import { jsonOf } from './node-exchange.ts';
 
 const statusAnswer = z.looseObject({
   node: z.looseObject({
@@ -48,7 +48,7 @@ export async function readNodeStatus(
       timeoutMs: PEER_TIMEOUT_MS.probe,
       ...(signal === undefined ? {} : { signal }),
     });
-    const parsed = statusAnswer.safeParse(answer.status === 200 ? jsonOf(answer.body) : null);
+    const parsed = statusAnswer.safeParse(answer.status === 200 ? parseJsonOrNull(answer.body) : null);
     if (parsed.success) return parsed.data;
   } catch (error) {
     if (!(error instanceof DependencyError)) throw error;

@@ -5,6 +5,20 @@ export function parseJson(text: string): unknown {
   return JSON.parse(text) as unknown;
 }
 
+/** A body or an inner text, which must be UTF-8; null for what is no JSON. */
+export function parseJsonOrNull(body: Uint8Array | string): unknown {
+  try {
+    return parseJsonBody(body);
+  } catch {
+    return null;
+  }
+}
+
+/** @throws TypeError when it is no UTF-8; as `parseJson` */
+export function parseJsonBody(body: Uint8Array | string): unknown {
+  return parseJson(typeof body === 'string' ? body : new TextDecoder('utf-8', { fatal: true }).decode(body));
+}
+
 export function isJsonObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

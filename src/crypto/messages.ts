@@ -1,5 +1,13 @@
 /** The texts that are signed (protocol.md §3). The wallet is that of the node addressed, or of the node that answers. */
 import type { Wallet } from '../domain/ids.ts';
+import { MAX_PEER_NONCE_CHARS } from '../domain/limits.ts';
+import { isBase64 } from './base64.ts';
+
+/** Whoever chooses the nonce chooses what is signed: nothing but a nonce is signed over. null for anything else. */
+export function readNonce(given: unknown): string | null {
+  const usable = typeof given === 'string' && given !== '' && given.length <= MAX_PEER_NONCE_CHARS && isBase64(given);
+  return usable ? given : null;
+}
 
 /** @param timestamp Unix seconds, as sent */
 export function appAuthMessage(nonce: string, nodeWallet: Wallet, timestamp: string | number): string {

@@ -15,8 +15,21 @@ export const PEER_TIMEOUT_MS = { nonce: 5_000, probe: 3_000, delta: 15_000, snap
 /** Members that this node reads and keeps from a membership list; more are dropped and said. */
 export const MAX_MEMBERS = 1_024;
 
-/** Characters of a nonce of a peer that this node is ready to sign over (protocol.md §3). */
+/** Characters of a nonce that is signed over (protocol.md §3). */
 export const MAX_PEER_NONCE_CHARS = 64;
+
+/** Path and context of a derivation together (protocol.md §3). Bytes of UTF-8. */
+export const MAX_DERIVE_INFO_BYTES = 4_096;
+/** A derived key. Bytes. */
+export const MAX_DERIVED_KEY_BYTES = 1_024;
+export const DEFAULT_DERIVED_KEY_BYTES = 32;
+
+/** A key of the store in a request of an app (protocol.md §3). Bytes of UTF-8. */
+export const MAX_DATA_KEY_BYTES = 1_024;
+
+/** How long a write waits to be acknowledged by others (protocol.md §10). */
+export const MAX_ACK_TIMEOUT_MS = 60_000;
+export const DEFAULT_ACK_TIMEOUT_MS = 5_000;
 
 /** Bytes of a page of a snapshot on the wire, whatever was asked for (protocol.md §10, Pages). */
 export const MAX_SNAPSHOT_PAGE_BYTES = 8 * 1024 * 1024;

@@ -1,19 +1,16 @@
 /** `/kms/data` (protocol.md §2, §3, §10): the inner bodies, checked, and what the store makes of them. */
 import { z } from 'zod';
+import { decodeBase64 } from '../crypto/base64.ts';
 import type { Vault } from '../crypto/vault.ts';
 import { RefusalError } from '../domain/errors.ts';
 import type { AppId } from '../domain/ids.ts';
-import { MAX_MEMBERS } from '../domain/limits.ts';
+import { DEFAULT_ACK_TIMEOUT_MS, MAX_ACK_TIMEOUT_MS, MAX_DATA_KEY_BYTES, MAX_MEMBERS } from '../domain/limits.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { KeyPage, ListRequest, LocalWrite } from '../domain/records.ts';
 import { readQuery } from './query.ts';
 
-/** A key. Bytes of UTF-8. */
-const MAX_KEY_BYTES = 1_024;
 /** Keys in one page of a listing that has a limit. */
 const MAX_LIST_LIMIT = 10_000;
-const DEFAULT_ACK_TIMEOUT_MS = 5_000;
-const MAX_ACK_TIMEOUT_MS = 60_000;
 
 /** What the routes need of the store. */
 export interface DataStore {
@@ -46,21 +43,14 @@ const putBody = z.object({ key, value: z.string(), ttl_ms: z.number().int().min(
 const deleteBody = z.object({ key, ...acks });
 
 function isKey(text: string): boolean {
-  return text !== '' && text.isWellFormed() && Buffer.byteLength(text) <= MAX_KEY_BYTES;
+  return text !== '' && text.isWellFormed() && Buffer.byteLength(text) <= MAX_DATA_KEY_BYTES;
 }
 
 function read<Body>(form: z.ZodType<Body>, inner: unknown): Body {
   const parsed = form.safeParse(inner);
   if (parsed.success) return parsed.data;
   const field = parsed.error.issues[0]?.path.join('.') ?? '';
-  throw new RefusalError('bad_request', field === 'key' ? `key is not 1 to ${MAX_KEY_BYTES} bytes of UTF-8` : `${field} is not valid`);
-}
-
-/** Standard base64 with its padding; the decoder alone would pass over what is none. */
-function decodeBase64(text: string): Buffer {
-  const bytes = Buffer.from(text, 'base64');
-  if (bytes.toString('base64') !== text) throw new RefusalError('bad_request', 'value is no base64');
-  return bytes;
+  throw new RefusalError('bad_request', field === 'key' ? `key is not 1 to ${MAX_DATA_KEY_BYTES} bytes of UTF-8` : `${field} is not valid`);
 }
 
 export class DataHandlers {
@@ -80,6 +70,7 @@ export class DataHandlers {
     // Four characters hold three bytes: what is far too long is not decoded.
     if (body.value.length > 4 * Math.ceil(maxValueBytes / 3)) throw tooLarge(maxValueBytes);
     const plaintext = decodeBase64(body.value);
+    if (plaintext === null) throw new RefusalError('bad_request', 'value is no base64');
     if (plaintext.length > maxValueBytes) throw tooLarge(maxValueBytes);
     const stored = vault.sealValue(appId, plaintext);
     plaintext.fill(0);
@@ -101,7 +92,7 @@ export class DataHandlers {
   /** @throws RefusalError bad_request, not_found */
   read(appId: AppId, wanted: string): object {
     const { clock, vault, store } = this.#modules;
-    if (!isKey(wanted)) throw new RefusalError('bad_request', `key is not 1 to ${MAX_KEY_BYTES} bytes of UTF-8`);
+    if (!isKey(wanted)) throw new RefusalError('bad_request', `key is not 1 to ${MAX_DATA_KEY_BYTES} bytes of UTF-8`);
     const held = store.get(String(appId), wanted, clock.nowMs());
     if (held === null) throw absent();
     const plaintext = vault.openValue(appId, held.value);

@@ -3,12 +3,7 @@ import { z } from 'zod';
 import type { Vault } from '../crypto/vault.ts';
 import { RefusalError } from '../domain/errors.ts';
 import type { AppId } from '../domain/ids.ts';
-
-/** Path and context together. Bytes of UTF-8. */
-const MAX_INFO_BYTES = 4_096;
-/** Bytes of a derived key. */
-const MAX_KEY_BYTES = 1_024;
-const DEFAULT_KEY_BYTES = 32;
+import { DEFAULT_DERIVED_KEY_BYTES, MAX_DERIVE_INFO_BYTES, MAX_DERIVED_KEY_BYTES } from '../domain/limits.ts';
 
 /** A lone surrogate has no UTF-8: replaced, it would give a key that nobody else has. */
 const text = z.string().refine((value) => value.isWellFormed(), 'is no Unicode text');
@@ -17,11 +12,11 @@ const deriveBody = z
   .object({
     path: text.refine((value) => value.trim() !== '', 'is empty'),
     context: text.optional(),
-    length: z.number().int().min(1).max(MAX_KEY_BYTES).default(DEFAULT_KEY_BYTES),
+    length: z.number().int().min(1).max(MAX_DERIVED_KEY_BYTES).default(DEFAULT_DERIVED_KEY_BYTES),
   })
   .refine(
-    ({ path, context = '' }) => Buffer.byteLength(path) + Buffer.byteLength(context) <= MAX_INFO_BYTES,
-    `path and context are longer than ${MAX_INFO_BYTES} bytes`,
+    ({ path, context = '' }) => Buffer.byteLength(path) + Buffer.byteLength(context) <= MAX_DERIVE_INFO_BYTES,
+    `path and context are longer than ${MAX_DERIVE_INFO_BYTES} bytes`,
   );
 
 export interface DeriveAnswer {

@@ -3,7 +3,7 @@
  * way back: encryption to the registered key and the answer's signature. The signature depends on the caller's alone, so
  * the enclave makes it while the envelope is being opened.
  */
-import { isJsonObject, parseJson } from '../crypto/json.ts';
+import { isJsonObject, parseJson, parseJsonBody } from '../crypto/json.ts';
 import { isRegisteredSender, parseEnvelope, toWireEnvelope } from '../domain/envelope.ts';
 import { DependencyError, RefusalError } from '../domain/errors.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
@@ -16,7 +16,7 @@ const ENCLAVE_RETRY_SECONDS = 2;
 /** Reads a body as JSON. @throws RefusalError bad_request */
 export function parseBody(body: Uint8Array): unknown {
   try {
-    return parseJson(new TextDecoder('utf-8', { fatal: true }).decode(body));
+    return parseJsonBody(body);
   } catch {
     throw new RefusalError('bad_request', 'the body is no JSON');
   }

@@ -4,22 +4,22 @@
  * right: the signature by the peer's wallet, the envelope under its registered teePubkey.
  */
 import { canonicalJson } from '../crypto/canonical-json.ts';
-import { isJsonObject, parseJson } from '../crypto/json.ts';
-import { peerAuthMessage, responseMessage } from '../crypto/messages.ts';
+import { isJsonObject, parseJsonOrNull } from '../crypto/json.ts';
+import { peerAuthMessage, readNonce, responseMessage } from '../crypto/messages.ts';
 import { recoverEip191 } from '../crypto/signature.ts';
 import type { Vault } from '../crypto/vault.ts';
 import { sleep } from '../domain/deadline.ts';
 import { isRegisteredSender, parseEnvelope, toWireEnvelope } from '../domain/envelope.ts';
 import { DependencyError } from '../domain/errors.ts';
 import type { StoreId, TeePubkey } from '../domain/ids.ts';
-import { MAX_PEER_NONCE_CHARS, PEER_TIMEOUT_MS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
+import { PEER_TIMEOUT_MS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
 import { memberEndpoint, type Member } from '../domain/membership.ts';
 import type { Clock, Enclave, Identity, Random, Transport, TransportAnswer, TransportRequest } from '../domain/ports.ts';
+import { readRetryAfterMs } from '../domain/retry-after.ts';
 import { answerFrame } from './messages.ts';
 import type { PeerBook } from './peer-book.ts';
 import { PeerError } from './peer-error.ts';
 
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 const REQUEST_ID_BYTES = 16;
 /** The longest `Retry-After` that is obeyed. Milliseconds. */
 const MAX_RETRY_AFTER_MS = 300_000;
@@ -111,12 +111,9 @@ export class PeerConversation {
       timeoutMs: PEER_TIMEOUT_MS.nonce,
       signal,
     });
-    const body = parseOrNull(answer.body);
-    const nonce = isJsonObject(body) ? body['nonce'] : null;
-    // Whoever chooses the nonce chooses what this node signs: nothing but a nonce is signed over.
-    if (typeof nonce !== 'string' || nonce.length === 0 || nonce.length > MAX_PEER_NONCE_CHARS || !BASE64.test(nonce)) {
-      throw new PeerError('bad_nonce', 'the peer gave no usable nonce');
-    }
+    const body = parseJsonOrNull(answer.body);
+    const nonce = isJsonObject(body) ? readNonce(body['nonce']) : null;
+    if (nonce === null) throw new PeerError('bad_nonce', 'the peer gave no usable nonce');
     return nonce;
   }
 
@@ -169,11 +166,11 @@ export class PeerConversation {
   ): Promise<Record<string, unknown>> {
     const signer = recoverEip191(responseMessage(signature, member.wallet), answer.headers['x-kms-peer-signature'] ?? '');
     if (signer !== member.wallet) throw new PeerError('bad_signature', "the answer is not signed by the peer's wallet");
-    const sealed = parseEnvelope(parseOrNull(answer.body));
+    const sealed = parseEnvelope(parseJsonOrNull(answer.body));
     if (sealed === null || !isRegisteredSender(sealed, teePubkey)) {
       throw new PeerError('not_an_envelope', "the answer is no envelope under the peer's registered teePubkey");
     }
-    const inner = parseTextOrNull(await this.#open(sealed, signal));
+    const inner = parseJsonOrNull(await this.#open(sealed, signal));
     const frame = answerFrame.safeParse(inner);
     if (!frame.success) throw new PeerError('bad_answer', 'the answer is not of the form of an answer');
     this.#noteFrame(member, requestId, frame.data);
@@ -203,10 +200,8 @@ export class PeerConversation {
     if (frame.request_id !== undefined) state.echoes = true;
     if (frame.store_id !== undefined) state.storeId = frame.store_id;
     this.#modules.onAnswer(member, frame.store_id);
-    const next = frame.next_nonce;
-    if (next !== undefined && next.length <= MAX_PEER_NONCE_CHARS && next !== '' && BASE64.test(next)) {
-      state.nextNonce = { text: next, givenAtMs: clock.monotonicMs() };
-    }
+    const next = readNonce(frame.next_nonce);
+    if (next !== null) state.nextNonce = { text: next, givenAtMs: clock.monotonicMs() };
   }
 
   async #request(member: Member, request: TransportRequest): Promise<TransportAnswer> {
@@ -221,26 +216,10 @@ export class PeerConversation {
       throw new PeerError(known, error.message);
     }
     if (answer.status === 200) return answer;
-    const retryAfterMs = readRetryAfter(answer.headers['retry-after']);
+    const retryAfterMs = readRetryAfterMs(answer.headers['retry-after'], MAX_RETRY_AFTER_MS);
     if (answer.status === 429 && retryAfterMs !== undefined) {
       book.stateOf(member).notBeforeMs = clock.monotonicMs() + retryAfterMs;
     }
     throw new PeerError('refused', `the peer answered ${answer.status}`, answer.status, retryAfterMs);
-  }
-}
-
-function readRetryAfter(header: string | undefined): number | undefined {
-  return header !== undefined && /^\d{1,6}$/.test(header) ? Math.min(Number(header) * 1000, MAX_RETRY_AFTER_MS) : undefined;
-}
-
-function parseOrNull(body: Uint8Array): unknown {
-  return parseTextOrNull(Buffer.from(body).toString('utf8'));
-}
-
-function parseTextOrNull(text: string): unknown {
-  try {
-    return parseJson(text);
-  } catch {
-    return null;
   }
 }

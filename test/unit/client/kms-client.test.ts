@@ -109,6 +109,8 @@ describe('invalid arguments send nothing', () => {
     ['a blank path', { path: ' \t' }],
     ['a path too long in bytes, though not in characters', { path: 'ä'.repeat(2_049) }],
     ['path and context too long together', { path: 'p'.repeat(4_000), context: 'c'.repeat(97) }],
+    ['half of a character in the path', { path: 'p\ud800' }],
+    ['half of a character in the context', { path: 'p', context: '\udc00' }],
     ['no bytes', { path: 'p', length: 0 }],
     ['too many bytes', { path: 'p', length: 1_025 }],
     ['half a byte', { path: 'p', length: 32.5 }],

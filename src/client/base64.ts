@@ -1,0 +1,10 @@
+/** Bytes in an answer. */
+import { z } from 'zod';
+import { decodeBase64 } from '../crypto/base64.ts';
+
+export const base64 = z.string().transform((text, context) => {
+  const bytes = decodeBase64(text);
+  if (bytes !== null) return bytes;
+  context.addIssue({ code: 'custom', message: 'no base64' });
+  return z.NEVER;
+});

@@ -1,0 +1,15 @@
+/** Standard base64 with its padding (RFC 4648 §4), read strictly: a decoder alone passes over what is none. */
+
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+export function isBase64(text: string): boolean {
+  return BASE64.test(text);
+}
+
+/** The bytes, in memory of their own and the caller's to wipe; null for what is not their one spelling. */
+export function decodeBase64(text: string): Uint8Array | null {
+  // Not `Buffer.from(text, ..)`: its small ones lie in a pool beside the bytes of others.
+  const bytes = Buffer.alloc(Buffer.byteLength(text, 'base64'));
+  bytes.write(text, 'base64');
+  return bytes.toString('base64') === text ? bytes : null;
+}

@@ -1,0 +1,21 @@
+/** `Retry-After` as other nodes write it, held to a limit. */
+import { expect, test } from '@jest/globals';
+import { readRetryAfterMs } from '../../../src/domain/retry-after.ts';
+
+test.each([
+  ['0', 0],
+  ['7', 7_000],
+  ['300', 300_000],
+  ['301', 300_000],
+  ['999999999', 300_000],
+  [undefined, undefined],
+  ['', undefined],
+  ['-1', undefined],
+  ['1.5', undefined],
+  ['1e3', undefined],
+  [' 7', undefined],
+  ['9999999999', undefined],
+  ['Wed, 21 Oct 2026 07:28:00 GMT', undefined],
+])('%j is %p milliseconds, of at most 300,000', (header, expected) => {
+  expect(readRetryAfterMs(header, 300_000)).toBe(expected);
+});
