@@ -35,7 +35,7 @@ export const DEFAULT_ACK_TIMEOUT_MS = 5_000;
 export const MAX_SNAPSHOT_PAGE_BYTES = 8 * 1024 * 1024;
 
 /** Bytes of a page that this node asks for: few enough to be taken apart between two requests. */
-export const SNAPSHOT_PAGE_BYTES = 1024 * 1024;
+export const SNAPSHOT_PAGE_BYTES = 512 * 1024;
 
 /** Bytes that the enclave API takes in one body (protocol.md §7). */
 export const ENCLAVE_BODY_BYTES = 10 * 1024 * 1024;
