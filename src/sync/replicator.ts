@@ -167,6 +167,8 @@ export class Replicator {
   /** A comparison that fails is no reason to hold up what is to be pushed: it rests by itself. */
   async #compare(lane: Lane, replica: Replica, signal: AbortSignal): Promise<void> {
     lane.compare = false;
+    // It may have waited for a peer while this node was cut off: what is deleted elsewhere would come back by it.
+    if (!this.#modules.mayCompare()) return;
     try {
       const between = async (): Promise<void> => {
         if (!wasWoken(lane)) return;

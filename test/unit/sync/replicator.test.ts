@@ -9,7 +9,7 @@ import { Replicator } from '../../../src/sync/replicator.ts';
 import { collectingLog } from '../../support/collecting-log.ts';
 import { ManualClock, settle } from '../../support/manual-clock.ts';
 import { memberOf } from '../../support/members.ts';
-import { startNodes, type ReplicatingNode } from '../../support/replicating-nodes.ts';
+import { RETENTION_MS, startNodes, type ReplicatingNode } from '../../support/replicating-nodes.ts';
 
 /** Times at which a node tried to reach another. */
 function triesOf(node: ReplicatingNode, requests: readonly { readonly from: string; readonly path: string }[]): number {
@@ -401,6 +401,26 @@ describe('the last push', () => {
     expect([b.read('before'), b.read('in flight')]).toEqual(['value', 'value']);
     limit.abort(new Error('the limit'));
     expect(await cutOff).toEqual(new Error('the limit'));
+  });
+});
+
+describe('a comparison', () => {
+  test('that waited for a peer while the node was cut off for too long is not made: what was deleted would come back', async () => {
+    const { network, clock, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    network.setWay(a, b, 'cut');
+    a.put('k', 'value');
+    await a.tick();
+    // The peer rests after the failure: the comparison of this tick has to wait.
+    await a.tick();
+    await clock.advance(RETENTION_MS + 1);
+    expect(a.contact.isStale()).toBe(true);
+    network.setWay(a, b, 'open');
+    await a.tick();
+    expect(b.types()).not.toContain('digest_request');
+    await a.fetchSnapshot();
+    await network.run(30, [a]);
+    expect(b.types()).toContain('digest_request');
   });
 });
 
