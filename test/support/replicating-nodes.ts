@@ -449,3 +449,13 @@ export function startNodes<Names extends readonly string[]>(...names: Names) {
   const nodes = names.map((name) => network.add(name)) as { [Index in keyof Names]: ReplicatingNode };
   return { network, clock: network.clock, nodes };
 }
+
+/** What becomes of a write that waits for peers. */
+export function waitingFor(node: ReplicatingNode, write: LocalWrite, peers: number): { outcome: unknown } {
+  const seen: { outcome: unknown } = { outcome: 'waiting' };
+  node.acknowledgements.wait(write, peers, 50_000).then(
+    (count) => (seen.outcome = count),
+    (error: unknown) => (seen.outcome = (error as RefusalError).code),
+  );
+  return seen;
+}

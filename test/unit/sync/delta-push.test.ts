@@ -4,20 +4,9 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import { RefusalError } from '../../../src/domain/errors.ts';
-import type { LocalWrite } from '../../../src/domain/records.ts';
-import { APP, Network, startNodes, type ReplicatingNode } from '../../support/replicating-nodes.ts';
+import { APP, Network, startNodes, waitingFor, type ReplicatingNode } from '../../support/replicating-nodes.ts';
 
 const RUST_BODY_LIMIT = 2 * 1024 * 1024;
-
-/** What becomes of a write that waits for peers. */
-function waitingFor(node: ReplicatingNode, write: LocalWrite, peers: number): { outcome: unknown } {
-  const seen: { outcome: unknown } = { outcome: 'waiting' };
-  node.acknowledgements.wait(write, peers, 50_000).then(
-    (count) => (seen.outcome = count),
-    (error: unknown) => (seen.outcome = (error as RefusalError).code),
-  );
-  return seen;
-}
 
 describe('what a node writes', () => {
   test('is on every peer after one tick, with one message to each', async () => {
@@ -474,15 +463,6 @@ describe('acknowledged by n', () => {
     await network.pass(1_000);
     await a.tick(true);
     expect([merged.outcome, skipped.outcome, b.read('l')]).toEqual([1, 1, 'value']);
-  });
-
-  test('rejected never does', async () => {
-    const { nodes } = startNodes('a', 'b');
-    const [a, b] = nodes;
-    b.vault.wipe();
-    const seen = waitingFor(a, a.put('k', 'value'), 1);
-    await a.tick(true);
-    expect(seen.outcome).toBe('waiting');
   });
 
   test('a later write of the same key stands for the earlier', async () => {

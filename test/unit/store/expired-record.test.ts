@@ -1,0 +1,64 @@
+/**
+ * A record past its lifetime (protocol.md §9.19): reading it changes nothing, and who writes the key next goes on from its
+ * clock and its time, or the write would lose to old copies elsewhere.
+ */
+import { describe, expect, test } from '@jest/globals';
+import type { RecordStore } from '../../../src/store/record-store.ts';
+import { compareClocks } from '../../../src/store/vector-clock.ts';
+import { bytesOf, openStore, START_MS } from './open-store.ts';
+
+const APP = '7';
+const TTL_MS = 10;
+const EXPIRED_MS = START_MS + TTL_MS + 1;
+/** Before the record's own time. */
+const SET_BACK_MS = START_MS - 5_000;
+
+/** A store that holds an expired record, and another that holds a copy of it. */
+function startExpired(writer: 'this node' | 'a peer') {
+  const { store } = openStore('a');
+  const { store: other } = openStore('b');
+  const [from, to] = writer === 'this node' ? [store, other] : [other, store];
+  from.put(APP, 'k', bytesOf(28), TTL_MS, START_MS);
+  expect(to.merge(APP, from.recordOf(APP, 'k'), START_MS)).toEqual({ kind: 'merged' });
+  const held = store.recordOf(APP, 'k')!;
+  expect(store.get(APP, 'k', EXPIRED_MS - 1)).not.toBeNull();
+  return { store, other, held };
+}
+
+const looks: Record<string, (store: RecordStore) => unknown> = {
+  get: (store) => store.get(APP, 'k', EXPIRED_MS),
+  delete: (store) => store.delete(APP, 'k', EXPIRED_MS),
+  list: (store) => store.list(APP, {}, EXPIRED_MS).keys,
+  totals: (store) => store.totals(EXPIRED_MS),
+};
+
+describe.each(['this node', 'a peer'] as const)('an expired record of %s', (writer) => {
+  test.each([
+    ['get', null],
+    ['delete', null],
+    ['list', []],
+    ['totals', { namespaces: 0, totalKeys: 0, totalBytes: 0 }],
+  ])('reads as absent by %s, and stays with its clock as it is', (look, absent) => {
+    const { store, other, held } = startExpired(writer);
+    expect(looks[look]!(store)).toEqual(absent);
+    expect(store.recordOf(APP, 'k')).toEqual(held);
+    expect(store.rootDigest()).toBe(other.rootDigest());
+  });
+
+  test.each([
+    ['has read as absent', Object.values(looks)],
+    ['has not been read', []],
+  ])('that %s: the next write is later by its clock and its time, though the clock was set back, and wins elsewhere', (_, before) => {
+    const { store, other, held } = startExpired(writer);
+    for (const look of before) look(store);
+    const written = store.put(APP, 'k', bytesOf(28, 2), 0, SET_BACK_MS);
+    const record = store.recordOf(APP, 'k')!;
+    expect([written.updatedAtMs, record.updated_at_ms]).toEqual([held.updated_at_ms + 1, held.updated_at_ms + 1]);
+    const clockOf = ({ version }: typeof record) => new Map(Object.entries(version));
+    expect(compareClocks(clockOf(record), clockOf(held))).toBe('later');
+    expect(other.recordOf(APP, 'k')).toEqual(held);
+    expect(other.merge(APP, record, EXPIRED_MS)).toEqual({ kind: 'merged' });
+    expect(other.get(APP, 'k', EXPIRED_MS)?.value).toEqual(bytesOf(28, 2));
+    expect(other.rootDigest()).toBe(store.rootDigest());
+  });
+});

@@ -1,0 +1,89 @@
+/**
+ * `MAX_STORE_BYTES` (protocol.md §8, §10, Quota): met to the byte, refused one byte over, by local writes and by merges alike.
+ * What a record counts for is written out here once more: key, clock, stored bytes and 256.
+ */
+import { describe, expect, test } from '@jest/globals';
+import type { RefusalError } from '../../../src/domain/errors.ts';
+import type { WireRecord } from '../../../src/domain/records.ts';
+import type { RecordStore } from '../../../src/store/record-store.ts';
+import { bytesOf, openStore, START_MS } from './open-store.ts';
+
+const APP = '7';
+const OTHER_APP = '8';
+/** Four bytes of UTF-8, three characters. */
+const WIDE_KEY = 'añb';
+/** `<name>/<store_id>`, the id being 16 hex digits. */
+const OWN_ENTRY_BYTES = 'a/'.length + 16;
+const COUNT_BYTES = 8;
+
+/** @param clock bytes of each clock key */
+function cost(keyBytes: number, clock: readonly number[], stored: number): number {
+  return 256 + keyBytes + clock.reduce((sum, entry) => sum + entry + COUNT_BYTES, 0) + stored;
+}
+
+const own = (keyBytes: number, stored: number): number => cost(keyBytes, [OWN_ENTRY_BYTES], stored);
+
+function foreign(key: string, stored: number, fields: Partial<WireRecord> = {}): WireRecord {
+  return { key, value: '01'.repeat(stored), version: { peer: 1 }, updated_at_ms: START_MS, tombstone: false, ttl_ms: 0, ...fields };
+}
+
+/** What a local write is answered with. */
+function put(store: RecordStore, app: string, key: string, stored: number): string {
+  try {
+    store.put(app, key, bytesOf(stored), 0, START_MS);
+    return 'written';
+  } catch (error) {
+    return (error as RefusalError).code;
+  }
+}
+
+describe('the limit of the whole store', () => {
+  test('is met to the byte by local writes of all apps together, and not exceeded by one', () => {
+    const limit = own(1, 100) + own(4, 50);
+    const { store } = openStore('a', { maxStoreBytes: limit });
+    expect(put(store, APP, 'k', 100)).toBe('written');
+    expect(put(store, OTHER_APP, WIDE_KEY, 51)).toBe('insufficient_storage');
+    expect(store.heldBytes).toBe(own(1, 100));
+    expect(put(store, OTHER_APP, WIDE_KEY, 50)).toBe('written');
+    expect(store.heldBytes).toBe(limit);
+    expect(put(store, APP, 'k', 101)).toBe('insufficient_storage');
+    expect(put(store, APP, 'k', 100)).toBe('written');
+    expect(store.heldBytes).toBe(limit);
+  });
+
+  test('is met to the byte by merges of all apps together, and not exceeded by one', () => {
+    const limit = cost(1, [4], 100) + cost(4, [4, 7], 50);
+    const { store } = openStore('a', { maxStoreBytes: limit });
+    const two = { version: { peer: 1, 'peer añ': 2 ** 40 } };
+    expect(store.merge(APP, foreign('k', 100), START_MS)).toEqual({ kind: 'merged' });
+    // One more byte of value, or of the clock.
+    expect(store.merge(OTHER_APP, foreign(WIDE_KEY, 51, { version: { peer: 1, another: 1 } }), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
+    expect(store.merge(OTHER_APP, foreign(WIDE_KEY, 50, two), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
+    expect([store.heldBytes, store.refusedFull]).toEqual([cost(1, [4], 100), 2]);
+    expect(store.merge(OTHER_APP, foreign(WIDE_KEY, 50, { version: { peer: 1, another: 1 } }), START_MS)).toEqual({ kind: 'merged' });
+    expect(store.heldBytes).toBe(limit);
+    expect(store.merge(APP, foreign('k', 101, { version: { peer: 2 } }), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
+    expect(store.merge(APP, foreign('k', 100, { version: { peer: 2 } }), START_MS)).toEqual({ kind: 'merged' });
+    expect([store.heldBytes, store.refusedFull]).toEqual([limit, 3]);
+  });
+
+  test('is one limit for local writes and merges', () => {
+    const { store } = openStore('a', { maxStoreBytes: own(1, 100) + cost(1, [4], 28) });
+    expect(put(store, APP, 'k', 100)).toBe('written');
+    expect(store.merge(APP, foreign('m', 29), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
+    expect(store.merge(APP, foreign('m', 28), START_MS)).toEqual({ kind: 'merged' });
+    expect(put(store, APP, 'k', 101)).toBe('insufficient_storage');
+  });
+
+  test('counts tombstones and what is past its lifetime for as long as they are kept', () => {
+    const limit = own(1, 0) + cost(1, [4], 28);
+    const { store } = openStore('a', { maxStoreBytes: limit + 100 });
+    put(store, APP, 'k', 100);
+    store.delete(APP, 'k', START_MS);
+    store.merge(APP, foreign('m', 28, { ttl_ms: 10 }), START_MS);
+    const expiredMs = START_MS + 11;
+    expect(store.totals(expiredMs)).toEqual({ namespaces: 0, totalKeys: 0, totalBytes: 0 });
+    expect(store.heldBytes).toBe(limit);
+    expect(store.merge(APP, foreign('n', 28), expiredMs)).toEqual({ kind: 'rejected', why: 'store_full' });
+  });
+});

@@ -1,0 +1,38 @@
+/**
+ * Acknowledged by n (protocol.md §10): a record that a peer rejects never counts, whatever the reason, while one that it took in
+ * the same message does.
+ */
+import { describe, expect, test } from '@jest/globals';
+import { APP, startNodes, waitingFor } from '../../support/replicating-nodes.ts';
+
+/** Longer than a waiting write waits. Milliseconds. */
+const LONG_MS = 60_000;
+
+describe('acknowledged by n, of a message that the peer takes in part', () => {
+  test.each([
+    ['malformed', 'for good'],
+    ['does_not_decrypt', 'for good'],
+    ['too_far_ahead', 'for now'],
+    ['store_full', 'for now'],
+  ])('%s, refused %s: what was taken is acknowledged, what was rejected never is', async (reason, how) => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    b.bend = (answer, { inner }) => {
+      if (inner['type'] !== 'delta') return answer;
+      const keys = b.deltas().at(-1)!;
+      const rejections = keys.filter((key) => key === 'rejected').map((key) => ({ app_id: APP, key, reason }));
+      return { ...answer, total: keys.length, merged: keys.length - rejections.length, skipped: 0, rejected: rejections.length, rejections };
+    };
+    const rejected = waitingFor(a, a.put('rejected', 'value'), 1);
+    const taken = waitingFor(a, a.put('taken', 'value'), 1);
+    await a.tick(true);
+    expect(b.deltas()).toEqual([['rejected', 'taken']]);
+    expect([taken.outcome, rejected.outcome]).toEqual([1, 'waiting']);
+
+    await network.run(10, [a]);
+    expect(b.deltas().length > 1).toBe(how === 'for now');
+    expect(rejected.outcome).toBe('waiting');
+    await network.pass(LONG_MS);
+    expect(rejected.outcome).toBe('not_replicated');
+  });
+});
