@@ -5,15 +5,16 @@
  */
 import type { z } from 'zod';
 import { digestText, recordDigest } from '../crypto/record-digest.ts';
-import { PEER_TIMEOUT_MS, SNAPSHOT_PAGE_BYTES } from '../domain/limits.ts';
+import { PEER_TIMEOUT_MS } from '../domain/limits.ts';
 import type { Member } from '../domain/membership.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { MergeVerdict, WalkRequest, WireRecord } from '../domain/records.ts';
 import { MAX_INNER_BYTES, type Sent } from './delta-plan.ts';
 import type { DeltaPush } from './delta-push.ts';
 import { mergeBatch } from './merge-batch.ts';
-import { appsAnswer, bucketsAnswer, rootAnswer, snapshotAnswer } from './messages.ts';
+import { appsAnswer, bucketsAnswer, rootAnswer } from './messages.ts';
 import { createPacer } from './pacer.ts';
+import { MAX_PAGES, requestPage, type Page } from './page-request.ts';
 import type { PeerConversation } from './peer-conversation.ts';
 import { PeerError } from './peer-error.ts';
 import type { SyncStore } from './ports.ts';
@@ -23,8 +24,6 @@ import type { Replica } from './replicas.ts';
 const BUCKETS_AT_ONCE = 16;
 /** Between two whole comparisons with a peer of an older kind. Milliseconds. */
 const WHOLE_EVERY_MS = 600_000;
-/** Pages of one part; a peer that gives more does not come to an end. */
-const MAX_PAGES = 8_192;
 
 export interface ComparisonOptions {
   /** `MAX_SYNC_PAYLOAD_BYTES`. */
@@ -42,6 +41,9 @@ export interface ComparisonModules {
 
 /** Runs between two questions: a long comparison holds up no push. */
 export type Between = () => Promise<void>;
+
+/** Of a store: all of it, or some buckets of one app. */
+type Part = Omit<WalkRequest, 'cursor'>;
 
 /** One comparison under way. */
 interface Course {
@@ -93,8 +95,7 @@ export class Comparison {
       const wanted = own.flatMap((digest, index) => (digest === buckets[index] ? [] : [index]));
       if (wanted.length > 0) log.debug('mending what differs from a member', { member: course.member.wallet, app_id: appId, buckets: wanted.length });
       for (let at = 0; at < wanted.length; at += BUCKETS_AT_ONCE) {
-        const part = { app: appId, buckets: wanted.slice(at, at + BUCKETS_AT_ONCE) };
-        await this.#mend(course, part, { ...part, max_bytes: SNAPSHOT_PAGE_BYTES });
+        await this.#mend(course, { app: appId, buckets: wanted.slice(at, at + BUCKETS_AT_ONCE) });
       }
     }
   }
@@ -103,7 +104,7 @@ export class Comparison {
     const { clock } = this.#modules;
     const { replica } = course;
     if (clock.monotonicMs() - replica.comparedAtMs < WHOLE_EVERY_MS) return false;
-    await this.#mend(course, {}, {});
+    await this.#mend(course, {});
     replica.comparedAtMs = clock.monotonicMs();
     return true;
   }
@@ -121,9 +122,9 @@ export class Comparison {
   }
 
   /** Merges what the peer has of a part of the store, then sends what it lacks of it and has not refused for good. */
-  async #mend(course: Course, part: WalkRequest, question: object): Promise<void> {
+  async #mend(course: Course, part: Part): Promise<void> {
     const { store } = this.#modules;
-    const theirs = await this.#takeOver(course, question);
+    const theirs = await this.#takeOver(course, part);
     const pause = createPacer(this.#modules);
     let lacking: Sent[] = [];
     let bytes = 0;
@@ -149,8 +150,8 @@ export class Comparison {
   }
 
   /** Merges all the peer gives, and remembers the digests of it by app and key. */
-  async #takeOver({ member, signal, between }: Course, question: object): Promise<ReadonlyMap<string, string>> {
-    const { conversation } = this.#modules;
+  async #takeOver({ member, signal, between }: Course, part: Part): Promise<ReadonlyMap<string, string>> {
+    const { maxAnswerBytes } = this.#options;
     const theirs = new Map<string, string>();
     const onVerdict = (appId: string, wire: unknown, verdict: MergeVerdict): void => {
       if (verdict.kind === 'rejected') return;
@@ -159,16 +160,13 @@ export class Comparison {
       const digest = recordDigest({ ...record, value: record.value?.toLowerCase() ?? null });
       theirs.set(`${appId} ${record.key}`, digestText(digest));
     };
-    const limits = { timeoutMs: PEER_TIMEOUT_MS.snapshot, maxAnswerBytes: this.#options.maxAnswerBytes, signal };
     let cursor: string | null = null;
     for (let count = 0; count < MAX_PAGES; count += 1) {
       await between();
-      const message = { type: 'snapshot_request', ...question, ...(cursor === null ? {} : { cursor }) };
-      const parsed = snapshotAnswer.safeParse(await conversation.exchange(member, message, limits));
-      if (!parsed.success) throw new PeerError('bad_answer', 'the answer to a snapshot request is malformed');
-      await mergeBatch(parsed.data.data, { ...this.#modules, onVerdict });
+      const page: Page = await requestPage(member, { part, cursor }, { maxAnswerBytes, signal }, this.#modules);
+      await mergeBatch(page.data, { ...this.#modules, onVerdict });
       signal.throwIfAborted();
-      cursor = parsed.data.next_cursor ?? null;
+      cursor = page.nextCursor;
       if (cursor === null) return theirs;
     }
     throw new PeerError('bad_answer', 'the snapshot of the peer does not come to an end');

@@ -10,13 +10,12 @@
 import { DeadlineError, within } from '../domain/deadline.ts';
 import { DependencyError, RefusalError } from '../domain/errors.ts';
 import type { StoreId, Wallet } from '../domain/ids.ts';
-import { PEER_TIMEOUT_MS, SNAPSHOT_PAGE_BYTES } from '../domain/limits.ts';
 import type { Member } from '../domain/membership.ts';
 import type { Clock, Log, Random } from '../domain/ports.ts';
 import { askOrder } from './ask-order.ts';
 import { hedged } from './hedged.ts';
 import { mergeBatch, type MergeModules } from './merge-batch.ts';
-import { snapshotAnswer } from './messages.ts';
+import { MAX_PAGES, requestPage, type Page } from './page-request.ts';
 import type { PeerBook } from './peer-book.ts';
 import type { PeerConversation } from './peer-conversation.ts';
 import { PeerError } from './peer-error.ts';
@@ -24,8 +23,6 @@ import { PeerError } from './peer-error.ts';
 /** How long a member is waited for before the next is asked for its first page too. Milliseconds. */
 const HEAD_START_MS = 500;
 const MAX_PARALLEL = 4;
-/** Pages of one snapshot; a member that gives more does not come to an end. */
-const MAX_PAGES = 8_192;
 /** All of one asking: below the limit of the step of node_tick, which would forget whom it asked. Milliseconds. */
 export const SNAPSHOT_LIMIT_MS = 110_000;
 /** One member's pages, while there is another to ask. Milliseconds. */
@@ -54,21 +51,18 @@ export interface SnapshotFetchModules extends MergeModules {
   readonly conversation: Pick<PeerConversation, 'exchange'>;
 }
 
-interface Page {
-  readonly data: Record<string, unknown>;
-  readonly complete: boolean;
-  readonly nextCursor: string | null;
+interface GivenPage extends Page {
   /** Of the store that gave it; null when the member does not say. */
   readonly storeId: string | null;
 }
 
 interface Giver {
   readonly member: Member;
-  readonly page: Page;
+  readonly page: GivenPage;
 }
 
 /** Where a member's pages stopped: good for the same two stores only. */
-interface Stop extends Pick<Page, 'complete' | 'storeId'> {
+interface Stop extends Pick<GivenPage, 'complete' | 'storeId'> {
   readonly cursor: string;
   readonly ownStoreId: StoreId;
   /** Monotonic milliseconds. */
@@ -169,7 +163,7 @@ export class SnapshotFetch {
 
   /** Merges a member's pages to the end. */
   async #mergeAll({ member, page: first }: Giver, signal: AbortSignal): Promise<GiverEnd> {
-    let page: Page | null = first;
+    let page: GivenPage | null = first;
     for (let count = 1; count <= MAX_PAGES; count += 1) {
       const good = await this.#merge(member, page.data);
       signal.throwIfAborted();
@@ -206,7 +200,7 @@ export class SnapshotFetch {
   }
 
   /** The page that a member's snapshot goes on with, or starts with. */
-  async #firstPage(member: Member, signal: AbortSignal): Promise<Page | null> {
+  async #firstPage(member: Member, signal: AbortSignal): Promise<GivenPage | null> {
     const stop = this.#stopOf(member);
     if (stop === null) return this.#page(member, null, signal);
     const page = await this.#page(member, stop.cursor, signal);
@@ -218,32 +212,25 @@ export class SnapshotFetch {
   }
 
   /** One page, or null when the member does not give it. */
-  async #page(member: Member, cursor: string | null, signal: AbortSignal): Promise<Page | null> {
-    const { conversation, book, log } = this.#modules;
+  async #page(member: Member, cursor: string | null, signal: AbortSignal): Promise<GivenPage | null> {
+    const { book, log } = this.#modules;
+    const { maxAnswerBytes } = this.#options;
     try {
-      const answer = await conversation.exchange(
-        member,
-        { type: 'snapshot_request', max_bytes: SNAPSHOT_PAGE_BYTES, ...(cursor === null ? {} : { cursor }) },
-        { timeoutMs: PEER_TIMEOUT_MS.snapshot, maxAnswerBytes: this.#options.maxAnswerBytes, signal },
-      );
-      const parsed = snapshotAnswer.safeParse(answer);
-      if (parsed.success && (cursor === null || parsed.data.next_cursor !== cursor)) {
-        const { data, complete, next_cursor: nextCursor } = parsed.data;
-        return { data, complete: complete !== false, nextCursor: nextCursor ?? null, storeId: book.stateOf(member).storeId };
-      }
-      book.noteWrong(member);
-      this.#stops.delete(member.wallet);
-      return null;
+      const page = await requestPage(member, { cursor }, { maxAnswerBytes, signal }, this.#modules);
+      return { ...page, storeId: book.stateOf(member).storeId };
     } catch (error) {
+      const isPeerError = error instanceof PeerError;
+      const isBadAnswer = isPeerError && error.failure === 'bad_answer';
+      if (isBadAnswer) book.noteWrong(member);
+      if (isBadAnswer || (cursor !== null && isPeerError && error.status === 400)) this.#stops.delete(member.wallet);
       if (signal.aborted) return null;
-      if (!(error instanceof PeerError || error instanceof DependencyError)) throw error;
-      if (cursor !== null && error instanceof PeerError && error.status === 400) this.#stops.delete(member.wallet);
+      if (!(isPeerError || error instanceof DependencyError)) throw error;
       log.debug('a member gave no snapshot page', { member: member.wallet, why: error.message });
       return null;
     }
   }
 
-  #noteStop(member: Member, { complete, storeId }: Page, cursor: string): void {
+  #noteStop(member: Member, { complete, storeId }: GivenPage, cursor: string): void {
     const { clock, store } = this.#modules;
     this.#stops.set(member.wallet, { cursor, complete, storeId, ownStoreId: store.storeId, atMs: clock.monotonicMs() });
   }

@@ -43,7 +43,7 @@ export const RETENTION_MS = 86_400_000;
 export interface ReplicatingNodeOptions {
   /** A node of an older kind answers as those do, and sends nothing here. */
   readonly kind?: 'current' | 'older';
-  /** What it takes in one body of `/sync`. */
+  /** What it takes in one body of `/sync`, and of an answer. */
   readonly maxSyncPayloadBytes?: number;
   readonly store?: Partial<RecordStoreOptions>;
 }
@@ -135,6 +135,7 @@ export class ReplicatingNode {
       },
     );
     const { store, log } = this;
+    const maxAnswerBytes = options.maxSyncPayloadBytes ?? 52_428_800;
     this.replicas = new Replicas({ clock, random, store });
     this.contact = new Contact({ retentionMs: RETENTION_MS }, { clock, lastNumber: () => store.lastNumber, acknowledgedByAny: () => this.replicas.acknowledgedByAny() });
     const { replicas, contact } = this;
@@ -160,7 +161,7 @@ export class ReplicatingNode {
     this.acknowledgements = new Acknowledgements({ clock });
     const { acknowledgements } = this;
     this.push = new DeltaPush({ clock, log, store, conversation, acknowledgements, sendAbove: () => contact.writtenWhileCutOff() });
-    this.comparison = new Comparison({ maxAnswerBytes: 52_428_800 }, { ...merging, log, conversation, push: this.push });
+    this.comparison = new Comparison({ maxAnswerBytes }, { ...merging, log, conversation, push: this.push });
     this.replicator = new Replicator({
       clock,
       log,
@@ -172,7 +173,7 @@ export class ReplicatingNode {
       mayCompare: () => !contact.isStale(),
       onBrokenInvariant: (error) => this.broken.push(error),
     });
-    this.#snapshotFetch = new SnapshotFetch({ maxAnswerBytes: 52_428_800 }, { ...merging, random, log, book, conversation });
+    this.#snapshotFetch = new SnapshotFetch({ maxAnswerBytes }, { ...merging, random, log, book, conversation });
     const nonces = new NonceBook({ ttlSeconds: 120, maxNonces: 4_096 }, { clock, random });
     this.inbound = new SyncInbound(
       { peerCacheTtlMs: 180_000 },

@@ -1,0 +1,55 @@
+/** Asks a member for one page of its records (protocol.md §10, Pages): of all of them, or of some buckets of one app. */
+import { PEER_TIMEOUT_MS, SNAPSHOT_PAGE_BYTES } from '../domain/limits.ts';
+import type { Member } from '../domain/membership.ts';
+import type { WalkRequest } from '../domain/records.ts';
+import { snapshotAnswer } from './messages.ts';
+import type { PeerConversation } from './peer-conversation.ts';
+import { PeerError } from './peer-error.ts';
+
+/** Pages that are taken one after another; a member that gives more does not come to an end. */
+export const MAX_PAGES = 8_192;
+
+export interface Page {
+  readonly data: Record<string, unknown>;
+  readonly complete: boolean;
+  /** Null when nothing is left. */
+  readonly nextCursor: string | null;
+}
+
+export interface PageRequest {
+  readonly part?: Omit<WalkRequest, 'cursor'>;
+  /** Null: from the start. */
+  readonly cursor: string | null;
+}
+
+export interface PageRequestOptions {
+  /** The longest answer that is taken: members of an older kind send all at once. `MAX_SYNC_PAYLOAD_BYTES`. */
+  readonly maxAnswerBytes: number;
+  readonly signal: AbortSignal;
+}
+
+/** @throws PeerError `bad_answer` when it is no page, or one that leads back to itself; whatever the exchange throws */
+export async function requestPage(
+  member: Member,
+  { part = {}, cursor }: PageRequest,
+  options: PageRequestOptions,
+  { conversation }: { readonly conversation: Pick<PeerConversation, 'exchange'> },
+): Promise<Page> {
+  const { maxAnswerBytes } = options;
+  const answer = await conversation.exchange(
+    member,
+    {
+      type: 'snapshot_request',
+      ...part,
+      // A page above what is taken of an answer would never come.
+      max_bytes: Math.min(SNAPSHOT_PAGE_BYTES, maxAnswerBytes),
+      ...(cursor === null ? {} : { cursor }),
+    },
+    { ...options, timeoutMs: PEER_TIMEOUT_MS.snapshot },
+  );
+  const parsed = snapshotAnswer.safeParse(answer);
+  if (!parsed.success) throw new PeerError('bad_answer', 'the answer to a snapshot request is malformed');
+  const { data, complete, next_cursor: nextCursor = null } = parsed.data;
+  if (cursor !== null && nextCursor === cursor) throw new PeerError('bad_answer', 'the snapshot of the peer does not come to an end');
+  return { data, complete: complete !== false, nextCursor };
+}

@@ -1,0 +1,89 @@
+/**
+ * Pages of a member's records (protocol.md §10, Pages), as a first snapshot and a comparison both ask for them: never larger
+ * than what this node takes of an answer, or none would ever come.
+ */
+import { describe, expect, test } from '@jest/globals';
+import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
+import { SNAPSHOT_PAGE_BYTES } from '../../../src/domain/limits.ts';
+import { requestPage } from '../../../src/sync/page-request.ts';
+import { PeerError } from '../../../src/sync/peer-error.ts';
+import { memberOf } from '../../support/members.ts';
+import { Network } from '../../support/replicating-nodes.ts';
+
+const { signal } = new AbortController();
+const MEMBER = memberOf(`0x${'a1'.repeat(20)}` as Wallet, 'aabb' as TeePubkey, 'https://a.test');
+
+/** What is asked for, and what becomes of the answer. */
+async function ask(answer: object, cursor: string | null = null, maxAnswerBytes = 52_428_800) {
+  const asked: unknown[] = [];
+  const conversation = {
+    exchange: async (_: unknown, message: object, options: object) => {
+      asked.push(message, options);
+      return answer as Record<string, unknown>;
+    },
+  };
+  const page = await requestPage(MEMBER, { part: { app: '7', buckets: [3, 5] }, cursor }, { maxAnswerBytes, signal }, { conversation });
+  return { asked, page };
+}
+
+describe('a page', () => {
+  test.each([
+    [52_428_800, SNAPSHOT_PAGE_BYTES],
+    [SNAPSHOT_PAGE_BYTES + 1, SNAPSHOT_PAGE_BYTES],
+    [SNAPSHOT_PAGE_BYTES, SNAPSHOT_PAGE_BYTES],
+    [SNAPSHOT_PAGE_BYTES - 1, SNAPSHOT_PAGE_BYTES - 1],
+    [20_480, 20_480],
+  ])('is asked for by a node that takes answers of %i bytes with no more than %i', async (maxAnswerBytes, maxBytes) => {
+    const { asked } = await ask({ data: {} }, 'x', maxAnswerBytes);
+    expect(asked).toEqual([
+      { type: 'snapshot_request', app: '7', buckets: [3, 5], max_bytes: maxBytes, cursor: 'x' },
+      { maxAnswerBytes, signal, timeoutMs: 30_000 },
+    ]);
+  });
+
+  test.each([
+    ['the last of all', { data: { '7': [] } }, { data: { '7': [] }, complete: true, nextCursor: null }],
+    ['one with more behind it', { data: {}, complete: true, next_cursor: 'y' }, { data: {}, complete: true, nextCursor: 'y' }],
+    ['one of a member that lacks its own', { data: {}, complete: false, next_cursor: null }, { data: {}, complete: false, nextCursor: null }],
+  ])('is read: %s', async (_, answer, page) => {
+    expect((await ask(answer)).page).toEqual(page);
+    expect((await ask(answer, 'x')).page).toEqual(page);
+  });
+
+  test.each([
+    ['without data', {}],
+    ['whose data are no object', { data: [] }],
+    ['whose cursor is empty', { data: {}, next_cursor: '' }],
+    ['that leads back to itself', { data: {}, next_cursor: 'x' }],
+  ])('is a bad answer: one %s', async (_, answer) => {
+    const error = await ask(answer, 'x').catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(PeerError);
+    expect((error as PeerError).failure).toBe('bad_answer');
+  });
+});
+
+describe('a node that takes answers smaller than a page', () => {
+  /** A fifth of what 40 records of 3,000 bytes are on the wire. */
+  const SMALL_BYTES = 100_000;
+
+  function start() {
+    const network = new Network();
+    const a = network.add('a', { maxSyncPayloadBytes: SMALL_BYTES });
+    const b = network.add('b');
+    for (let index = 0; index < 40; index += 1) b.put(`k${index}`, Buffer.alloc(3_000));
+    return { network, a, b };
+  }
+
+  test('gets a first snapshot all the same', async () => {
+    const { a, b } = start();
+    expect(await a.fetchSnapshot()).toEqual({ asked: 1, answered: 1, completeFrom: b.member.wallet });
+    expect(a.store.rootDigest()).toBe(b.store.rootDigest());
+    expect(b.types().length).toBeGreaterThan(4);
+  });
+
+  test('is mended by a comparison all the same', async () => {
+    const { a, b } = start();
+    await a.compareWith(b);
+    expect(a.store.rootDigest()).toBe(b.store.rootDigest());
+  });
+});
