@@ -183,7 +183,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     },
     { clock, random },
   ).provide({ actors: jobs.actors() });
-  const actor = createActor(machine, { clock: clock });
+  const actor = createActor(machine, { clock });
   const readiness = (): ReadinessView => readinessView(actor.getSnapshot(), clock.monotonicMs());
   logReadiness(actor, readiness, log.child('readiness'), failFatally);
 

@@ -55,7 +55,7 @@ export interface RecordStoreModules {
   readonly ownClockKey: (storeId: StoreId) => string;
   /** The own number up to which every current member has acknowledged. */
   readonly acknowledgedByAll: () => number;
-  /** The node was cut off for too long to know what is gone (protocol.md §4, Ages): nothing is forgotten for its age. */
+  /** The node was cut off for too long to know what is gone (protocol.md §4, Ages): nothing is forgotten. */
   readonly keepsEverything: () => boolean;
 }
 
@@ -330,7 +330,8 @@ export class RecordStore {
     if (namespace.tombstones >= this.#options.maxTombstonesPerApp) {
       const oldest = namespace.oldestOwnTombstone();
       const number = oldest?.line?.number ?? 0;
-      if (oldest === null || number > this.#modules.acknowledgedByAll()) {
+      // While everything is kept, marks move over what is held back: they do not say that all have it.
+      if (oldest === null || this.#modules.keepsEverything() || number > this.#modules.acknowledgedByAll()) {
         throw new RefusalError('insufficient_storage', 'the app has too many deleted keys that not all nodes know of');
       }
       this.#remove(oldest);

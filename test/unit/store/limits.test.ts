@@ -146,6 +146,16 @@ describe('the number of tombstones of an app', () => {
     expectFull(store, START_MS, () => store.delete(APP, 'z', START_MS));
   });
 
+  test('lets none go while everything is kept, whatever peers have acknowledged', () => {
+    const { store, outside, held } = withTombstones(3);
+    outside.acknowledged = store.lastNumber;
+    outside.keepsEverything = true;
+    expectFull(store, START_MS, () => store.delete(APP, 'x', START_MS));
+    outside.keepsEverything = false;
+    store.delete(APP, 'x', START_MS);
+    expect(held()).toEqual(['d1', 'd2', 'x']);
+  });
+
   test('keeps the order of own ones when a peer adds its clock to one', () => {
     const { store, outside, numbers, held } = withTombstones(3);
     const own = store.recordOf(APP, 'd0')!;

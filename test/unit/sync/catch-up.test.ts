@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import type { RefusalError } from '../../../src/domain/errors.ts';
-import { RETENTION_MS, startNodes, type Network, type ReplicatingNode } from '../../support/replicating-nodes.ts';
+import { Network, RETENTION_MS, startNodes, type ReplicatingNode } from '../../support/replicating-nodes.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -199,4 +199,33 @@ test('a record that a peer pushed before the snapshot was asked for outlives it,
   network.isolate(b);
   expect((await c.fetchSnapshot()).completeFrom).toBe(a.member.wallet);
   expect([c.contact.isStale(), c.read('pushed'), c.read('gone')]).toEqual([false, 'value', null]);
+});
+
+test('an own tombstone that a peer never got does not go for the cap while marks move over what is held back', async () => {
+  const network = new Network();
+  const a = network.add('a', { store: { maxTombstonesPerApp: 1 } });
+  const b = network.add('b');
+  const c = network.add('c');
+  for (const key of ['k', 'other']) a.put(key, 'value');
+  await a.tick(true);
+  network.setWay(a, c, 'cut');
+  await network.pass(5);
+  a.delete('k');
+  await a.tick(true);
+  network.isolate(a);
+  await longCut(network, []);
+  network.isolate(a, 'open');
+  a.put('meanwhile', 'value');
+  await a.tick(true);
+  for (const node of [b, c]) expect([node.name, node.read('meanwhile'), a.replicaOf(node).mark]).toEqual([node.name, 'value', a.store.lastNumber]);
+  expect([a.contact.isStale(), b.read('k'), c.read('k')]).toEqual([true, null, 'value']);
+
+  expect(() => a.delete('other')).toThrow('not all nodes know of');
+  expect(a.records().filter(({ tombstone }) => tombstone).map(({ key }) => key)).toEqual(['k']);
+  // So the peer can still learn of it.
+  network.setWay(c, b, 'cut');
+  await c.fetchSnapshot();
+  expect(c.read('k')).toBeNull();
+  await a.fetchSnapshot();
+  expect([a.contact.isStale(), a.delete('other')]).toEqual([false, expect.anything()]);
 });
