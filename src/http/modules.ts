@@ -2,6 +2,7 @@
 import type { Authenticator } from '../auth/authenticator.ts';
 import type { NonceBook } from '../auth/nonce-book.ts';
 import type { Vault } from '../crypto/vault.ts';
+import type { ProbeFigures, ReplicationFigures, StoreFigures } from '../domain/figures.ts';
 import type { Wallet } from '../domain/ids.ts';
 import type { Member } from '../domain/membership.ts';
 import type { Clock, Enclave, Identity, Log, PeerDirectory } from '../domain/ports.ts';
@@ -22,39 +23,6 @@ export interface HttpOptions {
   readonly nonceRateLimitPerMinute: number;
   /** `TRUSTED_PROXIES`. */
   readonly trustedProxies: readonly string[];
-}
-
-/** Figures about a peer's `GET /status`. */
-export interface ProbeFigures {
-  readonly reachable: boolean;
-  readonly httpCode: number | null;
-  readonly durationMs: number | null;
-  /** Unix milliseconds. */
-  readonly checkedAtMs: number;
-}
-
-export interface StoreTotals {
-  readonly namespaces: number;
-  readonly totalKeys: number;
-  readonly totalBytes: number;
-  readonly heldBytes: number;
-  readonly refusedFull: number;
-}
-
-/** How far a peer is with this node's own writes (protocol.md §10). All times Unix milliseconds. */
-export interface PeerFigures {
-  readonly wallet: Wallet;
-  /** Own number. */
-  readonly acknowledgedUpTo: number;
-  readonly behindRecords: number;
-  readonly behindBytes: number;
-  readonly lastSuccessMs: number | null;
-  readonly lastError: string | null;
-  readonly lastErrorMs: number | null;
-  readonly nextTryMs: number | null;
-  readonly waitingRetries: number;
-  /** Records that the peer refused for good, by reason. */
-  readonly refused: Readonly<Record<string, number>>;
 }
 
 /** Peer messages: the inner body in, the inner answer out. */
@@ -81,9 +49,9 @@ export interface HttpModules extends DataModules {
   readonly ownUrl: () => string;
   readonly secretFrom: () => Wallet | null;
   readonly probeOf: (wallet: Wallet) => ProbeFigures | null;
-  readonly storeTotals: () => StoreTotals;
+  readonly storeTotals: () => StoreFigures;
   /** How far each peer is with this node's own writes. */
-  readonly peers: () => readonly PeerFigures[];
+  readonly peers: () => readonly ReplicationFigures[];
   /** A rule of our own is broken: the process stops. */
   readonly onBrokenInvariant: (error: Error) => void;
 }

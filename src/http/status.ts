@@ -1,7 +1,8 @@
 /** `GET /status` and `GET /nodes` (protocol.md §2, §10): what operators see. From memory alone; no key byte is near it. */
+import type { ReplicationFigures } from '../domain/figures.ts';
 import type { InstanceStatus, Member } from '../domain/membership.ts';
 import { reasonLine } from '../domain/reasons.ts';
-import type { HttpModules, HttpOptions, PeerFigures } from './modules.ts';
+import type { HttpModules, HttpOptions } from './modules.ts';
 
 const STATUS_VALUE: Readonly<Record<InstanceStatus, number>> = { ACTIVE: 0, STOPPED: 1, FAILED: 2, UNKNOWN: 255 };
 
@@ -67,12 +68,12 @@ export function statusBody(options: HttpOptions, modules: HttpModules): object {
 }
 
 /** The peers that are most behind, as many as fit into what other nodes read of a status. */
-function replicationBody(peers: readonly PeerFigures[]): object {
+function replicationBody(peers: readonly ReplicationFigures[]): object {
   const byBacklog = [...peers].sort((a, b) => b.behindRecords - a.behindRecords);
   return { peers: byBacklog.slice(0, MAX_LISTED_PEERS).map(peerBody), total: peers.length };
 }
 
-function peerBody(peer: PeerFigures): object {
+function peerBody(peer: ReplicationFigures): object {
   return {
     wallet: peer.wallet,
     acknowledged_up_to: peer.acknowledgedUpTo,

@@ -7,6 +7,7 @@
  */
 import { digestText, recordDigest } from '../crypto/record-digest.ts';
 import { RefusalError } from '../domain/errors.ts';
+import type { StoreTotals } from '../domain/figures.ts';
 import { toAppId, type StoreId } from '../domain/ids.ts';
 import type { Random } from '../domain/ports.ts';
 import type {
@@ -57,12 +58,6 @@ export interface RecordStoreModules {
   readonly acknowledgedByAll: () => number;
   /** The node was cut off for too long to know what is gone (protocol.md §4, Ages): nothing is forgotten. */
   readonly keepsEverything: () => boolean;
-}
-
-export interface StoreTotals {
-  readonly namespaces: number;
-  readonly totalKeys: number;
-  readonly totalBytes: number;
 }
 
 export class RecordStore {

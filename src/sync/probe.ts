@@ -1,4 +1,5 @@
 /** Figures about the peers for operators (protocol.md §1, step 1; `/nodes`): who answers `GET /status`, and how fast. */
+import type { ProbeFigures } from '../domain/figures.ts';
 import type { Wallet } from '../domain/ids.ts';
 import { PEER_TIMEOUT_MS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
 import { memberEndpoint, type Member } from '../domain/membership.ts';
@@ -8,25 +9,17 @@ import { DependencyError } from '../domain/errors.ts';
 /** Probes under way at once. */
 const MAX_PARALLEL = 16;
 
-export interface PeerFigures {
-  readonly reachable: boolean;
-  readonly httpCode: number | null;
-  readonly durationMs: number | null;
-  /** Unix milliseconds. */
-  readonly checkedAtMs: number;
-}
-
 export class PeerProbe {
   readonly #clock: Clock;
   readonly #transport: Transport;
-  #figures = new Map<Wallet, PeerFigures>();
+  #figures = new Map<Wallet, ProbeFigures>();
 
   constructor(modules: { readonly clock: Clock; readonly transport: Transport }) {
     this.#clock = modules.clock;
     this.#transport = modules.transport;
   }
 
-  figuresOf(wallet: Wallet): PeerFigures | null {
+  figuresOf(wallet: Wallet): ProbeFigures | null {
     return this.#figures.get(wallet) ?? null;
   }
 
@@ -45,7 +38,7 @@ export class PeerProbe {
   }
 
   /** Null when the round ended first: that says nothing about the peer. */
-  async #probe(member: Member, signal: AbortSignal): Promise<PeerFigures | null> {
+  async #probe(member: Member, signal: AbortSignal): Promise<ProbeFigures | null> {
     const startedMs = this.#clock.monotonicMs();
     try {
       const answer = await this.#transport.request({

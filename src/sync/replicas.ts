@@ -4,6 +4,7 @@
  * store_id of the peer, or another teePubkey, starts it anew.
  */
 import { LRUCache } from 'lru-cache';
+import type { ReplicationFigures } from '../domain/figures.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import type { Member } from '../domain/membership.ts';
 import type { Clock, Random } from '../domain/ports.ts';
@@ -29,20 +30,6 @@ export interface Retry {
   readonly attempt: number;
   /** Monotonic milliseconds. */
   readonly dueAtMs: number;
-}
-
-/** Figures for operators. All times Unix milliseconds. */
-export interface ReplicaView {
-  readonly wallet: Wallet;
-  readonly acknowledgedUpTo: number;
-  readonly behindRecords: number;
-  readonly behindBytes: number;
-  readonly lastSuccessMs: number | null;
-  readonly lastError: string | null;
-  readonly lastErrorMs: number | null;
-  readonly nextTryMs: number | null;
-  readonly waitingRetries: number;
-  readonly refused: Readonly<Record<string, number>>;
 }
 
 export interface ReplicaModules {
@@ -221,7 +208,7 @@ export class Replica implements OwnWritesListener {
     this.retries.set(id, { appId, key, number, attempt, dueAtMs: clock.monotonicMs() + backoffMs(attempt, random.unit()) });
   }
 
-  view(): ReplicaView {
+  view(): ReplicationFigures {
     const { clock } = this.#modules;
     const restMs = this.#nextTryAtMs - clock.monotonicMs();
     return {
@@ -299,7 +286,7 @@ export class Replicas {
     return [...this.#replicas.values()].some((replica) => replica.hasBacklog);
   }
 
-  views(): readonly ReplicaView[] {
+  views(): readonly ReplicationFigures[] {
     return [...this.#replicas.values()].map((replica) => replica.view());
   }
 }

@@ -1,0 +1,41 @@
+/** Figures for operators (protocol.md §2, `/status` and `/nodes`; §10): what rooms count, and HTTP shows. */
+import type { Wallet } from './ids.ts';
+
+/** How far a peer is with this node's own writes (protocol.md §10). All times Unix milliseconds. */
+export interface ReplicationFigures {
+  readonly wallet: Wallet;
+  /** Own number. */
+  readonly acknowledgedUpTo: number;
+  readonly behindRecords: number;
+  readonly behindBytes: number;
+  readonly lastSuccessMs: number | null;
+  readonly lastError: string | null;
+  readonly lastErrorMs: number | null;
+  readonly nextTryMs: number | null;
+  readonly waitingRetries: number;
+  /** Records that the peer refused for good, by reason. */
+  readonly refused: Readonly<Record<string, number>>;
+}
+
+/** What came of asking a peer for its `GET /status`. */
+export interface ProbeFigures {
+  readonly reachable: boolean;
+  readonly httpCode: number | null;
+  readonly durationMs: number | null;
+  /** Unix milliseconds. */
+  readonly checkedAtMs: number;
+}
+
+/** What reads as present. */
+export interface StoreTotals {
+  readonly namespaces: number;
+  readonly totalKeys: number;
+  readonly totalBytes: number;
+}
+
+export interface StoreFigures extends StoreTotals {
+  /** What all records held count for in `MAX_STORE_BYTES`. */
+  readonly heldBytes: number;
+  /** Records of peers that were refused because the store is full. */
+  readonly refusedFull: number;
+}
