@@ -11,25 +11,38 @@ interface Bucket {
   low: number;
 }
 
+/** What reads as present in all namespaces of a store: each of them counts its own records in and out. */
+export interface PresentTotals {
+  keys: number;
+  bytes: number;
+  /** Those with at least one such record. */
+  namespaces: number;
+}
+
 export class Namespace {
-  readonly appId: string;
+  readonly #totals: PresentTotals;
   readonly keys = new KeyIndex();
   readonly #entries = new Map<string, Entry>();
   readonly #buckets = new Map<number, Bucket>();
   /** Tombstones written here, oldest number first. */
   readonly #ownTombstones = new Set<Entry>();
   /** Of what is counted as present. */
-  presentKeys = 0;
-  presentBytes = 0;
+  #presentKeys = 0;
+  #presentBytes = 0;
   tombstones = 0;
   #digest: string | null = null;
 
-  constructor(appId: string) {
-    this.appId = appId;
+  constructor(totals: PresentTotals) {
+    this.#totals = totals;
   }
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** Bytes of what reads as present. */
+  get presentBytes(): number {
+    return this.#presentBytes;
   }
 
   get(key: string): Entry | undefined {
@@ -97,8 +110,7 @@ export class Namespace {
     if (entry.ownTombstone) this.#ownTombstones.add(entry);
     else this.#ownTombstones.delete(entry);
     if (!entry.counted) return;
-    this.presentKeys += 1;
-    this.presentBytes += entry.contentBytes;
+    this.#count(1, entry.contentBytes);
     this.keys.add(entry.record.key);
   }
 
@@ -113,13 +125,21 @@ export class Namespace {
   expire(entry: Entry): void {
     if (!entry.counted) return;
     entry.counted = false;
-    this.presentKeys -= 1;
-    this.presentBytes -= entry.contentBytes;
+    this.#count(-1, -entry.contentBytes);
     this.keys.remove(entry.record.key);
   }
 
   oldestOwnTombstone(): Entry | null {
     return this.#ownTombstones.values().next().value ?? null;
+  }
+
+  #count(keys: number, bytes: number): void {
+    const wasPresent = this.#presentKeys > 0;
+    this.#presentKeys += keys;
+    this.#presentBytes += bytes;
+    this.#totals.keys += keys;
+    this.#totals.bytes += bytes;
+    this.#totals.namespaces += Number(this.#presentKeys > 0) - Number(wasPresent);
   }
 
   #flipDigest(entry: Entry): void {

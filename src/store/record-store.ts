@@ -22,10 +22,10 @@ import type {
   WireRecord,
 } from '../domain/records.ts';
 import { Calendar } from './calendar.ts';
-import { BUCKETS, bucketOf, rootDigest } from './digest.ts';
+import { BUCKETS, bucketOf, EMPTY_BUCKET, rootDigest } from './digest.ts';
 import type { Entry } from './entry.ts';
 import { decideMerge } from './merge-rules.ts';
-import { Namespace } from './namespace.ts';
+import { Namespace, type PresentTotals } from './namespace.ts';
 import { readRecord } from './record-codec.ts';
 import { absentFromMs, contentBytes, goneFromMs, isPresent, storeBytes, toWireRecord, wireBytes, withOwnBuffer, type StoredRecord } from './record.ts';
 import { advanceClock } from './vector-clock.ts';
@@ -36,6 +36,8 @@ const DUE_PER_OPERATION = 256;
 /** The same for a listing, which costs by its length anyway. */
 const DUE_PER_LISTING = 10_000;
 const STORE_ID_BYTES = 8;
+/** The digests of an app that holds nothing. */
+const NO_BUCKETS: readonly string[] = Array.from({ length: BUCKETS }, () => EMPTY_BUCKET);
 
 export interface RecordStoreOptions {
   /** `MAX_KV_VALUE_SIZE_BYTES`. */
@@ -60,6 +62,12 @@ export interface RecordStoreModules {
   readonly keepsEverything: () => boolean;
 }
 
+interface NumberedRecord {
+  /** Its own number. */
+  readonly number: number;
+  readonly record: StoredRecord;
+}
+
 export class RecordStore {
   readonly #options: RecordStoreOptions;
   readonly #modules: RecordStoreModules;
@@ -69,7 +77,7 @@ export class RecordStore {
   /** Past their age while everything is kept. */
   #overdue = new Set<Entry>();
   #bytes = 0;
-  #present = { keys: 0, bytes: 0, namespaces: 0 };
+  #present: PresentTotals = { keys: 0, bytes: 0, namespaces: 0 };
   #lastNumber = 0;
   #refusedFull = 0;
   #lastSequence = 0;
@@ -137,10 +145,10 @@ export class RecordStore {
   put(appId: string, key: string, value: Uint8Array, ttlMs: number, nowMs: number): LocalWrite {
     this.#keepAppointments(nowMs);
     const held = this.#find(appId, key);
-    const record = this.#nextRecord(held?.record, key, withOwnBuffer(value), ttlMs, nowMs);
-    this.#checkQuota(appId, held, record, nowMs);
+    const write = this.#nextWrite(held?.record, key, withOwnBuffer(value), ttlMs, nowMs);
+    this.#checkQuota(appId, held, write.record, nowMs);
     // It may have gone for its age meanwhile.
-    return this.#write(appId, held?.gone === true ? undefined : held, record, nowMs);
+    return this.#write(appId, held?.gone === true ? undefined : held, write, nowMs);
   }
 
   /** null when absent. @throws RefusalError insufficient_storage when there is no room for a tombstone */
@@ -149,8 +157,7 @@ export class RecordStore {
     const held = this.#find(appId, key);
     if (held === undefined || !this.#reads(held, nowMs)) return null;
     this.#makeRoomForTombstone(held, nowMs);
-    const record = this.#nextRecord(held.record, key, null, 0, nowMs);
-    return this.#write(appId, held, record, nowMs);
+    return this.#write(appId, held, this.#nextWrite(held.record, key, null, 0, nowMs), nowMs);
   }
 
   list(appId: string, request: ListRequest, nowMs: number): KeyPage {
@@ -276,7 +283,7 @@ export class RecordStore {
 
   /** 256 texts of 16 hex digits; of an app that holds nothing, too. */
   bucketDigests(appId: string): readonly string[] {
-    return (this.#namespaces.get(appId) ?? new Namespace(appId)).bucketDigests();
+    return this.#namespaces.get(appId)?.bucketDigests() ?? NO_BUCKETS;
   }
 
   #drawId(): StoreId {
@@ -293,11 +300,12 @@ export class RecordStore {
     return this.#namespaces.get(appId)?.get(key);
   }
 
-  /** What a local write holds: later than what it replaces, by its clock and by its time (protocol.md §4, Local write). */
-  #nextRecord(held: StoredRecord | undefined, key: string, value: Uint8Array | null, ttlMs: number, nowMs: number): StoredRecord {
+  /** A local write and its number: later than what it replaces, by its clock and by its time (protocol.md §4, Local write). */
+  #nextWrite(held: StoredRecord | undefined, key: string, value: Uint8Array | null, ttlMs: number, nowMs: number): NumberedRecord {
     const number = Math.max(this.#lastNumber + 1, nowMs);
     const version = advanceClock(held?.version ?? null, this.#modules.ownClockKey(this.#storeId), number);
-    return { key, value, version, updatedAtMs: Math.max(nowMs, (held?.updatedAtMs ?? 0) + 1), ttlMs };
+    const updatedAtMs = Math.max(nowMs, (held?.updatedAtMs ?? 0) + 1);
+    return { number, record: { key, value, version, updatedAtMs, ttlMs } };
   }
 
   #checkQuota(appId: string, held: Entry | undefined, record: StoredRecord, nowMs: number): void {
@@ -333,8 +341,7 @@ export class RecordStore {
     }
   }
 
-  #write(appId: string, held: Entry | undefined, record: StoredRecord, nowMs: number): LocalWrite {
-    const number = Math.max(this.#lastNumber + 1, nowMs);
+  #write(appId: string, held: Entry | undefined, { number, record }: NumberedRecord, nowMs: number): LocalWrite {
     this.#lastNumber = number;
     const entry = this.#hold(appId, held, record, nowMs, record.value === null);
     if (entry.line !== null) this.writes.void(entry.line);
@@ -344,8 +351,6 @@ export class RecordStore {
 
   #hold(appId: string, held: Entry | undefined, record: StoredRecord, nowMs: number, ownTombstone: boolean): Entry {
     const namespace = this.#namespaceOf(appId);
-    const wasPresent = namespace.presentKeys > 0;
-    const before = { keys: namespace.presentKeys, bytes: namespace.presentBytes };
     const digest = recordDigest(toWireRecord(record));
     const bytes = storeBytes(record);
     let entry = held;
@@ -370,36 +375,27 @@ export class RecordStore {
     this.#bytes += bytes;
     namespace.include(entry);
     this.#book(entry, nowMs);
-    this.#noteChange(namespace, before, wasPresent);
+    this.#root = null;
     return entry;
   }
 
   #remove(entry: Entry): void {
     const namespace = this.#namespaces.get(entry.appId)!;
-    const wasPresent = namespace.presentKeys > 0;
-    const before = { keys: namespace.presentKeys, bytes: namespace.presentBytes };
     namespace.exclude(entry);
     namespace.remove(entry);
     this.#unbook(entry);
     this.#bytes -= entry.storeBytes;
     if (entry.line !== null) this.writes.void(entry.line);
-    this.#noteChange(namespace, before, wasPresent);
+    this.#root = null;
     if (namespace.size > 0) return;
     this.#namespaces.delete(entry.appId);
     this.#appIds = null;
   }
 
-  #noteChange(namespace: Namespace, before: { keys: number; bytes: number }, wasPresent: boolean): void {
-    this.#present.keys += namespace.presentKeys - before.keys;
-    this.#present.bytes += namespace.presentBytes - before.bytes;
-    this.#present.namespaces += Number(namespace.presentKeys > 0) - Number(wasPresent);
-    this.#root = null;
-  }
-
   #namespaceOf(appId: string): Namespace {
     let namespace = this.#namespaces.get(appId);
     if (namespace === undefined) {
-      namespace = new Namespace(appId);
+      namespace = new Namespace(this.#present);
       this.#namespaces.set(appId, namespace);
       this.#appIds = null;
     }
@@ -437,20 +433,10 @@ export class RecordStore {
           continue;
         }
       }
-      this.#expire(entry);
+      this.#namespaces.get(entry.appId)!.expire(entry);
       if (!this.#overdue.has(entry)) this.#book(entry, nowMs);
     }
     return false;
-  }
-
-  #expire(entry: Entry): void {
-    const namespace = this.#namespaces.get(entry.appId)!;
-    const wasPresent = namespace.presentKeys > 0;
-    const before = { keys: namespace.presentKeys, bytes: namespace.presentBytes };
-    namespace.expire(entry);
-    this.#present.keys += namespace.presentKeys - before.keys;
-    this.#present.bytes += namespace.presentBytes - before.bytes;
-    this.#present.namespaces += Number(namespace.presentKeys > 0) - Number(wasPresent);
   }
 
   #readCursor(cursor: string | undefined): { appId: string; bucket: number; sequence: number } | null {

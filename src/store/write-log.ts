@@ -50,11 +50,6 @@ export class WriteLog<What> {
     this.#validBytes = 0;
   }
 
-  /** The last number written; 0 when there is none. */
-  lastNumber(): number {
-    return this.#lines.at(-1)?.number ?? 0;
-  }
-
   /** Valid lines, and their bytes. */
   totals(): { readonly records: number; readonly bytes: number } {
     return { records: this.#valid, bytes: this.#validBytes };

@@ -4,8 +4,6 @@ import type { MergeVerdict, OwnWrite, OwnWritesListener, WalkRequest, WalkStep, 
 
 export interface SyncStore {
   readonly storeId: StoreId;
-  /** The last number that this node gave to a write of its own. */
-  readonly lastNumber: number;
   /** Judges one record on its own. */
   merge(appId: string, wire: unknown, nowMs: number): MergeVerdict;
   /** @throws RefusalError bad_request on a cursor that this store did not give */

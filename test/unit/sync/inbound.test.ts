@@ -45,7 +45,6 @@ function storeOf(holds: readonly string[], walks: WalkRequest[], merged: string[
   return {
     storeId: '00112233aabbccdd' as StoreId,
     letAge: () => undefined,
-    lastNumber: 0,
     merge: (_, wire): MergeVerdict => {
       const { key } = wire as WireRecord;
       if (key.startsWith('m')) {
