@@ -47,8 +47,8 @@ export function* portions<Line extends Sent>(lines: readonly Line[], size: numbe
   for (let at = 0; at < lines.length; at += size) yield lines.slice(at, at + size);
 }
 
-/** What a peer made of a batch. */
-export type DeltaOutcome<Line extends Sent> =
+/** What a peer that accounts for a batch made of it. */
+export type AccountedOutcome<Line extends Sent> =
   | {
       readonly kind: 'told';
       /** Merged or skipped. */
@@ -58,18 +58,19 @@ export type DeltaOutcome<Line extends Sent> =
       /** Refused for good. */
       readonly refused: readonly { readonly line: Line; readonly reason: string }[];
     }
-  /** It refused more than it lists: nobody knows which. */
-  | { readonly kind: 'unlisted' }
   /** A peer that says only how many it merged, or accounts for fewer than it was sent. */
-  | { readonly kind: 'counted'; readonly allMerged: boolean }
-  | { readonly kind: 'nonsense' };
+  | { readonly kind: 'counted'; readonly allMerged: boolean };
+
+/** `unlisted`: the peer refused more than it lists, and nobody knows which. */
+export type DeltaOutcome<Line extends Sent> = AccountedOutcome<Line> | { readonly kind: 'unlisted' };
 
 /** Refusals that pass. */
 const PASSING: ReadonlySet<string> = new Set(['too_far_ahead', 'store_full']);
 
-export function judgeDeltaAnswer<Line extends Sent>(lines: readonly Line[], answer: unknown): DeltaOutcome<Line> {
+/** Null when the answer does not say what became of the records. */
+export function judgeDeltaAnswer<Line extends Sent>(lines: readonly Line[], answer: unknown): DeltaOutcome<Line> | null {
   const parsed = deltaAnswer.safeParse(answer);
-  if (!parsed.success) return { kind: 'nonsense' };
+  if (!parsed.success) return null;
   const { merged, total, rejected, rejections } = parsed.data;
   const counts = total === undefined || total === lines.length;
   // A record that a peer cannot even read it may leave out of its counts: that must not block the others.

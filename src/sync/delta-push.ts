@@ -8,12 +8,12 @@ import type { Member } from '../domain/membership.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { OwnWrite } from '../domain/records.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
-import { judgeDeltaAnswer, planDelta, portions, type DeltaBatch, type DeltaOutcome, type Sent } from './delta-plan.ts';
+import { judgeDeltaAnswer, planDelta, portions, type AccountedOutcome, type DeltaBatch, type DeltaOutcome, type Sent } from './delta-plan.ts';
 import { MAX_REJECTIONS_LISTED } from './merge-batch.ts';
 import type { PeerConversation } from './peer-conversation.ts';
 import { PeerError } from './peer-error.ts';
 import type { SyncStore } from './ports.ts';
-import { MAX_RETRIES, type Replica, type Retry } from './replicas.ts';
+import { MAX_RETRIES, type Replica, type Resend, type Retry } from './replicas.ts';
 
 /** An answer that lists its rejections. Bytes. */
 const MAX_ANSWER_BYTES = 4 * SMALL_ANSWER_BYTES + 2 * 1024 * 1024;
@@ -141,11 +141,11 @@ export class DeltaPush {
     const message = { type: 'delta', data: batch.data };
     const limits = { timeoutMs: PEER_TIMEOUT_MS.delta, maxAnswerBytes: MAX_ANSWER_BYTES, signal };
     const outcome = judgeDeltaAnswer(batch.lines, await this.#modules.conversation.exchange(member, message, limits));
-    if (outcome.kind === 'nonsense') throw new PeerError('bad_answer', 'the answer does not say what became of the records');
+    if (outcome === null) throw new PeerError('bad_answer', 'the answer does not say what became of the records');
     return outcome;
   }
 
-  #note(member: Member, replica: Replica, batch: DeltaBatch<OwnWrite>, outcome: DeltaOutcome<OwnWrite>): void {
+  #note(member: Member, replica: Replica, batch: DeltaBatch<OwnWrite>, outcome: AccountedOutcome<OwnWrite>): void {
     switch (outcome.kind) {
       case 'told':
         for (const line of outcome.taken) this.#acknowledge(member.wallet, replica, line);
@@ -157,9 +157,6 @@ export class DeltaPush {
         else replica.noteDoubt(batch.lines[0]!.number);
         this.#resendYoung(replica, batch.lines);
         return;
-      case 'unlisted':
-      case 'nonsense':
-        throw new PeerError('bad_answer', 'the peer refuses more than it lists');
     }
   }
 
@@ -184,18 +181,12 @@ export class DeltaPush {
     const { clock } = this.#modules;
     const first = lines.find(({ record }) => record.updated_at_ms > clock.nowMs() - RESEND_MS);
     if (first === undefined) return;
-    if (replica.resendAtMs !== null) {
-      replica.resendNextFrom ??= first.number - 1;
-      return;
-    }
-    this.#bookResend(replica, first.number - 1, lines.at(-1)!.number);
+    if (replica.resend === null) this.#bookResend(replica, first.number - 1, lines.at(-1)!.number);
+    else replica.resend.nextFrom ??= first.number - 1;
   }
 
   #bookResend(replica: Replica, from: number, to: number): void {
-    replica.resendAtMs = this.#modules.clock.monotonicMs() + RESEND_MS;
-    replica.resendFrom = from;
-    replica.resendTo = to;
-    replica.resendNextFrom = null;
+    replica.resend = { atMs: this.#modules.clock.monotonicMs() + RESEND_MS, from, to, nextFrom: null };
   }
 
   /** What was refused for the time being, and what an older peer gets twice. */
@@ -210,19 +201,19 @@ export class DeltaPush {
       this.#retryLater(replica, suspects);
       place = batch.lines.at(-1)!.place + 1;
     }
-    if (replica.resendAtMs === null || replica.resendAtMs > nowMs) return due.length > 0;
-    const { epoch } = replica;
-    const resent = await this.#resend(member, replica, signal);
+    const { resend, epoch } = replica;
+    if (resend === null || resend.atMs > nowMs) return due.length > 0;
+    const resent = await this.#resend(member, resend, signal);
     if (replica.epoch !== epoch) return true;
-    replica.resendAtMs = null;
-    if (replica.resendNextFrom !== null) this.#bookResend(replica, replica.resendNextFrom, replica.mark);
+    replica.resend = null;
+    if (resend.nextFrom !== null) this.#bookResend(replica, resend.nextFrom, replica.mark);
     return resent || due.length > 0;
   }
 
-  async #resend(member: Member, replica: Replica, signal: AbortSignal): Promise<boolean> {
+  async #resend(member: Member, { from: start, to }: Resend, signal: AbortSignal): Promise<boolean> {
     const { store } = this.#modules;
-    for (let from = replica.resendFrom, sent = false; ; sent = true) {
-      const batch = planDelta(upTo(store.writesAfter(from), replica.resendTo));
+    for (let from = start, sent = false; ; sent = true) {
+      const batch = planDelta(upTo(store.writesAfter(from), to));
       if (batch === null) return sent;
       await this.send(member, batch.lines, signal);
       from = batch.lines.at(-1)!.number;

@@ -32,6 +32,17 @@ export interface Retry {
   readonly dueAtMs: number;
 }
 
+/** What a peer of an older kind gets once more while it is young. */
+export interface Resend {
+  /** Monotonic milliseconds. */
+  readonly atMs: number;
+  /** Own numbers: above the first, up to the second. */
+  readonly from: number;
+  readonly to: number;
+  /** Above which own number young records wait for a turn after this one; null: none do. */
+  nextFrom: number | null;
+}
+
 export interface ReplicaModules {
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
   readonly random: Pick<Random, 'unit'>;
@@ -66,13 +77,8 @@ export class Replica implements OwnWritesListener {
   #doubtFrom = Infinity;
   /** Rises with each reset of the mark: an answer to an earlier push says nothing any more. */
   epoch = 0;
-  /** Monotonic milliseconds at which a peer of an older kind gets its young records once more. */
-  resendAtMs: number | null = null;
-  /** The own numbers between which that is: above the first, up to the second. */
-  resendFrom = 0;
-  resendTo = 0;
-  /** Above which own number young records wait for a turn after that one; null: none do. */
-  resendNextFrom: number | null = null;
+  /** Null when there is nothing to be sent once more. */
+  resend: Resend | null = null;
   /** Monotonic milliseconds of the last whole comparison with a peer of an older kind. */
   comparedAtMs = -Infinity;
 
@@ -103,7 +109,7 @@ export class Replica implements OwnWritesListener {
   }
 
   get hasBacklog(): boolean {
-    return this.#behind.records > 0 || this.retries.size > 0 || this.resendAtMs !== null;
+    return this.#behind.records > 0 || this.retries.size > 0 || this.resend !== null;
   }
 
   onLine(line: { readonly number: number; readonly bytes: number }): void {
@@ -129,8 +135,7 @@ export class Replica implements OwnWritesListener {
     this.retries.clear();
     this.#unwanted.clear();
     this.#doubtFrom = Infinity;
-    this.resendAtMs = null;
-    this.resendNextFrom = null;
+    this.resend = null;
     this.epoch += 1;
   }
 

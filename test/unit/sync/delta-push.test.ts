@@ -381,6 +381,29 @@ describe('a peer of an older kind', () => {
     expect(older.deltas()).toHaveLength(2);
   });
 
+  test('gets what was written while that was waited for once more in its own turn, and nothing a third time', async () => {
+    const { network, a, older } = startWithOlder();
+    a.put('first', 'value');
+    await a.tick(true);
+    await network.pass(10_000);
+    for (const key of ['second', 'third']) {
+      a.put(key, 'value');
+      await a.tick(true);
+    }
+    await network.pass(20_500);
+    await a.tick(true);
+    expect(older.deltas()).toEqual([['first'], ['second'], ['third'], ['first']]);
+    await network.pass(29_000);
+    await a.tick(true);
+    expect(older.deltas()).toHaveLength(4);
+    await network.pass(1_500);
+    await a.tick(true);
+    expect(older.deltas().slice(4)).toEqual([['second', 'third']]);
+    await network.pass(60_000);
+    await a.tick(true);
+    expect([older.deltas().length, a.replicaOf(older).hasBacklog]).toEqual([5, false]);
+  });
+
   test('gets what its own clock took for the future that way', async () => {
     const { clock, network, a, older } = startWithOlder();
     a.store.put(APP, 'future', a.vault.sealValue(100 as never, Buffer.from('value')), 0, clock.nowMs() + 20_000);
