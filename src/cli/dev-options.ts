@@ -1,6 +1,7 @@
 /** The options of `npm start`: read, checked and explained. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { MAX_NODES } from '../dev/cluster.ts';
+import { MAX_PORT, wholeNumber } from './option-values.ts';
 
 export interface DevOptions {
   readonly nodes: number;
@@ -33,16 +34,6 @@ Exit code: 0 after --once with a good table, or when stopped in order; 1 with th
 reason in one line on standard error; 130 after a second Ctrl-C, which waits for
 nothing.`;
 
-function wholeNumber(from: number, to: number) {
-  return (text: string): number => {
-    const value = Number(text);
-    if (!/^\d{1,6}$/.test(text) || value < from || value > to) {
-      throw new InvalidArgumentError(`It must be a whole number from ${from} to ${to}.`);
-    }
-    return value;
-  };
-}
-
 /** As KMS_NODE_TICK_SECONDS takes it. */
 function seconds(text: string): number {
   const value = Number(text);
@@ -59,7 +50,7 @@ export function readDevOptions(argv: readonly string[]): DevOptions {
     .usage('[options]')
     .option('--nodes <n>', `number of nodes, 1 to ${MAX_NODES}`, wholeNumber(1, MAX_NODES), DEFAULT_NODES)
     .option('--tick-seconds <s>', 'heartbeat of each node (KMS_NODE_TICK_SECONDS)', seconds, DEFAULT_TICK_SECONDS)
-    .option('--base-port <p>', 'port of the first node, the others follow; 0: any that are free', wholeNumber(0, 65_535), 0)
+    .option('--base-port <p>', 'port of the first node, the others follow; 0: any that are free', wholeNumber(0, MAX_PORT), 0)
     .option('--once', 'exit after the table')
     .option('--json', 'one JSON object per line on standard output, and no other text')
     .addOption(new Option('--exit-with-parent', 'stop when standard input closes').hideHelp())

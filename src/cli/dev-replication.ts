@@ -2,11 +2,11 @@
  * The proof that a cluster is one store: a record is written on the first node, the others are asked until they show it, and
  * the same for its deletion. Who asks is a real app client.
  */
-import { randomBytes } from 'node:crypto';
 import type { KmsClient } from '../client/kms-client.ts';
 import type { Wallet } from '../domain/ids.ts';
 import { constantTimeEqual } from '../crypto/hash.ts';
 import { waitUntil } from '../dev/waiting.ts';
+import { systemRandom } from '../system/system.ts';
 
 const CHECK_KEY = 'cluster-check';
 const VALUE_BYTES = 32;
@@ -35,7 +35,7 @@ export async function checkReplication(
   const [first] = wallets;
   if (first === undefined) return [];
   const { client } = modules;
-  const value = randomBytes(VALUE_BYTES);
+  const value = systemRandom.bytes(VALUE_BYTES);
   const written = await timesUntil(wallets, signal, modules, () => client.put({ key: CHECK_KEY, value }, { node: first, signal }), (held) =>
     held !== null && constantTimeEqual(held, value),
   );

@@ -3,6 +3,7 @@
  * standard error are here; what is done in between is in `dev-session.ts`.
  */
 import process from 'node:process';
+import { systemClock } from '../system/system.ts';
 import { readDevOptions } from './dev-options.ts';
 import { jsonReport, textReport, type Report } from './dev-report.ts';
 import { DevSession } from './dev-session.ts';
@@ -18,7 +19,7 @@ const output = {
   colours: process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '',
 };
 const report: Report = options.json ? jsonReport(output) : textReport(output);
-const session = new DevSession(options, { report, monotonicMs: () => performance.now(), signal: stopping.signal });
+const session = new DevSession(options, { report, monotonicMs: () => systemClock.monotonicMs(), signal: stopping.signal });
 
 function killAll(code: number): never {
   session.killAll();

@@ -7,16 +7,12 @@ import { EmulatedEnclave } from '../enclave/emulator/emulated-enclave.ts';
 import { EmulatorServer } from '../enclave/emulator/server.ts';
 import { systemClock, systemRandom } from '../system/system.ts';
 import { exitWithParent } from './exit-with-parent.ts';
-
-function port(text: string): number {
-  const value = Number(text);
-  if (!/^\d{1,5}$/.test(text) || value > 65_535) throw new InvalidArgumentError('must be a port from 0 to 65535.');
-  return value;
-}
+import { MAX_PORT, wholeNumber } from './option-values.ts';
+import { onStopSignals } from './stop-signals.ts';
 
 function infoOf(text: string): string {
   if (text === 'enclaver' || text === 'capsule') return ENVELOPE_INFO[text];
-  throw new InvalidArgumentError('must be enclaver or capsule.');
+  throw new InvalidArgumentError('It must be enclaver or capsule.');
 }
 
 interface Arguments {
@@ -30,7 +26,7 @@ interface Arguments {
 const command = new Command('emulator')
   .description('An emulator of the enclave API. The wallet key comes from EMULATOR_PRIVATE_KEY, else it is random.')
   .option('--host <address>', 'address to listen on', '127.0.0.1')
-  .option('--port <number>', 'port to listen on; 0: any free one', port, 18_000)
+  .option('--port <number>', 'port to listen on; 0: any free one', wholeNumber(0, MAX_PORT), 18_000)
   .option('--info <generation>', 'envelope info string: enclaver or capsule', infoOf, ENVELOPE_INFO.enclaver)
   .option('--allow-faults', 'serve POST /emulator/fault, which injects failures', false)
   .option('--exit-with-parent', 'stop when standard input closes', false);
@@ -65,6 +61,5 @@ try {
 }
 
 const stop = (): void => void server.close().then(() => process.exit(0));
-process.once('SIGTERM', stop);
-process.once('SIGINT', stop);
+onStopSignals(stop, () => process.exit(130));
 if (options.exitWithParent) exitWithParent(stop);

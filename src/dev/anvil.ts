@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
-import { setTimeout as delay } from 'node:timers/promises';
+import { waitUntil } from './waiting.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 /**
@@ -16,6 +16,8 @@ const WATCHED = '"$@" & anvil=$!; { cat; kill -9 $anvil; } <&3 >/dev/null 2>&1 &
 const KEPT_STATES = 1_024;
 /** How long Anvil may take to answer. Milliseconds. */
 const START_LIMIT_MS = 20_000;
+/** Between two looks: a start takes a few tenths of a second. Milliseconds. */
+const LOOK_EVERY_MS = 50;
 
 export interface AnvilOptions {
   /** 0: any free one. */
@@ -89,14 +91,14 @@ export async function startAnvil(options: AnvilOptions): Promise<Anvil> {
     await gone;
   };
   const url = `http://127.0.0.1:${port}`;
-  const deadline = performance.now() + START_LIMIT_MS;
-  const isExited = (): boolean => exited;
-  while (!(await answers(url))) {
-    if (isExited() || performance.now() > deadline) {
-      await stop();
-      throw new Error(`Anvil did not come up on port ${port}.`);
-    }
-    await delay(50);
+  try {
+    await waitUntil({ what: `Anvil on port ${port}`, limitMs: START_LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () => {
+      if (exited) throw new Error(`Anvil did not come up on port ${port}.`);
+      return (await answers(url)) ? null : 'it does not answer';
+    });
+  } catch (error) {
+    await stop();
+    throw error;
   }
   return { url, process: anvil, stop };
 }

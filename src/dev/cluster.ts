@@ -17,6 +17,8 @@ import { choosePorts } from './listening-ports.ts';
 /** Blocks that nodes read behind the head (CHAIN_CONFIRMATIONS). */
 export const CONFIRMATIONS = 6;
 export const MAX_NODES = 16;
+/** Above the app id of the KMS. */
+const FIRST_APP_ID = 1_001;
 const DEFAULT_BLOCK_TIME_SECONDS = 1;
 const DEFAULT_KEEP_LINES = 500;
 const REQUIRED_NODE_MAJOR = 24;
@@ -72,6 +74,7 @@ export class Cluster {
   readonly #closeTransport: () => Promise<void>;
   readonly #nodes: ClusterNode[] = [];
   readonly #apps: DevApp[] = [];
+  #nextAppId = FIRST_APP_ID;
   readonly #outputs: CapturedOutput[] = [];
   #closed: Promise<void> | null = null;
 
@@ -109,7 +112,10 @@ export class Cluster {
 
   /** An app, registered as an instance of another app than the KMS, with a client. */
   async createApp(options: Partial<DevAppOptions> = {}): Promise<DevApp> {
-    const app = await DevApp.register({ appId: 1_001 + this.#apps.length, ...options }, { chain: this.chain });
+    // Taken before anything is waited for: others may be created meanwhile.
+    const appId = this.#nextAppId;
+    this.#nextAppId += 1;
+    const app = await DevApp.register({ appId, ...options }, { chain: this.chain });
     this.#apps.push(app);
     return app;
   }

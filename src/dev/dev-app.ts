@@ -1,9 +1,10 @@
 /** An app beside the cluster: keys in this process, registered as an instance of an app of its own, and a client. */
-import { randomBytes } from 'node:crypto';
 import { createKmsClient, type KmsClient } from '../client/kms-client.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
+import { systemRandom } from '../system/system.ts';
 import { KMS_APP_ID, type DevChain } from './dev-chain.ts';
 
+const PRIVATE_KEY_BYTES = 32;
 /** Where an app instance listens is nobody's business here, but the registry wants a URL. */
 const APP_URL = 'http://127.0.0.1:9';
 
@@ -37,7 +38,7 @@ export class DevApp {
 
   static async register(options: DevAppOptions, modules: { readonly chain: DevChain }): Promise<DevApp> {
     const { chain } = modules;
-    const privateKey = randomBytes(32).toString('hex');
+    const privateKey = Buffer.from(systemRandom.bytes(PRIVATE_KEY_BYTES)).toString('hex');
     const client = createKmsClient({
       registry: chain.novaAppRegistry,
       appId: KMS_APP_ID,

@@ -1,10 +1,11 @@
 /** One enclave of the cluster: an emulator in a process of its own, whose wallet stays the same over its boots. */
-import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { parseTeePubkey, parseWallet, type TeePubkey, type Wallet } from '../domain/ids.ts';
+import { systemRandom } from '../system/system.ts';
 import type { CapturedOutput } from './captured-output.ts';
 import { ManagedProcess } from './managed-process.ts';
 
+const WALLET_KEY_BYTES = 32;
 /** Time to the line that says where it listens. Milliseconds. */
 const START_LIMIT_MS = 60_000;
 
@@ -21,10 +22,15 @@ const announcement = z.object({
   tee_pubkey: z.string().transform((text) => parseTeePubkey(text)!),
 });
 
+/** In hex. */
+function drawWalletKey(): string {
+  return Buffer.from(systemRandom.bytes(WALLET_KEY_BYTES)).toString('hex');
+}
+
 export class EmulatorProcess {
   readonly #options: EmulatorOptions;
   readonly #output: CapturedOutput;
-  #walletKey = randomBytes(32).toString('hex');
+  #walletKey = drawWalletKey();
   #process: ManagedProcess | null = null;
   #announced: z.infer<typeof announcement> | null = null;
 
@@ -78,7 +84,7 @@ export class EmulatorProcess {
   /** Boots again: a fresh P-384 key, and an empty memory of nonces. @param freshWallet a fresh wallet too: another instance */
   async boot(freshWallet: boolean): Promise<void> {
     await this.stop();
-    if (freshWallet) this.#walletKey = randomBytes(32).toString('hex');
+    if (freshWallet) this.#walletKey = drawWalletKey();
     await this.start();
   }
 

@@ -1,0 +1,16 @@
+/** Values of options that more than one command takes. What cannot be read is said in one line that says what may be given. */
+import { InvalidArgumentError } from 'commander';
+
+/** For commander: a whole number within limits. */
+export function wholeNumber(from: number, to: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d{1,6}$/.test(text) || value < from || value > to) {
+      throw new InvalidArgumentError(`It must be a whole number from ${from} to ${to}.`);
+    }
+    return value;
+  };
+}
+
+/** 0: any free one. */
+export const MAX_PORT = 65_535;
