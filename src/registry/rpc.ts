@@ -8,7 +8,6 @@ import {
   HttpRequestError,
   http,
   RpcRequestError,
-  TimeoutError,
   WebSocketRequestError,
   type Abi,
   type Hex,
@@ -18,9 +17,13 @@ import { DeadlineError, retry, within } from '../domain/deadline.ts';
 import { DependencyError } from '../domain/errors.ts';
 import { CHAIN_READ_ATTEMPTS } from '../domain/limits.ts';
 import type { Clock } from '../domain/ports.ts';
+import { limitedFetch, type Fetch } from './limited-fetch.ts';
 
 /** One request to the RPC. Milliseconds. */
 export const RPC_LIMIT_MS = 5_000;
+/** An answer with the results of many views. Bytes. */
+const MAX_ANSWER_BYTES = 10 * 1024 * 1024;
+const REQUEST_LIMITS = { what: 'the RPC', limitMs: RPC_LIMIT_MS, maxAnswerBytes: MAX_ANSWER_BYTES };
 /** Pause before the second try of a round trip; twice that before the third. Milliseconds. */
 const RETRY_PAUSE_MS = 200;
 
@@ -49,7 +52,7 @@ export interface RpcOptions {
 
 export interface RpcModules {
   readonly clock: Clock;
-  readonly fetch: typeof globalThis.fetch;
+  readonly fetch: Fetch;
   /** Called once for each round trip that had to wait for the one before. For measurements. */
   readonly onRoundTrip?: () => void;
 }
@@ -83,7 +86,6 @@ function isTransportFailure(error: unknown): boolean {
     error,
     (cause) =>
       cause instanceof HttpRequestError ||
-      cause instanceof TimeoutError ||
       cause instanceof WebSocketRequestError ||
       (cause instanceof RpcRequestError && !isExecutionFailure(cause)),
   );
@@ -98,7 +100,8 @@ export class Rpc {
     this.#modules = modules;
     this.client = createPublicClient({
       cacheTime: 0,
-      transport: http(options.url, { timeout: RPC_LIMIT_MS, retryCount: 0, fetchFn: modules.fetch }),
+      // 0: viem sets no limit; ours is on the injected clock.
+      transport: http(options.url, { timeout: 0, retryCount: 0, fetchFn: limitedFetch(REQUEST_LIMITS, modules) }),
     });
   }
 
@@ -113,7 +116,7 @@ export class Rpc {
     } catch (error) {
       if (error instanceof DependencyError) throw error;
       if (signal.aborted) throw new DependencyError('chain', 'aborted', 'the read was aborted');
-      if (error instanceof DeadlineError || chainOf(error, (cause) => cause instanceof TimeoutError)) {
+      if (chainOf(error, (cause) => cause instanceof DeadlineError)) {
         throw new DependencyError('chain', 'timeout', 'the RPC did not answer in time');
       }
       throw new DependencyError('chain', 'unreachable', 'the RPC cannot be read');
