@@ -28,7 +28,7 @@ export interface PageRequestOptions {
   readonly signal: AbortSignal;
 }
 
-/** @throws PeerError `bad_answer` when it is no page, or one that leads back to itself; whatever the exchange throws */
+/** @throws PeerError `bad_answer` when it is no page, or one that leads back to itself or holds nothing and goes on; whatever the exchange throws */
 export async function requestPage(
   member: Member,
   { part = {}, cursor }: PageRequest,
@@ -50,6 +50,8 @@ export async function requestPage(
   const parsed = snapshotAnswer.safeParse(answer);
   if (!parsed.success) throw new PeerError('bad_answer', 'the answer to a snapshot request is malformed');
   const { data, complete, next_cursor: nextCursor = null } = parsed.data;
-  if (cursor !== null && nextCursor === cursor) throw new PeerError('bad_answer', 'the snapshot of the peer does not come to an end');
+  // A page holds a record or it is the last one: else a member could go on for ever at no cost to itself.
+  const isEmpty = !Object.values(data).some((records) => Array.isArray(records) && records.length > 0);
+  if (nextCursor !== null && (nextCursor === cursor || isEmpty)) throw new PeerError('bad_answer', 'the snapshot of the peer does not come to an end');
   return { data, complete: complete !== false, nextCursor };
 }

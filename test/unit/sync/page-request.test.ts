@@ -43,7 +43,7 @@ describe('a page', () => {
 
   test.each([
     ['the last of all', { data: { '7': [] } }, { data: { '7': [] }, complete: true, nextCursor: null }],
-    ['one with more behind it', { data: {}, complete: true, next_cursor: 'y' }, { data: {}, complete: true, nextCursor: 'y' }],
+    ['one with more behind it', { data: { '7': ['r'] }, complete: true, next_cursor: 'y' }, { data: { '7': ['r'] }, complete: true, nextCursor: 'y' }],
     ['one of a member that lacks its own', { data: {}, complete: false, next_cursor: null }, { data: {}, complete: false, nextCursor: null }],
   ])('is read: %s', async (_, answer, page) => {
     expect((await ask(answer)).page).toEqual(page);
@@ -54,7 +54,9 @@ describe('a page', () => {
     ['without data', {}],
     ['whose data are no object', { data: [] }],
     ['whose cursor is empty', { data: {}, next_cursor: '' }],
-    ['that leads back to itself', { data: {}, next_cursor: 'x' }],
+    ['that leads back to itself', { data: { '7': ['r'] }, next_cursor: 'x' }],
+    ['that holds nothing and goes on', { data: {}, next_cursor: 'y' }],
+    ['that holds empty lists and goes on', { data: { '7': [], '8': 'no list' }, next_cursor: 'y' }],
   ])('is a bad answer: one %s', async (_, answer) => {
     const error = await ask(answer, 'x').catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(PeerError);

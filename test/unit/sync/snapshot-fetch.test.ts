@@ -113,7 +113,7 @@ describe('a member that fails half-way is left, and the next gives all of its ow
     ['it holds no good record', giver({ keys: ['bad', 'bad'] }), true],
     ['its later page holds no good record', giver({ keys: ['k1'] }, { keys: ['bad'] }), true],
     ['it gives the same cursor again', { answer: () => ({ data: { '100': ['k1'] }, next_cursor: 'same' }) }, true],
-    ['its next page is no page', { answer: ({ inner }) => (inner['cursor'] === undefined ? { data: {}, next_cursor: 'x' } : { data: 17 }) }, true],
+    ['its next page is no page', { answer: ({ inner }) => (inner['cursor'] === undefined ? { data: { '100': ['k1'] }, next_cursor: 'x' } : { data: 17 }) }, true],
   ])('%s', async (_, behaviour, noted) => {
     const { outcome, merged, walletOf, book, peers } = start({ a: behaviour, b: giver({ keys: ['k1', 'k2'] }) });
     expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('b') });
@@ -292,7 +292,7 @@ describe('a snapshot that takes longer than one asking', () => {
 
   test('is given up when the store of the member changes between two pages', async () => {
     const { outcome } = start({
-      a: { answer: ({ inner }) => ({ data: {}, store_id: inner['cursor'] === undefined ? STORE_ID : '3333333333333333', ...(inner['cursor'] === undefined ? { next_cursor: '1' } : {}) }) },
+      a: { answer: ({ inner }) => ({ data: { '100': ['k1'] }, store_id: inner['cursor'] === undefined ? STORE_ID : '3333333333333333', ...(inner['cursor'] === undefined ? { next_cursor: '1' } : {}) }) },
     });
     expect(await outcome).toEqual({ asked: 1, answered: 0, completeFrom: null });
   });
