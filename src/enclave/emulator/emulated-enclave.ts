@@ -5,7 +5,7 @@
 import { encode } from 'cborg';
 import { LRUCache } from 'lru-cache';
 import { EnvelopeError, openText, sealText } from '../../crypto/envelope.ts';
-import { generateP384, isP384PublicKey, p384FromScalar, type P384KeyPair } from '../../crypto/p384.ts';
+import { generateP384, P384Error, p384FromScalar, type P384KeyPair } from '../../crypto/p384.ts';
 import { isPrivateKey, publicKeyOfPrivateKey, signEip191, walletOfPrivateKey } from '../../crypto/signature.ts';
 import type { TeePubkey, Wallet } from '../../domain/ids.ts';
 import type { Clock, Random, SealedText, SignedTransaction, UnsignedTransaction } from '../../domain/ports.ts';
@@ -69,8 +69,12 @@ export class EmulatedEnclave {
   }
 
   encrypt(plaintext: string, receiver: TeePubkey): SealedText {
-    if (!isP384PublicKey(receiver)) throw new EmulatorRefusal('client_public_key is no P-384 key');
-    return sealText(this.#keys, receiver, plaintext, this.#random.bytes(12), this.#info);
+    try {
+      return sealText(this.#keys, receiver, plaintext, this.#random.bytes(12), this.#info);
+    } catch (error) {
+      if (error instanceof P384Error) throw new EmulatorRefusal('client_public_key is no P-384 key');
+      throw error;
+    }
   }
 
   /** Burns the (key, nonce) pair first: a second try with it is refused even if the first failed. */
