@@ -50,6 +50,8 @@ const ROOMS = {
   ],
   /** A cluster on one machine, for development, tests and benchmarks. */
   dev: ['domain', 'net', 'system', 'client'],
+  /** Whole clusters on a virtual clock, held against their rules. It composes nodes as the product does. */
+  sim: ['domain', 'crypto', 'machines', 'store', 'enclave', 'registry', 'config', 'http', 'client', 'node'],
   /** Entry points. The only room that may import any other. */
   cli: null,
 };
@@ -57,7 +59,7 @@ const ROOMS = {
 /** Package → rooms that may import it; each has one home, so that replacing it is a change in one room. */
 const PACKAGE_HOMES = {
   express: ['http'],
-  viem: ['registry', 'enclave', 'dev'],
+  viem: ['registry', 'enclave', 'dev', 'sim'],
   xstate: ['machines', 'node'],
   winston: ['observe'],
   undici: ['net', 'enclave'],

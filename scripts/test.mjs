@@ -20,6 +20,8 @@ const CHECKS = {
   unit: jest('unit'),
   vectors: jest('vectors'),
   machine: jest('machine'),
+  // Whole clusters on a virtual clock: stories, and seeds that never change.
+  simulation: jest('simulation'),
   // Clusters of processes, which wait for blocks most of the time.
   e2e: [...jest('e2e'), '--maxWorkers=2'],
 };

@@ -49,6 +49,8 @@ export interface ComposedNode {
   readonly httpOptions: HttpOptions;
   readonly httpModules: HttpModules;
   readonly actor: Actor<NodeMachine>;
+  /** For whoever watches a node from outside, such as a simulation that holds it against its rules. */
+  readonly inside: NodeInside;
   readiness(): ReadinessView;
   /** Starts the machine: the first node_tick begins at once. */
   start(): void;
@@ -58,6 +60,16 @@ export interface ComposedNode {
   lastPush(signal: AbortSignal): Promise<void>;
   /** Overwrites every key. Nothing may be served any more. */
   wipe(): void;
+}
+
+export interface NodeInside {
+  readonly vault: Vault;
+  readonly store: RecordStore;
+  readonly peerCache: PeerCache;
+  readonly replicas: Replicas;
+  readonly contact: Contact;
+  readonly conversation: PeerConversation;
+  readonly acknowledgements: Acknowledgements;
 }
 
 /** @param onFatal a broken invariant: the process must stop; called at most once */
@@ -243,6 +255,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       onBrokenInvariant: failFatally,
     },
     actor,
+    inside: { vault, store, peerCache, replicas, contact, conversation, acknowledgements },
     readiness,
     start: () => void actor.start(),
     stop: () => {

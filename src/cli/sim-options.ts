@@ -1,0 +1,129 @@
+/** The options of `npm run sim`: read, checked and explained. */
+import { readFileSync } from 'node:fs';
+import { Command, InvalidArgumentError } from 'commander';
+import { FAULT_PROFILES, faultProfile, type FaultLevel, type FaultProfile } from '../sim/faults/fault-profiles.ts';
+import type { ScenarioOptions } from '../sim/make-scenario.ts';
+import { wholeNumber } from './option-values.ts';
+
+export interface SimOptions {
+  readonly seeds: readonly string[];
+  readonly nodes: number;
+  readonly apps: number;
+  readonly hours: number;
+  /** A level, or the file that was read. */
+  readonly faultsName: string;
+  readonly faults: FaultProfile;
+  readonly requests: number;
+  readonly trace: string | null;
+  readonly until: string | null;
+  readonly shrink: boolean;
+  readonly story: string | null;
+  readonly update: boolean;
+}
+
+const DESCRIPTION =
+  'Whole clusters in one process, on a virtual clock, network, chain and enclaves, every choice from one seed. The nodes are the ' +
+  'product; what they do is held against its rules after every event, and after the faults they must recover.';
+
+const EXAMPLES = `
+Examples:
+  npm run sim -- --seed 7
+  npm run sim -- --seeds 1..200 --nodes 5 --hours 0.5 --faults default
+  npm run sim -- --seed 7 --trace seed-7.trace
+  npm run sim -- --story test/simulation/stories/split-claim.story
+
+Exit code: 0 when every rule held; 1 when one did not, with the seed and the
+command that shows it again.`;
+
+const MAX_SEEDS = 100_000;
+const HOUR_MS = 3_600_000;
+
+function numberBetween(min: number, max: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (!/^\d{1,6}(?:\.\d{1,6})?$/.test(text) || value < min || value > max) {
+      throw new InvalidArgumentError(`It must be a number from ${min} to ${max}.`);
+    }
+    return value;
+  };
+}
+
+function seedRange(text: string): readonly string[] {
+  const match = /^(\d{1,9})\.\.(\d{1,9})$/.exec(text);
+  const [from, to] = [Number(match?.[1]), Number(match?.[2])];
+  if (match === null || to < from || to - from >= MAX_SEEDS) throw new InvalidArgumentError('It must be two numbers, such as 1..200.');
+  return Array.from({ length: to - from + 1 }, (_, place) => String(from + place));
+}
+
+function readFaults(text: string): { readonly name: string; readonly profile: FaultProfile } {
+  if (Object.hasOwn(FAULT_PROFILES, text)) return { name: text, profile: FAULT_PROFILES[text as FaultLevel] };
+  let content: unknown;
+  try {
+    content = JSON.parse(readFileSync(text, 'utf8'));
+  } catch {
+    throw new InvalidArgumentError(`It must be ${Object.keys(FAULT_PROFILES).join(', ')} or a JSON file that can be read.`);
+  }
+  const parsed = faultProfile.safeParse(content);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new InvalidArgumentError(`In the file, ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'it is no profile of faults'}.`);
+  }
+  return { name: text, profile: parsed.data };
+}
+
+/** Ends the process after --help, and with one line after options that cannot be read. */
+export function readSimOptions(argv: readonly string[]): SimOptions {
+  const given = new Command('npm run sim --')
+    .description(DESCRIPTION)
+    .usage('[options]')
+    .option('--seed <text>', 'one seed')
+    .option('--seeds <A..B>', 'seeds by number, on all processors', seedRange)
+    .option('--nodes <n>', 'nodes at the start', wholeNumber(1, 32), 5)
+    .option('--apps <n>', 'apps that ask', wholeNumber(1, 100), 2)
+    .option('--hours <h>', 'simulated time until the faults end', numberBetween(0.001, 1_000), 0.5)
+    .option('--faults <level>', 'none, light, default, brutal, or a JSON file of rates', readFaults, readFaults('default'))
+    .option('--requests <n>', 'requests of all apps in a simulated second', numberBetween(0, 1_000), 0.2)
+    .option('--trace <file>', 'write every line of the trace there (one seed)')
+    .option('--until <text>', 'end with the first line of the trace that has this in it')
+    .option('--shrink', 'make the first failing scenario small, and write it as a story')
+    .option('--story <file>', 'play a story instead, and compare')
+    .option('--update', 'with --story: write into the file what comes of it')
+    .helpOption('-h, --help', 'say all this')
+    .addHelpText('after', EXAMPLES)
+    .allowExcessArguments(false)
+    .showSuggestionAfterError(false)
+    .parse([...argv], { from: 'user' })
+    .opts<{
+      seed?: string;
+      seeds?: readonly string[];
+      nodes: number;
+      apps: number;
+      hours: number;
+      faults: ReturnType<typeof readFaults>;
+      requests: number;
+      trace?: string;
+      until?: string;
+      shrink?: boolean;
+      story?: string;
+      update?: boolean;
+    }>();
+  const seeds = given.seeds ?? [given.seed ?? '1'];
+  return {
+    seeds: given.trace === undefined ? seeds : seeds.slice(0, 1),
+    nodes: given.nodes,
+    apps: given.apps,
+    hours: given.hours,
+    faultsName: given.faults.name,
+    faults: given.faults.profile,
+    requests: given.requests,
+    trace: given.trace ?? null,
+    until: given.until ?? null,
+    shrink: given.shrink ?? false,
+    story: given.story ?? null,
+    update: given.update ?? false,
+  };
+}
+
+export function scenarioOptionsOf({ nodes, apps, hours, faults, requests }: SimOptions, seed: string): ScenarioOptions {
+  return { seed, nodes, apps, durationMs: Math.round(hours * HOUR_MS), faults, requestsPerSecond: requests };
+}

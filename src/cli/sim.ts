@@ -1,0 +1,120 @@
+/** `npm run sim`: simulates whole clusters from seeds, and says what held and what did not. */
+import { createWriteStream, readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
+import process from 'node:process';
+import { Worker } from 'node:worker_threads';
+import { makeScenario } from '../sim/make-scenario.ts';
+import { shrink } from '../sim/shrink.ts';
+import { simulate, type SimulationResult } from '../sim/simulate.ts';
+import { formatStory, parseStory, playStory, storyOf } from '../sim/story.ts';
+import { systemClock } from '../system/system.ts';
+import { readSimOptions, scenarioOptionsOf, type SimOptions } from './sim-options.ts';
+import { progressLine, replayCommand, summaryLines, sumOf } from './sim-report.ts';
+
+/** Runs of a failing scenario while it is made smaller. */
+const SHRINK_RUNS = 400;
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const whisper = (line: string): void => void process.stderr.write(`${line}\n`);
+
+async function main(): Promise<number> {
+  const options = readSimOptions(process.argv.slice(2));
+  if (options.story !== null) return playFile(options.story, options.update);
+  if (options.trace !== null) return runTraced(options, options.trace);
+  const startedMs = systemClock.monotonicMs();
+  const results = await runSeeds(options);
+  for (const line of summaryLines(sumOf(results), (systemClock.monotonicMs() - startedMs) / 1_000)) say(line);
+  const failed = results.filter(({ violation }) => violation !== null);
+  if (failed.length === 0) return 0;
+  for (const result of failed) showFailure(result, options);
+  if (options.shrink) await shrinkFirst(failed[0]!, options);
+  return 1;
+}
+
+function showFailure({ seed, violation, lastLines }: SimulationResult, options: SimOptions): void {
+  say('');
+  for (const line of lastLines.slice(-SHOWN_LINES)) say(line);
+  say(`seed ${seed} broke, at ${((violation?.atMs ?? 0) / 1_000).toFixed(3)} s: ${violation?.invariant}`);
+  say(`  ${violation?.detail}`);
+  say(`  again: ${replayCommand(seed, options)}`);
+}
+
+const SHOWN_LINES = 30;
+
+/** One seed, each line of its trace into a file. */
+async function runTraced(options: SimOptions, path: string): Promise<number> {
+  const [seed] = options.seeds;
+  const file = createWriteStream(path);
+  const startedMs = systemClock.monotonicMs();
+  const result = await simulate(makeScenario(scenarioOptionsOf(options, seed!)), {
+    onTrace: (line) => void file.write(`${line}\n`),
+    ...(options.until === null ? {} : { until: options.until }),
+  });
+  file.end();
+  await once(file, 'close');
+  for (const line of summaryLines(sumOf([result]), (systemClock.monotonicMs() - startedMs) / 1_000)) say(line);
+  if (result.violation === null) return 0;
+  showFailure(result, options);
+  return 1;
+}
+
+/** All seeds, on as many processors as there are. */
+async function runSeeds(options: SimOptions): Promise<SimulationResult[]> {
+  const { seeds, until } = options;
+  if (seeds.length === 1) {
+    const scenario = makeScenario(scenarioOptionsOf(options, seeds[0]!));
+    return [await simulate(scenario, until === null ? {} : { until })];
+  }
+  const left = [...seeds];
+  const results: SimulationResult[] = [];
+  const startedMs = systemClock.monotonicMs();
+  let saidMs = 0;
+  const work = async (): Promise<void> => {
+    const worker = new Worker(new URL('./sim-worker.ts', import.meta.url));
+    for (let seed = left.shift(); seed !== undefined; seed = left.shift()) {
+      worker.postMessage({ options: scenarioOptionsOf(options, seed), until });
+      const [result] = (await once(worker, 'message')) as [SimulationResult];
+      results.push(result);
+      const nowMs = systemClock.monotonicMs();
+      if (nowMs - saidMs > PROGRESS_EVERY_MS || result.violation !== null) {
+        saidMs = nowMs;
+        whisper(progressLine(results, seeds.length, (nowMs - startedMs) / 1_000));
+      }
+    }
+    await worker.terminate();
+  };
+  await Promise.all(Array.from({ length: Math.min(seeds.length, availableParallelism()) }, work));
+  return results.sort((a, b) => seeds.indexOf(a.seed) - seeds.indexOf(b.seed));
+}
+
+const PROGRESS_EVERY_MS = 5_000;
+
+async function shrinkFirst(failed: SimulationResult, options: SimOptions): Promise<void> {
+  say('');
+  say(`making seed ${failed.seed} small ..`);
+  const small = await shrink(makeScenario(scenarioOptionsOf(options, failed.seed)), failed, {
+    maxRuns: SHRINK_RUNS,
+    onProgress: (runs, steps) => whisper(`${runs} runs, ${steps} steps left`),
+  });
+  const story = await playStory(storyOf(small.scenario, [`Found by seed ${failed.seed}: ${small.result.violation?.invariant ?? ''}`]));
+  const path = `seed-${failed.seed}.story`;
+  await writeFile(path, formatStory(story));
+  say(`${small.scenario.nodes} nodes and ${small.scenario.steps.length} steps are left of it after ${small.runs} runs: ${path}`);
+}
+
+/** Plays a story and compares, or writes what comes of it into the file. */
+async function playFile(path: string, update: boolean): Promise<number> {
+  const text = readFileSync(path, 'utf8');
+  const played = formatStory(await playStory(parseStory(text)));
+  if (update) {
+    await writeFile(path, played);
+    return 0;
+  }
+  process.stdout.write(played);
+  if (played === text) return 0;
+  whisper(`what came of it is not what ${path} says`);
+  return 1;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,372 @@
+/** Carries out the faults of a scenario, and takes each back when its time is over. */
+import { BLOCK_MS, CONFIRMATIONS, withInstance, type SimChain, type SimInstance } from '../world/sim-chain.ts';
+import { Liar, LIE_KINDS, type LieKind } from './liar.ts';
+import type { FaultKind, FaultStep } from '../scenario.ts';
+import { SeededRandom } from '../world/seeded.ts';
+import { GOOD_ENCLAVE, type EnclaveBehaviour } from '../world/sim-enclave.ts';
+import { FAIR_WEATHER, type Weather } from '../world/sim-network.ts';
+import type { SimApp } from '../world/sim-app.ts';
+import type { SimNetwork } from '../world/sim-network.ts';
+import type { SimNode } from '../world/sim-node.ts';
+import type { Timeline } from '../world/timeline.ts';
+import type { ClusterWatch } from '../watch/cluster-watch.ts';
+import type { Checks } from '../watch/violation.ts';
+import { GOOD_RPC, type RpcBehaviour } from '../world/sim-rpc.ts';
+import { ZERO_HASH } from '../../domain/ids.ts';
+
+/** How long after its end a fault may still be felt: a change of the registry must be deep, and read. */
+const REGISTRY_ECHO_MS = (CONFIRMATIONS + 2) * BLOCK_MS + 70_000;
+/** An instance that moved answers at its old place for so long. */
+const MAX_NODES = 8;
+const MIN_NODES = 2;
+/** Between two attacks of a liar. */
+const ATTACK_EVERY_MS = 15_000;
+
+/** What faults are done to. */
+export interface FaultScene {
+  readonly seed: string;
+  readonly timeline: Timeline;
+  readonly chain: SimChain;
+  readonly network: SimNetwork;
+  readonly nodes: ReadonlyMap<string, SimNode>;
+  readonly apps: readonly SimApp[];
+  readonly checks: Checks;
+  readonly watch: ClusterWatch;
+  /** How often the owner has reset the hash. */
+  resets: number;
+  addNode(): SimNode;
+  versionOf(place: number): { readonly versionId: bigint };
+  /** The registry learns the key of the process that runs. */
+  register(node: SimNode, fields?: object): void;
+  /** From now on, and for so long, nothing is promised of it. @param name empty: of all */
+  disturb(name: string, forMs: number): void;
+  note(text: string): void;
+  report(invariant: string, detail: string): void;
+  onFault(kind: string): void;
+}
+
+type Undo = () => void;
+
+export class FaultActions {
+  readonly #scene: FaultScene;
+  /** What is to be taken back. */
+  readonly #open = new Set<Undo>();
+  readonly #gone = new Set<string>();
+  #moves = 0;
+  /** Faults of the network, the chain and the cluster as a whole. */
+  readonly #anywhere: Readonly<Partial<Record<FaultKind, (fault: FaultStep) => Undo | null>>> = {
+    loss: ({ amount, forMs }) => this.#weather({ loss: amount }, forMs),
+    delay: ({ amount, forMs }) => this.#weather({ delay: amount }, forMs),
+    duplicate: ({ amount, forMs }) => this.#weather({ duplicate: amount }, forMs),
+    reorder: ({ amount, forMs }) => this.#weather({ reorder: amount }, forMs),
+    'cut half-way': ({ amount, forMs }) => this.#weather({ cutHalfWay: amount }, forMs),
+    partition: (fault) => this.#partition(fault, true),
+    'one-way partition': (fault) => this.#partition(fault, false),
+    reorganisation: ({ amount }) => this.#reorganise(amount),
+    'claim lost': ({ forMs }) => this.#rpcOfAll({ claimFate: 'lost' }, forMs),
+    'claim stuck': ({ forMs }) => this.#rpcOfAll({ claimFate: 'stuck' }, forMs),
+    'claim answer lost': ({ forMs }) => this.#rpcOfAll({ claimFate: 'answer lost' }, forMs),
+    'hash reset': () => this.#reset(),
+    'node joins': () => this.#join(),
+  };
+  /** Faults of one instance and of what it depends on. */
+  readonly #onInstance: Readonly<Partial<Record<FaultKind, (node: SimNode, fault: FaultStep) => Undo | null>>> = {
+    crash: (node, { forMs }) => this.#crash(node, forMs),
+    restart: (node, { forMs }) => this.#restart(node, forMs),
+    freeze: (node, { forMs }) => this.#freeze(node, forMs),
+    'slow node': (node, { kind, amount, forMs }) => this.#setting(node, forMs, kind, () => node.setLag(amount), () => node.setLag(0)),
+    'clock skew': (node, fault) => this.#skew(node, fault),
+    'clock jump': (node, fault) => this.#skew(node, fault),
+    'chain down': (node, { forMs }) => this.#rpc(node, { down: true }, forMs),
+    'chain lagging': (node, { amount, forMs }) => this.#rpc(node, { lagBlocks: amount }, forMs),
+    'chain old block': (node, { amount, forMs }) => this.#rpc(node, { oldBlockShare: amount }, forMs),
+    'chain failing': (node, { amount, forMs }) => this.#rpc(node, { failShare: amount }, forMs),
+    'chain reverting': (node, { amount, forMs }) => this.#rpc(node, { revertShare: amount }, forMs),
+    'chain slow': (node, { amount, forMs }) => this.#rpc(node, { delayMs: amount }, forMs),
+    'enclave slow': (node, { amount, forMs }) => this.#enclave(node, { delayMs: amount }, forMs),
+    'enclave failing': (node, { amount, forMs }) => this.#enclave(node, { failShare: amount }, forMs),
+    'enclave garbage': (node, { amount, forMs }) => this.#enclave(node, { garbageShare: amount }, forMs),
+    'instance stopped': (node, { kind, forMs }) => this.#registry(node, { status: 'STOPPED' }, { status: 'ACTIVE' }, kind, forMs),
+    'wrong key registered': (node, { kind, forMs }) => this.#registry(node, { teePubkey: this.#keyOfAnother(node) }, null, kind, forMs),
+    'version revoked': (node, { kind, forMs }) => this.#version(node, 'REVOKED', kind, forMs),
+    'version deprecated': (node, { kind, forMs }) => this.#version(node, 'DEPRECATED', kind, forMs),
+    'node leaves': (node) => this.#leave(node),
+    'URL moves': (node) => this.#move(node),
+  };
+
+  constructor(scene: FaultScene) {
+    this.#scene = scene;
+  }
+
+  /** Instances that have left for good. */
+  hasLeft(name: string): boolean {
+    return this.#gone.has(name);
+  }
+
+  apply(fault: FaultStep): void {
+    const { timeline } = this.#scene;
+    const undo = this.#do(fault);
+    if (undo === null) return;
+    this.#scene.note(`fault ${fault.kind}${fault.node === '' ? '' : ` on ${fault.node}`}${fault.other === '' ? '' : ` towards ${fault.other}`} for ${fault.forMs} ms, ${fault.amount}`);
+    this.#open.add(undo);
+    timeline.after(fault.forMs, null, () => {
+      if (this.#open.delete(undo)) undo();
+    });
+  }
+
+  /** Takes back whatever is still there. */
+  endAll(): void {
+    const open = [...this.#open];
+    this.#open.clear();
+    for (const undo of open) undo();
+  }
+
+  /** @returns how it is taken back; null when it cannot be done now */
+  #do(fault: FaultStep): Undo | null {
+    const anywhere = this.#anywhere[fault.kind];
+    if (anywhere !== undefined) return anywhere(fault);
+    const node = this.#scene.nodes.get(fault.node);
+    if (node === undefined || this.#gone.has(node.name)) return null;
+    if (isLie(fault.kind)) return this.#lie(node, fault.kind, fault.forMs);
+    return this.#onInstance[fault.kind]?.(node, fault) ?? null;
+  }
+
+  #count(kind: string): void {
+    this.#scene.onFault(kind);
+  }
+
+  #weather(change: Partial<Weather>, forMs: number): Undo {
+    const { network } = this.#scene;
+    Object.assign(network.weather, change);
+    this.#scene.disturb('', forMs + REGISTRY_ECHO_MS);
+    const back = Object.fromEntries(Object.keys(change).map((name) => [name, FAIR_WEATHER[name as keyof Weather]]));
+    return () => Object.assign(network.weather, back);
+  }
+
+  #partition({ node, other, forMs, kind }: FaultStep, bothWays: boolean): Undo | null {
+    const { nodes, network } = this.#scene;
+    if (!nodes.has(node)) return null;
+    const others = other === '' ? [...nodes.keys()].filter((name) => name !== node) : [other];
+    this.#count(kind);
+    this.#scene.disturb('', forMs + REGISTRY_ECHO_MS);
+    const set = (cut: boolean): void => {
+      for (const name of others) {
+        network.setCut(node, name, cut);
+        if (bothWays) network.setCut(name, node, cut);
+      }
+    };
+    set(true);
+    return () => set(false);
+  }
+
+  /** Felt until what it put into the future is past. */
+  #skew(node: SimNode, { kind, amount, forMs }: FaultStep): Undo {
+    return this.#setting(node, forMs + 2 * Math.abs(amount), kind, () => node.setSkew(amount), () => node.setSkew(0));
+  }
+
+  #keyOfAnother(node: SimNode): string {
+    return [...this.#scene.nodes.values()].find((other) => other !== node && other.life !== null)?.life?.enclave.teePubkey ?? '';
+  }
+
+  #reorganise(depth: number): Undo {
+    if (this.#scene.chain.reorganise(depth) > 0) this.#count('reorganisation');
+    return nothing;
+  }
+
+  #crash(node: SimNode, downMs: number): Undo | null {
+    if (node.life === null) return null;
+    this.#count('crash');
+    this.#scene.disturb(node.name, downMs + REGISTRY_ECHO_MS);
+    node.kill();
+    return () => this.#startAgain(node);
+  }
+
+  #restart(node: SimNode, downMs: number): Undo | null {
+    if (node.life === null || node.life.stopping) return null;
+    this.#count('restart');
+    this.#scene.disturb(node.name, downMs + STOPPING_MS + REGISTRY_ECHO_MS);
+    const stopped = node.stop();
+    return () => void stopped.then(() => this.#startAgain(node));
+  }
+
+  /** A fresh enclave, and the registry learns its key. */
+  #startAgain(node: SimNode): void {
+    if (node.life !== null || this.#gone.has(node.name)) return;
+    node.start();
+    this.#scene.register(node);
+    this.#scene.disturb(node.name, REGISTRY_ECHO_MS);
+  }
+
+  #freeze(node: SimNode, forMs: number): Undo | null {
+    const { timeline } = this.#scene;
+    if (node.life === null) return null;
+    this.#count('freeze');
+    this.#scene.disturb(node.name, forMs + REGISTRY_ECHO_MS);
+    // Its peers have requests under way with it.
+    this.#scene.disturb('', forMs + REGISTRY_ECHO_MS);
+    node.freeze(timeline.nowMs + forMs);
+    return () => node.freeze(0);
+  }
+
+  #setting(node: SimNode, feltMs: number, kind: string, set: () => void, back: Undo): Undo {
+    this.#count(kind);
+    this.#scene.disturb('', feltMs + REGISTRY_ECHO_MS);
+    set();
+    this.#scene.note(`${node.name}: ${kind}`);
+    return back;
+  }
+
+  #rpc(node: SimNode, change: Partial<RpcBehaviour>, forMs: number): Undo {
+    this.#scene.disturb(node.name, forMs + REGISTRY_ECHO_MS);
+    Object.assign(node.rpcBehaviour, change);
+    return () => Object.assign(node.rpcBehaviour, backTo(GOOD_RPC, change));
+  }
+
+  #rpcOfAll(change: Partial<RpcBehaviour>, forMs: number): Undo {
+    const { nodes } = this.#scene;
+    this.#scene.disturb('', forMs + REGISTRY_ECHO_MS);
+    for (const node of nodes.values()) Object.assign(node.rpcBehaviour, change);
+    return () => {
+      for (const node of nodes.values()) Object.assign(node.rpcBehaviour, backTo(GOOD_RPC, change));
+    };
+  }
+
+  #enclave(node: SimNode, change: Partial<EnclaveBehaviour>, forMs: number): Undo {
+    // A peer whose proofs are nonsense is asked last for a while.
+    this.#scene.disturb('', forMs + REGISTRY_ECHO_MS);
+    Object.assign(node.enclaveBehaviour, change);
+    return () => Object.assign(node.enclaveBehaviour, backTo(GOOD_ENCLAVE, change));
+  }
+
+  /** @param back null: the key of the process that runs then */
+  #registry(node: SimNode, change: Partial<SimInstance>, back: Partial<SimInstance> | null, kind: string, forMs: number): Undo {
+    const { chain } = this.#scene;
+    this.#count(kind);
+    this.#scene.disturb('', forMs + REGISTRY_ECHO_MS);
+    chain.change((state) => withInstance(state, node.wallet, change));
+    return () => {
+      if (this.#gone.has(node.name)) return;
+      if (back !== null) chain.change((state) => withInstance(state, node.wallet, back));
+      else this.#scene.register(node);
+    };
+  }
+
+  #version(node: SimNode, status: 'REVOKED' | 'DEPRECATED', kind: string, forMs: number): Undo {
+    const { chain } = this.#scene;
+    this.#count(kind);
+    this.#scene.disturb('', forMs + REGISTRY_ECHO_MS);
+    const set = (to: 'REVOKED' | 'DEPRECATED' | 'ENROLLED'): void =>
+      chain.change((state) => {
+        const instance = state.instances.get(node.wallet);
+        return instance === undefined ? {} : { versions: new Map(state.versions).set(`${instance.appId}:${instance.versionId}`, to) };
+      });
+    set(status);
+    return () => set('ENROLLED');
+  }
+
+  #reset(): Undo {
+    const { chain } = this.#scene;
+    this.#count('hash reset');
+    this.#scene.resets += 1;
+    this.#scene.disturb('', 2 * REGISTRY_ECHO_MS);
+    chain.change(() => ({ hash: ZERO_HASH }));
+    return nothing;
+  }
+
+  #join(): Undo | null {
+    const { nodes } = this.#scene;
+    if (nodes.size - this.#gone.size >= MAX_NODES) return null;
+    this.#count('node joins');
+    const place = nodes.size;
+    const node = this.#scene.addNode();
+    node.start();
+    this.#scene.register(node, this.#scene.versionOf(place));
+    this.#scene.disturb('', REGISTRY_ECHO_MS);
+    return nothing;
+  }
+
+  #leave(node: SimNode): Undo | null {
+    const { nodes, chain } = this.#scene;
+    if (nodes.size - this.#gone.size <= MIN_NODES) return null;
+    this.#count('node leaves');
+    this.#gone.add(node.name);
+    this.#scene.disturb('', REGISTRY_ECHO_MS);
+    chain.change((state) => withInstance(state, node.wallet, { status: 'STOPPED' }));
+    node.kill();
+    return nothing;
+  }
+
+  #move(node: SimNode): Undo {
+    this.#count('URL moves');
+    this.#moves += 1;
+    node.moveTo(`${node.name}-${this.#moves}.sim`);
+    this.#scene.disturb('', REGISTRY_ECHO_MS);
+    if (node.life !== null) this.#scene.register(node);
+    return nothing;
+  }
+
+  #lie(node: SimNode, kind: LieKind, forMs: number): Undo | null {
+    const { seed, apps, watch: { history }, timeline, nodes, network } = this.#scene;
+    const { life } = node;
+    const honest = [...nodes.values()].filter(({ name, lies }) => lies === null && !this.#gone.has(name));
+    if (life === null || node.lies !== null || honest.length <= MIN_NODES) return null;
+    node.everLied = true;
+    this.#scene.disturb(node.name, forMs + REGISTRY_ECHO_MS);
+    const liar = new Liar(kind, {
+      random: new SeededRandom(`${seed}/lies of ${node.name} at ${timeline.nowMs}`),
+      onFault: (what) => this.#count(what),
+      touch: (appId, key) => history.touch(appId, key),
+      appIds: apps.filter(({ appId }) => Number.isSafeInteger(appId)).map(({ appId }) => appId),
+      transportOf: (liarLife) => network.transportOf(liarLife, liarLife.clock, node.address),
+      judge: (victim, appId, good, sent, answer) => this.#judgePoisoned(victim.wallet, appId, good, sent, answer),
+    });
+    node.lies = liar;
+    const attack = (): void => {
+      if (node.lies !== liar || node.life === null) return;
+      const members = node.life.node.inside.peerCache.membership()?.members ?? [];
+      void liar.attack(node.life, members.filter(({ wallet }) => wallet !== node.wallet));
+      timeline.after(ATTACK_EVERY_MS, node.life, attack);
+    };
+    if (liar.attacks) attack();
+    return () => {
+      liar.end();
+      node.lies = null;
+    };
+  }
+
+  /** Each record was judged on its own: the good ones are there. */
+  #judgePoisoned(wallet: string, appId: string, good: readonly { readonly key: string; readonly version: Readonly<Record<string, number>> }[], sent: number, answer: Record<string, unknown>): void {
+    const victim = [...this.#scene.nodes.values()].find((node) => node.wallet === wallet);
+    if (victim?.life === null || victim === undefined || victim.lies !== null) return;
+    this.#scene.checks.note('a poisoned record harms itself alone');
+    const { total, merged, skipped, rejected } = answer as Record<'total' | 'merged' | 'skipped' | 'rejected', number>;
+    if (total !== sent || merged + skipped + rejected !== total) {
+      this.#scene.report('a poisoned record harms itself alone', `${victim.name} counts ${total} of ${sent}: ${merged}, ${skipped}, ${rejected}`);
+    }
+    // Another store than the one that answered, or another secret, or another time of day.
+    if (answer['store_id'] !== victim.life.node.inside.store.storeId) return;
+    const excused = new Set((answer['rejections'] as readonly { readonly key: string; readonly reason: string }[]).filter(({ reason }) => EXCUSES.has(reason)).map(({ key }) => key));
+    for (const { key, version } of good) {
+      if (excused.has(key)) continue;
+      if (!this.#scene.watch.storeOf(victim.life).holds(appId, key, version)) {
+        this.#scene.report('a poisoned record harms itself alone', `${victim.name} lacks a good record that came with bad ones`);
+      }
+    }
+  }
+}
+
+function isLie(kind: FaultKind): kind is LieKind {
+  return (LIE_KINDS as readonly string[]).includes(kind);
+}
+
+/** What a stopping process takes at most. */
+const STOPPING_MS = 5_000;
+
+/** Why a good record may be refused after all. */
+const EXCUSES: ReadonlySet<string> = new Set(['too_far_ahead', 'does_not_decrypt', 'store_full']);
+
+const nothing: Undo = () => undefined;
+
+function backTo<Behaviour extends object>(good: Behaviour, change: Partial<Behaviour>): Partial<Behaviour> {
+  return Object.fromEntries(Object.keys(change).map((name) => [name, good[name as keyof Behaviour]])) as Partial<Behaviour>;
+}

@@ -1,0 +1,76 @@
+/** How often each fault comes, for how long and how bad: three levels, or a file of the same form. */
+import { z } from 'zod';
+import { LIE_KINDS } from './liar.ts';
+import { FAULT_KINDS, type FaultKind } from '../scenario.ts';
+
+const range = z.tuple([z.number().min(0), z.number().min(0)]);
+const rate = z.object({
+  /** In the whole cluster. */
+  perHour: z.number().min(0),
+  /** Milliseconds. */
+  forMs: range,
+  /** In what the kind counts in. */
+  amount: range.default([0, 0]),
+});
+
+export const faultProfile = z.partialRecord(z.enum(FAULT_KINDS), rate);
+export type FaultProfile = z.infer<typeof faultProfile>;
+type Rate = z.infer<typeof rate>;
+
+const SECOND = 1_000;
+
+function rateOf(perHour: number, fromSeconds: number, toSeconds: number, amount: [number, number] = [0, 0]): Rate {
+  return { perHour, forMs: [fromSeconds * SECOND, toSeconds * SECOND], amount };
+}
+
+const DEFAULT: FaultProfile = {
+  loss: rateOf(4, 10, 60, [0.05, 0.3]),
+  delay: rateOf(4, 10, 60, [0.05, 0.5]),
+  duplicate: rateOf(4, 10, 60, [0.05, 0.3]),
+  reorder: rateOf(4, 10, 60, [0.1, 0.8]),
+  'cut half-way': rateOf(4, 10, 60, [0.05, 0.3]),
+  partition: rateOf(3, 10, 120),
+  'one-way partition': rateOf(3, 10, 120),
+  crash: rateOf(4, 2, 60),
+  restart: rateOf(4, 2, 30),
+  freeze: rateOf(4, 5, 60),
+  'slow node': rateOf(3, 20, 120, [20, 400]),
+  'clock skew': rateOf(3, 60, 300, [-10_000, 10_000]),
+  'clock jump': rateOf(2, 5, 30, [-40_000, 40_000]),
+  'chain down': rateOf(3, 5, 60),
+  'chain lagging': rateOf(3, 20, 120, [1, 20]),
+  'chain old block': rateOf(3, 20, 120, [0.05, 0.5]),
+  'chain failing': rateOf(3, 20, 120, [0.1, 0.6]),
+  'chain reverting': rateOf(3, 20, 120, [0.05, 0.5]),
+  'chain slow': rateOf(3, 20, 120, [200, 3_000]),
+  reorganisation: rateOf(12, 0, 0, [1, 5]),
+  'claim lost': rateOf(2, 60, 120),
+  'claim stuck': rateOf(2, 60, 120),
+  'claim answer lost': rateOf(2, 60, 120),
+  'enclave slow': rateOf(3, 20, 60, [20, 400]),
+  'enclave failing': rateOf(3, 20, 60, [0.05, 0.4]),
+  'enclave garbage': rateOf(3, 20, 60, [0.05, 0.3]),
+  'instance stopped': rateOf(2, 30, 120),
+  'version revoked': rateOf(1.5, 30, 120),
+  'version deprecated': rateOf(2, 30, 300),
+  'wrong key registered': rateOf(2, 30, 120),
+  'node joins': rateOf(1.5, 0, 0),
+  'node leaves': rateOf(1.5, 0, 0),
+  'URL moves': rateOf(2, 0, 0),
+  'hash reset': rateOf(1.5, 0, 0),
+  ...Object.fromEntries(LIE_KINDS.map((kind) => [kind, rateOf(1.2, 30, 180)])),
+};
+
+function scaled(profile: FaultProfile, factor: number, longer: number): FaultProfile {
+  const entries = Object.entries(profile) as [FaultKind, Rate][];
+  return Object.fromEntries(
+    entries.map(([kind, { perHour, forMs, amount }]) => [kind, { perHour: perHour * factor, forMs: [forMs[0], forMs[1] * longer], amount }]),
+  );
+}
+
+const LIGHT: FaultProfile = Object.fromEntries(
+  Object.entries(scaled(DEFAULT, 0.4, 1)).filter(([kind]) => !(LIE_KINDS as readonly string[]).includes(kind) && kind !== 'hash reset'),
+);
+
+export const FAULT_PROFILES = { none: {}, light: LIGHT, default: DEFAULT, brutal: scaled(DEFAULT, 3, 1.5) } as const satisfies Record<string, FaultProfile>;
+export type FaultLevel = keyof typeof FAULT_PROFILES;

@@ -1,0 +1,258 @@
+/**
+ * Members that lie: each passes authentication, since it is a member with its own wallet and keys, and bends what it says or
+ * does not say it at all. Whatever they do, an honest node gives no wrong key, keeps what it holds, and goes on with the others.
+ */
+import { peerAuthMessage } from '../../crypto/messages.ts';
+import { toWireEnvelope } from '../../domain/envelope.ts';
+import { sleep } from '../../domain/deadline.ts';
+import { DependencyError } from '../../domain/errors.ts';
+import type { AppId } from '../../domain/ids.ts';
+import { memberEndpoint, type Member } from '../../domain/membership.ts';
+import type { Transport, TransportAnswer, TransportRequest } from '../../domain/ports.ts';
+import { generateP384, toDer } from '../../crypto/p384.ts';
+import { sealSecret } from '../../crypto/sealed-secret.ts';
+import type { SyncHandler } from '../../http/modules.ts';
+import { isWellFormed } from '../watch/reference.ts';
+import type { SeededRandom } from '../world/seeded.ts';
+import { sealWith } from '../world/sim-enclave.ts';
+import type { Lies, Life } from '../world/sim-node.ts';
+
+export const LIE_KINDS = [
+  'liar: wrong secret',
+  'liar: garbage seal',
+  'liar: replayed answer',
+  'liar: cross-wired answer',
+  'liar: endless snapshot',
+  'liar: poisoned snapshot',
+  'liar: huge answer',
+  'liar: poisoned delta',
+  'liar: future times',
+  "liar: others' counts",
+  'liar: foreign envelope',
+  'liar: false digests',
+  'liar: false acknowledgement',
+  'liar: silence',
+] as const;
+
+export type LieKind = (typeof LIE_KINDS)[number];
+
+type Inner = Record<string, unknown>;
+
+const HUGE_BYTES = 60 * 1024 * 1024;
+/** What an endless snapshot takes for each page: time, not work. */
+const SLOW_PAGE_MS = 1_000;
+/** Records of one poisoned message. */
+const GOOD_RECORDS = 3;
+const DELTA_TIMEOUT_MS = 15_000;
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+
+export interface LiarModules {
+  readonly random: SeededRandom;
+  readonly onFault: (kind: string) => void;
+  /** It named this key: what becomes of it is nobody's promise any more. */
+  readonly touch: (appId: string, key: string) => void;
+  readonly appIds: readonly number[];
+  readonly transportOf: (life: Life) => Transport;
+  /** What came of a poisoned message: the good records in it must have been taken. */
+  readonly judge: (victim: Member, appId: string, good: readonly { readonly key: string; readonly version: Readonly<Record<string, number>> }[], sent: number, answer: Inner) => void;
+}
+
+/** Made once: it is large. */
+let hugeBody: Buffer | null = null;
+
+export class Liar implements Lies {
+  readonly kind: LieKind;
+  readonly #modules: LiarModules;
+  readonly #answers: Inner[] = [];
+  readonly #sent: TransportAnswer[] = [];
+  readonly #end = new AbortController();
+  #count = 0;
+  /** Whether the pages of an endless snapshot hold nothing at all. */
+  readonly #endsEmpty: boolean;
+
+  constructor(kind: LieKind, modules: LiarModules) {
+    this.kind = kind;
+    this.#modules = modules;
+    this.#endsEmpty = modules.random.chance(0.5);
+  }
+
+  handler(honest: SyncHandler, life: Life): SyncHandler {
+    return {
+      requiresHmac: (message) => honest.requiresHmac(message),
+      handle: async (sender, message) => this.#bend(message, (await this.#handle(honest, sender, message)) as Inner, life),
+    };
+  }
+
+  async #handle(honest: SyncHandler, sender: Member, message: Inner): Promise<object> {
+    if (this.kind === 'liar: false acknowledgement' && message['type'] === 'delta') {
+      const total = Object.values(message['data'] as Record<string, unknown[]>).reduce((sum, records) => sum + records.length, 0);
+      const { store_id, next_nonce, request_id } = (await honest.handle(sender, { ...message, data: {} })) as Inner;
+      return { status: 'ok', total, merged: total, skipped: 0, rejected: 0, skip_reasons: {}, rejections: [], store_id, next_nonce, request_id };
+    }
+    return honest.handle(sender, message);
+  }
+
+  async #bend(message: Inner, answer: Inner, life: Life): Promise<Inner> {
+    const { random } = this.#modules;
+    const type = message['type'];
+    switch (this.kind) {
+      case 'liar: wrong secret': {
+        if (type !== 'master_secret_request') return answer;
+        const recipient = toDer(String(message['ecdh_pubkey']).toLowerCase());
+        return this.#lied({ ...answer, sealed: sealSecret(generateP384(random), recipient, random.bytes(12), random.bytes(32)) });
+      }
+      case 'liar: garbage seal':
+        if (type !== 'master_secret_request') return answer;
+        return this.#lied({ ...answer, sealed: { ephemeral_pubkey: life.enclave.teePubkey, encrypted_data: '00'.repeat(48), nonce: '00'.repeat(12) } });
+      case 'liar: replayed answer': {
+        this.#answers.push(answer);
+        const old = this.#answers.length > 1 ? this.#answers.shift() : undefined;
+        return old === undefined ? answer : this.#lied(old);
+      }
+      case 'liar: endless snapshot':
+        if (type !== 'snapshot_request') return answer;
+        this.#count += 1;
+        await sleep(life.clock, SLOW_PAGE_MS);
+        return this.#lied({ ...answer, data: this.#endsEmpty ? {} : this.#poison(life).data, next_cursor: `${String(answer['store_id'])}.${this.#modules.appIds[0]}.1.${this.#count}` });
+      case 'liar: poisoned snapshot': {
+        if (type !== 'snapshot_request') return answer;
+        const { data } = this.#poison(life);
+        return this.#lied({ ...answer, data });
+      }
+      case 'liar: false digests':
+        if (type !== 'digest_request') return answer;
+        return this.#lied({ ...answer, ...this.#falseDigests(answer) });
+      case 'liar: false acknowledgement':
+        return type === 'delta' ? this.#lied(answer) : answer;
+      case 'liar: cross-wired answer':
+      case 'liar: huge answer':
+      case 'liar: poisoned delta':
+      case 'liar: foreign envelope':
+      case 'liar: future times':
+      case "liar: others' counts":
+      case 'liar: silence':
+        return answer;
+    }
+  }
+
+  #lied(answer: Inner): Inner {
+    this.#modules.onFault(this.kind);
+    return answer;
+  }
+
+  #falseDigests(answer: Inner): Inner {
+    const hex = (bytes: number): string => Buffer.from(this.#modules.random.bytes(bytes)).toString('hex');
+    if ('root' in answer) return { root: hex(16) };
+    if ('apps' in answer) return { apps: Object.fromEntries(this.#modules.appIds.map((appId) => [String(appId), hex(16)])) };
+    return { buckets: Array.from({ length: 256 }, () => hex(8)) };
+  }
+
+  /** What leaves on the wire, whatever the inner answer was. */
+  answering(answer: TransportAnswer, request: TransportRequest): TransportAnswer | null {
+    if (!request.url.endsWith('/sync')) {
+      if (this.kind === 'liar: silence' && request.url.endsWith('/nonce')) {
+        this.#modules.onFault(this.kind);
+        return null;
+      }
+      return answer;
+    }
+    if (this.kind === 'liar: silence') {
+      this.#modules.onFault(this.kind);
+      return null;
+    }
+    if (this.kind === 'liar: huge answer') {
+      this.#modules.onFault(this.kind);
+      hugeBody ??= Buffer.alloc(HUGE_BYTES, 0x20);
+      return { ...answer, body: hugeBody };
+    }
+    if (this.kind !== 'liar: cross-wired answer') return answer;
+    this.#sent.push(answer);
+    const other = this.#sent.length > 1 ? this.#sent.shift() : undefined;
+    if (other === undefined) return answer;
+    this.#modules.onFault(this.kind);
+    return other;
+  }
+
+  /** Whether it goes to others by itself. */
+  get attacks(): boolean {
+    return this.kind === 'liar: foreign envelope' || this.kind === 'liar: poisoned delta' || this.kind === 'liar: future times' || this.kind === "liar: others' counts";
+  }
+
+  /** It is honest again. */
+  end(): void {
+    this.#end.abort(new Error('the liar lies no more'));
+  }
+
+  /** Sends each of the others what it has made up. */
+  async attack(life: Life, others: readonly Member[]): Promise<void> {
+    if (!life.node.inside.vault.hasSyncKey()) return;
+    for (const victim of others) {
+      if (this.#end.signal.aborted) return;
+      if (this.kind === 'liar: foreign envelope') {
+        await this.#askNameless(life, victim);
+        continue;
+      }
+      const message = this.#poison(life, victim);
+      this.#modules.onFault(this.kind);
+      const options = { timeoutMs: DELTA_TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES, signal: this.#end.signal };
+      const answer = await life.node.inside.conversation.exchange(victim, { type: 'delta', data: message.data }, options).catch(() => null);
+      if (answer !== null) this.#modules.judge(victim, message.appId, message.good, message.sent, answer);
+    }
+  }
+
+  /** Asks for the secret without saying who it is, and has a key of nobody's open the answer (protocol.md §9.16). */
+  async #askNameless(life: Life, victim: Member): Promise<void> {
+    const { random, onFault, transportOf } = this.#modules;
+    const transport = transportOf(life);
+    const options = { timeoutMs: DELTA_TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES, signal: this.#end.signal };
+    const foreign = generateP384(random);
+    try {
+      const nonced = await transport.request({ method: 'GET', url: memberEndpoint(victim.url, '/nonce'), ...options });
+      const { nonce } = JSON.parse(Buffer.from(nonced.body).toString()) as { readonly nonce?: string };
+      const timestamp = Math.floor(life.clock.nowMs() / 1_000);
+      const signature = await life.enclave.sign(peerAuthMessage(nonce ?? '', victim.wallet, timestamp), this.#end.signal);
+      const inner = JSON.stringify({ type: 'master_secret_request', ecdh_pubkey: foreign.publicKeyDer });
+      const envelope = sealWith(foreign, victim.teePubkey, inner, random.bytes(12));
+      onFault(this.kind);
+      await transport.request({
+        method: 'POST',
+        url: memberEndpoint(victim.url, '/sync'),
+        headers: { 'content-type': 'application/json', 'x-kms-signature': signature, 'x-kms-timestamp': String(timestamp), 'x-kms-nonce': nonce ?? '' },
+        body: JSON.stringify(toWireEnvelope(envelope)),
+        ...options,
+      });
+    } catch (error) {
+      if (!(error instanceof DependencyError || error instanceof SyntaxError)) throw error;
+    }
+  }
+
+  /** Good records with bad ones between them. */
+  #poison(life: Life, victim: Member | null = null) {
+    const { random, appIds, touch } = this.#modules;
+    const appId = random.pick(appIds);
+    const { vault, store } = life.node.inside;
+    const nowMs = life.clock.nowMs();
+    const own = `${life.instance.wallet}/${'00'.repeat(8)}`;
+    const record = (key: string, version: Readonly<Record<string, number>>, atMs: number): Inner => {
+      touch(String(appId), key);
+      const value = vault.isConfirmed() ? Buffer.from(vault.sealValue(appId as AppId, Buffer.from(key))).toString('hex') : '00'.repeat(40);
+      return { key, value, version, updated_at_ms: atMs, tombstone: false, ttl_ms: 0 };
+    };
+    const good = Array.from({ length: GOOD_RECORDS }, () => record(`made up ${random.between(1, 20)}`, { [own]: (this.#count += 1) }, nowMs));
+    const bad: unknown[] = [];
+    if (this.kind === 'liar: future times') bad.push(record('made up future', { [own]: (this.#count += 1) }, nowMs + 10 * 60_000));
+    else if (this.kind === "liar: others' counts" && victim !== null) {
+      const theirs = Object.keys(store.recordOf(String(appId), 'key-1')?.version ?? {}).find((key) => key.startsWith(victim.wallet));
+      const claimed = theirs ?? `${victim.wallet}/${'11'.repeat(8)}`;
+      bad.push(record(random.chance(0.5) ? 'key-1' : 'made up count', { [claimed]: nowMs + 10_000_000 }, nowMs));
+    } else {
+      const [first] = good;
+      bad.push(null, 7, 'text', [], {}, { ...first, value: 'zz' }, { ...first, value: null }, { ...first, updated_at_ms: 'soon' }, { ...first, version: { [own]: -1 } });
+      bad.push({ ...first, version: [] }, { ...first, tombstone: 'no' }, { ...first, value: '00'.repeat(40) }, { ...first, ttl_ms: 1.5 });
+    }
+    const records = [...good.slice(0, 1), ...bad, ...good.slice(1)];
+    const kept = good.filter((wire) => isWellFormed(wire)).map(({ key, version }) => ({ key: key, version: version }));
+    return { appId: String(appId), data: { [String(appId)]: records }, good: kept, sent: records.length };
+  }
+}
+

@@ -1,0 +1,84 @@
+/** Draws a scenario from a seed: which faults come when, and what the apps ask meanwhile. */
+import type { FaultProfile } from './faults/fault-profiles.ts';
+import { nodeName, type FaultKind, type FaultStep, type RequestStep, type Scenario, type Step } from './scenario.ts';
+import { SeededRandom } from './world/seeded.ts';
+
+export interface ScenarioOptions {
+  readonly seed: string;
+  readonly nodes: number;
+  readonly apps: number;
+  readonly durationMs: number;
+  readonly faults: FaultProfile;
+  /** What all apps together ask. Requests per second. */
+  readonly requestsPerSecond: number;
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+const HOUR_MS = 3_600_000;
+/** No fault before: the first claim is a story of its own, and part of the seeds begin with one. */
+const QUIET_START_MS = 5_000;
+/** Keys of one app that are written again and again. */
+const KEYS = 40;
+const PATHS = 8;
+/** Share of what the app asks that must be refused. */
+const OVERSIZED_SHARE = 0.02;
+/** Odd keys that a store must take like any other. */
+const ODD_KEYS = ['a/b', '..', '__proto__', 'ключ', '🔑', 'a?b=c', ' '];
+
+const EVERYWHERE: ReadonlySet<FaultKind> = new Set(['loss', 'delay', 'duplicate', 'reorder', 'cut half-way', 'reorganisation', 'hash reset', 'node joins', 'claim lost', 'claim stuck', 'claim answer lost']);
+
+export function makeScenario(options: ScenarioOptions): Scenario {
+  const { seed, nodes, apps, durationMs, settings = {} } = options;
+  const steps: Step[] = [...faultsOf(options), ...requestsOf(options)];
+  steps.sort((a, b) => a.atMs - b.atMs);
+  return { seed, nodes, apps, durationMs, settings: { ...settings }, steps };
+}
+
+function faultsOf({ seed, nodes, durationMs, faults }: ScenarioOptions): FaultStep[] {
+  const steps: FaultStep[] = [];
+  const names = Array.from({ length: nodes }, (_, place) => nodeName(place));
+  for (const [kind, rate] of Object.entries(faults) as [FaultKind, NonNullable<FaultProfile[FaultKind]>][]) {
+    const random = new SeededRandom(`${seed}/fault ${kind}`);
+    if (rate.perHour <= 0) continue;
+    const draw = (atMs: number): FaultStep => {
+      const node = EVERYWHERE.has(kind) ? '' : random.pick(names);
+      const other = kind.endsWith('partition') && random.chance(0.5) ? random.pick(names.filter((name) => name !== node)) : '';
+      const [least, most] = rate.amount;
+      const drawn = least + random.unit() * (most - least);
+      const amount = most > 1 ? Math.round(drawn) : Math.round(drawn * 1_000) / 1_000;
+      return { atMs: Math.round(atMs), do: 'fault', kind, node, other, forMs: Math.round(rate.forMs[0] + random.unit() * (rate.forMs[1] - rate.forMs[0])), amount };
+    };
+    // What happens to claims matters when there are claims: at the start, and after a reset.
+    if (kind.startsWith('claim ')) {
+      if (random.chance(Math.min(0.5, rate.perHour / 6))) steps.push({ ...draw(0), atMs: 0 });
+      continue;
+    }
+    for (let atMs = QUIET_START_MS + random.exponential(HOUR_MS / rate.perHour); atMs < durationMs; atMs += random.exponential(HOUR_MS / rate.perHour)) {
+      steps.push(draw(atMs));
+    }
+  }
+  const claims = new SeededRandom(`${seed}/fate of claims`);
+  const fates = (['claim lost', 'claim stuck', 'claim answer lost'] as const).filter((kind) => (faults[kind]?.perHour ?? 0) > 0);
+  const resets = steps.filter(({ kind }) => kind === 'hash reset');
+  for (const { atMs } of resets) {
+    if (fates.length > 0 && claims.chance(0.7)) steps.push({ atMs, do: 'fault', kind: claims.pick(fates), node: '', other: '', forMs: 90_000, amount: 0 });
+  }
+  return steps;
+}
+
+function requestsOf({ seed, nodes, apps, durationMs, requestsPerSecond }: ScenarioOptions): RequestStep[] {
+  const random = new SeededRandom(`${seed}/requests`);
+  const steps: RequestStep[] = [];
+  if (requestsPerSecond <= 0) return steps;
+  for (let atMs = random.exponential(1_000 / requestsPerSecond); atMs < durationMs; atMs += random.exponential(1_000 / requestsPerSecond)) {
+    const dice = random.unit();
+    const what: RequestStep['do'] = dice < 0.55 ? 'put' : dice < 0.68 ? 'delete' : dice < 0.8 ? 'get' : dice < 0.83 ? 'list' : 'derive';
+    const key = what === 'derive' ? `path-${random.between(1, PATHS)}` : random.chance(0.05) ? random.pick(ODD_KEYS) : `key-${random.between(1, KEYS)}`;
+    const bytes = random.chance(0.01) ? 65_536 : random.between(1, 300);
+    const step: RequestStep = { atMs: Math.round(atMs), do: what, node: nodeName(random.between(0, nodes - 1)), app: random.chance(OVERSIZED_SHARE) ? apps : random.between(0, apps - 1), key, bytes, ttlMs: 0, acks: 0 };
+    if (what === 'put' && random.chance(0.1)) step.ttlMs = random.between(5_000, 60_000);
+    if ((what === 'put' || what === 'delete') && random.chance(0.2)) step.acks = random.between(1, Math.max(1, Math.min(2, nodes - 1)));
+    steps.push(step);
+  }
+  return steps;
+}

@@ -1,0 +1,134 @@
+/**
+ * After the faults: everything is as it should be again, and the cluster must find its way back by itself, soon. Every honest
+ * eligible node is ready, or all of them say that nobody holds the secret; then all stores are equal and nothing is left to
+ * do.
+ */
+import { ZERO_HASH } from '../domain/ids.ts';
+import { REASONS } from '../domain/reasons.ts';
+import { isMember } from './watch/node-watch.ts';
+import { BLOCK_MS, CONFIRMATIONS, withInstance } from './world/sim-chain.ts';
+import type { Life, SimNode } from './world/sim-node.ts';
+import type { Simulation } from './simulation.ts';
+
+/** node_ticks in which a node must be ready again. */
+const TICKS = 3;
+/** What the longest jump of a clock may have put into the future must be over. */
+const SETTLING_MS = 60_000;
+const LOOK_MS = 1_000;
+
+export class Recovery {
+  readonly #simulation: Simulation;
+
+  constructor(simulation: Simulation) {
+    this.#simulation = simulation;
+  }
+
+  /** Ends all faults and lets the cluster recover; what it does not manage is a violation. */
+  async run(): Promise<void> {
+    const simulation = this.#simulation;
+    this.#mend();
+    if ((await simulation.run(SETTLING_MS)) !== null) return;
+    if (!(await this.#becomeReady()) || !this.#someReady()) return;
+    if (!(await this.#becomeEqual())) return;
+    for (const life of this.#honest()) {
+      simulation.checks.note('every write is there in the end');
+      simulation.history.judge(life, life.clock.nowMs());
+    }
+  }
+
+  /** Instances are as their owners want them, every process runs, nobody lies but by saying nothing. */
+  #mend(): void {
+    const simulation = this.#simulation;
+    const { chain, faults, network, nodes } = simulation;
+    simulation.note('the faults end');
+    faults.endAll();
+    network.healAll();
+    for (const node of nodes.values()) {
+      if (faults.hasLeft(node.name)) continue;
+      node.lies = null;
+      node.setSkew(0);
+      node.setLag(0);
+      node.freeze(0);
+      if (node.life?.stopping === true) node.kill();
+      if (node.life === null) node.start();
+      chain.change((state) => withInstance(state, node.wallet, { status: 'ACTIVE' }));
+      simulation.register(node);
+    }
+    chain.change((state) => ({ versions: new Map([...state.versions.keys()].map((id) => [id, 'ENROLLED'])) }));
+  }
+
+  /** Processes that nothing is held against, of instances that are members. */
+  #honest(): Life[] {
+    const { deepState } = this.#simulation.chain;
+    return this.#simulation.lives().filter(({ instance }) => {
+      const registered = deepState.instances.get(instance.wallet);
+      return !instance.everLied && registered !== undefined && isMember(deepState, registered);
+    });
+  }
+
+  #someReady(): boolean {
+    return this.#honest().some((life) => life.node.readiness().state === 'ready');
+  }
+
+  /** @returns whether no rule was broken */
+  async #becomeReady(): Promise<boolean> {
+    const simulation = this.#simulation;
+    const { chain, config } = simulation;
+    const invariant = 'every node is ready again, or says that nobody holds the secret';
+    const limitMs = TICKS * config.nodeTickMs + CONFIRMATIONS * BLOCK_MS;
+    for (let waitedMs = 0; waitedMs <= limitMs; waitedMs += LOOK_MS) {
+      if (this.#honest().every((life) => life.node.readiness().state === 'ready')) break;
+      if ((await simulation.run(LOOK_MS)) !== null) return false;
+    }
+    simulation.checks.note(invariant);
+    const { hash } = chain.deepState;
+    const isHeld = hash === ZERO_HASH || this.#honest().some(({ node }) => node.inside.vault.confirmedHash() === hash);
+    for (const { name, node } of this.#honest()) {
+      const { state, reason } = node.readiness();
+      const saysSo = reason !== null && (NOBODY_HOLDS as readonly string[]).includes(reason.text);
+      if (isHeld ? state === 'ready' : state === 'syncing-secret' && saysSo) continue;
+      simulation.report(invariant, `${name} is ${state}: ${simulation.reasonOf(name) ?? ''}; the secret is ${isHeld ? 'there' : 'gone'}`);
+      return false;
+    }
+    return true;
+  }
+
+  /** @returns whether no rule was broken */
+  async #becomeEqual(): Promise<boolean> {
+    const simulation = this.#simulation;
+    const { config } = simulation;
+    const invariant = 'all stores are equal again, and nothing is left to do';
+    const limitMs = (this.#honest().length + 3) * config.dataSyncIntervalMs;
+    let left = this.#leftToDo();
+    for (let waitedMs = 0; left !== null && waitedMs <= limitMs; waitedMs += LOOK_MS) {
+      if ((await simulation.run(LOOK_MS)) !== null) return false;
+      left = this.#leftToDo();
+    }
+    simulation.checks.note(invariant);
+    if (left !== null) simulation.report(invariant, left);
+    return left === null;
+  }
+
+  /** Null when nothing is. */
+  #leftToDo(): string | null {
+    const lives = this.#honest();
+    const digests = new Set(lives.map(({ clock, node }) => {
+      node.inside.store.letAge(clock.nowMs());
+      return node.inside.store.rootDigest();
+    }));
+    if (digests.size > 1) return `${digests.size} of ${lives.length} stores differ`;
+    const honestWallets = new Set<string>(lives.map(({ instance }) => instance.wallet));
+    for (const { name, node } of lives) {
+      const behind = node.inside.replicas.views().find(({ wallet, behindRecords }) => honestWallets.has(wallet) && behindRecords > 0);
+      if (behind !== undefined) return `${name} has ${behind.behindRecords} records that ${nameOf(this.#simulation, behind.wallet)} has not acknowledged: ${behind.lastError ?? 'no error'}`;
+      if (node.inside.acknowledgements.size > 0) return `${node.inside.acknowledgements.size} writes wait on ${name}`;
+    }
+    return this.#simulation.requestsUnderWay > 0 ? `${this.#simulation.requestsUnderWay} requests are under way` : null;
+  }
+}
+
+const NOBODY_HOLDS = [REASONS.nobodyHoldsSecret, REASONS.secretHashMismatch, REASONS.secretSyncFailed] as const;
+
+function nameOf(simulation: Simulation, wallet: string): string {
+  return [...simulation.nodes.values()].find((node: SimNode) => node.wallet === wallet)?.name ?? 'a stranger';
+}

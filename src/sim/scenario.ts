@@ -1,0 +1,97 @@
+/**
+ * What happens in a simulation, as data: a scenario can be made from a seed, written down, shortened and replayed. Nothing in
+ * it is a function.
+ */
+import { z } from 'zod';
+import { LIE_KINDS } from './faults/liar.ts';
+
+export const FAULT_KINDS = [
+  'loss',
+  'delay',
+  'duplicate',
+  'reorder',
+  'cut half-way',
+  'partition',
+  'one-way partition',
+  'crash',
+  'restart',
+  'freeze',
+  'slow node',
+  'clock skew',
+  'clock jump',
+  'chain down',
+  'chain lagging',
+  'chain old block',
+  'chain failing',
+  'chain reverting',
+  'chain slow',
+  'reorganisation',
+  'claim lost',
+  'claim stuck',
+  'claim answer lost',
+  'enclave slow',
+  'enclave failing',
+  'enclave garbage',
+  'instance stopped',
+  'version revoked',
+  'version deprecated',
+  'wrong key registered',
+  'node joins',
+  'node leaves',
+  'URL moves',
+  'hash reset',
+  ...LIE_KINDS,
+] as const;
+
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+/** A fault from one time to another. */
+const fault = z.object({
+  atMs: z.number().min(0),
+  do: z.literal('fault'),
+  kind: z.enum(FAULT_KINDS),
+  /** The instance that it is about; empty: all of them. */
+  node: z.string().default(''),
+  /** The other side of a partition; empty: all others. */
+  other: z.string().default(''),
+  forMs: z.number().min(0),
+  /** A share, milliseconds, blocks: what the kind counts in. */
+  amount: z.number(),
+});
+
+/** What an app asks of one node. */
+const request = z.object({
+  atMs: z.number().min(0),
+  do: z.enum(['put', 'delete', 'get', 'list', 'derive']),
+  node: z.string(),
+  app: z.number().int().min(0),
+  key: z.string(),
+  /** Of the value, drawn from the seed; unless `value` says what it is. */
+  bytes: z.number().int().min(0).default(0),
+  value: z.string().optional(),
+  ttlMs: z.number().int().min(0).default(0),
+  acks: z.number().int().min(0).default(0),
+});
+
+export const step = z.discriminatedUnion('do', [fault, request]);
+export type Step = z.infer<typeof step>;
+export type FaultStep = z.infer<typeof fault>;
+export type RequestStep = z.infer<typeof request>;
+
+export const scenario = z.object({
+  seed: z.string(),
+  nodes: z.number().int().min(1).max(32),
+  apps: z.number().int().min(1).max(100),
+  /** Until the faults stop. */
+  durationMs: z.number().min(0),
+  /** Environment variables besides the defaults, as for a real node. */
+  settings: z.record(z.string(), z.string()).default({}),
+  steps: z.array(step),
+});
+
+export type Scenario = z.infer<typeof scenario>;
+
+/** `a`, `b`, .. in the order of their registration. */
+export function nodeName(place: number): string {
+  return place < 26 ? String.fromCharCode(97 + place) : `n${place}`;
+}

@@ -1,0 +1,80 @@
+/** Runs one scenario from its start to its end, and says what came of it. */
+import { Recovery } from './recovery.ts';
+import type { Scenario } from './scenario.ts';
+import { Simulation } from './simulation.ts';
+import type { Violation } from './watch/violation.ts';
+import type { Life } from './world/sim-node.ts';
+
+export interface SimulateOptions {
+  /** Takes every line of the trace. */
+  readonly onTrace?: (line: string) => void;
+  /** Ends the run with the first line of the trace that has this in it. */
+  readonly until?: string;
+  /** Meets each process before its first event: for tests that break something on purpose. */
+  readonly onStart?: (life: Life) => void;
+}
+
+export interface SimulationResult {
+  readonly seed: string;
+  readonly violation: Violation | null;
+  readonly simulatedMs: number;
+  readonly events: number;
+  readonly writes: number;
+  /** Writes of which nobody lived on. */
+  readonly lost: number;
+  /** How often each kind of fault took effect. */
+  readonly injected: Readonly<Record<string, number>>;
+  /** How often each invariant was looked at. */
+  readonly checks: Readonly<Record<string, number>>;
+  /** How requests ended. */
+  readonly outcomes: Readonly<Record<string, number>>;
+  /** SHA-256 of the trace, in hex. */
+  readonly digest: string;
+  readonly lastLines: readonly string[];
+}
+
+const SECRET_INVARIANT = 'no secret is in the trace';
+/** One stretch of a run, between two looks whether it is enough. Milliseconds. */
+const STRETCH_MS = 1_000;
+
+export async function simulate(scenario: Scenario, { onTrace, until, onStart }: SimulateOptions = {}): Promise<SimulationResult> {
+  const lines: string[] = [];
+  const heard = { enough: false };
+  const sink = (line: string): void => {
+    if (until !== undefined && line.includes(until)) heard.enough = true;
+    if (onTrace === undefined) return;
+    lines.push(line);
+    onTrace(line);
+  };
+  const simulation = await Simulation.of(scenario, { onTrace: onTrace === undefined && until === undefined ? null : sink, onStart });
+  simulation.watchAsOwner();
+  const endMs = scenario.durationMs;
+  while (simulation.timeline.nowMs < endMs && simulation.violation === null && !heard.enough) {
+    await simulation.run(until === undefined ? endMs - simulation.timeline.nowMs : Math.min(STRETCH_MS, endMs - simulation.timeline.nowMs));
+  }
+  if (simulation.violation === null && !heard.enough) await new Recovery(simulation).run();
+  if (lines.length > 0) findSecrets(simulation, lines.join('\n'));
+  return {
+    seed: scenario.seed,
+    violation: simulation.violation,
+    simulatedMs: simulation.timeline.nowMs,
+    events: simulation.timeline.events,
+    writes: simulation.history.size,
+    lost: simulation.history.lost,
+    injected: Object.fromEntries(simulation.injected),
+    checks: Object.fromEntries(simulation.checks.counts),
+    outcomes: Object.fromEntries(simulation.outcomes),
+    digest: simulation.trace.digest(),
+    lastLines: simulation.trace.last(),
+  };
+}
+
+function findSecrets(simulation: Simulation, text: string): void {
+  simulation.checks.note(SECRET_INVARIANT);
+  const lower = text.toLowerCase();
+  for (const secret of simulation.secrets) {
+    const bytes = Buffer.from(secret);
+    const isThere = lower.includes(bytes.toString('hex')) || text.includes(bytes.toString('base64').replace(/=+$/, '')) || text.includes(bytes.toString('base64url'));
+    if (isThere) simulation.report(SECRET_INVARIANT, 'a master secret or a derived key');
+  }
+}

@@ -1,0 +1,331 @@
+/**
+ * A whole cluster in this process, from one seed: the product's nodes on a virtual clock, network, chain and enclaves, with
+ * everything that may go wrong, held against its rules after every event.
+ *
+ *     const simulation = await Simulation.start({ seed: 'mine', nodes: 3 });
+ *     await simulation.run(60_000);
+ *     simulation.apply({ do: 'fault', kind: 'crash', node: 'b', forMs: 10_000 });
+ *     await simulation.run(60_000);
+ *     expect(simulation.stateOf('b')).toBe('ready');
+ */
+import { readConfig } from '../config/read-config.ts';
+import type { Config } from '../config/settings.ts';
+import { ZERO_HASH, type TeePubkey } from '../domain/ids.ts';
+import type { LogFacts } from '../domain/ports.ts';
+import { reasonLine } from '../domain/reasons.ts';
+import type { KmsNode } from '../client/node-list.ts';
+import { FaultActions, type FaultScene } from './faults/fault-actions.ts';
+import type { WriteHistory } from './watch/write-history.ts';
+import { ClusterWatch } from './watch/cluster-watch.ts';
+import { short } from './watch/node-watch.ts';
+import { nodeName, step as stepForm, type RequestStep, type Scenario, type Step } from './scenario.ts';
+import { SeededRandom } from './world/seeded.ts';
+import { SimApp, type RequestOutcome } from './world/sim-app.ts';
+import { CONFIRMATIONS, KMS_APP_ID, SimChain, withInstance } from './world/sim-chain.ts';
+import { SimNetwork } from './world/sim-network.ts';
+import { SIM_ENVIRONMENT, SimNode, type Life, type LifeListener } from './world/sim-node.ts';
+import type { RpcModules } from './world/sim-rpc.ts';
+import { Timeline, type Owner } from './world/timeline.ts';
+import { Trace } from './trace.ts';
+import { Checks, type Violation } from './watch/violation.ts';
+
+/** Apps are numbered from here. */
+const FIRST_APP_ID = 100;
+/** An app whose id fits no JSON number: it is refused, never taken for another (protocol.md §9.15). */
+const OVERSIZED_APP_ID = 2 ** 53;
+/** Version of the first instance and of every second one after it; the others have the next one. */
+const VERSIONS = ['1', '2'] as const;
+export interface SimulationOptions {
+  readonly seed: string;
+  readonly nodes?: number;
+  readonly apps?: number;
+  /** Environment variables, as a real node has them. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Takes every line of the trace. */
+  readonly onTrace?: ((line: string) => void) | null;
+  /** Meets each process before its first event. */
+  readonly onStart?: ((life: Life) => void) | undefined;
+}
+
+export class Simulation implements LifeListener, FaultScene {
+  readonly timeline = new Timeline();
+  readonly chain = new SimChain(this.timeline);
+  readonly trace: Trace;
+  readonly checks = new Checks();
+  readonly nodes = new Map<string, SimNode>();
+  /** As many as were asked for, and one more whose id is too large. */
+  readonly apps: readonly SimApp[];
+  readonly watch: ClusterWatch;
+  readonly network: SimNetwork;
+  readonly config: Config;
+  readonly seed: string;
+  readonly faults: FaultActions;
+  /** How often each kind of fault took effect. */
+  readonly injected = new Map<string, number>();
+  /** Master secrets and derived keys that were ever there: nothing written may hold one. */
+  readonly secrets: Uint8Array[] = [];
+  readonly outcomes = new Map<string, number>();
+  violation: Violation | null = null;
+  resets = 0;
+  /** Requests of apps that are under way. */
+  requestsUnderWay = 0;
+  readonly #meet: SimulationOptions['onStart'];
+  readonly #registered = new Set<string>();
+  readonly #disturbedUntil = new Map<string, number>();
+  readonly #answers: RpcModules['answers'] = new Map();
+  #allDisturbedUntil = 0;
+
+  private constructor({ seed, nodes = 3, apps = 2, settings = {}, onTrace = null, onStart }: SimulationOptions) {
+    this.#meet = onStart;
+    this.seed = seed;
+    this.trace = new Trace(onTrace);
+    const read = readConfig({ ...SIM_ENVIRONMENT, KMS_APP_ID: String(KMS_APP_ID), CHAIN_CONFIRMATIONS: String(CONFIRMATIONS), ...settings });
+    if (!read.ok) throw new Error(read.problems.join('; '));
+    this.config = read.config;
+    const { timeline, chain } = this;
+    this.network = new SimNetwork({
+      timeline,
+      random: new SeededRandom(`${seed}/network`),
+      onFault: (kind) => this.onFault(kind),
+      trace: (line) => {
+        if (this.trace.isWanted) this.note(line);
+      },
+    });
+    this.watch = new ClusterWatch({
+      timeline,
+      chain,
+      config: this.config,
+      checks: this.checks,
+      report: (invariant, detail) => this.report(invariant, detail),
+      lives: () => this.lives(),
+      isCalm: (life, forMs) => this.isCalm(life, forMs),
+      hasLiars: () => [...this.nodes.values()].some(({ everLied }) => everLied),
+      isHonestWallet: (wallet) => [...this.nodes.values()].find((node) => node.wallet === wallet)?.everLied === false,
+      resets: () => this.resets,
+      registered: this.#registered,
+      note: (text) => this.note(text),
+      onSecret: (secret) => this.secrets.push(secret),
+    });
+    const appIds = [...Array.from({ length: apps }, (_, place) => FIRST_APP_ID + place), OVERSIZED_APP_ID];
+    this.apps = appIds.map((appId) => new SimApp(appId, { seed, timeline, chain, network: this.network }));
+    chain.setUp((state) => ({
+      versions: new Map([
+        ...VERSIONS.map((version) => [`${KMS_APP_ID}:${version}`, 'ENROLLED'] as const),
+        ...this.apps.map(({ appId }) => [`${appId}:1`, 'ENROLLED'] as const),
+      ]),
+      apps: new Map([[KMS_APP_ID, 'ACTIVE'], ...this.apps.map(({ appId }) => [BigInt(appId), 'ACTIVE'] as const)]),
+      instances: state.instances,
+    }));
+    for (const { appId, wallet, teePubkey } of this.apps) {
+      this.#registered.add(teePubkey.toLowerCase());
+      chain.setUp((state) => withInstance(state, wallet, { appId: BigInt(appId), teePubkey, url: 'https://app.sim' }));
+    }
+    this.faults = new FaultActions(this);
+    for (let place = 0; place < nodes; place += 1) {
+      const node = this.addNode();
+      const teePubkey = node.start();
+      this.#registered.add(teePubkey.toLowerCase());
+      chain.setUp((state) => withInstance(state, node.wallet, { ...this.versionOf(place), teePubkey, url: node.url }));
+    }
+  }
+
+  /** Starts a cluster whose instances are registered. Nothing has happened yet. */
+  static async start(options: SimulationOptions): Promise<Simulation> {
+    const simulation = new Simulation(options);
+    await simulation.timeline.settle();
+    return simulation;
+  }
+
+  /** A cluster as a scenario begins with it, its steps waiting for their time. */
+  static async of(scenario: Scenario, listening: Pick<SimulationOptions, 'onTrace' | 'onStart'> = {}): Promise<Simulation> {
+    const simulation = await Simulation.start({ ...scenario, ...listening });
+    for (const step of scenario.steps) simulation.timeline.at(step.atMs, null, () => simulation.#perform(step));
+    return simulation;
+  }
+
+  /** Lets simulated time pass. @returns what was broken, if anything */
+  async run(ms: number): Promise<Violation | null> {
+    if (this.violation !== null) return this.violation;
+    await this.timeline.runUntil(this.timeline.nowMs + ms, (owner) => this.#afterEvent(owner));
+    return this.violation;
+  }
+
+  /** Does something now. @throws ZodError on a step that is none */
+  apply(step: { readonly do: Step['do'] } & Record<string, unknown>): void {
+    this.#perform(stepForm.parse({ atMs: this.timeline.nowMs, forMs: 0, amount: 0, app: 0, key: '', ...step }));
+  }
+
+  /** Asks as an app does, and lets time pass until the answer is there. */
+  async ask(step: { readonly do: RequestStep['do']; readonly node: string } & Partial<RequestStep>): Promise<RequestOutcome> {
+    const request: RequestStep = { atMs: this.timeline.nowMs, app: 0, key: '', bytes: 16, ttlMs: 0, acks: 0, ...step };
+    const ended: RequestOutcome[] = [];
+    void this.#request(request).then((outcome) => ended.push(outcome));
+    while (ended.length === 0 && this.violation === null) await this.run(ASK_STEP_MS);
+    return ended[0] ?? { outcome: 'a rule was broken', answer: null };
+  }
+
+  /** Sends a node_tick to a node, as if it were due. */
+  tick(name: string): void {
+    this.node(name).life?.node.actor.send({ type: 'node_tick' });
+  }
+
+  /** @throws Error when there is none of that name */
+  node(name: string): SimNode {
+    const node = this.nodes.get(name);
+    if (node === undefined) throw new Error(`there is no node ${name}`);
+    return node;
+  }
+
+  /** Its readiness, or `down`. */
+  stateOf(name: string): string {
+    return this.node(name).readiness?.state ?? 'down';
+  }
+
+  /** Why it is not ready, as `/status` and 503 say it; null when it is, or is down. */
+  reasonOf(name: string): string | null {
+    const reason = this.node(name).readiness?.reason ?? null;
+    return reason === null ? null : reasonLine(reason);
+  }
+
+  /** All processes that run. */
+  lives(): Life[] {
+    return [...this.nodes.values()].map(({ life }) => life).filter((life) => life !== null);
+  }
+
+  /** One instance more; it runs and is registered by whoever adds it. */
+  addNode(): SimNode {
+    const { timeline, chain, network, config, seed } = this;
+    const place = this.nodes.size;
+    const node = new SimNode(nodeName(place), place, { seed, timeline, chain, network, config, answers: this.#answers, listener: this });
+    this.nodes.set(node.name, node);
+    return node;
+  }
+
+  versionOf(place: number): { readonly versionId: bigint } {
+    return { versionId: BigInt(VERSIONS[place % VERSIONS.length]!) };
+  }
+
+  /** The registry learns the key of a process. */
+  register(node: SimNode, fields: object = {}): void {
+    const { life } = node;
+    if (life === null) return;
+    const { teePubkey } = life.enclave;
+    this.#registered.add(teePubkey.toLowerCase());
+    this.chain.change((state) => withInstance(state, node.wallet, { teePubkey, url: node.url, ...fields }));
+  }
+
+  /** From now on, and for so long, nothing is promised of it. @param name empty: of all */
+  disturb(name: string, forMs: number): void {
+    const untilMs = this.timeline.nowMs + forMs;
+    if (name === '') this.#allDisturbedUntil = Math.max(this.#allDisturbedUntil, untilMs);
+    else this.#disturbedUntil.set(name, Math.max(this.#disturbedUntil.get(name) ?? 0, untilMs));
+  }
+
+  isCalm(life: Life, forMs: number): boolean {
+    const sinceMs = Math.max(this.#allDisturbedUntil, this.#disturbedUntil.get(life.name) ?? 0, life.startedMs);
+    return !life.gone && life.frozenUntilMs <= this.timeline.nowMs && this.timeline.nowMs - sinceMs >= forMs;
+  }
+
+  get history(): WriteHistory {
+    return this.watch.history;
+  }
+
+  note(text: string): void {
+    this.trace.add(this.timeline.nowMs, text);
+  }
+
+  report(invariant: string, detail: string): void {
+    if (this.violation !== null) return;
+    this.violation = { invariant, detail, atMs: this.timeline.nowMs };
+    this.note(`BROKEN ${invariant}: ${detail}`);
+  }
+
+  /**
+   * As an operator does: where nobody holds the secret that the chain shows, its owner resets the hash after a while, so that
+   * the cluster can begin again.
+   */
+  watchAsOwner(): void {
+    let missing = 0;
+    const look = (): void => {
+      const { hash } = this.chain.deepState;
+      const isHeld = hash === ZERO_HASH || this.lives().some(({ node: { inside } }) => inside.vault.confirmedHash() === hash || inside.vault.candidateHash() === hash);
+      missing = isHeld ? 0 : missing + 1;
+      if (missing >= OWNER_PATIENCE) {
+        missing = 0;
+        this.apply({ do: 'fault', kind: 'hash reset' });
+      }
+      this.timeline.after(OWNER_LOOKS_MS, null, look);
+    };
+    this.timeline.after(OWNER_LOOKS_MS, null, look);
+  }
+
+  // What lives tell.
+
+  onStart(life: Life): void {
+    this.watch.onStart(life);
+    this.#meet?.(life);
+  }
+
+  onEnd(life: Life): void {
+    this.watch.onEnd(life);
+  }
+
+  onLog(life: Life, level: string, sentence: string, facts: LogFacts): void {
+    if (level === 'debug' && !this.trace.isWanted) return;
+    const details = Object.entries(facts).map(([name, value]) => `${name}=${typeof value === 'string' && value.startsWith('0x') ? short(value) : String(value)}`);
+    this.note(`${life.name} ${level} ${sentence}${details.length === 0 ? '' : ` (${details.join(', ')})`}`);
+  }
+
+  onSealing(life: Life, plaintext: string, receiver: TeePubkey): void {
+    this.watch.onSealing(life, plaintext, receiver);
+  }
+
+  onCandidate(secret: Uint8Array): void {
+    this.secrets.push(secret);
+  }
+
+  onFatal(life: Life, error: Error): void {
+    this.report('no node stops by itself', `${life.name}: ${error.message}`);
+  }
+
+  onFault(kind: string): void {
+    this.injected.set(kind, (this.injected.get(kind) ?? 0) + 1);
+  }
+
+  #afterEvent(owner: Owner | null): boolean {
+    if (owner !== null && this.violation === null) this.watch.check(owner);
+    return this.violation !== null;
+  }
+
+  // What is done.
+
+  #perform(step: Step): void {
+    if (step.do === 'fault') this.faults.apply(step);
+    else void this.#request(step);
+  }
+
+  async #request(step: RequestStep): Promise<RequestOutcome> {
+    const node = this.nodes.get(step.node);
+    const app = this.apps[step.app % this.apps.length]!;
+    const place = node === undefined ? null : this.#placeOf(node);
+    const what = `${step.do} ${JSON.stringify(step.key)} of app ${app.appId} on ${step.node}`;
+    if (place === null) return { outcome: 'not registered', answer: null };
+    this.requestsUnderWay += 1;
+    const ended = await app.ask(place, step);
+    this.requestsUnderWay -= 1;
+    this.note(`${what}: ${ended.outcome}`);
+    this.outcomes.set(`${step.do} ${ended.outcome}`, (this.outcomes.get(`${step.do} ${ended.outcome}`) ?? 0) + 1);
+    return ended;
+  }
+
+  /** As the registry shows it. */
+  #placeOf(node: SimNode): KmsNode | null {
+    const instance = this.chain.headState.instances.get(node.wallet);
+    return instance === undefined ? null : { wallet: node.wallet, url: instance.url, teePubkey: instance.teePubkey as TeePubkey };
+  }
+}
+
+/** How often an owner looks, and how often in a row the secret must be missing. */
+const OWNER_LOOKS_MS = 30_000;
+const OWNER_PATIENCE = 3;
+const ASK_STEP_MS = 5;

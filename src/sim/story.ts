@@ -1,0 +1,256 @@
+/**
+ * Stories: a disaster as a small text of commands, each with what comes of it. A line that begins with `>` is a command; the
+ * lines under it are its output. They are documentation and tests at once.
+ *
+ *     > cluster nodes=3
+ *     > run 20s
+ *     a bootstrapping: awaiting on-chain master secret hash
+ *     a ready
+ *     > put a colour red acks=1
+ *     ok
+ *     > fault crash on a for 30s
+ *     > status
+ */
+import { FAULT_KINDS, type RequestStep, type Scenario, type Step } from './scenario.ts';
+import { Recovery } from './recovery.ts';
+import { Simulation } from './simulation.ts';
+import { CONFIRMATIONS } from './world/sim-chain.ts';
+import { ZERO_HASH } from '../domain/ids.ts';
+
+export interface StoryCommand {
+  readonly command: string;
+  readonly output: readonly string[];
+}
+
+/** Comment lines above the commands, and the commands. */
+export interface Story {
+  readonly about: readonly string[];
+  readonly commands: readonly StoryCommand[];
+}
+
+/** A command that nobody can carry out. */
+export class StoryError extends Error {}
+
+export function parseStory(text: string): Story {
+  const about: string[] = [];
+  const commands: { command: string; output: string[] }[] = [];
+  for (const line of text.split('\n')) {
+    if (line.startsWith('>')) commands.push({ command: line.slice(1).trim(), output: [] });
+    else if (line.trim() === '') continue;
+    else if (commands.length === 0) about.push(line);
+    else commands.at(-1)!.output.push(line);
+  }
+  return { about, commands };
+}
+
+export function formatStory({ about, commands }: Story): string {
+  const parts = commands.map(({ command, output }) => [`> ${command}`, ...output].join('\n'));
+  return `${[...about, '', ...parts].join('\n')}\n`;
+}
+
+/** The same story with the output that its commands have now. @throws StoryError */
+export async function playStory(story: Story): Promise<Story> {
+  const player = new Player();
+  const commands: StoryCommand[] = [];
+  for (const { command } of story.commands) commands.push({ command, output: await player.perform(command) });
+  return { about: story.about, commands };
+}
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+function duration(text: string | undefined): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text ?? '');
+  if (match === null) throw new StoryError(`${text ?? 'nothing'} is no duration such as 20s`);
+  return Number(match[1]) * UNITS[match[2]!]!;
+}
+
+class Player {
+  #simulation: Simulation | null = null;
+  /** What has been said since the last command, and when. */
+  #heard: { readonly at: string; readonly node: string; readonly line: string }[] = [];
+  #shown = new Map<string, string>();
+
+  async perform(command: string): Promise<string[]> {
+    const [name = '', ...words] = command.match(/"[^"]*"|\S+/g) ?? [];
+    this.#heard = [];
+    const output = await this.#do(name, words.map((word) => word.replace(/^"(.*)"$/, '$1')));
+    const { violation } = this.#simulation!;
+    return violation === null ? output : [...output, `BROKEN ${violation.invariant}: ${violation.detail}`];
+  }
+
+  async #do(name: string, words: readonly string[]): Promise<string[]> {
+    if (name === 'cluster') {
+      await this.#start(words);
+      return [];
+    }
+    if (this.#simulation === null) throw new StoryError('a story begins with `cluster`');
+    const simulation = this.#simulation;
+    switch (name) {
+      case 'run':
+        await simulation.run(duration(words[0]));
+        return this.#changes();
+      case 'status':
+        return [...simulation.nodes.keys()].map((node) => this.#line(node));
+      case 'fault':
+        this.#fault(words);
+        return [];
+      case 'put':
+      case 'get':
+      case 'delete':
+      case 'list':
+      case 'derive':
+        return this.#ask(name, words);
+      case 'tick':
+        simulation.tick(words[0] ?? '');
+        return [];
+      case 'reset':
+        simulation.apply({ do: 'fault', kind: 'hash reset' });
+        return [];
+      case 'chain':
+        return [this.#chain()];
+      case 'stores':
+        return this.#stores();
+      case 'recover':
+        await new Recovery(simulation).run();
+        return [...this.#changes(), simulation.violation === null ? 'recovered' : 'not recovered'];
+      default:
+        throw new StoryError(`nobody knows the command ${name}`);
+    }
+  }
+
+  /** `cluster nodes=3 apps=1 seed=x VARIABLE=value ..` */
+  async #start(words: readonly string[]): Promise<void> {
+    const given = new Map(words.map((word) => [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)]));
+    const settings = Object.fromEntries([...given].filter(([name]) => /^[A-Z_]+$/.test(name)));
+    this.#simulation = await Simulation.start({
+      seed: given.get('seed') ?? 'story',
+      nodes: Number(given.get('nodes') ?? 3),
+      apps: Number(given.get('apps') ?? 1),
+      settings,
+      onTrace: (line) => this.#hear(line),
+    });
+  }
+
+  #hear(line: string): void {
+    const match = /^ *([\d.]+) (\S+) info readiness changed \(state=(\S+), reason=(.*)\)$/.exec(line);
+    if (match === null) return;
+    const [, at = '', node = '', state, reason] = match;
+    this.#heard.push({ at, node, line: `${node} ${state}${reason === 'null' ? '' : `: ${withoutCounts(reason ?? '')}`}` });
+  }
+
+  /** Changes of readiness, without those that lasted for no time at all and without repetitions. */
+  #changes(): string[] {
+    const lasting = this.#heard.filter(({ at, node }, place) => !this.#heard.some((other, later) => later > place && other.at === at && other.node === node));
+    const fresh: string[] = [];
+    for (const { node, line } of lasting) {
+      if (this.#shown.get(node) !== line) fresh.push(line);
+      this.#shown.set(node, line);
+    }
+    return fresh;
+  }
+
+  #line(name: string): string {
+    const simulation = this.#simulation!;
+    const reason = simulation.reasonOf(name);
+    return `${name} ${simulation.stateOf(name)}${reason === null ? '' : `: ${withoutCounts(reason)}`}`;
+  }
+
+  /** `fault KIND on NODE towards NODE for 10s at 0.3` */
+  #fault(words: readonly string[]): void {
+    const places = ['on', 'towards', 'for', 'at'].map((word) => words.indexOf(word)).filter((at) => at >= 0);
+    const kind = words.slice(0, Math.min(words.length, ...places)).join(' ');
+    if (!(FAULT_KINDS as readonly string[]).includes(kind)) throw new StoryError(`nobody knows the fault ${kind}`);
+    const after = (word: string): string | undefined => (words.includes(word) ? words[words.indexOf(word) + 1] : undefined);
+    this.#simulation!.apply({
+      do: 'fault',
+      kind: kind,
+      node: after('on') ?? '',
+      other: after('towards') ?? '',
+      forMs: after('for') === undefined ? 0 : duration(after('for')),
+      amount: Number(after('at') ?? 0),
+    });
+  }
+
+  /** `put NODE KEY VALUE app=0 acks=1 ttl=5s &`; with `&` nobody waits for the answer. */
+  async #ask(what: RequestStep['do'], words: readonly string[]): Promise<string[]> {
+    const options = new Map(words.filter((word) => /^(?:app|acks|ttl|bytes)=/.test(word)).map((word) => [word.split('=')[0]!, word.split('=')[1]!]));
+    const waits = !words.includes('&');
+    const [node = '', key = '', value] = words.filter((word) => word !== '&' && !/^(?:app|acks|ttl|bytes)=/.test(word));
+    const step = {
+      do: what,
+      node,
+      key,
+      app: Number(options.get('app') ?? 0),
+      acks: Number(options.get('acks') ?? 0),
+      bytes: Number(options.get('bytes') ?? 16),
+      ttlMs: options.has('ttl') ? duration(options.get('ttl')) : 0,
+      ...(value === undefined ? {} : { value }),
+    };
+    if (!waits) {
+      this.#simulation!.apply(step);
+      return [];
+    }
+    const { outcome, answer } = await this.#simulation!.ask(step);
+    if (answer === null) return [outcome];
+    if (what === 'get') return [Buffer.from(answer['value'] as Uint8Array).toString()];
+    if (what === 'list') return [(answer['keys'] as readonly string[]).join(' ')];
+    // The key itself is nobody's to see; whether two are the same is.
+    if (what === 'derive') return [`key of ${(answer['key'] as Uint8Array).length} bytes`];
+    return [typeof answer['acks'] === 'number' ? `${outcome}, on ${answer['acks']} more` : outcome];
+  }
+
+  #chain(): string {
+    const { chain, nodes } = this.#simulation!;
+    const show = (hash: string): string => {
+      if (hash === ZERO_HASH) return 'no hash';
+      const holders = [...nodes.values()].filter(({ life }) => life?.node.inside.vault.confirmedHash() === hash || life?.node.inside.vault.candidateHash() === hash);
+      return holders.length === 0 ? 'a hash that nobody can answer for' : `the hash of what ${holders.map(({ name }) => name).join(', ')} ${holders.length === 1 ? 'holds' : 'hold'}`;
+    };
+    return `head: ${show(chain.headState.hash)}; ${CONFIRMATIONS} blocks deep: ${show(chain.deepState.hash)}`;
+  }
+
+  /** What each store holds: keys that read as present, and records that are kept. */
+  #stores(): string[] {
+    return this.#simulation!.lives().map((life) => {
+      const { store } = life.node.inside;
+      const { totalKeys } = store.totals(life.clock.nowMs());
+      const kept = [...store.walk({})].length;
+      return `${life.name}: ${totalKeys} keys of ${kept} records, ${store.rootDigest().slice(0, 8)}`;
+    });
+  }
+}
+
+/** How many were asked in the end depends on who was quicker. */
+function withoutCounts(reason: string): string {
+  return reason.replace(/: asked \d.*$/, '');
+}
+
+/** A scenario as a story: what a failing one is written down as. */
+export function storyOf(scenario: Scenario, about: readonly string[]): Story {
+  const { seed, nodes, apps, settings, steps, durationMs } = scenario;
+  const set = Object.entries(settings).map(([name, value]) => ` ${name}=${value}`).join('');
+  const commands = [`cluster seed=${seed} nodes=${nodes} apps=${apps}${set}`];
+  let nowMs = 0;
+  const runTo = (atMs: number): void => {
+    if (atMs > nowMs) commands.push(`run ${atMs - nowMs}ms`);
+    nowMs = Math.max(nowMs, atMs);
+  };
+  for (const step of steps) {
+    runTo(step.atMs);
+    commands.push(commandOf(step));
+  }
+  runTo(durationMs);
+  commands.push('recover');
+  return { about: about.map((line) => `# ${line}`), commands: commands.map((command) => ({ command, output: [] })) };
+}
+
+function commandOf(step: Step): string {
+  if (step.do === 'fault') {
+    const { kind, node, other, forMs, amount } = step;
+    return [`fault ${kind}`, node === '' ? '' : ` on ${node}`, other === '' ? '' : ` towards ${other}`, forMs === 0 ? '' : ` for ${forMs}ms`, amount === 0 ? '' : ` at ${amount}`].join('');
+  }
+  const { node, key, app, acks, bytes, ttlMs } = step;
+  const options = `app=${app} bytes=${bytes}${acks > 0 ? ` acks=${acks}` : ''}${ttlMs > 0 ? ` ttl=${ttlMs}ms` : ''}`;
+  return `${step.do} ${node} "${key}" ${options} &`;
+}
+

@@ -1,0 +1,226 @@
+/**
+ * Holds a cluster against its rules: each process by itself, after each of its events, and what they owe each other. Whoever
+ * runs the simulation tells it what happens.
+ */
+import type { Config } from '../../config/settings.ts';
+import type { TeePubkey } from '../../domain/ids.ts';
+import type { WireRecord } from '../../domain/records.ts';
+import type { SimChain } from '../world/sim-chain.ts';
+import type { Life } from '../world/sim-node.ts';
+import type { Owner, Timeline } from '../world/timeline.ts';
+import { DerivationWatch } from './derivation-watch.ts';
+import { NodeWatch } from './node-watch.ts';
+import { goneFromMs } from './reference.ts';
+import { StoreWatch } from './store-watch.ts';
+import type { Checks, Report } from './violation.ts';
+import { WriteHistory, type Write } from './write-history.ts';
+
+/** Everything is held against everything so often. */
+const FULL_CHECK_MS = 60_000;
+/** How soon a write must be on the others while all is well. */
+const PROMPT_MS = 3_000;
+/** Backoffs of earlier failures are over, and every node has read the chain again. */
+const CALM_MS = 150_000;
+/** How soon a claim that is deep enough must be noticed while all is well. */
+const NOTICED_MS = 10_000;
+
+export interface ClusterWatchModules {
+  readonly timeline: Timeline;
+  readonly chain: SimChain;
+  readonly config: Config;
+  readonly checks: Checks;
+  readonly report: Report;
+  /** All processes that run. */
+  readonly lives: () => readonly Life[];
+  /** Whether all that a process depends on has been in order for so long. Milliseconds. */
+  readonly isCalm: (life: Life, forMs: number) => boolean;
+  /** Whether some instance has ever lied. */
+  readonly hasLiars: () => boolean;
+  readonly isHonestWallet: (wallet: string) => boolean;
+  /** How often the owner has reset the hash. */
+  readonly resets: () => number;
+  /** Keys that the registry has ever known. */
+  readonly registered: ReadonlySet<string>;
+  readonly note: (text: string) => void;
+  /** Bytes that nothing written may hold. */
+  readonly onSecret: (secret: Uint8Array) => void;
+}
+
+interface Watched {
+  readonly node: NodeWatch;
+  readonly store: StoreWatch;
+}
+
+export class ClusterWatch {
+  readonly history: WriteHistory;
+  readonly #modules: ClusterWatchModules;
+  readonly #derivations: DerivationWatch;
+  readonly #watched = new Map<Life, Watched>();
+  /** The secret by which each process was last ready. */
+  readonly #readyBy = new WeakMap<Life, string | null>();
+
+  constructor(modules: ClusterWatchModules) {
+    this.#modules = modules;
+    const { report, checks, config, chain, timeline } = modules;
+    this.#derivations = new DerivationWatch(report, checks);
+    this.history = new WriteHistory(
+      { retentionMs: config.tombstoneRetentionMs },
+      {
+        report,
+        honestLives: () => modules.lives().filter((life) => !life.instance.everLied),
+        secretHashOf: (life) => life.node.inside.vault.confirmedHash(),
+      },
+    );
+    chain.onDeep = () => void timeline.after(NOTICED_MS, null, () => this.#expectNoticed());
+    const checkAll = (): void => {
+      this.#checkAll();
+      timeline.after(FULL_CHECK_MS, null, checkAll);
+    };
+    timeline.after(FULL_CHECK_MS, null, checkAll);
+  }
+
+  storeOf(life: Life): StoreWatch {
+    return this.#watched.get(life)!.store;
+  }
+
+  onStart(life: Life): void {
+    const { report, checks, chain, config, timeline, isCalm, hasLiars, isHonestWallet } = this.#modules;
+    const { history } = this;
+    const shared = { report, checks, history, nowMs: () => timeline.nowMs };
+    const store = new StoreWatch(
+      life,
+      { retentionMs: config.tombstoneRetentionMs, maxClockSkewMs: config.maxClockSkewMs },
+      {
+        ...shared,
+        onWrite: (appId, record) => this.#expectPrompt(life, appId, record),
+        secretHash: () => life.node.inside.vault.confirmedHash(),
+        isHonest: () => !hasLiars(),
+      },
+    );
+    const node = new NodeWatch(life, { ...shared, chain, isCalm, isHonestWallet, onState: (who, state) => this.#onState(who, state) });
+    this.#watched.set(life, { node, store });
+  }
+
+  onEnd(life: Life): void {
+    this.history.noteStoreLost(life);
+    this.#watched.delete(life);
+  }
+
+  /** A process is about to have a text sealed to a key. */
+  onSealing(life: Life, plaintext: string, receiver: TeePubkey): void {
+    const watched = this.#watched.get(life);
+    if (watched === undefined || life.instance.lies !== null) return;
+    watched.node.checkSaying(plaintext, receiver, this.#modules.registered);
+    if (!plaintext.startsWith('{"app_id":')) return;
+    const answer = JSON.parse(plaintext) as Record<string, unknown>;
+    if (typeof answer['path'] === 'string' && typeof answer['length'] === 'number') this.#noteDerived(life, answer);
+    if (typeof answer['acks'] === 'number') this.#checkAcknowledged(life, answer, answer['acks']);
+  }
+
+  /** After an event. */
+  check(owner: Owner): void {
+    const life = owner as Life;
+    const watched = this.#watched.get(life);
+    if (watched !== undefined && life.instance.lies === null) watched.node.check();
+  }
+
+  #checkAll(): void {
+    for (const [life, { node, store }] of this.#watched) {
+      if (life.frozenUntilMs > this.#modules.timeline.nowMs || life.instance.everLied) continue;
+      store.checkAll();
+      node.checkLimits();
+    }
+  }
+
+  #noteDerived(life: Life, { app_id: appId, path, key }: Record<string, unknown>): void {
+    const bytes = Buffer.from(String(key), 'base64');
+    this.#modules.onSecret(bytes);
+    this.#derivations.note(life.name, life.node.inside.vault.confirmedHash() ?? 'none', `${String(appId)} ${String(path)}`, bytes, this.#modules.resets());
+  }
+
+  /** What a node says that n others have, n others have had. */
+  #checkAcknowledged(life: Life, { key, app_id: appId }: Record<string, unknown>, acks: number): void {
+    const { checks, report, hasLiars } = this.#modules;
+    if (acks === 0 || hasLiars()) return;
+    const invariant = 'acknowledged by n is on n';
+    checks.note(invariant);
+    let last: Write | null = null;
+    for (const write of this.history.all()) if (write.writer === life && write.key === key && write.appId === String(appId)) last = write;
+    if (last === null) return;
+    const others = new Set([...last.holders].map(({ instance }) => instance).filter((instance) => instance !== life.instance));
+    if (others.size < acks) report(invariant, `${life.name} says ${acks} for ${String(key)}, and ${others.size} have it`);
+  }
+
+  #onState(life: Life, state: string): void {
+    this.#modules.note(`${life.name} is ${state}`);
+    // Its watch is not there yet while it starts.
+    if (state === 'ready' && this.#watched.has(life)) this.#checkFirstSnapshot(life);
+  }
+
+  /** Who goes ready with a complete first snapshot lacks nothing that all the others held when it began to ask. */
+  #checkFirstSnapshot(life: Life): void {
+    const { checks, report, config, timeline, lives, hasLiars } = this.#modules;
+    const { firstSnapshot } = life.node.readiness();
+    const secretHash = life.node.inside.vault.confirmedHash();
+    // Once for each secret: what comes later comes as deltas.
+    if (this.#readyBy.get(life) === secretHash) return;
+    this.#readyBy.set(life, secretHash);
+    if (firstSnapshot !== 'complete' || hasLiars()) return;
+    const beganMs = this.#watched.get(life)!.node.tickBeganMs;
+    const others = lives().filter((other) => other !== life && other.node.readiness().firstSnapshot === 'complete' && isReadyFor(other, timeline.nowMs - beganMs));
+    if (others.length === 0) return;
+    const invariant = 'a complete first snapshot is complete';
+    checks.note(invariant);
+    const nowMs = life.clock.nowMs();
+    for (const { appId, key, record, holders, safe, secretHash: under, atMs } of this.history.all()) {
+      if (!safe || under !== secretHash || atMs >= beganMs || nowMs >= goneFromMs(record, config.tombstoneRetentionMs)) continue;
+      if (!others.every((other) => holders.has(other)) || this.storeOf(life).holds(appId, key, record.version)) continue;
+      report(invariant, `${life.name} is ready and lacks ${key} of app ${appId}`);
+    }
+  }
+
+  /** Looks again a little later whether a new write has come to the others. */
+  #expectPrompt(writer: Life, appId: string, record: WireRecord): void {
+    const { timeline } = this.#modules;
+    if (!this.#isWell(writer, CALM_MS)) return;
+    const others = this.#modules.lives().filter((other) => other !== writer && this.#isWell(other, CALM_MS));
+    if (others.length > 0) timeline.after(PROMPT_MS, null, () => this.#checkPrompt(writer, appId, record, others));
+  }
+
+  #checkPrompt(writer: Life, appId: string, { key, version }: WireRecord, others: readonly Life[]): void {
+    const { checks, report } = this.#modules;
+    const invariant = 'a write is soon on all that are well';
+    if (!this.#isWell(writer, PROMPT_MS)) return;
+    for (const other of others) {
+      if (!this.#isWell(other, PROMPT_MS)) continue;
+      checks.note(invariant);
+      if (!this.storeOf(other).holds(appId, key, version)) {
+        report(invariant, `${key} of app ${appId} is not on ${other.name} ${PROMPT_MS} ms after ${writer.name} wrote it`);
+      }
+    }
+  }
+
+  /** Honest, ready and undisturbed for so long. */
+  #isWell(life: Life, forMs: number): boolean {
+    return !life.instance.everLied && this.#modules.isCalm(life, CALM_MS) && isReadyFor(life, forMs);
+  }
+
+  /** A claim that is deep enough is noticed soon by whoever sent it. */
+  #expectNoticed(): void {
+    const { chain, checks, report, lives, isCalm, timeline } = this.#modules;
+    const invariant = 'a claim that is deep enough is noticed';
+    const { hash } = chain.deepState;
+    if (timeline.nowMs - (chain.deepHashes.get(hash) ?? timeline.nowMs) < NOTICED_MS) return;
+    for (const life of lives()) {
+      const { vault } = life.node.inside;
+      if (!isCalm(life, NOTICED_MS)) continue;
+      checks.note(invariant);
+      if (vault.candidateHash() === hash && vault.confirmedHash() !== hash) report(invariant, `${life.name} has waited ${NOTICED_MS} ms`);
+    }
+  }
+}
+
+function isReadyFor(life: Life, forMs: number): boolean {
+  const { state, sinceMs } = life.node.readiness();
+  return state === 'ready' && life.clock.nowMs() - sinceMs >= forMs;
+}

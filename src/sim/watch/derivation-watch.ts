@@ -1,0 +1,33 @@
+/** Derived keys never change: one secret, one app, one path, one context give one key, on every node and for ever. */
+import { createHash } from 'node:crypto';
+import type { Checks, Report } from './violation.ts';
+
+export class DerivationWatch {
+  readonly #report: Report;
+  readonly #checks: Checks;
+  /** Digests of keys by secret hash, app, path and context. */
+  readonly #keys = new Map<string, string>();
+  readonly #secrets = new Map<string, Set<string>>();
+
+  constructor(report: Report, checks: Checks) {
+    this.#report = report;
+    this.#checks = checks;
+  }
+
+  /**
+   * @param secretHash that the node served by
+   * @param resets of the hash by the owner so far: each allows one secret more
+   */
+  note(node: string, secretHash: string, question: string, key: Uint8Array, resets: number): void {
+    this.#checks.note('a derived key never changes');
+    const digest = createHash('sha256').update(key).digest('hex');
+    const id = `${secretHash} ${question}`;
+    const known = this.#keys.get(id);
+    if (known !== undefined && known !== digest) this.#report('a derived key never changes', `${node} derives another key for ${question}`);
+    this.#keys.set(id, digest);
+    const secrets = this.#secrets.get(question) ?? new Set<string>();
+    secrets.add(digest);
+    this.#secrets.set(question, secrets);
+    if (secrets.size > resets + 1) this.#report('a derived key never changes', `${question} has ${secrets.size} keys after ${resets} resets`);
+  }
+}

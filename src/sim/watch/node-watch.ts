@@ -1,0 +1,196 @@
+/**
+ * Holds one process against what may never be: after each of its events, what it says of itself is compared with the chain as
+ * it really is, the vault as it really is, and the enclave that it really runs in.
+ */
+import { parseTeePubkey, ZERO_HASH, type Hash32, type TeePubkey } from '../../domain/ids.ts';
+import type { NodeSnapshot } from '../../machines/status.ts';
+import { readinessState } from '../../machines/status.ts';
+import { CONFIRMATIONS, KMS_APP_ID, type ContractState, type SimChain, type SimInstance } from '../world/sim-chain.ts';
+import type { Life } from '../world/sim-node.ts';
+import type { Checks, Report } from './violation.ts';
+import type { WriteHistory } from './write-history.ts';
+
+/** Round trips of a good read of the chain: three, and one more in rare cases (protocol.md, numbers: 3). */
+const MAX_TRIPS = 4;
+/** Writes that wait for acknowledgements at once, as the product bounds them. */
+const MAX_WAITING = 4_096;
+const MAX_RETRIES = 4_096;
+
+export interface NodeWatchModules {
+  readonly chain: SimChain;
+  readonly report: Report;
+  readonly checks: Checks;
+  readonly history: WriteHistory;
+  /** Whether all that this process depends on is in order, and has been for so long. Milliseconds. */
+  readonly isCalm: (life: Life, forMs: number) => boolean;
+  /** Instances that have never lied. */
+  readonly isHonestWallet: (wallet: string) => boolean;
+  /** Simulated milliseconds. */
+  readonly nowMs: () => number;
+  readonly onState: (life: Life, state: string) => void;
+}
+
+/** Who is a member by the contracts alone. */
+export function isMember(state: ContractState, instance: SimInstance): boolean {
+  const version = state.versions.get(`${instance.appId}:${instance.versionId}`);
+  return instance.appId === KMS_APP_ID && instance.status === 'ACTIVE' && instance.zkVerified && (version === 'ENROLLED' || version === 'DEPRECATED');
+}
+
+export class NodeWatch {
+  readonly #life: Life;
+  readonly #modules: NodeWatchModules;
+  #seen: NodeSnapshot | null = null;
+  #state = '';
+  #run = 0;
+  #step: string = 'idle';
+  #wavesThen = 0;
+  #calmThen = false;
+  readonly #marks = new Map<string, number>();
+  /** Simulated milliseconds at which its last tick began. */
+  tickBeganMs = 0;
+
+  constructor(life: Life, modules: NodeWatchModules) {
+    this.#life = life;
+    this.#modules = modules;
+    life.node.actor.subscribe({ next: (snapshot) => this.#onSnapshot(snapshot), error: () => undefined });
+  }
+
+  /** Each step of the machine, in the middle of events too. */
+  #onSnapshot(snapshot: NodeSnapshot): void {
+    const { report, checks, isCalm, onState } = this.#modules;
+    const life = this.#life;
+    const step = snapshot.value.nodeTick;
+    const { run } = snapshot.context.tick;
+    if (run !== this.#run) {
+      checks.note('one node_tick at a time');
+      if (run !== this.#run + 1 || this.#step !== 'idle') report('one node_tick at a time', `${life.name} began tick ${run} in ${this.#step} of tick ${this.#run}`);
+      this.#run = run;
+      this.tickBeganMs = this.#modules.nowMs();
+    }
+    if (step !== this.#step) {
+      if (step === 'refreshingMembership') {
+        this.#wavesThen = life.rpc.waves;
+        this.#calmThen = isCalm(life, 0);
+      } else if (this.#step === 'refreshingMembership' && this.#calmThen && isCalm(life, 0)) {
+        checks.note('a node_tick reads the chain in three round trips');
+        const trips = life.rpc.waves - this.#wavesThen;
+        if (trips > MAX_TRIPS) report('a node_tick reads the chain in three round trips', `${life.name} made ${trips}`);
+      }
+      this.#step = step;
+    }
+    const state = readinessState(snapshot);
+    if (state === this.#state) return;
+    this.#state = state;
+    onState(life, state);
+  }
+
+  /** After an event of this process. */
+  check(): void {
+    const snapshot = this.#life.node.actor.getSnapshot();
+    this.#checkSecret();
+    if (snapshot !== this.#seen) {
+      this.#seen = snapshot;
+      this.#checkServing(snapshot);
+      this.#checkMembership();
+    }
+    this.#checkMarks();
+  }
+
+  #checkSecret(): void {
+    const { chain, report, checks } = this.#modules;
+    checks.note('a secret is confirmed only once the chain has shown its hash deep enough');
+    const hash = this.#life.node.inside.vault.confirmedHash();
+    if (hash !== null && !chain.deepHashes.has(hash)) {
+      report('a secret is confirmed only once the chain has shown its hash deep enough', `${this.#life.name} confirmed ${short(hash)}`);
+    }
+  }
+
+  #checkServing(snapshot: NodeSnapshot): void {
+    if (readinessState(snapshot) !== 'ready') return;
+    const { chain, report, checks } = this.#modules;
+    const life = this.#life;
+    checks.note('a node serves only what the chain shows, and only while it is a member');
+    const { chainHash, confirmedHash, block, reason } = snapshot.context;
+    const { vault } = life.node.inside;
+    const say = (what: string): void => report('a node serves only what the chain shows, and only while it is a member', `${life.name} ${what}`);
+    if (chainHash === null || chainHash === ZERO_HASH || confirmedHash !== chainHash) { say('is ready without a confirmed secret'); return; }
+    if (vault.confirmedHash() !== chainHash) { say('is ready with another secret than the chain shows'); return; }
+    if (!vault.hasSyncKey()) { say('is ready without a sync key'); return; }
+    if (reason !== null) { say('is ready and gives a reason why not'); return; }
+    if (block === null || block > chain.head - CONFIRMATIONS) { say(`is ready by block ${block}, and the head is ${chain.head}`); return; }
+    // Within a tick some of it is newer than what was judged last.
+    if (snapshot.value.nodeTick !== 'idle') return;
+    const state = chain.stateAt(block);
+    if (state.hash !== chainHash) { say(`is ready by another hash than block ${block} shows`); return; }
+    const own = state.instances.get(life.instance.wallet);
+    if (own === undefined || !isMember(state, own)) { say(`is ready and no member at block ${block}`); return; }
+    if (own.teePubkey !== parseTeePubkey(life.enclave.teePubkey)) say('is ready with another teePubkey than registered');
+  }
+
+  #checkMembership(): void {
+    const { chain, report, checks } = this.#modules;
+    const membership = this.#life.node.inside.peerCache.membership();
+    if (membership === null) return;
+    checks.note('members are those of the chain');
+    const state = chain.stateAt(Number(membership.block));
+    const members = [...state.instances.values()].filter((instance) => isMember(state, instance));
+    const strangers = membership.members.filter(({ wallet }) => !members.some((member) => member.wallet === wallet));
+    if (strangers.length > 0) report('members are those of the chain', `${this.#life.name} takes ${strangers.length} strangers for members`);
+    if (membership.members.length + membership.dropped.length === 0 && members.length > 0) {
+      report('members are those of the chain', `${this.#life.name} takes a list that it could not read for an empty one`);
+    }
+  }
+
+  /** A mark says what a peer has: it may never run ahead of that. */
+  #checkMarks(): void {
+    const { report, checks, history, isHonestWallet } = this.#modules;
+    const life = this.#life;
+    for (const view of life.node.inside.replicas.views()) {
+      const before = this.#marks.get(view.wallet) ?? 0;
+      if (view.acknowledgedUpTo === before) continue;
+      this.#marks.set(view.wallet, view.acknowledgedUpTo);
+      if (view.acknowledgedUpTo < before || !isHonestWallet(view.wallet) || Object.keys(view.refused).length > 0) continue;
+      if (life.node.inside.contact.isStale()) continue;
+      checks.note('a mark is behind what the peer has taken');
+      for (const write of history.ownBetween(life, before, view.acknowledgedUpTo)) {
+        if (write.superseded || history.isTouched(write.appId, write.key)) continue;
+        const taken = [...write.holders].some((holder) => holder.instance.wallet === view.wallet);
+        if (!taken) report('a mark is behind what the peer has taken', `${life.name} takes ${write.key} for acknowledged by a peer that never had it`);
+      }
+    }
+  }
+
+  /** What is bounded is within its bounds. */
+  checkLimits(): void {
+    const { report, checks } = this.#modules;
+    const { acknowledgements, replicas } = this.#life.node.inside;
+    checks.note('no queue is over its limit');
+    if (acknowledgements.size > MAX_WAITING) report('no queue is over its limit', `${acknowledgements.size} writes wait on ${this.#life.name}`);
+    for (const { waitingRetries } of replicas.views()) {
+      if (waitingRetries > MAX_RETRIES) report('no queue is over its limit', `${waitingRetries} records wait to be sent again on ${this.#life.name}`);
+    }
+  }
+
+  /** What it is about to say to somebody. */
+  checkSaying(plaintext: string, receiver: TeePubkey, registered: ReadonlySet<string>): void {
+    const { report, checks, chain } = this.#modules;
+    const life = this.#life;
+    checks.note('nothing is sealed to a key that is not registered');
+    if (!registered.has(receiver.toLowerCase())) report('nothing is sealed to a key that is not registered', `${life.name} did`);
+    const { vault } = life.node.inside;
+    if (/^\{"type":"(?:delta|digest_request)"/.test(plaintext)) {
+      checks.note('a node that is not ready sends nothing of its store');
+      if (this.#state !== 'ready' && !life.stopping) report('a node that is not ready sends nothing of its store', `${life.name} is ${this.#state}`);
+    }
+    if (/"sealed":\{/.test(plaintext)) {
+      checks.note('the secret is handed out only while it is confirmed');
+      const hash: Hash32 | null = vault.confirmedHash();
+      if (hash === null || !chain.deepHashes.has(hash)) report('the secret is handed out only while it is confirmed', `${life.name} handed it out`);
+    }
+    if (/^\{"app_id":0,/.test(plaintext)) report('app 0 gets nothing', `${life.name} answered it`);
+  }
+}
+
+export function short(hash: string): string {
+  return hash.slice(0, 10);
+}

@@ -1,0 +1,84 @@
+/**
+ * A second reading of protocol.md §4, for comparison: what a record is, which of two stays, when one is gone. Written from the
+ * text alone and as plainly as it allows, with nothing of the store in it.
+ */
+import { createHash } from 'node:crypto';
+import { canonicalJson } from '../../crypto/canonical-json.ts';
+import type { WireRecord } from '../../domain/records.ts';
+
+export type Clock = Readonly<Record<string, number>>;
+
+const BUCKETS = 256;
+const MAX_COUNT = 2 ** 52;
+/** Entries that a local write keeps of a clock. */
+export const MAX_CLOCK_ENTRIES = 64;
+
+/** Whether `a` counts no less than `b` anywhere. */
+export function covers(a: Clock, b: Clock): boolean {
+  return Object.entries(b).every(([key, count]) => (a[key] ?? 0) >= count);
+}
+
+export function union(a: Clock, b: Clock): Clock {
+  const both: Record<string, number> = { ...a };
+  for (const [key, count] of Object.entries(b)) both[key] = Math.max(both[key] ?? 0, count);
+  return both;
+}
+
+/** Larger time, larger bytes, longer life: above 0 when `a` wins. */
+export function compareContents(a: Omit<WireRecord, 'version' | 'key' | 'tombstone'>, b: Omit<WireRecord, 'version' | 'key' | 'tombstone'>): number {
+  if (a.updated_at_ms !== b.updated_at_ms) return a.updated_at_ms - b.updated_at_ms;
+  // Hex in lower case sorts as the bytes do.
+  const [left, right] = [a.value ?? '', b.value ?? ''];
+  if (left !== right) return left < right ? -1 : 1;
+  return (a.ttl_ms || Infinity) === (b.ttl_ms || Infinity) ? 0 : (a.ttl_ms || Infinity) - (b.ttl_ms || Infinity);
+}
+
+/** What must be held after a good record has come. */
+export function mergeOf(held: WireRecord | null, incoming: WireRecord): WireRecord {
+  if (held === null) return incoming;
+  if (covers(held.version, incoming.version) && !covers(incoming.version, held.version)) return held;
+  if (covers(incoming.version, held.version) && !covers(held.version, incoming.version)) return incoming;
+  const winner = compareContents(incoming, held) > 0 ? incoming : held;
+  return { ...winner, version: union(held.version, incoming.version) };
+}
+
+/** Unix milliseconds from which nothing of it need be kept. */
+export function goneFromMs({ updated_at_ms, ttl_ms, tombstone }: WireRecord, retentionMs: number): number {
+  if (tombstone) return updated_at_ms + retentionMs + 1;
+  return ttl_ms === 0 ? Infinity : updated_at_ms + ttl_ms + retentionMs + 1;
+}
+
+export function isPresent({ updated_at_ms, ttl_ms, tombstone }: WireRecord, nowMs: number): boolean {
+  return !tombstone && (ttl_ms === 0 || nowMs <= updated_at_ms + ttl_ms);
+}
+
+/** Whether it has the form of a record, whatever is in it. */
+export function isWellFormed(wire: unknown): wire is WireRecord {
+  if (wire === null || typeof wire !== 'object') return false;
+  const { key, value, version, updated_at_ms: at, tombstone, ttl_ms: ttl } = wire as Record<string, unknown>;
+  const whole = (number: unknown, max: number): boolean => Number.isInteger(number) && (number as number) >= 0 && (number as number) <= max;
+  if (typeof key !== 'string' || key === '' || typeof tombstone !== 'boolean') return false;
+  if (!whole(at, Number.MAX_SAFE_INTEGER) || !whole(ttl, Number.MAX_SAFE_INTEGER)) return false;
+  if (version === null || typeof version !== 'object' || Array.isArray(version)) return false;
+  if (!Object.values(version).every((count) => whole(count, MAX_COUNT))) return false;
+  return tombstone ? value === null : typeof value === 'string' && /^(?:[0-9a-f]{2}){28,}$/i.test(value);
+}
+
+/** Whether two records are the same in all that travels. */
+export function sameRecord(a: WireRecord | null, b: WireRecord | null): boolean {
+  if (a === null || b === null) return a === b;
+  const same = a.value === b.value && a.updated_at_ms === b.updated_at_ms && a.ttl_ms === b.ttl_ms && a.tombstone === b.tombstone;
+  return same && covers(a.version, b.version) && covers(b.version, a.version);
+}
+
+/** The digests of an app's 256 buckets, from its records alone (protocol.md §10, Comparison). */
+export function bucketDigestsOf(records: Iterable<WireRecord>): readonly string[] {
+  const buckets = Array.from({ length: BUCKETS }, () => Buffer.alloc(8));
+  for (const record of records) {
+    const version = Object.fromEntries(Object.entries(record.version).filter(([, count]) => count > 0));
+    const digest = createHash('sha256').update(canonicalJson({ ...record, version })).digest();
+    const bucket = buckets[createHash('sha256').update(record.key).digest()[0]!]!;
+    for (let at = 0; at < 8; at += 1) bucket[at]! ^= digest[at]!;
+  }
+  return buckets.map((bucket) => bucket.toString('hex'));
+}

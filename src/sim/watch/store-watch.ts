@@ -1,0 +1,269 @@
+/**
+ * Holds one store against a second reading of the protocol: every operation, as it happens, against what was there before; and
+ * everything that is held, now and then, against the records themselves.
+ */
+import type { WireRecord } from '../../domain/records.ts';
+import type { RecordStore } from '../../store/record-store.ts';
+import { bucketDigestsOf, covers, goneFromMs, isPresent, isWellFormed, MAX_CLOCK_ENTRIES, mergeOf, sameRecord } from './reference.ts';
+import type { Life } from '../world/sim-node.ts';
+import type { Checks, Report } from './violation.ts';
+import type { WriteHistory } from './write-history.ts';
+
+/** Records that one operation may look at, whatever is held: its own, and what has come due. */
+const MAX_VISITS = 300;
+
+export interface StoreWatchOptions {
+  readonly retentionMs: number;
+  readonly maxClockSkewMs: number;
+}
+
+export interface StoreWatchModules {
+  readonly report: Report;
+  readonly checks: Checks;
+  readonly history: WriteHistory;
+  /** A local write was taken. */
+  readonly onWrite: (appId: string, record: WireRecord) => void;
+  /** Simulated milliseconds. */
+  readonly nowMs: () => number;
+  readonly secretHash: () => string | null;
+  /** Whether records come from honest nodes alone. */
+  readonly isHonest: () => boolean;
+}
+
+interface Shadow {
+  readonly appId: string;
+  readonly record: WireRecord;
+  /** It has read as absent once, and does not come back when the time of day is set back. */
+  absent: boolean;
+}
+
+const idOf = (appId: string, key: string): string => `${appId} ${key}`;
+
+export class StoreWatch {
+  readonly #life: Life;
+  readonly #options: StoreWatchOptions;
+  readonly #modules: StoreWatchModules;
+  readonly #store: RecordStore;
+  /** What must be held, by app and key. */
+  readonly #shadows = new Map<string, Shadow>();
+  /** The latest time that the store was told: what was past its age then may be gone. */
+  #latestMs = 0;
+  /** The last time that it was told. */
+  #toldMs = 0;
+  #lastNumber = 0;
+
+  constructor(life: Life, options: StoreWatchOptions, modules: StoreWatchModules) {
+    this.#life = life;
+    this.#options = options;
+    this.#modules = modules;
+    this.#store = life.node.inside.store;
+    this.#listen();
+  }
+
+  /** Keys that must be held. */
+  get size(): number {
+    return this.#shadows.size;
+  }
+
+  holds(appId: string, key: string, version: WireRecord['version']): boolean {
+    const held = this.#store.recordOf(appId, key);
+    return held !== null && covers(held.version, version);
+  }
+
+  /** The store hears the time with each operation; where it goes back, what was absent stays so. */
+  #tell(nowMs: number): void {
+    if (nowMs < this.#toldMs) {
+      for (const shadow of this.#shadows.values()) shadow.absent ||= !isPresent(shadow.record, this.#toldMs);
+    }
+    this.#toldMs = nowMs;
+    this.#latestMs = Math.max(this.#latestMs, nowMs);
+  }
+
+  /** Sits between the store and all that use it. */
+  #listen(): void {
+    const store = this.#store;
+    const original = <Name extends keyof RecordStore>(name: Name): RecordStore[Name] => {
+      const method = store[name];
+      return (typeof method === 'function' ? method.bind(store) : method) as RecordStore[Name];
+    };
+    const [put, remove, merge] = [original('put'), original('delete'), original('merge')];
+    const [forget, reset, get, list, letAge, totals] = [original('forget'), original('reset'), original('get'), original('list'), original('letAge'), original('totals')];
+    store.put = (appId, key, value, ttlMs, nowMs) =>
+      this.#write(appId, key, nowMs, () => put(appId, key, value, ttlMs, nowMs));
+    store.delete = (appId, key, nowMs) => this.#write(appId, key, nowMs, () => remove(appId, key, nowMs));
+    store.merge = (appId, wire, nowMs) => {
+      this.#tell(nowMs);
+      const key = keyOf(wire);
+      const before = key === null ? null : store.recordOf(appId, key);
+      const visits = store.visits;
+      const verdict = merge(appId, wire, nowMs);
+      this.#checkVisits(store.visits - visits, 'merge');
+      if (key !== null) this.#judgeMerge(appId, key, wire, before, verdict, nowMs);
+      return verdict;
+    };
+    store.get = (appId, key, nowMs) => {
+      this.#tell(nowMs);
+      return get(appId, key, nowMs);
+    };
+    store.list = (appId, request, nowMs) => {
+      this.#tell(nowMs);
+      return list(appId, request, nowMs);
+    };
+    store.letAge = (nowMs) => {
+      this.#tell(nowMs);
+      letAge(nowMs);
+    };
+    store.totals = (nowMs) => {
+      this.#tell(nowMs);
+      return totals(nowMs);
+    };
+    store.forget = (appId, key) => {
+      this.#shadows.delete(idOf(appId, key));
+      forget(appId, key);
+    };
+    store.reset = () => {
+      reset();
+      this.#shadows.clear();
+      this.#modules.history.noteStoreLost(this.#life);
+    };
+  }
+
+  #write<Result extends { readonly number: number } | null>(appId: string, key: string, nowMs: number, work: () => Result): Result {
+    const { history, report, checks } = this.#modules;
+    const store = this.#store;
+    this.#tell(nowMs);
+    const before = store.recordOf(appId, key);
+    this.#checkShadow(appId, key, before);
+    const visits = store.visits;
+    const write = work();
+    this.#checkVisits(store.visits - visits, 'local write');
+    const after = store.recordOf(appId, key);
+    if (write === null) return write;
+    checks.note('a local write is later than all that its node has seen of the key');
+    const seen = this.#shadows.get(idOf(appId, key))?.record ?? before;
+    if (after === null) {
+      report('a write is held once it is taken', `${key} of app ${appId} on ${this.#life.name}`);
+      return write;
+    }
+    const known = seen !== null && nowMs < goneFromMs(seen, this.#options.retentionMs) && this.#latestMs < goneFromMs(seen, this.#options.retentionMs);
+    if (known && Object.keys(seen.version).length < MAX_CLOCK_ENTRIES) {
+      if (!covers(after.version, seen.version) || covers(seen.version, after.version)) {
+        report('a local write is later than all that its node has seen of the key', `${key} of app ${appId} on ${this.#life.name}: its clock`);
+      }
+      if (after.updated_at_ms !== Math.max(nowMs, seen.updated_at_ms + 1)) {
+        report('a local write is later than all that its node has seen of the key', `${key} of app ${appId} on ${this.#life.name}: its time`);
+      }
+    }
+    const ownKey = `${this.#life.instance.wallet}/${store.storeId}`;
+    if (write.number <= this.#lastNumber || after.version[ownKey] !== write.number) {
+      report('no number is given twice', `${write.number} after ${this.#lastNumber} on ${this.#life.name}`);
+    }
+    this.#lastNumber = Math.max(this.#lastNumber, write.number);
+    this.#shadows.set(idOf(appId, key), { appId, record: after, absent: !isPresent(after, nowMs) });
+    history.noteWrite({ appId, key, number: write.number, record: after, writer: this.#life, secretHash: this.#modules.secretHash() ?? '', atMs: this.#modules.nowMs() });
+    this.#modules.onWrite(appId, after);
+    return write;
+  }
+
+  #judgeMerge(appId: string, key: string, wire: unknown, before: WireRecord | null, verdict: ReturnType<RecordStore['merge']>, nowMs: number): void {
+    const { report, checks, history, isHonest } = this.#modules;
+    checks.note('a merge gives what the protocol says');
+    this.#checkShadow(appId, key, before);
+    const after = this.#store.recordOf(appId, key);
+    const where = `${key} of app ${appId} on ${this.#life.name}`;
+    const wellFormed = isWellFormed(wire);
+    if (verdict.kind === 'rejected') {
+      if (!sameRecord(before, after) && before !== null && nowMs < goneFromMs(before, this.#options.retentionMs)) report('a refused record changes nothing', where);
+      const passing = verdict.why === 'too_far_ahead' || verdict.why === 'store_full' || verdict.why === 'does_not_decrypt';
+      if (wellFormed && !passing && isHonest() && !history.isTouched(appId, key)) report('no honest record is refused for good', `${where}: ${verdict.why}`);
+      return;
+    }
+    if (!wellFormed) {
+      report('what is malformed is refused', where);
+      return;
+    }
+    if (wire.updated_at_ms > nowMs + this.#options.maxClockSkewMs) report('what is too far ahead is refused', where);
+    const own = wire.version[`${this.#life.instance.wallet}/${this.#store.storeId}`] ?? 0;
+    if (own > this.#lastNumber) report("nobody else gives this node's numbers", where);
+    const incoming = { ...wire, value: wire.value?.toLowerCase() ?? null };
+    const held = before !== null && nowMs >= goneFromMs(before, this.#options.retentionMs) ? null : before;
+    const expected = [mergeOf(before, incoming), mergeOf(held, incoming)];
+    if (!expected.some((record) => sameRecord(after, record))) report('a merge gives what the protocol says', where);
+    if (after === null) return;
+    this.#shadows.set(idOf(appId, key), { appId, record: after, absent: !isPresent(after, nowMs) });
+    history.noteHeld(this.#life, appId, after);
+  }
+
+  /** What is held of a key is what was last seen to be held, unless its time is over. */
+  #checkShadow(appId: string, key: string, held: WireRecord | null): void {
+    this.#modules.checks.note('nothing changes by itself');
+    const shadow = this.#shadows.get(idOf(appId, key));
+    if (shadow === undefined) {
+      if (held !== null) this.#modules.report('nothing changes by itself', `${key} of app ${appId} appeared on ${this.#life.name}`);
+      return;
+    }
+    if (held === null && this.#mayBeGone(shadow.record)) {
+      this.#shadows.delete(idOf(appId, key));
+      return;
+    }
+    if (!sameRecord(shadow.record, held)) {
+      this.#modules.report(held === null ? 'nothing acknowledged is evicted' : 'nothing changes by itself', `${key} of app ${appId} on ${this.#life.name}`);
+    }
+  }
+
+  #mayBeGone(record: WireRecord): boolean {
+    return Math.max(this.#latestMs, this.#life.clock.nowMs()) >= goneFromMs(record, this.#options.retentionMs);
+  }
+
+  #checkVisits(visits: number, what: string): void {
+    this.#modules.checks.note('an operation costs the same whatever is held');
+    if (visits > MAX_VISITS) this.#modules.report('an operation costs the same whatever is held', `a ${what} on ${this.#life.name} looked at ${visits} records`);
+  }
+
+  /** Everything against everything: records, counts, digests, quotas. */
+  checkAll(): void {
+    const { report, checks } = this.#modules;
+    const store = this.#store;
+    const nowMs = this.#life.clock.nowMs();
+    this.#tell(nowMs);
+    const totals = store.totals(nowMs);
+    store.letAge(nowMs);
+    const byApp = new Map<string, WireRecord[]>();
+    let keys = 0;
+    let bytes = 0;
+    const present = new Set<string>();
+    let held = 0;
+    for (const { appId, record } of store.walk({})) {
+      const records = byApp.get(appId) ?? [];
+      records.push(record);
+      byApp.set(appId, records);
+      held += Object.keys(record.version).reduce((sum, clockKey) => sum + Buffer.byteLength(clockKey) + 8, 256 + Buffer.byteLength(record.key) + (record.value?.length ?? 0) / 2);
+      const shadow = this.#shadows.get(idOf(appId, record.key));
+      if (shadow === undefined || !sameRecord(shadow.record, record)) report('nothing changes by itself', `${record.key} of app ${appId} on ${this.#life.name}`);
+      if (shadow?.absent === true || !isPresent(record, nowMs)) continue;
+      keys += 1;
+      bytes += Buffer.byteLength(record.key) + (record.value?.length ?? 0) / 2;
+      present.add(appId);
+    }
+    checks.note('counts are those of the records');
+    const counted = `${totals.totalKeys} keys, ${totals.totalBytes} bytes, ${totals.namespaces} apps`;
+    const real = `${keys} keys, ${bytes} bytes, ${present.size} apps`;
+    if (counted !== real) report('counts are those of the records', `${this.#life.name} counts ${counted} and holds ${real}`);
+    if (store.heldBytes !== held) report('counts are those of the records', `${this.#life.name} counts ${store.heldBytes} bytes of all and holds ${held}`);
+    checks.note('digests are those of the records');
+    for (const [appId, records] of byApp) {
+      const digests = bucketDigestsOf(records);
+      if (store.bucketDigests(appId).join() !== digests.join()) report('digests are those of the records', `app ${appId} on ${this.#life.name}`);
+    }
+    for (const [id, { appId, record }] of this.#shadows) {
+      if (byApp.get(appId)?.some(({ key }) => key === record.key) === true) continue;
+      if (this.#mayBeGone(record)) this.#shadows.delete(id);
+      else report('nothing acknowledged is evicted', `${record.key} of app ${appId} on ${this.#life.name}`);
+    }
+  }
+}
+
+function keyOf(wire: unknown): string | null {
+  const key = wire !== null && typeof wire === 'object' ? (wire as Record<string, unknown>)['key'] : null;
+  return typeof key === 'string' ? key : null;
+}

@@ -1,0 +1,26 @@
+/** A rule that the product must keep and did not. */
+
+export interface Violation {
+  readonly invariant: string;
+  readonly detail: string;
+  /** Simulated milliseconds. */
+  readonly atMs: number;
+}
+
+/** Reports a violation; the first one ends the simulation. */
+export type Report = (invariant: string, detail: string) => void;
+
+/** How often each invariant was looked at. */
+export class Checks {
+  readonly counts = new Map<string, number>();
+
+  note(invariant: string): void {
+    this.counts.set(invariant, (this.counts.get(invariant) ?? 0) + 1);
+  }
+
+  get total(): number {
+    let total = 0;
+    for (const count of this.counts.values()) total += count;
+    return total;
+  }
+}

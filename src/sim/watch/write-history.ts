@@ -1,0 +1,145 @@
+/**
+ * Every write that a node took, who has held it since, and what may have become of it: a write is lost only when every honest
+ * process that held it has ended. What the stores hold in the end is judged by this.
+ */
+import type { WireRecord } from '../../domain/records.ts';
+import { compareContents, covers, goneFromMs, isPresent, MAX_CLOCK_ENTRIES } from './reference.ts';
+import type { Life } from '../world/sim-node.ts';
+import type { Report } from './violation.ts';
+
+export interface Write {
+  readonly appId: string;
+  readonly key: string;
+  readonly number: number;
+  readonly record: WireRecord;
+  readonly writer: Life;
+  /** The secret that its value is encrypted under. */
+  readonly secretHash: string;
+  /** Simulated milliseconds. */
+  readonly atMs: number;
+  /** Processes that have held it or something later. */
+  readonly holders: Set<Life>;
+  /** Its writer wrote the key again, or has another store now. */
+  superseded: boolean;
+  /** Some honest process that held it lives on. */
+  safe: boolean;
+}
+
+export interface WriteHistoryOptions {
+  readonly retentionMs: number;
+}
+
+export interface WriteHistoryModules {
+  readonly report: Report;
+  /** Processes of instances that have never lied. */
+  readonly honestLives: () => readonly Life[];
+  /** The hash of the secret that a process serves by; null when none. */
+  readonly secretHashOf: (life: Life) => string | null;
+}
+
+const idOf = (appId: string, key: string): string => `${appId} ${key}`;
+
+export class WriteHistory {
+  readonly #options: WriteHistoryOptions;
+  readonly #modules: WriteHistoryModules;
+  readonly #byKey = new Map<string, Write[]>();
+  readonly #byWriter = new Map<Life, Map<number, Write>>();
+  /** Keys that a liar named: they need be equal, nothing else. */
+  readonly #touched = new Set<string>();
+  /** Writes of which nobody need have anything any more. */
+  lost = 0;
+
+  constructor(options: WriteHistoryOptions, modules: WriteHistoryModules) {
+    this.#options = options;
+    this.#modules = modules;
+  }
+
+  /** Writes that were taken. */
+  get size(): number {
+    let size = 0;
+    for (const writes of this.#byKey.values()) size += writes.length;
+    return size;
+  }
+
+  touch(appId: string, key: string): void {
+    this.#touched.add(idOf(appId, key));
+  }
+
+  isTouched(appId: string, key: string): boolean {
+    return this.#touched.has(idOf(appId, key));
+  }
+
+  noteWrite(write: Omit<Write, 'holders' | 'superseded' | 'safe'>): void {
+    const id = idOf(write.appId, write.key);
+    const writes = this.#byKey.get(id) ?? [];
+    for (const earlier of writes) if (earlier.writer === write.writer) earlier.superseded = true;
+    const noted: Write = { ...write, holders: new Set([write.writer]), superseded: false, safe: true };
+    writes.push(noted);
+    this.#byKey.set(id, writes);
+    const own = this.#byWriter.get(write.writer) ?? new Map<number, Write>();
+    own.set(write.number, noted);
+    this.#byWriter.set(write.writer, own);
+    // Whoever held an earlier one holds it no less for that.
+    this.noteHeld(write.writer, write.appId, write.record);
+  }
+
+  /** A process holds this now. */
+  noteHeld(life: Life, appId: string, record: WireRecord): void {
+    for (const write of this.#byKey.get(idOf(appId, record.key)) ?? []) {
+      if (!write.holders.has(life) && covers(record.version, write.record.version)) write.holders.add(life);
+    }
+  }
+
+  /** What a process wrote with numbers above one and up to another. */
+  *ownBetween(life: Life, above: number, upTo: number): Generator<Write> {
+    for (const [number, write] of this.#byWriter.get(life) ?? []) if (number > above && number <= upTo) yield write;
+  }
+
+  /** All that were written and not written again by the same. */
+  *all(): Generator<Write> {
+    for (const writes of this.#byKey.values()) yield* writes;
+  }
+
+  /** A process lost its store: what it alone still held is lost. @param life its store is as good as empty already */
+  noteStoreLost(life: Life): void {
+    for (const write of this.#byWriter.get(life)?.values() ?? []) write.superseded = true;
+    for (const writes of this.#byKey.values()) {
+      for (const write of writes) {
+        if (!write.safe || !write.holders.has(life)) continue;
+        if (this.#modules.honestLives().some((other) => other !== life && this.#holds(other, write))) continue;
+        write.safe = false;
+        this.lost += 1;
+      }
+    }
+  }
+
+  #holds(life: Life, write: Write): boolean {
+    if (!write.holders.has(life)) return false;
+    const record = life.node.inside.store.recordOf(write.appId, write.key);
+    return record !== null && covers(record.version, write.record.version);
+  }
+
+  /** What a store must hold when all is quiet. @param nowMs by its own clock */
+  judge(life: Life, nowMs: number): void {
+    const { report, secretHashOf } = this.#modules;
+    const secretHash = secretHashOf(life);
+    for (const [id, writes] of this.#byKey) {
+      if (this.#touched.has(id)) continue;
+      const relevant = writes.filter((write) => write.secretHash === secretHash);
+      const best = relevant.filter(({ safe }) => safe).reduce<Write | null>((top, write) => (top === null || compareContents(write.record, top.record) > 0 ? write : top), null);
+      if (best === null || Object.keys(best.record.version).length >= MAX_CLOCK_ENTRIES) continue;
+      const held = life.node.inside.store.recordOf(best.appId, best.key);
+      if (held === null) {
+        if (nowMs < goneFromMs(best.record, this.#options.retentionMs)) report('no write is lost', `${best.key} of app ${best.appId}, written on ${best.writer.name}, is not on ${life.name}`);
+        continue;
+      }
+      const stale = compareContents(held, best.record) < 0;
+      if (stale && isPresent(held, nowMs)) {
+        const what = best.record.tombstone ? 'nothing deleted comes back' : 'no write is lost';
+        report(what, `${best.key} of app ${best.appId} on ${life.name} is older than what ${best.writer.name} wrote`);
+      }
+      const isWritten = relevant.some(({ record }) => compareContents(record, held) === 0);
+      if (!isWritten) report('nothing is held that nobody wrote', `${best.key} of app ${best.appId} on ${life.name}`);
+    }
+  }
+}

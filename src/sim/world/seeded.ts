@@ -1,0 +1,70 @@
+/**
+ * Randomness that replays from a seed: one stream per name, so that what one part draws changes nothing for another. The
+ * generator is sfc32 (PractRand); it is fast and of no use for secrets outside a simulation.
+ */
+import type { Random } from '../../domain/ports.ts';
+
+export class SeededRandom implements Random {
+  #a: number;
+  #b: number;
+  #c: number;
+  #d = 1;
+
+  /** @param name of the stream, the seed in it */
+  constructor(name: string) {
+    [this.#a, this.#b, this.#c] = hash96(name);
+    for (let warm = 0; warm < 12; warm += 1) this.#next();
+  }
+
+  bytes(length: number): Uint8Array {
+    const out = new Uint8Array(length);
+    for (let at = 0; at < length; at += 4) {
+      const word = this.#next();
+      for (let byte = 0; byte < 4 && at + byte < length; byte += 1) out[at + byte] = word >>> (8 * byte);
+    }
+    return out;
+  }
+
+  unit(): number {
+    return this.#next() / 2 ** 32;
+  }
+
+  /** A whole number from `min` up to and with `max`. */
+  between(min: number, max: number): number {
+    return min + Math.floor(this.unit() * (max - min + 1));
+  }
+
+  chance(probability: number): boolean {
+    return probability > 0 && this.unit() < probability;
+  }
+
+  /** @throws RangeError on an empty list */
+  pick<Item>(items: readonly Item[]): Item {
+    if (items.length === 0) throw new RangeError('there is nothing to pick from');
+    return items[Math.floor(this.unit() * items.length)]!;
+  }
+
+  /** Waiting time of events that come at an even rate. */
+  exponential(meanMs: number): number {
+    return -Math.log(1 - this.unit()) * meanMs;
+  }
+
+  #next(): number {
+    const out = (this.#a + this.#b + this.#d) | 0;
+    this.#d = (this.#d + 1) | 0;
+    this.#a = this.#b ^ (this.#b >>> 9);
+    this.#b = (this.#c + (this.#c << 3)) | 0;
+    this.#c = ((this.#c << 21) | (this.#c >>> 11)) + out | 0;
+    return out >>> 0;
+  }
+}
+
+/** FNV-1a three times over, each from another start. */
+function hash96(text: string): [number, number, number] {
+  const hashes = [0x811c9dc5, 0x9e3779b9, 0x85ebca6b].map((start) => {
+    let hash = start;
+    for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+    return hash >>> 0;
+  });
+  return hashes as [number, number, number];
+}

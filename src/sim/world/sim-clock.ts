@@ -1,0 +1,38 @@
+/** A process's clock on the timeline: the time of day may be wrong and may jump; durations never are. */
+import type { Clock, TimerId } from '../../domain/ports.ts';
+import type { Event, Owner, Timeline } from './timeline.ts';
+
+/** Unix milliseconds at the start of every simulation. */
+export const EPOCH_MS = 1_790_000_000_000;
+
+export class SimClock implements Clock {
+  readonly #timeline: Timeline;
+  readonly #owner: Owner;
+  readonly #startedMs: number;
+  /** How far the time of day is ahead of the true one. Milliseconds. */
+  skewMs = 0;
+  /** How late each timer fires: a slow machine. Milliseconds. */
+  lagMs = 0;
+
+  constructor(timeline: Timeline, owner: Owner) {
+    this.#timeline = timeline;
+    this.#owner = owner;
+    this.#startedMs = timeline.nowMs;
+  }
+
+  nowMs(): number {
+    return EPOCH_MS + Math.floor(this.#timeline.nowMs) + this.skewMs;
+  }
+
+  monotonicMs(): number {
+    return Math.floor(this.#timeline.nowMs - this.#startedMs);
+  }
+
+  setTimeout(callback: () => void, delayMs: number): TimerId {
+    return this.#timeline.after(Math.max(1, delayMs) + this.lagMs, this.#owner, callback);
+  }
+
+  clearTimeout(timer: TimerId): void {
+    if (timer !== null && timer !== undefined) this.#timeline.cancel(timer as Event);
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * The enclave of one instance: real keys and real signatures, drawn from the seed, and an API that may be slow, fail or talk
+ * nonsense. An envelope is sealed under one key for each pair of enclaves: deriving a key for each message, as real enclaves
+ * do, would show nothing here and take a tenth of all the time. It also hears what its node says to others before it is
+ * sealed, which is what some invariants are about.
+ */
+import { createSecretKey, type KeyObject } from 'node:crypto';
+import { aesGcmOpen, aesGcmSeal, AEAD_NONCE_BYTES } from '../../crypto/aead.ts';
+import { hkdfSha256 } from '../../crypto/hkdf.ts';
+import { generateP384, P384Error, type P384KeyPair } from '../../crypto/p384.ts';
+import { signEip191, walletOfPrivateKey } from '../../crypto/signature.ts';
+import type { TeePubkey, Wallet } from '../../domain/ids.ts';
+import { DependencyError } from '../../domain/errors.ts';
+import type { Enclave, SealedText, SignedTransaction, UnsignedTransaction } from '../../domain/ports.ts';
+import { signTransaction } from '../../enclave/transaction.ts';
+import type { SeededRandom } from './seeded.ts';
+import type { SimChain } from './sim-chain.ts';
+import type { SimClock } from './sim-clock.ts';
+import type { Owner, Timeline } from './timeline.ts';
+
+const SECRET_BYTES = 32;
+const INFO = 'simulated-envelope';
+/** Envelopes remembered against replay; the oldest is forgotten first. */
+const BURNT_NONCES = 100_000;
+
+/** How the enclave API behaves now. */
+export interface EnclaveBehaviour {
+  delayMs: number;
+  /** Share of calls that fail. */
+  failShare: number;
+  /** Share of calls whose answer is nonsense. */
+  garbageShare: number;
+}
+
+export const GOOD_ENCLAVE: EnclaveBehaviour = { delayMs: 0, failShare: 0, garbageShare: 0 };
+
+export interface SimEnclaveModules {
+  readonly timeline: Timeline;
+  readonly owner: Owner;
+  readonly clock: SimClock;
+  readonly random: SeededRandom;
+  readonly chain: SimChain;
+  readonly behaviour: EnclaveBehaviour;
+  readonly onFault: (kind: string) => void;
+  /** A text is about to be sealed to a key. */
+  readonly onSealing: (plaintext: string, receiver: TeePubkey) => void;
+  /** A candidate for the master secret was drawn. */
+  readonly onCandidate: (secret: Uint8Array) => void;
+}
+
+export class SimEnclave implements Enclave {
+  readonly wallet: Wallet;
+  readonly teePubkey: TeePubkey;
+  readonly #walletKey: Uint8Array;
+  readonly #keys: P384KeyPair;
+  readonly #modules: SimEnclaveModules;
+  readonly #pairKeys = new Map<string, KeyObject>();
+  readonly #burnt = new Set<string>();
+
+  /** @param walletKey 32 bytes; the P-384 key is drawn afresh */
+  constructor(walletKey: Uint8Array, modules: SimEnclaveModules) {
+    this.#walletKey = walletKey;
+    this.#modules = modules;
+    this.wallet = walletOfPrivateKey(walletKey);
+    this.#keys = generateP384(modules.random);
+    this.teePubkey = this.#keys.publicKeyDer;
+  }
+
+  address(signal?: AbortSignal): Promise<Wallet> {
+    return this.#call(signal, () => this.wallet);
+  }
+
+  publicKey(signal?: AbortSignal): Promise<TeePubkey> {
+    return this.#call(signal, () => this.teePubkey);
+  }
+
+  random(signal?: AbortSignal): Promise<Uint8Array> {
+    return this.#call(signal, () => {
+      const secret = this.#modules.random.bytes(SECRET_BYTES);
+      this.#modules.onCandidate(Uint8Array.from(secret));
+      return secret;
+    });
+  }
+
+  sign(message: string, signal?: AbortSignal): Promise<string> {
+    return this.#call(signal, () => signEip191(this.#walletKey, message), () => `0x${'11'.repeat(64)}1b`);
+  }
+
+  signTransaction(transaction: UnsignedTransaction, signal?: AbortSignal): Promise<SignedTransaction> {
+    return this.#call(signal, () => {
+      const signed = signTransaction(this.#walletKey, transaction);
+      this.#modules.chain.noteSigner(signed.transactionHash, this.wallet);
+      return signed;
+    });
+  }
+
+  encrypt(plaintext: string, receiver: TeePubkey, signal?: AbortSignal): Promise<SealedText> {
+    this.#modules.onSealing(plaintext, receiver);
+    return this.#call(
+      signal,
+      () => this.#seal(plaintext, receiver),
+      () => ({ senderPubkey: this.teePubkey, nonce: '00'.repeat(12), encryptedData: '00'.repeat(40) }),
+    );
+  }
+
+  decrypt(sealed: SealedText, signal?: AbortSignal): Promise<string> {
+    return this.#call(signal, () => this.#open(sealed), () => 'no JSON at all');
+  }
+
+  async #call<T>(signal: AbortSignal | undefined, work: () => T, garbage?: () => T): Promise<T> {
+    const { behaviour, random, onFault } = this.#modules;
+    if (behaviour.delayMs > 0) {
+      onFault('enclave slow');
+      await this.#pause(behaviour.delayMs, signal);
+    }
+    if (random.chance(behaviour.failShare)) {
+      onFault('enclave failing');
+      throw new DependencyError('enclave', 'unreachable', 'the enclave API cannot be reached');
+    }
+    if (random.chance(behaviour.garbageShare)) {
+      onFault('enclave garbage');
+      if (garbage !== undefined) return garbage();
+      throw new DependencyError('enclave', 'malformed', 'the enclave API answered with another form');
+    }
+    return work();
+  }
+
+  #seal(plaintext: string, receiver: TeePubkey): SealedText {
+    return sealUnder(this.#pairKey(receiver), this.teePubkey, plaintext, this.#modules.random.bytes(AEAD_NONCE_BYTES));
+  }
+
+  /** As the real one: no pair of key and nonce twice, and 400 for what does not open. */
+  #open({ senderPubkey, nonce, encryptedData }: SealedText): string {
+    const used = `${nonce} ${senderPubkey.slice(-16)}`;
+    if (this.#burnt.has(used)) throw refused('this nonce was seen before');
+    this.#burnt.add(used);
+    if (this.#burnt.size > BURNT_NONCES) this.#burnt.delete(this.#burnt.values().next().value ?? '');
+    const bytes = Buffer.from(nonce, 'hex').subarray(0, AEAD_NONCE_BYTES);
+    const opened = bytes.length < AEAD_NONCE_BYTES ? null : aesGcmOpen(this.#pairKey(senderPubkey), bytes, Buffer.from(encryptedData, 'hex'));
+    if (opened === null) throw refused('the text does not open');
+    return Buffer.from(opened).toString('utf8');
+  }
+
+  #pairKey(other: string): KeyObject {
+    const known = this.#pairKeys.get(other);
+    if (known !== undefined) return known;
+    const key = pairKeyOf(this.#keys, other);
+    this.#pairKeys.set(other, key);
+    return key;
+  }
+
+  #pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+    const event = this.#modules.timeline.after(ms, this.#modules.owner, () => resolve(undefined));
+    const onAbort = (): void => {
+      this.#modules.timeline.cancel(event);
+      reject(new DependencyError('enclave', 'aborted', 'the call was aborted'));
+    };
+    if (signal?.aborted === true) onAbort();
+    else signal?.addEventListener('abort', onAbort, { once: true });
+    return promise;
+  }
+}
+
+/** @throws DependencyError refused */
+function pairKeyOf(keys: P384KeyPair, other: string): KeyObject {
+  try {
+    return createSecretKey(hkdfSha256(keys.sharedSecret(other), Buffer.alloc(0), INFO, SECRET_BYTES));
+  } catch (error) {
+    if (error instanceof P384Error) throw refused('this is no P-384 key');
+    throw error;
+  }
+}
+
+function sealUnder(key: KeyObject, senderPubkey: TeePubkey, plaintext: string, nonce: Uint8Array): SealedText {
+  const sealed = aesGcmSeal(key, nonce, Buffer.from(plaintext, 'utf8'));
+  return { senderPubkey, nonce: Buffer.from(nonce).toString('hex'), encryptedData: Buffer.from(sealed).toString('hex') };
+}
+
+/** What somebody with these keys, and no enclave, would send. */
+export function sealWith(keys: P384KeyPair, receiver: string, plaintext: string, nonce: Uint8Array): SealedText {
+  return sealUnder(pairKeyOf(keys, receiver), keys.publicKeyDer, plaintext, nonce);
+}
+
+function refused(why: string): DependencyError {
+  return new DependencyError('enclave', 'refused', why, 400);
+}

@@ -1,0 +1,178 @@
+/**
+ * The network between nodes, and from clients: HTTP requests as they travel, each way with a time of its own, each way a
+ * place where something may go wrong. Serving them is the receiver's own code.
+ */
+import { DeadlineError, within } from '../../domain/deadline.ts';
+import { DependencyError, RefusalError } from '../../domain/errors.ts';
+import type { Clock, Transport, TransportAnswer, TransportRequest } from '../../domain/ports.ts';
+import type { Dispatch } from '../../http/dispatch.ts';
+import { DATA_KEY_PREFIX } from '../../http/routes.ts';
+import type { SeededRandom } from './seeded.ts';
+import type { Owner, Timeline } from './timeline.ts';
+
+/** One way: this and up to as much again. Milliseconds. */
+const LATENCY_MS = 2;
+/** What is delayed or out of order takes up to so much longer. Milliseconds. */
+const DELAY_MS = 3_000;
+const REORDER_MS = 200;
+
+/** What happens to messages now, as shares of them. */
+export interface Weather {
+  loss: number;
+  delay: number;
+  duplicate: number;
+  reorder: number;
+  cutHalfWay: number;
+}
+
+export const FAIR_WEATHER: Weather = { loss: 0, delay: 0, duplicate: 0, reorder: 0, cutHalfWay: 0 };
+
+/** Who answers requests at a place on the network. */
+export interface Server {
+  readonly owner: Owner;
+  /** Null: nothing listens there. */
+  dispatch(): Dispatch | null;
+  /** Sees each answer before it leaves; it may hold it back for ever by giving null. */
+  answering(answer: TransportAnswer, request: TransportRequest): TransportAnswer | null;
+}
+
+export interface NetworkModules {
+  readonly timeline: Timeline;
+  readonly random: SeededRandom;
+  readonly onFault: (kind: string) => void;
+  readonly trace: (line: string) => void;
+}
+
+export class SimNetwork {
+  readonly weather: Weather = { ...FAIR_WEATHER };
+  readonly #modules: NetworkModules;
+  readonly #servers = new Map<string, Server>();
+  /** Ways that are cut, as `from>to`. */
+  readonly #cut = new Set<string>();
+  /** Messages on their way now. */
+  underWay = 0;
+
+  constructor(modules: NetworkModules) {
+    this.#modules = modules;
+  }
+
+  /** @param host of its URL */
+  listen(host: string, server: Server): void {
+    this.#servers.set(host, server);
+  }
+
+  setCut(from: string, to: string, cut: boolean): void {
+    if (cut) this.#cut.add(`${from}>${to}`);
+    else this.#cut.delete(`${from}>${to}`);
+  }
+
+  healAll(): void {
+    this.#cut.clear();
+    Object.assign(this.weather, FAIR_WEATHER);
+  }
+
+  /** @param address the caller's, as the server sees it */
+  transportOf(caller: Owner, clock: Clock, address: string): Transport {
+    return { request: (request) => this.#request(caller, clock, address, request) };
+  }
+
+  async #request(caller: Owner, clock: Clock, address: string, request: TransportRequest): Promise<TransportAnswer> {
+    this.underWay += 1;
+    try {
+      return await within(clock, 'the peer', request.timeoutMs, request.signal, () => this.#travel(caller, address, request));
+    } catch (error) {
+      if (error instanceof DeadlineError) throw new DependencyError('peer', 'timeout', 'the peer did not answer in time');
+      if (request.signal?.aborted === true) throw new DependencyError('peer', 'aborted', 'the request was aborted');
+      throw error;
+    } finally {
+      this.underWay -= 1;
+    }
+  }
+
+  async #travel(caller: Owner, address: string, request: TransportRequest): Promise<TransportAnswer> {
+    const { timeline, random, trace } = this.#modules;
+    const url = new URL(request.url);
+    const server = this.#servers.get(url.host);
+    const { promise, resolve, reject } = Promise.withResolvers<TransportAnswer>();
+    const fail = (what: string): void => {
+      trace(`net ${caller.name} ${request.method} ${url.host}${url.pathname}: ${what}`);
+      timeline.after(LATENCY_MS, caller, () => reject(new DependencyError('peer', 'unreachable', 'the peer cannot be reached')));
+    };
+    const to = server?.owner.name ?? url.host;
+    const toIt = this.#wayFor(caller.name, to);
+    if (server === undefined || toIt === 'refused') {
+      fail('refused');
+      return promise;
+    }
+    if (toIt === 'lost') return promise;
+    const arrive = (): void => {
+      const dispatch = server.dispatch();
+      if (dispatch === null) {
+        fail('nothing listens');
+        return;
+      }
+      void serve(dispatch, request, url, address).then((served) => {
+        const answer = server.answering(served, request);
+        if (answer === null) return;
+        trace(`net ${caller.name} ${request.method} ${to}${url.pathname}: ${answer.status}, ${answer.body.length} bytes`);
+        const back = this.#wayFor(to, caller.name);
+        if (back === 'refused' || back === 'lost') return;
+        if (back.cutHalfWay || answer.body.length > request.maxAnswerBytes) {
+          const tooLarge = answer.body.length > request.maxAnswerBytes;
+          timeline.after(back.ms, caller, () => reject(new DependencyError('peer', tooLarge ? 'too_large' : 'unreachable', 'the answer did not come whole')));
+          return;
+        }
+        timeline.after(back.ms, caller, () => resolve(answer));
+      });
+    };
+    timeline.after(toIt.ms, server.owner, arrive);
+    if (random.chance(this.weather.duplicate)) {
+      this.#modules.onFault('message duplicated');
+      timeline.after(toIt.ms + random.between(1, REORDER_MS), server.owner, arrive);
+    }
+    return promise;
+  }
+
+  #wayFor(from: string, to: string): 'refused' | 'lost' | { readonly ms: number; readonly cutHalfWay: boolean } {
+    const { random, onFault } = this.#modules;
+    const { loss, delay, reorder, cutHalfWay } = this.weather;
+    if (this.#cut.has(`${from}>${to}`)) {
+      onFault('message into a partition');
+      return random.chance(0.5) ? 'refused' : 'lost';
+    }
+    if (random.chance(loss)) {
+      onFault('message lost');
+      return random.chance(0.5) ? 'refused' : 'lost';
+    }
+    let ms = LATENCY_MS * (1 + random.unit());
+    if (random.chance(delay)) {
+      onFault('message delayed');
+      ms += random.between(100, DELAY_MS);
+    }
+    if (random.chance(reorder)) {
+      onFault('message reordered');
+      ms += random.between(1, REORDER_MS);
+    }
+    const cut = random.chance(cutHalfWay);
+    if (cut) onFault('message cut half-way');
+    return { ms, cutHalfWay: cut };
+  }
+}
+
+/** As the server behind Express hands a request on. */
+async function serve(dispatch: Dispatch, request: TransportRequest, url: URL, address: string): Promise<TransportAnswer> {
+  const body = Buffer.from(request.body ?? '');
+  const reply = await dispatch({
+    method: request.method,
+    path: decodeURIComponent(url.pathname),
+    dataKey: url.pathname.startsWith(DATA_KEY_PREFIX) ? url.pathname.slice(DATA_KEY_PREFIX.length) : null,
+    query: url.search.slice(1),
+    headers: request.headers ?? {},
+    client: address,
+    readBody: async (maxBytes) => {
+      if (body.length > maxBytes) throw new RefusalError('payload_too_large', `the body is longer than ${maxBytes} bytes`);
+      return body;
+    },
+  });
+  return { status: reply.status, headers: reply.headers, body: Buffer.from(JSON.stringify(reply.body)) };
+}

@@ -1,0 +1,239 @@
+/**
+ * One registered instance of a simulated cluster, and the processes that run it one after another: each is a whole node from
+ * the product's composition root, on the simulation's ports, behind the product's own dispatch of requests.
+ */
+import { CachedNovaRegistry } from '../../registry/cached-nova-registry.ts';
+import { ChainClient } from '../../registry/chain-client.ts';
+import { createAppReader } from '../../registry/app-reader.ts';
+import { Rpc } from '../../registry/rpc.ts';
+import type { Config } from '../../config/settings.ts';
+import { walletOfPrivateKey } from '../../crypto/signature.ts';
+import type { TeePubkey, Wallet } from '../../domain/ids.ts';
+import type { Log, LogFacts, TransportAnswer, TransportRequest } from '../../domain/ports.ts';
+import type { ReadinessView } from '../../domain/readiness.ts';
+import { createDispatch, type Dispatch } from '../../http/dispatch.ts';
+import type { SyncHandler } from '../../http/modules.ts';
+import { composeNode, type ComposedNode } from '../../node/compose-node.ts';
+import { SeededRandom } from './seeded.ts';
+import type { SimChain } from './sim-chain.ts';
+import { SimClock } from './sim-clock.ts';
+import { GOOD_ENCLAVE, SimEnclave, type EnclaveBehaviour } from './sim-enclave.ts';
+import type { Server, SimNetwork } from './sim-network.ts';
+import { GOOD_RPC, KMS_REGISTRY, NOVA_APP_REGISTRY, SimRpc, type RpcBehaviour, type RpcModules } from './sim-rpc.ts';
+import type { Owner, Timeline } from './timeline.ts';
+
+/** A process of an instance, from its start to its end. */
+export interface Life extends Owner {
+  readonly instance: SimNode;
+  readonly number: number;
+  readonly clock: SimClock;
+  readonly enclave: SimEnclave;
+  readonly node: ComposedNode;
+  readonly dispatch: Dispatch;
+  /** What node_tick reads the chain through. */
+  readonly rpc: SimRpc;
+  readonly startedMs: number;
+  /** It refuses new requests and is about to end. */
+  stopping: boolean;
+}
+
+/** Who hears of what goes on inside. */
+export interface LifeListener {
+  onStart(life: Life): void;
+  onEnd(life: Life): void;
+  onLog(life: Life, level: string, sentence: string, facts: LogFacts): void;
+  onSealing(life: Life, plaintext: string, receiver: TeePubkey): void;
+  onCandidate(secret: Uint8Array): void;
+  onFatal(life: Life, error: Error): void;
+  onFault(kind: string): void;
+}
+
+/** What a lying instance makes of what it says. */
+export interface Lies {
+  handler(honest: SyncHandler, life: Life): SyncHandler;
+  answering(answer: TransportAnswer, request: TransportRequest): TransportAnswer | null;
+}
+
+export interface SimNodeModules {
+  readonly seed: string;
+  readonly timeline: Timeline;
+  readonly chain: SimChain;
+  readonly network: SimNetwork;
+  readonly answers: RpcModules['answers'];
+  readonly config: Config;
+  readonly listener: LifeListener;
+}
+
+/** The last push of a stopping process. Milliseconds. */
+const LAST_PUSH_MS = 5_000;
+
+export class SimNode implements Server {
+  readonly name: string;
+  readonly wallet: Wallet;
+  readonly address: string;
+  readonly rpcBehaviour: RpcBehaviour = { ...GOOD_RPC };
+  readonly enclaveBehaviour: EnclaveBehaviour = { ...GOOD_ENCLAVE };
+  readonly #walletKey: Uint8Array;
+  readonly #modules: SimNodeModules;
+  readonly #nobody: Owner;
+  /** Null while no process runs. */
+  life: Life | null = null;
+  lies: Lies | null = null;
+  /** It has lied at least once. */
+  everLied = false;
+  /** How far its time of day is off. Milliseconds. */
+  skewMs = 0;
+  lagMs = 0;
+  url: string;
+  #lives = 0;
+
+  /** @param place among all instances, from 0 */
+  constructor(name: string, place: number, modules: SimNodeModules) {
+    this.name = name;
+    this.#modules = modules;
+    this.#walletKey = new SeededRandom(`${modules.seed}/wallet of ${name}`).bytes(32);
+    this.wallet = walletOfPrivateKey(this.#walletKey);
+    this.address = `10.0.0.${place + 1}`;
+    this.url = `https://${name}.sim`;
+    this.#nobody = { name, gone: false, frozenUntilMs: 0 };
+    modules.network.listen(`${name}.sim`, this);
+  }
+
+  get owner(): Owner {
+    return this.life ?? this.#nobody;
+  }
+
+  get readiness(): ReadinessView | null {
+    return this.life?.node.readiness() ?? null;
+  }
+
+  dispatch(): Dispatch | null {
+    return this.life?.dispatch ?? null;
+  }
+
+  answering(answer: TransportAnswer, request: TransportRequest): TransportAnswer | null {
+    return this.lies === null ? answer : this.lies.answering(answer, request);
+  }
+
+  /** It can be reached at another URL from now on, and at the old one no more. */
+  moveTo(host: string): void {
+    this.url = `https://${host}`;
+    this.#modules.network.listen(host, this);
+  }
+
+  /** Starts a process in a fresh enclave. @returns its teePubkey, which the registry must learn */
+  start(): TeePubkey {
+    const { seed, timeline, chain, network, answers, config, listener } = this.#modules;
+    this.#lives += 1;
+    const number = this.#lives;
+    const stream = (what: string): SeededRandom => new SeededRandom(`${seed}/${this.name}.${number}/${what}`);
+    const owner: Owner = { name: this.name, gone: false, frozenUntilMs: 0 };
+    const clock = new SimClock(timeline, owner);
+    clock.skewMs = this.skewMs;
+    clock.lagMs = this.lagMs;
+    const holder: { life: Life | null } = { life: null };
+    const random = stream('node');
+    const enclave = new SimEnclave(this.#walletKey, {
+      timeline,
+      owner,
+      clock,
+      chain,
+      random: stream('enclave'),
+      behaviour: this.enclaveBehaviour,
+      onFault: (kind) => listener.onFault(kind),
+      onSealing: (plaintext, receiver) => listener.onSealing(holder.life!, plaintext, receiver),
+      onCandidate: (secret) => listener.onCandidate(secret),
+    });
+    const log = logTo((level, sentence, facts) => {
+      if (holder.life !== null) listener.onLog(holder.life, level, sentence, facts);
+    });
+    const rpcModules = { chain, timeline, owner, answers, onFault: (kind: string) => listener.onFault(kind) };
+    const endpoint = (what: string): SimRpc => new SimRpc(this.rpcBehaviour, { ...rpcModules, random: stream(what) });
+    const rpc = endpoint('rpc');
+    const chainClient = new ChainClient(
+      {
+        kmsAppId: config.kmsAppId,
+        inEnclave: config.inEnclave,
+        novaAppRegistry: config.novaAppRegistry,
+        kmsRegistry: config.kmsRegistry,
+        confirmations: config.chainConfirmations,
+      },
+      { rpc: new Rpc({ url: RPC_URL }, { clock, fetch: rpc.fetch }), enclave, log },
+    );
+    const reader = createAppReader({ novaAppRegistry: config.novaAppRegistry }, { rpc: new Rpc({ url: RPC_URL }, { clock, fetch: endpoint('apps').fetch }) });
+    const appRegistry = new CachedNovaRegistry({ ttlMs: config.registryCacheTtlMs }, { reader, clock });
+    const transport = network.transportOf(owner, clock, this.address);
+    const ports = { clock, random, log, chain: chainClient, appRegistry, enclave, transport, yieldNow: async (): Promise<void> => undefined };
+    const node = composeNode(config, ports, (error) => listener.onFatal(holder.life!, error));
+    const honest = node.httpModules.sync;
+    const sync: SyncHandler = {
+      requiresHmac: (message) => honest.requiresHmac(message),
+      handle: (sender, message) => (this.lies === null ? honest : this.lies.handler(honest, holder.life!)).handle(sender, message),
+    };
+    const dispatch = createDispatch(node.httpOptions, { ...node.httpModules, sync });
+    const life: Life = Object.assign(owner, { instance: this, number, clock, enclave, node, dispatch, rpc, startedMs: timeline.nowMs, stopping: false });
+    holder.life = life;
+    this.life = life;
+    listener.onStart(life);
+    node.start();
+    return enclave.teePubkey;
+  }
+
+  /** The process is gone from one moment to the next, and all that it held. */
+  kill(): void {
+    const { life } = this;
+    if (life === null) return;
+    this.#modules.listener.onEnd(life);
+    life.gone = true;
+    this.life = null;
+  }
+
+  /** As SIGTERM: new requests are refused, peers get what they do not have, keys are wiped. */
+  async stop(): Promise<void> {
+    const { life } = this;
+    if (life === null || life.stopping) return;
+    life.stopping = true;
+    life.node.stop();
+    const limit = new AbortController();
+    const timer = life.clock.setTimeout(() => limit.abort(new Error('the last push took too long')), LAST_PUSH_MS);
+    await life.node.lastPush(limit.signal).catch(() => undefined);
+    life.clock.clearTimeout(timer);
+    if (this.life !== life) return;
+    this.kill();
+    life.node.wipe();
+  }
+
+  freeze(untilMs: number): void {
+    if (this.life !== null) this.life.frozenUntilMs = untilMs;
+  }
+
+  setSkew(ms: number): void {
+    this.skewMs = ms;
+    if (this.life !== null) this.life.clock.skewMs = ms;
+  }
+
+  setLag(ms: number): void {
+    this.lagMs = ms;
+    if (this.life !== null) this.life.clock.lagMs = ms;
+  }
+}
+
+const RPC_URL = 'https://rpc.sim';
+
+/** The addresses that every simulated node is configured with. */
+export const SIM_ENVIRONMENT = {
+  NODE_URL: RPC_URL,
+  NOVA_APP_REGISTRY_ADDRESS: NOVA_APP_REGISTRY,
+  KMS_REGISTRY_ADDRESS: KMS_REGISTRY,
+} as const;
+
+function logTo(write: (level: string, sentence: string, facts: LogFacts) => void): Log {
+  const log: Log = {
+    debug: (sentence, facts = {}) => write('debug', sentence, facts),
+    info: (sentence, facts = {}) => write('info', sentence, facts),
+    warn: (sentence, facts = {}) => write('warn', sentence, facts),
+    error: (sentence, facts = {}) => write('error', sentence, facts),
+    child: () => log,
+  };
+  return log;
+}

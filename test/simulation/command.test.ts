@@ -1,0 +1,54 @@
+/** `npm run sim`: what it prints, and what its exit code says. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { afterAll, expect, test } from '@jest/globals';
+
+const folder = mkdtempSync(join(tmpdir(), 'nova-kms-sim-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function sim(...words: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--no-warnings', 'src/cli/sim.ts', ...words], { encoding: 'utf8' });
+  return { status, stdout, stderr };
+}
+
+test('several seeds end with a summary of faults, requests and invariants', () => {
+  const { status, stdout } = sim('--seeds', '1..2', '--nodes', '3', '--hours', '0.05', '--faults', 'light');
+  expect(status).toBe(0);
+  expect(stdout).toContain('faults that took effect:');
+  expect(stdout).toMatch(/\d+ {2}a merge gives what the protocol says/);
+  expect(stdout).toContain('2 runs, 0 failed');
+  expect(stdout).toMatch(/simulated [\d.]+ h in [\d.]+ s: \d+ to 1/);
+}, 60_000);
+
+test('a profile of faults is read from a file, and the trace is written to one', () => {
+  const profile = join(folder, 'faults.json');
+  writeFileSync(profile, JSON.stringify({ crash: { perHour: 200, forMs: [1_000, 2_000] } }));
+  const trace = join(folder, 'trace');
+  const { status, stdout } = sim('--seed', '7', '--hours', '0.03', '--nodes', '3', '--faults', profile, '--trace', trace);
+  expect(status).toBe(0);
+  expect(stdout).toMatch(/\d+ {2}crash/);
+  expect(stdout).not.toContain('message');
+  expect(readFileSync(trace, 'utf8')).toMatch(/fault crash on [abc]/);
+}, 60_000);
+
+test.each([
+  [['--nodes', '0'], 'whole number from 1 to 32'],
+  [['--faults', 'awful'], 'none, light, default, brutal or a JSON file'],
+  [['--seeds', '9..1'], 'two numbers'],
+])('%j is refused with one line that says what may be given', (words, line) => {
+  const { status, stderr } = sim(...words);
+  expect(status).toBe(1);
+  expect(stderr).toContain(line);
+  expect(stderr.trim().split('\n')).toHaveLength(1);
+});
+
+test('a story that comes out otherwise is an error', () => {
+  const story = join(folder, 'wrong.story');
+  writeFileSync(story, '# Nobody is ready at once.\n\n> cluster nodes=1\n> status\na ready\n');
+  const { status, stdout } = sim('--story', story);
+  expect(status).toBe(1);
+  expect(stdout).toContain('a ineligible: initializing');
+}, 30_000);

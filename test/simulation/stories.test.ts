@@ -1,0 +1,16 @@
+/** Each story is played, and what comes of it is what it says. `npm run sim -- --story FILE --update` writes it anew. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect, test } from '@jest/globals';
+import { formatStory, parseStory, playStory } from '../../src/sim/story.ts';
+
+const folder = new URL('stories/', import.meta.url);
+const stories = readdirSync(folder).filter((name) => name.endsWith('.story'));
+
+test('there are stories', () => {
+  expect(stories.length).toBeGreaterThanOrEqual(15);
+});
+
+test.each(stories)('%s', async (name) => {
+  const text = readFileSync(new URL(name, folder), 'utf8');
+  expect(formatStory(await playStory(parseStory(text)))).toBe(text);
+}, 60_000);

@@ -1,0 +1,30 @@
+# The RPC of one node is gone for two minutes. It does not take that for an empty membership, and serves again soon after
+# (protocol.md §9.18).
+
+> cluster nodes=3
+> run 20s
+a bootstrapping: initializing
+b bootstrapping: initializing
+c bootstrapping: initializing
+a bootstrapping: awaiting on-chain master secret hash
+b bootstrapping: awaiting on-chain master secret hash
+c bootstrapping: awaiting on-chain master secret hash
+c bootstrapping: master secret hash not deep enough: claimed by another node
+b bootstrapping: master secret hash not deep enough: claimed by another node
+a bootstrapping: master secret hash not deep enough: claimed here
+a ready
+b syncing-secret: synced master secret hash mismatch: asking the members
+b syncing-secret: first snapshot missing
+b ready
+c syncing-secret: synced master secret hash mismatch: asking the members
+c syncing-secret: first snapshot missing
+c ready
+> fault chain down on b for 2m
+> run 2m
+b ineligible: peer cache refresh failed: the RPC cannot be read
+> derive b path
+unready
+> run 2m
+b ready
+> derive b path
+key of 32 bytes

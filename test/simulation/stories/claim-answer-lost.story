@@ -1,0 +1,17 @@
+# The RPC takes the claims and fails before it can say so. Nobody claims twice: the next look at the head tells.
+
+> cluster nodes=2
+> fault claim answer lost for 5s
+> run 20s
+a bootstrapping: initializing
+b bootstrapping: initializing
+a bootstrapping: awaiting on-chain master secret hash
+b bootstrapping: awaiting on-chain master secret hash
+b bootstrapping: master secret hash not deep enough: claimed by another node
+a bootstrapping: master secret hash not deep enough: claimed here
+a ready
+b syncing-secret: synced master secret hash mismatch: asking the members
+b syncing-secret: first snapshot missing
+b ready
+> chain
+head: the hash of what a, b hold; 6 blocks deep: the hash of what a, b hold

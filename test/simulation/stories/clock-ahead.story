@@ -1,0 +1,38 @@
+# The clock of one node is a minute ahead. Its writes are refused for the time being, nothing behind them is blocked, and once
+# their time has come they are taken (protocol.md §10, Rejections).
+
+> cluster nodes=3
+> run 20s
+a bootstrapping: initializing
+b bootstrapping: initializing
+c bootstrapping: initializing
+a bootstrapping: awaiting on-chain master secret hash
+b bootstrapping: awaiting on-chain master secret hash
+c bootstrapping: awaiting on-chain master secret hash
+c bootstrapping: master secret hash not deep enough: claimed by another node
+b bootstrapping: master secret hash not deep enough: claimed by another node
+a bootstrapping: master secret hash not deep enough: claimed here
+a ready
+b syncing-secret: synced master secret hash mismatch: asking the members
+b syncing-secret: first snapshot missing
+b ready
+c syncing-secret: synced master secret hash mismatch: asking the members
+c syncing-secret: first snapshot missing
+c ready
+> fault clock jump on a for 20s at 60000
+> put a future red
+ok
+> put b present green acks=1
+ok, on 1 more
+> run 5s
+> get b future
+not_found
+> run 3m
+> get b future
+red
+> get c future
+red
+> stores
+a: 2 keys of 2 records, 881e83d4
+b: 2 keys of 2 records, 881e83d4
+c: 2 keys of 2 records, 881e83d4

@@ -1,0 +1,42 @@
+# The only node that holds the secret restarts before another has it. The chain still shows its hash, and nobody can ever
+# hash to that again: both say so, until the owner resets it.
+
+> cluster nodes=2
+> fault partition on a towards b for 10m
+> run 20s
+a bootstrapping: initializing
+b bootstrapping: initializing
+a bootstrapping: awaiting on-chain master secret hash
+b bootstrapping: awaiting on-chain master secret hash
+b bootstrapping: master secret hash not deep enough: claimed by another node
+a bootstrapping: master secret hash not deep enough: claimed here
+a ready
+b syncing-secret: synced master secret hash mismatch: asking the members
+b syncing-secret: no reachable member holds the master secret
+> status
+a ready
+b syncing-secret: no reachable member holds the master secret
+> fault crash on a for 5s
+> fault crash on b for 5s
+> run 2m
+a ineligible: initializing
+b ineligible: initializing
+a ineligible: local teePubkey mismatch with registry
+b ineligible: local teePubkey mismatch with registry
+a syncing-secret: synced master secret hash mismatch: asking the members
+b syncing-secret: synced master secret hash mismatch: asking the members
+b syncing-secret: no reachable member holds the master secret
+a syncing-secret: no reachable member holds the master secret
+> status
+a syncing-secret: no reachable member holds the master secret
+b syncing-secret: no reachable member holds the master secret
+> chain
+head: a hash that nobody can answer for; 6 blocks deep: a hash that nobody can answer for
+> reset
+> run 3m
+a bootstrapping: awaiting on-chain master secret hash
+a bootstrapping: master secret hash not deep enough: claimed here
+a ready
+> status
+a ready
+b syncing-secret: no reachable member holds the master secret

@@ -1,0 +1,48 @@
+# A node is cut off for longer than deleted keys are remembered. What was deleted meanwhile does not come back through it, and
+# what was written on it meanwhile is not lost (protocol.md §4, Ages).
+
+> cluster nodes=3 TOMBSTONE_RETENTION_MS=60000
+> run 20s
+a bootstrapping: initializing
+b bootstrapping: initializing
+c bootstrapping: initializing
+a bootstrapping: awaiting on-chain master secret hash
+b bootstrapping: awaiting on-chain master secret hash
+c bootstrapping: awaiting on-chain master secret hash
+c bootstrapping: master secret hash not deep enough: claimed by another node
+b bootstrapping: master secret hash not deep enough: claimed by another node
+a bootstrapping: master secret hash not deep enough: claimed here
+a ready
+b syncing-secret: synced master secret hash mismatch: asking the members
+b syncing-secret: first snapshot missing
+b ready
+c syncing-secret: synced master secret hash mismatch: asking the members
+c syncing-secret: first snapshot missing
+c ready
+> put a old red acks=2
+ok, on 2 more
+> put a kept green acks=2
+ok, on 2 more
+> fault partition on c for 3m
+> delete a old acks=1
+ok, on 1 more
+> run 10s
+> put c alone blue
+ok
+> run 4m
+> status
+a ready
+b ready
+c ready
+> get c old
+not_found
+> get a old
+not_found
+> get a alone
+blue
+> get c kept
+green
+> stores
+a: 2 keys of 2 records, add0e09f
+b: 2 keys of 2 records, add0e09f
+c: 2 keys of 2 records, add0e09f

@@ -1,0 +1,32 @@
+# The claim itself is taken back before it is deep enough, and another node's claim takes its place. The first claimer had
+# handed nothing out.
+
+> cluster nodes=2
+> run 8s
+a bootstrapping: initializing
+b bootstrapping: initializing
+a bootstrapping: awaiting on-chain master secret hash
+b bootstrapping: awaiting on-chain master secret hash
+b bootstrapping: master secret hash not deep enough: claimed by another node
+a bootstrapping: master secret hash not deep enough: claimed here
+> chain
+head: the hash of what a holds; 6 blocks deep: no hash
+> fault reorganisation at 5
+> run 4s
+b bootstrapping: awaiting on-chain master secret hash
+a bootstrapping: awaiting on-chain master secret hash
+a bootstrapping: master secret hash not deep enough: claimed by another node
+b bootstrapping: master secret hash not deep enough: claimed here
+> chain
+head: the hash of what b holds; 6 blocks deep: no hash
+> run 20s
+a syncing-secret: synced master secret hash mismatch: asking the members
+a syncing-secret: no reachable member holds the master secret
+b ready
+a syncing-secret: first snapshot missing
+a ready
+> status
+a ready
+b ready
+> chain
+head: the hash of what a, b hold; 6 blocks deep: the hash of what a, b hold

@@ -1,0 +1,46 @@
+# All nodes restart at once. The secret lived in their memory alone: it is gone, and each of them says so plainly.
+
+> cluster nodes=3
+> run 20s
+a bootstrapping: initializing
+b bootstrapping: initializing
+c bootstrapping: initializing
+a bootstrapping: awaiting on-chain master secret hash
+b bootstrapping: awaiting on-chain master secret hash
+c bootstrapping: awaiting on-chain master secret hash
+c bootstrapping: master secret hash not deep enough: claimed by another node
+b bootstrapping: master secret hash not deep enough: claimed by another node
+a bootstrapping: master secret hash not deep enough: claimed here
+a ready
+b syncing-secret: synced master secret hash mismatch: asking the members
+b syncing-secret: first snapshot missing
+b ready
+c syncing-secret: synced master secret hash mismatch: asking the members
+c syncing-secret: first snapshot missing
+c ready
+> put a colour red acks=2
+ok, on 2 more
+> fault crash on a for 5s
+> fault crash on b for 5s
+> fault crash on c for 5s
+> run 3m
+a ineligible: initializing
+b ineligible: initializing
+c ineligible: initializing
+a ineligible: local teePubkey mismatch with registry
+b ineligible: local teePubkey mismatch with registry
+c ineligible: local teePubkey mismatch with registry
+a syncing-secret: synced master secret hash mismatch: asking the members
+a syncing-secret: no reachable member holds the master secret
+c syncing-secret: synced master secret hash mismatch: asking the members
+c syncing-secret: no reachable member holds the master secret
+b syncing-secret: synced master secret hash mismatch: asking the members
+b syncing-secret: no reachable member holds the master secret
+> status
+a syncing-secret: no reachable member holds the master secret
+b syncing-secret: no reachable member holds the master secret
+c syncing-secret: no reachable member holds the master secret
+> chain
+head: a hash that nobody can answer for; 6 blocks deep: a hash that nobody can answer for
+> get a colour
+unready
