@@ -8,7 +8,7 @@ import { NonceBook } from '../auth/nonce-book.ts';
 import type { Config } from '../config/settings.ts';
 import { Vault } from '../crypto/vault.ts';
 import type { AppRegistry, Chain, Clock, Enclave, Log, Random, Transport } from '../domain/ports.ts';
-import type { ReadinessView } from '../domain/readiness.ts';
+import type { FirstSnapshotState, ReadinessView } from '../domain/readiness.ts';
 import { reasonLine } from '../domain/reasons.ts';
 import type { HttpModules, HttpOptions } from '../http/modules.ts';
 import { createNodeMachine, type NodeMachine } from '../machines/node-machine.ts';
@@ -209,7 +209,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       replicas,
       contact,
       issueNonce: () => nonces.issue(),
-      firstSnapshot: () => readiness().firstSnapshot,
+      firstSnapshot: () => vouchedSnapshot(readiness()),
     },
   );
   const ownUrl = (): string => {
@@ -266,6 +266,11 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     lastPush: async (signal) => (vault.hasSyncKey() ? replicator.lastPush(signal) : undefined),
     wipe: () => vault.wipe(),
   };
+}
+
+/** A node that is not ready gets no writes of others and may have been out for long: it vouches for nothing it holds. */
+function vouchedSnapshot({ state, firstSnapshot }: ReadinessView): FirstSnapshotState {
+  return state === 'ready' ? firstSnapshot : 'missing';
 }
 
 /** Brings the next sync_tick forward, unless that has been done. */

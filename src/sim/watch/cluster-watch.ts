@@ -167,8 +167,8 @@ export class ClusterWatch {
     this.#readyBy.set(life, secretHash);
     if (firstSnapshot !== 'complete' || hasLiars()) return;
     const beganMs = this.#watched.get(life)!.node.tickBeganMs;
-    const others = lives().filter((other) => other !== life && other.node.readiness().firstSnapshot === 'complete' && isReadyFor(other, timeline.nowMs - beganMs));
-    if (others.length === 0) return;
+    const others = lives().filter((other) => other !== life && other.node.readiness().firstSnapshot === 'complete' && isReadyFor(other, 0));
+    if (!others.some((other) => isReadyFor(other, timeline.nowMs - beganMs))) return;
     const invariant = 'a complete first snapshot is complete';
     checks.note(invariant);
     const nowMs = life.clock.nowMs();
