@@ -1,5 +1,6 @@
 /** Draws a scenario from a seed: which faults come when, and what the apps ask meanwhile. */
 import type { FaultProfile } from './faults/fault-profiles.ts';
+import { LIE_KINDS } from './faults/liar.ts';
 import { nodeName, type FaultKind, type FaultStep, type RequestStep, type Scenario, type Step } from './scenario.ts';
 import { SeededRandom } from './world/seeded.ts';
 
@@ -27,6 +28,15 @@ const ODD_KEYS = ['a/b', '..', '__proto__', 'ключ', '🔑', 'a?b=c', ' '];
 
 const EVERYWHERE: ReadonlySet<FaultKind> = new Set(['loss', 'delay', 'duplicate', 'reorder', 'cut half-way', 'reorganisation', 'hash reset', 'node joins', 'claim lost', 'claim stuck', 'claim answer lost']);
 
+/** These change the chain. */
+const ON_CHAIN: ReadonlySet<FaultKind> = new Set(['instance stopped', 'version revoked', 'version deprecated', 'wrong key registered', 'node joins', 'URL moves', 'hash reset', 'crash']);
+/** These are told to a node that has just come back. */
+const TO_NEWCOMERS: ReadonlySet<FaultKind> = new Set(['liar: wrong secret', 'liar: garbage seal', 'liar: endless snapshot', 'liar: poisoned snapshot']);
+const LIAR_SEED_SHARE = 0.6;
+const MIN_NODES_WITH_LIARS = 3;
+/** How long what happens to claims goes on after a reset. */
+const CLAIM_FATE_MS = 90_000;
+
 export function makeScenario(options: ScenarioOptions): Scenario {
   const { seed, nodes, apps, durationMs, settings = {} } = options;
   const steps: Step[] = [...faultsOf(options), ...requestsOf(options)];
@@ -37,16 +47,15 @@ export function makeScenario(options: ScenarioOptions): Scenario {
 function faultsOf({ seed, nodes, durationMs, faults }: ScenarioOptions): FaultStep[] {
   const steps: FaultStep[] = [];
   const names = Array.from({ length: nodes }, (_, place) => nodeName(place));
+  const liars = liarsOf(seed, names);
   for (const [kind, rate] of Object.entries(faults) as [FaultKind, NonNullable<FaultProfile[FaultKind]>][]) {
     const random = new SeededRandom(`${seed}/fault ${kind}`);
-    if (rate.perHour <= 0) continue;
+    const targets = isLie(kind) ? liars : names;
+    if (rate.perHour <= 0 || targets.length === 0) continue;
     const draw = (atMs: number): FaultStep => {
-      const node = EVERYWHERE.has(kind) ? '' : random.pick(names);
+      const node = EVERYWHERE.has(kind) ? '' : random.pick(targets);
       const other = kind.endsWith('partition') && random.chance(0.5) ? random.pick(names.filter((name) => name !== node)) : '';
-      const [least, most] = rate.amount;
-      const drawn = least + random.unit() * (most - least);
-      const amount = most > 1 ? Math.round(drawn) : Math.round(drawn * 1_000) / 1_000;
-      return { atMs: Math.round(atMs), do: 'fault', kind, node, other, forMs: Math.round(rate.forMs[0] + random.unit() * (rate.forMs[1] - rate.forMs[0])), amount };
+      return { atMs: Math.round(atMs), do: 'fault', kind, node, other, forMs: Math.round(between(random, rate.forMs)), amount: amountOf(random, rate.amount) };
     };
     // What happens to claims matters when there are claims: at the start, and after a reset.
     if (kind.startsWith('claim ')) {
@@ -57,13 +66,47 @@ function faultsOf({ seed, nodes, durationMs, faults }: ScenarioOptions): FaultSt
       steps.push(draw(atMs));
     }
   }
-  const claims = new SeededRandom(`${seed}/fate of claims`);
-  const fates = (['claim lost', 'claim stuck', 'claim answer lost'] as const).filter((kind) => (faults[kind]?.perHour ?? 0) > 0);
-  const resets = steps.filter(({ kind }) => kind === 'hash reset');
-  for (const { atMs } of resets) {
-    if (fates.length > 0 && claims.chance(0.7)) steps.push({ atMs, do: 'fault', kind: claims.pick(fates), node: '', other: '', forMs: 90_000, amount: 0 });
+  return [...steps, ...companionsOf(seed, steps, faults, names.filter((name) => !liars.includes(name)))];
+}
+
+/** In part of the seeds some members lie, always the same ones, so that there are others to hold to everything. */
+function liarsOf(seed: string, names: readonly string[]): readonly string[] {
+  const random = new SeededRandom(`${seed}/liars`);
+  if (names.length < MIN_NODES_WITH_LIARS || !random.chance(LIAR_SEED_SHARE)) return [];
+  const first = random.between(0, names.length - 1);
+  const liars = Math.max(1, Math.floor((names.length - 1) / 2));
+  return Array.from({ length: liars }, (_, place) => names[(first + place) % names.length]!);
+}
+
+/** What makes a fault matter: a claim that is lost after a reset, a block taken back that held something, a node to be lied to. */
+function companionsOf(seed: string, steps: readonly FaultStep[], faults: FaultProfile, honest: readonly string[]): FaultStep[] {
+  const random = new SeededRandom(`${seed}/companions`);
+  const has = (kind: FaultKind): boolean => (faults[kind]?.perHour ?? 0) > 0;
+  const fates = (['claim lost', 'claim stuck', 'claim answer lost'] as const).filter(has);
+  const companions: FaultStep[] = [];
+  const add = (atMs: number, kind: FaultKind, fields: Partial<FaultStep>): void => {
+    companions.push({ atMs: Math.round(atMs), do: 'fault', kind, node: '', other: '', forMs: 0, amount: 0, ...fields });
+  };
+  for (const { atMs, kind } of steps) {
+    if (kind === 'hash reset' && fates.length > 0 && random.chance(0.7)) add(atMs, random.pick(fates), { forMs: CLAIM_FATE_MS });
+    if (ON_CHAIN.has(kind) && has('reorganisation') && random.chance(0.5)) add(atMs + random.between(4_000, 9_000), 'reorganisation', { amount: random.between(2, 5) });
+    if (TO_NEWCOMERS.has(kind) && has('crash') && honest.length > 0) add(atMs + 1_000, 'crash', { node: random.pick(honest), forMs: 2_000 });
   }
-  return steps;
+  return companions;
+}
+
+function between(random: SeededRandom, [least, most]: readonly [number, number]): number {
+  return least + random.unit() * (most - least);
+}
+
+/** Whole where it counts milliseconds or blocks, a share otherwise. */
+function amountOf(random: SeededRandom, range: readonly [number, number]): number {
+  const drawn = between(random, range);
+  return range[1] > 1 ? Math.round(drawn) : Math.round(drawn * 1_000) / 1_000;
+}
+
+function isLie(kind: FaultKind): boolean {
+  return (LIE_KINDS as readonly string[]).includes(kind);
 }
 
 function requestsOf({ seed, nodes, apps, durationMs, requestsPerSecond }: ScenarioOptions): RequestStep[] {
