@@ -49,6 +49,7 @@ async function runTraced(options: SimOptions, path: string): Promise<number> {
   const startedMs = systemClock.monotonicMs();
   const result = await simulate(makeScenario(scenarioOptionsOf(options, seed!)), {
     onTrace: (line) => void file.write(`${line}\n`),
+    onProgress: progressOf(options),
     ...(options.until === null ? {} : { until: options.until }),
   });
   file.end();
@@ -64,7 +65,7 @@ async function runSeeds(options: SimOptions): Promise<SimulationResult[]> {
   const { seeds, until } = options;
   if (seeds.length === 1) {
     const scenario = makeScenario(scenarioOptionsOf(options, seeds[0]!));
-    return [await simulate(scenario, until === null ? {} : { until })];
+    return [await simulate(scenario, { onProgress: progressOf(options), ...(until === null ? {} : { until }) })];
   }
   const left = [...seeds];
   const results: SimulationResult[] = [];
@@ -89,6 +90,19 @@ async function runSeeds(options: SimOptions): Promise<SimulationResult[]> {
 }
 
 const PROGRESS_EVERY_MS = 5_000;
+
+/** Says how far one long run is. */
+function progressOf({ hours }: SimOptions): (simulatedMs: number) => void {
+  let saidMs = systemClock.monotonicMs();
+  return (simulatedMs) => {
+    const nowMs = systemClock.monotonicMs();
+    if (nowMs - saidMs < PROGRESS_EVERY_MS) return;
+    saidMs = nowMs;
+    whisper(`${(simulatedMs / HOUR_MS).toFixed(2)} of ${hours} simulated hours`);
+  };
+}
+
+const HOUR_MS = 3_600_000;
 
 async function shrinkFirst(failed: SimulationResult, options: SimOptions): Promise<void> {
   say('');

@@ -10,6 +10,8 @@ export interface SimulateOptions {
   readonly onTrace?: (line: string) => void;
   /** Ends the run with the first line of the trace that has this in it. */
   readonly until?: string;
+  /** Hears how far it is, in simulated milliseconds. */
+  readonly onProgress?: (simulatedMs: number) => void;
   /** Meets each process before its first event: for tests that break something on purpose. */
   readonly onStart?: (life: Life) => void;
 }
@@ -34,10 +36,11 @@ export interface SimulationResult {
 }
 
 const SECRET_INVARIANT = 'no secret is in the trace';
-/** One stretch of a run, between two looks whether it is enough. Milliseconds. */
-const STRETCH_MS = 1_000;
+/** One stretch of a run, between two looks how far it is, or whether it is enough. Milliseconds. */
+const STRETCH_MS = 60_000;
+const LISTENING_STRETCH_MS = 1_000;
 
-export async function simulate(scenario: Scenario, { onTrace, until, onStart }: SimulateOptions = {}): Promise<SimulationResult> {
+export async function simulate(scenario: Scenario, { onTrace, until, onStart, onProgress }: SimulateOptions = {}): Promise<SimulationResult> {
   const lines: string[] = [];
   const heard = { enough: false };
   const sink = (line: string): void => {
@@ -49,8 +52,10 @@ export async function simulate(scenario: Scenario, { onTrace, until, onStart }: 
   const simulation = await Simulation.of(scenario, { onTrace: onTrace === undefined && until === undefined ? null : sink, onStart });
   simulation.watchAsOwner();
   const endMs = scenario.durationMs;
+  const stretchMs = until === undefined ? STRETCH_MS : LISTENING_STRETCH_MS;
   while (simulation.timeline.nowMs < endMs && simulation.violation === null && !heard.enough) {
-    await simulation.run(until === undefined ? endMs - simulation.timeline.nowMs : Math.min(STRETCH_MS, endMs - simulation.timeline.nowMs));
+    await simulation.run(Math.min(stretchMs, endMs - simulation.timeline.nowMs));
+    onProgress?.(simulation.timeline.nowMs);
   }
   if (simulation.violation === null && !heard.enough) await new Recovery(simulation).run();
   if (lines.length > 0) findSecrets(simulation, lines.join('\n'));

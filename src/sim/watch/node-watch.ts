@@ -42,6 +42,7 @@ export class NodeWatch {
   #seen: NodeSnapshot | null = null;
   #state = '';
   #run = 0;
+  #syncTicks = 0;
   #step: string = 'idle';
   #wavesThen = 0;
   #calmThen = false;
@@ -79,6 +80,12 @@ export class NodeWatch {
       this.#step = step;
     }
     const state = readinessState(snapshot);
+    const syncTicks = snapshot.context.syncTicks.run;
+    if (syncTicks !== this.#syncTicks) {
+      checks.note('sync_tick runs only in ready');
+      if (state !== 'ready') report('sync_tick runs only in ready', `${life.name} is ${state}`);
+      this.#syncTicks = syncTicks;
+    }
     if (state === this.#state) return;
     this.#state = state;
     onState(life, state);

@@ -71,13 +71,28 @@ export function sameRecord(a: WireRecord | null, b: WireRecord | null): boolean 
   return same && covers(a.version, b.version) && covers(b.version, a.version);
 }
 
+/** 256, the key, each clock key and 8 for its count, the stored bytes (protocol.md §8, `MAX_STORE_BYTES`). */
+export function storeBytesOf({ key, value, version }: WireRecord): number {
+  const clock = Object.keys(version).reduce((sum, clockKey) => sum + Buffer.byteLength(clockKey) + 8, 0);
+  return 256 + Buffer.byteLength(key) + clock + (value?.length ?? 0) / 2;
+}
+
+function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+/** A record's digest in hex (protocol.md §10, Comparison). */
+export function digestOf(record: WireRecord): string {
+  const version = Object.fromEntries(Object.entries(record.version).filter(([, count]) => count > 0));
+  return sha256(canonicalJson({ ...record, version })).subarray(0, 8).toString('hex');
+}
+
 /** The digests of an app's 256 buckets, from its records alone (protocol.md §10, Comparison). */
 export function bucketDigestsOf(records: Iterable<WireRecord>): readonly string[] {
   const buckets = Array.from({ length: BUCKETS }, () => Buffer.alloc(8));
   for (const record of records) {
-    const version = Object.fromEntries(Object.entries(record.version).filter(([, count]) => count > 0));
-    const digest = createHash('sha256').update(canonicalJson({ ...record, version })).digest();
-    const bucket = buckets[createHash('sha256').update(record.key).digest()[0]!]!;
+    const digest = Buffer.from(digestOf(record), 'hex');
+    const bucket = buckets[sha256(record.key)[0]!]!;
     for (let at = 0; at < 8; at += 1) bucket[at]! ^= digest[at]!;
   }
   return buckets.map((bucket) => bucket.toString('hex'));

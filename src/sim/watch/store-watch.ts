@@ -4,7 +4,7 @@
  */
 import type { WireRecord } from '../../domain/records.ts';
 import type { RecordStore } from '../../store/record-store.ts';
-import { bucketDigestsOf, covers, goneFromMs, isPresent, isWellFormed, MAX_CLOCK_ENTRIES, mergeOf, sameRecord } from './reference.ts';
+import { bucketDigestsOf, covers, digestOf, goneFromMs, isPresent, isWellFormed, MAX_CLOCK_ENTRIES, mergeOf, sameRecord, storeBytesOf } from './reference.ts';
 import type { Life } from '../world/sim-node.ts';
 import type { Checks, Report } from './violation.ts';
 import type { WriteHistory } from './write-history.ts';
@@ -33,6 +33,8 @@ export interface StoreWatchModules {
 interface Shadow {
   readonly appId: string;
   readonly record: WireRecord;
+  /** What it counts for in `MAX_STORE_BYTES`. */
+  readonly bytes: number;
   /** It has read as absent once, and does not come back when the time of day is set back. */
   absent: boolean;
 }
@@ -46,6 +48,8 @@ export class StoreWatch {
   readonly #store: RecordStore;
   /** What must be held, by app and key. */
   readonly #shadows = new Map<string, Shadow>();
+  /** Of all of them. */
+  #shadowBytes = 0;
   /** The latest time that the store was told: what was past its age then may be gone. */
   #latestMs = 0;
   /** The last time that it was told. */
@@ -118,12 +122,13 @@ export class StoreWatch {
       return totals(nowMs);
     };
     store.forget = (appId, key) => {
-      this.#shadows.delete(idOf(appId, key));
+      this.#drop(idOf(appId, key));
       forget(appId, key);
     };
     store.reset = () => {
       reset();
       this.#shadows.clear();
+      this.#shadowBytes = 0;
       this.#modules.history.noteStoreLost(this.#life);
     };
   }
@@ -159,7 +164,7 @@ export class StoreWatch {
       report('no number is given twice', `${write.number} after ${this.#lastNumber} on ${this.#life.name}`);
     }
     this.#lastNumber = Math.max(this.#lastNumber, write.number);
-    this.#shadows.set(idOf(appId, key), { appId, record: after, absent: !isPresent(after, nowMs) });
+    this.#remember(appId, after, nowMs);
     history.noteWrite({ appId, key, number: write.number, record: after, writer: this.#life, secretHash: this.#modules.secretHash() ?? '', atMs: this.#modules.nowMs() });
     this.#modules.onWrite(appId, after);
     return write;
@@ -190,7 +195,7 @@ export class StoreWatch {
     const expected = [mergeOf(before, incoming), mergeOf(held, incoming)];
     if (!expected.some((record) => sameRecord(after, record))) report('a merge gives what the protocol says', where);
     if (after === null) return;
-    this.#shadows.set(idOf(appId, key), { appId, record: after, absent: !isPresent(after, nowMs) });
+    this.#remember(appId, after, nowMs);
     history.noteHeld(this.#life, appId, after);
   }
 
@@ -203,11 +208,40 @@ export class StoreWatch {
       return;
     }
     if (held === null && this.#mayBeGone(shadow.record)) {
-      this.#shadows.delete(idOf(appId, key));
+      this.#drop(idOf(appId, key));
       return;
     }
     if (!sameRecord(shadow.record, held)) {
       this.#modules.report(held === null ? 'nothing acknowledged is evicted' : 'nothing changes by itself', `${key} of app ${appId} on ${this.#life.name}`);
+    }
+  }
+
+  /** A record has come to be held: its digest and its bytes are counted at once. */
+  #remember(appId: string, record: WireRecord, nowMs: number): void {
+    const { report, checks } = this.#modules;
+    const id = idOf(appId, record.key);
+    this.#drop(id);
+    const bytes = storeBytesOf(record);
+    this.#shadows.set(id, { appId, record, bytes, absent: !isPresent(record, nowMs) });
+    this.#shadowBytes += bytes;
+    checks.note('counts are those of the records');
+    if (this.#store.heldBytes !== this.#shadowBytes) this.#dropWhatIsGone();
+    if (this.#store.heldBytes !== this.#shadowBytes) {
+      report('counts are those of the records', `${this.#life.name} counts ${this.#store.heldBytes} bytes of all and holds ${this.#shadowBytes}`);
+    }
+    checks.note('digests are those of the records');
+    if (this.#store.digestOf(appId, record.key) !== digestOf(record)) report('digests are those of the records', `${record.key} of app ${appId} on ${this.#life.name}`);
+  }
+
+  #drop(id: string): void {
+    this.#shadowBytes -= this.#shadows.get(id)?.bytes ?? 0;
+    this.#shadows.delete(id);
+  }
+
+  /** What is past its age may have gone with any operation. */
+  #dropWhatIsGone(): void {
+    for (const [id, { appId, record }] of this.#shadows) {
+      if (this.#mayBeGone(record) && this.#store.recordOf(appId, record.key) === null) this.#drop(id);
     }
   }
 
@@ -237,7 +271,7 @@ export class StoreWatch {
       const records = byApp.get(appId) ?? [];
       records.push(record);
       byApp.set(appId, records);
-      held += Object.keys(record.version).reduce((sum, clockKey) => sum + Buffer.byteLength(clockKey) + 8, 256 + Buffer.byteLength(record.key) + (record.value?.length ?? 0) / 2);
+      held += storeBytesOf(record);
       const shadow = this.#shadows.get(idOf(appId, record.key));
       if (shadow === undefined || !sameRecord(shadow.record, record)) report('nothing changes by itself', `${record.key} of app ${appId} on ${this.#life.name}`);
       if (shadow?.absent === true || !isPresent(record, nowMs)) continue;
@@ -257,7 +291,7 @@ export class StoreWatch {
     }
     for (const [id, { appId, record }] of this.#shadows) {
       if (byApp.get(appId)?.some(({ key }) => key === record.key) === true) continue;
-      if (this.#mayBeGone(record)) this.#shadows.delete(id);
+      if (this.#mayBeGone(record)) this.#drop(id);
       else report('nothing acknowledged is evicted', `${record.key} of app ${appId} on ${this.#life.name}`);
     }
   }
