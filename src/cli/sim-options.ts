@@ -14,6 +14,8 @@ export interface SimOptions {
   readonly faultsName: string;
   readonly faults: FaultProfile;
   readonly requests: number;
+  /** Environment variables of the nodes. */
+  readonly settings: Readonly<Record<string, string>>;
   readonly trace: string | null;
   readonly until: string | null;
   readonly shrink: boolean;
@@ -46,6 +48,12 @@ function numberBetween(min: number, max: number) {
     }
     return value;
   };
+}
+
+function readSetting(text: string, before: Record<string, string>): Record<string, string> {
+  const match = /^([A-Z][A-Z_]*)=(.*)$/.exec(text);
+  if (match === null) throw new InvalidArgumentError('It must be a variable and its value, such as DATA_SYNC_NUDGE_MS=0.');
+  return { ...before, [match[1]!]: match[2]! };
 }
 
 function seedRange(text: string): readonly string[] {
@@ -83,6 +91,7 @@ export function readSimOptions(argv: readonly string[]): SimOptions {
     .option('--hours <h>', 'simulated time until the faults end', numberBetween(0.001, 1_000), 0.5)
     .option('--faults <level>', 'none, light, default, brutal, or a JSON file of rates', readFaults, readFaults('default'))
     .option('--requests <n>', 'requests of all apps in a simulated second', numberBetween(0, 1_000), 0.2)
+    .option('--set <NAME=value>', 'an environment variable of the nodes; may be given again and again', readSetting, {})
     .option('--trace <file>', 'write every line of the trace there (one seed)')
     .option('--until <text>', 'end with the first line of the trace that has this in it')
     .option('--shrink', 'make the first failing scenario small, and write it as a story')
@@ -101,6 +110,7 @@ export function readSimOptions(argv: readonly string[]): SimOptions {
       hours: number;
       faults: ReturnType<typeof readFaults>;
       requests: number;
+      set: Record<string, string>;
       trace?: string;
       until?: string;
       shrink?: boolean;
@@ -116,6 +126,7 @@ export function readSimOptions(argv: readonly string[]): SimOptions {
     faultsName: given.faults.name,
     faults: given.faults.profile,
     requests: given.requests,
+    settings: given.set,
     trace: given.trace ?? null,
     until: given.until ?? null,
     shrink: given.shrink ?? false,
@@ -124,6 +135,6 @@ export function readSimOptions(argv: readonly string[]): SimOptions {
   };
 }
 
-export function scenarioOptionsOf({ nodes, apps, hours, faults, requests }: SimOptions, seed: string): ScenarioOptions {
-  return { seed, nodes, apps, durationMs: Math.round(hours * HOUR_MS), faults, requestsPerSecond: requests };
+export function scenarioOptionsOf({ nodes, apps, hours, faults, requests, settings }: SimOptions, seed: string): ScenarioOptions {
+  return { seed, nodes, apps, durationMs: Math.round(hours * HOUR_MS), faults, requestsPerSecond: requests, settings };
 }

@@ -62,7 +62,8 @@ function table(title: string, rows: ReadonlyMap<string, number>): string[] {
 }
 
 /** The one command that shows a failing seed again. */
-export function replayCommand(seed: string, { nodes, apps, hours, faultsName, requests }: SimOptions): string {
+export function replayCommand(seed: string, { nodes, apps, hours, faultsName, requests, settings }: SimOptions): string {
   const faults = Object.hasOwn(FAULT_PROFILES, faultsName) ? faultsName : JSON.stringify(faultsName);
-  return `npm run sim -- --seed ${seed} --nodes ${nodes} --apps ${apps} --hours ${hours} --faults ${faults} --requests ${requests}`;
+  const set = Object.entries(settings).map(([name, value]) => ` --set ${name}=${value}`).join('');
+  return `npm run sim -- --seed ${seed} --nodes ${nodes} --apps ${apps} --hours ${hours} --faults ${faults} --requests ${requests}${set}`;
 }

@@ -1,6 +1,6 @@
 /** Seeds that never change: what a change breaks shows here before it shows in the field. More: `npm run sim -- --seeds 1..200`. */
 import { expect, test } from '@jest/globals';
-import { FAULT_PROFILES, type FaultLevel } from '../../src/sim/faults/fault-profiles.ts';
+import { FAULT_PROFILES, faultProfile, type FaultLevel } from '../../src/sim/faults/fault-profiles.ts';
 import { makeScenario } from '../../src/sim/make-scenario.ts';
 import { simulate } from '../../src/sim/simulate.ts';
 
@@ -13,6 +13,21 @@ const runs: { readonly level: FaultLevel; readonly seed: string; readonly nodes:
   { level: 'default', seed: '16', nodes: 2 },
   { level: 'default', seed: '17', nodes: 9 },
 ];
+
+test.each(['18', '19'])('cuts longer than deleted keys are remembered, seed %s', async (seed) => {
+  const cuts = faultProfile.parse({
+    partition: { perHour: 14, forMs: [30_000, 240_000] },
+    'one-way partition': { perHour: 8, forMs: [30_000, 200_000] },
+    freeze: { perHour: 5, forMs: [20_000, 150_000] },
+    crash: { perHour: 2, forMs: [2_000, 20_000] },
+    'clock jump': { perHour: 3, forMs: [5_000, 40_000], amount: [-90_000, 90_000] },
+  });
+  const settings = { TOMBSTONE_RETENTION_MS: '60000' };
+  const scenario = makeScenario({ seed, nodes: 4, apps: 2, durationMs: 20 * MINUTE_MS, faults: cuts, requestsPerSecond: 0.4, settings });
+  const { violation, injected } = await simulate(scenario);
+  expect(violation).toBeNull();
+  expect(injected['partition']).toBeGreaterThan(0);
+}, 120_000);
 
 test.each(runs)('$level faults, $nodes nodes, seed $seed', async ({ level, seed, nodes }) => {
   const scenario = makeScenario({ seed, nodes, apps: 2, durationMs: 10 * MINUTE_MS, faults: FAULT_PROFILES[level], requestsPerSecond: 0.3 });

@@ -10,7 +10,7 @@ const rate = z.object({
   /** Milliseconds. */
   forMs: range,
   /** In what the kind counts in. */
-  amount: range.default([0, 0]),
+  amount: z.tuple([z.number(), z.number()]).default([0, 0]),
 });
 
 export const faultProfile = z.partialRecord(z.enum(FAULT_KINDS), rate);

@@ -39,6 +39,8 @@ export interface ClusterWatchModules {
   readonly isHonestWallet: (wallet: string) => boolean;
   /** How often the owner has reset the hash. */
   readonly resets: () => number;
+  /** For how long nodes may have heard nothing of each other at most. Milliseconds. */
+  readonly longestCutMs: () => number;
   /** Keys that the registry has ever known. */
   readonly registered: ReadonlySet<string>;
   readonly note: (text: string) => void;
@@ -69,6 +71,7 @@ export class ClusterWatch {
         report,
         honestLives: () => modules.lives().filter((life) => !life.instance.everLied),
         secretHashOf: (life) => life.node.inside.vault.confirmedHash(),
+        longestCutMs: modules.longestCutMs,
       },
     );
     chain.onDeep = () => void timeline.after(NOTICED_MS, null, () => this.#expectNoticed());
@@ -102,7 +105,7 @@ export class ClusterWatch {
   }
 
   onEnd(life: Life): void {
-    this.history.noteStoreLost(life);
+    this.history.noteStoreLost(life, false);
     this.#watched.delete(life);
   }
 
@@ -172,9 +175,10 @@ export class ClusterWatch {
     const invariant = 'a complete first snapshot is complete';
     checks.note(invariant);
     const nowMs = life.clock.nowMs();
-    for (const { appId, key, record, holders, safe, secretHash: under, atMs } of this.history.all()) {
+    for (const { appId, key, record, safe, secretHash: under, atMs } of this.history.all()) {
       if (!safe || under !== secretHash || atMs >= beganMs || nowMs >= goneFromMs(record, config.tombstoneRetentionMs)) continue;
-      if (!others.every((other) => holders.has(other)) || this.storeOf(life).holds(appId, key, record.version)) continue;
+      // They may have forgotten it for its age.
+      if (!others.every((other) => this.storeOf(other).holds(appId, key, record.version)) || this.storeOf(life).holds(appId, key, record.version)) continue;
       report(invariant, `${life.name} is ready and lacks ${key} of app ${appId}`);
     }
   }

@@ -7,6 +7,7 @@ import type { NodeSnapshot } from '../../machines/status.ts';
 import { readinessState } from '../../machines/status.ts';
 import { CONFIRMATIONS, KMS_APP_ID, type ContractState, type SimChain, type SimInstance } from '../world/sim-chain.ts';
 import type { Life } from '../world/sim-node.ts';
+import { covers } from './reference.ts';
 import type { Checks, Report } from './violation.ts';
 import type { WriteHistory } from './write-history.ts';
 
@@ -160,7 +161,10 @@ export class NodeWatch {
       if (life.node.inside.contact.isStale()) continue;
       checks.note('a mark is behind what the peer has taken');
       for (const write of history.ownBetween(life, before, view.acknowledgedUpTo)) {
-        if (write.superseded || history.isTouched(write.appId, write.key)) continue;
+        // What is past its age is sent to nobody any more.
+        const held = life.node.inside.store.recordOf(write.appId, write.key);
+        const isForgotten = held === null || !covers(held.version, write.record.version);
+        if (write.superseded || isForgotten || history.isTouched(write.appId, write.key)) continue;
         const taken = [...write.holders].some((holder) => holder.instance.wallet === view.wallet);
         if (!taken) report('a mark is behind what the peer has taken', `${life.name} takes ${write.key} for acknowledged by a peer that never had it`);
       }

@@ -129,7 +129,7 @@ export class StoreWatch {
       reset();
       this.#shadows.clear();
       this.#shadowBytes = 0;
-      this.#modules.history.noteStoreLost(this.#life);
+      this.#modules.history.noteStoreLost(this.#life, true);
     };
   }
 

@@ -35,6 +35,8 @@ export interface WriteHistoryModules {
   readonly honestLives: () => readonly Life[];
   /** The hash of the secret that a process serves by; null when none. */
   readonly secretHashOf: (life: Life) => string | null;
+  /** For how long nodes may have heard nothing of each other at most. Milliseconds. */
+  readonly longestCutMs: () => number;
 }
 
 const idOf = (appId: string, key: string): string => `${appId} ${key}`;
@@ -100,12 +102,16 @@ export class WriteHistory {
     for (const writes of this.#byKey.values()) yield* writes;
   }
 
-  /** A process lost its store: what it alone still held is lost. @param life its store is as good as empty already */
-  noteStoreLost(life: Life): void {
+  /**
+   * A process lost its store: what it alone still held is lost. What nobody held any more, because it was deleted and forgotten,
+   * stays as it was.
+   * @param isEmptied its store is empty already; else it is still as it was
+   */
+  noteStoreLost(life: Life, isEmptied: boolean): void {
     for (const write of this.#byWriter.get(life)?.values() ?? []) write.superseded = true;
     for (const writes of this.#byKey.values()) {
       for (const write of writes) {
-        if (!write.safe || !write.holders.has(life)) continue;
+        if (!write.safe || !write.holders.has(life) || (!isEmptied && !this.#holds(life, write))) continue;
         if (this.#modules.honestLives().some((other) => other !== life && this.#holds(other, write))) continue;
         write.safe = false;
         this.lost += 1;
@@ -117,6 +123,14 @@ export class WriteHistory {
     if (!write.holders.has(life)) return false;
     const record = life.node.inside.store.recordOf(write.appId, write.key);
     return record !== null && covers(record.version, write.record.version);
+  }
+
+  /** A deleted or expired key is remembered for the retention: after a longer cut an older value may come back (protocol.md §4, Ages). */
+  #reportOlder(best: Write, life: Life, nowMs: number): void {
+    const isForgotten = nowMs >= goneFromMs(best.record, this.#options.retentionMs);
+    if (isForgotten && this.#modules.longestCutMs() >= this.#options.retentionMs) return;
+    const invariant = isForgotten || best.record.tombstone ? 'nothing deleted comes back' : 'no write is lost';
+    this.#modules.report(invariant, `${best.key} of app ${best.appId} on ${life.name} is older than what ${best.writer.name} wrote`);
   }
 
   /** What a store must hold when all is quiet. @param nowMs by its own clock */
@@ -133,11 +147,7 @@ export class WriteHistory {
         if (nowMs < goneFromMs(best.record, this.#options.retentionMs)) report('no write is lost', `${best.key} of app ${best.appId}, written on ${best.writer.name}, is not on ${life.name}`);
         continue;
       }
-      const stale = compareContents(held, best.record) < 0;
-      if (stale && isPresent(held, nowMs)) {
-        const what = best.record.tombstone ? 'nothing deleted comes back' : 'no write is lost';
-        report(what, `${best.key} of app ${best.appId} on ${life.name} is older than what ${best.writer.name} wrote`);
-      }
+      if (compareContents(held, best.record) < 0 && isPresent(held, nowMs)) this.#reportOlder(best, life, nowMs);
       const isWritten = relevant.some(({ record }) => compareContents(record, held) === 0);
       if (!isWritten) report('nothing is held that nobody wrote', `${best.key} of app ${best.appId} on ${life.name}`);
     }
