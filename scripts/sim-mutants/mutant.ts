@@ -1,0 +1,57 @@
+/** What a mutant is: a fault put back into the product's sources, and the runs of the simulator that must find it. */
+import { FAULT_PROFILES, type FaultLevel, type FaultProfile } from '../../src/sim/faults/fault-profiles.ts';
+import type { ScenarioOptions } from '../../src/sim/make-scenario.ts';
+import type { FaultKind } from '../../src/sim/scenario.ts';
+
+export interface Replacement {
+  /** Below `src`. */
+  readonly file: string;
+  /** It occurs exactly once. */
+  readonly find: string;
+  readonly put: string;
+}
+
+/** The runs of a mutant, where they are others than the usual ones. */
+export interface Runs {
+  readonly nodes?: number;
+  readonly apps?: number;
+  readonly hours?: number;
+  /** Of all apps, in a simulated second. */
+  readonly requests?: number;
+  readonly faults?: FaultLevel;
+  /** Faults that come at other rates than the level says, or for longer. */
+  readonly rates?: Readonly<Partial<Record<FaultKind, { readonly perHour: number; readonly forSeconds?: readonly [number, number]; readonly amount?: readonly [number, number] }>>>;
+  /** Environment variables of the nodes. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+export interface Mutant {
+  readonly name: string;
+  /** Of protocol.md, such as `§9.4`; or `own`. */
+  readonly section: string;
+  /** One sentence. */
+  readonly what: string;
+  readonly replace: readonly Replacement[];
+  readonly runs?: Runs;
+}
+
+const USUAL = { nodes: 5, apps: 2, hours: 0.25, requests: 0.3, faults: 'default' } as const satisfies Runs;
+const HOUR_MS = 3_600_000;
+
+export function scenarioOptionsOf(runs: Runs, seed: string): ScenarioOptions {
+  const { nodes, apps, hours, requests, faults, rates = {}, settings = {} } = { ...USUAL, ...runs };
+  return { seed, nodes, apps, durationMs: Math.round(hours * HOUR_MS), faults: profileOf(faults, rates), requestsPerSecond: requests, settings };
+}
+
+function profileOf(level: FaultLevel, rates: NonNullable<Runs['rates']>): FaultProfile {
+  const profile: FaultProfile = { ...FAULT_PROFILES[level] };
+  for (const [kind, { perHour, forSeconds, amount }] of Object.entries(rates)) {
+    const usual = FAULT_PROFILES.default[kind as FaultKind]!;
+    profile[kind as FaultKind] = {
+      perHour,
+      forMs: forSeconds === undefined ? usual.forMs : [forSeconds[0] * 1_000, forSeconds[1] * 1_000],
+      amount: amount === undefined ? usual.amount : [...amount],
+    };
+  }
+  return profile;
+}

@@ -1,0 +1,501 @@
+/**
+ * The table of mutants: what other nodes get wrong (protocol.md §9), and mistakes of our own that would be easy to make. A mutant
+ * need not compile under the checks of the types; it must run.
+ */
+import type { Mutant, Runs } from './mutant.ts';
+
+/** Honest, and processes come and go. */
+const RESTARTS: Runs = { faults: 'light', rates: { crash: { perHour: 30 }, loss: { perHour: 8 } } };
+/** Nothing goes wrong, and much is asked. */
+const QUIET: Runs = { faults: 'none', requests: 2 };
+/** Deletes are forgotten after a minute, and nodes are cut off for longer. */
+const LONG_CUTS: Runs = {
+  faults: 'none',
+  hours: 0.5,
+  requests: 0.6,
+  rates: { partition: { perHour: 10, forSeconds: [80, 240] } },
+  settings: { TOMBSTONE_RETENTION_MS: '60000' },
+};
+
+const NINE: readonly Mutant[] = [
+  {
+    name: 'install-before-compare',
+    section: '§9.1',
+    what: 'The vault installs the first secret that it can unseal, and only then compares it with the chain.',
+    replace: [
+      {
+        file: 'crypto/vault.ts',
+        find: `    if (this.#observed === null || this.#observed === ZERO_HASH || !constantTimeEqual(hash, this.#observed)) {`,
+        put: `    this.#install({ bytes: Uint8Array.from(bytes), hash, origin: 'synced' });
+    if (this.#observed === null || this.#observed === ZERO_HASH || !constantTimeEqual(hash, this.#observed)) {`,
+      },
+    ],
+    runs: { rates: { 'liar: wrong secret': { perHour: 8 }, crash: { perHour: 12 } } },
+  },
+  {
+    name: 'unconfirmed-handed-out',
+    section: '§9.2',
+    what: 'A secret is handed out once one exists, on the chain or not.',
+    replace: [
+      {
+        file: 'crypto/vault.ts',
+        find: `    const secret = this.#servingSecret();
+    const recipient = toDer(recipientDer);`,
+        put: `    const secret = this.#confirmed ?? this.#candidate ?? this.#servingSecret();
+    const recipient = toDer(recipientDer);`,
+      },
+      { file: 'http/gate.ts', find: `      if (!view.secretConfirmed) throw unavailable(view);`, put: `      return;` },
+    ],
+  },
+  {
+    name: 'ready-without-snapshot',
+    section: '§9.3',
+    what: 'A node goes ready although its first snapshot failed.',
+    replace: [
+      {
+        file: 'machines/first-snapshot.ts',
+        find: `  if (round.others === 0 || round.complete) return SNAPSHOT_COMPLETE;`,
+        put: `  if (round.others === 0 || round.complete || before.state === 'missing') return SNAPSHOT_COMPLETE;`,
+      },
+    ],
+    runs: RESTARTS,
+  },
+  {
+    name: 'mark-before-answer',
+    section: '§9.4',
+    what: 'The mark of a peer moves before the peer has answered.',
+    replace: [
+      {
+        file: 'sync/delta-push.ts',
+        find: `      if (batch === null) return pushed;`,
+        put: `      if (batch === null) return pushed;
+      replica.advance(batch.lines.at(-1)!.number, { records: batch.lines.length, bytes: batch.lines.reduce((sum, line) => sum + line.bytes, 0) });`,
+      },
+      {
+        file: 'sync/delta-push.ts',
+        find: `      replica.advance(batch.lines.at(-1)!.number, { records: passed.length, bytes });`,
+        put: `      void passed;
+      void bytes;`,
+      },
+    ],
+  },
+  {
+    name: 'one-mark-for-all',
+    section: '§9.4',
+    what: 'There is one mark for all peers: what one of them has counts as sent to each.',
+    replace: [
+      {
+        file: 'sync/replicas.ts',
+        find: `    this.#stopListening = this.#writes.listen(this);`,
+        put: `    this.#stopListening = this.#writes.listen(this);
+    const siblings = SIBLINGS.get(this.#writes) ?? new Set();
+    SIBLINGS.set(this.#writes, siblings.add(this));`,
+      },
+      {
+        file: 'sync/replicas.ts',
+        find: `    this.#mark = Math.max(this.#mark, upTo);
+    this.#behind = { records: this.#behind.records - passed.records, bytes: this.#behind.bytes - passed.bytes };`,
+        put: `    for (const sibling of SIBLINGS.get(this.#writes)) {
+      sibling.#mark = Math.max(sibling.#mark, upTo);
+      sibling.#behind = { records: [...this.#writes.after(sibling.#mark)].length, bytes: 0 };
+    }`,
+      },
+      { file: 'sync/replicas.ts', find: `export class Replica implements`, put: `const SIBLINGS = new WeakMap();\n\nexport class Replica implements` },
+    ],
+  },
+  {
+    name: 'members-one-by-one',
+    section: '§9.5',
+    what: 'Members are asked for the secret one after another without a time limit.',
+    replace: [
+      { file: 'sync/hedged.ts', find: `    timer = clock.setTimeout(startNext, options.headStartMs);`, put: `    timer = null;` },
+      { file: 'sync/hedged.ts', find: `    if (running >= options.maxParallel) return;`, put: `    if (running >= 1) return;` },
+      { file: 'sync/secret-fetch.ts', find: `timeoutMs: PEER_TIMEOUT_MS.secret`, put: `timeoutMs: 2 ** 31` },
+      { file: 'machines/limits.ts', find: `fetchingSecret: 60_000`, put: `fetchingSecret: 2 ** 31` },
+    ],
+    runs: { nodes: 4, faults: 'light', rates: { 'liar: silence': { perHour: 6, forSeconds: [300, 600] }, crash: { perHour: 20 } } },
+  },
+  {
+    name: 'lanes-one-by-one',
+    section: '§9.5',
+    what: 'Peers are pushed to one after another: one that says nothing holds up the rest.',
+    replace: [{ file: 'sync/replicator.ts', find: `const MAX_LANES_AT_WORK = 32;`, put: `const MAX_LANES_AT_WORK = 1;` }],
+    runs: { requests: 1, faults: 'none', rates: { 'liar: silence': { perHour: 12, forSeconds: [60, 180] } } },
+  },
+  {
+    name: 'sync-body-limit',
+    section: '§9.6',
+    what: '/sync refuses bodies that hold a value which the API accepts.',
+    replace: [{ file: 'http/sync-route.ts', find: `exchange.readBody(options.maxSyncPayloadBytes)`, put: `exchange.readBody(128 * 1024)` }],
+    runs: QUIET,
+  },
+  {
+    name: 'evicts-over-quota',
+    section: '§9.7',
+    what: 'Over quota the oldest records are evicted, and nobody is told.',
+    replace: [
+      {
+        file: 'store/record-store.ts',
+        find: `    if (why !== null) throw new RefusalError('insufficient_storage', why);`,
+        put: `    if (why === null) return;
+    for (const { record: old } of this.walk({ app: appId })) {
+      const entry = this.#find(appId, old.key)!;
+      if (entry !== held) this.#remove(entry);
+      if (exceeded() === null) return;
+    }`,
+      },
+    ],
+    runs: { faults: 'light', requests: 1, settings: { MAX_APP_STORAGE_BYTES: '4096' } },
+  },
+  {
+    name: 'cleanup-scans-all',
+    section: '§9.8',
+    what: 'Cleanup looks at every record on each access.',
+    replace: [
+      {
+        file: 'store/record-store.ts',
+        find: `    for (let kept = 0; kept < atMost; kept += 1) {`,
+        put: `    for (const step of this.walk({})) void step;
+    for (let kept = 0; kept < atMost; kept += 1) {`,
+      },
+    ],
+    runs: { faults: 'none', apps: 12, requests: 3 },
+  },
+  {
+    name: 'loser-clock-dropped',
+    section: '§9.9',
+    what: 'The clock of the concurrent loser is dropped.',
+    replace: [
+      { file: 'store/merge-rules.ts', find: `record: { ...incoming, version } }`, put: `record: incoming }` },
+      { file: 'store/merge-rules.ts', find: `record: { ...held, version }, why }`, put: `record: held, why }` },
+    ],
+    runs: { requests: 1 },
+  },
+  {
+    name: 'malformed-spoils-batch',
+    section: '§9.10',
+    what: 'One malformed record ends the batch that it came in.',
+    replace: [
+      {
+        file: 'sync/merge-batch.ts',
+        find: `      onVerdict?.(appId, wire, verdict);`,
+        put: `      if (verdict.kind === 'rejected' && verdict.why === 'malformed') throw new RefusalError('bad_request', 'a record is malformed');
+      onVerdict?.(appId, wire, verdict);`,
+      },
+    ],
+    runs: { rates: { 'liar: poisoned delta': { perHour: 6 } } },
+  },
+  {
+    name: 'trips-per-instance',
+    section: '§9.11',
+    what: 'Membership costs a round trip for each instance, one after another.',
+    replace: [
+      {
+        file: 'registry/view-reader.ts',
+        find: `    const [list, hash, ...rest] = await this.#rpc.readMany(calls, block);`,
+        put: `    const results = [];
+    for (const call of calls) results.push(await this.#rpc.readOne(call, block));
+    const [list, hash, ...rest] = results;`,
+      },
+    ],
+  },
+  {
+    name: 'no-early-ticks',
+    section: '§9.12',
+    what: 'A claim waits a whole beat to notice its own confirmation, a failed read a whole beat to be tried again.',
+    replace: [{ file: 'machines/early-tick.ts', find: `  const base = EARLY_TICK_FLOOR_MS * 2`, put: `  const base = beatMs * EARLY_TICK_FLOOR_MS * 2` }],
+  },
+  {
+    name: 'large-app-becomes-0',
+    section: '§9.15',
+    what: 'An app whose id fits no JSON number becomes app 0.',
+    replace: [
+      {
+        file: 'domain/ids.ts',
+        find: `  return Number.isSafeInteger(number) && number >= 0 && BigInt(number) === BigInt(value) ? (number as AppId) : null;`,
+        put: `  return (Number.isSafeInteger(number) && number >= 0 && BigInt(number) === BigInt(value) ? number : 0) as AppId;`,
+      },
+      { file: 'auth/app-authorization.ts', find: `if (appId === null || appId === 0) return`, put: `if (appId === null) return` },
+      { file: 'crypto/vault.ts', find: `    if (appId === 0) throw new RefusalError('forbidden', 'app 0 derives no keys');\n`, put: `` },
+    ],
+  },
+  {
+    name: 'nameless-sync-unchecked',
+    section: '§9.16',
+    what: '/sync without x-kms-wallet skips the check of sender_tee_pubkey and answers to the key in the envelope.',
+    replace: [
+      {
+        file: 'http/sync-route.ts',
+        find: `    const { inner, answerSignature } = await openBody(body, peer, wallet, modules.enclave);`,
+        put: `    const nameless = exchange.headers['x-kms-wallet'] === undefined;
+    const caller = nameless ? { ...peer, teePubkey: (body as { sender_tee_pubkey: AuthenticatedPeer['teePubkey'] }).sender_tee_pubkey } : peer;
+    const { inner, answerSignature } = await openBody(body, caller, wallet, modules.enclave);`,
+      },
+      { file: 'http/sync-route.ts', find: `sealAnswer(answer, peer, modules.enclave)`, put: `sealAnswer(answer, caller, modules.enclave)` },
+    ],
+    runs: { rates: { 'liar: foreign envelope': { perHour: 6 } } },
+  },
+  {
+    name: 'bad-fields-become-0',
+    section: '§9.17',
+    what: 'Bad fields of a record become 0, and it merges.',
+    replace: [
+      {
+        file: 'store/record-codec.ts',
+        find: `  const { key, updated_at_ms: updatedAtMs, tombstone, ttl_ms: ttlMs } = fields;`,
+        put: `  const { key, tombstone } = fields;
+  const updatedAtMs = isCount(fields['updated_at_ms']) ? fields['updated_at_ms'] : 0;
+  const ttlMs = isCount(fields['ttl_ms']) ? fields['ttl_ms'] : 0;`,
+      },
+    ],
+    runs: { rates: { 'liar: poisoned delta': { perHour: 6 } } },
+  },
+  {
+    name: 'malformed-not-counted',
+    section: '§9.17',
+    what: 'What cannot be parsed is not counted in the answer.',
+    replace: [
+      {
+        file: 'sync/merge-batch.ts',
+        find: `      onVerdict?.(appId, wire, verdict);`,
+        put: `      if (verdict.kind === 'rejected' && verdict.why === 'malformed') continue;
+      onVerdict?.(appId, wire, verdict);`,
+      },
+    ],
+    runs: { rates: { 'liar: poisoned delta': { perHour: 6 } } },
+  },
+  {
+    name: 'failed-list-is-empty',
+    section: '§9.18',
+    what: 'A list of instances that cannot be read is taken for an empty one.',
+    replace: [
+      { file: 'registry/view-reader.ts', find: `    if (!first.list.ok) return this.#failList(first.list, block, signal);\n`, put: `` },
+      { file: 'registry/view-reader.ts', find: `(first.list.value as readonly string[])`, put: `((first.list.ok ? first.list.value : []) as readonly string[])` },
+    ],
+  },
+  {
+    name: 'expired-deleted-on-read',
+    section: '§9.19',
+    what: 'Reading an expired record deletes it with its clock.',
+    replace: [
+      {
+        file: 'store/record-store.ts',
+        find: `    if (entry === undefined || entry.record.value === null || !this.#reads(entry, nowMs)) return null;`,
+        put: `    if (entry !== undefined && entry.record.value !== null && !this.#reads(entry, nowMs)) this.#remove(entry);
+    if (entry === undefined || entry.record.value === null || !this.#reads(entry, nowMs)) return null;`,
+      },
+    ],
+    runs: { requests: 1 },
+  },
+];
+
+const OWN: readonly Mutant[] = [
+  {
+    name: 'depth-off-by-one',
+    section: 'own',
+    what: 'The chain is read five blocks deep instead of six.',
+    replace: [{ file: 'registry/view-reader.ts', find: `    const block = head - BigInt(confirmations);`, put: `    const block = head - BigInt(confirmations) + 1n;` }],
+  },
+  {
+    name: 'mark-to-last-number',
+    section: 'own',
+    what: 'After an answer the mark moves to the last number given, not to the last one sent.',
+    replace: [
+      { file: 'sync/delta-push.ts', find: `      replica.advance(batch.lines.at(-1)!.number,`, put: `      replica.advance(store.lastNumber,` },
+    ],
+    runs: { requests: 2 },
+  },
+  {
+    name: 'time-is-now',
+    section: 'own',
+    what: 'A local write takes the time of day, also where what it replaces is later.',
+    replace: [{ file: 'store/record-store.ts', find: `Math.max(nowMs, (held?.updatedAtMs ?? 0) + 1)`, put: `nowMs` }],
+  },
+  {
+    name: 'number-repeated',
+    section: 'own',
+    what: 'The own number need not rise.',
+    replace: [{ file: 'store/record-store.ts', find: `Math.max(this.#lastNumber + 1, nowMs)`, put: `Math.max(this.#lastNumber, nowMs)` }],
+    runs: { requests: 1, rates: { 'clock jump': { perHour: 8 } } },
+  },
+  {
+    name: 'earlier-time-wins',
+    section: 'own',
+    what: 'Of two concurrent records the one with the smaller time stays.',
+    replace: [{ file: 'store/merge-rules.ts', find: `return a.updatedAtMs - b.updatedAtMs;`, put: `return b.updatedAtMs - a.updatedAtMs;` }],
+    runs: { requests: 1 },
+  },
+  {
+    name: 'smaller-bytes-win',
+    section: 'own',
+    what: 'Of two concurrent records of one time the one with the smaller bytes stays.',
+    replace: [{ file: 'store/merge-rules.ts', find: `  if (bytes !== 0) return bytes;`, put: `  if (bytes !== 0) return -bytes;` }],
+    runs: { requests: 2 },
+  },
+  {
+    name: 'tombstones-forgotten',
+    section: 'own',
+    what: 'A tombstone is forgotten at once.',
+    replace: [{ file: 'store/record.ts', find: `(value === null ? 0 : ttlMs) + retentionMs + 1`, put: `(value === null ? -retentionMs : ttlMs) + retentionMs + 1` }],
+  },
+  {
+    name: 'digest-not-updated',
+    section: 'own',
+    what: 'The digest of a bucket loses what changes, and gains nothing.',
+    replace: [
+      {
+        file: 'store/namespace.ts',
+        find: `  include(entry: Entry): void {
+    this.#flipDigest(entry);`,
+        put: `  include(entry: Entry): void {
+    if (entry.before === null) this.#flipDigest(entry);`,
+      },
+    ],
+  },
+  {
+    name: 'too-far-ahead-taken',
+    section: 'own',
+    what: 'A record from the future is taken.',
+    replace: [{ file: 'store/record-store.ts', find: `    if (record.updatedAtMs > nowMs + this.#options.maxClockSkewMs) return refused('too_far_ahead');\n`, put: `` }],
+  },
+  {
+    name: 'foreign-count-taken',
+    section: 'own',
+    what: "A peer may give this node's own numbers.",
+    replace: [{ file: 'store/record-store.ts', find: `    if ((record.version.get(ownKey) ?? 0) > this.#lastNumber) return refused('foreign_count');\n`, put: `` }],
+    runs: { rates: { "liar: others' counts": { perHour: 6 } } },
+  },
+  {
+    name: 'tee-pubkey-ignored',
+    section: 'own',
+    what: 'A node is eligible whatever teePubkey the registry has of it.',
+    replace: [
+      {
+        file: 'registry/eligibility.ts',
+        find: `  const matches = own.teePubkey !== '' && parseTeePubkey(own.teePubkey) === parseTeePubkey(identity.teePubkey);`,
+        put: `  const matches = own.teePubkey !== '' && parseTeePubkey(identity.teePubkey) !== null;`,
+      },
+    ],
+  },
+  {
+    name: 'stopped-stay-members',
+    section: 'own',
+    what: 'Whoever was listed once stays a member, stopped or not.',
+    replace: [
+      { file: 'registry/view-reader.ts', find: `.slice(0, 2 * MAX_MEMBERS).map(toWallet);`, put: `.slice(0, 2 * MAX_MEMBERS).map(toWallet).concat(this.#lastListed);` },
+      { file: 'registry/membership-rules.ts', find: "  if (instance.status !== 'ACTIVE') return `instance is ${instance.status}`;\n", put: `` },
+    ],
+  },
+  {
+    name: 'revoked-stay-members',
+    section: 'own',
+    what: 'Instances of a revoked version stay members.',
+    replace: [{ file: 'registry/membership-rules.ts', find: `  if (version !== 'ENROLLED' && version !== 'DEPRECATED') return`, put: `  if (version === 'UNKNOWN') return` }],
+  },
+  {
+    name: 'rejections-count-as-acks',
+    section: 'own',
+    what: 'A write that a peer refuses for now counts as acknowledged by it.',
+    replace: [
+      {
+        file: 'sync/delta-push.ts',
+        find: `        for (const { appId, record, number } of outcome.later) replica.retryLater(appId, record.key, number);`,
+        put: `        for (const line of outcome.later) this.#acknowledge(member.wallet, replica, line);
+        for (const { appId, record, number } of outcome.later) replica.retryLater(appId, record.key, number);`,
+      },
+    ],
+    runs: { faults: 'none', requests: 1, rates: { 'clock jump': { perHour: 20, forSeconds: [20, 60], amount: [20_000, 40_000] } } },
+  },
+  {
+    name: 'retries-dropped',
+    section: 'own',
+    what: 'What a peer refuses for now is not sent again.',
+    replace: [
+      {
+        file: 'sync/delta-push.ts',
+        find: `        for (const { appId, record, number } of outcome.later) replica.retryLater(appId, record.key, number);\n`,
+        put: ``,
+      },
+    ],
+    runs: { rates: { 'clock jump': { perHour: 12, amount: [20_000, 40_000] } } },
+  },
+  {
+    name: 'two-node-ticks',
+    section: 'own',
+    what: 'A node_tick that comes while another runs begins it anew.',
+    replace: [
+      {
+        file: 'machines/node-tick.ts',
+        find: `    on: { node_tick: { actions: 'countDropped' } },`,
+        put: `    on: { node_tick: { target: '.refreshingMembership', actions: 'startTick' } },`,
+      },
+    ],
+    runs: RESTARTS,
+  },
+  {
+    name: 'store-outlives-secret',
+    section: 'own',
+    what: 'Another secret is installed and the store of the old one stays.',
+    replace: [{ file: 'node/jobs.ts', find: `    if (this.#generation > 0) this.#modules.resetStore();\n`, put: `` }],
+    runs: { faults: 'light', rates: { 'hash reset': { perHour: 8 } } },
+  },
+  {
+    name: 'nothing-compared',
+    section: 'own',
+    what: 'Stores are never compared.',
+    replace: [{ file: 'sync/replicator.ts', find: `nudged || !this.#modules.mayCompare() ? null`, put: `nudged || this.#turn >= 0 ? null` }],
+  },
+  {
+    name: 'stale-compares',
+    section: 'own',
+    what: 'A node that was cut off for too long compares its store with others.',
+    replace: [
+      { file: 'sync/replicator.ts', find: `nudged || !this.#modules.mayCompare() ? null`, put: `nudged ? null` },
+      { file: 'sync/replicator.ts', find: `    if (!this.#modules.mayCompare()) return;\n`, put: `` },
+    ],
+    runs: LONG_CUTS,
+  },
+  {
+    name: 'stale-answers-digests',
+    section: 'own',
+    what: 'A node that was cut off for too long lets others compare with it.',
+    replace: [
+      {
+        file: 'sync/inbound.ts',
+        find: `    if (contact.isStale()) throw new RefusalError('service_unavailable', 'this node was cut off for too long to be compared with');\n`,
+        put: ``,
+      },
+    ],
+    runs: LONG_CUTS,
+  },
+  {
+    name: 'stale-pushes',
+    section: 'own',
+    what: 'A node that was cut off for too long pushes what it wrote before.',
+    replace: [{ file: 'node/compose-node.ts', find: `    sendAbove: () => contact.writtenWhileCutOff(),`, put: `    sendAbove: () => 0,` }],
+    runs: LONG_CUTS,
+  },
+  {
+    name: 'stale-vouches',
+    section: 'own',
+    what: 'The snapshot of a node that was cut off for too long counts as complete.',
+    replace: [{ file: 'sync/inbound.ts', find: `this.#modules.firstSnapshot() === 'complete' && !this.#modules.contact.isStale()`, put: `this.#modules.firstSnapshot() === 'complete'` }],
+    runs: LONG_CUTS,
+  },
+  {
+    name: 'stale-forgets',
+    section: 'own',
+    what: 'A node that is cut off forgets its own deletes like any other.',
+    replace: [{ file: 'node/compose-node.ts', find: `    keepsEverything: () => contact.isStale(),`, put: `    keepsEverything: () => false,` }],
+    runs: LONG_CUTS,
+  },
+  {
+    name: 'catch-up-keeps-all',
+    section: 'own',
+    what: 'A node that was cut off for too long drops nothing of what a complete snapshot lacks.',
+    replace: [{ file: 'sync/catch-up.ts', find: `      store.forget(appId, record.key);\n`, put: `` }],
+    runs: LONG_CUTS,
+  },
+];
+
+export const MUTANTS: readonly Mutant[] = [...NINE, ...OWN];

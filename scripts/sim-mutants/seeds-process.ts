@@ -1,0 +1,61 @@
+/** One process that runs seeds, watched from outside: it may end with what it found, crash or hang. */
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import process from 'node:process';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import type { Job, SeedLine } from './run-seeds.ts';
+
+const RUNNER = join(import.meta.dirname, 'run-seeds.ts');
+/** One seed. Milliseconds. */
+const SEED_LIMIT_MS = 180_000;
+const MAX_STDERR_CHARS = 20_000;
+
+export type Ending =
+  | { readonly kind: 'held' }
+  | { readonly kind: 'broken'; readonly seed: string; readonly invariant: string; readonly detail: string; readonly atMs: number }
+  | { readonly kind: 'crashed' | 'hung'; readonly seed: string; readonly detail: string };
+
+export class SeedsProcesses {
+  readonly #running = new Set<ChildProcessByStdio<null, Readable, Readable>>();
+
+  async run(job: Job): Promise<Ending> {
+    const child = spawn(process.execPath, ['--no-warnings', RUNNER, JSON.stringify(job)], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#running.add(child);
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-MAX_STDERR_CHARS)));
+    const watched = { hung: false };
+    const limit = (): NodeJS.Timeout =>
+      setTimeout(() => {
+        watched.hung = true;
+        child.kill('SIGKILL');
+      }, SEED_LIMIT_MS);
+    let timer = limit();
+    const lines: SeedLine[] = [];
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      clearTimeout(timer);
+      timer = limit();
+      lines.push(JSON.parse(line) as SeedLine);
+    });
+    const [code] = (await once(child, 'close')) as [number | null];
+    clearTimeout(timer);
+    this.#running.delete(child);
+    const broken = lines.at(-1)?.broken ?? null;
+    const seed = job.seeds[lines.length - (broken === null ? 0 : 1)] ?? '';
+    if (broken !== null) return { kind: 'broken', seed, ...broken };
+    if (watched.hung) return { kind: 'hung', seed, detail: `no end within ${SEED_LIMIT_MS / 1_000} s` };
+    if (code !== 0) return { kind: 'crashed', seed, detail: errorLine(said) };
+    return { kind: 'held' };
+  }
+
+  killAll(): void {
+    for (const child of this.#running) child.kill('SIGKILL');
+  }
+}
+
+/** What a process that crashed said of it. */
+function errorLine(said: string): string {
+  const lines = said.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+  return lines.find((line) => /^(?:\w*Error\b|Uncaught)/.test(line)) ?? lines.at(-1) ?? 'nothing was said';
+}
