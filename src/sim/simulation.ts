@@ -101,6 +101,7 @@ export class Simulation implements LifeListener, FaultScene {
       isCalm: (life, forMs) => this.isCalm(life, forMs),
       hasLiars: () => [...this.nodes.values()].some(({ everLied }) => everLied),
       isHonestWallet: (wallet) => [...this.nodes.values()].find((node) => node.wallet === wallet)?.everLied === false,
+      isUnsigned: (wallet) => [...this.nodes.values()].find((node) => node.wallet === wallet)?.lies?.kind === 'liar: unsigned answer',
       resets: () => this.resets,
       longestCutMs: () => this.faults.longestMs + LONGEST_BACKOFF_MS,
       registered: this.#registered,

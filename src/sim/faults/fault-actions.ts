@@ -13,6 +13,7 @@ import type { ClusterWatch } from '../watch/cluster-watch.ts';
 import type { Checks } from '../watch/violation.ts';
 import { GOOD_RPC, type RpcBehaviour } from '../world/sim-rpc.ts';
 import { ZERO_HASH } from '../../domain/ids.ts';
+import type { Member } from '../../domain/membership.ts';
 
 /** How long after its end a fault may still be felt: a change of the registry must be deep, and read. */
 const REGISTRY_ECHO_MS = (CONFIRMATIONS + 2) * BLOCK_MS + 70_000;
@@ -321,6 +322,7 @@ export class FaultActions {
       touch: (appId, key) => history.touch(appId, key),
       appIds: apps.filter(({ appId }) => Number.isSafeInteger(appId)).map(({ appId }) => appId),
       transportOf: (liarLife) => network.transportOf(liarLife, liarLife.clock, node.address),
+      onSpoiled: (victim) => this.#judgeSpoiled(victim),
       judge: (victim, appId, good, sent, answer) => this.#judgePoisoned(victim.wallet, appId, good, sent, answer),
     });
     node.lies = liar;
@@ -335,6 +337,19 @@ export class FaultActions {
       liar.end();
       node.lies = null;
     };
+  }
+
+  /** Whoever refuses a message for some of its records lets them harm the others. */
+  #judgeSpoiled({ wallet, teePubkey }: Member): void {
+    const victim = [...this.#scene.nodes.values()].find((node) => node.wallet === wallet);
+    if (victim === undefined || victim.lies !== null) return;
+    // Nobody can read what an enclave made that talks nonsense, or what was sealed to a process before.
+    if (this.#hasBadEnclave() || victim.life?.enclave.teePubkey !== teePubkey) return;
+    this.#scene.report('a poisoned record harms itself alone', `${victim.name} refuses all that came with it`);
+  }
+
+  #hasBadEnclave(): boolean {
+    return [...this.#scene.nodes.values()].some(({ enclaveBehaviour: { failShare, garbageShare } }) => failShare + garbageShare > 0);
   }
 
   /** Each record was judged on its own: the good ones are there. */

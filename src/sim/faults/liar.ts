@@ -29,6 +29,7 @@ export const LIE_KINDS = [
   'liar: future times',
   "liar: others' counts",
   'liar: foreign envelope',
+  'liar: unsigned answer',
   'liar: false digests',
   'liar: false acknowledgement',
   'liar: silence',
@@ -45,6 +46,9 @@ const SLOW_PAGE_MS = 1_000;
 const GOOD_RECORDS = 3;
 const DELTA_TIMEOUT_MS = 15_000;
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+const SIGNATURE_HEADER = 'x-kms-peer-signature';
+/** With these a node refuses a whole message, and not for who sends it or when. */
+const SPOILED: ReadonlySet<number | undefined> = new Set([400, 413, 422, 500]);
 
 export interface LiarModules {
   readonly random: SeededRandom;
@@ -53,6 +57,8 @@ export interface LiarModules {
   readonly touch: (appId: string, key: string) => void;
   readonly appIds: readonly number[];
   readonly transportOf: (life: Life) => Transport;
+  /** A poisoned message was refused as a whole. */
+  readonly onSpoiled: (victim: Member) => void;
   /** What came of a poisoned message: the good records in it must have been taken. */
   readonly judge: (victim: Member, appId: string, good: readonly { readonly key: string; readonly version: Readonly<Record<string, number>> }[], sent: number, answer: Inner) => void;
 }
@@ -69,6 +75,7 @@ export class Liar implements Lies {
   #count = 0;
   /** Whether the pages of an endless snapshot hold nothing at all. */
   readonly #endsEmpty: boolean;
+  #otherSignature: string | null = null;
 
   constructor(kind: LieKind, modules: LiarModules) {
     this.kind = kind;
@@ -125,6 +132,7 @@ export class Liar implements Lies {
       case 'liar: false acknowledgement':
         return type === 'delta' ? this.#lied(answer) : answer;
       case 'liar: cross-wired answer':
+      case 'liar: unsigned answer':
       case 'liar: huge answer':
       case 'liar: poisoned delta':
       case 'liar: foreign envelope':
@@ -165,12 +173,22 @@ export class Liar implements Lies {
       hugeBody ??= Buffer.alloc(HUGE_BYTES, 0x20);
       return { ...answer, body: hugeBody };
     }
+    if (this.kind === 'liar: unsigned answer' && answer.status === 200) return this.#withoutSignature(answer);
     if (this.kind !== 'liar: cross-wired answer') return answer;
     this.#sent.push(answer);
     const other = this.#sent.length > 1 ? this.#sent.shift() : undefined;
     if (other === undefined) return answer;
     this.#modules.onFault(this.kind);
     return other;
+  }
+
+  /** Without its signature, or with the one of another answer. */
+  #withoutSignature(answer: TransportAnswer): TransportAnswer {
+    this.#modules.onFault(this.kind);
+    const { [SIGNATURE_HEADER]: signature = '', ...headers } = answer.headers;
+    const other = this.#otherSignature;
+    this.#otherSignature = signature;
+    return { ...answer, headers: other === null || this.#modules.random.chance(0.5) ? headers : { ...headers, [SIGNATURE_HEADER]: other } };
   }
 
   /** Whether it goes to others by itself. */
@@ -195,7 +213,10 @@ export class Liar implements Lies {
       const message = this.#poison(life, victim);
       this.#modules.onFault(this.kind);
       const options = { timeoutMs: DELTA_TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES, signal: this.#end.signal };
-      const answer = await life.node.inside.conversation.exchange(victim, { type: 'delta', data: message.data }, options).catch(() => null);
+      const answer = await life.node.inside.conversation.exchange(victim, { type: 'delta', data: message.data }, options).catch((error: unknown) => {
+        if (SPOILED.has((error as { readonly status?: number }).status)) this.#modules.onSpoiled(victim);
+        return null;
+      });
       if (answer !== null) this.#modules.judge(victim, message.appId, message.good, message.sent, answer);
     }
   }

@@ -3,15 +3,17 @@
  * runs the simulation tells it what happens.
  */
 import type { Config } from '../../config/settings.ts';
-import type { TeePubkey } from '../../domain/ids.ts';
+import type { Hash32, TeePubkey } from '../../domain/ids.ts';
 import type { WireRecord } from '../../domain/records.ts';
 import type { SimChain } from '../world/sim-chain.ts';
 import type { Life } from '../world/sim-node.ts';
 import type { Owner, Timeline } from '../world/timeline.ts';
+import { ConversationWatch } from './conversation-watch.ts';
 import { DerivationWatch } from './derivation-watch.ts';
-import { NodeWatch } from './node-watch.ts';
+import { isMember, NodeWatch } from './node-watch.ts';
 import { goneFromMs } from './reference.ts';
 import { StoreWatch } from './store-watch.ts';
+import { watchVault } from './vault-watch.ts';
 import type { Checks, Report } from './violation.ts';
 import { WriteHistory, type Write } from './write-history.ts';
 
@@ -23,6 +25,10 @@ const PROMPT_MS = 3_000;
 const CALM_MS = 150_000;
 /** How soon a claim that is deep enough must be noticed while all is well. */
 const NOTICED_MS = 10_000;
+/** How soon a node must be ready while there is another that can give it all: some members may say nothing. */
+const READY_MS = 240_000;
+/** A claim that was on its way when the hash was reset comes no later. */
+const CLAIM_ECHO_MS = 60_000;
 
 export interface ClusterWatchModules {
   readonly timeline: Timeline;
@@ -37,6 +43,8 @@ export interface ClusterWatchModules {
   /** Whether some instance has ever lied. */
   readonly hasLiars: () => boolean;
   readonly isHonestWallet: (wallet: string) => boolean;
+  /** Whether the instance of a wallet sends its answers without its signature now. */
+  readonly isUnsigned: (wallet: string) => boolean;
   /** How often the owner has reset the hash. */
   readonly resets: () => number;
   /** For how long nodes may have heard nothing of each other at most. Milliseconds. */
@@ -49,6 +57,7 @@ export interface ClusterWatchModules {
 }
 
 interface Watched {
+  readonly conversation: ConversationWatch;
   readonly node: NodeWatch;
   readonly store: StoreWatch;
 }
@@ -75,6 +84,7 @@ export class ClusterWatch {
       },
     );
     chain.onDeep = () => void timeline.after(NOTICED_MS, null, () => this.#expectNoticed());
+    chain.onClaim = (hash) => this.#checkClaim(hash);
     const checkAll = (): void => {
       this.#checkAll();
       timeline.after(FULL_CHECK_MS, null, checkAll);
@@ -87,7 +97,7 @@ export class ClusterWatch {
   }
 
   onStart(life: Life): void {
-    const { report, checks, chain, config, timeline, isCalm, hasLiars, isHonestWallet } = this.#modules;
+    const { report, checks, chain, config, timeline, isCalm, hasLiars, isHonestWallet, isUnsigned } = this.#modules;
     const { history } = this;
     const shared = { report, checks, history, nowMs: () => timeline.nowMs };
     const store = new StoreWatch(
@@ -101,7 +111,8 @@ export class ClusterWatch {
       },
     );
     const node = new NodeWatch(life, { ...shared, chain, isCalm, isHonestWallet, onState: (who, state) => this.#onState(who, state) });
-    this.#watched.set(life, { node, store });
+    watchVault(life, { report, checks });
+    this.#watched.set(life, { node, store, conversation: new ConversationWatch(life, { report, checks, isUnsigned }) });
   }
 
   onEnd(life: Life): void {
@@ -114,6 +125,7 @@ export class ClusterWatch {
     const watched = this.#watched.get(life);
     if (watched === undefined || life.instance.lies !== null) return;
     watched.node.checkSaying(plaintext, receiver, this.#modules.registered);
+    watched.conversation.noteSaying(plaintext);
     if (!plaintext.startsWith('{"app_id":')) return;
     const answer = JSON.parse(plaintext) as Record<string, unknown>;
     if (typeof answer['path'] === 'string' && typeof answer['length'] === 'number') this.#noteDerived(life, answer);
@@ -132,7 +144,33 @@ export class ClusterWatch {
       if (life.frozenUntilMs > this.#modules.timeline.nowMs || life.instance.everLied) continue;
       store.checkAll();
       node.checkLimits();
+      this.#checkReady(life);
     }
+  }
+
+  /** Members that say nothing, or lie, keep nobody unready for long. */
+  #checkReady(life: Life): void {
+    const { checks, report, chain, lives, isCalm, timeline } = this.#modules;
+    const { deepState } = chain;
+    const instance = deepState.instances.get(life.instance.wallet);
+    const sinceMs = chain.deepHashes.get(deepState.hash);
+    if (instance === undefined || !isMember(deepState, instance) || sinceMs === undefined || timeline.nowMs - sinceMs < READY_MS || !isCalm(life, READY_MS)) return;
+    const givers = lives().filter((other) => other !== life && this.#isWell(other, READY_MS) && other.node.readiness().firstSnapshot === 'complete');
+    if (givers.length === 0) return;
+    const invariant = 'whoever can have all it needs is ready soon';
+    checks.note(invariant);
+    const { state } = life.node.readiness();
+    if (state !== 'ready') report(invariant, `${life.name} is ${state}, and ${givers.map(({ name }) => name).join(', ')} could have given it all`);
+  }
+
+  /** A secret that was reset is never claimed again. */
+  #checkClaim(hash: Hash32): void {
+    const { checks, report, chain, timeline } = this.#modules;
+    const invariant = 'a hash that was reset is not claimed again';
+    checks.note(invariant);
+    const resetMs = chain.resetHashes.get(hash);
+    if (resetMs === undefined || timeline.nowMs - resetMs < CLAIM_ECHO_MS || chain.headState.hash === hash) return;
+    report(invariant, `a claim of ${hash.slice(0, 10)}`);
   }
 
   #noteDerived(life: Life, { app_id: appId, path, key }: Record<string, unknown>): void {

@@ -126,7 +126,11 @@ export class StoreWatch {
       forget(appId, key);
     };
     store.reset = () => {
+      const { storeId } = store;
       reset();
+      const { checks, report } = this.#modules;
+      checks.note('a store that starts empty has an id of its own');
+      if (store.storeId === storeId) report('a store that starts empty has an id of its own', `${this.#life.name} keeps the one before`);
       this.#shadows.clear();
       this.#shadowBytes = 0;
       this.#modules.history.noteStoreLost(this.#life, true);

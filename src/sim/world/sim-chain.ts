@@ -81,6 +81,10 @@ export class SimChain {
   #miningAt: number | null = null;
   /** Hashes that stood CONFIRMATIONS deep, each with the time since when. */
   readonly deepHashes = new Map<Hash32, number>();
+  /** Hashes that an owner has reset, each with the time when last. */
+  readonly resetHashes = new Map<Hash32, number>();
+  /** Told of each claim that is sent. */
+  onClaim: (hash: Hash32) => void = () => undefined;
   /** Told whenever another state is deep enough. */
   onDeep: () => void = () => undefined;
   /** Claims that took the place of a stuck one. */
@@ -144,6 +148,7 @@ export class SimChain {
     if (same !== undefined) this.replaced += 1;
     this.#pendingClaims = this.#pendingClaims.filter((claim) => claim !== same);
     const hash = `0x${(transaction.data ?? '').slice(10)}` as Hash32;
+    this.onClaim(hash);
     const notBefore = this.head + 1 + (fate === 'stuck' ? STUCK_BLOCKS : 0);
     this.#pendingClaims.push({ transactionHash, sender, nonce, tip, hash, notBefore, lost: fate === 'lost' });
     this.#mineNext();
@@ -199,7 +204,11 @@ export class SimChain {
     const ready = this.#pendingClaims.filter((claim) => !claim.lost && claim.notBefore <= block && claim.nonce === this.nonceOf(claim.sender));
     this.#pendingClaims = this.#pendingClaims.filter((claim) => !ready.includes(claim));
     let state = this.#mined.at(-1)!.state;
-    for (const change of changes) state = this.#derive(state, change);
+    for (const change of changes) {
+      const { hash } = state;
+      state = this.#derive(state, change);
+      if (state.hash !== hash) this.resetHashes.set(hash, this.#timeline.nowMs);
+    }
     for (const claim of ready) {
       const succeeded = mayClaim(state, claim.sender) === null;
       if (succeeded) state = this.#derive(state, () => ({ hash: claim.hash }));

@@ -50,6 +50,7 @@ export interface LifeListener {
 
 /** What a lying instance makes of what it says. */
 export interface Lies {
+  readonly kind: string;
   handler(honest: SyncHandler, life: Life): SyncHandler;
   answering(answer: TransportAnswer, request: TransportRequest): TransportAnswer | null;
 }

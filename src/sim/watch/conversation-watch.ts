@@ -1,0 +1,53 @@
+/**
+ * Holds what one process takes from its peers against what it asked: an answer is taken once, by the request that it belongs
+ * to, and only with its peer's own signature (protocol.md §3, §10).
+ */
+import type { Life } from '../world/sim-node.ts';
+import type { Checks, Report } from './violation.ts';
+
+export interface ConversationWatchModules {
+  readonly report: Report;
+  readonly checks: Checks;
+  /** Whether the instance of a wallet sends its answers without its signature now. */
+  readonly isUnsigned: (wallet: string) => boolean;
+}
+
+/** A request of a process carries its id at the end of its text. */
+const REQUEST = /^\{"type":.*"request_id":"([0-9a-f]{32})"\}$/s;
+
+export class ConversationWatch {
+  readonly #life: Life;
+  readonly #modules: ConversationWatchModules;
+  /** Ids of requests whose answer has not come. */
+  readonly #open = new Set<string>();
+
+  constructor(life: Life, modules: ConversationWatchModules) {
+    this.#life = life;
+    this.#modules = modules;
+    this.#listen();
+  }
+
+  /** It is about to say something to somebody. */
+  noteSaying(plaintext: string): void {
+    const id = REQUEST.exec(plaintext)?.[1];
+    if (id !== undefined) this.#open.add(id);
+  }
+
+  /** Sits between the conversation and all that use it. */
+  #listen(): void {
+    const { checks, report, isUnsigned } = this.#modules;
+    const { conversation } = this.#life.node.inside;
+    const exchange = conversation.exchange.bind(conversation);
+    conversation.exchange = async (member, message, options) => {
+      const unsignedBefore = isUnsigned(member.wallet);
+      const answer = await exchange(member, message, options);
+      if (this.#life.instance.everLied) return answer;
+      checks.note('an answer is signed by its peer');
+      if (unsignedBefore && isUnsigned(member.wallet)) report('an answer is signed by its peer', `${this.#life.name} takes an answer to ${message.type} that is not`);
+      checks.note('an answer belongs to its request');
+      const id = answer['request_id'];
+      if (typeof id === 'string' && !this.#open.delete(id)) report('an answer belongs to its request', `${this.#life.name} takes one to ${message.type} that belongs to another`);
+      return answer;
+    };
+  }
+}
