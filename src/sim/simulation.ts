@@ -103,7 +103,6 @@ export class Simulation implements LifeListener, FaultScene {
       isHonestWallet: (wallet) => [...this.nodes.values()].find((node) => node.wallet === wallet)?.everLied === false,
       isUnsigned: (wallet) => [...this.nodes.values()].find((node) => node.wallet === wallet)?.lies?.kind === 'liar: unsigned answer',
       resets: () => this.resets,
-      longestCutMs: () => this.faults.longestMs + LONGEST_BACKOFF_MS,
       registered: this.#registered,
       note: (text) => this.note(text),
       onSecret: (secret) => this.secrets.push(secret),
@@ -327,8 +326,6 @@ export class Simulation implements LifeListener, FaultScene {
   }
 }
 
-/** Nodes that failed each other may leave it at that for so long. */
-const LONGEST_BACKOFF_MS = 75_000;
 /** How often an owner looks, and how often in a row the secret must be missing. */
 const OWNER_LOOKS_MS = 30_000;
 const OWNER_PATIENCE = 3;

@@ -54,8 +54,6 @@ export class FaultActions {
   readonly #open = new Set<Undo>();
   readonly #gone = new Set<string>();
   #moves = 0;
-  /** The longest fault so far. Milliseconds. */
-  longestMs = 0;
   /** Faults of the network, the chain and the cluster as a whole. */
   readonly #anywhere: Readonly<Partial<Record<FaultKind, (fault: FaultStep) => Undo | null>>> = {
     loss: ({ amount, forMs }) => this.#weather({ loss: amount }, forMs),
@@ -112,7 +110,6 @@ export class FaultActions {
     if (undo === null) return;
     this.#scene.note(`fault ${fault.kind}${fault.node === '' ? '' : ` on ${fault.node}`}${fault.other === '' ? '' : ` towards ${fault.other}`} for ${fault.forMs} ms, ${fault.amount}`);
     this.#open.add(undo);
-    this.longestMs = Math.max(this.longestMs, fault.forMs);
     timeline.after(fault.forMs, null, () => {
       if (this.#open.delete(undo)) undo();
     });

@@ -47,8 +47,6 @@ export interface ClusterWatchModules {
   readonly isUnsigned: (wallet: string) => boolean;
   /** How often the owner has reset the hash. */
   readonly resets: () => number;
-  /** For how long nodes may have heard nothing of each other at most. Milliseconds. */
-  readonly longestCutMs: () => number;
   /** Keys that the registry has ever known. */
   readonly registered: ReadonlySet<string>;
   readonly note: (text: string) => void;
@@ -80,7 +78,6 @@ export class ClusterWatch {
         report,
         honestLives: () => modules.lives().filter((life) => !life.instance.everLied),
         secretHashOf: (life) => life.node.inside.vault.confirmedHash(),
-        longestCutMs: modules.longestCutMs,
       },
     );
     chain.onDeep = () => void timeline.after(NOTICED_MS, null, () => this.#expectNoticed());

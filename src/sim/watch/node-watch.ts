@@ -161,10 +161,10 @@ export class NodeWatch {
       if (life.node.inside.contact.isStale()) continue;
       checks.note('a mark is behind what the peer has taken');
       for (const write of history.ownBetween(life, before, view.acknowledgedUpTo)) {
-        // What is past its age is sent to nobody any more.
+        if (write.superseded || history.isTouched(write.appId, write.key)) continue;
+        // What is gone for its age, here or with what came after it, is not sent any more.
         const held = life.node.inside.store.recordOf(write.appId, write.key);
-        const isForgotten = held === null || !covers(held.version, write.record.version);
-        if (write.superseded || isForgotten || history.isTouched(write.appId, write.key)) continue;
+        if (held === null || !covers(held.version, write.record.version)) continue;
         const taken = [...write.holders].some((holder) => holder.instance.wallet === view.wallet);
         if (!taken) report('a mark is behind what the peer has taken', `${life.name} takes ${write.key} for acknowledged by a peer that never had it`);
       }

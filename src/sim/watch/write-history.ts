@@ -19,6 +19,11 @@ export interface Write {
   readonly atMs: number;
   /** Processes that have held it or something later. */
   readonly holders: Set<Life>;
+  /**
+   * Instances that had heard of it before its age was over. A delete that is remembered for less time than its news needs leaves
+   * what it replaced (protocol.md §4, Ages): it is held against the cluster where all but one node knew of it.
+   */
+  readonly inTime: Set<string>;
   /** Its writer wrote the key again, or has another store now. */
   superseded: boolean;
   /** Some honest process that held it lives on. */
@@ -35,8 +40,6 @@ export interface WriteHistoryModules {
   readonly honestLives: () => readonly Life[];
   /** The hash of the secret that a process serves by; null when none. */
   readonly secretHashOf: (life: Life) => string | null;
-  /** For how long nodes may have heard nothing of each other at most. Milliseconds. */
-  readonly longestCutMs: () => number;
 }
 
 const idOf = (appId: string, key: string): string => `${appId} ${key}`;
@@ -71,11 +74,11 @@ export class WriteHistory {
     return this.#touched.has(idOf(appId, key));
   }
 
-  noteWrite(write: Omit<Write, 'holders' | 'superseded' | 'safe'>): void {
+  noteWrite(write: Omit<Write, 'holders' | 'inTime' | 'superseded' | 'safe'>): void {
     const id = idOf(write.appId, write.key);
     const writes = this.#byKey.get(id) ?? [];
     for (const earlier of writes) if (earlier.writer === write.writer) earlier.superseded = true;
-    const noted: Write = { ...write, holders: new Set([write.writer]), superseded: false, safe: true };
+    const noted: Write = { ...write, holders: new Set([write.writer]), inTime: new Set([write.writer.name]), superseded: false, safe: true };
     writes.push(noted);
     this.#byKey.set(id, writes);
     const own = this.#byWriter.get(write.writer) ?? new Map<number, Write>();
@@ -88,7 +91,9 @@ export class WriteHistory {
   /** A process holds this now. */
   noteHeld(life: Life, appId: string, record: WireRecord): void {
     for (const write of this.#byKey.get(idOf(appId, record.key)) ?? []) {
-      if (!write.holders.has(life) && covers(record.version, write.record.version)) write.holders.add(life);
+      if (write.holders.has(life) || !covers(record.version, write.record.version)) continue;
+      write.holders.add(life);
+      if (life.clock.nowMs() < goneFromMs(write.record, this.#options.retentionMs)) write.inTime.add(life.name);
     }
   }
 
@@ -125,10 +130,10 @@ export class WriteHistory {
     return record !== null && covers(record.version, write.record.version);
   }
 
-  /** A deleted or expired key is remembered for the retention: after a longer cut an older value may come back (protocol.md §4, Ages). */
+  /** What is deleted or expired and forgotten is held against the cluster only where its news was in time. */
   #reportOlder(best: Write, life: Life, nowMs: number): void {
     const isForgotten = nowMs >= goneFromMs(best.record, this.#options.retentionMs);
-    if (isForgotten && this.#modules.longestCutMs() >= this.#options.retentionMs) return;
+    if (isForgotten && best.inTime.size < this.#modules.honestLives().length - 1) return;
     const invariant = isForgotten || best.record.tombstone ? 'nothing deleted comes back' : 'no write is lost';
     this.#modules.report(invariant, `${best.key} of app ${best.appId} on ${life.name} is older than what ${best.writer.name} wrote`);
   }
