@@ -23,6 +23,8 @@ const KEYS = 40;
 const PATHS = 8;
 /** Share of what the app asks that must be refused. */
 const OVERSIZED_SHARE = 0.02;
+/** Share of writes that come to two nodes at one moment. */
+const TWIN_SHARE = 0.02;
 /** Odd keys that a store must take like any other. */
 const ODD_KEYS = ['a/b', '..', '__proto__', 'ключ', '🔑', 'a?b=c', ' '];
 
@@ -39,7 +41,8 @@ const CLAIM_FATE_MS = 90_000;
 
 export function makeScenario(options: ScenarioOptions): Scenario {
   const { seed, nodes, apps, durationMs, settings = {} } = options;
-  const steps: Step[] = [...faultsOf(options), ...requestsOf(options)];
+  const requests = requestsOf(options);
+  const steps: Step[] = [...faultsOf(options), ...requests, ...twinsOf(requests, options)];
   steps.sort((a, b) => a.atMs - b.atMs);
   return { seed, nodes, apps, durationMs, settings: { ...settings }, steps };
 }
@@ -124,4 +127,15 @@ function requestsOf({ seed, nodes, apps, durationMs, requestsPerSecond }: Scenar
     steps.push(step);
   }
   return steps;
+}
+
+/** Some writes come to another node in the same moment, with another value: of two such records one must win everywhere. */
+function twinsOf(requests: readonly RequestStep[], { seed, nodes }: ScenarioOptions): RequestStep[] {
+  const random = new SeededRandom(`${seed}/twins`);
+  const written = requests.filter((request) => request.do === 'put' && random.chance(TWIN_SHARE));
+  return nodes < 2 ? [] : written.map((request) => ({ ...request, node: random.pick(others(request.node, nodes)), acks: 0 }));
+}
+
+function others(name: string, nodes: number): readonly string[] {
+  return Array.from({ length: nodes }, (_, place) => nodeName(place)).filter((other) => other !== name);
 }
