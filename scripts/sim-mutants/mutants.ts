@@ -291,6 +291,82 @@ const NINE: readonly Mutant[] = [
 
 const OWN: readonly Mutant[] = [
   {
+    name: 'answers-unsigned',
+    section: 'own',
+    what: "An answer is taken without its peer's signature, or with a wrong one.",
+    replace: [
+      {
+        file: 'sync/peer-conversation.ts',
+        find: `    if (signer !== member.wallet) throw new PeerError('bad_signature', "the answer is not signed by the peer's wallet");`,
+        put: `    void signer;`,
+      },
+    ],
+    runs: { rates: { 'liar: unsigned answer': { perHour: 6 } } },
+  },
+  {
+    name: 'echo-unchecked',
+    section: 'own',
+    what: 'An answer that belongs to another request is taken.',
+    replace: [
+      {
+        file: 'sync/peer-conversation.ts',
+        find: `    if (frame.request_id === undefined ? state.echoes : frame.request_id !== requestId) {`,
+        put: `    if (requestId === '') {`,
+      },
+    ],
+    runs: { rates: { 'liar: replayed answer': { perHour: 6 } } },
+  },
+  {
+    name: 'store-id-kept',
+    section: 'own',
+    what: 'A store that is emptied keeps its id.',
+    replace: [
+      {
+        file: 'store/record-store.ts',
+        find: `    this.writes.clear();
+    this.#storeId = this.#drawId();`,
+        put: `    this.writes.clear();`,
+      },
+    ],
+    runs: { faults: 'light', rates: { 'hash reset': { perHour: 8 } } },
+  },
+  {
+    name: 'reset-secret-serves',
+    section: 'own',
+    what: 'The secret goes on serving after the chain hash was reset.',
+    replace: [
+      { file: 'crypto/vault.ts', find: `    this.#setConfirmedAside();
+    if (hash === ZERO_HASH) return 'zero';`, put: `    if (hash === ZERO_HASH) return 'zero';
+    this.#setConfirmedAside();` },
+    ],
+    runs: { faults: 'light', rates: { 'hash reset': { perHour: 8 } } },
+  },
+  {
+    name: 'reset-secret-claimed',
+    section: 'own',
+    what: 'The secret that was set aside after a reset is claimed again.',
+    replace: [
+      {
+        file: 'crypto/vault.ts',
+        find: `    return this.#candidate?.hash ?? null;
+  }`,
+        put: `    return (this.#candidate ?? this.#aside.at(-1))?.hash ?? null;
+  }`,
+      },
+      { file: 'registry/claim-sender.ts', find: `    if (reset !== null) return { kind: 'was_reset', transactionHash: reset };
+`, put: `` },
+    ],
+    runs: { faults: 'light', rates: { 'hash reset': { perHour: 8 } } },
+  },
+  {
+    name: 'wake-up-missed',
+    section: 'own',
+    what: 'A write that comes while a lane works does not have it look again.',
+    replace: [{ file: 'sync/replicator.ts', find: `      lane.again = true;
+`, put: `` }],
+    runs: { faults: 'none', hours: 1, requests: 1.5 },
+  },
+  {
     name: 'depth-off-by-one',
     section: 'own',
     what: 'The chain is read five blocks deep instead of six.',
