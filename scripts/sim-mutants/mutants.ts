@@ -353,18 +353,27 @@ const OWN: readonly Mutant[] = [
         put: `    return (this.#candidate ?? this.#aside.at(-1))?.hash ?? null;
   }`,
       },
-      { file: 'registry/claim-sender.ts', find: `    if (reset !== null) return { kind: 'was_reset', transactionHash: reset };
-`, put: `` },
+      { file: 'registry/claim-sender.ts', find: `    if (reset !== null) return { kind: 'was_reset', transactionHash: reset };\n`, put: `` },
     ],
     runs: { faults: 'light', rates: { 'hash reset': { perHour: 8 } } },
   },
   {
     name: 'wake-up-missed',
     section: 'own',
-    what: 'A write that comes while a lane works does not have it look again.',
-    replace: [{ file: 'sync/replicator.ts', find: `      lane.again = true;
-`, put: `` }],
-    runs: { faults: 'none', hours: 1, requests: 1.5 },
+    what: 'A write that comes while a lane pushes has it look again neither by itself nor when it is woken.',
+    replace: [
+      { file: 'sync/replicator.ts', find: `      lane.again = true;\n`, put: `` },
+      {
+        file: 'sync/delta-push.ts',
+        find: `      const { epoch } = replica;
+      const full`,
+        put: `      if (pushed) return true;
+      const { epoch } = replica;
+      const full`,
+      },
+    ],
+    // A push takes milliseconds, and a write and what it wakes must fall into one. Few writes, which would mend it.
+    runs: { faults: 'none', hours: 0.5, requests: 1, settings: { DATA_SYNC_NUDGE_MS: '1' } },
   },
   {
     name: 'depth-off-by-one',
@@ -506,7 +515,8 @@ const OWN: readonly Mutant[] = [
         put: `    on: { node_tick: { target: '.refreshingMembership', actions: 'startTick' } },`,
       },
     ],
-    runs: RESTARTS,
+    // The beat comes while a chain that is slow holds a tick up.
+    runs: { faults: 'light', rates: { 'chain slow': { perHour: 20, forSeconds: [30, 60], amount: [2_000, 4_000] } }, settings: { KMS_NODE_TICK_SECONDS: '10' } },
   },
   {
     name: 'store-outlives-secret',

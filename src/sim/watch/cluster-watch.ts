@@ -177,13 +177,17 @@ export class ClusterWatch {
   }
 
   /** What a node says that n others have, n others have had. */
-  #checkAcknowledged(life: Life, { key, app_id: appId }: Record<string, unknown>, acks: number): void {
+  #checkAcknowledged(life: Life, { key, app_id: appId, updated_at_ms: atMs }: Record<string, unknown>, acks: number): void {
     const { checks, report, hasLiars } = this.#modules;
     if (acks === 0 || hasLiars()) return;
     const invariant = 'acknowledged by n is on n';
     checks.note(invariant);
     let last: Write | null = null;
-    for (const write of this.history.all()) if (write.writer === life && write.key === key && write.appId === String(appId)) last = write;
+    for (const write of this.history.all()) {
+      if (write.writer !== life || write.key !== key || write.appId !== String(appId)) continue;
+      // The key may have been written again since; a delete does not say which of them it is.
+      if (atMs === undefined ? write.record.tombstone : write.record.updated_at_ms === atMs) last = write;
+    }
     if (last === null) return;
     const others = new Set([...last.holders].map(({ instance }) => instance).filter((instance) => instance !== life.instance));
     if (others.size < acks) report(invariant, `${life.name} says ${acks} for ${String(key)}, and ${others.size} have it`);
