@@ -153,6 +153,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     others: () => peerCache.membership()?.members.filter((member) => member.wallet !== jobs.identity()?.wallet) ?? [],
     refreshMembership: (signal) => jobs.refreshForOutbound(signal),
     mayCompare: () => !contact.isStale(),
+    onCompared: () => contact.noteInStep(),
     onBrokenInvariant: failFatally,
   });
   const jobs: NodeJobs = new NodeJobs(

@@ -42,7 +42,10 @@ export class CatchUp {
   /** A member that is not stale gave all it has. */
   async complete(): Promise<void> {
     const { contact, store, log } = this.#modules;
-    if (this.#named === null) return;
+    if (this.#named === null) {
+      contact.noteInStep();
+      return;
+    }
     const named = this.#named;
     const writtenMeanwhile = contact.writtenWhileCutOff();
     const pause = createPacer(this.#modules);

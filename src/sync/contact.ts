@@ -1,5 +1,6 @@
 /**
- * Whether this node was cut off from every member for longer than tombstones are kept (protocol.md §4, Ages). Such a node is
+ * Whether this node was out of step with every member for longer than tombstones are kept (protocol.md §4, Ages): a completed
+ * comparison or snapshot brings it in step, a mere exchange does not, for what it missed may not have been in it. Such a node is
  * stale: what it holds may have been deleted elsewhere and the tombstone forgotten. It keeps everything and vouches for
  * nothing until a member that is not stale gives it a complete snapshot.
  */
@@ -35,14 +36,19 @@ export class Contact {
     this.#lastAtUnixMs = modules.clock.nowMs();
   }
 
-  /** An exchange with a member went well. It does not end staleness: a snapshot does. */
+  /** An exchange with a member went well: what is written after it, nobody may have seen. */
   note(): void {
+    if (!this.isStale()) this.#numberThen = this.#modules.lastNumber();
+  }
+
+  /** Everything that a member holds is here. It does not end staleness: a complete snapshot does. */
+  noteInStep(): void {
     if (!this.isStale()) this.#noteNow();
   }
 
   /** @param others members besides this node: without any, nobody can be missed */
   noteMembers(others: number): void {
-    if (this.#others === 0 || others === 0) this.note();
+    if (this.#others === 0 || others === 0) this.noteInStep();
     this.#others = others;
   }
 

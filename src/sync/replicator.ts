@@ -32,6 +32,8 @@ export interface ReplicatorModules {
   readonly refreshMembership: (signal: AbortSignal) => Promise<void>;
   /** False while this node cannot vouch for what it holds. */
   readonly mayCompare: () => boolean;
+  /** A comparison came to its end: all that the peer holds is here. */
+  readonly onCompared: () => void;
   readonly onBrokenInvariant: (error: Error) => void;
 }
 
@@ -175,7 +177,10 @@ export class Replicator {
         lane.again = false;
         if (await this.#modules.push.pushTo(lane.member, replica, signal)) replica.noteSuccess();
       };
-      if (await this.#modules.comparison.compareWith(lane.member, replica, signal, between)) replica.noteSuccess();
+      if (await this.#modules.comparison.compareWith(lane.member, replica, signal, between)) {
+        replica.noteSuccess();
+        this.#modules.onCompared();
+      }
       replica.noteComparison(true);
     } catch (error) {
       if (error instanceof InvariantError || signal.aborted) throw error;

@@ -20,7 +20,6 @@ test.each(['18', '19'])('cuts longer than deleted keys are remembered, seed %s',
     'one-way partition': { perHour: 8, forMs: [30_000, 200_000] },
     freeze: { perHour: 5, forMs: [20_000, 150_000] },
     crash: { perHour: 2, forMs: [2_000, 20_000] },
-    'clock jump': { perHour: 3, forMs: [5_000, 40_000], amount: [-90_000, 90_000] },
   });
   const settings = { TOMBSTONE_RETENTION_MS: '60000' };
   const scenario = makeScenario({ seed, nodes: 4, apps: 2, durationMs: 20 * MINUTE_MS, faults: cuts, requestsPerSecond: 0.4, settings });

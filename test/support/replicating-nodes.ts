@@ -171,6 +171,7 @@ export class ReplicatingNode {
       others: () => this.others(),
       refreshMembership: (signal) => this.refreshMembership(signal),
       mayCompare: () => !contact.isStale(),
+      onCompared: () => contact.noteInStep(),
       onBrokenInvariant: (error) => this.broken.push(error),
     });
     this.#snapshotFetch = new SnapshotFetch({ maxAnswerBytes }, { ...merging, random, log, book, conversation });

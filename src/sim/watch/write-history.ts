@@ -20,8 +20,9 @@ export interface Write {
   /** Processes that have held it or something later. */
   readonly holders: Set<Life>;
   /**
-   * Instances that had heard of it before its age was over. A delete that is remembered for less time than its news needs leaves
-   * what it replaced (protocol.md §4, Ages): it is held against the cluster where all but one node knew of it.
+   * Instances that had heard of it in half of the time that it is remembered. A delete that is remembered for less time than its
+   * news needs leaves what it replaced (protocol.md §4, Ages): it is held against the cluster where all but one node knew of it
+   * so soon that the one that did not must have been out of step for too long.
    */
   readonly inTime: Set<string>;
   /** Its writer wrote the key again, or has another store now. */
@@ -93,7 +94,7 @@ export class WriteHistory {
     for (const write of this.#byKey.get(idOf(appId, record.key)) ?? []) {
       if (write.holders.has(life) || !covers(record.version, write.record.version)) continue;
       write.holders.add(life);
-      if (life.clock.nowMs() < goneFromMs(write.record, this.#options.retentionMs)) write.inTime.add(life.name);
+      if (life.clock.nowMs() < goneFromMs(write.record, this.#options.retentionMs / 2)) write.inTime.add(life.name);
     }
   }
 

@@ -22,19 +22,28 @@ describe('a node', () => {
     expect(contact.isStale()).toBe(true);
   });
 
-  test('is not stale while it hears of a member now and then', async () => {
+  test('is not stale while it is brought in step with a member now and then', async () => {
     const { clock, contact } = start();
     for (let times = 0; times < 5; times += 1) {
       await clock.advance(RETENTION_MS);
-      contact.note();
+      contact.noteInStep();
     }
     expect(contact.isStale()).toBe(false);
+  });
+
+  test('is stale although it hears of members all the time, if it is never brought in step', async () => {
+    const { clock, contact } = start();
+    for (let times = 0; times < 5; times += 1) {
+      await clock.advance(RETENTION_MS / 4);
+      contact.note();
+    }
+    expect(contact.isStale()).toBe(true);
   });
 
   test('stays stale when a member is back, until it is resolved', async () => {
     const { clock, contact } = start();
     await clock.advance(RETENTION_MS + 1);
-    contact.note();
+    contact.noteInStep();
     expect(contact.isStale()).toBe(true);
     contact.resolve();
     expect(contact.isStale()).toBe(false);

@@ -196,6 +196,7 @@ function startAlone(memberCount: number) {
       return refresh.promise;
     },
     mayCompare: () => false,
+    onCompared: () => undefined,
     onBrokenInvariant: (error) => state.broken.push(error),
   });
   const controller = new AbortController();
