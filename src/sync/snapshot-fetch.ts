@@ -165,7 +165,7 @@ export class SnapshotFetch {
   async #mergeAll({ member, page: first }: Giver, signal: AbortSignal): Promise<GiverEnd> {
     let page: GivenPage | null = first;
     for (let count = 1; count <= MAX_PAGES; count += 1) {
-      const good = await this.#merge(member, page.data);
+      const good = await this.#merge(member, page);
       signal.throwIfAborted();
       if (!good) break;
       const { nextCursor } = page;
@@ -185,10 +185,11 @@ export class SnapshotFetch {
     return 'failed';
   }
 
-  async #merge(member: Member, data: Record<string, unknown>): Promise<boolean> {
-    const { book, log } = this.#modules;
+  /** What a member that lacks its own names, it may itself have missed the end of: nobody hears of it. */
+  async #merge(member: Member, { data, complete }: Page): Promise<boolean> {
+    const { book, log, onVerdict, ...merging } = this.#modules;
     try {
-      const report = await mergeBatch(data, this.#modules);
+      const report = await mergeBatch(data, complete && onVerdict !== undefined ? { ...merging, onVerdict } : merging);
       if (report.total === 0 || report.rejected < report.total) return true;
       book.noteWrong(member);
       log.warn('a snapshot page held no good record', { from: member.wallet, rejected: report.rejected });

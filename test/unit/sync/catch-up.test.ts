@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import type { RefusalError } from '../../../src/domain/errors.ts';
-import { Network, RETENTION_MS, startNodes, type ReplicatingNode } from '../../support/replicating-nodes.ts';
+import { APP, Network, RETENTION_MS, startNodes, type ReplicatingNode } from '../../support/replicating-nodes.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -90,6 +90,31 @@ describe('a stale node', () => {
     expect(outcome.completeFrom).toBe(a.member.wallet);
     expect(c.read('gone')).toBe('again');
     expect(c.read('of c, gone')).toBeNull();
+  });
+
+  test('drops what only another stale node named: it may be gone there, too', async () => {
+    const { network, clock, nodes } = startNodes('a', 'b', 'c', 'd');
+    const [a, b, c, d] = nodes;
+    a.put('gone', 'value');
+    await a.tick(true);
+    // c misses it all, d all but this.
+    c.store.forget(APP, 'gone');
+    network.isolate(c);
+    network.isolate(d);
+    await clock.advance(5);
+    a.delete('gone');
+    await a.tick(true);
+    await longCut(network, [a, b]);
+    await network.pass(HOUR_MS, HOUR_MS);
+    for (const node of [a, b]) expect([node.keys(), node.records()]).toEqual([[], []]);
+    expect([a.contact.isStale(), c.contact.isStale(), d.contact.isStale()]).toEqual([false, true, true]);
+    // c reaches the other stale node first, and those that know better later.
+    network.setWay(c, d, 'open');
+    expect(await c.fetchSnapshot()).toMatchObject({ completeFrom: null, answered: 1 });
+    expect(c.read('gone')).toBe('value');
+    network.isolate(c, 'open');
+    expect((await c.fetchSnapshot()).completeFrom).not.toBeNull();
+    expect(c.read('gone')).toBeNull();
   });
 
   test('goes on keeping everything when nobody gives it a snapshot', async () => {
