@@ -11,7 +11,7 @@ import type { Owner, Timeline } from '../world/timeline.ts';
 import { ConversationWatch } from './conversation-watch.ts';
 import { DerivationWatch } from './derivation-watch.ts';
 import { isMember, NodeWatch } from './node-watch.ts';
-import { goneFromMs } from './reference.ts';
+import { covers, goneFromMs } from './reference.ts';
 import { StoreWatch } from './store-watch.ts';
 import { watchVault } from './vault-watch.ts';
 import type { Checks, Report } from './violation.ts';
@@ -214,10 +214,14 @@ export class ClusterWatch {
     const invariant = 'a complete first snapshot is complete';
     checks.note(invariant);
     const nowMs = life.clock.nowMs();
-    for (const { appId, key, record, safe, secretHash: under, atMs } of this.history.all()) {
+    for (const { appId, key, record, holders, safe, secretHash: under, atMs } of this.history.all()) {
       if (!safe || under !== secretHash || atMs >= beganMs || nowMs >= goneFromMs(record, config.tombstoneRetentionMs)) continue;
-      // They may have forgotten it for its age.
-      if (!others.every((other) => this.storeOf(other).holds(appId, key, record.version)) || this.storeOf(life).holds(appId, key, record.version)) continue;
+      // It may have been replaced by what is forgotten by now.
+      const isHeld = others.every((other) => {
+        const held = other.node.inside.store.recordOf(appId, key);
+        return holders.has(other) && held !== null && covers(held.version, record.version) && nowMs < goneFromMs(held, config.tombstoneRetentionMs);
+      });
+      if (!isHeld || this.storeOf(life).holds(appId, key, record.version)) continue;
       report(invariant, `${life.name} is ready and lacks ${key} of app ${appId}`);
     }
   }

@@ -118,6 +118,8 @@ export class WriteHistory {
     for (const writes of this.#byKey.values()) {
       for (const write of writes) {
         if (!write.safe || !write.holders.has(life) || (!isEmptied && !this.#holds(life, write))) continue;
+        // What is past its age nobody need hold any more; it counts as written all the same.
+        if (life.clock.nowMs() >= goneFromMs(write.record, this.#options.retentionMs)) continue;
         if (this.#modules.honestLives().some((other) => other !== life && this.#holds(other, write))) continue;
         write.safe = false;
         this.lost += 1;
