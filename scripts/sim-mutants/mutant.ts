@@ -1,7 +1,7 @@
 /** What a mutant is: a fault put back into the product's sources, and the runs of the simulator that must find it. */
 import { FAULT_PROFILES, type FaultLevel, type FaultProfile } from '../../src/sim/faults/fault-profiles.ts';
 import type { ScenarioOptions } from '../../src/sim/make-scenario.ts';
-import type { FaultKind } from '../../src/sim/scenario.ts';
+import type { FaultKind, Scenario, Step } from '../../src/sim/scenario.ts';
 
 export interface Replacement {
   /** Below `src`. */
@@ -21,6 +21,8 @@ export interface Runs {
   readonly faults?: FaultLevel;
   /** Faults that come at other rates than the level says, or for longer. */
   readonly rates?: Readonly<Partial<Record<FaultKind, { readonly perHour: number; readonly forSeconds?: readonly [number, number]; readonly amount?: readonly [number, number] }>>>;
+  /** What happens besides what the seed draws. */
+  readonly steps?: readonly Step[];
   /** Environment variables of the nodes. */
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -41,6 +43,11 @@ const HOUR_MS = 3_600_000;
 export function scenarioOptionsOf(runs: Runs, seed: string): ScenarioOptions {
   const { nodes, apps, hours, requests, faults, rates = {}, settings = {} } = { ...USUAL, ...runs };
   return { seed, nodes, apps, durationMs: Math.round(hours * HOUR_MS), faults: profileOf(faults, rates), requestsPerSecond: requests, settings };
+}
+
+/** The scenario of a seed with the steps of the runs among its own. */
+export function withSteps(scenario: Scenario, { steps = [] }: Runs): Scenario {
+  return { ...scenario, steps: [...scenario.steps, ...steps].sort((a, b) => a.atMs - b.atMs) };
 }
 
 function profileOf(level: FaultLevel, rates: NonNullable<Runs['rates']>): FaultProfile {

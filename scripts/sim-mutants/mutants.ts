@@ -2,6 +2,7 @@
  * The table of mutants: what other nodes get wrong (protocol.md §9), and mistakes of our own that would be easy to make. A mutant
  * need not compile under the checks of the types; it must run.
  */
+import type { FaultKind, Step } from '../../src/sim/scenario.ts';
 import type { Mutant, Runs } from './mutant.ts';
 
 /** Honest, and processes come and go. */
@@ -16,6 +17,28 @@ const LONG_CUTS: Runs = {
   rates: { partition: { perHour: 10, forSeconds: [80, 240] } },
   settings: { TOMBSTONE_RETENTION_MS: '60000' },
 };
+/**
+ * What node c wrote is deleted while it is cut off, and forgotten before it is back. Until its next node_tick it is stale, and
+ * another node begins with an empty store.
+ * @param name whose process ends then
+ */
+function backWhileAnotherBegins(name: string, crashSeconds: number): Runs {
+  const request = (seconds: number, what: 'put' | 'delete', node: string, key: string): Step => ({ atMs: seconds * 1_000, do: what, node, app: 0, key, bytes: 16, ttlMs: 0, acks: 0 });
+  const fault = (seconds: number, kind: FaultKind, node: string, forSeconds: number): Step => ({ atMs: seconds * 1_000, do: 'fault', kind, node, other: '', forMs: forSeconds * 1_000, amount: 0 });
+  const keys = ['deleted 1', 'deleted 2', 'deleted 3'];
+  return {
+    faults: 'none',
+    hours: 0.1,
+    requests: 0.1,
+    settings: { TOMBSTONE_RETENTION_MS: '60000' },
+    steps: [
+      ...keys.map((key) => request(60, 'put', 'c', key)),
+      fault(90, 'partition', 'c', 150),
+      ...keys.map((key) => request(100, 'delete', 'a', key)),
+      fault(crashSeconds, 'crash', name, 3),
+    ],
+  };
+}
 
 const NINE: readonly Mutant[] = [
   {
@@ -559,14 +582,14 @@ const OWN: readonly Mutant[] = [
     section: 'own',
     what: 'A node that was cut off for too long pushes what it wrote before.',
     replace: [{ file: 'node/compose-node.ts', find: `    sendAbove: () => contact.writtenWhileCutOff(),`, put: `    sendAbove: () => 0,` }],
-    runs: LONG_CUTS,
+    runs: backWhileAnotherBegins('d', 170),
   },
   {
     name: 'stale-vouches',
     section: 'own',
     what: 'The snapshot of a node that was cut off for too long counts as complete.',
-    replace: [{ file: 'sync/inbound.ts', find: `this.#modules.firstSnapshot() === 'complete' && !this.#modules.contact.isStale()`, put: `this.#modules.firstSnapshot() === 'complete'` }],
-    runs: LONG_CUTS,
+    replace: [{ file: 'sync/inbound.ts', find: `this.#modules.firstSnapshot() === 'complete' && !this.#modules.contact.isStale()`, put: `this.#modules.firstSnapshot() !== 'missing'` }],
+    runs: backWhileAnotherBegins('e', 226),
   },
   {
     name: 'stale-forgets',

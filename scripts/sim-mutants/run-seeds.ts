@@ -7,7 +7,7 @@ import process from 'node:process';
 import { pathToFileURL } from 'node:url';
 import type * as scenarios from '../../src/sim/make-scenario.ts';
 import type * as simulations from '../../src/sim/simulate.ts';
-import { scenarioOptionsOf, type Runs } from './mutant.ts';
+import { scenarioOptionsOf, withSteps, type Runs } from './mutant.ts';
 
 export interface Job {
   /** Folder of the copy. */
@@ -27,7 +27,7 @@ const load = async <Module>(path: string): Promise<Module> => (await import(path
 const { makeScenario } = await load<typeof scenarios>('src/sim/make-scenario.ts');
 const { simulate } = await load<typeof simulations>('src/sim/simulate.ts');
 for (const seed of seeds) {
-  const { violation } = await simulate(makeScenario(scenarioOptionsOf(runs, seed)));
+  const { violation } = await simulate(withSteps(makeScenario(scenarioOptionsOf(runs, seed)), runs));
   process.stdout.write(`${JSON.stringify({ seed, broken: violation } satisfies SeedLine)}\n`);
   if (violation !== null) break;
 }
