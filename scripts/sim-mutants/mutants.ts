@@ -23,8 +23,20 @@ const LONG_CUTS: Runs = {
  * @param name whose process ends then
  */
 function backWhileAnotherBegins(name: string, crashSeconds: number): Runs {
-  const request = (seconds: number, what: 'put' | 'delete', node: string, key: string): Step => ({ atMs: seconds * 1_000, do: what, node, app: 0, key, bytes: 16, ttlMs: 0, acks: 0 });
-  const fault = (seconds: number, kind: FaultKind, node: string, forSeconds: number): Step => ({ atMs: seconds * 1_000, do: 'fault', kind, node, other: '', forMs: forSeconds * 1_000, amount: 0 });
+  return cutOffWith(fault(crashSeconds, 'crash', name, 3));
+}
+
+const CUT_SECONDS = { at: 90, for: 150 } as const;
+
+function request(seconds: number, what: 'put' | 'delete', node: string, key: string): Step {
+  return { atMs: seconds * 1_000, do: what, node, app: 0, key, bytes: 16, ttlMs: 0, acks: 0 };
+}
+
+function fault(seconds: number, kind: FaultKind, node: string, forSeconds: number): Step {
+  return { atMs: seconds * 1_000, do: 'fault', kind, node, other: '', forMs: forSeconds * 1_000, amount: 0 };
+}
+
+function cutOffWith(companion: Step): Runs {
   const keys = ['deleted 1', 'deleted 2', 'deleted 3'];
   return {
     faults: 'none',
@@ -33,9 +45,9 @@ function backWhileAnotherBegins(name: string, crashSeconds: number): Runs {
     settings: { TOMBSTONE_RETENTION_MS: '60000' },
     steps: [
       ...keys.map((key) => request(60, 'put', 'c', key)),
-      fault(90, 'partition', 'c', 150),
+      fault(CUT_SECONDS.at, 'partition', 'c', CUT_SECONDS.for),
       ...keys.map((key) => request(100, 'delete', 'a', key)),
-      fault(crashSeconds, 'crash', name, 3),
+      companion,
     ],
   };
 }
@@ -583,13 +595,6 @@ const OWN: readonly Mutant[] = [
     what: 'A node that was cut off for too long pushes what it wrote before.',
     replace: [{ file: 'node/compose-node.ts', find: `    sendAbove: () => contact.writtenWhileCutOff(),`, put: `    sendAbove: () => 0,` }],
     runs: backWhileAnotherBegins('d', 170),
-  },
-  {
-    name: 'stale-vouches',
-    section: 'own',
-    what: 'The snapshot of a node that was cut off for too long counts as complete.',
-    replace: [{ file: 'sync/inbound.ts', find: `this.#modules.firstSnapshot() === 'complete' && !this.#modules.contact.isStale()`, put: `this.#modules.firstSnapshot() !== 'missing'` }],
-    runs: backWhileAnotherBegins('e', 226),
   },
   {
     name: 'stale-forgets',

@@ -76,5 +76,13 @@ const LIGHT: FaultProfile = Object.fromEntries(
   Object.entries(scaled(DEFAULT, 0.4, 1)).filter(([kind]) => !(LIE_KINDS as readonly string[]).includes(kind) && kind !== 'hash reset'),
 );
 
-export const FAULT_PROFILES = { none: {}, light: LIGHT, default: DEFAULT, brutal: scaled(DEFAULT, 3, 1.5) } as const satisfies Record<string, FaultProfile>;
+const BRUTAL: FaultProfile = {
+  ...scaled(DEFAULT, 3, 1.5),
+  // These wait for somebody to ask or to send, while the members that lie have other lies to tell.
+  'liar: wrong secret': rateOf(26, 60, 150),
+  'liar: poisoned snapshot': rateOf(22, 60, 150),
+  'liar: false acknowledgement': rateOf(36, 20, 90),
+};
+
+export const FAULT_PROFILES = { none: {}, light: LIGHT, default: DEFAULT, brutal: BRUTAL } as const satisfies Record<string, FaultProfile>;
 export type FaultLevel = keyof typeof FAULT_PROFILES;
