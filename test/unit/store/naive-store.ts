@@ -130,11 +130,11 @@ export class NaiveStore {
 
   delete(appId: string, key: string, nowMs: number): Written {
     if (this.get(appId, key, nowMs) === null) return 'absent';
-    for (;;) {
-      const tombstones = this.entries.filter((entry) => entry.appId === appId && entry.record.tombstone);
-      if (tombstones.length < this.#options.maxTombstonesPerApp) break;
+    const tombstones = this.entries.filter((entry) => entry.appId === appId && entry.record.tombstone);
+    if (tombstones.length >= this.#options.maxTombstonesPerApp) {
       const own = tombstones.filter(({ ownTombstone }) => ownTombstone).sort((a, b) => a.ownNumber - b.ownNumber)[0];
-      if (own === undefined || own.ownNumber > this.#outside.acknowledged) return 'full';
+      // While everything is kept, a mark does not say that all have what lies before it.
+      if (own === undefined || own.ownNumber > this.#outside.acknowledged || this.#outside.keepsEverything) return 'full';
       this.entries = this.entries.filter((entry) => entry !== own);
     }
     return this.#write(appId, this.#next(appId, key, null, 0, nowMs), nowMs);
