@@ -1,0 +1,48 @@
+# Between two cuts a node reaches the others for a moment, long enough to send what it wrote, not to hear what it missed. That is
+# no reason to take what it holds for up to date: what was deleted does not come back through it (protocol.md §4, Ages).
+
+> cluster nodes=3 TOMBSTONE_RETENTION_MS=60000 DATA_SYNC_INTERVAL_SECONDS=5
+> run 20s
+a bootstrapping: initializing
+b bootstrapping: initializing
+c bootstrapping: initializing
+a bootstrapping: awaiting on-chain master secret hash
+b bootstrapping: awaiting on-chain master secret hash
+c bootstrapping: awaiting on-chain master secret hash
+c bootstrapping: master secret hash not deep enough: claimed by another node
+b bootstrapping: master secret hash not deep enough: claimed by another node
+a bootstrapping: master secret hash not deep enough: claimed here
+a ready
+b syncing-secret: synced master secret hash mismatch: asking the members
+b syncing-secret: first snapshot missing
+b ready
+c syncing-secret: synced master secret hash mismatch: asking the members
+c syncing-secret: first snapshot missing
+c ready
+> put a old red acks=2
+ok, on 2 more
+> fault partition on c for 45s
+> delete a old acks=1
+ok, on 1 more
+> run 45s
+> put c alone blue acks=1
+ok, on 1 more
+> fault partition on c for 50s
+> run 49s
+> get c old
+red
+> run 2m
+> status
+a ready
+b ready
+c ready
+> get a old
+not_found
+> get c old
+not_found
+> get a alone
+blue
+> stores
+a: 1 keys of 1 records, 8eb72cbc
+b: 1 keys of 1 records, 8eb72cbc
+c: 1 keys of 1 records, 8eb72cbc
