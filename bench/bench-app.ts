@@ -13,11 +13,11 @@ import { systemClock } from '../src/system/system.ts';
 
 /** For the nodes. */
 export const TRUSTING: Environment = { TRUSTED_PROXIES: '127.0.0.1' };
-const APP_ID = 1_001;
+export const BENCH_APP_ID = 1_001;
 const APP_URL = 'http://127.0.0.1:9';
 
 /** @param reroute instead of the registered URLs, so that the app's own calls pass by what counts between nodes */
-export async function createBenchApp(cluster: Cluster, reroute: ReadonlyMap<string, string> = new Map()): Promise<KmsClient> {
+export async function createBenchApp(cluster: Cluster, reroute: ReadonlyMap<string, string> = new Map(), appId = BENCH_APP_ID): Promise<KmsClient> {
   const client = createKmsClient(
     {
       registry: cluster.chain.novaAppRegistry,
@@ -29,8 +29,8 @@ export async function createBenchApp(cluster: Cluster, reroute: ReadonlyMap<stri
     { transport: manyClients(reroute) },
   );
   const identity = await client.identity();
-  await cluster.chain.createApp(APP_ID);
-  await cluster.chain.register({ ...identity, appId: APP_ID, url: APP_URL });
+  await cluster.chain.createApp(appId);
+  await cluster.chain.register({ ...identity, appId, url: APP_URL });
   await cluster.mineConfirmations();
   return client;
 }

@@ -1,4 +1,5 @@
 /** The envelope of protocol.md §3 on the wire: form only; opening it is the enclave's work. */
+import { isHex } from './hex.ts';
 import { parseTeePubkey, type TeePubkey } from './ids.ts';
 import type { SealedText } from './ports.ts';
 
@@ -16,7 +17,7 @@ const NONCE_BYTES: readonly number[] = [12, 32];
 function bareHex(value: unknown): string | null {
   if (typeof value !== 'string') return null;
   const bare = value.startsWith('0x') ? value.slice(2) : value;
-  return bare.length % 2 === 0 && /^[0-9a-fA-F]*$/.test(bare) ? bare.toLowerCase() : null;
+  return isHex(bare) ? bare.toLowerCase() : null;
 }
 
 /** Reads a parsed JSON body as an envelope; `null` when it is none. Further fields are ignored here. */

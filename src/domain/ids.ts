@@ -2,6 +2,7 @@
  * The identifiers of the protocol as branded types (protocol.md, Terms). Text from outside becomes one of these
  * by a parse function here, or it does not become one at all.
  */
+import { isHex } from './hex.ts';
 
 declare const brand: unique symbol;
 type Branded<T, Name extends string> = T & { readonly [brand]: Name };
@@ -33,7 +34,7 @@ export function parseWallet(text: string): Wallet | null {
 /** Reads DER hex with or without `0x`, in any case. It checks the form only, not that a key is inside. */
 export function parseTeePubkey(text: string): TeePubkey | null {
   const bare = text.startsWith('0x') ? text.slice(2) : text;
-  return bare.length > 0 && bare.length % 2 === 0 && /^[0-9a-fA-F]+$/.test(bare) ? (bare.toLowerCase() as TeePubkey) : null;
+  return bare.length > 0 && isHex(bare) ? (bare.toLowerCase() as TeePubkey) : null;
 }
 
 /** Reads a 32-byte hash with `0x`. */

@@ -7,6 +7,7 @@ import { Pool } from 'undici';
 import { z } from 'zod';
 import { DeadlineError, within } from '../domain/deadline.ts';
 import { DependencyError } from '../domain/errors.ts';
+import { isHex } from '../domain/hex.ts';
 import { parseHash32, parseTeePubkey, parseWallet, type TeePubkey, type Wallet } from '../domain/ids.ts';
 import { ENCLAVE_BODY_BYTES, MASTER_SECRET_BYTES } from '../domain/limits.ts';
 import type { Clock, Enclave, SealedText, SignedTransaction, UnsignedTransaction } from '../domain/ports.ts';
@@ -20,9 +21,10 @@ const READ_ATTEMPTS = 2;
 /** JSON around the largest text that the API handles. Bytes. */
 const MAX_ANSWER_BYTES = 2 * ENCLAVE_BODY_BYTES + 64 * 1024;
 
-const hexText = z.string().regex(/^(?:0x)?(?:[0-9a-fA-F]{2})*$/);
-const bare = (text: string): string => (text.startsWith('0x') ? text.slice(2) : text).toLowerCase();
-const prefixed = z.string().regex(/^0x(?:[0-9a-fA-F]{2})+$/);
+const withoutPrefix = (text: string): string => (text.startsWith('0x') ? text.slice(2) : text);
+const bare = (text: string): string => withoutPrefix(text).toLowerCase();
+const hexText = z.string().refine((text) => isHex(withoutPrefix(text)));
+const prefixed = z.string().refine((text) => text.length > 2 && text.startsWith('0x') && isHex(text.slice(2)));
 
 const wallet = z.string().transform((text, context) => parseWallet(text) ?? fail(context));
 const teePubkey = z.string().transform((text, context) => parseTeePubkey(text) ?? fail(context));

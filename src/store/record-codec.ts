@@ -2,6 +2,7 @@
  * Reads a record from the wire, strictly (protocol.md §4, Refused): each on its own, each refusal with its reason. Numbers
  * that JSON cannot hold exactly are refused, never rounded.
  */
+import { isHex } from '../domain/hex.ts';
 import type { MergeRefusal } from '../domain/records.ts';
 import { withOwnBuffer, type StoredRecord } from './record.ts';
 
@@ -41,7 +42,7 @@ function readValue(value: unknown, tombstone: boolean, limits: CodecLimits): Uin
   if (tombstone) return value === null ? null : 'malformed';
   if (typeof value !== 'string' || value.length % 2 !== 0) return 'malformed';
   if (value.length / 2 > limits.maxValueBytes + STORED_SLACK_BYTES) return 'too_large';
-  if (!/^[0-9a-fA-F]*$/.test(value) || value.endsWith('\n')) return 'malformed';
+  if (!isHex(value)) return 'malformed';
   return value.length / 2 < MIN_STORED_BYTES ? 'too_short' : withOwnBuffer(Buffer.from(value, 'hex'));
 }
 

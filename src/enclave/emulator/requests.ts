@@ -1,12 +1,13 @@
 /** The request bodies that the enclave API takes (protocol.md §7). Anything else is refused. */
 import { z } from 'zod';
+import { isHex } from '../../domain/hex.ts';
 import { parseTeePubkey, parseWallet } from '../../domain/ids.ts';
 import type { UnsignedTransaction } from '../../domain/ports.ts';
 
 const hex = z
   .string()
-  .regex(/^(?:0x)?(?:[0-9a-fA-F]{2})*$/)
-  .transform((text) => (text.startsWith('0x') ? text.slice(2) : text).toLowerCase());
+  .transform((text) => text.replace(/^0x/, '').toLowerCase())
+  .refine(isHex);
 
 const publicKey = z.string().transform((text, context) => {
   const parsed = parseTeePubkey(text);

@@ -1,0 +1,20 @@
+/** What the system says of a process. Linux only. */
+import { readFileSync } from 'node:fs';
+
+/** Of a tick of `utime` and `stime` (proc(5), sysconf(_SC_CLK_TCK)). Milliseconds. */
+const CLOCK_TICK_MS = 10;
+const KIB_PER_MIB = 1_024;
+
+/** Processor time that a process has used in all its threads, by itself and for it. Milliseconds. */
+export function cpuMs(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  // The second field is a name in brackets that may hold anything.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * CLOCK_TICK_MS;
+}
+
+/** MiB. */
+export function residentMiB(pid: number): number {
+  const [, kib] = /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return Math.round(Number(kib) / KIB_PER_MIB);
+}

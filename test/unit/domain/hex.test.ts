@@ -1,0 +1,39 @@
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { isHex } from '../../../src/domain/hex.ts';
+
+test.each([
+  ['', true],
+  ['00', true],
+  ['aBcDeF0123456789', true],
+  ['0', false],
+  ['0x00', false],
+  ['0g', false],
+  ['g0', false],
+  ['00\n', false],
+  ['00 \n', false],
+  ['０0', false],
+  ['\u01300', false],
+  ['ab\u0130b', false],
+  ['\u{1f600}', false],
+])('%j is hex: %s', (text, is) => {
+  expect(isHex(text)).toBe(is);
+});
+
+test('it is what a regular expression says it is', () => {
+  const digit = fc.constantFrom(...'0123456789abcdefABCDEF'.split(''));
+  const almost = fc.array(fc.oneof({ weight: 60, arbitrary: digit }, { weight: 1, arbitrary: fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }) }), { maxLength: 80 });
+  fc.assert(
+    fc.property(almost, (digits) => {
+      const text = digits.join('');
+      expect(isHex(text)).toBe(/^(?:[0-9a-fA-F]{2})*$/.test(text));
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test('megabytes, and one wrong digit at their end', () => {
+  const text = 'ab'.repeat(4 * 1024 * 1024);
+  expect(isHex(text)).toBe(true);
+  expect(isHex(`${text.slice(0, -1)}z`)).toBe(false);
+});
