@@ -60,8 +60,8 @@ interface Row {
 }
 
 /** The reason in one line, and no more than that. */
-function expectRefusal({ code, stderr, stdout }: Ended, reason: RegExp): void {
-  expect({ code, stdout, lines: stderr.split('\n').length - 1 }).toEqual({ code: 1, stdout: '', lines: 1 });
+function expectRefusal({ code, stderr, stdout }: Ended, reason: RegExp, expected = 1): void {
+  expect({ code, stdout, lines: stderr.split('\n').length - 1 }).toEqual({ code: expected, stdout: '', lines: 1 });
   expect(stderr).toMatch(reason);
 }
 
@@ -134,7 +134,7 @@ describe('npm start -- --once', () => {
     async () => {
       const command = npmStart('--once', '--json', '--nodes', '1');
       await command.until('the first state', ({ stdout }) => stdout.includes('"event":"state"'));
-      process.kill(command.processOf('src/cli/node.ts').pid, 'SIGKILL');
+      process.kill(command.processOf('src/cli/nova-kms.ts node ').pid, 'SIGKILL');
       const { code, stderr } = await command.ended;
       expect({ code, lines: stderr.split('\n').length - 1 }).toEqual({ code: 1, lines: 1 });
       expect(stderr).toMatch(/^node-1 ended by SIGKILL/);
@@ -193,9 +193,9 @@ describe('a running cluster', () => {
     await command.until('the cluster running', ({ stdout }) => stdout.includes('"event":"running"'));
     expect(command.processes().map(({ command: line }) => line)).toEqual(
       expect.arrayContaining([
-        expect.stringContaining('src/cli/dev.ts'),
-        expect.stringContaining('src/cli/node.ts'),
-        expect.stringContaining('src/cli/emulator.ts'),
+        expect.stringContaining('src/cli/nova-kms.ts dev '),
+        expect.stringContaining('src/cli/nova-kms.ts node '),
+        expect.stringContaining('src/cli/nova-kms.ts emulator '),
         expect.stringContaining('bin/anvil --port'),
       ]),
     );
@@ -209,7 +209,7 @@ describe('a running cluster', () => {
     'ends in order at %s',
     async (_name, stop) => {
       const command = await runningCluster();
-      const node = command.processOf('src/cli/node.ts').pid;
+      const node = command.processOf('src/cli/nova-kms.ts node ').pid;
       // A stop that takes a while: the copies of the signal, from the terminal, npm and the launcher, come meanwhile.
       process.kill(node, 'SIGSTOP');
       stop(command);
@@ -232,7 +232,7 @@ describe('a running cluster', () => {
     async () => {
       const command = launcher('--json', '--nodes', '1');
       await command.until('the cluster running', ({ stdout }) => stdout.includes('"event":"running"'));
-      process.kill(command.processOf('src/cli/node.ts').pid, 'SIGSTOP');
+      process.kill(command.processOf('src/cli/nova-kms.ts node ').pid, 'SIGSTOP');
       command.signal('SIGINT');
       await command.until('stopping', ({ stdout }) => stdout.includes('"event":"stopping"'));
       // Copies of one Ctrl-C count as one, so that it takes a moment until the next counts as a second one.
@@ -249,7 +249,7 @@ describe('a running cluster', () => {
 
   test.each([
     ['npm', (command: StartedCommand) => command.signal('SIGKILL')],
-    ['the cluster itself', (command: StartedCommand) => process.kill(command.processOf('src/cli/dev.ts').pid, 'SIGKILL')],
+    ['the cluster itself', (command: StartedCommand) => process.kill(command.processOf('src/cli/nova-kms.ts dev ').pid, 'SIGKILL')],
   ])(
     'leaves nothing behind when %s is killed',
     async (_name, kill) => {
@@ -281,17 +281,17 @@ describe('what cannot be started', () => {
   test(
     'an option that cannot be is one line each, before anything is started',
     async () => {
-      const cases: readonly (readonly [string, RegExp])[] = [
+      const cases: readonly (readonly [string, RegExp, code?: number])[] = [
         ['--nodes 0', /'--nodes <n>'.*from 1 to 16\.$/m],
         ['--nodes 17', /'--nodes <n>'.*from 1 to 16\.$/m],
         ['--tick-seconds 0.5', /'--tick-seconds <s>'.*from 1 to 86400\.$/m],
         ['--base-port 65536', /'--base-port <p>'.*from 0 to 65535\.$/m],
-        ['--base-port 65534', /3 ports from 65534 go beyond 65535/],
+        ['--base-port 65534', /3 ports from 65534 go beyond 65535/, 1],
         ['--nope', /unknown option '--nope'/],
         ['nope', /too many arguments/],
       ];
       const ends = await Promise.all(cases.map(([args]) => launcher(...args.split(' ')).ended));
-      for (const [index, [, reason]] of cases.entries()) expectRefusal(ends[index]!, reason);
+      for (const [index, [, reason, code = 2]] of cases.entries()) expectRefusal(ends[index]!, reason, code);
     },
     LIMIT_MS,
   );
@@ -335,7 +335,7 @@ describe('what cannot be started', () => {
     'a platform for which the lockfile brings no Anvil is told in one line',
     async () => {
       const change = "Object.defineProperty(process,'arch',{value:'riscv64'})";
-      const { code, stderr } = await elsewhere(change, 'src/cli/dev.ts', '--once', '--json').ended;
+      const { code, stderr } = await elsewhere(change, 'src/cli/nova-kms.ts', 'dev', '--once', '--json').ended;
       expect(code).toBe(1);
       expect(stderr).toBe('The lockfile brings no Anvil for linux-riscv64: install Foundry, so that "anvil" is on the PATH.\n');
     },
