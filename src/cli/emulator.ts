@@ -24,6 +24,14 @@ interface Arguments {
   readonly exitWithParent?: boolean;
 }
 
+const MORE = `
+Examples:
+  nova-kms emulator
+  nova-kms emulator --port 0 --info capsule
+
+Exit code: 0 stopped by SIGTERM or SIGINT; 1 it cannot listen; 2 the command line
+cannot be read; 130 after a second SIGINT.`;
+
 const DESCRIPTION = 'An emulator of the enclave API. The wallet key comes from EMULATOR_PRIVATE_KEY, else it is random.';
 
 export function define(command: Command): void {
@@ -33,7 +41,8 @@ export function define(command: Command): void {
     .option('--port <number>', 'port to listen on; 0: any free one', wholeNumber(0, MAX_PORT), 18_000)
     .option('--info <generation>', 'envelope info string: enclaver or capsule', infoOf, ENVELOPE_INFO.enclaver)
     .option('--allow-faults', 'serve POST /emulator/fault, which injects failures', false)
-    .addOption(exitWithParentOption());
+    .addOption(exitWithParentOption())
+    .addHelpText('after', MORE);
 }
 
 function walletKeyOf(text: string): Uint8Array {

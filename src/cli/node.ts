@@ -19,6 +19,9 @@ const MORE = `
 Everything comes from the environment (nova-kms check-config says what is read).
 It logs JSON lines on standard error.
 
+Example:
+  IN_ENCLAVE=false BIND_ADDR=127.0.0.1:8000 nova-kms node
+
 Exit code: 0 stopped in order by SIGTERM or SIGINT; 1 the environment is wrong, it
 cannot listen, or a rule of its own is broken; 130 after a second SIGINT.`;
 

@@ -1,6 +1,6 @@
 /** The options of `nova-kms sim`: read, checked and explained. */
 import { readFileSync } from 'node:fs';
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { FAULT_PROFILES, faultProfile, type FaultLevel, type FaultProfile } from '../sim/faults/fault-profiles.ts';
 import type { ScenarioOptions } from '../sim/make-scenario.ts';
 import { wholeNumber } from './option-values.ts';
@@ -103,7 +103,7 @@ export function defineSimOptions(command: Command): void {
     .option('--nodes <n>', 'nodes at the start', wholeNumber(1, 32), 5)
     .option('--apps <n>', 'apps that ask', wholeNumber(1, 100), 2)
     .option('--hours <h>', 'simulated time until the faults end', numberBetween(0.001, 1_000), 0.5)
-    .option('--faults <level>', 'none, light, default, brutal, or a JSON file of rates', readFaults, readFaults('default'))
+    .addOption(new Option('--faults <level>', 'none, light, default, brutal, or a JSON file of rates').argParser(readFaults).default(readFaults('default'), 'default'))
     .option('--requests <n>', 'requests of all apps in a simulated second', numberBetween(0, 1_000), 0.2)
     .option('--set <NAME=value>', 'an environment variable of the nodes; may be given again and again', readSetting, {})
     .option('--trace <file>', 'write every line of the trace there (one seed)')

@@ -27,7 +27,9 @@ const rest = <Shape extends z.ZodRawShape>(shape: Shape) => z.object(shape).catc
 const peer = rest({
   wallet,
   behind_by: rest({ records: figure, bytes: figure }),
+  last_success_ms: figure,
   last_error: text(MAX_REASON_CHARACTERS),
+  last_error_ms: figure,
   next_try_ms: figure,
 });
 

@@ -46,7 +46,8 @@ export interface PeerReport {
   readonly url: string | null;
   readonly records: number;
   readonly bytes: number;
-  readonly last_error: string | null;
+  /** Of the last try, if that failed. */
+  readonly error: string | null;
   /** Unix milliseconds, by the node's clock. */
   readonly next_try_ms: number | null;
 }
@@ -94,19 +95,20 @@ function nodeReport({ url, listedWallet, answer, silence }: SurveyedNode, urls: 
     first_snapshot: answer?.first_snapshot ?? null,
     keys: answer?.data_store.total_keys ?? null,
     bytes: answer?.data_store.total_bytes ?? null,
-    peers_behind: (answer?.replication.peers ?? []).map((peer) => peerReport(peer, urls)).filter(({ records, next_try_ms: next }) => records > 0 || next !== null),
+    peers_behind: (answer?.replication.peers ?? []).map((peer) => peerReport(peer, urls)).filter(({ records, error }) => records > 0 || error !== null),
   };
 }
 
 type Peer = NonNullable<SurveyedNode['answer']>['replication']['peers'][number];
 
 function peerReport(peer: Peer, urls: ReadonlyMap<string, string>): PeerReport {
+  const { last_error: error, last_error_ms: failedMs, last_success_ms: doneMs } = peer;
   return {
     wallet: peer.wallet,
     url: peer.wallet === null ? null : (urls.get(peer.wallet) ?? null),
     records: peer.behind_by.records ?? 0,
     bytes: peer.behind_by.bytes ?? 0,
-    last_error: peer.last_error,
+    error: failedMs !== null && failedMs > (doneMs ?? -Infinity) ? error : null,
     next_try_ms: peer.next_try_ms,
   };
 }

@@ -53,14 +53,14 @@ function tableLines(report: ClusterReport): readonly string[] {
 function cellsOf(node: NodeReport, nowMs: number): readonly string[] {
   const { url, state, since_ms: since, next_tick_in_ms: next, members, membership_block: block, keys, peers_behind: behind } = node;
   if (state === UNREACHABLE) return [url, state, '-', '-', '-', '-', '-', '-', node.reason ?? ''];
-  const peers = behind.length === 0 ? '0' : `${behind.length}: ${amountText(behind)}`;
+  const lacking = behind.filter(({ records }) => records > 0);
   return [
     url,
     state,
     since === null ? '-' : `${durationText(nowMs - since)} ago`,
     next === null ? (node.last_tick === null ? '-' : 'now') : `in ${durationText(next)}`,
     ...[members, block, keys].map((figure) => (figure === null ? '-' : String(figure))),
-    peers,
+    lacking.length === 0 ? '0' : `${lacking.length}: ${amountText(lacking)}`,
     node.reason ?? '',
   ];
 }
@@ -72,11 +72,11 @@ function amountText(peers: readonly PeerReport[]): string {
 
 function behindLines({ nodes }: ClusterReport): string[] {
   const lines = nodes.flatMap(({ url, peers_behind: behind }) => behind.map((peer) => `${url} -> ${peer.url ?? peer.wallet ?? 'a peer'}: ${peerText(peer)}`));
-  return lines.length === 0 ? [] : ['', 'Peers that lack writes of a node:', ...lines.map((line) => `  ${line}`)];
+  return lines.length === 0 ? [] : ['', 'Peers that lack writes of a node, or do not answer it:', ...lines.map((line) => `  ${line}`)];
 }
 
 function peerText(peer: PeerReport): string {
-  return `${amountText([peer])}${peer.last_error === null ? '' : `; last error: ${peer.last_error}`}`;
+  return `${amountText([peer])}${peer.error === null ? '' : `; ${peer.error}`}`;
 }
 
 function count(number: number, what: string): string {
