@@ -1,7 +1,10 @@
 /** `npm start`, as a newcomer runs it: what it shows, how it ends, and that nothing of it stays. */
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import process from 'node:process';
 import { Readable } from 'node:stream';
 import { waitUntil } from '../../src/dev/waiting.ts';
@@ -14,9 +17,14 @@ import { StartedCommand, type Ended } from './support/started-command.ts';
 const LIMIT_MS = 90_000;
 const started: StartedCommand[] = [];
 
+/** Where a cluster writes the identity of its app. */
+const folder = mkdtempSync(join(tmpdir(), 'start-'));
+
 afterEach(async () => {
   await Promise.all(started.splice(0).map((command) => command.clear()));
 });
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function start(file: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): StartedCommand {
   const command = new StartedCommand(file, args, environment);
@@ -189,7 +197,7 @@ describe('the proof', () => {
 describe('a running cluster', () => {
   /** One node, running. */
   async function runningCluster(): Promise<StartedCommand> {
-    const command = npmStart('--json', '--nodes', '1');
+    const command = npmStart('--json', '--nodes', '1', '--identity', join(folder, 'app.json'));
     await command.until('the cluster running', ({ stdout }) => stdout.includes('"event":"running"'));
     expect(command.processes().map(({ command: line }) => line)).toEqual(
       expect.arrayContaining([
@@ -219,6 +227,7 @@ describe('a running cluster', () => {
       const { stdout, stderr } = await command.ended;
       const events = eventsOf(stdout);
       expect(events.at(-1)).toEqual({ event: 'stopped' });
+      expect(readdirSync(folder)).toEqual([]);
       // A node that was not stopped in order would be said to have ended.
       expect(events.filter(({ event }) => event === 'ended')).toEqual([]);
       expect(stderr).toBe('');
@@ -230,7 +239,7 @@ describe('a running cluster', () => {
   test(
     'ends at once with 130 at a second SIGINT when a node does not stop',
     async () => {
-      const command = launcher('--json', '--nodes', '1');
+      const command = launcher('--json', '--nodes', '1', '--identity', join(folder, 'ended-at-once.json'));
       await command.until('the cluster running', ({ stdout }) => stdout.includes('"event":"running"'));
       process.kill(command.processOf('src/cli/nova-kms.ts node ').pid, 'SIGSTOP');
       command.signal('SIGINT');
