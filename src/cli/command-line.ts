@@ -52,16 +52,16 @@ export async function runCommandLine(argv: readonly string[], { version, rows }:
     .exitOverride()
     .configureOutput({ writeOut: stdout, writeErr: stderr, outputError: (text, write) => write(oneLine(text)) });
   const given = namedCommand(argv);
-  for (const { name, summary, load } of rows) {
-    const command = program.command(name).description(summary).helpOption('-h, --help', 'say all this').allowExcessArguments(false);
-    if (name !== given) continue;
-    const { define, run } = await load();
-    define(command);
-    command.action(async () => {
-      code = await run(command);
-    });
-  }
   try {
+    for (const { name, summary, load } of rows) {
+      const command = program.command(name).description(summary).helpOption('-h, --help', 'say all this').allowExcessArguments(false);
+      if (name !== given) continue;
+      const { define, run } = await load();
+      define(command);
+      command.action(async () => {
+        code = await run(command);
+      });
+    }
     await program.parseAsync([...argv], { from: 'user' });
     return code;
   } catch (error) {

@@ -27,6 +27,13 @@ const ROWS: readonly CommandRow[] = [
   row('refuses', async () => {
     throw new CommandError('no such file', EXIT.usage);
   }),
+  {
+    name: 'is-not-here',
+    summary: 'about nothing',
+    load: async () => {
+      throw new CommandError('it is elsewhere');
+    },
+  },
   row('throws-text', async () => {
     // eslint-disable-next-line @typescript-eslint/only-throw-error
     throw 'text';
@@ -47,6 +54,7 @@ test.each([
   ['answers-no', 3, ''],
   ['fails', 1, 'the disk is full\n'],
   ['refuses', 2, 'no such file\n'],
+  ['is-not-here', 1, 'it is elsewhere\n'],
   ['throws-text', 1, 'something was thrown that is no error\n'],
   ['work', 2, "error: unknown command 'work' (Did you mean works?)\n"],
   ['works --m', 2, "error: unknown option '--m'\n"],
