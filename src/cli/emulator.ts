@@ -29,8 +29,8 @@ Examples:
   nova-kms emulator
   nova-kms emulator --port 0 --info capsule
 
-Exit code: 0 stopped by SIGTERM or SIGINT; 1 it cannot listen; 2 the command line
-cannot be read; 130 after a second SIGINT.`;
+Exit code: 0 stopped by SIGTERM or SIGINT; 1 it cannot listen; 2 the command line or
+the key cannot be read; 130 after a second SIGINT.`;
 
 const DESCRIPTION = 'An emulator of the enclave API. The wallet key comes from EMULATOR_PRIVATE_KEY, else it is random.';
 
@@ -48,7 +48,7 @@ export function define(command: Command): void {
 function walletKeyOf(text: string): Uint8Array {
   const bytes = Uint8Array.from(Buffer.from(text.replace(/^0x/, ''), 'hex'));
   if (/^(?:0x)?[0-9a-fA-F]{64}$/.test(text) && isPrivateKey(bytes)) return bytes;
-  throw new CommandError('EMULATOR_PRIVATE_KEY must be a secp256k1 key: 32 bytes in hex');
+  throw new CommandError('EMULATOR_PRIVATE_KEY must be a secp256k1 key: 32 bytes in hex', EXIT.usage);
 }
 
 /** Prints one line when it listens, and ends when it is told to. */

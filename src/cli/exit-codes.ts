@@ -3,7 +3,7 @@ export const EXIT = {
   done: 0,
   /** The reason is one line on standard error. */
   failed: 1,
-  /** The command line, or a file or variable that it names, cannot be read. */
+  /** The command line, or a file or variable that the command needs, cannot be read; a node's own environment counts as `failed`. */
   usage: 2,
   /** There is an answer, and it is no: a node is not ready or not reachable, a key is not there. */
   no: 3,

@@ -14,7 +14,7 @@ export interface TextOptions {
 export function statusLines(report: ClusterReport, { colours, columns, rows }: TextOptions): readonly string[] {
   const states = [...new Set(report.nodes.map(({ state }) => state))];
   const cut = (line: string): string => (columns === null || line.length <= columns ? line : line.slice(0, columns));
-  return fit([...headLines(report), '', ...tableLines(report), ...behindLines(report)].map(cut), rows).map((line) => (colours ? paintState(line, states) : line));
+  return fit([...headLines(report), '', ...tableLines(report, columns), ...behindLines(report)].map(cut), rows).map((line) => (colours ? paintState(line, states) : line));
 }
 
 function fit(lines: readonly string[], rows: number | null): readonly string[] {
@@ -46,8 +46,13 @@ function headLines(report: ClusterReport): string[] {
 
 const HEAD = ['node', 'state', 'since', 'next tick', 'members', 'block', 'keys', 'peers behind', 'reason'];
 
-function tableLines(report: ClusterReport): readonly string[] {
-  return alignColumns([HEAD, ...report.nodes.map((node) => cellsOf(node, report.taken_at_ms))]);
+/** Where the reasons do not fit beside the nodes they stand below. */
+function tableLines(report: ClusterReport, columns: number | null): readonly string[] {
+  const rows = [HEAD, ...report.nodes.map((node) => cellsOf(node, report.taken_at_ms))];
+  const lines = alignColumns(rows);
+  if (columns === null || lines.every(({ length }) => length <= columns)) return lines;
+  const reasons = report.nodes.flatMap(({ url, reason }) => (reason === null ? [] : [`  ${url}: ${reason}`]));
+  return [...alignColumns(rows.map((cells) => cells.slice(0, -1))), ...(reasons.length === 0 ? [] : ['', ...reasons])];
 }
 
 function cellsOf(node: NodeReport, nowMs: number): readonly string[] {

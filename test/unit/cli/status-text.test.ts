@@ -49,9 +49,9 @@ KMS app 49, KMSRegistry 0xabcd
 master secret hash ${HASH} (1 node)
 
 node      state          since      next tick  members  block  keys  peers behind           reason
-http://a  ready          3 min ago  in 4 s     3        120    12    1: 3 records, 2.0 KiB
-http://b  unreachable    -          -          -        -      -     -                      connection refused
-http://c  bootstrapping  3 min ago  in 4 s     3        120    12    0                      initializing
+http://a  ready          3 min ago  in 4 s           3    120    12  1: 3 records, 2.0 KiB
+http://b  unreachable    -          -                -      -     -  -                      connection refused
+http://c  bootstrapping  3 min ago  in 4 s           3    120    12  0                      initializing
 
 Peers that lack writes of a node, or do not answer it:
   http://a -> http://b: 3 records, 2.0 KiB; the peer cannot be reached`);
@@ -76,7 +76,7 @@ describe('the state of a node', () => {
   test('of another kind is ready or unready', () => {
     const older = (available: boolean): SurveyedNode => ({ url: 'http://o', listedWallet: null, answer: parseStatus({ node: { service_available: available } }), silence: null });
     expect([stateOf(older(true)), stateOf(older(false))]).toEqual([['ready', null], ['unready', null]]);
-    expect(text(report([older(true)]))).toMatch(/^http:\/\/o {2}ready {2}- +- +- +- +- +0$/m);
+    expect(text(report([older(true)]))).toMatch(/^http:\/\/o {2}ready +- +- +- +- +- +0$/m);
   });
 });
 
@@ -117,7 +117,16 @@ describe('lines for a terminal', () => {
 
   test('are as long and as many as fit, and say what is left out', () => {
     const lines = statusLines(given, { colours: true, columns: 20, rows: 6 });
-    expect(lines).toEqual(['2026-11-26 12:00:00Z', 'KMS app 49, KMSRegis', 'master secret hash 0', '', 'node      state     ', '.. 3 more lines']);
+    expect(lines).toEqual(['2026-11-26 12:00:00Z', 'KMS app 49, KMSRegis', 'master secret hash 0', '', 'node      state     ', '.. 5 more lines']);
+  });
+
+  test('have the reasons below the nodes where they do not fit beside them', () => {
+    const lines = statusLines(given, { colours: false, columns: 84, rows: null });
+    expect(lines.slice(4)).toEqual([
+      'node      state          since      next tick  members  block  keys  peers behind',
+      ...['http://a  ready          3 min ago  in 4 s           3    120    12             0', 'http://b  unreachable    -          -                -      -     -             -'],
+      ...['http://c  bootstrapping  3 min ago  in 4 s           3    120    12             0', '', '  http://b: connection refused'],
+    ]);
   });
 
   test('have colours for states alone, and the same text', () => {
