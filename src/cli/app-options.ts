@@ -9,6 +9,7 @@ import { readConfig, type Environment } from '../config/read-config.ts';
 import { parseAppFile, type AppFile } from './app-file.ts';
 import { CommandError, EXIT } from './exit-codes.ts';
 import { wholeNumber } from './option-values.ts';
+import { PROXY_VARIABLES, proxyOf } from './proxy.ts';
 
 export interface AppOptions {
   readonly identity?: string;
@@ -52,7 +53,7 @@ export function clientOptionsOf({ identity: path, timeoutSeconds }: AppOptions, 
     identity: identityOf(file, environment),
     inEnclave: file?.inEnclave ?? config.inEnclave,
     confirmations: file?.confirmations ?? config.chainConfirmations,
-    proxy: { httpProxy: config.httpProxy, httpsProxy: config.httpsProxy, noProxy: config.noProxy },
+    proxy: proxyOf(config),
     timeoutMs: timeoutSeconds * 1_000,
   };
 }
@@ -91,5 +92,5 @@ function clusterVariables(environment: Environment): Environment {
 
 const CLUSTER_VARIABLES = [
   ...['NODE_URL', 'HELIOS_RPC_URL', 'NOVA_APP_REGISTRY_ADDRESS', 'KMS_APP_ID', 'IN_ENCLAVE', 'CHAIN_CONFIRMATIONS'],
-  ...['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy', 'NO_PROXY', 'no_proxy'],
+  ...PROXY_VARIABLES,
 ];

@@ -4,9 +4,9 @@
  */
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import process from 'node:process';
-import { CONFIRMATIONS, type Cluster } from '../dev/cluster.ts';
+import { CONFIRMATIONS } from '../dev/cluster.ts';
 import type { DevApp } from '../dev/dev-app.ts';
-import { KMS_APP_ID } from '../dev/dev-chain.ts';
+import { KMS_APP_ID, type DevChain } from '../dev/dev-chain.ts';
 import type { AppFile } from './app-file.ts';
 
 export class DevIdentity {
@@ -17,8 +17,8 @@ export class DevIdentity {
     this.#path = path;
   }
 
-  /** @throws Error with one line */
-  async write(app: DevApp, { chain }: Cluster): Promise<void> {
+  /** @returns in one line why it cannot be written; null when it was */
+  async write(app: Pick<DevApp, 'keys'>, { chain }: { readonly chain: Pick<DevChain, 'url' | 'novaAppRegistry'> }): Promise<string | null> {
     const content: AppFile = {
       ...app.keys,
       chain: chain.url,
@@ -32,9 +32,10 @@ export class DevIdentity {
     try {
       await writeFile(aside, this.#written, { mode: 0o600, flag: 'wx' });
       await rename(aside, this.#path);
+      return null;
     } catch (error) {
       await rm(aside, { force: true });
-      throw new Error(`${this.#path} cannot be written (${(error as NodeJS.ErrnoException).code ?? 'unknown'}): give another --identity`);
+      return `${this.#path} cannot be written (${(error as NodeJS.ErrnoException).code ?? 'unknown'}): give another --identity to act as the app`;
     }
   }
 

@@ -37,8 +37,8 @@ export type DevEvent =
       readonly event: 'running';
       /** Of one node. */
       readonly status_url: string;
-      /** Where the keys of the cluster's app stand. */
-      readonly identity_file: string;
+      /** Where the keys of the cluster's app stand; null where they could not be written. */
+      readonly identity_file: string | null;
     }
   | { readonly event: 'stopping' }
   /** No process is left. */
@@ -110,8 +110,9 @@ function textOf(event: DevEvent, colours: boolean): string {
       return [
         'The cluster runs until Ctrl-C. In another terminal:',
         `  npx nova-kms status --watch ${event.status_url}`,
-        `  npx nova-kms put greeting hello --identity ${event.identity_file}`,
-        `  npx nova-kms derive sessions --identity ${event.identity_file}`,
+        ...(event.identity_file === null
+          ? []
+          : ['put greeting hello', 'derive sessions'].map((words) => `  npx nova-kms ${words} --identity ${event.identity_file}`)),
       ].join('\n');
     case 'stopping':
       return 'Stopping ...';

@@ -66,10 +66,15 @@ export class DevSession {
     return check.equal;
   }
 
-  /** After `run`: lets commands of another terminal act as the cluster's app. @throws Error with one line */
-  async offerIdentity(): Promise<void> {
-    await this.#identity.write(this.#app!, this.#cluster!);
-    this.#modules.report({ event: 'running', status_url: this.#cluster!.nodes[0]!.url, identity_file: this.#options.identity });
+  /**
+   * After `run`: lets commands of another terminal act as the cluster's app, where the file can be written.
+   * @returns in one line why it cannot; null when it was
+   */
+  async offerIdentity(): Promise<string | null> {
+    const failure = await this.#identity.write(this.#app!, this.#cluster!);
+    const file = failure === null ? this.#options.identity : null;
+    this.#modules.report({ event: 'running', status_url: this.#cluster!.nodes[0]!.url, identity_file: file });
+    return failure;
   }
 
   /** Leaves no process behind, and no file. */

@@ -44,7 +44,8 @@ export async function run(command: Command): Promise<number> {
     const equal = await session.run();
     if (!equal) throw new Error('the nodes did not derive the same key');
     if (options.once) return EXIT.done;
-    await session.offerIdentity();
+    const unwritten = await session.offerIdentity();
+    if (unwritten !== null) process.stderr.write(`${unwritten}\n`);
     await untilAborted(stopping.signal);
     return EXIT.done;
   } catch (error) {

@@ -20,6 +20,8 @@ const MAX_URL_CHARACTERS = 2_048;
 function text(max: number) {
   return z.string().transform((value) => plainText(value, max)).nullable().catch(null);
 }
+/** Of an address or a hash: languages differ in the case of their hex. */
+const hex = z.string().transform((value) => plainText(value, MAX_ID_CHARACTERS).toLowerCase()).nullable().catch(null);
 const figure = z.number().nullable().catch(null);
 const wallet = z.string().transform(parseWallet).nullable().catch(null);
 const rest = <Shape extends z.ZodRawShape>(shape: Shape) => z.object(shape).catch(() => z.object(shape).parse({}));
@@ -49,11 +51,11 @@ const statusAnswer = z.object({
   first_snapshot: text(MAX_STATE_CHARACTERS),
   cluster: rest({
     kms_app_id: figure,
-    registry_address: text(MAX_ID_CHARACTERS),
+    registry_address: hex,
     total_instances: figure,
     membership_block: figure,
     membership_age_ms: figure,
-    master_secret_hash: text(MAX_ID_CHARACTERS),
+    master_secret_hash: hex,
   }),
   replication: rest({ peers: z.array(z.unknown()).transform((peers) => peers.slice(0, MAX_PEERS).map((each) => peer.parse(each))).catch([]) }),
   data_store: rest({ total_keys: figure, total_bytes: figure }),

@@ -3,10 +3,11 @@ import type { Command } from 'commander';
 import process from 'node:process';
 import { readConfig } from '../config/read-config.ts';
 import { sleep } from '../domain/deadline.ts';
-import { PeerTransport } from '../net/peer-transport.ts';
+import { PeerTransport, type ProxySettings } from '../net/peer-transport.ts';
 import { systemClock } from '../system/system.ts';
 import { CommandError, EXIT } from './exit-codes.ts';
 import { secondsBetween, wholeNumber } from './option-values.ts';
+import { PROXY_VARIABLES, proxyOf } from './proxy.ts';
 import { nodeUrl } from './status-answer.ts';
 import { changeKey, reportOf, type ClusterReport } from './status-report.ts';
 import { openScreen } from './status-screen.ts';
@@ -65,7 +66,7 @@ export async function run(command: Command): Promise<number> {
   const urls = [...new Set(given.map(readUrl))];
   const stopping = new AbortController();
   const stop = (): void => stopping.abort();
-  const transport = new PeerTransport({ inEnclave: false, proxy: proxyOf(process.env) }, { clock: systemClock });
+  const transport = new PeerTransport({ inEnclave: false, proxy: readProxy(process.env) }, { clock: systemClock });
   const look = async (before: Survey | null): Promise<Survey> =>
     takeSurvey(
       { urls, known: before?.members ?? [], discover: options.discover, limitMs: Math.round(options.limit * 1_000), maxNodes: options.maxNodes },
@@ -94,12 +95,10 @@ function readUrl(text: string): string {
   return url;
 }
 
-function proxyOf(environment: NodeJS.ProcessEnv) {
-  const names = ['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy', 'NO_PROXY', 'no_proxy'];
-  const read = readConfig(Object.fromEntries(names.map((name) => [name, environment[name]])));
+function readProxy(environment: NodeJS.ProcessEnv): ProxySettings {
+  const read = readConfig(Object.fromEntries(PROXY_VARIABLES.map((name) => [name, environment[name]])));
   if (!read.ok) throw new CommandError(read.problems[0]!, EXIT.usage);
-  const { httpProxy, httpsProxy, noProxy } = read.config;
-  return { httpProxy, httpsProxy, noProxy };
+  return proxyOf(read.config);
 }
 
 function shown(report: ClusterReport, { json, watch: watching }: StatusOptions): readonly string[] {

@@ -49,14 +49,14 @@ describe('an identity file', () => {
       identity: { privateKey: KEY, teeScalar: `0x${SCALAR}`, envelope: 'capsule' },
       inEnclave: false,
       confirmations: 2,
-      proxy: { httpProxy: undefined, httpsProxy: undefined, noProxy: '' },
+      proxy: { httpProxy: undefined, httpsProxy: undefined, noProxy: 'localhost,127.0.0.1' },
       timeoutMs: 5_000,
     });
   });
 
   test('that names keys alone leaves the cluster to the environment', () => {
-    const read = options(fileOf(JSON.stringify({ privateKey: KEY })), { NODE_URL: 'http://chain', KMS_APP_ID: '8', IN_ENCLAVE: 'false', HTTPS_PROXY: 'proxy:1' });
-    expect(read).toMatchObject({ appId: 8, chain: { rpcUrl: 'http://chain' }, inEnclave: false, confirmations: 6, proxy: { httpsProxy: 'http://proxy:1' } });
+    const read = options(fileOf(JSON.stringify({ privateKey: KEY })), { NODE_URL: 'http://chain', KMS_APP_ID: '8', IN_ENCLAVE: 'false', HTTPS_PROXY: 'proxy:1', NO_PROXY: 'inside' });
+    expect(read).toMatchObject({ appId: 8, chain: { rpcUrl: 'http://chain' }, inEnclave: false, confirmations: 6, proxy: { httpsProxy: 'http://proxy:1', noProxy: 'inside,localhost,127.0.0.1' } });
   });
 
   test.each([

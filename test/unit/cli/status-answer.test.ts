@@ -9,13 +9,13 @@ describe('a status', () => {
   test('of an older node is read as far as it goes', () => {
     const read = parseStatus({
       node: { tee_wallet: WALLET, node_url: 'http://a', service_available: true, master_secret_initialized: true },
-      cluster: { kms_app_id: 49, registry_address: '0x1', total_instances: 3 },
+      cluster: { kms_app_id: 49, registry_address: '0xABC', total_instances: 3 },
       data_store: { total_keys: 2 },
     });
     expect(read).toMatchObject({
       node: { service_available: true, tee_wallet: WALLET.toLowerCase() },
       readiness: { state: null, reason: null, since_ms: null, next_tick_in_ms: null, last_tick: { outcome: null } },
-      cluster: { kms_app_id: 49, total_instances: 3, membership_block: null, master_secret_hash: null },
+      cluster: { kms_app_id: 49, registry_address: '0xabc', total_instances: 3, membership_block: null, master_secret_hash: null },
       replication: { peers: [] },
       data_store: { total_keys: 2, total_bytes: null },
     });
