@@ -2,7 +2,8 @@
  * Who asks as an app, and where its cluster is: from options, a file, the environment. Keys come from a file or a variable and
  * never from an argument, which everybody on the machine can read; no error holds one.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
+import process from 'node:process';
 import { Option, type Command } from 'commander';
 import type { KmsClientOptions } from '../client/options.ts';
 import { readConfig, type Environment } from '../config/read-config.ts';
@@ -19,11 +20,13 @@ export interface AppOptions {
 
 const DEFAULT_TIMEOUT_SECONDS = 30;
 const MAX_TIMEOUT_SECONDS = 600;
+/** Permissions of the group and of everybody. */
+const OTHERS = 0o077;
 
 export const APP_HELP = `
 Who asks, the first of these that is there:
   --identity FILE, NOVA_KMS_IDENTITY_FILE
-      JSON: privateKey, teeScalar (hex); where they differ from a node's defaults also
+      JSON, for its owner alone (chmod 600): privateKey, teeScalar (hex); where they differ from a node's defaults also
       envelope, chain, registry, kmsAppId, inEnclave, confirmations. npm start
       writes such a file for its own cluster, and says where.
   NOVA_KMS_PRIVATE_KEY, NOVA_KMS_TEE_SCALAR
@@ -61,13 +64,21 @@ export function clientOptionsOf({ identity: path, timeoutSeconds }: AppOptions, 
 function readAppFile(path: string): AppFile {
   let text: string;
   try {
+    if (isForOthers(path)) throw new CommandError(`${path} holds keys and others may read it: chmod 600 ${path}`, EXIT.usage);
     text = readFileSync(path, 'utf8');
   } catch (error) {
+    if (error instanceof CommandError) throw error;
     throw new CommandError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`, EXIT.usage);
   }
   const parsed = parseAppFile(text);
   if (parsed === null) throw new CommandError(`${path} is no identity file: nova-kms derive --help says what stands in one`, EXIT.usage);
   return parsed;
+}
+
+/** Of a file alone: a pipe is nobody else's. Windows has no such bits. */
+function isForOthers(path: string): boolean {
+  const stats = statSync(path);
+  return process.platform !== 'win32' && stats.isFile() && (stats.mode & OTHERS) !== 0;
 }
 
 function identityOf(file: AppFile | null, environment: Environment): KmsClientOptions['identity'] {

@@ -1,5 +1,5 @@
 /** Who asks as an app: files, variables, their order, and errors that hold no key. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
@@ -21,7 +21,7 @@ const SCALAR = 'd8'.repeat(48);
 
 function fileOf(content: string): string {
   const path = join(folder, `${Math.abs(content.length)}-${Buffer.from(content).toString('hex').slice(-8)}.json`);
-  writeFileSync(path, content);
+  writeFileSync(path, content, { mode: 0o600 });
   return path;
 }
 
@@ -52,6 +52,12 @@ describe('an identity file', () => {
       proxy: { httpProxy: undefined, httpsProxy: undefined, noProxy: 'localhost,127.0.0.1' },
       timeoutMs: 5_000,
     });
+  });
+
+  test.each([0o640, 0o604, 0o620])('that others may read or write (%o) is not taken', (mode) => {
+    const path = fileOf(JSON.stringify({ privateKey: KEY, kmsAppId: mode }));
+    chmodSync(path, mode);
+    expect(refusal(() => options(path))).toEqual({ code: 2, message: `${path} holds keys and others may read it: chmod 600 ${path}` });
   });
 
   test('that names keys alone leaves the cluster to the environment', () => {
