@@ -26,9 +26,10 @@ const OTHERS = 0o077;
 export const APP_HELP = `
 Who asks, the first of these that is there:
   --identity FILE, NOVA_KMS_IDENTITY_FILE
-      JSON, for its owner alone (chmod 600): privateKey, teeScalar (hex); where they differ from a node's defaults also
-      envelope, chain, registry, kmsAppId, inEnclave, confirmations. npm start
-      writes such a file for its own cluster, and says where.
+      JSON that nobody else may read (chmod 600): privateKey, teeScalar (hex);
+      where they differ from a node's defaults also envelope, chain, registry,
+      kmsAppId, inEnclave, confirmations. npm start writes such a file for its own
+      cluster, and says where.
   NOVA_KMS_PRIVATE_KEY, NOVA_KMS_TEE_SCALAR
       the two keys in hex
   ODYN_URL
