@@ -11,6 +11,8 @@ const ROOMS = {
   crypto: ['domain'],
   /** The diagram of a node. What its slots do is filled in by `node`. */
   machines: ['domain'],
+  /** Any machine as lists of states and edges, and as text. It knows no node. */
+  chart: [],
   /** Which copy wins. No network, no clock of its own. */
   store: ['domain', 'crypto'],
   /** May this caller ask? No HTTP. */
@@ -60,7 +62,7 @@ const ROOMS = {
 const PACKAGE_HOMES = {
   express: ['http'],
   viem: ['registry', 'enclave', 'dev', 'sim'],
-  xstate: ['machines', 'node'],
+  xstate: ['machines', 'node', 'chart'],
   winston: ['observe'],
   undici: ['net', 'enclave'],
   secp256k1: ['crypto'],
