@@ -134,7 +134,7 @@ function isSame(one: ShownValue | undefined, other: ShownValue): boolean {
 /** The same, with every text and every table within its limit. */
 export function bounded(shown: Shown): Shown {
   return Object.fromEntries(
-    Object.entries(shown).map(([label, value]) => {
+    Object.entries(shown).map(([label, value]): [string, ShownValue] => {
       if (value === null || typeof value !== 'object' || !('rows' in value)) return [label, short(value)];
       const rows = value.rows.slice(0, MAX_SHOWN_ROWS).map((row) => Object.fromEntries(Object.entries(row).map(([name, cell]) => [name, short(cell)])));
       return [label, { rows }];
