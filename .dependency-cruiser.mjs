@@ -11,6 +11,10 @@ const ROOMS = {
   crypto: ['domain'],
   /** The diagram of a node. What its slots do is filled in by `node`. */
   machines: ['domain'],
+  /** Any machine as lists of states and edges, and as text. It knows no node. */
+  chart: [],
+  /** What may be seen of any machine while it runs, and the page that shows it. It knows no node. */
+  visualizer: ['domain', 'chart'],
   /** Which copy wins. No network, no clock of its own. */
   store: ['domain', 'crypto'],
   /** May this caller ask? No HTTP. */
@@ -47,11 +51,13 @@ const ROOMS = {
     'system',
     'sync',
     'http',
+    'chart',
+    'visualizer',
   ],
   /** A cluster on one machine, for development, tests and benchmarks. */
   dev: ['domain', 'net', 'system', 'client'],
   /** Whole clusters on a virtual clock, held against their rules. It composes nodes as the product does. */
-  sim: ['domain', 'crypto', 'machines', 'store', 'enclave', 'registry', 'config', 'http', 'client', 'node'],
+  sim: ['domain', 'crypto', 'machines', 'store', 'enclave', 'registry', 'config', 'http', 'client', 'node', 'visualizer'],
   /** Entry points. The only room that may import any other. */
   cli: null,
 };
@@ -60,7 +66,7 @@ const ROOMS = {
 const PACKAGE_HOMES = {
   express: ['http'],
   viem: ['registry', 'enclave', 'dev', 'sim'],
-  xstate: ['machines', 'node'],
+  xstate: ['machines', 'node', 'chart', 'visualizer'],
   winston: ['observe'],
   undici: ['net', 'enclave'],
   secp256k1: ['crypto'],

@@ -4,60 +4,18 @@
  * put on the list of what may be shown. Never payloads, contexts, or an actor's input or output.
  *
  * The forms know nothing of any product: a page that reads them draws every XState 5 machine.
- */
-
-/** One state of a machine, nested ones too. */
-export interface ChartState {
-  /** As XState names it: `node.readiness.ready`. */
-  readonly id: string;
-  readonly key: string;
-  /** null: the root. */
-  readonly parent: string | null;
-  readonly type: 'atomic' | 'compound' | 'parallel' | 'final' | 'history';
-  /** Id of the child that is entered first; null for all but compound states. */
-  readonly initial: string | null;
-  readonly description: string | null;
-  readonly tags: readonly string[];
-  /** The plain values of the state's `meta`. */
-  readonly meta: Readonly<Record<string, string | number | boolean>>;
-  readonly entry: readonly string[];
-  readonly exit: readonly string[];
-  /** Names of the actors that live as long as the state. */
-  readonly invokes: readonly string[];
-}
-
-/** One transition of a machine. */
-export interface ChartEdge {
-  /** The same for the same machine, in every process: source, event and place among the source's edges of that event. */
-  readonly id: string;
-  readonly source: string;
-  /** Ids of the states it leads to; none: the state stays, only the actions run. */
-  readonly targets: readonly string[];
-  /** What brings it, for a reader: `self.eligible`, `after 5 s`, `done: readHash`, `error: readHash`, `always`. */
-  readonly label: string;
-  readonly kind: 'event' | 'after' | 'done' | 'error' | 'always';
-  readonly guard: string | null;
-  readonly actions: readonly string[];
-  readonly reenter: boolean;
-  readonly meta: Readonly<Record<string, string | number | boolean>>;
-}
-
-/**
- * A machine as a page draws it. Three words in `meta` say how it is shown, for any machine:
+ *
+ * A chart is one of `src/chart/chart.ts`. Three words in `meta` say how it is shown, for any machine:
  *
  * - `headline: true` on a compound state: the active child of it is the actor's state in one word (else: the first region).
  * - `span: 'node_tick'` on a compound state: from leaving its initial child until it is back, that is one span of this name
- *   on the timeline, its children the steps; `outcome: 'last tick'` names the shown value that says how it ended.
+ *   on the timeline, its children the steps; `outcome: 'last tick'` names the shown value that says how it ended. A `state`
+ *   event that shows another child than the initial one stands in the middle of a span.
  * - `dropped: 'node_tick'` on an edge: taking it drops a span of this name.
  */
-export interface Chart {
-  /** Digest of the rest: the same machine has the same id. */
-  readonly id: string;
-  readonly name: string;
-  /** The root first, parents before children. */
-  readonly states: readonly ChartState[];
-  readonly edges: readonly ChartEdge[];
-}
+import type { Chart } from '../chart/chart.ts';
+
+export type { Chart, ChartEdge, ChartState } from '../chart/chart.ts';
 
 export type ShownScalar = string | number | boolean | null | ShownMoment;
 
@@ -73,7 +31,7 @@ export type ShownValue = ShownScalar | { readonly rows: readonly Readonly<Record
 export type Shown = Readonly<Record<string, ShownValue>>;
 
 interface Numbered {
-  /** Rises by one in one stream; the id of the server-sent event. */
+  /** Rises by one in one stream. The id of the server-sent event is this behind the stream's own name: `k2x9-17`. */
   readonly n: number;
   /** Unix milliseconds; simulated milliseconds in a trace of a simulation. */
   readonly atMs: number;
@@ -172,4 +130,14 @@ export interface PageCommand {
   readonly takes: 'nothing' | 'source' | 'pair';
   /** true: the page asks first. */
   readonly breaks: boolean;
+}
+
+/** An event that a stream has not numbered yet. */
+export type NewEvent = { [Kind in VisualizerEvent['kind']]: Omit<Extract<VisualizerEvent, { kind: Kind }>, 'n'> }[VisualizerEvent['kind']];
+
+/** Takes what recorders say. */
+export interface EventSink {
+  /** Makes a machine known, unless it is. */
+  addChart(chart: Chart, atMs: number): void;
+  add(event: NewEvent): void;
 }
