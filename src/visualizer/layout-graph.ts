@@ -24,6 +24,20 @@ const DOT_PX = 12;
 /** The room that a page has for a drawing, by which the better of two directions is chosen. Pixels. */
 const ROOM = { width: 900, height: 420 } as const;
 
+/** Of each level of states: ELK does not hand these down. */
+const IN_A_LEVEL = {
+  'elk.spacing.nodeNode': '22',
+  'elk.spacing.edgeEdge': '12',
+  'elk.spacing.edgeNode': '14',
+  'elk.spacing.edgeLabel': '4',
+  'elk.layered.spacing.nodeNodeBetweenLayers': '14',
+  'elk.layered.spacing.edgeNodeBetweenLayers': '10',
+  'elk.layered.spacing.edgeEdgeBetweenLayers': '9',
+  'elk.layered.nodePlacement.strategy': 'NETWORK_SIMPLEX',
+  // From the initial state on. (Its strategies by the order of the model throw where levels have them.)
+  'elk.layered.cycleBreaking.strategy': 'DEPTH_FIRST',
+} as const;
+
 export type Direction = 'DOWN' | 'RIGHT';
 
 export interface Point {
@@ -204,7 +218,8 @@ function nodeOf(state: ChartState, plan: Plan): ElkGraph {
   return {
     id: state.id,
     layoutOptions: {
-      'elk.padding': `[top=${head.height + 12},left=18,bottom=18,right=18]`,
+      ...IN_A_LEVEL,
+      'elk.padding': `[top=${head.height + 12},left=12,bottom=14,right=12]`,
       'elk.nodeSize.constraints': 'MINIMUM_SIZE',
       'elk.nodeSize.minimum': `(${head.width}, ${head.height + 18})`,
     },
@@ -237,17 +252,8 @@ function graphOf(plan: Plan, direction: Direction): ElkGraph {
       'elk.json.shapeCoords': 'ROOT',
       'elk.edgeRouting': 'ORTHOGONAL',
       'elk.randomSeed': '1',
-      'elk.padding': '[top=8,left=8,bottom=8,right=8]',
-      'elk.spacing.nodeNode': '22',
-      'elk.spacing.edgeEdge': '12',
-      'elk.spacing.edgeNode': '14',
-      'elk.spacing.edgeLabel': '4',
-      'elk.layered.spacing.nodeNodeBetweenLayers': '20',
-      'elk.layered.spacing.edgeNodeBetweenLayers': '12',
-      'elk.layered.spacing.edgeEdgeBetweenLayers': '10',
-      'elk.layered.nodePlacement.strategy': 'NETWORK_SIMPLEX',
-      'elk.layered.considerModelOrder.strategy': 'NODES_AND_EDGES',
-      'elk.layered.thoroughness': '12',
+      'elk.padding': '[top=3,left=3,bottom=3,right=3]',
+      ...IN_A_LEVEL,
     },
     children: [nodeOf(plan.top, plan)],
     edges: [...arrows, ...starts],

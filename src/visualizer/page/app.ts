@@ -113,8 +113,8 @@ export class App {
       { class: 'timeline-tools' },
       button('−', { key: 'Shift+Z', title: 'Longer time' }, () => this.#timeline.zoomBy(2)),
       button('+', { key: 'z', title: 'Shorter time' }, () => this.#timeline.zoomBy(0.5)),
-      button('all', { key: 'w', title: 'All of the time' }, () => this.#timeline.showWhole()),
-      button('lanes', { key: 'i', title: 'Lanes of all sources, or of the chosen one' }, () => this.#timeline.toggleLanes()),
+      button('↔', { key: 'w', title: 'All of the time' }, () => this.#timeline.showWhole()),
+      button('≡', { key: 'i', title: 'Lanes of all sources, or of the chosen one' }, () => this.#timeline.toggleLanes()),
     );
     const timeline = h('section', { class: 'timeline', 'aria-label': 'Timeline' }, timelineTools, this.#timeline.element);
     this.#root.replaceChildren(

@@ -101,7 +101,6 @@ export class Lanes {
       const dropped = index.edges.get(id)?.meta['dropped'];
       if (typeof dropped === 'string') push(lane.marks, { kind: 'dropped', atMs, place, text: `${dropped} dropped` });
     }
-    if (event.edges.length === 0) push(lane.marks, { kind: 'dropped', atMs, place, text: `${event.event}: no edge takes it` });
   }
 
   /** Forgets what was over before a time. */

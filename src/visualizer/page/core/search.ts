@@ -49,7 +49,7 @@ export function describe(event: VisualizerEvent, model: Model): { readonly title
         return targets.length === 0 ? `in ${from}` : `${from} → ${targets.join(', ')}`;
       });
       const values = event.shown === undefined ? '' : `  ${valuesText(event.shown)}`;
-      return { title: event.event, detail: `${edges.length === 0 ? 'dropped' : edges.join('; ')}${values}` };
+      return { title: titleOf(event.event, index?.edges.get(event.edges[0] ?? '')?.label), detail: `${edges.length === 0 ? 'dropped' : edges.join('; ')}${values}` };
     }
     case 'shown':
       return { title: 'values', detail: valuesText(event.shown) };
@@ -60,6 +60,11 @@ export function describe(event: VisualizerEvent, model: Model): { readonly title
     case 'note':
       return { title: event.level, detail: event.text };
   }
+}
+
+/** XState's own events go by the label of the edge that they bring. */
+function titleOf(type: string, label: string | undefined): string {
+  return type.startsWith('xstate.') && label !== undefined ? label : type;
 }
 
 function leafNames(active: readonly string[], chart: string, model: Model): readonly string[] {

@@ -38,8 +38,8 @@ export class BarView {
   readonly #speed = h('select', { 'aria-label': 'Speed of the replay', title: 'Speed (s, Shift+S)' });
 
   constructor(modules: BarModules) {
-    this.#live = button('● live', { key: 'l', title: 'Live again', class: 'live' }, modules.live);
-    this.#pause = button('⏸', { key: 'p', title: 'Pause' }, modules.pause);
+    this.#live = button('back to live', { key: 'l', title: 'Live again', class: 'live' }, modules.live);
+    this.#pause = button('pause', { key: 'p', title: 'Pause', class: 'pause' }, modules.pause);
     this.#jump = button('✖ failure', { key: 'x', title: 'To the next failure', class: 'jump' }, () => modules.jump(1));
     this.#commands = button('commands', { key: 'c', title: 'Commands' }, modules.commands);
     this.#speed.append(...SPEEDS.map((speed) => h('option', { value: speed }, `${speed}×`)));
@@ -76,16 +76,16 @@ export class BarView {
     setText(this.#title, state.title);
     const stopped = moment.at === 'place';
     const newer = state.newer > 0 ? `, ${state.newer} newer` : '';
-    const mode = replay ? (moment.at === 'playing' ? '▶ replay' : '⏸ replay') : stopped ? `⏸ standing still${newer}` : state.connected ? '● live' : '○ not connected';
+    const mode = replay ? (moment.at === 'playing' ? '▶ replay' : '❚❚ replay') : stopped ? `❚❚ standing still${newer}` : state.connected ? '● live' : '○ not connected';
     setText(this.#mode, mode);
     setAttributes(this.#mode, { 'data-mode': replay ? 'replay' : stopped ? 'stopped' : state.connected ? 'live' : 'cut' });
     const behind = !replay && stopped ? `  ${momentText(atMs, Math.max(atMs, history.lastMs))}` : '';
     setText(this.#clock, `${clockText(atMs, frame.ofDay).slice(0, stopped || replay ? undefined : -4)}${behind === '  now' ? '' : behind}`);
     const plays = replay && moment.at !== 'playing';
-    setText(this.#pause, plays ? '▶' : '⏸');
-    setAttributes(this.#pause, { 'aria-label': plays ? 'Play' : 'Pause', title: plays ? 'Play (p)' : 'Pause (p)', 'aria-pressed': !replay && stopped ? 'true' : null });
-    this.#live.hidden = replay;
-    setAttributes(this.#live, { 'aria-pressed': moment.at === 'live' ? 'true' : 'false' });
+    setText(this.#pause, plays ? '▶ play' : '❚❚ pause');
+    setAttributes(this.#pause, { 'aria-label': plays ? 'Play' : 'Pause', title: plays ? 'Play (p)' : 'Pause (p)' });
+    this.#live.hidden = replay || !stopped;
+    this.#pause.hidden = !replay && stopped;
     this.#speed.hidden = !replay;
     this.#speed.value = String(state.speed);
     this.#jump.hidden = state.failures === 0;

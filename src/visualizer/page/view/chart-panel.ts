@@ -88,7 +88,7 @@ export class ChartPanel {
       this.#justTaken = place;
       if (animate && before !== null) this.#flash(last);
     }
-    if (!this.#held && this.#size.width > 0 && this.#fitScale() < READABLE_SCALE) this.#followActive();
+    if (!this.#held && this.#size.width > 0 && this.#fitScale() < READABLE_SCALE && !this.#isOverview) this.#followActive(before !== null);
   }
 
   fit(): void {
@@ -117,7 +117,7 @@ export class ChartPanel {
   }
 
   focusFirst(): void {
-    const active = this.#targets.find(({ picked }) => 'state' in picked && (this.#source?.active.has(picked.state) ?? false));
+    const active = this.#targets.findLast(({ picked }) => 'state' in picked && (this.#source?.active.has(picked.state) ?? false));
     this.#focus(active ?? this.#targets[0]);
   }
 
@@ -335,13 +335,19 @@ export class ChartPanel {
     return Math.min((this.#size.width - MARGIN_PX) / width, (this.#size.height - MARGIN_PX) / height);
   }
 
+  /** The whole of a machine with regions: each of them has a drawing in which labels can be read. */
+  get #isOverview(): boolean {
+    return this.#drawing.region === null && this.#index.regions.length > 0;
+  }
+
   #home(): void {
     if (this.#size.width === 0) return;
     const scale = this.#fitScale();
-    if (scale >= READABLE_SCALE) this.#show(Math.min(scale, LARGEST_FIT));
+    if (this.#isOverview || scale >= READABLE_SCALE) this.#show(Math.min(scale, LARGEST_FIT));
     else {
-      this.#camera = { x: MARGIN_PX, y: MARGIN_PX, scale: 1 };
-      this.#followActive();
+      const wide = (this.#size.width - MARGIN_PX) / this.#drawing.width;
+      this.#camera = { x: MARGIN_PX, y: MARGIN_PX, scale: Math.max(READABLE_SCALE, Math.min(1, wide)) };
+      this.#followActive(false);
       this.#place();
     }
   }
@@ -352,12 +358,16 @@ export class ChartPanel {
     this.#place();
   }
 
-  /** Moves the camera to the innermost active state; where several are, to the first region's. */
-  #followActive(): void {
+  /**
+   * Moves the camera to the innermost active state; where several are, to the first region's.
+   * @param calm only where it cannot be seen
+   */
+  #followActive(calm: boolean): void {
     const active = this.#drawing.states.find(({ id, holds }) => !holds && (this.#source?.active.has(id) ?? false));
     if (active === undefined) return;
     const { scale } = this.#camera;
     const { width, height } = this.#drawing;
+    if (calm && this.#isSeen(active)) return;
     const aim = (size: number, whole: number, centre: number): number =>
       whole * scale <= size ? (size - whole * scale) / 2 : Math.min(MARGIN_PX, Math.max(size - whole * scale - MARGIN_PX, size / 2 - centre * scale));
     this.#camera = {
@@ -366,6 +376,12 @@ export class ChartPanel {
       y: aim(this.#size.height, height, active.y + active.height / 2),
     };
     this.#place();
+  }
+
+  #isSeen(box: Target['box']): boolean {
+    const { scale, x, y } = this.#camera;
+    const [left, top] = [box.x * scale + x, box.y * scale + y];
+    return left >= 0 && top >= 0 && left + box.width * scale <= this.#size.width && top + box.height * scale <= this.#size.height;
   }
 
   #place(): void {

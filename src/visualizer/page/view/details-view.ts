@@ -7,7 +7,7 @@ import type { Frame } from './frame.ts';
 import type { Picked } from './chart-panel.ts';
 
 export class DetailsView {
-  readonly element = h('aside', { class: 'details', 'aria-live': 'polite', 'aria-label': 'What is pointed at' });
+  readonly element = h('aside', { class: 'details', hidden: true, 'aria-live': 'polite', 'aria-label': 'What is pointed at' });
   #shown = '';
 
   update(frame: Frame, index: ChartIndex | null, picked: Picked | null, pinned: boolean): void {

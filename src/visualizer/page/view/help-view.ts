@@ -13,7 +13,7 @@ const KEYS: readonly (readonly [string, string])[] = [
   ['s, Shift+S', 'replay faster, slower'],
   ['1 … 9, [ ]', 'choose a source'],
   ['m, ↑ ↓ ← →', 'into the machine, from state to state; Enter holds its details, Esc lets go'],
-  ['r, Shift+R, a', 'next region, the one before, all regions'],
+  ['r, Shift+R, a', 'next region, the one before; all regions, the whole'],
   ['+ − f Shift+F', 'larger, smaller, readable, all of it; Shift and arrows move'],
   ['v', 'all values and tables'],
   ['i', 'lanes of all sources, or of the chosen one'],
@@ -25,14 +25,16 @@ const KEYS: readonly (readonly [string, string])[] = [
   ['?', 'this'],
 ];
 
+const HALF = 11;
+
 const SIGNS: readonly (readonly [string, string])[] = [
   ['●  in a box', 'the state is active'],
   ['thick arrow', 'taken by the last step'],
   ['dashed, pale', 'never taken yet'],
   ['hatched span', 'did not end well'],
   ['▸  ✕', 'a source starts, ends'],
-  ['▽', 'dropped: no edge took the event, or a job still ran'],
-  ['⚠  ✖  ⓘ', 'a fault, a failure, a note'],
+  ['▽', 'dropped: the work was under way already'],
+  ['⚠  ✖  i', 'a fault, a failure, a note'],
 ];
 
 export class HelpView {
@@ -45,9 +47,9 @@ export class HelpView {
       'dialog',
       { class: 'help', 'aria-label': 'Keys and signs' },
       h('h2', {}, 'Keys'),
-      table(KEYS, 'kbd'),
+      h('div', { class: 'keys' }, table(KEYS.slice(0, HALF), 'kbd'), table(KEYS.slice(HALF), 'kbd')),
       h('h2', {}, 'Signs'),
-      table(SIGNS, 'span'),
+      h('div', { class: 'keys' }, table(SIGNS.slice(0, 4), 'span'), table(SIGNS.slice(4), 'span')),
       h('footer', {}, button('Close', { key: 'Escape' }, () => this.element.close())),
     );
   }

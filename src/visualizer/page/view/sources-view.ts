@@ -6,6 +6,8 @@ import { momentText } from '../core/time-text.ts';
 import { button, h, reconcile, setAttributes, setText } from './dom.ts';
 import { toneOf, type Frame } from './frame.ts';
 
+/** A value that has a line to itself. */
+const LONG_CHARS = 34;
 /** Said above all others. */
 const REASON = 'reason';
 
@@ -52,8 +54,8 @@ export class SourcesView {
     const card = h(
       'article',
       { class: 'card', 'data-source': name },
-      h('header', {}, choose, h('span', { class: 'badge' }, h('span', { class: 'shape', 'aria-hidden': 'true' }), h('span', { class: 'headline' }))),
-      h('p', { class: 'because' }, h('span', { class: 'reason' }), h('span', { class: 'since' })),
+      h('header', {}, choose, h('span', { class: 'badge' }, h('span', { class: 'shape', 'aria-hidden': 'true' }), h('span', { class: 'headline' })), h('span', { class: 'since' })),
+      h('p', { class: 'reason' }),
       h('div', { class: 'values' }, h('dl'), h('div', { class: 'shown-tables' })),
     );
     card.addEventListener('click', (event) => {
@@ -81,7 +83,9 @@ function changeCard(card: HTMLElement, source: SourceModel, frame: Frame, place:
   setAttributes(name, { 'aria-pressed': chosen ? 'true' : 'false', title: place < 9 ? `Choose ${source.name} (${place + 1})` : `Choose ${source.name}` });
   setText(card.querySelector('.shape')!, shape);
   setText(card.querySelector('.headline')!, headline);
-  setText(card.querySelector('.reason')!, source.ended?.how ?? reasonOf(source) ?? '');
+  const reason = source.ended?.how ?? reasonOf(source) ?? '';
+  setText(card.querySelector('.reason')!, reason);
+  setAttributes(card.querySelector('.reason')!, { hidden: reason === '' });
   const sinceMs = source.ended?.atMs ?? source.sinceMs;
   const since = momentText(sinceMs, frame.atMs).replace(/ ago$/, '');
   setText(card.querySelector('.since')!, source.sinceExact || ended ? (since === 'now' ? 'since now' : `for ${since}`) : `for ${since === 'now' ? '0 s' : since} or longer`);
@@ -100,6 +104,8 @@ function changeValues(element: Element, source: SourceModel, nowMs: number): voi
     (pair, [, value]) => {
       const text = valueText(value, nowMs);
       setText(pair.children[1]!, text);
+      pair.classList.toggle('long', text.length > LONG_CHARS);
+      pair.classList.toggle('none', value === null);
       setAttributes(pair.children[1]!, { title: text });
     },
   );

@@ -10,6 +10,9 @@ import { DetailsView } from './details-view.ts';
 import { button, h, reconcile, setAttributes, setText } from './dom.ts';
 import type { Frame } from './frame.ts';
 
+/** The whole machine in one drawing. */
+const WHOLE = 'whole';
+/** All regions side by side. */
 const ALL = 'all';
 
 export interface StageModules {
@@ -29,7 +32,7 @@ export class StageView {
   readonly #layouts = new Map<string, Layout | 'asked' | Error>();
   #made = new Map<string, ChartPanel>();
   #chart: ChartIndex | null = null;
-  /** Regions shown; `all`: the whole machine in one drawing. */
+  /** Regions shown, or WHOLE. */
   #shown: readonly string[] = [];
   #hovered: Picked | null = null;
   #pinned: Picked | null = null;
@@ -41,8 +44,8 @@ export class StageView {
       { class: 'tools' },
       button('−', { key: '-', title: 'Smaller' }, () => this.zoomBy(0.8)),
       button('+', { key: '+', title: 'Larger' }, () => this.zoomBy(1.25)),
-      button('⌖', { key: 'f', title: 'Readable, following what is active' }, () => this.fit()),
-      button('⤢', { key: 'Shift+F', title: 'All of it, however small' }, () => this.fitAll()),
+      button('fit', { key: 'f', title: 'Readable, following what is active' }, () => this.fit()),
+      button('all', { key: 'Shift+F', title: 'All of it, however small' }, () => this.fitAll()),
     );
     this.element = h(
       'section',
@@ -66,22 +69,27 @@ export class StageView {
 
   /** Shows one region alone, or adds it and takes it away. */
   show(region: string, add: boolean): void {
-    if (!add || region === ALL || this.#shown.includes(ALL)) this.#shown = [region];
+    if (region === ALL) this.#shown = this.#chart?.regions ?? [WHOLE];
+    else if (!add || region === WHOLE || this.#shown.includes(WHOLE)) this.#shown = [region];
     else if (!this.#shown.includes(region)) this.#shown = [...this.#shown, region];
     else if (this.#shown.length > 1) this.#shown = this.#shown.filter((shown) => shown !== region);
     this.#rebuild();
     this.#modules.changed();
   }
 
-  /** The next region, after the last one all, and then the first. */
+  /** The next region, after the last one all, the whole, and then the first. */
   cycle(by: 1 | -1): void {
     const choices = this.#choices();
-    const at = choices.indexOf(this.#shown[0] ?? ALL);
+    const at = this.#showsAll() ? choices.indexOf(ALL) : choices.indexOf(this.#shown[0] ?? WHOLE);
     this.show(choices[(at + by + choices.length) % choices.length]!, false);
   }
 
   toggleAll(): void {
-    this.show(this.#shown.includes(ALL) ? this.#first() : ALL, false);
+    this.show(this.#showsAll() ? WHOLE : this.#shown.includes(WHOLE) ? this.#first() : ALL, false);
+  }
+
+  #showsAll(): boolean {
+    return this.#shown.length > 1 && this.#shown.length === this.#chart?.regions.length;
   }
 
   zoomBy(factor: number): void {
@@ -114,12 +122,12 @@ export class StageView {
   }
 
   #choices(): readonly string[] {
-    return this.#chart === null || this.#chart.regions.length === 0 ? [ALL] : [...this.#chart.regions, ALL];
+    return this.#chart === null || this.#chart.regions.length === 0 ? [WHOLE] : [...this.#chart.regions, ALL, WHOLE];
   }
 
   /** The region of the headline; where there are none, the whole. */
   #first(): string {
-    return this.#chart === null ? ALL : (regionOf(this.#chart, this.#chart.headline) ?? this.#chart.regions[0] ?? ALL);
+    return this.#chart === null ? WHOLE : (regionOf(this.#chart, this.#chart.headline) ?? this.#chart.regions[0] ?? WHOLE);
   }
 
   #changeChart(index: ChartIndex | null): void {
@@ -152,7 +160,7 @@ export class StageView {
     const before = this.#made;
     this.#made = new Map();
     for (const region of this.#shown) {
-      const drawing = drawn.find((one: Drawing) => (one.region ?? ALL) === region);
+      const drawing = drawn.find((one: Drawing) => (one.region ?? WHOLE) === region);
       if (drawing === undefined || index === null) continue;
       const key = `${index.chart.id} ${region}`;
       const panel =
@@ -169,6 +177,7 @@ export class StageView {
         });
       this.#made.set(key, panel);
     }
+    setAttributes(this.#panels, { 'data-count': this.#made.size });
     this.#panels.replaceChildren(...[...this.#made.values()].map(({ element }) => element));
   }
 
@@ -191,14 +200,16 @@ export class StageView {
         return tab;
       },
       (tab, choice) => {
-        const shown = this.#shown.includes(choice);
+        const all = this.#showsAll();
+        const shown = choice === ALL ? all : !all && this.#shown.includes(choice);
         setAttributes(tab, {
           'aria-pressed': shown ? 'true' : 'false',
           tabindex: shown || (this.#shown.length === 0 && choice === choices[0]) ? 0 : -1,
-          title: choice === ALL ? 'All regions in one drawing (a)' : 'Shift: beside the others (r: next region)',
+          title: choice === ALL ? 'All regions side by side (a)' : choice === WHOLE ? 'The whole machine in one drawing (a, a)' : 'Shift: beside the others (r: next region)',
         });
-        setText(tab.children[0]!, choice === ALL ? (choices.length === 1 ? index!.chart.name : 'all regions') : (index!.states.get(choice)?.key ?? choice));
-        setText(tab.children[1]!, choice === ALL || chosen === null ? '' : leavesOf(index!, choice, chosen.active));
+        const special = choice === ALL || choice === WHOLE;
+        setText(tab.children[0]!, choice === ALL ? 'all regions' : choice === WHOLE ? (choices.length === 1 ? index!.chart.name : 'whole') : (index!.states.get(choice)?.key ?? choice));
+        setText(tab.children[1]!, special || chosen === null ? '' : leavesOf(index!, choice, chosen.active));
       },
     );
   }

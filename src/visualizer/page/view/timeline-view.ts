@@ -18,9 +18,11 @@ const MARKS_PX = 13;
 const LANE_GAP_PX = 7;
 /** What is thinner than this is drawn together with what comes next to it. */
 const THIN_PX = 0.7;
-const CHAR_PX = 6.2;
+const CHAR_PX = 6.4;
+const SMALL_CHAR_PX = 5.6;
 const [SHORTEST_MS, LONGEST_MS] = [50, 7 * 86_400_000];
-const FIRST_WINDOW_MS = 60_000;
+/** A window that nobody has set is as long as what there is, within these. */
+const [FIRST_WINDOW_MS, FIRST_WINDOW_LEAST_MS] = [60_000, 10_000];
 /** Room to the right of the latest moment. */
 const AHEAD_SHARE = 0.02;
 
@@ -28,7 +30,7 @@ const MARK_SHAPES: Readonly<Record<Mark['kind'], string>> = {
   start: '▸',
   end: ENDED_SHAPE,
   dropped: '▽',
-  info: 'ⓘ',
+  info: 'i',
   fault: '⚠',
   failure: '✖',
 };
@@ -45,6 +47,7 @@ export class TimelineView {
   readonly #svg = s('svg', { class: 'lanes' });
   readonly #field: HTMLElement;
   #spanMs = FIRST_WINDOW_MS;
+  #set = false;
   /** The end of the window; null: it goes with what is shown. */
   #endMs: number | null = null;
   #chosenOnly = false;
@@ -87,6 +90,7 @@ export class TimelineView {
     const { fromMs, toMs } = this.#window(frame);
     const around = aroundMs ?? frame.atMs;
     this.#whole = false;
+    this.#set = true;
     this.#spanMs = Math.max(SHORTEST_MS, Math.min(LONGEST_MS, (toMs - fromMs) * factor));
     if (frame.moment.at === 'live' && aroundMs === undefined) this.#endMs = null;
     else this.#endMs = around + (toMs - around) * (this.#spanMs / (toMs - fromMs));
@@ -114,6 +118,7 @@ export class TimelineView {
       const length = Math.max(1_000, history.lastMs - history.firstMs);
       return { fromMs: history.firstMs - length * 0.01, toMs: history.lastMs + length * 0.02 };
     }
+    if (!this.#set) this.#spanMs = Math.max(FIRST_WINDOW_LEAST_MS, Math.min(FIRST_WINDOW_MS, (Math.max(atMs, history.lastMs) - history.firstMs) * 1.1));
     const ahead = this.#spanMs * AHEAD_SHARE;
     if (moment.at === 'live' && this.#endMs === null) return { fromMs: atMs + ahead - this.#spanMs, toMs: atMs + ahead };
     // The window stands while somebody looks around in it, and moves when the playhead would leave it.
@@ -219,6 +224,7 @@ export class TimelineView {
 
   /** The window stands where it is. */
   #hold(): void {
+    this.#set = true;
     if (this.#frame !== null && !this.#whole) this.#endMs = this.#window(this.#frame).toMs;
   }
 
@@ -298,9 +304,11 @@ function drawSpans(spans: readonly Span[], y: number, view: View): SVGElement[] 
       const x = view.x(step.fromMs);
       if (x - left > 1.5 && right - x > 1.5) bar.append(s('line', { x1: x, x2: x, y1: y, y2: y + ROW_PX - 3, class: 'step' }));
     }
-    const text = span.outcome === null ? `${span.name} …` : `${span.name} ${durationText(toMs - span.fromMs)}${kind === 'well' ? '' : ` ✗ ${span.outcome}`}`;
-    const room = Math.floor((width - 6) / CHAR_PX);
-    if (room >= 4) bar.append(s('text', { x: left + 3, y: y + 8.5 }, text.length <= room ? text : `${text.slice(0, room - 1)}…`));
+    const took = durationText(toMs - span.fromMs);
+    const room = Math.floor((width - 6) / SMALL_CHAR_PX);
+    const said = span.outcome === null ? '…' : kind === 'well' ? took : `✗ ${span.outcome} (${took})`;
+    const text = said.length + span.name.length < room ? `${span.name} ${said}` : said;
+    if (room >= (kind === 'badly' ? 8 : said.length)) bar.append(s('text', { x: left + 3, y: y + 8.5 }, text.length <= room ? text : `${text.slice(0, room - 1)}…`));
     const steps = span.steps.map((step) => `\n${step.name} ${durationText((step.toMs ?? toMs) - step.fromMs)}`).join('');
     parts.push(withTitle(bar, `${span.name} ${durationText(toMs - span.fromMs)}: ${span.outcome ?? 'runs'}${steps}`));
   }
