@@ -34,7 +34,7 @@ afterEach(async () => {
 async function serve(more: Partial<VisualizerModules> = {}, limits = { maxEvents: 1_000, maxBytes: 1_000_000 }) {
   const clock = new ManualClock();
   const log = new EventLog('test', limits);
-  const server = await serveVisualizer({ port: 0, title: 'A crossing', mode: 'live' }, { clock, log, page: PAGE, layoutOf: async ({ id }) => ({ id, width: 10 }), ...more });
+  const server = await serveVisualizer({ port: 0, title: 'A crossing', mode: 'live' }, { clock, log, loadPage: async () => PAGE, layoutOf: async ({ id }) => ({ id, width: 10 }), ...more });
   closers.push(() => server.close());
   return { clock, log, server };
 }
