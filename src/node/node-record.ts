@@ -46,10 +46,10 @@ export class NodeRecord implements NodeWatcher {
     this.#spans += 1;
     const span = this.#spans;
     const say = (outcome: string | null): void => {
-      this.#modules.sink.add({ kind: 'span', atMs: this.#nowMs(), source: this.#source, name: nudged ? 'sync_tick (nudged)' : 'sync_tick', span, outcome });
+      this.#modules.sink.add({ kind: 'span', atMs: this.#nowMs(), source: this.#source, name: 'sync_tick', span, outcome });
     };
     say(null);
-    return say;
+    return (outcome) => say(nudged ? `${outcome}, after a write` : outcome);
   };
 
   /** Watches from here on; before the node is started. */

@@ -37,7 +37,7 @@ export function createNodeVisualizer(
       try {
         const server = await serveVisualizer(
           { port: config.visualizerPort, title: `Nova KMS node at ${host}:${port}`, mode: 'live' },
-          { clock, log: events, page: await loadPageFiles(), layoutOf, commands: commandsOf(config, node), onFirstReader: () => record.notePeers() },
+          { clock, log: events, loadPage: loadPageFiles, layoutOf, commands: commandsOf(config, node), onFirstReader: () => record.notePeers() },
         );
         closers.push(() => server.close());
         closers.push(every(clock, FIGURES_EVERY_MS, () => {

@@ -121,12 +121,17 @@ export class EventLog implements EventSink {
       bytes += entry.line.length;
     };
     while (bytes < maxBytes && cursor.keyframes.length > 0) take(cursor.keyframes.shift()!);
-    if (cursor.next < this.#first) return null;
+    if (this.hasLost(cursor)) return null;
     while (bytes < maxBytes && cursor.next <= this.#last) {
       take(this.#entries[this.#head + cursor.next - this.#first]!);
       cursor.next += 1;
     }
     return found;
+  }
+
+  /** The next event of whoever reads there is dropped. */
+  hasLost(cursor: Cursor): boolean {
+    return cursor.next < this.#first;
   }
 
   /** The number of the oldest event kept, or of the next one. */

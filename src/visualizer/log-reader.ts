@@ -43,6 +43,10 @@ export class LogReader {
 
   /** Gives the socket what it can take. */
   pump(): void {
+    if (this.#log.hasLost(this.#cursor)) {
+      this.#drop();
+      return;
+    }
     while (this.#stalledSinceMs === null && !this.#response.destroyed && !this.#response.writableEnded) {
       const entries = this.#log.read(this.#cursor, CHUNK_BYTES);
       if (entries === null) { this.#drop(); return; }

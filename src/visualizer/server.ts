@@ -47,7 +47,8 @@ export interface VisualizerOptions {
 export interface VisualizerModules {
   readonly clock: Pick<Clock, 'monotonicMs' | 'setTimeout' | 'clearTimeout'>;
   readonly log: EventLog;
-  readonly page: PageFiles;
+  /** Called when somebody first asks for a file. */
+  readonly loadPage: () => Promise<PageFiles>;
   readonly layoutOf: LayoutOf;
   readonly commands?: Commands | undefined;
   /** The first reader is there, after there was none. */
@@ -148,7 +149,7 @@ class Visualizer {
     else if (url.pathname === '/events') this.#read(exchange, { form: 'events', follow: true }, request.headers['last-event-id']);
     else if (url.pathname === '/trace') this.#read(exchange, { form: 'lines', follow: url.searchParams.get('follow') === 'true' }, undefined);
     else if (first === 'layouts' && second !== undefined) void this.#layout(response, second);
-    else this.#file(response, url.pathname);
+    else void this.#file(response, url.pathname);
   }
 
   #session(): PageSession {
@@ -158,9 +159,19 @@ class Visualizer {
     return { title, mode, commands: onPage ? commands.list : [], token: onPage ? commands.token : null };
   }
 
-  #file(response: ServerResponse, path: string): void {
-    const file = this.#modules.page.get(path);
-    if (file === undefined) { sayError(response, 404, 'there is nothing here'); return; }
+  async #file(response: ServerResponse, path: string): Promise<void> {
+    let page: PageFiles;
+    try {
+      page = await this.#modules.loadPage();
+    } catch {
+      sayError(response, 500, 'the page cannot be loaded');
+      return;
+    }
+    const file = page.get(path);
+    if (file === undefined) {
+      sayError(response, 404, 'there is nothing here');
+      return;
+    }
     response.writeHead(200, { 'content-type': file.type, 'content-length': Buffer.byteLength(file.body) });
     response.end(file.body);
   }
