@@ -92,7 +92,7 @@ export interface Drawing {
   readonly starts: readonly DrawnStart[];
 }
 
-/** The whole machine first, then each region of a parallel root alone. */
+/** Each region of a parallel root, then the whole machine. */
 export interface Layout {
   readonly chart: string;
   readonly drawings: readonly Drawing[];
@@ -120,26 +120,28 @@ interface ElkArrow {
 
 export type Elk = (graph: ElkGraph) => Promise<ElkGraph>;
 
-/** @returns null for the whole, and the regions of a parallel root */
-export function regionsOf(chart: Chart): readonly (string | null)[] {
-  const root = chart.states[0];
-  if (root?.type !== 'parallel') return [null];
-  return [null, ...chart.states.filter(({ parent }) => parent === root.id).map(({ id }) => id)];
-}
-
-/** Draws a chart with the given ELK: each drawing in the direction that shows it larger. */
+/** Draws a chart with the given ELK: each region in the direction that shows it larger, and the whole. */
 export async function drawChart(chart: Chart, elk: Elk): Promise<Layout> {
+  const regions = regionsOf(chart);
   const drawings: Drawing[] = [];
-  for (const region of regionsOf(chart)) {
+  for (const region of [...regions, null]) {
     const plan = planOf(chart, region);
+    // The whole of many regions is an overview, and what takes longest.
+    const directions: readonly Direction[] = region === null && regions.length > 0 ? ['DOWN'] : ['RIGHT', 'DOWN'];
     let best: Drawing | null = null;
-    for (const direction of ['DOWN', 'RIGHT'] as const) {
+    for (const direction of directions) {
       const drawing = drawingOf(plan, await elk(graphOf(plan, direction)));
       if (best === null || scaleOf(drawing) > scaleOf(best)) best = drawing;
     }
     drawings.push(best!);
   }
   return { chart: chart.id, drawings };
+}
+
+/** Of a parallel root. */
+function regionsOf(chart: Chart): readonly string[] {
+  const root = chart.states[0];
+  return root?.type === 'parallel' ? chart.states.filter(({ parent }) => parent === root.id).map(({ id }) => id) : [];
 }
 
 /** How large a drawing can be shown. */

@@ -6,11 +6,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-
-export interface PageFile {
-  readonly type: string;
-  readonly body: Uint8Array;
-}
+import type { PageFile } from './ports.ts';
 
 const FOLDER = join(import.meta.dirname, 'page');
 const HTML = 'text/html; charset=utf-8';
@@ -44,23 +40,8 @@ async function load(): Promise<ReadonlyMap<string, PageFile>> {
 }
 
 async function scriptOf(folder: string): Promise<Uint8Array> {
-  const built = join(folder, 'app.js');
   const source = join(folder, 'main.ts');
-  return existsSync(source) ? bundlePage(source) : readFile(built);
-}
-
-/** All of the page's script as one module. @param source its first file */
-export async function bundlePage(source: string): Promise<Uint8Array> {
-  const { build } = await import('esbuild');
-  const { outputFiles } = await build({
-    entryPoints: [source],
-    bundle: true,
-    write: false,
-    minify: true,
-    format: 'esm',
-    target: 'es2022',
-    legalComments: 'none',
-    logLevel: 'silent',
-  });
-  return outputFiles[0]!.contents;
+  if (!existsSync(source)) return readFile(join(folder, 'app.js'));
+  const { bundlePage } = await import('./bundle-page.ts');
+  return bundlePage(source);
 }

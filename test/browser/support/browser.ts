@@ -9,33 +9,34 @@ export const PHONE = { width: 390, height: 844 };
 /** How long a page may take for what a test waits for. Milliseconds. */
 const WAIT_MS = 10_000;
 
+/** In a single process the first page that is closed takes the browser with it; the rest would turn off what is to be tested. */
+const UNWANTED: readonly string[] = ['--single-process', '--disable-web-security', '--disable-site-isolation-trials', '--allow-running-insecure-content'];
+
 const SCREENSHOTS = join(import.meta.dirname, '..', '..', '..', 'artifacts', 'screenshots');
 
 export async function launchBrowser(): Promise<Browser> {
-  return playwright.launch({ executablePath: await chromium.executablePath(), args: chromium.args, headless: true });
+  const args = chromium.args.filter((argument) => !UNWANTED.includes(argument));
+  return playwright.launch({ executablePath: await chromium.executablePath(), args, headless: true });
 }
 
 export interface OpenedPage {
   readonly page: Page;
   /** Errors of the console and of scripts, broken policies, requests that went elsewhere. */
   readonly problems: string[];
+  /** From here on this is no problem: the test brings it about. */
+  allow(problem: RegExp): void;
   screenshot(name: string): Promise<void>;
   close(): Promise<void>;
 }
 
-/** @param allowed console errors that the test brings about, such as a connection that is refused */
-export async function openPage(
-  browser: Browser,
-  url: string,
-  options: BrowserContextOptions & { readonly allowed?: RegExp } = {},
-): Promise<OpenedPage> {
-  const { allowed, ...contextOptions } = options;
-  const context = await browser.newContext({ viewport: WIDE, colorScheme: 'dark', ...contextOptions });
+export async function openPage(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<OpenedPage> {
+  const context = await browser.newContext({ viewport: WIDE, colorScheme: 'dark', ...options });
   context.setDefaultTimeout(WAIT_MS);
   const page = await context.newPage();
   const problems: string[] = [];
+  const allowed: RegExp[] = [];
   const note = (text: string): void => {
-    if (!(allowed?.test(text) ?? false)) problems.push(text);
+    if (!allowed.some((pattern) => pattern.test(text))) problems.push(text);
   };
   page.on('console', (message) => {
     if (message.type() === 'error' || message.type() === 'warning') note(`console: ${message.text()}`);
@@ -51,6 +52,7 @@ export async function openPage(
   return {
     page,
     problems,
+    allow: (problem) => void allowed.push(problem),
     async screenshot(name) {
       mkdirSync(SCREENSHOTS, { recursive: true });
       await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });

@@ -45,7 +45,7 @@ export class Watched {
       {
         clock: systemClock,
         log: this.log,
-        page: await loadPageFiles(),
+        loadPage: loadPageFiles,
         layoutOf,
         commands: {
           token: 'token-of-the-test',

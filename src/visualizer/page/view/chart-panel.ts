@@ -193,7 +193,7 @@ export class ChartPanel {
   #line({ edge, text }: EdgeLine, x: number, y: number): SVGTextElement {
     const kind = this.#index.edges.get(edge)?.kind ?? 'event';
     const indent = text.length - text.trimStart().length;
-    const element = s('text', { x: x + indent * TEXT.labelCharPx, y, class: `edge-text ${kind} never`, 'data-edge': edge }, text.trimStart());
+    const element = s('text', { x: x + indent * TEXT.labelCharPx, y, class: `edge-text kind-${kind} never`, 'data-edge': edge }, text.trimStart());
     this.#lines.set(edge, [...(this.#lines.get(edge) ?? []), element]);
     return element;
   }

@@ -1,0 +1,17 @@
+/** The page's script as one module, for a checkout and for the build. A built package has no bundler and does not come here. */
+import { build } from 'esbuild';
+
+/** @param source the page's first file */
+export async function bundlePage(source: string): Promise<Uint8Array> {
+  const { outputFiles } = await build({
+    entryPoints: [source],
+    bundle: true,
+    write: false,
+    minify: true,
+    format: 'esm',
+    target: 'es2022',
+    legalComments: 'none',
+    logLevel: 'silent',
+  });
+  return outputFiles[0]!.contents;
+}
