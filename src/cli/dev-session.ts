@@ -11,6 +11,7 @@ import type { DevOptions } from './dev-options.ts';
 import { DevProgress } from './dev-progress.ts';
 import { checkReplication, type ReplicationTimes } from './dev-replication.ts';
 import type { Report, TableRow } from './dev-report.ts';
+import type { DevVisualizer } from './dev-visualizer.ts';
 
 /** Until a hash is deep enough, a newcomer waits for blocks; later nobody does. Seconds. */
 const BLOCK_TIME_UNTIL_READY_SECONDS = 0.25;
@@ -40,6 +41,7 @@ export class DevSession {
   readonly #progress: DevProgress;
   #cluster: Cluster | null = null;
   #app: DevApp | null = null;
+  #visualizer: DevVisualizer | null = null;
 
   constructor(options: DevOptions, modules: DevSessionModules) {
     this.#options = options;
@@ -66,6 +68,7 @@ export class DevSession {
   /** Leaves no process behind. */
   async close(): Promise<void> {
     await this.#cluster?.close();
+    await this.#visualizer?.close();
   }
 
   /** For somebody who will not wait. */
@@ -76,14 +79,20 @@ export class DevSession {
   async #start(): Promise<{ readonly cluster: Cluster; readonly app: DevApp }> {
     const { nodes, tickSeconds, basePort } = this.#options;
     const { report, signal } = this.#modules;
+    const names = Array.from({ length: nodes }, (_, index) => `node-${index + 1}`);
+    const visualizer = await this.#startVisualizer(names);
     const cluster = await startCluster({
       nodes,
       tickSeconds,
       basePort,
+      ...(visualizer === null
+        ? {}
+        : { visualizer: { token: visualizer.nodeToken }, environment: visualizer.environment, plans: names.map((name) => visualizer.planOf(name)) }),
       blockTimeSeconds: BLOCK_TIME_UNTIL_READY_SECONDS,
       prepare: async (prepared) => {
         this.#cluster = prepared;
         this.#app = await prepared.createApp();
+        visualizer?.prepare(prepared);
         report({
           event: 'cluster',
           chain_url: prepared.chain.url,
@@ -104,7 +113,23 @@ export class DevSession {
     });
     signal.throwIfAborted();
     for (const node of cluster.nodes) this.#watch(node);
+    visualizer?.started(cluster);
     return { cluster, app: this.#app! };
+  }
+
+  /** Its modules are loaded only when it is wanted. */
+  async #startVisualizer(names: readonly string[]): Promise<DevVisualizer | null> {
+    const { visualizerPort } = this.#options;
+    if (visualizerPort === null) return null;
+    const { DevVisualizer: Visualizer } = await import('./dev-visualizer.ts');
+    try {
+      this.#visualizer = await Visualizer.start(names, visualizerPort);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+      throw new Error(`port ${visualizerPort} is in use: give another --visualizer-port, or 0 for any that is free`, { cause: error });
+    }
+    this.#modules.report({ event: 'visualizer', url: this.#visualizer.url });
+    return this.#visualizer;
   }
 
   /** Says when a node ends that nobody told to, or otherwise than in order. */

@@ -15,13 +15,20 @@ export interface Moment {
 
 export type NodeShown = Readonly<Record<string, string | number | boolean | null | Moment>>;
 
-/**
- * Reads them off snapshots of one machine.
- * @param clock that the machine was made with
- */
-export function createNodeShown(options: Pick<NodeMachineOptions, 'nodeTickMs'>, { clock }: { readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'> }): (snapshot: NodeSnapshot) => NodeShown {
-  const nextTick = momentOf(clock);
-  const nextSyncTick = momentOf(clock);
+export interface NodeShownModules {
+  /** That the machine was made with. */
+  readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
+  /** From its time of day to the reader's; the same when absent. */
+  readonly readerMs?: (nodeMs: number) => number;
+}
+
+/** Reads them off snapshots of one machine. */
+export function createNodeShown(
+  options: Pick<NodeMachineOptions, 'nodeTickMs'>,
+  { clock, readerMs = (nodeMs) => nodeMs }: NodeShownModules,
+): (snapshot: NodeSnapshot) => NodeShown {
+  const nextTick = momentOf(clock, readerMs);
+  const nextSyncTick = momentOf(clock, readerMs);
   return (snapshot) => {
     const { context, value } = snapshot;
     const { reason, tick } = context;
@@ -29,7 +36,7 @@ export function createNodeShown(options: Pick<NodeMachineOptions, 'nodeTickMs'>,
     return {
       reason: reason === null ? null : reasonLine(reason),
       meaning: reason === null ? null : REASON_NOTES[reason.text],
-      since: { atMs: context.sinceMs },
+      since: { atMs: readerMs(context.sinceMs) },
       'chain hash': context.chainHash,
       'secret confirmed': context.confirmedHash !== null,
       'sync key': context.syncKeyInstalled,
@@ -38,7 +45,7 @@ export function createNodeShown(options: Pick<NodeMachineOptions, 'nodeTickMs'>,
       members: context.members,
       'last tick': tick.last?.outcome ?? null,
       'last tick ms': tick.last?.durationMs ?? null,
-      'last tick started': tick.last === null ? null : { atMs: tick.last.startedAtMs },
+      'last tick started': tick.last === null ? null : { atMs: readerMs(tick.last.startedAtMs) },
       'ticks run': tick.run,
       'ticks dropped': tick.dropped,
       'node_tick seconds': options.nodeTickMs / 1_000,
@@ -51,13 +58,13 @@ export function createNodeShown(options: Pick<NodeMachineOptions, 'nodeTickMs'>,
 }
 
 /** From monotonic to Unix milliseconds, once for each value: the two clocks do not tick together. */
-function momentOf(clock: Pick<Clock, 'nowMs' | 'monotonicMs'>): (monotonicMs: number) => Moment {
+function momentOf(clock: Pick<Clock, 'nowMs' | 'monotonicMs'>, readerMs: (nodeMs: number) => number): (monotonicMs: number) => Moment {
   let last = Number.NaN;
   let moment: Moment = { atMs: 0 };
   return (monotonicMs) => {
     if (monotonicMs !== last) {
       last = monotonicMs;
-      moment = { atMs: clock.nowMs() + monotonicMs - clock.monotonicMs() };
+      moment = { atMs: readerMs(clock.nowMs() + monotonicMs - clock.monotonicMs()) };
     }
     return moment;
   };

@@ -27,7 +27,7 @@ export function createNodeVisualizer(
   { clock, random, log }: { readonly clock: Clock; readonly random: Random; readonly log: Log },
 ): NodeVisualizer {
   const events = new EventLog(Buffer.from(random.bytes(NAME_BYTES)).toString('hex'));
-  const record = new NodeRecord({ source: 'node' }, { clock, sink: events, log });
+  const record = new NodeRecord({ source: 'node' }, { clock, sink: events, onLost: () => log.error('the visualiser has lost sight of the machine') });
   const closers: (() => Promise<void> | void)[] = [];
   return {
     watchSyncTick: record.watchSyncTick,

@@ -50,6 +50,8 @@ interface Lane {
   compare: boolean;
   /** Pushes that failed. */
   failures: number;
+  /** Comparisons that failed. */
+  failedComparisons: number;
 }
 
 interface WaitingLane {
@@ -140,7 +142,7 @@ export class Replicator {
     for (const member of others) {
       const lane = this.#lanes.get(member.wallet);
       if (lane?.member.teePubkey === member.teePubkey && lane.member.url === member.url) continue;
-      this.#lanes.set(member.wallet, { member, working: false, again: false, compare: false, failures: 0 });
+      this.#lanes.set(member.wallet, { member, working: false, again: false, compare: false, failures: 0, failedComparisons: 0 });
     }
   }
 
@@ -180,7 +182,7 @@ export class Replicator {
 
   async #work(lane: Lane, replica: Replica, signal: AbortSignal): Promise<void> {
     this.#atWork += 1;
-    const failures = lane.failures;
+    const failures = lane.failures + lane.failedComparisons;
     try {
       do {
         lane.again = false;
@@ -194,7 +196,7 @@ export class Replicator {
     } finally {
       lane.working = false;
       this.#atWork -= 1;
-      this.#rested(lane, lane.failures > failures, signal);
+      this.#rested(lane, lane.failures + lane.failedComparisons > failures, signal);
       this.#startWaiting();
     }
   }
@@ -217,6 +219,7 @@ export class Replicator {
       replica.noteComparison(true);
     } catch (error) {
       if (error instanceof InvariantError || signal.aborted) throw error;
+      lane.failedComparisons += 1;
       replica.noteComparison(false);
       this.#modules.log.debug('a comparison failed', { peer: replica.wallet, why: this.#describe(error) });
     }

@@ -87,7 +87,8 @@ export class EventLog implements EventSink {
 
   add(event: NewEvent): void {
     this.#last += 1;
-    const line = JSON.stringify({ n: this.#last, ...event });
+    // The number comes first; that of another stream means nothing here.
+    const line = JSON.stringify(Object.assign({ n: 0 }, event, { n: this.#last }));
     this.#entries.push({ n: this.#last, line });
     this.#bytes += Buffer.byteLength(line);
     while (this.length > this.#limits.maxEvents || (this.#bytes > this.#limits.maxBytes && this.length > 1)) this.#drop();
