@@ -207,7 +207,7 @@ describe('the events', () => {
     await page.fill('input[type=search]', '');
     await page.selectOption('select[aria-label="Source"]', 'crossing-2');
     await page.click('[data-kind=chart]');
-    await page.waitForSelector('.event-list:not(:has-text("power"))');
+    await page.waitForSelector('.count:has-text("1 of")');
     expect(await page.locator('.event .who').allTextContents()).toEqual(['crossing-2']);
   });
 
