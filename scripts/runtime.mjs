@@ -2,12 +2,13 @@
  * Finds the Node that the product runs on: the one that the lockfile installed, else the host's own when it is new
  * enough. Plain JavaScript without dependencies: on a fresh machine this runs before anything is installed.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { runInForeground } from '../bin/foreground.mjs';
 
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const REQUIRED_MAJOR = 24;
@@ -50,27 +51,11 @@ export function ensureInstalled() {
 }
 
 /** The environment for children: the installed binaries come first, warnings about type stripping stay quiet. */
-export function childEnvironment(extra = {}) {
-  return { ...process.env, PATH: `${join(MODULES, '.bin')}:${process.env.PATH ?? ''}`, ...extra };
+export function childEnvironment() {
+  return { ...process.env, PATH: `${join(MODULES, '.bin')}:${process.env.PATH ?? ''}` };
 }
 
-/**
- * Runs a program with the product's runtime in the foreground, hands signals on to it and resolves with its exit code.
- */
-export function run(arguments_, environment = {}) {
-  return new Promise((resolve) => {
-    const child = spawn(runtime(), arguments_, { cwd: ROOT, stdio: 'inherit', env: childEnvironment(environment) });
-    const forward = (signal) => () => child.kill(signal);
-    const handlers = [
-      ['SIGTERM', forward('SIGTERM')],
-      // A terminal's Ctrl-C reaches the whole process group; the child has it already.
-      ['SIGINT', process.stdin.isTTY ? () => undefined : forward('SIGINT')],
-    ];
-    for (const [signal, handler] of handlers) process.on(signal, handler);
-    child.on('error', (error) => fail(`The runtime could not be started: ${error.message}`));
-    child.on('exit', (code, signal) => {
-      for (const [name, handler] of handlers) process.off(name, handler);
-      resolve(code ?? (signal === 'SIGINT' ? 130 : 143));
-    });
-  });
+/** Runs a program with the product's runtime in the foreground, from the project's root, and resolves with its exit code. */
+export function run(arguments_) {
+  return runInForeground(runtime(), arguments_, { cwd: ROOT, env: childEnvironment() });
 }

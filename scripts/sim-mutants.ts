@@ -5,7 +5,7 @@
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import { Command } from 'commander';
-import { alignColumns } from '../src/cli/dev-table.ts';
+import { alignColumns } from '../src/cli/table.ts';
 import { wholeNumber } from '../src/cli/option-values.ts';
 import { onStopSignals } from '../src/cli/stop-signals.ts';
 import { Copies, mutate } from './sim-mutants/copies.ts';

@@ -1,5 +1,5 @@
 /**
- * `npm start`: installs when needed, then runs the local cluster of `src/cli/dev.ts` on the product's runtime. Plain
+ * `npm start`: installs when needed, then runs `nova-kms dev` on the product's runtime. Plain
  * JavaScript without dependencies: on a fresh machine this runs before anything is installed.
  *
  * The cluster holds the other end of a pipe as its standard input, and stops when that closes: nothing is left behind, even
@@ -26,7 +26,7 @@ if (major < OLDEST_HOST[0] || (major === OLDEST_HOST[0] && minor < OLDEST_HOST[1
 }
 
 ensureInstalled();
-const child = spawn(runtime(), ['src/cli/dev.ts', '--exit-with-parent', ...process.argv.slice(2)], {
+const child = spawn(runtime(), ['src/cli/nova-kms.ts', 'dev', '--exit-with-parent', ...process.argv.slice(2)], {
   cwd: ROOT,
   stdio: ['pipe', 'inherit', 'inherit'],
   env: childEnvironment(),

@@ -49,7 +49,10 @@ type Delays = Readonly<Record<string, unknown>>;
 export function chartOf(machine: AnyStateMachine): Chart {
   const nodes = [...withDescendants(machine.root as unknown as StateNode)];
   const delays = machine.implementations.delays as Delays;
-  const drawn = { name: machine.id, states: nodes.map(stateOf), edges: nodes.flatMap((node) => edgesOf(node, delays)) };
+  return withId({ name: machine.id, states: nodes.map(stateOf), edges: nodes.flatMap((node) => edgesOf(node, delays)) });
+}
+
+export function withId(drawn: Omit<Chart, 'id'>): Chart {
   return { id: createHash('sha256').update(JSON.stringify(drawn)).digest('hex').slice(0, ID_DIGITS), ...drawn };
 }
 

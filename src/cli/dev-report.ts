@@ -1,7 +1,7 @@
 /** What `npm start` says, as text for people or as JSON lines for programs. Nothing secret is in any of it. */
 import { styleText } from 'node:util';
 import type { ReadinessState } from '../domain/readiness.ts';
-import { alignColumns } from './dev-table.ts';
+import { alignColumns } from './table.ts';
 
 /** Everything that can be said; one JSON line each, whose names are these. */
 export type DevEvent =
@@ -35,7 +35,13 @@ export type DevEvent =
       readonly equal: boolean;
       readonly rows: readonly TableRow[];
     }
-  | { readonly event: 'running' }
+  | {
+      readonly event: 'running';
+      /** Of one node. */
+      readonly status_url: string;
+      /** Where the keys of the cluster's app stand; null where they could not be written. */
+      readonly identity_file: string | null;
+    }
   | { readonly event: 'stopping' }
   /** No process is left. */
   | { readonly event: 'stopped' };
@@ -105,7 +111,13 @@ function textOf(event: DevEvent, colours: boolean): string {
     case 'table':
       return tableText(event.rows, event.after_ms, event.equal, colours);
     case 'running':
-      return 'The cluster runs until Ctrl-C.';
+      return [
+        'The cluster runs until Ctrl-C. In another terminal:',
+        `  npx nova-kms status --watch ${event.status_url}`,
+        ...(event.identity_file === null
+          ? []
+          : ['put greeting hello', 'derive sessions'].map((words) => `  npx nova-kms ${words} --identity ${event.identity_file}`)),
+      ].join('\n');
     case 'stopping':
       return 'Stopping ...';
     case 'stopped':

@@ -7,6 +7,7 @@ import type { ClusterNode } from '../dev/cluster-node.ts';
 import type { DevApp } from '../dev/dev-app.ts';
 import { KMS_APP_ID } from '../dev/dev-chain.ts';
 import { checkKeys, type KeyCheck } from './dev-check.ts';
+import { DevIdentity } from './dev-identity.ts';
 import type { DevOptions } from './dev-options.ts';
 import { DevProgress } from './dev-progress.ts';
 import { checkReplication, type ReplicationTimes } from './dev-replication.ts';
@@ -39,6 +40,7 @@ export class DevSession {
   readonly #options: DevOptions;
   readonly #modules: DevSessionModules;
   readonly #progress: DevProgress;
+  readonly #identity: DevIdentity;
   #cluster: Cluster | null = null;
   #app: DevApp | null = null;
   #visualizer: DevVisualizer | null = null;
@@ -47,6 +49,7 @@ export class DevSession {
     this.#options = options;
     this.#modules = modules;
     this.#progress = new DevProgress(modules);
+    this.#identity = new DevIdentity(options.identity);
   }
 
   /** @returns whether the nodes agree @throws Error whose first line says what is wrong; the signal's reason */
@@ -65,8 +68,20 @@ export class DevSession {
     return check.equal;
   }
 
-  /** Leaves no process behind. */
+  /**
+   * After `run`: lets commands of another terminal act as the cluster's app, where the file can be written.
+   * @returns in one line why it cannot; null when it was
+   */
+  async offerIdentity(): Promise<string | null> {
+    const failure = await this.#identity.write(this.#app!, this.#cluster!);
+    const file = failure === null ? this.#options.identity : null;
+    this.#modules.report({ event: 'running', status_url: this.#cluster!.nodes[0]!.url, identity_file: file });
+    return failure;
+  }
+
+  /** Leaves no process behind, and no file. */
   async close(): Promise<void> {
+    await this.#identity.remove();
     await this.#cluster?.close();
     await this.#visualizer?.close();
   }

@@ -16,7 +16,7 @@ import { CommandError, type CommandRequest } from '../visualizer/ports.ts';
 import { serveVisualizer, type VisualizerServer } from '../visualizer/server.ts';
 import type { NoteEvent, Shown, ShownValue, VisualizerEvent } from '../visualizer/wire.ts';
 import { DEV_COMMANDS, type DevCommand } from './dev-commands.ts';
-import { followEvents } from './node-events.ts';
+import { followEvents } from './dev-events.ts';
 
 /** Until a command must be done. Milliseconds. */
 const COMMAND_LIMIT_MS = 60_000;

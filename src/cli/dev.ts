@@ -1,67 +1,57 @@
 /**
- * `npm start`: a cluster on this machine that shows that it works (see `--help`). Signals, exit codes and the one line on
- * standard error are here; what is done in between is in `dev-session.ts`.
+ * `nova-kms dev`, which is `npm start`: a cluster on this machine that shows that it works (see `--help`). Signals, exit codes
+ * and the one line on standard error are here; what is done in between is in `dev-session.ts`.
  */
+import type { Command } from 'commander';
 import process from 'node:process';
 import { systemClock } from '../system/system.ts';
-import { readDevOptions } from './dev-options.ts';
+import { firstLine } from './command-line.ts';
+import { defineDevOptions, devOptionsOf } from './dev-options.ts';
 import { jsonReport, textReport, type Report } from './dev-report.ts';
 import { DevSession } from './dev-session.ts';
+import { EXIT } from './exit-codes.ts';
 import { exitWithParent } from './exit-with-parent.ts';
 import { onStopSignals } from './stop-signals.ts';
+import { takesColours } from './terminal.ts';
 
-const options = readDevOptions(process.argv.slice(2));
-const stopping = new AbortController();
-const stop = (): void => stopping.abort(new Error('stopped before the table was there'));
+export const define = defineDevOptions;
 
-const output = {
-  write: (text: string) => process.stdout.write(text),
-  colours: process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '',
-};
-const report: Report = options.json ? jsonReport(output) : textReport(output);
-const session = new DevSession(options, { report, monotonicMs: () => systemClock.monotonicMs(), signal: stopping.signal });
+export async function run(command: Command): Promise<number> {
+  const options = devOptionsOf(command);
+  const stopping = new AbortController();
+  const stop = (): void => stopping.abort(new Error('stopped before the table was there'));
 
-function killAll(code: number): never {
-  session.killAll();
-  process.exit(code);
-}
+  const output = { write: (text: string) => process.stdout.write(text), colours: takesColours(process.stdout) };
+  const report: Report = options.json ? jsonReport(output) : textReport(output);
+  const session = new DevSession(options, { report, monotonicMs: () => systemClock.monotonicMs(), signal: stopping.signal });
 
-/** The first line: what comes after it is for whoever debugs the library that threw. */
-function say(error: unknown): void {
-  const text = error instanceof Error ? error.message : 'something was thrown that is no error';
-  process.stderr.write(`${text.split('\n', 1)[0]!}\n`);
-}
+  const killAll = (code: number): never => {
+    session.killAll();
+    process.exit(code);
+  };
+  const say = (error: unknown): void => void process.stderr.write(`${firstLine(error)}\n`);
 
-onStopSignals(stop, () => killAll(130));
-if (options.exitWithParent) exitWithParent(stop);
-// Whoever read the output is gone: there is nobody to run for.
-process.stdout.on('error', stop);
-process.on('uncaughtException', (error) => {
-  say(error);
-  killAll(1);
-});
+  onStopSignals(stop, () => killAll(EXIT.interrupted));
+  if (options.exitWithParent) exitWithParent(stop);
+  // Whoever read the output is gone: there is nobody to run for.
+  process.stdout.on('error', stop);
+  process.on('uncaughtException', (error) => {
+    say(error);
+    killAll(EXIT.failed);
+  });
 
-/** Resolves when somebody asks to stop. */
-async function untilStopped(): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<undefined>();
-  stopping.signal.addEventListener('abort', () => resolve(undefined), { once: true });
-  if (stopping.signal.aborted) resolve(undefined);
-  await promise;
-}
-
-/** @returns the exit code */
-async function main(): Promise<number> {
   try {
     const equal = await session.run();
     if (!equal) throw new Error('the nodes did not derive the same key');
-    if (options.once) return 0;
-    report({ event: 'running' });
-    await untilStopped();
-    return 0;
+    if (options.once) return EXIT.done;
+    const unwritten = await session.offerIdentity();
+    if (unwritten !== null) process.stderr.write(`${unwritten}\n`);
+    await untilAborted(stopping.signal);
+    return EXIT.done;
   } catch (error) {
-    if (stopping.signal.aborted && !options.once) return 0;
+    if (stopping.signal.aborted && !options.once) return EXIT.done;
     say(stopping.signal.aborted ? stopping.signal.reason : error);
-    return 1;
+    return EXIT.failed;
   } finally {
     const asked = stopping.signal.aborted;
     if (asked) report({ event: 'stopping' });
@@ -71,6 +61,10 @@ async function main(): Promise<number> {
   }
 }
 
-const code = await main();
-// What a pipe has not taken yet would be lost by an exit.
-process.stdout.write('', () => process.exit(code));
+/** Resolves when somebody asks to stop. */
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  if (signal.aborted) resolve(undefined);
+  await promise;
+}

@@ -1,5 +1,10 @@
 /** Children of the development cluster stop when whoever started them is gone, even by SIGKILL. */
+import { Option } from 'commander';
 import process from 'node:process';
+
+export function exitWithParentOption(): Option {
+  return new Option('--exit-with-parent', 'stop when standard input closes').hideHelp();
+}
 
 /** Calls `stop`, once, when standard input ends: the parent holds its other end. */
 export function exitWithParent(stop: () => void): void {

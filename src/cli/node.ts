@@ -1,72 +1,89 @@
 /**
- * `npm run node`: one node from the environment (protocol.md §8). SIGTERM and SIGINT end it in order, a second one at once.
+ * `nova-kms node`: one node from the environment (protocol.md §8). SIGTERM and SIGINT end it in order, a second one at once.
  * A machine in error or a broken invariant ends it with code 1, for a supervisor to start it again.
  */
+import type { Command } from 'commander';
 import process from 'node:process';
 import { readConfig } from '../config/read-config.ts';
-import { SETTINGS } from '../config/settings.ts';
+import { SETTINGS, type Config } from '../config/settings.ts';
 import { InvariantError } from '../domain/errors.ts';
+import type { Log } from '../domain/ports.ts';
 import { runNode, type RunningNode } from '../node/run-node.ts';
 import { systemClock } from '../system/system.ts';
 import { createLog } from '../observe/log.ts';
-import { exitWithParent } from './exit-with-parent.ts';
+import { EXIT } from './exit-codes.ts';
+import { exitWithParent, exitWithParentOption } from './exit-with-parent.ts';
 import { onStopSignals } from './stop-signals.ts';
 
-const read = readConfig(process.env);
-// Nothing that is started or dumped later can show them.
-for (const { variable, secret } of Object.values(SETTINGS)) if (secret) Reflect.deleteProperty(process.env, variable);
+const MORE = `
+Everything comes from the environment (nova-kms check-config says what is read).
+It logs JSON lines on standard error.
 
-if (!read.ok) {
-  for (const problem of read.problems) process.stderr.write(`${problem}\n`);
-  process.exit(1);
-}
-const { config, effective } = read;
-const log = createLog({ level: config.logLevel, stream: process.stderr }, { clock: systemClock });
-log.info('effective configuration', effective);
+Example:
+  IN_ENCLAVE=false BIND_ADDR=127.0.0.1:8000 nova-kms node
 
-let running: RunningNode | null = null;
-let closing = false;
+Exit code: 0 stopped in order by SIGTERM or SIGINT; 1 the environment is wrong, it
+cannot listen, or a rule of its own is broken; 130 after a second SIGINT.`;
 
-/** A log line that a pipe has not taken yet would be lost by an exit. */
-function exitAfterFlush(code: number): void {
-  process.exitCode = code;
-  process.stderr.write('', () => process.exit(code));
+export function define(command: Command): void {
+  command.addOption(exitWithParentOption()).addHelpText('after', MORE);
 }
 
-function close(code: number): void {
-  if (closing) return;
-  closing = true;
-  const done = running?.close() ?? Promise.resolve();
-  done.then(
-    () => {
-      log.info('stopped');
-      exitAfterFlush(code);
-    },
-    () => exitAfterFlush(1),
+export async function run(command: Command): Promise<number> {
+  const read = readConfig(process.env);
+  // Nothing that is started or dumped later can show them.
+  for (const { variable, secret } of Object.values(SETTINGS)) if (secret) Reflect.deleteProperty(process.env, variable);
+  if (!read.ok) {
+    for (const problem of read.problems) process.stderr.write(`${problem}\n`);
+    return EXIT.failed;
+  }
+  const { config, effective } = read;
+  const log = createLog({ level: config.logLevel, stream: process.stderr }, { clock: systemClock });
+  log.info('effective configuration', effective);
+  return untilClosed(config, log, command.opts<{ exitWithParent?: boolean }>().exitWithParent === true);
+}
+
+/** @returns the exit code */
+async function untilClosed(config: Config, log: Log, withParent: boolean): Promise<number> {
+  const ended = Promise.withResolvers<number>();
+  let running: RunningNode | null = null;
+  let closing = false;
+
+  const close = (code: number): void => {
+    if (closing) return;
+    closing = true;
+    const done = running?.close() ?? Promise.resolve();
+    done.then(
+      () => {
+        log.info('stopped');
+        ended.resolve(code);
+      },
+      () => ended.resolve(EXIT.failed),
+    );
+  };
+  const fail = (error: Error): void => {
+    const why = error instanceof InvariantError ? error.message : 'the machine failed';
+    log.error('the node stops', { why, kind: error.name });
+    close(EXIT.failed);
+  };
+
+  onStopSignals(
+    () => close(EXIT.done),
+    () => process.exit(EXIT.interrupted),
   );
-}
+  process.on('uncaughtException', fail);
+  process.on('unhandledRejection', (error) => fail(error instanceof Error ? error : new Error('a promise was rejected')));
+  if (withParent) exitWithParent(() => close(EXIT.done));
 
-function fail(error: Error): void {
-  const why = error instanceof InvariantError ? error.message : 'the machine failed';
-  log.error('the node stops', { why, kind: error.name });
-  close(1);
-}
-
-onStopSignals(
-  () => close(0),
-  () => process.exit(130),
-);
-process.on('uncaughtException', fail);
-process.on('unhandledRejection', (error) => fail(error instanceof Error ? error : new Error('a promise was rejected')));
-if (process.argv.includes('--exit-with-parent')) exitWithParent(() => close(0));
-
-try {
-  running = await runNode(config, log, fail);
-  log.info('listening', { host: config.bindAddress.host, port: running.port });
-} catch (error) {
-  const { code } = error as NodeJS.ErrnoException;
-  const where = `${config.bindAddress.host}:${config.bindAddress.port}`;
-  log.error('the node cannot listen', { where, code: code ?? 'unknown' });
-  process.stderr.write(`cannot listen on ${where}: ${code === 'EADDRINUSE' ? 'the port is in use' : (code ?? 'unknown')}\n`);
-  exitAfterFlush(1);
+  try {
+    running = await runNode(config, log, fail);
+    log.info('listening', { host: config.bindAddress.host, port: running.port });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const where = `${config.bindAddress.host}:${config.bindAddress.port}`;
+    log.error('the node cannot listen', { where, code: code ?? 'unknown' });
+    process.stderr.write(`cannot listen on ${where}: ${code === 'EADDRINUSE' ? 'the port is in use' : (code ?? 'unknown')}\n`);
+    return EXIT.failed;
+  }
+  return ended.promise;
 }

@@ -5,8 +5,19 @@ import { InvalidArgumentError } from 'commander';
 export function wholeNumber(from: number, to: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (!/^\d{1,6}$/.test(text) || value < from || value > to) {
+    if (!/^\d{1,16}$/.test(text) || value < from || value > to) {
       throw new InvalidArgumentError(`It must be a whole number from ${from} to ${to}.`);
+    }
+    return value;
+  };
+}
+
+/** For commander: seconds within limits, to the millisecond. */
+export function secondsBetween(from: number, to: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d{1,5}(\.\d{1,3})?$/.test(text) || value < from || value > to) {
+      throw new InvalidArgumentError(`It must be a number of seconds from ${from} to ${to}.`);
     }
     return value;
   };

@@ -1,6 +1,6 @@
-/** The options of `npm run sim`: read, checked and explained. */
+/** The options of `nova-kms sim`: read, checked and explained. */
 import { readFileSync } from 'node:fs';
-import { Command, InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { FAULT_PROFILES, faultProfile, type FaultLevel, type FaultProfile } from '../sim/faults/fault-profiles.ts';
 import type { ScenarioOptions } from '../sim/make-scenario.ts';
 import { wholeNumber } from './option-values.ts';
@@ -38,7 +38,7 @@ Examples:
   npm run sim -- --story test/simulation/stories/split-claim.story
 
 Exit code: 0 when every rule held; 1 when one did not, with the seed and the
-command that shows it again.`;
+command that shows it again; 2 for options that cannot be read.`;
 
 const MAX_SEEDS = 100_000;
 const HOUR_MS = 3_600_000;
@@ -82,17 +82,32 @@ function readFaults(text: string): { readonly name: string; readonly profile: Fa
   return { name: text, profile: parsed.data };
 }
 
-/** Ends the process after --help, and with one line after options that cannot be read. */
-export function readSimOptions(argv: readonly string[]): SimOptions {
-  const given = new Command('npm run sim --')
+interface Given {
+  seed?: string;
+  seeds?: readonly string[];
+  nodes: number;
+  apps: number;
+  hours: number;
+  faults: ReturnType<typeof readFaults>;
+  requests: number;
+  set: Record<string, string>;
+  trace?: string;
+  events?: string;
+  until?: string;
+  shrink?: boolean;
+  story?: string;
+  update?: boolean;
+}
+
+export function defineSimOptions(command: Command): void {
+  command
     .description(DESCRIPTION)
-    .usage('[options]')
     .option('--seed <text>', 'one seed')
     .option('--seeds <A..B>', 'seeds by number, on all processors', seedRange)
     .option('--nodes <n>', 'nodes at the start', wholeNumber(1, 32), 5)
     .option('--apps <n>', 'apps that ask', wholeNumber(1, 100), 2)
     .option('--hours <h>', 'simulated time until the faults end', numberBetween(0.001, 1_000), 0.5)
-    .option('--faults <level>', 'none, light, default, brutal, or a JSON file of rates', readFaults, readFaults('default'))
+    .addOption(new Option('--faults <level>', 'none, light, default, brutal, or a JSON file of rates').argParser(readFaults).default(readFaults('default'), 'default'))
     .option('--requests <n>', 'requests of all apps in a simulated second', numberBetween(0, 1_000), 0.2)
     .option('--set <NAME=value>', 'an environment variable of the nodes; may be given again and again', readSetting, {})
     .option('--trace <file>', 'write every line of the trace there (one seed)')
@@ -101,27 +116,11 @@ export function readSimOptions(argv: readonly string[]): SimOptions {
     .option('--shrink', 'make the first failing scenario small, and write it as a story')
     .option('--story <file>', 'play a story instead, and compare')
     .option('--update', 'with --story: write into the file what comes of it')
-    .helpOption('-h, --help', 'say all this')
-    .addHelpText('after', EXAMPLES)
-    .allowExcessArguments(false)
-    .showSuggestionAfterError(false)
-    .parse([...argv], { from: 'user' })
-    .opts<{
-      seed?: string;
-      seeds?: readonly string[];
-      nodes: number;
-      apps: number;
-      hours: number;
-      faults: ReturnType<typeof readFaults>;
-      requests: number;
-      set: Record<string, string>;
-      trace?: string;
-      events?: string;
-      until?: string;
-      shrink?: boolean;
-      story?: string;
-      update?: boolean;
-    }>();
+    .addHelpText('after', EXAMPLES);
+}
+
+export function simOptionsOf(command: Command): SimOptions {
+  const given = command.opts<Given>();
   const seeds = given.seeds ?? [given.seed ?? '1'];
   return {
     seeds: given.trace === undefined && given.events === undefined ? seeds : seeds.slice(0, 1),

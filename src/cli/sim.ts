@@ -1,8 +1,10 @@
-/** `npm run sim`: simulates whole clusters from seeds, and says what held and what did not. */
+/** `nova-kms sim`: simulates whole clusters from seeds, and says what held and what did not. */
+import type { Command } from 'commander';
 import { createWriteStream, readFileSync, type WriteStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
+import { extname } from 'node:path';
 import process from 'node:process';
 import { Worker } from 'node:worker_threads';
 import { makeScenario } from '../sim/make-scenario.ts';
@@ -10,7 +12,7 @@ import { shrink } from '../sim/shrink.ts';
 import { simulate, type SimulationResult } from '../sim/simulate.ts';
 import { formatStory, parseStory, playStory, storyOf } from '../sim/story.ts';
 import { systemClock } from '../system/system.ts';
-import { readSimOptions, scenarioOptionsOf, type SimOptions } from './sim-options.ts';
+import { defineSimOptions, scenarioOptionsOf, simOptionsOf, type SimOptions } from './sim-options.ts';
 import { progressLine, replayCommand, summaryLines, sumOf } from './sim-report.ts';
 
 /** Runs of a failing scenario while it is made smaller. */
@@ -18,8 +20,10 @@ const SHRINK_RUNS = 400;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const whisper = (line: string): void => void process.stderr.write(`${line}\n`);
 
-async function main(): Promise<number> {
-  const options = readSimOptions(process.argv.slice(2));
+export const define = defineSimOptions;
+
+export async function run(command: Command): Promise<number> {
+  const options = simOptionsOf(command);
   if (options.story !== null) return playFile(options.story, options.update);
   if (options.trace !== null || options.events !== null) return runWritten(options);
   const startedMs = systemClock.monotonicMs();
@@ -80,7 +84,7 @@ async function runSeeds(options: SimOptions): Promise<SimulationResult[]> {
   const startedMs = systemClock.monotonicMs();
   let saidMs = 0;
   const work = async (): Promise<void> => {
-    const worker = new Worker(new URL('./sim-worker.ts', import.meta.url));
+    const worker = new Worker(new URL(`./sim-worker${extname(import.meta.url)}`, import.meta.url));
     for (let seed = left.shift(); seed !== undefined; seed = left.shift()) {
       worker.postMessage({ options: scenarioOptionsOf(options, seed), until });
       const [result] = (await once(worker, 'message')) as [SimulationResult];
@@ -138,5 +142,3 @@ async function playFile(path: string, update: boolean): Promise<number> {
   whisper(`what came of it is not what ${path} says`);
   return 1;
 }
-
-process.exitCode = await main();

@@ -117,7 +117,7 @@ export class ClusterNode {
   spawn(environment: Environment = {}): ManagedProcess {
     this.#process = new ManagedProcess({
       name: this.name,
-      arguments: ['src/cli/node.ts', '--exit-with-parent'],
+      arguments: ['src/cli/nova-kms.ts', 'node', '--exit-with-parent'],
       environment: {
         BIND_ADDR: `127.0.0.1:${this.port}`,
         ODYN_URL: this.enclave.url,

@@ -5,6 +5,7 @@ import { systemRandom } from '../system/system.ts';
 import { KMS_APP_ID, type DevChain } from './dev-chain.ts';
 
 const PRIVATE_KEY_BYTES = 32;
+const TEE_SCALAR_BYTES = 48;
 /** Where an app instance listens is nobody's business here, but the registry wants a URL. */
 const APP_URL = 'http://127.0.0.1:9';
 
@@ -15,35 +16,50 @@ export interface DevAppOptions {
   readonly register?: boolean;
 }
 
+/** In hex. For who acts as this app from another process. */
+export interface DevAppKeys {
+  readonly privateKey: string;
+  readonly teeScalar: string;
+  readonly envelope: 'enclaver' | 'capsule';
+}
+
 export class DevApp {
   readonly appId: number;
   readonly wallet: Wallet;
   readonly teePubkey: TeePubkey;
   readonly client: KmsClient;
-  /** What no output may hold: for the search for secrets in tests. */
-  readonly secretHex: string;
+  readonly keys: DevAppKeys;
 
   private constructor(
     appId: number,
     identity: { readonly wallet: Wallet; readonly teePubkey: TeePubkey },
     client: KmsClient,
-    secretHex: string,
+    keys: DevAppKeys,
   ) {
     this.appId = appId;
     this.wallet = identity.wallet;
     this.teePubkey = identity.teePubkey;
     this.client = client;
-    this.secretHex = secretHex;
+    this.keys = keys;
+  }
+
+  /** What no output may hold: for the search for secrets in tests. */
+  get secretHex(): string {
+    return this.keys.privateKey;
   }
 
   static async register(options: DevAppOptions, modules: { readonly chain: DevChain }): Promise<DevApp> {
     const { chain } = modules;
-    const privateKey = Buffer.from(systemRandom.bytes(PRIVATE_KEY_BYTES)).toString('hex');
+    const keys: DevAppKeys = {
+      privateKey: drawHex(PRIVATE_KEY_BYTES),
+      teeScalar: drawHex(TEE_SCALAR_BYTES),
+      envelope: options.envelope ?? 'enclaver',
+    };
     const client = createKmsClient({
       registry: chain.novaAppRegistry,
       appId: KMS_APP_ID,
       chain: { rpcUrl: chain.url },
-      identity: { privateKey, envelope: options.envelope ?? 'enclaver' },
+      identity: keys,
       inEnclave: false,
       nodesTtlMs: 5_000,
     });
@@ -52,10 +68,15 @@ export class DevApp {
       await chain.createApp(options.appId);
       await chain.register({ ...identity, appId: options.appId, url: APP_URL });
     }
-    return new DevApp(options.appId, identity, client, privateKey);
+    return new DevApp(options.appId, identity, client, keys);
   }
 
   async close(): Promise<void> {
     await this.client.close();
   }
+}
+
+/** So rarely no key of its curve that nobody will see it: the client would say so. */
+function drawHex(bytes: number): string {
+  return Buffer.from(systemRandom.bytes(bytes)).toString('hex');
 }

@@ -69,7 +69,7 @@ export class EmulatorProcess {
     this.#process = new ManagedProcess({
       name,
       arguments: [
-        'src/cli/emulator.ts',
+        ...['src/cli/nova-kms.ts', 'emulator'],
         ...['--port', port],
         ...['--info', envelope],
         ...(allowFaults ? ['--allow-faults'] : []),

@@ -1,4 +1,5 @@
 /** What the rest of the node may know of the machine (protocol.md §10, Readiness). The HTTP gate reads this and nothing else. */
+import type { Hash32 } from './ids.ts';
 import type { Reason } from './reasons.ts';
 
 export type ReadinessState = 'ineligible' | 'bootstrapping' | 'syncing-secret' | 'ready';
@@ -22,6 +23,8 @@ export interface ReadinessView {
   readonly sinceMs: number;
   /** The secret held hashes to the chain hash of the last good read: `/sync` may answer. */
   readonly secretConfirmed: boolean;
+  /** The hash that it is confirmed by; null exactly when it is not. */
+  readonly confirmedHash: Hash32 | null;
   readonly firstSnapshot: FirstSnapshotState;
   readonly lastTick: LastTick | null;
   /** Until the next node_tick; null while one runs. */

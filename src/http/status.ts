@@ -51,6 +51,7 @@ export function statusBody(options: HttpOptions, modules: HttpModules): object {
       kms_app_id: options.kmsAppId,
       registry_address: options.kmsRegistry,
       total_instances: members.length,
+      master_secret_hash: view.confirmedHash,
       membership_block: membership === null ? null : Number(membership.block),
       membership_age_ms: Number.isFinite(ageMs) ? ageMs : null,
       dropped: membership?.dropped.slice(0, MAX_DROPPED_LISTED) ?? [],

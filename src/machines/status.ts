@@ -19,6 +19,7 @@ export function readinessView(snapshot: NodeSnapshot, monotonicMs: number): Read
     reason: context.reason,
     sinceMs: context.sinceMs,
     secretConfirmed: context.confirmedHash !== null,
+    confirmedHash: context.confirmedHash,
     firstSnapshot: context.firstSnapshot.state,
     lastTick: context.tick.last,
     nextTickInMs: ticking ? null : Math.max(0, context.nextTickAtMs - monotonicMs),

@@ -55,7 +55,10 @@ export class PeerTransport implements Transport {
       if (request.signal?.aborted === true) throw new DependencyError('peer', 'aborted', 'the request was aborted');
       if (error instanceof DeadlineError) throw new DependencyError('peer', 'timeout', error.message);
       if (error instanceof ForbiddenTargetError) throw new DependencyError('peer', 'refused', error.message);
-      throw new DependencyError('peer', 'unreachable', 'the peer cannot be reached');
+      const unreachable = new DependencyError('peer', 'unreachable', 'the peer cannot be reached');
+      // For whoever looks into it; what is said of a peer does not say more.
+      unreachable.cause = error;
+      throw unreachable;
     }
   }
 

@@ -35,7 +35,7 @@ afterEach(async () => {
 
 /** What `npm run node` runs, with nothing but this environment. */
 function startNode(environment: NodeJS.ProcessEnv, before: readonly string[] = ['scripts/run.mjs']): StartedCommand {
-  const command = new StartedCommand(process.execPath, [...before, 'src/cli/node.ts'], environment);
+  const command = new StartedCommand(process.execPath, [...before, 'src/cli/nova-kms.ts', 'node'], environment);
   started.push(command);
   return command;
 }

@@ -1,4 +1,4 @@
-/** What `npm pack` gives to others: the license, and a client that works with the package's own dependencies alone. */
+/** What `npm pack` gives to others: the license, a client and a command line that work with the package's own dependencies alone. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { LocalIdentity } from '../../src/client/local-identity.ts';
 import type { TeePubkey, Wallet } from '../../src/domain/ids.ts';
 import { systemRandom } from '../../src/system/system.ts';
 import { authorizedRecord, memberOf, startNodeOverHttp } from '../support/node-over-http.ts';
-import { StartedCommand } from './support/started-command.ts';
+import { StartedCommand, type Ended } from './support/started-command.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const LIMIT_MS = 60_000;
@@ -21,6 +21,7 @@ const stale = join(ROOT, 'dist', 'left-over.js');
 
 interface Manifest {
   readonly dependencies: Readonly<Record<string, string>>;
+  readonly bin: Readonly<Record<string, string>>;
 }
 
 beforeAll(async () => {
@@ -33,11 +34,14 @@ beforeAll(async () => {
   mkdirSync(installed, { recursive: true });
   const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))!;
   execFileSync('tar', ['-xzf', join(folder, tarball), '-C', installed, '--strip-components=1']);
-  // As npm would install it for somebody: the dependencies, and none of the development packages.
-  for (const name of Object.keys((JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as Manifest).dependencies)) {
+  // As npm would install it for somebody: the dependencies, this platform's Node, the command, and no development package.
+  const { dependencies, bin } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as Manifest;
+  for (const name of [...Object.keys(dependencies), `node-${process.platform}-${process.arch}`]) {
     mkdirSync(dirname(join(consumer, 'node_modules', name)), { recursive: true });
     symlinkSync(join(ROOT, 'node_modules', name), join(consumer, 'node_modules', name));
   }
+  mkdirSync(join(consumer, 'node_modules', '.bin'));
+  for (const [name, file] of Object.entries(bin)) symlinkSync(join('..', 'nova-kms-node', file), join(consumer, 'node_modules', '.bin', name));
   writeFileSync(join(consumer, 'package.json'), JSON.stringify({ type: 'module' }));
 }, LIMIT_MS);
 
@@ -85,6 +89,55 @@ describe('the package', () => {
     expect(answer).toEqual({ exports: ['KmsClientError', 'createKmsClient'], app, appId: 1_001, bytes: 32, by: node.identity.wallet });
   });
 });
+
+describe('its command line', () => {
+  test('says what it can do, and draws the machine', async () => {
+    const help = await nova('--help');
+    expect(help).toMatchObject({ code: 0, stderr: '' });
+    expect(help.stdout).toMatch(/^Usage: nova-kms /);
+    const chart = await nova('chart');
+    expect(chart).toMatchObject({ code: 0, stderr: '' });
+    expect(readFileSync(join(ROOT, 'README.md'), 'utf8')).toContain(chart.stdout);
+  });
+
+  test('shows the status of a node, and none where nobody is', async () => {
+    const node = await startNodeOverHttp();
+    const shown = await nova('status', '--no-discover', node.url);
+    await node.close();
+    expect(shown).toEqual({ code: 0, stdout: expect.stringContaining('1 of 1 node ready'), stderr: '' });
+    expect(await nova('status', node.url)).toEqual({ code: 1, stdout: expect.stringContaining('connection refused'), stderr: '' });
+  });
+
+  test('simulates on all processors', async () => {
+    expect(await nova('sim', '--seeds', '1..2', '--nodes', '2', '--hours', '0.01', '--faults', 'none')).toEqual({
+      code: 0,
+      stdout: expect.stringContaining('2 runs, 0 failed'),
+      stderr: expect.any(String),
+    });
+  });
+
+  test('says which command needs a checkout, and which does not exist', async () => {
+    expect(await nova('dev')).toEqual({ code: 1, stdout: '', stderr: 'dev is a command of the source tree: run it in a checkout\n' });
+    expect(await nova('deriv')).toEqual({ code: 2, stdout: '', stderr: "error: unknown command 'deriv' (Did you mean derive?)\n" });
+  });
+
+  test('needs the Node that npm installs beside it, where the own one is too old', async () => {
+    const change = "Object.defineProperty(process.versions,'node',{value:'20.19.5'});Object.defineProperty(process,'arch',{value:'riscv64'})";
+    const old = new StartedCommand(process.execPath, ['--import', `data:text/javascript,${change}`, join(installed, 'bin', 'nova-kms.mjs'), '--help']);
+    const { code, stdout, stderr } = await old.ended;
+    await old.clear();
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^Node 24 or newer is needed: this is v\d+\.\d+\.\d+\. Install it and run the command again\.\n$/);
+  });
+});
+
+/** `npx nova-kms` as somebody runs it who installed the package. */
+async function nova(...args: readonly string[]): Promise<Ended> {
+  const command = new StartedCommand('npm', ['exec', '--prefix', consumer, '--offline', '--', 'nova-kms', ...args]);
+  const ended = await command.ended;
+  await command.clear();
+  return ended;
+}
 
 /** Imports the package as an app does, in a process of its own, and asks the node for a key. */
 async function runConsumer(

@@ -1,7 +1,10 @@
 /** `npm start`, as a newcomer runs it: what it shows, how it ends, and that nothing of it stays. */
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import process from 'node:process';
 import { Readable } from 'node:stream';
 import { waitUntil } from '../../src/dev/waiting.ts';
@@ -14,9 +17,14 @@ import { StartedCommand, type Ended } from './support/started-command.ts';
 const LIMIT_MS = 90_000;
 const started: StartedCommand[] = [];
 
+/** Where a cluster writes the identity of its app. */
+const folder = mkdtempSync(join(tmpdir(), 'start-'));
+
 afterEach(async () => {
   await Promise.all(started.splice(0).map((command) => command.clear()));
 });
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function start(file: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): StartedCommand {
   const command = new StartedCommand(file, args, environment);
@@ -60,8 +68,8 @@ interface Row {
 }
 
 /** The reason in one line, and no more than that. */
-function expectRefusal({ code, stderr, stdout }: Ended, reason: RegExp): void {
-  expect({ code, stdout, lines: stderr.split('\n').length - 1 }).toEqual({ code: 1, stdout: '', lines: 1 });
+function expectRefusal({ code, stderr, stdout }: Ended, reason: RegExp, expected = 1): void {
+  expect({ code, stdout, lines: stderr.split('\n').length - 1 }).toEqual({ code: expected, stdout: '', lines: 1 });
   expect(stderr).toMatch(reason);
 }
 
@@ -134,7 +142,7 @@ describe('npm start -- --once', () => {
     async () => {
       const command = npmStart('--once', '--json', '--nodes', '1');
       await command.until('the first state', ({ stdout }) => stdout.includes('"event":"state"'));
-      process.kill(command.processOf('src/cli/node.ts').pid, 'SIGKILL');
+      process.kill(command.processOf('src/cli/nova-kms.ts node ').pid, 'SIGKILL');
       const { code, stderr } = await command.ended;
       expect({ code, lines: stderr.split('\n').length - 1 }).toEqual({ code: 1, lines: 1 });
       expect(stderr).toMatch(/^node-1 ended by SIGKILL/);
@@ -189,13 +197,13 @@ describe('the proof', () => {
 describe('a running cluster', () => {
   /** One node, running. */
   async function runningCluster(): Promise<StartedCommand> {
-    const command = npmStart('--json', '--nodes', '1');
+    const command = npmStart('--json', '--nodes', '1', '--identity', join(folder, 'app.json'));
     await command.until('the cluster running', ({ stdout }) => stdout.includes('"event":"running"'));
     expect(command.processes().map(({ command: line }) => line)).toEqual(
       expect.arrayContaining([
-        expect.stringContaining('src/cli/dev.ts'),
-        expect.stringContaining('src/cli/node.ts'),
-        expect.stringContaining('src/cli/emulator.ts'),
+        expect.stringContaining('src/cli/nova-kms.ts dev '),
+        expect.stringContaining('src/cli/nova-kms.ts node '),
+        expect.stringContaining('src/cli/nova-kms.ts emulator '),
         expect.stringContaining('bin/anvil --port'),
       ]),
     );
@@ -209,7 +217,7 @@ describe('a running cluster', () => {
     'ends in order at %s',
     async (_name, stop) => {
       const command = await runningCluster();
-      const node = command.processOf('src/cli/node.ts').pid;
+      const node = command.processOf('src/cli/nova-kms.ts node ').pid;
       // A stop that takes a while: the copies of the signal, from the terminal, npm and the launcher, come meanwhile.
       process.kill(node, 'SIGSTOP');
       stop(command);
@@ -219,6 +227,7 @@ describe('a running cluster', () => {
       const { stdout, stderr } = await command.ended;
       const events = eventsOf(stdout);
       expect(events.at(-1)).toEqual({ event: 'stopped' });
+      expect(readdirSync(folder)).toEqual([]);
       // A node that was not stopped in order would be said to have ended.
       expect(events.filter(({ event }) => event === 'ended')).toEqual([]);
       expect(stderr).toBe('');
@@ -230,9 +239,9 @@ describe('a running cluster', () => {
   test(
     'ends at once with 130 at a second SIGINT when a node does not stop',
     async () => {
-      const command = launcher('--json', '--nodes', '1');
+      const command = launcher('--json', '--nodes', '1', '--identity', join(folder, 'ended-at-once.json'));
       await command.until('the cluster running', ({ stdout }) => stdout.includes('"event":"running"'));
-      process.kill(command.processOf('src/cli/node.ts').pid, 'SIGSTOP');
+      process.kill(command.processOf('src/cli/nova-kms.ts node ').pid, 'SIGSTOP');
       command.signal('SIGINT');
       await command.until('stopping', ({ stdout }) => stdout.includes('"event":"stopping"'));
       // Copies of one Ctrl-C count as one, so that it takes a moment until the next counts as a second one.
@@ -249,7 +258,7 @@ describe('a running cluster', () => {
 
   test.each([
     ['npm', (command: StartedCommand) => command.signal('SIGKILL')],
-    ['the cluster itself', (command: StartedCommand) => process.kill(command.processOf('src/cli/dev.ts').pid, 'SIGKILL')],
+    ['the cluster itself', (command: StartedCommand) => process.kill(command.processOf('src/cli/nova-kms.ts dev ').pid, 'SIGKILL')],
   ])(
     'leaves nothing behind when %s is killed',
     async (_name, kill) => {
@@ -281,17 +290,17 @@ describe('what cannot be started', () => {
   test(
     'an option that cannot be is one line each, before anything is started',
     async () => {
-      const cases: readonly (readonly [string, RegExp])[] = [
+      const cases: readonly (readonly [string, RegExp, code?: number])[] = [
         ['--nodes 0', /'--nodes <n>'.*from 1 to 16\.$/m],
         ['--nodes 17', /'--nodes <n>'.*from 1 to 16\.$/m],
         ['--tick-seconds 0.5', /'--tick-seconds <s>'.*from 1 to 86400\.$/m],
         ['--base-port 65536', /'--base-port <p>'.*from 0 to 65535\.$/m],
-        ['--base-port 65534', /3 ports from 65534 go beyond 65535/],
+        ['--base-port 65534', /3 ports from 65534 go beyond 65535/, 1],
         ['--nope', /unknown option '--nope'/],
         ['nope', /too many arguments/],
       ];
       const ends = await Promise.all(cases.map(([args]) => launcher(...args.split(' ')).ended));
-      for (const [index, [, reason]] of cases.entries()) expectRefusal(ends[index]!, reason);
+      for (const [index, [, reason, code = 2]] of cases.entries()) expectRefusal(ends[index]!, reason, code);
     },
     LIMIT_MS,
   );
@@ -335,7 +344,7 @@ describe('what cannot be started', () => {
     'a platform for which the lockfile brings no Anvil is told in one line',
     async () => {
       const change = "Object.defineProperty(process,'arch',{value:'riscv64'})";
-      const { code, stderr } = await elsewhere(change, 'src/cli/dev.ts', '--once', '--json').ended;
+      const { code, stderr } = await elsewhere(change, 'src/cli/nova-kms.ts', 'dev', '--once', '--json').ended;
       expect(code).toBe(1);
       expect(stderr).toBe('The lockfile brings no Anvil for linux-riscv64: install Foundry, so that "anvil" is on the PATH.\n');
     },

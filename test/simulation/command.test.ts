@@ -10,7 +10,7 @@ const folder = mkdtempSync(join(tmpdir(), 'nova-kms-sim-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function sim(...words: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--no-warnings', 'src/cli/sim.ts', ...words], { encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--no-warnings', 'src/cli/nova-kms.ts', 'sim', ...words], { encoding: 'utf8' });
   return { status, stdout, stderr };
 }
 
@@ -40,7 +40,7 @@ test.each([
   [['--seeds', '9..1'], 'two numbers'],
 ])('%j is refused with one line that says what may be given', (words, line) => {
   const { status, stderr } = sim(...words);
-  expect(status).toBe(1);
+  expect(status).toBe(2);
   expect(stderr).toContain(line);
   expect(stderr.trim().split('\n')).toHaveLength(1);
 });

@@ -7,7 +7,7 @@ import { Authenticator } from '../../src/auth/authenticator.ts';
 import { NonceBook } from '../../src/auth/nonce-book.ts';
 import { keccak256 } from '../../src/crypto/hash.ts';
 import { Vault } from '../../src/crypto/vault.ts';
-import type { Wallet } from '../../src/domain/ids.ts';
+import type { Hash32, Wallet } from '../../src/domain/ids.ts';
 import type { Member } from '../../src/domain/membership.ts';
 import type { AppRegistry, Enclave } from '../../src/domain/ports.ts';
 import type { ReadinessView } from '../../src/domain/readiness.ts';
@@ -30,6 +30,7 @@ export const READY: ReadinessView = {
   reason: null,
   sinceMs: 0,
   secretConfirmed: true,
+  confirmedHash: `0x${'cd'.repeat(32)}` as Hash32,
   firstSnapshot: 'complete',
   lastTick: null,
   nextTickInMs: 30_000,

@@ -1,55 +1,9 @@
 /** The chart of a machine that has one of everything, and of the node. */
 import { describe, expect, test } from '@jest/globals';
-import { and, assign, fromPromise, not, raise, setup } from 'xstate';
 import type { Chart, ChartEdge, ChartState } from '../../../src/chart/chart.ts';
 import { chartOf } from '../../../src/chart/chart-of.ts';
 import { createNodeMachine } from '../../../src/machines/node-machine.ts';
-
-/** No node: nested and parallel states, delays, guards, actors, history and a final state. */
-function trafficLight() {
-  return setup({
-    types: { events: {} as { type: 'power.cut' } | { type: 'power.back' } | { type: 'button' } | { type: 'removed' } },
-    actors: { selfTest: fromPromise(async () => true), lamp: fromPromise(async () => true) },
-    delays: { redFor: 30_000, amberFor: () => 3_000 },
-    guards: { isDay: () => true, isBroken: () => false },
-    actions: { switchOff: () => undefined, note: () => undefined },
-  }).createMachine({
-    id: 'light',
-    initial: 'testing',
-    on: { removed: '.gone' },
-    states: {
-      testing: {
-        invoke: { src: 'selfTest', onDone: [{ guard: 'isDay', target: 'working' }, { target: 'dark' }], onError: { target: 'dark', actions: 'note' } },
-        after: { 5_000: 'dark', 250: { actions: 'note' } },
-      },
-      working: {
-        type: 'parallel',
-        description: 'Both the cars and the walkers are shown something.',
-        tags: ['lit'],
-        meta: { headline: true, depth: 2, text: 'on', list: [1], nothing: null },
-        on: { 'power.cut': { target: 'dark', meta: { dropped: 'light', how: {} } } },
-        onDone: 'gone',
-        states: {
-          cars: {
-            initial: 'red',
-            states: {
-              red: { entry: ['note', raise({ type: 'button' })], exit: 'switchOff', after: { redFor: 'green', amberFor: 'green' } },
-              green: { on: { button: [{ guard: and(['isDay', not('isBroken')]), target: 'red', reenter: true }, { actions: assign({}) }] } },
-              memory: { type: 'history', history: 'deep' },
-            },
-          },
-          walkers: {
-            invoke: { src: 'lamp', id: 'walkersLamp', onError: { target: '#light.dark' } },
-            initial: 'wait',
-            states: { wait: { always: { guard: 'isDay', target: 'done' } }, done: { type: 'final' } },
-          },
-        },
-      },
-      dark: { on: { 'power.back': { target: 'working.cars.memory' }, '*': { guard: ({ event }) => event.type === 'button', actions: 'note' } } },
-      gone: { type: 'final' },
-    },
-  });
-}
+import { trafficLight } from '../../support/traffic-light.ts';
 
 function node() {
   const stopped = { clock: { nowMs: () => 0, monotonicMs: () => 0 }, random: { unit: () => 0 } };

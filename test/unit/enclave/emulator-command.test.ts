@@ -70,7 +70,7 @@ describe('npm run emulator', () => {
     ['a wallet key outside the curve', ['--port', '0'], { EMULATOR_PRIVATE_KEY: 'ff'.repeat(32) }],
   ])('refuses %s in one line that does not quote it', async (_, further, environment) => {
     const { child, output } = startEmulator(further, environment);
-    expect((await child.exited).code).toBe(1);
+    expect((await child.exited).code).toBe(2);
     const lines = output.lines().map(({ text }) => text);
     expect(lines).toHaveLength(1);
     expect(lines.join()).not.toMatch(/a secret|ffff/);

@@ -8,7 +8,7 @@ import type { Exchange, Reply } from '../../../src/http/exchange.ts';
 import type { HttpModules, HttpOptions } from '../../../src/http/modules.ts';
 import { READY, startNodeOverHttp, type NodeOverHttp } from '../../support/node-over-http.ts';
 
-const UNREADY: ReadinessView = { ...READY, state: 'ineligible', reason: reason(REASONS.selfNotInNodeList), secretConfirmed: false };
+const UNREADY: ReadinessView = { ...READY, state: 'ineligible', reason: reason(REASONS.selfNotInNodeList), secretConfirmed: false, confirmedHash: null };
 const OPTIONS: HttpOptions = {
   kmsAppId: 49,
   kmsRegistry: `0x${'aa'.repeat(20)}` as HttpOptions['kmsRegistry'],
@@ -91,7 +91,7 @@ describe('an unready node', () => {
   });
 
   test('whose secret is confirmed opens /sync, where the other checks still apply', async () => {
-    const view: ReadinessView = { ...UNREADY, state: 'syncing-secret', secretConfirmed: true };
+    const view: ReadinessView = { ...UNREADY, state: 'syncing-secret', secretConfirmed: true, confirmedHash: READY.confirmedHash };
     expect(codeOf(await start({ modules: { readiness: () => view } }).ask('POST', '/sync'))).toBe('unauthorized');
   });
 });

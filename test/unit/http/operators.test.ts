@@ -31,7 +31,7 @@ describe('GET /status', () => {
         master_secret: { state: 'generated', synced_from: null },
         master_secret_initialized: true,
       },
-      cluster: { kms_app_id: 49, registry_address: `0x${'aa'.repeat(20)}`, total_instances: 2, membership_block: 7 },
+      cluster: { kms_app_id: 49, registry_address: `0x${'aa'.repeat(20)}`, total_instances: 2, master_secret_hash: READY.confirmedHash, membership_block: 7 },
       data_store: { namespaces: 0, total_keys: 0, total_bytes: 0 },
       readiness: { state: 'ready', reason: null, since_ms: 0, last_tick: null, next_tick_in_ms: 30_000 },
       first_snapshot: 'complete',
@@ -45,12 +45,14 @@ describe('GET /status', () => {
       state: 'syncing-secret',
       reason: reason(REASONS.nobodyHoldsSecret, '2 asked'),
       secretConfirmed: false,
+      confirmedHash: null,
       firstSnapshot: 'missing',
       lastTick: { startedAtMs: 5, durationMs: 6, outcome: 'no reachable member holds the master secret: 2 asked' },
       nextTickInMs: null,
     };
     expect(await read('/status')).toMatchObject({
       node: { service_available: false, is_operator: false, master_secret_initialized: false },
+      cluster: { master_secret_hash: null },
       readiness: {
         state: 'syncing-secret',
         reason: 'no reachable member holds the master secret: 2 asked',

@@ -155,7 +155,7 @@ describe('a node comes back', () => {
     await node.settle('fetchSecret', { kind: 'installed', hash: OTHER, changed: true });
     await node.settle('installSyncKey', { stale: false });
     expect([node.state, node.reason]).toEqual(['syncing-secret', reason(REASONS.firstSnapshotMissing)]);
-    expect(readinessView(node.snapshot, 0)).toMatchObject({ secretConfirmed: true, firstSnapshot: 'missing' });
+    expect(readinessView(node.snapshot, 0)).toMatchObject({ secretConfirmed: true, confirmedHash: node.snapshot.context.chainHash, firstSnapshot: 'missing' });
     await node.settle('fetchSnapshot', { others: 1, asked: 1, answered: 1, complete: true });
     expect(node.state).toBe('ready');
   });

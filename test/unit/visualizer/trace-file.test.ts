@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
-import { followEvents } from '../../../src/cli/node-events.ts';
+import { followEvents } from '../../../src/cli/dev-events.ts';
 import { serveTrace } from '../../../src/cli/serve-trace.ts';
 import { readTraceFile, TraceFileError } from '../../../src/cli/trace-file.ts';
 import { writeTrace, WriteTraceError } from '../../../src/cli/write-trace.ts';

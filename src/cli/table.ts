@@ -1,11 +1,11 @@
 /** Columns of text, as wide as their widest cell. */
 
-/** Columns that hold whole numbers below their head are aligned to the right. */
+/** Columns that hold whole numbers, or `-` for none, below their head are aligned to the right. */
 export function alignColumns(rows: readonly (readonly string[])[]): readonly string[] {
   const count = Math.max(0, ...rows.map(({ length }) => length));
   const columns = Array.from({ length: count }, (_, column) => rows.map((row) => row[column] ?? ''));
   const widths = columns.map((cells) => Math.max(...cells.map(({ length }) => length)));
-  const numeric = columns.map(([, ...cells]) => cells.length > 0 && cells.every((cell) => /^\d+$/.test(cell)));
+  const numeric = columns.map(([, ...cells]) => cells.length > 0 && cells.every((cell) => /^(?:\d+|-)$/.test(cell)));
   return rows.map((row) =>
     row
       .map((cell, column) => (numeric[column] === true ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))

@@ -1,0 +1,26 @@
+/** A program that takes this one's place: its input and output, its signals, its exit code. */
+import { spawn } from 'node:child_process';
+import process from 'node:process';
+
+/** Resolves with the exit code. */
+export function runInForeground(file, arguments_, options = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(file, arguments_, { stdio: 'inherit', ...options });
+    const forward = (signal) => () => child.kill(signal);
+    const handlers = [
+      ['SIGTERM', forward('SIGTERM')],
+      // A terminal's Ctrl-C reaches the whole process group; the child has it already.
+      ['SIGINT', process.stdin.isTTY ? () => undefined : forward('SIGINT')],
+    ];
+    for (const [signal, handler] of handlers) process.on(signal, handler);
+    const end = (code) => {
+      for (const [signal, handler] of handlers) process.off(signal, handler);
+      resolve(code);
+    };
+    child.on('error', (error) => {
+      process.stderr.write(`The runtime could not be started: ${error.message}\n`);
+      end(1);
+    });
+    child.on('exit', (code, signal) => end(code ?? (signal === 'SIGINT' ? 130 : 143)));
+  });
+}

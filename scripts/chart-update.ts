@@ -1,0 +1,9 @@
+/** `npm run chart:update`: draws the machine anew in the documents that show it. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DOCUMENTS, withPicture } from './chart-update/document.ts';
+
+for (const name of DOCUMENTS) {
+  const file = join(import.meta.dirname, '..', name);
+  writeFileSync(file, withPicture(readFileSync(file, 'utf8')));
+}

@@ -1,0 +1,17 @@
+/** The picture of the machine in the documents, between two comments that a reader does not see. */
+import { mermaidOf } from '../../src/chart/mermaid.ts';
+import { nodeChart } from '../../src/cli/node-chart.ts';
+
+/** Under the project's root. */
+export const DOCUMENTS = ['README.md', 'ARCHITECTURE.md'];
+
+const BEGIN = '<!-- chart -->';
+const END = '<!-- /chart -->';
+
+/** @throws Error when the document has no place for a picture */
+export function withPicture(document: string): string {
+  const from = document.indexOf(BEGIN);
+  const to = document.indexOf(END, from);
+  if (from === -1 || to === -1) throw new Error(`there is no ${BEGIN} ${END} in the document`);
+  return `${document.slice(0, from + BEGIN.length)}\n\`\`\`mermaid\n${mermaidOf(nodeChart('readiness'))}\`\`\`\n${document.slice(to)}`;
+}

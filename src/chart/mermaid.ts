@@ -1,0 +1,110 @@
+/**
+ * A chart as a Mermaid state diagram: nested states as boxes, the regions of a parallel one side by side, one arrow from state
+ * to state with everything that brings it. Events that leave the state where it is are not drawn. The language has no arrow from
+ * a box into itself: such an edge leaves each of the box's other children.
+ */
+import type { Chart, ChartEdge, ChartState } from './chart.ts';
+
+const INDENT = '    ';
+/** Words of the diagram's own language. */
+const RESERVED = new Set(['state', 'note', 'end', 'direction', 'class', 'classDef', 'style', 'default', 'as', 'fork', 'join', 'choice']);
+
+/** An arrow to be drawn. */
+interface Arrow {
+  readonly from: string;
+  readonly to: string;
+  readonly text: string;
+}
+
+/** What is drawn of a chart. */
+interface Drawing {
+  readonly states: readonly ChartState[];
+  readonly arrows: readonly Arrow[];
+  readonly names: ReadonlyMap<string, string>;
+  /** Ids of the states around one, the innermost first. */
+  readonly around: (id: string) => readonly string[];
+}
+
+export function mermaidOf(chart: Chart): string {
+  const [root] = chart.states;
+  if (root === undefined) return 'stateDiagram-v2\n';
+  const drawing = drawingOf(chart);
+  const inside = content(root, drawing);
+  const boxed = root.type === 'parallel' ? [`state ${drawing.names.get(root.id)!} {`, ...indented(inside), '}'] : inside;
+  return `${['stateDiagram-v2', ...indented(['direction LR', ...boxed])].join('\n')}\n`;
+}
+
+function drawingOf(chart: Chart): Drawing {
+  const parents = new Map(chart.states.map(({ id, parent }) => [id, parent]));
+  const around = (id: string): readonly string[] => {
+    const parent = parents.get(id) ?? null;
+    return parent === null ? [] : [parent, ...around(parent)];
+  };
+  const outward = ({ id, type }: ChartState, target: string): boolean =>
+    id !== target && !around(target).includes(id) && type !== 'final' && type !== 'history';
+  const arrows = chart.edges.flatMap((edge) =>
+    edge.targets.flatMap((to): readonly Arrow[] => {
+      const text = edgeText(edge);
+      if (!around(to).includes(edge.source)) return [{ from: edge.source, to, text }];
+      const children = chart.states.filter(({ parent }) => parent === edge.source);
+      return children.filter((child) => outward(child, to)).map(({ id: from }) => ({ from, to, text }));
+    }),
+  );
+  return { states: chart.states, arrows, names: namesOf(chart), around };
+}
+
+/** What stands in a state's box: its children, its first arrow, and the arrows that have their place here. */
+function content(state: ChartState, drawing: Drawing): string[] {
+  const { states, names } = drawing;
+  const children = states.filter(({ parent }) => parent === state.id);
+  const boxes = children.map((child) => boxOf(child, drawing));
+  const separated = state.type === 'parallel' ? boxes.flatMap((box, index) => (index === 0 ? box : ['--', ...box])) : boxes.flat();
+  const first = state.initial === null ? [] : [`[*] --> ${names.get(state.initial)!}`];
+  const ends = children.filter(({ type }) => type === 'final').map(({ id }) => `${names.get(id)!} --> [*]`);
+  return [...separated, ...first, ...arrowsIn(state.id, drawing), ...ends];
+}
+
+function boxOf(state: ChartState, drawing: Drawing): string[] {
+  const name = drawing.names.get(state.id)!;
+  const title = name === state.key ? [] : [`state "${labelText(state.key)}" as ${name}`];
+  const inside = content(state, drawing);
+  return inside.length === 0 ? (title.length === 0 ? [name] : title) : [...title, `state ${name} {`, ...indented(inside), '}'];
+}
+
+/** The arrows between two states of which this one is the innermost that holds both. */
+function arrowsIn(id: string, { arrows, names, around }: Drawing): string[] {
+  const labels = new Map<string, Set<string>>();
+  for (const { from, to, text } of arrows) {
+    if (around(from).find((each) => around(to).includes(each)) !== id) continue;
+    const arrow = `${names.get(from)!} --> ${names.get(to)!}`;
+    labels.set(arrow, (labels.get(arrow) ?? new Set()).add(text));
+  }
+  return [...labels].map(([arrow, texts]) => `${arrow}: ${[...texts].join('<br/>')}`);
+}
+
+function edgeText({ label, guard }: ChartEdge): string {
+  return labelText(guard === null ? label : `${label} [${guard}]`);
+}
+
+/** A colon or a semicolon would end a label, a quote a title. */
+function labelText(text: string): string {
+  return text.replaceAll(': ', ' ').replace(/[:;"\n#]/g, ' ').trim();
+}
+
+/** A name for each state that the language takes, as near to its key as can be. */
+function namesOf(chart: Chart): ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
+  const taken = new Set(RESERVED);
+  for (const { id, key } of chart.states) {
+    const plain = (text: string): string => text.replace(/\W/g, '_');
+    let name = taken.has(plain(key)) ? plain(id) : plain(key);
+    while (taken.has(name)) name += '_';
+    names.set(id, name);
+    taken.add(name);
+  }
+  return names;
+}
+
+function indented(lines: readonly string[]): string[] {
+  return lines.map((line) => `${INDENT}${line}`);
+}

@@ -1,0 +1,38 @@
+/**
+ * The file that says who an app is: its keys, and where its cluster is. A developer has one; the development cluster writes one.
+ * A node takes an envelope only from the P-384 key that is registered for the wallet, so that both keys stand in it.
+ */
+import { z } from 'zod';
+
+const hexKey = (bytes: number) => z.string().regex(new RegExp(`^(?:0x)?[0-9a-fA-F]{${2 * bytes}}$`));
+
+export const appFile = z.strictObject({
+  /** secp256k1 key of the app's wallet, in hex. */
+  privateKey: hexKey(32),
+  /** P-384 scalar of the app's registered teePubkey, in hex. */
+  teeScalar: hexKey(48).optional(),
+  envelope: z.enum(['enclaver', 'capsule']).optional(),
+  /** JSON-RPC URL of the chain. */
+  chain: z.string().optional(),
+  /** Address of NovaAppRegistry. */
+  registry: z.string().optional(),
+  kmsAppId: z.number().int().positive().optional(),
+  inEnclave: z.boolean().optional(),
+  confirmations: z.number().int().min(0).optional(),
+});
+
+export type AppFile = z.infer<typeof appFile>;
+
+/**
+ * The content of an app file; 64 hex digits alone are a private key.
+ * @returns null when it is none; nothing of what stands in it is said, for it holds keys
+ */
+export function parseAppFile(text: string): AppFile | null {
+  const trimmed = text.trim();
+  if (/^(?:0x)?[0-9a-fA-F]{64}$/.test(trimmed)) return { privateKey: trimmed };
+  try {
+    return appFile.parse(JSON.parse(trimmed));
+  } catch {
+    return null;
+  }
+}

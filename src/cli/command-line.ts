@@ -1,0 +1,87 @@
+/**
+ * The frame of every command: help, options that cannot be read, and the one line on standard error. A command is a module
+ * that says what it takes and runs; it is loaded when its name is given, so that a node does not wait for the simulator.
+ */
+import { Command, CommanderError } from 'commander';
+import { CommandError, EXIT } from './exit-codes.ts';
+
+export interface CommandModule {
+  /** Says arguments, options and examples. */
+  readonly define: (command: Command) => unknown;
+  /** @returns the exit code @throws CommandError, or an Error whose first line says what is wrong */
+  readonly run: (command: Command) => Promise<number>;
+}
+
+export interface CommandRow {
+  readonly name: string;
+  /** One line in the list of commands. */
+  readonly summary: string;
+  readonly load: () => Promise<CommandModule>;
+}
+
+export interface CommandLineOptions {
+  readonly version: string;
+  readonly rows: readonly CommandRow[];
+}
+
+export interface Streams {
+  readonly stdout: (text: string) => unknown;
+  readonly stderr: (text: string) => unknown;
+}
+
+const DESCRIPTION = 'Nova KMS: nodes that hold one master secret, derive keys for apps and replicate their data.';
+
+const MORE = `
+Examples:
+  nova-kms dev                               a cluster on this machine
+  nova-kms status http://127.0.0.1:8000      one screen for the whole cluster
+  nova-kms help status                       all about one command
+
+Exit code: 0 done; 1 failed, with the reason in one line on standard error; 2 the
+command line cannot be read; 3 an answer that is no: not ready, not reachable, not
+found; 130 after a second Ctrl-C, which waits for nothing.`;
+
+/** @returns the exit code */
+export async function runCommandLine(argv: readonly string[], { version, rows }: CommandLineOptions, { stdout, stderr }: Streams): Promise<number> {
+  let code: number = EXIT.done;
+  const program = new Command('nova-kms')
+    .description(DESCRIPTION)
+    .version(version, '-V, --version', 'say the version')
+    .helpOption('-h, --help', 'say all this')
+    .addHelpText('after', MORE)
+    .exitOverride()
+    .configureOutput({ writeOut: stdout, writeErr: stderr, outputError: (text, write) => write(oneLine(text)) });
+  const given = namedCommand(argv);
+  try {
+    for (const { name, summary, load } of rows) {
+      const command = program.command(name).description(summary).helpOption('-h, --help', 'say all this').allowExcessArguments(false);
+      if (name !== given) continue;
+      const { define, run } = await load();
+      define(command);
+      command.action(async () => {
+        code = await run(command);
+      });
+    }
+    await program.parseAsync([...argv], { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    stderr(`${firstLine(error)}\n`);
+    return error instanceof CommandError ? error.exitCode : EXIT.failed;
+  }
+}
+
+function namedCommand(argv: readonly string[]): string | undefined {
+  const words = argv.filter((word) => !word.startsWith('-'));
+  return words[0] === 'help' ? words[1] : words[0];
+}
+
+/** A suggestion stands in the line that says what is wrong. */
+function oneLine(text: string): string {
+  return `${text.trimEnd().replaceAll('\n', ' ')}\n`;
+}
+
+/** What comes after it is for whoever debugs the library that threw. */
+export function firstLine(error: unknown): string {
+  return error instanceof Error ? error.message.split('\n', 1)[0]! : 'something was thrown that is no error';
+}

@@ -1,0 +1,58 @@
+/**
+ * Where `--watch` draws: on a terminal over itself, on the terminal's other screen, so that what was there comes back; else one
+ * block after another. What is on the screen when it ends stays.
+ */
+
+export interface ScreenOutput {
+  readonly write: (text: string) => unknown;
+  /** A terminal whose cursor can be moved. */
+  readonly cursor: boolean;
+}
+
+export interface Screen {
+  /** @param lines without line ends; on a terminal they must fit */
+  readonly draw: (lines: readonly string[]) => void;
+  /** May be called again. */
+  readonly end: () => void;
+}
+
+const OTHER_SCREEN = '\u001b[?1049h\u001b[?25l';
+const OWN_SCREEN = '\u001b[?25h\u001b[?1049l';
+const HOME = '\u001b[H';
+const CLEAR_LINE = '\u001b[K';
+const CLEAR_BELOW = '\u001b[J';
+
+export function openScreen({ write, cursor }: ScreenOutput): Screen {
+  return cursor ? terminalScreen(write) : blockScreen(write);
+}
+
+function terminalScreen(write: ScreenOutput['write']): Screen {
+  let last: readonly string[] | null = null;
+  let ended = false;
+  return {
+    draw: (lines) => {
+      // Over what is there, line by line: a cleared screen flickers. The last line has no end, or the screen would scroll.
+      write(`${last === null ? OTHER_SCREEN : ''}${HOME}${lines.map((line) => `${line}${CLEAR_LINE}`).join('\r\n')}${CLEAR_BELOW}`);
+      last = lines;
+    },
+    end: () => {
+      if (!ended && last !== null) write(`${OWN_SCREEN}${blockOf(last)}`);
+      ended = true;
+    },
+  };
+}
+
+function blockScreen(write: ScreenOutput['write']): Screen {
+  let first = true;
+  return {
+    draw: (lines) => {
+      write(`${first ? '' : '\n'}${blockOf(lines)}`);
+      first = false;
+    },
+    end: () => undefined,
+  };
+}
+
+function blockOf(lines: readonly string[]): string {
+  return lines.map((line) => `${line}\n`).join('');
+}

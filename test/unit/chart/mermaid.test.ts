@@ -1,0 +1,107 @@
+/** Charts as pictures: nested and parallel states, every arrow once, names that the language takes; and those in the documents. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { setup } from 'xstate';
+import { DOCUMENTS, withPicture } from '../../../scripts/chart-update/document.ts';
+import { chartOf } from '../../../src/chart/chart-of.ts';
+import { mermaidOf } from '../../../src/chart/mermaid.ts';
+import { regionOf } from '../../../src/chart/region.ts';
+import { nodeChart, regionNames } from '../../../src/cli/node-chart.ts';
+import { trafficLight } from '../../support/traffic-light.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..', '..');
+
+test('a picture of a traffic light shows boxes in boxes, regions side by side, and one arrow for all that leads the same way', () => {
+  expect(mermaidOf(chartOf(trafficLight()))).toBe(`stateDiagram-v2
+    direction LR
+    testing
+    state working {
+        state cars {
+            red
+            green
+            memory
+            [*] --> red
+            red --> green: after redFor (30 s)<br/>after amberFor
+            green --> red: button [and(isDay, not(isBroken))]
+        }
+        --
+        state walkers {
+            wait
+            done
+            [*] --> wait
+            wait --> done: always [isDay]
+            done --> [*]
+        }
+    }
+    dark
+    gone
+    [*] --> testing
+    testing --> gone: removed
+    working --> gone: removed<br/>done working
+    dark --> gone: removed
+    testing --> working: done selfTest [isDay]
+    testing --> dark: done selfTest<br/>error selfTest<br/>after 5 s
+    working --> dark: power.cut
+    walkers --> dark: error walkersLamp
+    dark --> memory: power.back
+    gone --> [*]
+`);
+});
+
+test('keys that are words of the language, hold other characters or come twice get names of their own', () => {
+  const machine = setup({}).createMachine({
+    id: 'odd',
+    initial: 'end',
+    states: { end: { on: { 'a;b: "c"': 'a-b' } }, 'a-b': { on: { go: 'a_b' } }, a_b: { initial: 'end', states: { end: {} } } },
+  });
+  expect(mermaidOf(chartOf(machine)).split('\n').map((line) => line.trim())).toEqual([
+    'stateDiagram-v2',
+    'direction LR',
+    'state "end" as odd_end',
+    'state "a-b" as a_b',
+    'state "a_b" as odd_a_b',
+    'state odd_a_b {',
+    'state "end" as odd_a_b_end',
+    '[*] --> odd_a_b_end',
+    '}',
+    '[*] --> odd_end',
+    'odd_end --> a_b: a b  c',
+    'a_b --> odd_a_b: go',
+    '',
+  ]);
+});
+
+describe('a region', () => {
+  const chart = chartOf(trafficLight());
+
+  test('is a chart of its own: its state is the root, and what leaves it is not in it', () => {
+    const cars = regionOf(chart, 'light.working.cars')!;
+    expect(cars.name).toBe('light cars');
+    expect(cars.states.map(({ id, parent }) => [id, parent])).toEqual([
+      ['light.working.cars', null],
+      ['light.working.cars.red', 'light.working.cars'],
+      ['light.working.cars.green', 'light.working.cars'],
+      ['light.working.cars.memory', 'light.working.cars'],
+    ]);
+    expect(regionOf(chart, 'light.working.walkers')!.edges.map(({ label }) => label)).toEqual(['always']);
+    expect(cars.id).not.toBe(chart.id);
+  });
+
+  test('that is not there is null', () => expect(regionOf(chart, 'light.nowhere')).toBeNull());
+
+  test('of the node is one of four, or all of it', () => {
+    expect(regionNames()).toEqual(['readiness', 'nodeTick', 'probing', 'beats', 'all']);
+    expect(nodeChart('readiness').states.map(({ key }) => key)).toEqual(['readiness', 'ineligible', 'bootstrapping', 'syncing-secret', 'ready']);
+    expect(nodeChart().states[0]!.id).toBe('node');
+  });
+});
+
+test.each(DOCUMENTS)('%s shows the machine as it is (npm run chart:update)', (name) => {
+  const document = readFileSync(join(ROOT, name), 'utf8');
+  expect(withPicture(document)).toBe(document);
+});
+
+test('a document without a place for the picture is an error', () => {
+  expect(() => withPicture('# Nothing here')).toThrow('there is no <!-- chart --> <!-- /chart --> in the document');
+});
