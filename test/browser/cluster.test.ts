@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
 import { StartedCommand } from '../e2e/support/started-command.ts';
-import { launchBrowser, openPage } from './support/browser.ts';
+import { launchBrowser, openPage, PHONE, WIDE } from './support/browser.ts';
 
 /** A cluster on a busy machine gets ready, or back to it. Milliseconds. */
 const READY_LIMIT_MS = 90_000;
@@ -62,6 +62,10 @@ test('three nodes, followed, killed, started again and left without their secret
   await page.waitForSelector('.span.well', { state: 'attached' });
   await opened.screenshot('cluster-ready-dark-1280x720');
 
+  await page.setViewportSize(PHONE);
+  await opened.screenshot('cluster-ready-dark-390x844');
+  await page.setViewportSize(WIDE);
+
   // One is killed, and says so; its way back is drawn.
   await page.keyboard.press('2');
   const killedMs = performance.now();
@@ -80,13 +84,17 @@ test('three nodes, followed, killed, started again and left without their secret
   await all(':not([data-state=ready]):not(.ended)');
   expect(await page.textContent(`${card('node-1', '')} .reason`)).not.toBe('');
   await opened.screenshot('cluster-reset-dark-1280x720');
+  await page.keyboard.press('t');
+  await page.keyboard.press('v');
+  await opened.screenshot('cluster-values-light-1280x720');
+  await page.keyboard.press('v');
 
   // Back to before: all were ready.
   await page.focus('.field');
   const ready = NODES.map((name) => card(name, '[data-state=ready]')).join(', ');
   for (let presses = 0; presses < 12 && (await page.locator(ready).count()) < NODES.length; presses++) {
     await page.keyboard.press('Shift+ArrowLeft');
-    await page.waitForFunction('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))');
+    await page.evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))');
   }
   expect(await page.locator(ready).count()).toBe(NODES.length);
   await page.waitForSelector('.mode:has-text("standing still")');

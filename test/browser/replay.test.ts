@@ -128,9 +128,8 @@ describe('a trace file', () => {
     await page.keyboard.press('x');
     await page.waitForSelector('.drawing [data-state="lamp.on"].active');
     expect(await page.textContent('.clock')).toContain('00:00:09.000');
-    const empty = join(folder, 'empty.trace');
-    writeFileSync(empty, 'nothing\n');
-    await page.setInputFiles('input[type=file]', empty);
+    const dropped = await page.evaluateHandle("(() => { const data = new DataTransfer(); data.items.add(new File(['nothing'], 'empty.trace')); return data; })()");
+    await page.dispatchEvent('main', 'drop', { dataTransfer: dropped });
     await page.waitForSelector('.said.bad:has-text("holds no events")');
   });
 });
