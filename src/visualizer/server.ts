@@ -18,7 +18,7 @@ import { isToken, refusalOf, SECURITY_HEADERS } from './admission.ts';
 import type { EventLog } from './event-log.ts';
 import { LogReader, type LogReaderOptions } from './log-reader.ts';
 import { CommandError, type CommandRequest, type Commands, type LayoutOf, type PageFiles } from './ports.ts';
-import type { PageSession } from './wire.ts';
+import type { Chart, PageSession } from './wire.ts';
 
 const HOST = '127.0.0.1';
 /** Connections at once; one more is closed. */
@@ -149,7 +149,11 @@ class Visualizer {
     else if (url.pathname === '/events') this.#read(exchange, { form: 'events', follow: true }, request.headers['last-event-id']);
     else if (url.pathname === '/trace') this.#read(exchange, { form: 'lines', follow: url.searchParams.get('follow') === 'true' }, undefined);
     else if (first === 'layouts' && second !== undefined) void this.#layout(response, second);
-    else void this.#file(response, url.pathname);
+    else {
+      // Whoever asks for the page asks for the layouts next, and they take longest.
+      if (url.pathname === '/') for (const chart of this.#modules.log.charts) void this.#layoutOf(chart);
+      void this.#file(response, url.pathname);
+    }
   }
 
   #session(): PageSession {
@@ -197,17 +201,21 @@ class Visualizer {
   async #layout(response: ServerResponse, id: string): Promise<void> {
     const chart = this.#modules.log.chart(id);
     if (chart === null) { sayError(response, 404, 'there is no such chart'); return; }
-    let layout = this.#layouts.get(id);
-    if (layout === undefined) {
-      layout = this.#modules.layoutOf(chart).then((made) => JSON.stringify(made));
-      this.#layouts.set(id, layout);
-    }
     try {
-      sayJson(response, 200, await layout);
+      sayJson(response, 200, await this.#layoutOf(chart));
     } catch {
-      this.#layouts.delete(id);
       sayError(response, 500, 'the chart cannot be laid out');
     }
+  }
+
+  #layoutOf(chart: Chart): Promise<string> {
+    const known = this.#layouts.get(chart.id);
+    if (known !== undefined) return known;
+    const layout = this.#modules.layoutOf(chart).then((made) => JSON.stringify(made));
+    this.#layouts.set(chart.id, layout);
+    // What failed may be asked for again.
+    layout.catch(() => this.#layouts.delete(chart.id));
+    return layout;
   }
 
   async #command(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -1,7 +1,7 @@
 /** The page and a machine that is no node, in a real browser: drawn, followed, gone back in, searched and asked about. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
-import { launchBrowser, openPage, PHONE, type OpenedPage } from './support/browser.ts';
+import { launchBrowser, openPage, PHONE, untilTrue, type OpenedPage } from './support/browser.ts';
 import { Watched, type Crossing } from './support/watched.ts';
 
 /** What can still be read, as high as letters are set. Pixels. */
@@ -70,6 +70,19 @@ describe('a machine that is drawn', () => {
     expect(await page.locator('.drawing').count()).toBe(2);
   });
 
+  test('is told in words while its drawing is not there yet', async () => {
+    const held = Promise.withResolvers<undefined>();
+    await page.route('**/layouts/**', async (route) => {
+      await held.promise;
+      await route.continue();
+    });
+    await page.reload();
+    await page.waitForSelector('.words:has-text("The drawing is being made. Active: red · standing · idle")');
+    held.resolve(undefined);
+    await page.waitForSelector(state('light.red', 'active'));
+    expect(await page.locator('.words').isVisible()).toBe(false);
+  });
+
   test('has labels that can be read at 1280 × 720', async () => {
     const labels = page.locator('.drawing .edge-text');
     expect(await labels.count()).toBeGreaterThan(6);
@@ -94,7 +107,7 @@ describe('a machine that is drawn', () => {
     const box = (await drawing.boundingBox())!;
     await page.mouse.move(box.x + 40, box.y + 40);
     await page.mouse.wheel(0, -300);
-    await page.waitForFunction(`document.querySelector('.drawing > g').getAttribute('transform') !== ${JSON.stringify(home)}`);
+    await untilTrue(page, `document.querySelector('.drawing > g').getAttribute('transform') !== ${JSON.stringify(home)}`);
     const zoomed = await transform();
     await page.mouse.down();
     await page.mouse.move(box.x + 120, box.y + 90, { steps: 4 });
@@ -207,7 +220,7 @@ describe('the events', () => {
     await page.fill('input[type=search]', '');
     await page.selectOption('select[aria-label="Source"]', 'crossing-2');
     await page.click('[data-kind=chart]');
-    await page.waitForSelector('.event-list:not(:has-text("power"))');
+    await page.waitForSelector('.count:has-text("1 of")');
     expect(await page.locator('.event .who').allTextContents()).toEqual(['crossing-2']);
   });
 
@@ -326,7 +339,7 @@ test('light, dark, and a phone', async () => {
   await page.reload();
   await page.waitForSelector('html[data-theme=light] .drawing');
   await page.setViewportSize(PHONE);
-  await page.waitForFunction('document.documentElement.scrollWidth <= innerWidth');
+  await untilTrue(page, 'document.documentElement.scrollWidth <= innerWidth');
   await page.waitForSelector('.drawing');
   await opened.screenshot('machine-phone-390x844');
 });

@@ -7,6 +7,10 @@ import type { Browser } from 'playwright-core';
 import { createActor, createMachine } from 'xstate';
 import { chartOf } from '../../src/chart/chart-of.ts';
 import { edgeIdsOf } from '../../src/chart/edge-ids.ts';
+import { FAULT_PROFILES } from '../../src/sim/faults/fault-profiles.ts';
+import { makeScenario } from '../../src/sim/make-scenario.ts';
+import { simulate } from '../../src/sim/simulate.ts';
+import type { Life } from '../../src/sim/world/sim-node.ts';
 import { EventLog } from '../../src/visualizer/event-log.ts';
 import { recordActor } from '../../src/visualizer/recorder.ts';
 import { launchBrowser, openPage, type OpenedPage } from './support/browser.ts';
@@ -124,11 +128,44 @@ describe('a trace file', () => {
     await page.keyboard.press('x');
     await page.waitForSelector('.drawing [data-state="lamp.on"].active');
     expect(await page.textContent('.clock')).toContain('00:00:09.000');
-    const empty = join(folder, 'empty.trace');
-    writeFileSync(empty, 'nothing\n');
-    await page.setInputFiles('input[type=file]', empty);
+    const dropped = await page.evaluateHandle("(() => { const data = new DataTransfer(); data.items.add(new File(['nothing'], 'empty.trace')); return data; })()");
+    await page.dispatchEvent('main', 'drop', { dataTransfer: dropped });
     await page.waitForSelector('.said.bad:has-text("holds no events")');
   });
+});
+
+/** One of the keys that the scenario writes. */
+const KEY = 'key-14';
+
+/** A node that says that it has merged one key, and has not. */
+function forgetOneKey({ name, node }: Life): void {
+  if (name !== 'b') return;
+  const { store } = node.inside;
+  const merge = store.merge.bind(store);
+  store.merge = (appId, wire, nowMs) => ((wire as { readonly key?: unknown }).key === KEY ? { kind: 'merged' } : merge(appId, wire, nowMs));
+}
+
+describe('a simulation that breaks a rule', () => {
+  test('is opened, and the page jumps to where it broke, with the node that it concerns', async () => {
+    const lines: string[] = [];
+    const scenario = makeScenario({ seed: '3', nodes: 4, apps: 2, durationMs: 120_000, faults: FAULT_PROFILES.light, requestsPerSecond: 1 });
+    const { violation } = await simulate(scenario, { onStart: forgetOneKey, onEvent: (line) => void lines.push(line) });
+    expect(violation).not.toBeNull();
+    const file = join(folder, 'seed-3.jsonl');
+    writeFileSync(file, lines.map((line) => `${line.trimEnd()}\n`).join(''));
+    const watched = new Watched();
+    await watched.serve();
+    const opened = await open(watched);
+    const { page } = opened;
+    opened.allow(/status of 404/);
+    await page.setInputFiles('input[type=file]', file);
+    await page.waitForSelector('.drawing');
+    await page.keyboard.press('x');
+    await page.waitForSelector('.event.failure[aria-current]');
+    expect(await page.textContent('.event.failure .detail')).toContain(violation!.invariant);
+    await page.waitForSelector('.drawing .state.active');
+    await opened.screenshot('simulation-failure-dark-1280x720');
+  }, 120_000);
 });
 
 describe('a live stream', () => {

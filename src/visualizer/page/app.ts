@@ -3,12 +3,12 @@
  */
 import { drawChart, type ElkGraph, type Layout } from '../layout-graph.ts';
 import type { Chart, PageSession, VisualizerEvent } from '../wire.ts';
-import { every, getJson, getText, pageMs, postJson, rememberedTheme, rememberTheme, unixMs } from './browser.ts';
+import { after, every, getJson, getText, pageMs, postJson, rememberedTheme, rememberTheme, unixMs } from './browser.ts';
 import { Connection } from './connection.ts';
 import { Arrivals } from './core/arrivals.ts';
 import { History } from './core/history.ts';
 import { Lanes } from './core/lanes.ts';
-import { TRACE_LIMIT_BYTES } from './core/limits.ts';
+import { TRACE_LANE_LIMIT, TRACE_LIMIT_BYTES } from './core/limits.ts';
 import type { SourceModel } from './core/model.ts';
 import { goToPlace, goToTime, LIVE, play, shownAt, SPEEDS, type Moment } from './core/moment.ts';
 import { parseTrace } from './core/trace.ts';
@@ -24,6 +24,8 @@ import { TimelineView } from './view/timeline-view.ts';
 
 /** Ages go on although nothing happens. */
 const REFRESH_MS = 250;
+/** How long a good word stands; a bad one stands until it is dismissed. */
+const SAID_MS = 5_000;
 /** Times after this are times of day; before it, a simulated clock's. Unix milliseconds of 2001. */
 const OF_DAY_FROM_MS = 1_000_000_000_000;
 
@@ -34,6 +36,8 @@ export class App {
   readonly #arrivals = new Arrivals();
   #moment: Moment = LIVE;
   #chosen: string | null = null;
+  /** The reader chose it. */
+  #picked = false;
   #replay = false;
   /** true: the events are all here, none come. */
   #local = false;
@@ -44,6 +48,7 @@ export class App {
   #failures = 0;
   #failuresFrom = 0;
   #wanted = false;
+  #cancelSaid: () => void = () => undefined;
   readonly #connection: Connection;
   readonly #bar: BarView;
   readonly #sources: SourcesView;
@@ -140,15 +145,15 @@ export class App {
 
   #append(event: VisualizerEvent): void {
     const before = this.#history.latest;
-    const after = this.#history.append(event);
-    this.#lanes.take(before, after, event);
+    const model = this.#history.append(event);
+    this.#lanes.take(before, model, event);
     if (isFailure(event)) this.#failures += 1;
     // What cannot be gone back to is not drawn either.
     if (this.#history.firstPlace !== this.#failuresFrom) {
       this.#failuresFrom = this.#history.firstPlace;
       this.#lanes.forget(this.#history.firstMs);
     }
-    if (event.kind === 'state' && this.#chosen === null) this.#chosen = event.source;
+    if (event.kind === 'state' && !this.#picked) this.#chosen = sortedSources({ model })[0]!.name;
   }
 
   #setConnected(connected: boolean): void {
@@ -170,12 +175,12 @@ export class App {
     this.#replay = true;
     this.#cutSinceMs = null;
     this.#history = new History(events.length + 1_000);
-    this.#lanes = new Lanes();
+    this.#lanes = new Lanes(TRACE_LANE_LIMIT);
     this.#failures = 0;
     this.#failuresFrom = 0;
     this.#chosen = null;
+    this.#picked = false;
     for (const event of events) this.#append(event);
-    this.#chosen = sortedSources({ model: this.#history.latest })[0]?.name ?? null;
     this.#session = { ...this.#session, title, mode: 'replay', commands: [], token: null };
     this.#commands.setSession(this.#session);
     document.title = title;
@@ -262,6 +267,7 @@ export class App {
 
   #choose(source: string): void {
     this.#chosen = source;
+    this.#picked = true;
     this.#want();
   }
 
@@ -284,6 +290,8 @@ export class App {
     setText(this.#said, text);
     this.#said.classList.toggle('bad', bad);
     this.#said.hidden = false;
+    this.#cancelSaid();
+    if (!bad) this.#cancelSaid = after(SAID_MS, () => (this.#said.hidden = true));
   }
 
   #switchTheme(): void {
@@ -463,7 +471,7 @@ function messageOf(error: unknown): string {
 
 /** A replay takes about a minute. */
 function defaultSpeed(lengthMs: number): number {
-  return SPEEDS.find((speed) => lengthMs / speed <= 90_000) ?? SPEEDS.at(-1)!;
+  return SPEEDS.find((speed) => speed >= 1 && lengthMs / speed <= 90_000) ?? SPEEDS.at(-1)!;
 }
 
 /** From the server; and where it does not know the chart, as with a file of another program, from ELK in the page. */

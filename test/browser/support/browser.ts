@@ -3,6 +3,7 @@ import chromium from '@sparticuz/chromium';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium as playwright, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import { waitUntil } from '../../../src/dev/waiting.ts';
 
 export const WIDE = { width: 1280, height: 720 };
 export const PHONE = { width: 390, height: 844 };
@@ -17,6 +18,14 @@ const SCREENSHOTS = join(import.meta.dirname, '..', '..', '..', 'artifacts', 'sc
 export async function launchBrowser(): Promise<Browser> {
   const args = chromium.args.filter((argument) => !UNWANTED.includes(argument));
   return playwright.launch({ executablePath: await chromium.executablePath(), args, headless: true });
+}
+
+/**
+ * Waits until an expression holds in the page. (What the browser's driver has for it evaluates text in the page, which its policy
+ * forbids.)
+ */
+export async function untilTrue(page: Page, expression: string): Promise<void> {
+  await waitUntil({ what: expression, limitMs: WAIT_MS, everyMs: 20 }, async () => ((await page.evaluate<boolean>(expression)) ? null : 'it does not hold'));
 }
 
 export interface OpenedPage {

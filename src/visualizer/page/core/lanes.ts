@@ -57,21 +57,39 @@ const ENDED = 'ended';
 const ROWS_LIMIT = 4;
 
 export class Lanes {
+  readonly #limit: number;
   readonly #lanes = new Map<string, Lane>();
   /** Notes that concern all. */
   readonly common: Mark[] = [];
+
+  /** @param limit stays, spans and marks of a source, each */
+  constructor(limit = LANE_LIMIT) {
+    this.#limit = limit;
+  }
 
   get all(): ReadonlyMap<string, Lane> {
     return this.#lanes;
   }
 
   take(before: Model, after: Model, event: VisualizerEvent): void {
+    this.#take(before, after, event);
+    this.#bound(event);
+  }
+
+  #bound(event: VisualizerEvent): void {
+    const lane = 'source' in event && event.source !== null ? this.#lanes.get(event.source) : undefined;
+    for (const items of lane === undefined ? [this.common] : [lane.stays, lane.spans, lane.marks]) {
+      if (items.length > this.#limit) items.splice(0, items.length - this.#limit);
+    }
+  }
+
+  #take(before: Model, after: Model, event: VisualizerEvent): void {
     const { place } = after;
     const { atMs } = event;
     if (event.kind === 'chart') return;
     if (event.kind === 'note') {
       const marks = event.source === null ? this.common : this.#lane(event.source).marks;
-      push(marks, { kind: event.level, atMs, place, text: event.text });
+      marks.push({ kind: event.level, atMs, place, text: event.text });
       return;
     }
     const lane = this.#lane(event.source);
@@ -85,12 +103,12 @@ export class Lanes {
     if (event.kind === 'end') {
       closeAll(lane, atMs, CUT_OFF);
       stay(lane, { state: ENDED, reason: event.how, atMs });
-      push(lane.marks, { kind: 'end', atMs, place, text: event.how });
+      lane.marks.push({ kind: 'end', atMs, place, text: event.how });
       return;
     }
     if (event.kind === 'state' && event.fresh) {
       closeAll(lane, atMs, CUT_OFF);
-      push(lane.marks, { kind: 'start', atMs, place, text: 'starts' });
+      lane.marks.push({ kind: 'start', atMs, place, text: 'starts' });
     }
     stay(lane, { state: is.headline ?? '?', reason: reasonOf(is), atMs });
     const index = after.charts.get(is.chart);
@@ -99,7 +117,7 @@ export class Lanes {
     if (event.kind !== 'step') return;
     for (const id of event.edges) {
       const dropped = index.edges.get(id)?.meta['dropped'];
-      if (typeof dropped === 'string') push(lane.marks, { kind: 'dropped', atMs, place, text: `${dropped} dropped` });
+      if (typeof dropped === 'string') lane.marks.push({ kind: 'dropped', atMs, place, text: `${dropped} dropped` });
     }
   }
 
@@ -129,7 +147,7 @@ function stay(lane: Lane, { state, reason, atMs }: { state: string; reason: stri
     return;
   }
   if (last !== undefined) last.toMs = atMs;
-  push(lane.stays, { state, reason, fromMs: atMs, toMs: null });
+  lane.stays.push({ state, reason, fromMs: atMs, toMs: null });
 }
 
 interface Following {
@@ -182,7 +200,7 @@ function rowOf(lane: Lane, name: string): string {
 
 function open(lane: Lane, key: string, span: Span): void {
   lane.open.set(key, span);
-  push(lane.spans, span);
+  lane.spans.push(span);
 }
 
 function close(span: Span, atMs: number, outcome: string): void {
@@ -195,11 +213,6 @@ function close(span: Span, atMs: number, outcome: string): void {
 function closeAll(lane: Lane, atMs: number, outcome: string): void {
   for (const span of lane.open.values()) close(span, atMs, outcome);
   lane.open.clear();
-}
-
-function push<Item>(items: Item[], item: Item): void {
-  items.push(item);
-  if (items.length > LANE_LIMIT) items.splice(0, items.length - LANE_LIMIT);
 }
 
 function trim<Item>(items: Item[], over: (item: Item) => boolean): void {

@@ -141,7 +141,11 @@ function changeTable(table: HTMLTableElement, { rows }: Table, nowMs: number): v
         labels,
         (label) => label,
         () => h('td'),
-        (cell, label) => setText(cell, valueText(row[label] ?? null, nowMs)),
+        (cell, label) => {
+          const text = valueText(row[label] ?? null, nowMs);
+          setText(cell, text);
+          setAttributes(cell, { title: text });
+        },
       ),
   );
 }

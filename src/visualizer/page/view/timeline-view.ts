@@ -148,6 +148,8 @@ export class TimelineView {
     const listed = this.#chosenOnly && frame.chosen !== null ? sources.filter(({ name }) => name === frame.chosen?.name) : sources;
     const parts: SVGElement[] = [];
     let y = AXIS_PX;
+    parts.push(...drawMarks(frame.lanes.common, y - 3, view));
+    if (frame.lanes.common.length > 0) y += MARKS_PX;
     for (const { name } of listed) {
       const lane = frame.lanes.all.get(name);
       if (lane === undefined) continue;
@@ -161,10 +163,8 @@ export class TimelineView {
       parts.push(...drawMarks(lane.marks, y + STAY_PX + rows * ROW_PX, view));
       y += height + LANE_GAP_PX;
     }
-    parts.push(...drawMarks(frame.lanes.common, y, view));
-    if (frame.lanes.common.length > 0) y += MARKS_PX;
     const height = Math.max(y, this.element.clientHeight - 2);
-    this.#svg.replaceChildren(hatch(), ...drawAxis(height, view), ...parts, ...drawPlayhead(height, view));
+    this.#svg.replaceChildren(hatch(), ...drawAxis(height, view), ...parts, ...drawFailures(frame, height, view), ...drawPlayhead(height, view));
     setAttributes(this.#svg, { width, height, viewBox: `0 0 ${width} ${height}` });
     setAttributes(this.#field, {
       'aria-valuemin': Math.round(frame.history.firstMs),
@@ -327,6 +327,14 @@ function drawMarks(marks: readonly Mark[], y: number, view: View): SVGElement[] 
     parts.push(withTitle(element, `${mark.kind}: ${mark.text}`));
   }
   return parts;
+}
+
+/** Across all lanes: what a reader looks for. */
+function drawFailures({ lanes }: Frame, height: number, view: View): SVGElement[] {
+  const marks = [lanes.common, ...[...lanes.all.values()].map((lane) => lane.marks)].flat();
+  return marks
+    .filter(({ kind, atMs }) => kind === 'failure' && atMs >= view.fromMs && atMs <= view.toMs)
+    .map(({ atMs, text }) => withTitle(s('line', { x1: view.x(atMs), x2: view.x(atMs), y1: AXIS_PX, y2: height, class: 'failure-line' }), text));
 }
 
 function drawPlayhead(height: number, view: View): SVGElement[] {
