@@ -117,6 +117,8 @@ export class DevSession {
         });
       },
       onStep: (step) => {
+        // The first step: what was asked for can be.
+        if (step === 'chain' && visualizer !== null) report({ event: 'visualizer', url: visualizer.url });
         report({ event: 'step', step: this.#options.json ? step : STEP_TEXT[step] });
         if (step === 'nodes') for (const { name } of this.#cluster!.nodes) this.#progress.started(name);
       },
@@ -143,7 +145,6 @@ export class DevSession {
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
       throw new Error(`port ${visualizerPort} is in use: give another --visualizer-port, or 0 for any that is free`, { cause: error });
     }
-    this.#modules.report({ event: 'visualizer', url: this.#visualizer.url });
     return this.#visualizer;
   }
 

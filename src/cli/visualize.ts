@@ -9,9 +9,12 @@ import { onStopSignals } from './stop-signals.ts';
 import { TraceFileError } from './trace-file.ts';
 
 const MORE = `
-A trace file holds one JSON object a line. There are two sources of them:
-  nova-kms sim --seed 7 --events seed-7.jsonl              a simulation
-  nova-kms trace http://127.0.0.1:PORT > node.jsonl        a live node or cluster
+A trace file holds one JSON object a line, of a simulation or of a live node.
+
+Examples:
+  nova-kms sim --seed 7 --events seed-7.jsonl
+  nova-kms trace http://127.0.0.1:9000 > node.jsonl
+  nova-kms visualize seed-7.jsonl
 
 Exit code: 0 when stopped; 1 with the reason in one line on standard error; 2 for a
 file that is no trace.`;

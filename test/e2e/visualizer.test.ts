@@ -150,3 +150,19 @@ test('the token is nowhere in the stream', () => {
   expect(events.length).toBeGreaterThan(100);
   expect(JSON.stringify(events)).not.toContain(session.token);
 });
+
+test('a port in use is named in one line', async () => {
+  const other = new StartedCommand('node', ['scripts/start.mjs', '--visualizer-port', new URL(url).port], {});
+  const { code, stdout, stderr } = await other.ended;
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  expect(stderr).toBe(`port ${new URL(url).port} is in use: give another --visualizer-port, or 0 for any that is free\n`);
+  await other.clear();
+}, LIMIT_MS);
+
+test('where it is not wanted, there is none', async () => {
+  const other = new StartedCommand('node', ['scripts/start.mjs', '--no-visualizer', '--once', '--json', '--nodes', '1'], {});
+  const { code, stdout } = await other.ended;
+  expect(code).toBe(0);
+  expect(stdout).not.toContain('visualizer');
+  await other.clear();
+}, LIMIT_MS);
