@@ -39,6 +39,13 @@ function state(id: string, mark = ''): string {
 }
 const arrow = (from: string, to: string): string => `.arrow[data-arrow="crossing.light.${from} -> crossing.light.${to}"]`;
 const card = (name: string): string => `.card[data-source="${name}"]`;
+/** Of something that is drawn anew again and again. */
+async function boxOf(selector: string): Promise<{ readonly x: number; readonly y: number; readonly width: number }> {
+  for (;;) {
+    const box = await page.locator(selector).first().boundingBox();
+    if (box !== null) return box;
+  }
+}
 const text = async (selector: string): Promise<string> => (await page.textContent(selector)) ?? '';
 
 describe('a machine that is drawn', () => {
@@ -165,7 +172,7 @@ describe('the timeline', () => {
     watched.shiftMs(4_000);
     crossing.send('power.back', 'car');
     await page.waitForSelector(`${card('crossing-1')} dd:text-is("3")`);
-    const stay = (await page.locator('.stay[data-state=blinking] rect').first().boundingBox())!;
+    const stay = await boxOf('.stay[data-state=blinking] rect');
     await page.mouse.move(stay.x + stay.width / 2, stay.y + 4);
     await page.mouse.down();
     await page.waitForSelector(state('light.blinking', 'active'));
