@@ -75,6 +75,7 @@ export class DevSession {
   async offerIdentity(): Promise<string | null> {
     const failure = await this.#identity.write(this.#app!, this.#cluster!);
     const file = failure === null ? this.#options.identity : null;
+    void this.#visualizer?.warmUp();
     this.#modules.report({ event: 'running', status_url: this.#cluster!.nodes[0]!.url, identity_file: file });
     return failure;
   }

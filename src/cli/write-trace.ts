@@ -40,6 +40,6 @@ export async function writeTrace(url: string, output: Writable, { follow = true,
     }
   } catch {
     // A stream that goes on has no other end than its connection's.
-    if (!follow) throw new WriteTraceError(`${asked.origin} ended the trace before it was whole`);
+    if (!follow && signal?.aborted !== true) throw new WriteTraceError(`${asked.origin} ended the trace before it was whole`);
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Nothing that a node shows holds a secret (protocol.md §2): a run through claim, hand-over, derive, refusals and reset at
- * LOG_LEVEL=DEBUG, whose every line, answer, inspector event and word of a visualiser is searched for every secret in every form. And the search
- * finds what it must: each form of a deliberate leak makes it fail.
+ * Nothing that a node shows holds a secret (protocol.md §2): a run through claim, hand-over, derive, writes, refusals and reset
+ * at LOG_LEVEL=DEBUG, whose every line, answer, inspector event and word of a visualiser is searched for every secret in every
+ * form. And the search finds what it must: each form of a deliberate leak makes it fail.
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
