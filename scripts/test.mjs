@@ -15,6 +15,7 @@ const jest = (...projects) => [
 
 const CHECKS = {
   types: ['node_modules/@typescript/native/bin/tsc', '-p', 'tsconfig.json'],
+  'page-types': ['node_modules/@typescript/native/bin/tsc', '-p', 'src/visualizer/page'],
   lint: ['node_modules/eslint/bin/eslint.js', '.'],
   imports: ['node_modules/dependency-cruiser/bin/dependency-cruiser.mjs', '--config', '.dependency-cruiser.mjs', 'src'],
   unit: jest('unit'),
@@ -22,6 +23,8 @@ const CHECKS = {
   machine: jest('machine'),
   // Whole clusters on a virtual clock: stories, and seeds that never change.
   simulation: jest('simulation'),
+  // The visualiser's page in a real browser.
+  browser: [...jest('browser'), '--maxWorkers=1'],
   // Clusters of processes, which wait for blocks most of the time.
   e2e: [...jest('e2e'), '--maxWorkers=2'],
 };

@@ -14,6 +14,8 @@ export const COMMANDS: readonly CommandRow[] = [
   { name: 'dev', summary: 'run a whole cluster on this machine', load: () => ofSourceTree('dev', './dev.ts') },
   { name: 'emulator', summary: 'run an emulator of the enclave API', load: () => import('./emulator.ts') },
   { name: 'sim', summary: 'simulate whole clusters from seeds', load: () => import('./sim.ts') },
+  { name: 'visualize', summary: 'replay a trace file on a page', load: () => import('./visualize.ts') },
+  { name: 'trace', summary: 'write what a node or cluster does as a trace file', load: () => import('./trace.ts') },
   { name: 'chart', summary: "draw the node's machine", load: () => import('./chart.ts') },
 ];
 

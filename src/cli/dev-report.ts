@@ -25,6 +25,8 @@ export type DevEvent =
       readonly kms_registry: string;
       readonly kms_app_id: number;
     }
+  /** A page shows the cluster there. */
+  | { readonly event: 'visualizer'; readonly url: string }
   | {
       readonly event: 'table';
       /** Since the command was started. */
@@ -104,6 +106,8 @@ function textOf(event: DevEvent, colours: boolean): string {
         `NovaAppRegistry  ${event.nova_app_registry}`,
         `KMSRegistry      ${event.kms_registry}  (KMS app ${event.kms_app_id})`,
       ].join('\n');
+    case 'visualizer':
+      return `Watch: ${event.url}`;
     case 'table':
       return tableText(event.rows, event.after_ms, event.equal, colours);
     case 'running':

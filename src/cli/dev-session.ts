@@ -12,6 +12,7 @@ import type { DevOptions } from './dev-options.ts';
 import { DevProgress } from './dev-progress.ts';
 import { checkReplication, type ReplicationTimes } from './dev-replication.ts';
 import type { Report, TableRow } from './dev-report.ts';
+import type { DevVisualizer } from './dev-visualizer.ts';
 
 /** Until a hash is deep enough, a newcomer waits for blocks; later nobody does. Seconds. */
 const BLOCK_TIME_UNTIL_READY_SECONDS = 0.25;
@@ -42,6 +43,7 @@ export class DevSession {
   readonly #identity: DevIdentity;
   #cluster: Cluster | null = null;
   #app: DevApp | null = null;
+  #visualizer: DevVisualizer | null = null;
 
   constructor(options: DevOptions, modules: DevSessionModules) {
     this.#options = options;
@@ -73,6 +75,7 @@ export class DevSession {
   async offerIdentity(): Promise<string | null> {
     const failure = await this.#identity.write(this.#app!, this.#cluster!);
     const file = failure === null ? this.#options.identity : null;
+    void this.#visualizer?.warmUp();
     this.#modules.report({ event: 'running', status_url: this.#cluster!.nodes[0]!.url, identity_file: file });
     return failure;
   }
@@ -81,6 +84,7 @@ export class DevSession {
   async close(): Promise<void> {
     await this.#identity.remove();
     await this.#cluster?.close();
+    await this.#visualizer?.close();
   }
 
   /** For somebody who will not wait. */
@@ -91,14 +95,20 @@ export class DevSession {
   async #start(): Promise<{ readonly cluster: Cluster; readonly app: DevApp }> {
     const { nodes, tickSeconds, basePort } = this.#options;
     const { report, signal } = this.#modules;
+    const names = Array.from({ length: nodes }, (_, index) => `node-${index + 1}`);
+    const visualizer = await this.#startVisualizer(names);
     const cluster = await startCluster({
       nodes,
       tickSeconds,
       basePort,
+      ...(visualizer === null
+        ? {}
+        : { visualizer: { token: visualizer.nodeToken }, environment: visualizer.environment, plans: names.map((name) => visualizer.planOf(name)) }),
       blockTimeSeconds: BLOCK_TIME_UNTIL_READY_SECONDS,
       prepare: async (prepared) => {
         this.#cluster = prepared;
         this.#app = await prepared.createApp();
+        visualizer?.prepare(prepared);
         report({
           event: 'cluster',
           chain_url: prepared.chain.url,
@@ -108,6 +118,8 @@ export class DevSession {
         });
       },
       onStep: (step) => {
+        // The first step: what was asked for can be.
+        if (step === 'chain' && visualizer !== null) report({ event: 'visualizer', url: visualizer.url });
         report({ event: 'step', step: this.#options.json ? step : STEP_TEXT[step] });
         if (step === 'nodes') for (const { name } of this.#cluster!.nodes) this.#progress.started(name);
       },
@@ -119,7 +131,22 @@ export class DevSession {
     });
     signal.throwIfAborted();
     for (const node of cluster.nodes) this.#watch(node);
+    visualizer?.started(cluster);
     return { cluster, app: this.#app! };
+  }
+
+  /** Its modules are loaded only when it is wanted. */
+  async #startVisualizer(names: readonly string[]): Promise<DevVisualizer | null> {
+    const { visualizerPort } = this.#options;
+    if (visualizerPort === null) return null;
+    const { DevVisualizer: Visualizer } = await import('./dev-visualizer.ts');
+    try {
+      this.#visualizer = await Visualizer.start(names, visualizerPort);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+      throw new Error(`port ${visualizerPort} is in use: give another --visualizer-port, or 0 for any that is free`, { cause: error });
+    }
+    return this.#visualizer;
   }
 
   /** Says when a node ends that nobody told to, or otherwise than in order. */

@@ -17,6 +17,8 @@ export interface SimOptions {
   /** Environment variables of the nodes. */
   readonly settings: Readonly<Record<string, string>>;
   readonly trace: string | null;
+  /** A file for the visualiser. */
+  readonly events: string | null;
   readonly until: string | null;
   readonly shrink: boolean;
   readonly story: string | null;
@@ -32,6 +34,7 @@ Examples:
   npm run sim -- --seed 7
   npm run sim -- --seeds 1..200 --nodes 5 --hours 0.5 --faults default
   npm run sim -- --seed 7 --trace seed-7.trace
+  npm run sim -- --seed 7 --events seed-7.jsonl
   npm run sim -- --story test/simulation/stories/split-claim.story
 
 Exit code: 0 when every rule held; 1 when one did not, with the seed and the
@@ -89,6 +92,7 @@ interface Given {
   requests: number;
   set: Record<string, string>;
   trace?: string;
+  events?: string;
   until?: string;
   shrink?: boolean;
   story?: string;
@@ -107,6 +111,7 @@ export function defineSimOptions(command: Command): void {
     .option('--requests <n>', 'requests of all apps in a simulated second', numberBetween(0, 1_000), 0.2)
     .option('--set <NAME=value>', 'an environment variable of the nodes; may be given again and again', readSetting, {})
     .option('--trace <file>', 'write every line of the trace there (one seed)')
+    .option('--events <file>', 'write what the visualiser shows there (one seed): npm run visualize -- <file>')
     .option('--until <text>', 'end with the first line of the trace that has this in it')
     .option('--shrink', 'make the first failing scenario small, and write it as a story')
     .option('--story <file>', 'play a story instead, and compare')
@@ -118,7 +123,7 @@ export function simOptionsOf(command: Command): SimOptions {
   const given = command.opts<Given>();
   const seeds = given.seeds ?? [given.seed ?? '1'];
   return {
-    seeds: given.trace === undefined ? seeds : seeds.slice(0, 1),
+    seeds: given.trace === undefined && given.events === undefined ? seeds : seeds.slice(0, 1),
     nodes: given.nodes,
     apps: given.apps,
     hours: given.hours,
@@ -127,6 +132,7 @@ export function simOptionsOf(command: Command): SimOptions {
     requests: given.requests,
     settings: given.set,
     trace: given.trace ?? null,
+    events: given.events ?? null,
     until: given.until ?? null,
     shrink: given.shrink ?? false,
     story: given.story ?? null,

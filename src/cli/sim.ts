@@ -1,6 +1,6 @@
 /** `nova-kms sim`: simulates whole clusters from seeds, and says what held and what did not. */
 import type { Command } from 'commander';
-import { createWriteStream, readFileSync } from 'node:fs';
+import { createWriteStream, readFileSync, type WriteStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
@@ -25,7 +25,7 @@ export const define = defineSimOptions;
 export async function run(command: Command): Promise<number> {
   const options = simOptionsOf(command);
   if (options.story !== null) return playFile(options.story, options.update);
-  if (options.trace !== null) return runTraced(options, options.trace);
+  if (options.trace !== null || options.events !== null) return runWritten(options);
   const startedMs = systemClock.monotonicMs();
   const results = await runSeeds(options);
   for (const line of summaryLines(sumOf(results), (systemClock.monotonicMs() - startedMs) / 1_000)) say(line);
@@ -46,18 +46,26 @@ function showFailure({ seed, violation, lastLines }: SimulationResult, options: 
 
 const SHOWN_LINES = 30;
 
-/** One seed, each line of its trace into a file. */
-async function runTraced(options: SimOptions, path: string): Promise<number> {
+/** One seed, each line of its trace, and each event for the visualiser, into a file. */
+async function runWritten(options: SimOptions): Promise<number> {
   const [seed] = options.seeds;
-  const file = createWriteStream(path);
+  const files: WriteStream[] = [];
+  const into = (path: string): ((line: string) => void) => {
+    const file = createWriteStream(path);
+    files.push(file);
+    return (line) => void file.write(`${line}\n`);
+  };
   const startedMs = systemClock.monotonicMs();
   const result = await simulate(makeScenario(scenarioOptionsOf(options, seed!)), {
-    onTrace: (line) => void file.write(`${line}\n`),
     onProgress: progressOf(options),
+    ...(options.trace === null ? {} : { onTrace: into(options.trace) }),
+    ...(options.events === null ? {} : { onEvent: into(options.events) }),
     ...(options.until === null ? {} : { until: options.until }),
   });
-  file.end();
-  await once(file, 'close');
+  for (const file of files) {
+    file.end();
+    await once(file, 'close');
+  }
   for (const line of summaryLines(sumOf([result]), (systemClock.monotonicMs() - startedMs) / 1_000)) say(line);
   if (result.violation === null) return 0;
   showFailure(result, options);

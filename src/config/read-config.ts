@@ -24,6 +24,12 @@ function rulesAcross(config: Partial<Config>): string[] {
   if (config.inEnclave === true && config.nodeWallet !== undefined) {
     problems.push('NODE_WALLET is for development: it needs IN_ENCLAVE=false');
   }
+  if (config.inEnclave === true && config.visualizerPort !== undefined && config.visualizerInEnclave !== true) {
+    problems.push('VISUALIZER_PORT is for development: it needs IN_ENCLAVE=false, or VISUALIZER_IN_ENCLAVE=true');
+  }
+  if (config.inEnclave === true && config.visualizerCommandToken !== undefined) {
+    problems.push('VISUALIZER_COMMAND_TOKEN is for development: it needs IN_ENCLAVE=false');
+  }
   const { maxKvValueBytes, maxRequestBodyBytes, maxSyncPayloadBytes } = config;
   if (maxKvValueBytes !== undefined) {
     // What the API accepts must fit through every body on the way to the other nodes (protocol.md §9.6).

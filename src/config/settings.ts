@@ -86,6 +86,11 @@ const privateKey: Read<Uint8Array> = (text) => {
   return bytes;
 };
 
+const token: Read<string> = (text) => {
+  if (!/^[\x21-\x7e]{16,256}$/.test(text)) throw new Error('must be 16 to 256 visible characters');
+  return text;
+};
+
 const logLevel: Read<string> = (text) => {
   const upper = text.toUpperCase() === 'WARN' ? 'WARNING' : text.toUpperCase();
   if (!['DEBUG', 'INFO', 'WARNING', 'ERROR'].includes(upper)) throw new Error('must be DEBUG, INFO, WARNING or ERROR');
@@ -166,6 +171,9 @@ export const SETTINGS = {
   maxClockSkewMs: setting('MAX_CLOCK_SKEW_MS', '15000', integer(0, DAY_SECONDS * 1000)),
   rateLimitPerMinute: setting('RATE_LIMIT_PER_MINUTE', '120', integer(0, 1_000_000)),
   nonceRateLimitPerMinute: setting('NONCE_RATE_LIMIT_PER_MINUTE', '30', integer(0, 1_000_000)),
+  visualizerPort: optional('VISUALIZER_PORT', integer(1, 65_535)),
+  visualizerInEnclave: setting('VISUALIZER_IN_ENCLAVE', 'false', boolean),
+  visualizerCommandToken: optional('VISUALIZER_COMMAND_TOKEN', token, true),
   masterSecret: optional('MASTER_SECRET_HEX', bytes32, true),
   httpProxy: { ...optional('HTTP_PROXY', proxyUrl), alias: 'http_proxy' },
   httpsProxy: { ...optional('HTTPS_PROXY', proxyUrl), alias: 'https_proxy' },

@@ -18,6 +18,8 @@ export interface ClusterNodeOptions {
   /** From 1. */
   readonly index: number;
   readonly port: number;
+  /** Of its visualiser; null: it has none. */
+  readonly visualizerPort: number | null;
   /** As registered. */
   readonly url: string;
   /** What a node of this cluster needs, before `environment` of a start. */
@@ -42,6 +44,8 @@ export class ClusterNode {
   readonly index: number;
   readonly name: string;
   readonly port: number;
+  /** Of its visualiser; null: it has none. */
+  readonly visualizerPort: number | null;
   /** As registered. */
   readonly url: string;
   /** Where the node listens, whatever is registered. */
@@ -55,6 +59,7 @@ export class ClusterNode {
     this.index = options.index;
     this.name = `node-${options.index}`;
     this.port = options.port;
+    this.visualizerPort = options.visualizerPort;
     this.url = options.url;
     this.localUrl = `http://127.0.0.1:${options.port}`;
     this.enclave = modules.enclave;

@@ -50,6 +50,8 @@ export interface ClusterOptions {
   readonly envelope?: 'enclaver' | 'capsule';
   /** Let tests inject failures into the enclave API. Default: false. */
   readonly allowFaults?: boolean;
+  /** Each node has a visualiser at a port of its own, which takes commands from whoever has the token. */
+  readonly visualizer?: { readonly token: string } | undefined;
   /** For every node. */
   readonly environment?: Environment;
   /** By position. */
@@ -105,7 +107,8 @@ export class Cluster {
 
   /** Adds a node with a running enclave; registers it, but does not start it. @param port 0: a free one */
   async addNode(plan: NodePlan = {}, port = 0): Promise<ClusterNode> {
-    const node = await this.makeNode(plan, port);
+    const [own, other] = await choosePorts(2, 0);
+    const node = await this.makeNode(plan, port === 0 ? own! : port, this.#options.visualizer === undefined ? null : other!);
     await this.registerNode(node, plan);
     return node;
   }
@@ -140,20 +143,21 @@ export class Cluster {
     return this.#closed;
   }
 
-  async makeNode(plan: NodePlan, port: number): Promise<ClusterNode> {
+  async makeNode(plan: NodePlan, port: number, visualizerPort: number | null): Promise<ClusterNode> {
     const index = this.#nodes.length + 1;
-    const own = port === 0 ? (await choosePorts(1, 0))[0]! : port;
     const { envelope = 'enclaver', allowFaults = false, tickSeconds = 5 } = this.#options;
     const enclave = new EmulatorProcess(
       { name: `emulator-${index}`, envelope, allowFaults },
       { output: this.#capture(`emulator-${index}`) },
     );
-    const localUrl = `http://127.0.0.1:${own}`;
+    const { visualizer } = this.#options;
+    const localUrl = `http://127.0.0.1:${port}`;
     const node = new ClusterNode(
       {
         index,
-        port: own,
-        url: typeof plan.url === 'function' ? plan.url(own) : (plan.url ?? localUrl),
+        port,
+        visualizerPort,
+        url: typeof plan.url === 'function' ? plan.url(port) : (plan.url ?? localUrl),
         environment: {
           IN_ENCLAVE: 'false',
           NODE_URL: this.chain.url,
@@ -162,6 +166,7 @@ export class Cluster {
           KMS_APP_ID: String(KMS_APP_ID),
           KMS_NODE_TICK_SECONDS: String(tickSeconds),
           CHAIN_CONFIRMATIONS: String(CONFIRMATIONS),
+          ...(visualizer === undefined ? {} : { VISUALIZER_PORT: String(visualizerPort), VISUALIZER_COMMAND_TOKEN: visualizer.token }),
           ...this.#options.environment,
           ...plan.environment,
         },
@@ -208,7 +213,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     options.signal?.throwIfAborted();
     options.onStep?.('contracts');
     cluster = new Cluster(options, { anvil, chain: await DevChain.deploy(anvil.url) });
-    await fill(cluster, options, ports);
+    await fill(cluster, options, ports, await visualizerPorts(options, ports));
     return cluster;
   } catch (error) {
     await (cluster === null ? anvil.stop() : cluster.close());
@@ -216,10 +221,17 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   }
 }
 
-async function fill(cluster: Cluster, options: ClusterOptions, ports: readonly number[]): Promise<void> {
+/** One for each node that is to have a visualiser; none of `taken`. */
+async function visualizerPorts({ visualizer, nodes }: ClusterOptions, taken: readonly number[]): Promise<readonly number[]> {
+  if (visualizer === undefined) return [];
+  const free = await choosePorts(nodes + taken.length, 0);
+  return free.filter((port) => !taken.includes(port)).slice(0, nodes);
+}
+
+async function fill(cluster: Cluster, options: ClusterOptions, ports: readonly number[], visualizers: readonly number[]): Promise<void> {
   const plans = ports.map((_, index) => options.plans?.[index] ?? {});
   options.onStep?.('enclaves');
-  await inParallel(ports, (port, index) => cluster.makeNode(plans[index]!, port));
+  await inParallel(ports, (port, index) => cluster.makeNode(plans[index]!, port, visualizers[index] ?? null));
   options.signal?.throwIfAborted();
   options.onStep?.('registration');
   for (const [index, node] of cluster.nodes.entries()) await cluster.registerNode(node, plans[index]!);

@@ -8,6 +8,7 @@ import type { NodeSetup } from './setup.ts';
 /** Figures about the peers for operators; nothing waits for them. */
 export function probingRegion(node: NodeSetup) {
   return node.createStateConfig({
+    description: 'Figures about the peers for operators; nothing depends on it.',
     initial: 'idle',
     states: {
       idle: { on: { 'membership.refreshed': { guard: 'probesPeers', target: 'probing' } } },
@@ -27,9 +28,11 @@ export function probingRegion(node: NodeSetup) {
 /** node_tick at once and then when it is due; sync_tick after each interval, and soon after a write. */
 export function beatsRegion(node: NodeSetup) {
   return node.createStateConfig({
+    description: 'When the jobs come.',
     type: 'parallel',
     states: {
       nodeBeat: {
+        description: 'node_tick: at once, and then when it is due.',
         initial: 'due',
         states: {
           due: { entry: raise({ type: 'node_tick' }), always: 'running' },
@@ -39,15 +42,17 @@ export function beatsRegion(node: NodeSetup) {
         },
       },
       syncBeat: {
+        description: 'sync_tick after each interval.',
         initial: 'resting',
         states: {
           resting: {
+            entry: 'stampSyncBeat',
             after: { syncInterval: { target: 'resting', reenter: true, actions: raise({ type: 'sync_tick' }) } },
           },
         },
       },
-      /** A write brings a sync_tick of its own; the interval goes on as ever. */
       nudgeBeat: {
+        description: 'A write brings a sync_tick of its own; the interval goes on as ever.',
         initial: 'idle',
         states: {
           idle: { on: { 'record.written': { guard: 'nudges', target: 'pending' } } },

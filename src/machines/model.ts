@@ -45,6 +45,8 @@ export interface NodeContext {
   readonly backoff: Backoff;
   /** Monotonic milliseconds at which the next node_tick is due. */
   readonly nextTickAtMs: number;
+  /** Monotonic milliseconds at which the interval brings the next sync_tick. */
+  readonly nextSyncTickAtMs: number;
   readonly syncTicks: { readonly run: number };
 }
 
@@ -128,6 +130,7 @@ export function initialContext(ports: NodeMachinePorts): NodeContext {
     },
     backoff: NO_BACKOFF,
     nextTickAtMs: ports.clock.monotonicMs(),
+    nextSyncTickAtMs: ports.clock.monotonicMs(),
     syncTicks: { run: 0 },
   };
 }

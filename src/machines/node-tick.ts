@@ -26,13 +26,16 @@ function verdictOf(tick: TickContext): Verdict {
 
 export function nodeTickRegion(node: NodeSetup) {
   return node.createStateConfig({
+    description: 'The steps of node_tick, one after another.',
+    // For a visualiser: from leaving `idle` until it is back, that is one node_tick, and what `shown.ts` calls so is how it ended.
+    meta: { span: 'node_tick', outcome: 'last tick' },
     initial: 'idle',
-    on: { node_tick: { actions: 'countDropped' } },
+    on: { node_tick: { actions: 'countDropped', meta: { dropped: 'node_tick' } } },
     states: {
-      idle: { on: { node_tick: { target: 'refreshingMembership', actions: 'startTick' } } },
+      idle: { description: 'Until the next node_tick.', on: { node_tick: { target: 'refreshingMembership', actions: 'startTick' } } },
 
-      /** Step 1. */
       refreshingMembership: {
+        description: 'Step 1: membership and chain hash are read at one block.',
         invoke: {
           src: 'refreshMembership',
           id: 'refreshMembership',
@@ -53,8 +56,8 @@ export function nodeTickRegion(node: NodeSetup) {
         },
       },
 
-      /** Step 2. */
       checkingEligibility: {
+        description: 'Step 2: is the wallet and key of this enclave an eligible member?',
         invoke: {
           src: 'checkEligibility',
           id: 'checkEligibility',
@@ -87,8 +90,8 @@ export function nodeTickRegion(node: NodeSetup) {
         },
       },
 
-      /** Step 3: the chain hash decides which way the tick goes on. */
       readingHash: {
+        description: 'Step 3: the chain hash decides which way the tick goes on.',
         invoke: {
           src: 'readHash',
           id: 'readHash',
@@ -138,8 +141,8 @@ export function nodeTickRegion(node: NodeSetup) {
         },
       },
 
-      /** Step 3, zero: one try to claim. The node waits on, whatever became of it. */
       claimingHash: {
+        description: 'Step 3, zero: one try to claim. The node waits on, whatever became of it.',
         invoke: {
           src: 'claimHash',
           id: 'claimHash',
@@ -160,8 +163,8 @@ export function nodeTickRegion(node: NodeSetup) {
         },
       },
 
-      /** Step 4, the secret. */
       fetchingSecret: {
+        description: 'Step 4, the secret: members are asked for the one that the chain shows.',
         invoke: {
           src: 'fetchSecret',
           id: 'fetchSecret',
@@ -193,8 +196,8 @@ export function nodeTickRegion(node: NodeSetup) {
         },
       },
 
-      /** Step 5. */
       installingSyncKey: {
+        description: 'Step 5: the key of what nodes say to each other is made of the secret.',
         invoke: {
           src: 'installSyncKey',
           id: 'installSyncKey',
@@ -210,6 +213,7 @@ export function nodeTickRegion(node: NodeSetup) {
       },
 
       judgingStore: {
+        description: 'Is a snapshot to be asked for?',
         always: [
           { guard: 'snapshotComplete', target: 'settling', actions: conclude(() => prepared) },
           {
@@ -221,8 +225,8 @@ export function nodeTickRegion(node: NodeSetup) {
         ],
       },
 
-      /** Step 4, the snapshot: it needs the sync key. A node that went ready without one goes on asking. */
       fetchingSnapshot: {
+        description: 'Step 4, the snapshot: it needs the sync key. A node that went ready without one goes on asking.',
         entry: 'noteAsking',
         invoke: {
           src: 'fetchSnapshot',
@@ -253,11 +257,12 @@ export function nodeTickRegion(node: NodeSetup) {
         },
       },
       judgingSnapshot: {
+        description: 'May the node go ready with what was given?',
         always: [{ guard: 'snapshotMissing', target: 'settling' }, { target: 'settling', actions: conclude(() => prepared) }],
       },
 
-      /** Step 6: readiness hears the verdict in the same step. */
       settling: {
+        description: 'Step 6: readiness hears the verdict in the same step.',
         entry: ['settleTick', raise(({ context }) => verdictOf(context.tick)), raise({ type: 'tick.settled' })],
         always: 'idle',
       },

@@ -16,18 +16,21 @@ const explainNothing = { type: 'explain' as const, params: { because: null } };
 
 export function readinessRegion(node: NodeSetup) {
   return node.createStateConfig({
+    description: 'May this node serve?',
+    // What a visualiser shows as the node's state.
+    meta: { headline: true },
     initial: 'ineligible',
     states: {
-      /** Not, or not yet, an eligible member; or membership cannot be read. */
       ineligible: {
+        description: 'Not, or not yet, an eligible member; or membership cannot be read.',
         entry: 'stampState',
         on: {
           'self.ineligible': { actions: explain },
           'self.eligible': { target: 'bootstrapping', actions: explainInitializing },
         },
       },
-      /** Eligible; the chain hash is zero, being claimed, not deep enough or unreadable. */
       bootstrapping: {
+        description: 'Eligible; the chain hash is zero, being claimed, not deep enough or unreadable.',
         entry: 'stampState',
         on: {
           'self.ineligible': { target: 'ineligible', actions: explain },
@@ -38,8 +41,8 @@ export function readinessRegion(node: NodeSetup) {
           'node.prepared': { target: 'ready', actions: explainNothing },
         },
       },
-      /** A hash is there; the local secret does not match it, or the first snapshot is missing. */
       'syncing-secret': {
+        description: 'A hash is there; the local secret does not match it, or the first snapshot is missing.',
         entry: 'stampState',
         on: {
           'self.ineligible': { target: 'ineligible', actions: explain },
@@ -50,8 +53,8 @@ export function readinessRegion(node: NodeSetup) {
           'node.prepared': { target: 'ready', actions: explainNothing },
         },
       },
-      /** Serves. The only state that knows sync_tick, and the only one in which anything is replicated. */
       ready: {
+        description: 'Serves. The only state that knows sync_tick, and the only one in which anything is replicated.',
         entry: ['assertServable', 'stampState'],
         tags: 'serving',
         invoke: { src: 'replicate', id: 'replicate', onError: { actions: 'stopBroken' } },

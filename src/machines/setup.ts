@@ -46,6 +46,7 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
       // readiness
       explain: assign((_, { because }: { because: Reason | null }) => ({ reason: because })),
       stampState: assign(() => ({ sinceMs: ports.clock.nowMs() })),
+      stampSyncBeat: assign(() => ({ nextSyncTickAtMs: ports.clock.monotonicMs() + options.syncTickMs })),
       countSyncTick: assign(({ context }) => ({ syncTicks: { run: context.syncTicks.run + 1 } })),
       /** The last thing before a key could be served. */
       assertServable: ({ context }) => {

@@ -29,6 +29,7 @@ import { SecretFetch } from '../sync/secret-fetch.ts';
 import { Replicas } from '../sync/replicas.ts';
 import { Replicator } from '../sync/replicator.ts';
 import { SnapshotFetch } from '../sync/snapshot-fetch.ts';
+import type { WatchSyncTick } from '../sync/tick-course.ts';
 import { NodeJobs } from './jobs.ts';
 
 /** Everything outside a node. */
@@ -72,8 +73,16 @@ export interface NodeInside {
   readonly acknowledgements: Acknowledgements;
 }
 
-/** @param onFatal a broken invariant: the process must stop; called at most once */
-export function composeNode(config: Config, ports: NodePorts, onFatal: (error: Error) => void): ComposedNode {
+/** Whoever watches a node at work, besides its actor. */
+export interface NodeWatcher {
+  readonly watchSyncTick: WatchSyncTick;
+}
+
+/**
+ * @param onFatal a broken invariant: the process must stop; called at most once
+ * @param watcher absent: nothing is done for one
+ */
+export function composeNode(config: Config, ports: NodePorts, onFatal: (error: Error) => void, watcher?: NodeWatcher): ComposedNode {
   const { clock, random, log, chain, appRegistry, enclave, transport, yieldNow } = ports;
   let stopping = false;
   let fatal = false;
@@ -155,6 +164,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     mayCompare: () => !contact.isStale(),
     onCompared: () => contact.noteInStep(),
     onBrokenInvariant: failFatally,
+    watchSyncTick: watcher?.watchSyncTick,
   });
   const jobs: NodeJobs = new NodeJobs(
     { peerCacheTtlMs: config.peerCacheTtlMs },

@@ -17,6 +17,7 @@ import { CachedNovaRegistry } from '../registry/cached-nova-registry.ts';
 import { ChainClient } from '../registry/chain-client.ts';
 import { Rpc } from '../registry/rpc.ts';
 import { composeNode } from './compose-node.ts';
+import type { NodeVisualizer } from './visualize.ts';
 import { systemClock, systemRandom, yieldToRequests } from '../system/system.ts';
 
 /** How long requests under way may take to end. Milliseconds. */
@@ -48,6 +49,14 @@ function withExpectedWallet(enclave: Enclave, expected: Config['nodeWallet']): E
   };
 }
 
+/** Null when it is not asked for: then nothing of it is loaded either. */
+async function visualizerOf(config: Config, log: Log): Promise<NodeVisualizer | null> {
+  const { visualizerPort } = config;
+  if (visualizerPort === undefined) return null;
+  const { createNodeVisualizer } = await import('./visualize.ts');
+  return createNodeVisualizer({ ...config, visualizerPort }, { clock: systemClock, random: systemRandom, log: log.child('visualizer') });
+}
+
 /**
  * @param onFatal a broken invariant or a machine in error; the process must end with a code other than 0
  * @throws the error of `listen`, such as EADDRINUSE
@@ -73,10 +82,12 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
   const reader = createAppReader({ novaAppRegistry: config.novaAppRegistry }, { rpc });
   const appRegistry = new CachedNovaRegistry({ ttlMs: config.registryCacheTtlMs }, { reader, clock });
   const transport = new PeerTransport({ inEnclave: config.inEnclave, proxy }, { clock });
+  const visualizer = await visualizerOf(config, log);
   const node = composeNode(
     config,
     { clock, random: systemRandom, log, chain, appRegistry, enclave, transport, yieldNow: yieldToRequests },
     onFatal,
+    visualizer ?? undefined,
   );
 
   const closeClients = async (): Promise<void> => {
@@ -91,6 +102,7 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
     await closeClients();
     throw error;
   }
+  await visualizer?.start(node);
   node.start();
 
   const drain = async (): Promise<void> => {
@@ -118,6 +130,7 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
       server.destroy();
       node.wipe();
       local?.wipe();
+      await visualizer?.close();
       await closeClients();
     },
   };

@@ -8,6 +8,8 @@ import type { Life } from './world/sim-node.ts';
 export interface SimulateOptions {
   /** Takes every line of the trace. */
   readonly onTrace?: (line: string) => void;
+  /** Takes every event for the visualiser, a line of JSON each. */
+  readonly onEvent?: (line: string) => void;
   /** Ends the run with the first line of the trace that has this in it. */
   readonly until?: string;
   /** Hears how far it is, in simulated milliseconds. */
@@ -40,7 +42,7 @@ const SECRET_INVARIANT = 'no secret is in the trace';
 const STRETCH_MS = 60_000;
 const LISTENING_STRETCH_MS = 1_000;
 
-export async function simulate(scenario: Scenario, { onTrace, until, onStart, onProgress }: SimulateOptions = {}): Promise<SimulationResult> {
+export async function simulate(scenario: Scenario, { onTrace, onEvent, until, onStart, onProgress }: SimulateOptions = {}): Promise<SimulationResult> {
   const lines: string[] = [];
   const heard = { enough: false };
   const sink = (line: string): void => {
@@ -49,7 +51,15 @@ export async function simulate(scenario: Scenario, { onTrace, until, onStart, on
     lines.push(line);
     onTrace(line);
   };
-  const simulation = await Simulation.of(scenario, { onTrace: onTrace === undefined && until === undefined ? null : sink, onStart });
+  const noteEvent = (line: string): void => {
+    lines.push(line);
+    onEvent?.(line);
+  };
+  const simulation = await Simulation.of(scenario, {
+    onTrace: onTrace === undefined && until === undefined ? null : sink,
+    onEvent: onEvent === undefined ? undefined : noteEvent,
+    onStart,
+  });
   simulation.watchAsOwner();
   const endMs = scenario.durationMs;
   const stretchMs = until === undefined ? STRETCH_MS : LISTENING_STRETCH_MS;

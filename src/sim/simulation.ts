@@ -10,10 +10,12 @@
  */
 import { readConfig } from '../config/read-config.ts';
 import type { Config } from '../config/settings.ts';
-import { ZERO_HASH, type TeePubkey } from '../domain/ids.ts';
+import { ZERO_HASH, type TeePubkey, type Wallet } from '../domain/ids.ts';
 import type { LogFacts } from '../domain/ports.ts';
 import { reasonLine } from '../domain/reasons.ts';
 import type { KmsNode } from '../client/node-list.ts';
+import type { NodeWatcher } from '../node/compose-node.ts';
+import { EventRecord } from './event-record.ts';
 import { FaultActions, type FaultScene } from './faults/fault-actions.ts';
 import type { WriteHistory } from './watch/write-history.ts';
 import { ClusterWatch } from './watch/cluster-watch.ts';
@@ -22,6 +24,7 @@ import { nodeName, step as stepForm, type RequestStep, type Scenario, type Step 
 import { SeededRandom } from './world/seeded.ts';
 import { SimApp, type RequestOutcome } from './world/sim-app.ts';
 import { CONFIRMATIONS, KMS_APP_ID, SimChain, withInstance } from './world/sim-chain.ts';
+import type { SimClock } from './world/sim-clock.ts';
 import { SimNetwork } from './world/sim-network.ts';
 import { SIM_ENVIRONMENT, SimNode, type Life, type LifeListener } from './world/sim-node.ts';
 import type { RpcModules } from './world/sim-rpc.ts';
@@ -43,6 +46,8 @@ export interface SimulationOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Takes every line of the trace. */
   readonly onTrace?: ((line: string) => void) | null;
+  /** Takes every event for the visualiser, a line of JSON each. */
+  readonly onEvent?: ((line: string) => void) | undefined;
   /** Meets each process before its first event. */
   readonly onStart?: ((life: Life) => void) | undefined;
 }
@@ -70,19 +75,21 @@ export class Simulation implements LifeListener, FaultScene {
   /** Requests of apps that are under way. */
   requestsUnderWay = 0;
   readonly #meet: SimulationOptions['onStart'];
+  readonly #events: EventRecord | null;
   readonly #registered = new Set<string>();
   readonly #disturbedUntil = new Map<string, number>();
   readonly #answers: RpcModules['answers'] = new Map();
   #allDisturbedUntil = 0;
 
-  private constructor({ seed, nodes = 3, apps = 2, settings = {}, onTrace = null, onStart }: SimulationOptions) {
+  private constructor({ seed, nodes = 3, apps = 2, settings = {}, onTrace = null, onEvent, onStart }: SimulationOptions) {
     this.#meet = onStart;
     this.seed = seed;
     this.trace = new Trace(onTrace);
     const read = readConfig({ ...SIM_ENVIRONMENT, KMS_APP_ID: String(KMS_APP_ID), CHAIN_CONFIRMATIONS: String(CONFIRMATIONS), ...settings });
     if (!read.ok) throw new Error(read.problems.join('; '));
     this.config = read.config;
-    const { timeline, chain } = this;
+    const { timeline, chain, config } = this;
+    this.#events = onEvent === undefined ? null : new EventRecord({ config, nowMs: () => timeline.nowMs, nameOf: (wallet) => this.#nameOf(wallet), write: onEvent });
     this.network = new SimNetwork({
       timeline,
       random: new SeededRandom(`${seed}/network`),
@@ -94,7 +101,7 @@ export class Simulation implements LifeListener, FaultScene {
     this.watch = new ClusterWatch({
       timeline,
       chain,
-      config: this.config,
+      config,
       checks: this.checks,
       report: (invariant, detail) => this.report(invariant, detail),
       lives: () => this.lives(),
@@ -138,7 +145,7 @@ export class Simulation implements LifeListener, FaultScene {
   }
 
   /** A cluster as a scenario begins with it, its steps waiting for their time. */
-  static async of(scenario: Scenario, listening: Pick<SimulationOptions, 'onTrace' | 'onStart'> = {}): Promise<Simulation> {
+  static async of(scenario: Scenario, listening: Pick<SimulationOptions, 'onTrace' | 'onEvent' | 'onStart'> = {}): Promise<Simulation> {
     const simulation = await Simulation.start({ ...scenario, ...listening });
     for (const step of scenario.steps) simulation.timeline.at(step.atMs, null, () => simulation.#perform(step));
     return simulation;
@@ -239,6 +246,7 @@ export class Simulation implements LifeListener, FaultScene {
     if (this.violation !== null) return;
     this.violation = { invariant, detail, atMs: this.timeline.nowMs };
     this.note(`BROKEN ${invariant}: ${detail}`);
+    this.#events?.onViolation(this.violation);
   }
 
   /**
@@ -264,11 +272,13 @@ export class Simulation implements LifeListener, FaultScene {
 
   onStart(life: Life): void {
     this.watch.onStart(life);
+    this.#events?.onStart(life);
     this.#meet?.(life);
   }
 
   onEnd(life: Life): void {
     this.watch.onEnd(life);
+    this.#events?.onEnd(life);
   }
 
   onLog(life: Life, level: string, sentence: string, facts: LogFacts): void {
@@ -293,6 +303,10 @@ export class Simulation implements LifeListener, FaultScene {
     this.injected.set(kind, (this.injected.get(kind) ?? 0) + 1);
   }
 
+  watcherOf(name: string, clock: SimClock): NodeWatcher | undefined {
+    return this.#events?.watcherOf(name, clock);
+  }
+
   #afterEvent(owner: Owner | null): boolean {
     if (owner !== null && this.violation === null) this.watch.check(owner);
     return this.violation !== null;
@@ -301,8 +315,10 @@ export class Simulation implements LifeListener, FaultScene {
   // What is done.
 
   #perform(step: Step): void {
-    if (step.do === 'fault') this.faults.apply(step);
-    else void this.#request(step);
+    if (step.do === 'fault') {
+      this.#events?.onFault(step);
+      this.faults.apply(step);
+    } else void this.#request(step);
   }
 
   async #request(step: RequestStep): Promise<RequestOutcome> {
@@ -317,6 +333,10 @@ export class Simulation implements LifeListener, FaultScene {
     this.note(`${what}: ${ended.outcome}`);
     this.outcomes.set(`${step.do} ${ended.outcome}`, (this.outcomes.get(`${step.do} ${ended.outcome}`) ?? 0) + 1);
     return ended;
+  }
+
+  #nameOf(wallet: Wallet): string | null {
+    return [...this.nodes.values()].find((node) => node.wallet === wallet)?.name ?? null;
   }
 
   /** As the registry shows it. */

@@ -12,11 +12,14 @@ import type { Comparison } from './comparison.ts';
 import type { DeltaPush } from './delta-push.ts';
 import { PeerError } from './peer-error.ts';
 import type { Replica, Replicas } from './replicas.ts';
+import { TickCourse, type WatchSyncTick } from './tick-course.ts';
 
 /** Lanes at work at once; the others wait for their turn. */
 const MAX_LANES_AT_WORK = 32;
 /** How long a tick waits for the membership: a chain that does not answer must not hold up what peers can have. Milliseconds. */
 const REFRESH_PATIENCE_MS = 1_000;
+/** sync_ticks followed to their end at once, where somebody watches; of more, nothing is said. */
+const MAX_COURSES = 64;
 /** How often a stopping node looks whether its last push is done. Milliseconds. */
 const LAST_PUSH_LOOK_MS = 20;
 
@@ -35,6 +38,8 @@ export interface ReplicatorModules {
   /** A comparison came to its end: all that the peer holds is here. */
   readonly onCompared: () => void;
   readonly onBrokenInvariant: (error: Error) => void;
+  /** Absent: nobody watches. */
+  readonly watchSyncTick?: WatchSyncTick | undefined;
 }
 
 interface Lane {
@@ -45,6 +50,8 @@ interface Lane {
   compare: boolean;
   /** Pushes that failed. */
   failures: number;
+  /** Comparisons that failed. */
+  failedComparisons: number;
 }
 
 interface WaitingLane {
@@ -59,6 +66,8 @@ export class Replicator {
   readonly #waiting: WaitingLane[] = [];
   #turn = 0;
   #refreshing: Promise<void> | null = null;
+  /** Of the ticks under way, where somebody watches. */
+  #courses: TickCourse[] = [];
 
   constructor(modules: ReplicatorModules) {
     this.#modules = modules;
@@ -70,14 +79,38 @@ export class Replicator {
   }
 
   async #tick(nudged: boolean, signal: AbortSignal): Promise<void> {
+    const course = this.#follow(nudged);
     await this.#membershipKnown(signal);
-    if (signal.aborted) return;
+    if (signal.aborted) {
+      course?.abort();
+      return;
+    }
     const others = this.#modules.others();
     this.#keepLanes(others);
     const compared = nudged || !this.#modules.mayCompare() ? null : this.#nextInTurn(others);
     for (const lane of this.#lanes.values()) {
       if (lane.member.wallet === compared && this.#modules.replicas.of(lane.member).mayCompare()) lane.compare = true;
       this.#wake(lane, signal);
+      if (lane.working) course?.add(lane.member.wallet);
+    }
+    course?.begin();
+  }
+
+  /** Null when nobody watches. */
+  #follow(nudged: boolean): TickCourse | null {
+    const { watchSyncTick } = this.#modules;
+    if (watchSyncTick === undefined) return null;
+    this.#courses = this.#courses.filter(({ isOver }) => !isOver);
+    if (this.#courses.length >= MAX_COURSES) return null;
+    const course = new TickCourse(watchSyncTick(nudged));
+    this.#courses.push(course);
+    return course;
+  }
+
+  #rested(lane: Lane, failed: boolean, signal: AbortSignal): void {
+    for (const course of this.#courses) {
+      if (signal.aborted) course.abort();
+      else course.rested(lane.member.wallet, failed);
     }
   }
 
@@ -109,7 +142,7 @@ export class Replicator {
     for (const member of others) {
       const lane = this.#lanes.get(member.wallet);
       if (lane?.member.teePubkey === member.teePubkey && lane.member.url === member.url) continue;
-      this.#lanes.set(member.wallet, { member, working: false, again: false, compare: false, failures: 0 });
+      this.#lanes.set(member.wallet, { member, working: false, again: false, compare: false, failures: 0, failedComparisons: 0 });
     }
   }
 
@@ -149,6 +182,7 @@ export class Replicator {
 
   async #work(lane: Lane, replica: Replica, signal: AbortSignal): Promise<void> {
     this.#atWork += 1;
+    const failures = lane.failures + lane.failedComparisons;
     try {
       do {
         lane.again = false;
@@ -162,6 +196,7 @@ export class Replicator {
     } finally {
       lane.working = false;
       this.#atWork -= 1;
+      this.#rested(lane, lane.failures + lane.failedComparisons > failures, signal);
       this.#startWaiting();
     }
   }
@@ -184,6 +219,7 @@ export class Replicator {
       replica.noteComparison(true);
     } catch (error) {
       if (error instanceof InvariantError || signal.aborted) throw error;
+      lane.failedComparisons += 1;
       replica.noteComparison(false);
       this.#modules.log.debug('a comparison failed', { peer: replica.wallet, why: this.#describe(error) });
     }
@@ -193,7 +229,10 @@ export class Replicator {
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
       const { lane, signal } = next;
       lane.working = !signal.aborted;
-      if (signal.aborted) continue;
+      if (signal.aborted) {
+        this.#rested(lane, true, signal);
+        continue;
+      }
       void this.#work(lane, this.#modules.replicas.of(lane.member), signal);
       return;
     }

@@ -51,6 +51,8 @@ describe('the package', () => {
   test('holds the license and the built client, and nothing of development, of tests, or of an earlier build', () => {
     const files = readdirSync(installed, { recursive: true, encoding: 'utf8' });
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'dist/client/index.js', 'dist/client/index.d.ts']));
+    const page = ['index.html', 'app.css', 'app.js', 'icon.svg'].map((file) => `dist/visualizer/page/${file}`);
+    expect(files.filter((file) => file.startsWith('dist/visualizer/page/')).sort()).toEqual(page.sort());
     expect(files.filter((file) => /^(?:src|test|scripts|contracts)\b|^dist\/dev\b|^dist\/cli\/dev|left-over/.test(file))).toEqual([]);
     expect(existsSync(stale)).toBe(false);
     const license = readFileSync(join(installed, 'LICENSE'), 'utf8');

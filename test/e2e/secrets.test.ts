@@ -1,7 +1,7 @@
 /**
- * Nothing that a node shows holds a secret (protocol.md §2): a run through claim, hand-over, derive, refusals and reset at
- * LOG_LEVEL=DEBUG, whose every line, answer and inspector event is searched for every secret in every form. And the search
- * finds what it must: each form of a deliberate leak makes it fail.
+ * Nothing that a node shows holds a secret (protocol.md §2): a run through claim, hand-over, derive, writes, refusals and reset
+ * at LOG_LEVEL=DEBUG, whose every line, answer, inspector event and word of a visualiser is searched for every secret in every
+ * form. And the search finds what it must: each form of a deliberate leak makes it fail.
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -20,6 +20,7 @@ import { InspectorRecord } from './support/inspector.ts';
 import { startInProcessNode, type InProcessNode } from './support/in-process-node.ts';
 import { waitForStates } from './support/quick-blocks.ts';
 import { createRawApp, RawHttp, type RawApp } from './support/raw-caller.ts';
+import { VisualizerRecord } from './support/visualizer-record.ts';
 import { assertNoSecrets, findSecrets, SecretLeakError, type Output, type Secret, type SecretForm } from './support/secret-search.ts';
 
 describe('the search', () => {
@@ -125,6 +126,8 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
     NONCE_RATE_LIMIT_PER_MINUTE: '0',
   };
   const http = new RawHttp();
+  const token = randomBytes(24).toString('base64url');
+  const visualizers = new VisualizerRecord();
   const secrets: Secret[] = [...secretsFrom(Uint8Array.from(firstSecret)).map(({ name, bytes }) => ({ name: `${name} before the reset`, bytes }))];
   /** Of what there is, in the order in which it came to be. */
   const closers: (() => Promise<void>)[] = [];
@@ -141,6 +144,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
       tickSeconds: 2,
       keepLines: 1_000_000,
       environment,
+      visualizer: { token },
       plans: [{ environment: { MASTER_SECRET_HEX: firstSecret.toString('hex') } }, { start: false }, { start: false }],
       prepare: async (preparing) => {
         app = await preparing.createApp({ appId: 1_001 });
@@ -150,6 +154,9 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
       },
     });
     closers.push(() => cluster.close());
+    closers.push(() => visualizers.close());
+    for (const place of [1, 2]) visualizers.follow(cluster.node(place));
+    secrets.push({ name: 'the token of the visualisers', bytes: Buffer.from(token) });
     secrets.push(...raw.keys, { name: 'the wallet key of the other app', bytes: Buffer.from(app.secretHex, 'hex') });
     await waitForStates(cluster, [cluster.node(1)], 'ready');
     inProcess = await startInProcessNode(cluster.node(3), cluster, environment);
@@ -191,6 +198,18 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
       secrets.push({ name: `a key of the raw app ${when}`, bytes: Buffer.from(answer['key'] as string, 'base64') });
       secrets.push({ name: 'a path', bytes: Buffer.from(inner.path) }, { name: 'a context', bytes: Buffer.from(inner.context) });
     }
+    await write(when);
+  }
+
+  /** Writes that are replicated, and deleted again. */
+  async function write(when: string): Promise<void> {
+    for (const node of cluster.nodes) {
+      const key = `key ${randomBytes(12).toString('base64url')}`;
+      const value = randomBytes(48);
+      secrets.push({ name: `a key of the store ${when}`, bytes: Buffer.from(key) }, { name: `a value of the store ${when}`, bytes: value });
+      await app.client.put({ key, value, acks: 2, ackTimeoutMs: 20_000 }, { node: node.wallet });
+      await app.client.delete({ key }, { node: node.wallet });
+    }
   }
 
   /** Requests that carry a token, a plaintext or both, and are refused at different places. */
@@ -224,6 +243,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
       await http.send(localUrl, { method: 'POST', path: '/kms/derive' });
       await http.send(localUrl, { method: 'PUT', path: '/kms/derive' });
     }
+    for (const place of [1, 2]) await visualizers.ask(cluster.node(place));
   }
 
   async function resetAndRecover(): Promise<void> {
@@ -242,7 +262,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
   }
 
   function everything(): readonly Output[] {
-    return [...http.outputs, ...inProcess.outputs()];
+    return [...http.outputs, ...inProcess.outputs(), ...visualizers.outputs()];
   }
 
   function allSecrets(): readonly Secret[] {
@@ -257,6 +277,11 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
     for (const source of ['node-1 stderr', 'node-2 stderr', 'node-3 in process', 'inspector of node-3', `answers of ${cluster.node(1).localUrl}`]) {
       expect(sources).toContain(source);
     }
+    for (const place of [1, 2]) {
+      for (const what of ['events', 'trace', 'session', 'layouts', 'commands']) expect(sources).toContain(`visualiser of node-${place}: ${what}`);
+    }
+    const seen = visualizers.outputs().map(({ text }) => text).join('');
+    for (const what of ['"kind":"span"', 'node.nodeTick.fetchingSecret', 'node.readiness.ready', '"peers"', 'xstate.done.actor.fetchSecret']) expect(seen).toContain(what);
     expect(inProcess.inspector.failed).toBe(false);
     expect([...inProcess.inspector.types].sort()).toEqual(['@xstate.action', '@xstate.actor', '@xstate.event', '@xstate.microstep', '@xstate.snapshot']);
     const names = new Set(allSecrets().map(({ name }) => name));
@@ -270,7 +295,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
   });
 
   test('no line of a node has hex in it that is longer than a hash: no signature, no key, no ciphertext', () => {
-    const lines = [...linesOf(cluster), ...inProcess.outputs()].filter(({ source }) => /^node-\d (?:stdout|stderr|in process)$/.test(source));
+    const lines = [...linesOf(cluster), ...inProcess.outputs(), ...visualizers.outputs()].filter(({ source }) => /^node-\d (?:stdout|stderr|in process)$|^visualiser .*: (?:events|trace|session|commands)$/.test(source));
     expect(lines.length).toBeGreaterThan(20);
     expect(lines.filter(({ text }) => /[0-9a-f]{65}/i.test(text)).map(({ source }) => source)).toEqual([]);
   });
@@ -279,6 +304,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
     ['a line of a node', (bytes: Buffer) => ({ source: 'node-2 stderr', text: `{"level":"debug","key":"${bytes.toString('hex')}"}` })],
     ['an answer', (bytes: Buffer) => ({ source: 'answers of node-1', text: `403 {"code":"forbidden","message":"${bytes.toString('base64')}"}` })],
     ['an inspector event', (bytes: Buffer) => ({ source: 'inspector of node-3', text: inspect({ output: new Uint8Array(bytes) }) })],
+    ['an event of a visualiser', (bytes: Buffer) => ({ source: 'visualiser of node-1: events', text: `data: {"shown":{"hash":"0x${bytes.toString('hex')}"}}` })],
     ['a snapshot', (bytes: Buffer) => ({ source: 'inspector of node-3', text: JSON.stringify({ context: { secret: new Uint8Array(bytes) } }) })],
   ] as const)('but it would have been found in %s', async (_, leak) => {
     const leaked = secretsFrom(secondSecret);

@@ -13,7 +13,7 @@ import type { Log, LogFacts, TransportAnswer, TransportRequest } from '../../dom
 import type { ReadinessView } from '../../domain/readiness.ts';
 import { createDispatch, type Dispatch } from '../../http/dispatch.ts';
 import type { SyncHandler } from '../../http/modules.ts';
-import { composeNode, type ComposedNode } from '../../node/compose-node.ts';
+import { composeNode, type ComposedNode, type NodeWatcher } from '../../node/compose-node.ts';
 import { SeededRandom } from './seeded.ts';
 import type { SimChain } from './sim-chain.ts';
 import { SimClock } from './sim-clock.ts';
@@ -46,6 +46,8 @@ export interface LifeListener {
   onCandidate(secret: Uint8Array): void;
   onFatal(life: Life, error: Error): void;
   onFault(kind: string): void;
+  /** Whoever watches a process that is about to start. */
+  watcherOf(name: string, clock: SimClock): NodeWatcher | undefined;
 }
 
 /** What a lying instance makes of what it says. */
@@ -165,7 +167,7 @@ export class SimNode implements Server {
     const appRegistry = new CachedNovaRegistry({ ttlMs: config.registryCacheTtlMs }, { reader, clock });
     const transport = network.transportOf(owner, clock, this.address);
     const ports = { clock, random, log, chain: chainClient, appRegistry, enclave, transport, yieldNow: async (): Promise<void> => undefined };
-    const node = composeNode(config, ports, (error) => listener.onFatal(holder.life!, error));
+    const node = composeNode(config, ports, (error) => listener.onFatal(holder.life!, error), listener.watcherOf(this.name, clock));
     const honest = node.httpModules.sync;
     const sync: SyncHandler = {
       requiresHmac: (message) => honest.requiresHmac(message),

@@ -53,6 +53,9 @@ describe('without any variable', () => {
     ['maxStoreBytes', 536_870_912],
     ['rateLimitPerMinute', 120],
     ['nonceRateLimitPerMinute', 30],
+    ['visualizerPort', undefined],
+    ['visualizerInEnclave', false],
+    ['visualizerCommandToken', undefined],
     ['masterSecret', undefined],
     ['httpProxy', undefined],
     ['httpsProxy', undefined],
@@ -201,5 +204,31 @@ describe('the effective configuration', () => {
 
   test('still connects with them', () => {
     expect(configOf({ NODE_URL: 'https://user:word@rpc.test/v1' }).nodeUrl).toBe('https://user:word@rpc.test/v1');
+  });
+});
+
+describe('the visualiser', () => {
+  const refusal = 'VISUALIZER_PORT is for development: it needs IN_ENCLAVE=false, or VISUALIZER_IN_ENCLAVE=true';
+  const token = 'a-token-of-enough-letters';
+
+  test.each<[string, Environment, readonly string[]]>([
+    ['is refused in an enclave', { VISUALIZER_PORT: '9000' }, [refusal]],
+    ['is refused in an enclave that is named', { VISUALIZER_PORT: '9000', IN_ENCLAVE: 'true' }, [refusal]],
+    ['is allowed in an enclave where that is said', { VISUALIZER_PORT: '9000', VISUALIZER_IN_ENCLAVE: 'true' }, []],
+    ['is allowed outside', { ...DEVELOPMENT, VISUALIZER_PORT: '9000' }, []],
+    ['takes no port 0', { ...DEVELOPMENT, VISUALIZER_PORT: '0' }, ['VISUALIZER_PORT must be a whole number from 1 to 65535']],
+    ['takes commands outside', { ...DEVELOPMENT, VISUALIZER_PORT: '9000', VISUALIZER_COMMAND_TOKEN: token }, []],
+    [
+      'takes no commands in an enclave, whatever is said',
+      { VISUALIZER_PORT: '9000', VISUALIZER_IN_ENCLAVE: 'true', VISUALIZER_COMMAND_TOKEN: token },
+      ['VISUALIZER_COMMAND_TOKEN is for development: it needs IN_ENCLAVE=false'],
+    ],
+    ['takes no short token', { ...DEVELOPMENT, VISUALIZER_COMMAND_TOKEN: 'short' }, ['VISUALIZER_COMMAND_TOKEN must be 16 to 256 visible characters']],
+  ])('%s', (_, environment, problems) => {
+    expect(problemsOf(environment)).toEqual(problems);
+  });
+
+  test('does not show its token', () => {
+    expect(effectiveOf({ ...DEVELOPMENT, VISUALIZER_COMMAND_TOKEN: token })['VISUALIZER_COMMAND_TOKEN']).toBe('set');
   });
 });

@@ -1,0 +1,155 @@
+/**
+ * `npm run bench:visualizer`: what watching costs. A node's CPU time per derive while somebody reads its events and while nobody
+ * does, in pairs one after the other; then its memory while a reader that never reads hangs on it and events come by the
+ * thousand.
+ */
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import process from 'node:process';
+import type { KmsClient } from '../src/client/kms-client.ts';
+import { startCluster } from '../src/dev/cluster.ts';
+import type { ClusterNode } from '../src/dev/cluster-node.ts';
+import { createBenchApp, TRUSTING } from './bench-app.ts';
+import { median, table } from './statistics.ts';
+
+const PAIRS = 9;
+/** Of one stretch. A pair is made of stretches in this order, so that what drifts meets both alike. */
+const DERIVES = 600;
+const ORDER = [false, true, true, false, true, false, false, true];
+const WARM_UP = 5_000;
+/** After a change of readers, before what is measured. */
+const SETTLE = 50;
+const CALLERS = 4;
+const AIM = 1.03;
+const LIMIT_MS = 90_000;
+const ROUNDS = 6;
+const TICKS_A_ROUND = 5_000;
+/** Of /proc: a hundredth of a second, on every Linux there is. Milliseconds. */
+const CLOCK_TICK_MS = 10;
+
+/** Milliseconds of a process in user and kernel mode. */
+function cpuMs(pid: number): number {
+  // The fields after the name, which stands in brackets and may hold anything.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * CLOCK_TICK_MS;
+}
+
+function residentMiB(pid: number): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024;
+}
+
+async function derive(client: KmsClient, node: ClusterNode, count: number): Promise<void> {
+  let left = count;
+  const caller = async (): Promise<void> => {
+    while (left > 0) {
+      left -= 1;
+      await client.derive({ path: 'bench' }, { node: node.wallet });
+    }
+  };
+  await Promise.all(Array.from({ length: CALLERS }, caller));
+}
+
+/** A reader that goes on where it was, as a browser does. */
+class Reader {
+  bytes = 0;
+  readonly #url: string;
+  #lastId = '';
+  #ending = new AbortController();
+  #reading: Promise<void> = Promise.resolve();
+
+  constructor(url: string) {
+    this.#url = url;
+  }
+
+  async begin(): Promise<void> {
+    this.#ending = new AbortController();
+    const answer = await fetch(`${this.#url}/events`, { signal: this.#ending.signal, headers: { 'last-event-id': this.#lastId } });
+    this.#reading = this.#read(answer);
+  }
+
+  async end(): Promise<void> {
+    this.#ending.abort();
+    await this.#reading;
+  }
+
+  async #read(answer: Response): Promise<void> {
+    try {
+      for await (const chunk of answer.body as unknown as AsyncIterable<Uint8Array>) {
+        this.bytes += chunk.length;
+        this.#lastId = [...Buffer.from(chunk).toString('utf8').matchAll(/^id: (.*)$/gm)].at(-1)?.[1] ?? this.#lastId;
+      }
+    } catch {
+      // It was told to end.
+    }
+  }
+}
+
+async function cpuPerDerive(client: KmsClient, node: ClusterNode): Promise<number> {
+  await derive(client, node, SETTLE);
+  const before = cpuMs(node.pid!);
+  await derive(client, node, DERIVES);
+  return (cpuMs(node.pid!) - before) / DERIVES;
+}
+
+const token = randomBytes(24).toString('hex');
+const cluster = await startCluster({ nodes: 2, tickSeconds: 1, visualizer: { token }, environment: { ...TRUSTING, DATA_SYNC_INTERVAL_SECONDS: '1' } });
+try {
+  await Promise.all(cluster.nodes.map((each) => each.waitForState('ready', LIMIT_MS)));
+  const client = await createBenchApp(cluster);
+  const node = cluster.node(1);
+  const url = `http://127.0.0.1:${node.visualizerPort!}`;
+
+  const reader = new Reader(url);
+  await reader.begin();
+  await derive(client, node, WARM_UP);
+  await reader.end();
+  const atFirst = reader.bytes;
+  const pairs: { readonly alone: number; readonly watched: number }[] = [];
+  for (let pair = 0; pair < PAIRS; pair += 1) {
+    const sums = { alone: 0, watched: 0 };
+    for (const isWatched of ORDER) {
+      if (isWatched) await reader.begin();
+      sums[isWatched ? 'watched' : 'alone'] += await cpuPerDerive(client, node);
+      if (isWatched) await reader.end();
+    }
+    pairs.push({ alone: (2 * sums.alone) / ORDER.length, watched: (2 * sums.watched) / ORDER.length });
+  }
+  const ratio = median(pairs.map((pair) => pair.watched / pair.alone));
+  process.stdout.write(
+    `CPU of a node per derive, ${(ORDER.length * DERIVES) / 2} derives each, node_tick and sync_tick every second; milliseconds\n${table([
+      ['', 'nobody reads', 'one reads', 'ratio'],
+      ...pairs.map(({ alone, watched: with1 }, index) => [`pair ${index + 1}`, alone.toFixed(3), with1.toFixed(3), (with1 / alone).toFixed(3)]),
+    ])}\nmedian ratio ${ratio.toFixed(3)}, aim: at most ${AIM}; the reader was given ${Math.round((reader.bytes - atFirst) / 1024)} KiB\n\n`,
+  );
+
+  const sleeper = connect({ host: '127.0.0.1', port: node.visualizerPort! });
+  sleeper.on('error', () => undefined);
+  sleeper.pause();
+  sleeper.write(`GET /events HTTP/1.1\r\nhost: 127.0.0.1:${node.visualizerPort!}\r\n\r\n`);
+  const rows: (string | number)[][] = [['sync_ticks sent', 'resident MiB', 'events kept', 'as JSON, MiB']];
+  const note = async (sent: number): Promise<void> => {
+    const trace = await (await fetch(`${url}/trace`)).text();
+    rows.push([sent, residentMiB(node.pid!).toFixed(0), trace.split('\n').length - 1, (trace.length / 1024 / 1024).toFixed(1)]);
+  };
+  await note(0);
+  for (let round = 1; round <= ROUNDS; round += 1) {
+    let left = TICKS_A_ROUND;
+    const sender = async (): Promise<void> => {
+      while (left > 0) {
+        left -= 1;
+        const headers = { origin: url, 'content-type': 'application/json', 'x-visualizer-token': token };
+        const answer = await fetch(`${url}/commands`, { method: 'POST', headers, body: '{"command":"sync_tick"}' });
+        await answer.text();
+        if (!answer.ok) throw new Error(`a sync_tick was not taken: ${answer.status}`);
+      }
+    };
+    await Promise.all(Array.from({ length: CALLERS }, sender));
+    await note(round * TICKS_A_ROUND);
+  }
+  sleeper.destroy();
+  process.stdout.write(`memory of a node with a reader that never reads\n${table(rows)}\n`);
+  await client.close();
+} finally {
+  await cluster.close();
+}

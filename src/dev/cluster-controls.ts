@@ -1,0 +1,107 @@
+/**
+ * What can be done to a running cluster by hand: bring a tick forward, and break and mend what may break in the field. Each
+ * thing is done with the development chain, the processes and the ways between them, never inside a node.
+ */
+import { within } from '../domain/deadline.ts';
+import { systemClock } from '../system/system.ts';
+import type { ClusterNode } from './cluster-node.ts';
+import type { Cluster } from './cluster.ts';
+import { INSTANCE_STATUS, KMS_APP_ID, KMS_VERSION_ID, VERSION_STATUS } from './dev-chain.ts';
+import type { PeerLinks } from './peer-links.ts';
+import type { TcpRelay } from './tcp-relay.ts';
+
+/** Until a node has taken a tick. Milliseconds. */
+const TICK_LIMIT_MS = 5_000;
+
+export interface ClusterControlsModules {
+  readonly cluster: Cluster;
+  readonly links: PeerLinks;
+  /** The nodes' way to the RPC. */
+  readonly rpc: TcpRelay;
+  /** What the nodes' visualisers ask of whoever commands. */
+  readonly token: string;
+  readonly onStarted: (node: ClusterNode) => void;
+}
+
+/** Something that cannot be done, in a sentence for whoever asked. */
+export class ControlError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'ControlError';
+  }
+}
+
+export class ClusterControls {
+  readonly #modules: ClusterControlsModules;
+
+  constructor(modules: ClusterControlsModules) {
+    this.#modules = modules;
+  }
+
+  async tick(name: string, job: 'node_tick' | 'sync_tick'): Promise<void> {
+    const { visualizerPort, running } = this.#node(name);
+    if (!running || visualizerPort === null) throw new ControlError(`${name} is not running`);
+    const url = `http://127.0.0.1:${visualizerPort}`;
+    const answer = await within(systemClock, `${name} taking a ${job}`, TICK_LIMIT_MS, undefined, (signal) =>
+      fetch(`${url}/commands`, {
+        method: 'POST',
+        headers: { origin: url, 'content-type': 'application/json', 'x-visualizer-token': this.#modules.token },
+        body: JSON.stringify({ command: job }),
+        signal,
+      }),
+    );
+    if (!answer.ok) throw new ControlError(`${name} did not take the ${job}`);
+  }
+
+  async setInstance(name: string, status: 'ACTIVE' | 'STOPPED'): Promise<void> {
+    await this.#modules.cluster.chain.setInstanceStatus(this.#node(name).wallet, INSTANCE_STATUS[status]);
+  }
+
+  /** Of the one version that all nodes have. */
+  async setVersion(status: 'ENROLLED' | 'REVOKED'): Promise<void> {
+    await this.#modules.cluster.chain.setVersionStatus(KMS_APP_ID, KMS_VERSION_ID, VERSION_STATUS[status]);
+  }
+
+  async resetHash(): Promise<void> {
+    await this.#modules.cluster.chain.resetMasterSecretHash();
+  }
+
+  async kill(name: string): Promise<void> {
+    const node = this.#node(name);
+    if (!node.running) throw new ControlError(`${name} is not running`);
+    await node.kill();
+  }
+
+  /** A new process; the one that runs is ended in order first. */
+  async restart(name: string): Promise<void> {
+    const node = this.#node(name);
+    await node.stop();
+    const started = node.start();
+    this.#modules.onStarted(node);
+    await started;
+  }
+
+  cut(name: string, peer: string): void {
+    this.#modules.links.cut(this.#node(name).name, this.#other(name, peer).name);
+  }
+
+  heal(name: string, peer: string): void {
+    this.#modules.links.heal(this.#node(name).name, this.#other(name, peer).name);
+  }
+
+  setRpc(isOpen: boolean): void {
+    if (isOpen) this.#modules.rpc.open();
+    else this.#modules.rpc.shut();
+  }
+
+  #node(name: string): ClusterNode {
+    const node = this.#modules.cluster.nodes.find((each) => each.name === name);
+    if (node === undefined) throw new ControlError('there is no such node');
+    return node;
+  }
+
+  #other(name: string, peer: string): ClusterNode {
+    if (name === peer) throw new ControlError('these are one node');
+    return this.#node(peer);
+  }
+}

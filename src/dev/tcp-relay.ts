@@ -1,0 +1,66 @@
+/** A door on loopback that leads to a port and can be shut: what stands behind it is gone for whoever comes through it. */
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+
+export class TcpRelay {
+  readonly url: string;
+  /** Where it leads to. */
+  targetPort = 0;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #isOpen = true;
+
+  private constructor(server: Server) {
+    this.#server = server;
+    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  static async start(): Promise<TcpRelay> {
+    const server = createServer();
+    const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => resolve(undefined));
+    await promise;
+    const relay = new TcpRelay(server);
+    server.on('connection', (socket) => relay.#lead(socket));
+    return relay;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Cuts every connection, and each that comes, until it is opened. */
+  shut(): void {
+    this.#isOpen = false;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  open(): void {
+    this.#isOpen = true;
+  }
+
+  async close(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    this.#server.close(() => resolve(undefined));
+    this.shut();
+    await promise;
+  }
+
+  #lead(socket: Socket): void {
+    socket.on('error', () => undefined);
+    if (!this.#isOpen) {
+      socket.destroy();
+      return;
+    }
+    const onward = connect({ host: '127.0.0.1', port: this.targetPort });
+    onward.on('error', () => undefined);
+    for (const [one, other] of [[socket, onward], [onward, socket]] as const) {
+      this.#sockets.add(one);
+      one.pipe(other);
+      one.on('close', () => {
+        this.#sockets.delete(one);
+        other.destroy();
+      });
+    }
+  }
+}

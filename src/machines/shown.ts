@@ -1,0 +1,71 @@
+/**
+ * What of the machine's context may be seen outside, by the labels that a visualiser shows: an allow-list. A value that is not
+ * named here is not shown. All of it is public: hashes, counts, times and our own sentences.
+ */
+import type { Clock } from '../domain/ports.ts';
+import { reasonLine } from '../domain/reasons.ts';
+import type { NodeMachineOptions } from './model.ts';
+import { REASON_NOTES } from './reason-notes.ts';
+import { readinessState, type NodeSnapshot } from './status.ts';
+
+export interface Moment {
+  /** Unix milliseconds. */
+  readonly atMs: number;
+}
+
+export type NodeShown = Readonly<Record<string, string | number | boolean | null | Moment>>;
+
+export interface NodeShownModules {
+  /** That the machine was made with. */
+  readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
+  /** From its time of day to the reader's; the same when absent. */
+  readonly readerMs?: (nodeMs: number) => number;
+}
+
+/** Reads them off snapshots of one machine. */
+export function createNodeShown(
+  options: Pick<NodeMachineOptions, 'nodeTickMs'>,
+  { clock, readerMs = (nodeMs) => nodeMs }: NodeShownModules,
+): (snapshot: NodeSnapshot) => NodeShown {
+  const nextTick = momentOf(clock, readerMs);
+  const nextSyncTick = momentOf(clock, readerMs);
+  return (snapshot) => {
+    const { context, value } = snapshot;
+    const { reason, tick } = context;
+    const isReady = readinessState(snapshot) === 'ready';
+    return {
+      reason: reason === null ? null : reasonLine(reason),
+      meaning: reason === null ? null : REASON_NOTES[reason.text],
+      since: { atMs: readerMs(context.sinceMs) },
+      'chain hash': context.chainHash,
+      'secret confirmed': context.confirmedHash !== null,
+      'sync key': context.syncKeyInstalled,
+      'first snapshot': context.firstSnapshot.state,
+      block: context.block,
+      members: context.members,
+      'last tick': tick.last?.outcome ?? null,
+      'last tick ms': tick.last?.durationMs ?? null,
+      'last tick started': tick.last === null ? null : { atMs: readerMs(tick.last.startedAtMs) },
+      'ticks run': tick.run,
+      'ticks dropped': tick.dropped,
+      'node_tick seconds': options.nodeTickMs / 1_000,
+      'early ticks in a row': context.backoff.attempt,
+      'sync_ticks run': context.syncTicks.run,
+      'next node_tick': value.nodeTick === 'idle' ? nextTick(context.nextTickAtMs) : null,
+      'next sync_tick': isReady ? nextSyncTick(context.nextSyncTickAtMs) : null,
+    };
+  };
+}
+
+/** From monotonic to Unix milliseconds, once for each value: the two clocks do not tick together. */
+function momentOf(clock: Pick<Clock, 'nowMs' | 'monotonicMs'>, readerMs: (nodeMs: number) => number): (monotonicMs: number) => Moment {
+  let last = Number.NaN;
+  let moment: Moment = { atMs: 0 };
+  return (monotonicMs) => {
+    if (monotonicMs !== last) {
+      last = monotonicMs;
+      moment = { atMs: readerMs(clock.nowMs() + monotonicMs - clock.monotonicMs()) };
+    }
+    return moment;
+  };
+}

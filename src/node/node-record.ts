@@ -1,0 +1,125 @@
+/**
+ * A node as a recorder's source: its machine's chart and what of its context may be shown, each sync_tick as a span, and
+ * figures about its peers. The same for a process that is watched and for a simulated node.
+ */
+import type { AnyMachineSnapshot } from 'xstate';
+import { chartOf } from '../chart/chart-of.ts';
+import { edgeIdsOf } from '../chart/edge-ids.ts';
+import type { Config } from '../config/settings.ts';
+import type { ReplicationFigures } from '../domain/figures.ts';
+import type { Wallet } from '../domain/ids.ts';
+import type { Clock } from '../domain/ports.ts';
+import { createNodeShown } from '../machines/shown.ts';
+import type { NodeSnapshot } from '../machines/status.ts';
+import { bounded, changesOf, recordActor } from '../visualizer/recorder.ts';
+import type { EventSink, Shown } from '../visualizer/wire.ts';
+import type { ComposedNode, NodeWatcher } from './compose-node.ts';
+
+export interface NodeRecordOptions {
+  /** Who the node is, for a reader. */
+  readonly source: string;
+  /** Say how far the peers are after each sync_tick, without being asked. */
+  readonly peersAfterSyncTicks?: boolean;
+}
+
+export interface NodeRecordModules {
+  /** The node's own. */
+  readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
+  /** The time of day of whoever reads; the node's when absent. Milliseconds. */
+  readonly nowMs?: () => number;
+  /** From the node's time of day to the reader's. */
+  readonly readerMs?: (nodeMs: number) => number;
+  /** A shorter name for a peer; null where there is none. */
+  readonly nameOf?: (wallet: Wallet) => string | null;
+  readonly sink: EventSink;
+  /** The recorder cannot go on. */
+  readonly onLost?: () => void;
+}
+
+export class NodeRecord implements NodeWatcher {
+  readonly #options: NodeRecordOptions;
+  readonly #source: string;
+  readonly #modules: NodeRecordModules;
+  readonly #readerMs: (nodeMs: number) => number;
+  readonly #nowMs: () => number;
+  #spans = 0;
+  #figures: Shown = {};
+  #replicas: ComposedNode['inside']['replicas'] | null = null;
+  #stop: () => void = () => undefined;
+  #isOver = false;
+
+  constructor(options: NodeRecordOptions, modules: NodeRecordModules) {
+    this.#options = options;
+    this.#source = options.source;
+    this.#modules = modules;
+    this.#readerMs = modules.readerMs ?? ((nodeMs) => nodeMs);
+    this.#nowMs = modules.nowMs ?? (() => modules.clock.nowMs());
+  }
+
+  readonly watchSyncTick = (nudged: boolean): ((outcome: string) => void) => {
+    this.#spans += 1;
+    const span = this.#spans;
+    const say = (outcome: string | null): void => {
+      this.#modules.sink.add({ kind: 'span', atMs: this.#nowMs(), source: this.#source, name: 'sync_tick', span, outcome });
+    };
+    say(null);
+    return (outcome) => {
+      if (this.#isOver) return;
+      say(nudged ? `${outcome}, after a write` : outcome);
+      if (this.#options.peersAfterSyncTicks === true) this.notePeers();
+    };
+  };
+
+  /** Watches from here on; before the node is started. */
+  attach(node: ComposedNode, config: Pick<Config, 'nodeTickMs' | 'chainConfirmations'>): void {
+    const { clock, sink, onLost } = this.#modules;
+    const { actor } = node;
+    const nodeShown = createNodeShown(config, { clock, readerMs: this.#readerMs });
+    this.#replicas = node.inside.replicas;
+    this.#stop = recordActor(
+      actor,
+      { source: this.#source },
+      {
+        nowMs: this.#nowMs,
+        sink,
+        chart: chartOf(actor.logic),
+        edgeIds: edgeIdsOf(actor.logic),
+        shown: (snapshot: AnyMachineSnapshot) => ({ ...nodeShown(snapshot as NodeSnapshot), 'chain depth': config.chainConfirmations }),
+        ...(onLost === undefined ? {} : { onFailure: onLost }),
+      },
+    );
+  }
+
+  /** The process is gone: nothing is said of it any more. */
+  detach(): void {
+    this.#isOver = true;
+    this.#stop();
+  }
+
+  /** Says how far the peers are, where that has changed since the last time. */
+  notePeers(): void {
+    const { sink } = this.#modules;
+    const figures = bounded({ peers: { rows: (this.#replicas?.views() ?? []).map((peer) => this.#rowOf(peer)) } });
+    const changes = changesOf(this.#figures, figures);
+    if (changes === null) return;
+    this.#figures = figures;
+    sink.add({ kind: 'shown', atMs: this.#nowMs(), source: this.#source, shown: changes });
+  }
+
+  #rowOf(peer: ReplicationFigures) {
+    const { nameOf } = this.#modules;
+    const momentOf = (nodeMs: number | null) => (nodeMs === null ? null : { atMs: this.#readerMs(nodeMs) });
+    return {
+      ...(nameOf === undefined ? {} : { peer: nameOf(peer.wallet) }),
+      wallet: peer.wallet,
+      acknowledged: peer.acknowledgedUpTo,
+      'behind records': peer.behindRecords,
+      'behind bytes': peer.behindBytes,
+      'waiting retries': peer.waitingRetries,
+      // A sentence of ours.
+      'last error': peer.lastError,
+      'next try': momentOf(peer.nextTryMs),
+      'last success': momentOf(peer.lastSuccessMs),
+    };
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * The visualiser of one node, on a loopback port of its own (`VISUALIZER_PORT`). Loaded only when it is asked for: a node
+ * without one pays nothing for it.
+ */
+import type { Config } from '../config/settings.ts';
+import type { Clock, Log, Random } from '../domain/ports.ts';
+import { EventLog } from '../visualizer/event-log.ts';
+import { layoutOf } from '../visualizer/layout.ts';
+import { loadPageFiles } from '../visualizer/page-files.ts';
+import { CommandError, type CommandRequest, type Commands } from '../visualizer/ports.ts';
+import { serveVisualizer } from '../visualizer/server.ts';
+import type { ComposedNode, NodeWatcher } from './compose-node.ts';
+import { NodeRecord } from './node-record.ts';
+
+/** Between two looks at the figures about peers, while somebody reads. Milliseconds. */
+const FIGURES_EVERY_MS = 1_000;
+const NAME_BYTES = 6;
+
+export interface NodeVisualizer extends NodeWatcher {
+  /** Before the node is started. A port that is taken is no reason for a node not to serve. */
+  start(node: ComposedNode): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function createNodeVisualizer(
+  config: Config & { readonly visualizerPort: number },
+  { clock, random, log }: { readonly clock: Clock; readonly random: Random; readonly log: Log },
+): NodeVisualizer {
+  const events = new EventLog(Buffer.from(random.bytes(NAME_BYTES)).toString('hex'));
+  const record = new NodeRecord({ source: 'node' }, { clock, sink: events, onLost: () => log.error('the visualiser has lost sight of the machine') });
+  const closers: (() => Promise<void> | void)[] = [];
+  return {
+    watchSyncTick: record.watchSyncTick,
+    async start(node) {
+      record.attach(node, config);
+      const { host, port } = config.bindAddress;
+      try {
+        const server = await serveVisualizer(
+          { port: config.visualizerPort, title: `Nova KMS node at ${host}:${port}`, mode: 'live' },
+          { clock, log: events, loadPage: loadPageFiles, layoutOf, commands: commandsOf(config, node), onFirstReader: () => record.notePeers() },
+        );
+        closers.push(() => server.close());
+        closers.push(every(clock, FIGURES_EVERY_MS, () => {
+          if (server.readers > 0) record.notePeers();
+        }));
+        log.info('visualiser listening', { url: server.url });
+      } catch (error) {
+        log.error('the visualiser cannot listen', { port: config.visualizerPort, code: (error as NodeJS.ErrnoException).code ?? 'unknown' });
+      }
+    },
+    async close() {
+      for (const close of closers.reverse()) await close();
+    },
+  };
+}
+
+/** The two jobs, for whoever has `VISUALIZER_COMMAND_TOKEN`; the page does not. */
+function commandsOf({ visualizerCommandToken }: Config, { actor }: ComposedNode): Commands | undefined {
+  if (visualizerCommandToken === undefined) return undefined;
+  return {
+    token: visualizerCommandToken,
+    onPage: false,
+    list: [],
+    async run({ command }: CommandRequest) {
+      if (command === 'node_tick') actor.send({ type: 'node_tick' });
+      else if (command === 'sync_tick') actor.send({ type: 'sync_tick' });
+      else throw new CommandError(404, 'there is no such command');
+    },
+  };
+}
+
+/** @returns ends it */
+function every(clock: Clock, ms: number, work: () => void): () => void {
+  let timer = clock.setTimeout(tick, ms);
+  function tick(): void {
+    work();
+    timer = clock.setTimeout(tick, ms);
+  }
+  return () => clock.clearTimeout(timer);
+}

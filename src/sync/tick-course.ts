@@ -1,0 +1,58 @@
+/** Follows one sync_tick to its end, for whoever watches a node: until every lane that it woke has come to rest. */
+import type { Wallet } from '../domain/ids.ts';
+
+/** Hears that a sync_tick begins, and gives who hears how it ended. */
+export type WatchSyncTick = (nudged: boolean) => (outcome: string) => void;
+
+export class TickCourse {
+  readonly #end: (outcome: string) => void;
+  readonly #open = new Set<Wallet>();
+  #woken = 0;
+  #failed = 0;
+  #isBegun = false;
+  #isOver = false;
+
+  constructor(end: (outcome: string) => void) {
+    this.#end = end;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** This lane works for the tick. */
+  add(wallet: Wallet): void {
+    this.#open.add(wallet);
+    this.#woken += 1;
+  }
+
+  /** All lanes are woken that will be. */
+  begin(): void {
+    this.#isBegun = true;
+    this.#look();
+  }
+
+  /** A lane has come to rest. */
+  rested(wallet: Wallet, failed: boolean): void {
+    if (!this.#open.delete(wallet)) return;
+    if (failed) this.#failed += 1;
+    this.#look();
+  }
+
+  /** The node is not ready any more. */
+  abort(): void {
+    this.#finish('aborted');
+  }
+
+  #look(): void {
+    if (!this.#isBegun || this.#open.size > 0) return;
+    if (this.#woken === 0) this.#finish('nothing to do');
+    else this.#finish(this.#failed === 0 ? 'ok' : `${this.#failed} of ${this.#woken} peers failed`);
+  }
+
+  #finish(outcome: string): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#end(outcome);
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * Who may ask. The server is on loopback, but a browser on the same machine runs pages of strangers: a name of theirs may
+ * resolve to 127.0.0.1 (so the Host must be ours), and their scripts may send requests here (so the Origin must be ours, and
+ * the browser must not say that the request comes from elsewhere). No header ever allows another origin to read.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+
+export const SECURITY_HEADERS = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'cache-control': 'no-store',
+} as const;
+
+export interface Refusal {
+  readonly status: number;
+  readonly error: string;
+}
+
+/** Names under which a page of ours may be open. */
+function ownHosts(port: number): readonly string[] {
+  return [`127.0.0.1:${port}`, `localhost:${port}`];
+}
+
+/** Why a request is not answered; null when it is. @param changes it may change something */
+export function refusalOf(headers: IncomingHttpHeaders, port: number, changes: boolean): Refusal | null {
+  const hosts = ownHosts(port);
+  if (!hosts.includes(headers.host ?? '')) return { status: 421, error: 'this is not the host that you mean' };
+  const { origin } = headers;
+  if (origin === undefined ? changes : origin !== `http://${headers.host}`) return { status: 403, error: 'another origin may not ask' };
+  const site = headers['sec-fetch-site'];
+  const isOwn = site === undefined || site === 'same-origin' || site === 'none';
+  // Somebody may follow a link to the page.
+  if (!isOwn && headers['sec-fetch-mode'] !== 'navigate') return { status: 403, error: 'another site may not ask' };
+  return null;
+}
+
+/** In the same time, whatever is given. */
+export function isToken(given: string | readonly string[] | undefined, token: string): boolean {
+  return timingSafeEqual(digest(typeof given === 'string' ? given : ''), digest(token));
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

@@ -1,0 +1,80 @@
+/** Reads events that another process wrote: a trace file, or the stream of a node. What is not of the form is refused, what is too long as well. */
+import { z } from 'zod';
+import type { VisualizerEvent } from './wire.ts';
+
+/** Texts of an event. Characters. */
+const MAX_TEXT_CHARS = 2_000;
+/** Items of a list in an event. */
+const MAX_ITEMS = 10_000;
+/** Rows of a shown table, and cells of a row. */
+const MAX_ROWS = 256;
+const MAX_CELLS = 64;
+
+const text = z.string().max(MAX_TEXT_CHARS);
+const texts = z.array(text).max(MAX_ITEMS).readonly();
+const time = z.number();
+const meta = z.record(text, z.union([text, z.number(), z.boolean()]));
+const numbered = { n: z.number().int(), atMs: time };
+
+function few(record: object, limit: number): boolean {
+  return Object.keys(record).length <= limit;
+}
+
+const state = z.object({
+  id: text,
+  key: text,
+  parent: text.nullable(),
+  type: z.enum(['atomic', 'compound', 'parallel', 'final', 'history']),
+  initial: text.nullable(),
+  description: text.nullable(),
+  tags: texts,
+  meta,
+  entry: texts,
+  exit: texts,
+  invokes: texts,
+});
+
+const edge = z.object({
+  id: text,
+  source: text,
+  targets: texts,
+  label: text,
+  kind: z.enum(['event', 'after', 'done', 'error', 'always']),
+  guard: text.nullable(),
+  actions: texts,
+  reenter: z.boolean(),
+  meta,
+});
+
+const chart = z.object({ id: text, name: text, states: z.array(state).max(MAX_ITEMS), edges: z.array(edge).max(MAX_ITEMS) });
+
+const scalar = z.union([text, z.number(), z.boolean(), z.null(), z.object({ atMs: time })]);
+const row = z.record(text, scalar).refine((cells) => few(cells, MAX_CELLS), 'too many cells');
+const shown = z
+  .record(text, z.union([scalar, z.object({ rows: z.array(row).max(MAX_ROWS) })]))
+  .refine((values) => few(values, MAX_CELLS), 'too many values');
+
+const eventForm = z.discriminatedUnion('kind', [
+  z.object({ ...numbered, kind: z.literal('chart'), chart }),
+  z.object({ ...numbered, kind: z.literal('state'), source: text, chart: text, active: texts, shown, fresh: z.boolean() }),
+  z.object({ ...numbered, kind: z.literal('step'), source: text, event: text, edges: texts, active: texts.optional(), shown: shown.optional() }),
+  z.object({ ...numbered, kind: z.literal('shown'), source: text, shown }),
+  z.object({ ...numbered, kind: z.literal('span'), source: text, name: text, span: z.number().int(), outcome: text.nullable() }),
+  z.object({ ...numbered, kind: z.literal('end'), source: text, how: text }),
+  z.object({ ...numbered, kind: z.literal('note'), source: text.nullable(), level: z.enum(['info', 'fault', 'failure']), text }),
+]);
+
+/** @returns the event, or why it is none */
+export function parseEvent(line: string): VisualizerEvent | { readonly problem: string } {
+  let read: unknown;
+  try {
+    read = JSON.parse(line);
+  } catch {
+    return { problem: 'it is no JSON' };
+  }
+  const parsed = eventForm.safeParse(read);
+  // What is absent stays absent: zod says no more than that it may be undefined.
+  if (parsed.success) return parsed.data as VisualizerEvent;
+  const [issue] = parsed.error.issues;
+  return { problem: `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'it is no event'}` };
+}

@@ -1,0 +1,60 @@
+/** Questions about a chart, answered once. */
+import type { Chart, ChartEdge, ChartState } from '../../wire.ts';
+
+/** A compound state whose stays away from its initial child are spans. */
+export interface SpanState {
+  readonly state: string;
+  readonly name: string;
+  readonly idle: string | null;
+  /** The shown value that says how one ended. */
+  readonly outcome: string | null;
+}
+
+export interface ChartIndex {
+  readonly chart: Chart;
+  readonly states: ReadonlyMap<string, ChartState>;
+  readonly edges: ReadonlyMap<string, ChartEdge>;
+  readonly children: ReadonlyMap<string, readonly string[]>;
+  /** The state whose active child is the actor's state in one word. */
+  readonly headline: string;
+  readonly spans: readonly SpanState[];
+  /** Regions of a parallel root. */
+  readonly regions: readonly string[];
+}
+
+export function indexChart(chart: Chart): ChartIndex {
+  const children = new Map<string, string[]>();
+  for (const { id, parent } of chart.states) {
+    if (parent !== null) children.set(parent, [...(children.get(parent) ?? []), id]);
+  }
+  const root = chart.states[0];
+  const regions = root?.type === 'parallel' ? (children.get(root.id) ?? []) : [];
+  return {
+    chart,
+    states: new Map(chart.states.map((state) => [state.id, state])),
+    edges: new Map(chart.edges.map((edge) => [edge.id, edge])),
+    children,
+    headline: chart.states.find(({ meta }) => meta['headline'] === true)?.id ?? regions[0] ?? root?.id ?? '',
+    regions,
+    spans: chart.states
+      .filter(({ meta }) => typeof meta['span'] === 'string')
+      .map(({ id, initial, meta }) => ({
+        state: id,
+        name: String(meta['span']),
+        idle: initial,
+        outcome: typeof meta['outcome'] === 'string' ? meta['outcome'] : null,
+      })),
+  };
+}
+
+/** The child of a state that is active; null when none is. */
+export function activeChild(index: ChartIndex, state: string, active: ReadonlySet<string>): string | null {
+  return index.children.get(state)?.find((child) => active.has(child)) ?? null;
+}
+
+/** The region of a parallel root in which a state is; null for the root and where there are none. */
+export function regionOf(index: ChartIndex, state: string): string | null {
+  let at: string | null = state;
+  while (at !== null && !index.regions.includes(at)) at = index.states.get(at)?.parent ?? null;
+  return at;
+}

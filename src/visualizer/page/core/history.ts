@@ -1,0 +1,113 @@
+/**
+ * All events that can be gone back to, with the model at any of them. Bounded: the oldest are folded into the model at which the
+ * history then begins.
+ *
+ * A place counts events from the first that ever came: the model at place 3 has three events in it.
+ */
+import type { VisualizerEvent } from '../../wire.ts';
+import { EVENTS_LIMIT, KEYFRAME_EVERY } from './limits.ts';
+import { EMPTY_MODEL, fold, type Model } from './model.ts';
+
+export class History {
+  readonly #limit: number;
+  #events: VisualizerEvent[] = [];
+  /** Time at each event: never back, although clocks are. */
+  #times: number[] = [];
+  /** The model before the first event that is kept, and after each KEYFRAME_EVERY of them. */
+  #keyframes: Model[] = [EMPTY_MODEL];
+  #latest: Model = EMPTY_MODEL;
+
+  /** @param limit events; a multiple of KEYFRAME_EVERY */
+  constructor(limit = EVENTS_LIMIT) {
+    this.#limit = Math.max(1, Math.floor(limit / KEYFRAME_EVERY)) * KEYFRAME_EVERY;
+  }
+
+  get latest(): Model {
+    return this.#latest;
+  }
+
+  /** The first place that can be gone back to. */
+  get firstPlace(): number {
+    return this.#keyframes[0]!.place;
+  }
+
+  get lastPlace(): number {
+    return this.#latest.place;
+  }
+
+  get size(): number {
+    return this.#events.length;
+  }
+
+  get firstMs(): number {
+    return this.#times[0] ?? 0;
+  }
+
+  get lastMs(): number {
+    return this.#times.at(-1) ?? 0;
+  }
+
+  /** @returns the model with the event in it */
+  append(event: VisualizerEvent): Model {
+    this.#latest = fold(this.#latest, event);
+    this.#events.push(event);
+    this.#times.push(this.#latest.atMs);
+    if (this.#events.length % KEYFRAME_EVERY === 0) this.#keyframes.push(this.#latest);
+    if (this.#events.length >= this.#limit + KEYFRAME_EVERY) this.#drop();
+    return this.#latest;
+  }
+
+  /** The event that made this place; undefined when it is not kept. */
+  eventAt(place: number): VisualizerEvent | undefined {
+    return this.#events[place - this.firstPlace - 1];
+  }
+
+  timeAt(place: number): number {
+    return this.#times[place - this.firstPlace - 1] ?? this.firstMs;
+  }
+
+  /** The last place at or before a time. */
+  placeAt(atMs: number): number {
+    let low = 0;
+    let high = this.#times.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#times[middle]! <= atMs) low = middle + 1;
+      else high = middle;
+    }
+    return this.firstPlace + low;
+  }
+
+  /** The model at a place, or at the nearest that is kept. */
+  modelAt(place: number): Model {
+    if (place >= this.lastPlace) return this.#latest;
+    const index = Math.max(0, place - this.firstPlace);
+    const frame = Math.floor(index / KEYFRAME_EVERY);
+    let model = this.#keyframes[frame]!;
+    for (let at = frame * KEYFRAME_EVERY; at < index; at++) model = fold(model, this.#events[at]!);
+    return model;
+  }
+
+  /** Places from the last back to the first for which the test holds, at most as many as said. */
+  latestPlaces(upTo: number, limit: number, test: (event: VisualizerEvent) => boolean): number[] {
+    const places: number[] = [];
+    for (let index = Math.min(this.#events.length, upTo - this.firstPlace) - 1; index >= 0 && places.length < limit; index--) {
+      if (test(this.#events[index]!)) places.push(index + this.firstPlace + 1);
+    }
+    return places;
+  }
+
+  /** The next place in a direction for which the test holds; null when there is none. */
+  find(from: number, direction: 1 | -1, test: (event: VisualizerEvent) => boolean): number | null {
+    for (let place = from + direction; place > this.firstPlace && place <= this.lastPlace; place += direction) {
+      if (test(this.eventAt(place)!)) return place;
+    }
+    return null;
+  }
+
+  #drop(): void {
+    this.#events.splice(0, KEYFRAME_EVERY);
+    this.#times.splice(0, KEYFRAME_EVERY);
+    this.#keyframes.shift();
+  }
+}

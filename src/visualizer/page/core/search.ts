@@ -1,0 +1,89 @@
+/** Which events a list shows, and what it says of each. */
+import type { Shown, ShownScalar, VisualizerEvent } from '../../wire.ts';
+import type { Model } from './model.ts';
+
+export type EventKind = VisualizerEvent['kind'];
+
+export interface Filter {
+  /** null: all sources. */
+  readonly source: string | null;
+  /** Kinds that are left out. */
+  readonly without: ReadonlySet<EventKind>;
+  /** Type of a machine's event; null: all. */
+  readonly type: string | null;
+  /** Words that must all be there, in any case. */
+  readonly text: string;
+}
+
+export const NO_FILTER: Filter = { source: null, without: new Set(), type: null, text: '' };
+
+export function sourceOf(event: VisualizerEvent): string | null {
+  return event.kind === 'chart' ? null : event.source;
+}
+
+/** @param model for the names of states and edges */
+export function matches(filter: Filter, event: VisualizerEvent, model: Model): boolean {
+  if (filter.without.has(event.kind)) return false;
+  const source = sourceOf(event);
+  if (filter.source !== null && source !== filter.source && source !== null) return false;
+  if (filter.type !== null && !(event.kind === 'step' && event.event === filter.type)) return false;
+  if (filter.text.trim() === '') return true;
+  const { title, detail } = describe(event, model);
+  const haystack = `${source ?? ''} ${event.kind} ${title} ${detail}`.toLowerCase();
+  return filter.text.toLowerCase().split(/\s+/).every((word) => haystack.includes(word));
+}
+
+/** An event in a few words. */
+export function describe(event: VisualizerEvent, model: Model): { readonly title: string; readonly detail: string } {
+  switch (event.kind) {
+    case 'chart':
+      return { title: `machine ${event.chart.name}`, detail: `${event.chart.states.length} states, ${event.chart.edges.length} edges` };
+    case 'state':
+      return { title: event.fresh ? 'starts' : 'state', detail: leafNames(event.active, event.chart, model).join(', ') };
+    case 'step': {
+      const index = model.charts.get(model.sources.get(event.source)?.chart ?? '');
+      const edges = event.edges.map((id) => {
+        const edge = index?.edges.get(id);
+        const targets = edge?.targets.map((target) => index?.states.get(target)?.key ?? target) ?? [];
+        const from = index?.states.get(edge?.source ?? '')?.key ?? '';
+        return targets.length === 0 ? `in ${from}` : `${from} → ${targets.join(', ')}`;
+      });
+      const values = event.shown === undefined ? '' : `  ${valuesText(event.shown)}`;
+      return { title: titleOf(event.event, index?.edges.get(event.edges[0] ?? '')?.label), detail: `${edges.length === 0 ? 'no edge takes it' : edges.join('; ')}${values}` };
+    }
+    case 'shown':
+      return { title: 'values', detail: valuesText(event.shown) };
+    case 'span':
+      return { title: event.name, detail: event.outcome === null ? 'begins' : event.outcome };
+    case 'end':
+      return { title: 'ended', detail: event.how };
+    case 'note':
+      return { title: event.level, detail: event.text };
+  }
+}
+
+/** XState's own events go by the label of the edge that they bring. */
+function titleOf(type: string, label: string | undefined): string {
+  return type.startsWith('xstate.') && label !== undefined ? label : type;
+}
+
+function leafNames(active: readonly string[], chart: string, model: Model): readonly string[] {
+  const index = model.charts.get(chart);
+  return active
+    .filter((id) => (index?.children.get(id)?.length ?? 0) === 0)
+    .map((id) => index?.states.get(id)?.key ?? id);
+}
+
+function valuesText(shown: Shown): string {
+  return Object.entries(shown)
+    .map(([label, value]) => `${label}: ${value !== null && typeof value === 'object' && 'rows' in value ? `${value.rows.length} rows` : scalarText(value)}`)
+    .join(', ');
+}
+
+/** A value without a clock: moments are said elsewhere. */
+export function scalarText(value: ShownScalar): string {
+  if (value === null || value === '') return '–';
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  if (typeof value === 'object') return new Date(value.atMs).toISOString().slice(11, 19);
+  return String(value);
+}

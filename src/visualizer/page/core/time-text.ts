@@ -1,0 +1,33 @@
+/** Time as a reader wants it. */
+
+export function durationText(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  if (ms < 10_000) return `${(Math.round(ms / 100) / 10).toFixed(1)} s`;
+  if (ms < 60_000) return `${Math.round(ms / 1_000)} s`;
+  const seconds = Math.round(ms / 1_000);
+  const [hours, minutes] = [Math.floor(seconds / 3_600), Math.floor((seconds % 3_600) / 60)];
+  if (hours === 0) return `${minutes} min ${String(seconds % 60).padStart(2, '0')} s`;
+  return hours < 48 ? `${hours} h ${String(minutes).padStart(2, '0')} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+/** A moment as an age or a countdown, in whole seconds so that it does not flicker. */
+export function momentText(atMs: number, nowMs: number): string {
+  const apart = atMs - nowMs;
+  if (Math.abs(apart) < 1_000) return 'now';
+  const whole = Math.trunc(apart / 1_000) * 1_000;
+  const text = durationText(Math.abs(whole)).replace('.0 s', ' s');
+  return whole > 0 ? `in ${text}` : `${text} ago`;
+}
+
+/** Time of day, or time since the start where a clock begins at nought. */
+export function clockText(atMs: number, utcDay: boolean): string {
+  if (utcDay) return new Date(atMs).toISOString().slice(11, 23);
+  const days = Math.floor(atMs / 86_400_000);
+  return `${days > 0 ? `${days} d ` : ''}${new Date(Math.max(0, atMs)).toISOString().slice(11, 23)}`;
+}
+
+/** A round step for ticks of a scale: about `count` of them in `spanMs`. */
+export function tickStepMs(spanMs: number, count: number): number {
+  const steps = [10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000, 43_200_000, 86_400_000];
+  return steps.find((step) => spanMs / step <= count) ?? steps.at(-1)!;
+}

@@ -1,0 +1,4 @@
+/** Starts the page. */
+import { App } from './app.ts';
+
+void new App(document.querySelector<HTMLElement>('#app')!).start();

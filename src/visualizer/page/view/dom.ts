@@ -1,0 +1,90 @@
+/** Elements in one expression. Text becomes text nodes: nothing that an event says is ever read as markup. */
+
+export type Attributes = Readonly<Record<string, string | number | boolean | null>>;
+type Child = Node | string;
+
+const SVG = 'http://www.w3.org/2000/svg';
+
+export function h<Tag extends keyof HTMLElementTagNameMap>(
+  tag: Tag,
+  attributes: Attributes = {},
+  ...children: readonly Child[]
+): HTMLElementTagNameMap[Tag] {
+  const element = document.createElement(tag);
+  setAttributes(element, attributes);
+  element.append(...children);
+  return element;
+}
+
+export function s<Tag extends keyof SVGElementTagNameMap>(
+  tag: Tag,
+  attributes: Attributes = {},
+  ...children: readonly Child[]
+): SVGElementTagNameMap[Tag] {
+  const element = document.createElementNS(SVG, tag);
+  setAttributes(element, attributes);
+  element.append(...children);
+  return element;
+}
+
+/** true: there, without a value; false and null: not there. */
+export function setAttributes(element: Element, attributes: Attributes): void {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === false) element.removeAttribute(name);
+    else {
+      const text = value === true ? '' : String(value);
+      if (element.getAttribute(name) !== text) element.setAttribute(name, text);
+    }
+  }
+}
+
+export function setText(element: Element, text: string): void {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** A button whose key is said in its title and to assistive technology. */
+export function button(label: string, options: { readonly key?: string; readonly title?: string; readonly class?: string }, press: () => void): HTMLButtonElement {
+  const title = options.title ?? label;
+  const element = h(
+    'button',
+    {
+      type: 'button',
+      class: options.class ?? null,
+      title: options.key === undefined ? title : `${title} (${options.key})`,
+      'aria-keyshortcuts': options.key ?? null,
+      'aria-label': title === label ? null : title,
+    },
+    label,
+  );
+  element.addEventListener('click', press);
+  return element;
+}
+
+/** Children for keys, in their order: made once, changed in place, moved only where they must. */
+export function reconcile<Item, Made extends Element>(
+  parent: Element,
+  items: readonly Item[],
+  keyOf: (item: Item) => string,
+  make: (item: Item) => Made,
+  change: (element: Made, item: Item) => void = () => undefined,
+): void {
+  const known = new Map<string, Made>();
+  for (const child of parent.children) {
+    const key = child.getAttribute('data-key');
+    if (key !== null) known.set(key, child as Made);
+  }
+  let place = parent.firstElementChild;
+  for (const item of items) {
+    const key = keyOf(item);
+    let element = known.get(key);
+    if (element === undefined) {
+      element = make(item);
+      element.setAttribute('data-key', key);
+    }
+    known.delete(key);
+    change(element, item);
+    if (element === place) place = place.nextElementSibling;
+    else parent.insertBefore(element, place);
+  }
+  for (const element of known.values()) element.remove();
+}

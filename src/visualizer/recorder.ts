@@ -1,0 +1,147 @@
+/**
+ * Watches an actor and says what its machine does: which event met it, which edges it took, which states are active, and the
+ * values that may be shown. An allow-list: what is not an id or the type of an event of the machine's own definition, or comes
+ * out of `shown`, does not get into an event. The actor's children, and what is sent to them, are not looked at.
+ *
+ * XState ends a machine whose inspector throws, so a recorder that fails takes itself off instead.
+ */
+import type { AnyActor, AnyMachineSnapshot, AnyStateMachine, InspectionEvent } from 'xstate';
+import type { Chart, EventSink, Shown, ShownScalar, ShownValue } from './wire.ts';
+
+/** Longest text of a shown value; the rest is cut. Characters. */
+export const MAX_SHOWN_CHARS = 240;
+/** Rows of a shown table; more are left out. */
+export const MAX_SHOWN_ROWS = 64;
+/** Stands for the type of an event that the machine does not know. */
+const UNKNOWN_EVENT = '(unknown)';
+/** Types that every machine knows. */
+const XSTATE_EVENTS = ['xstate.init', 'xstate.stop'];
+
+export interface RecorderOptions {
+  /** Who the actor is, for a reader. */
+  readonly source: string;
+}
+
+export interface RecorderModules {
+  readonly nowMs: () => number;
+  readonly sink: EventSink;
+  /** Of the actor's machine. */
+  readonly chart: Chart;
+  /** From a transition of the actor's machine to its edge in the chart. */
+  readonly edgeIds: ReadonlyMap<object, string>;
+  /** What of a snapshot may be shown. Called at every step: it must be cheap. */
+  readonly shown: (snapshot: AnyMachineSnapshot) => Shown;
+  /** The recorder cannot go on; the actor can. */
+  readonly onFailure?: (error: unknown) => void;
+}
+
+/** Watches from here on; whoever owns the actor goes on watching its errors. To be called before it starts. @returns ends it */
+export function recordActor(actor: AnyActor, options: RecorderOptions, modules: RecorderModules): () => void {
+  const recorder = new Recorder(actor, options, modules);
+  const inspection = actor.system.inspect((event) => {
+    try {
+      recorder.take(event);
+    } catch (error) {
+      stop();
+      modules.onFailure?.(error);
+    }
+  });
+  // An action that throws shows in no inspection.
+  const subscription = actor.subscribe({ error: () => recorder.end('error'), complete: () => recorder.end('done') });
+  const stop = (): void => {
+    inspection.unsubscribe();
+    subscription.unsubscribe();
+  };
+  return stop;
+}
+
+class Recorder {
+  readonly #actor: AnyActor;
+  readonly #source: string;
+  readonly #modules: RecorderModules;
+  readonly #eventTypes: ReadonlySet<string>;
+  #snapshot: AnyMachineSnapshot;
+  #shown: Shown;
+  #ended = false;
+
+  constructor(actor: AnyActor, { source }: RecorderOptions, modules: RecorderModules) {
+    const { chart, sink, nowMs, shown } = modules;
+    this.#actor = actor;
+    this.#source = source;
+    this.#modules = modules;
+    this.#eventTypes = new Set([...((actor.logic as AnyStateMachine).events as readonly string[]), ...XSTATE_EVENTS]);
+    this.#snapshot = actor.getSnapshot() as AnyMachineSnapshot;
+    this.#shown = bounded(shown(this.#snapshot));
+    const atMs = nowMs();
+    sink.addChart(chart, atMs);
+    sink.add({ kind: 'state', atMs, source, chart: chart.id, active: idsOf(this.#snapshot), shown: this.#shown, fresh: true });
+  }
+
+  take(event: InspectionEvent): void {
+    if (event.actorRef !== this.#actor || this.#ended) return;
+    if (event.type === '@xstate.microstep') this.#step(event.event.type, event.snapshot as AnyMachineSnapshot, event._transitions);
+  }
+
+  end(how: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#modules.sink.add({ kind: 'end', atMs: this.#modules.nowMs(), source: this.#source, how });
+  }
+
+  #step(type: string, snapshot: AnyMachineSnapshot, transitions: readonly object[]): void {
+    if (snapshot.status === 'stopped') { this.end('stopped'); return; }
+    const { sink, nowMs, edgeIds } = this.#modules;
+    const before = this.#snapshot;
+    this.#snapshot = snapshot;
+    const moved = snapshot._nodes !== before._nodes;
+    const shown = moved || snapshot.context !== before.context ? this.#changes(snapshot) : null;
+    sink.add({
+      kind: 'step',
+      atMs: nowMs(),
+      source: this.#source,
+      event: this.#eventTypes.has(type) ? type : UNKNOWN_EVENT,
+      edges: transitions.map((transition) => edgeIds.get(transition)).filter((id) => id !== undefined),
+      ...(moved ? { active: idsOf(snapshot) } : {}),
+      ...(shown === null ? {} : { shown }),
+    });
+  }
+
+  #changes(snapshot: AnyMachineSnapshot): Shown | null {
+    const before = this.#shown;
+    const after = bounded(this.#modules.shown(snapshot));
+    this.#shown = after;
+    return changesOf(before, after);
+  }
+}
+
+function idsOf(snapshot: AnyMachineSnapshot): readonly string[] {
+  return (snapshot._nodes as readonly { readonly id: string }[]).map(({ id }) => id);
+}
+
+/** The values of `after` that are not in `before`; null when there are none. */
+export function changesOf(before: Shown, after: Shown): Shown | null {
+  const changed = Object.entries(after).filter(([label, value]) => !isSame(before[label], value));
+  return changed.length === 0 ? null : Object.fromEntries(changed);
+}
+
+function isSame(one: ShownValue | undefined, other: ShownValue): boolean {
+  if (one === other) return true;
+  if (one === undefined || one === null || other === null || typeof one !== 'object' || typeof other !== 'object') return false;
+  if ('atMs' in one && 'atMs' in other) return one.atMs === other.atMs;
+  return JSON.stringify(one) === JSON.stringify(other);
+}
+
+/** The same, with every text and every table within its limit. */
+export function bounded(shown: Shown): Shown {
+  return Object.fromEntries(
+    Object.entries(shown).map(([label, value]): [string, ShownValue] => {
+      if (value === null || typeof value !== 'object' || !('rows' in value)) return [label, short(value)];
+      const rows = value.rows.slice(0, MAX_SHOWN_ROWS).map((row) => Object.fromEntries(Object.entries(row).map(([name, cell]) => [name, short(cell)])));
+      return [label, { rows }];
+    }),
+  );
+}
+
+function short(value: ShownScalar): ShownScalar {
+  return typeof value === 'string' && value.length > MAX_SHOWN_CHARS ? `${value.slice(0, MAX_SHOWN_CHARS - 1)}…` : value;
+}

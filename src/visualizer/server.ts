@@ -1,0 +1,299 @@
+/**
+ * The page and what it reads, on a loopback port of its own:
+ *
+ *   GET /                 the page, and its files
+ *   GET /session          what the page may have done (PageSession)
+ *   GET /events           the log as server-sent events, from the beginning or after `Last-Event-ID`
+ *   GET /trace            all that the log holds, as JSON lines; with `?follow=true` also what comes
+ *   GET /layouts/<chart>  where the boxes of a chart stand
+ *   POST /commands        does something, for whoever has the token
+ *
+ * Everything has a limit: connections, readers, what a reader is given at once, bodies. Nothing here can hold up its process
+ * for longer than it takes to hand a chunk to a socket.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Clock, TimerId } from '../domain/ports.ts';
+import { isToken, refusalOf, SECURITY_HEADERS } from './admission.ts';
+import type { EventLog } from './event-log.ts';
+import { LogReader, type LogReaderOptions } from './log-reader.ts';
+import { CommandError, type CommandRequest, type Commands, type LayoutOf, type PageFiles } from './ports.ts';
+import type { Chart, PageSession } from './wire.ts';
+
+const HOST = '127.0.0.1';
+/** Connections at once; one more is closed. */
+const MAX_CONNECTIONS = 64;
+/** Connections that read the log at once. */
+export const MAX_READERS = 16;
+/** Bytes of a command, and of all headers together. */
+export const MAX_COMMAND_BYTES = 1_024;
+const MAX_HEADER_BYTES = 8 * 1024;
+/** Characters of a name in a command. */
+const MAX_NAME_CHARS = 64;
+/** Time for a request's headers, and for all of it. Milliseconds. */
+const REQUEST_LIMIT_MS = 10_000;
+/** Between two signs of life to readers. Milliseconds. */
+export const HEARTBEAT_MS = 15_000;
+/** After which a browser whose connection broke tries again. Milliseconds. */
+const RETRY_MS = 1_000;
+
+export interface VisualizerOptions {
+  /** 0: any free one. */
+  readonly port: number;
+  readonly title: string;
+  readonly mode: PageSession['mode'];
+}
+
+export interface VisualizerModules {
+  readonly clock: Pick<Clock, 'monotonicMs' | 'setTimeout' | 'clearTimeout'>;
+  readonly log: EventLog;
+  /** Called when somebody first asks for a file. */
+  readonly loadPage: () => Promise<PageFiles>;
+  readonly layoutOf: LayoutOf;
+  readonly commands?: Commands | undefined;
+  /** The first reader is there, after there was none. */
+  readonly onFirstReader?: () => void;
+}
+
+export interface VisualizerServer {
+  readonly port: number;
+  readonly url: string;
+  /** Connections that read the log now. */
+  readonly readers: number;
+  close(): Promise<void>;
+}
+
+/** @throws the error of `listen`, such as EADDRINUSE */
+export async function serveVisualizer(options: VisualizerOptions, modules: VisualizerModules): Promise<VisualizerServer> {
+  const visualizer = new Visualizer(options, modules);
+  const server = createServer(
+    { headersTimeout: REQUEST_LIMIT_MS, requestTimeout: REQUEST_LIMIT_MS, maxHeaderSize: MAX_HEADER_BYTES },
+    (request, response) => visualizer.answer(request, response),
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+  server.once('error', reject);
+  server.listen(options.port, HOST, () => resolve(undefined));
+  await promise;
+  const { port } = server.address() as AddressInfo;
+  visualizer.start(port);
+  return {
+    port,
+    url: `http://${HOST}:${port}`,
+    get readers() {
+      return visualizer.readers;
+    },
+    async close() {
+      visualizer.stop();
+      const closed = Promise.withResolvers<undefined>();
+      server.close(() => closed.resolve(undefined));
+      server.closeAllConnections();
+      await closed.promise;
+    },
+  };
+}
+
+/** Somebody who asks, and what for. */
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly url: URL;
+}
+
+class Visualizer {
+  readonly #options: VisualizerOptions;
+  readonly #modules: VisualizerModules;
+  readonly #readers = new Set<LogReader>();
+  readonly #layouts = new Map<string, Promise<string>>();
+  #port = 0;
+  #beat: TimerId = null;
+  #stopListening: (() => void) | null = null;
+  #pumpIsDue = false;
+
+  constructor(options: VisualizerOptions, modules: VisualizerModules) {
+    this.#options = options;
+    this.#modules = modules;
+  }
+
+  get readers(): number {
+    return this.#readers.size;
+  }
+
+  start(port: number): void {
+    this.#port = port;
+    this.#stopListening = this.#modules.log.listen(() => this.#pumpSoon());
+    this.#beatLater();
+  }
+
+  stop(): void {
+    this.#stopListening?.();
+    this.#modules.clock.clearTimeout(this.#beat);
+  }
+
+  answer(request: IncomingMessage, response: ServerResponse): void {
+    response.on('error', () => undefined);
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
+    const refusal = refusalOf(request.headers, this.#port, request.method !== 'GET');
+    const url = URL.parse(request.url ?? '', `http://${HOST}`);
+    if (refusal !== null) sayError(response, refusal.status, refusal.error);
+    else if (url === null) sayError(response, 400, 'this is no path');
+    else if (request.method === 'GET') this.#get({ request, response, url });
+    else if (request.method === 'POST' && url.pathname === '/commands') void this.#command(request, response);
+    else sayError(response, 405, 'this is not done here');
+  }
+
+  #get(exchange: Exchange): void {
+    const { request, response, url } = exchange;
+    const [, first, second] = url.pathname.split('/');
+    if (url.pathname === '/session') sayJson(response, 200, JSON.stringify(this.#session()));
+    else if (url.pathname === '/events') this.#read(exchange, { form: 'events', follow: true }, request.headers['last-event-id']);
+    else if (url.pathname === '/trace') this.#read(exchange, { form: 'lines', follow: url.searchParams.get('follow') === 'true' }, undefined);
+    else if (first === 'layouts' && second !== undefined) void this.#layout(response, second);
+    else {
+      // Whoever asks for the page asks for the layouts next, and they take longest.
+      if (url.pathname === '/') for (const chart of this.#modules.log.charts()) void this.#layoutOf(chart);
+      void this.#file(response, url.pathname);
+    }
+  }
+
+  #session(): PageSession {
+    const { title, mode } = this.#options;
+    const { commands } = this.#modules;
+    const onPage = commands?.onPage === true;
+    return { title, mode, commands: onPage ? commands.list : [], token: onPage ? commands.token : null };
+  }
+
+  async #file(response: ServerResponse, path: string): Promise<void> {
+    let page: PageFiles;
+    try {
+      page = await this.#modules.loadPage();
+    } catch {
+      sayError(response, 500, 'the page cannot be loaded');
+      return;
+    }
+    const file = page.get(path);
+    if (file === undefined) {
+      sayError(response, 404, 'there is nothing here');
+      return;
+    }
+    response.writeHead(200, { 'content-type': file.type, 'content-length': Buffer.byteLength(file.body) });
+    response.end(file.body);
+  }
+
+  #read({ response }: Exchange, options: LogReaderOptions, lastId: string | string[] | undefined): void {
+    const { log, clock, onFirstReader } = this.#modules;
+    if (this.#readers.size >= MAX_READERS) { sayError(response, 503, `${MAX_READERS} read already`); return; }
+    if (this.#readers.size === 0) onFirstReader?.();
+    const cursor = log.cursor(typeof lastId === 'string' ? lastId : null);
+    const reader = new LogReader(options, { log, cursor, response, monotonicMs: () => clock.monotonicMs() });
+    this.#readers.add(reader);
+    response.on('close', () => this.#readers.delete(reader));
+    if (options.form === 'events') {
+      response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });
+      response.write(`retry: ${RETRY_MS}\n\n`);
+    } else {
+      response.writeHead(200, { 'content-type': 'application/jsonl; charset=utf-8', 'content-disposition': 'attachment; filename="trace.jsonl"' });
+      response.flushHeaders();
+    }
+    reader.pump();
+  }
+
+  async #layout(response: ServerResponse, id: string): Promise<void> {
+    const chart = this.#modules.log.chart(id);
+    if (chart === null) { sayError(response, 404, 'there is no such chart'); return; }
+    try {
+      sayJson(response, 200, await this.#layoutOf(chart));
+    } catch {
+      sayError(response, 500, 'the chart cannot be laid out');
+    }
+  }
+
+  #layoutOf(chart: Chart): Promise<string> {
+    const known = this.#layouts.get(chart.id);
+    if (known !== undefined) return known;
+    const layout = this.#modules.layoutOf(chart).then((made) => JSON.stringify(made));
+    this.#layouts.set(chart.id, layout);
+    // What failed may be asked for again.
+    layout.catch(() => this.#layouts.delete(chart.id));
+    return layout;
+  }
+
+  async #command(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { commands } = this.#modules;
+    try {
+      if (commands === undefined) throw new CommandError(404, 'there are no commands here');
+      if (!isToken(request.headers['x-visualizer-token'], commands.token)) throw new CommandError(403, 'the token is another one');
+      if (!/^application\/json(?:;|$)/i.test(request.headers['content-type'] ?? '')) throw new CommandError(415, 'a command is application/json');
+      await commands.run(commandOf(await bodyOf(request)));
+      sayJson(response, 200, '{}');
+    } catch (error) {
+      const known = error instanceof CommandError;
+      sayError(response, known ? error.status : 500, known ? error.message : 'the command failed');
+    }
+  }
+
+  /** Many events come at once; each reader is woken once for all of them, when whoever said them is done. */
+  #pumpSoon(): void {
+    if (this.#pumpIsDue || this.#readers.size === 0) return;
+    this.#pumpIsDue = true;
+    setImmediate(() => {
+      this.#pumpIsDue = false;
+      for (const reader of this.#readers) reader.pump();
+    });
+  }
+
+  #beatLater(): void {
+    this.#beat = this.#modules.clock.setTimeout(() => {
+      for (const reader of this.#readers) reader.beat();
+      this.#beatLater();
+    }, HEARTBEAT_MS);
+  }
+}
+
+function sayJson(response: ServerResponse, status: number, text: string): void {
+  if (response.headersSent || response.destroyed) return;
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(text) });
+  response.end(text);
+}
+
+function sayError(response: ServerResponse, status: number, error: string): void {
+  // What is left of a body is not waited for.
+  if (!response.req.complete) response.setHeader('connection', 'close');
+  sayJson(response, status, JSON.stringify({ error }));
+}
+
+/** Not by iterating: that would cut the connection of a body that is too long before it is told so. */
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  request.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > MAX_COMMAND_BYTES) reject(new CommandError(413, `a command has ${MAX_COMMAND_BYTES} bytes at most`));
+    else chunks.push(chunk);
+  });
+  request.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
+  request.on('close', () => reject(new CommandError(400, 'the command came to no end')));
+  return promise;
+}
+
+function commandOf(text: string): CommandRequest {
+  let read: unknown;
+  try {
+    read = JSON.parse(text);
+  } catch {
+    throw new CommandError(400, 'this is no JSON');
+  }
+  const { command, source = null, peer = null } = (read ?? {}) as Record<string, unknown>;
+  if (typeof command !== 'string' || !isName(command)) throw new CommandError(400, 'a command has a name');
+  if (!isNameOrNull(source) || !isNameOrNull(peer)) throw new CommandError(400, 'source and peer are names');
+  return { command, source, peer };
+}
+
+function isName(text: string): boolean {
+  return text.length > 0 && text.length <= MAX_NAME_CHARS;
+}
+
+function isNameOrNull(value: unknown): value is string | null {
+  return value === null || (typeof value === 'string' && isName(value));
+}

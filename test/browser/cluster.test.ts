@@ -1,0 +1,125 @@
+/** `npm start` and its page: three nodes followed through their states, broken by its buttons, with the keyboard alone. */
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { Browser, Page } from 'playwright-core';
+import { StartedCommand } from '../e2e/support/started-command.ts';
+import { launchBrowser, openPage, PHONE, WIDE } from './support/browser.ts';
+
+/** A cluster on a busy machine gets ready, or back to it. Milliseconds. */
+const READY_LIMIT_MS = 90_000;
+const NODES = ['node-1', 'node-2', 'node-3'];
+
+let browser: Browser;
+let cluster: StartedCommand;
+beforeAll(async () => {
+  browser = await launchBrowser();
+  cluster = new StartedCommand('npm', ['start', '--silent', '--', '--json', '--tick-seconds', '2']);
+}, 60_000);
+afterAll(async () => {
+  await browser.close();
+  await cluster.clear();
+}, 60_000);
+
+function visualizerUrl(): string | null {
+  for (const line of cluster.stdout.split('\n')) {
+    const [, url] = /"event":"visualizer","url":"([^"]+)"/.exec(line) ?? [];
+    if (url !== undefined) return url;
+  }
+  return null;
+}
+
+/** From navigation to the first drawing. */
+async function drawnMs(page: Page): Promise<number> {
+  return Math.round(await page.evaluate<number>("performance.getEntriesByName('chart-drawn')[0].startTime"));
+}
+
+test('three nodes, followed, killed, started again and left without their secret', async () => {
+  await cluster.until('the address of the page', () => visualizerUrl() !== null);
+  const opened = await openPage(browser, visualizerUrl()!);
+  const { page } = opened;
+  page.setDefaultTimeout(READY_LIMIT_MS);
+  const card = (name: string, state: string): string => `.card[data-source="${name}"]${state}`;
+  const all = async (state: string): Promise<void> => {
+    try {
+      await Promise.all(NODES.map((name) => page.waitForSelector(card(name, state))));
+    } catch (error) {
+      // What was there instead.
+      const cards = await page.locator('.card').allTextContents();
+      throw new Error(`not all are ${state}:\n${cards.join('\n')}\n${cluster.stdout.slice(-2_000)}`, { cause: error });
+    }
+  };
+  const tabTo = async (selector: string): Promise<void> => {
+    for (let tabs = 0; tabs < 60 && (await page.locator(`${selector}:focus`).count()) === 0; tabs++) await page.keyboard.press('Tab');
+    expect(await page.locator(`${selector}:focus`).count()).toBe(1);
+  };
+  const command = async (name: string, asks: boolean): Promise<void> => {
+    await page.keyboard.press('c');
+    await tabTo(`[data-command=${name}]`);
+    await page.keyboard.press('Enter');
+    if (!asks) return;
+    await tabTo('dialog.question button.breaks');
+    await page.keyboard.press('Enter');
+  };
+
+  // They appear, one after another, and get ready before the reader's eyes.
+  await page.waitForSelector('.drawing .state.active');
+  await opened.screenshot('cluster-starts-dark-1280x720');
+  await all('[data-state=ready]');
+  await page.waitForSelector('.drawing [data-state="node.readiness.ready"].active');
+  await page.waitForSelector('.span.well', { state: 'attached' });
+  await opened.screenshot('cluster-ready-dark-1280x720');
+
+  await page.keyboard.press('a');
+  await opened.screenshot('cluster-regions-dark-1280x720');
+  await page.keyboard.press('a');
+  await page.waitForSelector('.drawing[data-region=all] .state.active');
+  await opened.screenshot('cluster-whole-dark-1280x720');
+  await page.keyboard.press('a');
+  await page.setViewportSize(PHONE);
+  await opened.screenshot('cluster-ready-dark-390x844');
+  await page.setViewportSize(WIDE);
+
+  // One is killed, and says so; its way back is drawn.
+  await page.keyboard.press('2');
+  const killedMs = performance.now();
+  await command('kill_node', true);
+  await page.waitForSelector(card('node-2', '.ended'));
+  const saidMs = performance.now() - killedMs;
+  await page.waitForSelector('.said:has-text("Done")');
+  await opened.screenshot('cluster-killed-dark-1280x720');
+  await command('restart_node', true);
+  await page.waitForSelector(card('node-2', '[data-state=ready]'));
+  await page.waitForSelector('.drawing [data-state="node.readiness.ready"].active');
+  await page.waitForSelector('.arrow:not(.never)[data-arrow$="-> node.readiness.ready"]', { state: 'attached' });
+
+  // Without the hash none is ready, and each says why.
+  await command('reset_hash', true);
+  await all(':not([data-state=ready]):not(.ended)');
+  expect(await page.textContent(`${card('node-1', '')} .reason`)).not.toBe('');
+  await opened.screenshot('cluster-reset-dark-1280x720');
+  await page.keyboard.press('t');
+  await page.keyboard.press('v');
+  await opened.screenshot('cluster-values-light-1280x720');
+  await page.keyboard.press('v');
+
+  // Back to before: all were ready.
+  await page.focus('.field');
+  const ready = NODES.map((name) => card(name, '[data-state=ready]')).join(', ');
+  for (let presses = 0; presses < 12 && (await page.locator(ready).count()) < NODES.length; presses++) {
+    await page.keyboard.press('Shift+ArrowLeft');
+    await page.evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))');
+  }
+  expect(await page.locator(ready).count()).toBe(NODES.length);
+  await page.waitForSelector('.mode:has-text("standing still")');
+  await page.keyboard.press('l');
+  await all('[data-state=ready]');
+
+  const { problems } = opened;
+  const cold = await drawnMs(page);
+  const second = await openPage(browser, visualizerUrl()!);
+  await second.page.waitForSelector('.drawing .state.active');
+  await opened.close();
+  expect(problems).toEqual([]);
+  console.log(`drawn ${cold} ms after the page was asked for by the first reader, ${await drawnMs(second.page)} ms by a later one`);
+  await second.close();
+  console.log(`a killed node was seen on the page ${Math.round(saidMs)} ms after the command was looked for`);
+}, 300_000);

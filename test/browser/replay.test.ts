@@ -1,0 +1,192 @@
+/** Traces: played, stepped through, gone through from failure to failure; and a live stream that is cut off. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { createActor, createMachine } from 'xstate';
+import { chartOf } from '../../src/chart/chart-of.ts';
+import { edgeIdsOf } from '../../src/chart/edge-ids.ts';
+import { FAULT_PROFILES } from '../../src/sim/faults/fault-profiles.ts';
+import { makeScenario } from '../../src/sim/make-scenario.ts';
+import { simulate } from '../../src/sim/simulate.ts';
+import type { Life } from '../../src/sim/world/sim-node.ts';
+import { EventLog } from '../../src/visualizer/event-log.ts';
+import { recordActor } from '../../src/visualizer/recorder.ts';
+import { launchBrowser, openPage, type OpenedPage } from './support/browser.ts';
+import { Watched } from './support/watched.ts';
+
+let browser: Browser;
+const folder = mkdtempSync(join(tmpdir(), 'traces-'));
+beforeAll(async () => {
+  browser = await launchBrowser();
+}, 60_000);
+afterAll(async () => {
+  await browser.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const closers: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+/** A page that has to be without problems when its test is over. */
+async function open(watched: Watched): Promise<OpenedPage> {
+  const opened = await openPage(browser, watched.url);
+  closers.push(async () => {
+    await opened.close();
+    await watched.stopServing();
+    expect(opened.problems).toEqual([]);
+  });
+  return opened;
+}
+
+/** A crossing whose power fails for a while, and a rule that breaks. */
+async function recorded(): Promise<Watched> {
+  const watched = new Watched('replay');
+  const crossing = watched.start('crossing-1');
+  watched.shiftMs(2_000);
+  crossing.send('car', 'press');
+  watched.shiftMs(2_000);
+  crossing.send('power.lost');
+  watched.add({ kind: 'note', atMs: watched.nowMs(), source: 'crossing-1', level: 'failure', text: 'nobody stands at the crossing' });
+  watched.shiftMs(2_000);
+  crossing.send('power.back');
+  watched.shiftMs(2_000);
+  crossing.send('car');
+  await watched.serve();
+  return watched;
+}
+
+const active = (state: string): string => `.drawing [data-state="crossing.${state}"].active`;
+
+describe('a replay', () => {
+  test('stands at its beginning, plays to its end, and steps both ways', async () => {
+    const watched = await recorded();
+    const { page } = await open(watched);
+    await page.waitForSelector(active('light.red'));
+    expect(await page.textContent('.mode')).toBe('❚❚ replay');
+    await page.selectOption('select[aria-label="Speed of the replay"]', '4');
+    await page.keyboard.press('p');
+    await page.waitForSelector('.mode:has-text("▶ replay")');
+    await page.waitForSelector(active('light.blinking'));
+    await page.waitForSelector('.card dd:text-is("2")');
+    await page.waitForSelector('.mode:has-text("❚❚ replay")');
+    await page.keyboard.press(',');
+    await page.waitForSelector('.card dd:text-is("1")');
+    await page.keyboard.press('<');
+    await page.waitForSelector(active('light.blinking'));
+    await page.keyboard.press('.');
+    await page.waitForSelector('.event.failure[aria-current]');
+  });
+
+  test('jumps to the failure', async () => {
+    const watched = await recorded();
+    const opened = await open(watched);
+    const { page } = opened;
+    await page.waitForSelector(active('light.red'));
+    await page.click('text=✖ failure');
+    await page.waitForSelector(active('light.blinking'));
+    await page.waitForSelector('.event.failure[aria-current]:has-text("nobody stands")');
+    expect(await page.textContent('.card .reason')).toBe('the power is gone');
+    await opened.screenshot('replay-failure-dark-1280x720');
+  });
+});
+
+describe('a trace file', () => {
+  test('of another program is opened, and drawn without its server', async () => {
+    const machine = createMachine({ id: 'lamp', initial: 'off', states: { off: { on: { press: 'on' } }, on: { on: { press: 'off' } } } });
+    const lines: string[] = [];
+    let atMs = 0;
+    const sink = new EventLog('lamp');
+    sink.listen(() => undefined);
+    sink.addChart(chartOf(machine), 0);
+    const actor = createActor(machine);
+    recordActor(actor, { source: 'lamp-1' }, { nowMs: () => (atMs += 1_000), sink, chart: chartOf(machine), edgeIds: edgeIdsOf(machine), shown: () => ({}) });
+    actor.start();
+    actor.send({ type: 'press' });
+    sink.add({ kind: 'note', atMs: 9_000, source: null, level: 'failure', text: 'it burns' });
+    const cursor = sink.cursor(null);
+    for (let entries = sink.read(cursor, 1e6); entries !== null && entries.length > 0; entries = sink.read(cursor, 1e6)) {
+      lines.push(...entries.map(({ line }) => line));
+    }
+    const file = join(folder, 'lamp.trace');
+    writeFileSync(file, `${lines.join('\n')}\nno event\n`);
+    const watched = new Watched();
+    watched.start('crossing-1');
+    await watched.serve();
+    const opened = await open(watched);
+    const { page } = opened;
+    await page.waitForSelector(active('light.red'));
+    // The server is asked first, and does not know the chart.
+    opened.allow(/status of 404/);
+    await page.setInputFiles('input[type=file]', file);
+    await page.waitForSelector('.drawing [data-state="lamp.off"].active');
+    expect(await page.title()).toBe('lamp.trace');
+    expect(await page.textContent('.said')).toContain('1 lines of lamp.trace are no events');
+    await page.keyboard.press('x');
+    await page.waitForSelector('.drawing [data-state="lamp.on"].active');
+    expect(await page.textContent('.clock')).toContain('00:00:09.000');
+    const dropped = await page.evaluateHandle("(() => { const data = new DataTransfer(); data.items.add(new File(['nothing'], 'empty.trace')); return data; })()");
+    await page.dispatchEvent('main', 'drop', { dataTransfer: dropped });
+    await page.waitForSelector('.said.bad:has-text("holds no events")');
+  });
+});
+
+/** One of the keys that the scenario writes. */
+const KEY = 'key-14';
+
+/** A node that says that it has merged one key, and has not. */
+function forgetOneKey({ name, node }: Life): void {
+  if (name !== 'b') return;
+  const { store } = node.inside;
+  const merge = store.merge.bind(store);
+  store.merge = (appId, wire, nowMs) => ((wire as { readonly key?: unknown }).key === KEY ? { kind: 'merged' } : merge(appId, wire, nowMs));
+}
+
+describe('a simulation that breaks a rule', () => {
+  test('is opened, and the page jumps to where it broke, with the node that it concerns', async () => {
+    const lines: string[] = [];
+    const scenario = makeScenario({ seed: '3', nodes: 4, apps: 2, durationMs: 120_000, faults: FAULT_PROFILES.light, requestsPerSecond: 1 });
+    const { violation } = await simulate(scenario, { onStart: forgetOneKey, onEvent: (line) => void lines.push(line) });
+    expect(violation).not.toBeNull();
+    const file = join(folder, 'seed-3.jsonl');
+    writeFileSync(file, lines.map((line) => `${line.trimEnd()}\n`).join(''));
+    const watched = new Watched();
+    await watched.serve();
+    const opened = await open(watched);
+    const { page } = opened;
+    opened.allow(/status of 404/);
+    await page.setInputFiles('input[type=file]', file);
+    await page.waitForSelector('.drawing');
+    await page.keyboard.press('x');
+    await page.waitForSelector('.event.failure[aria-current]');
+    expect(await page.textContent('.event.failure .detail')).toContain(violation!.invariant);
+    await page.waitForSelector('.drawing .state.active');
+    await opened.screenshot('simulation-failure-dark-1280x720');
+  }, 120_000);
+});
+
+describe('a live stream', () => {
+  test('that is cut off is said, and goes on by itself when it is back', async () => {
+    const watched = new Watched();
+    const crossing = watched.start('crossing-1');
+    await watched.serve();
+    const opened = await open(watched);
+    const { page } = opened;
+    await page.waitForSelector(active('light.red'));
+    opened.allow(/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET/);
+    const port = await watched.stopServing();
+    await page.waitForSelector('.banner:has-text("Not connected")');
+    expect(await page.textContent('.mode')).toBe('○ not connected');
+    await opened.screenshot('cut-off');
+    crossing.send('power.lost');
+    await watched.serve(port);
+    await page.waitForSelector('.banner', { state: 'hidden' });
+    await page.waitForSelector(active('light.blinking'));
+    expect(await page.textContent('.mode')).toBe('● live');
+    // Nothing came twice.
+    expect(await page.textContent('.count')).toBe('3 of 3 kept events');
+  });
+});

@@ -1,0 +1,71 @@
+/** A real browser, and pages in it that say what went wrong in them: nothing may. */
+import chromium from '@sparticuz/chromium';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { chromium as playwright, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import { waitUntil } from '../../../src/dev/waiting.ts';
+
+export const WIDE = { width: 1280, height: 720 };
+export const PHONE = { width: 390, height: 844 };
+/** How long a page may take for what a test waits for. Milliseconds. */
+const WAIT_MS = 10_000;
+
+/** In a single process the first page that is closed takes the browser with it; the rest would turn off what is to be tested. */
+const UNWANTED: readonly string[] = ['--single-process', '--disable-web-security', '--disable-site-isolation-trials', '--allow-running-insecure-content'];
+
+const SCREENSHOTS = join(import.meta.dirname, '..', '..', '..', 'artifacts', 'screenshots');
+
+export async function launchBrowser(): Promise<Browser> {
+  const args = chromium.args.filter((argument) => !UNWANTED.includes(argument));
+  return playwright.launch({ executablePath: await chromium.executablePath(), args, headless: true });
+}
+
+/**
+ * Waits until an expression holds in the page. (What the browser's driver has for it evaluates text in the page, which its policy
+ * forbids.)
+ */
+export async function untilTrue(page: Page, expression: string): Promise<void> {
+  await waitUntil({ what: expression, limitMs: WAIT_MS, everyMs: 20 }, async () => ((await page.evaluate<boolean>(expression)) ? null : 'it does not hold'));
+}
+
+export interface OpenedPage {
+  readonly page: Page;
+  /** Errors of the console and of scripts, broken policies, requests that went elsewhere. */
+  readonly problems: string[];
+  /** From here on this is no problem: the test brings it about. */
+  allow(problem: RegExp): void;
+  screenshot(name: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function openPage(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<OpenedPage> {
+  const context = await browser.newContext({ viewport: WIDE, colorScheme: 'dark', ...options });
+  context.setDefaultTimeout(WAIT_MS);
+  const page = await context.newPage();
+  const problems: string[] = [];
+  const allowed: RegExp[] = [];
+  const note = (text: string): void => {
+    if (!allowed.some((pattern) => pattern.test(text))) problems.push(text);
+  };
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') note(`console: ${message.text()}`);
+  });
+  page.on('pageerror', (error) => note(`script: ${error.message}`));
+  page.on('request', (request) => {
+    if (!request.url().startsWith(url) && !request.url().startsWith('blob:')) note(`outside: ${request.url()}`);
+  });
+  await page.addInitScript({
+    content: 'document.addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));',
+  });
+  await page.goto(url);
+  return {
+    page,
+    problems,
+    allow: (problem) => void allowed.push(problem),
+    async screenshot(name) {
+      mkdirSync(SCREENSHOTS, { recursive: true });
+      await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
+    },
+    close: () => context.close(),
+  };
+}

@@ -1,0 +1,119 @@
+/** Crossings that run on a clock of their own, recorded and served as the product does it. */
+import { createActor, SimulatedClock, type Actor } from 'xstate';
+import { chartOf } from '../../../src/chart/chart-of.ts';
+import { edgeIdsOf } from '../../../src/chart/edge-ids.ts';
+import { systemClock } from '../../../src/system/system.ts';
+import { EventLog } from '../../../src/visualizer/event-log.ts';
+import { layoutOf } from '../../../src/visualizer/layout.ts';
+import { loadPageFiles } from '../../../src/visualizer/page-files.ts';
+import { CommandError, type CommandRequest } from '../../../src/visualizer/ports.ts';
+import { recordActor } from '../../../src/visualizer/recorder.ts';
+import { serveVisualizer, type VisualizerServer } from '../../../src/visualizer/server.ts';
+import type { NewEvent, PageSession, Shown } from '../../../src/visualizer/wire.ts';
+import { crossing, type CrossingContext } from './crossing.ts';
+
+export class Watched {
+  readonly log = new EventLog('watched');
+  readonly commands: CommandRequest[] = [];
+  /** What the next command is refused with. */
+  refusal: string | null = null;
+  /** Ahead of the system's clock. */
+  #aheadMs = 0;
+  #server: VisualizerServer | null = null;
+  readonly #mode: PageSession['mode'];
+
+  constructor(mode: PageSession['mode'] = 'live') {
+    this.#mode = mode;
+  }
+
+  get url(): string {
+    return this.#server!.url;
+  }
+
+  nowMs(): number {
+    return systemClock.nowMs() + this.#aheadMs;
+  }
+
+  /** Before the page is open: what was recorded until now was so much earlier. */
+  shiftMs(ms: number): void {
+    this.#aheadMs += ms;
+  }
+
+  async serve(port = 0): Promise<void> {
+    this.#server = await serveVisualizer(
+      { port, title: 'crossings', mode: this.#mode },
+      {
+        clock: systemClock,
+        log: this.log,
+        loadPage: loadPageFiles,
+        layoutOf,
+        commands: {
+          token: 'token-of-the-test',
+          onPage: true,
+          list: [
+            { command: 'wave', label: 'Wave through', takes: 'nothing', breaks: false },
+            { command: 'cut', label: 'Cut the power', takes: 'source', breaks: true },
+            { command: 'part', label: 'Part them', takes: 'pair', breaks: true },
+          ],
+          run: async (request) => {
+            this.commands.push(request);
+            if (this.refusal !== null) throw new CommandError(409, this.refusal);
+          },
+        },
+      },
+    );
+  }
+
+  /** @returns the port, for serving there again */
+  async stopServing(): Promise<number> {
+    const { port } = this.#server!;
+    await this.#server!.close();
+    return port;
+  }
+
+  add(event: NewEvent): void {
+    this.log.add(event);
+  }
+
+  start(source: string, extra: Shown = {}): Crossing {
+    return new Crossing(source, this, extra);
+  }
+}
+
+export class Crossing {
+  readonly clock = new SimulatedClock();
+  readonly actor: Actor<typeof crossing>;
+  readonly #stop: () => void;
+
+  constructor(source: string, watched: Watched, extra: Shown) {
+    this.actor = createActor(crossing, { clock: this.clock });
+    const chart = chartOf(crossing);
+    watched.log.addChart(chart, watched.nowMs());
+    this.#stop = recordActor(
+      this.actor,
+      { source },
+      {
+        nowMs: () => watched.nowMs(),
+        sink: watched.log,
+        chart,
+        edgeIds: edgeIdsOf(crossing),
+        shown: ({ context, value }) => {
+          const { waiting, cars } = context as CrossingContext;
+          const { light } = value as { readonly light: string };
+          return { reason: light === 'blinking' ? 'the power is gone' : light === 'red' ? 'cars wait' : null, waiting, cars, 'last clean': 'ok', ...extra };
+        },
+      },
+    );
+    this.actor.start();
+  }
+
+  send(...types: Parameters<typeof this.actor.send>[0]['type'][]): void {
+    for (const type of types) this.actor.send({ type });
+  }
+
+  /** Ends it as a process would that is gone. */
+  end(): void {
+    this.actor.stop();
+    this.#stop();
+  }
+}

@@ -1,0 +1,168 @@
+/** The page of `npm start` as a browser sees it: one stream of all nodes, and buttons that do what they say to real processes. */
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { followEvents } from '../../src/cli/dev-events.ts';
+import type { PageSession, VisualizerEvent } from '../../src/visualizer/wire.ts';
+import { StartedCommand } from './support/started-command.ts';
+
+const LIMIT_MS = 60_000;
+
+interface Wait {
+  readonly holds: () => boolean;
+  readonly resolve: () => void;
+}
+
+const events: VisualizerEvent[] = [];
+const stopping = new AbortController();
+let waits: Wait[] = [];
+let command: StartedCommand;
+let url: string;
+let session: PageSession;
+let following: Promise<void>;
+
+function take(event: VisualizerEvent): void {
+  events.push(event);
+  for (const wait of waits) if (wait.holds()) wait.resolve();
+}
+
+/** Until what came after `from` has it. */
+async function until(has: (event: VisualizerEvent) => boolean, from = 0): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const wait: Wait = { holds: () => events.slice(from).some(has), resolve: () => resolve(undefined) };
+  waits.push(wait);
+  if (wait.holds()) wait.resolve();
+  await promise;
+  waits = waits.filter((each) => each !== wait);
+}
+
+async function send(body: object, headers: Record<string, string> = {}): Promise<{ readonly status: number; readonly body: unknown }> {
+  const answer = await fetch(`${url}/commands`, {
+    method: 'POST',
+    headers: { origin: url, 'content-type': 'application/json', 'x-visualizer-token': session.token!, ...headers },
+    body: JSON.stringify(body),
+  });
+  return { status: answer.status, body: await answer.json() };
+}
+
+const isReady = (source: string) => (event: VisualizerEvent) =>
+  (event.kind === 'step' || event.kind === 'state') && event.source === source && event.active?.includes('node.readiness.ready') === true;
+
+beforeAll(async () => {
+  command = new StartedCommand('node', ['scripts/start.mjs', '--json', '--nodes', '2', '--tick-seconds', '2'], {});
+  await command.until('the page', ({ stdout }) => stdout.includes('"event":"visualizer"'));
+  const said = JSON.parse(command.stdout.split('\n').find((line) => line.includes('"event":"visualizer"'))!) as { readonly url: string };
+  url = said.url;
+  following = followEvents(url, { take, signal: stopping.signal });
+  session = (await (await fetch(`${url}/session`)).json()) as PageSession;
+  await command.until('the cluster running', ({ stdout }) => stdout.includes('"event":"running"'));
+}, LIMIT_MS);
+
+afterAll(async () => {
+  stopping.abort();
+  await following;
+  await command.clear();
+}, 30_000);
+
+test('it is there before the nodes are, and shows both of them from their start', async () => {
+  await until(isReady('node-1'));
+  await until(isReady('node-2'));
+  expect(events[0]!.kind).toBe('chart');
+  expect(events.filter(({ kind }) => kind === 'chart')).toHaveLength(1);
+  expect(events.map(({ n }) => n)).toEqual(events.map((_, index) => index + 1));
+  expect(session).toMatchObject({ mode: 'live' });
+  expect(session.commands.map(({ command: name }) => name)).toEqual([
+    'node_tick',
+    'sync_tick',
+    'stop_instance',
+    'start_instance',
+    'kill_node',
+    'restart_node',
+    'cut_peer',
+    'heal_peer',
+    'revoke_version',
+    'enrol_version',
+    'reset_hash',
+    'stop_rpc',
+    'start_rpc',
+  ]);
+});
+
+test('peers go by the names of their nodes', async () => {
+  const from = 0;
+  await until((event) => event.kind === 'shown' && event.source === 'node-1' && JSON.stringify(event.shown).includes('"peer":"node-2"'), from);
+});
+
+test('a tick is sent, and noted', async () => {
+  const from = events.length;
+  expect(await send({ command: 'sync_tick', source: 'node-1' })).toEqual({ status: 200, body: {} });
+  await until((event) => event.kind === 'span' && event.source === 'node-1' && event.outcome !== null, from);
+  await until((event) => event.kind === 'note' && event.source === 'node-1' && event.level === 'info', from);
+});
+
+test.each([
+  ['another token', { command: 'node_tick', source: 'node-1' }, { 'x-visualizer-token': 'another' }, 403],
+  ['a foreign page', { command: 'node_tick', source: 'node-1' }, { origin: 'http://evil.example' }, 403],
+  ['no node', { command: 'node_tick' }, {}, 400],
+  ['a node that is none', { command: 'node_tick', source: 'node-9' }, {}, 409],
+  ['one node as a pair', { command: 'cut_peer', source: 'node-1', peer: 'node-1' }, {}, 409],
+  ['a command that is none', { command: 'rm' }, {}, 404],
+])('%s is refused', async (_, body, headers, status) => {
+  expect((await send(body, headers)).status).toBe(status);
+});
+
+test('a node that is killed has ended, and is there again from its start when it is started', async () => {
+  let from = events.length;
+  expect((await send({ command: 'kill_node', source: 'node-2' })).status).toBe(200);
+  await until((event) => event.kind === 'end' && event.source === 'node-2' && event.how === 'ended by SIGKILL', from);
+  expect((await send({ command: 'node_tick', source: 'node-2' })).body).toEqual({ error: 'node-2 is not running' });
+  from = events.length;
+  expect((await send({ command: 'restart_node', source: 'node-2' })).status).toBe(200);
+  await until((event) => event.kind === 'state' && event.source === 'node-2' && event.fresh, from);
+  await until(isReady('node-2'), from);
+}, LIMIT_MS);
+
+test('without the RPC nobody is ready, and with it all are again', async () => {
+  let from = events.length;
+  expect((await send({ command: 'stop_rpc' })).status).toBe(200);
+  for (const source of ['node-1', 'node-2']) {
+    await until((event) => event.kind === 'step' && event.source === source && event.active?.includes('node.readiness.ineligible') === true, from);
+  }
+  from = events.length;
+  expect((await send({ command: 'start_rpc' })).status).toBe(200);
+  for (const source of ['node-1', 'node-2']) await until(isReady(source), from);
+}, LIMIT_MS);
+
+test('a way that is cut makes a comparison fail, and mended it succeeds', async () => {
+  const tick = async (wanted: string): Promise<void> => {
+    for (;;) {
+      const from = events.length;
+      await send({ command: 'sync_tick', source: 'node-1' });
+      await until((event) => event.kind === 'span' && event.source === 'node-1' && event.outcome !== null, from);
+      if (events.slice(from).some((event) => event.kind === 'span' && event.outcome === wanted)) return;
+    }
+  };
+  await send({ command: 'cut_peer', source: 'node-1', peer: 'node-2' });
+  await tick('1 of 1 peers failed');
+  await send({ command: 'heal_peer', source: 'node-2', peer: 'node-1' });
+  await tick('ok');
+}, LIMIT_MS);
+
+test('the token is nowhere in the stream', () => {
+  expect(events.length).toBeGreaterThan(100);
+  expect(JSON.stringify(events)).not.toContain(session.token);
+});
+
+test('a port in use is named in one line', async () => {
+  const other = new StartedCommand('node', ['scripts/start.mjs', '--visualizer-port', new URL(url).port], {});
+  const { code, stdout, stderr } = await other.ended;
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  expect(stderr).toBe(`port ${new URL(url).port} is in use: give another --visualizer-port, or 0 for any that is free\n`);
+  await other.clear();
+}, LIMIT_MS);
+
+test('where it is not wanted, there is none', async () => {
+  const other = new StartedCommand('node', ['scripts/start.mjs', '--no-visualizer', '--once', '--json', '--nodes', '1'], {});
+  const { code, stdout } = await other.ended;
+  expect(code).toBe(0);
+  expect(stdout).not.toContain('visualizer');
+  await other.clear();
+}, LIMIT_MS);

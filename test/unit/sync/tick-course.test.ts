@@ -1,0 +1,58 @@
+/** A sync_tick is followed to the end of everything that it set going. */
+import { expect, test } from '@jest/globals';
+import type { Wallet } from '../../../src/domain/ids.ts';
+import { TickCourse } from '../../../src/sync/tick-course.ts';
+
+const [one, two] = ['0x01', '0x02'] as unknown as readonly [Wallet, Wallet];
+
+function course() {
+  const outcomes: string[] = [];
+  return { outcomes, tick: new TickCourse((outcome) => void outcomes.push(outcome)) };
+}
+
+test('that woke nobody is over at once', () => {
+  const { outcomes, tick } = course();
+  tick.begin();
+  expect(outcomes).toEqual(['nothing to do']);
+  expect(tick.isOver).toBe(true);
+});
+
+test('is over when the last lane rests, and not before', () => {
+  const { outcomes, tick } = course();
+  tick.add(one);
+  tick.add(two);
+  tick.begin();
+  tick.rested(one, false);
+  expect(outcomes).toEqual([]);
+  tick.rested(two, false);
+  expect(outcomes).toEqual(['ok']);
+});
+
+test('is not over while lanes are still being woken', () => {
+  const { outcomes, tick } = course();
+  tick.add(one);
+  tick.rested(one, false);
+  expect(outcomes).toEqual([]);
+  tick.begin();
+  expect(outcomes).toEqual(['ok']);
+});
+
+test('says how many peers failed', () => {
+  const { outcomes, tick } = course();
+  tick.add(one);
+  tick.add(two);
+  tick.begin();
+  tick.rested(two, true);
+  tick.rested(two, true);
+  tick.rested(one, false);
+  expect(outcomes).toEqual(['1 of 2 peers failed']);
+});
+
+test('ends once, also when it is aborted', () => {
+  const { outcomes, tick } = course();
+  tick.add(one);
+  tick.begin();
+  tick.abort();
+  tick.rested(one, false);
+  expect(outcomes).toEqual(['aborted']);
+});

@@ -1,0 +1,123 @@
+/** The bounded log: what is kept, and what a reader gets who comes late. */
+import { expect, test } from '@jest/globals';
+import { chartOf } from '../../../src/chart/chart-of.ts';
+import { EventLog, MAX_CHARTS, MAX_SOURCES } from '../../../src/visualizer/event-log.ts';
+import type { VisualizerEvent } from '../../../src/visualizer/wire.ts';
+import { trafficLight } from './traffic-light.ts';
+
+const chart = chartOf(trafficLight);
+const NO_LIMITS = { maxEvents: Infinity, maxBytes: Infinity };
+
+function begin(log: EventLog, source = 'a'): void {
+  log.addChart(chart, 0);
+  log.add({ kind: 'state', atMs: 0, source, chart: chart.id, active: ['light.red'], shown: { turns: 0, fixed: true }, fresh: true });
+}
+
+function step(log: EventLog, turns: number, source = 'a'): void {
+  const active = turns % 2 === 0 ? ['light.red'] : ['light.green'];
+  log.add({ kind: 'step', atMs: turns, source, event: 'turn', edges: [], active, shown: { turns } });
+}
+
+function readAll(log: EventLog, lastId: string | null = null, chunk = 1): VisualizerEvent[] {
+  const cursor = log.cursor(lastId);
+  const events: VisualizerEvent[] = [];
+  for (;;) {
+    const entries = log.read(cursor, chunk);
+    if (entries === null) throw new Error('fell behind');
+    if (entries.length === 0) return events;
+    for (const { n, line } of entries) {
+      const event = JSON.parse(line) as VisualizerEvent;
+      expect(event.n).toBe(n);
+      events.push(event);
+    }
+  }
+}
+
+test('numbers rise by one, and a chart is made known once', () => {
+  const log = new EventLog('one', NO_LIMITS);
+  begin(log, 'a');
+  begin(log, 'b');
+  expect(readAll(log).map(({ n, kind }) => `${n} ${kind}`)).toEqual(['1 chart', '2 state', '3 state']);
+  expect(log.chart(chart.id)).toEqual(chart);
+  expect(log.chart('another')).toBeNull();
+});
+
+test('above its number the oldest events go, and a reader from the beginning gets the state they led to first', () => {
+  const log = new EventLog('one', { maxEvents: 3, maxBytes: Infinity });
+  begin(log);
+  for (let turns = 1; turns <= 10; turns += 1) step(log, turns);
+  log.add({ kind: 'shown', atMs: 11, source: 'a', shown: { peers: 2 } });
+  expect(log.length).toBe(3);
+  const [first, second, ...rest] = readAll(log);
+  expect(first).toEqual({ n: 9, kind: 'chart', atMs: 0, chart });
+  expect(second).toEqual({ n: 10, kind: 'state', atMs: 8, source: 'a', chart: chart.id, active: ['light.red'], shown: { turns: 8, fixed: true }, fresh: false });
+  expect(rest.map(({ n, kind }) => `${n} ${kind}`)).toEqual(['11 step', '12 step', '13 shown']);
+});
+
+test('what is read from the beginning is one unbroken count', () => {
+  const log = new EventLog('one', { maxEvents: 5, maxBytes: Infinity });
+  begin(log, 'a');
+  begin(log, 'b');
+  for (let turns = 1; turns <= 5_000; turns += 1) step(log, turns, turns % 2 === 0 ? 'a' : 'b');
+  const numbers = readAll(log, null, 1_000).map(({ n }) => n);
+  expect(numbers).toEqual(Array.from(numbers, (_, index) => numbers[0]! + index));
+  expect(numbers.at(-1)).toBe(log.last);
+});
+
+test('above its bytes the oldest events go', () => {
+  const log = new EventLog('one', { maxEvents: Infinity, maxBytes: 10_000 });
+  begin(log);
+  for (let turns = 1; turns <= 1_000; turns += 1) step(log, turns);
+  expect(log.bytes).toBeLessThanOrEqual(10_000);
+  expect(log.length).toBeGreaterThan(20);
+});
+
+test('a source that ended is not in what a late reader gets first', () => {
+  const log = new EventLog('one', { maxEvents: 2, maxBytes: Infinity });
+  begin(log, 'a');
+  begin(log, 'b');
+  log.add({ kind: 'end', atMs: 1, source: 'a', how: 'stopped' });
+  for (let turns = 1; turns <= 3; turns += 1) step(log, turns, 'b');
+  expect(readAll(log).flatMap((event) => (event.kind === 'state' ? [event.source] : []))).toEqual(['b']);
+});
+
+test.each([
+  ['the last event', 4, []],
+  ['an event before', 2, [3, 4]],
+])('after %s a reader gets what follows', (_, last, expected) => {
+  const log = new EventLog('one', NO_LIMITS);
+  begin(log);
+  step(log, 1);
+  step(log, 2);
+  expect(readAll(log, log.idOf(last)).map(({ n }) => n)).toEqual(expected);
+});
+
+test.each([
+  ['older than what is kept', 'one-1'],
+  ['of another process', 'two-11'],
+  ['that was never given', 'one-99'],
+  ['that is none', '11'],
+])('an id %s is a gap: the reader gets all from the beginning', (_, lastId) => {
+  const log = new EventLog('one', { maxEvents: 3, maxBytes: Infinity });
+  begin(log);
+  for (let turns = 1; turns <= 10; turns += 1) step(log, turns);
+  expect(readAll(log, lastId).map(({ kind }) => kind)).toEqual(['chart', 'state', 'step', 'step', 'step']);
+});
+
+test('a reader that is overtaken is told so', () => {
+  const log = new EventLog('one', { maxEvents: 3, maxBytes: Infinity });
+  begin(log);
+  const cursor = log.cursor(null);
+  for (let turns = 1; turns <= 10; turns += 1) step(log, turns);
+  expect(log.read(cursor, 1)).toBeNull();
+});
+
+test('charts and sources are bounded', () => {
+  const log = new EventLog('one', { maxEvents: 1, maxBytes: Infinity });
+  for (let index = 0; index < MAX_CHARTS + 5; index += 1) log.addChart({ ...chart, id: `chart ${index}` }, 0);
+  expect(log.chart(`chart ${MAX_CHARTS - 1}`)).not.toBeNull();
+  expect(log.chart(`chart ${MAX_CHARTS}`)).toBeNull();
+  for (let index = 0; index < MAX_SOURCES + 5; index += 1) begin(log, `source ${index}`);
+  const states = readAll(log).filter(({ kind }) => kind === 'state');
+  expect(states.length).toBeLessThanOrEqual(MAX_SOURCES + 1);
+});

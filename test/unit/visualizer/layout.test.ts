@@ -1,0 +1,79 @@
+/** Drawings of machines: the same each time, everything in its place, and no text larger than its box. */
+import { describe, expect, test } from '@jest/globals';
+import { createMachine } from 'xstate';
+import { chartOf } from '../../../src/chart/chart-of.ts';
+import { createNodeMachine } from '../../../src/machines/node-machine.ts';
+import { layoutOf } from '../../../src/visualizer/layout.ts';
+import { TEXT, type Box, type Drawing, type Layout } from '../../../src/visualizer/layout-graph.ts';
+import type { Chart } from '../../../src/visualizer/wire.ts';
+
+const nodeChart = chartOf(
+  createNodeMachine(
+    { nodeTickMs: 60_000, syncTickMs: 10_000, nudgeMs: 200, probePeers: true },
+    { clock: { nowMs: () => 0, monotonicMs: () => 0 }, random: { unit: () => 0 } },
+  ),
+);
+const within = (inner: Box, outer: Box): boolean =>
+  inner.x >= outer.x && inner.y >= outer.y && inner.x + inner.width <= outer.x + outer.width && inner.y + inner.height <= outer.y + outer.height;
+const apart = (a: Box, b: Box): boolean => a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y;
+const drawingOf = (layout: Layout, region: string | null): Drawing => layout.drawings.find((drawing) => drawing.region === region)!;
+
+describe('the layout of the node', () => {
+  test('has a drawing for each region and one for the whole, in the order of the machine', async () => {
+    const layout = await layoutOf(nodeChart);
+    expect(layout.chart).toBe(nodeChart.id);
+    expect(layout.drawings.map(({ region }) => region)).toEqual(['node.readiness', 'node.nodeTick', 'node.probing', 'node.beats', null]);
+    expect(drawingOf(layout, null).states.map(({ id }) => id)).toEqual(nodeChart.states.map(({ id }) => id));
+    const edges = drawingOf(layout, null);
+    const drawn = [...edges.arrows.flatMap((arrow) => arrow.edges), ...edges.states.flatMap(({ inside }) => inside.map(({ edge }) => edge))];
+    expect(new Set(drawn)).toEqual(new Set(nodeChart.edges.map(({ id }) => id)));
+  });
+
+  test('keeps children in their parents, states apart, and text within its box', async () => {
+    for (const drawing of (await layoutOf(nodeChart)).drawings) {
+      const boxes = new Map(drawing.states.map((state) => [state.id, state]));
+      for (const state of drawing.states) {
+        const { key, parent } = nodeChart.states.find(({ id }) => id === state.id)!;
+        expect(within(state, { x: 0, y: 0, width: drawing.width, height: drawing.height })).toBe(true);
+        if (boxes.has(parent!)) expect(within(state, boxes.get(parent!)!)).toBe(true);
+        expect(key.length * TEXT.titleCharPx).toBeLessThan(state.width);
+        for (const { text } of state.inside) expect(text.length * TEXT.labelCharPx).toBeLessThan(state.width);
+      }
+      const leaves = drawing.states.filter(({ holds }) => !holds);
+      for (const [place, leaf] of leaves.entries()) for (const other of leaves.slice(place + 1)) expect(apart(leaf, other)).toBe(true);
+      for (const { label } of drawing.arrows) {
+        for (const { text } of label!.lines) expect(text.length * TEXT.labelCharPx).toBeLessThanOrEqual(label!.width);
+        for (const leaf of leaves) expect(apart(label!, leaf)).toBe(true);
+      }
+    }
+  });
+
+  test('is the same for the same machine', async () => {
+    expect(await layoutOf({ ...nodeChart, id: 'once more' })).toEqual({ ...(await layoutOf(nodeChart)), chart: 'once more' });
+  });
+});
+
+test('final and history states, edges to oneself, to one’s parent, and to several regions are drawn', async () => {
+  const chart = chartOf(
+    createMachine({
+      id: 'odd',
+      initial: 'a',
+      on: { reset: '.a' },
+      states: {
+        a: { on: { go: 'b', again: { target: 'a', reenter: true }, both: ['#x2', '#y2'] as never } },
+        b: { type: 'parallel', on: { up: 'c' }, states: { x: { initial: 'x1', states: { x1: {}, x2: { id: 'x2', on: { out: '#odd.c' } } } }, y: { initial: 'y1', states: { y1: {}, y2: { id: 'y2' } } } } },
+        c: { type: 'final' },
+        h: { type: 'history' },
+      },
+    }),
+  );
+  const { drawings } = await layoutOf(chart);
+  expect(drawings.map(({ region }) => region)).toEqual([null]);
+  for (const { points } of drawings[0]!.arrows) expect(points.length).toBeGreaterThanOrEqual(2);
+});
+
+test('a chart that makes no sense fails, and may be asked for again', async () => {
+  const broken = { ...nodeChart, id: 'broken', edges: [{ ...nodeChart.edges[0]!, source: 'nowhere', targets: ['node'] }], states: [] } as unknown as Chart;
+  await expect(layoutOf(broken)).rejects.toThrow('cannot be drawn');
+  await expect(layoutOf(broken)).rejects.toThrow('cannot be drawn');
+});

@@ -1,0 +1,131 @@
+/** The node's own machine as a reader sees it: words in its chart, ticks as spans, what is dropped, and the values that may be shown. */
+import { describe, expect, test } from '@jest/globals';
+import { chartOf } from '../../../src/chart/chart-of.ts';
+import { edgeIdsOf } from '../../../src/chart/edge-ids.ts';
+import { REASONS } from '../../../src/domain/reasons.ts';
+import { REASON_NOTES } from '../../../src/machines/reason-notes.ts';
+import { createNodeShown } from '../../../src/machines/shown.ts';
+import type { NodeSnapshot } from '../../../src/machines/status.ts';
+import { recordActor } from '../../../src/visualizer/recorder.ts';
+import type { NewEvent, Shown } from '../../../src/visualizer/wire.ts';
+import { ControlledNode } from '../../machine/controlled-node.ts';
+
+const OPTIONS = { nodeTickMs: 60_000, syncTickMs: 10_000, nudgeMs: 50, probePeers: false };
+const HASH = `0x${'11'.repeat(32)}`;
+
+function watch() {
+  const node = new ControlledNode(OPTIONS);
+  const chart = chartOf(node.machine);
+  const events: NewEvent[] = [];
+  const clock = { nowMs: () => 1_000, monotonicMs: () => 0 };
+  const shownOf = createNodeShown(OPTIONS, { clock });
+  recordActor(
+    node.actor,
+    { source: 'node' },
+    {
+      nowMs: () => 1_000,
+      sink: { addChart: () => undefined, add: (event) => void events.push(event) },
+      chart,
+      edgeIds: edgeIdsOf(node.machine),
+      shown: (snapshot) => shownOf(snapshot as NodeSnapshot),
+    },
+  );
+  const lastShown = (): Shown => Object.assign({}, ...events.map((event) => ('shown' in event ? event.shown : {}))) as Shown;
+  return { node, chart, events, lastShown };
+}
+
+async function becomeReady(node: ControlledNode): Promise<void> {
+  await node.settle('refreshMembership', { block: 7, members: 3 });
+  await node.settle('checkEligibility', { eligible: true });
+  await node.settle('readHash', { kind: 'confirmed', hash: HASH, changed: true, claimedHere: true });
+  await node.settle('installSyncKey', { stale: false });
+}
+
+describe('the chart of the node', () => {
+  const { chart } = watch();
+
+  test('says which region is the headline, and which state a span', () => {
+    expect(chart.states.filter(({ meta }) => meta['headline'] === true).map(({ id }) => id)).toEqual(['node.readiness']);
+    expect(chart.states.filter(({ meta }) => meta['span'] !== undefined).map(({ id, meta }) => [id, meta['span'], meta['outcome']])).toEqual([
+      ['node.nodeTick', 'node_tick', 'last tick'],
+    ]);
+  });
+
+  test('says which edge drops a tick', () => {
+    const [dropping, ...more] = chart.edges.filter(({ meta }) => meta['dropped'] !== undefined);
+    expect(dropping).toMatchObject({ source: 'node.nodeTick', label: 'node_tick', targets: [], actions: ['countDropped'], meta: { dropped: 'node_tick' } });
+    expect(more).toEqual([]);
+  });
+
+  test('describes every state of readiness and every step of a tick', () => {
+    const silent = chart.states.filter(({ parent, description }) => (parent === 'node.readiness' || parent === 'node.nodeTick') && description === null);
+    expect(silent.map(({ id }) => id)).toEqual([]);
+  });
+});
+
+test('every reason has a note', () => {
+  expect(Object.keys(REASON_NOTES).sort()).toEqual(Object.values(REASONS).sort());
+});
+
+test('a tick that comes while another runs takes the edge that drops it', async () => {
+  const { node, chart, events, lastShown } = watch();
+  node.actor.send({ type: 'node_tick' });
+  const drops = chart.edges.find(({ meta }) => meta['dropped'] === 'node_tick')!.id;
+  expect(events.at(-1)).toMatchObject({ kind: 'step', event: 'node_tick', edges: [drops] });
+  expect(lastShown()['ticks dropped']).toBe(1);
+});
+
+test('a tick leads from idle through its steps and back, and readiness to ready', async () => {
+  const { node, events, lastShown } = watch();
+  await becomeReady(node);
+  const places = events.flatMap((event) => (event.kind === 'state' || event.kind === 'step' ? (event.active ?? []) : []));
+  const steps = places.filter((id) => id.startsWith('node.nodeTick.')).map((id) => id.slice('node.nodeTick.'.length));
+  expect([...new Set(steps)]).toEqual(['refreshingMembership', 'checkingEligibility', 'readingHash', 'installingSyncKey', 'judgingStore', 'settling', 'idle']);
+  expect(places.includes('node.readiness.ready')).toBe(true);
+  expect(lastShown()).toMatchObject({
+    reason: null,
+    meaning: null,
+    'chain hash': HASH,
+    'secret confirmed': true,
+    'first snapshot': 'complete',
+    block: 7,
+    members: 3,
+    'last tick': 'ok',
+    'ticks run': 1,
+    'ticks dropped': 0,
+    'next node_tick': { atMs: 61_000 },
+    'next sync_tick': { atMs: 11_000 },
+  });
+});
+
+test('a sync_tick before ready is an event that nothing takes', () => {
+  const { node, events } = watch();
+  node.actor.send({ type: 'sync_tick' });
+  expect(events.at(-1)).toMatchObject({ kind: 'step', event: 'sync_tick', edges: [] });
+});
+
+test('all that is shown is on the list', async () => {
+  const { node, lastShown } = watch();
+  await becomeReady(node);
+  expect(Object.keys(lastShown())).toEqual([
+    'reason',
+    'meaning',
+    'since',
+    'chain hash',
+    'secret confirmed',
+    'sync key',
+    'first snapshot',
+    'block',
+    'members',
+    'last tick',
+    'last tick ms',
+    'last tick started',
+    'ticks run',
+    'ticks dropped',
+    'node_tick seconds',
+    'early ticks in a row',
+    'sync_ticks run',
+    'next node_tick',
+    'next sync_tick',
+  ]);
+});

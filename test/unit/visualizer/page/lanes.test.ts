@@ -1,0 +1,86 @@
+import { describe, expect, test } from '@jest/globals';
+import { History } from '../../../../src/visualizer/page/core/history.ts';
+import { Lanes, wentWell, type Lane } from '../../../../src/visualizer/page/core/lanes.ts';
+import type { NewEvent } from '../../../../src/visualizer/wire.ts';
+import { activeIn, chart, DROPS, numbered, OPENS, state, step } from './scripted.ts';
+
+function lanesOf(...events: NewEvent[]): Lanes {
+  const history = new History();
+  const lanes = new Lanes();
+  for (const event of numbered(events)) {
+    const before = history.latest;
+    lanes.take(before, history.append(event), event);
+  }
+  return lanes;
+}
+
+const laneOf = (...events: NewEvent[]): Lane => lanesOf(...events).all.get('a')!;
+const start = [chart(), state(0, 'a', activeIn('closed'), {}, true)];
+const oil = (atMs: number, child: 'hinges' | 'lock' | 'idle', shown = {}): NewEvent => step(atMs, 'a', child === 'hinges' ? 'oil' : 'next', ['e'], activeIn('closed', child), shown);
+
+describe('the lane of a source', () => {
+  test('has a stay for each headline, with its reason', () => {
+    expect(laneOf(...start, step(5, 'a', 'push', [OPENS], activeIn('open'), { reason: 'warm' })).stays).toEqual([
+      { state: 'closed', reason: null, fromMs: 0, toMs: 5 },
+      { state: 'open', reason: 'warm', fromMs: 5, toMs: null },
+    ]);
+  });
+
+  test('has a span from leaving the initial child until it is back, with its steps and how it ended', () => {
+    expect(laneOf(...start, oil(10, 'hinges'), oil(14, 'lock'), oil(20, 'idle', { 'last oil': 'no oil left' })).spans).toEqual([
+      {
+        name: 'oil',
+        row: 'oil',
+        fromMs: 10,
+        toMs: 20,
+        outcome: 'no oil left',
+        steps: [
+          { name: 'hinges', fromMs: 10, toMs: 14 },
+          { name: 'lock', fromMs: 14, toMs: 20 },
+        ],
+      },
+    ]);
+  });
+
+  test('opens a span in the middle for a reader who comes late', () => {
+    expect(laneOf(chart(), state(3, 'a', activeIn('closed', 'lock')), oil(9, 'idle')).spans).toMatchObject([{ fromMs: 3, toMs: 9, steps: [{ name: 'lock' }] }]);
+  });
+
+  test('marks what was dropped, and nothing for events that simply met no edge', () => {
+    expect(laneOf(...start, oil(10, 'hinges'), step(11, 'a', 'oil', [DROPS]), step(12, 'a', 'other', [])).marks.map(({ kind, text }) => [kind, text])).toEqual([
+      ['start', 'starts'],
+      ['dropped', 'oil dropped'],
+    ]);
+  });
+
+  test('cuts off what was under way when its source ends', () => {
+    const lane = laneOf(...start, oil(10, 'hinges'), { kind: 'end', atMs: 12, source: 'a', how: 'killed' });
+    expect(lane.spans).toMatchObject([{ toMs: 12, outcome: 'cut off' }]);
+    expect(lane.stays.at(-1)).toEqual({ state: 'ended', reason: 'killed', fromMs: 12, toMs: null });
+    expect(lane.open.size).toBe(0);
+  });
+
+  test('pairs the begin and the end of work that is no state, by its number', () => {
+    const span = (atMs: number, number: number, outcome: string | null): NewEvent => ({ kind: 'span', atMs, source: 'a', name: 'sync', span: number, outcome });
+    expect(laneOf(...start, span(1, 1, null), span(2, 2, null), span(3, 1, 'ok'), span(9, 2, 'late')).spans).toMatchObject([
+      { name: 'sync', fromMs: 1, toMs: 3, outcome: 'ok' },
+      { name: 'sync', fromMs: 2, toMs: 9, outcome: 'late' },
+    ]);
+  });
+
+  test('keeps notes beside the source, or for all', () => {
+    const lanes = lanesOf(...start, { kind: 'note', atMs: 4, source: 'a', level: 'fault', text: 'cut' }, { kind: 'note', atMs: 5, source: null, level: 'failure', text: 'rule' });
+    expect(lanes.all.get('a')!.marks.at(-1)).toMatchObject({ kind: 'fault', text: 'cut' });
+    expect(lanes.common).toMatchObject([{ kind: 'failure', text: 'rule' }]);
+  });
+
+  test('forgets what was over before a time, and not what goes on', () => {
+    const lanes = lanesOf(...start, step(5, 'a', 'push', [OPENS], activeIn('open')), oil(6, 'hinges'));
+    lanes.forget(100);
+    expect(lanes.all.get('a')).toMatchObject({ stays: [{ state: 'closed' }], spans: [{ name: 'oil' }], marks: [] });
+  });
+});
+
+test.each([['ok', true], ['done', true], ['cut off', false], ['self not in node list', false], ['broken', false]])('the outcome %j went well: %j', (outcome, well) => {
+  expect(wentWell(outcome)).toBe(well);
+});

@@ -1,0 +1,154 @@
+/** What a recorder says of a running machine, and what it keeps to itself. */
+import { describe, expect, test } from '@jest/globals';
+import { createActor, type AnyMachineSnapshot } from 'xstate';
+import { chartOf } from '../../../src/chart/chart-of.ts';
+import { edgeIdsOf } from '../../../src/chart/edge-ids.ts';
+import { bounded, changesOf, MAX_SHOWN_CHARS, MAX_SHOWN_ROWS, recordActor } from '../../../src/visualizer/recorder.ts';
+import type { Chart, EventSink, NewEvent, Shown } from '../../../src/visualizer/wire.ts';
+import { SECRET, trafficLight } from './traffic-light.ts';
+
+class Sink implements EventSink {
+  readonly events: NewEvent[] = [];
+
+  addChart(chart: Chart, atMs: number): void {
+    this.events.push({ kind: 'chart', atMs, chart });
+  }
+
+  add(event: NewEvent): void {
+    this.events.push(event);
+  }
+}
+
+const chart = chartOf(trafficLight);
+const edgeTo = (source: string, event: string): string => chart.edges.find((edge) => edge.source === source && edge.label === event)!.id;
+
+function watched(shown: (snapshot: AnyMachineSnapshot) => Shown = ({ context }) => ({ turns: (context as { turns: number }).turns, fixed: true })) {
+  const sink = new Sink();
+  const failures: unknown[] = [];
+  const errors: unknown[] = [];
+  const actor = createActor(trafficLight);
+  const stop = recordActor(
+    actor,
+    { source: 'crossing' },
+    { nowMs: () => 7, sink, chart, edgeIds: edgeIdsOf(trafficLight), shown, onFailure: (error) => void failures.push(error) },
+  );
+  actor.subscribe({ error: (error) => void errors.push(error) });
+  actor.start();
+  const steps = (): readonly NewEvent[] => sink.events.slice(2);
+  return { actor, sink, stop, steps, failures, errors };
+}
+
+test('every transition of the machine has the id of its edge in the chart', () => {
+  const ids = [...edgeIdsOf(trafficLight).values()];
+  expect(ids).toEqual(chart.edges.map(({ id }) => id));
+  expect(new Set(ids).size).toBe(ids.length);
+});
+
+test('it begins with the chart and the whole state', () => {
+  const { sink } = watched();
+  expect(sink.events).toEqual([
+    { kind: 'chart', atMs: 7, chart },
+    { kind: 'state', atMs: 7, source: 'crossing', chart: chart.id, active: ['light', 'light.red'], shown: { turns: 0, fixed: true }, fresh: true },
+  ]);
+});
+
+test('an event that moves the machine is a step with the edge taken, the states and the values that changed', () => {
+  const { actor, steps } = watched();
+  actor.send({ type: 'turn' });
+  expect(steps()).toEqual([
+    { kind: 'step', atMs: 7, source: 'crossing', event: 'turn', edges: [edgeTo('light.red', 'turn')], active: ['light', 'light.green'], shown: { turns: 1 } },
+  ]);
+});
+
+test('a step without a target shows neither states nor values that stayed', () => {
+  const { actor, steps } = watched(() => ({}));
+  actor.send({ type: 'note' });
+  expect(steps()).toEqual([{ kind: 'step', atMs: 7, source: 'crossing', event: 'note', edges: [edgeTo('light', 'note')] }]);
+});
+
+test('a transition that nobody sent an event for is a step of its own', () => {
+  const { actor, steps } = watched();
+  for (let turn = 0; turn < 5; turn += 1) actor.send({ type: 'turn' });
+  const always = chart.edges.find(({ kind }) => kind === 'always')!.id;
+  expect(steps().filter((event) => event.kind === 'step' && event.edges.includes(always))).toHaveLength(1);
+});
+
+test('an event that nothing takes is a step without edges, and one that the machine does not know has no name', () => {
+  const { actor, steps } = watched();
+  actor.send({ type: 'mend' });
+  actor.send({ type: 'break' });
+  actor.send({ type: SECRET } as never);
+  expect(steps()).toEqual(
+    ['(unknown)', 'break', '(unknown)'].map((event) => ({ kind: 'step', atMs: 7, source: 'crossing', event, edges: [] })),
+  );
+});
+
+test('payloads and contexts stay inside', () => {
+  const { actor, sink } = watched();
+  actor.send({ type: 'turn', secret: SECRET });
+  actor.send({ type: 'turn' });
+  expect(sink.events.length).toBeGreaterThan(3);
+  expect(JSON.stringify(sink.events)).not.toContain(SECRET);
+});
+
+test('a machine that is stopped has ended', () => {
+  const { actor, steps } = watched();
+  actor.stop();
+  expect(steps()).toEqual([{ kind: 'end', atMs: 7, source: 'crossing', how: 'stopped' }]);
+});
+
+test('a machine that fails has ended, and why stays inside', () => {
+  const { actor, steps, errors } = watched();
+  actor.send({ type: 'turn' });
+  actor.send({ type: 'turn' });
+  actor.send({ type: 'break' });
+  expect(errors).toHaveLength(1);
+  expect(steps().at(-1)).toEqual({ kind: 'end', atMs: 7, source: 'crossing', how: 'error' });
+  expect(JSON.stringify(steps())).not.toContain(SECRET);
+});
+
+describe('a recorder that cannot go on', () => {
+  test('takes itself off and leaves the machine alone', () => {
+    let calls = 0;
+    const { actor, steps, failures, errors } = watched(() => {
+      calls += 1;
+      if (calls > 1) throw new Error('no values today');
+      return {};
+    });
+    actor.send({ type: 'turn' });
+    actor.send({ type: 'turn' });
+    expect(actor.getSnapshot().value).toBe('yellow');
+    expect(failures).toHaveLength(1);
+    expect(errors).toEqual([]);
+    expect(steps()).toEqual([]);
+  });
+});
+
+test('nothing is said any more after the end of watching', () => {
+  const { actor, steps, stop } = watched();
+  stop();
+  actor.send({ type: 'turn' });
+  expect(steps()).toEqual([]);
+});
+
+describe('values that may be shown', () => {
+  test('are cut to their limits', () => {
+    const shown = bounded({ long: 'x'.repeat(MAX_SHOWN_CHARS + 1), table: { rows: Array.from({ length: MAX_SHOWN_ROWS + 5 }, () => ({ cell: 'y'.repeat(1_000) })) } });
+    expect((shown['long'] as string).length).toBe(MAX_SHOWN_CHARS);
+    const { rows } = shown['table'] as { rows: readonly { cell: string }[] };
+    expect(rows).toHaveLength(MAX_SHOWN_ROWS);
+    expect(rows[0]!.cell.length).toBe(MAX_SHOWN_CHARS);
+  });
+
+  test.each([
+    ['the same number', 1, 1, null],
+    ['another number', 1, 2, { value: 2 }],
+    ['the same moment', { atMs: 5 }, { atMs: 5 }, null],
+    ['another moment', { atMs: 5 }, { atMs: 6 }, { value: { atMs: 6 } }],
+    ['a moment that is gone', { atMs: 5 }, null, { value: null }],
+    ['the same table', { rows: [{ a: 1 }] }, { rows: [{ a: 1 }] }, null],
+    ['another table', { rows: [{ a: 1 }] }, { rows: [{ a: 2 }] }, { value: { rows: [{ a: 2 }] } }],
+  ])('%s', (_, before, after, changes) => {
+    expect(changesOf({ value: before }, { value: after })).toEqual(changes);
+  });
+});

@@ -1,0 +1,413 @@
+/** The visualiser's server on real sockets: who is answered, what readers get, and what is bounded. */
+import { connect, type Socket } from 'node:net';
+import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { once } from 'node:events';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { chartOf } from '../../../src/chart/chart-of.ts';
+import { EventLog } from '../../../src/visualizer/event-log.ts';
+import { STALL_LIMIT_MS } from '../../../src/visualizer/log-reader.ts';
+import { CommandError, type CommandRequest, type Commands } from '../../../src/visualizer/ports.ts';
+import { HEARTBEAT_MS, MAX_COMMAND_BYTES, MAX_READERS, serveVisualizer, type VisualizerModules, type VisualizerServer } from '../../../src/visualizer/server.ts';
+import type { VisualizerEvent } from '../../../src/visualizer/wire.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { trafficLight } from './traffic-light.ts';
+
+const TOKEN = 'the token of this very test';
+const chart = chartOf(trafficLight);
+const PAGE = new Map([
+  ['/', { type: 'text/html; charset=utf-8', body: '<!doctype html>' }],
+  ['/page.js', { type: 'text/javascript', body: Buffer.from('export {}') }],
+]);
+
+interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+const closers: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+async function serve(more: Partial<VisualizerModules> = {}, limits = { maxEvents: 1_000, maxBytes: 1_000_000 }) {
+  const clock = new ManualClock();
+  const log = new EventLog('test', limits);
+  const server = await serveVisualizer({ port: 0, title: 'A crossing', mode: 'live' }, { clock, log, loadPage: async () => PAGE, layoutOf: async ({ id }) => ({ id, width: 10 }), ...more });
+  closers.push(() => server.close());
+  return { clock, log, server };
+}
+
+function begin(log: EventLog): void {
+  log.addChart(chart, 1);
+  log.add({ kind: 'state', atMs: 1, source: 'a', chart: chart.id, active: ['light.red'], shown: { turns: 0 }, fresh: true });
+}
+
+function note(log: EventLog, text: string): void {
+  log.add({ kind: 'note', atMs: 2, source: null, level: 'info', text });
+}
+
+interface Ask {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+async function open({ port }: VisualizerServer, path: string, { method = 'GET', headers = {}, body = '' }: Ask = {}): Promise<IncomingMessage> {
+  const request = httpRequest({ host: '127.0.0.1', port, path, method, headers, agent: false });
+  request.on('error', () => undefined);
+  request.end(body);
+  const [answer] = (await once(request, 'response')) as [IncomingMessage];
+  answer.on('error', () => undefined);
+  closers.push(() => request.destroy());
+  return answer;
+}
+
+async function ask(server: VisualizerServer, path: string, options: Ask = {}): Promise<Answer> {
+  const answer = await open(server, path, options);
+  let body = '';
+  for await (const chunk of answer) body += String(chunk);
+  return { status: answer.statusCode!, headers: answer.headers, body };
+}
+
+/** All that comes, until it holds what is wanted. */
+async function textUntil(answer: IncomingMessage, holds: (text: string) => boolean): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let text = '';
+  answer.on('data', (chunk: Buffer) => {
+    text += chunk.toString('utf8');
+    if (holds(text)) resolve(text);
+  });
+  return promise;
+}
+
+async function closed(stream: IncomingMessage | Socket): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  stream.on('close', () => resolve(undefined));
+  await promise;
+}
+
+/** Reads server-sent events until there are as many as wanted. */
+async function events(answer: IncomingMessage, count: number): Promise<readonly { readonly id: string; readonly event: VisualizerEvent }[]> {
+  const found = (text: string): readonly string[] => text.split('\n\n').slice(0, -1).filter((block) => block.startsWith('id: '));
+  const read = await textUntil(answer, (text) => found(text).length >= count);
+  return found(read).map((block) => {
+    const [id, data] = block.split('\n') as [string, string];
+    return { id: id.slice('id: '.length), event: JSON.parse(data.slice('data: '.length)) as VisualizerEvent };
+  });
+}
+
+describe('every answer', () => {
+  test.each([
+    ['the page', '/', 200],
+    ['a file', '/page.js', 200],
+    ['the session', '/session', 200],
+    ['nothing', '/nothing', 404],
+    ['a way out of the folder', '/..%2f..%2fpackage.json', 404],
+    ['a layout of no chart', '/layouts/none', 404],
+  ])('%s has the policy', async (_, path, status) => {
+    const { server } = await serve();
+    const answer = await ask(server, path);
+    expect(answer.status).toBe(status);
+    const policy = answer.headers['content-security-policy']!;
+    for (const rule of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"]) {
+      expect(policy).toContain(rule);
+    }
+    expect(policy).not.toContain('unsafe');
+    expect(answer.headers['x-content-type-options']).toBe('nosniff');
+    expect(Object.keys(answer.headers).filter((name) => name.startsWith('access-control'))).toEqual([]);
+  });
+});
+
+describe('who is answered', () => {
+  test.each<[string, (port: number) => Record<string, string>, number]>([
+    ['nobody in particular', () => ({}), 200],
+    ['localhost', (port) => ({ host: `localhost:${port}` }), 200],
+    ['our own page', (port) => ({ origin: `http://127.0.0.1:${port}`, 'sec-fetch-site': 'same-origin' }), 200],
+    ['a name that was bound to 127.0.0.1', (port) => ({ host: `evil.example:${port}` }), 421],
+    ['our address without the port', () => ({ host: '127.0.0.1' }), 421],
+    ['another port', () => ({ host: '127.0.0.1:1' }), 421],
+    ['a foreign origin', () => ({ origin: 'http://evil.example' }), 403],
+    ['no origin that is a text', () => ({ origin: 'null' }), 403],
+    ['another port of this machine', () => ({ origin: 'http://127.0.0.1:1' }), 403],
+    ['our origin by https', (port) => ({ origin: `https://127.0.0.1:${port}` }), 403],
+    ['our origin by another name', (port) => ({ origin: `http://localhost:${port}` }), 403],
+    ['a script tag of another site', () => ({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' }), 403],
+    ['a script tag of another port', () => ({ 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'no-cors' }), 403],
+    ['a link on another site', () => ({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }), 200],
+  ])('%s', async (_, headers, status) => {
+    const { server } = await serve();
+    for (const path of ['/', '/session']) expect((await ask(server, path, { headers: headers(server.port) })).status).toBe(status);
+  });
+
+  test('a foreign origin gets neither events nor a trace', async () => {
+    const { server, log } = await serve();
+    begin(log);
+    for (const path of ['/events', '/trace']) {
+      const answer = await ask(server, path, { headers: { origin: 'http://evil.example' } });
+      expect(answer.status).toBe(403);
+      expect(answer.body).not.toContain('light');
+    }
+  });
+});
+
+describe('events', () => {
+  test('begin with what is kept, go on with what comes, and are numbered', async () => {
+    const { server, log } = await serve();
+    begin(log);
+    const answer = await open(server, '/events');
+    expect(answer.headers['content-type']).toBe('text/event-stream; charset=utf-8');
+    note(log, 'something');
+    const read = await events(answer, 3);
+    expect(read.map(({ id, event }) => `${id} ${event.kind}`)).toEqual(['test-1 chart', 'test-2 state', 'test-3 note']);
+  });
+
+  test('go on after Last-Event-ID', async () => {
+    const { server, log } = await serve();
+    begin(log);
+    note(log, 'third');
+    const read = await events(await open(server, '/events', { headers: { 'last-event-id': 'test-2' } }), 1);
+    expect(read.map(({ id }) => id)).toEqual(['test-3']);
+  });
+
+  test('begin with charts and states for a reader that was gone for too long, or that knew another process', async () => {
+    const { server, log } = await serve({}, { maxEvents: 2, maxBytes: 1_000_000 });
+    begin(log);
+    for (let index = 0; index < 20; index += 1) note(log, `${index}`);
+    for (const lastId of ['test-3', 'other-21']) {
+      const read = await events(await open(server, '/events', { headers: { 'last-event-id': lastId } }), 4);
+      expect(read.map(({ event }) => event.kind)).toEqual(['chart', 'state', 'note', 'note']);
+    }
+  });
+
+  test('are given to so many readers and no more', async () => {
+    const { server } = await serve();
+    for (let index = 0; index < MAX_READERS; index += 1) expect((await open(server, '/events')).statusCode).toBe(200);
+    expect(server.readers).toBe(MAX_READERS);
+    expect((await ask(server, '/events')).status).toBe(503);
+    expect((await ask(server, '/session')).status).toBe(200);
+  });
+
+  test('are followed by signs of life', async () => {
+    const { server, clock } = await serve();
+    const answer = await open(server, '/events');
+    const beat = textUntil(answer, (text) => text.endsWith(':\n\n'));
+    await clock.advance(HEARTBEAT_MS);
+    await beat;
+  });
+
+  test('say when the first reader comes', async () => {
+    let comers = 0;
+    const { server } = await serve({ onFirstReader: () => void (comers += 1) });
+    await open(server, '/events');
+    await open(server, '/events');
+    expect(comers).toBe(1);
+  });
+});
+
+describe('a reader that does not read', () => {
+  /** Asks and then takes nothing. */
+  async function sleeper(server: VisualizerServer, path: string): Promise<Socket> {
+    const socket = connect({ host: '127.0.0.1', port: server.port });
+    closers.push(() => socket.destroy());
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    socket.pause();
+    socket.write(`GET ${path} HTTP/1.1\r\nhost: 127.0.0.1:${server.port}\r\n\r\n`);
+    return socket;
+  }
+
+  async function until(holds: () => boolean): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const look = (): unknown => (holds() ? resolve(undefined) : setImmediate(look));
+    look();
+    await promise;
+  }
+
+  test.each(['/events', '/trace?follow=true'])('of %s is dropped when the log has overtaken it, and holds up nobody', async (path) => {
+    const { server, log } = await serve({}, { maxEvents: 1_000_000, maxBytes: 1_000_000 });
+    begin(log);
+    await sleeper(server, path);
+    await until(() => server.readers === 1);
+    const reading = await open(server, '/events');
+    reading.resume();
+    await until(() => server.readers === 2);
+    // More than sockets of this machine take in their own buffers.
+    while (server.readers === 2) {
+      for (let each = 0; each < 10; each += 1) note(log, 'x'.repeat(1_000));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(log.bytes).toBeLessThanOrEqual(1_000_000);
+    expect(server.readers).toBe(1);
+    expect(reading.destroyed).toBe(false);
+  });
+
+  test('is dropped when it has taken nothing for long', async () => {
+    const { server, log, clock } = await serve({}, { maxEvents: 1_000_000, maxBytes: 64_000_000 });
+    begin(log);
+    for (let index = 0; index < 32_000; index += 1) note(log, 'x'.repeat(1_000));
+    const socket = await sleeper(server, '/events');
+    await until(() => server.readers === 1);
+    const ended = closed(socket);
+    await clock.advance(STALL_LIMIT_MS + HEARTBEAT_MS);
+    await until(() => server.readers === 0);
+    socket.resume();
+    await ended;
+  });
+});
+
+describe('a trace', () => {
+  test('is all that is kept, a line for each event, and ends', async () => {
+    const { server, log } = await serve();
+    begin(log);
+    note(log, 'third');
+    const { body, headers } = await ask(server, '/trace');
+    expect(headers['content-type']).toBe('application/jsonl; charset=utf-8');
+    expect(body.endsWith('\n')).toBe(true);
+    const lines = body.trimEnd().split('\n').map((line) => JSON.parse(line) as VisualizerEvent);
+    expect(lines.map(({ n, kind }) => `${n} ${kind}`)).toEqual(['1 chart', '2 state', '3 note']);
+  });
+
+  test('of nothing is empty', async () => {
+    const { server } = await serve();
+    expect((await ask(server, '/trace')).body).toBe('');
+  });
+
+  test('goes on when it is followed', async () => {
+    const { server, log } = await serve();
+    begin(log);
+    const answer = await open(server, '/trace?follow=true');
+    const read = textUntil(answer, (text) => text.includes('what came later'));
+    note(log, 'what came later');
+    const text = await read;
+    expect(text.trimEnd().split('\n')).toHaveLength(3);
+  });
+});
+
+describe('a layout', () => {
+  test('is made once for each chart', async () => {
+    let made = 0;
+    const { server, log } = await serve({
+      layoutOf: async ({ id }) => {
+        made += 1;
+        return { id };
+      },
+    });
+    begin(log);
+    for (let index = 0; index < 3; index += 1) expect(JSON.parse((await ask(server, `/layouts/${chart.id}`)).body)).toEqual({ id: chart.id });
+    expect(made).toBe(1);
+  });
+
+  test('that failed is tried again', async () => {
+    let tries = 0;
+    const { server, log } = await serve({
+      layoutOf: async () => {
+        tries += 1;
+        if (tries === 1) throw new Error('secret details');
+        return {};
+      },
+    });
+    begin(log);
+    const failed = await ask(server, `/layouts/${chart.id}`);
+    expect(failed.status).toBe(500);
+    expect(failed.body).not.toContain('secret details');
+    expect((await ask(server, `/layouts/${chart.id}`)).status).toBe(200);
+  });
+});
+
+describe('commands', () => {
+  const list = [{ command: 'turn', label: 'Turn', takes: 'source', breaks: false }] as const;
+
+  async function commanded(run: (request: CommandRequest) => void = () => undefined, onPage = true) {
+    const asked: CommandRequest[] = [];
+    const commands: Commands = {
+      token: TOKEN,
+      onPage,
+      list,
+      run: async (request) => {
+        asked.push(request);
+        run(request);
+      },
+    };
+    const { server } = await serve({ commands });
+    const good = { origin: server.url, 'content-type': 'application/json', 'x-visualizer-token': TOKEN };
+    const send = (body: unknown, headers: Record<string, string> = {}): Promise<Answer> =>
+      ask(server, '/commands', { method: 'POST', headers: { ...good, ...headers }, body: typeof body === 'string' ? body : JSON.stringify(body) });
+    return { server, asked, send, good };
+  }
+
+  test('are done for whoever has the token and our origin', async () => {
+    const { asked, send } = await commanded();
+    expect(await send({ command: 'turn', source: 'a', peer: 'b' })).toMatchObject({ status: 200, body: '{}' });
+    expect(asked).toEqual([{ command: 'turn', source: 'a', peer: 'b' }]);
+  });
+
+  test('are on the page with their token where the page may have it', async () => {
+    const { server } = await commanded();
+    expect(JSON.parse((await ask(server, '/session')).body)).toEqual({ title: 'A crossing', mode: 'live', commands: list, token: TOKEN });
+  });
+
+  test('and their token are not on a page that may not have it', async () => {
+    const { server, send } = await commanded(undefined, false);
+    expect(JSON.parse((await ask(server, '/session')).body)).toEqual({ title: 'A crossing', mode: 'live', commands: [], token: null });
+    expect((await send({ command: 'turn' })).status).toBe(200);
+  });
+
+  test.each<[string, unknown, Record<string, string>, number]>([
+    ['another token', { command: 'turn' }, { 'x-visualizer-token': `${TOKEN}.` }, 403],
+    ['no token', { command: 'turn' }, { 'x-visualizer-token': '' }, 403],
+    ['a foreign origin', { command: 'turn' }, { origin: 'http://evil.example' }, 403],
+    ['a rebound name', { command: 'turn' }, { host: 'evil.example' }, 421],
+    ['a form', { command: 'turn' }, { 'content-type': 'text/plain' }, 415],
+    ['a body that is too long', { command: 'turn', source: 'x'.repeat(MAX_COMMAND_BYTES) }, {}, 413],
+    ['no JSON', 'turn', {}, 400],
+    ['nothing', 'null', {}, 400],
+    ['no command', {}, {}, 400],
+    ['a command that is no text', { command: ['turn'] }, {}, 400],
+    ['a source that is no name', { command: 'turn', source: { $gt: '' } }, {}, 400],
+    ['a long source', { command: 'turn', source: 'x'.repeat(100) }, {}, 400],
+  ])('are refused with %s', async (_, body, headers, status) => {
+    const { asked, send } = await commanded();
+    expect((await send(body, headers)).status).toBe(status);
+    expect(asked).toEqual([]);
+  });
+
+  test('are refused without an origin', async () => {
+    const { server, good } = await commanded();
+    const headers = { 'content-type': good['content-type'], 'x-visualizer-token': TOKEN };
+    expect((await ask(server, '/commands', { method: 'POST', headers, body: '{"command":"turn"}' })).status).toBe(403);
+  });
+
+  test('that fail say so in a sentence of ours, and in no other', async () => {
+    const failing = await commanded(() => {
+      throw new CommandError(409, 'it does not turn');
+    });
+    expect(await failing.send({ command: 'turn' })).toMatchObject({ status: 409, body: '{"error":"it does not turn"}' });
+    const broken = await commanded(() => {
+      throw new Error('secret details');
+    });
+    expect(await broken.send({ command: 'turn' })).toMatchObject({ status: 500, body: '{"error":"the command failed"}' });
+  });
+
+  test('do not exist where there are none', async () => {
+    const { server } = await serve();
+    const headers = { origin: server.url, 'content-type': 'application/json', 'x-visualizer-token': '' };
+    expect((await ask(server, '/commands', { method: 'POST', headers, body: '{"command":"turn"}' })).status).toBe(404);
+  });
+});
+
+test('a request that changes something elsewhere is refused', async () => {
+  const { server } = await serve();
+  for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
+    expect((await ask(server, '/session', { method, headers: { origin: server.url } })).status).toBe(405);
+  }
+});
+
+test('it closes with readers at it', async () => {
+  const { server } = await serve();
+  const answer = await open(server, '/events');
+  const ended = closed(answer);
+  await server.close();
+  await ended;
+});

@@ -1,0 +1,161 @@
+/** A trace from one process to another: written by one server, read as a file, served again. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { followEvents } from '../../../src/cli/dev-events.ts';
+import { serveTrace } from '../../../src/cli/serve-trace.ts';
+import { readTraceFile, TraceFileError } from '../../../src/cli/trace-file.ts';
+import { writeTrace, WriteTraceError } from '../../../src/cli/write-trace.ts';
+import { chartOf } from '../../../src/chart/chart-of.ts';
+import { systemClock } from '../../../src/system/system.ts';
+import { EventLog, LIVE_LIMITS } from '../../../src/visualizer/event-log.ts';
+import { parseEvent } from '../../../src/visualizer/event-form.ts';
+import { serveVisualizer, type VisualizerServer } from '../../../src/visualizer/server.ts';
+import type { NewEvent, VisualizerEvent } from '../../../src/visualizer/wire.ts';
+import { trafficLight } from './traffic-light.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'trace-'));
+const file = join(folder, 'a.jsonl');
+const chart = chartOf(trafficLight);
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const EVENTS: readonly NewEvent[] = [
+  { kind: 'state', atMs: 1, source: 'a', chart: chart.id, active: ['light', 'light.red'], shown: { turns: 0, next: { atMs: 5 }, peers: { rows: [{ wallet: '0x1', behind: 0, next: null }] } }, fresh: true },
+  { kind: 'step', atMs: 2, source: 'a', event: 'turn', edges: ['light.red|turn|0'], active: ['light', 'light.green'], shown: { turns: 1 } },
+  { kind: 'step', atMs: 3, source: 'a', event: 'mend', edges: [] },
+  { kind: 'shown', atMs: 3, source: 'a', shown: { peers: { rows: [] } } },
+  { kind: 'span', atMs: 4, source: 'a', name: 'sync_tick', span: 1, outcome: null },
+  { kind: 'span', atMs: 5, source: 'a', name: 'sync_tick', span: 1, outcome: 'ok' },
+  { kind: 'note', atMs: 6, source: null, level: 'failure', text: 'a rule was broken' },
+  { kind: 'end', atMs: 7, source: 'a', how: 'stopped' },
+];
+
+const servers: VisualizerServer[] = [];
+
+afterEach(async () => {
+  await Promise.all(servers.splice(0).map((server) => server.close()));
+});
+
+function filled(name = 'live'): EventLog {
+  const log = new EventLog(name, LIVE_LIMITS);
+  log.addChart(chart, 0);
+  for (const event of EVENTS) log.add(event);
+  return log;
+}
+
+async function serving(log: EventLog, port = 0): Promise<VisualizerServer> {
+  const server = await serveVisualizer({ port, title: 'live', mode: 'live' }, { clock: systemClock, log, loadPage: async () => new Map(), layoutOf: async () => ({}) });
+  servers.push(server);
+  return server;
+}
+
+function collector(): { readonly output: Writable; readonly text: () => string; readonly until: (holds: (text: string) => boolean) => Promise<void> } {
+  let text = '';
+  const listeners = new Set<() => void>();
+  const output = new Writable({
+    write: (chunk: Buffer, _, done) => {
+      text += chunk.toString('utf8');
+      for (const listener of listeners) listener();
+      done();
+    },
+  });
+  const until = async (holds: (text: string) => boolean): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const look = (): void => {
+      if (holds(text)) resolve(undefined);
+    };
+    listeners.add(look);
+    look();
+    await promise;
+  };
+  return { output, text: () => text, until };
+}
+
+test('what a live server gives is a file that another one replays, event by event', async () => {
+  const live = await serving(filled());
+  const written = collector();
+  await writeTrace(live.url, written.output, { follow: false });
+  writeFileSync(file, written.text());
+  const replay = await serveTrace(file, { port: 0 });
+  servers.push(replay);
+  expect(await (await fetch(`${replay.url}/session`)).json()).toEqual({ title: 'a.jsonl', mode: 'replay', commands: [], token: null });
+  const again = await (await fetch(`${replay.url}/trace`)).text();
+  const eventsOf = (text: string): unknown[] => text.trimEnd().split('\n').map((line) => JSON.parse(line) as unknown);
+  expect(eventsOf(again)).toEqual(eventsOf(written.text()));
+  expect(eventsOf(again)).toEqual([{ n: 1, kind: 'chart', atMs: 0, chart }, ...EVENTS.map((event, index) => ({ n: index + 2, ...event }))]);
+});
+
+test('a trace that is followed goes on, and ends when it is told to', async () => {
+  const log = filled();
+  const live = await serving(log);
+  const written = collector();
+  const stopping = new AbortController();
+  const writing = writeTrace(live.url, written.output, { signal: stopping.signal });
+  await written.until((text) => text.includes('a rule was broken'));
+  log.add({ kind: 'note', atMs: 9, source: null, level: 'info', text: 'and then' });
+  await written.until((text) => text.includes('and then'));
+  stopping.abort();
+  await writing;
+});
+
+test.each([
+  ['nobody answers', 'http://127.0.0.1:1'],
+  ['it is no URL', 'node-1'],
+])('where %s, there is one line about it', async (_, url) => {
+  await expect(writeTrace(url, collector().output)).rejects.toThrow(WriteTraceError);
+});
+
+describe('a file that is no trace', () => {
+  test.each([
+    ['no JSON', '{"n":1', /line 1: this is no event/],
+    ['another object', '{}', /line 1/],
+    ['a line that is none', `${JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x' })}\n\n{"kind":"step"}\n`, /line 3/],
+    ['a text that is too long', JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x'.repeat(10_000) }), /text/],
+    ['nothing', '', /is empty/],
+  ])('%s', async (_, text, problem) => {
+    writeFileSync(file, text);
+    const reading = readTraceFile(file);
+    await expect(reading).rejects.toThrow(TraceFileError);
+    await expect(reading).rejects.toThrow(problem);
+  });
+
+  test('a folder, or what is not there', async () => {
+    await expect(readTraceFile(folder)).rejects.toThrow(/is no file/);
+    await expect(readTraceFile(join(folder, 'none'))).rejects.toThrow(/ENOENT/);
+  });
+});
+
+test('what is not of the form does not get through a parsed event', () => {
+  const event = parseEvent(JSON.stringify({ n: 1, atMs: 0, kind: 'end', source: 'a', how: 'stopped', payload: 'secret' }));
+  expect(event).toEqual({ n: 1, atMs: 0, kind: 'end', source: 'a', how: 'stopped' });
+});
+
+describe('whoever follows a process', () => {
+  test('goes on with another process at the same port, from its beginning', async () => {
+    const first = await serving(filled('first'));
+    const taken: VisualizerEvent[] = [];
+    const stopping = new AbortController();
+    const heard = { wanted: '', done: Promise.withResolvers<undefined>() };
+    const take = (event: VisualizerEvent): void => {
+      taken.push(event);
+      if (event.kind === 'note' && event.text === heard.wanted) heard.done.resolve(undefined);
+    };
+    heard.wanted = 'a rule was broken';
+    const following = followEvents(first.url, { take, signal: stopping.signal });
+    await heard.done.promise;
+    await servers.splice(0)[0]!.close();
+    const before = taken.length;
+    heard.wanted = 'the second';
+    heard.done = Promise.withResolvers();
+    const log = filled('second');
+    await serving(log, first.port);
+    log.add({ kind: 'note', atMs: 8, source: null, level: 'info', text: 'the second' });
+    await heard.done.promise;
+    stopping.abort();
+    await following;
+    expect(taken.slice(before).map(({ n }) => n)).toEqual(Array.from({ length: log.last }, (_, index) => index + 1));
+  });
+});
