@@ -83,10 +83,6 @@ export class EventLog implements EventSink {
     return this.#charts.get(id) ?? null;
   }
 
-  charts(): readonly Chart[] {
-    return [...this.#charts.values()];
-  }
-
   addChart(chart: Chart, atMs: number): void {
     if (this.#charts.has(chart.id) || this.#charts.size >= MAX_CHARTS) return;
     this.#charts.set(chart.id, chart);
