@@ -1,5 +1,5 @@
 /** The page's script as one module, for a checkout and for the build. A built package has no bundler and does not come here. */
-import { build } from 'esbuild';
+import { build, stop } from 'esbuild';
 
 /** @param source the page's first file */
 export async function bundlePage(source: string): Promise<Uint8Array> {
@@ -13,5 +13,7 @@ export async function bundlePage(source: string): Promise<Uint8Array> {
     legalComments: 'none',
     logLevel: 'silent',
   });
+  // Its process would stay otherwise.
+  await stop();
   return outputFiles[0]!.contents;
 }

@@ -75,10 +75,6 @@ export class EventLog implements EventSink {
     return this.#last;
   }
 
-  get charts(): Iterable<Chart> {
-    return this.#charts.values();
-  }
-
   chart(id: string): Chart | null {
     return this.#charts.get(id) ?? null;
   }

@@ -124,18 +124,90 @@ export type Elk = (graph: ElkGraph) => Promise<ElkGraph>;
 export async function drawChart(chart: Chart, elk: Elk): Promise<Layout> {
   const regions = regionsOf(chart);
   const drawings: Drawing[] = [];
-  for (const region of [...regions, null]) {
-    const plan = planOf(chart, region);
-    // The whole of many regions is an overview, and what takes longest.
-    const directions: readonly Direction[] = region === null && regions.length > 0 ? ['DOWN'] : ['RIGHT', 'DOWN'];
-    let best: Drawing | null = null;
-    for (const direction of directions) {
-      const drawing = drawingOf(plan, await elk(graphOf(plan, direction)));
-      if (best === null || scaleOf(drawing) > scaleOf(best)) best = drawing;
-    }
-    drawings.push(best!);
-  }
+  for (const region of regions) drawings.push(await drawPlan(planOf(chart, region), elk));
+  const whole = planOf(chart, null);
+  // No arrow leads from region to region: they only have to be put side by side, and no larger layout is needed.
+  const apart = regions.length > 0 && whole.arrows.every(({ source, target }) => regions.some((region) => isWithin(chart, source, region) && isWithin(chart, target, region)));
+  drawings.push(apart ? putTogether(whole, drawings) : await drawPlan(whole, elk));
   return { chart: chart.id, drawings };
+}
+
+async function drawPlan(plan: Plan, elk: Elk): Promise<Drawing> {
+  const right = drawingOf(plan, await elk(graphOf(plan, 'RIGHT')));
+  const down = drawingOf(plan, await elk(graphOf(plan, 'DOWN')));
+  return scaleOf(down) > scaleOf(right) ? down : right;
+}
+
+function isWithin(chart: Chart, state: string, region: string): boolean {
+  let at: string | null = state;
+  while (at !== null && at !== region) at = chart.states.find(({ id }) => id === at)?.parent ?? null;
+  return at === region;
+}
+
+/** Between regions that are put side by side. Pixels. */
+const REGION_GAP_PX = 14;
+/** Columns as high as the highest region, or so much higher, are tried. */
+const COLUMN_HEIGHTS: readonly number[] = [1, 1.2, 1.5, 2, 3, 6];
+
+/** Regions in columns, in a frame with the root's name. */
+function putTogether(plan: Plan, drawings: readonly Drawing[]): Drawing {
+  const head = headOf(plan.top, plan);
+  const highest = Math.max(...drawings.map(({ height }) => height));
+  let best: { readonly width: number; readonly height: number; readonly places: ReadonlyMap<Drawing, Point> } | null = null;
+  for (const factor of COLUMN_HEIGHTS) {
+    const columns = inColumns(drawings, highest * factor);
+    if (best === null || scaleOf(columns) > scaleOf(best)) best = columns;
+  }
+  const top = head.height + REGION_GAP_PX;
+  const width = Math.max(head.width, best!.width + 2 * REGION_GAP_PX);
+  const height = best!.height + top + REGION_GAP_PX;
+  const moved = drawings.map((drawing) => {
+    const { x, y } = best!.places.get(drawing)!;
+    return moveBy(drawing, { x: x + REGION_GAP_PX, y: y + top });
+  });
+  const root: DrawnState = { id: plan.top.id, x: 0, y: 0, width: round(width), height: round(height), holds: true, inside: plan.inside.get(plan.top.id) ?? [] };
+  return {
+    region: null,
+    width: root.width,
+    height: root.height,
+    states: [root, ...moved.flatMap(({ states }) => states)],
+    arrows: moved.flatMap(({ arrows }) => arrows),
+    starts: moved.flatMap(({ starts }) => starts),
+  };
+}
+
+/** The highest first, each into the first column that has room for it. */
+function inColumns(drawings: readonly Drawing[], limit: number): { readonly width: number; readonly height: number; readonly places: ReadonlyMap<Drawing, Point> } {
+  const columns: { readonly members: Drawing[]; height: number }[] = [];
+  for (const drawing of [...drawings].sort((a, b) => b.height - a.height)) {
+    const column = columns.find(({ height }) => height + REGION_GAP_PX + drawing.height <= limit);
+    if (column === undefined) columns.push({ members: [drawing], height: drawing.height });
+    else {
+      column.members.push(drawing);
+      column.height += REGION_GAP_PX + drawing.height;
+    }
+  }
+  const places = new Map<Drawing, Point>();
+  let x = 0;
+  for (const { members } of columns) {
+    let y = 0;
+    for (const drawing of members) {
+      places.set(drawing, { x, y });
+      y += drawing.height + REGION_GAP_PX;
+    }
+    x += Math.max(...members.map(({ width }) => width)) + REGION_GAP_PX;
+  }
+  return { width: x - REGION_GAP_PX, height: Math.max(...columns.map(({ height }) => height)), places };
+}
+
+function moveBy({ states, arrows, starts, ...drawing }: Drawing, by: Point): Drawing {
+  const move = <At extends Point>(at: At): At => ({ ...at, x: round(at.x + by.x), y: round(at.y + by.y) });
+  return {
+    ...drawing,
+    states: states.map(move),
+    arrows: arrows.map((arrow) => ({ ...arrow, points: arrow.points.map(move), label: arrow.label === null ? null : move(arrow.label) })),
+    starts: starts.map((start) => ({ ...start, dot: move(start.dot), points: start.points.map(move) })),
+  };
 }
 
 /** Of a parallel root. */
@@ -145,7 +217,7 @@ function regionsOf(chart: Chart): readonly string[] {
 }
 
 /** How large a drawing can be shown. */
-export function scaleOf({ width, height }: Drawing): number {
+export function scaleOf({ width, height }: Pick<Drawing, 'width' | 'height'>): number {
   return Math.min(ROOM.width / width, ROOM.height / height);
 }
 

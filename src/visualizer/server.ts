@@ -151,7 +151,7 @@ class Visualizer {
     else if (first === 'layouts' && second !== undefined) void this.#layout(response, second);
     else {
       // Whoever asks for the page asks for the layouts next, and they take longest.
-      if (url.pathname === '/') for (const chart of this.#modules.log.charts) void this.#layoutOf(chart);
+      if (url.pathname === '/') for (const chart of this.#modules.log.charts()) void this.#layoutOf(chart);
       void this.#file(response, url.pathname);
     }
   }

@@ -39,7 +39,13 @@ test('three nodes, followed, killed, started again and left without their secret
   page.setDefaultTimeout(READY_LIMIT_MS);
   const card = (name: string, state: string): string => `.card[data-source="${name}"]${state}`;
   const all = async (state: string): Promise<void> => {
-    await Promise.all(NODES.map((name) => page.waitForSelector(card(name, state))));
+    try {
+      await Promise.all(NODES.map((name) => page.waitForSelector(card(name, state))));
+    } catch (error) {
+      // What was there instead.
+      const cards = await page.locator('.card').allTextContents();
+      throw new Error(`not all are ${state}:\n${cards.join('\n')}\n${cluster.stdout.slice(-2_000)}`, { cause: error });
+    }
   };
   const tabTo = async (selector: string): Promise<void> => {
     for (let tabs = 0; tabs < 60 && (await page.locator(`${selector}:focus`).count()) === 0; tabs++) await page.keyboard.press('Tab');
@@ -62,6 +68,12 @@ test('three nodes, followed, killed, started again and left without their secret
   await page.waitForSelector('.span.well', { state: 'attached' });
   await opened.screenshot('cluster-ready-dark-1280x720');
 
+  await page.keyboard.press('a');
+  await opened.screenshot('cluster-regions-dark-1280x720');
+  await page.keyboard.press('a');
+  await page.waitForSelector('.drawing[data-region=all] .state.active');
+  await opened.screenshot('cluster-whole-dark-1280x720');
+  await page.keyboard.press('a');
   await page.setViewportSize(PHONE);
   await opened.screenshot('cluster-ready-dark-390x844');
   await page.setViewportSize(WIDE);

@@ -49,7 +49,7 @@ export function describe(event: VisualizerEvent, model: Model): { readonly title
         return targets.length === 0 ? `in ${from}` : `${from} → ${targets.join(', ')}`;
       });
       const values = event.shown === undefined ? '' : `  ${valuesText(event.shown)}`;
-      return { title: titleOf(event.event, index?.edges.get(event.edges[0] ?? '')?.label), detail: `${edges.length === 0 ? 'dropped' : edges.join('; ')}${values}` };
+      return { title: titleOf(event.event, index?.edges.get(event.edges[0] ?? '')?.label), detail: `${edges.length === 0 ? 'no edge takes it' : edges.join('; ')}${values}` };
     }
     case 'shown':
       return { title: 'values', detail: valuesText(event.shown) };

@@ -44,7 +44,10 @@ export interface TimelineModules {
 export class TimelineView {
   readonly element: HTMLElement;
   readonly #modules: TimelineModules;
-  readonly #svg = s('svg', { class: 'lanes' });
+  /** What was drawn of the lanes, and the playhead over it: a replay moves that alone. */
+  readonly #scene = s('g');
+  readonly #head = s('g');
+  readonly #svg = s('svg', { class: 'lanes' }, hatch(), this.#scene, this.#head);
   readonly #field: HTMLElement;
   #spanMs = FIRST_WINDOW_MS;
   #set = false;
@@ -54,6 +57,7 @@ export class TimelineView {
   #whole = false;
   #frame: Frame | null = null;
   #drawn = '';
+  #height = 0;
 
   constructor(modules: TimelineModules) {
     this.#modules = modules;
@@ -139,11 +143,25 @@ export class TimelineView {
     if (frame === null || width === 0) return;
     const { fromMs, toMs } = this.#window(frame);
     const gutter = this.#gutter(width);
-    const key = [width, fromMs, toMs, frame.place, frame.atMs, frame.chosen?.name, this.#chosenOnly, frame.history.lastPlace].join(' ');
-    if (key === this.#drawn) return;
-    this.#drawn = key;
     const scale = (width - gutter) / (toMs - fromMs);
     const view: View = { frame, fromMs, toMs, gutter, width, x: (ms) => gutter + (Math.max(fromMs - 1, Math.min(toMs + 1, ms)) - fromMs) * scale };
+    const endMs = Math.max(frame.atMs, frame.history.lastMs);
+    const key = [width, fromMs, toMs, endMs, frame.chosen?.name, this.#chosenOnly, frame.history.lastPlace, this.element.clientHeight].join(' ');
+    if (key !== this.#drawn) {
+      this.#drawn = key;
+      this.#drawScene(view);
+    }
+    this.#head.replaceChildren(...drawPlayhead(this.#height, view));
+    setAttributes(this.#field, {
+      'aria-valuemin': Math.round(frame.history.firstMs),
+      'aria-valuemax': Math.round(frame.history.lastMs),
+      'aria-valuenow': Math.round(frame.atMs),
+      'aria-valuetext': `${clockText(frame.atMs, frame.ofDay)}${frame.moment.at === 'live' ? ', live' : ''}`,
+    });
+  }
+
+  #drawScene(view: View): void {
+    const { frame, width } = view;
     const sources = sortedSources(frame.history.latest === frame.model ? frame : { model: frame.history.latest });
     const listed = this.#chosenOnly && frame.chosen !== null ? sources.filter(({ name }) => name === frame.chosen?.name) : sources;
     const parts: SVGElement[] = [];
@@ -164,14 +182,9 @@ export class TimelineView {
       y += height + LANE_GAP_PX;
     }
     const height = Math.max(y, this.element.clientHeight - 2);
-    this.#svg.replaceChildren(hatch(), ...drawAxis(height, view), ...parts, ...drawFailures(frame, height, view), ...drawPlayhead(height, view));
+    this.#height = height;
+    this.#scene.replaceChildren(...drawAxis(height, view), ...parts, ...drawFailures(frame, height, view));
     setAttributes(this.#svg, { width, height, viewBox: `0 0 ${width} ${height}` });
-    setAttributes(this.#field, {
-      'aria-valuemin': Math.round(frame.history.firstMs),
-      'aria-valuemax': Math.round(frame.history.lastMs),
-      'aria-valuenow': Math.round(frame.atMs),
-      'aria-valuetext': `${clockText(frame.atMs, frame.ofDay)}${frame.moment.at === 'live' ? ', live' : ''}`,
-    });
   }
 
   #laneHead(name: string, y: number, height: number, view: View): SVGElement {

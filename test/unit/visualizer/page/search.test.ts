@@ -30,5 +30,5 @@ describe('a filter finds', () => {
 
 test('an event is said in a few words', () => {
   expect(describeEvent(events[2]!, model)).toEqual({ title: 'push', detail: 'closed → open  reason: warm' });
-  expect(describeEvent(events[3]!, model)).toEqual({ title: 'oil', detail: 'dropped' });
+  expect(describeEvent(events[3]!, model)).toEqual({ title: 'oil', detail: 'no edge takes it' });
 });
