@@ -94,7 +94,7 @@ export class DevVisualizer {
 
   /** What the first reader would wait for: the page in one piece, and where the boxes stand. Whatever fails is done when it is asked for. */
   async warmUp(): Promise<void> {
-    await Promise.allSettled([loadPageFiles(), ...[...this.#log.charts].map((chart) => layoutOf(chart))]);
+    await Promise.allSettled([loadPageFiles(), ...this.#log.charts().map((chart) => layoutOf(chart))]);
   }
 
   /** When no node runs any more. */

@@ -75,6 +75,10 @@ export class EventLog implements EventSink {
     return this.#last;
   }
 
+  charts(): readonly Chart[] {
+    return [...this.#charts.values()];
+  }
+
   chart(id: string): Chart | null {
     return this.#charts.get(id) ?? null;
   }
