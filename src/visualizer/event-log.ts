@@ -75,12 +75,12 @@ export class EventLog implements EventSink {
     return this.#last;
   }
 
-  chart(id: string): Chart | null {
-    return this.#charts.get(id) ?? null;
-  }
-
   charts(): readonly Chart[] {
     return [...this.#charts.values()];
+  }
+
+  chart(id: string): Chart | null {
+    return this.#charts.get(id) ?? null;
   }
 
   addChart(chart: Chart, atMs: number): void {
