@@ -546,7 +546,7 @@ const OWN: readonly Mutant[] = [
     replace: [
       {
         file: 'machines/node-tick.ts',
-        find: `    on: { node_tick: { actions: 'countDropped' } },`,
+        find: `    on: { node_tick: { actions: 'countDropped', meta: { dropped: 'node_tick' } } },`,
         put: `    on: { node_tick: { target: '.refreshingMembership', actions: 'startTick' } },`,
       },
     ],
