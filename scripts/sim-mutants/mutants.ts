@@ -397,7 +397,7 @@ const OWN: readonly Mutant[] = [
     section: 'own',
     what: 'A write that comes while a lane pushes has it look again neither by itself nor when it is woken.',
     replace: [
-      { file: 'sync/replicator.ts', find: `      lane.again = true;\n`, put: `` },
+      { file: 'sync/replicator.ts', find: `      lane.again = signal;\n`, put: `` },
       {
         file: 'sync/delta-push.ts',
         find: `      const { epoch } = replica;

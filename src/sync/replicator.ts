@@ -45,8 +45,8 @@ export interface ReplicatorModules {
 interface Lane {
   readonly member: Member;
   working: boolean;
-  /** A tick came while it worked or waited. */
-  again: boolean;
+  /** Of the last tick that came while it worked or waited. */
+  again: AbortSignal | null;
   compare: boolean;
   /** Pushes that failed. */
   failures: number;
@@ -79,7 +79,7 @@ export class Replicator {
   }
 
   async #tick(nudged: boolean, signal: AbortSignal): Promise<void> {
-    const course = this.#follow(nudged);
+    const course = this.#follow(nudged, signal);
     await this.#membershipKnown(signal);
     if (signal.aborted) {
       course?.abort();
@@ -91,26 +91,32 @@ export class Replicator {
     for (const lane of this.#lanes.values()) {
       if (lane.member.wallet === compared && this.#modules.replicas.of(lane.member).mayCompare()) lane.compare = true;
       this.#wake(lane, signal);
-      if (lane.working) course?.add(lane.member.wallet);
+      if (lane.working) course?.add(lane);
     }
     course?.begin();
   }
 
   /** Null when nobody watches. */
-  #follow(nudged: boolean): TickCourse | null {
+  #follow(nudged: boolean, signal: AbortSignal): TickCourse | null {
     const { watchSyncTick } = this.#modules;
     if (watchSyncTick === undefined) return null;
     this.#courses = this.#courses.filter(({ isOver }) => !isOver);
     if (this.#courses.length >= MAX_COURSES) return null;
-    const course = new TickCourse(watchSyncTick(nudged));
+    const course = new TickCourse(signal, watchSyncTick(nudged));
     this.#courses.push(course);
     return course;
   }
 
-  #rested(lane: Lane, failed: boolean, signal: AbortSignal): void {
+  /** Of a lane that does not work any more. @param signal what it worked or waited under */
+  #rest(lane: Lane, failed: boolean, signal: AbortSignal): void {
+    const { again } = lane;
+    lane.again = null;
+    // A tick of a later ready state may have come while this one was still ending. A member that moved has another lane by now.
+    const isLater = signal.aborted && again !== null && !again.aborted && this.#lanes.get(lane.member.wallet) === lane;
+    if (isLater) this.#wake(lane, again);
     for (const course of this.#courses) {
-      if (signal.aborted) course.abort();
-      else course.rested(lane.member.wallet, failed);
+      if (course.signal.aborted) course.abort();
+      else if (!lane.working) course.rested(lane, failed && !isLater);
     }
   }
 
@@ -142,7 +148,7 @@ export class Replicator {
     for (const member of others) {
       const lane = this.#lanes.get(member.wallet);
       if (lane?.member.teePubkey === member.teePubkey && lane.member.url === member.url) continue;
-      this.#lanes.set(member.wallet, { member, working: false, again: false, compare: false, failures: 0, failedComparisons: 0 });
+      this.#lanes.set(member.wallet, { member, working: false, again: null, compare: false, failures: 0, failedComparisons: 0 });
     }
   }
 
@@ -169,7 +175,7 @@ export class Replicator {
 
   #wake(lane: Lane, signal: AbortSignal, anyway = false): void {
     if (lane.working) {
-      lane.again = true;
+      lane.again = signal;
       return;
     }
     const replica = this.#modules.replicas.of(lane.member);
@@ -185,10 +191,10 @@ export class Replicator {
     const failures = lane.failures + lane.failedComparisons;
     try {
       do {
-        lane.again = false;
+        lane.again = null;
         const pushed = await this.#modules.push.pushTo(lane.member, replica, signal);
         if (pushed) replica.noteSuccess();
-        if (lane.compare) await this.#compare(lane, replica, signal);
+        if (lane.compare && !signal.aborted) await this.#compare(lane, replica, signal);
       } while (wasWoken(lane) && !signal.aborted);
     } catch (error) {
       lane.failures += 1;
@@ -196,7 +202,7 @@ export class Replicator {
     } finally {
       lane.working = false;
       this.#atWork -= 1;
-      this.#rested(lane, lane.failures + lane.failedComparisons > failures, signal);
+      this.#rest(lane, lane.failures + lane.failedComparisons > failures, signal);
       this.#startWaiting();
     }
   }
@@ -208,8 +214,8 @@ export class Replicator {
     if (!this.#modules.mayCompare()) return;
     try {
       const between = async (): Promise<void> => {
-        if (!wasWoken(lane)) return;
-        lane.again = false;
+        if (!wasWoken(lane) || signal.aborted) return;
+        lane.again = null;
         if (await this.#modules.push.pushTo(lane.member, replica, signal)) replica.noteSuccess();
       };
       if (await this.#modules.comparison.compareWith(lane.member, replica, signal, between)) {
@@ -226,15 +232,13 @@ export class Replicator {
   }
 
   #startWaiting(): void {
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+    while (this.#atWork < MAX_LANES_AT_WORK) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
       const { lane, signal } = next;
       lane.working = !signal.aborted;
-      if (signal.aborted) {
-        this.#rested(lane, true, signal);
-        continue;
-      }
-      void this.#work(lane, this.#modules.replicas.of(lane.member), signal);
-      return;
+      if (lane.working) void this.#work(lane, this.#modules.replicas.of(lane.member), signal);
+      else this.#rest(lane, true, signal);
     }
   }
 
@@ -259,5 +263,5 @@ export class Replicator {
 
 /** Whether a tick came meanwhile. */
 function wasWoken(lane: Lane): boolean {
-  return lane.again;
+  return lane.again !== null;
 }

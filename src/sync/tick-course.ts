@@ -1,18 +1,22 @@
 /** Follows one sync_tick to its end, for whoever watches a node: until every lane that it woke has come to rest. */
-import type { Wallet } from '../domain/ids.ts';
-
 /** Hears that a sync_tick begins, and gives who hears how it ended. */
 export type WatchSyncTick = (nudged: boolean) => (outcome: string) => void;
 
+/** Only told from others: a wallet may have two of them, when its member has moved. */
+type Lane = object;
+
 export class TickCourse {
+  /** Of the ready state that the tick came in. */
+  readonly signal: AbortSignal;
   readonly #end: (outcome: string) => void;
-  readonly #open = new Set<Wallet>();
+  readonly #open = new Set<Lane>();
   #woken = 0;
   #failed = 0;
   #isBegun = false;
   #isOver = false;
 
-  constructor(end: (outcome: string) => void) {
+  constructor(signal: AbortSignal, end: (outcome: string) => void) {
+    this.signal = signal;
     this.#end = end;
   }
 
@@ -21,8 +25,8 @@ export class TickCourse {
   }
 
   /** This lane works for the tick. */
-  add(wallet: Wallet): void {
-    this.#open.add(wallet);
+  add(lane: Lane): void {
+    this.#open.add(lane);
     this.#woken += 1;
   }
 
@@ -33,8 +37,8 @@ export class TickCourse {
   }
 
   /** A lane has come to rest. */
-  rested(wallet: Wallet, failed: boolean): void {
-    if (!this.#open.delete(wallet)) return;
+  rested(lane: Lane, failed: boolean): void {
+    if (!this.#open.delete(lane)) return;
     if (failed) this.#failed += 1;
     this.#look();
   }

@@ -163,9 +163,11 @@ function startAlone(memberCount: number) {
   const writes = new WriteLog<string>();
   const replicas = new Replicas({ clock, random: { unit: () => 0 }, store: { writes } });
   const members = Array.from({ length: memberCount }, (_, index) => memberOf(`0x${String(index).padStart(40, '0')}` as Wallet, 'aa' as TeePubkey));
-  const pushes: { readonly member: Member; readonly end: (error?: Error) => void; ended: boolean }[] = [];
+  const pushes: { readonly member: Member; readonly signal: AbortSignal; readonly end: (error?: Error) => void; ended: boolean }[] = [];
   const refreshes: ReturnType<typeof Promise.withResolvers<undefined>>[] = [];
-  const state = { others: members as readonly Member[], refreshes: false, broken: [] as Error[] };
+  const state = { others: members as readonly Member[], refreshes: false, endsAtOnce: true, broken: [] as Error[] };
+  /** Of each tick, as it stands. */
+  const outcomes: (string | null)[] = [];
   const replicator = new Replicator({
     clock,
     log,
@@ -175,6 +177,7 @@ function startAlone(memberCount: number) {
         const { promise, resolve, reject } = Promise.withResolvers<boolean>();
         const push = {
           member,
+          signal,
           ended: false,
           end: (error?: Error) => {
             push.ended = true;
@@ -182,7 +185,7 @@ function startAlone(memberCount: number) {
             else reject(error);
           },
         };
-        signal.addEventListener('abort', () => push.end(new Error('aborted')));
+        signal.addEventListener('abort', () => state.endsAtOnce && push.end(new Error('aborted')));
         pushes.push(push);
         return promise;
       },
@@ -198,14 +201,18 @@ function startAlone(memberCount: number) {
     mayCompare: () => false,
     onCompared: () => undefined,
     onBrokenInvariant: (error) => state.broken.push(error),
+    watchSyncTick: () => {
+      const at = outcomes.push(null) - 1;
+      return (outcome) => void (outcomes[at] = outcome);
+    },
   });
   const controller = new AbortController();
-  const tick = async (): Promise<void> => {
-    replicator.syncTick(true, controller.signal);
+  const tick = async (signal = controller.signal): Promise<void> => {
+    replicator.syncTick(true, signal);
     await settle();
   };
   const write = (number: number): void => void writes.append(number, 'k', 1);
-  return { clock, log, replicas, members, pushes, refreshes, state, replicator, controller, tick, write };
+  return { clock, log, replicas, members, pushes, outcomes, refreshes, state, replicator, controller, tick, write };
 }
 
 describe('lanes', () => {
@@ -284,6 +291,97 @@ describe('lanes', () => {
     await clock.advance(1_000);
     await tick();
     expect(pushes).toHaveLength(2);
+  });
+});
+
+describe('the end of a tick', () => {
+  test('waits for the new lane of a member that moved, not for its old one', async () => {
+    const { members, pushes, outcomes, state, tick, write } = startAlone(1);
+    write(1);
+    await tick();
+    state.others = [{ ...members[0]!, url: 'https://moved.test' }];
+    await tick();
+    pushes[0]!.end();
+    await settle();
+    expect(outcomes).toEqual(['ok', null]);
+    pushes[1]!.end(new TypeError('no way'));
+    await settle();
+    expect(outcomes).toEqual(['ok', '1 of 1 peers failed']);
+  });
+
+  test('is not that of a lane which still worked for an earlier ready state', async () => {
+    const { controller, members, pushes, outcomes, state, tick, write } = startAlone(2);
+    state.endsAtOnce = false;
+    state.others = members.slice(0, 1);
+    write(1);
+    await tick();
+    controller.abort();
+    state.others = members.slice(1);
+    await tick(new AbortController().signal);
+    pushes[0]!.end(new Error('aborted'));
+    await settle();
+    expect(outcomes).toEqual(['aborted', null]);
+    pushes[1]!.end();
+    await settle();
+    expect(outcomes).toEqual(['aborted', 'ok']);
+  });
+});
+
+describe('a lane that still works for an earlier ready state', () => {
+  test.each([['failing', new Error('aborted')], ['well', undefined]])('works for the tick that woke it when it ends %s', async (_, error) => {
+    const { controller, pushes, outcomes, state, tick, write } = startAlone(1);
+    state.endsAtOnce = false;
+    write(1);
+    await tick();
+    controller.abort();
+    const { signal } = new AbortController();
+    await tick(signal);
+    expect(pushes).toHaveLength(1);
+    pushes[0]!.end(error);
+    await settle();
+    expect(pushes.map((push) => push.signal)).toEqual([controller.signal, signal]);
+    expect(outcomes).toEqual(['aborted', null]);
+    pushes[1]!.end();
+    await settle();
+    expect([pushes.length, outcomes]).toEqual([2, ['aborted', 'ok']]);
+  });
+
+  test('does nothing more when that tick is aborted, too, or its member has moved', async () => {
+    const { controller, members, pushes, outcomes, state, tick, write } = startAlone(2);
+    state.endsAtOnce = false;
+    write(1);
+    await tick();
+    controller.abort();
+    const second = new AbortController();
+    await tick(second.signal);
+    state.others = [{ ...members[0]!, url: 'https://moved.test' }, members[1]!];
+    await tick(second.signal);
+    pushes[0]!.end(new Error('aborted'));
+    await settle();
+    expect(pushes.map(({ member }) => member.url)).toEqual(['https://peer.test', 'https://peer.test', 'https://moved.test']);
+    second.abort();
+    pushes[1]!.end(new Error('aborted'));
+    await settle();
+    expect([pushes.length, outcomes]).toEqual([3, ['aborted', 'aborted', 'aborted']]);
+  });
+
+  test('works with no more than 31 others, also when it had not had its turn', async () => {
+    const { controller, pushes, outcomes, state, tick, write } = startAlone(100);
+    state.endsAtOnce = false;
+    write(1);
+    await tick();
+    controller.abort();
+    const { signal } = new AbortController();
+    await tick(signal);
+    for (let ended = 0; ended < pushes.length; ended += 1) {
+      pushes[ended]!.end(ended < 32 ? new Error('aborted') : undefined);
+      await settle();
+      expect(pushes.filter((push) => !push.ended).length).toBeLessThanOrEqual(32);
+    }
+    const later = pushes.slice(32);
+    expect(later.every((push) => push.signal === signal)).toBe(true);
+    expect([later.length, new Set(later.map(({ member }) => member.wallet)).size]).toEqual([100, 100]);
+    expect(outcomes).toEqual(['aborted', 'ok']);
   });
 });
 

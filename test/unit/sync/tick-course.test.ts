@@ -1,13 +1,12 @@
 /** A sync_tick is followed to the end of everything that it set going. */
 import { expect, test } from '@jest/globals';
-import type { Wallet } from '../../../src/domain/ids.ts';
 import { TickCourse } from '../../../src/sync/tick-course.ts';
 
-const [one, two] = ['0x01', '0x02'] as unknown as readonly [Wallet, Wallet];
+const [one, two] = [{}, {}];
 
 function course() {
   const outcomes: string[] = [];
-  return { outcomes, tick: new TickCourse((outcome) => void outcomes.push(outcome)) };
+  return { outcomes, tick: new TickCourse(new AbortController().signal, (outcome) => void outcomes.push(outcome)) };
 }
 
 test('that woke nobody is over at once', () => {
