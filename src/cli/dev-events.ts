@@ -22,9 +22,12 @@ export async function followEvents(url: string, { take, signal }: NodeEventsModu
     try {
       const answer = await fetch(`${url}/events`, { signal, headers: lastId === null ? {} : { 'last-event-id': lastId } });
       if (answer.ok && answer.body !== null) {
+        // Counts once its event is there whole: the stream may be cut between the two lines.
+        let pendingId: string | null = lastId;
         for await (const line of linesOf(answer.body)) {
-          if (line.startsWith('id: ')) lastId = line.slice('id: '.length);
+          if (line.startsWith('id: ')) pendingId = line.slice('id: '.length);
           if (!line.startsWith('data: ')) continue;
+          lastId = pendingId;
           const event = parseEvent(line.slice('data: '.length));
           if (!('problem' in event)) take(event);
         }

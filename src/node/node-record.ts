@@ -60,11 +60,11 @@ export class NodeRecord implements NodeWatcher {
     this.#spans += 1;
     const span = this.#spans;
     const say = (outcome: string | null): void => {
+      if (this.#isOver) return;
       this.#modules.sink.add({ kind: 'span', atMs: this.#nowMs(), source: this.#source, name: 'sync_tick', span, outcome });
     };
     say(null);
     return (outcome) => {
-      if (this.#isOver) return;
       say(nudged ? `${outcome}, after a write` : outcome);
       if (this.#options.peersAfterSyncTicks === true) this.notePeers();
     };
@@ -85,7 +85,11 @@ export class NodeRecord implements NodeWatcher {
         chart: chartOf(actor.logic),
         edgeIds: edgeIdsOf(actor.logic),
         shown: (snapshot: AnyMachineSnapshot) => ({ ...nodeShown(snapshot as NodeSnapshot), 'chain depth': config.chainConfirmations }),
-        ...(onLost === undefined ? {} : { onFailure: onLost }),
+        onFailure: () => {
+          // The recorder has said that the source ended; what came then would belie it.
+          this.#isOver = true;
+          onLost?.();
+        },
       },
     );
   }
@@ -98,6 +102,7 @@ export class NodeRecord implements NodeWatcher {
 
   /** Says how far the peers are, where that has changed since the last time. */
   notePeers(): void {
+    if (this.#isOver) return;
     const { sink } = this.#modules;
     const figures = bounded({ peers: { rows: (this.#replicas?.views() ?? []).map((peer) => this.#rowOf(peer)) } });
     const changes = changesOf(this.#figures, figures);

@@ -6,6 +6,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 
+/** Of http: clients leave it out. */
+const DEFAULT_PORT = 80;
+
 export const SECURITY_HEADERS = {
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -24,15 +27,21 @@ export interface Refusal {
 
 /** Names under which a page of ours may be open. */
 function ownHosts(port: number): readonly string[] {
-  return [`127.0.0.1:${port}`, `localhost:${port}`];
+  return [`127.0.0.1:${port}`, `localhost:${port}`].map((host) => withoutDefault(host, port));
+}
+
+/** A host or an origin in one form, whether the client left the port out or not. */
+function withoutDefault(text: string, port: number): string {
+  const end = `:${DEFAULT_PORT}`;
+  return port === DEFAULT_PORT && text.endsWith(end) ? text.slice(0, -end.length) : text;
 }
 
 /** Why a request is not answered; null when it is. @param changes it may change something */
 export function refusalOf(headers: IncomingHttpHeaders, port: number, changes: boolean): Refusal | null {
-  const hosts = ownHosts(port);
-  if (!hosts.includes(headers.host ?? '')) return { status: 421, error: 'this is not the host that you mean' };
+  const host = withoutDefault(headers.host ?? '', port);
+  if (!ownHosts(port).includes(host)) return { status: 421, error: 'this is not the host that you mean' };
   const { origin } = headers;
-  if (origin === undefined ? changes : origin !== `http://${headers.host}`) return { status: 403, error: 'another origin may not ask' };
+  if (origin === undefined ? changes : withoutDefault(origin, port) !== `http://${host}`) return { status: 403, error: 'another origin may not ask' };
   const site = headers['sec-fetch-site'];
   const isOwn = site === undefined || site === 'same-origin' || site === 'none';
   // Somebody may follow a link to the page.

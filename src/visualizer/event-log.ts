@@ -3,7 +3,7 @@
  * altogether: the log keeps the state that it led to, so that whoever reads from the beginning, late or after a gap, gets the
  * charts and the whole state of every source first (keyframes), and then what follows, in one unbroken count.
  */
-import type { Chart, EventSink, NewEvent, Shown, StateEvent, VisualizerEvent } from './wire.ts';
+import type { Chart, EndEvent, EventSink, NewEvent, Shown, ShownEvent, StateEvent, StepEvent, VisualizerEvent } from './wire.ts';
 
 export interface EventLogLimits {
   /** Events kept. */
@@ -16,7 +16,7 @@ export interface EventLogLimits {
 export const LIVE_LIMITS: EventLogLimits = { maxEvents: 20_000, maxBytes: 8 * 1024 * 1024 };
 /** Machines known; one more is not taken. */
 export const MAX_CHARTS = 64;
-/** Sources whose state is kept; of more, those heard of first are forgotten. */
+/** Sources whose state is kept, also of those that ended; of more, those that ended are forgotten first, then those heard of first. */
 export const MAX_SOURCES = 256;
 /** Dropped at the old end before the rest is moved up. */
 const COMPACT_AFTER = 1_024;
@@ -36,9 +36,11 @@ export interface Cursor {
 /** A source as it was just before the oldest kept event. */
 interface Base {
   readonly chart: string;
-  active: readonly string[];
-  shown: Shown;
+  readonly active: readonly string[];
+  readonly shown: Shown;
   readonly atMs: number;
+  /** null while it runs. Kept, so that whoever knew the source before a gap hears of its end. */
+  readonly ended: Pick<EndEvent, 'atMs' | 'how'> | null;
 }
 
 export class EventLog implements EventSink {
@@ -144,10 +146,13 @@ export class EventLog implements EventSink {
     return this.#last - this.length + 1;
   }
 
-  /** As many at most as events were dropped, so that there are numbers for them. */
+  /**
+   * As many at most as events were dropped, so that there are numbers for them: a chart stands for its own event, a state for one
+   * of its source, and the end behind it for the end that was dropped as well.
+   */
   #keyframes(): Entry[] {
-    const states = [...this.#bases].map(([source, base]): Omit<StateEvent, 'n'> => ({ kind: 'state', source, fresh: false, ...base }));
-    const events: NewEvent[] = [...[...this.#baseCharts.values()].map(({ chart, atMs }) => ({ kind: 'chart' as const, atMs, chart })), ...states];
+    const charts = [...this.#baseCharts.values()].map(({ chart, atMs }): NewEvent => ({ kind: 'chart', atMs, chart }));
+    const events = [...charts, ...[...this.#bases].flatMap(([source, base]) => keyframesOf(source, base))];
     const before = this.#first - events.length;
     return events.map((event, index) => ({ n: before + index, line: JSON.stringify({ n: before + index, ...event }) }));
   }
@@ -166,20 +171,36 @@ export class EventLog implements EventSink {
   #fold(event: VisualizerEvent): void {
     if (event.kind === 'chart') this.#baseCharts.set(event.chart.id, { chart: event.chart, atMs: event.atMs });
     else if (event.kind === 'state') this.#setBase(event.source, event);
-    else if (event.kind === 'end') this.#bases.delete(event.source);
-    else if (event.kind === 'step' || event.kind === 'shown') {
+    else if (event.kind === 'end' || event.kind === 'step' || event.kind === 'shown') {
       const base = this.#bases.get(event.source);
       if (base === undefined) return;
-      const active = event.kind === 'step' ? (event.active ?? base.active) : base.active;
-      const shown = event.shown === undefined ? base.shown : { ...base.shown, ...event.shown };
-      this.#bases.set(event.source, { chart: base.chart, active, shown, atMs: event.atMs });
+      this.#bases.set(event.source, changed(base, event));
     }
   }
 
-  #setBase(source: string, { chart, active, shown, atMs }: Base): void {
+  #setBase(source: string, { chart, active, shown, atMs }: StateEvent): void {
     this.#bases.delete(source);
-    this.#bases.set(source, { chart, active, shown, atMs });
-    const [oldest] = this.#bases.keys();
-    if (this.#bases.size > MAX_SOURCES) this.#bases.delete(oldest!);
+    this.#bases.set(source, { chart, active, shown, atMs, ended: null });
+    if (this.#bases.size > MAX_SOURCES) this.#bases.delete(this.#leastWanted());
   }
+
+  /** A source that ended, or else the one heard of first. */
+  #leastWanted(): string {
+    for (const [source, { ended }] of this.#bases) if (ended !== null) return source;
+    return this.#bases.keys().next().value!;
+  }
+}
+
+function changed(base: Base, event: EndEvent | StepEvent | ShownEvent): Base {
+  const { atMs } = event;
+  if (event.kind === 'end') return { ...base, ended: { atMs, how: event.how } };
+  const shown = event.shown === undefined ? base.shown : { ...base.shown, ...event.shown };
+  // Figures that come after the end are no later state.
+  if (event.kind === 'shown') return { ...base, shown, atMs: base.ended === null ? atMs : base.atMs };
+  return { ...base, active: event.active ?? base.active, shown, atMs, ended: null };
+}
+
+function keyframesOf(source: string, { ended, ...base }: Base): readonly NewEvent[] {
+  const state: NewEvent = { kind: 'state', source, fresh: false, ...base };
+  return ended === null ? [state] : [state, { kind: 'end', source, ...ended }];
 }

@@ -3,7 +3,8 @@
  * values that may be shown. An allow-list: what is not an id or the type of an event of the machine's own definition, or comes
  * out of `shown`, does not get into an event. The actor's children, and what is sent to them, are not looked at.
  *
- * XState ends a machine whose inspector throws, so a recorder that fails takes itself off instead.
+ * XState ends a machine whose inspector throws, so a recorder that fails takes itself off instead, and says so: what it said last
+ * must not be taken for how things are.
  */
 import type { AnyActor, AnyMachineSnapshot, AnyStateMachine, InspectionEvent } from 'xstate';
 import type { Chart, EventSink, Shown, ShownScalar, ShownValue } from './wire.ts';
@@ -16,6 +17,9 @@ export const MAX_SHOWN_ROWS = 64;
 const UNKNOWN_EVENT = '(unknown)';
 /** Types that every machine knows. */
 const XSTATE_EVENTS = ['xstate.init', 'xstate.stop'];
+/** Said by a recorder that takes itself off; why stays inside. */
+const LOST_NOTE = 'The recorder failed and took itself off; the machine runs on unseen.';
+const LOST = 'no longer watched';
 
 export interface RecorderOptions {
   /** Who the actor is, for a reader. */
@@ -43,6 +47,7 @@ export function recordActor(actor: AnyActor, options: RecorderOptions, modules: 
       recorder.take(event);
     } catch (error) {
       stop();
+      recorder.lose();
       modules.onFailure?.(error);
     }
   });
@@ -86,6 +91,19 @@ class Recorder {
     if (this.#ended) return;
     this.#ended = true;
     this.#modules.sink.add({ kind: 'end', atMs: this.#modules.nowMs(), source: this.#source, how });
+  }
+
+  /** Does not throw. */
+  lose(): void {
+    if (this.#ended) return;
+    const { sink, nowMs } = this.#modules;
+    try {
+      sink.add({ kind: 'note', atMs: nowMs(), source: this.#source, level: 'failure', text: LOST_NOTE });
+      this.end(LOST);
+    } catch {
+      // It is the sink, or the clock, that failed: nobody can be told.
+      this.#ended = true;
+    }
   }
 
   #step(type: string, snapshot: AnyMachineSnapshot, transitions: readonly object[]): void {

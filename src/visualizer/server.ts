@@ -3,7 +3,7 @@
  *
  *   GET /                 the page, and its files
  *   GET /session          what the page may have done (PageSession)
- *   GET /events           the log as server-sent events, from the beginning or after `Last-Event-ID`
+ *   GET /events           the log as server-sent events, from the beginning, or after `Last-Event-ID` or `?after=`
  *   GET /trace            all that the log holds, as JSON lines; with `?follow=true` also what comes
  *   GET /layouts/<chart>  where the boxes of a chart stand
  *   POST /commands        does something, for whoever has the token
@@ -146,7 +146,7 @@ class Visualizer {
     const { request, response, url } = exchange;
     const [, first, second] = url.pathname.split('/');
     if (url.pathname === '/session') sayJson(response, 200, JSON.stringify(this.#session()));
-    else if (url.pathname === '/events') this.#read(exchange, { form: 'events', follow: true }, request.headers['last-event-id']);
+    else if (url.pathname === '/events') this.#read(exchange, { form: 'events', follow: true }, request.headers['last-event-id'] ?? url.searchParams.get('after') ?? undefined);
     else if (url.pathname === '/trace') this.#read(exchange, { form: 'lines', follow: url.searchParams.get('follow') === 'true' }, undefined);
     else if (first === 'layouts' && second !== undefined) void this.#layout(response, second);
     else {

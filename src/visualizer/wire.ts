@@ -10,7 +10,7 @@
  * - `headline: true` on a compound state: the active child of it is the actor's state in one word (else: the first region).
  * - `span: 'node_tick'` on a compound state: from leaving its initial child until it is back, that is one span of this name
  *   on the timeline, its children the steps; `outcome: 'last tick'` names the shown value that says how it ended. A `state`
- *   event that shows another child than the initial one stands in the middle of a span.
+ *   event that shows another child than the initial one stands in the middle of a span, which begins there for the reader.
  * - `dropped: 'node_tick'` on an edge: taking it drops a span of this name.
  */
 import type { Chart } from '../chart/chart.ts';
@@ -44,8 +44,11 @@ export interface ChartEvent extends Numbered {
 }
 
 /**
- * The whole state of a source: its actor starts, or a reader joins late, or after a gap. All that was known of the source before
- * is void. Given again at times, so that a reader may begin there.
+ * The whole state of a source: its actor starts, or a reader joins late, or after a gap. Never given where a stream simply goes
+ * on, so for a reader who knows the source it says by itself that events may be missing before it (numbers do not: those after a
+ * gap may happen to follow, and whoever passes a stream on numbers it anew). All that was known of the source before is void:
+ * spans that were open are cut off, also where the state stands in the middle of one, as nobody knows whether it is the same.
+ * An `end` directly behind it: the source had ended already.
  */
 export interface StateEvent extends Numbered {
   readonly kind: 'state';

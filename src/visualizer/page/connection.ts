@@ -14,16 +14,20 @@ export class Connection {
   readonly #modules: ConnectionModules;
   #stream: EventSource | null = null;
   #cancelRetry: () => void = () => undefined;
+  /** Of the last event that came. */
+  #lastId = '';
 
   constructor(modules: ConnectionModules) {
     this.#modules = modules;
   }
 
   open(): void {
-    const stream = new EventSource('/events');
+    // A stream of its own sends no Last-Event-ID.
+    const stream = new EventSource(this.#lastId === '' ? '/events' : `/events?after=${encodeURIComponent(this.#lastId)}`);
     this.#stream = stream;
     stream.addEventListener('open', () => this.#modules.onChange(true));
-    stream.addEventListener('message', ({ data }) => {
+    stream.addEventListener('message', ({ data, lastEventId }) => {
+      this.#lastId = lastEventId;
       const event = typeof data === 'string' ? parseEvent(data) : null;
       if (event !== null) this.#modules.onEvent(event);
     });

@@ -1,5 +1,6 @@
 /** The bounded log: what is kept, and what a reader gets who comes late. */
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { chartOf } from '../../../src/chart/chart-of.ts';
 import { EventLog, MAX_CHARTS, MAX_SOURCES } from '../../../src/visualizer/event-log.ts';
 import type { VisualizerEvent } from '../../../src/visualizer/wire.ts';
@@ -72,13 +73,75 @@ test('above its bytes the oldest events go', () => {
   expect(log.length).toBeGreaterThan(20);
 });
 
-test('a source that ended is not in what a late reader gets first', () => {
-  const log = new EventLog('one', { maxEvents: 2, maxBytes: Infinity });
-  begin(log, 'a');
-  begin(log, 'b');
-  log.add({ kind: 'end', atMs: 1, source: 'a', how: 'stopped' });
-  for (let turns = 1; turns <= 3; turns += 1) step(log, turns, 'b');
-  expect(readAll(log).flatMap((event) => (event.kind === 'state' ? [event.source] : []))).toEqual(['b']);
+function end(log: EventLog, atMs: number, source = 'a'): void {
+  log.add({ kind: 'end', atMs, source, how: 'stopped' });
+}
+
+describe('a source that ended before what is kept', () => {
+  const told = (log: EventLog): readonly string[] => readAll(log).map((event) => `${event.n} ${event.kind} ${'source' in event ? event.source : ''}`);
+
+  test('is told as one that ended, to whoever reads from the beginning', () => {
+    const log = new EventLog('one', { maxEvents: 1, maxBytes: Infinity });
+    begin(log, 'a');
+    begin(log, 'b');
+    step(log, 1, 'a');
+    end(log, 2);
+    log.add({ kind: 'shown', atMs: 9, source: 'a', shown: { peers: 0 } });
+    step(log, 10, 'b');
+    expect(readAll(log).slice(1, 3)).toEqual([
+      { n: 4, kind: 'state', atMs: 1, source: 'a', chart: chart.id, active: ['light.green'], shown: { turns: 1, fixed: true, peers: 0 }, fresh: false },
+      { n: 5, kind: 'end', atMs: 2, source: 'a', how: 'stopped' },
+    ]);
+    expect(told(log)).toEqual(['3 chart ', '4 state a', '5 end a', '6 state b', '7 step b']);
+  });
+
+  test('runs again when it has started again', () => {
+    const log = new EventLog('one', { maxEvents: 1, maxBytes: Infinity });
+    begin(log);
+    end(log, 1);
+    begin(log);
+    step(log, 2);
+    expect(told(log)).toEqual(['3 chart ', '4 state a', '5 step a']);
+  });
+
+  test('has numbers that are free: from 1, when all that was dropped is told again', () => {
+    const log = new EventLog('one', { maxEvents: 1, maxBytes: Infinity });
+    for (const source of ['a', 'b', 'c']) begin(log, source);
+    for (const source of ['c', 'a', 'b']) end(log, 1, source);
+    log.add({ kind: 'note', atMs: 2, source: null, level: 'info', text: 'alone' });
+    expect(told(log)).toEqual(['1 chart ', '2 state a', '3 end a', '4 state b', '5 end b', '6 state c', '7 end c', '8 note null']);
+  });
+
+  test('is forgotten before one that runs, when there are too many', () => {
+    const log = new EventLog('one', { maxEvents: 1, maxBytes: Infinity });
+    begin(log, 'runs');
+    begin(log, 'a');
+    end(log, 1);
+    for (let index = 0; index < MAX_SOURCES - 1; index += 1) begin(log, `source ${index}`);
+    step(log, 1, 'runs');
+    const states = readAll(log).flatMap((event) => (event.kind === 'state' ? [event.source] : []));
+    expect(states).toHaveLength(MAX_SOURCES);
+    expect(states[0]).toBe('runs');
+    expect(states).not.toContain('a');
+  });
+});
+
+test('whatever happens to sources, what is read from the beginning has numbers from 1 on, each once', () => {
+  const happening = fc.record({ kind: fc.constantFrom('state', 'step', 'end', 'note'), source: fc.constantFrom('a', 'b', 'c') });
+  fc.assert(
+    fc.property(fc.array(happening, { maxLength: 40 }), fc.integer({ min: 1, max: 5 }), (happenings, maxEvents) => {
+      const log = new EventLog('one', { maxEvents, maxBytes: Infinity });
+      for (const { kind, source } of happenings) {
+        if (kind === 'state') begin(log, source);
+        else if (kind === 'step') step(log, 1, source);
+        else if (kind === 'end') end(log, 1, source);
+        else log.add({ kind: 'note', atMs: 1, source, level: 'info', text: 'x' });
+      }
+      const numbers = readAll(log).map(({ n }) => n);
+      expect(numbers).toEqual(Array.from(numbers, (_, index) => log.last - numbers.length + 1 + index));
+      expect(numbers[0] ?? 1).toBeGreaterThan(0);
+    }),
+  );
 });
 
 test.each([

@@ -108,7 +108,7 @@ test('a machine that fails has ended, and why stays inside', () => {
 });
 
 describe('a recorder that cannot go on', () => {
-  test('takes itself off and leaves the machine alone', () => {
+  test('takes itself off, says so once, and leaves the machine alone', () => {
     let calls = 0;
     const { actor, steps, failures, errors } = watched(() => {
       calls += 1;
@@ -120,7 +120,24 @@ describe('a recorder that cannot go on', () => {
     expect(actor.getSnapshot().value).toBe('yellow');
     expect(failures).toHaveLength(1);
     expect(errors).toEqual([]);
-    expect(steps()).toEqual([]);
+    expect(steps()).toEqual([
+      { kind: 'note', atMs: 7, source: 'crossing', level: 'failure', text: 'The recorder failed and took itself off; the machine runs on unseen.' },
+      { kind: 'end', atMs: 7, source: 'crossing', how: 'no longer watched' },
+    ]);
+    actor.stop();
+    expect(steps()).toHaveLength(2);
+  });
+
+  test('because nobody takes what it says leaves the machine alone as well', () => {
+    const { actor, sink, failures, errors } = watched();
+    sink.add = () => {
+      throw new Error('full');
+    };
+    actor.send({ type: 'turn' });
+    actor.send({ type: 'turn' });
+    expect(actor.getSnapshot().value).toBe('yellow');
+    expect(failures).toHaveLength(1);
+    expect(errors).toEqual([]);
   });
 });
 

@@ -4,6 +4,7 @@ import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage 
 import { once } from 'node:events';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { chartOf } from '../../../src/chart/chart-of.ts';
+import { refusalOf } from '../../../src/visualizer/admission.ts';
 import { EventLog } from '../../../src/visualizer/event-log.ts';
 import { STALL_LIMIT_MS } from '../../../src/visualizer/log-reader.ts';
 import { CommandError, type CommandRequest, type Commands } from '../../../src/visualizer/ports.ts';
@@ -141,6 +142,23 @@ describe('who is answered', () => {
     for (const path of ['/', '/session']) expect((await ask(server, path, { headers: headers(server.port) })).status).toBe(status);
   });
 
+  // Nobody binds port 80 in a test.
+  test.each<[string, number, Record<string, string>, number | undefined]>([
+    ['our address', 80, { host: '127.0.0.1', origin: 'http://127.0.0.1' }, undefined],
+    ['our name', 80, { host: 'localhost', origin: 'http://localhost' }, undefined],
+    ['our address with the port', 80, { host: '127.0.0.1:80', origin: 'http://127.0.0.1:80' }, undefined],
+    ['our address with the port in one of both', 80, { host: '127.0.0.1:80', origin: 'http://127.0.0.1' }, undefined],
+    ['a name that was bound to 127.0.0.1', 80, { host: 'evil.example', origin: 'http://evil.example' }, 421],
+    ['no name', 80, { host: '' }, 421],
+    ['a port behind the port', 80, { host: '127.0.0.1:80:80' }, 421],
+    ['another port of this machine', 80, { host: '127.0.0.1', origin: 'http://127.0.0.1:8080' }, 403],
+    ['our origin by another name', 80, { host: '127.0.0.1', origin: 'http://localhost' }, 403],
+    ['our address by https', 80, { host: '127.0.0.1', origin: 'https://127.0.0.1' }, 403],
+    ['the page of port 80', 8080, { host: '127.0.0.1:8080', origin: 'http://127.0.0.1' }, 403],
+  ])('without the port that http has anyway: %s at port %d', (_, port, headers, status) => {
+    expect(refusalOf(headers, port, true)?.status).toBe(status);
+  });
+
   test('a foreign origin gets neither events nor a trace', async () => {
     const { server, log } = await serve();
     begin(log);
@@ -169,6 +187,10 @@ describe('events', () => {
     note(log, 'third');
     const read = await events(await open(server, '/events', { headers: { 'last-event-id': 'test-2' } }), 1);
     expect(read.map(({ id }) => id)).toEqual(['test-3']);
+    // A browser's own is newer than the one it began with.
+    for (const [path, headers] of [['/events?after=test-2', {}], ['/events?after=test-1', { 'last-event-id': 'test-2' }]] as const) {
+      expect((await events(await open(server, path, { headers }), 1)).map(({ id }) => id)).toEqual(['test-3']);
+    }
   });
 
   test('begin with charts and states for a reader that was gone for too long, or that knew another process', async () => {

@@ -50,7 +50,7 @@ export interface Lane {
   readonly open: Map<string, Span>;
 }
 
-/** Told by a span that ended with its source. */
+/** Told by a span that ended with its source, or whose end was lost in a gap. */
 export const CUT_OFF = 'cut off';
 const ENDED = 'ended';
 /** Rows of spans of one source; more kinds of work share the last. */
@@ -102,13 +102,17 @@ export class Lanes {
     if (is === undefined) return;
     if (event.kind === 'end') {
       closeAll(lane, atMs, CUT_OFF);
+      const last = lane.stays.at(-1);
+      const isToldAgain = last?.state === ENDED && last.fromMs === atMs;
       stay(lane, { state: ENDED, reason: event.how, atMs });
-      lane.marks.push({ kind: 'end', atMs, place, text: event.how });
+      if (!isToldAgain) lane.marks.push({ kind: 'end', atMs, place, text: event.how });
       return;
     }
-    if (event.kind === 'state' && event.fresh) {
+    if (event.kind === 'state') {
       closeAll(lane, atMs, CUT_OFF);
-      lane.marks.push({ kind: 'start', atMs, place, text: 'starts' });
+      if (event.fresh) lane.marks.push({ kind: 'start', atMs, place, text: 'starts' });
+      // From before an end that is known: it is told again right behind.
+      else if (was !== undefined && was.ended !== null && atMs <= was.ended.atMs) return;
     }
     stay(lane, { state: is.headline ?? '?', reason: reasonOf(is), atMs });
     const index = after.charts.get(is.chart);
@@ -204,10 +208,11 @@ function open(lane: Lane, key: string, span: Span): void {
 }
 
 function close(span: Span, atMs: number, outcome: string): void {
-  span.toMs = atMs;
+  // Clocks go back.
+  span.toMs = Math.max(span.fromMs, atMs);
   span.outcome = outcome;
   const last = span.steps.at(-1);
-  if (last !== undefined) last.toMs = atMs;
+  if (last !== undefined) last.toMs = Math.max(last.fromMs, atMs);
 }
 
 function closeAll(lane: Lane, atMs: number, outcome: string): void {

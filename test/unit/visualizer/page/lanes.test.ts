@@ -68,6 +68,37 @@ describe('the lane of a source', () => {
     ]);
   });
 
+  test('cuts off after a gap what was under way before it, and pairs the numbers of a process that started in the gap anew', () => {
+    const span = (atMs: number, number: number, outcome: string | null): NewEvent => ({ kind: 'span', atMs, source: 'a', name: 'sync', span: number, outcome });
+    const before = [...start, oil(1, 'hinges'), span(2, 1, null), span(3, 2, null)];
+    const lane = laneOf(...before, state(50, 'a', activeIn('closed', 'lock')), span(51, 1, null), span(53, 1, 'ok'), oil(55, 'idle'));
+    expect(lane.spans).toMatchObject([
+      { name: 'oil', fromMs: 1, toMs: 50, outcome: 'cut off' },
+      { name: 'sync', fromMs: 2, toMs: 50, outcome: 'cut off' },
+      { name: 'sync', fromMs: 3, toMs: 50, outcome: 'cut off' },
+      { name: 'oil', fromMs: 50, toMs: 55, outcome: 'done', steps: [{ name: 'lock' }] },
+      { name: 'sync', fromMs: 51, toMs: 53, outcome: 'ok' },
+    ]);
+    expect(lane.open.size).toBe(0);
+    expect(lane.marks.map(({ kind }) => kind)).toEqual(['start']);
+  });
+
+  test('ends with a source that ended in a gap, once, however often it is told', () => {
+    const again: readonly NewEvent[] = [state(20, 'a', activeIn('open')), { kind: 'end', atMs: 30, source: 'a', how: 'killed' }];
+    const lane = laneOf(...start, oil(10, 'hinges'), ...again, ...again);
+    expect(lane.stays).toEqual([
+      { state: 'closed', reason: null, fromMs: 0, toMs: 20 },
+      { state: 'open', reason: null, fromMs: 20, toMs: 30 },
+      { state: 'ended', reason: 'killed', fromMs: 30, toMs: null },
+    ]);
+    expect(lane.spans).toMatchObject([{ outcome: 'cut off' }]);
+    expect(lane.marks.map(({ kind }) => kind)).toEqual(['start', 'end']);
+  });
+
+  test('has no span that ends before it begins, when a clock was set back', () => {
+    expect(laneOf(...start, oil(10, 'hinges'), state(5, 'a', activeIn('closed'), {}, true)).spans).toMatchObject([{ fromMs: 10, toMs: 10, steps: [{ fromMs: 10, toMs: 10 }] }]);
+  });
+
   test('keeps notes beside the source, or for all', () => {
     const lanes = lanesOf(...start, { kind: 'note', atMs: 4, source: 'a', level: 'fault', text: 'cut' }, { kind: 'note', atMs: 5, source: null, level: 'failure', text: 'rule' });
     expect(lanes.all.get('a')!.marks.at(-1)).toMatchObject({ kind: 'fault', text: 'cut' });

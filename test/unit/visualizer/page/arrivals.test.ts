@@ -1,0 +1,23 @@
+import { describe, expect, test } from '@jest/globals';
+import { Arrivals } from '../../../../src/visualizer/page/core/arrivals.ts';
+import type { VisualizerEvent } from '../../../../src/visualizer/wire.ts';
+import { activeIn, state } from './scripted.ts';
+
+const end: VisualizerEvent = { n: 6, kind: 'end', atMs: 5, source: 'a', how: 'killed' };
+
+describe('an end that is told again', () => {
+  test('is new behind a state that was new, also under the number that it had: else the source would be shown as running', () => {
+    const arrivals = new Arrivals();
+    expect(arrivals.isNew(end)).toBe(true);
+    expect(arrivals.isNew({ n: 5, ...state(4, 'a', activeIn('closed')) })).toBe(true);
+    expect(arrivals.isNew(end)).toBe(true);
+  });
+
+  test('is not new by itself, nor behind the state of another source', () => {
+    const arrivals = new Arrivals();
+    expect(arrivals.isNew(end)).toBe(true);
+    expect(arrivals.isNew(end)).toBe(false);
+    expect(arrivals.isNew({ n: 5, ...state(4, 'b', activeIn('closed')) })).toBe(true);
+    expect(arrivals.isNew(end)).toBe(false);
+  });
+});
