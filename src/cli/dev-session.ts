@@ -6,6 +6,7 @@ import { startCluster, type Cluster, type ClusterStep } from '../dev/cluster.ts'
 import type { ClusterNode } from '../dev/cluster-node.ts';
 import type { DevApp } from '../dev/dev-app.ts';
 import { KMS_APP_ID } from '../dev/dev-chain.ts';
+import type { Exit } from '../dev/managed-process.ts';
 import { checkKeys, type KeyCheck } from './dev-check.ts';
 import { DevIdentity } from './dev-identity.ts';
 import type { DevOptions } from './dev-options.ts';
@@ -97,6 +98,8 @@ export class DevSession {
     const { report, signal } = this.#modules;
     const names = Array.from({ length: nodes }, (_, index) => `node-${index + 1}`);
     const visualizer = await this.#startVisualizer(names);
+    // When one ends before that, the start fails with it.
+    const started = Promise.withResolvers<undefined>();
     const cluster = await startCluster({
       nodes,
       tickSeconds,
@@ -127,11 +130,14 @@ export class DevSession {
         const change = signal.aborted ? null : this.#progress.take(line);
         if (change !== null) report(change);
       },
+      onNodeEnd: (node, exit, how) => {
+        visualizer?.ended(node, exit);
+        void started.promise.then(() => this.#ended(node, exit, how));
+      },
       signal,
     });
     signal.throwIfAborted();
-    for (const node of cluster.nodes) this.#watch(node);
-    visualizer?.started(cluster);
+    started.resolve(undefined);
     return { cluster, app: this.#app! };
   }
 
@@ -141,7 +147,7 @@ export class DevSession {
     if (visualizerPort === null) return null;
     const { DevVisualizer: Visualizer } = await import('./dev-visualizer.ts');
     try {
-      this.#visualizer = await Visualizer.start(names, visualizerPort);
+      this.#visualizer = await Visualizer.start({ names, port: visualizerPort, signal: this.#modules.signal });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
       throw new Error(`port ${visualizerPort} is in use: give another --visualizer-port, or 0 for any that is free`, { cause: error });
@@ -149,13 +155,11 @@ export class DevSession {
     return this.#visualizer;
   }
 
-  /** Says when a node ends that nobody told to, or otherwise than in order. */
-  #watch(node: ClusterNode): void {
+  /** Says how a node's process ended, unless in order with the cluster. */
+  #ended({ name }: ClusterNode, { code }: Exit, how: string): void {
     const { report, signal } = this.#modules;
-    void node.ended().then((exit) => {
-      const inOrder = signal.aborted && exit?.code === 0;
-      if (!inOrder) report({ event: 'ended', node: node.name, how: node.describeEnd() });
-    });
+    const inOrder = signal.aborted && code === 0;
+    if (!inOrder) report({ event: 'ended', node: name, how });
   }
 
   async #waitUntilReady(cluster: Cluster): Promise<void> {

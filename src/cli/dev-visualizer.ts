@@ -5,6 +5,7 @@
 import { ClusterControls, ControlError } from '../dev/cluster-controls.ts';
 import type { ClusterNode, Environment } from '../dev/cluster-node.ts';
 import type { Cluster, NodePlan } from '../dev/cluster.ts';
+import type { Exit } from '../dev/managed-process.ts';
 import { PeerLinks } from '../dev/peer-links.ts';
 import { TcpRelay } from '../dev/tcp-relay.ts';
 import { DeadlineError, within } from '../domain/deadline.ts';
@@ -26,6 +27,15 @@ function drawToken(): string {
   return Buffer.from(systemRandom.bytes(TOKEN_BYTES)).toString('hex');
 }
 
+export interface DevVisualizerOptions {
+  /** Of the nodes. */
+  readonly names: readonly string[];
+  /** 0: any free one */
+  readonly port: number;
+  /** Of the session: no command is taken any more. */
+  readonly signal: AbortSignal;
+}
+
 interface Doors {
   readonly links: PeerLinks;
   readonly rpc: TcpRelay;
@@ -36,6 +46,7 @@ export class DevVisualizer {
   readonly nodeToken = drawToken();
   readonly #log = new EventLog(drawToken().slice(0, 12));
   readonly #doors: Doors;
+  readonly #stopping: AbortSignal;
   readonly #closing = new AbortController();
   readonly #following: Promise<void>[] = [];
   /** Sources whose actor has ended. */
@@ -44,13 +55,14 @@ export class DevVisualizer {
   #controls: ClusterControls | null = null;
   #cluster: Cluster | null = null;
 
-  private constructor(doors: Doors) {
+  private constructor(doors: Doors, stopping: AbortSignal) {
     this.#doors = doors;
+    this.#stopping = stopping;
   }
 
-  /** @param port 0: any free one @throws the error of `listen` */
-  static async start(names: readonly string[], port: number): Promise<DevVisualizer> {
-    const visualizer = new DevVisualizer({ links: await PeerLinks.start(names), rpc: await TcpRelay.start() });
+  /** @throws the error of `listen` */
+  static async start({ names, port, signal }: DevVisualizerOptions): Promise<DevVisualizer> {
+    const visualizer = new DevVisualizer({ links: await PeerLinks.start(names), rpc: await TcpRelay.start() }, signal);
     try {
       await visualizer.#serve(port);
     } catch (error) {
@@ -78,7 +90,7 @@ export class DevVisualizer {
     const { links, rpc } = this.#doors;
     this.#cluster = cluster;
     rpc.targetPort = Number(new URL(cluster.chain.url).port);
-    this.#controls = new ClusterControls({ cluster, links, rpc, token: this.nodeToken, onStarted: (node) => this.#watchEnd(node) });
+    this.#controls = new ClusterControls({ cluster, links, rpc, token: this.nodeToken });
     for (const node of cluster.nodes) {
       links.setPort(node.name, node.port);
       this.#following.push(
@@ -87,9 +99,12 @@ export class DevVisualizer {
     }
   }
 
-  /** When all nodes have been started. */
-  started(cluster: Cluster): void {
-    for (const node of cluster.nodes) this.#watchEnd(node);
+  /** A node's process has ended; it may have said so itself. */
+  ended({ name }: ClusterNode, { code, signal }: Exit): void {
+    if (this.#closing.signal.aborted || this.#ended.has(name)) return;
+    this.#ended.add(name);
+    const how = signal === null ? `ended with code ${code ?? 'none'}` : `ended by ${signal}`;
+    this.#log.add({ kind: 'end', atMs: systemClock.nowMs(), source: name, how });
   }
 
   /** What the first reader would wait for: the page in one piece, and where the boxes stand. Whatever fails is done when it is asked for. */
@@ -147,18 +162,9 @@ export class DevVisualizer {
     );
   }
 
-  #watchEnd(node: ClusterNode): void {
-    void node.ended().then((exit) => {
-      if (this.#closing.signal.aborted || this.#ended.has(node.name)) return;
-      this.#ended.add(node.name);
-      const signal = exit?.signal ?? null;
-      const how = signal === null ? `ended with code ${exit?.code ?? 'none'}` : `ended by ${signal}`;
-      this.#log.add({ kind: 'end', atMs: systemClock.nowMs(), source: node.name, how });
-    });
-  }
-
   async #command(request: CommandRequest): Promise<void> {
     const controls = this.#controls;
+    if (this.#stopping.aborted) throw new CommandError(409, 'the cluster is stopping');
     if (controls === null) throw new CommandError(409, 'the cluster is not there yet');
     const command = DEV_COMMANDS.find((each) => each.command === request.command);
     if (command === undefined) throw new CommandError(404, 'there is no such command');

@@ -20,7 +20,6 @@ export interface ClusterControlsModules {
   readonly rpc: TcpRelay;
   /** What the nodes' visualisers ask of whoever commands. */
   readonly token: string;
-  readonly onStarted: (node: ClusterNode) => void;
 }
 
 /** Something that cannot be done, in a sentence for whoever asked. */
@@ -76,9 +75,7 @@ export class ClusterControls {
   async restart(name: string): Promise<void> {
     const node = this.#node(name);
     await node.stop();
-    const started = node.start();
-    this.#modules.onStarted(node);
-    await started;
+    await node.start();
   }
 
   cut(name: string, peer: string): void {

@@ -26,11 +26,16 @@ export interface ClusterNodeOptions {
   readonly environment: Environment;
 }
 
+/** @param how in one line */
+export type NodeEndListener = (node: ClusterNode, exit: Exit, how: string) => void;
+
 export interface ClusterNodeModules {
   readonly chain: DevChain;
   readonly enclave: EmulatorProcess;
   readonly output: CapturedOutput;
   readonly transport: Transport;
+  /** Each of its processes has ended, whoever started it: once. */
+  readonly onEnd?: NodeEndListener | undefined;
 }
 
 export interface RestartEnclaveOptions {
@@ -54,6 +59,7 @@ export class ClusterNode {
   readonly #environment: Environment;
   readonly #modules: ClusterNodeModules;
   #process: ManagedProcess | null = null;
+  #isRetired = false;
 
   constructor(options: ClusterNodeOptions, modules: ClusterNodeModules) {
     this.index = options.index;
@@ -89,11 +95,6 @@ export class ClusterNode {
     return this.#modules.output.lines();
   }
 
-  /** Settles when its process has ended; null when it has none. */
-  async ended(): Promise<Exit | null> {
-    return this.#process?.exited ?? null;
-  }
-
   /** How its last process ended, in one line. */
   describeEnd(): string {
     return this.#process?.describeEnd() ?? `${this.name} has not been started`;
@@ -113,9 +114,10 @@ export class ClusterNode {
     });
   }
 
-  /** Starts the process and does not wait. */
+  /** Starts the process and does not wait. @throws Error with one line when the cluster is closing */
   spawn(environment: Environment = {}): ManagedProcess {
-    this.#process = new ManagedProcess({
+    if (this.#isRetired) throw new Error(`${this.name} is not started any more: the cluster is closing`);
+    const started = new ManagedProcess({
       name: this.name,
       arguments: ['src/cli/nova-kms.ts', 'node', '--exit-with-parent'],
       environment: {
@@ -126,7 +128,14 @@ export class ClusterNode {
       },
       output: this.#modules.output,
     });
-    return this.#process;
+    this.#process = started;
+    void started.exited.then((exit) => this.#modules.onEnd?.(this, exit, started.describeEnd()));
+    return started;
+  }
+
+  /** The cluster is closing: no process is started any more. */
+  retire(): void {
+    this.#isRetired = true;
   }
 
   /** In good order by SIGTERM. */

@@ -8,7 +8,7 @@ import { PeerTransport } from '../net/peer-transport.ts';
 import { systemClock } from '../system/system.ts';
 import { startAnvil, type Anvil } from './anvil.ts';
 import { CapturedOutput, type CapturedLine } from './captured-output.ts';
-import { ClusterNode, type Environment } from './cluster-node.ts';
+import { ClusterNode, type Environment, type NodeEndListener } from './cluster-node.ts';
 import { DevApp, type DevAppOptions } from './dev-app.ts';
 import { DevChain, KMS_APP_ID } from './dev-chain.ts';
 import { EmulatorProcess } from './emulator-process.ts';
@@ -64,6 +64,8 @@ export interface ClusterOptions {
   readonly keepLines?: number;
   readonly onStep?: (step: ClusterStep) => void;
   readonly onLine?: (line: CapturedLine) => void;
+  /** A node's process has ended, whoever started it: once for each. */
+  readonly onNodeEnd?: NodeEndListener;
   /** Ends a start under way. */
   readonly signal?: AbortSignal;
 }
@@ -131,6 +133,7 @@ export class Cluster {
   /** Ends every process at once, in no order; for a caller that will not wait. */
   killAll(): void {
     for (const node of this.#nodes) {
+      node.retire();
       void node.kill();
       void node.enclave.kill();
     }
@@ -171,7 +174,7 @@ export class Cluster {
           ...plan.environment,
         },
       },
-      { chain: this.chain, enclave, output: this.#capture(`node-${index}`), transport: this.transport },
+      { chain: this.chain, enclave, output: this.#capture(`node-${index}`), transport: this.transport, onEnd: this.#options.onNodeEnd },
     );
     this.#nodes.push(node);
     await enclave.start();
@@ -191,6 +194,8 @@ export class Cluster {
   }
 
   async #close(): Promise<void> {
+    // Before anything is waited for: somebody may be about to start a node again.
+    for (const node of this.#nodes) node.retire();
     await Promise.all(this.#apps.map((app) => app.close()));
     await Promise.all(this.#nodes.map((node) => node.stop()));
     await Promise.all(this.#nodes.map((node) => node.enclave.stop()));

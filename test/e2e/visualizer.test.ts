@@ -1,5 +1,6 @@
 /** The page of `npm start` as a browser sees it: one stream of all nodes, and buttons that do what they say to real processes. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import process from 'node:process';
 import { followEvents } from '../../src/cli/dev-events.ts';
 import type { PageSession, VisualizerEvent } from '../../src/visualizer/wire.ts';
 import { StartedCommand } from './support/started-command.ts';
@@ -120,6 +121,21 @@ test('a node that is killed has ended, and is there again from its start when it
   await until(isReady('node-2'), from);
 }, LIMIT_MS);
 
+test('the command itself says each end of a process once, also of one that the page started', async () => {
+  const ends = (): readonly string[] =>
+    command.stdout
+      .split('\n')
+      .filter((line) => line.includes('"event":"ended","node":"node-2"'))
+      .map((line) => (JSON.parse(line) as { readonly how: string }).how);
+  const before = ends().length;
+  expect((await send({ command: 'restart_node', source: 'node-2' })).status).toBe(200);
+  const from = events.length;
+  expect((await send({ command: 'kill_node', source: 'node-2' })).status).toBe(200);
+  expect((await send({ command: 'restart_node', source: 'node-2' })).status).toBe(200);
+  await until(isReady('node-2'), from);
+  expect(ends().slice(before)).toEqual([expect.stringMatching(/^node-2 ended with code 0/), expect.stringMatching(/^node-2 ended by SIGKILL/)]);
+}, LIMIT_MS);
+
 test('without the RPC nobody is ready, and with it all are again', async () => {
   let from = events.length;
   expect((await send({ command: 'stop_rpc' })).status).toBe(200);
@@ -164,5 +180,30 @@ test('where it is not wanted, there is none', async () => {
   const { code, stdout } = await other.ended;
   expect(code).toBe(0);
   expect(stdout).not.toContain('visualizer');
+  await other.clear();
+}, LIMIT_MS);
+
+test('a restart by the page that Ctrl-C meets leaves no process behind, and nothing is done any more', async () => {
+  const other = new StartedCommand('node', ['scripts/start.mjs', '--json', '--nodes', '1'], {});
+  await other.until('the cluster running', ({ stdout }) => stdout.includes('"event":"running"'));
+  const said = JSON.parse(other.stdout.split('\n').find((line) => line.includes('"event":"visualizer"'))!) as { readonly url: string };
+  const { token } = (await (await fetch(`${said.url}/session`)).json()) as PageSession;
+  const headers = { origin: said.url, 'content-type': 'application/json', 'x-visualizer-token': token! };
+  const ask = async (name: string, source = 'node-1') =>
+    fetch(`${said.url}/commands`, { method: 'POST', headers, body: JSON.stringify({ command: name, source }) });
+  const { pid } = other.processOf('src/cli/nova-kms.ts node ');
+  // A stop that takes a while.
+  process.kill(pid, 'SIGSTOP');
+  const restarted = ask('restart_node').catch(() => null);
+  // The restart is under way when a later command is answered.
+  expect((await ask('sync_tick', 'node-9')).status).toBe(409);
+  other.signalGroup('SIGINT');
+  await other.until('stopping', ({ stdout }) => stdout.includes('"event":"stopping"'));
+  const refused = await ask('kill_node');
+  expect([refused.status, await refused.json()]).toEqual([409, { error: 'the cluster is stopping' }]);
+  process.kill(pid, 'SIGCONT');
+  await other.untilNothingLives();
+  expect((await restarted)?.status).not.toBe(200);
+  expect(other.stdout.trimEnd().split('\n').at(-1)).toBe('{"event":"stopped"}');
   await other.clear();
 }, LIMIT_MS);

@@ -41,6 +41,25 @@ test('takes the place of one that was left behind, and leaves the one that took 
   expect(readFileSync(file, 'utf8')).toBe('of another cluster');
 });
 
+test('leaves the file of a cluster that runs, and takes it once that one is gone', async () => {
+  const first = new DevIdentity(file);
+  await first.write(APP, CLUSTER);
+  const asked: string[] = [];
+  const second = (runs: boolean) =>
+    new DevIdentity(file, async (url) => {
+      asked.push(url);
+      return runs;
+    });
+  const other = { chain: { ...CLUSTER.chain, url: 'http://127.0.0.1:2' } };
+  const late = second(true);
+  expect(await late.write(APP, other)).toMatch(/app\.json is another cluster's, which runs: give another --identity/);
+  await late.remove();
+  expect(parseAppFile(readFileSync(file, 'utf8'))?.chain).toBe(CLUSTER.chain.url);
+  expect(await second(false).write(APP, other)).toBeNull();
+  expect(parseAppFile(readFileSync(file, 'utf8'))?.chain).toBe(other.chain.url);
+  expect(asked).toEqual([CLUSTER.chain.url, CLUSTER.chain.url]);
+});
+
 test('that cannot be written is said in one line, and nothing is left of it', async () => {
   const identity = new DevIdentity(join(folder, 'nowhere', 'app.json'));
   expect(await identity.write(APP, CLUSTER)).toMatch(/app\.json cannot be written \(ENOENT\): give another --identity to act as the app$/);
