@@ -28,11 +28,10 @@ const MAX_URL_CHARACTERS = 80;
 
 /** What the client says of itself, and how each node failed. Nothing of a request or an answer is in it. */
 export function commandErrorOf(error: KmsClientError): CommandError {
-  const { code, message, attempts, status, serverCode } = error;
+  const { message, attempts } = error;
   const tries = [...new Set(attempts.map(attemptText))];
   const said = tries.slice(0, MAX_SAID_ATTEMPTS).join('; ');
-  const refusal = code === 'refused' && serverCode !== undefined ? ` (${status ?? 'no status'} ${plainText(serverCode, 40)})` : '';
-  const line = `${message}${refusal}${said === '' ? '' : `: ${said}`}${status === 403 ? NOT_KNOWN : (HINTS[code] ?? '')}`;
+  const line = `${message}${said === '' ? '' : `: ${said}`}${hintOf(error)}`;
   return new CommandError(line, exitCodeOf(error));
 }
 
@@ -41,6 +40,13 @@ function attemptText({ url, failure, status }: KmsAttempt): string {
 }
 
 const NOT_KNOWN = ': is the app registered with these keys, and deep enough in the chain?';
+
+function hintOf({ code, status, serverCode }: KmsClientError): string {
+  if (status === 403) return NOT_KNOWN;
+  if (serverCode === 'not_replicated') return ': the write stays, and goes on to the others';
+  if (serverCode === 'payload_too_large') return ': the value is larger than a node takes';
+  return HINTS[code] ?? '';
+}
 
 const HINTS: Readonly<Partial<Record<KmsClientError['code'], string>>> = {
   registry_unavailable: ': is the chain at NODE_URL, or at chain in the identity file?',

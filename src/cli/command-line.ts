@@ -4,6 +4,7 @@
  */
 import { Command, CommanderError } from 'commander';
 import { CommandError, EXIT } from './exit-codes.ts';
+import { plainText } from './plain-text.ts';
 
 export interface CommandModule {
   /** Says arguments, options and examples. */
@@ -29,6 +30,9 @@ export interface Streams {
   readonly stderr: (text: string) => unknown;
 }
 
+/** What an error says may stand in a file of somebody else's. Characters. */
+const MAX_ERROR_CHARS = 1_000;
+
 const DESCRIPTION = 'Nova KMS: nodes that hold one master secret, derive keys for apps and replicate their data.';
 
 const MORE = `
@@ -52,6 +56,10 @@ export async function runCommandLine(argv: readonly string[], { version, rows }:
     .exitOverride()
     .configureOutput({ writeOut: stdout, writeErr: stderr, outputError: (text, write) => write(oneLine(text)) });
   const given = namedCommand(argv);
+  if (argv[0] === 'help' && given !== undefined && !rows.some(({ name }) => name === given)) {
+    stderr(`error: unknown command '${plainText(given, MAX_ERROR_CHARS)}'\n`);
+    return EXIT.usage;
+  }
   try {
     for (const { name, summary, load } of rows) {
       const command = program.command(name).description(summary).helpOption('-h, --help', 'say all this').allowExcessArguments(false);
@@ -66,7 +74,7 @@ export async function runCommandLine(argv: readonly string[], { version, rows }:
     return code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-    stderr(`${firstLine(error)}\n`);
+    stderr(`${plainText(firstLine(error), MAX_ERROR_CHARS)}\n`);
     return error instanceof CommandError ? error.exitCode : EXIT.failed;
   }
 }

@@ -1,5 +1,5 @@
 /** `nova-kms get`, `put`, `list` and `delete`: an app's store, for a developer. Values are bytes; what is read is printed as it is. */
-import { readFileSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { Option, type Command } from 'commander';
 import process from 'node:process';
 import { MAX_ACK_TIMEOUT_MS, MAX_MEMBERS } from '../domain/limits.ts';
@@ -96,7 +96,7 @@ stays); 2 the command line cannot be read; 3 no node is ready.`,
   run: async (command) => {
     const [key, text] = command.processedArgs as [string, string | undefined];
     const { file, ttlMs, json, ...acks } = command.opts<Json & Acknowledged & { file?: string; ttlMs: number }>();
-    const value = readValue(text, file);
+    const value = await readValue(text, file);
     const { updatedAtMs, acks: acknowledged, node } = await callAsApp(command, (client, options) =>
       client.put({ key, value, ttlMs, ...acksOf(acks) }, options),
     );
@@ -105,14 +105,26 @@ stays); 2 the command line cannot be read; 3 no node is ready.`,
   },
 };
 
-function readValue(text: string | undefined, file: string | undefined): Uint8Array {
+/** More than any node takes; what is read is held in memory. Bytes. */
+const MAX_INPUT_BYTES = 64 * 1024 * 1024;
+
+async function readValue(text: string | undefined, file: string | undefined): Promise<Uint8Array> {
   if (text !== undefined && file !== undefined) throw new CommandError('a value and --file are two values: give one', EXIT.usage);
   if (text !== undefined) return Buffer.from(text);
+  const chunks: Buffer[] = [];
+  let bytes = 0;
   try {
-    return readFileSync(file ?? process.stdin.fd);
+    // Whoever fills the pipe may take long: somebody is asked for a passphrase.
+    for await (const chunk of (file === undefined ? process.stdin : createReadStream(file)) as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > MAX_INPUT_BYTES) throw new CommandError(`a value has at most ${MAX_INPUT_BYTES} bytes`, EXIT.usage);
+      chunks.push(chunk);
+    }
   } catch (error) {
+    if (error instanceof CommandError) throw error;
     throw new CommandError(`${file ?? 'standard input'} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`, EXIT.usage);
   }
+  return Buffer.concat(chunks);
 }
 
 export const list: CommandModule = {

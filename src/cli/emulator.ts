@@ -1,5 +1,5 @@
 /** `nova-kms emulator`: one enclave emulator until it is told to stop. Prints one JSON line when it listens. */
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import process from 'node:process';
 import { ENVELOPE_INFO } from '../crypto/envelope.ts';
 import { isPrivateKey } from '../crypto/signature.ts';
@@ -20,7 +20,7 @@ interface Arguments {
   readonly host: string;
   readonly port: number;
   readonly info: string;
-  readonly allowFaults: boolean;
+  readonly allowFaults?: boolean;
   readonly exitWithParent?: boolean;
 }
 
@@ -39,8 +39,8 @@ export function define(command: Command): void {
     .description(DESCRIPTION)
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .option('--port <number>', 'port to listen on; 0: any free one', wholeNumber(0, MAX_PORT), 18_000)
-    .option('--info <generation>', 'envelope info string: enclaver or capsule', infoOf, ENVELOPE_INFO.enclaver)
-    .option('--allow-faults', 'serve POST /emulator/fault, which injects failures', false)
+    .addOption(new Option('--info <generation>', 'envelope info string: enclaver or capsule').argParser(infoOf).default(ENVELOPE_INFO.enclaver, 'enclaver'))
+    .option('--allow-faults', 'serve POST /emulator/fault, which injects failures')
     .addOption(exitWithParentOption())
     .addHelpText('after', MORE);
 }
@@ -60,7 +60,7 @@ export async function run(command: Command): Promise<number> {
     { info: options.info, ...(givenKey === undefined ? {} : { walletKey: walletKeyOf(givenKey) }) },
     { clock: systemClock, random: systemRandom },
   );
-  const server = new EmulatorServer(options, { enclave });
+  const server = new EmulatorServer({ ...options, allowFaults: options.allowFaults === true }, { enclave });
   try {
     const url = await server.listen();
     process.stdout.write(`${JSON.stringify({ url, wallet: enclave.wallet, tee_pubkey: enclave.teePubkey })}\n`);

@@ -3,9 +3,17 @@ import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { runCommandLine } from './command-line.ts';
 import { COMMANDS } from './commands.ts';
+import { EXIT } from './exit-codes.ts';
 
-// Whoever read the output is gone: what else is written is for nobody.
-for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+let outputLost: string | null = null;
+
+/** Whoever read the output is gone: what else is written is for nobody. A disk that is full is another thing. */
+function noteLost(error: NodeJS.ErrnoException | null | undefined): void {
+  if (error !== null && error !== undefined && error.code !== 'EPIPE') outputLost ??= error.code ?? 'unknown';
+}
+
+process.stdout.on('error', noteLost);
+process.stderr.on('error', () => undefined);
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { readonly version: string };
 const code = await runCommandLine(
@@ -14,4 +22,8 @@ const code = await runCommandLine(
   { stdout: (text) => process.stdout.write(text), stderr: (text) => process.stderr.write(text) },
 );
 // What a pipe has not taken yet would be lost by an exit.
-process.stdout.write('', () => process.stderr.write('', () => process.exit(code)));
+process.stdout.write('', (error) => {
+  noteLost(error);
+  const last = outputLost === null ? '' : `standard output cannot be written (${outputLost})\n`;
+  process.stderr.write(last, () => process.exit(outputLost === null ? code : EXIT.failed));
+});

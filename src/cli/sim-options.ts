@@ -1,8 +1,10 @@
 /** The options of `nova-kms sim`: read, checked and explained. */
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { SETTINGS } from '../config/settings.ts';
 import { FAULT_PROFILES, faultProfile, type FaultLevel, type FaultProfile } from '../sim/faults/fault-profiles.ts';
 import type { ScenarioOptions } from '../sim/make-scenario.ts';
+import { CommandError, EXIT } from './exit-codes.ts';
 import { wholeNumber } from './option-values.ts';
 
 export interface SimOptions {
@@ -53,9 +55,12 @@ function numberBetween(min: number, max: number) {
   };
 }
 
+const VARIABLES: ReadonlySet<string> = new Set(Object.values(SETTINGS).map(({ variable }) => variable));
+
 function readSetting(text: string, before: Record<string, string>): Record<string, string> {
   const match = /^([A-Z][A-Z_]*)=(.*)$/.exec(text);
   if (match === null) throw new InvalidArgumentError('It must be a variable and its value, such as DATA_SYNC_NUDGE_MS=0.');
+  if (!VARIABLES.has(match[1]!)) throw new InvalidArgumentError(`A node reads no variable ${match[1]!}.`);
   return { ...before, [match[1]!]: match[2]! };
 }
 
@@ -102,14 +107,14 @@ interface Given {
 export function defineSimOptions(command: Command): void {
   command
     .description(DESCRIPTION)
-    .option('--seed <text>', 'one seed')
-    .option('--seeds <A..B>', 'seeds by number, on all processors', seedRange)
+    .addOption(new Option('--seed <text>', 'one seed').conflicts(['seeds', 'story']))
+    .addOption(new Option('--seeds <A..B>', 'seeds by number, on all processors').argParser(seedRange).conflicts(['trace', 'events', 'story']))
     .option('--nodes <n>', 'nodes at the start', wholeNumber(1, 32), 5)
     .option('--apps <n>', 'apps that ask', wholeNumber(1, 100), 2)
     .option('--hours <h>', 'simulated time until the faults end', numberBetween(0.001, 1_000), 0.5)
     .addOption(new Option('--faults <level>', 'none, light, default, brutal, or a JSON file of rates').argParser(readFaults).default(readFaults('default'), 'default'))
     .option('--requests <n>', 'requests of all apps in a simulated second', numberBetween(0, 1_000), 0.2)
-    .option('--set <NAME=value>', 'an environment variable of the nodes; may be given again and again', readSetting, {})
+    .addOption(new Option('--set <NAME=value>', 'an environment variable of the nodes; may be given again and again').argParser(readSetting).default({}, 'none'))
     .option('--trace <file>', 'write every line of the trace there (one seed)')
     .option('--events <file>', 'write what the visualiser shows there (one seed): npm run visualize -- <file>')
     .option('--until <text>', 'end with the first line of the trace that has this in it')
@@ -121,9 +126,9 @@ export function defineSimOptions(command: Command): void {
 
 export function simOptionsOf(command: Command): SimOptions {
   const given = command.opts<Given>();
-  const seeds = given.seeds ?? [given.seed ?? '1'];
+  if (given.update === true && given.story === undefined) throw new CommandError('--update says what to do with a --story: give one', EXIT.usage);
   return {
-    seeds: given.trace === undefined && given.events === undefined ? seeds : seeds.slice(0, 1),
+    seeds: given.seeds ?? [given.seed ?? '1'],
     nodes: given.nodes,
     apps: given.apps,
     hours: given.hours,

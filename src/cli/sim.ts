@@ -10,8 +10,9 @@ import { Worker } from 'node:worker_threads';
 import { makeScenario } from '../sim/make-scenario.ts';
 import { shrink } from '../sim/shrink.ts';
 import { simulate, type SimulationResult } from '../sim/simulate.ts';
-import { formatStory, parseStory, playStory, storyOf } from '../sim/story.ts';
+import { formatStory, parseStory, playStory, storyOf, type Story } from '../sim/story.ts';
 import { systemClock } from '../system/system.ts';
+import { CommandError, EXIT } from './exit-codes.ts';
 import { defineSimOptions, scenarioOptionsOf, simOptionsOf, type SimOptions } from './sim-options.ts';
 import { progressLine, replayCommand, summaryLines, sumOf } from './sim-report.ts';
 
@@ -50,22 +51,30 @@ const SHOWN_LINES = 30;
 async function runWritten(options: SimOptions): Promise<number> {
   const [seed] = options.seeds;
   const files: WriteStream[] = [];
-  const into = (path: string): ((line: string) => void) => {
+  const lost: CommandError[] = [];
+  const into = async (path: string): Promise<(line: string) => void> => {
+    const unwritable = (error: NodeJS.ErrnoException): CommandError => new CommandError(`${path} cannot be written (${error.code ?? 'unknown'})`);
     const file = createWriteStream(path);
+    await once(file, 'open').catch((error: unknown) => {
+      throw unwritable(error as NodeJS.ErrnoException);
+    });
+    file.on('error', (error) => void lost.push(unwritable(error)));
     files.push(file);
     return (line) => void file.write(`${line}\n`);
   };
+  const [onTrace, onEvent] = [options.trace === null ? null : await into(options.trace), options.events === null ? null : await into(options.events)];
   const startedMs = systemClock.monotonicMs();
   const result = await simulate(makeScenario(scenarioOptionsOf(options, seed!)), {
     onProgress: progressOf(options),
-    ...(options.trace === null ? {} : { onTrace: into(options.trace) }),
-    ...(options.events === null ? {} : { onEvent: into(options.events) }),
+    ...(onTrace === null ? {} : { onTrace }),
+    ...(onEvent === null ? {} : { onEvent }),
     ...(options.until === null ? {} : { until: options.until }),
   });
   for (const file of files) {
     file.end();
-    await once(file, 'close');
+    if (!file.closed) await once(file, 'close').catch(() => undefined);
   }
+  if (lost[0] !== undefined) throw lost[0];
   for (const line of summaryLines(sumOf([result]), (systemClock.monotonicMs() - startedMs) / 1_000)) say(line);
   if (result.violation === null) return 0;
   showFailure(result, options);
@@ -129,10 +138,23 @@ async function shrinkFirst(failed: SimulationResult, options: SimOptions): Promi
   say(`${small.scenario.nodes} nodes and ${small.scenario.steps.length} steps are left of it after ${small.runs} runs: ${path}`);
 }
 
+/** @throws CommandError for what is no story: with --update it would be overwritten */
+function readStory(path: string): { readonly text: string; readonly story: Story } {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new CommandError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`, EXIT.usage);
+  }
+  const story = parseStory(text);
+  if (story.commands[0]?.command.startsWith('cluster') !== true) throw new CommandError(`${path} is no story: one begins with \`> cluster\``, EXIT.usage);
+  return { text, story };
+}
+
 /** Plays a story and compares, or writes what comes of it into the file. */
 async function playFile(path: string, update: boolean): Promise<number> {
-  const text = readFileSync(path, 'utf8');
-  const played = formatStory(await playStory(parseStory(text)));
+  const { text, story } = readStory(path);
+  const played = formatStory(await playStory(story));
   if (update) {
     await writeFile(path, played);
     return 0;

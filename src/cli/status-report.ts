@@ -11,7 +11,7 @@ export interface ClusterReport {
   /** Members that were not asked: there are more than --max-nodes. */
   readonly nodes_left_out: number;
   /** Of the nodes that say one, most frequent first. */
-  readonly kms_apps: readonly Counted<{ readonly app_id: number | null; readonly kms_registry: string | null }>[];
+  readonly kms_apps: readonly Counted<{ readonly app_id: number; readonly kms_registry: string }>[];
   /** More than one: some nodes derive other keys than the rest. */
   readonly master_secret_hashes: readonly Counted<{ readonly hash: string }>[];
   readonly nodes: readonly NodeReport[];
@@ -63,13 +63,20 @@ export function reportOf({ takenAtMs, nodes: surveyed, members, leftOut }: Surve
   const nodes = surveyed.map((node) => nodeReport(node, urls));
   const hashes = counted(nodes.flatMap(({ master_secret_hash: hash }) => (hash === null ? [] : [{ hash }])));
   const ready = nodes.filter(({ state }) => state === 'ready').length;
+  // A node of another kind may name none.
+  const kmsApps = counted(
+    surveyed.flatMap(({ answer }) => {
+      const { kms_app_id: appId = null, registry_address: registry = null } = answer?.cluster ?? {};
+      return appId === null || registry === null ? [] : [{ app_id: appId, kms_registry: registry }];
+    }),
+  );
   return {
     taken_at_ms: takenAtMs,
-    ready: ready === nodes.length && hashes.length <= 1,
+    ready: ready === nodes.length && leftOut === 0 && hashes.length <= 1 && kmsApps.length <= 1,
     nodes_ready: ready,
     nodes_total: nodes.length,
     nodes_left_out: leftOut,
-    kms_apps: counted(surveyed.flatMap(({ answer }) => (answer === null ? [] : [{ app_id: answer.cluster.kms_app_id, kms_registry: answer.cluster.registry_address }]))),
+    kms_apps: kmsApps,
     master_secret_hashes: hashes,
     nodes,
   };

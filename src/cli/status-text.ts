@@ -33,7 +33,7 @@ function paintState(line: string, states: readonly string[]): string {
 
 function headLines(report: ClusterReport): string[] {
   const { kms_apps: apps, master_secret_hashes: hashes, nodes_ready: ready, nodes_total: total, nodes_left_out: leftOut } = report;
-  const cluster = apps.map(({ app_id: app, kms_registry: registry, nodes }) => `KMS app ${app ?? '?'}, KMSRegistry ${registry ?? '?'}${apps.length > 1 ? ` (${count(nodes, 'node')})` : ''}`);
+  const cluster = apps.map(({ app_id: app, kms_registry: registry, nodes }) => `KMS app ${app}, KMSRegistry ${registry}${apps.length > 1 ? ` (${count(nodes, 'node')})` : ''}`);
   return [
     `${timeText(report.taken_at_ms)}  ${ready} of ${count(total, 'node')} ready${leftOut === 0 ? '' : `, ${leftOut} not asked: give a larger --max-nodes`}`,
     ...(apps.length > 1 ? ['DIFFERENT CLUSTERS:'] : []),

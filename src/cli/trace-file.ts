@@ -21,7 +21,7 @@ export async function readTraceFile(path: string): Promise<EventLog> {
   await checkSize(path);
   const log = new EventLog('trace', { maxEvents: Infinity, maxBytes: Infinity });
   let number = 0;
-  for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) {
+  for await (const line of linesOf(path)) {
     number += 1;
     if (line.trim() === '') continue;
     const event = parseEvent(line);
@@ -33,12 +33,25 @@ export async function readTraceFile(path: string): Promise<EventLog> {
   return log;
 }
 
+/** @throws TraceFileError */
+async function* linesOf(path: string): AsyncGenerator<string> {
+  try {
+    yield* createInterface({ input: createReadStream(path), crlfDelay: Infinity });
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
+function unreadable(path: string, error: unknown): TraceFileError {
+  return new TraceFileError(`${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'unknown'}`);
+}
+
 async function checkSize(path: string): Promise<void> {
   let file;
   try {
     file = await stat(path);
   } catch (error) {
-    throw new TraceFileError(`${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'unknown'}`);
+    throw unreadable(path, error);
   }
   if (!file.isFile()) throw new TraceFileError(`${path} is no file`);
   if (file.size > MAX_TRACE_BYTES) throw new TraceFileError(`${path} is longer than ${MAX_TRACE_BYTES / 1024 / 1024} MiB`);

@@ -17,10 +17,14 @@ export class WriteTraceError extends Error {
   }
 }
 
+const NEWLINE = 0x0a;
+/** Longest line of a trace that is taken: a chart is one. Bytes. */
+const MAX_LINE_BYTES = 4 * 1024 * 1024;
+
 /**
- * Resolves when the process, or whoever listens, ends the connection.
+ * Resolves when all is written that is kept, or when the signal ends it. Whole lines alone are written.
  * @param url of the visualiser, such as `http://127.0.0.1:9000`
- * @throws WriteTraceError
+ * @throws WriteTraceError, also when the process ends the connection first
  */
 export async function writeTrace(url: string, output: Writable, { follow = true, signal }: WriteTraceOptions = {}): Promise<void> {
   if (!URL.canParse(url)) throw new WriteTraceError(`${url} is no URL`);
@@ -34,12 +38,19 @@ export async function writeTrace(url: string, output: Writable, { follow = true,
   }
   const isTrace = answer.ok && answer.headers.get('content-type')?.startsWith('application/jsonl') === true;
   if (!isTrace || answer.body === null) throw new WriteTraceError(`${asked.origin} gives no trace: it answered ${answer.status}`);
+  let rest = Buffer.alloc(0);
+  let isWhole = false;
   try {
     for await (const chunk of answer.body as AsyncIterable<Uint8Array>) {
-      if (!output.write(chunk)) await once(output, 'drain');
+      const end = chunk.lastIndexOf(NEWLINE) + 1;
+      const lines = end === 0 ? null : Buffer.concat([rest, chunk.subarray(0, end)]);
+      rest = end === 0 ? Buffer.concat([rest, chunk]) : Buffer.from(chunk.subarray(end));
+      if (rest.length > MAX_LINE_BYTES) throw new Error('no line has so many bytes');
+      if (lines !== null && !output.write(lines)) await once(output, 'drain');
     }
+    isWhole = !follow && rest.length === 0;
   } catch {
-    // A stream that goes on has no other end than its connection's.
-    if (!follow && signal?.aborted !== true) throw new WriteTraceError(`${asked.origin} ended the trace before it was whole`);
+    // Said below.
   }
+  if (!isWhole && signal?.aborted !== true) throw new WriteTraceError(`${asked.origin} ended the trace before it was whole`);
 }

@@ -51,6 +51,14 @@ async function run(args: readonly string[], environment: NodeJS.ProcessEnv = {})
 
 const asApp = (...args: readonly string[]): Promise<Ended> => run([...args, '--identity', identity]);
 
+async function shell(line: string): Promise<Ended> {
+  const command = new StartedCommand('sh', ['-c', line]);
+  const ended = await command.ended;
+  await command.clear();
+  outputs.push({ source: 'a shell', text: ended.stdout + ended.stderr });
+  return ended;
+}
+
 async function report(...args: readonly string[]): Promise<ClusterReport & { readonly code: number | null }> {
   const { code, stdout } = await run(['status', '--json', ...args]);
   return { code, ...(JSON.parse(stdout) as ClusterReport) };
@@ -122,6 +130,10 @@ describe('an app with the identity of npm start', () => {
       writeFileSync(file, Buffer.from([0, 255, 10, 27]));
       expect(JSON.parse((await asApp('put', 'bytes', '--file', file, '--json', '--acks', '1')).stdout)).toMatchObject({ key: 'bytes', acks: expect.any(Number) });
       expect(await asApp('get', 'bytes', '--format', 'hex')).toEqual(printed('00ff0a1b\n'));
+      // The first answers long after the second has begun to read.
+      const piped = `node bin/nova-kms.mjs get bytes --identity ${identity} | node bin/nova-kms.mjs put bytes --acks 2 --identity ${identity}`;
+      expect(await shell(piped)).toEqual(printed(''));
+      expect(await asApp('get', 'bytes', '--format', 'hex', '--node', urls[1]!)).toEqual(printed('00ff0a1b\n'));
       expect(await asApp('list')).toEqual(printed('bytes\ngreeting\n'));
       expect(await asApp('list', '--prefix', 'g')).toEqual(printed('greeting\n'));
       expect(JSON.parse((await asApp('list', '--limit', '1', '--json')).stdout)).toMatchObject({ keys: ['bytes'], more: true });
@@ -144,12 +156,17 @@ describe('an app with the identity of npm start', () => {
       expect(await run(['derive', 'sessions'], stranger)).toEqual(refused(1, /^.*403.*: is the app registered with these keys, .*/));
       expect(await run(['derive', 'sessions'])).toEqual(refused(2, /^nobody asks: give --identity, .*/));
       expect(await asApp('derive', ' ')).toEqual(refused(2, /^path must not be empty, .*/));
-      expect(await asApp('derive', 'data_key')).toEqual(refused(1, /^.*400 bad_request\).*/));
+      expect(await asApp('derive', 'data_key')).toEqual(refused(1, /^the node refused the request: 400 bad_request: .*/));
       expect(await asApp('put', 'k', 'v', '--file', identity)).toEqual(refused(2, /^a value and --file are two values: give one/));
     },
     LIMIT_MS,
   );
 });
+
+test('what could not be printed is a failure, unless nobody reads it any more', async () => {
+  expect(await shell('node bin/nova-kms.mjs chart > /dev/full')).toEqual(refused(1, /^standard output cannot be written \(ENOSPC\)/));
+  expect(await shell('node bin/nova-kms.mjs chart --json | head -c 1')).toEqual(printed('{'));
+}, LIMIT_MS);
 
 test(
   'check-config says what a node would read, and ends with 1 when it would not start',

@@ -38,12 +38,24 @@ test.each([
   [['--nodes', '0'], 'whole number from 1 to 32'],
   [['--faults', 'awful'], 'none, light, default, brutal or a JSON file'],
   [['--seeds', '9..1'], 'two numbers'],
+  [['--seed', '1', '--seeds', '1..2'], 'cannot be used with'],
+  [['--seeds', '1..2', '--events', 'x'], 'cannot be used with'],
+  [['--update'], 'give one'],
+  [['--set', 'KMS_NODE_TICK_SECOND=5'], 'no variable KMS_NODE_TICK_SECOND'],
+  [['--story', 'no.story'], 'no.story cannot be read (ENOENT)'],
+  [['--story', 'README.md', '--update'], 'README.md is no story'],
 ])('%j is refused with one line that says what may be given', (words, line) => {
   const { status, stderr } = sim(...words);
   expect(status).toBe(2);
   expect(stderr).toContain(line);
   expect(stderr.trim().split('\n')).toHaveLength(1);
 });
+
+test.each(['--trace', '--events'])('%s to a file that cannot be written is an error in one line', (option) => {
+  for (const [path, code] of [['/dev/full', 'ENOSPC'], [join(folder, 'none', 'x'), 'ENOENT']] as const) {
+    expect(sim('--seed', '1', '--hours', '0.01', '--nodes', '1', option, path)).toMatchObject({ status: 1, stderr: `${path} cannot be written (${code})\n` });
+  }
+}, 60_000);
 
 test('a story that comes out otherwise is an error', () => {
   const story = join(folder, 'wrong.story');

@@ -115,11 +115,13 @@ describe('a call that failed', () => {
       'no node answered: http://a unready 503; http://b unreachable',
     ],
     [new KmsClientError('unavailable', 'no node answered', { attempts: [attempt('http://a\u001b[2J', 'unreachable')] }), 1, 'no node answered: http://a?[2J unreachable'],
-    [new KmsClientError('refused', 'refused', { status: 507, serverCode: 'insufficient_storage' }), 1, 'refused (507 insufficient_storage)'],
+    [new KmsClientError('refused', 'refused: 507', { status: 507, serverCode: 'insufficient_storage' }), 1, 'refused: 507'],
+    [new KmsClientError('refused', 'refused: 504', { status: 504, serverCode: 'not_replicated' }), 1, 'refused: 504: the write stays, and goes on to the others'],
+    [new KmsClientError('refused', 'refused: 413', { status: 413, serverCode: 'payload_too_large' }), 1, 'refused: 413: the value is larger than a node takes'],
     [
-      new KmsClientError('refused', 'refused', { status: 403, serverCode: 'forbidden' }),
+      new KmsClientError('refused', 'refused: 403', { status: 403, serverCode: 'forbidden' }),
       1,
-      'refused (403 forbidden): is the app registered with these keys, and deep enough in the chain?',
+      'refused: 403: is the app registered with these keys, and deep enough in the chain?',
     ],
     [
       new KmsClientError('registry_unavailable', 'the registry cannot be read'),

@@ -24,6 +24,9 @@ const ROWS: readonly CommandRow[] = [
   row('fails', async () => {
     throw new Error('the disk is full\n    at a stack');
   }),
+  row('repeats', async () => {
+    throw new Error('in their file stands \u001b]0;title\u0007\u001b[2J');
+  }),
   row('refuses', async () => {
     throw new CommandError('no such file', EXIT.usage);
   }),
@@ -53,6 +56,7 @@ test.each([
   ['works --n 9', 0, ''],
   ['answers-no', 3, ''],
   ['fails', 1, 'the disk is full\n'],
+  ['repeats', 1, 'in their file stands ?]0;title??[2J\n'],
   ['refuses', 2, 'no such file\n'],
   ['is-not-here', 1, 'it is elsewhere\n'],
   ['throws-text', 1, 'something was thrown that is no error\n'],
@@ -82,6 +86,10 @@ test('help and version go to standard output; without a command help goes to sta
   const { code, stdout, stderr } = await run([]);
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   expect(stderr).toContain('Usage: nova-kms');
+});
+
+test('help for a command that is not there is help for nothing', async () => {
+  expect(await run(['help', 'nosuch'])).toEqual({ code: 2, stdout: '', stderr: "error: unknown command 'nosuch'\n" });
 });
 
 describe.each(COMMANDS.map(({ name }) => [name] as const))('nova-kms %s', (name) => {

@@ -83,11 +83,15 @@ describe('the state of a node', () => {
 test.each([
   ['all nodes are ready with one secret', [answering('a'), answering('b')], 0],
   ['a node of another kind names no hash', [answering('a'), answering('b', { hash: null })], 0],
+  ['a node of another kind names no cluster', [answering('a'), { ...answering('b'), answer: parseStatus({ node: { service_available: true } }) }], 0],
+  ['the clusters differ', [answering('a'), answering('b', { app: 7 })], 3],
   ['the secrets differ', [answering('a'), answering('b', { hash: '0x1' })], 3],
   ['a node waits', [answering('a'), answering('b', { state: 'bootstrapping' })], 3],
   ['a node is gone', [answering('a'), silent('b', 'no answer within 3 s')], 3],
   ['nobody answers', [silent('a', 'connection refused'), silent('b', 'connection refused')], 1],
 ] as const)('the exit code when %s', (_name, nodes, code) => expect(exitCodeOf(report(nodes))).toBe(code));
+
+test('the exit code when a node was not asked', () => expect(exitCodeOf(report([answering('a')], 1))).toBe(3));
 
 test('a peer that was in trouble once and is not any more is not shown', () => {
   const peers = [{ ...BEHIND, behind_by: { records: 0, bytes: 0 }, last_success_ms: 9 }];

@@ -1,5 +1,7 @@
 /** A trace from one process to another: written by one server, read as a file, served again. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -99,6 +101,27 @@ test('a trace that is followed goes on, and ends when it is told to', async () =
   await written.until((text) => text.includes('and then'));
   stopping.abort();
   await writing;
+});
+
+describe('a trace that breaks off', () => {
+  async function brokenOff(follow: boolean): Promise<string> {
+    const server = createServer((_, response) => {
+      response.writeHead(200, { 'content-type': 'application/jsonl' });
+      response.write('{"n":1}\n{"n":2}\n{"n":', () => response.destroy());
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const written = collector();
+    try {
+      await expect(writeTrace(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, written.output, { follow })).rejects.toThrow(/ended the trace before it was whole/);
+    } finally {
+      server.close();
+    }
+    return written.text();
+  }
+
+  test.each([true, false])('is an error, and the file has whole lines (followed: %s)', async (follow) => {
+    expect(await brokenOff(follow)).toBe('{"n":1}\n{"n":2}\n');
+  });
 });
 
 test.each([
