@@ -1,8 +1,20 @@
-/** Runs jest on the product's runtime, with ES modules. Arguments go to jest. */
+/**
+ * Runs jest on the product's runtime, with ES modules. Arguments go to jest; a bare word is a part of the paths of the tests to
+ * run, which `--selectProjects` would take for one more project.
+ */
 import process from 'node:process';
 import { ensureInstalled, run } from './runtime.mjs';
 
+const given = process.argv.slice(2);
+
+/** Neither an option nor the value of the one before it. */
+const isPattern = (word, at) => !word.startsWith('-') && !/^--?[a-zA-Z]+$/.test(given[at - 1] ?? '');
+
 ensureInstalled();
-process.exitCode = await run(
-  ['--experimental-vm-modules', '--no-warnings=ExperimentalWarning', 'node_modules/jest/bin/jest.js', ...process.argv.slice(2)],
-);
+process.exitCode = await run([
+  '--experimental-vm-modules',
+  '--no-warnings=ExperimentalWarning',
+  'node_modules/jest/bin/jest.js',
+  ...given.filter((word, at) => !isPattern(word, at)),
+  ...given.filter(isPattern).map((word) => `--testPathPatterns=${word}`),
+]);

@@ -160,7 +160,17 @@ export class Simulation implements LifeListener, FaultScene {
 
   /** Does something now. @throws ZodError on a step that is none */
   apply(step: { readonly do: Step['do'] } & Record<string, unknown>): void {
-    this.#perform(stepForm.parse({ atMs: this.timeline.nowMs, forMs: 0, amount: 0, app: 0, key: '', ...step }));
+    const read = stepForm.safeParse({ atMs: this.timeline.nowMs, forMs: 0, amount: 0, app: 0, key: '', ...step });
+    if (!read.success) {
+      const [issue] = read.error.issues;
+      throw new Error(`no such step: ${issue?.path.join('.') ?? ''} ${String(step[String(issue?.path[0])])}: see src/sim/scenario.ts`);
+    }
+    const { data } = read;
+    // A step of a scenario may be about a node that did not join; whoever writes one here means one that is there.
+    const isNew = data.do === 'fault' && data.kind === 'node joins';
+    if (data.node !== '' && !isNew) this.node(data.node);
+    if (data.do === 'fault' && data.other !== '') this.node(data.other);
+    this.#perform(data);
   }
 
   /** Asks as an app does, and lets time pass until the answer is there. */
