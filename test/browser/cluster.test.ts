@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
 import { StartedCommand } from '../e2e/support/started-command.ts';
-import { launchBrowser, openPage, PHONE, WIDE } from './support/browser.ts';
+import { launchBrowser, openPage, PHONE, untilTrue, WIDE } from './support/browser.ts';
 
 /** A cluster on a busy machine gets ready, or back to it. Milliseconds. */
 const READY_LIMIT_MS = 90_000;
@@ -29,6 +29,7 @@ function visualizerUrl(): string | null {
 
 /** From navigation to the first drawing. */
 async function drawnMs(page: Page): Promise<number> {
+  await untilTrue(page, "performance.getEntriesByName('chart-drawn').length > 0");
   return Math.round(await page.evaluate<number>("performance.getEntriesByName('chart-drawn')[0].startTime"));
 }
 

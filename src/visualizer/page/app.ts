@@ -453,7 +453,8 @@ export class App {
       t: () => this.#switchTheme(),
       Escape: () => {
         this.#said.hidden = true;
-        if (!this.#stage.unpin() && document.activeElement instanceof HTMLElement) document.activeElement.blur();
+        const { activeElement } = document;
+        if (!this.#stage.unpin() && (activeElement instanceof HTMLElement || activeElement instanceof SVGElement)) activeElement.blur();
       },
     };
     if (/^[1-9]$/.test(key) && !shift) this.#chooseNth(Number(key) - 1);

@@ -2,6 +2,7 @@
 import chromium from '@sparticuz/chromium';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { chromium as playwright, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { waitUntil } from '../../../src/dev/waiting.ts';
 
@@ -12,6 +13,12 @@ const WAIT_MS = 10_000;
 
 /** In a single process the first page that is closed takes the browser with it; the rest would turn off what is to be tested. */
 const UNWANTED: readonly string[] = ['--single-process', '--disable-web-security', '--disable-site-isolation-trials', '--allow-running-insecure-content'];
+
+/**
+ * How late a page is told that it may draw. A test that looks before the page has drawn is then wrong always, and not only on a
+ * machine that is busy. Milliseconds.
+ */
+const FRAME_LATE_MS = 150;
 
 const SCREENSHOTS = join(import.meta.dirname, '..', '..', '..', 'artifacts', 'screenshots');
 
@@ -26,6 +33,14 @@ export async function launchBrowser(): Promise<Browser> {
  */
 export async function untilTrue(page: Page, expression: string): Promise<void> {
   await waitUntil({ what: expression, limitMs: WAIT_MS, everyMs: 20 }, async () => ((await page.evaluate<boolean>(expression)) ? null : 'it does not hold'));
+}
+
+/** Waits until what a selector finds has these texts, in this order. */
+export async function untilTexts(page: Page, selector: string, expected: readonly string[]): Promise<void> {
+  await waitUntil({ what: selector, limitMs: WAIT_MS, everyMs: 20 }, async () => {
+    const found = await page.locator(selector).allTextContents();
+    return isDeepStrictEqual(found, expected) ? null : `it is ${JSON.stringify(found)}, not ${JSON.stringify(expected)}`;
+  });
 }
 
 export interface OpenedPage {
@@ -56,6 +71,9 @@ export async function openPage(browser: Browser, url: string, options: BrowserCo
   });
   await page.addInitScript({
     content: 'document.addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));',
+  });
+  await page.addInitScript({
+    content: `const draw = requestAnimationFrame; globalThis.requestAnimationFrame = (work) => setTimeout(() => draw(work), ${FRAME_LATE_MS});`,
   });
   await page.goto(url);
   return {

@@ -170,7 +170,6 @@ export class ChartPanel {
     }
     this.#states.set(drawn.id, group);
     this.#target(group, { state: drawn.id }, drawn.holds ? { ...drawn, height: 30 } : drawn);
-    this.#hover(group, { state: drawn.id });
     return group;
   }
 
@@ -186,7 +185,6 @@ export class ChartPanel {
     group.append(s('rect', { x: label.x, y: label.y, width: label.width, height: label.height, rx: 4, class: 'plate' }));
     for (const [row, line] of label.lines.entries()) group.append(this.#line(line, label.x + 4, label.y + 12.5 + row * TEXT.labelLinePx));
     this.#target(group, { edges: arrow.edges }, label);
-    this.#hover(group, { edges: arrow.edges });
     return group;
   }
 
@@ -206,6 +204,7 @@ export class ChartPanel {
   #target(element: SVGGElement, picked: Picked, box: Target['box']): void {
     element.tabIndex = -1;
     this.#targets.push({ element, picked, box, centre: { x: box.x + box.width / 2, y: box.y + box.height / 2 } });
+    this.#hover(element, picked);
   }
 
   #hover(element: SVGGElement, picked: Picked): void {

@@ -64,7 +64,8 @@ export class StageView {
     this.#updateTabs(frame);
     const animate = frame.moment.at !== 'place';
     for (const panel of this.#made.values()) panel.update(frame.chosen, animate);
-    this.#details.update(frame, index, this.#hovered ?? this.#pinned, this.#hovered === null && this.#pinned !== null);
+    const picked = this.#hovered ?? this.#pinned;
+    this.#details.update(frame, index, picked, picked !== null && picked === this.#pinned);
   }
 
   /** Shows one region alone, or adds it and takes it away. */
