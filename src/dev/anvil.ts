@@ -1,9 +1,9 @@
 /** Anvil, the development chain, as a child process. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
+import { freePort } from './listening-ports.ts';
 import { waitUntil } from './waiting.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -40,26 +40,6 @@ export function anvilPath(): string {
   const found = [packaged, ...onPath].find((path) => existsSync(path));
   if (found !== undefined) return found;
   throw new Error(`The lockfile brings no Anvil for ${process.platform}-${process.arch}: install Foundry, so that "anvil" is on the PATH.`);
-}
-
-/** A port that is free now. */
-export async function freePort(): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const probe = createServer();
-  probe.once('error', reject);
-  probe.listen(0, '127.0.0.1', () => {
-    const { port } = probe.address() as AddressInfo;
-    probe.close(() => resolve(port));
-  });
-  return promise;
-}
-
-export async function isPortFree(port: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const probe = createServer();
-  probe.once('error', () => resolve(false));
-  probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
-  return promise;
 }
 
 /** @throws Error with one line when Anvil is missing or does not come up */

@@ -1,7 +1,34 @@
 /** Ports for the nodes: the ones asked for, or free ones. */
-import { freePort, isPortFree } from './anvil.ts';
+import { randomInt } from 'node:crypto';
+import { createServer } from 'node:net';
 
 const LAST_PORT = 65_535;
+/**
+ * Free ones are taken from here: below what systems give to outgoing connections (from 32768 on Linux, from 49152 elsewhere), so
+ * that none of those is on a port that a process is about to listen on, or comes back to; above the last one that browsers refuse.
+ */
+const [FIRST_FREE, BEHIND_FREE] = [12_000, 32_000];
+
+/** Where this process goes on looking. Others begin elsewhere. */
+let next = randomInt(FIRST_FREE, BEHIND_FREE);
+
+/** A port of 127.0.0.1 that is free now, and is not given again soon. @throws Error when there is none */
+export async function freePort(): Promise<number> {
+  for (let looks = FIRST_FREE; looks < BEHIND_FREE; looks++) {
+    const port = next;
+    next = port + 1 === BEHIND_FREE ? FIRST_FREE : port + 1;
+    if (await isPortFree(port)) return port;
+  }
+  throw new Error(`no port from ${FIRST_FREE} to ${BEHIND_FREE - 1} is free`);
+}
+
+async function isPortFree(port: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const probe = createServer();
+  probe.once('error', () => resolve(false));
+  probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
+  return promise;
+}
 
 /**
  * One port per node.

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { KmsClientError } from '../../src/client/errors.ts';
-import { freePort } from '../../src/dev/anvil.ts';
+import { freePort } from '../../src/dev/listening-ports.ts';
 import { CONFIRMATIONS, startCluster, type Cluster } from '../../src/dev/cluster.ts';
 import { KMS_APP_ID } from '../../src/dev/dev-chain.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import type { TeePubkey, Wallet } from '../../src/domain/ids.ts';
 import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
-import { freePort } from '../../src/dev/anvil.ts';
+import { freePort } from '../../src/dev/listening-ports.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
 import { expectError } from './support/answers.ts';
 import { expectNoSecrets } from './support/cluster-secrets.ts';
