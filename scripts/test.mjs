@@ -35,7 +35,7 @@ const wanted = process.argv.slice(2);
 const unknown = wanted.find((name) => !Object.hasOwn(CHECKS, name));
 if (unknown !== undefined) {
   process.stderr.write(`There is no check ${unknown}: the checks are ${Object.keys(CHECKS).join(', ')}.\n`);
-  process.exit(1);
+  process.exit(2);
 }
 
 ensureInstalled();

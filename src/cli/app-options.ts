@@ -9,7 +9,7 @@ import type { KmsClientOptions } from '../client/options.ts';
 import { readConfig, type Environment } from '../config/read-config.ts';
 import { parseAppFile, type AppFile } from './app-file.ts';
 import { CommandError, EXIT } from './exit-codes.ts';
-import { wholeNumber } from './option-values.ts';
+import { urlOrWallet, wholeNumber } from './option-values.ts';
 import { PROXY_VARIABLES, proxyOf } from './proxy.ts';
 
 export interface AppOptions {
@@ -40,7 +40,7 @@ IN_ENCLAVE and CHAIN_CONFIRMATIONS, as a node reads them.`;
 export function defineAppOptions(command: Command): Command {
   return command
     .addOption(new Option('--identity <file>', 'who asks: keys, and where the cluster is').env('NOVA_KMS_IDENTITY_FILE'))
-    .option('--node <url or wallet>', 'ask this node and no other')
+    .option('--node <url or wallet>', 'ask this node and no other', urlOrWallet)
     .option('--timeout-seconds <s>', 'over all tries', wholeNumber(1, MAX_TIMEOUT_SECONDS), DEFAULT_TIMEOUT_SECONDS);
 }
 

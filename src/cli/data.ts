@@ -157,7 +157,10 @@ read; 3 no node is ready.`,
       ),
     );
     if (json === true) sayJson({ keys, more, node: node.url });
-    else for (const key of keys) say(keyLine(key));
+    else {
+      for (const key of keys) say(keyLine(key));
+      if (more) process.stderr.write('There are more: give --after with the last key, or a larger --limit.\n');
+    }
     return EXIT.done;
   },
 };

@@ -1,5 +1,6 @@
 /** Values of options that more than one command takes. What cannot be read is said in one line that says what may be given. */
 import { InvalidArgumentError } from 'commander';
+import { parseWallet } from '../domain/ids.ts';
 
 /** For commander: a whole number within limits. */
 export function wholeNumber(from: number, to: number): (text: string) => number {
@@ -21,6 +22,12 @@ export function secondsBetween(from: number, to: number): (text: string) => numb
     }
     return value;
   };
+}
+
+/** For commander: a node, by its URL or its wallet. */
+export function urlOrWallet(text: string): string {
+  if (parseWallet(text) !== null || /^https?:\/\/./i.test(text)) return text;
+  throw new InvalidArgumentError('It must be the URL of a node, or its wallet.');
 }
 
 /** 0: any free one. */

@@ -11,8 +11,15 @@ export interface ServeTraceOptions {
   readonly port: number;
 }
 
+export interface ServedTrace {
+  readonly server: VisualizerServer;
+  /** The last line was cut off while it was written, and is left out. */
+  readonly isCut: boolean;
+}
+
 /** @throws TraceFileError; the error of `listen`, such as EADDRINUSE */
-export async function serveTrace(file: string, { port }: ServeTraceOptions): Promise<VisualizerServer> {
-  const log = await readTraceFile(file);
-  return serveVisualizer({ port, title: basename(file), mode: 'replay' }, { clock: systemClock, log, loadPage: loadPageFiles, layoutOf });
+export async function serveTrace(file: string, { port }: ServeTraceOptions): Promise<ServedTrace> {
+  const { log, isCut } = await readTraceFile(file);
+  const server = await serveVisualizer({ port, title: basename(file), mode: 'replay' }, { clock: systemClock, log, loadPage: loadPageFiles, layoutOf });
+  return { server, isCut };
 }

@@ -1,12 +1,14 @@
 /** Reads a file of events: one JSON object a line, as `npm run sim -- --events` and `GET /trace` write them. */
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { createReadStream, type Stats } from 'node:fs';
+import { open, stat } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { parseEvent } from '../visualizer/event-form.ts';
 import { EventLog } from '../visualizer/event-log.ts';
 
 /** All of it is held in memory while it is shown. Bytes. */
-export const MAX_TRACE_BYTES = 256 * 1024 * 1024;
+const MAX_TRACE_BYTES = 256 * 1024 * 1024;
+
+const NEW_LINE = 0x0a;
 
 /** A file that is no trace, in one line. */
 export class TraceFileError extends Error {
@@ -16,21 +18,30 @@ export class TraceFileError extends Error {
   }
 }
 
+export interface TraceFile {
+  readonly log: EventLog;
+  /** The last line was cut off while it was written, and is left out. */
+  readonly isCut: boolean;
+}
+
 /** @throws TraceFileError which names the line */
-export async function readTraceFile(path: string): Promise<EventLog> {
-  await checkSize(path);
+export async function readTraceFile(path: string): Promise<TraceFile> {
+  const isCut = await endsInLine(path);
   const log = new EventLog('trace', { maxEvents: Infinity, maxBytes: Infinity });
   let number = 0;
+  let refused: TraceFileError | null = null;
   for await (const line of linesOf(path)) {
     number += 1;
+    if (refused !== null) throw refused;
     if (line.trim() === '') continue;
     const event = parseEvent(line);
-    if ('problem' in event) throw new TraceFileError(`${path}, line ${number}: this is no event of a trace (${event.problem})`);
-    if (event.kind === 'chart') log.addChart(event.chart, event.atMs);
+    if ('problem' in event) refused = new TraceFileError(`${path}, line ${number}: this is no event of a trace (${event.problem})`);
+    else if (event.kind === 'chart') log.addChart(event.chart, event.atMs);
     else log.add(event);
   }
+  if (refused !== null && !(isCut && log.last > 0)) throw refused;
   if (log.last === 0) throw new TraceFileError(`${path} is empty`);
-  return log;
+  return { log, isCut: refused !== null };
 }
 
 /** @throws TraceFileError */
@@ -46,13 +57,21 @@ function unreadable(path: string, error: unknown): TraceFileError {
   return new TraceFileError(`${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'unknown'}`);
 }
 
-async function checkSize(path: string): Promise<void> {
-  let file;
+/** Whether its last line has no end. */
+async function endsInLine(path: string): Promise<boolean> {
   try {
-    file = await stat(path);
+    const { size } = await checked(path);
+    await using file = await open(path);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(1), 0, 1, Math.max(0, size - 1));
+    return bytesRead === 1 && buffer[0] !== NEW_LINE;
   } catch (error) {
-    throw unreadable(path, error);
+    throw error instanceof TraceFileError ? error : unreadable(path, error);
   }
+}
+
+async function checked(path: string): Promise<Stats> {
+  const file = await stat(path);
   if (!file.isFile()) throw new TraceFileError(`${path} is no file`);
   if (file.size > MAX_TRACE_BYTES) throw new TraceFileError(`${path} is longer than ${MAX_TRACE_BYTES / 1024 / 1024} MiB`);
+  return file;
 }

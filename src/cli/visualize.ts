@@ -30,7 +30,7 @@ export function define(command: Command): void {
 export async function run(command: Command): Promise<number> {
   const [file] = command.args as [string];
   const { port, exitWithParent: withParent } = command.opts<{ port: number; exitWithParent?: boolean }>();
-  const server = await serveTrace(file, { port }).catch((error: unknown) => {
+  const { server, isCut } = await serveTrace(file, { port }).catch((error: unknown) => {
     if (error instanceof TraceFileError) throw new CommandError(error.message, EXIT.usage);
     if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') throw new CommandError(`port ${port} is in use`);
     throw error;
@@ -41,6 +41,7 @@ export async function run(command: Command): Promise<number> {
     () => process.exit(EXIT.interrupted),
   );
   if (withParent === true) exitWithParent(() => stopped.resolve(undefined));
+  if (isCut) process.stderr.write('The last line was cut off while it was written; it is left out.\n');
   process.stdout.write(`Watch: ${server.url}\n`);
   await stopped.promise;
   await server.close();

@@ -136,9 +136,11 @@ describe('an app with the identity of npm start', () => {
       expect(await asApp('get', 'bytes', '--format', 'hex', '--node', urls[1]!)).toEqual(printed('00ff0a1b\n'));
       expect(await asApp('list')).toEqual(printed('bytes\ngreeting\n'));
       expect(await asApp('list', '--prefix', 'g')).toEqual(printed('greeting\n'));
+      expect(await asApp('list', '--limit', '1')).toMatchObject({ stdout: 'bytes\n', stderr: expect.stringMatching(/^There are more: give --after/) });
       expect(JSON.parse((await asApp('list', '--limit', '1', '--json')).stdout)).toMatchObject({ keys: ['bytes'], more: true });
       expect(await asApp('delete', 'greeting', '--acks', '2')).toEqual(printed(''));
       expect(await asApp('get', 'greeting')).toEqual(refused(3, /^there is no such key/));
+      expect(await asApp('get', 'greeting', '--node', 'node-1')).toEqual(refused(2, /It must be the URL of a node, or its wallet\./));
       expect(await asApp('delete', 'greeting')).toEqual(refused(3, /^there is no such key/));
     },
     LIMIT_MS,

@@ -81,7 +81,7 @@ test('what a live server gives is a file that another one replays, event by even
   const written = collector();
   await writeTrace(live.url, written.output, { follow: false });
   writeFileSync(file, written.text());
-  const replay = await serveTrace(file, { port: 0 });
+  const { server: replay } = await serveTrace(file, { port: 0 });
   servers.push(replay);
   expect(await (await fetch(`${replay.url}/session`)).json()).toEqual({ title: 'a.jsonl', mode: 'replay', commands: [], token: null });
   const again = await (await fetch(`${replay.url}/trace`)).text();
@@ -131,11 +131,21 @@ test.each([
   await expect(writeTrace(url, collector().output)).rejects.toThrow(WriteTraceError);
 });
 
+test('a file whose last line was cut off is read without it, and says so', async () => {
+  const line = JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x' });
+  writeFileSync(file, `${line}\n${line.slice(0, 30)}`);
+  expect(await readTraceFile(file)).toMatchObject({ isCut: true, log: { last: 1 } });
+  // The end of the last line alone is lacking.
+  writeFileSync(file, `${line}\n${line}`);
+  expect(await readTraceFile(file)).toMatchObject({ isCut: false, log: { last: 2 } });
+});
+
 describe('a file that is no trace', () => {
   test.each([
     ['no JSON', '{"n":1', /line 1: this is no event/],
     ['another object', '{}', /line 1/],
     ['a line that is none', `${JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x' })}\n\n{"kind":"step"}\n`, /line 3/],
+    ['a line that is none before the last', `${JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x' })}\n{"n"\n{"n"`, /line 2/],
     ['a text that is too long', JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x'.repeat(10_000) }), /text/],
     ['nothing', '', /is empty/],
   ])('%s', async (_, text, problem) => {
