@@ -51,7 +51,7 @@ export const DEV_COMMANDS: readonly DevCommand[] = [
   },
   {
     command: 'restart_node',
-    label: 'Start the process again',
+    label: 'Start the process again (a running one is ended)',
     takes: 'source',
     breaks: true,
     said: (source) => `the process of ${source} was started again`,

@@ -74,8 +74,8 @@ export class EventRecord implements EventSink {
     this.#note('fault', node === '' ? null : node, `${kind}${towards}${forMs === 0 ? '' : `, for ${forMs / 1_000} s`}`);
   }
 
-  onViolation({ invariant, detail }: Violation): void {
-    this.#note('failure', null, `${invariant}: ${detail}`);
+  onViolation({ invariant, detail, node }: Violation): void {
+    this.#note('failure', node, `${invariant}: ${detail}`);
   }
 
   #note(level: 'fault' | 'failure', source: string | null, text: string): void {

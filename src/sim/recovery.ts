@@ -87,7 +87,7 @@ export class Recovery {
       const { state, reason } = node.readiness();
       const saysSo = reason !== null && (NOBODY_HOLDS as readonly string[]).includes(reason.text);
       if (isHeld ? state === 'ready' : state === 'syncing-secret' && saysSo) continue;
-      simulation.report(invariant, `${name} is ${state}: ${simulation.reasonOf(name) ?? ''}; the secret is ${isHeld ? 'there' : 'gone'}`);
+      simulation.report(invariant, `${name} is ${state}: ${simulation.reasonOf(name) ?? ''}; the secret is ${isHeld ? 'there' : 'gone'}`, name);
       return false;
     }
     return true;

@@ -103,7 +103,7 @@ export class Simulation implements LifeListener, FaultScene {
       chain,
       config,
       checks: this.checks,
-      report: (invariant, detail) => this.report(invariant, detail),
+      report: (invariant, detail, node) => this.report(invariant, detail, node),
       lives: () => this.lives(),
       isCalm: (life, forMs) => this.isCalm(life, forMs),
       hasLiars: () => [...this.nodes.values()].some(({ everLied }) => everLied),
@@ -252,9 +252,9 @@ export class Simulation implements LifeListener, FaultScene {
     this.trace.add(this.timeline.nowMs, text);
   }
 
-  report(invariant: string, detail: string): void {
+  report(invariant: string, detail: string, node?: string): void {
     if (this.violation !== null) return;
-    this.violation = { invariant, detail, atMs: this.timeline.nowMs };
+    this.violation = { invariant, detail, node: node ?? null, atMs: this.timeline.nowMs };
     this.note(`BROKEN ${invariant}: ${detail}`);
     this.#events?.onViolation(this.violation);
   }
@@ -306,7 +306,7 @@ export class Simulation implements LifeListener, FaultScene {
   }
 
   onFatal(life: Life, error: Error): void {
-    this.report('no node stops by itself', `${life.name}: ${error.message}`);
+    this.report('no node stops by itself', `${life.name}: ${error.message}`, life.name);
   }
 
   onFault(kind: string): void {

@@ -217,7 +217,7 @@ function regionsOf(chart: Chart): readonly string[] {
 }
 
 /** How large a drawing can be shown. */
-export function scaleOf({ width, height }: Pick<Drawing, 'width' | 'height'>): number {
+function scaleOf({ width, height }: Pick<Drawing, 'width' | 'height'>): number {
   return Math.min(ROOM.width / width, ROOM.height / height);
 }
 

@@ -147,8 +147,12 @@ describe('the sources', () => {
   });
 
   test('that ended say so at once', async () => {
-    watched.add({ kind: 'end', atMs: watched.nowMs(), source: 'crossing-2', how: 'killed by SIGKILL' });
+    const atMs = watched.nowMs();
+    watched.add({ kind: 'shown', atMs, source: 'crossing-2', shown: { 'next look': { atMs: atMs + 90_000 } } });
+    watched.add({ kind: 'end', atMs, source: 'crossing-2', how: 'killed by SIGKILL' });
     await page.waitForSelector(`${card('crossing-2')}.ended`);
+    // It ended before its next look: that one does not come nearer.
+    await page.waitForSelector(`${card('crossing-2')} dd:text-is("in 1 min 30 s")`, { state: 'attached' });
     expect(await text(`${card('crossing-2')} .headline`)).toBe('ended');
     expect(await text(`${card('crossing-2')} .reason`)).toBe('killed by SIGKILL');
   });
@@ -193,6 +197,8 @@ describe('the timeline', () => {
   });
 
   test('has spans with steps and outcome, dropped ones, faults, failures and ends', async () => {
+    await page.keyboard.press('x');
+    await page.waitForSelector('.said:has-text("No failure has been noted.")');
     crossing.send('clean', 'clean', 'cleaned');
     watched.shiftMs(2_000);
     crossing.send('cleaned');

@@ -10,9 +10,9 @@ import { edgeIdsOf } from '../../src/chart/edge-ids.ts';
 import { FAULT_PROFILES } from '../../src/sim/faults/fault-profiles.ts';
 import { makeScenario } from '../../src/sim/make-scenario.ts';
 import { simulate } from '../../src/sim/simulate.ts';
-import type { Life } from '../../src/sim/world/sim-node.ts';
 import { EventLog } from '../../src/visualizer/event-log.ts';
 import { recordActor } from '../../src/visualizer/recorder.ts';
+import { forgetOneKey } from '../support/forgetting-node.ts';
 import { launchBrowser, openPage, type OpenedPage } from './support/browser.ts';
 import { Watched } from './support/watched.ts';
 
@@ -68,11 +68,17 @@ describe('a replay', () => {
     await page.waitForSelector(active('light.red'));
     expect(await page.textContent('.mode')).toBe('❚❚ replay');
     await page.selectOption('select[aria-label="Speed of the replay"]', '4');
+    // From here on the page's time passes as the test lets it: what was recorded in 8 s takes 2 s.
+    await page.clock.install();
+    await page.clock.pauseAt(Date.now() + 60_000);
     await page.keyboard.press('p');
-    await page.waitForSelector('.mode:has-text("▶ replay")');
+    await page.clock.runFor(1_200);
     await page.waitForSelector(active('light.blinking'));
-    await page.waitForSelector('.card dd:text-is("2")');
+    expect(await page.textContent('.mode')).toBe('▶ replay');
+    await page.clock.runFor(1_200);
     await page.waitForSelector('.mode:has-text("❚❚ replay")');
+    expect(await page.textContent('.card dl')).toContain('cars2');
+    await page.clock.resume();
     await page.keyboard.press(',');
     await page.waitForSelector('.card dd:text-is("1")');
     await page.keyboard.press('<');
@@ -134,17 +140,6 @@ describe('a trace file', () => {
   });
 });
 
-/** One of the keys that the scenario writes. */
-const KEY = 'key-14';
-
-/** A node that says that it has merged one key, and has not. */
-function forgetOneKey({ name, node }: Life): void {
-  if (name !== 'b') return;
-  const { store } = node.inside;
-  const merge = store.merge.bind(store);
-  store.merge = (appId, wire, nowMs) => ((wire as { readonly key?: unknown }).key === KEY ? { kind: 'merged' } : merge(appId, wire, nowMs));
-}
-
 describe('a simulation that breaks a rule', () => {
   test('is opened, and the page jumps to where it broke, with the node that it concerns', async () => {
     const lines: string[] = [];
@@ -163,6 +158,7 @@ describe('a simulation that breaks a rule', () => {
     await page.keyboard.press('x');
     await page.waitForSelector('.event.failure[aria-current]');
     expect(await page.textContent('.event.failure .detail')).toContain(violation!.invariant);
+    await page.waitForSelector(`.card.chosen[data-source="${violation!.node}"]`);
     await page.waitForSelector('.drawing .state.active');
     await opened.screenshot('simulation-failure-dark-1280x720');
   }, 120_000);

@@ -5,17 +5,7 @@ import { makeScenario } from '../../src/sim/make-scenario.ts';
 import { shrink } from '../../src/sim/shrink.ts';
 import { simulate } from '../../src/sim/simulate.ts';
 import { formatStory, parseStory, storyOf } from '../../src/sim/story.ts';
-import type { Life } from '../../src/sim/world/sim-node.ts';
-
-const KEY = 'key-14';
-
-/** Node b says that it has merged one key, and has not. */
-function forgetOneKey({ name, node }: Life): void {
-  if (name !== 'b') return;
-  const { store } = node.inside;
-  const merge = store.merge.bind(store);
-  store.merge = (appId, wire, nowMs) => ((wire as { readonly key?: unknown }).key === KEY ? { kind: 'merged' } : merge(appId, wire, nowMs));
-}
+import { FORGOTTEN_KEY, forgetOneKey } from '../support/forgetting-node.ts';
 
 test('little is left of what breaks a rule', async () => {
   const scenario = makeScenario({ seed: '3', nodes: 4, apps: 2, durationMs: 120_000, faults: FAULT_PROFILES.light, requestsPerSecond: 1 });
@@ -25,8 +15,8 @@ test('little is left of what breaks a rule', async () => {
   const small = await shrink(scenario, result, { maxRuns: 120, run });
   expect(small.result.violation?.invariant).toBe(result.violation?.invariant);
   expect(small.scenario.nodes).toBe(2);
-  expect(small.scenario.steps).toEqual([expect.objectContaining({ key: KEY })]);
+  expect(small.scenario.steps).toEqual([expect.objectContaining({ key: FORGOTTEN_KEY })]);
   const text = formatStory(storyOf(small.scenario, ['Found by a seed.']));
-  expect(text).toContain(`"${KEY}"`);
+  expect(text).toContain(`"${FORGOTTEN_KEY}"`);
   expect(formatStory(parseStory(text))).toBe(text);
 }, 120_000);

@@ -94,8 +94,9 @@ export class ClusterWatch {
   }
 
   onStart(life: Life): void {
-    const { report, checks, chain, config, timeline, isCalm, hasLiars, isHonestWallet, isUnsigned } = this.#modules;
+    const { checks, chain, config, timeline, isCalm, hasLiars, isHonestWallet, isUnsigned } = this.#modules;
     const { history } = this;
+    const report: Report = (invariant, detail) => this.#modules.report(invariant, detail, life.name);
     const shared = { report, checks, history, nowMs: () => timeline.nowMs };
     const store = new StoreWatch(
       life,
@@ -157,7 +158,7 @@ export class ClusterWatch {
     const invariant = 'whoever can have all it needs is ready soon';
     checks.note(invariant);
     const { state } = life.node.readiness();
-    if (state !== 'ready') report(invariant, `${life.name} is ${state}, and ${givers.map(({ name }) => name).join(', ')} could have given it all`);
+    if (state !== 'ready') report(invariant, `${life.name} is ${state}, and ${givers.map(({ name }) => name).join(', ')} could have given it all`, life.name);
   }
 
   /** A secret that was reset is never claimed again. */
@@ -190,7 +191,7 @@ export class ClusterWatch {
     }
     if (last === null) return;
     const others = new Set([...last.holders].map(({ instance }) => instance).filter((instance) => instance !== life.instance));
-    if (others.size < acks) report(invariant, `${life.name} says ${acks} for ${String(key)}, and ${others.size} have it`);
+    if (others.size < acks) report(invariant, `${life.name} says ${acks} for ${String(key)}, and ${others.size} have it`, life.name);
   }
 
   #onState(life: Life, state: string): void {
@@ -222,7 +223,7 @@ export class ClusterWatch {
         return holders.has(other) && held !== null && covers(held.version, record.version) && nowMs < goneFromMs(held, config.tombstoneRetentionMs);
       });
       if (!isHeld || this.storeOf(life).holds(appId, key, record.version)) continue;
-      report(invariant, `${life.name} is ready and lacks ${key} of app ${appId}`);
+      report(invariant, `${life.name} is ready and lacks ${key} of app ${appId}`, life.name);
     }
   }
 
@@ -242,7 +243,7 @@ export class ClusterWatch {
       if (!this.#isWell(other, PROMPT_MS)) continue;
       checks.note(invariant);
       if (!this.storeOf(other).holds(appId, key, version)) {
-        report(invariant, `${key} of app ${appId} is not on ${other.name} ${PROMPT_MS} ms after ${writer.name} wrote it`);
+        report(invariant, `${key} of app ${appId} is not on ${other.name} ${PROMPT_MS} ms after ${writer.name} wrote it`, other.name);
       }
     }
   }
@@ -262,7 +263,7 @@ export class ClusterWatch {
       const { vault } = life.node.inside;
       if (!isCalm(life, NOTICED_MS)) continue;
       checks.note(invariant);
-      if (vault.candidateHash() === hash && vault.confirmedHash() !== hash) report(invariant, `${life.name} has waited ${NOTICED_MS} ms`);
+      if (vault.candidateHash() === hash && vault.confirmedHash() !== hash) report(invariant, `${life.name} has waited ${NOTICED_MS} ms`, life.name);
     }
   }
 }

@@ -3,12 +3,14 @@
 export interface Violation {
   readonly invariant: string;
   readonly detail: string;
+  /** The node that broke it; null where it is no single one. */
+  readonly node: string | null;
   /** Simulated milliseconds. */
   readonly atMs: number;
 }
 
-/** Reports a violation; the first one ends the simulation. */
-export type Report = (invariant: string, detail: string) => void;
+/** Reports a violation, and by which node if by one; the first one ends the simulation. */
+export type Report = (invariant: string, detail: string, node?: string) => void;
 
 /** How often each invariant was looked at. */
 export class Checks {

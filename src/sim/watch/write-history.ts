@@ -138,7 +138,7 @@ export class WriteHistory {
     const isForgotten = nowMs >= goneFromMs(best.record, this.#options.retentionMs);
     if (isForgotten && best.inTime.size < this.#modules.honestLives().length - 1) return;
     const invariant = isForgotten || best.record.tombstone ? 'nothing deleted comes back' : 'no write is lost';
-    this.#modules.report(invariant, `${best.key} of app ${best.appId} on ${life.name} is older than what ${best.writer.name} wrote`);
+    this.#modules.report(invariant, `${best.key} of app ${best.appId} on ${life.name} is older than what ${best.writer.name} wrote`, life.name);
   }
 
   /** What a store must hold when all is quiet. @param nowMs by its own clock */
@@ -152,12 +152,12 @@ export class WriteHistory {
       if (best === null || Object.keys(best.record.version).length >= MAX_CLOCK_ENTRIES) continue;
       const held = life.node.inside.store.recordOf(best.appId, best.key);
       if (held === null) {
-        if (nowMs < goneFromMs(best.record, this.#options.retentionMs)) report('no write is lost', `${best.key} of app ${best.appId}, written on ${best.writer.name}, is not on ${life.name}`);
+        if (nowMs < goneFromMs(best.record, this.#options.retentionMs)) report('no write is lost', `${best.key} of app ${best.appId}, written on ${best.writer.name}, is not on ${life.name}`, life.name);
         continue;
       }
       if (compareContents(held, best.record) < 0 && isPresent(held, nowMs)) this.#reportOlder(best, life, nowMs);
       const isWritten = relevant.some(({ record }) => compareContents(record, held) === 0);
-      if (!isWritten) report('nothing is held that nobody wrote', `${best.key} of app ${best.appId} on ${life.name}`);
+      if (!isWritten) report('nothing is held that nobody wrote', `${best.key} of app ${best.appId} on ${life.name}`, life.name);
     }
   }
 }

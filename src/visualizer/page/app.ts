@@ -236,7 +236,10 @@ export class App {
   #step(by: 1 | -1, test: (event: VisualizerEvent) => boolean): void {
     const { place } = this.#shown();
     const next = this.#history.find(place, by, test) ?? (test === isFailure ? this.#history.find(by === 1 ? this.#history.firstPlace : this.#history.lastPlace + 1, by, test) : null);
-    if (next === null) return;
+    if (next === null) {
+      if (test === isFailure) this.#say('No failure has been noted.', false);
+      return;
+    }
     const event = this.#history.eventAt(next);
     if (test === isFailure && event?.kind === 'note' && event.source !== null && this.#history.latest.sources.has(event.source)) this.#chosen = event.source;
     this.#go(goToPlace(next, this.#history));

@@ -51,7 +51,7 @@ export interface Lane {
 }
 
 /** Told by a span that ended with its source, or whose end was lost in a gap. */
-export const CUT_OFF = 'cut off';
+const CUT_OFF = 'cut off';
 const ENDED = 'ended';
 /** Rows of spans of one source; more kinds of work share the last. */
 const ROWS_LIMIT = 4;

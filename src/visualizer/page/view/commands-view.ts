@@ -97,7 +97,7 @@ export class CommandsView {
       return;
     }
     this.#confirmed = () => void this.#send(name, body);
-    setText(this.#asked, `${name}. This breaks something on purpose. Really?`);
+    setText(this.#asked, `${name}. This disturbs the running cluster. Really?`);
     setText(this.#yes, command.label);
     this.#question.showModal();
   }

@@ -89,7 +89,8 @@ function changeCard(card: HTMLElement, source: SourceModel, frame: Frame, place:
   const sinceMs = source.ended?.atMs ?? source.sinceMs;
   const since = momentText(sinceMs, frame.atMs).replace(/ ago$/, '');
   setText(card.querySelector('.since')!, source.sinceExact || ended ? (since === 'now' ? 'since now' : `for ${since}`) : `for ${since === 'now' ? '0 s' : since} or longer`);
-  changeValues(card.querySelector('.values')!, source, frame.atMs);
+  // Nothing counts down where nothing runs.
+  changeValues(card.querySelector('.values')!, source, source.ended?.atMs ?? frame.atMs);
 }
 
 function changeValues(element: Element, source: SourceModel, nowMs: number): void {
