@@ -13,7 +13,7 @@ import { systemClock } from '../src/system/system.ts';
 
 /** For the nodes. */
 export const TRUSTING: Environment = { TRUSTED_PROXIES: '127.0.0.1' };
-export const BENCH_APP_ID = 1_001;
+const BENCH_APP_ID = 1_001;
 const APP_URL = 'http://127.0.0.1:9';
 
 /** @param reroute instead of the registered URLs, so that the app's own calls pass by what counts between nodes */

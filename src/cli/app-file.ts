@@ -6,7 +6,7 @@ import { z } from 'zod';
 
 const hexKey = (bytes: number) => z.string().regex(new RegExp(`^(?:0x)?[0-9a-fA-F]{${2 * bytes}}$`));
 
-export const appFile = z.strictObject({
+const appFile = z.strictObject({
   /** secp256k1 key of the app's wallet, in hex. */
   privateKey: hexKey(32),
   /** P-384 scalar of the app's registered teePubkey, in hex. */

@@ -89,7 +89,7 @@ function count(number: number, what: string): string {
 }
 
 /** To the second, in UTC. */
-export function timeText(ms: number): string {
+function timeText(ms: number): string {
   return new Date(ms).toISOString().replace('T', ' ').replace(/\.\d+Z$/, 'Z');
 }
 

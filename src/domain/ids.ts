@@ -47,8 +47,3 @@ export function toAppId(value: bigint | number): AppId | null {
   const number = Number(value);
   return Number.isSafeInteger(number) && number >= 0 && BigInt(number) === BigInt(value) ? (number as AppId) : null;
 }
-
-/** 16 hex digits. */
-export function parseStoreId(text: string): StoreId | null {
-  return /^[0-9a-f]{16}$/.test(text) ? (text as StoreId) : null;
-}

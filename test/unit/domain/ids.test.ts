@@ -1,7 +1,7 @@
 /** Identifiers (protocol.md, Terms): text from outside becomes one by a parse function, or not at all. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { parseHash32, parseStoreId, parseTeePubkey, parseWallet, toAppId } from '../../../src/domain/ids.ts';
+import { parseHash32, parseTeePubkey, parseWallet, toAppId } from '../../../src/domain/ids.ts';
 
 const WALLET = '0x4c0bd9d1c26f5bc45531a667c2a1addc789e695c';
 
@@ -35,12 +35,10 @@ describe('a teePubkey', () => {
   });
 });
 
-describe('a hash and a store id', () => {
-  test('have one form', () => {
+describe('a hash', () => {
+  test('has one form', () => {
     expect(parseHash32(`0x${'AB'.repeat(32)}`)).toBe(`0x${'ab'.repeat(32)}`);
     for (const text of ['', 'ab'.repeat(32), `0x${'ab'.repeat(31)}`, `0x${'ab'.repeat(33)}`, `0x${'zz'.repeat(32)}`]) expect(parseHash32(text)).toBeNull();
-    expect(parseStoreId('0123456789abcdef')).toBe('0123456789abcdef');
-    for (const text of ['', '0123456789ABCDEF', '0123456789abcde', '0x23456789abcdef']) expect(parseStoreId(text)).toBeNull();
   });
 });
 
@@ -67,7 +65,7 @@ test('no text makes a parse function throw, and what it reads, it reads again al
   const hexish = fc.string({ unit: fc.constantFrom('0x', '0X', 'a', 'F', '7', '00000000000000000000', ' ', '\n'), maxLength: 66 });
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' }), hexish), (text) => {
-      for (const parse of [parseWallet, parseTeePubkey, parseHash32, parseStoreId] as readonly ((text: string) => string | null)[]) {
+      for (const parse of [parseWallet, parseTeePubkey, parseHash32] as readonly ((text: string) => string | null)[]) {
         const read = parse(text);
         expect(read === null || parse(read) === read).toBe(true);
       }
