@@ -1,6 +1,12 @@
 /** A program that takes this one's place: its input and output, its signals, its exit code. */
 import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
 import process from 'node:process';
+
+/** As a shell says it: the code of a process, or 128 and the number of the signal that ended it. */
+export function exitCodeOf(code, signal) {
+  return code ?? 128 + (constants.signals[signal] ?? 0);
+}
 
 /** Resolves with the exit code. */
 export function runInForeground(file, arguments_, options = {}) {
@@ -9,6 +15,7 @@ export function runInForeground(file, arguments_, options = {}) {
     const forward = (signal) => () => child.kill(signal);
     const handlers = [
       ['SIGTERM', forward('SIGTERM')],
+      ['SIGHUP', forward('SIGHUP')],
       // A terminal's Ctrl-C reaches the whole process group; the child has it already.
       ['SIGINT', process.stdin.isTTY ? () => undefined : forward('SIGINT')],
     ];
@@ -21,6 +28,6 @@ export function runInForeground(file, arguments_, options = {}) {
       process.stderr.write(`The runtime could not be started: ${error.message}\n`);
       end(1);
     });
-    child.on('exit', (code, signal) => end(code ?? (signal === 'SIGINT' ? 130 : 143)));
+    child.on('exit', (code, signal) => end(exitCodeOf(code, signal)));
   });
 }

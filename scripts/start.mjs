@@ -8,6 +8,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
+import { exitCodeOf } from '../bin/foreground.mjs';
 import { childEnvironment, ensureInstalled, ROOT, runtime } from './runtime.mjs';
 
 /** What npm needs to install from the lockfile. */
@@ -59,5 +60,5 @@ if (process.env.npm_lifecycle_event !== undefined) {
 }
 
 child.on('exit', (code, signal) => {
-  process.exitCode = code ?? (signal === 'SIGINT' ? 130 : 143);
+  process.exitCode = exitCodeOf(code, signal);
 });

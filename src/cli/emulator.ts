@@ -30,7 +30,7 @@ Examples:
   nova-kms emulator --port 0 --info capsule
 
 Exit code: 0 stopped by SIGTERM or SIGINT; 1 it cannot listen; 2 the command line or
-the key cannot be read; 130 after a second SIGINT.`;
+the key cannot be read; 130 at a second signal.`;
 
 const DESCRIPTION = 'An emulator of the enclave API. The wallet key comes from EMULATOR_PRIVATE_KEY, else it is random.';
 

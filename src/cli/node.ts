@@ -23,7 +23,7 @@ Example:
   IN_ENCLAVE=false BIND_ADDR=127.0.0.1:8000 nova-kms node
 
 Exit code: 0 stopped in order by SIGTERM or SIGINT; 1 the environment is wrong, it
-cannot listen, or a rule of its own is broken; 130 after a second SIGINT.`;
+cannot listen, or a rule of its own is broken; 130 at a second signal.`;
 
 export function define(command: Command): void {
   command.addOption(exitWithParentOption()).addHelpText('after', MORE);
@@ -46,20 +46,22 @@ export async function run(command: Command): Promise<number> {
 /** @returns the exit code */
 async function untilClosed(config: Config, log: Log, withParent: boolean): Promise<number> {
   const ended = Promise.withResolvers<number>();
-  let running: RunningNode | null = null;
+  // A node that is told to stop while it starts is closed once it has.
+  const started = Promise.withResolvers<RunningNode | null>();
   let closing = false;
 
   const close = (code: number): void => {
     if (closing) return;
     closing = true;
-    const done = running?.close() ?? Promise.resolve();
-    done.then(
-      () => {
-        log.info('stopped');
-        ended.resolve(code);
-      },
-      () => ended.resolve(EXIT.failed),
-    );
+    started.promise
+      .then((running) => running?.close())
+      .then(
+        () => {
+          log.info('stopped');
+          ended.resolve(code);
+        },
+        () => ended.resolve(EXIT.failed),
+      );
   };
   const fail = (error: Error): void => {
     const why = error instanceof InvariantError ? error.message : 'the machine failed';
@@ -76,9 +78,11 @@ async function untilClosed(config: Config, log: Log, withParent: boolean): Promi
   if (withParent) exitWithParent(() => close(EXIT.done));
 
   try {
-    running = await runNode(config, log, fail);
+    const running = await runNode(config, log, fail);
     log.info('listening', { host: config.bindAddress.host, port: running.port });
+    started.resolve(running);
   } catch (error) {
+    started.resolve(null);
     const { code } = error as NodeJS.ErrnoException;
     const where = `${config.bindAddress.host}:${config.bindAddress.port}`;
     log.error('the node cannot listen', { where, code: code ?? 'unknown' });

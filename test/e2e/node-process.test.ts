@@ -187,6 +187,34 @@ describe('the end', () => {
     LIMIT_MS,
   );
 
+  test('a signal while it starts ends it in order as well: nothing listens after it', async () => {
+    // As soon as it says what it starts with.
+    const signalled = `const{write}=process.stderr;process.stderr.write=function(text,...rest){
+      if(String(text).includes('effective configuration'))process.nextTick(()=>process.emit('SIGTERM'));
+      return write.call(this,text,...rest)}`;
+    const { command, port } = await startLonelyNode({}, ['--import', `data:text/javascript,${encodeURIComponent(signalled)}`]);
+    const { code, stderr } = await command.ended;
+    expect(code).toBe(0);
+    expect(logOf(stderr).at(-1)).toMatchObject({ level: 'info', message: 'stopped' });
+    await untilRefused(port);
+  });
+
+  test('a terminal that closes ends it in order, through the launcher too', async () => {
+    const { command } = await startLonelyNode();
+    await command.until('it listening', hasLogged('listening'));
+    command.signal('SIGHUP');
+    const { code, stderr } = await command.ended;
+    expect({ code, last: logOf(stderr).at(-1)?.message }).toEqual({ code: 0, last: 'stopped' });
+    expect(command.processes()).toEqual([]);
+  });
+
+  test('a node that is killed is not one that stopped: the launcher ends with 137', async () => {
+    const { command } = await startLonelyNode();
+    await command.until('it listening', hasLogged('listening'));
+    process.kill(command.processOf('/node src/cli/nova-kms.ts node').pid, 'SIGKILL');
+    expect((await command.ended).code).toBe(137);
+  });
+
   test('a machine in error is logged, the server closes, and the exit code is not 0', async () => {
     // The one thing that the machine asks of the system besides time fails: the jitter of an early tick.
     const system = pathToFileURL(join(ROOT, 'src', 'system', 'system.ts')).href;
