@@ -13,7 +13,7 @@ import { systemClock, systemRandom } from '../system/system.ts';
 import { EventLog } from '../visualizer/event-log.ts';
 import { layoutOf } from '../visualizer/layout.ts';
 import { loadPageFiles } from '../visualizer/page-files.ts';
-import { CommandError, type CommandRequest } from '../visualizer/ports.ts';
+import { CommandRefusal, type CommandRequest } from '../visualizer/ports.ts';
 import { serveVisualizer, type VisualizerServer } from '../visualizer/server.ts';
 import type { NoteEvent, Shown, ShownValue, VisualizerEvent } from '../visualizer/wire.ts';
 import { DEV_COMMANDS, type DevCommand } from './dev-commands.ts';
@@ -164,17 +164,17 @@ export class DevVisualizer {
 
   async #command(request: CommandRequest): Promise<void> {
     const controls = this.#controls;
-    if (this.#stopping.aborted) throw new CommandError(409, 'the cluster is stopping');
-    if (controls === null) throw new CommandError(409, 'the cluster is not there yet');
+    if (this.#stopping.aborted) throw new CommandRefusal(409, 'the cluster is stopping');
+    if (controls === null) throw new CommandRefusal(409, 'the cluster is not there yet');
     const command = DEV_COMMANDS.find((each) => each.command === request.command);
-    if (command === undefined) throw new CommandError(404, 'there is no such command');
+    if (command === undefined) throw new CommandRefusal(404, 'there is no such command');
     const { source, peer } = placesOf(command, request);
     try {
       await within(systemClock, command.label, COMMAND_LIMIT_MS, this.#closing.signal, async () => command.run(controls, source, peer));
     } catch (error) {
       const why = error instanceof ControlError || error instanceof DeadlineError ? error.message : 'it was not done';
       this.#note(source, 'info', `${command.label}: ${why}`);
-      throw new CommandError(error instanceof ControlError ? 409 : 500, why);
+      throw new CommandRefusal(error instanceof ControlError ? 409 : 500, why);
     }
     this.#note(source, command.breaks ? 'fault' : 'info', command.said(source, peer));
   }
@@ -185,7 +185,7 @@ export class DevVisualizer {
 }
 
 function placesOf({ takes }: DevCommand, { source, peer }: CommandRequest): { readonly source: string; readonly peer: string } {
-  if (takes !== 'nothing' && source === null) throw new CommandError(400, 'which node?');
-  if (takes === 'pair' && peer === null) throw new CommandError(400, 'which two nodes?');
+  if (takes !== 'nothing' && source === null) throw new CommandRefusal(400, 'which node?');
+  if (takes === 'pair' && peer === null) throw new CommandRefusal(400, 'which two nodes?');
   return { source: takes === 'nothing' ? '' : source!, peer: takes === 'pair' ? peer! : '' };
 }

@@ -7,7 +7,7 @@ import type { Clock, Log, Random } from '../domain/ports.ts';
 import { EventLog } from '../visualizer/event-log.ts';
 import { layoutOf } from '../visualizer/layout.ts';
 import { loadPageFiles } from '../visualizer/page-files.ts';
-import { CommandError, type CommandRequest, type Commands } from '../visualizer/ports.ts';
+import { CommandRefusal, type CommandRequest, type Commands } from '../visualizer/ports.ts';
 import { serveVisualizer } from '../visualizer/server.ts';
 import type { ComposedNode, NodeWatcher } from './compose-node.ts';
 import { NodeRecord } from './node-record.ts';
@@ -64,7 +64,7 @@ function commandsOf({ visualizerCommandToken }: Config, { actor }: ComposedNode)
     async run({ command }: CommandRequest) {
       if (command === 'node_tick') actor.send({ type: 'node_tick' });
       else if (command === 'sync_tick') actor.send({ type: 'sync_tick' });
-      else throw new CommandError(404, 'there is no such command');
+      else throw new CommandRefusal(404, 'there is no such command');
     },
   };
 }

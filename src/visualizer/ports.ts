@@ -10,7 +10,7 @@ export interface PageFile {
 /** By path: `/`, and what the page asks for. */
 export type PageFiles = ReadonlyMap<string, PageFile>;
 
-/** Where the boxes of a chart stand, as the page takes it in JSON. */
+/** Where the boxes of a chart stand, as the page takes it in JSON; asked again and again for the same chart. */
 export type LayoutOf = (chart: Chart) => Promise<unknown>;
 
 export interface CommandRequest {
@@ -27,17 +27,17 @@ export interface Commands {
   /** Whether the page gets the token, and with it the buttons. */
   readonly onPage: boolean;
   readonly list: readonly PageCommand[];
-  /** @throws CommandError with the sentence that is shown */
+  /** @throws CommandRefusal with the sentence that is shown */
   run(request: CommandRequest): Promise<void>;
 }
 
 /** A command that cannot be carried out. The sentence goes to whoever asked. */
-export class CommandError extends Error {
+export class CommandRefusal extends Error {
   readonly status: number;
 
   constructor(status: number, message: string) {
     super(message);
-    this.name = 'CommandError';
+    this.name = 'CommandRefusal';
     this.status = status;
   }
 }

@@ -17,8 +17,8 @@ import type { Clock, TimerId } from '../domain/ports.ts';
 import { isToken, refusalOf, SECURITY_HEADERS } from './admission.ts';
 import type { EventLog } from './event-log.ts';
 import { LogReader, type LogReaderOptions } from './log-reader.ts';
-import { CommandError, type CommandRequest, type Commands, type LayoutOf, type PageFiles } from './ports.ts';
-import type { Chart, PageSession } from './wire.ts';
+import { CommandRefusal, type CommandRequest, type Commands, type LayoutOf, type PageFiles } from './ports.ts';
+import type { PageSession } from './wire.ts';
 
 const HOST = '127.0.0.1';
 /** Connections at once; one more is closed. */
@@ -104,7 +104,6 @@ class Visualizer {
   readonly #options: VisualizerOptions;
   readonly #modules: VisualizerModules;
   readonly #readers = new Set<LogReader>();
-  readonly #layouts = new Map<string, Promise<string>>();
   #port = 0;
   #beat: TimerId = null;
   #stopListening: (() => void) | null = null;
@@ -151,7 +150,7 @@ class Visualizer {
     else if (first === 'layouts' && second !== undefined) void this.#layout(response, second);
     else {
       // Whoever asks for the page asks for the layouts next, and they take longest.
-      if (url.pathname === '/') for (const chart of this.#modules.log.charts()) void this.#layoutOf(chart);
+      if (url.pathname === '/') for (const chart of this.#modules.log.charts()) this.#modules.layoutOf(chart).catch(() => undefined);
       void this.#file(response, url.pathname);
     }
   }
@@ -202,32 +201,22 @@ class Visualizer {
     const chart = this.#modules.log.chart(id);
     if (chart === null) { sayError(response, 404, 'there is no such chart'); return; }
     try {
-      sayJson(response, 200, await this.#layoutOf(chart));
+      sayJson(response, 200, JSON.stringify(await this.#modules.layoutOf(chart)));
     } catch {
       sayError(response, 500, 'the chart cannot be laid out');
     }
   }
 
-  #layoutOf(chart: Chart): Promise<string> {
-    const known = this.#layouts.get(chart.id);
-    if (known !== undefined) return known;
-    const layout = this.#modules.layoutOf(chart).then((made) => JSON.stringify(made));
-    this.#layouts.set(chart.id, layout);
-    // What failed may be asked for again.
-    layout.catch(() => this.#layouts.delete(chart.id));
-    return layout;
-  }
-
   async #command(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { commands } = this.#modules;
     try {
-      if (commands === undefined) throw new CommandError(404, 'there are no commands here');
-      if (!isToken(request.headers['x-visualizer-token'], commands.token)) throw new CommandError(403, 'the token is another one');
-      if (!/^application\/json(?:;|$)/i.test(request.headers['content-type'] ?? '')) throw new CommandError(415, 'a command is application/json');
+      if (commands === undefined) throw new CommandRefusal(404, 'there are no commands here');
+      if (!isToken(request.headers['x-visualizer-token'], commands.token)) throw new CommandRefusal(403, 'the token is another one');
+      if (!/^application\/json(?:;|$)/i.test(request.headers['content-type'] ?? '')) throw new CommandRefusal(415, 'a command is application/json');
       await commands.run(commandOf(await bodyOf(request)));
       sayJson(response, 200, '{}');
     } catch (error) {
-      const known = error instanceof CommandError;
+      const known = error instanceof CommandRefusal;
       sayError(response, known ? error.status : 500, known ? error.message : 'the command failed');
     }
   }
@@ -269,11 +258,11 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
   let bytes = 0;
   request.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes > MAX_COMMAND_BYTES) reject(new CommandError(413, `a command has ${MAX_COMMAND_BYTES} bytes at most`));
+    if (bytes > MAX_COMMAND_BYTES) reject(new CommandRefusal(413, `a command has ${MAX_COMMAND_BYTES} bytes at most`));
     else chunks.push(chunk);
   });
   request.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
-  request.on('close', () => reject(new CommandError(400, 'the command came to no end')));
+  request.on('close', () => reject(new CommandRefusal(400, 'the command came to no end')));
   return promise;
 }
 
@@ -282,11 +271,11 @@ function commandOf(text: string): CommandRequest {
   try {
     read = JSON.parse(text);
   } catch {
-    throw new CommandError(400, 'this is no JSON');
+    throw new CommandRefusal(400, 'this is no JSON');
   }
   const { command, source = null, peer = null } = (read ?? {}) as Record<string, unknown>;
-  if (typeof command !== 'string' || !isName(command)) throw new CommandError(400, 'a command has a name');
-  if (!isNameOrNull(source) || !isNameOrNull(peer)) throw new CommandError(400, 'source and peer are names');
+  if (typeof command !== 'string' || !isName(command)) throw new CommandRefusal(400, 'a command has a name');
+  if (!isNameOrNull(source) || !isNameOrNull(peer)) throw new CommandRefusal(400, 'source and peer are names');
   return { command, source, peer };
 }
 

@@ -5,7 +5,7 @@
  *
  * The forms know nothing of any product: a page that reads them draws every XState 5 machine.
  *
- * A chart is one of `src/chart/chart.ts`. Three words in `meta` say how it is shown, for any machine:
+ * A chart is one of `src/chart/chart.ts`. Four words in `meta` say how it is shown, for any machine:
  *
  * - `headline: true` on a compound state: the active child of it is the actor's state in one word (else: the first region).
  * - `span: 'node_tick'` on a compound state: from leaving its initial child until it is back, that is one span of this name

@@ -1,7 +1,7 @@
 /** The live stream. EventSource comes back by itself with the id it had; where it gives up, another is opened. */
 import type { VisualizerEvent } from '../wire.ts';
 import { after } from './browser.ts';
-import { parseEvent } from './core/trace.ts';
+import { readEventLine } from './core/trace.ts';
 
 const RETRY_MS = 1_000;
 
@@ -28,7 +28,7 @@ export class Connection {
     stream.addEventListener('open', () => this.#modules.onChange(true));
     stream.addEventListener('message', ({ data, lastEventId }) => {
       this.#lastId = lastEventId;
-      const event = typeof data === 'string' ? parseEvent(data) : null;
+      const event = typeof data === 'string' ? readEventLine(data) : null;
       if (event !== null) this.#modules.onEvent(event);
     });
     stream.addEventListener('error', () => {

@@ -6,7 +6,7 @@ import { systemClock } from '../../../src/system/system.ts';
 import { EventLog } from '../../../src/visualizer/event-log.ts';
 import { layoutOf } from '../../../src/visualizer/layout.ts';
 import { loadPageFiles } from '../../../src/visualizer/page-files.ts';
-import { CommandError, type CommandRequest } from '../../../src/visualizer/ports.ts';
+import { CommandRefusal, type CommandRequest } from '../../../src/visualizer/ports.ts';
 import { recordActor } from '../../../src/visualizer/recorder.ts';
 import { serveVisualizer, type VisualizerServer } from '../../../src/visualizer/server.ts';
 import type { NewEvent, PageSession, Shown } from '../../../src/visualizer/wire.ts';
@@ -57,7 +57,7 @@ export class Watched {
           ],
           run: async (request) => {
             this.commands.push(request);
-            if (this.refusal !== null) throw new CommandError(409, this.refusal);
+            if (this.refusal !== null) throw new CommandRefusal(409, this.refusal);
           },
         },
       },

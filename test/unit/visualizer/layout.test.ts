@@ -29,6 +29,10 @@ describe('the layout of the node', () => {
     expect(new Set(drawn)).toEqual(new Set(nodeChart.edges.map(({ id }) => id)));
   });
 
+  test('is made once, however often it is asked for', async () => {
+    expect(await layoutOf(nodeChart)).toBe(await layoutOf(nodeChart));
+  });
+
   test('keeps children in their parents, states apart, and text within its box', async () => {
     for (const drawing of (await layoutOf(nodeChart)).drawings) {
       const boxes = new Map(drawing.states.map((state) => [state.id, state]));

@@ -7,7 +7,7 @@ import { chartOf } from '../../../src/chart/chart-of.ts';
 import { refusalOf } from '../../../src/visualizer/admission.ts';
 import { EventLog } from '../../../src/visualizer/event-log.ts';
 import { STALL_LIMIT_MS } from '../../../src/visualizer/log-reader.ts';
-import { CommandError, type CommandRequest, type Commands } from '../../../src/visualizer/ports.ts';
+import { CommandRefusal, type CommandRequest, type Commands } from '../../../src/visualizer/ports.ts';
 import { HEARTBEAT_MS, MAX_COMMAND_BYTES, MAX_READERS, serveVisualizer, type VisualizerModules, type VisualizerServer } from '../../../src/visualizer/server.ts';
 import type { VisualizerEvent } from '../../../src/visualizer/wire.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
@@ -308,17 +308,18 @@ describe('a trace', () => {
 });
 
 describe('a layout', () => {
-  test('is made once for each chart', async () => {
-    let made = 0;
+  test('is that of the chart, and begun before the page asks for it', async () => {
+    const asked: string[] = [];
     const { server, log } = await serve({
       layoutOf: async ({ id }) => {
-        made += 1;
+        asked.push(id);
         return { id };
       },
     });
     begin(log);
-    for (let index = 0; index < 3; index += 1) expect(JSON.parse((await ask(server, `/layouts/${chart.id}`)).body)).toEqual({ id: chart.id });
-    expect(made).toBe(1);
+    await ask(server, '/');
+    expect(asked).toEqual([chart.id]);
+    expect(JSON.parse((await ask(server, `/layouts/${chart.id}`)).body)).toEqual({ id: chart.id });
   });
 
   test('that failed is tried again', async () => {
@@ -403,7 +404,7 @@ describe('commands', () => {
 
   test('that fail say so in a sentence of ours, and in no other', async () => {
     const failing = await commanded(() => {
-      throw new CommandError(409, 'it does not turn');
+      throw new CommandRefusal(409, 'it does not turn');
     });
     expect(await failing.send({ command: 'turn' })).toMatchObject({ status: 409, body: '{"error":"it does not turn"}' });
     const broken = await commanded(() => {

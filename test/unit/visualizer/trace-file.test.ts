@@ -14,6 +14,7 @@ import { chartOf } from '../../../src/chart/chart-of.ts';
 import { systemClock } from '../../../src/system/system.ts';
 import { EventLog, LIVE_LIMITS } from '../../../src/visualizer/event-log.ts';
 import { parseEvent } from '../../../src/visualizer/event-form.ts';
+import { readEventLine } from '../../../src/visualizer/page/core/trace.ts';
 import { serveVisualizer, type VisualizerServer } from '../../../src/visualizer/server.ts';
 import type { NewEvent, VisualizerEvent } from '../../../src/visualizer/wire.ts';
 import { trafficLight } from './traffic-light.ts';
@@ -159,6 +160,41 @@ describe('a file that is no trace', () => {
     await expect(readTraceFile(folder)).rejects.toThrow(/is no file/);
     await expect(readTraceFile(join(folder, 'none'))).rejects.toThrow(/ENOENT/);
   });
+});
+
+const STATE = { n: 2, atMs: 1, kind: 'state', source: 'a', chart: 'c', active: ['m'], shown: {}, fresh: true };
+const NOTE = { n: 3, atMs: 1, kind: 'note', source: null, level: 'info', text: 'x' };
+const STEP = { n: 4, atMs: 1, kind: 'step', source: 'a', event: 'go', edges: ['e'] };
+const SPAN = { n: 5, atMs: 1, kind: 'span', source: 'a', name: 'tick', span: 1, outcome: null };
+const SHOWN = { n: 6, atMs: 1, kind: 'shown', source: 'a', shown: { members: 3 } };
+const END = { n: 7, atMs: 1, kind: 'end', source: 'a', how: 'stopped' };
+
+test.each<[string, unknown, boolean]>([
+  ...[STATE, NOTE, STEP, SPAN, SHOWN, END].map((event): [string, unknown, boolean] => [event.kind, event, true]),
+  ['a step with states', { ...STEP, active: ['m'], shown: {} }, true],
+  ['a span that ended', { ...SPAN, outcome: 'ok' }, true],
+  ['no number', { ...NOTE, n: 'x' }, false],
+  ['a number with a fraction', { ...NOTE, n: 1.5 }, false],
+  ['no time', { ...NOTE, atMs: null }, false],
+  ['another kind', { ...NOTE, kind: 'other' }, false],
+  ['a note of another level', { ...NOTE, level: 'bad' }, false],
+  ['a note of a number', { ...NOTE, source: 1 }, false],
+  ['a state without its chart', { ...STATE, chart: undefined }, false],
+  ['a state of numbers', { ...STATE, active: [1] }, false],
+  ['a state that may be old or new', { ...STATE, fresh: undefined }, false],
+  ['a step without its event', { ...STEP, event: undefined }, false],
+  ['a step by a number', { ...STEP, edges: [1] }, false],
+  ['a span without its name', { ...SPAN, name: undefined }, false],
+  ['a span that nobody numbered', { ...SPAN, span: 'x' }, false],
+  ['values that are none', { ...SHOWN, shown: 'x' }, false],
+  ['an end without a way', { ...END, how: undefined }, false],
+  ['a source that is none', { ...END, source: null }, false],
+  ['a chart that is none', { n: 1, atMs: 0, kind: 'chart', chart: { id: 'c' } }, false],
+  ['a list', [], false],
+  ['nothing', null, false],
+])('a server and a page agree on what is an event: %s', (_, event, isEvent) => {
+  const line = JSON.stringify(event);
+  expect({ server: !('problem' in parseEvent(line)), page: readEventLine(line) !== null }).toEqual({ server: isEvent, page: isEvent });
 });
 
 test('what is not of the form does not get through a parsed event', () => {

@@ -1,7 +1,9 @@
 /** A trace file: one event a line. Lines that are no events are counted, not believed. */
-import type { VisualizerEvent } from '../../wire.ts';
+import type { NoteEvent, VisualizerEvent } from '../../wire.ts';
 
 const KINDS: ReadonlySet<string> = new Set<VisualizerEvent['kind']>(['chart', 'state', 'step', 'shown', 'span', 'end', 'note']);
+
+const LEVELS: ReadonlySet<string> = new Set<NoteEvent['level']>(['info', 'fault', 'failure']);
 
 export interface Trace {
   readonly events: readonly VisualizerEvent[];
@@ -13,15 +15,18 @@ export function parseTrace(text: string): Trace {
   let unreadable = 0;
   for (const line of text.split('\n')) {
     if (line.trim() === '') continue;
-    const event = parseEvent(line);
+    const event = readEventLine(line);
     if (event === null) unreadable += 1;
     else events.push(event);
   }
   return { events, unreadable };
 }
 
-/** @returns null for what is no event */
-export function parseEvent(line: string): VisualizerEvent | null {
+/**
+ * What the page needs of an event is there and of its type; event-form.ts, too large for the page, checks all of it.
+ * @returns null for what is no event
+ */
+export function readEventLine(line: string): VisualizerEvent | null {
   try {
     const value: unknown = JSON.parse(line);
     return isEvent(value) ? value : null;
@@ -32,15 +37,19 @@ export function parseEvent(line: string): VisualizerEvent | null {
 
 function isEvent(value: unknown): value is VisualizerEvent {
   if (typeof value !== 'object' || value === null) return false;
-  const { kind, n, atMs, source, chart, active, edges, shown, text } = value as Record<string, unknown>;
-  if (typeof kind !== 'string' || !KINDS.has(kind) || typeof n !== 'number' || !Number.isFinite(atMs)) return false;
+  const { kind, n, atMs, source, chart, event, active, edges, shown, name, span, outcome, how, fresh, level, text } = value as Record<string, unknown>;
+  if (typeof kind !== 'string' || !KINDS.has(kind) || !Number.isInteger(n) || !Number.isFinite(atMs)) return false;
   if (kind === 'chart') return isChart(chart);
-  if (kind === 'note') return typeof text === 'string';
+  if (kind === 'note') return isTextOrNull(source) && typeof level === 'string' && LEVELS.has(level) && typeof text === 'string';
   if (typeof source !== 'string') return false;
-  if (kind === 'state') return typeof chart === 'string' && Array.isArray(active) && isObject(shown);
-  if (kind === 'step') return Array.isArray(edges) && (active === undefined || Array.isArray(active)) && (shown === undefined || isObject(shown));
-  return kind !== 'shown' || isObject(shown);
+  if (kind === 'state') return typeof chart === 'string' && areTexts(active) && isObject(shown) && typeof fresh === 'boolean';
+  if (kind === 'step') return typeof event === 'string' && areTexts(edges) && (active === undefined || areTexts(active)) && (shown === undefined || isObject(shown));
+  if (kind === 'span') return typeof name === 'string' && Number.isInteger(span) && isTextOrNull(outcome);
+  return kind === 'end' ? typeof how === 'string' : isObject(shown);
 }
+
+const isTextOrNull = (value: unknown): boolean => typeof value === 'string' || value === null;
+const areTexts = (value: unknown): boolean => Array.isArray(value) && value.every((item) => typeof item === 'string');
 
 const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
 
