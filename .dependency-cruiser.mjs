@@ -62,7 +62,7 @@ const ROOMS = {
   cli: null,
 };
 
-/** Package → rooms that may import it; each has one home, so that replacing it is a change in one room. */
+/** Package → rooms that may import it, few each, so that replacing it is a small change. zod and lru-cache are tools of all rooms. */
 const PACKAGE_HOMES = {
   express: ['http'],
   viem: ['registry', 'enclave', 'dev', 'sim'],
@@ -71,6 +71,7 @@ const PACKAGE_HOMES = {
   undici: ['net', 'enclave'],
   secp256k1: ['crypto'],
   '@noble/hashes': ['crypto'],
+  'ipaddr.js': ['http', 'net'],
   commander: ['cli'],
   solc: ['dev'],
   elkjs: ['visualizer'],

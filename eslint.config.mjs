@@ -1,11 +1,11 @@
 import tseslint from 'typescript-eslint';
 
-/** Names that have one home each; everywhere else they come in as ports (ARCHITECTURE.md, Ports). */
+/** What comes in as ports everywhere but at the edges: src/cli, src/dev, src/system (ARCHITECTURE.md, Ports). */
 const portsOnly = [
   { object: 'Date', property: 'now', message: 'Time comes in as the Clock port.' },
   { object: 'Math', property: 'random', message: 'Randomness comes in as the Random port.' },
   { object: 'performance', property: 'now', message: 'Time comes in as the Clock port.' },
-  { object: 'process', property: 'env', message: 'The environment is read in src/config alone.' },
+  { object: 'process', property: 'env', message: 'The environment comes from the command line, through src/config.' },
 ];
 
 export default tseslint.config(

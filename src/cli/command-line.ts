@@ -42,8 +42,9 @@ Examples:
   nova-kms help status                       all about one command
 
 Exit code: 0 done; 1 failed, with the reason in one line on standard error; 2 the
-command line cannot be read; 3 an answer that is no: not ready, not reachable, not
-found; 130 after a second Ctrl-C, which waits for nothing.`;
+command line, or a file or variable that it needs, cannot be read; 3 an answer that
+is no: not ready, not reachable, not found; 130 after a second Ctrl-C, which waits
+for nothing.`;
 
 /** @returns the exit code */
 export async function runCommandLine(argv: readonly string[], { version, rows }: CommandLineOptions, { stdout, stderr }: Streams): Promise<number> {

@@ -1,6 +1,7 @@
 /**
- * The configuration table (protocol.md §8): one row per variable, read once at start. Every variable here is enforced; a
- * variable that nothing enforces does not exist. A failure names its variable, and all failures come at once.
+ * The configuration table (protocol.md §8, proxies §7, and the visualiser's own): one row per variable, read once at start.
+ * Every variable here is enforced; a variable that nothing enforces does not exist. A failure names its variable, and all
+ * failures come at once.
  */
 import { isIP } from 'node:net';
 import { parseWallet, type Wallet } from '../domain/ids.ts';

@@ -102,7 +102,7 @@ export interface Transport {
 
 /** The chain as node_tick reads it (protocol.md §6). Every call throws DependencyError('chain', ..). */
 export interface Chain {
-  /** Membership and chain hash at one block, `CHAIN_CONFIRMATIONS` behind the head, in at most three round trips. */
+  /** Membership and chain hash at one block, `CHAIN_CONFIRMATIONS` behind the head, in three round trips, rarely four. */
   readView(signal: AbortSignal): Promise<ChainView>;
   /** The chain hash alone at the block of a view, for another try after it could not be read. */
   readHash(block: bigint, signal: AbortSignal): Promise<HashReading>;
