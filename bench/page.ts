@@ -12,10 +12,12 @@ import { layoutOf } from '../src/visualizer/layout.ts';
 import { loadPageFiles } from '../src/visualizer/page-files.ts';
 import { serveVisualizer } from '../src/visualizer/server.ts';
 import { launchBrowser, untilTrue, WIDE } from '../test/browser/support/browser.ts';
+import { aimAt } from './aims.ts';
 
 const SOURCES = ['node-1', 'node-2', 'node-3'];
 const LATER_LOADS = 5;
 const EVENTS = 19_000;
+const AIM_MS = 1_000;
 
 const machine = createNodeMachine(
   { nodeTickMs: 60_000, syncTickMs: 10_000, nudgeMs: 200, probePeers: true },
@@ -46,49 +48,55 @@ async function drawnMs(page: Page, url: string): Promise<number> {
 const print = (what: string, value: string): void => void process.stdout.write(`${what.padEnd(64)}${value}\n`);
 
 const browser = await launchBrowser();
-const page = await browser.newPage({ viewport: WIDE });
-// Of the browser, not of the page.
-await page.goto('about:blank');
+const closers: (() => Promise<unknown>)[] = [() => browser.close()];
+try {
+  const page = await browser.newPage({ viewport: WIDE });
+  // Of the browser, not of the page.
+  await page.goto('about:blank');
 
-const server = await serve(newLog('bench'));
-print('first reader, until the first drawing (bundle and layout too)', `${await drawnMs(page, server.url)} ms`);
-const later: number[] = [];
-for (let load = 0; load < LATER_LOADS; load++) later.push(await drawnMs(page, server.url));
-print('a later one', `${later.sort((a, b) => a - b)[Math.floor(LATER_LOADS / 2)]!} ms (median of ${LATER_LOADS})`);
-await server.close();
+  const server = await serve(newLog('bench'));
+  closers.push(() => server.close());
+  const firstMs = await drawnMs(page, server.url);
+  print('first reader, until the first drawing (bundle and layout too)', `${firstMs} ms`);
+  aimAt(`the first drawing within ${AIM_MS} ms`, firstMs <= AIM_MS);
+  const later: number[] = [];
+  for (let load = 0; load < LATER_LOADS; load++) later.push(await drawnMs(page, server.url));
+  print('a later one', `${later.sort((a, b) => a - b)[Math.floor(LATER_LOADS / 2)]!} ms (median of ${LATER_LOADS})`);
 
-const layoutStartedMs = performance.now();
-await layoutOf({ ...chart, id: 'once more' });
-print('layout of the node in a new worker', `${Math.round(performance.now() - layoutStartedMs)} ms`);
+  const layoutStartedMs = performance.now();
+  await layoutOf({ ...chart, id: 'once more' });
+  print('layout of the node in a new worker', `${Math.round(performance.now() - layoutStartedMs)} ms`);
 
-const full = newLog('full');
-for (let index = 0; index < EVENTS; index++) {
-  const settles = index % 2 === 1;
-  const tick = settles ? 'node.nodeTick.idle' : 'node.nodeTick.refreshingMembership';
-  full.add({
-    kind: 'step',
-    atMs: systemClock.nowMs() - (EVENTS - index) * 20,
-    source: SOURCES[index % SOURCES.length]!,
-    event: 'node_tick',
-    edges: [settles ? 'node.nodeTick.settling||0' : 'node.nodeTick.idle|node_tick|0'],
-    active: active.map((id) => (id === 'node.nodeTick.idle' ? tick : id)),
-    shown: { ticks: index },
-  });
+  const full = newLog('full');
+  for (let index = 0; index < EVENTS; index++) {
+    const settles = index % 2 === 1;
+    const tick = settles ? 'node.nodeTick.idle' : 'node.nodeTick.refreshingMembership';
+    full.add({
+      kind: 'step',
+      atMs: systemClock.nowMs() - (EVENTS - index) * 20,
+      source: SOURCES[index % SOURCES.length]!,
+      event: 'node_tick',
+      edges: [settles ? 'node.nodeTick.settling||0' : 'node.nodeTick.idle|node_tick|0'],
+      active: active.map((id) => (id === 'node.nodeTick.idle' ? tick : id)),
+      shown: { ticks: index },
+    });
+  }
+  const fullServer = await serve(full);
+  closers.push(() => fullServer.close());
+  await page.goto(fullServer.url);
+  const startedMs = performance.now();
+  await untilTrue(page, `(document.querySelector('.count')?.textContent ?? '').includes('of ${EVENTS + SOURCES.length + 1}')`);
+  print(`a page that is opened on ${EVENTS} events shows the last`, `${Math.round(performance.now() - startedMs)} ms`);
+  const inspector = await page.context().newCDPSession(page);
+  await inspector.send('Performance.enable');
+  await inspector.send('HeapProfiler.collectGarbage');
+  const { metrics } = await inspector.send('Performance.getMetrics');
+  const heapBytes = metrics.find(({ name }) => name === 'JSHeapUsedSize')!.value;
+  print('its memory', `${Math.round(heapBytes / 1024 / 1024)} MiB`);
+  const backStartedMs = performance.now();
+  await page.keyboard.press('Home');
+  await untilTrue(page, "document.querySelector('.mode').textContent.includes('newer')");
+  print('back to the first of them', `${Math.round(performance.now() - backStartedMs)} ms`);
+} finally {
+  for (const close of closers.reverse()) await close();
 }
-const fullServer = await serve(full);
-await page.goto(fullServer.url);
-const startedMs = performance.now();
-await untilTrue(page, `(document.querySelector('.count')?.textContent ?? '').includes('of ${EVENTS + SOURCES.length + 1}')`);
-print(`a page that is opened on ${EVENTS} events shows the last`, `${Math.round(performance.now() - startedMs)} ms`);
-const inspector = await page.context().newCDPSession(page);
-await inspector.send('Performance.enable');
-await inspector.send('HeapProfiler.collectGarbage');
-const { metrics } = await inspector.send('Performance.getMetrics');
-const heapBytes = metrics.find(({ name }) => name === 'JSHeapUsedSize')!.value;
-print('its memory', `${Math.round(heapBytes / 1024 / 1024)} MiB`);
-const backStartedMs = performance.now();
-await page.keyboard.press('Home');
-await untilTrue(page, "document.querySelector('.mode').textContent.includes('newer')");
-print('back to the first of them', `${Math.round(performance.now() - backStartedMs)} ms`);
-await fullServer.close();
-await browser.close();

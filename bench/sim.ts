@@ -6,6 +6,7 @@ import { Session, type Profiler } from 'node:inspector/promises';
 import process from 'node:process';
 import { nodeName, type RequestStep, type Scenario } from '../src/sim/scenario.ts';
 import { simulate } from '../src/sim/simulate.ts';
+import { aimAt } from './aims.ts';
 import { table } from './statistics.ts';
 
 const NODES = 5;
@@ -96,6 +97,7 @@ const rows: (string | number)[][] = [];
 const shares = new Map<string, Map<string, number>>();
 for (const load of LOADS) {
   const { seconds, result, ratio } = await measure(load);
+  aimAt(`${load.name}: ${load.aim} to 1`, ratio >= load.aim);
   rows.push([load.name, result.simulatedMs / 1_000, seconds.toFixed(1), Math.round(ratio), load.aim, result.events, result.writes]);
   shares.set(load.name, await profile(load));
 }

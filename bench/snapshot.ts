@@ -12,6 +12,7 @@ import { waitUntil } from '../src/dev/waiting.ts';
 import { systemClock } from '../src/system/system.ts';
 import { asOlderKind } from '../test/support/older-kind.ts';
 import { memberOf, startNodeOverHttp } from '../test/support/node-over-http.ts';
+import { aimAt } from './aims.ts';
 import { EventLoopRecord, MEASURED, type LoopFigures } from './event-loop-record.ts';
 import { FillingMember } from './filling-member.ts';
 import { table } from './statistics.ts';
@@ -30,6 +31,12 @@ const secret = randomBytes(32).toString('hex');
 const record = new EventLoopRecord();
 const filler = new FillingMember(secret);
 const rows: (string | number)[][] = [['what', 'records', 'seconds', 'longest block ms', 'own ms', 'peak MiB']];
+
+/** Of what this kind of node does on both sides. */
+function addAimedRow(what: string, count: number, seconds: number, figures: LoopFigures): void {
+  aimAt(`${what}: no block above ${AIM_MS} ms`, figures.blockMs <= AIM_MS);
+  addRow(what, count, seconds, figures);
+}
 
 function addRow(what: string, count: number, seconds: number, { blockMs, ownMs, peakMiB, samples }: LoopFigures): void {
   if (samples === 0) throw new Error(`nothing was measured: ${what}`);
@@ -74,13 +81,13 @@ try {
   await filler.fill(serving, records);
   const fillToMs = Date.now();
   await linesRead();
-  addRow('a node merges deltas of 1 MiB', RECORDS, (fillToMs - fillFromMs) / 1000, record.between(serving.name, fillFromMs, fillToMs));
+  addAimedRow('a node merges deltas of 1 MiB', RECORDS, (fillToMs - fillFromMs) / 1000, record.between(serving.name, fillFromMs, fillToMs));
 
   const joined = await join(joining, RECORDS);
   await linesRead();
   const seconds = (joined.toMs - joined.fromMs) / 1000;
-  addRow('its neighbour serves the snapshot', RECORDS, seconds, record.between(serving.name, joined.fromMs, joined.toMs));
-  addRow('the joining node merges it, until ready', RECORDS, seconds, record.between(joining.name, joined.fromMs, joined.toMs));
+  addAimedRow('its neighbour serves the snapshot', RECORDS, seconds, record.between(serving.name, joined.fromMs, joined.toMs));
+  addAimedRow('the joining node merges it, until ready', RECORDS, seconds, record.between(joining.name, joined.fromMs, joined.toMs));
   await joining.stop();
   await serving.kill();
 

@@ -5,14 +5,15 @@
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { TeePubkey, Wallet } from '../src/domain/ids.ts';
 import { startCluster, CONFIRMATIONS, type Cluster } from '../src/dev/cluster.ts';
 import type { ClusterNode } from '../src/dev/cluster-node.ts';
 import { KMS_APP_ID } from '../src/dev/dev-chain.ts';
+import { waitUntil } from '../src/dev/waiting.ts';
 import { Rpc } from '../src/registry/rpc.ts';
 import { ViewReader } from '../src/registry/view-reader.ts';
 import { systemClock } from '../src/system/system.ts';
+import { aimAt } from './aims.ts';
 import { startSlowRpc } from './slow-rpc.ts';
 import { median, table } from './statistics.ts';
 
@@ -20,6 +21,9 @@ const LATENCY_MS = 50;
 const SIZES = [1, 10, 100];
 const TICKS_MEASURED = 7;
 const READY_LIMIT_MS = 60_000;
+const TICKS_LIMIT_MS = 60_000;
+const LOOK_EVERY_MS = 50;
+const MAX_TRIPS = 3;
 
 async function registerUpTo(cluster: Cluster, count: number, registered: number): Promise<void> {
   await cluster.chain.test.setAutomine(true);
@@ -39,15 +43,16 @@ async function tickDurations(node: ClusterNode, wanted: number): Promise<number[
   const durations: number[] = [];
   let seen: unknown = lastTick(await node.status())?.started_at_ms;
   let skipped = false;
-  while (durations.length < wanted) {
-    await delay(50);
+  await waitUntil({ what: `${wanted} node_ticks`, limitMs: TICKS_LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () => {
     const tick = lastTick(await node.status());
-    if (tick === null || tick.started_at_ms === seen) continue;
-    seen = tick.started_at_ms;
-    // The first one may have begun before.
-    if (skipped) durations.push(tick.duration_ms);
-    skipped = true;
-  }
+    if (tick !== null && tick.started_at_ms !== seen) {
+      seen = tick.started_at_ms;
+      // The first one may have begun before.
+      if (skipped) durations.push(tick.duration_ms);
+      skipped = true;
+    }
+    return durations.length >= wanted ? null : `there were ${durations.length}`;
+  });
   return durations;
 }
 
@@ -86,6 +91,7 @@ try {
     const { trips, members } = await roundTrips(cluster, slow.url);
     if (members !== size) throw new Error(`the chain lists ${members} members instead of ${size}`);
     const durations = await tickDurations(node, TICKS_MEASURED);
+    aimAt(`${MAX_TRIPS} round trips at ${size} instances`, trips <= MAX_TRIPS);
     rows.push([size, trips, median(durations), Math.max(...durations)]);
   }
   process.stdout.write(`RPC latency ${LATENCY_MS} ms, ${TICKS_MEASURED} ticks each\n${table(rows)}\n`);

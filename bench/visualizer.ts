@@ -4,13 +4,14 @@
  * thousand.
  */
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import process from 'node:process';
 import type { KmsClient } from '../src/client/kms-client.ts';
 import { startCluster } from '../src/dev/cluster.ts';
 import type { ClusterNode } from '../src/dev/cluster-node.ts';
+import { aimAt } from './aims.ts';
 import { createBenchApp, TRUSTING } from './bench-app.ts';
+import { cpuMs, residentMiB } from './process-figures.ts';
 import { median, table } from './statistics.ts';
 
 const PAIRS = 9;
@@ -25,19 +26,6 @@ const AIM = 1.03;
 const LIMIT_MS = 90_000;
 const ROUNDS = 6;
 const TICKS_A_ROUND = 5_000;
-/** Of /proc: a hundredth of a second, on every Linux there is. Milliseconds. */
-const CLOCK_TICK_MS = 10;
-
-/** Milliseconds of a process in user and kernel mode. */
-function cpuMs(pid: number): number {
-  // The fields after the name, which stands in brackets and may hold anything.
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * CLOCK_TICK_MS;
-}
-
-function residentMiB(pid: number): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024;
-}
 
 async function derive(client: KmsClient, node: ClusterNode, count: number): Promise<void> {
   let left = count;
@@ -116,6 +104,7 @@ try {
     pairs.push({ alone: (2 * sums.alone) / ORDER.length, watched: (2 * sums.watched) / ORDER.length });
   }
   const ratio = median(pairs.map((pair) => pair.watched / pair.alone));
+  aimAt(`a median ratio of at most ${AIM}`, ratio <= AIM);
   process.stdout.write(
     `CPU of a node per derive, ${(ORDER.length * DERIVES) / 2} derives each, node_tick and sync_tick every second; milliseconds\n${table([
       ['', 'nobody reads', 'one reads', 'ratio'],
@@ -130,7 +119,7 @@ try {
   const rows: (string | number)[][] = [['sync_ticks sent', 'resident MiB', 'events kept', 'as JSON, MiB']];
   const note = async (sent: number): Promise<void> => {
     const trace = await (await fetch(`${url}/trace`)).text();
-    rows.push([sent, residentMiB(node.pid!).toFixed(0), trace.split('\n').length - 1, (trace.length / 1024 / 1024).toFixed(1)]);
+    rows.push([sent, residentMiB(node.pid!), trace.split('\n').length - 1, (trace.length / 1024 / 1024).toFixed(1)]);
   };
   await note(0);
   for (let round = 1; round <= ROUNDS; round += 1) {

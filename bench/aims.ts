@@ -1,0 +1,8 @@
+/** Aims of benchmarks: one that is missed is said, and is exit code 1. */
+import process from 'node:process';
+
+export function aimAt(what: string, isMet: boolean): void {
+  if (isMet) return;
+  process.stdout.write(`missed: ${what}\n`);
+  process.exitCode = 1;
+}
