@@ -6,6 +6,7 @@ import { Watched, type Crossing } from './support/watched.ts';
 
 /** What can still be read, as high as letters are set. Pixels. */
 const READABLE_PX = 9;
+const MAX_LOOKS = 100;
 
 let browser: Browser;
 let watched: Watched;
@@ -41,10 +42,11 @@ const arrow = (from: string, to: string): string => `.arrow[data-arrow="crossing
 const card = (name: string): string => `.card[data-source="${name}"]`;
 /** Of something that is drawn anew again and again. */
 async function boxOf(selector: string): Promise<{ readonly x: number; readonly y: number; readonly width: number }> {
-  for (;;) {
+  for (let looks = 0; looks < MAX_LOOKS; looks++) {
     const box = await page.locator(selector).first().boundingBox();
     if (box !== null) return box;
   }
+  throw new Error(`${selector} has no place`);
 }
 const text = async (selector: string): Promise<string> => (await page.textContent(selector)) ?? '';
 

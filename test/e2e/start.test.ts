@@ -277,7 +277,7 @@ describe('what cannot be started', () => {
     async () => {
       const { code, stdout, stderr } = await npmStart('--help').ended;
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-      for (const option of ['--nodes <n>', '--tick-seconds <s>', '--base-port <p>', '--once', '--json', '--help']) {
+      for (const option of ['--nodes <n>', '--tick-seconds <s>', '--base-port <p>', '--visualizer-port <p>', '--no-visualizer', '--identity <file>', '--once', '--json', '--help']) {
         expect(stdout).toContain(option);
       }
       expect(stdout).toContain('1 to 16 (default: 3)');

@@ -88,14 +88,13 @@ test('it is there before the nodes are, and shows both of them from their start'
 });
 
 test('peers go by the names of their nodes', async () => {
-  const from = 0;
-  await until((event) => event.kind === 'shown' && event.source === 'node-1' && JSON.stringify(event.shown).includes('"peer":"node-2"'), from);
+  await until((event) => event.kind === 'shown' && event.source === 'node-1' && JSON.stringify(event.shown).includes('"peer":"node-2"'));
 });
 
 test('a tick is sent, and noted', async () => {
   const from = events.length;
   expect(await send({ command: 'sync_tick', source: 'node-1' })).toEqual({ status: 200, body: {} });
-  await until((event) => event.kind === 'span' && event.source === 'node-1' && event.outcome !== null, from);
+  await until((event) => event.kind === 'span' && event.source === 'node-1' && event.name === 'sync_tick' && event.outcome !== null, from);
   await until((event) => event.kind === 'note' && event.source === 'node-1' && event.level === 'info', from);
 });
 
