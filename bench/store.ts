@@ -60,7 +60,7 @@ function fill(size: number): Filled {
       random: systemRandom,
       opens: (appId, stored) => vault.opensValue(appId, stored),
       ownClockKey: (storeId) => `0x${'a'.repeat(40)}/${storeId}`,
-      acknowledgedByAll: () => 0,
+      takenByAll: () => false,
       keepsEverything: () => false,
     },
   );

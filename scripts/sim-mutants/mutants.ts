@@ -129,9 +129,11 @@ const NINE: readonly Mutant[] = [
       {
         file: 'sync/replicas.ts',
         find: `    this.#mark = Math.max(this.#mark, upTo);
+    this.#highestMark = Math.max(this.#highestMark, this.#mark);
     this.#behind = { records: this.#behind.records - passed.records, bytes: this.#behind.bytes - passed.bytes };`,
         put: `    for (const sibling of SIBLINGS.get(this.#writes)) {
       sibling.#mark = Math.max(sibling.#mark, upTo);
+      sibling.#highestMark = Math.max(sibling.#highestMark, sibling.#mark);
       sibling.#behind = { records: [...this.#writes.after(sibling.#mark)].length, bytes: 0 };
     }`,
       },
@@ -593,7 +595,7 @@ const OWN: readonly Mutant[] = [
     name: 'stale-pushes',
     section: 'own',
     what: 'A node that was cut off for too long pushes what it wrote before.',
-    replace: [{ file: 'node/compose-node.ts', find: `    sendAbove: () => contact.writtenWhileCutOff(),`, put: `    sendAbove: () => 0,` }],
+    replace: [{ file: 'node/compose-node.ts', find: `    sendAbove: () => contact.sendsAbove(),`, put: `    sendAbove: () => 0,` }],
     runs: backWhileAnotherBegins('d', 170),
   },
   {

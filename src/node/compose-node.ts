@@ -58,7 +58,7 @@ export interface ComposedNode {
   /** No more ticks; new requests are refused. */
   stop(): void;
   /** Sends the peers what they do not have yet; after `stop`. */
-  lastPush(signal: AbortSignal): Promise<void>;
+  lastPush(mayEnd: () => boolean, signal: AbortSignal): Promise<void>;
   /** Overwrites every key. Nothing may be served any more. */
   wipe(): void;
 }
@@ -108,7 +108,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       random,
       opens: (appId, stored) => vault.opensValue(appId, stored),
       ownClockKey: (storeId) => `${jobs.identity()?.wallet ?? ''}/${storeId}`,
-      acknowledgedByAll: () => replicas.acknowledgedByAll(),
+      takenByAll: (number) => replicas.takenByAll(number),
       keepsEverything: () => contact.isStale(),
     },
   );
@@ -137,7 +137,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     identity: () => jobs.identity(),
     storeId: () => store.storeId,
     onAnswer: (member, storeId) => {
-      contact.note();
+      contact.noteExchange();
       if (storeId !== undefined) replicas.of(member).noteStoreId(storeId);
     },
   });
@@ -148,7 +148,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     store,
     conversation,
     acknowledgements,
-    sendAbove: () => contact.writtenWhileCutOff(),
+    sendAbove: () => contact.sendsAbove(),
   });
   const replicator = new Replicator({
     clock,
@@ -274,7 +274,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       actor.stop();
     },
     // Without the sync key no peer takes anything.
-    lastPush: async (signal) => (vault.hasSyncKey() ? replicator.lastPush(signal) : undefined),
+    lastPush: async (mayEnd, signal) => (vault.hasSyncKey() ? replicator.lastPush(mayEnd, signal) : undefined),
     wipe: () => vault.wipe(),
   };
 }

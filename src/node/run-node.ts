@@ -112,21 +112,28 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
       log.warn('requests under way were cut off');
     }
   };
-  const lastPush = async (): Promise<void> => {
+  /** At once, for requests that wait to be acknowledged; then for what the last of them wrote. */
+  const drainAndPush = async (): Promise<void> => {
+    const pushing = new AbortController();
+    let drained = false;
+    const pushed = node.lastPush(() => drained, pushing.signal);
+    // Its failure is seen below, which may be later.
+    pushed.catch(() => undefined);
+    await drain();
+    drained = true;
     try {
-      await within(clock, 'the last push', LAST_PUSH_LIMIT_MS, undefined, (signal) => node.lastPush(signal));
+      await within(clock, 'the last push', LAST_PUSH_LIMIT_MS, undefined, () => pushed);
     } catch {
       log.warn('the last push did not reach every peer');
     }
+    pushing.abort(new Error('the node stops'));
   };
 
   return {
     port: server.port,
     async close() {
       node.stop();
-      // At once, for requests that wait to be acknowledged; then for what the last of them wrote.
-      await Promise.all([drain(), lastPush()]);
-      await lastPush();
+      await drainAndPush();
       server.destroy();
       node.wipe();
       local?.wipe();

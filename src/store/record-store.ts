@@ -56,8 +56,8 @@ export interface RecordStoreModules {
   readonly opens: (appId: string, stored: Uint8Array) => boolean;
   /** This node's clock key for a store. */
   readonly ownClockKey: (storeId: StoreId) => string;
-  /** The own number up to which every current member has acknowledged. */
-  readonly acknowledgedByAll: () => number;
+  /** Whether every current member has certainly taken the own write of this number. */
+  readonly takenByAll: (number: number) => boolean;
   /** The node was cut off for too long to know what is gone (protocol.md §4, Ages): nothing is forgotten. */
   readonly keepsEverything: () => boolean;
 }
@@ -189,6 +189,7 @@ export class RecordStore {
       return refused('store_full');
     }
     this.#hold(appId, held, decision.record, nowMs, isOwnTombstone(decision.record, held, ownKey));
+    if (decision.kind === 'replace' && held !== undefined && held.line !== null) held.line.taken = true;
     return decision.kind === 'replace' ? { kind: 'merged' } : { kind: 'skipped', why: decision.why };
   }
 
@@ -226,9 +227,15 @@ export class RecordStore {
     this.#keepAppointments(nowMs, DUE_PER_LISTING);
   }
 
-  /** This node's own number of a key's last local write; 0 when it wrote none. */
-  ownNumberOf(appId: string, key: string): number {
-    return this.#find(appId, key)?.line?.number ?? 0;
+  /** A peer has taken this node's own write of a key, or holds a later one. */
+  noteTaken(appId: string, key: string, number: number): void {
+    const line = this.#find(appId, key)?.line ?? null;
+    if (line?.number === number) line.taken = true;
+  }
+
+  /** What is held of a key this node wrote, and no peer has ever said that it has it. */
+  isOnlyHere(appId: string, key: string): boolean {
+    return this.#find(appId, key)?.line?.taken === false;
   }
 
   /** Forgets what is past its age again, after a time in which everything was kept. */
@@ -334,7 +341,7 @@ export class RecordStore {
       const oldest = namespace.oldestOwnTombstone();
       const number = oldest?.line?.number ?? 0;
       // While everything is kept, marks move over what is held back: they do not say that all have it.
-      if (oldest === null || this.#modules.keepsEverything() || number > this.#modules.acknowledgedByAll()) {
+      if (oldest === null || this.#modules.keepsEverything() || !this.#modules.takenByAll(number)) {
         throw new RefusalError('insufficient_storage', 'the app has too many deleted keys that not all nodes know of');
       }
       this.#remove(oldest);

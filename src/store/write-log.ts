@@ -11,6 +11,8 @@ export interface LogLine<What> {
   /** null once the line is void: the key was written again, or nothing of it is kept. */
   what: What | null;
   readonly bytes: number;
+  /** Somebody else has it, or had what replaced it. */
+  taken: boolean;
 }
 
 /** Void lines are swept out when they are more than this and more than half. */
@@ -24,7 +26,7 @@ export class WriteLog<What> {
 
   /** @param number above every number before @param bytes about what the record takes on the wire */
   append(number: number, what: What, bytes: number): LogLine<What> {
-    const line: LogLine<What> = { number, what, bytes };
+    const line: LogLine<What> = { number, what, bytes, taken: false };
     this.#lines.push(line);
     this.#valid += 1;
     this.#validBytes += bytes;

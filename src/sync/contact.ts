@@ -36,8 +36,8 @@ export class Contact {
     this.#lastAtUnixMs = modules.clock.nowMs();
   }
 
-  /** An exchange with a member went well: what is written after it, nobody may have seen. */
-  note(): void {
+  /** An exchange with a member went well: what is written after it, nobody may have seen. It is no contact yet. */
+  noteExchange(): void {
     if (!this.isStale()) this.#numberThen = this.#modules.lastNumber();
   }
 
@@ -60,10 +60,10 @@ export class Contact {
   }
 
   /**
-   * What this node wrote with a number above this, it wrote while it was cut off, or nobody else has ever seen it: nobody
-   * can have deleted it. 0 while it is not stale.
+   * Own writes up to this number are not sent while it is stale: others may have had and deleted them. What is above it, this
+   * node wrote while it was cut off, or nobody else has ever seen it. 0 while it is not stale.
    */
-  writtenWhileCutOff(): number {
+  sendsAbove(): number {
     return this.isStale() ? Math.min(this.#numberThen, this.#modules.acknowledgedByAny()) : 0;
   }
 

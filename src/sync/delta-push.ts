@@ -56,10 +56,12 @@ export class DeltaPush {
     const unwanted: Sent[] = [];
     let left = records;
     let maxRecords: number | undefined;
-    const suspects = new Suspects<Sent>();
+    const suspects = new Suspects(records);
     for (let batch = planDelta(left); batch !== null; batch = planDelta(left, maxRecords)) {
       try {
         const outcome = await this.#exchange(member, batch, signal);
+        suspects.othersPassed = true;
+        if (maxRecords !== undefined) maxRecords *= 2;
         if (outcome.kind === 'told') unwanted.push(...outcome.refused.map(({ line }) => line));
       } catch (error) {
         if (!isAboutRecords(batch, error)) throw error;
@@ -67,7 +69,7 @@ export class DeltaPush {
           maxRecords = Math.ceil(batch.lines.length / 2);
           continue;
         }
-        suspects.add(batch.lines[0]!, error);
+        await this.#suspect(member, suspects, batch.lines[0]!, error, signal);
         this.#modules.log.debug('a peer does not take a record', { peer: member.wallet, why: error.message });
       }
       left = left.slice(batch.lines.length);
@@ -77,18 +79,23 @@ export class DeltaPush {
 
   async #pushNew(member: Member, replica: Replica, signal: AbortSignal): Promise<boolean> {
     const { store, sendAbove } = this.#modules;
+    let resets = 0;
     for (let pushed = false; ; pushed = true) {
       const { epoch } = replica;
       const full = replica.retries.size >= MAX_RETRIES;
       const batch = full ? null : planDelta(store.writesAfter(Math.max(replica.mark, sendAbove())));
       if (batch === null) return pushed;
-      const suspects = new Suspects();
+      const suspects = new Suspects(batch.lines);
       await this.#pushBatch(member, replica, batch, suspects, signal);
       // Where the peer took nothing at all, it is the peer that is broken: the mark stays.
       if (!suspects.othersPassed) suspects.throwFirst();
       this.#retryLater(replica, suspects);
       // The peer lost its store, or this node's was emptied, while it answered.
-      if (replica.epoch !== epoch) continue;
+      if (replica.epoch !== epoch) {
+        resets += 1;
+        if (resets > MAX_RESETS) throw new PeerError('bad_answer', 'the peer names another store with each answer');
+        continue;
+      }
       const passed = batch.lines.filter((line) => line.number > replica.mark && !line.isVoid());
       const bytes = passed.reduce((sum, line) => sum + line.bytes, 0);
       replica.advance(batch.lines.at(-1)!.number, { records: passed.length, bytes });
@@ -99,7 +106,7 @@ export class DeltaPush {
     member: Member,
     replica: Replica,
     batch: DeltaBatch<OwnWrite>,
-    suspects: Suspects,
+    suspects: Suspects<OwnWrite>,
     signal: AbortSignal,
   ): Promise<void> {
     let outcome: DeltaOutcome<OwnWrite>;
@@ -117,9 +124,13 @@ export class DeltaPush {
         this.#refuse(member.wallet, replica, line, 'too_large');
         return;
       }
-      // A peer that fails at a record may be broken, one that closes the connection at a large body may be away, too.
-      if (batch.oversized) replica.retryLater(line.appId, line.record.key, line.number);
-      else suspects.add(line, error);
+      if (!batch.oversized) {
+        await this.#suspect(member, suspects, line, error, signal);
+        return;
+      }
+      // A peer that closes the connection at a large body may be away, too.
+      if (error.failure === 'unreachable') await this.#checkThere(member, signal);
+      replica.retryLater(line.appId, line.record.key, line.number);
       return;
     }
     suspects.othersPassed = true;
@@ -135,6 +146,31 @@ export class DeltaPush {
     // What is a part of a batch fits where the batch did. A peer may list fewer than this node does.
     const size = batch.lines.length > MAX_REJECTIONS_LISTED ? MAX_REJECTIONS_LISTED : 1;
     for (const portion of portions(batch.lines, size)) await this.#pushBatch(member, replica, planDelta(portion)!, suspects, signal);
+  }
+
+  /** @throws the error when it is the peer that is broken, and not the records */
+  async #suspect<Line extends Sent>(member: Member, suspects: Suspects<Line>, line: Line, error: PeerError, signal: AbortSignal): Promise<void> {
+    suspects.add(line, error);
+    if (!suspects.areAll) return;
+    for (const other of suspects.others(line)) {
+      try {
+        await this.#exchange(member, planDelta([other])!, signal);
+        suspects.othersPassed = true;
+        return;
+      } catch (failure) {
+        if (!(failure instanceof PeerError && POISONED.has(failure.status))) throw failure;
+      }
+    }
+    throw error;
+  }
+
+  /** @throws PeerError when the peer does not answer even what holds no record */
+  async #checkThere(member: Member, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#exchange(member, { lines: [], data: {}, oversized: false }, signal);
+    } catch (error) {
+      if (!(error instanceof PeerError && error.status !== undefined)) throw error;
+    }
   }
 
   async #exchange<Line extends Sent>(member: Member, batch: DeltaBatch<Line>, signal: AbortSignal): Promise<DeltaOutcome<Line>> {
@@ -154,25 +190,24 @@ export class DeltaPush {
         return;
       case 'counted':
         if (outcome.allMerged) for (const line of batch.lines) this.#acknowledge(member.wallet, replica, line);
-        else replica.noteDoubt(batch.lines[0]!.number);
+        else for (const { number } of batch.lines) replica.noteDoubt(number);
         this.#resendYoung(replica, batch.lines);
         return;
     }
   }
 
   #acknowledge(peer: Wallet, replica: Replica, { appId, record, number }: OwnWrite): void {
-    replica.retries.delete(`${appId} ${record.key}`);
+    replica.noteTaken(appId, record.key, number);
+    this.#modules.store.noteTaken(appId, record.key, number);
     this.#modules.acknowledgements.note(peer, { appId, key: record.key, number });
   }
 
   #refuse(peer: Wallet, replica: Replica, { appId, record, number }: OwnWrite, reason: string): void {
-    replica.retries.delete(`${appId} ${record.key}`);
-    replica.noteRefused(reason);
-    replica.noteDoubt(number);
+    replica.noteRefusal(appId, record.key, number, reason);
     this.#modules.log.warn('a peer refuses a record for good', { peer, app_id: appId, why: reason });
   }
 
-  #retryLater(replica: Replica, suspects: Suspects): void {
+  #retryLater(replica: Replica, suspects: Suspects<OwnWrite>): void {
     for (const { appId, record, number } of suspects.lines) replica.retryLater(appId, record.key, number);
   }
 
@@ -192,11 +227,12 @@ export class DeltaPush {
   /** What was refused for the time being, and what an older peer gets twice. */
   async #pushAgain(member: Member, replica: Replica, signal: AbortSignal): Promise<boolean> {
     const nowMs = this.#modules.clock.monotonicMs();
-    const due = [...replica.retries.values()].filter(({ dueAtMs }) => dueAtMs <= nowMs);
+    const floor = this.#modules.sendAbove();
+    const due = [...replica.retries.values()].filter(({ dueAtMs, number }) => dueAtMs <= nowMs && number > floor);
     for (let place = 0; place < due.length; ) {
       const batch = planDelta(this.#asLines(replica, due, place), MAX_REJECTIONS_LISTED);
       if (batch === null) break;
-      const suspects = new Suspects();
+      const suspects = new Suspects(batch.lines);
       await this.#pushBatch(member, replica, batch, suspects, signal);
       this.#retryLater(replica, suspects);
       place = batch.lines.at(-1)!.place + 1;
@@ -211,9 +247,9 @@ export class DeltaPush {
   }
 
   async #resend(member: Member, { from: start, to }: Resend, signal: AbortSignal): Promise<boolean> {
-    const { store } = this.#modules;
+    const { store, sendAbove } = this.#modules;
     for (let from = start, sent = false; ; sent = true) {
-      const batch = planDelta(upTo(store.writesAfter(from), to));
+      const batch = planDelta(upTo(store.writesAfter(Math.max(from, sendAbove())), to));
       if (batch === null) return sent;
       await this.send(member, batch.lines, signal);
       from = batch.lines.at(-1)!.number;
@@ -238,21 +274,41 @@ function* upTo(lines: Iterable<OwnWrite>, number: number): Generator<OwnWrite> {
   }
 }
 
-/** Records at which a peer may fail before it is taken for broken. */
+/** Records at which a peer may fail, and take none, before a few others are tried. */
 const MAX_SUSPECTS = 8;
+/** So many: when it fails at them as well, it is taken for broken. */
+const SAMPLES = 4;
+/** Stores that a peer may lose during one push. */
+const MAX_RESETS = 2;
 
-/** Records of one batch at which a peer fails, so that those behind them are not held up. */
-class Suspects<Line extends Sent = OwnWrite> {
+/** Records of a batch at which a peer fails, so that those behind them are not held up. */
+class Suspects<Line extends Sent> {
   readonly lines: Line[] = [];
   /** The peer took another record of the batch: it is not broken as a whole. */
   othersPassed = false;
+  readonly #all: readonly Line[];
   #first: PeerError | null = null;
 
-  /** @throws the error when there are too many */
+  /** @param all of the batch, or of the batches, in order */
+  constructor(all: readonly Line[]) {
+    this.#all = all;
+  }
+
   add(line: Line, error: PeerError): void {
-    if (this.lines.length >= MAX_SUSPECTS) throw error;
     this.#first ??= error;
     this.lines.push(line);
+  }
+
+  /** As far as one knows: nothing else was taken, and they are many. */
+  get areAll(): boolean {
+    return !this.othersPassed && this.lines.length >= MAX_SUSPECTS;
+  }
+
+  /** A few of those behind a line, far apart, the last one first. */
+  others(line: Line): readonly Line[] {
+    const left = this.#all.slice(this.#all.indexOf(line) + 1);
+    const places = Array.from({ length: SAMPLES }, (_, index) => Math.ceil((left.length * (SAMPLES - index)) / SAMPLES) - 1);
+    return [...new Set(places)].filter((place) => place >= 0).map((place) => left[place]!);
   }
 
   /** @throws what the first of them failed with */

@@ -137,7 +137,7 @@ export class SyncInbound {
   /** A peer with another store than before has to get everything again; one of an older kind says so by what it asks for. */
   #noteSender(sender: Member, message: Record<string, unknown>): void {
     const { contact, replicas } = this.#modules;
-    contact.note();
+    contact.noteExchange();
     const replica = replicas.of(sender);
     replica.noteAlive();
     const storeId = storeIdField.safeParse(message['store_id']);

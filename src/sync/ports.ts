@@ -18,7 +18,10 @@ export interface SyncStore {
     totals(): { readonly records: number; readonly bytes: number };
     listen(listener: OwnWritesListener): () => void;
   };
-  ownNumberOf(appId: string, key: string): number;
+  /** A peer has taken this node's own write of a key, or holds a later one. */
+  noteTaken(appId: string, key: string, number: number): void;
+  /** What is held of a key this node wrote, and no peer has ever said that it has it. */
+  isOnlyHere(appId: string, key: string): boolean;
   /** Lets age do what has come due, before stores are compared. */
   letAge(nowMs: number): void;
   forget(appId: string, key: string): void;

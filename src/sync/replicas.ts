@@ -22,6 +22,8 @@ export const MAX_RETRIES = 4_096;
 const MAX_REASONS = 16;
 /** Records remembered that a peer refuses for good. */
 const MAX_UNWANTED = 4_096;
+/** Own numbers behind the mark remembered that a peer may not have. */
+const MAX_DOUBTFUL = 4_096;
 
 export interface Retry {
   readonly appId: string;
@@ -61,6 +63,7 @@ export class Replica implements OwnWritesListener {
   readonly #stopListening: () => void;
   readonly retries = new Map<string, Retry>();
   #mark = 0;
+  #highestMark = 0;
   #behind = { records: 0, bytes: 0 };
   #storeId: string | null = null;
   #failures = 0;
@@ -73,8 +76,10 @@ export class Replica implements OwnWritesListener {
   #failedComparisons = 0;
   /** Monotonic milliseconds. */
   #compareAfterMs = 0;
-  /** The first own number that the peer may not have taken. */
-  #doubtFrom = Infinity;
+  /** Own numbers behind the mark that the peer may not have. */
+  readonly #doubtful = new Set<number>();
+  /** Of the numbers up to here nobody knows any more which of them are doubtful. */
+  #doubtfulUpTo = 0;
   /** Rises with each reset of the mark: an answer to an earlier push says nothing any more. */
   epoch = 0;
   /** Null when there is nothing to be sent once more. */
@@ -96,6 +101,11 @@ export class Replica implements OwnWritesListener {
     return this.#mark;
   }
 
+  /** The highest mark that it had with any of its stores. */
+  get highestMark(): number {
+    return this.#highestMark;
+  }
+
   /** Own numbers up to here are on the peer, or were refused for good. */
   get acknowledgedUpTo(): number {
     let lowest = this.#mark;
@@ -106,6 +116,11 @@ export class Replica implements OwnWritesListener {
   /** There is something that the peer was never sent. */
   get hasUnsent(): boolean {
     return this.#behind.records > 0;
+  }
+
+  /** Another text whenever something else is to be sent. */
+  get unsent(): string {
+    return `${this.#mark} ${this.#behind.records} ${this.#behind.bytes}`;
   }
 
   get hasBacklog(): boolean {
@@ -125,6 +140,7 @@ export class Replica implements OwnWritesListener {
   /** The peer answered a push of these lines, the next after the mark. Lines voided meanwhile are counted out already. */
   advance(upTo: number, passed: { readonly records: number; readonly bytes: number }): void {
     this.#mark = Math.max(this.#mark, upTo);
+    this.#highestMark = Math.max(this.#highestMark, this.#mark);
     this.#behind = { records: this.#behind.records - passed.records, bytes: this.#behind.bytes - passed.bytes };
   }
 
@@ -134,7 +150,8 @@ export class Replica implements OwnWritesListener {
     this.#behind = { ...this.#writes.totals() };
     this.retries.clear();
     this.#unwanted.clear();
-    this.#doubtFrom = Infinity;
+    this.#doubtful.clear();
+    this.#doubtfulUpTo = 0;
     this.resend = null;
     this.epoch += 1;
   }
@@ -183,12 +200,30 @@ export class Replica implements OwnWritesListener {
 
   /** The peer refused a record, or did not say that it took it: what it has of it, nobody knows. */
   noteDoubt(number: number): void {
-    this.#doubtFrom = Math.min(this.#doubtFrom, number);
+    this.#doubtful.add(number);
+    if (this.#doubtful.size <= MAX_DOUBTFUL) return;
+    const [oldest] = this.#doubtful as Iterable<number>;
+    this.#doubtful.delete(oldest!);
+    this.#doubtfulUpTo = Math.max(this.#doubtfulUpTo, oldest!);
   }
 
-  /** Own numbers up to here the peer has certainly merged or skipped: a tombstone may go by that. */
-  get certainUpTo(): number {
-    return Math.min(this.acknowledgedUpTo, this.#doubtFrom - 1);
+  /** The peer merged or skipped an own write of a key. */
+  noteTaken(appId: string, key: string, number: number): void {
+    this.retries.delete(`${appId} ${key}`);
+    this.#doubtful.delete(number);
+  }
+
+  /** It will not take this own write of a key: it is not sent again. */
+  noteRefusal(appId: string, key: string, number: number, reason: string): void {
+    this.retries.delete(`${appId} ${key}`);
+    this.noteDoubt(number);
+    const known = this.#refused.has(reason) || this.#refused.size < MAX_REASONS ? reason : 'other';
+    this.#refused.set(known, (this.#refused.get(known) ?? 0) + 1);
+  }
+
+  /** Whether the peer has certainly merged or skipped the own write of this number: a tombstone may go by that. */
+  hasTaken(number: number): boolean {
+    return number <= this.#mark && number > this.#doubtfulUpTo && !this.#doubtful.has(number);
   }
 
   /** Refused for good as it is: it need not be offered again by each comparison. */
@@ -200,16 +235,12 @@ export class Replica implements OwnWritesListener {
     return digest !== null && this.#unwanted.get(`${appId} ${key}`) === digest;
   }
 
-  noteRefused(reason: string): void {
-    const known = this.#refused.has(reason) || this.#refused.size < MAX_REASONS ? reason : 'other';
-    this.#refused.set(known, (this.#refused.get(known) ?? 0) + 1);
-  }
-
   /** Sends a refused record again, later each time. */
   retryLater(appId: string, key: string, number: number): void {
     const { clock, random } = this.#modules;
     const id = `${appId} ${key}`;
     const attempt = (this.retries.get(id)?.attempt ?? 0) + 1;
+    this.noteDoubt(number);
     this.retries.set(id, { appId, key, number, attempt, dueAtMs: clock.monotonicMs() + backoffMs(attempt, random.unit()) });
   }
 
@@ -270,20 +301,17 @@ export class Replicas {
 
   /** The store was emptied: the numbers go on, but nothing is acknowledged of what comes. */
   resetAll(): void {
-    this.acknowledgedByAny();
     for (const replica of this.#replicas.values()) replica.resetMark();
   }
 
-  /** The own number up to which every current member has acknowledged; Infinity when there is no other. */
-  acknowledgedByAll(): number {
-    let lowest = Infinity;
-    for (const replica of this.#replicas.values()) lowest = Math.min(lowest, replica.certainUpTo);
-    return lowest;
+  /** Whether every current member has certainly taken the own write of this number; true when there is no other. */
+  takenByAll(number: number): boolean {
+    return [...this.#replicas.values()].every((replica) => replica.hasTaken(number));
   }
 
-  /** The highest own number that any peer has ever acknowledged. What is above it, nobody but this node has seen. */
+  /** The highest mark that any peer ever had. What is above it, nobody but this node has seen. */
   acknowledgedByAny(): number {
-    for (const replica of this.#replicas.values()) this.#everAcknowledged = Math.max(this.#everAcknowledged, replica.mark);
+    for (const replica of this.#replicas.values()) this.#everAcknowledged = Math.max(this.#everAcknowledged, replica.highestMark);
     return this.#everAcknowledged;
   }
 

@@ -120,25 +120,38 @@ export class Replicator {
     }
   }
 
-  /** Pushes what is left, whatever rests, until all is sent or the signal is aborted. */
-  async lastPush(signal: AbortSignal): Promise<void> {
+  /**
+   * Pushes what is left, whatever rests, until nobody writes any more and all is sent.
+   * @param mayEnd false while requests are under way, which may still write
+   * @throws the signal's reason
+   */
+  async lastPush(mayEnd: () => boolean, signal: AbortSignal): Promise<void> {
     const { clock, replicas } = this.#modules;
     this.#keepLanes(this.#modules.others());
     /** Failures of each lane when it was woken here first. */
-    const woken = new Map<Lane, number>();
-    for (;;) {
+    let woken = new Map<Lane, number>();
+    /** What each lane had left when it was woken last. */
+    const left = new Map<Lane, string>();
+    for (let ending = mayEnd(); ; ) {
       let busy = false;
       for (const lane of this.#lanes.values()) {
-        // What a request writes meanwhile is sent, too, whoever else hangs; a lane that fails is left alone.
+        const replica = replicas.of(lane.member);
+        // What a request writes meanwhile is sent, too, whoever else hangs; a lane that fails, or holds it all back, is left alone.
         const failed = (woken.get(lane) ?? Infinity) < lane.failures;
-        if (!lane.working && !failed && replicas.of(lane.member).hasUnsent) {
+        if (!lane.working && !failed && replica.hasUnsent && left.get(lane) !== replica.unsent) {
           if (!woken.has(lane)) woken.set(lane, lane.failures);
+          left.set(lane, replica.unsent);
           this.#wake(lane, signal, true);
         }
         busy ||= lane.working;
       }
-      if (!busy) return;
+      if (ending && !busy) return;
       await sleep(clock, LAST_PUSH_LOOK_MS, signal);
+      if (ending || !mayEnd()) continue;
+      ending = true;
+      // Once more for each, with all that there is to send.
+      woken = new Map();
+      left.clear();
     }
   }
 

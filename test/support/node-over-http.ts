@@ -95,7 +95,7 @@ export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
       random,
       opens: (appId, stored) => vault.opensValue(appId, stored),
       ownClockKey: (storeId) => `${identity.wallet}/${storeId}`,
-      acknowledgedByAll: () => replicas.acknowledgedByAll(),
+      takenByAll: (number) => replicas.takenByAll(number),
       keepsEverything: () => contact.isStale(),
     },
   );

@@ -130,7 +130,7 @@ export class ReplicatingNode {
         random,
         opens: (appId, stored) => vault.opensValue(appId, stored),
         ownClockKey: (storeId) => `${wallet}/${storeId}`,
-        acknowledgedByAll: () => this.replicas.acknowledgedByAll(),
+        takenByAll: (number) => this.replicas.takenByAll(number),
         keepsEverything: () => this.contact.isStale(),
       },
     );
@@ -154,13 +154,13 @@ export class ReplicatingNode {
       identity: () => ({ wallet, teePubkey }),
       storeId: () => store.storeId,
       onAnswer: (member, storeId) => {
-        contact.note();
+        contact.noteExchange();
         if (storeId !== undefined) replicas.of(member).noteStoreId(storeId);
       },
     });
     this.acknowledgements = new Acknowledgements({ clock });
     const { acknowledgements } = this;
-    this.push = new DeltaPush({ clock, log, store, conversation, acknowledgements, sendAbove: () => contact.writtenWhileCutOff() });
+    this.push = new DeltaPush({ clock, log, store, conversation, acknowledgements, sendAbove: () => contact.sendsAbove() });
     this.comparison = new Comparison({ maxAnswerBytes }, { ...merging, log, conversation, push: this.push });
     this.replicator = new Replicator({
       clock,

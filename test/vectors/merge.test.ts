@@ -93,7 +93,7 @@ function startStore(file: MergeFile, ownClockKey = 'nobody') {
       random,
       opens: (appId, stored) => vault.opensValue(appId, stored),
       ownClockKey: () => ownClockKey,
-      acknowledgedByAll: () => 0,
+      takenByAll: () => false,
       keepsEverything: () => false,
     },
   );

@@ -199,7 +199,7 @@ export class SimNode implements Server {
     life.node.stop();
     const limit = new AbortController();
     const timer = life.clock.setTimeout(() => limit.abort(new Error('the last push took too long')), LAST_PUSH_MS);
-    await life.node.lastPush(limit.signal).catch(() => undefined);
+    await life.node.lastPush(() => true, limit.signal).catch(() => undefined);
     life.clock.clearTimeout(timer);
     if (this.life !== life) return;
     this.kill();

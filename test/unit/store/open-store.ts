@@ -31,7 +31,7 @@ export function openStore(name: string, limits: Partial<RecordStoreOptions> = {}
       random: new SeededRandom(name),
       opens: (_, stored) => stored[0] !== UNREADABLE,
       ownClockKey,
-      acknowledgedByAll: () => outside.acknowledged,
+      takenByAll: (number) => number <= outside.acknowledged,
       keepsEverything: () => outside.keepsEverything,
     },
   );

@@ -51,7 +51,8 @@ function expectAlike(story: Story, store: RecordStore): void {
   const nameOf = ({ appId, record }: { readonly appId: string; readonly record: WireRecord }): string => `${appId} ${record.key}`;
   const byName = <Named extends { readonly appId: string; readonly record: WireRecord }>(all: readonly Named[]): Named[] =>
     [...all].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
-  const walked = [...store.walk({})].map(({ appId, record }) => ({ appId, record, ownNumber: store.ownNumberOf(appId, record.key) }));
+  const ownNumbers = new Map([...store.writesAfter(0)].map((own) => [nameOf(own), own.number]));
+  const walked = [...store.walk({})].map((step) => ({ appId: step.appId, record: step.record, ownNumber: ownNumbers.get(nameOf(step)) ?? 0 }));
   expect(byName(walked)).toEqual(byName(naive.entries).map(({ appId, record, ownNumber }) => ({ appId, record, ownNumber })));
   const held = APPS.filter((appId) => naive.entries.some((entry) => entry.appId === appId));
   expect(store.appIds()).toEqual(held);

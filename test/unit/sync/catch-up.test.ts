@@ -214,6 +214,108 @@ describe('a write that nobody else has ever seen', () => {
   });
 });
 
+describe('a write that no peer has taken, although the marks are past it', () => {
+  test.each<[string, string, (network: Network) => ReplicatingNode, number]>([
+    ['an older peer takes no such body', 'too large', (network) => network.add('a', { kind: 'older' }), 1_000_000],
+    ['the peer has no room', 'waits', (network) => network.add('a', { store: { maxStoreBytes: 2_000 } }), 5_000],
+  ])('outlives a cut: %s', async (_, key, addPeer, length) => {
+    const network = new Network();
+    const a = addPeer(network);
+    const c = network.add('c');
+    c.put(key, Buffer.alloc(length));
+    await c.tick(true);
+    await network.pass(60_000);
+    c.put('after it', 'value');
+    await c.tick(true);
+    await network.pass(60_000);
+    expect(a.keys()).toEqual(['after it']);
+    network.isolate(c);
+    await longCut(network, []);
+    a.contact.resolve();
+    expect(c.contact.isStale()).toBe(true);
+    network.isolate(c, 'open');
+    expect((await c.fetchSnapshot()).completeFrom).toBe(a.member.wallet);
+    expect(c.keys()).toEqual(['after it', key]);
+  });
+
+  test('is dropped once it was replaced by another node’s, and that was deleted', async () => {
+    const { network, clock, nodes } = startNodes('a', 'b', 'c');
+    const [a, b, c] = nodes;
+    network.setWay(c, a, 'cut');
+    network.setWay(c, b, 'cut');
+    c.put('k', 'of c');
+    await clock.advance(5);
+    a.put('k', 'of a');
+    await a.tick(true);
+    expect(c.read('k')).toBe('of a');
+    network.isolate(c);
+    await clock.advance(5);
+    a.delete('k');
+    await a.tick(true);
+    await longCut(network, [a, b]);
+    await network.pass(HOUR_MS, HOUR_MS);
+    for (const node of [a, b]) node.store.letAge(clock.nowMs());
+    expect([a.records(), b.records(), c.contact.isStale()]).toEqual([[], [], true]);
+    network.isolate(c, 'open');
+    expect((await c.fetchSnapshot()).completeFrom).not.toBeNull();
+    expect(c.records()).toEqual([]);
+  });
+});
+
+describe('what a stale node was to send once more it keeps to itself, for it may be deleted elsewhere:', () => {
+  /** `x`, written by c, is deleted and forgotten on the others while c is cut off; then c is back, and ticks. */
+  async function comesBack(network: Network, c: ReplicatingNode, others: readonly [ReplicatingNode, ReplicatingNode]): Promise<void> {
+    const [, b] = others;
+    network.isolate(c);
+    await network.pass(5_000);
+    b.delete('x');
+    await b.tick(true);
+    await network.pass(5_000);
+    await longCut(network, [b]);
+    await network.pass(HOUR_MS, HOUR_MS);
+    for (const node of others) {
+      // Those two compared all the time.
+      node.contact.resolve();
+      node.store.forgetOverdue();
+      node.store.letAge(network.clock.nowMs());
+      expect(node.records().filter(({ key }) => key === 'x')).toEqual([]);
+    }
+    network.isolate(c, 'open');
+    expect(c.contact.isStale()).toBe(true);
+    await c.tick();
+    await network.run(10, [c]);
+  }
+
+  test('a record that a peer had no room for', async () => {
+    const network = new Network();
+    const a = network.add('a', { store: { maxStoreBytes: 1_500 } });
+    const b = network.add('b');
+    const c = network.add('c');
+    a.put('filler', Buffer.alloc(900));
+    c.put('x', Buffer.alloc(400));
+    await c.tick(true);
+    await network.pass(1_000);
+    expect([a.read('x') === null, b.read('x') === null, c.replicaOf(a).view().waitingRetries]).toEqual([true, false, 1]);
+    a.store.forget(APP, 'filler');
+    await comesBack(network, c, [a, b]);
+    expect([a.read('x'), b.read('x')]).toEqual([null, null]);
+  });
+
+  test('young records for a peer of an older kind', async () => {
+    const network = new Network();
+    const a = network.add('a', { kind: 'older' });
+    const b = network.add('b');
+    const c = network.add('c');
+    c.put('x', 'value');
+    await c.tick(true);
+    await network.pass(1_000);
+    expect([a.read('x'), b.read('x')]).toEqual(['value', 'value']);
+    expect(c.replicaOf(a).resend).not.toBeNull();
+    await comesBack(network, c, [a, b]);
+    expect([a.read('x'), b.read('x')]).toEqual([null, null]);
+  });
+});
+
 test('a record that a peer pushed before the snapshot was asked for outlives it, though its giver lacks it', async () => {
   const { network, a, b, c } = await startWithStale();
   network.isolate(c, 'open');

@@ -35,7 +35,7 @@ describe('a node', () => {
     const { clock, contact } = start();
     for (let times = 0; times < 5; times += 1) {
       await clock.advance(RETENTION_MS / 4);
-      contact.note();
+      contact.noteExchange();
     }
     expect(contact.isStale()).toBe(true);
   });
@@ -72,13 +72,13 @@ describe('a node', () => {
   test('knows what it wrote while it was cut off', async () => {
     const { clock, written, contact } = start();
     written.last = 7;
-    contact.note();
+    contact.noteExchange();
     written.last = 9;
-    expect(contact.writtenWhileCutOff()).toBe(0);
+    expect(contact.sendsAbove()).toBe(0);
     await clock.advance(RETENTION_MS + 1);
-    contact.note();
-    expect(contact.writtenWhileCutOff()).toBe(7);
+    contact.noteExchange();
+    expect(contact.sendsAbove()).toBe(7);
     contact.resolve();
-    expect(contact.writtenWhileCutOff()).toBe(0);
+    expect(contact.sendsAbove()).toBe(0);
   });
 });

@@ -244,6 +244,83 @@ describe('a peer that takes smaller bodies than others', () => {
   });
 });
 
+describe('a body that is too large for some', () => {
+  test('moves no mark of a peer that is away, and is sent when it is back', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    network.isolate(b);
+    a.put('big', Buffer.alloc(1_000_000));
+    a.put('small', 'value');
+    await a.tick(true);
+    expect(a.replicaOf(b).view()).toMatchObject({ acknowledgedUpTo: 0, behindRecords: 2, waitingRetries: 0, lastSuccessMs: null });
+    expect(a.replicaOf(b).view().lastError).not.toBeNull();
+    network.isolate(b, 'open');
+    await network.run(10, [a]);
+    expect(b.keys()).toEqual(['big', 'small']);
+  });
+
+  test('holds up nothing towards a peer that closes the connection at it', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    network.setWay(a, b, 'closes large bodies');
+    a.put('big', Buffer.alloc(1_000_000));
+    a.put('small', 'value');
+    await network.run(10, [a]);
+    expect(b.keys()).toEqual(['small']);
+    expect(a.replicaOf(b).view()).toMatchObject({ waitingRetries: 1, lastError: null });
+  });
+});
+
+describe('a peer that names another store with each answer', () => {
+  test('is not sent everything again and again', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    a.put('k', 'value');
+    await a.tick(true);
+    let answers = 0;
+    b.bend = (answer) => ({ ...answer, store_id: String((answers += 1)).padStart(16, '0') });
+    a.put('l', 'value');
+    await a.tick(true);
+    await network.rest();
+    expect(answers).toBeLessThan(5);
+    expect(a.replicaOf(b).view().lastError).toMatch(/another store with each answer/);
+  });
+});
+
+describe('an own tombstone', () => {
+  test.each(['refused a record for good', 'of an older kind skipped one'])('goes for the cap, although a peer once %s', async (how) => {
+    const network = new Network();
+    const isOlder = how.startsWith('of');
+    const a = network.add('a', { store: { maxTombstonesPerApp: 5 } });
+    const b = network.add('b', isOlder ? { kind: 'older' } : {});
+    if (isOlder) {
+      network.setWay(a, b, 'lose answers');
+      a.put('skipped', 'value');
+      await a.tick(true);
+      network.setWay(a, b, 'open');
+    } else {
+      b.bend = (answer, { inner }) => {
+        if (inner['type'] !== 'delta' || !b.deltas().at(-1)!.includes('poison')) return answer;
+        return { ...answer, total: 1, merged: 0, skipped: 0, rejected: 1, rejections: [{ app_id: APP, key: 'poison', reason: 'malformed' }] };
+      };
+      a.put('poison', 'value');
+    }
+    await network.pass(60_000);
+    await a.tick(true);
+    await network.pass(60_000);
+    for (let index = 0; index < 12; index += 1) {
+      a.put(`k${index}`, 'value');
+      await a.tick(true);
+      await network.pass(10_000);
+      a.delete(`k${index}`);
+      await a.tick(true);
+      await network.pass(40_000);
+    }
+    expect(b.keys()).toEqual(isOlder ? ['skipped'] : ['poison']);
+    expect(a.records().filter(({ tombstone }) => tombstone)).toHaveLength(5);
+  });
+});
+
 describe('a record that a peer refuses for good', () => {
   /** Refuses these keys, as a peer with other rules would. */
   function refusing(b: ReplicatingNode, bad: readonly string[], reason: string, listed = 100): void {
@@ -512,11 +589,26 @@ describe('a record at which a peer fails with the whole batch (§9.10, §9.17)',
     await network.pass(60_000);
     expect(b.keys()).toEqual([0, 1, 2, 3, 4, 6, 7, 8, 9].map((index) => `k${index}`));
     expect(a.replicaOf(b)).toMatchObject({ mark: a.store.lastNumber, hasBacklog: true });
-    expect(a.replicaOf(b).acknowledgedUpTo).toBeLessThan(a.store.ownNumberOf('100', 'k5'));
+    expect(a.replicaOf(b).acknowledgedUpTo).toBeLessThan(a.store.lastNumber);
     poisoned = false;
     await network.pass(60_000);
     await a.tick(true);
     expect([b.read('k5'), a.replicaOf(b).hasBacklog]).toEqual(['value', false]);
+  });
+
+  test.each(['pushed', 'compared'])('is one of many, and all before the rest: the rest is there when %s', async (how) => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    b.before = ({ inner }) => {
+      if (inner['type'] === 'delta' && b.deltas().at(-1)!.some((key) => key.startsWith('bad'))) throw new RefusalError('internal_error', 'broken');
+    };
+    for (let index = 0; index < 20; index += 1) a.put(`bad${index}`, 'value');
+    for (let index = 0; index < 50; index += 1) a.put(`good${String(index).padStart(2, '0')}`, 'value');
+    const done = how === 'pushed' ? a.tick(true) : a.compareWith(b);
+    await network.pass(300_000);
+    await done;
+    expect(b.keys()).toEqual(a.keys().filter((key) => key.startsWith('good')));
+    if (how === 'pushed') expect(a.replicaOf(b).view()).toMatchObject({ waitingRetries: 20, lastError: null });
   });
 
   test('is not suspected when the peer fails at everything: that is asked a few times, and the mark stays', async () => {

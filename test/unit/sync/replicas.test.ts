@@ -91,7 +91,26 @@ describe('a peer', () => {
     const replica = replicas.of(B);
     replica.advance(9, { records: 0, bytes: 0 });
     replica.retryLater('1', 'k', 4);
-    expect([replica.mark, replica.acknowledgedUpTo, replicas.acknowledgedByAll()]).toEqual([9, 3, 3]);
+    expect([replica.mark, replica.acknowledgedUpTo]).toEqual([9, 3]);
+    expect([3, 4, 5, 9, 10].map((number) => replicas.takenByAll(number))).toEqual([true, false, true, true, false]);
+    replica.noteTaken('1', 'k', 4);
+    expect([replica.acknowledgedUpTo, replica.hasTaken(4)]).toEqual([9, true]);
+  });
+
+  test('has certainly taken what it did not leave in doubt, as far as can be remembered', () => {
+    const { replicas } = start();
+    const replica = replicas.of(B);
+    replica.advance(10_000, { records: 0, bytes: 0 });
+    replica.noteDoubt(5);
+    replica.noteRefusal('1', 'k', 7, 'malformed');
+    expect([4, 5, 6, 7, 8].map((number) => replica.hasTaken(number))).toEqual([true, false, true, false, true]);
+    for (let number = 100; number < 100 + 4_096; number += 1) replica.noteDoubt(number);
+    // Which of the first ones were doubtful is forgotten: all of them are.
+    expect([4, 6, 8, 99, 100, 4_195, 4_196].map((number) => replica.hasTaken(number))).toEqual([false, false, true, true, false, false, true]);
+    replica.noteStoreId('one');
+    replica.noteStoreId('two');
+    replica.advance(10_000, { records: 0, bytes: 0 });
+    expect(replica.hasTaken(5)).toBe(true);
   });
 
   test('that fails rests longer each time, and not at all after a success', async () => {
@@ -127,8 +146,7 @@ describe('a peer', () => {
     const succeededMs = clock.nowMs();
     await clock.advance(1_000);
     replica.noteFailure('the peer cannot be reached', undefined);
-    replica.noteRefused('malformed');
-    replica.noteRefused('malformed');
+    for (const number of [1, 2]) replica.noteRefusal('1', 'k', number, 'malformed');
     expect(replica.view()).toMatchObject({
       lastSuccessMs: succeededMs,
       lastError: 'the peer cannot be reached',
@@ -142,21 +160,33 @@ describe('a peer', () => {
 
   test('cannot fill the memory with reasons of its own', () => {
     const { replicas } = start();
-    for (let reason = 0; reason < 1_000; reason += 1) replicas.of(B).noteRefused(`reason ${reason}`);
+    for (let reason = 0; reason < 1_000; reason += 1) replicas.of(B).noteRefusal('1', 'k', reason, `reason ${reason}`);
     const { refused } = replicas.of(B).view();
     expect([Object.keys(refused).length, refused['other']]).toEqual([17, 984]);
   });
 });
 
 describe('all peers', () => {
-  test('have acknowledged what the last of them has; without any, everything', () => {
+  test('have taken what the last of them has; without any, everything', () => {
     const { replicas } = start();
-    expect(replicas.acknowledgedByAll()).toBe(Infinity);
+    const taken = (): boolean[] => [3, 4].map((number) => replicas.takenByAll(number));
+    expect(taken()).toEqual([true, true]);
     replicas.keepOnly([B, C]);
     replicas.of(B).advance(5, { records: 0, bytes: 0 });
-    expect(replicas.acknowledgedByAll()).toBe(0);
+    expect(taken()).toEqual([false, false]);
     replicas.of(C).advance(3, { records: 0, bytes: 0 });
-    expect(replicas.acknowledgedByAll()).toBe(3);
+    expect(taken()).toEqual([true, false]);
+  });
+
+  test('had acknowledged what any of them had, with whatever store it had then, member or not', () => {
+    const { replicas } = start();
+    replicas.keepOnly([B, C]);
+    replicas.of(B).advance(7, { records: 0, bytes: 0 });
+    for (const storeId of ['one', 'two']) replicas.of(B).noteStoreId(storeId);
+    expect([replicas.of(B).mark, replicas.acknowledgedByAny()]).toEqual([0, 7]);
+    replicas.of(C).advance(9, { records: 0, bytes: 0 });
+    replicas.keepOnly([B]);
+    expect(replicas.acknowledgedByAny()).toBe(9);
   });
 
   test('are forgotten with their membership, and do not hear of writes any more', () => {

@@ -9,7 +9,7 @@ import { Replicator } from '../../../src/sync/replicator.ts';
 import { collectingLog } from '../../support/collecting-log.ts';
 import { ManualClock, settle } from '../../support/manual-clock.ts';
 import { memberOf } from '../../support/members.ts';
-import { RETENTION_MS, startNodes, type ReplicatingNode } from '../../support/replicating-nodes.ts';
+import { RETENTION_MS, startNodes, waitingFor, type ReplicatingNode } from '../../support/replicating-nodes.ts';
 
 /** Times at which a node tried to reach another. */
 function triesOf(node: ReplicatingNode, requests: readonly { readonly from: string; readonly path: string }[]): number {
@@ -436,7 +436,7 @@ describe('the last push', () => {
     await a.tick(true);
     network.setWay(a, b, 'open');
     a.put('last', 'value');
-    const done = a.replicator.lastPush(new AbortController().signal);
+    const done = a.replicator.lastPush(() => true, new AbortController().signal);
     await network.pass(100, 20);
     await done;
     expect([b.read('k'), b.read('last'), c.read('last')]).toEqual(['value', 'value', 'value']);
@@ -451,7 +451,7 @@ describe('the last push', () => {
     network.setWay(a, b, 'open');
     // As when the node stops: the machine ends, and the last push begins at once.
     a.unready();
-    const done = a.replicator.lastPush(new AbortController().signal);
+    const done = a.replicator.lastPush(() => true, new AbortController().signal);
     await network.pass(200, 20);
     await done;
     expect(b.read('k')).toBe('value');
@@ -460,10 +460,10 @@ describe('the last push', () => {
   test('ends at once when there is nothing to send or nobody to send it to', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
-    await a.replicator.lastPush(new AbortController().signal);
+    await a.replicator.lastPush(() => true, new AbortController().signal);
     a.know([a.member]);
     a.put('k', 'value');
-    await a.replicator.lastPush(new AbortController().signal);
+    await a.replicator.lastPush(() => true, new AbortController().signal);
     expect([network.requests, b.received]).toEqual([[], []]);
   });
 
@@ -472,18 +472,71 @@ describe('the last push', () => {
     const [a, b, c, d] = nodes;
     network.setWay(a, b, 'cut');
     a.put('k', 'value');
-    const ended = a.replicator.lastPush(new AbortController().signal);
+    const ended = a.replicator.lastPush(() => true, new AbortController().signal);
     await network.pass(100, 20);
     await ended;
     expect([c.read('k'), d.read('k')]).toEqual(['value', 'value']);
     network.setWay(a, c, 'hang');
     a.put('l', 'value');
     const limit = new AbortController();
-    const cutOff = a.replicator.lastPush(limit.signal).catch((error: unknown) => error);
+    const cutOff = a.replicator.lastPush(() => true, limit.signal).catch((error: unknown) => error);
     await network.pass(100, 20);
     expect(d.read('l')).toBe('value');
     limit.abort(new Error('the limit'));
     expect(await cutOff).toEqual(new Error('the limit'));
+  });
+
+  test('goes on while requests are under way, and gives what they write at once', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    let drained = false;
+    let ended = false;
+    const done = a.replicator.lastPush(() => drained, new AbortController().signal).then(() => (ended = true));
+    await network.pass(1_000, 20);
+    const write = waitingFor(a, a.put('k', 'value'), 1);
+    await network.pass(100, 20);
+    expect([write.outcome, b.read('k'), ended]).toEqual([1, 'value', false]);
+    drained = true;
+    await network.pass(100, 20);
+    await done;
+  });
+
+  test('tries a peer that failed once more when the last request has ended', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    network.setWay(a, b, 'cut');
+    a.put('k', 'value');
+    let drained = false;
+    const done = a.replicator.lastPush(() => drained, new AbortController().signal);
+    await network.pass(200, 20);
+    network.setWay(a, b, 'open');
+    await network.pass(200, 20);
+    expect(b.read('k')).toBeNull();
+    drained = true;
+    await network.pass(200, 20);
+    await done;
+    expect(b.read('k')).toBe('value');
+  });
+
+  test('of a stale node ends, although it keeps to itself what others may have deleted', async () => {
+    const { network, nodes } = startNodes('a', 'c');
+    const [a, c] = nodes;
+    c.put('x', 'value');
+    await c.tick(true);
+    network.isolate(c);
+    await network.pass(RETENTION_MS + 3_600_000, 3_600_000);
+    network.isolate(c, 'open');
+    a.loseStore();
+    a.contact.resolve();
+    await expect(a.compareWith(c)).rejects.toThrow('503');
+    await network.run(3, [c]);
+    expect([c.contact.isStale(), c.replicaOf(a).hasUnsent]).toEqual([true, true]);
+    let ended = false;
+    const done = c.replicator.lastPush(() => true, new AbortController().signal).then(() => (ended = true));
+    await network.pass(1_000, 20);
+    expect(ended).toBe(true);
+    await done;
+    expect(a.keys()).toEqual([]);
   });
 
   test('gives the others what is written while one hangs that has a backlog', async () => {
@@ -492,7 +545,7 @@ describe('the last push', () => {
     network.setWay(a, c, 'hang');
     a.put('before', 'value');
     const limit = new AbortController();
-    const cutOff = a.replicator.lastPush(limit.signal).catch((error: unknown) => error);
+    const cutOff = a.replicator.lastPush(() => true, limit.signal).catch((error: unknown) => error);
     await network.pass(100, 20);
     // A request that was under way when the node was told to stop.
     a.put('in flight', 'value');
