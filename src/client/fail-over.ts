@@ -65,7 +65,7 @@ export class FailOver {
   /** @throws KmsClientError */
   async call<Answer>(request: KmsRequest<Answer>, options: CallOptions): Promise<Answered<Answer>> {
     const { clock } = this.#modules;
-    const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
+    const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs + (request.extraMs ?? 0);
     const attempts: KmsAttempt[] = [];
     const refusals = new Map<Wallet, KmsClientError>();
     try {

@@ -36,7 +36,7 @@ export interface KmsClientOptions {
   readonly confirmations?: number;
   /** The way out of the enclave. Default: direct. */
   readonly proxy?: ProxySettings;
-  /** Over all tries of a call. Default: 30 s. */
+  /** Over all tries of a call. Default: 30 s, and `ackTimeoutMs` more for a write with `acks`. */
   readonly timeoutMs?: number;
   /** One try with one node. Default: 10 s. */
   readonly attemptTimeoutMs?: number;

@@ -6,6 +6,8 @@
 
 /** Width of a slot. Milliseconds. */
 const SLOT_MS = 256;
+/** Those taken back of slots that were sorted are swept out when they are more than this and more than half. */
+const SWEEP_ABOVE = 1_024;
 
 export interface Appointment<What> {
   readonly atMs: number;
@@ -25,7 +27,9 @@ export class Calendar<What> {
   /** Slots that were reached and are still unsorted; the earliest last. */
   #come: number[] = [];
   /** Of slots that were sorted; the earliest last. */
-  readonly #near: Booked<What>[] = [];
+  #near: Booked<What>[] = [];
+  /** Of them, taken back. */
+  #nearCancelled = 0;
   #reached = -Infinity;
 
   /** @param atMs finite */
@@ -44,10 +48,19 @@ export class Calendar<What> {
 
   cancel(appointment: Appointment<What>): void {
     const booked = appointment as Booked<What>;
+    if (booked.cancelled) return;
     booked.cancelled = true;
     const slot = slotOf(booked.atMs);
     const there = this.#slots.get(slot);
-    if (there?.delete(booked) === true && there.size === 0) this.#slots.delete(slot);
+    if (there?.delete(booked) === true) {
+      if (there.size === 0) this.#slots.delete(slot);
+      return;
+    }
+    // Where the clock was set back, those of slots that it had reached would stay for as long.
+    this.#nearCancelled += 1;
+    if (this.#nearCancelled <= Math.max(SWEEP_ABOVE, this.#near.length / 2)) return;
+    this.#near = this.#near.filter(({ cancelled }) => !cancelled);
+    this.#nearCancelled = 0;
   }
 
   /** The next appointment whose time has come, or null. */
@@ -61,6 +74,7 @@ export class Calendar<What> {
       if (next === undefined || (!next.cancelled && next.atMs > nowMs)) return null;
       this.#near.pop();
       if (!next.cancelled) return next;
+      this.#nearCancelled -= 1;
     }
   }
 

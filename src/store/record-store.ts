@@ -33,8 +33,8 @@ import { WriteLog, type LogLine } from './write-log.ts';
 
 /** Appointments kept by one operation; the rest are left to the next ones. */
 const DUE_PER_OPERATION = 256;
-/** The same for a listing, which costs by its length anyway. */
-const DUE_PER_LISTING = 10_000;
+/** The same for what costs by its length anyway: listings, and what comes before stores are compared. */
+const DUE_PER_LONG_OPERATION = 10_000;
 const STORE_ID_BYTES = 8;
 /** The digests of an app that holds nothing. */
 const NO_BUCKETS: readonly string[] = Array.from({ length: BUCKETS }, () => EMPTY_BUCKET);
@@ -161,11 +161,15 @@ export class RecordStore {
   }
 
   list(appId: string, request: ListRequest, nowMs: number): KeyPage {
-    const allKept = this.#keepAppointments(nowMs, DUE_PER_LISTING);
+    const allKept = this.#keepAppointments(nowMs, DUE_PER_LONG_OPERATION);
     const namespace = this.#namespaces.get(appId);
     if (namespace === undefined) return { keys: [], more: false };
-    const page = namespace.keys.list(request);
-    return allKept ? page : { ...page, keys: page.keys.filter((key) => this.#reads(namespace.get(key)!, nowMs)) };
+    if (allKept) return namespace.keys.list(request);
+    // A page that is empty for what is past its age has no last key to go on after.
+    for (let page = namespace.keys.list(request); ; page = namespace.keys.list({ ...request, after: page.keys.at(-1) })) {
+      const keys = page.keys.filter((key) => this.#reads(namespace.get(key)!, nowMs));
+      if (keys.length > 0 || !page.more) return { keys, more: page.more };
+    }
   }
 
   /** Merges one record from a peer (protocol.md §4, Merge and Refused). */
@@ -224,7 +228,7 @@ export class RecordStore {
 
   /** Lets age do what has come due. */
   letAge(nowMs: number): void {
-    this.#keepAppointments(nowMs, DUE_PER_LISTING);
+    this.#keepAppointments(nowMs, DUE_PER_LONG_OPERATION);
   }
 
   /** A peer has taken this node's own write of a key, or holds a later one. */
@@ -324,10 +328,9 @@ export class RecordStore {
       const storeGrowth = storeBytes(record) - (held?.gone === false ? held.storeBytes : 0);
       return storeGrowth > 0 && this.#bytes + storeGrowth > maxStoreBytes ? 'the store of this node is full' : null;
     };
-    if (exceeded() === null) return;
+    let why = exceeded();
     // Nothing is refused for what is past its age.
-    this.#keepAppointments(nowMs, Infinity);
-    const why = exceeded();
+    for (let allKept = false; why !== null && !allKept; why = exceeded()) allKept = this.#keepAppointments(nowMs);
     if (why !== null) throw new RefusalError('insufficient_storage', why);
   }
 
@@ -335,7 +338,7 @@ export class RecordStore {
   #makeRoomForTombstone(held: Entry, nowMs: number): void {
     const namespace = this.#namespaces.get(held.appId)!;
     // None goes early, and nothing is refused, for what is past its age.
-    if (namespace.tombstones >= this.#options.maxTombstonesPerApp) this.#keepAppointments(nowMs, Infinity);
+    for (let allKept = false; namespace.tombstones >= this.#options.maxTombstonesPerApp && !allKept; ) allKept = this.#keepAppointments(nowMs);
     // One goes for the one that comes: what merges have brought above the cap stays.
     if (namespace.tombstones >= this.#options.maxTombstonesPerApp) {
       const oldest = namespace.oldestOwnTombstone();

@@ -13,7 +13,7 @@ import type { SyncStore } from './ports.ts';
 export interface CatchUpModules extends PacerModules {
   readonly log: Log;
   readonly contact: Contact;
-  readonly store: Pick<SyncStore, 'walk' | 'isOnlyHere' | 'forget' | 'forgetOverdue'>;
+  readonly store: Pick<SyncStore, 'walk' | 'digestOf' | 'isOnlyHere' | 'forget' | 'forgetOverdue'>;
   /** What was held back meanwhile is to be sent. */
   readonly onCaughtUp: () => void;
 }
@@ -32,12 +32,13 @@ export class CatchUp {
     if (this.#modules.contact.isStale()) this.#named ??= new Set();
   }
 
-  /** Sees each record that a peer sends, taken or refused: the peer has it. */
+  /** Sees each record that a peer sends once it was judged, taken or refused: the peer has it. */
   note(appId: string, wire: unknown): void {
     // A peer may be back before node_tick asks for a snapshot.
     this.begin();
     const key = (wire as Partial<WireRecord> | null)?.key;
-    if (typeof key === 'string') this.#named?.add(`${appId} ${key}`);
+    // What is not here cannot be dropped; a peer that makes up keys fills no memory.
+    if (typeof key === 'string' && this.#named !== null && this.#modules.store.digestOf(appId, key) !== null) this.#named.add(`${appId} ${key}`);
   }
 
   /** A member that is not stale gave all it has. */

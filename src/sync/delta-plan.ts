@@ -1,5 +1,5 @@
 /** What goes into the next push (protocol.md §4, Sizes; §10, Rejections): pure. */
-import type { Rejection, WireRecord, WireRecords } from '../domain/records.ts';
+import type { MergeRefusal, Rejection, WireRecord, WireRecords } from '../domain/records.ts';
 import { deltaAnswer } from './messages.ts';
 
 /** Nodes in Rust refuse request bodies over 2 MiB. */
@@ -64,8 +64,10 @@ export type AccountedOutcome<Line extends Sent> =
 /** `unlisted`: the peer refused more than it lists, and nobody knows which. */
 export type DeltaOutcome<Line extends Sent> = AccountedOutcome<Line> | { readonly kind: 'unlisted' };
 
-/** Refusals that pass. */
-const PASSING: ReadonlySet<string> = new Set(['too_far_ahead', 'store_full']);
+/** Refusals that pass: nothing is wrong with the record, but with the time or the room of who refuses it. */
+const PASSING: ReadonlySet<string> = new Set<MergeRefusal>(['too_far_ahead', 'store_full']);
+
+export const isPassing = (reason: string): boolean => PASSING.has(reason);
 
 /** Null when the answer does not say what became of the records. */
 export function judgeDeltaAnswer<Line extends Sent>(lines: readonly Line[], answer: unknown): DeltaOutcome<Line> | null {
@@ -86,7 +88,7 @@ export function judgeDeltaAnswer<Line extends Sent>(lines: readonly Line[], answ
   for (const line of lines) {
     const reason = reasonOf.get(`${line.appId} ${line.record.key}`);
     if (reason === undefined) taken.push(line);
-    else if (PASSING.has(reason)) later.push(line);
+    else if (isPassing(reason)) later.push(line);
     else refused.push({ line, reason });
   }
   return { kind: 'told', taken, later, refused };

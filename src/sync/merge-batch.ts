@@ -33,6 +33,8 @@ export async function mergeBatch(data: unknown, modules: MergeModules): Promise<
   const counts = { total: 0, merged: 0, skipped: 0, rejected: 0 };
   const pause = createPacer(modules);
   for (const [appId, records] of Object.entries(data as Record<string, unknown>)) {
+    // Apps without any record take their time as well.
+    await pause();
     for (const wire of Array.isArray(records) ? (records as unknown[]) : []) {
       await pause();
       // Emptied meanwhile for another secret: what was being merged belongs to the old one.

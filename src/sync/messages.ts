@@ -20,7 +20,10 @@ export const snapshotRequest = z.object({
   buckets: z.array(z.number().int().min(0).max(255)).max(256).optional(),
 });
 
-export const deltaRequest = z.object({ data: z.record(z.string(), z.unknown()).default({}) });
+/** Looked at as a whole: it may have as many apps as a body has room for, and each record is judged on its own later. */
+const recordsByApp = z.custom<Record<string, unknown>>((value) => typeof value === 'object' && value !== null && !Array.isArray(value));
+
+export const deltaRequest = z.object({ data: recordsByApp.default({}) });
 
 /** Of the sender's store (protocol.md §10). */
 export const storeIdField = z.string().min(1).max(64);
@@ -36,7 +39,7 @@ export const answerFrame = z.looseObject({
 export const secretAnswer = z.looseObject({ sealed: z.unknown() });
 
 export const snapshotAnswer = z.looseObject({
-  data: z.record(z.string(), z.unknown()),
+  data: recordsByApp,
   complete: z.boolean().optional(),
   next_cursor: z.string().min(1).max(MAX_CURSOR_CHARS).nullish(),
 });

@@ -13,6 +13,7 @@ import type { StoreId, Wallet } from '../domain/ids.ts';
 import type { Member } from '../domain/membership.ts';
 import type { Clock, Log, Random } from '../domain/ports.ts';
 import { askOrder } from './ask-order.ts';
+import { isPassing } from './delta-plan.ts';
 import { hedged } from './hedged.ts';
 import { mergeBatch, type MergeModules } from './merge-batch.ts';
 import { MAX_PAGES, requestPage, type Page } from './page-request.ts';
@@ -191,8 +192,9 @@ export class SnapshotFetch {
     try {
       const report = await mergeBatch(data, complete && onVerdict !== undefined ? { ...merging, onVerdict } : merging);
       if (report.total === 0 || report.rejected < report.total) return true;
-      book.noteWrong(member);
-      log.warn('a snapshot page held no good record', { from: member.wallet, rejected: report.rejected });
+      // What this node has no room for, or takes for too new, is no fault of the giver.
+      if (!report.rejections.every(({ reason }) => isPassing(reason))) book.noteWrong(member);
+      log.warn('a snapshot page held no record that could be taken', { from: member.wallet, ...report.skip_reasons });
     } catch (error) {
       if (!(error instanceof RefusalError)) throw error;
       log.warn('a snapshot page could not be merged', { from: member.wallet, why: error.message });

@@ -321,6 +321,18 @@ describe('a call ends with', () => {
     expect((await failed).code).toBe('timeout');
   });
 
+  test('timeout no earlier than a write may wait to be acknowledged', async () => {
+    const { client, clock, nodes } = start(['a'], { timeoutMs: 3_000, attemptTimeoutMs: 5_000 });
+    nodes[0]!.nonce = never;
+    let failed: unknown = null;
+    const put = client.put({ key: 'k', value: new Uint8Array(1), acks: 1, ackTimeoutMs: 45_000 }).catch((error: unknown) => (failed = error));
+    await clock.advance(47_999);
+    expect(failed).toBeNull();
+    await clock.advance(1);
+    await put;
+    expect(failed).toMatchObject({ code: 'timeout' });
+  });
+
   test('aborted when the caller gives up', async () => {
     const { client, nodes } = start(['a']);
     nodes[0]!.nonce = never;

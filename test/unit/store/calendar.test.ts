@@ -52,6 +52,18 @@ describe('an appointment', () => {
     expect(calendar.takeDue(9_500)?.what).toBe('a');
   });
 
+  test('comes in its turn after the clock was set back and many others were taken back since', () => {
+    const calendar = new Calendar<number>();
+    expect(calendar.takeDue(100_000)).toBeNull();
+    const booked = Array.from({ length: 5_000 }, (_, index) => calendar.book(index, 1_000 + ((index * 7_919) % 5_000)));
+    for (const [index, appointment] of booked.entries()) if (index % 4 !== 0) calendar.cancel(appointment);
+    const left = booked.filter((_, index) => index % 4 === 0).sort((a, b) => a.atMs - b.atMs);
+    expect(takeAll(calendar, 3_000)).toEqual(left.filter(({ atMs }) => atMs <= 3_000));
+    for (const appointment of left.filter(({ atMs }) => atMs > 3_000)) calendar.cancel(appointment);
+    calendar.book(17, 4_000);
+    expect(takeAll(calendar, 9_000).map(({ what }) => what)).toEqual([17]);
+  });
+
   test('comes although all before it were taken back while they waited', () => {
     const calendar = new Calendar<string>();
     const [first, second] = [calendar.book('first', 1_000), calendar.book('second', 2_000)];

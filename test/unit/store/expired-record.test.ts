@@ -62,3 +62,12 @@ describe.each(['this node', 'a peer'] as const)('an expired record of %s', (writ
     expect(other.rootDigest()).toBe(store.rootDigest());
   });
 });
+
+test('a page of a listing is not empty for them while there is more: it has a key to go on after', () => {
+  const { store } = openStore('a', { tombstoneRetentionMs: 1_000_000 });
+  // More than one listing lets age.
+  for (let index = 0; index < 10_100; index += 1) store.put(APP, `k${String(index).padStart(6, '0')}`, bytesOf(28), 1 + index, START_MS);
+  for (const key of ['y', 'z']) store.put(APP, key, bytesOf(28), 0, START_MS);
+  expect(store.list(APP, { limit: 1 }, START_MS + 20_000)).toEqual({ keys: ['y'], more: true });
+  expect(store.list(APP, { limit: 1, after: 'y' }, START_MS + 20_000)).toEqual({ keys: ['z'], more: false });
+});

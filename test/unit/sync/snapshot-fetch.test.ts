@@ -37,12 +37,13 @@ const SILENT: PeerBehaviour = { nonce: never };
 const REFUSING: PeerBehaviour = { bend: () => answerOf(403, {}) };
 const INCOMPLETE = (...keys: string[]): PeerBehaviour => giver({ keys, complete: false });
 
-/** A store that takes every record but those named `bad`. */
+/** A store that takes every record but those named `bad`, and has no room for those named `large`. */
 function takingStore(merged: string[]) {
   return {
     storeId: '00112233aabbccdd' as StoreId,
     merge: (_: string, wire: unknown): MergeVerdict => {
       if (wire === 'bad') return { kind: 'rejected', why: 'malformed' };
+      if (wire === 'large') return { kind: 'rejected', why: 'store_full' };
       merged.push(wire as string);
       return { kind: 'merged' };
     },
@@ -111,6 +112,8 @@ describe('a member that fails half-way is left, and the next gives all of its ow
   test.each<[string, PeerBehaviour, boolean]>([
     ['it refuses the next page', giver({ keys: ['k1'] }, { keys: [], fails: true }), false],
     ['it holds no good record', giver({ keys: ['bad', 'bad'] }), true],
+    ['there is no room here for what it holds', giver({ keys: ['large', 'large'] }), false],
+    ['one record is too large and one is bad', giver({ keys: ['large', 'bad'] }), true],
     ['its later page holds no good record', giver({ keys: ['k1'] }, { keys: ['bad'] }), true],
     ['it gives the same cursor again', { answer: () => ({ data: { '100': ['k1'] }, next_cursor: 'same' }) }, true],
     ['its next page is no page', { answer: ({ inner }) => (inner['cursor'] === undefined ? { data: { '100': ['k1'] }, next_cursor: 'x' } : { data: 17 }) }, true],
