@@ -31,10 +31,10 @@ export async function run(command: Command): Promise<number> {
   const results = await runSeeds(options);
   for (const line of summaryLines(sumOf(results), (systemClock.monotonicMs() - startedMs) / 1_000)) say(line);
   const failed = results.filter(({ violation }) => violation !== null);
-  if (failed.length === 0) return 0;
+  if (failed.length === 0) return EXIT.done;
   for (const result of failed) showFailure(result, options);
   if (options.shrink) await shrinkFirst(failed[0]!, options);
-  return 1;
+  return EXIT.failed;
 }
 
 function showFailure({ seed, violation, lastLines }: SimulationResult, options: SimOptions): void {
@@ -76,9 +76,9 @@ async function runWritten(options: SimOptions): Promise<number> {
   }
   if (lost[0] !== undefined) throw lost[0];
   for (const line of summaryLines(sumOf([result]), (systemClock.monotonicMs() - startedMs) / 1_000)) say(line);
-  if (result.violation === null) return 0;
+  if (result.violation === null) return EXIT.done;
   showFailure(result, options);
-  return 1;
+  return EXIT.failed;
 }
 
 /** All seeds, on as many processors as there are. */
@@ -94,9 +94,11 @@ async function runSeeds(options: SimOptions): Promise<SimulationResult[]> {
   let saidMs = 0;
   const work = async (): Promise<void> => {
     const worker = new Worker(new URL(`./sim-worker${extname(import.meta.url)}`, import.meta.url));
+    const gone = new AbortController();
+    worker.once('exit', () => gone.abort(new Error('a worker ended before it said what came of its seed')));
     for (let seed = left.shift(); seed !== undefined; seed = left.shift()) {
       worker.postMessage({ options: scenarioOptionsOf(options, seed), until });
-      const [result] = (await once(worker, 'message')) as [SimulationResult];
+      const [result] = (await once(worker, 'message', { signal: gone.signal })) as [SimulationResult];
       results.push(result);
       const nowMs = systemClock.monotonicMs();
       if (nowMs - saidMs > PROGRESS_EVERY_MS || result.violation !== null) {
@@ -157,10 +159,10 @@ async function playFile(path: string, update: boolean): Promise<number> {
   const played = formatStory(await playStory(story));
   if (update) {
     await writeFile(path, played);
-    return 0;
+    return EXIT.done;
   }
   process.stdout.write(played);
-  if (played === text) return 0;
+  if (played === text) return EXIT.done;
   whisper(`what came of it is not what ${path} says`);
-  return 1;
+  return EXIT.failed;
 }

@@ -88,7 +88,11 @@ export class KmsClient {
     return answered === null ? null : { ...answered.answer, node: answered.node };
   }
 
-  /** Deletes a key. @throws KmsClientError */
+  /**
+   * Deletes a key on the node that answers at once and on the others soon after. `deleted` is false, and `node` null, where no
+   * node had it.
+   * @throws KmsClientError; refused with `not_replicated`: the key is deleted, and that goes on replicating
+   */
   async delete(arguments_: DeleteArguments, options: CallOptions = {}): Promise<DeleteResult> {
     const answered = await this.#orAbsent(deleteRequest(arguments_), options);
     if (answered === null) return { deleted: false, acks: undefined, node: null };

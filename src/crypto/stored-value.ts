@@ -2,7 +2,7 @@
 import { aesGcmOpen, aesGcmSeal, AEAD_NONCE_BYTES, AEAD_TAG_BYTES } from './aead.ts';
 
 /** Stored bytes are longer than the plaintext by this. */
-export const STORED_VALUE_OVERHEAD = AEAD_NONCE_BYTES + AEAD_TAG_BYTES;
+const STORED_VALUE_OVERHEAD = AEAD_NONCE_BYTES + AEAD_TAG_BYTES;
 
 export function sealStoredValue(dataKey: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array): Uint8Array {
   return Buffer.concat([nonce, aesGcmSeal(dataKey, nonce, plaintext)]);

@@ -34,7 +34,7 @@ export interface Anvil {
 }
 
 /** The installed Anvil, else the one on the PATH. @throws Error with one line that says what to do */
-export function anvilPath(): string {
+function anvilPath(): string {
   const packaged = join(ROOT, 'node_modules', '@foundry-rs', `anvil-${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`, 'bin', 'anvil');
   const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'anvil'));
   const found = [packaged, ...onPath].find((path) => existsSync(path));

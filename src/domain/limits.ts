@@ -4,7 +4,7 @@
  */
 
 /** Reads of a chain step before it counts as failed (protocol.md §6). */
-export const CHAIN_READ_ATTEMPTS = 3;
+export const READ_ATTEMPTS = 3;
 
 /** Answers of a peer's `/nonce` and `/status` (protocol.md §10, Where a node connects). */
 export const SMALL_ANSWER_BYTES = 64 * 1024;

@@ -4,7 +4,7 @@
  * one tick share, who this node is, and which hash it has claimed. Order and limits are the machine's.
  */
 import { fromCallback, fromPromise } from 'xstate';
-import { CHAIN_READ_ATTEMPTS, MASTER_SECRET_BYTES } from '../domain/limits.ts';
+import { READ_ATTEMPTS, MASTER_SECRET_BYTES } from '../domain/limits.ts';
 import { retry, within } from '../domain/deadline.ts';
 import { DependencyError, InvariantError, invariant } from '../domain/errors.ts';
 import { ZERO_HASH, type Hash32, type Wallet } from '../domain/ids.ts';
@@ -156,7 +156,7 @@ export class NodeJobs {
   /** Step 2. The teePubkey is asked for each time: it changes with every enclave boot. */
   async checkEligibility(signal: AbortSignal): Promise<EligibilityFacts> {
     const { clock, enclave, judgeEligibility } = this.#modules;
-    const identity = await retry(clock, CHAIN_READ_ATTEMPTS, READ_RETRY_PAUSE_MS, signal, () =>
+    const identity = await retry(clock, READ_ATTEMPTS, READ_RETRY_PAUSE_MS, signal, () =>
       within(clock, 'the enclave API', IDENTITY_TRY_LIMIT_MS, signal, async (limit) => {
         const [wallet, teePubkey] = await Promise.all([
           this.#identity?.wallet ?? enclave.address(limit),
@@ -178,7 +178,7 @@ export class NodeJobs {
     const view = this.#currentView();
     let reading = view.hash;
     if (reading.kind === 'unreadable') {
-      reading = await retry(clock, CHAIN_READ_ATTEMPTS - 1, READ_RETRY_PAUSE_MS, signal, async () => {
+      reading = await retry(clock, READ_ATTEMPTS - 1, READ_RETRY_PAUSE_MS, signal, async () => {
         const again = await chain.readHash(view.block, signal);
         if (again.kind === 'unreadable') throw new DependencyError('chain', 'malformed', again.detail);
         return again;

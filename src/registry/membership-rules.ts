@@ -26,7 +26,7 @@ export interface MembershipReadings {
 const MAX_URL_CHARS = 2_048;
 
 /** Why a URL is of no use, or null when it is good. */
-export function urlFault(text: string, inEnclave: boolean): string | null {
+function urlFault(text: string, inEnclave: boolean): string | null {
   if (text.length > MAX_URL_CHARS) return 'URL is too long';
   // What a URL parser would quietly repair is no valid URL.
   if (/[\s\\]/.test(text) || !/^https?:\/\/[^/]/i.test(text)) return 'URL is not valid';

@@ -15,7 +15,7 @@ import {
 } from 'viem';
 import { DeadlineError, retry, within } from '../domain/deadline.ts';
 import { DependencyError } from '../domain/errors.ts';
-import { CHAIN_READ_ATTEMPTS } from '../domain/limits.ts';
+import { READ_ATTEMPTS } from '../domain/limits.ts';
 import type { Clock } from '../domain/ports.ts';
 import { limitedFetch, type Fetch } from './limited-fetch.ts';
 
@@ -109,7 +109,7 @@ export class Rpc {
   async trip<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     const { clock, onRoundTrip } = this.#modules;
     try {
-      return await retry(clock, CHAIN_READ_ATTEMPTS, RETRY_PAUSE_MS, signal, () => {
+      return await retry(clock, READ_ATTEMPTS, RETRY_PAUSE_MS, signal, () => {
         onRoundTrip?.();
         return within(clock, 'the RPC', RPC_LIMIT_MS, signal, work);
       });

@@ -29,7 +29,7 @@ export interface Story {
 }
 
 /** A command that nobody can carry out. */
-export class StoryError extends Error {}
+class StoryError extends Error {}
 
 export function parseStory(text: string): Story {
   const about: string[] = [];

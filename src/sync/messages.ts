@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 /** Longest cursor of a page that this node gives or takes. Characters. */
-export const MAX_CURSOR_CHARS = 4_096;
+const MAX_CURSOR_CHARS = 4_096;
 /** 16 random bytes in hex; older or other nodes may write theirs differently. Characters. */
 const MAX_REQUEST_ID_CHARS = 64;
 

@@ -7,12 +7,10 @@
  */
 import type { Chart, ChartEdge, ChartState } from './wire.ts';
 
-/** Sizes of monospace text. Pixels; a page sets its type to the same. */
+/** Room for monospace text, titles of 13 px and labels of 11 px, as a page sets them. Pixels. */
 export const TEXT = {
-  titlePx: 13,
   titleCharPx: 7.9,
   titleLinePx: 26,
-  labelPx: 11,
   labelCharPx: 6.7,
   labelLinePx: 15,
   padPx: 12,

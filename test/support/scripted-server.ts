@@ -54,8 +54,6 @@ export async function scriptedServer(answer: Answering, host = '127.0.0.1') {
   };
 }
 
-export type ScriptedServer = Awaited<ReturnType<typeof scriptedServer>>;
-
 /** Answers with JSON. */
 export function json(value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Answering {
   return (_, response) => void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value));

@@ -1,12 +1,14 @@
 /**
- * The page: events come in, a moment is chosen, and all views show it. Keys are here; what they do to one view is in that view.
+ * The page: events come in, a moment is chosen, and all views show it. What a key does is here; which key that is,
+ * core/keys.ts says.
  */
-import { drawChart, type ElkGraph, type Layout } from '../layout-graph.ts';
-import type { Chart, PageSession, VisualizerEvent } from '../wire.ts';
+import type { PageSession, VisualizerEvent } from '../wire.ts';
 import { after, every, getJson, getText, pageMs, postJson, rememberedTheme, rememberTheme, unixMs } from './browser.ts';
+import { layoutOf } from './chart-layout.ts';
 import { Connection } from './connection.ts';
 import { Arrivals } from './core/arrivals.ts';
 import { History } from './core/history.ts';
+import { actionOf, type KeyAction } from './core/keys.ts';
 import { Lanes } from './core/lanes.ts';
 import { TRACE_LANE_LIMIT, TRACE_LIMIT_BYTES } from './core/limits.ts';
 import type { SourceModel } from './core/model.ts';
@@ -247,7 +249,7 @@ export class App {
 
   /** Over events of the chosen source that change its headline. */
   #stepState(by: 1 | -1): void {
-    const { history } = this;
+    const history = this.#history;
     const source = this.#chosen ?? '';
     const from = this.#shown().place;
     const isChange = (place: number): boolean => {
@@ -262,10 +264,6 @@ export class App {
         return;
       }
     }
-  }
-
-  get history(): History {
-    return this.#history;
   }
 
   #choose(source: string): void {
@@ -413,58 +411,56 @@ export class App {
   }
 
   #press(key: string, shift: boolean): boolean {
-    const actions: Readonly<Record<string, () => void>> = {
-      '?': () => this.#help.toggle(),
-      l: () => this.#live(),
-      p: () => this.#pause(),
-      ' ': () => this.#pause(),
-      ',': () => this.#step(-1, () => true),
-      '.': () => this.#step(1, () => true),
-      '<': () => this.#stepState(-1),
-      '>': () => this.#stepState(1),
-      x: () => this.#step(1, isFailure),
-      X: () => this.#step(-1, isFailure),
-      Home: () => this.#go(goToPlace(this.#history.firstPlace + 1, this.#history)),
-      End: () => this.#go(goToPlace(this.#history.lastPlace, this.#history)),
-      ArrowLeft: () => this.#step(-1, () => true),
-      ArrowRight: () => this.#step(1, () => true),
-      z: () => this.#timeline.zoomBy(0.5),
-      Z: () => this.#timeline.zoomBy(2),
-      w: () => this.#timeline.showWhole(),
-      s: () => this.#setSpeed(SPEEDS[Math.min(SPEEDS.length - 1, SPEEDS.indexOf(this.#speed) + 1)]!),
-      S: () => this.#setSpeed(SPEEDS[Math.max(0, SPEEDS.indexOf(this.#speed) - 1)]!),
-      '[': () => this.#chooseNext(-1),
-      ']': () => this.#chooseNext(1),
-      m: () => this.#stage.focus(),
-      r: () => this.#stage.cycle(1),
-      R: () => this.#stage.cycle(-1),
-      a: () => this.#stage.toggleAll(),
-      '+': () => this.#stage.zoomBy(1.25),
-      '=': () => this.#stage.zoomBy(1.25),
-      '-': () => this.#stage.zoomBy(0.8),
-      f: () => this.#stage.fit(),
-      F: () => this.#stage.fitAll(),
-      v: () => this.#sources.toggle(),
-      i: () => this.#timeline.toggleLanes(),
-      '/': () => {
-        this.#root.classList.remove('without-events');
-        this.#events.focusSearch();
-      },
-      e: () => void this.#root.classList.toggle('without-events'),
-      c: () => this.#openCommands(),
-      o: () => this.#file.click(),
-      t: () => this.#switchTheme(),
-      Escape: () => {
-        this.#said.hidden = true;
-        const { activeElement } = document;
-        if (!this.#stage.unpin() && (activeElement instanceof HTMLElement || activeElement instanceof SVGElement)) activeElement.blur();
-      },
-    };
+    const action = actionOf(key);
     if (/^[1-9]$/.test(key) && !shift) this.#chooseNth(Number(key) - 1);
-    else if (Object.hasOwn(actions, key)) actions[key]!();
+    else if (action !== null) this.#actions[action]();
     else return false;
     return true;
   }
+
+  readonly #actions: Readonly<Record<KeyAction, () => void>> = {
+    live: () => this.#live(),
+    pause: () => this.#pause(),
+    eventBack: () => this.#step(-1, () => true),
+    eventOn: () => this.#step(1, () => true),
+    stateBack: () => this.#stepState(-1),
+    stateOn: () => this.#stepState(1),
+    failureOn: () => this.#step(1, isFailure),
+    failureBack: () => this.#step(-1, isFailure),
+    first: () => this.#go(goToPlace(this.#history.firstPlace + 1, this.#history)),
+    last: () => this.#go(goToPlace(this.#history.lastPlace, this.#history)),
+    shorterTime: () => this.#timeline.zoomBy(0.5),
+    longerTime: () => this.#timeline.zoomBy(2),
+    wholeTime: () => this.#timeline.showWhole(),
+    faster: () => this.#setSpeed(SPEEDS[Math.min(SPEEDS.length - 1, SPEEDS.indexOf(this.#speed) + 1)]!),
+    slower: () => this.#setSpeed(SPEEDS[Math.max(0, SPEEDS.indexOf(this.#speed) - 1)]!),
+    sourceBack: () => this.#chooseNext(-1),
+    sourceOn: () => this.#chooseNext(1),
+    intoMachine: () => this.#stage.focus(),
+    regionOn: () => this.#stage.cycle(1),
+    regionBack: () => this.#stage.cycle(-1),
+    allRegions: () => this.#stage.toggleAll(),
+    larger: () => this.#stage.zoomBy(1.25),
+    smaller: () => this.#stage.zoomBy(0.8),
+    fit: () => this.#stage.fit(),
+    fitAll: () => this.#stage.fitAll(),
+    values: () => this.#sources.toggle(),
+    lanes: () => this.#timeline.toggleLanes(),
+    search: () => {
+      this.#root.classList.remove('without-events');
+      this.#events.focusSearch();
+    },
+    events: () => void this.#root.classList.toggle('without-events'),
+    commands: () => this.#openCommands(),
+    openFile: () => this.#file.click(),
+    theme: () => this.#switchTheme(),
+    help: () => this.#help.toggle(),
+    letGo: () => {
+      this.#said.hidden = true;
+      const { activeElement } = document;
+      if (!this.#stage.unpin() && (activeElement instanceof HTMLElement || activeElement instanceof SVGElement)) activeElement.blur();
+    },
+  };
 }
 
 const isFailure = (event: VisualizerEvent): boolean => event.kind === 'note' && event.level === 'failure';
@@ -476,31 +472,4 @@ function messageOf(error: unknown): string {
 /** A replay takes about a minute. */
 function defaultSpeed(lengthMs: number): number {
   return SPEEDS.find((speed) => speed >= 1 && lengthMs / speed <= 90_000) ?? SPEEDS.at(-1)!;
-}
-
-/** From the server; and where it does not know the chart, as with a file of another program, from ELK in the page. */
-async function layoutOf(chart: Chart): Promise<Layout> {
-  try {
-    return (await getJson(`/layouts/${encodeURIComponent(chart.id)}`)) as Layout;
-  } catch {
-    const elk = await loadElk();
-    return drawChart(chart, elk);
-  }
-}
-
-interface ElkWindow {
-  readonly ELK?: new () => { layout: (graph: ElkGraph) => Promise<ElkGraph> };
-}
-
-async function loadElk(): Promise<(graph: ElkGraph) => Promise<ElkGraph>> {
-  const { promise, resolve, reject } = Promise.withResolvers<undefined>();
-  const script = h('script', { src: '/elk.js' });
-  script.addEventListener('load', () => resolve(undefined));
-  script.addEventListener('error', () => reject(new Error('the layout program did not come')));
-  document.head.append(script);
-  await promise;
-  const Elk = (globalThis as ElkWindow).ELK;
-  if (Elk === undefined) throw new Error('the layout program did not start');
-  const elk = new Elk();
-  return (graph) => elk.layout(graph);
 }

@@ -16,7 +16,7 @@ import { assertNoSecrets, type Output, type Secret } from './secret-search.ts';
 const APP_IDS = [1_001, 1_002, 1_003];
 
 /** Speaks as a node of the cluster does, with its enclave, until `use` ends. */
-export async function asNode<T>(node: ClusterNode, http: RawHttp, use: (peer: RawCaller) => Promise<T>): Promise<T> {
+async function asNode<T>(node: ClusterNode, http: RawHttp, use: (peer: RawCaller) => Promise<T>): Promise<T> {
   const enclave = new OdynClient({ baseUrl: node.enclave.url }, { clock: systemClock });
   try {
     return await use(await RawCaller.create('peer', enclave, { http }));
@@ -47,7 +47,7 @@ export function secretsFrom(masterSecret: Uint8Array, appIds: readonly number[] 
 }
 
 /** Wallet keys of all enclaves, and the master secret that a ready node holds. */
-export async function secretsOf(cluster: Cluster): Promise<readonly Secret[]> {
+async function secretsOf(cluster: Cluster): Promise<readonly Secret[]> {
   const wallets = cluster.nodes.map(({ name, enclave }) => ({
     name: `the wallet key of ${name}`,
     bytes: Buffer.from(enclave.secretHex, 'hex'),

@@ -20,13 +20,13 @@ export interface NaiveEntry {
   ownTombstone: boolean;
 }
 
-export function storedBytes({ value }: WireRecord): number {
+function storedBytes({ value }: WireRecord): number {
   return value === null ? 0 : value.length / 2;
 }
 
 const keyBytes = ({ key }: WireRecord): number => Buffer.byteLength(key);
 
-export function bytesInStore(record: WireRecord): number {
+function bytesInStore(record: WireRecord): number {
   const clock = Object.keys(record.version).reduce((sum, key) => sum + Buffer.byteLength(key) + 8, 0);
   return 256 + clock + keyBytes(record) + storedBytes(record);
 }

@@ -1,29 +1,8 @@
-/** Every key, in one table. */
+/** The keys, and the signs of the page. */
+import { KEY_ROWS } from '../core/keys.ts';
 import { button, h } from './dom.ts';
 
-const KEYS: readonly (readonly [string, string])[] = [
-  ['l', 'live again'],
-  ['p, space', 'pause, or play a replay'],
-  [', .', 'one event back, on'],
-  ['Shift+, Shift+.', 'one change of state back, on'],
-  ['x, Shift+X', 'to the next failure, the one before'],
-  ['Home, End', 'to the first event, the last'],
-  ['← →', 'in the timeline: back and on; with Shift further'],
-  ['z, Shift+Z, w', 'shorter time, longer time, all of it'],
-  ['s, Shift+S', 'replay faster, slower'],
-  ['1 … 9, [ ]', 'choose a source'],
-  ['m, ↑ ↓ ← →', 'into the machine, from state to state; Enter holds its details, Esc lets go'],
-  ['r, Shift+R, a', 'next region, the one before; all regions, the whole'],
-  ['+ − f Shift+F', 'larger, smaller, readable, all of it; Shift and arrows move'],
-  ['v', 'all values and tables'],
-  ['i', 'lanes of all sources, or of the chosen one'],
-  ['/, ↓', 'search events, into the list; Enter goes there'],
-  ['e', 'events beside the machine, or not'],
-  ['c', 'commands (development)'],
-  ['o', 'open a trace file'],
-  ['t', 'light, dark'],
-  ['?', 'this'],
-];
+const KEYS = KEY_ROWS.map(({ shown, says }) => [shown, says] as const);
 
 const HALF = 11;
 
@@ -41,7 +20,7 @@ export class HelpView {
   readonly element: HTMLDialogElement;
 
   constructor() {
-    const table = (rows: typeof KEYS, tag: 'kbd' | 'span'): HTMLTableElement =>
+    const table = (rows: typeof SIGNS, tag: 'kbd' | 'span'): HTMLTableElement =>
       h('table', {}, h('tbody', {}, ...rows.map(([key, text]) => h('tr', {}, h('th', { scope: 'row' }, h(tag, {}, key)), h('td', {}, text)))));
     this.element = h(
       'dialog',

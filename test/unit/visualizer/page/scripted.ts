@@ -18,7 +18,7 @@ const doors = createMachine({
   },
 });
 
-export const CHART = chartOf(doors);
+const CHART = chartOf(doors);
 const BASE = ['doors', 'doors.leaf', 'doors.oiling'];
 
 export const activeIn = (leaf: 'closed' | 'open', oiling: 'idle' | 'hinges' | 'lock' = 'idle'): readonly string[] => [...BASE, `doors.leaf.${leaf}`, `doors.oiling.${oiling}`];

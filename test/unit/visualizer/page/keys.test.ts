@@ -1,0 +1,20 @@
+/** The keys of the page: one table for what they do and for what the help says. */
+import { expect, test } from '@jest/globals';
+import { actionOf, KEY_ROWS } from '../../../../src/visualizer/page/core/keys.ts';
+
+test('each key does one thing', () => {
+  const keys = KEY_ROWS.flatMap(({ keys }) => Object.keys(keys));
+  expect(new Set(keys).size).toBe(keys.length);
+  for (const row of KEY_ROWS) for (const [key, action] of Object.entries(row.keys)) expect(actionOf(key)).toBe(action);
+});
+
+test('other keys do nothing', () => {
+  for (const key of ['', 'q', 'Tab', 'Enter', 'constructor', '__proto__']) expect(actionOf(key)).toBeNull();
+});
+
+test('each letter that does something is in the line of the help that says what', () => {
+  for (const { shown, keys } of KEY_ROWS) {
+    for (const key of Object.keys(keys)) if (/^[a-z]$/.test(key)) expect(shown.split(/[ ,]+/)).toContain(key);
+    for (const key of Object.keys(keys)) if (/^[A-Z]$/.test(key)) expect(shown).toContain(`Shift+${key}`);
+  }
+});
