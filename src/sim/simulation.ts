@@ -74,6 +74,7 @@ export class Simulation implements LifeListener, FaultScene {
   resets = 0;
   /** Requests of apps that are under way. */
   requestsUnderWay = 0;
+  readonly #settings: Readonly<Record<string, string>>;
   readonly #meet: SimulationOptions['onStart'];
   readonly #events: EventRecord | null;
   readonly #registered = new Set<string>();
@@ -85,9 +86,8 @@ export class Simulation implements LifeListener, FaultScene {
     this.#meet = onStart;
     this.seed = seed;
     this.trace = new Trace(onTrace);
-    const read = readConfig({ ...SIM_ENVIRONMENT, KMS_APP_ID: String(KMS_APP_ID), CHAIN_CONFIRMATIONS: String(CONFIRMATIONS), ...settings });
-    if (!read.ok) throw new Error(read.problems.join('; '));
-    this.config = read.config;
+    this.#settings = settings;
+    this.config = this.#configOf('');
     const { timeline, chain, config } = this;
     this.#events = onEvent === undefined ? null : new EventRecord({ config, nowMs: () => timeline.nowMs, nameOf: (wallet) => this.#nameOf(wallet), write: onEvent });
     this.network = new SimNetwork({
@@ -212,11 +212,27 @@ export class Simulation implements LifeListener, FaultScene {
 
   /** One instance more; it runs and is registered by whoever adds it. */
   addNode(): SimNode {
-    const { timeline, chain, network, config, seed } = this;
+    const { timeline, chain, network, seed } = this;
     const place = this.nodes.size;
-    const node = new SimNode(nodeName(place), place, { seed, timeline, chain, network, config, answers: this.#answers, listener: this });
+    const name = nodeName(place);
+    const node = new SimNode(name, place, { seed, timeline, chain, network, config: this.#configOf(name), answers: this.#answers, listener: this });
     this.nodes.set(node.name, node);
     return node;
+  }
+
+  /** @param name of a node; empty: what all have in common */
+  #configOf(name: string): Config {
+    const entries = Object.entries(this.#settings).map(([variable, value]) => [variable.split('.'), value] as const);
+    const common = entries.flatMap(([[variable, own], value]) => (own === undefined ? [[variable!, value]] : []));
+    const own = entries.flatMap(([[node, variable], value]) => (node === name && variable !== undefined ? [[variable, value]] : []));
+    const read = readConfig({
+      ...SIM_ENVIRONMENT,
+      KMS_APP_ID: String(KMS_APP_ID),
+      CHAIN_CONFIRMATIONS: String(CONFIRMATIONS),
+      ...(Object.fromEntries([...common, ...own]) as Record<string, string>),
+    });
+    if (!read.ok) throw new Error(read.problems.join('; '));
+    return read.config;
   }
 
   versionOf(place: number): { readonly versionId: bigint } {

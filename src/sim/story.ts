@@ -118,10 +118,10 @@ class Player {
     }
   }
 
-  /** `cluster nodes=3 apps=1 seed=x VARIABLE=value ..` */
+  /** `cluster nodes=3 apps=1 seed=x VARIABLE=value b.VARIABLE=value ..`, the last one of node b alone. */
   async #start(words: readonly string[]): Promise<void> {
     const given = new Map(words.map((word) => [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)]));
-    const settings = Object.fromEntries([...given].filter(([name]) => /^[A-Z_]+$/.test(name)));
+    const settings = Object.fromEntries([...given].filter(([name]) => /^(?:[a-z]+\.)?[A-Z_]+$/.test(name)));
     this.#simulation = await Simulation.start({
       seed: given.get('seed') ?? 'story',
       nodes: Number(given.get('nodes') ?? 3),

@@ -1,0 +1,48 @@
+# Nobody else has room for what one node wrote, and then that node is cut off for longer than deleted keys are remembered. The
+# marks of its peers are past the write, as they must be for what comes behind it; it is not lost for that, for nobody can have
+# deleted what nobody took (protocol.md §4, Ages; §10, Rejections).
+
+> cluster nodes=3 TOMBSTONE_RETENTION_MS=60000 DATA_SYNC_INTERVAL_SECONDS=5 a.MAX_STORE_BYTES=2000 b.MAX_STORE_BYTES=2000
+> run 25s
+a bootstrapping: initializing
+b bootstrapping: initializing
+c bootstrapping: initializing
+a bootstrapping: awaiting on-chain master secret hash
+b bootstrapping: awaiting on-chain master secret hash
+c bootstrapping: awaiting on-chain master secret hash
+c bootstrapping: master secret hash not deep enough: claimed by another node
+b bootstrapping: master secret hash not deep enough: claimed by another node
+a bootstrapping: master secret hash not deep enough: claimed here
+a ready
+b syncing-secret: synced master secret hash mismatch: asking the members
+b syncing-secret: first snapshot missing
+b ready
+c syncing-secret: synced master secret hash mismatch: asking the members
+c syncing-secret: first snapshot missing
+c ready
+> put c large bytes=4000
+ok
+> put c small blue acks=2
+ok, on 2 more
+> run 5s
+> stores
+a: 1 keys of 1 records, e1a91547
+b: 1 keys of 1 records, e1a91547
+c: 2 keys of 2 records, c543bc89
+> fault partition on c for 70s
+> run 65s
+> list c
+large small
+> run 2m
+> status
+a ready
+b ready
+c ready
+> list c
+large small
+> get c small
+blue
+> stores
+a: 1 keys of 1 records, e1a91547
+b: 1 keys of 1 records, e1a91547
+c: 2 keys of 2 records, c543bc89
