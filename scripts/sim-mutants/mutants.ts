@@ -595,7 +595,7 @@ const OWN: readonly Mutant[] = [
     name: 'stale-pushes',
     section: 'own',
     what: 'A node that was cut off for too long pushes what it wrote before.',
-    replace: [{ file: 'node/compose-node.ts', find: `    sendAbove: () => contact.sendsAbove(),`, put: `    sendAbove: () => 0,` }],
+    replace: [{ file: 'node/compose-node.ts', find: `    sendAbove: () => contact.seenUpTo(),`, put: `    sendAbove: () => 0,` }],
     runs: backWhileAnotherBegins('d', 170),
   },
   {

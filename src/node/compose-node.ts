@@ -148,7 +148,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     store,
     conversation,
     acknowledgements,
-    sendAbove: () => contact.sendsAbove(),
+    sendAbove: () => contact.seenUpTo(),
   });
   const replicator = new Replicator({
     clock,

@@ -193,7 +193,7 @@ export class RecordStore {
       return refused('store_full');
     }
     this.#hold(appId, held, decision.record, nowMs, isOwnTombstone(decision.record, held, ownKey));
-    if (decision.kind === 'replace' && held !== undefined && held.line !== null) held.line.taken = true;
+    if (decision.kind === 'replace' && held !== undefined && held.line !== null) held.line.replaced = true;
     return decision.kind === 'replace' ? { kind: 'merged' } : { kind: 'skipped', why: decision.why };
   }
 
@@ -237,9 +237,10 @@ export class RecordStore {
     if (line?.number === number) line.taken = true;
   }
 
-  /** What is held of a key this node wrote, and no peer has ever said that it has it. */
-  isOnlyHere(appId: string, key: string): boolean {
-    return this.#find(appId, key)?.line?.taken === false;
+  /** This node wrote what is held of a key, with a number above `seenUpTo`, or so that no peer has ever said that it has it. */
+  isUnseen(appId: string, key: string, seenUpTo: number): boolean {
+    const line = this.#find(appId, key)?.line ?? null;
+    return line !== null && !line.replaced && (line.number > seenUpTo || !line.taken);
   }
 
   /** Forgets what is past its age again, after a time in which everything was kept. */

@@ -11,8 +11,10 @@ export interface LogLine<What> {
   /** null once the line is void: the key was written again, or nothing of it is kept. */
   what: What | null;
   readonly bytes: number;
-  /** Somebody else has it, or had what replaced it. */
+  /** A peer has said that it has it, or a later one. */
   taken: boolean;
+  /** What is held of the key has come from a peer since. */
+  replaced: boolean;
 }
 
 /** Void lines are swept out when they are more than this and more than half. */
@@ -26,7 +28,7 @@ export class WriteLog<What> {
 
   /** @param number above every number before @param bytes about what the record takes on the wire */
   append(number: number, what: What, bytes: number): LogLine<What> {
-    const line: LogLine<What> = { number, what, bytes, taken: false };
+    const line: LogLine<What> = { number, what, bytes, taken: false, replaced: false };
     this.#lines.push(line);
     this.#valid += 1;
     this.#validBytes += bytes;

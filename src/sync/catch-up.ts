@@ -1,7 +1,7 @@
 /**
  * How a node that was cut off for too long gets in step again (protocol.md §4, Ages): while it waits for a complete snapshot it
- * notes every record that a peer names; then it drops what nobody named, except what it wrote itself and nobody has taken: nobody can have
- * deleted that. When all are
+ * notes every record that a peer names; then it drops what nobody named, except what it wrote itself meanwhile, or nobody has taken: nobody
+ * can have deleted that. When all are
  * stale alike, nobody drops anything: losing a write is worse than a delete that comes back.
  */
 import type { Log } from '../domain/ports.ts';
@@ -13,7 +13,7 @@ import type { SyncStore } from './ports.ts';
 export interface CatchUpModules extends PacerModules {
   readonly log: Log;
   readonly contact: Contact;
-  readonly store: Pick<SyncStore, 'walk' | 'digestOf' | 'isOnlyHere' | 'forget' | 'forgetOverdue'>;
+  readonly store: Pick<SyncStore, 'walk' | 'digestOf' | 'isUnseen' | 'forget' | 'forgetOverdue'>;
   /** What was held back meanwhile is to be sent. */
   readonly onCaughtUp: () => void;
 }
@@ -49,11 +49,12 @@ export class CatchUp {
       return;
     }
     const named = this.#named;
+    const seenUpTo = contact.seenUpTo();
     const pause = createPacer(this.#modules);
     let dropped = 0;
     for (const { appId, record } of store.walk({})) {
       await pause();
-      if (named.has(`${appId} ${record.key}`) || store.isOnlyHere(appId, record.key)) continue;
+      if (named.has(`${appId} ${record.key}`) || store.isUnseen(appId, record.key, seenUpTo)) continue;
       store.forget(appId, record.key);
       dropped += 1;
     }

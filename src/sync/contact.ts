@@ -60,10 +60,10 @@ export class Contact {
   }
 
   /**
-   * Own writes up to this number are not sent while it is stale: others may have had and deleted them. What is above it, this
-   * node wrote while it was cut off, or nobody else has ever seen it. 0 while it is not stale.
+   * Own writes up to this number others may have seen, and deleted since. What is above it, this node wrote while it was cut
+   * off, or nobody else has ever seen it. 0 while it is not stale.
    */
-  sendsAbove(): number {
+  seenUpTo(): number {
     return this.isStale() ? Math.min(this.#numberThen, this.#modules.acknowledgedByAny()) : 0;
   }
 

@@ -20,8 +20,8 @@ export interface SyncStore {
   };
   /** A peer has taken this node's own write of a key, or holds a later one. */
   noteTaken(appId: string, key: string, number: number): void;
-  /** What is held of a key this node wrote, and no peer has ever said that it has it. */
-  isOnlyHere(appId: string, key: string): boolean;
+  /** This node wrote what is held of a key, with a number above `seenUpTo`, or so that no peer has ever said that it has it. */
+  isUnseen(appId: string, key: string, seenUpTo: number): boolean;
   /** Lets age do what has come due, before stores are compared. */
   letAge(nowMs: number): void;
   forget(appId: string, key: string): void;

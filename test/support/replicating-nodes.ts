@@ -160,7 +160,7 @@ export class ReplicatingNode {
     });
     this.acknowledgements = new Acknowledgements({ clock });
     const { acknowledgements } = this;
-    this.push = new DeltaPush({ clock, log, store, conversation, acknowledgements, sendAbove: () => contact.sendsAbove() });
+    this.push = new DeltaPush({ clock, log, store, conversation, acknowledgements, sendAbove: () => contact.seenUpTo() });
     this.comparison = new Comparison({ maxAnswerBytes }, { ...merging, log, conversation, push: this.push });
     this.replicator = new Replicator({
       clock,

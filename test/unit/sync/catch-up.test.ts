@@ -77,6 +77,19 @@ describe('a stale node', () => {
     expect(new Set([a, b, c].map(({ store }) => store.rootDigest())).size).toBe(1);
   });
 
+  test('does not drop what it wrote meanwhile and one peer has taken, although the snapshot of another lacks it', async () => {
+    const { network, a, b, c } = await startWithStale();
+    network.setWay(c, b, 'open');
+    c.put('meanwhile', 'value');
+    await c.tick(true);
+    expect(b.read('meanwhile')).toBe('value');
+    network.setWay(c, b, 'cut');
+    network.setWay(c, a, 'open');
+    a.store.forget(APP, 'meanwhile');
+    expect((await c.fetchSnapshot()).completeFrom).toBe(a.member.wallet);
+    expect(c.read('meanwhile')).toBe('value');
+  });
+
   test('does not drop what a peer named meanwhile, although the snapshot lacks it', async () => {
     const { network, a, b, c } = await startWithStale();
     network.isolate(c, 'open');

@@ -74,11 +74,11 @@ describe('a node', () => {
     written.last = 7;
     contact.noteExchange();
     written.last = 9;
-    expect(contact.sendsAbove()).toBe(0);
+    expect(contact.seenUpTo()).toBe(0);
     await clock.advance(RETENTION_MS + 1);
     contact.noteExchange();
-    expect(contact.sendsAbove()).toBe(7);
+    expect(contact.seenUpTo()).toBe(7);
     contact.resolve();
-    expect(contact.sendsAbove()).toBe(0);
+    expect(contact.seenUpTo()).toBe(0);
   });
 });

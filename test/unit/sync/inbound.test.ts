@@ -63,7 +63,7 @@ function storeOf(holds: readonly string[], walks: WalkRequest[], merged: string[
     digestOf: nobodyAsks,
     writesAfter: nobodyAsks,
     noteTaken: nobodyAsks,
-    isOnlyHere: nobodyAsks,
+    isUnseen: nobodyAsks,
     forget: nobodyAsks,
     forgetOverdue: nobodyAsks,
     writes: { totals: () => ({ records: 0, bytes: 0 }), listen: () => () => undefined },
