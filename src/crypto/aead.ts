@@ -12,15 +12,18 @@ export function aesGcmSeal(key: AeadKey, nonce: Uint8Array, plaintext: Uint8Arra
   return Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
 }
 
-/** null when it does not open. */
+/** Bytes of their own, the caller's to wipe; null when it does not open. */
 export function aesGcmOpen(key: AeadKey, nonce: Uint8Array, sealed: Uint8Array): Uint8Array | null {
   if (nonce.length !== AEAD_NONCE_BYTES || sealed.length < AEAD_TAG_BYTES) return null;
   const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: AEAD_TAG_BYTES });
   decipher.setAuthTag(sealed.subarray(sealed.length - AEAD_TAG_BYTES));
+  const opened = decipher.update(sealed.subarray(0, sealed.length - AEAD_TAG_BYTES));
   try {
-    const opened = decipher.update(sealed.subarray(0, sealed.length - AEAD_TAG_BYTES));
-    return Buffer.concat([opened, decipher.final()]);
+    // In this mode nothing is left for it to give; it checks the tag.
+    decipher.final();
+    return opened;
   } catch {
+    opened.fill(0);
     return null;
   }
 }

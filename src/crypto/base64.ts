@@ -6,6 +6,11 @@ export function isBase64(text: string): boolean {
   return BASE64.test(text);
 }
 
+/** Without a copy of the bytes. */
+export function encodeBase64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+}
+
 /** The bytes, in memory of their own and the caller's to wipe; null for what is not their one spelling. */
 export function decodeBase64(text: string): Uint8Array | null {
   // Not `Buffer.from(text, ..)`: its small ones lie in a pool beside the bytes of others.

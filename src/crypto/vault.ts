@@ -76,6 +76,19 @@ export class Vault {
     return 'confirmed';
   }
 
+  /**
+   * Tells the vault a chain hash before anything else is known of the read. A secret that serves and is another one is set aside:
+   * nothing serves then until `observeChainHash`.
+   * @returns whether it was
+   */
+  withdrawUnless(hash: Hash32): boolean {
+    this.#assertUsable();
+    if (this.#confirmed === null || this.#confirmed.hash === hash) return false;
+    this.#observed = null;
+    this.#setConfirmedAside();
+    return true;
+  }
+
   /** Takes 32 bytes that may be claimed; the argument is wiped. Returns their hash. */
   holdCandidate(secret: Uint8Array): Hash32 {
     this.#assertUsable();

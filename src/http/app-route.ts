@@ -3,6 +3,7 @@ import type { AppId } from '../domain/ids.ts';
 import { RefusalError } from '../domain/errors.ts';
 import type { Identity } from '../domain/ports.ts';
 import { ok, type Exchange, type Reply } from './exchange.ts';
+import { assertOpen } from './gate.ts';
 import type { HttpModules, HttpOptions } from './modules.ts';
 import { openBody, parseBody, sealAnswer, signAnswer } from './sealed-exchange.ts';
 
@@ -22,6 +23,8 @@ export function appRoute(options: HttpOptions, modules: HttpModules, handler: Ap
     const caller = await modules.authenticator.app(exchange.headers, wallet);
     const body = parseBody(await exchange.readBody(options.maxRequestBodyBytes));
     const { inner, answerSignature } = await openBody(body, caller, wallet, modules.enclave);
+    // The body may have taken two minutes to come.
+    assertOpen('ready', modules.readiness());
     return reply(await sealAnswer(await handler(caller.appId, inner), caller, modules.enclave), answerSignature);
   };
 }
@@ -31,6 +34,7 @@ export function appQuery(modules: HttpModules, handler: (appId: AppId, exchange:
   return async (exchange: Exchange): Promise<Reply> => {
     const { wallet } = knownIdentity(modules);
     const caller = await modules.authenticator.app(exchange.headers, wallet);
+    assertOpen('ready', modules.readiness());
     const answer = handler(caller.appId, exchange);
     const [sealed, answerSignature] = await Promise.all([
       sealAnswer(answer, caller, modules.enclave),

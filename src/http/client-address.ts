@@ -11,8 +11,15 @@ export interface CountedClient {
   readonly factor: number;
 }
 
-export function countedClient(address: string, trustsProxies: boolean): CountedClient {
-  const plain = ipaddr.isValid(address) ? ipaddr.process(address) : null;
-  if (!trustsProxies && plain?.range() === 'loopback') return { key: 'loopback', factor: SHARED_FACTOR };
-  return { key: plain?.toString() ?? address, factor: 1 };
+/** With the port behind it that some proxies write. */
+const WITH_PORT = /^(?:\[([^\]]*)\](?::\d{1,5})?|([\d.]+):\d{1,5})$/;
+
+export function countedClient(text: string, trustsProxies: boolean): CountedClient {
+  const [, six, four] = WITH_PORT.exec(text) ?? [];
+  const address = six ?? four ?? text;
+  // Whatever a proxy writes that is no address is one client: it must not make each request another.
+  if (!ipaddr.isValid(address)) return { key: 'unknown', factor: 1 };
+  const plain = ipaddr.process(address);
+  if (!trustsProxies && plain.range() === 'loopback') return { key: 'loopback', factor: SHARED_FACTOR };
+  return { key: plain.toString(), factor: 1 };
 }

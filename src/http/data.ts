@@ -1,6 +1,6 @@
 /** `/kms/data` (protocol.md §2, §3, §10): the inner bodies, checked, and what the store makes of them. */
 import { z } from 'zod';
-import { decodeBase64 } from '../crypto/base64.ts';
+import { decodeBase64, encodeBase64 } from '../crypto/base64.ts';
 import type { Vault } from '../crypto/vault.ts';
 import { RefusalError } from '../domain/errors.ts';
 import type { AppId } from '../domain/ids.ts';
@@ -98,7 +98,7 @@ export class DataHandlers {
     const plaintext = vault.openValue(appId, held.value);
     // Another secret has been installed between the gate and here: the store is about to be emptied.
     if (plaintext === null) throw new RefusalError('service_unavailable', 'the master secret has changed');
-    const value = Buffer.from(plaintext).toString('base64');
+    const value = encodeBase64(plaintext);
     plaintext.fill(0);
     return { app_id: appId, key: wanted, value, updated_at_ms: held.updatedAtMs };
   }

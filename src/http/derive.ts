@@ -1,5 +1,6 @@
 /** `POST /kms/derive` (protocol.md §3): the inner body, checked, and the key that answers it. */
 import { z } from 'zod';
+import { encodeBase64 } from '../crypto/base64.ts';
 import type { Vault } from '../crypto/vault.ts';
 import { RefusalError } from '../domain/errors.ts';
 import type { AppId } from '../domain/ids.ts';
@@ -38,7 +39,7 @@ export function derive(vault: Pick<Vault, 'deriveAppKey'>, appId: AppId, inner: 
   const { path, context, length } = parsed.data;
   const key = vault.deriveAppKey(appId, path, context, length);
   try {
-    return { app_id: appId, path, key: Buffer.from(key).toString('base64'), length };
+    return { app_id: appId, path, key: encodeBase64(key), length };
   } finally {
     key.fill(0);
   }

@@ -5,9 +5,11 @@
  */
 import { raise } from 'xstate';
 import { invariant } from '../domain/errors.ts';
+import { ZERO_HASH } from '../domain/ids.ts';
 import { REASONS, reason, type Reason } from '../domain/reasons.ts';
-import { failureReason, timeoutReason, type TickContext, type Verdict } from './model.ts';
+import { failureReason, timeoutReason, type ReadinessEvent, type TickContext, type Verdict } from './model.ts';
 import type { NodeSetup } from './setup.ts';
+import type { MembershipFacts } from './slots.ts';
 
 const prepared: Verdict = { type: 'node.prepared' };
 const ineligible = (because: Reason): Verdict => ({ type: 'self.ineligible', reason: because });
@@ -17,6 +19,13 @@ const incomplete = (because: Reason): Verdict => ({ type: 'secret.incomplete', r
 /** The `conclude` action with a verdict made from the event. */
 function conclude<Event>(verdict: (args: { event: Event }) => Verdict) {
   return { type: 'conclude' as const, params: (args: { event: Event }) => ({ verdict: verdict(args) }) };
+}
+
+/** Leaves `ready` before the next step, which may take long. */
+function withdrawn({ shownInstead }: MembershipFacts): ReadinessEvent {
+  return shownInstead === ZERO_HASH
+    ? { type: 'hash.pending', reason: reason(REASONS.awaitingHash) }
+    : { type: 'secret.pending', reason: reason(REASONS.secretHashMismatch, 'asking the members') };
 }
 
 function verdictOf(tick: TickContext): Verdict {
@@ -39,10 +48,23 @@ export function nodeTickRegion(node: NodeSetup) {
         invoke: {
           src: 'refreshMembership',
           id: 'refreshMembership',
-          onDone: {
-            target: 'checkingEligibility',
-            actions: [{ type: 'noteMembership', params: ({ event }) => event.output }, raise({ type: 'membership.refreshed' })],
-          },
+          onDone: [
+            // Whoever is not eligible does not come to step 3: what serves no more is noted here.
+            {
+              guard: { type: 'isWithdrawn', params: ({ event }) => event.output },
+              target: 'checkingEligibility',
+              actions: [
+                { type: 'noteMembership', params: ({ event }) => event.output },
+                { type: 'noteWithdrawn', params: ({ event }) => event.output },
+                raise(({ event }) => withdrawn(event.output)),
+                raise({ type: 'membership.refreshed' }),
+              ],
+            },
+            {
+              target: 'checkingEligibility',
+              actions: [{ type: 'noteMembership', params: ({ event }) => event.output }, raise({ type: 'membership.refreshed' })],
+            },
+          ],
           onError: {
             target: 'settling',
             actions: conclude(({ event }) => ineligible(failureReason(REASONS.peerCacheRefreshFailed, event.error))),

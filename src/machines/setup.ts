@@ -4,6 +4,7 @@
  */
 import { assign, setup } from 'xstate';
 import { InvariantError, invariant } from '../domain/errors.ts';
+import { ZERO_HASH } from '../domain/ids.ts';
 import type { Reason } from '../domain/reasons.ts';
 import { judgeFirstSnapshot, roundInVain, SNAPSHOT_COMPLETE, SNAPSHOT_MISSING, SNAPSHOT_NONE, type SnapshotRound } from './first-snapshot.ts';
 import { PROBE_LIMIT_MS, STEP_LIMIT_MS } from './limits.ts';
@@ -33,6 +34,7 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
     guards: {
       probesPeers: () => options.probePeers,
       nudges: () => options.nudgeMs > 0,
+      isWithdrawn: (_, facts: MembershipFacts) => facts.shownInstead !== null,
       isEligible: (_, facts: { eligible: boolean }) => facts.eligible,
       isZero: (_, facts: HashFacts) => facts.kind === 'zero',
       isShallow: (_, facts: HashFacts) => facts.kind === 'shallow',
@@ -68,6 +70,11 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
       settleTick: assign(({ context }) => settleTick(context, options, ports)),
       countDropped: assign(({ context }) => ({ tick: { ...context.tick, dropped: context.tick.dropped + 1 } })),
       noteMembership: assign((_, facts: MembershipFacts) => ({ block: facts.block, members: facts.members })),
+      noteWithdrawn: assign((_, { shownInstead }: MembershipFacts) => ({
+        chainHash: shownInstead === ZERO_HASH ? null : shownInstead,
+        confirmedHash: null,
+        syncKeyInstalled: false,
+      })),
       noteUnconfirmed: assign((_, { facts }: { facts: HashFacts }) => ({
         chainHash: facts.kind === 'unmatched' ? facts.hash : null,
         confirmedHash: null,

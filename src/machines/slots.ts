@@ -13,6 +13,8 @@ import type { SnapshotRound } from './first-snapshot.ts';
 export interface MembershipFacts {
   readonly block: number;
   readonly members: number;
+  /** The chain hash of that block, where it is not that of the secret which served: that one serves no more. Else null. */
+  readonly shownInstead: Hash32 | null;
 }
 
 /** Step 2. */

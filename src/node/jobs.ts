@@ -70,7 +70,7 @@ export class NodeJobs {
   #identity: Identity | null = null;
   #view: ChainView | null = null;
   #generation = 0;
-  /** The hash that this process has claimed, or that nobody else can have: it made the secret and gave it to nobody yet. */
+  /** The hash of the secret that this process made to be claimed: nobody else can have claimed it, nor written under it. */
   #claimed: Hash32 | null = null;
   /** The head has shown the candidate's hash; if it shows zero again, the owner has reset it. */
   #candidateSeen = false;
@@ -116,8 +116,10 @@ export class NodeJobs {
     signal.throwIfAborted();
     const view = await this.#readMembership(signal);
     this.#view = view;
-    const { members } = view.membership;
-    return { block: Number(view.block), members: members.length };
+    const { hash, membership } = view;
+    // Whoever is no member any more never comes to step 3, and must hand out nothing that was reset all the same.
+    const isWithdrawn = hash.kind === 'read' && this.#modules.vault.withdrawUnless(hash.hash);
+    return { block: Number(view.block), members: membership.members.length, shownInstead: isWithdrawn ? hash.hash : null };
   }
 
   /**
@@ -221,7 +223,6 @@ export class NodeJobs {
         return { reason: reason(REASONS.hashNotDeepEnough, whose), progress: `head ${view.head}` };
       }
       case 'pending':
-        this.#claimed = hash;
         log.info('claim of the master secret hash is pending', { hash, transaction: report.transactionHash });
         return { reason: reason(REASONS.awaitingHash), progress: report.transactionHash };
       case 'was_reset':

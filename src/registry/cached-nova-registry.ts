@@ -4,6 +4,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import { within } from '../domain/deadline.ts';
+import { elapsedMs } from '../domain/elapsed.ts';
 import { DependencyError } from '../domain/errors.ts';
 import type { Wallet } from '../domain/ids.ts';
 import type { AppRecord } from '../domain/membership.ts';
@@ -35,8 +36,9 @@ export class CachedNovaRegistry implements AppRegistry {
     this.#options = options;
     this.#reader = modules.reader;
     this.#clock = modules.clock;
+    const elapsed = elapsedMs(modules.clock);
     // A resolution of 0 keeps the cache from arming a timer of its own.
-    this.#records = new LRUCache({ max: MAX_WALLETS, ttlResolution: 0, perf: { now: () => this.#clock.monotonicMs() + 1 } });
+    this.#records = new LRUCache({ max: MAX_WALLETS, ttlResolution: 0, perf: { now: () => elapsed() + 1 } });
   }
 
   /** @throws DependencyError when the chain cannot be read */

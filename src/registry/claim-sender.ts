@@ -190,8 +190,12 @@ export class ClaimSender {
       sending = await this.#sendRaw(signed.rawTransaction);
       if (sending === 'taken' || sending === 'known') return { kind: 'pending', transactionHash: signed.transactionHash };
       if (sending === 'underpriced') fees = replacementFees(fees, facts);
-      else if (sending === 'nonce_used') nonce = (await this.#readFacts(await this.#enclave.address(signal), signal)).nonce;
-      else break;
+      else if (sending === 'nonce_used') {
+        // By whichever claim of this node was mined meanwhile, it may be.
+        const shown = await this.readHeadHash(signal);
+        if (shown !== ZERO_HASH) return { kind: 'head_shows', hash: shown };
+        nonce = (await this.#readFacts(await this.#enclave.address(signal), signal)).nonce;
+      } else break;
     }
     this.#last = null;
     this.#log.warn('the claim of the master secret hash was not taken', { why: sending });

@@ -7,7 +7,7 @@ import { afterAll, describe, expect, test } from '@jest/globals';
 import { getNextTransitions } from 'xstate';
 import { getAdjacencyMap, type AdjacencyValue } from 'xstate/graph';
 import { DependencyError } from '../../src/domain/errors.ts';
-import type { Hash32 } from '../../src/domain/ids.ts';
+import { ZERO_HASH, type Hash32 } from '../../src/domain/ids.ts';
 import { REASONS, reason } from '../../src/domain/reasons.ts';
 import { PROBE_LIMIT_MS, STEP_LIMIT_MS } from '../../src/machines/limits.ts';
 import { createNodeMachine } from '../../src/machines/node-machine.ts';
@@ -36,7 +36,11 @@ type AnyEvent = NodeEvent & { output?: unknown; error?: unknown };
 function outputsOf(slot: SlotName, snapshot: NodeSnapshot): unknown[] {
   switch (slot) {
     case 'refreshMembership':
-      return [{ block: 1, members: 2 }];
+      return [
+        { block: 1, members: 2, shownInstead: null },
+        // What served is withdrawn only where something did.
+        ...(snapshot.context.confirmedHash === null ? [] : [ZERO_HASH, HASHES[1]].map((shownInstead) => ({ block: 1, members: 2, shownInstead }))),
+      ];
     case 'checkEligibility':
       return [{ eligible: true }, { eligible: false, reason: reason(REASONS.teePubkeyMismatch) }];
     case 'readHash':
@@ -288,6 +292,12 @@ describe('ready is left at the tick that sees', () => {
     })!;
     expect(readinessState(edge.toState)).toBe(state);
     expect(edge.toState.context.reason?.text).toBe(why);
+  });
+
+  test('another chain hash than that of its secret, before the next step', () => {
+    const edges = refreshing.edges.filter(({ event }) => (((event.output ?? {}) as { shownInstead?: string | null }).shownInstead ?? null) !== null);
+    expect(edges.map(({ toState }) => readinessState(toState)).sort()).toEqual(['bootstrapping', 'syncing-secret']);
+    for (const { toState } of edges) expect(toState.context).toMatchObject({ confirmedHash: null, syncKeyInstalled: false });
   });
 });
 

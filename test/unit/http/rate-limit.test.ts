@@ -99,8 +99,15 @@ describe('one client is', () => {
     ['::ffff:127.0.0.1', false, 'loopback', 10],
     ['127.0.0.1', true, '127.0.0.1', 1],
     ['203.0.113.7', true, '203.0.113.7', 1],
+    ['203.0.113.7:50001', true, '203.0.113.7', 1],
+    ['[2001:db8::1]:443', true, '2001:db8::1', 1],
+    ['[2001:DB8::1]', true, '2001:db8::1', 1],
+    ['127.0.0.1:9', false, 'loopback', 10],
+    // Whatever is no address is one client.
     ['unknown', true, 'unknown', 1],
-    ['', false, '', 1],
+    ['_hidden:1', true, 'unknown', 1],
+    ['203.0.113.7:500011', true, 'unknown', 1],
+    ['', false, 'unknown', 1],
   ])('%j with trusted proxies %s: %j at %i times the figure', (address, trusts, key, factor) => {
     expect(countedClient(address, trusts)).toEqual({ key, factor });
   });

@@ -17,7 +17,7 @@ function startNode(): ControlledNode {
 }
 
 async function tickToReady(node: ControlledNode): Promise<void> {
-  await node.settle('refreshMembership', { block: 10, members: 1 });
+  await node.settle('refreshMembership', { block: 10, members: 1, shownInstead: null });
   await node.settle('checkEligibility', { eligible: true });
   const changed = node.snapshot.context.confirmedHash === null;
   await node.settle('readHash', { kind: 'confirmed', hash: HASH, changed, claimedHere: changed });
@@ -140,7 +140,7 @@ describe('sync_tick', () => {
     await tickToReady(node);
     await node.advance(BEAT_MS);
     const heard = node.syncTicks.length;
-    await node.settle('refreshMembership', { block: 20, members: 0 });
+    await node.settle('refreshMembership', { block: 20, members: 0, shownInstead: null });
     await node.settle('checkEligibility', { eligible: false, reason: reason(REASONS.selfNotInNodeList) });
     expect([readinessState(node.snapshot), node.replicating]).toEqual(['ineligible', false]);
     node.actor.send({ type: 'sync_tick' });
@@ -165,7 +165,7 @@ describe('sync_tick', () => {
 });
 
 describe('a first snapshot that is missing', () => {
-  const others = { block: 10, members: 3 };
+  const others = { block: 10, members: 3, shownInstead: null };
   const inVain = { others: 2, asked: 2, answered: 1, complete: false };
 
   async function tickToSnapshot(node: ControlledNode): Promise<void> {

@@ -1,7 +1,7 @@
 /** Readiness as operators see it (protocol.md §1, §10): what leaves ready and with which reason, and how a node comes back. */
 import { describe, expect, test } from '@jest/globals';
 import { DependencyError, InvariantError } from '../../../src/domain/errors.ts';
-import type { Hash32 } from '../../../src/domain/ids.ts';
+import { ZERO_HASH, type Hash32 } from '../../../src/domain/ids.ts';
 import type { ReadinessState } from '../../../src/domain/readiness.ts';
 import { REASONS, reason, type Reason } from '../../../src/domain/reasons.ts';
 import { PROBE_LIMIT_MS, STEP_LIMIT_MS } from '../../../src/machines/limits.ts';
@@ -27,7 +27,7 @@ class Node extends ControlledNode {
   }
 
   async eligible(): Promise<void> {
-    await this.settle('refreshMembership', { block: 10, members: 2 });
+    await this.settle('refreshMembership', { block: 10, members: 2, shownInstead: null });
     await this.settle('checkEligibility', { eligible: true });
   }
 
@@ -54,7 +54,7 @@ describe('a ready node leaves ready at the tick that sees', () => {
     [
       'that it is no member',
       async (node) => {
-        await node.settle('refreshMembership', { block: 20, members: 1 });
+        await node.settle('refreshMembership', { block: 20, members: 1, shownInstead: null });
         await node.settle('checkEligibility', { eligible: false, reason: reason(REASONS.selfNotInNodeList, 'not active') });
       },
       'ineligible',
@@ -63,7 +63,7 @@ describe('a ready node leaves ready at the tick that sees', () => {
     [
       'another teePubkey',
       async (node) => {
-        await node.settle('refreshMembership', { block: 20, members: 2 });
+        await node.settle('refreshMembership', { block: 20, members: 2, shownInstead: null });
         await node.settle('checkEligibility', { eligible: false, reason: reason(REASONS.teePubkeyMismatch) });
       },
       'ineligible',
@@ -73,7 +73,7 @@ describe('a ready node leaves ready at the tick that sees', () => {
     [
       'a silent enclave',
       async (node) => {
-        await node.settle('refreshMembership', { block: 20, members: 2 });
+        await node.settle('refreshMembership', { block: 20, members: 2, shownInstead: null });
         await node.advance(STEP_LIMIT_MS.checkingEligibility);
       },
       'ineligible',
@@ -130,6 +130,24 @@ describe('a ready node leaves ready at the tick that sees', () => {
     expect([node.state, node.reason]).toEqual([state, why]);
     expect(node.snapshot.hasTag('serving')).toBe(false);
     expect(node.snapshot.status).toBe('active');
+  });
+});
+
+describe('a secret that the chain does not show any more', () => {
+  test.each<[string, Hash32, ReadinessState, Reason]>([
+    ['the hash is zero', ZERO_HASH, 'bootstrapping', reason(REASONS.awaitingHash)],
+    ['the hash is another', OTHER, 'syncing-secret', reason(REASONS.secretHashMismatch, 'asking the members')],
+  ])('is not confirmed from the read on that says so, before anything else is asked: %s', async (_, shownInstead, state, why) => {
+    const node = await readyNode();
+    await node.settle('refreshMembership', { block: 20, members: 2, shownInstead });
+    expect(readinessView(node.snapshot, 0)).toMatchObject({ state, reason: why, secretConfirmed: false });
+  });
+
+  test('is not confirmed either while the node is no member, tick after tick', async () => {
+    const node = await readyNode();
+    await node.settle('refreshMembership', { block: 20, members: 2, shownInstead: ZERO_HASH });
+    await node.settle('checkEligibility', { eligible: false, reason: reason(REASONS.selfNotInNodeList) });
+    expect(readinessView(node.snapshot, 0)).toMatchObject({ state: 'ineligible', reason: reason(REASONS.selfNotInNodeList), secretConfirmed: false });
   });
 });
 
@@ -256,7 +274,7 @@ describe('probes', () => {
     await node.fail('probePeers', new Error('no peer'));
     expect(node.snapshot.value.probing).toBe('idle');
     const other = new Node(true);
-    await other.settle('refreshMembership', { block: 10, members: 2 });
+    await other.settle('refreshMembership', { block: 10, members: 2, shownInstead: null });
     const signal = other.signalOf('probePeers');
     await other.advance(PROBE_LIMIT_MS);
     expect([signal.aborted, other.snapshot.value.probing, other.snapshot.status]).toEqual([true, 'idle', 'active']);

@@ -123,11 +123,34 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
 describe('step 1, the membership', () => {
   test('goes into the peer cache and is told to those who keep something about peers', async () => {
     const { jobs, peerCache, seen } = startJobs();
-    expect(await jobs.refreshMembership(SIGNAL)).toEqual({ block: 94, members: 2 });
+    expect(await jobs.refreshMembership(SIGNAL)).toEqual({ block: 94, members: 2, shownInstead: null });
     expect(peerCache.membership()?.members).toHaveLength(2);
     // Who the others are is known once the enclave has said who this node is.
     await jobs.checkEligibility(SIGNAL);
     expect(seen.members).toEqual([[PEER]]);
+  });
+
+  test.each([ZERO_HASH, hashOf(9)])('read with another hash than that of the secret which serves: it serves no more, whatever becomes of the tick (%s)', async (other) => {
+    const { jobs, world, vault, readHash, seen } = startJobs();
+    vault.holdCandidate(secret(7));
+    await readHash(hashOf(7));
+    expect(vault.isConfirmed()).toBe(true);
+    world.hash = { kind: 'read', hash: other };
+    expect(await jobs.refreshMembership(SIGNAL)).toEqual({ block: 94, members: 2, shownInstead: other });
+    expect(vault.isConfirmed()).toBe(false);
+    expect(await jobs.refreshMembership(SIGNAL)).toMatchObject({ shownInstead: null });
+    // The hash is back, as after a reorganisation: so is the secret, and the store is what it was.
+    expect(await readHash(hashOf(7))).toMatchObject({ kind: 'confirmed', changed: false });
+    expect([vault.isConfirmed(), seen.resets]).toEqual([true, 0]);
+  });
+
+  test.each<HashReading>([{ kind: 'shallow' }, { kind: 'unreadable', detail: 'no answer' }])('read without a hash leaves the secret as it was: %j', async (reading) => {
+    const { jobs, world, vault, readHash } = startJobs();
+    vault.holdCandidate(secret(7));
+    await readHash(hashOf(7));
+    world.hash = reading;
+    expect(await jobs.refreshMembership(SIGNAL)).toMatchObject({ shownInstead: null });
+    expect(vault.isConfirmed()).toBe(true);
   });
 
   test('that cannot be read leaves the old cache', async () => {
@@ -346,10 +369,13 @@ describe('step 3, the claim', () => {
     expect(await readHash(hashOf(1))).toMatchObject({ kind: 'confirmed', claimedHere: true });
   });
 
-  test('of a known secret counts as sent here only when it was', async () => {
+  test.each<[string, ClaimReport]>([
+    ['stands at the head', { kind: 'head_shows', hash: hashOf(7) }],
+    ['is pending', { kind: 'pending', transactionHash: TRANSACTION }],
+  ])('of a known secret that %s is nobody’s own: another node that knows it may have claimed it, and written under it', async (_, report) => {
     const { claim, readHash, vault } = startJobs();
     vault.holdCandidate(secret(7));
-    await claim({ kind: 'head_shows', hash: hashOf(7) });
+    await claim(report);
     expect(await readHash(hashOf(7))).toMatchObject({ kind: 'confirmed', claimedHere: false });
   });
 

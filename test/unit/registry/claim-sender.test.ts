@@ -138,6 +138,19 @@ describe('a claim', () => {
     expect(transactions()[1]).toMatchObject({ nonce: 7, maxFeePerGas: 2_341n, maxPriorityFeePerGas: 91n });
   });
 
+  test('that is mined while it is replaced is not sent under another nonce', async () => {
+    const { state, claim, transactions } = startChain();
+    await claim();
+    state.head += 10n;
+    state.sayings = [refusing('nonce too low'), { result: HASH }];
+    state.onSend = () => {
+      state.nonce = 8;
+      state.headHash = HASH;
+    };
+    expect(await claim()).toEqual({ kind: 'head_shows', hash: HASH });
+    expect(transactions().map(({ nonce }) => nonce)).toEqual([7, 7]);
+  });
+
   test('of another hash does not wait for the one before', async () => {
     const { claim, transactions } = startChain();
     await claim();

@@ -12,6 +12,17 @@ describe('the peer cache', () => {
     expect(cache.ageMs()).toBe(Infinity);
   });
 
+  test('has aged by as long as the machine slept, where the monotonic clock stood still', () => {
+    const clocks = { monotonic: 0, unix: 1_790_000_000_000 };
+    const cache = new PeerCache({ clock: { monotonicMs: () => clocks.monotonic, nowMs: () => clocks.unix } });
+    cache.update(at(1n));
+    clocks.monotonic += 10;
+    clocks.unix += 28_800_000;
+    expect(cache.ageMs()).toBe(28_800_000);
+    cache.update(at(2n));
+    expect(cache.ageMs()).toBe(0);
+  });
+
   test('ages from the last good refresh on', async () => {
     const clock = new ManualClock();
     const cache = new PeerCache({ clock });

@@ -1,0 +1,29 @@
+/** How much time has passed: two clocks, of which either may be wrong. */
+import { expect, test } from '@jest/globals';
+import { elapsedMs } from '../../../src/domain/elapsed.ts';
+
+function startClocks() {
+  const clocks = { monotonic: 5_000, unix: 1_790_000_000_000 };
+  const elapsed = elapsedMs({ monotonicMs: () => clocks.monotonic, nowMs: () => clocks.unix });
+  const pass = (monotonicMs: number, unixMs: number): number => {
+    clocks.monotonic += monotonicMs;
+    clocks.unix += unixMs;
+    return elapsed();
+  };
+  return { elapsed, pass };
+}
+
+test('both agree: that much has passed', () => {
+  const { elapsed, pass } = startClocks();
+  expect([elapsed(), pass(1_000, 1_000), pass(500, 500)]).toEqual([0, 1_000, 1_500]);
+});
+
+test('the machine slept: the monotonic clock stood still, and the time counts all the same', () => {
+  const { pass } = startClocks();
+  expect(pass(10, 28_800_000)).toBe(28_800_000);
+});
+
+test('the clock was set: ahead counts as passed, back takes nothing away, and ahead again counts again', () => {
+  const { pass } = startClocks();
+  expect([pass(1_000, 3_600_000), pass(1_000, -3_600_000), pass(1_000, 1_000), pass(0, -5)]).toEqual([3_600_000, 3_601_000, 3_602_000, 3_602_000]);
+});

@@ -1,0 +1,83 @@
+/** A body may take two minutes to come: what held when it began is looked at again when it is there (protocol.md §2, §4). */
+import { afterEach, expect, test } from '@jest/globals';
+import { once } from 'node:events';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { appAuthMessage, peerAuthMessage } from '../../../src/crypto/messages.ts';
+import { generateP384 } from '../../../src/crypto/p384.ts';
+import { toWireEnvelope } from '../../../src/domain/envelope.ts';
+import { REASONS, reason } from '../../../src/domain/reasons.ts';
+import { waitUntil } from '../../../src/dev/waiting.ts';
+import { inProcessEnclave } from '../../support/in-process-enclave.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { authorizedRecord, memberOf, startNodeOverHttp, type NodeOverHttp } from '../../support/node-over-http.ts';
+import { SeededRandom } from '../../support/seeded-random.ts';
+
+const nodes: NodeOverHttp[] = [];
+afterEach(async () => {
+  for (const node of nodes.splice(0)) await node.close();
+});
+
+async function startWithCaller() {
+  const caller = inProcessEnclave({ info: 'enclaver-ecdh-aes256gcm-v1' }, { random: new SeededRandom('caller'), clock: new ManualClock() });
+  const { wallet, teePubkey } = caller.emulated;
+  const member = memberOf(wallet, teePubkey);
+  const node = await startNodeOverHttp({ members: [member], lookup: async (of) => authorizedRecord(100n, of, teePubkey) });
+  nodes.push(node);
+  return { node, caller, member };
+}
+
+type Started = Awaited<ReturnType<typeof startWithCaller>>;
+
+/** The status of a request that was good when it began; `meanwhile` happens before the rest of its body comes. */
+async function statusOf({ node, caller }: Started, how: { readonly method: string; readonly path: string; readonly inner: object }, meanwhile: () => void): Promise<number> {
+  const nonce = node.nonces.issue();
+  const seconds = String(Math.floor(node.clock.nowMs() / 1_000));
+  const [message, prefix] = how.path === '/sync' ? [peerAuthMessage, 'x-kms'] : [appAuthMessage, 'x-app'];
+  const signature = await caller.sign(message(nonce, node.identity.wallet, seconds));
+  const body = JSON.stringify(toWireEnvelope(await caller.encrypt(JSON.stringify(how.inner), node.identity.teePubkey)));
+  const proof = { [`${prefix}-signature`]: signature, [`${prefix}-nonce`]: nonce, [`${prefix}-timestamp`]: seconds };
+  const request = httpRequest(`${node.url}${how.path}`, { method: how.method, headers: { ...proof, 'content-length': Buffer.byteLength(body) } });
+  request.write(body.slice(0, 50));
+  // A nonce that was used up says that the proof was looked at.
+  await waitUntil({ what: 'the proof being looked at', limitMs: 10_000, everyMs: 5 }, async () => (node.nonces.size === 0 ? null : 'it was not yet'));
+  meanwhile();
+  request.end(body.slice(50));
+  const [answer] = (await once(request, 'response')) as [IncomingMessage];
+  answer.resume();
+  return answer.statusCode!;
+}
+
+const REQUESTS = [
+  { method: 'PUT', path: '/kms/data', inner: { key: 'k', value: 'AAAA' } },
+  { method: 'POST', path: '/kms/derive', inner: { path: 'p' } },
+];
+
+test.each(REQUESTS)('$method $path of a node that is ineligible by then is refused, and changes nothing', async (how) => {
+  const started = await startWithCaller();
+  const { node } = started;
+  const status = await statusOf(started, how, () => {
+    node.state.view = { ...node.state.view, state: 'ineligible', reason: reason(REASONS.selfNotInNodeList) };
+  });
+  expect([status, node.store.lastNumber]).toEqual([503, 0]);
+});
+
+test.each(REQUESTS)('$method $path of a node that is ready still is answered', async (how) => {
+  expect(await statusOf(await startWithCaller(), how, () => undefined)).toBe(200);
+});
+
+const ASKING = { method: 'POST', path: '/sync', inner: { type: 'master_secret_request', ecdh_pubkey: generateP384(new SeededRandom('ephemeral')).publicKeyDer } };
+const handedOut = ({ log }: NodeOverHttp): boolean => JSON.stringify(log.lines).includes('master secret handed to a member');
+
+test('the master secret goes to who is a member still', async () => {
+  const started = await startWithCaller();
+  expect([await statusOf(started, ASKING, () => undefined), handedOut(started.node)]).toEqual([200, true]);
+});
+
+test.each<[string, (started: Started) => void, number]>([
+  ['left the membership', ({ node }) => node.peerCache.update({ block: 2n, members: [], dropped: [] }), 403],
+  ['has another enclave', ({ node, member }) => node.peerCache.update({ block: 2n, members: [{ ...member, teePubkey: 'ab'.repeat(120) as typeof member.teePubkey }], dropped: [] }), 403],
+  ['asks a node whose secret is not confirmed any more', ({ node }) => void (node.state.view = { ...node.state.view, state: 'bootstrapping', secretConfirmed: false }), 503],
+])('the master secret does not go to one that meanwhile %s', async (_, meanwhile, status) => {
+  const started = await startWithCaller();
+  expect([await statusOf(started, ASKING, () => meanwhile(started)), handedOut(started.node)]).toEqual([status, false]);
+});
