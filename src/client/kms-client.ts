@@ -89,8 +89,8 @@ export class KmsClient {
   }
 
   /**
-   * Deletes a key on the node that answers at once and on the others soon after. `deleted` is false, and `node` null, where no
-   * node had it.
+   * Deletes a key on the node that answers at once and on the others soon after. `deleted` is false, and `node` null, where the
+   * nodes say that there is none: also where an earlier try deleted it and its answer was lost.
    * @throws KmsClientError; refused with `not_replicated`: the key is deleted, and that goes on replicating
    */
   async delete(arguments_: DeleteArguments, options: CallOptions = {}): Promise<DeleteResult> {
