@@ -16,8 +16,8 @@ export function runInForeground(file, arguments_, options = {}) {
     const handlers = [
       ['SIGTERM', forward('SIGTERM')],
       ['SIGHUP', forward('SIGHUP')],
-      // A terminal's Ctrl-C reaches the whole process group; the child has it already.
-      ['SIGINT', process.stdin.isTTY ? () => undefined : forward('SIGINT')],
+      // A terminal's Ctrl-C reaches the child as well: it takes copies for one.
+      ['SIGINT', forward('SIGINT')],
     ];
     for (const [signal, handler] of handlers) process.on(signal, handler);
     const end = (code) => {

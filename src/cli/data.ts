@@ -30,6 +30,7 @@ function defineAcks(command: Command): Command {
 }
 
 function acksOf({ acks, ackTimeoutMs }: Acknowledged) {
+  if (ackTimeoutMs !== undefined && acks === undefined) throw new CommandError('--ack-timeout-ms says how long to wait for --acks: give both', EXIT.usage);
   return { ...(acks === undefined ? {} : { acks }), ...(ackTimeoutMs === undefined ? {} : { ackTimeoutMs }) };
 }
 
@@ -38,7 +39,7 @@ export const get: CommandModule = {
     defineAppOptions(
       command
         .argument('<key>')
-        .addOption(new Option('--format <format>', 'of the value').choices(BYTE_FORMATS).default('raw'))
+        .addOption(new Option('--format <format>', 'of the value').choices(BYTE_FORMATS).default('raw').conflicts('json'))
         .option('--json', 'an object with the value in base64, its time, and who answered'),
     ).addHelpText(
       'after',

@@ -34,7 +34,7 @@ export function define(command: Command): void {
       .argument('<path>', 'which key: the same path gives the same key from every node, always')
       .option('--context <text>', 'joined to the path')
       .option('--length <bytes>', `1 to ${MAX_DERIVED_KEY_BYTES}, 32 when not given`, wholeNumber(1, MAX_DERIVED_KEY_BYTES))
-      .addOption(new Option('--format <format>', 'of the key').choices(BYTE_FORMATS).default('hex'))
+      .addOption(new Option('--format <format>', 'of the key').choices(BYTE_FORMATS).default('hex').conflicts('json'))
       .option('--json', 'an object with the key in hex, and who answered'),
   ).addHelpText('after', `${APP_HELP}\n${EXAMPLES}`);
 }

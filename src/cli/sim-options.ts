@@ -55,13 +55,20 @@ function numberBetween(min: number, max: number) {
   };
 }
 
-const VARIABLES: ReadonlySet<string> = new Set(Object.values(SETTINGS).map(({ variable }) => variable));
+const VARIABLES = new Map(Object.values(SETTINGS).map(({ variable, read }) => [variable, read as (text: string) => unknown]));
 
 function readSetting(text: string, before: Record<string, string>): Record<string, string> {
   const match = /^([A-Z][A-Z_]*)=(.*)$/.exec(text);
   if (match === null) throw new InvalidArgumentError('It must be a variable and its value, such as DATA_SYNC_NUDGE_MS=0.');
-  if (!VARIABLES.has(match[1]!)) throw new InvalidArgumentError(`A node reads no variable ${match[1]!}.`);
-  return { ...before, [match[1]!]: match[2]! };
+  const [, variable, value] = match as unknown as [string, string, string];
+  const read = VARIABLES.get(variable);
+  if (read === undefined) throw new InvalidArgumentError(`A node reads no variable ${variable}.`);
+  try {
+    read(value);
+  } catch (error) {
+    throw new InvalidArgumentError(`${variable} ${error instanceof Error ? error.message : 'cannot be read'}.`);
+  }
+  return { ...before, [variable]: value };
 }
 
 function seedRange(text: string): readonly string[] {
@@ -104,6 +111,9 @@ interface Given {
   update?: boolean;
 }
 
+/** A story says all that itself. */
+const OF_A_SCENARIO = ['nodes', 'apps', 'hours', 'faults', 'requests', 'set', 'trace', 'events', 'until', 'shrink'];
+
 export function defineSimOptions(command: Command): void {
   command
     .description(DESCRIPTION)
@@ -118,8 +128,8 @@ export function defineSimOptions(command: Command): void {
     .option('--trace <file>', 'write every line of the trace there (one seed)')
     .option('--events <file>', 'write what the visualiser shows there (one seed): npm run visualize -- <file>')
     .option('--until <text>', 'end with the first line of the trace that has this in it')
-    .option('--shrink', 'make the first failing scenario small, and write it as a story')
-    .option('--story <file>', 'play a story instead, and compare')
+    .addOption(new Option('--shrink', 'make the first failing scenario small, and write it as a story').conflicts(['trace', 'events']))
+    .addOption(new Option('--story <file>', 'play a story instead, and compare').conflicts(OF_A_SCENARIO))
     .option('--update', 'with --story: write into the file what comes of it')
     .addHelpText('after', EXAMPLES);
 }
@@ -127,6 +137,7 @@ export function defineSimOptions(command: Command): void {
 export function simOptionsOf(command: Command): SimOptions {
   const given = command.opts<Given>();
   if (given.update === true && given.story === undefined) throw new CommandError('--update says what to do with a --story: give one', EXIT.usage);
+  if (given.trace !== undefined && given.trace === given.events) throw new CommandError('--trace and --events are two files: give each a name of its own', EXIT.usage);
   return {
     seeds: given.seeds ?? [given.seed ?? '1'],
     nodes: given.nodes,

@@ -130,10 +130,11 @@ function counted<Of extends object>(items: readonly Of[]): readonly Counted<Of>[
 }
 
 /** What has to differ between two reports for a reader of lines to be told: no figure that always moves. */
-export function changeKey({ nodes, master_secret_hashes: hashes, nodes_left_out: leftOut }: ClusterReport): string {
+export function changeKey({ nodes, master_secret_hashes: hashes, kms_apps: apps, nodes_left_out: leftOut }: ClusterReport): string {
   return JSON.stringify({
+    apps: apps.map(({ app_id: appId, kms_registry: registry }) => `${appId} ${registry}`).sort(),
     hashes: hashes.map(({ hash }) => hash).sort(),
     leftOut,
-    nodes: nodes.map(({ url, state, reason, members, master_secret_hash: hash, peers_behind: behind }) => [url, state, reason, members, hash, behind.map(({ wallet }) => wallet).sort()]),
+    nodes: nodes.map(({ url, state, reason, members, master_secret_hash: hash, peers_behind: behind }) => [url, state, reason, members, hash, behind.map(({ wallet, error }) => `${wallet ?? ''} ${error ?? ''}`).sort()]),
   });
 }

@@ -63,6 +63,7 @@ export function define(command: Command): void {
 export async function run(command: Command): Promise<number> {
   const [given] = command.processedArgs as [readonly string[]];
   const options = command.opts<StatusOptions>();
+  if (options.watch !== true && command.getOptionValueSource('every') === 'cli') throw new CommandError('--every says how often to look with --watch: give both', EXIT.usage);
   const urls = [...new Set(given.map(readUrl))];
   const stopping = new AbortController();
   const stop = (): void => stopping.abort();
@@ -107,8 +108,9 @@ function shown(report: ClusterReport, { json, watch: watching }: StatusOptions):
   const screen = watching === true && takesCursor(process.stdout);
   return statusLines(report, {
     colours: takesColours(process.stdout),
-    columns: screen ? process.stdout.columns : null,
-    rows: screen ? process.stdout.rows : null,
+    // A terminal that says 0 does not know.
+    columns: screen ? process.stdout.columns || null : null,
+    rows: screen ? process.stdout.rows || null : null,
   });
 }
 

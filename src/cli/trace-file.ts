@@ -1,7 +1,6 @@
 /** Reads a file of events: one JSON object a line, as `npm run sim -- --events` and `GET /trace` write them. */
 import { createReadStream, type Stats } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import { parseEvent } from '../visualizer/event-form.ts';
 import { EventLog } from '../visualizer/event-log.ts';
 
@@ -47,7 +46,14 @@ export async function readTraceFile(path: string): Promise<TraceFile> {
 /** @throws TraceFileError */
 async function* linesOf(path: string): AsyncGenerator<string> {
   try {
-    yield* createInterface({ input: createReadStream(path), crlfDelay: Infinity });
+    let rest = '';
+    // Not what readline takes for ends of lines, too: JSON may have them in a text.
+    for await (const text of createReadStream(path, { encoding: 'utf8' }) as AsyncIterable<string>) {
+      const lines = (rest + text).split('\n');
+      rest = lines.pop()!;
+      yield* lines;
+    }
+    if (rest !== '') yield rest;
   } catch (error) {
     throw unreadable(path, error);
   }

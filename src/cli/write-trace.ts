@@ -27,7 +27,7 @@ const MAX_LINE_BYTES = 4 * 1024 * 1024;
  * @throws WriteTraceError, also when the process ends the connection first
  */
 export async function writeTrace(url: string, output: Writable, { follow = true, signal }: WriteTraceOptions = {}): Promise<void> {
-  if (!URL.canParse(url)) throw new WriteTraceError(`${url} is no URL`);
+  if (!URL.canParse(url)) throw new WriteTraceError('this is no URL');
   const asked = new URL(follow ? '/trace?follow=true' : '/trace', url);
   let answer: Response;
   try {
@@ -46,7 +46,9 @@ export async function writeTrace(url: string, output: Writable, { follow = true,
       const lines = end === 0 ? null : Buffer.concat([rest, chunk.subarray(0, end)]);
       rest = end === 0 ? Buffer.concat([rest, chunk]) : Buffer.from(chunk.subarray(end));
       if (rest.length > MAX_LINE_BYTES) throw new Error('no line has so many bytes');
-      if (lines !== null && !output.write(lines)) await once(output, 'drain');
+      // A process that has nothing to say sends empty lines.
+      const said = lines === null ? '' : lines.toString('latin1').replace(/^\n/gm, '');
+      if (said !== '' && !output.write(said, 'latin1')) await once(output, 'drain', signal === undefined ? {} : { signal });
     }
     isWhole = !follow && rest.length === 0;
   } catch {

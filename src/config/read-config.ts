@@ -30,6 +30,9 @@ function rulesAcross(config: Partial<Config>): string[] {
   if (config.inEnclave === true && config.visualizerCommandToken !== undefined) {
     problems.push('VISUALIZER_COMMAND_TOKEN is for development: it needs IN_ENCLAVE=false');
   }
+  if (config.visualizerPort !== undefined && config.visualizerPort === config.bindAddress?.port) {
+    problems.push('VISUALIZER_PORT is the port of BIND_ADDR: give it another');
+  }
   const { maxKvValueBytes, maxRequestBodyBytes, maxSyncPayloadBytes } = config;
   if (maxKvValueBytes !== undefined) {
     // What the API accepts must fit through every body on the way to the other nodes (protocol.md §9.6).

@@ -42,6 +42,11 @@ test.each([
   [['--seeds', '1..2', '--events', 'x'], 'cannot be used with'],
   [['--update'], 'give one'],
   [['--set', 'KMS_NODE_TICK_SECOND=5'], 'no variable KMS_NODE_TICK_SECOND'],
+  [['--set', 'KMS_NODE_TICK_SECONDS=abc'], 'KMS_NODE_TICK_SECONDS must be'],
+  [['--story', 'x', '--trace', 'y'], 'cannot be used with'],
+  [['--story', 'x', '--nodes', '3'], 'cannot be used with'],
+  [['--shrink', '--events', 'y'], 'cannot be used with'],
+  [['--trace', 'y', '--events', 'y'], 'a name of its own'],
   [['--story', 'no.story'], 'no.story cannot be read (ENOENT)'],
   [['--story', 'README.md', '--update'], 'README.md is no story'],
 ])('%j is refused with one line that says what may be given', (words, line) => {

@@ -112,6 +112,7 @@ describe('a change', () => {
     ['a secret', [answering('a'), answering('b', { hash: '0x1' })]],
     ['a node that is gone', [answering('a'), silent('b', 'connection refused')]],
     ['a peer behind', [answering('a', { peers: [BEHIND] }), answering('b')]],
+    ['a node of another app', [answering('a'), answering('b', { app: 50 })]],
     ['a node fewer', [answering('a')]],
   ])('is %s', (_name, nodes) => expect(changeKey(report(nodes))).not.toBe(changeKey(before)));
 });

@@ -216,6 +216,7 @@ describe('the visualiser', () => {
     ['is refused in an enclave that is named', { VISUALIZER_PORT: '9000', IN_ENCLAVE: 'true' }, [refusal]],
     ['is allowed in an enclave where that is said', { VISUALIZER_PORT: '9000', VISUALIZER_IN_ENCLAVE: 'true' }, []],
     ['is allowed outside', { ...DEVELOPMENT, VISUALIZER_PORT: '9000' }, []],
+    ['is another port than the node’s own', { ...DEVELOPMENT, VISUALIZER_PORT: '8000' }, ['VISUALIZER_PORT is the port of BIND_ADDR: give it another']],
     ['takes no port 0', { ...DEVELOPMENT, VISUALIZER_PORT: '0' }, ['VISUALIZER_PORT must be a whole number from 1 to 65535']],
     ['takes commands outside', { ...DEVELOPMENT, VISUALIZER_PORT: '9000', VISUALIZER_COMMAND_TOKEN: token }, []],
     [
