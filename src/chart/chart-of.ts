@@ -6,6 +6,9 @@ import { createHash } from 'node:crypto';
 import type { AnyStateMachine } from 'xstate';
 import type { Chart, ChartEdge, ChartMeta, ChartState } from './chart.ts';
 
+/** More is no description but a text. */
+const MAX_DESCRIPTION_CHARS = 1_000;
+
 /** What is read of XState's state nodes and transitions, which it types as `any` for a machine of any kind. */
 interface StateNode {
   readonly id: string;
@@ -70,7 +73,7 @@ function stateOf(node: StateNode): ChartState {
     parent: node.parent?.id ?? null,
     type: node.type,
     initial: node.type === 'compound' ? (node.initial?.target?.[0]?.id ?? null) : null,
-    description: node.description ?? null,
+    description: node.description?.slice(0, MAX_DESCRIPTION_CHARS) ?? null,
     tags: node.tags,
     meta: plainValues(node.meta),
     entry: listed(node.config.entry).map(nameOf),

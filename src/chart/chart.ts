@@ -51,3 +51,14 @@ export interface Chart {
   /** In the order of the states they leave; of two for one event the first whose guard holds is taken. */
   readonly edges: readonly ChartEdge[];
 }
+
+/** Whether the states are one tree, parents before children, and the edges lead between them. */
+export function isWhole({ states, edges }: Pick<Chart, 'states' | 'edges'>): boolean {
+  const known = new Set<string>();
+  for (const [place, { id, parent }] of states.entries()) {
+    const fits = place === 0 ? parent === null : parent !== null && known.has(parent);
+    if (!fits || known.has(id)) return false;
+    known.add(id);
+  }
+  return edges.every(({ source, targets }) => [source, ...targets].every((id) => known.has(id)));
+}

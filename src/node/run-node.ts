@@ -133,6 +133,7 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
     port: server.port,
     async close() {
       node.stop();
+      visualizer?.noteStopping();
       await drainAndPush();
       server.destroy();
       node.wipe();

@@ -15,10 +15,15 @@ import { NodeRecord } from './node-record.ts';
 /** Between two looks at the figures about peers, while somebody reads. Milliseconds. */
 const FIGURES_EVERY_MS = 1_000;
 const NAME_BYTES = 6;
+/** There is one. */
+const SOURCE = 'node';
 
 export interface NodeVisualizer extends NodeWatcher {
   /** Before the node is started. A port that is taken is no reason for a node not to serve. */
   start(node: ComposedNode): Promise<void>;
+  /** The node takes no new requests, and finishes those under way. */
+  noteStopping(): void;
+  /** When it has ended. */
   close(): Promise<void>;
 }
 
@@ -27,7 +32,7 @@ export function createNodeVisualizer(
   { clock, random, log }: { readonly clock: Clock; readonly random: Random; readonly log: Log },
 ): NodeVisualizer {
   const events = new EventLog(Buffer.from(random.bytes(NAME_BYTES)).toString('hex'));
-  const record = new NodeRecord({ source: 'node' }, { clock, sink: events, onLost: () => log.error('the visualiser has lost sight of the machine') });
+  const record = new NodeRecord({ source: SOURCE }, { clock, sink: events, onLost: () => log.error('the visualiser has lost sight of the machine') });
   const closers: (() => Promise<void> | void)[] = [];
   return {
     watchSyncTick: record.watchSyncTick,
@@ -48,7 +53,12 @@ export function createNodeVisualizer(
         log.error('the visualiser cannot listen', { port: config.visualizerPort, code: (error as NodeJS.ErrnoException).code ?? 'unknown' });
       }
     },
+    noteStopping() {
+      events.add({ kind: 'note', atMs: clock.nowMs(), source: SOURCE, level: 'info', text: 'the node is stopping' });
+    },
     async close() {
+      record.detach();
+      events.add({ kind: 'end', atMs: clock.nowMs(), source: SOURCE, how: 'stopped' });
       for (const close of closers.reverse()) await close();
     },
   };

@@ -1,18 +1,19 @@
 /** Reads events that another process wrote: a trace file, or the stream of a node. What is not of the form is refused, what is too long as well. */
 import { z } from 'zod';
-import type { VisualizerEvent } from './wire.ts';
+import { MAX_SHOWN_VALUES } from './recorder.ts';
+import { isWhole, type VisualizerEvent } from './wire.ts';
 
 /** Texts of an event. Characters. */
 const MAX_TEXT_CHARS = 2_000;
 /** Items of a list in an event. */
 const MAX_ITEMS = 10_000;
-/** Rows of a shown table, and cells of a row. */
+/** Rows of a shown table. */
 const MAX_ROWS = 256;
-const MAX_CELLS = 64;
 
 const text = z.string().max(MAX_TEXT_CHARS);
 const texts = z.array(text).max(MAX_ITEMS).readonly();
-const time = z.number();
+/** What a Date holds. */
+const time = z.number().min(-8.64e15).max(8.64e15);
 const meta = z.record(text, z.union([text, z.number(), z.boolean()]));
 const numbered = { n: z.number().int(), atMs: time };
 
@@ -46,13 +47,15 @@ const edge = z.object({
   meta,
 });
 
-const chart = z.object({ id: text, name: text, states: z.array(state).max(MAX_ITEMS), edges: z.array(edge).max(MAX_ITEMS) });
+const chart = z
+  .object({ id: text, name: text, states: z.array(state).min(1).max(MAX_ITEMS), edges: z.array(edge).max(MAX_ITEMS) })
+  .refine((parts) => isWhole(parts), 'its states and edges do not fit together');
 
 const scalar = z.union([text, z.number(), z.boolean(), z.null(), z.object({ atMs: time })]);
-const row = z.record(text, scalar).refine((cells) => few(cells, MAX_CELLS), 'too many cells');
+const row = z.record(text, scalar).refine((cells) => few(cells, MAX_SHOWN_VALUES), 'too many cells');
 const shown = z
   .record(text, z.union([scalar, z.object({ rows: z.array(row).max(MAX_ROWS) })]))
-  .refine((values) => few(values, MAX_CELLS), 'too many values');
+  .refine((values) => few(values, MAX_SHOWN_VALUES), 'too many values');
 
 const eventForm = z.discriminatedUnion('kind', [
   z.object({ ...numbered, kind: z.literal('chart'), chart }),

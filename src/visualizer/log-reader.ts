@@ -64,7 +64,8 @@ export class LogReader {
   beat(): void {
     if (this.#stalledSinceMs !== null) {
       if (this.#monotonicMs() - this.#stalledSinceMs >= STALL_LIMIT_MS) this.#drop();
-    } else if (this.#options.form === 'events') this.#write(':\n\n');
+    // Between lines an empty one; who reads them passes over it.
+    } else this.#write(this.#options.form === 'events' ? ':\n\n' : '\n');
   }
 
   #textOf(n: number, line: string): string {

@@ -13,6 +13,8 @@ import type { Chart, EventSink, Shown, ShownScalar, ShownValue } from './wire.ts
 export const MAX_SHOWN_CHARS = 240;
 /** Rows of a shown table; more are left out. */
 export const MAX_SHOWN_ROWS = 64;
+/** Of a source, and cells of a row. */
+export const MAX_SHOWN_VALUES = 64;
 /** Stands for the type of an event that the machine does not know. */
 const UNKNOWN_EVENT = '(unknown)';
 /** Types that every machine knows. */
@@ -149,15 +151,19 @@ function isSame(one: ShownValue | undefined, other: ShownValue): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
 }
 
-/** The same, with every text and every table within its limit. */
+/** The same, with every text and every table within its limit, and no more values than a reader takes. */
 export function bounded(shown: Shown): Shown {
   return Object.fromEntries(
-    Object.entries(shown).map(([label, value]): [string, ShownValue] => {
+    few(shown).map(([label, value]): [string, ShownValue] => {
       if (value === null || typeof value !== 'object' || !('rows' in value)) return [label, short(value)];
-      const rows = value.rows.slice(0, MAX_SHOWN_ROWS).map((row) => Object.fromEntries(Object.entries(row).map(([name, cell]) => [name, short(cell)])));
+      const rows = value.rows.slice(0, MAX_SHOWN_ROWS).map((row) => Object.fromEntries(few(row).map(([name, cell]) => [name, short(cell)])));
       return [label, { rows }];
     }),
   );
+}
+
+function few<Value>(record: Readonly<Record<string, Value>>): [string, Value][] {
+  return Object.entries(record).slice(0, MAX_SHOWN_VALUES);
 }
 
 function short(value: ShownScalar): ShownScalar {

@@ -87,7 +87,8 @@ export async function serveVisualizer(options: VisualizerOptions, modules: Visua
       visualizer.stop();
       const closed = Promise.withResolvers<undefined>();
       server.close(() => closed.resolve(undefined));
-      server.closeAllConnections();
+      // What was written in this turn goes out at its end.
+      setImmediate(() => server.closeAllConnections());
       await closed.promise;
     },
   };
@@ -125,6 +126,8 @@ class Visualizer {
   }
 
   stop(): void {
+    // What was said last.
+    for (const reader of this.#readers) reader.pump();
     this.#stopListening?.();
     this.#modules.clock.clearTimeout(this.#beat);
   }

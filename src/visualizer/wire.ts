@@ -15,6 +15,7 @@
  */
 import type { Chart } from '../chart/chart.ts';
 
+export { isWhole } from '../chart/chart.ts';
 export type { Chart, ChartEdge, ChartState } from '../chart/chart.ts';
 
 export type ShownScalar = string | number | boolean | null | ShownMoment;

@@ -9,11 +9,12 @@ import { chartOf } from '../../src/chart/chart-of.ts';
 import { edgeIdsOf } from '../../src/chart/edge-ids.ts';
 import { FAULT_PROFILES } from '../../src/sim/faults/fault-profiles.ts';
 import { makeScenario } from '../../src/sim/make-scenario.ts';
+import { waitUntil } from '../../src/dev/waiting.ts';
 import { simulate } from '../../src/sim/simulate.ts';
 import { EventLog } from '../../src/visualizer/event-log.ts';
 import { recordActor } from '../../src/visualizer/recorder.ts';
 import { forgetOneKey } from '../support/forgetting-node.ts';
-import { launchBrowser, openPage, type OpenedPage } from './support/browser.ts';
+import { launchBrowser, openPage, untilTexts, type OpenedPage } from './support/browser.ts';
 import { Watched } from './support/watched.ts';
 
 let browser: Browser;
@@ -164,7 +165,102 @@ describe('a simulation that breaks a rule', () => {
   }, 120_000);
 });
 
+test('a file that holds what is no event is opened without it, and one opened after another shows nothing of the first', async () => {
+  const watched = new Watched();
+  watched.start('crossing-1').send('car', 'press');
+  await watched.serve();
+  const opened = await open(watched);
+  const { page } = opened;
+  await page.waitForSelector(active('light.red'));
+  opened.allow(/status of 404/);
+  const lamp = chartOf(createMachine({ id: 'lamp', initial: 'off', states: { off: { on: { toggle: 'on' } }, on: {} } }));
+  const lines = [
+    { n: 1, atMs: 0, kind: 'chart', chart: { ...lamp, states: lamp.states.map((state) => ({ ...state, parent: state.id })) } },
+    { n: 2, atMs: 0, kind: 'chart', chart: lamp },
+    { n: 3, atMs: 1e300, kind: 'note', source: null, level: 'info', text: 'never' },
+    { n: 4, atMs: 1, kind: 'shown', source: 'lamp-1', shown: { peers: { rows: null } } },
+    { n: 5, atMs: 1_000, kind: 'state', source: 'lamp-1', chart: lamp.id, active: ['lamp', 'lamp.off'], shown: {}, fresh: true },
+    { n: 6, atMs: 2_000, kind: 'step', source: 'lamp-1', event: 'toggle', edges: [lamp.edges[0]!.id], active: ['lamp', 'lamp.on'] },
+  ];
+  const file = join(folder, 'odd.jsonl');
+  writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  await page.setInputFiles('input[type=file]', file);
+  await page.waitForSelector('.drawing [data-state="lamp.off"].active');
+  expect(await page.textContent('.said')).toContain('3 lines of odd.jsonl are no events');
+  await page.keyboard.press('End');
+  await page.waitForSelector('.drawing [data-state="lamp.on"].active');
+  await untilTexts(page, '.event .what', ['toggle', 'starts', 'machine lamp']);
+  await untilTexts(page, 'select[aria-label="Type of event"] option', ['all types', 'toggle']);
+  await untilTexts(page, 'select[aria-label="Source"] option', ['all sources', 'lamp-1']);
+});
+
 describe('a live stream', () => {
+  test('of another process at the same address is shown alone, and takes commands', async () => {
+    const watched = new Watched();
+    watched.start('crossing-1').send('power.lost');
+    watched.start('crossing-2');
+    await watched.serve();
+    const opened = await open(watched);
+    const { page } = opened;
+    await page.waitForSelector(active('light.blinking'));
+    await page.keyboard.press('p');
+    await page.waitForSelector('.mode:has-text("standing still")');
+    opened.allow(/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET/);
+    const port = await watched.stopServing();
+    const other = new Watched('live', 'another');
+    other.start('crossing-1');
+    await other.serve(port);
+    closers.unshift(() => other.stopServing());
+    await page.waitForSelector('.mode:has-text("● live")');
+    await page.waitForSelector(active('light.red'));
+    await untilTexts(page, '.card .name', ['crossing-1']);
+    await untilTexts(page, '.count', ['2 of 2 kept events']);
+    await page.keyboard.press('c');
+    await page.click('[data-command=wave]');
+    await page.waitForSelector('.said:has-text("Done")');
+    expect(other.commands).toHaveLength(1);
+  });
+
+  test('is let go of while nobody sees the page, and caught up with when somebody does', async () => {
+    const watched = new Watched();
+    const crossing = watched.start('crossing-1');
+    await watched.serve();
+    const opened = await open(watched);
+    const { page } = opened;
+    await page.waitForSelector(active('light.red'));
+    // A browser without a window has no page that is hidden.
+    const become = (visibility: 'hidden' | 'visible') =>
+      page.evaluate(`Object.defineProperty(document, 'visibilityState', { value: '${visibility}', configurable: true }); document.dispatchEvent(new Event('visibilitychange'))`);
+    const untilReaders = (count: number) =>
+      waitUntil({ what: `${count} readers`, limitMs: 10_000, everyMs: 20 }, async () => (watched.readers === count ? null : `there are ${watched.readers}`));
+    await untilReaders(1);
+    await become('hidden');
+    await untilReaders(0);
+    crossing.send('power.lost');
+    await become('visible');
+    await page.waitForSelector(active('light.blinking'));
+    await untilTexts(page, '.count', ['3 of 3 kept events']);
+  });
+
+  test('whose clock was set back goes on being followed', async () => {
+    const watched = new Watched();
+    const crossing = watched.start('crossing-1');
+    watched.shiftMs(3_600_000);
+    crossing.send('power.lost');
+    await watched.serve();
+    const opened = await open(watched);
+    const { page } = opened;
+    await page.waitForSelector(active('light.blinking'));
+    watched.shiftMs(-3_600_000);
+    crossing.send('power.back');
+    await page.waitForSelector('.said:has-text("The clock was set back")');
+    await page.waitForSelector(active('light.red'));
+    await page.waitForSelector('.card .since:has-text("s")');
+    expect(await page.textContent('.card .since')).not.toContain('min');
+    await untilTexts(page, '.event .what', ['power.back']);
+    await page.waitForSelector('.stay[data-state=red]', { state: 'attached' });
+  });
+
   test('that is cut off is said, and goes on by itself when it is back', async () => {
     const watched = new Watched();
     const crossing = watched.start('crossing-1');

@@ -199,6 +199,24 @@ describe('the end', () => {
     await untilRefused(port);
   });
 
+  test('who watches it sees that it stops, and that it has ended', async () => {
+    const visualizerPort = String(await freePort());
+    const { command } = await startLonelyNode({ VISUALIZER_PORT: visualizerPort });
+    await command.until('its visualiser listening', hasLogged('visualiser listening'));
+    const answer = await fetch(`http://127.0.0.1:${visualizerPort}/trace?follow=true`);
+    let text = '';
+    const reading = (async () => {
+      for await (const chunk of answer.body!.pipeThrough(new TextDecoderStream()) as unknown as AsyncIterable<string>) text += chunk;
+    })().catch(() => undefined);
+    await waitUntil({ what: 'the first state', limitMs: 10_000, everyMs: 20 }, async () => (text.includes('"kind":"state"') ? null : 'it did not come'));
+    command.signal('SIGTERM');
+    expect((await command.ended).code).toBe(0);
+    await reading;
+    const events = text.trimEnd().split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as { kind: string; text?: string; how?: string });
+    expect(events.find(({ kind }) => kind === 'note')).toMatchObject({ text: 'the node is stopping' });
+    expect(events.at(-1)).toMatchObject({ kind: 'end', how: 'stopped' });
+  });
+
   test('a terminal that closes ends it in order, through the launcher too', async () => {
     const { command } = await startLonelyNode();
     await command.until('it listening', hasLogged('listening'));

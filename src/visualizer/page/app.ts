@@ -11,7 +11,7 @@ import { History } from './core/history.ts';
 import { actionOf, type KeyAction } from './core/keys.ts';
 import { Lanes } from './core/lanes.ts';
 import { TRACE_LANE_LIMIT, TRACE_LIMIT_BYTES } from './core/limits.ts';
-import type { SourceModel } from './core/model.ts';
+import { setBack, type SourceModel } from './core/model.ts';
 import { goToPlace, goToTime, LIVE, play, shownAt, SPEEDS, type Moment } from './core/moment.ts';
 import { parseTrace } from './core/trace.ts';
 import { BarView } from './view/bar-view.ts';
@@ -26,6 +26,8 @@ import { TimelineView } from './view/timeline-view.ts';
 
 /** Ages go on although nothing happens. */
 const REFRESH_MS = 250;
+/** Events of several sources are out of step by less than this; more, and the clock was set. */
+const CLOCK_STEP_MS = 10_000;
 /** How long a good word stands; a bad one stands until it is dismissed. */
 const SAID_MS = 5_000;
 /** Times after this are times of day; before it, a simulated clock's. Unix milliseconds of 2001. */
@@ -35,7 +37,7 @@ export class App {
   readonly #root: HTMLElement;
   #history = new History();
   #lanes = new Lanes();
-  readonly #arrivals = new Arrivals();
+  #arrivals = new Arrivals();
   #moment: Moment = LIVE;
   #chosen: string | null = null;
   /** The reader chose it. */
@@ -66,7 +68,11 @@ export class App {
   constructor(root: HTMLElement) {
     this.#root = root;
     const changed = (): void => this.#want();
-    this.#connection = new Connection({ onEvent: (event) => this.#take(event), onChange: (connected) => this.#setConnected(connected) });
+    this.#connection = new Connection({
+      onOtherLog: () => void this.#startAnew(),
+      onEvent: (event) => this.#take(event),
+      onChange: (connected) => this.#setConnected(connected),
+    });
     this.#bar = new BarView({
       live: () => this.#live(),
       pause: () => this.#pause(),
@@ -96,6 +102,22 @@ export class App {
 
   async start(): Promise<void> {
     this.#setTheme(rememberedTheme());
+    await this.#readSession();
+    if (this.#session.mode === 'replay') {
+      try {
+        this.#openTrace(await getText('/trace'), this.#session.title);
+      } catch (error) {
+        this.#say(`No trace: ${messageOf(error)}`, true);
+      }
+    } else {
+      this.#connection.open();
+      document.addEventListener('visibilitychange', () => this.#followWhileSeen());
+    }
+    every(REFRESH_MS, () => this.#want());
+    this.#want();
+  }
+
+  async #readSession(): Promise<void> {
     try {
       this.#session = (await getJson('/session')) as PageSession;
     } catch (error) {
@@ -103,15 +125,13 @@ export class App {
     }
     document.title = this.#session.title;
     this.#commands.setSession(this.#session);
-    if (this.#session.mode === 'replay') {
-      try {
-        this.#openTrace(await getText('/trace'), this.#session.title);
-      } catch (error) {
-        this.#say(`No trace: ${messageOf(error)}`, true);
-      }
-    } else this.#connection.open();
-    every(REFRESH_MS, () => this.#want());
-    this.#want();
+  }
+
+  /** A browser has few connections to one server: pages that nobody sees hold none, and catch up when they are seen again. */
+  #followWhileSeen(): void {
+    if (this.#local) return;
+    if (document.visibilityState === 'hidden') this.#connection.close();
+    else if (!this.#connection.isOpen) this.#connection.open();
   }
 
   #build(): void {
@@ -145,7 +165,37 @@ export class App {
     this.#want();
   }
 
+  /** Another process answers at this address: nothing of the one before counts any more. */
+  async #startAnew(): Promise<void> {
+    this.#arrivals = new Arrivals();
+    this.#begin(new History(), new Lanes());
+    this.#chosen = null;
+    this.#picked = false;
+    this.#live();
+    await this.#readSession();
+  }
+
+  #begin(history: History, lanes: Lanes): void {
+    this.#history = history;
+    this.#lanes = lanes;
+    this.#failures = 0;
+    this.#failuresFrom = history.firstPlace;
+    this.#events.reset();
+  }
+
+  /** What is live is shown by its time; that of before cannot be gone back to. */
+  #followClock(event: VisualizerEvent): void {
+    if (this.#local || event.atMs > this.#history.lastMs - CLOCK_STEP_MS) return;
+    const model = setBack(this.#history.latest, event.atMs);
+    const lanes = new Lanes();
+    lanes.begin(model);
+    this.#begin(new History(undefined, model), lanes);
+    this.#live();
+    this.#say('The clock was set back: what came before is gone from here.', false);
+  }
+
   #append(event: VisualizerEvent): void {
+    this.#followClock(event);
     const before = this.#history.latest;
     const model = this.#history.append(event);
     this.#lanes.take(before, model, event);
@@ -176,10 +226,7 @@ export class App {
     this.#local = true;
     this.#replay = true;
     this.#cutSinceMs = null;
-    this.#history = new History(events.length + 1_000);
-    this.#lanes = new Lanes(TRACE_LANE_LIMIT);
-    this.#failures = 0;
-    this.#failuresFrom = 0;
+    this.#begin(new History(events.length + 1_000), new Lanes(TRACE_LANE_LIMIT));
     this.#chosen = null;
     this.#picked = false;
     for (const event of events) this.#append(event);
@@ -404,7 +451,7 @@ export class App {
   #keyInTimeline({ key, shiftKey, target }: KeyboardEvent): boolean {
     if (!(target instanceof HTMLElement) || !target.classList.contains('field')) return false;
     const sign = key === 'ArrowLeft' || key === 'ArrowDown' ? -1 : key === 'ArrowRight' || key === 'ArrowUp' ? 1 : 0;
-    const share = key === 'PageUp' || key === 'PageDown' ? (key === 'PageUp' ? -0.5 : 0.5) : sign * (shiftKey ? 0.1 : 0.01);
+    const share = key === 'PageUp' || key === 'PageDown' ? (key === 'PageUp' ? 0.5 : -0.5) : sign * (shiftKey ? 0.1 : 0.01);
     if (share === 0) return false;
     this.#go(goToTime(this.#shown().atMs + share * this.#timeline.windowMs, this.#history));
     return true;

@@ -6,6 +6,8 @@ import { readEventLine } from './core/trace.ts';
 const RETRY_MS = 1_000;
 
 export interface ConnectionModules {
+  /** Before the first event of a log that is not the one before: its server is another process. */
+  readonly onOtherLog: () => void;
   readonly onEvent: (event: VisualizerEvent) => void;
   readonly onChange: (connected: boolean) => void;
 }
@@ -27,6 +29,7 @@ export class Connection {
     this.#stream = stream;
     stream.addEventListener('open', () => this.#modules.onChange(true));
     stream.addEventListener('message', ({ data, lastEventId }) => {
+      if (this.#lastId !== '' && logOf(lastEventId) !== logOf(this.#lastId)) this.#modules.onOtherLog();
       this.#lastId = lastEventId;
       const event = typeof data === 'string' ? readEventLine(data) : null;
       if (event !== null) this.#modules.onEvent(event);
@@ -41,5 +44,15 @@ export class Connection {
   close(): void {
     this.#cancelRetry();
     this.#stream?.close();
+    this.#stream = null;
   }
+
+  get isOpen(): boolean {
+    return this.#stream !== null;
+  }
+}
+
+/** An id is the name of a log and a number. */
+function logOf(id: string): string {
+  return id.slice(0, id.lastIndexOf('-'));
 }

@@ -13,7 +13,7 @@ import type { NewEvent, PageSession, Shown } from '../../../src/visualizer/wire.
 import { crossing, type CrossingContext } from './crossing.ts';
 
 export class Watched {
-  readonly log = new EventLog('watched');
+  readonly log: EventLog;
   readonly commands: CommandRequest[] = [];
   /** What the next command is refused with. */
   refusal: string | null = null;
@@ -22,12 +22,19 @@ export class Watched {
   #server: VisualizerServer | null = null;
   readonly #mode: PageSession['mode'];
 
-  constructor(mode: PageSession['mode'] = 'live') {
+  /** @param name of the log: another one is another process */
+  constructor(mode: PageSession['mode'] = 'live', name = 'watched') {
+    this.log = new EventLog(name);
     this.#mode = mode;
   }
 
   get url(): string {
     return this.#server!.url;
+  }
+
+  /** Who reads its events now. */
+  get readers(): number {
+    return this.#server!.readers;
   }
 
   nowMs(): number {
@@ -48,7 +55,7 @@ export class Watched {
         loadPage: loadPageFiles,
         layoutOf,
         commands: {
-          token: 'token-of-the-test',
+          token: `token-of-${this.log.name}`,
           onPage: true,
           list: [
             { command: 'wave', label: 'Wave through', takes: 'nothing', breaks: false },

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { createActor, type AnyMachineSnapshot } from 'xstate';
 import { chartOf } from '../../../src/chart/chart-of.ts';
 import { edgeIdsOf } from '../../../src/chart/edge-ids.ts';
-import { bounded, changesOf, MAX_SHOWN_CHARS, MAX_SHOWN_ROWS, recordActor } from '../../../src/visualizer/recorder.ts';
+import { bounded, changesOf, MAX_SHOWN_CHARS, MAX_SHOWN_ROWS, MAX_SHOWN_VALUES, recordActor } from '../../../src/visualizer/recorder.ts';
 import type { Chart, EventSink, NewEvent, Shown } from '../../../src/visualizer/wire.ts';
 import { SECRET, trafficLight } from './traffic-light.ts';
 
@@ -155,6 +155,8 @@ describe('values that may be shown', () => {
     const { rows } = shown['table'] as { rows: readonly { cell: string }[] };
     expect(rows).toHaveLength(MAX_SHOWN_ROWS);
     expect(rows[0]!.cell.length).toBe(MAX_SHOWN_CHARS);
+    const many = bounded(Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`value ${index}`, index])));
+    expect(Object.keys(many)).toHaveLength(MAX_SHOWN_VALUES);
   });
 
   test.each([

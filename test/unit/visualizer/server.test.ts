@@ -219,6 +219,25 @@ describe('events', () => {
     await beat;
   });
 
+  test('are followed by signs of life in a trace, too, where an empty line says nothing', async () => {
+    const { server, log, clock } = await serve();
+    begin(log);
+    const answer = await open(server, '/trace?follow=true');
+    const beat = textUntil(answer, (text) => text.endsWith('}\n\n'));
+    await clock.advance(HEARTBEAT_MS);
+    await beat;
+  });
+
+  test('have the last that was said before the server closes', async () => {
+    const { server, log } = await serve();
+    begin(log);
+    const answer = await open(server, '/events');
+    const last = textUntil(answer, (text) => text.includes('the very last'));
+    note(log, 'the very last');
+    await server.close();
+    await last;
+  });
+
   test('say when the first reader comes', async () => {
     let comers = 0;
     const { server } = await serve({ onFirstReader: () => void (comers += 1) });

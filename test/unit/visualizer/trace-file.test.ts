@@ -17,6 +17,7 @@ import { parseEvent } from '../../../src/visualizer/event-form.ts';
 import { readEventLine } from '../../../src/visualizer/page/core/trace.ts';
 import { serveVisualizer, type VisualizerServer } from '../../../src/visualizer/server.ts';
 import type { NewEvent, VisualizerEvent } from '../../../src/visualizer/wire.ts';
+import { createMachine } from 'xstate';
 import { trafficLight } from './traffic-light.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'trace-'));
@@ -104,6 +105,37 @@ test('a trace that is followed goes on, and ends when it is told to', async () =
   await writing;
 });
 
+test('signs of life are in no file, and a trace that nobody takes ends when it is told to', async () => {
+  const server = createServer((_, response) => {
+    response.writeHead(200, { 'content-type': 'application/jsonl' });
+    response.write('\n{"n":1}\n\n{"n":2}\n\n');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const written = collector();
+  const stopping = new AbortController();
+  const writing = writeTrace(url, written.output, { signal: stopping.signal });
+  await written.until((text) => text.includes('"n":2'));
+  expect(written.text()).toBe('{"n":1}\n{"n":2}\n');
+  stopping.abort();
+  await writing;
+  // It takes one line and then no more.
+  const asked = Promise.withResolvers<undefined>();
+  const stalled = new Writable({ highWaterMark: 1, write: () => asked.resolve(undefined) });
+  const stoppingStalled = new AbortController();
+  const writingStalled = writeTrace(url, stalled, { signal: stoppingStalled.signal });
+  await asked.promise;
+  stoppingStalled.abort();
+  await writingStalled;
+  server.closeAllConnections();
+  server.close();
+});
+
+test('a line may hold what other readers take for its end', async () => {
+  writeFileSync(file, `${JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'one\u2028two\u0085' })}\n`);
+  expect(await readTraceFile(file)).toMatchObject({ isCut: false, log: { last: 1 } });
+});
+
 describe('a trace that breaks off', () => {
   async function brokenOff(follow: boolean): Promise<string> {
     const server = createServer((_, response) => {
@@ -162,6 +194,7 @@ describe('a file that is no trace', () => {
   });
 });
 
+const LAMP = chartOf(createMachine({ id: 'lamp', initial: 'off', states: { off: { on: { press: 'on' } }, on: {} } }));
 const STATE = { n: 2, atMs: 1, kind: 'state', source: 'a', chart: 'c', active: ['m'], shown: {}, fresh: true };
 const NOTE = { n: 3, atMs: 1, kind: 'note', source: null, level: 'info', text: 'x' };
 const STEP = { n: 4, atMs: 1, kind: 'step', source: 'a', event: 'go', edges: ['e'] };
@@ -189,7 +222,17 @@ test.each<[string, unknown, boolean]>([
   ['values that are none', { ...SHOWN, shown: 'x' }, false],
   ['an end without a way', { ...END, how: undefined }, false],
   ['a source that is none', { ...END, source: null }, false],
+  ['a time that no date has', { ...NOTE, atMs: 1e300 }, false],
+  ['a table without rows', { ...SHOWN, shown: { peers: { rows: null } } }, false],
+  ['a table of numbers', { ...SHOWN, shown: { peers: { rows: [1] } } }, false],
+  ['a table', { ...SHOWN, shown: { peers: { rows: [{ peer: 'b', next: { atMs: 5 } }] }, since: { atMs: 1 } } }, true],
+  ['a chart', { n: 1, atMs: 0, kind: 'chart', chart: LAMP }, true],
   ['a chart that is none', { n: 1, atMs: 0, kind: 'chart', chart: { id: 'c' } }, false],
+  ['a chart of empty states', { n: 1, atMs: 0, kind: 'chart', chart: { ...LAMP, states: [{}] } }, false],
+  ['a chart without states', { n: 1, atMs: 0, kind: 'chart', chart: { ...LAMP, states: [], edges: [] } }, false],
+  ['a state that is its own parent', { n: 1, atMs: 0, kind: 'chart', chart: { ...LAMP, states: LAMP.states.map((state) => ({ ...state, parent: state.id })) } }, false],
+  ['a state before its parent', { n: 1, atMs: 0, kind: 'chart', chart: { ...LAMP, states: LAMP.states.toReversed() } }, false],
+  ['an edge to nowhere', { n: 1, atMs: 0, kind: 'chart', chart: { ...LAMP, edges: LAMP.edges.map((edge) => ({ ...edge, targets: ['lamp.gone'] })) } }, false],
   ['a list', [], false],
   ['nothing', null, false],
 ])('a server and a page agree on what is an event: %s', (_, event, isEvent) => {

@@ -14,11 +14,16 @@ export class History {
   /** Time at each event: never back, although clocks are. */
   #times: number[] = [];
   /** The model before the first event that is kept, and after each KEYFRAME_EVERY of them. */
-  #keyframes: Model[] = [EMPTY_MODEL];
-  #latest: Model = EMPTY_MODEL;
+  #keyframes: Model[];
+  #latest: Model;
 
-  /** @param limit events; a multiple of KEYFRAME_EVERY */
-  constructor(limit = EVENTS_LIMIT) {
+  /**
+   * @param limit events; a multiple of KEYFRAME_EVERY
+   * @param base what was known before the first of them
+   */
+  constructor(limit = EVENTS_LIMIT, base = EMPTY_MODEL) {
+    this.#keyframes = [base];
+    this.#latest = base;
     this.#limit = Math.max(1, Math.floor(limit / KEYFRAME_EVERY)) * KEYFRAME_EVERY;
   }
 

@@ -67,6 +67,14 @@ export class Lanes {
     this.#limit = limit;
   }
 
+  /** Begins with what is known of each source. */
+  begin({ sources, atMs }: Model): void {
+    for (const source of sources.values()) {
+      const state = source.ended === null ? (source.headline ?? '?') : ENDED;
+      stay(this.#lane(source.name), { state, reason: source.ended?.how ?? reasonOf(source), atMs });
+    }
+  }
+
   get all(): ReadonlyMap<string, Lane> {
     return this.#lanes;
   }

@@ -34,6 +34,12 @@ export interface Model {
 
 export const EMPTY_MODEL: Model = { charts: new Map(), sources: new Map(), place: 0, atMs: 0 };
 
+/** The same, known at an earlier time: the clock was set back. */
+export function setBack(model: Model, atMs: number): Model {
+  const sources = [...model.sources].map(([name, source]): [string, SourceModel] => [name, { ...source, sinceMs: Math.min(source.sinceMs, atMs) }]);
+  return { ...model, atMs, sources: new Map(sources) };
+}
+
 /** The model after one event more. */
 export function fold(model: Model, event: VisualizerEvent): Model {
   const place = model.place + 1;

@@ -67,7 +67,11 @@ export class ChartPanel {
     if (source === this.#source) return;
     const before = this.#source;
     this.#source = source;
-    for (const [id, element] of this.#states) element.classList.toggle('active', source?.active.has(id) ?? false);
+    for (const [id, element] of this.#states) {
+      const isActive = source?.active.has(id) ?? false;
+      element.classList.toggle('active', isActive);
+      setAttributes(element, { 'aria-current': isActive ? 'true' : null });
+    }
     const last = new Set(source?.last?.edges);
     for (const { element, arrow, label } of this.#arrows.values()) {
       const taken = arrow.edges.some((edge) => source?.taken.has(edge) ?? false);
@@ -248,10 +252,13 @@ export class ChartPanel {
       this.zoomBy(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0015)), this.#local(event));
     });
     element.addEventListener('pointerdown', (event) => {
+      if (event.button !== 0) return;
       this.#pointers.set(event.pointerId, this.#local(event));
       this.#travelled = 0;
     });
     element.addEventListener('pointermove', (event) => {
+      // It may have been let go of elsewhere.
+      if (event.buttons === 0) this.#pointers.delete(event.pointerId);
       const from = this.#pointers.get(event.pointerId);
       if (from === undefined) return;
       const to = this.#local(event);
@@ -281,7 +288,7 @@ export class ChartPanel {
     if (direction !== undefined) {
       if (event.shiftKey) this.panBy(-60 * direction.x, -60 * direction.y);
       else this.#focus(focused === undefined ? this.#targets[0] : this.#nearest(focused, direction));
-    } else if (event.key === 'Enter' && focused !== undefined) this.#modules.onPick(focused.picked);
+    } else if ((event.key === 'Enter' || event.key === ' ') && focused !== undefined) this.#modules.onPick(focused.picked);
     else return;
     event.preventDefault();
     event.stopPropagation();

@@ -77,6 +77,18 @@ export class EventsView {
     );
   }
 
+  /** Other events altogether will come. */
+  reset(): void {
+    this.#list.replaceChildren();
+    this.#known = new Set();
+    this.#looked = 0;
+    this.#found = null;
+    this.#types.value = '';
+    this.#sources.value = '';
+    this.#filter = { ...this.#filter, type: null, source: null };
+    for (const select of [this.#types, this.#sources]) reconcileOptions(select, []);
+  }
+
   focusSearch(): void {
     this.#search.focus();
     this.#search.select();
@@ -176,7 +188,7 @@ export class EventsView {
 
 /** The options after the first, which stands for all. */
 function reconcileOptions(select: HTMLSelectElement, values: readonly string[]): void {
-  if (select.options.length === values.length + 1) return;
+  if (select.options.length === values.length + 1 && values.every((one, place) => select.options[place + 1]!.value === one)) return;
   const { value } = select;
   const [all] = select.options;
   select.replaceChildren(all!, ...values.map((one) => h('option', { value: one }, one)));
