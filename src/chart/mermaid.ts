@@ -1,7 +1,8 @@
 /**
  * A chart as a Mermaid state diagram: nested states as boxes, the regions of a parallel one side by side, one arrow from state
  * to state with everything that brings it. Events that leave the state where it is are not drawn. The language has no arrow from
- * a box into itself: such an edge leaves each of the box's other children.
+ * a box into itself: such an edge leaves each of the box's other children, and of a box with regions those of the region that it
+ * leads to.
  */
 import type { Chart, ChartEdge, ChartState } from './chart.ts';
 
@@ -40,14 +41,21 @@ function drawingOf(chart: Chart): Drawing {
     const parent = parents.get(id) ?? null;
     return parent === null ? [] : [parent, ...around(parent)];
   };
-  const outward = ({ id, type }: ChartState, target: string): boolean =>
-    id !== target && !around(target).includes(id) && type !== 'final' && type !== 'history';
+  const types = new Map(chart.states.map(({ id, type }) => [id, type]));
+  /** The box around the target whose other children an edge inwards leaves: its source, or a region of it. */
+  const leftIn = (at: string, target: string): string => {
+    const inner = types.get(at) === 'parallel' ? [target, ...around(target)].find((id) => parents.get(id) === at) : undefined;
+    return inner === undefined || inner === target ? at : leftIn(inner, target);
+  };
+  const outward = ({ id, type }: ChartState, target: string, { reenter }: ChartEdge): boolean =>
+    (id === target ? reenter && type === 'atomic' : !around(target).includes(id)) && type !== 'final' && type !== 'history';
   const arrows = chart.edges.flatMap((edge) =>
     edge.targets.flatMap((to): readonly Arrow[] => {
       const text = edgeText(edge);
       if (!around(to).includes(edge.source)) return [{ from: edge.source, to, text }];
-      const children = chart.states.filter(({ parent }) => parent === edge.source);
-      return children.filter((child) => outward(child, to)).map(({ id: from }) => ({ from, to, text }));
+      const box = leftIn(edge.source, to);
+      const children = chart.states.filter(({ parent }) => parent === box);
+      return children.filter((child) => outward(child, to, edge)).map(({ id: from }) => ({ from, to, text }));
     }),
   );
   return { states: chart.states, arrows, names: namesOf(chart), around };

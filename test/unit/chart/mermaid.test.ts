@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { setup } from 'xstate';
+import { createMachine, setup } from 'xstate';
 import { DOCUMENTS, withPicture } from '../../../scripts/chart-update/document.ts';
 import { chartOf } from '../../../src/chart/chart-of.ts';
 import { mermaidOf } from '../../../src/chart/mermaid.ts';
@@ -47,6 +47,20 @@ test('a picture of a traffic light shows boxes in boxes, regions side by side, a
     dark --> memory: power.back
     gone --> [*]
 `);
+});
+
+test('an edge into a region leaves the other states of that region, and a state that is entered anew has an arrow to itself', () => {
+  const machine = createMachine({
+    id: 'm',
+    type: 'parallel',
+    on: { DEEP: '.one.b' },
+    states: {
+      one: { initial: 'a', on: { RESET: { target: '.a', reenter: true } }, states: { a: {}, b: {}, c: {} } },
+      two: { initial: 'x', states: { x: {}, y: {} } },
+    },
+  });
+  const arrows = mermaidOf(chartOf(machine)).split('\n').map((line) => line.trim()).filter((line) => line.includes('-->') && !line.startsWith('[*]'));
+  expect(arrows.sort()).toEqual(['a --> a: RESET', 'a --> b: DEEP', 'b --> a: RESET', 'c --> a: RESET', 'c --> b: DEEP']);
 });
 
 test('keys that are words of the language, hold other characters or come twice get names of their own', () => {
