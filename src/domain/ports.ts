@@ -110,6 +110,8 @@ export interface Chain {
   readHeadHash(signal: AbortSignal): Promise<Hash32>;
   /** Looks at the head and sends the claim if nothing stands there yet. */
   claim(hash: Hash32, signal: AbortSignal): Promise<ClaimReport>;
+  /** Whether a claim that this process sent set the hash. */
+  hasClaimed(hash: Hash32, signal: AbortSignal): Promise<boolean>;
 }
 
 /** App authorization as the chain shows it, through a read-through cache. A chain failure throws and is not cached. */

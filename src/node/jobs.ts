@@ -71,7 +71,7 @@ export class NodeJobs {
   #view: ChainView | null = null;
   #generation = 0;
   /** The hash of the secret that this process made to be claimed: nobody else can have claimed it, nor written under it. */
-  #claimed: Hash32 | null = null;
+  #made: Hash32 | null = null;
   /** The head has shown the candidate's hash; if it shows zero again, the owner has reset it. */
   #candidateSeen = false;
   #secretFrom: Wallet | null = null;
@@ -189,11 +189,12 @@ export class NodeJobs {
     }
     if (reading.kind === 'shallow') return { kind: 'shallow' };
     const { hash } = reading;
+    const isOwn = await this.#hasClaimed(hash, signal);
     const observed = vault.observeChainHash(hash);
     if (observed === 'zero') return { kind: 'zero' };
     if (observed === 'unmatched') return { kind: 'unmatched', hash };
     const changed = this.#noteGeneration();
-    const claimedHere = changed && this.#claimed === hash;
+    const claimedHere = changed && isOwn;
     if (changed) {
       this.#secretFrom = null;
       this.#candidateSeen = false;
@@ -292,6 +293,17 @@ export class NodeJobs {
     return this.#view;
   }
 
+  /** Nobody can have written under it before. Asked before the vault is told: what cannot be read is no claim of this node. */
+  async #hasClaimed(hash: Hash32, signal: AbortSignal): Promise<boolean> {
+    const { chain, vault } = this.#modules;
+    if (this.#made === hash) return true;
+    // A secret that was given to this node: another one that knows it may have been first.
+    if (vault.candidateHash() !== hash) return false;
+    const claimed = await chain.hasClaimed(hash, signal).catch(() => false);
+    signal.throwIfAborted();
+    return claimed;
+  }
+
   /** Whether another secret serves than at the last look; empties the store when it replaced one. */
   #noteGeneration(): boolean {
     const generation = this.#modules.vault.generation();
@@ -309,7 +321,7 @@ export class NodeJobs {
       const hash = vault.holdCandidate(secret);
       invariant(hash !== ZERO_HASH, 'a candidate hashes to zero');
       // The answer to a claim may be lost while the claim is not.
-      this.#claimed = hash;
+      this.#made = hash;
       return hash;
     } catch (error) {
       if (error instanceof InvariantError || signal.aborted) throw error;
@@ -321,7 +333,7 @@ export class NodeJobs {
   #retireCandidate(): void {
     this.#modules.vault.retireCandidate();
     this.#candidateSeen = false;
-    this.#claimed = null;
+    this.#made = null;
     this.#modules.log.warn('the claimed hash was reset before it was deep enough; a fresh secret is claimed instead');
   }
 }

@@ -30,4 +30,8 @@ export class ChainClient implements Chain {
   claim(hash: Hash32, signal: AbortSignal): Promise<ClaimReport> {
     return this.#claims.claim(hash, signal);
   }
+
+  hasClaimed(hash: Hash32, signal: AbortSignal): Promise<boolean> {
+    return this.#claims.hasClaimed(hash, signal);
+  }
 }

@@ -96,6 +96,14 @@ export class ClaimSender {
     return hash;
   }
 
+  /** Whether a transaction of this process set this hash. @throws DependencyError when that cannot be read */
+  async hasClaimed(hash: Hash32, signal: AbortSignal): Promise<boolean> {
+    const sent = this.#sent?.hash === hash ? this.#sent.transactions : [];
+    if (sent.length === 0) return false;
+    const taken = await this.#rpc.trip(signal, () => Promise.all(sent.map(({ transactionHash }) => this.#wasTaken(transactionHash))));
+    return taken.includes(true);
+  }
+
   async claim(hash: Hash32, signal: AbortSignal): Promise<ClaimReport> {
     const shown = await this.readHeadHash(signal);
     if (shown !== ZERO_HASH) return { kind: 'head_shows', hash: shown };

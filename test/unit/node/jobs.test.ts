@@ -61,6 +61,8 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
     claim: { kind: 'pending', transactionHash: TRANSACTION } as ClaimReport,
     nextSecret: 1,
     headBlock: 100n,
+    /** A claim of this node set the hash. */
+    hasClaimed: false,
   };
   const seen = { claims: [] as Hash32[], resets: 0, members: [] as string[][], randoms: 0 };
   const view = (): ChainView => ({ block: 94n, head: world.headBlock, membership: { block: 94n, members, dropped: [] }, hash: world.hash });
@@ -77,6 +79,7 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
         seen.claims.push(hash);
         return world.claim;
       },
+      hasClaimed: async () => world.hasClaimed,
       ...chain,
     },
     enclave: {
@@ -372,11 +375,21 @@ describe('step 3, the claim', () => {
   test.each<[string, ClaimReport]>([
     ['stands at the head', { kind: 'head_shows', hash: hashOf(7) }],
     ['is pending', { kind: 'pending', transactionHash: TRANSACTION }],
-  ])('of a known secret that %s is nobody’s own: another node that knows it may have claimed it, and written under it', async (_, report) => {
-    const { claim, readHash, vault } = startJobs();
+  ])('of a known secret that %s counts as sent here where its transaction set the hash, for another node that knows it may have been first', async (_, report) => {
+    for (const hasClaimed of [false, true]) {
+      const { claim, readHash, vault, world } = startJobs();
+      vault.holdCandidate(secret(7));
+      await claim(report);
+      world.hasClaimed = hasClaimed;
+      expect(await readHash(hashOf(7))).toMatchObject({ kind: 'confirmed', changed: true, claimedHere: hasClaimed });
+    }
+  });
+
+  test('of a known secret whose receipt cannot be read is not known to be its own', async () => {
+    const { claim, readHash, vault } = startJobs({ chain: { hasClaimed: () => Promise.reject(REFUSED) } });
     vault.holdCandidate(secret(7));
-    await claim(report);
-    expect(await readHash(hashOf(7))).toMatchObject({ kind: 'confirmed', claimedHere: false });
+    await claim();
+    expect(await readHash(hashOf(7))).toMatchObject({ kind: 'confirmed', changed: true, claimedHere: false });
   });
 
   test('that the head showed and shows no more is never repeated: a fresh secret is claimed', async () => {

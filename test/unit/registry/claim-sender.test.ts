@@ -222,6 +222,18 @@ describe('a claim that was mined', () => {
     expect(transactions().map(({ nonce }) => nonce)).toEqual([7, 8]);
   });
 
+  test('is known to have set the hash by its receipt alone', async () => {
+    const { state, sender, claim, lastHash } = startChain();
+    expect(await sender.hasClaimed(HASH, signal)).toBe(false);
+    await claim();
+    expect(await sender.hasClaimed(HASH, signal)).toBe(false);
+    state.receipts.set(lastHash(), { status: 'reverted' });
+    expect(await sender.hasClaimed(HASH, signal)).toBe(false);
+    state.receipts.set(lastHash(), { status: 'success' });
+    expect(await sender.hasClaimed(HASH, signal)).toBe(true);
+    expect(await sender.hasClaimed(OTHER_HASH, signal)).toBe(false);
+  });
+
   test('and whose hash the head no longer shows was reset, and is never sent again', async () => {
     const { state, claim, transactions, lastHash } = startChain();
     await claim();
