@@ -60,7 +60,7 @@ export class DeltaPush {
     for (let batch = planDelta(left); batch !== null; batch = planDelta(left, maxRecords)) {
       try {
         const outcome = await this.#exchange(member, batch, signal);
-        suspects.othersPassed = true;
+        suspects.notePassed();
         if (maxRecords !== undefined) maxRecords *= 2;
         if (outcome.kind === 'told') unwanted.push(...outcome.refused.map(({ line }) => line));
       } catch (error) {
@@ -133,7 +133,7 @@ export class DeltaPush {
       replica.retryLater(line.appId, line.record.key, line.number);
       return;
     }
-    suspects.othersPassed = true;
+    suspects.notePassed();
     if (outcome.kind !== 'unlisted') {
       this.#note(member, replica, batch, outcome);
       return;
@@ -151,14 +151,14 @@ export class DeltaPush {
   /** @throws the error when it is the peer that is broken, and not the records */
   async #suspect<Line extends Sent>(member: Member, suspects: Suspects<Line>, line: Line, error: PeerError, signal: AbortSignal): Promise<void> {
     suspects.add(line, error);
-    if (!suspects.areAll) return;
+    if (!suspects.areMany) return;
     for (const other of suspects.others(line)) {
       try {
         await this.#exchange(member, planDelta([other])!, signal);
-        suspects.othersPassed = true;
+        suspects.notePassed();
         return;
       } catch (failure) {
-        if (!(failure instanceof PeerError && POISONED.has(failure.status))) throw failure;
+        if (!isPoisoned(failure)) throw failure;
       }
     }
     throw error;
@@ -233,7 +233,14 @@ export class DeltaPush {
       const batch = planDelta(this.#asLines(replica, due, place), MAX_REJECTIONS_LISTED);
       if (batch === null) break;
       const suspects = new Suspects(batch.lines);
-      await this.#pushBatch(member, replica, batch, suspects, signal);
+      try {
+        await this.#pushBatch(member, replica, batch, suspects, signal);
+      } catch (error) {
+        if (!isPoisoned(error)) throw error;
+        // These have failed before: what is left of them waits longer, and is no reason to take the peer for broken.
+        for (const { appId, record, number } of batch.lines) if (replica.retries.has(`${appId} ${record.key}`)) replica.retryLater(appId, record.key, number);
+        break;
+      }
       this.#retryLater(replica, suspects);
       place = batch.lines.at(-1)!.place + 1;
     }
@@ -274,7 +281,7 @@ function* upTo(lines: Iterable<OwnWrite>, number: number): Generator<OwnWrite> {
   }
 }
 
-/** Records at which a peer may fail, and take none, before a few others are tried. */
+/** Records at which a peer may fail in a row before a few others are tried. */
 const MAX_SUSPECTS = 8;
 /** So many: when it fails at them as well, it is taken for broken. */
 const SAMPLES = 4;
@@ -284,8 +291,9 @@ const MAX_RESETS = 2;
 /** Records of a batch at which a peer fails, so that those behind them are not held up. */
 class Suspects<Line extends Sent> {
   readonly lines: Line[] = [];
-  /** The peer took another record of the batch: it is not broken as a whole. */
-  othersPassed = false;
+  #othersPassed = false;
+  /** Since the peer took something. */
+  #inARow = 0;
   readonly #all: readonly Line[];
   #first: PeerError | null = null;
 
@@ -297,11 +305,23 @@ class Suspects<Line extends Sent> {
   add(line: Line, error: PeerError): void {
     this.#first ??= error;
     this.lines.push(line);
+    this.#inARow += 1;
   }
 
-  /** As far as one knows: nothing else was taken, and they are many. */
-  get areAll(): boolean {
-    return !this.othersPassed && this.lines.length >= MAX_SUSPECTS;
+  /** The peer took another record of the batch. */
+  notePassed(): void {
+    this.#othersPassed = true;
+    this.#inARow = 0;
+  }
+
+  /** It took one at least: it was not broken as a whole. */
+  get othersPassed(): boolean {
+    return this.#othersPassed;
+  }
+
+  /** So many in a row that it may be the peer. */
+  get areMany(): boolean {
+    return this.#inARow >= MAX_SUSPECTS;
   }
 
   /** A few of those behind a line, far apart, the last one first. */
@@ -325,5 +345,9 @@ const POISONED: ReadonlySet<number | undefined> = new Set([400, 413, 422, 500]);
  * closing the connection.
  */
 function isAboutRecords(batch: DeltaBatch<Sent>, error: unknown): error is PeerError {
-  return error instanceof PeerError && (POISONED.has(error.status) || (batch.oversized && error.failure === 'unreachable'));
+  return isPoisoned(error) || (error instanceof PeerError && batch.oversized && error.failure === 'unreachable');
+}
+
+function isPoisoned(error: unknown): error is PeerError {
+  return error instanceof PeerError && POISONED.has(error.status);
 }

@@ -28,7 +28,9 @@ beforeEach(async () => {
   page = opened.page;
   await page.waitForSelector(state('light.red', 'active'));
 });
+const closers: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
   const { problems } = opened;
   await opened.close();
   await watched.stopServing();
@@ -360,4 +362,21 @@ test('light, dark, and a phone', async () => {
   await untilTrue(page, 'document.documentElement.scrollWidth <= innerWidth');
   await page.waitForSelector('.drawing');
   await opened.screenshot('machine-phone-390x844');
+});
+
+test('what is told again with its old times, after events were dropped, is no clock that was set back', async () => {
+  const long = new Watched('live', 'long');
+  const one = long.start('crossing-1');
+  long.start('crossing-2').end();
+  long.shiftMs(600_000);
+  one.send('power.lost');
+  for (let index = 0; index < 20_100; index += 1) long.add({ kind: 'note', atMs: long.nowMs(), source: null, level: 'info', text: `note ${index}` });
+  await long.serve();
+  closers.push(() => long.stopServing());
+  const other = await openPage(browser, long.url);
+  closers.push(() => other.close());
+  await other.page.waitForSelector(state('light.blinking', 'active'));
+  await other.page.waitForSelector('.event:has-text("note 20099")');
+  expect(await other.page.locator('.said').textContent()).not.toContain('The clock was set back');
+  expect(other.problems).toEqual([]);
 });

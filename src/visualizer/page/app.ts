@@ -185,7 +185,7 @@ export class App {
 
   /** What is live is shown by its time; that of before cannot be gone back to. */
   #followClock(event: VisualizerEvent): void {
-    if (this.#local || event.atMs > this.#history.lastMs - CLOCK_STEP_MS) return;
+    if (this.#local || isToldAgain(event) || event.atMs > this.#history.lastMs - CLOCK_STEP_MS) return;
     const model = setBack(this.#history.latest, event.atMs);
     const lanes = new Lanes();
     lanes.begin(model);
@@ -509,6 +509,9 @@ export class App {
     },
   };
 }
+
+/** After a gap, or from the beginning, what is known is told again with the times that it had. */
+const isToldAgain = (event: VisualizerEvent): boolean => event.kind === 'chart' || event.kind === 'end' || (event.kind === 'state' && !event.fresh);
 
 const isFailure = (event: VisualizerEvent): boolean => event.kind === 'note' && event.level === 'failure';
 

@@ -178,6 +178,18 @@ describe('a reset of the chain hash', () => {
     expect(derived(vault)).toBe(derivedFrom(1));
   });
 
+  test('is known from the read on: the secret serves no more, and nothing is taken until the hash is observed', () => {
+    const vault = servingVault(1);
+    expect(vault.withdrawUnless(hashOf(1))).toBe(false);
+    expect(vault.confirmedHash()).toBe(hashOf(1));
+    expect(vault.withdrawUnless(hashOf(2))).toBe(true);
+    expect([vault.confirmedHash(), vault.hasSyncKey(), vault.withdrawUnless(hashOf(3))]).toEqual([null, false, false]);
+    // Not even the one that served, from a peer that still has it.
+    expect(receive(vault, secret(1))).toBe('wrong_hash');
+    expect(vault.observeChainHash(hashOf(1))).toBe('confirmed');
+    expect(derived(vault)).toBe(derivedFrom(1));
+  });
+
   test('wipes what was set aside once another secret is installed', () => {
     const vault = servingVault(1);
     vault.observeChainHash(ZERO_HASH);

@@ -18,6 +18,15 @@ test('both agree: that much has passed', () => {
   expect([elapsed(), pass(1_000, 1_000), pass(500, 500)]).toEqual([0, 1_000, 1_500]);
 });
 
+test('the clocks tick in turns: they are not added up, however often one looks', () => {
+  const { elapsed, pass } = startClocks();
+  for (let ms = 0; ms < 2_000; ms += 1) {
+    pass(1, 0);
+    pass(0, 1);
+  }
+  expect(elapsed()).toBe(2_000);
+});
+
 test('the machine slept: the monotonic clock stood still, and the time counts all the same', () => {
   const { pass } = startClocks();
   expect(pass(10, 28_800_000)).toBe(28_800_000);

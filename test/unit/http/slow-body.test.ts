@@ -65,6 +65,23 @@ test.each(REQUESTS)('$method $path of a node that is ready still is answered', a
   expect(await statusOf(await startWithCaller(), how, () => undefined)).toBe(200);
 });
 
+test('a value that is asked for is not given where the node became ineligible while the caller was looked up', async () => {
+  const caller = inProcessEnclave({ info: 'enclaver-ecdh-aes256gcm-v1' }, { random: new SeededRandom('caller'), clock: new ManualClock() });
+  const { teePubkey } = caller.emulated;
+  const node: NodeOverHttp = await startNodeOverHttp({
+    lookup: async (of) => {
+      node.state.view = { ...node.state.view, state: 'ineligible', reason: reason(REASONS.selfNotInNodeList) };
+      return authorizedRecord(100n, of, teePubkey);
+    },
+  });
+  nodes.push(node);
+  const nonce = node.nonces.issue();
+  const seconds = String(Math.floor(node.clock.nowMs() / 1_000));
+  const signature = await caller.sign(appAuthMessage(nonce, node.identity.wallet, seconds));
+  const headers = { 'x-app-signature': signature, 'x-app-nonce': nonce, 'x-app-timestamp': seconds };
+  expect((await fetch(`${node.url}/kms/data?key=k`, { headers })).status).toBe(503);
+});
+
 const ASKING = { method: 'POST', path: '/sync', inner: { type: 'master_secret_request', ecdh_pubkey: generateP384(new SeededRandom('ephemeral')).publicKeyDer } };
 const handedOut = ({ log }: NodeOverHttp): boolean => JSON.stringify(log.lines).includes('master secret handed to a member');
 

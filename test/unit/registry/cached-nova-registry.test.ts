@@ -64,6 +64,15 @@ describe('a wallet', () => {
     expect(reads).toHaveLength(2);
   });
 
+  test('has aged by as long as the machine slept, where the monotonic clock stood still', async () => {
+    const { clock, reads, lookUp } = startRegistry();
+    await lookUp(known(APP));
+    const unixMs = clock.nowMs.bind(clock);
+    clock.nowMs = () => unixMs() + 28_800_000;
+    await lookUp(known(APP));
+    expect(reads).toHaveLength(2);
+  });
+
   test('that is unknown is not kept longer than a shorter time to live', async () => {
     const { clock, reads, lookUp } = startRegistry(2_000);
     await lookUp(unknown(APP));

@@ -86,6 +86,16 @@ describe('the quota of an app', () => {
   });
 });
 
+test('an own write is unseen until a peer has taken that very one, and own until another replaced it', () => {
+  const { store } = openStore('a');
+  const first = store.put(APP, 'k', bytesOf(28), 0, START_MS).number;
+  const second = store.put(APP, 'k', bytesOf(28, 2), 0, START_MS + 1).number;
+  store.noteTaken(APP, 'k', first);
+  expect(store.isUnseen(APP, 'k', second)).toBe(true);
+  store.noteTaken(APP, 'k', second);
+  expect([store.isUnseen(APP, 'k', second), store.isUnseen(APP, 'k', second - 1), store.isUnseen(APP, 'none', 0)]).toEqual([false, true, false]);
+});
+
 describe('the limit of the whole store', () => {
   const record = (key: string): number => 256 + 8 + 'peer'.length + key.length + 28;
 

@@ -611,6 +611,45 @@ describe('a record at which a peer fails with the whole batch (§9.10, §9.17)',
     if (how === 'pushed') expect(a.replicaOf(b).view()).toMatchObject({ waitingRetries: 20, lastError: null });
   });
 
+  test('is not suspected when the peer breaks half-way: that is asked a few times, and the mark stays', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    let taken = 0;
+    let failed = 0;
+    b.before = ({ inner }) => {
+      if (inner['type'] !== 'delta') return;
+      if (taken > 0 || b.deltas().at(-1)!.includes('bad')) {
+        failed += 1;
+        throw new RefusalError('internal_error', 'broken');
+      }
+      taken += 1;
+    };
+    for (let index = 0; index < 200; index += 1) a.put(`good${index}`, 'value');
+    a.put('bad', 'value');
+    for (let index = 0; index < 199; index += 1) a.put(`later${index}`, 'value');
+    await a.tick(true);
+    await network.pass(600_000, 1_000);
+    expect(failed).toBeLessThan(60);
+    expect(a.replicaOf(b)).toMatchObject({ mark: 0 });
+    expect(a.replicaOf(b).view().lastError).not.toBeNull();
+  });
+
+  test.each([6, 12])('is one of %i that fail each time: they are tried ever later, and the peer counts as well', async (count) => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    b.before = ({ inner }) => {
+      if (inner['type'] === 'delta' && b.deltas().at(-1)!.some((key) => key.startsWith('bad'))) throw new RefusalError('internal_error', 'broken');
+    };
+    for (let index = 0; index < count; index += 1) a.put(`bad${index}`, 'value');
+    for (let index = 0; index < 10; index += 1) a.put(`good${index}`, 'value');
+    const done = a.tick(true);
+    await network.pass(120_000);
+    await done;
+    await network.run(900, [a]);
+    expect(a.replicaOf(b).view()).toMatchObject({ waitingRetries: count, lastError: null });
+    expect(Math.min(...[...a.replicaOf(b).retries.values()].map(({ attempt }) => attempt))).toBeGreaterThan(2);
+  });
+
   test('is not suspected when the peer fails at everything: that is asked a few times, and the mark stays', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
