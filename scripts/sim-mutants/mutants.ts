@@ -375,6 +375,11 @@ const OWN: readonly Mutant[] = [
       { file: 'crypto/vault.ts', find: `    this.#setConfirmedAside();
     if (hash === ZERO_HASH) return 'zero';`, put: `    if (hash === ZERO_HASH) return 'zero';
     this.#setConfirmedAside();` },
+      {
+        file: 'crypto/vault.ts',
+        find: `    if (this.#confirmed === null || this.#confirmed.hash === hash) return false;`,
+        put: `    if (this.#confirmed === null || this.#confirmed.hash === hash || hash === ZERO_HASH) return false;`,
+      },
     ],
     runs: { faults: 'light', rates: { 'hash reset': { perHour: 8 } } },
   },
