@@ -17,6 +17,7 @@ import { aimAt } from './aims.ts';
 const SOURCES = ['node-1', 'node-2', 'node-3'];
 const LATER_LOADS = 5;
 const EVENTS = 19_000;
+const EVENT_EVERY_MS = 20;
 const AIM_MS = 1_000;
 
 const machine = createNodeMachine(
@@ -26,11 +27,12 @@ const machine = createNodeMachine(
 const chart = chartOf(machine);
 const active = ['node', 'node.readiness', 'node.readiness.ready', 'node.nodeTick', 'node.nodeTick.idle', 'node.probing', 'node.probing.idle', 'node.beats'];
 
-function newLog(name: string): EventLog {
+/** @param atMs when its sources began */
+function newLog(name: string, atMs: number): EventLog {
   const log = new EventLog(name);
-  log.addChart(chart, systemClock.nowMs());
+  log.addChart(chart, atMs);
   for (const source of SOURCES) {
-    log.add({ kind: 'state', atMs: systemClock.nowMs(), source, chart: chart.id, active, shown: { reason: null, members: 3 }, fresh: true });
+    log.add({ kind: 'state', atMs, source, chart: chart.id, active, shown: { reason: null, members: 3 }, fresh: true });
   }
   return log;
 }
@@ -54,7 +56,7 @@ try {
   // Of the browser, not of the page.
   await page.goto('about:blank');
 
-  const server = await serve(newLog('bench'));
+  const server = await serve(newLog('bench', systemClock.nowMs()));
   closers.push(() => server.close());
   const firstMs = await drawnMs(page, server.url);
   print('first reader, until the first drawing (bundle and layout too)', `${firstMs} ms`);
@@ -67,13 +69,14 @@ try {
   await layoutOf({ ...chart, id: 'once more' });
   print('layout of the node in a new worker', `${Math.round(performance.now() - layoutStartedMs)} ms`);
 
-  const full = newLog('full');
+  const fromMs = systemClock.nowMs() - EVENTS * EVENT_EVERY_MS;
+  const full = newLog('full', fromMs);
   for (let index = 0; index < EVENTS; index++) {
     const settles = index % 2 === 1;
     const tick = settles ? 'node.nodeTick.idle' : 'node.nodeTick.refreshingMembership';
     full.add({
       kind: 'step',
-      atMs: systemClock.nowMs() - (EVENTS - index) * 20,
+      atMs: fromMs + index * EVENT_EVERY_MS,
       source: SOURCES[index % SOURCES.length]!,
       event: 'node_tick',
       edges: [settles ? 'node.nodeTick.settling||0' : 'node.nodeTick.idle|node_tick|0'],
