@@ -50,7 +50,10 @@ export type HashReading =
 
 /** Everything one node_tick reads, at one block. */
 export interface ChainView {
+  /** The pinned block that all of it was read at. */
   readonly block: bigint;
+  /** The pinned block's own time, as the chain gives it. Unix milliseconds. */
+  readonly timestampMs: number;
   readonly head: bigint;
   readonly membership: Membership;
   readonly hash: HashReading;

@@ -3,9 +3,8 @@
  * CHAIN_CONFIRMATIONS behind the head, in three round trips whatever the number of instances (§9.11):
  *
  *   1  the head's number; beside it the list of instances at the head, as a hint of whom trip 2 should ask for
- *   2  at the pinned block: the list, the chain hash, and the instances hinted at
+ *   2  at the pinned block: its time, the list, the chain hash, and the instances hinted at
  *   3  at the pinned block: the versions of those, and instances that the hint lacked
- *
  *
  * One trip more is made where the pinned block lists an instance that nobody hinted at and whose version no other shares: rare,
  * and better than to drop a member for a tick.
@@ -55,7 +54,7 @@ export class ViewReader {
     const versions = await this.#readRest(listed, first.instances, block, signal);
     this.#lastListed = listed;
     const membership = judgeMembership(this.#options, { block, listed, instances: first.instances, versions });
-    return { block, head, membership, hash };
+    return { block, timestampMs: first.timestampMs, head, membership, hash };
   }
 
   async readHash(block: bigint, signal: AbortSignal): Promise<HashReading> {
@@ -77,10 +76,13 @@ export class ViewReader {
   /** Trip 2. */
   async #readListed(hinted: readonly Wallet[], block: bigint) {
     const calls = [this.#listCall(), this.#hashCall(), ...hinted.map((wallet) => this.#instanceCall(wallet))];
-    const [list, hash, ...rest] = await this.#rpc.readMany(calls, block);
+    const [header, [list, hash, ...rest]] = await Promise.all([
+      this.#rpc.client.getBlock({ blockNumber: block }),
+      this.#rpc.readMany(calls, block),
+    ]);
     const instances = new Map<Wallet, Instance>();
     hinted.forEach((wallet, index) => noteInstance(instances, wallet, rest[index]));
-    return { list: list!, hash: hash!, instances };
+    return { timestampMs: Number(header.timestamp) * 1000, list: list!, hash: hash!, instances };
   }
 
   /** Trip 3, and the rare one after it: adds to `instances` what the hint lacked, and returns the versions. */

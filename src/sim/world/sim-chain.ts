@@ -6,6 +6,7 @@
 import { keccak256, parseTransaction, type Hex } from 'viem';
 import { ZERO_HASH, type Hash32, type Wallet } from '../../domain/ids.ts';
 import type { AppStatus, InstanceStatus, VersionStatus } from '../../domain/membership.ts';
+import { EPOCH_MS } from './sim-clock.ts';
 import type { Timeline } from './timeline.ts';
 
 export const BLOCK_MS = 2_000;
@@ -227,6 +228,11 @@ export class SimChain {
   #derive(state: ContractState, change: Change): ContractState {
     return { ...state, ...change(state), id: this.#states++ };
   }
+}
+
+/** When a block was made, by the true time. Unix milliseconds, of whole seconds as the chain has them. */
+export function timeOfBlock(block: number): number {
+  return EPOCH_MS + (block - FIRST_HEAD) * BLOCK_MS;
 }
 
 /** How long a stuck claim waits: longer than a node leaves it alone. */

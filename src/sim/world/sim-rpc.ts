@@ -7,7 +7,7 @@ import type { Hash32, Wallet } from '../../domain/ids.ts';
 import { kmsRegistryAbi, novaAppRegistryAbi } from '../../registry/abi.ts';
 import { MULTICALL3 } from '../../registry/rpc.ts';
 import type { SeededRandom } from './seeded.ts';
-import { BASE_FEE, CHAIN_ID, mayClaim, TIP, type ClaimFate, type ContractState, type SimChain, type SimInstance } from './sim-chain.ts';
+import { BASE_FEE, CHAIN_ID, mayClaim, timeOfBlock, TIP, type ClaimFate, type ContractState, type SimChain, type SimInstance } from './sim-chain.ts';
 import type { Owner, Timeline } from './timeline.ts';
 
 export const NOVA_APP_REGISTRY = `0x${'a0'.repeat(20)}` as Wallet;
@@ -122,7 +122,7 @@ export class SimRpc {
       case 'eth_blockNumber':
         return { result: numberToHex(this.#seenHead()) };
       case 'eth_getBlockByNumber':
-        return { result: block(this.#seenHead()) };
+        return { result: block(this.#blockOf(params[0])) };
       case 'eth_maxPriorityFeePerGas':
         return { result: numberToHex(TIP) };
       case 'eth_getCode':
@@ -151,6 +151,11 @@ export class SimRpc {
     return chain.head - lagBlocks;
   }
 
+  /** @param tag a number in hex, or a word such as `latest` */
+  #blockOf(tag: unknown): number {
+    return typeof tag === 'string' && tag.startsWith('0x') ? Number(tag) : this.#seenHead();
+  }
+
   #send(raw: Hex): object | typeof LOST {
     const { chain, onFault } = this.#modules;
     const { claimFate } = this.behaviour;
@@ -168,7 +173,7 @@ export class SimRpc {
       onFault('chain reverting');
       return { error: { code: 3, message: 'execution reverted', data: '0x' } };
     }
-    const at = tag === undefined || !tag.startsWith('0x') ? this.#seenHead() : Number(tag);
+    const at = this.#blockOf(tag);
     const result = this.#contract(chain.stateAt(at), to.toLowerCase(), data, from?.toLowerCase());
     return 'data' in result ? { result: result.data } : { error: { code: 3, message: 'execution reverted', data: result.reverted } };
   }
@@ -218,7 +223,7 @@ function block(number: number): object {
     number: numberToHex(number),
     hash: numberToHex(number, { size: 32 }),
     baseFeePerGas: numberToHex(BASE_FEE),
-    timestamp: numberToHex(number * 2),
+    timestamp: numberToHex(timeOfBlock(number) / 1000),
     transactions: [],
     gasLimit: '0x1c9c380',
     gasUsed: '0x0',

@@ -65,7 +65,7 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
     hasClaimed: false,
   };
   const seen = { claims: [] as Hash32[], resets: 0, members: [] as string[][], randoms: 0 };
-  const view = (): ChainView => ({ block: 94n, head: world.headBlock, membership: { block: 94n, members, dropped: [] }, hash: world.hash });
+  const view = (): ChainView => ({ block: 94n, timestampMs: 0, head: world.headBlock, membership: { block: 94n, members, dropped: [] }, hash: world.hash });
   const jobs = new NodeJobs({ peerCacheTtlMs: 180_000 }, {
     clock,
     log,
@@ -159,7 +159,7 @@ describe('step 1, the membership', () => {
   test('that cannot be read leaves the old cache', async () => {
     let reads = 0;
     const { jobs, peerCache, seen } = startJobs({ chain: { readView: async () => ((reads += 1) > 1 ? Promise.reject(REFUSED) : Promise.resolve(firstView)) } });
-    const firstView: ChainView = { block: 9n, head: 15n, membership: { block: 9n, members: [memberOf(PEER, PUBKEY)], dropped: [] }, hash: { kind: 'shallow' } };
+    const firstView: ChainView = { block: 9n, timestampMs: 0, head: 15n, membership: { block: 9n, members: [memberOf(PEER, PUBKEY)], dropped: [] }, hash: { kind: 'shallow' } };
     await jobs.refreshMembership(SIGNAL);
     await expect(jobs.refreshMembership(SIGNAL)).rejects.toBe(REFUSED);
     expect(peerCache.membership()).toBe(firstView.membership);
@@ -561,7 +561,7 @@ describe('the membership before outbound work', () => {
       const read = Promise.withResolvers<undefined>();
       reads.push(read);
       await read.promise;
-      return { block: 94n, head: 100n, membership: { block: 94n, members, dropped: [] }, hash: { kind: 'read', hash: ZERO_HASH } };
+      return { block: 94n, timestampMs: 0, head: 100n, membership: { block: 94n, members, dropped: [] }, hash: { kind: 'read', hash: ZERO_HASH } };
     };
     return { reads, ...startJobs({ members, chain: { readView } }) };
   }

@@ -159,6 +159,13 @@ describe('everything is read at one block, six behind the head', () => {
     expect((await reader.readView(signal)).membership.members).toHaveLength(0);
   });
 
+  test('the time is the one of that block', async () => {
+    await settleChain();
+    const view = await start().reader.readView(signal);
+    const { timestamp } = await running.chain.client.getBlock({ blockNumber: view.block });
+    expect(view.timestampMs).toBe(Number(timestamp) * 1000);
+  });
+
   test('the hash is the one of that block, not of the head', async () => {
     await settleChain();
     const { reader } = start();
