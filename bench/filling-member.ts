@@ -82,8 +82,8 @@ export class FillingMember {
         { type: 'delta', data: batch.data },
         { timeoutMs: PEER_TIMEOUT_MS.delta, maxAnswerBytes: SMALL_ANSWER_BYTES, signal: AbortSignal.timeout(PEER_TIMEOUT_MS.delta) },
       );
-      if (answer['merged'] !== batch.lines.length) throw new Error(`the node merged ${String(answer['merged'])} of ${batch.lines.length} records`);
-      left = left.slice(batch.lines.length);
+      if (answer['merged'] !== batch.entries.length) throw new Error(`the node merged ${String(answer['merged'])} of ${batch.entries.length} records`);
+      left = left.slice(batch.entries.length);
     }
   }
 

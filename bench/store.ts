@@ -27,7 +27,7 @@ const MAX_RATIO = 1.5;
 const APP = 7 as AppId;
 const APP_ID = String(APP);
 const RETENTION_MS = 1_000;
-/** Lifetime of the keys that fill a store: all have an appointment, none comes up. Milliseconds. */
+/** Lifetime of the keys that fill a store: all have a timer, none fires. Milliseconds. */
 const LONG_MS = 10_000_000_000;
 
 interface Filled {
@@ -67,7 +67,7 @@ function fill(size: number): Filled {
   const nowMs = 1_790_000_000_000;
   let at = 0;
   const nextKey = (): string => `key/${(at = (at + 7_919) % size)}`;
-  // One lifetime each, so that the calendar has as many slots as there are keys.
+  // One lifetime each, so that the timing wheel has as many slots as there are keys.
   for (let index = 0; index < size; index += 1) store.put(APP_ID, `key/${index}`, vault.sealValue(APP, plaintext), LONG_MS + index * 1_000, nowMs);
   return { size, store, nowMs, nextKey };
 }
@@ -113,7 +113,7 @@ const OPERATIONS: readonly { readonly name: string; readonly run: (filled: Fille
       for (let count = 0; count < BATCH; count += 1) {
         const mark = store.lastNumber;
         put(filled, filled.nextKey());
-        if (planDelta(store.writesAfter(mark))?.lines.length !== 1) throw new Error('a push does not carry the last write');
+        if (planDelta(store.writesAfter(mark))?.entries.length !== 1) throw new Error('a push does not carry the last write');
       }
     },
   },

@@ -104,11 +104,11 @@ const NINE: readonly Mutant[] = [
         file: 'sync/delta-push.ts',
         find: `      if (batch === null) return pushed;`,
         put: `      if (batch === null) return pushed;
-      replica.advance(batch.lines.at(-1)!.number, { records: batch.lines.length, bytes: batch.lines.reduce((sum, line) => sum + line.bytes, 0) });`,
+      replica.advance(batch.entries.at(-1)!.number, { records: batch.entries.length, bytes: batch.entries.reduce((sum, entry) => sum + entry.bytes, 0) });`,
       },
       {
         file: 'sync/delta-push.ts',
-        find: `      replica.advance(batch.lines.at(-1)!.number, { records: passed.length, bytes });`,
+        find: `      replica.advance(batch.entries.at(-1)!.number, { records: passed.length, bytes });`,
         put: `      void passed;
       void bytes;`,
       },
@@ -428,7 +428,7 @@ const OWN: readonly Mutant[] = [
     section: 'own',
     what: 'After an answer the mark moves to the last number given, not to the last one sent.',
     replace: [
-      { file: 'sync/delta-push.ts', find: `      replica.advance(batch.lines.at(-1)!.number,`, put: `      replica.advance(store.lastNumber,` },
+      { file: 'sync/delta-push.ts', find: `      replica.advance(batch.entries.at(-1)!.number,`, put: `      replica.advance(store.lastNumber,` },
     ],
     runs: { requests: 2 },
   },
@@ -527,7 +527,7 @@ const OWN: readonly Mutant[] = [
       {
         file: 'sync/delta-push.ts',
         find: `        for (const { appId, record, number } of outcome.later) replica.retryLater(appId, record.key, number);`,
-        put: `        for (const line of outcome.later) this.#acknowledge(member.wallet, replica, line);
+        put: `        for (const entry of outcome.later) this.#acknowledge(member.wallet, replica, entry);
         for (const { appId, record, number } of outcome.later) replica.retryLater(appId, record.key, number);`,
       },
     ],

@@ -62,7 +62,7 @@ export interface LocalWrite {
   readonly updatedAtMs: number;
 }
 
-/** A line among this node's own writes, with the record as it is now, whoever wrote it last. */
+/** An entry of the log of this node's own writes, with the record as it is now, whoever wrote it last. */
 export interface OwnWrite {
   readonly appId: string;
   readonly number: number;
@@ -75,8 +75,8 @@ export interface OwnWrite {
 
 /** Hears of every own write, and of every one that need not be sent any more. */
 export interface OwnWritesListener {
-  onLine(line: { readonly number: number; readonly bytes: number }): void;
-  onVoid(line: { readonly number: number; readonly bytes: number }): void;
+  onAppended(entry: { readonly number: number; readonly bytes: number }): void;
+  onVoid(entry: { readonly number: number; readonly bytes: number }): void;
 }
 
 /** One record and where a walk through the store goes on after it. */

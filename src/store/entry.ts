@@ -1,8 +1,8 @@
 /** One key of one app as the store keeps it: the record, and where it hangs in each of the store's orders. */
 import type { Digest64 } from '../crypto/record-digest.ts';
-import type { Appointment } from './calendar.ts';
+import type { Timer } from './timing-wheel.ts';
 import type { StoredRecord } from './record.ts';
-import type { LogLine } from './write-log.ts';
+import type { LogEntry } from './write-log.ts';
 
 export interface Entry {
   readonly appId: string;
@@ -18,10 +18,10 @@ export interface Entry {
   counted: boolean;
   /** A tombstone that this node wrote. */
   ownTombstone: boolean;
-  /** The next thing that its age brings. */
-  appointment: Appointment<Entry> | null;
-  /** Its line among this node's own writes. */
-  line: LogLine<Entry> | null;
+  /** Fires when its age changes something next. */
+  timer: Timer<Entry> | null;
+  /** Its entry in the log of own writes. */
+  logEntry: LogEntry<Entry> | null;
   /** Neighbours in the bucket, by sequence. */
   before: Entry | null;
   next: Entry | null;

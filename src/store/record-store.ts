@@ -21,7 +21,7 @@ import type {
   WalkStep,
   WireRecord,
 } from '../domain/records.ts';
-import { Calendar } from './calendar.ts';
+import { TimingWheel } from './timing-wheel.ts';
 import { BUCKETS, bucketOf, EMPTY_BUCKET, rootDigest } from './digest.ts';
 import type { Entry } from './entry.ts';
 import { decideMerge } from './merge-rules.ts';
@@ -29,12 +29,12 @@ import { Namespace, type PresentTotals } from './namespace.ts';
 import { readRecord } from './record-codec.ts';
 import { absentFromMs, contentBytes, goneFromMs, isPresent, storeBytes, toWireRecord, wireBytes, withOwnBuffer, type StoredRecord } from './record.ts';
 import { advanceClock } from './vector-clock.ts';
-import { WriteLog, type LogLine } from './write-log.ts';
+import { WriteLog, type LogEntry } from './write-log.ts';
 
-/** Appointments kept by one operation; the rest are left to the next ones. */
-const DUE_PER_OPERATION = 256;
+/** Timers run by one operation; the rest are left to the next ones. */
+const TIMERS_PER_OPERATION = 256;
 /** The same for what costs by its length anyway: listings, and what comes before stores are compared. */
-const DUE_PER_LONG_OPERATION = 10_000;
+const TIMERS_PER_LONG_OPERATION = 10_000;
 const STORE_ID_BYTES = 8;
 /** The digests of an app that holds nothing. */
 const NO_BUCKETS: readonly string[] = Array.from({ length: BUCKETS }, () => EMPTY_BUCKET);
@@ -73,7 +73,7 @@ export class RecordStore {
   readonly #modules: RecordStoreModules;
   #storeId: StoreId;
   #namespaces = new Map<string, Namespace>();
-  #calendar = new Calendar<Entry>();
+  #wheel = new TimingWheel<Entry>();
   /** Past their age while everything is kept. */
   #overdue = new Set<Entry>();
   #bytes = 0;
@@ -116,7 +116,7 @@ export class RecordStore {
   /** Forgets everything and is another store from now on. */
   reset(): void {
     this.#namespaces = new Map();
-    this.#calendar = new Calendar();
+    this.#wheel = new TimingWheel();
     this.#overdue = new Set();
     this.#bytes = 0;
     this.#present = { keys: 0, bytes: 0, namespaces: 0 };
@@ -128,14 +128,14 @@ export class RecordStore {
 
   /** What reads as present. */
   totals(nowMs: number): StoreTotals {
-    this.#keepAppointments(nowMs);
+    this.#runTimers(nowMs);
     const { keys: totalKeys, bytes: totalBytes, namespaces } = this.#present;
     return { namespaces, totalKeys, totalBytes };
   }
 
   /** The stored bytes and their time, or null when absent. */
   get(appId: string, key: string, nowMs: number): { readonly value: Uint8Array; readonly updatedAtMs: number } | null {
-    this.#keepAppointments(nowMs);
+    this.#runTimers(nowMs);
     const entry = this.#find(appId, key);
     if (entry === undefined || entry.record.value === null || !this.#reads(entry, nowMs)) return null;
     return { value: entry.record.value, updatedAtMs: entry.record.updatedAtMs };
@@ -143,7 +143,7 @@ export class RecordStore {
 
   /** @throws RefusalError insufficient_storage; nothing has changed then */
   put(appId: string, key: string, value: Uint8Array, ttlMs: number, nowMs: number): LocalWrite {
-    this.#keepAppointments(nowMs);
+    this.#runTimers(nowMs);
     const held = this.#find(appId, key);
     const write = this.#nextWrite(held?.record, key, withOwnBuffer(value), ttlMs, nowMs);
     this.#checkQuota(appId, held, write.record, nowMs);
@@ -153,7 +153,7 @@ export class RecordStore {
 
   /** null when absent. @throws RefusalError insufficient_storage when there is no room for a tombstone */
   delete(appId: string, key: string, nowMs: number): LocalWrite | null {
-    this.#keepAppointments(nowMs);
+    this.#runTimers(nowMs);
     const held = this.#find(appId, key);
     if (held === undefined || !this.#reads(held, nowMs)) return null;
     this.#makeRoomForTombstone(held, nowMs);
@@ -161,10 +161,10 @@ export class RecordStore {
   }
 
   list(appId: string, request: ListRequest, nowMs: number): KeyPage {
-    const allKept = this.#keepAppointments(nowMs, DUE_PER_LONG_OPERATION);
+    const allRan = this.#runTimers(nowMs, TIMERS_PER_LONG_OPERATION);
     const namespace = this.#namespaces.get(appId);
     if (namespace === undefined) return { keys: [], more: false };
-    if (allKept) return namespace.keys.list(request);
+    if (allRan) return namespace.keys.list(request);
     // A page that is empty for what is past its age has no last key to go on after.
     for (let page = namespace.keys.list(request); ; page = namespace.keys.list({ ...request, after: page.keys.at(-1) })) {
       const keys = page.keys.filter((key) => this.#reads(namespace.get(key)!, nowMs));
@@ -174,7 +174,7 @@ export class RecordStore {
 
   /** Merges one record from a peer (protocol.md §4, Merge and Refused). */
   merge(appId: string, wire: unknown, nowMs: number): MergeVerdict {
-    this.#keepAppointments(nowMs);
+    this.#runTimers(nowMs);
     const refused = (why: MergeRefusal): MergeVerdict => ({ kind: 'rejected', why });
     if (!isAppIdText(appId)) return refused('bad_app_id');
     const record = readRecord(wire, this.#options);
@@ -193,17 +193,17 @@ export class RecordStore {
       return refused('store_full');
     }
     this.#hold(appId, held, decision.record, nowMs, isOwnTombstone(decision.record, held, ownKey));
-    if (decision.kind === 'replace' && held !== undefined && held.line !== null) held.line.replaced = true;
+    if (decision.kind === 'replace' && held !== undefined && held.logEntry !== null) held.logEntry.replaced = true;
     return decision.kind === 'replace' ? { kind: 'merged' } : { kind: 'skipped', why: decision.why };
   }
 
   /** This node's own writes with a number above `mark`, oldest first, each with the record as it is now. */
   *writesAfter(mark: number): Generator<OwnWrite> {
-    for (const line of this.writes.after(mark)) {
+    for (const logEntry of this.writes.after(mark)) {
       this.visits += 1;
-      const { number, bytes, what: entry } = line;
-      // Its own word on it changes when the line becomes void.
-      const isVoid = (): boolean => (line as LogLine<Entry>).what === null;
+      const { number, bytes, what: entry } = logEntry;
+      // Its own word on it changes when the log entry becomes void.
+      const isVoid = (): boolean => (logEntry as LogEntry<Entry>).what === null;
       yield { number, appId: entry.appId, bytes, record: toWireRecord(entry.record), isVoid };
     }
   }
@@ -228,19 +228,19 @@ export class RecordStore {
 
   /** Lets age do what has come due. */
   letAge(nowMs: number): void {
-    this.#keepAppointments(nowMs, DUE_PER_LONG_OPERATION);
+    this.#runTimers(nowMs, TIMERS_PER_LONG_OPERATION);
   }
 
   /** A peer has taken this node's own write of a key, or holds a later one. */
   noteTaken(appId: string, key: string, number: number): void {
-    const line = this.#find(appId, key)?.line ?? null;
-    if (line?.number === number) line.taken = true;
+    const logEntry = this.#find(appId, key)?.logEntry ?? null;
+    if (logEntry?.number === number) logEntry.taken = true;
   }
 
   /** This node wrote what is held of a key, with a number above `seenUpTo`, or so that no peer has ever said that it has it. */
   isUnseen(appId: string, key: string, seenUpTo: number): boolean {
-    const line = this.#find(appId, key)?.line ?? null;
-    return line !== null && !line.replaced && (line.number > seenUpTo || !line.taken);
+    const logEntry = this.#find(appId, key)?.logEntry ?? null;
+    return logEntry !== null && !logEntry.replaced && (logEntry.number > seenUpTo || !logEntry.taken);
   }
 
   /** Forgets what is past its age again, after a time in which everything was kept. */
@@ -331,7 +331,7 @@ export class RecordStore {
     };
     let why = exceeded();
     // Nothing is refused for what is past its age.
-    for (let allKept = false; why !== null && !allKept; why = exceeded()) allKept = this.#keepAppointments(nowMs);
+    for (let allRan = false; why !== null && !allRan; why = exceeded()) allRan = this.#runTimers(nowMs);
     if (why !== null) throw new RefusalError('insufficient_storage', why);
   }
 
@@ -339,11 +339,11 @@ export class RecordStore {
   #makeRoomForTombstone(held: Entry, nowMs: number): void {
     const namespace = this.#namespaces.get(held.appId)!;
     // None goes early, and nothing is refused, for what is past its age.
-    for (let allKept = false; namespace.tombstones >= this.#options.maxTombstonesPerApp && !allKept; ) allKept = this.#keepAppointments(nowMs);
+    for (let allRan = false; namespace.tombstones >= this.#options.maxTombstonesPerApp && !allRan; ) allRan = this.#runTimers(nowMs);
     // One goes for the one that comes: what merges have brought above the cap stays.
     if (namespace.tombstones >= this.#options.maxTombstonesPerApp) {
       const oldest = namespace.oldestOwnTombstone();
-      const number = oldest?.line?.number ?? 0;
+      const number = oldest?.logEntry?.number ?? 0;
       // While everything is kept, marks move over what is held back: they do not say that all have it.
       if (oldest === null || this.#modules.keepsEverything() || !this.#modules.takenByAll(number)) {
         throw new RefusalError('insufficient_storage', 'the app has too many deleted keys that not all nodes know of');
@@ -355,8 +355,8 @@ export class RecordStore {
   #write(appId: string, held: Entry | undefined, { number, record }: NumberedRecord, nowMs: number): LocalWrite {
     this.#lastNumber = number;
     const entry = this.#hold(appId, held, record, nowMs, record.value === null);
-    if (entry.line !== null) this.writes.void(entry.line);
-    entry.line = this.writes.append(number, entry, wireBytes(record));
+    if (entry.logEntry !== null) this.writes.void(entry.logEntry);
+    entry.logEntry = this.writes.append(number, entry, wireBytes(record));
     return { appId, key: record.key, number, updatedAtMs: record.updatedAtMs };
   }
 
@@ -368,13 +368,13 @@ export class RecordStore {
     if (entry === undefined) {
       this.#lastSequence += 1;
       const place = { appId, bucket: bucketOf(record.key), sequence: this.#lastSequence };
-      const links = { appointment: null, line: null, before: null, next: null, gone: false };
+      const links = { timer: null, logEntry: null, before: null, next: null, gone: false };
       const counts = { storeBytes: 0, contentBytes: 0, counted: false, ownTombstone: false };
       entry = { ...place, ...links, ...counts, record, digest };
       namespace.insert(entry);
     } else {
       namespace.exclude(entry);
-      this.#unbook(entry);
+      this.#cancelTimer(entry);
       this.#bytes -= entry.storeBytes;
     }
     entry.record = record;
@@ -385,7 +385,7 @@ export class RecordStore {
     entry.ownTombstone = ownTombstone;
     this.#bytes += bytes;
     namespace.include(entry);
-    this.#book(entry, nowMs);
+    this.#scheduleAging(entry, nowMs);
     this.#root = null;
     return entry;
   }
@@ -394,9 +394,9 @@ export class RecordStore {
     const namespace = this.#namespaces.get(entry.appId)!;
     namespace.exclude(entry);
     namespace.remove(entry);
-    this.#unbook(entry);
+    this.#cancelTimer(entry);
     this.#bytes -= entry.storeBytes;
-    if (entry.line !== null) this.writes.void(entry.line);
+    if (entry.logEntry !== null) this.writes.void(entry.logEntry);
     this.#root = null;
     if (namespace.size > 0) return;
     this.#namespaces.delete(entry.appId);
@@ -413,16 +413,16 @@ export class RecordStore {
     return namespace;
   }
 
-  #book(entry: Entry, nowMs: number): void {
+  #scheduleAging(entry: Entry, nowMs: number): void {
     const atMs = isPresent(entry.record, nowMs)
       ? absentFromMs(entry.record)
       : goneFromMs(entry.record, this.#options.tombstoneRetentionMs);
-    entry.appointment = Number.isFinite(atMs) ? this.#calendar.book(entry, atMs) : null;
+    entry.timer = Number.isFinite(atMs) ? this.#wheel.schedule(entry, atMs) : null;
   }
 
-  #unbook(entry: Entry): void {
-    if (entry.appointment !== null) this.#calendar.cancel(entry.appointment);
-    entry.appointment = null;
+  #cancelTimer(entry: Entry): void {
+    if (entry.timer !== null) this.#wheel.cancel(entry.timer);
+    entry.timer = null;
     this.#overdue.delete(entry);
   }
 
@@ -430,13 +430,13 @@ export class RecordStore {
    * Lets age do what has come due: first a record reads as absent, then nothing of it is kept.
    * @returns whether nothing that is due is left
    */
-  #keepAppointments(nowMs: number, atMost = DUE_PER_OPERATION): boolean {
-    for (let kept = 0; kept < atMost; kept += 1) {
-      const due = this.#calendar.takeDue(nowMs);
+  #runTimers(nowMs: number, atMost = TIMERS_PER_OPERATION): boolean {
+    for (let ran = 0; ran < atMost; ran += 1) {
+      const due = this.#wheel.takeDue(nowMs);
       if (due === null) return true;
       this.visits += 1;
       const entry = due.what;
-      entry.appointment = null;
+      entry.timer = null;
       if (nowMs >= goneFromMs(entry.record, this.#options.tombstoneRetentionMs)) {
         if (this.#modules.keepsEverything()) this.#overdue.add(entry);
         else {
@@ -445,7 +445,7 @@ export class RecordStore {
         }
       }
       this.#namespaces.get(entry.appId)!.expire(entry);
-      if (!this.#overdue.has(entry)) this.#book(entry, nowMs);
+      if (!this.#overdue.has(entry)) this.#scheduleAging(entry, nowMs);
     }
     return false;
   }

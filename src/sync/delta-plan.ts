@@ -14,8 +14,8 @@ export const MAX_INNER_BYTES = (MAX_BODY_BYTES - ENVELOPE_BYTES) / 2 - MESSAGE_B
 /** Records in one push, so that its answer comes soon. */
 const MAX_RECORDS = 4_096;
 
-export interface DeltaBatch<Line extends Sent> {
-  readonly lines: readonly Line[];
+export interface DeltaBatch<Entry extends Sent> {
+  readonly entries: readonly Entry[];
   readonly data: WireRecords;
   /** One record that alone exceeds what every peer takes. */
   readonly oversized: boolean;
@@ -27,42 +27,42 @@ export interface Sent {
   readonly record: WireRecord;
 }
 
-/** The next batch of `lines` in their order, or null when there is none. What alone exceeds the size goes alone. */
-export function planDelta<Line extends Sent>(lines: Iterable<Line>, maxRecords = MAX_RECORDS): DeltaBatch<Line> | null {
-  const planned: Line[] = [];
+/** The next batch of `entries` in their order, or null when there is none. What alone exceeds the size goes alone. */
+export function planDelta<Entry extends Sent>(entries: Iterable<Entry>, maxRecords = MAX_RECORDS): DeltaBatch<Entry> | null {
+  const planned: Entry[] = [];
   const data: Record<string, WireRecord[]> = {};
   let bytes = 2;
-  for (const line of lines) {
-    const size = Buffer.byteLength(JSON.stringify(line.record)) + 1 + (data[line.appId] === undefined ? APP_BYTES : 0);
+  for (const entry of entries) {
+    const size = Buffer.byteLength(JSON.stringify(entry.record)) + 1 + (data[entry.appId] === undefined ? APP_BYTES : 0);
     if (planned.length > 0 && (bytes + size > MAX_INNER_BYTES || planned.length >= maxRecords)) break;
-    (data[line.appId] ??= []).push(line.record);
-    planned.push(line);
+    (data[entry.appId] ??= []).push(entry.record);
+    planned.push(entry);
     bytes += size;
   }
-  return planned.length === 0 ? null : { lines: planned, data, oversized: bytes > MAX_INNER_BYTES };
+  return planned.length === 0 ? null : { entries: planned, data, oversized: bytes > MAX_INNER_BYTES };
 }
 
 /** Splits what a peer could not account for into portions whose rejections it can list one by one. */
-export function* portions<Line extends Sent>(lines: readonly Line[], size: number): Generator<readonly Line[]> {
-  for (let at = 0; at < lines.length; at += size) yield lines.slice(at, at + size);
+export function* portions<Entry extends Sent>(entries: readonly Entry[], size: number): Generator<readonly Entry[]> {
+  for (let at = 0; at < entries.length; at += size) yield entries.slice(at, at + size);
 }
 
 /** What a peer that accounts for a batch made of it. */
-export type AccountedOutcome<Line extends Sent> =
+export type AccountedOutcome<Entry extends Sent> =
   | {
       readonly kind: 'told';
       /** Merged or skipped. */
-      readonly taken: readonly Line[];
+      readonly taken: readonly Entry[];
       /** To be sent again later: its clock is behind, or its store is full. */
-      readonly later: readonly Line[];
+      readonly later: readonly Entry[];
       /** Refused for good. */
-      readonly refused: readonly { readonly line: Line; readonly reason: string }[];
+      readonly refused: readonly { readonly entry: Entry; readonly reason: string }[];
     }
   /** A peer that says only how many it merged, or accounts for fewer than it was sent. */
   | { readonly kind: 'counted'; readonly allMerged: boolean };
 
 /** `unlisted`: the peer refused more than it lists, and nobody knows which. */
-export type DeltaOutcome<Line extends Sent> = AccountedOutcome<Line> | { readonly kind: 'unlisted' };
+export type DeltaOutcome<Entry extends Sent> = AccountedOutcome<Entry> | { readonly kind: 'unlisted' };
 
 /** Refusals that pass: nothing is wrong with the record, but with the time or the room of who refuses it. */
 const PASSING: ReadonlySet<string> = new Set<MergeRefusal>(['too_far_ahead', 'store_full']);
@@ -70,26 +70,26 @@ const PASSING: ReadonlySet<string> = new Set<MergeRefusal>(['too_far_ahead', 'st
 export const isPassing = (reason: string): boolean => PASSING.has(reason);
 
 /** Null when the answer does not say what became of the records. */
-export function judgeDeltaAnswer<Line extends Sent>(lines: readonly Line[], answer: unknown): DeltaOutcome<Line> | null {
+export function judgeDeltaAnswer<Entry extends Sent>(entries: readonly Entry[], answer: unknown): DeltaOutcome<Entry> | null {
   const parsed = deltaAnswer.safeParse(answer);
   if (!parsed.success) return null;
   const { merged, total, rejected, rejections } = parsed.data;
-  const counts = total === undefined || total === lines.length;
+  const counts = total === undefined || total === entries.length;
   // A record that a peer cannot even read it may leave out of its counts: that must not block the others.
   if (rejected === undefined || !counts || (rejected > 0 && rejections === undefined)) {
-    return { kind: 'counted', allMerged: counts && merged === lines.length };
+    return { kind: 'counted', allMerged: counts && merged === entries.length };
   }
   const listed: readonly Rejection[] = rejections ?? [];
   if (listed.length < rejected) return { kind: 'unlisted' };
   const reasonOf = new Map(listed.map((rejection) => [`${rejection.app_id} ${rejection.key}`, rejection.reason]));
-  const taken: Line[] = [];
-  const later: Line[] = [];
-  const refused: { line: Line; reason: string }[] = [];
-  for (const line of lines) {
-    const reason = reasonOf.get(`${line.appId} ${line.record.key}`);
-    if (reason === undefined) taken.push(line);
-    else if (isPassing(reason)) later.push(line);
-    else refused.push({ line, reason });
+  const taken: Entry[] = [];
+  const later: Entry[] = [];
+  const refused: { entry: Entry; reason: string }[] = [];
+  for (const entry of entries) {
+    const reason = reasonOf.get(`${entry.appId} ${entry.record.key}`);
+    if (reason === undefined) taken.push(entry);
+    else if (isPassing(reason)) later.push(entry);
+    else refused.push({ entry, reason });
   }
   return { kind: 'told', taken, later, refused };
 }

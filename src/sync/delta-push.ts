@@ -62,17 +62,17 @@ export class DeltaPush {
         const outcome = await this.#exchange(member, batch, signal);
         suspects.notePassed();
         if (maxRecords !== undefined) maxRecords *= 2;
-        if (outcome.kind === 'told') unwanted.push(...outcome.refused.map(({ line }) => line));
+        if (outcome.kind === 'told') unwanted.push(...outcome.refused.map(({ entry }) => entry));
       } catch (error) {
         if (!isAboutRecords(batch, error)) throw error;
-        if (batch.lines.length > 1) {
-          maxRecords = Math.ceil(batch.lines.length / 2);
+        if (batch.entries.length > 1) {
+          maxRecords = Math.ceil(batch.entries.length / 2);
           continue;
         }
-        await this.#suspect(member, suspects, batch.lines[0]!, error, signal);
+        await this.#suspect(member, suspects, batch.entries[0]!, error, signal);
         this.#modules.log.debug('a peer does not take a record', { peer: member.wallet, why: error.message });
       }
-      left = left.slice(batch.lines.length);
+      left = left.slice(batch.entries.length);
     }
     return unwanted;
   }
@@ -85,7 +85,7 @@ export class DeltaPush {
       const full = replica.retries.size >= MAX_RETRIES;
       const batch = full ? null : planDelta(store.writesAfter(Math.max(replica.mark, sendAbove())));
       if (batch === null) return pushed;
-      const suspects = new Suspects(batch.lines);
+      const suspects = new Suspects(batch.entries);
       await this.#pushBatch(member, replica, batch, suspects, signal);
       // Where the peer took nothing at all, it is the peer that is broken: the mark stays.
       if (!suspects.othersPassed) suspects.throwFirst();
@@ -96,9 +96,9 @@ export class DeltaPush {
         if (resets > MAX_RESETS) throw new PeerError('bad_answer', 'the peer names another store with each answer');
         continue;
       }
-      const passed = batch.lines.filter((line) => line.number > replica.mark && !line.isVoid());
-      const bytes = passed.reduce((sum, line) => sum + line.bytes, 0);
-      replica.advance(batch.lines.at(-1)!.number, { records: passed.length, bytes });
+      const passed = batch.entries.filter((entry) => entry.number > replica.mark && !entry.isVoid());
+      const bytes = passed.reduce((sum, entry) => sum + entry.bytes, 0);
+      replica.advance(batch.entries.at(-1)!.number, { records: passed.length, bytes });
     }
   }
 
@@ -114,23 +114,23 @@ export class DeltaPush {
       outcome = await this.#exchange(member, batch, signal);
     } catch (error) {
       if (!isAboutRecords(batch, error)) throw error;
-      if (batch.lines.length > 1) {
-        const half = Math.ceil(batch.lines.length / 2);
-        for (const portion of portions(batch.lines, half)) await this.#pushBatch(member, replica, planDelta(portion)!, suspects, signal);
+      if (batch.entries.length > 1) {
+        const half = Math.ceil(batch.entries.length / 2);
+        for (const portion of portions(batch.entries, half)) await this.#pushBatch(member, replica, planDelta(portion)!, suspects, signal);
         return;
       }
-      const line = batch.lines[0]!;
+      const entry = batch.entries[0]!;
       if (error.status === 413) {
-        this.#refuse(member.wallet, replica, line, 'too_large');
+        this.#refuse(member.wallet, replica, entry, 'too_large');
         return;
       }
       if (!batch.oversized) {
-        await this.#suspect(member, suspects, line, error, signal);
+        await this.#suspect(member, suspects, entry, error, signal);
         return;
       }
       // A peer that closes the connection at a large body may be away, too.
       if (error.failure === 'unreachable') await this.#checkThere(member, signal);
-      replica.retryLater(line.appId, line.record.key, line.number);
+      replica.retryLater(entry.appId, entry.record.key, entry.number);
       return;
     }
     suspects.notePassed();
@@ -138,21 +138,21 @@ export class DeltaPush {
       this.#note(member, replica, batch, outcome);
       return;
     }
-    const [line] = batch.lines;
-    if (batch.lines.length === 1) {
-      this.#refuse(member.wallet, replica, line!, 'unlisted');
+    const [entry] = batch.entries;
+    if (batch.entries.length === 1) {
+      this.#refuse(member.wallet, replica, entry!, 'unlisted');
       return;
     }
     // What is a part of a batch fits where the batch did. A peer may list fewer than this node does.
-    const size = batch.lines.length > MAX_REJECTIONS_LISTED ? MAX_REJECTIONS_LISTED : 1;
-    for (const portion of portions(batch.lines, size)) await this.#pushBatch(member, replica, planDelta(portion)!, suspects, signal);
+    const size = batch.entries.length > MAX_REJECTIONS_LISTED ? MAX_REJECTIONS_LISTED : 1;
+    for (const portion of portions(batch.entries, size)) await this.#pushBatch(member, replica, planDelta(portion)!, suspects, signal);
   }
 
   /** @throws the error when it is the peer that is broken, and not the records */
-  async #suspect<Line extends Sent>(member: Member, suspects: Suspects<Line>, line: Line, error: PeerError, signal: AbortSignal): Promise<void> {
-    suspects.add(line, error);
+  async #suspect<Entry extends Sent>(member: Member, suspects: Suspects<Entry>, entry: Entry, error: PeerError, signal: AbortSignal): Promise<void> {
+    suspects.add(entry, error);
     if (!suspects.areMany) return;
-    for (const other of suspects.others(line)) {
+    for (const other of suspects.others(entry)) {
       try {
         await this.#exchange(member, planDelta([other])!, signal);
         suspects.notePassed();
@@ -167,16 +167,16 @@ export class DeltaPush {
   /** @throws PeerError when the peer does not answer even what holds no record */
   async #checkThere(member: Member, signal: AbortSignal): Promise<void> {
     try {
-      await this.#exchange(member, { lines: [], data: {}, oversized: false }, signal);
+      await this.#exchange(member, { entries: [], data: {}, oversized: false }, signal);
     } catch (error) {
       if (!(error instanceof PeerError && error.status !== undefined)) throw error;
     }
   }
 
-  async #exchange<Line extends Sent>(member: Member, batch: DeltaBatch<Line>, signal: AbortSignal): Promise<DeltaOutcome<Line>> {
+  async #exchange<Entry extends Sent>(member: Member, batch: DeltaBatch<Entry>, signal: AbortSignal): Promise<DeltaOutcome<Entry>> {
     const message = { type: 'delta', data: batch.data };
     const limits = { timeoutMs: PEER_TIMEOUT_MS.delta, maxAnswerBytes: MAX_ANSWER_BYTES, signal };
-    const outcome = judgeDeltaAnswer(batch.lines, await this.#modules.conversation.exchange(member, message, limits));
+    const outcome = judgeDeltaAnswer(batch.entries, await this.#modules.conversation.exchange(member, message, limits));
     if (outcome === null) throw new PeerError('bad_answer', 'the answer does not say what became of the records');
     return outcome;
   }
@@ -184,14 +184,14 @@ export class DeltaPush {
   #note(member: Member, replica: Replica, batch: DeltaBatch<OwnWrite>, outcome: AccountedOutcome<OwnWrite>): void {
     switch (outcome.kind) {
       case 'told':
-        for (const line of outcome.taken) this.#acknowledge(member.wallet, replica, line);
+        for (const entry of outcome.taken) this.#acknowledge(member.wallet, replica, entry);
         for (const { appId, record, number } of outcome.later) replica.retryLater(appId, record.key, number);
-        for (const { line, reason } of outcome.refused) this.#refuse(member.wallet, replica, line, reason);
+        for (const { entry, reason } of outcome.refused) this.#refuse(member.wallet, replica, entry, reason);
         return;
       case 'counted':
-        if (outcome.allMerged) for (const line of batch.lines) this.#acknowledge(member.wallet, replica, line);
-        else for (const { number } of batch.lines) replica.noteDoubt(number);
-        this.#resendYoung(replica, batch.lines);
+        if (outcome.allMerged) for (const entry of batch.entries) this.#acknowledge(member.wallet, replica, entry);
+        else for (const { number } of batch.entries) replica.noteDoubt(number);
+        this.#resendYoung(replica, batch.entries);
         return;
     }
   }
@@ -208,15 +208,15 @@ export class DeltaPush {
   }
 
   #retryLater(replica: Replica, suspects: Suspects<OwnWrite>): void {
-    for (const { appId, record, number } of suspects.lines) replica.retryLater(appId, record.key, number);
+    for (const { appId, record, number } of suspects.entries) replica.retryLater(appId, record.key, number);
   }
 
   /** A peer that does not say what it refused may have refused a record for its time: it gets the young ones once more. */
-  #resendYoung(replica: Replica, lines: readonly OwnWrite[]): void {
+  #resendYoung(replica: Replica, entries: readonly OwnWrite[]): void {
     const { clock } = this.#modules;
-    const first = lines.find(({ record }) => record.updated_at_ms > clock.nowMs() - RESEND_MS);
+    const first = entries.find(({ record }) => record.updated_at_ms > clock.nowMs() - RESEND_MS);
     if (first === undefined) return;
-    if (replica.resend === null) this.#bookResend(replica, first.number - 1, lines.at(-1)!.number);
+    if (replica.resend === null) this.#bookResend(replica, first.number - 1, entries.at(-1)!.number);
     else replica.resend.nextFrom ??= first.number - 1;
   }
 
@@ -230,19 +230,19 @@ export class DeltaPush {
     const floor = this.#modules.sendAbove();
     const due = [...replica.retries.values()].filter(({ dueAtMs, number }) => dueAtMs <= nowMs && number > floor);
     for (let place = 0; place < due.length; ) {
-      const batch = planDelta(this.#asLines(replica, due, place), MAX_REJECTIONS_LISTED);
+      const batch = planDelta(this.#asEntries(replica, due, place), MAX_REJECTIONS_LISTED);
       if (batch === null) break;
-      const suspects = new Suspects(batch.lines);
+      const suspects = new Suspects(batch.entries);
       try {
         await this.#pushBatch(member, replica, batch, suspects, signal);
       } catch (error) {
         if (!isPoisoned(error)) throw error;
         // These have failed before: what is left of them waits longer, and is no reason to take the peer for broken.
-        for (const { appId, record, number } of batch.lines) if (replica.retries.has(`${appId} ${record.key}`)) replica.retryLater(appId, record.key, number);
+        for (const { appId, record, number } of batch.entries) if (replica.retries.has(`${appId} ${record.key}`)) replica.retryLater(appId, record.key, number);
         break;
       }
       this.#retryLater(replica, suspects);
-      place = batch.lines.at(-1)!.place + 1;
+      place = batch.entries.at(-1)!.place + 1;
     }
     const { resend, epoch } = replica;
     if (resend === null || resend.atMs > nowMs) return due.length > 0;
@@ -258,13 +258,13 @@ export class DeltaPush {
     for (let from = start, sent = false; ; sent = true) {
       const batch = planDelta(upTo(store.writesAfter(Math.max(from, sendAbove())), to));
       if (batch === null) return sent;
-      await this.send(member, batch.lines, signal);
-      from = batch.lines.at(-1)!.number;
+      await this.send(member, batch.entries, signal);
+      from = batch.entries.at(-1)!.number;
     }
   }
 
   /** As the records are now, one at a time; what is gone need not be sent. */
-  *#asLines(replica: Replica, due: readonly Retry[], from: number): Generator<OwnWrite & { readonly place: number }> {
+  *#asEntries(replica: Replica, due: readonly Retry[], from: number): Generator<OwnWrite & { readonly place: number }> {
     for (let place = from; place < due.length; place += 1) {
       const { appId, key, number } = due[place]!;
       const record = this.#modules.store.recordOf(appId, key);
@@ -274,10 +274,10 @@ export class DeltaPush {
   }
 }
 
-function* upTo(lines: Iterable<OwnWrite>, number: number): Generator<OwnWrite> {
-  for (const line of lines) {
-    if (line.number > number) return;
-    yield line;
+function* upTo(entries: Iterable<OwnWrite>, number: number): Generator<OwnWrite> {
+  for (const entry of entries) {
+    if (entry.number > number) return;
+    yield entry;
   }
 }
 
@@ -289,22 +289,22 @@ const SAMPLES = 4;
 const MAX_RESETS = 2;
 
 /** Records of a batch at which a peer fails, so that those behind them are not held up. */
-class Suspects<Line extends Sent> {
-  readonly lines: Line[] = [];
+class Suspects<Entry extends Sent> {
+  readonly entries: Entry[] = [];
   #othersPassed = false;
   /** Since the peer took something. */
   #inARow = 0;
-  readonly #all: readonly Line[];
+  readonly #all: readonly Entry[];
   #first: PeerError | null = null;
 
   /** @param all of the batch, or of the batches, in order */
-  constructor(all: readonly Line[]) {
+  constructor(all: readonly Entry[]) {
     this.#all = all;
   }
 
-  add(line: Line, error: PeerError): void {
+  add(entry: Entry, error: PeerError): void {
     this.#first ??= error;
-    this.lines.push(line);
+    this.entries.push(entry);
     this.#inARow += 1;
   }
 
@@ -324,9 +324,9 @@ class Suspects<Line extends Sent> {
     return this.#inARow >= MAX_SUSPECTS;
   }
 
-  /** A few of those behind a line, far apart, the last one first. */
-  others(line: Line): readonly Line[] {
-    const left = this.#all.slice(this.#all.indexOf(line) + 1);
+  /** A few of those behind an entry, far apart, the last one first. */
+  others(entry: Entry): readonly Entry[] {
+    const left = this.#all.slice(this.#all.indexOf(entry) + 1);
     const places = Array.from({ length: SAMPLES }, (_, index) => Math.ceil((left.length * (SAMPLES - index)) / SAMPLES) - 1);
     return [...new Set(places)].filter((place) => place >= 0).map((place) => left[place]!);
   }

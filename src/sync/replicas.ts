@@ -127,17 +127,17 @@ export class Replica implements OwnWritesListener {
     return this.#behind.records > 0 || this.retries.size > 0 || this.resend !== null;
   }
 
-  onLine(line: { readonly number: number; readonly bytes: number }): void {
-    if (line.number <= this.#mark) return;
-    this.#behind = { records: this.#behind.records + 1, bytes: this.#behind.bytes + line.bytes };
+  onAppended(entry: { readonly number: number; readonly bytes: number }): void {
+    if (entry.number <= this.#mark) return;
+    this.#behind = { records: this.#behind.records + 1, bytes: this.#behind.bytes + entry.bytes };
   }
 
-  onVoid(line: { readonly number: number; readonly bytes: number }): void {
-    if (line.number <= this.#mark) return;
-    this.#behind = { records: this.#behind.records - 1, bytes: this.#behind.bytes - line.bytes };
+  onVoid(entry: { readonly number: number; readonly bytes: number }): void {
+    if (entry.number <= this.#mark) return;
+    this.#behind = { records: this.#behind.records - 1, bytes: this.#behind.bytes - entry.bytes };
   }
 
-  /** The peer answered a push of these lines, the next after the mark. Lines voided meanwhile are counted out already. */
+  /** The peer answered a push of these entries, the next after the mark. Entries voided meanwhile are counted out already. */
   advance(upTo: number, passed: { readonly records: number; readonly bytes: number }): void {
     this.#mark = Math.max(this.#mark, upTo);
     this.#highestMark = Math.max(this.#highestMark, this.#mark);

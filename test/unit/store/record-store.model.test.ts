@@ -60,9 +60,9 @@ function expectAlike(story: Story, store: RecordStore): void {
   for (const [appId, buckets] of digests) expect(store.bucketDigests(appId).join()).toBe(buckets.join());
   expect(store.rootDigest()).toBe(rootDigest([...digests].map(([appId, buckets]) => [appId, appDigest(Buffer.from(buckets.join(''), 'hex'))])));
   const own = naive.writesAfter(0);
-  const lines = [...store.writesAfter(0)];
-  expect(lines.map((line) => `${line.number} ${nameOf(line)}`)).toEqual(own.map((entry) => `${entry.ownNumber} ${nameOf(entry)}`));
-  expect(store.writes.totals()).toEqual({ records: lines.length, bytes: lines.reduce((sum, { bytes }) => sum + bytes, 0) });
+  const entries = [...store.writesAfter(0)];
+  expect(entries.map((entry) => `${entry.number} ${nameOf(entry)}`)).toEqual(own.map((entry) => `${entry.ownNumber} ${nameOf(entry)}`));
+  expect(store.writes.totals()).toEqual({ records: entries.length, bytes: entries.reduce((sum, { bytes }) => sum + bytes, 0) });
   const mark = own[own.length >> 1]?.ownNumber ?? 0;
   expect([...store.writesAfter(mark)].map(({ number }) => number)).toEqual(naive.writesAfter(mark).map(({ ownNumber }) => ownNumber));
 }

@@ -5,7 +5,7 @@ import { judgeDeltaAnswer, planDelta, portions, type Sent } from '../../../src/s
 
 const RUST_BODY_LIMIT = 2 * 1024 * 1024;
 
-function line(key: string, valueBytes = 28, appId = '100'): Sent {
+function entry(key: string, valueBytes = 28, appId = '100'): Sent {
   const record: WireRecord = { key, value: 'ab'.repeat(valueBytes), version: { w: 1 }, updated_at_ms: 1, tombstone: false, ttl_ms: 0 };
   return { appId, record };
 }
@@ -19,13 +19,13 @@ function wireBytes(data: object): number {
 }
 
 /** All batches, one after another. */
-function plan(lines: readonly Sent[]): (readonly Sent[])[] {
+function plan(entries: readonly Sent[]): (readonly Sent[])[] {
   const batches: (readonly Sent[])[] = [];
-  for (let left = lines; ; ) {
+  for (let left = entries; ; ) {
     const batch = planDelta(left);
     if (batch === null) return batches;
-    batches.push(batch.lines);
-    left = left.slice(batch.lines.length);
+    batches.push(batch.entries);
+    left = left.slice(batch.entries.length);
   }
 }
 
@@ -33,25 +33,25 @@ describe('a plan', () => {
   test('is null when there is nothing to send', () => expect(planDelta([])).toBeNull());
 
   test('holds the records by app, in their order', () => {
-    const lines = [line('a'), line('b', 28, '7'), line('c')];
-    expect(planDelta(lines)!.data).toEqual({ '100': [lines[0]!.record, lines[2]!.record], '7': [lines[1]!.record] });
+    const entries = [entry('a'), entry('b', 28, '7'), entry('c')];
+    expect(planDelta(entries)!.data).toEqual({ '100': [entries[0]!.record, entries[2]!.record], '7': [entries[1]!.record] });
   });
 
   test.each([
-    ['many small values', Array.from({ length: 9_000 }, (_, index) => line(`key ${index}`))],
-    ['many apps', Array.from({ length: 6_000 }, (_, index) => line('k', 60, String(9_007_199_254_700_000 + index)))],
-    ['values of 100 KB', Array.from({ length: 25 }, (_, index) => line(`key ${index}`, 100_000))],
-    ['keys that JSON writes longer', Array.from({ length: 900 }, (_, index) => line(`\u0001\u0002"${'\u0003'.repeat(1_000)}${index}`))],
-    ['keys of emoji', Array.from({ length: 1_500 }, (_, index) => line(`${'😀'.repeat(250)}${index}`))],
-  ])('keeps each body below 2 MiB, and leaves nothing out, with %s', (_, lines) => {
-    const batches = plan(lines);
+    ['many small values', Array.from({ length: 9_000 }, (_, index) => entry(`key ${index}`))],
+    ['many apps', Array.from({ length: 6_000 }, (_, index) => entry('k', 60, String(9_007_199_254_700_000 + index)))],
+    ['values of 100 KB', Array.from({ length: 25 }, (_, index) => entry(`key ${index}`, 100_000))],
+    ['keys that JSON writes longer', Array.from({ length: 900 }, (_, index) => entry(`\u0001\u0002"${'\u0003'.repeat(1_000)}${index}`))],
+    ['keys of emoji', Array.from({ length: 1_500 }, (_, index) => entry(`${'😀'.repeat(250)}${index}`))],
+  ])('keeps each body below 2 MiB, and leaves nothing out, with %s', (_, entries) => {
+    const batches = plan(entries);
     expect(batches.length).toBeGreaterThan(1);
-    expect(batches.flat()).toEqual(lines);
+    expect(batches.flat()).toEqual(entries);
     for (const batch of batches) expect(wireBytes(planDelta(batch)!.data)).toBeLessThan(RUST_BODY_LIMIT);
   });
 
   test('fills bodies: two that fit into one are not sent apart', () => {
-    const batches = plan(Array.from({ length: 25 }, (_, index) => line(`key ${index}`, 100_000)));
+    const batches = plan(Array.from({ length: 25 }, (_, index) => entry(`key ${index}`, 100_000)));
     for (const [index, batch] of batches.slice(0, -1).entries()) {
       expect(wireBytes(planDelta([...batch, batches[index + 1]![0]!])!.data)).toBeLessThan(RUST_BODY_LIMIT);
       expect(batch.length).toBeGreaterThanOrEqual(4);
@@ -59,43 +59,43 @@ describe('a plan', () => {
   });
 
   test('sends a value that alone exceeds 2 MiB alone', () => {
-    const lines = [line('before'), line('large', 1_048_576), line('after'), line('also large', 1_048_576)];
-    expect(plan(lines).map((batch) => batch.map(({ record }) => record.key))).toEqual([['before'], ['large'], ['after'], ['also large']]);
+    const entries = [entry('before'), entry('large', 1_048_576), entry('after'), entry('also large', 1_048_576)];
+    expect(plan(entries).map((batch) => batch.map(({ record }) => record.key))).toEqual([['before'], ['large'], ['after'], ['also large']]);
   });
 });
 
 describe('portions', () => {
   test('cut a batch into pieces of a size, in order', () => {
-    expect([...portions([1, 2, 3, 4, 5].map((n) => line(String(n))), 2)].map((piece) => piece.map(({ record }) => record.key))).toEqual([['1', '2'], ['3', '4'], ['5']]);
+    expect([...portions([1, 2, 3, 4, 5].map((n) => entry(String(n))), 2)].map((piece) => piece.map(({ record }) => record.key))).toEqual([['1', '2'], ['3', '4'], ['5']]);
   });
 });
 
 describe('an answer', () => {
-  const [a, b, c] = [line('a'), line('b'), line('c')];
-  const lines = [a, b, c];
+  const [a, b, c] = [entry('a'), entry('b'), entry('c')];
+  const entries = [a, b, c];
   const full = { total: 3, merged: 2, skipped: 0, rejected: 1 };
   const rejection = (key: string, reason: string) => ({ app_id: '100', key, reason });
 
   test('that rejects nothing says that all is there', () => {
-    expect(judgeDeltaAnswer(lines, { total: 3, merged: 1, skipped: 2, rejected: 0, rejections: [] })).toEqual({ kind: 'told', taken: lines, later: [], refused: [] });
+    expect(judgeDeltaAnswer(entries, { total: 3, merged: 1, skipped: 2, rejected: 0, rejections: [] })).toEqual({ kind: 'told', taken: entries, later: [], refused: [] });
   });
 
   test.each(['too_far_ahead', 'store_full'])('with %s means that the record is sent again later', (reason) => {
-    expect(judgeDeltaAnswer(lines, { ...full, rejections: [rejection('b', reason)] })).toEqual({ kind: 'told', taken: [a, c], later: [b], refused: [] });
+    expect(judgeDeltaAnswer(entries, { ...full, rejections: [rejection('b', reason)] })).toEqual({ kind: 'told', taken: [a, c], later: [b], refused: [] });
   });
 
   test.each(['malformed', 'does_not_decrypt', 'foreign_count', 'too_large', 'a reason of its own'])('with %s is final', (reason) => {
-    expect(judgeDeltaAnswer(lines, { ...full, rejections: [rejection('b', reason)] })).toEqual({ kind: 'told', taken: [a, c], later: [], refused: [{ line: b, reason }] });
+    expect(judgeDeltaAnswer(entries, { ...full, rejections: [rejection('b', reason)] })).toEqual({ kind: 'told', taken: [a, c], later: [], refused: [{ entry: b, reason }] });
   });
 
   test('is about a key of one app, not of another', () => {
-    const [ours, other] = [line('k', 28, '100'), line('k', 28, '200')];
+    const [ours, other] = [entry('k', 28, '100'), entry('k', 28, '200')];
     const answer = { total: 2, merged: 1, skipped: 0, rejected: 1, rejections: [{ app_id: '200', key: 'k', reason: 'malformed' }] };
-    expect(judgeDeltaAnswer([ours, other], answer)).toMatchObject({ taken: [ours], refused: [{ line: other }] });
+    expect(judgeDeltaAnswer([ours, other], answer)).toMatchObject({ taken: [ours], refused: [{ entry: other }] });
   });
 
   test('that lists fewer rejections than it counts leaves open which', () => {
-    expect(judgeDeltaAnswer(lines, { ...full, merged: 1, rejected: 2, rejections: [rejection('b', 'malformed')] })).toEqual({ kind: 'unlisted' });
+    expect(judgeDeltaAnswer(entries, { ...full, merged: 1, rejected: 2, rejections: [rejection('b', 'malformed')] })).toEqual({ kind: 'unlisted' });
   });
 
   test.each([
@@ -106,10 +106,10 @@ describe('an answer', () => {
     ['does not account for a record', { total: 2, merged: 2, skipped: 0, rejected: 0, rejections: [] }, false],
     ['counts more than was sent, as many merged as that', { total: 4, merged: 3, skipped: 1, rejected: 0, rejections: [] }, false],
   ])('that %s only counts', (_, answer, allMerged) => {
-    expect(judgeDeltaAnswer(lines, answer)).toEqual({ kind: 'counted', allMerged });
+    expect(judgeDeltaAnswer(entries, answer)).toEqual({ kind: 'counted', allMerged });
   });
 
   test.each([[null], [{}], [{ merged: -1 }], [{ merged: 'all' }], [{ merged: 1.5 }], [[3]]])('of another form says nothing: %j', (answer) => {
-    expect(judgeDeltaAnswer(lines, answer)).toBeNull();
+    expect(judgeDeltaAnswer(entries, answer)).toBeNull();
   });
 });

@@ -50,12 +50,12 @@ describe('a peer', () => {
     expect([replica.view().behindRecords, replica.hasBacklog]).toEqual([0, false]);
   });
 
-  test('is not counted less far behind for a void line that it has', () => {
+  test('is not counted less far behind for a void log entry that it has', () => {
     const { writes, replicas } = start();
-    const line = writes.append(1, 'x', 10);
+    const entry = writes.append(1, 'x', 10);
     const replica = replicas.of(B);
     replica.advance(1, { records: 1, bytes: 10 });
-    writes.void(line);
+    writes.void(entry);
     expect(replica.view()).toMatchObject({ behindRecords: 0, behindBytes: 0 });
   });
 

@@ -1,20 +1,20 @@
 /**
- * What is due when, at a cost that does not grow with the number of appointments: they lie unsorted in slots of time, and
+ * What is due when, at a cost that does not grow with the number of timers: they lie unsorted in slots of time, and
  * a slot is sorted once, when its time has come and all before it has been taken: after a long sleep, too, no call sorts
- * more than one slot. Taking back an appointment of a slot leaves nothing behind.
+ * more than one slot. Cancelling one of a slot leaves nothing behind.
  */
 
 /** Width of a slot. Milliseconds. */
 const SLOT_MS = 256;
-/** Those taken back of slots that were sorted are swept out when they are more than this and more than half. */
+/** Cancelled ones of slots that were sorted are swept out when they are more than this and more than half. */
 const SWEEP_ABOVE = 1_024;
 
-export interface Appointment<What> {
+export interface Timer<What> {
   readonly atMs: number;
   readonly what: What;
 }
 
-interface Booked<What> extends Appointment<What> {
+interface Scheduled<What> extends Timer<What> {
   cancelled: boolean;
 }
 
@@ -22,37 +22,37 @@ function slotOf(atMs: number): number {
   return Math.floor(atMs / SLOT_MS);
 }
 
-export class Calendar<What> {
-  readonly #slots = new Map<number, Set<Booked<What>>>();
+export class TimingWheel<What> {
+  readonly #slots = new Map<number, Set<Scheduled<What>>>();
   /** Slots that were reached and are still unsorted; the earliest last. */
   #come: number[] = [];
   /** Of slots that were sorted; the earliest last. */
-  #near: Booked<What>[] = [];
-  /** Of them, taken back. */
+  #near: Scheduled<What>[] = [];
+  /** Of them, cancelled. */
   #nearCancelled = 0;
   #reached = -Infinity;
 
   /** @param atMs finite */
-  book(what: What, atMs: number): Appointment<What> {
-    const booked: Booked<What> = { atMs, what, cancelled: false };
+  schedule(what: What, atMs: number): Timer<What> {
+    const scheduled: Scheduled<What> = { atMs, what, cancelled: false };
     const slot = slotOf(atMs);
     if (slot <= this.#reached) {
-      this.#insertNear(booked);
+      this.#insertNear(scheduled);
     } else {
       const there = this.#slots.get(slot);
-      if (there === undefined) this.#slots.set(slot, new Set([booked]));
-      else there.add(booked);
+      if (there === undefined) this.#slots.set(slot, new Set([scheduled]));
+      else there.add(scheduled);
     }
-    return booked;
+    return scheduled;
   }
 
-  cancel(appointment: Appointment<What>): void {
-    const booked = appointment as Booked<What>;
-    if (booked.cancelled) return;
-    booked.cancelled = true;
-    const slot = slotOf(booked.atMs);
+  cancel(timer: Timer<What>): void {
+    const scheduled = timer as Scheduled<What>;
+    if (scheduled.cancelled) return;
+    scheduled.cancelled = true;
+    const slot = slotOf(scheduled.atMs);
     const there = this.#slots.get(slot);
-    if (there?.delete(booked) === true) {
+    if (there?.delete(scheduled) === true) {
       if (there.size === 0) this.#slots.delete(slot);
       return;
     }
@@ -63,13 +63,13 @@ export class Calendar<What> {
     this.#nearCancelled = 0;
   }
 
-  /** The next appointment whose time has come, or null. */
-  takeDue(nowMs: number): Appointment<What> | null {
+  /** The next timer whose time has come, or null. */
+  takeDue(nowMs: number): Timer<What> | null {
     for (;;) {
       if (this.#come.length === 0) this.#reach(slotOf(nowMs));
       this.#sortOut();
       const next = this.#near.at(-1);
-      // All that had come was taken back, and time has gone on meanwhile.
+      // All that had come was cancelled, and time has gone on meanwhile.
       if (next === undefined && this.#reached < slotOf(nowMs)) continue;
       if (next === undefined || (!next.cancelled && next.atMs > nowMs)) return null;
       this.#near.pop();
@@ -78,13 +78,13 @@ export class Calendar<What> {
     }
   }
 
-  /** Each slot is looked at once, or all that are booked when time has leapt over more than that. */
+  /** Each slot is looked at once, or all that hold a timer when time has leapt over more than that. */
   #reach(slot: number): void {
     if (slot <= this.#reached) return;
     if (slot - this.#reached > this.#slots.size) {
-      this.#come = [...this.#slots.keys()].filter((booked) => booked <= slot).sort((a, b) => b - a);
+      this.#come = [...this.#slots.keys()].filter((there) => there <= slot).sort((a, b) => b - a);
     } else {
-      for (let booked = slot; booked > this.#reached; booked -= 1) if (this.#slots.has(booked)) this.#come.push(booked);
+      for (let there = slot; there > this.#reached; there -= 1) if (this.#slots.has(there)) this.#come.push(there);
     }
     this.#reached = slot;
   }
@@ -100,19 +100,19 @@ export class Calendar<What> {
       if (there === undefined) continue;
       this.#slots.delete(slot);
       const sorted = [...there].sort((a, b) => b.atMs - a.atMs);
-      if (next === undefined || slotOf(next.atMs) > slot) for (const booked of sorted) this.#near.push(booked);
-      else for (const booked of sorted) this.#insertNear(booked);
+      if (next === undefined || slotOf(next.atMs) > slot) for (const scheduled of sorted) this.#near.push(scheduled);
+      else for (const scheduled of sorted) this.#insertNear(scheduled);
     }
   }
 
-  #insertNear(booked: Booked<What>): void {
+  #insertNear(scheduled: Scheduled<What>): void {
     let low = 0;
     let high = this.#near.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.#near[middle]!.atMs > booked.atMs) low = middle + 1;
+      if (this.#near[middle]!.atMs > scheduled.atMs) low = middle + 1;
       else high = middle;
     }
-    this.#near.splice(low, 0, booked);
+    this.#near.splice(low, 0, scheduled);
   }
 }

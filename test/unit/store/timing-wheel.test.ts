@@ -1,0 +1,148 @@
+/** Timers: what is due comes in order, never early, never once it was cancelled, however many there are. */
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { TimingWheel, type Timer } from '../../../src/store/timing-wheel.ts';
+
+function takeAll<What>(wheel: TimingWheel<What>, nowMs: number): Timer<What>[] {
+  const taken: Timer<What>[] = [];
+  for (let due = wheel.takeDue(nowMs); due !== null; due = wheel.takeDue(nowMs)) taken.push(due);
+  return taken;
+}
+
+describe('a timer', () => {
+  test.each([
+    ['one millisecond before its time', 999, []],
+    ['at its time', 1_000, ['a']],
+    ['long after its time', 5_000_000, ['a']],
+  ])('is due or not %s', (_, nowMs, due) => {
+    const wheel = new TimingWheel<string>();
+    wheel.schedule('a', 1_000);
+    expect(takeAll(wheel, nowMs).map(({ what }) => what)).toEqual(due);
+  });
+
+  test('that was scheduled for the past is due at once', () => {
+    const wheel = new TimingWheel<string>();
+    expect(wheel.takeDue(10_000)).toBeNull();
+    wheel.schedule('late', 3);
+    expect(wheel.takeDue(10_000)?.what).toBe('late');
+  });
+
+  test('is due once', () => {
+    const wheel = new TimingWheel<string>();
+    wheel.schedule('a', 1);
+    expect(takeAll(wheel, 2)).toHaveLength(1);
+    expect(takeAll(wheel, 1_000)).toEqual([]);
+  });
+
+  test('that was cancelled never comes, whether its slot was reached or not', () => {
+    const wheel = new TimingWheel<string>();
+    const near = wheel.schedule('near', 1_010);
+    const far = wheel.schedule('far', 900_000);
+    expect(wheel.takeDue(1_000)).toBeNull();
+    wheel.cancel(near);
+    wheel.cancel(far);
+    expect(takeAll(wheel, 1_000_000)).toEqual([]);
+  });
+
+  test('waits for its time again after the clock was set back', () => {
+    const wheel = new TimingWheel<string>();
+    expect(wheel.takeDue(10_000)).toBeNull();
+    wheel.schedule('a', 9_500);
+    expect(wheel.takeDue(9_499)).toBeNull();
+    expect(wheel.takeDue(9_500)?.what).toBe('a');
+  });
+
+  test('comes in its turn after the clock was set back and many others were cancelled since', () => {
+    const wheel = new TimingWheel<number>();
+    expect(wheel.takeDue(100_000)).toBeNull();
+    const scheduled = Array.from({ length: 5_000 }, (_, index) => wheel.schedule(index, 1_000 + ((index * 7_919) % 5_000)));
+    for (const [index, timer] of scheduled.entries()) if (index % 4 !== 0) wheel.cancel(timer);
+    const left = scheduled.filter((_, index) => index % 4 === 0).sort((a, b) => a.atMs - b.atMs);
+    expect(takeAll(wheel, 3_000)).toEqual(left.filter(({ atMs }) => atMs <= 3_000));
+    for (const timer of left.filter(({ atMs }) => atMs > 3_000)) wheel.cancel(timer);
+    wheel.schedule(17, 4_000);
+    expect(takeAll(wheel, 9_000).map(({ what }) => what)).toEqual([17]);
+  });
+
+  test('comes although all before it were cancelled while they waited', () => {
+    const wheel = new TimingWheel<string>();
+    const [first, second] = [wheel.schedule('first', 1_000), wheel.schedule('second', 2_000)];
+    wheel.schedule('third', 8_000);
+    wheel.schedule('fourth', 9_000);
+    expect(wheel.takeDue(5_000)).toBe(first);
+    wheel.cancel(second);
+    expect(takeAll(wheel, 8_500).map(({ what }) => what)).toEqual(['third']);
+    expect(takeAll(wheel, 9_500).map(({ what }) => what)).toEqual(['fourth']);
+  });
+
+  test('comes before those whose time came later, while time goes on between one and the next', () => {
+    const wheel = new TimingWheel<number>();
+    for (let atMs = 500; atMs <= 20_000; atMs += 500) wheel.schedule(atMs, atMs);
+    const taken: (number | undefined)[] = [];
+    // Less than one slot, then more than one, for each that is taken.
+    for (let nowMs = 2_000; taken.length < 40; nowMs += taken.length % 2 === 0 ? 100 : 900) taken.push(wheel.takeDue(nowMs)?.what);
+    expect(taken).toEqual(Array.from({ length: 40 }, (_, index) => 500 * (index + 1)));
+  });
+
+  test('comes before a later one that was scheduled for the past, although its neighbours were cancelled', () => {
+    const wheel = new TimingWheel<string>();
+    const [, second] = [1_000, 2_000, 3_000, 4_000].map((atMs) => wheel.schedule(`at ${atMs}`, atMs));
+    expect(wheel.takeDue(9_000)?.what).toBe('at 1000');
+    wheel.schedule('at 3500', 3_500);
+    wheel.cancel(second!);
+    expect(takeAll(wheel, 9_000).map(({ what }) => what)).toEqual(['at 3000', 'at 3500', 'at 4000']);
+  });
+
+  test.each([
+    ['one moment', (): number => 5_000],
+    ['moments far apart', (index: number): number => index * 1_000],
+  ])('is one of 300,000 at %s, all of which come', (_, atMs) => {
+    const wheel = new TimingWheel<number>();
+    for (let index = 0; index < 300_000; index += 1) wheel.schedule(index, atMs(index));
+    let count = 0;
+    while (wheel.takeDue(300_000_000) !== null) count += 1;
+    expect(count).toBe(300_000);
+  });
+});
+
+test('whatever is scheduled, cancelled and taken at whatever times: all that is due comes, in order of time, and nothing else', () => {
+  const step = fc.oneof(
+    { weight: 4, arbitrary: fc.record({ kind: fc.constant('book' as const), inMs: fc.oneof(fc.integer({ min: -600, max: 900 }), fc.nat(6_000), fc.nat(100_000)) }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('cancel' as const), which: fc.nat(40) }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.oneof(fc.integer({ min: -300, max: 900 }), fc.nat(3_000), fc.nat(200_000)) }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('take' as const), atMost: fc.nat(4) }) },
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
+      const wheel = new TimingWheel<number>();
+      const scheduled: Timer<number>[] = [];
+      const open = new Set<Timer<number>>();
+      let nowMs = 1_000_000;
+      const take = (): void => {
+        const due = [...open].filter(({ atMs }) => atMs <= nowMs).sort((a, b) => a.atMs - b.atMs);
+        const taken = wheel.takeDue(nowMs);
+        expect(taken?.atMs).toBe(due[0]?.atMs);
+        if (taken === null) return;
+        expect(open.delete(taken)).toBe(true);
+      };
+      for (const action of steps) {
+        if (action.kind === 'book') {
+          const timer = wheel.schedule(scheduled.length, nowMs + action.inMs);
+          scheduled.push(timer);
+          open.add(timer);
+        }
+        const timer = action.kind === 'cancel' ? scheduled[action.which] : undefined;
+        if (timer !== undefined) {
+          wheel.cancel(timer);
+          open.delete(timer);
+        }
+        if (action.kind === 'wait') nowMs += action.ms;
+        if (action.kind === 'take') for (let count = 0; count <= action.atMost; count += 1) take();
+      }
+      nowMs += 1_000_000;
+      for (let left = open.size; left >= 0; left -= 1) take();
+      expect(open.size).toBe(0);
+    }),
+    { numRuns: 300 },
+  );
+});
