@@ -30,6 +30,7 @@ import { Replicas } from '../sync/replicas.ts';
 import { Replicator } from '../sync/replicator.ts';
 import { SnapshotFetch } from '../sync/snapshot-fetch.ts';
 import type { WatchSyncTick } from '../sync/tick-course.ts';
+import { NodeIdentity } from './identity.ts';
 import { NodeJobs } from './jobs.ts';
 
 /** Everything outside a node. */
@@ -92,6 +93,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     onFatal(error instanceof Error ? error : new Error('the machine failed'));
   };
 
+  const identity = new NodeIdentity({ clock, enclave });
   const vault = new Vault({ random });
   if (config.masterSecret !== undefined) vault.holdCandidate(config.masterSecret);
 
@@ -107,7 +109,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     {
       random,
       opens: (appId, stored) => vault.opensValue(appId, stored),
-      ownClockKey: (storeId) => `${jobs.identity()?.wallet ?? ''}/${storeId}`,
+      ownClockKey: (storeId) => `${identity.wallet() ?? ''}/${storeId}`,
       takenByAll: (number) => replicas.takenByAll(number),
       keepsEverything: () => contact.isStale(),
     },
@@ -134,7 +136,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     enclave,
     vault,
     book,
-    identity: () => jobs.identity(),
+    identity: () => identity.current(),
     storeId: () => store.storeId,
     onAnswer: (member, storeId) => {
       contact.noteExchange();
@@ -159,7 +161,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       { maxAnswerBytes: config.maxSyncPayloadBytes },
       { ...merging, log: syncLog, conversation, push },
     ),
-    others: () => peerCache.membership()?.members.filter((member) => member.wallet !== jobs.identity()?.wallet) ?? [],
+    others: () => identity.others(peerCache.membership()),
     refreshMembership: (signal) => jobs.refreshForOutbound(signal),
     mayCompare: () => !contact.isStale(),
     onCompared: () => contact.noteInStep(),
@@ -173,9 +175,10 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       log: log.child('jobs'),
       chain,
       enclave,
+      identity,
       vault,
       peerCache,
-      judgeEligibility: (identity, view) => judgeEligibility(identity, view.membership),
+      judgeEligibility: (self, view) => judgeEligibility(self, view.membership),
       secretFetch: new SecretFetch({ clock, random, log: syncLog, vault, book, conversation }),
       snapshotFetch: new SnapshotFetch(
         { maxAnswerBytes: config.maxSyncPayloadBytes },
@@ -223,11 +226,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       firstSnapshot: () => vouchedSnapshot(readiness()),
     },
   );
-  const ownUrl = (): string => {
-    if (config.instanceUrl !== '') return config.instanceUrl;
-    const wallet = jobs.identity()?.wallet;
-    return peerCache.membership()?.members.find((member) => member.wallet === wallet)?.url ?? '';
-  };
+  const ownUrl = (): string => config.instanceUrl || (identity.ownEntry(peerCache.membership())?.url ?? '');
 
   return {
     httpOptions: {
@@ -252,7 +251,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       nonces,
       directory: peerCache,
       sync: inbound,
-      identity: () => jobs.identity(),
+      identity: () => identity.current(),
       readiness,
       isStopping: () => stopping,
       ownUrl,

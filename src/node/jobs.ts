@@ -5,10 +5,10 @@
  */
 import { fromCallback, fromPromise } from 'xstate';
 import { READ_ATTEMPTS, MASTER_SECRET_BYTES } from '../domain/limits.ts';
-import { retry, within } from '../domain/deadline.ts';
+import { retry } from '../domain/deadline.ts';
 import { DependencyError, InvariantError, invariant } from '../domain/errors.ts';
 import { ZERO_HASH, type Hash32, type Wallet } from '../domain/ids.ts';
-import type { ChainView, Member, Membership } from '../domain/membership.ts';
+import type { ChainView, Member } from '../domain/membership.ts';
 import type { Chain, Clock, Enclave, Identity, Log } from '../domain/ports.ts';
 import { REASONS, reason, type Reason } from '../domain/reasons.ts';
 import type { Vault } from '../crypto/vault.ts';
@@ -30,11 +30,10 @@ import type { Replicator } from '../sync/replicator.ts';
 import type { SecretFetch } from '../sync/secret-fetch.ts';
 import type { SnapshotFetch } from '../sync/snapshot-fetch.ts';
 import type { PeerProbe } from '../sync/probe.ts';
+import type { NodeIdentity } from './identity.ts';
 
 /** Pause before the second read of a step; twice that before the third. Milliseconds. */
 const READ_RETRY_PAUSE_MS = 250;
-/** One try to read who this node is: all of them and their pauses fit into the step's 10 s, also when each hangs. Milliseconds. */
-const IDENTITY_TRY_LIMIT_MS = 3_000;
 
 export interface NodeJobsOptions {
   /** `PEER_CACHE_TTL_SECONDS` in milliseconds. */
@@ -45,7 +44,8 @@ export interface NodeJobsModules {
   readonly clock: Clock;
   readonly log: Log;
   readonly chain: Chain;
-  readonly enclave: Enclave;
+  readonly enclave: Pick<Enclave, 'random'>;
+  readonly identity: NodeIdentity;
   readonly vault: Vault;
   readonly peerCache: PeerCache;
   /** Whether `identity` is an eligible member; null when it is (protocol.md §1, step 2). */
@@ -67,7 +67,6 @@ export class NodeJobs {
   readonly #modules: NodeJobsModules;
   /** One refresh at a time, whoever asked for it. */
   #refresh: Promise<ChainView> | null = null;
-  #identity: Identity | null = null;
   #view: ChainView | null = null;
   #generation = 0;
   /** The hash of the secret that this process made to be claimed: nobody else can have claimed it, nor written under it. */
@@ -79,11 +78,6 @@ export class NodeJobs {
   constructor(options: NodeJobsOptions, modules: NodeJobsModules) {
     this.#options = options;
     this.#modules = modules;
-  }
-
-  /** Null until the enclave has said who this node is. */
-  identity(): Identity | null {
-    return this.#identity;
   }
 
   /** Whom the master secret came from; null when it was made here. For `/status`. */
@@ -134,7 +128,7 @@ export class NodeJobs {
       return;
     }
     const { membership } = await this.#readMembership(signal);
-    this.#modules.onMembership(this.#othersOf(membership));
+    this.#modules.onMembership(this.#modules.identity.others(membership));
   }
 
   #readMembership(signal: AbortSignal): Promise<ChainView> {
@@ -155,22 +149,12 @@ export class NodeJobs {
     return view;
   }
 
-  /** Step 2. The teePubkey is asked for each time: it changes with every enclave boot. */
+  /** Step 2. */
   async checkEligibility(signal: AbortSignal): Promise<EligibilityFacts> {
-    const { clock, enclave, judgeEligibility } = this.#modules;
-    const identity = await retry(clock, READ_ATTEMPTS, READ_RETRY_PAUSE_MS, signal, () =>
-      within(clock, 'the enclave API', IDENTITY_TRY_LIMIT_MS, signal, async (limit) => {
-        const [wallet, teePubkey] = await Promise.all([
-          this.#identity?.wallet ?? enclave.address(limit),
-          enclave.publicKey(limit),
-        ]);
-        return { wallet, teePubkey };
-      }),
-    );
-    signal.throwIfAborted();
-    this.#identity = identity;
-    this.#modules.onMembership(this.#others());
-    const why = judgeEligibility(identity, this.#currentView());
+    const { identity, judgeEligibility, onMembership } = this.#modules;
+    const current = await identity.refresh(signal);
+    onMembership(this.#others());
+    const why = judgeEligibility(current, this.#currentView());
     return why === null ? { eligible: true } : { eligible: false, reason: why };
   }
 
@@ -205,11 +189,10 @@ export class NodeJobs {
 
   /** Step 3, zero: one try to claim the candidate's hash. */
   async claimHash(signal: AbortSignal): Promise<ClaimFacts> {
-    const { chain, vault, log } = this.#modules;
+    const { chain, vault, identity, log } = this.#modules;
     const view = this.#currentView();
-    invariant(this.#identity !== null, 'a claim was tried before the enclave said who this node is');
-    const { wallet } = this.#identity;
-    const own = view.membership.members.find((member) => member.wallet === wallet);
+    invariant(identity.current() !== null, 'a claim was tried before the enclave said who this node is');
+    const own = identity.ownEntry(view.membership);
     if (own?.versionStatus !== 'ENROLLED') return { reason: reason(REASONS.versionMayNotClaim), progress: '' };
     if (this.#candidateSeen && (await chain.readHeadHash(signal)) === ZERO_HASH) this.#retireCandidate();
     const hash = vault.candidateHash() ?? (await this.#makeCandidate(signal));
@@ -281,11 +264,7 @@ export class NodeJobs {
 
   /** Members besides this node. */
   #others(): readonly Member[] {
-    return this.#othersOf(this.#currentView().membership);
-  }
-
-  #othersOf({ members }: Membership): readonly Member[] {
-    return members.filter((member) => member.wallet !== this.#identity?.wallet);
+    return this.#modules.identity.others(this.#currentView().membership);
   }
 
   #currentView(): ChainView {

@@ -7,7 +7,7 @@ import { ZERO_HASH, type Hash32, type TeePubkey, type Wallet } from '../../../sr
 import type { ChainView, ClaimReport, HashReading, Member } from '../../../src/domain/membership.ts';
 import type { Chain, Enclave } from '../../../src/domain/ports.ts';
 import { REASONS, reason } from '../../../src/domain/reasons.ts';
-import { STEP_LIMIT_MS } from '../../../src/machines/limits.ts';
+import { NodeIdentity } from '../../../src/node/identity.ts';
 import { NodeJobs, type NodeJobsModules } from '../../../src/node/jobs.ts';
 import { PeerCache } from '../../../src/registry/peer-cache.ts';
 import { collectingLog } from '../../support/collecting-log.ts';
@@ -32,13 +32,6 @@ function hashOf(value: number): Hash32 {
 
 function unused(): never {
   throw new InvariantError('the test gave no such port');
-}
-
-/** A call of the enclave that ends with its signal alone. */
-function hanging(signal?: AbortSignal): Promise<never> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  signal?.addEventListener('abort', () => reject(new DependencyError('enclave', 'aborted', 'the call was aborted')));
-  return promise;
 }
 
 interface Given {
@@ -66,6 +59,7 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
   };
   const seen = { claims: [] as Hash32[], resets: 0, members: [] as string[][], randoms: 0 };
   const view = (): ChainView => ({ block: 94n, timestampMs: 0, head: world.headBlock, membership: { block: 94n, members, dropped: [] }, hash: world.hash });
+  const identity = new NodeIdentity({ clock, enclave: { address: async () => OWN, publicKey: async () => PUBKEY, ...enclave } });
   const jobs = new NodeJobs({ peerCacheTtlMs: 180_000 }, {
     clock,
     log,
@@ -82,17 +76,12 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
       hasClaimed: async () => world.hasClaimed,
       ...chain,
     },
+    identity,
     enclave: {
-      address: async () => OWN,
-      publicKey: async () => PUBKEY,
       random: async () => {
         seen.randoms += 1;
         return secret(world.nextSecret++);
       },
-      sign: unused,
-      signTransaction: unused,
-      encrypt: unused,
-      decrypt: unused,
       ...enclave,
     },
     judgeEligibility: () => null,
@@ -120,7 +109,7 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
     await readHash(ZERO_HASH);
     return jobs.claimHash(SIGNAL);
   };
-  return { clock, vault, peerCache, log, world, seen, jobs, readHash, claim };
+  return { clock, vault, peerCache, log, world, seen, identity, jobs, readHash, claim };
 }
 
 describe('step 1, the membership', () => {
@@ -177,11 +166,11 @@ describe('step 2, the eligibility', () => {
   test('is judged on what the enclave says each time, and what the chain said in this tick', async () => {
     let key = PUBKEY;
     const judged: string[] = [];
-    const { jobs } = startJobs({
+    const { jobs, identity } = startJobs({
       enclave: { publicKey: async () => key },
       modules: {
-        judgeEligibility: (identity, view) => {
-          judged.push(`${identity.wallet} ${identity.teePubkey} ${view.block}`);
+        judgeEligibility: (self, view) => {
+          judged.push(`${self.wallet} ${self.teePubkey} ${view.block}`);
           return key === PUBKEY ? null : reason(REASONS.teePubkeyMismatch);
         },
       },
@@ -191,50 +180,7 @@ describe('step 2, the eligibility', () => {
     key = 'bb'.repeat(120) as TeePubkey;
     expect(await jobs.checkEligibility(SIGNAL)).toEqual({ eligible: false, reason: reason(REASONS.teePubkeyMismatch) });
     expect(judged).toEqual([`${OWN} ${PUBKEY} 94`, `${OWN} ${key} 94`]);
-    expect(jobs.identity()).toEqual({ wallet: OWN, teePubkey: key });
-  });
-
-  test.each([
-    [2, true],
-    [3, false],
-  ])('outlives %i failures of the enclave in a row: %s', async (failures, outlives) => {
-    let calls = 0;
-    const { jobs, clock } = startJobs({
-      enclave: { publicKey: async () => ((calls += 1) <= failures ? Promise.reject(new DependencyError('enclave', 'timeout', 'silent')) : Promise.resolve(PUBKEY)) },
-    });
-    await jobs.refreshMembership(SIGNAL);
-    const checked = jobs.checkEligibility(SIGNAL);
-    const settled = outlives ? expect(checked).resolves.toEqual({ eligible: true }) : expect(checked).rejects.toThrow('silent');
-    await clock.advance(5_000);
-    await settled;
-    expect(calls).toBe(3);
-    expect(jobs.identity() === null).toBe(!outlives);
-  });
-
-  test.each<[string, Partial<Enclave>]>([
-    ['address', { address: hanging }],
-    ['public key', { publicKey: hanging }],
-  ])('is asked for three times within the limit of its step when the enclave hangs over its %s', async (_, enclave) => {
-    const asked: (AbortSignal | undefined)[] = [];
-    const counted = Object.fromEntries(
-      Object.entries(enclave).map(([name, hang]) => [name, (signal?: AbortSignal) => (asked.push(signal), (hang as typeof hanging)(signal))]),
-    );
-    const { jobs, clock } = startJobs({ enclave: counted });
-    await jobs.refreshMembership(SIGNAL);
-    const failed = expect(jobs.checkEligibility(SIGNAL)).rejects.toThrow('the enclave API took longer than 3000 ms');
-    await clock.advance(STEP_LIMIT_MS.checkingEligibility - 1);
-    await failed;
-    expect(asked.map((signal) => signal?.aborted)).toEqual([true, true, true]);
-  });
-
-  test('is known once a later try is answered', async () => {
-    let asked = 0;
-    const { jobs, clock } = startJobs({ enclave: { publicKey: (signal) => ((asked += 1) === 1 ? hanging(signal) : Promise.resolve(PUBKEY)) } });
-    await jobs.refreshMembership(SIGNAL);
-    const found = jobs.checkEligibility(SIGNAL);
-    await clock.advance(3_250);
-    expect(await found).toEqual({ eligible: true });
-    expect(asked).toBe(2);
+    expect(identity.current()).toEqual({ wallet: OWN, teePubkey: key });
   });
 
   test('before the chain was read is a broken invariant', async () => {

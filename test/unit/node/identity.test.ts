@@ -1,0 +1,103 @@
+/** Who this node is (protocol.md §1, step 2): asked of the enclave, and found in a membership. */
+import { describe, expect, test } from '@jest/globals';
+import { DependencyError } from '../../../src/domain/errors.ts';
+import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
+import type { Membership } from '../../../src/domain/membership.ts';
+import type { Enclave } from '../../../src/domain/ports.ts';
+import { STEP_LIMIT_MS } from '../../../src/machines/limits.ts';
+import { NodeIdentity } from '../../../src/node/identity.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { memberOf } from '../../support/node-over-http.ts';
+
+const OWN = `0x${'0a'.repeat(20)}` as Wallet;
+const PEER = `0x${'0b'.repeat(20)}` as Wallet;
+const PUBKEY = 'aa'.repeat(120) as TeePubkey;
+const SIGNAL = new AbortController().signal;
+const MEMBERSHIP: Membership = { block: 94n, members: [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], dropped: [] };
+
+function identityOf(enclave: Partial<Pick<Enclave, 'address' | 'publicKey'>> = {}) {
+  const clock = new ManualClock();
+  return { clock, identity: new NodeIdentity({ clock, enclave: { address: async () => OWN, publicKey: async () => PUBKEY, ...enclave } }) };
+}
+
+/** A call of the enclave that ends with its signal alone. */
+function hanging(signal?: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  signal?.addEventListener('abort', () => reject(new DependencyError('enclave', 'aborted', 'the call was aborted')));
+  return promise;
+}
+
+describe('who this node is', () => {
+  test('is not known until the enclave has answered: no member is this node', () => {
+    const { identity } = identityOf();
+    expect([identity.current(), identity.wallet(), identity.ownEntry(MEMBERSHIP)]).toEqual([null, null, undefined]);
+    expect(identity.others(MEMBERSHIP)).toEqual(MEMBERSHIP.members);
+  });
+
+  test('tells its own entry in a membership from the others', async () => {
+    const { identity } = identityOf();
+    expect(await identity.refresh(SIGNAL)).toEqual({ wallet: OWN, teePubkey: PUBKEY });
+    expect(identity.ownEntry(MEMBERSHIP)?.wallet).toBe(OWN);
+    expect(identity.others(MEMBERSHIP).map(({ wallet }) => wallet)).toEqual([PEER]);
+    expect([identity.ownEntry(null), identity.others(null)]).toEqual([undefined, []]);
+  });
+
+  test('has the teePubkey that the enclave names now', async () => {
+    let key = PUBKEY;
+    const { identity } = identityOf({ publicKey: async () => key });
+    await identity.refresh(SIGNAL);
+    key = 'bb'.repeat(120) as TeePubkey;
+    await identity.refresh(SIGNAL);
+    expect(identity.current()).toEqual({ wallet: OWN, teePubkey: key });
+  });
+});
+
+describe('asking the enclave', () => {
+  test.each([
+    [2, true],
+    [3, false],
+  ])('outlives %i failures in a row: %s', async (failures, outlives) => {
+    let calls = 0;
+    const { identity, clock } = identityOf({
+      publicKey: async () => ((calls += 1) <= failures ? Promise.reject(new DependencyError('enclave', 'timeout', 'silent')) : Promise.resolve(PUBKEY)),
+    });
+    const asked = identity.refresh(SIGNAL);
+    const settled = outlives ? expect(asked).resolves.toMatchObject({ wallet: OWN }) : expect(asked).rejects.toThrow('silent');
+    await clock.advance(5_000);
+    await settled;
+    expect(calls).toBe(3);
+    expect(identity.current() === null).toBe(!outlives);
+  });
+
+  test.each<[string, Partial<Enclave>]>([
+    ['address', { address: hanging }],
+    ['public key', { publicKey: hanging }],
+  ])('is tried three times within the limit of its step when the enclave hangs over its %s', async (_, enclave) => {
+    const asked: (AbortSignal | undefined)[] = [];
+    const counted = Object.fromEntries(
+      Object.entries(enclave).map(([name, hang]) => [name, (signal?: AbortSignal) => (asked.push(signal), (hang as typeof hanging)(signal))]),
+    );
+    const { identity, clock } = identityOf(counted);
+    const failed = expect(identity.refresh(SIGNAL)).rejects.toThrow('the enclave API took longer than 3000 ms');
+    await clock.advance(STEP_LIMIT_MS.checkingEligibility - 1);
+    await failed;
+    expect(asked.map((signal) => signal?.aborted)).toEqual([true, true, true]);
+  });
+
+  test('that fails leaves what was known before', async () => {
+    let answers = true;
+    const { identity, clock } = identityOf({ publicKey: async () => (answers ? PUBKEY : Promise.reject(new DependencyError('enclave', 'timeout', 'silent'))) });
+    await identity.refresh(SIGNAL);
+    answers = false;
+    const failed = expect(identity.refresh(SIGNAL)).rejects.toThrow('silent');
+    await clock.advance(5_000);
+    await failed;
+    expect(identity.current()).toEqual({ wallet: OWN, teePubkey: PUBKEY });
+  });
+
+  test('that was called off changes nothing', async () => {
+    const { identity } = identityOf();
+    await expect(identity.refresh(AbortSignal.abort(new Error('the step has ended')))).rejects.toThrow('the step has ended');
+    expect(identity.current()).toBeNull();
+  });
+});
