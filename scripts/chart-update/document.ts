@@ -1,6 +1,6 @@
 /** The picture of the machine in the documents, between two comments that a reader does not see. */
 import { mermaidOf } from '../../src/chart/mermaid.ts';
-import { nodeChart } from '../../src/cli/node-chart.ts';
+import { nodeChart } from '../../src/cli/chart/node-chart.ts';
 
 /** Under the project's root. */
 export const DOCUMENTS = ['README.md', 'ARCHITECTURE.md'];

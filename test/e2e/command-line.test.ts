@@ -4,8 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import type { AppFile } from '../../src/cli/app-file.ts';
-import type { ClusterReport } from '../../src/cli/status-report.ts';
+import type { AppFile } from '../../src/cli/app/app-file.ts';
+import type { ClusterReport } from '../../src/cli/status/report.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
 import { assertNoSecrets } from './support/secret-search.ts';
 import { StartedCommand, type Ended } from './support/started-command.ts';

@@ -9,7 +9,7 @@ import process from 'node:process';
 import { Readable } from 'node:stream';
 import { waitUntil } from '../../src/dev/waiting.ts';
 import type { DerivedKey } from '../../src/client/derive.ts';
-import { checkKeys } from '../../src/cli/dev-check.ts';
+import { checkKeys } from '../../src/cli/dev/key-check.ts';
 import { CapturedOutput } from '../../src/dev/captured-output.ts';
 import type { Wallet } from '../../src/domain/ids.ts';
 import { StartedCommand, type Ended } from './support/started-command.ts';

@@ -1,7 +1,7 @@
 /** The page of `npm start` as a browser sees it: one stream of all nodes, and buttons that do what they say to real processes. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import process from 'node:process';
-import { followEvents } from '../../src/cli/dev-events.ts';
+import { followEvents } from '../../src/cli/dev/follow-events.ts';
 import type { PageSession, VisualizerEvent } from '../../src/visualizer/wire.ts';
 import { StartedCommand } from './support/started-command.ts';
 

@@ -7,7 +7,7 @@ import { DOCUMENTS, withPicture } from '../../../scripts/chart-update/document.t
 import { chartOf } from '../../../src/chart/chart-of.ts';
 import { mermaidOf } from '../../../src/chart/mermaid.ts';
 import { regionOf } from '../../../src/chart/region.ts';
-import { nodeChart, regionNames } from '../../../src/cli/node-chart.ts';
+import { nodeChart, regionNames } from '../../../src/cli/chart/node-chart.ts';
 import { trafficLight } from '../../support/traffic-light.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');

@@ -1,7 +1,7 @@
 /** What others sent does nothing to a terminal and has an end. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { keyLine } from '../../../src/cli/data.ts';
+import { keyLine } from '../../../src/cli/app/list.ts';
 import { isShowable, plainText } from '../../../src/cli/plain-text.ts';
 
  

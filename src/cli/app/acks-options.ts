@@ -1,0 +1,22 @@
+/** How many other nodes must have a write before it is answered (protocol.md §10, Acknowledged by n). */
+import type { Command } from 'commander';
+import { MAX_ACK_TIMEOUT_MS, MAX_MEMBERS } from '../../domain/limits.ts';
+import { CommandError, EXIT } from '../exit-codes.ts';
+import { wholeNumber } from '../option-values.ts';
+
+export interface AcksOptions {
+  readonly acks?: number;
+  readonly ackTimeoutMs?: number;
+}
+
+export function defineAcks(command: Command): Command {
+  return command
+    .option('--acks <n>', 'answered when so many other nodes have it', wholeNumber(0, MAX_MEMBERS))
+    .option('--ack-timeout-ms <ms>', 'how long the node waits for them', wholeNumber(1, MAX_ACK_TIMEOUT_MS));
+}
+
+/** @throws CommandError usage */
+export function acksOf({ acks, ackTimeoutMs }: AcksOptions) {
+  if (ackTimeoutMs !== undefined && acks === undefined) throw new CommandError('--ack-timeout-ms says how long to wait for --acks: give both', EXIT.usage);
+  return { ...(acks === undefined ? {} : { acks }), ...(ackTimeoutMs === undefined ? {} : { ackTimeoutMs }) };
+}

@@ -1,0 +1,62 @@
+/** One call as an app: a client for it, and what its failure is to a script. */
+import type { Command } from 'commander';
+import process from 'node:process';
+import { KmsClientError, type KmsAttempt } from '../../client/errors.ts';
+import { createKmsClient, type KmsClient } from '../../client/kms-client.ts';
+import type { CallOptions } from '../../client/options.ts';
+import { CommandError, EXIT } from '../exit-codes.ts';
+import { plainText } from '../plain-text.ts';
+import { clientOptionsOf, type AppOptions } from './app-options.ts';
+
+/** @throws CommandError */
+export async function callAsApp<Result>(command: Command, call: (client: KmsClient, options: CallOptions) => Promise<Result>): Promise<Result> {
+  const options = command.opts<AppOptions>();
+  let client: KmsClient | null = null;
+  try {
+    client = createKmsClient(clientOptionsOf(options, process.env));
+    return await call(client, options.node === undefined ? {} : { node: options.node });
+  } catch (error) {
+    throw error instanceof KmsClientError ? commandErrorOf(error) : error;
+  } finally {
+    await client?.close();
+  }
+}
+
+/** Attempts that are said; a node asked twice for the same in vain counts once. */
+const MAX_SAID_ATTEMPTS = 8;
+const MAX_URL_CHARACTERS = 80;
+
+/** What the client says of itself, and how each node failed. Nothing of a request or an answer is in it. */
+export function commandErrorOf(error: KmsClientError): CommandError {
+  const { message, attempts } = error;
+  const tries = [...new Set(attempts.map(attemptText))];
+  const said = tries.slice(0, MAX_SAID_ATTEMPTS).join('; ');
+  const line = `${message}${said === '' ? '' : `: ${said}`}${hintOf(error)}`;
+  return new CommandError(line, exitCodeOf(error));
+}
+
+function attemptText({ url, failure, status }: KmsAttempt): string {
+  return `${plainText(url, MAX_URL_CHARACTERS)} ${failure}${status === undefined ? '' : ` ${status}`}`;
+}
+
+const NOT_KNOWN = ': is the app registered with these keys, and deep enough in the chain?';
+
+function hintOf({ code, status, serverCode }: KmsClientError): string {
+  if (status === 403) return NOT_KNOWN;
+  if (serverCode === 'not_replicated') return ': the write stays, and goes on to the others';
+  if (serverCode === 'payload_too_large') return ': the value is larger than a node takes';
+  return HINTS[code] ?? '';
+}
+
+const HINTS: Readonly<Partial<Record<KmsClientError['code'], string>>> = {
+  registry_unavailable: ': is the chain at NODE_URL, or at chain in the identity file?',
+  identity_unavailable: ': is the enclave API at ODYN_URL?',
+};
+
+/** A cluster that is there and not ready is an answer. */
+function exitCodeOf({ code, attempts }: KmsClientError): number {
+  if (code === 'invalid_argument') return EXIT.usage;
+  if (code === 'no_nodes') return EXIT.no;
+  if (code === 'unavailable' && attempts.some(({ failure }) => failure === 'unready')) return EXIT.no;
+  return EXIT.failed;
+}

@@ -1,0 +1,108 @@
+/**
+ * Who asks as an app, and where its cluster is: from options, a file, the environment. Keys come from a file or a variable and
+ * never from an argument, which everybody on the machine can read; no error holds one.
+ */
+import { readFileSync, statSync } from 'node:fs';
+import process from 'node:process';
+import { Option, type Command } from 'commander';
+import type { KmsClientOptions } from '../../client/options.ts';
+import { readConfig, type Environment } from '../../config/read-config.ts';
+import { CommandError, EXIT } from '../exit-codes.ts';
+import { urlOrWallet, wholeNumber } from '../option-values.ts';
+import { PROXY_VARIABLES, proxyOf } from '../proxy.ts';
+import { parseAppFile, type AppFile } from './app-file.ts';
+
+export interface AppOptions {
+  readonly identity?: string;
+  readonly node?: string;
+  readonly timeoutSeconds: number;
+}
+
+const DEFAULT_TIMEOUT_SECONDS = 30;
+const MAX_TIMEOUT_SECONDS = 600;
+/** Permissions of the group and of everybody. */
+const OTHERS = 0o077;
+
+export const APP_HELP = `
+Who asks, the first of these that is there:
+  --identity FILE, NOVA_KMS_IDENTITY_FILE
+      JSON that nobody else may read (chmod 600): privateKey, teeScalar (hex);
+      where they differ from a node's defaults also envelope, chain, registry,
+      kmsAppId, inEnclave, confirmations. npm start writes such a file for its own
+      cluster, and says where.
+  NOVA_KMS_PRIVATE_KEY, NOVA_KMS_TEE_SCALAR
+      the two keys in hex
+  ODYN_URL
+      the enclave API of an app in an enclave
+Which cluster: the file, else NODE_URL, NOVA_APP_REGISTRY_ADDRESS, KMS_APP_ID,
+IN_ENCLAVE and CHAIN_CONFIRMATIONS, as a node reads them.`;
+
+export function defineAppOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--identity <file>', 'who asks: keys, and where the cluster is').env('NOVA_KMS_IDENTITY_FILE'))
+    .option('--node <url or wallet>', 'ask this node and no other', urlOrWallet)
+    .option('--timeout-seconds <s>', 'over all tries', wholeNumber(1, MAX_TIMEOUT_SECONDS), DEFAULT_TIMEOUT_SECONDS);
+}
+
+/** @throws CommandError usage */
+export function clientOptionsOf({ identity: path, timeoutSeconds }: AppOptions, environment: Environment): KmsClientOptions {
+  const file = path === undefined || path === '' ? null : readAppFile(path);
+  const read = readConfig(clusterVariables(environment));
+  if (!read.ok) throw new CommandError(read.problems[0]!, EXIT.usage);
+  const { config } = read;
+  return {
+    registry: file?.registry ?? config.novaAppRegistry,
+    appId: file?.kmsAppId ?? config.kmsAppId,
+    chain: { rpcUrl: file?.chain ?? config.nodeUrl },
+    identity: identityOf(file, environment),
+    inEnclave: file?.inEnclave ?? config.inEnclave,
+    confirmations: file?.confirmations ?? config.chainConfirmations,
+    proxy: proxyOf(config),
+    timeoutMs: timeoutSeconds * 1_000,
+  };
+}
+
+function readAppFile(path: string): AppFile {
+  let text: string;
+  try {
+    if (isForOthers(path)) throw new CommandError(`${path} holds keys and others may read it: chmod 600 ${path}`, EXIT.usage);
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
+    throw new CommandError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`, EXIT.usage);
+  }
+  const parsed = parseAppFile(text);
+  if (parsed === null) throw new CommandError(`${path} is no identity file: nova-kms derive --help says what stands in one`, EXIT.usage);
+  return parsed;
+}
+
+/** Of a file alone: a pipe is nobody else's. Windows has no such bits. */
+function isForOthers(path: string): boolean {
+  const stats = statSync(path);
+  return process.platform !== 'win32' && stats.isFile() && (stats.mode & OTHERS) !== 0;
+}
+
+function identityOf(file: AppFile | null, environment: Environment): KmsClientOptions['identity'] {
+  if (file !== null) {
+    const { privateKey, teeScalar, envelope } = file;
+    return { privateKey, ...(teeScalar === undefined ? {} : { teeScalar }), ...(envelope === undefined ? {} : { envelope }) };
+  }
+  const privateKey = environment['NOVA_KMS_PRIVATE_KEY'] ?? '';
+  if (privateKey !== '') {
+    const teeScalar = environment['NOVA_KMS_TEE_SCALAR'] ?? '';
+    return { privateKey, ...(teeScalar === '' ? {} : { teeScalar }) };
+  }
+  const odynUrl = environment['ODYN_URL'] ?? '';
+  if (odynUrl !== '') return { odynUrl };
+  throw new CommandError('nobody asks: give --identity, or set NOVA_KMS_PRIVATE_KEY or ODYN_URL (npm start writes a file for its own app)', EXIT.usage);
+}
+
+/** The variables that say which cluster: whatever else is set for a node beside it may be wrong. */
+function clusterVariables(environment: Environment): Environment {
+  return Object.fromEntries(CLUSTER_VARIABLES.map((name) => [name, environment[name]]));
+}
+
+const CLUSTER_VARIABLES = [
+  ...['NODE_URL', 'HELIOS_RPC_URL', 'NOVA_APP_REGISTRY_ADDRESS', 'KMS_APP_ID', 'IN_ENCLAVE', 'CHAIN_CONFIRMATIONS'],
+  ...PROXY_VARIABLES,
+];

@@ -1,0 +1,55 @@
+/**
+ * `nova-kms derive`: one key of an app. It is printed because that was asked for; it is nowhere else: not in an error, nor
+ * with --json in anything but its own field.
+ */
+import { Option, type Command } from 'commander';
+import process from 'node:process';
+import { MAX_DERIVED_KEY_BYTES } from '../../domain/limits.ts';
+import { EXIT } from '../exit-codes.ts';
+import { wholeNumber } from '../option-values.ts';
+import { callAsApp } from './app-call.ts';
+import { APP_HELP, defineAppOptions } from './app-options.ts';
+import { BYTE_FORMATS, formatBytes, type ByteFormat } from './output-forms.ts';
+
+const EXAMPLES = `
+Examples:
+  nova-kms derive sessions --identity .dev-app.json
+  nova-kms derive disk --context volume-1 --length 64 --format raw > key
+
+The key goes to standard output: keep it out of logs and of a shell's history.
+
+Exit code: 0 with a key; 1 failed; 2 the command line cannot be read; 3 no node is
+ready.`;
+
+interface DeriveOptions {
+  readonly context?: string;
+  readonly length?: number;
+  readonly format: ByteFormat;
+  readonly json?: boolean;
+}
+
+export function define(command: Command): void {
+  defineAppOptions(
+    command
+      .argument('<path>', 'which key: the same path gives the same key from every node, always')
+      .option('--context <text>', 'joined to the path')
+      .option('--length <bytes>', `1 to ${MAX_DERIVED_KEY_BYTES}, 32 when not given`, wholeNumber(1, MAX_DERIVED_KEY_BYTES))
+      .addOption(new Option('--format <format>', 'of the key').choices(BYTE_FORMATS).default('hex').conflicts('json'))
+      .option('--json', 'an object with the key in hex, and who answered'),
+  ).addHelpText('after', `${APP_HELP}\n${EXAMPLES}`);
+}
+
+export async function run(command: Command): Promise<number> {
+  const [path] = command.processedArgs as [string];
+  const { context, length, format, json } = command.opts<DeriveOptions>();
+  const { key, appId, node } = await callAsApp(command, (client, options) =>
+    client.derive({ path, ...(context === undefined ? {} : { context }), ...(length === undefined ? {} : { length }) }, options),
+  );
+  const shown =
+    json === true
+      ? `${JSON.stringify({ app_id: appId, path, context, key: formatBytes(key, 'hex').toString().trim(), node: node.url, wallet: node.wallet })}\n`
+      : formatBytes(key, format);
+  key.fill(0);
+  process.stdout.write(shown);
+  return EXIT.done;
+}

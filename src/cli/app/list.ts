@@ -1,0 +1,61 @@
+/** `nova-kms list`: the keys of an app's store, one a line. */
+import type { Command } from 'commander';
+import process from 'node:process';
+import { EXIT } from '../exit-codes.ts';
+import { wholeNumber } from '../option-values.ts';
+import { isShowable } from '../plain-text.ts';
+import { callAsApp } from './app-call.ts';
+import { APP_HELP, defineAppOptions } from './app-options.ts';
+import { jsonLine, type JsonOption } from './output-forms.ts';
+
+export function define(command: Command): void {
+  defineAppOptions(
+    command
+      .option('--prefix <text>', 'only keys that begin with this')
+      .option('--after <key>', 'only keys after this one')
+      .option('--limit <n>', 'at most so many', wholeNumber(1, 999_999))
+      .option('--json', 'an object with the keys, whether there are more, and who answered'),
+  ).addHelpText(
+    'after',
+    `${APP_HELP}
+
+One key a line, in order; a key of other than plain text stands as a JSON string.
+
+Examples:
+  nova-kms list --prefix users/ --identity .dev-app.json
+  nova-kms list --json | jq -r '.keys[]'
+
+Exit code: 0 with a list, an empty one too; 1 failed; 2 the command line cannot be
+read; 3 no node is ready.`,
+  );
+}
+
+export async function run(command: Command): Promise<number> {
+  const { prefix, after, limit, json } = command.opts<JsonOption & { prefix?: string; after?: string; limit?: number }>();
+  const { keys, more, node } = await callAsApp(command, (client, options) =>
+    client.list(
+      { ...(prefix === undefined ? {} : { prefix }), ...(after === undefined ? {} : { after }), ...(limit === undefined ? {} : { limit }) },
+      options,
+    ),
+  );
+  if (json === true) process.stdout.write(jsonLine({ keys, more, node: node.url }));
+  else {
+    for (const key of keys) process.stdout.write(`${keyLine(key)}\n`);
+    if (more) process.stderr.write('There are more: give --after with the last key, or a larger --limit.\n');
+  }
+  return EXIT.done;
+}
+
+/** A line for each key, whatever is in it. */
+export function keyLine(key: string): string {
+  return isShowable(key) && !/[\n\t"]/.test(key) ? key : escapeAll(JSON.stringify(key));
+}
+
+/** JSON leaves some of what is not drawn as it is. */
+function escapeAll(json: string): string {
+  return Array.from(json, (character) => (isShowable(character) ? character : unitsOf(character))).join('');
+}
+
+function unitsOf(character: string): string {
+  return [...Array(character.length).keys()].map((index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`).join('');
+}

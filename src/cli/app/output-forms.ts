@@ -1,0 +1,17 @@
+/** What a command prints: bytes in the form asked for, or an object as one line of JSON. */
+
+export const BYTE_FORMATS = ['hex', 'base64', 'raw'] as const;
+export type ByteFormat = (typeof BYTE_FORMATS)[number];
+
+/** A line of text, or the bytes and nothing else. */
+export function formatBytes(bytes: Uint8Array, format: ByteFormat): Buffer {
+  return format === 'raw' ? Buffer.from(bytes) : Buffer.from(`${Buffer.from(bytes).toString(format)}\n`);
+}
+
+export interface JsonOption {
+  readonly json?: boolean;
+}
+
+export function jsonLine(object: object): string {
+  return `${JSON.stringify(object)}\n`;
+}

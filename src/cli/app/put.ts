@@ -1,0 +1,67 @@
+/** `nova-kms put`: writes one value of an app's store, from an argument, a file or standard input. */
+import { createReadStream } from 'node:fs';
+import type { Command } from 'commander';
+import process from 'node:process';
+import { CommandError, EXIT } from '../exit-codes.ts';
+import { wholeNumber } from '../option-values.ts';
+import { acksOf, defineAcks, type AcksOptions } from './acks-options.ts';
+import { callAsApp } from './app-call.ts';
+import { APP_HELP, defineAppOptions } from './app-options.ts';
+import { jsonLine, type JsonOption } from './output-forms.ts';
+
+export function define(command: Command): void {
+  defineAppOptions(
+    defineAcks(
+      command
+        .argument('<key>')
+        .argument('[value]', 'text; without it the value is read from standard input')
+        .option('--file <file>', 'the value is what stands in it')
+        .option('--ttl-ms <ms>', 'until it reads as absent; 0: for ever', wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
+        .option('--json', 'an object with the time, the acknowledgements, and who answered'),
+    ),
+  ).addHelpText(
+    'after',
+    `${APP_HELP}
+
+Examples:
+  nova-kms put greeting hello --identity .dev-app.json
+  nova-kms put picture --file picture.png --acks 2
+  pass show token | nova-kms put token          a secret is no argument
+
+Exit code: 0 written; 1 failed, or with --acks not acknowledged in time (the write
+stays); 2 the command line cannot be read; 3 no node is ready.`,
+  );
+}
+
+export async function run(command: Command): Promise<number> {
+  const [key, text] = command.processedArgs as [string, string | undefined];
+  const { file, ttlMs, json, ...acks } = command.opts<JsonOption & AcksOptions & { file?: string; ttlMs: number }>();
+  const value = await readValue(text, file);
+  const { updatedAtMs, acks: acknowledged, node } = await callAsApp(command, (client, options) =>
+    client.put({ key, value, ttlMs, ...acksOf(acks) }, options),
+  );
+  if (json === true) process.stdout.write(jsonLine({ key, updated_at_ms: updatedAtMs, acks: acknowledged, node: node.url }));
+  return EXIT.done;
+}
+
+/** More than any node takes; what is read is held in memory. Bytes. */
+const MAX_INPUT_BYTES = 64 * 1024 * 1024;
+
+async function readValue(text: string | undefined, file: string | undefined): Promise<Uint8Array> {
+  if (text !== undefined && file !== undefined) throw new CommandError('a value and --file are two values: give one', EXIT.usage);
+  if (text !== undefined) return Buffer.from(text);
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    // Whoever fills the pipe may take long: somebody is asked for a passphrase.
+    for await (const chunk of (file === undefined ? process.stdin : createReadStream(file)) as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > MAX_INPUT_BYTES) throw new CommandError(`a value has at most ${MAX_INPUT_BYTES} bytes`, EXIT.usage);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
+    throw new CommandError(`${file ?? 'standard input'} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`, EXIT.usage);
+  }
+  return Buffer.concat(chunks);
+}

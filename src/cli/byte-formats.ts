@@ -1,9 +1,0 @@
-/** Bytes as a command prints them. */
-
-export const BYTE_FORMATS = ['hex', 'base64', 'raw'] as const;
-export type ByteFormat = (typeof BYTE_FORMATS)[number];
-
-/** A line of text, or the bytes and nothing else. */
-export function formatBytes(bytes: Uint8Array, format: ByteFormat): Buffer {
-  return format === 'raw' ? Buffer.from(bytes) : Buffer.from(`${Buffer.from(bytes).toString(format)}\n`);
-}

@@ -1,0 +1,32 @@
+/** `nova-kms chart`: the node's machine as a picture, read off the machine itself. */
+import { Option, type Command } from 'commander';
+import process from 'node:process';
+import { mermaidOf } from '../../chart/mermaid.ts';
+import { EXIT } from '../exit-codes.ts';
+import { nodeChart, regionNames } from './node-chart.ts';
+
+const MORE = `
+A Mermaid state diagram, which GitHub and most editors draw; with --json all that the
+machine says: states, edges, guards, actions, actors. Delays are those of the default
+configuration.
+
+Examples:
+  nova-kms chart
+  nova-kms chart --region all > machine.mmd
+  nova-kms chart --region nodeTick --json | jq -r '.edges[].label'
+
+Exit code: 0; 2 the command line cannot be read.`;
+
+export function define(command: Command): void {
+  command
+    .addOption(new Option('--region <name>', 'what of it').choices(regionNames()).default('readiness'))
+    .option('--json', 'states and edges as one JSON object')
+    .addHelpText('after', MORE);
+}
+
+export async function run(command: Command): Promise<number> {
+  const { region, json } = command.opts<{ region: string; json?: boolean }>();
+  const chart = nodeChart(region);
+  process.stdout.write(json === true ? `${JSON.stringify(chart, null, 2)}\n` : mermaidOf(chart));
+  return EXIT.done;
+}

@@ -1,0 +1,70 @@
+/**
+ * The keys of the development cluster's app, in a file for the commands of another terminal: only the owner may read it, and
+ * it goes when the cluster does. The keys are drawn for this cluster and are good for nothing else.
+ */
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import process from 'node:process';
+import { CONFIRMATIONS } from '../../dev/cluster.ts';
+import type { DevApp } from '../../dev/dev-app.ts';
+import { KMS_APP_ID, type DevChain } from '../../dev/dev-chain.ts';
+import { parseAppFile, type AppFile } from '../app/app-file.ts';
+
+/** On this machine: a chain answers at once or is not there. Milliseconds. */
+const ANSWER_LIMIT_MS = 1_000;
+
+async function chainAnswers(url: string): Promise<boolean> {
+  const asked = { jsonrpc: '2.0', id: 1, method: 'eth_chainId', params: [] };
+  try {
+    return (await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(asked), signal: AbortSignal.timeout(ANSWER_LIMIT_MS) })).ok;
+  } catch {
+    return false;
+  }
+}
+
+export class DevIdentity {
+  readonly #path: string;
+  readonly #answers: (chainUrl: string) => Promise<boolean>;
+  #written: string | null = null;
+
+  /** @param answers whether a chain is there */
+  constructor(path: string, answers = chainAnswers) {
+    this.#path = path;
+    this.#answers = answers;
+  }
+
+  /** @returns in one line why it cannot be written; null when it was */
+  async write(app: Pick<DevApp, 'keys'>, { chain }: { readonly chain: Pick<DevChain, 'url' | 'novaAppRegistry'> }): Promise<string | null> {
+    const content: AppFile = {
+      ...app.keys,
+      chain: chain.url,
+      registry: chain.novaAppRegistry,
+      kmsAppId: KMS_APP_ID,
+      inEnclave: false,
+      confirmations: CONFIRMATIONS,
+    };
+    this.#written = `${JSON.stringify(content, null, 2)}\n`;
+    const aside = `${this.#path}.${process.pid}`;
+    if (await this.#isInUse()) return `${this.#path} is another cluster's, which runs: give another --identity to act as the app of this one`;
+    try {
+      await writeFile(aside, this.#written, { mode: 0o600, flag: 'wx' });
+      await rename(aside, this.#path);
+      return null;
+    } catch (error) {
+      await rm(aside, { force: true });
+      return `${this.#path} cannot be written (${(error as NodeJS.ErrnoException).code ?? 'unknown'}): give another --identity to act as the app`;
+    }
+  }
+
+  /** What a cluster that was killed left behind is nobody's. */
+  async #isInUse(): Promise<boolean> {
+    const there = parseAppFile(await readFile(this.#path, 'utf8').catch(() => ''));
+    return there?.chain !== undefined && this.#answers(there.chain);
+  }
+
+  /** Leaves the file of another cluster that took its place. */
+  async remove(): Promise<void> {
+    if (this.#written === null) return;
+    const there = await readFile(this.#path, 'utf8').catch(() => null);
+    if (there === this.#written) await rm(this.#path, { force: true });
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * The proof that a cluster works: an app derives one key from each node in turn. The client takes an answer only if the
+ * node's wallet signed it and its registered key sealed it; whether the keys are equal is judged here.
+ */
+import type { KmsClient } from '../../client/kms-client.ts';
+import { constantTimeEqual, sha256 } from '../../crypto/hash.ts';
+import type { Wallet } from '../../domain/ids.ts';
+
+/** Asked of every node; any would do. */
+const CHECK_PATH = 'cluster-check';
+const FINGERPRINT_BYTES = 8;
+
+export interface NodeKey {
+  /** First bytes of SHA-256 of the key, in hex. */
+  readonly fingerprint: string;
+  /** Of the request. Milliseconds. */
+  readonly durationMs: number;
+}
+
+export interface KeyCheck {
+  /** In the order of the wallets given. */
+  readonly keys: readonly NodeKey[];
+  readonly equal: boolean;
+}
+
+/** @throws KmsClientError when a node gives no good answer */
+export async function checkKeys(
+  wallets: readonly Wallet[],
+  signal: AbortSignal,
+  modules: { readonly client: Pick<KmsClient, 'derive' | 'nodes'>; readonly monotonicMs: () => number },
+): Promise<KeyCheck> {
+  const { client, monotonicMs } = modules;
+  // Reading the list of nodes is no part of the first request.
+  await client.nodes({ signal });
+  const held: Uint8Array[] = [];
+  const keys: NodeKey[] = [];
+  try {
+    for (const wallet of wallets) {
+      const startedMs = monotonicMs();
+      const { key } = await client.derive({ path: CHECK_PATH }, { node: wallet, signal });
+      held.push(key);
+      keys.push({ fingerprint: fingerprintOf(key), durationMs: Math.round(monotonicMs() - startedMs) });
+    }
+    return { keys, equal: held.every((key) => constantTimeEqual(key, held[0]!)) };
+  } finally {
+    for (const key of held) key.fill(0);
+  }
+}
+
+function fingerprintOf(key: Uint8Array): string {
+  return Buffer.from(sha256(key).subarray(0, FINGERPRINT_BYTES)).toString('hex');
+}

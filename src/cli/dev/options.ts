@@ -1,0 +1,64 @@
+/** The options of `nova-kms dev`, which is `npm start`: read, checked and explained. */
+import type { Command } from 'commander';
+import { MAX_NODES } from '../../dev/cluster.ts';
+import { exitWithParentOption } from '../exit-with-parent.ts';
+import { MAX_PORT, secondsBetween, wholeNumber } from '../option-values.ts';
+
+export interface DevOptions {
+  readonly nodes: number;
+  readonly tickSeconds: number;
+  /** 0: any free ones. */
+  readonly basePort: number;
+  readonly once: boolean;
+  readonly json: boolean;
+  /** Port of the page that shows the cluster, 0: any free one; null: there is none. */
+  readonly visualizerPort: number | null;
+  /** Written when the cluster runs, removed when it ends. */
+  readonly identity: string;
+  /** Stop when standard input closes. */
+  readonly exitWithParent: boolean;
+}
+
+const DEFAULT_NODES = 3;
+const DEFAULT_TICK_SECONDS = 5;
+const DAY_SECONDS = 86_400;
+const DEFAULT_IDENTITY_FILE = '.dev-app.json';
+
+const DESCRIPTION =
+  'A Nova KMS cluster on this machine: a development chain with both contracts, and nodes that each have an enclave emulator ' +
+  'of their own. Shows how they become ready, derives one key from every node, checks that the answers are signed and equal, ' +
+  'prints a table, and runs on until Ctrl-C. A page shows it, with buttons that break things. Everything ' +
+  'stays on loopback and ends with this command.';
+
+const EXAMPLES = `
+Examples:
+  npm start
+  npm start -- --once                       exit after the table
+  npm start -- --nodes 5 --base-port 8000   nodes at ports 8000 to 8004
+  npm start -- --visualizer-port 9000       the page that shows the cluster, at that port
+  npm start --silent -- --once --json       --silent keeps npm's own lines out
+
+Exit code: 0 after --once with a good table, or when stopped in order; 1 with the
+reason in one line on standard error; 2 for options that cannot be read; 130 after
+a second Ctrl-C, which waits for nothing.`;
+
+export function defineDevOptions(command: Command): void {
+  command
+    .description(DESCRIPTION)
+    .option('--nodes <n>', `number of nodes, 1 to ${MAX_NODES}`, wholeNumber(1, MAX_NODES), DEFAULT_NODES)
+    .option('--tick-seconds <s>', 'heartbeat of each node (KMS_NODE_TICK_SECONDS)', secondsBetween(1, DAY_SECONDS), DEFAULT_TICK_SECONDS)
+    .option('--base-port <p>', 'port of the first node, the others follow; 0: any that are free', wholeNumber(0, MAX_PORT), 0)
+    .option('--once', 'exit after the table')
+    .option('--visualizer-port <p>', 'port of the page that shows the cluster; 0: any that is free', wholeNumber(0, MAX_PORT), 0)
+    .option('--no-visualizer', 'no page that shows the cluster')
+    .option('--json', 'one JSON object per line on standard output, and no other text')
+    .option('--identity <file>', "where the keys of the cluster's app stand while it runs, for commands such as derive", DEFAULT_IDENTITY_FILE)
+    .addOption(exitWithParentOption())
+    .addHelpText('after', EXAMPLES);
+}
+
+export function devOptionsOf(command: Command): DevOptions {
+  const given = command.opts<Pick<DevOptions, 'nodes' | 'tickSeconds' | 'basePort' | 'identity'> & Partial<DevOptions> & { readonly visualizerPort: number; readonly visualizer: boolean }>();
+  const { visualizer, visualizerPort, ...others } = given;
+  return { once: false, json: false, exitWithParent: false, ...others, visualizerPort: visualizer ? visualizerPort : null };
+}

@@ -1,0 +1,51 @@
+/** Follows the nodes through their states by what they log themselves (ARCHITECTURE.md, the readiness machine). */
+import { z } from 'zod';
+import { parseJsonOrNull } from '../../crypto/json.ts';
+import type { CapturedLine } from '../../dev/captured-output.ts';
+import type { DevEvent } from './report.ts';
+
+type StateEvent = Extract<DevEvent, { event: 'state' }>;
+
+const readinessLine = z.object({
+  room: z.literal('readiness'),
+  message: z.literal('readiness changed'),
+  state: z.enum(['ineligible', 'bootstrapping', 'syncing-secret', 'ready']),
+  reason: z.string().nullable(),
+});
+
+interface Times {
+  readonly startedMs: number;
+  readonly changedMs: number;
+}
+
+export class DevProgress {
+  readonly #monotonicMs: () => number;
+  readonly #times = new Map<string, Times>();
+
+  constructor(modules: { readonly monotonicMs: () => number }) {
+    this.#monotonicMs = modules.monotonicMs;
+  }
+
+  /** Its times count from here. */
+  started(node: string): void {
+    const nowMs = this.#monotonicMs();
+    this.#times.set(node, { startedMs: nowMs, changedMs: nowMs });
+  }
+
+  /** What a line says about a state; null for lines that say something else. */
+  take({ source, text }: Pick<CapturedLine, 'source' | 'text'>): StateEvent | null {
+    const times = this.#times.get(source);
+    const read = readinessLine.safeParse(text.startsWith('{') ? parseJsonOrNull(text) : null);
+    if (times === undefined || !read.success) return null;
+    const nowMs = this.#monotonicMs();
+    this.#times.set(source, { ...times, changedMs: nowMs });
+    return {
+      event: 'state',
+      node: source,
+      state: read.data.state,
+      reason: read.data.reason,
+      since_start_ms: Math.round(nowMs - times.startedMs),
+      since_change_ms: Math.round(nowMs - times.changedMs),
+    };
+  }
+}

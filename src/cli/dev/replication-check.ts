@@ -1,0 +1,64 @@
+/**
+ * The proof that a cluster is one store: a record is written on the first node, the others are asked until they show it, and
+ * the same for its deletion. Who asks is a real app client.
+ */
+import type { KmsClient } from '../../client/kms-client.ts';
+import { constantTimeEqual } from '../../crypto/hash.ts';
+import { waitUntil } from '../../dev/waiting.ts';
+import type { Wallet } from '../../domain/ids.ts';
+import { systemRandom } from '../../system/system.ts';
+
+const CHECK_KEY = 'cluster-check';
+const VALUE_BYTES = 32;
+/** Until a write must be everywhere. Milliseconds. */
+const SHOWN_LIMIT_MS = 30_000;
+/** Between two looks: few enough for the default rate limits. Milliseconds. */
+const LOOK_EVERY_MS = 25;
+
+/** On the first node: of the request itself; on the others: from then until they showed it. Milliseconds. */
+export interface ReplicationTimes {
+  readonly writtenMs: number;
+  readonly deletedMs: number;
+}
+
+export interface ReplicationModules {
+  readonly client: Pick<KmsClient, 'put' | 'get' | 'delete'>;
+  readonly monotonicMs: () => number;
+}
+
+/** @returns one entry per wallet, in their order @throws KmsClientError, WaitError when a node does not show it in time */
+export async function checkReplication(
+  wallets: readonly Wallet[],
+  signal: AbortSignal,
+  modules: ReplicationModules,
+): Promise<readonly ReplicationTimes[]> {
+  const [first] = wallets;
+  if (first === undefined) return [];
+  const { client } = modules;
+  const value = systemRandom.bytes(VALUE_BYTES);
+  const written = await timesUntil(wallets, signal, modules, () => client.put({ key: CHECK_KEY, value }, { node: first, signal }), (held) =>
+    held !== null && constantTimeEqual(held, value),
+  );
+  const deleted = await timesUntil(wallets, signal, modules, () => client.delete({ key: CHECK_KEY }, { node: first, signal }), (held) => held === null);
+  return wallets.map((_, index) => ({ writtenMs: written[index]!, deletedMs: deleted[index]! }));
+}
+
+async function timesUntil(
+  [, ...others]: readonly Wallet[],
+  signal: AbortSignal,
+  { client, monotonicMs }: ReplicationModules,
+  act: () => Promise<unknown>,
+  isShown: (held: Uint8Array | null) => boolean,
+): Promise<readonly number[]> {
+  const startedMs = monotonicMs();
+  await act();
+  const doneMs = monotonicMs();
+  const times = others.map(async (wallet) => {
+    await waitUntil({ what: `the write reaching ${wallet}`, limitMs: SHOWN_LIMIT_MS, everyMs: LOOK_EVERY_MS, signal }, async () => {
+      const stored = await client.get(CHECK_KEY, { node: wallet, signal });
+      return isShown(stored?.value ?? null) ? null : 'it is not there yet';
+    });
+    return Math.round(monotonicMs() - doneMs);
+  });
+  return [Math.round(doneMs - startedMs), ...(await Promise.all(times))];
+}

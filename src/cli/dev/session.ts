@@ -1,0 +1,190 @@
+/**
+ * One run of `npm start`, in steps: start the cluster, wait until every node is ready, check their keys, show the table.
+ * What holds a step up is in the error it ends with, in one line.
+ */
+import type { ClusterNode } from '../../dev/cluster-node.ts';
+import { startCluster, type Cluster, type ClusterStep } from '../../dev/cluster.ts';
+import type { DevApp } from '../../dev/dev-app.ts';
+import { KMS_APP_ID } from '../../dev/dev-chain.ts';
+import type { Exit } from '../../dev/managed-process.ts';
+import { DevIdentity } from './identity.ts';
+import { checkKeys, type KeyCheck } from './key-check.ts';
+import type { DevOptions } from './options.ts';
+import { DevProgress } from './progress.ts';
+import { checkReplication, type ReplicationTimes } from './replication-check.ts';
+import type { Report, TableRow } from './report.ts';
+import type { DevVisualizer } from './visualizer.ts';
+
+/** Until a hash is deep enough, a newcomer waits for blocks; later nobody does. Seconds. */
+const BLOCK_TIME_UNTIL_READY_SECONDS = 0.25;
+const BLOCK_TIME_SECONDS = 1;
+/** For getting ready, besides some ticks. Milliseconds. */
+const READY_LIMIT_MS = 90_000;
+const READY_LIMIT_TICKS = 3;
+
+const STEP_TEXT: Readonly<Record<ClusterStep, string>> = {
+  chain: 'Starting the chain',
+  contracts: 'Compiling and deploying the contracts',
+  enclaves: 'Starting the enclave emulators',
+  registration: 'Registering the instances',
+  nodes: 'Starting the nodes',
+};
+
+export interface DevSessionModules {
+  readonly report: Report;
+  readonly monotonicMs: () => number;
+  /** Ends the run under way, and closes what there is. */
+  readonly signal: AbortSignal;
+}
+
+export class DevSession {
+  readonly #options: DevOptions;
+  readonly #modules: DevSessionModules;
+  readonly #progress: DevProgress;
+  readonly #identity: DevIdentity;
+  #cluster: Cluster | null = null;
+  #app: DevApp | null = null;
+  #visualizer: DevVisualizer | null = null;
+
+  constructor(options: DevOptions, modules: DevSessionModules) {
+    this.#options = options;
+    this.#modules = modules;
+    this.#progress = new DevProgress(modules);
+    this.#identity = new DevIdentity(options.identity);
+  }
+
+  /** @returns whether the nodes agree @throws Error whose first line says what is wrong; the signal's reason */
+  async run(): Promise<boolean> {
+    const { report, signal, monotonicMs } = this.#modules;
+    const startedMs = monotonicMs();
+    const { cluster, app } = await this.#start();
+    await this.#waitUntilReady(cluster);
+    const wallets = cluster.nodes.map(({ wallet }) => wallet);
+    const modules = { client: app.client, monotonicMs };
+    const check = await checkKeys(wallets, signal, modules);
+    const times = await checkReplication(wallets, signal, modules);
+    const rows = await Promise.all(cluster.nodes.map((node, index) => rowOf(node, check.keys[index]!, times[index]!)));
+    report({ event: 'table', after_ms: Math.round(monotonicMs() - startedMs), equal: check.equal, rows });
+    await cluster.chain.setBlockTime(BLOCK_TIME_SECONDS);
+    return check.equal;
+  }
+
+  /**
+   * After `run`: lets commands of another terminal act as the cluster's app, where the file can be written.
+   * @returns in one line why it cannot; null when it was
+   */
+  async offerIdentity(): Promise<string | null> {
+    const failure = await this.#identity.write(this.#app!, this.#cluster!);
+    const file = failure === null ? this.#options.identity : null;
+    void this.#visualizer?.warmUp();
+    this.#modules.report({ event: 'running', status_url: this.#cluster!.nodes[0]!.url, identity_file: file });
+    return failure;
+  }
+
+  /** Leaves no process behind, and no file. */
+  async close(): Promise<void> {
+    await this.#identity.remove();
+    await this.#cluster?.close();
+    await this.#visualizer?.close();
+  }
+
+  /** For somebody who will not wait. */
+  killAll(): void {
+    this.#cluster?.killAll();
+  }
+
+  async #start(): Promise<{ readonly cluster: Cluster; readonly app: DevApp }> {
+    const { nodes, tickSeconds, basePort } = this.#options;
+    const { report, signal } = this.#modules;
+    const names = Array.from({ length: nodes }, (_, index) => `node-${index + 1}`);
+    const visualizer = await this.#startVisualizer(names);
+    // When one ends before that, the start fails with it.
+    const started = Promise.withResolvers<undefined>();
+    const cluster = await startCluster({
+      nodes,
+      tickSeconds,
+      basePort,
+      ...(visualizer === null
+        ? {}
+        : { visualizer: { token: visualizer.nodeToken }, environment: visualizer.environment, plans: names.map((name) => visualizer.planOf(name)) }),
+      blockTimeSeconds: BLOCK_TIME_UNTIL_READY_SECONDS,
+      prepare: async (prepared) => {
+        this.#cluster = prepared;
+        this.#app = await prepared.createApp();
+        visualizer?.prepare(prepared);
+        report({
+          event: 'cluster',
+          chain_url: prepared.chain.url,
+          nova_app_registry: prepared.chain.novaAppRegistry,
+          kms_registry: prepared.chain.kmsRegistry,
+          kms_app_id: KMS_APP_ID,
+        });
+      },
+      onStep: (step) => {
+        // The first step: what was asked for can be.
+        if (step === 'chain' && visualizer !== null) report({ event: 'visualizer', url: visualizer.url });
+        report({ event: 'step', step: this.#options.json ? step : STEP_TEXT[step] });
+        if (step === 'nodes') for (const { name } of this.#cluster!.nodes) this.#progress.started(name);
+      },
+      onLine: (line) => {
+        const change = signal.aborted ? null : this.#progress.take(line);
+        if (change !== null) report(change);
+      },
+      onNodeEnd: (node, exit, how) => {
+        visualizer?.ended(node, exit);
+        void started.promise.then(() => this.#ended(node, exit, how));
+      },
+      signal,
+    });
+    signal.throwIfAborted();
+    started.resolve(undefined);
+    return { cluster, app: this.#app! };
+  }
+
+  /** Its modules are loaded only when it is wanted. */
+  async #startVisualizer(names: readonly string[]): Promise<DevVisualizer | null> {
+    const { visualizerPort } = this.#options;
+    if (visualizerPort === null) return null;
+    const { DevVisualizer: Visualizer } = await import('./visualizer.ts');
+    try {
+      this.#visualizer = await Visualizer.start({ names, port: visualizerPort, signal: this.#modules.signal });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+      throw new Error(`port ${visualizerPort} is in use: give another --visualizer-port, or 0 for any that is free`, { cause: error });
+    }
+    return this.#visualizer;
+  }
+
+  /** Says how a node's process ended, unless in order with the cluster. */
+  #ended({ name }: ClusterNode, { code }: Exit, how: string): void {
+    const { report, signal } = this.#modules;
+    const inOrder = signal.aborted && code === 0;
+    if (!inOrder) report({ event: 'ended', node: name, how });
+  }
+
+  async #waitUntilReady(cluster: Cluster): Promise<void> {
+    const limitMs = READY_LIMIT_MS + READY_LIMIT_TICKS * this.#options.tickSeconds * 1000;
+    const failed = new AbortController();
+    const signal = AbortSignal.any([this.#modules.signal, failed.signal]);
+    try {
+      await Promise.all(cluster.nodes.map((node) => node.waitForState('ready', limitMs, signal)));
+    } finally {
+      // The first failure is the news; nobody waits for the others any more.
+      failed.abort();
+    }
+  }
+}
+
+async function rowOf(node: ClusterNode, key: KeyCheck['keys'][number], times: ReplicationTimes): Promise<TableRow> {
+  const status = await node.tryStatus();
+  return {
+    node: node.name,
+    url: node.url,
+    state: status?.readiness?.state ?? 'no answer',
+    wallet: node.wallet,
+    fingerprint: key.fingerprint,
+    derive_ms: key.durationMs,
+    write_ms: times.writtenMs,
+    delete_ms: times.deletedMs,
+  };
+}

@@ -1,0 +1,42 @@
+/** `nova-kms check-config`: reads the environment as a node would, and says what it would be, or all that is wrong. */
+import type { Command } from 'commander';
+import process from 'node:process';
+import { readConfig, type ConfigResult } from '../../config/read-config.ts';
+import { EXIT } from '../exit-codes.ts';
+
+const MORE = `
+Prints the effective configuration, secrets as set or unset and URLs without
+credentials; or every problem, one a line, on standard error.
+
+Examples:
+  nova-kms check-config
+  env $(cat node.env) nova-kms check-config --json
+
+Exit code: 0 a node would start with it; 1 it would not.`;
+
+export function define(command: Command): void {
+  command.option('--json', 'one JSON object: ok, effective, problems').addHelpText('after', MORE);
+}
+
+export async function run(command: Command): Promise<number> {
+  const read = readConfig(process.env);
+  const { stdout, stderr } = configLines(read, command.opts<{ json?: boolean }>().json === true);
+  for (const line of stdout) process.stdout.write(`${line}\n`);
+  for (const line of stderr) process.stderr.write(`${line}\n`);
+  return read.ok ? EXIT.done : EXIT.failed;
+}
+
+interface Lines {
+  readonly stdout: readonly string[];
+  readonly stderr: readonly string[];
+}
+
+export function configLines(read: ConfigResult, json: boolean): Lines {
+  if (json) {
+    const object = read.ok ? { ok: true, effective: read.effective, problems: [] } : { ok: false, effective: null, problems: read.problems };
+    return { stdout: [JSON.stringify(object)], stderr: [] };
+  }
+  if (!read.ok) return { stdout: [], stderr: read.problems };
+  const width = Math.max(...Object.keys(read.effective).map(({ length }) => length));
+  return { stdout: Object.entries(read.effective).map(([variable, text]) => `${variable.padEnd(width)}  ${text}`.trimEnd()), stderr: [] };
+}

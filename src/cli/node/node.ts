@@ -1,0 +1,93 @@
+/**
+ * `nova-kms node`: one node from the environment (protocol.md §8). SIGTERM and SIGINT end it in order, a second one at once.
+ * A machine in error or a broken invariant ends it with code 1, for a supervisor to start it again.
+ */
+import type { Command } from 'commander';
+import process from 'node:process';
+import { readConfig } from '../../config/read-config.ts';
+import { SETTINGS, type Config } from '../../config/settings.ts';
+import { InvariantError } from '../../domain/errors.ts';
+import type { Log } from '../../domain/ports.ts';
+import { runNode, type RunningNode } from '../../node/run-node.ts';
+import { createLog } from '../../observe/log.ts';
+import { systemClock } from '../../system/system.ts';
+import { EXIT } from '../exit-codes.ts';
+import { exitWithParent, exitWithParentOption } from '../exit-with-parent.ts';
+import { onStopSignals } from '../stop-signals.ts';
+
+const MORE = `
+Everything comes from the environment (nova-kms check-config says what is read).
+It logs JSON lines on standard error.
+
+Example:
+  IN_ENCLAVE=false BIND_ADDR=127.0.0.1:8000 nova-kms node
+
+Exit code: 0 stopped in order by SIGTERM or SIGINT; 1 the environment is wrong, it
+cannot listen, or a rule of its own is broken; 130 at a second signal.`;
+
+export function define(command: Command): void {
+  command.addOption(exitWithParentOption()).addHelpText('after', MORE);
+}
+
+export async function run(command: Command): Promise<number> {
+  const read = readConfig(process.env);
+  // Nothing that is started or dumped later can show them.
+  for (const { variable, secret } of Object.values(SETTINGS)) if (secret) Reflect.deleteProperty(process.env, variable);
+  if (!read.ok) {
+    for (const problem of read.problems) process.stderr.write(`${problem}\n`);
+    return EXIT.failed;
+  }
+  const { config, effective } = read;
+  const log = createLog({ level: config.logLevel, stream: process.stderr }, { clock: systemClock });
+  log.info('effective configuration', effective);
+  return untilClosed(config, log, command.opts<{ exitWithParent?: boolean }>().exitWithParent === true);
+}
+
+/** @returns the exit code */
+async function untilClosed(config: Config, log: Log, withParent: boolean): Promise<number> {
+  const ended = Promise.withResolvers<number>();
+  // A node that is told to stop while it starts is closed once it has.
+  const started = Promise.withResolvers<RunningNode | null>();
+  let closing = false;
+
+  const close = (code: number): void => {
+    if (closing) return;
+    closing = true;
+    started.promise
+      .then((running) => running?.close())
+      .then(
+        () => {
+          log.info('stopped');
+          ended.resolve(code);
+        },
+        () => ended.resolve(EXIT.failed),
+      );
+  };
+  const fail = (error: Error): void => {
+    const why = error instanceof InvariantError ? error.message : 'the machine failed';
+    log.error('the node stops', { why, kind: error.name });
+    close(EXIT.failed);
+  };
+
+  onStopSignals(
+    () => close(EXIT.done),
+    () => process.exit(EXIT.interrupted),
+  );
+  process.on('uncaughtException', fail);
+  process.on('unhandledRejection', (error) => fail(error instanceof Error ? error : new Error('a promise was rejected')));
+  if (withParent) exitWithParent(() => close(EXIT.done));
+
+  try {
+    const running = await runNode(config, log, fail);
+    log.info('listening', { host: config.bindAddress.host, port: running.port });
+    started.resolve(running);
+  } catch (error) {
+    started.resolve(null);
+    const { code } = error as NodeJS.ErrnoException;
+    const where = `${config.bindAddress.host}:${config.bindAddress.port}`;
+    log.error('the node cannot listen', { where, code: code ?? 'unknown' });
+    process.stderr.write(`cannot listen on ${where}: ${code === 'EADDRINUSE' ? 'the port is in use' : (code ?? 'unknown')}\n`);
+    return EXIT.failed;
+  }
+  return ended.promise;
+}

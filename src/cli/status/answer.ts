@@ -1,0 +1,90 @@
+/**
+ * What nodes say of themselves at `GET /status` and `GET /nodes` (protocol.md §2, §10), taken apart for a screen. Whoever
+ * answers may send anything, and nodes in other languages send less: a text has no control characters and a limit here, and
+ * what is missing or of another kind is null.
+ */
+import { z } from 'zod';
+import { parseWallet, type Wallet } from '../../domain/ids.ts';
+import { nodeUrl } from '../node-url.ts';
+import { plainText } from '../plain-text.ts';
+
+const MAX_STATE_CHARACTERS = 20;
+const MAX_REASON_CHARACTERS = 200;
+const MAX_ID_CHARACTERS = 70;
+/** Peers that are read of one status. */
+const MAX_PEERS = 64;
+/** Members that are read of one list; more than a screen ever shows. */
+const MAX_LISTED = 4_096;
+const MAX_URL_CHARACTERS = 2_048;
+
+/** `undefined` where it is absent becomes null too. */
+function text(max: number) {
+  return z.string().transform((value) => plainText(value, max)).nullable().catch(null);
+}
+/** Of an address or a hash: languages differ in the case of their hex. */
+const hex = z.string().transform((value) => plainText(value, MAX_ID_CHARACTERS).toLowerCase()).nullable().catch(null);
+const figure = z.number().nullable().catch(null);
+const wallet = z.string().transform(parseWallet).nullable().catch(null);
+const rest = <Shape extends z.ZodRawShape>(shape: Shape) => z.object(shape).catch(() => z.object(shape).parse({}));
+
+const peer = rest({
+  wallet,
+  behind_by: rest({ records: figure, bytes: figure }),
+  last_success_ms: figure,
+  last_error: text(MAX_REASON_CHARACTERS),
+  last_error_ms: figure,
+  next_try_ms: figure,
+});
+
+const statusAnswer = z.object({
+  node: z.object({
+    service_available: z.boolean(),
+    tee_wallet: wallet,
+    master_secret_initialized: z.boolean().nullable().catch(null),
+  }),
+  readiness: rest({
+    state: text(MAX_STATE_CHARACTERS),
+    reason: text(MAX_REASON_CHARACTERS),
+    since_ms: figure,
+    next_tick_in_ms: figure,
+    last_tick: rest({ outcome: text(MAX_REASON_CHARACTERS) }),
+  }),
+  first_snapshot: text(MAX_STATE_CHARACTERS),
+  cluster: rest({
+    kms_app_id: figure,
+    registry_address: hex,
+    total_instances: figure,
+    membership_block: figure,
+    membership_age_ms: figure,
+    master_secret_hash: hex,
+  }),
+  replication: rest({ peers: z.array(z.unknown()).transform((peers) => peers.slice(0, MAX_PEERS).map((each) => peer.parse(each))).catch([]) }),
+  data_store: rest({ total_keys: figure, total_bytes: figure }),
+});
+
+export type StatusAnswer = z.infer<typeof statusAnswer>;
+
+/** null when it is no status. */
+export function parseStatus(body: unknown): StatusAnswer | null {
+  return statusAnswer.safeParse(body).data ?? null;
+}
+
+/** A member as a node lists it. */
+export interface Listed {
+  readonly url: string;
+  readonly wallet: Wallet | null;
+}
+
+const nodesAnswer = z.object({ operators: z.array(z.unknown()) });
+const operator = z.object({ operator: wallet, instance: z.object({ instance_url: z.string().max(MAX_URL_CHARACTERS) }) });
+
+/** null when it is no list of members. Entries without a usable URL are left out. */
+export function parseNodes(body: unknown): readonly Listed[] | null {
+  const parsed = nodesAnswer.safeParse(body);
+  if (!parsed.success) return null;
+  return parsed.data.operators.slice(0, MAX_LISTED).flatMap((each) => {
+    const { data } = operator.safeParse(each);
+    const url = data === undefined ? null : nodeUrl(data.instance.instance_url);
+    return url === null ? [] : [{ url, wallet: data!.operator }];
+  });
+}

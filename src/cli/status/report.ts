@@ -1,0 +1,140 @@
+/** What a survey says of a cluster: the object of `nova-kms status --json`, from which the screen is drawn too. */
+import type { Survey, SurveyedNode } from './survey.ts';
+
+export interface ClusterReport {
+  /** Unix milliseconds. */
+  readonly taken_at_ms: number;
+  /** All nodes are ready and none of them has another secret. */
+  readonly ready: boolean;
+  readonly nodes_ready: number;
+  readonly nodes_total: number;
+  /** Members that were not asked: there are more than --max-nodes. */
+  readonly nodes_left_out: number;
+  /** Of the nodes that say one, most frequent first. */
+  readonly kms_apps: readonly Counted<{ readonly app_id: number; readonly kms_registry: string }>[];
+  /** More than one: some nodes derive other keys than the rest. */
+  readonly master_secret_hashes: readonly Counted<{ readonly hash: string }>[];
+  readonly nodes: readonly NodeReport[];
+}
+
+export type Counted<Of> = Of & { readonly nodes: number };
+
+export interface NodeReport {
+  readonly url: string;
+  readonly wallet: string | null;
+  /** The node's own word; `ready` or `unready` of a node that says no more; `unreachable`. */
+  readonly state: string;
+  /** Why it is not ready, or not reachable. */
+  readonly reason: string | null;
+  /** Unix milliseconds, by the node's clock. */
+  readonly since_ms: number | null;
+  readonly next_tick_in_ms: number | null;
+  readonly last_tick: string | null;
+  readonly members: number | null;
+  readonly membership_block: number | null;
+  readonly master_secret_hash: string | null;
+  readonly first_snapshot: string | null;
+  readonly keys: number | null;
+  readonly bytes: number | null;
+  /** Peers that have not acknowledged all of this node's own writes, or whose last try failed. */
+  readonly peers_behind: readonly PeerReport[];
+}
+
+export interface PeerReport {
+  readonly wallet: string | null;
+  /** null: nobody lists that wallet. */
+  readonly url: string | null;
+  readonly records: number;
+  readonly bytes: number;
+  /** Of the last try, if that failed. */
+  readonly error: string | null;
+  /** Unix milliseconds, by the node's clock. */
+  readonly next_try_ms: number | null;
+}
+
+export const UNREACHABLE = 'unreachable';
+
+export function reportOf({ takenAtMs, nodes: surveyed, members, leftOut }: Survey): ClusterReport {
+  const urls = new Map(members.flatMap(({ url, wallet }) => (wallet === null ? [] : [[wallet as string, url] as const])));
+  for (const { url, answer } of surveyed) {
+    const said = answer?.node.tee_wallet ?? null;
+    if (said !== null && !urls.has(said)) urls.set(said, url);
+  }
+  const nodes = surveyed.map((node) => nodeReport(node, urls));
+  const hashes = counted(nodes.flatMap(({ master_secret_hash: hash }) => (hash === null ? [] : [{ hash }])));
+  const ready = nodes.filter(({ state }) => state === 'ready').length;
+  // A node of another kind may name none.
+  const kmsApps = counted(
+    surveyed.flatMap(({ answer }) => {
+      const { kms_app_id: appId = null, registry_address: registry = null } = answer?.cluster ?? {};
+      return appId === null || registry === null ? [] : [{ app_id: appId, kms_registry: registry }];
+    }),
+  );
+  return {
+    taken_at_ms: takenAtMs,
+    ready: ready === nodes.length && leftOut === 0 && hashes.length <= 1 && kmsApps.length <= 1,
+    nodes_ready: ready,
+    nodes_total: nodes.length,
+    nodes_left_out: leftOut,
+    kms_apps: kmsApps,
+    master_secret_hashes: hashes,
+    nodes,
+  };
+}
+
+function nodeReport({ url, listedWallet, answer, silence }: SurveyedNode, urls: ReadonlyMap<string, string>): NodeReport {
+  const available = answer?.node.service_available === true;
+  const said = answer?.readiness.state ?? null;
+  // To its machine a node is `ready` to the end.
+  const stopping = answer !== null && !available && said === 'ready';
+  const state = answer === null ? UNREACHABLE : available ? 'ready' : said === null || stopping ? 'unready' : said;
+  return {
+    url,
+    wallet: answer?.node.tee_wallet ?? listedWallet,
+    state,
+    reason: silence ?? (stopping ? 'it is stopping' : (answer?.readiness.reason ?? null)),
+    since_ms: answer?.readiness.since_ms ?? null,
+    next_tick_in_ms: answer?.readiness.next_tick_in_ms ?? null,
+    last_tick: answer?.readiness.last_tick.outcome ?? null,
+    members: answer?.cluster.total_instances ?? null,
+    membership_block: answer?.cluster.membership_block ?? null,
+    master_secret_hash: answer?.cluster.master_secret_hash ?? null,
+    first_snapshot: answer?.first_snapshot ?? null,
+    keys: answer?.data_store.total_keys ?? null,
+    bytes: answer?.data_store.total_bytes ?? null,
+    peers_behind: (answer?.replication.peers ?? []).map((peer) => peerReport(peer, urls)).filter(({ records, error }) => records > 0 || error !== null),
+  };
+}
+
+type Peer = NonNullable<SurveyedNode['answer']>['replication']['peers'][number];
+
+function peerReport(peer: Peer, urls: ReadonlyMap<string, string>): PeerReport {
+  const { last_error: error, last_error_ms: failedMs, last_success_ms: doneMs } = peer;
+  return {
+    wallet: peer.wallet,
+    url: peer.wallet === null ? null : (urls.get(peer.wallet) ?? null),
+    records: peer.behind_by.records ?? 0,
+    bytes: peer.behind_by.bytes ?? 0,
+    error: failedMs !== null && failedMs > (doneMs ?? -Infinity) ? error : null,
+    next_try_ms: peer.next_try_ms,
+  };
+}
+
+function counted<Of extends object>(items: readonly Of[]): readonly Counted<Of>[] {
+  const byText = new Map<string, Counted<Of>>();
+  for (const item of items) {
+    const text = JSON.stringify(item);
+    byText.set(text, { ...item, nodes: (byText.get(text)?.nodes ?? 0) + 1 });
+  }
+  return [...byText.values()].sort((a, b) => b.nodes - a.nodes);
+}
+
+/** What has to differ between two reports for a reader of lines to be told: no figure that always moves. */
+export function changeKey({ nodes, master_secret_hashes: hashes, kms_apps: apps, nodes_left_out: leftOut }: ClusterReport): string {
+  return JSON.stringify({
+    apps: apps.map(({ app_id: appId, kms_registry: registry }) => `${appId} ${registry}`).sort(),
+    hashes: hashes.map(({ hash }) => hash).sort(),
+    leftOut,
+    nodes: nodes.map(({ url, state, reason, members, master_secret_hash: hash, peers_behind: behind }) => [url, state, reason, members, hash, behind.map(({ wallet, error }) => `${wallet ?? ''} ${error ?? ''}`).sort()]),
+  });
+}

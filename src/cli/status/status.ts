@@ -1,0 +1,152 @@
+/** `nova-kms status`: every node of a cluster on one screen, once or as it changes. */
+import type { Command } from 'commander';
+import process from 'node:process';
+import { readConfig } from '../../config/read-config.ts';
+import { sleep } from '../../domain/deadline.ts';
+import { PeerTransport, type ProxySettings } from '../../net/peer-transport.ts';
+import { systemClock } from '../../system/system.ts';
+import { CommandError, EXIT } from '../exit-codes.ts';
+import { nodeUrl } from '../node-url.ts';
+import { secondsBetween, wholeNumber } from '../option-values.ts';
+import { PROXY_VARIABLES, proxyOf } from '../proxy.ts';
+import { onStopSignals } from '../stop-signals.ts';
+import { takesColours, takesCursor } from '../terminal.ts';
+import { changeKey, reportOf, type ClusterReport } from './report.ts';
+import { openScreen } from './screen.ts';
+import { takeSurvey, type Survey } from './survey.ts';
+import { statusLines } from './text.ts';
+
+const MAX_NODES = 1_024;
+const MAX_LIMIT_SECONDS = 60;
+const MAX_PAUSE_SECONDS = 3_600;
+
+const MORE = `
+All nodes are asked at once, those that the given ones list as members too; who does
+not answer within the limit is shown with the reason. Answers are not signed: they
+are for people and monitors, never a reason to trust a node.
+
+With --watch a terminal is drawn over, Ctrl-C ends it; elsewhere a block, or with
+--json a line, is printed whenever a node's state, reason, members, secret or
+backlog has changed.
+
+Examples:
+  nova-kms status http://127.0.0.1:8000
+  nova-kms status --watch node-1.example:8000 node-2.example:8000
+  nova-kms status --json http://127.0.0.1:8000 | jq '.nodes[] | select(.state != "ready")'
+
+Exit code: 0 all nodes are ready and have one master secret, or --watch was ended by
+Ctrl-C; 1 no node answered; 2 the command line cannot be read; 3 a node is not
+ready or not reachable, or the master secrets differ.`;
+
+interface StatusOptions {
+  readonly watch?: boolean;
+  readonly json?: boolean;
+  /** false: --no-discover. */
+  readonly discover: boolean;
+  readonly every: number;
+  readonly limit: number;
+  readonly maxNodes: number;
+}
+
+export function define(command: Command): void {
+  command
+    .argument('<url...>', 'nodes; one of a cluster is enough')
+    .option('--watch', 'again and again, until Ctrl-C')
+    .option('--json', 'one JSON object on one line')
+    .option('--every <seconds>', 'with --watch: pause between two looks', secondsBetween(0.1, MAX_PAUSE_SECONDS), 2)
+    .option('--limit <seconds>', 'for all answers together', secondsBetween(0.1, MAX_LIMIT_SECONDS), 3)
+    .option('--max-nodes <n>', 'how many are asked', wholeNumber(1, MAX_NODES), 64)
+    .option('--no-discover', 'ask the given nodes alone')
+    .addHelpText('after', MORE);
+}
+
+export async function run(command: Command): Promise<number> {
+  const [given] = command.processedArgs as [readonly string[]];
+  const options = command.opts<StatusOptions>();
+  if (options.watch !== true && command.getOptionValueSource('every') === 'cli') throw new CommandError('--every says how often to look with --watch: give both', EXIT.usage);
+  const urls = [...new Set(given.map(readUrl))];
+  const stopping = new AbortController();
+  const stop = (): void => stopping.abort();
+  const transport = new PeerTransport({ inEnclave: false, proxy: readProxy(process.env) }, { clock: systemClock });
+  const look = async (before: Survey | null): Promise<Survey> =>
+    takeSurvey(
+      { urls, known: before?.members ?? [], discover: options.discover, limitMs: Math.round(options.limit * 1_000), maxNodes: options.maxNodes },
+      { transport, clock: systemClock },
+      stopping.signal,
+    );
+  try {
+    if (options.watch === true) return await watch(options, look, stopping.signal, stop);
+    const report = reportOf(await look(null));
+    for (const line of shown(report, options)) process.stdout.write(`${line}\n`);
+    return exitCodeOf(report);
+  } finally {
+    await transport.close();
+  }
+}
+
+export function exitCodeOf({ ready, nodes }: ClusterReport): number {
+  if (ready) return EXIT.done;
+  return nodes.every(({ state }) => state === 'unreachable') ? EXIT.failed : EXIT.no;
+}
+
+function readUrl(text: string): string {
+  const url = nodeUrl(text);
+  // What cannot be read may hold a password.
+  if (url === null) throw new CommandError("a node's URL must be http or https, without credentials or a query, such as http://127.0.0.1:8000", EXIT.usage);
+  return url;
+}
+
+function readProxy(environment: NodeJS.ProcessEnv): ProxySettings {
+  const read = readConfig(Object.fromEntries(PROXY_VARIABLES.map((name) => [name, environment[name]])));
+  if (!read.ok) throw new CommandError(read.problems[0]!, EXIT.usage);
+  return proxyOf(read.config);
+}
+
+function shown(report: ClusterReport, { json, watch: watching }: StatusOptions): readonly string[] {
+  if (json === true) return [JSON.stringify(report)];
+  // A screen that is drawn over has room for what fits; a page has room for all.
+  const screen = watching === true && takesCursor(process.stdout);
+  return statusLines(report, {
+    colours: takesColours(process.stdout),
+    // A terminal that says 0 does not know.
+    columns: screen ? process.stdout.columns || null : null,
+    rows: screen ? process.stdout.rows || null : null,
+  });
+}
+
+async function watch(options: StatusOptions, look: (before: Survey | null) => Promise<Survey>, signal: AbortSignal, stop: () => void): Promise<number> {
+  const cursor = takesCursor(process.stdout) && options.json !== true;
+  const screen = openScreen({ write: (text) => process.stdout.write(text), cursor });
+  onStopSignals(stop, () => {
+    screen.end();
+    process.exit(EXIT.interrupted);
+  });
+  // Whoever read the output is gone.
+  process.stdout.on('error', stop);
+  let survey: Survey | null = null;
+  let said: string | null = null;
+  try {
+    while (!signal.aborted) {
+      survey = await look(survey);
+      // What was cut short says nothing of the nodes.
+      if (isAborted(signal)) break;
+      const report = reportOf(survey);
+      const key = changeKey(report);
+      if (cursor || key !== said) {
+        const lines = shown(report, options);
+        if (options.json === true) process.stdout.write(`${lines.join('\n')}\n`);
+        else screen.draw(lines);
+      }
+      said = key;
+      await sleep(systemClock, options.every * 1_000, signal).catch(() => undefined);
+    }
+  } finally {
+    screen.end();
+  }
+  return EXIT.done;
+}
+
+/** Anew: a signal changes while something is waited for. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
+}

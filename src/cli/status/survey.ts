@@ -1,0 +1,170 @@
+/**
+ * Asks a whole cluster at once: the nodes given, and those that they list as members. All of it ends within one limit: who has
+ * not answered by then is said to have been silent, and holds up nobody else.
+ */
+import { parseJsonOrNull } from '../../crypto/json.ts';
+import { DependencyError } from '../../domain/errors.ts';
+import type { Wallet } from '../../domain/ids.ts';
+import { SMALL_ANSWER_BYTES } from '../../domain/limits.ts';
+import { memberEndpoint } from '../../domain/membership.ts';
+import type { Clock, Transport } from '../../domain/ports.ts';
+import { plainText } from '../plain-text.ts';
+import { parseNodes, parseStatus, type Listed, type StatusAnswer } from './answer.ts';
+
+export interface SurveyOptions {
+  /** Base URLs, as `nodeUrl` gives them. */
+  readonly urls: readonly string[];
+  /** Members of an earlier survey, for when the nodes given list none. */
+  readonly known: readonly Listed[];
+  /** Ask for members, and ask those too. */
+  readonly discover: boolean;
+  /** Of the whole survey. Milliseconds. */
+  readonly limitMs: number;
+  readonly maxNodes: number;
+}
+
+export interface SurveyModules {
+  readonly transport: Transport;
+  readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
+}
+
+export interface SurveyedNode {
+  readonly url: string;
+  /** As listed by another node; null when only given. */
+  readonly listedWallet: Wallet | null;
+  /** null: see `silence`. */
+  readonly answer: StatusAnswer | null;
+  /** Why there is no answer, in words. */
+  readonly silence: string | null;
+}
+
+export interface Survey {
+  /** Unix milliseconds. */
+  readonly takenAtMs: number;
+  /** Those given first. */
+  readonly nodes: readonly SurveyedNode[];
+  /** Members that were listed, or known from before. */
+  readonly members: readonly Listed[];
+  /** Members that were not asked: there are more than `maxNodes`. */
+  readonly leftOut: number;
+}
+
+/** A list of members; longer than a status. Bytes. */
+const NODES_ANSWER_BYTES = 1024 * 1024;
+
+/** @param signal ends it early */
+export async function takeSurvey(options: SurveyOptions, modules: SurveyModules, signal: AbortSignal): Promise<Survey> {
+  const { urls, known, discover, limitMs, maxNodes } = options;
+  const endsAtMs = modules.clock.monotonicMs() + limitMs;
+  const ask = async (url: string, path: '/status' | '/nodes', maxAnswerBytes: number) =>
+    readJson(memberEndpoint(url, path), maxAnswerBytes, endsAtMs, limitMs, modules, signal);
+
+  const nodes = new Map<string, Promise<SurveyedNode>>();
+  const leftOut = new Set<string>();
+  const include = ({ url, wallet }: Listed): void => {
+    if (nodes.has(url)) return;
+    if (nodes.size < maxNodes) nodes.set(url, ask(url, '/status', SMALL_ANSWER_BYTES).then((read) => surveyed(url, wallet, read)));
+    else leftOut.add(url);
+  };
+
+  for (const url of urls) include({ url, wallet: null });
+  for (const member of known) include(member);
+  const lists = await Promise.all(
+    (discover ? urls : []).map(async (url) => {
+      const { body } = await ask(url, '/nodes', NODES_ANSWER_BYTES);
+      const list = body === undefined ? null : parseNodes(body);
+      // At once: a node given that is silent does not hold up those that another one lists.
+      for (const member of list ?? []) include(member);
+      return list;
+    }),
+  );
+  const listed = lists.filter((list) => list !== null).flat();
+  const members = listed.length === 0 ? known : unique(listed);
+  const walletOf = new Map(members.map(({ url, wallet }) => [url, wallet]));
+  const answered = (await Promise.all(nodes.values())).map((node) => ({ ...node, listedWallet: walletOf.get(node.url) ?? null }));
+  // Who was known and is no member any more is none of the cluster's.
+  const current = answered.filter(({ url }) => urls.includes(url) || walletOf.has(url));
+  return { takenAtMs: modules.clock.nowMs(), nodes: withoutTwins(current, urls), members, leftOut: leftOut.size };
+}
+
+interface Read {
+  /** undefined: see `silence`. */
+  readonly body: unknown;
+  readonly silence: string | null;
+}
+
+async function readJson(
+  url: string,
+  maxAnswerBytes: number,
+  endsAtMs: number,
+  limitMs: number,
+  { transport, clock }: SurveyModules,
+  signal: AbortSignal,
+): Promise<Read> {
+  const timeoutMs = Math.max(1, endsAtMs - clock.monotonicMs());
+  try {
+    const answer = await transport.request({ method: 'GET', url, maxAnswerBytes, timeoutMs, signal });
+    if (answer.status !== 200) return { body: undefined, silence: `answers ${answer.status}` };
+    const body = parseJsonOrNull(answer.body);
+    return body === null ? { body: undefined, silence: NO_STATUS } : { body, silence: null };
+  } catch (error) {
+    return { body: undefined, silence: silenceOf(error, limitMs) };
+  }
+}
+
+const NO_STATUS = 'answers something else than a status';
+
+function surveyed(url: string, listedWallet: Wallet | null, { body, silence }: Read): SurveyedNode {
+  const answer = body === undefined ? null : parseStatus(body);
+  return { url, listedWallet, answer, silence: answer === null ? (silence ?? NO_STATUS) : null };
+}
+
+const CAUSES: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset',
+  UND_ERR_SOCKET: 'connection closed',
+  ENOTFOUND: 'nobody knows the host',
+  EAI_AGAIN: 'the host cannot be looked up',
+  EHOSTUNREACH: 'no route to the host',
+  ENETUNREACH: 'no route to the network',
+};
+
+/** In words of ours; a code of the system's as it is. */
+export function silenceOf(error: unknown, limitMs: number): string {
+  if (!(error instanceof DependencyError)) return 'cannot be asked';
+  switch (error.failure) {
+    case 'timeout':
+      return `no answer within ${limitMs / 1_000} s`;
+    case 'too_large':
+      return 'answers too much';
+    case 'unreachable': {
+      const code = codeOf(error.cause);
+      return code === null ? 'cannot be reached' : (CAUSES[code] ?? `cannot be reached: ${plainText(code, 40)}`);
+    }
+    case 'aborted':
+    case 'malformed':
+    case 'refused':
+      return 'was not asked to the end';
+  }
+}
+
+function codeOf(cause: unknown): string | null {
+  const { code } = (cause ?? {}) as { readonly code?: unknown };
+  return typeof code === 'string' ? code : null;
+}
+
+function unique(listed: readonly Listed[]): readonly Listed[] {
+  return [...new Map(listed.map((member) => [member.url, member])).values()];
+}
+
+/** A node that was given under another URL than the one it is registered with stands there once, as it was given. */
+function withoutTwins(nodes: readonly SurveyedNode[], urls: readonly string[]): readonly SurveyedNode[] {
+  const given = new Set(nodes.filter(({ url, listedWallet }) => urls.includes(url) && listedWallet === null).map(walletSaid));
+  return nodes.filter(
+    (node) => urls.includes(node.url) || node.answer === null || node.listedWallet === null || walletSaid(node) !== node.listedWallet || !given.has(node.listedWallet),
+  );
+}
+
+function walletSaid({ answer }: SurveyedNode): Wallet | null {
+  return answer?.node.tee_wallet ?? null;
+}

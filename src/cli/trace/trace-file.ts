@@ -1,0 +1,83 @@
+/** Reads a file of events: one JSON object a line, as `npm run sim -- --events` and `GET /trace` write them. */
+import { createReadStream, type Stats } from 'node:fs';
+import { open, stat } from 'node:fs/promises';
+import { parseEvent } from '../../visualizer/event-form.ts';
+import { EventLog } from '../../visualizer/event-log.ts';
+
+/** All of it is held in memory while it is shown. Bytes. */
+const MAX_TRACE_BYTES = 256 * 1024 * 1024;
+
+const NEW_LINE = 0x0a;
+
+/** A file that is no trace, in one line. */
+export class TraceFileError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'TraceFileError';
+  }
+}
+
+export interface TraceFile {
+  readonly log: EventLog;
+  /** The last line was cut off while it was written, and is left out. */
+  readonly isCut: boolean;
+}
+
+/** @throws TraceFileError which names the line */
+export async function readTraceFile(path: string): Promise<TraceFile> {
+  const isCut = await endsInLine(path);
+  const log = new EventLog('trace', { maxEvents: Infinity, maxBytes: Infinity });
+  let number = 0;
+  let refused: TraceFileError | null = null;
+  for await (const line of linesOf(path)) {
+    number += 1;
+    if (refused !== null) throw refused;
+    if (line.trim() === '') continue;
+    const event = parseEvent(line);
+    if ('problem' in event) refused = new TraceFileError(`${path}, line ${number}: this is no event of a trace (${event.problem})`);
+    else if (event.kind === 'chart') log.addChart(event.chart, event.atMs);
+    else log.add(event);
+  }
+  if (refused !== null && !(isCut && log.last > 0)) throw refused;
+  if (log.last === 0) throw new TraceFileError(`${path} is empty`);
+  return { log, isCut: refused !== null };
+}
+
+/** @throws TraceFileError */
+async function* linesOf(path: string): AsyncGenerator<string> {
+  try {
+    let rest = '';
+    // Not what readline takes for ends of lines, too: JSON may have them in a text.
+    for await (const text of createReadStream(path, { encoding: 'utf8' }) as AsyncIterable<string>) {
+      const lines = (rest + text).split('\n');
+      rest = lines.pop()!;
+      yield* lines;
+    }
+    if (rest !== '') yield rest;
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
+function unreadable(path: string, error: unknown): TraceFileError {
+  return new TraceFileError(`${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'unknown'}`);
+}
+
+/** Whether its last line has no end. */
+async function endsInLine(path: string): Promise<boolean> {
+  try {
+    const { size } = await checked(path);
+    await using file = await open(path);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(1), 0, 1, Math.max(0, size - 1));
+    return bytesRead === 1 && buffer[0] !== NEW_LINE;
+  } catch (error) {
+    throw error instanceof TraceFileError ? error : unreadable(path, error);
+  }
+}
+
+async function checked(path: string): Promise<Stats> {
+  const file = await stat(path);
+  if (!file.isFile()) throw new TraceFileError(`${path} is no file`);
+  if (file.size > MAX_TRACE_BYTES) throw new TraceFileError(`${path} is longer than ${MAX_TRACE_BYTES / 1024 / 1024} MiB`);
+  return file;
+}

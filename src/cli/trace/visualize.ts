@@ -1,0 +1,49 @@
+/** `nova-kms visualize FILE`: a trace file on the visualiser's page. */
+import type { Command } from 'commander';
+import process from 'node:process';
+import { CommandError, EXIT } from '../exit-codes.ts';
+import { exitWithParent, exitWithParentOption } from '../exit-with-parent.ts';
+import { MAX_PORT, wholeNumber } from '../option-values.ts';
+import { onStopSignals } from '../stop-signals.ts';
+import { serveTrace } from './serve-trace.ts';
+import { TraceFileError } from './trace-file.ts';
+
+const MORE = `
+A trace file holds one JSON object a line, of a simulation or of a live node.
+
+Examples:
+  nova-kms sim --seed 7 --events seed-7.jsonl
+  nova-kms trace http://127.0.0.1:9000 > node.jsonl
+  nova-kms visualize seed-7.jsonl
+
+Exit code: 0 when stopped; 1 with the reason in one line on standard error; 2 for a
+file that is no trace.`;
+
+export function define(command: Command): void {
+  command
+    .argument('<file>', 'JSON lines')
+    .option('--port <p>', 'on loopback; 0: any that is free', wholeNumber(0, MAX_PORT), 0)
+    .addOption(exitWithParentOption())
+    .addHelpText('after', MORE);
+}
+
+export async function run(command: Command): Promise<number> {
+  const [file] = command.args as [string];
+  const { port, exitWithParent: withParent } = command.opts<{ port: number; exitWithParent?: boolean }>();
+  const { server, isCut } = await serveTrace(file, { port }).catch((error: unknown) => {
+    if (error instanceof TraceFileError) throw new CommandError(error.message, EXIT.usage);
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') throw new CommandError(`port ${port} is in use`);
+    throw error;
+  });
+  const stopped = Promise.withResolvers<undefined>();
+  onStopSignals(
+    () => stopped.resolve(undefined),
+    () => process.exit(EXIT.interrupted),
+  );
+  if (withParent === true) exitWithParent(() => stopped.resolve(undefined));
+  if (isCut) process.stderr.write('The last line was cut off while it was written; it is left out.\n');
+  process.stdout.write(`Watch: ${server.url}\n`);
+  await stopped.promise;
+  await server.close();
+  return EXIT.done;
+}

@@ -1,0 +1,168 @@
+/** Who asks as an app: files, variables, their order, and errors that hold no key. */
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { KmsClientError, type KmsAttempt } from '../../../../src/client/errors.ts';
+import { commandErrorOf } from '../../../../src/cli/app/app-call.ts';
+import { parseAppFile } from '../../../../src/cli/app/app-file.ts';
+import { clientOptionsOf } from '../../../../src/cli/app/app-options.ts';
+import { configLines } from '../../../../src/cli/node/check-config.ts';
+import { CommandError } from '../../../../src/cli/exit-codes.ts';
+import { takesColours, takesCursor } from '../../../../src/cli/terminal.ts';
+import { readConfig } from '../../../../src/config/read-config.ts';
+import type { Wallet } from '../../../../src/domain/ids.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'nova-kms-app-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const KEY = 'c7'.repeat(32);
+const SCALAR = 'd8'.repeat(48);
+
+function fileOf(content: string): string {
+  const path = join(folder, `${Math.abs(content.length)}-${Buffer.from(content).toString('hex').slice(-8)}.json`);
+  writeFileSync(path, content, { mode: 0o600 });
+  return path;
+}
+
+function options(identity: string | undefined, environment: Record<string, string> = {}) {
+  return clientOptionsOf({ ...(identity === undefined ? {} : { identity }), timeoutSeconds: 5 }, environment);
+}
+
+function refusal(act: () => unknown): { code: number; message: string } {
+  try {
+    act();
+  } catch (error) {
+    if (error instanceof CommandError) return { code: error.exitCode, message: error.message };
+    throw error;
+  }
+  throw new Error('it was not refused');
+}
+
+describe('an identity file', () => {
+  test('names keys and cluster, above the environment', () => {
+    const path = fileOf(JSON.stringify({ privateKey: KEY, teeScalar: `0x${SCALAR}`, envelope: 'capsule', chain: 'http://chain', registry: '0x1', kmsAppId: 7, inEnclave: false, confirmations: 2 }));
+    expect(options(path, { NODE_URL: 'http://else', NOVA_KMS_PRIVATE_KEY: '11'.repeat(32) })).toEqual({
+      registry: '0x1',
+      appId: 7,
+      chain: { rpcUrl: 'http://chain' },
+      identity: { privateKey: KEY, teeScalar: `0x${SCALAR}`, envelope: 'capsule' },
+      inEnclave: false,
+      confirmations: 2,
+      proxy: { httpProxy: undefined, httpsProxy: undefined, noProxy: 'localhost,127.0.0.1' },
+      timeoutMs: 5_000,
+    });
+  });
+
+  test.each([0o640, 0o604, 0o620])('that others may read or write (%o) is not taken', (mode) => {
+    const path = fileOf(JSON.stringify({ privateKey: KEY, kmsAppId: mode }));
+    chmodSync(path, mode);
+    expect(refusal(() => options(path))).toEqual({ code: 2, message: `${path} holds keys and others may read it: chmod 600 ${path}` });
+  });
+
+  test('that names keys alone leaves the cluster to the environment', () => {
+    const read = options(fileOf(JSON.stringify({ privateKey: KEY })), { NODE_URL: 'http://chain', KMS_APP_ID: '8', IN_ENCLAVE: 'false', HTTPS_PROXY: 'proxy:1', NO_PROXY: 'inside' });
+    expect(read).toMatchObject({ appId: 8, chain: { rpcUrl: 'http://chain' }, inEnclave: false, confirmations: 6, proxy: { httpsProxy: 'http://proxy:1', noProxy: 'inside,localhost,127.0.0.1' } });
+  });
+
+  test.each([
+    [`0x${KEY}\n`, { privateKey: `0x${KEY}` }],
+    ['{}', null],
+    ['', null],
+    [JSON.stringify({ privateKey: 'abc' }), null],
+    [JSON.stringify({ privateKey: KEY, privatKey: KEY }), null],
+  ])('%j is read as %j', (text, read) => expect(parseAppFile(text)).toEqual(read));
+
+  test('that is none, or not there, is said without what stands in it', () => {
+    const { code, message } = refusal(() => options(fileOf(`{"privateKey": "${KEY}", nonsense`)));
+    expect(code).toBe(2);
+    expect(message).toMatch(/is no identity file: nova-kms derive --help says what stands in one$/);
+    expect(message).not.toContain(KEY);
+    expect(refusal(() => options(join(folder, 'nowhere')))).toMatchObject({ code: 2, message: expect.stringMatching(/cannot be read \(ENOENT\)$/) });
+  });
+});
+
+describe('without a file', () => {
+  test('the keys of two variables count', () => {
+    expect(options(undefined, { NOVA_KMS_PRIVATE_KEY: KEY, NOVA_KMS_TEE_SCALAR: SCALAR, ODYN_URL: 'http://odyn' }).identity).toEqual({ privateKey: KEY, teeScalar: SCALAR });
+  });
+
+  test('then the enclave API', () => expect(options('', { ODYN_URL: 'http://odyn', NOVA_KMS_PRIVATE_KEY: '' }).identity).toEqual({ odynUrl: 'http://odyn' }));
+
+  test('nobody asks, and what to do is said', () => {
+    expect(refusal(() => options(undefined))).toEqual({
+      code: 2,
+      message: 'nobody asks: give --identity, or set NOVA_KMS_PRIVATE_KEY or ODYN_URL (npm start writes a file for its own app)',
+    });
+  });
+
+  test('a variable that says which cluster wrongly is named; others are not looked at', () => {
+    const environment = { ODYN_URL: 'http://odyn', BIND_ADDR: 'nonsense' };
+    expect(refusal(() => options(undefined, { ...environment, KMS_APP_ID: 'x' }))).toMatchObject({ code: 2, message: expect.stringMatching(/^KMS_APP_ID must be/) });
+    expect(options(undefined, environment).appId).toBe(49);
+  });
+});
+
+describe('a call that failed', () => {
+  const attempt = (url: string, failure: KmsAttempt['failure'], status?: number): KmsAttempt => ({ node: `0x${'00'.repeat(20)}` as Wallet, url, failure, status });
+
+  test.each<[KmsClientError, number, string]>([
+    [new KmsClientError('invalid_argument', 'key must be'), 2, 'key must be'],
+    [new KmsClientError('no_nodes', 'there is no node'), 3, 'there is no node'],
+    [
+      new KmsClientError('unavailable', 'no node answered', { attempts: [attempt('http://a', 'unready', 503), attempt('http://b', 'unreachable'), attempt('http://a', 'unready', 503)] }),
+      3,
+      'no node answered: http://a unready 503; http://b unreachable',
+    ],
+    [new KmsClientError('unavailable', 'no node answered', { attempts: [attempt('http://a\u001b[2J', 'unreachable')] }), 1, 'no node answered: http://a?[2J unreachable'],
+    [new KmsClientError('refused', 'refused: 507', { status: 507, serverCode: 'insufficient_storage' }), 1, 'refused: 507'],
+    [new KmsClientError('refused', 'refused: 504', { status: 504, serverCode: 'not_replicated' }), 1, 'refused: 504: the write stays, and goes on to the others'],
+    [new KmsClientError('refused', 'refused: 413', { status: 413, serverCode: 'payload_too_large' }), 1, 'refused: 413: the value is larger than a node takes'],
+    [
+      new KmsClientError('refused', 'refused: 403', { status: 403, serverCode: 'forbidden' }),
+      1,
+      'refused: 403: is the app registered with these keys, and deep enough in the chain?',
+    ],
+    [
+      new KmsClientError('registry_unavailable', 'the registry cannot be read'),
+      1,
+      'the registry cannot be read: is the chain at NODE_URL, or at chain in the identity file?',
+    ],
+  ])('%s', (error, code, message) => {
+    const told = commandErrorOf(error);
+    expect([told.exitCode, told.message]).toEqual([code, message]);
+  });
+});
+
+describe('check-config', () => {
+  const secrets = { MASTER_SECRET_HEX: 'a7'.repeat(32), NODE_URL: 'https://user:pass@rpc.example/token' };
+
+  test('shows what would be in force, secrets as set or unset', () => {
+    const { stdout, stderr } = configLines(readConfig(secrets), false);
+    expect(stderr).toEqual([]);
+    expect(stdout).toContainEqual(expect.stringMatching(/^MASTER_SECRET_HEX +set$/));
+    expect(stdout).toContainEqual(expect.stringMatching(/^KMS_APP_ID +49$/));
+    expect(stdout.join('\n')).not.toMatch(/a7a7|pass|token/);
+  });
+
+  test('shows all problems, each on its line', () => {
+    const wrong = readConfig({ ...secrets, KMS_APP_ID: 'x', BIND_ADDR: 'y' });
+    expect(configLines(wrong, false)).toEqual({ stdout: [], stderr: [expect.stringMatching(/^BIND_ADDR must/), expect.stringMatching(/^KMS_APP_ID must/)] });
+    const { stdout } = configLines(wrong, true);
+    expect(JSON.parse(stdout.join(''))).toEqual({ ok: false, effective: null, problems: [expect.any(String), expect.any(String)] });
+  });
+
+  test('is one object for programs', () => {
+    expect(JSON.parse(configLines(readConfig({}), true).stdout.join(''))).toMatchObject({ ok: true, effective: { KMS_APP_ID: '49' }, problems: [] });
+  });
+});
+
+test.each([
+  [true, {}, true, true],
+  [true, { NO_COLOR: '1' }, false, true],
+  [true, { NO_COLOR: '' }, true, true],
+  [true, { TERM: 'dumb' }, false, false],
+  [false, {}, false, false],
+])('a terminal: %j with %j takes colours: %j, moves of the cursor: %j', (isTTY, environment, colours, cursor) => {
+  expect([takesColours({ isTTY }, environment), takesCursor({ isTTY }, environment)]).toEqual([colours, cursor]);
+});

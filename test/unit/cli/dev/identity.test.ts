@@ -1,0 +1,74 @@
+/** The file in which the development cluster offers its app's keys. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { parseAppFile } from '../../../../src/cli/app/app-file.ts';
+import { DevIdentity } from '../../../../src/cli/dev/identity.ts';
+import type { Wallet } from '../../../../src/domain/ids.ts';
+
+const APP = { keys: { privateKey: '11'.repeat(32), teeScalar: '22'.repeat(48), envelope: 'enclaver' } } as const;
+const CLUSTER = { chain: { url: 'http://127.0.0.1:1', novaAppRegistry: `0x${'33'.repeat(20)}` as Wallet } };
+
+let folder: string;
+let file: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'dev-identity-'));
+  file = join(folder, 'app.json');
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+test('is what commands read, for its owner alone, and goes when the cluster does', async () => {
+  const identity = new DevIdentity(file);
+  expect(await identity.write(APP, CLUSTER)).toBeNull();
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  expect(parseAppFile(readFileSync(file, 'utf8'))).toEqual({
+    ...APP.keys,
+    ...{ chain: CLUSTER.chain.url, registry: CLUSTER.chain.novaAppRegistry, kmsAppId: 49, inEnclave: false, confirmations: 6 },
+  });
+  expect(readdirSync(folder)).toEqual(['app.json']);
+  await identity.remove();
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test('takes the place of one that was left behind, and leaves the one that took its own', async () => {
+  writeFileSync(file, 'left behind');
+  const identity = new DevIdentity(file);
+  await identity.write(APP, CLUSTER);
+  writeFileSync(file, 'of another cluster');
+  await identity.remove();
+  expect(readFileSync(file, 'utf8')).toBe('of another cluster');
+});
+
+test('leaves the file of a cluster that runs, and takes it once that one is gone', async () => {
+  const first = new DevIdentity(file);
+  await first.write(APP, CLUSTER);
+  const asked: string[] = [];
+  const second = (runs: boolean) =>
+    new DevIdentity(file, async (url) => {
+      asked.push(url);
+      return runs;
+    });
+  const other = { chain: { ...CLUSTER.chain, url: 'http://127.0.0.1:2' } };
+  const late = second(true);
+  expect(await late.write(APP, other)).toMatch(/app\.json is another cluster's, which runs: give another --identity/);
+  await late.remove();
+  expect(parseAppFile(readFileSync(file, 'utf8'))?.chain).toBe(CLUSTER.chain.url);
+  expect(await second(false).write(APP, other)).toBeNull();
+  expect(parseAppFile(readFileSync(file, 'utf8'))?.chain).toBe(other.chain.url);
+  expect(asked).toEqual([CLUSTER.chain.url, CLUSTER.chain.url]);
+});
+
+test('that cannot be written is said in one line, and nothing is left of it', async () => {
+  const identity = new DevIdentity(join(folder, 'nowhere', 'app.json'));
+  expect(await identity.write(APP, CLUSTER)).toMatch(/app\.json cannot be written \(ENOENT\): give another --identity to act as the app$/);
+  await identity.remove();
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test('that was never written is not removed', async () => {
+  writeFileSync(file, 'of somebody');
+  await new DevIdentity(file).remove();
+  expect(readFileSync(file, 'utf8')).toBe('of somebody');
+});

@@ -1,0 +1,163 @@
+/** A whole cluster is asked at once and within one limit; whoever is silent holds up nobody. */
+import { describe, expect, test } from '@jest/globals';
+import { silenceOf, takeSurvey, type SurveyOptions } from '../../../../src/cli/status/survey.ts';
+import { DependencyError } from '../../../../src/domain/errors.ts';
+import type { Wallet } from '../../../../src/domain/ids.ts';
+import type { Transport, TransportRequest } from '../../../../src/domain/ports.ts';
+import { ManualClock } from '../../../support/manual-clock.ts';
+
+const LIMIT_MS = 3_000;
+const OPTIONS: SurveyOptions = { urls: ['http://a'], known: [], discover: true, limitMs: LIMIT_MS, maxNodes: 10 };
+const wallet = (name: string): Wallet => `0x${Buffer.from(name).toString('hex').padStart(40, '0')}` as Wallet;
+
+interface Answers {
+  /** By URL: an object, or what is thrown; `hang`: nothing until the limit. */
+  readonly [url: string]: unknown;
+}
+
+function status(name: string): object {
+  return { node: { service_available: true, tee_wallet: wallet(name) } };
+}
+
+function list(...names: string[]): object {
+  return { operators: names.map((name) => ({ operator: wallet(name), instance: { instance_url: `http://${name}` } })) };
+}
+
+/** A network on a clock that is moved by hand. */
+class Network implements Transport {
+  readonly clock = new ManualClock();
+  readonly requests: TransportRequest[] = [];
+  readonly #answers: Answers;
+
+  constructor(answers: Answers) {
+    this.#answers = answers;
+  }
+
+  async request(request: TransportRequest) {
+    this.requests.push(request);
+    const answer = this.#answers[request.url] ?? new DependencyError('peer', 'unreachable', '');
+    if (answer instanceof Error) throw answer;
+    if (answer === 'hang') {
+      const { promise, reject } = Promise.withResolvers<never>();
+      this.clock.setTimeout(() => reject(new DependencyError('peer', 'timeout', '')), request.timeoutMs);
+      return promise;
+    }
+    const code = typeof answer === 'number' ? answer : 200;
+    return { status: code, headers: {}, body: Buffer.from(JSON.stringify(answer)) };
+  }
+
+  /** @param advanceMs how much time passes while it is taken */
+  async survey(options: Partial<SurveyOptions> = {}, advanceMs = 0) {
+    const taken = takeSurvey({ ...OPTIONS, ...options }, { transport: this, clock: this.clock }, new AbortController().signal);
+    await this.clock.advance(advanceMs);
+    return taken;
+  }
+
+  get asked(): readonly string[] {
+    return this.requests.map(({ url }) => url);
+  }
+}
+
+const seen = ({ nodes }: Awaited<ReturnType<typeof takeSurvey>>) => nodes.map(({ url, silence }) => `${url} ${silence ?? 'answers'}`);
+
+describe('a survey', () => {
+  test('finds all members from one URL, each asked once', async () => {
+    const network = new Network({ 'http://a/status': status('a'), 'http://a/nodes': list('a', 'b', 'c'), 'http://b/status': status('b'), 'http://c/status': status('c') });
+    const survey = await network.survey();
+    expect(seen(survey)).toEqual(['http://a answers', 'http://b answers', 'http://c answers']);
+    expect(survey.nodes.map(({ listedWallet }) => listedWallet)).toEqual(['a', 'b', 'c'].map(wallet));
+    expect([...network.asked].sort()).toEqual(['http://a/nodes', 'http://a/status', 'http://b/status', 'http://c/status']);
+  });
+
+  test('says why each silent node is silent', async () => {
+    const refused = new DependencyError('peer', 'unreachable', '');
+    refused.cause = Object.assign(new Error(), { code: 'ECONNREFUSED' });
+    const network = new Network({
+      'http://a/status': status('a'),
+      'http://a/nodes': list('a', 'b', 'c', 'd', 'e', 'f'),
+      'http://b/status': refused,
+      'http://c/status': 502,
+      'http://d/status': { hello: 'world' },
+      'http://e/status': new DependencyError('peer', 'too_large', ''),
+    });
+    expect(seen(await network.survey())).toEqual([
+      'http://a answers',
+      'http://b connection refused',
+      'http://c answers 502',
+      'http://d answers something else than a status',
+      'http://e answers too much',
+      'http://f cannot be reached',
+    ]);
+  });
+
+  test('asks the members that one node lists while another given one hangs, and ends with the limit', async () => {
+    const network = new Network({
+      ...{ 'http://dead/status': 'hang', 'http://dead/nodes': 'hang', 'http://b/status': 'hang' },
+      ...{ 'http://a/status': status('a'), 'http://a/nodes': list('a', 'b', 'c'), 'http://c/status': status('c') },
+    });
+    const taken = network.survey({ urls: ['http://dead', 'http://a'] }, LIMIT_MS);
+    expect(seen(await taken)).toEqual(['http://dead no answer within 3 s', 'http://a answers', 'http://b no answer within 3 s', 'http://c answers']);
+    for (const { timeoutMs } of network.requests) expect(timeoutMs).toBeLessThanOrEqual(LIMIT_MS);
+  });
+
+  test('gives a member that is learned of late what is left of the limit, and no more', async () => {
+    const network = new Network({ 'http://a/status': status('a'), 'http://b/status': 'hang' });
+    const late: Transport = {
+      request: async (request) => {
+        if (request.url !== 'http://a/nodes') return network.request(request);
+        const { promise, resolve } = Promise.withResolvers<undefined>();
+        network.clock.setTimeout(() => resolve(undefined), 2_000);
+        await promise;
+        return { status: 200, headers: {}, body: Buffer.from(JSON.stringify(list('a', 'b'))) };
+      },
+    };
+    const taken = takeSurvey(OPTIONS, { transport: late, clock: network.clock }, new AbortController().signal);
+    await network.clock.advance(LIMIT_MS);
+    expect(seen(await taken)).toEqual(['http://a answers', 'http://b no answer within 3 s']);
+    expect(network.requests.find(({ url }) => url === 'http://b/status')!.timeoutMs).toBe(LIMIT_MS - 2_000);
+  });
+
+  test('asks no more nodes than it may, those given first, and counts the rest', async () => {
+    const names = Array.from({ length: 9 }, (_, index) => `n${index}`);
+    const network = new Network({ 'http://a/status': status('a'), 'http://a/nodes': list(...names) });
+    const survey = await network.survey({ maxNodes: 3 });
+    expect(survey.nodes.map(({ url }) => url)).toEqual(['http://a', 'http://n0', 'http://n1']);
+    expect(survey.leftOut).toBe(7);
+  });
+
+  test('asks the given nodes alone when it is told to', async () => {
+    const network = new Network({ 'http://a/status': status('a'), 'http://a/nodes': list('a', 'b') });
+    expect(seen(await network.survey({ discover: false }))).toEqual(['http://a answers']);
+    expect(network.asked).toEqual(['http://a/status']);
+  });
+
+  test('keeps to the members known before when the given node is dead, and forgets those that are members no more', async () => {
+    const known = ['a', 'b'].map((name) => ({ url: `http://${name}`, wallet: wallet(name) }));
+    const dead = new Network({ 'http://b/status': status('b') });
+    const survey = await dead.survey({ known });
+    expect(seen(survey)).toEqual(['http://a cannot be reached', 'http://b answers']);
+    expect(survey.members).toEqual(known);
+    const living = new Network({ 'http://a/status': status('a'), 'http://a/nodes': list('a', 'c'), 'http://b/status': status('b'), 'http://c/status': status('c') });
+    expect(seen(await living.survey({ known }))).toEqual(['http://a answers', 'http://c answers']);
+  });
+
+  test('shows a node once that was given under another URL than its registered one', async () => {
+    const network = new Network({ 'http://a/status': status('b'), 'http://a/nodes': list('b', 'c'), 'http://b/status': status('b'), 'http://c/status': status('c') });
+    expect(seen(await network.survey())).toEqual(['http://a answers', 'http://c answers']);
+  });
+
+  test('does not hide a member whose wallet another one claims', async () => {
+    const network = new Network({ 'http://a/status': status('a'), 'http://a/nodes': list('a', 'b', 'c'), 'http://b/status': status('c'), 'http://c/status': status('c') });
+    expect(seen(await network.survey())).toEqual(['http://a answers', 'http://b answers', 'http://c answers']);
+  });
+});
+
+test.each([
+  ['ENOTFOUND', 'nobody knows the host'],
+  ['CERT_HAS_EXPIRED', 'cannot be reached: CERT_HAS_EXPIRED'],
+  ['\u001b[2J', 'cannot be reached: ?[2J'],
+])('a cause with the code %j is said as %j', (code, text) => {
+  const error = new DependencyError('peer', 'unreachable', '');
+  error.cause = { code };
+  expect(silenceOf(error, 3_000)).toBe(text);
+});

@@ -1,0 +1,185 @@
+/** From what nodes answered to what an operator sees: report, exit code, lines, and what counts as a change. */
+import { describe, expect, test } from '@jest/globals';
+import { parseStatus } from '../../../../src/cli/status/answer.ts';
+import { changeKey, reportOf, type ClusterReport } from '../../../../src/cli/status/report.ts';
+import { exitCodeOf } from '../../../../src/cli/status/status.ts';
+import { openScreen } from '../../../../src/cli/status/screen.ts';
+import { bytesText, durationText, statusLines } from '../../../../src/cli/status/text.ts';
+import type { SurveyedNode } from '../../../../src/cli/status/survey.ts';
+import type { Wallet } from '../../../../src/domain/ids.ts';
+
+const NOW_MS = Date.UTC(2026, 10, 26, 12);
+const HASH = `0x${'12'.repeat(32)}`;
+const wallet = (name: string): Wallet => `0x${Buffer.from(name).toString('hex').padStart(40, '0')}` as Wallet;
+
+interface Told {
+  readonly state?: string;
+  readonly reason?: string | null;
+  readonly available?: boolean;
+  readonly hash?: string | null;
+  readonly peers?: readonly object[];
+  readonly app?: number;
+}
+
+function answering(name: string, { state = 'ready', reason = null, available = state === 'ready', hash = HASH, peers = [], app = 49 }: Told = {}): SurveyedNode {
+  const body = {
+    node: { service_available: available, tee_wallet: wallet(name) },
+    readiness: { state, reason, since_ms: NOW_MS - 180_000, next_tick_in_ms: 4_200, last_tick: { outcome: 'ok' } },
+    cluster: { kms_app_id: app, registry_address: '0xabcd', total_instances: 3, membership_block: 120, master_secret_hash: hash },
+    replication: { peers },
+    data_store: { total_keys: 12, total_bytes: 3_400 },
+  };
+  return { url: `http://${name}`, listedWallet: wallet(name), answer: parseStatus(body), silence: null };
+}
+
+const silent = (name: string, silence: string): SurveyedNode => ({ url: `http://${name}`, listedWallet: wallet(name), answer: null, silence });
+
+function report(nodes: readonly SurveyedNode[], leftOut = 0): ClusterReport {
+  const members = nodes.map(({ url, listedWallet }) => ({ url, wallet: listedWallet }));
+  return reportOf({ takenAtMs: NOW_MS, nodes, members, leftOut });
+}
+
+const text = (given: ClusterReport) => statusLines(given, { colours: false, columns: null, rows: null }).join('\n');
+const BEHIND = { wallet: wallet('b'), behind_by: { records: 3, bytes: 2_048 }, last_success_ms: 5, last_error: 'the peer cannot be reached', last_error_ms: 6, next_try_ms: 7 };
+
+test('a cluster with a node that waits, one that is gone, and a peer behind, on one screen', () => {
+  const shown = text(report([answering('a', { peers: [BEHIND] }), silent('b', 'connection refused'), answering('c', { state: 'bootstrapping', reason: 'initializing', hash: null })]));
+  expect(shown).toBe(`2026-11-26 12:00:00Z  1 of 3 nodes ready
+KMS app 49, KMSRegistry 0xabcd
+master secret hash ${HASH} (1 node)
+
+node      state          since      next tick  members  block  keys  peers behind           reason
+http://a  ready          3 min ago  in 4 s           3    120    12  1: 3 records, 2.0 KiB
+http://b  unreachable    -          -                -      -     -  -                      connection refused
+http://c  bootstrapping  3 min ago  in 4 s           3    120    12  0                      initializing
+
+Peers that lack writes of a node, or do not answer it:
+  http://a -> http://b: 3 records, 2.0 KiB; the peer cannot be reached`);
+});
+
+test('two secrets, or two clusters, are not to be overlooked', () => {
+  const other = `0x${'34'.repeat(32)}`;
+  const shown = text(report([answering('a'), answering('b', { hash: other, app: 7 }), answering('c')], 2));
+  expect(shown).toContain('3 of 3 nodes ready, 2 not asked: give a larger --max-nodes\nDIFFERENT CLUSTERS:\nKMS app 49, KMSRegistry 0xabcd (2 nodes)\nKMS app 7');
+  expect(shown).toContain(`DIFFERENT MASTER SECRETS:\nmaster secret hash ${HASH} (2 nodes)\nmaster secret hash ${other} (1 node)`);
+});
+
+describe('the state of a node', () => {
+  const stateOf = (node: SurveyedNode) => report([node]).nodes.map(({ state, reason }) => [state, reason])[0];
+
+  test.each<[string, Told, string, string | null]>([
+    ['ready', {}, 'ready', null],
+    ['waiting', { state: 'syncing-secret', reason: 'first snapshot missing' }, 'syncing-secret', 'first snapshot missing'],
+    ['stopping', { available: false }, 'unready', 'it is stopping'],
+  ])('that is %s', (_name, told, state, reason) => expect(stateOf(answering('a', told))).toEqual([state, reason]));
+
+  test('of another kind is ready or unready', () => {
+    const older = (available: boolean): SurveyedNode => ({ url: 'http://o', listedWallet: null, answer: parseStatus({ node: { service_available: available } }), silence: null });
+    expect([stateOf(older(true)), stateOf(older(false))]).toEqual([['ready', null], ['unready', null]]);
+    expect(text(report([older(true)]))).toMatch(/^http:\/\/o {2}ready +- +- +- +- +- +0$/m);
+  });
+});
+
+test.each([
+  ['all nodes are ready with one secret', [answering('a'), answering('b')], 0],
+  ['a node of another kind names no hash', [answering('a'), answering('b', { hash: null })], 0],
+  ['a node of another kind names no cluster', [answering('a'), { ...answering('b'), answer: parseStatus({ node: { service_available: true } }) }], 0],
+  ['the clusters differ', [answering('a'), answering('b', { app: 7 })], 3],
+  ['the secrets differ', [answering('a'), answering('b', { hash: '0x1' })], 3],
+  ['a node waits', [answering('a'), answering('b', { state: 'bootstrapping' })], 3],
+  ['a node is gone', [answering('a'), silent('b', 'no answer within 3 s')], 3],
+  ['nobody answers', [silent('a', 'connection refused'), silent('b', 'connection refused')], 1],
+] as const)('the exit code when %s', (_name, nodes, code) => expect(exitCodeOf(report(nodes))).toBe(code));
+
+test('the exit code when a node was not asked', () => expect(exitCodeOf(report([answering('a')], 1))).toBe(3));
+
+test('a peer that was in trouble once and is not any more is not shown', () => {
+  const peers = [{ ...BEHIND, behind_by: { records: 0, bytes: 0 }, last_success_ms: 9 }];
+  expect(report([answering('a', { peers })]).nodes[0]!.peers_behind).toEqual([]);
+  expect(report([answering('a', { peers: [{ ...peers[0], last_success_ms: null }] })]).nodes[0]!.peers_behind).toHaveLength(1);
+});
+
+describe('a change', () => {
+  const before = report([answering('a'), answering('b')]);
+
+  test('is no figure that always moves', () => {
+    expect(changeKey({ ...before, taken_at_ms: 1, nodes: before.nodes.map((node) => ({ ...node, next_tick_in_ms: 1, membership_block: 121, keys: 13, since_ms: 0 })) })).toBe(changeKey(before));
+  });
+
+  test.each([
+    ['a state', [answering('a'), answering('b', { state: 'ineligible' })]],
+    ['a reason', [answering('a', { reason: 'else' }), answering('b')]],
+    ['a secret', [answering('a'), answering('b', { hash: '0x1' })]],
+    ['a node that is gone', [answering('a'), silent('b', 'connection refused')]],
+    ['a peer behind', [answering('a', { peers: [BEHIND] }), answering('b')]],
+    ['a node of another app', [answering('a'), answering('b', { app: 50 })]],
+    ['a node fewer', [answering('a')]],
+  ])('is %s', (_name, nodes) => expect(changeKey(report(nodes))).not.toBe(changeKey(before)));
+});
+
+describe('lines for a terminal', () => {
+  const given = report([answering('a'), silent('b', 'connection refused'), answering('c', { state: 'bootstrapping' })]);
+
+  test('are as long and as many as fit, and say what is left out', () => {
+    const lines = statusLines(given, { colours: true, columns: 20, rows: 6 });
+    expect(lines).toEqual(['2026-11-26 12:00:00Z', 'KMS app 49, KMSRegis', 'master secret hash 0', '', 'node      state     ', '.. 5 more lines']);
+  });
+
+  test('have the reasons below the nodes where they do not fit beside them', () => {
+    const lines = statusLines(given, { colours: false, columns: 84, rows: null });
+    expect(lines.slice(4)).toEqual([
+      'node      state          since      next tick  members  block  keys  peers behind',
+      ...['http://a  ready          3 min ago  in 4 s           3    120    12             0', 'http://b  unreachable    -          -                -      -     -             -'],
+      ...['http://c  bootstrapping  3 min ago  in 4 s           3    120    12             0', '', '  http://b: connection refused'],
+    ]);
+  });
+
+  test('have colours for states alone, and the same text', () => {
+    const painted = statusLines(given, { colours: true, columns: null, rows: null }).join('\n');
+    expect(painted).toContain('http://a  \u001b[32mready\u001b[39m ');
+    expect(painted).toContain('http://b  \u001b[31munreachable\u001b[39m ');
+    expect(painted).toContain('http://c  \u001b[33mbootstrapping\u001b[39m ');
+     
+    expect(painted.replace(/\u001b\[\d+m/g, '')).toBe(text(given));
+    expect(text(given)).not.toContain('\u001b');
+  });
+});
+
+describe('the screen of --watch', () => {
+  function drawn(cursor: boolean): string {
+    let written = '';
+    const screen = openScreen({ write: (part) => (written += part), cursor });
+    for (const lines of [['one', 'two'], ['three']]) screen.draw(lines);
+    screen.end();
+    screen.end();
+    return written;
+  }
+
+  test('is drawn over on a terminal, which is left as it was with the last lines below', () => {
+    expect(drawn(true)).toBe('\u001b[?1049h\u001b[?25l\u001b[Hone\u001b[K\r\ntwo\u001b[K\u001b[J\u001b[Hthree\u001b[K\u001b[J\u001b[?25h\u001b[?1049lthree\n');
+  });
+
+  test('is one block after another elsewhere', () => expect(drawn(false)).toBe('one\ntwo\n\nthree\n'));
+
+  test('that was never drawn on is left alone', () => {
+    let written = '';
+    openScreen({ write: (part) => (written += part), cursor: true }).end();
+    expect(written).toBe('');
+  });
+});
+
+test.each([
+  [-5_000, '0 s'],
+  [4_499, '4 s'],
+  [119_000, '119 s'],
+  [120_000, '2 min'],
+  [7_199_000, '119 min'],
+  [7_200_000, '2 h'],
+  [172_800_000, '2 d'],
+])('%i ms are %s', (ms, shown) => expect(durationText(ms)).toBe(shown));
+
+test.each([
+  [1_023, '1023 B'],
+  [1_536, '1.5 KiB'],
+  [5 * 1_024 ** 2, '5.0 MiB'],
+])('%i bytes are %s', (bytes, shown) => expect(bytesText(bytes)).toBe(shown));
