@@ -111,9 +111,9 @@ const OPERATIONS: readonly { readonly name: string; readonly run: (filled: Fille
     run: (filled) => {
       const { store } = filled;
       for (let count = 0; count < BATCH; count += 1) {
-        const mark = store.lastNumber;
+        const above = store.lastSequenceNumber;
         put(filled, filled.nextKey());
-        if (planDelta(store.writesAfter(mark))?.entries.length !== 1) throw new Error('a push does not carry the last write');
+        if (planDelta(store.writesAfter(above))?.entries.length !== 1) throw new Error('a push does not carry the last write');
       }
     },
   },

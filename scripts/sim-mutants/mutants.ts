@@ -96,28 +96,28 @@ const NINE: readonly Mutant[] = [
     runs: RESTARTS,
   },
   {
-    name: 'mark-before-answer',
+    name: 'acknowledged-before-answer',
     section: '§9.4',
-    what: 'The mark of a peer moves before the peer has answered.',
+    what: 'The acknowledged sequence of a peer moves before the peer has answered.',
     replace: [
       {
         file: 'sync/delta-push.ts',
         find: `      if (batch === null) return pushed;`,
         put: `      if (batch === null) return pushed;
-      replica.advance(batch.entries.at(-1)!.number, { records: batch.entries.length, bytes: batch.entries.reduce((sum, entry) => sum + entry.bytes, 0) });`,
+      replica.advance(batch.entries.at(-1)!.sequenceNumber, { records: batch.entries.length, bytes: batch.entries.reduce((sum, entry) => sum + entry.bytes, 0) });`,
       },
       {
         file: 'sync/delta-push.ts',
-        find: `      replica.advance(batch.entries.at(-1)!.number, { records: passed.length, bytes });`,
+        find: `      replica.advance(batch.entries.at(-1)!.sequenceNumber, { records: passed.length, bytes });`,
         put: `      void passed;
       void bytes;`,
       },
     ],
   },
   {
-    name: 'one-mark-for-all',
+    name: 'one-acknowledged-sequence-for-all',
     section: '§9.4',
-    what: 'There is one mark for all peers: what one of them has counts as sent to each.',
+    what: 'There is one acknowledged sequence for all peers: what one of them has counts as sent to each.',
     replace: [
       {
         file: 'sync/replicas.ts',
@@ -128,13 +128,13 @@ const NINE: readonly Mutant[] = [
       },
       {
         file: 'sync/replicas.ts',
-        find: `    this.#mark = Math.max(this.#mark, upTo);
-    this.#highestMark = Math.max(this.#highestMark, this.#mark);
+        find: `    this.#acknowledgedSequence = Math.max(this.#acknowledgedSequence, upTo);
+    this.#highestAcknowledged = Math.max(this.#highestAcknowledged, this.#acknowledgedSequence);
     this.#behind = { records: this.#behind.records - passed.records, bytes: this.#behind.bytes - passed.bytes };`,
         put: `    for (const sibling of SIBLINGS.get(this.#writes)) {
-      sibling.#mark = Math.max(sibling.#mark, upTo);
-      sibling.#highestMark = Math.max(sibling.#highestMark, sibling.#mark);
-      sibling.#behind = { records: [...this.#writes.after(sibling.#mark)].length, bytes: 0 };
+      sibling.#acknowledgedSequence = Math.max(sibling.#acknowledgedSequence, upTo);
+      sibling.#highestAcknowledged = Math.max(sibling.#highestAcknowledged, sibling.#acknowledgedSequence);
+      sibling.#behind = { records: [...this.#writes.after(sibling.#acknowledgedSequence)].length, bytes: 0 };
     }`,
       },
       { file: 'sync/replicas.ts', find: `export class Replica implements`, put: `const SIBLINGS = new WeakMap();\n\nexport class Replica implements` },
@@ -424,11 +424,11 @@ const OWN: readonly Mutant[] = [
     replace: [{ file: 'registry/view-reader.ts', find: `    const block = head - BigInt(confirmations);`, put: `    const block = head - BigInt(confirmations) + 1n;` }],
   },
   {
-    name: 'mark-to-last-number',
+    name: 'acknowledged-to-last-number',
     section: 'own',
-    what: 'After an answer the mark moves to the last number given, not to the last one sent.',
+    what: 'After an answer the acknowledged sequence moves to the last number given, not to the last one sent.',
     replace: [
-      { file: 'sync/delta-push.ts', find: `      replica.advance(batch.entries.at(-1)!.number,`, put: `      replica.advance(store.lastNumber,` },
+      { file: 'sync/delta-push.ts', find: `      replica.advance(batch.entries.at(-1)!.sequenceNumber,`, put: `      replica.advance(store.lastSequenceNumber,` },
     ],
     runs: { requests: 2 },
   },
@@ -441,8 +441,8 @@ const OWN: readonly Mutant[] = [
   {
     name: 'number-repeated',
     section: 'own',
-    what: 'The own number need not rise.',
-    replace: [{ file: 'store/record-store.ts', find: `Math.max(this.#lastNumber + 1, nowMs)`, put: `Math.max(this.#lastNumber, nowMs)` }],
+    what: 'The own sequence number need not rise.',
+    replace: [{ file: 'store/record-store.ts', find: `Math.max(this.#lastSequenceNumber + 1, nowMs)`, put: `Math.max(this.#lastSequenceNumber, nowMs)` }],
     runs: { requests: 1, rates: { 'clock jump': { perHour: 8 } } },
   },
   {
@@ -488,8 +488,8 @@ const OWN: readonly Mutant[] = [
   {
     name: 'foreign-count-taken',
     section: 'own',
-    what: "A peer may give this node's own numbers.",
-    replace: [{ file: 'store/record-store.ts', find: `    if ((record.version.get(ownKey) ?? 0) > this.#lastNumber) return refused('foreign_count');\n`, put: `` }],
+    what: "A peer may give this node's own sequence numbers.",
+    replace: [{ file: 'store/record-store.ts', find: `    if ((record.version.get(ownKey) ?? 0) > this.#lastSequenceNumber) return refused('foreign_count');\n`, put: `` }],
     runs: { rates: { "liar: others' counts": { perHour: 6 } } },
   },
   {
@@ -526,9 +526,9 @@ const OWN: readonly Mutant[] = [
     replace: [
       {
         file: 'sync/delta-push.ts',
-        find: `        for (const { appId, record, number } of outcome.later) replica.retryLater(appId, record.key, number);`,
+        find: `        for (const { appId, record, sequenceNumber } of outcome.later) replica.retryLater(appId, record.key, sequenceNumber);`,
         put: `        for (const entry of outcome.later) this.#acknowledge(member.wallet, replica, entry);
-        for (const { appId, record, number } of outcome.later) replica.retryLater(appId, record.key, number);`,
+        for (const { appId, record, sequenceNumber } of outcome.later) replica.retryLater(appId, record.key, sequenceNumber);`,
       },
     ],
     runs: { faults: 'none', requests: 1, rates: { 'clock jump': { perHour: 20, forSeconds: [20, 60], amount: [20_000, 40_000] } } },
@@ -540,7 +540,7 @@ const OWN: readonly Mutant[] = [
     replace: [
       {
         file: 'sync/delta-push.ts',
-        find: `        for (const { appId, record, number } of outcome.later) replica.retryLater(appId, record.key, number);\n`,
+        find: `        for (const { appId, record, sequenceNumber } of outcome.later) replica.retryLater(appId, record.key, sequenceNumber);\n`,
         put: ``,
       },
     ],
@@ -590,7 +590,7 @@ const OWN: readonly Mutant[] = [
     replace: [
       {
         file: 'sync/inbound.ts',
-        find: `    if (contact.isStale()) throw new RefusalError('service_unavailable', 'this node was cut off for too long to be compared with');\n`,
+        find: `    if (staleness.isStale()) throw new RefusalError('service_unavailable', 'this node was cut off for too long to be compared with');\n`,
         put: ``,
       },
     ],
@@ -600,21 +600,21 @@ const OWN: readonly Mutant[] = [
     name: 'stale-pushes',
     section: 'own',
     what: 'A node that was cut off for too long pushes what it wrote before.',
-    replace: [{ file: 'node/compose-node.ts', find: `    sendAbove: () => contact.seenUpTo(),`, put: `    sendAbove: () => 0,` }],
+    replace: [{ file: 'node/compose-node.ts', find: `    sendAbove: () => staleness.seenUpTo(),`, put: `    sendAbove: () => 0,` }],
     runs: backWhileAnotherBegins('d', 170),
   },
   {
     name: 'stale-forgets',
     section: 'own',
     what: 'A node that is cut off forgets its own deletes like any other.',
-    replace: [{ file: 'node/compose-node.ts', find: `    keepsEverything: () => contact.isStale(),`, put: `    keepsEverything: () => false,` }],
+    replace: [{ file: 'node/compose-node.ts', find: `    keepsEverything: () => staleness.isStale(),`, put: `    keepsEverything: () => false,` }],
     runs: LONG_CUTS,
   },
   {
-    name: 'catch-up-keeps-all',
+    name: 'resync-keeps-all',
     section: 'own',
     what: 'A node that was cut off for too long drops nothing of what a complete snapshot lacks.',
-    replace: [{ file: 'sync/catch-up.ts', find: `      store.forget(appId, record.key);\n`, put: `` }],
+    replace: [{ file: 'sync/resync.ts', find: `      store.forget(appId, record.key);\n`, put: `` }],
     runs: LONG_CUTS,
   },
 ];

@@ -4,7 +4,7 @@ import type { Wallet } from './ids.ts';
 /** How far a peer is with this node's own writes (protocol.md §10). All times Unix milliseconds. */
 export interface ReplicationFigures {
   readonly wallet: Wallet;
-  /** Own number. */
+  /** Own sequence number. */
   readonly acknowledgedUpTo: number;
   readonly behindRecords: number;
   readonly behindBytes: number;

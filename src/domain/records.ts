@@ -58,25 +58,25 @@ export interface LocalWrite {
   readonly appId: string;
   readonly key: string;
   /** This node's own number of it. */
-  readonly number: number;
+  readonly sequenceNumber: number;
   readonly updatedAtMs: number;
 }
 
 /** An entry of the log of this node's own writes, with the record as it is now, whoever wrote it last. */
 export interface OwnWrite {
   readonly appId: string;
-  readonly number: number;
+  readonly sequenceNumber: number;
   /** As counted when it was written. */
   readonly bytes: number;
   readonly record: WireRecord;
   /** The key was written again meanwhile, or nothing of it is kept. */
-  readonly isVoid: () => boolean;
+  readonly isSuperseded: () => boolean;
 }
 
 /** Hears of every own write, and of every one that need not be sent any more. */
 export interface OwnWritesListener {
-  onAppended(entry: { readonly number: number; readonly bytes: number }): void;
-  onVoid(entry: { readonly number: number; readonly bytes: number }): void;
+  onAppended(entry: { readonly sequenceNumber: number; readonly bytes: number }): void;
+  onSuperseded(entry: { readonly sequenceNumber: number; readonly bytes: number }): void;
 }
 
 /** One record and where a walk through the store goes on after it. */

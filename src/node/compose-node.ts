@@ -17,9 +17,9 @@ import { judgeEligibility } from '../registry/eligibility.ts';
 import { PeerCache } from '../registry/peer-cache.ts';
 import { RecordStore } from '../store/record-store.ts';
 import { Acknowledgements } from '../sync/acknowledgements.ts';
-import { CatchUp } from '../sync/catch-up.ts';
-import { Comparison } from '../sync/comparison.ts';
-import { Contact } from '../sync/contact.ts';
+import { Resync } from '../sync/resync.ts';
+import { AntiEntropy } from '../sync/anti-entropy.ts';
+import { Staleness } from '../sync/staleness.ts';
 import { DeltaPush } from '../sync/delta-push.ts';
 import { SyncInbound } from '../sync/inbound.ts';
 import { PeerBook } from '../sync/peer-book.ts';
@@ -69,7 +69,7 @@ export interface NodeInside {
   readonly store: RecordStore;
   readonly peerCache: PeerCache;
   readonly replicas: Replicas;
-  readonly contact: Contact;
+  readonly staleness: Staleness;
   readonly conversation: PeerConversation;
   readonly acknowledgements: Acknowledgements;
 }
@@ -111,7 +111,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       opens: (appId, stored) => vault.opensValue(appId, stored),
       ownClockKey: (storeId) => `${identity.wallet() ?? ''}/${storeId}`,
       takenByAll: (number) => replicas.takenByAll(number),
-      keepsEverything: () => contact.isStale(),
+      keepsEverything: () => staleness.isStale(),
     },
   );
   const peerCache = new PeerCache({ clock });
@@ -120,13 +120,13 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
   const syncLog = log.child('sync');
   const book = new PeerBook({ blacklistMs: config.peerBlacklistMs }, { clock });
   const replicas: Replicas = new Replicas({ clock, random, store });
-  const contact: Contact = new Contact({ retentionMs: config.tombstoneRetentionMs }, { clock, lastNumber: () => store.lastNumber, acknowledgedByAny: () => replicas.acknowledgedByAny() });
-  const catchUp = new CatchUp({ clock, yieldNow, log: syncLog, contact, store, onCaughtUp: () => replicas.resetAll() });
+  const staleness: Staleness = new Staleness({ retentionMs: config.tombstoneRetentionMs }, { clock, lastSequenceNumber: () => store.lastSequenceNumber, acknowledgedByAny: () => replicas.acknowledgedByAny() });
+  const resync = new Resync({ clock, yieldNow, log: syncLog, staleness, store, onResynced: () => replicas.resetAll() });
   const merging = {
     clock,
     yieldNow,
     store,
-    onVerdict: (appId: string, wire: unknown): void => catchUp.note(appId, wire),
+    onVerdict: (appId: string, wire: unknown): void => resync.note(appId, wire),
   };
   const probe = new PeerProbe({ clock, transport });
   const conversation = new PeerConversation({
@@ -139,7 +139,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     identity: () => identity.current(),
     storeId: () => store.storeId,
     onAnswer: (member, storeId) => {
-      contact.noteExchange();
+      staleness.noteExchange();
       if (storeId !== undefined) replicas.of(member).noteStoreId(storeId);
     },
   });
@@ -150,21 +150,21 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     store,
     conversation,
     acknowledgements,
-    sendAbove: () => contact.seenUpTo(),
+    sendAbove: () => staleness.seenUpTo(),
   });
   const replicator = new Replicator({
     clock,
     log: syncLog,
     replicas,
     push,
-    comparison: new Comparison(
+    antiEntropy: new AntiEntropy(
       { maxAnswerBytes: config.maxSyncPayloadBytes },
       { ...merging, log: syncLog, conversation, push },
     ),
     others: () => identity.others(peerCache.membership()),
     refreshMembership: (signal) => jobs.refreshForOutbound(signal),
-    mayCompare: () => !contact.isStale(),
-    onCompared: () => contact.noteInStep(),
+    mayCompare: () => !staleness.isStale(),
+    onCompared: () => staleness.noteInStep(),
     onBrokenInvariant: failFatally,
     watchSyncTick: watcher?.watchSyncTick,
   });
@@ -186,12 +186,12 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       ),
       probe,
       replicator,
-      contact,
-      catchUp,
+      staleness,
+      resync,
       onMembership: (others) => {
         book.keepOnly(others);
         replicas.keepOnly(others);
-        contact.noteMembers(others.length);
+        staleness.noteMembers(others.length);
       },
       resetStore: () => {
         store.reset();
@@ -221,7 +221,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       vault,
       directory: peerCache,
       replicas,
-      contact,
+      staleness,
       issueNonce: () => nonces.issue(),
       firstSnapshot: () => vouchedSnapshot(readiness()),
     },
@@ -265,7 +265,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       onBrokenInvariant: failFatally,
     },
     actor,
-    inside: { vault, store, peerCache, replicas, contact, conversation, acknowledgements },
+    inside: { vault, store, peerCache, replicas, staleness, conversation, acknowledgements },
     readiness,
     start: () => void actor.start(),
     stop: () => {

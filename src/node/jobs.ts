@@ -24,8 +24,8 @@ import type {
 } from '../machines/slots.ts';
 import type { SnapshotRound } from '../machines/first-snapshot.ts';
 import type { PeerCache } from '../registry/peer-cache.ts';
-import type { CatchUp } from '../sync/catch-up.ts';
-import type { Contact } from '../sync/contact.ts';
+import type { Resync } from '../sync/resync.ts';
+import type { Staleness } from '../sync/staleness.ts';
 import type { Replicator } from '../sync/replicator.ts';
 import type { SecretFetch } from '../sync/secret-fetch.ts';
 import type { SnapshotFetch } from '../sync/snapshot-fetch.ts';
@@ -54,8 +54,8 @@ export interface NodeJobsModules {
   readonly snapshotFetch: Pick<SnapshotFetch, 'fetchFirstSnapshot'>;
   readonly probe: Pick<PeerProbe, 'probePeers'>;
   readonly replicator: Pick<Replicator, 'syncTick'>;
-  readonly contact: Pick<Contact, 'isStale'>;
-  readonly catchUp: Pick<CatchUp, 'begin' | 'complete' | 'giveUp'>;
+  readonly staleness: Pick<Staleness, 'isStale'>;
+  readonly resync: Pick<Resync, 'begin' | 'complete' | 'giveUp'>;
   /** The members besides this node, after each refresh. */
   readonly onMembership: (members: readonly Member[]) => void;
   /** Another secret serves now: everything that only the old one could read goes. */
@@ -235,20 +235,20 @@ export class NodeJobs {
 
   /** Step 5. */
   installSyncKey(): SyncKeyFacts {
-    const { vault, contact } = this.#modules;
+    const { vault, staleness } = this.#modules;
     vault.installSyncKey();
-    return { stale: contact.isStale() };
+    return { stale: staleness.isStale() };
   }
 
   /** Step 4, the snapshot: the member that gave the secret is asked first. */
   async fetchSnapshot(signal: AbortSignal): Promise<SnapshotRound> {
     const others = this.#others();
     if (others.length === 0) return { others: 0, asked: 0, answered: 0, complete: false };
-    const { snapshotFetch, catchUp } = this.#modules;
-    catchUp.begin();
+    const { snapshotFetch, resync } = this.#modules;
+    resync.begin();
     const outcome = await snapshotFetch.fetchFirstSnapshot(others, this.#secretFrom, signal);
-    if (outcome.completeFrom !== null) await catchUp.complete();
-    else if (outcome.answered >= others.length) catchUp.giveUp();
+    if (outcome.completeFrom !== null) await resync.complete();
+    else if (outcome.answered >= others.length) resync.giveUp();
     return {
       others: others.length,
       asked: outcome.asked,

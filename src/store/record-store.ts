@@ -57,14 +57,14 @@ export interface RecordStoreModules {
   /** This node's clock key for a store. */
   readonly ownClockKey: (storeId: StoreId) => string;
   /** Whether every current member has certainly taken the own write of this number. */
-  readonly takenByAll: (number: number) => boolean;
+  readonly takenByAll: (sequenceNumber: number) => boolean;
   /** The node was cut off for too long to know what is gone (protocol.md §4, Ages): nothing is forgotten. */
   readonly keepsEverything: () => boolean;
 }
 
 interface NumberedRecord {
-  /** Its own number. */
-  readonly number: number;
+  /** Its own sequence number. */
+  readonly sequenceNumber: number;
   readonly record: StoredRecord;
 }
 
@@ -78,7 +78,7 @@ export class RecordStore {
   #overdue = new Set<Entry>();
   #bytes = 0;
   #present: PresentTotals = { keys: 0, bytes: 0, namespaces: 0 };
-  #lastNumber = 0;
+  #lastSequenceNumber = 0;
   #refusedFull = 0;
   #lastSequence = 0;
   #appIds: readonly string[] | null = null;
@@ -99,8 +99,8 @@ export class RecordStore {
   }
 
   /** The last number that this node gave to a write of its own. */
-  get lastNumber(): number {
-    return this.#lastNumber;
+  get lastSequenceNumber(): number {
+    return this.#lastSequenceNumber;
   }
 
   /** What all records held count for in `MAX_STORE_BYTES`. */
@@ -181,7 +181,7 @@ export class RecordStore {
     if (typeof record === 'string') return refused(record);
     if (record.updatedAtMs > nowMs + this.#options.maxClockSkewMs) return refused('too_far_ahead');
     const ownKey = this.#modules.ownClockKey(this.#storeId);
-    if ((record.version.get(ownKey) ?? 0) > this.#lastNumber) return refused('foreign_count');
+    if ((record.version.get(ownKey) ?? 0) > this.#lastSequenceNumber) return refused('foreign_count');
     if (record.value !== null && !this.#modules.opens(appId, record.value)) return refused('does_not_decrypt');
     const held = this.#find(appId, record.key);
     const decision = held === undefined ? ({ kind: 'replace', record } as const) : decideMerge(held.record, record);
@@ -197,14 +197,14 @@ export class RecordStore {
     return decision.kind === 'replace' ? { kind: 'merged' } : { kind: 'skipped', why: decision.why };
   }
 
-  /** This node's own writes with a number above `mark`, oldest first, each with the record as it is now. */
-  *writesAfter(mark: number): Generator<OwnWrite> {
-    for (const logEntry of this.writes.after(mark)) {
+  /** This node's own writes with a sequence number above `above`, oldest first, each with the record as it is now. */
+  *writesAfter(above: number): Generator<OwnWrite> {
+    for (const logEntry of this.writes.after(above)) {
       this.visits += 1;
-      const { number, bytes, what: entry } = logEntry;
-      // Its own word on it changes when the log entry becomes void.
-      const isVoid = (): boolean => (logEntry as LogEntry<Entry>).what === null;
-      yield { number, appId: entry.appId, bytes, record: toWireRecord(entry.record), isVoid };
+      const { sequenceNumber, bytes, what: entry } = logEntry;
+      // Its own word on it changes when the log entry is superseded.
+      const isSuperseded = (): boolean => (logEntry as LogEntry<Entry>).what === null;
+      yield { sequenceNumber, appId: entry.appId, bytes, record: toWireRecord(entry.record), isSuperseded };
     }
   }
 
@@ -232,15 +232,15 @@ export class RecordStore {
   }
 
   /** A peer has taken this node's own write of a key, or holds a later one. */
-  noteTaken(appId: string, key: string, number: number): void {
+  noteTaken(appId: string, key: string, sequenceNumber: number): void {
     const logEntry = this.#find(appId, key)?.logEntry ?? null;
-    if (logEntry?.number === number) logEntry.taken = true;
+    if (logEntry?.sequenceNumber === sequenceNumber) logEntry.taken = true;
   }
 
-  /** This node wrote what is held of a key, with a number above `seenUpTo`, or so that no peer has ever said that it has it. */
+  /** This node wrote what is held of a key, with a sequence number above `seenUpTo`, or so that no peer has ever said that it has it. */
   isUnseen(appId: string, key: string, seenUpTo: number): boolean {
     const logEntry = this.#find(appId, key)?.logEntry ?? null;
-    return logEntry !== null && !logEntry.replaced && (logEntry.number > seenUpTo || !logEntry.taken);
+    return logEntry !== null && !logEntry.replaced && (logEntry.sequenceNumber > seenUpTo || !logEntry.taken);
   }
 
   /** Forgets what is past its age again, after a time in which everything was kept. */
@@ -314,10 +314,10 @@ export class RecordStore {
 
   /** A local write and its number: later than what it replaces, by its clock and by its time (protocol.md §4, Local write). */
   #nextWrite(held: StoredRecord | undefined, key: string, value: Uint8Array | null, ttlMs: number, nowMs: number): NumberedRecord {
-    const number = Math.max(this.#lastNumber + 1, nowMs);
-    const version = advanceClock(held?.version ?? null, this.#modules.ownClockKey(this.#storeId), number);
+    const sequenceNumber = Math.max(this.#lastSequenceNumber + 1, nowMs);
+    const version = advanceClock(held?.version ?? null, this.#modules.ownClockKey(this.#storeId), sequenceNumber);
     const updatedAtMs = Math.max(nowMs, (held?.updatedAtMs ?? 0) + 1);
-    return { number, record: { key, value, version, updatedAtMs, ttlMs } };
+    return { sequenceNumber, record: { key, value, version, updatedAtMs, ttlMs } };
   }
 
   #checkQuota(appId: string, held: Entry | undefined, record: StoredRecord, nowMs: number): void {
@@ -343,21 +343,21 @@ export class RecordStore {
     // One goes for the one that comes: what merges have brought above the cap stays.
     if (namespace.tombstones >= this.#options.maxTombstonesPerApp) {
       const oldest = namespace.oldestOwnTombstone();
-      const number = oldest?.logEntry?.number ?? 0;
-      // While everything is kept, marks move over what is held back: they do not say that all have it.
-      if (oldest === null || this.#modules.keepsEverything() || !this.#modules.takenByAll(number)) {
+      const sequenceNumber = oldest?.logEntry?.sequenceNumber ?? 0;
+      // While everything is kept, acknowledged sequences move over what is held back: they do not say that all have it.
+      if (oldest === null || this.#modules.keepsEverything() || !this.#modules.takenByAll(sequenceNumber)) {
         throw new RefusalError('insufficient_storage', 'the app has too many deleted keys that not all nodes know of');
       }
       this.#remove(oldest);
     }
   }
 
-  #write(appId: string, held: Entry | undefined, { number, record }: NumberedRecord, nowMs: number): LocalWrite {
-    this.#lastNumber = number;
+  #write(appId: string, held: Entry | undefined, { sequenceNumber, record }: NumberedRecord, nowMs: number): LocalWrite {
+    this.#lastSequenceNumber = sequenceNumber;
     const entry = this.#hold(appId, held, record, nowMs, record.value === null);
-    if (entry.logEntry !== null) this.writes.void(entry.logEntry);
-    entry.logEntry = this.writes.append(number, entry, wireBytes(record));
-    return { appId, key: record.key, number, updatedAtMs: record.updatedAtMs };
+    if (entry.logEntry !== null) this.writes.supersede(entry.logEntry);
+    entry.logEntry = this.writes.append(sequenceNumber, entry, wireBytes(record));
+    return { appId, key: record.key, sequenceNumber, updatedAtMs: record.updatedAtMs };
   }
 
   #hold(appId: string, held: Entry | undefined, record: StoredRecord, nowMs: number, ownTombstone: boolean): Entry {
@@ -396,7 +396,7 @@ export class RecordStore {
     namespace.remove(entry);
     this.#cancelTimer(entry);
     this.#bytes -= entry.storeBytes;
-    if (entry.logEntry !== null) this.writes.void(entry.logEntry);
+    if (entry.logEntry !== null) this.writes.supersede(entry.logEntry);
     this.#root = null;
     if (namespace.size > 0) return;
     this.#namespaces.delete(entry.appId);
@@ -470,7 +470,7 @@ function compareAppIds(a: string, b: string): number {
 
 /**
  * Whether a merged tombstone is one that this node wrote: the one that it holds, or one that went early and comes back. Its
- * own number is then the largest in the clock; that alone would not do, for a peer whose time is behind may have deleted
+ * own sequence number is then the largest in the clock; that alone would not do, for a peer whose time is behind may have deleted
  * what this node wrote.
  */
 function isOwnTombstone(record: StoredRecord, held: Entry | undefined, ownKey: string): boolean {

@@ -1,5 +1,5 @@
 /**
- * What this node wrote itself, in the order of its own numbers (protocol.md §10, Who sends what): one entry per key, the
+ * What this node wrote itself, in the order of its own sequence numbers (protocol.md §10, Who sends what): one entry per key, the
  * last. A peer's place in it is a number. Finding what comes after a place costs by how much that is, not by how much is
  * held.
  */
@@ -7,8 +7,8 @@
 import type { OwnWritesListener } from '../domain/records.ts';
 
 export interface LogEntry<What> {
-  readonly number: number;
-  /** null once the entry is void: the key was written again, or nothing of it is kept. */
+  readonly sequenceNumber: number;
+  /** null once the entry is superseded: the key was written again, or nothing of it is kept. */
   what: What | null;
   readonly bytes: number;
   /** A peer has said that it has it, or a later one. */
@@ -17,7 +17,7 @@ export interface LogEntry<What> {
   replaced: boolean;
 }
 
-/** Void entries are swept out when they are more than this and more than half. */
+/** Superseded entries are swept out when they are more than this and more than half. */
 const SWEEP_ABOVE = 1_024;
 
 export class WriteLog<What> {
@@ -27,8 +27,8 @@ export class WriteLog<What> {
   readonly #listeners = new Set<OwnWritesListener>();
 
   /** @param number above every number before @param bytes about what the record takes on the wire */
-  append(number: number, what: What, bytes: number): LogEntry<What> {
-    const entry: LogEntry<What> = { number, what, bytes, taken: false, replaced: false };
+  append(sequenceNumber: number, what: What, bytes: number): LogEntry<What> {
+    const entry: LogEntry<What> = { sequenceNumber, what, bytes, taken: false, replaced: false };
     this.#entries.push(entry);
     this.#valid += 1;
     this.#validBytes += bytes;
@@ -36,12 +36,12 @@ export class WriteLog<What> {
     return entry;
   }
 
-  void(entry: LogEntry<What>): void {
+  supersede(entry: LogEntry<What>): void {
     if (entry.what === null) return;
     entry.what = null;
     this.#valid -= 1;
     this.#validBytes -= entry.bytes;
-    for (const listener of this.#listeners) listener.onVoid(entry);
+    for (const listener of this.#listeners) listener.onSuperseded(entry);
     if (this.#entries.length - this.#valid > Math.max(SWEEP_ABOVE, this.#entries.length / 2)) {
       this.#entries = this.#entries.filter(({ what }) => what !== null);
     }
@@ -59,9 +59,9 @@ export class WriteLog<What> {
     return { records: this.#valid, bytes: this.#validBytes };
   }
 
-  /** Valid entries with a number above `mark`, in order. To be read before anything is written again. */
-  *after(mark: number): Generator<LogEntry<What> & { readonly what: What }> {
-    for (let at = this.#firstAfter(mark); at < this.#entries.length; at += 1) {
+  /** Valid entries with a sequence number above `above`, in order. To be read before anything is written again. */
+  *after(above: number): Generator<LogEntry<What> & { readonly what: What }> {
+    for (let at = this.#firstAfter(above); at < this.#entries.length; at += 1) {
       const entry = this.#entries[at]!;
       if (entry.what !== null) yield entry as LogEntry<What> & { readonly what: What };
     }
@@ -73,19 +73,19 @@ export class WriteLog<What> {
   }
 
   /** Galloping back from the end, then halving. */
-  #firstAfter(mark: number): number {
+  #firstAfter(above: number): number {
     const entries = this.#entries;
     let step = 1;
     let low = entries.length;
     let high = entries.length;
-    while (low > 0 && entries[low - 1]!.number > mark) {
+    while (low > 0 && entries[low - 1]!.sequenceNumber > above) {
       high = low - 1;
       low = Math.max(0, low - step);
       step *= 2;
     }
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (entries[middle]!.number > mark) high = middle;
+      if (entries[middle]!.sequenceNumber > above) high = middle;
       else low = middle + 1;
     }
     return low;

@@ -11,7 +11,7 @@ import type { LocalWrite } from '../domain/records.ts';
 const MAX_WAITING = 4_096;
 
 interface Waiting {
-  readonly number: number;
+  readonly sequenceNumber: number;
   readonly wanted: number;
   readonly peers: Set<Wallet>;
   readonly done: (count: number) => void;
@@ -37,7 +37,7 @@ export class Acknowledgements {
   async wait(write: LocalWrite, wanted: number, timeoutMs: number): Promise<number> {
     if (this.#count >= MAX_WAITING) throw new RefusalError('not_replicated', 'too many writes are being waited for; this one replicates all the same');
     const { promise, resolve, reject } = Promise.withResolvers<number>();
-    const waiting: Waiting = { number: write.number, wanted, peers: new Set(), done: resolve };
+    const waiting: Waiting = { sequenceNumber: write.sequenceNumber, wanted, peers: new Set(), done: resolve };
     const id = idOf(write.appId, write.key);
     const there = this.#waiting.get(id);
     if (there === undefined) this.#waiting.set(id, new Set([waiting]));
@@ -59,9 +59,9 @@ export class Acknowledgements {
   }
 
   /** A peer has merged or skipped this node's write with a number. */
-  note(peer: Wallet, write: { readonly appId: string; readonly key: string; readonly number: number }): void {
+  note(peer: Wallet, write: { readonly appId: string; readonly key: string; readonly sequenceNumber: number }): void {
     for (const waiting of this.#waiting.get(idOf(write.appId, write.key)) ?? []) {
-      if (write.number < waiting.number) continue;
+      if (write.sequenceNumber < waiting.sequenceNumber) continue;
       waiting.peers.add(peer);
       if (waiting.peers.size >= waiting.wanted) waiting.done(waiting.peers.size);
     }

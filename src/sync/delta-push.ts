@@ -1,6 +1,6 @@
 /**
- * Pushes this node's own writes to one peer (protocol.md §10, Who sends what and Rejections). The mark moves only after the
- * peer's signed answer; what the peer refuses never blocks what comes after it.
+ * Pushes this node's own writes to one peer (protocol.md §10, Who sends what and Rejections). The acknowledged sequence
+ * moves only after the peer's signed answer; what the peer refuses never blocks what comes after it.
  */
 import type { Wallet } from '../domain/ids.ts';
 import { PEER_TIMEOUT_MS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
@@ -26,7 +26,7 @@ export interface DeltaPushModules {
   readonly store: SyncStore;
   readonly conversation: Pick<PeerConversation, 'exchange'>;
   readonly acknowledgements: Acknowledgements;
-  /** Own numbers up to here are not sent: the node was cut off for too long to know whether they still hold. */
+  /** Own sequence numbers up to here are not sent: the node was cut off for too long to know whether they still hold. */
   readonly sendAbove: () => number;
 }
 
@@ -48,7 +48,7 @@ export class DeltaPush {
   }
 
   /**
-   * Sends records besides the own writes, as a comparison finds them missing.
+   * Sends records besides the own writes, as anti-entropy finds them missing.
    * @returns those that the peer refuses for good
    * @throws PeerError, DependencyError
    */
@@ -83,11 +83,11 @@ export class DeltaPush {
     for (let pushed = false; ; pushed = true) {
       const { epoch } = replica;
       const full = replica.retries.size >= MAX_RETRIES;
-      const batch = full ? null : planDelta(store.writesAfter(Math.max(replica.mark, sendAbove())));
+      const batch = full ? null : planDelta(store.writesAfter(Math.max(replica.acknowledgedSequence, sendAbove())));
       if (batch === null) return pushed;
       const suspects = new Suspects(batch.entries);
       await this.#pushBatch(member, replica, batch, suspects, signal);
-      // Where the peer took nothing at all, it is the peer that is broken: the mark stays.
+      // Where the peer took nothing at all, it is the peer that is broken: the acknowledged sequence stays.
       if (!suspects.othersPassed) suspects.throwFirst();
       this.#retryLater(replica, suspects);
       // The peer lost its store, or this node's was emptied, while it answered.
@@ -96,9 +96,9 @@ export class DeltaPush {
         if (resets > MAX_RESETS) throw new PeerError('bad_answer', 'the peer names another store with each answer');
         continue;
       }
-      const passed = batch.entries.filter((entry) => entry.number > replica.mark && !entry.isVoid());
+      const passed = batch.entries.filter((entry) => entry.sequenceNumber > replica.acknowledgedSequence && !entry.isSuperseded());
       const bytes = passed.reduce((sum, entry) => sum + entry.bytes, 0);
-      replica.advance(batch.entries.at(-1)!.number, { records: passed.length, bytes });
+      replica.advance(batch.entries.at(-1)!.sequenceNumber, { records: passed.length, bytes });
     }
   }
 
@@ -130,7 +130,7 @@ export class DeltaPush {
       }
       // A peer that closes the connection at a large body may be away, too.
       if (error.failure === 'unreachable') await this.#checkThere(member, signal);
-      replica.retryLater(entry.appId, entry.record.key, entry.number);
+      replica.retryLater(entry.appId, entry.record.key, entry.sequenceNumber);
       return;
     }
     suspects.notePassed();
@@ -185,30 +185,30 @@ export class DeltaPush {
     switch (outcome.kind) {
       case 'told':
         for (const entry of outcome.taken) this.#acknowledge(member.wallet, replica, entry);
-        for (const { appId, record, number } of outcome.later) replica.retryLater(appId, record.key, number);
+        for (const { appId, record, sequenceNumber } of outcome.later) replica.retryLater(appId, record.key, sequenceNumber);
         for (const { entry, reason } of outcome.refused) this.#refuse(member.wallet, replica, entry, reason);
         return;
       case 'counted':
         if (outcome.allMerged) for (const entry of batch.entries) this.#acknowledge(member.wallet, replica, entry);
-        else for (const { number } of batch.entries) replica.noteDoubt(number);
+        else for (const { sequenceNumber } of batch.entries) replica.noteDoubt(sequenceNumber);
         this.#resendYoung(replica, batch.entries);
         return;
     }
   }
 
-  #acknowledge(peer: Wallet, replica: Replica, { appId, record, number }: OwnWrite): void {
-    replica.noteTaken(appId, record.key, number);
-    this.#modules.store.noteTaken(appId, record.key, number);
-    this.#modules.acknowledgements.note(peer, { appId, key: record.key, number });
+  #acknowledge(peer: Wallet, replica: Replica, { appId, record, sequenceNumber }: OwnWrite): void {
+    replica.noteTaken(appId, record.key, sequenceNumber);
+    this.#modules.store.noteTaken(appId, record.key, sequenceNumber);
+    this.#modules.acknowledgements.note(peer, { appId, key: record.key, sequenceNumber });
   }
 
-  #refuse(peer: Wallet, replica: Replica, { appId, record, number }: OwnWrite, reason: string): void {
-    replica.noteRefusal(appId, record.key, number, reason);
+  #refuse(peer: Wallet, replica: Replica, { appId, record, sequenceNumber }: OwnWrite, reason: string): void {
+    replica.noteRefusal(appId, record.key, sequenceNumber, reason);
     this.#modules.log.warn('a peer refuses a record for good', { peer, app_id: appId, why: reason });
   }
 
   #retryLater(replica: Replica, suspects: Suspects<OwnWrite>): void {
-    for (const { appId, record, number } of suspects.entries) replica.retryLater(appId, record.key, number);
+    for (const { appId, record, sequenceNumber } of suspects.entries) replica.retryLater(appId, record.key, sequenceNumber);
   }
 
   /** A peer that does not say what it refused may have refused a record for its time: it gets the young ones once more. */
@@ -216,8 +216,8 @@ export class DeltaPush {
     const { clock } = this.#modules;
     const first = entries.find(({ record }) => record.updated_at_ms > clock.nowMs() - RESEND_MS);
     if (first === undefined) return;
-    if (replica.resend === null) this.#bookResend(replica, first.number - 1, entries.at(-1)!.number);
-    else replica.resend.nextFrom ??= first.number - 1;
+    if (replica.resend === null) this.#bookResend(replica, first.sequenceNumber - 1, entries.at(-1)!.sequenceNumber);
+    else replica.resend.nextFrom ??= first.sequenceNumber - 1;
   }
 
   #bookResend(replica: Replica, from: number, to: number): void {
@@ -228,7 +228,7 @@ export class DeltaPush {
   async #pushAgain(member: Member, replica: Replica, signal: AbortSignal): Promise<boolean> {
     const nowMs = this.#modules.clock.monotonicMs();
     const floor = this.#modules.sendAbove();
-    const due = [...replica.retries.values()].filter(({ dueAtMs, number }) => dueAtMs <= nowMs && number > floor);
+    const due = [...replica.retries.values()].filter(({ dueAtMs, sequenceNumber }) => dueAtMs <= nowMs && sequenceNumber > floor);
     for (let place = 0; place < due.length; ) {
       const batch = planDelta(this.#asEntries(replica, due, place), MAX_REJECTIONS_LISTED);
       if (batch === null) break;
@@ -238,7 +238,7 @@ export class DeltaPush {
       } catch (error) {
         if (!isPoisoned(error)) throw error;
         // These have failed before: what is left of them waits longer, and is no reason to take the peer for broken.
-        for (const { appId, record, number } of batch.entries) if (replica.retries.has(`${appId} ${record.key}`)) replica.retryLater(appId, record.key, number);
+        for (const { appId, record, sequenceNumber } of batch.entries) if (replica.retries.has(`${appId} ${record.key}`)) replica.retryLater(appId, record.key, sequenceNumber);
         break;
       }
       this.#retryLater(replica, suspects);
@@ -249,7 +249,7 @@ export class DeltaPush {
     const resent = await this.#resend(member, resend, signal);
     if (replica.epoch !== epoch) return true;
     replica.resend = null;
-    if (resend.nextFrom !== null) this.#bookResend(replica, resend.nextFrom, replica.mark);
+    if (resend.nextFrom !== null) this.#bookResend(replica, resend.nextFrom, replica.acknowledgedSequence);
     return resent || due.length > 0;
   }
 
@@ -259,24 +259,24 @@ export class DeltaPush {
       const batch = planDelta(upTo(store.writesAfter(Math.max(from, sendAbove())), to));
       if (batch === null) return sent;
       await this.send(member, batch.entries, signal);
-      from = batch.entries.at(-1)!.number;
+      from = batch.entries.at(-1)!.sequenceNumber;
     }
   }
 
   /** As the records are now, one at a time; what is gone need not be sent. */
   *#asEntries(replica: Replica, due: readonly Retry[], from: number): Generator<OwnWrite & { readonly place: number }> {
     for (let place = from; place < due.length; place += 1) {
-      const { appId, key, number } = due[place]!;
+      const { appId, key, sequenceNumber } = due[place]!;
       const record = this.#modules.store.recordOf(appId, key);
       if (record === null) replica.retries.delete(`${appId} ${key}`);
-      else yield { appId, number, bytes: 0, record, isVoid: () => true, place };
+      else yield { appId, sequenceNumber, bytes: 0, record, isSuperseded: () => true, place };
     }
   }
 }
 
-function* upTo(entries: Iterable<OwnWrite>, number: number): Generator<OwnWrite> {
+function* upTo(entries: Iterable<OwnWrite>, sequenceNumber: number): Generator<OwnWrite> {
   for (const entry of entries) {
-    if (entry.number > number) return;
+    if (entry.sequenceNumber > sequenceNumber) return;
     yield entry;
   }
 }

@@ -9,7 +9,7 @@ import { MAX_SNAPSHOT_PAGE_BYTES } from '../domain/limits.ts';
 import type { Member } from '../domain/membership.ts';
 import type { Clock, Log, PeerDirectory } from '../domain/ports.ts';
 import type { FirstSnapshotState } from '../domain/readiness.ts';
-import type { Contact } from './contact.ts';
+import type { Staleness } from './staleness.ts';
 import { mergeBatch } from './merge-batch.ts';
 import { deltaRequest, digestRequest, masterSecretRequest, requestId, snapshotRequest, storeIdField } from './messages.ts';
 import type { PacerModules } from './pacer.ts';
@@ -32,7 +32,7 @@ export interface SyncInboundModules extends PacerModules {
   readonly directory: PeerDirectory;
   readonly store: SyncStore;
   readonly replicas: Replicas;
-  readonly contact: Contact;
+  readonly staleness: Staleness;
   readonly issueNonce: () => string;
   readonly firstSnapshot: () => FirstSnapshotState;
 }
@@ -121,9 +121,9 @@ export class SyncInbound {
   #giveDigest(message: Record<string, unknown>): object {
     const request = digestRequest.safeParse(message);
     if (!request.success) throw new RefusalError('bad_request', 'the digest request is malformed');
-    const { store, contact } = this.#modules;
+    const { store, staleness } = this.#modules;
     // A node that may hold what was deleted elsewhere would spread it by comparing.
-    if (contact.isStale()) throw new RefusalError('service_unavailable', 'this node was cut off for too long to be compared with');
+    if (staleness.isStale()) throw new RefusalError('service_unavailable', 'this node was cut off for too long to be compared with');
     store.letAge(this.#modules.clock.nowMs());
     const { apps, app } = request.data;
     if (app !== undefined) return { buckets: store.bucketDigests(app) };
@@ -131,18 +131,18 @@ export class SyncInbound {
   }
 
   #isComplete(): boolean {
-    return this.#modules.firstSnapshot() === 'complete' && !this.#modules.contact.isStale();
+    return this.#modules.firstSnapshot() === 'complete' && !this.#modules.staleness.isStale();
   }
 
   /** A peer with another store than before has to get everything again; one of an older kind says so by what it asks for. */
   #noteSender(sender: Member, message: Record<string, unknown>): void {
-    const { contact, replicas } = this.#modules;
-    contact.noteExchange();
+    const { staleness, replicas } = this.#modules;
+    staleness.noteExchange();
     const replica = replicas.of(sender);
     replica.noteAlive();
     const storeId = storeIdField.safeParse(message['store_id']);
     if (storeId.success) replica.noteStoreId(storeId.data);
-    else if (startsAnew(message)) replica.resetMark();
+    else if (startsAnew(message)) replica.resetAcknowledged();
   }
 }
 

@@ -11,16 +11,16 @@ export interface SyncStore {
   recordOf(appId: string, key: string): WireRecord | null;
   /** 16 hex digits; null when there is no record. */
   digestOf(appId: string, key: string): string | null;
-  /** This node's own writes with a number above `mark`, oldest first. To be read before anything is written again. */
-  writesAfter(mark: number): Iterable<OwnWrite>;
+  /** This node's own writes with a sequence number above `above`, oldest first. To be read before anything is written again. */
+  writesAfter(above: number): Iterable<OwnWrite>;
   readonly writes: {
     /** Writes that are still to be sent to somebody who has none, and their bytes. */
     totals(): { readonly records: number; readonly bytes: number };
     listen(listener: OwnWritesListener): () => void;
   };
   /** A peer has taken this node's own write of a key, or holds a later one. */
-  noteTaken(appId: string, key: string, number: number): void;
-  /** This node wrote what is held of a key, with a number above `seenUpTo`, or so that no peer has ever said that it has it. */
+  noteTaken(appId: string, key: string, sequenceNumber: number): void;
+  /** This node wrote what is held of a key, with a sequence number above `seenUpTo`, or so that no peer has ever said that it has it. */
   isUnseen(appId: string, key: string, seenUpTo: number): boolean;
   /** Lets age do what has come due, before stores are compared. */
   letAge(nowMs: number): void;

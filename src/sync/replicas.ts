@@ -1,6 +1,6 @@
 /**
- * How far each peer is with this node's own writes (protocol.md §10, Who sends what): a mark per peer in the sequence of own
- * numbers, what lies behind it, what is to be sent again, and when the peer is tried next. All of it is memory: a new
+ * How far each peer is with this node's own writes (protocol.md §10, Who sends what): an acknowledged sequence per
+ * peer, what lies behind it, what is to be sent again, and when the peer is tried next. All of it is memory: a new
  * store_id of the peer, or another teePubkey, starts it anew.
  */
 import { LRUCache } from 'lru-cache';
@@ -22,13 +22,13 @@ export const MAX_RETRIES = 4_096;
 const MAX_REASONS = 16;
 /** Records remembered that a peer refuses for good. */
 const MAX_UNWANTED = 4_096;
-/** Own numbers behind the mark remembered that a peer may not have. */
+/** Own sequence numbers up to the acknowledged one remembered that a peer may not have. */
 const MAX_DOUBTFUL = 4_096;
 
 export interface Retry {
   readonly appId: string;
   readonly key: string;
-  readonly number: number;
+  readonly sequenceNumber: number;
   readonly attempt: number;
   /** Monotonic milliseconds. */
   readonly dueAtMs: number;
@@ -38,10 +38,10 @@ export interface Retry {
 export interface Resend {
   /** Monotonic milliseconds. */
   readonly atMs: number;
-  /** Own numbers: above the first, up to the second. */
+  /** Own sequence numbers: above the first, up to the second. */
   readonly from: number;
   readonly to: number;
-  /** Above which own number young records wait for a turn after this one; null: none do. */
+  /** Above which own sequence number young records wait for a turn after this one; null: none do. */
   nextFrom: number | null;
 }
 
@@ -62,8 +62,8 @@ export class Replica implements OwnWritesListener {
   readonly #writes: SyncStore['writes'];
   readonly #stopListening: () => void;
   readonly retries = new Map<string, Retry>();
-  #mark = 0;
-  #highestMark = 0;
+  #acknowledgedSequence = 0;
+  #highestAcknowledged = 0;
   #behind = { records: 0, bytes: 0 };
   #storeId: string | null = null;
   #failures = 0;
@@ -73,18 +73,18 @@ export class Replica implements OwnWritesListener {
   readonly #refused = new Map<string, number>();
   /** App and key to the digest of a record that the peer refuses for good. */
   readonly #unwanted = new LRUCache<string, string>({ max: MAX_UNWANTED });
-  #failedComparisons = 0;
+  #failedAntiEntropy = 0;
   /** Monotonic milliseconds. */
   #compareAfterMs = 0;
-  /** Own numbers behind the mark that the peer may not have. */
+  /** Own sequence numbers up to the acknowledged one that the peer may not have. */
   readonly #doubtful = new Set<number>();
   /** Of the numbers up to here nobody knows any more which of them are doubtful. */
   #doubtfulUpTo = 0;
-  /** Rises with each reset of the mark: an answer to an earlier push says nothing any more. */
+  /** Rises with each reset: an answer to an earlier push says nothing any more. */
   epoch = 0;
   /** Null when there is nothing to be sent once more. */
   resend: Resend | null = null;
-  /** Monotonic milliseconds of the last whole comparison with a peer of an older kind. */
+  /** Monotonic milliseconds of the last whole anti-entropy round with a peer of an older kind. */
   comparedAtMs = -Infinity;
 
   constructor(member: Member, modules: ReplicaModules & { readonly store: Pick<SyncStore, 'writes'> }) {
@@ -96,20 +96,20 @@ export class Replica implements OwnWritesListener {
     this.#stopListening = this.#writes.listen(this);
   }
 
-  /** Up to which own number the peer has acknowledged. */
-  get mark(): number {
-    return this.#mark;
+  /** Up to which own sequence number the peer has acknowledged. */
+  get acknowledgedSequence(): number {
+    return this.#acknowledgedSequence;
   }
 
-  /** The highest mark that it had with any of its stores. */
-  get highestMark(): number {
-    return this.#highestMark;
+  /** The highest acknowledged sequence that it had with any of its stores. */
+  get highestAcknowledged(): number {
+    return this.#highestAcknowledged;
   }
 
-  /** Own numbers up to here are on the peer, or were refused for good. */
+  /** Own sequence numbers up to here are on the peer, or were refused for good. */
   get acknowledgedUpTo(): number {
-    let lowest = this.#mark;
-    for (const { number } of this.retries.values()) lowest = Math.min(lowest, number - 1);
+    let lowest = this.#acknowledgedSequence;
+    for (const { sequenceNumber } of this.retries.values()) lowest = Math.min(lowest, sequenceNumber - 1);
     return lowest;
   }
 
@@ -120,33 +120,33 @@ export class Replica implements OwnWritesListener {
 
   /** Another text whenever something else is to be sent. */
   get unsent(): string {
-    return `${this.#mark} ${this.#behind.records} ${this.#behind.bytes}`;
+    return `${this.#acknowledgedSequence} ${this.#behind.records} ${this.#behind.bytes}`;
   }
 
   get hasBacklog(): boolean {
     return this.#behind.records > 0 || this.retries.size > 0 || this.resend !== null;
   }
 
-  onAppended(entry: { readonly number: number; readonly bytes: number }): void {
-    if (entry.number <= this.#mark) return;
+  onAppended(entry: { readonly sequenceNumber: number; readonly bytes: number }): void {
+    if (entry.sequenceNumber <= this.#acknowledgedSequence) return;
     this.#behind = { records: this.#behind.records + 1, bytes: this.#behind.bytes + entry.bytes };
   }
 
-  onVoid(entry: { readonly number: number; readonly bytes: number }): void {
-    if (entry.number <= this.#mark) return;
+  onSuperseded(entry: { readonly sequenceNumber: number; readonly bytes: number }): void {
+    if (entry.sequenceNumber <= this.#acknowledgedSequence) return;
     this.#behind = { records: this.#behind.records - 1, bytes: this.#behind.bytes - entry.bytes };
   }
 
-  /** The peer answered a push of these entries, the next after the mark. Entries voided meanwhile are counted out already. */
+  /** The peer answered a push of these entries, the next after the acknowledged sequence. Entries superseded meanwhile are counted out already. */
   advance(upTo: number, passed: { readonly records: number; readonly bytes: number }): void {
-    this.#mark = Math.max(this.#mark, upTo);
-    this.#highestMark = Math.max(this.#highestMark, this.#mark);
+    this.#acknowledgedSequence = Math.max(this.#acknowledgedSequence, upTo);
+    this.#highestAcknowledged = Math.max(this.#highestAcknowledged, this.#acknowledgedSequence);
     this.#behind = { records: this.#behind.records - passed.records, bytes: this.#behind.bytes - passed.bytes };
   }
 
   /** The peer lost what it had: everything is sent again. */
-  resetMark(): void {
-    this.#mark = 0;
+  resetAcknowledged(): void {
+    this.#acknowledgedSequence = 0;
     this.#behind = { ...this.#writes.totals() };
     this.retries.clear();
     this.#unwanted.clear();
@@ -158,7 +158,7 @@ export class Replica implements OwnWritesListener {
 
   /** A store_id that the peer names: another than before is another store. */
   noteStoreId(storeId: string): void {
-    if (this.#storeId !== null && this.#storeId !== storeId) this.resetMark();
+    if (this.#storeId !== null && this.#storeId !== storeId) this.resetAcknowledged();
     this.#storeId = storeId;
   }
 
@@ -187,11 +187,11 @@ export class Replica implements OwnWritesListener {
     return this.#nextTryAtMs > this.#modules.clock.monotonicMs();
   }
 
-  /** A comparison that failed rests longer each time, without holding up pushes. */
-  noteComparison(succeeded: boolean): void {
+  /** Anti-entropy that failed rests longer each time, without holding up pushes. */
+  noteAntiEntropy(succeeded: boolean): void {
     const { clock, random } = this.#modules;
-    this.#failedComparisons = succeeded ? 0 : this.#failedComparisons + 1;
-    this.#compareAfterMs = succeeded ? 0 : clock.monotonicMs() + backoffMs(this.#failedComparisons, random.unit());
+    this.#failedAntiEntropy = succeeded ? 0 : this.#failedAntiEntropy + 1;
+    this.#compareAfterMs = succeeded ? 0 : clock.monotonicMs() + backoffMs(this.#failedAntiEntropy, random.unit());
   }
 
   mayCompare(): boolean {
@@ -199,8 +199,8 @@ export class Replica implements OwnWritesListener {
   }
 
   /** The peer refused a record, or did not say that it took it: what it has of it, nobody knows. */
-  noteDoubt(number: number): void {
-    this.#doubtful.add(number);
+  noteDoubt(sequenceNumber: number): void {
+    this.#doubtful.add(sequenceNumber);
     if (this.#doubtful.size <= MAX_DOUBTFUL) return;
     const [oldest] = this.#doubtful as Iterable<number>;
     this.#doubtful.delete(oldest!);
@@ -208,25 +208,25 @@ export class Replica implements OwnWritesListener {
   }
 
   /** The peer merged or skipped an own write of a key. */
-  noteTaken(appId: string, key: string, number: number): void {
+  noteTaken(appId: string, key: string, sequenceNumber: number): void {
     this.retries.delete(`${appId} ${key}`);
-    this.#doubtful.delete(number);
+    this.#doubtful.delete(sequenceNumber);
   }
 
   /** It will not take this own write of a key: it is not sent again. */
-  noteRefusal(appId: string, key: string, number: number, reason: string): void {
+  noteRefusal(appId: string, key: string, sequenceNumber: number, reason: string): void {
     this.retries.delete(`${appId} ${key}`);
-    this.noteDoubt(number);
+    this.noteDoubt(sequenceNumber);
     const known = this.#refused.has(reason) || this.#refused.size < MAX_REASONS ? reason : 'other';
     this.#refused.set(known, (this.#refused.get(known) ?? 0) + 1);
   }
 
   /** Whether the peer has certainly merged or skipped the own write of this number: a tombstone may go by that. */
-  hasTaken(number: number): boolean {
-    return number <= this.#mark && number > this.#doubtfulUpTo && !this.#doubtful.has(number);
+  hasTaken(sequenceNumber: number): boolean {
+    return sequenceNumber <= this.#acknowledgedSequence && sequenceNumber > this.#doubtfulUpTo && !this.#doubtful.has(sequenceNumber);
   }
 
-  /** Refused for good as it is: it need not be offered again by each comparison. */
+  /** Refused for good as it is: it need not be offered again by each round of anti-entropy. */
   noteUnwanted(appId: string, key: string, digest: string): void {
     this.#unwanted.set(`${appId} ${key}`, digest);
   }
@@ -236,12 +236,12 @@ export class Replica implements OwnWritesListener {
   }
 
   /** Sends a refused record again, later each time. */
-  retryLater(appId: string, key: string, number: number): void {
+  retryLater(appId: string, key: string, sequenceNumber: number): void {
     const { clock, random } = this.#modules;
     const id = `${appId} ${key}`;
     const attempt = (this.retries.get(id)?.attempt ?? 0) + 1;
-    this.noteDoubt(number);
-    this.retries.set(id, { appId, key, number, attempt, dueAtMs: clock.monotonicMs() + backoffMs(attempt, random.unit()) });
+    this.noteDoubt(sequenceNumber);
+    this.retries.set(id, { appId, key, sequenceNumber, attempt, dueAtMs: clock.monotonicMs() + backoffMs(attempt, random.unit()) });
   }
 
   view(): ReplicationFigures {
@@ -301,17 +301,17 @@ export class Replicas {
 
   /** The store was emptied: the numbers go on, but nothing is acknowledged of what comes. */
   resetAll(): void {
-    for (const replica of this.#replicas.values()) replica.resetMark();
+    for (const replica of this.#replicas.values()) replica.resetAcknowledged();
   }
 
   /** Whether every current member has certainly taken the own write of this number; true when there is no other. */
-  takenByAll(number: number): boolean {
-    return [...this.#replicas.values()].every((replica) => replica.hasTaken(number));
+  takenByAll(sequenceNumber: number): boolean {
+    return [...this.#replicas.values()].every((replica) => replica.hasTaken(sequenceNumber));
   }
 
-  /** The highest mark that any peer ever had. What is above it, nobody but this node has seen. */
+  /** The highest acknowledged sequence that any peer ever had. What is above it, nobody but this node has seen. */
   acknowledgedByAny(): number {
-    for (const replica of this.#replicas.values()) this.#everAcknowledged = Math.max(this.#everAcknowledged, replica.highestMark);
+    for (const replica of this.#replicas.values()) this.#everAcknowledged = Math.max(this.#everAcknowledged, replica.highestAcknowledged);
     return this.#everAcknowledged;
   }
 

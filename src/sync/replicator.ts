@@ -8,7 +8,7 @@ import { DependencyError, InvariantError, RefusalError, describeError } from '..
 import type { Wallet } from '../domain/ids.ts';
 import type { Member } from '../domain/membership.ts';
 import type { Clock, Log } from '../domain/ports.ts';
-import type { Comparison } from './comparison.ts';
+import type { AntiEntropy } from './anti-entropy.ts';
 import type { DeltaPush } from './delta-push.ts';
 import { PeerError } from './peer-error.ts';
 import type { Replica, Replicas } from './replicas.ts';
@@ -28,14 +28,14 @@ export interface ReplicatorModules {
   readonly log: Log;
   readonly replicas: Replicas;
   readonly push: Pick<DeltaPush, 'pushTo'>;
-  readonly comparison: Pick<Comparison, 'compareWith'>;
+  readonly antiEntropy: Pick<AntiEntropy, 'compareWith'>;
   /** Members besides this node, as the peer cache knows them. */
   readonly others: () => readonly Member[];
   /** Reads the membership again when it is too old for outbound work. */
   readonly refreshMembership: (signal: AbortSignal) => Promise<void>;
   /** False while this node cannot vouch for what it holds. */
   readonly mayCompare: () => boolean;
-  /** A comparison came to its end: all that the peer holds is here. */
+  /** A round of anti-entropy came to its end: all that the peer holds is here. */
   readonly onCompared: () => void;
   readonly onBrokenInvariant: (error: Error) => void;
   /** Absent: nobody watches. */
@@ -50,8 +50,8 @@ interface Lane {
   compare: boolean;
   /** Pushes that failed. */
   failures: number;
-  /** Comparisons that failed. */
-  failedComparisons: number;
+  /** Rounds of anti-entropy that failed. */
+  failedAntiEntropy: number;
 }
 
 interface WaitingLane {
@@ -161,7 +161,7 @@ export class Replicator {
     for (const member of others) {
       const lane = this.#lanes.get(member.wallet);
       if (lane?.member.teePubkey === member.teePubkey && lane.member.url === member.url) continue;
-      this.#lanes.set(member.wallet, { member, working: false, again: null, compare: false, failures: 0, failedComparisons: 0 });
+      this.#lanes.set(member.wallet, { member, working: false, again: null, compare: false, failures: 0, failedAntiEntropy: 0 });
     }
   }
 
@@ -201,7 +201,7 @@ export class Replicator {
 
   async #work(lane: Lane, replica: Replica, signal: AbortSignal): Promise<void> {
     this.#atWork += 1;
-    const failures = lane.failures + lane.failedComparisons;
+    const failures = lane.failures + lane.failedAntiEntropy;
     try {
       do {
         lane.again = null;
@@ -215,12 +215,12 @@ export class Replicator {
     } finally {
       lane.working = false;
       this.#atWork -= 1;
-      this.#rest(lane, lane.failures + lane.failedComparisons > failures, signal);
+      this.#rest(lane, lane.failures + lane.failedAntiEntropy > failures, signal);
       this.#startWaiting();
     }
   }
 
-  /** A comparison that fails is no reason to hold up what is to be pushed: it rests by itself. */
+  /** Anti-entropy that fails is no reason to hold up what is to be pushed: it rests by itself. */
   async #compare(lane: Lane, replica: Replica, signal: AbortSignal): Promise<void> {
     lane.compare = false;
     // It may have waited for a peer while this node was cut off: what is deleted elsewhere would come back by it.
@@ -231,16 +231,16 @@ export class Replicator {
         lane.again = null;
         if (await this.#modules.push.pushTo(lane.member, replica, signal)) replica.noteSuccess();
       };
-      if (await this.#modules.comparison.compareWith(lane.member, replica, signal, between)) {
+      if (await this.#modules.antiEntropy.compareWith(lane.member, replica, signal, between)) {
         replica.noteSuccess();
         this.#modules.onCompared();
       }
-      replica.noteComparison(true);
+      replica.noteAntiEntropy(true);
     } catch (error) {
       if (error instanceof InvariantError || signal.aborted) throw error;
-      lane.failedComparisons += 1;
-      replica.noteComparison(false);
-      this.#modules.log.debug('a comparison failed', { peer: replica.wallet, why: this.#describe(error) });
+      lane.failedAntiEntropy += 1;
+      replica.noteAntiEntropy(false);
+      this.#modules.log.debug('anti-entropy failed', { peer: replica.wallet, why: this.#describe(error) });
     }
   }
 

@@ -27,7 +27,7 @@ const MAX_PARALLEL = 4;
 /** All of one asking: below the limit of the step of node_tick, which would forget whom it asked. Milliseconds. */
 export const SNAPSHOT_LIMIT_MS = 110_000;
 /** One member's pages, while there is another to ask. Milliseconds. */
-export const GIVER_LIMIT_MS = 30_000;
+export const SOURCE_LIMIT_MS = 30_000;
 /** How long it is of use where a member's pages stopped; what changed there meanwhile comes as deltas. Milliseconds. */
 const STOP_LIFE_MS = 600_000;
 
@@ -57,7 +57,7 @@ interface GivenPage extends Page {
   readonly storeId: string | null;
 }
 
-interface Giver {
+interface Source {
   readonly member: Member;
   readonly page: GivenPage;
 }
@@ -71,7 +71,7 @@ interface Stop extends Pick<GivenPage, 'complete' | 'storeId'> {
 }
 
 /** `stopped`: its time was over, it may go on. */
-type GiverEnd = 'merged' | 'failed' | 'stopped';
+type SourceEnd = 'merged' | 'failed' | 'stopped';
 
 /** Who was asked and who gave all, as far as it came. */
 interface Round {
@@ -114,12 +114,12 @@ export class SnapshotFetch {
   /** @returns who gave a complete snapshot */
   async #askAll(members: readonly Member[], preferred: Wallet | null, round: Round, signal: AbortSignal): Promise<Wallet | null> {
     const { clock, random, book } = this.#modules;
-    const incomplete: Giver[] = [];
+    const incomplete: Source[] = [];
     const stopped: Member[] = [];
     let left = askOrder(members, preferred, (member) => book.standingOf(member), random.unit());
     while (left.length > 0) {
       const failed = new Set<Member>();
-      const giver = await hedged(left, { headStartMs: HEAD_START_MS, maxParallel: MAX_PARALLEL }, clock, signal, async (member, limit) => {
+      const source = await hedged(left, { headStartMs: HEAD_START_MS, maxParallel: MAX_PARALLEL }, clock, signal, async (member, limit) => {
         round.asked.add(member.wallet);
         const page = await this.#firstPage(member, limit);
         if (limit.aborted) return null;
@@ -128,15 +128,15 @@ export class SnapshotFetch {
         if (page !== null) incomplete.push({ member, page });
         return null;
       });
-      if (giver === null) break;
-      left = left.filter((member) => member !== giver.member && !failed.has(member));
-      const end = await this.#mergeWithin(giver, left.length + incomplete.length > 0, signal);
-      if (end === 'merged') return this.#taken(giver.member, round);
-      if (end === 'stopped') stopped.push(giver.member);
+      if (source === null) break;
+      left = left.filter((member) => member !== source.member && !failed.has(member));
+      const end = await this.#mergeWithin(source, left.length + incomplete.length > 0, signal);
+      if (end === 'merged') return this.#taken(source.member, round);
+      if (end === 'stopped') stopped.push(source.member);
     }
-    for (const giver of incomplete) {
-      const end = await this.#mergeWithin(giver, incomplete.length + stopped.length > 1, signal);
-      if (end === 'merged') round.given.add(giver.member.wallet);
+    for (const source of incomplete) {
+      const end = await this.#mergeWithin(source, incomplete.length + stopped.length > 1, signal);
+      if (end === 'merged') round.given.add(source.member.wallet);
     }
     // Nobody else is left: what time there is belongs to those that had to stop.
     for (const member of stopped) {
@@ -152,10 +152,10 @@ export class SnapshotFetch {
     return member.wallet;
   }
 
-  async #mergeWithin(giver: Giver, limited: boolean, signal: AbortSignal): Promise<GiverEnd> {
-    if (!limited) return this.#mergeAll(giver, signal);
+  async #mergeWithin(source: Source, limited: boolean, signal: AbortSignal): Promise<SourceEnd> {
+    if (!limited) return this.#mergeAll(source, signal);
     try {
-      return await within(this.#modules.clock, 'the snapshot of one member', GIVER_LIMIT_MS, signal, (limit) => this.#mergeAll(giver, limit));
+      return await within(this.#modules.clock, 'the snapshot of one member', SOURCE_LIMIT_MS, signal, (limit) => this.#mergeAll(source, limit));
     } catch (error) {
       if (signal.aborted || !(error instanceof DeadlineError)) throw error;
       return 'stopped';
@@ -163,7 +163,7 @@ export class SnapshotFetch {
   }
 
   /** Merges a member's pages to the end. */
-  async #mergeAll({ member, page: first }: Giver, signal: AbortSignal): Promise<GiverEnd> {
+  async #mergeAll({ member, page: first }: Source, signal: AbortSignal): Promise<SourceEnd> {
     let page: GivenPage | null = first;
     for (let count = 1; count <= MAX_PAGES; count += 1) {
       const good = await this.#merge(member, page);
@@ -192,7 +192,7 @@ export class SnapshotFetch {
     try {
       const report = await mergeBatch(data, complete && onVerdict !== undefined ? { ...merging, onVerdict } : merging);
       if (report.total === 0 || report.rejected < report.total) return true;
-      // What this node has no room for, or takes for too new, is no fault of the giver.
+      // What this node has no room for, or takes for too new, is no fault of the source.
       if (!report.rejections.every(({ reason }) => isPassing(reason))) book.noteWrong(member);
       log.warn('a snapshot page held no record that could be taken', { from: member.wallet, ...report.skip_reasons });
     } catch (error) {

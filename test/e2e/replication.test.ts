@@ -180,7 +180,7 @@ test(
 );
 
 test(
-  'what a writer that died for good had pushed to one node alone comes to the other by comparison',
+  'what a writer that died for good had pushed to one node alone comes to the other by anti-entropy',
   async () => {
     const [writer, witness, cutOff] = cluster.nodes as [ClusterNode, ClusterNode, ClusterNode];
     frontOf(cutOff).cut(writer.wallet);

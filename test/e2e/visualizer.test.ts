@@ -146,7 +146,7 @@ test('without the RPC nobody is ready, and with it all are again', async () => {
   for (const source of ['node-1', 'node-2']) await until(isReady(source), from);
 }, LIMIT_MS);
 
-test('a way that is cut makes a comparison fail, and mended it succeeds', async () => {
+test('a way that is cut makes anti-entropy fail, and mended it succeeds', async () => {
   const tick = async (wanted: string): Promise<void> => {
     for (;;) {
       const from = events.length;

@@ -17,7 +17,7 @@ import { listen } from '../../src/http/server.ts';
 import { PeerCache } from '../../src/registry/peer-cache.ts';
 import { RecordStore } from '../../src/store/record-store.ts';
 import { Acknowledgements } from '../../src/sync/acknowledgements.ts';
-import { Contact } from '../../src/sync/contact.ts';
+import { Staleness } from '../../src/sync/staleness.ts';
 import { SyncInbound } from '../../src/sync/inbound.ts';
 import { Replicas } from '../../src/sync/replicas.ts';
 import { collectingLog } from './collecting-log.ts';
@@ -96,11 +96,11 @@ export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
       opens: (appId, stored) => vault.opensValue(appId, stored),
       ownClockKey: (storeId) => `${identity.wallet}/${storeId}`,
       takenByAll: (number) => replicas.takenByAll(number),
-      keepsEverything: () => contact.isStale(),
+      keepsEverything: () => staleness.isStale(),
     },
   );
   const replicas: Replicas = new Replicas({ clock, random, store });
-  const contact: Contact = new Contact({ retentionMs: 86_400_000 }, { clock, lastNumber: () => store.lastNumber, acknowledgedByAny: () => replicas.acknowledgedByAny() });
+  const staleness: Staleness = new Staleness({ retentionMs: 86_400_000 }, { clock, lastSequenceNumber: () => store.lastSequenceNumber, acknowledgedByAny: () => replicas.acknowledgedByAny() });
   const acknowledgements = new Acknowledgements({ clock });
   const merging = { clock, store, yieldNow: async (): Promise<void> => undefined };
   const state = { view: READY, stopping: false, broken: [] as Error[], written: 0 };
@@ -124,7 +124,7 @@ export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
       vault,
       directory: peerCache,
       replicas,
-      contact,
+      staleness,
       issueNonce: () => nonces.issue(),
       firstSnapshot: () => state.view.firstSnapshot,
     },

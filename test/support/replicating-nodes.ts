@@ -18,9 +18,9 @@ import type { SyncHandler } from '../../src/http/modules.ts';
 import { PeerCache } from '../../src/registry/peer-cache.ts';
 import { RecordStore, type RecordStoreOptions } from '../../src/store/record-store.ts';
 import { Acknowledgements } from '../../src/sync/acknowledgements.ts';
-import { CatchUp } from '../../src/sync/catch-up.ts';
-import { Comparison } from '../../src/sync/comparison.ts';
-import { Contact } from '../../src/sync/contact.ts';
+import { Resync } from '../../src/sync/resync.ts';
+import { AntiEntropy } from '../../src/sync/anti-entropy.ts';
+import { Staleness } from '../../src/sync/staleness.ts';
 import { DeltaPush } from '../../src/sync/delta-push.ts';
 import { SyncInbound } from '../../src/sync/inbound.ts';
 import { PeerBook } from '../../src/sync/peer-book.ts';
@@ -82,10 +82,10 @@ export class ReplicatingNode {
   readonly replicas: Replicas;
   readonly replicator: Replicator;
   readonly push: DeltaPush;
-  readonly comparison: Comparison;
+  readonly antiEntropy: AntiEntropy;
   readonly acknowledgements: Acknowledgements;
-  readonly contact: Contact;
-  readonly catchUp: CatchUp;
+  readonly staleness: Staleness;
+  readonly resync: Resync;
   readonly inbound: SyncInbound;
   readonly peerCache: PeerCache;
   readonly dispatch: Dispatch;
@@ -131,17 +131,17 @@ export class ReplicatingNode {
         opens: (appId, stored) => vault.opensValue(appId, stored),
         ownClockKey: (storeId) => `${wallet}/${storeId}`,
         takenByAll: (number) => this.replicas.takenByAll(number),
-        keepsEverything: () => this.contact.isStale(),
+        keepsEverything: () => this.staleness.isStale(),
       },
     );
     const { store, log } = this;
     const maxAnswerBytes = options.maxSyncPayloadBytes ?? 52_428_800;
     this.replicas = new Replicas({ clock, random, store });
-    this.contact = new Contact({ retentionMs: RETENTION_MS }, { clock, lastNumber: () => store.lastNumber, acknowledgedByAny: () => this.replicas.acknowledgedByAny() });
-    const { replicas, contact } = this;
+    this.staleness = new Staleness({ retentionMs: RETENTION_MS }, { clock, lastSequenceNumber: () => store.lastSequenceNumber, acknowledgedByAny: () => this.replicas.acknowledgedByAny() });
+    const { replicas, staleness } = this;
     const pacing = { clock, yieldNow: async (): Promise<void> => undefined };
-    this.catchUp = new CatchUp({ ...pacing, log, contact, store, onCaughtUp: () => replicas.resetAll() });
-    const onVerdict = (appId: string, wire: unknown): void => this.catchUp.note(appId, wire);
+    this.resync = new Resync({ ...pacing, log, staleness, store, onResynced: () => replicas.resetAll() });
+    const onVerdict = (appId: string, wire: unknown): void => this.resync.note(appId, wire);
     const merging = { ...pacing, store, onVerdict };
     const book = new PeerBook({ blacklistMs: 600_000 }, { clock });
     const conversation = new PeerConversation({
@@ -154,24 +154,24 @@ export class ReplicatingNode {
       identity: () => ({ wallet, teePubkey }),
       storeId: () => store.storeId,
       onAnswer: (member, storeId) => {
-        contact.noteExchange();
+        staleness.noteExchange();
         if (storeId !== undefined) replicas.of(member).noteStoreId(storeId);
       },
     });
     this.acknowledgements = new Acknowledgements({ clock });
     const { acknowledgements } = this;
-    this.push = new DeltaPush({ clock, log, store, conversation, acknowledgements, sendAbove: () => contact.seenUpTo() });
-    this.comparison = new Comparison({ maxAnswerBytes }, { ...merging, log, conversation, push: this.push });
+    this.push = new DeltaPush({ clock, log, store, conversation, acknowledgements, sendAbove: () => staleness.seenUpTo() });
+    this.antiEntropy = new AntiEntropy({ maxAnswerBytes }, { ...merging, log, conversation, push: this.push });
     this.replicator = new Replicator({
       clock,
       log,
       replicas,
       push: this.push,
-      comparison: this.comparison,
+      antiEntropy: this.antiEntropy,
       others: () => this.others(),
       refreshMembership: (signal) => this.refreshMembership(signal),
-      mayCompare: () => !contact.isStale(),
-      onCompared: () => contact.noteInStep(),
+      mayCompare: () => !staleness.isStale(),
+      onCompared: () => staleness.noteInStep(),
       onBrokenInvariant: (error) => this.broken.push(error),
     });
     this.#snapshotFetch = new SnapshotFetch({ maxAnswerBytes }, { ...merging, random, log, book, conversation });
@@ -184,7 +184,7 @@ export class ReplicatingNode {
         vault,
         directory: this.peerCache,
         replicas,
-        contact,
+        staleness,
         issueNonce: () => nonces.issue(),
         firstSnapshot: () => this.firstSnapshot,
       },
@@ -237,7 +237,7 @@ export class ReplicatingNode {
   know(members: readonly Member[]): void {
     this.peerCache.update({ block: 1n, members, dropped: [] });
     this.replicas.keepOnly(this.others());
-    this.contact.noteMembers(this.others().length);
+    this.staleness.noteMembers(this.others().length);
   }
 
   put(key: string, value: string | Uint8Array, { ttlMs = 0, app = APP } = {}): LocalWrite {
@@ -279,15 +279,15 @@ export class ReplicatingNode {
 
   /** Compares stores with another node once. */
   async compareWith(node: ReplicatingNode): Promise<void> {
-    await this.comparison.compareWith(node.member, this.replicaOf(node), this.#ready.signal);
+    await this.antiEntropy.compareWith(node.member, this.replicaOf(node), this.#ready.signal);
   }
 
   /** What node_tick does when a snapshot is missing. */
   async fetchSnapshot() {
-    this.catchUp.begin();
+    this.resync.begin();
     const outcome = await this.#snapshotFetch.fetchFirstSnapshot(this.others(), null, this.#ready.signal);
-    if (outcome.completeFrom !== null) await this.catchUp.complete();
-    else if (outcome.answered >= this.others().length) this.catchUp.giveUp();
+    if (outcome.completeFrom !== null) await this.resync.complete();
+    else if (outcome.answered >= this.others().length) this.resync.giveUp();
     return outcome;
   }
 

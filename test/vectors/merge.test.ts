@@ -142,7 +142,7 @@ describeVectors<MergeFile>('merge.json', ({ file, cases }) => {
     const { [vector.own_clock_key]: own, ...others } = record.version;
     expect(others).toEqual(vector.expect.others);
     expect(own).toBeGreaterThan(vector.expect.own_above!);
-    expect(own).toBe(write!.number);
+    expect(own).toBe(write!.sequenceNumber);
     expect({ tombstone: record.tombstone, value_null: record.value === null, ttl_ms: record.ttl_ms }).toEqual({
       tombstone: vector.expect.tombstone,
       value_null: vector.expect.value_null,

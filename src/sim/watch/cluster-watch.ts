@@ -153,12 +153,12 @@ export class ClusterWatch {
     const instance = deepState.instances.get(life.instance.wallet);
     const sinceMs = chain.deepHashes.get(deepState.hash);
     if (instance === undefined || !isMember(deepState, instance) || sinceMs === undefined || timeline.nowMs - sinceMs < READY_MS || !isCalm(life, READY_MS)) return;
-    const givers = lives().filter((other) => other !== life && this.#isWell(other, READY_MS) && other.node.readiness().firstSnapshot === 'complete');
-    if (givers.length === 0) return;
+    const sources = lives().filter((other) => other !== life && this.#isWell(other, READY_MS) && other.node.readiness().firstSnapshot === 'complete');
+    if (sources.length === 0) return;
     const invariant = 'whoever can have all it needs is ready soon';
     checks.note(invariant);
     const { state } = life.node.readiness();
-    if (state !== 'ready') report(invariant, `${life.name} is ${state}, and ${givers.map(({ name }) => name).join(', ')} could have given it all`, life.name);
+    if (state !== 'ready') report(invariant, `${life.name} is ${state}, and ${sources.map(({ name }) => name).join(', ')} could have given it all`, life.name);
   }
 
   /** A secret that was reset is never claimed again. */

@@ -47,7 +47,7 @@ export class NodeWatch {
   #step: string = 'idle';
   #wavesThen = 0;
   #calmThen = false;
-  readonly #marks = new Map<string, number>();
+  readonly #acknowledged = new Map<string, number>();
   /** Simulated milliseconds at which its last tick began. */
   tickBeganMs = 0;
 
@@ -101,7 +101,7 @@ export class NodeWatch {
       this.#checkServing(snapshot);
       this.#checkMembership();
     }
-    this.#checkMarks();
+    this.#checkAcknowledged();
   }
 
   #checkSecret(): void {
@@ -149,24 +149,24 @@ export class NodeWatch {
     }
   }
 
-  /** A mark says what a peer has: it may never run ahead of that. */
-  #checkMarks(): void {
+  /** An acknowledged sequence says what a peer has: it may never run ahead of that. */
+  #checkAcknowledged(): void {
     const { report, checks, history, isHonestWallet } = this.#modules;
     const life = this.#life;
     for (const view of life.node.inside.replicas.views()) {
-      const before = this.#marks.get(view.wallet) ?? 0;
+      const before = this.#acknowledged.get(view.wallet) ?? 0;
       if (view.acknowledgedUpTo === before) continue;
-      this.#marks.set(view.wallet, view.acknowledgedUpTo);
+      this.#acknowledged.set(view.wallet, view.acknowledgedUpTo);
       if (view.acknowledgedUpTo < before || !isHonestWallet(view.wallet) || Object.keys(view.refused).length > 0) continue;
-      if (life.node.inside.contact.isStale()) continue;
-      checks.note('a mark is behind what the peer has taken');
+      if (life.node.inside.staleness.isStale()) continue;
+      checks.note('an acknowledged sequence is at most what the peer has taken');
       for (const write of history.ownBetween(life, before, view.acknowledgedUpTo)) {
         if (write.superseded || history.isTouched(write.appId, write.key)) continue;
         // What is gone for its age, here or with what came after it, is not sent any more.
         const held = life.node.inside.store.recordOf(write.appId, write.key);
         if (held === null || !covers(held.version, write.record.version)) continue;
         const taken = [...write.holders].some((holder) => holder.instance.wallet === view.wallet);
-        if (!taken) report('a mark is behind what the peer has taken', `${life.name} takes ${write.key} for acknowledged by a peer that never had it`);
+        if (!taken) report('an acknowledged sequence is at most what the peer has taken', `${life.name} takes ${write.key} for acknowledged by a peer that never had it`);
       }
     }
   }

@@ -54,7 +54,7 @@ export class StoreWatch {
   #latestMs = 0;
   /** The last time that it was told. */
   #toldMs = 0;
-  #lastNumber = 0;
+  #lastSequenceNumber = 0;
 
   constructor(life: Life, options: StoreWatchOptions, modules: StoreWatchModules) {
     this.#life = life;
@@ -137,7 +137,7 @@ export class StoreWatch {
     };
   }
 
-  #write<Result extends { readonly number: number } | null>(appId: string, key: string, nowMs: number, work: () => Result): Result {
+  #write<Result extends { readonly sequenceNumber: number } | null>(appId: string, key: string, nowMs: number, work: () => Result): Result {
     const { history, report, checks } = this.#modules;
     const store = this.#store;
     this.#tell(nowMs);
@@ -164,12 +164,12 @@ export class StoreWatch {
       }
     }
     const ownKey = `${this.#life.instance.wallet}/${store.storeId}`;
-    if (write.number <= this.#lastNumber || after.version[ownKey] !== write.number) {
-      report('no number is given twice', `${write.number} after ${this.#lastNumber} on ${this.#life.name}`);
+    if (write.sequenceNumber <= this.#lastSequenceNumber || after.version[ownKey] !== write.sequenceNumber) {
+      report('no number is given twice', `${write.sequenceNumber} after ${this.#lastSequenceNumber} on ${this.#life.name}`);
     }
-    this.#lastNumber = Math.max(this.#lastNumber, write.number);
+    this.#lastSequenceNumber = Math.max(this.#lastSequenceNumber, write.sequenceNumber);
     this.#remember(appId, after, nowMs);
-    history.noteWrite({ appId, key, number: write.number, record: after, writer: this.#life, secretHash: this.#modules.secretHash() ?? '', atMs: this.#modules.nowMs() });
+    history.noteWrite({ appId, key, sequenceNumber: write.sequenceNumber, record: after, writer: this.#life, secretHash: this.#modules.secretHash() ?? '', atMs: this.#modules.nowMs() });
     this.#modules.onWrite(appId, after);
     return write;
   }
@@ -193,7 +193,7 @@ export class StoreWatch {
     }
     if (wire.updated_at_ms > nowMs + this.#options.maxClockSkewMs) report('what is too far ahead is refused', where);
     const own = wire.version[`${this.#life.instance.wallet}/${this.#store.storeId}`] ?? 0;
-    if (own > this.#lastNumber) report("nobody else gives this node's numbers", where);
+    if (own > this.#lastSequenceNumber) report("nobody else gives this node's numbers", where);
     const incoming = { ...wire, value: wire.value?.toLowerCase() ?? null };
     const held = before !== null && nowMs >= goneFromMs(before, this.#options.retentionMs) ? null : before;
     const expected = [mergeOf(before, incoming), mergeOf(held, incoming)];

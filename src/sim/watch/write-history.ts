@@ -10,7 +10,7 @@ import type { Report } from './violation.ts';
 export interface Write {
   readonly appId: string;
   readonly key: string;
-  readonly number: number;
+  readonly sequenceNumber: number;
   readonly record: WireRecord;
   readonly writer: Life;
   /** The secret that its value is encrypted under. */
@@ -83,7 +83,7 @@ export class WriteHistory {
     writes.push(noted);
     this.#byKey.set(id, writes);
     const own = this.#byWriter.get(write.writer) ?? new Map<number, Write>();
-    own.set(write.number, noted);
+    own.set(write.sequenceNumber, noted);
     this.#byWriter.set(write.writer, own);
     // Whoever held an earlier one holds it no less for that.
     this.noteHeld(write.writer, write.appId, write.record);
@@ -100,7 +100,7 @@ export class WriteHistory {
 
   /** What a process wrote with numbers above one and up to another. */
   *ownBetween(life: Life, above: number, upTo: number): Generator<Write> {
-    for (const [number, write] of this.#byWriter.get(life) ?? []) if (number > above && number <= upTo) yield write;
+    for (const [sequenceNumber, write] of this.#byWriter.get(life) ?? []) if (sequenceNumber > above && sequenceNumber <= upTo) yield write;
   }
 
   /** All that were written and not written again by the same. */

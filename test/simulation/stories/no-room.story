@@ -1,6 +1,6 @@
 # Nobody else has room for what one node wrote, and then that node is cut off for longer than deleted keys are remembered. The
-# marks of its peers are past the write, as they must be for what comes behind it; it is not lost for that, for nobody can have
-# deleted what nobody took (protocol.md §4, Ages; §10, Rejections).
+# acknowledged sequences of its peers are past the write, as they must be for what comes behind it; it is not lost for that,
+# for nobody can have deleted what nobody took (protocol.md §4, Ages; §10, Rejections).
 
 > cluster nodes=3 TOMBSTONE_RETENTION_MS=60000 DATA_SYNC_INTERVAL_SECONDS=5 a.MAX_STORE_BYTES=2000 b.MAX_STORE_BYTES=2000
 > run 25s

@@ -1,4 +1,4 @@
-# A node pushes a write to one peer, not to the other, and dies for good. The one that has it gives it on by comparison.
+# A node pushes a write to one peer, not to the other, and dies for good. The one that has it gives it on by anti-entropy.
 
 > cluster nodes=3
 > run 20s

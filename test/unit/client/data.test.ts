@@ -73,7 +73,7 @@ async function failureOf(call: Promise<unknown>): Promise<KmsClientError> {
 /** Lets a peer acknowledge the next write that waits. */
 async function acknowledge(node: NodeOverHttp, key: string): Promise<void> {
   await waitUntil({ what: 'a write that waits', limitMs: 10_000, everyMs: 2 }, async () => (node.acknowledgements.size > 0 ? null : 'nobody waits'));
-  node.acknowledgements.note(PEER, { appId: '100', key, number: node.store.lastNumber });
+  node.acknowledgements.note(PEER, { appId: '100', key, sequenceNumber: node.store.lastSequenceNumber });
 }
 
 describe('a value', () => {
@@ -208,7 +208,7 @@ describe('acknowledged by n', () => {
     const [asked] = waiting() as [NodeOverHttp];
     await asked.clock.advance(2_000);
     expect(await put).toMatchObject({ code: 'refused', status: 504, serverCode: 'not_replicated' });
-    expect(nodes.map(({ store }) => store.lastNumber > 0).sort()).toEqual([false, true]);
+    expect(nodes.map(({ store }) => store.lastSequenceNumber > 0).sort()).toEqual([false, true]);
     expect((await client.get('k', { node: asked.url }))!.value).toEqual(bytes('v'));
   });
 });
@@ -259,6 +259,6 @@ describe('arguments that can never be accepted', () => {
     const { client, node, requests } = await start();
     const { size } = node.nonces;
     expect((await failureOf(call(client))).code).toBe('invalid_argument');
-    expect([requests, node.nonces.size, node.store.lastNumber]).toEqual([[], size, 0]);
+    expect([requests, node.nonces.size, node.store.lastSequenceNumber]).toEqual([[], size, 0]);
   });
 });

@@ -119,7 +119,7 @@ async function valueOf(key: string, from = app): Promise<string | null> {
 
 /** Everything that a request could have changed. */
 function stateOfStore(): unknown {
-  return { root: node.store.rootDigest(), last: node.store.lastNumber, held: node.store.heldBytes };
+  return { root: node.store.rootDigest(), last: node.store.lastSequenceNumber, held: node.store.heldBytes };
 }
 
 describe('a value', () => {
@@ -476,7 +476,7 @@ describe('acknowledged by n', () => {
   /** Lets the peer acknowledge what was written last, once somebody waits for it. */
   async function acknowledge(key: string): Promise<void> {
     await waitUntil({ what: 'a write that waits', limitMs: 10_000, everyMs: 2 }, async () => (node.acknowledgements.size > 0 ? null : 'nobody waits'));
-    node.acknowledgements.note(PEER.wallet, { appId: '100', key, number: node.store.lastNumber });
+    node.acknowledgements.note(PEER.wallet, { appId: '100', key, sequenceNumber: node.store.lastSequenceNumber });
   }
 
   test('a write is answered when so many peers have it, and says how many', async () => {
@@ -567,6 +567,6 @@ describe('a method that a route does not take', () => {
   test('with a proof and a body writes nothing either', async () => {
     await start();
     expect((await send('PUT', { key: 'k', value: base64('v') }, { path: '/kms/data/k' })).status).toBe(405);
-    expect(node.store.lastNumber).toBe(0);
+    expect(node.store.lastSequenceNumber).toBe(0);
   });
 });

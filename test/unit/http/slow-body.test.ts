@@ -58,7 +58,7 @@ test.each(REQUESTS)('$method $path of a node that is ineligible by then is refus
   const status = await statusOf(started, how, () => {
     node.state.view = { ...node.state.view, state: 'ineligible', reason: reason(REASONS.selfNotInNodeList) };
   });
-  expect([status, node.store.lastNumber]).toEqual([503, 0]);
+  expect([status, node.store.lastSequenceNumber]).toEqual([503, 0]);
 });
 
 test.each(REQUESTS)('$method $path of a node that is ready still is answered', async (how) => {

@@ -158,7 +158,7 @@ describe('sync_tick', () => {
   test('that breaks an invariant stops the machine', async () => {
     const node = startNode();
     await tickToReady(node);
-    node.failSyncTick = new InvariantError('a mark went back');
+    node.failSyncTick = new InvariantError('an acknowledged sequence went back');
     node.actor.send({ type: 'sync_tick' });
     expect([node.snapshot.status, node.errors]).toEqual(['error', [node.failSyncTick]]);
   });

@@ -89,8 +89,8 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
     snapshotFetch: { fetchFirstSnapshot: unused },
     probe: { probePeers: unused },
     replicator: { syncTick: unused },
-    contact: { isStale: () => false },
-    catchUp: { begin: () => undefined, complete: async () => undefined, giveUp: () => undefined },
+    staleness: { isStale: () => false },
+    resync: { begin: () => undefined, complete: async () => undefined, giveUp: () => undefined },
     onMembership: (now) => seen.members.push(now.map(({ wallet }) => wallet)),
     resetStore: () => {
       seen.resets += 1;

@@ -45,7 +45,7 @@ function live(actions: readonly Action[], aheadMs: readonly number[]): { readonl
   const open = (node: number, life: number): RecordStore => openStore(`0x${node}.${life}`, LONG).store;
   const stores = Array.from({ length: NODES }, (_, node) => open(node, 0));
   const written: WireRecord[] = [];
-  /** All that was ever held anywhere: what travels in pushes, snapshots and comparisons. */
+  /** All that was ever held anywhere: what travels in pushes, snapshots and anti-entropy. */
   const travelling: WireRecord[] = [];
   let timeMs = START_MS;
   for (const [life, { kind, node, key, fill, ttlMs, which, ms }] of actions.entries()) {
@@ -118,7 +118,7 @@ describe('after any history that local writes of five nodes can produce', () => 
     fc.assert(
       fc.property(fc.array(action, { minLength: 5, maxLength: 40 }), skews, (actions, aheadMs) => {
         const { stores } = live(actions, aheadMs);
-        // There and back again, as a comparison does it.
+        // There and back again, as anti-entropy does it.
         const [first, second] = [stores[0]!, stores[1]!];
         for (const { appId, record } of first.walk({})) second.merge(appId, record, LATE_MS);
         for (const { appId, record } of second.walk({})) first.merge(appId, record, LATE_MS);
@@ -168,13 +168,13 @@ describe('two nodes write a key without knowing of each other', () => {
 describe('numbers of own writes', () => {
   test('rise over all keys, also while the clock stands still or is set back', () => {
     const { store } = openStore('a');
-    const numbers = [0, 0, 5, -60_000, -60_000, 6].map((ms, at) => store.put(APP, `k${at % 2}`, new Uint8Array(28), 0, START_MS + ms).number);
+    const numbers = [0, 0, 5, -60_000, -60_000, 6].map((ms, at) => store.put(APP, `k${at % 2}`, new Uint8Array(28), 0, START_MS + ms).sequenceNumber);
     expect(numbers).toEqual([START_MS, START_MS + 1, START_MS + 5, START_MS + 6, START_MS + 7, START_MS + 8]);
   });
 
   test('are not repeated by a store that was emptied: its clock key is another one, and it has no own writes', () => {
     const { store, ownKey } = openStore('a');
-    const first = { storeId: store.storeId, key: ownKey(), number: store.put(APP, 'k', new Uint8Array(28), 0, START_MS).number };
+    const first = { storeId: store.storeId, key: ownKey(), sequenceNumber: store.put(APP, 'k', new Uint8Array(28), 0, START_MS).sequenceNumber };
     const held = store.recordOf(APP, 'k')!;
     store.reset();
     expect([store.storeId === first.storeId, ownKey() === first.key]).toEqual([false, false]);
@@ -182,16 +182,16 @@ describe('numbers of own writes', () => {
     // What it had written comes back from a peer, as of a stranger.
     expect(store.merge(APP, held, START_MS)).toEqual({ kind: 'merged' });
     const again = store.put(APP, 'k', new Uint8Array(28).fill(2), 0, START_MS);
-    expect(again.number).toBeGreaterThan(first.number);
-    expect(store.recordOf(APP, 'k')!.version).toEqual({ [first.key]: first.number, [ownKey()]: again.number });
+    expect(again.sequenceNumber).toBeGreaterThan(first.sequenceNumber);
+    expect(store.recordOf(APP, 'k')!.version).toEqual({ [first.key]: first.sequenceNumber, [ownKey()]: again.sequenceNumber });
   });
 
   test('that this node never issued are refused, those that it did are not', () => {
     const { store, ownKey } = openStore('a');
-    const { number } = store.put(APP, 'k', new Uint8Array(28), 0, START_MS);
+    const { sequenceNumber } = store.put(APP, 'k', new Uint8Array(28), 0, START_MS);
     const foreign = (count: number): object => ({ key: 'other', value: null, version: { [ownKey()]: count }, updated_at_ms: START_MS, tombstone: true, ttl_ms: 0 });
-    expect(store.merge(APP, foreign(number + 1), START_MS)).toEqual({ kind: 'rejected', why: 'foreign_count' });
-    expect(store.merge(APP, foreign(number), START_MS)).toEqual({ kind: 'merged' });
+    expect(store.merge(APP, foreign(sequenceNumber + 1), START_MS)).toEqual({ kind: 'rejected', why: 'foreign_count' });
+    expect(store.merge(APP, foreign(sequenceNumber), START_MS)).toEqual({ kind: 'merged' });
   });
 });
 

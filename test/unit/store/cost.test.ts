@@ -43,8 +43,8 @@ describe(`at ${SIZES.join(' and ')} keys alike, no record but those concerned is
     ['refusing a malformed record', 0, (store) => store.merge(APP, { key: 'k' }, START_MS)],
     ['counting all', 0, (store) => store.totals(START_MS)],
     ['the digest of all', 0, (store) => store.rootDigest()],
-    ['what was written since the last three writes', 3, (store) => [...store.writesAfter(store.lastNumber - 3)]],
-    ['what was written since the last write', 0, (store) => [...store.writesAfter(store.lastNumber)]],
+    ['what was written since the last three writes', 3, (store) => [...store.writesAfter(store.lastSequenceNumber - 3)]],
+    ['what was written since the last write', 0, (store) => [...store.writesAfter(store.lastSequenceNumber)]],
     ['one record that expires', 1, (store) => store.totals(START_MS + 11)],
     ['two tombstones and a record that are past their age', 3, (store) => store.totals(START_MS + 500_000)],
   ])('%s', (_, wanted, run) => {

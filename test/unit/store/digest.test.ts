@@ -13,8 +13,8 @@ describe('a digest', () => {
 
   test('of a bucket is that of its only record: the first 8 bytes of SHA-256 over its canonical JSON', () => {
     const { store, ownKey } = openStore('a');
-    const { number } = store.put('7', 'k', bytesOf(28), 5, START_MS);
-    const json = `{"key":"k","tombstone":false,"ttl_ms":5,"updated_at_ms":${START_MS},"value":"${'01'.repeat(28)}","version":{"${ownKey()}":${number}}}`;
+    const { sequenceNumber } = store.put('7', 'k', bytesOf(28), 5, START_MS);
+    const json = `{"key":"k","tombstone":false,"ttl_ms":5,"updated_at_ms":${START_MS},"value":"${'01'.repeat(28)}","version":{"${ownKey()}":${sequenceNumber}}}`;
     const digest = sha256(json).toString('hex').slice(0, 16);
     expect(store.digestOf('7', 'k')).toBe(digest);
     expect(store.bucketDigests('7')).toEqual(Array.from({ length: 256 }, (_, index) => (index === bucketOf('k') ? digest : EMPTY_BUCKET)));

@@ -12,8 +12,8 @@ function everything(store: RecordStore): readonly WireRecord[] {
 }
 
 function figures(store: RecordStore, nowMs: number): object {
-  const { heldBytes, lastNumber } = store;
-  return { ...store.totals(nowMs), heldBytes, lastNumber, root: store.rootDigest(), own: [...store.writesAfter(0)].map(({ number }) => number) };
+  const { heldBytes, lastSequenceNumber } = store;
+  return { ...store.totals(nowMs), heldBytes, lastSequenceNumber, root: store.rootDigest(), own: [...store.writesAfter(0)].map(({ sequenceNumber }) => sequenceNumber) };
 }
 
 /** Runs a write that must be refused, and proves that nothing changed. */
@@ -88,8 +88,8 @@ describe('the quota of an app', () => {
 
 test('an own write is unseen until a peer has taken that very one, and own until another replaced it', () => {
   const { store } = openStore('a');
-  const first = store.put(APP, 'k', bytesOf(28), 0, START_MS).number;
-  const second = store.put(APP, 'k', bytesOf(28, 2), 0, START_MS + 1).number;
+  const first = store.put(APP, 'k', bytesOf(28), 0, START_MS).sequenceNumber;
+  const second = store.put(APP, 'k', bytesOf(28, 2), 0, START_MS + 1).sequenceNumber;
   store.noteTaken(APP, 'k', first);
   expect(store.isUnseen(APP, 'k', second)).toBe(true);
   store.noteTaken(APP, 'k', second);
@@ -131,7 +131,7 @@ describe('the number of tombstones of an app', () => {
     const numbers: number[] = [];
     for (let index = 0; index < count; index += 1) {
       opened.store.put(APP, `d${index}`, bytesOf(28), 0, START_MS + index);
-      numbers.push(opened.store.delete(APP, `d${index}`, START_MS + index)!.number);
+      numbers.push(opened.store.delete(APP, `d${index}`, START_MS + index)!.sequenceNumber);
     }
     opened.store.put(APP, 'x', bytesOf(28), 0, START_MS + count);
     opened.store.put(APP, 'y', bytesOf(28), 0, START_MS + count);
@@ -158,7 +158,7 @@ describe('the number of tombstones of an app', () => {
 
   test('lets none go while everything is kept, whatever peers have acknowledged', () => {
     const { store, outside, held } = withTombstones(3);
-    outside.acknowledged = store.lastNumber;
+    outside.acknowledged = store.lastSequenceNumber;
     outside.keepsEverything = true;
     expectFull(store, START_MS, () => store.delete(APP, 'x', START_MS));
     outside.keepsEverything = false;

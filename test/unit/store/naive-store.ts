@@ -15,7 +15,7 @@ export interface NaiveEntry {
   /** Past its age while everything is kept. */
   overdue: boolean;
   /** This node's number of its last write of the key; 0 when it wrote none. */
-  ownNumber: number;
+  ownSequenceNumber: number;
   /** The tombstone held is one that this node wrote. */
   ownTombstone: boolean;
 }
@@ -57,14 +57,14 @@ function absentFrom(record: WireRecord): number {
   return record.tombstone ? -Infinity : record.ttl_ms === 0 ? Infinity : record.updated_at_ms + record.ttl_ms + 1;
 }
 
-export type Written = { readonly number: number; readonly updatedAtMs: number } | 'full' | 'absent';
+export type Written = { readonly sequenceNumber: number; readonly updatedAtMs: number } | 'full' | 'absent';
 
 export class NaiveStore {
   readonly #options: RecordStoreOptions;
   readonly #outside: Outside;
   readonly #ownKey: string;
   entries: NaiveEntry[] = [];
-  lastNumber = 0;
+  lastSequenceNumber = 0;
 
   constructor(options: RecordStoreOptions, outside: Outside, ownKey: string) {
     this.#options = options;
@@ -132,9 +132,9 @@ export class NaiveStore {
     if (this.get(appId, key, nowMs) === null) return 'absent';
     const tombstones = this.entries.filter((entry) => entry.appId === appId && entry.record.tombstone);
     if (tombstones.length >= this.#options.maxTombstonesPerApp) {
-      const own = tombstones.filter(({ ownTombstone }) => ownTombstone).sort((a, b) => a.ownNumber - b.ownNumber)[0];
-      // While everything is kept, a mark does not say that all have what lies before it.
-      if (own === undefined || own.ownNumber > this.#outside.acknowledged || this.#outside.keepsEverything) return 'full';
+      const own = tombstones.filter(({ ownTombstone }) => ownTombstone).sort((a, b) => a.ownSequenceNumber - b.ownSequenceNumber)[0];
+      // While everything is kept, an acknowledged sequence does not say that all have what lies before it.
+      if (own === undefined || own.ownSequenceNumber > this.#outside.acknowledged || this.#outside.keepsEverything) return 'full';
       this.entries = this.entries.filter((entry) => entry !== own);
     }
     return this.#write(appId, this.#next(appId, key, null, 0, nowMs), nowMs);
@@ -143,7 +143,7 @@ export class NaiveStore {
   merge(appId: string, incoming: WireRecord, nowMs: number): MergeVerdict {
     this.age(nowMs);
     if (incoming.updated_at_ms > nowMs + this.#options.maxClockSkewMs) return { kind: 'rejected', why: 'too_far_ahead' };
-    if ((incoming.version[this.#ownKey] ?? 0) > this.lastNumber) return { kind: 'rejected', why: 'foreign_count' };
+    if ((incoming.version[this.#ownKey] ?? 0) > this.lastSequenceNumber) return { kind: 'rejected', why: 'foreign_count' };
     if (incoming.value?.startsWith(UNREADABLE.toString(16)) === true) return { kind: 'rejected', why: 'does_not_decrypt' };
     const held = this.find(appId, incoming.key);
     const { ahead, behind } = held === undefined ? { ahead: true, behind: false } : compareClocks(incoming.version, held.record.version);
@@ -161,9 +161,9 @@ export class NaiveStore {
     return { kind: 'skipped', why: order === 0 ? 'ignored_identical' : 'ignored_existing_newer_time' };
   }
 
-  /** Keys whose last local write has a number above `mark`, in the order of these numbers. */
-  writesAfter(mark: number): NaiveEntry[] {
-    return this.entries.filter(({ ownNumber }) => ownNumber > mark).sort((a, b) => a.ownNumber - b.ownNumber);
+  /** Keys whose last local write has a sequence number above `above`, in the order of these numbers. */
+  writesAfter(above: number): NaiveEntry[] {
+    return this.entries.filter(({ ownSequenceNumber }) => ownSequenceNumber > above).sort((a, b) => a.ownSequenceNumber - b.ownSequenceNumber);
   }
 
   /** The digests of the 256 buckets. */
@@ -183,21 +183,21 @@ export class NaiveStore {
 
   #next(appId: string, key: string, value: string | null, ttlMs: number, nowMs: number): WireRecord {
     const held = this.find(appId, key)?.record;
-    const version = { ...held?.version, [this.#ownKey]: Math.max(this.lastNumber + 1, nowMs) };
+    const version = { ...held?.version, [this.#ownKey]: Math.max(this.lastSequenceNumber + 1, nowMs) };
     return { key, value, version, updated_at_ms: Math.max(nowMs, (held?.updated_at_ms ?? 0) + 1), tombstone: value === null, ttl_ms: ttlMs };
   }
 
   #write(appId: string, record: WireRecord, nowMs: number): Written {
-    this.lastNumber = record.version[this.#ownKey]!;
+    this.lastSequenceNumber = record.version[this.#ownKey]!;
     this.#hold(appId, record, nowMs, record.tombstone);
-    this.find(appId, record.key)!.ownNumber = this.lastNumber;
-    return { number: this.lastNumber, updatedAtMs: record.updated_at_ms };
+    this.find(appId, record.key)!.ownSequenceNumber = this.lastSequenceNumber;
+    return { sequenceNumber: this.lastSequenceNumber, updatedAtMs: record.updated_at_ms };
   }
 
   #hold(appId: string, record: WireRecord, nowMs: number, ownTombstone: boolean): void {
-    const ownNumber = this.find(appId, record.key)?.ownNumber ?? 0;
+    const ownSequenceNumber = this.find(appId, record.key)?.ownSequenceNumber ?? 0;
     this.entries = this.entries.filter((entry) => entry.appId !== appId || entry.record.key !== record.key);
-    this.entries.push({ appId, record, present: nowMs < absentFrom(record), overdue: false, ownNumber, ownTombstone });
+    this.entries.push({ appId, record, present: nowMs < absentFrom(record), overdue: false, ownSequenceNumber, ownTombstone });
   }
 }
 

@@ -16,7 +16,7 @@ export const LIMITS: RecordStoreOptions = {
 };
 
 export interface Outside {
-  /** The own number up to which all peers have acknowledged. */
+  /** The own sequence number up to which all peers have acknowledged. */
   acknowledged: number;
   keepsEverything: boolean;
 }

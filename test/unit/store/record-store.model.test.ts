@@ -26,10 +26,10 @@ interface Story {
 
 type Step = fc.Command<Story, RecordStore>;
 
-function attempt(write: () => { readonly number: number; readonly updatedAtMs: number } | null): Written {
+function attempt(write: () => { readonly sequenceNumber: number; readonly updatedAtMs: number } | null): Written {
   try {
     const written = write();
-    return written === null ? 'absent' : { number: written.number, updatedAtMs: written.updatedAtMs };
+    return written === null ? 'absent' : { sequenceNumber: written.sequenceNumber, updatedAtMs: written.updatedAtMs };
   } catch (error) {
     expect(error).toBeInstanceOf(RefusalError);
     expect((error as RefusalError).code).toBe('insufficient_storage');
@@ -47,13 +47,13 @@ function expectAlike(story: Story, store: RecordStore): void {
     totalBytes: APPS.reduce((sum, appId) => sum + naive.bytesInApp(appId), 0),
   });
   expect(store.heldBytes).toBe(naive.heldBytes());
-  expect(store.lastNumber).toBe(naive.lastNumber);
+  expect(store.lastSequenceNumber).toBe(naive.lastSequenceNumber);
   const nameOf = ({ appId, record }: { readonly appId: string; readonly record: WireRecord }): string => `${appId} ${record.key}`;
   const byName = <Named extends { readonly appId: string; readonly record: WireRecord }>(all: readonly Named[]): Named[] =>
     [...all].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
-  const ownNumbers = new Map([...store.writesAfter(0)].map((own) => [nameOf(own), own.number]));
-  const walked = [...store.walk({})].map((step) => ({ appId: step.appId, record: step.record, ownNumber: ownNumbers.get(nameOf(step)) ?? 0 }));
-  expect(byName(walked)).toEqual(byName(naive.entries).map(({ appId, record, ownNumber }) => ({ appId, record, ownNumber })));
+  const ownSequenceNumbers = new Map([...store.writesAfter(0)].map((own) => [nameOf(own), own.sequenceNumber]));
+  const walked = [...store.walk({})].map((step) => ({ appId: step.appId, record: step.record, ownSequenceNumber: ownSequenceNumbers.get(nameOf(step)) ?? 0 }));
+  expect(byName(walked)).toEqual(byName(naive.entries).map(({ appId, record, ownSequenceNumber }) => ({ appId, record, ownSequenceNumber })));
   const held = APPS.filter((appId) => naive.entries.some((entry) => entry.appId === appId));
   expect(store.appIds()).toEqual(held);
   const digests = new Map(held.map((appId) => [appId, naive.bucketDigests(appId)]));
@@ -61,10 +61,10 @@ function expectAlike(story: Story, store: RecordStore): void {
   expect(store.rootDigest()).toBe(rootDigest([...digests].map(([appId, buckets]) => [appId, appDigest(Buffer.from(buckets.join(''), 'hex'))])));
   const own = naive.writesAfter(0);
   const entries = [...store.writesAfter(0)];
-  expect(entries.map((entry) => `${entry.number} ${nameOf(entry)}`)).toEqual(own.map((entry) => `${entry.ownNumber} ${nameOf(entry)}`));
+  expect(entries.map((entry) => `${entry.sequenceNumber} ${nameOf(entry)}`)).toEqual(own.map((entry) => `${entry.ownSequenceNumber} ${nameOf(entry)}`));
   expect(store.writes.totals()).toEqual({ records: entries.length, bytes: entries.reduce((sum, { bytes }) => sum + bytes, 0) });
-  const mark = own[own.length >> 1]?.ownNumber ?? 0;
-  expect([...store.writesAfter(mark)].map(({ number }) => number)).toEqual(naive.writesAfter(mark).map(({ ownNumber }) => ownNumber));
+  const above = own[own.length >> 1]?.ownSequenceNumber ?? 0;
+  expect([...store.writesAfter(above)].map(({ sequenceNumber }) => sequenceNumber)).toEqual(naive.writesAfter(above).map(({ ownSequenceNumber }) => ownSequenceNumber));
 }
 
 /** A step that both take, and after which both must be alike. */
@@ -129,7 +129,7 @@ const merge = foreign.map(({ appId, key: name, value: hex, counts, own, aheadMs,
   step(`merge ${appId} ${name} ${hex === null ? 'tombstone' : `${hex.slice(0, 2)} ${hex.length / 2} bytes`} ${JSON.stringify(counts)} ${own} ${aheadMs} ttl ${ttlMs}`, (story, store) => {
     const { naive, nowMs, ownKey } = story;
     const seen = naive.find(appId, name)?.record.version[ownKey] ?? 0;
-    const count = { nothing: 0, held: seen, last: naive.lastNumber, foreign: naive.lastNumber + 1 }[own];
+    const count = { nothing: 0, held: seen, last: naive.lastSequenceNumber, foreign: naive.lastSequenceNumber + 1 }[own];
     const version = count === 0 ? counts : { ...counts, [ownKey]: count };
     const record = { key: name, value: hex, version, updated_at_ms: nowMs + aheadMs, tombstone: hex === null, ttl_ms: ttlMs };
     // A tombstone that claims to be this node's and was forgotten has a story of its own.
@@ -157,7 +157,7 @@ const wait = fc.constantFrom(0, 1, 1, 30, 80, 81, 300, 301, 500, 501, 900, -1, -
 const acknowledge = fc.integer({ min: 0, max: 3 }).map((behind) =>
   step(`all peers have all but the last ${behind}`, ({ naive, outside }) => {
     const own = naive.writesAfter(0);
-    outside.acknowledged = Math.max(outside.acknowledged, own.at(-1 - behind)?.ownNumber ?? 0);
+    outside.acknowledged = Math.max(outside.acknowledged, own.at(-1 - behind)?.ownSequenceNumber ?? 0);
   }),
 );
 

@@ -42,7 +42,7 @@ test('the merge of two clocks is not earlier than either, in whatever order they
 });
 
 describe('the clock of a local write', () => {
-  test('has the own number and all the others', () => {
+  test('has the own sequence number and all the others', () => {
     expect(Object.fromEntries(advanceClock(clock({ a: 1, own: 2, b: 3 }), 'own', 9))).toEqual({ a: 1, own: 9, b: 3 });
     expect(Object.fromEntries(advanceClock(null, 'own', 9))).toEqual({ own: 9 });
   });

@@ -3,8 +3,8 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { WriteLog, type LogEntry } from '../../../src/store/write-log.ts';
 
-function numbersAfter<What>(log: WriteLog<What>, mark: number): number[] {
-  return [...log.after(mark)].map(({ number }) => number);
+function numbersAfter<What>(log: WriteLog<What>, above: number): number[] {
+  return [...log.after(above)].map(({ sequenceNumber }) => sequenceNumber);
 }
 
 describe('the log of own writes', () => {
@@ -16,70 +16,70 @@ describe('the log of own writes', () => {
     [29, [30]],
     [30, []],
     [99, []],
-  ])('after %i gives what came later', (mark, numbers) => {
+  ])('after %i gives what came later', (above, numbers) => {
     const log = new WriteLog<string>();
-    for (const number of [10, 20, 30]) log.append(number, 'k', 1);
-    expect(numbersAfter(log, mark)).toEqual(numbers);
+    for (const sequenceNumber of [10, 20, 30]) log.append(sequenceNumber, 'k', 1);
+    expect(numbersAfter(log, above)).toEqual(numbers);
   });
 
-  test('counts an entry out once, however often it becomes void', () => {
+  test('counts an entry out once, however often it is superseded', () => {
     const log = new WriteLog<string>();
     const entry = log.append(1, 'a', 7);
     log.append(2, 'b', 5);
-    log.void(entry);
-    log.void(entry);
+    log.supersede(entry);
+    log.supersede(entry);
     expect(log.totals()).toEqual({ records: 1, bytes: 5 });
   });
 
-  test('tells its listeners of every entry and of every void one, until they leave', () => {
+  test('tells its listeners of every entry and of every superseded one, until they leave', () => {
     const heard: string[] = [];
     const log = new WriteLog<string>();
-    const leave = log.listen({ onAppended: ({ number }) => heard.push(`entry ${number}`), onVoid: ({ number }) => heard.push(`void ${number}`) });
+    const leave = log.listen({ onAppended: ({ sequenceNumber }) => heard.push(`entry ${sequenceNumber}`), onSuperseded: ({ sequenceNumber }) => heard.push(`superseded ${sequenceNumber}`) });
     const entry = log.append(1, 'a', 7);
     log.append(2, 'a', 7);
-    log.void(entry);
-    log.void(entry);
+    log.supersede(entry);
+    log.supersede(entry);
     leave();
     log.append(3, 'a', 7);
-    expect(heard).toEqual(['entry 1', 'entry 2', 'void 1']);
+    expect(heard).toEqual(['entry 1', 'entry 2', 'superseded 1']);
   });
 
-  test('holds nothing once it was emptied, and entries from before are void', () => {
+  test('holds nothing once it was emptied, and entries from before are superseded', () => {
     const log = new WriteLog<string>();
     const entry = log.append(1, 'a', 7);
     log.clear();
-    log.void(entry);
+    log.supersede(entry);
     expect([entry.what, log.totals(), numbersAfter(log, 0)]).toEqual([null, { records: 0, bytes: 0 }, []]);
   });
 });
 
-test('whatever is written and becomes void, what comes after any mark is what a look at every entry would give', () => {
+test('whatever is written and superseded, what comes after any sequence number is what a look at every entry would give', () => {
   const step = fc.oneof(
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('write' as const), key: fc.nat(400), gap: fc.integer({ min: 1, max: 5 }) }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant('void' as const), key: fc.nat(400) }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('drop' as const), key: fc.nat(400) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('look' as const), back: fc.nat(8_000) }) },
   );
-  // Repeated, so that sweeps of void entries happen on the way.
+  // Repeated, so that sweeps of superseded entries happen on the way.
   fc.assert(
     fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), (steps) => {
       const log = new WriteLog<number>();
       const entries = new Map<number, LogEntry<number>>();
-      let number = 0;
+      let sequenceNumber = 0;
       for (let round = 0; round < 80; round += 1) {
         for (const action of steps) {
           if (action.kind === 'look') {
-            const mark = number - (action.back * (round + 1)) / 80;
-            const wanted = [...entries.values()].filter((entry) => entry.number > mark).sort((a, b) => a.number - b.number);
-            expect(numbersAfter(log, mark)).toEqual(wanted.map((entry) => entry.number));
+            const above = sequenceNumber - (action.back * (round + 1)) / 80;
+            const wanted = [...entries.values()].filter((entry) => entry.sequenceNumber > above).sort((a, b) => a.sequenceNumber - b.sequenceNumber);
+            expect(numbersAfter(log, above)).toEqual(wanted.map((entry) => entry.sequenceNumber));
             continue;
           }
           const key = (action.key + 7 * round) % 400;
           const held = entries.get(key);
-          if (held !== undefined) log.void(held);
+          if (held !== undefined) log.supersede(held);
           entries.delete(key);
-          if (action.kind === 'void') continue;
-          number += action.gap;
-          entries.set(key, log.append(number, key, 10 + key));
+          if (action.kind === 'drop') continue;
+          sequenceNumber += action.gap;
+          entries.set(key, log.append(sequenceNumber, key, 10 + key));
         }
       }
       const bytes = [...entries.values()].reduce((sum, entry) => sum + entry.bytes, 0);

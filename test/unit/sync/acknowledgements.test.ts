@@ -11,16 +11,16 @@ function start() {
   const clock = new ManualClock();
   const acknowledgements = new Acknowledgements({ clock });
   /** What becomes of a wait, as far as it is known. */
-  const wait = (number: number, wanted: number, { key = 'k', appId = '1', timeoutMs = 5_000 } = {}) => {
+  const wait = (sequenceNumber: number, wanted: number, { key = 'k', appId = '1', timeoutMs = 5_000 } = {}) => {
     const seen: { outcome: unknown } = { outcome: 'waiting' };
-    acknowledgements.wait({ appId, key, number, updatedAtMs: 1 }, wanted, timeoutMs).then(
+    acknowledgements.wait({ appId, key, sequenceNumber, updatedAtMs: 1 }, wanted, timeoutMs).then(
       (count) => (seen.outcome = count),
       (error: unknown) => (seen.outcome = error instanceof RefusalError ? error.code : error),
     );
     return seen;
   };
-  const note = async (peer: Wallet, number: number, { key = 'k', appId = '1' } = {}): Promise<void> => {
-    acknowledgements.note(peer, { appId, key, number });
+  const note = async (peer: Wallet, sequenceNumber: number, { key = 'k', appId = '1' } = {}): Promise<void> => {
+    acknowledgements.note(peer, { appId, key, sequenceNumber });
     await settle();
   };
   return { clock, acknowledgements, wait, note };
@@ -92,7 +92,7 @@ describe('a write that waits', () => {
 
   test('is refused at once when too many wait already', async () => {
     const { acknowledgements, wait } = start();
-    for (let number = 1; number <= 4_096; number += 1) wait(number, 1, { key: `k${number}` });
+    for (let sequenceNumber = 1; sequenceNumber <= 4_096; sequenceNumber += 1) wait(sequenceNumber, 1, { key: `k${sequenceNumber}` });
     const last = wait(4_097, 1, { key: 'one too many' });
     await settle();
     expect([last.outcome, acknowledgements.size]).toEqual(['not_replicated', 4_096]);

@@ -70,19 +70,19 @@ describe('what a node writes', () => {
   });
 });
 
-describe('the mark of a peer', () => {
+describe('the acknowledged sequence of a peer', () => {
   test('stays while its answer is lost, and the records come again (§9.4)', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'lose answers');
     a.put('k', 'value');
     await a.tick(true);
-    expect(a.replicaOf(b)).toMatchObject({ mark: 0 });
+    expect(a.replicaOf(b)).toMatchObject({ acknowledgedSequence: 0 });
     network.setWay(a, b, 'open');
     await network.pass(1_000);
     await a.tick(true);
     expect(b.deltas().at(-1)).toEqual(['k']);
-    expect(a.replicaOf(b)).toMatchObject({ mark: a.store.lastNumber, hasBacklog: false });
+    expect(a.replicaOf(b)).toMatchObject({ acknowledgedSequence: a.store.lastSequenceNumber, hasBacklog: false });
   });
 
   test.each([
@@ -96,12 +96,12 @@ describe('the mark of a peer', () => {
     b.bend = (answer) => ({ ...answer, ...changes });
     a.put('k', 'value');
     await a.tick(true);
-    expect(a.replicaOf(b)).toMatchObject({ mark: 0, hasBacklog: true });
+    expect(a.replicaOf(b)).toMatchObject({ acknowledgedSequence: 0, hasBacklog: true });
     b.before = () => undefined;
     b.bend = (answer) => answer;
     await network.pass(1_000);
     await a.tick(true);
-    expect([b.read('k'), a.replicaOf(b).mark]).toEqual(['value', a.store.lastNumber]);
+    expect([b.read('k'), a.replicaOf(b).acknowledgedSequence]).toEqual(['value', a.store.lastSequenceNumber]);
   });
 
   test('moves batch by batch: what was answered is not sent again when the next one fails', async () => {
@@ -134,7 +134,7 @@ describe('the mark of a peer', () => {
     await a.tick(true);
     expect([b.read('k'), b.read('l')]).toEqual(['second', 'new']);
     expect(b.deltas()).toEqual([['k'], ['k', 'l']]);
-    expect(a.replicaOf(b).view()).toMatchObject({ behindRecords: 0, behindBytes: 0, acknowledgedUpTo: a.store.lastNumber });
+    expect(a.replicaOf(b).view()).toMatchObject({ behindRecords: 0, behindBytes: 0, acknowledgedUpTo: a.store.lastSequenceNumber });
   });
 
   test('starts anew with another store_id, which the answer names', async () => {
@@ -187,13 +187,13 @@ describe('the mark of a peer', () => {
     ['snapshot_request with a cursor', { type: 'snapshot_request', cursor: 'x' }, 1],
     ['delta', { type: 'delta', data: {} }, 1],
     ['snapshot_request that names the same store', { type: 'snapshot_request', store_id: 'same' }, 1],
-  ])('at a %s of an older peer: starts anew, or not', async (_, message, mark) => {
+  ])('at a %s of an older peer: starts anew, or not', async (_, message, acknowledged) => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.replicaOf(b).noteStoreId('same');
     a.replicaOf(b).advance(1, { records: 0, bytes: 0 });
     await a.inbound.handle(b.member, message).catch(() => undefined);
-    expect(a.replicaOf(b).mark).toBe(mark);
+    expect(a.replicaOf(b).acknowledgedSequence).toBe(acknowledged);
   });
 
   test('goes on with what comes after the own store was emptied', async () => {
@@ -208,7 +208,7 @@ describe('the mark of a peer', () => {
     await network.pass(1_000);
     await a.tick(true);
     expect(b.keys()).toEqual(['new']);
-    expect(a.replicaOf(b).view()).toMatchObject({ behindRecords: 0, acknowledgedUpTo: a.store.lastNumber });
+    expect(a.replicaOf(b).view()).toMatchObject({ behindRecords: 0, acknowledgedUpTo: a.store.lastSequenceNumber });
   });
 });
 
@@ -245,7 +245,7 @@ describe('a peer that takes smaller bodies than others', () => {
 });
 
 describe('a body that is too large for some', () => {
-  test('moves no mark of a peer that is away, and is sent when it is back', async () => {
+  test('moves no acknowledged sequence of a peer that is away, and is sent when it is back', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.isolate(b);
@@ -588,8 +588,8 @@ describe('a record at which a peer fails with the whole batch (§9.10, §9.17)',
     // Refusals bring no nonce for the next request, and a peer is asked for one only now and then.
     await network.pass(60_000);
     expect(b.keys()).toEqual([0, 1, 2, 3, 4, 6, 7, 8, 9].map((index) => `k${index}`));
-    expect(a.replicaOf(b)).toMatchObject({ mark: a.store.lastNumber, hasBacklog: true });
-    expect(a.replicaOf(b).acknowledgedUpTo).toBeLessThan(a.store.lastNumber);
+    expect(a.replicaOf(b)).toMatchObject({ acknowledgedSequence: a.store.lastSequenceNumber, hasBacklog: true });
+    expect(a.replicaOf(b).acknowledgedUpTo).toBeLessThan(a.store.lastSequenceNumber);
     poisoned = false;
     await network.pass(60_000);
     await a.tick(true);
@@ -611,7 +611,7 @@ describe('a record at which a peer fails with the whole batch (§9.10, §9.17)',
     if (how === 'pushed') expect(a.replicaOf(b).view()).toMatchObject({ waitingRetries: 20, lastError: null });
   });
 
-  test('is not suspected when the peer breaks half-way: that is asked a few times, and the mark stays', async () => {
+  test('is not suspected when the peer breaks half-way: that is asked a few times, and the acknowledged sequence stays', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     let taken = 0;
@@ -630,7 +630,7 @@ describe('a record at which a peer fails with the whole batch (§9.10, §9.17)',
     await a.tick(true);
     await network.pass(600_000, 1_000);
     expect(failed).toBeLessThan(60);
-    expect(a.replicaOf(b)).toMatchObject({ mark: 0 });
+    expect(a.replicaOf(b)).toMatchObject({ acknowledgedSequence: 0 });
     expect(a.replicaOf(b).view().lastError).not.toBeNull();
   });
 
@@ -650,7 +650,7 @@ describe('a record at which a peer fails with the whole batch (§9.10, §9.17)',
     expect(Math.min(...[...a.replicaOf(b).retries.values()].map(({ attempt }) => attempt))).toBeGreaterThan(2);
   });
 
-  test('is not suspected when the peer fails at everything: that is asked a few times, and the mark stays', async () => {
+  test('is not suspected when the peer fails at everything: that is asked a few times, and the acknowledged sequence stays', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = () => {
@@ -660,7 +660,7 @@ describe('a record at which a peer fails with the whole batch (§9.10, §9.17)',
     await a.tick(true);
     await network.pass(120_000);
     expect(b.deltas().length).toBeLessThan(30);
-    expect(a.replicaOf(b)).toMatchObject({ mark: 0 });
+    expect(a.replicaOf(b)).toMatchObject({ acknowledgedSequence: 0 });
     expect(a.replicaOf(b).retries.size).toBe(0);
   });
 });

@@ -8,7 +8,7 @@ import type { StoreId, TeePubkey, Wallet } from '../../../src/domain/ids.ts';
 import type { MergeVerdict, WalkRequest, WireRecord } from '../../../src/domain/records.ts';
 import type { FirstSnapshotState } from '../../../src/domain/readiness.ts';
 import { PeerCache } from '../../../src/registry/peer-cache.ts';
-import { Contact } from '../../../src/sync/contact.ts';
+import { Staleness } from '../../../src/sync/staleness.ts';
 import { SyncInbound } from '../../../src/sync/inbound.ts';
 import type { SyncStore } from '../../../src/sync/ports.ts';
 import { Replicas } from '../../../src/sync/replicas.ts';
@@ -85,8 +85,8 @@ function start({ holdsSecret = true, firstSnapshot = 'complete', holds = ['k1', 
   const walks: WalkRequest[] = [];
   const merged: string[] = [];
   const store = storeOf(holds, walks, merged);
-  const contact = new Contact({ retentionMs: RETENTION_MS }, { clock, lastNumber: () => 0, acknowledgedByAny: () => 0 });
-  contact.noteMembers(1);
+  const staleness = new Staleness({ retentionMs: RETENTION_MS }, { clock, lastSequenceNumber: () => 0, acknowledgedByAny: () => 0 });
+  staleness.noteMembers(1);
   const replicas = new Replicas({ clock, random, store });
   let nonces = 0;
   const inbound = new SyncInbound(
@@ -97,7 +97,7 @@ function start({ holdsSecret = true, firstSnapshot = 'complete', holds = ['k1', 
       vault,
       directory,
       store,
-      contact,
+      staleness,
       replicas,
       yieldNow: async () => undefined,
       issueNonce: () => `nonce ${++nonces}`,
@@ -105,7 +105,7 @@ function start({ holdsSecret = true, firstSnapshot = 'complete', holds = ['k1', 
     },
   );
   const handle = async (message: Record<string, unknown>) => (await inbound.handle(SENDER, message)) as Record<string, unknown>;
-  return { clock, log, vault, inbound, walks, merged, contact, replicas, handle };
+  return { clock, log, vault, inbound, walks, merged, staleness, replicas, handle };
 }
 
 async function codeOf(call: Promise<unknown>): Promise<string> {
@@ -329,7 +329,7 @@ describe('a node that was cut off for longer than tombstones are kept', () => {
   });
 });
 
-describe("a peer's mark in this node's own writes", () => {
+describe("a peer's acknowledged sequence", () => {
   const stored = { store_id: 'aaaaaaaaaaaaaaaa' };
 
   test.each<[string, Record<string, unknown>, Record<string, unknown>, boolean]>([

@@ -1,5 +1,5 @@
 /**
- * Pages of a member's records (protocol.md §10, Pages), as a first snapshot and a comparison both ask for them: never larger
+ * Pages of a member's records (protocol.md §10, Pages), as a first snapshot and anti-entropy both ask for them: never larger
  * than what this node takes of an answer, or none would ever come.
  */
 import { describe, expect, test } from '@jest/globals';
@@ -83,7 +83,7 @@ describe('a node that takes answers smaller than a page', () => {
     expect(b.types().length).toBeGreaterThan(4);
   });
 
-  test('is mended by a comparison all the same', async () => {
+  test('is mended by anti-entropy all the same', async () => {
     const { a, b } = start();
     await a.compareWith(b);
     expect(a.store.rootDigest()).toBe(b.store.rootDigest());

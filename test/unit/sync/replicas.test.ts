@@ -35,12 +35,12 @@ describe('a peer', () => {
     expect(replicas.of(B).view()).toMatchObject({ acknowledgedUpTo: 0, behindRecords: 2, behindBytes: 30 });
   });
 
-  test('is behind by what is written, less what is void, less what it acknowledged', () => {
+  test('is behind by what is written, less what is superseded, less what it acknowledged', () => {
     const { writes, replicas } = start();
     const replica = replicas.of(B);
     const first = writes.append(1, 'x', 10);
     writes.append(2, 'y', 20);
-    writes.void(first);
+    writes.supersede(first);
     writes.append(3, 'x', 11);
     expect(replica.view()).toMatchObject({ behindRecords: 2, behindBytes: 31 });
     replica.advance(2, { records: 1, bytes: 20 });
@@ -50,12 +50,12 @@ describe('a peer', () => {
     expect([replica.view().behindRecords, replica.hasBacklog]).toEqual([0, false]);
   });
 
-  test('is not counted less far behind for a void log entry that it has', () => {
+  test('is not counted less far behind for a superseded log entry that it has', () => {
     const { writes, replicas } = start();
     const entry = writes.append(1, 'x', 10);
     const replica = replicas.of(B);
     replica.advance(1, { records: 1, bytes: 10 });
-    writes.void(entry);
+    writes.supersede(entry);
     expect(replica.view()).toMatchObject({ behindRecords: 0, behindBytes: 0 });
   });
 
@@ -64,7 +64,7 @@ describe('a peer', () => {
     const replica = replicas.of(B);
     replica.advance(5, { records: 0, bytes: 0 });
     replica.advance(3, { records: 0, bytes: 0 });
-    expect(replica.mark).toBe(5);
+    expect(replica.acknowledgedSequence).toBe(5);
   });
 
   test('gets everything again when it names another store_id, not when it names the same or its first', () => {
@@ -74,16 +74,16 @@ describe('a peer', () => {
     replica.noteStoreId('one');
     replica.advance(1, { records: 1, bytes: 10 });
     replica.noteStoreId('one');
-    expect([replica.mark, replica.epoch]).toEqual([1, 0]);
+    expect([replica.acknowledgedSequence, replica.epoch]).toEqual([1, 0]);
     replica.noteStoreId('two');
-    expect([replica.mark, replica.epoch]).toEqual([0, 1]);
+    expect([replica.acknowledgedSequence, replica.epoch]).toEqual([0, 1]);
     expect(replica.view()).toMatchObject({ behindRecords: 1, behindBytes: 10 });
   });
 
   test('is another when its teePubkey is another', () => {
     const { replicas } = start();
     replicas.of(B).advance(5, { records: 0, bytes: 0 });
-    expect(replicas.of({ ...B, teePubkey: 'dd' as TeePubkey }).mark).toBe(0);
+    expect(replicas.of({ ...B, teePubkey: 'dd' as TeePubkey }).acknowledgedSequence).toBe(0);
   });
 
   test('has not acknowledged what it refused for the time being, whatever came after', () => {
@@ -91,7 +91,7 @@ describe('a peer', () => {
     const replica = replicas.of(B);
     replica.advance(9, { records: 0, bytes: 0 });
     replica.retryLater('1', 'k', 4);
-    expect([replica.mark, replica.acknowledgedUpTo]).toEqual([9, 3]);
+    expect([replica.acknowledgedSequence, replica.acknowledgedUpTo]).toEqual([9, 3]);
     expect([3, 4, 5, 9, 10].map((number) => replicas.takenByAll(number))).toEqual([true, false, true, true, false]);
     replica.noteTaken('1', 'k', 4);
     expect([replica.acknowledgedUpTo, replica.hasTaken(4)]).toEqual([9, true]);
@@ -183,7 +183,7 @@ describe('all peers', () => {
     replicas.keepOnly([B, C]);
     replicas.of(B).advance(7, { records: 0, bytes: 0 });
     for (const storeId of ['one', 'two']) replicas.of(B).noteStoreId(storeId);
-    expect([replicas.of(B).mark, replicas.acknowledgedByAny()]).toEqual([0, 7]);
+    expect([replicas.of(B).acknowledgedSequence, replicas.acknowledgedByAny()]).toEqual([0, 7]);
     replicas.of(C).advance(9, { records: 0, bytes: 0 });
     replicas.keepOnly([B]);
     expect(replicas.acknowledgedByAny()).toBe(9);

@@ -156,7 +156,7 @@ describe('a tick', () => {
   });
 });
 
-/** A replicator whose push and comparison the test gives. */
+/** A replicator whose push and anti-entropy the test gives. */
 function startAlone(memberCount: number) {
   const clock = new ManualClock();
   const log = collectingLog();
@@ -190,7 +190,7 @@ function startAlone(memberCount: number) {
         return promise;
       },
     },
-    comparison: { compareWith: async () => false },
+    antiEntropy: { compareWith: async () => false },
     others: () => state.others,
     refreshMembership: async () => {
       if (!state.refreshes) return undefined;
@@ -527,10 +527,10 @@ describe('the last push', () => {
     await network.pass(RETENTION_MS + 3_600_000, 3_600_000);
     network.isolate(c, 'open');
     a.loseStore();
-    a.contact.resolve();
+    a.staleness.resolve();
     await expect(a.compareWith(c)).rejects.toThrow('503');
     await network.run(3, [c]);
-    expect([c.contact.isStale(), c.replicaOf(a).hasUnsent]).toEqual([true, true]);
+    expect([c.staleness.isStale(), c.replicaOf(a).hasUnsent]).toEqual([true, true]);
     let ended = false;
     const done = c.replicator.lastPush(() => true, new AbortController().signal).then(() => (ended = true));
     await network.pass(1_000, 20);
@@ -556,17 +556,17 @@ describe('the last push', () => {
   });
 });
 
-describe('a comparison', () => {
+describe('anti-entropy', () => {
   test('that waited for a peer while the node was cut off for too long is not made: what was deleted would come back', async () => {
     const { network, clock, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'cut');
     a.put('k', 'value');
     await a.tick();
-    // The peer rests after the failure: the comparison of this tick has to wait.
+    // The peer rests after the failure: anti-entropy of this tick has to wait.
     await a.tick();
     await clock.advance(RETENTION_MS + 1);
-    expect(a.contact.isStale()).toBe(true);
+    expect(a.staleness.isStale()).toBe(true);
     network.setWay(a, b, 'open');
     await a.tick();
     expect(b.types()).not.toContain('digest_request');
@@ -576,7 +576,7 @@ describe('a comparison', () => {
   });
 });
 
-describe('a comparison that fails', () => {
+describe('anti-entropy that fails', () => {
   test('does not hold up what is to be pushed, and rests by itself', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;

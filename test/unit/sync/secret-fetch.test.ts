@@ -15,8 +15,8 @@ import { SeededRandom } from '../../support/seeded-random.ts';
 const WRONG_SECRET = new Uint8Array(32).fill(0x66);
 
 /** Seals as another node does: from its vault. */
-function giver(secret: Uint8Array): PeerBehaviour {
-  const vault = new Vault({ random: new SeededRandom('giver') });
+function source(secret: Uint8Array): PeerBehaviour {
+  const vault = new Vault({ random: new SeededRandom('source') });
   const hash = vault.holdCandidate(Uint8Array.from(secret));
   vault.observeChainHash(hash);
   return { answer: ({ inner }) => ({ sealed: vault.sealMasterSecret(inner['ecdh_pubkey'] as string) }) };
@@ -44,14 +44,14 @@ function start(behaviours: Readonly<Record<string, PeerBehaviour>>) {
 }
 
 describe('the secret is installed', () => {
-  test('when it hashes to the chain hash, and its giver is named', async () => {
-    const { outcome, vault, peers } = start({ a: giver(SECRET) });
+  test('when it hashes to the chain hash, and its source is named', async () => {
+    const { outcome, vault, peers } = start({ a: source(SECRET) });
     expect(await outcome).toEqual({ kind: 'installed', from: peers[0]!.member.wallet });
     expect(vault.confirmedHash()).toBe(SECRET_HASH);
   });
 
   test('is asked for under a fresh ephemeral key of each request', async () => {
-    const { outcome, peers } = start({ a: giver(WRONG_SECRET), b: giver(SECRET) });
+    const { outcome, peers } = start({ a: source(WRONG_SECRET), b: source(SECRET) });
     await outcome;
     const keys = peers.map(({ messages }) => messages[0]!['ecdh_pubkey'] as TeePubkey);
     expect(keys[0]).not.toBe(keys[1]);
@@ -61,7 +61,7 @@ describe('the secret is installed', () => {
 
 describe('a peer is passed over, the next one gives the secret,', () => {
   test.each<[string, PeerBehaviour, boolean]>([
-    ['when its secret is another', giver(WRONG_SECRET), true],
+    ['when its secret is another', source(WRONG_SECRET), true],
     ['when its secret is too short', sealing(SECRET.slice(0, 31)), true],
     ['when its secret is longer than 32 bytes, though it begins right (§9.21)', sealing(new Uint8Array([...SECRET, 0])), true],
     ['when it seals nothing', { answer: () => ({}) }, true],
@@ -72,7 +72,7 @@ describe('a peer is passed over, the next one gives the secret,', () => {
     ['when it does not know this node', { bend: () => answerOf(403, { code: 'forbidden' }) }, false],
     ['when it is no KMS node at all', { nonce: () => answerOf(200, '<html>') }, false],
   ])('%s', async (_, behaviour, noted) => {
-    const { outcome, peers, book, vault } = start({ a: behaviour, b: giver(SECRET) });
+    const { outcome, peers, book, vault } = start({ a: behaviour, b: source(SECRET) });
     expect(await outcome).toEqual({ kind: 'installed', from: peers[1]!.member.wallet });
     expect(vault.confirmedHash()).toBe(SECRET_HASH);
     expect(book.isWrong(peers[0]!.member)).toBe(noted);
@@ -80,7 +80,7 @@ describe('a peer is passed over, the next one gives the secret,', () => {
   });
 
   test('when it is silent: after a quarter of a second', async () => {
-    const { outcome, clock, peers } = start({ a: SILENT, b: giver(SECRET) });
+    const { outcome, clock, peers } = start({ a: SILENT, b: source(SECRET) });
     await clock.advance(249);
     expect(peers[1]!.nonceRequests).toHaveLength(0);
     await clock.advance(1);
@@ -100,7 +100,7 @@ describe('asking', () => {
   test('ends with the first good answer: who is still asked is let go, who was not is left alone', async () => {
     const late = Promise.withResolvers<undefined>();
     const slow: PeerBehaviour = { answer: async () => late.promise };
-    const { clock, peers, outcome, log } = start({ a: slow, b: giver(SECRET), c: giver(SECRET), d: giver(SECRET) });
+    const { clock, peers, outcome, log } = start({ a: slow, b: source(SECRET), c: source(SECRET), d: source(SECRET) });
     await clock.advance(250);
     expect((await outcome).kind).toBe('installed');
     late.resolve(undefined);
@@ -110,7 +110,7 @@ describe('asking', () => {
   });
 
   test('begins with those that have not proved wrong', async () => {
-    const peers = [new PeerSide('a', giver(WRONG_SECRET)), new PeerSide('b', giver(SECRET))];
+    const peers = [new PeerSide('a', source(WRONG_SECRET)), new PeerSide('b', source(SECRET))];
     const node = startAskingNode(peers, { holdsSecret: false });
     node.book.noteWrong(peers[0]!.member);
     const random = { bytes: (length: number) => node.random.bytes(length), unit: () => 0 };
@@ -123,7 +123,7 @@ describe('nothing is installed', () => {
   test.each<[string, Readonly<Record<string, PeerBehaviour>>, string, string]>([
     ['when there is nobody to ask', {}, REASONS.nobodyHoldsSecret, 'there is no other member'],
     ['when all refuse', { a: REFUSING, b: REFUSING }, REASONS.nobodyHoldsSecret, 'asked 2: 0 silent, 2 refused, 0 with another secret, 0 with a bad answer'],
-    ['when one has another secret', { a: REFUSING, b: giver(WRONG_SECRET) }, REASONS.secretHashMismatch, 'asked 2: 0 silent, 1 refused, 1 with another secret, 0 with a bad answer'],
+    ['when one has another secret', { a: REFUSING, b: source(WRONG_SECRET) }, REASONS.secretHashMismatch, 'asked 2: 0 silent, 1 refused, 1 with another secret, 0 with a bad answer'],
     ['when an answer is bad', { a: { answer: () => ({ status: 'no' }) } }, REASONS.secretSyncFailed, 'asked 1: 0 silent, 0 refused, 0 with another secret, 1 with a bad answer'],
   ])('%s', async (_, behaviours, text, detail) => {
     const { outcome, vault } = start(behaviours);
@@ -133,7 +133,7 @@ describe('nothing is installed', () => {
 
   test('when the chain hash has changed while a peer was answering', async () => {
     const changes: (() => void)[] = [];
-    const honest = giver(SECRET);
+    const honest = source(SECRET);
     const peer = new PeerSide('a', {
       answer: (request: SyncRequest) => {
         changes.forEach((change) => change());
@@ -149,7 +149,7 @@ describe('nothing is installed', () => {
 
   test('by an answer that comes after the step was aborted', async () => {
     const late = Promise.withResolvers<undefined>();
-    const honest = giver(SECRET);
+    const honest = source(SECRET);
     const { controller, outcome, vault } = start({ a: { answer: async (request) => (await late.promise, honest.answer!(request)) } });
     await settle();
     controller.abort(new Error('the step is over'));
@@ -160,7 +160,7 @@ describe('nothing is installed', () => {
   });
 
   test('and no secret stands in the log', async () => {
-    const { outcome, log } = start({ a: giver(WRONG_SECRET), b: sealing(SECRET.slice(0, 31)), c: giver(SECRET) });
+    const { outcome, log } = start({ a: source(WRONG_SECRET), b: sealing(SECRET.slice(0, 31)), c: source(SECRET) });
     await outcome;
     const text = JSON.stringify(log.lines);
     for (const secret of [WRONG_SECRET, SECRET]) expect(text).not.toContain(Buffer.from(secret).toString('hex').slice(0, 16));

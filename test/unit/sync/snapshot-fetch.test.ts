@@ -4,7 +4,7 @@ import { sleep } from '../../../src/domain/deadline.ts';
 import type { StoreId } from '../../../src/domain/ids.ts';
 import type { MergeVerdict } from '../../../src/domain/records.ts';
 import { STEP_LIMIT_MS } from '../../../src/machines/limits.ts';
-import { GIVER_LIMIT_MS, SNAPSHOT_LIMIT_MS, SnapshotFetch } from '../../../src/sync/snapshot-fetch.ts';
+import { SOURCE_LIMIT_MS, SNAPSHOT_LIMIT_MS, SnapshotFetch } from '../../../src/sync/snapshot-fetch.ts';
 import { startAskingNode } from '../../support/asking-node.ts';
 import { settle, type ManualClock } from '../../support/manual-clock.ts';
 import { answerOf, never, PeerSide, type PeerBehaviour } from '../../support/peer-side.ts';
@@ -17,7 +17,7 @@ interface Page {
 }
 
 /** A member that gives these pages, with the page's number as cursor. */
-function giver(...pages: readonly Page[]): PeerBehaviour {
+function source(...pages: readonly Page[]): PeerBehaviour {
   const numberOf = (cursor: unknown): number => (cursor === undefined ? 0 : Number(cursor));
   return {
     answer: ({ inner }) => {
@@ -35,7 +35,7 @@ function giver(...pages: readonly Page[]): PeerBehaviour {
 
 const SILENT: PeerBehaviour = { nonce: never };
 const REFUSING: PeerBehaviour = { bend: () => answerOf(403, {}) };
-const INCOMPLETE = (...keys: string[]): PeerBehaviour => giver({ keys, complete: false });
+const INCOMPLETE = (...keys: string[]): PeerBehaviour => source({ keys, complete: false });
 
 /** A store that takes every record but those named `bad`, and has no room for those named `large`. */
 function takingStore(merged: string[]) {
@@ -70,14 +70,14 @@ function start(behaviours: Readonly<Record<string, PeerBehaviour>>, preferred: s
 
 describe('a complete snapshot', () => {
   test('is taken from the first member that gives one', async () => {
-    const { outcome, merged, walletOf, asked } = start({ a: giver({ keys: ['k1', 'k2'] }), b: giver({ keys: ['k3'] }) });
+    const { outcome, merged, walletOf, asked } = start({ a: source({ keys: ['k1', 'k2'] }), b: source({ keys: ['k3'] }) });
     expect(await outcome).toEqual({ asked: 1, answered: 1, completeFrom: walletOf('a') });
     expect(merged).toEqual(['k1', 'k2']);
     expect(asked()).toEqual({ a: 1, b: 0 });
   });
 
   test('is taken from the preferred member first', async () => {
-    const { outcome, walletOf, asked } = start({ a: giver({ keys: [] }), b: giver({ keys: [] }) }, 'b');
+    const { outcome, walletOf, asked } = start({ a: source({ keys: [] }), b: source({ keys: [] }) }, 'b');
     expect((await outcome).completeFrom).toBe(walletOf('b'));
     expect(asked()).toEqual({ a: 0, b: 1 });
   });
@@ -86,17 +86,17 @@ describe('a complete snapshot', () => {
     ['which says so', { complete: true }],
     ['which says nothing of it, as older nodes do', {}],
   ])('is one %s', async (_, page) => {
-    const { outcome, walletOf } = start({ a: giver({ keys: ['k1'], ...page }) });
+    const { outcome, walletOf } = start({ a: source({ keys: ['k1'], ...page }) });
     expect((await outcome).completeFrom).toBe(walletOf('a'));
   });
 
   test('may be empty', async () => {
-    const { outcome, walletOf } = start({ a: giver({ keys: [] }) });
+    const { outcome, walletOf } = start({ a: source({ keys: [] }) });
     expect((await outcome).completeFrom).toBe(walletOf('a'));
   });
 
   test('is asked for in pages of no more than 8 MiB, from cursor to cursor', async () => {
-    const { outcome, merged, peers } = start({ a: giver({ keys: ['k1'] }, { keys: ['k2'] }, { keys: ['k3'] }) });
+    const { outcome, merged, peers } = start({ a: source({ keys: ['k1'] }, { keys: ['k2'] }, { keys: ['k3'] }) });
     await outcome;
     expect(merged).toEqual(['k1', 'k2', 'k3']);
     const { messages } = peers[0]!;
@@ -110,22 +110,22 @@ describe('a complete snapshot', () => {
 
 describe('a member that fails half-way is left, and the next gives all of its own:', () => {
   test.each<[string, PeerBehaviour, boolean]>([
-    ['it refuses the next page', giver({ keys: ['k1'] }, { keys: [], fails: true }), false],
-    ['it holds no good record', giver({ keys: ['bad', 'bad'] }), true],
-    ['there is no room here for what it holds', giver({ keys: ['large', 'large'] }), false],
-    ['one record is too large and one is bad', giver({ keys: ['large', 'bad'] }), true],
-    ['its later page holds no good record', giver({ keys: ['k1'] }, { keys: ['bad'] }), true],
+    ['it refuses the next page', source({ keys: ['k1'] }, { keys: [], fails: true }), false],
+    ['it holds no good record', source({ keys: ['bad', 'bad'] }), true],
+    ['there is no room here for what it holds', source({ keys: ['large', 'large'] }), false],
+    ['one record is too large and one is bad', source({ keys: ['large', 'bad'] }), true],
+    ['its later page holds no good record', source({ keys: ['k1'] }, { keys: ['bad'] }), true],
     ['it gives the same cursor again', { answer: () => ({ data: { '100': ['k1'] }, next_cursor: 'same' }) }, true],
     ['its next page is no page', { answer: ({ inner }) => (inner['cursor'] === undefined ? { data: { '100': ['k1'] }, next_cursor: 'x' } : { data: 17 }) }, true],
   ])('%s', async (_, behaviour, noted) => {
-    const { outcome, merged, walletOf, book, peers } = start({ a: behaviour, b: giver({ keys: ['k1', 'k2'] }) });
+    const { outcome, merged, walletOf, book, peers } = start({ a: behaviour, b: source({ keys: ['k1', 'k2'] }) });
     expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('b') });
     expect(merged.slice(-2)).toEqual(['k1', 'k2']);
     expect(book.isWrong(peers[0]!.member)).toBe(noted);
   });
 
   test('one bad record among good ones is no reason to leave it', async () => {
-    const { outcome, merged, walletOf } = start({ a: giver({ keys: ['k1', 'bad', 'k2'] }) });
+    const { outcome, merged, walletOf } = start({ a: source({ keys: ['k1', 'bad', 'k2'] }) });
     expect((await outcome).completeFrom).toBe(walletOf('a'));
     expect(merged).toEqual(['k1', 'k2']);
   });
@@ -134,8 +134,8 @@ describe('a member that fails half-way is left, and the next gives all of its ow
 describe('a member that lacks its own', () => {
   test('is left after its first page while others have not been asked', async () => {
     const { outcome, merged, walletOf, asked } = start({
-      a: giver({ keys: ['k1'], complete: false }, { keys: ['k2'], complete: false }),
-      b: giver({ keys: ['k3'] }),
+      a: source({ keys: ['k1'], complete: false }, { keys: ['k2'], complete: false }),
+      b: source({ keys: ['k3'] }),
     });
     expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('b') });
     expect(asked()).toEqual({ a: 1, b: 1 });
@@ -144,7 +144,7 @@ describe('a member that lacks its own', () => {
 
   test('is merged to its end when nobody is complete', async () => {
     const { outcome, merged, asked } = start({
-      a: giver({ keys: ['k1'], complete: false }, { keys: ['k2'], complete: false }),
+      a: source({ keys: ['k1'], complete: false }, { keys: ['k2'], complete: false }),
       b: INCOMPLETE('k3'),
     });
     expect(await outcome).toEqual({ asked: 2, answered: 2, completeFrom: null });
@@ -153,13 +153,13 @@ describe('a member that lacks its own', () => {
   });
 
   test('has not answered when it fails half-way', async () => {
-    const { outcome, merged } = start({ a: giver({ keys: ['k1'], complete: false }, { keys: [], fails: true }), b: INCOMPLETE('k2') });
+    const { outcome, merged } = start({ a: source({ keys: ['k1'], complete: false }, { keys: [], fails: true }), b: INCOMPLETE('k2') });
     expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: null });
     expect(merged).toEqual(['k1', 'k2']);
   });
 
   test('does not make a complete one incomplete that fails half-way: all others are merged', async () => {
-    const { outcome, merged } = start({ a: INCOMPLETE('k1'), b: giver({ keys: ['k2'] }, { keys: [], fails: true }) });
+    const { outcome, merged } = start({ a: INCOMPLETE('k1'), b: source({ keys: ['k2'] }, { keys: [], fails: true }) });
     expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: null });
     expect(merged).toEqual(['k2', 'k1']);
   });
@@ -172,13 +172,13 @@ describe('members that do not answer', () => {
   });
 
   test('stall nobody: the next is asked half a second later', async () => {
-    const { outcome, clock, walletOf } = start({ a: SILENT, b: giver({ keys: ['k1'] }) });
+    const { outcome, clock, walletOf } = start({ a: SILENT, b: source({ keys: ['k1'] }) });
     await clock.advance(500);
     expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('b') });
   });
 
   test('do not make members count as asked that never were', async () => {
-    const { outcome, clock, peers } = start({ a: SILENT, b: giver({ keys: ['k1'] }), c: giver({ keys: [] }), d: giver({ keys: [] }) });
+    const { outcome, clock, peers } = start({ a: SILENT, b: source({ keys: ['k1'] }), c: source({ keys: [] }), d: source({ keys: [] }) });
     await clock.advance(500);
     expect((await outcome).asked).toBe(2);
     await clock.advance(60_000);
@@ -235,11 +235,11 @@ describe('pages that do not end', () => {
   });
 
   test('hold nobody up: while there is another, it is asked after the limit of one member', async () => {
-    const { clock, outcome, walletOf } = startSlow((pages) => ({ a: pages('a', 100), b: giver({ keys: ['k1'] }) }));
+    const { clock, outcome, walletOf } = startSlow((pages) => ({ a: pages('a', 100), b: source({ keys: ['k1'] }) }));
     const { outcome: found, tookMs } = await outcomeOf(clock, outcome);
     expect(found).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('b') });
-    expect(tookMs).toBeGreaterThan(GIVER_LIMIT_MS);
-    expect(tookMs).toBeLessThanOrEqual(GIVER_LIMIT_MS + 2_000);
+    expect(tookMs).toBeGreaterThan(SOURCE_LIMIT_MS);
+    expect(tookMs).toBeLessThanOrEqual(SOURCE_LIMIT_MS + 2_000);
   });
 
   test('do not keep the incomplete ones from being merged', async () => {
@@ -302,7 +302,7 @@ describe('a snapshot that takes longer than one asking', () => {
 });
 
 test('a store that was emptied meanwhile fails the page, not the asking', async () => {
-  const { outcome, store } = start({ a: giver({ keys: ['k1', 'k2'] }) });
+  const { outcome, store } = start({ a: source({ keys: ['k1', 'k2'] }) });
   store.merge = () => {
     store.storeId = '4444444444444444' as StoreId;
     return { kind: 'merged' };

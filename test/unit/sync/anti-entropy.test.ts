@@ -64,7 +64,7 @@ describe('two stores', () => {
     ],
   ];
 
-  test.each(DIFFERENCES)('are mended by one comparison: %s', async (_, differ, expected) => {
+  test.each(DIFFERENCES)('are mended by one round: %s', async (_, differ, expected) => {
     const { clock, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('shared', 'value');
@@ -142,7 +142,7 @@ describe('two stores', () => {
     expect([a.read('good'), a.read('poison'), b.read('here')]).toEqual(['value', null, 'value']);
   });
 
-  test('stay equal when writes come in the middle, or are found by the next comparison', async () => {
+  test('stay equal when writes come in the middle, or are found by the next round', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (let index = 0; index < 100; index += 1) b.put(`b${index}`, 'value');
@@ -162,7 +162,7 @@ describe('what a writer that died had given to one peer only', () => {
   test.each([
     ['the one that has it compares', 'b'],
     ['the one that lacks it compares', 'c'],
-  ])('reaches the others by comparison when %s', async (_, who) => {
+  ])('reaches the others by anti-entropy when %s', async (_, who) => {
     const { network, nodes } = startNodes('a', 'b', 'c');
     const [a, b, c] = nodes;
     network.setWay(a, c, 'cut');
@@ -265,14 +265,14 @@ describe('a peer that answers wrongly', () => {
   });
 });
 
-test('what a peer refuses for good is offered once, not by every comparison', async () => {
+test('what a peer refuses for good is offered once, not by every round', async () => {
   const { network, nodes } = startNodes('a', 'b');
   const [a, b] = nodes;
   network.setWay(a, b, 'cut');
   a.put('k', 'value');
   await a.tick(true);
   network.setWay(a, b, 'open');
-  a.replicaOf(b).advance(a.store.lastNumber, { records: 1, bytes: 0 });
+  a.replicaOf(b).advance(a.store.lastSequenceNumber, { records: 1, bytes: 0 });
   b.bend = (answer, { inner }) =>
     inner['type'] === 'delta' ? { ...answer, rejected: 1, merged: 0, rejections: [{ app_id: '100', key: 'k', reason: 'does_not_decrypt' }] } : answer;
   b.before = ({ inner }) => {

@@ -39,7 +39,7 @@ async function startWithStale() {
   // The tombstones are past their age, and nothing of them is left.
   await network.pass(HOUR_MS, HOUR_MS);
   for (const node of [a, b]) expect([node.keys(), node.records().length]).toEqual([['of c', 'stays'], 2]);
-  expect([a.contact.isStale(), b.contact.isStale(), c.contact.isStale()]).toEqual([false, false, true]);
+  expect([a.staleness.isStale(), b.staleness.isStale(), c.staleness.isStale()]).toEqual([false, false, true]);
   return { network, clock, a, b, c };
 }
 
@@ -71,7 +71,7 @@ describe('a stale node', () => {
     const outcome = await c.fetchSnapshot();
     expect(outcome.completeFrom).not.toBeNull();
     expect(c.keys()).toEqual(['meanwhile', 'of c', 'stays']);
-    expect(c.contact.isStale()).toBe(false);
+    expect(c.staleness.isStale()).toBe(false);
     await network.run(6);
     for (const node of [a, b, c]) expect([node.keys(), node.read('of c')]).toEqual([['meanwhile', 'of c', 'stays'], 'written again']);
     expect(new Set([a, b, c].map(({ store }) => store.rootDigest())).size).toBe(1);
@@ -93,7 +93,7 @@ describe('a stale node', () => {
   test('does not drop what a peer named meanwhile, although the snapshot lacks it', async () => {
     const { network, a, b, c } = await startWithStale();
     network.isolate(c, 'open');
-    c.catchUp.begin();
+    c.resync.begin();
     // b wrote it, and pushed it to c, but not to a yet; c held an older version of it.
     network.setWay(b, a, 'cut');
     b.put('gone', 'again');
@@ -120,7 +120,7 @@ describe('a stale node', () => {
     await longCut(network, [a, b]);
     await network.pass(HOUR_MS, HOUR_MS);
     for (const node of [a, b]) expect([node.keys(), node.records()]).toEqual([[], []]);
-    expect([a.contact.isStale(), c.contact.isStale(), d.contact.isStale()]).toEqual([false, true, true]);
+    expect([a.staleness.isStale(), c.staleness.isStale(), d.staleness.isStale()]).toEqual([false, true, true]);
     // c reaches the other stale node first, and those that know better later.
     network.setWay(c, d, 'open');
     expect(await c.fetchSnapshot()).toMatchObject({ completeFrom: null, answered: 1 });
@@ -135,7 +135,7 @@ describe('a stale node', () => {
     network.isolate(c);
     const outcome = await c.fetchSnapshot();
     expect([outcome.completeFrom, outcome.answered]).toEqual([null, 0]);
-    expect([c.contact.isStale(), c.keys().length]).toEqual([true, 4]);
+    expect([c.staleness.isStale(), c.keys().length]).toEqual([true, 4]);
   });
 
   test('goes on keeping everything while one of the others did not answer and none was complete', async () => {
@@ -145,7 +145,7 @@ describe('a stale node', () => {
     a.firstSnapshot = 'missing';
     const outcome = await c.fetchSnapshot();
     expect([outcome.completeFrom, outcome.answered]).toEqual([null, 1]);
-    expect([c.contact.isStale(), c.keys().length]).toEqual([true, 4]);
+    expect([c.staleness.isStale(), c.keys().length]).toEqual([true, 4]);
   });
 });
 
@@ -159,14 +159,14 @@ describe('nodes that are all stale', () => {
     a.put('of a', 'value');
     b.put('of b', 'value');
     await longCut(network, []);
-    expect([a.contact.isStale(), b.contact.isStale()]).toEqual([true, true]);
+    expect([a.staleness.isStale(), b.staleness.isStale()]).toEqual([true, true]);
     network.isolate(a, 'open');
     expect(await a.fetchSnapshot()).toMatchObject({ completeFrom: null, answered: 1 });
     await b.fetchSnapshot();
     await network.run(3);
     for (const node of nodes) {
       expect(node.keys()).toEqual(['of a', 'of b', 'shared']);
-      expect(node.contact.isStale()).toBe(false);
+      expect(node.staleness.isStale()).toBe(false);
     }
   });
 
@@ -209,7 +209,7 @@ describe('a write that nobody else has ever seen', () => {
     c.put('seen', 'value');
     await c.tick(true);
     c.put('unseen', 'value');
-    // The others still reach c, which takes that for contact; then nobody reaches anybody.
+    // The others still reach c, which takes that for being in step; then nobody reaches anybody.
     for (const node of [a, b]) network.setWay(c, node, 'cut');
     a.put('from a', 'value');
     await a.tick(true);
@@ -217,17 +217,17 @@ describe('a write that nobody else has ever seen', () => {
     network.isolate(c);
     await longCut(network, [a, b]);
     network.isolate(c, 'open');
-    expect(c.contact.isStale()).toBe(true);
+    expect(c.staleness.isStale()).toBe(true);
     await c.fetchSnapshot();
-    expect([c.contact.isStale(), c.read('unseen')]).toEqual([false, 'value']);
+    expect([c.staleness.isStale(), c.read('unseen')]).toEqual([false, 'value']);
     await network.pass(60_000);
     await c.tick(true);
     expect([a.read('unseen'), b.read('unseen')]).toEqual(['value', 'value']);
-    expect(c.replicaOf(a)).toMatchObject({ mark: c.store.lastNumber, hasBacklog: false });
+    expect(c.replicaOf(a)).toMatchObject({ acknowledgedSequence: c.store.lastSequenceNumber, hasBacklog: false });
   });
 });
 
-describe('a write that no peer has taken, although the marks are past it', () => {
+describe('a write that no peer has taken, although the acknowledged sequences are past it', () => {
   test.each<[string, string, (network: Network) => ReplicatingNode, number]>([
     ['an older peer takes no such body', 'too large', (network) => network.add('a', { kind: 'older' }), 1_000_000],
     ['the peer has no room', 'waits', (network) => network.add('a', { store: { maxStoreBytes: 2_000 } }), 5_000],
@@ -244,8 +244,8 @@ describe('a write that no peer has taken, although the marks are past it', () =>
     expect(a.keys()).toEqual(['after it']);
     network.isolate(c);
     await longCut(network, []);
-    a.contact.resolve();
-    expect(c.contact.isStale()).toBe(true);
+    a.staleness.resolve();
+    expect(c.staleness.isStale()).toBe(true);
     network.isolate(c, 'open');
     expect((await c.fetchSnapshot()).completeFrom).toBe(a.member.wallet);
     expect(c.keys()).toEqual(['after it', key]);
@@ -268,7 +268,7 @@ describe('a write that no peer has taken, although the marks are past it', () =>
     await longCut(network, [a, b]);
     await network.pass(HOUR_MS, HOUR_MS);
     for (const node of [a, b]) node.store.letAge(clock.nowMs());
-    expect([a.records(), b.records(), c.contact.isStale()]).toEqual([[], [], true]);
+    expect([a.records(), b.records(), c.staleness.isStale()]).toEqual([[], [], true]);
     network.isolate(c, 'open');
     expect((await c.fetchSnapshot()).completeFrom).not.toBeNull();
     expect(c.records()).toEqual([]);
@@ -288,13 +288,13 @@ describe('what a stale node was to send once more it keeps to itself, for it may
     await network.pass(HOUR_MS, HOUR_MS);
     for (const node of others) {
       // Those two compared all the time.
-      node.contact.resolve();
+      node.staleness.resolve();
       node.store.forgetOverdue();
       node.store.letAge(network.clock.nowMs());
       expect(node.records().filter(({ key }) => key === 'x')).toEqual([]);
     }
     network.isolate(c, 'open');
-    expect(c.contact.isStale()).toBe(true);
+    expect(c.staleness.isStale()).toBe(true);
     await c.tick();
     await network.run(10, [c]);
   }
@@ -329,7 +329,7 @@ describe('what a stale node was to send once more it keeps to itself, for it may
   });
 });
 
-test('a record that a peer pushed before the snapshot was asked for outlives it, though its giver lacks it', async () => {
+test('a record that a peer pushed before the snapshot was asked for outlives it, though its source lacks it', async () => {
   const { network, a, b, c } = await startWithStale();
   network.isolate(c, 'open');
   network.setWay(b, a, 'cut');
@@ -338,10 +338,10 @@ test('a record that a peer pushed before the snapshot was asked for outlives it,
   expect(c.read('pushed')).toBe('value');
   network.isolate(b);
   expect((await c.fetchSnapshot()).completeFrom).toBe(a.member.wallet);
-  expect([c.contact.isStale(), c.read('pushed'), c.read('gone')]).toEqual([false, 'value', null]);
+  expect([c.staleness.isStale(), c.read('pushed'), c.read('gone')]).toEqual([false, 'value', null]);
 });
 
-test('an own tombstone that a peer never got does not go for the cap while marks move over what is held back', async () => {
+test('an own tombstone that a peer never got does not go for the cap while acknowledged sequences move over what is held back', async () => {
   const network = new Network();
   const a = network.add('a', { store: { maxTombstonesPerApp: 1 } });
   const b = network.add('b');
@@ -357,8 +357,8 @@ test('an own tombstone that a peer never got does not go for the cap while marks
   network.isolate(a, 'open');
   a.put('meanwhile', 'value');
   await a.tick(true);
-  for (const node of [b, c]) expect([node.name, node.read('meanwhile'), a.replicaOf(node).mark]).toEqual([node.name, 'value', a.store.lastNumber]);
-  expect([a.contact.isStale(), b.read('k'), c.read('k')]).toEqual([true, null, 'value']);
+  for (const node of [b, c]) expect([node.name, node.read('meanwhile'), a.replicaOf(node).acknowledgedSequence]).toEqual([node.name, 'value', a.store.lastSequenceNumber]);
+  expect([a.staleness.isStale(), b.read('k'), c.read('k')]).toEqual([true, null, 'value']);
 
   expect(() => a.delete('other')).toThrow('not all nodes know of');
   expect(a.records().filter(({ tombstone }) => tombstone).map(({ key }) => key)).toEqual(['k']);
@@ -367,5 +367,5 @@ test('an own tombstone that a peer never got does not go for the cap while marks
   await c.fetchSnapshot();
   expect(c.read('k')).toBeNull();
   await a.fetchSnapshot();
-  expect([a.contact.isStale(), a.delete('other')]).toEqual([false, expect.anything()]);
+  expect([a.staleness.isStale(), a.delete('other')]).toEqual([false, expect.anything()]);
 });

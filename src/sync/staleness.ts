@@ -1,44 +1,44 @@
 /**
  * Whether this node was out of step with every member for longer than tombstones are kept (protocol.md §4, Ages): a completed
- * comparison or snapshot brings it in step, a mere exchange does not, for what it missed may not have been in it. Such a node is
- * stale: what it holds may have been deleted elsewhere and the tombstone forgotten. It keeps everything and vouches for
- * nothing until a member that is not stale gives it a complete snapshot.
+ * round of anti-entropy or snapshot brings it in step. A mere exchange does not, for what it missed may not have been in it.
+ * Such a node is stale: what it holds may have been deleted elsewhere and the tombstone forgotten. It keeps everything and
+ * vouches for nothing until a member that is not stale gives it a complete snapshot.
  */
 import type { Clock } from '../domain/ports.ts';
 
-export interface ContactOptions {
+export interface StalenessOptions {
   /** `TOMBSTONE_RETENTION_MS`. */
   readonly retentionMs: number;
 }
 
-export interface ContactModules {
+export interface StalenessModules {
   readonly clock: Pick<Clock, 'monotonicMs' | 'nowMs'>;
   /** The last own number of the store. */
-  readonly lastNumber: () => number;
-  /** The highest own number that any peer has ever acknowledged. */
+  readonly lastSequenceNumber: () => number;
+  /** The highest own sequence number that any peer has ever acknowledged. */
   readonly acknowledgedByAny: () => number;
 }
 
-export class Contact {
+export class Staleness {
   readonly #retentionMs: number;
-  readonly #modules: ContactModules;
+  readonly #modules: StalenessModules;
   #lastAtMs: number;
   /** Unix milliseconds: tombstones age by this clock, and the other one may stand still while the machine sleeps. */
   #lastAtUnixMs: number;
-  #numberThen = 0;
+  #sequenceNumberThen = 0;
   #others = 0;
   #stale = false;
 
-  constructor(options: ContactOptions, modules: ContactModules) {
+  constructor(options: StalenessOptions, modules: StalenessModules) {
     this.#retentionMs = options.retentionMs;
     this.#modules = modules;
     this.#lastAtMs = modules.clock.monotonicMs();
     this.#lastAtUnixMs = modules.clock.nowMs();
   }
 
-  /** An exchange with a member went well: what is written after it, nobody may have seen. It is no contact yet. */
+  /** An exchange with a member went well: what is written after it, nobody may have seen. It does not bring this node in step. */
   noteExchange(): void {
-    if (!this.isStale()) this.#numberThen = this.#modules.lastNumber();
+    if (!this.isStale()) this.#sequenceNumberThen = this.#modules.lastSequenceNumber();
   }
 
   /** Everything that a member holds is here. It does not end staleness: a complete snapshot does. */
@@ -64,7 +64,7 @@ export class Contact {
    * off, or nobody else has ever seen it. 0 while it is not stale.
    */
   seenUpTo(): number {
-    return this.isStale() ? Math.min(this.#numberThen, this.#modules.acknowledgedByAny()) : 0;
+    return this.isStale() ? Math.min(this.#sequenceNumberThen, this.#modules.acknowledgedByAny()) : 0;
   }
 
   /** A complete snapshot was taken over, or all are stale alike. */
@@ -74,9 +74,9 @@ export class Contact {
   }
 
   #noteNow(): void {
-    const { clock, lastNumber } = this.#modules;
+    const { clock, lastSequenceNumber } = this.#modules;
     this.#lastAtMs = clock.monotonicMs();
     this.#lastAtUnixMs = clock.nowMs();
-    this.#numberThen = lastNumber();
+    this.#sequenceNumberThen = lastSequenceNumber();
   }
 }

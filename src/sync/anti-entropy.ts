@@ -22,15 +22,15 @@ import type { Replica } from './replicas.ts';
 
 /** Buckets that differ are mended so many at a time, which bounds what is remembered of the peer's records. */
 const BUCKETS_AT_ONCE = 16;
-/** Between two whole comparisons with a peer of an older kind. Milliseconds. */
+/** Between two whole rounds with a peer of an older kind. Milliseconds. */
 const WHOLE_EVERY_MS = 600_000;
 
-export interface ComparisonOptions {
+export interface AntiEntropyOptions {
   /** `MAX_SYNC_PAYLOAD_BYTES`. */
   readonly maxAnswerBytes: number;
 }
 
-export interface ComparisonModules {
+export interface AntiEntropyModules {
   readonly clock: Clock;
   readonly log: Log;
   readonly store: SyncStore;
@@ -39,13 +39,13 @@ export interface ComparisonModules {
   readonly yieldNow: () => Promise<void>;
 }
 
-/** Runs between two questions: a long comparison holds up no push. */
+/** Runs between two questions: a long round holds up no push. */
 export type Between = () => Promise<void>;
 
 /** Of a store: all of it, or some buckets of one app. */
 type Part = Omit<WalkRequest, 'cursor'>;
 
-/** One comparison under way. */
+/** One round under way. */
 interface Course {
   readonly member: Member;
   readonly replica: Replica;
@@ -55,11 +55,11 @@ interface Course {
 
 const nothingBetween: Between = async () => undefined;
 
-export class Comparison {
-  readonly #options: ComparisonOptions;
-  readonly #modules: ComparisonModules;
+export class AntiEntropy {
+  readonly #options: AntiEntropyOptions;
+  readonly #modules: AntiEntropyModules;
 
-  constructor(options: ComparisonOptions, modules: ComparisonModules) {
+  constructor(options: AntiEntropyOptions, modules: AntiEntropyModules) {
     this.#options = options;
     this.#modules = modules;
   }

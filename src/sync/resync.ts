@@ -6,30 +6,30 @@
  */
 import type { Log } from '../domain/ports.ts';
 import type { WireRecord } from '../domain/records.ts';
-import type { Contact } from './contact.ts';
+import type { Staleness } from './staleness.ts';
 import { createPacer, type PacerModules } from './pacer.ts';
 import type { SyncStore } from './ports.ts';
 
-export interface CatchUpModules extends PacerModules {
+export interface ResyncModules extends PacerModules {
   readonly log: Log;
-  readonly contact: Contact;
+  readonly staleness: Staleness;
   readonly store: Pick<SyncStore, 'walk' | 'digestOf' | 'isUnseen' | 'forget' | 'forgetOverdue'>;
   /** What was held back meanwhile is to be sent. */
-  readonly onCaughtUp: () => void;
+  readonly onResynced: () => void;
 }
 
-export class CatchUp {
-  readonly #modules: CatchUpModules;
+export class Resync {
+  readonly #modules: ResyncModules;
   /** App and key of what peers named since this began; null while nothing is to be caught up. */
   #named: Set<string> | null = null;
 
-  constructor(modules: CatchUpModules) {
+  constructor(modules: ResyncModules) {
     this.#modules = modules;
   }
 
   /** Begins, or goes on, when this node is stale. */
   begin(): void {
-    if (this.#modules.contact.isStale()) this.#named ??= new Set();
+    if (this.#modules.staleness.isStale()) this.#named ??= new Set();
   }
 
   /** Sees each record that a peer sends once it was judged, taken or refused: the peer has it. */
@@ -43,13 +43,13 @@ export class CatchUp {
 
   /** A member that is not stale gave all it has. */
   async complete(): Promise<void> {
-    const { contact, store, log } = this.#modules;
+    const { staleness, store, log } = this.#modules;
     if (this.#named === null) {
-      contact.noteInStep();
+      staleness.noteInStep();
       return;
     }
     const named = this.#named;
-    const seenUpTo = contact.seenUpTo();
+    const seenUpTo = staleness.seenUpTo();
     const pause = createPacer(this.#modules);
     let dropped = 0;
     for (const { appId, record } of store.walk({})) {
@@ -69,8 +69,8 @@ export class CatchUp {
 
   #end(): void {
     this.#named = null;
-    this.#modules.contact.resolve();
+    this.#modules.staleness.resolve();
     this.#modules.store.forgetOverdue();
-    this.#modules.onCaughtUp();
+    this.#modules.onResynced();
   }
 }
