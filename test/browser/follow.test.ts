@@ -211,10 +211,10 @@ describe('the timeline', () => {
     watched.add({ kind: 'span', atMs, source: 'crossing-2', name: 'paint', span: 1, outcome: 'no paint' });
     watched.add({ kind: 'note', atMs, source: 'crossing-2', level: 'fault', text: 'its network was cut' });
     watched.add({ kind: 'note', atMs, source: null, level: 'failure', text: 'both were green' });
-    await page.waitForSelector('.acknowledgedSequence.failure');
+    await page.waitForSelector('.mark.failure');
     expect(await page.locator('.span.well title').textContent()).toMatch(/clean 2\.0 s: ok\nsweeping .*\nrinsing 2\.0 s/);
     expect(await page.locator('.span.badly title').textContent()).toMatch(/paint 500 ms: no paint/);
-    expect(await page.locator('.acknowledgedSequence title').allTextContents()).toEqual(
+    expect(await page.locator('.mark title').allTextContents()).toEqual(
       expect.arrayContaining(['start: starts', 'dropped: clean dropped', 'fault: its network was cut', 'failure: both were green']),
     );
     await page.keyboard.press('x');

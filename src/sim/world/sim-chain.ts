@@ -101,7 +101,7 @@ export class SimChain {
     return FIRST_HEAD + Math.floor(this.#timeline.nowMs / BLOCK_MS);
   }
 
-  /** The state at a block; its own sequence number and hash do not matter to anybody. */
+  /** The state at a block; its own number and hash do not matter to anybody. */
   stateAt(block: number): ContractState {
     for (let at = this.#mined.length - 1; ; at -= 1) if (this.#mined[at]!.block <= block) return this.#mined[at]!.state;
   }

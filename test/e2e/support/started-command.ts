@@ -27,7 +27,7 @@ export class StartedCommand {
   /** Settles when the process is gone and its output read. */
   readonly ended: Promise<Ended>;
   readonly #child: ChildProcess;
-  readonly #acknowledgedSequence = `/mark-${randomUUID()}`;
+  readonly #mark = `/mark-${randomUUID()}`;
   /** HOME and TMPDIR of the command: what it leaves there is found. */
   readonly #folder = mkdtempSync(join(tmpdir(), 'command-'));
   #outputEnded = false;
@@ -91,7 +91,7 @@ export class StartedCommand {
   processes(): readonly FoundProcess[] {
     return readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))
-      .filter((pid) => readProc(pid, 'environ').includes(this.#acknowledgedSequence))
+      .filter((pid) => readProc(pid, 'environ').includes(this.#mark))
       .map((pid) => ({ pid: Number(pid), command: readProc(pid, 'cmdline').replaceAll('\0', ' ').trim() }))
       // A process that ended meanwhile, or that its parent has not fetched yet.
       .filter(({ command }) => command !== '');
@@ -130,7 +130,7 @@ export class StartedCommand {
   }
 
   #path(environment: NodeJS.ProcessEnv): string {
-    return `${environment['PATH'] ?? process.env['PATH'] ?? ''}${delimiter}${this.#acknowledgedSequence}`;
+    return `${environment['PATH'] ?? process.env['PATH'] ?? ''}${delimiter}${this.#mark}`;
   }
 }
 
