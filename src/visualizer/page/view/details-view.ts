@@ -4,7 +4,7 @@ import type { ChartIndex } from '../core/chart-index.ts';
 import { reasonOf } from '../core/model.ts';
 import { h } from './dom.ts';
 import type { Frame } from './frame.ts';
-import type { Picked } from './chart-panel.ts';
+import type { Picked } from './chart-elements.ts';
 
 export class DetailsView {
   readonly element = h('aside', { class: 'details', hidden: true, 'aria-live': 'polite', 'aria-label': 'What is pointed at' });

@@ -5,7 +5,8 @@
 import type { Drawing, Layout } from '../../layout-graph.ts';
 import type { Chart } from '../../wire.ts';
 import { regionOf, type ChartIndex } from '../core/chart-index.ts';
-import { ChartPanel, type Picked } from './chart-panel.ts';
+import type { Picked } from './chart-elements.ts';
+import { ChartPanel } from './chart-panel.ts';
 import { DetailsView } from './details-view.ts';
 import { button, h, reconcile, setAttributes, setText } from './dom.ts';
 import type { Frame } from './frame.ts';

@@ -1,0 +1,41 @@
+/** Trace files of the reader: chosen in a dialogue, or dropped on the page. */
+import { TRACE_LIMIT_BYTES } from './core/limits.ts';
+import { h } from './view/dom.ts';
+
+export interface TraceFilesModules {
+  readonly open: (text: string, name: string) => void;
+  readonly refuse: (why: string) => void;
+}
+
+export class TraceFiles {
+  /** Hidden; must be on the page for its dialogue to open. */
+  readonly element = h('input', { type: 'file', accept: '.trace,.jsonl,.ndjson,.json,.txt', hidden: true, 'aria-label': 'Trace file' });
+  readonly #modules: TraceFilesModules;
+
+  constructor(modules: TraceFilesModules) {
+    this.#modules = modules;
+    this.element.addEventListener('change', () => {
+      this.#take(this.element.files);
+      this.element.value = '';
+    });
+    document.addEventListener('dragover', (event) => event.preventDefault());
+    document.addEventListener('drop', (event) => {
+      event.preventDefault();
+      this.#take(event.dataTransfer?.files ?? null);
+    });
+  }
+
+  ask(): void {
+    this.element.click();
+  }
+
+  #take(files: FileList | null): void {
+    const file = files?.[0];
+    if (file !== undefined) void this.#read(file);
+  }
+
+  async #read(file: File): Promise<void> {
+    if (file.size > TRACE_LIMIT_BYTES) this.#modules.refuse(`${file.name} is larger than ${TRACE_LIMIT_BYTES / 1024 / 1024} MiB.`);
+    else this.#modules.open(await file.text(), file.name);
+  }
+}

@@ -1,0 +1,35 @@
+import { expect, test } from '@jest/globals';
+import { Choice } from '../../../../src/visualizer/page/core/choice.ts';
+
+const NAMES = ['n1', 'n2', 'n3'];
+
+test('the first source is shown until the reader chooses one', () => {
+  const choice = new Choice();
+  choice.suggestFirst([]);
+  expect(choice.name).toBeNull();
+  choice.suggestFirst(['n2']);
+  choice.suggestFirst(NAMES);
+  expect(choice.name).toBe('n1');
+  choice.pick('n3');
+  choice.suggestFirst(NAMES);
+  expect(choice.name).toBe('n3');
+});
+
+test('a source shown for once gives way to the first; one that is not there is not chosen', () => {
+  const choice = new Choice();
+  choice.show('n2');
+  choice.pick(undefined);
+  choice.suggestFirst(NAMES);
+  expect(choice.name).toBe('n1');
+});
+
+test('after the last comes the first, and before the first the last', () => {
+  const choice = new Choice();
+  choice.suggestFirst(NAMES);
+  choice.pickNext(NAMES, -1);
+  expect(choice.name).toBe('n3');
+  choice.pickNext(NAMES, 1);
+  expect(choice.name).toBe('n1');
+  choice.pickNext([], 1);
+  expect(choice.name).toBe('n1');
+});
