@@ -2,6 +2,9 @@
 import type { Hash32 } from './ids.ts';
 import type { Reason } from './reasons.ts';
 
+/** The fact `event` of the log line about a change of state or reason: programs follow the log by it, never by the sentence. */
+export const READINESS_CHANGED = 'readiness_changed';
+
 export type ReadinessState = 'ineligible' | 'bootstrapping' | 'syncing-secret' | 'ready';
 
 /** `missing`: not there yet; `complete`: taken over, or none was needed; `none`: went ready without (protocol.md §10). */

@@ -8,7 +8,7 @@ import { NonceBook } from '../auth/nonce-book.ts';
 import type { Config } from '../config/settings.ts';
 import { Vault } from '../crypto/vault.ts';
 import type { AppRegistry, Chain, Clock, Enclave, Log, Random, Transport } from '../domain/ports.ts';
-import type { FirstSnapshotState, ReadinessView } from '../domain/readiness.ts';
+import { READINESS_CHANGED, type FirstSnapshotState, type ReadinessView } from '../domain/readiness.ts';
 import { reasonLine } from '../domain/reasons.ts';
 import type { HttpModules, HttpOptions } from '../http/modules.ts';
 import { createNodeMachine, type NodeMachine } from '../machines/node-machine.ts';
@@ -303,7 +303,7 @@ function logReadiness(
       const line = reason === null ? null : reasonLine(reason);
       if (`${state} ${line}` === shown) return;
       shown = `${state} ${line}`;
-      log.info('readiness changed', { state, reason: line });
+      log.info('readiness changed', { event: READINESS_CHANGED, state, reason: line });
     },
     error: failFatally,
   });

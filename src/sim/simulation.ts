@@ -12,6 +12,7 @@ import { readConfig } from '../config/read-config.ts';
 import type { Config } from '../config/settings.ts';
 import { ZERO_HASH, type TeePubkey, type Wallet } from '../domain/ids.ts';
 import type { LogFacts } from '../domain/ports.ts';
+import { READINESS_CHANGED } from '../domain/readiness.ts';
 import { reasonLine } from '../domain/reasons.ts';
 import type { KmsNode } from '../client/node-list.ts';
 import type { NodeWatcher } from '../node/compose-node.ts';
@@ -38,6 +39,16 @@ const FIRST_APP_ID = 100;
 const OVERSIZED_APP_ID = 2 ** 53;
 /** Version of the first instance and of every second one after it; the others have the next one. */
 const VERSIONS = ['1', '2'] as const;
+/** A node's state or reason is another one than before. */
+export interface ReadinessChange {
+  readonly node: string;
+  readonly state: string;
+  /** null when ready. */
+  readonly reason: string | null;
+  /** Simulated milliseconds. */
+  readonly atMs: number;
+}
+
 export interface SimulationOptions {
   readonly seed: string;
   readonly nodes?: number;
@@ -46,6 +57,7 @@ export interface SimulationOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Takes every line of the trace. */
   readonly onTrace?: ((line: string) => void) | null;
+  readonly onReadiness?: ((change: ReadinessChange) => void) | undefined;
   /** Takes every event for the visualiser, a line of JSON each. */
   readonly onEvent?: ((line: string) => void) | undefined;
   /** Meets each process before its first event. */
@@ -76,14 +88,16 @@ export class Simulation implements LifeListener, FaultScene {
   requestsUnderWay = 0;
   readonly #settings: Readonly<Record<string, string>>;
   readonly #meet: SimulationOptions['onStart'];
+  readonly #onReadiness: SimulationOptions['onReadiness'];
   readonly #events: EventRecord | null;
   readonly #registered = new Set<string>();
   readonly #disturbedUntil = new Map<string, number>();
   readonly #answers: RpcModules['answers'] = new Map();
   #allDisturbedUntil = 0;
 
-  private constructor({ seed, nodes = 3, apps = 2, settings = {}, onTrace = null, onEvent, onStart }: SimulationOptions) {
+  private constructor({ seed, nodes = 3, apps = 2, settings = {}, onTrace = null, onReadiness, onEvent, onStart }: SimulationOptions) {
     this.#meet = onStart;
+    this.#onReadiness = onReadiness;
     this.seed = seed;
     this.trace = new Trace(onTrace);
     this.#settings = settings;
@@ -308,6 +322,10 @@ export class Simulation implements LifeListener, FaultScene {
   }
 
   onLog(life: Life, level: string, sentence: string, facts: LogFacts): void {
+    const { event, state, reason } = facts;
+    if (event === READINESS_CHANGED) {
+      this.#onReadiness?.({ node: life.name, state: String(state), reason: typeof reason === 'string' ? reason : null, atMs: this.timeline.nowMs });
+    }
     if (level === 'debug' && !this.trace.isWanted) return;
     const details = Object.entries(facts).map(([name, value]) => `${name}=${typeof value === 'string' && value.startsWith('0x') ? short(value) : String(value)}`);
     this.note(`${life.name} ${level} ${sentence}${details.length === 0 ? '' : ` (${details.join(', ')})`}`);

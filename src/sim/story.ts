@@ -13,7 +13,7 @@
  */
 import { FAULT_KINDS, type RequestStep, type Scenario, type Step } from './scenario.ts';
 import { Recovery } from './recovery.ts';
-import { Simulation } from './simulation.ts';
+import { Simulation, type ReadinessChange } from './simulation.ts';
 import { CONFIRMATIONS } from './world/sim-chain.ts';
 import { ZERO_HASH } from '../domain/ids.ts';
 
@@ -66,8 +66,8 @@ function duration(text: string | undefined): number {
 
 class Player {
   #simulation: Simulation | null = null;
-  /** What has been said since the last command, and when. */
-  #heard: { readonly at: string; readonly node: string; readonly line: string }[] = [];
+  /** Since the last command. */
+  #heard: ReadinessChange[] = [];
   #shown = new Map<string, string>();
 
   async perform(command: string): Promise<string[]> {
@@ -127,22 +127,16 @@ class Player {
       nodes: Number(given.get('nodes') ?? 3),
       apps: Number(given.get('apps') ?? 1),
       settings,
-      onTrace: (line) => this.#hear(line),
+      onReadiness: (change) => this.#heard.push(change),
     });
-  }
-
-  #hear(line: string): void {
-    const match = /^ *([\d.]+) (\S+) info readiness changed \(state=(\S+), reason=(.*)\)$/.exec(line);
-    if (match === null) return;
-    const [, at = '', node = '', state, reason] = match;
-    this.#heard.push({ at, node, line: `${node} ${state}${reason === 'null' ? '' : `: ${withoutCounts(reason ?? '')}`}` });
   }
 
   /** Changes of readiness, without those that lasted for no time at all and without repetitions. */
   #changes(): string[] {
-    const lasting = this.#heard.filter(({ at, node }, place) => !this.#heard.some((other, later) => later > place && other.at === at && other.node === node));
+    const lasting = this.#heard.filter(({ atMs, node }, place) => !this.#heard.some((other, later) => later > place && other.atMs === atMs && other.node === node));
     const fresh: string[] = [];
-    for (const { node, line } of lasting) {
+    for (const { node, state, reason } of lasting) {
+      const line = lineOf(node, state, reason);
       if (this.#shown.get(node) !== line) fresh.push(line);
       this.#shown.set(node, line);
     }
@@ -151,8 +145,7 @@ class Player {
 
   #line(name: string): string {
     const simulation = this.#simulation!;
-    const reason = simulation.reasonOf(name);
-    return `${name} ${simulation.stateOf(name)}${reason === null ? '' : `: ${withoutCounts(reason)}`}`;
+    return lineOf(name, simulation.stateOf(name), simulation.reasonOf(name));
   }
 
   /** `fault KIND on NODE towards NODE for 10s at 0.3` */
@@ -218,6 +211,10 @@ class Player {
       return `${life.name}: ${totalKeys} keys of ${kept} records, ${store.rootDigest().slice(0, 8)}`;
     });
   }
+}
+
+function lineOf(node: string, state: string, reason: string | null): string {
+  return `${node} ${state}${reason === null ? '' : `: ${withoutCounts(reason)}`}`;
 }
 
 /** How many were asked in the end depends on who was quicker. */

@@ -1,14 +1,14 @@
-/** Follows the nodes through their states by what they log themselves (ARCHITECTURE.md, the readiness machine). */
+/** Follows the nodes through their states by the facts of their log lines (domain/readiness.ts), never by their sentences. */
 import { z } from 'zod';
 import { parseJsonOrNull } from '../../crypto/json.ts';
 import type { CapturedLine } from '../../dev/captured-output.ts';
+import { READINESS_CHANGED } from '../../domain/readiness.ts';
 import type { DevEvent } from './report.ts';
 
 type StateEvent = Extract<DevEvent, { event: 'state' }>;
 
 const readinessLine = z.object({
-  room: z.literal('readiness'),
-  message: z.literal('readiness changed'),
+  event: z.literal(READINESS_CHANGED),
   state: z.enum(['ineligible', 'bootstrapping', 'syncing-secret', 'ready']),
   reason: z.string().nullable(),
 });
