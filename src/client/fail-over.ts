@@ -4,6 +4,7 @@
  * refusal is not signed, so one node that lies, or is old, does not decide alone: it counts when a second one says the same,
  * or when there is no other to ask. Everything ends within the call's time limit and its number of tries.
  */
+import { withJitter } from '../domain/backoff.ts';
 import { DeadlineError, sleep, within } from '../domain/deadline.ts';
 import type { ErrorCode } from '../domain/errors.ts';
 import { parseWallet, type Wallet } from '../domain/ids.ts';
@@ -169,7 +170,7 @@ export class FailOver {
   /** Waits with a little jitter, so that callers that were refused together do not come back together. */
   async #pause(call: Call<unknown>, pauseMs: number): Promise<void> {
     const { clock, random } = this.#modules;
-    const waitMs = Math.ceil(pauseMs * (1 + 0.2 * random.unit()));
+    const waitMs = Math.ceil(withJitter(pauseMs, random.unit()));
     const attemptsLeft = call.attempts.length < this.#options.maxAttempts;
     if (!attemptsLeft || clock.monotonicMs() + pauseMs >= call.endsAtMs) throw exhausted(call);
     await sleep(clock, waitMs, call.signal);

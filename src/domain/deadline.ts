@@ -1,4 +1,5 @@
 /** Waiting with a limit, on the injected clock. */
+import { backoffMs } from './backoff.ts';
 import type { Clock } from './ports.ts';
 
 export class DeadlineError extends Error {
@@ -45,19 +46,16 @@ export async function within<T>(
   parent: AbortSignal | undefined,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const controller = new AbortController();
-  const timer = clock.setTimeout(() => controller.abort(new DeadlineError(what, limitMs)), limitMs);
-  const onParent = (): void => controller.abort(parent?.reason);
-  if (parent?.aborted === true) onParent();
-  else parent?.addEventListener('abort', onParent, { once: true });
-  const aborted = whenAborted(controller.signal);
+  const limit = new AbortController();
+  const timer = clock.setTimeout(() => limit.abort(new DeadlineError(what, limitMs)), limitMs);
+  const signal = parent === undefined ? limit.signal : AbortSignal.any([limit.signal, parent]);
+  const aborted = whenAborted(signal);
   try {
-    controller.signal.throwIfAborted();
-    return await Promise.race([work(controller.signal), aborted.promise]);
+    signal.throwIfAborted();
+    return await Promise.race([work(signal), aborted.promise]);
   } finally {
     aborted.release();
     clock.clearTimeout(timer);
-    parent?.removeEventListener('abort', onParent);
   }
 }
 
@@ -78,7 +76,7 @@ export async function retry<T>(
     } catch (error) {
       if (signal.aborted) throw signal.reason as Error;
       if (attempt >= attempts) throw error;
-      await sleep(clock, pauseMs * 2 ** (attempt - 1), signal);
+      await sleep(clock, backoffMs({ firstMs: pauseMs, lastMs: Infinity }, attempt - 1, 0), signal);
     }
   }
 }

@@ -1,13 +1,11 @@
 /**
- * When the next node_tick comes (protocol.md §10, Early ticks): a tick that ended short of ready brings it forward, with
- * exponential backoff from one second to the regular beat. Progress starts the backoff anew; that the tick fails for another
+ * When the next node_tick comes (protocol.md §10, Early ticks): a tick that ended short of ready brings it forward, with the
+ * backoff of `domain/backoff.ts` from one second to the regular beat. A first snapshot that failed is tried again by this, too. Progress starts the backoff anew; that the tick fails for another
  * reason is none, or two reasons in turn would keep it at one second for ever.
  */
+import { backoffMs } from '../domain/backoff.ts';
 import type { ReasonText } from '../domain/reasons.ts';
 import { EARLY_TICK_FLOOR_MS } from './limits.ts';
-
-/** Share of a delay that jitter may add, so that nodes which failed together do not come back together. */
-const JITTER_SHARE = 0.25;
 
 export interface Backoff {
   /** Early ticks in a row without progress. */
@@ -52,6 +50,6 @@ export function nextBackoff(previous: Backoff, { text, progress, rank }: TickEnd
  * @param unit uniform in [0, 1)
  */
 export function earlyTickDelayMs(backoff: Pick<Backoff, 'attempt'>, beatMs: number, unit: number): number {
-  const base = EARLY_TICK_FLOOR_MS * 2 ** Math.min(backoff.attempt, 30);
-  return Math.round(Math.min(beatMs, base * (1 + JITTER_SHARE * unit)));
+  const waitMs = backoffMs({ firstMs: EARLY_TICK_FLOOR_MS, lastMs: beatMs }, backoff.attempt, unit);
+  return Math.round(Math.min(beatMs, waitMs));
 }

@@ -22,12 +22,10 @@ export async function hedged<Item, Result>(
   parent: AbortSignal,
   attempt: (item: Item, signal: AbortSignal) => Promise<Result | null>,
 ): Promise<Result | null> {
-  const controller = new AbortController();
-  const onParent = (): void => controller.abort(parent.reason);
-  if (parent.aborted) onParent();
-  else parent.addEventListener('abort', onParent, { once: true });
+  const over = new AbortController();
+  const signal = AbortSignal.any([over.signal, parent]);
   const { promise, resolve, reject } = Promise.withResolvers<Result | null>();
-  controller.signal.addEventListener('abort', () => reject(controller.signal.reason as Error), { once: true });
+  signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
 
   let next = 0;
   let running = 0;
@@ -37,7 +35,7 @@ export async function hedged<Item, Result>(
     if (timer !== null) clock.clearTimeout(timer);
     timer = null;
     // Those that are aborted fail after the end: nobody is asked in their place.
-    if (controller.signal.aborted) return;
+    if (signal.aborted) return;
     if (next >= items.length) {
       if (running === 0) resolve(null);
       return;
@@ -47,7 +45,7 @@ export async function hedged<Item, Result>(
     next += 1;
     running += 1;
     timer = clock.setTimeout(startNext, options.headStartMs);
-    attempt(item, controller.signal).then((result) => {
+    attempt(item, signal).then((result) => {
       running -= 1;
       if (result === null) startNext();
       else resolve(result);
@@ -55,12 +53,11 @@ export async function hedged<Item, Result>(
   };
 
   try {
-    if (controller.signal.aborted) throw controller.signal.reason as Error;
+    signal.throwIfAborted();
     startNext();
     return await promise;
   } finally {
     if (timer !== null) clock.clearTimeout(timer);
-    parent.removeEventListener('abort', onParent);
-    controller.abort(new Error('another answered first'));
+    over.abort(new Error('another answered first'));
   }
 }

@@ -4,6 +4,7 @@
  * store_id of the peer, or another teePubkey, starts it anew.
  */
 import { LRUCache } from 'lru-cache';
+import { backoffMs, type BackoffLimits } from '../domain/backoff.ts';
 import type { ReplicationFigures } from '../domain/figures.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import type { Member } from '../domain/membership.ts';
@@ -11,11 +12,8 @@ import type { Clock, Random } from '../domain/ports.ts';
 import type { OwnWritesListener } from '../domain/records.ts';
 import type { SyncStore } from './ports.ts';
 
-/** Backoff towards a peer that fails. Milliseconds. */
-const FIRST_BACKOFF_MS = 500;
-const LAST_BACKOFF_MS = 60_000;
-/** Share of a backoff that jitter may add. */
-const JITTER_SHARE = 0.25;
+/** Towards a peer that fails, for a record that it refuses for now, and for anti-entropy that fails. */
+const BACKOFF: BackoffLimits = { firstMs: 500, lastMs: 60_000 };
 /** Refused records that wait for another try; at this many the peer is sent nothing new. */
 export const MAX_RETRIES = 4_096;
 /** Reasons of final refusals counted apart, for `/status`. */
@@ -48,11 +46,6 @@ export interface Resend {
 export interface ReplicaModules {
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
   readonly random: Pick<Random, 'unit'>;
-}
-
-/** @param unit uniform in [0, 1) */
-export function backoffMs(attempt: number, unit: number): number {
-  return Math.min(LAST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(attempt, 30)) * (1 + JITTER_SHARE * unit);
 }
 
 export class Replica implements OwnWritesListener {
@@ -177,7 +170,7 @@ export class Replica implements OwnWritesListener {
   /** @param retryAfterMs what the peer itself asked for */
   noteFailure(what: string, retryAfterMs: number | undefined): void {
     const { clock, random } = this.#modules;
-    const waitMs = Math.max(backoffMs(this.#failures, random.unit()), retryAfterMs ?? 0);
+    const waitMs = Math.max(backoffMs(BACKOFF, this.#failures, random.unit()), retryAfterMs ?? 0);
     this.#failures += 1;
     this.#nextTryAtMs = clock.monotonicMs() + waitMs;
     this.#lastError = { what, atMs: clock.nowMs() };
@@ -191,7 +184,7 @@ export class Replica implements OwnWritesListener {
   noteAntiEntropy(succeeded: boolean): void {
     const { clock, random } = this.#modules;
     this.#failedAntiEntropy = succeeded ? 0 : this.#failedAntiEntropy + 1;
-    this.#compareAfterMs = succeeded ? 0 : clock.monotonicMs() + backoffMs(this.#failedAntiEntropy, random.unit());
+    this.#compareAfterMs = succeeded ? 0 : clock.monotonicMs() + backoffMs(BACKOFF, this.#failedAntiEntropy, random.unit());
   }
 
   mayCompare(): boolean {
@@ -241,7 +234,7 @@ export class Replica implements OwnWritesListener {
     const id = `${appId} ${key}`;
     const attempt = (this.retries.get(id)?.attempt ?? 0) + 1;
     this.noteDoubt(sequenceNumber);
-    this.retries.set(id, { appId, key, sequenceNumber, attempt, dueAtMs: clock.monotonicMs() + backoffMs(attempt, random.unit()) });
+    this.retries.set(id, { appId, key, sequenceNumber, attempt, dueAtMs: clock.monotonicMs() + backoffMs(BACKOFF, attempt, random.unit()) });
   }
 
   view(): ReplicationFigures {
@@ -313,10 +306,6 @@ export class Replicas {
   acknowledgedByAny(): number {
     for (const replica of this.#replicas.values()) this.#everAcknowledged = Math.max(this.#everAcknowledged, replica.highestAcknowledged);
     return this.#everAcknowledged;
-  }
-
-  get hasBacklog(): boolean {
-    return [...this.#replicas.values()].some((replica) => replica.hasBacklog);
   }
 
   views(): readonly ReplicationFigures[] {

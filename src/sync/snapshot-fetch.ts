@@ -1,7 +1,8 @@
 /**
  * The first snapshot (protocol.md §10, First snapshot and Pages): page by page from one member, the next one when it fails
  * half-way. A member that lacks its own says so and is left after its first page while others have not been asked; if
- * nobody is complete, all that the incomplete ones have is merged. Whether that is enough is not decided here.
+ * nobody is complete, all that the incomplete ones have is merged. Whether that is enough says `machines/first-snapshot.ts`; when
+ * a snapshot that failed is asked for again, `machines/early-tick.ts`; how long the step may take, `machines/limits.ts`.
  *
  * It always comes back with whom it asked, within a limit of its own and with one for each member while there is another to
  * ask: no member keeps a node unready by pages that do not end. Where a member's pages stopped is kept, so that a store that is

@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
 import { WriteLog } from '../../../src/store/write-log.ts';
-import { backoffMs, Replicas } from '../../../src/sync/replicas.ts';
+import { Replicas } from '../../../src/sync/replicas.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { memberOf } from '../../support/members.ts';
 
@@ -16,16 +16,6 @@ function start() {
   const replicas = new Replicas({ clock, random, store: { writes } });
   return { clock, writes, replicas };
 }
-
-describe('the backoff', () => {
-  test('doubles from half a second to a minute', () => {
-    expect([0, 1, 2, 3, 6, 7, 8, 1_000].map((attempt) => backoffMs(attempt, 0))).toEqual([500, 1_000, 2_000, 4_000, 32_000, 60_000, 60_000, 60_000]);
-  });
-
-  test('gets up to a quarter more by jitter', () => {
-    expect([backoffMs(0, 0.5), backoffMs(8, 1)]).toEqual([562.5, 75_000]);
-  });
-});
 
 describe('a peer', () => {
   test('is behind by everything that was written before it came', () => {
