@@ -11,7 +11,7 @@ export type TimerId = unknown;
 export interface Clock {
   /** Milliseconds since the Unix epoch. May jump. */
   nowMs(): number;
-  /** Milliseconds since some start. Never goes back; for durations and deadlines. */
+  /** Milliseconds since some start, for durations and deadlines. Never goes back; may stand still while the machine sleeps (elapsed.ts). */
   monotonicMs(): number;
   setTimeout(callback: () => void, delayMs: number): TimerId;
   clearTimeout(timer: TimerId): void;
@@ -116,7 +116,7 @@ export interface Chain {
 
 /** App authorization as the chain shows it, through a read-through cache. A chain failure throws and is not cached. */
 export interface AppRegistry {
-  lookup(wallet: Wallet, signal?: AbortSignal): Promise<AppRecord>;
+  lookup(wallet: Wallet): Promise<AppRecord>;
 }
 
 /** The peer cache: the membership of the last good refresh. */

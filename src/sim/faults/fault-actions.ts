@@ -17,7 +17,7 @@ import type { Member } from '../../domain/membership.ts';
 
 /** How long after its end a fault may still be felt: a change of the registry must be deep, and read. */
 const REGISTRY_ECHO_MS = (CONFIRMATIONS + 2) * BLOCK_MS + 70_000;
-/** An instance that moved answers at its old place for so long. */
+/** Nodes of a cluster that may be registered: none joins above, none is removed below. */
 const MAX_NODES = 8;
 const MIN_NODES = 2;
 /** Between two attacks of a liar. */
