@@ -229,10 +229,12 @@ const NINE: readonly Mutant[] = [
     replace: [
       {
         file: 'registry/view-reader.ts',
-        find: `    const [list, hash, ...rest] = await this.#rpc.readMany(calls, block);`,
-        put: `    const results = [];
-    for (const call of calls) results.push(await this.#rpc.readOne(call, block));
-    const [list, hash, ...rest] = results;`,
+        find: `      this.#rpc.readMany(calls, block),`,
+        put: `      (async () => {
+        const results = [];
+        for (const call of calls) results.push(await this.#rpc.readOne(call, block));
+        return results;
+      })(),`,
       },
     ],
   },

@@ -28,7 +28,8 @@ const TWIN_SHARE = 0.02;
 /** Odd keys that a store must take like any other. */
 const ODD_KEYS = ['a/b', '..', '__proto__', 'ключ', '🔑', 'a?b=c', ' '];
 
-const EVERYWHERE: ReadonlySet<FaultKind> = new Set(['loss', 'delay', 'duplicate', 'reorder', 'cut half-way', 'reorganisation', 'hash reset', 'node joins', 'claim lost', 'claim stuck', 'claim answer lost']);
+const CLAIM_FAULT_KINDS = ['claim lost', 'claim stuck', 'claim answer lost', 'claim forgotten', 'claim underpriced', 'absurd tip'] as const satisfies readonly FaultKind[];
+const EVERYWHERE: ReadonlySet<FaultKind> = new Set(['loss', 'delay', 'duplicate', 'reorder', 'cut half-way', 'reorganisation', 'hash reset', 'node joins', ...CLAIM_FAULT_KINDS]);
 
 /** These change the chain. */
 const ON_CHAIN: ReadonlySet<FaultKind> = new Set(['instance stopped', 'version revoked', 'version deprecated', 'wrong key registered', 'node joins', 'URL moves', 'hash reset', 'crash']);
@@ -61,7 +62,7 @@ function faultsOf({ seed, nodes, durationMs, faults }: ScenarioOptions): FaultSt
       return { atMs: Math.round(atMs), do: 'fault', kind, node, other, forMs: Math.round(between(random, rate.forMs)), amount: amountOf(random, rate.amount) };
     };
     // What happens to claims matters when there are claims: at the start, and after a reset.
-    if (kind.startsWith('claim ')) {
+    if ((CLAIM_FAULT_KINDS as readonly string[]).includes(kind)) {
       if (random.chance(Math.min(0.5, rate.perHour / 6))) steps.push({ ...draw(0), atMs: 0 });
       continue;
     }
@@ -85,13 +86,16 @@ function liarsOf(seed: string, names: readonly string[]): readonly string[] {
 function companionsOf(seed: string, steps: readonly FaultStep[], faults: FaultProfile, honest: readonly string[]): FaultStep[] {
   const random = new SeededRandom(`${seed}/companions`);
   const has = (kind: FaultKind): boolean => (faults[kind]?.perHour ?? 0) > 0;
-  const fates = (['claim lost', 'claim stuck', 'claim answer lost'] as const).filter(has);
+  const fates = CLAIM_FAULT_KINDS.filter(has);
   const companions: FaultStep[] = [];
   const add = (atMs: number, kind: FaultKind, fields: Partial<FaultStep>): void => {
     companions.push({ atMs: Math.round(atMs), do: 'fault', kind, node: '', other: '', forMs: 0, amount: 0, ...fields });
   };
   for (const { atMs, kind } of steps) {
-    if (kind === 'hash reset' && fates.length > 0 && random.chance(0.7)) add(atMs, random.pick(fates), { forMs: CLAIM_FATE_MS });
+    if (kind === 'hash reset' && fates.length > 0 && random.chance(0.7)) {
+      const kind = random.pick(fates);
+      add(atMs, kind, { forMs: CLAIM_FATE_MS, amount: amountOf(random, faults[kind]!.amount) });
+    }
     if (ON_CHAIN.has(kind) && has('reorganisation') && random.chance(0.5)) add(atMs + random.between(4_000, 9_000), 'reorganisation', { amount: random.between(2, 5) });
     if (TO_NEWCOMERS.has(kind) && has('crash') && honest.length > 0) add(atMs + 1_000, 'crash', { node: random.pick(honest), forMs: 2_000 });
   }

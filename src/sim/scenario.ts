@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { LIE_KINDS } from './faults/liar.ts';
+import { BACKEND_FAULTS } from './world/rpc-behaviour.ts';
 
 export const FAULT_KINDS = [
   'loss',
@@ -25,10 +26,17 @@ export const FAULT_KINDS = [
   'chain failing',
   'chain reverting',
   'chain slow',
+  'chain head stands still',
+  'another chain',
+  'block times off',
+  ...BACKEND_FAULTS,
   'reorganisation',
   'claim lost',
   'claim stuck',
   'claim answer lost',
+  'claim forgotten',
+  'claim underpriced',
+  'absurd tip',
   'enclave slow',
   'enclave failing',
   'enclave garbage',

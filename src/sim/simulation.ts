@@ -19,6 +19,7 @@ import type { NodeWatcher } from '../node/compose-node.ts';
 import { EventRecord } from './event-record.ts';
 import { FaultActions, type FaultScene } from './faults/fault-actions.ts';
 import type { WriteHistory } from './watch/write-history.ts';
+import { AWAITED } from './watch/awaited.ts';
 import { ClusterWatch } from './watch/cluster-watch.ts';
 import { short } from './watch/node-watch.ts';
 import { nodeName, step as stepForm, type RequestStep, type Scenario, type Step } from './scenario.ts';
@@ -28,7 +29,7 @@ import { CONFIRMATIONS, KMS_APP_ID, SimChain, withInstance } from './world/sim-c
 import type { SimClock } from './world/sim-clock.ts';
 import { SimNetwork } from './world/sim-network.ts';
 import { SIM_ENVIRONMENT, SimNode, type Life, type LifeListener } from './world/sim-node.ts';
-import type { RpcModules } from './world/sim-rpc.ts';
+import { ContractAnswers } from './world/sim-contracts.ts';
 import { Timeline, type Owner } from './world/timeline.ts';
 import { Trace } from './trace.ts';
 import { Checks, type Violation } from './watch/violation.ts';
@@ -92,7 +93,7 @@ export class Simulation implements LifeListener, FaultScene {
   readonly #events: EventRecord | null;
   readonly #registered = new Set<string>();
   readonly #disturbedUntil = new Map<string, number>();
-  readonly #answers: RpcModules['answers'] = new Map();
+  readonly #answers = new ContractAnswers();
   #allDisturbedUntil = 0;
 
   private constructor({ seed, nodes = 3, apps = 2, settings = {}, onTrace = null, onReadiness, onEvent, onStart }: SimulationOptions) {
@@ -283,7 +284,7 @@ export class Simulation implements LifeListener, FaultScene {
   }
 
   report(invariant: string, detail: string, node?: string): void {
-    if (this.violation !== null) return;
+    if (this.violation !== null || AWAITED.has(invariant)) return;
     this.violation = { invariant, detail, node: node ?? null, atMs: this.timeline.nowMs };
     this.note(`BROKEN ${invariant}: ${detail}`);
     this.#events?.onViolation(this.violation);
@@ -345,6 +346,11 @@ export class Simulation implements LifeListener, FaultScene {
 
   onFault(kind: string): void {
     this.injected.set(kind, (this.injected.get(kind) ?? 0) + 1);
+  }
+
+  onRule(invariant: string, wrong: string | null, node: string): void {
+    this.checks.note(invariant);
+    if (wrong !== null) this.report(invariant, wrong, node);
   }
 
   watcherOf(name: string, clock: SimClock): NodeWatcher | undefined {

@@ -1,6 +1,8 @@
 /** Carries out the faults of a scenario, and takes each back when its time is over. */
 import { BLOCK_MS, CONFIRMATIONS, withInstance, type SimChain, type SimInstance } from '../world/sim-chain.ts';
 import { Liar, LIE_KINDS, type LieKind } from './liar.ts';
+import { CLAIM_FAULTS, ENCLAVE_FAULTS, keepsItsNodeWell, RPC_FAULTS } from './dependency-faults.ts';
+import { PoisonJudge } from './poison-judge.ts';
 import type { FaultKind, FaultStep } from '../scenario.ts';
 import { SeededRandom } from '../world/seeded.ts';
 import { GOOD_ENCLAVE, type EnclaveBehaviour } from '../world/sim-enclave.ts';
@@ -11,9 +13,8 @@ import type { SimNode } from '../world/sim-node.ts';
 import type { Timeline } from '../world/timeline.ts';
 import type { ClusterWatch } from '../watch/cluster-watch.ts';
 import type { Checks } from '../watch/violation.ts';
-import { GOOD_RPC, type RpcBehaviour } from '../world/sim-rpc.ts';
+import { BACKEND_FAULTS, GOOD_RPC, type BackendFault, type BackendFaultKind, type RpcBehaviour } from '../world/rpc-behaviour.ts';
 import { ZERO_HASH } from '../../domain/ids.ts';
-import type { Member } from '../../domain/membership.ts';
 
 /** How long after its end a fault may still be felt: a change of the registry must be deep, and read. */
 const REGISTRY_ECHO_MS = (CONFIRMATIONS + 2) * BLOCK_MS + 70_000;
@@ -64,9 +65,6 @@ export class FaultActions {
     partition: (fault) => this.#partition(fault, true),
     'one-way partition': (fault) => this.#partition(fault, false),
     reorganisation: ({ amount }) => this.#reorganise(amount),
-    'claim lost': ({ forMs }) => this.#rpcOfAll({ claimFate: 'lost' }, forMs),
-    'claim stuck': ({ forMs }) => this.#rpcOfAll({ claimFate: 'stuck' }, forMs),
-    'claim answer lost': ({ forMs }) => this.#rpcOfAll({ claimFate: 'answer lost' }, forMs),
     'hash reset': () => this.#reset(),
     'node joins': () => this.#join(),
   };
@@ -78,15 +76,6 @@ export class FaultActions {
     'slow node': (node, { kind, amount, forMs }) => this.#setting(node, forMs, kind, () => node.setLag(amount), () => node.setLag(0)),
     'clock skew': (node, fault) => this.#skew(node, fault),
     'clock jump': (node, fault) => this.#skew(node, fault),
-    'chain down': (node, { forMs }) => this.#rpc(node, { down: true }, forMs),
-    'chain lagging': (node, { amount, forMs }) => this.#rpc(node, { lagBlocks: amount }, forMs),
-    'chain old block': (node, { amount, forMs }) => this.#rpc(node, { oldBlockShare: amount }, forMs),
-    'chain failing': (node, { amount, forMs }) => this.#rpc(node, { failShare: amount }, forMs),
-    'chain reverting': (node, { amount, forMs }) => this.#rpc(node, { revertShare: amount }, forMs),
-    'chain slow': (node, { amount, forMs }) => this.#rpc(node, { delayMs: amount }, forMs),
-    'enclave slow': (node, { amount, forMs }) => this.#enclave(node, { delayMs: amount }, forMs),
-    'enclave failing': (node, { amount, forMs }) => this.#enclave(node, { failShare: amount }, forMs),
-    'enclave garbage': (node, { amount, forMs }) => this.#enclave(node, { garbageShare: amount }, forMs),
     'instance stopped': (node, { kind, forMs }) => this.#registry(node, { status: 'STOPPED' }, { status: 'ACTIVE' }, kind, forMs),
     'wrong key registered': (node, { kind, forMs }) => this.#registry(node, { teePubkey: this.#keyOfAnother(node) }, null, kind, forMs),
     'version revoked': (node, { kind, forMs }) => this.#version(node, 'REVOKED', kind, forMs),
@@ -126,9 +115,16 @@ export class FaultActions {
   #do(fault: FaultStep): Undo | null {
     const anywhere = this.#anywhere[fault.kind];
     if (anywhere !== undefined) return anywhere(fault);
+    const claims = CLAIM_FAULTS[fault.kind]?.(fault.amount);
+    if (claims !== undefined) return this.#rpcOfAll(claims, fault.forMs);
     const node = this.#scene.nodes.get(fault.node);
     if (node === undefined || this.#gone.has(node.name)) return null;
     if (isLie(fault.kind)) return this.#lie(node, fault.kind, fault.forMs);
+    if (isBackendFault(fault.kind)) return this.#backend(node, { kind: fault.kind, amount: fault.amount }, fault.forMs);
+    const rpc = RPC_FAULTS[fault.kind]?.(fault.amount, this.#scene.chain.head);
+    if (rpc !== undefined) return this.#rpc(node, rpc, fault.forMs);
+    const enclave = ENCLAVE_FAULTS[fault.kind]?.(fault.amount);
+    if (enclave !== undefined) return this.#enclave(node, enclave, fault.forMs);
     return this.#onInstance[fault.kind]?.(node, fault) ?? null;
   }
 
@@ -223,6 +219,16 @@ export class FaultActions {
     return () => Object.assign(node.rpcBehaviour, backTo(GOOD_RPC, change));
   }
 
+  /** Bad ones may come together; as many good ones are beside them always. */
+  #backend(node: SimNode, fault: BackendFault, forMs: number): Undo {
+    const { rpcBehaviour } = node;
+    if (!keepsItsNodeWell(fault.kind)) this.#scene.disturb(node.name, forMs + REGISTRY_ECHO_MS);
+    rpcBehaviour.backends = [...rpcBehaviour.backends, fault];
+    return () => {
+      rpcBehaviour.backends = rpcBehaviour.backends.filter((other) => other !== fault);
+    };
+  }
+
   #rpcOfAll(change: Partial<RpcBehaviour>, forMs: number): Undo {
     const { nodes } = this.#scene;
     this.#scene.disturb('', forMs + REGISTRY_ECHO_MS);
@@ -313,14 +319,15 @@ export class FaultActions {
     if (life === null || node.lies !== null || honest.length <= MIN_NODES) return null;
     node.everLied = true;
     this.#scene.disturb(node.name, forMs + REGISTRY_ECHO_MS);
+    const judge = new PoisonJudge(this.#scene);
     const liar = new Liar(kind, {
       random: new SeededRandom(`${seed}/lies of ${node.name} at ${timeline.nowMs}`),
       onFault: (what) => this.#count(what),
       touch: (appId, key) => history.touch(appId, key),
       appIds: apps.filter(({ appId }) => Number.isSafeInteger(appId)).map(({ appId }) => appId),
       transportOf: (liarLife) => network.transportOf(liarLife, liarLife.clock, node.address),
-      onSpoiled: (victim) => this.#judgeSpoiled(victim),
-      judge: (victim, appId, good, sent, answer) => this.#judgePoisoned(victim.wallet, appId, good, sent, answer),
+      onSpoiled: (victim) => judge.spoiled(victim),
+      judge: (victim, appId, good, sent, answer) => judge.poisoned(victim.wallet, appId, good, sent, answer),
     });
     node.lies = liar;
     const attack = (): void => {
@@ -335,39 +342,10 @@ export class FaultActions {
       node.lies = null;
     };
   }
+}
 
-  /** Whoever refuses a message for some of its records lets them harm the others. */
-  #judgeSpoiled({ wallet, teePubkey }: Member): void {
-    const victim = [...this.#scene.nodes.values()].find((node) => node.wallet === wallet);
-    if (victim === undefined || victim.lies !== null) return;
-    // Nobody can read what an enclave made that talks nonsense, or what was sealed to a process before.
-    if (this.#hasBadEnclave() || victim.life?.enclave.teePubkey !== teePubkey) return;
-    this.#scene.report('a poisoned record harms itself alone', `${victim.name} refuses all that came with it`);
-  }
-
-  #hasBadEnclave(): boolean {
-    return [...this.#scene.nodes.values()].some(({ enclaveBehaviour: { failShare, garbageShare } }) => failShare + garbageShare > 0);
-  }
-
-  /** Each record was judged on its own: the good ones are there. */
-  #judgePoisoned(wallet: string, appId: string, good: readonly { readonly key: string; readonly version: Readonly<Record<string, number>> }[], sent: number, answer: Record<string, unknown>): void {
-    const victim = [...this.#scene.nodes.values()].find((node) => node.wallet === wallet);
-    if (victim?.life === null || victim === undefined || victim.lies !== null) return;
-    this.#scene.checks.note('a poisoned record harms itself alone');
-    const { total, merged, skipped, rejected } = answer as Record<'total' | 'merged' | 'skipped' | 'rejected', number>;
-    if (total !== sent || merged + skipped + rejected !== total) {
-      this.#scene.report('a poisoned record harms itself alone', `${victim.name} counts ${total} of ${sent}: ${merged}, ${skipped}, ${rejected}`);
-    }
-    // Another store than the one that answered, or another secret, or another time of day.
-    if (answer['store_id'] !== victim.life.node.inside.store.storeId) return;
-    const excused = new Set((answer['rejections'] as readonly { readonly key: string; readonly reason: string }[]).filter(({ reason }) => EXCUSES.has(reason)).map(({ key }) => key));
-    for (const { key, version } of good) {
-      if (excused.has(key)) continue;
-      if (!this.#scene.watch.storeOf(victim.life).holds(appId, key, version)) {
-        this.#scene.report('a poisoned record harms itself alone', `${victim.name} lacks a good record that came with bad ones`);
-      }
-    }
-  }
+function isBackendFault(kind: FaultKind): kind is BackendFaultKind {
+  return (BACKEND_FAULTS as readonly string[]).includes(kind);
 }
 
 function isLie(kind: FaultKind): kind is LieKind {
@@ -376,9 +354,6 @@ function isLie(kind: FaultKind): kind is LieKind {
 
 /** What a stopping process takes at most. */
 const STOPPING_MS = 5_000;
-
-/** Why a good record may be refused after all. */
-const EXCUSES: ReadonlySet<string> = new Set(['too_far_ahead', 'does_not_decrypt', 'store_full']);
 
 const nothing: Undo = () => undefined;
 

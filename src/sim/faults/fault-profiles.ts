@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { LIE_KINDS } from './liar.ts';
 import { FAULT_KINDS, type FaultKind } from '../scenario.ts';
+import { BACKEND_FAULTS } from '../world/rpc-behaviour.ts';
 
 const range = z.tuple([z.number().min(0), z.number().min(0)]);
 const rate = z.object({
@@ -65,6 +66,19 @@ const DEFAULT: FaultProfile = {
   'liar: poisoned snapshot': rateOf(4, 60, 150),
 };
 
+/** A chain, and what leads to it, as they are in the field. */
+const FIELD_CHAIN: FaultProfile = {
+  'chain head stands still': rateOf(3, 60, 300),
+  'another chain': rateOf(3, 20, 120),
+  'block times off': rateOf(3, 20, 120, [-900, 90]),
+  ...Object.fromEntries(BACKEND_FAULTS.map((kind) => [kind, rateOf(3, 60, 300)])),
+  'backend lagging': rateOf(3, 60, 300, [1, 200]),
+  'backend busy': rateOf(3, 60, 300, [1, 3]),
+  'claim forgotten': rateOf(2, 60, 120),
+  'claim underpriced': rateOf(2, 60, 120, [2, 6]),
+  'absurd tip': rateOf(2, 60, 120, [100_000, 10_000_000]),
+};
+
 function scaled(profile: FaultProfile, factor: number, longer: number): FaultProfile {
   const entries = Object.entries(profile) as [FaultKind, Rate][];
   return Object.fromEntries(
@@ -84,5 +98,8 @@ const BRUTAL: FaultProfile = {
   'liar: false acknowledgement': rateOf(36, 20, 90),
 };
 
-export const FAULT_PROFILES = { none: {}, light: LIGHT, default: DEFAULT, brutal: BRUTAL } as const satisfies Record<string, FaultProfile>;
+/** What is not yet in the default level, with it. */
+const FIELD: FaultProfile = { ...DEFAULT, ...FIELD_CHAIN };
+
+export const FAULT_PROFILES = { none: {}, light: LIGHT, default: DEFAULT, brutal: BRUTAL, field: FIELD } as const satisfies Record<string, FaultProfile>;
 export type FaultLevel = keyof typeof FAULT_PROFILES;

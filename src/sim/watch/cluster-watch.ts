@@ -12,6 +12,7 @@ import { ConversationWatch } from './conversation-watch.ts';
 import { DerivationWatch } from './derivation-watch.ts';
 import { isMember, NodeWatch } from './node-watch.ts';
 import { covers, goneFromMs } from './reference.ts';
+import { RevocationWatch } from './revocation-watch.ts';
 import { StoreWatch } from './store-watch.ts';
 import { watchVault } from './vault-watch.ts';
 import type { Checks, Report } from './violation.ts';
@@ -27,6 +28,8 @@ const CALM_MS = 150_000;
 const NOTICED_MS = 10_000;
 /** How soon a node must be ready while there is another that can give it all: some members may say nothing. */
 const READY_MS = 240_000;
+/** Of a view up to which the secret is handed out (protocol.md §8, `CHAIN_MAX_AGE_SECONDS`). */
+const CHAIN_MAX_AGE_MS = 120_000;
 /** A claim that was on its way when the hash was reset comes no later. */
 const CLAIM_ECHO_MS = 60_000;
 
@@ -64,6 +67,7 @@ export class ClusterWatch {
   readonly history: WriteHistory;
   readonly #modules: ClusterWatchModules;
   readonly #derivations: DerivationWatch;
+  readonly #revocations: RevocationWatch;
   readonly #watched = new Map<Life, Watched>();
   /** The secret by which each process was last ready. */
   readonly #readyBy = new WeakMap<Life, string | null>();
@@ -72,6 +76,7 @@ export class ClusterWatch {
     this.#modules = modules;
     const { report, checks, config, chain, timeline } = modules;
     this.#derivations = new DerivationWatch(report, checks);
+    this.#revocations = new RevocationWatch({ chain, nowMs: () => timeline.nowMs });
     this.history = new WriteHistory(
       { retentionMs: config.tombstoneRetentionMs },
       {
@@ -108,7 +113,7 @@ export class ClusterWatch {
         isHonest: () => !hasLiars(),
       },
     );
-    const node = new NodeWatch(life, { ...shared, chain, isCalm, isHonestWallet, onState: (who, state) => this.#onState(who, state) });
+    const node = new NodeWatch(life, { ...shared, chain, isCalm, isHonestWallet, onState: (who, state) => this.#onState(who, state), onView: (who, block) => this.#onView(who, block) });
     watchVault(life, { report, checks });
     this.#watched.set(life, { node, store, conversation: new ConversationWatch(life, { report, checks, isUnsigned }) });
   }
@@ -124,6 +129,7 @@ export class ClusterWatch {
     if (watched === undefined || life.instance.lies !== null) return;
     watched.node.checkSaying(plaintext, receiver, this.#modules.registered);
     watched.conversation.noteSaying(plaintext);
+    if (plaintext.includes('"sealed":{')) this.#checkHandOver(life, receiver);
     if (!plaintext.startsWith('{"app_id":')) return;
     const answer = JSON.parse(plaintext) as Record<string, unknown>;
     if (typeof answer['path'] === 'string' && typeof answer['length'] === 'number') this.#noteDerived(life, answer);
@@ -192,6 +198,21 @@ export class ClusterWatch {
     if (last === null) return;
     const others = new Set([...last.holders].map(({ instance }) => instance).filter((instance) => instance !== life.instance));
     if (others.size < acks) report(invariant, `${life.name} says ${acks} for ${String(key)}, and ${others.size} have it`, life.name);
+  }
+
+  /** By the chain as it is: what a node with another chain in view has read counts for nothing. */
+  #onView(life: Life, block: number): void {
+    if (!life.instance.everLied && block <= this.#modules.chain.head) this.#revocations.noteView(block);
+  }
+
+  #checkHandOver(life: Life, receiver: TeePubkey): void {
+    const { checks, report, chain, config } = this.#modules;
+    const invariant = 'who is no member any more gets the secret from nobody for long';
+    checks.note(invariant);
+    const instance = [...chain.headState.instances.values()].find(({ teePubkey }) => teePubkey.toLowerCase() === receiver.toLowerCase());
+    if (instance === undefined || life.instance.everLied) return;
+    const absentMs = this.#revocations.absentForMs(instance.wallet);
+    if (absentMs > CHAIN_MAX_AGE_MS + config.nodeTickMs) report(invariant, `${life.name} gave it ${Math.round(absentMs / 1_000)} s after another had read that it is none`, life.name);
   }
 
   #onState(life: Life, state: string): void {

@@ -29,6 +29,8 @@ export interface NodeWatchModules {
   /** Simulated milliseconds. */
   readonly nowMs: () => number;
   readonly onState: (life: Life, state: string) => void;
+  /** It has read the chain at another block than before. */
+  readonly onView: (life: Life, block: number) => void;
 }
 
 /** Who is a member by the contracts alone. */
@@ -48,6 +50,8 @@ export class NodeWatch {
   #wavesThen = 0;
   #calmThen = false;
   readonly #acknowledged = new Map<string, number>();
+  /** The block of its latest view of the chain. */
+  #viewBlock = -1;
   /** Simulated milliseconds at which its last tick began. */
   tickBeganMs = 0;
 
@@ -76,7 +80,8 @@ export class NodeWatch {
       } else if (this.#step === 'refreshingMembership' && this.#calmThen && isCalm(life, 0)) {
         checks.note('a node_tick reads the chain in three round trips');
         const trips = life.rpc.waves - this.#wavesThen;
-        if (trips > MAX_TRIPS) report('a node_tick reads the chain in three round trips', `${life.name} made ${trips}`);
+        const isWhole = life.instance.rpcBehaviour.backends.length === 0;
+        if (trips > MAX_TRIPS && isWhole) report('a node_tick reads the chain in three round trips', `${life.name} made ${trips}`);
       }
       this.#step = step;
     }
@@ -88,6 +93,10 @@ export class NodeWatch {
       this.#syncTicks = syncTicks;
     }
     if (state === this.#state) return;
+    if (this.#state === 'ready' && isCalm(life, 0)) {
+      checks.note('who is ready stays ready while all is well');
+      report('who is ready stays ready while all is well', `${life.name} is ${state}: ${snapshot.context.reason?.text ?? 'no reason'}`);
+    }
     this.#state = state;
     onState(life, state);
   }
@@ -139,6 +148,13 @@ export class NodeWatch {
     const { chain, report, checks } = this.#modules;
     const membership = this.#life.node.inside.peerCache.membership();
     if (membership === null) return;
+    const block = Number(membership.block);
+    if (block !== this.#viewBlock) {
+      checks.note('a view of the chain never goes back');
+      if (block < this.#viewBlock) report('a view of the chain never goes back', `${this.#life.name} went from block ${this.#viewBlock} to ${block}`);
+      this.#viewBlock = block;
+      this.#modules.onView(this.#life, block);
+    }
     checks.note('members are those of the chain');
     const state = chain.stateAt(Number(membership.block));
     const members = [...state.instances.values()].filter((instance) => isMember(state, instance));
@@ -146,6 +162,11 @@ export class NodeWatch {
     if (strangers.length > 0) report('members are those of the chain', `${this.#life.name} takes ${strangers.length} strangers for members`);
     if (membership.members.length + membership.dropped.length === 0 && members.length > 0) {
       report('members are those of the chain', `${this.#life.name} takes a list that it could not read for an empty one`);
+    }
+    checks.note('what cannot be read empties no membership');
+    const isUnread = membership.dropped.every(({ why }) => why.includes('version cannot be read'));
+    if (isUnread && membership.members.length === 0 && members.length > 0) {
+      report('what cannot be read empties no membership', `${this.#life.name} knows no member, since it could read no version`);
     }
   }
 

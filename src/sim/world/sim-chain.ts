@@ -69,7 +69,7 @@ export interface Receipt {
 }
 
 /** What becomes of the next claims that reach the chain. */
-export type ClaimFate = 'taken' | 'lost' | 'stuck' | 'answer lost';
+export type ClaimFate = 'taken' | 'lost' | 'stuck' | 'answer lost' | 'forgotten';
 
 export class SimChain {
   readonly #timeline: Timeline;
@@ -123,6 +123,17 @@ export class SimChain {
     return this.#nonces.get(wallet) ?? 0;
   }
 
+  /** The next one after all that waits in the pool. */
+  pendingNonceOf(wallet: Wallet): number {
+    const waiting = this.#pendingClaims.filter(({ sender }) => sender === wallet).map(({ nonce }) => nonce + 1);
+    return Math.max(this.nonceOf(wallet), ...waiting);
+  }
+
+  /** What was deep before the start. */
+  get firstState(): ContractState {
+    return this.#mined[0]!.state;
+  }
+
   /** Before the start: the state that is deep already. */
   setUp(change: Change): void {
     const { state } = this.#mined[0]!;
@@ -150,6 +161,7 @@ export class SimChain {
     this.#pendingClaims = this.#pendingClaims.filter((claim) => claim !== same);
     const hash = `0x${(transaction.data ?? '').slice(10)}` as Hash32;
     this.onClaim(hash);
+    if (fate === 'forgotten') return null;
     const notBefore = this.head + 1 + (fate === 'stuck' ? STUCK_BLOCKS : 0);
     this.#pendingClaims.push({ transactionHash, sender, nonce, tip, hash, notBefore, lost: fate === 'lost' });
     this.#mineNext();

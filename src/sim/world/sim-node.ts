@@ -19,7 +19,9 @@ import type { SimChain } from './sim-chain.ts';
 import { SimClock } from './sim-clock.ts';
 import { GOOD_ENCLAVE, SimEnclave, type EnclaveBehaviour } from './sim-enclave.ts';
 import type { Server, SimNetwork } from './sim-network.ts';
-import { GOOD_RPC, KMS_REGISTRY, NOVA_APP_REGISTRY, SimRpc, type RpcBehaviour, type RpcModules } from './sim-rpc.ts';
+import { GOOD_RPC, type RpcBehaviour } from './rpc-behaviour.ts';
+import { KMS_REGISTRY, NOVA_APP_REGISTRY, type ContractAnswers } from './sim-contracts.ts';
+import { SimRpc } from './sim-rpc.ts';
 import type { Owner, Timeline } from './timeline.ts';
 
 /** A process of an instance, from its start to its end. */
@@ -46,6 +48,8 @@ export interface LifeListener {
   onCandidate(secret: Uint8Array): void;
   onFatal(life: Life, error: Error): void;
   onFault(kind: string): void;
+  /** A rule was looked at in the world itself. @param wrong null when it held */
+  onRule(invariant: string, wrong: string | null, node: string): void;
   /** Whoever watches a process that is about to start. */
   watcherOf(name: string, clock: SimClock): NodeWatcher | undefined;
 }
@@ -62,7 +66,7 @@ export interface SimNodeModules {
   readonly timeline: Timeline;
   readonly chain: SimChain;
   readonly network: SimNetwork;
-  readonly answers: RpcModules['answers'];
+  readonly answers: ContractAnswers;
   readonly config: Config;
   readonly listener: LifeListener;
 }
@@ -150,7 +154,14 @@ export class SimNode implements Server {
     const log = logTo((level, sentence, facts) => {
       if (holder.life !== null) listener.onLog(holder.life, level, sentence, facts);
     });
-    const rpcModules = { chain, timeline, owner, answers, onFault: (kind: string) => listener.onFault(kind) };
+    const rpcModules = {
+      chain,
+      timeline,
+      owner,
+      answers,
+      onFault: (kind: string) => listener.onFault(kind),
+      onRule: (invariant: string, wrong: string | null) => listener.onRule(invariant, wrong, this.name),
+    };
     const endpoint = (what: string): SimRpc => new SimRpc(this.rpcBehaviour, { ...rpcModules, random: stream(what) });
     const rpc = endpoint('rpc');
     const chainClient = new ChainClient(

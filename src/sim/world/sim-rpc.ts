@@ -1,42 +1,24 @@
 /**
  * The chain's RPC as one node sees it: JSON-RPC over a `fetch` of its own, so that all of the product's reading and claiming
- * runs as it is. Each node has an endpoint, and each endpoint fails in its own way.
+ * runs as it is. Each node has an endpoint with backends behind it, and each endpoint fails in its own way.
  */
-import { decodeFunctionData, encodeErrorResult, encodeFunctionResult, multicall3Abi, numberToHex, type Hex } from 'viem';
+import { numberToHex, parseTransaction, type Hex } from 'viem';
 import type { Hash32, Wallet } from '../../domain/ids.ts';
-import { kmsRegistryAbi, novaAppRegistryAbi } from '../../registry/abi.ts';
 import { MULTICALL3 } from '../../registry/rpc.ts';
+import { UNDERPRICED_WORDS, type BackendFault, type RpcBehaviour } from './rpc-behaviour.ts';
 import type { SeededRandom } from './seeded.ts';
-import { BASE_FEE, CHAIN_ID, mayClaim, timeOfBlock, TIP, type ClaimFate, type ContractState, type SimChain, type SimInstance } from './sim-chain.ts';
+import { BASE_FEE, CHAIN_ID, timeOfBlock, TIP, type SimChain } from './sim-chain.ts';
+import { KMS_REGISTRY, NOBODY, NOVA_APP_REGISTRY, type ContractAnswers } from './sim-contracts.ts';
 import type { Owner, Timeline } from './timeline.ts';
-
-export const NOVA_APP_REGISTRY = `0x${'a0'.repeat(20)}` as Wallet;
-export const KMS_REGISTRY = `0x${'b0'.repeat(20)}` as Wallet;
-
-/** How an endpoint behaves now. */
-export interface RpcBehaviour {
-  down: boolean;
-  /** Blocks that it is behind. */
-  lagBlocks: number;
-  /** Share of answers from an older block still. */
-  oldBlockShare: number;
-  /** Share of requests that fail. */
-  failShare: number;
-  /** Share of calls that the contract seems to revert. */
-  revertShare: number;
-  delayMs: number;
-  claimFate: ClaimFate;
-}
-
-export const GOOD_RPC: RpcBehaviour = { down: false, lagBlocks: 0, oldBlockShare: 0, failShare: 0, revertShare: 0, delayMs: 0, claimFate: 'taken' };
 
 const LATENCY_MS = 20;
 /** How much older than the head an old block is at most. */
 const OLD_BLOCKS = 30;
-const STATUS = { ACTIVE: 0, STOPPED: 1, FAILED: 2, UNKNOWN: 9, ENROLLED: 0, DEPRECATED: 1, REVOKED: 2, INACTIVE: 1 } as const;
-const APP_STATUS = { ACTIVE: 0, INACTIVE: 1, REVOKED: 2, UNKNOWN: 9 } as const;
-const NOBODY = `0x${'00'.repeat(20)}` as Wallet;
-const ZERO_BYTES32: Hex = `0x${'00'.repeat(32)}`;
+/** Blocks by which the other chain is ahead. */
+const OTHER_CHAIN_BLOCKS = 1_000_000;
+/** Blocks whose state a pruned backend still has. */
+const KEPT_BLOCKS = 2;
+const CLAIM_GAS = 300_000n;
 
 interface Question {
   readonly id: number;
@@ -50,17 +32,15 @@ interface CallParams {
   readonly from?: string;
 }
 
-/** What a contract answers with: bytes, or an error's bytes. */
-type CallResult = { readonly data: Hex } | { readonly reverted: Hex };
-
 export interface RpcModules {
   readonly chain: SimChain;
   readonly timeline: Timeline;
   readonly owner: Owner;
   readonly random: SeededRandom;
   readonly onFault: (kind: string) => void;
-  /** Answers known already, shared by all endpoints. */
-  readonly answers: Map<string, CallResult>;
+  /** A rule was looked at, and what is wrong, if anything. */
+  readonly onRule: (invariant: string, wrong: string | null) => void;
+  readonly answers: ContractAnswers;
 }
 
 export class SimRpc {
@@ -69,6 +49,10 @@ export class SimRpc {
   /** Waves of requests: how often one had to wait for another. For the cost of a node_tick. */
   waves = 0;
   #underWay = 0;
+  /** Questions that a busy backend has put off, each with the time before which it must not come again. */
+  readonly #putOff = new Map<string, number>();
+  /** What the pool has refused to take for too low a tip. */
+  #refusedClaim: { readonly nonce: number; readonly tip: bigint } | null = null;
 
   /** @param behaviour may change while it runs */
   constructor(behaviour: RpcBehaviour, modules: RpcModules) {
@@ -76,7 +60,7 @@ export class SimRpc {
     this.#modules = modules;
   }
 
-  readonly fetch = async (_input: unknown, init?: { readonly body?: unknown }): Promise<Response> => {
+  readonly fetch = async (_input: unknown, init?: { readonly body?: unknown; readonly signal?: AbortSignal | null | undefined }): Promise<Response> => {
     const { random, onFault } = this.#modules;
     const { behaviour } = this;
     if (this.#underWay === 0) this.waves += 1;
@@ -92,10 +76,14 @@ export class SimRpc {
         onFault('chain failing');
         return answerOf(random.chance(0.5) ? 503 : 200, { error: 'the backend is not there' });
       }
-      const asked = JSON.parse(String(init?.body)) as Question | readonly Question[];
-      const answered = Array.isArray(asked) ? (asked as readonly Question[]).map((question) => this.#answer(question)) : this.#answer(asked as Question);
-      if (answered === null) throw new TypeError('fetch failed');
-      return answerOf(200, answered);
+      const asked = JSON.parse(String(init?.body)) as Question;
+      this.#checkPutOff(asked);
+      const backend = this.#chooseBackend();
+      const refused = backend === null ? null : await this.#misbehave(backend, asked, init?.signal);
+      if (refused !== null) return refused;
+      const result = this.#result(asked.method, asked.params ?? [], backend);
+      if (result === LOST) throw new TypeError('fetch failed');
+      return answerOf(200, { jsonrpc: '2.0', id: asked.id, ...result });
     } finally {
       this.#underWay -= 1;
     }
@@ -108,58 +96,136 @@ export class SimRpc {
     return promise;
   }
 
-  #answer(question: Question): object | null {
-    const result = this.#result(question.method, question.params ?? []);
-    if (result === LOST) return null;
-    return { jsonrpc: '2.0', id: question.id, ...(result) };
+  /** @returns null for a good one */
+  #chooseBackend(): BackendFault | null {
+    const { random } = this.#modules;
+    const { backends } = this.behaviour;
+    return backends.length === 0 || random.chance(0.5) ? null : random.pick(backends);
   }
 
-  #result(method: string, params: readonly unknown[]): object | typeof LOST {
-    const { chain } = this.#modules;
+  /** What a bad backend says in place of an answer; null when it answers after all. */
+  async #misbehave({ kind, amount }: BackendFault, asked: Question, signal: AbortSignal | null | undefined): Promise<Response | null> {
+    const { onFault, timeline } = this.#modules;
+    const answer = (body: object): Response => {
+      onFault(kind);
+      return answerOf(200, { jsonrpc: '2.0', id: asked.id, ...body });
+    };
+    const isCall = asked.method === 'eth_call';
+    switch (kind) {
+      case 'backend dead':
+        onFault(kind);
+        throw new TypeError('fetch failed');
+      case 'backend hanging':
+        onFault(kind);
+        await aborted(signal);
+        throw new TypeError('fetch failed');
+      case 'backend of web pages':
+        onFault(kind);
+        return answerOf(200, '<!doctype html><title>Sign in</title>', 'text/html');
+      case 'backend busy':
+        onFault(kind);
+        this.#putOff.set(textOf(asked), timeline.nowMs + amount * 1_000);
+        return answerOf(429, { error: 'slow down' }, 'application/json', { 'retry-after': String(amount) });
+      case 'backend null':
+        return answer({ result: null });
+      case 'backend empty':
+        return isCall ? answer({ result: '0x' }) : null;
+      case 'backend reverting':
+        return isCall ? answer({ error: { code: 3, message: 'execution reverted', data: '0x' } }) : null;
+      case 'backend without code':
+        return asked.method === 'eth_getCode' ? answer({ result: '0x' }) : null;
+      case 'backend pruned': {
+        const at = Number(asked.params?.[1] ?? NaN);
+        if (!isCall || !(at < this.#modules.chain.head - KEPT_BLOCKS)) return null;
+        return answer({ error: { code: -32_000, message: 'missing trie node 5fa2 (path ) state is not available' } });
+      }
+      case 'backend lagging':
+        onFault(kind);
+        return null;
+    }
+  }
+
+  /** What was put off with `Retry-After` comes no sooner (protocol.md §6). */
+  #checkPutOff(asked: Question): void {
+    const { onRule, owner, timeline } = this.#modules;
+    const notBeforeMs = this.#putOff.get(textOf(asked));
+    if (notBeforeMs === undefined) return;
+    const isTooSoon = timeline.nowMs < notBeforeMs;
+    if (!isTooSoon) this.#putOff.delete(textOf(asked));
+    onRule("an RPC's Retry-After is obeyed", isTooSoon ? `${owner.name} asks ${asked.method} again ${Math.round(notBeforeMs - timeline.nowMs)} ms too soon` : null);
+  }
+
+  #result(method: string, params: readonly unknown[], backend: BackendFault | null): object | typeof LOST {
+    const { chain, onFault } = this.#modules;
+    const { isOtherChain, tipFactor } = this.behaviour;
+    if (isOtherChain) onFault('another chain');
     switch (method) {
       case 'eth_chainId':
-        return { result: numberToHex(CHAIN_ID) };
+        return { result: numberToHex(isOtherChain ? CHAIN_ID + 1 : CHAIN_ID) };
       case 'eth_blockNumber':
-        return { result: numberToHex(this.#seenHead()) };
+        return { result: numberToHex(this.#shownHead(backend)) };
       case 'eth_getBlockByNumber':
-        return { result: block(this.#blockOf(params[0])) };
+        return { result: this.#block(params[0], backend) };
       case 'eth_maxPriorityFeePerGas':
-        return { result: numberToHex(TIP) };
+        if (tipFactor !== 1) onFault('absurd tip');
+        return { result: numberToHex(TIP * BigInt(tipFactor)) };
       case 'eth_getCode':
         return { result: [NOVA_APP_REGISTRY, KMS_REGISTRY, MULTICALL3].includes(String(params[0]).toLowerCase()) ? '0x01' : '0x' };
-      case 'eth_getTransactionCount':
-        return { result: numberToHex(chain.nonceOf(String(params[0]).toLowerCase() as Wallet)) };
+      case 'eth_getTransactionCount': {
+        const wallet = String(params[0]).toLowerCase() as Wallet;
+        return { result: numberToHex(params[1] === 'pending' ? chain.pendingNonceOf(wallet) : chain.nonceOf(wallet)) };
+      }
       case 'eth_getTransactionReceipt':
         return { result: receipt(chain, params[0] as Hash32) };
       case 'eth_sendRawTransaction':
         return this.#send(params[0] as Hex);
       case 'eth_call':
-        return this.#call(params[0] as CallParams, params[1] as string | undefined);
+        return this.#call(params[0] as CallParams, params[1], backend);
       default:
         return { error: { code: -32_601, message: `the method ${method} is not there` } };
     }
   }
 
-  #seenHead(): number {
+  #shownHead(backend: BackendFault | null): number {
     const { chain, random, onFault } = this.#modules;
-    const { lagBlocks, oldBlockShare } = this.behaviour;
+    const { lagBlocks, oldBlockShare, frozenHead, isOtherChain } = this.behaviour;
+    if (isOtherChain) return chain.head + OTHER_CHAIN_BLOCKS;
+    if (frozenHead !== null) {
+      onFault('chain head stands still');
+      return frozenHead;
+    }
     if (lagBlocks > 0) onFault('chain lagging');
     if (random.chance(oldBlockShare)) {
       onFault('chain old block');
       return chain.head - random.between(1, OLD_BLOCKS);
     }
-    return chain.head - lagBlocks;
+    return Math.max(0, chain.head - lagBlocks - (backend?.kind === 'backend lagging' ? backend.amount : 0));
   }
 
-  /** @param tag a number in hex, or a word such as `latest` */
-  #blockOf(tag: unknown): number {
-    return typeof tag === 'string' && tag.startsWith('0x') ? Number(tag) : this.#seenHead();
+  /** @param tag a number in hex, or a word such as `latest`; null: the backend has no such block */
+  #blockOf(tag: unknown, backend: BackendFault | null): number | null {
+    const head = this.#shownHead(backend);
+    if (typeof tag !== 'string' || !tag.startsWith('0x')) return head;
+    // What one backend has shown another may not have yet.
+    return backend?.kind === 'backend lagging' && Number(tag) > head ? null : Number(tag);
+  }
+
+  #block(tag: unknown, backend: BackendFault | null): object | null {
+    const { chain, onFault } = this.#modules;
+    const { isOtherChain, blockTimeOffset } = this.behaviour;
+    const number = this.#blockOf(tag, backend);
+    if (number === null) return null;
+    if (blockTimeOffset !== 0) onFault('block times off');
+    const timeMs = timeOfBlock(isOtherChain ? Math.min(number, chain.head + OTHER_CHAIN_BLOCKS) - OTHER_CHAIN_BLOCKS : number);
+    return block(number, timeMs / 1_000 + blockTimeOffset);
   }
 
   #send(raw: Hex): object | typeof LOST {
-    const { chain, onFault } = this.#modules;
-    const { claimFate } = this.behaviour;
+    const { chain, onFault, random } = this.#modules;
+    const { claimFate, isOtherChain } = this.behaviour;
+    if (isOtherChain) return { error: { code: -32_000, message: `invalid chain id for signer: have ${CHAIN_ID} want ${CHAIN_ID + 1}` } };
     if (claimFate !== 'taken') onFault(`claim ${claimFate}`);
+    if (this.#isUnderpriced(raw)) return { error: { code: -32_000, message: random.pick(UNDERPRICED_WORDS) } };
     const { replaced } = chain;
     const refusal = chain.send(raw, claimFate);
     if (chain.replaced > replaced) onFault('claim replaced');
@@ -167,50 +233,63 @@ export class SimRpc {
     return claimFate === 'answer lost' ? LOST : { result: `0x${'00'.repeat(32)}` };
   }
 
-  #call({ to = '', data = '0x', from }: CallParams, tag: string | undefined): object {
-    const { chain, random, onFault } = this.#modules;
+  /** What is refused for its price comes again with more, and none offers more than the cap (protocol.md §6). */
+  #isUnderpriced(raw: Hex): boolean {
+    const { onFault, onRule, owner } = this.#modules;
+    const { leastTip, tipFactor } = this.behaviour;
+    const { nonce = 0, maxPriorityFeePerGas: tip = 0n, maxFeePerGas = 0n } = parseTransaction(raw as `0x02${string}`);
+    const isOverCap = tip > MAX_TIP || maxFeePerGas * CLAIM_GAS > MAX_FEE;
+    onRule('a claim offers no more than its cap', isOverCap ? `${owner.name} offers a tip of ${tip} wei and ${maxFeePerGas} for all` : null);
+    const before = this.#refusedClaim?.nonce === nonce ? this.#refusedClaim : null;
+    if (before !== null) {
+      const isRaised = tip * 8n >= before.tip * 9n || before.tip * 9n > MAX_TIP * 8n;
+      onRule('a claim that was refused for its price comes again with more', isRaised ? null : `${owner.name} offers ${tip} after ${before.tip}`);
+    }
+    const isRefused = tip < TIP * BigInt(leastTip) && tipFactor === 1;
+    this.#refusedClaim = isRefused ? { nonce, tip } : null;
+    if (isRefused) onFault('claim underpriced');
+    return isRefused;
+  }
+
+  #call({ to = '', data = '0x', from }: CallParams, tag: unknown, backend: BackendFault | null): object {
+    const { chain, random, onFault, answers } = this.#modules;
     if (random.chance(this.behaviour.revertShare)) {
       onFault('chain reverting');
       return { error: { code: 3, message: 'execution reverted', data: '0x' } };
     }
-    const at = this.#blockOf(tag);
-    const result = this.#contract(chain.stateAt(at), to.toLowerCase(), data, from?.toLowerCase());
+    // As providers do that take no contract creation for a call: what reads many views without a contract is refused.
+    if (to === '') return { error: { code: -32_602, message: "missing field 'to'" } };
+    const at = this.#blockOf(tag, backend);
+    if (at === null) return { error: { code: -32_000, message: 'header not found' } };
+    const state = this.behaviour.isOtherChain ? chain.firstState : chain.stateAt(at);
+    const result = answers.call(state, to.toLowerCase(), data, from?.toLowerCase()) ?? { data: '0x' };
     return 'data' in result ? { result: result.data } : { error: { code: 3, message: 'execution reverted', data: result.reverted } };
-  }
-
-  #contract(state: ContractState, to: string, data: Hex, from: string | undefined): CallResult {
-    const id = `${state.id} ${to} ${from ?? ''} ${data}`;
-    const known = this.#modules.answers.get(id);
-    if (known !== undefined) return known;
-    const answer = to === MULTICALL3 ? this.#multicall(state, data) : to === KMS_REGISTRY ? kmsRegistry(state, data, from) : novaAppRegistry(state, data);
-    if (this.#modules.answers.size >= MAX_ANSWERS) this.#modules.answers.clear();
-    this.#modules.answers.set(id, answer);
-    return answer;
-  }
-
-  #multicall(state: ContractState, data: Hex): CallResult {
-    const { args } = decodeFunctionData({ abi: multicall3Abi, data });
-    const calls = args[0] as readonly { readonly target: string; readonly callData: Hex }[];
-    const results = calls.map(({ target, callData }) => {
-      const result = this.#contract(state, target.toLowerCase(), callData, undefined);
-      return 'data' in result ? { success: true, returnData: result.data } : { success: false, returnData: result.reverted };
-    });
-    return { data: encodeFunctionResult({ abi: multicall3Abi, functionName: 'aggregate3', result: results }) };
   }
 }
 
+/** Caps of a claim's tip, and of all that it may cost (protocol.md §8, `CLAIM_MAX_TIP_GWEI`). Wei. */
+const MAX_TIP = 50_000_000_000n;
+const MAX_FEE = 50_000_000_000_000_000n;
+
+const textOf = ({ method, params }: Question): string => `${method} ${JSON.stringify(params ?? [])}`;
+
+function aborted(signal: AbortSignal | null | undefined): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  if (signal?.aborted === true) resolve(undefined);
+  else signal?.addEventListener('abort', () => resolve(undefined), { once: true });
+  return promise;
+}
+
 const LOST = Symbol('the answer is lost');
-/** Answers of contracts kept. */
-const MAX_ANSWERS = 20_000;
 
 /** As much of a Response as is read. */
-function answerOf(status: number, body: unknown): Response {
-  const text = JSON.stringify(body);
+function answerOf(status: number, body: unknown, type = 'application/json', headers: Readonly<Record<string, string>> = {}): Response {
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
   const answer = {
     status,
     ok: status === 200,
     statusText: '',
-    headers: new Headers({ 'content-type': 'application/json' }),
+    headers: new Headers({ ...headers, 'content-type': type }),
     text: async () => text,
     json: async () => JSON.parse(text) as unknown,
     arrayBuffer: async () => new TextEncoder().encode(text).buffer,
@@ -218,12 +297,12 @@ function answerOf(status: number, body: unknown): Response {
   return answer as unknown as Response;
 }
 
-function block(number: number): object {
+function block(number: number, seconds: number): object {
   return {
     number: numberToHex(number),
     hash: numberToHex(number, { size: 32 }),
     baseFeePerGas: numberToHex(BASE_FEE),
-    timestamp: numberToHex(timeOfBlock(number) / 1000),
+    timestamp: numberToHex(seconds),
     transactions: [],
     gasLimit: '0x1c9c380',
     gasUsed: '0x0',
@@ -252,85 +331,5 @@ function receipt(chain: SimChain, hash: Hash32): object | null {
     type: '0x2',
     from: NOBODY,
     to: KMS_REGISTRY,
-  };
-}
-
-function kmsRegistry(state: ContractState, data: Hex, from: string | undefined): CallResult {
-  const { functionName } = decodeFunctionData({ abi: kmsRegistryAbi, data });
-  if (functionName === 'masterSecretHash') {
-    return { data: encodeFunctionResult({ abi: kmsRegistryAbi, functionName, result: state.hash }) };
-  }
-  if (functionName === 'setMasterSecretHash') {
-    const refusal = mayClaim(state, (from ?? NOBODY) as Wallet);
-    return refusal === null ? { data: '0x' } : { reverted: encodeErrorResult({ abi: kmsRegistryAbi, errorName: refusal }) };
-  }
-  return { reverted: '0x' };
-}
-
-function novaAppRegistry(state: ContractState, data: Hex): CallResult {
-  const abi = novaAppRegistryAbi;
-  const call = decodeFunctionData({ abi, data });
-  switch (call.functionName) {
-    case 'getActiveInstances': {
-      const [appId] = call.args;
-      const active = [...state.instances.values()].filter((instance) => instance.appId === appId && instance.status === 'ACTIVE');
-      return { data: encodeFunctionResult({ abi, functionName: call.functionName, result: active.map(({ wallet }) => wallet as Hex) }) };
-    }
-    case 'getInstanceByWallet': {
-      const instance = state.instances.get(call.args[0].toLowerCase() as Wallet);
-      return { data: encodeFunctionResult({ abi, functionName: call.functionName, result: rawInstance(instance) }) };
-    }
-    case 'getVersion': {
-      const [appId, versionId] = call.args;
-      const status = state.versions.get(`${appId}:${versionId}`);
-      const result = {
-        id: status === undefined ? 0n : versionId,
-        versionName: 'v',
-        codeMeasurement: ZERO_BYTES32,
-        imageUri: '',
-        auditUrl: '',
-        auditHash: '',
-        githubRunId: '',
-        status: STATUS[status ?? 'UNKNOWN'],
-        enrolledAt: 0n,
-        enrolledBy: NOBODY as Hex,
-      };
-      return { data: encodeFunctionResult({ abi, functionName: call.functionName, result }) };
-    }
-    case 'getApp': {
-      const [appId] = call.args;
-      const status = state.apps.get(appId);
-      const result = {
-        id: status === undefined ? 0n : appId,
-        owner: NOBODY as Hex,
-        teeArch: ZERO_BYTES32,
-        dappContract: NOBODY as Hex,
-        metadataUri: '',
-        latestVersionId: 1n,
-        createdAt: 0n,
-        status: APP_STATUS[status ?? 'UNKNOWN'],
-        appWallet: NOBODY as Hex,
-      };
-      return { data: encodeFunctionResult({ abi, functionName: call.functionName, result }) };
-    }
-    case 'getInstance':
-    case 'getInstancesForVersion':
-      return { reverted: '0x' };
-  }
-}
-
-function rawInstance(instance: SimInstance | undefined) {
-  const teePubkey: Hex = `0x${instance?.teePubkey ?? ''}`;
-  return {
-    id: instance?.id ?? 0n,
-    appId: instance?.appId ?? 0n,
-    versionId: instance?.versionId ?? 0n,
-    operator: NOBODY as Hex,
-    instanceUrl: instance?.url ?? '',
-    teePubkey,
-    teeWalletAddress: (instance?.wallet ?? NOBODY) as Hex,
-    zkVerified: instance?.zkVerified ?? false,
-    status: instance === undefined ? 0 : STATUS[instance.status],
-    registeredAt: 0n,
   };
 }

@@ -1,0 +1,40 @@
+/** What each fault of an instance's RPC, of the transaction pools and of its enclave API changes, as data. */
+import type { FaultKind } from '../scenario.ts';
+import type { BackendFaultKind, RpcBehaviour } from '../world/rpc-behaviour.ts';
+import type { EnclaveBehaviour } from '../world/sim-enclave.ts';
+
+type Changes<Behaviour> = Readonly<Partial<Record<FaultKind, (amount: number, head: number) => Partial<Behaviour>>>>;
+
+/** Of the endpoint as a whole. */
+export const RPC_FAULTS: Changes<RpcBehaviour> = {
+  'chain down': () => ({ down: true }),
+  'chain lagging': (lagBlocks) => ({ lagBlocks }),
+  'chain old block': (oldBlockShare) => ({ oldBlockShare }),
+  'chain failing': (failShare) => ({ failShare }),
+  'chain reverting': (revertShare) => ({ revertShare }),
+  'chain slow': (delayMs) => ({ delayMs }),
+  'chain head stands still': (_, head) => ({ frozenHead: head }),
+  'another chain': () => ({ isOtherChain: true }),
+  'block times off': (blockTimeOffset) => ({ blockTimeOffset }),
+};
+
+/** Of all endpoints: what becomes of claims. */
+export const CLAIM_FAULTS: Readonly<Partial<Record<FaultKind, (amount: number) => Partial<RpcBehaviour>>>> = {
+  'claim lost': () => ({ claimFate: 'lost' }),
+  'claim stuck': () => ({ claimFate: 'stuck' }),
+  'claim answer lost': () => ({ claimFate: 'answer lost' }),
+  'claim forgotten': () => ({ claimFate: 'forgotten' }),
+  'claim underpriced': (leastTip) => ({ leastTip }),
+  'absurd tip': (tipFactor) => ({ tipFactor }),
+};
+
+export const ENCLAVE_FAULTS: Readonly<Partial<Record<FaultKind, (amount: number) => Partial<EnclaveBehaviour>>>> = {
+  'enclave slow': (delayMs) => ({ delayMs }),
+  'enclave failing': (failShare) => ({ failShare }),
+  'enclave garbage': (garbageShare) => ({ garbageShare }),
+};
+
+/** A revert is an answer: it may cost a member its place. All else one backend of two does to nobody (protocol.md §6). */
+export function keepsItsNodeWell(kind: BackendFaultKind): boolean {
+  return kind !== 'backend reverting';
+}
