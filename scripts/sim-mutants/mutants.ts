@@ -191,9 +191,9 @@ const NINE: readonly Mutant[] = [
     replace: [
       {
         file: 'store/record-store.ts',
-        find: `    for (let kept = 0; kept < atMost; kept += 1) {`,
+        find: `    for (let ran = 0; ran < atMost; ran += 1) {`,
         put: `    for (const step of this.walk({})) void step;
-    for (let kept = 0; kept < atMost; kept += 1) {`,
+    for (let ran = 0; ran < atMost; ran += 1) {`,
       },
     ],
     runs: { faults: 'none', apps: 12, requests: 3 },
@@ -242,7 +242,7 @@ const NINE: readonly Mutant[] = [
     name: 'no-early-ticks',
     section: '§9.12',
     what: 'A claim waits a whole beat to notice its own confirmation, a failed read a whole beat to be tried again.',
-    replace: [{ file: 'machines/early-tick.ts', find: `  const base = EARLY_TICK_FLOOR_MS * 2`, put: `  const base = beatMs * EARLY_TICK_FLOOR_MS * 2` }],
+    replace: [{ file: 'machines/early-tick.ts', find: `backoffMs({ firstMs: EARLY_TICK_FLOOR_MS,`, put: `backoffMs({ firstMs: beatMs,` }],
   },
   {
     name: 'large-app-becomes-0',
