@@ -1,18 +1,14 @@
 /** Carries out the faults of a scenario, and takes each back when its time is over. */
-import { BLOCK_MS, CONFIRMATIONS, withInstance, type SimChain, type SimInstance } from '../world/sim-chain.ts';
+import { BLOCK_MS, CONFIRMATIONS, withInstance, type SimInstance } from '../world/sim-chain.ts';
 import { Liar, LIE_KINDS, type LieKind } from './liar.ts';
 import { CLAIM_FAULTS, ENCLAVE_FAULTS, keepsItsNodeWell, RPC_FAULTS } from './dependency-faults.ts';
 import { PoisonJudge } from './poison-judge.ts';
+import type { FaultScene } from './fault-scene.ts';
 import type { FaultKind, FaultStep } from '../scenario.ts';
 import { SeededRandom } from '../world/seeded.ts';
 import { GOOD_ENCLAVE, type EnclaveBehaviour } from '../world/sim-enclave.ts';
 import { FAIR_WEATHER, type Weather } from '../world/sim-network.ts';
-import type { SimApp } from '../world/sim-app.ts';
-import type { SimNetwork } from '../world/sim-network.ts';
 import type { SimNode } from '../world/sim-node.ts';
-import type { Timeline } from '../world/timeline.ts';
-import type { ClusterWatch } from '../watch/cluster-watch.ts';
-import type { Checks } from '../watch/violation.ts';
 import { BACKEND_FAULTS, GOOD_RPC, type BackendFault, type BackendFaultKind, type RpcBehaviour } from '../world/rpc-behaviour.ts';
 import { ZERO_HASH } from '../../domain/ids.ts';
 
@@ -23,29 +19,6 @@ const MAX_NODES = 8;
 const MIN_NODES = 2;
 /** Between two attacks of a liar. */
 const ATTACK_EVERY_MS = 15_000;
-
-/** What faults are done to. */
-export interface FaultScene {
-  readonly seed: string;
-  readonly timeline: Timeline;
-  readonly chain: SimChain;
-  readonly network: SimNetwork;
-  readonly nodes: ReadonlyMap<string, SimNode>;
-  readonly apps: readonly SimApp[];
-  readonly checks: Checks;
-  readonly watch: ClusterWatch;
-  /** How often the owner has reset the hash. */
-  resets: number;
-  addNode(): SimNode;
-  versionOf(place: number): { readonly versionId: bigint };
-  /** The registry learns the key of the process that runs. */
-  register(node: SimNode, fields?: object): void;
-  /** From now on, and for so long, nothing is promised of it. @param name empty: of all */
-  disturb(name: string, forMs: number): void;
-  note(text: string): void;
-  report(invariant: string, detail: string): void;
-  onFault(kind: string): void;
-}
 
 type Undo = () => void;
 

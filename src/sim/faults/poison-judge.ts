@@ -1,6 +1,6 @@
 /** Holds honest nodes against what a liar sends them: a poisoned record harms itself alone. */
 import type { Member } from '../../domain/membership.ts';
-import type { FaultScene } from './fault-actions.ts';
+import type { FaultScene } from './fault-scene.ts';
 
 /** Why a good record may be refused after all. */
 const EXCUSES: ReadonlySet<string> = new Set(['too_far_ahead', 'does_not_decrypt', 'store_full']);
