@@ -5,6 +5,12 @@ import { SETTINGS, type Config } from './settings.ts';
 /** Of a body, beside the value: keys, clocks, ids, envelope. */
 const BODY_OVERHEAD_BYTES = 16 * 1024;
 
+/**
+ * Refused in an enclave, whose environment is public, measured and the same on every node: no secret belongs there, nor what
+ * differs by node (protocol.md §8).
+ */
+const DEVELOPMENT_ONLY = ['nodePrivateKey', 'nodeWallet', 'masterSecret', 'visualizerCommandToken'] as const satisfies readonly (keyof Config)[];
+
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 export type ConfigResult =
@@ -18,17 +24,13 @@ export type EffectiveConfig = Readonly<Record<string, string>>;
 /** Rules between variables, as far as those could be read. */
 function rulesAcross(config: Partial<Config>): string[] {
   const problems: string[] = [];
-  if (config.inEnclave === true && config.nodePrivateKey !== undefined) {
-    problems.push('NODE_PRIVATE_KEY is for development: it needs IN_ENCLAVE=false');
-  }
-  if (config.inEnclave === true && config.nodeWallet !== undefined) {
-    problems.push('NODE_WALLET is for development: it needs IN_ENCLAVE=false');
+  if (config.inEnclave === true) {
+    for (const name of DEVELOPMENT_ONLY) {
+      if (config[name] !== undefined) problems.push(`${SETTINGS[name].variable} is for development: it needs IN_ENCLAVE=false`);
+    }
   }
   if (config.inEnclave === true && config.visualizerPort !== undefined && config.visualizerInEnclave !== true) {
     problems.push('VISUALIZER_PORT is for development: it needs IN_ENCLAVE=false, or VISUALIZER_IN_ENCLAVE=true');
-  }
-  if (config.inEnclave === true && config.visualizerCommandToken !== undefined) {
-    problems.push('VISUALIZER_COMMAND_TOKEN is for development: it needs IN_ENCLAVE=false');
   }
   if (config.visualizerPort !== undefined && config.visualizerPort === config.bindAddress?.port) {
     problems.push('VISUALIZER_PORT is the port of BIND_ADDR: give it another');

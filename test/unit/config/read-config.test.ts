@@ -162,9 +162,14 @@ describe('problems', () => {
     expect(problems.map((line) => line.split(' ', 1)[0]).sort()).toEqual(['HELIOS_RPC_URL', 'KMS_APP_ID', 'LOG_LEVEL', 'NODE_PRIVATE_KEY', 'NODE_WALLET']);
   });
 
-  test.each(['NODE_PRIVATE_KEY', 'NODE_WALLET'])('%s is one in an enclave, whose default mode is strict', (variable) => {
-    const value = variable === 'NODE_WALLET' ? `0x${'ab'.repeat(20)}` : '11'.repeat(32);
-    expect(problemsOf({ [variable]: value })).toEqual([expect.stringMatching(`^${variable} `)]);
+  test.each([
+    ['NODE_PRIVATE_KEY', '11'.repeat(32)],
+    ['NODE_WALLET', `0x${'ab'.repeat(20)}`],
+    ['MASTER_SECRET_HEX', '11'.repeat(32)],
+  ])('%s is one in an enclave, whose environment is public, and where strict is the default', (variable, value) => {
+    for (const strict of [{}, { IN_ENCLAVE: 'true' }]) {
+      expect(problemsOf({ ...strict, [variable]: value })).toEqual([`${variable} is for development: it needs IN_ENCLAVE=false`]);
+    }
     expect(problemsOf({ ...DEVELOPMENT, [variable]: value })).toEqual([]);
   });
 

@@ -135,7 +135,7 @@ describe('a call that failed', () => {
 });
 
 describe('check-config', () => {
-  const secrets = { MASTER_SECRET_HEX: 'a7'.repeat(32), NODE_URL: 'https://user:pass@rpc.example/token' };
+  const secrets = { IN_ENCLAVE: 'false', MASTER_SECRET_HEX: 'a7'.repeat(32), NODE_URL: 'https://user:pass@rpc.example/token' };
 
   test('shows what would be in force, secrets as set or unset', () => {
     const { stdout, stderr } = configLines(readConfig(secrets), false);
