@@ -1,5 +1,14 @@
 import tseslint from 'typescript-eslint';
 
+/** A test waits for what must come and asserts no time: how long that takes is the machine's affair, and a benchmark's. */
+const NO_TIMES = 'A test waits for a condition (waitUntil) and asserts no time; figures of speed belong to bench/.';
+const timeless = [
+  { object: 'performance', property: 'now', message: NO_TIMES },
+  { object: 'Date', property: 'now', message: `${NO_TIMES} The time of day, where a message needs it, is systemClock.nowMs().` },
+  { object: 'systemClock', property: 'monotonicMs', message: NO_TIMES },
+  { object: 'jest', property: 'retryTimes', message: 'A test that fails at times is mended.' },
+];
+
 /** What comes in as ports everywhere but at the edges: src/cli, src/dev, src/system (ARCHITECTURE.md, Ports). */
 const portsOnly = [
   { object: 'Date', property: 'now', message: 'Time comes in as the Clock port.' },
@@ -44,6 +53,23 @@ export default tseslint.config(
       'no-restricted-syntax': [
         'error',
         { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'Time comes in as the Clock port.' },
+      ],
+    },
+  },
+  {
+    files: ['test/**/*.ts'],
+    rules: {
+      'no-restricted-properties': ['error', ...timeless],
+      'no-restricted-globals': [
+        'error',
+        { name: 'setTimeout', message: NO_TIMES },
+        { name: 'setInterval', message: NO_TIMES },
+      ],
+      'no-restricted-imports': ['error', { paths: ['timers', 'node:timers', 'timers/promises', 'node:timers/promises'].map((name) => ({ name, message: NO_TIMES })) }],
+      'no-restricted-syntax': [
+        'error',
+        { selector: "CallExpression[callee.name=/^(?:test|it|describe)$/] CallExpression[callee.name='pause']", message: NO_TIMES },
+        { selector: 'CallExpression[callee.object.name=/^(?:test|it|describe)$/][callee.property.name=/^(?:skip|only|todo)$/]', message: 'A test is never skipped.' },
       ],
     },
   },

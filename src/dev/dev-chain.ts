@@ -128,6 +128,11 @@ export class DevChain {
     return events.map(({ blockNumber }) => blockNumber);
   }
 
+  /** Waits until a block holds the transaction: a node mines after it has answered whoever sent it. @throws Error of viem when none comes in time */
+  async untilMined(hash: Hash32): Promise<void> {
+    await this.client.waitForTransactionReceipt({ hash });
+  }
+
   async fund(wallet: Wallet, ether = '10'): Promise<void> {
     await this.test.setBalance({ address: wallet as Hex, value: parseEther(ether) });
   }

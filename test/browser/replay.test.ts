@@ -13,7 +13,9 @@ import { waitUntil } from '../../src/dev/waiting.ts';
 import { simulate } from '../../src/sim/simulate.ts';
 import { EventLog } from '../../src/visualizer/event-log.ts';
 import { recordActor } from '../../src/visualizer/recorder.ts';
+import { systemClock } from '../../src/system/system.ts';
 import { forgetOneKey } from '../support/forgetting-node.ts';
+import { WAIT_LIMIT_MS } from '../support/limits.ts';
 import { launchBrowser, openPage, untilTexts, type OpenedPage } from './support/browser.ts';
 import { Watched } from './support/watched.ts';
 
@@ -21,7 +23,7 @@ let browser: Browser;
 const folder = mkdtempSync(join(tmpdir(), 'traces-'));
 beforeAll(async () => {
   browser = await launchBrowser();
-}, 60_000);
+});
 afterAll(async () => {
   await browser.close();
   rmSync(folder, { recursive: true, force: true });
@@ -71,7 +73,7 @@ describe('a replay', () => {
     await page.selectOption('select[aria-label="Speed of the replay"]', '4');
     // From here on the page's time passes as the test lets it: what was recorded in 8 s takes 2 s.
     await page.clock.install();
-    await page.clock.pauseAt(Date.now() + 60_000);
+    await page.clock.pauseAt(systemClock.nowMs() + 60_000);
     await page.keyboard.press('p');
     await page.clock.runFor(1_200);
     await page.waitForSelector(active('light.blinking'));
@@ -162,7 +164,7 @@ describe('a simulation that breaks a rule', () => {
     await page.waitForSelector(`.card.chosen[data-source="${violation!.node}"]`);
     await page.waitForSelector('.drawing .state.active');
     await opened.screenshot('simulation-failure-dark-1280x720');
-  }, 120_000);
+  });
 });
 
 test('a file that holds what is no event is opened without it, and one opened after another shows nothing of the first', async () => {
@@ -232,7 +234,7 @@ describe('a live stream', () => {
     const become = (visibility: 'hidden' | 'visible') =>
       page.evaluate(`Object.defineProperty(document, 'visibilityState', { value: '${visibility}', configurable: true }); document.dispatchEvent(new Event('visibilitychange'))`);
     const untilReaders = (count: number) =>
-      waitUntil({ what: `${count} readers`, limitMs: 10_000, everyMs: 20 }, async () => (watched.readers === count ? null : `there are ${watched.readers}`));
+      waitUntil({ what: `${count} readers`, limitMs: WAIT_LIMIT_MS, everyMs: 20 }, async () => (watched.readers === count ? null : `there are ${watched.readers}`));
     await untilReaders(1);
     await become('hidden');
     await untilReaders(0);

@@ -7,13 +7,13 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
+import { WAIT_LIMIT_MS } from '../support/limits.ts';
 import { expectNoSecrets } from './support/cluster-secrets.ts';
 import { HttpProxy } from './support/http-proxy.ts';
 import { waitForStates } from './support/quick-blocks.ts';
 import { createRawApp, RawHttp, type RawApp } from './support/raw-caller.ts';
 
 const APP_ID = 1_001;
-const SEEN_LIMIT_MS = 30_000;
 
 const http = new RawHttp();
 /** Of what there is, in the order in which it came to be. */
@@ -46,11 +46,11 @@ beforeAll(async () => {
     },
   });
   closers.push(() => cluster.close());
-}, 120_000);
+});
 
 afterAll(async () => {
   for (const close of closers.reverse()) await close();
-}, 30_000);
+});
 
 function doorOf(node: ClusterNode): string {
   return new URL(node.url).host;
@@ -68,7 +68,7 @@ test('nodes that reach each other through the proxy alone become ready and hold 
   const answers = await Promise.all(cluster.nodes.map((node) => app.caller.send(node, 'POST', '/kms/derive', { path })));
   const keys = await Promise.all(answers.map(async (answer) => (await app.caller.open(answer))['key'] as string));
   expect(new Set(keys).size).toBe(1);
-}, 90_000);
+});
 
 test('the proxy saw the traffic, named in either case of the variable', () => {
   const [, second, third] = proxies;
@@ -86,13 +86,13 @@ test('NO_PROXY is obeyed: the address that it names is reached directly, and thr
   const seen = [first.seen.length, second.seen.length];
   await Promise.all([one.start(), two.start()]);
   await waitForStates(cluster, [one, two], 'ready');
-  await waitUntil({ what: 'the proxy of node 1 being asked for node 3', limitMs: SEEN_LIMIT_MS }, async () =>
+  await waitUntil({ what: 'the proxy of node 1 being asked for node 3', limitMs: WAIT_LIMIT_MS }, async () =>
     first.targets().has(doorOf(three)) ? null : 'it was not yet',
   );
   expect(first.seen.length).toBeGreaterThan(seen[0]!);
   expect(second.targets()).not.toContain(doorOf(three));
   expect((await two.status()).node.master_secret.state).toBe('synced');
-}, 90_000);
+});
 
 test('the enclave API and the RPC on loopback are reached directly', () => {
   const direct = [cluster.chain.url, ...cluster.nodes.map(({ enclave }) => enclave.url)].map((url) => new URL(url).host);

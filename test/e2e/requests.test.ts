@@ -21,6 +21,7 @@ import { APP_STATUS, INSTANCE_STATUS, VERSION_STATUS, type DevChain } from '../.
 import { waitUntil } from '../../src/dev/waiting.ts';
 import { OdynClient } from '../../src/enclave/odyn-client.ts';
 import { systemClock, systemRandom } from '../../src/system/system.ts';
+import { WAIT_LIMIT_MS } from '../support/limits.ts';
 import { expectError, expectNothingInternal } from './support/answers.ts';
 import { askMasterSecret, expectNoSecrets } from './support/cluster-secrets.ts';
 import { HttpProxy } from './support/http-proxy.ts';
@@ -37,7 +38,6 @@ import {
 import { waitForStates } from './support/quick-blocks.ts';
 import type { Secret } from './support/secret-search.ts';
 
-const READY_LIMIT_MS = 60_000;
 const MIB = 1024 * 1024;
 const MAX_BODY_BYTES = 2 * MIB;
 /** Seconds that a timestamp may be off (`POP_TIMEOUT_SECONDS`). */
@@ -128,11 +128,11 @@ beforeAll(async () => {
     syncKey: deriveKey(masterSecret, 0, SYNC_KEY_PATH, 32),
   };
   aliceKey = await deriveAsAlice();
-}, 120_000);
+});
 
 afterAll(async () => {
   for (const close of closers.reverse()) await close();
-}, 30_000);
+});
 
 /** A derive request of an app to node 1. */
 async function ask(app: AppName, changes: Changes = {}, inner: unknown = { path: PATH }): Promise<RawAnswer> {
@@ -168,7 +168,7 @@ describe('a node that is not ready', () => {
   beforeAll(async () => {
     unready = world.cluster.node(3);
     await unready.start();
-    await waitUntil({ what: 'the reason why node 3 is not ready', limitMs: READY_LIMIT_MS }, async () => {
+    await waitUntil({ what: 'the reason why node 3 is not ready', limitMs: WAIT_LIMIT_MS }, async () => {
       const reason = (await unready.status()).readiness?.reason;
       return reason?.startsWith('self not in KMS node list') === true ? null : `it is ${reason ?? 'none'}`;
     });
@@ -488,7 +488,7 @@ describe('what is answered', () => {
       key: 'kept',
       value: Buffer.from(sealStoredValue(dataKey, randomBytes(12), Buffer.from('value'))).toString('hex'),
       version: { [world.peer.wallet]: 1 },
-      updated_at_ms: Date.now(),
+      updated_at_ms: systemClock.nowMs(),
       tombstone: false,
       ttl_ms: 0,
     };

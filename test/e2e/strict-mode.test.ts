@@ -10,6 +10,7 @@ import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import { freePort } from '../../src/dev/listening-ports.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
+import { WAIT_LIMIT_MS } from '../support/limits.ts';
 import { expectError } from './support/answers.ts';
 import { expectNoSecrets } from './support/cluster-secrets.ts';
 import { HttpProxy } from './support/http-proxy.ts';
@@ -18,7 +19,6 @@ import { waitForStates } from './support/quick-blocks.ts';
 import { createRawApp, RawHttp, type RawApp } from './support/raw-caller.ts';
 
 const APP_ID = 1_001;
-const PROBE_LIMIT_MS = 30_000;
 const REFUSED_TARGET = 'the target is a loopback or link-local address';
 
 const http = new RawHttp();
@@ -78,11 +78,11 @@ beforeAll(async () => {
   nodes = [cluster.node(1), cluster.node(2), cluster.node(3)];
   await nodes[0].start({ HTTPS_PROXY: proxy.url });
   await waitForStates(cluster, [nodes[0]], 'ready');
-}, 120_000);
+});
 
 afterAll(async () => {
   for (const close of closers.reverse()) await close();
-}, 30_000);
+});
 
 interface Nodes {
   readonly operators: readonly {
@@ -99,7 +99,7 @@ async function connectionOf(seenBy: ClusterNode, wallet: Wallet): Promise<Readon
 /** Until a peer has been probed; then what the probe found. */
 async function probed(seenBy: ClusterNode, wallet: Wallet, reachable: boolean): Promise<Readonly<Record<string, unknown>>> {
   let found: Readonly<Record<string, unknown>> = {};
-  await waitUntil({ what: `the probe of ${wallet}`, limitMs: PROBE_LIMIT_MS }, async () => {
+  await waitUntil({ what: `the probe of ${wallet}`, limitMs: WAIT_LIMIT_MS }, async () => {
     found = (await connectionOf(seenBy, wallet)) ?? {};
     return found['status_endpoint_reachable'] === reachable ? null : JSON.stringify(found);
   });
@@ -115,7 +115,7 @@ describe('without the proxy', () => {
     await alone.start();
     await waitForStates(cluster, [alone], 'syncing-secret');
     const refused = (): readonly string[] => alone.lines().map(({ text }) => text).filter((text) => text.includes(REFUSED_TARGET));
-    await waitUntil({ what: 'both peers being asked', limitMs: PROBE_LIMIT_MS }, async () => {
+    await waitUntil({ what: 'both peers being asked', limitMs: WAIT_LIMIT_MS }, async () => {
       const missing = [nodes[0], nodes[1]].filter(({ wallet }) => !refused().some((text) => text.includes(wallet)));
       return missing.length === 0 ? null : `${missing.length} peers were not refused yet`;
     });
@@ -124,7 +124,7 @@ describe('without the proxy', () => {
     expect(fronts[0]!.connections).toBe(before);
     const { readiness } = await alone.status();
     expect(readiness?.reason).toMatch(/^no reachable member holds the master secret/);
-  }, 60_000);
+  });
 
   test('NO_PROXY opens no way around it', async () => {
     const [, , alone] = nodes;
@@ -135,14 +135,14 @@ describe('without the proxy', () => {
     await probed(alone, nodes[0].wallet, false);
     expect(fronts[0]!.connections).toBe(before);
     expect(proxy.seen.slice(seen).filter(({ port }) => port === fronts[0]!.port)).toEqual([]);
-  }, 60_000);
+  });
 });
 
 describe('through the proxy', () => {
   beforeAll(async () => {
     await Promise.all([nodes[1].start({ https_proxy: proxy.url }), nodes[2].start({ HTTPS_PROXY: proxy.url })]);
     await waitForStates(cluster, nodes, 'ready');
-  }, 90_000);
+  });
 
   test('nodes become ready over TLS: node 1 gave the secret to the others', async () => {
     for (const node of nodes.slice(1)) {

@@ -5,8 +5,6 @@ import { followEvents } from '../../src/cli/dev/follow-events.ts';
 import type { PageSession, VisualizerEvent } from '../../src/visualizer/wire.ts';
 import { StartedCommand } from './support/started-command.ts';
 
-const LIMIT_MS = 60_000;
-
 interface Wait {
   readonly holds: () => boolean;
   readonly resolve: () => void;
@@ -55,13 +53,13 @@ beforeAll(async () => {
   following = followEvents(url, { take, signal: stopping.signal });
   session = (await (await fetch(`${url}/session`)).json()) as PageSession;
   await command.until('the cluster running', ({ stdout }) => stdout.includes('"event":"running"'));
-}, LIMIT_MS);
+});
 
 afterAll(async () => {
   stopping.abort();
   await following;
   await command.clear();
-}, 30_000);
+});
 
 test('it is there before the nodes are, and shows both of them from their start', async () => {
   await until(isReady('node-1'));
@@ -118,7 +116,7 @@ test('a node that is killed has ended, and is there again from its start when it
   expect((await send({ command: 'restart_node', source: 'node-2' })).status).toBe(200);
   await until((event) => event.kind === 'state' && event.source === 'node-2' && event.fresh, from);
   await until(isReady('node-2'), from);
-}, LIMIT_MS);
+});
 
 test('the command itself says each end of a process once, also of one that the page started', async () => {
   const ends = (): readonly string[] =>
@@ -133,7 +131,7 @@ test('the command itself says each end of a process once, also of one that the p
   expect((await send({ command: 'restart_node', source: 'node-2' })).status).toBe(200);
   await until(isReady('node-2'), from);
   expect(ends().slice(before)).toEqual([expect.stringMatching(/^node-2 ended with code 0/), expect.stringMatching(/^node-2 ended by SIGKILL/)]);
-}, LIMIT_MS);
+});
 
 test('without the RPC nobody is ready, and with it all are again', async () => {
   let from = events.length;
@@ -144,7 +142,7 @@ test('without the RPC nobody is ready, and with it all are again', async () => {
   from = events.length;
   expect((await send({ command: 'start_rpc' })).status).toBe(200);
   for (const source of ['node-1', 'node-2']) await until(isReady(source), from);
-}, LIMIT_MS);
+});
 
 test('a way that is cut makes anti-entropy fail, and mended it succeeds', async () => {
   const tick = async (wanted: string): Promise<void> => {
@@ -159,7 +157,7 @@ test('a way that is cut makes anti-entropy fail, and mended it succeeds', async 
   await tick('1 of 1 peers failed');
   await send({ command: 'heal_peer', source: 'node-2', peer: 'node-1' });
   await tick('ok');
-}, LIMIT_MS);
+});
 
 test('the token is nowhere in the stream', () => {
   expect(events.length).toBeGreaterThan(100);
@@ -172,7 +170,7 @@ test('a port in use is named in one line', async () => {
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
   expect(stderr).toBe(`port ${new URL(url).port} is in use: give another --visualizer-port, or 0 for any that is free\n`);
   await other.clear();
-}, LIMIT_MS);
+});
 
 test('where it is not wanted, there is none', async () => {
   const other = new StartedCommand('node', ['scripts/start.mjs', '--no-visualizer', '--once', '--json', '--nodes', '1'], {});
@@ -180,7 +178,7 @@ test('where it is not wanted, there is none', async () => {
   expect(code).toBe(0);
   expect(stdout).not.toContain('visualizer');
   await other.clear();
-}, LIMIT_MS);
+});
 
 test('a restart by the page that Ctrl-C meets leaves no process behind, and nothing is done any more', async () => {
   const other = new StartedCommand('node', ['scripts/start.mjs', '--json', '--nodes', '1'], {});
@@ -205,4 +203,4 @@ test('a restart by the page that Ctrl-C meets leaves no process behind, and noth
   expect((await restarted)?.status).not.toBe(200);
   expect(other.stdout.trimEnd().split('\n').at(-1)).toBe('{"event":"stopped"}');
   await other.clear();
-}, LIMIT_MS);
+});

@@ -118,7 +118,6 @@ function serializeEvent(event: AnyEvent): string {
   return JSON.stringify(event, (_, value: unknown) => (value instanceof Error ? value.message : value));
 }
 
-const startedMs = performance.now();
 const machine = createNodeMachine(OPTIONS, STOPPED_CLOCK);
 /** xstate/graph brands its keys, which TypeScript then takes for no keys at all. */
 type Adjacency = Readonly<Record<string, AdjacencyValue<NodeSnapshot, NodeEvent>>>;
@@ -134,7 +133,6 @@ const states = Object.entries(adjacency).map(([key, { state, transitions }]) => 
   edges: Object.values(transitions as Record<string, { event: AnyEvent; state: NodeSnapshot }>).map(({ event, state: to }) => ({ event, to: serializeState(to), toState: to })),
 }));
 const edgeCount = states.reduce((sum, { edges }) => sum + edges.length, 0);
-const graphSeconds = (performance.now() - startedMs) / 1000;
 
 const edgesFrom = new Map(states.map(({ key, edges }) => [key, edges]));
 
@@ -163,12 +161,8 @@ async function perform(node: ControlledNode, event: AnyEvent): Promise<void> {
   else node.actor.send(event);
 }
 
-let replaySeconds = 0;
 afterAll(() => {
-  process.stdout.write(
-    `machine: ${states.length} states, ${edgeCount} edges, enumerated in ${graphSeconds.toFixed(2)} s, ` +
-      `every edge replayed in ${replaySeconds.toFixed(2)} s\n`,
-  );
+  process.stdout.write(`machine: ${states.length} states, ${edgeCount} edges\n`);
 });
 
 describe('every state of the machine', () => {
@@ -303,7 +297,6 @@ describe('ready is left at the tick that sees', () => {
 
 describe('every edge of the machine', () => {
   test('is taken by a real actor as the graph says', async () => {
-    const began = performance.now();
     const taken = new Set<object>();
     let steps = 0;
     let node = new ControlledNode(OPTIONS);
@@ -331,8 +324,7 @@ describe('every edge of the machine', () => {
     }
     expect(node.errors).toEqual([]);
     node.actor.stop();
-    replaySeconds = (performance.now() - began) / 1000;
     expect(taken.size).toBe(edgeCount);
     expect(steps).toBeGreaterThanOrEqual(edgeCount);
-  }, 240_000);
+  });
 });

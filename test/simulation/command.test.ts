@@ -21,7 +21,7 @@ test('several seeds end with a summary of faults, requests and invariants', () =
   expect(stdout).toMatch(/\d+ {2}a merge gives what the protocol says/);
   expect(stdout).toContain('2 runs, 0 failed');
   expect(stdout).toMatch(/simulated [\d.]+ h in [\d.]+ s: \d+ to 1/);
-}, 60_000);
+});
 
 test('a profile of faults is read from a file, and the trace is written to one', () => {
   const profile = join(folder, 'faults.json');
@@ -32,7 +32,7 @@ test('a profile of faults is read from a file, and the trace is written to one',
   expect(stdout).toMatch(/\d+ {2}crash/);
   expect(stdout).not.toContain('message');
   expect(readFileSync(trace, 'utf8')).toMatch(/fault crash on [abc]/);
-}, 60_000);
+});
 
 test.each([
   [['--nodes', '0'], 'whole number from 1 to 32'],
@@ -60,7 +60,7 @@ test.each(['--trace', '--events'])('%s to a file that cannot be written is an er
   for (const [path, code] of [['/dev/full', 'ENOSPC'], [join(folder, 'none', 'x'), 'ENOENT']] as const) {
     expect(sim('--seed', '1', '--hours', '0.01', '--nodes', '1', option, path)).toMatchObject({ status: 1, stderr: `${path} cannot be written (${code})\n` });
   }
-}, 60_000);
+});
 
 test('a story that comes out otherwise is an error', () => {
   const story = join(folder, 'wrong.story');
@@ -68,4 +68,4 @@ test('a story that comes out otherwise is an error', () => {
   const { status, stdout } = sim('--story', story);
   expect(status).toBe(1);
   expect(stdout).toContain('a ineligible: initializing');
-}, 30_000);
+});

@@ -26,7 +26,7 @@ test.each(['18', '19'])('cuts longer than deleted keys are remembered, seed %s',
   const { violation, injected } = await simulate(scenario);
   expect(violation).toBeNull();
   expect(injected['partition']).toBeGreaterThan(0);
-}, 120_000);
+});
 
 test.each(runs)('$level faults, $nodes nodes, seed $seed', async ({ level, seed, nodes }) => {
   const scenario = makeScenario({ seed, nodes, apps: 2, durationMs: 10 * MINUTE_MS, faults: FAULT_PROFILES[level], requestsPerSecond: 0.3 });
@@ -34,4 +34,4 @@ test.each(runs)('$level faults, $nodes nodes, seed $seed', async ({ level, seed,
   expect(violation).toBeNull();
   expect(writes).toBeGreaterThan(0);
   expect(Object.keys(checks).length).toBeGreaterThan(15);
-}, 120_000);
+});

@@ -19,4 +19,4 @@ test('little is left of what breaks a rule', async () => {
   const text = formatStory(storyOf(small.scenario, ['Found by a seed.']));
   expect(text).toContain(`"${FORGOTTEN_KEY}"`);
   expect(formatStory(parseStory(text))).toBe(text);
-}, 120_000);
+});

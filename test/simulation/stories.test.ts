@@ -13,4 +13,4 @@ test('there are stories', () => {
 test.each(stories)('%s', async (name) => {
   const text = readFileSync(new URL(name, folder), 'utf8');
   expect(formatStory(await playStory(parseStory(text)))).toBe(text);
-}, 60_000);
+});

@@ -5,11 +5,10 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { chromium as playwright, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { waitUntil } from '../../../src/dev/waiting.ts';
+import { WAIT_LIMIT_MS } from '../../support/limits.ts';
 
 export const WIDE = { width: 1280, height: 720 };
 export const PHONE = { width: 390, height: 844 };
-/** How long a page may take for what a test waits for. Milliseconds. */
-const WAIT_MS = 10_000;
 
 /** In a single process the first page that is closed takes the browser with it; the rest would turn off what is to be tested. */
 const UNWANTED: readonly string[] = ['--single-process', '--disable-web-security', '--disable-site-isolation-trials', '--allow-running-insecure-content'];
@@ -32,12 +31,12 @@ export async function launchBrowser(): Promise<Browser> {
  * forbids.)
  */
 export async function untilTrue(page: Page, expression: string): Promise<void> {
-  await waitUntil({ what: expression, limitMs: WAIT_MS, everyMs: 20 }, async () => ((await page.evaluate<boolean>(expression)) ? null : 'it does not hold'));
+  await waitUntil({ what: expression, limitMs: WAIT_LIMIT_MS, everyMs: 20 }, async () => ((await page.evaluate<boolean>(expression)) ? null : 'it does not hold'));
 }
 
 /** Waits until what a selector finds has these texts, in this order. */
 export async function untilTexts(page: Page, selector: string, expected: readonly string[]): Promise<void> {
-  await waitUntil({ what: selector, limitMs: WAIT_MS, everyMs: 20 }, async () => {
+  await waitUntil({ what: selector, limitMs: WAIT_LIMIT_MS, everyMs: 20 }, async () => {
     const found = await page.locator(selector).allTextContents();
     return isDeepStrictEqual(found, expected) ? null : `it is ${JSON.stringify(found)}, not ${JSON.stringify(expected)}`;
   });
@@ -55,7 +54,7 @@ export interface OpenedPage {
 
 export async function openPage(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<OpenedPage> {
   const context = await browser.newContext({ viewport: WIDE, colorScheme: 'dark', ...options });
-  context.setDefaultTimeout(WAIT_MS);
+  context.setDefaultTimeout(WAIT_LIMIT_MS);
   const page = await context.newPage();
   const problems: string[] = [];
   const allowed: RegExp[] = [];

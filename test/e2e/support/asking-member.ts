@@ -31,7 +31,7 @@ export interface AskedNode {
   readonly url: string;
 }
 
-const TIMEOUT_MS = 10_000;
+const TIMEOUT_MS = 60_000;
 
 export class AskingMember {
   readonly wallet: Wallet;

@@ -3,6 +3,7 @@
  * knows no digest, no pages and none of `request_id`, `store_id` and `next_nonce`; refuses bodies over 2 MiB with 413; hands out
  * 30 nonces a minute to each peer. Its keys, envelopes, proofs and signatures are real, and what it merges it merges alike.
  */
+import { pause } from '../../../src/dev/waiting.ts';
 import type { AppId, TeePubkey, Wallet } from '../../../src/domain/ids.ts';
 import type { Member } from '../../../src/domain/membership.ts';
 import type { WireRecord } from '../../../src/domain/records.ts';
@@ -46,7 +47,8 @@ export class OlderNode {
   readonly #caller: RawCaller;
   readonly #http: RawHttp;
   readonly #syncKey: Uint8Array;
-  readonly #ticking: NodeJS.Timeout;
+  readonly #following: Promise<void>;
+  #closed = false;
   #count = 0;
 
   private constructor(node: NodeOverHttp, modules: { readonly caller: RawCaller; readonly http: RawHttp; readonly served: readonly ServedRequest[] }, secret: string) {
@@ -58,7 +60,7 @@ export class OlderNode {
     this.url = node.url;
     this.wallet = node.identity.wallet;
     this.teePubkey = node.identity.teePubkey;
-    this.#ticking = setInterval(() => void node.clock.advance(Math.max(0, systemClock.nowMs() - node.clock.nowMs())), CLOCK_STEP_MS);
+    this.#following = this.#followTime();
   }
 
   static async start({ secret, peers }: OlderNodeOptions): Promise<OlderNode> {
@@ -137,8 +139,18 @@ export class OlderNode {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#ticking);
+    this.#closed = true;
+    await this.#following;
     await this.#node.close();
+  }
+
+  /** Its clock is moved by hand; here it goes with the real one. */
+  async #followTime(): Promise<void> {
+    const { clock } = this.#node;
+    while (!this.#closed) {
+      await clock.advance(Math.max(0, systemClock.nowMs() - clock.nowMs()));
+      await pause(CLOCK_STEP_MS).passed;
+    }
   }
 
   async #ask(target: Target, inner: object): Promise<Record<string, unknown> | null> {

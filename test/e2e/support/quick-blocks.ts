@@ -3,16 +3,14 @@ import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
 import type { Cluster } from '../../../src/dev/cluster.ts';
 import { waitUntil } from '../../../src/dev/waiting.ts';
 import type { ReadinessState } from '../../../src/domain/readiness.ts';
-
-/** Until nodes are in a state, unless a test says more. Milliseconds. */
-const STATE_LIMIT_MS = 60_000;
+import { WAIT_LIMIT_MS } from '../../support/limits.ts';
 
 /** Mines a block at each look, so that what waits for confirmations does not wait for the clock. */
 export async function waitForStates(
   cluster: Cluster,
   nodes: readonly ClusterNode[],
   state: ReadinessState,
-  limitMs = STATE_LIMIT_MS,
+  limitMs = WAIT_LIMIT_MS,
 ): Promise<void> {
   for (const node of nodes) {
     await waitUntil({ what: `${node.name} becoming ${state}`, limitMs }, async () => {

@@ -11,11 +11,9 @@ import { canonicalJson } from '../../../src/crypto/canonical-json.ts';
 import { appAuthMessage, peerAuthMessage } from '../../../src/crypto/messages.ts';
 import { parseEnvelope, toWireEnvelope, type WireEnvelope } from '../../../src/domain/envelope.ts';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
-import { systemRandom } from '../../../src/system/system.ts';
+import { systemClock, systemRandom } from '../../../src/system/system.ts';
+import { WAIT_LIMIT_MS } from '../../support/limits.ts';
 import type { Output, Secret } from './secret-search.ts';
-
-/** One exchange. Milliseconds. */
-const ANSWER_LIMIT_MS = 30_000;
 
 export interface RawRequest {
   readonly method: string;
@@ -67,7 +65,7 @@ async function exchange(url: string, raw: RawRequest): Promise<RawAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const headers = Object.fromEntries(Object.entries(raw.headers ?? {}).filter(([, value]) => value !== undefined));
   const { hostname, port } = new URL(url);
-  const sent = httpRequest({ hostname, port, method: raw.method, path: raw.path, headers, agent: false, timeout: ANSWER_LIMIT_MS });
+  const sent = httpRequest({ hostname, port, method: raw.method, path: raw.path, headers, agent: false, timeout: WAIT_LIMIT_MS });
   let answered = false;
   sent.once('response', (answer) => {
     answered = true;
@@ -101,7 +99,7 @@ export async function sendBytes(port: number, bytes: string | Buffer, options: {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const socket = connect(port, '127.0.0.1');
   const chunks: Buffer[] = [];
-  socket.setTimeout(ANSWER_LIMIT_MS, () => socket.destroy(new Error('the node left the connection open')));
+  socket.setTimeout(WAIT_LIMIT_MS, () => socket.destroy(new Error('the node left the connection open')));
   socket.on('data', (chunk) => chunks.push(chunk));
   socket.once('error', (error: NodeJS.ErrnoException) => {
     // A node that closes while it is being sent more resets the connection.
@@ -210,7 +208,7 @@ export class RawCaller {
 }
 
 export function nowSeconds(): number {
-  return Math.floor(Date.now() / 1000);
+  return Math.floor(systemClock.nowMs() / 1000);
 }
 
 /** HMAC of a body under the sync key (protocol.md §3); of what is no JSON, over the bytes. */

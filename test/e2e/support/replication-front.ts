@@ -12,6 +12,7 @@ export class ReplicationFront {
   targetPort = 0;
   readonly #server: Server;
   readonly #cut = new Map<string, number>();
+  #abandoned = 0;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -42,6 +43,11 @@ export class ReplicationFront {
     return this.#cut.get(wallet) ?? 0;
   }
 
+  /** Requests of members that their sender gave up before the node had answered. */
+  get abandoned(): number {
+    return this.#abandoned;
+  }
+
   async close(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<undefined>();
     this.#server.close(() => resolve(undefined));
@@ -69,7 +75,10 @@ export class ReplicationFront {
       answer.pipe(response);
     });
     onward.on('error', () => response.destroy());
-    response.on('close', () => onward.destroy());
+    response.on('close', () => {
+      if (url === '/sync' && !response.writableFinished) this.#abandoned += 1;
+      onward.destroy();
+    });
     request.pipe(onward);
   }
 }

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
 import { waitUntil } from '../../../src/dev/waiting.ts';
+import { WAIT_LIMIT_MS } from '../../support/limits.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');
 
@@ -34,11 +35,11 @@ export class StartedCommand {
   #stdout = '';
   #stderr = '';
 
-  /** @param environment over this process's own */
-  constructor(file: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
+  /** @param environment over this process's own @param cwd a checkout */
+  constructor(file: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}, cwd = ROOT) {
     // A group of its own, as a shell gives to a command: a signal to the group is a terminal's Ctrl-C.
     this.#child = spawn(file, args, {
-      cwd: ROOT,
+      cwd,
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...withoutJest(process.env), HOME: this.#folder, TMPDIR: this.#folder, ...environment, PATH: this.#path(environment) },
@@ -78,7 +79,7 @@ export class StartedCommand {
   }
 
   /** Waits until `holds` what was printed so far. */
-  async until(what: string, holds: (printed: Pick<Ended, 'stdout' | 'stderr'>) => boolean, limitMs = 40_000): Promise<void> {
+  async until(what: string, holds: (printed: Pick<Ended, 'stdout' | 'stderr'>) => boolean, limitMs = WAIT_LIMIT_MS): Promise<void> {
     await waitUntil({ what, limitMs, everyMs: 20 }, async () => {
       if (holds({ stdout: this.#stdout, stderr: this.#stderr })) return null;
       // Somebody down the line may still print when the process itself is gone.
@@ -104,7 +105,7 @@ export class StartedCommand {
     return found[0]!;
   }
 
-  async untilNothingLives(limitMs = 15_000): Promise<void> {
+  async untilNothingLives(limitMs = WAIT_LIMIT_MS): Promise<void> {
     await waitUntil({ what: 'the end of all processes', limitMs, everyMs: 20 }, async () => {
       const left = this.processes();
       return left.length === 0 ? null : left.map(({ command }) => command).join('; ');

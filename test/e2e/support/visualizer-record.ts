@@ -1,7 +1,9 @@
 /** All that the visualisers of a cluster's nodes give away: their streams from the first event on, and every other answer. */
 import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
+import { pause } from '../../../src/dev/waiting.ts';
 import type { Output } from './secret-search.ts';
 
+/** Between two tries to reach a node that may be starting. Milliseconds. */
 const TRY_AGAIN_MS = 100;
 
 export class VisualizerRecord {
@@ -49,9 +51,7 @@ export class VisualizerRecord {
       } catch {
         // It is not there yet, or no more.
       }
-      const { promise, resolve } = Promise.withResolvers<undefined>();
-      setTimeout(() => resolve(undefined), TRY_AGAIN_MS);
-      await promise;
+      await pause(TRY_AGAIN_MS).passed;
     }
   }
 

@@ -4,6 +4,7 @@ import { createKmsClient, KmsClientError } from '../../../src/client/index.ts';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
 import { DependencyError } from '../../../src/domain/errors.ts';
 import { reason, REASONS } from '../../../src/domain/reasons.ts';
+import { systemClock } from '../../../src/system/system.ts';
 import { authorizedRecord, memberOf } from '../../support/members.ts';
 import { READY, startNodeOverHttp, type NodeOverHttp } from '../../support/node-over-http.ts';
 
@@ -25,7 +26,7 @@ async function start() {
   const nodes: NodeOverHttp[] = [];
   for (const digit of ['21', '22']) {
     const keys = { walletKey: digit.repeat(32), teeScalar: digit.repeat(48) };
-    const node = await startNodeOverHttp({ nowMs: Date.now(), ...keys, lookup });
+    const node = await startNodeOverHttp({ nowMs: systemClock.nowMs(), ...keys, lookup });
     closers.push(() => node.close());
     nodes.push(node);
   }

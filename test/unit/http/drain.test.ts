@@ -6,8 +6,7 @@ import { STOP_LIMIT_MS } from '../../../src/dev/managed-process.ts';
 import { waitUntil } from '../../../src/dev/waiting.ts';
 import { listen } from '../../../src/http/server.ts';
 import { DRAIN_LIMIT_MS } from '../../../src/node/run-node.ts';
-
-const LIMIT_MS = 5_000;
+import { WAIT_LIMIT_MS } from '../../support/limits.ts';
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -15,7 +14,7 @@ afterEach(() => {
 });
 
 function until(what: string, reached: () => boolean): Promise<void> {
-  return waitUntil({ what, limitMs: LIMIT_MS, everyMs: 5 }, async () => (reached() ? null : 'not yet'));
+  return waitUntil({ what, limitMs: WAIT_LIMIT_MS, everyMs: 5 }, async () => (reached() ? null : 'not yet'));
 }
 
 async function startServer() {
