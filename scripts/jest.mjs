@@ -3,18 +3,21 @@
  * run, which `--selectProjects` would take for one more project.
  */
 import process from 'node:process';
-import { ensureInstalled, run } from './runtime.mjs';
+import { requireInstalled } from '../launch/installed.mjs';
+import { run } from './development.mjs';
 
-const given = process.argv.slice(2);
+/** `--` separates nothing here: what follows it are the same words. */
+const given = process.argv.slice(2).filter((word) => word !== '--');
 
 /** Neither an option nor the value of the one before it. */
 const isPattern = (word, at) => !word.startsWith('-') && !/^--?[a-zA-Z]+$/.test(given[at - 1] ?? '');
 
-ensureInstalled();
-process.exitCode = await run([
+requireInstalled({ development: true });
+const code = await run([
   '--experimental-vm-modules',
   '--no-warnings=ExperimentalWarning',
   'node_modules/jest/bin/jest.js',
   ...given.filter((word, at) => !isPattern(word, at)),
   ...given.filter(isPattern).map((word) => `--testPathPatterns=${word}`),
 ]);
+process.exit(code);

@@ -1,6 +1,7 @@
-/** `node scripts/run.mjs FILE [ARGUMENT..]`: installs when needed, then runs a TypeScript file on the product's runtime. */
+/** `node scripts/run.mjs FILE [ARGUMENT..]`: runs a TypeScript file of development on the product's runtime. It installs nothing. */
 import process from 'node:process';
-import { ensureInstalled, run } from './runtime.mjs';
+import { requireInstalled } from '../launch/installed.mjs';
+import { run } from './development.mjs';
 
-ensureInstalled();
-process.exitCode = await run(process.argv.slice(2));
+requireInstalled({ development: true });
+process.exit(await run(process.argv.slice(2)));

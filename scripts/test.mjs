@@ -3,7 +3,7 @@
  * that fails. Arguments name the checks to run: `npm test -- unit e2e`.
  */
 import process from 'node:process';
-import { ensureInstalled, run } from './runtime.mjs';
+import { ensureInstalled, run } from './development.mjs';
 
 const jest = (...projects) => [
   '--experimental-vm-modules',

@@ -1,22 +1,31 @@
 /**
- * SIGINT, SIGTERM and SIGHUP of a command: the first asks it to stop in order, a second one ends it at once. One Ctrl-C may
- * arrive several times, from the terminal and from npm and the launcher, which both hand it on: copies count as one.
+ * What asks a command to stop: SIGINT, SIGTERM, SIGHUP, and the end of the launcher that started it. The first asks it to stop in
+ * order, a second signal ends it at once. One Ctrl-C may arrive several times, from the terminal and from npm and the launcher,
+ * which both hand it on: copies count as one.
  */
+import type { EventEmitter } from 'node:events';
 import process from 'node:process';
 
 /** Signals this close to the first are copies of it. Milliseconds. */
 const COPIES_WITHIN_MS = 250;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** Emitted by launch/leash.mjs. */
+const LAUNCHER_GONE = 'launcher-gone';
 
 /** @param atOnce ends the process; it may run again */
 export function onStopSignals(stop: () => void, atOnce: () => void): void {
   let firstMs: number | null = null;
+  const ask = (): void => {
+    firstMs = performance.now();
+    stop();
+  };
   const take = (): void => {
-    const nowMs = performance.now();
-    if (firstMs === null) {
-      firstMs = nowMs;
-      stop();
-    } else if (nowMs - firstMs > COPIES_WITHIN_MS) atOnce();
+    if (firstMs === null) ask();
+    else if (performance.now() - firstMs > COPIES_WITHIN_MS) atOnce();
   };
   for (const signal of SIGNALS) process.on(signal, take);
+  // A launcher that a Ctrl-C ended says nothing that the command has not heard.
+  (process as EventEmitter).on(LAUNCHER_GONE, () => {
+    if (firstMs === null) ask();
+  });
 }

@@ -12,9 +12,9 @@ import type { DerivedKey } from '../../src/client/derive.ts';
 import { checkKeys } from '../../src/cli/dev/key-check.ts';
 import { CapturedOutput } from '../../src/dev/captured-output.ts';
 import type { Wallet } from '../../src/domain/ids.ts';
+import { WAIT_LIMIT_MS } from '../support/limits.ts';
 import { StartedCommand, type Ended } from './support/started-command.ts';
 
-const LIMIT_MS = 90_000;
 const started: StartedCommand[] = [];
 
 /** Where a cluster writes the identity of its app. */
@@ -111,7 +111,6 @@ describe('npm start -- --once', () => {
         for (const state of states) expect(state['since_start_ms']).toBeGreaterThanOrEqual(state['since_change_ms'] as number);
       }
     },
-    LIMIT_MS,
   );
 
   test(
@@ -134,7 +133,6 @@ describe('npm start -- --once', () => {
       expect(stdout).toMatch(/the keys are equal, and a write on node-1 was seen and deleted everywhere \(\d+\.\d s\)\.\n$/);
       expect(command.processes()).toEqual([]);
     },
-    LIMIT_MS,
   );
 
   test(
@@ -148,7 +146,6 @@ describe('npm start -- --once', () => {
       expect(stderr).toMatch(/^node-1 ended by SIGKILL/);
       expect(command.processes()).toEqual([]);
     },
-    LIMIT_MS,
   );
 });
 
@@ -233,7 +230,6 @@ describe('a running cluster', () => {
       expect(stderr).toBe('');
       expect(command.filesLeft()).toEqual([]);
     },
-    LIMIT_MS,
   );
 
   test(
@@ -245,7 +241,7 @@ describe('a running cluster', () => {
       command.signal('SIGINT');
       await command.until('stopping', ({ stdout }) => stdout.includes('"event":"stopping"'));
       // Copies of one Ctrl-C count as one, so that it takes a moment until the next counts as a second one.
-      await waitUntil({ what: 'the end', limitMs: 5_000, everyMs: 50 }, async () => {
+      await waitUntil({ what: 'the end', limitMs: WAIT_LIMIT_MS, everyMs: 50 }, async () => {
         if (!command.running) return null;
         command.signal('SIGINT');
         return 'the cluster waits for a node that stands still';
@@ -253,7 +249,6 @@ describe('a running cluster', () => {
       expect((await command.ended).code).toBe(130);
       await command.untilNothingLives();
     },
-    LIMIT_MS,
   );
 
   test.each([
@@ -267,7 +262,6 @@ describe('a running cluster', () => {
       await command.untilNothingLives();
       expect(command.filesLeft()).toEqual([]);
     },
-    LIMIT_MS,
   );
 });
 
@@ -284,7 +278,6 @@ describe('what cannot be started', () => {
       expect(stdout).toMatch(/0:\s+any\s+that\s+are\s+free\s+\(default:\s+0\)/);
       expect(stdout).toContain('Exit code:');
     },
-    LIMIT_MS,
   );
 
   test(
@@ -302,7 +295,6 @@ describe('what cannot be started', () => {
       const ends = await Promise.all(cases.map(([args]) => launcher(...args.split(' ')).ended));
       for (const [index, [, reason, code = 2]] of cases.entries()) expectRefusal(ends[index]!, reason, code);
     },
-    LIMIT_MS,
   );
 
   test(
@@ -315,7 +307,6 @@ describe('what cannot be started', () => {
       holder.close();
       expectRefusal(end, new RegExp(`^port ${port} is in use: give another --base-port`));
     },
-    LIMIT_MS,
   );
 
   test.each([
@@ -327,7 +318,6 @@ describe('what cannot be started', () => {
       const change = `Object.defineProperty(process,'version',{value:'${version}'})`;
       expectRefusal(await elsewhere(change, 'scripts/start.mjs', '--once').ended, reason);
     },
-    LIMIT_MS,
   );
 
   test(
@@ -335,9 +325,8 @@ describe('what cannot be started', () => {
     async () => {
       const change = "Object.defineProperty(process,'version',{value:'v20.19.5'});Object.defineProperty(process,'arch',{value:'riscv64'})";
       const end = await elsewhere(change, 'scripts/start.mjs', '--once').ended;
-      expectRefusal(end, /^Node 24 or newer is needed and the lockfile brings none for linux-riscv64/);
+      expectRefusal(end, /^Node 24 or newer is needed, and none is installed for linux-riscv64/);
     },
-    LIMIT_MS,
   );
 
   test(
@@ -348,6 +337,5 @@ describe('what cannot be started', () => {
       expect(code).toBe(1);
       expect(stderr).toBe('The lockfile brings no Anvil for linux-riscv64: install Foundry, so that "anvil" is on the PATH.\n');
     },
-    LIMIT_MS,
   );
 });

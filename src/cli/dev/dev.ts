@@ -7,7 +7,6 @@ import process from 'node:process';
 import { systemClock } from '../../system/system.ts';
 import { firstLine } from '../command-line.ts';
 import { EXIT } from '../exit-codes.ts';
-import { exitWithParent } from '../exit-with-parent.ts';
 import { onStopSignals } from '../stop-signals.ts';
 import { takesColours } from '../terminal.ts';
 import { defineDevOptions, devOptionsOf } from './options.ts';
@@ -32,7 +31,6 @@ export async function run(command: Command): Promise<number> {
   const say = (error: unknown): void => void process.stderr.write(`${firstLine(error)}\n`);
 
   onStopSignals(stop, () => killAll(EXIT.interrupted));
-  if (options.exitWithParent) exitWithParent(stop);
   // Whoever read the output is gone: there is nobody to run for.
   process.stdout.on('error', stop);
   process.on('uncaughtException', (error) => {

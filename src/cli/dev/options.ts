@@ -1,7 +1,6 @@
 /** The options of `nova-kms dev`, which is `npm start`: read, checked and explained. */
 import type { Command } from 'commander';
 import { MAX_NODES } from '../../dev/cluster.ts';
-import { exitWithParentOption } from '../exit-with-parent.ts';
 import { MAX_PORT, secondsBetween, wholeNumber } from '../option-values.ts';
 
 export interface DevOptions {
@@ -15,8 +14,6 @@ export interface DevOptions {
   readonly visualizerPort: number | null;
   /** Written when the cluster runs, removed when it ends. */
   readonly identity: string;
-  /** Stop when standard input closes. */
-  readonly exitWithParent: boolean;
 }
 
 const DEFAULT_NODES = 3;
@@ -53,12 +50,11 @@ export function defineDevOptions(command: Command): void {
     .option('--no-visualizer', 'no page that shows the cluster')
     .option('--json', 'one JSON object per line on standard output, and no other text')
     .option('--identity <file>', "where the keys of the cluster's app stand while it runs, for commands such as derive", DEFAULT_IDENTITY_FILE)
-    .addOption(exitWithParentOption())
     .addHelpText('after', EXAMPLES);
 }
 
 export function devOptionsOf(command: Command): DevOptions {
   const given = command.opts<Pick<DevOptions, 'nodes' | 'tickSeconds' | 'basePort' | 'identity'> & Partial<DevOptions> & { readonly visualizerPort: number; readonly visualizer: boolean }>();
   const { visualizer, visualizerPort, ...others } = given;
-  return { once: false, json: false, exitWithParent: false, ...others, visualizerPort: visualizer ? visualizerPort : null };
+  return { once: false, json: false, ...others, visualizerPort: visualizer ? visualizerPort : null };
 }

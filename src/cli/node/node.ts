@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import process from 'node:process';
 import { readConfig } from '../../config/read-config.ts';
 import { SETTINGS, type Config } from '../../config/settings.ts';
+import { signsNatively } from '../../crypto/native-library.ts';
 import { InvariantError } from '../../domain/errors.ts';
 import type { Log } from '../../domain/ports.ts';
 import { runNode, type RunningNode } from '../../node/run-node.ts';
@@ -40,6 +41,7 @@ export async function run(command: Command): Promise<number> {
   const { config, effective } = read;
   const log = createLog({ level: config.logLevel, stream: process.stderr }, { clock: systemClock });
   log.info('effective configuration', effective);
+  if (!signsNatively()) log.warn('no native secp256k1 for this platform: signatures are made and checked by a slow library in JavaScript', { platform: `${process.platform}-${process.arch}` });
   return untilClosed(config, log, command.opts<{ exitWithParent?: boolean }>().exitWithParent === true);
 }
 
@@ -73,6 +75,8 @@ async function untilClosed(config: Config, log: Log, withParent: boolean): Promi
     () => close(EXIT.done),
     () => process.exit(EXIT.interrupted),
   );
+  // Node else answers SIGUSR1 with a debugger, which reads all memory. A launcher forbids it before this line runs.
+  if (config.inEnclave) process.on('SIGUSR1', () => undefined);
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', (error) => fail(error instanceof Error ? error : new Error('a promise was rejected')));
   if (withParent) exitWithParent(() => close(EXIT.done));

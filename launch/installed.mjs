@@ -1,0 +1,39 @@
+/**
+ * Whether what the lockfile names is installed, by npm's own record of what it has installed. Nothing is changed here: what is
+ * missing is said, with the command that brings it.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fail, MODULES, ROOT } from './runtime.mjs';
+
+/** Names in a message; the rest is counted. */
+const MAX_NAMED = 3;
+
+function packagesOf(file) {
+  return JSON.parse(readFileSync(file, 'utf8')).packages;
+}
+
+/**
+ * Packages of the lockfile that are not installed in the version that it names. What is optional may be missing: it is for
+ * other platforms.
+ * @param development whether the packages count that only development needs
+ */
+export function missingPackages(development) {
+  const wanted = packagesOf(join(ROOT, 'package-lock.json'));
+  const record = join(MODULES, '.package-lock.json');
+  const installed = existsSync(record) ? packagesOf(record) : {};
+  return Object.entries(wanted)
+    .filter(([path, entry]) => path !== '' && entry.optional !== true && entry.devOptional !== true && (development || entry.dev !== true))
+    .filter(([path, entry]) => installed[path]?.version !== entry.version || !existsSync(join(ROOT, path, 'package.json')))
+    .map(([path]) => path.replace(/^.*node_modules\//, ''));
+}
+
+/** Exits with one line, which says what is missing and how to get it, unless all is there. */
+export function requireInstalled({ development }) {
+  const missing = missingPackages(development);
+  if (missing.length === 0) return;
+  const rest = missing.length - MAX_NAMED;
+  const names = `${missing.slice(0, MAX_NAMED).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
+  const command = development ? 'npm ci' : 'npm ci --omit=dev';
+  fail(`Not installed as package-lock.json says: ${names}. Run "${command}" and then this command again.`);
+}

