@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { createKmsClient, type KmsClient } from '../src/client/kms-client.ts';
+import type { LocalKeys } from '../src/client/options.ts';
 import type { Cluster } from '../src/dev/cluster.ts';
 import type { Environment } from '../src/dev/cluster-node.ts';
 import { KMS_APP_ID } from '../src/dev/dev-chain.ts';
@@ -18,21 +19,25 @@ const APP_URL = 'http://127.0.0.1:9';
 
 /** @param reroute instead of the registered URLs, so that the app's own calls pass by what counts between nodes */
 export async function createBenchApp(cluster: Cluster, reroute: ReadonlyMap<string, string> = new Map(), appId = BENCH_APP_ID): Promise<KmsClient> {
-  const client = createKmsClient(
-    {
-      registry: cluster.chain.novaAppRegistry,
-      appId: KMS_APP_ID,
-      chain: { rpcUrl: cluster.chain.url },
-      identity: { privateKey: randomBytes(32).toString('hex') },
-      inEnclave: false,
-    },
-    { transport: manyClients(reroute) },
-  );
-  const identity = await client.identity();
-  await cluster.chain.createApp(appId);
-  await cluster.chain.register({ ...identity, appId, url: APP_URL });
-  await cluster.mineConfirmations();
+  const client = connectBenchApp(cluster, drawKeys(), reroute);
+  await registerBenchApp(cluster, client, appId);
   return client;
+}
+
+export async function registerBenchApp(cluster: Cluster, client: KmsClient, appId: number): Promise<void> {
+  await cluster.chain.createApp(appId);
+  await cluster.chain.register({ ...(await client.identity()), appId, url: APP_URL });
+  await cluster.mineConfirmations();
+}
+
+export function drawKeys(): LocalKeys {
+  return { privateKey: randomBytes(32).toString('hex'), teeScalar: `00${randomBytes(47).toString('hex')}` };
+}
+
+/** A client of an app that is registered with these keys. */
+export function connectBenchApp(cluster: Cluster, identity: LocalKeys, reroute: ReadonlyMap<string, string> = new Map()): KmsClient {
+  const chain = { rpcUrl: cluster.chain.url };
+  return createKmsClient({ registry: cluster.chain.novaAppRegistry, appId: KMS_APP_ID, chain, identity, inEnclave: false }, { transport: manyClients(reroute) });
 }
 
 function manyClients(reroute: ReadonlyMap<string, string>): Transport & { close(): Promise<void> } {

@@ -1,62 +1,138 @@
 /**
  * `npm run bench:requests`: what apps' requests cost one node, with everything that belongs to them: a nonce, the caller's
- * signature, the registry, both envelopes, and the caller's own work in this process. Keys of three namespaces of one node take
- * turns, so that what else the machine does falls on all sizes alike; the processor time of the node says what is left when it
- * does much.
+ * signature, the registry, both envelopes, and the caller's own work in this process. Derives are measured against the least that
+ * they cost in Node (`floor.ts`), by the same callers on the same enclave; keys of three namespaces take turns. All works take
+ * turns, so that what else the machine does falls on all alike; the processor time of the process that answers says what is left
+ * when it does much.
+ *
+ * `--turns N` and `--seconds S` for each work in each turn; `--only derive` leaves the namespaces out.
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';
+import { parseArgs } from 'node:util';
 import type { KmsClient } from '../src/client/kms-client.ts';
-import { startCluster } from '../src/dev/cluster.ts';
+import { startCluster, type Cluster } from '../src/dev/cluster.ts';
 import type { ClusterNode } from '../src/dev/cluster-node.ts';
-import { createBenchApp, TRUSTING } from './bench-app.ts';
+import { connectBenchApp, createBenchApp, drawKeys, registerBenchApp, TRUSTING } from './bench-app.ts';
 import { FillingMember } from './filling-member.ts';
+import { startFloor } from './floor-process.ts';
 import { cpuMs, residentMiB } from './process-figures.ts';
 import { median, percentile, table } from './statistics.ts';
 
 const SIZES = [100, 10_000, 50_000];
 const VALUE_BYTES = 100;
-const CALLERS = 16;
-/** One turn of one kind of request. */
-const TURN_REQUESTS = 400;
-const TURNS = 5;
-const LIST_REQUESTS = 15;
+const CALLERS = [16, 1];
+const DATA_CALLERS = 16;
 const LIMIT_MS = 90_000;
+const FLOOR_APP_ID = 2_000;
 const FIRST_APP_ID = 2_001;
 
 type Ask = (client: KmsClient, key: string) => Promise<unknown>;
 
 interface Work {
   readonly name: string;
-  readonly size: number;
+  /** Keys in its namespace; null: it has to do with none. */
+  readonly size: number | null;
   readonly client: KmsClient;
   readonly callers: number;
-  readonly requests: number;
   readonly ask: Ask;
+  /** Who answers. */
+  readonly pid: number;
 }
 
 class Figures {
   readonly latenciesMs: number[] = [];
   readonly perSecond: number[] = [];
-  readonly nodeMs: number[] = [];
+  readonly cpuMs: number[] = [];
 }
 
-async function takeTurn({ size, client, callers, requests, ask }: Work, node: ClusterNode, figures: Figures): Promise<void> {
-  let left = requests;
-  const cpuBeforeMs = cpuMs(node.pid!);
+const { values: options } = parseArgs({ options: { turns: { type: 'string', default: '9' }, seconds: { type: 'string', default: '2' }, only: { type: 'string' } } });
+const turns = Number(options.turns);
+const turnMs = 1_000 * Number(options.seconds);
+
+async function takeTurn({ size, client, callers, ask, pid }: Work, figures: Figures): Promise<void> {
+  let asked = 0;
+  const cpuBeforeMs = cpuMs(pid);
   const startedMs = performance.now();
   const call = async (): Promise<void> => {
-    while (left > 0) {
-      left -= 1;
-      const key = `record-${String(left % size).padStart(6, '0')}`;
+    while (performance.now() - startedMs < turnMs) {
+      asked += 1;
+      const key = `record-${String(asked % (size ?? 1)).padStart(6, '0')}`;
       const fromMs = performance.now();
       await ask(client, key);
       figures.latenciesMs.push(performance.now() - fromMs);
     }
   };
   await Promise.all(Array.from({ length: callers }, call));
-  figures.perSecond.push((requests * 1_000) / (performance.now() - startedMs));
-  figures.nodeMs.push((cpuMs(node.pid!) - cpuBeforeMs) / requests);
+  figures.perSecond.push((asked * 1_000) / (performance.now() - startedMs));
+  figures.cpuMs.push((cpuMs(pid) - cpuBeforeMs) / asked);
+}
+
+/** All works take turns; the first turn warms up. */
+async function measure(works: readonly Work[]): Promise<readonly Figures[]> {
+  const figures = works.map(() => new Figures());
+  for (let turn = 0; turn <= turns; turn += 1) {
+    for (const [place, work] of works.entries()) await takeTurn(work, turn === 0 ? new Figures() : figures[place]!);
+  }
+  return figures;
+}
+
+function row({ name, size, callers }: Work, { latenciesMs, perSecond, cpuMs: perRequestMs }: Figures): (string | number)[] {
+  return [name, size ?? '-', callers, Math.round(median(perSecond)), median(latenciesMs).toFixed(2), percentile(latenciesMs, 99).toFixed(2), median(perRequestMs).toFixed(2)];
+}
+
+const HEAD = ['request', 'keys', 'callers', 'per s', 'p50 ms', 'p99 ms', 'CPU ms'];
+
+async function againstFloor(cluster: Cluster, node: ClusterNode, secretHex: string): Promise<void> {
+  const keys = drawKeys();
+  const toNode = connectBenchApp(cluster, keys);
+  await registerBenchApp(cluster, toNode, FLOOR_APP_ID);
+  const floor = await startFloor({ node, secret: secretHex, caller: { ...(await toNode.identity()), appId: FLOOR_APP_ID } });
+  const toFloor = connectBenchApp(cluster, keys, new Map([[new URL(node.url).origin, floor.url]]));
+  try {
+    const ask: Ask = (client) => client.derive({ path: 'bench' }, { node: node.wallet });
+    const [ours, least] = await Promise.all([toNode, toFloor].map((client) => client.derive({ path: 'equal' }, { node: node.wallet })));
+    if (Buffer.compare(ours!.key, least!.key) !== 0) throw new Error('the floor derives another key than the node');
+    const works = CALLERS.flatMap((callers): Work[] => [
+      { name: 'derive', size: null, client: toNode, callers, ask, pid: node.pid! },
+      { name: 'derive, floor', size: null, client: toFloor, callers, ask, pid: floor.pid },
+    ]);
+    const figures = await measure(works);
+    process.stdout.write(`${table([HEAD, ...works.map((work, place) => row(work, figures[place]!))])}\n`);
+    for (const [place, callers] of CALLERS.entries()) {
+      const [nodes, floors] = [figures[2 * place]!, figures[2 * place + 1]!];
+      // Of turns side by side: what the machine did to one it did to the other.
+      const ratio = (of: (each: Figures) => readonly number[]): string => median(of(nodes).map((figure, turn) => figure / of(floors)[turn]!)).toFixed(2);
+      const latency = (median(nodes.latenciesMs) / median(floors.latenciesMs)).toFixed(2);
+      process.stdout.write(`node over floor, ${callers} callers: CPU ${ratio((each) => each.cpuMs)}, requests a second ${ratio((each) => each.perSecond)}, p50 ${latency}\n`);
+    }
+  } finally {
+    await Promise.all([toNode.close(), toFloor.close(), floor.close()]);
+  }
+}
+
+async function bySize(cluster: Cluster, node: ClusterNode, filler: FillingMember): Promise<void> {
+  const clients = await Promise.all(SIZES.map((_, place) => createBenchApp(cluster, new Map(), FIRST_APP_ID + place)));
+  const to = { node: node.wallet };
+  for (const client of clients) await client.derive({ path: 'bench' }, to);
+  const idleMiB = residentMiB(node.pid!);
+  for (const [place, size] of SIZES.entries()) await filler.fill(node, filler.records(FIRST_APP_ID + place, size, VALUE_BYTES));
+  const filledMiB = residentMiB(node.pid!);
+  const sized = SIZES.map((size, place) => ({ size, client: clients[place]!, callers: DATA_CALLERS, pid: node.pid! }));
+  const works: Work[] = [
+    ...sized.map((each) => ({ ...each, name: 'get', ask: (client: KmsClient, key: string) => client.get(key, to) })),
+    ...sized.map((each) => ({ ...each, name: 'put', ask: (client: KmsClient, key: string) => client.put({ key, value: randomBytes(VALUE_BYTES) }, to) })),
+    { ...sized.at(-1)!, name: 'list', callers: 1, ask: (client) => client.list({}, to) },
+  ];
+  const figures = await measure(works);
+  process.stdout.write(`\n${table([HEAD, ...works.map((work, place) => row(work, figures[place]!))])}\n`);
+  for (const name of ['get', 'put']) {
+    const [small, ...larger] = works.flatMap((work, place) => (work.name === name ? [median(figures[place]!.cpuMs)] : []));
+    process.stdout.write(`${name}: CPU at ${SIZES.slice(1).join(' and ')} keys over that at ${SIZES[0]}: ${larger.map((ms) => (ms / small!).toFixed(2)).join(', ')}\n`);
+  }
+  const held = SIZES.reduce((sum, size) => sum + size, 0);
+  process.stdout.write(`resident memory: ${idleMiB} MiB before, ${filledMiB} MiB just after ${held} keys of ${VALUE_BYTES} bytes came, ${residentMiB(node.pid!)} MiB at the end\n`);
+  for (const client of clients) await client.close();
 }
 
 const secret = randomBytes(32).toString('hex');
@@ -70,40 +146,9 @@ const cluster = await startCluster({
 try {
   const [node] = cluster.nodes as [ClusterNode];
   await node.waitForState('ready', LIMIT_MS);
-  const clients = await Promise.all(SIZES.map((_, place) => createBenchApp(cluster, new Map(), FIRST_APP_ID + place)));
-  const to = { node: node.wallet };
-  const derive: Ask = (client) => client.derive({ path: 'bench' }, to);
-  for (const client of clients) await derive(client, '');
-  const idleMiB = residentMiB(node.pid!);
-  for (const [place, size] of SIZES.entries()) await filler.fill(node, filler.records(FIRST_APP_ID + place, size, VALUE_BYTES));
-  const filledMiB = residentMiB(node.pid!);
-
-  const sized = SIZES.map((size, place) => ({ size, client: clients[place]!, callers: CALLERS, requests: TURN_REQUESTS }));
-  const works: Work[] = [
-    { ...sized[0]!, name: 'derive', callers: 1, ask: derive },
-    { ...sized[0]!, name: 'derive', ask: derive },
-    ...sized.map((each) => ({ ...each, name: 'get', ask: (client: KmsClient, key: string) => client.get(key, to) })),
-    ...sized.map((each) => ({ ...each, name: 'put', ask: (client: KmsClient, key: string) => client.put({ key, value: randomBytes(VALUE_BYTES) }, to) })),
-    { ...sized.at(-1)!, name: 'list', callers: 1, requests: LIST_REQUESTS, ask: (client) => client.list({}, to) },
-  ];
-  const figures = works.map(() => new Figures());
-  // The first turn warms up.
-  for (let turn = 0; turn <= TURNS; turn += 1) {
-    for (const [place, work] of works.entries()) await takeTurn(work, node, turn === 0 ? new Figures() : figures[place]!);
-  }
-  const rows = works.map(({ name, size, callers }, place) => {
-    const { latenciesMs, perSecond, nodeMs } = figures[place]!;
-    const isData = name !== 'derive';
-    return [name, isData ? size : '-', callers, Math.round(median(perSecond)), median(latenciesMs).toFixed(2), percentile(latenciesMs, 99).toFixed(2), median(nodeMs).toFixed(2)];
-  });
-  process.stdout.write(`${table([['request', 'keys', 'callers', 'per s', 'p50 ms', 'p99 ms', 'node CPU ms'], ...rows])}\n`);
-  for (const name of ['get', 'put']) {
-    const [small, ...larger] = works.flatMap((work, place) => (work.name === name ? [median(figures[place]!.nodeMs)] : []));
-    process.stdout.write(`${name}: node CPU at ${SIZES.slice(1).join(' and ')} keys over that at ${SIZES[0]}: ${larger.map((ms) => (ms / small!).toFixed(2)).join(', ')}\n`);
-  }
-  const held = SIZES.reduce((sum, size) => sum + size, 0);
-  process.stdout.write(`resident memory: ${idleMiB} MiB before, ${filledMiB} MiB just after ${held} keys of ${VALUE_BYTES} bytes came, ${residentMiB(node.pid!)} MiB at the end\n`);
-  for (const client of clients) await client.close();
+  process.stdout.write(`${turns} turns of ${options.seconds} s each; CPU of the process that answers, per request\n`);
+  await againstFloor(cluster, node, secret);
+  if (options.only !== 'derive') await bySize(cluster, node, filler);
 } finally {
   await filler.close();
   await cluster.close();

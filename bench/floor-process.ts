@@ -1,0 +1,34 @@
+/** The bare program of `floor.ts` as a process beside a node, on that node's enclave and with its secret. */
+import { z } from 'zod';
+import { CapturedOutput } from '../src/dev/captured-output.ts';
+import { ManagedProcess } from '../src/dev/managed-process.ts';
+import type { ClusterNode } from '../src/dev/cluster-node.ts';
+import type { TeePubkey, Wallet } from '../src/domain/ids.ts';
+
+const START_LIMIT_MS = 60_000;
+const announcement = z.object({ url: z.string() });
+
+export interface FloorOptions {
+  readonly node: ClusterNode;
+  /** In hex. */
+  readonly secret: string;
+  /** The one caller that it knows. */
+  readonly caller: { readonly wallet: Wallet; readonly teePubkey: TeePubkey; readonly appId: number };
+}
+
+export async function startFloor({ node, secret, caller }: FloorOptions) {
+  const floor = new ManagedProcess({
+    name: 'floor',
+    arguments: ['bench/floor.ts'],
+    environment: {
+      FLOOR_ENCLAVE_URL: node.enclave.url,
+      FLOOR_SECRET: secret,
+      FLOOR_CALLER: caller.wallet,
+      FLOOR_CALLER_KEY: caller.teePubkey,
+      FLOOR_APP_ID: String(caller.appId),
+    },
+    output: new CapturedOutput('floor', 50),
+  });
+  const { url } = announcement.parse(JSON.parse(await floor.firstLine(START_LIMIT_MS)));
+  return { url, pid: floor.pid!, close: () => floor.kill() };
+}
