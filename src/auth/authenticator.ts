@@ -79,7 +79,7 @@ export class Authenticator {
       return await this.#modules.appRegistry.lookup(wallet);
     } catch (error) {
       if (!(error instanceof DependencyError || error instanceof DeadlineError)) throw error;
-      throw new RefusalError('service_unavailable', 'the app registry cannot be read', REGISTRY_RETRY_SECONDS);
+      throw new RefusalError('service_unavailable', `the app registry cannot be read: ${error.message}`, REGISTRY_RETRY_SECONDS, { cause: error });
     }
   }
 }

@@ -1,8 +1,10 @@
 /** Waiting with a limit, on the injected clock. */
 import { backoffMs } from './backoff.ts';
+import { ExpectedError } from './errors.ts';
 import type { Clock } from './ports.ts';
 
-export class DeadlineError extends Error {
+export class DeadlineError extends ExpectedError {
+  readonly code = 'deadline_passed';
   readonly limitMs: number;
 
   constructor(what: string, limitMs: number) {

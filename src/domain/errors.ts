@@ -1,6 +1,6 @@
 /**
- * Errors that carry a code and typed facts; callers switch on the code. The HTTP room maps `ErrorCode` to the wire
- * (protocol.md §2), the jobs map `DependencyError` to a reason.
+ * Errors that carry a code, typed facts and their cause; callers switch on the code. The HTTP room maps `ErrorCode` to the wire
+ * (protocol.md §2), the jobs map `DependencyError` to a reason, and `failure-facts.ts` turns any error into a log line.
  */
 
 /** The codes of the error table in protocol.md §2. */
@@ -17,14 +17,23 @@ export type ErrorCode =
   | 'insufficient_storage'
   | 'service_unavailable';
 
+/**
+ * A failure that the code plans for. Its message is a sentence of ours, fit for a log, `/status` and the wire. Anything else
+ * that is thrown is a broken assumption (docs/decisions/0021).
+ */
+export abstract class ExpectedError extends Error {
+  /** What callers switch on, and what a log line shows. */
+  abstract readonly code: string;
+}
+
 /** An answer to a caller other than success. The message goes on the wire: no secret, no path, no peer byte in it. */
-export class RefusalError extends Error {
+export class RefusalError extends ExpectedError {
   readonly code: ErrorCode;
   /** Seconds for `Retry-After`, where the code has one. */
   readonly retryAfterSeconds: number | undefined;
 
-  constructor(code: ErrorCode, message: string, retryAfterSeconds?: number) {
-    super(message);
+  constructor(code: ErrorCode, message: string, retryAfterSeconds?: number, options?: ErrorOptions) {
+    super(message, options);
     this.name = 'RefusalError';
     this.code = code;
     this.retryAfterSeconds = retryAfterSeconds;
@@ -37,19 +46,41 @@ export type Dependency = 'chain' | 'enclave' | 'peer';
 /** How a dependency failed: it can be worth another try (`timeout`, `unreachable`), or not (`refused`, `malformed`). */
 export type DependencyFailure = 'timeout' | 'unreachable' | 'refused' | 'malformed' | 'too_large' | 'aborted';
 
+/** What is known of a failed call. */
+export interface DependencyFacts {
+  /** HTTP or JSON-RPC status where there was one. */
+  readonly status?: number | undefined;
+  /** The call, such as `eth_blockNumber` or `sign`. */
+  readonly call?: string | undefined;
+  /** Who was asked: `host:port`, without login, path or query. */
+  readonly endpoint?: string | undefined;
+  /** How long the dependency asks to be left alone (`Retry-After`). */
+  readonly retryAfterMs?: number | undefined;
+  readonly cause?: unknown;
+}
+
 /** A dependency that did not do its part. The message is ours; nothing that the dependency sent is in it. */
-export class DependencyError extends Error {
+export class DependencyError extends ExpectedError {
   readonly dependency: Dependency;
   readonly failure: DependencyFailure;
-  /** HTTP or JSON-RPC status where there was one. */
   readonly status: number | undefined;
+  readonly call: string | undefined;
+  readonly endpoint: string | undefined;
+  readonly retryAfterMs: number | undefined;
 
-  constructor(dependency: Dependency, failure: DependencyFailure, message: string, status?: number) {
-    super(message);
+  constructor(dependency: Dependency, failure: DependencyFailure, message: string, facts: DependencyFacts = {}) {
+    super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
     this.name = 'DependencyError';
     this.dependency = dependency;
     this.failure = failure;
-    this.status = status;
+    this.status = facts.status;
+    this.call = facts.call;
+    this.endpoint = facts.endpoint;
+    this.retryAfterMs = facts.retryAfterMs;
+  }
+
+  get code(): string {
+    return `${this.dependency}_${this.failure}`;
   }
 }
 
@@ -64,9 +95,4 @@ export class InvariantError extends Error {
 /** Throws an InvariantError unless `holds`. */
 export function invariant(holds: boolean, message: string): asserts holds {
   if (!holds) throw new InvariantError(message);
-}
-
-/** One line about any thrown value, without a stack. */
-export function describeError(error: unknown): string {
-  return error instanceof Error ? error.message.split('\n', 1)[0]!.slice(0, 200) : 'unknown failure';
 }

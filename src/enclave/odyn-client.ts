@@ -1,12 +1,16 @@
 /**
  * The enclave API over HTTP (protocol.md §7, and nothing else): the wallet that signs, the P-384 key that opens envelopes,
  * and randomness. It is on loopback, so no proxy is involved. Errors are sentences of our own; what the API says is
- * neither logged nor passed on.
+ * neither logged nor passed on. A call whose connection fails is tried once more on a fresh one, since the API may close
+ * connections that were idle or just used; `decrypt` is not, since the API burns the nonce of a try that failed.
  */
 import { Pool } from 'undici';
 import { z } from 'zod';
-import { DeadlineError, within } from '../domain/deadline.ts';
-import { DependencyError } from '../domain/errors.ts';
+import { readBoundedBody } from '../domain/bounded-body.ts';
+import { within } from '../domain/deadline.ts';
+import { malformedAnswer, nameOf, noAnswer, statusFailure, tooLargeAnswer, type DependencyCall } from '../domain/dependency-failures.ts';
+import { endpointOf } from '../domain/endpoint.ts';
+import type { DependencyError } from '../domain/errors.ts';
 import { isHex } from '../domain/hex.ts';
 import { parseHash32, parseTeePubkey, parseWallet, type TeePubkey, type Wallet } from '../domain/ids.ts';
 import { ENCLAVE_BODY_BYTES, MASTER_SECRET_BYTES } from '../domain/limits.ts';
@@ -16,8 +20,8 @@ import type { Clock, Enclave, SealedText, SignedTransaction, UnsignedTransaction
 const CALL_LIMIT_MS = 10_000;
 /** Connections to the API at once; calls above it wait. */
 const CONNECTIONS = 32;
-/** Tries of a call that changes nothing, when the connection fails. */
-const READ_ATTEMPTS = 2;
+/** Connections at once for calls that are tried once more. */
+const FRESH_CONNECTIONS = 8;
 /** JSON around the largest text that the API handles. Bytes. */
 const MAX_ANSWER_BYTES = 2 * ENCLAVE_BODY_BYTES + 64 * 1024;
 
@@ -48,15 +52,22 @@ const ANSWERS = {
 type Operation = keyof typeof ANSWERS;
 type Answer<Name extends Operation> = z.infer<(typeof ANSWERS)[Name]>;
 
-/** How an operation is called, and what it is called in errors: no path of the API gets out of here (protocol.md §2). */
-const OPERATIONS: Readonly<Record<Operation, { readonly path: string; readonly name: string }>> = {
-  address: { path: '/v1/eth/address', name: 'address' },
-  publicKey: { path: '/v1/encryption/public_key', name: 'public key' },
-  random: { path: '/v1/random', name: 'random' },
-  sign: { path: '/v1/eth/sign', name: 'sign' },
-  signTransaction: { path: '/v1/eth/sign-tx', name: 'sign transaction' },
-  encrypt: { path: '/v1/encryption/encrypt', name: 'encrypt' },
-  decrypt: { path: '/v1/encryption/decrypt', name: 'decrypt' },
+interface OperationRule {
+  readonly path: string;
+  /** What it is called in errors: no path of the API gets out of here (protocol.md §2). */
+  readonly name: string;
+  /** What may be sent again: the first try may have been carried out, although its answer was lost. */
+  readonly again: boolean;
+}
+
+const OPERATIONS: Readonly<Record<Operation, OperationRule>> = {
+  address: { path: '/v1/eth/address', name: 'address', again: true },
+  publicKey: { path: '/v1/encryption/public_key', name: 'public key', again: true },
+  random: { path: '/v1/random', name: 'random', again: true },
+  sign: { path: '/v1/eth/sign', name: 'sign', again: true },
+  signTransaction: { path: '/v1/eth/sign-tx', name: 'sign transaction', again: true },
+  encrypt: { path: '/v1/encryption/encrypt', name: 'encrypt', again: true },
+  decrypt: { path: '/v1/encryption/decrypt', name: 'decrypt', again: false },
 };
 
 export interface OdynClientOptions {
@@ -64,28 +75,39 @@ export interface OdynClientOptions {
   readonly baseUrl: string;
 }
 
+export interface OdynClientModules {
+  readonly clock: Clock;
+  /** Hears of each call that failed, but for those that the API refused (4xx) or that were called off. */
+  readonly onFailure?: (error: DependencyError) => void;
+}
+
 export class OdynClient implements Enclave {
   readonly #pool: Pool;
+  /** Opens a connection for each call. */
+  readonly #fresh: Pool;
   readonly #prefix: string;
-  readonly #clock: Clock;
+  readonly #endpoint: string;
+  readonly #modules: OdynClientModules;
 
-  constructor(options: OdynClientOptions, modules: { readonly clock: Clock }) {
+  constructor(options: OdynClientOptions, modules: OdynClientModules) {
     const url = new URL(options.baseUrl);
     this.#prefix = url.pathname.replace(/\/+$/, '');
-    this.#pool = new Pool(url.origin, { connections: CONNECTIONS, pipelining: 1, maxResponseSize: MAX_ANSWER_BYTES });
-    this.#clock = modules.clock;
+    this.#endpoint = endpointOf(options.baseUrl);
+    this.#pool = new Pool(url.origin, { connections: CONNECTIONS, pipelining: 1 });
+    this.#fresh = new Pool(url.origin, { connections: FRESH_CONNECTIONS, pipelining: 1 });
+    this.#modules = modules;
   }
 
   async address(signal?: AbortSignal): Promise<Wallet> {
-    return (await this.#read('address', signal)).address;
+    return (await this.#call('address', undefined, signal)).address;
   }
 
   async publicKey(signal?: AbortSignal): Promise<TeePubkey> {
-    return (await this.#read('publicKey', signal)).public_key_der;
+    return (await this.#call('publicKey', undefined, signal)).public_key_der;
   }
 
   async random(signal?: AbortSignal): Promise<Uint8Array> {
-    const { random_bytes: text } = await this.#read('random', signal);
+    const { random_bytes: text } = await this.#call('random', undefined, signal);
     return Uint8Array.from(Buffer.from(bare(text), 'hex'));
   }
 
@@ -110,7 +132,6 @@ export class OdynClient implements Enclave {
     };
   }
 
-  /** Not tried again: the API burns the nonce of a try that failed. */
   async decrypt(sealed: SealedText, signal?: AbortSignal): Promise<string> {
     const body = {
       nonce: sealed.nonce,
@@ -122,51 +143,51 @@ export class OdynClient implements Enclave {
 
   /** Ends the calls under way. */
   async close(): Promise<void> {
-    await this.#pool.destroy();
-  }
-
-  async #read<Name extends Operation>(operation: Name, signal: AbortSignal | undefined): Promise<Answer<Name>> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await this.#call(operation, undefined, signal);
-      } catch (error) {
-        const worthwhile = error instanceof DependencyError && error.failure === 'unreachable';
-        if (!worthwhile || attempt >= READ_ATTEMPTS) throw error;
-      }
-    }
+    await Promise.all([this.#pool.destroy(), this.#fresh.destroy()]);
   }
 
   /** @param body undefined: the operation is a read */
   async #call<Name extends Operation>(operation: Name, body: unknown, signal: AbortSignal | undefined): Promise<Answer<Name>> {
-    const { name } = OPERATIONS[operation];
-    const { status, text } = await this.#exchange(operation, body, signal);
-    if (status !== 200) {
-      const failure = status >= 400 && status < 500 ? 'refused' : 'unreachable';
-      throw new DependencyError('enclave', failure, `the enclave API answered ${status} to ${name}`, status);
-    }
-    const parsed = ANSWERS[operation].safeParse(parseOrNull(text));
-    if (!parsed.success) throw new DependencyError('enclave', 'malformed', `the enclave API's answer to ${name} is malformed`);
-    return parsed.data as Answer<Name>;
-  }
-
-  async #exchange(operation: Operation, body: unknown, signal: AbortSignal | undefined): Promise<{ status: number; text: string }> {
-    const { path, name } = OPERATIONS[operation];
+    const { name, again } = OPERATIONS[operation];
+    const asked: DependencyCall = { dependency: 'enclave', endpoint: this.#endpoint, call: name, setting: 'ODYN_URL' };
     try {
-      return await within(this.#clock, `the enclave API's ${name}`, CALL_LIMIT_MS, signal, async (limit) => {
-        const answer = await this.#pool.request({
-          path: this.#prefix + path,
-          signal: limit,
-          ...(body === undefined
-            ? { method: 'GET' }
-            : { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-        });
-        return { status: answer.statusCode, text: await answer.body.text() };
+      return await within(this.#modules.clock, nameOf(asked), CALL_LIMIT_MS, signal, async (limit) => {
+        try {
+          return await this.#exchange(this.#pool, operation, asked, body, limit);
+        } catch (error) {
+          const failure = noAnswer(asked, error, limit.aborted);
+          if (!again || failure.failure !== 'unreachable') throw failure;
+        }
+        return this.#exchange(this.#fresh, operation, asked, body, limit);
       });
     } catch (error) {
-      if (signal?.aborted === true) throw new DependencyError('enclave', 'aborted', `the call of ${name} was aborted`);
-      if (error instanceof DeadlineError) throw new DependencyError('enclave', 'timeout', error.message);
-      throw new DependencyError('enclave', 'unreachable', `the enclave API cannot be reached for ${name}`);
+      const failure = noAnswer(asked, error, signal?.aborted === true);
+      if (failure.failure !== 'refused' && failure.failure !== 'aborted') this.#modules.onFailure?.(failure);
+      throw failure;
     }
+  }
+
+  async #exchange<Name extends Operation>(
+    pool: Pool,
+    operation: Name,
+    asked: DependencyCall,
+    body: unknown,
+    signal: AbortSignal,
+  ): Promise<Answer<Name>> {
+    const { statusCode, body: answered } = await pool.request({
+      path: this.#prefix + OPERATIONS[operation].path,
+      signal,
+      // The connection is not used again.
+      reset: pool === this.#fresh,
+      ...(body === undefined
+        ? { method: 'GET' }
+        : { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    });
+    const bytes = await readBoundedBody(answered as AsyncIterable<Uint8Array>, MAX_ANSWER_BYTES, () => tooLargeAnswer(asked, MAX_ANSWER_BYTES));
+    if (statusCode !== 200) throw statusFailure(asked, statusCode);
+    const parsed = ANSWERS[operation].safeParse(parseOrNull(bytes.toString('utf8')));
+    if (!parsed.success) throw malformedAnswer(asked, `gave an answer to ${asked.call} that is malformed`);
+    return parsed.data as Answer<Name>;
   }
 }
 

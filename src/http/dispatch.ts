@@ -17,6 +17,10 @@ function isGated(path: string): boolean {
   return path === GATED_PREFIX || path.startsWith(`${GATED_PREFIX}/`);
 }
 
+function onPathMethod(method: string): string {
+  return ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'].includes(method) ? method : 'OTHER';
+}
+
 export function createDispatch(options: HttpOptions, modules: HttpModules): Dispatch {
   const limits = {
     client: new RateLimit(options.rateLimitPerMinute, modules),
@@ -45,15 +49,21 @@ export function createDispatch(options: HttpOptions, modules: HttpModules): Disp
     return { ...refusal, headers: { ...refusal.headers, allow } };
   };
 
+  /** As the log may tell it: no key, nothing that the caller made up. */
+  const routeName = ({ method, path, dataKey }: Exchange): string => {
+    const route = routes.find((candidate) => candidate.path === (dataKey === null ? path : DATA_KEY_PATH));
+    return route === undefined ? 'of no route' : `${onPathMethod(method)} ${route.path}`;
+  };
+
   return async (exchange) => {
     try {
       return await answer(exchange);
     } catch (error) {
+      // A refusal tells its caller why; what it was caused by, and all else, is for the log.
+      const failed = error instanceof RefusalError ? error.cause : error;
+      if (failed !== undefined) modules.failures.note(modules.log, `the request ${routeName(exchange)}`, failed);
       if (error instanceof InvariantError) modules.onBrokenInvariant(error);
-      else if (error instanceof DependencyError) return replyForError(new RefusalError('service_unavailable', error.message));
-      else if (!(error instanceof RefusalError)) {
-        modules.log.error('a request failed in a way that nobody foresaw', { path: exchange.path, kind: (error as Error).name });
-      }
+      if (error instanceof DependencyError) return replyForError(new RefusalError('service_unavailable', error.message));
       return replyForError(error);
     }
   };

@@ -2,6 +2,7 @@
 import type { Authenticator } from '../auth/authenticator.ts';
 import type { NonceBook } from '../auth/nonce-book.ts';
 import type { Vault } from '../crypto/vault.ts';
+import type { FailureLog } from '../domain/failure-log.ts';
 import type { ProbeFigures, ReplicationFigures, StoreFigures } from '../domain/figures.ts';
 import type { Wallet } from '../domain/ids.ts';
 import type { Member } from '../domain/membership.ts';
@@ -34,6 +35,7 @@ export interface SyncHandler {
 export interface HttpModules extends DataModules {
   readonly clock: Clock;
   readonly log: Log;
+  readonly failures: Pick<FailureLog, 'note' | 'faults'>;
   readonly enclave: Enclave;
   readonly vault: Pick<Vault, 'deriveAppKey' | 'verifySyncHmac' | 'state' | 'sealValue' | 'openValue'>;
   readonly authenticator: Authenticator;

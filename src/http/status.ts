@@ -1,4 +1,5 @@
 /** `GET /status` and `GET /nodes` (protocol.md §2, §10): what operators see. From memory alone; no key byte is near it. */
+import type { Faults } from '../domain/failure-log.ts';
 import type { ReplicationFigures } from '../domain/figures.ts';
 import type { InstanceStatus, Member } from '../domain/membership.ts';
 import { reasonLine } from '../domain/reasons.ts';
@@ -47,6 +48,7 @@ export function statusBody(options: HttpOptions, modules: HttpModules): object {
       sync_ticks: view.syncTicks,
     },
     first_snapshot: view.firstSnapshot,
+    faults: faultsBody(modules.failures.faults()),
     cluster: {
       kms_app_id: options.kmsAppId,
       registry_address: options.kmsRegistry,
@@ -66,6 +68,10 @@ export function statusBody(options: HttpOptions, modules: HttpModules): object {
       refused_full: totals.refusedFull,
     },
   };
+}
+
+function faultsBody({ count, last }: Faults): object {
+  return { count, last: last === null ? null : { at_ms: last.atMs, where: last.where, code: last.code } };
 }
 
 /** The peers that are most behind, as many as fit into what other nodes read of a status. */

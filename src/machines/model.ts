@@ -1,8 +1,8 @@
 /** The vocabulary of the node's machine: its context, its events, its options and the pure actions on the context. */
 import type { Hash32 } from '../domain/ids.ts';
 import type { Clock, Random } from '../domain/ports.ts';
-import { DependencyError, InvariantError, RefusalError, describeError } from '../domain/errors.ts';
-import { DeadlineError } from '../domain/deadline.ts';
+import { InvariantError } from '../domain/errors.ts';
+import { describeFailure } from '../domain/failure-facts.ts';
 import { REASONS, reason, reasonLine, type Reason, type ReasonText } from '../domain/reasons.ts';
 import type { LastTick } from '../domain/readiness.ts';
 import { NO_BACKOFF, earlyTickDelayMs, nextBackoff, type Backoff } from './early-tick.ts';
@@ -141,8 +141,7 @@ export function initialContext(ports: NodeMachinePorts): NodeContext {
  */
 export function failureReason(text: ReasonText, error: unknown): Reason {
   if (error instanceof InvariantError) throw error;
-  const ours = error instanceof DependencyError || error instanceof RefusalError || error instanceof DeadlineError;
-  return reason(text, ours ? describeError(error) : 'unexpected failure');
+  return reason(text, describeFailure(error));
 }
 
 export function timeoutReason(step: StepName): Reason {

@@ -3,7 +3,10 @@
  * redirects, with a cap on every answer and a limit on every wait.
  */
 import { EnvHttpProxyAgent, request as undiciRequest, type Dispatcher } from 'undici';
-import { DeadlineError, within } from '../domain/deadline.ts';
+import { readBoundedBody } from '../domain/bounded-body.ts';
+import { within } from '../domain/deadline.ts';
+import { nameOf, noAnswer, tooLargeAnswer, type DependencyCall } from '../domain/dependency-failures.ts';
+import { endpointOf } from '../domain/endpoint.ts';
 import { DependencyError } from '../domain/errors.ts';
 import type { Clock, Transport, TransportAnswer, TransportRequest } from '../domain/ports.ts';
 import { createConnector, ForbiddenTargetError } from './address-guard.ts';
@@ -48,17 +51,12 @@ export class PeerTransport implements Transport {
   }
 
   async request(request: TransportRequest): Promise<TransportAnswer> {
+    const asked: DependencyCall = { dependency: 'peer', endpoint: endpointOf(request.url), call: request.method };
     try {
-      return await within(this.#clock, 'the peer', request.timeoutMs, request.signal, (signal) => this.#exchange(request, signal));
+      return await within(this.#clock, nameOf(asked), request.timeoutMs, request.signal, (signal) => this.#exchange(asked, request, signal));
     } catch (error) {
-      if (error instanceof DependencyError) throw error;
-      if (request.signal?.aborted === true) throw new DependencyError('peer', 'aborted', 'the request was aborted');
-      if (error instanceof DeadlineError) throw new DependencyError('peer', 'timeout', error.message);
-      if (error instanceof ForbiddenTargetError) throw new DependencyError('peer', 'refused', error.message);
-      const unreachable = new DependencyError('peer', 'unreachable', 'the peer cannot be reached');
-      // For whoever looks into it; what is said of a peer does not say more.
-      unreachable.cause = error;
-      throw unreachable;
+      if (error instanceof ForbiddenTargetError) throw new DependencyError('peer', 'refused', error.message, { ...asked, cause: error });
+      throw noAnswer(asked, error, request.signal?.aborted === true);
     }
   }
 
@@ -66,7 +64,7 @@ export class PeerTransport implements Transport {
     await this.#dispatcher.destroy();
   }
 
-  async #exchange(request: TransportRequest, signal: AbortSignal): Promise<TransportAnswer> {
+  async #exchange(asked: DependencyCall, request: TransportRequest, signal: AbortSignal): Promise<TransportAnswer> {
     const answer = await undiciRequest(request.url, {
       method: request.method,
       dispatcher: this.#dispatcher,
@@ -76,17 +74,9 @@ export class PeerTransport implements Transport {
       bodyTimeout: 0,
       ...(request.body === undefined ? {} : { body: request.body }),
     });
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > request.maxAnswerBytes) {
-        answer.body.destroy();
-        throw new DependencyError('peer', 'too_large', `the peer's answer is longer than ${request.maxAnswerBytes} bytes`);
-      }
-      chunks.push(chunk);
-    }
-    return { status: answer.statusCode, headers: flatHeaders(answer.headers), body: Buffer.concat(chunks) };
+    const tooLarge = (): Error => tooLargeAnswer(asked, request.maxAnswerBytes);
+    const body = await readBoundedBody(answer.body as AsyncIterable<Uint8Array>, request.maxAnswerBytes, tooLarge);
+    return { status: answer.statusCode, headers: flatHeaders(answer.headers), body };
   }
 }
 

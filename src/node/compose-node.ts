@@ -7,6 +7,7 @@ import { Authenticator } from '../auth/authenticator.ts';
 import { NonceBook } from '../auth/nonce-book.ts';
 import type { Config } from '../config/settings.ts';
 import { Vault } from '../crypto/vault.ts';
+import type { FailureLog } from '../domain/failure-log.ts';
 import type { AppRegistry, Chain, Clock, Enclave, Log, Random, Transport } from '../domain/ports.ts';
 import { READINESS_CHANGED, type FirstSnapshotState, type ReadinessView } from '../domain/readiness.ts';
 import { reasonLine } from '../domain/reasons.ts';
@@ -38,6 +39,8 @@ export interface NodePorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Shared with the adapters below, so that a failure is logged once. */
+  readonly failures: FailureLog;
   readonly chain: Chain;
   readonly appRegistry: AppRegistry;
   readonly enclave: Enclave;
@@ -84,12 +87,13 @@ export interface NodeWatcher {
  * @param watcher absent: nothing is done for one
  */
 export function composeNode(config: Config, ports: NodePorts, onFatal: (error: Error) => void, watcher?: NodeWatcher): ComposedNode {
-  const { clock, random, log, chain, appRegistry, enclave, transport, yieldNow } = ports;
+  const { clock, random, log, failures, chain, appRegistry, enclave, transport, yieldNow } = ports;
   let stopping = false;
   let fatal = false;
   const failFatally = (error: unknown): void => {
     if (fatal) return;
     fatal = true;
+    failures.note(log, 'the machine', error);
     onFatal(error instanceof Error ? error : new Error('the machine failed'));
   };
 
@@ -155,6 +159,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
   const replicator = new Replicator({
     clock,
     log: syncLog,
+    failures,
     replicas,
     push,
     antiEntropy: new AntiEntropy(
@@ -173,6 +178,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     {
       clock,
       log: log.child('jobs'),
+      failures,
       chain,
       enclave,
       identity,
@@ -242,6 +248,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     httpModules: {
       clock,
       log: log.child('http'),
+      failures,
       enclave,
       vault,
       authenticator: new Authenticator(

@@ -8,6 +8,7 @@ import { READ_ATTEMPTS, MASTER_SECRET_BYTES } from '../domain/limits.ts';
 import { retry } from '../domain/deadline.ts';
 import { DependencyError, InvariantError, invariant } from '../domain/errors.ts';
 import { ZERO_HASH, type Hash32, type Wallet } from '../domain/ids.ts';
+import type { FailureLog } from '../domain/failure-log.ts';
 import type { ChainView, Member } from '../domain/membership.ts';
 import type { Chain, Clock, Enclave, Identity, Log } from '../domain/ports.ts';
 import { REASONS, reason, type Reason } from '../domain/reasons.ts';
@@ -43,6 +44,7 @@ export interface NodeJobsOptions {
 export interface NodeJobsModules {
   readonly clock: Clock;
   readonly log: Log;
+  readonly failures: Pick<FailureLog, 'note'>;
   readonly chain: Chain;
   readonly enclave: Pick<Enclave, 'random'>;
   readonly identity: NodeIdentity;
@@ -88,20 +90,32 @@ export class NodeJobs {
   /** The filled slots, for `machine.provide`. */
   actors(): Slots {
     return {
-      refreshMembership: fromPromise(({ signal }) => this.refreshMembership(signal)),
-      checkEligibility: fromPromise(({ signal }) => this.checkEligibility(signal)),
-      readHash: fromPromise(({ signal }) => this.readHash(signal)),
-      claimHash: fromPromise(({ signal }) => this.claimHash(signal)),
-      fetchSecret: fromPromise(({ signal }) => this.fetchSecret(signal)),
-      installSyncKey: fromPromise(async () => this.installSyncKey()),
-      fetchSnapshot: fromPromise(({ signal }) => this.fetchSnapshot(signal)),
+      refreshMembership: this.#step('refreshMembership', (signal) => this.refreshMembership(signal)),
+      checkEligibility: this.#step('checkEligibility', (signal) => this.checkEligibility(signal)),
+      readHash: this.#step('readHash', (signal) => this.readHash(signal)),
+      claimHash: this.#step('claimHash', (signal) => this.claimHash(signal)),
+      fetchSecret: this.#step('fetchSecret', (signal) => this.fetchSecret(signal)),
+      installSyncKey: this.#step('installSyncKey', async () => this.installSyncKey()),
+      fetchSnapshot: this.#step('fetchSnapshot', (signal) => this.fetchSnapshot(signal)),
       replicate: fromCallback<SyncTick>(({ receive }) => {
         const ready = new AbortController();
         receive(({ nudged = false }) => this.#modules.replicator.syncTick(nudged, ready.signal));
         return () => ready.abort(new Error('the node is not ready any more'));
       }),
-      probePeers: fromPromise(({ signal }) => this.probePeers(signal)),
+      probePeers: this.#step('probePeers', (signal) => this.probePeers(signal)),
     };
+  }
+
+  /** The boundary of a step: what it throws is logged here, and the machine makes a reason of it. */
+  #step<Facts>(name: string, work: (signal: AbortSignal) => Promise<Facts>) {
+    return fromPromise<Facts>(async ({ signal }) => {
+      try {
+        return await work(signal);
+      } catch (error) {
+        if (!signal.aborted) this.#modules.failures.note(this.#modules.log, `the step ${name}`, error);
+        throw error;
+      }
+    });
   }
 
   /** Step 1. A failed read leaves the old cache. */

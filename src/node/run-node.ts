@@ -4,6 +4,7 @@
  */
 import { within } from '../domain/deadline.ts';
 import { DependencyError } from '../domain/errors.ts';
+import { FailureLog } from '../domain/failure-log.ts';
 import type { Enclave, Log } from '../domain/ports.ts';
 import type { Config } from '../config/settings.ts';
 import { LocalWallet } from '../enclave/local-wallet.ts';
@@ -64,7 +65,9 @@ async function visualizerOf(config: Config, log: Log): Promise<NodeVisualizer | 
 export async function runNode(config: Config, log: Log, onFatal: (error: Error) => void): Promise<RunningNode> {
   const clock = systemClock;
   const proxy = { httpProxy: config.httpProxy, httpsProxy: config.httpsProxy, noProxy: config.noProxy };
-  const odyn = new OdynClient({ baseUrl: config.odynUrl }, { clock });
+  const failures = new FailureLog({ clock });
+  const noting = (room: string, where: string) => (error: DependencyError): void => void failures.note(log.child(room), where, error);
+  const odyn = new OdynClient({ baseUrl: config.odynUrl }, { clock, onFailure: noting('enclave', 'a call of the enclave API') });
   const local = config.nodePrivateKey === undefined ? null : new LocalWallet(config.nodePrivateKey, { enclave: odyn });
   const enclave = withExpectedWallet(local ?? odyn, config.nodeWallet);
   const rpcFetch = createRpcFetch(proxy);
@@ -85,7 +88,7 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
   const visualizer = await visualizerOf(config, log);
   const node = composeNode(
     config,
-    { clock, random: systemRandom, log, chain, appRegistry, enclave, transport, yieldNow: yieldToRequests },
+    { clock, random: systemRandom, log, failures, chain, appRegistry, enclave, transport, yieldNow: yieldToRequests },
     onFatal,
     visualizer ?? undefined,
   );

@@ -213,7 +213,7 @@ export class PeerConversation {
       if (!(error instanceof DependencyError)) throw error;
       const { failure } = error;
       const known = failure === 'timeout' || failure === 'aborted' || failure === 'too_large' ? failure : 'unreachable';
-      throw new PeerError(known, error.message);
+      throw new PeerError(known, error.message, undefined, undefined, { cause: error });
     }
     if (answer.status === 200) return answer;
     const retryAfterMs = readRetryAfterMs(answer.headers['retry-after'], MAX_RETRY_AFTER_MS);

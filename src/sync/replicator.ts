@@ -3,8 +3,10 @@
  * is not resting after a failure; a write that comes while a lane pushes is found before it ends. A tick of the interval
  * also compares stores with one peer in turn.
  */
-import { DeadlineError, sleep, within } from '../domain/deadline.ts';
-import { DependencyError, InvariantError, RefusalError, describeError } from '../domain/errors.ts';
+import { sleep, within } from '../domain/deadline.ts';
+import { InvariantError } from '../domain/errors.ts';
+import { describeFailure } from '../domain/failure-facts.ts';
+import type { FailureLog } from '../domain/failure-log.ts';
 import type { Wallet } from '../domain/ids.ts';
 import type { Member } from '../domain/membership.ts';
 import type { Clock, Log } from '../domain/ports.ts';
@@ -26,6 +28,7 @@ const LAST_PUSH_LOOK_MS = 20;
 export interface ReplicatorModules {
   readonly clock: Clock;
   readonly log: Log;
+  readonly failures: Pick<FailureLog, 'note'>;
   readonly replicas: Replicas;
   readonly push: Pick<DeltaPush, 'pushTo'>;
   readonly antiEntropy: Pick<AntiEntropy, 'compareWith'>;
@@ -240,7 +243,7 @@ export class Replicator {
       if (error instanceof InvariantError || signal.aborted) throw error;
       lane.failedAntiEntropy += 1;
       replica.noteAntiEntropy(false);
-      this.#modules.log.debug('anti-entropy failed', { peer: replica.wallet, why: this.#describe(error) });
+      this.#note('anti-entropy with a peer', error, replica);
     }
   }
 
@@ -262,15 +265,12 @@ export class Replicator {
       return;
     }
     if (signal.aborted) return;
-    const what = this.#describe(error);
-    replica?.noteFailure(what, error instanceof PeerError ? error.retryAfterMs : undefined);
-    this.#modules.log.debug('replication failed', { peer: replica?.wallet, why: what });
+    replica?.noteFailure(describeFailure(error), error instanceof PeerError ? error.retryAfterMs : undefined);
+    this.#note(replica === null ? 'reading the members' : 'pushing to a peer', error, replica);
   }
 
-  #describe(error: unknown): string {
-    const ours = error instanceof PeerError || error instanceof DependencyError || error instanceof RefusalError || error instanceof DeadlineError;
-    if (!ours) this.#modules.log.error('replication failed in a way that nobody foresaw', { kind: (error as Error).name });
-    return ours ? describeError(error) : 'unexpected failure';
+  #note(where: string, error: unknown, replica: Replica | null): void {
+    this.#modules.failures.note(this.#modules.log, where, error, replica === null ? {} : { peer: replica.wallet });
   }
 }
 

@@ -12,7 +12,7 @@ export function inProcessEnclave(
     try {
       return work();
     } catch (error) {
-      if (error instanceof EmulatorRefusal) throw new DependencyError('enclave', 'refused', error.message, 400);
+      if (error instanceof EmulatorRefusal) throw new DependencyError('enclave', 'refused', error.message, { status: 400, cause: error });
       throw error;
     }
   };

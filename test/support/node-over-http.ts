@@ -7,6 +7,7 @@ import { Authenticator } from '../../src/auth/authenticator.ts';
 import { NonceBook } from '../../src/auth/nonce-book.ts';
 import { keccak256 } from '../../src/crypto/hash.ts';
 import { Vault } from '../../src/crypto/vault.ts';
+import { FailureLog } from '../../src/domain/failure-log.ts';
 import type { Hash32, Wallet } from '../../src/domain/ids.ts';
 import type { Member } from '../../src/domain/membership.ts';
 import type { AppRegistry, Enclave } from '../../src/domain/ports.ts';
@@ -132,6 +133,7 @@ export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
   const modules: HttpModules = {
     clock,
     log,
+    failures: new FailureLog({ clock }),
     enclave,
     vault,
     authenticator: new Authenticator(

@@ -8,6 +8,7 @@ import { NonceBook } from '../../src/auth/nonce-book.ts';
 import { Vault } from '../../src/crypto/vault.ts';
 import { DeadlineError, within } from '../../src/domain/deadline.ts';
 import { DependencyError, RefusalError } from '../../src/domain/errors.ts';
+import { FailureLog } from '../../src/domain/failure-log.ts';
 import type { AppId, Wallet } from '../../src/domain/ids.ts';
 import type { Member } from '../../src/domain/membership.ts';
 import type { Transport, TransportAnswer, TransportRequest } from '../../src/domain/ports.ts';
@@ -162,9 +163,11 @@ export class ReplicatingNode {
     const { acknowledgements } = this;
     this.push = new DeltaPush({ clock, log, store, conversation, acknowledgements, sendAbove: () => staleness.seenUpTo() });
     this.antiEntropy = new AntiEntropy({ maxAnswerBytes }, { ...merging, log, conversation, push: this.push });
+    const failures = new FailureLog({ clock });
     this.replicator = new Replicator({
       clock,
       log,
+      failures,
       replicas,
       push: this.push,
       antiEntropy: this.antiEntropy,
@@ -206,6 +209,7 @@ export class ReplicatingNode {
       {
         clock,
         log,
+        failures,
         enclave,
         vault,
         authenticator: new Authenticator({ inEnclave: true, windowSeconds: 120 }, { clock, nonces, appRegistry, directory: this.peerCache }),

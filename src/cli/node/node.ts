@@ -7,7 +7,7 @@ import process from 'node:process';
 import { readConfig } from '../../config/read-config.ts';
 import { SETTINGS, type Config } from '../../config/settings.ts';
 import { signsNatively } from '../../crypto/native-library.ts';
-import { InvariantError } from '../../domain/errors.ts';
+import { failureFacts, failureLogFacts } from '../../domain/failure-facts.ts';
 import type { Log } from '../../domain/ports.ts';
 import { runNode, type RunningNode } from '../../node/run-node.ts';
 import { createLog } from '../../observe/log.ts';
@@ -66,8 +66,7 @@ async function untilClosed(config: Config, log: Log, withParent: boolean): Promi
       );
   };
   const fail = (error: Error): void => {
-    const why = error instanceof InvariantError ? error.message : 'the machine failed';
-    log.error('the node stops', { why, kind: error.name });
+    log.error('the node stops', failureLogFacts(failureFacts(error)));
     close(EXIT.failed);
   };
 

@@ -183,5 +183,5 @@ export function sealWith(keys: P384KeyPair, receiver: string, plaintext: string,
 }
 
 function refused(why: string): DependencyError {
-  return new DependencyError('enclave', 'refused', why, 400);
+  return new DependencyError('enclave', 'refused', why, { status: 400 });
 }

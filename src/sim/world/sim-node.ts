@@ -8,6 +8,7 @@ import { createAppReader } from '../../registry/app-reader.ts';
 import { Rpc } from '../../registry/rpc.ts';
 import type { Config } from '../../config/settings.ts';
 import { walletOfPrivateKey } from '../../crypto/signature.ts';
+import { FailureLog } from '../../domain/failure-log.ts';
 import type { TeePubkey, Wallet } from '../../domain/ids.ts';
 import type { Log, LogFacts, TransportAnswer, TransportRequest } from '../../domain/ports.ts';
 import type { ReadinessView } from '../../domain/readiness.ts';
@@ -177,7 +178,8 @@ export class SimNode implements Server {
     const reader = createAppReader({ novaAppRegistry: config.novaAppRegistry }, { rpc: new Rpc({ url: RPC_URL }, { clock, fetch: endpoint('apps').fetch }) });
     const appRegistry = new CachedNovaRegistry({ ttlMs: config.registryCacheTtlMs }, { reader, clock });
     const transport = network.transportOf(owner, clock, this.address);
-    const ports = { clock, random, log, chain: chainClient, appRegistry, enclave, transport, yieldNow: async (): Promise<void> => undefined };
+    const failures = new FailureLog({ clock });
+    const ports = { clock, random, log, failures, chain: chainClient, appRegistry, enclave, transport, yieldNow: async (): Promise<void> => undefined };
     const node = composeNode(config, ports, (error) => listener.onFatal(holder.life!, error), listener.watcherOf(this.name, clock));
     const honest = node.httpModules.sync;
     const sync: SyncHandler = {

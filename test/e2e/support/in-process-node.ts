@@ -5,6 +5,7 @@ import { readConfig } from '../../../src/config/read-config.ts';
 import type { ClusterNode, Environment } from '../../../src/dev/cluster-node.ts';
 import type { Cluster } from '../../../src/dev/cluster.ts';
 import { KMS_APP_ID } from '../../../src/dev/dev-chain.ts';
+import { FailureLog } from '../../../src/domain/failure-log.ts';
 import type { Enclave } from '../../../src/domain/ports.ts';
 import { OdynClient } from '../../../src/enclave/odyn-client.ts';
 import { createApp } from '../../../src/http/app.ts';
@@ -68,7 +69,7 @@ export async function startInProcessNode(place: ClusterNode, cluster: Cluster, e
   const failures: Error[] = [];
   const node = composeNode(
     config,
-    { clock, random: systemRandom, log, chain, appRegistry, enclave, transport, yieldNow: yieldToRequests },
+    { clock, random: systemRandom, log, failures: new FailureLog({ clock }), chain, appRegistry, enclave, transport, yieldNow: yieldToRequests },
     (error) => void failures.push(error),
   );
   const inspector = new InspectorRecord(`inspector of ${place.name}`);

@@ -97,13 +97,14 @@ describe('an app', () => {
   });
 
   test.each<[string, Error]>([
-    ['the chain fails', new DependencyError('chain', 'unreachable', 'key=deadbeef')],
-    ['the chain is silent', new DeadlineError('key=deadbeef', 1)],
+    ['the chain fails', new DependencyError('chain', 'refused', 'the chain RPC at a.test:443 answered 401')],
+    ['the chain is silent', new DeadlineError('the registry lookup', 1)],
   ])('gets 503 with a time to come back, not 403, when %s', async (_, failure) => {
     const { authenticator, prove } = start({ lookup: () => Promise.reject(failure) });
     await expect(authenticator.app(prove('app'), NODE)).rejects.toMatchObject({
       code: 'service_unavailable',
-      message: 'the app registry cannot be read',
+      message: `the app registry cannot be read: ${failure.message}`,
+      cause: failure,
       retryAfterSeconds: 5,
     });
   });

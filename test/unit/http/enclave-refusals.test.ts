@@ -33,7 +33,7 @@ async function derive(broken: Partial<Enclave>): Promise<{ status: number; code:
   return { status: answer.status, code, retryAfter: answer.headers.get('retry-after') };
 }
 
-const refusing = (status: number) => () => Promise.reject(new DependencyError('enclave', 'refused', 'refused', status));
+const refusing = (status: number) => () => Promise.reject(new DependencyError('enclave', 'refused', 'refused', { status }));
 
 describe('decryption refused', () => {
   test.each([

@@ -81,7 +81,7 @@ describe('node_tick', () => {
   test('does not take an error text of somebody else into its reason', async () => {
     const node = startNode();
     await node.fail('refreshMembership', new Error('key=deadbeef'));
-    expect(node.snapshot.context.reason).toEqual(reason(REASONS.peerCacheRefreshFailed, 'unexpected failure'));
+    expect(node.snapshot.context.reason).toEqual(reason(REASONS.peerCacheRefreshFailed, 'unexpected failure (Error)'));
   });
 
   test('that breaks an invariant stops the machine', async () => {

@@ -115,7 +115,7 @@ describe('an answer', () => {
     const { port } = server.address() as AddressInfo;
     await expect(startTransport().get(`http://127.0.0.1:${port}`)).rejects.toMatchObject({
       failure: 'unreachable',
-      message: 'the peer cannot be reached',
+      message: `the peer at 127.0.0.1:${port} cannot be reached: it does not speak HTTP`,
     });
   });
 });

@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { keccak256 } from '../../../src/crypto/hash.ts';
 import { Vault } from '../../../src/crypto/vault.ts';
 import { DependencyError, InvariantError } from '../../../src/domain/errors.ts';
+import { FailureLog } from '../../../src/domain/failure-log.ts';
 import { ZERO_HASH, type Hash32, type TeePubkey, type Wallet } from '../../../src/domain/ids.ts';
 import type { ChainView, ClaimReport, HashReading, Member } from '../../../src/domain/membership.ts';
 import type { Chain, Enclave } from '../../../src/domain/ports.ts';
@@ -63,6 +64,7 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
   const jobs = new NodeJobs({ peerCacheTtlMs: 180_000 }, {
     clock,
     log,
+    failures: new FailureLog({ clock }),
     vault,
     peerCache,
     chain: {

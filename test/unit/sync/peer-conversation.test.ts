@@ -22,7 +22,7 @@ function start(behaviour: PeerBehaviour = {}, options: Parameters<typeof startAs
   return { peer, node, exchange, controller };
 }
 
-const refusedWith = (status: number): DependencyError => new DependencyError('enclave', 'refused', 'the enclave refused', status);
+const refusedWith = (status: number): DependencyError => new DependencyError('enclave', 'refused', 'the enclave refused', { status });
 
 async function failureOf(call: Promise<unknown>): Promise<PeerError> {
   const error = await call.then(() => null, (thrown: unknown) => thrown);

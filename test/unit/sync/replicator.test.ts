@@ -1,6 +1,7 @@
 /** sync_tick (protocol.md §1, §9.5, §10): a lane per peer, who is compared when, the membership before it, the last push. */
 import { describe, expect, test } from '@jest/globals';
 import { DependencyError, InvariantError, RefusalError } from '../../../src/domain/errors.ts';
+import { FailureLog } from '../../../src/domain/failure-log.ts';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
 import type { Member } from '../../../src/domain/membership.ts';
 import { WriteLog } from '../../../src/store/write-log.ts';
@@ -171,6 +172,7 @@ function startAlone(memberCount: number) {
   const replicator = new Replicator({
     clock,
     log,
+    failures: new FailureLog({ clock }),
     replicas,
     push: {
       pushTo: async (member, _, signal) => {

@@ -1,0 +1,103 @@
+/**
+ * Sentences about a dependency that failed: which one, where, and how, so that an operator can act. They go into reasons,
+ * `/status` and 503 answers, so they hold nothing that the dependency sent, no login, path or query of its URL, and none of the
+ * words that callers stumble on (protocol.md §10, Words in errors).
+ */
+import { DeadlineError } from './deadline.ts';
+import { endpointOf } from './endpoint.ts';
+import { DependencyError, type Dependency, type DependencyFacts } from './errors.ts';
+import { causeCode } from './failure-facts.ts';
+
+/** One call of a dependency. */
+export interface DependencyCall {
+  readonly dependency: Dependency;
+  /** `host:port` (`endpointOf`). */
+  readonly endpoint: string;
+  /** What is asked for, such as `eth_blockNumber`. */
+  readonly call: string;
+  /** The setting that says where the dependency is; absent: it comes from the registry. */
+  readonly setting?: string;
+}
+
+const SUBJECTS: Readonly<Record<Dependency, string>> = { chain: 'the chain RPC', enclave: 'the enclave API', peer: 'the peer' };
+
+/** What the operating system, TLS and the HTTP client call a connection that failed, in words. */
+const CONNECTION_WORDS: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'its name is not known',
+  EAI_AGAIN: 'its name cannot be looked up now',
+  ECONNREFUSED: 'nothing listens there',
+  ECONNRESET: 'it closed the connection',
+  EPIPE: 'it closed the connection',
+  UND_ERR_SOCKET: 'it closed the connection',
+  EHOSTUNREACH: 'there is no route to it',
+  ENETUNREACH: 'there is no route to it',
+  ETIMEDOUT: 'it does not take a connection',
+  UND_ERR_CONNECT_TIMEOUT: 'it does not take a connection',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is not trusted',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is not trusted',
+  UNABLE_TO_GET_ISSUER_CERT: 'its certificate is not trusted',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its certificate is not trusted',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is not trusted',
+};
+
+/** Longest `Retry-After` that is read. Milliseconds. */
+const MAX_RETRY_AFTER_MS = 3_600_000;
+
+/** `the chain RPC at rpc.example:443`. */
+export function nameOf({ dependency, endpoint }: Pick<DependencyCall, 'dependency' | 'endpoint'>): string {
+  return `${SUBJECTS[dependency]} at ${endpoint}`;
+}
+
+function failed(call: DependencyCall, failure: DependencyError['failure'], how: string, facts: DependencyFacts): DependencyError {
+  return new DependencyError(call.dependency, failure, `${nameOf(call)} ${how}`, { call: call.call, endpoint: call.endpoint, ...facts });
+}
+
+/** An HTTP status that is no answer. 4xx is `refused`, a redirect too, all else `unreachable`. @param location of a redirect */
+export function statusFailure(call: DependencyCall, status: number, location?: string | null, retryAfterMs?: number): DependencyError {
+  const facts = { status, retryAfterMs: retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, MAX_RETRY_AFTER_MS) };
+  if (status >= 300 && status < 400) {
+    const target = location === undefined || location === null || !URL.canParse(location) ? '' : ` to ${endpointOf(location)}`;
+    const remedy = call.setting === undefined ? '' : `: ${call.setting} must be the address that it leads to`;
+    return failed(call, 'refused', `answered ${status}, a redirect${target}${remedy}`, facts);
+  }
+  return failed(call, status >= 400 && status < 500 ? 'refused' : 'unreachable', `answered ${status}`, facts);
+}
+
+/** An answer that came and is of no use. @param how the rest of the sentence */
+export function malformedAnswer(call: DependencyCall, how: string, cause?: unknown): DependencyError {
+  return failed(call, 'malformed', how, { cause });
+}
+
+export function tooLargeAnswer(call: DependencyCall, maxBytes: number): DependencyError {
+  return failed(call, 'too_large', `gave an answer of more than ${maxBytes} bytes`, {});
+}
+
+/**
+ * What came of a call instead of an answer: it was called off, its time is over, or the connection failed.
+ * @param isAborted whoever asked has called it off
+ */
+export function noAnswer(call: DependencyCall, thrown: unknown, isAborted: boolean): DependencyError {
+  if (thrown instanceof DependencyError) return thrown;
+  if (isAborted) return failed(call, 'aborted', 'was not waited for any longer', { cause: thrown });
+  if (thrown instanceof DeadlineError) {
+    return failed(call, 'timeout', `gave no answer in ${secondsText(thrown.limitMs)}`, { cause: thrown });
+  }
+  return failed(call, 'unreachable', `cannot be reached${connectionWords(thrown)}`, { cause: thrown });
+}
+
+function connectionWords(thrown: unknown): string {
+  // The HTTP client gives such an error no code.
+  if (thrown instanceof Error && thrown.name === 'HTTPParserError') return ': it does not speak HTTP';
+  const code = causeCode(thrown);
+  if (code === null) return '';
+  const words = CONNECTION_WORDS[code];
+  return words === undefined ? ` (${code})` : `: ${words} (${code})`;
+}
+
+/** `5 s`, `0.3 s`. */
+export function secondsText(ms: number): string {
+  return `${Math.round(ms / 100) / 10} s`;
+}

@@ -1,0 +1,82 @@
+/**
+ * What a boundary does with a failure (docs/decisions/0021): it logs it once, and counts it when it is a broken assumption. The
+ * boundaries are a call of the chain RPC, a call of the enclave API, a step of node_tick, a request, a lane to a peer, the
+ * machine and the process. The same failure at the same place is logged once a minute, with how often it came meanwhile.
+ */
+import { failureFacts, failureLogFacts, type FailureFacts } from './failure-facts.ts';
+import type { Clock, Log, LogFacts } from './ports.ts';
+
+/** Broken assumptions since the start, for `/status`. */
+export interface Faults {
+  readonly count: number;
+  readonly last: {
+    /** Unix milliseconds. */
+    readonly atMs: number;
+    /** The boundary, such as `step refreshMembership`. */
+    readonly where: string;
+    /** The class of the error. */
+    readonly code: string;
+  } | null;
+}
+
+/** How long the same failure is not logged again. Milliseconds. */
+const QUIET_MS = 60_000;
+/** Different failures that are told apart; of more, the one logged longest ago is forgotten. */
+const MAX_REMEMBERED = 256;
+
+interface Logged {
+  readonly atMs: number;
+  repeated: number;
+}
+
+export class FailureLog {
+  readonly #clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
+  /** In the order of their last line. */
+  readonly #logged = new Map<string, Logged>();
+  readonly #seen = new WeakSet();
+  #faults: Faults = { count: 0, last: null };
+
+  constructor(modules: { readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'> }) {
+    this.#clock = modules.clock;
+  }
+
+  faults(): Faults {
+    return this.#faults;
+  }
+
+  /**
+   * An error that a boundary reported already is not reported again by one further out.
+   * @param where the boundary in fixed words, as the start of a sentence: `step refreshMembership`
+   * @param more facts of the boundary; no foreign byte
+   */
+  note(log: Log, where: string, error: unknown, more: LogFacts = {}): FailureFacts {
+    const facts = failureFacts(error);
+    if (typeof error === 'object' && error !== null) {
+      if (this.#seen.has(error)) return facts;
+      this.#seen.add(error);
+    }
+    if (!facts.isExpected) {
+      this.#faults = { count: this.#faults.count + 1, last: { atMs: this.#clock.nowMs(), where, code: facts.code } };
+    }
+    const repeated = this.#repeatedSince(`${where} ${JSON.stringify(more)} ${facts.code} ${facts.call} ${facts.endpoint} ${facts.cause} ${facts.frames[0]}`);
+    if (repeated === null) return facts;
+    const told = { ...more, ...failureLogFacts(facts), ...(repeated === 0 ? {} : { repeated }) };
+    if (facts.isExpected) log.warn(`${where} failed`, told);
+    else log.error(`${where} failed: an assumption is broken`, told);
+    return facts;
+  }
+
+  /** Null: it was logged a moment ago. Else how often it came since its last line. */
+  #repeatedSince(key: string): number | null {
+    const nowMs = this.#clock.monotonicMs();
+    const before = this.#logged.get(key);
+    if (before !== undefined && nowMs - before.atMs < QUIET_MS) {
+      before.repeated += 1;
+      return null;
+    }
+    this.#logged.delete(key);
+    this.#logged.set(key, { atMs: nowMs, repeated: 0 });
+    if (this.#logged.size > MAX_REMEMBERED) this.#logged.delete(this.#logged.keys().next().value!);
+    return before?.repeated ?? 0;
+  }
+}

@@ -1,0 +1,63 @@
+/** What is said of a dependency that failed: which, where and how, and none of the words that callers stumble on (protocol.md §10). */
+import { describe, expect, test } from '@jest/globals';
+import { DeadlineError } from '../../../src/domain/deadline.ts';
+import { malformedAnswer, noAnswer, statusFailure, tooLargeAnswer, type DependencyCall } from '../../../src/domain/dependency-failures.ts';
+import { endpointOf } from '../../../src/domain/endpoint.ts';
+import type { DependencyError } from '../../../src/domain/errors.ts';
+
+const CALL: DependencyCall = { dependency: 'chain', endpoint: 'rpc.example:443', call: 'eth_call', setting: 'NODE_URL' };
+/** Searched for by callers in the body of an error, whatever its case. */
+const STUMBLED_ON = /timeout|timed out|connection refused|connection reset|broken pipe|dns error|not found/i;
+
+const coded = (code: string): Error => new TypeError('fetch failed', { cause: Object.assign(new Error('foreign'), { code }) });
+
+const SAID: readonly [string, DependencyError, string, string][] = [
+  ['401', statusFailure(CALL, 401), 'refused', 'the chain RPC at rpc.example:443 answered 401'],
+  ['500', statusFailure({ ...CALL, dependency: 'enclave', endpoint: '127.0.0.1:18000' }, 500), 'unreachable', 'the enclave API at 127.0.0.1:18000 answered 500'],
+  [
+    'a redirect',
+    statusFailure(CALL, 308, 'https://user:pass@other.example/v2/key?token=1'),
+    'refused',
+    'the chain RPC at rpc.example:443 answered 308, a redirect to other.example:443: NODE_URL must be the address that it leads to',
+  ],
+  ['a redirect to nowhere', statusFailure({ dependency: 'peer', endpoint: 'rpc.example:443', call: 'GET' }, 302, '::'), 'refused', 'the peer at rpc.example:443 answered 302, a redirect'],
+  ['silence', noAnswer(CALL, new DeadlineError('it', 5_000), false), 'timeout', 'the chain RPC at rpc.example:443 gave no answer in 5 s'],
+  ['a call called off', noAnswer(CALL, new Error('foreign'), true), 'aborted', 'the chain RPC at rpc.example:443 was not waited for any longer'],
+  ['a wrong name', noAnswer(CALL, coded('ENOTFOUND'), false), 'unreachable', 'the chain RPC at rpc.example:443 cannot be reached: its name is not known (ENOTFOUND)'],
+  ['a closed port', noAnswer(CALL, coded('ECONNREFUSED'), false), 'unreachable', 'the chain RPC at rpc.example:443 cannot be reached: nothing listens there (ECONNREFUSED)'],
+  ['a cut connection', noAnswer(CALL, coded('ECONNRESET'), false), 'unreachable', 'the chain RPC at rpc.example:443 cannot be reached: it closed the connection (ECONNRESET)'],
+  ['a broken pipe', noAnswer(CALL, coded('EPIPE'), false), 'unreachable', 'the chain RPC at rpc.example:443 cannot be reached: it closed the connection (EPIPE)'],
+  ['a connection that hangs', noAnswer(CALL, coded('ETIMEDOUT'), false), 'unreachable', 'the chain RPC at rpc.example:443 cannot be reached: it does not take a connection (ETIMEDOUT)'],
+  [
+    'a certificate of another name',
+    noAnswer(CALL, coded('ERR_TLS_CERT_ALTNAME_INVALID'), false),
+    'unreachable',
+    'the chain RPC at rpc.example:443 cannot be reached: its certificate is for another name (ERR_TLS_CERT_ALTNAME_INVALID)',
+  ],
+  ['another code', noAnswer(CALL, coded('EHOSTDOWN'), false), 'unreachable', 'the chain RPC at rpc.example:443 cannot be reached (EHOSTDOWN)'],
+  ['no code', noAnswer(CALL, new Error('foreign'), false), 'unreachable', 'the chain RPC at rpc.example:443 cannot be reached'],
+  ['a malformed answer', malformedAnswer(CALL, 'gave an answer that is not JSON'), 'malformed', 'the chain RPC at rpc.example:443 gave an answer that is not JSON'],
+  ['an endless answer', tooLargeAnswer(CALL, 1_024), 'too_large', 'the chain RPC at rpc.example:443 gave an answer of more than 1024 bytes'],
+];
+
+test.each(SAID)('of %s', (_, error, failure, message) => {
+  expect({ failure: error.failure, message: error.message }).toEqual({ failure, message });
+  expect(error.message).not.toMatch(STUMBLED_ON);
+});
+
+test('a failure that is told already is passed on as it is', () => {
+  const error = statusFailure(CALL, 401);
+  expect(noAnswer(CALL, error, true)).toBe(error);
+});
+
+describe('an endpoint', () => {
+  test.each<[string, string]>([
+    ['https://user:pass@rpc.example/v2/KEY?token=1#x', 'rpc.example:443'],
+    ['http://rpc.example', 'rpc.example:80'],
+    ['http://127.0.0.1:8545/', '127.0.0.1:8545'],
+    ['https://[2001:db8::1]:444/a', '[2001:db8::1]:444'],
+    ['no url', 'an address that is not valid'],
+  ])('of %s is %s', (url, endpoint) => {
+    expect(endpointOf(url)).toBe(endpoint);
+  });
+});

@@ -1,0 +1,93 @@
+/** What may be told of an error (docs/decisions/0021): our own words, codes and places, never a foreign byte. */
+import { describe, expect, test } from '@jest/globals';
+import { DeadlineError } from '../../../src/domain/deadline.ts';
+import { DependencyError, InvariantError, RefusalError } from '../../../src/domain/errors.ts';
+import { causeCode, describeFailure, failureFacts, failureLogFacts } from '../../../src/domain/failure-facts.ts';
+
+const SECRET = 'c0ffee'.repeat(8);
+
+const coded = (code: string, cause?: Error): Error => Object.assign(new Error(SECRET, { cause }), { code });
+
+describe('an expected failure', () => {
+  test.each<[string, Error, object]>([
+    ['of a dependency', new DependencyError('chain', 'refused', 'the chain RPC at rpc.test:443 answered 401', { status: 401, call: 'eth_call', endpoint: 'rpc.test:443' }), { code: 'chain_refused', why: 'the chain RPC at rpc.test:443 answered 401', call: 'eth_call', endpoint: 'rpc.test:443', cause: 'HTTP 401' }],
+    ['of a connection', new DependencyError('peer', 'unreachable', 'why', { cause: coded('UND_ERR_SOCKET', coded('ECONNRESET')) }), { code: 'peer_unreachable', why: 'why', cause: 'ECONNRESET' }],
+    ['that is a refusal', new RefusalError('forbidden', 'not you'), { code: 'forbidden', why: 'not you' }],
+    ['that was caused by a dependency', new RefusalError('service_unavailable', 'not now', 1, { cause: new DependencyError('chain', 'timeout', 'slow', { call: 'eth_call', endpoint: 'a:1' }) }), { code: 'service_unavailable', why: 'not now', call: 'eth_call', endpoint: 'a:1' }],
+    ['of time', new DeadlineError('the call', 5), { code: 'deadline_passed', why: 'the call took longer than 5 ms' }],
+  ])('%s tells its sentence, its call and the code of its cause, and no stack', (_, error, told) => {
+    expect(failureLogFacts(failureFacts(error))).toEqual(told);
+    expect(JSON.stringify(failureFacts(error))).not.toContain(SECRET);
+  });
+});
+
+describe('a broken assumption', () => {
+  function readField(): never {
+    throw new TypeError(`cannot read ${SECRET}`);
+  }
+
+  test('tells its class and where it was thrown, relative to the project, and nothing of its message', () => {
+    const error = thrownBy(readField);
+    const facts = failureFacts(error);
+    expect(facts).toMatchObject({ code: 'TypeError', isExpected: false, why: null });
+    expect(facts.frames[0]).toMatch(/^\w+ test\/unit\/domain\/failure-facts\.test\.ts:\d+$/);
+    expect((error as Error).stack).toContain(SECRET);
+    expect(JSON.stringify(facts)).not.toContain(SECRET);
+    expect(describeFailure(error)).toBe('unexpected failure (TypeError)');
+  });
+
+  test('whose message looks like frames shows none of it', () => {
+    const error = new TypeError(`x\n    at ${SECRET} (/srv/src/vault.ts:1:1)\n    at again (/srv/src/vault.ts:2:2)`);
+    const { frames } = failureFacts(error);
+    expect(frames.length).toBeGreaterThan(0);
+    expect(JSON.stringify(frames)).not.toMatch(/c0ffee|again/);
+  });
+
+  test('whose message was changed since shows no frame, for nothing says where the old one ends', () => {
+    const error = new TypeError(`${SECRET}\n    at ${SECRET} (/srv/src/vault.ts:1:1)`);
+    // The stack is made when it is first asked for.
+    expect(error.stack).toContain(SECRET);
+    for (const message of ['another', '']) expect(failureFacts(Object.assign(error, { message })).frames).toEqual([]);
+  });
+
+  test('of a rule of our own tells its sentence and its frames', () => {
+    expect(failureFacts(new InvariantError('two secrets serve'))).toMatchObject({ code: 'InvariantError', isExpected: false, why: 'two secrets serve' });
+    expect(failureFacts(new InvariantError('two secrets serve')).frames).not.toEqual([]);
+  });
+
+  test.each<[string, unknown, string]>([
+    ['a text', SECRET, 'thrown string'],
+    ['nothing', undefined, 'thrown undefined'],
+    ['an object', { toString: () => SECRET }, 'thrown object'],
+    ['an error whose name is no name', Object.assign(new Error(SECRET), { name: `E ${SECRET}` }), 'Error'],
+  ])('that is %s is named, and its content is not', (_, thrown, code) => {
+    expect(failureFacts(thrown).code).toBe(code);
+    expect(JSON.stringify(failureFacts(thrown))).not.toContain(SECRET);
+  });
+});
+
+describe('the code of a cause', () => {
+  test.each<[string, unknown, string | null]>([
+    ['is that of the deepest', new Error('fetch failed', { cause: coded('UND_ERR_SOCKET', coded('ENOTFOUND')) }), 'ENOTFOUND'],
+    ['is found behind several tries of a connection', new AggregateError([coded('ECONNREFUSED')]), 'ECONNREFUSED'],
+    ['is none of another form', coded(SECRET), null],
+    ['is none of what is no error', { code: 'ENOTFOUND' }, null],
+  ])('%s', (_, error, code) => {
+    expect(causeCode(error)).toBe(code);
+  });
+
+  test('is found in a chain that is a circle', () => {
+    const error = coded('EPIPE');
+    error.cause = error;
+    expect(causeCode(error)).toBe('EPIPE');
+  });
+});
+
+function thrownBy(work: () => unknown): unknown {
+  try {
+    work();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('nothing was thrown');
+}
