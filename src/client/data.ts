@@ -110,6 +110,8 @@ export function putRequest({ key, value, ttlMs = 0, ...write }: PutArguments): K
   return {
     method: 'PUT',
     path: '/kms/data',
+    op: 'put',
+    key,
     body: { key, value: Buffer.from(value).toString('base64'), ttl_ms: ttlMs, ...fields },
     maxAnswerBytes: SMALL_ANSWER_BYTES,
     extraMs,
@@ -125,6 +127,7 @@ export function getRequest(key: string): KmsRequest<Omit<StoredValue, 'node'>> {
   return {
     method: 'GET',
     path: `/kms/data?key=${encodeURIComponent(key)}`,
+    key,
     body: undefined,
     maxAnswerBytes: LARGE_ANSWER_BYTES,
     answer: z
@@ -140,6 +143,8 @@ export function deleteRequest({ key, ...write }: DeleteArguments): KmsRequest<Pi
   return {
     method: 'DELETE',
     path: '/kms/data',
+    op: 'delete',
+    key,
     body: { key, ...fields },
     maxAnswerBytes: SMALL_ANSWER_BYTES,
     extraMs,
@@ -150,7 +155,8 @@ export function deleteRequest({ key, ...write }: DeleteArguments): KmsRequest<Pi
 }
 
 /** @throws KmsClientError invalid_argument */
-export function listRequest({ prefix, after, limit }: ListArguments): KmsRequest<Omit<KeyList, 'node'>> {
+export function listRequest(listing: ListArguments): KmsRequest<Omit<KeyList, 'node'>> {
+  const { prefix, after, limit } = listing;
   checkText('prefix', prefix);
   checkText('after', after);
   if (limit !== undefined) whole('limit', limit, 1, Number.MAX_SAFE_INTEGER);
@@ -160,6 +166,7 @@ export function listRequest({ prefix, after, limit }: ListArguments): KmsRequest
   return {
     method: 'GET',
     path: query.length === 0 ? '/kms/data' : `/kms/data?${query.join('&')}`,
+    listing,
     body: undefined,
     maxAnswerBytes: LARGE_ANSWER_BYTES,
     answer: z

@@ -42,6 +42,7 @@ export function deriveRequest({ path, context, length = DEFAULT_DERIVED_KEY_BYTE
   return {
     method: 'POST',
     path: '/kms/derive',
+    op: 'derive',
     body: { path, ...(context === undefined ? {} : { context }), length },
     maxAnswerBytes: MAX_ANSWER_BYTES,
     answer: z

@@ -52,6 +52,7 @@ export interface KmsAttempt {
 export interface KmsErrorFacts {
   readonly status?: number | undefined;
   readonly serverCode?: string | undefined;
+  readonly proven?: boolean;
   /** The tries that failed before, in order. */
   readonly attempts?: readonly KmsAttempt[];
 }
@@ -62,6 +63,8 @@ export class KmsClientError extends Error {
   readonly status: number | undefined;
   /** The node's error code, such as `forbidden`; with `refused` only. */
   readonly serverCode: string | undefined;
+  /** With `refused` only: the node's enclave says so of this very request, and nobody on the way. */
+  readonly proven: boolean;
   readonly attempts: readonly KmsAttempt[];
 
   constructor(code: KmsClientErrorCode, message: string, facts: KmsErrorFacts = {}) {
@@ -70,6 +73,7 @@ export class KmsClientError extends Error {
     this.code = code;
     this.status = facts.status;
     this.serverCode = facts.serverCode;
+    this.proven = facts.proven ?? false;
     this.attempts = facts.attempts ?? [];
   }
 }

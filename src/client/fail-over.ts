@@ -2,7 +2,8 @@
  * From one node to the next: each is asked in its turn until one gives the answer. A node that proved wrong is not asked
  * again in the same call; those that are unready, slow or gone are asked again after what they named as `Retry-After`. A
  * refusal is not signed, so one node that lies, or is old, does not decide alone: it counts when a second one says the same,
- * or when there is no other to ask. Everything ends within the call's time limit and its number of tries.
+ * or when there is no other to ask, or when the node took this client's last write of that key and says that it is absent.
+ * Everything ends within the call's time limit and its number of tries.
  */
 import { withJitter } from '../domain/backoff.ts';
 import { DeadlineError, sleep, within } from '../domain/deadline.ts';
@@ -13,6 +14,7 @@ import { AttemptError, KmsClientError, type AttemptFailure, type KmsAttempt } fr
 import type { KmsRequest, NodeExchange } from './node-exchange.ts';
 import type { KmsNode, NodeList } from './node-list.ts';
 import { FailureBook, orderNodes } from './node-order.ts';
+import { OwnWrites } from './own-writes.ts';
 import { ROUND_PAUSE_MS, type CallOptions } from './options.ts';
 
 /** Failures after which the same node is of no use to the same call. */
@@ -56,6 +58,7 @@ export class FailOver {
   readonly #options: FailOverOptions;
   readonly #modules: FailOverModules;
   readonly #failures = new FailureBook();
+  readonly #ownWrites = new OwnWrites();
   #turn = 0;
 
   constructor(options: FailOverOptions, modules: FailOverModules) {
@@ -110,6 +113,7 @@ export class FailOver {
       try {
         const answer = await this.#modules.exchange.request(node, call.request, call.signal);
         this.#failures.forgive(node.wallet);
+        this.#noteWrite(call.request, node);
         // Whoever refused what another node answers is asked after it for a while.
         for (const refuser of call.refusals.keys()) this.#failures.note(refuser, clock.monotonicMs(), undefined);
         return { answer, node };
@@ -143,7 +147,18 @@ export class FailOver {
     const nowMs = clock.monotonicMs();
     const left = all.filter(({ wallet }) => !call.done.has(wallet));
     if (left.length === 0) throw exhausted(call);
-    return orderNodes(left, call.turn, (wallet) => this.#failures.untilMs(wallet, nowMs));
+    const failedUntilMs = (wallet: Wallet): number => this.#failures.untilMs(wallet, nowMs);
+    // One that failed a short while ago keeps its place at the end: to wait for it at every read would be worse.
+    return orderNodes(left, call.turn, failedUntilMs, (node) => failedUntilMs(node.wallet) === 0 && this.#tookWhatIsAsked(call.request, node));
+  }
+
+  #tookWhatIsAsked({ key, listing }: KmsRequest<unknown>, node: KmsNode): boolean {
+    if (key !== undefined) return this.#ownWrites.took(key, node);
+    return listing !== undefined && this.#ownWrites.tookLast(node);
+  }
+
+  #noteWrite({ key, op }: KmsRequest<unknown>, node: KmsNode): void {
+    if (key !== undefined && (op === 'put' || op === 'delete')) this.#ownWrites.note(key, node, op);
   }
 
   /**
@@ -161,8 +176,12 @@ export class FailOver {
         return new AttemptError('stale_registration', { status: error.status });
       }
     }
+    // It was written there, and stays.
+    if (error.serverCode === 'not_replicated') this.#noteWrite(call.request, node);
+    const { key } = call.request;
+    const absent = error.serverCode === 'not_found' && key !== undefined && this.#ownWrites.isFinallyAbsent(key, node, error.proven);
     const seconded = [...call.refusals.values()].some(({ serverCode }) => serverCode === error.serverCode);
-    if (seconded || FINAL_REFUSALS.includes(error.serverCode)) throw withAttempts(error, call.attempts);
+    if (absent || seconded || FINAL_REFUSALS.includes(error.serverCode)) throw withAttempts(error, call.attempts);
     call.refusals.set(node.wallet, error);
     return new AttemptError('refused', { status: error.status });
   }
@@ -184,8 +203,8 @@ function selectNode(nodes: readonly KmsNode[], wanted: string): readonly KmsNode
   return nodes.filter((node) => (wallet === null ? bareUrl(node.url) === bareUrl(wanted) : node.wallet === wallet));
 }
 
-function withAttempts({ message, status, serverCode }: KmsClientError, attempts: readonly KmsAttempt[]): KmsClientError {
-  return new KmsClientError('refused', message, { status, serverCode, attempts });
+function withAttempts({ message, status, serverCode, proven }: KmsClientError, attempts: readonly KmsAttempt[]): KmsClientError {
+  return new KmsClientError('refused', message, { status, serverCode, proven, attempts });
 }
 
 /**

@@ -1,7 +1,7 @@
 /**
- * One request to one node (protocol.md §3): a nonce, a proof over it, an envelope under the node's registered key, and the
- * answer held against three things: the node's wallet signed over our proof, the envelope comes from the registered key, and
- * what it holds has the form asked for.
+ * One request to one node (protocol.md §3, §10): a nonce, a proof over it, an envelope under the node's registered key, and the
+ * answer held against four things: the node's wallet signed over our proof, the envelope comes from the registered key, what it
+ * holds is bound to this request, and it has the form asked for.
  */
 import { z } from 'zod';
 import { parseJsonOrNull } from '../crypto/json.ts';
@@ -14,16 +14,25 @@ import { MAX_ACK_TIMEOUT_MS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
 import { memberEndpoint } from '../domain/membership.ts';
 import type { Clock, Transport, TransportAnswer, TransportRequest } from '../domain/ports.ts';
 import { readRetryAfterMs } from '../domain/retry-after.ts';
+import { bondOf, type ListingBounds } from './bound-answer.ts';
 import { AttemptError, KmsClientError } from './errors.ts';
+import { NodeHabits } from './node-habits.ts';
 import type { KmsNode } from './node-list.ts';
 import { MAX_RETRY_AFTER_MS, type ClientIdentity } from './options.ts';
+import { SpareNonces } from './spare-nonces.ts';
 
 /** A request under `/kms/`. */
 export interface KmsRequest<Answer> {
   readonly method: TransportRequest['method'];
   readonly path: `/kms/${string}`;
   /** The inner JSON; undefined: a request without a body. */
-  readonly body: unknown;
+  readonly body: Readonly<Record<string, unknown>> | undefined;
+  /** What the body asks to have done; with a body only. */
+  readonly op?: 'derive' | 'put' | 'delete';
+  /** The key of the store that it is about. */
+  readonly key?: string;
+  /** It asks for keys, within these bounds. */
+  readonly listing?: ListingBounds;
   /** Of the inner JSON of the answer. */
   readonly answer: z.ZodType<Answer>;
   /** Of the envelope on the wire. */
@@ -33,6 +42,9 @@ export interface KmsRequest<Answer> {
 }
 
 const nonceAnswer = z.object({ nonce: z.unknown() });
+/** Inside the envelope of a 404 for a key. */
+const sealedAbsence = z.object({ code: z.literal('not_found' satisfies ErrorCode) });
+const NEXT_NONCE = 'x-nova-next-nonce';
 /** What a node blames the request itself for (protocol.md §2). None of it is signed: `FailOver` asks a second node. */
 const refusal = z.object({
   code: z.enum([
@@ -60,10 +72,13 @@ export interface NodeExchangeModules {
 export class NodeExchange {
   readonly #attemptTimeoutMs: number;
   readonly #modules: NodeExchangeModules;
+  readonly #habits = new NodeHabits();
+  readonly #nonces: SpareNonces;
 
   constructor(options: NodeExchangeOptions, modules: NodeExchangeModules) {
     this.#attemptTimeoutMs = options.attemptTimeoutMs;
     this.#modules = modules;
+    this.#nonces = new SpareNonces(modules);
   }
 
   /** @throws AttemptError where another node may do better, KmsClientError where none will, the signal's reason */
@@ -81,12 +96,24 @@ export class NodeExchange {
   }
 
   async #perform<Answer>(node: KmsNode, request: KmsRequest<Answer>, signal: AbortSignal): Promise<Answer> {
+    const spare = this.#nonces.take(node.wallet);
+    if (spare === null) return this.#ask(node, request, await this.#fetchNonce(node, signal), signal);
+    try {
+      return await this.#ask(node, request, spare, signal);
+    } catch (error) {
+      if (!(error instanceof KmsClientError) || error.serverCode !== 'unauthorized') throw error;
+      // The nonce may have run out, or the node was started again. What was not authorized changed nothing.
+      this.#nonces.forget(node.wallet);
+      return this.#ask(node, request, await this.#fetchNonce(node, signal), signal);
+    }
+  }
+
+  async #ask<Answer>(node: KmsNode, request: KmsRequest<Answer>, nonce: string, signal: AbortSignal): Promise<Answer> {
     const { identity, clock } = this.#modules;
-    const nonce = await this.#fetchNonce(node, signal);
     const timestamp = String(Math.floor(clock.nowMs() / 1000));
     const [signature, body] = await Promise.all([
       identity.sign(appAuthMessage(nonce, node.wallet, timestamp), signal),
-      this.#seal(node, request.body, signal),
+      this.#seal(node, request, nonce, signal),
     ]);
     const answer = await this.#send(signal, {
       method: request.method,
@@ -95,16 +122,27 @@ export class NodeExchange {
         'x-app-signature': signature,
         'x-app-nonce': nonce,
         'x-app-timestamp': timestamp,
+        [NEXT_NONCE]: '1',
+        'x-nova-sealed-errors': '1',
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
       ...(body === undefined ? {} : { body }),
       maxAnswerBytes: request.maxAnswerBytes,
     });
+    const next = readNonce(answer.headers[NEXT_NONCE]);
+    if (next !== null) this.#nonces.keep(node.wallet, next);
+    if (answer.status === 404) throw await this.#judgeAbsence(node, answer, nonce, signal);
     if (answer.status !== 200) throw judgeStatus(answer);
     const answerSignature = answer.headers['x-kms-response-signature'];
     const signed = answerSignature !== undefined && recoverEip191(responseMessage(signature, node.wallet), answerSignature);
     if (signed !== node.wallet) throw new AttemptError('bad_answer_signature', { status: 200 });
-    return this.#open(node, request, answer, signal);
+    const inner = await this.#open(node, answer, signal);
+    const bond = bondOf(inner, { nonce, listing: request.listing });
+    if (bond === 'bound') this.#habits.note(node, 'binds');
+    if (bond === 'foreign' || (bond === 'unbound' && this.#habits.has(node, 'binds'))) throw new AttemptError('bad_answer', { status: 200 });
+    const parsed = request.answer.safeParse(inner);
+    if (!parsed.success) throw new AttemptError('bad_answer', { status: 200 });
+    return parsed.data;
   }
 
   async #fetchNonce(node: KmsNode, signal: AbortSignal): Promise<string> {
@@ -116,34 +154,44 @@ export class NodeExchange {
     return nonce;
   }
 
-  async #seal(node: KmsNode, body: unknown, signal: AbortSignal): Promise<string | undefined> {
+  async #seal(node: KmsNode, { body, op }: KmsRequest<unknown>, nonce: string, signal: AbortSignal): Promise<string | undefined> {
     if (body === undefined) return undefined;
     try {
-      return JSON.stringify(toWireEnvelope(await this.#modules.identity.encrypt(JSON.stringify(body), node.teePubkey, signal)));
+      const inner = JSON.stringify({ ...body, nonce, op });
+      return JSON.stringify(toWireEnvelope(await this.#modules.identity.encrypt(inner, node.teePubkey, signal)));
     } catch (error) {
       if (error instanceof DependencyError && error.failure === 'refused') throw new AttemptError('bad_key');
       throw error;
     }
   }
 
-  async #open<Answer>(
-    node: KmsNode,
-    request: KmsRequest<Answer>,
-    answer: TransportAnswer,
-    signal: AbortSignal,
-  ): Promise<Answer> {
+  /**
+   * What a 404 is worth. One that the node's enclave sealed for this request is its word. From a node that has ever given such a one,
+   * another comes from somebody on the way.
+   */
+  async #judgeAbsence(node: KmsNode, answer: TransportAnswer, nonce: string, signal: AbortSignal): Promise<AttemptError | KmsClientError> {
+    if (parseEnvelope(parseJsonOrNull(answer.body)) === null) {
+      return this.#habits.has(node, 'seals') ? new AttemptError('bad_answer', { status: 404 }) : judgeStatus(answer);
+    }
+    const inner = await this.#open(node, answer, signal);
+    if (bondOf(inner, { nonce }) !== 'bound' || !sealedAbsence.safeParse(inner).success) return new AttemptError('bad_answer', { status: 404 });
+    this.#habits.note(node, 'seals');
+    return refusedBy(404, 'not_found', true);
+  }
+
+  /** @returns the JSON inside the envelope; null when it is none @throws AttemptError when it is not one of this node for us */
+  async #open(node: KmsNode, answer: TransportAnswer, signal: AbortSignal): Promise<unknown> {
+    const { status } = answer;
     const sealed = parseEnvelope(parseJsonOrNull(answer.body));
-    if (sealed === null || !isRegisteredSender(sealed, node.teePubkey)) throw new AttemptError('bad_answer', { status: 200 });
+    if (sealed === null || !isRegisteredSender(sealed, node.teePubkey)) throw new AttemptError('bad_answer', { status });
     let plaintext: string;
     try {
       plaintext = await this.#modules.identity.decrypt(sealed, signal);
     } catch (error) {
       const refused = error instanceof DependencyError && error.failure === 'refused';
-      throw refused ? new AttemptError('bad_answer', { status: 200 }) : error;
+      throw refused ? new AttemptError('bad_answer', { status }) : error;
     }
-    const parsed = request.answer.safeParse(parseJsonOrNull(plaintext));
-    if (!parsed.success) throw new AttemptError('bad_answer', { status: 200 });
-    return parsed.data;
+    return parseJsonOrNull(plaintext);
   }
 
   async #send(signal: AbortSignal, request: Omit<TransportRequest, 'timeoutMs' | 'signal'>): Promise<TransportAnswer> {
@@ -157,11 +205,12 @@ function judgeStatus({ status, headers, body }: TransportAnswer): AttemptError |
   if (status === 503) return new AttemptError('unready', facts);
   if (status === 429) return new AttemptError('rate_limited', facts);
   const refused = status >= 400 ? refusal.safeParse(parseJsonOrNull(body)).data : undefined;
-  if (refused !== undefined) {
-    const message = `the node refused the request: ${status} ${refused.code}`;
-    return new KmsClientError('refused', message, { status, serverCode: refused.code });
-  }
+  if (refused !== undefined) return refusedBy(status, refused.code, false);
   return new AttemptError(status >= 500 ? 'server_error' : 'bad_answer', facts);
+}
+
+function refusedBy(status: number, serverCode: ErrorCode, proven: boolean): KmsClientError {
+  return new KmsClientError('refused', `the node refused the request: ${status} ${serverCode}`, { status, serverCode, proven });
 }
 
 /** A node that hands out no nonce is not there for us, whatever it says. */

@@ -1,4 +1,4 @@
-/** Which node is asked next: round robin, those that failed a short while ago last. */
+/** Which node is asked next: round robin, one that has what is asked for first, those that failed a short while ago last. */
 import { LRUCache } from 'lru-cache';
 import type { Wallet } from '../domain/ids.ts';
 import { MAX_MEMBERS } from '../domain/limits.ts';
@@ -27,14 +27,16 @@ export class FailureBook {
 /**
  * The nodes in the order to ask them.
  * @param turn counts the calls; the next call starts with the next node
+ * @param isFirst asked before all others
  */
 export function orderNodes<Node extends { readonly wallet: Wallet }>(
   nodes: readonly Node[],
   turn: number,
   failedUntilMs: (node: Wallet) => number,
+  isFirst: (node: Node) => boolean = () => false,
 ): readonly Node[] {
   const start = nodes.length === 0 ? 0 : turn % nodes.length;
   const rotated = [...nodes.slice(start), ...nodes.slice(0, start)];
   // A stable sort: nodes that did not fail keep their turn, the others come by when they are due.
-  return rotated.sort((a, b) => failedUntilMs(a.wallet) - failedUntilMs(b.wallet));
+  return rotated.sort((a, b) => Number(isFirst(b)) - Number(isFirst(a)) || failedUntilMs(a.wallet) - failedUntilMs(b.wallet));
 }

@@ -70,7 +70,7 @@ describe('a derived key', () => {
     const { client, nodes } = start(['a']);
     await client.derive({ path: ' spaced:ä ', context: 'c', length: 64 });
     const [{ request, inner }] = nodes[0]!.received as [(typeof nodes)[0]['received'][0]];
-    expect(inner).toEqual({ path: ' spaced:ä ', context: 'c', length: 64 });
+    expect(inner).toEqual({ path: ' spaced:ä ', context: 'c', length: 64, nonce: PEER_NONCE, op: 'derive' });
     expect(request).toMatchObject({ method: 'POST', url: 'https://a.test/kms/derive' });
     expect(Object.keys(JSON.parse(request.body!) as object).sort()).toEqual(['encrypted_data', 'nonce', 'sender_tee_pubkey']);
   });

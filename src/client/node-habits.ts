@@ -1,0 +1,26 @@
+/**
+ * What nodes have shown that they do, so that less is never taken from them again (protocol.md §10, Bound to the request). A node is
+ * known by its wallet and its registered key: another key is another boot of its enclave, which may run an older image.
+ */
+import { LRUCache } from 'lru-cache';
+import { MAX_MEMBERS } from '../domain/limits.ts';
+import type { KmsNode } from './node-list.ts';
+
+/** `binds`: its answers repeat the nonce of the request. `seals`: its 404 for a key comes in an envelope. */
+export type Habit = 'binds' | 'seals';
+
+export class NodeHabits {
+  readonly #shown = new LRUCache<string, ReadonlySet<Habit>>({ max: MAX_MEMBERS });
+
+  has(node: KmsNode, habit: Habit): boolean {
+    return this.#shown.get(nameOf(node))?.has(habit) ?? false;
+  }
+
+  note(node: KmsNode, habit: Habit): void {
+    if (!this.has(node, habit)) this.#shown.set(nameOf(node), new Set([...(this.#shown.get(nameOf(node)) ?? []), habit]));
+  }
+}
+
+function nameOf({ wallet, teePubkey }: KmsNode): string {
+  return `${wallet} ${teePubkey}`;
+}

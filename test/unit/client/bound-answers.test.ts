@@ -1,0 +1,180 @@
+/**
+ * What the client believes when somebody who ends TLS in front of a node exchanges, keeps back or makes up answers (protocol.md §10,
+ * Bound to the request), and that it works with older nodes, which know nothing of it.
+ */
+import { describe, expect, test } from '@jest/globals';
+import { createKmsClient, KmsClientError, type KmsClient } from '../../../src/client/index.ts';
+import { bondOf, type ListingBounds } from '../../../src/client/bound-answer.ts';
+import { NodeHabits } from '../../../src/client/node-habits.ts';
+import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
+import type { TransportAnswer } from '../../../src/domain/ports.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { NodeSide, transportToNodes, type Habits } from '../../support/node-side.ts';
+import { answerOf, PEER_NONCE } from '../../support/peer-side.ts';
+import { SeededRandom } from '../../support/seeded-random.ts';
+
+const VALUE = new Uint8Array(Buffer.from('value'));
+const NEWER: Partial<Habits> = { binds: true, seals: true };
+
+/** A client of one node. */
+async function start(habits: Partial<Habits> = {}) {
+  const node = new NodeSide('a');
+  Object.assign(node.habits, habits);
+  const client = createKmsClient(
+    { registry: `0x${'0f'.repeat(20)}`, chain: { source: { readMembership: async () => ({ members: [node.member] }) } }, identity: { privateKey: '11'.repeat(32) }, maxAttempts: 1 },
+    { clock: new ManualClock(), random: new SeededRandom('client'), transport: transportToNodes([node]) },
+  );
+  node.appKey = (await client.identity()).teePubkey;
+  node.values.set('red', Buffer.from('rose').toString('base64'));
+  node.values.set('white', Buffer.from('lily').toString('base64'));
+  return { client, node };
+}
+
+async function outcomeOf(call: Promise<unknown>): Promise<unknown> {
+  return call.catch((error: unknown) => {
+    expect(error).toBeInstanceOf(KmsClientError);
+    return (error as KmsClientError).code;
+  });
+}
+
+const CALLS: readonly (readonly [string, (client: KmsClient) => Promise<unknown>, string | undefined])[] = [
+  ['a derive', (client) => client.derive({ path: 'p' }), 'derive'],
+  ['a put', (client) => client.put({ key: 'k', value: VALUE }), 'put'],
+  ['a get', (client) => client.get('red'), undefined],
+  ['a list', (client) => client.list({ prefix: 'r' }), undefined],
+  ['a delete', (client) => client.delete({ key: 'white' }), 'delete'],
+];
+
+describe('what is sent', () => {
+  test.each(CALLS)('%s names its nonce and what is to be done inside the envelope, and asks for sealed errors and a next nonce', async (_, call, op) => {
+    const { client, node } = await start();
+    await call(client);
+    const [{ request, inner }] = node.received as [(typeof node.received)[0]];
+    expect([inner['nonce'], inner['op']]).toEqual(op === undefined ? [undefined, undefined] : [PEER_NONCE, op]);
+    expect(request.headers).toMatchObject({ 'x-app-nonce': PEER_NONCE, 'x-nova-sealed-errors': '1', 'x-nova-next-nonce': '1' });
+  });
+});
+
+describe.each(CALLS)('the answer to %s', (_, call) => {
+  test('of an older node, which says nothing of the request, is taken', async () => {
+    const { client } = await start();
+    expect(typeof (await outcomeOf(call(client)))).toBe('object');
+  });
+
+  test('of a node that names the request is taken', async () => {
+    const { client } = await start(NEWER);
+    expect(typeof (await outcomeOf(call(client)))).toBe('object');
+  });
+
+  test('is refused when it names another request', async () => {
+    const { client, node } = await start(NEWER);
+    node.bend = (__, received) => node.sealedAnswer(received, { nonce: Buffer.from('another nonce').toString('base64') });
+    expect(await outcomeOf(call(client))).toBe('bad_answer');
+  });
+
+  test('is refused when it names none and the node has named one before', async () => {
+    const { client, node } = await start(NEWER);
+    await client.derive({ path: 'first' });
+    node.habits.binds = false;
+    expect(await outcomeOf(call(client))).toBe('bad_answer');
+  });
+});
+
+test('of two requests under way the answers cannot change places, though both are well formed', async () => {
+  const { client, node } = await start(NEWER);
+  const both: { readonly answer: TransportAnswer; readonly give: (answer: TransportAnswer) => void }[] = [];
+  node.nonce = () => answerOf(200, { nonce: node.nextNonce() });
+  node.bend = (answer) => {
+    const { promise, resolve } = Promise.withResolvers<TransportAnswer>();
+    both.push({ answer, give: resolve });
+    const [one, other] = both;
+    if (other !== undefined) {
+      // The signature of each goes with the caller, as somebody on the way would arrange it.
+      one!.give({ ...other.answer, headers: one!.answer.headers });
+      other.give({ ...one!.answer, headers: other.answer.headers });
+    }
+    return promise;
+  };
+  const outcomes = await Promise.all([outcomeOf(client.put({ key: 'same', value: VALUE })), outcomeOf(client.put({ key: 'same', value: VALUE }))]);
+  expect(outcomes).toEqual(['bad_answer', 'bad_answer']);
+});
+
+describe('the bounds of a listing', () => {
+  const nonce = PEER_NONCE;
+  test.each<[string, object, ListingBounds | undefined, string]>([
+    ['repeated', { prefix: 'a', after: 'ab', limit: 2 }, { prefix: 'a', after: 'ab', limit: 2 }, 'bound'],
+    ['none, and none said', {}, {}, 'bound'],
+    ['none, and said to be null', { prefix: null, after: null, limit: null }, {}, 'bound'],
+    ['none, and said to be empty', { prefix: '', after: '' }, {}, 'bound'],
+    ['empty, and said to be none', {}, { prefix: '', after: '' }, 'bound'],
+    ['a prefix that was added on the way', { prefix: 'a' }, {}, 'foreign'],
+    ['a limit that was added on the way', { limit: 1 }, {}, 'foreign'],
+    ['an after that was added on the way', { after: 'x' }, { prefix: 'a' }, 'foreign'],
+    ['a prefix that was taken away', {}, { prefix: 'a' }, 'foreign'],
+    ['another prefix', { prefix: 'b' }, { prefix: 'a' }, 'foreign'],
+    ['a limit as text', { limit: '2' }, { limit: 2 }, 'foreign'],
+    ['of no listing', { prefix: 'a' }, undefined, 'bound'],
+  ])('%s', (_, said, listing, bond) => expect(bondOf({ nonce, ...said }, { nonce, listing })).toBe(bond));
+
+  test.each<[string, unknown, string]>([
+    ['that names no request', { prefix: 'other' }, 'unbound'],
+    ['that names another', { nonce: 'x' }, 'foreign'],
+    ['that names null', { nonce: null }, 'foreign'],
+    ['that is a text', 'text', 'foreign'],
+    ['that is null', null, 'foreign'],
+  ])('an inner answer %s is %s', (_, inner, bond) => expect(bondOf(inner, { nonce, listing: { prefix: 'a' } })).toBe(bond));
+
+  test('a listing of a node that names requests is refused without them', async () => {
+    const { client, node } = await start(NEWER);
+    node.bend = (_, received) => node.sealedAnswer(received, { prefix: undefined });
+    expect(await outcomeOf(client.list({ prefix: 'r' }))).toBe('bad_answer');
+  });
+});
+
+describe('a 404 for a key', () => {
+  const PLAIN = answerOf(404, { code: 'not_found', message: 'there is no such key' });
+
+  test.each<[string, Partial<Habits>]>([
+    ['that an older node gives is taken', {}],
+    ['that a node seals for the request is taken', NEWER],
+  ])('%s', async (_, habits) => {
+    const { client } = await start(habits);
+    expect(await client.get('absent')).toBeNull();
+    expect(await client.delete({ key: 'absent' })).toMatchObject({ deleted: false });
+  });
+
+  test.each(['red', 'absent'])('that is not sealed is refused from a node that has sealed one before (%s)', async (key) => {
+    const { client, node } = await start(NEWER);
+    expect(await client.get('absent')).toBeNull();
+    node.bend = () => PLAIN;
+    expect(await outcomeOf(client.get(key))).toBe('bad_answer');
+    expect(await outcomeOf(client.delete({ key }))).toBe('bad_answer');
+  });
+
+  test.each<[string, (node: NodeSide) => void]>([
+    ['for another request', (node) => (node.bend = (_, received) => node.sealedAnswer(received, { nonce: Buffer.from('another').toString('base64') }))],
+    ['for no request', (node) => (node.bend = (_, received) => node.sealedAnswer(received, { nonce: undefined }))],
+    ['with another code inside', (node) => (node.bend = (_, received) => node.sealedAnswer(received, { code: 'forbidden' }))],
+    ['under another key', (node) => (node.bend = (answer) => ({ ...answer, body: Buffer.from(Buffer.from(answer.body).toString().replace(/"sender_tee_pubkey":"../, '"sender_tee_pubkey":"00')) }))],
+    ['and does not open', (node) => (node.bend = (answer) => ({ ...answer, body: Buffer.from(Buffer.from(answer.body).toString().replace(/"nonce":"[0-9a-f]{24}"/, `"nonce":"${'0'.repeat(24)}"`)) }))],
+  ])('that is sealed %s is refused', async (_, spoil) => {
+    const { client, node } = await start(NEWER);
+    spoil(node);
+    expect(await outcomeOf(client.get('absent'))).toBe('bad_answer');
+  });
+
+  test('that is an answer with 200 inside is none', async () => {
+    const { client, node } = await start(NEWER);
+    node.bend = (answer) => ({ ...answer, status: 404 });
+    expect(await outcomeOf(client.get('red'))).toBe('bad_answer');
+  });
+});
+
+test('a node that was booted with another key is a new node, of which nothing is known', () => {
+  const habits = new NodeHabits();
+  const node = { wallet: `0x${'aa'.repeat(20)}` as Wallet, url: 'https://a.test', teePubkey: '01' as TeePubkey };
+  habits.note(node, 'seals');
+  habits.note(node, 'binds');
+  expect([habits.has(node, 'seals'), habits.has({ ...node, url: 'https://b.test' }, 'binds')]).toEqual([true, true]);
+  expect([habits.has({ ...node, teePubkey: '02' as TeePubkey }, 'seals'), habits.has({ ...node, wallet: `0x${'bb'.repeat(20)}` as Wallet }, 'seals')]).toEqual([false, false]);
+});
