@@ -101,16 +101,16 @@ const NINE: readonly Mutant[] = [
     what: 'The acknowledged sequence of a peer moves before the peer has answered.',
     replace: [
       {
-        file: 'sync/delta-push.ts',
-        find: `      if (batch === null) return pushed;`,
-        put: `      if (batch === null) return pushed;
-      replica.advance(batch.entries.at(-1)!.sequenceNumber, { records: batch.entries.length, bytes: batch.entries.reduce((sum, entry) => sum + entry.bytes, 0) });`,
+        file: 'sync/push-plan.ts',
+        find: `    return batch === null ? this.#planAgain(`,
+        put: `    const sent = batch?.entries ?? [];
+    progress.advance(sent.at(-1)?.sequenceNumber ?? 0, { records: sent.length, bytes: sent.reduce((sum, entry) => sum + entry.bytes, 0) });
+    return batch === null ? this.#planAgain(`,
       },
       {
-        file: 'sync/delta-push.ts',
-        find: `      replica.advance(batch.entries.at(-1)!.sequenceNumber, { records: passed.length, bytes });`,
-        put: `      void passed;
-      void bytes;`,
+        file: 'sync/push-plan.ts',
+        find: `    progress.advance(last, { records: passed.length, bytes });\n`,
+        put: ``,
       },
     ],
   },
@@ -120,24 +120,24 @@ const NINE: readonly Mutant[] = [
     what: 'There is one acknowledged sequence for all peers: what one of them has counts as sent to each.',
     replace: [
       {
-        file: 'sync/replicas.ts',
+        file: 'sync/progress.ts',
         find: `    this.#stopListening = this.#writes.listen(this);`,
         put: `    this.#stopListening = this.#writes.listen(this);
     const siblings = SIBLINGS.get(this.#writes) ?? new Set();
     SIBLINGS.set(this.#writes, siblings.add(this));`,
       },
       {
-        file: 'sync/replicas.ts',
+        file: 'sync/progress.ts',
         find: `    this.#acknowledgedSequence = Math.max(this.#acknowledgedSequence, upTo);
-    this.#highestAcknowledged = Math.max(this.#highestAcknowledged, this.#acknowledgedSequence);
-    this.#behind = { records: this.#behind.records - passed.records, bytes: this.#behind.bytes - passed.bytes };`,
+    this.#count(-passed.records, -passed.bytes);
+    this.#highestAcknowledged = Math.max(this.#highestAcknowledged, this.#acknowledgedSequence);`,
         put: `    for (const sibling of SIBLINGS.get(this.#writes)) {
       sibling.#acknowledgedSequence = Math.max(sibling.#acknowledgedSequence, upTo);
       sibling.#highestAcknowledged = Math.max(sibling.#highestAcknowledged, sibling.#acknowledgedSequence);
       sibling.#behind = { records: [...this.#writes.after(sibling.#acknowledgedSequence)].length, bytes: 0 };
     }`,
       },
-      { file: 'sync/replicas.ts', find: `export class Replica implements`, put: `const SIBLINGS = new WeakMap();\n\nexport class Replica implements` },
+      { file: 'sync/progress.ts', find: `export class Progress implements`, put: `const SIBLINGS = new WeakMap();\n\nexport class Progress implements` },
     ],
   },
   {
@@ -408,12 +408,11 @@ const OWN: readonly Mutant[] = [
     replace: [
       { file: 'sync/replicator.ts', find: `      lane.again = signal;\n`, put: `` },
       {
-        file: 'sync/delta-push.ts',
-        find: `      const { epoch } = replica;
-      const full`,
-        put: `      if (pushed) return true;
-      const { epoch } = replica;
-      const full`,
+        file: 'sync/push-plan.ts',
+        find: `    progress.advance(last, { records: passed.length, bytes });
+    return this.#planNew();`,
+        put: `    progress.advance(last, { records: passed.length, bytes });
+    return this.#planAgain(progress.retries.due(this.#modules.sendAbove()), 0);`,
       },
     ],
     // A push takes milliseconds, and a write and what it wakes must fall into one. Few writes, which would mend it.
@@ -430,7 +429,7 @@ const OWN: readonly Mutant[] = [
     section: 'own',
     what: 'After an answer the acknowledged sequence moves to the last number given, not to the last one sent.',
     replace: [
-      { file: 'sync/delta-push.ts', find: `      replica.advance(batch.entries.at(-1)!.sequenceNumber,`, put: `      replica.advance(store.lastSequenceNumber,` },
+      { file: 'sync/push-plan.ts', find: `    progress.advance(last,`, put: `    progress.advance(this.#modules.store.lastSequenceNumber,` },
     ],
     runs: { requests: 2 },
   },
@@ -527,10 +526,9 @@ const OWN: readonly Mutant[] = [
     what: 'A write that a peer refuses for now counts as acknowledged by it.',
     replace: [
       {
-        file: 'sync/delta-push.ts',
-        find: `        for (const { appId, record, sequenceNumber } of outcome.later) replica.retryLater(appId, record.key, sequenceNumber);`,
-        put: `        for (const entry of outcome.later) this.#acknowledge(member.wallet, replica, entry);
-        for (const { appId, record, sequenceNumber } of outcome.later) replica.retryLater(appId, record.key, sequenceNumber);`,
+        file: 'sync/push-plan.ts',
+        find: `      ...outcome.taken.map((entry)`,
+        put: `      ...[...outcome.taken, ...outcome.later].map((entry)`,
       },
     ],
     runs: { faults: 'none', requests: 1, rates: { 'clock jump': { perHour: 20, forSeconds: [20, 60], amount: [20_000, 40_000] } } },
@@ -541,8 +539,8 @@ const OWN: readonly Mutant[] = [
     what: 'What a peer refuses for now is not sent again.',
     replace: [
       {
-        file: 'sync/delta-push.ts',
-        find: `        for (const { appId, record, sequenceNumber } of outcome.later) replica.retryLater(appId, record.key, sequenceNumber);\n`,
+        file: 'sync/push-plan.ts',
+        find: `    for (const entry of outcome.later) progress.postpone(entry);\n`,
         put: ``,
       },
     ],
@@ -609,7 +607,7 @@ const OWN: readonly Mutant[] = [
     name: 'stale-forgets',
     section: 'own',
     what: 'A node that is cut off forgets its own deletes like any other.',
-    replace: [{ file: 'node/compose-node.ts', find: `    keepsEverything: () => staleness.isStale(),`, put: `    keepsEverything: () => false,` }],
+    replace: [{ file: 'node/compose-node.ts', find: `return staleness.isStale();`, put: `return false;` }],
     runs: LONG_CUTS,
   },
   {

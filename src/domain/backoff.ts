@@ -1,7 +1,7 @@
 /**
  * How long to wait before something that failed is tried again: twice as long after each failure, up to a limit. The one backoff
  * of the project; each user names its own two limits. The node_tick's is in `machines/early-tick.ts`, which also says what counts
- * as progress; those towards a peer are in `sync/replicas.ts`.
+ * as progress; those towards a peer are in `sync/replica.ts`, `sync/retries.ts` and `sync/anti-entropy-state.ts`.
  */
 
 /** Share of a wait that jitter may add, so that those who failed together do not come back together. */

@@ -115,7 +115,10 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       opens: (appId, stored) => vault.opensValue(appId, stored),
       ownClockKey: (storeId) => `${identity.wallet() ?? ''}/${storeId}`,
       takenByAll: (number) => replicas.takenByAll(number),
-      keepsEverything: () => staleness.isStale(),
+      keepsEverything: () => {
+        staleness.noteTime();
+        return staleness.isStale();
+      },
     },
   );
   const peerCache = new PeerCache({ clock });

@@ -18,12 +18,10 @@ import { MAX_PAGES, requestPage, type Page } from './page-request.ts';
 import type { PeerConversation } from './peer-conversation.ts';
 import { PeerError } from './peer-error.ts';
 import type { SyncStore } from './ports.ts';
-import type { Replica } from './replicas.ts';
+import type { Replica } from './replica.ts';
 
 /** Buckets that differ are mended so many at a time, which bounds what is remembered of the peer's records. */
 const BUCKETS_AT_ONCE = 16;
-/** Between two whole rounds with a peer of an older kind. Milliseconds. */
-const WHOLE_EVERY_MS = 600_000;
 
 export interface AntiEntropyOptions {
   /** `MAX_SYNC_PAYLOAD_BYTES`. */
@@ -101,11 +99,10 @@ export class AntiEntropy {
   }
 
   async #bySnapshot(course: Course): Promise<boolean> {
-    const { clock } = this.#modules;
-    const { replica } = course;
-    if (clock.monotonicMs() - replica.comparedAtMs < WHOLE_EVERY_MS) return false;
+    const { antiEntropy } = course.replica;
+    if (!antiEntropy.isWholeDue) return false;
     await this.#mend(course, {});
-    replica.comparedAtMs = clock.monotonicMs();
+    antiEntropy.noteWhole();
     return true;
   }
 
@@ -131,7 +128,7 @@ export class AntiEntropy {
     for (const { appId, record } of store.walk(part)) {
       await pause();
       const digest = store.digestOf(appId, record.key);
-      if (theirs.get(`${appId} ${record.key}`) === digest || course.replica.isUnwanted(appId, record.key, digest)) continue;
+      if (theirs.get(`${appId} ${record.key}`) === digest || course.replica.antiEntropy.isUnwanted(appId, record.key, digest)) continue;
       lacking.push({ appId, record });
       bytes += record.value?.length ?? 0;
       if (bytes < MAX_INNER_BYTES) continue;
@@ -145,7 +142,7 @@ export class AntiEntropy {
   async #send({ member, replica, signal, between }: Course, lacking: readonly Sent[]): Promise<void> {
     await between();
     for (const { appId, record } of await this.#modules.push.send(member, lacking, signal)) {
-      replica.noteUnwanted(appId, record.key, digestText(recordDigest(record)));
+      replica.antiEntropy.noteUnwanted(appId, record.key, digestText(recordDigest(record)));
     }
   }
 

@@ -12,7 +12,7 @@ const MESSAGE_BYTES = 512;
 const APP_BYTES = 24;
 export const MAX_INNER_BYTES = (MAX_BODY_BYTES - ENVELOPE_BYTES) / 2 - MESSAGE_BYTES;
 /** Records in one push, so that its answer comes soon. */
-const MAX_RECORDS = 4_096;
+export const MAX_RECORDS = 4_096;
 
 export interface DeltaBatch<Entry extends Sent> {
   readonly entries: readonly Entry[];
@@ -40,11 +40,6 @@ export function planDelta<Entry extends Sent>(entries: Iterable<Entry>, maxRecor
     bytes += size;
   }
   return planned.length === 0 ? null : { entries: planned, data, oversized: bytes > MAX_INNER_BYTES };
-}
-
-/** Splits what a peer could not account for into portions whose rejections it can list one by one. */
-export function* portions<Entry extends Sent>(entries: readonly Entry[], size: number): Generator<readonly Entry[]> {
-  for (let at = 0; at < entries.length; at += size) yield entries.slice(at, at + size);
 }
 
 /** What a peer that accounts for a batch made of it. */

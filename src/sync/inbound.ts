@@ -142,7 +142,7 @@ export class SyncInbound {
     replica.noteAlive();
     const storeId = storeIdField.safeParse(message['store_id']);
     if (storeId.success) replica.noteStoreId(storeId.data);
-    else if (startsAnew(message)) replica.resetAcknowledged();
+    else if (startsAnew(message)) replica.reset();
   }
 }
 

@@ -13,7 +13,8 @@ import type { Clock, Log } from '../domain/ports.ts';
 import type { AntiEntropy } from './anti-entropy.ts';
 import type { DeltaPush } from './delta-push.ts';
 import { PeerError } from './peer-error.ts';
-import type { Replica, Replicas } from './replicas.ts';
+import type { Replica } from './replica.ts';
+import type { Replicas } from './replicas.ts';
 import { TickCourse, type WatchSyncTick } from './tick-course.ts';
 
 /** Lanes at work at once; the others wait for their turn. */
@@ -92,7 +93,7 @@ export class Replicator {
     this.#keepLanes(others);
     const compared = nudged || !this.#modules.mayCompare() ? null : this.#nextInTurn(others);
     for (const lane of this.#lanes.values()) {
-      if (lane.member.wallet === compared && this.#modules.replicas.of(lane.member).mayCompare()) lane.compare = true;
+      if (lane.member.wallet === compared && this.#modules.replicas.of(lane.member).antiEntropy.rest.isOver) lane.compare = true;
       this.#wake(lane, signal);
       if (lane.working) course?.add(lane);
     }
@@ -138,12 +139,12 @@ export class Replicator {
     for (let ending = mayEnd(); ; ) {
       let busy = false;
       for (const lane of this.#lanes.values()) {
-        const replica = replicas.of(lane.member);
+        const { progress } = replicas.of(lane.member);
         // What a request writes meanwhile is sent, too, whoever else hangs; a lane that fails, or holds it all back, is left alone.
         const failed = (woken.get(lane) ?? Infinity) < lane.failures;
-        if (!lane.working && !failed && replica.hasUnsent && left.get(lane) !== replica.unsent) {
+        if (!lane.working && !failed && progress.hasUnsent && left.get(lane) !== progress.unsent) {
           if (!woken.has(lane)) woken.set(lane, lane.failures);
-          left.set(lane, replica.unsent);
+          left.set(lane, progress.unsent);
           this.#wake(lane, signal, true);
         }
         busy ||= lane.working;
@@ -195,8 +196,8 @@ export class Replicator {
       return;
     }
     const replica = this.#modules.replicas.of(lane.member);
-    if (!anyway && replica.isResting()) return;
-    if (!lane.compare && !replica.hasBacklog) return;
+    if (!anyway && replica.isResting) return;
+    if (!lane.compare && !replica.progress.hasBacklog) return;
     lane.working = true;
     if (this.#atWork < MAX_LANES_AT_WORK) void this.#work(lane, replica, signal);
     else this.#waiting.push({ lane, signal });
@@ -238,11 +239,11 @@ export class Replicator {
         replica.noteSuccess();
         this.#modules.onCompared();
       }
-      replica.noteAntiEntropy(true);
+      replica.antiEntropy.rest.noteSuccess();
     } catch (error) {
       if (error instanceof InvariantError || signal.aborted) throw error;
       lane.failedAntiEntropy += 1;
-      replica.noteAntiEntropy(false);
+      replica.antiEntropy.rest.noteFailure();
       this.#note('anti-entropy with a peer', error, replica);
     }
   }

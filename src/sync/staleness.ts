@@ -38,25 +38,33 @@ export class Staleness {
 
   /** An exchange with a member went well: what is written after it, nobody may have seen. It does not bring this node in step. */
   noteExchange(): void {
-    if (!this.isStale()) this.#sequenceNumberThen = this.#modules.lastSequenceNumber();
+    this.noteTime();
+    if (!this.#stale) this.#sequenceNumberThen = this.#modules.lastSequenceNumber();
   }
 
   /** Everything that a member holds is here. It does not end staleness: a complete snapshot does. */
   noteInStep(): void {
-    if (!this.isStale()) this.#noteNow();
+    this.noteTime();
+    if (!this.#stale) this.#noteNow();
   }
 
   /** @param others members besides this node: without any, nobody can be missed */
   noteMembers(others: number): void {
+    this.noteTime();
     if (this.#others === 0 || others === 0) this.noteInStep();
     this.#others = others;
   }
 
+  /** Once too much time has passed, this node stays stale, also where a clock is set back: what was decided by that must hold. */
+  noteTime(): void {
+    this.#stale = this.isStale();
+  }
+
   isStale(): boolean {
+    if (this.#stale || this.#others === 0) return this.#stale;
     const { clock } = this.#modules;
     const cutMs = Math.max(clock.monotonicMs() - this.#lastAtMs, clock.nowMs() - this.#lastAtUnixMs);
-    this.#stale ||= this.#others > 0 && cutMs > this.#retentionMs;
-    return this.#stale;
+    return cutMs > this.#retentionMs;
   }
 
   /**

@@ -97,7 +97,10 @@ export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
       opens: (appId, stored) => vault.opensValue(appId, stored),
       ownClockKey: (storeId) => `${identity.wallet}/${storeId}`,
       takenByAll: (number) => replicas.takenByAll(number),
-      keepsEverything: () => staleness.isStale(),
+      keepsEverything: () => {
+        staleness.noteTime();
+        return staleness.isStale();
+      },
     },
   );
   const replicas: Replicas = new Replicas({ clock, random, store });

@@ -132,7 +132,10 @@ export class ReplicatingNode {
         opens: (appId, stored) => vault.opensValue(appId, stored),
         ownClockKey: (storeId) => `${wallet}/${storeId}`,
         takenByAll: (number) => this.replicas.takenByAll(number),
-        keepsEverything: () => this.staleness.isStale(),
+        keepsEverything: () => {
+          this.staleness.noteTime();
+          return this.staleness.isStale();
+        },
       },
     );
     const { store, log } = this;

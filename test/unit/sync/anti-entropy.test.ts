@@ -272,7 +272,7 @@ test('what a peer refuses for good is offered once, not by every round', async (
   a.put('k', 'value');
   await a.tick(true);
   network.setWay(a, b, 'open');
-  a.replicaOf(b).advance(a.store.lastSequenceNumber, { records: 1, bytes: 0 });
+  a.replicaOf(b).progress.advance(a.store.lastSequenceNumber, { records: 1, bytes: 0 });
   b.bend = (answer, { inner }) =>
     inner['type'] === 'delta' ? { ...answer, rejected: 1, merged: 0, rejections: [{ app_id: '100', key: 'k', reason: 'does_not_decrypt' }] } : answer;
   b.before = ({ inner }) => {

@@ -1,7 +1,7 @@
 /** What goes into a push, and what its answer means (protocol.md §4, Sizes; §10, Rejections). */
 import { describe, expect, test } from '@jest/globals';
 import type { WireRecord } from '../../../src/domain/records.ts';
-import { judgeDeltaAnswer, planDelta, portions, type Sent } from '../../../src/sync/delta-plan.ts';
+import { judgeDeltaAnswer, planDelta, type Sent } from '../../../src/sync/delta-plan.ts';
 
 const RUST_BODY_LIMIT = 2 * 1024 * 1024;
 
@@ -61,12 +61,6 @@ describe('a plan', () => {
   test('sends a value that alone exceeds 2 MiB alone', () => {
     const entries = [entry('before'), entry('large', 1_048_576), entry('after'), entry('also large', 1_048_576)];
     expect(plan(entries).map((batch) => batch.map(({ record }) => record.key))).toEqual([['before'], ['large'], ['after'], ['also large']]);
-  });
-});
-
-describe('portions', () => {
-  test('cut a batch into pieces of a size, in order', () => {
-    expect([...portions([1, 2, 3, 4, 5].map((n) => entry(String(n))), 2)].map((piece) => piece.map(({ record }) => record.key))).toEqual([['1', '2'], ['3', '4'], ['5']]);
   });
 });
 

@@ -77,12 +77,12 @@ describe('the acknowledged sequence of a peer', () => {
     network.setWay(a, b, 'lose answers');
     a.put('k', 'value');
     await a.tick(true);
-    expect(a.replicaOf(b)).toMatchObject({ acknowledgedSequence: 0 });
+    expect(a.replicaOf(b).progress).toMatchObject({ acknowledgedSequence: 0 });
     network.setWay(a, b, 'open');
     await network.pass(1_000);
     await a.tick(true);
     expect(b.deltas().at(-1)).toEqual(['k']);
-    expect(a.replicaOf(b)).toMatchObject({ acknowledgedSequence: a.store.lastSequenceNumber, hasBacklog: false });
+    expect(a.replicaOf(b).progress).toMatchObject({ acknowledgedSequence: a.store.lastSequenceNumber, hasBacklog: false });
   });
 
   test.each([
@@ -96,12 +96,12 @@ describe('the acknowledged sequence of a peer', () => {
     b.bend = (answer) => ({ ...answer, ...changes });
     a.put('k', 'value');
     await a.tick(true);
-    expect(a.replicaOf(b)).toMatchObject({ acknowledgedSequence: 0, hasBacklog: true });
+    expect(a.replicaOf(b).progress).toMatchObject({ acknowledgedSequence: 0, hasBacklog: true });
     b.before = () => undefined;
     b.bend = (answer) => answer;
     await network.pass(1_000);
     await a.tick(true);
-    expect([b.read('k'), a.replicaOf(b).acknowledgedSequence]).toEqual(['value', a.store.lastSequenceNumber]);
+    expect([b.read('k'), a.replicaOf(b).progress.acknowledgedSequence]).toEqual(['value', a.store.lastSequenceNumber]);
   });
 
   test('moves batch by batch: what was answered is not sent again when the next one fails', async () => {
@@ -191,9 +191,9 @@ describe('the acknowledged sequence of a peer', () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.replicaOf(b).noteStoreId('same');
-    a.replicaOf(b).advance(1, { records: 0, bytes: 0 });
+    a.replicaOf(b).progress.advance(1, { records: 0, bytes: 0 });
     await a.inbound.handle(b.member, message).catch(() => undefined);
-    expect(a.replicaOf(b).acknowledgedSequence).toBe(acknowledged);
+    expect(a.replicaOf(b).progress.acknowledgedSequence).toBe(acknowledged);
   });
 
   test('goes on with what comes after the own store was emptied', async () => {
@@ -431,7 +431,7 @@ describe('a record that a peer refuses for the time being', () => {
     await a.tick(true);
     expect(b.read('k')).toBe('second');
     expect(b.deltas().slice(1).flat()).toEqual(['k']);
-    expect(a.replicaOf(b)).toMatchObject({ hasBacklog: false });
+    expect(a.replicaOf(b).progress).toMatchObject({ hasBacklog: false });
   });
 });
 
@@ -478,7 +478,7 @@ describe('a peer of an older kind', () => {
     expect(older.deltas().slice(4)).toEqual([['second', 'third']]);
     await network.pass(60_000);
     await a.tick(true);
-    expect([older.deltas().length, a.replicaOf(older).hasBacklog]).toEqual([5, false]);
+    expect([older.deltas().length, a.replicaOf(older).progress.hasBacklog]).toEqual([5, false]);
   });
 
   test('gets what its own clock took for the future that way', async () => {
@@ -588,12 +588,12 @@ describe('a record at which a peer fails with the whole batch (§9.10, §9.17)',
     // Refusals bring no nonce for the next request, and a peer is asked for one only now and then.
     await network.pass(60_000);
     expect(b.keys()).toEqual([0, 1, 2, 3, 4, 6, 7, 8, 9].map((index) => `k${index}`));
-    expect(a.replicaOf(b)).toMatchObject({ acknowledgedSequence: a.store.lastSequenceNumber, hasBacklog: true });
-    expect(a.replicaOf(b).acknowledgedUpTo).toBeLessThan(a.store.lastSequenceNumber);
+    expect(a.replicaOf(b).progress).toMatchObject({ acknowledgedSequence: a.store.lastSequenceNumber, hasBacklog: true });
+    expect(a.replicaOf(b).progress.acknowledgedUpTo).toBeLessThan(a.store.lastSequenceNumber);
     poisoned = false;
     await network.pass(60_000);
     await a.tick(true);
-    expect([b.read('k5'), a.replicaOf(b).hasBacklog]).toEqual(['value', false]);
+    expect([b.read('k5'), a.replicaOf(b).progress.hasBacklog]).toEqual(['value', false]);
   });
 
   test.each(['pushed', 'compared'])('is one of many, and all before the rest: the rest is there when %s', async (how) => {
@@ -630,7 +630,7 @@ describe('a record at which a peer fails with the whole batch (§9.10, §9.17)',
     await a.tick(true);
     await network.pass(600_000, 1_000);
     expect(failed).toBeLessThan(60);
-    expect(a.replicaOf(b)).toMatchObject({ acknowledgedSequence: 0 });
+    expect(a.replicaOf(b).progress).toMatchObject({ acknowledgedSequence: 0 });
     expect(a.replicaOf(b).view().lastError).not.toBeNull();
   });
 
@@ -647,7 +647,7 @@ describe('a record at which a peer fails with the whole batch (§9.10, §9.17)',
     await done;
     await network.run(900, [a]);
     expect(a.replicaOf(b).view()).toMatchObject({ waitingRetries: count, lastError: null });
-    expect(Math.min(...[...a.replicaOf(b).retries.values()].map(({ attempt }) => attempt))).toBeGreaterThan(2);
+    expect(Math.min(...[...a.replicaOf(b).progress.retries.all()].map(({ attempt }) => attempt))).toBeGreaterThan(2);
   });
 
   test('is not suspected when the peer fails at everything: that is asked a few times, and the acknowledged sequence stays', async () => {
@@ -660,7 +660,7 @@ describe('a record at which a peer fails with the whole batch (§9.10, §9.17)',
     await a.tick(true);
     await network.pass(120_000);
     expect(b.deltas().length).toBeLessThan(30);
-    expect(a.replicaOf(b)).toMatchObject({ acknowledgedSequence: 0 });
-    expect(a.replicaOf(b).retries.size).toBe(0);
+    expect(a.replicaOf(b).progress).toMatchObject({ acknowledgedSequence: 0 });
+    expect(a.replicaOf(b).progress.retries.size).toBe(0);
   });
 });

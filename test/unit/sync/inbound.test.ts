@@ -343,8 +343,8 @@ describe("a peer's acknowledged sequence", () => {
   ])('%s', async (_, before, message, reset) => {
     const { handle, replicas } = start();
     await handle({ type: 'delta', ...before });
-    const { epoch } = replicas.of(SENDER);
+    const { epoch } = replicas.of(SENDER).progress;
     await handle(message);
-    expect(replicas.of(SENDER).epoch > epoch).toBe(reset);
+    expect(replicas.of(SENDER).progress.epoch > epoch).toBe(reset);
   });
 });

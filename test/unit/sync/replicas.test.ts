@@ -9,6 +9,8 @@ import { memberOf } from '../../support/members.ts';
 const walletOf = (digit: string): Wallet => `0x${digit.repeat(40)}` as Wallet;
 const [B, C] = [memberOf(walletOf('b'), 'bb' as TeePubkey), memberOf(walletOf('c'), 'cc' as TeePubkey)];
 
+const ownWrite = (sequenceNumber: number) => ({ appId: '1', record: { key: 'k' }, sequenceNumber });
+
 function start() {
   const clock = new ManualClock();
   const writes = new WriteLog<string>();
@@ -33,18 +35,18 @@ describe('a peer', () => {
     writes.supersede(first);
     writes.append(3, 'x', 11);
     expect(replica.view()).toMatchObject({ behindRecords: 2, behindBytes: 31 });
-    replica.advance(2, { records: 1, bytes: 20 });
+    replica.progress.advance(2, { records: 1, bytes: 20 });
     expect(replica.view()).toMatchObject({ acknowledgedUpTo: 2, behindRecords: 1, behindBytes: 11 });
-    expect(replica.hasBacklog).toBe(true);
-    replica.advance(3, { records: 1, bytes: 11 });
-    expect([replica.view().behindRecords, replica.hasBacklog]).toEqual([0, false]);
+    expect(replica.progress.hasBacklog).toBe(true);
+    replica.progress.advance(3, { records: 1, bytes: 11 });
+    expect([replica.view().behindRecords, replica.progress.hasBacklog]).toEqual([0, false]);
   });
 
   test('is not counted less far behind for a superseded log entry that it has', () => {
     const { writes, replicas } = start();
     const entry = writes.append(1, 'x', 10);
     const replica = replicas.of(B);
-    replica.advance(1, { records: 1, bytes: 10 });
+    replica.progress.advance(1, { records: 1, bytes: 10 });
     writes.supersede(entry);
     expect(replica.view()).toMatchObject({ behindRecords: 0, behindBytes: 0 });
   });
@@ -52,9 +54,9 @@ describe('a peer', () => {
   test('never goes back by a late answer', () => {
     const { replicas } = start();
     const replica = replicas.of(B);
-    replica.advance(5, { records: 0, bytes: 0 });
-    replica.advance(3, { records: 0, bytes: 0 });
-    expect(replica.acknowledgedSequence).toBe(5);
+    replica.progress.advance(5, { records: 0, bytes: 0 });
+    replica.progress.advance(3, { records: 0, bytes: 0 });
+    expect(replica.progress.acknowledgedSequence).toBe(5);
   });
 
   test('gets everything again when it names another store_id, not when it names the same or its first', () => {
@@ -62,45 +64,45 @@ describe('a peer', () => {
     writes.append(1, 'x', 10);
     const replica = replicas.of(B);
     replica.noteStoreId('one');
-    replica.advance(1, { records: 1, bytes: 10 });
+    replica.progress.advance(1, { records: 1, bytes: 10 });
     replica.noteStoreId('one');
-    expect([replica.acknowledgedSequence, replica.epoch]).toEqual([1, 0]);
+    expect([replica.progress.acknowledgedSequence, replica.progress.epoch]).toEqual([1, 0]);
     replica.noteStoreId('two');
-    expect([replica.acknowledgedSequence, replica.epoch]).toEqual([0, 1]);
+    expect([replica.progress.acknowledgedSequence, replica.progress.epoch]).toEqual([0, 1]);
     expect(replica.view()).toMatchObject({ behindRecords: 1, behindBytes: 10 });
   });
 
   test('is another when its teePubkey is another', () => {
     const { replicas } = start();
-    replicas.of(B).advance(5, { records: 0, bytes: 0 });
-    expect(replicas.of({ ...B, teePubkey: 'dd' as TeePubkey }).acknowledgedSequence).toBe(0);
+    replicas.of(B).progress.advance(5, { records: 0, bytes: 0 });
+    expect(replicas.of({ ...B, teePubkey: 'dd' as TeePubkey }).progress.acknowledgedSequence).toBe(0);
   });
 
   test('has not acknowledged what it refused for the time being, whatever came after', () => {
     const { replicas } = start();
     const replica = replicas.of(B);
-    replica.advance(9, { records: 0, bytes: 0 });
-    replica.retryLater('1', 'k', 4);
-    expect([replica.acknowledgedSequence, replica.acknowledgedUpTo]).toEqual([9, 3]);
+    replica.progress.advance(9, { records: 0, bytes: 0 });
+    replica.progress.postpone(ownWrite(4));
+    expect([replica.progress.acknowledgedSequence, replica.progress.acknowledgedUpTo]).toEqual([9, 3]);
     expect([3, 4, 5, 9, 10].map((number) => replicas.takenByAll(number))).toEqual([true, false, true, true, false]);
-    replica.noteTaken('1', 'k', 4);
-    expect([replica.acknowledgedUpTo, replica.hasTaken(4)]).toEqual([9, true]);
+    replica.progress.noteTaken(ownWrite(4));
+    expect([replica.progress.acknowledgedUpTo, replica.progress.hasTaken(4)]).toEqual([9, true]);
   });
 
   test('has certainly taken what it did not leave in doubt, as far as can be remembered', () => {
     const { replicas } = start();
     const replica = replicas.of(B);
-    replica.advance(10_000, { records: 0, bytes: 0 });
-    replica.noteDoubt(5);
-    replica.noteRefusal('1', 'k', 7, 'malformed');
-    expect([4, 5, 6, 7, 8].map((number) => replica.hasTaken(number))).toEqual([true, false, true, false, true]);
-    for (let number = 100; number < 100 + 4_096; number += 1) replica.noteDoubt(number);
+    replica.progress.advance(10_000, { records: 0, bytes: 0 });
+    replica.progress.leaveInDoubt(ownWrite(5));
+    replica.progress.noteRefusal(ownWrite(7), 'malformed');
+    expect([4, 5, 6, 7, 8].map((number) => replica.progress.hasTaken(number))).toEqual([true, false, true, false, true]);
+    for (let number = 100; number < 100 + 4_096; number += 1) replica.progress.leaveInDoubt(ownWrite(number));
     // Which of the first ones were doubtful is forgotten: all of them are.
-    expect([4, 6, 8, 99, 100, 4_195, 4_196].map((number) => replica.hasTaken(number))).toEqual([false, false, true, true, false, false, true]);
+    expect([4, 6, 8, 99, 100, 4_195, 4_196].map((number) => replica.progress.hasTaken(number))).toEqual([false, false, true, true, false, false, true]);
     replica.noteStoreId('one');
     replica.noteStoreId('two');
-    replica.advance(10_000, { records: 0, bytes: 0 });
-    expect(replica.hasTaken(5)).toBe(true);
+    replica.progress.advance(10_000, { records: 0, bytes: 0 });
+    expect(replica.progress.hasTaken(5)).toBe(true);
   });
 
   test('that fails rests longer each time, and not at all after a success', async () => {
@@ -109,14 +111,14 @@ describe('a peer', () => {
     for (const restMs of [500, 1_000, 2_000]) {
       replica.noteFailure('gone', undefined);
       await clock.advance(restMs - 1);
-      expect(replica.isResting()).toBe(true);
+      expect(replica.isResting).toBe(true);
       await clock.advance(1);
-      expect(replica.isResting()).toBe(false);
+      expect(replica.isResting).toBe(false);
     }
     replica.noteSuccess();
     replica.noteFailure('gone', undefined);
     await clock.advance(500);
-    expect(replica.isResting()).toBe(false);
+    expect(replica.isResting).toBe(false);
   });
 
   test('rests as long as it asks for, and not once it has spoken itself', async () => {
@@ -124,9 +126,9 @@ describe('a peer', () => {
     const replica = replicas.of(B);
     replica.noteFailure('busy', 30_000);
     await clock.advance(29_999);
-    expect(replica.isResting()).toBe(true);
+    expect(replica.isResting).toBe(true);
     replica.noteAlive();
-    expect(replica.isResting()).toBe(false);
+    expect(replica.isResting).toBe(false);
   });
 
   test('shows when it last succeeded, why it failed, and when it is tried next', async () => {
@@ -136,7 +138,7 @@ describe('a peer', () => {
     const succeededMs = clock.nowMs();
     await clock.advance(1_000);
     replica.noteFailure('the peer cannot be reached', undefined);
-    for (const number of [1, 2]) replica.noteRefusal('1', 'k', number, 'malformed');
+    for (const number of [1, 2]) replica.progress.noteRefusal(ownWrite(number), 'malformed');
     expect(replica.view()).toMatchObject({
       lastSuccessMs: succeededMs,
       lastError: 'the peer cannot be reached',
@@ -150,7 +152,7 @@ describe('a peer', () => {
 
   test('cannot fill the memory with reasons of its own', () => {
     const { replicas } = start();
-    for (let reason = 0; reason < 1_000; reason += 1) replicas.of(B).noteRefusal('1', 'k', reason, `reason ${reason}`);
+    for (let reason = 0; reason < 1_000; reason += 1) replicas.of(B).progress.noteRefusal(ownWrite(reason), `reason ${reason}`);
     const { refused } = replicas.of(B).view();
     expect([Object.keys(refused).length, refused['other']]).toEqual([17, 984]);
   });
@@ -162,19 +164,19 @@ describe('all peers', () => {
     const taken = (): boolean[] => [3, 4].map((number) => replicas.takenByAll(number));
     expect(taken()).toEqual([true, true]);
     replicas.keepOnly([B, C]);
-    replicas.of(B).advance(5, { records: 0, bytes: 0 });
+    replicas.of(B).progress.advance(5, { records: 0, bytes: 0 });
     expect(taken()).toEqual([false, false]);
-    replicas.of(C).advance(3, { records: 0, bytes: 0 });
+    replicas.of(C).progress.advance(3, { records: 0, bytes: 0 });
     expect(taken()).toEqual([true, false]);
   });
 
   test('had acknowledged what any of them had, with whatever store it had then, member or not', () => {
     const { replicas } = start();
     replicas.keepOnly([B, C]);
-    replicas.of(B).advance(7, { records: 0, bytes: 0 });
+    replicas.of(B).progress.advance(7, { records: 0, bytes: 0 });
     for (const storeId of ['one', 'two']) replicas.of(B).noteStoreId(storeId);
-    expect([replicas.of(B).acknowledgedSequence, replicas.acknowledgedByAny()]).toEqual([0, 7]);
-    replicas.of(C).advance(9, { records: 0, bytes: 0 });
+    expect([replicas.of(B).progress.acknowledgedSequence, replicas.acknowledgedByAny()]).toEqual([0, 7]);
+    replicas.of(C).progress.advance(9, { records: 0, bytes: 0 });
     replicas.keepOnly([B]);
     expect(replicas.acknowledgedByAny()).toBe(9);
   });

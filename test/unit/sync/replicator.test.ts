@@ -532,7 +532,7 @@ describe('the last push', () => {
     a.staleness.resolve();
     await expect(a.compareWith(c)).rejects.toThrow('503');
     await network.run(3, [c]);
-    expect([c.staleness.isStale(), c.replicaOf(a).hasUnsent]).toEqual([true, true]);
+    expect([c.staleness.isStale(), c.replicaOf(a).progress.hasUnsent]).toEqual([true, true]);
     let ended = false;
     const done = c.replicator.lastPush(() => true, new AbortController().signal).then(() => (ended = true));
     await network.pass(1_000, 20);

@@ -223,7 +223,7 @@ describe('a write that nobody else has ever seen', () => {
     await network.pass(60_000);
     await c.tick(true);
     expect([a.read('unseen'), b.read('unseen')]).toEqual(['value', 'value']);
-    expect(c.replicaOf(a)).toMatchObject({ acknowledgedSequence: c.store.lastSequenceNumber, hasBacklog: false });
+    expect(c.replicaOf(a).progress).toMatchObject({ acknowledgedSequence: c.store.lastSequenceNumber, hasBacklog: false });
   });
 });
 
@@ -323,7 +323,7 @@ describe('what a stale node was to send once more it keeps to itself, for it may
     await c.tick(true);
     await network.pass(1_000);
     expect([a.read('x'), b.read('x')]).toEqual(['value', 'value']);
-    expect(c.replicaOf(a).resend).not.toBeNull();
+    expect(c.replicaOf(a).progress.resend).not.toBeNull();
     await comesBack(network, c, [a, b]);
     expect([a.read('x'), b.read('x')]).toEqual([null, null]);
   });
@@ -357,7 +357,7 @@ test('an own tombstone that a peer never got does not go for the cap while ackno
   network.isolate(a, 'open');
   a.put('meanwhile', 'value');
   await a.tick(true);
-  for (const node of [b, c]) expect([node.name, node.read('meanwhile'), a.replicaOf(node).acknowledgedSequence]).toEqual([node.name, 'value', a.store.lastSequenceNumber]);
+  for (const node of [b, c]) expect([node.name, node.read('meanwhile'), a.replicaOf(node).progress.acknowledgedSequence]).toEqual([node.name, 'value', a.store.lastSequenceNumber]);
   expect([a.staleness.isStale(), b.read('k'), c.read('k')]).toEqual([true, null, 'value']);
 
   expect(() => a.delete('other')).toThrow('not all nodes know of');

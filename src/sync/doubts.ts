@@ -1,0 +1,36 @@
+/**
+ * Own sequence numbers that a peer was sent and may not have: it refused them, or did not say what became of them. A tombstone
+ * may be forgotten early only where there is no such doubt (protocol.md §4, Ages). Bounded: where the oldest are forgotten, all
+ * up to them count as doubtful.
+ */
+
+/** Sequence numbers remembered one by one. */
+const MAX_DOUBTS = 4_096;
+
+export class Doubts {
+  readonly #numbers = new Set<number>();
+  /** Of the numbers up to here it is not known any more which are doubtful. */
+  #upTo = 0;
+
+  has(sequenceNumber: number): boolean {
+    return sequenceNumber <= this.#upTo || this.#numbers.has(sequenceNumber);
+  }
+
+  add(sequenceNumber: number): void {
+    this.#numbers.add(sequenceNumber);
+    if (this.#numbers.size <= MAX_DOUBTS) return;
+    const [oldest] = this.#numbers as Iterable<number>;
+    this.#numbers.delete(oldest!);
+    this.#upTo = Math.max(this.#upTo, oldest!);
+  }
+
+  /** The peer has it after all. */
+  settle(sequenceNumber: number): void {
+    this.#numbers.delete(sequenceNumber);
+  }
+
+  clear(): void {
+    this.#numbers.clear();
+    this.#upTo = 0;
+  }
+}

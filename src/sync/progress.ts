@@ -1,0 +1,176 @@
+/**
+ * How far a peer is with this node's own writes (protocol.md §10, Who sends what): its acknowledged sequence, what lies behind
+ * it, and what it refused for now or for good. All of it is memory; a peer with another store starts again from nothing.
+ *
+ * Invariants: the acknowledged sequence rises, except by `reset`; what lies behind it is never less than nothing.
+ */
+import { invariant } from '../domain/errors.ts';
+import type { OwnWrite, OwnWritesListener, WireRecord } from '../domain/records.ts';
+import { Doubts } from './doubts.ts';
+import type { SyncStore } from './ports.ts';
+import { Retries, type RetriesModules } from './retries.ts';
+import { bookResend, type Now, type Resend } from './resend.ts';
+
+/** Reasons of final refusals counted apart, for `/status`. */
+const MAX_REASONS = 16;
+
+export interface ProgressModules extends RetriesModules {
+  readonly store: Pick<SyncStore, 'writes'>;
+}
+
+/** An own write by its key and number. */
+export interface OwnKey extends Pick<OwnWrite, 'appId' | 'sequenceNumber'> {
+  readonly record: Pick<WireRecord, 'key'>;
+}
+
+/** Records and their bytes. */
+export interface Amount {
+  readonly records: number;
+  readonly bytes: number;
+}
+
+export class Progress implements OwnWritesListener {
+  readonly retries: Retries;
+  readonly #writes: SyncStore['writes'];
+  readonly #stopListening: () => void;
+  readonly #doubts = new Doubts();
+  readonly #refused = new Map<string, number>();
+  #acknowledgedSequence = 0;
+  #highestAcknowledged = 0;
+  #behind: Amount;
+  #epoch = 0;
+  #resend: Resend | null = null;
+
+  constructor(modules: ProgressModules) {
+    this.retries = new Retries(modules);
+    this.#writes = modules.store.writes;
+    this.#behind = this.#writes.totals();
+    this.#stopListening = this.#writes.listen(this);
+  }
+
+  /** The peer's answers account for every own write up to here; some of them it may have refused. */
+  get acknowledgedSequence(): number {
+    return this.#acknowledgedSequence;
+  }
+
+  /** The highest acknowledged sequence that the peer had with any of its stores. */
+  get highestAcknowledged(): number {
+    return this.#highestAcknowledged;
+  }
+
+  /** Own sequence numbers up to here are on the peer, or were refused for good. */
+  get acknowledgedUpTo(): number {
+    let lowest = this.#acknowledgedSequence;
+    for (const { sequenceNumber } of this.retries.all()) lowest = Math.min(lowest, sequenceNumber - 1);
+    return lowest;
+  }
+
+  /** Rises with each reset: an answer to an earlier push says nothing any more. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** What the peer was never sent. */
+  get behind(): Amount {
+    return this.#behind;
+  }
+
+  get hasUnsent(): boolean {
+    return this.#behind.records > 0;
+  }
+
+  /** Another text whenever something else is to be sent. */
+  get unsent(): string {
+    return `${this.#acknowledgedSequence} ${this.#behind.records} ${this.#behind.bytes}`;
+  }
+
+  get hasBacklog(): boolean {
+    return this.hasUnsent || this.retries.size > 0 || this.#resend !== null;
+  }
+
+  /** What the peer, of an older kind, is sent once more while it is young; null: nothing. */
+  get resend(): Resend | null {
+    return this.#resend;
+  }
+
+  /** Records refused for good, by reason. */
+  get refused(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#refused);
+  }
+
+  onAppended(entry: { readonly sequenceNumber: number; readonly bytes: number }): void {
+    if (entry.sequenceNumber > this.#acknowledgedSequence) this.#count(1, entry.bytes);
+  }
+
+  onSuperseded(entry: { readonly sequenceNumber: number; readonly bytes: number }): void {
+    if (entry.sequenceNumber > this.#acknowledgedSequence) this.#count(-1, -entry.bytes);
+  }
+
+  /** The peer's answers account for what lies up to here. @param passed of it, without what was superseded: that is counted out already */
+  advance(upTo: number, passed: Amount): void {
+    this.#acknowledgedSequence = Math.max(this.#acknowledgedSequence, upTo);
+    this.#count(-passed.records, -passed.bytes);
+    this.#highestAcknowledged = Math.max(this.#highestAcknowledged, this.#acknowledgedSequence);
+  }
+
+  /** The peer lost what it had, or this node's store was emptied: everything is sent again. */
+  reset(): void {
+    this.#acknowledgedSequence = 0;
+    this.#behind = this.#writes.totals();
+    this.retries.clear();
+    this.#doubts.clear();
+    this.#resend = null;
+    this.#epoch += 1;
+  }
+
+  /** The peer merged or skipped an own write. */
+  noteTaken({ appId, record, sequenceNumber }: OwnKey): void {
+    this.retries.drop(appId, record.key);
+    this.#doubts.settle(sequenceNumber);
+  }
+
+  /** It will not take an own write: it is not sent again. */
+  noteRefusal({ appId, record, sequenceNumber }: OwnKey, reason: string): void {
+    this.retries.drop(appId, record.key);
+    this.#doubts.add(sequenceNumber);
+    const known = this.#refused.has(reason) || this.#refused.size < MAX_REASONS ? reason : 'other';
+    this.#refused.set(known, (this.#refused.get(known) ?? 0) + 1);
+  }
+
+  /** It did not take an own write this time: it is sent again, later each time. */
+  postpone({ appId, record, sequenceNumber }: OwnKey): void {
+    this.#doubts.add(sequenceNumber);
+    this.retries.postpone(appId, record.key, sequenceNumber);
+  }
+
+  /** It did not say what became of an own write: a peer that counts only. Young ones are sent once more, the others not again. */
+  leaveInDoubt({ appId, record, sequenceNumber }: OwnKey): void {
+    this.retries.drop(appId, record.key);
+    this.#doubts.add(sequenceNumber);
+  }
+
+  /** Whether the peer has certainly merged or skipped the own write of this number: a tombstone may go by that. */
+  hasTaken(sequenceNumber: number): boolean {
+    return sequenceNumber <= this.#acknowledgedSequence && !this.#doubts.has(sequenceNumber);
+  }
+
+  /** The young ones of these entries are to be sent once more. */
+  bookResend(entries: readonly OwnWrite[], now: Now): void {
+    this.#resend = bookResend(this.#resend, entries, now);
+  }
+
+  /** What is to be sent once more from now on. */
+  setResend(resend: Resend | null): void {
+    this.#resend = resend;
+  }
+
+  /** Must be called when the peer is forgotten. */
+  close(): void {
+    this.#stopListening();
+  }
+
+  #count(records: number, bytes: number): void {
+    this.#behind = { records: this.#behind.records + records, bytes: this.#behind.bytes + bytes };
+    invariant(this.#behind.records >= 0, 'a peer cannot be behind by less than nothing');
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * One peer as a replica of this node's store: how far it is with this node's own writes (`progress.ts`), when it is pushed to
+ * again after a failure (`rest.ts`), and what is remembered for anti-entropy (`anti-entropy-state.ts`). A new store_id of the
+ * peer, or another teePubkey, starts it again from nothing.
+ */
+import type { BackoffLimits } from '../domain/backoff.ts';
+import type { ReplicationFigures } from '../domain/figures.ts';
+import type { TeePubkey, Wallet } from '../domain/ids.ts';
+import type { Member } from '../domain/membership.ts';
+import type { Clock, Random } from '../domain/ports.ts';
+import { AntiEntropyState } from './anti-entropy-state.ts';
+import type { SyncStore } from './ports.ts';
+import { Progress } from './progress.ts';
+import { Rest } from './rest.ts';
+
+/** Between pushes to a peer that fails. */
+const BACKOFF: BackoffLimits = { firstMs: 500, lastMs: 60_000 };
+
+export interface ReplicaModules {
+  readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
+  readonly random: Pick<Random, 'unit'>;
+  readonly store: Pick<SyncStore, 'writes'>;
+}
+
+export class Replica {
+  readonly wallet: Wallet;
+  readonly teePubkey: TeePubkey | '';
+  readonly progress: Progress;
+  readonly antiEntropy: AntiEntropyState;
+  readonly #clock: ReplicaModules['clock'];
+  readonly #rest: Rest;
+  #storeId: string | null = null;
+  #lastSuccessMs: number | null = null;
+  #lastError: { readonly what: string; readonly atMs: number } | null = null;
+
+  constructor(member: Member, modules: ReplicaModules) {
+    this.wallet = member.wallet;
+    this.teePubkey = member.teePubkey;
+    this.progress = new Progress(modules);
+    this.antiEntropy = new AntiEntropyState(modules);
+    this.#clock = modules.clock;
+    this.#rest = new Rest(BACKOFF, modules);
+  }
+
+  get isResting(): boolean {
+    return !this.#rest.isOver;
+  }
+
+  /** A store_id that the peer names: another than before is another store. */
+  noteStoreId(storeId: string): void {
+    if (this.#storeId !== null && this.#storeId !== storeId) this.reset();
+    this.#storeId = storeId;
+  }
+
+  /** The peer lost what it had, or this node's store was emptied. */
+  reset(): void {
+    this.progress.reset();
+    this.antiEntropy.reset();
+  }
+
+  noteSuccess(): void {
+    this.#rest.noteSuccess();
+    this.#lastSuccessMs = this.#clock.nowMs();
+    this.#lastError = null;
+  }
+
+  /** @param retryAfterMs what the peer itself asked for */
+  noteFailure(what: string, retryAfterMs: number | undefined): void {
+    this.#rest.noteFailure(retryAfterMs);
+    this.#lastError = { what, atMs: this.#clock.nowMs() };
+  }
+
+  /** The peer has spoken to this node: there is no reason to wait any more. */
+  noteAlive(): void {
+    this.#rest.end();
+  }
+
+  view(): ReplicationFigures {
+    const { progress } = this;
+    const { leftMs } = this.#rest;
+    return {
+      wallet: this.wallet,
+      acknowledgedUpTo: progress.acknowledgedUpTo,
+      behindRecords: progress.behind.records + progress.retries.size,
+      behindBytes: progress.behind.bytes,
+      lastSuccessMs: this.#lastSuccessMs,
+      lastError: this.#lastError?.what ?? null,
+      lastErrorMs: this.#lastError?.atMs ?? null,
+      nextTryMs: leftMs > 0 ? this.#clock.nowMs() + Math.round(leftMs) : null,
+      waitingRetries: progress.retries.size,
+      refused: progress.refused,
+    };
+  }
+
+  /** Must be called when the peer is forgotten. */
+  close(): void {
+    this.progress.close();
+  }
+}

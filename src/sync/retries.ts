@@ -1,0 +1,76 @@
+/**
+ * Records that a peer refused for the time being (protocol.md §10, Rejections), each with when it is sent again: later after
+ * each refusal. One per key; a later write of the key takes its place.
+ */
+import { backoffMs, type BackoffLimits } from '../domain/backoff.ts';
+import type { Clock, Random } from '../domain/ports.ts';
+
+const BACKOFF: BackoffLimits = { firstMs: 1_000, lastMs: 60_000 };
+/** At this many the peer is sent nothing new. A batch that is under way then may add its own. */
+export const MAX_RETRIES = 4_096;
+
+export interface Retry {
+  readonly appId: string;
+  readonly key: string;
+  readonly sequenceNumber: number;
+  /** Refusals in a row. */
+  readonly attempt: number;
+  /** Monotonic milliseconds. */
+  readonly dueAtMs: number;
+}
+
+export interface RetriesModules {
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly random: Pick<Random, 'unit'>;
+}
+
+export class Retries {
+  readonly #modules: RetriesModules;
+  readonly #waiting = new Map<string, Retry>();
+
+  constructor(modules: RetriesModules) {
+    this.#modules = modules;
+  }
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  get isFull(): boolean {
+    return this.#waiting.size >= MAX_RETRIES;
+  }
+
+  all(): Iterable<Retry> {
+    return this.#waiting.values();
+  }
+
+  /** Those whose time has come. @param above only sequence numbers above this one */
+  due(above: number): readonly Retry[] {
+    const nowMs = this.#modules.clock.monotonicMs();
+    return [...this.#waiting.values()].filter(({ dueAtMs, sequenceNumber }) => dueAtMs <= nowMs && sequenceNumber > above);
+  }
+
+  has(appId: string, key: string): boolean {
+    return this.#waiting.has(idOf(appId, key));
+  }
+
+  postpone(appId: string, key: string, sequenceNumber: number): void {
+    const { clock, random } = this.#modules;
+    const id = idOf(appId, key);
+    const before = this.#waiting.get(id)?.attempt ?? 0;
+    const dueAtMs = clock.monotonicMs() + backoffMs(BACKOFF, before, random.unit());
+    this.#waiting.set(id, { appId, key, sequenceNumber, attempt: before + 1, dueAtMs });
+  }
+
+  drop(appId: string, key: string): void {
+    this.#waiting.delete(idOf(appId, key));
+  }
+
+  clear(): void {
+    this.#waiting.clear();
+  }
+}
+
+function idOf(appId: string, key: string): string {
+  return `${appId} ${key}`;
+}
