@@ -173,12 +173,12 @@ const NINE: readonly Mutant[] = [
     replace: [
       {
         file: 'store/record-store.ts',
-        find: `    if (why !== null) throw new RefusalError('insufficient_storage', why);`,
-        put: `    if (why === null) return;
+        find: `    if (refusal !== null) throw new RefusalError('insufficient_storage', refusal);`,
+        put: `    if (refusal === null) return;
     for (const { record: old } of this.walk({ app: appId })) {
-      const entry = this.#find(appId, old.key)!;
-      if (entry !== held) this.#remove(entry);
-      if (exceeded() === null) return;
+      const oldest = this.#contents.find(appId, old.key)!;
+      if (oldest !== held) this.#remove(oldest);
+      if (why() === null) return;
     }`,
       },
     ],
@@ -191,9 +191,13 @@ const NINE: readonly Mutant[] = [
     replace: [
       {
         file: 'store/record-store.ts',
-        find: `    for (let ran = 0; ran < atMost; ran += 1) {`,
+        find: `    this.#aging.run(nowMs, TIMERS_PER_OPERATION);
+    const held = this.#contents.find(appId, key);
+    const write`,
         put: `    for (const step of this.walk({})) void step;
-    for (let ran = 0; ran < atMost; ran += 1) {`,
+    this.#aging.run(nowMs, TIMERS_PER_OPERATION);
+    const held = this.#contents.find(appId, key);
+    const write`,
       },
     ],
     runs: { faults: 'none', apps: 12, requests: 3 },
@@ -319,9 +323,9 @@ const NINE: readonly Mutant[] = [
     replace: [
       {
         file: 'store/record-store.ts',
-        find: `    if (entry === undefined || entry.record.value === null || !this.#reads(entry, nowMs)) return null;`,
-        put: `    if (entry !== undefined && entry.record.value !== null && !this.#reads(entry, nowMs)) this.#remove(entry);
-    if (entry === undefined || entry.record.value === null || !this.#reads(entry, nowMs)) return null;`,
+        find: `    if (held === undefined || held.record.value === null || !reads(held, nowMs)) return null;`,
+        put: `    if (held !== undefined && held.record.value !== null && !reads(held, nowMs)) this.#remove(held);
+    if (held === undefined || held.record.value === null || !reads(held, nowMs)) return null;`,
       },
     ],
     runs: { requests: 1 },
@@ -362,9 +366,8 @@ const OWN: readonly Mutant[] = [
     replace: [
       {
         file: 'store/record-store.ts',
-        find: `    this.writes.clear();
-    this.#storeId = this.#drawId();`,
-        put: `    this.writes.clear();`,
+        find: `    this.#storeId = Buffer.from(random.bytes(STORE_ID_BYTES)).toString('hex') as StoreId;`,
+        put: `    this.#storeId ??= Buffer.from(random.bytes(STORE_ID_BYTES)).toString('hex') as StoreId;`,
       },
     ],
     runs: { faults: 'light', rates: { 'hash reset': { perHour: 8 } } },
@@ -437,13 +440,13 @@ const OWN: readonly Mutant[] = [
     name: 'time-is-now',
     section: 'own',
     what: 'A local write takes the time of day, also where what it replaces is later.',
-    replace: [{ file: 'store/record-store.ts', find: `Math.max(nowMs, (held?.updatedAtMs ?? 0) + 1)`, put: `nowMs` }],
+    replace: [{ file: 'store/local-writes.ts', find: `Math.max(nowMs, (held?.updatedAtMs ?? 0) + 1)`, put: `nowMs` }],
   },
   {
     name: 'number-repeated',
     section: 'own',
     what: 'The own sequence number need not rise.',
-    replace: [{ file: 'store/record-store.ts', find: `Math.max(this.#lastSequenceNumber + 1, nowMs)`, put: `Math.max(this.#lastSequenceNumber, nowMs)` }],
+    replace: [{ file: 'store/local-writes.ts', find: `Math.max(lastSequenceNumber + 1, nowMs)`, put: `Math.max(lastSequenceNumber, nowMs)` }],
     runs: { requests: 1, rates: { 'clock jump': { perHour: 8 } } },
   },
   {
@@ -457,7 +460,7 @@ const OWN: readonly Mutant[] = [
     name: 'smaller-bytes-win',
     section: 'own',
     what: 'Of two concurrent records of one time the one with the smaller bytes stays.',
-    replace: [{ file: 'store/merge-rules.ts', find: `  if (bytes !== 0) return bytes;`, put: `  if (bytes !== 0) return -bytes;` }],
+    replace: [{ file: 'store/merge-rules.ts', find: `return left < right ? -1 : 1;`, put: `return left < right ? 1 : -1;` }],
     runs: { requests: 2 },
   },
   {
@@ -473,10 +476,10 @@ const OWN: readonly Mutant[] = [
     replace: [
       {
         file: 'store/namespace.ts',
-        find: `  include(entry: Entry): void {
-    this.#flipDigest(entry);`,
-        put: `  include(entry: Entry): void {
-    if (entry.before === null) this.#flipDigest(entry);`,
+        find: `  include(held: HeldRecord, presence: 'present' | 'absent'): void {
+    this.#flipDigest(held);`,
+        put: `  include(held: HeldRecord, presence: 'present' | 'absent'): void {
+    if (held.before === null) this.#flipDigest(held);`,
       },
     ],
   },
@@ -490,7 +493,7 @@ const OWN: readonly Mutant[] = [
     name: 'foreign-count-taken',
     section: 'own',
     what: "A peer may give this node's own sequence numbers.",
-    replace: [{ file: 'store/record-store.ts', find: `    if ((record.version.get(ownKey) ?? 0) > this.#lastSequenceNumber) return refused('foreign_count');\n`, put: `` }],
+    replace: [{ file: 'store/record-store.ts', find: `    if (countOf(record.version, ownKey) > this.#lastSequenceNumber) return refused('foreign_count');\n`, put: `` }],
     runs: { rates: { "liar: others' counts": { perHour: 6 } } },
   },
   {

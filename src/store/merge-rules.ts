@@ -4,6 +4,7 @@
  * (§9.9).
  */
 import type { MergeSkip } from '../domain/records.ts';
+import { NO_BYTES } from './packed-bytes.ts';
 import type { StoredRecord } from './record.ts';
 import { compareClocks, mergeClocks } from './vector-clock.ts';
 
@@ -12,13 +13,12 @@ export type MergeDecision =
   /** The held record stays; `record` has the clock that it must have now. */
   | { readonly kind: 'keep'; readonly record: StoredRecord; readonly why: MergeSkip };
 
-const NO_BYTES = new Uint8Array(0);
 
 /** Above 0 when `a` wins over `b`, 0 when they are alike in all that counts. */
 function compareContents(a: StoredRecord, b: StoredRecord): number {
   if (a.updatedAtMs !== b.updatedAtMs) return a.updatedAtMs - b.updatedAtMs;
-  const bytes = Buffer.compare(a.value ?? NO_BYTES, b.value ?? NO_BYTES);
-  if (bytes !== 0) return bytes;
+  const [left, right] = [a.value ?? NO_BYTES, b.value ?? NO_BYTES];
+  if (left !== right) return left < right ? -1 : 1;
   const lifetime = ({ ttlMs }: StoredRecord): number => (ttlMs === 0 ? Infinity : ttlMs);
   return lifetime(a) === lifetime(b) ? 0 : lifetime(a) - lifetime(b);
 }

@@ -1,12 +1,13 @@
 /** The records of one app: by key, by bucket and in order, with the counts that limits need. Every change costs the same. */
 import { digestText } from '../crypto/record-digest.ts';
 import { appDigest, BUCKET_BYTES, BUCKETS, EMPTY_BUCKET } from './digest.ts';
-import type { Entry } from './entry.ts';
+import type { HeldRecord } from './held-record.ts';
 import { KeyIndex } from './key-index.ts';
+import { contentBytes } from './record.ts';
 
 interface Bucket {
-  first: Entry | null;
-  last: Entry | null;
+  first: HeldRecord | null;
+  last: HeldRecord | null;
   high: number;
   low: number;
 }
@@ -22,10 +23,10 @@ export interface PresentTotals {
 export class Namespace {
   readonly #totals: PresentTotals;
   readonly keys = new KeyIndex();
-  readonly #entries = new Map<string, Entry>();
+  readonly #records = new Map<string, HeldRecord>();
   readonly #buckets = new Map<number, Bucket>();
   /** Tombstones written here, oldest number first. */
-  readonly #ownTombstones = new Set<Entry>();
+  readonly #ownTombstones = new Set<HeldRecord>();
   /** Of what is counted as present. */
   #presentKeys = 0;
   #presentBytes = 0;
@@ -37,16 +38,20 @@ export class Namespace {
   }
 
   get size(): number {
-    return this.#entries.size;
+    return this.#records.size;
   }
 
-  /** Bytes of what reads as present. */
+  /** Records that count as present, and their bytes. */
+  get presentKeys(): number {
+    return this.#presentKeys;
+  }
+
   get presentBytes(): number {
     return this.#presentBytes;
   }
 
-  get(key: string): Entry | undefined {
-    return this.#entries.get(key);
+  get(key: string): HeldRecord | undefined {
+    return this.#records.get(key);
   }
 
   /** The digests of all 256 buckets. */
@@ -68,68 +73,71 @@ export class Namespace {
     return this.#digest;
   }
 
-  /** The first entry of a bucket whose sequence is above `sequence`. */
-  firstAfter(bucket: number, sequence: number): Entry | null {
-    let entry = this.#buckets.get(bucket)?.first ?? null;
-    while (entry !== null && entry.sequence <= sequence) entry = entry.next;
-    return entry;
+  /** The first record of a bucket whose place is above `place`. */
+  firstAfter(bucket: number, place: number): HeldRecord | null {
+    let held = this.#buckets.get(bucket)?.first ?? null;
+    while (held !== null && held.place <= place) held = held.next;
+    return held;
   }
 
-  /** Puts a new entry in; its record counts from `include` on. */
-  insert(entry: Entry): void {
-    this.#entries.set(entry.record.key, entry);
-    let bucket = this.#buckets.get(entry.bucket);
+  /** Puts a new record in; it counts from `include` on. */
+  insert(held: HeldRecord): void {
+    this.#records.set(held.record.key, held);
+    let bucket = this.#buckets.get(held.bucket);
     if (bucket === undefined) {
       bucket = { first: null, last: null, high: 0, low: 0 };
-      this.#buckets.set(entry.bucket, bucket);
+      this.#buckets.set(held.bucket, bucket);
     }
-    entry.before = bucket.last;
-    if (bucket.last === null) bucket.first = entry;
-    else bucket.last.next = entry;
-    bucket.last = entry;
+    held.before = bucket.last;
+    if (bucket.last === null) bucket.first = held;
+    else bucket.last.next = held;
+    bucket.last = held;
   }
 
-  /** Takes an entry out, after `exclude`. */
-  remove(entry: Entry): void {
-    this.#entries.delete(entry.record.key);
-    this.#ownTombstones.delete(entry);
-    const bucket = this.#buckets.get(entry.bucket)!;
-    if (entry.before === null) bucket.first = entry.next;
-    else entry.before.next = entry.next;
-    if (entry.next === null) bucket.last = entry.before;
-    else entry.next.before = entry.before;
-    if (bucket.first === null) this.#buckets.delete(entry.bucket);
-    entry.gone = true;
+  /** Takes a record out, after `exclude`. */
+  remove(held: HeldRecord): void {
+    if (held.presence === 'present') this.keys.remove(held.record.key);
+    held.presence = 'gone';
+    this.#records.delete(held.record.key);
+    this.#ownTombstones.delete(held);
+    const bucket = this.#buckets.get(held.bucket)!;
+    if (held.before === null) bucket.first = held.next;
+    else held.before.next = held.next;
+    if (held.next === null) bucket.last = held.before;
+    else held.next.before = held.before;
+    if (bucket.first === null) this.#buckets.delete(held.bucket);
   }
 
-  /** Counts the entry's record in. */
-  include(entry: Entry): void {
-    this.#flipDigest(entry);
-    if (entry.record.value === null) this.tombstones += 1;
+  /** Counts a record in. */
+  include(held: HeldRecord, presence: 'present' | 'absent'): void {
+    this.#flipDigest(held);
+    if (held.record.value === null) this.tombstones += 1;
     // One that was there keeps its place: a peer that adds its clock to it makes it no younger.
-    if (entry.ownTombstone) this.#ownTombstones.add(entry);
-    else this.#ownTombstones.delete(entry);
-    if (!entry.counted) return;
-    this.#count(1, entry.contentBytes);
-    this.keys.add(entry.record.key);
+    if (held.ownTombstone) this.#ownTombstones.add(held);
+    else this.#ownTombstones.delete(held);
+    if (presence === 'present') this.#count(1, contentBytes(held.record));
+    if (presence === held.presence) return;
+    held.presence = presence;
+    if (presence === 'present') this.keys.add(held.record.key);
+    else this.keys.remove(held.record.key);
   }
 
-  /** Counts the entry's record out: it is about to be replaced or removed. */
-  exclude(entry: Entry): void {
-    this.#flipDigest(entry);
-    if (entry.record.value === null) this.tombstones -= 1;
-    this.expire(entry);
+  /** Counts a record out: it is about to be replaced or removed. */
+  exclude(held: HeldRecord): void {
+    this.#flipDigest(held);
+    if (held.record.value === null) this.tombstones -= 1;
+    if (held.presence === 'present') this.#count(-1, -contentBytes(held.record));
   }
 
-  /** From now on the record reads as absent. */
-  expire(entry: Entry): void {
-    if (!entry.counted) return;
-    entry.counted = false;
-    this.#count(-1, -entry.contentBytes);
-    this.keys.remove(entry.record.key);
+  /** From now on a record reads as absent. */
+  expire(held: HeldRecord): void {
+    if (held.presence !== 'present') return;
+    held.presence = 'absent';
+    this.#count(-1, -contentBytes(held.record));
+    this.keys.remove(held.record.key);
   }
 
-  oldestOwnTombstone(): Entry | null {
+  oldestOwnTombstone(): HeldRecord | null {
     return this.#ownTombstones.values().next().value ?? null;
   }
 
@@ -142,10 +150,10 @@ export class Namespace {
     this.#totals.namespaces += Number(this.#presentKeys > 0) - Number(wasPresent);
   }
 
-  #flipDigest(entry: Entry): void {
-    const bucket = this.#buckets.get(entry.bucket)!;
-    bucket.high ^= entry.digest.high;
-    bucket.low ^= entry.digest.low;
+  #flipDigest(held: HeldRecord): void {
+    const bucket = this.#buckets.get(held.bucket)!;
+    bucket.high ^= held.digestHigh;
+    bucket.low ^= held.digestLow;
     this.#digest = null;
   }
 }

@@ -4,7 +4,9 @@
  */
 import { isHex } from '../domain/hex.ts';
 import type { MergeRefusal } from '../domain/records.ts';
-import { withOwnBuffer, type StoredRecord } from './record.ts';
+import { packHex } from './packed-bytes.ts';
+import type { StoredRecord } from './record.ts';
+import { clockOf, type ClockEntry, type VectorClock } from './vector-clock.ts';
 
 /** Bytes of a key of a merged record; local writes allow less. */
 const MAX_KEY_BYTES = 64 * 1024;
@@ -25,25 +27,23 @@ function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
-function readClock(value: unknown): Map<string, number> | MergeRefusal {
+function readClock(value: unknown): VectorClock | MergeRefusal {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'malformed';
   const entries = Object.entries(value as Record<string, unknown>);
   if (entries.length > MAX_CLOCK_ENTRIES) return 'bad_clock';
-  const clock = new Map<string, number>();
   for (const [key, count] of entries) {
     if (!isCount(count)) return 'malformed';
     if (count > MAX_COUNT || Buffer.byteLength(key) > MAX_CLOCK_KEY_BYTES) return 'bad_clock';
-    clock.set(key, count);
   }
-  return clock;
+  return clockOf(entries as unknown as ClockEntry[]);
 }
 
-function readValue(value: unknown, tombstone: boolean, limits: CodecLimits): Uint8Array | null | MergeRefusal {
+function refusalOfValue(value: unknown, tombstone: boolean, limits: CodecLimits): MergeRefusal | null {
   if (tombstone) return value === null ? null : 'malformed';
   if (typeof value !== 'string' || value.length % 2 !== 0) return 'malformed';
   if (value.length / 2 > limits.maxValueBytes + STORED_SLACK_BYTES) return 'too_large';
   if (!isHex(value)) return 'malformed';
-  return value.length / 2 < MIN_STORED_BYTES ? 'too_short' : withOwnBuffer(Buffer.from(value, 'hex'));
+  return value.length / 2 < MIN_STORED_BYTES ? 'too_short' : null;
 }
 
 /** The record, or why it is refused. */
@@ -55,6 +55,8 @@ export function readRecord(wire: unknown, limits: CodecLimits): StoredRecord | M
   if (typeof tombstone !== 'boolean' || !isCount(updatedAtMs) || !isCount(ttlMs)) return 'malformed';
   const version = readClock(fields['version']);
   if (typeof version === 'string') return version;
-  const value = readValue(fields['value'], tombstone, limits);
-  return typeof value === 'string' ? value : { key, value, version, updatedAtMs, ttlMs };
+  const hex = fields['value'];
+  const refusal = refusalOfValue(hex, tombstone, limits);
+  if (refusal !== null) return refusal;
+  return { key, value: tombstone ? null : packHex(hex as string), version, updatedAtMs, ttlMs };
 }

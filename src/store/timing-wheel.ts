@@ -1,12 +1,12 @@
 /**
- * What is due when, at a cost that does not grow with the number of timers: they lie unsorted in slots of time, and
- * a slot is sorted once, when its time has come and all before it has been taken: after a long sleep, too, no call sorts
- * more than one slot. Cancelling one of a slot leaves nothing behind.
+ * What is due when, at a cost that does not grow with the number of timers: they lie unsorted in slots of time, and a slot is
+ * sorted once, when its time has come and all before it has been taken. After a long sleep, too, no call sorts more than one
+ * slot. A timer of a slot that is cancelled leaves nothing behind.
  */
 
 /** Width of a slot. Milliseconds. */
 const SLOT_MS = 256;
-/** Cancelled ones of slots that were sorted are swept out when they are more than this and more than half. */
+/** Cancelled timers of slots that were sorted are swept out when they are more than this and more than half. */
 const SWEEP_ABOVE = 1_024;
 
 export interface Timer<What> {
@@ -16,6 +16,9 @@ export interface Timer<What> {
 
 interface Scheduled<What> extends Timer<What> {
   cancelled: boolean;
+  /** Neighbours in a slot that is not sorted yet. */
+  before: Scheduled<What> | null;
+  next: Scheduled<What> | null;
 }
 
 function slotOf(atMs: number): number {
@@ -23,7 +26,8 @@ function slotOf(atMs: number): number {
 }
 
 export class TimingWheel<What> {
-  readonly #slots = new Map<number, Set<Scheduled<What>>>();
+  /** The first timer of each slot that is not sorted yet. */
+  readonly #slots = new Map<number, Scheduled<What>>();
   /** Slots that were reached and are still unsorted; the earliest last. */
   #come: number[] = [];
   /** Of slots that were sorted; the earliest last. */
@@ -34,15 +38,15 @@ export class TimingWheel<What> {
 
   /** @param atMs finite */
   schedule(what: What, atMs: number): Timer<What> {
-    const scheduled: Scheduled<What> = { atMs, what, cancelled: false };
+    const scheduled: Scheduled<What> = { atMs, what, cancelled: false, before: null, next: null };
     const slot = slotOf(atMs);
     if (slot <= this.#reached) {
       this.#insertNear(scheduled);
-    } else {
-      const there = this.#slots.get(slot);
-      if (there === undefined) this.#slots.set(slot, new Set([scheduled]));
-      else there.add(scheduled);
+      return scheduled;
     }
+    scheduled.next = this.#slots.get(slot) ?? null;
+    if (scheduled.next !== null) scheduled.next.before = scheduled;
+    this.#slots.set(slot, scheduled);
     return scheduled;
   }
 
@@ -50,12 +54,7 @@ export class TimingWheel<What> {
     const scheduled = timer as Scheduled<What>;
     if (scheduled.cancelled) return;
     scheduled.cancelled = true;
-    const slot = slotOf(scheduled.atMs);
-    const there = this.#slots.get(slot);
-    if (there?.delete(scheduled) === true) {
-      if (there.size === 0) this.#slots.delete(slot);
-      return;
-    }
+    if (this.#unlink(scheduled)) return;
     // Where the clock was set back, those of slots that it had reached would stay for as long.
     this.#nearCancelled += 1;
     if (this.#nearCancelled <= Math.max(SWEEP_ABOVE, this.#near.length / 2)) return;
@@ -78,15 +77,35 @@ export class TimingWheel<What> {
     }
   }
 
-  /** Each slot is looked at once, or all that hold a timer when time has leapt over more than that. */
+  /** What is due and was not taken yet, in no order. Changes nothing. */
+  *due(nowMs: number): Generator<What> {
+    for (let at = this.#near.length - 1; at >= 0; at -= 1) {
+      const { atMs, what, cancelled } = this.#near[at]!;
+      if (atMs > nowMs) break;
+      if (!cancelled) yield what;
+    }
+    for (const slot of [...this.#come, ...this.#slotsUpTo(slotOf(nowMs))]) {
+      for (let there = this.#slots.get(slot) ?? null; there !== null; there = there.next) if (there.atMs <= nowMs) yield there.what;
+    }
+  }
+
   #reach(slot: number): void {
     if (slot <= this.#reached) return;
-    if (slot - this.#reached > this.#slots.size) {
-      this.#come = [...this.#slots.keys()].filter((there) => there <= slot).sort((a, b) => b - a);
-    } else {
-      for (let there = slot; there > this.#reached; there -= 1) if (this.#slots.has(there)) this.#come.push(there);
-    }
+    this.#come = this.#slotsUpTo(slot);
     this.#reached = slot;
+  }
+
+  /**
+   * Slots that hold a timer, after those that were reached; the earliest last. Each slot is looked at once, or all that hold a
+   * timer when time has leapt over more than that.
+   */
+  #slotsUpTo(slot: number): number[] {
+    if (slot - this.#reached > this.#slots.size) {
+      return [...this.#slots.keys()].filter((there) => there > this.#reached && there <= slot).sort((a, b) => b - a);
+    }
+    const there: number[] = [];
+    for (let at = slot; at > this.#reached; at -= 1) if (this.#slots.has(at)) there.push(at);
+    return there;
   }
 
   /** Sorts the next slot that has come, unless something earlier is still to be taken. */
@@ -96,13 +115,39 @@ export class TimingWheel<What> {
       const next = this.#near.at(-1);
       if (slot === undefined || (next !== undefined && slotOf(next.atMs) < slot)) return;
       this.#come.pop();
-      const there = this.#slots.get(slot);
-      if (there === undefined) continue;
-      this.#slots.delete(slot);
-      const sorted = [...there].sort((a, b) => b.atMs - a.atMs);
+      const sorted = this.#emptySlot(slot).sort((a, b) => b.atMs - a.atMs);
       if (next === undefined || slotOf(next.atMs) > slot) for (const scheduled of sorted) this.#near.push(scheduled);
       else for (const scheduled of sorted) this.#insertNear(scheduled);
     }
+  }
+
+  #emptySlot(slot: number): Scheduled<What>[] {
+    const all: Scheduled<What>[] = [];
+    let scheduled = this.#slots.get(slot) ?? null;
+    this.#slots.delete(slot);
+    while (scheduled !== null) {
+      const { next }: Scheduled<What> = scheduled;
+      scheduled.before = null;
+      scheduled.next = null;
+      all.push(scheduled);
+      scheduled = next;
+    }
+    // As they came.
+    return all.reverse();
+  }
+
+  /** @returns whether it lay in a slot that is not sorted yet */
+  #unlink(scheduled: Scheduled<What>): boolean {
+    const { before, next } = scheduled;
+    const slot = slotOf(scheduled.atMs);
+    if (before === null && this.#slots.get(slot) !== scheduled) return false;
+    if (before !== null) before.next = next;
+    else if (next === null) this.#slots.delete(slot);
+    else this.#slots.set(slot, next);
+    if (next !== null) next.before = before;
+    scheduled.before = null;
+    scheduled.next = null;
+    return true;
   }
 
   #insertNear(scheduled: Scheduled<What>): void {

@@ -1,39 +1,122 @@
-/** Vector clocks (protocol.md §4): counts by opaque text, kept as sent. A missing entry is 0. */
+/**
+ * Vector clocks (protocol.md §4): counts by opaque text, kept as sent. A missing entry is 0, and an entry of 0 is left out.
+ *
+ * Held clocks are cut (§10, Bounds), after they were compared uncut: what others send would else grow one record without end.
+ */
 
-export type VectorClock = ReadonlyMap<string, number>;
+/** Entries of a clock that is held. */
+export const MAX_HELD_CLOCK_ENTRIES = 64;
 
+declare const packedClock: unique symbol;
+/** Keys in ascending order, each followed by its count, in one array: less than half of what a Map costs. */
+export type VectorClock = readonly (string | number)[] & { readonly [packedClock]: true };
+
+export type ClockEntry = readonly [key: string, count: number];
 export type ClockOrder = 'equal' | 'later' | 'earlier' | 'concurrent';
 
-/** Entries that a local write keeps. */
-const MAX_KEPT_ENTRIES = 64;
+export const EMPTY_CLOCK = [] as unknown as VectorClock;
+
+/** @param entries each key once */
+export function clockOf(entries: readonly ClockEntry[]): VectorClock {
+  const counted = entries.filter(([, count]) => count > 0);
+  if (counted.length > 1) counted.sort(([a], [b]) => compareKeys(a, b));
+  return packed(counted);
+}
+
+export function clockEntries(clock: VectorClock): ClockEntry[] {
+  const entries: ClockEntry[] = [];
+  for (let at = 0; at < clock.length; at += 2) entries.push([keyAt(clock, at), countAt(clock, at)]);
+  return entries;
+}
+
+export function countOf(clock: VectorClock, key: string): number {
+  for (let at = 0; at < clock.length; at += 2) if (clock[at] === key) return countAt(clock, at);
+  return 0;
+}
+
+/** 0 for an empty clock. */
+export function largestCount(clock: VectorClock): number {
+  let largest = 0;
+  for (let at = 0; at < clock.length; at += 2) largest = Math.max(largest, countAt(clock, at));
+  return largest;
+}
 
 /** How `a` stands to `b`. */
 export function compareClocks(a: VectorClock, b: VectorClock): ClockOrder {
   let ahead = false;
   let behind = false;
-  for (const [key, count] of a) if (count > (b.get(key) ?? 0)) ahead = true;
-  for (const [key, count] of b) if (count > (a.get(key) ?? 0)) behind = true;
+  for (const { left, right } of joined(a, b)) {
+    ahead ||= left > right;
+    behind ||= left < right;
+  }
   if (ahead && behind) return 'concurrent';
   return ahead ? 'later' : behind ? 'earlier' : 'equal';
 }
 
 /** The larger count of each entry. */
 export function mergeClocks(a: VectorClock, b: VectorClock): VectorClock {
-  const merged = new Map(a);
-  for (const [key, count] of b) if (count > (merged.get(key) ?? 0)) merged.set(key, count);
-  return merged;
+  return packed(joined(a, b).map(({ key, left, right }) => [key, Math.max(left, right)] as const));
+}
+
+/** The clock with one entry set, not cut. */
+export function withCount(clock: VectorClock, key: string, count: number): VectorClock {
+  return clockOf([...clockEntries(clock).filter(([other]) => other !== key), [key, count]]);
 }
 
 /**
- * The clock of a local write: the held one with the own entry set. Of more than 64 entries the largest stay, ties by key;
- * the own entry always does, or the write would not be later than what it replaces.
+ * The clock as it is held. Entries whose key has no `/` are those of older nodes, whose numbers start at 1 for each key: they are
+ * cut last. Of the others the smallest count goes first, of equal ones the first by its key.
+ * @param staying the own key of a local write, which would else not be later than what it replaces
  */
-export function advanceClock(held: VectorClock | null, ownKey: string, ownCount: number): VectorClock {
-  const advanced = new Map(held ?? []);
-  advanced.set(ownKey, ownCount);
-  if (advanced.size <= MAX_KEPT_ENTRIES) return advanced;
-  const byCount = [...advanced]
-    .filter(([key]) => key !== ownKey)
-    .sort(([aKey, a], [bKey, b]) => b - a || (aKey < bKey ? -1 : 1));
-  return new Map([...byCount.slice(0, MAX_KEPT_ENTRIES - 1), [ownKey, ownCount]]);
+export function cutClock(clock: VectorClock, staying?: string): VectorClock {
+  if (clock.length <= 2 * MAX_HELD_CLOCK_ENTRIES) return clock;
+  const rank = ([key]: ClockEntry): number => (key === staying ? 2 : key.includes('/') ? 0 : 1);
+  const firstCutFirst = clockEntries(clock).sort((a, b) => rank(a) - rank(b) || a[1] - b[1] || compareKeys(a[0], b[0]));
+  return clockOf(firstCutFirst.slice(-MAX_HELD_CLOCK_ENTRIES));
+}
+
+interface Joined {
+  readonly key: string;
+  readonly left: number;
+  readonly right: number;
+}
+
+/** Both clocks side by side, by key. */
+function joined(a: VectorClock, b: VectorClock): Joined[] {
+  const all: Joined[] = [];
+  let left = 0;
+  let right = 0;
+  while (left < a.length || right < b.length) {
+    const order = left >= a.length ? 1 : right >= b.length ? -1 : compareKeys(keyAt(a, left), keyAt(b, right));
+    all.push({
+      key: order <= 0 ? keyAt(a, left) : keyAt(b, right),
+      left: order <= 0 ? countAt(a, left) : 0,
+      right: order >= 0 ? countAt(b, right) : 0,
+    });
+    if (order <= 0) left += 2;
+    if (order >= 0) right += 2;
+  }
+  return all;
+}
+
+/** An array of exactly this length: one that grew by `push` has room for more. */
+function packed(entries: readonly ClockEntry[]): VectorClock {
+  const clock = new Array<string | number>(2 * entries.length);
+  for (const [at, [key, count]] of entries.entries()) {
+    clock[2 * at] = key;
+    clock[2 * at + 1] = count;
+  }
+  return clock as unknown as VectorClock;
+}
+
+function keyAt(clock: VectorClock, at: number): string {
+  return clock[at] as string;
+}
+
+function countAt(clock: VectorClock, at: number): number {
+  return clock[at + 1] as number;
+}
+
+function compareKeys(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -11,10 +11,8 @@ export interface LogEntry<What> {
   /** null once the entry is superseded: the key was written again, or nothing of it is kept. */
   what: What | null;
   readonly bytes: number;
-  /** A peer has said that it has it, or a later one. */
-  taken: boolean;
-  /** What is held of the key has come from a peer since. */
-  replaced: boolean;
+  /** `taken`: a peer has said that it has it, or a later one. `replaced`: what is held of the key has come from a peer since. */
+  state: 'untaken' | 'taken' | 'replaced';
 }
 
 /** Superseded entries are swept out when they are more than this and more than half. */
@@ -28,7 +26,7 @@ export class WriteLog<What> {
 
   /** @param number above every number before @param bytes about what the record takes on the wire */
   append(sequenceNumber: number, what: What, bytes: number): LogEntry<What> {
-    const entry: LogEntry<What> = { sequenceNumber, what, bytes, taken: false, replaced: false };
+    const entry: LogEntry<What> = { sequenceNumber, what, bytes, state: 'untaken' };
     this.#entries.push(entry);
     this.#valid += 1;
     this.#validBytes += bytes;

@@ -74,7 +74,7 @@ export class StoreWatch {
     return held !== null && covers(held.version, version);
   }
 
-  /** The store hears the time with each operation; where it goes back, what was absent stays so. */
+  /** The store hears the time with each operation that may change it; where it goes back, what was absent stays so. */
   #tell(nowMs: number): void {
     if (nowMs < this.#toldMs) {
       for (const shadow of this.#shadows.values()) shadow.absent ||= !isPresent(shadow.record, this.#toldMs);
@@ -91,7 +91,7 @@ export class StoreWatch {
       return (typeof method === 'function' ? method.bind(store) : method) as RecordStore[Name];
     };
     const [put, remove, merge] = [original('put'), original('delete'), original('merge')];
-    const [forget, reset, get, list, letAge, totals] = [original('forget'), original('reset'), original('get'), original('list'), original('letAge'), original('totals')];
+    const [forget, reset, letAge] = [original('forget'), original('reset'), original('letAge')];
     store.put = (appId, key, value, ttlMs, nowMs) =>
       this.#write(appId, key, nowMs, () => put(appId, key, value, ttlMs, nowMs));
     store.delete = (appId, key, nowMs) => this.#write(appId, key, nowMs, () => remove(appId, key, nowMs));
@@ -105,21 +105,9 @@ export class StoreWatch {
       if (key !== null) this.#judgeMerge(appId, key, wire, before, verdict, nowMs);
       return verdict;
     };
-    store.get = (appId, key, nowMs) => {
-      this.#tell(nowMs);
-      return get(appId, key, nowMs);
-    };
-    store.list = (appId, request, nowMs) => {
-      this.#tell(nowMs);
-      return list(appId, request, nowMs);
-    };
     store.letAge = (nowMs) => {
       this.#tell(nowMs);
       letAge(nowMs);
-    };
-    store.totals = (nowMs) => {
-      this.#tell(nowMs);
-      return totals(nowMs);
     };
     store.forget = (appId, key) => {
       this.#drop(idOf(appId, key));

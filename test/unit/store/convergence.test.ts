@@ -217,11 +217,11 @@ describe('a record and its clock', () => {
     const held = store.recordOf(APP, 'k')!;
     const goneMs = held.updated_at_ms + held.ttl_ms + LONG.tombstoneRetentionMs + 1;
     expect(goneMs - lastMs).toBeLessThanOrEqual(2);
-    store.totals(goneMs - 1);
+    store.letAge(goneMs - 1);
     expect(store.recordOf(APP, 'k')).toEqual(held);
     expect([...store.walk({})]).toHaveLength(1);
     expect([...store.writesAfter(0)]).toHaveLength(1);
-    store.totals(goneMs);
+    store.letAge(goneMs);
     expect([store.recordOf(APP, 'k'), [...store.walk({})], [...store.writesAfter(0)], store.heldBytes, store.appIds()]).toEqual([null, [], [], 0, []]);
   });
 
@@ -230,7 +230,7 @@ describe('a record and its clock', () => {
     store.put(APP, 'k', new Uint8Array(28), 0, START_MS);
     store.delete(APP, 'k', START_MS);
     outside.keepsEverything = true;
-    store.totals(START_MS + 10_000);
+    store.letAge(START_MS + 10_000);
     expect(store.recordOf(APP, 'k')?.tombstone).toBe(true);
     outside.keepsEverything = false;
     store.forgetOverdue();

@@ -54,7 +54,7 @@ describe('a digest', () => {
     const empty = store.rootDigest();
     store.put('7', 'k', bytesOf(28), 1, START_MS);
     expect(store.rootDigest()).not.toBe(empty);
-    store.totals(START_MS + 1_000_000);
+    store.letAge(START_MS + 1_000_000);
     expect([store.rootDigest(), store.appIds(), store.bucketDigests('7').every((bucket) => bucket === EMPTY_BUCKET)]).toEqual([empty, [], true]);
   });
 });

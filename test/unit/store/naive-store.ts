@@ -36,9 +36,8 @@ function compareClocks(a: WireRecord['version'], b: WireRecord['version']): { re
   return { ahead: keys.some((key) => (a[key] ?? 0) > (b[key] ?? 0)), behind: keys.some((key) => (a[key] ?? 0) < (b[key] ?? 0)) };
 }
 
-/** An entry of 0 is none, so that no merge adds one. */
 function mergedClock(held: WireRecord['version'], incoming: WireRecord['version']): Record<string, number> {
-  const keys = [...Object.keys(held), ...Object.keys(incoming).filter((key) => incoming[key]! > 0)];
+  const keys = [...Object.keys(held), ...Object.keys(incoming)];
   return Object.fromEntries(keys.map((key) => [key, Math.max(held[key] ?? 0, incoming[key] ?? 0)]));
 }
 
@@ -89,12 +88,12 @@ export class NaiveStore {
     this.entries = this.entries.filter(({ overdue }) => !overdue);
   }
 
-  present(appId: string): NaiveEntry[] {
-    return this.entries.filter((entry) => entry.appId === appId && entry.present);
+  present(appId: string, nowMs: number): NaiveEntry[] {
+    return this.entries.filter((entry) => entry.appId === appId && this.#reads(entry, nowMs));
   }
 
-  bytesInApp(appId: string): number {
-    return this.present(appId).reduce((sum, { record }) => sum + keyBytes(record) + storedBytes(record), 0);
+  bytesInApp(appId: string, nowMs: number): number {
+    return this.present(appId, nowMs).reduce((sum, { record }) => sum + keyBytes(record) + storedBytes(record), 0);
   }
 
   heldBytes(): number {
@@ -102,17 +101,13 @@ export class NaiveStore {
   }
 
   get(appId: string, key: string, nowMs: number): { readonly value: string; readonly updatedAtMs: number } | null {
-    this.age(nowMs);
     const entry = this.find(appId, key);
-    // What has read as absent once does not come back when the clock is set back.
-    if (entry === undefined || entry.record.value === null || !entry.present) return null;
-    const { record } = entry;
-    return { value: entry.record.value, updatedAtMs: record.updated_at_ms };
+    if (entry === undefined || entry.record.value === null || !this.#reads(entry, nowMs)) return null;
+    return { value: entry.record.value, updatedAtMs: entry.record.updated_at_ms };
   }
 
   list(appId: string, { prefix = '', after, limit = Infinity }: ListRequest, nowMs: number): KeyPage {
-    this.age(nowMs);
-    const all = this.present(appId).map(({ record }) => record.key);
+    const all = this.present(appId, nowMs).map(({ record }) => record.key);
     const keys = all.filter((key) => key.startsWith(prefix) && (after === undefined || key > after)).sort();
     return { keys: keys.slice(0, limit), more: keys.length > limit };
   }
@@ -122,13 +117,14 @@ export class NaiveStore {
     const record = this.#next(appId, key, value, ttlMs, nowMs);
     const held = this.find(appId, key);
     const grows = keyBytes(record) + storedBytes(record) - (held?.present === true ? keyBytes(held.record) + storedBytes(held.record) : 0);
-    if (grows > 0 && this.bytesInApp(appId) + grows > this.#options.maxAppBytes) return 'full';
+    if (grows > 0 && this.bytesInApp(appId, nowMs) + grows > this.#options.maxAppBytes) return 'full';
     const growsInStore = bytesInStore(record) - (held === undefined ? 0 : bytesInStore(held.record));
     if (growsInStore > 0 && this.heldBytes() + growsInStore > this.#options.maxStoreBytes) return 'full';
     return this.#write(appId, record, nowMs);
   }
 
   delete(appId: string, key: string, nowMs: number): Written {
+    this.age(nowMs);
     if (this.get(appId, key, nowMs) === null) return 'absent';
     const tombstones = this.entries.filter((entry) => entry.appId === appId && entry.record.tombstone);
     if (tombstones.length >= this.#options.maxTombstonesPerApp) {
@@ -140,7 +136,8 @@ export class NaiveStore {
     return this.#write(appId, this.#next(appId, key, null, 0, nowMs), nowMs);
   }
 
-  merge(appId: string, incoming: WireRecord, nowMs: number): MergeVerdict {
+  merge(appId: string, wire: WireRecord, nowMs: number): MergeVerdict {
+    const incoming = { ...wire, version: Object.fromEntries(Object.entries(wire.version).filter(([, count]) => count > 0)) };
     this.age(nowMs);
     if (incoming.updated_at_ms > nowMs + this.#options.maxClockSkewMs) return { kind: 'rejected', why: 'too_far_ahead' };
     if ((incoming.version[this.#ownKey] ?? 0) > this.lastSequenceNumber) return { kind: 'rejected', why: 'foreign_count' };
@@ -174,6 +171,11 @@ export class NaiveStore {
       buckets.set(bucket, (buckets.get(bucket) ?? 0n) ^ createHash('sha256').update(canonical(record)).digest().readBigUInt64BE());
     }
     return Array.from({ length: 256 }, (_, index) => (buckets.get(index) ?? 0n).toString(16).padStart(16, '0'));
+  }
+
+  /** What age has made absent does not come back when the clock is set back. */
+  #reads(entry: NaiveEntry, nowMs: number): boolean {
+    return entry.present && nowMs < absentFrom(entry.record);
   }
 
   #goneFrom(record: WireRecord): number {

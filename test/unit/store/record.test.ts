@@ -1,11 +1,14 @@
 /** What its age makes of a record, and what it counts for (protocol.md §4, Ages; §8). */
 import { describe, expect, test } from '@jest/globals';
-import { absentFromMs, contentBytes, goneFromMs, isPresent, storeBytes, toWireRecord, type StoredRecord } from '../../../src/store/record.ts';
+import { packBytes } from '../../../src/store/packed-bytes.ts';
+import { storeBytes } from '../../../src/store/record-size.ts';
+import { absentFromMs, contentBytes, goneFromMs, isPresent, toWireRecord, type StoredRecord } from '../../../src/store/record.ts';
+import { clockOf } from '../../../src/store/vector-clock.ts';
 
 const RETENTION_MS = 1_000;
 
 function record(fields: Partial<StoredRecord>): StoredRecord {
-  return { key: 'k', value: new Uint8Array(28), version: new Map([['a', 1]]), updatedAtMs: 5_000, ttlMs: 0, ...fields };
+  return { key: 'k', value: packBytes(new Uint8Array(28)), version: clockOf([['a', 1]]), updatedAtMs: 5_000, ttlMs: 0, ...fields };
 }
 
 describe('a record', () => {
@@ -26,21 +29,21 @@ describe('a record', () => {
     ['its key and stored bytes', {}, 29, 256 + 1 + 8 + 29],
     ['the bytes of its key, not the characters', { key: '😀é' }, 34, 256 + 1 + 8 + 34],
     ['nothing for the value of a tombstone', { value: null }, 1, 256 + 1 + 8 + 1],
-    ['each clock entry in the store, none in the app', { version: new Map([['a', 1], ['wallet', 2]]) }, 29, 256 + 1 + 8 + 6 + 8 + 29],
-    ['an empty value as its nonce and tag', { value: new Uint8Array(28) }, 29, 256 + 1 + 8 + 29],
+    ['each clock entry in the store, none in the app', { version: clockOf([['a', 1], ['wallet', 2]]) }, 29, 256 + 1 + 8 + 6 + 8 + 29],
+    ['an empty value as its nonce and tag', { value: packBytes(new Uint8Array(28)) }, 29, 256 + 1 + 8 + 29],
   ])('counts for %s', (_, fields, inApp, inStore) => {
     expect([contentBytes(record(fields)), storeBytes(record(fields))]).toEqual([inApp, inStore]);
   });
 
   test('travels with its value in hex, null exactly for a tombstone', () => {
-    const value = Uint8Array.from([0, 15, 255]);
+    const value = packBytes(Uint8Array.from([0, 15, 255]));
     const base = { key: 'k', version: { a: 1 }, updated_at_ms: 5_000 };
     expect(toWireRecord(record({ value, ttlMs: 7 }))).toEqual({ ...base, value: '000fff', tombstone: false, ttl_ms: 7 });
     expect(toWireRecord(record({ value: null }))).toEqual({ ...base, value: null, tombstone: true, ttl_ms: 0 });
   });
 
   test('travels with clock keys as they were sent, whatever their text', () => {
-    const version = new Map([['0xABc', 1], ['__proto__', 2], ['7', 3]]);
+    const version = clockOf([['0xABc', 1], ['__proto__', 2], ['7', 3]]);
     const wire = toWireRecord(record({ version }));
     expect(new Map(Object.entries(wire.version))).toEqual(new Map([['7', 3], ['0xABc', 1], ['__proto__', 2]]));
   });

@@ -1,13 +1,13 @@
-/** Vector clocks (protocol.md §4): their order, their merge, and what a local write keeps of a long one. */
+/** Vector clocks (protocol.md §4; §10, Bounds): their order, their merge, and what is kept of a long one. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { advanceClock, compareClocks, mergeClocks, type ClockOrder, type VectorClock } from '../../../src/store/vector-clock.ts';
+import { clockEntries, clockOf, compareClocks, countOf, cutClock, EMPTY_CLOCK, largestCount, MAX_HELD_CLOCK_ENTRIES, mergeClocks, withCount, type ClockOrder, type VectorClock } from '../../../src/store/vector-clock.ts';
 
-const clock = (counts: Readonly<Record<string, number>>): VectorClock => new Map(Object.entries(counts));
+const clock = (counts: Readonly<Record<string, number>>): VectorClock => clockOf(Object.entries(counts));
 
 const anyClock = fc.dictionary(fc.constantFrom('a', 'b', 'c', 'A'), fc.nat(3)).map(clock);
 
-const asNonZero = (held: VectorClock): object => Object.fromEntries([...held].filter(([, count]) => count > 0));
+const asObject = (held: VectorClock): object => Object.fromEntries(clockEntries(held));
 
 describe('the order of two clocks', () => {
   test.each<[Record<string, number>, Record<string, number>, ClockOrder]>([
@@ -34,52 +34,59 @@ test('the merge of two clocks is not earlier than either, in whatever order they
     fc.property(anyClock, anyClock, anyClock, (a, b, c) => {
       const merged = mergeClocks(a, b);
       for (const one of [a, b]) expect(['equal', 'later']).toContain(compareClocks(merged, one));
-      expect(asNonZero(mergeClocks(b, a))).toEqual(asNonZero(merged));
-      expect(asNonZero(mergeClocks(a, mergeClocks(b, c)))).toEqual(asNonZero(mergeClocks(merged, c)));
+      expect(asObject(mergeClocks(b, a))).toEqual(asObject(merged));
+      expect(asObject(mergeClocks(a, mergeClocks(b, c)))).toEqual(asObject(mergeClocks(merged, c)));
       expect(compareClocks(mergeClocks(merged, a), merged)).toBe('equal');
     }),
   );
 });
 
-describe('the clock of a local write', () => {
-  test('has the own sequence number and all the others', () => {
-    expect(Object.fromEntries(advanceClock(clock({ a: 1, own: 2, b: 3 }), 'own', 9))).toEqual({ a: 1, own: 9, b: 3 });
-    expect(Object.fromEntries(advanceClock(null, 'own', 9))).toEqual({ own: 9 });
-  });
+test('a clock says what it counts of a key, and 0 of a key that it lacks', () => {
+  const held = clock({ a: 1, __proto__: 2, '0xAb/1': 3, zero: 0 });
+  expect(['a', '0xAb/1', '0xab/1', 'zero', ''].map((key) => countOf(held, key))).toEqual([1, 3, 0, 0, 0]);
+  expect([largestCount(held), largestCount(EMPTY_CLOCK)]).toEqual([3, 0]);
+});
 
-  test('leaves the clock it came from as it was', () => {
-    const held = clock({ a: 1 });
-    advanceClock(held, 'own', 9);
-    expect(Object.fromEntries(held)).toEqual({ a: 1 });
-  });
+test('setting one count leaves the others, and the clock it came from, as they were', () => {
+  const held = clock({ a: 1, own: 2, b: 3 });
+  expect(asObject(withCount(held, 'own', 9))).toEqual({ a: 1, own: 9, b: 3 });
+  expect(asObject(withCount(EMPTY_CLOCK, 'own', 9))).toEqual({ own: 9 });
+  expect(asObject(held)).toEqual({ a: 1, own: 2, b: 3 });
+});
 
+/** Names that end in ascending numbers. */
+const names = (count: number, prefix: string): string[] => Array.from({ length: count }, (_, index) => `${prefix}${String(index).padStart(4, '0')}`);
+
+describe('a clock that is held', () => {
   test.each([
-    [63, true, 64],
-    [64, true, 64],
-    [64, false, 64],
-    [200, true, 64],
-  ])('over a clock of %i others keeps at most 64, the largest, and always its own (own was there: %s)', (others, ownWasThere, kept) => {
-    const held = new Map(Array.from({ length: others }, (_, index) => [`n${String(index).padStart(3, '0')}`, 1_000 + index]));
-    if (ownWasThere) held.set('own', 1);
-    // Smaller than all others, as after a clock that was set back.
-    const advanced = advanceClock(held, 'own', 2);
-    expect(advanced.size).toBe(kept);
-    expect(advanced.get('own')).toBe(2);
-    const largest = [...held].filter(([key]) => key !== 'own').sort(([, a], [, b]) => b - a).slice(0, 63);
-    expect(new Map([...advanced].filter(([key]) => key !== 'own'))).toEqual(new Map(largest));
+    [0, 64, 64],
+    [0, 65, 64],
+    [64, 1, 64],
+    [1_000, 24, 64],
+  ])('of %i entries of this kind and %i of older nodes keeps at most 64', (ours, older, kept) => {
+    const held = clock(Object.fromEntries([...names(ours, '0x/'), ...names(older, 'n')].map((key, at) => [key, at + 1])));
+    expect(clockEntries(cutClock(held))).toHaveLength(kept);
   });
 
-  test('decides ties by key, whatever order the entries came in', () => {
-    const names = Array.from({ length: 100 }, (_, index) => `n${String(index).padStart(3, '0')}`);
-    const keep = (order: readonly string[]): string[] => [...advanceClock(new Map(order.map((key) => [key, 5])), 'own', 6).keys()].sort();
-    expect(keep(names)).toEqual([...names.slice(0, 63), 'own']);
-    expect(keep([...names].reverse())).toEqual(keep(names));
+  test('loses entries of older nodes last, then the smallest counts first, then the first by key', () => {
+    const older = names(3, 'n').map((key) => [key, 1] as const);
+    const small = names(10, '0xsmall/').map((key) => [key, 5] as const);
+    const equal = names(62, '0xequal/').map((key) => [key, 7] as const);
+    const kept = cutClock(clockOf([...equal, ...small, ...older]));
+    expect(asObject(kept)).toEqual(Object.fromEntries([...older, ...equal.slice(1)]));
   });
 
-  test('is later than the clock it came from while that has at most 63 others', () => {
+  test('keeps the own entry of a local write, however small its count', () => {
+    const others = names(70, 'n').map((key) => [key, 1_000] as const);
+    const kept = cutClock(clockOf([...others, ['own/1', 1]]), 'own/1');
+    expect([clockEntries(kept).length, countOf(kept, 'own/1')]).toEqual([MAX_HELD_CLOCK_ENTRIES, 1]);
+  });
+
+  test('is cut to the same whether its parts were cut before they were merged or not', () => {
+    const long = fc.dictionary(fc.constantFrom(...names(150, '0x/'), ...names(20, 'n')), fc.integer({ min: 1, max: 4 }), { minKeys: 40, maxKeys: 170 }).map(clock);
     fc.assert(
-      fc.property(anyClock, fc.integer({ min: 4, max: 9 }), (held, number) => {
-        expect(compareClocks(advanceClock(held, 'a', number), held)).toBe('later');
+      fc.property(long, long, (a, b) => {
+        expect(asObject(cutClock(mergeClocks(cutClock(a), cutClock(b))))).toEqual(asObject(cutClock(mergeClocks(a, b))));
       }),
     );
   });

@@ -42,7 +42,7 @@ describe('a walk', () => {
     store.put('7', 'deleted', bytesOf(28), 0, START_MS);
     store.delete('7', 'deleted', START_MS);
     store.put('7', 'expired', bytesOf(28), 1, START_MS);
-    store.totals(START_MS + 100);
+    store.letAge(START_MS + 100);
     expect(names(store).sort()).toEqual(['7 deleted', '7 expired']);
   });
 

@@ -1,0 +1,124 @@
+/**
+ * All that a store holds: the apps, each with its records, and the counts and digests over all of them. After every change the
+ * counts are those of the records, and each change costs the same whatever is held.
+ */
+import { recordDigest } from '../crypto/record-digest.ts';
+import type { StoreTotals } from '../domain/figures.ts';
+import { compareAppIds } from './app-id-text.ts';
+import { bucketOf, rootDigest } from './digest.ts';
+import { HeldRecord } from './held-record.ts';
+import { Namespace, type PresentTotals } from './namespace.ts';
+import { storeBytes } from './record-size.ts';
+import { toWireRecord, type StoredRecord } from './record.ts';
+import { SortedTexts } from './sorted-texts.ts';
+
+/** What a record is to the store, beside its content. */
+export interface Standing {
+  readonly presence: 'present' | 'absent';
+  /** A tombstone that this node wrote. */
+  readonly ownTombstone: boolean;
+}
+
+export class Contents {
+  readonly #namespaces = new Map<string, Namespace>();
+  readonly #appIds = new SortedTexts(compareAppIds);
+  readonly #present: PresentTotals = { keys: 0, bytes: 0, namespaces: 0 };
+  #bytes = 0;
+  #lastPlace = 0;
+  #root: string | null = null;
+  /** Records looked at by key: what an operation costs, counted. */
+  visits = 0;
+
+  /** What all records count for in `MAX_STORE_BYTES`. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** What counts as present. */
+  get totals(): StoreTotals {
+    const { keys: totalKeys, bytes: totalBytes, namespaces } = this.#present;
+    return { namespaces, totalKeys, totalBytes };
+  }
+
+  find(appId: string, key: string): HeldRecord | undefined {
+    this.visits += 1;
+    return this.#namespaces.get(appId)?.get(key);
+  }
+
+  namespace(appId: string): Namespace | undefined {
+    return this.#namespaces.get(appId);
+  }
+
+  /** Ids of the apps that hold a record, ascending. */
+  appIds(): readonly string[] {
+    return this.#appIds.between(() => false, () => true);
+  }
+
+  add(appId: string, record: StoredRecord, standing: Standing): HeldRecord {
+    this.#lastPlace += 1;
+    const held = new HeldRecord(appId, bucketOf(record.key), this.#lastPlace, record);
+    const namespace = this.#namespaceOf(appId);
+    namespace.insert(held);
+    this.#include(namespace, held, standing);
+    return held;
+  }
+
+  replace(held: HeldRecord, { value, version, updatedAtMs, ttlMs }: StoredRecord, standing: Standing): void {
+    const namespace = this.#namespaces.get(held.appId)!;
+    this.#exclude(namespace, held);
+    // The text of the key that is there already, so that it is held once.
+    held.record = { key: held.record.key, value, version, updatedAtMs, ttlMs };
+    this.#include(namespace, held, standing);
+  }
+
+  /** From now on a record reads as absent. */
+  expire(held: HeldRecord): void {
+    this.#namespaces.get(held.appId)!.expire(held);
+  }
+
+  remove(held: HeldRecord): void {
+    const namespace = this.#namespaces.get(held.appId)!;
+    this.#exclude(namespace, held);
+    namespace.remove(held);
+    if (namespace.size > 0) return;
+    this.#namespaces.delete(held.appId);
+    this.#appIds.remove(held.appId);
+  }
+
+  /** 32 hex digits. */
+  rootDigest(): string {
+    this.#root ??= rootDigest(this.appIds().map((appId) => [appId, this.#namespaces.get(appId)!.digest()]));
+    return this.#root;
+  }
+
+  /** 32 hex digits per app. */
+  appDigests(): Readonly<Record<string, string>> {
+    return Object.fromEntries(this.appIds().map((appId) => [appId, this.#namespaces.get(appId)!.digest()]));
+  }
+
+  #include(namespace: Namespace, held: HeldRecord, { presence, ownTombstone }: Standing): void {
+    const { high, low } = recordDigest(toWireRecord(held.record));
+    held.digestHigh = high;
+    held.digestLow = low;
+    held.ownTombstone = ownTombstone;
+    namespace.include(held, presence);
+    this.#bytes += storeBytes(held.record);
+    this.#root = null;
+  }
+
+  #exclude(namespace: Namespace, held: HeldRecord): void {
+    namespace.exclude(held);
+    this.#bytes -= storeBytes(held.record);
+    this.#root = null;
+  }
+
+  #namespaceOf(appId: string): Namespace {
+    let namespace = this.#namespaces.get(appId);
+    if (namespace === undefined) {
+      namespace = new Namespace(this.#present);
+      this.#namespaces.set(appId, namespace);
+      this.#appIds.add(appId);
+    }
+    return namespace;
+  }
+}

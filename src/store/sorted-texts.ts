@@ -1,0 +1,88 @@
+/**
+ * Texts in order, each once: the keys of an app, the ids of the apps. They lie in pieces of bounded length, so that one that comes
+ * or goes moves a few hundred neighbours at most, and a stretch of any length is copied piece by piece.
+ */
+
+/** A piece that grows above this is cut in two. */
+const MAX_PIECE = 512;
+/** Two neighbours that together are no longer than this become one, and an empty one goes. */
+const JOINED_PIECE = MAX_PIECE / 2;
+
+export type Compare = (a: string, b: string) => number;
+
+/** By UTF-16 code units. */
+export function compareTexts(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** A place between two texts: how many lie before it. */
+interface Place {
+  readonly piece: number;
+  readonly at: number;
+}
+
+export class SortedTexts {
+  readonly #compare: Compare;
+  /** None of them empty, but for the only one. */
+  readonly #pieces: string[][] = [[]];
+
+  constructor(compare: Compare = compareTexts) {
+    this.#compare = compare;
+  }
+
+  /** @param text one that is not there */
+  add(text: string): void {
+    const { piece, at } = this.#place((other) => this.#compare(other, text) < 0);
+    const texts = this.#pieces[piece]!;
+    texts.splice(at, 0, text);
+    if (texts.length > MAX_PIECE) this.#pieces.splice(piece + 1, 0, texts.splice(MAX_PIECE / 2));
+  }
+
+  /** @param text one that is there */
+  remove(text: string): void {
+    const { piece, at } = this.#place((other) => this.#compare(other, text) < 0);
+    const texts = this.#pieces[piece]!;
+    texts.splice(at, 1);
+    const [first, second] = piece + 1 < this.#pieces.length ? [piece, piece + 1] : [piece - 1, piece];
+    const [left, right] = [this.#pieces[first], this.#pieces[second]];
+    if (left === undefined || right === undefined) return;
+    if (texts.length > 0 && left.length + right.length > JOINED_PIECE) return;
+    this.#pieces.splice(first, 2, [...left, ...right]);
+  }
+
+  /**
+   * The texts for which `isBefore` is false and `isIn` is true, in order, at most so many. For texts that ascend, `isBefore` goes
+   * from true to false once, and after that `isIn` likewise.
+   */
+  between(isBefore: (text: string) => boolean, isIn: (text: string) => boolean, atMost = Infinity): string[] {
+    const from = this.#place(isBefore);
+    const to = this.#place((text) => isBefore(text) || isIn(text));
+    const slices: string[][] = [];
+    for (let { piece, at } = from, left = atMost; piece <= to.piece && left > 0; piece += 1, at = 0) {
+      const slice = this.#pieces[piece]!.slice(at, Math.min(piece === to.piece ? to.at : MAX_PIECE, at + left));
+      slices.push(slice);
+      left -= slice.length;
+    }
+    return slices.flat();
+  }
+
+  /** The first place whose next text is not before. */
+  #place(isBefore: (text: string) => boolean): Place {
+    let low = 0;
+    let high = this.#pieces.length - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (isBefore(this.#pieces[middle]!.at(-1)!)) low = middle + 1;
+      else high = middle;
+    }
+    const texts = this.#pieces[low]!;
+    let at = 0;
+    let end = texts.length;
+    while (at < end) {
+      const middle = (at + end) >> 1;
+      if (isBefore(texts[middle]!)) at = middle + 1;
+      else end = middle;
+    }
+    return { piece: low, at };
+  }
+}
