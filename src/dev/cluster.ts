@@ -2,7 +2,6 @@
  * A cluster on this machine: a chain with both contracts, and N nodes, each a process of its own with an enclave emulator of
  * its own, registered and funded. Behind `npm start`, the end-to-end tests and benchmarks.
  */
-import process from 'node:process';
 import type { Transport } from '../domain/ports.ts';
 import { PeerTransport } from '../net/peer-transport.ts';
 import { systemClock } from '../system/system.ts';
@@ -21,7 +20,6 @@ export const MAX_NODES = 16;
 const FIRST_APP_ID = 1_001;
 const DEFAULT_BLOCK_TIME_SECONDS = 1;
 const DEFAULT_KEEP_LINES = 500;
-const REQUIRED_NODE_MAJOR = 24;
 
 export interface NodePlan {
   /** Registered instead of `http://127.0.0.1:PORT`. */
@@ -206,7 +204,6 @@ export class Cluster {
 
 /** @throws Error with one line; nothing is left running then */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
-  checkRuntime();
   if (!Number.isInteger(options.nodes) || options.nodes < 1 || options.nodes > MAX_NODES) {
     throw new Error(`a cluster has 1 to ${MAX_NODES} nodes`);
   }
@@ -252,10 +249,4 @@ async function fill(cluster: Cluster, options: ClusterOptions, ports: readonly n
 async function inParallel<T>(items: readonly T[], work: (item: T, index: number) => Promise<unknown>): Promise<void> {
   const results = await Promise.allSettled(items.map(work));
   for (const result of results) if (result.status === 'rejected') throw result.reason;
-}
-
-function checkRuntime(): void {
-  const major = Number(process.versions.node.split('.', 1)[0]);
-  if (major >= REQUIRED_NODE_MAJOR) return;
-  throw new Error(`Node ${REQUIRED_NODE_MAJOR} or newer is needed, this is ${process.version}`);
 }

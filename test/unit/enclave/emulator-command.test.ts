@@ -22,7 +22,7 @@ afterEach(async () => {
 /** What the script of the package runs. */
 function commandOf(): { readonly script: readonly string[] } {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
-  return { script: scripts['emulator']!.split(' ').slice(1) };
+  return { script: scripts['emulator']!.replace(/^exec node /, '').split(' ') };
 }
 
 function startEmulator(further: readonly string[], environment: Readonly<Record<string, string>> = {}) {
