@@ -1,13 +1,13 @@
 /** Follows the visualiser of a process (`GET /events`): connects again whenever the connection ends, and goes on where it was. */
-import { StringDecoder } from 'node:string_decoder';
 import { pause } from '../../dev/waiting.ts';
 import { parseEvent } from '../../visualizer/event-form.ts';
 import type { VisualizerEvent } from '../../visualizer/wire.ts';
+import { LineSplitter } from '../line-splitter.ts';
 
 /** Until the next try to connect. Milliseconds. */
 const RECONNECT_AFTER_MS = 250;
-/** Longest line of a stream; a longer one ends the connection. Characters. */
-const MAX_LINE_CHARS = 4 * 1024 * 1024;
+/** Longest line of a stream; a longer one ends the connection. Bytes. */
+const MAX_LINE_BYTES = 4 * 1024 * 1024;
 
 export interface NodeEventsModules {
   readonly take: (event: VisualizerEvent) => void;
@@ -40,12 +40,6 @@ export async function followEvents(url: string, { take, signal }: NodeEventsModu
 }
 
 async function* linesOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new StringDecoder('utf8');
-  let rest = '';
-  for await (const chunk of body) {
-    const parts = (rest + decoder.write(Buffer.from(chunk))).split('\n');
-    rest = parts.pop()!;
-    if (rest.length > MAX_LINE_CHARS) throw new Error('a line of the stream is too long');
-    yield* parts;
-  }
+  const splitter = new LineSplitter({ maxLineBytes: MAX_LINE_BYTES });
+  for await (const chunk of body) for (const line of splitter.take(chunk)) yield line.toString();
 }

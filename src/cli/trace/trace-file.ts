@@ -3,6 +3,8 @@ import { createReadStream, type Stats } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { parseEvent } from '../../visualizer/event-form.ts';
 import { EventLog } from '../../visualizer/event-log.ts';
+import { LineSplitter, LongLineError } from '../line-splitter.ts';
+import { MAX_TRACE_LINE_BYTES } from './trace-lines.ts';
 
 /** All of it is held in memory while it is shown. Bytes. */
 const MAX_TRACE_BYTES = 256 * 1024 * 1024;
@@ -46,15 +48,13 @@ export async function readTraceFile(path: string): Promise<TraceFile> {
 /** @throws TraceFileError */
 async function* linesOf(path: string): AsyncGenerator<string> {
   try {
-    let rest = '';
-    // Not what readline takes for ends of lines, too: JSON may have them in a text.
-    for await (const text of createReadStream(path, { encoding: 'utf8' }) as AsyncIterable<string>) {
-      const lines = (rest + text).split('\n');
-      rest = lines.pop()!;
-      yield* lines;
+    const splitter = new LineSplitter({ maxLineBytes: MAX_TRACE_LINE_BYTES });
+    for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+      for (const line of splitter.take(chunk)) yield line.toString();
     }
-    if (rest !== '') yield rest;
+    if (splitter.restBytes > 0) yield splitter.end().toString();
   } catch (error) {
+    if (error instanceof LongLineError) throw new TraceFileError(`${path} is no trace: ${error.message}`);
     throw unreadable(path, error);
   }
 }

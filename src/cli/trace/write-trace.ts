@@ -1,6 +1,8 @@
 /** Writes what the visualiser of a process knows as a trace file: what it has kept, and what comes until somebody stops it. */
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
+import { LineSplitter } from '../line-splitter.ts';
+import { MAX_TRACE_LINE_BYTES } from './trace-lines.ts';
 
 export interface WriteTraceOptions {
   /** Goes on with what comes. Default: true. */
@@ -9,6 +11,8 @@ export interface WriteTraceOptions {
   readonly signal?: AbortSignal;
 }
 
+const LINE_END = Buffer.from('\n');
+
 /** A process that cannot be asked, in one line. */
 export class WriteTraceError extends Error {
   constructor(message: string) {
@@ -16,10 +20,6 @@ export class WriteTraceError extends Error {
     this.name = 'WriteTraceError';
   }
 }
-
-const NEWLINE = 0x0a;
-/** Longest line of a trace that is taken: a chart is one. Bytes. */
-const MAX_LINE_BYTES = 4 * 1024 * 1024;
 
 /**
  * Resolves when all is written that is kept, or when the signal ends it. Whole lines alone are written.
@@ -38,19 +38,16 @@ export async function writeTrace(url: string, output: Writable, { follow = true,
   }
   const isTrace = answer.ok && answer.headers.get('content-type')?.startsWith('application/jsonl') === true;
   if (!isTrace || answer.body === null) throw new WriteTraceError(`${asked.origin} gives no trace: it answered ${answer.status}`);
-  let rest = Buffer.alloc(0);
+  const splitter = new LineSplitter({ maxLineBytes: MAX_TRACE_LINE_BYTES });
   let isWhole = false;
   try {
     for await (const chunk of answer.body as AsyncIterable<Uint8Array>) {
-      const end = chunk.lastIndexOf(NEWLINE) + 1;
-      const lines = end === 0 ? null : Buffer.concat([rest, chunk.subarray(0, end)]);
-      rest = end === 0 ? Buffer.concat([rest, chunk]) : Buffer.from(chunk.subarray(end));
-      if (rest.length > MAX_LINE_BYTES) throw new Error('no line has so many bytes');
       // A process that has nothing to say sends empty lines.
-      const said = lines === null ? '' : lines.toString('latin1').replace(/^\n/gm, '');
-      if (said !== '' && !output.write(said, 'latin1')) await once(output, 'drain', signal === undefined ? {} : { signal });
+      const lines = splitter.take(chunk).filter(({ length }) => length > 0);
+      const said = Buffer.concat(lines.flatMap((line) => [line, LINE_END]));
+      if (said.length > 0 && !output.write(said)) await once(output, 'drain', signal === undefined ? {} : { signal });
     }
-    isWhole = !follow && rest.length === 0;
+    isWhole = !follow && splitter.restBytes === 0;
   } catch {
     // Said below.
   }

@@ -180,6 +180,7 @@ describe('a file that is no trace', () => {
     ['a line that is none', `${JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x' })}\n\n{"kind":"step"}\n`, /line 3/],
     ['a line that is none before the last', `${JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x' })}\n{"n"\n{"n"`, /line 2/],
     ['a text that is too long', JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x'.repeat(10_000) }), /text/],
+    ['a line of more than 4 MiB', 'x'.repeat(4 * 1024 * 1024 + 1), /a line has more than 4194304 bytes/],
     ['nothing', '', /is empty/],
   ])('%s', async (_, text, problem) => {
     writeFileSync(file, text);

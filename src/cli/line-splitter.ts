@@ -1,0 +1,70 @@
+/**
+ * Lines out of a stream of bytes. Each byte is looked at once and copied at most once, however many chunks a line comes in: to join the
+ * rest with each chunk would cost the square of the line's length.
+ *
+ * `\n` alone ends a line: JSON may have what else readline takes for an end within a text.
+ */
+
+const NEW_LINE = 0x0a;
+
+/** A line that is longer than allowed. */
+export class LongLineError extends Error {
+  constructor(maxLineBytes: number) {
+    super(`a line has more than ${maxLineBytes} bytes`);
+    this.name = 'LongLineError';
+  }
+}
+
+export interface LineSplitterOptions {
+  /** Of a line that is not ended yet; without its end. */
+  readonly maxLineBytes: number;
+}
+
+export interface LineSplitterModules {
+  readonly concat: (parts: readonly Uint8Array[]) => Buffer;
+}
+
+export class LineSplitter {
+  readonly #maxLineBytes: number;
+  readonly #concat: LineSplitterModules['concat'];
+  #parts: Uint8Array[] = [];
+  #bytes = 0;
+
+  constructor({ maxLineBytes }: LineSplitterOptions, modules: LineSplitterModules = { concat: (parts) => Buffer.concat(parts) }) {
+    this.#maxLineBytes = maxLineBytes;
+    this.#concat = modules.concat;
+  }
+
+  /** Bytes of the line that has no end yet. */
+  get restBytes(): number {
+    return this.#bytes;
+  }
+
+  /** The lines that end in this chunk, without their ends. @throws LongLineError */
+  take(chunk: Uint8Array): Buffer[] {
+    const lines: Buffer[] = [];
+    let from = 0;
+    for (let end = chunk.indexOf(NEW_LINE); end !== -1; end = chunk.indexOf(NEW_LINE, from)) {
+      this.#keep(chunk.subarray(from, end));
+      lines.push(this.end());
+      from = end + 1;
+    }
+    this.#keep(chunk.subarray(from));
+    return lines;
+  }
+
+  /** What has come of the line that has no end, and may be empty. The next line begins. */
+  end(): Buffer {
+    const [only] = this.#parts;
+    const line = this.#parts.length === 1 ? Buffer.from(only!.buffer, only!.byteOffset, only!.length) : this.#concat(this.#parts);
+    this.#parts = [];
+    this.#bytes = 0;
+    return line;
+  }
+
+  #keep(part: Uint8Array): void {
+    this.#bytes += part.length;
+    if (this.#bytes > this.#maxLineBytes) throw new LongLineError(this.#maxLineBytes);
+    if (part.length > 0) this.#parts.push(part);
+  }
+}
