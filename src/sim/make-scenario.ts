@@ -1,6 +1,6 @@
 /** Draws a scenario from a seed: which faults come when, and what the apps ask meanwhile. */
 import type { FaultProfile } from './faults/fault-profiles.ts';
-import { LIE_KINDS } from './faults/liar.ts';
+import { LIE_KINDS } from './faults/lie-kinds.ts';
 import { nodeName, type FaultKind, type FaultStep, type RequestStep, type Scenario, type Step } from './scenario.ts';
 import { SeededRandom } from './world/seeded.ts';
 
@@ -34,7 +34,7 @@ const EVERYWHERE: ReadonlySet<FaultKind> = new Set(['loss', 'delay', 'duplicate'
 /** These change the chain. */
 const ON_CHAIN: ReadonlySet<FaultKind> = new Set(['instance stopped', 'version revoked', 'version deprecated', 'wrong key registered', 'node joins', 'URL moves', 'hash reset', 'crash']);
 /** These are told to a node that has just come back. */
-const TO_NEWCOMERS: ReadonlySet<FaultKind> = new Set(['liar: wrong secret', 'liar: garbage seal', 'liar: endless snapshot', 'liar: poisoned snapshot']);
+const TO_NEWCOMERS: ReadonlySet<FaultKind> = new Set(['liar: wrong secret', 'liar: garbage seal', 'liar: endless snapshot', 'liar: poisoned snapshot', 'liar: empty snapshot']);
 const LIAR_SEED_SHARE = 0.6;
 const MIN_NODES_WITH_LIARS = 3;
 /** How long what happens to claims goes on after a reset. */
@@ -91,12 +91,13 @@ function companionsOf(seed: string, steps: readonly FaultStep[], faults: FaultPr
   const add = (atMs: number, kind: FaultKind, fields: Partial<FaultStep>): void => {
     companions.push({ atMs: Math.round(atMs), do: 'fault', kind, node: '', other: '', forMs: 0, amount: 0, ...fields });
   };
-  for (const { atMs, kind } of steps) {
+  for (const { atMs, kind, forMs } of steps) {
     if (kind === 'hash reset' && fates.length > 0 && random.chance(0.7)) {
       const kind = random.pick(fates);
       add(atMs, kind, { forMs: CLAIM_FATE_MS, amount: amountOf(random, faults[kind]!.amount) });
     }
     if (ON_CHAIN.has(kind) && has('reorganisation') && random.chance(0.5)) add(atMs + random.between(4_000, 9_000), 'reorganisation', { amount: random.between(2, 5) });
+    if (kind === 'liar: revoked and asking' && has('chain head stands still') && honest.length > 0) add(atMs - 2_000, 'chain head stands still', { node: random.pick(honest), forMs });
     if (TO_NEWCOMERS.has(kind) && has('crash') && honest.length > 0) add(atMs + 1_000, 'crash', { node: random.pick(honest), forMs: 2_000 });
   }
   return companions;

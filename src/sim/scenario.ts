@@ -3,7 +3,8 @@
  * it is a function.
  */
 import { z } from 'zod';
-import { LIE_KINDS } from './faults/liar.ts';
+import { LIE_KINDS } from './faults/lie-kinds.ts';
+import { FLOOD_KINDS } from './faults/stranger.ts';
 import { BACKEND_FAULTS } from './world/rpc-behaviour.ts';
 
 export const FAULT_KINDS = [
@@ -48,6 +49,7 @@ export const FAULT_KINDS = [
   'node leaves',
   'URL moves',
   'hash reset',
+  ...FLOOD_KINDS,
   ...LIE_KINDS,
 ] as const;
 

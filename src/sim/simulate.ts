@@ -1,4 +1,5 @@
 /** Runs one scenario from its start to its end, and says what came of it. */
+import { watchAsOwner } from './owner.ts';
 import { Recovery } from './recovery.ts';
 import type { Scenario } from './scenario.ts';
 import { Simulation } from './simulation.ts';
@@ -60,7 +61,7 @@ export async function simulate(scenario: Scenario, { onTrace, onEvent, until, on
     onEvent: onEvent === undefined ? undefined : noteEvent,
     onStart,
   });
-  simulation.watchAsOwner();
+  watchAsOwner(simulation);
   const endMs = scenario.durationMs;
   const stretchMs = until === undefined ? STRETCH_MS : LISTENING_STRETCH_MS;
   while (simulation.timeline.nowMs < endMs && simulation.violation === null && !heard.enough) {

@@ -10,7 +10,7 @@
  */
 import { readConfig } from '../config/read-config.ts';
 import type { Config } from '../config/settings.ts';
-import { ZERO_HASH, type TeePubkey, type Wallet } from '../domain/ids.ts';
+import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import type { LogFacts } from '../domain/ports.ts';
 import { READINESS_CHANGED } from '../domain/readiness.ts';
 import { reasonLine } from '../domain/reasons.ts';
@@ -291,25 +291,6 @@ export class Simulation implements LifeListener, FaultScene {
     this.#events?.onViolation(this.violation);
   }
 
-  /**
-   * As an operator does: where nobody holds the secret that the chain shows, its owner resets the hash after a while, so that
-   * the cluster can begin again.
-   */
-  watchAsOwner(): void {
-    let missing = 0;
-    const look = (): void => {
-      const { hash } = this.chain.deepState;
-      const isHeld = hash === ZERO_HASH || this.lives().some(({ node: { inside } }) => inside.vault.confirmedHash() === hash || inside.vault.candidateHash() === hash);
-      missing = isHeld ? 0 : missing + 1;
-      if (missing >= OWNER_PATIENCE) {
-        missing = 0;
-        this.apply({ do: 'fault', kind: 'hash reset' });
-      }
-      this.timeline.after(OWNER_LOOKS_MS, null, look);
-    };
-    this.timeline.after(OWNER_LOOKS_MS, null, look);
-  }
-
   // What lives tell.
 
   onStart(life: Life): void {
@@ -378,12 +359,27 @@ export class Simulation implements LifeListener, FaultScene {
     const place = node === undefined ? null : this.#placeOf(node);
     const what = `${step.do} ${JSON.stringify(step.key)} of app ${app.appId} on ${step.node}`;
     if (place === null) return { outcome: 'not registered', answer: null };
+    const { life = null } = node ?? {};
+    const askedMs = this.timeline.nowMs;
     this.requestsUnderWay += 1;
     const ended = await app.ask(place, step);
     this.requestsUnderWay -= 1;
+    if (life !== null && !life.gone && !life.instance.everLied) {
+      if (this.faults.isFlooded(life.name)) this.#checkServed(life, what, ended.outcome, askedMs);
+      this.watch.absences.judge(life, String(app.appId), step, ended);
+    }
     this.note(`${what}: ${ended.outcome}`);
     this.outcomes.set(`${step.do} ${ended.outcome}`, (this.outcomes.get(`${step.do} ${ended.outcome}`) ?? 0) + 1);
     return ended;
+  }
+
+  /** No stranger uses up what callers need that prove who they are (protocol.md §8). */
+  #checkServed(life: Life, what: string, outcome: string, askedMs: number): void {
+    const invariant = 'who proves itself is served while others flood';
+    const tookMs = this.timeline.nowMs - askedMs;
+    if (!this.isCalm(life, tookMs) || life.node.readiness().state !== 'ready' || this.watch.readyForMs(life) < tookMs) return;
+    this.checks.note(invariant);
+    if (STARVED.has(outcome) || tookMs > SERVED_MS) this.report(invariant, `${what}: ${outcome} after ${Math.round(tookMs)} ms`, life.name);
   }
 
   #nameOf(wallet: Wallet): string | null {
@@ -397,7 +393,8 @@ export class Simulation implements LifeListener, FaultScene {
   }
 }
 
-/** How often an owner looks, and how often in a row the secret must be missing. */
-const OWNER_LOOKS_MS = 30_000;
-const OWNER_PATIENCE = 3;
 const ASK_STEP_MS = 5;
+/** How a request ends that others have left nothing for. */
+const STARVED: ReadonlySet<string> = new Set(['rate_limited', 'service_unavailable', 'timeout', 'unauthorized']);
+/** How soon a request is answered, whatever strangers do. Milliseconds. */
+const SERVED_MS = 6_000;

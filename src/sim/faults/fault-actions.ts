@@ -1,13 +1,16 @@
 /** Carries out the faults of a scenario, and takes each back when its time is over. */
 import { BLOCK_MS, CONFIRMATIONS, withInstance, type SimInstance } from '../world/sim-chain.ts';
-import { Liar, LIE_KINDS, type LieKind } from './liar.ts';
+import { Liar } from './liar.ts';
+import { LIE_KINDS, type LieKind } from './lie-kinds.ts';
 import { CLAIM_FAULTS, ENCLAVE_FAULTS, keepsItsNodeWell, RPC_FAULTS } from './dependency-faults.ts';
+import { FLOOD_KINDS, Stranger, type FloodKind } from './stranger.ts';
 import { PoisonJudge } from './poison-judge.ts';
 import type { FaultScene } from './fault-scene.ts';
 import type { FaultKind, FaultStep } from '../scenario.ts';
 import { SeededRandom } from '../world/seeded.ts';
+import { SimClock } from '../world/sim-clock.ts';
 import { GOOD_ENCLAVE, type EnclaveBehaviour } from '../world/sim-enclave.ts';
-import { FAIR_WEATHER, type Weather } from '../world/sim-network.ts';
+import { FAIR_WEATHER, LOOPBACK, type Weather } from '../world/sim-network.ts';
 import type { SimNode } from '../world/sim-node.ts';
 import { BACKEND_FAULTS, GOOD_RPC, type BackendFault, type BackendFaultKind, type RpcBehaviour } from '../world/rpc-behaviour.ts';
 import { ZERO_HASH } from '../../domain/ids.ts';
@@ -27,6 +30,7 @@ export class FaultActions {
   /** What is to be taken back. */
   readonly #open = new Set<Undo>();
   readonly #gone = new Set<string>();
+  readonly #flooded = new Set<string>();
   #moves = 0;
   /** Faults of the network, the chain and the cluster as a whole. */
   readonly #anywhere: Readonly<Partial<Record<FaultKind, (fault: FaultStep) => Undo | null>>> = {
@@ -66,6 +70,11 @@ export class FaultActions {
     return this.#gone.has(name);
   }
 
+  /** Nodes that a stranger floods now. */
+  isFlooded(name: string): boolean {
+    return this.#flooded.has(name);
+  }
+
   apply(fault: FaultStep): void {
     const { timeline } = this.#scene;
     const undo = this.#do(fault);
@@ -94,6 +103,7 @@ export class FaultActions {
     if (node === undefined || this.#gone.has(node.name)) return null;
     if (isLie(fault.kind)) return this.#lie(node, fault.kind, fault.forMs);
     if (isBackendFault(fault.kind)) return this.#backend(node, { kind: fault.kind, amount: fault.amount }, fault.forMs);
+    if (isFlood(fault.kind)) return this.#flood(node, fault.kind, fault.amount);
     const rpc = RPC_FAULTS[fault.kind]?.(fault.amount, this.#scene.chain.head);
     if (rpc !== undefined) return this.#rpc(node, rpc, fault.forMs);
     const enclave = ENCLAVE_FAULTS[fault.kind]?.(fault.amount);
@@ -192,6 +202,28 @@ export class FaultActions {
     return () => Object.assign(node.rpcBehaviour, backTo(GOOD_RPC, change));
   }
 
+  /** It disturbs nobody: who proves itself is served all the same. */
+  #flood(node: SimNode, kind: FloodKind, perSecond: number): Undo | null {
+    const { timeline, network, seed } = this.#scene;
+    if (this.#flooded.has(node.name)) return null;
+    const owner = { name: 'stranger', gone: false, frozenUntilMs: 0 };
+    const clock = new SimClock(timeline, owner);
+    const stranger = new Stranger({
+      clock,
+      random: new SeededRandom(`${seed}/stranger at ${node.name} at ${timeline.nowMs}`),
+      transport: network.transportOf(owner, clock, LOOPBACK),
+      onFault: (what) => this.#count(what),
+    });
+    this.#flooded.add(node.name);
+    network.setBehindProxy(node.name, true);
+    stranger.flood(kind, node, perSecond);
+    return () => {
+      stranger.end();
+      this.#flooded.delete(node.name);
+      network.setBehindProxy(node.name, false);
+    };
+  }
+
   /** Bad ones may come together; as many good ones are beside them always. */
   #backend(node: SimNode, fault: BackendFault, forMs: number): Undo {
     const { rpcBehaviour } = node;
@@ -285,6 +317,12 @@ export class FaultActions {
     return nothing;
   }
 
+  #setMember(node: SimNode, isMember: boolean): void {
+    if (this.#gone.has(node.name)) return;
+    this.#scene.disturb('', REGISTRY_ECHO_MS);
+    this.#scene.chain.change((state) => withInstance(state, node.wallet, { status: isMember ? 'ACTIVE' : 'STOPPED' }));
+  }
+
   #lie(node: SimNode, kind: LieKind, forMs: number): Undo | null {
     const { seed, apps, watch: { history }, timeline, nodes, network } = this.#scene;
     const { life } = node;
@@ -296,11 +334,12 @@ export class FaultActions {
     const liar = new Liar(kind, {
       random: new SeededRandom(`${seed}/lies of ${node.name} at ${timeline.nowMs}`),
       onFault: (what) => this.#count(what),
-      touch: (appId, key) => history.touch(appId, key),
+      touch: (appId, key, version) => history.touch(appId, key, version),
       appIds: apps.filter(({ appId }) => Number.isSafeInteger(appId)).map(({ appId }) => appId),
       transportOf: (liarLife) => network.transportOf(liarLife, liarLife.clock, node.address),
       onSpoiled: (victim) => judge.spoiled(victim),
-      judge: (victim, appId, good, sent, answer) => judge.poisoned(victim.wallet, appId, good, sent, answer),
+      judge: (victim, message, answer) => judge.poisoned(victim, message, answer),
+      setMember: (isMember) => this.#setMember(node, isMember),
     });
     node.lies = liar;
     const attack = (): void => {
@@ -309,6 +348,7 @@ export class FaultActions {
       void liar.attack(node.life, members.filter(({ wallet }) => wallet !== node.wallet));
       timeline.after(ATTACK_EVERY_MS, node.life, attack);
     };
+    liar.begin();
     if (liar.attacks) attack();
     return () => {
       liar.end();
@@ -319,6 +359,10 @@ export class FaultActions {
 
 function isBackendFault(kind: FaultKind): kind is BackendFaultKind {
   return (BACKEND_FAULTS as readonly string[]).includes(kind);
+}
+
+function isFlood(kind: FaultKind): kind is FloodKind {
+  return (FLOOD_KINDS as readonly string[]).includes(kind);
 }
 
 function isLie(kind: FaultKind): kind is LieKind {

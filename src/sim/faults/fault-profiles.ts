@@ -1,6 +1,6 @@
 /** How often each fault comes, for how long and how bad: three levels, or a file of the same form. */
 import { z } from 'zod';
-import { LIE_KINDS } from './liar.ts';
+import { LIE_KINDS } from './lie-kinds.ts';
 import { FAULT_KINDS, type FaultKind } from '../scenario.ts';
 import { BACKEND_FAULTS } from '../world/rpc-behaviour.ts';
 
@@ -23,6 +23,18 @@ const SECOND = 1_000;
 function rateOf(perHour: number, fromSeconds: number, toSeconds: number, amount: [number, number] = [0, 0]): Rate {
   return { perHour, forMs: [fromSeconds * SECOND, toSeconds * SECOND], amount };
 }
+
+/** Members that use up what others have, callers that leave nothing to others, and what is said of a store that is not there. */
+const FIELD_KINDS: ReadonlySet<string> = new Set<FaultKind>(['liar: empty snapshot', 'liar: grown clocks', 'liar: invented apps', 'liar: long keys', 'liar: revoked and asking']);
+const FIELD_MEMBERS: FaultProfile = {
+  'liar: empty snapshot': rateOf(5, 60, 150),
+  'liar: grown clocks': rateOf(3.5, 15, 60),
+  'liar: invented apps': rateOf(3.5, 15, 60),
+  'liar: long keys': rateOf(3.5, 15, 60),
+  'liar: revoked and asking': rateOf(2.5, 240, 400),
+  'flood of nonces': rateOf(2, 20, 60, [8, 20]),
+  'flood without proof': rateOf(1, 20, 60, [30, 60]),
+};
 
 const DEFAULT: FaultProfile = {
   loss: rateOf(4, 10, 60, [0.05, 0.3]),
@@ -59,7 +71,7 @@ const DEFAULT: FaultProfile = {
   'node leaves': rateOf(2, 0, 0),
   'URL moves': rateOf(2.5, 0, 0),
   'hash reset': rateOf(2, 0, 0),
-  ...Object.fromEntries(LIE_KINDS.map((kind) => [kind, rateOf(3.5, 15, 60)])),
+  ...Object.fromEntries(LIE_KINDS.filter((kind) => !FIELD_KINDS.has(kind)).map((kind) => [kind, rateOf(3.5, 15, 60)])),
   // Long enough for a node to come back, and be known again.
   'liar: wrong secret': rateOf(5, 60, 150),
   'liar: garbage seal': rateOf(5, 60, 150),
@@ -99,7 +111,7 @@ const BRUTAL: FaultProfile = {
 };
 
 /** What is not yet in the default level, with it. */
-const FIELD: FaultProfile = { ...DEFAULT, ...FIELD_CHAIN };
+const FIELD: FaultProfile = { ...DEFAULT, ...FIELD_CHAIN, ...FIELD_MEMBERS };
 
 export const FAULT_PROFILES = { none: {}, light: LIGHT, default: DEFAULT, brutal: BRUTAL, field: FIELD } as const satisfies Record<string, FaultProfile>;
 export type FaultLevel = keyof typeof FAULT_PROFILES;

@@ -6,44 +6,34 @@ import { peerAuthMessage } from '../../crypto/messages.ts';
 import { toWireEnvelope } from '../../domain/envelope.ts';
 import { sleep } from '../../domain/deadline.ts';
 import { DependencyError } from '../../domain/errors.ts';
-import type { AppId } from '../../domain/ids.ts';
 import { memberEndpoint, type Member } from '../../domain/membership.ts';
 import type { Transport, TransportAnswer, TransportRequest } from '../../domain/ports.ts';
 import { generateP384, toDer } from '../../crypto/p384.ts';
 import { sealSecret } from '../../crypto/sealed-secret.ts';
 import type { SyncHandler } from '../../http/modules.ts';
-import { isWellFormed } from '../watch/reference.ts';
+import type { LieKind } from './lie-kinds.ts';
+import { Poisoner, type PoisonedMessage, type PoisonerModules } from './poisoner.ts';
 import type { SeededRandom } from '../world/seeded.ts';
 import { sealWith } from '../world/sim-enclave.ts';
 import type { Lies, Life } from '../world/sim-node.ts';
 
-export const LIE_KINDS = [
-  'liar: wrong secret',
-  'liar: garbage seal',
-  'liar: replayed answer',
-  'liar: cross-wired answer',
-  'liar: endless snapshot',
-  'liar: poisoned snapshot',
-  'liar: huge answer',
+/** With these it goes to the others by itself. */
+const ATTACKS: ReadonlySet<string> = new Set<LieKind>([
+  'liar: foreign envelope',
   'liar: poisoned delta',
   'liar: future times',
   "liar: others' counts",
-  'liar: foreign envelope',
-  'liar: unsigned answer',
-  'liar: false digests',
-  'liar: false acknowledgement',
-  'liar: silence',
-] as const;
-
-export type LieKind = (typeof LIE_KINDS)[number];
+  'liar: grown clocks',
+  'liar: invented apps',
+  'liar: long keys',
+  'liar: revoked and asking',
+]);
 
 type Inner = Record<string, unknown>;
 
 const HUGE_BYTES = 60 * 1024 * 1024;
 /** What an endless snapshot takes for each page: time, not work. */
 const SLOW_PAGE_MS = 1_000;
-/** Records of one poisoned message. */
-const GOOD_RECORDS = 3;
 const DELTA_TIMEOUT_MS = 15_000;
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 const SIGNATURE_HEADER = 'x-kms-peer-signature';
@@ -54,13 +44,15 @@ export interface LiarModules {
   readonly random: SeededRandom;
   readonly onFault: (kind: string) => void;
   /** It named this key: what becomes of it is nobody's promise any more. */
-  readonly touch: (appId: string, key: string) => void;
+  readonly touch: PoisonerModules['touch'];
   readonly appIds: readonly number[];
   readonly transportOf: (life: Life) => Transport;
+  /** The registry takes its instance out, or back in. */
+  readonly setMember: (isMember: boolean) => void;
   /** A poisoned message was refused as a whole. */
   readonly onSpoiled: (victim: Member) => void;
   /** What came of a poisoned message: the good records in it must have been taken. */
-  readonly judge: (victim: Member, appId: string, good: readonly { readonly key: string; readonly version: Readonly<Record<string, number>> }[], sent: number, answer: Inner) => void;
+  readonly judge: (victim: Member, message: PoisonedMessage, answer: Inner) => void;
 }
 
 /** Made once: it is large. */
@@ -72,7 +64,8 @@ export class Liar implements Lies {
   readonly #answers: Inner[] = [];
   readonly #sent: TransportAnswer[] = [];
   readonly #end = new AbortController();
-  #count = 0;
+  readonly #poisoner: Poisoner;
+  #pages = 0;
   /** Whether the pages of an endless snapshot hold nothing at all. */
   readonly #endsEmpty: boolean;
   #otherSignature: string | null = null;
@@ -80,6 +73,7 @@ export class Liar implements Lies {
   constructor(kind: LieKind, modules: LiarModules) {
     this.kind = kind;
     this.#modules = modules;
+    this.#poisoner = new Poisoner(modules);
     this.#endsEmpty = modules.random.chance(0.5);
   }
 
@@ -118,14 +112,18 @@ export class Liar implements Lies {
       }
       case 'liar: endless snapshot':
         if (type !== 'snapshot_request') return answer;
-        this.#count += 1;
+        this.#pages += 1;
         await sleep(life.clock, SLOW_PAGE_MS);
-        return this.#lied({ ...answer, data: this.#endsEmpty ? {} : this.#poison(life).data, next_cursor: `${String(answer['store_id'])}.${this.#modules.appIds[0]}.1.${this.#count}` });
+        return this.#lied({ ...answer, data: this.#endsEmpty ? {} : this.#poisoner.message(this.kind, life).data, next_cursor: `${String(answer['store_id'])}.${this.#modules.appIds[0]}.1.${this.#pages}` });
       case 'liar: poisoned snapshot': {
         if (type !== 'snapshot_request') return answer;
-        const { data } = this.#poison(life);
+        const { data } = this.#poisoner.message(this.kind, life);
         return this.#lied({ ...answer, data });
       }
+      case 'liar: empty snapshot':
+        if (type !== 'snapshot_request') return answer;
+        // What is undefined is not in the answer: complete, and no more pages.
+        return this.#lied({ ...answer, data: {}, sure: true, complete: undefined, next_cursor: undefined });
       case 'liar: false digests':
         if (type !== 'digest_request') return answer;
         return this.#lied({ ...answer, ...this.#falseDigests(answer) });
@@ -139,6 +137,10 @@ export class Liar implements Lies {
       case 'liar: future times':
       case "liar: others' counts":
       case 'liar: silence':
+      case 'liar: grown clocks':
+      case 'liar: invented apps':
+      case 'liar: long keys':
+      case 'liar: revoked and asking':
         return answer;
     }
   }
@@ -193,11 +195,17 @@ export class Liar implements Lies {
 
   /** Whether it goes to others by itself. */
   get attacks(): boolean {
-    return this.kind === 'liar: foreign envelope' || this.kind === 'liar: poisoned delta' || this.kind === 'liar: future times' || this.kind === "liar: others' counts";
+    return ATTACKS.has(this.kind);
+  }
+
+  /** It begins to lie. */
+  begin(): void {
+    if (this.kind === 'liar: revoked and asking') this.#modules.setMember(false);
   }
 
   /** It is honest again. */
   end(): void {
+    if (this.kind === 'liar: revoked and asking') this.#modules.setMember(true);
     this.#end.abort(new Error('the liar lies no more'));
   }
 
@@ -210,15 +218,29 @@ export class Liar implements Lies {
         await this.#askNameless(life, victim);
         continue;
       }
-      const message = this.#poison(life, victim);
+      if (this.kind === 'liar: revoked and asking') {
+        await this.#askForSecret(life, victim);
+        continue;
+      }
+      const message = this.#poisoner.message(this.kind, life, victim);
       this.#modules.onFault(this.kind);
       const options = { timeoutMs: DELTA_TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES, signal: this.#end.signal };
       const answer = await life.node.inside.conversation.exchange(victim, { type: 'delta', data: message.data }, options).catch((error: unknown) => {
         if (SPOILED.has((error as { readonly status?: number }).status)) this.#modules.onSpoiled(victim);
         return null;
       });
-      if (answer !== null) this.#modules.judge(victim, message.appId, message.good, message.sent, answer);
+      if (answer !== null) this.#modules.judge(victim, message, answer);
     }
+  }
+
+  /** Asks for the secret that it has already, though it is no member any more. */
+  async #askForSecret(life: Life, victim: Member): Promise<void> {
+    const { publicKeyDer } = generateP384(this.#modules.random);
+    const options = { timeoutMs: DELTA_TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES, signal: this.#end.signal };
+    this.#modules.onFault(this.kind);
+    await life.node.inside.conversation.exchange(victim, { type: 'master_secret_request', ecdh_pubkey: publicKeyDer }, options).catch((error: unknown) => {
+      if (!(error instanceof Error)) throw error;
+    });
   }
 
   /** Asks for the secret without saying who it is, and has a key of nobody's open the answer (protocol.md §9.16). */
@@ -246,34 +268,4 @@ export class Liar implements Lies {
       if (!(error instanceof DependencyError || error instanceof SyntaxError)) throw error;
     }
   }
-
-  /** Good records with bad ones between them. */
-  #poison(life: Life, victim: Member | null = null) {
-    const { random, appIds, touch } = this.#modules;
-    const appId = random.pick(appIds);
-    const { vault, store } = life.node.inside;
-    const nowMs = life.clock.nowMs();
-    const own = `${life.instance.wallet}/${'00'.repeat(8)}`;
-    const record = (key: string, version: Readonly<Record<string, number>>, atMs: number): Inner => {
-      touch(String(appId), key);
-      const value = vault.isConfirmed() ? Buffer.from(vault.sealValue(appId as AppId, Buffer.from(key))).toString('hex') : '00'.repeat(40);
-      return { key, value, version, updated_at_ms: atMs, tombstone: false, ttl_ms: 0 };
-    };
-    const good = Array.from({ length: GOOD_RECORDS }, () => record(`made up ${random.between(1, 20)}`, { [own]: (this.#count += 1) }, nowMs));
-    const bad: unknown[] = [];
-    if (this.kind === 'liar: future times') bad.push(record('made up future', { [own]: (this.#count += 1) }, nowMs + 10 * 60_000));
-    else if (this.kind === "liar: others' counts" && victim !== null) {
-      const theirs = Object.keys(store.recordOf(String(appId), 'key-1')?.version ?? {}).find((key) => key.startsWith(victim.wallet));
-      const claimed = theirs ?? `${victim.wallet}/${'11'.repeat(8)}`;
-      bad.push(record(random.chance(0.5) ? 'key-1' : 'made up count', { [claimed]: nowMs + 10_000_000 }, nowMs));
-    } else {
-      const [first] = good;
-      bad.push(null, 7, 'text', [], {}, { ...first, value: 'zz' }, { ...first, value: null }, { ...first, updated_at_ms: 'soon' }, { ...first, version: { [own]: -1 } });
-      bad.push({ ...first, version: [] }, { ...first, tombstone: 'no' }, { ...first, value: '00'.repeat(40) }, { ...first, ttl_ms: 1.5 });
-    }
-    const records = [...good.slice(0, 1), ...bad, ...good.slice(1)];
-    const kept = good.filter((wire) => isWellFormed(wire)).map(({ key, version }) => ({ key: key, version: version }));
-    return { appId: String(appId), data: { [String(appId)]: records }, good: kept, sent: records.length };
-  }
 }
-

@@ -1,5 +1,6 @@
 /** Holds honest nodes against what a liar sends them: a poisoned record harms itself alone. */
 import type { Member } from '../../domain/membership.ts';
+import type { PoisonedMessage } from './poisoner.ts';
 import type { FaultScene } from './fault-scene.ts';
 
 /** Why a good record may be refused after all. */
@@ -26,7 +27,7 @@ export class PoisonJudge {
   }
 
   /** Each record was judged on its own: the good ones are there. */
-  poisoned(wallet: string, appId: string, good: readonly { readonly key: string; readonly version: Readonly<Record<string, number>> }[], sent: number, answer: Record<string, unknown>): void {
+  poisoned({ wallet }: Member, { appId, good, sent }: PoisonedMessage, answer: Record<string, unknown>): void {
     const victim = [...this.#scene.nodes.values()].find((node) => node.wallet === wallet);
     if (victim?.life === null || victim === undefined || victim.lies !== null) return;
     this.#scene.checks.note('a poisoned record harms itself alone');

@@ -8,6 +8,7 @@ import type { WireRecord } from '../../domain/records.ts';
 import type { SimChain } from '../world/sim-chain.ts';
 import type { Life } from '../world/sim-node.ts';
 import type { Owner, Timeline } from '../world/timeline.ts';
+import { AbsenceWatch } from './absence-watch.ts';
 import { ConversationWatch } from './conversation-watch.ts';
 import { DerivationWatch } from './derivation-watch.ts';
 import { isMember, NodeWatch } from './node-watch.ts';
@@ -68,6 +69,7 @@ export class ClusterWatch {
   readonly #modules: ClusterWatchModules;
   readonly #derivations: DerivationWatch;
   readonly #revocations: RevocationWatch;
+  readonly absences: AbsenceWatch;
   readonly #watched = new Map<Life, Watched>();
   /** The secret by which each process was last ready. */
   readonly #readyBy = new WeakMap<Life, string | null>();
@@ -81,10 +83,18 @@ export class ClusterWatch {
       { retentionMs: config.tombstoneRetentionMs },
       {
         report,
+        nowMs: () => timeline.nowMs,
         honestLives: () => modules.lives().filter((life) => !life.instance.everLied),
         secretHashOf: (life) => life.node.inside.vault.confirmedHash(),
       },
     );
+    this.absences = new AbsenceWatch({
+      checks,
+      report,
+      history: this.history,
+      honestLives: () => modules.lives().filter((life) => !life.instance.everLied),
+      storeSinceMs: (life) => this.storeOf(life).sinceMs,
+    });
     chain.onDeep = () => void timeline.after(NOTICED_MS, null, () => this.#expectNoticed());
     chain.onClaim = (hash) => this.#checkClaim(hash);
     const checkAll = (): void => {
@@ -134,6 +144,12 @@ export class ClusterWatch {
     const answer = JSON.parse(plaintext) as Record<string, unknown>;
     if (typeof answer['path'] === 'string' && typeof answer['length'] === 'number') this.#noteDerived(life, answer);
     if (typeof answer['acks'] === 'number') this.#checkAcknowledged(life, answer, answer['acks']);
+  }
+
+  /** How long a process has been ready; 0: it is not. Milliseconds by its clock. */
+  readyForMs(life: Life): number {
+    const { state, sinceMs } = life.node.readiness();
+    return state === 'ready' ? life.clock.nowMs() - sinceMs : 0;
   }
 
   /** After an event. */
@@ -196,7 +212,7 @@ export class ClusterWatch {
       if (atMs === undefined ? write.record.tombstone : write.record.updated_at_ms === atMs) last = write;
     }
     if (last === null) return;
-    const others = new Set([...last.holders].map(({ instance }) => instance).filter((instance) => instance !== life.instance));
+    const others = new Set([...last.holders.keys()].map(({ instance }) => instance).filter((instance) => instance !== life.instance));
     if (others.size < acks) report(invariant, `${life.name} says ${acks} for ${String(key)}, and ${others.size} have it`, life.name);
   }
 

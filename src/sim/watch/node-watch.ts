@@ -186,7 +186,7 @@ export class NodeWatch {
         // What is gone for its age, here or with what came after it, is not sent any more.
         const held = life.node.inside.store.recordOf(write.appId, write.key);
         if (held === null || !covers(held.version, write.record.version)) continue;
-        const taken = [...write.holders].some((holder) => holder.instance.wallet === view.wallet);
+        const taken = [...write.holders.keys()].some((holder) => holder.instance.wallet === view.wallet);
         if (!taken) report('an acknowledged sequence is at most what the peer has taken', `${life.name} takes ${write.key} for acknowledged by a peer that never had it`);
       }
     }

@@ -3,7 +3,7 @@
  * process that held it has ended. What the stores hold in the end is judged by this.
  */
 import type { WireRecord } from '../../domain/records.ts';
-import { compareContents, covers, goneFromMs, isPresent, MAX_CLOCK_ENTRIES } from './reference.ts';
+import { compareContents, covers, type Clock, goneFromMs, isPresent, MAX_CLOCK_ENTRIES } from './reference.ts';
 import type { Life } from '../world/sim-node.ts';
 import type { Report } from './violation.ts';
 
@@ -17,8 +17,8 @@ export interface Write {
   readonly secretHash: string;
   /** Simulated milliseconds. */
   readonly atMs: number;
-  /** Processes that have held it or something later. */
-  readonly holders: Set<Life>;
+  /** Processes that have held it or something later, and since when. Simulated milliseconds. */
+  readonly holders: Map<Life, number>;
   /**
    * Instances that had heard of it in half of the time that it is remembered. A delete that is remembered for less time than its
    * news needs leaves what it replaced (protocol.md §4, Ages): it is held against the cluster where all but one node knew of it
@@ -36,6 +36,8 @@ export interface WriteHistoryOptions {
 }
 
 export interface WriteHistoryModules {
+  /** Simulated milliseconds. */
+  readonly nowMs: () => number;
   readonly report: Report;
   /** Processes of instances that have never lied. */
   readonly honestLives: () => readonly Life[];
@@ -50,8 +52,8 @@ export class WriteHistory {
   readonly #modules: WriteHistoryModules;
   readonly #byKey = new Map<string, Write[]>();
   readonly #byWriter = new Map<Life, Map<number, Write>>();
-  /** Keys that a liar named: they need be equal, nothing else. */
-  readonly #touched = new Set<string>();
+  /** Keys that a liar named, with the clocks that it made up: nothing is promised of a write that has not heard of all of them. */
+  readonly #touched = new Map<string, Clock[]>();
   /** Writes of which nobody need have anything any more. */
   lost = 0;
 
@@ -67,8 +69,11 @@ export class WriteHistory {
     return size;
   }
 
-  touch(appId: string, key: string): void {
-    this.#touched.add(idOf(appId, key));
+  touch(appId: string, key: string, version: Clock): void {
+    const id = idOf(appId, key);
+    const versions = this.#touched.get(id) ?? [];
+    versions.push(version);
+    this.#touched.set(id, versions);
   }
 
   isTouched(appId: string, key: string): boolean {
@@ -79,7 +84,7 @@ export class WriteHistory {
     const id = idOf(write.appId, write.key);
     const writes = this.#byKey.get(id) ?? [];
     for (const earlier of writes) if (earlier.writer === write.writer) earlier.superseded = true;
-    const noted: Write = { ...write, holders: new Set([write.writer]), inTime: new Set([write.writer.name]), superseded: false, safe: true };
+    const noted: Write = { ...write, holders: new Map([[write.writer, write.atMs]]), inTime: new Set([write.writer.name]), superseded: false, safe: true };
     writes.push(noted);
     this.#byKey.set(id, writes);
     const own = this.#byWriter.get(write.writer) ?? new Map<number, Write>();
@@ -93,9 +98,19 @@ export class WriteHistory {
   noteHeld(life: Life, appId: string, record: WireRecord): void {
     for (const write of this.#byKey.get(idOf(appId, record.key)) ?? []) {
       if (write.holders.has(life) || !covers(record.version, write.record.version)) continue;
-      write.holders.add(life);
+      write.holders.set(life, this.#modules.nowMs());
       if (life.clock.nowMs() < goneFromMs(write.record, this.#options.retentionMs / 2)) write.inTime.add(life.name);
     }
+  }
+
+  /** All writes of one key. */
+  of(appId: string, key: string): readonly Write[] {
+    return this.#byKey.get(idOf(appId, key)) ?? [];
+  }
+
+  /** Keys of an app that were ever written. */
+  *keysOf(appId: string): Generator<string> {
+    for (const [first] of this.#byKey.values()) if (first?.appId === appId) yield first.key;
   }
 
   /** What a process wrote with numbers above one and up to another. */
@@ -146,8 +161,9 @@ export class WriteHistory {
     const { report, secretHashOf } = this.#modules;
     const secretHash = secretHashOf(life);
     for (const [id, writes] of this.#byKey) {
-      if (this.#touched.has(id)) continue;
-      const relevant = writes.filter((write) => write.secretHash === secretHash);
+      const forged = this.#touched.get(id);
+      const heard = (write: Write): boolean => forged === undefined || forged.every((version) => covers(write.record.version, version));
+      const relevant = writes.filter((write) => write.secretHash === secretHash && heard(write));
       const best = relevant.filter(({ safe }) => safe).reduce<Write | null>((top, write) => (top === null || compareContents(write.record, top.record) > 0 ? write : top), null);
       if (best === null || Object.keys(best.record.version).length >= MAX_CLOCK_ENTRIES) continue;
       const held = life.node.inside.store.recordOf(best.appId, best.key);
@@ -157,7 +173,7 @@ export class WriteHistory {
       }
       if (compareContents(held, best.record) < 0 && isPresent(held, nowMs)) this.#reportOlder(best, life, nowMs);
       const isWritten = relevant.some(({ record }) => compareContents(record, held) === 0);
-      if (!isWritten) report('nothing is held that nobody wrote', `${best.key} of app ${best.appId} on ${life.name}`, life.name);
+      if (!isWritten && forged === undefined) report('nothing is held that nobody wrote', `${best.key} of app ${best.appId} on ${life.name}`, life.name);
     }
   }
 }

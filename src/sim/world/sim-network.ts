@@ -16,6 +16,9 @@ const LATENCY_MS = 2;
 const DELAY_MS = 3_000;
 const REORDER_MS = 200;
 
+/** The address of every caller behind the platform's way in. */
+export const LOOPBACK = '127.0.0.1';
+
 /** What happens to messages now, as shares of them. */
 export interface Weather {
   loss: number;
@@ -49,6 +52,8 @@ export class SimNetwork {
   readonly #servers = new Map<string, Server>();
   /** Ways that are cut, as `from>to`. */
   readonly #cut = new Set<string>();
+  /** Whose callers come through the platform's way in, by the names of their owners. */
+  readonly #behindProxy = new Set<string>();
   /** Messages on their way now. */
   underWay = 0;
 
@@ -64,6 +69,12 @@ export class SimNetwork {
   setCut(from: string, to: string, cut: boolean): void {
     if (cut) this.#cut.add(`${from}>${to}`);
     else this.#cut.delete(`${from}>${to}`);
+  }
+
+  /** @param name of a node: whether all its callers have the same loopback address */
+  setBehindProxy(name: string, isBehind: boolean): void {
+    if (isBehind) this.#behindProxy.add(name);
+    else this.#behindProxy.delete(name);
   }
 
   healAll(): void {
@@ -111,7 +122,7 @@ export class SimNetwork {
         fail('nothing listens');
         return;
       }
-      void serve(dispatch, request, url, address).then((served) => {
+      void serve(dispatch, request, url, this.#behindProxy.has(to) ? LOOPBACK : address).then((served) => {
         const answer = server.answering(served, request);
         if (answer === null) return;
         trace(`net ${caller.name} ${request.method} ${to}${url.pathname}: ${answer.status}, ${answer.body.length} bytes`);

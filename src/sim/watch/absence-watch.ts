@@ -1,0 +1,76 @@
+/**
+ * Callers take one node's 404 for the last word and make new secrets by it (protocol.md §10, 404 means absent): a node that has
+ * begun with an empty store says so of no key that all who were there before it hold.
+ */
+import type { RequestStep } from '../scenario.ts';
+import type { RequestOutcome } from '../world/sim-app.ts';
+import type { Life } from '../world/sim-node.ts';
+import { compareContents, covers, isPresent } from './reference.ts';
+import type { Checks, Report } from './violation.ts';
+import type { Write, WriteHistory } from './write-history.ts';
+
+const INVARIANT = 'a node that is not sure says 404 to nobody';
+/** What expires about now may be absent for the one and not for the other. Milliseconds. */
+const EXPIRY_MARGIN_MS = 20_000;
+
+export interface AbsenceWatchModules {
+  readonly checks: Checks;
+  readonly report: Report;
+  readonly history: WriteHistory;
+  /** Processes of instances that have never lied. */
+  readonly honestLives: () => readonly Life[];
+  /** Since when a process has had the store that it has. Simulated milliseconds. */
+  readonly storeSinceMs: (life: Life) => number;
+}
+
+export class AbsenceWatch {
+  readonly #modules: AbsenceWatchModules;
+
+  constructor(modules: AbsenceWatchModules) {
+    this.#modules = modules;
+  }
+
+  /** An app has been answered. */
+  judge(life: Life, appId: string, step: RequestStep, { outcome, answer }: RequestOutcome): void {
+    const { checks, report } = this.#modules;
+    const listed = step.do === 'list' && outcome === 'ok' ? new Set(answer?.['keys'] as readonly string[]) : null;
+    const isAbsent = outcome === 'not_found' && (step.do === 'get' || step.do === 'delete');
+    if (!isAbsent && listed === null) return;
+    checks.note(INVARIANT);
+    const before = this.#modules.honestLives().filter((other) => other !== life && this.#modules.storeSinceMs(other) < this.#modules.storeSinceMs(life));
+    if (before.length === 0) return;
+    const missing = listed === null ? this.#bestOf(life, appId, step.key) : this.#firstMissing(life, appId, listed);
+    if (missing === null || !this.#isHeldByAll(missing, before, life)) return;
+    report(INVARIANT, `${life.name} lacks ${missing.key} of app ${appId}, which all who were there before it hold`, life.name);
+  }
+
+  /** The latest write of a key under the secret that the node serves by. */
+  #bestOf(life: Life, appId: string, key: string): Write | null {
+    const secretHash = life.node.inside.vault.confirmedHash();
+    let best: Write | null = null;
+    for (const write of this.#modules.history.of(appId, key)) {
+      if (write.secretHash === secretHash && (best === null || compareContents(write.record, best.record) > 0)) best = write;
+    }
+    return best;
+  }
+
+  #firstMissing(life: Life, appId: string, listed: ReadonlySet<string>): Write | null {
+    for (const key of this.#modules.history.keysOf(appId)) {
+      const best = listed.has(key) ? null : this.#bestOf(life, appId, key);
+      if (best !== null && !best.record.tombstone) return best;
+    }
+    return null;
+  }
+
+  #isHeldByAll({ appId, key, record, holders }: Write, before: readonly Life[], life: Life): boolean {
+    const { history, storeSinceMs } = this.#modules;
+    if (record.tombstone || history.isTouched(appId, key) || life.node.inside.store.recordOf(appId, key) !== null) return false;
+    const sinceMs = storeSinceMs(life);
+    return before.every((other) => {
+      const held = other.node.inside.store.recordOf(appId, key);
+      const heldMs = holders.get(other);
+      const isHeld = held !== null && covers(held.version, record.version) && isPresent(held, other.clock.nowMs() + EXPIRY_MARGIN_MS);
+      return isHeld && heldMs !== undefined && heldMs < sinceMs;
+    });
+  }
+}
