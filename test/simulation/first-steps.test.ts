@@ -1,4 +1,4 @@
-/** How a test of ticks is written: the example of the README, and what else such tests need. */
+/** How a test of ticks is written: the example of docs/simulation.md, and what else such tests need. */
 import { describe, expect, test } from '@jest/globals';
 import { Simulation } from '../../src/sim/simulation.ts';
 
