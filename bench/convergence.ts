@@ -161,7 +161,7 @@ aimAt(`with the nudge on both below ${AIM_MS} ms, median`, median(nudged.allMs) 
 process.stdout.write(
   `${table([
     ['', 'on the first: median', 'on both: median', 'p99', 'max'],
-    delayRow('nudge after 50 ms', nudged),
+    delayRow('nudge of 50 ms', nudged),
     delayRow('interval of 1 s alone', byInterval),
   ])}\n\n`,
 );

@@ -2,7 +2,7 @@
  * Regions beside the two jobs: when they come, and the probes of peers. All on the injected clock; anybody may also send
  * `node_tick` or `sync_tick`.
  */
-import { raise } from 'xstate';
+import { raise, stateIn } from 'xstate';
 import type { NodeSetup } from './setup.ts';
 
 /** Figures about the peers for operators; nothing waits for them. */
@@ -25,7 +25,7 @@ export function probingRegion(node: NodeSetup) {
   });
 }
 
-/** node_tick at once and then when it is due; sync_tick after each interval, and soon after a write. */
+/** node_tick at once and then when it is due; sync_tick after each interval, and at a write. */
 export function beatsRegion(node: NodeSetup) {
   return node.createStateConfig({
     description: 'When the jobs come.',
@@ -52,11 +52,20 @@ export function beatsRegion(node: NodeSetup) {
         },
       },
       nudgeBeat: {
-        description: 'A write brings a sync_tick of its own; the interval goes on as ever.',
+        description: 'A write brings a sync_tick at once, or at the end of the time after the last one that a write brought.',
         initial: 'idle',
         states: {
-          idle: { on: { 'record.written': { guard: 'nudges', target: 'pending' } } },
-          pending: { after: { nudge: { target: 'idle', actions: raise({ type: 'sync_tick', nudged: true }) } } },
+          idle: { on: { 'record.written': { guard: 'nudges', target: 'nudged' } } },
+          nudged: {
+            entry: raise({ type: 'sync_tick', nudged: true }),
+            initial: 'quiet',
+            states: {
+              quiet: { on: { 'record.written': 'owing' } },
+              /** Something was written since: one sync_tick for all of it. */
+              owing: { id: 'owing' },
+            },
+            after: { nudge: [{ guard: stateIn('#owing'), target: 'nudged', reenter: true }, { target: 'idle' }] },
+          },
         },
       },
     },

@@ -293,10 +293,10 @@ function vouchedSnapshot({ state, firstSnapshot }: ReadinessView): FirstSnapshot
   return state === 'ready' ? firstSnapshot : 'missing';
 }
 
-/** Brings the next sync_tick forward, unless that has been done. */
+/** Brings a sync_tick, unless one will come for this write as well. */
 function nudge(actor: Actor<NodeMachine>): void {
   const { beats } = actor.getSnapshot().value;
-  if (beats.nudgeBeat === 'idle') actor.send({ type: 'record.written' });
+  if (beats.nudgeBeat === 'idle' || beats.nudgeBeat.nudged === 'quiet') actor.send({ type: 'record.written' });
 }
 
 /** One line for each change of state or reason; a machine in error is fatal. */

@@ -32,6 +32,6 @@ two
 > get c session
 two
 > stores
-a: 1 keys of 1 records, 79fa6055
-b: 1 keys of 1 records, 79fa6055
-c: 1 keys of 1 records, 79fa6055
+a: 1 keys of 1 records, 6d8935ac
+b: 1 keys of 1 records, 6d8935ac
+c: 1 keys of 1 records, 6d8935ac

@@ -43,6 +43,6 @@ blue
 > get c kept
 green
 > stores
-a: 2 keys of 2 records, add0e09f
-b: 2 keys of 2 records, add0e09f
-c: 2 keys of 2 records, add0e09f
+a: 2 keys of 2 records, 1a7873bf
+b: 2 keys of 2 records, 1a7873bf
+c: 2 keys of 2 records, 1a7873bf

@@ -26,9 +26,9 @@ ok
 ok, on 2 more
 > run 5s
 > stores
-a: 1 keys of 1 records, e1a91547
-b: 1 keys of 1 records, e1a91547
-c: 2 keys of 2 records, c543bc89
+a: 1 keys of 1 records, 43d8f9ad
+b: 1 keys of 1 records, 43d8f9ad
+c: 2 keys of 2 records, 9db23a95
 > fault partition on c for 70s
 > run 65s
 > list c
@@ -43,6 +43,6 @@ large small
 > get c small
 blue
 > stores
-a: 1 keys of 1 records, e1a91547
-b: 1 keys of 1 records, e1a91547
-c: 2 keys of 2 records, c543bc89
+a: 1 keys of 1 records, 43d8f9ad
+b: 1 keys of 1 records, 43d8f9ad
+c: 2 keys of 2 records, 9db23a95

@@ -62,7 +62,7 @@ d ready
 > get d new
 green
 > stores
-a: 2 keys of 2 records, 121fbe53
-b: 2 keys of 2 records, 121fbe53
-c: 2 keys of 2 records, 121fbe53
-d: 2 keys of 2 records, 121fbe53
+a: 2 keys of 2 records, b797cde9
+b: 2 keys of 2 records, b797cde9
+c: 2 keys of 2 records, b797cde9
+d: 2 keys of 2 records, b797cde9

@@ -43,6 +43,6 @@ not_found
 > get a alone
 blue
 > stores
-a: 1 keys of 1 records, 8eb72cbc
-b: 1 keys of 1 records, 8eb72cbc
-c: 1 keys of 1 records, 8eb72cbc
+a: 1 keys of 1 records, 96c36e61
+b: 1 keys of 1 records, 96c36e61
+c: 1 keys of 1 records, 96c36e61

@@ -62,7 +62,7 @@ not_found
 > get d kept
 green
 > stores
-a: 1 keys of 1 records, 6d09f48e
-b: 1 keys of 1 records, 6d09f48e
-c: 1 keys of 1 records, 6d09f48e
-d: 1 keys of 1 records, 6d09f48e
+a: 1 keys of 1 records, eb18b4ec
+b: 1 keys of 1 records, eb18b4ec
+c: 1 keys of 1 records, eb18b4ec
+d: 1 keys of 1 records, eb18b4ec

@@ -1,5 +1,6 @@
 /** The two jobs in time (protocol.md §1): beats, overlap, limits, early ticks, and what stops a push. */
 import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { DependencyError, InvariantError } from '../../../src/domain/errors.ts';
 import type { Hash32 } from '../../../src/domain/ids.ts';
 import { REASONS, reason } from '../../../src/domain/reasons.ts';
@@ -112,19 +113,57 @@ describe('sync_tick', () => {
     expect(node.snapshot.context.syncTicks).toEqual({ run: 2 });
   });
 
-  test('comes soon after a write, once for many, and the interval goes on as ever', async () => {
+  test('comes at once with a write, at the end of the nudge for all that are written in it, and the interval goes on as ever', async () => {
+    const nudged = { type: 'sync_tick', nudged: true };
     const node = startNode();
     await tickToReady(node);
     for (let write = 0; write < 3; write += 1) node.actor.send({ type: 'record.written' });
+    await node.advance(0);
+    expect(node.syncTicks).toEqual([nudged]);
     await node.advance(NUDGE_MS - 1);
-    expect(node.syncTicks).toEqual([]);
+    expect(node.syncTicks).toEqual([nudged]);
     await node.advance(1);
-    expect(node.syncTicks).toEqual([{ type: 'sync_tick', nudged: true }]);
-    node.actor.send({ type: 'record.written' });
+    expect(node.syncTicks).toEqual([nudged, nudged]);
     await node.advance(NUDGE_MS);
-    expect(node.syncTicks).toHaveLength(2);
+    node.actor.send({ type: 'record.written' });
+    await node.advance(0);
+    expect(node.syncTicks).toEqual([nudged, nudged, nudged]);
     await node.advance(SYNC_MS - 2 * NUDGE_MS);
-    expect(node.syncTicks).toEqual([{ type: 'sync_tick', nudged: true }, { type: 'sync_tick', nudged: true }, { type: 'sync_tick' }]);
+    expect(node.syncTicks).toEqual([nudged, nudged, nudged, { type: 'sync_tick' }]);
+  });
+
+  test('leaves no write without one for longer than the nudge, and comes no more often than that, whenever writes come', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(2 * NUDGE_MS), { minLength: 1, maxLength: 40 }), async (pauses) => {
+        const node = startNode();
+        await tickToReady(node);
+        const written: number[] = [];
+        const nudgedAt: number[] = [];
+        let nowMs = 0;
+        const note = (before: number): void => {
+          for (const { nudged } of node.syncTicks.slice(before)) if (nudged === true) nudgedAt.push(nowMs);
+        };
+        const pass = async (ms: number): Promise<void> => {
+          for (const endMs = nowMs + ms; nowMs < endMs; ) {
+            const before = node.syncTicks.length;
+            nowMs += 1;
+            await node.advance(1);
+            note(before);
+          }
+        };
+        for (const pauseMs of pauses) {
+          const before = node.syncTicks.length;
+          written.push(nowMs);
+          node.actor.send({ type: 'record.written' });
+          note(before);
+          await pass(pauseMs);
+        }
+        await pass(NUDGE_MS);
+        for (const atMs of written) expect(nudgedAt.some((tickMs) => tickMs >= atMs && tickMs <= atMs + NUDGE_MS)).toBe(true);
+        for (const [index, atMs] of nudgedAt.slice(1).entries()) expect(atMs - nudgedAt[index]!).toBeGreaterThanOrEqual(NUDGE_MS);
+      }),
+      { numRuns: 15 },
+    );
   });
 
   test('is not brought forward by a write when that is turned off', async () => {
