@@ -33,7 +33,7 @@ const ROOMS = {
   system: ['domain'],
   /** What is said to peers and answered to them. No Express, no viem. */
   sync: ['domain', 'crypto'],
-  /** Requests to replies. It never receives the whole node. */
+  /** The Express app. It never receives the whole node. */
   http: ['domain', 'crypto', 'auth'],
   /** What apps import. It must stay small: nothing of a node's inside. */
   client: ['domain', 'crypto', 'enclave', 'registry', 'net', 'system'],
@@ -64,7 +64,8 @@ const ROOMS = {
 
 /** Package → rooms that may import it, few each, so that replacing it is a small change. zod and lru-cache are tools of all rooms. */
 const PACKAGE_HOMES = {
-  express: ['http'],
+  express: ['http', 'sim'],
+  'light-my-request': ['sim'],
   viem: ['registry', 'enclave', 'dev', 'sim'],
   xstate: ['machines', 'node', 'chart', 'visualizer'],
   winston: ['observe'],

@@ -79,7 +79,7 @@ const NINE: readonly Mutant[] = [
         put: `    const secret = this.#confirmed ?? this.#candidate ?? this.#servingSecret();
     const recipient = toDer(recipientDer);`,
       },
-      { file: 'http/gate.ts', find: `      if (!view.secretConfirmed) throw unavailable(view);`, put: `      return;` },
+      { file: 'http/gate.ts', find: `  if (!view.secretConfirmed) throw unavailable(view);`, put: `` },
     ],
   },
   {
@@ -163,7 +163,7 @@ const NINE: readonly Mutant[] = [
     name: 'sync-body-limit',
     section: '§9.6',
     what: '/sync refuses bodies that hold a value which the API accepts.',
-    replace: [{ file: 'http/sync-route.ts', find: `exchange.readBody(options.maxSyncPayloadBytes)`, put: `exchange.readBody(128 * 1024)` }],
+    replace: [{ file: 'http/sync-route.ts', find: `readBody(options.maxSyncPayloadBytes)`, put: `readBody(128 * 1024)` }],
     runs: QUIET,
   },
   {
@@ -269,12 +269,14 @@ const NINE: readonly Mutant[] = [
     replace: [
       {
         file: 'http/sync-route.ts',
-        find: `    const { inner, answerSignature } = await openBody(body, peer, wallet, modules.enclave);`,
-        put: `    const nameless = exchange.headers['x-kms-wallet'] === undefined;
-    const caller = nameless ? { ...peer, teePubkey: (body as { sender_tee_pubkey: AuthenticatedPeer['teePubkey'] }).sender_tee_pubkey } : peer;
-    const { inner, answerSignature } = await openBody(body, caller, wallet, modules.enclave);`,
+        find: `    openEnvelope<PeerLocals>(modules),`,
+        put: `    (request, { locals }, next) => {
+      const body = locals.body as { sender_tee_pubkey: AuthenticatedPeer['teePubkey'] };
+      if (request.headers['x-kms-wallet'] === undefined) locals.caller = { ...locals.caller, teePubkey: body.sender_tee_pubkey };
+      next();
+    },
+    openEnvelope<PeerLocals>(modules),`,
       },
-      { file: 'http/sync-route.ts', find: `sealAnswer(answer, peer, modules.enclave)`, put: `sealAnswer(answer, caller, modules.enclave)` },
     ],
     runs: { rates: { 'liar: foreign envelope': { perHour: 6 } } },
   },

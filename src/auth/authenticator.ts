@@ -1,16 +1,12 @@
 /** Who is asking (protocol.md §3): apps by proof and registry, peers by proof and peer cache. */
-import { DependencyError, RefusalError } from '../domain/errors.ts';
+import { RefusalError } from '../domain/errors.ts';
 import { parseWallet, type TeePubkey, type Wallet } from '../domain/ids.ts';
 import type { AuthorizedApp, Member } from '../domain/membership.ts';
 import type { AppRegistry, Clock, PeerDirectory } from '../domain/ports.ts';
-import { DeadlineError } from '../domain/deadline.ts';
 import { authorizeApp } from './app-authorization.ts';
 import type { NonceBook } from './nonce-book.ts';
 import { authorizePeer } from './peer-authorization.ts';
 import { hasProofHeaders, verifyProof, type Headers } from './proof.ts';
-
-/** Seconds until an app may try again when the registry cannot be read. */
-const REGISTRY_RETRY_SECONDS = 5;
 
 export interface AuthenticatorOptions {
   readonly inEnclave: boolean;
@@ -45,10 +41,10 @@ export class Authenticator {
     this.#modules = modules;
   }
 
-  /** @throws RefusalError unauthorized, forbidden, or service_unavailable when the chain cannot be read */
+  /** @throws RefusalError unauthorized, forbidden; DependencyError, DeadlineError when the registry cannot be read */
   async app(headers: Headers, nodeWallet: Wallet): Promise<AuthenticatedApp> {
     const { wallet, signature } = this.#appWallet(headers, nodeWallet);
-    const record = await this.#lookup(wallet);
+    const record = await this.#modules.appRegistry.lookup(wallet);
     const authorization = authorizeApp(record);
     if (!authorization.authorized) throw new RefusalError('forbidden', authorization.why);
     const { teePubkey } = record.instance;
@@ -72,14 +68,5 @@ export class Authenticator {
     const wallet = parseWallet(named);
     if (wallet === null) throw new RefusalError('unauthorized', 'x-tee-wallet is no wallet');
     return { wallet, signature: null };
-  }
-
-  async #lookup(wallet: Wallet) {
-    try {
-      return await this.#modules.appRegistry.lookup(wallet);
-    } catch (error) {
-      if (!(error instanceof DependencyError || error instanceof DeadlineError)) throw error;
-      throw new RefusalError('service_unavailable', `the app registry cannot be read: ${error.message}`, REGISTRY_RETRY_SECONDS, { cause: error });
-    }
   }
 }

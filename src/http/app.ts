@@ -1,100 +1,61 @@
-/** Express around the dispatch: reads requests, writes replies, and knows nothing of keys. The one file with Express types. */
-import type { RequestListener } from 'node:http';
-import express, { type Request, type Response } from 'express';
-import { RefusalError } from '../domain/errors.ts';
-import { createDispatch } from './dispatch.ts';
-import { replyForError } from './error-table.ts';
-import type { Exchange, Reply } from './exchange.ts';
-import type { HttpModules, HttpOptions } from './modules.ts';
-import { decodePercent } from './query.ts';
-import { DATA_KEY_PREFIX } from './routes.ts';
-
 /**
- * What a browser may send (protocol.md §2: CORS preflight passes). `x-tee-wallet` is not in it: it names a wallet without any
- * proof, in development, and no page of another origin should speak for one.
+ * The Express app of a node (protocol.md §2). The order is the rule: stopping, rate limit, gate, and only then authentication;
+ * a body is read last. Each route is given the few modules that it needs.
  */
-const CORS_HEADERS = {
-  'access-control-allow-origin': '*',
-  'access-control-allow-methods': 'GET, POST, PUT, DELETE',
-  'access-control-allow-headers': 'content-type, x-app-signature, x-app-nonce, x-app-timestamp, x-app-wallet',
-  'access-control-expose-headers': 'x-kms-response-signature, retry-after',
-  'access-control-max-age': '600',
+import type { RequestListener } from 'node:http';
+import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
+import { RefusalError } from '../domain/errors.ts';
+import type { Clock } from '../domain/ports.ts';
+import { createClientLimits, type ClientLimitOptions } from './client-limit.ts';
+import { cors } from './cors.ts';
+import { handleErrors, sendError, type ErrorModules } from './error-handler.ts';
+import { refuseWhenStopping, type GateModules } from './gate.ts';
+import { kmsRoutes, type KmsModules, type KmsOptions } from './kms-routes.ts';
+import { nodeRoutes, type NodeModules } from './node-routes.ts';
+import { checkTarget } from './request-target.ts';
+import type { StatusOptions } from './status.ts';
+import { syncHandlers, type SyncModules, type SyncOptions } from './sync-route.ts';
+import { notFound } from './unknown-route.ts';
+
+export interface AppOptions extends ClientLimitOptions, StatusOptions, KmsOptions, SyncOptions {}
+
+/** What the parts of the app need, part by part. */
+export interface AppModules {
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly gate: Pick<GateModules, 'isStopping'>;
+  readonly node: NodeModules;
+  readonly kms: KmsModules;
+  readonly sync: SyncModules;
+  readonly errors: ErrorModules;
+}
+
+const uncached: RequestHandler = (_request, response, next) => {
+  response.setHeader('cache-control', 'no-store');
+  next();
 };
 
-/** Reads a body up to a limit; what is longer is not read on. */
-function bodyReader(request: Request): Exchange['readBody'] {
-  return async (maxBytes) => {
-    const tooLarge = (): RefusalError => new RefusalError('payload_too_large', `the body is longer than ${maxBytes} bytes`);
-    if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge();
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    try {
-      for await (const chunk of request as AsyncIterable<Buffer>) {
-        bytes += chunk.length;
-        if (bytes > maxBytes) throw tooLarge();
-        chunks.push(chunk);
-      }
-    } catch (error) {
-      throw error instanceof RefusalError ? error : new RefusalError('bad_request', 'the body was cut off');
-    }
-    return Buffer.concat(chunks);
-  };
-}
-
-function toExchange(request: Request): Exchange {
-  if (request.httpVersion === '1.1' && request.headers.host === undefined) throw new RefusalError('bad_request', 'there is no Host header');
-  // The target may be anything a client can write; what is no path is no route.
-  const target = request.url;
-  const url = URL.canParse(target, 'http://node') && target.startsWith('/') ? new URL(`http://node${target}`) : null;
-  if (url === null) throw new RefusalError('bad_request', 'the request target is not valid');
-  const [rawPath = '', ...rawQuery] = target.split('?');
-  const dataKey = rawPath.startsWith(DATA_KEY_PREFIX) ? rawPath.slice(DATA_KEY_PREFIX.length) : null;
-  const headers = Object.fromEntries(
-    Object.entries(request.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : value]),
-  );
-  return {
-    method: request.method,
-    path: dataKey === null ? decodePercent(url.pathname, 'path') : rawPath,
-    dataKey,
-    query: rawQuery.join('?'),
-    headers,
-    client: request.ip ?? 'unknown',
-    readBody: bodyReader(request),
-  };
-}
-
-function send(request: Request, response: Response, reply: Reply): void {
-  if (response.destroyed || response.headersSent) return;
-  // An unread body would be taken for the next request.
-  const unread = !request.readableEnded && request.method !== 'GET' && request.method !== 'HEAD';
-  response.status(reply.status).set({ ...reply.headers, 'cache-control': 'no-store', ...(unread ? { connection: 'close' } : {}) });
-  response.type('application/json').end(request.method === 'HEAD' ? undefined : JSON.stringify(reply.body));
-}
-
-export function createApp(options: HttpOptions, modules: HttpModules): RequestListener {
-  const dispatch = createDispatch(options, modules);
+export function createApp(options: AppOptions, modules: AppModules): Express {
+  const limits = createClientLimits(options, modules);
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
+  app.enable('case sensitive routing');
+  app.set('query parser', false);
   app.set('trust proxy', options.trustedProxies.length === 0 ? false : [...options.trustedProxies]);
-  app.use(async (request: Request, response: Response) => {
-    response.set(CORS_HEADERS);
-    if (request.method === 'OPTIONS') {
-      response.status(204).end();
-      return;
-    }
-    let reply: Reply;
-    try {
-      reply = await dispatch(toExchange(request));
-    } catch (error) {
-      reply = replyForError(error);
-    }
-    send(request, response, reply);
-  });
-  // What Express cannot route (a target that is no URL) it would answer in HTML; here every error has one form.
+
+  app.use(cors, uncached, checkTarget, refuseWhenStopping(modules.gate));
+  app.use('/kms', limits.general, kmsRoutes(options, modules.kms), notFound);
+  app.use(nodeRoutes(options, modules.node, limits, syncHandlers(options, modules.sync, limits.count)));
+  app.use(limits.general, notFound);
+  app.use(handleErrors(modules.errors));
+  return app;
+}
+
+/** For a server: what Express cannot route (a target that is no URL) it would answer in HTML; here every error has one form. */
+export function listenerOf(app: Express): RequestListener {
   const unrouted = new RefusalError('bad_request', 'the request target is not valid');
   return (request, response) =>
     app(request as Request, response as Response, (error?: unknown) =>
-      send(request as Request, response as Response, replyForError(error ?? unrouted)),
+      sendError(error ?? unrouted, request as Request, response as Response),
     );
 }

@@ -3,8 +3,13 @@
  * in every client has a loopback address: they are one client together, at ten times the figure.
  */
 import ipaddr from 'ipaddr.js';
+import { LRUCache } from 'lru-cache';
 
 const SHARED_FACTOR = 10;
+/** Addresses whose client is remembered: to take one apart costs more than the rest of a small request. */
+const MAX_REMEMBERED = 1_000;
+/** Characters of an address that is remembered. */
+const MAX_ADDRESS_CHARS = 64;
 
 export interface CountedClient {
   readonly key: string;
@@ -22,4 +27,22 @@ export function countedClient(text: string, trustsProxies: boolean): CountedClie
   const plain = ipaddr.process(address);
   if (!trustsProxies && plain.range() === 'loopback') return { key: 'loopback', factor: SHARED_FACTOR };
   return { key: plain.toString(), factor: 1 };
+}
+
+/** `countedClient` with a memory. */
+export class ClientAddresses {
+  readonly #trustsProxies: boolean;
+  readonly #known = new LRUCache<string, CountedClient>({ max: MAX_REMEMBERED });
+
+  constructor(trustsProxies: boolean) {
+    this.#trustsProxies = trustsProxies;
+  }
+
+  clientOf(address: string): CountedClient {
+    const known = this.#known.get(address);
+    if (known !== undefined) return known;
+    const client = countedClient(address, this.#trustsProxies);
+    if (address.length <= MAX_ADDRESS_CHARS) this.#known.set(address, client);
+    return client;
+  }
 }

@@ -1,6 +1,13 @@
-/** The one table from error codes to the wire (protocol.md §2). Handlers throw; this file answers. */
-import { RefusalError, type ErrorCode } from '../domain/errors.ts';
-import type { Reply } from './exchange.ts';
+/** The one table from errors to the wire (protocol.md §2). Every other file throws; what is not in it says no more than `internal_error`. */
+import { DeadlineError } from '../domain/deadline.ts';
+import { DependencyError, RefusalError, type Dependency, type ErrorCode } from '../domain/errors.ts';
+
+export interface ErrorAnswer {
+  readonly status: number;
+  /** Whole seconds for `Retry-After`; null: the answer has none. */
+  readonly retryAfterSeconds: number | null;
+  readonly body: { readonly code: ErrorCode; readonly message: string };
+}
 
 const STATUS: Readonly<Record<ErrorCode, number>> = {
   bad_request: 400,
@@ -19,14 +26,22 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
 /** Codes that always say when to come back. Seconds. */
 const RETRY_AFTER_SECONDS: Partial<Record<ErrorCode, number>> = { rate_limited: 1, service_unavailable: 1 };
 
-/** The answer for anything thrown. An error that nobody foresaw is an `internal_error` that says no more. */
-export function replyForError(error: unknown): Reply {
-  const refusal = error instanceof RefusalError ? error : new RefusalError('internal_error', 'internal error');
-  const { code, message } = refusal;
-  const retryAfter = refusal.retryAfterSeconds ?? RETRY_AFTER_SECONDS[code];
+/** What a node depends on fails: that is the node's failure, not the caller's. Seconds until another try. */
+const DEPENDENCY_RETRY_SECONDS: Readonly<Record<Dependency, number>> = { chain: 5, enclave: 2, peer: 2 };
+
+export function errorAnswer(error: unknown): ErrorAnswer {
+  const { code, message, retryAfterSeconds } = refusalFor(error);
+  const retryAfter = retryAfterSeconds ?? RETRY_AFTER_SECONDS[code];
   return {
     status: STATUS[code],
-    headers: retryAfter === undefined ? {} : { 'retry-after': String(Math.max(1, Math.ceil(retryAfter))) },
+    retryAfterSeconds: retryAfter === undefined ? null : Math.max(1, Math.ceil(retryAfter)),
     body: { code, message },
   };
+}
+
+function refusalFor(error: unknown): RefusalError {
+  if (error instanceof RefusalError) return error;
+  if (error instanceof DependencyError) return new RefusalError('service_unavailable', error.message, DEPENDENCY_RETRY_SECONDS[error.dependency]);
+  if (error instanceof DeadlineError) return new RefusalError('service_unavailable', error.message);
+  return new RefusalError('internal_error', 'internal error');
 }

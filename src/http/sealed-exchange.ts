@@ -1,74 +1,96 @@
 /**
- * The encrypted half of a request (protocol.md §3): envelope form, registered sender, decryption, inner object; and the
- * way back: encryption to the registered key and the answer's signature. The signature depends on the caller's alone, so
- * the enclave makes it while the envelope is being opened.
+ * The encrypted half of a request (protocol.md §3), as middlewares: envelope form, registered sender, decryption, inner object;
+ * and the way back: encryption to the registered key and the answer's signature. The signature depends on the caller's alone,
+ * so the enclave makes it while the envelope is being opened.
  */
-import { isJsonObject, parseJson, parseJsonBody } from '../crypto/json.ts';
+import type { Request, RequestHandler } from 'express';
+import { isJsonObject, parseJson } from '../crypto/json.ts';
+import { responseMessage } from '../crypto/messages.ts';
 import { isRegisteredSender, parseEnvelope, toWireEnvelope } from '../domain/envelope.ts';
 import { DependencyError, RefusalError } from '../domain/errors.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
-import { responseMessage } from '../crypto/messages.ts';
-import type { Enclave, SealedText } from '../domain/ports.ts';
-
-/** Seconds until a caller may try again when the enclave API fails. */
-const ENCLAVE_RETRY_SECONDS = 2;
-
-/** Reads a body as JSON. @throws RefusalError bad_request */
-export function parseBody(body: Uint8Array): unknown {
-  try {
-    return parseJsonBody(body);
-  } catch {
-    throw new RefusalError('bad_request', 'the body is no JSON');
-  }
-}
-
-export interface OpenedBody {
-  /** The inner JSON object. */
-  readonly inner: Record<string, unknown>;
-  /** Header value of the answer's signature; null for an unsigned request. */
-  readonly answerSignature: string | null;
-}
+import type { Enclave, Identity, SealedText } from '../domain/ports.ts';
 
 export interface SealedCaller {
   readonly teePubkey: TeePubkey;
-  /** The caller's signature, as sent. */
+  /** The caller's signature, as sent; null for an unsigned request. */
   readonly signature: string | null;
 }
 
-/** What the enclave API does not do is this node's failure, not the caller's. */
-async function fromEnclave<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    if (!(error instanceof DependencyError)) throw error;
-    throw new RefusalError('service_unavailable', 'the enclave API failed', ENCLAVE_RETRY_SECONDS);
-  }
+/** `response.locals` on the way of an encrypted request. Each field is there once the middleware that is named has run. */
+export interface SealedLocals<Caller extends SealedCaller = SealedCaller> {
+  /** This node's, by the authentication. */
+  nodeWallet: Wallet;
+  /** By the authentication. */
+  caller: Caller;
+  /** The JSON as sent, by `readBody`. */
+  body: unknown;
+  /** The inner JSON object, by `openEnvelope`. */
+  inner: Record<string, unknown>;
+  /** The answer's signature by `openEnvelope`; null for an unsigned request, absent for one without a body. */
+  answerSignature?: string | null;
 }
 
-/** Decrypts. Here alone a refusal may be the caller's fault: a text that does not open, or one that is too large. */
-async function open(enclave: Enclave, sealed: SealedText): Promise<string> {
+export type SealedHandler<Locals extends SealedLocals = SealedLocals> = RequestHandler<Record<string, string>, unknown, unknown, unknown, Locals>;
+
+export interface EnvelopeModules {
+  readonly enclave: Pick<Enclave, 'decrypt' | 'encrypt' | 'sign'>;
+}
+
+/** @throws RefusalError service_unavailable until the enclave has said who this node is */
+export function knownIdentity(identity: Identity | null): Identity {
+  if (identity === null) throw new RefusalError('service_unavailable', 'the enclave has not said who this node is');
+  return identity;
+}
+
+/** Refuses with bad_request, forbidden, payload_too_large. */
+export function openEnvelope<Locals extends SealedLocals>({ enclave }: EnvelopeModules): SealedHandler<Locals> {
+  return async (_request, response, next) => {
+    const { locals } = response;
+    const sealed = parseEnvelope(locals.body);
+    if (sealed === null) throw new RefusalError('bad_request', 'the body is not an envelope');
+    if (!isRegisteredSender(sealed, locals.caller.teePubkey)) {
+      throw new RefusalError('forbidden', 'sender_tee_pubkey is not the registered key of the caller');
+    }
+    const [plaintext, signature] = await Promise.all([decrypt(enclave, sealed), sign(enclave, locals)]);
+    locals.inner = parseInner(plaintext);
+    locals.answerSignature = signature;
+    next();
+  };
+}
+
+/**
+ * Answers with what `answer` makes of a request, sealed and signed. Refuses with forbidden, payload_too_large, and as `answer`.
+ * @param signatureHeader that carries the answer's signature
+ */
+export function sendSealed<Locals extends SealedLocals>(
+  { enclave }: EnvelopeModules,
+  signatureHeader: string,
+  answer: (locals: Locals, request: Request<Record<string, string>>) => object | Promise<object>,
+): SealedHandler<Locals> {
+  return async (request, response) => {
+    const { locals } = response;
+    const text = JSON.stringify(await answer(locals, request as Request<Record<string, string>>));
+    const { answerSignature } = locals;
+    const [sealed, signature] = await Promise.all([
+      encrypt(enclave, text, locals.caller.teePubkey),
+      answerSignature === undefined ? sign(enclave, locals) : answerSignature,
+    ]);
+    if (signature !== null) response.set(signatureHeader, signature);
+    response.json(toWireEnvelope(sealed));
+  };
+}
+
+/** Here alone a refusal may be the caller's fault: a text that does not open, or one that is too large. */
+async function decrypt(enclave: EnvelopeModules['enclave'], sealed: SealedText): Promise<string> {
   try {
     return await enclave.decrypt(sealed);
   } catch (error) {
-    const status = error instanceof DependencyError && error.failure === 'refused' ? error.status : undefined;
+    const status = refusedWith(error);
     if (status === 400) throw new RefusalError('bad_request', 'the envelope does not decrypt');
     if (status === 413) throw new RefusalError('payload_too_large', 'the envelope is too large for the enclave');
     throw error;
   }
-}
-
-/** @throws RefusalError bad_request, forbidden, payload_too_large, service_unavailable */
-export async function openBody(body: unknown, caller: SealedCaller, nodeWallet: Wallet, enclave: Enclave): Promise<OpenedBody> {
-  const sealed = parseEnvelope(body);
-  if (sealed === null) throw new RefusalError('bad_request', 'the body is no envelope');
-  if (!isRegisteredSender(sealed, caller.teePubkey)) {
-    throw new RefusalError('forbidden', 'sender_tee_pubkey is not the registered key of the caller');
-  }
-  const [plaintext, answerSignature] = await Promise.all([
-    fromEnclave(open(enclave, sealed)),
-    signAnswer(caller, nodeWallet, enclave),
-  ]);
-  return { inner: parseInner(plaintext), answerSignature };
 }
 
 function parseInner(plaintext: string): Record<string, unknown> {
@@ -76,30 +98,30 @@ function parseInner(plaintext: string): Record<string, unknown> {
   try {
     inner = parseJson(plaintext);
   } catch {
-    throw new RefusalError('bad_request', 'the inner body is no JSON');
+    throw new RefusalError('bad_request', 'the inner body is not JSON');
   }
-  if (!isJsonObject(inner)) throw new RefusalError('bad_request', 'the inner body is no JSON object');
+  if (!isJsonObject(inner)) throw new RefusalError('bad_request', 'the inner body is not a JSON object');
   return inner;
 }
 
-/** The answer's signature over the caller's; null for an unsigned request. @throws RefusalError service_unavailable */
-export async function signAnswer(caller: SealedCaller, nodeWallet: Wallet, enclave: Enclave): Promise<string | null> {
-  return caller.signature === null ? null : fromEnclave(enclave.sign(responseMessage(caller.signature, nodeWallet)));
+/** Over the caller's signature; null for an unsigned request. */
+async function sign(enclave: EnvelopeModules['enclave'], { caller, nodeWallet }: SealedLocals): Promise<string | null> {
+  return caller.signature === null ? null : enclave.sign(responseMessage(caller.signature, nodeWallet));
 }
 
-/** Encrypts. A refusal is about the registered key, or about a listing that does not fit. */
-async function seal(enclave: Enclave, text: string, receiver: TeePubkey): Promise<SealedText> {
+/** A refusal is about the registered key, or about a listing that does not fit. */
+async function encrypt(enclave: EnvelopeModules['enclave'], text: string, receiver: TeePubkey): Promise<SealedText> {
   try {
     return await enclave.encrypt(text, receiver);
   } catch (error) {
-    const status = error instanceof DependencyError && error.failure === 'refused' ? error.status : undefined;
-    if (status === 400) throw new RefusalError('forbidden', 'the registered teePubkey is no key to encrypt to');
+    const status = refusedWith(error);
+    if (status === 400) throw new RefusalError('forbidden', 'nothing can be encrypted to the registered teePubkey');
     if (status === 413) throw new RefusalError('payload_too_large', 'the answer is too large: ask for less, with limit and after');
     throw error;
   }
 }
 
-/** The envelope of an answer. @throws RefusalError forbidden, payload_too_large, service_unavailable */
-export async function sealAnswer(answer: object, caller: SealedCaller, enclave: Enclave): Promise<object> {
-  return toWireEnvelope(await fromEnclave(seal(enclave, JSON.stringify(answer), caller.teePubkey)));
+/** The status of the enclave API's refusal; undefined for any other failure. */
+function refusedWith(error: unknown): number | undefined {
+  return error instanceof DependencyError && error.failure === 'refused' ? error.status : undefined;
 }

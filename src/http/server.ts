@@ -3,7 +3,7 @@ import { createServer, STATUS_CODES, type RequestListener, type Server, type Ser
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { RefusalError } from '../domain/errors.ts';
-import { replyForError } from './error-table.ts';
+import { errorAnswer } from './error-table.ts';
 
 /** Connections at once; one more is closed. */
 const MAX_CONNECTIONS = 2_048;
@@ -33,7 +33,7 @@ function refuseBadRequest(error: NodeJS.ErrnoException, socket: Duplex & { reado
     error.code === 'HPE_HEADER_OVERFLOW'
       ? new RefusalError('payload_too_large', `the headers are longer than ${MAX_HEADER_BYTES} bytes`)
       : new RefusalError('bad_request', 'this is no valid HTTP request');
-  const { status, body } = replyForError(refusal);
+  const { status, body } = errorAnswer(refusal);
   const text = JSON.stringify(body);
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,

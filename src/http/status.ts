@@ -1,9 +1,32 @@
 /** `GET /status` and `GET /nodes` (protocol.md §2, §10): what operators see. From memory alone; no key byte is near it. */
 import type { Faults } from '../domain/failure-log.ts';
-import type { ReplicationFigures } from '../domain/figures.ts';
+import type { Vault } from '../crypto/vault.ts';
+import type { ProbeFigures, ReplicationFigures, StoreFigures } from '../domain/figures.ts';
+import type { Wallet } from '../domain/ids.ts';
 import type { InstanceStatus, Member } from '../domain/membership.ts';
+import type { Identity, PeerDirectory } from '../domain/ports.ts';
 import { reasonLine } from '../domain/reasons.ts';
-import type { HttpModules, HttpOptions } from './modules.ts';
+import type { NodeStatus, PeerStatus } from '../domain/status.ts';
+import type { GateModules } from './gate.ts';
+
+export interface StatusOptions {
+  readonly kmsAppId: number;
+  readonly kmsRegistry: Wallet;
+}
+
+export interface StatusModules extends GateModules {
+  readonly vault: Pick<Vault, 'state'>;
+  readonly directory: PeerDirectory;
+  /** Null until the enclave has said who this node is. */
+  readonly identity: () => Identity | null;
+  readonly ownUrl: () => string;
+  readonly secretFrom: () => Wallet | null;
+  readonly probeOf: (wallet: Wallet) => ProbeFigures | null;
+  readonly storeTotals: () => StoreFigures;
+  /** How far each peer is with this node's own writes. */
+  readonly peers: () => readonly ReplicationFigures[];
+  readonly faults: () => Faults;
+}
 
 const STATUS_VALUE: Readonly<Record<InstanceStatus, number>> = { ACTIVE: 0, STOPPED: 1, FAILED: 2, UNKNOWN: 255 };
 
@@ -13,7 +36,7 @@ const MAX_DROPPED_LISTED = 100;
 /** Peers listed with their replication. */
 const MAX_LISTED_PEERS = 50;
 
-export function statusBody(options: HttpOptions, modules: HttpModules): object {
+export function statusBody(options: StatusOptions, modules: StatusModules): NodeStatus {
   const view = modules.readiness();
   const identity = modules.identity();
   const membership = modules.directory.membership();
@@ -48,7 +71,7 @@ export function statusBody(options: HttpOptions, modules: HttpModules): object {
       sync_ticks: view.syncTicks,
     },
     first_snapshot: view.firstSnapshot,
-    faults: faultsBody(modules.failures.faults()),
+    faults: faultsBody(modules.faults()),
     cluster: {
       kms_app_id: options.kmsAppId,
       registry_address: options.kmsRegistry,
@@ -70,17 +93,17 @@ export function statusBody(options: HttpOptions, modules: HttpModules): object {
   };
 }
 
-function faultsBody({ count, last }: Faults): object {
+function faultsBody({ count, last }: Faults): NodeStatus['faults'] {
   return { count, last: last === null ? null : { at_ms: last.atMs, where: last.where, code: last.code } };
 }
 
 /** The peers that are most behind, as many as fit into what other nodes read of a status. */
-function replicationBody(peers: readonly ReplicationFigures[]): object {
+function replicationBody(peers: readonly ReplicationFigures[]): NodeStatus['replication'] {
   const byBacklog = [...peers].sort((a, b) => b.behindRecords - a.behindRecords);
   return { peers: byBacklog.slice(0, MAX_LISTED_PEERS).map(peerBody), total: peers.length };
 }
 
-function peerBody(peer: ReplicationFigures): object {
+function peerBody(peer: ReplicationFigures): PeerStatus {
   return {
     wallet: peer.wallet,
     acknowledged_up_to: peer.acknowledgedUpTo,
@@ -94,7 +117,7 @@ function peerBody(peer: ReplicationFigures): object {
   };
 }
 
-function operatorBody(member: Member, modules: HttpModules): object {
+function operatorBody(member: Member, modules: StatusModules): object {
   const { instance } = member;
   const probe = modules.probeOf(member.wallet);
   return {
@@ -121,7 +144,7 @@ function operatorBody(member: Member, modules: HttpModules): object {
   };
 }
 
-export function nodesBody(modules: HttpModules): object {
+export function nodesBody(modules: StatusModules): object {
   const members = modules.directory.membership()?.members ?? [];
   return { operators: members.map((member) => operatorBody(member, modules)), count: members.length };
 }

@@ -1,54 +1,98 @@
-/** `POST /sync` (protocol.md §3, §4): a peer's request, from its proof to the sealed answer. */
-import type { AuthenticatedPeer } from '../auth/authenticator.ts';
+/**
+ * `POST /sync` (protocol.md §3, §4): a peer's request, from its proof to the sealed answer, as a chain of middlewares. Only a
+ * member makes this node hold a body; what held before the body came is looked at again after it.
+ */
+import type { Request, RequestHandler } from 'express';
+import type { AuthenticatedPeer, Authenticator } from '../auth/authenticator.ts';
 import { canonicalJson } from '../crypto/canonical-json.ts';
+import type { Vault } from '../crypto/vault.ts';
 import { RefusalError } from '../domain/errors.ts';
-import type { Wallet } from '../domain/ids.ts';
 import type { Member } from '../domain/membership.ts';
-import type { PeerDirectory } from '../domain/ports.ts';
-import { knownIdentity } from './app-route.ts';
-import { ok, type Exchange, type Reply } from './exchange.ts';
-import { assertOpen } from './gate.ts';
-import type { HttpModules, HttpOptions } from './modules.ts';
+import type { Clock, Identity, PeerDirectory } from '../domain/ports.ts';
+import { readBody } from './body.ts';
+import { requireConfirmedSecret, type GateModules } from './gate.ts';
 import { RateLimit } from './rate-limit.ts';
-import { openBody, parseBody, sealAnswer } from './sealed-exchange.ts';
+import { knownIdentity, openEnvelope, sendSealed, type EnvelopeModules, type SealedHandler, type SealedLocals } from './sealed-exchange.ts';
+
+export interface SyncOptions {
+  /** `MAX_SYNC_PAYLOAD_BYTES`. */
+  readonly maxSyncPayloadBytes: number;
+}
+
+/** Peer messages: the inner body in, the inner answer out. */
+export interface SyncHandler {
+  requiresHmac(message: Record<string, unknown>): boolean;
+  handle(sender: Member, message: Record<string, unknown>): Promise<object>;
+}
+
+export interface SyncModules extends Pick<GateModules, 'readiness'>, EnvelopeModules {
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly authenticator: Pick<Authenticator, 'peer'>;
+  readonly directory: PeerDirectory;
+  readonly identity: () => Identity | null;
+  readonly vault: Pick<Vault, 'verifySyncHmac'>;
+  readonly handler: SyncHandler;
+}
+
+type PeerLocals = SealedLocals<AuthenticatedPeer>;
 
 /** Requests of one peer per minute: a peer pushes, compares and fetches pages, but not more than this. */
 const PEER_RATE_PER_MINUTE = 6_000;
 
-function assertStillMember({ wallet, teePubkey }: Member, directory: PeerDirectory): void {
-  const isMember = directory.membership()?.members.some((member) => member.wallet === wallet && member.teePubkey === teePubkey);
-  if (isMember !== true) throw new RefusalError('forbidden', 'the signer is no member any more');
+/** @param countClient counts a request that proves no peer for its client; a peer has a limit of its own (protocol.md §8) */
+export function syncHandlers(options: SyncOptions, modules: SyncModules, countClient: (request: Request) => void): RequestHandler[] {
+  const secretConfirmed = requireConfirmedSecret(modules);
+  const { handler } = modules;
+  return [
+    secretConfirmed,
+    authenticatePeer(modules, countClient),
+    limitPeer(new RateLimit(PEER_RATE_PER_MINUTE, modules)),
+    readBody(options.maxSyncPayloadBytes),
+    openEnvelope<PeerLocals>(modules),
+    secretConfirmed,
+    requireStillMember(modules),
+    requireHmac(modules),
+    sendSealed<PeerLocals>(modules, 'x-kms-peer-signature', ({ caller, inner }) => handler.handle(caller.member, inner)),
+  ] as RequestHandler[];
 }
 
-/** @param countClient counts a request that proves no peer for its client; a peer has a limit of its own (protocol.md §8) */
-export function syncRoute(options: HttpOptions, modules: HttpModules, countClient: (exchange: Exchange) => void) {
-  const perPeer = new RateLimit(PEER_RATE_PER_MINUTE, modules);
-  const authenticate = (exchange: Exchange, nodeWallet: Wallet): AuthenticatedPeer => {
+function authenticatePeer({ authenticator, identity }: SyncModules, countClient: (request: Request) => void): SealedHandler<PeerLocals> {
+  return (request, { locals }, next) => {
+    locals.nodeWallet = knownIdentity(identity()).wallet;
     try {
-      return modules.authenticator.peer(exchange.headers, nodeWallet);
+      locals.caller = authenticator.peer(request.headers as Readonly<Record<string, string>>, locals.nodeWallet);
     } catch (error) {
-      countClient(exchange);
+      countClient(request as unknown as Request);
       throw error;
     }
+    next();
   };
-  return async (exchange: Exchange): Promise<Reply> => {
-    const { wallet } = knownIdentity(modules);
-    // Before the body, which is large: only members make this node hold one.
-    const peer = authenticate(exchange, wallet);
-    perPeer.take(peer.member.wallet);
-    const body = parseBody(await exchange.readBody(options.maxSyncPayloadBytes));
-    const { inner, answerSignature } = await openBody(body, peer, wallet, modules.enclave);
-    // The body may have taken two minutes to come.
-    assertOpen('secret confirmed', modules.readiness());
-    assertStillMember(peer.member, modules.directory);
-    if (modules.sync.requiresHmac(inner)) {
-      const signature = exchange.headers['x-sync-signature']?.trim() ?? '';
-      if (!modules.vault.verifySyncHmac(canonicalJson(body), signature)) {
+}
+
+function limitPeer(limit: RateLimit): SealedHandler<PeerLocals> {
+  return (_request, { locals }, next) => {
+    limit.take(locals.caller.member.wallet);
+    next();
+  };
+}
+
+function requireStillMember({ directory }: Pick<SyncModules, 'directory'>): SealedHandler<PeerLocals> {
+  return (_request, { locals }, next) => {
+    const { wallet, teePubkey } = locals.caller.member;
+    const isMember = directory.membership()?.members.some((member) => member.wallet === wallet && member.teePubkey === teePubkey);
+    if (isMember !== true) throw new RefusalError('forbidden', 'the signer is no longer a member');
+    next();
+  };
+}
+
+function requireHmac({ handler, vault }: Pick<SyncModules, 'handler' | 'vault'>): SealedHandler<PeerLocals> {
+  return (request, { locals }, next) => {
+    if (handler.requiresHmac(locals.inner)) {
+      const signature = String(request.headers['x-sync-signature'] ?? '').trim();
+      if (!vault.verifySyncHmac(canonicalJson(locals.body), signature)) {
         throw new RefusalError('forbidden', 'x-sync-signature is missing or wrong');
       }
     }
-    const answer = await modules.sync.handle(peer.member, inner);
-    const headers: Record<string, string> = answerSignature === null ? {} : { 'x-kms-peer-signature': answerSignature };
-    return ok(await sealAnswer(answer, peer, modules.enclave), headers);
+    next();
   };
 }

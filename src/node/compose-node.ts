@@ -8,10 +8,10 @@ import { NonceBook } from '../auth/nonce-book.ts';
 import type { Config } from '../config/settings.ts';
 import { Vault } from '../crypto/vault.ts';
 import type { FailureLog } from '../domain/failure-log.ts';
-import type { AppRegistry, Chain, Clock, Enclave, Log, Random, Transport } from '../domain/ports.ts';
+import type { AppRegistry, Chain, Clock, Enclave, Identity, Log, Random, Transport } from '../domain/ports.ts';
 import { READINESS_CHANGED, type FirstSnapshotState, type ReadinessView } from '../domain/readiness.ts';
 import { reasonLine } from '../domain/reasons.ts';
-import type { HttpModules, HttpOptions } from '../http/modules.ts';
+import type { AppModules, AppOptions } from '../http/app.ts';
 import { createNodeMachine, type NodeMachine } from '../machines/node-machine.ts';
 import { readinessView } from '../machines/status.ts';
 import { judgeEligibility } from '../registry/eligibility.ts';
@@ -50,9 +50,9 @@ export interface NodePorts {
 }
 
 export interface ComposedNode {
-  /** For `createApp` or `createDispatch`. */
-  readonly httpOptions: HttpOptions;
-  readonly httpModules: HttpModules;
+  /** For `createApp`. */
+  readonly appOptions: AppOptions;
+  readonly appModules: AppModules;
   readonly actor: Actor<NodeMachine>;
   /** For whoever watches a node from outside, such as a simulation that holds it against its rules. */
   readonly inside: NodeInside;
@@ -237,8 +237,47 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
   );
   const ownUrl = (): string => config.instanceUrl || (identity.ownEntry(peerCache.membership())?.url ?? '');
 
+  const currentIdentity = (): Identity | null => identity.current();
+  const gate = { readiness, isStopping: () => stopping };
+  const authenticator = new Authenticator(
+    { inEnclave: config.inEnclave, windowSeconds: config.popTimeoutSeconds },
+    { clock, nonces, appRegistry, directory: peerCache },
+  );
+  const appModules: AppModules = {
+    clock,
+    gate,
+    node: {
+      nonces,
+      status: {
+        ...gate,
+        vault,
+        directory: peerCache,
+        identity: currentIdentity,
+        ownUrl,
+        secretFrom: () => jobs.secretFrom(),
+        probeOf: (wallet) => probe.figuresOf(wallet),
+        storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull }),
+        peers: () => replicas.views(),
+        faults: () => failures.faults(),
+      },
+    },
+    kms: {
+      clock,
+      readiness,
+      identity: currentIdentity,
+      authenticator,
+      enclave,
+      vault,
+      store,
+      acknowledged: (write, peers, timeoutMs) => acknowledgements.wait(write, peers, timeoutMs),
+      onWritten: () => nudge(actor),
+    },
+    sync: { clock, readiness, identity: currentIdentity, authenticator, enclave, vault, directory: peerCache, handler: inbound },
+    errors: { log: log.child('http'), failures, onBrokenInvariant: failFatally },
+  };
+
   return {
-    httpOptions: {
+    appOptions: {
       kmsAppId: config.kmsAppId,
       kmsRegistry: config.kmsRegistry,
       maxRequestBodyBytes: config.maxRequestBodyBytes,
@@ -248,32 +287,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       nonceRateLimitPerMinute: config.nonceRateLimitPerMinute,
       trustedProxies: config.trustedProxies,
     },
-    httpModules: {
-      clock,
-      log: log.child('http'),
-      failures,
-      enclave,
-      vault,
-      authenticator: new Authenticator(
-        { inEnclave: config.inEnclave, windowSeconds: config.popTimeoutSeconds },
-        { clock, nonces, appRegistry, directory: peerCache },
-      ),
-      nonces,
-      directory: peerCache,
-      sync: inbound,
-      identity: () => identity.current(),
-      readiness,
-      isStopping: () => stopping,
-      ownUrl,
-      secretFrom: () => jobs.secretFrom(),
-      probeOf: (wallet) => probe.figuresOf(wallet),
-      storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull }),
-      store,
-      acknowledged: (write, peers, timeoutMs) => acknowledgements.wait(write, peers, timeoutMs),
-      onWritten: () => nudge(actor),
-      peers: () => replicas.views(),
-      onBrokenInvariant: failFatally,
-    },
+    appModules,
     actor,
     inside: { vault, store, peerCache, replicas, staleness, conversation, acknowledgements },
     readiness,

@@ -9,7 +9,7 @@ import type { Enclave, Log } from '../domain/ports.ts';
 import type { Config } from '../config/settings.ts';
 import { LocalWallet } from '../enclave/local-wallet.ts';
 import { OdynClient } from '../enclave/odyn-client.ts';
-import { createApp } from '../http/app.ts';
+import { createApp, listenerOf } from '../http/app.ts';
 import { listen, type HttpServer } from '../http/server.ts';
 import { PeerTransport } from '../net/peer-transport.ts';
 import { createRpcFetch } from '../net/rpc-fetch.ts';
@@ -99,7 +99,7 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
   let server: HttpServer;
   try {
     const { host, port } = config.bindAddress;
-    server = await listen(host, port, createApp(node.httpOptions, node.httpModules));
+    server = await listen(host, port, listenerOf(createApp(node.appOptions, node.appModules)));
   } catch (error) {
     node.wipe();
     await closeClients();

@@ -46,7 +46,7 @@ describe('what a run writes', () => {
         const random = life.enclave.random.bind(life.enclave);
         life.enclave.random = async (signal) => {
           const secret = await random(signal);
-          life.instance.life?.node.httpModules.log.info('a candidate', { secret: Buffer.from(secret).toString('base64') });
+          life.instance.life?.node.appModules.errors.log.info('a candidate', { secret: Buffer.from(secret).toString('base64') });
           return secret;
         };
       },

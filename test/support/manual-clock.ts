@@ -51,7 +51,7 @@ export class ManualClock implements Clock {
   }
 }
 
-/** Turns of the microtask queue that let chained promises come to rest. */
-export async function settle(turns = 50): Promise<void> {
-  for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+/** Turns of the event loop that let chained promises come to rest, and requests that are injected into an app. */
+export async function settle(turns = 2): Promise<void> {
+  for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }

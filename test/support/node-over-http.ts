@@ -12,8 +12,8 @@ import type { Hash32, Wallet } from '../../src/domain/ids.ts';
 import type { Member } from '../../src/domain/membership.ts';
 import type { AppRegistry, Enclave } from '../../src/domain/ports.ts';
 import type { ReadinessView } from '../../src/domain/readiness.ts';
-import { createApp } from '../../src/http/app.ts';
-import type { HttpModules, HttpOptions, SyncHandler } from '../../src/http/modules.ts';
+import { createApp, listenerOf, type AppModules, type AppOptions } from '../../src/http/app.ts';
+import type { SyncHandler } from '../../src/http/sync-route.ts';
 import { listen } from '../../src/http/server.ts';
 import { PeerCache } from '../../src/registry/peer-cache.ts';
 import { RecordStore } from '../../src/store/record-store.ts';
@@ -50,7 +50,7 @@ export interface NodeOverHttpOptions {
   readonly members?: readonly Member[];
   readonly lookup?: AppRegistry['lookup'];
   readonly inEnclave?: boolean;
-  readonly http?: Partial<HttpOptions>;
+  readonly http?: Partial<AppOptions>;
   readonly enclave?: (real: Enclave) => Enclave;
   readonly sync?: (real: SyncHandler) => SyncHandler;
   readonly listener?: (real: RequestListener) => RequestListener;
@@ -59,7 +59,8 @@ export interface NodeOverHttpOptions {
   readonly maxTombstonesPerApp?: number;
 }
 
-export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
+/** All of a node that stands behind its Express app, without the app. */
+export function nodeParts(options: NodeOverHttpOptions = {}) {
   const maxValueBytes = options.maxValueBytes ?? 1_048_576;
   const clock = new ManualClock(options.nowMs);
   const random = new SeededRandom('node over http');
@@ -109,7 +110,7 @@ export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
   const merging = { clock, store, yieldNow: async (): Promise<void> => undefined };
   const state = { view: READY, stopping: false, broken: [] as Error[], written: 0 };
   const appRegistry: AppRegistry = { lookup: options.lookup ?? (async () => Promise.reject(new Error('no registry given'))) };
-  const httpOptions: HttpOptions = {
+  const appOptions: AppOptions = {
     kmsAppId: 49,
     kmsRegistry: `0x${'aa'.repeat(20)}` as Wallet,
     maxRequestBodyBytes: 4_194_304,
@@ -133,37 +134,48 @@ export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
       firstSnapshot: () => state.view.firstSnapshot,
     },
   );
-  const modules: HttpModules = {
+  const gate = { readiness: () => state.view, isStopping: () => state.stopping };
+  const failures = new FailureLog({ clock });
+  const knownIdentity = () => identity;
+  const authenticator = new Authenticator(
+    { inEnclave: options.inEnclave ?? true, windowSeconds: 120 },
+    { clock, nonces, appRegistry, directory: peerCache },
+  );
+  const appModules: AppModules = {
     clock,
-    log,
-    failures: new FailureLog({ clock }),
-    enclave,
-    vault,
-    authenticator: new Authenticator(
-      { inEnclave: options.inEnclave ?? true, windowSeconds: 120 },
-      { clock, nonces, appRegistry, directory: peerCache },
-    ),
-    nonces,
-    directory: peerCache,
-    sync: options.sync?.(inbound) ?? inbound,
-    identity: () => identity,
-    readiness: () => state.view,
-    isStopping: () => state.stopping,
-    ownUrl: () => 'http://node.test',
-    secretFrom: () => null,
-    probeOf: () => null,
-    storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull }),
-    store,
-    acknowledged: (write, peers, timeoutMs) => acknowledgements.wait(write, peers, timeoutMs),
-    onWritten: () => void (state.written += 1),
-    peers: () => replicas.views(),
-    onBrokenInvariant: (error) => state.broken.push(error),
+    gate,
+    node: {
+      nonces,
+      status: {
+        ...gate,
+        vault,
+        directory: peerCache,
+        identity: knownIdentity,
+        ownUrl: () => 'http://node.test',
+        secretFrom: () => null,
+        probeOf: () => null,
+        storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull }),
+        peers: () => replicas.views(),
+        faults: () => failures.faults(),
+      },
+    },
+    kms: {
+      ...gate,
+      clock,
+      identity: knownIdentity,
+      authenticator,
+      enclave,
+      vault,
+      store,
+      acknowledged: (write, peers, timeoutMs) => acknowledgements.wait(write, peers, timeoutMs),
+      onWritten: () => void (state.written += 1),
+    },
+    sync: { ...gate, clock, identity: knownIdentity, authenticator, enclave, vault, directory: peerCache, handler: options.sync?.(inbound) ?? inbound },
+    errors: { log, failures, onBrokenInvariant: (error) => state.broken.push(error) },
   };
-  const app = createApp(httpOptions, modules);
-  const server = await listen('127.0.0.1', 0, options.listener?.(app) ?? app);
   return {
-    url: `http://127.0.0.1:${server.port}`,
-    port: server.port,
+    appOptions,
+    appModules,
     identity,
     clock,
     nonces,
@@ -176,7 +188,19 @@ export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
     log,
     state,
     enclave: real,
-    modules,
+  };
+}
+
+export type NodeParts = ReturnType<typeof nodeParts>;
+
+export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
+  const parts = nodeParts(options);
+  const app = listenerOf(createApp(parts.appOptions, parts.appModules));
+  const server = await listen('127.0.0.1', 0, options.listener?.(app) ?? app);
+  return {
+    ...parts,
+    url: `http://127.0.0.1:${server.port}`,
+    port: server.port,
     close: async () => {
       server.destroy();
       await server.drain();

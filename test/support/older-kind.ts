@@ -3,7 +3,7 @@
  * `request_id`, `store_id` and `next_nonce`. What they merge, they merge alike.
  */
 import { RefusalError } from '../../src/domain/errors.ts';
-import type { SyncHandler } from '../../src/http/modules.ts';
+import type { SyncHandler } from '../../src/http/sync-route.ts';
 
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
   delta: ['status', 'merged'],

@@ -1,21 +1,23 @@
 /**
  * Whole stores that replicate to each other over a network in memory: real vaults, envelopes, proofs and answers in the real
- * dispatch of requests. The clock moves by hand, sync_tick comes when the test says so, and any way between two nodes can be
+ * Express app. The clock moves by hand, sync_tick comes when the test says so, and any way between two nodes can be
  * cut or hang.
  */
+import type { Express } from 'express';
 import { Authenticator } from '../../src/auth/authenticator.ts';
 import { NonceBook } from '../../src/auth/nonce-book.ts';
 import { Vault } from '../../src/crypto/vault.ts';
 import { DeadlineError, within } from '../../src/domain/deadline.ts';
-import { DependencyError, RefusalError } from '../../src/domain/errors.ts';
+import { DependencyError, type RefusalError } from '../../src/domain/errors.ts';
 import { FailureLog } from '../../src/domain/failure-log.ts';
 import type { AppId, Wallet } from '../../src/domain/ids.ts';
 import type { Member } from '../../src/domain/membership.ts';
 import type { Transport, TransportAnswer, TransportRequest } from '../../src/domain/ports.ts';
 import type { FirstSnapshotState } from '../../src/domain/readiness.ts';
 import type { LocalWrite, WireRecord } from '../../src/domain/records.ts';
-import { createDispatch, type Dispatch } from '../../src/http/dispatch.ts';
-import type { SyncHandler } from '../../src/http/modules.ts';
+import { createApp } from '../../src/http/app.ts';
+import type { SyncHandler } from '../../src/http/sync-route.ts';
+import { injectRequest } from '../../src/sim/world/injection.ts';
 import { PeerCache } from '../../src/registry/peer-cache.ts';
 import { RecordStore, type RecordStoreOptions } from '../../src/store/record-store.ts';
 import { Acknowledgements } from '../../src/sync/acknowledgements.ts';
@@ -89,7 +91,7 @@ export class ReplicatingNode {
   readonly resync: Resync;
   readonly inbound: SyncInbound;
   readonly peerCache: PeerCache;
-  readonly dispatch: Dispatch;
+  readonly app: Express;
   readonly log = collectingLog();
   readonly received: ReceivedMessage[] = [];
   readonly broken: Error[] = [];
@@ -197,7 +199,10 @@ export class ReplicatingNode {
     );
     const listened = this.#listened(this.inbound);
     const appRegistry = { lookup: async () => Promise.reject(new Error('no app asks here')) };
-    this.dispatch = createDispatch(
+    const identity = () => ({ wallet, teePubkey });
+    const gate = { readiness: () => READY, isStopping: () => false };
+    const authenticator = new Authenticator({ inEnclave: true, windowSeconds: 120 }, { clock, nonces, appRegistry, directory: this.peerCache });
+    this.app = createApp(
       {
         kmsAppId: 49,
         kmsRegistry: `0x${'aa'.repeat(20)}` as Wallet,
@@ -211,26 +216,44 @@ export class ReplicatingNode {
       },
       {
         clock,
-        log,
-        failures,
-        enclave,
-        vault,
-        authenticator: new Authenticator({ inEnclave: true, windowSeconds: 120 }, { clock, nonces, appRegistry, directory: this.peerCache }),
-        nonces,
-        directory: this.peerCache,
-        sync: options.kind === 'older' ? asOlderKind(listened) : listened,
-        identity: () => ({ wallet, teePubkey }),
-        readiness: () => READY,
-        isStopping: () => false,
-        ownUrl: () => this.member.url,
-        secretFrom: () => null,
-        probeOf: () => null,
-        storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull }),
-        store,
-        acknowledged: (write, peers, timeoutMs) => acknowledgements.wait(write, peers, timeoutMs),
-        onWritten: () => undefined,
-        peers: () => replicas.views(),
-        onBrokenInvariant: (error) => this.broken.push(error),
+        gate,
+        node: {
+          nonces,
+          status: {
+            ...gate,
+            vault,
+            directory: this.peerCache,
+            identity,
+            ownUrl: () => this.member.url,
+            secretFrom: () => null,
+            probeOf: () => null,
+            storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull }),
+            peers: () => replicas.views(),
+            faults: () => failures.faults(),
+          },
+        },
+        kms: {
+          ...gate,
+          clock,
+          identity,
+          authenticator,
+          enclave,
+          vault,
+          store,
+          acknowledged: (write, peers, timeoutMs) => acknowledgements.wait(write, peers, timeoutMs),
+          onWritten: () => undefined,
+        },
+        sync: {
+          ...gate,
+          clock,
+          identity,
+          authenticator,
+          enclave,
+          vault,
+          directory: this.peerCache,
+          handler: options.kind === 'older' ? asOlderKind(listened) : listened,
+        },
+        errors: { log, failures, onBrokenInvariant: (error) => this.broken.push(error) },
       },
     );
   }
@@ -379,7 +402,7 @@ export class Network {
   async rest(): Promise<void> {
     for (let quiet = 0; quiet < 4; ) {
       const before = this.#steps;
-      await settle(200);
+      await settle();
       quiet = this.#steps === before ? quiet + 1 : 0;
     }
   }
@@ -414,28 +437,11 @@ export class Network {
     this.#steps += 1;
     const way = (): Way => this.#ways.get(`${from} ${node.name}`) ?? 'open';
     if (way() === 'cut' || (way() === 'closes large bodies' && noted.bytes > RUST_BODY_BYTES)) throw new DependencyError('peer', 'unreachable', 'the peer cannot be reached');
-    const answer = await this.#inTime(request, () => (way() === 'hang' ? new Promise<never>(() => undefined) : this.#serve(node, request)));
+    const answer = await this.#inTime(request, () => (way() === 'hang' ? new Promise<never>(() => undefined) : injectRequest(node.app, request, '127.0.0.1')));
     noted.status = answer.status;
     if (way() === 'lose answers') throw new DependencyError('peer', 'unreachable', 'the connection was cut');
     if (answer.body.length > request.maxAnswerBytes) throw new DependencyError('peer', 'too_large', 'the answer is too long');
     return answer;
-  }
-
-  async #serve(node: ReplicatingNode, request: TransportRequest): Promise<TransportAnswer> {
-    const body = Buffer.from(request.body ?? '');
-    const reply = await node.dispatch({
-      method: request.method,
-      path: new URL(request.url).pathname,
-      dataKey: null,
-      query: '',
-      headers: request.headers ?? {},
-      client: '127.0.0.1',
-      readBody: async (maxBytes) => {
-        if (body.length > maxBytes) throw new RefusalError('payload_too_large', 'the body is too long');
-        return body;
-      },
-    });
-    return { status: reply.status, headers: reply.headers, body: Buffer.from(JSON.stringify(reply.body)) };
   }
 
   /** As the real transport ends: with its limit, or with the signal. */

@@ -10,7 +10,7 @@ import { memberEndpoint, type Member } from '../../domain/membership.ts';
 import type { Transport, TransportAnswer, TransportRequest } from '../../domain/ports.ts';
 import { generateP384, toDer } from '../../crypto/p384.ts';
 import { sealSecret } from '../../crypto/sealed-secret.ts';
-import type { SyncHandler } from '../../http/modules.ts';
+import type { SyncHandler } from '../../http/sync-route.ts';
 import type { LieKind } from './lie-kinds.ts';
 import { Poisoner, type PoisonedMessage, type PoisonerModules } from './poisoner.ts';
 import type { SeededRandom } from '../world/seeded.ts';

@@ -2,11 +2,11 @@
  * The network between nodes, and from clients: HTTP requests as they travel, each way with a time of its own, each way a
  * place where something may go wrong. Serving them is the receiver's own code.
  */
+import type { Express } from 'express';
 import { DeadlineError, within } from '../../domain/deadline.ts';
-import { DependencyError, RefusalError } from '../../domain/errors.ts';
+import { DependencyError } from '../../domain/errors.ts';
 import type { Clock, Transport, TransportAnswer, TransportRequest } from '../../domain/ports.ts';
-import type { Dispatch } from '../../http/dispatch.ts';
-import { DATA_KEY_PREFIX } from '../../http/routes.ts';
+import { injectRequest } from './injection.ts';
 import type { SeededRandom } from './seeded.ts';
 import type { Owner, Timeline } from './timeline.ts';
 
@@ -34,7 +34,7 @@ export const FAIR_WEATHER: Weather = { loss: 0, delay: 0, duplicate: 0, reorder:
 export interface Server {
   readonly owner: Owner;
   /** Null: nothing listens there. */
-  dispatch(): Dispatch | null;
+  app(): Express | null;
   /** Sees each answer before it leaves; it may hold it back for ever by giving null. */
   answering(answer: TransportAnswer, request: TransportRequest): TransportAnswer | null;
 }
@@ -117,12 +117,12 @@ export class SimNetwork {
     }
     if (toIt === 'lost') return promise;
     const arrive = (): void => {
-      const dispatch = server.dispatch();
-      if (dispatch === null) {
+      const app = server.app();
+      if (app === null) {
         fail('nothing listens');
         return;
       }
-      void serve(dispatch, request, url, this.#behindProxy.has(to) ? LOOPBACK : address).then((served) => {
+      void injectRequest(app, request, this.#behindProxy.has(to) ? LOOPBACK : address).then((served) => {
         const answer = server.answering(served, request);
         if (answer === null) return;
         trace(`net ${caller.name} ${request.method} ${to}${url.pathname}: ${answer.status}, ${answer.body.length} bytes`);
@@ -168,22 +168,4 @@ export class SimNetwork {
     if (cut) onFault('message cut half-way');
     return { ms, cutHalfWay: cut };
   }
-}
-
-/** As the server behind Express hands a request on. */
-async function serve(dispatch: Dispatch, request: TransportRequest, url: URL, address: string): Promise<TransportAnswer> {
-  const body = Buffer.from(request.body ?? '');
-  const reply = await dispatch({
-    method: request.method,
-    path: decodeURIComponent(url.pathname),
-    dataKey: url.pathname.startsWith(DATA_KEY_PREFIX) ? url.pathname.slice(DATA_KEY_PREFIX.length) : null,
-    query: url.search.slice(1),
-    headers: request.headers ?? {},
-    client: address,
-    readBody: async (maxBytes) => {
-      if (body.length > maxBytes) throw new RefusalError('payload_too_large', `the body is longer than ${maxBytes} bytes`);
-      return body;
-    },
-  });
-  return { status: reply.status, headers: reply.headers, body: Buffer.from(JSON.stringify(reply.body)) };
 }

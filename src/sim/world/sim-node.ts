@@ -1,7 +1,8 @@
 /**
  * One registered instance of a simulated cluster, and the processes that run it one after another: each is a whole node from
- * the product's composition root, on the simulation's ports, behind the product's own dispatch of requests.
+ * the product's composition root, on the simulation's ports, behind the product's own Express app.
  */
+import type { Express } from 'express';
 import { CachedNovaRegistry } from '../../registry/cached-nova-registry.ts';
 import { ChainClient } from '../../registry/chain-client.ts';
 import { createAppReader } from '../../registry/app-reader.ts';
@@ -12,8 +13,8 @@ import { FailureLog } from '../../domain/failure-log.ts';
 import type { TeePubkey, Wallet } from '../../domain/ids.ts';
 import type { Log, LogFacts, TransportAnswer, TransportRequest } from '../../domain/ports.ts';
 import type { ReadinessView } from '../../domain/readiness.ts';
-import { createDispatch, type Dispatch } from '../../http/dispatch.ts';
-import type { SyncHandler } from '../../http/modules.ts';
+import { createApp } from '../../http/app.ts';
+import type { SyncHandler } from '../../http/sync-route.ts';
 import { composeNode, type ComposedNode, type NodeWatcher } from '../../node/compose-node.ts';
 import { SeededRandom } from './seeded.ts';
 import type { SimChain } from './sim-chain.ts';
@@ -32,7 +33,7 @@ export interface Life extends Owner {
   readonly clock: SimClock;
   readonly enclave: SimEnclave;
   readonly node: ComposedNode;
-  readonly dispatch: Dispatch;
+  readonly app: Express;
   /** What node_tick reads the chain through. */
   readonly rpc: SimRpc;
   readonly startedMs: number;
@@ -115,8 +116,8 @@ export class SimNode implements Server {
     return this.life?.node.readiness() ?? null;
   }
 
-  dispatch(): Dispatch | null {
-    return this.life?.dispatch ?? null;
+  app(): Express | null {
+    return this.life?.app ?? null;
   }
 
   answering(answer: TransportAnswer, request: TransportRequest): TransportAnswer | null {
@@ -181,13 +182,14 @@ export class SimNode implements Server {
     const failures = new FailureLog({ clock });
     const ports = { clock, random, log, failures, chain: chainClient, appRegistry, enclave, transport, yieldNow: async (): Promise<void> => undefined };
     const node = composeNode(config, ports, (error) => listener.onFatal(holder.life!, error), listener.watcherOf(this.name, clock));
-    const honest = node.httpModules.sync;
-    const sync: SyncHandler = {
+    const { appModules } = node;
+    const honest = appModules.sync.handler;
+    const handler: SyncHandler = {
       requiresHmac: (message) => honest.requiresHmac(message),
       handle: (sender, message) => (this.lies === null ? honest : this.lies.handler(honest, holder.life!)).handle(sender, message),
     };
-    const dispatch = createDispatch(node.httpOptions, { ...node.httpModules, sync });
-    const life: Life = Object.assign(owner, { instance: this, number, clock, enclave, node, dispatch, rpc, startedMs: timeline.nowMs, stopping: false });
+    const app = createApp(node.appOptions, { ...appModules, sync: { ...appModules.sync, handler } });
+    const life: Life = Object.assign(owner, { instance: this, number, clock, enclave, node, app, rpc, startedMs: timeline.nowMs, stopping: false });
     holder.life = life;
     this.life = life;
     listener.onStart(life);

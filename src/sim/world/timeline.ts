@@ -21,8 +21,8 @@ export interface Event {
   run: (() => void) | null;
 }
 
-/** Turns of the process's own loop after which no promise of an event is left. */
-const SETTLING_TURNS = 1;
+/** Turns of the process's own loop after which no promise of an event is left: an error takes one on its way out of a Router. */
+const SETTLING_TURNS = 2;
 
 export class Timeline {
   #nowMs = 0;

@@ -8,7 +8,7 @@ import { KMS_APP_ID } from '../../../src/dev/dev-chain.ts';
 import { FailureLog } from '../../../src/domain/failure-log.ts';
 import type { Enclave } from '../../../src/domain/ports.ts';
 import { OdynClient } from '../../../src/enclave/odyn-client.ts';
-import { createApp } from '../../../src/http/app.ts';
+import { createApp, listenerOf } from '../../../src/http/app.ts';
 import { listen } from '../../../src/http/server.ts';
 import { PeerTransport } from '../../../src/net/peer-transport.ts';
 import { createRpcFetch } from '../../../src/net/rpc-fetch.ts';
@@ -74,7 +74,7 @@ export async function startInProcessNode(place: ClusterNode, cluster: Cluster, e
   );
   const inspector = new InspectorRecord(`inspector of ${place.name}`);
   inspector.attach(node.actor);
-  const app = createApp(node.httpOptions, node.httpModules);
+  const app = listenerOf(createApp(node.appOptions, node.appModules));
   const server = await listen('127.0.0.1', place.port, (request, response) => {
     noteTokens(request.headers, secrets);
     app(request, response);

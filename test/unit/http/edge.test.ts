@@ -165,7 +165,7 @@ describe('a body', () => {
   test('of exactly the limit is read', async () => {
     const answer = await raw(post('/kms/derive', `Content-Length: ${MAX_BODY_BYTES}`, '{'.repeat(MAX_BODY_BYTES)));
     expectRefusal(answer, 400, 'bad_request');
-    expect(answer.body).toContain('no JSON');
+    expect(answer.body).toContain('not JSON');
   });
 
   test('is never taken for the next request', async () => {

@@ -1,10 +1,11 @@
 /** The gate and the error table (protocol.md §2): what an unready node says, and what every failure looks like on the wire. */
 import { describe, expect, test } from '@jest/globals';
+import { DeadlineError } from '../../../src/domain/deadline.ts';
 import { DependencyError, InvariantError, RefusalError, type ErrorCode } from '../../../src/domain/errors.ts';
 import type { ReadinessState, ReadinessView } from '../../../src/domain/readiness.ts';
 import { REASONS, reason, type Reason } from '../../../src/domain/reasons.ts';
-import { replyForError } from '../../../src/http/error-table.ts';
-import { assertOpen, type Gate } from '../../../src/http/gate.ts';
+import { errorAnswer } from '../../../src/http/error-table.ts';
+import { assertReady, assertSecretConfirmed } from '../../../src/http/gate.ts';
 import { READY } from '../../support/node-over-http.ts';
 
 const WAITING: Reason = reason(REASONS.hashNotDeepEnough, 'claimed here');
@@ -14,18 +15,17 @@ describe('the gate', () => {
 
   test.each(
     states.flatMap((state) =>
-      [true, false].map((secretConfirmed): [ReadinessState, boolean, Record<Gate, boolean>] => [
+      [true, false].map((secretConfirmed): [ReadinessState, boolean, { readonly kms: boolean; readonly sync: boolean }] => [
         state,
         secretConfirmed,
-        { none: true, ready: state === 'ready', 'secret confirmed': secretConfirmed },
+        { kms: state === 'ready', sync: secretConfirmed },
       ]),
     ),
   )('in %s with a confirmed secret %s is open for %j', (state, secretConfirmed, open) => {
     const view: ReadinessView = { ...READY, state, secretConfirmed, reason: state === 'ready' ? null : WAITING };
-    for (const [gate, isOpen] of Object.entries(open) as [Gate, boolean][]) {
-      const enter = (): void => assertOpen(gate, view);
-      if (isOpen) expect(enter).not.toThrow();
-      else expect(enter).toThrow(expect.objectContaining({ code: 'service_unavailable' }));
+    for (const [isOpen, enter] of [[open.kms, assertReady], [open.sync, assertSecretConfirmed]] as const) {
+      if (isOpen) expect(() => enter(view)).not.toThrow();
+      else expect(() => enter(view)).toThrow(expect.objectContaining({ code: 'service_unavailable' }));
     }
   });
 
@@ -36,7 +36,7 @@ describe('the gate', () => {
     [null, 1],
   ])('says why, and with %s ms to the next node_tick, when to come back: %i s', (nextTickInMs, retryAfterSeconds) => {
     const view: ReadinessView = { ...READY, state: 'bootstrapping', reason: WAITING, nextTickInMs };
-    expect(() => assertOpen('ready', view)).toThrow(
+    expect(() => assertReady(view)).toThrow(
       expect.objectContaining({ message: 'master secret hash not deep enough: claimed here', retryAfterSeconds }),
     );
   });
@@ -56,29 +56,33 @@ describe('the error table', () => {
     ['not_replicated', 504, false],
     ['insufficient_storage', 507, false],
   ])('answers %s with %i, Retry-After: %s', (code, status, retries) => {
-    expect(replyForError(new RefusalError(code, 'why'))).toEqual({
-      status,
-      headers: retries ? { 'retry-after': '1' } : {},
-      body: { code, message: 'why' },
-    });
+    expect(errorAnswer(new RefusalError(code, 'why'))).toEqual({ status, retryAfterSeconds: retries ? 1 : null, body: { code, message: 'why' } });
   });
 
-  test.each<[number, string]>([
-    [0, '1'],
-    [0.2, '1'],
-    [2.1, '3'],
-    [60, '60'],
-  ])('writes %d s to wait as whole seconds, at least one: %s', (seconds, header) => {
-    expect(replyForError(new RefusalError('rate_limited', 'why', seconds)).headers).toEqual({ 'retry-after': header });
+  test.each<[number, number]>([
+    [0, 1],
+    [0.2, 1],
+    [2.1, 3],
+    [60, 60],
+  ])('writes %d s to wait as whole seconds, at least one: %i', (seconds, retryAfterSeconds) => {
+    expect(errorAnswer(new RefusalError('rate_limited', 'why', seconds))).toMatchObject({ retryAfterSeconds });
+  });
+
+  test.each<[string, Error, number, string]>([
+    ['the chain', new DependencyError('chain', 'timeout', 'the chain RPC at a.test:443 answered 401'), 5, 'the chain RPC at a.test:443 answered 401'],
+    ['the enclave API', new DependencyError('enclave', 'malformed', 'it failed'), 2, 'it failed'],
+    ['a peer', new DependencyError('peer', 'unreachable', 'it failed'), 2, 'it failed'],
+    ['a time limit', new DeadlineError('the chain read', 5_000), 1, 'the chain read took longer than 5000 ms'],
+  ])('answers a failure of %s with 503, in the words of this node', (_, thrown, retryAfterSeconds, message) => {
+    expect(errorAnswer(thrown)).toEqual({ status: 503, retryAfterSeconds, body: { code: 'service_unavailable', message } });
   });
 
   test.each<[string, unknown]>([
-    ['an error nobody foresaw', new TypeError('cannot read key deadbeef of /srv/app.ts')],
+    ['an unexpected error', new TypeError('cannot read key deadbeef of /srv/app.ts')],
     ['a broken invariant', new InvariantError('secret deadbeef')],
-    ['a dependency', new DependencyError('enclave', 'malformed', 'deadbeef')],
     ['a text', 'deadbeef'],
     ['nothing', undefined],
   ])('says no more than internal error about %s', (_, thrown) => {
-    expect(replyForError(thrown)).toEqual({ status: 500, headers: {}, body: { code: 'internal_error', message: 'internal error' } });
+    expect(errorAnswer(thrown)).toEqual({ status: 500, retryAfterSeconds: null, body: { code: 'internal_error', message: 'internal error' } });
   });
 });

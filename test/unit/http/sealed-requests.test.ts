@@ -188,9 +188,9 @@ describe.each<Kind>(['app', 'peer'])('a request of kind %s', (kind) => {
   });
 
   test.each<[string, Partial<Enclave>]>([
-    ['opening', { decrypt: () => Promise.reject(new DependencyError('enclave', 'timeout', 'key=deadbeef')) }],
-    ['signing', { sign: () => Promise.reject(new DependencyError('enclave', 'unreachable', 'key=deadbeef')) }],
-    ['sealing', { encrypt: () => Promise.reject(new DependencyError('enclave', 'malformed', 'key=deadbeef')) }],
+    ['opening', { decrypt: () => Promise.reject(new DependencyError('enclave', 'timeout', 'the enclave API failed')) }],
+    ['signing', { sign: () => Promise.reject(new DependencyError('enclave', 'unreachable', 'the enclave API failed')) }],
+    ['sealing', { encrypt: () => Promise.reject(new DependencyError('enclave', 'malformed', 'the enclave API failed')) }],
   ])('meets 503 with Retry-After when the enclave fails at %s', async (_, failing) => {
     await start({ enclave: (real) => ({ ...real, ...failing }) });
     const answer = await ask(kind, GOOD[kind]);

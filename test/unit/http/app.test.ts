@@ -1,55 +1,61 @@
-/** From request to reply (protocol.md §2): stopping, rate limit, gate, route, error table, in this order, without a socket. */
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+/**
+ * From request to answer (protocol.md §2): stopping, rate limit, gate, route, error table, in this order. Requests are injected
+ * into the Express app, so that a body can be watched: whether anything reads it.
+ */
+import { describe, expect, test } from '@jest/globals';
+import { Readable } from 'node:stream';
+import inject from 'light-my-request';
 import { DependencyError, InvariantError, RefusalError } from '../../../src/domain/errors.ts';
 import type { ReadinessView } from '../../../src/domain/readiness.ts';
 import { REASONS, reason } from '../../../src/domain/reasons.ts';
-import { createDispatch } from '../../../src/http/dispatch.ts';
-import type { Exchange, Reply } from '../../../src/http/exchange.ts';
-import type { HttpModules, HttpOptions } from '../../../src/http/modules.ts';
-import { READY, startNodeOverHttp, type NodeOverHttp } from '../../support/node-over-http.ts';
+import { createApp, type AppModules, type AppOptions } from '../../../src/http/app.ts';
+import { READY, nodeParts, type NodeParts } from '../../support/node-over-http.ts';
 
 const UNREADY: ReadinessView = { ...READY, state: 'ineligible', reason: reason(REASONS.selfNotInNodeList), secretConfirmed: false, confirmedHash: null };
-const OPTIONS: HttpOptions = {
-  kmsAppId: 49,
-  kmsRegistry: `0x${'aa'.repeat(20)}` as HttpOptions['kmsRegistry'],
-  maxRequestBodyBytes: 1_000,
-  maxSyncPayloadBytes: 1_000,
-  maxValueBytes: 300,
-  rateLimitPerMinute: 0,
-  nonceRateLimitPerMinute: 0,
-  trustedProxies: [],
-};
 
-let node: NodeOverHttp;
-beforeAll(async () => {
-  node = await startNodeOverHttp();
-});
-afterAll(() => node.close());
-
-interface Given {
-  readonly options?: Partial<HttpOptions>;
-  readonly modules?: Partial<HttpModules>;
+interface Reply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly body: object;
 }
 
-/** The dispatch of a node, and how often a body was read. */
-function start({ options, modules }: Given = {}) {
+/** Headers that every answer has, or that belong to the library. */
+const COMMON = /^(?:access-control-.*|cache-control|connection|content-length|content-type|date|keep-alive|transfer-encoding)$/;
+
+interface Given {
+  readonly options?: Partial<AppOptions>;
+  readonly readiness?: ReadinessView;
+  readonly isStopping?: boolean;
+  readonly identity?: null;
+  readonly nonces?: AppModules['node']['nonces'];
+}
+
+/** The app of a node, and how often a body was read. */
+function start({ options, readiness = READY, isStopping = false, identity, nonces }: Given = {}) {
+  const parts: NodeParts = nodeParts(options === undefined ? {} : { http: options });
+  parts.state.view = readiness;
+  parts.state.stopping = isStopping;
+  const { appModules } = parts;
+  const unknown = identity === null ? { identity: () => null } : {};
+  const app = createApp(parts.appOptions, {
+    ...appModules,
+    node: { ...appModules.node, nonces: nonces ?? appModules.node.nonces },
+    kms: { ...appModules.kms, ...unknown },
+    sync: { ...appModules.sync, ...unknown },
+  });
   const counts = { bodies: 0 };
-  const dispatch = createDispatch({ ...OPTIONS, ...options }, { ...node.modules, ...modules });
-  const ask = (method: string, path: string, change: Partial<Exchange> = {}): Promise<Reply> =>
-    dispatch({
-      method,
-      path,
-      dataKey: null,
-      query: '',
-      headers: {},
-      client: '203.0.113.7',
-      readBody: async () => {
+  const ask = async (method: string, path: string, client = '203.0.113.7'): Promise<Reply> => {
+    const payload = new Readable({
+      read() {
         counts.bodies += 1;
-        return new Uint8Array();
+        this.push(null);
       },
-      ...change,
     });
-  return { ask, counts };
+    const { statusCode, headers, body } = await inject(app, { method, url: path, remoteAddress: client, payload });
+    const own = Object.entries(headers).filter(([name]) => !COMMON.test(name));
+    return { status: statusCode, headers: Object.fromEntries(own), body: body === '' ? {} : (JSON.parse(body) as object) };
+  };
+  return { ask, counts, parts };
 }
 
 function codeOf(reply: Reply): unknown {
@@ -67,7 +73,7 @@ describe('an unready node', () => {
     ['GET', '/kms/'],
     ['POST', '/sync'],
   ])('answers %s %s with 503, its reason and Retry-After, and reads no body', async (method, path) => {
-    const { ask, counts } = start({ modules: { readiness: () => UNREADY } });
+    const { ask, counts } = start({ readiness: UNREADY });
     expect(await ask(method, path)).toEqual({
       status: 503,
       headers: { 'retry-after': '30' },
@@ -87,12 +93,12 @@ describe('an unready node', () => {
     ['GET', '/KMS/data', 404],
     ['GET', '/sync', 405],
   ])('answers %s %s with %i as ever', async (method, path, status) => {
-    expect((await start({ modules: { readiness: () => UNREADY } }).ask(method, path)).status).toBe(status);
+    expect((await start({ readiness: UNREADY }).ask(method, path)).status).toBe(status);
   });
 
   test('whose secret is confirmed opens /sync, where the other checks still apply', async () => {
     const view: ReadinessView = { ...UNREADY, state: 'syncing-secret', secretConfirmed: true, confirmedHash: READY.confirmedHash };
-    expect(codeOf(await start({ modules: { readiness: () => view } }).ask('POST', '/sync'))).toBe('unauthorized');
+    expect(codeOf(await start({ readiness: view }).ask('POST', '/sync'))).toBe('unauthorized');
   });
 });
 
@@ -104,7 +110,6 @@ describe('a ready node', () => {
     ['GET', '/nothing', 'not_found', undefined],
     ['GET', '/kms/derive', 'method_not_allowed', 'POST'],
     ['DELETE', '/status', 'method_not_allowed', 'GET'],
-    ['HEAD', '/sync', 'method_not_allowed', 'POST'],
     ['POST', '/kms/derive', 'unauthorized', undefined],
   ])('answers %s %s with %s', async (method, path, code, allow) => {
     const reply = await start().ask(method, path);
@@ -113,13 +118,17 @@ describe('a ready node', () => {
     expect(Object.keys(reply.body)).toEqual(['code', 'message']);
   });
 
+  test('refuses HEAD where there is no GET, without a body', async () => {
+    expect(await start().ask('HEAD', '/sync')).toEqual({ status: 405, headers: { allow: 'POST' }, body: {} });
+  });
+
   test('that stops refuses everything', async () => {
-    const { ask } = start({ modules: { isStopping: () => true } });
+    const { ask } = start({ isStopping: true });
     for (const path of ['/health', '/status', '/kms/derive', '/nothing']) expect(codeOf(await ask('GET', path))).toBe('service_unavailable');
   });
 
   test('that does not know yet who it is answers 503', async () => {
-    const { ask } = start({ modules: { identity: () => null } });
+    const { ask } = start({ identity: null });
     for (const path of ['/kms/derive', '/sync']) expect(codeOf(await ask('POST', path))).toBe('service_unavailable');
   });
 
@@ -133,7 +142,7 @@ describe('a ready node', () => {
 describe('the rate limit', () => {
   async function codes(ask: ReturnType<typeof start>['ask'], method: string, path: string, times: number, client?: string): Promise<unknown[]> {
     const all: unknown[] = [];
-    for (let time = 0; time < times; time += 1) all.push(codeOf(await ask(method, path, client === undefined ? {} : { client })));
+    for (let time = 0; time < times; time += 1) all.push(codeOf(await ask(method, path, client)));
     return all;
   }
 
@@ -151,7 +160,7 @@ describe('the rate limit', () => {
   });
 
   test('comes before the gate', async () => {
-    const { ask } = start({ options: { rateLimitPerMinute: 1 }, modules: { readiness: () => UNREADY } });
+    const { ask } = start({ options: { rateLimitPerMinute: 1 }, readiness: UNREADY });
     expect(await codes(ask, 'POST', '/kms/derive', 2)).toEqual(['service_unavailable', 'rate_limited']);
   });
 
@@ -181,15 +190,14 @@ describe('the rate limit', () => {
 
 describe('a failure', () => {
   async function failing(thrown: unknown): Promise<{ reply: Reply; broken: Error[]; logged: string }> {
-    const broken: Error[] = [];
-    const lines = node.log.lines.length;
     const nonces = {
       issue: (): string => {
         throw thrown;
       },
     };
-    const reply = await start({ modules: { nonces, onBrokenInvariant: (error) => broken.push(error) } }).ask('GET', '/nonce');
-    return { reply, broken, logged: JSON.stringify(node.log.lines.slice(lines)) };
+    const { ask, parts } = start({ nonces });
+    const reply = await ask('GET', '/nonce');
+    return { reply, broken: parts.state.broken, logged: JSON.stringify(parts.log.lines) };
   }
 
   test('of a rule of our own stops the node and tells the caller nothing', async () => {
@@ -201,7 +209,7 @@ describe('a failure', () => {
 
   test('of a dependency is 503', async () => {
     const { reply, broken } = await failing(new DependencyError('enclave', 'timeout', 'the enclave API did not answer'));
-    expect(reply).toMatchObject({ status: 503, body: { code: 'service_unavailable', message: 'the enclave API did not answer' } });
+    expect(reply).toMatchObject({ status: 503, headers: { 'retry-after': '2' }, body: { code: 'service_unavailable', message: 'the enclave API did not answer' } });
     expect(broken).toEqual([]);
   });
 
@@ -209,7 +217,7 @@ describe('a failure', () => {
     expect(await failing(new RefusalError('forbidden', 'why'))).toMatchObject({ reply: { status: 403 }, broken: [], logged: '[]' });
   });
 
-  test('that nobody foresaw is logged by its kind, without its text', async () => {
+  test('that is unexpected is logged by its kind, without its text', async () => {
     const { reply, broken, logged } = await failing(new TypeError('key deadbeef'));
     expect(reply.status).toBe(500);
     expect(broken).toEqual([]);

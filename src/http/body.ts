@@ -1,0 +1,44 @@
+/** Bodies (protocol.md §3): read up to a limit, and only once the caller has proved who it is. */
+import type { RequestHandler } from 'express';
+import type { IncomingMessage } from 'node:http';
+import { RefusalError } from '../domain/errors.ts';
+import { parseJsonBody } from '../crypto/json.ts';
+
+/** Gives the parsed JSON as `response.locals.body`. Refuses with payload_too_large, bad_request. */
+export function readBody(maxBytes: number): RequestHandler {
+  return async (request, response, next) => {
+    (response.locals as { body?: unknown }).body = parseBody(await bytesOf(request, maxBytes));
+    next();
+  };
+}
+
+/** What is longer than the limit is not read on. */
+async function bytesOf(request: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
+  const tooLarge = (): RefusalError => new RefusalError('payload_too_large', `the body is longer than ${maxBytes} bytes`);
+  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge();
+  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  const onData = (chunk: Buffer): void => {
+    bytes += chunk.length;
+    if (bytes <= maxBytes) chunks.push(chunk);
+    else reject(tooLarge());
+  };
+  const onEnd = (): void => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+  const onCut = (): void => reject(new RefusalError('bad_request', 'the body was cut off'));
+  request.on('data', onData).once('end', onEnd).once('error', onCut).once('close', onCut);
+  try {
+    return await promise;
+  } finally {
+    request.off('data', onData).off('end', onEnd).off('close', onCut);
+    if (bytes > maxBytes) request.pause();
+  }
+}
+
+function parseBody(body: Uint8Array): unknown {
+  try {
+    return parseJsonBody(body);
+  } catch {
+    throw new RefusalError('bad_request', 'the body is not JSON');
+  }
+}

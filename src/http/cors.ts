@@ -1,0 +1,19 @@
+/**
+ * What a browser may send and read (protocol.md §2: CORS preflight passes, whatever the node's state). `x-tee-wallet` is not
+ * in it: it names a wallet without any proof, in development, and no page of another origin should speak for one.
+ */
+import type { RequestHandler } from 'express';
+
+const CORS_HEADERS = new Map([
+  ['access-control-allow-origin', '*'],
+  ['access-control-allow-methods', 'GET, POST, PUT, DELETE'],
+  ['access-control-allow-headers', 'content-type, x-app-signature, x-app-nonce, x-app-timestamp, x-app-wallet'],
+  ['access-control-expose-headers', 'x-kms-response-signature, retry-after'],
+  ['access-control-max-age', '600'],
+]);
+
+export const cors: RequestHandler = (request, response, next) => {
+  response.setHeaders(CORS_HEADERS);
+  if (request.method === 'OPTIONS') response.status(204).end();
+  else next();
+};

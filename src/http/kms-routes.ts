@@ -1,0 +1,79 @@
+/**
+ * `/kms` (protocol.md §2, §3): what apps ask for. Everything below it is behind the ready gate, also what does not exist. A
+ * caller proves itself by headers alone before its body is read; the gate is looked at again after that, since a body may take
+ * its time.
+ */
+import { Router } from 'express';
+import type { AuthenticatedApp, Authenticator } from '../auth/authenticator.ts';
+import type { Vault } from '../crypto/vault.ts';
+import type { Identity } from '../domain/ports.ts';
+import { readBody } from './body.ts';
+import { DataHandlers, type DataModules } from './data.ts';
+import { derive } from './derive.ts';
+import { requireReady, type GateModules } from './gate.ts';
+import { decodePercent } from './query.ts';
+import { knownIdentity, openEnvelope, sendSealed, type EnvelopeModules, type SealedHandler, type SealedLocals } from './sealed-exchange.ts';
+import { methodNotAllowed } from './unknown-route.ts';
+
+export interface KmsOptions {
+  /** `MAX_REQUEST_BODY_BYTES`. */
+  readonly maxRequestBodyBytes: number;
+  /** `MAX_KV_VALUE_SIZE_BYTES`. */
+  readonly maxValueBytes: number;
+}
+
+export interface AppCallerModules {
+  readonly authenticator: Pick<Authenticator, 'app'>;
+  /** Null until the enclave has said who this node is. */
+  readonly identity: () => Identity | null;
+}
+
+export interface KmsModules extends Pick<GateModules, 'readiness'>, AppCallerModules, EnvelopeModules, DataModules {
+  readonly vault: DataModules['vault'] & Pick<Vault, 'deriveAppKey'>;
+}
+
+type AppLocals = SealedLocals<AuthenticatedApp>;
+
+/** No group in it: a key is read as it was sent, not as Express decodes it. */
+const DATA_KEY_PATH = /^\/data\//;
+
+export function kmsRoutes(options: KmsOptions, modules: KmsModules): Router {
+  const data = new DataHandlers({ maxValueBytes: options.maxValueBytes }, modules);
+  const ready = requireReady(modules);
+  const authenticate = authenticateApp(modules);
+  const body = readBody(options.maxRequestBodyBytes);
+  const open = openEnvelope<AppLocals>(modules);
+  const send = (answer: Parameters<typeof sendSealed<AppLocals>>[2]) => sendSealed(modules, 'x-kms-response-signature', answer);
+
+  const router = Router({ caseSensitive: true, strict: true });
+  router.use(ready);
+  router
+    .route('/derive')
+    .post(authenticate, body, open, ready, send(({ caller, inner }) => derive(modules.vault, caller.appId, inner)))
+    .all(methodNotAllowed);
+  router
+    .route('/data')
+    .get(authenticate, ready, send(({ caller }, request) => data.query(caller.appId, rawQuery(request.url))))
+    .put(authenticate, body, open, ready, send(({ caller, inner }) => data.put(caller.appId, inner)))
+    .delete(authenticate, body, open, ready, send(({ caller, inner }) => data.delete(caller.appId, inner)))
+    .all(methodNotAllowed);
+  router
+    .route(DATA_KEY_PATH)
+    .get(authenticate, ready, send(({ caller }, request) => data.read(caller.appId, decodePercent(request.path.replace(DATA_KEY_PATH, ''), 'path'))))
+    .all(methodNotAllowed);
+  return router;
+}
+
+function authenticateApp({ authenticator, identity }: AppCallerModules): SealedHandler<AppLocals> {
+  return async (request, { locals }, next) => {
+    locals.nodeWallet = knownIdentity(identity()).wallet;
+    locals.caller = await authenticator.app(request.headers as Readonly<Record<string, string>>, locals.nodeWallet);
+    next();
+  };
+}
+
+/** As sent, without the `?`. */
+function rawQuery(url: string): string {
+  const at = url.indexOf('?');
+  return at === -1 ? '' : url.slice(at + 1);
+}

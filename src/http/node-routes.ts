@@ -1,0 +1,46 @@
+/** The routes at the root (protocol.md §2): what operators, monitors and callers read of a node, and `/sync`. */
+import { Router, type RequestHandler } from 'express';
+import type { NonceBook } from '../auth/nonce-book.ts';
+import type { ClientLimits } from './client-limit.ts';
+import { nodesBody, statusBody, type StatusModules, type StatusOptions } from './status.ts';
+import { methodNotAllowed } from './unknown-route.ts';
+
+export interface NodeModules {
+  readonly status: StatusModules;
+  readonly nonces: Pick<NonceBook, 'issue'>;
+}
+
+const OVERVIEW = {
+  service: 'nova-kms-node',
+  docs: 'README.md of the project',
+  auth: {
+    app: ['x-app-signature', 'x-app-nonce', 'x-app-timestamp', 'x-app-wallet (optional)'],
+    peer: ['x-kms-signature', 'x-kms-nonce', 'x-kms-timestamp', 'x-kms-wallet (optional)', 'x-sync-signature'],
+  },
+  endpoints: [
+    'GET /',
+    'GET /health',
+    'GET /status',
+    'GET /nonce',
+    'GET /nodes',
+    'POST /kms/derive',
+    'GET /kms/data',
+    'GET /kms/data/<key>',
+    'PUT /kms/data',
+    'DELETE /kms/data',
+    'POST /sync',
+  ],
+};
+
+export function nodeRoutes(options: StatusOptions, { status, nonces }: NodeModules, limits: ClientLimits, sync: RequestHandler[]): Router {
+  const refuse = [limits.general, methodNotAllowed];
+  const router = Router({ caseSensitive: true, strict: true });
+  // `/sync` counts a peer by its wallet, and a request that proves no peer for its client.
+  router.route('/sync').post(sync).all(refuse);
+  router.route('/nonce').get(limits.nonce, (_request, response) => void response.json({ nonce: nonces.issue() })).all(refuse);
+  router.route('/health').get((_request, response) => void response.json({ status: 'healthy' })).all(refuse);
+  router.route('/status').get(limits.general, (_request, response) => void response.json(statusBody(options, status))).all(refuse);
+  router.route('/nodes').get(limits.general, (_request, response) => void response.json(nodesBody(status))).all(refuse);
+  router.route('/').get(limits.general, (_request, response) => void response.json(OVERVIEW)).all(refuse);
+  return router;
+}
