@@ -125,7 +125,7 @@ function duration(ms: number): string {
   return ms < 1_000 ? `${ms} ms` : `${ms / 1_000} s`;
 }
 
-/** An actor without an id of its own goes by its source; one without a name, by its place. */
+/** An actor without an id is named by its source; one without a source name, by its place. */
 function actorName(node: StateNode, id: string): string {
   const index = node.invoke.findIndex((invoke) => invoke.id === id);
   const invoke = node.invoke[index];
@@ -133,7 +133,7 @@ function actorName(node: StateNode, id: string): string {
   return invoke.src.startsWith('xstate.invoke.') ? `actor ${index + 1}` : invoke.src;
 }
 
-/** A function without a name of its own has that of the place where it stands. */
+/** An anonymous function has the name of the place where it stands. */
 const PLACES = ['', 'guard', 'actions', 'entry', 'exit'];
 
 /** Of an action or a guard: a name, an object of a type, XState's own (a function of a type), or a function. */

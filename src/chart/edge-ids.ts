@@ -8,7 +8,7 @@ interface StateNode {
   readonly always?: readonly object[];
 }
 
-/** @param machine the very one that runs: another copy of it has transitions of its own */
+/** @param machine the very one that runs: another copy of it has other transition objects */
 export function edgeIdsOf(machine: AnyStateMachine): ReadonlyMap<object, string> {
   const ids = new Map<object, string>();
   const note = (node: StateNode): void => {

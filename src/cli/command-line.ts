@@ -90,7 +90,7 @@ function oneLine(text: string): string {
   return `${text.trimEnd().replaceAll('\n', ' ')}\n`;
 }
 
-/** What comes after it is for whoever debugs the library that threw. */
+/** The rest is for someone who debugs the library that threw. */
 export function firstLine(error: unknown): string {
   return error instanceof Error ? error.message.split('\n', 1)[0]! : 'something was thrown that is no error';
 }

@@ -1,4 +1,4 @@
-/** Children of the development cluster stop when whoever started them is gone, even by SIGKILL. */
+/** Child processes stop when their parent is gone, even by SIGKILL. */
 import { Option } from 'commander';
 import process from 'node:process';
 

@@ -7,7 +7,7 @@ import { EXIT } from './exit-codes.ts';
 
 let outputLost: string | null = null;
 
-/** Whoever read the output is gone: what else is written is for nobody. A disk that is full is another thing. */
+/** EPIPE: the reader of the output is gone, so the rest need not be written. A full disk is an error. */
 function noteLost(error: NodeJS.ErrnoException | null | undefined): void {
   if (error !== null && error !== undefined && error.code !== 'EPIPE') outputLost ??= error.code ?? 'unknown';
 }

@@ -8,7 +8,7 @@ import { waitUntil } from './waiting.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 /**
- * Anvil does not notice when whoever started it is killed, so a shell does that for it: it kills Anvil when the pipe on
+ * Anvil does not notice when its parent is killed, so a shell does that for it: it kills Anvil when the pipe on
  * descriptor 3 closes, whose other end is held here.
  */
 const WATCHED = '"$@" & anvil=$!; { cat; kill -9 $anvil; } <&3 >/dev/null 2>&1 & wait $anvil';

@@ -18,11 +18,11 @@ export interface ClusterControlsModules {
   readonly links: PeerLinks;
   /** The nodes' way to the RPC. */
   readonly rpc: TcpRelay;
-  /** What the nodes' visualisers ask of whoever commands. */
+  /** The nodes' visualisers take commands only with this token. */
   readonly token: string;
 }
 
-/** Something that cannot be done, in a sentence for whoever asked. */
+/** Something that cannot be done, in a sentence for the reader of the page. */
 export class ControlError extends Error {
   constructor(message: string) {
     super(message);

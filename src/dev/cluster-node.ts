@@ -34,7 +34,7 @@ export interface ClusterNodeModules {
   readonly enclave: EmulatorProcess;
   readonly output: CapturedOutput;
   readonly transport: Transport;
-  /** Each of its processes has ended, whoever started it: once. */
+  /** One of its processes has ended; called once for each. */
   readonly onEnd?: NodeEndListener | undefined;
 }
 

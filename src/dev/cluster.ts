@@ -1,6 +1,6 @@
 /**
- * A cluster on this machine: a chain with both contracts, and N nodes, each a process of its own with an enclave emulator of
- * its own, registered and funded. Behind `npm start`, the end-to-end tests and benchmarks.
+ * A cluster on this machine: a chain with both contracts, and N nodes, each a process with its enclave emulator in another,
+ * registered and funded. Behind `npm start`, the end-to-end tests and benchmarks.
  */
 import type { Transport } from '../domain/ports.ts';
 import { PeerTransport } from '../net/peer-transport.ts';
@@ -48,7 +48,7 @@ export interface ClusterOptions {
   readonly envelope?: 'enclaver' | 'capsule';
   /** Let tests inject failures into the enclave API. Default: false. */
   readonly allowFaults?: boolean;
-  /** Each node has a visualiser at a port of its own, which takes commands from whoever has the token. */
+  /** Each node has a visualiser at another port, which takes commands with this token. */
   readonly visualizer?: { readonly token: string } | undefined;
   /** For every node. */
   readonly environment?: Environment;
@@ -62,7 +62,7 @@ export interface ClusterOptions {
   readonly keepLines?: number;
   readonly onStep?: (step: ClusterStep) => void;
   readonly onLine?: (line: CapturedLine) => void;
-  /** A node's process has ended, whoever started it: once for each. */
+  /** A node's process has ended; called once for each. */
   readonly onNodeEnd?: NodeEndListener;
   /** Ends a start under way. */
   readonly signal?: AbortSignal;

@@ -1,4 +1,4 @@
-/** An app beside the cluster: keys in this process, registered as an instance of an app of its own, and a client. */
+/** An app beside the cluster: keys in this process, registered as an instance of another app than the KMS, and a client. */
 import { createKmsClient, type KmsClient } from '../client/kms-client.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import { systemRandom } from '../system/system.ts';

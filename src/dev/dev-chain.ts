@@ -128,7 +128,7 @@ export class DevChain {
     return events.map(({ blockNumber }) => blockNumber);
   }
 
-  /** Waits until a block holds the transaction: a node mines after it has answered whoever sent it. @throws Error of viem when none comes in time */
+  /** Waits until a block holds the transaction: a chain may mine after it has answered the sender. @throws Error of viem when none comes in time */
   async untilMined(hash: Hash32): Promise<void> {
     await this.client.waitForTransactionReceipt({ hash });
   }

@@ -1,4 +1,4 @@
-/** One enclave of the cluster: an emulator in a process of its own, whose wallet stays the same over its boots. */
+/** One enclave of the cluster: an emulator in its own process, whose wallet stays the same over its boots. */
 import { z } from 'zod';
 import { parseTeePubkey, parseWallet, type TeePubkey, type Wallet } from '../domain/ids.ts';
 import { systemRandom } from '../system/system.ts';

@@ -49,7 +49,7 @@ export class ManagedProcess {
       cwd: ROOT,
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { PATH: process.env['PATH'] ?? '', ...options.environment },
-      // A group of its own: Ctrl-C in the terminal is for this process, which then stops the others in order.
+      // Another process group: Ctrl-C in the terminal is for this process, which then stops the others in order.
       detached: true,
     });
     this.#child.stdin!.on('error', () => undefined);

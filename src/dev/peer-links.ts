@@ -1,5 +1,5 @@
 /**
- * The ways from each node to the others, as an HTTP proxy of its own for each (`HTTP_PROXY`): it knows who asks and who is
+ * The ways from each node to the others, with one HTTP proxy for each node (`HTTP_PROXY`): it knows who asks and who is
  * asked, so that the way between two nodes can be cut while all others stay.
  */
 import { Agent, createServer, request as httpRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';

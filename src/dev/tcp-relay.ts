@@ -1,4 +1,4 @@
-/** A door on loopback that leads to a port and can be shut: what stands behind it is gone for whoever comes through it. */
+/** A door on loopback that leads to a port and can be shut: while it is shut, nothing behind it can be reached through it. */
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
 export class TcpRelay {

@@ -73,7 +73,7 @@ export function parseEvent(line: string): VisualizerEvent | { readonly problem: 
   try {
     read = JSON.parse(line);
   } catch {
-    return { problem: 'it is no JSON' };
+    return { problem: 'it is not JSON' };
   }
   const parsed = eventForm.safeParse(read);
   // What is absent stays absent: zod says no more than that it may be undefined.

@@ -1,6 +1,6 @@
 /**
  * The last events of all sources, numbered, within a number and within bytes. What is dropped at the old end is not lost
- * altogether: the log keeps the state that it led to, so that whoever reads from the beginning, late or after a gap, gets the
+ * altogether: the log keeps the state that it led to, so that a reader who begins late or comes back after a gap gets the
  * charts and the whole state of every source first (keyframes), and then what follows, in one unbroken count.
  */
 import type { Chart, EndEvent, EventSink, NewEvent, Shown, ShownEvent, StateEvent, StepEvent, VisualizerEvent } from './wire.ts';
@@ -39,7 +39,7 @@ interface Base {
   readonly active: readonly string[];
   readonly shown: Shown;
   readonly atMs: number;
-  /** null while it runs. Kept, so that whoever knew the source before a gap hears of its end. */
+  /** null while it runs. Kept, so that a reader who knew the source before a gap is told of its end. */
   readonly ended: Pick<EndEvent, 'atMs' | 'how'> | null;
 }
 
@@ -136,7 +136,7 @@ export class EventLog implements EventSink {
     return found;
   }
 
-  /** The next event of whoever reads there is dropped. */
+  /** The next event of a reader at this place is dropped. */
   hasLost(cursor: Cursor): boolean {
     return cursor.next < this.#first;
   }

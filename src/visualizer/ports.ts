@@ -31,7 +31,7 @@ export interface Commands {
   run(request: CommandRequest): Promise<void>;
 }
 
-/** A command that cannot be carried out. The sentence goes to whoever asked. */
+/** A command that cannot be carried out. The sentence goes to the caller. */
 export class CommandRefusal extends Error {
   readonly status: number;
 

@@ -41,7 +41,7 @@ export interface RecorderModules {
   readonly onFailure?: (error: unknown) => void;
 }
 
-/** Watches from here on; whoever owns the actor goes on watching its errors. To be called before it starts. @returns ends it */
+/** Watches from here on; the owner of the actor goes on watching its errors. To be called before it starts. @returns ends it */
 export function recordActor(actor: AnyActor, options: RecorderOptions, modules: RecorderModules): () => void {
   const recorder = new Recorder(actor, options, modules);
   const inspection = actor.system.inspect((event) => {

@@ -1,12 +1,12 @@
 /**
- * The page and what it reads, on a loopback port of its own:
+ * The page and what it reads, on its own loopback port:
  *
  *   GET /                 the page, and its files
  *   GET /session          what the page may have done (PageSession)
  *   GET /events           the log as server-sent events, from the beginning, or after `Last-Event-ID` or `?after=`
  *   GET /trace            all that the log holds, as JSON lines; with `?follow=true` also what comes
  *   GET /layouts/<chart>  where the boxes of a chart stand
- *   POST /commands        does something, for whoever has the token
+ *   POST /commands        does something; needs the token
  *
  * Everything has a limit: connections, readers, what a reader is given at once, bodies. Nothing here can hold up its process
  * for longer than it takes to hand a chunk to a socket.
@@ -152,7 +152,7 @@ class Visualizer {
     else if (url.pathname === '/trace') this.#read(exchange, { form: 'lines', follow: url.searchParams.get('follow') === 'true' }, undefined);
     else if (first === 'layouts' && second !== undefined) void this.#layout(response, second);
     else {
-      // Whoever asks for the page asks for the layouts next, and they take longest.
+      // The page asks for the layouts next, and they take longest.
       if (url.pathname === '/') for (const chart of this.#modules.log.charts()) this.#modules.layoutOf(chart).catch(() => undefined);
       void this.#file(response, url.pathname);
     }
@@ -224,7 +224,7 @@ class Visualizer {
     }
   }
 
-  /** Many events come at once; each reader is woken once for all of them, when whoever said them is done. */
+  /** Many events come at once; each reader is woken once for all of them, in the next turn of the event loop. */
   #pumpSoon(): void {
     if (this.#pumpIsDue || this.#readers.size === 0) return;
     this.#pumpIsDue = true;
@@ -274,7 +274,7 @@ function commandOf(text: string): CommandRequest {
   try {
     read = JSON.parse(text);
   } catch {
-    throw new CommandRefusal(400, 'this is no JSON');
+    throw new CommandRefusal(400, 'this is not JSON');
   }
   const { command, source = null, peer = null } = (read ?? {}) as Record<string, unknown>;
   if (typeof command !== 'string' || !isName(command)) throw new CommandRefusal(400, 'a command has a name');

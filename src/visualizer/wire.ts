@@ -47,7 +47,7 @@ export interface ChartEvent extends Numbered {
 /**
  * The whole state of a source: its actor starts, or a reader joins late, or after a gap. Never given where a stream simply goes
  * on, so for a reader who knows the source it says by itself that events may be missing before it (numbers do not: those after a
- * gap may happen to follow, and whoever passes a stream on numbers it anew). All that was known of the source before is void:
+ * gap may happen to follow, and a program that passes a stream on numbers it again). All that was known of the source before is void:
  * spans that were open are cut off, also where the state stands in the middle of one, as nobody knows whether it is the same.
  * An `end` directly behind it: the source had ended already.
  */

@@ -53,7 +53,7 @@ async function readValue(text: string | undefined, file: string | undefined): Pr
   const chunks: Buffer[] = [];
   let bytes = 0;
   try {
-    // Whoever fills the pipe may take long: somebody is asked for a passphrase.
+    // No time limit: the program at the other end of the pipe may ask its user for a passphrase.
     for await (const chunk of (file === undefined ? process.stdin : createReadStream(file)) as AsyncIterable<Buffer>) {
       bytes += chunk.length;
       if (bytes > MAX_INPUT_BYTES) throw new CommandError(`a value has at most ${MAX_INPUT_BYTES} bytes`, EXIT.usage);

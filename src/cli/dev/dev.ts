@@ -31,7 +31,7 @@ export async function run(command: Command): Promise<number> {
   const say = (error: unknown): void => void process.stderr.write(`${firstLine(error)}\n`);
 
   onStopSignals(stop, () => killAll(EXIT.interrupted));
-  // Whoever read the output is gone: there is nobody to run for.
+  // The reader of the output is gone, and with it the reason to run.
   process.stdout.on('error', stop);
   process.on('uncaughtException', (error) => {
     say(error);

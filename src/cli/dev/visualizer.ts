@@ -42,7 +42,7 @@ interface Doors {
 }
 
 export class DevVisualizer {
-  /** What nodes ask of whoever commands them. */
+  /** Nodes take commands only with this token. */
   readonly nodeToken = drawToken();
   readonly #log = new EventLog(drawToken().slice(0, 12));
   readonly #doors: Doors;

@@ -24,7 +24,7 @@ Example:
   IN_ENCLAVE=false BIND_ADDR=127.0.0.1:8000 nova-kms node
 
 Exit code: 0 stopped in order by SIGTERM or SIGINT; 1 the environment is wrong, it
-cannot listen, or a rule of its own is broken; 130 at a second signal.`;
+cannot listen, or an invariant is broken; 130 at a second signal.`;
 
 export function define(command: Command): void {
   command.addOption(exitWithParentOption()).addHelpText('after', MORE);

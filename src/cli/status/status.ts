@@ -121,7 +121,7 @@ async function watch(options: StatusOptions, look: (before: Survey | null) => Pr
     screen.end();
     process.exit(EXIT.interrupted);
   });
-  // Whoever read the output is gone.
+  // The reader of the output is gone.
   process.stdout.on('error', stop);
   let survey: Survey | null = null;
   let said: string | null = null;

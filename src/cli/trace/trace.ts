@@ -25,7 +25,7 @@ export async function run(command: Command): Promise<number> {
   const [given] = command.args as [string];
   const url = nodeUrl(given);
   if (url === null) throw new CommandError('this is no URL of a visualiser, such as http://127.0.0.1:9000', EXIT.usage);
-  // Lines of up to some kilobytes, from whoever answers there.
+  // Lines of some kilobytes, from an unknown server.
   if (process.stdout.isTTY) throw new CommandError(`a trace is for a file or a pipe: nova-kms trace ${url} > FILE`, EXIT.usage);
   const { kept = false } = command.opts<{ kept?: boolean }>();
   const stopping = new AbortController();
@@ -33,7 +33,7 @@ export async function run(command: Command): Promise<number> {
     () => stopping.abort(),
     () => process.exit(EXIT.interrupted),
   );
-  // Whoever read the output is gone.
+  // The reader of the output is gone.
   process.stdout.on('error', () => stopping.abort());
   await writeTrace(url, process.stdout, { follow: !kept, signal: stopping.signal });
   return EXIT.done;

@@ -24,7 +24,7 @@ export class Connection {
   }
 
   open(): void {
-    // A stream of its own sends no Last-Event-ID.
+    // A new stream sends no Last-Event-ID.
     const stream = new EventSource(this.#lastId === '' ? '/events' : `/events?after=${encodeURIComponent(this.#lastId)}`);
     this.#stream = stream;
     stream.addEventListener('open', () => this.#modules.onChange(true));

@@ -22,7 +22,7 @@ export interface Step {
 
 export interface Span {
   readonly name: string;
-  /** Which kind of work, for a row of its own. */
+  /** The kind of work; each kind has its own row. */
   readonly row: string;
   readonly fromMs: number;
   toMs: number | null;

@@ -1,5 +1,5 @@
 /**
- * What is known at a moment: all events up to it, folded. Models are never changed, only made anew, so that a page can keep as
+ * What is known at a moment: all events up to it, folded. A change makes a new model, so that a page can keep as
  * many as it likes and go back to any.
  */
 import type { Shown, ShownValue, VisualizerEvent } from '../../wire.ts';
