@@ -4,7 +4,7 @@ export { KmsClientError, type AttemptFailure, type KmsAttempt, type KmsClientErr
 export type { DeleteArguments, DeleteResult, KeyList, ListArguments, PutArguments, PutResult, StoredValue } from './data.ts';
 export type { DeriveArguments, DerivedKey } from './derive.ts';
 export type { KmsNode } from './node-list.ts';
-export type { NodeStatus } from './node-status.ts';
+export type { ReceivedStatus as NodeStatus } from './node-status.ts';
 export type {
   CallOptions,
   ClientIdentity,

@@ -34,7 +34,7 @@ import { FailOver } from './fail-over.ts';
 import { LocalIdentity } from './local-identity.ts';
 import { NodeExchange, type KmsRequest } from './node-exchange.ts';
 import { NodeList, type KmsNode } from './node-list.ts';
-import { readNodeStatus, type NodeStatus } from './node-status.ts';
+import { readNodeStatus, type ReceivedStatus } from './node-status.ts';
 import {
   DEFAULTS,
   type CallOptions,
@@ -128,7 +128,7 @@ export class KmsClient {
   }
 
   /** What the node at a URL says of itself. @throws KmsClientError unavailable, timeout, bad_answer */
-  async status(url: string, options: Pick<CallOptions, 'signal'> = {}): Promise<NodeStatus> {
+  async status(url: string, options: Pick<CallOptions, 'signal'> = {}): Promise<ReceivedStatus> {
     const signal = this.#signal(options.signal);
     try {
       return await readNodeStatus(url, signal, { transport: this.#parts.transport });

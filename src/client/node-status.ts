@@ -5,6 +5,7 @@ import { DependencyError } from '../domain/errors.ts';
 import { PEER_TIMEOUT_MS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
 import { memberEndpoint } from '../domain/membership.ts';
 import type { Transport } from '../domain/ports.ts';
+import type { FieldsOf, NodeStatus, ReadinessStatus } from '../domain/status.ts';
 import { KmsClientError } from './errors.ts';
 
 const statusAnswer = z.looseObject({
@@ -14,11 +15,11 @@ const statusAnswer = z.looseObject({
     node_url: z.string().nullable(),
     is_operator: z.boolean(),
     service_available: z.boolean(),
-    master_secret: z.looseObject({ state: z.string(), synced_from: z.string().nullable().optional() }),
+    master_secret: z.looseObject({ state: z.string(), synced_from: z.string().nullable().optional() } satisfies FieldsOf<NodeStatus['node']['master_secret'], z.ZodType>),
     master_secret_initialized: z.boolean(),
-  }),
-  cluster: z.looseObject({ kms_app_id: z.number(), registry_address: z.string(), total_instances: z.number() }),
-  data_store: z.looseObject({ namespaces: z.number(), total_keys: z.number(), total_bytes: z.number() }),
+  } satisfies FieldsOf<NodeStatus['node'], z.ZodType>),
+  cluster: z.looseObject({ kms_app_id: z.number(), registry_address: z.string(), total_instances: z.number() } satisfies FieldsOf<NodeStatus['cluster'], z.ZodType>),
+  data_store: z.looseObject({ namespaces: z.number(), total_keys: z.number(), total_bytes: z.number() } satisfies FieldsOf<NodeStatus['data_store'], z.ZodType>),
   /** Nodes of this kind only. */
   readiness: z
     .looseObject({
@@ -27,19 +28,19 @@ const statusAnswer = z.looseObject({
       reason: z.string().nullable(),
       /** Unix milliseconds. */
       since_ms: z.number(),
-    })
+    } satisfies FieldsOf<ReadinessStatus, z.ZodType>)
     .optional(),
-});
+} satisfies FieldsOf<NodeStatus, z.ZodType>);
 
 /** As sent; unknown fields are kept. */
-export type NodeStatus = z.infer<typeof statusAnswer>;
+export type ReceivedStatus = z.infer<typeof statusAnswer>;
 
 /** Not signed: it is for people and monitors, never a reason to trust. @throws KmsClientError */
 export async function readNodeStatus(
   url: string,
   signal: AbortSignal | undefined,
   modules: { readonly transport: Transport },
-): Promise<NodeStatus> {
+): Promise<ReceivedStatus> {
   try {
     const answer = await modules.transport.request({
       method: 'GET',

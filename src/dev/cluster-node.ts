@@ -2,7 +2,7 @@
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import type { Transport } from '../domain/ports.ts';
 import type { ReadinessState } from '../domain/readiness.ts';
-import { readNodeStatus, type NodeStatus } from '../client/node-status.ts';
+import { readNodeStatus, type ReceivedStatus } from '../client/node-status.ts';
 import type { CapturedLine, CapturedOutput } from './captured-output.ts';
 import type { DevChain } from './dev-chain.ts';
 import type { EmulatorProcess } from './emulator-process.ts';
@@ -164,12 +164,12 @@ export class ClusterNode {
   }
 
   /** @throws KmsClientError */
-  async status(): Promise<NodeStatus> {
+  async status(): Promise<ReceivedStatus> {
     return readNodeStatus(this.localUrl, undefined, { transport: this.#modules.transport });
   }
 
   /** null when there is no good answer. */
-  async tryStatus(): Promise<NodeStatus | null> {
+  async tryStatus(): Promise<ReceivedStatus | null> {
     return this.status().catch(() => null);
   }
 

@@ -1,6 +1,7 @@
 /**
- * `GET /status` as this node answers it (protocol.md §2, §10): the one type of it, for the server, the client, the command line
- * and the page. Nodes in other languages send `node`, `cluster` and `data_store` only, with fewer fields.
+ * `GET /status` as this node answers it (protocol.md §2, §10): the one type of it. The server fills it; what the client and the
+ * command line read of an answer is checked against its fields. Nodes in other languages send `node`, `cluster` and `data_store`
+ * only, with fewer fields.
  */
 import type { Wallet } from './ids.ts';
 import type { FirstSnapshotState, ReadinessState } from './readiness.ts';
@@ -51,6 +52,9 @@ export interface NodeStatus {
     readonly refused_full: number;
   };
 }
+
+/** What is read of one of its parts: no field that the part does not have. */
+export type FieldsOf<Part, Form> = Partial<Record<keyof Part, Form>>;
 
 /** All times Unix milliseconds, all durations milliseconds. */
 export interface ReadinessStatus {

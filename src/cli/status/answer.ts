@@ -1,10 +1,11 @@
 /**
- * What nodes say of themselves at `GET /status` and `GET /nodes` (protocol.md §2, §10), taken apart for a screen. Whoever
- * answers may send anything, and nodes in other languages send less: a text has no control characters and a limit here, and
+ * What nodes say of themselves at `GET /status` and `GET /nodes` (protocol.md §2, §10), taken apart for a screen. A server
+ * may send anything, and nodes in other languages send less: a text has no control characters and a limit here, and
  * what is missing or of another kind is null.
  */
 import { z } from 'zod';
 import { parseWallet, type Wallet } from '../../domain/ids.ts';
+import type { FieldsOf, NodeStatus, PeerStatus, ReadinessStatus } from '../../domain/status.ts';
 import { nodeUrl } from '../node-url.ts';
 import { plainText } from '../plain-text.ts';
 
@@ -29,26 +30,26 @@ const rest = <Shape extends z.ZodRawShape>(shape: Shape) => z.object(shape).catc
 
 const peer = rest({
   wallet,
-  behind_by: rest({ records: figure, bytes: figure }),
+  behind_by: rest({ records: figure, bytes: figure } satisfies FieldsOf<PeerStatus['behind_by'], z.ZodType>),
   last_success_ms: figure,
   last_error: text(MAX_REASON_CHARACTERS),
   last_error_ms: figure,
   next_try_ms: figure,
-});
+} satisfies FieldsOf<PeerStatus, z.ZodType>);
 
 const statusAnswer = z.object({
   node: z.object({
     service_available: z.boolean(),
     tee_wallet: wallet,
     master_secret_initialized: z.boolean().nullable().catch(null),
-  }),
+  } satisfies FieldsOf<NodeStatus['node'], z.ZodType>),
   readiness: rest({
     state: text(MAX_STATE_CHARACTERS),
     reason: text(MAX_REASON_CHARACTERS),
     since_ms: figure,
     next_tick_in_ms: figure,
-    last_tick: rest({ outcome: text(MAX_REASON_CHARACTERS) }),
-  }),
+    last_tick: rest({ outcome: text(MAX_REASON_CHARACTERS) } satisfies FieldsOf<NonNullable<ReadinessStatus['last_tick']>, z.ZodType>),
+  } satisfies FieldsOf<ReadinessStatus, z.ZodType>),
   first_snapshot: text(MAX_STATE_CHARACTERS),
   cluster: rest({
     kms_app_id: figure,
@@ -57,10 +58,10 @@ const statusAnswer = z.object({
     membership_block: figure,
     membership_age_ms: figure,
     master_secret_hash: hex,
-  }),
-  replication: rest({ peers: z.array(z.unknown()).transform((peers) => peers.slice(0, MAX_PEERS).map((each) => peer.parse(each))).catch([]) }),
-  data_store: rest({ total_keys: figure, total_bytes: figure }),
-});
+  } satisfies FieldsOf<NodeStatus['cluster'], z.ZodType>),
+  replication: rest({ peers: z.array(z.unknown()).transform((peers) => peers.slice(0, MAX_PEERS).map((each) => peer.parse(each))).catch([]) } satisfies FieldsOf<NodeStatus['replication'], z.ZodType>),
+  data_store: rest({ total_keys: figure, total_bytes: figure } satisfies FieldsOf<NodeStatus['data_store'], z.ZodType>),
+} satisfies FieldsOf<NodeStatus, z.ZodType>);
 
 export type StatusAnswer = z.infer<typeof statusAnswer>;
 
