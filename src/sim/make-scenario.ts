@@ -29,7 +29,7 @@ const TWIN_SHARE = 0.02;
 const ODD_KEYS = ['a/b', '..', '__proto__', 'ключ', '🔑', 'a?b=c', ' '];
 
 const CLAIM_FAULT_KINDS = ['claim lost', 'claim stuck', 'claim answer lost', 'claim forgotten', 'claim underpriced', 'absurd tip'] as const satisfies readonly FaultKind[];
-const EVERYWHERE: ReadonlySet<FaultKind> = new Set(['loss', 'delay', 'duplicate', 'reorder', 'cut half-way', 'reorganisation', 'hash reset', 'node joins', ...CLAIM_FAULT_KINDS]);
+const EVERYWHERE: ReadonlySet<FaultKind> = new Set(['loss', 'delay', 'duplicate', 'reorder', 'cut half-way', 'reorganisation', 'hash reset', 'node joins', 'older node joins', ...CLAIM_FAULT_KINDS]);
 
 /** These change the chain. */
 const ON_CHAIN: ReadonlySet<FaultKind> = new Set(['instance stopped', 'version revoked', 'version deprecated', 'wrong key registered', 'node joins', 'URL moves', 'hash reset', 'crash']);

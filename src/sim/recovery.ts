@@ -47,6 +47,7 @@ export class Recovery {
       if (faults.hasLeft(node.name)) continue;
       node.lies = null;
       node.setSkew(0);
+      node.setDrift(0);
       node.setLag(0);
       node.freeze(0);
       if (node.life?.stopping === true) node.kill();

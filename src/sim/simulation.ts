@@ -16,6 +16,7 @@ import { READINESS_CHANGED } from '../domain/readiness.ts';
 import { reasonLine } from '../domain/reasons.ts';
 import type { KmsNode } from '../client/node-list.ts';
 import type { NodeWatcher } from '../node/compose-node.ts';
+import { OlderNodes } from './older-nodes.ts';
 import { EventRecord } from './event-record.ts';
 import { FaultActions } from './faults/fault-actions.ts';
 import type { FaultScene } from './faults/fault-scene.ts';
@@ -94,6 +95,7 @@ export class Simulation implements LifeListener, FaultScene {
   readonly #events: EventRecord | null;
   readonly #registered = new Set<string>();
   readonly #disturbedUntil = new Map<string, number>();
+  readonly #older: OlderNodes;
   readonly #answers = new ContractAnswers();
   #allDisturbedUntil = 0;
 
@@ -122,7 +124,7 @@ export class Simulation implements LifeListener, FaultScene {
       report: (invariant, detail, node) => this.report(invariant, detail, node),
       lives: () => this.lives(),
       isCalm: (life, forMs) => this.isCalm(life, forMs),
-      hasLiars: () => [...this.nodes.values()].some(({ everLied }) => everLied),
+      hasLiars: () => this.#older.size > 0 || [...this.nodes.values()].some(({ everLied }) => everLied),
       isHonestWallet: (wallet) => [...this.nodes.values()].find((node) => node.wallet === wallet)?.everLied === false,
       isUnsigned: (wallet) => [...this.nodes.values()].find((node) => node.wallet === wallet)?.lies?.kind === 'liar: unsigned answer',
       resets: () => this.resets,
@@ -145,6 +147,7 @@ export class Simulation implements LifeListener, FaultScene {
       chain.setUp((state) => withInstance(state, wallet, { appId: BigInt(appId), teePubkey, url: 'https://app.sim' }));
     }
     this.faults = new FaultActions(this);
+    this.#older = new OlderNodes(this);
     for (let place = 0; place < nodes; place += 1) {
       const node = this.addNode();
       const teePubkey = node.start();
@@ -224,6 +227,14 @@ export class Simulation implements LifeListener, FaultScene {
   /** All processes that run. */
   lives(): Life[] {
     return [...this.nodes.values()].map(({ life }) => life).filter((life) => life !== null);
+  }
+
+  addOlderNode(): boolean {
+    const node = this.#older.add();
+    if (node === null) return false;
+    this.#registered.add(node.teePubkey.toLowerCase());
+    this.chain.change((state) => withInstance(state, node.wallet, { ...this.versionOf(0), teePubkey: node.teePubkey, url: node.url }));
+    return true;
   }
 
   /** One instance more; it runs and is registered by whoever adds it. */
@@ -364,22 +375,11 @@ export class Simulation implements LifeListener, FaultScene {
     this.requestsUnderWay += 1;
     const ended = await app.ask(place, step);
     this.requestsUnderWay -= 1;
-    if (life !== null && !life.gone && !life.instance.everLied) {
-      if (this.faults.isFlooded(life.name)) this.#checkServed(life, what, ended.outcome, askedMs);
-      this.watch.absences.judge(life, String(app.appId), step, ended);
-    }
+    const answered = { appId: String(app.appId), step, ended, askedMs, isFlooded: this.faults.isFlooded(step.node) };
+    if (life !== null) this.watch.callers.judge(life, answered);
     this.note(`${what}: ${ended.outcome}`);
     this.outcomes.set(`${step.do} ${ended.outcome}`, (this.outcomes.get(`${step.do} ${ended.outcome}`) ?? 0) + 1);
     return ended;
-  }
-
-  /** No stranger uses up what callers need that prove who they are (protocol.md §8). */
-  #checkServed(life: Life, what: string, outcome: string, askedMs: number): void {
-    const invariant = 'who proves itself is served while others flood';
-    const tookMs = this.timeline.nowMs - askedMs;
-    if (!this.isCalm(life, tookMs) || life.node.readiness().state !== 'ready' || this.watch.readyForMs(life) < tookMs) return;
-    this.checks.note(invariant);
-    if (STARVED.has(outcome) || tookMs > SERVED_MS) this.report(invariant, `${what}: ${outcome} after ${Math.round(tookMs)} ms`, life.name);
   }
 
   #nameOf(wallet: Wallet): string | null {
@@ -394,7 +394,3 @@ export class Simulation implements LifeListener, FaultScene {
 }
 
 const ASK_STEP_MS = 5;
-/** How a request ends that others have left nothing for. */
-const STARVED: ReadonlySet<string> = new Set(['rate_limited', 'service_unavailable', 'timeout', 'unauthorized']);
-/** How soon a request is answered, whatever strangers do. Milliseconds. */
-const SERVED_MS = 6_000;

@@ -32,6 +32,7 @@ export const ENCLAVE_FAULTS: Readonly<Partial<Record<FaultKind, (amount: number)
   'enclave slow': (delayMs) => ({ delayMs }),
   'enclave failing': (failShare) => ({ failShare }),
   'enclave garbage': (garbageShare) => ({ garbageShare }),
+  'enclave closing': (closeShare) => ({ closeShare }),
 };
 
 /** A revert is an answer: it may cost a member its place. All else one backend of two does to nobody (protocol.md §6). */

@@ -44,6 +44,7 @@ export class FaultActions {
     reorganisation: ({ amount }) => this.#reorganise(amount),
     'hash reset': () => this.#reset(),
     'node joins': () => this.#join(),
+    'older node joins': () => (this.#scene.addOlderNode() ? nothing : null),
   };
   /** Faults of one instance and of what it depends on. */
   readonly #onInstance: Readonly<Partial<Record<FaultKind, (node: SimNode, fault: FaultStep) => Undo | null>>> = {
@@ -58,6 +59,7 @@ export class FaultActions {
     'version revoked': (node, { kind, forMs }) => this.#version(node, 'REVOKED', kind, forMs),
     'version deprecated': (node, { kind, forMs }) => this.#version(node, 'DEPRECATED', kind, forMs),
     'node leaves': (node) => this.#leave(node),
+    'clock drift': (node, fault) => this.#drift(node, fault),
     'URL moves': (node) => this.#move(node),
   };
 
@@ -142,6 +144,11 @@ export class FaultActions {
   /** Felt until what it put into the future is past. */
   #skew(node: SimNode, { kind, amount, forMs }: FaultStep): Undo {
     return this.#setting(node, forMs + 2 * Math.abs(amount), kind, () => node.setSkew(amount), () => node.setSkew(0));
+  }
+
+  #drift(node: SimNode, { kind, amount, forMs }: FaultStep): Undo {
+    const offMs = (Math.abs(amount) * forMs) / 1_000;
+    return this.#setting(node, forMs + 2 * offMs, kind, () => node.setDrift(amount), () => node.setDrift(0));
   }
 
   #keyOfAnother(node: SimNode): string {

@@ -20,6 +20,8 @@ export interface FaultScene {
   /** How often the owner has reset the hash. */
   resets: number;
   addNode(): SimNode;
+  /** A member of an older kind joins. @returns whether there is room for one more */
+  addOlderNode(): boolean;
   versionOf(place: number): { readonly versionId: bigint };
   /** The registry learns the key of the process that runs. */
   register(node: SimNode, fields?: object): void;

@@ -23,7 +23,7 @@ export class PoisonJudge {
   }
 
   #hasBadEnclave(): boolean {
-    return [...this.#scene.nodes.values()].some(({ enclaveBehaviour: { failShare, garbageShare } }) => failShare + garbageShare > 0);
+    return [...this.#scene.nodes.values()].some(({ enclaveBehaviour: { failShare, garbageShare, closeShare } }) => failShare + garbageShare + closeShare > 0);
   }
 
   /** Each record was judged on its own: the good ones are there. */

@@ -8,7 +8,7 @@ import type { WireRecord } from '../../domain/records.ts';
 import type { SimChain } from '../world/sim-chain.ts';
 import type { Life } from '../world/sim-node.ts';
 import type { Owner, Timeline } from '../world/timeline.ts';
-import { AbsenceWatch } from './absence-watch.ts';
+import { CallerWatch } from './caller-watch.ts';
 import { ConversationWatch } from './conversation-watch.ts';
 import { DerivationWatch } from './derivation-watch.ts';
 import { isMember, NodeWatch } from './node-watch.ts';
@@ -69,7 +69,7 @@ export class ClusterWatch {
   readonly #modules: ClusterWatchModules;
   readonly #derivations: DerivationWatch;
   readonly #revocations: RevocationWatch;
-  readonly absences: AbsenceWatch;
+  readonly callers: CallerWatch;
   readonly #watched = new Map<Life, Watched>();
   /** The secret by which each process was last ready. */
   readonly #readyBy = new WeakMap<Life, string | null>();
@@ -88,9 +88,11 @@ export class ClusterWatch {
         secretHashOf: (life) => life.node.inside.vault.confirmedHash(),
       },
     );
-    this.absences = new AbsenceWatch({
+    this.callers = new CallerWatch({
       checks,
       report,
+      nowMs: () => timeline.nowMs,
+      isCalm: (life, forMs) => modules.isCalm(life, forMs),
       history: this.history,
       honestLives: () => modules.lives().filter((life) => !life.instance.everLied),
       storeSinceMs: (life) => this.storeOf(life).sinceMs,
@@ -144,12 +146,6 @@ export class ClusterWatch {
     const answer = JSON.parse(plaintext) as Record<string, unknown>;
     if (typeof answer['path'] === 'string' && typeof answer['length'] === 'number') this.#noteDerived(life, answer);
     if (typeof answer['acks'] === 'number') this.#checkAcknowledged(life, answer, answer['acks']);
-  }
-
-  /** How long a process has been ready; 0: it is not. Milliseconds by its clock. */
-  readyForMs(life: Life): number {
-    const { state, sinceMs } = life.node.readiness();
-    return state === 'ready' ? life.clock.nowMs() - sinceMs : 0;
   }
 
   /** After an event. */

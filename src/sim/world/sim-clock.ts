@@ -11,6 +11,8 @@ export class SimClock implements Clock {
   readonly #startedMs: number;
   /** How far the time of day is ahead of the true one. Milliseconds. */
   skewMs = 0;
+  /** How much its time of day gains, and since when; 0: it goes right. Milliseconds in a second, simulated milliseconds. */
+  drift = { perSecond: 0, sinceMs: 0 };
   /** How late each timer fires: a slow machine. Milliseconds. */
   lagMs = 0;
 
@@ -21,7 +23,9 @@ export class SimClock implements Clock {
   }
 
   nowMs(): number {
-    return EPOCH_MS + Math.floor(this.#timeline.nowMs) + this.skewMs;
+    const { perSecond, sinceMs } = this.drift;
+    const gainedMs = perSecond === 0 ? 0 : Math.floor(((this.#timeline.nowMs - sinceMs) / 1_000) * perSecond);
+    return EPOCH_MS + Math.floor(this.#timeline.nowMs) + this.skewMs + gainedMs;
   }
 
   monotonicMs(): number {

@@ -30,9 +30,11 @@ export interface EnclaveBehaviour {
   failShare: number;
   /** Share of calls whose answer is nonsense. */
   garbageShare: number;
+  /** Share of calls that meet a connection just closed; the next one opens another. */
+  closeShare: number;
 }
 
-export const GOOD_ENCLAVE: EnclaveBehaviour = { delayMs: 0, failShare: 0, garbageShare: 0 };
+export const GOOD_ENCLAVE: EnclaveBehaviour = { delayMs: 0, failShare: 0, garbageShare: 0, closeShare: 0 };
 
 export interface SimEnclaveModules {
   readonly timeline: Timeline;
@@ -56,6 +58,8 @@ export class SimEnclave implements Enclave {
   readonly #modules: SimEnclaveModules;
   readonly #pairKeys = new Map<string, KeyObject>();
   readonly #burnt = new Set<string>();
+  /** Its connection was opened for the next call. */
+  #isFresh = false;
 
   /** @param walletKey 32 bytes; the P-384 key is drawn afresh */
   constructor(walletKey: Uint8Array, modules: SimEnclaveModules) {
@@ -117,6 +121,12 @@ export class SimEnclave implements Enclave {
       onFault('enclave failing');
       throw new DependencyError('enclave', 'unreachable', 'the enclave API cannot be reached');
     }
+    if (!this.#isFresh && random.chance(behaviour.closeShare)) {
+      onFault('enclave closing');
+      this.#isFresh = true;
+      throw new DependencyError('enclave', 'unreachable', 'the enclave API closed the connection');
+    }
+    this.#isFresh = false;
     if (random.chance(behaviour.garbageShare)) {
       onFault('enclave garbage');
       if (garbage !== undefined) return garbage();

@@ -35,6 +35,8 @@ export interface Server {
   readonly owner: Owner;
   /** Null: nothing listens there. */
   app(): Express | null;
+  /** Answers a request by itself, without the product: a node of another kind. */
+  respond?(request: TransportRequest, address: string): Promise<TransportAnswer>;
   /** Sees each answer before it leaves; it may hold it back for ever by giving null. */
   answering(answer: TransportAnswer, request: TransportRequest): TransportAnswer | null;
 }
@@ -118,12 +120,14 @@ export class SimNetwork {
     if (toIt === 'lost') return promise;
     const arrive = (): void => {
       const app = server.app();
-      if (app === null) {
+      const client = this.#behindProxy.has(to) ? LOOPBACK : address;
+      const served = server.respond?.(request, client) ?? (app === null ? null : injectRequest(app, request, client));
+      if (served === null) {
         fail('nothing listens');
         return;
       }
-      void injectRequest(app, request, this.#behindProxy.has(to) ? LOOPBACK : address).then((served) => {
-        const answer = server.answering(served, request);
+      void served.then((given) => {
+        const answer = server.answering(given, request);
         if (answer === null) return;
         trace(`net ${caller.name} ${request.method} ${to}${url.pathname}: ${answer.status}, ${answer.body.length} bytes`);
         const back = this.#wayFor(to, caller.name);

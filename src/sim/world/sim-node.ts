@@ -93,6 +93,7 @@ export class SimNode implements Server {
   /** How far its time of day is off. Milliseconds. */
   skewMs = 0;
   lagMs = 0;
+  #drift: SimClock['drift'] = { perSecond: 0, sinceMs: 0 };
   url: string;
   #lives = 0;
 
@@ -140,6 +141,7 @@ export class SimNode implements Server {
     const clock = new SimClock(timeline, owner);
     clock.skewMs = this.skewMs;
     clock.lagMs = this.lagMs;
+    clock.drift = this.#drift;
     const holder: { life: Life | null } = { life: null };
     const random = stream('node');
     const enclave = new SimEnclave(this.#walletKey, {
@@ -228,6 +230,12 @@ export class SimNode implements Server {
   setSkew(ms: number): void {
     this.skewMs = ms;
     if (this.life !== null) this.life.clock.skewMs = ms;
+  }
+
+  /** @param perSecond milliseconds that its time of day gains in a second; 0: it is set right */
+  setDrift(perSecond: number): void {
+    this.#drift = { perSecond, sinceMs: this.#modules.timeline.nowMs };
+    if (this.life !== null) this.life.clock.drift = this.#drift;
   }
 
   setLag(ms: number): void {

@@ -1,0 +1,54 @@
+/** Holds what apps are answered against the rules: who proves itself is served, whatever strangers do (protocol.md §8). */
+import type { RequestStep } from '../scenario.ts';
+import type { RequestOutcome } from '../world/sim-app.ts';
+import type { Life } from '../world/sim-node.ts';
+import { AbsenceWatch, type AbsenceWatchModules } from './absence-watch.ts';
+
+/** How a request ends that others have left nothing for. */
+const STARVED: ReadonlySet<string> = new Set(['rate_limited', 'service_unavailable', 'timeout', 'unauthorized']);
+/** How soon a request is answered, whatever strangers do. Milliseconds. */
+const SERVED_MS = 6_000;
+
+export interface CallerWatchModules extends AbsenceWatchModules {
+  /** Simulated milliseconds. */
+  readonly nowMs: () => number;
+  /** Whether all that a process depends on has been in order for so long. Milliseconds. */
+  readonly isCalm: (life: Life, forMs: number) => boolean;
+}
+
+/** A request that has been answered. */
+export interface Answered {
+  readonly appId: string;
+  readonly step: RequestStep;
+  readonly ended: RequestOutcome;
+  /** Simulated milliseconds. */
+  readonly askedMs: number;
+  /** Whether a stranger floods the node. */
+  readonly isFlooded: boolean;
+}
+
+export class CallerWatch {
+  readonly #modules: CallerWatchModules;
+  readonly #absences: AbsenceWatch;
+
+  constructor(modules: CallerWatchModules) {
+    this.#modules = modules;
+    this.#absences = new AbsenceWatch(modules);
+  }
+
+  judge(life: Life, answered: Answered): void {
+    if (life.gone || life.instance.everLied) return;
+    if (answered.isFlooded) this.#checkServed(life, answered);
+    this.#absences.judge(life, answered.appId, answered.step, answered.ended);
+  }
+
+  #checkServed(life: Life, { step, ended: { outcome }, askedMs }: Answered): void {
+    const { checks, report, nowMs, isCalm } = this.#modules;
+    const invariant = 'who proves itself is served while others flood';
+    const tookMs = nowMs() - askedMs;
+    const { state, sinceMs } = life.node.readiness();
+    if (!isCalm(life, tookMs) || state !== 'ready' || life.clock.nowMs() - sinceMs < tookMs) return;
+    checks.note(invariant);
+    if (STARVED.has(outcome) || tookMs > SERVED_MS) report(invariant, `${life.name} answers ${step.do} with ${outcome} after ${Math.round(tookMs)} ms`, life.name);
+  }
+}
