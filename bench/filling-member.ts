@@ -4,7 +4,6 @@
  */
 import { randomBytes } from 'node:crypto';
 import { ENVELOPE_INFO } from '../src/crypto/envelope.ts';
-import { keccak256 } from '../src/crypto/hash.ts';
 import { p384FromScalar } from '../src/crypto/p384.ts';
 import { walletOfPrivateKey } from '../src/crypto/signature.ts';
 import { Vault } from '../src/crypto/vault.ts';
@@ -44,9 +43,7 @@ export class FillingMember {
     const enclave: Enclave = inProcessEnclave({ info: ENVELOPE_INFO.enclaver, walletKey, teeScalar }, { random: systemRandom, clock: systemClock });
     const secret = Uint8Array.from(Buffer.from(secretHex, 'hex'));
     this.#vault = new Vault({ random: systemRandom });
-    const hash = keccak256(secret);
-    this.#vault.holdCandidate(secret);
-    this.#vault.observeChainHash(hash);
+    this.#vault.serve(this.#vault.hold(secret));
     this.#vault.installSyncKey();
     this.#conversation = new PeerConversation({
       clock: systemClock,

@@ -22,7 +22,7 @@ const AIM_MS = 1_000;
 
 const machine = createNodeMachine(
   { nodeTickMs: 60_000, syncTickMs: 10_000, nudgeMs: 200, probePeers: true },
-  { clock: systemClock, random: { unit: () => 0 } },
+  { clock: systemClock, random: { unit: () => 0 }, secret: { isServable: () => false } },
 );
 const chart = chartOf(machine);
 const active = ['node', 'node.readiness', 'node.readiness.ready', 'node.nodeTick', 'node.nodeTick.idle', 'node.probing', 'node.probing.idle', 'node.beats'];

@@ -5,7 +5,6 @@
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';
-import { keccak256 } from '../src/crypto/hash.ts';
 import { Vault } from '../src/crypto/vault.ts';
 import type { AppId } from '../src/domain/ids.ts';
 import { RecordStore } from '../src/store/record-store.ts';
@@ -40,9 +39,7 @@ interface Filled {
 
 const vault = new Vault({ random: systemRandom });
 const secret = randomBytes(32);
-const hash = keccak256(secret);
-vault.holdCandidate(secret);
-vault.observeChainHash(hash);
+vault.serve(vault.hold(secret));
 
 const plaintext = randomBytes(VALUE_BYTES);
 

@@ -56,13 +56,12 @@ const NINE: readonly Mutant[] = [
   {
     name: 'install-before-compare',
     section: '§9.1',
-    what: 'The vault installs the first secret that it can unseal, and only then compares it with the chain.',
+    what: 'The first secret that opens is installed, and only then compared with the chain.',
     replace: [
       {
-        file: 'crypto/vault.ts',
-        find: `    if (this.#observed === null || this.#observed === ZERO_HASH || !constantTimeEqual(hash, this.#observed)) {`,
-        put: `    this.#install({ bytes: Uint8Array.from(bytes), hash, origin: 'synced' });
-    if (this.#observed === null || this.#observed === ZERO_HASH || !constantTimeEqual(hash, this.#observed)) {`,
+        file: 'machines/secret-life.ts',
+        find: `  if (!isWanted) return unchanged(life);`,
+        put: `  if (!isWanted && life.stage === 'confirmed') return unchanged(life);`,
       },
     ],
     runs: { rates: { 'liar: wrong secret': { perHour: 8 }, crash: { perHour: 12 } } },
@@ -76,7 +75,8 @@ const NINE: readonly Mutant[] = [
         file: 'crypto/vault.ts',
         find: `    const secret = this.#servingSecret();
     const recipient = toDer(recipientDer);`,
-        put: `    const secret = this.#confirmed ?? this.#candidate ?? this.#servingSecret();
+        put: `    const held = [...this.#secrets.values()].at(-1);
+    const secret = held === undefined ? this.#servingSecret() : { bytes: held };
     const recipient = toDer(recipientDer);`,
       },
       { file: 'http/gate.ts', find: `  if (!view.secretConfirmed) throw unavailable(view);`, put: `` },
@@ -379,16 +379,42 @@ const OWN: readonly Mutant[] = [
     section: 'own',
     what: 'The secret goes on serving after the chain hash was reset.',
     replace: [
-      { file: 'crypto/vault.ts', find: `    this.#setConfirmedAside();
-    if (hash === ZERO_HASH) return 'zero';`, put: `    if (hash === ZERO_HASH) return 'zero';
-    this.#setConfirmedAside();` },
       {
-        file: 'crypto/vault.ts',
-        find: `    if (this.#confirmed === null || this.#confirmed.hash === hash) return false;`,
-        put: `    if (this.#confirmed === null || this.#confirmed.hash === hash || hash === ZERO_HASH) return false;`,
+        file: 'machines/secret-life.ts',
+        find: `  const withdrawn = life.stage === 'confirmed' ? setAside(`,
+        put: `  const withdrawn = life.stage === 'confirmed' && hash !== ZERO_HASH ? setAside(`,
       },
     ],
     runs: { faults: 'light', rates: { 'hash reset': { perHour: 8 } } },
+  },
+  {
+    name: 'ready-until-judged',
+    section: 'own',
+    what: 'A node whose secret the chain stopped showing stays ready until the step that judges the hash.',
+    replace: [
+      { file: 'machines/node-tick.ts', find: `          { guard: hashIs('unset'), target: 'checkingEligibility', actions: awaitsHash },\n`, put: `` },
+    ],
+    runs: { faults: 'light', rates: { 'hash reset': { perHour: 8 } } },
+  },
+  {
+    name: 'replaced-secret-kept',
+    section: 'own',
+    what: 'Another secret is installed, and those before it are kept.',
+    replace: [{ file: 'machines/secret-life.ts', find: `      ...others.map(({ hash }) => ({ kind: 'wipe' as const, hash })),\n`, put: `` }],
+    runs: { faults: 'light', rates: { 'hash reset': { perHour: 8 } } },
+  },
+  {
+    name: 'taken-over-counts-as-claimed',
+    section: 'own',
+    what: 'A secret that a member gave counts as claimed here: no first snapshot is asked for.',
+    replace: [
+      {
+        file: 'machines/secret-life.ts',
+        find: `  const confirmed = confirm(life, secret, false);`,
+        put: `  const confirmed = confirm(life, secret, true);`,
+      },
+    ],
+    runs: RESTARTS,
   },
   {
     name: 'reset-secret-claimed',
@@ -396,15 +422,31 @@ const OWN: readonly Mutant[] = [
     what: 'The secret that was set aside after a reset is claimed again.',
     replace: [
       {
-        file: 'crypto/vault.ts',
-        find: `    return this.#candidate?.hash ?? null;
-  }`,
-        put: `    return (this.#candidate ?? this.#aside.at(-1))?.hash ?? null;
-  }`,
+        file: 'machines/secret-life.ts',
+        find: `    case 'none':
+      return { life, effects: [{ kind: 'make_candidate' }] };`,
+        put: `    case 'none':
+      if (life.aside.length > 0) return { life, effects: [{ kind: 'send_claim', hash: life.aside.at(-1)!.hash }] };
+      return { life, effects: [{ kind: 'make_candidate' }] };`,
       },
       { file: 'registry/claim-sender.ts', find: `    if (reset !== null) return { kind: 'was_reset', transactionHash: reset };\n`, put: `` },
     ],
     runs: { faults: 'light', rates: { 'hash reset': { perHour: 8 } } },
+  },
+  {
+    name: 'reset-claim-sent-again',
+    section: 'own',
+    what: 'A claim that the head showed and shows no more is sent again.',
+    replace: [
+      {
+        file: 'machines/secret-life.ts',
+        find: `  const reset = setAside(life, life.secret);`,
+        put: `  if (life.stage === 'at_head') return { life, effects: [{ kind: 'send_claim', hash: life.secret.hash }] };
+  const reset = setAside(life, life.secret);`,
+      },
+      { file: 'registry/claim-sender.ts', find: `    if (reset !== null) return { kind: 'was_reset', transactionHash: reset };\n`, put: `` },
+    ],
+    runs: { faults: 'light', rates: { 'hash reset': { perHour: 12 } } },
   },
   {
     name: 'wake-up-missed',
@@ -569,7 +611,13 @@ const OWN: readonly Mutant[] = [
     name: 'store-outlives-secret',
     section: 'own',
     what: 'Another secret is installed and the store of the old one stays.',
-    replace: [{ file: 'node/jobs.ts', find: `    if (this.#generation > 0) this.#modules.resetStore();\n`, put: `` }],
+    replace: [
+      {
+        file: 'machines/secret-life.ts',
+        find: `      ...(begins && life.store !== null ? [{ kind: 'empty_store' as const }] : []),\n`,
+        put: ``,
+      },
+    ],
     runs: { faults: 'light', rates: { 'hash reset': { perHour: 8 } } },
   },
   {

@@ -1,16 +1,15 @@
 /**
- * The vault: the only place in a node that holds key bytes (protocol.md §3, §5, §10). It hands out derived keys, seals and
- * MACs, never a secret itself, and only while the secret is confirmed: while it hashes to the chain hash of the last good
- * read. Printing it shows nothing.
+ * The vault: the only place in a node that holds key bytes (protocol.md §3, §5). It hands out derived keys, seals and MACs, never a
+ * secret itself. Printing it shows nothing.
  *
- * Secrets it may hold: the one that serves; a candidate that may be claimed; and those set aside, which serve nothing and
- * are kept because the chain may show their hash again. Installing another secret wipes all the rest.
+ * It holds secrets by their hashes, and at most one of them serves: everything is derived from that one. Which one that is, which
+ * are kept and which are wiped is not decided here but in `machines/secret-life.ts`; this carries it out.
  */
 import { createHmac } from 'node:crypto';
 import { inspect } from 'node:util';
 import { LRUCache } from 'lru-cache';
 import { invariant, RefusalError } from '../domain/errors.ts';
-import { ZERO_HASH, type AppId, type Hash32, type TeePubkey } from '../domain/ids.ts';
+import type { AppId, Hash32, TeePubkey } from '../domain/ids.ts';
 import { MASTER_SECRET_BYTES } from '../domain/limits.ts';
 import type { Random } from '../domain/ports.ts';
 import { AEAD_NONCE_BYTES } from './aead.ts';
@@ -22,18 +21,8 @@ import { openStoredValue, sealStoredValue } from './stored-value.ts';
 
 /** Data keys kept derived, one per app. */
 const DATA_KEYS = 1_024;
-/** Secrets set aside at once; the oldest is wiped first. Each needs a reset of the chain hash. */
-const SECRETS_ASIDE = 4;
 /** Requests for the secret under way at once. */
 const OPEN_SECRET_REQUESTS = 64;
-
-type Origin = 'generated' | 'synced';
-
-interface HeldSecret {
-  readonly bytes: Uint8Array;
-  readonly hash: Hash32;
-  readonly origin: Origin;
-}
 
 /** One request for the master secret: the key pair that it is to be sealed to stays in the vault. */
 export interface SecretRequest {
@@ -41,73 +30,56 @@ export interface SecretRequest {
   readonly ecdhPubkey: TeePubkey;
 }
 
-export type ReceivedSecret = 'installed' | 'already_confirmed' | 'does_not_open' | 'wrong_hash';
+interface OpenRequest {
+  readonly keys: P384KeyPair;
+  /** What the last answer opened to. */
+  opened: Uint8Array | null;
+}
 
 export class Vault {
   readonly #random: Random;
-  #confirmed: HeldSecret | null = null;
-  #candidate: HeldSecret | null = null;
-  #aside: HeldSecret[] = [];
-  #observed: Hash32 | null = null;
+  readonly #secrets = new Map<Hash32, Uint8Array>();
+  #serving: { readonly hash: Hash32; readonly bytes: Uint8Array } | null = null;
   #syncKey: Uint8Array | null = null;
-  #installedHash: Hash32 | null = null;
-  #generation = 0;
   #wiped = false;
   readonly #dataKeys = new LRUCache<string, Uint8Array>({ max: DATA_KEYS, dispose: (key) => key.fill(0) });
-  readonly #requests = new Map<SecretRequest, P384KeyPair>();
+  readonly #requests = new Map<SecretRequest, OpenRequest>();
 
   constructor(modules: { readonly random: Random }) {
     this.#random = modules.random;
   }
 
-  /**
-   * Tells the vault the chain hash of a good read. A secret that is kept and hashes to it serves; otherwise none does, and
-   * the one that did is set aside.
-   */
-  observeChainHash(hash: Hash32): 'confirmed' | 'unmatched' | 'zero' {
+  /** Takes 32 bytes and wipes the argument; they serve nothing yet. Returns their hash. */
+  hold(secret: Uint8Array): Hash32 {
     this.#assertUsable();
-    this.#observed = hash;
-    if (this.#confirmed?.hash === hash) return 'confirmed';
-    this.#setConfirmedAside();
-    if (hash === ZERO_HASH) return 'zero';
-    const kept = [...(this.#candidate === null ? [] : [this.#candidate]), ...this.#aside].find((held) => held.hash === hash);
-    if (kept === undefined) return 'unmatched';
-    this.#install(kept);
-    return 'confirmed';
-  }
-
-  /**
-   * Tells the vault a chain hash before anything else is known of the read. A secret that serves and is another one is set aside:
-   * nothing serves then until `observeChainHash`.
-   * @returns whether it was
-   */
-  withdrawUnless(hash: Hash32): boolean {
-    this.#assertUsable();
-    if (this.#confirmed === null || this.#confirmed.hash === hash) return false;
-    this.#observed = null;
-    this.#setConfirmedAside();
-    return true;
-  }
-
-  /** Takes 32 bytes that may be claimed; the argument is wiped. Returns their hash. */
-  holdCandidate(secret: Uint8Array): Hash32 {
-    this.#assertUsable();
-    invariant(secret.length === MASTER_SECRET_BYTES, 'a candidate has another length than a master secret');
-    if (this.#candidate !== null) this.#keepAside(this.#candidate);
-    this.#candidate = { bytes: Uint8Array.from(secret), hash: keccak256(secret), origin: 'generated' };
+    invariant(secret.length === MASTER_SECRET_BYTES, 'a secret has another length than a master secret');
+    const hash = keccak256(secret);
+    this.#keep(hash, secret);
     secret.fill(0);
-    return this.#candidate.hash;
+    return hash;
   }
 
-  /** The hash that this node may claim; null when there is no candidate. */
-  candidateHash(): Hash32 | null {
-    return this.#candidate?.hash ?? null;
+  /** From now on everything is derived from this secret. @throws InvariantError when it is not held */
+  serve(hash: Hash32): void {
+    this.#assertUsable();
+    const bytes = this.#secrets.get(hash);
+    invariant(bytes !== undefined, 'a secret is to serve that the vault does not hold');
+    if (this.#serving?.hash === hash) return;
+    this.#wipeDerived();
+    this.#serving = { hash, bytes };
   }
 
-  /** The candidate stood on the chain and was reset: it is kept, never claimed again. */
-  retireCandidate(): void {
-    if (this.#candidate !== null) this.#keepAside(this.#candidate);
-    this.#candidate = null;
+  /** Keeps this secret; nothing is derived from it any more. */
+  setAside(hash: Hash32): void {
+    if (this.#serving?.hash !== hash) return;
+    this.#serving = null;
+    this.#wipeDerived();
+  }
+
+  wipeSecret(hash: Hash32): void {
+    this.setAside(hash);
+    this.#secrets.get(hash)?.fill(0);
+    this.#secrets.delete(hash);
   }
 
   /** Opens a request; close it with `endSecretRequest`. */
@@ -116,59 +88,51 @@ export class Vault {
     invariant(this.#requests.size < OPEN_SECRET_REQUESTS, 'too many requests for the master secret at once');
     const keys = generateP384(this.#random);
     const request: SecretRequest = { ecdhPubkey: keys.publicKeyDer };
-    this.#requests.set(request, keys);
+    this.#requests.set(request, { keys, opened: null });
     return request;
   }
 
   /**
-   * Opens what a peer sealed for `request` and installs it if, and only if, it hashes to the chain hash of the last good
-   * read (protocol.md §5). Nothing of what is held changes otherwise.
+   * Opens what a peer sealed for `request` and gives its hash; null when it does not open. The bytes are kept until the request
+   * ends, and beyond it only by `keepReceived`.
    */
-  receiveSecret(request: SecretRequest, sealed: unknown): ReceivedSecret {
+  openReceived(request: SecretRequest, sealed: unknown): Hash32 | null {
     this.#assertUsable();
-    if (this.#confirmed !== null) return 'already_confirmed';
-    const keys = this.#requests.get(request);
-    invariant(keys !== undefined, 'a sealed secret came for a request that is not open');
-    const bytes = openSecret(keys, sealed);
-    if (bytes === null) return 'does_not_open';
-    const hash = keccak256(bytes);
-    if (this.#observed === null || this.#observed === ZERO_HASH || !constantTimeEqual(hash, this.#observed)) {
-      bytes.fill(0);
-      return 'wrong_hash';
-    }
-    this.#install({ bytes: Uint8Array.from(bytes), hash, origin: 'synced' });
-    bytes.fill(0);
-    return 'installed';
+    const open = this.#requests.get(request);
+    invariant(open !== undefined, 'a sealed secret came for a request that is not open');
+    open.opened?.fill(0);
+    open.opened = openSecret(open.keys, sealed);
+    return open.opened === null ? null : keccak256(open.opened);
+  }
+
+  /** Holds what the request opened to beyond its end; it serves nothing yet. */
+  keepReceived(request: SecretRequest): void {
+    const opened = this.#requests.get(request)?.opened ?? null;
+    invariant(opened !== null, 'a secret is to be kept that was not received');
+    this.#keep(keccak256(opened), opened);
   }
 
   endSecretRequest(request: SecretRequest): void {
-    this.#requests.get(request)?.wipe();
+    const open = this.#requests.get(request);
+    open?.keys.wipe();
+    open?.opened?.fill(0);
     this.#requests.delete(request);
   }
 
-  isConfirmed(): boolean {
-    return this.#confirmed !== null;
+  /** The hash of the secret that serves; null when none does. */
+  servingHash(): Hash32 | null {
+    return this.#serving?.hash ?? null;
   }
 
-  confirmedHash(): Hash32 | null {
-    return this.#confirmed?.hash ?? null;
+  /** The hashes of all secrets held. */
+  heldHashes(): readonly Hash32[] {
+    return [...this.#secrets.keys()];
   }
 
-  /** Rises by one each time another secret than the one before comes to serve. */
-  generation(): number {
-    return this.#generation;
-  }
-
-  /** For `/status`: whether a secret is held and where it came from. */
-  state(): 'uninitialized' | Origin {
-    const held = this.#confirmed ?? this.#aside.at(-1) ?? this.#candidate;
-    return held === null ? 'uninitialized' : held.origin;
-  }
-
-  /** Derives and keeps the sync key (protocol.md §1, step 5). @throws InvariantError when no secret is confirmed */
+  /** Derives and keeps the sync key (protocol.md §1, step 5). @throws InvariantError when no secret serves */
   installSyncKey(): void {
-    invariant(this.#confirmed !== null, 'a sync key was asked for without a confirmed secret');
-    this.#syncKey ??= deriveKey(this.#confirmed.bytes, 0, SYNC_KEY_PATH, 32);
+    invariant(this.#serving !== null, 'a sync key was asked for without a secret that serves');
+    this.#syncKey ??= deriveKey(this.#serving.bytes, 0, SYNC_KEY_PATH, 32);
   }
 
   hasSyncKey(): boolean {
@@ -177,7 +141,7 @@ export class Vault {
 
   /**
    * An app's key (protocol.md §3). The caller wipes it.
-   * @throws RefusalError service_unavailable without a confirmed secret, forbidden for app 0, bad_request for the
+   * @throws RefusalError service_unavailable when no secret serves, forbidden for app 0, bad_request for the
    *   reserved info text
    */
   deriveAppKey(appId: AppId, path: string, context: string | undefined, length: number): Uint8Array {
@@ -218,7 +182,7 @@ export class Vault {
 
   /**
    * Seals the master secret to a peer's ephemeral key.
-   * @throws RefusalError service_unavailable without a confirmed secret, bad_request on a bad key
+   * @throws RefusalError service_unavailable when no secret serves, bad_request on a bad key
    */
   sealMasterSecret(recipientDer: string): SealedSecret {
     const secret = this.#servingSecret();
@@ -234,12 +198,8 @@ export class Vault {
 
   /** Overwrites everything. Whoever asks afterwards is refused. */
   wipe(): void {
-    for (const held of [this.#confirmed, this.#candidate, ...this.#aside]) held?.bytes.fill(0);
-    for (const keys of this.#requests.values()) keys.wipe();
-    this.#requests.clear();
-    this.#confirmed = null;
-    this.#candidate = null;
-    this.#aside = [];
+    for (const hash of this.heldHashes()) this.wipeSecret(hash);
+    for (const request of [...this.#requests.keys()]) this.endSecretRequest(request);
     this.#wipeDerived();
     this.#wiped = true;
   }
@@ -260,9 +220,9 @@ export class Vault {
     invariant(!this.#wiped, 'the vault was used after it was wiped');
   }
 
-  #servingSecret(): HeldSecret {
-    if (this.#confirmed === null) throw new RefusalError('service_unavailable', 'the master secret is not confirmed');
-    return this.#confirmed;
+  #servingSecret(): { readonly bytes: Uint8Array } {
+    if (this.#serving === null) throw new RefusalError('service_unavailable', 'the master secret is not confirmed');
+    return this.#serving;
   }
 
   #dataKey(appId: string): Uint8Array {
@@ -274,27 +234,8 @@ export class Vault {
     return key;
   }
 
-  #install(secret: HeldSecret): void {
-    for (const held of [this.#confirmed, this.#candidate, ...this.#aside]) {
-      if (held !== null && held !== secret) held.bytes.fill(0);
-    }
-    this.#candidate = null;
-    this.#aside = [];
-    this.#wipeDerived();
-    this.#confirmed = secret;
-    if (this.#installedHash !== secret.hash) this.#generation += 1;
-    this.#installedHash = secret.hash;
-  }
-
-  #setConfirmedAside(): void {
-    if (this.#confirmed !== null) this.#keepAside(this.#confirmed);
-    this.#confirmed = null;
-    this.#wipeDerived();
-  }
-
-  #keepAside(secret: HeldSecret): void {
-    this.#aside.push(secret);
-    if (this.#aside.length > SECRETS_ASIDE) this.#aside.shift()?.bytes.fill(0);
+  #keep(hash: Hash32, bytes: Uint8Array): void {
+    if (!this.#secrets.has(hash)) this.#secrets.set(hash, Uint8Array.from(bytes));
   }
 
   #wipeDerived(): void {

@@ -1,6 +1,5 @@
 /** `GET /status` and `GET /nodes` (protocol.md §2, §10): what operators see. From memory alone; no key byte is near it. */
 import type { Faults } from '../domain/failure-log.ts';
-import type { Vault } from '../crypto/vault.ts';
 import type { ProbeFigures, ReplicationFigures, StoreFigures } from '../domain/figures.ts';
 import type { Wallet } from '../domain/ids.ts';
 import type { InstanceStatus, Member } from '../domain/membership.ts';
@@ -15,12 +14,12 @@ export interface StatusOptions {
 }
 
 export interface StatusModules extends GateModules {
-  readonly vault: Pick<Vault, 'state'>;
   readonly directory: PeerDirectory;
   /** Null until the enclave has said who this node is. */
   readonly identity: () => Identity | null;
   readonly ownUrl: () => string;
-  readonly secretFrom: () => Wallet | null;
+  /** Whether a secret is held, and which member gave it. */
+  readonly masterSecret: () => { readonly state: 'uninitialized' | 'generated' | 'synced'; readonly from: Wallet | null };
   readonly probeOf: (wallet: Wallet) => ProbeFigures | null;
   readonly storeTotals: () => StoreFigures;
   /** How far each peer is with this node's own writes. */
@@ -42,7 +41,7 @@ export function statusBody(options: StatusOptions, modules: StatusModules): Node
   const membership = modules.directory.membership();
   const members = membership?.members ?? [];
   const totals = modules.storeTotals();
-  const state = modules.vault.state();
+  const secret = modules.masterSecret();
   const ageMs = modules.directory.ageMs();
   return {
     node: {
@@ -51,7 +50,7 @@ export function statusBody(options: StatusOptions, modules: StatusModules): Node
       node_url: modules.ownUrl(),
       is_operator: members.some(({ wallet }) => wallet === identity?.wallet),
       service_available: view.state === 'ready' && !modules.isStopping(),
-      master_secret: { state, synced_from: state === 'synced' ? modules.secretFrom() : null },
+      master_secret: { state: secret.state, synced_from: secret.from },
       master_secret_initialized: view.secretConfirmed,
     },
     readiness: {

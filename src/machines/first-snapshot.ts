@@ -2,7 +2,7 @@
  * When a process with an empty store may go ready (protocol.md §10, First snapshot). An empty store that serves would
  * hand out old clock values again (§9.3), so one of five things must hold.
  */
-import type { FirstSnapshotState } from '../domain/readiness.ts';
+import type { FirstSnapshotState, ReadinessView } from '../domain/readiness.ts';
 
 /** node_ticks in a row that asked everybody in vain, before a node goes ready without. */
 const FULL_ROUNDS_IN_VAIN = 3;
@@ -63,4 +63,12 @@ export function judgeFirstSnapshot(
   const fullRounds = round.asked >= round.others ? before.fullRounds + 1 : 0;
   const inVain = fullRounds >= FULL_ROUNDS_IN_VAIN && nowMs - firstAskedAtMs >= beatMs;
   return { state: before.state === 'none' || inVain ? 'none' : 'missing', firstAskedAtMs, fullRounds };
+}
+
+/**
+ * What a node says of its own store when it gives a snapshot. One that is not ready gets no writes of others and may have been out
+ * for long: it vouches for nothing it holds.
+ */
+export function vouchedSnapshot({ state, firstSnapshot }: Pick<ReadinessView, 'state' | 'firstSnapshot'>): FirstSnapshotState {
+  return state === 'ready' ? firstSnapshot : 'missing';
 }

@@ -1,9 +1,8 @@
 /** Time limits of the jobs (protocol.md §1): a step that exceeds its own ends this tick, never the next one. Milliseconds. */
 
 export const STEP_LIMIT_MS = {
-  refreshingMembership: 20_000,
+  readingChain: 20_000,
   checkingEligibility: 10_000,
-  readingHash: 15_000,
   claimingHash: 30_000,
   fetchingSecret: 60_000,
   installingSyncKey: 1_000,

@@ -8,7 +8,7 @@ import type { LastTick } from '../domain/readiness.ts';
 import { NO_BACKOFF, earlyTickDelayMs, nextBackoff, type Backoff } from './early-tick.ts';
 import { SNAPSHOT_MISSING, breakRow, type FirstSnapshotProgress } from './first-snapshot.ts';
 import type { StepName } from './limits.ts';
-import type { SyncTick } from './slots.ts';
+import type { HashFacts, SyncTick } from './slots.ts';
 
 export interface NodeMachineOptions {
   /** `KMS_NODE_TICK_SECONDS`, in milliseconds. */
@@ -21,10 +21,17 @@ export interface NodeMachineOptions {
   readonly probePeers: boolean;
 }
 
-/** Time and jitter; the machine has no other way to either. */
+/** Time, jitter and the secret; the machine has no other way to any of them. */
 export interface NodeMachinePorts {
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
   readonly random: Pick<Random, 'unit'>;
+  readonly secret: SecretPort;
+}
+
+/** The machine keeps no copy of what the vault holds: it asks. */
+export interface SecretPort {
+  /** The vault derives from the secret that the chain confirms, and has its sync key. */
+  isServable(): boolean;
 }
 
 /** What the machine knows. Hashes and counts, never key bytes. */
@@ -33,12 +40,9 @@ export interface NodeContext {
   readonly reason: Reason | null;
   /** Unix milliseconds at which the readiness state was entered. */
   readonly sinceMs: number;
-  /** The chain hash of the last good read; null before the first, and while it is zero or not deep enough. */
-  readonly chainHash: Hash32 | null;
-  /** The hash of the secret that is confirmed; null when none is. */
-  readonly confirmedHash: Hash32 | null;
-  readonly syncKeyInstalled: boolean;
   readonly firstSnapshot: FirstSnapshotProgress;
+  /** The secret that the first snapshot is wanted under: another one begins the store, and with it the snapshot, again. */
+  readonly snapshotUnder: Hash32 | null;
   readonly block: number | null;
   readonly members: number;
   readonly tick: TickContext;
@@ -55,6 +59,8 @@ export interface TickContext {
   readonly startedAtMs: number;
   /** Monotonic milliseconds. */
   readonly startedMonotonicMs: number;
+  /** What step 1 saw of the chain hash; null before it, and between two ticks. */
+  readonly hash: HashFacts | null;
   /** How the tick ends; null while it runs. */
   readonly verdict: Verdict | null;
   /** How far it got, for the backoff. */
@@ -112,15 +118,14 @@ export function initialContext(ports: NodeMachinePorts): NodeContext {
   return {
     reason: reason(REASONS.initializing),
     sinceMs: ports.clock.nowMs(),
-    chainHash: null,
-    confirmedHash: null,
-    syncKeyInstalled: false,
     firstSnapshot: SNAPSHOT_MISSING,
+    snapshotUnder: null,
     block: null,
     members: 0,
     tick: {
       startedAtMs: 0,
       startedMonotonicMs: 0,
+      hash: null,
       verdict: null,
       progress: '',
       askedAtMs: null,
@@ -154,6 +159,7 @@ export function startTick(context: NodeContext, ports: NodeMachinePorts): Partia
       ...context.tick,
       startedAtMs: ports.clock.nowMs(),
       startedMonotonicMs: ports.clock.monotonicMs(),
+      hash: null,
       verdict: null,
       progress: '',
       askedAtMs: null,
@@ -181,5 +187,5 @@ export function settleTick(context: NodeContext, options: NodeMachineOptions, po
       ? Math.max(0, startedMonotonicMs + options.nodeTickMs - nowMs)
       : earlyTickDelayMs(backoff, options.nodeTickMs, ports.random.unit());
   const firstSnapshot = context.tick.askedAtMs === null ? breakRow(context.firstSnapshot) : context.firstSnapshot;
-  return { tick: { ...context.tick, last }, firstSnapshot, backoff, nextTickAtMs: nowMs + delayMs };
+  return { tick: { ...context.tick, hash: null, last }, firstSnapshot, backoff, nextTickAtMs: nowMs + delayMs };
 }

@@ -5,11 +5,10 @@
  */
 import { raise } from 'xstate';
 import { invariant } from '../domain/errors.ts';
-import { ZERO_HASH } from '../domain/ids.ts';
 import { REASONS, reason, type Reason } from '../domain/reasons.ts';
-import { failureReason, timeoutReason, type ReadinessEvent, type TickContext, type Verdict } from './model.ts';
+import { failureReason, timeoutReason, type NodeContext, type TickContext, type Verdict } from './model.ts';
 import type { NodeSetup } from './setup.ts';
-import type { MembershipFacts } from './slots.ts';
+import type { HashFacts } from './slots.ts';
 
 const prepared: Verdict = { type: 'node.prepared' };
 const ineligible = (because: Reason): Verdict => ({ type: 'self.ineligible', reason: because });
@@ -21,11 +20,10 @@ function conclude<Event>(verdict: (args: { event: Event }) => Verdict) {
   return { type: 'conclude' as const, params: (args: { event: Event }) => ({ verdict: verdict(args) }) };
 }
 
-/** Leaves `ready` before the next step, which may take long. */
-function withdrawn({ shownInstead }: MembershipFacts): ReadinessEvent {
-  return shownInstead === ZERO_HASH
-    ? { type: 'hash.pending', reason: reason(REASONS.awaitingHash) }
-    : { type: 'secret.pending', reason: reason(REASONS.secretHashMismatch, 'asking the members') };
+const hashIs = <Kind extends HashFacts['kind']>(kind: Kind) => ({ type: 'hashIs' as const, params: { kind } });
+
+function unreadable({ tick: { hash } }: NodeContext): Verdict {
+  return unsettled(reason(REASONS.cannotReadHash, hash?.kind === 'unreadable' ? hash.detail : null));
 }
 
 function verdictOf(tick: TickContext): Verdict {
@@ -34,6 +32,11 @@ function verdictOf(tick: TickContext): Verdict {
 }
 
 export function nodeTickRegion(node: NodeSetup) {
+  // What leaves `ready` before the steps that follow, which may take long.
+  const awaitsHash = node.raise({ type: 'hash.pending', reason: reason(REASONS.awaitingHash) });
+  const asksForSecret = node.raise({ type: 'secret.pending', reason: reason(REASONS.secretHashMismatch, 'asking the members') });
+  const asksForSnapshot = node.raise({ type: 'snapshot.pending' });
+
   return node.createStateConfig({
     description: 'The steps of node_tick, one after another.',
     // For a visualiser: from leaving `idle` until it is back, that is one node_tick, and what `shown.ts` calls so is how it ended.
@@ -41,41 +44,35 @@ export function nodeTickRegion(node: NodeSetup) {
     initial: 'idle',
     on: { node_tick: { actions: 'countDropped', meta: { dropped: 'node_tick' } } },
     states: {
-      idle: { description: 'Until the next node_tick.', on: { node_tick: { target: 'refreshingMembership', actions: 'startTick' } } },
+      idle: { description: 'Until the next node_tick.', on: { node_tick: { target: 'readingChain', actions: 'startTick' } } },
 
-      refreshingMembership: {
-        description: 'Step 1: membership and chain hash are read at one block.',
+      readingChain: {
+        description: 'Step 1: membership and chain hash, at one block. All that follows goes by this one look.',
         invoke: {
-          src: 'refreshMembership',
-          id: 'refreshMembership',
-          onDone: [
-            // Whoever is not eligible does not come to step 3: what serves no more is noted here.
-            {
-              guard: { type: 'isWithdrawn', params: ({ event }) => event.output },
-              target: 'checkingEligibility',
-              actions: [
-                { type: 'noteMembership', params: ({ event }) => event.output },
-                { type: 'noteWithdrawn', params: ({ event }) => event.output },
-                raise(({ event }) => withdrawn(event.output)),
-                raise({ type: 'membership.refreshed' }),
-              ],
-            },
-            {
-              target: 'checkingEligibility',
-              actions: [{ type: 'noteMembership', params: ({ event }) => event.output }, raise({ type: 'membership.refreshed' })],
-            },
-          ],
+          src: 'readChain',
+          id: 'readChain',
+          onDone: {
+            target: 'withdrawing',
+            actions: [{ type: 'noteChain', params: ({ event }) => event.output }, raise({ type: 'membership.refreshed' })],
+          },
           onError: {
             target: 'settling',
             actions: conclude(({ event }) => ineligible(failureReason(REASONS.peerCacheRefreshFailed, event.error))),
           },
         },
         after: {
-          refreshingMembership: {
-            target: 'settling',
-            actions: conclude(() => ineligible(timeoutReason('refreshingMembership'))),
-          },
+          readingChain: { target: 'settling', actions: conclude(() => ineligible(timeoutReason('readingChain'))) },
         },
+      },
+
+      withdrawing: {
+        description: 'A node whose secret the chain does not show serves no more, before anything else is asked.',
+        always: [
+          { guard: hashIs('unset'), target: 'checkingEligibility', actions: awaitsHash },
+          { guard: hashIs('wanted'), target: 'checkingEligibility', actions: asksForSecret },
+          { guard: 'snapshotMissing', target: 'checkingEligibility', actions: asksForSnapshot },
+          { target: 'checkingEligibility' },
+        ],
       },
 
       checkingEligibility: {
@@ -86,7 +83,7 @@ export function nodeTickRegion(node: NodeSetup) {
           onDone: [
             {
               guard: { type: 'isEligible', params: ({ event }) => event.output },
-              target: 'readingHash',
+              target: 'judgingHash',
               actions: raise({ type: 'self.eligible' }),
             },
             {
@@ -112,55 +109,21 @@ export function nodeTickRegion(node: NodeSetup) {
         },
       },
 
-      readingHash: {
-        description: 'Step 3: the chain hash decides which way the tick goes on.',
-        invoke: {
-          src: 'readHash',
-          id: 'readHash',
-          onDone: [
-            {
-              guard: { type: 'isZero', params: ({ event }) => event.output },
-              target: 'claimingHash',
-              actions: [
-                { type: 'noteUnconfirmed', params: ({ event }) => ({ facts: event.output }) },
-                raise({ type: 'hash.pending', reason: reason(REASONS.awaitingHash) }),
-              ],
-            },
-            {
-              guard: { type: 'isShallow', params: ({ event }) => event.output },
-              target: 'settling',
-              actions: conclude(() => unsettled(reason(REASONS.hashNotDeepEnough))),
-            },
-            {
-              guard: { type: 'isUnmatched', params: ({ event }) => event.output },
-              target: 'fetchingSecret',
-              actions: [
-                { type: 'noteUnconfirmed', params: ({ event }) => ({ facts: event.output }) },
-                raise({ type: 'secret.pending', reason: reason(REASONS.secretHashMismatch, 'asking the members') }),
-              ],
-            },
-            {
-              guard: { type: 'isConfirmedAsBefore', params: ({ event }) => event.output },
-              target: 'installingSyncKey',
-              actions: { type: 'noteConfirmed', params: ({ event }) => ({ facts: event.output }) },
-            },
-            // A secret that was kept is the chain's now: the store belongs to another, so nothing serves meanwhile.
-            {
-              target: 'installingSyncKey',
-              actions: [
-                { type: 'noteConfirmed', params: ({ event }) => ({ facts: event.output }) },
-                raise({ type: 'snapshot.pending' }),
-              ],
-            },
-          ],
-          onError: {
+      judgingHash: {
+        description: 'Step 3: what the chain hash asks of this tick.',
+        always: [
+          { guard: hashIs('unset'), target: 'claimingHash', actions: awaitsHash },
+          { guard: hashIs('shallow'), target: 'settling', actions: conclude(() => unsettled(reason(REASONS.hashNotDeepEnough))) },
+          {
+            guard: hashIs('unreadable'),
             target: 'settling',
-            actions: conclude(({ event }) => unsettled(failureReason(REASONS.cannotReadHash, event.error))),
+            actions: { type: 'conclude', params: ({ context }) => ({ verdict: unreadable(context) }) },
           },
-        },
-        after: {
-          readingHash: { target: 'settling', actions: conclude(() => unsettled(timeoutReason('readingHash'))) },
-        },
+          { guard: hashIs('wanted'), target: 'fetchingSecret', actions: asksForSecret },
+          // A secret that was kept is the chain's again, and the store of another one is empty: nothing serves meanwhile.
+          { guard: 'snapshotMissing', target: 'installingSyncKey', actions: asksForSnapshot },
+          { target: 'installingSyncKey' },
+        ],
       },
 
       claimingHash: {
@@ -194,7 +157,7 @@ export function nodeTickRegion(node: NodeSetup) {
             {
               guard: { type: 'isInstalled', params: ({ event }) => event.output },
               target: 'installingSyncKey',
-              actions: { type: 'noteConfirmed', params: ({ event }) => ({ facts: event.output }) },
+              actions: { type: 'noteInstalled', params: ({ event }) => event.output },
             },
             {
               target: 'settling',
@@ -241,7 +204,7 @@ export function nodeTickRegion(node: NodeSetup) {
           {
             guard: 'snapshotMissing',
             target: 'fetchingSnapshot',
-            actions: raise({ type: 'snapshot.pending' }),
+            actions: asksForSnapshot,
           },
           { target: 'fetchingSnapshot' },
         ],

@@ -4,7 +4,6 @@
  */
 import { assign, setup } from 'xstate';
 import { InvariantError, invariant } from '../domain/errors.ts';
-import { ZERO_HASH } from '../domain/ids.ts';
 import type { Reason } from '../domain/reasons.ts';
 import { judgeFirstSnapshot, roundInVain, SNAPSHOT_COMPLETE, SNAPSHOT_MISSING, SNAPSHOT_NONE, type SnapshotRound } from './first-snapshot.ts';
 import { PROBE_LIMIT_MS, STEP_LIMIT_MS } from './limits.ts';
@@ -17,7 +16,8 @@ import {
   type NodeMachinePorts,
   type Verdict,
 } from './model.ts';
-import { slots, type HashFacts, type MembershipFacts, type SecretFacts, type SyncKeyFacts } from './slots.ts';
+import type { StoreOrigin } from './secret-life.ts';
+import { slots, type ChainFacts, type HashFacts, type SecretFacts, type SyncKeyFacts } from './slots.ts';
 
 export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) {
   return setup({
@@ -34,12 +34,9 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
     guards: {
       probesPeers: () => options.probePeers,
       nudges: () => options.nudgeMs > 0,
-      isWithdrawn: (_, facts: MembershipFacts) => facts.shownInstead !== null,
       isEligible: (_, facts: { eligible: boolean }) => facts.eligible,
-      isZero: (_, facts: HashFacts) => facts.kind === 'zero',
-      isShallow: (_, facts: HashFacts) => facts.kind === 'shallow',
-      isUnmatched: (_, facts: HashFacts) => facts.kind === 'unmatched',
-      isConfirmedAsBefore: (_, facts: HashFacts) => facts.kind === 'confirmed' && !facts.changed,
+      /** What step 1 of this tick saw of the chain hash. */
+      hashIs: ({ context }, { kind }: { kind: HashFacts['kind'] }) => context.tick.hash?.kind === kind,
       isInstalled: (_, facts: SecretFacts) => facts.kind === 'installed',
       snapshotComplete: ({ context }) => context.firstSnapshot.state === 'complete',
       snapshotMissing: ({ context }) => context.firstSnapshot.state === 'missing',
@@ -51,10 +48,7 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
       stampSyncBeat: assign(() => ({ nextSyncTickAtMs: ports.clock.monotonicMs() + options.syncTickMs })),
       countSyncTick: assign(({ context }) => ({ syncTicks: { run: context.syncTicks.run + 1 } })),
       /** The last thing before a key could be served. */
-      assertServable: ({ context }) => {
-        const confirmed = context.confirmedHash !== null && context.confirmedHash === context.chainHash;
-        invariant(confirmed && context.syncKeyInstalled, 'ready without a confirmed secret and its sync key');
-      },
+      assertServable: () => invariant(ports.secret.isServable(), 'ready without a confirmed secret and its sync key'),
       stopIfBroken: ({ event }) => {
         if ('error' in event && event.error instanceof InvariantError) throw event.error;
       },
@@ -69,34 +63,18 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
       })),
       settleTick: assign(({ context }) => settleTick(context, options, ports)),
       countDropped: assign(({ context }) => ({ tick: { ...context.tick, dropped: context.tick.dropped + 1 } })),
-      noteMembership: assign((_, facts: MembershipFacts) => ({ block: facts.block, members: facts.members })),
-      noteWithdrawn: assign((_, { shownInstead }: MembershipFacts) => ({
-        chainHash: shownInstead === ZERO_HASH ? null : shownInstead,
-        confirmedHash: null,
-        syncKeyInstalled: false,
+      noteChain: assign(({ context }, { block, members, hash }: ChainFacts) => ({
+        block,
+        members,
+        tick: { ...context.tick, hash },
+        ...(hash.kind === 'confirmed' ? beginSnapshot(context, hash.store) : {}),
       })),
-      noteUnconfirmed: assign((_, { facts }: { facts: HashFacts }) => ({
-        chainHash: facts.kind === 'unmatched' ? facts.hash : null,
-        confirmedHash: null,
-        syncKeyInstalled: false,
-      })),
-      noteConfirmed: assign(({ context }, { facts }: { facts: HashFacts | SecretFacts }) => {
-        if (facts.kind === 'confirmed') {
-          const firstSnapshot = facts.claimedHere ? SNAPSHOT_COMPLETE : facts.changed ? SNAPSHOT_MISSING : context.firstSnapshot;
-          return {
-            chainHash: facts.hash,
-            confirmedHash: facts.hash,
-            firstSnapshot,
-            syncKeyInstalled: context.syncKeyInstalled && !facts.changed,
-          };
-        }
-        invariant(facts.kind === 'installed', 'only a confirmed or installed secret can be noted as confirmed');
-        invariant(facts.hash === context.chainHash, 'a secret was installed that the chain does not show');
-        return { confirmedHash: facts.hash, firstSnapshot: facts.changed ? SNAPSHOT_MISSING : context.firstSnapshot };
+      noteInstalled: assign(({ context }, facts: SecretFacts) => {
+        invariant(facts.kind === 'installed', 'a secret was noted as installed that is not');
+        return beginSnapshot(context, facts.store);
       }),
       /** A node that cannot vouch for what it holds any more asks for a snapshot again, and serves meanwhile. */
       noteSyncKey: assign(({ context }, { stale }: SyncKeyFacts) => ({
-        syncKeyInstalled: true,
         firstSnapshot: stale && context.firstSnapshot.state === 'complete' ? SNAPSHOT_NONE : context.firstSnapshot,
       })),
       noteAsking: assign(({ context }) => ({ tick: { ...context.tick, askedAtMs: ports.clock.monotonicMs() } })),
@@ -112,6 +90,12 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
       })),
     },
   });
+}
+
+/** Another secret is confirmed than before: its store is empty, and the first snapshot is asked for where others may have written. */
+function beginSnapshot(context: NodeContext, { secret, claimedHere }: StoreOrigin): Partial<NodeContext> {
+  if (context.snapshotUnder === secret) return {};
+  return { snapshotUnder: secret, firstSnapshot: claimedHere ? SNAPSHOT_COMPLETE : SNAPSHOT_MISSING };
 }
 
 export type NodeSetup = ReturnType<typeof setupNode>;

@@ -2,10 +2,12 @@
  * What of the machine's context may be seen outside, by the labels that a visualiser shows: an allow-list. A value that is not
  * named here is not shown. All of it is public: hashes, counts, times and our own sentences.
  */
+import { ZERO_HASH } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
 import { reasonLine } from '../domain/reasons.ts';
 import type { NodeMachineOptions } from './model.ts';
 import { REASON_NOTES } from './reason-notes.ts';
+import { confirmedSecret, type SecretLife } from './secret-life.ts';
 import { readinessState, type NodeSnapshot } from './status.ts';
 
 export interface Moment {
@@ -18,6 +20,7 @@ export type NodeShown = Readonly<Record<string, string | number | boolean | null
 export interface NodeShownModules {
   /** That the machine was made with. */
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
+  readonly secret: { readonly life: SecretLife; isServable(): boolean };
   /** From its time of day to the reader's; the same when absent. */
   readonly readerMs?: (nodeMs: number) => number;
 }
@@ -25,7 +28,7 @@ export interface NodeShownModules {
 /** Reads them off snapshots of one machine. */
 export function createNodeShown(
   options: Pick<NodeMachineOptions, 'nodeTickMs'>,
-  { clock, readerMs = (nodeMs) => nodeMs }: NodeShownModules,
+  { clock, secret, readerMs = (nodeMs) => nodeMs }: NodeShownModules,
 ): (snapshot: NodeSnapshot) => NodeShown {
   const nextTick = momentOf(clock, readerMs);
   const nextSyncTick = momentOf(clock, readerMs);
@@ -37,9 +40,10 @@ export function createNodeShown(
       reason: reason === null ? null : reasonLine(reason),
       meaning: reason === null ? null : REASON_NOTES[reason.text],
       since: { atMs: readerMs(context.sinceMs) },
-      'chain hash': context.chainHash,
-      'secret confirmed': context.confirmedHash !== null,
-      'sync key': context.syncKeyInstalled,
+      'chain hash': secret.life.shown === ZERO_HASH ? null : secret.life.shown,
+      secret: secret.life.stage,
+      'secret confirmed': confirmedSecret(secret.life) !== null,
+      'sync key': secret.isServable(),
       'first snapshot': context.firstSnapshot.state,
       block: context.block,
       members: context.members,

@@ -5,34 +5,27 @@
  */
 import { fromCallback, fromPromise } from 'xstate';
 import { InvariantError } from '../domain/errors.ts';
-import type { Hash32 } from '../domain/ids.ts';
 import type { Reason } from '../domain/reasons.ts';
 import type { SnapshotRound } from './first-snapshot.ts';
+import type { SecretStanding, StoreOrigin } from './secret-life.ts';
 
-/** Step 1: the membership and the block it was read at. */
-export interface MembershipFacts {
+/**
+ * Step 1: what the chain shows at one block, looked at once. Eligibility, claim, fetch and withdrawal follow from it.
+ */
+export interface ChainFacts {
   readonly block: number;
   readonly members: number;
-  /** The chain hash of that block, where it is not that of the secret which served: that one serves no more. Else null. */
-  readonly shownInstead: Hash32 | null;
+  readonly hash: HashFacts;
 }
+
+/** What the hash asks of this tick. `shallow`: the contract is not there yet at that depth. */
+export type HashFacts =
+  | SecretStanding
+  | { readonly kind: 'shallow' }
+  | { readonly kind: 'unreadable'; readonly detail: string };
 
 /** Step 2. */
 export type EligibilityFacts = { readonly eligible: true } | { readonly eligible: false; readonly reason: Reason };
-
-/** Step 3: the chain hash and how the secrets held compare with it. */
-export type HashFacts =
-  | { readonly kind: 'zero' }
-  | { readonly kind: 'shallow' }
-  | { readonly kind: 'unmatched'; readonly hash: Hash32 }
-  | {
-      readonly kind: 'confirmed';
-      readonly hash: Hash32;
-      /** Another secret than before serves now: the store was emptied. */
-      readonly changed: boolean;
-      /** This process sent the claim for this hash. */
-      readonly claimedHere: boolean;
-    };
 
 /** Step 3, zero: why the node still waits, and what the backoff takes for progress. */
 export interface ClaimFacts {
@@ -42,7 +35,7 @@ export interface ClaimFacts {
 
 /** Step 4. */
 export type SecretFacts =
-  | { readonly kind: 'installed'; readonly hash: Hash32; readonly changed: boolean }
+  | { readonly kind: 'installed'; readonly store: StoreOrigin }
   | { readonly kind: 'failed'; readonly reason: Reason };
 
 /** Step 5. `stale`: the node was cut off for too long to vouch for what it holds, and asks for a snapshot again. */
@@ -63,9 +56,8 @@ function slot<Facts>(name: string) {
 }
 
 export const slots = {
-  refreshMembership: slot<MembershipFacts>('refreshMembership'),
+  readChain: slot<ChainFacts>('readChain'),
   checkEligibility: slot<EligibilityFacts>('checkEligibility'),
-  readHash: slot<HashFacts>('readHash'),
   claimHash: slot<ClaimFacts>('claimHash'),
   fetchSecret: slot<SecretFacts>('fetchSecret'),
   installSyncKey: slot<SyncKeyFacts>('installSyncKey'),

@@ -1,5 +1,6 @@
 /** Reads what the rest of the node may know off a snapshot of the machine. Cheap: it runs at every request. */
 import type { SnapshotFrom } from 'xstate';
+import type { Hash32 } from '../domain/ids.ts';
 import type { ReadinessState, ReadinessView } from '../domain/readiness.ts';
 import type { NodeMachine } from './node-machine.ts';
 
@@ -10,16 +11,19 @@ export function readinessState(snapshot: NodeSnapshot): ReadinessState {
   return typeof readiness === 'string' ? readiness : 'ready';
 }
 
-/** @param monotonicMs now, on the clock that the machine was made with */
-export function readinessView(snapshot: NodeSnapshot, monotonicMs: number): ReadinessView {
+/**
+ * @param confirmedHash of the secret that the vault serves by
+ * @param monotonicMs now, on the clock that the machine was made with
+ */
+export function readinessView(snapshot: NodeSnapshot, confirmedHash: Hash32 | null, monotonicMs: number): ReadinessView {
   const { context } = snapshot;
   const ticking = snapshot.value.nodeTick !== 'idle';
   return {
     state: readinessState(snapshot),
     reason: context.reason,
     sinceMs: context.sinceMs,
-    secretConfirmed: context.confirmedHash !== null,
-    confirmedHash: context.confirmedHash,
+    secretConfirmed: confirmedHash !== null,
+    confirmedHash,
     firstSnapshot: context.firstSnapshot.state,
     lastTick: context.tick.last,
     nextTickInMs: ticking ? null : Math.max(0, context.nextTickAtMs - monotonicMs),

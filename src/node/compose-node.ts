@@ -9,12 +9,13 @@ import type { Config } from '../config/settings.ts';
 import { Vault } from '../crypto/vault.ts';
 import type { FailureLog } from '../domain/failure-log.ts';
 import type { AppRegistry, Chain, Clock, Enclave, Identity, Log, Random, Transport } from '../domain/ports.ts';
-import { READINESS_CHANGED, type FirstSnapshotState, type ReadinessView } from '../domain/readiness.ts';
+import { READINESS_CHANGED, type ReadinessView } from '../domain/readiness.ts';
 import { reasonLine } from '../domain/reasons.ts';
 import type { AppModules, AppOptions } from '../http/app.ts';
+import { vouchedSnapshot } from '../machines/first-snapshot.ts';
 import { createNodeMachine, type NodeMachine } from '../machines/node-machine.ts';
 import { readinessView } from '../machines/status.ts';
-import { judgeEligibility } from '../registry/eligibility.ts';
+import { judgeEligibility, mayClaim } from '../registry/eligibility.ts';
 import { PeerCache } from '../registry/peer-cache.ts';
 import { RecordStore } from '../store/record-store.ts';
 import { Acknowledgements } from '../sync/acknowledgements.ts';
@@ -31,8 +32,10 @@ import { Replicas } from '../sync/replicas.ts';
 import { Replicator } from '../sync/replicator.ts';
 import { SnapshotFetch } from '../sync/snapshot-fetch.ts';
 import type { WatchSyncTick } from '../sync/tick-course.ts';
+import { ChainWatch } from './chain-watch.ts';
 import { NodeIdentity } from './identity.ts';
 import { NodeJobs } from './jobs.ts';
+import { MasterSecret } from './master-secret.ts';
 
 /** Everything outside a node. */
 export interface NodePorts {
@@ -68,6 +71,7 @@ export interface ComposedNode {
 }
 
 export interface NodeInside {
+  readonly secret: MasterSecret;
   readonly vault: Vault;
   readonly store: RecordStore;
   readonly peerCache: PeerCache;
@@ -99,7 +103,14 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
 
   const identity = new NodeIdentity({ clock, enclave });
   const vault = new Vault({ random });
-  if (config.masterSecret !== undefined) vault.holdCandidate(config.masterSecret);
+  const secret: MasterSecret = new MasterSecret({
+    vault,
+    emptyStore: () => {
+      store.reset();
+      replicas.resetAll();
+    },
+  });
+  if (config.masterSecret !== undefined) secret.holdCandidate(config.masterSecret, 'given');
 
   const store: RecordStore = new RecordStore(
     {
@@ -176,38 +187,32 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     onBrokenInvariant: failFatally,
     watchSyncTick: watcher?.watchSyncTick,
   });
-  const jobs: NodeJobs = new NodeJobs(
-    { peerCacheTtlMs: config.peerCacheTtlMs },
-    {
-      clock,
-      log: log.child('jobs'),
-      failures,
-      chain,
-      enclave,
-      identity,
-      vault,
-      peerCache,
-      judgeEligibility: (self, view) => judgeEligibility(self, view.membership),
-      secretFetch: new SecretFetch({ clock, random, log: syncLog, vault, book, conversation }),
-      snapshotFetch: new SnapshotFetch(
-        { maxAnswerBytes: config.maxSyncPayloadBytes },
-        { ...merging, random, log: syncLog, book, conversation },
-      ),
-      probe,
-      replicator,
-      staleness,
-      resync,
-      onMembership: (others) => {
-        book.keepOnly(others);
-        replicas.keepOnly(others);
-        staleness.noteMembers(others.length);
-      },
-      resetStore: () => {
-        store.reset();
-        replicas.resetAll();
-      },
+  const jobs: NodeJobs = new NodeJobs({
+    log: log.child('jobs'),
+    failures,
+    chain,
+    chainWatch: new ChainWatch({ peerCacheTtlMs: config.peerCacheTtlMs }, { clock, log: log.child('jobs'), chain, peerCache }),
+    enclave,
+    identity,
+    secret,
+    vault,
+    judgeEligibility: (self, view) => judgeEligibility(self, view.membership),
+    mayClaim,
+    secretFetch: new SecretFetch({ clock, random, log: syncLog, secret, book, conversation }),
+    snapshotFetch: new SnapshotFetch(
+      { maxAnswerBytes: config.maxSyncPayloadBytes },
+      { ...merging, random, log: syncLog, book, conversation },
+    ),
+    probe,
+    replicator,
+    staleness,
+    resync,
+    onMembership: (others) => {
+      book.keepOnly(others);
+      replicas.keepOnly(others);
+      staleness.noteMembers(others.length);
     },
-  );
+  });
 
   const machine = createNodeMachine(
     {
@@ -216,10 +221,10 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       nudgeMs: config.dataSyncNudgeMs,
       probePeers: config.inEnclave,
     },
-    { clock, random },
+    { clock, random, secret },
   ).provide({ actors: jobs.actors() });
   const actor = createActor(machine, { clock });
-  const readiness = (): ReadinessView => readinessView(actor.getSnapshot(), clock.monotonicMs());
+  const readiness = (): ReadinessView => readinessView(actor.getSnapshot(), secret.confirmedHash(), clock.monotonicMs());
   logReadiness(actor, readiness, log.child('readiness'), failFatally);
 
   const inbound = new SyncInbound(
@@ -250,11 +255,10 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       nonces,
       status: {
         ...gate,
-        vault,
         directory: peerCache,
         identity: currentIdentity,
         ownUrl,
-        secretFrom: () => jobs.secretFrom(),
+        masterSecret: () => secret.named(),
         probeOf: (wallet) => probe.figuresOf(wallet),
         storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull }),
         peers: () => replicas.views(),
@@ -289,7 +293,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     },
     appModules,
     actor,
-    inside: { vault, store, peerCache, replicas, staleness, conversation, acknowledgements },
+    inside: { secret, vault, store, peerCache, replicas, staleness, conversation, acknowledgements },
     readiness,
     start: () => void actor.start(),
     stop: () => {
@@ -300,11 +304,6 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     lastPush: async (mayEnd, signal) => (vault.hasSyncKey() ? replicator.lastPush(mayEnd, signal) : undefined),
     wipe: () => vault.wipe(),
   };
-}
-
-/** A node that is not ready gets no writes of others and may have been out for long: it vouches for nothing it holds. */
-function vouchedSnapshot({ state, firstSnapshot }: ReadinessView): FirstSnapshotState {
-  return state === 'ready' ? firstSnapshot : 'missing';
 }
 
 /** Brings a sync_tick, unless one will come for this write as well. */

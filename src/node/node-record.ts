@@ -74,7 +74,7 @@ export class NodeRecord implements NodeWatcher {
   attach(node: ComposedNode, config: Pick<Config, 'nodeTickMs' | 'chainConfirmations'>): void {
     const { clock, sink, onLost } = this.#modules;
     const { actor } = node;
-    const nodeShown = createNodeShown(config, { clock, readerMs: this.#readerMs });
+    const nodeShown = createNodeShown(config, { clock, secret: node.inside.secret, readerMs: this.#readerMs });
     this.#replicas = node.inside.replicas;
     this.#stop = recordActor(
       actor,

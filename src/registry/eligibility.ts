@@ -1,6 +1,6 @@
-/** Whether this node is an eligible KMS instance (protocol.md §1, step 2). */
+/** What the membership lets this node do: serve (protocol.md §1, step 2), and claim (step 3). */
 import { parseTeePubkey } from '../domain/ids.ts';
-import type { Membership } from '../domain/membership.ts';
+import type { Member, Membership } from '../domain/membership.ts';
 import type { Identity } from '../domain/ports.ts';
 import { REASONS, reason, type Reason } from '../domain/reasons.ts';
 
@@ -13,4 +13,9 @@ export function judgeEligibility(identity: Identity, membership: Membership): Re
   }
   const matches = own.teePubkey !== '' && parseTeePubkey(own.teePubkey) === parseTeePubkey(identity.teePubkey);
   return matches ? null : reason(REASONS.teePubkeyMismatch);
+}
+
+/** A deprecated version serves, and may not set the hash (protocol.md §6). */
+export function mayClaim(own: Member | undefined): boolean {
+  return own?.versionStatus === 'ENROLLED';
 }

@@ -11,7 +11,7 @@ export function watchAsOwner(simulation: Simulation): void {
   let missing = 0;
   const look = (): void => {
     const { hash } = simulation.chain.deepState;
-    const isHeld = hash === ZERO_HASH || simulation.lives().some(({ node: { inside } }) => inside.vault.confirmedHash() === hash || inside.vault.candidateHash() === hash);
+    const isHeld = hash === ZERO_HASH || simulation.lives().some(({ node: { inside } }) => inside.vault.servingHash() === hash || inside.secret.claimableHash() === hash);
     missing = isHeld ? 0 : missing + 1;
     if (missing >= OWNER_PATIENCE) {
       missing = 0;

@@ -83,7 +83,7 @@ export class Recovery {
     }
     simulation.checks.note(invariant);
     const { hash } = chain.deepState;
-    const isHeld = hash === ZERO_HASH || this.#honest().some(({ node }) => node.inside.vault.confirmedHash() === hash);
+    const isHeld = hash === ZERO_HASH || this.#honest().some(({ node }) => node.inside.vault.servingHash() === hash);
     for (const { name, node } of this.#honest()) {
       const { state, reason } = node.readiness();
       const saysSo = reason !== null && (NOBODY_HOLDS as readonly string[]).includes(reason.text);

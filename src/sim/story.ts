@@ -196,7 +196,7 @@ class Player {
     const { chain, nodes } = this.#simulation!;
     const show = (hash: string): string => {
       if (hash === ZERO_HASH) return 'no hash';
-      const holders = [...nodes.values()].filter(({ life }) => life?.node.inside.vault.confirmedHash() === hash || life?.node.inside.vault.candidateHash() === hash);
+      const holders = [...nodes.values()].filter(({ life }) => life?.node.inside.vault.servingHash() === hash || life?.node.inside.secret.claimableHash() === hash);
       return holders.length === 0 ? 'a hash that nobody can answer for' : `the hash of what ${holders.map(({ name }) => name).join(', ')} ${holders.length === 1 ? 'holds' : 'hold'}`;
     };
     return `head: ${show(chain.headState.hash)}; ${CONFIRMATIONS} blocks deep: ${show(chain.deepState.hash)}`;

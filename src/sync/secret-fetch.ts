@@ -3,7 +3,7 @@
  * compared with the chain hash before anything is installed, and a peer that is wrong, slow, silent or refuses is passed
  * over. The secret never leaves the vault.
  */
-import type { Vault } from '../crypto/vault.ts';
+import type { SecretRequest } from '../crypto/vault.ts';
 import { DependencyError } from '../domain/errors.ts';
 import type { Wallet } from '../domain/ids.ts';
 import { PEER_TIMEOUT_MS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
@@ -25,11 +25,18 @@ export type SecretOutcome =
   | { readonly kind: 'installed'; readonly from: Wallet }
   | { readonly kind: 'failed'; readonly reason: Reason };
 
+/** Opens what members seal, and decides by the chain hash whether it is installed (§9.1). The bytes stay in the vault. */
+export interface SecretIntake {
+  beginSecretRequest(): SecretRequest;
+  receiveSecret(request: SecretRequest, sealed: unknown, from: Wallet): 'installed' | 'already_confirmed' | 'does_not_open' | 'wrong_hash';
+  endSecretRequest(request: SecretRequest): void;
+}
+
 export interface SecretFetchModules {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  readonly vault: Pick<Vault, 'beginSecretRequest' | 'receiveSecret' | 'endSecretRequest'>;
+  readonly secret: SecretIntake;
   readonly book: PeerBook;
   readonly conversation: Pick<PeerConversation, 'exchange'>;
 }
@@ -61,8 +68,8 @@ export class SecretFetch {
   }
 
   async #ask(member: Member, signal: AbortSignal, tally: Tally): Promise<Wallet | null> {
-    const { vault, conversation, book, log } = this.#modules;
-    const request = vault.beginSecretRequest();
+    const { secret, conversation, book, log } = this.#modules;
+    const request = secret.beginSecretRequest();
     try {
       const answer = await conversation.exchange(
         member,
@@ -71,7 +78,7 @@ export class SecretFetch {
       );
       signal.throwIfAborted();
       const parsed = secretAnswer.safeParse(answer);
-      const received = vault.receiveSecret(request, parsed.success ? parsed.data.sealed : null);
+      const received = secret.receiveSecret(request, parsed.success ? parsed.data.sealed : null, member.wallet);
       if (received === 'installed') return member.wallet;
       if (received === 'already_confirmed') return null;
       book.noteWrong(member);
@@ -83,7 +90,7 @@ export class SecretFetch {
       this.#count(member, error, tally);
       return null;
     } finally {
-      vault.endSecretRequest(request);
+      secret.endSecretRequest(request);
     }
   }
 

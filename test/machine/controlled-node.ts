@@ -31,6 +31,8 @@ export class ControlledNode {
   readonly syncTicks: SyncTick[] = [];
   /** Whether the replication lives; null before the first time. */
   replicating: boolean | null = null;
+  /** What the vault says when it is asked whether the node can serve. */
+  servable = true;
   /** What the replication throws at the next sync_tick. */
   failSyncTick: Error | null = null;
   readonly #calls = new Map<SlotName, Call>();
@@ -52,7 +54,7 @@ export class ControlledNode {
     const controlled = Object.fromEntries(
       (Object.keys(slots) as SlotName[]).map((name) => [name, name === 'replicate' ? this.#replication() : this.#step(name)]),
     ) as unknown as typeof slots;
-    this.machine = createNodeMachine(options, { clock, random: { unit: () => 0 } }).provide({ actors: controlled });
+    this.machine = createNodeMachine(options, { clock, random: { unit: () => 0 }, secret: { isServable: () => this.servable } }).provide({ actors: controlled });
     this.actor = createActor(this.machine, { clock, ...(inspect === undefined ? {} : { inspect }) });
     this.actor.subscribe({ error: (error) => this.errors.push(error) });
     this.actor.start();

@@ -41,7 +41,7 @@ describe('a test of ticks', () => {
       nodes: 2,
       onStart: ({ node }) => {
         const { vault } = node.inside;
-        vault.confirmedHash = () => `0x${'ab'.repeat(32)}` as ReturnType<typeof vault.confirmedHash>;
+        vault.servingHash = () => `0x${'ab'.repeat(32)}` as ReturnType<typeof vault.servingHash>;
       },
     });
     await simulation.run(20_000);

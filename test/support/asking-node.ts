@@ -2,6 +2,7 @@
 import { keccak256 } from '../../src/crypto/hash.ts';
 import { Vault } from '../../src/crypto/vault.ts';
 import type { StoreId } from '../../src/domain/ids.ts';
+import { MasterSecret } from '../../src/node/master-secret.ts';
 import { PeerBook } from '../../src/sync/peer-book.ts';
 import { PeerConversation } from '../../src/sync/peer-conversation.ts';
 import { collectingLog } from './collecting-log.ts';
@@ -25,14 +26,15 @@ export function startAskingNode(peers: readonly PeerSide[], options: AskingNodeO
   const enclave = inProcessEnclave({ info: 'enclaver-ecdh-aes256gcm-v1' }, { clock, random });
   const identity = { wallet: enclave.emulated.wallet, teePubkey: enclave.emulated.teePubkey };
   const vault = new Vault({ random });
-  if (options.holdsSecret !== false) vault.holdCandidate(Uint8Array.from(SECRET));
-  vault.observeChainHash(SECRET_HASH);
+  const secret = new MasterSecret({ vault, emptyStore: () => undefined });
+  if (options.holdsSecret !== false) secret.holdCandidate(Uint8Array.from(SECRET), 'given');
+  secret.observe({ type: 'chain.shows', hash: SECRET_HASH, setHere: false });
   if (options.holdsSecret !== false) vault.installSyncKey();
   const book = new PeerBook({ blacklistMs: 600_000 }, { clock });
   const transport = transportTo(peers);
   const storeId = '00112233aabbccdd' as StoreId;
   const conversation = new PeerConversation({ clock, random, transport, enclave, vault, book, identity: () => identity, storeId: () => storeId, onAnswer: () => undefined });
-  return { clock, random, log, enclave, identity, vault, book, storeId, conversation };
+  return { clock, random, log, enclave, identity, secret, vault, book, storeId, conversation };
 }
 
 export type AskingNode = ReturnType<typeof startAskingNode>;

@@ -5,7 +5,6 @@
 import type { RequestListener } from 'node:http';
 import { Authenticator } from '../../src/auth/authenticator.ts';
 import { NonceBook } from '../../src/auth/nonce-book.ts';
-import { keccak256 } from '../../src/crypto/hash.ts';
 import { Vault } from '../../src/crypto/vault.ts';
 import { FailureLog } from '../../src/domain/failure-log.ts';
 import type { Hash32, Wallet } from '../../src/domain/ids.ts';
@@ -77,9 +76,7 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
   const identity = { wallet: real.emulated.wallet, teePubkey: real.emulated.teePubkey };
   const vault = new Vault({ random });
   const secret = Uint8Array.from(Buffer.from(options.secret ?? '42'.repeat(32), 'hex'));
-  const hash = keccak256(secret);
-  vault.holdCandidate(secret);
-  vault.observeChainHash(hash);
+  vault.serve(vault.hold(secret));
   vault.installSyncKey();
   const peerCache = new PeerCache({ clock });
   peerCache.update({ block: 1n, members: options.members ?? [], dropped: [] });
@@ -148,11 +145,10 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
       nonces,
       status: {
         ...gate,
-        vault,
         directory: peerCache,
         identity: knownIdentity,
         ownUrl: () => 'http://node.test',
-        secretFrom: () => null,
+        masterSecret: () => ({ state: 'synced', from: null }),
         probeOf: () => null,
         storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull }),
         peers: () => replicas.views(),

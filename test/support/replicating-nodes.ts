@@ -31,7 +31,7 @@ import { PeerConversation } from '../../src/sync/peer-conversation.ts';
 import { Replicas } from '../../src/sync/replicas.ts';
 import { Replicator } from '../../src/sync/replicator.ts';
 import { SnapshotFetch } from '../../src/sync/snapshot-fetch.ts';
-import { SECRET, SECRET_HASH } from './asking-node.ts';
+import { SECRET } from './asking-node.ts';
 import { collectingLog } from './collecting-log.ts';
 import { inProcessEnclave } from './in-process-enclave.ts';
 import { ManualClock, settle } from './manual-clock.ts';
@@ -114,8 +114,7 @@ export class ReplicatingNode {
     const { wallet, teePubkey } = enclave.emulated;
     this.member = memberOf(wallet, teePubkey, `https://${name}.test`);
     const vault = new Vault({ random });
-    vault.holdCandidate(Uint8Array.from(SECRET));
-    vault.observeChainHash(SECRET_HASH);
+    vault.serve(vault.hold(Uint8Array.from(SECRET)));
     vault.installSyncKey();
     this.vault = vault;
     this.peerCache = new PeerCache({ clock });
@@ -221,11 +220,10 @@ export class ReplicatingNode {
           nonces,
           status: {
             ...gate,
-            vault,
             directory: this.peerCache,
             identity,
             ownUrl: () => this.member.url,
-            secretFrom: () => null,
+            masterSecret: () => ({ state: 'synced', from: null }),
             probeOf: () => null,
             storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull }),
             peers: () => replicas.views(),

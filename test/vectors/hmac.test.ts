@@ -1,7 +1,6 @@
 /** protocol.md §3, HMAC: canonical JSON and x-sync-signature. */
 import { expect } from '@jest/globals';
 import { canonicalJson } from '../../src/crypto/canonical-json.ts';
-import { keccak256 } from '../../src/crypto/hash.ts';
 import { parseJson } from '../../src/crypto/json.ts';
 import { Vault } from '../../src/crypto/vault.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
@@ -29,9 +28,7 @@ const DECIDED_ACCEPT: Readonly<Record<string, boolean>> = { 'upper case': false 
 describeVectors<{ secret: string; cases: HmacCase[] }>('hmac.json', ({ file, cases }) => {
   const vault = new Vault({ random: new SeededRandom('hmac') });
   const secret = Uint8Array.from(Buffer.from(file.secret, 'hex'));
-  const hash = keccak256(secret);
-  vault.holdCandidate(secret);
-  vault.observeChainHash(hash);
+  vault.serve(vault.hold(secret));
   vault.installSyncKey();
 
   cases(file.cases, 'x-sync-signature', (vector) => {

@@ -1,7 +1,6 @@
 /** protocol.md §4, Merge, Local write, Refused and Ages: through the production store, one record or one batch at a time. */
 import { expect } from '@jest/globals';
 import { parseJson } from '../../src/crypto/json.ts';
-import { keccak256 } from '../../src/crypto/hash.ts';
 import { Vault } from '../../src/crypto/vault.ts';
 import type { AppId } from '../../src/domain/ids.ts';
 import type { WireRecord } from '../../src/domain/records.ts';
@@ -76,9 +75,7 @@ function startStore(file: MergeFile, ownClockKey = 'nobody') {
   const random = new SeededRandom('merge');
   const vault = new Vault({ random });
   const secret = Uint8Array.from(Buffer.from(file.secret, 'hex'));
-  const hash = keccak256(secret);
-  vault.holdCandidate(secret);
-  vault.observeChainHash(hash);
+  vault.serve(vault.hold(secret));
   const { limits } = file;
   const store = new RecordStore(
     {

@@ -7,7 +7,7 @@ import { invariant } from '../../domain/errors.ts';
 import { createNodeMachine } from '../../machines/node-machine.ts';
 
 /** A machine that nobody starts asks for no time. */
-const NO_TIME = { clock: { nowMs: () => 0, monotonicMs: () => 0 }, random: { unit: () => 0 } };
+const NO_TIME = { clock: { nowMs: () => 0, monotonicMs: () => 0 }, random: { unit: () => 0 }, secret: { isServable: () => false } };
 
 export const ALL = 'all';
 

@@ -103,7 +103,7 @@ export class Poisoner {
   #record(life: Life, appId: number, key: string, version: Clock, atMs: number): Inner {
     this.#modules.touch(String(appId), key, version);
     const { vault } = life.node.inside;
-    const value = vault.isConfirmed() ? hex(vault.sealValue(appId as AppId, Buffer.from(key.slice(0, 20)))) : '00'.repeat(40);
+    const value = vault.servingHash() !== null ? hex(vault.sealValue(appId as AppId, Buffer.from(key.slice(0, 20)))) : '00'.repeat(40);
     return { key, value, version, updated_at_ms: atMs, tombstone: false, ttl_ms: 0 };
   }
 }

@@ -46,7 +46,7 @@ export class AbsenceWatch {
 
   /** The latest write of a key under the secret that the node serves by. */
   #bestOf(life: Life, appId: string, key: string): Write | null {
-    const secretHash = life.node.inside.vault.confirmedHash();
+    const secretHash = life.node.inside.vault.servingHash();
     let best: Write | null = null;
     for (const write of this.#modules.history.of(appId, key)) {
       if (write.secretHash === secretHash && (best === null || compareContents(write.record, best.record) > 0)) best = write;

@@ -85,7 +85,7 @@ export class ClusterWatch {
         report,
         nowMs: () => timeline.nowMs,
         honestLives: () => modules.lives().filter((life) => !life.instance.everLied),
-        secretHashOf: (life) => life.node.inside.vault.confirmedHash(),
+        secretHashOf: (life) => life.node.inside.vault.servingHash(),
       },
     );
     this.callers = new CallerWatch({
@@ -121,7 +121,7 @@ export class ClusterWatch {
       {
         ...shared,
         onWrite: (appId, record) => this.#expectPrompt(life, appId, record),
-        secretHash: () => life.node.inside.vault.confirmedHash(),
+        secretHash: () => life.node.inside.vault.servingHash(),
         isHonest: () => !hasLiars(),
       },
     );
@@ -192,7 +192,7 @@ export class ClusterWatch {
   #noteDerived(life: Life, { app_id: appId, path, key }: Record<string, unknown>): void {
     const bytes = Buffer.from(String(key), 'base64');
     this.#modules.onSecret(bytes);
-    this.#derivations.note(life.name, life.node.inside.vault.confirmedHash() ?? 'none', `${String(appId)} ${String(path)}`, bytes, this.#modules.resets());
+    this.#derivations.note(life.name, life.node.inside.vault.servingHash() ?? 'none', `${String(appId)} ${String(path)}`, bytes, this.#modules.resets());
   }
 
   /** What a node says that n others have, n others have had. */
@@ -237,7 +237,7 @@ export class ClusterWatch {
   #checkFirstSnapshot(life: Life): void {
     const { checks, report, config, timeline, lives, hasLiars } = this.#modules;
     const { firstSnapshot } = life.node.readiness();
-    const secretHash = life.node.inside.vault.confirmedHash();
+    const secretHash = life.node.inside.vault.servingHash();
     // Once for each secret: what comes later comes as deltas.
     if (this.#readyBy.get(life) === secretHash) return;
     this.#readyBy.set(life, secretHash);
@@ -293,10 +293,10 @@ export class ClusterWatch {
     const { hash } = chain.deepState;
     if (timeline.nowMs - (chain.deepHashes.get(hash) ?? timeline.nowMs) < NOTICED_MS) return;
     for (const life of lives()) {
-      const { vault } = life.node.inside;
+      const { vault, secret } = life.node.inside;
       if (!isCalm(life, NOTICED_MS)) continue;
       checks.note(invariant);
-      if (vault.candidateHash() === hash && vault.confirmedHash() !== hash) report(invariant, `${life.name} has waited ${NOTICED_MS} ms`, life.name);
+      if (secret.claimableHash() === hash && vault.servingHash() !== hash) report(invariant, `${life.name} has waited ${NOTICED_MS} ms`, life.name);
     }
   }
 }

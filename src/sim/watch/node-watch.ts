@@ -74,10 +74,10 @@ export class NodeWatch {
       this.tickBeganMs = this.#modules.nowMs();
     }
     if (step !== this.#step) {
-      if (step === 'refreshingMembership') {
+      if (step === 'readingChain') {
         this.#wavesThen = life.rpc.waves;
         this.#calmThen = isCalm(life, 0);
-      } else if (this.#step === 'refreshingMembership' && this.#calmThen && isCalm(life, 0)) {
+      } else if (this.#step === 'readingChain' && this.#calmThen && isCalm(life, 0)) {
         checks.note('a node_tick reads the chain in three round trips');
         const trips = life.rpc.waves - this.#wavesThen;
         const isWhole = life.instance.rpcBehaviour.backends.length === 0;
@@ -116,7 +116,7 @@ export class NodeWatch {
   #checkSecret(): void {
     const { chain, report, checks } = this.#modules;
     checks.note('a secret is confirmed only once the chain has shown its hash deep enough');
-    const hash = this.#life.node.inside.vault.confirmedHash();
+    const hash = this.#life.node.inside.vault.servingHash();
     if (hash !== null && !chain.deepHashes.has(hash)) {
       report('a secret is confirmed only once the chain has shown its hash deep enough', `${this.#life.name} confirmed ${short(hash)}`);
     }
@@ -127,11 +127,12 @@ export class NodeWatch {
     const { chain, report, checks } = this.#modules;
     const life = this.#life;
     checks.note('a node serves only what the chain shows, and only while it is a member');
-    const { chainHash, confirmedHash, block, reason } = snapshot.context;
-    const { vault } = life.node.inside;
+    const { block, reason } = snapshot.context;
+    const { vault, secret } = life.node.inside;
+    const chainHash = secret.life.shown;
     const say = (what: string): void => report('a node serves only what the chain shows, and only while it is a member', `${life.name} ${what}`);
-    if (chainHash === null || chainHash === ZERO_HASH || confirmedHash !== chainHash) { say('is ready without a confirmed secret'); return; }
-    if (vault.confirmedHash() !== chainHash) { say('is ready with another secret than the chain shows'); return; }
+    if (chainHash === null || chainHash === ZERO_HASH || secret.confirmedHash() !== chainHash) { say('is ready without a confirmed secret'); return; }
+    if (vault.servingHash() !== chainHash) { say('is ready with another secret than the chain shows'); return; }
     if (!vault.hasSyncKey()) { say('is ready without a sync key'); return; }
     if (reason !== null) { say('is ready and gives a reason why not'); return; }
     if (block === null || block > chain.head - CONFIRMATIONS) { say(`is ready by block ${block}, and the head is ${chain.head}`); return; }
@@ -216,7 +217,7 @@ export class NodeWatch {
     }
     if (/"sealed":\{/.test(plaintext)) {
       checks.note('the secret is handed out only while it is confirmed');
-      const hash: Hash32 | null = vault.confirmedHash();
+      const hash: Hash32 | null = vault.servingHash();
       if (hash === null || !chain.deepHashes.has(hash)) report('the secret is handed out only while it is confirmed', `${life.name} handed it out`);
     }
     if (/^\{"app_id":0,/.test(plaintext)) report('app 0 gets nothing', `${life.name} answered it`);

@@ -2,7 +2,8 @@
  * Holds the vault of one process against protocol.md §10, A reset hash: by the hash that the chain showed last, one secret
  * serves, or none.
  */
-import { ZERO_HASH } from '../../domain/ids.ts';
+import { ZERO_HASH, type Hash32 } from '../../domain/ids.ts';
+import type { SecretLife } from '../../machines/secret-life.ts';
 import type { Life } from '../world/sim-node.ts';
 import type { Checks, Report } from './violation.ts';
 
@@ -11,17 +12,27 @@ export interface VaultWatchModules {
   readonly checks: Checks;
 }
 
-/** Sits between a vault and whoever tells it what the chain shows. */
+/** Sits between the master secret of a process and whoever tells it what the chain shows. */
 export function watchVault(life: Life, { report, checks }: VaultWatchModules): void {
-  const { vault } = life.node.inside;
-  const observe = vault.observeChainHash.bind(vault);
-  vault.observeChainHash = (hash) => {
-    const observed = observe(hash);
+  const { secret, vault } = life.node.inside;
+  const observe = secret.observe.bind(secret);
+  secret.observe = (event) => {
+    const step = observe(event);
+    checks.note('the vault holds the secrets that are known, and no other');
+    const known = knownHashes(secret.life);
+    if (known.length !== vault.heldHashes().length || known.some((hash) => !vault.heldHashes().includes(hash))) {
+      report('the vault holds the secrets that are known, and no other', `${life.name} knows ${known.length} and holds ${vault.heldHashes().length}`);
+    }
+    if (event.type !== 'chain.shows') return step;
     checks.note('a secret serves by the hash that the chain showed last');
-    const confirmed = vault.confirmedHash();
-    if (confirmed !== null && (confirmed !== hash || hash === ZERO_HASH)) {
+    const serving = vault.servingHash();
+    if (serving !== null && (serving !== event.hash || event.hash === ZERO_HASH)) {
       report('a secret serves by the hash that the chain showed last', `${life.name} goes on with another one`);
     }
-    return observed;
+    return step;
   };
+}
+
+function knownHashes(life: SecretLife): readonly Hash32[] {
+  return [...(life.stage === 'none' ? [] : [life.secret.hash]), ...life.aside.map(({ hash }) => hash)];
 }

@@ -6,7 +6,7 @@ import { createNodeMachine } from '../../../src/machines/node-machine.ts';
 import { trafficLight } from '../../support/traffic-light.ts';
 
 function node() {
-  const stopped = { clock: { nowMs: () => 0, monotonicMs: () => 0 }, random: { unit: () => 0 } };
+  const stopped = { clock: { nowMs: () => 0, monotonicMs: () => 0 }, random: { unit: () => 0 }, secret: { isServable: () => false } };
   return createNodeMachine({ nodeTickMs: 60_000, syncTickMs: 10_000, nudgeMs: 50, probePeers: true }, stopped);
 }
 
@@ -138,7 +138,7 @@ describe('a chart', () => {
     expect(chart.states.filter(({ parent }) => parent === 'node').map(({ key }) => key)).toEqual(['readiness', 'nodeTick', 'probing', 'beats']);
     const known = new Set(chart.states.map(({ id }) => id));
     for (const { source, targets } of chart.edges) for (const id of [source, ...targets]) expect(known).toContain(id);
-    expect(lines(chart, 'node.nodeTick.readingHash').at(-1)).toBe('after readingHash (15 s) /conclude -> node.nodeTick.settling');
+    expect(lines(chart, 'node.nodeTick.readingChain').at(-1)).toBe('after readingChain (20 s) /conclude -> node.nodeTick.settling');
     expect(lines(chart, 'node.beats.nodeBeat.resting')).toContain('after untilNextTick -> node.beats.nodeBeat.due');
     expect(lines(chart, 'node.readiness.ready')).toContain('sync_tick /countSyncTick /sendTo ->');
   });

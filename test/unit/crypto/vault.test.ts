@@ -1,4 +1,4 @@
-/** The vault (protocol.md §3, §5, §10): compares before it installs, sets aside, wipes, and never prints a secret. */
+/** The vault (protocol.md §3, §5): derives from the one secret that serves, wipes what it is told to, and never prints a secret. */
 import { describe, expect, test } from '@jest/globals';
 import { inspect } from 'node:util';
 import { deriveKey } from '../../../src/crypto/derivation.ts';
@@ -6,7 +6,7 @@ import { keccak256 } from '../../../src/crypto/hash.ts';
 import { p384FromScalar, type P384KeyPair } from '../../../src/crypto/p384.ts';
 import { openSecret, sealSecret } from '../../../src/crypto/sealed-secret.ts';
 import { Vault } from '../../../src/crypto/vault.ts';
-import { ZERO_HASH, type AppId, type Hash32 } from '../../../src/domain/ids.ts';
+import type { AppId, Hash32 } from '../../../src/domain/ids.ts';
 import { SeededRandom } from '../../support/seeded-random.ts';
 
 const APP = 100 as AppId;
@@ -27,8 +27,7 @@ function emptyVault(): Vault {
 
 function servingVault(value = 1): Vault {
   const vault = emptyVault();
-  vault.holdCandidate(secret(value));
-  vault.observeChainHash(hashOf(value));
+  vault.serve(vault.hold(secret(value)));
   return vault;
 }
 
@@ -36,13 +35,9 @@ function peerKeys(): P384KeyPair {
   return p384FromScalar('11'.repeat(48));
 }
 
-/** Has the vault ask and answers it with these bytes. */
-function receive(vault: Vault, bytes: Uint8Array) {
-  const request = vault.beginSecretRequest();
-  const sealed = sealSecret(peerKeys(), request.ecdhPubkey, new Uint8Array(12).fill(7), bytes);
-  const received = vault.receiveSecret(request, sealed);
-  vault.endSecretRequest(request);
-  return received;
+/** What a peer seals for this request. */
+function sealedTo(ecdhPubkey: string, bytes: Uint8Array) {
+  return sealSecret(peerKeys(), ecdhPubkey, new Uint8Array(12).fill(7), bytes);
 }
 
 function derived(vault: Vault): string {
@@ -53,7 +48,7 @@ function derivedFrom(value: number): string {
   return Buffer.from(deriveKey(secret(value), APP, 'path', 32)).toString('hex');
 }
 
-describe('a secret that the chain does not show', () => {
+describe('a secret that does not serve', () => {
   test.each<[string, (vault: Vault) => unknown]>([
     ['derives no key', (vault) => vault.deriveAppKey(APP, 'path', undefined, 32)],
     ['is handed to nobody', (vault) => vault.sealMasterSecret(peerKeys().publicKeyDer)],
@@ -61,23 +56,22 @@ describe('a secret that the chain does not show', () => {
     ['opens no value', (vault) => vault.openValue(APP, new Uint8Array(28))],
     ['opens no value of a batch', (vault) => vault.opensValue('100', new Uint8Array(28))],
   ])('%s', (_, use) => {
-    const claimed = emptyVault();
-    claimed.holdCandidate(secret(1));
-    expect(() => use(claimed)).toThrow(expect.objectContaining(NO_SECRET));
-    claimed.observeChainHash(ZERO_HASH);
-    expect(() => use(claimed)).toThrow(expect.objectContaining(NO_SECRET));
-    claimed.observeChainHash(hashOf(2));
-    expect(() => use(claimed)).toThrow(expect.objectContaining(NO_SECRET));
-    const reset = servingVault();
-    reset.observeChainHash(ZERO_HASH);
-    expect(() => use(reset)).toThrow(expect.objectContaining(NO_SECRET));
+    const holding = emptyVault();
+    holding.hold(secret(1));
+    expect(() => use(holding)).toThrow(expect.objectContaining(NO_SECRET));
+    const aside = servingVault(1);
+    aside.setAside(hashOf(1));
+    expect(() => use(aside)).toThrow(expect.objectContaining(NO_SECRET));
+    const wiped = servingVault(1);
+    wiped.wipeSecret(hashOf(1));
+    expect(() => use(wiped)).toThrow(expect.objectContaining(NO_SECRET));
   });
 
   test('gives no sync key, and no HMAC is right', () => {
     const vault = servingVault();
     vault.installSyncKey();
     const before = vault.syncHmac('{}');
-    vault.observeChainHash(hashOf(2));
+    vault.setAside(hashOf(1));
     expect(vault.hasSyncKey()).toBe(false);
     expect(vault.verifySyncHmac('{}', before)).toBe(false);
     expect(() => vault.syncHmac('{}')).toThrow(expect.objectContaining({ name: 'InvariantError' }));
@@ -85,44 +79,68 @@ describe('a secret that the chain does not show', () => {
   });
 });
 
+describe('the secret that serves', () => {
+  test('is one of those held: another is a broken rule', () => {
+    const vault = emptyVault();
+    vault.hold(secret(1));
+    expect(() => vault.serve(hashOf(2))).toThrow(expect.objectContaining({ name: 'InvariantError' }));
+    expect(vault.servingHash()).toBeNull();
+  });
+
+  test('gives way to another, and all that was derived from it with it', () => {
+    const vault = servingVault(1);
+    vault.installSyncKey();
+    const stored = vault.sealValue(APP, Buffer.from('hello'));
+    vault.serve(vault.hold(secret(2)));
+    expect([vault.servingHash(), vault.hasSyncKey()]).toEqual([hashOf(2), false]);
+    expect(derived(vault)).toBe(derivedFrom(2));
+    expect(vault.opensValue(APP, stored)).toBe(false);
+    expect(vault.heldHashes()).toEqual([hashOf(1), hashOf(2)]);
+  });
+
+  test('keeps its sync key when it is told to serve once more', () => {
+    const vault = servingVault(1);
+    vault.installSyncKey();
+    vault.serve(hashOf(1));
+    expect(vault.hasSyncKey()).toBe(true);
+  });
+
+  test('is left alone when another one is set aside or wiped', () => {
+    const vault = servingVault(1);
+    vault.hold(secret(2));
+    vault.setAside(hashOf(2));
+    vault.wipeSecret(hashOf(2));
+    expect([vault.servingHash(), vault.heldHashes()]).toEqual([hashOf(1), [hashOf(1)]]);
+  });
+
+  test('that is set aside is kept and can serve again', () => {
+    const vault = servingVault(1);
+    vault.setAside(hashOf(1));
+    expect([vault.servingHash(), vault.heldHashes()]).toEqual([null, [hashOf(1)]]);
+    vault.serve(hashOf(1));
+    expect(derived(vault)).toBe(derivedFrom(1));
+  });
+});
+
 describe('a secret that a peer gave', () => {
-  test('is installed when it hashes to what the chain shows', () => {
+  test('gives its hash and serves nothing: whether it is kept is decided elsewhere', () => {
     const vault = emptyVault();
-    expect(vault.observeChainHash(hashOf(1))).toBe('unmatched');
-    expect(receive(vault, secret(1))).toBe('installed');
-    expect(vault.confirmedHash()).toBe(hashOf(1));
-    expect(vault.state()).toBe('synced');
+    const request = vault.beginSecretRequest();
+    expect(vault.openReceived(request, sealedTo(request.ecdhPubkey, secret(1)))).toBe(hashOf(1));
+    expect([vault.servingHash(), vault.heldHashes()]).toEqual([null, []]);
+    vault.keepReceived(request);
+    vault.endSecretRequest(request);
+    vault.serve(hashOf(1));
     expect(derived(vault)).toBe(derivedFrom(1));
   });
 
-  test.each<[string, Hash32 | null]>([
-    ['hashes to something else', hashOf(2)],
-    ['comes while the chain hash is zero', ZERO_HASH],
-    ['comes before the chain was read', null],
-  ])('is not installed when it %s, and nothing changes', (_, shown) => {
+  test('is gone with its request unless it is kept', () => {
     const vault = emptyVault();
-    vault.holdCandidate(secret(3));
-    if (shown !== null) vault.observeChainHash(shown);
-    expect(receive(vault, secret(1))).toBe('wrong_hash');
-    expect(vault.isConfirmed()).toBe(false);
-    expect(vault.candidateHash()).toBe(hashOf(3));
-    expect(vault.generation()).toBe(0);
-    vault.observeChainHash(hashOf(3));
-    expect(derived(vault)).toBe(derivedFrom(3));
-  });
-
-  test('never replaces one that is confirmed', () => {
-    const vault = servingVault();
-    expect(receive(vault, secret(1))).toBe('already_confirmed');
-    expect(receive(vault, secret(2))).toBe('already_confirmed');
-    expect(derived(vault)).toBe(derivedFrom(1));
-  });
-
-  test('after a wrong one the right one is still taken', () => {
-    const vault = emptyVault();
-    vault.observeChainHash(hashOf(1));
-    expect(receive(vault, secret(2))).toBe('wrong_hash');
-    expect(receive(vault, secret(1))).toBe('installed');
+    const request = vault.beginSecretRequest();
+    vault.openReceived(request, sealedTo(request.ecdhPubkey, secret(1)));
+    vault.endSecretRequest(request);
+    expect(vault.heldHashes()).toEqual([]);
+    expect(() => vault.keepReceived(request)).toThrow(expect.objectContaining({ name: 'InvariantError' }));
   });
 
   test.each<[string, (sealed: Record<string, string>) => unknown]>([
@@ -132,28 +150,24 @@ describe('a secret that a peer gave', () => {
     ['has a nonce of another length', (sealed) => ({ ...sealed, nonce: 'aa'.repeat(32) })],
     ['has a key that is none', (sealed) => ({ ...sealed, ephemeral_pubkey: 'aa'.repeat(120) })],
     ['has a changed tag', (sealed) => ({ ...sealed, encrypted_data: `${sealed['encrypted_data']!.slice(0, -2)}00` })],
-    ['is sealed to somebody else', () => sealSecret(peerKeys(), p384FromScalar('22'.repeat(48)).publicKeyDer, new Uint8Array(12), secret(1))],
+    ['is sealed to somebody else', () => sealedTo(p384FromScalar('22'.repeat(48)).publicKeyDer, secret(1))],
   ])('does not open when it %s', (_, change) => {
     const vault = emptyVault();
-    vault.observeChainHash(hashOf(1));
     const request = vault.beginSecretRequest();
-    const sealed = sealSecret(peerKeys(), request.ecdhPubkey, new Uint8Array(12), secret(1));
-    expect(vault.receiveSecret(request, change({ ...sealed }))).toBe('does_not_open');
-    expect(vault.isConfirmed()).toBe(false);
+    expect(vault.openReceived(request, change({ ...sealedTo(request.ecdhPubkey, secret(1)) }))).toBeNull();
   });
 
   test.each([0, 16, 31, 33, 64])('does not open when %i bytes are inside: longer ones are never cut', (length) => {
     const vault = emptyVault();
-    vault.observeChainHash(hashOf(1));
-    expect(receive(vault, new Uint8Array(length).fill(1))).toBe('does_not_open');
+    const request = vault.beginSecretRequest();
+    expect(vault.openReceived(request, sealedTo(request.ecdhPubkey, new Uint8Array(length).fill(1)))).toBeNull();
   });
 
   test('is refused loudly for a request that was closed', () => {
     const vault = emptyVault();
-    vault.observeChainHash(hashOf(1));
     const request = vault.beginSecretRequest();
     vault.endSecretRequest(request);
-    expect(() => vault.receiveSecret(request, {})).toThrow(expect.objectContaining({ name: 'InvariantError' }));
+    expect(() => vault.openReceived(request, {})).toThrow(expect.objectContaining({ name: 'InvariantError' }));
   });
 
   test('can be asked for at most 64 times at once', () => {
@@ -166,80 +180,18 @@ describe('a secret that a peer gave', () => {
   });
 });
 
-describe('a reset of the chain hash', () => {
-  test('sets the secret aside: it is never a candidate, and comes back only when the chain shows its hash', () => {
-    const vault = servingVault(1);
-    expect(vault.observeChainHash(ZERO_HASH)).toBe('zero');
-    expect(vault.candidateHash()).toBeNull();
-    expect(vault.confirmedHash()).toBeNull();
-    expect(vault.state()).toBe('generated');
-    expect(vault.observeChainHash(hashOf(1))).toBe('confirmed');
-    expect(vault.generation()).toBe(1);
-    expect(derived(vault)).toBe(derivedFrom(1));
-  });
-
-  test('is known from the read on: the secret serves no more, and nothing is taken until the hash is observed', () => {
-    const vault = servingVault(1);
-    expect(vault.withdrawUnless(hashOf(1))).toBe(false);
-    expect(vault.confirmedHash()).toBe(hashOf(1));
-    expect(vault.withdrawUnless(hashOf(2))).toBe(true);
-    expect([vault.confirmedHash(), vault.hasSyncKey(), vault.withdrawUnless(hashOf(3))]).toEqual([null, false, false]);
-    // Not even the one that served, from a peer that still has it.
-    expect(receive(vault, secret(1))).toBe('wrong_hash');
-    expect(vault.observeChainHash(hashOf(1))).toBe('confirmed');
-    expect(derived(vault)).toBe(derivedFrom(1));
-  });
-
-  test('wipes what was set aside once another secret is installed', () => {
-    const vault = servingVault(1);
-    vault.observeChainHash(ZERO_HASH);
-    vault.holdCandidate(secret(2));
-    expect(vault.observeChainHash(hashOf(2))).toBe('confirmed');
-    expect(vault.generation()).toBe(2);
-    expect(vault.observeChainHash(hashOf(1))).toBe('unmatched');
-    expect(derived(confirmedAgain(vault, 2))).toBe(derivedFrom(2));
-  });
-
-  test('keeps a claimed candidate until another is installed: a reorganisation may bring its claim back', () => {
-    const vault = emptyVault();
-    vault.holdCandidate(secret(1));
-    vault.retireCandidate();
-    expect(vault.candidateHash()).toBeNull();
-    vault.holdCandidate(secret(2));
-    expect(vault.candidateHash()).toBe(hashOf(2));
-    expect(vault.observeChainHash(hashOf(1))).toBe('confirmed');
-    expect(vault.candidateHash()).toBeNull();
-    expect(vault.observeChainHash(hashOf(2))).toBe('unmatched');
-  });
-
-  test('many times over keeps four secrets: the oldest goes first', () => {
-    const vault = emptyVault();
-    for (const value of [1, 2, 3, 4, 5]) {
-      vault.holdCandidate(secret(value));
-      vault.retireCandidate();
-    }
-    expect(vault.observeChainHash(hashOf(1))).toBe('unmatched');
-    expect(vault.observeChainHash(hashOf(2))).toBe('confirmed');
-  });
-
-  function confirmedAgain(vault: Vault, value: number): Vault {
-    expect(vault.observeChainHash(hashOf(value))).toBe('confirmed');
-    return vault;
-  }
-});
-
 describe('what is wiped', () => {
-  test('the bytes given as a candidate, which the vault keeps a copy of', () => {
+  test('the bytes that were given, which the vault keeps a copy of', () => {
     const given = secret(1);
     const vault = emptyVault();
-    expect(vault.holdCandidate(given)).toBe(hashOf(1));
+    expect(vault.hold(given)).toBe(hashOf(1));
     expect(given).toEqual(new Uint8Array(32));
-    vault.observeChainHash(hashOf(1));
+    vault.serve(hashOf(1));
     expect(derived(vault)).toBe(derivedFrom(1));
   });
 
-  test('a candidate of another length is a broken rule', () => {
-    expect(() => emptyVault().holdCandidate(new Uint8Array(31))).toThrow(expect.objectContaining({ name: 'InvariantError' }));
+  test('a secret of another length is a broken rule', () => {
+    expect(() => emptyVault().hold(new Uint8Array(31))).toThrow(expect.objectContaining({ name: 'InvariantError' }));
   });
 
   test('everything at the end: callers are refused, the jobs must not go on', () => {
@@ -248,13 +200,8 @@ describe('what is wiped', () => {
     vault.wipe();
     expect(() => derived(vault)).toThrow(expect.objectContaining(NO_SECRET));
     expect(() => vault.sealMasterSecret(peerKeys().publicKeyDer)).toThrow(expect.objectContaining(NO_SECRET));
-    expect(vault.hasSyncKey()).toBe(false);
-    expect(vault.state()).toBe('uninitialized');
-    for (const use of [
-      () => vault.observeChainHash(hashOf(1)),
-      () => vault.holdCandidate(secret(1)),
-      () => vault.beginSecretRequest(),
-    ]) {
+    expect([vault.hasSyncKey(), vault.heldHashes()]).toEqual([false, []]);
+    for (const use of [() => vault.serve(hashOf(1)), () => vault.hold(secret(1)), () => vault.beginSecretRequest()]) {
       expect(use).toThrow(expect.objectContaining({ name: 'InvariantError' }));
     }
   });
@@ -291,15 +238,6 @@ describe('what an app can get', () => {
   test('an empty value is a value', () => {
     const vault = servingVault();
     expect(vault.openValue(APP, vault.sealValue(APP, new Uint8Array()))).toHaveLength(0);
-  });
-
-  test('the data keys of an old secret do not open values under a new one', () => {
-    const vault = servingVault(1);
-    const stored = vault.sealValue(APP, Buffer.from('hello'));
-    vault.observeChainHash(ZERO_HASH);
-    vault.holdCandidate(secret(2));
-    vault.observeChainHash(hashOf(2));
-    expect(vault.opensValue(APP, stored)).toBe(false);
   });
 });
 
@@ -342,8 +280,7 @@ describe('nothing of a vault can be printed', () => {
   ])('%s', (_, print) => {
     const vault = servingVault(value);
     vault.installSyncKey();
-    vault.observeChainHash(ZERO_HASH);
-    vault.holdCandidate(secret(value));
+    vault.setAside(hashOf(value));
     const printed = print(vault);
     for (const form of forms) expect(printed).not.toContain(form);
   });

@@ -18,17 +18,15 @@ function startNode(): ControlledNode {
 }
 
 async function tickToReady(node: ControlledNode): Promise<void> {
-  await node.settle('refreshMembership', { block: 10, members: 1, shownInstead: null });
+  await node.settle('readChain', { block: 10, members: 1, hash: { kind: 'confirmed', store: { secret: HASH, claimedHere: true } } });
   await node.settle('checkEligibility', { eligible: true });
-  const changed = node.snapshot.context.confirmedHash === null;
-  await node.settle('readHash', { kind: 'confirmed', hash: HASH, changed, claimedHere: changed });
   await node.settle('installSyncKey', { stale: false });
 }
 
 describe('node_tick', () => {
   test('runs once at once at the start', () => {
     const node = startNode();
-    expect(node.started.get('refreshMembership')).toBe(1);
+    expect(node.started.get('readChain')).toBe(1);
   });
 
   test('that meets another is counted and dropped, not queued', async () => {
@@ -38,27 +36,27 @@ describe('node_tick', () => {
     expect(node.snapshot.context.tick.dropped).toBe(2);
     await tickToReady(node);
     expect(node.snapshot.value.nodeTick).toBe('idle');
-    expect(node.started.get('refreshMembership')).toBe(1);
+    expect(node.started.get('readChain')).toBe(1);
   });
 
   test('comes again one beat after the last began, when that ended ready', async () => {
     const node = startNode();
     await node.advance(5_000);
     await tickToReady(node);
-    expect(readinessView(node.snapshot, 5_000).nextTickInMs).toBe(BEAT_MS - 5_000);
+    expect(readinessView(node.snapshot, HASH, 5_000).nextTickInMs).toBe(BEAT_MS - 5_000);
     await node.advance(BEAT_MS - 5_001);
-    expect(node.started.get('refreshMembership')).toBe(1);
+    expect(node.started.get('readChain')).toBe(1);
     await node.advance(1);
-    expect(node.started.get('refreshMembership')).toBe(2);
+    expect(node.started.get('readChain')).toBe(2);
   });
 
   test('comes early after a failed read, later each time, and on the beat again once ready', async () => {
     const node = startNode();
     const gaps: number[] = [];
     for (let failure = 0; failure < 4; failure += 1) {
-      await node.fail('refreshMembership', new DependencyError('chain', 'timeout', 'the RPC did not answer'));
+      await node.fail('readChain', new DependencyError('chain', 'timeout', 'the RPC did not answer'));
       const gap = node.snapshot.context.nextTickAtMs;
-      const view = readinessView(node.snapshot, 0);
+      const view = readinessView(node.snapshot, HASH, 0);
       expect(view.reason).toEqual(reason(REASONS.peerCacheRefreshFailed, 'the RPC did not answer'));
       await node.advance(gap - (node.snapshot.context.tick.startedMonotonicMs + (node.snapshot.context.tick.last?.durationMs ?? 0)));
       gaps.push(node.snapshot.context.tick.startedMonotonicMs);
@@ -70,10 +68,10 @@ describe('node_tick', () => {
 
   test('whose step hangs ends with that reason, and the next one goes on as ever', async () => {
     const node = startNode();
-    const hanging = node.signalOf('refreshMembership');
-    await node.advance(STEP_LIMIT_MS.refreshingMembership);
+    const hanging = node.signalOf('readChain');
+    await node.advance(STEP_LIMIT_MS.readingChain);
     expect(hanging.aborted).toBe(true);
-    expect(node.snapshot.context.reason).toEqual(reason(REASONS.stepTimedOut, 'refreshingMembership'));
+    expect(node.snapshot.context.reason).toEqual(reason(REASONS.stepTimedOut, 'readingChain'));
     await node.advance(1_000);
     await tickToReady(node);
     expect(readinessState(node.snapshot)).toBe('ready');
@@ -81,13 +79,13 @@ describe('node_tick', () => {
 
   test('does not take an error text of somebody else into its reason', async () => {
     const node = startNode();
-    await node.fail('refreshMembership', new Error('key=deadbeef'));
+    await node.fail('readChain', new Error('key=deadbeef'));
     expect(node.snapshot.context.reason).toEqual(reason(REASONS.peerCacheRefreshFailed, 'unexpected failure (Error)'));
   });
 
   test('that breaks an invariant stops the machine', async () => {
     const node = startNode();
-    await node.fail('refreshMembership', new InvariantError('two secrets at once'));
+    await node.fail('readChain', new InvariantError('two secrets at once'));
     expect(node.snapshot.status).toBe('error');
     expect(node.errors).toEqual([new InvariantError('two secrets at once')]);
   });
@@ -179,7 +177,7 @@ describe('sync_tick', () => {
     await tickToReady(node);
     await node.advance(BEAT_MS);
     const heard = node.syncTicks.length;
-    await node.settle('refreshMembership', { block: 20, members: 0, shownInstead: null });
+    await node.settle('readChain', { block: 20, members: 0, hash: { kind: 'confirmed', store: { secret: HASH, claimedHere: true } } });
     await node.settle('checkEligibility', { eligible: false, reason: reason(REASONS.selfNotInNodeList) });
     expect([readinessState(node.snapshot), node.replicating]).toEqual(['ineligible', false]);
     node.actor.send({ type: 'sync_tick' });
@@ -204,14 +202,12 @@ describe('sync_tick', () => {
 });
 
 describe('a first snapshot that is missing', () => {
-  const others = { block: 10, members: 3, shownInstead: null };
+  const others = { block: 10, members: 3, hash: { kind: 'confirmed', store: { secret: HASH, claimedHere: false } } };
   const inVain = { others: 2, asked: 2, answered: 1, complete: false };
 
   async function tickToSnapshot(node: ControlledNode): Promise<void> {
-    await node.settle('refreshMembership', others);
+    await node.settle('readChain', others);
     await node.settle('checkEligibility', { eligible: true });
-    const changed = node.snapshot.context.confirmedHash === null;
-    await node.settle('readHash', { kind: 'confirmed', hash: HASH, changed, claimedHere: false });
     await node.settle('installSyncKey', { stale: false });
     expect(node.snapshot.value.nodeTick).toBe('fetchingSnapshot');
   }
@@ -233,7 +229,7 @@ describe('a first snapshot that is missing', () => {
       await rest(node, nowMs);
       nowMs = next;
     }
-    expect(readinessView(node.snapshot, nowMs)).toMatchObject({ state: 'ready', firstSnapshot: 'none' });
+    expect(readinessView(node.snapshot, HASH, nowMs)).toMatchObject({ state: 'ready', firstSnapshot: 'none' });
   });
 
   test('is waited for from the moment of asking, not from the start of its node_tick', async () => {
@@ -251,7 +247,7 @@ describe('a first snapshot that is missing', () => {
     await node.settle('fetchSnapshot', inVain);
     expect(node.snapshot.context.firstSnapshot.fullRounds).toBe(1);
     await rest(node, 0);
-    await node.fail('refreshMembership', new DependencyError('chain', 'timeout', 'the RPC did not answer'));
+    await node.fail('readChain', new DependencyError('chain', 'timeout', 'the RPC did not answer'));
     expect(node.snapshot.context.firstSnapshot).toEqual({ state: 'missing', firstAskedAtMs: 0, fullRounds: 0 });
   });
 });

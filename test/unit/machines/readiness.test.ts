@@ -1,15 +1,19 @@
 /** Readiness as operators see it (protocol.md §1, §10): what leaves ready and with which reason, and how a node comes back. */
 import { describe, expect, test } from '@jest/globals';
 import { DependencyError, InvariantError } from '../../../src/domain/errors.ts';
-import { ZERO_HASH, type Hash32 } from '../../../src/domain/ids.ts';
+import type { Hash32 } from '../../../src/domain/ids.ts';
 import type { ReadinessState } from '../../../src/domain/readiness.ts';
 import { REASONS, reason, type Reason } from '../../../src/domain/reasons.ts';
 import { PROBE_LIMIT_MS, STEP_LIMIT_MS } from '../../../src/machines/limits.ts';
+import type { HashFacts } from '../../../src/machines/slots.ts';
 import { readinessState, readinessView } from '../../../src/machines/status.ts';
 import { ControlledNode } from '../../machine/controlled-node.ts';
 
 const HASH = `0x${'ab'.repeat(32)}` as Hash32;
 const OTHER = `0x${'cd'.repeat(32)}` as Hash32;
+const CLAIMED: HashFacts = { kind: 'confirmed', store: { secret: HASH, claimedHere: true } };
+const TAKEN_OVER: HashFacts = { kind: 'confirmed', store: { secret: HASH, claimedHere: false } };
+const UNREADABLE: HashFacts = { kind: 'unreadable', detail: 'the answer is malformed' };
 const BEAT_MS = 60_000;
 const SYNC_MS = 10_000;
 
@@ -26,14 +30,17 @@ class Node extends ControlledNode {
     return this.snapshot.context.reason;
   }
 
-  async eligible(): Promise<void> {
-    await this.settle('refreshMembership', { block: 10, members: 2, shownInstead: null });
+  async reads(hash: HashFacts): Promise<void> {
+    await this.settle('readChain', { block: 10, members: 2, hash });
+  }
+
+  async eligible(hash: HashFacts): Promise<void> {
+    await this.reads(hash);
     await this.settle('checkEligibility', { eligible: true });
   }
 
   async toReady(): Promise<void> {
-    await this.eligible();
-    await this.settle('readHash', { kind: 'confirmed', hash: HASH, changed: true, claimedHere: true });
+    await this.eligible(CLAIMED);
     await this.settle('installSyncKey', { stale: false });
     expect(this.state).toBe('ready');
   }
@@ -54,7 +61,7 @@ describe('a ready node leaves ready at the tick that sees', () => {
     [
       'that it is no member',
       async (node) => {
-        await node.settle('refreshMembership', { block: 20, members: 1, shownInstead: null });
+        await node.reads(CLAIMED);
         await node.settle('checkEligibility', { eligible: false, reason: reason(REASONS.selfNotInNodeList, 'not active') });
       },
       'ineligible',
@@ -63,17 +70,17 @@ describe('a ready node leaves ready at the tick that sees', () => {
     [
       'another teePubkey',
       async (node) => {
-        await node.settle('refreshMembership', { block: 20, members: 2, shownInstead: null });
+        await node.reads(CLAIMED);
         await node.settle('checkEligibility', { eligible: false, reason: reason(REASONS.teePubkeyMismatch) });
       },
       'ineligible',
       reason(REASONS.teePubkeyMismatch),
     ],
-    ['no membership', (node) => node.fail('refreshMembership', LOST), 'ineligible', reason(REASONS.peerCacheRefreshFailed, LOST.message)],
+    ['no membership', (node) => node.fail('readChain', LOST), 'ineligible', reason(REASONS.peerCacheRefreshFailed, LOST.message)],
     [
       'a silent enclave',
       async (node) => {
-        await node.settle('refreshMembership', { block: 20, members: 2, shownInstead: null });
+        await node.reads(CLAIMED);
         await node.advance(STEP_LIMIT_MS.checkingEligibility);
       },
       'ineligible',
@@ -82,8 +89,7 @@ describe('a ready node leaves ready at the tick that sees', () => {
     [
       'the hash zero, though the claim hangs',
       async (node) => {
-        await node.eligible();
-        await node.settle('readHash', { kind: 'zero' });
+        await node.eligible({ kind: 'unset' });
       },
       'bootstrapping',
       reason(REASONS.awaitingHash),
@@ -91,17 +97,15 @@ describe('a ready node leaves ready at the tick that sees', () => {
     [
       'no hash',
       async (node) => {
-        await node.eligible();
-        await node.fail('readHash', LOST);
+        await node.eligible(UNREADABLE);
       },
       'bootstrapping',
-      reason(REASONS.cannotReadHash, LOST.message),
+      reason(REASONS.cannotReadHash, 'the answer is malformed'),
     ],
     [
       'a hash that is not deep enough',
       async (node) => {
-        await node.eligible();
-        await node.settle('readHash', { kind: 'shallow' });
+        await node.eligible({ kind: 'shallow' });
       },
       'bootstrapping',
       reason(REASONS.hashNotDeepEnough),
@@ -109,8 +113,7 @@ describe('a ready node leaves ready at the tick that sees', () => {
     [
       'another hash, though the members are silent',
       async (node) => {
-        await node.eligible();
-        await node.settle('readHash', { kind: 'unmatched', hash: OTHER });
+        await node.eligible({ kind: 'wanted' });
       },
       'syncing-secret',
       reason(REASONS.secretHashMismatch, 'asking the members'),
@@ -118,8 +121,7 @@ describe('a ready node leaves ready at the tick that sees', () => {
     [
       'another secret of its own, before its snapshot is there',
       async (node) => {
-        await node.eligible();
-        await node.settle('readHash', { kind: 'confirmed', hash: OTHER, changed: true, claimedHere: false });
+        await node.eligible({ kind: 'confirmed', store: { secret: OTHER, claimedHere: false } });
       },
       'syncing-secret',
       reason(REASONS.firstSnapshotMissing),
@@ -134,32 +136,32 @@ describe('a ready node leaves ready at the tick that sees', () => {
 });
 
 describe('a secret that the chain does not show any more', () => {
-  test.each<[string, Hash32, ReadinessState, Reason]>([
-    ['the hash is zero', ZERO_HASH, 'bootstrapping', reason(REASONS.awaitingHash)],
-    ['the hash is another', OTHER, 'syncing-secret', reason(REASONS.secretHashMismatch, 'asking the members')],
-  ])('is not confirmed from the read on that says so, before anything else is asked: %s', async (_, shownInstead, state, why) => {
+  test.each<[string, HashFacts, ReadinessState, Reason]>([
+    ['the hash is zero', { kind: 'unset' }, 'bootstrapping', reason(REASONS.awaitingHash)],
+    ['the hash is another', { kind: 'wanted' }, 'syncing-secret', reason(REASONS.secretHashMismatch, 'asking the members')],
+    [
+      'the hash is that of another secret held here',
+      { kind: 'confirmed', store: { secret: OTHER, claimedHere: false } },
+      'syncing-secret',
+      reason(REASONS.firstSnapshotMissing),
+    ],
+  ])('ends ready with the read that says so, before anything else is asked: %s', async (_, hash, state, why) => {
     const node = await readyNode();
-    await node.settle('refreshMembership', { block: 20, members: 2, shownInstead });
-    expect(readinessView(node.snapshot, 0)).toMatchObject({ state, reason: why, secretConfirmed: false });
-  });
-
-  test('is not confirmed either while the node is no member, tick after tick', async () => {
-    const node = await readyNode();
-    await node.settle('refreshMembership', { block: 20, members: 2, shownInstead: ZERO_HASH });
-    await node.settle('checkEligibility', { eligible: false, reason: reason(REASONS.selfNotInNodeList) });
-    expect(readinessView(node.snapshot, 0)).toMatchObject({ state: 'ineligible', reason: reason(REASONS.selfNotInNodeList), secretConfirmed: false });
+    await node.reads(hash);
+    expect([node.state, node.reason, node.snapshot.value.nodeTick]).toEqual([state, why, 'checkingEligibility']);
   });
 });
 
 describe('a node comes back', () => {
   test('when the cause goes, without asking for the secret or a snapshot again', async () => {
     const node = await readyNode();
-    await node.fail('refreshMembership', LOST);
+    await node.fail('readChain', LOST);
     expect(node.state).toBe('ineligible');
     await node.advance(2_000);
-    await node.eligible();
+    await node.reads(CLAIMED);
+    expect(node.state).toBe('ineligible');
+    await node.settle('checkEligibility', { eligible: true });
     expect(node.state).toBe('bootstrapping');
-    await node.settle('readHash', { kind: 'confirmed', hash: HASH, changed: false, claimedHere: false });
     await node.settle('installSyncKey', { stale: false });
     expect([node.state, node.reason]).toEqual(['ready', null]);
     expect([node.started.get('fetchSecret'), node.started.get('fetchSnapshot')]).toEqual([undefined, undefined]);
@@ -167,28 +169,24 @@ describe('a node comes back', () => {
 
   test('with another secret only after it was given a snapshot anew', async () => {
     const node = await readyNode();
-    await node.eligible();
-    await node.settle('readHash', { kind: 'unmatched', hash: OTHER });
-    expect(readinessView(node.snapshot, 0).secretConfirmed).toBe(false);
-    await node.settle('fetchSecret', { kind: 'installed', hash: OTHER, changed: true });
+    await node.eligible({ kind: 'wanted' });
+    await node.settle('fetchSecret', { kind: 'installed', store: { secret: OTHER, claimedHere: false } });
     await node.settle('installSyncKey', { stale: false });
     expect([node.state, node.reason]).toEqual(['syncing-secret', reason(REASONS.firstSnapshotMissing)]);
-    expect(readinessView(node.snapshot, 0)).toMatchObject({ secretConfirmed: true, confirmedHash: node.snapshot.context.chainHash, firstSnapshot: 'missing' });
+    expect(readinessView(node.snapshot, OTHER, 0)).toMatchObject({ secretConfirmed: true, confirmedHash: OTHER, firstSnapshot: 'missing' });
     await node.settle('fetchSnapshot', { others: 1, asked: 1, answered: 1, complete: true });
     expect(node.state).toBe('ready');
   });
 
   test('from a failed fetch with an early tick, keeping the reason meanwhile', async () => {
     const node = new Node();
-    await node.eligible();
-    await node.settle('readHash', { kind: 'unmatched', hash: HASH });
+    await node.eligible({ kind: 'wanted' });
     await node.settle('fetchSecret', { kind: 'failed', reason: reason(REASONS.nobodyHoldsSecret) });
     expect([node.state, node.reason]).toEqual(['syncing-secret', reason(REASONS.nobodyHoldsSecret)]);
     await node.advance(1_000);
-    await node.eligible();
-    await node.settle('readHash', { kind: 'unmatched', hash: HASH });
+    await node.eligible({ kind: 'wanted' });
     expect(node.reason).toEqual(reason(REASONS.nobodyHoldsSecret));
-    await node.settle('fetchSecret', { kind: 'installed', hash: HASH, changed: true });
+    await node.settle('fetchSecret', { kind: 'installed', store: { secret: HASH, claimedHere: false } });
     await node.settle('installSyncKey', { stale: false });
     await node.settle('fetchSnapshot', { others: 1, asked: 1, answered: 1, complete: false });
     expect(node.state).toBe('ready');
@@ -197,21 +195,21 @@ describe('a node comes back', () => {
 
 describe('a step', () => {
   test.each<[string, (node: Node) => Promise<void>, keyof typeof STEP_LIMIT_MS]>([
-    ['the claim', (node) => node.settle('readHash', { kind: 'zero' }), 'claimingHash'],
-    ['the hash', async () => undefined, 'readingHash'],
-    ['the secret', (node) => node.settle('readHash', { kind: 'unmatched', hash: HASH }), 'fetchingSecret'],
-    ['the sync key', (node) => node.settle('readHash', { kind: 'confirmed', hash: HASH, changed: true, claimedHere: true }), 'installingSyncKey'],
+    ['the look at the chain', async () => undefined, 'readingChain'],
+    ['the identity', (node) => node.reads(CLAIMED), 'checkingEligibility'],
+    ['the claim', (node) => node.eligible({ kind: 'unset' }), 'claimingHash'],
+    ['the secret', (node) => node.eligible({ kind: 'wanted' }), 'fetchingSecret'],
+    ['the sync key', (node) => node.eligible(CLAIMED), 'installingSyncKey'],
     [
       'the snapshot',
       async (node) => {
-        await node.settle('readHash', { kind: 'confirmed', hash: HASH, changed: true, claimedHere: false });
+        await node.eligible(TAKEN_OVER);
         await node.settle('installSyncKey', { stale: false });
       },
       'fetchingSnapshot',
     ],
   ])('that hangs ends at its limit: %s', async (_, reach, step) => {
     const node = new Node();
-    await node.eligible();
     await reach(node);
     expect(node.snapshot.value.nodeTick).toBe(step);
     await node.advance(STEP_LIMIT_MS[step]);
@@ -222,12 +220,11 @@ describe('a step', () => {
 
   test('that outlasts a beat meets the next node_tick, which is dropped', async () => {
     const node = new Node();
-    await node.eligible();
-    await node.settle('readHash', { kind: 'confirmed', hash: HASH, changed: true, claimedHere: false });
+    await node.eligible(TAKEN_OVER);
     await node.settle('installSyncKey', { stale: false });
     await node.advance(BEAT_MS);
-    expect(readinessView(node.snapshot, 0).ticks).toEqual({ run: 1, dropped: 1 });
-    expect(readinessView(node.snapshot, 0).nextTickInMs).toBeNull();
+    expect(readinessView(node.snapshot, HASH, 0).ticks).toEqual({ run: 1, dropped: 1 });
+    expect(readinessView(node.snapshot, HASH, 0).nextTickInMs).toBeNull();
   });
 });
 
@@ -236,8 +233,7 @@ describe('a claim', () => {
     const node = new Node();
     const delays: number[] = [];
     for (const progress of ['head 1', 'head 2', 'head 3', 'head 3', 'head 3', 'head 4']) {
-      await node.eligible();
-      await node.settle('readHash', { kind: 'zero' });
+      await node.eligible({ kind: 'unset' });
       await node.settle('claimHash', { reason: reason(REASONS.hashNotDeepEnough, 'claimed here'), progress });
       const { nextTickAtMs, tick } = node.snapshot.context;
       const delay = nextTickAtMs - tick.startedMonotonicMs;
@@ -251,13 +247,12 @@ describe('a claim', () => {
 describe('a node that was cut off for too long', () => {
   test('goes on serving, and asks for a snapshot until it has one', async () => {
     const node = await readyNode();
-    await node.eligible();
-    await node.settle('readHash', { kind: 'confirmed', hash: HASH, changed: false, claimedHere: false });
+    await node.eligible(CLAIMED);
     await node.settle('installSyncKey', { stale: true });
     expect([node.state, node.snapshot.value.nodeTick]).toEqual(['ready', 'fetchingSnapshot']);
-    expect(readinessView(node.snapshot, 0).firstSnapshot).toBe('none');
+    expect(readinessView(node.snapshot, HASH, 0).firstSnapshot).toBe('none');
     await node.settle('fetchSnapshot', { others: 1, asked: 1, answered: 1, complete: true });
-    expect([node.state, readinessView(node.snapshot, 0).firstSnapshot]).toEqual(['ready', 'complete']);
+    expect([node.state, readinessView(node.snapshot, HASH, 0).firstSnapshot]).toEqual(['ready', 'complete']);
   });
 });
 
@@ -270,22 +265,22 @@ describe('probes', () => {
 
   test('that fail or hang leave the node as it is', async () => {
     const node = new Node(true);
-    await node.eligible();
+    await node.eligible(CLAIMED);
     await node.fail('probePeers', new Error('no peer'));
     expect(node.snapshot.value.probing).toBe('idle');
     const other = new Node(true);
-    await other.settle('refreshMembership', { block: 10, members: 2, shownInstead: null });
+    await other.reads(CLAIMED);
     const signal = other.signalOf('probePeers');
     await other.advance(PROBE_LIMIT_MS);
     expect([signal.aborted, other.snapshot.value.probing, other.snapshot.status]).toEqual([true, 'idle', 'active']);
   });
 });
 
-test('a secret that serves without its sync key, or that the chain does not show, stops the machine before it serves', async () => {
+test('a vault that could not serve stops the machine before it does', async () => {
   const node = new Node();
-  await node.eligible();
-  await node.settle('readHash', { kind: 'unmatched', hash: HASH });
-  await node.settle('fetchSecret', { kind: 'installed', hash: OTHER, changed: true });
+  node.servable = false;
+  await node.eligible(CLAIMED);
+  await node.settle('installSyncKey', { stale: false });
   expect(node.snapshot.status).toBe('error');
   expect(node.errors[0]).toBeInstanceOf(InvariantError);
 });

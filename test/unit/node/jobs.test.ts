@@ -1,6 +1,8 @@
 /** What the slots of the machine do (protocol.md §1, §10): each step over a real vault, with small fakes of the ports. */
 import { describe, expect, test } from '@jest/globals';
 import { keccak256 } from '../../../src/crypto/hash.ts';
+import { p384FromScalar } from '../../../src/crypto/p384.ts';
+import { sealSecret } from '../../../src/crypto/sealed-secret.ts';
 import { Vault } from '../../../src/crypto/vault.ts';
 import { DependencyError, InvariantError } from '../../../src/domain/errors.ts';
 import { FailureLog } from '../../../src/domain/failure-log.ts';
@@ -8,8 +10,10 @@ import { ZERO_HASH, type Hash32, type TeePubkey, type Wallet } from '../../../sr
 import type { ChainView, ClaimReport, HashReading, Member } from '../../../src/domain/membership.ts';
 import type { Chain, Enclave } from '../../../src/domain/ports.ts';
 import { REASONS, reason } from '../../../src/domain/reasons.ts';
+import { ChainWatch } from '../../../src/node/chain-watch.ts';
 import { NodeIdentity } from '../../../src/node/identity.ts';
 import { NodeJobs, type NodeJobsModules } from '../../../src/node/jobs.ts';
+import { MasterSecret } from '../../../src/node/master-secret.ts';
 import { PeerCache } from '../../../src/registry/peer-cache.ts';
 import { collectingLog } from '../../support/collecting-log.ts';
 import { ManualClock, settle } from '../../support/manual-clock.ts';
@@ -58,27 +62,37 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
     /** A claim of this node set the hash. */
     hasClaimed: false,
   };
-  const seen = { claims: [] as Hash32[], resets: 0, members: [] as string[][], randoms: 0 };
+  const seen = { claims: [] as Hash32[], resets: 0, members: [] as string[][], randoms: 0, receipts: 0 };
   const view = (): ChainView => ({ block: 94n, timestampMs: 0, head: world.headBlock, membership: { block: 94n, members, dropped: [] }, hash: world.hash });
   const identity = new NodeIdentity({ clock, enclave: { address: async () => OWN, publicKey: async () => PUBKEY, ...enclave } });
-  const jobs = new NodeJobs({ peerCacheTtlMs: 180_000 }, {
-    clock,
+  const master = new MasterSecret({
+    vault,
+    emptyStore: () => {
+      seen.resets += 1;
+    },
+  });
+  const wholeChain: Chain = {
+    readView: async () => view(),
+    readHash: async () => unused(),
+    readHeadHash: async () => world.head,
+    claim: async (hash) => {
+      seen.claims.push(hash);
+      return world.claim;
+    },
+    hasClaimed: async () => {
+      seen.receipts += 1;
+      return world.hasClaimed;
+    },
+    ...chain,
+  };
+  const jobs = new NodeJobs({
     log,
     failures: new FailureLog({ clock }),
-    vault,
-    peerCache,
-    chain: {
-      readView: async () => view(),
-      readHash: async () => unused(),
-      readHeadHash: async () => world.head,
-      claim: async (hash) => {
-        seen.claims.push(hash);
-        return world.claim;
-      },
-      hasClaimed: async () => world.hasClaimed,
-      ...chain,
-    },
+    chain: wholeChain,
+    chainWatch: new ChainWatch({ peerCacheTtlMs: 180_000 }, { clock, log, chain: wholeChain, peerCache }),
     identity,
+    secret: master,
+    vault,
     enclave: {
       random: async () => {
         seen.randoms += 1;
@@ -87,6 +101,7 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
       ...enclave,
     },
     judgeEligibility: () => null,
+    mayClaim: (own) => own?.versionStatus === 'ENROLLED',
     secretFetch: { fetchMasterSecret: unused },
     snapshotFetch: { fetchFirstSnapshot: unused },
     probe: { probePeers: unused },
@@ -94,72 +109,53 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
     staleness: { isStale: () => false },
     resync: { begin: () => undefined, complete: async () => undefined, giveUp: () => undefined },
     onMembership: (now) => seen.members.push(now.map(({ wallet }) => wallet)),
-    resetStore: () => {
-      seen.resets += 1;
-    },
     ...modules,
   });
-  /** The first two steps, then the hash. */
-  const readHash = async (hash?: Hash32) => {
+  /** A secret of this node before the first tick, as by `MASTER_SECRET_HEX`. */
+  const give = (value: number): void => master.holdCandidate(secret(value), 'given');
+  /** The first two steps: what the chain shows of the secret. */
+  const look = async (hash?: Hash32) => {
     if (hash !== undefined) world.hash = { kind: 'read', hash };
-    await jobs.refreshMembership(SIGNAL);
+    const { hash: facts } = await jobs.readChain(SIGNAL);
     await jobs.checkEligibility(SIGNAL);
-    return jobs.readHash(SIGNAL);
+    return facts;
   };
   const claim = async (report?: ClaimReport) => {
     if (report !== undefined) world.claim = report;
-    await readHash(ZERO_HASH);
+    await look(ZERO_HASH);
     return jobs.claimHash(SIGNAL);
   };
-  return { clock, vault, peerCache, log, world, seen, identity, jobs, readHash, claim };
+  return { clock, vault, peerCache, log, world, seen, identity, master, jobs, give, look, claim };
+}
+
+/** What a tick goes by when this secret is confirmed. */
+function confirmed(value: number, claimedHere = false) {
+  return { kind: 'confirmed', store: { secret: hashOf(value), claimedHere } };
 }
 
 describe('step 1, the membership', () => {
   test('goes into the peer cache and is told to those who keep something about peers', async () => {
     const { jobs, peerCache, seen } = startJobs();
-    expect(await jobs.refreshMembership(SIGNAL)).toEqual({ block: 94, members: 2, shownInstead: null });
+    expect(await jobs.readChain(SIGNAL)).toEqual({ block: 94, members: 2, hash: { kind: 'unset' } });
     expect(peerCache.membership()?.members).toHaveLength(2);
     // Who the others are is known once the enclave has said who this node is.
     await jobs.checkEligibility(SIGNAL);
     expect(seen.members).toEqual([[PEER]]);
   });
 
-  test.each([ZERO_HASH, hashOf(9)])('read with another hash than that of the secret which serves: it serves no more, whatever becomes of the tick (%s)', async (other) => {
-    const { jobs, world, vault, readHash, seen } = startJobs();
-    vault.holdCandidate(secret(7));
-    await readHash(hashOf(7));
-    expect(vault.isConfirmed()).toBe(true);
-    world.hash = { kind: 'read', hash: other };
-    expect(await jobs.refreshMembership(SIGNAL)).toEqual({ block: 94, members: 2, shownInstead: other });
-    expect(vault.isConfirmed()).toBe(false);
-    expect(await jobs.refreshMembership(SIGNAL)).toMatchObject({ shownInstead: null });
-    // The hash is back, as after a reorganisation: so is the secret, and the store is what it was.
-    expect(await readHash(hashOf(7))).toMatchObject({ kind: 'confirmed', changed: false });
-    expect([vault.isConfirmed(), seen.resets]).toEqual([true, 0]);
-  });
-
-  test.each<HashReading>([{ kind: 'shallow' }, { kind: 'unreadable', detail: 'no answer' }])('read without a hash leaves the secret as it was: %j', async (reading) => {
-    const { jobs, world, vault, readHash } = startJobs();
-    vault.holdCandidate(secret(7));
-    await readHash(hashOf(7));
-    world.hash = reading;
-    expect(await jobs.refreshMembership(SIGNAL)).toMatchObject({ shownInstead: null });
-    expect(vault.isConfirmed()).toBe(true);
-  });
-
   test('that cannot be read leaves the old cache', async () => {
     let reads = 0;
     const { jobs, peerCache, seen } = startJobs({ chain: { readView: async () => ((reads += 1) > 1 ? Promise.reject(REFUSED) : Promise.resolve(firstView)) } });
     const firstView: ChainView = { block: 9n, timestampMs: 0, head: 15n, membership: { block: 9n, members: [memberOf(PEER, PUBKEY)], dropped: [] }, hash: { kind: 'shallow' } };
-    await jobs.refreshMembership(SIGNAL);
-    await expect(jobs.refreshMembership(SIGNAL)).rejects.toBe(REFUSED);
+    await jobs.readChain(SIGNAL);
+    await expect(jobs.readChain(SIGNAL)).rejects.toBe(REFUSED);
     expect(peerCache.membership()).toBe(firstView.membership);
     expect(seen.members).toEqual([]);
   });
 
   test('that comes after the step was called off is not used', async () => {
     const { jobs, peerCache } = startJobs();
-    await expect(jobs.refreshMembership(AbortSignal.abort())).rejects.toThrow();
+    await expect(jobs.readChain(AbortSignal.abort())).rejects.toThrow();
     expect(peerCache.membership()).toBeNull();
   });
 });
@@ -177,7 +173,7 @@ describe('step 2, the eligibility', () => {
         },
       },
     });
-    await jobs.refreshMembership(SIGNAL);
+    await jobs.readChain(SIGNAL);
     expect(await jobs.checkEligibility(SIGNAL)).toEqual({ eligible: true });
     key = 'bb'.repeat(120) as TeePubkey;
     expect(await jobs.checkEligibility(SIGNAL)).toEqual({ eligible: false, reason: reason(REASONS.teePubkeyMismatch) });
@@ -190,21 +186,45 @@ describe('step 2, the eligibility', () => {
   });
 });
 
-describe('step 3, the chain hash', () => {
+describe('step 1, the chain hash', () => {
   test.each<[string, HashReading, object]>([
-    ['zero', { kind: 'read', hash: ZERO_HASH }, { kind: 'zero' }],
-    ['of a secret that is not held', { kind: 'read', hash: hashOf(9) }, { kind: 'unmatched', hash: hashOf(9) }],
+    ['zero', { kind: 'read', hash: ZERO_HASH }, { kind: 'unset' }],
+    ['of a secret that is not held', { kind: 'read', hash: hashOf(9) }, { kind: 'wanted' }],
     ['not deep enough', { kind: 'shallow' }, { kind: 'shallow' }],
   ])('is %s', async (_, reading, facts) => {
-    const { world, readHash } = startJobs();
+    const { world, look } = startJobs();
     world.hash = reading;
-    expect(await readHash()).toEqual(facts);
+    expect(await look()).toEqual(facts);
+  });
+
+  test.each([ZERO_HASH, hashOf(9)])('another than that of the secret which serves ends its service at once, whatever becomes of the tick (%s)', async (other) => {
+    const { jobs, world, vault, give, look, seen } = startJobs();
+    give(7);
+    await look(hashOf(7));
+    expect(vault.servingHash()).toBe(hashOf(7));
+    world.hash = { kind: 'read', hash: other };
+    await jobs.readChain(SIGNAL);
+    expect(vault.servingHash()).toBeNull();
+    // The hash is back, as after a reorganisation: so is the secret, and the store is what it was.
+    expect(await look(hashOf(7))).toEqual(confirmed(7));
+    expect([vault.servingHash(), seen.resets]).toEqual([hashOf(7), 0]);
+  });
+
+  test.each<HashReading>([{ kind: 'shallow' }, { kind: 'unreadable', detail: 'no answer' }])('that is not there leaves the secret as it was: %j', async (reading) => {
+    const { jobs, world, vault, give, look, clock } = startJobs({ chain: { readHash: async () => ({ kind: 'unreadable', detail: 'no answer' }) } });
+    give(7);
+    await look(hashOf(7));
+    world.hash = reading;
+    const read = jobs.readChain(SIGNAL);
+    await clock.advance(1_000);
+    expect((await read).hash).toMatchObject({ kind: reading.kind });
+    expect(vault.servingHash()).toBe(hashOf(7));
   });
 
   test('that was not readable is read again at the same block, twice', async () => {
     const blocks: bigint[] = [];
     const again: HashReading[] = [{ kind: 'unreadable', detail: 'lost' }, { kind: 'read', hash: hashOf(9) }];
-    const { world, readHash, clock } = startJobs({
+    const { world, look, clock } = startJobs({
       chain: {
         readHash: async (block) => {
           blocks.push(block);
@@ -213,47 +233,38 @@ describe('step 3, the chain hash', () => {
       },
     });
     world.hash = { kind: 'unreadable', detail: 'lost' };
-    const read = readHash();
+    const looked = look();
     await clock.advance(1_000);
-    expect(await read).toEqual({ kind: 'unmatched', hash: hashOf(9) });
+    expect(await looked).toEqual({ kind: 'wanted' });
     expect(blocks).toEqual([94n, 94n]);
   });
 
-  test('that stays unreadable ends the tick, and the secret that the last good read confirmed is kept', async () => {
-    const { world, vault, readHash, clock } = startJobs({ chain: { readHash: async () => ({ kind: 'unreadable', detail: 'lost' }) } });
-    vault.holdCandidate(secret(9));
-    await readHash(hashOf(9));
+  test('that stays unreadable says so and changes nothing', async () => {
+    const { world, look, clock, vault, give } = startJobs({ chain: { readHash: async () => ({ kind: 'unreadable', detail: 'the hash is malformed' }) } });
+    give(9);
+    await look(hashOf(9));
     world.hash = { kind: 'unreadable', detail: 'lost' };
-    const failed = expect(readHash()).rejects.toMatchObject({ dependency: 'chain', message: 'lost' });
+    const looked = look();
     await clock.advance(1_000);
-    await failed;
-    expect(vault.confirmedHash()).toBe(hashOf(9));
+    expect(await looked).toEqual({ kind: 'unreadable', detail: 'the hash is malformed' });
+    expect(vault.servingHash()).toBe(hashOf(9));
   });
 
-  test('of a secret held here confirms it once: the next read finds all as it was', async () => {
-    const { vault, readHash, seen } = startJobs();
-    vault.holdCandidate(secret(9));
-    expect(await readHash(hashOf(9))).toEqual({ kind: 'confirmed', hash: hashOf(9), changed: true, claimedHere: false });
-    expect(await readHash(hashOf(9))).toEqual({ kind: 'confirmed', hash: hashOf(9), changed: false, claimedHere: false });
-    expect(seen.resets).toBe(0);
-  });
-
-  test('that comes back after a reset finds the store as it was', async () => {
-    const { vault, readHash, seen } = startJobs();
-    vault.holdCandidate(secret(9));
-    await readHash(hashOf(9));
-    expect(await readHash(ZERO_HASH)).toEqual({ kind: 'zero' });
-    expect(await readHash(hashOf(9))).toMatchObject({ kind: 'confirmed', changed: false });
+  test('of a secret held here confirms it, and the next look finds all as it was', async () => {
+    const { give, look, seen } = startJobs();
+    give(9);
+    expect(await look(hashOf(9))).toEqual(confirmed(9));
+    expect(await look(hashOf(9))).toEqual(confirmed(9));
     expect(seen.resets).toBe(0);
   });
 
   test('of another secret held here empties the store', async () => {
-    const { vault, readHash, seen } = startJobs();
-    vault.holdCandidate(secret(8));
-    await readHash(hashOf(8));
-    await readHash(ZERO_HASH);
-    vault.holdCandidate(secret(9));
-    expect(await readHash(hashOf(9))).toMatchObject({ kind: 'confirmed', changed: true });
+    const { give, look, seen } = startJobs();
+    give(8);
+    await look(hashOf(8));
+    await look(ZERO_HASH);
+    give(9);
+    expect(await look(hashOf(9))).toEqual(confirmed(9));
     expect(seen.resets).toBe(1);
   });
 });
@@ -272,12 +283,12 @@ describe('step 3, the claim', () => {
     const { claim, seen, vault } = startJobs();
     for (let tick = 0; tick < 3; tick += 1) await claim();
     expect(seen).toMatchObject({ claims: [hashOf(1), hashOf(1), hashOf(1)], randoms: 1 });
-    expect(vault.isConfirmed()).toBe(false);
+    expect(vault.servingHash()).toBeNull();
   });
 
   test('takes the known secret where one was given', async () => {
-    const { claim, seen, vault } = startJobs();
-    vault.holdCandidate(secret(7));
+    const { claim, seen, give } = startJobs();
+    give(7);
     await claim();
     expect(seen).toMatchObject({ claims: [hashOf(7)], randoms: 0 });
   });
@@ -296,7 +307,7 @@ describe('step 3, the claim', () => {
     const { claim, seen } = startJobs({
       enclave: { random: async () => ((calls += 1) === 1 ? Promise.reject(new DependencyError('enclave', 'timeout', 'silent')) : Promise.resolve(secret(5))) },
     });
-    expect(await claim()).toEqual({ reason: reason(REASONS.cannotGetRandom), progress: '' });
+    expect(await claim()).toEqual({ reason: reason(REASONS.cannotGetRandom, 'silent'), progress: '' });
     expect(seen.claims).toEqual([]);
     await claim();
     expect(seen.claims).toEqual([hashOf(5)]);
@@ -309,15 +320,15 @@ describe('step 3, the claim', () => {
   });
 
   test('counts as sent here when the chain shows it', async () => {
-    const { claim, readHash } = startJobs();
+    const { claim, look } = startJobs();
     await claim();
-    expect(await readHash(hashOf(1))).toMatchObject({ kind: 'confirmed', claimedHere: true });
+    expect(await look(hashOf(1))).toEqual(confirmed(1, true));
   });
 
   test('whose answer was lost counts as sent here too: nobody else has the secret', async () => {
-    const { claim, readHash } = startJobs({ chain: { claim: () => Promise.reject(REFUSED) } });
+    const { claim, look } = startJobs({ chain: { claim: () => Promise.reject(REFUSED) } });
     await expect(claim()).rejects.toBe(REFUSED);
-    expect(await readHash(hashOf(1))).toMatchObject({ kind: 'confirmed', claimedHere: true });
+    expect(await look(hashOf(1))).toEqual(confirmed(1, true));
   });
 
   test.each<[string, ClaimReport]>([
@@ -325,19 +336,19 @@ describe('step 3, the claim', () => {
     ['is pending', { kind: 'pending', transactionHash: TRANSACTION }],
   ])('of a known secret that %s counts as sent here where its transaction set the hash, for another node that knows it may have been first', async (_, report) => {
     for (const hasClaimed of [false, true]) {
-      const { claim, readHash, vault, world } = startJobs();
-      vault.holdCandidate(secret(7));
+      const { claim, look, give, world } = startJobs();
+      give(7);
       await claim(report);
       world.hasClaimed = hasClaimed;
-      expect(await readHash(hashOf(7))).toMatchObject({ kind: 'confirmed', changed: true, claimedHere: hasClaimed });
+      expect(await look(hashOf(7))).toEqual(confirmed(7, hasClaimed));
     }
   });
 
   test('of a known secret whose receipt cannot be read is not known to be its own', async () => {
-    const { claim, readHash, vault } = startJobs({ chain: { hasClaimed: () => Promise.reject(REFUSED) } });
-    vault.holdCandidate(secret(7));
+    const { claim, look, give } = startJobs({ chain: { hasClaimed: () => Promise.reject(REFUSED) } });
+    give(7);
     await claim();
-    expect(await readHash(hashOf(7))).toMatchObject({ kind: 'confirmed', changed: true, claimedHere: false });
+    expect(await look(hashOf(7))).toEqual(confirmed(7));
   });
 
   test('that the head showed and shows no more is never repeated: a fresh secret is claimed', async () => {
@@ -351,7 +362,7 @@ describe('step 3, the claim', () => {
   });
 
   test('that was taken and reset between two looks is never repeated either', async () => {
-    const { claim, readHash, seen } = startJobs();
+    const { claim, look, seen } = startJobs();
     await claim({ kind: 'pending', transactionHash: TRANSACTION });
     expect(await claim({ kind: 'was_reset', transactionHash: TRANSACTION })).toEqual({
       reason: reason(REASONS.awaitingHash, 'the claimed hash was reset'),
@@ -360,15 +371,15 @@ describe('step 3, the claim', () => {
     await claim({ kind: 'pending', transactionHash: TRANSACTION });
     expect(seen).toMatchObject({ claims: [hashOf(1), hashOf(1), hashOf(2)], randoms: 2 });
     // A reorganisation may still bring it back.
-    expect(await readHash(hashOf(1))).toMatchObject({ kind: 'confirmed', hash: hashOf(1) });
+    expect(await look(hashOf(1))).toEqual(confirmed(1));
   });
 
   test('that was reset at the head serves again when the chain shows it after all', async () => {
-    const { claim, readHash, world } = startJobs();
+    const { claim, look, world } = startJobs();
     await claim({ kind: 'head_shows', hash: hashOf(1) });
     world.head = ZERO_HASH;
     await claim({ kind: 'pending', transactionHash: TRANSACTION });
-    expect(await readHash(hashOf(1))).toMatchObject({ kind: 'confirmed', hash: hashOf(1) });
+    expect(await look(hashOf(1))).toEqual(confirmed(1));
   });
 
   test('that the head has not shown yet is sent again while the head shows zero', async () => {
@@ -379,92 +390,89 @@ describe('step 3, the claim', () => {
   });
 
   test('after a reset of what was confirmed is of a fresh secret', async () => {
-    const { claim, readHash, seen } = startJobs();
+    const { claim, look, seen } = startJobs();
     await claim();
-    await readHash(hashOf(1));
+    await look(hashOf(1));
     await claim();
     expect(seen.claims).toEqual([hashOf(1), hashOf(2)]);
   });
 
   test('before the enclave said who this node is is a broken invariant', async () => {
     const { jobs } = startJobs();
-    await jobs.refreshMembership(SIGNAL);
+    await jobs.readChain(SIGNAL);
     await expect(jobs.claimHash(SIGNAL)).rejects.toThrow(InvariantError);
   });
 
   test('writes no byte of a secret into the log', async () => {
-    const { claim, readHash, log } = startJobs();
+    const { claim, look, log } = startJobs();
     await claim();
-    await readHash(hashOf(1));
+    await look(hashOf(1));
     expect(log.lines.length).toBeGreaterThan(2);
     expect(JSON.stringify(log.lines)).not.toContain(Buffer.from(secret(1)).toString('hex'));
   });
 });
 
 describe('step 4, the secret', () => {
-  test('is asked for from the members but this one, and whom it came from is known', async () => {
+  /** A node that is given this secret by PEER, as far as it asks. */
+  function startFetching(value: number) {
     const asked: string[][] = [];
-    const { jobs, vault, readHash, seen } = startJobs({
+    const started = startJobs({
       modules: {
         secretFetch: {
           fetchMasterSecret: async (others) => {
             asked.push(others.map(({ wallet }) => wallet));
-            vault.holdCandidate(secret(9));
-            vault.observeChainHash(hashOf(9));
-            return { kind: 'installed', from: PEER };
+            const { master } = started;
+            const request = master.beginSecretRequest();
+            const sealed = sealSecret(p384FromScalar('11'.repeat(48)), request.ecdhPubkey, new Uint8Array(12), secret(value));
+            const received = master.receiveSecret(request, sealed, PEER);
+            master.endSecretRequest(request);
+            return received === 'installed' ? { kind: 'installed', from: PEER } : { kind: 'failed', reason: reason(REASONS.secretHashMismatch) };
           },
         },
       },
     });
-    await readHash(hashOf(9));
-    expect(await jobs.fetchSecret(SIGNAL)).toEqual({ kind: 'installed', hash: hashOf(9), changed: true });
+    return { ...started, asked };
+  }
+
+  test('is asked for from the members but this one, and whom it came from is known', async () => {
+    const { jobs, look, seen, master, asked } = startFetching(9);
+    await look(hashOf(9));
+    expect(await jobs.fetchSecret(SIGNAL)).toEqual({ kind: 'installed', store: { secret: hashOf(9), claimedHere: false } });
     expect(asked).toEqual([[PEER]]);
-    expect(jobs.secretFrom()).toBe(PEER);
+    expect(master.named()).toEqual({ state: 'synced', from: PEER });
     expect(seen.resets).toBe(0);
-    expect(await readHash(hashOf(9))).toMatchObject({ kind: 'confirmed', changed: false });
-    expect(jobs.secretFrom()).toBe(PEER);
+    expect(await look(hashOf(9))).toEqual(confirmed(9));
+    expect(master.named()).toEqual({ state: 'synced', from: PEER });
   });
 
   test('that replaces another empties the store', async () => {
-    const { jobs, vault, readHash, seen } = startJobs({
-      modules: {
-        secretFetch: {
-          fetchMasterSecret: async () => {
-            vault.holdCandidate(secret(9));
-            vault.observeChainHash(hashOf(9));
-            return { kind: 'installed', from: PEER };
-          },
-        },
-      },
-    });
-    vault.holdCandidate(secret(8));
-    await readHash(hashOf(8));
-    await readHash(hashOf(9));
-    expect(await jobs.fetchSecret(SIGNAL)).toMatchObject({ kind: 'installed', changed: true });
-    expect(seen.resets).toBe(1);
+    const { jobs, give, look, seen, vault } = startFetching(9);
+    give(8);
+    await look(hashOf(8));
+    await look(hashOf(9));
+    expect(await jobs.fetchSecret(SIGNAL)).toMatchObject({ kind: 'installed' });
+    expect([seen.resets, vault.heldHashes()]).toEqual([1, [hashOf(9)]]);
   });
 
-  test('that nobody gave leaves all as it was, with the reason', async () => {
-    const why = reason(REASONS.nobodyHoldsSecret, '1 asked');
-    const { jobs, readHash, seen, vault } = startJobs({ modules: { secretFetch: { fetchMasterSecret: async () => ({ kind: 'failed', reason: why }) } } });
-    await readHash(hashOf(9));
-    expect(await jobs.fetchSecret(SIGNAL)).toEqual({ kind: 'failed', reason: why });
-    expect(vault.isConfirmed()).toBe(false);
-    expect(seen.resets).toBe(0);
-    expect(jobs.secretFrom()).toBeNull();
+  test('that the chain does not show leaves all as it was, with the reason', async () => {
+    const { jobs, look, seen, vault, master } = startFetching(5);
+    await look(hashOf(9));
+    expect(await jobs.fetchSecret(SIGNAL)).toEqual({ kind: 'failed', reason: reason(REASONS.secretHashMismatch) });
+    expect([vault.servingHash(), vault.heldHashes(), seen.resets]).toEqual([null, [], 0]);
+    expect(master.named()).toEqual({ state: 'uninitialized', from: null });
   });
 
   test('that is said to be installed and is not is a broken invariant', async () => {
-    const { jobs, readHash } = startJobs({ modules: { secretFetch: { fetchMasterSecret: async () => ({ kind: 'installed', from: PEER }) } } });
-    await readHash(hashOf(9));
+    const { jobs, look } = startJobs({ modules: { secretFetch: { fetchMasterSecret: async () => ({ kind: 'installed', from: PEER }) } } });
+    await look(hashOf(9));
     await expect(jobs.fetchSecret(SIGNAL)).rejects.toThrow(InvariantError);
   });
 });
 
 describe('step 4, the first snapshot', () => {
   test('asks nobody when there is nobody else', async () => {
-    const { jobs, readHash } = startJobs({ members: [memberOf(OWN, PUBKEY)] });
-    await readHash();
+    const { jobs, look } = startJobs({ members: [memberOf(OWN, PUBKEY)] });
+    await look();
     expect(await jobs.fetchSnapshot(SIGNAL)).toEqual({ others: 0, asked: 0, answered: 0, complete: false });
   });
 
@@ -472,17 +480,17 @@ describe('step 4, the first snapshot', () => {
     [PEER, true],
     [null, false],
   ])('that came complete from %s is %s', async (completeFrom, complete) => {
-    const { jobs, readHash } = startJobs({ modules: { snapshotFetch: { fetchFirstSnapshot: async () => ({ asked: 1, answered: 1, completeFrom }) } } });
-    await readHash();
+    const { jobs, look } = startJobs({ modules: { snapshotFetch: { fetchFirstSnapshot: async () => ({ asked: 1, answered: 1, completeFrom }) } } });
+    await look();
     expect(await jobs.fetchSnapshot(SIGNAL)).toEqual({ others: 1, asked: 1, answered: 1, complete });
   });
 });
 
 describe('step 5, the sync key', () => {
   test('is installed from the confirmed secret', async () => {
-    const { jobs, vault, readHash } = startJobs();
-    vault.holdCandidate(secret(9));
-    await readHash(hashOf(9));
+    const { jobs, vault, give, look } = startJobs();
+    give(9);
+    await look(hashOf(9));
     jobs.installSyncKey();
     expect(vault.hasSyncKey()).toBe(true);
   });
@@ -494,8 +502,8 @@ describe('step 5, the sync key', () => {
 
 test('peers are probed, this node is not', async () => {
   const probed: string[][] = [];
-  const { jobs, readHash } = startJobs({ modules: { probe: { probePeers: async (peers) => void probed.push(peers.map(({ wallet }) => wallet)) } } });
-  await readHash();
+  const { jobs, look } = startJobs({ modules: { probe: { probePeers: async (peers) => void probed.push(peers.map(({ wallet }) => wallet)) } } });
+  await look();
   await jobs.probePeers(SIGNAL);
   expect(probed).toEqual([[PEER]]);
 });
@@ -515,7 +523,7 @@ describe('the membership before outbound work', () => {
   }
 
   async function refreshed(started: ReturnType<typeof startReading>): Promise<void> {
-    const refresh = started.jobs.refreshMembership(SIGNAL);
+    const refresh = started.jobs.readChain(SIGNAL);
     await settle();
     started.reads.at(-1)!.resolve(undefined);
     await refresh;
@@ -547,7 +555,7 @@ describe('the membership before outbound work', () => {
 
   test('is not read beside the refresh of a node_tick, and a node_tick waits for it', async () => {
     const { jobs, reads } = startReading();
-    const tick = jobs.refreshMembership(SIGNAL);
+    const tick = jobs.readChain(SIGNAL);
     const outbound = jobs.refreshForOutbound(SIGNAL);
     await settle();
     expect(reads).toHaveLength(1);
@@ -555,7 +563,7 @@ describe('the membership before outbound work', () => {
     await Promise.all([tick, outbound]);
     const again = startReading();
     const before = again.jobs.refreshForOutbound(SIGNAL);
-    const later = again.jobs.refreshMembership(SIGNAL);
+    const later = again.jobs.readChain(SIGNAL);
     await settle();
     expect(again.reads).toHaveLength(1);
     again.reads[0]!.resolve(undefined);

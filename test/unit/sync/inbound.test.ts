@@ -12,7 +12,7 @@ import { Staleness } from '../../../src/sync/staleness.ts';
 import { SyncInbound } from '../../../src/sync/inbound.ts';
 import type { SyncStore } from '../../../src/sync/ports.ts';
 import { Replicas } from '../../../src/sync/replicas.ts';
-import { SECRET, SECRET_HASH } from '../../support/asking-node.ts';
+import { SECRET } from '../../support/asking-node.ts';
 import { collectingLog } from '../../support/collecting-log.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { memberOf } from '../../support/members.ts';
@@ -78,8 +78,7 @@ function start({ holdsSecret = true, firstSnapshot = 'complete', holds = ['k1', 
   const log = collectingLog();
   const random = new SeededRandom('vault');
   const vault = new Vault({ random });
-  if (holdsSecret) vault.holdCandidate(Uint8Array.from(SECRET));
-  vault.observeChainHash(SECRET_HASH);
+  if (holdsSecret) vault.serve(vault.hold(Uint8Array.from(SECRET)));
   const directory = new PeerCache({ clock });
   directory.update({ block: 1n, members: [SENDER], dropped: [] });
   const walks: WalkRequest[] = [];

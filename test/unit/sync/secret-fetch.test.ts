@@ -17,8 +17,7 @@ const WRONG_SECRET = new Uint8Array(32).fill(0x66);
 /** Seals as another node does: from its vault. */
 function source(secret: Uint8Array): PeerBehaviour {
   const vault = new Vault({ random: new SeededRandom('source') });
-  const hash = vault.holdCandidate(Uint8Array.from(secret));
-  vault.observeChainHash(hash);
+  vault.serve(vault.hold(Uint8Array.from(secret)));
   return { answer: ({ inner }) => ({ sealed: vault.sealMasterSecret(inner['ecdh_pubkey'] as string) }) };
 }
 
@@ -47,7 +46,7 @@ describe('the secret is installed', () => {
   test('when it hashes to the chain hash, and its source is named', async () => {
     const { outcome, vault, peers } = start({ a: source(SECRET) });
     expect(await outcome).toEqual({ kind: 'installed', from: peers[0]!.member.wallet });
-    expect(vault.confirmedHash()).toBe(SECRET_HASH);
+    expect(vault.servingHash()).toBe(SECRET_HASH);
   });
 
   test('is asked for under a fresh ephemeral key of each request', async () => {
@@ -74,7 +73,7 @@ describe('a peer is passed over, the next one gives the secret,', () => {
   ])('%s', async (_, behaviour, noted) => {
     const { outcome, peers, book, vault } = start({ a: behaviour, b: source(SECRET) });
     expect(await outcome).toEqual({ kind: 'installed', from: peers[1]!.member.wallet });
-    expect(vault.confirmedHash()).toBe(SECRET_HASH);
+    expect(vault.servingHash()).toBe(SECRET_HASH);
     expect(book.isWrong(peers[0]!.member)).toBe(noted);
     expect(book.isWrong(peers[1]!.member)).toBe(false);
   });
@@ -128,7 +127,7 @@ describe('nothing is installed', () => {
   ])('%s', async (_, behaviours, text, detail) => {
     const { outcome, vault } = start(behaviours);
     expect(await outcome).toEqual({ kind: 'failed', reason: { text, detail } });
-    expect(vault.isConfirmed()).toBe(false);
+    expect(vault.servingHash()).toBeNull();
   });
 
   test('when the chain hash has changed while a peer was answering', async () => {
@@ -141,10 +140,10 @@ describe('nothing is installed', () => {
       },
     });
     const node = startAskingNode([peer], { holdsSecret: false });
-    changes.push(() => node.vault.observeChainHash(keccak256(WRONG_SECRET)));
+    changes.push(() => node.secret.observe({ type: 'chain.shows', hash: keccak256(WRONG_SECRET), setHere: false }));
     const outcome = await new SecretFetch(node).fetchMasterSecret([peer.member], new AbortController().signal);
     expect(outcome.kind).toBe('failed');
-    expect(node.vault.isConfirmed()).toBe(false);
+    expect(node.vault.servingHash()).toBeNull();
   });
 
   test('by an answer that comes after the step was aborted', async () => {
@@ -156,7 +155,7 @@ describe('nothing is installed', () => {
     await expect(outcome).rejects.toThrow('the step is over');
     late.resolve(undefined);
     await settle();
-    expect(vault.isConfirmed()).toBe(false);
+    expect(vault.servingHash()).toBeNull();
   });
 
   test('and no secret stands in the log', async () => {

@@ -10,7 +10,7 @@ import type { Chart } from '../../../src/visualizer/wire.ts';
 const nodeChart = chartOf(
   createNodeMachine(
     { nodeTickMs: 60_000, syncTickMs: 10_000, nudgeMs: 200, probePeers: true },
-    { clock: { nowMs: () => 0, monotonicMs: () => 0 }, random: { unit: () => 0 } },
+    { clock: { nowMs: () => 0, monotonicMs: () => 0 }, random: { unit: () => 0 }, secret: { isServable: () => false } },
   ),
 );
 const within = (inner: Box, outer: Box): boolean =>

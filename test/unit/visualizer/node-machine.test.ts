@@ -2,8 +2,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { chartOf } from '../../../src/chart/chart-of.ts';
 import { edgeIdsOf } from '../../../src/chart/edge-ids.ts';
+import type { Hash32 } from '../../../src/domain/ids.ts';
 import { REASONS } from '../../../src/domain/reasons.ts';
 import { REASON_NOTES } from '../../../src/machines/reason-notes.ts';
+import type { SecretLife } from '../../../src/machines/secret-life.ts';
 import { createNodeShown } from '../../../src/machines/shown.ts';
 import type { NodeSnapshot } from '../../../src/machines/status.ts';
 import { recordActor } from '../../../src/visualizer/recorder.ts';
@@ -11,14 +13,16 @@ import type { NewEvent, Shown } from '../../../src/visualizer/wire.ts';
 import { ControlledNode } from '../../machine/controlled-node.ts';
 
 const OPTIONS = { nodeTickMs: 60_000, syncTickMs: 10_000, nudgeMs: 50, probePeers: false };
-const HASH = `0x${'11'.repeat(32)}`;
+const HASH = `0x${'11'.repeat(32)}` as Hash32;
+const STORE = { secret: HASH, claimedHere: true };
+const CONFIRMED: SecretLife = { stage: 'confirmed', secret: { hash: HASH, origin: { kind: 'made' } }, aside: [], shown: HASH, store: STORE };
 
 function watch() {
   const node = new ControlledNode(OPTIONS);
   const chart = chartOf(node.machine);
   const events: NewEvent[] = [];
   const clock = { nowMs: () => 1_000, monotonicMs: () => 0 };
-  const shownOf = createNodeShown(OPTIONS, { clock });
+  const shownOf = createNodeShown(OPTIONS, { clock, secret: { life: CONFIRMED, isServable: () => true } });
   recordActor(
     node.actor,
     { source: 'node' },
@@ -35,9 +39,8 @@ function watch() {
 }
 
 async function becomeReady(node: ControlledNode): Promise<void> {
-  await node.settle('refreshMembership', { block: 7, members: 3 });
+  await node.settle('readChain', { block: 7, members: 3, hash: { kind: 'confirmed', store: STORE } });
   await node.settle('checkEligibility', { eligible: true });
-  await node.settle('readHash', { kind: 'confirmed', hash: HASH, changed: true, claimedHere: true });
   await node.settle('installSyncKey', { stale: false });
 }
 
@@ -80,12 +83,13 @@ test('a tick leads from idle through its steps and back, and readiness to ready'
   await becomeReady(node);
   const places = events.flatMap((event) => (event.kind === 'state' || event.kind === 'step' ? (event.active ?? []) : []));
   const steps = places.filter((id) => id.startsWith('node.nodeTick.')).map((id) => id.slice('node.nodeTick.'.length));
-  expect([...new Set(steps)]).toEqual(['refreshingMembership', 'checkingEligibility', 'readingHash', 'installingSyncKey', 'judgingStore', 'settling', 'idle']);
+  expect([...new Set(steps)]).toEqual(['readingChain', 'withdrawing', 'checkingEligibility', 'judgingHash', 'installingSyncKey', 'judgingStore', 'settling', 'idle']);
   expect(places.includes('node.readiness.ready')).toBe(true);
   expect(lastShown()).toMatchObject({
     reason: null,
     meaning: null,
     'chain hash': HASH,
+    secret: 'confirmed',
     'secret confirmed': true,
     'first snapshot': 'complete',
     block: 7,
@@ -112,6 +116,7 @@ test('all that is shown is on the list', async () => {
     'meaning',
     'since',
     'chain hash',
+    'secret',
     'secret confirmed',
     'sync key',
     'first snapshot',

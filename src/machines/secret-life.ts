@@ -1,0 +1,233 @@
+/**
+ * The life of the master secret as a pure reducer (protocol.md §1 step 3, §5, §9.1, §9.2, §10 "A reset hash"). This file alone
+ * decides which secret may be claimed, which one is confirmed, and which one is set aside.
+ *
+ *   none ──made or given──▶ candidate ──its claim is sent──▶ claimed ──the head shows it──▶ at_head
+ *     ▲                         └───────────────┴──── the chain shows it ────┴──────▶ confirmed
+ *     └── the chain stops showing it, or the owner reset the claim: the secret is set aside ──┘
+ *
+ * Events are observations; the result is the next state and the effects to carry out, in order. States, events and effects name
+ * secrets by their hashes, which are public: the bytes are in the vault, which carries the effects out.
+ *
+ * Invariants: a secret is confirmed only while the chain shows its hash. Confirming one wipes every other. What is set aside is
+ * never claimed again, and comes back only if the chain shows its hash.
+ */
+import { InvariantError, invariant } from '../domain/errors.ts';
+import { ZERO_HASH, type Hash32, type Wallet } from '../domain/ids.ts';
+
+/** Secrets set aside at once; the oldest is wiped first. Each needs a reset of the chain hash. */
+export const MAX_ASIDE = 4;
+
+/** Where a secret came from: drawn by this enclave, given by `MASTER_SECRET_HEX`, or handed over by a member. */
+export type SecretOrigin =
+  | { readonly kind: 'made' }
+  | { readonly kind: 'given' }
+  | { readonly kind: 'received'; readonly from: Wallet };
+
+export interface KnownSecret {
+  readonly hash: Hash32;
+  readonly origin: SecretOrigin;
+}
+
+/**
+ * `candidate`: may be claimed. `claimed`: a claim was sent, or may have been. `at_head`: the head has shown its hash, not deep
+ * enough to count. `confirmed`: the last good read of the chain shows its hash; it alone derives, and is handed out.
+ */
+export type SecretStage =
+  | { readonly stage: 'none' }
+  | { readonly stage: 'candidate' | 'claimed' | 'at_head' | 'confirmed'; readonly secret: KnownSecret };
+
+export type SecretLife = SecretStage & {
+  /** Serve nothing and are never claimed; the oldest first. */
+  readonly aside: readonly KnownSecret[];
+  /** The hash of the last good read; null before the first. */
+  readonly shown: Hash32 | null;
+  /** The secret that the values in the store are encrypted under; null before the first one was confirmed. */
+  readonly store: StoreOrigin | null;
+};
+
+export interface StoreOrigin {
+  readonly secret: Hash32;
+  /** This process claimed that hash: nobody can have written under it before. */
+  readonly claimedHere: boolean;
+}
+
+export type SecretEvent =
+  /** The hash of a good read, at the depth that counts. `setHere`: a transaction of this process set it. */
+  | { readonly type: 'chain.shows'; readonly hash: Hash32; readonly setHere: boolean }
+  /** The hash at the head: never a reason to trust a secret, only not to claim one. */
+  | { readonly type: 'head.shows'; readonly hash: Hash32 }
+  /** The chain shows no hash, and this node may set one. */
+  | { readonly type: 'claim.due' }
+  /** The contract took the claim, and the owner has reset it since. */
+  | { readonly type: 'claim.reset' }
+  /** The vault holds 32 bytes that may be claimed. */
+  | { readonly type: 'candidate.held'; readonly hash: Hash32; readonly origin: 'made' | 'given' }
+  /** A member's answer opened to a secret of this hash. */
+  | { readonly type: 'secret.received'; readonly hash: Hash32; readonly from: Wallet };
+
+export type SecretEffect =
+  /** Keep what was received beyond its request. */
+  | { readonly kind: 'keep_received'; readonly hash: Hash32 }
+  /** Stop deriving from it and handing it out; keep the bytes. */
+  | { readonly kind: 'set_aside'; readonly hash: Hash32 }
+  | { readonly kind: 'wipe'; readonly hash: Hash32 }
+  | { readonly kind: 'install'; readonly hash: Hash32 }
+  /** Nobody can read its values any more. */
+  | { readonly kind: 'empty_store' }
+  | { readonly kind: 'make_candidate' }
+  /** Does it still show the claim? */
+  | { readonly kind: 'look_at_head'; readonly hash: Hash32 }
+  | { readonly kind: 'send_claim'; readonly hash: Hash32 };
+
+export interface SecretStep {
+  readonly life: SecretLife;
+  readonly effects: readonly SecretEffect[];
+}
+
+export const NO_SECRET: SecretLife = { stage: 'none', aside: [], shown: null, store: null };
+
+/** What comes after `event`. Calling it changes nothing. */
+export function nextSecretLife(life: SecretLife, event: SecretEvent): SecretStep {
+  switch (event.type) {
+    case 'chain.shows':
+      return onChain(life, event.hash, event.setHere);
+    case 'head.shows':
+      return onHead(life, event.hash);
+    case 'claim.due':
+      return onClaimDue(life);
+    case 'claim.reset':
+      return life.stage === 'claimed' || life.stage === 'at_head' ? setAside(life, life.secret) : unchanged(life);
+    case 'candidate.held':
+      return onCandidate(life, { hash: event.hash, origin: { kind: event.origin } });
+    case 'secret.received':
+      return onReceived(life, { hash: event.hash, origin: { kind: 'received', from: event.from } });
+  }
+}
+
+/**
+ * Whether the receipts of this process's claims have to be asked for before the chain hash is judged: a secret that was given may
+ * have been claimed by another node that knows it too.
+ */
+export function needsReceipt(life: SecretLife, hash: Hash32): boolean {
+  return (life.stage === 'claimed' || life.stage === 'at_head') && life.secret.hash === hash && life.secret.origin.kind === 'given';
+}
+
+/** What a node_tick has to do about the secret, by the last good read. */
+export type SecretStanding =
+  | { readonly kind: 'unset' }
+  /** The chain shows a hash that nothing held here has. */
+  | { readonly kind: 'wanted' }
+  | { readonly kind: 'confirmed'; readonly store: StoreOrigin };
+
+export function secretStanding(life: SecretLife): SecretStanding {
+  invariant(life.shown !== null, 'the secret was judged before the chain was read');
+  if (life.stage !== 'confirmed') return { kind: life.shown === ZERO_HASH ? 'unset' : 'wanted' };
+  invariant(life.store?.secret === life.secret.hash, 'a secret is confirmed whose store has not begun');
+  return { kind: 'confirmed', store: life.store };
+}
+
+/** The secret that the last good read confirms; null when it confirms none. */
+export function confirmedSecret(life: SecretLife): KnownSecret | null {
+  return life.stage === 'confirmed' ? life.secret : null;
+}
+
+/** The secret that this node may claim, or has claimed; null when there is none. */
+export function claimableSecret(life: SecretLife): KnownSecret | null {
+  return life.stage === 'none' || life.stage === 'confirmed' ? null : life.secret;
+}
+
+/** What `/status` names: the confirmed secret, else the one that served last, else the one that may be claimed. */
+export function namedSecret(life: SecretLife): KnownSecret | null {
+  return confirmedSecret(life) ?? life.aside.at(-1) ?? claimableSecret(life);
+}
+
+function unchanged(life: SecretLife): SecretStep {
+  return { life, effects: [] };
+}
+
+function onChain(life: SecretLife, hash: Hash32, setHere: boolean): SecretStep {
+  if (confirmedSecret(life)?.hash === hash) return unchanged(life);
+  const withdrawn = life.stage === 'confirmed' ? setAside(life, life.secret) : unchanged(life);
+  const seen: SecretLife = { ...withdrawn.life, shown: hash };
+  const known = knownSecrets(seen).find((secret) => secret.hash === hash);
+  if (known === undefined) return { life: seen, effects: withdrawn.effects };
+  // What was set aside may have been deep enough for others once: only a claim under way is known to be the first use.
+  const isClaim = seen.stage !== 'none' && seen.secret === known;
+  const confirmed = confirm(seen, known, isClaim && (known.origin.kind === 'made' || setHere));
+  return { life: confirmed.life, effects: [...withdrawn.effects, ...confirmed.effects] };
+}
+
+function onHead(life: SecretLife, hash: Hash32): SecretStep {
+  if (life.stage === 'claimed' && life.secret.hash === hash) return unchanged({ ...life, stage: 'at_head' });
+  if (life.stage !== 'at_head' || hash !== ZERO_HASH) return unchanged(life);
+  // The head has shown it and shows it no more: the owner has reset it.
+  const reset = setAside(life, life.secret);
+  return { life: reset.life, effects: [...reset.effects, { kind: 'make_candidate' }] };
+}
+
+function onClaimDue(life: SecretLife): SecretStep {
+  invariant(life.shown === ZERO_HASH, 'a claim is due although the chain shows a hash');
+  switch (life.stage) {
+    case 'none':
+      return { life, effects: [{ kind: 'make_candidate' }] };
+    case 'candidate':
+    case 'claimed':
+      // Counted as sent before it is: the answer to a claim may be lost while the claim is not.
+      return { life: { ...life, stage: 'claimed' }, effects: [{ kind: 'send_claim', hash: life.secret.hash }] };
+    case 'at_head':
+      return { life, effects: [{ kind: 'look_at_head', hash: life.secret.hash }] };
+    case 'confirmed':
+      throw new InvariantError('a secret is confirmed although the chain shows no hash');
+  }
+}
+
+/** One candidate for each process and each reset: one that comes late is not needed. One that is known is no fresh secret. */
+function onCandidate(life: SecretLife, secret: KnownSecret): SecretStep {
+  if (knownSecrets(life).some(({ hash }) => hash === secret.hash)) return unchanged(life);
+  if (life.stage !== 'none') return { life, effects: [{ kind: 'wipe', hash: secret.hash }] };
+  if (life.shown === secret.hash) return confirm(life, secret, false);
+  return unchanged({ ...life, stage: 'candidate', secret });
+}
+
+/** It is compared before anything is installed (§9.1): what the chain does not show changes nothing. */
+function onReceived(life: SecretLife, secret: KnownSecret): SecretStep {
+  const isWanted = life.stage !== 'confirmed' && life.shown !== ZERO_HASH && life.shown === secret.hash;
+  if (!isWanted) return unchanged(life);
+  const confirmed = confirm(life, secret, false);
+  return { life: confirmed.life, effects: [{ kind: 'keep_received', hash: secret.hash }, ...confirmed.effects] };
+}
+
+/** Installs a secret and wipes every other; a store of another one is emptied. */
+function confirm(life: SecretLife, secret: KnownSecret, claimedHere: boolean): SecretStep {
+  const others = knownSecrets(life).filter(({ hash }) => hash !== secret.hash);
+  const begins = life.store?.secret !== secret.hash;
+  return {
+    life: {
+      stage: 'confirmed',
+      secret,
+      aside: [],
+      shown: secret.hash,
+      store: begins ? { secret: secret.hash, claimedHere } : life.store,
+    },
+    effects: [
+      ...others.map(({ hash }) => ({ kind: 'wipe' as const, hash })),
+      { kind: 'install', hash: secret.hash },
+      ...(begins && life.store !== null ? [{ kind: 'empty_store' as const }] : []),
+    ],
+  };
+}
+
+function setAside(life: SecretLife, secret: KnownSecret): SecretStep {
+  const kept = [...life.aside, secret];
+  const tooMany = kept.slice(0, -MAX_ASIDE);
+  return {
+    life: { stage: 'none', aside: kept.slice(-MAX_ASIDE), shown: life.shown, store: life.store },
+    effects: [{ kind: 'set_aside', hash: secret.hash }, ...tooMany.map(({ hash }) => ({ kind: 'wipe' as const, hash }))],
+  };
+}
+
+/** All secrets whose bytes are held. */
+function knownSecrets(life: SecretLife): readonly KnownSecret[] {
+  return [...(life.stage === 'none' ? [] : [life.secret]), ...life.aside];
+}

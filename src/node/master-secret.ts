@@ -1,0 +1,142 @@
+/**
+ * The master secret of a node: tells the reducer (`machines/secret-life.ts`) what was observed and has the vault carry out what
+ * follows, in the same call, so that the two never differ. It holds no byte and makes no decision.
+ */
+import type { SecretRequest, Vault } from '../crypto/vault.ts';
+import { invariant } from '../domain/errors.ts';
+import type { Hash32, Wallet } from '../domain/ids.ts';
+import {
+  claimableSecret,
+  confirmedSecret,
+  namedSecret,
+  needsReceipt,
+  nextSecretLife,
+  NO_SECRET,
+  secretStanding,
+  type SecretEffect,
+  type SecretEvent,
+  type SecretLife,
+  type SecretStanding,
+} from '../machines/secret-life.ts';
+import type { SecretIntake } from '../sync/secret-fetch.ts';
+
+/** What is left to do about a claim once the vault has done its part: at most one thing. */
+export type ClaimStep = Extract<SecretEffect, { kind: 'make_candidate' | 'look_at_head' | 'send_claim' }>;
+
+/** For `/status`. */
+export interface NamedSecret {
+  readonly state: 'uninitialized' | 'generated' | 'synced';
+  readonly from: Wallet | null;
+}
+
+export interface MasterSecretModules {
+  readonly vault: Vault;
+  /** Everything that only another secret could read goes. */
+  readonly emptyStore: () => void;
+}
+
+export class MasterSecret implements SecretIntake {
+  readonly #modules: MasterSecretModules;
+  #life: SecretLife = NO_SECRET;
+
+  constructor(modules: MasterSecretModules) {
+    this.#modules = modules;
+  }
+
+  get life(): SecretLife {
+    return this.#life;
+  }
+
+  /** What the last good read of the chain asks of a node_tick. @throws InvariantError before the first */
+  standing(): SecretStanding {
+    return secretStanding(this.#life);
+  }
+
+  /** Whether the receipts of claims sent here are needed to judge this chain hash. */
+  needsReceipt(hash: Hash32): boolean {
+    return needsReceipt(this.#life, hash);
+  }
+
+  confirmedHash(): Hash32 | null {
+    return confirmedSecret(this.#life)?.hash ?? null;
+  }
+
+  claimableHash(): Hash32 | null {
+    return claimableSecret(this.#life)?.hash ?? null;
+  }
+
+  /** Whether the secret that the chain confirms is the one that the vault derives from, the sync key included. */
+  isServable(): boolean {
+    const { vault } = this.#modules;
+    const confirmed = this.confirmedHash();
+    return confirmed !== null && vault.servingHash() === confirmed && vault.hasSyncKey();
+  }
+
+  named(): NamedSecret {
+    const secret = namedSecret(this.#life);
+    if (secret === null) return { state: 'uninitialized', from: null };
+    const { origin } = secret;
+    return origin.kind === 'received' ? { state: 'synced', from: origin.from } : { state: 'generated', from: null };
+  }
+
+  /** Takes 32 bytes that may be claimed; the argument is wiped. */
+  holdCandidate(bytes: Uint8Array, origin: 'made' | 'given'): void {
+    this.observe({ type: 'candidate.held', hash: this.#modules.vault.hold(bytes), origin });
+  }
+
+  beginSecretRequest(): SecretRequest {
+    return this.#modules.vault.beginSecretRequest();
+  }
+
+  /** Opens what a member sealed for `request`; it is installed if, and only if, the chain shows its hash (protocol.md §5). */
+  receiveSecret(request: SecretRequest, sealed: unknown, from: Wallet): ReturnType<SecretIntake['receiveSecret']> {
+    const hash = this.#modules.vault.openReceived(request, sealed);
+    if (hash === null) return 'does_not_open';
+    if (this.confirmedHash() !== null) return 'already_confirmed';
+    this.#apply({ type: 'secret.received', hash, from }, request);
+    return this.confirmedHash() === null ? 'wrong_hash' : 'installed';
+  }
+
+  endSecretRequest(request: SecretRequest): void {
+    this.#modules.vault.endSecretRequest(request);
+  }
+
+  /** Takes an observation; gives what is left to do about a claim, null when nothing is. */
+  observe(event: Exclude<SecretEvent, { type: 'secret.received' }>): ClaimStep | null {
+    return this.#apply(event, null);
+  }
+
+  #apply(event: SecretEvent, request: SecretRequest | null): ClaimStep | null {
+    const { life, effects } = nextSecretLife(this.#life, event);
+    this.#life = life;
+    let claim: ClaimStep | null = null;
+    for (const effect of effects) claim = this.#carryOut(effect, request) ?? claim;
+    return claim;
+  }
+
+  #carryOut(effect: SecretEffect, request: SecretRequest | null): ClaimStep | null {
+    const { vault, emptyStore } = this.#modules;
+    switch (effect.kind) {
+      case 'keep_received':
+        invariant(request !== null, 'a secret is to be kept that came with no request');
+        vault.keepReceived(request);
+        return null;
+      case 'set_aside':
+        vault.setAside(effect.hash);
+        return null;
+      case 'wipe':
+        vault.wipeSecret(effect.hash);
+        return null;
+      case 'install':
+        vault.serve(effect.hash);
+        return null;
+      case 'empty_store':
+        emptyStore();
+        return null;
+      case 'make_candidate':
+      case 'look_at_head':
+      case 'send_claim':
+        return effect;
+    }
+  }
+}

@@ -1,0 +1,186 @@
+/**
+ * Every place that the machine and the life of the master secret can be in together, found from the machine itself and the
+ * production reducer.
+ */
+import { getNextTransitions, initialTransition, transition } from 'xstate';
+import { DependencyError } from '../../src/domain/errors.ts';
+import { ZERO_HASH, type Hash32, type Wallet } from '../../src/domain/ids.ts';
+import { REASONS, reason } from '../../src/domain/reasons.ts';
+import { createNodeMachine } from '../../src/machines/node-machine.ts';
+import type { NodeEvent, NodeMachineOptions } from '../../src/machines/model.ts';
+import type { NodeSnapshot } from '../../src/machines/status.ts';
+import type { SlotName } from './controlled-node.ts';
+import { NO_MODEL, observed, standingOf, withSyncKey, type SecretModel } from './secret-model.ts';
+
+export const MEMBER = `0x${'0b'.repeat(20)}` as Wallet;
+const STOPPED_CLOCK = { clock: { nowMs: () => 0, monotonicMs: () => 0 }, random: { unit: () => 0 }, secret: { isServable: () => false } };
+
+/** What of the machine and of the world is gone through. All of both together would be hundreds of thousands of places. */
+export interface Scope {
+  readonly options: NodeMachineOptions;
+  /** The secrets that the chain may show and that may be made: two are enough for one to take the place of another, and to come back. */
+  readonly secrets: readonly Hash32[];
+  /** Whether candidates are made and claimed; else each try to claim fails. */
+  readonly claims: boolean;
+  /** Types of events that are left out. */
+  readonly without?: RegExp;
+}
+
+/** The machine's own events and those that XState makes for actors and delays. */
+export type AnyEvent = NodeEvent & { output?: unknown; error?: unknown };
+
+/** What a slot found out, and the secret after it. */
+interface Outcome {
+  readonly output: unknown;
+  readonly secret: SecretModel;
+}
+
+/** What each slot may find out. A slot without a row fails the test: a new actor cannot be forgotten here. */
+function outcomesOf(slot: SlotName, secret: SecretModel, { secrets, claims }: Scope): Outcome[] {
+  const as = (outputs: readonly unknown[]): Outcome[] => outputs.map((output) => ({ output, secret }));
+  switch (slot) {
+    case 'readChain':
+      return [
+        ...as([{ kind: 'shallow' }, { kind: 'unreadable', detail: 'no answer' }].map((hash) => ({ block: 1, members: 2, hash }))),
+        ...[ZERO_HASH, ...secrets].map((hash) => {
+          const { model } = observed(secret, { type: 'chain.shows', hash, setHere: false });
+          return { output: { block: 1, members: 2, hash: standingOf(model) }, secret: model };
+        }),
+      ];
+    case 'checkEligibility':
+      return as([{ eligible: true }, { eligible: false, reason: reason(REASONS.teePubkeyMismatch) }]);
+    case 'claimHash':
+      return claims ? claimsOf(secret, secrets) : as([NOT_CLAIMED]);
+    case 'fetchSecret': {
+      const { shown } = secret.life;
+      const { model } = observed(secret, { type: 'secret.received', hash: shown!, from: MEMBER });
+      const standing = standingOf(model);
+      return [
+        ...as([{ kind: 'failed', reason: reason(REASONS.nobodyHoldsSecret) }]),
+        ...(standing.kind === 'confirmed' ? [{ output: { kind: 'installed', store: standing.store }, secret: model }] : []),
+      ];
+    }
+    case 'fetchSnapshot':
+      return as([
+        { others: 0, asked: 0, answered: 0, complete: false },
+        { others: 2, asked: 2, answered: 0, complete: true },
+        { others: 2, asked: 2, answered: 2, complete: false },
+        { others: 2, asked: 2, answered: 1, complete: false },
+        { others: 2, asked: 1, answered: 1, complete: false },
+      ]);
+    case 'installSyncKey':
+      return [{ stale: false }, { stale: true }].map((output) => ({ output, secret: withSyncKey(secret) }));
+    case 'probePeers':
+      return as([undefined]);
+    case 'replicate':
+      throw new Error('the replication has no output: it ends with ready');
+  }
+}
+
+const NOT_CLAIMED = { reason: reason(REASONS.awaitingHash), progress: '' };
+
+/** The ways in which one try to claim can end, each with what it leaves of the secret. */
+function claimsOf(secret: SecretModel, secrets: readonly Hash32[]): Outcome[] {
+  const output = NOT_CLAIMED;
+  const due = observed(secret, { type: 'claim.due' });
+  if (due.left === null) throw new Error('a claim is due, and there is nothing to do');
+  switch (due.left.kind) {
+    case 'make_candidate': {
+      const fresh = secrets.find((hash) => !due.model.held.includes(hash));
+      const made = fresh === undefined ? [] : claimsOf(observed(due.model, { type: 'candidate.held', hash: fresh, origin: 'made' }).model, secrets);
+      return [{ output, secret: due.model }, ...made];
+    }
+    case 'look_at_head':
+      return [due.left.hash, ZERO_HASH].map((hash) => ({ output, secret: observed(due.model, { type: 'head.shows', hash }).model }));
+    case 'send_claim':
+      return [
+        { output, secret: due.model },
+        { output, secret: observed(due.model, { type: 'head.shows', hash: due.left.hash }).model },
+        { output, secret: observed(due.model, { type: 'claim.reset' }).model },
+      ];
+  }
+}
+
+/** An event of the machine, and the secret by the time it comes. */
+export interface Move {
+  readonly event: AnyEvent;
+  readonly secret: SecretModel;
+}
+
+/** The concrete events that the snapshot's own transitions can take. */
+function movesOf({ snapshot, secret }: Place, scope: Scope): Move[] {
+  const types = new Set(getNextTransitions(snapshot).map((candidate) => candidate.eventType as string));
+  const moves: { event: unknown; secret: SecretModel }[] = [];
+  for (const type of types) {
+    if (scope.without?.test(type) === true) continue;
+    const done = /^xstate\.done\.actor\.(.+)$/.exec(type);
+    if (done !== null) {
+      const slot = done[1] as SlotName;
+      moves.push(...outcomesOf(slot, secret, scope).map(({ output, secret: after }) => ({ event: { type, output, actorId: slot }, secret: after })));
+    } else if (type === 'xstate.error.actor.replicate') {
+      // A replication that ends by itself is broken and stops the machine; jobs-overlap.test.ts shows it.
+      continue;
+    } else if (type.startsWith('xstate.error.actor.')) {
+      const error = new DependencyError('chain', 'timeout', 'no answer');
+      moves.push({ event: { type, error, actorId: type.slice('xstate.error.actor.'.length) }, secret });
+    } else if (type.startsWith('xstate.after.') || type === 'node_tick' || type === 'sync_tick' || type === 'record.written') {
+      moves.push({ event: { type }, secret });
+    }
+  }
+  return moves as Move[];
+}
+
+/** The machine and the secret at one moment. */
+export interface Place {
+  readonly snapshot: NodeSnapshot;
+  readonly secret: SecretModel;
+}
+
+/** A place without counters and times, or there would be no end of them. */
+export function keyOf({ snapshot, secret }: Place): string {
+  const { context, value } = snapshot;
+  return JSON.stringify([
+    value,
+    context.reason === null,
+    context.tick.hash?.kind ?? null,
+    context.snapshotUnder,
+    context.firstSnapshot.state,
+    context.firstSnapshot.state === 'missing' ? context.firstSnapshot.fullRounds : null,
+    secret,
+  ]);
+}
+
+export function serializeEvent(event: AnyEvent): string {
+  return JSON.stringify(event, (_, value: unknown) => (value instanceof Error ? value.message : value));
+}
+
+export interface Edge extends Move {
+  readonly to: string;
+  readonly toState: NodeSnapshot;
+}
+
+export interface Node {
+  readonly key: string;
+  readonly state: NodeSnapshot;
+  readonly secret: SecretModel;
+  readonly edges: readonly Edge[];
+}
+
+/** Breadth first, from the start. */
+export function placesOf(scope: Scope): Node[] {
+  const machine = createNodeMachine(scope.options, STOPPED_CLOCK);
+  const start: Place = { snapshot: initialTransition(machine)[0], secret: NO_MODEL };
+  const places = new Map([[keyOf(start), start]]);
+  const nodes: Node[] = [];
+  for (const [key, place] of places) {
+    const edges = movesOf(place, scope).map((move): Edge => {
+      const next: Place = { snapshot: transition(machine, place.snapshot, move.event)[0], secret: move.secret };
+      const to = keyOf(next);
+      if (!places.has(to)) places.set(to, next);
+      return { ...move, to, toState: next.snapshot };
+    });
+    nodes.push({ key, state: place.snapshot, secret: place.secret, edges });
+  }
+  return nodes;
+}
+
