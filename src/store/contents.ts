@@ -91,11 +91,6 @@ export class Contents {
     return this.#root;
   }
 
-  /** 32 hex digits per app. */
-  appDigests(): Readonly<Record<string, string>> {
-    return Object.fromEntries(this.appIds().map((appId) => [appId, this.#namespaces.get(appId)!.digest()]));
-  }
-
   #include(namespace: Namespace, held: HeldRecord, { presence, ownTombstone }: Standing): void {
     const { high, low } = recordDigest(toWireRecord(held.record));
     held.digestHigh = high;

@@ -257,9 +257,9 @@ export class RecordStore {
     return this.#contents.rootDigest();
   }
 
-  /** 32 hex digits per app. */
-  appDigests(): Readonly<Record<string, string>> {
-    return this.#contents.appDigests();
+  /** 32 hex digits; null when the app holds nothing. */
+  appDigest(appId: string): string | null {
+    return this.#contents.namespace(appId)?.digest() ?? null;
   }
 
   /** 256 texts of 16 hex digits; of an app that holds nothing, too. */

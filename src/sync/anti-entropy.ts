@@ -9,6 +9,7 @@ import { PEER_TIMEOUT_MS } from '../domain/limits.ts';
 import type { Member } from '../domain/membership.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { MergeVerdict, WalkRequest, WireRecord } from '../domain/records.ts';
+import { rootDigestOf } from './app-digests.ts';
 import { MAX_INNER_BYTES, type Sent } from './delta-plan.ts';
 import type { DeltaPush } from './delta-push.ts';
 import { mergeBatch } from './merge-batch.ts';
@@ -22,6 +23,10 @@ import type { Replica } from './replica.ts';
 
 /** Buckets that differ are mended so many at a time, which bounds what is remembered of the peer's records. */
 const BUCKETS_AT_ONCE = 16;
+/** Pages of app digests that are taken of one peer: more apps than any store holds. */
+const MAX_APP_PAGES = 1_024;
+/** An answer to a digest request; a page of apps is the largest. Bytes. */
+const MAX_DIGEST_ANSWER_BYTES = 4 * 1024 * 1024;
 
 export interface AntiEntropyOptions {
   /** `MAX_SYNC_PAYLOAD_BYTES`. */
@@ -80,21 +85,37 @@ export class AntiEntropy {
   }
 
   async #byDigest(course: Course): Promise<void> {
-    const { store, log, clock } = this.#modules;
+    const { store, clock } = this.#modules;
     store.letAge(clock.nowMs());
     const { root } = await this.#ask(course, {}, rootAnswer);
-    if (root === store.rootDigest()) return;
-    const { apps: theirs } = await this.#ask(course, { apps: true }, appsAnswer);
-    const ours = store.appDigests();
-    const differing = [...new Set([...Object.keys(ours), ...Object.keys(theirs)])].filter((appId) => ours[appId] !== theirs[appId]);
-    for (const appId of differing) {
-      const { buckets } = await this.#ask(course, { app: appId }, bucketsAnswer);
-      const own = store.bucketDigests(appId);
-      const wanted = own.flatMap((digest, index) => (digest === buckets[index] ? [] : [index]));
-      if (wanted.length > 0) log.debug('mending what differs from a member', { member: course.member.wallet, app_id: appId, buckets: wanted.length });
-      for (let at = 0; at < wanted.length; at += BUCKETS_AT_ONCE) {
-        await this.#mend(course, { app: appId, buckets: wanted.slice(at, at + BUCKETS_AT_ONCE) });
+    if (root === (await rootDigestOf(this.#modules))) return;
+    /** Of this node's own apps: what a peer makes up fills no memory. */
+    const named = new Set<string>();
+    let cursor: string | undefined;
+    for (let count = 0; count < MAX_APP_PAGES; count += 1) {
+      const { apps, next_cursor: next = null } = await this.#ask(course, { apps: true, cursor }, appsAnswer);
+      for (const [appId, digest] of Object.entries(apps)) {
+        if (store.appDigest(appId) !== digest) await this.#mendApp(course, appId);
+        if (store.appDigest(appId) !== null) named.add(appId);
       }
+      if (next === null) {
+        for (const appId of store.appIds()) if (!named.has(appId)) await this.#mendApp(course, appId);
+        return;
+      }
+      if (next === cursor || Object.keys(apps).length === 0) break;
+      cursor = next;
+    }
+    throw new PeerError('bad_answer', 'the apps of the peer do not come to an end');
+  }
+
+  async #mendApp(course: Course, appId: string): Promise<void> {
+    const { store, log } = this.#modules;
+    const { buckets } = await this.#ask(course, { app: appId }, bucketsAnswer);
+    const own = store.bucketDigests(appId);
+    const wanted = own.flatMap((digest, index) => (digest === buckets[index] ? [] : [index]));
+    if (wanted.length > 0) log.debug('mending what differs from a member', { member: course.member.wallet, app_id: appId, buckets: wanted.length });
+    for (let at = 0; at < wanted.length; at += BUCKETS_AT_ONCE) {
+      await this.#mend(course, { app: appId, buckets: wanted.slice(at, at + BUCKETS_AT_ONCE) });
     }
   }
 
@@ -108,11 +129,12 @@ export class AntiEntropy {
 
   async #ask<Answer>(
     { member, signal, between }: Course,
-    question: { readonly apps?: true; readonly app?: string },
+    question: { readonly apps?: true; readonly cursor?: string | undefined; readonly app?: string },
     form: z.ZodType<Answer>,
   ): Promise<Answer> {
     await between();
-    const limits = { timeoutMs: PEER_TIMEOUT_MS.delta, maxAnswerBytes: this.#options.maxAnswerBytes, signal };
+    const maxAnswerBytes = Math.min(this.#options.maxAnswerBytes, MAX_DIGEST_ANSWER_BYTES);
+    const limits = { timeoutMs: PEER_TIMEOUT_MS.delta, maxAnswerBytes, signal };
     const parsed = form.safeParse(await this.#modules.conversation.exchange(member, { type: 'digest_request', ...question }, limits));
     if (!parsed.success) throw new PeerError('bad_answer', 'the answer to a digest request is malformed');
     return parsed.data;

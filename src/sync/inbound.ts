@@ -10,6 +10,7 @@ import type { Member } from '../domain/membership.ts';
 import type { Clock, Log, PeerDirectory } from '../domain/ports.ts';
 import type { FirstSnapshotState } from '../domain/readiness.ts';
 import type { Staleness } from './staleness.ts';
+import { appDigestsPage, rootDigestOf } from './app-digests.ts';
 import { mergeBatch } from './merge-batch.ts';
 import { deltaRequest, digestRequest, masterSecretRequest, requestId, snapshotRequest, storeIdField } from './messages.ts';
 import type { PacerModules } from './pacer.ts';
@@ -118,16 +119,18 @@ export class SyncInbound {
     return report;
   }
 
-  #giveDigest(message: Record<string, unknown>): object {
+  async #giveDigest(message: Record<string, unknown>): Promise<object> {
     const request = digestRequest.safeParse(message);
     if (!request.success) throw new RefusalError('bad_request', 'the digest request is malformed');
     const { store, staleness } = this.#modules;
     // A node that may hold what was deleted elsewhere would spread it by comparing.
     if (staleness.isStale()) throw new RefusalError('service_unavailable', 'this node was cut off for too long to be compared with');
     store.letAge(this.#modules.clock.nowMs());
-    const { apps, app } = request.data;
+    const { apps, app, cursor } = request.data;
     if (app !== undefined) return { buckets: store.bucketDigests(app) };
-    return apps === true ? { apps: store.appDigests() } : { root: store.rootDigest() };
+    if (apps !== true) return { root: await rootDigestOf(this.#modules) };
+    const page = await appDigestsPage(cursor, this.#modules);
+    return { apps: page.apps, ...(page.nextCursor === null ? {} : { next_cursor: page.nextCursor }) };
   }
 
   #isComplete(): boolean {

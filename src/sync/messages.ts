@@ -38,10 +38,12 @@ export const answerFrame = z.looseObject({
 
 export const secretAnswer = z.looseObject({ sealed: z.unknown() });
 
+const nextCursor = z.string().min(1).max(MAX_CURSOR_CHARS).nullish();
+
 export const snapshotAnswer = z.looseObject({
   data: recordsByApp,
   complete: z.boolean().optional(),
-  next_cursor: z.string().min(1).max(MAX_CURSOR_CHARS).nullish(),
+  next_cursor: nextCursor,
 });
 
 /** An older node says only `merged`. */
@@ -52,11 +54,15 @@ export const deltaAnswer = z.looseObject({
   rejections: z.array(z.object({ app_id: z.string(), key: z.string(), reason: z.string().max(64) })).max(1_024).optional(),
 });
 
-/** One of three questions: the root, the apps, or the buckets of one app. */
-export const digestRequest = z.object({ apps: z.literal(true).optional(), app: z.string().regex(/^\d{1,16}$/).optional() });
+/** One of three questions: the root, a page of the apps, or the buckets of one app. */
+export const digestRequest = z.object({
+  apps: z.literal(true).optional(),
+  cursor: z.string().max(MAX_CURSOR_CHARS).optional(),
+  app: z.string().regex(/^\d{1,16}$/).optional(),
+});
 
 const digest16 = z.string().regex(/^[0-9a-f]{32}$/);
 const digest8 = z.string().regex(/^[0-9a-f]{16}$/);
 export const rootAnswer = z.looseObject({ root: digest16 });
-export const appsAnswer = z.looseObject({ apps: z.record(z.string().regex(/^[1-9]\d{0,15}$/), digest16) });
+export const appsAnswer = z.looseObject({ apps: z.record(z.string().regex(/^[1-9]\d{0,15}$/), digest16), next_cursor: nextCursor });
 export const bucketsAnswer = z.looseObject({ buckets: z.array(digest8).length(256) });

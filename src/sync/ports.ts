@@ -26,7 +26,11 @@ export interface SyncStore {
   letAge(nowMs: number): void;
   forget(appId: string, key: string): void;
   forgetOverdue(): void;
+  /** 32 hex digits. */
   rootDigest(): string;
-  appDigests(): Readonly<Record<string, string>>;
+  /** Ids of the apps that hold a record, ascending. */
+  appIds(): readonly string[];
+  /** 32 hex digits; null when the app holds nothing. */
+  appDigest(appId: string): string | null;
   bucketDigests(appId: string): readonly string[];
 }

@@ -67,7 +67,7 @@ function live(actions: readonly Action[], aheadMs: readonly number[]): { readonl
 /** What a store holds, clock entries of 0 left out as in digests. */
 function contents(store: RecordStore): object {
   const records = [...store.walk({})].map(({ record }) => record).sort((a, b) => (a.key < b.key ? -1 : 1));
-  return { records, apps: store.appDigests(), root: store.rootDigest(), bytes: store.heldBytes, totals: store.totals(LATE_MS) };
+  return { records, apps: store.appIds().map((appId) => [appId, store.appDigest(appId)]), root: store.rootDigest(), bytes: store.heldBytes, totals: store.totals(LATE_MS) };
 }
 
 /** An order of `count` things, from a row of numbers. */

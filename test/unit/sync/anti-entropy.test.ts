@@ -99,6 +99,37 @@ describe('two stores', () => {
     expect(b.received.flatMap(({ inner }) => (inner['type'] === 'digest_request' && inner['app'] !== undefined ? [inner['app']] : [])).sort()).toEqual(['2000', '3']);
   });
 
+  test('of many apps are mended page by page', async () => {
+    const { nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    for (const app of ['1', '2', '30', '40', '500']) b.put('k', 'there', { app });
+    for (const app of ['2', '31', '600']) a.put('l', 'here', { app });
+    // Pages of two.
+    b.bend = (answer, { inner }) => {
+      if (inner['apps'] !== true) return answer;
+      const apps = Object.entries(answer['apps'] as object);
+      return { ...answer, apps: Object.fromEntries(apps.slice(0, 2)), ...(apps.length > 2 ? { next_cursor: apps[1]![0] } : {}) };
+    };
+    await a.compareWith(b);
+    expectEqual(a, b);
+    expect([a.read('k', '500'), b.read('l', '31'), b.read('l', '600')]).toEqual(['there', 'here', 'here']);
+    const pages = b.received.flatMap(({ inner }) => (inner['apps'] === true ? [inner['cursor']] : []));
+    expect(pages).toEqual([undefined, '2', '40']);
+  });
+
+  test.each<[string, (answer: Record<string, unknown>, asked: number) => object]>([
+    ['names the same cursor again', (answer) => ({ ...answer, next_cursor: '7' })],
+    ['names no app and goes on', (answer, asked) => ({ ...answer, apps: {}, next_cursor: String(asked) })],
+  ])('are not compared for ever with a peer that %s', async (_, bend) => {
+    const { nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    b.put('k', 'there', { app: '7' });
+    let asked = 0;
+    b.bend = (answer, { inner }) => (inner['apps'] === true ? bend(answer, (asked += 1)) : answer);
+    await expect(a.compareWith(b)).rejects.toThrow('do not come to an end');
+    expect(asked).toBeLessThan(3);
+  });
+
   test('ask for the buckets that differ and no others', async () => {
     const { clock, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;

@@ -68,7 +68,8 @@ function storeOf(holds: readonly string[], walks: WalkRequest[], merged: string[
     forgetOverdue: nobodyAsks,
     writes: { totals: () => ({ records: 0, bytes: 0 }), listen: () => () => undefined },
     rootDigest: () => 'root',
-    appDigests: () => ({ '100': 'digest of 100' }),
+    appIds: () => ['100'],
+    appDigest: (appId) => `digest of ${appId}`,
     bucketDigests: (appId) => [`buckets of ${appId}`],
   };
 }
