@@ -40,7 +40,7 @@ export class FillingMember {
     const teeScalar = `00${randomBytes(47).toString('hex')}`;
     this.wallet = walletOfPrivateKey(walletKey);
     this.teePubkey = p384FromScalar(teeScalar).publicKeyDer;
-    const enclave: Enclave = inProcessEnclave({ info: ENVELOPE_INFO.enclaver, walletKey, teeScalar }, { random: systemRandom, clock: systemClock });
+    const enclave: Enclave = inProcessEnclave({ info: ENVELOPE_INFO.capsule, walletKey, teeScalar }, { random: systemRandom, clock: systemClock });
     const secret = Uint8Array.from(Buffer.from(secretHex, 'hex'));
     this.#vault = new Vault({ random: systemRandom });
     this.#vault.serve(this.#vault.hold(secret));

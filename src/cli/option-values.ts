@@ -1,6 +1,7 @@
 /** Values of options that more than one command takes. What cannot be read is said in one line that says what may be given. */
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { parseWallet } from '../domain/ids.ts';
+import { DEFAULT_GENERATION, GENERATIONS, type Generation } from '../crypto/generation.ts';
 
 /** For commander: a whole number within limits. */
 export function wholeNumber(from: number, to: number): (text: string) => number {
@@ -28,6 +29,17 @@ export function secondsBetween(from: number, to: number): (text: string) => numb
 export function urlOrWallet(text: string): string {
   if (parseWallet(text) !== null || /^https?:\/\/./i.test(text)) return text;
   throw new InvalidArgumentError('It must be the URL of a node, or its wallet.');
+}
+
+function generationOf(text: string): Generation {
+  const found = GENERATIONS.find((name) => name === text);
+  if (found !== undefined) return found;
+  throw new InvalidArgumentError(`It must be ${GENERATIONS.join(' or ')}.`);
+}
+
+/** For commander: which platform's enclave API is emulated. */
+export function generationOption(): Option {
+  return new Option('--generation <name>', `generation of the platform that is emulated: ${GENERATIONS.join(' or ')}`).argParser(generationOf).default(DEFAULT_GENERATION);
 }
 
 /** 0: any free one. */

@@ -5,6 +5,7 @@
 import { inspect } from 'node:util';
 import { LRUCache } from 'lru-cache';
 import { ENVELOPE_INFO, EnvelopeError, openText, sealText } from '../crypto/envelope.ts';
+import { firstV } from '../crypto/generation.ts';
 import { generateP384, P384Error, p384FromScalar, type P384KeyPair } from '../crypto/p384.ts';
 import { isPrivateKey, signEip191, walletOfPrivateKey } from '../crypto/signature.ts';
 import { DependencyError } from '../domain/errors.ts';
@@ -36,7 +37,7 @@ export class LocalIdentity implements ClientIdentity {
     } catch {
       throw new TypeError('identity.teeScalar is no P-384 scalar');
     }
-    this.#info = ENVELOPE_INFO[keys.envelope ?? 'enclaver'];
+    this.#info = ENVELOPE_INFO[keys.envelope ?? 'capsule'];
     this.#random = modules.random;
   }
 
@@ -49,7 +50,7 @@ export class LocalIdentity implements ClientIdentity {
   }
 
   async sign(message: string): Promise<string> {
-    return signEip191(this.#privateKey, message);
+    return signEip191(this.#privateKey, message, firstV(this.#info));
   }
 
   async encrypt(plaintext: string, receiver: TeePubkey): Promise<SealedText> {

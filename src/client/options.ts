@@ -12,7 +12,7 @@ export interface LocalKeys {
   readonly privateKey: Uint8Array | string;
   /** P-384 scalar: 48 bytes, or their hex. Drawn afresh when absent. */
   readonly teeScalar?: Uint8Array | string;
-  /** Generation of the platform, which names the envelope's info string. Default: enclaver. */
+  /** Generation of the platform, which names the envelope's info string. Default: capsule, which platforms run today. */
   readonly envelope?: 'enclaver' | 'capsule';
 }
 

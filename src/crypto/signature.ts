@@ -56,10 +56,14 @@ export function signDigest(privateKey: Uint8Array, digest: Uint8Array): DigestSi
   return { r: signature.slice(0, 32), s: signature.slice(32), yParity: recid === 0 ? 0 : 1 };
 }
 
-/** `0x` + 65 bytes in lower-case hex, v 27 or 28. */
-export function signEip191(privateKey: Uint8Array, message: string): string {
-  const { r, s, yParity } = signDigest(privateKey, eip191Digest(message));
-  return `0x${Buffer.concat([r, s, Uint8Array.of(27 + yParity)]).toString('hex')}`;
+/** `0x` + 65 bytes in lower-case hex. @param firstV v is this or one more */
+export function signatureText({ r, s, yParity }: DigestSignature, firstV: 0 | 27): string {
+  return `0x${Buffer.concat([r, s, Uint8Array.of(firstV + yParity)]).toString('hex')}`;
+}
+
+/** As `signatureText`. @param firstV 27, as wallets write it; 0, as the platform of today does (protocol.md §7) */
+export function signEip191(privateKey: Uint8Array, message: string, firstV: 0 | 27 = 27): string {
+  return signatureText(signDigest(privateKey, eip191Digest(message)), firstV);
 }
 
 /** @throws Error when the 32 bytes are no secp256k1 key */

@@ -44,8 +44,8 @@ export interface ClusterOptions {
   readonly basePort?: number;
   /** Seconds between blocks; fractions are taken, down to a fifth. Default: 1. */
   readonly blockTimeSeconds?: number;
-  /** Generation of the platform. Default: enclaver. */
-  readonly envelope?: 'enclaver' | 'capsule';
+  /** Generation of the platform. Default: capsule. */
+  readonly generation?: 'capsule' | 'enclaver';
   /** Let tests inject failures into the enclave API. Default: false. */
   readonly allowFaults?: boolean;
   /** Each node has a visualiser at another port, which takes commands with this token. */
@@ -118,7 +118,7 @@ export class Cluster {
     // Taken before anything is waited for: others may be created meanwhile.
     const appId = this.#nextAppId;
     this.#nextAppId += 1;
-    const app = await DevApp.register({ appId, ...options }, { chain: this.chain });
+    const app = await DevApp.register({ appId, envelope: this.#options.generation ?? 'capsule', ...options }, { chain: this.chain });
     this.#apps.push(app);
     return app;
   }
@@ -146,9 +146,9 @@ export class Cluster {
 
   async makeNode(plan: NodePlan, port: number, visualizerPort: number | null): Promise<ClusterNode> {
     const index = this.#nodes.length + 1;
-    const { envelope = 'enclaver', allowFaults = false, tickSeconds = 5 } = this.#options;
+    const { generation = 'capsule', allowFaults = false, tickSeconds = 5 } = this.#options;
     const enclave = new EmulatorProcess(
-      { name: `emulator-${index}`, envelope, allowFaults },
+      { name: `emulator-${index}`, generation, allowFaults },
       { output: this.#capture(`emulator-${index}`) },
     );
     const { visualizer } = this.#options;

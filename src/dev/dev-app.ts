@@ -53,7 +53,7 @@ export class DevApp {
     const keys: DevAppKeys = {
       privateKey: drawHex(PRIVATE_KEY_BYTES),
       teeScalar: drawHex(TEE_SCALAR_BYTES),
-      envelope: options.envelope ?? 'enclaver',
+      envelope: options.envelope ?? 'capsule',
     };
     const client = createKmsClient({
       registry: chain.novaAppRegistry,

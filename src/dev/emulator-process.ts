@@ -11,7 +11,8 @@ const START_LIMIT_MS = 60_000;
 
 export interface EmulatorOptions {
   readonly name: string;
-  readonly envelope: 'enclaver' | 'capsule';
+  /** Of the platform. */
+  readonly generation: 'capsule' | 'enclaver';
   /** Serve the route that injects failures. */
   readonly allowFaults: boolean;
 }
@@ -64,14 +65,14 @@ export class EmulatorProcess {
 
   /** @throws Error with one line */
   async start(): Promise<void> {
-    const { name, envelope, allowFaults } = this.#options;
+    const { name, generation, allowFaults } = this.#options;
     const port = this.#announced === null ? '0' : new URL(this.#announced.url).port;
     this.#process = new ManagedProcess({
       name,
       arguments: [
         ...['src/cli/nova-kms.ts', 'emulator'],
         ...['--port', port],
-        ...['--info', envelope],
+        ...['--generation', generation],
         ...(allowFaults ? ['--allow-faults'] : []),
         '--exit-with-parent',
       ],
@@ -89,11 +90,11 @@ export class EmulatorProcess {
   }
 
   /**
-   * Lets a route of the enclave API fail: `fail` answers 500, `garbage` nonsense, `hang` nothing at all, `none` ends it.
+   * Lets a route of the enclave API fail: `fail` answers 500, `close` closes the connection, `garbage` answers nonsense, `hang` nothing at all, `none` ends it.
    * @param route such as `/v1/eth/sign`; `*` for all
    * @param times calls it lasts; until `none` when absent
    */
-  async setFault(route: string, kind: 'fail' | 'garbage' | 'hang' | 'none', times?: number): Promise<void> {
+  async setFault(route: string, kind: 'fail' | 'close' | 'garbage' | 'hang' | 'none', times?: number): Promise<void> {
     const answer = await fetch(`${this.url}/emulator/fault`, { method: 'POST', body: JSON.stringify({ route, kind, times }) });
     if (!answer.ok) throw new Error('the emulator takes no faults: start the cluster with allowFaults');
   }

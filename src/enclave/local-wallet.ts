@@ -4,6 +4,7 @@
  */
 import { inspect } from 'node:util';
 import { signEip191, walletOfPrivateKey } from '../crypto/signature.ts';
+import { DependencyError } from '../domain/errors.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import type { Enclave, SealedText, SignedTransaction, UnsignedTransaction } from '../domain/ports.ts';
 
@@ -22,13 +23,20 @@ export class LocalWallet implements Enclave {
     return walletOfPrivateKey(this.#privateKey);
   }
 
+  /** As the enclave API does: the platform's client takes no other v (protocol.md §7). */
   async sign(message: string): Promise<string> {
-    return signEip191(this.#privateKey, message);
+    return signEip191(this.#privateKey, message, 0);
   }
 
   async signTransaction(transaction: UnsignedTransaction): Promise<SignedTransaction> {
     const { signTransaction } = await import('./transaction.ts');
-    return signTransaction(this.#privateKey, transaction);
+    try {
+      const { rawTransaction, transactionHash } = signTransaction(this.#privateKey, transaction);
+      return { rawTransaction, transactionHash };
+    } catch (error) {
+      // As the enclave API would: facts of the chain are in it, such as its id.
+      throw new DependencyError('enclave', 'refused', 'the transaction cannot be signed', { call: 'sign-tx', cause: error });
+    }
   }
 
   async publicKey(signal?: AbortSignal): Promise<TeePubkey> {

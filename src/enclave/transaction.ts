@@ -1,12 +1,18 @@
 /** Signs EIP-1559 transactions with a key in this process: the emulator's and the development wallet's way. */
-import { keccak256, serializeTransaction, type Hex } from 'viem';
-import type { Hash32 } from '../domain/ids.ts';
+import { keccak256, serializeTransaction, type AccessList, type Hex } from 'viem';
+import type { Hash32, Wallet } from '../domain/ids.ts';
 import type { SignedTransaction, UnsignedTransaction } from '../domain/ports.ts';
-import { signDigest } from '../crypto/signature.ts';
+import { signDigest, type DigestSignature } from '../crypto/signature.ts';
 
 const hex = (bytes: Uint8Array): Hex => `0x${Buffer.from(bytes).toString('hex')}`;
 
-export function signTransaction(privateKey: Uint8Array, transaction: UnsignedTransaction): SignedTransaction {
+export interface SignableTransaction extends Omit<UnsignedTransaction, 'to'> {
+  /** null: it deploys a contract. */
+  readonly to: Wallet | null;
+  readonly accessList?: AccessList;
+}
+
+export function signTransaction(privateKey: Uint8Array, transaction: SignableTransaction): SignedTransaction & { readonly signature: DigestSignature } {
   const fields = {
     type: 'eip1559',
     chainId: transaction.chainId,
@@ -14,12 +20,13 @@ export function signTransaction(privateKey: Uint8Array, transaction: UnsignedTra
     maxPriorityFeePerGas: transaction.maxPriorityFeePerGas,
     maxFeePerGas: transaction.maxFeePerGas,
     gas: transaction.gasLimit,
-    to: transaction.to as Hex,
+    to: transaction.to as Hex | null,
     value: transaction.value,
     data: transaction.data,
+    accessList: transaction.accessList ?? [],
   } as const;
   const digest = Buffer.from(keccak256(serializeTransaction(fields)).slice(2), 'hex');
-  const { r, s, yParity } = signDigest(privateKey, digest);
-  const rawTransaction = serializeTransaction(fields, { r: hex(r), s: hex(s), yParity });
-  return { rawTransaction, transactionHash: keccak256(rawTransaction) as Hash32 };
+  const signature = signDigest(privateKey, digest);
+  const rawTransaction = serializeTransaction(fields, { r: hex(signature.r), s: hex(signature.s), yParity: signature.yParity });
+  return { rawTransaction, transactionHash: keccak256(rawTransaction) as Hash32, signature };
 }

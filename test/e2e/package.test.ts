@@ -117,6 +117,12 @@ describe('its command line', () => {
     });
   });
 
+  test('has an emulator of the enclave API', async () => {
+    const { code, stdout } = await nova('emulator', '--help');
+    expect(code).toBe(0);
+    expect(stdout).toContain('--generation <name>');
+  });
+
   test('says which command needs a checkout, and which does not exist', async () => {
     expect(await nova('dev')).toEqual({ code: 1, stdout: '', stderr: 'dev is a command of the source tree: run it in a checkout\n' });
     expect(await nova('deriv')).toEqual({ code: 2, stdout: '', stderr: "error: unknown command 'deriv' (Did you mean derive?)\n" });

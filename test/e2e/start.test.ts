@@ -135,6 +135,12 @@ describe('npm start -- --once', () => {
     },
   );
 
+  test('runs on the older generation of the platform as well', async () => {
+    const { code, stdout, stderr } = await npmStart('--once', '--json', '--nodes', '2', '--generation', 'enclaver').ended;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(eventsOf(stdout).at(-1)).toMatchObject({ event: 'table', equal: true });
+  });
+
   test(
     'says in one line which node died on its way, and with what',
     async () => {
@@ -271,7 +277,7 @@ describe('what cannot be started', () => {
     async () => {
       const { code, stdout, stderr } = await npmStart('--help').ended;
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-      for (const option of ['--nodes <n>', '--tick-seconds <s>', '--base-port <p>', '--visualizer-port <p>', '--no-visualizer', '--identity <file>', '--once', '--json', '--help']) {
+      for (const option of ['--nodes <n>', '--tick-seconds <s>', '--generation <name>', '--base-port <p>', '--visualizer-port <p>', '--no-visualizer', '--identity <file>', '--once', '--json', '--help']) {
         expect(stdout).toContain(option);
       }
       expect(stdout).toContain('1 to 16 (default: 3)');
@@ -289,6 +295,7 @@ describe('what cannot be started', () => {
         ['--tick-seconds 0.5', /'--tick-seconds <s>'.*from 1 to 86400\.$/m],
         ['--base-port 65536', /'--base-port <p>'.*from 0 to 65535\.$/m],
         ['--base-port 65534', /3 ports from 65534 go beyond 65535/, 1],
+        ['--generation x', /'--generation <name>'.*capsule or enclaver\.$/m],
         ['--nope', /unknown option '--nope'/],
         ['nope', /too many arguments/],
       ];

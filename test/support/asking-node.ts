@@ -23,7 +23,7 @@ export function startAskingNode(peers: readonly PeerSide[], options: AskingNodeO
   const clock = new ManualClock();
   const random = new SeededRandom('this node');
   const log = collectingLog();
-  const enclave = inProcessEnclave({ info: 'enclaver-ecdh-aes256gcm-v1' }, { clock, random });
+  const enclave = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { clock, random });
   const identity = { wallet: enclave.emulated.wallet, teePubkey: enclave.emulated.teePubkey };
   const vault = new Vault({ random });
   const secret = new MasterSecret({ vault, emptyStore: () => undefined });

@@ -8,9 +8,9 @@ export function inProcessEnclave(
   modules: { readonly random: Random; readonly clock: Pick<Clock, 'nowMs'> },
 ): Enclave & { readonly emulated: EmulatedEnclave } {
   const emulated = new EmulatedEnclave(options, modules);
-  const refusing = async <T>(work: () => T): Promise<T> => {
+  const refusing = async <T>(work: () => T | Promise<T>): Promise<T> => {
     try {
-      return work();
+      return await work();
     } catch (error) {
       if (error instanceof EmulatorRefusal) throw new DependencyError('enclave', 'refused', error.message, { status: 400, cause: error });
       throw error;
@@ -22,7 +22,7 @@ export function inProcessEnclave(
     publicKey: async () => emulated.teePubkey,
     random: async () => emulated.random32(),
     sign: async (message) => emulated.sign(message),
-    signTransaction: (transaction) => emulated.signTransaction(transaction),
+    signTransaction: (transaction) => refusing(() => emulated.signTransaction(transaction)),
     encrypt: (plaintext, receiver) => refusing(() => emulated.encrypt(plaintext, receiver)),
     decrypt: (sealed) => refusing(() => emulated.decrypt(sealed)),
   };

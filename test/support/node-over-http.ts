@@ -66,7 +66,7 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
   const log = collectingLog();
   const real = inProcessEnclave(
     {
-      info: options.info ?? 'enclaver-ecdh-aes256gcm-v1',
+      info: options.info ?? 'capsule-ecdh-aes256gcm-v1',
       ...(options.walletKey === undefined ? {} : { walletKey: Uint8Array.from(Buffer.from(options.walletKey, 'hex')) }),
       ...(options.teeScalar === undefined ? {} : { teeScalar: options.teeScalar }),
     },

@@ -50,7 +50,7 @@ export class NodeSide {
 
   constructor(name: string) {
     const clock = { nowMs: () => 0 };
-    this.enclave = inProcessEnclave({ info: 'enclaver-ecdh-aes256gcm-v1' }, { random: new SeededRandom(name), clock });
+    this.enclave = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random: new SeededRandom(name), clock });
     const { wallet, teePubkey } = this.enclave.emulated;
     this.member = memberOf(wallet, teePubkey, `https://${name}.test`);
   }

@@ -51,7 +51,7 @@ export class PeerSide {
 
   constructor(name: string, behaviour: PeerBehaviour = {}) {
     const clock = { nowMs: () => 0 };
-    this.enclave = inProcessEnclave({ info: 'enclaver-ecdh-aes256gcm-v1' }, { random: new SeededRandom(name), clock });
+    this.enclave = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random: new SeededRandom(name), clock });
     const { wallet, teePubkey } = this.enclave.emulated;
     this.member = memberOf(wallet, teePubkey, `https://${name}.test`);
     this.behaviour = behaviour;

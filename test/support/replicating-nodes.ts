@@ -110,7 +110,7 @@ export class ReplicatingNode {
     this.#network = network;
     const { clock } = network;
     const random = new SeededRandom(name);
-    const enclave = inProcessEnclave({ info: 'enclaver-ecdh-aes256gcm-v1' }, { clock, random });
+    const enclave = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { clock, random });
     const { wallet, teePubkey } = enclave.emulated;
     this.member = memberOf(wallet, teePubkey, `https://${name}.test`);
     const vault = new Vault({ random });

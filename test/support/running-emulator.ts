@@ -1,18 +1,29 @@
 /** The enclave API's emulator on a real socket, with keys of its own. */
-import { EmulatedEnclave } from '../../src/enclave/emulator/emulated-enclave.ts';
+import { EmulatedEnclave, type EmulatedEnclaveOptions } from '../../src/enclave/emulator/emulated-enclave.ts';
 import { EmulatorServer } from '../../src/enclave/emulator/server.ts';
+import { parseJsonOrNull } from '../../src/crypto/json.ts';
 import { ManualClock } from './manual-clock.ts';
 import { SeededRandom } from './seeded-random.ts';
 
-export async function runningEmulator(seed = 'enclave', allowFaults = false) {
+export interface EmulatorAnswer {
+  readonly status: number;
+  readonly type: string | null;
+  readonly text: string;
+  /** null for what is no JSON. */
+  readonly json: Record<string, unknown>;
+}
+
+export async function runningEmulator(seed = 'enclave', allowFaults = false, options: Partial<EmulatedEnclaveOptions> = {}) {
   const clock = new ManualClock();
-  const enclave = new EmulatedEnclave({ info: 'enclaver-ecdh-aes256gcm-v1' }, { clock, random: new SeededRandom(seed) });
+  const enclave = new EmulatedEnclave({ info: 'capsule-ecdh-aes256gcm-v1', ...options }, { clock, random: new SeededRandom(seed) });
   const server = new EmulatorServer({ host: '127.0.0.1', port: 0, allowFaults }, { enclave });
   const url = await server.listen();
-  const request = async (method: 'GET' | 'POST', path: string, body?: unknown) => {
-    const text = typeof body === 'string' ? body : JSON.stringify(body);
-    const answer = await fetch(url + path, { method, ...(body === undefined ? {} : { body: text }) });
-    return { status: answer.status, json: (await answer.json()) as Record<string, unknown> };
+  /** A text or bytes are sent as they are, anything else as JSON. */
+  const request = async (method: string, path: string, body?: unknown): Promise<EmulatorAnswer> => {
+    const sent = typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body);
+    const answer = await fetch(url + path, { method, ...(body === undefined ? {} : { body: sent as string }) });
+    const text = await answer.text();
+    return { status: answer.status, type: answer.headers.get('content-type'), text, json: parseJsonOrNull(text) as Record<string, unknown> };
   };
   return { url, enclave, request, close: () => server.close() };
 }

@@ -1,11 +1,14 @@
 /** The options of `nova-kms dev`, which is `npm start`: read, checked and explained. */
 import type { Command } from 'commander';
 import { MAX_NODES } from '../../dev/cluster.ts';
-import { MAX_PORT, secondsBetween, wholeNumber } from '../option-values.ts';
+import type { Generation } from '../../crypto/generation.ts';
+import { generationOption, MAX_PORT, secondsBetween, wholeNumber } from '../option-values.ts';
 
 export interface DevOptions {
   readonly nodes: number;
   readonly tickSeconds: number;
+  /** Of the platform that the enclave emulators stand for. */
+  readonly generation: Generation;
   /** 0: any free ones. */
   readonly basePort: number;
   readonly once: boolean;
@@ -32,6 +35,7 @@ Examples:
   npm start
   npm start -- --once                       exit after the table
   npm start -- --nodes 5 --base-port 8000   nodes at ports 8000 to 8004
+  npm start -- --generation enclaver        the platform before the one of today
   npm start -- --visualizer-port 9000       the page that shows the cluster, at that port
   npm start --silent -- --once --json       --silent keeps npm's own lines out
 
@@ -44,6 +48,7 @@ export function defineDevOptions(command: Command): void {
     .description(DESCRIPTION)
     .option('--nodes <n>', `number of nodes, 1 to ${MAX_NODES}`, wholeNumber(1, MAX_NODES), DEFAULT_NODES)
     .option('--tick-seconds <s>', 'heartbeat of each node (KMS_NODE_TICK_SECONDS)', secondsBetween(1, DAY_SECONDS), DEFAULT_TICK_SECONDS)
+    .addOption(generationOption())
     .option('--base-port <p>', 'port of the first node, the others follow; 0: any that are free', wholeNumber(0, MAX_PORT), 0)
     .option('--once', 'exit after the table')
     .option('--visualizer-port <p>', 'port of the page that shows the cluster; 0: any that is free', wholeNumber(0, MAX_PORT), 0)
@@ -54,7 +59,7 @@ export function defineDevOptions(command: Command): void {
 }
 
 export function devOptionsOf(command: Command): DevOptions {
-  const given = command.opts<Pick<DevOptions, 'nodes' | 'tickSeconds' | 'basePort' | 'identity'> & Partial<DevOptions> & { readonly visualizerPort: number; readonly visualizer: boolean }>();
+  const given = command.opts<Pick<DevOptions, 'nodes' | 'tickSeconds' | 'generation' | 'basePort' | 'identity'> & Partial<DevOptions> & { readonly visualizerPort: number; readonly visualizer: boolean }>();
   const { visualizer, visualizerPort, ...others } = given;
   return { once: false, json: false, ...others, visualizerPort: visualizer ? visualizerPort : null };
 }

@@ -94,7 +94,7 @@ export class DevSession {
   }
 
   async #start(): Promise<{ readonly cluster: Cluster; readonly app: DevApp }> {
-    const { nodes, tickSeconds, basePort } = this.#options;
+    const { nodes, tickSeconds, basePort, generation } = this.#options;
     const { report, signal } = this.#modules;
     const names = Array.from({ length: nodes }, (_, index) => `node-${index + 1}`);
     const visualizer = await this.#startVisualizer(names);
@@ -103,6 +103,7 @@ export class DevSession {
     const cluster = await startCluster({
       nodes,
       tickSeconds,
+      generation,
       basePort,
       ...(visualizer === null
         ? {}

@@ -1,25 +1,21 @@
 /** `nova-kms emulator`: one enclave emulator until it is told to stop. Prints one JSON line when it listens. */
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import process from 'node:process';
 import { ENVELOPE_INFO } from '../../crypto/envelope.ts';
 import { isPrivateKey } from '../../crypto/signature.ts';
 import { EmulatedEnclave } from '../../enclave/emulator/emulated-enclave.ts';
+import type { Generation } from '../../crypto/generation.ts';
 import { EmulatorServer } from '../../enclave/emulator/server.ts';
 import { systemClock, systemRandom } from '../../system/system.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
 import { exitWithParent, exitWithParentOption } from '../exit-with-parent.ts';
-import { MAX_PORT, wholeNumber } from '../option-values.ts';
+import { generationOption, MAX_PORT, wholeNumber } from '../option-values.ts';
 import { onStopSignals } from '../stop-signals.ts';
-
-function infoOf(text: string): string {
-  if (text === 'enclaver' || text === 'capsule') return ENVELOPE_INFO[text];
-  throw new InvalidArgumentError('It must be enclaver or capsule.');
-}
 
 interface Arguments {
   readonly host: string;
   readonly port: number;
-  readonly info: string;
+  readonly generation: Generation;
   readonly allowFaults?: boolean;
   readonly exitWithParent?: boolean;
 }
@@ -27,7 +23,7 @@ interface Arguments {
 const MORE = `
 Examples:
   nova-kms emulator
-  nova-kms emulator --port 0 --info capsule
+  nova-kms emulator --port 0 --generation enclaver
 
 Exit code: 0 stopped by SIGTERM or SIGINT; 1 it cannot listen; 2 the command line or
 the key cannot be read; 130 at a second signal.`;
@@ -39,7 +35,7 @@ export function define(command: Command): void {
     .description(DESCRIPTION)
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .option('--port <number>', 'port to listen on; 0: any free one', wholeNumber(0, MAX_PORT), 18_000)
-    .addOption(new Option('--info <generation>', 'envelope info string: enclaver or capsule').argParser(infoOf).default(ENVELOPE_INFO.enclaver, 'enclaver'))
+    .addOption(generationOption())
     .option('--allow-faults', 'serve POST /emulator/fault, which injects failures')
     .addOption(exitWithParentOption())
     .addHelpText('after', MORE);
@@ -57,7 +53,7 @@ export async function run(command: Command): Promise<number> {
   const givenKey = process.env['EMULATOR_PRIVATE_KEY'];
   delete process.env['EMULATOR_PRIVATE_KEY'];
   const enclave = new EmulatedEnclave(
-    { info: options.info, ...(givenKey === undefined ? {} : { walletKey: walletKeyOf(givenKey) }) },
+    { info: ENVELOPE_INFO[options.generation], ...(givenKey === undefined ? {} : { walletKey: walletKeyOf(givenKey) }) },
     { clock: systemClock, random: systemRandom },
   );
   const server = new EmulatorServer({ ...options, allowFaults: options.allowFaults === true }, { enclave });

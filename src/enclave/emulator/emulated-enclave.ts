@@ -6,18 +6,38 @@ import { encode } from 'cborg';
 import { LRUCache } from 'lru-cache';
 import { EnvelopeError, openText, sealText } from '../../crypto/envelope.ts';
 import { generateP384, P384Error, p384FromScalar, type P384KeyPair } from '../../crypto/p384.ts';
-import { isPrivateKey, publicKeyOfPrivateKey, signEip191, walletOfPrivateKey } from '../../crypto/signature.ts';
+import { isPrivateKey, publicKeyOfPrivateKey, signatureText, signEip191, walletOfPrivateKey } from '../../crypto/signature.ts';
 import type { TeePubkey, Wallet } from '../../domain/ids.ts';
-import type { Clock, Random, SealedText, SignedTransaction, UnsignedTransaction } from '../../domain/ports.ts';
+import type { Clock, Random, SealedText, SignedTransaction } from '../../domain/ports.ts';
+import type { SignableTransaction } from '../transaction.ts';
+import { firstV } from '../../crypto/generation.ts';
 
-/** (client key, nonce) pairs remembered against replay; the oldest is forgotten first. */
-const BURNT_NONCES = 100_000;
+/** (client key, nonce) pairs remembered against replay, of all clients together; the oldest is forgotten first. */
+const BURNT_NONCES = 4_096;
+/** Of AES-GCM: no ciphertext is shorter. Hex digits. */
+const TAG_DIGITS = 32;
+
+export interface AttestationFields {
+  readonly nonce?: Uint8Array | undefined;
+  /** Instead of the enclave's own. */
+  readonly publicKey?: TeePubkey | undefined;
+  readonly userData?: Readonly<Record<string, unknown>> | undefined;
+}
 
 /** What a call is refused with; the server answers 400. */
 export class EmulatorRefusal extends Error {}
 
+/** What cannot be signed, such as a tip above the fee, is the caller's fault. */
+function refusing<T>(work: () => T): T {
+  try {
+    return work();
+  } catch {
+    throw new EmulatorRefusal('the transaction cannot be signed');
+  }
+}
+
 export interface EmulatedEnclaveOptions {
-  /** Envelope info string of the platform's generation. */
+  /** Envelope info string, which tells the platform's generation. */
   readonly info: string;
   /** 32 bytes; random when absent. */
   readonly walletKey?: Uint8Array;
@@ -60,12 +80,14 @@ export class EmulatedEnclave {
   }
 
   sign(message: string): string {
-    return signEip191(this.#walletKey, message);
+    return signEip191(this.#walletKey, message, firstV(this.#info));
   }
 
-  async signTransaction(transaction: UnsignedTransaction): Promise<SignedTransaction> {
+  /** `signature`: 65 bytes, `0x` and hex. @throws EmulatorRefusal for what is no transaction */
+  async signTransaction(transaction: SignableTransaction): Promise<SignedTransaction & { readonly signature: string }> {
     const { signTransaction } = await import('../transaction.ts');
-    return signTransaction(this.#walletKey, transaction);
+    const { signature, ...signed } = refusing(() => signTransaction(this.#walletKey, transaction));
+    return { ...signed, signature: signatureText(signature, firstV(this.#info)) };
   }
 
   encrypt(plaintext: string, receiver: TeePubkey): SealedText {
@@ -82,6 +104,7 @@ export class EmulatedEnclave {
     const pair = `${sealed.senderPubkey} ${sealed.nonce.slice(0, 24)}`;
     if (this.#burnt.has(pair)) throw new EmulatorRefusal('this nonce was seen before');
     this.#burnt.set(pair, true);
+    if (sealed.encryptedData.length < TAG_DIGITS) throw new EmulatorRefusal('encrypted_data is too short');
     try {
       return openText(this.#keys, sealed, this.#info);
     } catch (error) {
@@ -91,13 +114,13 @@ export class EmulatedEnclave {
   }
 
   /** A CBOR document in the form of an attestation, plainly marked as none. */
-  attestation(nonce: string | undefined, userData: string | undefined): Uint8Array {
+  attestation({ nonce, publicKey = this.teePubkey, userData = {} }: AttestationFields): Uint8Array {
     return encode({
       module_id: 'nova-kms-emulator',
       emulated: true,
       timestamp: this.#clock.nowMs(),
-      public_key: Buffer.from(this.teePubkey, 'hex'),
-      user_data: userData ?? null,
+      public_key: Buffer.from(publicKey, 'hex'),
+      user_data: Buffer.from(JSON.stringify({ ...userData, eth_addr: this.wallet })),
       nonce: nonce ?? null,
     });
   }

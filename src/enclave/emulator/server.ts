@@ -1,6 +1,7 @@
 /**
- * The enclave API's HTTP server over an emulated enclave (protocol.md §7): same routes, same refusals. With `allowFaults`
- * a further route injects failures, which the real API does not have.
+ * The enclave API's HTTP server over an emulated enclave (protocol.md §7): same routes, same refusals in the same form. Errors
+ * are plain text without a content type; an unknown route or method has no text at all; a failure inside closes the connection. With
+ * `allowFaults` a further route injects failures, which the real API does not have.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -15,6 +16,7 @@ import {
   signRequest,
   signTransactionRequest,
 } from './requests.ts';
+import { parseStrictJson } from './strict-json.ts';
 
 const FAULT_ROUTE = '/emulator/fault';
 
@@ -26,7 +28,7 @@ export interface EmulatorServerOptions {
 }
 
 interface Fault {
-  readonly kind: 'fail' | 'garbage' | 'hang';
+  readonly kind: 'fail' | 'close' | 'garbage' | 'hang';
   left: number;
 }
 
@@ -37,11 +39,12 @@ interface Route {
   readonly answer: (body: unknown) => Answer | Promise<Answer>;
 }
 
+/** An answer other than 200, with this text. */
 class HttpFailure extends Error {
   readonly status: number;
 
-  constructor(status: number, message: string) {
-    super(message);
+  constructor(status: number, text: string) {
+    super(text);
     this.status = status;
   }
 }
@@ -69,8 +72,7 @@ function routes(enclave: EmulatedEnclave): Readonly<Record<string, Route>> {
       method: 'POST',
       answer: async (body) => {
         const { payload } = read(signTransactionRequest, body);
-        const { rawTransaction, transactionHash } = await enclave.signTransaction(payload);
-        const signature = `0x${rawTransaction.slice(-134)}`;
+        const { rawTransaction, transactionHash, signature } = await enclave.signTransaction(payload);
         const json = { raw_transaction: rawTransaction, transaction_hash: transactionHash, signature };
         return { json: { ...json, address: enclave.wallet, attestation: null } };
       },
@@ -103,8 +105,9 @@ function routes(enclave: EmulatedEnclave): Readonly<Record<string, Route>> {
     '/v1/attestation': {
       method: 'POST',
       answer: (body) => {
-        const { nonce, user_data: userData } = read(attestationRequest, body);
-        return { cbor: enclave.attestation(nonce, userData) };
+        const { nonce, public_key: key, user_data: userData } = read(attestationRequest, body);
+        const bytes = typeof nonce === 'string' ? Buffer.from(nonce, 'base64') : undefined;
+        return { cbor: enclave.attestation({ nonce: bytes, publicKey: key ?? undefined, userData: userData ?? undefined }) };
       },
     },
   };
@@ -145,6 +148,10 @@ export class EmulatorServer {
       const path = new URL(request.url ?? '/', 'http://enclave').pathname;
       const fault = this.#takeFault(path);
       if (fault === 'hang') return;
+      if (fault === 'close') {
+        request.socket.destroy();
+        return;
+      }
       if (fault === 'fail') throw new HttpFailure(500, 'a fault was injected');
       if (fault === 'garbage') {
         response.writeHead(200, { 'content-type': 'application/json' }).end('{"plaintext":17,"address":"nonsense"');
@@ -155,18 +162,21 @@ export class EmulatorServer {
       else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer.json));
     } catch (error) {
       if (response.headersSent || response.destroyed) return;
-      const status = error instanceof HttpFailure ? error.status : error instanceof EmulatorRefusal ? 400 : 500;
-      const message = status === 500 ? 'internal error' : (error as Error).message;
-      if (status === 413) response.setHeader('connection', 'close');
-      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ error: message }));
+      const failure = error instanceof EmulatorRefusal ? new HttpFailure(400, error.message) : error;
+      if (!(failure instanceof HttpFailure)) {
+        request.socket.destroy();
+        return;
+      }
+      if (failure.status === 413) response.setHeader('connection', 'close');
+      response.writeHead(failure.status).end(failure.message);
     }
   }
 
   async #answer(request: IncomingMessage, path: string): Promise<Answer> {
     if (this.#options.allowFaults && path === FAULT_ROUTE) return this.#setFault(await readJson(request));
     const route = Object.hasOwn(this.#routes, path) ? this.#routes[path] : undefined;
-    if (route === undefined) throw new HttpFailure(404, 'no such route');
-    if (route.method !== request.method) throw new HttpFailure(405, 'method not allowed');
+    if (route === undefined) throw new HttpFailure(404, '');
+    if (route.method !== request.method) throw new HttpFailure(405, '');
     return route.answer(route.method === 'GET' ? undefined : await readJson(request));
   }
 
@@ -197,7 +207,7 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
     chunks.push(chunk);
   }
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
+    return parseStrictJson(Buffer.concat(chunks));
   } catch {
     throw new EmulatorRefusal('the request body is no JSON');
   }

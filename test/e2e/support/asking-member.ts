@@ -47,7 +47,7 @@ export class AskingMember {
     this.teePubkey = keys.teePubkey;
     const walletKey = Uint8Array.from(Buffer.from(keys.walletKey, 'hex'));
     this.#enclave = inProcessEnclave(
-      { info: ENVELOPE_INFO.enclaver, walletKey, teeScalar: keys.teeScalar },
+      { info: ENVELOPE_INFO.capsule, walletKey, teeScalar: keys.teeScalar },
       { random: systemRandom, clock: systemClock },
     );
   }

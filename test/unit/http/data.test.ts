@@ -16,7 +16,7 @@ import { ManualClock } from '../../support/manual-clock.ts';
 import { authorizedRecord, memberOf, READY, startNodeOverHttp, type NodeOverHttp, type NodeOverHttpOptions } from '../../support/node-over-http.ts';
 import { SeededRandom } from '../../support/seeded-random.ts';
 
-const INFO = 'enclaver-ecdh-aes256gcm-v1';
+const INFO = 'capsule-ecdh-aes256gcm-v1';
 const VALUE_LIMIT = 1_048_576;
 const PEER = memberOf(`0x${'bb'.repeat(20)}` as Wallet, 'bb' as TeePubkey);
 

@@ -9,7 +9,7 @@ import { ManualClock } from '../../support/manual-clock.ts';
 import { authorizedRecord, startNodeOverHttp, type NodeOverHttp } from '../../support/node-over-http.ts';
 import { SeededRandom } from '../../support/seeded-random.ts';
 
-const app = inProcessEnclave({ info: 'enclaver-ecdh-aes256gcm-v1' }, { random: new SeededRandom('app'), clock: new ManualClock() });
+const app = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random: new SeededRandom('app'), clock: new ManualClock() });
 const { teePubkey } = app.emulated;
 
 let node: NodeOverHttp;

@@ -13,7 +13,7 @@ import { ManualClock } from '../../support/manual-clock.ts';
 import { authorizedRecord, memberOf, startNodeOverHttp, type NodeOverHttp, type NodeOverHttpOptions } from '../../support/node-over-http.ts';
 import { SeededRandom } from '../../support/seeded-random.ts';
 
-const INFO = 'enclaver-ecdh-aes256gcm-v1';
+const INFO = 'capsule-ecdh-aes256gcm-v1';
 const SECRET = Buffer.alloc(32, 0x42);
 
 type Kind = 'app' | 'peer';

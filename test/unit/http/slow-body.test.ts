@@ -19,7 +19,7 @@ afterEach(async () => {
 });
 
 async function startWithCaller() {
-  const caller = inProcessEnclave({ info: 'enclaver-ecdh-aes256gcm-v1' }, { random: new SeededRandom('caller'), clock: new ManualClock() });
+  const caller = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random: new SeededRandom('caller'), clock: new ManualClock() });
   const { wallet, teePubkey } = caller.emulated;
   const member = memberOf(wallet, teePubkey);
   const node = await startNodeOverHttp({ members: [member], lookup: async (of) => authorizedRecord(100n, of, teePubkey) });
@@ -67,7 +67,7 @@ test.each(REQUESTS)('$method $path of a node that is ready still is answered', a
 });
 
 test('a value that is asked for is not given where the node became ineligible while the caller was looked up', async () => {
-  const caller = inProcessEnclave({ info: 'enclaver-ecdh-aes256gcm-v1' }, { random: new SeededRandom('caller'), clock: new ManualClock() });
+  const caller = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random: new SeededRandom('caller'), clock: new ManualClock() });
   const { teePubkey } = caller.emulated;
   const node: NodeOverHttp = await startNodeOverHttp({
     lookup: async (of) => {

@@ -32,7 +32,7 @@ beforeEach(async () => {
 async function startSender() {
   count += 1;
   const enclave = inProcessEnclave(
-    { info: 'enclaver-ecdh-aes256gcm-v1' },
+    { info: 'capsule-ecdh-aes256gcm-v1' },
     { random: new SeededRandom(`claimer ${count}`), clock: new ManualClock() },
   );
   const wallet: Wallet = enclave.emulated.wallet;

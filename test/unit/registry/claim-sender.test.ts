@@ -84,7 +84,7 @@ function startChain() {
     return new Response(JSON.stringify({ jsonrpc: '2.0', id, ...said }), { headers: { 'content-type': 'application/json' } });
   };
   const log = collectingLog();
-  const enclave = inProcessEnclave({ info: 'enclaver-ecdh-aes256gcm-v1' }, { random: new SeededRandom('claimer'), clock: systemClock });
+  const enclave = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random: new SeededRandom('claimer'), clock: systemClock });
   const rpc = new Rpc({ url: 'http://rpc.test' }, { clock: systemClock, fetch: speaking });
   const sender = new ClaimSender({ kmsRegistry: KMS }, { rpc, enclave, log });
   const transactions = () => sent.map((raw) => parseTransaction(raw as `0x02${string}`));

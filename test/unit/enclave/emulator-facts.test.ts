@@ -1,0 +1,205 @@
+/** What was seen on the platform's own enclave API (protocol.md §7), as a table: the emulator is as strict, and as lenient. */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { decode } from 'cborg';
+import fc from 'fast-check';
+import { parseTransaction, recoverTransactionAddress } from 'viem';
+import { ENCLAVE_BODY_BYTES } from '../../../src/domain/limits.ts';
+import { recoverEip191 } from '../../../src/crypto/signature.ts';
+import { parseStrictJson } from '../../../src/enclave/emulator/strict-json.ts';
+import { OdynClient } from '../../../src/enclave/odyn-client.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { runningEmulator, type RunningEmulator } from '../../support/running-emulator.ts';
+
+let api: RunningEmulator;
+let older: RunningEmulator;
+let app: RunningEmulator;
+
+beforeAll(async () => {
+  api = await runningEmulator('api', true);
+  older = await runningEmulator('older', false, { info: 'enclaver-ecdh-aes256gcm-v1' });
+  app = await runningEmulator('app');
+});
+
+afterAll(async () => {
+  await Promise.all([api.close(), older.close(), app.close()]);
+});
+
+const TRANSACTION = {
+  kind: 'structured',
+  chain_id: '0x14a34',
+  nonce: '0x5',
+  max_priority_fee_per_gas: '0x1',
+  max_fee_per_gas: '0x2540be400',
+  gas_limit: '0x493e0',
+};
+
+const sign = (payload: object) => api.request('POST', '/v1/eth/sign-tx', { payload });
+
+/** What the app's enclave seals for the API's, in the form that the API decrypts. */
+async function sealed(plaintext: string) {
+  const { json } = await app.request('POST', '/v1/encryption/encrypt', { plaintext, client_public_key: `0x${api.enclave.teePubkey}` });
+  return { nonce: json['nonce'] as string, client_public_key: json['enclave_public_key'] as string, encrypted_data: json['encrypted_data'] as string };
+}
+
+const decrypt = (body: unknown) => api.request('POST', '/v1/encryption/decrypt', body);
+
+describe('a signature', () => {
+  test.each([
+    ['capsule', () => api, [0, 1]],
+    ['enclaver', () => older, [27, 28]],
+  ] as const)('of generation %s ends in one of two v', async (_, emulator, vs) => {
+    const seen = new Set<number>();
+    for (let count = 0; seen.size < 2 && count < 200; count += 1) {
+      const { json } = await emulator().request('POST', '/v1/eth/sign', { message: `message ${count}`, include_attestation: false });
+      const signature = json['signature'] as string;
+      expect(signature).toMatch(/^0x[0-9a-f]{130}$/);
+      expect(recoverEip191(`message ${count}`, signature)).toBe(emulator().enclave.wallet);
+      seen.add(Number.parseInt(signature.slice(-2), 16));
+    }
+    expect([...seen].sort((a, b) => a - b)).toEqual(vs);
+  });
+
+  test.each([
+    ['capsule', () => api],
+    ['enclaver', () => older],
+  ] as const)('of generation %s is taken by our client of the API', async (_, emulator) => {
+    const client = new OdynClient({ baseUrl: emulator().url }, { clock: new ManualClock() });
+    expect(recoverEip191('hello', await client.sign('hello'))).toBe(emulator().enclave.wallet);
+    await client.close();
+  });
+});
+
+describe('an error', () => {
+  test.each<[string, string, string, unknown, number]>([
+    ['an empty message', 'POST', '/v1/eth/sign', { message: '' }, 400],
+    ['a message that is none', 'POST', '/v1/eth/sign', { message: 7 }, 400],
+    ['no body', 'POST', '/v1/eth/sign', '', 400],
+    ['a body that is no JSON', 'POST', '/v1/eth/sign', 'hello', 400],
+    ['a field twice', 'POST', '/v1/eth/sign', '{"message":"a","message":"b"}', 400],
+    ['a field twice, once escaped', 'POST', '/v1/eth/sign', '{"message":"a","m\\u0065ssage":"b"}', 400],
+    ['a field twice further in', 'POST', '/v1/eth/sign-tx', '{"payload":{"kind":"structured","kind":"structured"}}', 400],
+    ['half of a surrogate pair', 'POST', '/v1/eth/sign', '{"message":"\\ud800"}', 400],
+    ['half of a surrogate pair in a plaintext', 'POST', '/v1/encryption/encrypt', '{"plaintext":"\\udc00","client_public_key":"00"}', 400],
+    ['what is no UTF-8', 'POST', '/v1/eth/sign', Buffer.from('{"message":"\xff"}', 'latin1'), 400],
+    ['a byte order mark', 'POST', '/v1/eth/sign', '\ufeff{"message":"a"}', 400],
+    ['chain id 0', 'POST', '/v1/eth/sign-tx', { payload: { ...TRANSACTION, chain_id: '0x0' } }, 400],
+    ['another kind of transaction', 'POST', '/v1/eth/sign-tx', { payload: { ...TRANSACTION, kind: 'raw' } }, 400],
+    ['a key that is none', 'POST', '/v1/encryption/encrypt', { plaintext: 'a', client_public_key: '0xabcd' }, 400],
+    ['a nonce of an attestation that is no base64', 'POST', '/v1/attestation', { nonce: '{}' }, 400],
+    ['user data that is text', 'POST', '/v1/attestation', { user_data: 'text' }, 400],
+    ['user data that is a list', 'POST', '/v1/attestation', { user_data: [] }, 400],
+    ['a public key that is no PEM', 'POST', '/v1/attestation', { public_key: 'abcd' }, 400],
+    ['a body above 10 MiB', 'POST', '/v1/eth/sign', 'x'.repeat(ENCLAVE_BODY_BYTES + 1), 413],
+  ])('for %s is plain text without a content type', async (_, method, path, body, status) => {
+    const answer = await api.request(method, path, body);
+    expect({ status: answer.status, type: answer.type }).toEqual({ status, type: null });
+    expect(answer.text).toMatch(/^[a-z]\w[^{}]*$/);
+  });
+
+  test.each([
+    ['an unknown route', 'GET', '/v1/nothing', 404],
+    ['another method', 'GET', '/v1/eth/sign', 405],
+    ['another method of a read', 'POST', '/v1/random', 405],
+  ])('for %s has no text', async (_, method, path, status) => {
+    expect(await api.request(method, path, method === 'POST' ? {} : undefined)).toEqual({ status, type: null, text: '', json: null });
+  });
+
+  test.each(['inside', 'of a fault'])('%s closes the connection unanswered', async (where) => {
+    const broken = await runningEmulator('broken', true);
+    if (where === 'inside') broken.enclave.random32 = () => { throw new RangeError('none left'); };
+    else await broken.request('POST', '/emulator/fault', { route: '/v1/random', kind: 'close', times: 1 });
+    await expect(broken.request('GET', '/v1/random')).rejects.toThrow('fetch failed');
+    expect((await broken.request('GET', '/v1/eth/address')).status).toBe(200);
+    await broken.close();
+  });
+});
+
+describe('what was opened once', () => {
+  const isOpened = async (body: unknown): Promise<boolean> => (await decrypt(body)).status === 200;
+
+  test('opens again after 4,096 other pairs of all clients together, and not before', async () => {
+    const first = await sealed('first');
+    expect(await isOpened(first)).toBe(true);
+    const burn = (number: number) => {
+      // A ciphertext that is too short burns its nonce.
+      expect(() => api.enclave.decrypt({ nonce: number.toString(16).padStart(24, '0'), senderPubkey: app.enclave.teePubkey, encryptedData: 'ab' })).toThrow('too short');
+    };
+    for (let number = 0; number < 4_095; number += 1) burn(number);
+    expect(await isOpened(first)).toBe(false);
+    burn(4_095);
+    burn(4_096);
+    expect(await isOpened(first)).toBe(true);
+  });
+
+  test('a ciphertext that is too short burns its nonce', async () => {
+    const good = await sealed('burnt');
+    expect(await isOpened({ ...good, encrypted_data: good.encrypted_data.slice(0, 30) })).toBe(false);
+    expect(await isOpened(good)).toBe(false);
+  });
+
+  test('a body that is malformed burns none', async () => {
+    const good = await sealed('kept');
+    expect(await isOpened({ ...good, encrypted_data: 'zz' })).toBe(false);
+    expect(await isOpened(good)).toBe(true);
+  });
+});
+
+describe('sign-tx', () => {
+  const to = `0x${'6a'.repeat(20)}`;
+  const entry = { address: `0x${'6b'.repeat(20)}`, storage_keys: [`0x${'01'.repeat(32)}`] };
+
+  test.each<[string, object, object]>([
+    ['without to, value, data and access_list', {}, { chainId: 84_532 }],
+    ['with all of them null', { to: null, value: null, data: null, access_list: null }, { chainId: 84_532 }],
+    ['with all of them', { to, value: '0x7', data: '0xabcd', access_list: [entry] }, { to, value: 7n, data: '0xabcd', accessList: [{ address: entry.address, storageKeys: entry.storage_keys }] }],
+    ['with fields that it does not know', { to, gas_price: '0x1' }, { to }],
+    ['in hex without 0x', { to: to.slice(2), value: '7', data: 'abcd', nonce: '5' }, { to, value: 7n, data: '0xabcd', nonce: 5 }],
+  ])('takes a transaction %s', async (_, change, expected) => {
+    const { status, json } = await sign({ ...TRANSACTION, ...change });
+    expect(status).toBe(200);
+    const raw = json['raw_transaction'] as `0x02${string}`;
+    expect(parseTransaction(raw)).toMatchObject(expected);
+    expect((await recoverTransactionAddress({ serializedTransaction: raw })).toLowerCase()).toBe(api.enclave.wallet);
+    expect(json['signature']).toMatch(/^0x[0-9a-f]{128}0[01]$/);
+  });
+
+  test('answers the signature that is in the transaction', async () => {
+    const { json } = await sign({ ...TRANSACTION, to });
+    const { r, s, yParity } = parseTransaction(json['raw_transaction'] as `0x02${string}`);
+    const padded = (text: string | undefined): string => text!.slice(2).padStart(64, '0');
+    expect(json['signature']).toBe(`0x${padded(r)}${padded(s)}0${yParity!}`);
+  });
+});
+
+describe('an attestation', () => {
+  const document = async (body: object): Promise<Record<string, unknown>> => {
+    const answer = await fetch(`${api.url}/v1/attestation`, { method: 'POST', body: JSON.stringify(body) });
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'application/cbor']);
+    return decode(new Uint8Array(await answer.arrayBuffer())) as Record<string, unknown>;
+  };
+  const userData = (held: Record<string, unknown>): unknown => JSON.parse(Buffer.from(held['user_data'] as Uint8Array).toString());
+
+  test.each([{}, { nonce: null, public_key: null, user_data: null }])('of nothing but the enclave: %j', async (body) => {
+    const held = await document(body);
+    expect([held['nonce'], userData(held)]).toEqual([null, { eth_addr: api.enclave.wallet }]);
+    expect(Buffer.from(held['public_key'] as Uint8Array).toString('hex')).toBe(api.enclave.teePubkey);
+  });
+
+  test('holds the nonce, the key and the object that were given, with the address in it', async () => {
+    const held = await document({ nonce: 'bm9uY2U=', public_key: app.enclave.teePubkeyPem, user_data: { a: 1, eth_addr: 'mine' } });
+    expect(Buffer.from(held['nonce'] as Uint8Array).toString()).toBe('nonce');
+    expect(Buffer.from(held['public_key'] as Uint8Array).toString('hex')).toBe(app.enclave.teePubkey);
+    expect(userData(held)).toEqual({ a: 1, eth_addr: api.enclave.wallet });
+  });
+});
+
+test('a text of JSON is read as JSON.parse reads it, when no name comes twice', () => {
+  const named = fc.dictionary(fc.string({ unit: 'grapheme' }), fc.jsonValue());
+  fc.assert(
+    fc.property(fc.oneof(fc.jsonValue(), named, fc.array(named)), fc.constantFrom(undefined, 2), (value, spaces) => {
+      const text = JSON.stringify(value, null, spaces);
+      if (!text.isWellFormed() || /\\ud[89a-f]/.test(text)) return;
+      expect(parseStrictJson(Buffer.from(text))).toEqual(JSON.parse(text));
+    }),
+  );
+});
