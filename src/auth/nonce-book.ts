@@ -1,55 +1,139 @@
-/** Nonces issued here and not used yet (protocol.md §3): used up by the first look, bounded, short-lived. */
+/**
+ * Nonces (protocol.md §3): issued here, used up by the first look. One costs nothing until it is used: its 16 bytes are the time
+ * of issue, a counter and a MAC of both under a key of this process. A used one is one bit, kept until that nonce would have
+ * expired anyway and never dropped early, so nobody can push out the nonces of others. Times are of the monotonic clock: no
+ * clock that is set makes a used nonce good again.
+ */
+import { constantTimeEqual, hmacSha256 } from '../crypto/hash.ts';
 import type { Clock, Random } from '../domain/ports.ts';
 
 const NONCE_BYTES = 16;
+/** Time of issue in seconds since the start, then the counter: 4 bytes each. The rest is the MAC. */
+const COUNTER_AT = 4;
+const MAC_AT = 8;
+const KEY_BYTES = 32;
+const COUNTERS = 2 ** 32;
+/** Counters whose bits lie together. */
+const PAGE_BITS = 1_024;
+
+/** Whether the nonces of 1,024 counters in a row are used. */
+interface Page {
+  readonly bits: Uint8Array;
+  /** Of the youngest used nonce in it: the page goes when that one has expired. */
+  issuedSeconds: number;
+  used: number;
+}
 
 export interface NonceBookOptions {
   /** `POP_TIMEOUT_SECONDS`. */
   readonly ttlSeconds: number;
-  /** `MAX_NONCES`: at this many the oldest goes. */
-  readonly maxNonces: number;
+}
+
+export interface NonceBookModules {
+  readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
+  readonly random: Pick<Random, 'bytes'>;
 }
 
 export class NonceBook {
-  readonly #options: NonceBookOptions;
-  readonly #clock: Pick<Clock, 'nowMs'>;
-  readonly #random: Pick<Random, 'bytes'>;
-  /** Text to Unix seconds of issue, oldest first. */
-  readonly #issued = new Map<string, number>();
+  readonly #ttlSeconds: number;
+  readonly #clock: NonceBookModules['clock'];
+  readonly #random: NonceBookModules['random'];
+  /** Drawn with the first nonce. */
+  #key: Uint8Array | null = null;
+  readonly #startedMs: number;
+  /** By the number of the page, in the order of their first use. */
+  readonly #pages = new Map<number, Page>();
+  /** Nonces of other issuers that count as issued here, with the seconds of their issue. Tests alone fill it. */
+  readonly #noted = new Map<string, number>();
+  #counter = 0;
+  #used = 0;
 
-  constructor(options: NonceBookOptions, modules: { readonly clock: Pick<Clock, 'nowMs'>; readonly random: Pick<Random, 'bytes'> }) {
-    this.#options = options;
-    this.#clock = modules.clock;
-    this.#random = modules.random;
+  constructor({ ttlSeconds }: NonceBookOptions, { clock, random }: NonceBookModules) {
+    this.#ttlSeconds = ttlSeconds;
+    this.#clock = clock;
+    this.#random = random;
+    this.#startedMs = clock.monotonicMs();
   }
 
-  /** Base64 of 16 random bytes. */
+  /** Base64 of 16 bytes. */
   issue(): string {
-    const nonce = Buffer.from(this.#random.bytes(NONCE_BYTES)).toString('base64');
-    this.note(nonce, Math.floor(this.#clock.nowMs() / 1000));
-    return nonce;
+    const bytes = Buffer.alloc(NONCE_BYTES);
+    bytes.writeUInt32BE(this.#nowSeconds(), 0);
+    bytes.writeUInt32BE(this.#counter, COUNTER_AT);
+    this.#counter = (this.#counter + 1) % COUNTERS;
+    bytes.set(this.#macOf(bytes), MAC_AT);
+    return bytes.toString('base64');
   }
 
-  /** Takes a nonce as issued at a time. `issue` is made of it; fixed vectors use it. */
+  /** Takes a nonce as issued at a time (Unix seconds). Fixed vectors use it. */
   note(nonce: string, issuedAtSeconds: number): void {
-    this.#issued.delete(nonce);
-    this.#issued.set(nonce, issuedAtSeconds);
-    for (const oldest of this.#issued.keys()) {
-      if (this.#issued.size <= this.#options.maxNonces) break;
-      this.#issued.delete(oldest);
+    const ageSeconds = Math.floor(this.#clock.nowMs() / 1000) - issuedAtSeconds;
+    this.#noted.set(nonce, this.#nowSeconds() - ageSeconds);
+  }
+
+  /** Compared as text. The nonce is used afterwards, whatever the answer. */
+  consume(nonce: string): 'ok' | 'unknown' | 'expired' {
+    const issuedSeconds = this.#use(nonce);
+    if (issuedSeconds === null) return 'unknown';
+    return this.#isExpired(issuedSeconds) ? 'expired' : 'ok';
+  }
+
+  /** Used nonces that are remembered. */
+  get used(): number {
+    return this.#used;
+  }
+
+  /** The second of its issue; null when it is unknown or used. */
+  #use(nonce: string): number | null {
+    const noted = this.#noted.get(nonce);
+    if (noted !== undefined) {
+      this.#noted.delete(nonce);
+      return noted;
+    }
+    const bytes = Buffer.from(nonce, 'base64');
+    if (bytes.length !== NONCE_BYTES || bytes.toString('base64') !== nonce) return null;
+    if (!constantTimeEqual(bytes.subarray(MAC_AT), this.#macOf(bytes))) return null;
+    const issuedSeconds = bytes.readUInt32BE(0);
+    // What has expired needs no bit: it stays so.
+    if (this.#isExpired(issuedSeconds)) return issuedSeconds;
+    return this.#setBit(bytes.readUInt32BE(COUNTER_AT), issuedSeconds) ? issuedSeconds : null;
+  }
+
+  /** False when it was set already. */
+  #setBit(counter: number, issuedSeconds: number): boolean {
+    this.#dropExpired();
+    const number = Math.floor(counter / PAGE_BITS);
+    const page = this.#pages.get(number) ?? { bits: new Uint8Array(PAGE_BITS / 8), issuedSeconds, used: 0 };
+    const at = (counter % PAGE_BITS) >> 3;
+    const bit = 1 << (counter & 7);
+    if ((page.bits[at]! & bit) !== 0) return false;
+    page.bits[at] = page.bits[at]! | bit;
+    page.issuedSeconds = Math.max(page.issuedSeconds, issuedSeconds);
+    page.used += 1;
+    this.#used += 1;
+    this.#pages.set(number, page);
+    return true;
+  }
+
+  /** Pages come in the order of their first use: one that must stay may hold up others, for one life of a nonce at most. */
+  #dropExpired(): void {
+    for (const [number, page] of this.#pages) {
+      if (!this.#isExpired(page.issuedSeconds)) return;
+      this.#pages.delete(number);
+      this.#used -= page.used;
     }
   }
 
-  /** Compared as text. The nonce is gone afterwards, whatever the answer. */
-  consume(nonce: string): 'ok' | 'unknown' | 'expired' {
-    const issuedAt = this.#issued.get(nonce);
-    if (issuedAt === undefined) return 'unknown';
-    this.#issued.delete(nonce);
-    const ageSeconds = Math.floor(this.#clock.nowMs() / 1000) - issuedAt;
-    return ageSeconds > this.#options.ttlSeconds ? 'expired' : 'ok';
+  #isExpired(issuedSeconds: number): boolean {
+    return this.#nowSeconds() - issuedSeconds > this.#ttlSeconds;
   }
 
-  get size(): number {
-    return this.#issued.size;
+  #nowSeconds(): number {
+    return Math.floor((this.#clock.monotonicMs() - this.#startedMs) / 1000);
+  }
+
+  #macOf(bytes: Uint8Array): Uint8Array {
+    this.#key ??= this.#random.bytes(KEY_BYTES);
+    return hmacSha256(this.#key, bytes.subarray(0, MAC_AT)).subarray(0, NONCE_BYTES - MAC_AT);
   }
 }

@@ -166,7 +166,6 @@ export const SETTINGS = {
   chainConfirmations: setting('CHAIN_CONFIRMATIONS', '6', integer(0, 10_000)),
   trustedProxies: setting('TRUSTED_PROXIES', '', addressList),
   popTimeoutSeconds: setting('POP_TIMEOUT_SECONDS', '120', integer(1, 3_600)),
-  maxNonces: setting('MAX_NONCES', '4096', integer(1, 1_000_000)),
   maxRequestBodyBytes: setting('MAX_REQUEST_BODY_BYTES', '4194304', integer(1_024, 64 * 1024 * 1024)),
   maxSyncPayloadBytes: setting('MAX_SYNC_PAYLOAD_BYTES', '52428800', integer(1_024, GIB)),
   maxClockSkewMs: setting('MAX_CLOCK_SKEW_MS', '15000', integer(0, DAY_SECONDS * 1000)),

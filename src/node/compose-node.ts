@@ -133,7 +133,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     },
   );
   const peerCache = new PeerCache({ clock });
-  const nonces = new NonceBook({ ttlSeconds: config.popTimeoutSeconds, maxNonces: config.maxNonces }, { clock, random });
+  const nonces = new NonceBook({ ttlSeconds: config.popTimeoutSeconds }, { clock, random });
 
   const syncLog = log.child('sync');
   const book = new PeerBook({ blacklistMs: config.peerBlacklistMs }, { clock });

@@ -80,7 +80,7 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
   vault.installSyncKey();
   const peerCache = new PeerCache({ clock });
   peerCache.update({ block: 1n, members: options.members ?? [], dropped: [] });
-  const nonces = new NonceBook({ ttlSeconds: 120, maxNonces: 4_096 }, { clock, random });
+  const nonces = new NonceBook({ ttlSeconds: 120 }, { clock, random });
   const store: RecordStore = new RecordStore(
     {
       maxValueBytes,

@@ -182,7 +182,7 @@ export class ReplicatingNode {
       onBrokenInvariant: (error) => this.broken.push(error),
     });
     this.#snapshotFetch = new SnapshotFetch({ maxAnswerBytes }, { ...merging, random, log, book, conversation });
-    const nonces = new NonceBook({ ttlSeconds: 120, maxNonces: 4_096 }, { clock, random });
+    const nonces = new NonceBook({ ttlSeconds: 120 }, { clock, random });
     this.inbound = new SyncInbound(
       { peerCacheTtlMs: 180_000 },
       {

@@ -79,8 +79,8 @@ class Verifier {
   #nowSeconds = 0;
 
   constructor(issued: readonly Issued[]) {
-    const clock = { nowMs: () => this.#nowSeconds * 1000 };
-    this.#nonces = new NonceBook({ ttlSeconds: 120, maxNonces: 4_096 }, { clock, random: new SeededRandom('pop') });
+    const clock = { nowMs: () => this.#nowSeconds * 1000, monotonicMs: () => this.#nowSeconds * 1000 };
+    this.#nonces = new NonceBook({ ttlSeconds: 120 }, { clock, random: new SeededRandom('pop') });
     for (const { nonce, at } of issued) this.#nonces.note(nonce, at);
   }
 

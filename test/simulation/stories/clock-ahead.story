@@ -33,6 +33,6 @@ red
 > get c future
 red
 > stores
-a: 2 keys of 2 records, 1bdc0a73
-b: 2 keys of 2 records, 1bdc0a73
-c: 2 keys of 2 records, 1bdc0a73
+a: 2 keys of 2 records, 5c6609b2
+b: 2 keys of 2 records, 5c6609b2
+c: 2 keys of 2 records, 5c6609b2

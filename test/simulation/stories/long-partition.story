@@ -43,6 +43,6 @@ blue
 > get c kept
 green
 > stores
-a: 2 keys of 2 records, 1a7873bf
-b: 2 keys of 2 records, 1a7873bf
-c: 2 keys of 2 records, 1a7873bf
+a: 2 keys of 2 records, ef0a3461
+b: 2 keys of 2 records, ef0a3461
+c: 2 keys of 2 records, ef0a3461

@@ -62,7 +62,7 @@ d ready
 > get d new
 green
 > stores
-a: 2 keys of 2 records, b797cde9
-b: 2 keys of 2 records, b797cde9
-c: 2 keys of 2 records, b797cde9
-d: 2 keys of 2 records, b797cde9
+a: 2 keys of 2 records, b645599e
+b: 2 keys of 2 records, b645599e
+c: 2 keys of 2 records, b645599e
+d: 2 keys of 2 records, b645599e

@@ -43,6 +43,6 @@ not_found
 > get a alone
 blue
 > stores
-a: 1 keys of 1 records, 96c36e61
-b: 1 keys of 1 records, 96c36e61
-c: 1 keys of 1 records, 96c36e61
+a: 1 keys of 1 records, 1407c226
+b: 1 keys of 1 records, 1407c226
+c: 1 keys of 1 records, 1407c226

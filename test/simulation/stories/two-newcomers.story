@@ -34,14 +34,14 @@ c syncing-secret: no reachable member holds the master secret
 b syncing-secret: synced master secret hash mismatch: asking the members
 b syncing-secret: no reachable member holds the master secret
 b syncing-secret: first snapshot missing
-c syncing-secret: first snapshot missing
 > status
 a ready
 b syncing-secret: first snapshot missing
-c syncing-secret: first snapshot missing
+c syncing-secret: no reachable member holds the master secret
 > run 10m
-c ready
+c syncing-secret: first snapshot missing
 b ready
+c ready
 > status
 a ready
 b ready

@@ -26,7 +26,7 @@ interface Given {
 
 function start({ inEnclave = true, lookup = async (wallet) => authorizedRecord(100n, wallet, PUBKEY), members = [memberOf(WALLET, PUBKEY)] }: Given = {}) {
   const clock = new ManualClock();
-  const nonces = new NonceBook({ ttlSeconds: 120, maxNonces: 10 }, { clock, random: new SeededRandom('authenticator') });
+  const nonces = new NonceBook({ ttlSeconds: 120 }, { clock, random: new SeededRandom('authenticator') });
   const asked: Wallet[] = [];
   const directory = new PeerCache({ clock });
   if (members !== null) directory.update({ block: 1n, members, dropped: [] });

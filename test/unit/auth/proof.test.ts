@@ -22,7 +22,7 @@ type Parts = Partial<Record<'signature' | 'nonce' | 'timestamp' | 'wallet', stri
 
 function startVerifier(kind: ProofKind) {
   const clock = new ManualClock();
-  const nonces = new NonceBook({ ttlSeconds: WINDOW_SECONDS, maxNonces: 100 }, { clock, random: new SeededRandom('proof') });
+  const nonces = new NonceBook({ ttlSeconds: WINDOW_SECONDS }, { clock, random: new SeededRandom('proof') });
   const nonce = nonces.issue();
   const now = Math.floor(clock.nowMs() / 1000);
   const headers = (change: Parts = {}, signedFor: Wallet = NODE): Headers => {

@@ -258,8 +258,8 @@ describe('arguments that can never be accepted', () => {
 
   test.each(INVALID)('send nothing: %s', async (_, call) => {
     const { client, node, requests } = await start();
-    const { size } = node.nonces;
+    const { used } = node.nonces;
     expect((await failureOf(call(client))).code).toBe('invalid_argument');
-    expect([requests, node.nonces.size, node.store.lastSequenceNumber]).toEqual([[], size, 0]);
+    expect([requests, node.nonces.used, node.store.lastSequenceNumber]).toEqual([[], used, 0]);
   });
 });

@@ -45,7 +45,6 @@ describe('without any variable', () => {
     ['chainConfirmations', 6],
     ['trustedProxies', []],
     ['popTimeoutSeconds', 120],
-    ['maxNonces', 4_096],
     ['maxKvValueBytes', 1_048_576],
     ['maxRequestBodyBytes', 4_194_304],
     ['maxSyncPayloadBytes', 52_428_800],
@@ -90,7 +89,6 @@ describe('a variable', () => {
     ['NONCE_RATE_LIMIT_PER_MINUTE', '0', 'nonceRateLimitPerMinute', 0],
     ['TRUSTED_PROXIES', ' 10.0.0.0/8, ::1 ,fd00::/8,', 'trustedProxies', ['10.0.0.0/8', '::1', 'fd00::/8']],
     ['HTTP_PROXY', 'proxy.test:3128', 'httpProxy', 'http://proxy.test:3128'],
-    ['MAX_NONCES', ' 7 ', 'maxNonces', 7],
   ])('%s=%s is read', (variable, text, name, value) => {
     expect(configOf({ ...DEVELOPMENT, [variable]: text })[name]).toEqual(value);
   });
@@ -129,7 +127,6 @@ describe('a variable', () => {
     ['CHAIN_CONFIRMATIONS', ['-1', '10001']],
     ['TRUSTED_PROXIES', ['everybody', '10.0.0.1;10.0.0.2', '999.1.1.1', '10.0.0.0/33', '10.0.0.0/0', '::/0', '::/129', '10.0.0.0/8/8', '010.0.0.1', '1']],
     ['POP_TIMEOUT_SECONDS', ['0', '3601', '1.5']],
-    ['MAX_NONCES', ['0', '1000001']],
     ['MAX_REQUEST_BODY_BYTES', ['1023', '67108865']],
     ['MAX_SYNC_PAYLOAD_BYTES', ['1023', '1073741825']],
     ['MAX_CLOCK_SKEW_MS', ['-1', '86400001']],

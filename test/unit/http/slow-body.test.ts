@@ -40,7 +40,7 @@ async function statusOf({ node, caller }: Started, how: { readonly method: strin
   const request = httpRequest(`${node.url}${how.path}`, { method: how.method, headers: { ...proof, 'content-length': Buffer.byteLength(body) } });
   request.write(body.slice(0, 50));
   // A nonce that was used up says that the proof was looked at.
-  await waitUntil({ what: 'the proof being looked at', limitMs: WAIT_LIMIT_MS, everyMs: 5 }, async () => (node.nonces.size === 0 ? null : 'it was not yet'));
+  await waitUntil({ what: 'the proof being looked at', limitMs: WAIT_LIMIT_MS, everyMs: 5 }, async () => (node.nonces.used > 0 ? null : 'it was not yet'));
   meanwhile();
   request.end(body.slice(50));
   const [answer] = (await once(request, 'response')) as [IncomingMessage];
