@@ -1,0 +1,79 @@
+/**
+ * `npm run fuzz`: input that nobody foresaw, against everything that takes any: raw HTTP and inner bodies against the production
+ * HTTP of a node, parsers, and what peers, nodes, RPCs and enclaves answer. Targets take turns, a batch each, until the time is
+ * over. What breaks a rule is made small, printed with its seed, and is exit code 1; the same seed brings it about again.
+ */
+import process from 'node:process';
+import { Command } from 'commander';
+import fc from 'fast-check';
+import { wholeNumber } from '../src/cli/option-values.ts';
+import { enclaveAnswers } from './fuzz/enclave-answers.ts';
+import { innerBodies } from './fuzz/inner-bodies.ts';
+import { nodeAnswers } from './fuzz/node-answers.ts';
+import { parsers } from './fuzz/parsers.ts';
+import { peerAnswers } from './fuzz/peer-answers.ts';
+import { rawHttp } from './fuzz/raw-http.ts';
+import { rpcAnswers } from './fuzz/rpc-answers.ts';
+import type { Target } from './fuzz/target.ts';
+
+const TARGETS: readonly Target[] = [rawHttp, innerBodies, parsers, peerAnswers, nodeAnswers, rpcAnswers, enclaveAnswers];
+/** fast-check takes signed 32 bits. */
+const MAX_SEED = 2 ** 31 - 1;
+const DEFAULT_SECONDS = 60;
+const DAY_SECONDS = 86_400;
+
+interface Options {
+  readonly seconds: number;
+  readonly seed?: number;
+  readonly target?: string;
+}
+
+const options = new Command('fuzz')
+  .description(`Input that nobody foresaw, until the time is over. Targets: ${TARGETS.map(({ name }) => name).join(', ')}.`)
+  .option('--seconds <n>', 'how long', wholeNumber(1, DAY_SECONDS), DEFAULT_SECONDS)
+  .option('--seed <n>', 'of the first batch; with --target: that batch alone, as a failure names it', wholeNumber(0, MAX_SEED))
+  .option('--target <name>', 'this one alone')
+  .parse()
+  .opts<Options>();
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+const wanted = TARGETS.filter(({ name }) => options.target === undefined || name === options.target);
+if (wanted.length === 0) {
+  process.stderr.write(`There is no target ${options.target}: the targets are ${TARGETS.map(({ name }) => name).join(', ')}.\n`);
+  process.exit(2);
+}
+
+/** @returns how the batch failed, or null */
+async function runBatch({ cases, batch, start }: Target, seed: number): Promise<string | null> {
+  const running = await start();
+  try {
+    const property = fc.asyncProperty(cases, (given) => running.check(given));
+    const details = await fc.check(property, { seed, numRuns: batch, includeErrorInReport: true });
+    return details.failed ? fc.defaultReportMessage(details) ?? 'it failed' : null;
+  } finally {
+    await running.close();
+  }
+}
+
+const isReplay = options.seed !== undefined && options.target !== undefined;
+const firstSeed = options.seed ?? Math.floor(Math.random() * MAX_SEED);
+const endsAtMs = performance.now() + options.seconds * 1_000;
+const ran = new Map(wanted.map(({ name }) => [name, 0]));
+say(`seed ${firstSeed}, ${options.seconds} s: ${wanted.map(({ name }) => name).join(', ')}`);
+
+let seed = firstSeed;
+do {
+  for (const target of wanted) {
+    const failure = await runBatch(target, seed).catch((error: unknown) => `the batch could not run: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    if (failure !== null) {
+      say(`\n${target.name} broke a rule; again by: npm run fuzz -- --target ${target.name} --seed ${seed}\n${failure}`);
+      process.exit(1);
+    }
+    ran.set(target.name, ran.get(target.name)! + target.batch);
+    if (performance.now() >= endsAtMs) break;
+  }
+  seed = (seed + 1) % MAX_SEED;
+} while (!isReplay && performance.now() < endsAtMs);
+say([...ran].map(([name, count]) => `${name}: ${count} cases`).join('\n'));
+process.exit(0);

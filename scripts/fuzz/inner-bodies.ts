@@ -1,0 +1,83 @@
+/** What is inside an envelope that opens: apps' and peers' messages nearly as they should be. A refusal changes nothing. */
+import fc from 'fast-check';
+import { canonicalJson } from '../../src/crypto/canonical-json.ts';
+import { appAuthMessage, peerAuthMessage } from '../../src/crypto/messages.ts';
+import { parseEnvelope, toWireEnvelope } from '../../src/domain/envelope.ts';
+import type { NodeOverHttp } from '../../test/support/node-over-http.ts';
+import { checkAnswer, checkNode, caller, startNodeUnderTest } from './node-under-test.ts';
+import { anyJson, changed, changes, jsonOf, tears, torn } from './hostile.ts';
+import { target } from './target.ts';
+
+const RECORD = { key: 'k', value: 'ab'.repeat(40), version: { '0xab/00': 5 }, updated_at_ms: 1_790_000_000_000, tombstone: false, ttl_ms: 0 };
+const GRAVE = { ...RECORD, value: null, tombstone: true };
+
+/** Messages as they should be. */
+const GOOD = [
+  { method: 'POST', path: '/kms/derive', inner: { path: 'p', context: 'c', length: 32 } },
+  { method: 'PUT', path: '/kms/data', inner: { key: 'k', value: 'dmFsdWU=', ttl_ms: 1_000, acks: 0, timeout_ms: 10 } },
+  { method: 'DELETE', path: '/kms/data', inner: { key: 'k' } },
+  { method: 'POST', path: '/sync', inner: { type: 'delta', data: { '100': [RECORD, GRAVE] } } },
+  { method: 'POST', path: '/sync', inner: { type: 'snapshot_request', max_bytes: 65_536, cursor: '', app: '100', buckets: [1, 2] } },
+  { method: 'POST', path: '/sync', inner: { type: 'master_secret_request', ecdh_pubkey: caller.emulated.teePubkey } },
+  { method: 'POST', path: '/sync', inner: { type: 'digest_request', apps: true, app: '100' } },
+] as const;
+
+const cases = fc.record({
+  message: fc.constantFrom(...GOOD),
+  changes,
+  /** Something else altogether. */
+  other: fc.option(anyJson, { freq: 6 }),
+  tears: fc.oneof({ weight: 5, arbitrary: fc.constant([]) }, tears),
+  envelope: fc.oneof({ weight: 8, arbitrary: fc.constant([]) }, changes),
+});
+
+type Case = typeof cases extends fc.Arbitrary<infer T> ? T : never;
+
+async function send(node: NodeOverHttp, { message, changes: list, other, tears: rips, envelope: bends }: Case) {
+  const text = torn(Buffer.from(jsonOf(other ?? changed(message.inner, list))), rips).toString('utf8').toWellFormed();
+  const good = toWireEnvelope(await caller.encrypt(text, node.identity.teePubkey));
+  const envelope = changed(good, bends);
+  const nonce = node.nonces.issue();
+  const timestamp = String(Math.floor(node.clock.nowMs() / 1_000));
+  const isPeer = message.path === '/sync';
+  const signature = await caller.sign((isPeer ? peerAuthMessage : appAuthMessage)(nonce, node.identity.wallet, timestamp));
+  const prefix = isPeer ? 'x-kms' : 'x-app';
+  const headers: Record<string, string> = { [`${prefix}-signature`]: signature, [`${prefix}-nonce`]: nonce, [`${prefix}-timestamp`]: timestamp, 'content-type': 'application/json' };
+  if (isPeer) headers['x-sync-signature'] = node.vault.syncHmac(canonicalJson(envelope ?? null));
+  return fetch(node.url + message.path, { method: message.method, headers, body: jsonOf(envelope) });
+}
+
+export const innerBodies = target({
+  name: 'inner-bodies',
+  cases,
+  batch: 200,
+  async start() {
+    const node = await startNodeUnderTest();
+    return {
+      async check(given) {
+        const before = node.store.lastSequenceNumber;
+        let answered = false;
+        const asking = send(node, given).finally(() => (answered = true));
+        // A write that waits for others waits on the node's own clock.
+        const passing = (async () => {
+          while (!answered) {
+            await node.clock.advance(1_000);
+            await new Promise((resolve) => setImmediate(resolve));
+          }
+        })();
+        const [answer] = await Promise.all([asking, passing]);
+        const text = await answer.text();
+        checkAnswer(answer.status, text);
+        checkNode(node);
+        if (answer.status === 200) {
+          const sealed = parseEnvelope(JSON.parse(text));
+          if (sealed === null) throw new Error('the answer is no envelope');
+          JSON.parse(await caller.decrypt(sealed));
+        } else if (answer.status < 500 && node.store.lastSequenceNumber !== before) {
+          throw new Error(`a refusal (${answer.status}) wrote to the store`);
+        }
+      },
+      close: () => node.close(),
+    };
+  },
+});

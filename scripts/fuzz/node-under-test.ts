@@ -1,0 +1,35 @@
+/** The production HTTP of a node on a real socket, with an app and a peer that it knows, and the rules that hold for every answer. */
+import { authorizedRecord, memberOf, startNodeOverHttp, type NodeOverHttp } from '../../test/support/node-over-http.ts';
+import { inProcessEnclave } from '../../test/support/in-process-enclave.ts';
+import { ManualClock } from '../../test/support/manual-clock.ts';
+import { SeededRandom } from '../../test/support/seeded-random.ts';
+
+export const caller = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random: new SeededRandom('fuzzing caller'), clock: new ManualClock() });
+const { wallet, teePubkey } = caller.emulated;
+
+export async function startNodeUnderTest(): Promise<NodeOverHttp> {
+  return startNodeOverHttp({
+    members: [memberOf(wallet, teePubkey)],
+    lookup: async (of) => authorizedRecord(100n, of, teePubkey),
+    http: { maxRequestBodyBytes: 64 * 1024, maxSyncPayloadBytes: 256 * 1024 },
+  });
+}
+
+/** protocol.md §2, and what HTTP itself knows. */
+const STATUSES = new Set([200, 204, 304, 400, 403, 404, 405, 408, 413, 414, 415, 417, 429, 431, 503, 504, 507]);
+
+/** @throws Error where the status is none that a caller may bring about, or an error is not in the one form */
+export function checkAnswer(status: number, body: string): void {
+  if (!STATUSES.has(status)) throw new Error(`status ${status}: ${body.slice(0, 200)}`);
+  if (status < 400 || body === '') return;
+  const { code, message } = JSON.parse(body) as { code?: unknown; message?: unknown };
+  if (typeof code !== 'string' || typeof message !== 'string') throw new Error(`an error in another form: ${body.slice(0, 200)}`);
+}
+
+/** @throws Error where something was broken that no caller may break */
+export function checkNode(node: NodeOverHttp): void {
+  const [broken] = node.state.broken;
+  if (broken !== undefined) throw broken;
+  const line = node.log.lines.find(({ level }) => level === 'error');
+  if (line !== undefined) throw new Error(`logged as an error: ${line.sentence} ${JSON.stringify(line.facts)}`);
+}
