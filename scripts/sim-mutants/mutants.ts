@@ -632,7 +632,7 @@ const OWN: readonly Mutant[] = [
     what: 'A node that was cut off for too long compares its store with others.',
     replace: [
       { file: 'sync/replicator.ts', find: `nudged || !this.#modules.mayCompare() ? null`, put: `nudged ? null` },
-      { file: 'sync/replicator.ts', find: `    if (!this.#modules.mayCompare()) return;\n`, put: `` },
+      { file: 'sync/replicator.ts', find: `if (!this.#modules.mayCompare() || `, put: `if (` },
     ],
     runs: LONG_CUTS,
   },

@@ -15,6 +15,8 @@ export interface ReplicationFigures {
   readonly waitingRetries: number;
   /** Records that the peer refused for good, by reason. */
   readonly refused: Readonly<Record<string, number>>;
+  /** Records that the peer gave in snapshots and anti-entropy and that were left out here, by reason. */
+  readonly leftOut: Readonly<Record<string, number>>;
 }
 
 /** What came of asking a peer for its `GET /status`. */

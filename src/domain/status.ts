@@ -79,6 +79,8 @@ export interface PeerStatus {
   readonly last_error_ms: number | null;
   readonly next_try_ms: number | null;
   readonly waiting_retries: number;
+  /** Records that the peer gave and that were left out here, by reason. */
+  readonly left_out: Readonly<Record<string, number>>;
   /** Records that the peer refused for good, by reason. */
   readonly refused: Readonly<Record<string, number>>;
 }

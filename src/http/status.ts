@@ -113,6 +113,7 @@ function peerBody(peer: ReplicationFigures): PeerStatus {
     next_try_ms: peer.nextTryMs,
     waiting_retries: peer.waitingRetries,
     refused: peer.refused,
+    left_out: peer.leftOut,
   };
 }
 

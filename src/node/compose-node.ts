@@ -201,7 +201,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     secretFetch: new SecretFetch({ clock, random, log: syncLog, secret, book, conversation }),
     snapshotFetch: new SnapshotFetch(
       { maxAnswerBytes: config.maxSyncPayloadBytes },
-      { ...merging, random, log: syncLog, book, conversation },
+      { ...merging, random, log: syncLog, book, conversation, onLeftOut: (member, leftOut) => replicas.of(member).noteLeftOut(leftOut) },
     ),
     probe,
     replicator,

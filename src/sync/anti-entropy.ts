@@ -12,7 +12,7 @@ import type { MergeVerdict, WalkRequest, WireRecord } from '../domain/records.ts
 import { rootDigestOf } from './app-digests.ts';
 import { MAX_INNER_BYTES, type Sent } from './delta-plan.ts';
 import type { DeltaPush } from './delta-push.ts';
-import { mergeBatch } from './merge-batch.ts';
+import { leftOutOf, mergeBatch } from './merge-batch.ts';
 import { appsAnswer, bucketsAnswer, rootAnswer } from './messages.ts';
 import { createPacer } from './pacer.ts';
 import { MAX_PAGES, requestPage, type Page } from './page-request.ts';
@@ -169,7 +169,7 @@ export class AntiEntropy {
   }
 
   /** Merges all the peer gives, and remembers the digests of it by app and key. */
-  async #takeOver({ member, signal, between }: Course, part: Part): Promise<ReadonlyMap<string, string>> {
+  async #takeOver({ member, replica, signal, between }: Course, part: Part): Promise<ReadonlyMap<string, string>> {
     const { maxAnswerBytes } = this.#options;
     const theirs = new Map<string, string>();
     const onVerdict = (appId: string, wire: unknown, verdict: MergeVerdict): void => {
@@ -183,7 +183,7 @@ export class AntiEntropy {
     for (let count = 0; count < MAX_PAGES; count += 1) {
       await between();
       const page: Page = await requestPage(member, { part, cursor }, { maxAnswerBytes, signal }, this.#modules);
-      await mergeBatch(page.data, { ...this.#modules, onVerdict });
+      replica.noteLeftOut(leftOutOf(await mergeBatch(page.data, { ...this.#modules, onVerdict })));
       signal.throwIfAborted();
       cursor = page.nextCursor;
       if (cursor === null) return theirs;

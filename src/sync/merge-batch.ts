@@ -1,7 +1,7 @@
 /** Merges what a peer sent (protocol.md §4): each record is judged on its own, and the answer counts what became of each. */
 import { RefusalError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
-import type { MergeReport, MergeVerdict, Rejection } from '../domain/records.ts';
+import type { MergeReport, MergeSkip, MergeVerdict, Rejection } from '../domain/records.ts';
 import { createPacer, type PacerModules } from './pacer.ts';
 import type { SyncStore } from './ports.ts';
 
@@ -10,6 +10,8 @@ export const MAX_REJECTIONS_LISTED = 100;
 /** Characters of a key and of an app id that an answer quotes. */
 const MAX_QUOTED_KEY_CHARS = 1_024;
 const MAX_QUOTED_APP_CHARS = 32;
+/** Reasons for which a record is not what is held now, although nothing is wrong with it. */
+const SKIPS: ReadonlySet<string> = new Set<MergeSkip>(['ignored_existing_newer_version', 'ignored_existing_newer_time', 'ignored_identical']);
 
 export interface MergeModules extends PacerModules {
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
@@ -51,6 +53,11 @@ export async function mergeBatch(data: unknown, modules: MergeModules): Promise<
     }
   }
   return { ...counts, skip_reasons: reasons, rejections };
+}
+
+/** Those of a batch that were left out, by reason. */
+export function leftOutOf({ skip_reasons: reasons }: MergeReport): Readonly<Record<string, number>> {
+  return Object.fromEntries(Object.entries(reasons).filter(([reason]) => !SKIPS.has(reason)));
 }
 
 function quotedKey(wire: unknown): string {

@@ -12,7 +12,7 @@ import { sleep } from '../domain/deadline.ts';
 import { isRegisteredSender, parseEnvelope, toWireEnvelope } from '../domain/envelope.ts';
 import { DependencyError } from '../domain/errors.ts';
 import type { StoreId, TeePubkey } from '../domain/ids.ts';
-import { PEER_TIMEOUT_MS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
+import { ENCLAVE_BODY_BYTES, PEER_TIMEOUT_MS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
 import { memberEndpoint, type Member } from '../domain/membership.ts';
 import type { Clock, Enclave, Identity, Random, Transport, TransportAnswer, TransportRequest } from '../domain/ports.ts';
 import { readRetryAfterMs } from '../domain/retry-after.ts';
@@ -149,7 +149,8 @@ export class PeerConversation {
         ...(withHmac ? { 'x-sync-signature': vault.syncHmac(canonicalJson(envelope)) } : {}),
       },
       body: JSON.stringify(envelope),
-      maxAnswerBytes: options.maxAnswerBytes,
+      // What is longer, the enclave would not open.
+      maxAnswerBytes: Math.min(options.maxAnswerBytes, ENCLAVE_BODY_BYTES),
       timeoutMs: options.timeoutMs,
       signal,
     });

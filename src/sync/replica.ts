@@ -31,6 +31,8 @@ export class Replica {
   readonly #rest: Rest;
   #storeId: string | null = null;
   #lastSuccessMs: number | null = null;
+  /** By reason; there are few, and they are this node's. */
+  readonly #leftOut = new Map<string, number>();
   #lastError: { readonly what: string; readonly atMs: number } | null = null;
 
   constructor(member: Member, modules: ReplicaModules) {
@@ -70,6 +72,11 @@ export class Replica {
     this.#lastError = { what, atMs: this.#clock.nowMs() };
   }
 
+  /** Records that the peer gave could not be taken. That is no fault of the peer: it may have got them from another. */
+  noteLeftOut(leftOut: Readonly<Record<string, number>>): void {
+    for (const [reason, count] of Object.entries(leftOut)) this.#leftOut.set(reason, (this.#leftOut.get(reason) ?? 0) + count);
+  }
+
   /** The peer has spoken to this node: there is no reason to wait any more. */
   noteAlive(): void {
     this.#rest.end();
@@ -89,6 +96,7 @@ export class Replica {
       nextTryMs: leftMs > 0 ? this.#clock.nowMs() + Math.round(leftMs) : null,
       waitingRetries: progress.retries.size,
       refused: progress.refused,
+      leftOut: Object.fromEntries(this.#leftOut),
     };
   }
 

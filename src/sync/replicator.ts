@@ -19,6 +19,10 @@ import { TickCourse, type WatchSyncTick } from './tick-course.ts';
 
 /** Lanes at work at once; the others wait for their turn. */
 const MAX_LANES_AT_WORK = 32;
+/** Rounds of anti-entropy at once, which bounds what the pages of peers take; a peer that finds no place has its turn again later. */
+const MAX_ROUNDS_AT_ONCE = 2;
+/** One round: what it mended stays, and the next goes on. A peer does not keep a place longer by answering slowly. Milliseconds. */
+const ROUND_LIMIT_MS = 600_000;
 /** How long a tick waits for the membership: a chain that does not answer must not hold up what peers can have. Milliseconds. */
 const REFRESH_PATIENCE_MS = 1_000;
 /** sync_ticks followed to their end at once, where somebody watches; of more, nothing is said. */
@@ -67,6 +71,7 @@ export class Replicator {
   readonly #modules: ReplicatorModules;
   readonly #lanes = new Map<Wallet, Lane>();
   #atWork = 0;
+  #rounds = 0;
   readonly #waiting: WaitingLane[] = [];
   #turn = 0;
   #refreshing: Promise<void> | null = null;
@@ -170,7 +175,7 @@ export class Replicator {
   }
 
   #nextInTurn(others: readonly Member[]): Wallet | null {
-    if (others.length === 0) return null;
+    if (others.length === 0 || this.#rounds >= MAX_ROUNDS_AT_ONCE) return null;
     this.#turn = (this.#turn + 1) % others.length;
     return others[this.#turn]!.wallet;
   }
@@ -228,14 +233,18 @@ export class Replicator {
   async #compare(lane: Lane, replica: Replica, signal: AbortSignal): Promise<void> {
     lane.compare = false;
     // It may have waited for a peer while this node was cut off: what is deleted elsewhere would come back by it.
-    if (!this.#modules.mayCompare()) return;
+    if (!this.#modules.mayCompare() || this.#rounds >= MAX_ROUNDS_AT_ONCE) return;
+    this.#rounds += 1;
     try {
       const between = async (): Promise<void> => {
         if (!wasWoken(lane) || signal.aborted) return;
         lane.again = null;
         if (await this.#modules.push.pushTo(lane.member, replica, signal)) replica.noteSuccess();
       };
-      if (await this.#modules.antiEntropy.compareWith(lane.member, replica, signal, between)) {
+      const said = await within(this.#modules.clock, 'a round of anti-entropy', ROUND_LIMIT_MS, signal, (limit) =>
+        this.#modules.antiEntropy.compareWith(lane.member, replica, limit, between),
+      );
+      if (said) {
         replica.noteSuccess();
         this.#modules.onCompared();
       }
@@ -245,6 +254,8 @@ export class Replicator {
       lane.failedAntiEntropy += 1;
       replica.antiEntropy.rest.noteFailure();
       this.#note('anti-entropy with a peer', error, replica);
+    } finally {
+      this.#rounds -= 1;
     }
   }
 

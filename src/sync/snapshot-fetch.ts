@@ -13,10 +13,11 @@ import { DependencyError, RefusalError } from '../domain/errors.ts';
 import type { StoreId, Wallet } from '../domain/ids.ts';
 import type { Member } from '../domain/membership.ts';
 import type { Clock, Log, Random } from '../domain/ports.ts';
+import type { MergeReport } from '../domain/records.ts';
 import { askOrder } from './ask-order.ts';
 import { isPassing } from './delta-plan.ts';
 import { hedged } from './hedged.ts';
-import { mergeBatch, type MergeModules } from './merge-batch.ts';
+import { leftOutOf, mergeBatch, type MergeModules } from './merge-batch.ts';
 import { MAX_PAGES, requestPage, type Page } from './page-request.ts';
 import type { PeerBook } from './peer-book.ts';
 import type { PeerConversation } from './peer-conversation.ts';
@@ -29,6 +30,8 @@ const MAX_PARALLEL = 4;
 export const SNAPSHOT_LIMIT_MS = 110_000;
 /** One member's pages, while there is another to ask. Milliseconds. */
 export const SOURCE_LIMIT_MS = 30_000;
+/** First pages of members that lack their own which are kept until it is their turn; those of others are asked for again. */
+const MAX_KEPT_PAGES = 4;
 /** How long it is of use where a member's pages stopped; what changed there meanwhile comes as deltas. Milliseconds. */
 const STOP_LIFE_MS = 600_000;
 
@@ -51,6 +54,8 @@ export interface SnapshotFetchModules extends MergeModules {
   readonly log: Log;
   readonly book: PeerBook;
   readonly conversation: Pick<PeerConversation, 'exchange'>;
+  /** Hears of records that a member gave and that could not be taken, by reason. */
+  readonly onLeftOut: (member: Member, leftOut: Readonly<Record<string, number>>) => void;
 }
 
 interface GivenPage extends Page {
@@ -61,6 +66,13 @@ interface GivenPage extends Page {
 interface Source {
   readonly member: Member;
   readonly page: GivenPage;
+}
+
+/** A member that lacks its own. */
+interface IncompleteSource {
+  readonly member: Member;
+  /** Null: not kept. */
+  readonly page: GivenPage | null;
 }
 
 /** Where a member's pages stopped: good for the same two stores only. */
@@ -115,7 +127,7 @@ export class SnapshotFetch {
   /** @returns who gave a complete snapshot */
   async #askAll(members: readonly Member[], preferred: Wallet | null, round: Round, signal: AbortSignal): Promise<Wallet | null> {
     const { clock, random, book } = this.#modules;
-    const incomplete: Source[] = [];
+    const incomplete: IncompleteSource[] = [];
     const stopped: Member[] = [];
     let left = askOrder(members, preferred, (member) => book.standingOf(member), random.unit());
     while (left.length > 0) {
@@ -126,7 +138,7 @@ export class SnapshotFetch {
         if (limit.aborted) return null;
         if (page?.complete === true) return { member, page };
         failed.add(member);
-        if (page !== null) incomplete.push({ member, page });
+        if (page !== null) incomplete.push({ member, page: incomplete.length < MAX_KEPT_PAGES ? page : null });
         return null;
       });
       if (source === null) break;
@@ -135,9 +147,13 @@ export class SnapshotFetch {
       if (end === 'merged') return this.#taken(source.member, round);
       if (end === 'stopped') stopped.push(source.member);
     }
-    for (const source of incomplete) {
-      const end = await this.#mergeWithin(source, incomplete.length + stopped.length > 1, signal);
-      if (end === 'merged') round.given.add(source.member.wallet);
+    for (const { member, page: kept } of incomplete) {
+      const page = kept ?? (await this.#firstPage(member, signal));
+      const end = page === null ? 'failed' : await this.#mergeWithin({ member, page }, incomplete.length + stopped.length > 1, signal);
+      if (end !== 'merged') continue;
+      // It may have got its own meanwhile.
+      if (page?.complete === true) return this.#taken(member, round);
+      round.given.add(member.wallet);
     }
     // Nobody else is left: what time there is belongs to those that had to stop.
     for (const member of stopped) {
@@ -166,14 +182,18 @@ export class SnapshotFetch {
   /** Merges a member's pages to the end. */
   async #mergeAll({ member, page: first }: Source, signal: AbortSignal): Promise<SourceEnd> {
     let page: GivenPage | null = first;
+    // Where it goes on after a stop, something was taken before.
+    let anyTaken = this.#stops.has(member.wallet);
     for (let count = 1; count <= MAX_PAGES; count += 1) {
-      const good = await this.#merge(member, page);
+      const report = await this.#merge(member, page);
       signal.throwIfAborted();
-      if (!good) break;
+      if (report === null) break;
+      anyTaken ||= report.rejected < report.total || report.total === 0;
       const { nextCursor } = page;
       if (nextCursor === null) {
         this.#stops.delete(member.wallet);
-        return 'merged';
+        // Of a snapshot of which nothing can be taken, nobody knows whether it is all there is.
+        return anyTaken ? 'merged' : 'failed';
       }
       this.#noteStop(member, page, nextCursor);
       page = await this.#page(member, nextCursor, signal);
@@ -187,20 +207,26 @@ export class SnapshotFetch {
     return 'failed';
   }
 
-  /** What a member that lacks its own names, it may itself have missed the end of: nobody hears of it. */
-  async #merge(member: Member, { data, complete }: Page): Promise<boolean> {
-    const { book, log, onVerdict, ...merging } = this.#modules;
+  /**
+   * Bad records are left out and counted, and their source stays good: it may have got them from another. Null when the page
+   * came to nothing for this node's own lack of room or time, or its store was emptied.
+   */
+  async #merge(member: Member, { data, complete }: Page): Promise<MergeReport | null> {
+    const { log, onVerdict, onLeftOut, ...merging } = this.#modules;
     try {
+      // What a member that lacks its own names, it may itself have missed the end of: nobody hears of it.
       const report = await mergeBatch(data, complete && onVerdict !== undefined ? { ...merging, onVerdict } : merging);
-      if (report.total === 0 || report.rejected < report.total) return true;
-      // What this node has no room for, or takes for too new, is no fault of the source.
-      if (!report.rejections.every(({ reason }) => isPassing(reason))) book.noteWrong(member);
-      log.warn('a snapshot page held no record that could be taken', { from: member.wallet, ...report.skip_reasons });
+      if (report.rejected === 0) return report;
+      const leftOut = leftOutOf(report);
+      onLeftOut(member, leftOut);
+      log.warn('a snapshot page held records that could not be taken', { from: member.wallet, of: report.total, ...leftOut });
+      const isForWantOfRoom = report.rejected === report.total && Object.keys(leftOut).some(isPassing);
+      return isForWantOfRoom ? null : report;
     } catch (error) {
       if (!(error instanceof RefusalError)) throw error;
       log.warn('a snapshot page could not be merged', { from: member.wallet, why: error.message });
+      return null;
     }
-    return false;
   }
 
   /** The page that a member's snapshot goes on with, or starts with. */

@@ -181,7 +181,10 @@ export class ReplicatingNode {
       onCompared: () => staleness.noteInStep(),
       onBrokenInvariant: (error) => this.broken.push(error),
     });
-    this.#snapshotFetch = new SnapshotFetch({ maxAnswerBytes }, { ...merging, random, log, book, conversation });
+    this.#snapshotFetch = new SnapshotFetch(
+      { maxAnswerBytes },
+      { ...merging, random, log, book, conversation, onLeftOut: (member, leftOut) => replicas.of(member).noteLeftOut(leftOut) },
+    );
     const nonces = new NonceBook({ ttlSeconds: 120 }, { clock, random });
     this.inbound = new SyncInbound(
       { peerCacheTtlMs: 180_000 },

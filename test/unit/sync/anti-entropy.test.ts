@@ -171,6 +171,7 @@ describe('two stores', () => {
     };
     await a.compareWith(b);
     expect([a.read('good'), a.read('poison'), b.read('here')]).toEqual(['value', null, 'value']);
+    expect(a.replicaOf(b).view()).toMatchObject({ leftOut: { malformed: 1 }, lastError: null });
   });
 
   test('stay equal when writes come in the middle, or are found by the next round', async () => {

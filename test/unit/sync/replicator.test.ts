@@ -157,6 +157,8 @@ describe('a tick', () => {
   });
 });
 
+const noRound: (member: Member, signal: AbortSignal) => Promise<boolean> = async () => false;
+
 /** A replicator whose push and anti-entropy the test gives. */
 function startAlone(memberCount: number) {
   const clock = new ManualClock();
@@ -166,7 +168,7 @@ function startAlone(memberCount: number) {
   const members = Array.from({ length: memberCount }, (_, index) => memberOf(`0x${String(index).padStart(40, '0')}` as Wallet, 'aa' as TeePubkey));
   const pushes: { readonly member: Member; readonly signal: AbortSignal; readonly end: (error?: Error) => void; ended: boolean }[] = [];
   const refreshes: ReturnType<typeof Promise.withResolvers<undefined>>[] = [];
-  const state = { others: members as readonly Member[], refreshes: false, endsAtOnce: true, broken: [] as Error[] };
+  const state = { others: members as readonly Member[], refreshes: false, endsAtOnce: true, broken: [] as Error[], compares: false, compareWith: noRound };
   /** Of each tick, as it stands. */
   const outcomes: (string | null)[] = [];
   const replicator = new Replicator({
@@ -192,7 +194,7 @@ function startAlone(memberCount: number) {
         return promise;
       },
     },
-    antiEntropy: { compareWith: async () => false },
+    antiEntropy: { compareWith: (member, _, signal) => state.compareWith(member, signal) },
     others: () => state.others,
     refreshMembership: async () => {
       if (!state.refreshes) return undefined;
@@ -200,7 +202,7 @@ function startAlone(memberCount: number) {
       refreshes.push(refresh);
       return refresh.promise;
     },
-    mayCompare: () => false,
+    mayCompare: () => state.compares,
     onCompared: () => undefined,
     onBrokenInvariant: (error) => state.broken.push(error),
     watchSyncTick: () => {
@@ -575,6 +577,61 @@ describe('anti-entropy', () => {
     await a.fetchSnapshot();
     await network.run(30, [a]);
     expect(b.types()).toContain('digest_request');
+  });
+});
+
+describe('rounds of anti-entropy', () => {
+  /** Rounds under way, each with the member and how it ends. */
+  function startRounds(members: number) {
+    const alone = startAlone(members);
+    const rounds: { readonly member: Member; readonly end: () => void; isOver: boolean }[] = [];
+    alone.state.compares = true;
+    alone.state.compareWith = async (member, signal) => {
+      const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+      const round = {
+        member,
+        isOver: false,
+        end: (): void => {
+          round.isOver = true;
+          resolve(true);
+        },
+      };
+      rounds.push(round);
+      signal.addEventListener('abort', () => {
+        round.isOver = true;
+        reject(signal.reason as Error);
+      });
+      return promise;
+    };
+    const interval = async (): Promise<void> => {
+      alone.replicator.syncTick(false, alone.controller.signal);
+      await settle();
+      for (const push of alone.pushes) if (!push.ended) push.end();
+      await settle();
+    };
+    return { ...alone, rounds, interval, underWay: () => rounds.filter(({ isOver }) => !isOver) };
+  }
+
+  test('are two at once at most, and each member has its turn all the same', async () => {
+    const { rounds, interval, underWay } = startRounds(5);
+    for (let tick = 0; tick < 40; tick += 1) {
+      await interval();
+      expect(underWay().length).toBeLessThanOrEqual(2);
+      // One of two is slow.
+      if (tick % 4 === 3) underWay()[0]?.end();
+      await settle();
+    }
+    expect(new Set(rounds.map(({ member }) => member.wallet)).size).toBe(5);
+  });
+
+  test('end after a time, so that a peer that answers for ever keeps no place', async () => {
+    const { clock, interval, underWay } = startRounds(3);
+    await interval();
+    await interval();
+    expect(underWay()).toHaveLength(2);
+    for (let seconds = 0; seconds < 600; seconds += 1) await clock.advance(1_000);
+    await settle();
+    expect(underWay()).toEqual([]);
   });
 });
 

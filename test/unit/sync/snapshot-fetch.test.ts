@@ -2,6 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { sleep } from '../../../src/domain/deadline.ts';
 import type { StoreId } from '../../../src/domain/ids.ts';
+import type { Member } from '../../../src/domain/membership.ts';
 import type { MergeVerdict } from '../../../src/domain/records.ts';
 import { STEP_LIMIT_MS } from '../../../src/machines/limits.ts';
 import { SOURCE_LIMIT_MS, SNAPSHOT_LIMIT_MS, SnapshotFetch } from '../../../src/sync/snapshot-fetch.ts';
@@ -57,7 +58,11 @@ function start(behaviours: Readonly<Record<string, PeerBehaviour>>, preferred: s
   const merged: string[] = [];
   const random = { bytes: (length: number) => node.random.bytes(length), unit: () => 0 };
   const store = takingStore(merged);
-  const fetch = new SnapshotFetch({ maxAnswerBytes: 52_428_800 }, { ...node, random, store, yieldNow: async () => undefined });
+  const leftOut: { readonly from: string; readonly reasons: Readonly<Record<string, number>> }[] = [];
+  const onLeftOut = (member: Member, reasons: Readonly<Record<string, number>>): void => {
+    leftOut.push({ from: [...byName].find(([, peer]) => peer.member.wallet === member.wallet)![0], reasons });
+  };
+  const fetch = new SnapshotFetch({ maxAnswerBytes: 52_428_800 }, { ...node, random, store, onLeftOut, yieldNow: async () => undefined });
   const controller = new AbortController();
   const preferredWallet = preferred === null ? null : byName.get(preferred)!.member.wallet;
   const ask = () => fetch.fetchFirstSnapshot(peers.map(({ member }) => member), preferredWallet, controller.signal);
@@ -65,7 +70,7 @@ function start(behaviours: Readonly<Record<string, PeerBehaviour>>, preferred: s
   outcome.catch(() => undefined);
   const walletOf = (name: string) => byName.get(name)!.member.wallet;
   const asked = () => Object.fromEntries([...byName].map(([name, { syncRequests }]) => [name, syncRequests.length]));
-  return { ...node, peers, merged, store, controller, ask, outcome, walletOf, asked };
+  return { ...node, peers, merged, store, controller, ask, outcome, walletOf, asked, leftOut };
 }
 
 describe('a complete snapshot', () => {
@@ -111,10 +116,9 @@ describe('a complete snapshot', () => {
 describe('a member that fails half-way is left, and the next gives all of its own:', () => {
   test.each<[string, PeerBehaviour, boolean]>([
     ['it refuses the next page', source({ keys: ['k1'] }, { keys: [], fails: true }), false],
-    ['it holds no good record', source({ keys: ['bad', 'bad'] }), true],
+    ['nothing of it can be taken', source({ keys: ['bad', 'bad'] }, { keys: ['bad'] }), false],
     ['there is no room here for what it holds', source({ keys: ['large', 'large'] }), false],
-    ['one record is too large and one is bad', source({ keys: ['large', 'bad'] }), true],
-    ['its later page holds no good record', source({ keys: ['k1'] }, { keys: ['bad'] }), true],
+    ['one record is too large and one is bad', source({ keys: ['large', 'bad'] }), false],
     ['it gives the same cursor again', { answer: () => ({ data: { '100': ['k1'] }, next_cursor: 'same' }) }, true],
     ['its next page is no page', { answer: ({ inner }) => (inner['cursor'] === undefined ? { data: { '100': ['k1'] }, next_cursor: 'x' } : { data: 17 }) }, true],
   ])('%s', async (_, behaviour, noted) => {
@@ -124,10 +128,17 @@ describe('a member that fails half-way is left, and the next gives all of its ow
     expect(book.isWrong(peers[0]!.member)).toBe(noted);
   });
 
-  test('one bad record among good ones is no reason to leave it', async () => {
-    const { outcome, merged, walletOf } = start({ a: source({ keys: ['k1', 'bad', 'k2'] }) });
+  test.each<[string, PeerBehaviour, readonly Readonly<Record<string, number>>[]]>([
+    ['among good ones', source({ keys: ['k1', 'bad', 'k2'] }), [{ malformed: 1 }]],
+    ['alone on a page before', source({ keys: ['bad', 'bad'] }, { keys: ['k1', 'k2'] }), [{ malformed: 2 }]],
+    ['alone on a page behind', source({ keys: ['k1', 'k2'] }, { keys: ['bad'] }), [{ malformed: 1 }]],
+    ['on pages of one each', source({ keys: ['k1'] }, { keys: ['bad'] }, { keys: ['k2'] }, { keys: ['bad'] }), [{ malformed: 1 }, { malformed: 1 }]],
+    ['beside what there is no room for', source({ keys: ['k1', 'bad', 'large', 'k2'] }), [{ malformed: 1, store_full: 1 }]],
+  ])('bad records are no reason to leave it, %s: they are left out and counted', async (_, behaviour, reasons) => {
+    const { outcome, merged, walletOf, book, peers, leftOut } = start({ a: behaviour, b: source({ keys: [] }) }, 'a');
     expect((await outcome).completeFrom).toBe(walletOf('a'));
-    expect(merged).toEqual(['k1', 'k2']);
+    expect([merged, book.isWrong(peers[0]!.member)]).toEqual([['k1', 'k2'], false]);
+    expect(leftOut).toEqual(reasons.map((each) => ({ from: 'a', reasons: each })));
   });
 });
 
@@ -150,6 +161,14 @@ describe('a member that lacks its own', () => {
     expect(await outcome).toEqual({ asked: 2, answered: 2, completeFrom: null });
     expect(merged).toEqual(['k1', 'k2', 'k3']);
     expect(asked()).toEqual({ a: 2, b: 1 });
+  });
+
+  test('is merged whole where there are many: the pages of some are asked for again rather than kept', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const { outcome, merged, asked } = start(Object.fromEntries(names.map((name) => [name, INCOMPLETE(`of ${name}`)])));
+    expect(await outcome).toEqual({ asked: 6, answered: 6, completeFrom: null });
+    expect([...merged].sort()).toEqual(names.map((name) => `of ${name}`));
+    expect(Object.values(asked()).sort()).toEqual([1, 1, 1, 1, 2, 2]);
   });
 
   test('has not answered when it fails half-way', async () => {
