@@ -148,7 +148,7 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
         directory: peerCache,
         identity: knownIdentity,
         ownUrl: () => 'http://node.test',
-        masterSecret: () => ({ state: 'synced', from: null }),
+        masterSecret: () => ({ state: 'generated', from: null }),
         probeOf: () => null,
         storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull }),
         peers: () => replicas.views(),
