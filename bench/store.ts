@@ -50,6 +50,7 @@ function fill(size: number): Filled {
       maxAppBytes: 1024 ** 3,
       maxClockSkewMs: 15_000,
       maxStoreBytes: 1024 ** 3,
+      maxApps: 20_000,
       tombstoneRetentionMs: RETENTION_MS,
       maxTombstonesPerApp: 10_000,
     },

@@ -162,6 +162,7 @@ export const SETTINGS = {
   tombstoneRetentionMs: setting('TOMBSTONE_RETENTION_MS', '86400000', integer(1_000, 366 * DAY_SECONDS * 1000)),
   maxTombstonesPerApp: setting('MAX_TOMBSTONES_PER_APP', '10000', integer(1, 10_000_000)),
   maxStoreBytes: setting('MAX_STORE_BYTES', '536870912', integer(1, 1024 * GIB)),
+  maxApps: setting('MAX_APPS', '20000', integer(1, 10_000_000)),
   dataSyncNudgeMs: setting('DATA_SYNC_NUDGE_MS', '50', integer(0, 60_000)),
   chainConfirmations: setting('CHAIN_CONFIRMATIONS', '6', integer(0, 10_000)),
   trustedProxies: setting('TRUSTED_PROXIES', '', addressList),

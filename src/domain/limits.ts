@@ -24,8 +24,10 @@ export const MAX_DERIVE_INFO_BYTES = 4_096;
 export const MAX_DERIVED_KEY_BYTES = 1_024;
 export const DEFAULT_DERIVED_KEY_BYTES = 32;
 
-/** A key of the store in a request of an app (protocol.md §3). Bytes of UTF-8. */
+/** A key that an app writes (protocol.md §3). Bytes of UTF-8. */
 export const MAX_DATA_KEY_BYTES = 1_024;
+/** A key that may be held, since older nodes took it (protocol.md §10, Long keys). Bytes of UTF-8. */
+export const MAX_HELD_KEY_BYTES = 64 * 1024;
 
 /** How long a write waits to be acknowledged by others (protocol.md §10). */
 export const MAX_ACK_TIMEOUT_MS = 60_000;

@@ -26,7 +26,6 @@ export type MergeRefusal =
   | 'too_short'
   | 'does_not_decrypt'
   | 'too_far_ahead'
-  | 'foreign_count'
   | 'bad_app_id'
   | 'store_full';
 

@@ -118,6 +118,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       maxAppBytes: config.maxAppStorageBytes,
       maxClockSkewMs: config.maxClockSkewMs,
       maxStoreBytes: config.maxStoreBytes,
+      maxApps: config.maxApps,
       tombstoneRetentionMs: config.tombstoneRetentionMs,
       maxTombstonesPerApp: config.maxTombstonesPerApp,
     },

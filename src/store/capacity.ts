@@ -1,7 +1,7 @@
-/** Whether a record fits (protocol.md §10, Quota; §8): `MAX_APP_STORAGE_BYTES` and `MAX_STORE_BYTES`. Changes nothing. */
+/** Whether a record fits (protocol.md §8; §10, Quota and Bounds). Changes nothing. */
 import type { Contents } from './contents.ts';
 import type { HeldRecord } from './held-record.ts';
-import { storeBytes } from './record-size.ts';
+import { APP_BYTES, storeBytes } from './memory-cost.ts';
 import { contentBytes, type StoredRecord } from './record.ts';
 
 export interface CapacityLimits {
@@ -9,18 +9,41 @@ export interface CapacityLimits {
   readonly maxAppBytes: number;
   /** `MAX_STORE_BYTES`. */
   readonly maxStoreBytes: number;
+  /** `MAX_APPS`. */
+  readonly maxApps: number;
 }
 
-/** Whether the store has room for a record in place of the one that is held. */
-export function fitsInStore(record: StoredRecord, held: HeldRecord | undefined, contents: Contents, { maxStoreBytes }: CapacityLimits): boolean {
-  const growth = storeBytes(record) - (held === undefined || held.presence === 'gone' ? 0 : storeBytes(held.record));
+/** A record, and what is held of its key. */
+export interface Candidate {
+  readonly appId: string;
+  readonly record: StoredRecord;
+  readonly held: HeldRecord | undefined;
+}
+
+/** Whether the store has room for one more app, or has this one. */
+function fitsAsApp({ appId }: Candidate, contents: Contents, { maxApps }: CapacityLimits): boolean {
+  return contents.apps < maxApps || contents.namespace(appId) !== undefined;
+}
+
+/** Whether the store has room for a record in place of the one that is held. What does not grow always fits. */
+function fitsByBytes({ appId, record, held }: Candidate, contents: Contents, { maxStoreBytes }: CapacityLimits): boolean {
+  const before = held === undefined || held.presence === 'gone' ? 0 : storeBytes(held.record);
+  const app = contents.namespace(appId) === undefined ? APP_BYTES : 0;
+  const growth = storeBytes(record) + app - before;
   return growth <= 0 || contents.bytes + growth <= maxStoreBytes;
 }
 
-/** Why a local write does not fit; null when it does. What does not grow always fits. */
-export function whyFull(appId: string, record: StoredRecord, held: HeldRecord | undefined, contents: Contents, limits: CapacityLimits): string | null {
+/** What binds a merge. */
+export function fitsInStore(candidate: Candidate, contents: Contents, limits: CapacityLimits): boolean {
+  return fitsAsApp(candidate, contents, limits) && fitsByBytes(candidate, contents, limits);
+}
+
+/** Why a local write does not fit; null when it does. */
+export function whyFull(candidate: Candidate, contents: Contents, limits: CapacityLimits): string | null {
+  const { appId, record, held } = candidate;
   const growth = contentBytes(record) - (held?.presence === 'present' ? contentBytes(held.record) : 0);
   const present = contents.namespace(appId)?.presentBytes ?? 0;
   if (growth > 0 && present + growth > limits.maxAppBytes) return `the app stores more than ${limits.maxAppBytes} bytes`;
-  return fitsInStore(record, held, contents, limits) ? null : 'the store of this node is full';
+  if (!fitsAsApp(candidate, contents, limits)) return 'this node holds data of as many apps as it may';
+  return fitsByBytes(candidate, contents, limits) ? null : 'the store of this node is full';
 }

@@ -8,7 +8,7 @@ import { compareAppIds } from './app-id-text.ts';
 import { bucketOf, rootDigest } from './digest.ts';
 import { HeldRecord } from './held-record.ts';
 import { Namespace, type PresentTotals } from './namespace.ts';
-import { storeBytes } from './record-size.ts';
+import { APP_BYTES, storeBytes } from './memory-cost.ts';
 import { toWireRecord, type StoredRecord } from './record.ts';
 import { SortedTexts } from './sorted-texts.ts';
 
@@ -29,9 +29,14 @@ export class Contents {
   /** Records looked at by key: what an operation costs, counted. */
   visits = 0;
 
-  /** What all records count for in `MAX_STORE_BYTES`. */
+  /** What all records and apps count for in `MAX_STORE_BYTES`. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#bytes + this.#namespaces.size * APP_BYTES;
+  }
+
+  /** Apps that hold a record. */
+  get apps(): number {
+    return this.#namespaces.size;
   }
 
   /** What counts as present. */
@@ -85,7 +90,7 @@ export class Contents {
     this.#appIds.remove(held.appId);
   }
 
-  /** 32 hex digits. */
+  /** 32 hex digits. Digests of apps that have not changed since cost nothing. */
   rootDigest(): string {
     this.#root ??= rootDigest(this.appIds().map((appId) => [appId, this.#namespaces.get(appId)!.digest()]));
     return this.#root;

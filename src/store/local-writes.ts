@@ -5,7 +5,7 @@
 import type { StoreId } from '../domain/ids.ts';
 import type { PackedBytes } from './packed-bytes.ts';
 import type { StoredRecord } from './record.ts';
-import { cutClock, EMPTY_CLOCK, withCount } from './vector-clock.ts';
+import { countOf, cutClock, EMPTY_CLOCK, withCount, type VectorClock } from './vector-clock.ts';
 
 export interface NumberedRecord {
   readonly sequenceNumber: number;
@@ -23,12 +23,16 @@ export interface Content {
 export interface LocalWritesModules {
   /** This node's clock key for a store. */
   readonly ownClockKey: (storeId: StoreId) => string;
+  /** 8 random bytes. */
+  readonly drawId: () => StoreId;
 }
 
 export class LocalWrites {
   readonly #modules: LocalWritesModules;
   readonly #storeId: StoreId;
   #clockKey = '';
+  /** In place of the store's id, where somebody has forged counts of the own key. */
+  #spareId: StoreId | null = null;
 
   constructor(storeId: StoreId, modules: LocalWritesModules) {
     this.#storeId = storeId;
@@ -45,9 +49,23 @@ export class LocalWrites {
   /** @param lastSequenceNumber the last one that this process has given */
   next(held: StoredRecord | undefined, { key, value, ttlMs }: Content, lastSequenceNumber: number, nowMs: number): NumberedRecord {
     const sequenceNumber = Math.max(lastSequenceNumber + 1, nowMs);
-    const clockKey = this.clockKey();
-    const version = cutClock(withCount(held?.version ?? EMPTY_CLOCK, clockKey, sequenceNumber), clockKey);
+    const heldClock = held?.version ?? EMPTY_CLOCK;
+    const clockKey = this.#keyOver(heldClock, lastSequenceNumber);
+    const version = cutClock(withCount(heldClock, clockKey, sequenceNumber), clockKey);
     const updatedAtMs = Math.max(nowMs, (held?.updatedAtMs ?? 0) + 1);
     return { sequenceNumber, record: { key, value, version, updatedAtMs, ttlMs } };
+  }
+
+  /**
+   * The clock key under which a write is later than a held clock, on every node (protocol.md §10, A forged count). Where that has
+   * more of the own key than was issued, a member forged it, and others may hold more of it still: another key is used, which
+   * nobody could know before.
+   */
+  #keyOver(heldClock: VectorClock, lastSequenceNumber: number): string {
+    const isForged = (clockKey: string): boolean => countOf(heldClock, clockKey) > lastSequenceNumber;
+    const own = this.clockKey();
+    if (!isForged(own)) return own;
+    if (this.#spareId === null || isForged(this.#modules.ownClockKey(this.#spareId))) this.#spareId = this.#modules.drawId();
+    return this.#modules.ownClockKey(this.#spareId);
   }
 }

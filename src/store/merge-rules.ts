@@ -1,18 +1,17 @@
 /**
  * Which of two records stays (protocol.md §4, Merge): pure, and the same on every node in every order of arrival. The
  * clock of the one that stays becomes the merge of both, so that a later write by whoever saw both is later than both
- * (§9.9).
+ * (§9.9). Clocks are compared uncut, and what is held is cut (§10, Bounds).
  */
 import type { MergeSkip } from '../domain/records.ts';
 import { NO_BYTES } from './packed-bytes.ts';
 import type { StoredRecord } from './record.ts';
-import { compareClocks, mergeClocks } from './vector-clock.ts';
+import { compareClocks, cutClock, mergeClocks } from './vector-clock.ts';
 
 export type MergeDecision =
   | { readonly kind: 'replace'; readonly record: StoredRecord }
   /** The held record stays; `record` has the clock that it must have now. */
   | { readonly kind: 'keep'; readonly record: StoredRecord; readonly why: MergeSkip };
-
 
 /** Above 0 when `a` wins over `b`, 0 when they are alike in all that counts. */
 function compareContents(a: StoredRecord, b: StoredRecord): number {
@@ -23,13 +22,15 @@ function compareContents(a: StoredRecord, b: StoredRecord): number {
   return lifetime(a) === lifetime(b) ? 0 : lifetime(a) - lifetime(b);
 }
 
-export function decideMerge(held: StoredRecord, incoming: StoredRecord): MergeDecision {
+export function decideMerge(held: StoredRecord | undefined, incoming: StoredRecord): MergeDecision {
+  if (held === undefined) return { kind: 'replace', record: { ...incoming, version: cutClock(incoming.version) } };
   const order = compareClocks(incoming.version, held.version);
-  if (order === 'later') return { kind: 'replace', record: incoming };
   if (order === 'earlier') return { kind: 'keep', record: held, why: 'ignored_existing_newer_version' };
-  const version = mergeClocks(held.version, incoming.version);
+  const version = cutClock(order === 'later' ? incoming.version : mergeClocks(held.version, incoming.version));
   const winner = compareContents(incoming, held);
-  if (winner > 0) return { kind: 'replace', record: { ...incoming, version } };
+  // The clock may be later in entries alone that were cut from the held one.
+  if (winner === 0 && compareClocks(version, held.version) === 'equal') return { kind: 'keep', record: held, why: 'ignored_identical' };
+  if (order === 'later' || winner > 0) return { kind: 'replace', record: { ...incoming, version } };
   const why = winner === 0 ? 'ignored_identical' : 'ignored_existing_newer_time';
   return { kind: 'keep', record: { ...held, version }, why };
 }

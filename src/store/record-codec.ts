@@ -3,13 +3,12 @@
  * that JSON cannot hold exactly are refused, never rounded.
  */
 import { isHex } from '../domain/hex.ts';
+import { MAX_HELD_KEY_BYTES } from '../domain/limits.ts';
 import type { MergeRefusal } from '../domain/records.ts';
 import { packHex } from './packed-bytes.ts';
 import type { StoredRecord } from './record.ts';
-import { clockOf, type ClockEntry, type VectorClock } from './vector-clock.ts';
+import { clockOf, largestCount, type ClockEntry, type VectorClock } from './vector-clock.ts';
 
-/** Bytes of a key of a merged record; local writes allow less. */
-const MAX_KEY_BYTES = 64 * 1024;
 const MAX_CLOCK_ENTRIES = 1_024;
 const MAX_CLOCK_KEY_BYTES = 128;
 const MAX_COUNT = 2 ** 52;
@@ -46,12 +45,21 @@ function refusalOfValue(value: unknown, tombstone: boolean, limits: CodecLimits)
   return value.length / 2 < MIN_STORED_BYTES ? 'too_short' : null;
 }
 
-/** The record, or why it is refused. */
+/** By how much the numbers of a node may run ahead of its clock: they rise by one with each write. */
+const COUNT_HEADROOM = 2 ** 20;
+
+/** Whether its time or one of its counts is further ahead than clocks may be apart (protocol.md §4, Refused; §10, Bounds). */
+export function isTooFarAhead({ updatedAtMs, version }: StoredRecord, nowMs: number, maxClockSkewMs: number): boolean {
+  const latestMs = nowMs + maxClockSkewMs;
+  return updatedAtMs > latestMs || largestCount(version) > latestMs + COUNT_HEADROOM;
+}
+
+/** The record with its clock uncut, or why it is refused. */
 export function readRecord(wire: unknown, limits: CodecLimits): StoredRecord | MergeRefusal {
   if (typeof wire !== 'object' || wire === null || Array.isArray(wire)) return 'malformed';
   const fields = wire as Record<string, unknown>;
   const { key, updated_at_ms: updatedAtMs, tombstone, ttl_ms: ttlMs } = fields;
-  if (typeof key !== 'string' || key === '' || !key.isWellFormed() || Buffer.byteLength(key) > MAX_KEY_BYTES) return 'malformed';
+  if (typeof key !== 'string' || key === '' || !key.isWellFormed() || Buffer.byteLength(key) > MAX_HELD_KEY_BYTES) return 'malformed';
   if (typeof tombstone !== 'boolean' || !isCount(updatedAtMs) || !isCount(ttlMs)) return 'malformed';
   const version = readClock(fields['version']);
   if (typeof version === 'string') return version;

@@ -13,15 +13,15 @@ import type { Random } from '../domain/ports.ts';
 import type { KeyPage, ListRequest, LocalWrite, MergeRefusal, MergeVerdict, OwnWrite, WalkRequest, WalkStep, WireRecord } from '../domain/records.ts';
 import { Aging } from './aging.ts';
 import { isAppIdText } from './app-id-text.ts';
-import { fitsInStore, whyFull } from './capacity.ts';
+import { fitsInStore, whyFull, type CapacityLimits } from './capacity.ts';
 import { Contents, type Standing } from './contents.ts';
 import { BUCKETS, EMPTY_BUCKET } from './digest.ts';
 import type { HeldRecord } from './held-record.ts';
 import { LocalWrites, type Content, type NumberedRecord } from './local-writes.ts';
 import { decideMerge } from './merge-rules.ts';
 import { packBytes, unpackBytes } from './packed-bytes.ts';
-import { readRecord } from './record-codec.ts';
-import { wireBytes } from './record-size.ts';
+import { isTooFarAhead, readRecord } from './record-codec.ts';
+import { wireBytes } from './memory-cost.ts';
 import { contentBytes, isPresent, toWireRecord, type StoredRecord } from './record.ts';
 import { countOf, largestCount } from './vector-clock.ts';
 import { cursorAfter, walk } from './walk.ts';
@@ -35,13 +35,10 @@ const STORE_ID_BYTES = 8;
 /** The digests of an app that holds nothing. */
 const NO_BUCKETS: readonly string[] = Array.from({ length: BUCKETS }, () => EMPTY_BUCKET);
 
-export interface RecordStoreOptions {
+export interface RecordStoreOptions extends CapacityLimits {
   /** `MAX_KV_VALUE_SIZE_BYTES`. */
   readonly maxValueBytes: number;
-  /** `MAX_APP_STORAGE_BYTES`. */
-  readonly maxAppBytes: number;
   readonly maxClockSkewMs: number;
-  readonly maxStoreBytes: number;
   readonly tombstoneRetentionMs: number;
   readonly maxTombstonesPerApp: number;
 }
@@ -165,19 +162,17 @@ export class RecordStore {
     if (!isAppIdText(appId)) return refused('bad_app_id');
     const record = readRecord(wire, this.#options);
     if (typeof record === 'string') return refused(record);
-    if (record.updatedAtMs > nowMs + this.#options.maxClockSkewMs) return refused('too_far_ahead');
-    const ownKey = this.#localWrites.clockKey();
-    if (countOf(record.version, ownKey) > this.#lastSequenceNumber) return refused('foreign_count');
+    if (isTooFarAhead(record, nowMs, this.#options.maxClockSkewMs)) return refused('too_far_ahead');
     if (record.value !== null && !this.#modules.opens(appId, unpackBytes(record.value))) return refused('does_not_decrypt');
     const held = this.#contents.find(appId, record.key);
-    const decision = held === undefined ? ({ kind: 'replace', record } as const) : decideMerge(held.record, record);
-    // An earlier record changes nothing, not even the clock.
+    const decision = decideMerge(held?.record, record);
+    // An earlier record changes nothing, not even the clock, and neither does one that is the same.
     if (decision.kind === 'keep' && decision.record === held?.record) return { kind: 'skipped', why: decision.why };
-    if (!fitsInStore(decision.record, held, this.#contents, this.#options)) {
+    if (!fitsInStore({ appId, record: decision.record, held }, this.#contents, this.#options)) {
       this.#refusedFull += 1;
       return refused('store_full');
     }
-    this.#hold(appId, held, decision.record, isOwnTombstone(decision.record, held, ownKey), nowMs);
+    this.#hold(appId, held, decision.record, this.#isOwnTombstone(decision.record, held), nowMs);
     if (decision.kind === 'keep') return { kind: 'skipped', why: decision.why };
     if (held !== undefined && held.logEntry !== null) held.logEntry.state = 'replaced';
     return { kind: 'merged' };
@@ -271,10 +266,11 @@ export class RecordStore {
     const { tombstoneRetentionMs } = this.#options;
     const { random, keepsEverything, ownClockKey } = this.#modules;
     const contents = new Contents();
-    this.#storeId = Buffer.from(random.bytes(STORE_ID_BYTES)).toString('hex') as StoreId;
+    const drawId = (): StoreId => Buffer.from(random.bytes(STORE_ID_BYTES)).toString('hex') as StoreId;
+    this.#storeId = drawId();
     this.#contents = contents;
     this.#aging = new Aging({ tombstoneRetentionMs }, { contents, keepsEverything, remove: (held) => this.#remove(held) });
-    this.#localWrites = new LocalWrites(this.#storeId, { ownClockKey });
+    this.#localWrites = new LocalWrites(this.#storeId, { ownClockKey, drawId });
   }
 
   #next(held: HeldRecord | undefined, content: Content, nowMs: number): NumberedRecord {
@@ -283,7 +279,7 @@ export class RecordStore {
 
   /** @throws RefusalError insufficient_storage */
   #makeRoom(appId: string, held: HeldRecord | undefined, record: StoredRecord, nowMs: number): void {
-    const why = (): string | null => whyFull(appId, record, held, this.#contents, this.#options);
+    const why = (): string | null => whyFull({ appId, record, held }, this.#contents, this.#options);
     // Nothing is refused for what is past its age.
     for (let allRan = false; why() !== null && !allRan; ) allRan = this.#aging.run(nowMs, TIMERS_PER_OPERATION);
     const refusal = why();
@@ -323,6 +319,18 @@ export class RecordStore {
     return held;
   }
 
+  /**
+   * Whether a merged tombstone is one that this node wrote: the one that it holds, or one that went early and comes back. Its
+   * own number is then the largest in the clock; that alone would not do, for a peer whose time is behind may have deleted
+   * what this node wrote. A number that this node has not given is forged.
+   */
+  #isOwnTombstone(record: StoredRecord, held: HeldRecord | undefined): boolean {
+    if (record.value !== null) return false;
+    if (held !== undefined) return held.ownTombstone && held.record.updatedAtMs === record.updatedAtMs;
+    const own = countOf(record.version, this.#localWrites.clockKey());
+    return own > 0 && own <= this.#lastSequenceNumber && own >= largestCount(record.version);
+  }
+
   #remove(held: HeldRecord): void {
     this.#contents.remove(held);
     this.#aging.stop(held);
@@ -333,16 +341,4 @@ export class RecordStore {
 /** What is counted out for its age does not come back when the clock is set back. */
 function reads(held: HeldRecord, nowMs: number): boolean {
   return held.presence === 'present' && isPresent(held.record, nowMs);
-}
-
-/**
- * Whether a merged tombstone is one that this node wrote: the one that it holds, or one that went early and comes back. Its
- * own number is then the largest in the clock; that alone would not do, for a peer whose time is behind may have deleted
- * what this node wrote.
- */
-function isOwnTombstone(record: StoredRecord, held: HeldRecord | undefined, ownKey: string): boolean {
-  if (record.value !== null) return false;
-  if (held !== undefined) return held.ownTombstone && held.record.updatedAtMs === record.updatedAtMs;
-  const own = countOf(record.version, ownKey);
-  return own > 0 && own >= largestCount(record.version);
 }

@@ -87,6 +87,7 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
       maxAppBytes: options.maxAppBytes ?? 10_485_760,
       maxClockSkewMs: 15_000,
       maxStoreBytes: 2 ** 29,
+      maxApps: 20_000,
       tombstoneRetentionMs: 86_400_000,
       maxTombstonesPerApp: options.maxTombstonesPerApp ?? 10_000,
     },

@@ -124,6 +124,7 @@ export class ReplicatingNode {
         maxAppBytes: 104_857_600,
         maxClockSkewMs: 15_000,
         maxStoreBytes: 2 ** 29,
+        maxApps: 20_000,
         tombstoneRetentionMs: RETENTION_MS,
         maxTombstonesPerApp: 10_000,
         ...options.store,

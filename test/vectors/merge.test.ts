@@ -83,6 +83,7 @@ function startStore(file: MergeFile, ownClockKey = 'nobody') {
       maxAppBytes: 1_000_000,
       maxClockSkewMs: limits.max_clock_skew_ms,
       maxStoreBytes: 1_000_000,
+      maxApps: 20_000,
       tombstoneRetentionMs: limits.tombstone_retention_ms,
       maxTombstonesPerApp: 100,
     },

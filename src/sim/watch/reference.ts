@@ -10,8 +10,10 @@ export type Clock = Readonly<Record<string, number>>;
 
 const BUCKETS = 256;
 const MAX_COUNT = 2 ** 52;
-/** Entries that a local write keeps of a clock. */
+/** Entries that are held of a clock. */
 export const MAX_CLOCK_ENTRIES = 64;
+/** How far the numbers of a node may run ahead of the latest time that is taken. */
+const COUNT_HEADROOM = 1_048_576;
 
 /** Whether `a` counts no less than `b` anywhere. */
 export function covers(a: Clock, b: Clock): boolean {
@@ -22,6 +24,22 @@ export function union(a: Clock, b: Clock): Clock {
   const both: Record<string, number> = { ...a };
   for (const [key, count] of Object.entries(b)) both[key] = Math.max(both[key] ?? 0, count);
   return both;
+}
+
+/**
+ * What is held of a clock (protocol.md §10, Bounds): of more than 64 entries one after another goes, first those whose key has a
+ * `/`, of these the smallest count, of equal counts the first by key.
+ */
+export function cutOf(clock: Clock): Clock {
+  const left = new Map(Object.entries(clock).filter(([, count]) => count > 0));
+  while (left.size > MAX_CLOCK_ENTRIES) {
+    const ours = [...left].filter(([key]) => key.includes('/'));
+    const among = ours.length > 0 ? ours : [...left];
+    const smallest = among.reduce((least, [, count]) => Math.min(least, count), Infinity);
+    const [first] = among.filter(([, count]) => count === smallest).map(([key]) => key).sort();
+    left.delete(first!);
+  }
+  return Object.fromEntries(left);
 }
 
 /** Larger time, larger bytes, longer life: above 0 when `a` wins. */
@@ -35,11 +53,11 @@ export function compareContents(a: Omit<WireRecord, 'version' | 'key' | 'tombsto
 
 /** What must be held after a good record has come. */
 export function mergeOf(held: WireRecord | null, incoming: WireRecord): WireRecord {
-  if (held === null) return incoming;
+  if (held === null) return { ...incoming, version: cutOf(incoming.version) };
   if (covers(held.version, incoming.version) && !covers(incoming.version, held.version)) return held;
-  if (covers(incoming.version, held.version) && !covers(held.version, incoming.version)) return incoming;
+  if (covers(incoming.version, held.version) && !covers(held.version, incoming.version)) return { ...incoming, version: cutOf(incoming.version) };
   const winner = compareContents(incoming, held) > 0 ? incoming : held;
-  return { ...winner, version: union(held.version, incoming.version) };
+  return { ...winner, version: cutOf(union(held.version, incoming.version)) };
 }
 
 /** Unix milliseconds from which nothing of it need be kept. */
@@ -50,6 +68,12 @@ export function goneFromMs({ updated_at_ms, ttl_ms, tombstone }: WireRecord, ret
 
 export function isPresent({ updated_at_ms, ttl_ms, tombstone }: WireRecord, nowMs: number): boolean {
   return !tombstone && (ttl_ms === 0 || nowMs <= updated_at_ms + ttl_ms);
+}
+
+/** Whether nothing of it is further ahead than clocks may be apart. */
+export function isTimely({ updated_at_ms: at, version }: WireRecord, nowMs: number, maxClockSkewMs: number): boolean {
+  const latestMs = nowMs + maxClockSkewMs;
+  return at <= latestMs && Object.values(version).every((count) => count <= latestMs + COUNT_HEADROOM);
 }
 
 /** Whether it has the form of a record, whatever is in it. */
@@ -71,10 +95,15 @@ export function sameRecord(a: WireRecord | null, b: WireRecord | null): boolean 
   return same && covers(a.version, b.version) && covers(b.version, a.version);
 }
 
-/** 256, the key, each clock key and 8 for its count, the stored bytes (protocol.md §8, `MAX_STORE_BYTES`). */
+/** What an app counts for in `MAX_STORE_BYTES`, beside its records. */
+export const APP_BYTES = 1_024;
+
+/** What a record counts for (docs/decisions/0022-what-a-record-costs.md). */
 export function storeBytesOf({ key, value, version }: WireRecord): number {
-  const clock = Object.keys(version).reduce((sum, clockKey) => sum + Buffer.byteLength(clockKey) + 8, 0);
-  return 256 + Buffer.byteLength(key) + clock + (value?.length ?? 0) / 2;
+  const isLatin1 = (characters: string): boolean => Buffer.from(characters, 'latin1').toString('latin1') === characters;
+  const text = (characters: string): number => 24 + (isLatin1(characters) ? 1 : 2) * characters.length;
+  const clock = Object.keys(version).reduce((sum, clockKey) => sum + 32 + text(clockKey), 0);
+  return 640 + text(key) + clock + (value === null ? 0 : 24 + value.length / 2);
 }
 
 function sha256(text: string): Buffer {

@@ -4,7 +4,7 @@
  */
 import type { WireRecord } from '../../domain/records.ts';
 import type { RecordStore } from '../../store/record-store.ts';
-import { bucketDigestsOf, covers, digestOf, goneFromMs, isPresent, isWellFormed, MAX_CLOCK_ENTRIES, mergeOf, sameRecord, storeBytesOf } from './reference.ts';
+import { APP_BYTES, bucketDigestsOf, covers, digestOf, goneFromMs, isPresent, isTimely, isWellFormed, MAX_CLOCK_ENTRIES, mergeOf, sameRecord, storeBytesOf } from './reference.ts';
 import type { Life } from '../world/sim-node.ts';
 import type { Checks, Report } from './violation.ts';
 import type { WriteHistory } from './write-history.ts';
@@ -155,18 +155,30 @@ export class StoreWatch {
         report('a local write is later than all that its node has seen of the key', `${key} of app ${appId} on ${this.#life.name}: its time`);
       }
     }
-    // Under a fresh clock key where somebody has forged a higher count of the usual one (protocol.md §10, A forged count).
-    const ownKeys = Object.keys(after.version).filter((clockKey) => clockKey.startsWith(`${this.#life.instance.wallet}/`));
-    const isUsual = after.version[`${this.#life.instance.wallet}/${store.storeId}`] === write.sequenceNumber;
-    const isFresh = history.isTouched(appId, key) && ownKeys.some((clockKey) => after.version[clockKey] === write.sequenceNumber);
-    if (write.sequenceNumber <= this.#lastSequenceNumber || !(isUsual || isFresh)) {
+    if (write.sequenceNumber <= this.#lastSequenceNumber) {
       report('no number is given twice', `${write.sequenceNumber} after ${this.#lastSequenceNumber} on ${this.#life.name}`);
     }
+    if (seen === null || !this.#mayBeGone(seen)) this.#checkClockKey(seen, after, write.sequenceNumber);
     this.#lastSequenceNumber = Math.max(this.#lastSequenceNumber, write.sequenceNumber);
     this.#remember(appId, after, nowMs);
     history.noteWrite({ appId, key, sequenceNumber: write.sequenceNumber, record: after, writer: this.#life, secretHash: this.#modules.secretHash() ?? '', atMs: this.#modules.nowMs() });
     this.#modules.onWrite(appId, after);
     return write;
+  }
+
+  /** The number stands under the own clock key, or under a new one where somebody forged more of the own than was given. */
+  #checkClockKey(seen: WireRecord | null, after: WireRecord, sequenceNumber: number): void {
+    const { report, checks } = this.#modules;
+    const { wallet } = this.#life.instance;
+    const ownKey = `${wallet}/${this.#store.storeId}`;
+    const isForged = (clockKey: string): boolean => (seen?.version[clockKey] ?? 0) > this.#lastSequenceNumber;
+    const isUsed = (clockKey: string): boolean => after.version[clockKey] === sequenceNumber && seen?.version[clockKey] !== sequenceNumber;
+    const used = Object.keys(after.version).filter((clockKey) => clockKey.startsWith(`${wallet}/`) && isUsed(clockKey));
+    checks.note('a write stands under a clock key of its node that nobody forged');
+    const [clockKey] = used;
+    if (used.length !== 1 || isForged(clockKey!) || (clockKey !== ownKey) !== isForged(ownKey)) {
+      report('a write stands under a clock key of its node that nobody forged', `${after.key} on ${this.#life.name}`);
+    }
   }
 
   #judgeMerge(appId: string, key: string, wire: unknown, before: WireRecord | null, verdict: ReturnType<RecordStore['merge']>, nowMs: number): void {
@@ -186,9 +198,7 @@ export class StoreWatch {
       report('what is malformed is refused', where);
       return;
     }
-    if (wire.updated_at_ms > nowMs + this.#options.maxClockSkewMs) report('what is too far ahead is refused', where);
-    const own = wire.version[`${this.#life.instance.wallet}/${this.#store.storeId}`] ?? 0;
-    if (own > this.#lastSequenceNumber && !history.isTouched(appId, key)) report("nobody else gives this node's numbers", where);
+    if (!isTimely(wire, nowMs, this.#options.maxClockSkewMs)) report('what is too far ahead is refused', where);
     const incoming = { ...wire, value: wire.value?.toLowerCase() ?? null };
     const held = before !== null && nowMs >= goneFromMs(before, this.#options.retentionMs) ? null : before;
     const expected = [mergeOf(before, incoming), mergeOf(held, incoming)];
@@ -227,12 +237,17 @@ export class StoreWatch {
     const entries = Object.keys(record.version).length;
     if (entries > MAX_CLOCK_ENTRIES) report('memory held is within the counted bound', `${this.#life.name} holds a clock of ${entries} entries`);
     checks.note('counts are those of the records');
-    if (this.#store.heldBytes !== this.#shadowBytes) this.#dropWhatIsGone();
-    if (this.#store.heldBytes !== this.#shadowBytes) {
-      report('counts are those of the records', `${this.#life.name} counts ${this.#store.heldBytes} bytes of all and holds ${this.#shadowBytes}`);
+    if (this.#store.heldBytes !== this.#boundBytes()) this.#dropWhatIsGone();
+    if (this.#store.heldBytes !== this.#boundBytes()) {
+      report('counts are those of the records', `${this.#life.name} counts ${this.#store.heldBytes} bytes of all and holds ${this.#boundBytes()}`);
     }
     checks.note('digests are those of the records');
     if (this.#store.digestOf(appId, record.key) !== digestOf(record)) report('digests are those of the records', `${record.key} of app ${appId} on ${this.#life.name}`);
+  }
+
+  /** What all records and apps count for. */
+  #boundBytes(): number {
+    return this.#shadowBytes + this.#store.appIds().length * APP_BYTES;
   }
 
   #drop(id: string): void {
@@ -285,6 +300,7 @@ export class StoreWatch {
     const counted = `${totals.totalKeys} keys, ${totals.totalBytes} bytes, ${totals.namespaces} apps`;
     const real = `${keys} keys, ${bytes} bytes, ${present.size} apps`;
     if (counted !== real) report('counts are those of the records', `${this.#life.name} counts ${counted} and holds ${real}`);
+    held += byApp.size * APP_BYTES;
     if (store.heldBytes !== held) report('counts are those of the records', `${this.#life.name} counts ${store.heldBytes} bytes of all and holds ${held}`);
     checks.note('digests are those of the records');
     for (const [appId, records] of byApp) {

@@ -186,12 +186,53 @@ describe('numbers of own writes', () => {
     expect(store.recordOf(APP, 'k')!.version).toEqual({ [first.key]: first.sequenceNumber, [ownKey()]: again.sequenceNumber });
   });
 
-  test('that this node never issued are refused, those that it did are not', () => {
+  test('go on when a member forged some, and a write over those is later everywhere, under a new clock key', () => {
     const { store, ownKey } = openStore('a');
-    const { sequenceNumber } = store.put(APP, 'k', new Uint8Array(28), 0, START_MS);
-    const foreign = (count: number): object => ({ key: 'other', value: null, version: { [ownKey()]: count }, updated_at_ms: START_MS, tombstone: true, ttl_ms: 0 });
-    expect(store.merge(APP, foreign(sequenceNumber + 1), START_MS)).toEqual({ kind: 'rejected', why: 'foreign_count' });
-    expect(store.merge(APP, foreign(sequenceNumber), START_MS)).toEqual({ kind: 'merged' });
+    const { store: third } = openStore('third');
+    const first = store.put(APP, 'k', new Uint8Array(28), 0, START_MS);
+    const forged = (count: number): object => ({ key: 'k', value: '07'.repeat(28), version: { [ownKey()]: count }, updated_at_ms: START_MS + 1, tombstone: false, ttl_ms: 0 });
+    // Everybody merges it like any other; the third node has got one with more.
+    expect(store.merge(APP, forged(START_MS + 500_000), START_MS)).toEqual({ kind: 'merged' });
+    expect(third.merge(APP, forged(START_MS + 900_000), START_MS)).toEqual({ kind: 'merged' });
+    const again = [2, 3].map((fill) => store.put(APP, 'k', new Uint8Array(28).fill(fill), 0, START_MS + fill));
+    const { version } = store.recordOf(APP, 'k')!;
+    const fresh = Object.keys(version).filter((key) => key !== ownKey());
+    expect(again.map(({ sequenceNumber }) => sequenceNumber)).toEqual([START_MS + 2, START_MS + 3]);
+    expect([first.sequenceNumber, version]).toEqual([START_MS, { [ownKey()]: START_MS + 500_000, [fresh[0]!]: START_MS + 3 }]);
+    expect(fresh[0]).toMatch(/^a\/[0-9a-f]{16}$/);
+    third.merge(APP, store.recordOf(APP, 'k'), START_MS + 10);
+    expect(third.get(APP, 'k', START_MS + 10)?.value[0]).toBe(3);
+    // Other keys are written as before.
+    store.put(APP, 'other', new Uint8Array(28), 0, START_MS + 4);
+    expect(store.recordOf(APP, 'other')!.version).toEqual({ [ownKey()]: START_MS + 4 });
+  });
+
+  test('of a forged new clock key are passed by another one', () => {
+    const { store, ownKey } = openStore('a');
+    const forge = (key: string, clockKey: string): unknown =>
+      store.merge(APP, { key, value: null, version: { [clockKey]: START_MS + 500_000 }, updated_at_ms: START_MS, tombstone: true, ttl_ms: 0 }, START_MS);
+    const writtenUnder = (key: string): string => {
+      const { sequenceNumber } = store.put(APP, key, new Uint8Array(28), 0, START_MS);
+      return Object.entries(store.recordOf(APP, key)!.version).find(([, count]) => count === sequenceNumber)![0];
+    };
+    forge('k', ownKey());
+    const fresh = writtenUnder('k');
+    forge('k', fresh);
+    const again = writtenUnder('k');
+    expect(new Set([ownKey(), fresh, again]).size).toBe(3);
+    expect(writtenUnder('k')).toBe(again);
+  });
+
+  test.each([
+    ['at the last one that clocks may be apart by, and what a node may run ahead', 0, 'merged'],
+    ['above it', 1, 'rejected'],
+  ])('%s are taken or not, whichever key they are of', (_, above, kind) => {
+    const { store, ownKey } = openStore('a');
+    const count = START_MS + LIMITS.maxClockSkewMs + 2 ** 20 + above;
+    for (const clockKey of [ownKey(), '0xpeer/1', 'older']) {
+      const verdict = store.merge(APP, { key: clockKey, value: null, version: { [clockKey]: count }, updated_at_ms: START_MS, tombstone: true, ttl_ms: 0 }, START_MS);
+      expect(verdict).toEqual(kind === 'merged' ? { kind } : { kind, why: 'too_far_ahead' });
+    }
   });
 });
 

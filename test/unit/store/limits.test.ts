@@ -97,27 +97,28 @@ test('an own write is unseen until a peer has taken that very one, and own until
 });
 
 describe('the limit of the whole store', () => {
-  const record = (key: string): number => 256 + 8 + 'peer'.length + key.length + 28;
+  const record = (key: string): number => 640 + 32 + 24 + 'peer'.length + 24 + key.length + 24 + 28;
+  const app = 1_024;
 
   test('refuses a merge as store_full, and takes it when there is room again', () => {
-    const { store } = openStore('a', { maxStoreBytes: record('a') + record('b') });
+    const { store } = openStore('a', { maxStoreBytes: app + record('a') + record('b') });
     for (const key of ['a', 'b']) expect(store.merge(APP, foreign(key), START_MS).kind).toBe('merged');
     const before = figures(store, START_MS);
-    expect(store.merge('8', foreign('c'), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
+    expect(store.merge(APP, foreign('c'), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
     expect(figures(store, START_MS)).toEqual(before);
     expect(store.merge(APP, foreign('a', { ...tombstone, version: { peer: 2 } }), START_MS).kind).toBe('merged');
     store.letAge(START_MS + 60_001);
-    expect(store.merge('8', foreign('c'), START_MS + 60_001)).toEqual({ kind: 'merged' });
+    expect(store.merge(APP, foreign('c'), START_MS + 60_001)).toEqual({ kind: 'merged' });
   });
 
   test('refuses a local write with 507 and evicts nothing', () => {
-    const { store } = openStore('a', { maxStoreBytes: record('a') + 100 });
+    const { store } = openStore('a', { maxStoreBytes: app + record('a') + 100 });
     store.merge(APP, foreign('a'), START_MS);
     expectFull(store, START_MS, () => store.put('8', 'b', bytesOf(28), 0, START_MS));
   });
 
   test('takes deletes', () => {
-    const { store } = openStore('a', { maxStoreBytes: 1_000 });
+    const { store } = openStore('a', { maxStoreBytes: app + 2_000 });
     store.put(APP, 'a', bytesOf(600), 0, START_MS);
     expectFull(store, START_MS, () => store.put(APP, 'b', bytesOf(600), 0, START_MS));
     expect(store.delete(APP, 'a', START_MS)).not.toBeNull();

@@ -27,8 +27,9 @@ function storedBytes({ value }: WireRecord): number {
 const keyBytes = ({ key }: WireRecord): number => Buffer.byteLength(key);
 
 function bytesInStore(record: WireRecord): number {
-  const clock = Object.keys(record.version).reduce((sum, key) => sum + Buffer.byteLength(key) + 8, 0);
-  return 256 + clock + keyBytes(record) + storedBytes(record);
+  const text = (characters: string): number => 24 + characters.length * (/^[\u0000-\u00ff]*$/.test(characters) ? 1 : 2);
+  const clock = Object.keys(record.version).reduce((sum, key) => sum + text(key) + 32, 0);
+  return 640 + clock + text(record.key) + (record.tombstone ? 0 : 24 + storedBytes(record));
 }
 
 function compareClocks(a: WireRecord['version'], b: WireRecord['version']): { readonly ahead: boolean; readonly behind: boolean } {
@@ -40,6 +41,24 @@ function mergedClock(held: WireRecord['version'], incoming: WireRecord['version'
   const keys = [...Object.keys(held), ...Object.keys(incoming)];
   return Object.fromEntries(keys.map((key) => [key, Math.max(held[key] ?? 0, incoming[key] ?? 0)]));
 }
+
+/** What is held of a clock: entries without `/` go last, then the smallest count first, then by key; never that of `staying`. */
+function cutClock(clock: WireRecord['version'], staying?: string): WireRecord['version'] {
+  const left = new Map(Object.entries(clock));
+  while (left.size > 64) {
+    const candidates = [...left].filter(([key]) => key !== staying);
+    const ours = candidates.filter(([key]) => key.includes('/'));
+    const among = ours.length > 0 ? ours : candidates;
+    const smallest = Math.min(...among.map(([, count]) => count));
+    left.delete(among.filter(([, count]) => count === smallest).map(([key]) => key).sort()[0]!);
+  }
+  return Object.fromEntries(left);
+}
+
+const sameClock = (a: WireRecord['version'], b: WireRecord['version']): boolean => {
+  const { ahead, behind } = compareClocks(a, b);
+  return !ahead && !behind;
+};
 
 /** What decides between concurrent records, each part before the next. */
 function rank(record: WireRecord): readonly [number, string, number] {
@@ -97,7 +116,7 @@ export class NaiveStore {
   }
 
   heldBytes(): number {
-    return this.entries.reduce((sum, { record }) => sum + bytesInStore(record), 0);
+    return this.entries.reduce((sum, { record }) => sum + bytesInStore(record), this.#apps().size * 1_024);
   }
 
   get(appId: string, key: string, nowMs: number): { readonly value: string; readonly updatedAtMs: number } | null {
@@ -112,18 +131,17 @@ export class NaiveStore {
     return { keys: keys.slice(0, limit), more: keys.length > limit };
   }
 
-  put(appId: string, key: string, value: string, ttlMs: number, nowMs: number): Written {
+  put(appId: string, key: string, value: string, ttlMs: number, nowMs: number, clockKey: string): Written {
     this.age(nowMs);
-    const record = this.#next(appId, key, value, ttlMs, nowMs);
+    const record = this.#next(appId, key, value, ttlMs, nowMs, clockKey);
     const held = this.find(appId, key);
     const grows = keyBytes(record) + storedBytes(record) - (held?.present === true ? keyBytes(held.record) + storedBytes(held.record) : 0);
     if (grows > 0 && this.bytesInApp(appId, nowMs) + grows > this.#options.maxAppBytes) return 'full';
-    const growsInStore = bytesInStore(record) - (held === undefined ? 0 : bytesInStore(held.record));
-    if (growsInStore > 0 && this.heldBytes() + growsInStore > this.#options.maxStoreBytes) return 'full';
-    return this.#write(appId, record, nowMs);
+    if (!this.#hasRoomFor(appId, record, held)) return 'full';
+    return this.#write(appId, record, clockKey, nowMs);
   }
 
-  delete(appId: string, key: string, nowMs: number): Written {
+  delete(appId: string, key: string, nowMs: number, clockKey: string): Written {
     this.age(nowMs);
     if (this.get(appId, key, nowMs) === null) return 'absent';
     const tombstones = this.entries.filter((entry) => entry.appId === appId && entry.record.tombstone);
@@ -133,14 +151,15 @@ export class NaiveStore {
       if (own === undefined || own.ownSequenceNumber > this.#outside.acknowledged || this.#outside.keepsEverything) return 'full';
       this.entries = this.entries.filter((entry) => entry !== own);
     }
-    return this.#write(appId, this.#next(appId, key, null, 0, nowMs), nowMs);
+    return this.#write(appId, this.#next(appId, key, null, 0, nowMs, clockKey), clockKey, nowMs);
   }
 
   merge(appId: string, wire: WireRecord, nowMs: number): MergeVerdict {
     const incoming = { ...wire, version: Object.fromEntries(Object.entries(wire.version).filter(([, count]) => count > 0)) };
     this.age(nowMs);
-    if (incoming.updated_at_ms > nowMs + this.#options.maxClockSkewMs) return { kind: 'rejected', why: 'too_far_ahead' };
-    if ((incoming.version[this.#ownKey] ?? 0) > this.lastSequenceNumber) return { kind: 'rejected', why: 'foreign_count' };
+    const latestMs = nowMs + this.#options.maxClockSkewMs;
+    if (incoming.updated_at_ms > latestMs) return { kind: 'rejected', why: 'too_far_ahead' };
+    if (Object.values(incoming.version).some((count) => count > latestMs + 1_048_576)) return { kind: 'rejected', why: 'too_far_ahead' };
     if (incoming.value?.startsWith(UNREADABLE.toString(16)) === true) return { kind: 'rejected', why: 'does_not_decrypt' };
     const held = this.find(appId, incoming.key);
     const { ahead, behind } = held === undefined ? { ahead: true, behind: false } : compareClocks(incoming.version, held.record.version);
@@ -148,10 +167,10 @@ export class NaiveStore {
     const later = ahead && !behind;
     const order = held === undefined || later ? 1 : compareRanks(incoming, held.record);
     const winner = held === undefined || order > 0 ? incoming : held.record;
-    const version = held === undefined || later ? incoming.version : mergedClock(held.record.version, incoming.version);
+    const version = cutClock(held === undefined || later ? incoming.version : mergedClock(held.record.version, incoming.version));
+    if (held !== undefined && compareRanks(incoming, held.record) === 0 && sameClock(version, held.record.version)) return { kind: 'skipped', why: 'ignored_identical' };
     const record = { ...winner, version };
-    const grows = bytesInStore(record) - (held === undefined ? 0 : bytesInStore(held.record));
-    if (grows > 0 && this.heldBytes() + grows > this.#options.maxStoreBytes) return { kind: 'rejected', why: 'store_full' };
+    if (!this.#hasRoomFor(appId, record, held)) return { kind: 'rejected', why: 'store_full' };
     const sameTombstone = record.tombstone && held?.record.tombstone === true && record.updated_at_ms === held.record.updated_at_ms;
     this.#hold(appId, record, nowMs, held?.ownTombstone === true && sameTombstone);
     if (order > 0) return { kind: 'merged' };
@@ -183,14 +202,30 @@ export class NaiveStore {
     return !tombstone && ttlMs === 0 ? Infinity : updatedAtMs + (tombstone ? 0 : ttlMs) + this.#options.tombstoneRetentionMs + 1;
   }
 
-  #next(appId: string, key: string, value: string | null, ttlMs: number, nowMs: number): WireRecord {
+  #apps(): Set<string> {
+    return new Set(this.entries.map((entry) => entry.appId));
+  }
+
+  #hasRoomFor(appId: string, record: WireRecord, held: NaiveEntry | undefined): boolean {
+    const apps = this.#apps();
+    if (!apps.has(appId) && apps.size >= this.#options.maxApps) return false;
+    const grows = bytesInStore(record) + (apps.has(appId) ? 0 : 1_024) - (held === undefined ? 0 : bytesInStore(held.record));
+    return grows <= 0 || this.heldBytes() + grows <= this.#options.maxStoreBytes;
+  }
+
+  /** Whether a held clock has more of a key than this node ever issued. */
+  isForged(appId: string, key: string, clockKey = this.#ownKey): boolean {
+    return (this.find(appId, key)?.record.version[clockKey] ?? 0) > this.lastSequenceNumber;
+  }
+
+  #next(appId: string, key: string, value: string | null, ttlMs: number, nowMs: number, clockKey: string): WireRecord {
     const held = this.find(appId, key)?.record;
-    const version = { ...held?.version, [this.#ownKey]: Math.max(this.lastSequenceNumber + 1, nowMs) };
+    const version = cutClock({ ...held?.version, [clockKey]: Math.max(this.lastSequenceNumber + 1, nowMs) }, clockKey);
     return { key, value, version, updated_at_ms: Math.max(nowMs, (held?.updated_at_ms ?? 0) + 1), tombstone: value === null, ttl_ms: ttlMs };
   }
 
-  #write(appId: string, record: WireRecord, nowMs: number): Written {
-    this.lastSequenceNumber = record.version[this.#ownKey]!;
+  #write(appId: string, record: WireRecord, clockKey: string, nowMs: number): Written {
+    this.lastSequenceNumber = record.version[clockKey]!;
     this.#hold(appId, record, nowMs, record.tombstone);
     this.find(appId, record.key)!.ownSequenceNumber = this.lastSequenceNumber;
     return { sequenceNumber: this.lastSequenceNumber, updatedAtMs: record.updated_at_ms };

@@ -11,6 +11,7 @@ export const LIMITS: RecordStoreOptions = {
   maxAppBytes: 1_000_000_000,
   maxClockSkewMs: 15_000,
   maxStoreBytes: 1_000_000_000,
+  maxApps: 20_000,
   tombstoneRetentionMs: 60_000,
   maxTombstonesPerApp: 1_000_000,
 };

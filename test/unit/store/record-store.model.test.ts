@@ -11,8 +11,8 @@ import { appDigest, rootDigest } from '../../../src/store/digest.ts';
 import { NaiveStore, type Written } from './naive-store.ts';
 import { LIMITS, openStore, START_MS, UNREADABLE, type Outside } from './open-store.ts';
 
-const APPS = ['7', '10'];
-const SMALL = { ...LIMITS, maxAppBytes: 260, maxStoreBytes: 3_000, maxClockSkewMs: 200, tombstoneRetentionMs: 500, maxTombstonesPerApp: 3 };
+const APPS = ['7', '10', '11'];
+const SMALL = { ...LIMITS, maxAppBytes: 260, maxStoreBytes: 9_000, maxApps: 2, maxClockSkewMs: 200, tombstoneRetentionMs: 500, maxTombstonesPerApp: 3 };
 
 /** The naive store and all that both depend on. */
 interface Story {
@@ -80,6 +80,18 @@ function step(text: string, run: (story: Story, store: RecordStore) => void): St
   };
 }
 
+/** The clock key of a write: the own one, or where a peer has forged more of that than there was, a new one of this node. */
+function writtenUnder({ naive, ownKey }: Story, store: RecordStore, appId: string, key: string, written: Written): string {
+  if (typeof written === 'string') return ownKey;
+  const before = naive.find(appId, key)?.record.version ?? {};
+  const clock = store.recordOf(appId, key)!.version;
+  const clockKey = Object.keys(clock).find((name) => clock[name] === written.sequenceNumber && before[name] !== clock[name])!;
+  expect(clockKey === ownKey).toBe(!naive.isForged(appId, key));
+  expect(clockKey).toMatch(/^model\/[0-9a-f]{16}$/);
+  expect(naive.isForged(appId, key, clockKey)).toBe(false);
+  return clockKey;
+}
+
 const app = fc.constantFrom(...APPS);
 const key = fc.constantFrom('a', 'a/b', 'b', '😀', '__proto__', 'c');
 const value = fc.tuple(fc.integer({ min: 28, max: 110 }), fc.constantFrom('01', '7f', '80')).map(([length, byte]) => byte.repeat(length));
@@ -87,15 +99,22 @@ const ttl = fc.constantFrom(0, 0, 1, 80, 300);
 const optional = <Value>(arbitrary: fc.Arbitrary<Value>) => fc.option(arbitrary, { nil: undefined });
 
 const put = fc.tuple(app, key, value, ttl).map(([appId, name, hex, ttlMs]) =>
-  step(`put ${appId} ${name} ${hex.length / 2} bytes ttl ${ttlMs}`, ({ naive, nowMs }, store) => {
+  step(`put ${appId} ${name} ${hex.length / 2} bytes ttl ${ttlMs}`, (story, store) => {
+    const { naive, nowMs } = story;
+    naive.age(nowMs);
     const written = attempt(() => store.put(appId, name, Buffer.from(hex, 'hex'), ttlMs, nowMs));
-    expect(written).toEqual(naive.put(appId, name, hex, ttlMs, nowMs));
+    const clockKey = writtenUnder(story, store, appId, name, written);
+    expect(written).toEqual(naive.put(appId, name, hex, ttlMs, nowMs, clockKey));
   }),
 );
 
 const remove = fc.tuple(app, key).map(([appId, name]) =>
-  step(`delete ${appId} ${name}`, ({ naive, nowMs }, store) => {
-    expect(attempt(() => store.delete(appId, name, nowMs))).toEqual(naive.delete(appId, name, nowMs));
+  step(`delete ${appId} ${name}`, (story, store) => {
+    const { naive, nowMs } = story;
+    naive.age(nowMs);
+    const written = attempt(() => store.delete(appId, name, nowMs));
+    const clockKey = writtenUnder(story, store, appId, name, written);
+    expect(written).toEqual(naive.delete(appId, name, nowMs, clockKey));
   }),
 );
 
@@ -117,9 +136,13 @@ const foreign = fc.record({
   appId: app,
   key,
   value: fc.option(fc.oneof({ weight: 9, arbitrary: value }, { weight: 1, arbitrary: fc.constant(UNREADABLE.toString(16).repeat(28)) }), { freq: 3 }),
-  counts: fc.dictionary(fc.constantFrom('p', 'q', '0xRR'), fc.nat(4)),
-  /** What it saw of this node's writes; 2 more than there were. */
-  own: fc.constantFrom('nothing', 'nothing', 'held', 'last', 'foreign'),
+  counts: fc.oneof(
+    { weight: 9, arbitrary: fc.dictionary(fc.constantFrom('p', 'q', '0xRR'), fc.nat(4)) },
+    { weight: 1, arbitrary: fc.dictionary(fc.integer({ min: 10, max: 60 }).map((index) => `${index % 3 === 0 ? 'n' : '0x/'}${index}`), fc.integer({ min: 1, max: 6 }), { minKeys: 40, maxKeys: 50 }) },
+    { weight: 1, arbitrary: fc.constantFrom({ ahead: START_MS + 1_048_576 + 200 }, { ahead: START_MS + 20_000_000 }) },
+  ),
+  /** What it saw of this node's writes; of `forged`, more than there were. */
+  own: fc.constantFrom('nothing', 'nothing', 'held', 'last', 'forged'),
   aheadMs: fc.constantFrom(-400, -60, 0, 0, 5, 200, 201),
   ttlMs: ttl,
 });
@@ -128,7 +151,7 @@ const merge = foreign.map(({ appId, key: name, value: hex, counts, own, aheadMs,
   step(`merge ${appId} ${name} ${hex === null ? 'tombstone' : `${hex.slice(0, 2)} ${hex.length / 2} bytes`} ${JSON.stringify(counts)} ${own} ${aheadMs} ttl ${ttlMs}`, (story, store) => {
     const { naive, nowMs, ownKey } = story;
     const seen = naive.find(appId, name)?.record.version[ownKey] ?? 0;
-    const count = { nothing: 0, held: seen, last: naive.lastSequenceNumber, foreign: naive.lastSequenceNumber + 1 }[own];
+    const count = { nothing: 0, held: seen, last: naive.lastSequenceNumber, forged: Math.max(naive.lastSequenceNumber, nowMs) + 3 }[own];
     const version = count === 0 ? counts : { ...counts, [ownKey]: count };
     const record = { key: name, value: hex, version, updated_at_ms: nowMs + aheadMs, tombstone: hex === null, ttl_ms: ttlMs };
     // A tombstone that claims to be this node's and was forgotten has a story of its own.

@@ -1,7 +1,7 @@
 /** What its age makes of a record, and what it counts for (protocol.md §4, Ages; §8). */
 import { describe, expect, test } from '@jest/globals';
 import { packBytes } from '../../../src/store/packed-bytes.ts';
-import { storeBytes } from '../../../src/store/record-size.ts';
+import { storeBytes } from '../../../src/store/memory-cost.ts';
 import { absentFromMs, contentBytes, goneFromMs, isPresent, toWireRecord, type StoredRecord } from '../../../src/store/record.ts';
 import { clockOf } from '../../../src/store/vector-clock.ts';
 
@@ -25,12 +25,15 @@ describe('a record', () => {
     expect(isPresent(held, absentFrom)).toBe(false);
   });
 
+  /** A record, its clock entry and the characters of that key. */
+  const BASE = 640 + 32 + 24 + 1;
+
   test.each<[string, Partial<StoredRecord>, number, number]>([
-    ['its key and stored bytes', {}, 29, 256 + 1 + 8 + 29],
-    ['the bytes of its key, not the characters', { key: '😀é' }, 34, 256 + 1 + 8 + 34],
-    ['nothing for the value of a tombstone', { value: null }, 1, 256 + 1 + 8 + 1],
-    ['each clock entry in the store, none in the app', { version: clockOf([['a', 1], ['wallet', 2]]) }, 29, 256 + 1 + 8 + 6 + 8 + 29],
-    ['an empty value as its nonce and tag', { value: packBytes(new Uint8Array(28)) }, 29, 256 + 1 + 8 + 29],
+    ['its key and stored bytes', {}, 29, BASE + 24 + 1 + 24 + 28],
+    ['the bytes of its key in the app, and two bytes a character in the store where not all are Latin-1', { key: '😀é' }, 34, BASE + 24 + 6 + 24 + 28],
+    ['one byte a character in the store where all are Latin-1', { key: 'éé' }, 32, BASE + 24 + 2 + 24 + 28],
+    ['nothing for the value of a tombstone', { value: null }, 1, BASE + 24 + 1],
+    ['each clock entry in the store, none in the app', { version: clockOf([['a', 1], ['wallet', 2]]) }, 29, BASE + 32 + 24 + 6 + 24 + 1 + 24 + 28],
   ])('counts for %s', (_, fields, inApp, inStore) => {
     expect([contentBytes(record(fields)), storeBytes(record(fields))]).toEqual([inApp, inStore]);
   });

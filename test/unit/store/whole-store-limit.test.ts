@@ -1,6 +1,6 @@
 /**
  * `MAX_STORE_BYTES` (protocol.md §8, §10, Quota): met to the byte, refused one byte over, by local writes and by merges alike.
- * What a record counts for is written out here once more: key, clock, stored bytes and 256.
+ * What records and apps count for is written out here once more.
  */
 import { describe, expect, test } from '@jest/globals';
 import type { RefusalError } from '../../../src/domain/errors.ts';
@@ -10,18 +10,19 @@ import { bytesOf, openStore, START_MS } from './open-store.ts';
 
 const APP = '7';
 const OTHER_APP = '8';
-/** Four bytes of UTF-8, three characters. */
+/** Four bytes of UTF-8, three characters of Latin-1. */
 const WIDE_KEY = 'añb';
 /** `<name>/<store_id>`, the id being 16 hex digits. */
 const OWN_ENTRY_BYTES = 'a/'.length + 16;
-const COUNT_BYTES = 8;
+const APP_BYTES = 1_024;
 
-/** @param clock bytes of each clock key */
-function cost(keyBytes: number, clock: readonly number[], stored: number): number {
-  return 256 + keyBytes + clock.reduce((sum, entry) => sum + entry + COUNT_BYTES, 0) + stored;
+/** @param key characters of the key @param clock characters of each clock key @param stored null: a tombstone */
+function cost(key: number, clock: readonly number[], stored: number | null): number {
+  const text = (characters: number): number => 24 + characters;
+  return 640 + text(key) + clock.reduce((sum, entry) => sum + text(entry) + 32, 0) + (stored === null ? 0 : text(stored));
 }
 
-const own = (keyBytes: number, stored: number): number => cost(keyBytes, [OWN_ENTRY_BYTES], stored);
+const own = (key: number, stored: number | null): number => cost(key, [OWN_ENTRY_BYTES], stored);
 
 function foreign(key: string, stored: number, fields: Partial<WireRecord> = {}): WireRecord {
   return { key, value: '01'.repeat(stored), version: { peer: 1 }, updated_at_ms: START_MS, tombstone: false, ttl_ms: 0, ...fields };
@@ -39,11 +40,11 @@ function put(store: RecordStore, app: string, key: string, stored: number): stri
 
 describe('the limit of the whole store', () => {
   test('is met to the byte by local writes of all apps together, and not exceeded by one', () => {
-    const limit = own(1, 100) + own(4, 50);
+    const limit = 2 * APP_BYTES + own(1, 100) + own(3, 50);
     const { store } = openStore('a', { maxStoreBytes: limit });
     expect(put(store, APP, 'k', 100)).toBe('written');
     expect(put(store, OTHER_APP, WIDE_KEY, 51)).toBe('insufficient_storage');
-    expect(store.heldBytes).toBe(own(1, 100));
+    expect(store.heldBytes).toBe(APP_BYTES + own(1, 100));
     expect(put(store, OTHER_APP, WIDE_KEY, 50)).toBe('written');
     expect(store.heldBytes).toBe(limit);
     expect(put(store, APP, 'k', 101)).toBe('insufficient_storage');
@@ -52,14 +53,14 @@ describe('the limit of the whole store', () => {
   });
 
   test('is met to the byte by merges of all apps together, and not exceeded by one', () => {
-    const limit = cost(1, [4], 100) + cost(4, [4, 7], 50);
+    const limit = 2 * APP_BYTES + cost(1, [4], 100) + cost(3, [4, 7], 50);
     const { store } = openStore('a', { maxStoreBytes: limit });
-    const two = { version: { peer: 1, 'peer añ': 2 ** 40 } };
+    const two = { version: { peer: 1, 'peer añx': 2 ** 40 } };
     expect(store.merge(APP, foreign('k', 100), START_MS)).toEqual({ kind: 'merged' });
     // One more byte of value, or of the clock.
     expect(store.merge(OTHER_APP, foreign(WIDE_KEY, 51, { version: { peer: 1, another: 1 } }), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
     expect(store.merge(OTHER_APP, foreign(WIDE_KEY, 50, two), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
-    expect([store.heldBytes, store.refusedFull]).toEqual([cost(1, [4], 100), 2]);
+    expect([store.heldBytes, store.refusedFull]).toEqual([APP_BYTES + cost(1, [4], 100), 2]);
     expect(store.merge(OTHER_APP, foreign(WIDE_KEY, 50, { version: { peer: 1, another: 1 } }), START_MS)).toEqual({ kind: 'merged' });
     expect(store.heldBytes).toBe(limit);
     expect(store.merge(APP, foreign('k', 101, { version: { peer: 2 } }), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
@@ -68,7 +69,7 @@ describe('the limit of the whole store', () => {
   });
 
   test('is one limit for local writes and merges', () => {
-    const { store } = openStore('a', { maxStoreBytes: own(1, 100) + cost(1, [4], 28) });
+    const { store } = openStore('a', { maxStoreBytes: APP_BYTES + own(1, 100) + cost(1, [4], 28) });
     expect(put(store, APP, 'k', 100)).toBe('written');
     expect(store.merge(APP, foreign('m', 29), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
     expect(store.merge(APP, foreign('m', 28), START_MS)).toEqual({ kind: 'merged' });
@@ -76,7 +77,7 @@ describe('the limit of the whole store', () => {
   });
 
   test('counts tombstones and what is past its lifetime for as long as they are kept', () => {
-    const limit = own(1, 0) + cost(1, [4], 28);
+    const limit = APP_BYTES + own(1, null) + cost(1, [4], 28);
     const { store } = openStore('a', { maxStoreBytes: limit + 100 });
     put(store, APP, 'k', 100);
     store.delete(APP, 'k', START_MS);
@@ -85,5 +86,24 @@ describe('the limit of the whole store', () => {
     expect(store.totals(expiredMs)).toEqual({ namespaces: 0, totalKeys: 0, totalBytes: 0 });
     expect(store.heldBytes).toBe(limit);
     expect(store.merge(APP, foreign('n', 28), expiredMs)).toEqual({ kind: 'rejected', why: 'store_full' });
+  });
+});
+
+describe('the number of apps', () => {
+  test('binds local writes and merges of apps that hold nothing yet, and no others', () => {
+    const { store } = openStore('a', { maxApps: 2, tombstoneRetentionMs: 10 });
+    expect([put(store, '1', 'k', 28), store.merge('2', foreign('k', 28), START_MS).kind]).toEqual(['written', 'merged']);
+    expect(put(store, '3', 'k', 28)).toBe('insufficient_storage');
+    expect(store.merge('3', foreign('k', 28), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
+    expect([put(store, '2', 'other', 28), store.refusedFull, store.appIds()]).toEqual(['written', 1, ['1', '2']]);
+  });
+
+  test('bounds tombstones of apps that were made up, and has room again once they are gone', () => {
+    const { store } = openStore('a', { maxApps: 10, tombstoneRetentionMs: 10 });
+    const tombstone = (app: number): unknown => store.merge(String(app), { ...foreign('k', 0), value: null, tombstone: true }, START_MS);
+    for (let app = 1; app <= 1_000; app += 1) expect(tombstone(app)).toEqual(app <= 10 ? { kind: 'merged' } : { kind: 'rejected', why: 'store_full' });
+    expect(store.appIds()).toHaveLength(10);
+    store.letAge(START_MS + 11);
+    expect([store.heldBytes, put(store, '77', 'k', 28)]).toEqual([0, 'written']);
   });
 });

@@ -78,7 +78,7 @@ describe('an answer', () => {
     expect(judgeDeltaAnswer(entries, { ...full, rejections: [rejection('b', reason)] })).toEqual({ kind: 'told', taken: [a, c], later: [b], refused: [] });
   });
 
-  test.each(['malformed', 'does_not_decrypt', 'foreign_count', 'too_large', 'a reason of its own'])('with %s is final', (reason) => {
+  test.each(['malformed', 'does_not_decrypt', 'too_large', 'a reason of its own'])('with %s is final', (reason) => {
     expect(judgeDeltaAnswer(entries, { ...full, rejections: [rejection('b', reason)] })).toEqual({ kind: 'told', taken: [a, c], later: [], refused: [{ entry: b, reason }] });
   });
 

@@ -1,0 +1,148 @@
+/**
+ * `npm run bench:store-memory [RECORDS]`: whether what a store counts for `MAX_STORE_BYTES` is at least what the heap grows by
+ * (protocol.md §10, Bounds), for records of many shapes. The constants of src/store/memory-cost.ts are measured with this.
+ */
+import process from 'node:process';
+import { randomBytes } from 'node:crypto';
+import { RecordStore } from '../src/store/record-store.ts';
+import { systemRandom } from '../src/system/system.ts';
+import { aimAt } from './aims.ts';
+import { table } from './statistics.ts';
+
+/** A little above a power of two: maps have just doubled, and are half empty. */
+const RECORDS = Number(process.argv[2] ?? 33_000);
+const NOW_MS = 1_790_000_000_000;
+/** Lifetimes this far apart lie in slots of their own. Milliseconds. */
+const APART_MS = 300;
+/** What the code itself takes as it is compiled on the way, whatever is held. Bytes. */
+const CODE_BYTES = 64 * 1024;
+const HUGE = 2 ** 40;
+
+type Add = (store: RecordStore, index: number) => void;
+
+interface Shape {
+  readonly name: string;
+  readonly add: Add;
+  /** Large records: so many of the records are enough. */
+  readonly share?: number;
+  /** What else the node does with a full store. */
+  readonly then?: (store: RecordStore) => void;
+}
+
+function openStore(): RecordStore {
+  return new RecordStore(
+    {
+      maxValueBytes: 1024 * 1024,
+      maxAppBytes: HUGE,
+      maxClockSkewMs: 15_000,
+      maxStoreBytes: HUGE,
+      maxApps: HUGE,
+      tombstoneRetentionMs: 86_400_000,
+      maxTombstonesPerApp: HUGE,
+    },
+    {
+      random: systemRandom,
+      opens: () => true,
+      ownClockKey: (storeId) => `0x${'a'.repeat(40)}/${storeId}`,
+      takenByAll: () => false,
+      keepsEverything: () => false,
+    },
+  );
+}
+
+const hex = (bytes: number): string => randomBytes(bytes).toString('hex');
+const freshClockKey = (): string => `0x${hex(20)}/${hex(8)}`;
+const PEER = freshClockKey();
+
+interface Fields {
+  readonly app?: string;
+  readonly key: string;
+  readonly valueBytes?: number;
+  readonly version?: Readonly<Record<string, number>>;
+  readonly atMs?: number;
+  readonly ttlMs?: number;
+}
+
+/** As it comes from a peer: read from JSON, so that it shares nothing with what came before. */
+function merge(store: RecordStore, { app = '7', key, valueBytes, version = { [PEER]: NOW_MS }, atMs = NOW_MS, ttlMs = 0 }: Fields): void {
+  const value = valueBytes === undefined ? null : hex(valueBytes);
+  const text = JSON.stringify({ key, value, version, updated_at_ms: atMs, tombstone: value === null, ttl_ms: ttlMs });
+  const verdict = store.merge(app, JSON.parse(text), NOW_MS);
+  if (verdict.kind !== 'merged') throw new Error(`a record is not merged: ${JSON.stringify(verdict)}`);
+}
+
+const put = (store: RecordStore, key: string, valueBytes: number, ttlMs = 0): void => void store.put('7', key, randomBytes(valueBytes), ttlMs, NOW_MS);
+
+const SHAPES: readonly Shape[] = [
+  { name: 'own writes of 100 bytes', add: (store, index) => put(store, `key/${index}`, 128) },
+  {
+    // Half of the log is superseded then: one more, and it would be swept out.
+    name: 'own writes, each key twice',
+    add: (store, index) => {
+      for (let round = 0; round < 2; round += 1) put(store, `key/${index}`, 128);
+    },
+  },
+  { name: 'own writes with lifetimes far apart', add: (store, index) => put(store, `key/${index}`, 128, 1_000_000 + index * APART_MS) },
+  {
+    name: 'own tombstones',
+    add: (store, index) => {
+      put(store, `key/${index}`, 128);
+      store.delete('7', `key/${index}`, NOW_MS);
+    },
+  },
+  { name: 'values of 100 bytes of a peer', add: (store, index) => merge(store, { key: `key/${index}`, valueBytes: 128 }) },
+  { name: 'empty values of a peer, listed and compared', add: (store, index) => merge(store, { key: `${index}`, valueBytes: 28 }), then: look },
+  { name: 'tombstones of a peer', add: (store, index) => merge(store, { key: `key/${index}`, atMs: NOW_MS - index * APART_MS }) },
+  { name: 'apps with one tombstone', add: (store, index) => merge(store, { app: String(1_000 + index), key: 'k', atMs: NOW_MS - index * APART_MS }), then: look },
+  { name: 'apps with one value', add: (store, index) => merge(store, { app: String(1_000 + index), key: 'k', valueBytes: 28 }), then: look },
+  { name: 'apps with 20 values', add: (store, index) => merge(store, { app: String(1_000 + Math.floor(index / 20)), key: `k${index}`, valueBytes: 28 }), then: look },
+  {
+    name: 'clocks of 64 entries, each of its own',
+    share: 0.05,
+    add: (store, index) => merge(store, { key: `key/${index}`, version: Object.fromEntries(Array.from({ length: 64 }, () => [freshClockKey(), NOW_MS])) }),
+  },
+  {
+    name: 'clocks of 64 entries of 42 bytes, not Latin-1',
+    share: 0.05,
+    add: (store, index) => merge(store, { key: `key/${index}`, version: Object.fromEntries(Array.from({ length: 64 }, () => [`ā${hex(20)}`, NOW_MS])) }),
+  },
+  { name: 'keys of 1,000 bytes', share: 0.2, add: (store, index) => merge(store, { key: `${hex(496)}${index}`, valueBytes: 28 }) },
+  { name: 'keys of 64 KiB', share: 0.01, add: (store, index) => merge(store, { key: `${'k'.repeat(65_000)}${index}` }) },
+  { name: 'keys of 1,000 characters, not Latin-1', share: 0.2, add: (store, index) => merge(store, { key: `ā${hex(496)}${index}`, valueBytes: 28 }) },
+  { name: 'values of 10 KB', share: 0.1, add: (store, index) => merge(store, { key: `key/${index}`, valueBytes: 10_000 }) },
+  { name: 'values of 1 MB', share: 0.002, add: (store, index) => put(store, `key/${index}`, 1_000_000) },
+];
+
+/** Lists and digests of all apps, which are kept for the next time. */
+function look(store: RecordStore): void {
+  store.rootDigest();
+  for (const app of store.appIds()) store.list(app, {}, NOW_MS);
+}
+
+function heapBytes(): number {
+  if (globalThis.gc === undefined) throw new Error('run with --expose-gc');
+  for (let count = 0; count < 3; count += 1) globalThis.gc();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+/** A function of its own: what it held is free once it has returned. */
+function measure({ add, share = 1, then }: Shape): { readonly records: number; readonly heap: number; readonly counted: number } {
+  const records = Math.ceil(RECORDS * share);
+  const before = heapBytes();
+  const store = openStore();
+  for (let index = 0; index < records; index += 1) add(store, index);
+  then?.(store);
+  const heap = (heapBytes() - before) / records;
+  return { records, heap, counted: store.heldBytes / records };
+}
+
+const rows: (string | number)[][] = [['shape', 'records', 'heap a record', 'counted a record', 'counted / heap']];
+for (const shape of SHAPES) {
+  // What the first use of the code itself needs is no record's.
+  measure({ ...shape, share: 0 });
+  const { records, heap, counted } = measure(shape);
+  aimAt(`${shape.name}: counted at least what the heap grows by`, counted >= heap - CODE_BYTES / records);
+  rows.push([shape.name, records, heap.toFixed(0), counted.toFixed(0), (counted / heap).toFixed(2)]);
+}
+process.stdout.write(`${table(rows)}\n`);

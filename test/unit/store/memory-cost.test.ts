@@ -1,0 +1,15 @@
+/** `MAX_STORE_BYTES` (protocol.md §10, Bounds): what records of any shape count for is at least what the heap grows by. */
+import { execFile } from 'node:child_process';
+import process from 'node:process';
+import { promisify } from 'node:util';
+import { expect, test } from '@jest/globals';
+
+/** A little above a power of two: maps have just doubled. */
+const RECORDS = '4200';
+
+test('the heap of a process grows by no more than its store counts, whatever the records are like', async () => {
+  // A process of its own: what jest holds would be counted, too.
+  const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', 'bench/store-memory.ts', RECORDS]);
+  expect(stdout).not.toContain('missed');
+  expect(stdout.match(/^apps with one tombstone/m)).not.toBeNull();
+});
