@@ -70,8 +70,8 @@ async function roundTrips(cluster: Cluster, url: string): Promise<{ trips: numbe
   let trips = 0;
   const rpc = new Rpc({ url }, { clock: systemClock, fetch, onRoundTrip: () => (trips += 1) });
   const { novaAppRegistry, kmsRegistry } = cluster.chain;
-  const options = { kmsAppId: KMS_APP_ID, inEnclave: false, confirmations: CONFIRMATIONS, novaAppRegistry, kmsRegistry };
-  const view = await new ViewReader(options, { rpc }).readView(AbortSignal.timeout(READY_LIMIT_MS));
+  const options = { kmsAppId: KMS_APP_ID, inEnclave: false, confirmations: CONFIRMATIONS, novaAppRegistry, kmsRegistry, maxClockSkewMs: Infinity, lastReadTtlMs: 0 };
+  const view = await new ViewReader(options, { rpc, clock: systemClock }).readView(AbortSignal.timeout(READY_LIMIT_MS));
   return { trips, members: view.membership.members.length };
 }
 

@@ -17,7 +17,8 @@ const KMS = `0x${'02'.repeat(20)}` as Wallet;
 const word = (value: number | string): string => (typeof value === 'number' ? value.toString(16) : value).padStart(64, '0');
 const WORDS = [word(0), word(1), word(32), word(64), word(320), word('ff'.repeat(32)), word('ab'.repeat(20)), 'ff'.repeat(32)];
 const hexWords = fc.array(fc.constantFrom(...WORDS), { maxLength: 40 }).map((words) => `0x${words.join('')}`);
-const BLOCK = { number: '0x64', hash: `0x${'00'.repeat(32)}`, timestamp: '0x6ab13b80', baseFeePerGas: '0x3b9aca00', transactions: [] };
+/** The one that is read: six behind the head. */
+const BLOCK = { number: '0xfa', hash: `0x${'00'.repeat(32)}`, timestamp: '0x6ab13b80', baseFeePerGas: '0x3b9aca00', transactions: [] };
 
 /** What an RPC gives to these as it should. */
 const GOOD: Readonly<Record<string, unknown>> = {
@@ -68,10 +69,11 @@ export const rpcAnswers = target({
           const hasBody = status !== 204;
           return new Response(hasBody ? torn(Buffer.from(text), rips) : null, { status, headers: { 'content-type': 'application/json', ...headers } });
         };
-        const rpc = new Rpc({ url: 'http://rpc.test' }, { clock: new InstantClock(), fetch });
+        const clock = new InstantClock();
+        const rpc = new Rpc({ url: 'http://rpc.test' }, { clock, fetch });
         const { signal } = new AbortController();
-        const viewReader = new ViewReader({ kmsAppId: 49, inEnclave: true, confirmations: 6, novaAppRegistry: REGISTRY, kmsRegistry: KMS }, { rpc });
-        const sender = new ClaimSender({ kmsRegistry: KMS }, { rpc, enclave: caller, log: collectingLog() });
+        const viewReader = new ViewReader({ kmsAppId: 49, inEnclave: true, confirmations: 6, novaAppRegistry: REGISTRY, kmsRegistry: KMS, maxClockSkewMs: Infinity, lastReadTtlMs: 180_000 }, { rpc, clock });
+        const sender = new ClaimSender({ kmsRegistry: KMS, claimMaxTip: 50_000_000_000n }, { rpc, enclave: caller, log: collectingLog(), leastHead: () => 0n });
         if (work === 'view') {
           const view = await expected(work, () => viewReader.readView(signal));
           const wallets = view?.membership.members.map(({ wallet }) => wallet) ?? [];

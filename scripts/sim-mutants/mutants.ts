@@ -233,12 +233,13 @@ const NINE: readonly Mutant[] = [
     replace: [
       {
         file: 'registry/view-reader.ts',
-        find: `      this.#rpc.readMany(calls, block),`,
+        find: `      views.readMany(calls, block),\n    ]);`,
         put: `      (async () => {
         const results = [];
-        for (const call of calls) results.push(await this.#rpc.readOne(call, block));
+        for (const call of calls) results.push(await views.readOne(call, block));
         return results;
-      })(),`,
+      })(),
+    ]);`,
       },
     ],
   },
@@ -469,7 +470,7 @@ const OWN: readonly Mutant[] = [
     name: 'depth-off-by-one',
     section: 'own',
     what: 'The chain is read five blocks deep instead of six.',
-    replace: [{ file: 'registry/view-reader.ts', find: `    const block = head - BigInt(confirmations);`, put: `    const block = head - BigInt(confirmations) + 1n;` }],
+    replace: [{ file: 'registry/pinned-block.ts', find: `  const block = shown.head - confirmations;`, put: `  const block = shown.head - confirmations + 1n;` }],
   },
   {
     name: 'acknowledged-to-last-number',
@@ -596,7 +597,7 @@ const OWN: readonly Mutant[] = [
     section: 'own',
     what: 'Whoever was listed once stays a member, stopped or not.',
     replace: [
-      { file: 'registry/view-reader.ts', find: `.slice(0, 2 * MAX_MEMBERS).map(toWallet);`, put: `.slice(0, 2 * MAX_MEMBERS).map(toWallet).concat(this.#lastListed);` },
+      { file: 'registry/view-reader.ts', find: `.slice(0, MAX_LISTED).map(toWallet);`, put: `.slice(0, MAX_LISTED).map(toWallet).concat(this.#lastListed);` },
       { file: 'registry/membership-rules.ts', find: "  if (instance.status !== 'ACTIVE') return `instance is ${instance.status}`;\n", put: `` },
     ],
   },
@@ -604,7 +605,7 @@ const OWN: readonly Mutant[] = [
     name: 'revoked-stay-members',
     section: 'own',
     what: 'Instances of a revoked version stay members.',
-    replace: [{ file: 'registry/membership-rules.ts', find: `  if (version !== 'ENROLLED' && version !== 'DEPRECATED') return`, put: `  if (version === 'UNKNOWN') return` }],
+    replace: [{ file: 'registry/membership-rules.ts', find: `  if (status !== 'ENROLLED' && status !== 'DEPRECATED') return`, put: `  if (status === 'UNKNOWN') return` }],
   },
   {
     name: 'rejections-count-as-acks',

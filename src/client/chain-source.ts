@@ -8,6 +8,9 @@ import { Rpc } from '../registry/rpc.ts';
 import { ViewReader } from '../registry/view-reader.ts';
 import type { MembershipSource } from './options.ts';
 
+/** As long as nodes keep an entry that cannot be read by default. Milliseconds. */
+const LAST_READ_TTL_MS = 180_000;
+
 export interface ChainSourceOptions {
   readonly rpcUrl: string;
   readonly registry: Wallet;
@@ -32,8 +35,11 @@ export class ChainSource implements MembershipSource {
         novaAppRegistry: options.registry,
         // The view holds the chain hash too, for which a client has no use: whatever stands here is not looked at.
         kmsRegistry: options.registry,
+        // Whose clock is wrong is for the nodes to say.
+        maxClockSkewMs: Infinity,
+        lastReadTtlMs: LAST_READ_TTL_MS,
       },
-      { rpc },
+      { rpc, clock: modules.clock },
     );
   }
 

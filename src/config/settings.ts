@@ -62,11 +62,16 @@ const wallet: Read<Wallet> = (text) => {
 };
 
 function httpUrl(text: string): string {
+  return httpUrlAsGiven(text).replace(/\/+$/, '');
+}
+
+/** With the slash at its end, where it has one: to some servers that is another address. */
+function httpUrlAsGiven(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !['http:', 'https:'].includes(url.protocol) || url.hostname === '') {
     throw new Error('must be an http or https URL');
   }
-  return text.replace(/\/+$/, '');
+  return text;
 }
 
 const proxyUrl: Read<string | undefined> = (text) => (text === '' ? undefined : httpUrl(text.includes('://') ? text : `http://${text}`));
@@ -144,7 +149,7 @@ export const SETTINGS = {
   inEnclave: setting('IN_ENCLAVE', 'true', boolean),
   logLevel: setting('LOG_LEVEL', 'INFO', logLevel),
   bindAddress: setting('BIND_ADDR', '0.0.0.0:8000', bindAddress),
-  nodeUrl: setting('NODE_URL', 'http://127.0.0.1:18545', httpUrl, 'HELIOS_RPC_URL'),
+  nodeUrl: setting('NODE_URL', 'http://127.0.0.1:18545', httpUrlAsGiven, 'HELIOS_RPC_URL'),
   instanceUrl: setting('NODE_INSTANCE_URL', '', publicUrl),
   nodeWallet: optional('NODE_WALLET', wallet),
   nodePrivateKey: optional('NODE_PRIVATE_KEY', privateKey, true),
@@ -164,6 +169,8 @@ export const SETTINGS = {
   maxStoreBytes: setting('MAX_STORE_BYTES', '536870912', integer(1, 1024 * GIB)),
   maxApps: setting('MAX_APPS', '20000', integer(1, 10_000_000)),
   dataSyncNudgeMs: setting('DATA_SYNC_NUDGE_MS', '50', integer(0, 60_000)),
+  chainId: optional('CHAIN_ID', integer(1, Number.MAX_SAFE_INTEGER)),
+  claimMaxTipGwei: setting('CLAIM_MAX_TIP_GWEI', '50', integer(1, 1_000_000)),
   chainConfirmations: setting('CHAIN_CONFIRMATIONS', '6', integer(0, 10_000)),
   trustedProxies: setting('TRUSTED_PROXIES', '', addressList),
   popTimeoutSeconds: setting('POP_TIMEOUT_SECONDS', '120', integer(1, 3_600)),

@@ -16,7 +16,7 @@ export interface FailureFacts {
   readonly call: string | null;
   /** `host:port`. */
   readonly endpoint: string | null;
-  /** `HTTP 401`, or the code of the deepest cause: `ENOTFOUND`, `ERR_TLS_CERT_ALTNAME_INVALID`. */
+  /** `HTTP 401`, `RPC -32000`, or the code of the deepest cause: `ENOTFOUND`, `ERR_TLS_CERT_ALTNAME_INVALID`. */
   readonly cause: string | null;
   /** Of an unexpected error: `function file:line`, innermost first, files relative to the project. */
   readonly frames: readonly string[];
@@ -43,7 +43,7 @@ export function failureFacts(error: unknown): FailureFacts {
     why: isOurs ? firstLine(error.message) : null,
     call: dependency?.call ?? null,
     endpoint: dependency?.endpoint ?? null,
-    cause: dependency?.status === undefined ? causeCode(error instanceof Error ? error.cause : null) : `HTTP ${dependency.status}`,
+    cause: dependency?.status === undefined ? causeCode(error instanceof Error ? error.cause : null) : statusText(dependency.status),
     frames: isExpected ? [] : framesOf(error),
   };
 }
@@ -74,13 +74,18 @@ export function causeCode(error: unknown): string | null {
 }
 
 /** The failed call behind an error, itself included. */
-function dependencyIn(error: unknown): DependencyError | null {
+export function dependencyIn(error: unknown): DependencyError | null {
   let at: unknown = error;
   for (let depth = 0; depth < MAX_CAUSES && at instanceof Error; depth += 1) {
     if (at instanceof DependencyError) return at;
     at = at.cause;
   }
   return null;
+}
+
+/** JSON-RPC's codes are negative, HTTP's are not. */
+function statusText(status: number): string {
+  return status >= 100 ? `HTTP ${status}` : `RPC ${status}`;
 }
 
 function firstLine(text: string): string {

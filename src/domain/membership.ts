@@ -32,6 +32,11 @@ export interface Member {
   readonly teePubkey: TeePubkey | '';
   readonly url: string;
   readonly versionStatus: 'ENROLLED' | 'DEPRECATED';
+  /**
+   * It stands on the list, but its instance or version could not be read at this block and is as it was last read, not longer ago
+   * than `PEER_CACHE_TTL_SECONDS`. Such a member is handed no secret (protocol.md §6). Absent: read at this block.
+   */
+  readonly asLastRead?: true;
 }
 
 export interface Membership {

@@ -17,6 +17,7 @@ import { createAppReader } from '../registry/app-reader.ts';
 import { CachedNovaRegistry } from '../registry/cached-nova-registry.ts';
 import { ChainClient } from '../registry/chain-client.ts';
 import { Rpc } from '../registry/rpc.ts';
+import { chainOptions } from './chain-options.ts';
 import { composeNode } from './compose-node.ts';
 import type { NodeVisualizer } from './visualize.ts';
 import { systemClock, systemRandom, yieldToRequests } from '../system/system.ts';
@@ -71,17 +72,8 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
   const local = config.nodePrivateKey === undefined ? null : new LocalWallet(config.nodePrivateKey, { enclave: odyn });
   const enclave = withExpectedWallet(local ?? odyn, config.nodeWallet);
   const rpcFetch = createRpcFetch(proxy);
-  const rpc = new Rpc({ url: config.nodeUrl }, { clock, fetch: rpcFetch.fetch });
-  const chain = new ChainClient(
-    {
-      kmsAppId: config.kmsAppId,
-      inEnclave: config.inEnclave,
-      novaAppRegistry: config.novaAppRegistry,
-      kmsRegistry: config.kmsRegistry,
-      confirmations: config.chainConfirmations,
-    },
-    { rpc, enclave, log: log.child('chain') },
-  );
+  const rpc = new Rpc({ url: config.nodeUrl }, { clock, fetch: rpcFetch.fetch, onFailure: noting('chain', 'a call of the chain RPC') });
+  const chain = new ChainClient(chainOptions(config), { rpc, clock, enclave, log: log.child('chain') });
   const reader = createAppReader({ novaAppRegistry: config.novaAppRegistry }, { rpc });
   const appRegistry = new CachedNovaRegistry({ ttlMs: config.registryCacheTtlMs }, { reader, clock });
   const transport = new PeerTransport({ inEnclave: config.inEnclave, proxy }, { clock });

@@ -5,7 +5,8 @@ import type { Wallet } from '../domain/ids.ts';
 import type { AppRecord } from '../domain/membership.ts';
 import { novaAppRegistryAbi } from './abi.ts';
 import { toApp, toInstance, toVersion } from './records.ts';
-import type { Rpc, ViewCall, ViewResult } from './rpc.ts';
+import type { Rpc } from './rpc.ts';
+import type { ViewCall, ViewResult } from './views.ts';
 
 export interface AppReader {
   /** @throws DependencyError when the chain cannot be read */
@@ -26,13 +27,13 @@ export function createAppReader(options: { readonly novaAppRegistry: Wallet }, m
   };
   return {
     async read(wallet, signal) {
-      const found = await rpc.trip(signal, () => rpc.readOne(call('getInstanceByWallet', [wallet])));
+      const found = await rpc.trip(signal, ({ views }) => views.readOne(call('getInstanceByWallet', [wallet])));
       const instance = toInstance(valueOf(found) as Parameters<typeof toInstance>[0]);
       if (instance.id === 0n) return { instance, app: null, version: null };
-      const [app, version] = await rpc.trip(signal, () =>
+      const [app, version] = await rpc.trip(signal, ({ views }) =>
         Promise.all([
-          rpc.readOne(call('getApp', [instance.appId])),
-          rpc.readOne(call('getVersion', [instance.appId, instance.versionId])),
+          views.readOne(call('getApp', [instance.appId])),
+          views.readOne(call('getVersion', [instance.appId, instance.versionId])),
         ]),
       );
       return {

@@ -1,18 +1,27 @@
 /** The chain as the machine's jobs need it: the port `Chain` over viem. */
 import type { Hash32 } from '../domain/ids.ts';
 import type { ChainView, ClaimReport, HashReading } from '../domain/membership.ts';
-import type { Chain, Enclave, Log } from '../domain/ports.ts';
-import { ClaimSender } from './claim-sender.ts';
+import type { Chain, Clock, Enclave, Log } from '../domain/ports.ts';
+import { ClaimSender, type ClaimSenderOptions } from './claim-sender.ts';
 import type { Rpc } from './rpc.ts';
 import { ViewReader, type ViewReaderOptions } from './view-reader.ts';
+
+export type ChainClientOptions = ViewReaderOptions & ClaimSenderOptions;
+
+export interface ChainClientModules {
+  readonly rpc: Rpc;
+  readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
+  readonly enclave: Enclave;
+  readonly log: Log;
+}
 
 export class ChainClient implements Chain {
   readonly #views: ViewReader;
   readonly #claims: ClaimSender;
 
-  constructor(options: ViewReaderOptions, modules: { readonly rpc: Rpc; readonly enclave: Enclave; readonly log: Log }) {
+  constructor(options: ChainClientOptions, modules: ChainClientModules) {
     this.#views = new ViewReader(options, modules);
-    this.#claims = new ClaimSender(options, modules);
+    this.#claims = new ClaimSender(options, { ...modules, leastHead: () => this.#views.highestBlock });
   }
 
   readView(signal: AbortSignal): Promise<ChainView> {

@@ -1,11 +1,17 @@
 /**
- * Which transaction to send for a claim (protocol.md §6): pure. EIP-1559, max fee = 2 x base fee + tip. A claim of ours
- * that still waits is left alone for a while, then replaced under the same nonce with both fees raised enough for nodes
- * to take the replacement.
+ * Which transaction to send for a claim (protocol.md §6): pure. EIP-1559, max fee = 2 x base fee + tip, the tip within its
+ * bounds. What the RPC suggests as a tip may be absurd, so a cap binds. A claim of ours that still waits is left alone for a
+ * while, then replaced under the same nonce; one that was refused for its price is raised by an eighth at each further try, until
+ * it is taken or the cap is reached.
  */
 
 /** Gas limit of a claim. */
 export const CLAIM_GAS = 300_000n;
+/** The least tip. Wei per gas. */
+export const MIN_TIP = 1_000_000n;
+/** The most that a claim may cost: 0.05 ether. Wei. */
+export const MAX_CLAIM_FEE = 50_000_000_000_000_000n;
+const MAX_FEE_PER_GAS = MAX_CLAIM_FEE / CLAIM_GAS;
 /** Nodes ask 10 % more of both fees for a replacement; an eighth is enough everywhere. */
 const RAISE_NUMERATOR = 9n;
 const RAISE_DENOMINATOR = 8n;
@@ -18,10 +24,15 @@ export interface ClaimFees {
   readonly maxFeePerGas: bigint;
 }
 
-export interface SentClaim extends ClaimFees {
+/** The last try under a nonce, of whichever hash. */
+export interface LastTry extends ClaimFees {
   readonly nonce: number;
   /** The head when it was sent. */
   readonly sentAt: bigint;
+  /** `refused`: for its price; the next try offers more. */
+  readonly became: 'taken' | 'refused';
+  /** It claims the hash that is to be claimed now. */
+  readonly isSameHash: boolean;
 }
 
 export interface ChainFacts {
@@ -29,32 +40,48 @@ export interface ChainFacts {
   /** Transactions of this wallet that are on the chain. */
   readonly nonce: number;
   readonly baseFee: bigint;
+  /** As the RPC suggests it. */
   readonly tip: bigint;
 }
 
 export type ClaimPlan =
   | { readonly kind: 'wait' }
-  | ({ readonly kind: 'send'; readonly nonce: number } & ClaimFees);
+  | ({ readonly kind: 'send'; readonly nonce: number } & ClaimFees)
+  /** More would be over the cap. */
+  | { readonly kind: 'too_dear' };
 
-export function freshFees(facts: Pick<ChainFacts, 'baseFee' | 'tip'>): ClaimFees {
-  return { maxPriorityFeePerGas: facts.tip, maxFeePerGas: 2n * facts.baseFee + facts.tip };
+const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);
+const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);
+const raised = (fee: bigint): bigint => (fee * RAISE_NUMERATOR) / RAISE_DENOMINATOR + 1n;
+
+/** @param maxTip `CLAIM_MAX_TIP_GWEI` in wei, MIN_TIP or more; null: no claim within the caps would be mined */
+export function freshFees({ baseFee, tip }: Pick<ChainFacts, 'baseFee' | 'tip'>, maxTip: bigint): ClaimFees | null {
+  const maxPriorityFeePerGas = min(max(tip, MIN_TIP), maxTip);
+  return withinCap({ maxPriorityFeePerGas, maxFeePerGas: 2n * baseFee + maxPriorityFeePerGas }, baseFee);
 }
 
-function raised(fee: bigint): bigint {
-  return (fee * RAISE_NUMERATOR) / RAISE_DENOMINATOR + 1n;
+/** Fees that replace `last`, each raised by an eighth at least, and are no lower than fresh ones; null: over the cap. */
+export function raisedFees(last: ClaimFees, facts: Pick<ChainFacts, 'baseFee' | 'tip'>, maxTip: bigint): ClaimFees | null {
+  const fresh = freshFees(facts, maxTip);
+  const maxPriorityFeePerGas = max(raised(last.maxPriorityFeePerGas), fresh?.maxPriorityFeePerGas ?? 0n);
+  const maxFeePerGas = max(max(raised(last.maxFeePerGas), fresh?.maxFeePerGas ?? 0n), maxPriorityFeePerGas);
+  const isOver = fresh === null || maxPriorityFeePerGas > maxTip || maxFeePerGas > MAX_FEE_PER_GAS;
+  return isOver ? null : { maxPriorityFeePerGas, maxFeePerGas };
 }
 
-/** Fees that replace `last` and are no lower than fresh ones. */
-export function replacementFees(last: ClaimFees, facts: Pick<ChainFacts, 'baseFee' | 'tip'>): ClaimFees {
-  const fresh = freshFees(facts);
-  const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);
-  const maxPriorityFeePerGas = max(raised(last.maxPriorityFeePerGas), fresh.maxPriorityFeePerGas);
-  return { maxPriorityFeePerGas, maxFeePerGas: max(max(raised(last.maxFeePerGas), fresh.maxFeePerGas), maxPriorityFeePerGas) };
+/** A base fee that has room above it may rise no more than the cap allows. */
+function withinCap({ maxPriorityFeePerGas, maxFeePerGas }: ClaimFees, baseFee: bigint): ClaimFees | null {
+  const capped = min(maxFeePerGas, MAX_FEE_PER_GAS);
+  return capped < baseFee + maxPriorityFeePerGas ? null : { maxPriorityFeePerGas, maxFeePerGas: capped };
 }
 
-/** @param last the claim of the same hash that this process sent; null when there is none */
-export function planClaim(last: SentClaim | null, facts: ChainFacts): ClaimPlan {
-  if (last === null || last.nonce < facts.nonce) return { kind: 'send', nonce: facts.nonce, ...freshFees(facts) };
-  if (facts.head - last.sentAt < STUCK_AFTER_BLOCKS) return { kind: 'wait' };
-  return { kind: 'send', nonce: last.nonce, ...replacementFees(last, facts) };
+/** @param last the last try under a nonce that is not used yet; null when this process made none */
+export function planClaim(last: LastTry | null, facts: ChainFacts, maxTip: bigint): ClaimPlan {
+  if (last === null || last.nonce < facts.nonce) return send(facts.nonce, freshFees(facts, maxTip));
+  if (last.became === 'taken' && last.isSameHash && facts.head - last.sentAt < STUCK_AFTER_BLOCKS) return { kind: 'wait' };
+  return send(last.nonce, raisedFees(last, facts, maxTip));
+}
+
+function send(nonce: number, fees: ClaimFees | null): ClaimPlan {
+  return fees === null ? { kind: 'too_dear' } : { kind: 'send', nonce, ...fees };
 }

@@ -8,27 +8,15 @@ import { parseHash32, ZERO_HASH, type Hash32, type Wallet } from '../domain/ids.
 import type { ClaimReport } from '../domain/membership.ts';
 import type { Enclave, Log, UnsignedTransaction } from '../domain/ports.ts';
 import { kmsRegistryAbi } from './abi.ts';
-import { CLAIM_GAS, planClaim, replacementFees, type ChainFacts, type ClaimFees, type SentClaim } from './claim-plan.ts';
-import { isExecutionFailure, type Rpc } from './rpc.ts';
+import { CLAIM_GAS, planClaim, raisedFees, type ChainFacts, type ClaimFees, type LastTry } from './claim-plan.ts';
+import type { Rpc } from './rpc.ts';
+import { judgeSending, type Sending } from './sending.ts';
+import { isExecutionFailure } from './views.ts';
 
-/** Sends under one nonce within one claim: the first and one with raised fees. */
-const SEND_ATTEMPTS = 2;
+/** Sends within one claim: the first, and some with raised fees; the next claim goes on from there. */
+const SEND_ATTEMPTS = 6;
 /** Claims of one hash whose fate is asked for, the latest: each replaces or follows the one before. */
 const MAX_REMEMBERED = 32;
-
-type Sending = 'taken' | 'known' | 'underpriced' | 'nonce_used' | 'no_funds' | 'refused';
-
-/** What a node says to a raw transaction, by the words that the clients in use share. */
-function judgeSending(error: unknown): Sending {
-  // An RPC may leave the message out.
-  const said = error instanceof BaseError ? (error.walk() as { readonly message?: unknown }).message : null;
-  const text = typeof said === 'string' ? said.toLowerCase() : '';
-  if (/already known|already imported|known transaction/.test(text)) return 'known';
-  if (/underpriced|fee too low|max fee per gas less than block base fee/.test(text)) return 'underpriced';
-  if (/nonce too low|nonce is too low|already been used/.test(text)) return 'nonce_used';
-  if (/insufficient funds|exceeds the balance/.test(text)) return 'no_funds';
-  return 'refused';
-}
 
 const REFUSALS: Readonly<Record<Exclude<Sending, 'taken' | 'known'>, string>> = {
   underpriced: 'the claim is underpriced',
@@ -36,6 +24,7 @@ const REFUSALS: Readonly<Record<Exclude<Sending, 'taken' | 'known'>, string>> = 
   no_funds: 'the wallet cannot pay for the claim',
   refused: 'the RPC did not take the claim',
 };
+const TOO_DEAR = 'a claim that would be mined costs more than CLAIM_MAX_TIP_GWEI or 0.05 ether allow';
 
 /** The calldata of a claim. */
 export function claimCalldata(hash: Hash32): Hex {
@@ -67,30 +56,49 @@ interface SentTransaction {
   readonly transactionHash: Hash32;
 }
 
+export interface ClaimSenderOptions {
+  readonly kmsRegistry: Wallet;
+  /** `CLAIM_MAX_TIP_GWEI` in wei. */
+  readonly claimMaxTip: bigint;
+}
+
+export interface ClaimSenderModules {
+  readonly rpc: Rpc;
+  readonly enclave: Enclave;
+  readonly log: Log;
+  /** A block that the head is not below. */
+  readonly leastHead: () => bigint;
+}
+
 export class ClaimSender {
   readonly #kmsRegistry: Wallet;
+  readonly #maxTip: bigint;
   readonly #rpc: Rpc;
   readonly #enclave: Enclave;
   readonly #log: Log;
+  readonly #leastHead: () => bigint;
   #chainId: number | null = null;
-  #last: (SentClaim & { readonly hash: Hash32; readonly transactionHash: Hash32 }) | null = null;
+  /** The last try under its nonce, also one that was refused for its price. */
+  #last: (Omit<LastTry, 'isSameHash'> & { readonly hash: Hash32; readonly transactionHash: Hash32 }) | null = null;
   /** All claims of one hash, since any of them may be the one that was taken. */
   #sent: { readonly hash: Hash32; readonly transactions: readonly SentTransaction[] } | null = null;
 
   constructor(
-    options: { readonly kmsRegistry: Wallet },
-    modules: { readonly rpc: Rpc; readonly enclave: Enclave; readonly log: Log },
+    options: ClaimSenderOptions,
+    modules: ClaimSenderModules,
   ) {
     this.#kmsRegistry = options.kmsRegistry;
+    this.#maxTip = options.claimMaxTip;
     this.#rpc = modules.rpc;
     this.#enclave = modules.enclave;
     this.#log = modules.log;
+    this.#leastHead = modules.leastHead;
   }
 
   /** @throws DependencyError when it cannot be read. */
   async readHeadHash(signal: AbortSignal): Promise<Hash32> {
     const call = { address: this.#kmsRegistry as Hex, abi: kmsRegistryAbi, functionName: 'masterSecretHash' };
-    const result = await this.#rpc.trip(signal, () => this.#rpc.readOne(call));
+    const result = await this.#rpc.trip(signal, ({ views }) => views.readOne(call));
     const hash = result.ok ? parseHash32(result.value as string) : null;
     if (hash === null) throw new DependencyError('chain', 'malformed', 'the hash at the head cannot be read');
     return hash;
@@ -100,7 +108,7 @@ export class ClaimSender {
   async hasClaimed(hash: Hash32, signal: AbortSignal): Promise<boolean> {
     const sent = this.#sent?.hash === hash ? this.#sent.transactions : [];
     if (sent.length === 0) return false;
-    const taken = await this.#rpc.trip(signal, () => Promise.all(sent.map(({ transactionHash }) => this.#wasTaken(transactionHash))));
+    const taken = await this.#wereTaken(sent, signal);
     return taken.includes(true);
   }
 
@@ -109,11 +117,14 @@ export class ClaimSender {
     if (shown !== ZERO_HASH) return { kind: 'head_shows', hash: shown };
     const wallet = await this.#enclave.address(signal);
     const facts = await this.#readFacts(wallet, signal);
+    // Of a backend that is behind, which shows zero for what was claimed since.
+    if (facts.head < this.#leastHead()) return { kind: 'refused', detail: 'the RPC is behind what it has shown before' };
     const reset = await this.#findReset(hash, facts, signal);
     if (reset !== null) return { kind: 'was_reset', transactionHash: reset };
-    const last = this.#last?.hash === hash ? this.#last : null;
-    const plan = planClaim(last, facts);
+    const last = this.#last === null ? null : { ...this.#last, isSameHash: this.#last.hash === hash };
+    const plan = planClaim(last, facts, this.#maxTip);
     if (plan.kind === 'wait') return { kind: 'pending', transactionHash: last!.transactionHash };
+    if (plan.kind === 'too_dear') return { kind: 'refused', detail: TOO_DEAR };
     const wouldFail = await this.#simulate(hash, wallet, signal);
     if (wouldFail !== null) return { kind: 'refused', detail: wouldFail };
     return this.#send(hash, plan, facts, signal);
@@ -127,19 +138,26 @@ export class ClaimSender {
     if (this.#sent?.hash !== hash) return null;
     const used = this.#sent.transactions.filter(({ nonce }) => nonce < facts.nonce);
     if (used.length === 0) return null;
-    const taken = await this.#rpc.trip(signal, () => Promise.all(used.map(({ transactionHash }) => this.#wasTaken(transactionHash))));
+    const taken = await this.#wereTaken(used, signal);
     const at = taken.indexOf(true);
     // The look at the head came before: by now it may show the claim.
     return at >= 0 && (await this.readHeadHash(signal)) === ZERO_HASH ? used[at]!.transactionHash : null;
   }
 
-  async #wasTaken(transactionHash: Hash32): Promise<boolean> {
-    try {
-      return (await this.#rpc.client.getTransactionReceipt({ hash: transactionHash })).status === 'success';
-    } catch (error) {
-      if (error instanceof TransactionReceiptNotFoundError) return false;
-      throw error;
-    }
+  /** Of each, whether it is on the chain and did what it was to do. */
+  async #wereTaken(sent: readonly SentTransaction[], signal: AbortSignal): Promise<readonly boolean[]> {
+    return this.#rpc.trip(signal, ({ client }) =>
+      Promise.all(
+        sent.map(async ({ transactionHash }) => {
+          try {
+            return (await client.getTransactionReceipt({ hash: transactionHash })).status === 'success';
+          } catch (error) {
+            if (error instanceof TransactionReceiptNotFoundError) return false;
+            throw error;
+          }
+        }),
+      ),
+    );
   }
 
   #remember(hash: Hash32, transaction: SentTransaction): void {
@@ -148,8 +166,7 @@ export class ClaimSender {
   }
 
   async #readFacts(wallet: Wallet, signal: AbortSignal): Promise<ChainFacts> {
-    const { client } = this.#rpc;
-    return this.#rpc.trip(signal, async () => {
+    return this.#rpc.trip(signal, async ({ client }) => {
       const [block, nonce, tip, chainId] = await Promise.all([
         client.getBlock({ blockTag: 'latest' }),
         client.getTransactionCount({ address: wallet as Hex, blockTag: 'latest' }),
@@ -163,9 +180,9 @@ export class ClaimSender {
 
   /** The name of the error that the contract would answer with; null when it would take the claim. */
   async #simulate(hash: Hash32, wallet: Wallet, signal: AbortSignal): Promise<string | null> {
-    return this.#rpc.trip(signal, async () => {
+    return this.#rpc.trip(signal, async ({ client }) => {
       try {
-        await this.#rpc.client.simulateContract({
+        await client.simulateContract({
           address: this.#kmsRegistry as Hex,
           abi: kmsRegistryAbi,
           functionName: 'setMasterSecretHash',
@@ -192,33 +209,43 @@ export class ClaimSender {
     for (let attempt = 1; attempt <= SEND_ATTEMPTS; attempt += 1) {
       const transaction = claimTransaction(hash, { ...fees, nonce, chainId: this.#chainId!, kmsRegistry: this.#kmsRegistry });
       const signed = await this.#enclave.signTransaction(transaction, signal);
+      const { transactionHash } = signed;
       // Noted before it is sent: if the answer is lost, the claim may be under way all the same.
-      this.#last = { ...fees, nonce, sentAt: facts.head, hash, transactionHash: signed.transactionHash };
-      this.#remember(hash, { nonce, transactionHash: signed.transactionHash });
-      sending = await this.#sendRaw(signed.rawTransaction);
-      if (sending === 'taken' || sending === 'known') return { kind: 'pending', transactionHash: signed.transactionHash };
-      if (sending === 'underpriced') fees = replacementFees(fees, facts);
-      else if (sending === 'nonce_used') {
+      this.#last = { ...fees, nonce, sentAt: facts.head, hash, transactionHash, became: 'taken' };
+      this.#remember(hash, { nonce, transactionHash });
+      sending = await this.#sendRaw(signed.rawTransaction, signal);
+      if (sending === 'taken' || sending === 'known') return { kind: 'pending', transactionHash };
+      if (sending === 'underpriced') {
+        // Also by a claim that a former process of this wallet left in the pool.
+        this.#last = { ...this.#last, became: 'refused' };
+        const more = raisedFees(fees, facts, this.#maxTip);
+        if (more === null) return { kind: 'refused', detail: TOO_DEAR };
+        fees = more;
+      } else if (sending === 'nonce_used') {
         // By whichever claim of this node was mined meanwhile, it may be.
         const shown = await this.readHeadHash(signal);
         if (shown !== ZERO_HASH) return { kind: 'head_shows', hash: shown };
         nonce = (await this.#readFacts(await this.#enclave.address(signal), signal)).nonce;
       } else break;
     }
-    this.#last = null;
+    if (sending !== 'underpriced') this.#last = null;
     this.#log.warn('the claim of the master secret hash was not taken', { why: sending });
     return { kind: 'refused', detail: REFUSALS[sending] };
   }
 
-  async #sendRaw(raw: Hex): Promise<Sending> {
+  async #sendRaw(raw: Hex, signal: AbortSignal): Promise<Sending> {
+    const isAnswer = ({ message }: { readonly message: string }): boolean => judgeSending(message) !== 'refused';
     try {
-      await this.#rpc.client.sendRawTransaction({ serializedTransaction: raw });
+      await this.#rpc.trip(signal, ({ client }) => client.sendRawTransaction({ serializedTransaction: raw }), isAnswer);
       return 'taken';
     } catch (error) {
-      const judged = judgeSending(error);
-      // An answer that did not come says nothing about the transaction: wait for what the head shows.
-      const noAnswer = error instanceof BaseError && error.walk((cause) => /^(HttpRequest|Timeout)/.test((cause as Error).name)) !== null;
-      return judged === 'refused' && noAnswer ? 'taken' : judged;
+      if (error instanceof DependencyError) {
+        if (error.failure === 'aborted') throw error;
+        // An answer that did not come says nothing about the transaction: wait for what the head shows.
+        return error.failure === 'refused' || (error.status !== undefined && error.status < 0) ? 'refused' : 'taken';
+      }
+      const said = error instanceof BaseError ? (error.walk() as { readonly message?: unknown }).message : null;
+      return judgeSending(said);
     }
   }
 }

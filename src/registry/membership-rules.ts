@@ -1,6 +1,6 @@
 /**
  * Who is a member (protocol.md §6, Membership): pure, one decision per listed wallet. An entry that fails a rule, or could
- * not be read, is dropped with why; it never harms another.
+ * not be read for too long, is dropped with why; it never harms another.
  */
 import type { Wallet } from '../domain/ids.ts';
 import { MAX_MEMBERS } from '../domain/limits.ts';
@@ -12,14 +12,21 @@ export interface MembershipRules {
   readonly inEnclave: boolean;
 }
 
+/** What a contract says, now or when it could be read last. */
+export interface Entry<T> {
+  /** Null: the contract knows none. */
+  readonly value: T | null;
+  readonly asLastRead: boolean;
+}
+
 export interface MembershipReadings {
   readonly block: bigint;
   /** As `getActiveInstances` lists them. */
   readonly listed: readonly Wallet[];
-  /** Absent: could not be read. */
-  readonly instances: ReadonlyMap<Wallet, Instance>;
-  /** Of the KMS app, by version id. Absent: could not be read. */
-  readonly versions: ReadonlyMap<bigint, VersionStatus>;
+  /** Absent: could not be read, nor lately. */
+  readonly instances: ReadonlyMap<Wallet, Entry<Instance>>;
+  /** Of the KMS app, by version id. Absent: could not be read, nor lately. */
+  readonly versions: ReadonlyMap<bigint, Entry<VersionStatus>>;
 }
 
 /** Longest instance URL. Characters. */
@@ -40,19 +47,23 @@ function urlFault(text: string, inEnclave: boolean): string | null {
 }
 
 function fault(rules: MembershipRules, wallet: Wallet, readings: MembershipReadings): string | Member {
-  const instance = readings.instances.get(wallet);
-  if (instance === undefined) return 'instance cannot be read';
-  if (instance.id === 0n) return 'unknown instance';
+  const entry = readings.instances.get(wallet);
+  if (entry === undefined) return 'instance cannot be read';
+  const instance = entry.value;
+  if (instance === null || instance.id === 0n) return 'unknown instance';
   if (instance.appId !== BigInt(rules.kmsAppId)) return 'instance of another app';
   if (instance.wallet !== wallet) return 'instance names another wallet';
   if (instance.status !== 'ACTIVE') return `instance is ${instance.status}`;
   if (!instance.zkVerified) return 'instance is not zkVerified';
   const version = readings.versions.get(instance.versionId);
   if (version === undefined) return 'version cannot be read';
-  if (version !== 'ENROLLED' && version !== 'DEPRECATED') return `version is ${version}`;
+  const { value: status } = version;
+  if (status === null) return 'unknown version';
+  if (status !== 'ENROLLED' && status !== 'DEPRECATED') return `version is ${status}`;
   const wrongUrl = urlFault(instance.url, rules.inEnclave);
   if (wrongUrl !== null) return wrongUrl;
-  return { instance, wallet, teePubkey: instance.teePubkey, url: instance.url, versionStatus: version };
+  const asLastRead = entry.asLastRead || version.asLastRead ? { asLastRead: true as const } : {};
+  return { instance, wallet, teePubkey: instance.teePubkey, url: instance.url, versionStatus: status, ...asLastRead };
 }
 
 export function judgeMembership(rules: MembershipRules, readings: MembershipReadings): Membership {

@@ -2,119 +2,185 @@
  * The view of the chain that one node_tick works with (protocol.md §6): membership and chain hash, all at one block
  * CHAIN_CONFIRMATIONS behind the head, in three round trips whatever the number of instances (§9.11):
  *
- *   1  the head's number; beside it the list of instances at the head, as a hint of whom trip 2 should ask for
+ *   1  the head's number and the chain's id; beside it the list of instances at the head, as a hint of whom trip 2 should ask for
  *   2  at the pinned block: its time, the list, the chain hash, and the instances hinted at
  *   3  at the pinned block: the versions of those, and instances that the hint lacked
  *
  * One trip more is made where the pinned block lists an instance that nobody hinted at and whose version no other shares: rare,
- * and better than to drop a member for a tick.
+ * and better than to drop a member for a tick. A head that is too far back is asked for again: a balancer has other backends.
  */
 import type { Hex } from 'viem';
+import { nameOf } from '../domain/dependency-failures.ts';
+import { elapsedMs } from '../domain/elapsed.ts';
 import { DependencyError } from '../domain/errors.ts';
 import { parseHash32, type Wallet } from '../domain/ids.ts';
 import { MAX_MEMBERS } from '../domain/limits.ts';
 import type { ChainView, HashReading, Instance, VersionStatus } from '../domain/membership.ts';
+import type { Clock } from '../domain/ports.ts';
 import { kmsRegistryAbi, novaAppRegistryAbi } from './abi.ts';
-import { judgeMembership, type MembershipRules } from './membership-rules.ts';
+import { LastRead } from './last-read.ts';
+import { judgeMembership, type Entry, type MembershipRules } from './membership-rules.ts';
+import { clockFault, pinBlock, type ChainRules, type SeenChain } from './pinned-block.ts';
 import { toInstance, toVersion, toWallet } from './records.ts';
-import type { Rpc, ViewCall, ViewResult } from './rpc.ts';
+import type { Rpc, RpcTrip } from './rpc.ts';
+import type { ViewCall, ViewResult } from './views.ts';
 
-export interface ViewReaderOptions extends MembershipRules {
+/** How often the head is asked for when it is too far back. */
+const HEAD_ASKED = 4;
+const MAX_LISTED = 2 * MAX_MEMBERS;
+
+export interface ViewReaderOptions extends MembershipRules, ChainRules {
   readonly novaAppRegistry: Wallet;
   readonly kmsRegistry: Wallet;
-  /** Blocks between the head and the block that is read. */
-  readonly confirmations: number;
+  /** How long an entry that cannot be read counts as it was last read: `PEER_CACHE_TTL_SECONDS` in milliseconds. */
+  readonly lastReadTtlMs: number;
+}
+
+export interface ViewReaderModules {
+  readonly rpc: Rpc;
+  readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
 }
 
 type RawInstance = Parameters<typeof toInstance>[0];
 type RawVersion = Parameters<typeof toVersion>[0];
 
+interface Head {
+  readonly block: bigint;
+  readonly head: bigint;
+  readonly chainId: number;
+  readonly hinted: readonly Wallet[];
+}
+
+/** Results of one view's calls, by what was asked for. */
+interface Found {
+  readonly instances: Map<Wallet, ViewResult>;
+  readonly versions: Map<bigint, ViewResult>;
+}
+
 export class ViewReader {
   readonly #options: ViewReaderOptions;
   readonly #rpc: Rpc;
+  readonly #clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
+  readonly #instances: LastRead<Wallet, Instance>;
+  readonly #versions: LastRead<bigint, VersionStatus>;
+  #seen: SeenChain = { chainId: null, highest: null };
   #lastListed: readonly Wallet[] = [];
 
-  constructor(options: ViewReaderOptions, modules: { readonly rpc: Rpc }) {
+  constructor(options: ViewReaderOptions, modules: ViewReaderModules) {
     this.#options = options;
     this.#rpc = modules.rpc;
+    this.#clock = modules.clock;
+    const elapsed = { elapsedMs: elapsedMs(modules.clock) };
+    this.#instances = new LastRead(options.lastReadTtlMs, elapsed);
+    this.#versions = new LastRead(options.lastReadTtlMs, elapsed);
   }
 
-  /** @throws DependencyError when the list cannot be read: a failed refresh is no empty list (§9.18) */
+  /** That a good view was read at; 0 before the first. */
+  get highestBlock(): bigint {
+    return this.#seen.highest ?? 0n;
+  }
+
+  /** @throws DependencyError when it cannot be read: a failed refresh is no empty list (§9.18) */
   async readView(signal: AbortSignal): Promise<ChainView> {
-    const { confirmations } = this.#options;
-    const { head, hinted } = await this.#rpc.trip(signal, () => this.#readHead());
-    if (head < BigInt(confirmations)) {
-      throw new DependencyError('chain', 'malformed', `the chain is younger than ${confirmations} blocks`);
-    }
-    const block = head - BigInt(confirmations);
-    const first = await this.#rpc.trip(signal, () => this.#readListed(hinted, block));
+    const { block, head, chainId, hinted } = await this.#readHead(signal);
+    const first = await this.#rpc.trip(signal, (trip) => this.#readListed(trip, hinted, block));
+    const wrongTime = clockFault(this.#options, { number: block, timestampMs: first.timestampMs }, this.#clock.nowMs());
+    if (wrongTime !== null) throw this.#failure(wrongTime);
     const hash = await this.#judgeHash(first.hash, block, signal);
     if (!first.list.ok) return this.#failList(first.list, block, signal);
-    const listed = (first.list.value as readonly string[]).slice(0, 2 * MAX_MEMBERS).map(toWallet);
-    const versions = await this.#readRest(listed, first.instances, block, signal);
+    const listed = (first.list.value as readonly string[]).slice(0, MAX_LISTED).map(toWallet);
+    const found: Found = { instances: first.instances, versions: new Map() };
+    await this.#readRest(listed, found, block, signal);
+    const membership = judgeMembership(this.#options, { block, listed, ...this.#entriesOf(listed, found) });
     this.#lastListed = listed;
-    const membership = judgeMembership(this.#options, { block, listed, instances: first.instances, versions });
+    this.#seen = { chainId, highest: block };
     return { block, timestampMs: first.timestampMs, head, membership, hash };
   }
 
   async readHash(block: bigint, signal: AbortSignal): Promise<HashReading> {
-    const result = await this.#rpc.trip(signal, () => this.#rpc.readOne(this.#hashCall(), block));
+    const result = await this.#rpc.trip(signal, ({ views }) => views.readOne(this.#hashCall(), block));
     return this.#judgeHash(result, block, signal);
   }
 
-  /** Trip 1. The contract may refuse the hint: then the last tick's list serves. An answer that is lost fails the trip. */
-  async #readHead(): Promise<{ head: bigint; hinted: readonly Wallet[] }> {
-    const [head, latest] = await Promise.all([
-      this.#rpc.client.getBlockNumber({ cacheTime: 0 }),
-      this.#rpc.readOne(this.#listCall()),
-      this.#rpc.findMulticall(),
-    ]);
-    const now = latest.ok ? (latest.value as readonly string[]).map(toWallet) : [];
-    return { head, hinted: [...new Set([...now, ...this.#lastListed])].slice(0, 2 * MAX_MEMBERS) };
+  /** Trip 1. The contract may refuse the hint: then the last tick's list serves. */
+  async #readHead(signal: AbortSignal): Promise<Head> {
+    for (let asked = 1; ; asked += 1) {
+      const [head, chainId, latest] = await this.#rpc.trip(signal, ({ client, views }) =>
+        Promise.all([client.getBlockNumber({ cacheTime: 0 }), client.getChainId(), views.readOne(this.#listCall()), views.findMulticall()]),
+      );
+      const pinned = pinBlock(this.#options, this.#seen, { chainId, head });
+      if (pinned.ok) {
+        const now = latest.ok ? (latest.value as readonly string[]).map(toWallet) : [];
+        return { block: pinned.block, head, chainId, hinted: [...new Set([...now, ...this.#lastListed])].slice(0, MAX_LISTED) };
+      }
+      if (!pinned.again || asked >= HEAD_ASKED) throw this.#failure(pinned.how);
+    }
   }
 
   /** Trip 2. */
-  async #readListed(hinted: readonly Wallet[], block: bigint) {
+  async #readListed({ client, views }: RpcTrip, hinted: readonly Wallet[], block: bigint) {
     const calls = [this.#listCall(), this.#hashCall(), ...hinted.map((wallet) => this.#instanceCall(wallet))];
     const [header, [list, hash, ...rest]] = await Promise.all([
-      this.#rpc.client.getBlock({ blockNumber: block }),
-      this.#rpc.readMany(calls, block),
+      client.getBlock({ blockNumber: block }),
+      views.readMany(calls, block),
     ]);
-    const instances = new Map<Wallet, Instance>();
-    hinted.forEach((wallet, index) => noteInstance(instances, wallet, rest[index]));
+    if (header.number !== block) throw this.#failure('gave another block than the one asked for');
+    const instances = new Map(hinted.map((wallet, index) => [wallet, rest[index]!]));
     return { timestampMs: Number(header.timestamp) * 1000, list: list!, hash: hash!, instances };
   }
 
-  /** Trip 3, and the rare one after it: adds to `instances` what the hint lacked, and returns the versions. */
-  async #readRest(
-    listed: readonly Wallet[],
-    instances: Map<Wallet, Instance>,
-    block: bigint,
-    signal: AbortSignal,
-  ): Promise<ReadonlyMap<bigint, VersionStatus>> {
-    const versionIds = this.#versionsOf(listed, instances);
-    const unhinted = [...new Set(listed)].filter((wallet) => !instances.has(wallet));
-    const versions = new Map<bigint, VersionStatus>();
-    if (versionIds.length + unhinted.length === 0) return versions;
+  /** Trip 3, and the rare one after it: adds to `found` what the hint lacked, and the versions. */
+  async #readRest(listed: readonly Wallet[], found: Found, block: bigint, signal: AbortSignal): Promise<void> {
+    const versionIds = this.#versionsOf(listed, found);
+    const unhinted = [...new Set(listed)].filter((wallet) => !found.instances.has(wallet));
+    if (versionIds.length + unhinted.length === 0) return;
     const calls = [...versionIds.map((id) => this.#versionCall(id)), ...unhinted.map((wallet) => this.#instanceCall(wallet))];
-    const results = await this.#rpc.trip(signal, () => this.#rpc.readMany(calls, block));
-    versionIds.forEach((id, index) => noteVersion(versions, id, results[index]));
-    unhinted.forEach((wallet, index) => noteInstance(instances, wallet, results[versionIds.length + index]));
-    const unshared = this.#versionsOf(unhinted, instances).filter((id) => !versionIds.includes(id));
-    if (unshared.length > 0) await this.#readUnsharedVersions(unshared, versions, block, signal);
-    return versions;
+    const results = await this.#rpc.trip(signal, ({ views }) => views.readMany(calls, block));
+    versionIds.forEach((id, index) => found.versions.set(id, results[index]!));
+    unhinted.forEach((wallet, index) => found.instances.set(wallet, results[versionIds.length + index]!));
+    const unshared = this.#versionsOf(unhinted, found).filter((id) => !found.versions.has(id));
+    if (unshared.length > 0) await this.#readUnsharedVersions(unshared, found, block, signal);
   }
 
   /** The rare trip: versions that only instances have which nobody hinted at. */
-  async #readUnsharedVersions(ids: readonly bigint[], versions: Map<bigint, VersionStatus>, block: bigint, signal: AbortSignal): Promise<void> {
-    const results = await this.#rpc.trip(signal, () => this.#rpc.readMany(ids.map((id) => this.#versionCall(id)), block));
-    ids.forEach((id, index) => noteVersion(versions, id, results[index]));
+  async #readUnsharedVersions(ids: readonly bigint[], found: Found, block: bigint, signal: AbortSignal): Promise<void> {
+    const results = await this.#rpc.trip(signal, ({ views }) => views.readMany(ids.map((id) => this.#versionCall(id)), block));
+    ids.forEach((id, index) => found.versions.set(id, results[index]!));
   }
 
-  /** The versions of these wallets' instances, as far as those are of the KMS app. */
-  #versionsOf(wallets: readonly Wallet[], instances: ReadonlyMap<Wallet, Instance>): readonly bigint[] {
-    const found = wallets.map((wallet) => instances.get(wallet)).filter((instance) => instance?.appId === BigInt(this.#options.kmsAppId));
-    return [...new Set(found.map((instance) => instance!.versionId))];
+  /** The versions of these wallets' instances, as they are or were last read, as far as those are of the KMS app. */
+  #versionsOf(wallets: readonly Wallet[], { instances }: Found): readonly bigint[] {
+    const known = wallets.map((wallet) => this.#instanceOf(wallet, instances.get(wallet))?.value);
+    const own = known.filter((instance) => instance?.appId === BigInt(this.#options.kmsAppId));
+    return [...new Set(own.map((instance) => instance!.versionId))];
+  }
+
+  #instanceOf(wallet: Wallet, result: ViewResult | undefined): Entry<Instance> | undefined {
+    return this.#instances.resolve(wallet, result, (raw) => toInstance(raw as RawInstance));
+  }
+
+  /** @throws DependencyError when nothing of a kind can be read: then it is the RPC that fails, and no entry */
+  #entriesOf(listed: readonly Wallet[], found: Found) {
+    const instances = new Map<Wallet, Entry<Instance>>();
+    for (const wallet of listed) {
+      const entry = this.#instanceOf(wallet, found.instances.get(wallet));
+      if (entry !== undefined) instances.set(wallet, entry);
+    }
+    const versions = new Map<bigint, Entry<VersionStatus>>();
+    for (const [id, result] of found.versions) {
+      const entry = this.#versions.resolve(id, result, (raw) => {
+        const version = toVersion(raw as RawVersion);
+        return version.id === id ? version.status : null;
+      });
+      if (entry !== undefined) versions.set(id, entry);
+    }
+    if (listed.length > 0 && !isAnyRead(listed.map((wallet) => instances.get(wallet)))) throw this.#failure('gives no instance of the members');
+    if (found.versions.size > 0 && !isAnyRead([...found.versions.keys()].map((id) => versions.get(id)))) {
+      throw this.#failure('gives no version of the members');
+    }
+    this.#instances.keepOnly(listed);
+    this.#versions.keepOnly(found.versions.keys());
+    return { instances, versions };
   }
 
   /** An answer of no bytes is `shallow` while the head has the contract, else unreadable; never zero. */
@@ -131,17 +197,19 @@ export class ViewReader {
   async #failList(result: ViewResult & { ok: false }, block: bigint, signal: AbortSignal): Promise<never> {
     const shallow = result.why === 'empty' && (await this.#appearedSince(this.#options.novaAppRegistry, block, signal));
     const message = shallow ? 'NovaAppRegistry is not deep enough yet' : `the list of instances is ${result.why}`;
-    throw new DependencyError('chain', 'malformed', message);
+    throw new DependencyError('chain', 'malformed', message, { endpoint: this.#rpc.endpoint, call: 'getActiveInstances' });
   }
 
   async #appearedSince(address: Wallet, block: bigint, signal: AbortSignal): Promise<boolean> {
-    const [then, now] = await this.#rpc.trip(signal, () =>
-      Promise.all([
-        this.#rpc.client.getCode({ address: address as Hex, blockNumber: block }),
-        this.#rpc.client.getCode({ address: address as Hex }),
-      ]),
+    const [then, now] = await this.#rpc.trip(signal, ({ client }) =>
+      Promise.all([client.getCode({ address: address as Hex, blockNumber: block }), client.getCode({ address: address as Hex })]),
     );
     return (then ?? '0x') === '0x' && (now ?? '0x') !== '0x';
+  }
+
+  #failure(how: string): DependencyError {
+    const { endpoint } = this.#rpc;
+    return new DependencyError('chain', 'malformed', `${nameOf({ dependency: 'chain', endpoint })} ${how}`, { endpoint });
   }
 
   #listCall(): ViewCall {
@@ -165,12 +233,6 @@ export class ViewReader {
   }
 }
 
-function noteVersion(versions: Map<bigint, VersionStatus>, id: bigint, result: ViewResult | undefined): void {
-  if (result?.ok !== true) return;
-  const version = toVersion(result.value as RawVersion);
-  if (version.id === id) versions.set(id, version.status);
-}
-
-function noteInstance(instances: Map<Wallet, Instance>, wallet: Wallet, result: ViewResult | undefined): void {
-  if (result?.ok === true) instances.set(wallet, toInstance(result.value as RawInstance));
+function isAnyRead(entries: readonly (Entry<unknown> | undefined)[]): boolean {
+  return entries.some((entry) => entry?.asLastRead === false);
 }

@@ -87,6 +87,8 @@ export class SyncInbound {
     if (directory.ageMs() > this.#options.peerCacheTtlMs) {
       throw new RefusalError('service_unavailable', 'the membership is too old to hand out the master secret');
     }
+    // It may have been revoked since: it is a member as it was last read.
+    if (sender.asLastRead === true) throw new RefusalError('service_unavailable', 'the registry entry of the sender cannot be read now');
     const request = masterSecretRequest.safeParse(message);
     if (!request.success) throw new RefusalError('bad_request', 'ecdh_pubkey is missing or no bare hex');
     const sealed = vault.sealMasterSecret(request.data.ecdh_pubkey.toLowerCase());

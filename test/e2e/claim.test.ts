@@ -17,8 +17,8 @@ import { allReady, deriveRefusal, endOfLines, said, viewOf, waitForLine, waitFor
 const ZERO = `0x${'0'.repeat(64)}`;
 const PENDING = 'claim of the master secret hash is pending';
 const DEPRECATED_VERSION = 2;
-/** Far above what a claim offers. Wei per gas. */
-const HIGH_BASE_FEE = 1_000_000_000_000n;
+/** Far above what a first claim offers, and below the cap of 0.05 ether for 300,000 gas. Wei per gas. */
+const HIGH_BASE_FEE = 100_000_000_000n;
 
 let manual: ManualCluster;
 let cluster: Cluster;
@@ -133,7 +133,8 @@ test.each(['lose the answer', 'deny the answer'] as const)('a claim that was min
   proxy.setRule(({ method }) => (method === 'eth_sendRawTransaction' ? fate : 'pass'));
   await first.start();
   await waitForReason(first, 'master secret hash not deep enough: claimed here', WAIT_LIMIT_MS);
-  expect(proxy.marred).toBe(1);
+  // The same transaction, sent again: the chain takes it once.
+  expect(proxy.marred).toBeGreaterThanOrEqual(1);
   await second.start();
   await expectGoodEnd([first, second]);
 });

@@ -62,13 +62,17 @@ async function expectRefusal(node: ClusterNode, message: RegExp): Promise<void> 
 }
 
 test('an RPC that refuses or answers garbage for three ticks makes nodes refuse with the reason', async () => {
-  const fates: readonly RpcFate[] = ['refuse', 'garbage', 'error'];
+  const fates: readonly (readonly [RpcFate, RegExp])[] = [
+    ['refuse', /^peer cache refresh failed: the chain RPC at 127\.0\.0\.1:\d+ cannot be reached: it closed the connection \(\w+\)$/],
+    ['garbage', /^peer cache refresh failed: the chain RPC at 127\.0\.0\.1:\d+ gave an answer to eth_\w+ that is not JSON$/],
+    ['error', /^peer cache refresh failed: the chain RPC at 127\.0\.0\.1:\d+ answered eth_\w+ with the error -32000$/],
+  ];
   await Promise.all(
-    fates.map(async (fate, index) => {
+    fates.map(async ([fate, message], index) => {
       const [node, proxy] = [cluster.nodes[index]!, manual.proxies[index]!];
       proxy.setRule(() => fate);
       await waitForTicks(node, 3, WAIT_LIMIT_MS);
-      await expectRefusal(node, /^peer cache refresh failed: the RPC cannot be read$/);
+      await expectRefusal(node, message);
       expect(await listedOperators(node)).toEqual(cluster.nodes.map(({ wallet }) => wallet).sort());
     }),
   );
@@ -80,11 +84,11 @@ test('what hangs ends its tick with the reason, and never the next one', async (
     const proxy = manual.proxies[0]!;
     proxy.setRule(() => 'hang');
     await waitForReason(behindRpc, 'peer cache refresh failed', WAIT_LIMIT_MS);
-    await expectRefusal(behindRpc, /^peer cache refresh failed: the RPC did not answer in time$/);
-    // One such tick takes a quarter of a minute: the next two find no RPC at all.
+    await expectRefusal(behindRpc, /^peer cache refresh failed: the chain RPC at 127\.0\.0\.1:\d+ gave no answer in 5 s$/);
+    // One such tick takes ten seconds: the next two find no RPC at all.
     proxy.setRule(() => 'refuse');
     await waitForTicks(behindRpc, 2, WAIT_LIMIT_MS);
-    await expectRefusal(behindRpc, /^peer cache refresh failed: the RPC cannot be read$/);
+    await expectRefusal(behindRpc, /^peer cache refresh failed: the chain RPC at 127\.0\.0\.1:\d+ cannot be reached/);
   };
   const enclaveHangs = async (): Promise<void> => {
     await behindEnclave.enclave.setFault('*', 'hang');
@@ -136,8 +140,8 @@ test('a list of members that cannot be read is no empty list', async () => {
 
 test('an enclave API that fails or answers garbage makes nodes refuse with the reason', async () => {
   const outages = [
-    { kind: 'fail', message: /^cannot read local teePubkey: the enclave API answered 500/ },
-    { kind: 'garbage', message: /^cannot read local teePubkey: the enclave API's answer .* is malformed$/ },
+    { kind: 'fail', message: /^cannot read local teePubkey: the enclave API at 127\.0\.0\.1:\d+ answered 500$/ },
+    { kind: 'garbage', message: /^cannot read local teePubkey: the enclave API at 127\.0\.0\.1:\d+ gave an answer to .* that is malformed$/ },
   ] as const;
   await Promise.all(
     outages.map(async ({ kind, message }, index) => {
@@ -153,7 +157,7 @@ test('an enclave that is gone makes its node refuse with the reason, until it ha
   const node = cluster.node(1);
   await node.enclave.kill();
   await waitForReason(node, 'cannot read local teePubkey', WAIT_LIMIT_MS);
-  await expectRefusal(node, /^cannot read local teePubkey: the enclave API cannot be reached/);
+  await expectRefusal(node, /^cannot read local teePubkey: the enclave API at 127\.0\.0\.1:\d+ cannot be reached: nothing listens there \(ECONNREFUSED\)$/);
   await node.restartEnclave();
   await cluster.mineConfirmations();
   await allReady([node], WAIT_LIMIT_MS);

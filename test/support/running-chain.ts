@@ -4,8 +4,9 @@ import { mnemonicToAccount } from 'viem/accounts';
 import { foundry } from 'viem/chains';
 import { startAnvil } from '../../src/dev/anvil.ts';
 import { DevChain } from '../../src/dev/dev-chain.ts';
-import { systemClock } from '../../src/system/system.ts';
-import { MULTICALL3, Rpc } from '../../src/registry/rpc.ts';
+import { Rpc } from '../../src/registry/rpc.ts';
+import { MULTICALL3 } from '../../src/registry/views.ts';
+import { hastyClock } from './hasty-clock.ts';
 
 const DEV_MNEMONIC = 'test test test test test test test test test test test junk';
 
@@ -45,7 +46,10 @@ export async function installMulticall3({ chain, url }: Pick<RunningChain, 'chai
  * An RPC that counts its own round trips, and beside it how often a request really had to wait for another: the depth of the
  * waves of requests on the wire.
  */
-export function countingRpc(url: string) {
+export type Mar = (question: { readonly method: string; readonly params: readonly unknown[]; readonly number: number }) => object | null;
+
+/** @param mar what is answered in place of the chain's answer, such as `{ result: null }`; null: the chain's own */
+export function countingRpc(url: string, mar: Mar = () => null) {
   const trips = { counted: 0, waves: 0, requests: 0 };
   let underWay = 0;
   const counting: typeof globalThis.fetch = async (input, init) => {
@@ -53,6 +57,9 @@ export function countingRpc(url: string) {
     underWay += 1;
     trips.requests += 1;
     try {
+      const { id, method, params } = JSON.parse(init?.body as string) as { id: number; method: string; params: unknown[] };
+      const marred = mar({ method, params, number: trips.requests });
+      if (marred !== null) return new Response(JSON.stringify({ jsonrpc: '2.0', id, ...marred }));
       const answer = await fetch(input, init);
       const body = await answer.arrayBuffer();
       return new Response(body, { status: answer.status, headers: answer.headers });
@@ -60,7 +67,7 @@ export function countingRpc(url: string) {
       underWay -= 1;
     }
   };
-  const rpc = new Rpc({ url }, { clock: systemClock, fetch: counting, onRoundTrip: () => (trips.counted += 1) });
+  const rpc = new Rpc({ url }, { clock: hastyClock().clock, fetch: counting, onRoundTrip: () => (trips.counted += 1) });
   return {
     rpc,
     trips,

@@ -6,7 +6,8 @@ import { OdynClient } from '../../src/enclave/odyn-client.ts';
 import { kmsRegistryAbi, novaAppRegistryAbi } from '../../src/registry/abi.ts';
 import { freshFees } from '../../src/registry/claim-plan.ts';
 import { claimCalldata, claimTransaction } from '../../src/registry/claim-sender.ts';
-import { Rpc, type ViewResult } from '../../src/registry/rpc.ts';
+import { Rpc } from '../../src/registry/rpc.ts';
+import type { ViewResult } from '../../src/registry/views.ts';
 import { systemClock } from '../../src/system/system.ts';
 import { recordingServer } from '../support/recording-server.ts';
 import { describeVectors, type VectorCase } from './suite.ts';
@@ -75,7 +76,7 @@ async function read(vector: ViewCase): Promise<{ result: ViewResult; calldata: H
   const { rpc, seen } = rpcThatReturns(vector.return_data);
   const functionName = vector.signature.slice(0, vector.signature.indexOf('('));
   const args = vector.args.map((text) => (text.startsWith('0x') ? text : BigInt(text)));
-  const result = await rpc.readOne({ address: ADDRESS, abi: ABIS[vector.contract], functionName, args });
+  const result = await rpc.trip(new AbortController().signal, ({ views }) => views.readOne({ address: ADDRESS, abi: ABIS[vector.contract], functionName, args }));
   return { result, calldata: seen[0]! };
 }
 
@@ -97,7 +98,7 @@ describeVectors<ChainFile>('chain.json', ({ file, cases }) => {
     const hash: Hash32 = `0x${vector.hash}` as Hash32;
     expect(claimCalldata(hash)).toBe(vector.calldata);
     const { chain } = vector;
-    const fees = freshFees({ baseFee: BigInt(chain.base_fee), tip: BigInt(chain.priority_fee) });
+    const fees = freshFees({ baseFee: BigInt(chain.base_fee), tip: BigInt(chain.priority_fee) }, 50_000_000_000n)!;
     const transaction = claimTransaction(hash, { ...fees, chainId: chain.chain_id, nonce: chain.nonce, kmsRegistry: chain.to });
     const server = await recordingServer({ raw_transaction: '0x02', transaction_hash: `0x${'00'.repeat(32)}` });
     const odyn = new OdynClient({ baseUrl: server.url }, { clock: systemClock });

@@ -6,7 +6,7 @@ import { parseWallet, type TeePubkey, type Wallet } from '../../src/domain/ids.t
 import { memberEndpoint, type AppStatus, type Instance, type Membership, type VersionStatus } from '../../src/domain/membership.ts';
 import { reasonLine } from '../../src/domain/reasons.ts';
 import { judgeEligibility } from '../../src/registry/eligibility.ts';
-import { judgeMembership } from '../../src/registry/membership-rules.ts';
+import { judgeMembership, type Entry as Reading } from '../../src/registry/membership-rules.ts';
 import { toInstance, toVersion, toApp, toWallet } from '../../src/registry/records.ts';
 import { describeVectors, type VectorCase } from './suite.ts';
 
@@ -112,12 +112,16 @@ function instanceOf(raw: RawInstance): Instance {
   });
 }
 
-function versionsOf(appId: number, statuses: Readonly<Record<string, number>>): Map<bigint, VersionStatus> {
+function read<T>(value: T): Reading<T> {
+  return { value, asLastRead: false };
+}
+
+function versionsOf(appId: number, statuses: Readonly<Record<string, number>>): Map<bigint, Reading<VersionStatus>> {
   return new Map(
     Object.entries(statuses)
       .map(([pair, status]) => ({ pair: pair.split(':'), status }))
       .filter(({ pair }) => pair[0] === String(appId))
-      .map(({ pair, status }) => [BigInt(pair[1]!), toVersion({ id: BigInt(pair[1]!), status } as Parameters<typeof toVersion>[0]).status]),
+      .map(({ pair, status }) => [BigInt(pair[1]!), read(toVersion({ id: BigInt(pair[1]!), status } as Parameters<typeof toVersion>[0]).status)]),
   );
 }
 
@@ -126,7 +130,7 @@ function judge(file: MembershipFile, vector: MembershipCase): Membership {
   const instances = new Map(
     Object.entries(vector.instances)
       .filter(([wallet]) => !unreadable.has(wallet))
-      .map(([wallet, raw]) => [toWallet(wallet), instanceOf(raw)]),
+      .map(([wallet, raw]) => [toWallet(wallet), read(instanceOf(raw))]),
   );
   return judgeMembership(
     { kmsAppId: file.kms_app_id, inEnclave: vector.in_enclave },
@@ -162,7 +166,7 @@ describeVectors<MembershipFile>('membership.json', ({ file, cases }) => {
       {
         block: 1n,
         listed: [instance.wallet],
-        instances: new Map([[instance.wallet, instance]]),
+        instances: new Map([[instance.wallet, read(instance)]]),
         versions: versionsOf(file.kms_app_id, vector.versions),
       },
     );

@@ -2,7 +2,7 @@
 import { decodeFunctionData, encodeErrorResult, encodeFunctionResult, multicall3Abi, type Hex } from 'viem';
 import type { Wallet } from '../../domain/ids.ts';
 import { kmsRegistryAbi, novaAppRegistryAbi } from '../../registry/abi.ts';
-import { MULTICALL3 } from '../../registry/rpc.ts';
+import { MULTICALL3 } from '../../registry/views.ts';
 import { mayClaim, type ContractState, type SimInstance } from './sim-chain.ts';
 
 export const NOVA_APP_REGISTRY = `0x${'a0'.repeat(20)}` as Wallet;

@@ -15,6 +15,7 @@ import type { Log, LogFacts, TransportAnswer, TransportRequest } from '../../dom
 import type { ReadinessView } from '../../domain/readiness.ts';
 import { createApp } from '../../http/app.ts';
 import type { SyncHandler } from '../../http/sync-route.ts';
+import { chainOptions } from '../../node/chain-options.ts';
 import { composeNode, type ComposedNode, type NodeWatcher } from '../../node/compose-node.ts';
 import { SeededRandom } from './seeded.ts';
 import type { SimChain } from './sim-chain.ts';
@@ -168,16 +169,8 @@ export class SimNode implements Server {
     };
     const endpoint = (what: string): SimRpc => new SimRpc(this.rpcBehaviour, { ...rpcModules, random: stream(what) });
     const rpc = endpoint('rpc');
-    const chainClient = new ChainClient(
-      {
-        kmsAppId: config.kmsAppId,
-        inEnclave: config.inEnclave,
-        novaAppRegistry: config.novaAppRegistry,
-        kmsRegistry: config.kmsRegistry,
-        confirmations: config.chainConfirmations,
-      },
-      { rpc: new Rpc({ url: RPC_URL }, { clock, fetch: rpc.fetch }), enclave, log },
-    );
+    const chainRpc = new Rpc({ url: RPC_URL }, { clock, fetch: rpc.fetch });
+    const chainClient = new ChainClient(chainOptions(config), { rpc: chainRpc, clock, enclave, log });
     const reader = createAppReader({ novaAppRegistry: config.novaAppRegistry }, { rpc: new Rpc({ url: RPC_URL }, { clock, fetch: endpoint('apps').fetch }) });
     const appRegistry = new CachedNovaRegistry({ ttlMs: config.registryCacheTtlMs }, { reader, clock });
     const transport = network.transportOf(owner, clock, this.address);

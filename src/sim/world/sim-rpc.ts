@@ -4,7 +4,7 @@
  */
 import { numberToHex, parseTransaction, type Hex } from 'viem';
 import type { Hash32, Wallet } from '../../domain/ids.ts';
-import { MULTICALL3 } from '../../registry/rpc.ts';
+import { MULTICALL3 } from '../../registry/views.ts';
 import { UNDERPRICED_WORDS, type BackendFault, type RpcBehaviour } from './rpc-behaviour.ts';
 import type { SeededRandom } from './seeded.ts';
 import { BASE_FEE, CHAIN_ID, timeOfBlock, TIP, type SimChain } from './sim-chain.ts';

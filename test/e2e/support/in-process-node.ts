@@ -12,6 +12,7 @@ import { createApp, listenerOf } from '../../../src/http/app.ts';
 import { listen } from '../../../src/http/server.ts';
 import { PeerTransport } from '../../../src/net/peer-transport.ts';
 import { createRpcFetch } from '../../../src/net/rpc-fetch.ts';
+import { chainOptions } from '../../../src/node/chain-options.ts';
 import { composeNode } from '../../../src/node/compose-node.ts';
 import { createLog } from '../../../src/observe/log.ts';
 import { createAppReader } from '../../../src/registry/app-reader.ts';
@@ -61,8 +62,8 @@ export async function startInProcessNode(place: ClusterNode, cluster: Cluster, e
   const enclave = listenedTo(odyn, secrets);
   const rpcFetch = createRpcFetch({ noProxy: '' });
   const rpc = new Rpc({ url: config.nodeUrl }, { clock, fetch: rpcFetch.fetch });
-  const { kmsAppId, inEnclave, novaAppRegistry, kmsRegistry, chainConfirmations: confirmations } = config;
-  const chain = new ChainClient({ kmsAppId, inEnclave, novaAppRegistry, kmsRegistry, confirmations }, { rpc, enclave, log });
+  const { inEnclave, novaAppRegistry } = config;
+  const chain = new ChainClient(chainOptions(config), { rpc, clock, enclave, log });
   const reader = createAppReader({ novaAppRegistry }, { rpc });
   const appRegistry = new CachedNovaRegistry({ ttlMs: config.registryCacheTtlMs }, { reader, clock });
   const transport = new PeerTransport({ inEnclave, proxy: { noProxy: '' } }, { clock });

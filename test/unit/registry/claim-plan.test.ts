@@ -1,56 +1,89 @@
-/** Which transaction is sent for a claim (protocol.md §6): EIP-1559 fees, waiting, and replacing what is stuck. */
+/** Which transaction is sent for a claim (protocol.md §6): EIP-1559 fees within their bounds, waiting, replacing, raising. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import {
+  CLAIM_GAS,
   freshFees,
+  MAX_CLAIM_FEE,
+  MIN_TIP,
   planClaim,
-  replacementFees,
+  raisedFees,
   STUCK_AFTER_BLOCKS,
   type ChainFacts,
+  type ClaimFees,
   type ClaimPlan,
-  type SentClaim,
+  type LastTry,
 } from '../../../src/registry/claim-plan.ts';
 
-const FACTS: ChainFacts = { head: 100n, nonce: 7, baseFee: 1_000n, tip: 80n };
-const FRESH = { maxPriorityFeePerGas: 80n, maxFeePerGas: 2_080n };
-const RAISED = { maxPriorityFeePerGas: 91n, maxFeePerGas: 2_341n };
+const GWEI = 1_000_000_000n;
+const MAX_TIP = 50n * GWEI;
+const MAX_FEE_PER_GAS = MAX_CLAIM_FEE / CLAIM_GAS;
+const FACTS: ChainFacts = { head: 100n, nonce: 7, baseFee: 1_000_000n, tip: 2_000_000n };
+const FRESH = { maxPriorityFeePerGas: 2_000_000n, maxFeePerGas: 4_000_000n };
+const RAISED = { maxPriorityFeePerGas: 2_250_001n, maxFeePerGas: 4_500_001n };
 
-function sent(nonce: number, blocksAgo: bigint): SentClaim {
-  return { nonce, sentAt: FACTS.head - blocksAgo, ...FRESH };
+function tried(nonce: number, blocksAgo: bigint, more: Partial<LastTry> = {}): LastTry {
+  return { nonce, sentAt: FACTS.head - blocksAgo, ...FRESH, became: 'taken', isSameHash: true, ...more };
 }
 
 describe('a claim', () => {
-  test.each<[string, SentClaim | null, ClaimPlan]>([
+  test.each<[string, LastTry | null, ClaimPlan]>([
     ['that was never sent goes out under the next nonce with fresh fees', null, { kind: 'send', nonce: 7, ...FRESH }],
-    ['just sent is waited for', sent(7, 0n), { kind: 'wait' }],
-    ['that waits one block less than stuck is waited for', sent(7, STUCK_AFTER_BLOCKS - 1n), { kind: 'wait' }],
-    ['that is stuck is replaced under its own nonce with both fees raised', sent(7, STUCK_AFTER_BLOCKS), { kind: 'send', nonce: 7, ...RAISED }],
-    ['whose nonce the chain has used is followed by another, with fresh fees', sent(6, 0n), { kind: 'send', nonce: 7, ...FRESH }],
-    ['of a nonce that the chain has not reached yet keeps that nonce', sent(9, 50n), { kind: 'send', nonce: 9, ...RAISED }],
+    ['just sent is waited for', tried(7, 0n), { kind: 'wait' }],
+    ['that waits one block less than stuck is waited for', tried(7, STUCK_AFTER_BLOCKS - 1n), { kind: 'wait' }],
+    ['that is stuck is replaced under its own nonce with both fees raised', tried(7, STUCK_AFTER_BLOCKS), { kind: 'send', nonce: 7, ...RAISED }],
+    ['that was refused for its price is raised at once', tried(7, 0n, { became: 'refused' }), { kind: 'send', nonce: 7, ...RAISED }],
+    ['of another hash takes the place of the one before, which is in the pool', tried(7, 0n, { isSameHash: false }), { kind: 'send', nonce: 7, ...RAISED }],
+    ['whose nonce the chain has used is followed by another, with fresh fees', tried(6, 0n), { kind: 'send', nonce: 7, ...FRESH }],
+    ['of a nonce that the chain has not reached yet keeps that nonce', tried(9, 50n), { kind: 'send', nonce: 9, ...RAISED }],
+    ['that was refused at the cap is too dear', tried(7, 0n, { became: 'refused', maxPriorityFeePerGas: MAX_TIP }), { kind: 'too_dear' }],
   ])('%s', (_, last, plan) => {
-    expect(planClaim(last, FACTS)).toEqual(plan);
+    expect(planClaim(last, FACTS, MAX_TIP)).toEqual(plan);
   });
 });
 
-const wei = fc.bigInt({ min: 0n, max: 10n ** 14n });
-
-describe('fees', () => {
-  test('fresh: the tip, and twice the base fee beside it', () => {
-    expect(freshFees({ baseFee: 50n, tip: 3n })).toEqual({ maxPriorityFeePerGas: 3n, maxFeePerGas: 103n });
+describe('fresh fees', () => {
+  test.each<[string, { baseFee: bigint; tip: bigint }, ClaimFees | null]>([
+    ['are the tip, and twice the base fee beside it', { baseFee: 50n, tip: 3_000_000n }, { maxPriorityFeePerGas: 3_000_000n, maxFeePerGas: 3_000_100n }],
+    ['have a tip of a million wei at least', { baseFee: 50n, tip: 3n }, { maxPriorityFeePerGas: MIN_TIP, maxFeePerGas: MIN_TIP + 100n }],
+    ['have no absurd tip', { baseFee: 0n, tip: 10n ** 18n }, { maxPriorityFeePerGas: MAX_TIP, maxFeePerGas: MAX_TIP }],
+    ['leave less room above a high base fee', { baseFee: 100n * GWEI, tip: GWEI }, { maxPriorityFeePerGas: GWEI, maxFeePerGas: MAX_FEE_PER_GAS }],
+    ['are none where the base fee alone is over the cap', { baseFee: 200n * GWEI, tip: GWEI }, null],
+  ])('%s', (_, facts, fees) => {
+    expect(freshFees(facts, MAX_TIP)).toEqual(fees);
   });
+});
 
-  test('of a replacement are each at least 10 % above the last, no lower than fresh, and in order', () => {
+const wei = fc.bigInt({ min: 0n, max: 10n ** 12n });
+
+describe('raised fees', () => {
+  test('are each an eighth above the last, no lower than fresh, and in order; at the cap there are none', () => {
     fc.assert(
       fc.property(wei, wei, wei, wei, (baseFee, tip, lastTip, lastBase) => {
-        const last = freshFees({ baseFee: lastBase, tip: lastTip });
-        const fresh = freshFees({ baseFee, tip });
-        const next = replacementFees(last, { baseFee, tip });
-        expect(next.maxFeePerGas * 10n).toBeGreaterThanOrEqual(last.maxFeePerGas * 11n);
-        expect(next.maxPriorityFeePerGas * 10n).toBeGreaterThanOrEqual(last.maxPriorityFeePerGas * 11n);
-        expect(next.maxFeePerGas).toBeGreaterThanOrEqual(fresh.maxFeePerGas);
-        expect(next.maxPriorityFeePerGas).toBeGreaterThanOrEqual(fresh.maxPriorityFeePerGas);
+        const last = freshFees({ baseFee: lastBase, tip: lastTip }, MAX_TIP);
+        const fresh = freshFees({ baseFee, tip }, MAX_TIP);
+        fc.pre(last !== null);
+        const next = raisedFees(last, { baseFee, tip }, MAX_TIP);
+        if (next === null) {
+          const isDear = last.maxPriorityFeePerGas * 9n >= MAX_TIP * 8n - 8n || last.maxFeePerGas * 9n >= MAX_FEE_PER_GAS * 8n - 8n;
+          expect(fresh === null || isDear || fresh.maxFeePerGas > MAX_FEE_PER_GAS).toBe(true);
+          return;
+        }
+        expect(next.maxFeePerGas * 8n).toBeGreaterThanOrEqual(last.maxFeePerGas * 9n);
+        expect(next.maxPriorityFeePerGas * 8n).toBeGreaterThanOrEqual(last.maxPriorityFeePerGas * 9n);
+        expect(next.maxFeePerGas).toBeGreaterThanOrEqual(fresh!.maxFeePerGas);
+        expect(next.maxPriorityFeePerGas).toBeGreaterThanOrEqual(fresh!.maxPriorityFeePerGas);
         expect(next.maxFeePerGas).toBeGreaterThanOrEqual(next.maxPriorityFeePerGas);
+        expect(next.maxPriorityFeePerGas).toBeLessThanOrEqual(MAX_TIP);
+        expect(next.maxFeePerGas * CLAIM_GAS).toBeLessThanOrEqual(MAX_CLAIM_FEE);
       }),
     );
+  });
+
+  test('reach the cap from the least tip in fewer than a hundred tries', () => {
+    let fees: ClaimFees | null = freshFees({ baseFee: 0n, tip: 0n }, MAX_TIP);
+    let tries = 0;
+    for (; fees !== null && tries < 200; tries += 1) fees = raisedFees(fees, { baseFee: 0n, tip: 0n }, MAX_TIP);
+    expect(tries).toBeLessThan(100);
   });
 });

@@ -39,7 +39,7 @@ async function startSender() {
   await running.chain.register({ url: `http://node-${count}.test`, teePubkey: enclave.emulated.teePubkey, wallet });
   await running.chain.fund(wallet);
   const { rpc } = countingRpc(running.url);
-  return new ClaimSender({ kmsRegistry: running.chain.kmsRegistry }, { rpc, enclave, log: collectingLog() });
+  return new ClaimSender({ kmsRegistry: running.chain.kmsRegistry, claimMaxTip: 50_000_000_000n }, { rpc, enclave, log: collectingLog(), leastHead: () => 0n });
 }
 
 /** Claims, and waits until the chain has the claim: it mines after it has answered. */

@@ -9,6 +9,7 @@ import { Rpc } from '../../../src/registry/rpc.ts';
 import { systemClock } from '../../../src/system/system.ts';
 import { collectingLog } from '../../support/collecting-log.ts';
 import { inProcessEnclave } from '../../support/in-process-enclave.ts';
+import { hastyClock } from '../../support/hasty-clock.ts';
 import { SeededRandom } from '../../support/seeded-random.ts';
 
 const ZERO = `0x${'0'.repeat(64)}`;
@@ -34,9 +35,10 @@ function startChain() {
   const state = {
     headHash: ZERO,
     head: 100n,
+    leastHead: 94n,
     nonce: 7,
-    baseFee: 1_000n,
-    tip: 80n,
+    baseFee: 1_000_000n,
+    tip: 2_000_000n,
     /** What the simulation reverts with. */
     revert: null as string | null,
     /** What is said to each raw transaction in turn; the last goes on. */
@@ -85,9 +87,11 @@ function startChain() {
   };
   const log = collectingLog();
   const enclave = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random: new SeededRandom('claimer'), clock: systemClock });
-  const rpc = new Rpc({ url: 'http://rpc.test' }, { clock: systemClock, fetch: speaking });
-  const sender = new ClaimSender({ kmsRegistry: KMS }, { rpc, enclave, log });
-  const transactions = () => sent.map((raw) => parseTransaction(raw as `0x02${string}`));
+  const rpc = new Rpc({ url: 'http://rpc.test' }, { clock: hastyClock().clock, fetch: speaking });
+  const options = { kmsRegistry: KMS, claimMaxTip: 50_000_000_000n };
+  const sender = new ClaimSender(options, { rpc, enclave, log, leastHead: () => state.leastHead });
+  /** One sent again word for word is one. */
+  const transactions = () => [...new Set(sent)].map((raw) => parseTransaction(raw as `0x02${string}`));
   return { state, sender, log, transactions, lastHash: () => keccak256(sent.at(-1)!) as string, claim: (hash = HASH) => sender.claim(hash, signal) };
 }
 
@@ -104,8 +108,8 @@ describe('a claim', () => {
         chainId: 84_532,
         nonce: 7,
         gas: 300_000n,
-        maxFeePerGas: 2_080n,
-        maxPriorityFeePerGas: 80n,
+        maxFeePerGas: 4_000_000n,
+        maxPriorityFeePerGas: 2_000_000n,
         to: KMS,
         data: claimCalldata(HASH),
       }),
@@ -135,7 +139,7 @@ describe('a claim', () => {
     expect(transactions()).toHaveLength(1);
     state.head += 1n;
     expect(await claim()).toEqual(pending(lastHash()));
-    expect(transactions()[1]).toMatchObject({ nonce: 7, maxFeePerGas: 2_341n, maxPriorityFeePerGas: 91n });
+    expect(transactions()[1]).toMatchObject({ nonce: 7, maxFeePerGas: 4_500_001n, maxPriorityFeePerGas: 2_250_001n });
   });
 
   test('that is mined while it is replaced is not sent under another nonce', async () => {
@@ -169,7 +173,7 @@ describe('what the RPC says to a transaction', () => {
     const { state, claim, transactions, lastHash } = startChain();
     state.sayings = [refusing(message, code), { result: HASH }];
     expect(await claim()).toEqual(pending(lastHash()));
-    expect(transactions().map(({ nonce, maxFeePerGas }) => [nonce, maxFeePerGas])).toEqual([[7, 2_080n], [7, 2_341n]]);
+    expect(transactions().map(({ nonce, maxFeePerGas }) => [nonce, maxFeePerGas])).toEqual([[7, 4_000_000n], [7, 4_500_001n]]);
   });
 
   test.each(['nonce too low', 'nonce too low: next nonce 8, tx nonce 7'])('"%s": it is sent again under the nonce of now', async (message) => {
@@ -197,7 +201,7 @@ describe('what the RPC says to a transaction', () => {
   });
 
   test.each<[Saying, string, number]>([
-    [refusing('transaction underpriced'), 'the claim is underpriced', 2],
+    [refusing('transaction underpriced'), 'the claim is underpriced', 6],
     [refusing('insufficient funds for gas * price + value'), 'the wallet cannot pay for the claim', 1],
     [refusing('secret internal trouble'), 'the RPC did not take the claim', 1],
     [{ error: { code: -32_000 } }, 'the RPC did not take the claim', 1],
@@ -210,6 +214,63 @@ describe('what the RPC says to a transaction', () => {
     state.sayings = [{ result: HASH }];
     expect((await claim()).kind).toBe('pending');
   });
+});
+
+describe('a claim that is refused for its price', () => {
+  test('is raised by an eighth at each further try, across ticks, until it is taken', async () => {
+    const { state, claim, transactions } = startChain();
+    state.sayings = [refusing('could not replace existing tx')];
+    for (let tick = 0; tick < 3; tick += 1) expect((await claim()).kind).toBe('refused');
+    state.sayings = [{ result: HASH }];
+    expect((await claim()).kind).toBe('pending');
+    const tips = transactions().map(({ maxPriorityFeePerGas }) => maxPriorityFeePerGas!);
+    expect(tips).toHaveLength(19);
+    tips.slice(1).forEach((tip, at) => expect(tip * 8n).toBeGreaterThanOrEqual(tips[at]! * 9n));
+    expect(new Set(transactions().map(({ nonce }) => nonce))).toEqual(new Set([7]));
+  });
+
+  test('takes the place of the one that a former process left in the pool under the nonce', async () => {
+    const { state, claim, transactions, lastHash } = startChain();
+    const left = 1_000_000_000n;
+    state.sayings = [{ result: HASH }];
+    state.onSend = () => {
+      const { maxPriorityFeePerGas = 0n } = transactions().at(-1)!;
+      state.sayings = [maxPriorityFeePerGas * 10n >= left * 11n ? { result: HASH } : refusing('replacement transaction underpriced')];
+    };
+    let report = await claim();
+    for (let tick = 0; tick < 20 && report.kind === 'refused'; tick += 1) report = await claim();
+    expect(report).toEqual(pending(lastHash()));
+    expect(transactions().at(-1)!.nonce).toBe(7);
+  });
+
+  test('ends at the cap, which the reason names', async () => {
+    const { state, claim, transactions } = startChain();
+    state.sayings = [refusing('transaction underpriced')];
+    let report = await claim();
+    for (let tick = 0; tick < 40; tick += 1) report = await claim();
+    expect(report).toEqual({ kind: 'refused', detail: 'a claim that would be mined costs more than CLAIM_MAX_TIP_GWEI or 0.05 ether allow' });
+    const count = transactions().length;
+    await claim();
+    expect(transactions()).toHaveLength(count);
+    for (const { maxPriorityFeePerGas, maxFeePerGas } of transactions()) {
+      expect(maxPriorityFeePerGas).toBeLessThanOrEqual(50_000_000_000n);
+      expect(maxFeePerGas! * 300_000n).toBeLessThanOrEqual(50_000_000_000_000_000n);
+    }
+  });
+
+  test('does not follow an absurd tip', async () => {
+    const { state, claim, transactions } = startChain();
+    state.tip = 10n ** 17n;
+    await claim();
+    expect(transactions()[0]!.maxPriorityFeePerGas).toBe(50_000_000_000n);
+  });
+});
+
+test('a claim is not sent by a head that is behind what a view was read at', async () => {
+  const { state, claim, transactions } = startChain();
+  state.leastHead = 101n;
+  expect(await claim()).toEqual({ kind: 'refused', detail: 'the RPC is behind what it has shown before' });
+  expect(transactions()).toEqual([]);
 });
 
 describe('a claim that was mined', () => {

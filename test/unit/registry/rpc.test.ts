@@ -1,17 +1,16 @@
 /** Reads of many views in one round trip (protocol.md §6), on a real chain: with Multicall3 and without. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { parseAbi, RpcRequestError, type Abi, type Hex } from 'viem';
-import { DependencyError } from '../../../src/domain/errors.ts';
+import { parseAbi, type Abi, type Hex } from 'viem';
 import type { Wallet } from '../../../src/domain/ids.ts';
 import { createAppReader } from '../../../src/registry/app-reader.ts';
 import { kmsRegistryAbi } from '../../../src/registry/abi.ts';
-import { isExecutionFailure, Rpc, type ViewCall } from '../../../src/registry/rpc.ts';
-import type { Clock } from '../../../src/domain/ports.ts';
+import { Rpc } from '../../../src/registry/rpc.ts';
+import { MULTICALL3, type ViewCall, type ViewResult } from '../../../src/registry/views.ts';
 import { systemClock } from '../../../src/system/system.ts';
 import { KMS_APP_ID } from '../../../src/dev/dev-chain.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
 import { countingRpc, installMulticall3, runningChain, type RunningChain } from '../../support/running-chain.ts';
-import { scriptedServer, silence, type Answering } from '../../support/scripted-server.ts';
+import { hastyClock } from '../../support/hasty-clock.ts';
+import { scriptedServer } from '../../support/scripted-server.ts';
 
 const signal = new AbortController().signal;
 const APP = `0x${'a1'.repeat(20)}` as Wallet;
@@ -32,6 +31,13 @@ afterAll(async () => {
 
 function kms(functionName: string, args: readonly unknown[] = [], abi: Abi = kmsRegistryAbi): ViewCall {
   return { address: running.chain.kmsRegistry as Hex, abi, functionName, args };
+}
+
+function readerOf(rpc: Rpc) {
+  return {
+    readMany: (calls: readonly ViewCall[], at: bigint): Promise<ViewResult[]> => rpc.trip(signal, ({ views }) => views.readMany(calls, at)),
+    readOne: (call: ViewCall, at: bigint): Promise<ViewResult> => rpc.trip(signal, ({ views }) => views.readOne(call, at)),
+  };
 }
 
 const GOOD = () => kms('kmsAppId');
@@ -60,51 +66,51 @@ describe.each([
 
   async function start() {
     const counting = countingRpc(running.url);
-    await counting.rpc.findMulticall();
+    await counting.rpc.trip(signal, ({ views }) => views.findMulticall());
     counting.reset();
-    return counting;
+    return { ...counting, ...readerOf(counting.rpc) };
   }
 
   test('one bad view harms itself only, whatever is wrong with it', async () => {
-    const { rpc, trips } = await start();
+    const { readMany, trips } = await start();
     const calls = faults().flatMap(([call]) => [GOOD(), call]);
-    const results = await rpc.readMany([...calls, GOOD()], block);
+    const results = await readMany([...calls, GOOD()], block);
     const expected = faults().flatMap(([, why]) => [GOOD_RESULT, { ok: false, why }]);
     expect(results).toEqual([...expected, GOOD_RESULT]);
     expect(trips.waves).toBe(1);
   });
 
   test('a bad view alone says what is wrong with it', async () => {
-    const { rpc } = await start();
+    const { readMany, readOne } = await start();
     for (const [call, why] of faults()) {
-      expect(await rpc.readMany([call], block)).toEqual([{ ok: false, why }]);
-      expect(await rpc.readOne(call, block)).toEqual({ ok: false, why });
+      expect(await readMany([call], block)).toEqual([{ ok: false, why }]);
+      expect(await readOne(call, block)).toEqual({ ok: false, why });
     }
   });
 
   test('all views bad at once are each what they are', async () => {
-    const { rpc } = await start();
-    const results = await rpc.readMany(faults().map(([call]) => call), block);
+    const { readMany } = await start();
+    const results = await readMany(faults().map(([call]) => call), block);
     expect(results).toEqual(faults().map(([, why]) => ({ ok: false, why })));
   });
 
   test.each([1, 13, 250])('%i views are read in one wave of requests, in their order', async (count) => {
-    const { rpc, trips } = await start();
+    const { readMany, trips } = await start();
     const calls = Array.from({ length: count }, (__, index) => (index % 2 === 0 ? GOOD() : kms('operatorCount')));
-    const results = await rpc.readMany(calls, block);
+    const results = await readMany(calls, block);
     expect(results).toEqual(calls.map(({ functionName }) => (functionName === 'kmsAppId' ? GOOD_RESULT : { ok: true, value: 0n })));
     expect(trips.waves).toBe(1);
   });
 
   test('no views are no requests', async () => {
-    const { rpc, trips } = await start();
-    expect(await rpc.readMany([], block)).toEqual([]);
+    const { readMany, trips } = await start();
+    expect(await readMany([], block)).toEqual([]);
     expect(trips.requests).toBe(0);
   });
 
   test('views are read at the block asked for, not at the head', async () => {
-    const { rpc } = await start();
-    const before = await rpc.readMany([{ ...GOOD() }, kms('masterSecretHash')], 1n);
+    const { readMany } = await start();
+    const before = await readMany([{ ...GOOD() }, kms('masterSecretHash')], 1n);
     expect(before).toEqual([{ ok: false, why: 'empty' }, { ok: false, why: 'empty' }]);
   });
 });
@@ -137,111 +143,88 @@ describe('the records that authorize an app', () => {
   });
 });
 
-describe('a round trip', () => {
+describe('many views at once', () => {
   const closers: (() => Promise<void>)[] = [];
 
   afterEach(async () => {
     for (const close of closers.splice(0)) await close();
   });
 
-  /** The pauses between tries pass at once; the test looks at how long they were to be. */
-  async function startScripted(answer: Answering) {
-    const server = await scriptedServer(answer);
+  /** A real chain behind a balancer that marrs some answers: `mar` says how, null: not at all. */
+  async function startMarred(mar: (call: { readonly to?: string; readonly number: number }) => object | null) {
+    const seen: (string | undefined)[] = [];
+    const server = await scriptedServer(async (request, response) => {
+      const { id, method, params } = JSON.parse(request.body) as { id: number; method: string; params: [{ to?: string }] };
+      const to = method === 'eth_call' ? params[0].to : method;
+      seen.push(to);
+      const marred = method === 'eth_call' ? mar({ ...(to === undefined ? {} : { to }), number: seen.length }) : null;
+      const answer = marred === null ? await (await fetch(running.url, { method: 'POST', body: request.body, headers: { 'content-type': 'application/json' } })).text() : JSON.stringify({ jsonrpc: '2.0', id, ...marred });
+      response.setHeader('content-type', 'application/json').end(answer);
+    });
     closers.push(() => server.close());
-    const pausesMs: number[] = [];
-    const clock: Clock = {
-      ...systemClock,
-      setTimeout: (callback, delayMs) => {
-        if (delayMs < 1_000) pausesMs.push(delayMs);
-        return systemClock.setTimeout(callback, delayMs < 1_000 ? 0 : delayMs);
-      },
-    };
-    let trips = 0;
-    const rpc = new Rpc({ url: server.url }, { clock, fetch, onRoundTrip: () => (trips += 1) });
-    return { server, rpc, pausesMs, trips: () => trips };
+    const rpc = new Rpc({ url: server.url }, { clock: hastyClock().clock, fetch });
+    return { rpc, seen, ...readerOf(rpc) };
   }
 
-  const result = (value: unknown): Answering => (request, response) => {
-    const { id } = JSON.parse(request.body) as { id: number };
-    response.setHeader('content-type', 'application/json').end(JSON.stringify({ jsonrpc: '2.0', id, result: value }));
-  };
-  const rpcError = (code: number, message: string): Answering => (request, response) => {
-    const { id } = JSON.parse(request.body) as { id: number };
-    response.setHeader('content-type', 'application/json').end(JSON.stringify({ jsonrpc: '2.0', id, error: { code, message } }));
-  };
+  const CALLS = () => [GOOD(), kms('operatorCount')];
+  const RESULTS = [GOOD_RESULT, { ok: true, value: 0n }];
 
-  test('that fails is tried three times in all, 200 and 400 ms apart', async () => {
-    let calls = 0;
-    const { rpc, pausesMs, trips } = await startScripted((request, response) => {
-      calls += 1;
-      if (calls < 3) response.writeHead(502).end('<html>secret</html>');
-      else void result('0x10')(request, response);
-    });
-    expect(await rpc.trip(signal, () => rpc.client.getBlockNumber({ cacheTime: 0 }))).toBe(16n);
-    expect(trips()).toBe(3);
-    expect(pausesMs).toEqual([200, 400]);
+  test.each<[string, object]>([
+    ['a bare revert', { error: { code: 3, message: 'execution reverted', data: '0x' } }],
+    ['no bytes', { result: '0x' }],
+    ['null', { result: null }],
+    ['bytes of another form', { result: '0x1234' }],
+    ['an error of the RPC', { error: { code: -32_000, message: 'header not found' } }],
+  ])('are asked for again when every second backend answers with %s', async (_, body) => {
+    const { readMany, readOne } = await startMarred(({ number }) => (number % 2 === 1 ? body : null));
+    expect(await readMany(CALLS(), block)).toEqual(RESULTS);
+    expect(await readOne(GOOD(), block)).toEqual(GOOD_RESULT);
   });
 
-  test.each<[string, Answering]>([
-    ['an HTTP error', (_, response) => void response.writeHead(500).end('secret text')],
-    ['a cut connection', (_, response) => void response.destroy()],
-    ['garbage', (_, response) => void response.end('secret garbage')],
-    ['an error of JSON-RPC', rpcError(-32_005, 'secret limit exceeded')],
-  ])('that gives %s at every try is unreachable, and its text is not passed on', async (_, answer) => {
-    const { rpc, trips } = await startScripted(answer);
-    const error = await rpc.trip(signal, () => rpc.client.getBlockNumber({ cacheTime: 0 })).then(
-      () => null,
-      (thrown: unknown) => thrown,
-    );
-    expect(error).toBeInstanceOf(DependencyError);
-    expect(error).toMatchObject({ dependency: 'chain', failure: 'unreachable' });
-    expect((error as Error).message).not.toContain('secret');
-    expect(trips()).toBe(3);
+  test('are read one by one by an RPC that takes no call without an address, and that is remembered', async () => {
+    const bare = (to: string | undefined): boolean => to === undefined || to.toLowerCase() === MULTICALL3;
+    const { readMany, seen } = await startMarred(({ to }) => (bare(to) ? { error: { code: -32_602, message: "missing field 'to'" } } : null));
+    expect(await readMany(CALLS(), block)).toEqual(RESULTS);
+    const before = seen.length;
+    expect(await readMany(CALLS(), block)).toEqual(RESULTS);
+    expect(seen.slice(before)).toHaveLength(2);
   });
 
-  test('that is silent is a timeout after three limits', async () => {
-    const server = await scriptedServer(silence);
-    closers.push(() => server.close());
-    const clock = new ManualClock();
-    const rpc = new Rpc({ url: server.url }, { clock, fetch });
-    const failed = expect(rpc.trip(signal, () => rpc.readOne(GOOD(), 1n))).rejects.toMatchObject({ failure: 'timeout' });
-    for (let request = 1; request <= 3; request += 1) {
-      await server.received(request);
-      await clock.advance(5_000 + 400);
+  test('whose answer is too long are read one by one: one bad entry harms itself only', async () => {
+    let times = 0;
+    const endless = (): Response => new Response(new ReadableStream({ pull: (controller) => controller.enqueue(Buffer.alloc(1_048_576)) }));
+    const fetching = (async (url: string, init: RequestInit) => ((times += 1) === 1 ? endless() : fetch(url, init))) as unknown as typeof fetch;
+    const { readMany } = readerOf(new Rpc({ url: running.url }, { clock: systemClock, fetch: fetching }));
+    expect(await readMany(CALLS(), block)).toEqual(RESULTS);
+    expect(times).toBe(3);
+  });
+
+  test('fail as a whole when the RPC fails, not view by view', async () => {
+    const { readMany, readOne } = await startMarred(() => ({ error: { code: -32_000, message: 'secret' } }));
+    for (const read of [() => readMany(CALLS(), block), () => readOne(GOOD(), block)]) {
+      await expect(read()).rejects.toMatchObject({ dependency: 'chain', failure: 'malformed', message: expect.not.stringContaining('secret') as unknown });
     }
-    await failed;
   });
 
-  test('ends with the signal of its caller', async () => {
-    const { server, rpc } = await startScripted(() => undefined);
-    const controller = new AbortController();
-    const failed = expect(rpc.trip(controller.signal, () => rpc.client.getBlockNumber({ cacheTime: 0 }))).rejects.toMatchObject({ failure: 'aborted' });
-    await server.received(1);
-    controller.abort();
-    await failed;
-  });
-
-  test('that fails inside a batch of views is a failure of the chain, not of the views', async () => {
-    const { rpc } = await startScripted((_, response) => void response.writeHead(502).end());
-    await expect(rpc.readMany([GOOD(), GOOD()], 1n)).rejects.toThrow();
-    await expect(rpc.readOne(GOOD(), 1n)).rejects.toThrow();
+  test('Multicall3 that one backend does not have is looked for again, and used from then on', async () => {
+    await installMulticall3(running);
+    let looks = 0;
+    const fetching = (async (url: string, init: RequestInit) => {
+      const { id, method } = JSON.parse(init.body as string) as { id: number; method: string };
+      if (method !== 'eth_getCode' || (looks += 1) > 1) return fetch(url, init);
+      return new Response(JSON.stringify({ jsonrpc: '2.0', id, result: '0x' }));
+    }) as unknown as typeof fetch;
+    const rpc = new Rpc({ url: running.url }, { clock: systemClock, fetch: fetching });
+    for (let trip = 0; trip < 4; trip += 1) await rpc.trip(signal, ({ views }) => views.findMulticall());
+    expect(looks).toBe(2);
   });
 });
 
-describe('an error of the RPC', () => {
-  test.each([
-    [3, 'execution reverted', true],
-    [-32_000, 'execution reverted: custom error', true],
-    [-32_000, 'max code size exceeded', true],
-    [-32_000, 'max initcode size exceeded', true],
-    [-32_603, 'EVM error CreateContractSizeLimit', true],
-    [-32_003, 'CreateContractSizeLimit', true],
-    [-32_003, 'OutOfGas(Basic)', true],
-    [-32_000, 'invalid opcode: INVALID', true],
-    [-32_005, 'limit exceeded', false],
-    [-32_603, 'internal error', false],
-    [-32_000, 'header not found', false],
-  ])('%i "%s" is the word of the EVM: %s', (code, message, isFinal) => {
-    expect(isExecutionFailure(new RpcRequestError({ body: {}, error: { code, message }, url: 'http://rpc.test' }))).toBe(isFinal);
+describe('a round trip', () => {
+  test('whose answer viem cannot take apart is a failure of the chain', async () => {
+    const fetching = (async () => new Response(JSON.stringify({ jsonrpc: '2.0', id: 1, result: { number: 'secret' } }))) as unknown as typeof fetch;
+    const rpc = new Rpc({ url: 'https://rpc.test' }, { clock: systemClock, fetch: fetching });
+    const read = rpc.trip(signal, ({ client }) => client.getBlock({ blockNumber: 1n }));
+    await expect(read).rejects.toMatchObject({ dependency: 'chain', failure: 'malformed', message: 'the chain RPC at rpc.test:443 gave an answer that cannot be used' });
   });
 });

@@ -1,13 +1,15 @@
 /** The view of the chain that a node_tick works with (protocol.md §6, §9.10, §9.11, §9.18), on a real chain. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { HttpRequestError, RpcRequestError, type Hex } from 'viem';
+import { toFunctionSelector, type Hex } from 'viem';
 import { INSTANCE_STATUS, KMS_APP_ID, VERSION_STATUS } from '../../../src/dev/dev-chain.ts';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
 import { ViewReader, type ViewReaderOptions } from '../../../src/registry/view-reader.ts';
-import { countingRpc, installMulticall3, runningChain, type RunningChain } from '../../support/running-chain.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { countingRpc, installMulticall3, runningChain, type Mar, type RunningChain } from '../../support/running-chain.ts';
 
 const CONFIRMATIONS = 6;
 const signal = new AbortController().signal;
+const TTL_MS = 180_000;
 const KEY = 'ab'.repeat(120) as TeePubkey;
 
 let running: RunningChain;
@@ -42,20 +44,24 @@ async function registerMany(count: number): Promise<void> {
   await Promise.all(Array.from({ length: count }, (_, number) => register(number)));
 }
 
-function start(options: Partial<ViewReaderOptions> = {}) {
-  const counting = countingRpc(running.url);
+/** As the tests read: blocks come as fast as they are asked for, so that their times run ahead. */
+function start(options: Partial<ViewReaderOptions> = {}, mar?: Mar) {
+  const counting = countingRpc(running.url, mar);
+  const clock = new ManualClock();
   const reader = new ViewReader(
     {
       kmsAppId: KMS_APP_ID,
       inEnclave: false,
       confirmations: CONFIRMATIONS,
+      maxClockSkewMs: Infinity,
+      lastReadTtlMs: TTL_MS,
       novaAppRegistry: running.chain.novaAppRegistry,
       kmsRegistry: running.chain.kmsRegistry,
       ...options,
     },
-    { rpc: counting.rpc },
+    { rpc: counting.rpc, clock },
   );
-  return { ...counting, reader };
+  return { ...counting, reader, clock };
 }
 
 const settleChain = () => running.chain.mine(CONFIRMATIONS);
@@ -107,7 +113,7 @@ describe.each([
       { wallet: revoked, why: 'version is REVOKED' },
       { wallet: unverified, why: 'instance is not zkVerified' },
       { wallet: withoutUrl, why: 'URL is not valid' },
-      { wallet: versionless, why: 'version cannot be read' },
+      { wallet: versionless, why: 'unknown version' },
       { wallet: oddStatus, why: 'version is UNKNOWN' },
       { wallet: huge, why: 'URL is too long' },
     ]);
@@ -176,35 +182,128 @@ describe('everything is read at one block, six behind the head', () => {
 });
 
 describe('the hint', () => {
-  /** An RPC whose first answer to the list at the head is this error. */
-  async function startWithHint(error: Error) {
+  const isHint = ({ method, params }: Parameters<Mar>[0]): boolean => method === 'eth_call' && params[1] === 'latest';
+
+  test('whose answer is lost is asked for again by itself: it empties nothing, and no trip is made again', async () => {
     await register(0);
     await settleChain();
-    const started = start();
-    const { client } = started.rpc;
-    const original = client.readContract.bind(client);
-    const asked = { times: 0 };
-    const failing = async (call: Parameters<typeof original>[0]): Promise<unknown> => {
-      if (call.functionName === 'getActiveInstances' && call.blockNumber === undefined && (asked.times += 1) === 1) throw error;
-      return original(call);
-    };
-    Object.assign(client, { readContract: failing });
-    return { ...started, asked };
-  }
-
-  test('whose answer is lost is asked for again: it empties nothing', async () => {
-    const { reader, trips, asked } = await startWithHint(new HttpRequestError({ url: 'http://rpc.test' }));
+    let lost = 0;
+    const { reader, trips } = start({}, (question) => (isHint(question) && (lost += 1) < 3 ? { result: null } : null));
     expect((await reader.readView(signal)).membership.members.map((member) => member.wallet)).toEqual([wallet(0)]);
-    // Trip 1 once more, and no rare one.
-    expect([asked.times, trips.counted]).toEqual([2, 4]);
+    expect(trips.counted).toBe(3);
   });
 
   test('that the contract refuses is empty, and the pinned block decides all the same', async () => {
-    const body = {};
-    const refusal = new RpcRequestError({ body, url: 'http://rpc.test', error: { code: 3, message: 'execution reverted' } });
-    const { reader, asked } = await startWithHint(refusal);
+    await register(0);
+    await settleChain();
+    const revert = { error: { code: 3, message: 'execution reverted', data: '0x12345678' } };
+    const { reader } = start({}, (question) => (isHint(question) ? revert : null));
     expect((await reader.readView(signal)).membership).toMatchObject({ members: [{ wallet: wallet(0) }], dropped: [] });
-    expect(asked.times).toBe(1);
+  });
+});
+
+describe('the pinned block never goes down', () => {
+  /** Shows heads as the test says. */
+  function startShown() {
+    const shown = { head: null as bigint | null, chainId: null as number | null };
+    const hex = (value: bigint | number): object => ({ result: `0x${value.toString(16)}` });
+    const started = start({}, ({ method }) => {
+      if (method === 'eth_blockNumber' && shown.head !== null) return hex(shown.head);
+      return method === 'eth_chainId' && shown.chainId !== null ? hex(shown.chainId) : null;
+    });
+    return { ...started, shown };
+  }
+
+  test('a head of a replica that is a few blocks behind has the highest block read again', async () => {
+    await register(0);
+    await settleChain();
+    const { reader, shown } = startShown();
+    const first = await reader.readView(signal);
+    shown.head = first.head - BigInt(CONFIRMATIONS);
+    expect(await reader.readView(signal)).toEqual({ ...first, head: shown.head });
+  });
+
+  test('a head further back is a failed read that says so, also of a member that was revoked since', async () => {
+    await register(0);
+    await settleChain();
+    const { reader, shown } = startShown();
+    const before = await reader.readView(signal);
+    await running.chain.setInstanceStatus(wallet(0), INSTANCE_STATUS.STOPPED);
+    await settleChain();
+    expect((await reader.readView(signal)).membership.members).toEqual([]);
+    shown.head = before.head - 1n;
+    await expect(reader.readView(signal)).rejects.toThrow(/^the chain RPC at 127\.0\.0\.1:\d+ is \d+ blocks behind what it has shown before/);
+  });
+
+  test('a head further back of one backend in two is asked for again', async () => {
+    await register(0);
+    await settleChain();
+    const { reader, shown } = startShown();
+    const { block, head } = await reader.readView(signal);
+    let asked = 0;
+    Object.defineProperty(shown, 'head', { get: () => ((asked += 1) % 2 === 1 ? 0n : head) });
+    expect((await reader.readView(signal)).block).toBe(block);
+  });
+
+  test('another chain id than the first one seen is a failed read', async () => {
+    await settleChain();
+    const { reader, shown } = startShown();
+    await reader.readView(signal);
+    shown.chainId = 1;
+    await expect(reader.readView(signal)).rejects.toThrow('shows the chain 1, not 31337');
+  });
+});
+
+test('a block ahead of the clock is a failed read whose reason names the clock', async () => {
+  await settleChain();
+  const { reader } = start({ maxClockSkewMs: 15_000 });
+  await running.chain.test.setNextBlockTimestamp({ timestamp: BigInt(2_000_000_000) });
+  await settleChain();
+  await running.chain.mine(1);
+  await expect(reader.readView(signal)).rejects.toMatchObject({ failure: 'malformed', message: expect.stringMatching(/ahead of this node's clock/) as unknown });
+});
+
+describe('an entry that cannot be read', () => {
+  const SELECTORS = { instance: toFunctionSelector('getInstanceByWallet(address)'), version: toFunctionSelector('getVersion(uint256,uint256)') };
+
+  /** Empties the answers to views of this selector that hold this text, one by one and in a multicall. */
+  function startWith() {
+    const bad = { selector: '', text: '' };
+    const started = start({}, ({ method, params }) => {
+      const { data = '' } = method === 'eth_call' ? (params[0] as { data?: string }) : {};
+      if (bad.selector === '' || !data.includes(bad.selector.slice(2))) return null;
+      // Then each is asked for alone.
+      const isAlone = data.startsWith(bad.selector);
+      return !isAlone || data.includes(bad.text) ? { result: '0x' } : null;
+    });
+    return { ...started, bad };
+  }
+
+  test.each(['instance', 'version'] as const)('keeps its member as it was last read, marked, for PEER_CACHE_TTL_SECONDS (%s)', async (kind) => {
+    await register(0);
+    await register(1, { versionId: 2 });
+    await running.chain.setVersionStatus(KMS_APP_ID, 2, VERSION_STATUS.ENROLLED);
+    await settleChain();
+    const { reader, bad, clock } = startWith();
+    const before = await reader.readView(signal);
+    expect(before.membership.members).toHaveLength(2);
+    Object.assign(bad, { selector: SELECTORS[kind], text: kind === 'instance' ? wallet(1).slice(2) : '2'.padStart(64, '0') });
+    await clock.advance(TTL_MS);
+    const [kept, marked] = before.membership.members;
+    expect((await reader.readView(signal)).membership.members).toEqual([kept, { ...marked, asLastRead: true }]);
+    await clock.advance(1_001);
+    expect((await reader.readView(signal)).membership).toMatchObject({ members: [kept], dropped: [{ wallet: wallet(1), why: `${kind} cannot be read` }] });
+    bad.selector = '';
+    expect((await reader.readView(signal)).membership.members).toEqual([kept, marked]);
+  });
+
+  test.each(['instance', 'version'] as const)('for every member is a failed read (%s)', async (kind) => {
+    await registerMany(3);
+    await settleChain();
+    const { reader, bad } = startWith();
+    await reader.readView(signal);
+    Object.assign(bad, { selector: SELECTORS[kind], text: '' });
+    await expect(reader.readView(signal)).rejects.toMatchObject({ failure: 'malformed', message: expect.stringContaining(`gives no ${kind} of the members`) as unknown });
   });
 });
 
@@ -215,9 +314,9 @@ describe('what cannot be read', () => {
     const kmsRegistry = `0x${'c0'.repeat(20)}` as Wallet;
     const code = await running.chain.client.getCode({ address: running.chain.kmsRegistry as Hex });
     // The chain's own transactions put contracts there; here the address gets its code at the head alone.
-    const { reader, rpc } = start({ kmsRegistry });
-    const original = rpc.client.getCode.bind(rpc.client);
-    Object.assign(rpc.client, { getCode: async (at: Parameters<typeof original>[0]) => (at.address === kmsRegistry && at.blockNumber === undefined ? code : original(at)) });
+    const { reader } = start({ kmsRegistry }, ({ method, params }) =>
+      method === 'eth_getCode' && params[0] === kmsRegistry && params[1] === 'latest' ? { result: code } : null,
+    );
     const view = await reader.readView(signal);
     expect(view.hash).toEqual({ kind: 'shallow' });
     expect(view.membership.members).toHaveLength(1);
@@ -252,14 +351,14 @@ describe('what cannot be read', () => {
 
   test('a chain younger than the confirmations is a failed refresh', async () => {
     const { reader } = start({ confirmations: 1_000_000 });
-    await expect(reader.readView(signal)).rejects.toThrow('the chain is younger than 1000000 blocks');
+    await expect(reader.readView(signal)).rejects.toThrow('shows a chain that is younger than 1000000 blocks');
   });
 
   test('an RPC that is not there is a failed refresh', async () => {
     const { rpc } = countingRpc('http://127.0.0.1:1');
     const { chain } = running;
-    const options = { kmsAppId: 49, inEnclave: false, confirmations: 6, novaAppRegistry: chain.novaAppRegistry, kmsRegistry: chain.kmsRegistry };
-    await expect(new ViewReader(options, { rpc }).readView(signal)).rejects.toMatchObject({ dependency: 'chain', failure: 'unreachable' });
+    const options = { kmsAppId: 49, inEnclave: false, confirmations: 6, novaAppRegistry: chain.novaAppRegistry, kmsRegistry: chain.kmsRegistry, maxClockSkewMs: 0, lastReadTtlMs: 0 };
+    await expect(new ViewReader(options, { rpc, clock: new ManualClock() }).readView(signal)).rejects.toMatchObject({ dependency: 'chain', failure: 'unreachable' });
   });
 });
 

@@ -104,7 +104,7 @@ function start({ holdsSecret = true, firstSnapshot = 'complete', holds = ['k1', 
       firstSnapshot: () => firstSnapshot,
     },
   );
-  const handle = async (message: Record<string, unknown>) => (await inbound.handle(SENDER, message)) as Record<string, unknown>;
+  const handle = async (message: Record<string, unknown>, sender = SENDER) => (await inbound.handle(sender, message)) as Record<string, unknown>;
   return { clock, log, vault, inbound, walks, merged, staleness, replicas, handle };
 }
 
@@ -199,6 +199,12 @@ describe('the master secret', () => {
     expect(await handle(secretRequest)).toHaveProperty('sealed');
     await clock.advance(1);
     expect(await codeOf(handle(secretRequest))).toBe('service_unavailable');
+  });
+
+  test('is not handed to a member whose registry entry is only as it was last read', async () => {
+    const { handle } = start();
+    expect(await codeOf(handle(secretRequest, { ...SENDER, asLastRead: true }))).toBe('service_unavailable');
+    expect(await handle(secretRequest)).toHaveProperty('sealed');
   });
 
   test('that no chain hash confirms is handed to nobody (§9.2)', async () => {

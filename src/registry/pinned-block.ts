@@ -1,0 +1,46 @@
+/**
+ * Which block a view is read at (protocol.md §6, Freshness): pure. It lies CHAIN_CONFIRMATIONS behind the head and never goes
+ * down: replicas behind a balancer differ by a few blocks, and a view that went back would bring revoked members to life again.
+ */
+
+export interface ChainRules {
+  /** Blocks between the head and the block that is read. */
+  readonly confirmations: number;
+  /** `CHAIN_ID`; undefined: the first one seen. */
+  readonly chainId?: number | undefined;
+  /** `MAX_CLOCK_SKEW_MS`. */
+  readonly maxClockSkewMs: number;
+}
+
+/** What good views have shown; null: there was none yet. */
+export interface SeenChain {
+  readonly chainId: number | null;
+  /** The highest block that a view was read at. */
+  readonly highest: bigint | null;
+}
+
+export type PinnedBlock =
+  | { readonly ok: true; readonly block: bigint }
+  /** The rest of a sentence about the RPC. `again`: another backend may do better. */
+  | { readonly ok: false; readonly how: string; readonly again: boolean };
+
+export function pinBlock(rules: ChainRules, seen: SeenChain, shown: { readonly chainId: number; readonly head: bigint }): PinnedBlock {
+  const chainId = rules.chainId ?? seen.chainId;
+  if (chainId !== null && shown.chainId !== chainId) {
+    return { ok: false, how: `shows the chain ${shown.chainId}, not ${chainId}: NODE_URL or CHAIN_ID is wrong`, again: false };
+  }
+  const confirmations = BigInt(rules.confirmations);
+  const block = shown.head - confirmations;
+  if (block < 0n) return { ok: false, how: `shows a chain that is younger than ${rules.confirmations} blocks`, again: true };
+  if (seen.highest === null || block >= seen.highest) return { ok: true, block };
+  const behind = seen.highest - block;
+  if (behind <= confirmations) return { ok: true, block: seen.highest };
+  return { ok: false, how: `is ${behind} blocks behind what it has shown before: it or its backend has to catch up`, again: true };
+}
+
+/** The rest of a sentence about the RPC when a block's time cannot be; null when it can. @param timestampMs Unix milliseconds */
+export function clockFault(rules: ChainRules, block: { readonly number: bigint; readonly timestampMs: number }, nowMs: number): string | null {
+  const aheadMs = block.timestampMs - nowMs;
+  if (aheadMs <= rules.maxClockSkewMs) return null;
+  return `shows block ${block.number} of a time ${Math.ceil(aheadMs / 1000)} s ahead of this node's clock: the clock of this node is behind, or the RPC is wrong`;
+}

@@ -1,0 +1,94 @@
+/**
+ * What an answer of the chain's RPC is worth (protocol.md §6): pure. A result is an answer, and so is a revert; an answer that is
+ * empty or null, an error of the RPC, or an HTTP status is unreadable: the call may be asked again, and it never means that
+ * something is absent.
+ */
+import { malformedAnswer, nameOf, statusFailure, type DependencyCall } from '../domain/dependency-failures.ts';
+import { DependencyError } from '../domain/errors.ts';
+import { readRetryAfterMs } from '../domain/retry-after.ts';
+
+/** The answer to one HTTP request, its body in full. */
+export interface HttpAnswer {
+  readonly status: number;
+  /** Of a redirect. */
+  readonly location: string | null;
+  readonly retryAfter: string | null;
+  readonly text: string;
+}
+
+/** A JSON-RPC error. The message is the RPC's own: it is looked at, and shown to nobody. */
+export interface RpcErrorAnswer {
+  readonly code: number;
+  readonly message: string;
+  readonly data?: unknown;
+}
+
+export type RpcAnswer =
+  | { readonly kind: 'result'; readonly result: unknown }
+  /** The contract or the EVM said no. */
+  | { readonly kind: 'reverted'; readonly error: RpcErrorAnswer }
+  | { readonly kind: 'unreadable'; readonly failure: DependencyError; readonly error?: RpcErrorAnswer };
+
+/** Methods whose null is an answer. */
+const MAY_BE_NULL: ReadonlySet<string> = new Set(['eth_getTransactionReceipt']);
+
+/** Methods that run code. */
+const RUNS_CODE: ReadonlySet<string> = new Set(['eth_call', 'eth_estimateGas']);
+
+/** How nodes in use say that the EVM stopped: Geth writes words (`max code size exceeded`), revm names (`CreateContractSizeLimit`). */
+const EVM_STOPPED = /revert|out ?of ?gas|code ?size|contract ?size|initcode|opcode|evm error/i;
+
+/** Longest `Retry-After` that is looked at. Milliseconds. */
+const MAX_RETRY_AFTER_MS = 3_600_000;
+
+/** JSON-RPC codes of an RPC that does not know such a call: the method, or the form of its parameters. */
+const FORM_REFUSED: ReadonlySet<number | undefined> = new Set([-32_600, -32_601, -32_602]);
+
+export function isFormRefused({ status }: DependencyError): boolean {
+  return FORM_REFUSED.has(status);
+}
+
+/** A call that was too large for the EVM: another try says the same, a smaller one may do. */
+export function isTooLargeForEvm(message: string): boolean {
+  return /out ?of ?gas|code ?size|contract ?size|initcode/i.test(message);
+}
+
+export function judgeRpcAnswer(call: DependencyCall, { status, location, retryAfter, text }: HttpAnswer): RpcAnswer {
+  const parsed = parseOrUndefined(text);
+  const error = errorIn(parsed);
+  if (error !== null && RUNS_CODE.has(call.call) && (error.code === 3 || EVM_STOPPED.test(error.message))) return { kind: 'reverted', error };
+  if (status < 200 || status >= 300) {
+    const wait = readRetryAfterMs(retryAfter ?? undefined, MAX_RETRY_AFTER_MS);
+    return { kind: 'unreadable', failure: statusFailure(call, status, location, wait) };
+  }
+  if (error !== null) {
+    const message = `${nameOf(call)} answered ${call.call} with the error ${error.code}`;
+    return { kind: 'unreadable', failure: new DependencyError('chain', 'malformed', message, { call: call.call, endpoint: call.endpoint, status: error.code }), error };
+  }
+  if (parsed === undefined) return { kind: 'unreadable', failure: malformedAnswer(call, `gave an answer to ${call.call} that is not JSON`) };
+  const result = isObject(parsed) ? parsed['result'] : undefined;
+  if (result === undefined || result === '' || (result === null && !MAY_BE_NULL.has(call.call))) {
+    return { kind: 'unreadable', failure: malformedAnswer(call, `gave an empty answer to ${call.call}`) };
+  }
+  return { kind: 'result', result };
+}
+
+function errorIn(parsed: unknown): RpcErrorAnswer | null {
+  const error = isObject(parsed) ? parsed['error'] : undefined;
+  if (error === undefined || error === null) return null;
+  if (!isObject(error)) return { code: 0, message: typeof error === 'string' ? error : '' };
+  const { code, message, data } = error;
+  return { code: Number.isSafeInteger(code) ? (code as number) : 0, message: typeof message === 'string' ? message : '', data };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function parseOrUndefined(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * One call of the chain's RPC (protocol.md §6). Behind a balancer every second answer may be bad, so a call is tried up to six
+ * times by itself before it counts as failed: again at once, then with growing pauses, and as `Retry-After` says. A try that is
+ * silent for a second gets company by the next one, since a backend may hang; the first answer counts.
+ */
+import { RpcRequestError } from 'viem';
+import { backoffMs } from '../domain/backoff.ts';
+import { readBoundedBody } from '../domain/bounded-body.ts';
+import { sleep, within } from '../domain/deadline.ts';
+import { nameOf, noAnswer, secondsText, tooLargeAnswer, type DependencyCall } from '../domain/dependency-failures.ts';
+import { endpointOf } from '../domain/endpoint.ts';
+import { DependencyError } from '../domain/errors.ts';
+import type { Clock } from '../domain/ports.ts';
+import { judgeRpcAnswer, type HttpAnswer, type RpcAnswer, type RpcErrorAnswer } from './rpc-answer.ts';
+
+export type Fetch = typeof globalThis.fetch;
+
+/** One request to the RPC. Milliseconds. */
+export const RPC_TIMEOUT_MS = 5_000;
+/** Tries of one call. */
+export const CALL_ATTEMPTS = 6;
+/** How long a try may be silent before the next one keeps it company. Milliseconds. */
+export const COMPANY_AFTER_MS = 1_000;
+/** The longest pause that `Retry-After` may ask of a call: the steps that wait for it have 15 s and more. Milliseconds. */
+export const MAX_PAUSE_MS = 10_000;
+/** Pauses between the tries after the second. */
+const PAUSES = { firstMs: 100, lastMs: 800 };
+/** How long an RPC that asks for a longer pause is left alone at most. Milliseconds. */
+const MAX_REST_MS = 60_000;
+/** An answer with the results of many views. Bytes. */
+const MAX_ANSWER_BYTES = 10 * 1024 * 1024;
+
+export interface RpcCallerOptions {
+  /** As it is set: its path, its query and its login are the RPC's own business. */
+  readonly url: string;
+}
+
+export interface RpcCallerModules {
+  readonly clock: Clock;
+  /** Follows no redirect. */
+  readonly fetch: Fetch;
+  /** Hears of each try that failed, but for those that were called off. */
+  readonly onFailure?: (error: DependencyError) => void;
+}
+
+/** Whether an error of the RPC answers a question, where it is no revert. */
+export type IsAnswer = (error: RpcErrorAnswer) => boolean;
+
+const NO_ERROR_IS: IsAnswer = () => false;
+
+/** Fewer words than a promise that may reject: a try ends with one of these. */
+type Outcome = { readonly kind: 'answered'; readonly answer: RpcAnswer } | { readonly kind: 'failed'; readonly failure: DependencyError };
+
+export class RpcCaller {
+  readonly #url: string;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #modules: RpcCallerModules;
+  readonly endpoint: string;
+  /** Monotonic milliseconds before which it does not want to be asked. */
+  #restsUntilMs = -Infinity;
+  #ids = 0;
+
+  constructor(options: RpcCallerOptions, modules: RpcCallerModules) {
+    const { url, authorization } = withoutLogin(options.url);
+    this.#url = url;
+    this.#headers = { 'content-type': 'application/json', ...(authorization === null ? {} : { authorization }) };
+    this.#modules = modules;
+    this.endpoint = endpointOf(options.url);
+  }
+
+  /**
+   * @returns the `result` of the answer
+   * @throws RpcRequestError for a revert (code 3) and for what `isAnswer` takes for one; DependencyError when it cannot be read
+   */
+  async call(method: string, params: unknown, signal: AbortSignal, isAnswer: IsAnswer = NO_ERROR_IS): Promise<unknown> {
+    const asked: DependencyCall = { dependency: 'chain', endpoint: this.endpoint, call: method, setting: 'NODE_URL' };
+    this.#ids += 1;
+    const id = this.#ids;
+    const body = JSON.stringify({ jsonrpc: '2.0', id, method, params });
+    const answered = new AbortController();
+    try {
+      return await this.#persist(asked, body, AbortSignal.any([signal, answered.signal]), isAnswer);
+    } catch (error) {
+      throw error instanceof RpcRequestError ? error : noAnswer(asked, error, signal.aborted);
+    } finally {
+      // A try that is still under way is not needed any more.
+      answered.abort();
+    }
+  }
+
+  async #persist(asked: DependencyCall, body: string, signal: AbortSignal, isAnswer: IsAnswer): Promise<unknown> {
+    const underWay = new Set<Promise<Outcome>>();
+    let failures = 0;
+    let last: DependencyError | null = null;
+    for (let tries = 0; ; ) {
+      if (tries < CALL_ATTEMPTS) {
+        await this.#pause(asked, failures, last, signal);
+        tries += 1;
+        const attempt: Promise<Outcome> = this.#try(asked, body, signal).finally(() => underWay.delete(attempt));
+        underWay.add(attempt);
+      }
+      const outcome = await this.#first(underWay, tries < CALL_ATTEMPTS);
+      if (outcome === 'silent') continue;
+      const { answer } = outcome.kind === 'answered' ? outcome : { answer: null };
+      if (answer?.kind === 'result') return answer.result;
+      if (answer?.kind === 'reverted') throw this.#errorOf(asked, { ...answer.error, code: 3 });
+      if (answer?.error !== undefined && isAnswer(answer.error)) throw this.#errorOf(asked, answer.error);
+      last = outcome.kind === 'failed' ? outcome.failure : answer!.failure;
+      signal.throwIfAborted();
+      failures += 1;
+      this.#modules.onFailure?.(last);
+      // Another try would give as much.
+      if (last.failure === 'too_large') throw last;
+      if (tries >= CALL_ATTEMPTS && underWay.size === 0) throw last;
+    }
+  }
+
+  /** Before a try: none before the first two. @throws DependencyError when the RPC wants to be left alone for longer than a call lasts */
+  async #pause(asked: DependencyCall, failures: number, last: DependencyError | null, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#modules;
+    const nowMs = clock.monotonicMs();
+    const askedMs = last?.retryAfterMs ?? 0;
+    if (askedMs > MAX_PAUSE_MS) this.#restsUntilMs = nowMs + Math.min(askedMs, MAX_REST_MS);
+    const restMs = this.#restsUntilMs - nowMs;
+    if (restMs > 0) {
+      const why = `${last?.message ?? nameOf(asked)}${last === null ? '' : ' and'} asks to be left alone for ${secondsText(restMs)}`;
+      throw new DependencyError('chain', 'unreachable', why, { call: asked.call, endpoint: asked.endpoint, status: last?.status, retryAfterMs: restMs, cause: last ?? undefined });
+    }
+    const pauseMs = failures < 2 ? 0 : backoffMs(PAUSES, failures - 2, 0);
+    if (Math.max(pauseMs, askedMs) > 0) await sleep(clock, Math.max(pauseMs, askedMs), signal);
+  }
+
+  /** The outcome of the first try that ends; `silent` when none does in time. @param mayCompany another try could be made */
+  async #first(underWay: ReadonlySet<Promise<Outcome>>, mayCompany: boolean): Promise<Outcome | 'silent'> {
+    if (!mayCompany) return Promise.race(underWay);
+    const { clock } = this.#modules;
+    const silence = Promise.withResolvers<'silent'>();
+    const timer = clock.setTimeout(() => silence.resolve('silent'), COMPANY_AFTER_MS);
+    try {
+      return await Promise.race([...underWay, silence.promise]);
+    } finally {
+      clock.clearTimeout(timer);
+    }
+  }
+
+  async #try(asked: DependencyCall, body: string, signal: AbortSignal): Promise<Outcome> {
+    try {
+      const answer = await within(this.#modules.clock, nameOf(asked), RPC_TIMEOUT_MS, signal, (limit) => this.#exchange(asked, body, limit));
+      return { kind: 'answered', answer: judgeRpcAnswer(asked, answer) };
+    } catch (error) {
+      return { kind: 'failed', failure: noAnswer(asked, error, signal.aborted) };
+    }
+  }
+
+  async #exchange(asked: DependencyCall, body: string, signal: AbortSignal): Promise<HttpAnswer> {
+    const answer = await this.#modules.fetch(this.#url, { method: 'POST', headers: this.#headers, body, signal, redirect: 'manual' });
+    const { status, headers } = answer;
+    const facts = { status, location: headers.get('location'), retryAfter: headers.get('retry-after') };
+    // A `fetch` that is given may have read the body already.
+    if (!answer.body) return { ...facts, text: await answer.text() };
+    const chunks = answer.body as unknown as AsyncIterable<Uint8Array>;
+    const bytes = await readBoundedBody(chunks, MAX_ANSWER_BYTES, () => tooLargeAnswer(asked, MAX_ANSWER_BYTES));
+    return { ...facts, text: bytes.toString('utf8') };
+  }
+
+  /** As viem's actions expect it. What the RPC said is inside, and stays in this room. */
+  #errorOf(asked: DependencyCall, error: RpcErrorAnswer): RpcRequestError {
+    return new RpcRequestError({ body: { method: asked.call }, url: this.endpoint, error });
+  }
+}
+
+/** `fetch` refuses a URL with a login: it goes into a header. */
+function withoutLogin(text: string): { readonly url: string; readonly authorization: string | null } {
+  if (!URL.canParse(text)) return { url: text, authorization: null };
+  const url = new URL(text);
+  if (url.username === '' && url.password === '') return { url: text, authorization: null };
+  const login = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+  url.username = '';
+  url.password = '';
+  return { url: url.href, authorization: `Basic ${Buffer.from(login).toString('base64')}` };
+}

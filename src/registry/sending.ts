@@ -1,0 +1,17 @@
+/** What an RPC says to a raw transaction, by the words that the nodes in use share: pure. */
+
+export type Sending = 'taken' | 'known' | 'underpriced' | 'nonce_used' | 'no_funds' | 'refused';
+
+/** In this order: one sentence may have words of several. */
+const WORDS: readonly (readonly [Sending, RegExp])[] = [
+  ['known', /already ?known|already imported|known transaction|already exists|alreadyexists/],
+  ['nonce_used', /nonce (?:is )?too low|noncetoolow|already been used|oldnonce/],
+  ['no_funds', /insufficient ?funds|exceeds (?:the )?balance|insufficient balance/],
+  ['underpriced', /replacement|underpriced|gas ?price|fee.{0,60}(?:low|less|below)|could not replace/],
+];
+
+/** @param said the RPC's message; it may be missing */
+export function judgeSending(said: unknown): Exclude<Sending, 'taken'> {
+  const text = typeof said === 'string' ? said.toLowerCase() : '';
+  return (WORDS.find(([, words]) => words.test(text))?.[0] ?? 'refused') as Exclude<Sending, 'taken'>;
+}

@@ -1,0 +1,52 @@
+/** What an answer of the chain's RPC is worth (protocol.md §6): a revert is an answer, and what says nothing is none. */
+import { expect, test } from '@jest/globals';
+import type { DependencyCall } from '../../../src/domain/dependency-failures.ts';
+import { judgeRpcAnswer, type HttpAnswer } from '../../../src/registry/rpc-answer.ts';
+
+const call = (method: string): DependencyCall => ({ dependency: 'chain', endpoint: 'rpc.test:443', call: method, setting: 'NODE_URL' });
+const http = (body: unknown, status = 200, more: Partial<HttpAnswer> = {}): HttpAnswer => ({
+  status,
+  location: null,
+  retryAfter: null,
+  text: typeof body === 'string' ? body : JSON.stringify(body),
+  ...more,
+});
+
+test.each<[number, string, boolean]>([
+  [3, 'execution reverted', true],
+  [3, '', true],
+  [-32_000, 'execution reverted: custom error', true],
+  [-32_000, 'max code size exceeded', true],
+  [-32_000, 'max initcode size exceeded', true],
+  [-32_603, 'EVM error CreateContractSizeLimit', true],
+  [-32_003, 'CreateContractSizeLimit', true],
+  [-32_003, 'OutOfGas(Basic)', true],
+  [-32_000, 'invalid opcode: INVALID', true],
+  [-32_005, 'limit exceeded', false],
+  [-32_603, 'internal error', false],
+  [-32_000, 'header not found', false],
+  [-32_000, 'missing trie node 5fa2 (path ) state is not available', false],
+  [-32_602, "missing field 'to'", false],
+])('%i "%s" is an answer of the EVM: %s', (code, message, isAnswer) => {
+  expect(judgeRpcAnswer(call('eth_call'), http({ error: { code, message } })).kind).toBe(isAnswer ? 'reverted' : 'unreadable');
+});
+
+test.each<[string, string, HttpAnswer, object]>([
+  ['a result', 'eth_call', http({ result: '0x' }), { kind: 'result', result: '0x' }],
+  ['a result beside no error', 'eth_call', http({ result: '0x1', error: null }), { kind: 'result', result: '0x1' }],
+  ['null', 'eth_call', http({ result: null }), { kind: 'unreadable', failure: { failure: 'malformed' } }],
+  ['an empty text', 'eth_call', http({ result: '' }), { kind: 'unreadable', failure: { failure: 'malformed' } }],
+  ['a null block', 'eth_getBlockByNumber', http({ result: null }), { kind: 'unreadable', failure: { failure: 'malformed' } }],
+  ['a null receipt', 'eth_getTransactionReceipt', http({ result: null }), { kind: 'result', result: null }],
+  ['a list', 'eth_call', http([{ result: '0x' }]), { kind: 'unreadable', failure: { failure: 'malformed' } }],
+  ['a text', 'eth_call', http('"secret"'), { kind: 'unreadable', failure: { failure: 'malformed' } }],
+  ['no JSON', 'eth_call', http('<html>'), { kind: 'unreadable', failure: { failure: 'malformed' } }],
+  ['an error that is a text', 'eth_call', http({ error: 'secret' }), { kind: 'unreadable', failure: { failure: 'malformed' } }],
+  ['an error beside a status', 'eth_call', http({ error: { code: -32_001, message: 'no' } }, 401), { kind: 'unreadable', failure: { failure: 'refused', status: 401 } }],
+  ['a status with a time to wait', 'eth_call', http('', 429, { retryAfter: '7' }), { kind: 'unreadable', failure: { status: 429, retryAfterMs: 7_000 } }],
+  ['a revert where no code runs', 'eth_chainId', http({ error: { code: 3, message: 'execution reverted' } }), { kind: 'unreadable' }],
+])('%s (%s)', (_, method, answer, judged) => {
+  expect(judgeRpcAnswer(call(method), answer)).toMatchObject(judged);
+  const judgement = judgeRpcAnswer(call(method), answer);
+  if (judgement.kind === 'unreadable') expect(judgement.failure.message).not.toContain('secret');
+});

@@ -1,0 +1,211 @@
+/**
+ * One call of the chain's RPC (protocol.md §6): behind a balancer every second answer may be bad, so each call is tried up to six
+ * times by itself. On a clock that the test moves: no timer of the process is armed.
+ */
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { RpcRequestError } from 'viem';
+import { DependencyError } from '../../../src/domain/errors.ts';
+import { CALL_ATTEMPTS, COMPANY_AFTER_MS, RPC_TIMEOUT_MS, RpcCaller, type Fetch } from '../../../src/registry/rpc-caller.ts';
+import { ManualClock, settle } from '../../support/manual-clock.ts';
+
+const NEVER = new AbortController().signal;
+const JSON_TYPE = { 'content-type': 'application/json' };
+
+type Answering = (try_: number, signal: AbortSignal) => Response | Promise<Response>;
+
+const say = (body: object, status = 200, headers: Record<string, string> = {}): Response =>
+  new Response(JSON.stringify({ jsonrpc: '2.0', id: 1, ...body }), { status, headers: { ...JSON_TYPE, ...headers } });
+const GOOD = (): Response => say({ result: '0x10' });
+const silent = (signal: AbortSignal): Promise<Response> =>
+  new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
+
+function start(answer: Answering, url = 'https://user:pass@rpc.test/v2/KEY/?token=1') {
+  const clock = new ManualClock();
+  const seen: { readonly url: string; readonly atMs: number; readonly signal: AbortSignal; readonly headers: Record<string, string> }[] = [];
+  const failures: DependencyError[] = [];
+  const fetch = (async (input: string, init: RequestInit) => {
+    const signal = init.signal!;
+    seen.push({ url: input, atMs: clock.monotonicMs(), signal, headers: init.headers as Record<string, string> });
+    return answer(seen.length, signal);
+  }) as unknown as Fetch;
+  const caller = new RpcCaller({ url }, { clock, fetch, onFailure: (error) => failures.push(error) });
+  const call = (method = 'eth_blockNumber', signal = NEVER, isAnswer?: Parameters<RpcCaller['call']>[3]) => {
+    const outcome = caller.call(method, [], signal, isAnswer).then(
+      (result) => ({ result }),
+      (error: unknown) => ({ error }),
+    );
+    return outcome as Promise<{ result?: unknown; error?: DependencyError & RpcRequestError }>;
+  };
+  /** Lets the pauses of all tries pass. */
+  const finish = async <T>(outcome: Promise<T>, ms = 30_000): Promise<T> => {
+    await clock.advance(ms);
+    return outcome;
+  };
+  return { clock, seen, failures, call, finish };
+}
+
+let timers: jest.SpiedFunction<typeof setTimeout>;
+
+beforeEach(() => {
+  timers = jest.spyOn(globalThis, 'setTimeout');
+});
+
+afterEach(() => {
+  expect(timers).not.toHaveBeenCalled();
+  timers.mockRestore();
+});
+
+describe('a call', () => {
+  test('is sent to the address as it is set, but for its login, which goes into a header', async () => {
+    const { seen, call, finish } = start(GOOD);
+    expect(await finish(call())).toEqual({ result: '0x10' });
+    expect(seen.map(({ url, headers }) => [url, headers['authorization']])).toEqual([['https://rpc.test/v2/KEY/?token=1', 'Basic dXNlcjpwYXNz']]);
+  });
+
+  const BAD: readonly [string, () => Response | Promise<Response>, string][] = [
+    ['a status', () => new Response('secret', { status: 502 }), 'the chain RPC at rpc.test:443 answered 502'],
+    ['a refusal', () => new Response('secret', { status: 401 }), 'the chain RPC at rpc.test:443 answered 401'],
+    [
+      'a redirect',
+      () => new Response('', { status: 301, headers: { location: 'https://other.test/v2/KEY' } }),
+      'the chain RPC at rpc.test:443 answered 301, a redirect to other.test:443: NODE_URL must be the address that it leads to',
+    ],
+    ['a web page', () => new Response('<html>secret</html>'), 'the chain RPC at rpc.test:443 gave an answer to eth_blockNumber that is not JSON'],
+    ['null', () => say({ result: null }), 'the chain RPC at rpc.test:443 gave an empty answer to eth_blockNumber'],
+    ['nothing', () => say({}), 'the chain RPC at rpc.test:443 gave an empty answer to eth_blockNumber'],
+    ['an error', () => say({ error: { code: -32_000, message: 'header not found: secret' } }), 'the chain RPC at rpc.test:443 answered eth_blockNumber with the error -32000'],
+    ['a cut connection', () => Promise.reject(new TypeError('secret', { cause: Object.assign(new Error('secret'), { code: 'ECONNRESET' }) })), 'the chain RPC at rpc.test:443 cannot be reached: it closed the connection (ECONNRESET)'],
+  ];
+
+  test.each(BAD)('that gets %s is tried again, and a good answer counts', async (_, bad, message) => {
+    const { seen, failures, call, finish } = start((number) => (number < CALL_ATTEMPTS ? bad() : GOOD()));
+    expect(await finish(call())).toEqual({ result: '0x10' });
+    expect(seen).toHaveLength(CALL_ATTEMPTS);
+    expect(failures.map((error) => error.message)).toEqual(Array.from({ length: CALL_ATTEMPTS - 1 }, () => message));
+  });
+
+  test.each(BAD)('that gets %s six times has failed, and says so without its text', async (_, bad, message) => {
+    const { seen, call, finish } = start(bad);
+    const { error } = await finish(call());
+    expect(error).toBeInstanceOf(DependencyError);
+    expect(error).toMatchObject({ dependency: 'chain', message, call: 'eth_blockNumber', endpoint: 'rpc.test:443' });
+    expect(JSON.stringify(error)).not.toMatch(/secret|KEY|pass/);
+    expect(seen).toHaveLength(CALL_ATTEMPTS);
+  });
+
+  test('is tried again at once, then after 100, 200, 400 and 800 ms', async () => {
+    const { seen, call, finish } = start(() => new Response('', { status: 502 }));
+    await finish(call());
+    expect(seen.map(({ atMs }) => atMs)).toEqual([0, 0, 100, 300, 700, 1_500]);
+  });
+
+  test('that one silent backend swallows is answered by another, a second later', async () => {
+    const { clock, seen, call } = start((number, signal) => (number === 1 ? silent(signal) : GOOD()));
+    const outcome = call();
+    await clock.advance(COMPANY_AFTER_MS);
+    expect(await outcome).toEqual({ result: '0x10' });
+    // What was swallowed is called off.
+    expect(seen.map(({ signal }) => signal.aborted)).toEqual([true, true]);
+  });
+
+  test('that a slow RPC answers after three seconds counts, although others were asked meanwhile', async () => {
+    const { clock, call } = start((number, signal) => (number === 1 ? new Promise((resolve) => void clock.setTimeout(() => resolve(GOOD()), 3_000)) : silent(signal)));
+    const outcome = call();
+    await clock.advance(3_000);
+    expect(await outcome).toEqual({ result: '0x10' });
+  });
+
+  test('that nobody answers ends within ten seconds', async () => {
+    const { clock, seen, call } = start((_, signal) => silent(signal));
+    const outcome = call();
+    await clock.advance(5 * COMPANY_AFTER_MS + RPC_TIMEOUT_MS);
+    expect((await outcome).error).toMatchObject({ failure: 'timeout', message: 'the chain RPC at rpc.test:443 gave no answer in 5 s' });
+    expect(seen).toHaveLength(CALL_ATTEMPTS);
+  });
+
+  test('whose answer has no end is not taken, and not asked for again', async () => {
+    let given = 0;
+    const body = (): ReadableStream =>
+      new ReadableStream({
+        pull: (controller) => {
+          given += 1;
+          controller.enqueue(Buffer.alloc(1_048_576));
+        },
+      });
+    const { seen, call, finish } = start(() => new Response(body()));
+    expect((await finish(call())).error).toMatchObject({ failure: 'too_large' });
+    expect(seen).toHaveLength(1);
+    expect(given).toBeLessThan(15);
+  });
+
+  test('ends with the signal of its caller, and is not tried again', async () => {
+    const { clock, seen, failures, call } = start((_, signal) => silent(signal));
+    const controller = new AbortController();
+    const outcome = call('eth_blockNumber', controller.signal);
+    await settle();
+    controller.abort(new Error('called off'));
+    expect((await outcome).error).toMatchObject({ failure: 'aborted' });
+    await clock.advance(30_000);
+    expect(seen).toHaveLength(1);
+    expect(failures).toEqual([]);
+  });
+});
+
+describe('an answer that is one', () => {
+  test.each<[string, object]>([
+    ['by its code', { code: 3, message: 'execution reverted', data: '0x1234' }],
+    ['by its words', { code: -32_000, message: 'VM Exception: revert' }],
+  ])('a revert, told %s, is not asked for again', async (_, error) => {
+    const { seen, call, finish } = start(() => say({ error }));
+    const outcome = await finish(call('eth_call'));
+    expect(outcome.error).toBeInstanceOf(RpcRequestError);
+    expect(outcome.error?.code).toBe(3);
+    expect(seen).toHaveLength(1);
+  });
+
+  test('a revert counts as one whatever the HTTP status, and only where code runs', async () => {
+    const reverted = (): Response => say({ error: { code: 3, message: 'execution reverted' } }, 400);
+    expect((await start(reverted).call('eth_call')).error).toBeInstanceOf(RpcRequestError);
+    const { call, finish } = start(reverted);
+    expect((await finish(call('eth_chainId'))).error).toMatchObject({ failure: 'refused', status: 400 });
+  });
+
+  test('no receipt is one: nothing but the chain can know it', async () => {
+    expect(await start(() => say({ result: null })).call('eth_getTransactionReceipt')).toEqual({ result: null });
+  });
+
+  test('what the caller takes for one is thrown as it came', async () => {
+    const { seen, call, finish } = start(() => say({ error: { code: -32_000, message: 'nonce too low' } }));
+    const outcome = await finish(call('eth_sendRawTransaction', NEVER, ({ message }) => message === 'nonce too low'));
+    expect(outcome.error).toMatchObject({ code: -32_000, details: 'nonce too low' });
+    expect(seen).toHaveLength(1);
+  });
+});
+
+describe('Retry-After', () => {
+  const busy = (seconds: number): Response => say({ error: 'slow down' }, 429, { 'retry-after': String(seconds) });
+
+  test.each([429, 503])('is obeyed before the next try (%i)', async (status) => {
+    const { seen, call, finish } = start((number) => (number === 1 ? say({}, status, { 'retry-after': '3' }) : GOOD()));
+    expect(await finish(call())).toEqual({ result: '0x10' });
+    expect(seen.map(({ atMs }) => atMs)).toEqual([0, 3_000]);
+  });
+
+  test('of more than a call can wait for ends it at once, and the RPC is left alone meanwhile', async () => {
+    const { clock, seen, call } = start((number) => (number === 1 ? busy(30) : GOOD()));
+    const first = await call();
+    expect(first.error).toMatchObject({ status: 429, message: 'the chain RPC at rpc.test:443 answered 429 and asks to be left alone for 30 s' });
+    await clock.advance(29_000);
+    expect((await call()).error?.message).toBe('the chain RPC at rpc.test:443 asks to be left alone for 1 s');
+    expect(seen).toHaveLength(1);
+    await clock.advance(1_000);
+    expect(await call()).toEqual({ result: '0x10' });
+  });
+
+  test('of a day is obeyed for a minute: a bad backend does not decide how long this node stands still', async () => {
+    const { clock, call } = start((number) => (number === 1 ? busy(86_400) : GOOD()));
+    await call();
+    await clock.advance(60_000);
+    expect(await call()).toEqual({ result: '0x10' });
+  });
+});
