@@ -271,7 +271,8 @@ export class SimRpc {
 const MAX_TIP = 50_000_000_000n;
 const MAX_FEE = 50_000_000_000_000_000n;
 
-const textOf = ({ method, params }: Question): string => `${method} ${JSON.stringify(params ?? [])}`;
+/** A call that is tried again keeps its id; another call may ask the same. */
+const textOf = ({ id, method, params }: Question): string => `${id} ${method} ${JSON.stringify(params ?? [])}`;
 
 function aborted(signal: AbortSignal | null | undefined): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<undefined>();
