@@ -62,7 +62,8 @@ export interface NodeOverHttpOptions {
 export function nodeParts(options: NodeOverHttpOptions = {}) {
   const maxValueBytes = options.maxValueBytes ?? 1_048_576;
   const clock = new ManualClock(options.nowMs);
-  const random = new SeededRandom('node over http');
+  started += 1;
+  const random = new SeededRandom(`node over http ${started}`);
   const log = collectingLog();
   const real = inProcessEnclave(
     {
@@ -189,6 +190,9 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
 }
 
 export type NodeParts = ReturnType<typeof nodeParts>;
+
+/** Each draws other keys and nonces: a caller that lives longer opens no answer under a nonce that it has seen. */
+let started = 0;
 
 export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
   const parts = nodeParts(options);
