@@ -14,8 +14,8 @@ const MAX_UNWANTED = 4_096;
 export class AntiEntropyState {
   readonly rest: Rest;
   readonly #clock: Pick<Clock, 'monotonicMs'>;
-  /** App and key to the digest of a record that the peer refuses for good. */
-  readonly #unwanted = new LRUCache<string, string>({ max: MAX_UNWANTED });
+  /** App and digest of records that the peer refuses for good. A digest is of the key as well. */
+  readonly #unwanted = new LRUCache<string, true>({ max: MAX_UNWANTED });
   /** Monotonic milliseconds of the last whole round. */
   #wholeAtMs = -Infinity;
 
@@ -33,12 +33,12 @@ export class AntiEntropyState {
   }
 
   /** Refused for good as it is: it need not be offered again by each round. */
-  noteUnwanted(appId: string, key: string, digest: string): void {
-    this.#unwanted.set(`${appId} ${key}`, digest);
+  noteUnwanted(appId: string, digest: string): void {
+    this.#unwanted.set(`${appId} ${digest}`, true);
   }
 
-  isUnwanted(appId: string, key: string, digest: string | null): boolean {
-    return digest !== null && this.#unwanted.get(`${appId} ${key}`) === digest;
+  isUnwanted(appId: string, digest: string): boolean {
+    return this.#unwanted.get(`${appId} ${digest}`) === true;
   }
 
   /** The peer has another store now. */

@@ -150,7 +150,7 @@ export class AntiEntropy {
     for (const { appId, record } of store.walk(part)) {
       await pause();
       const digest = store.digestOf(appId, record.key);
-      if (theirs.get(`${appId} ${record.key}`) === digest || course.replica.antiEntropy.isUnwanted(appId, record.key, digest)) continue;
+      if (digest === null || theirs.has(`${appId} ${digest}`) || course.replica.antiEntropy.isUnwanted(appId, digest)) continue;
       lacking.push({ appId, record });
       bytes += record.value?.length ?? 0;
       if (bytes < MAX_INNER_BYTES) continue;
@@ -164,20 +164,23 @@ export class AntiEntropy {
   async #send({ member, replica, signal, between }: Course, lacking: readonly Sent[]): Promise<void> {
     await between();
     for (const { appId, record } of await this.#modules.push.send(member, lacking, signal)) {
-      replica.antiEntropy.noteUnwanted(appId, record.key, digestText(recordDigest(record)));
+      replica.antiEntropy.noteUnwanted(appId, digestText(recordDigest(record)));
     }
   }
 
-  /** Merges all the peer gives, and remembers the digests of it by app and key. */
-  async #takeOver({ member, replica, signal, between }: Course, part: Part): Promise<ReadonlyMap<string, string>> {
+  /**
+   * Merges all the peer gives.
+   * @returns app and digest of each of its records that is the same here by now: no more than what this node holds itself
+   */
+  async #takeOver({ member, replica, signal, between }: Course, part: Part): Promise<ReadonlySet<string>> {
     const { maxAnswerBytes } = this.#options;
-    const theirs = new Map<string, string>();
+    const theirs = new Set<string>();
     const onVerdict = (appId: string, wire: unknown, verdict: MergeVerdict): void => {
       if (verdict.kind === 'rejected') return;
       const record = wire as WireRecord;
       // Hex is taken in either case, and held in lower case.
-      const digest = recordDigest({ ...record, value: record.value?.toLowerCase() ?? null });
-      theirs.set(`${appId} ${record.key}`, digestText(digest));
+      const digest = digestText(recordDigest({ ...record, value: record.value?.toLowerCase() ?? null }));
+      if (this.#modules.store.digestOf(appId, record.key) === digest) theirs.add(`${appId} ${digest}`);
     };
     let cursor: string | null = null;
     for (let count = 0; count < MAX_PAGES; count += 1) {

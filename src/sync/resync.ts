@@ -7,6 +7,7 @@
 import type { Log } from '../domain/ports.ts';
 import type { WireRecord } from '../domain/records.ts';
 import type { Staleness } from './staleness.ts';
+import { keyIdOf } from './key-id.ts';
 import { createPacer, type PacerModules } from './pacer.ts';
 import type { SyncStore } from './ports.ts';
 
@@ -20,7 +21,7 @@ export interface ResyncModules extends PacerModules {
 
 export class Resync {
   readonly #modules: ResyncModules;
-  /** App and key of what peers named since this began; null while nothing is to be caught up. */
+  /** By `keyIdOf`: what peers named since this began; null while nothing is to be caught up. */
   #named: Set<string> | null = null;
 
   constructor(modules: ResyncModules) {
@@ -38,7 +39,7 @@ export class Resync {
     this.begin();
     const key = (wire as Partial<WireRecord> | null)?.key;
     // What is not here cannot be dropped; a peer that makes up keys fills no memory.
-    if (typeof key === 'string' && this.#named !== null && this.#modules.store.digestOf(appId, key) !== null) this.#named.add(`${appId} ${key}`);
+    if (typeof key === 'string' && this.#named !== null && this.#modules.store.digestOf(appId, key) !== null) this.#named.add(keyIdOf(appId, key));
   }
 
   /** A member that is not stale gave all it has. */
@@ -54,7 +55,7 @@ export class Resync {
     let dropped = 0;
     for (const { appId, record } of store.walk({})) {
       await pause();
-      if (named.has(`${appId} ${record.key}`) || store.isUnseen(appId, record.key, seenUpTo)) continue;
+      if (named.has(keyIdOf(appId, record.key)) || store.isUnseen(appId, record.key, seenUpTo)) continue;
       store.forget(appId, record.key);
       dropped += 1;
     }

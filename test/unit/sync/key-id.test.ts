@@ -1,0 +1,24 @@
+/** Keys that peers name, remembered at a bounded cost. */
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { keyIdOf } from '../../../src/sync/key-id.ts';
+
+test.each([1, 64, 65, 1_024, 65_536])('a key of %i characters takes at most some 80', (length) => {
+  expect(keyIdOf('9007199254740991', 'k'.repeat(length)).length).toBeLessThanOrEqual(81);
+});
+
+test('different keys, or the same of different apps, are told apart, and the same one is known again', () => {
+  const keys = fc.oneof(fc.string({ maxLength: 70 }), fc.string({ minLength: 60, maxLength: 200 }));
+  fc.assert(
+    fc.property(fc.constantFrom('1', '11'), keys, fc.constantFrom('1', '11'), keys, (appId, key, otherApp, otherKey) => {
+      expect(keyIdOf(appId, key) === keyIdOf(otherApp, otherKey)).toBe(appId === otherApp && key === otherKey);
+      expect(keyIdOf(appId, key)).toBe(keyIdOf(appId, key));
+    }),
+  );
+});
+
+test('a key that looks like the id of a long one is another', () => {
+  const long = 'k'.repeat(65);
+  const [, hash] = keyIdOf('1', long).split('#');
+  for (const key of [hash!, `#${hash}`]) expect(keyIdOf('1', key)).not.toBe(keyIdOf('1', long));
+});
