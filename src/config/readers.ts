@@ -1,0 +1,122 @@
+/**
+ * From a variable's text to its value. Each reader throws with the rest of the sentence `VARIABLE ...`, such as `must be true or
+ * false`: never with the text itself, which may be a secret.
+ */
+import { isIP } from 'node:net';
+import { parseWallet, type Wallet } from '../domain/ids.ts';
+
+export type Read<T> = (text: string) => T;
+
+export const boolean: Read<boolean> = (text) => {
+  const lower = text.toLowerCase();
+  if (lower === 'true' || lower === '1') return true;
+  if (lower === 'false' || lower === '0') return false;
+  throw new Error('must be true or false');
+};
+
+/** @param scale what one unit of the variable is in the unit of the result */
+export function integer(min: number, max: number, scale = 1): Read<number> {
+  return (text) => {
+    if (!/^\d{1,16}$/.test(text)) throw new Error(`must be a whole number from ${min} to ${max}`);
+    const value = Number(text);
+    if (value < min || value > max) throw new Error(`must be a whole number from ${min} to ${max}`);
+    return value * scale;
+  };
+}
+
+export function seconds(min: number, max: number): Read<number> {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d{1,9}(\.\d{1,3})?$/.test(text) || value < min || value > max) {
+      throw new Error(`must be a number of seconds from ${min} to ${max}`);
+    }
+    return Math.round(value * 1000);
+  };
+}
+
+export const wallet: Read<Wallet> = (text) => {
+  const parsed = parseWallet(text);
+  if (parsed === null) throw new Error('must be an address: 0x and 40 hex digits');
+  return parsed;
+};
+
+export function httpUrl(text: string): string {
+  return httpUrlAsGiven(text).replace(/\/+$/, '');
+}
+
+/** With the slash at its end, where it has one: to some servers that is another address. */
+export function httpUrlAsGiven(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || !['http:', 'https:'].includes(url.protocol) || url.hostname === '') {
+    throw new Error('must be an http or https URL');
+  }
+  return text;
+}
+
+export const proxyUrl: Read<string | undefined> = (text) => (text === '' ? undefined : httpUrl(text.includes('://') ? text : `http://${text}`));
+
+export const bytes32: Read<Uint8Array> = (text) => {
+  const bare = text.startsWith('0x') ? text.slice(2) : text;
+  if (!/^[0-9a-fA-F]{64}$/.test(bare)) throw new Error('must be 32 bytes in hex');
+  return Uint8Array.from(Buffer.from(bare, 'hex'));
+};
+
+/** The order of secp256k1's group: a private key is below it and not zero. */
+const SECP256K1_ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
+
+export const privateKey: Read<Uint8Array> = (text) => {
+  const bytes = bytes32(text);
+  const value = BigInt(`0x${Buffer.from(bytes).toString('hex')}`);
+  if (value === 0n || value >= SECP256K1_ORDER) throw new Error('must be a secp256k1 private key');
+  return bytes;
+};
+
+export const token: Read<string> = (text) => {
+  if (!/^[\x21-\x7e]{16,256}$/.test(text)) throw new Error('must be 16 to 256 visible characters');
+  return text;
+};
+
+export const logLevel: Read<string> = (text) => {
+  const upper = text.toUpperCase() === 'WARN' ? 'WARNING' : text.toUpperCase();
+  if (!['DEBUG', 'INFO', 'WARNING', 'ERROR'].includes(upper)) throw new Error('must be DEBUG, INFO, WARNING or ERROR');
+  return upper;
+};
+
+export interface BindAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export const bindAddress: Read<BindAddress> = (text) => {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) throw new Error('must be HOST:PORT or [IPv6]:PORT');
+  return { host: (match[1] ?? match[2])!, port };
+};
+
+/** An address, or a range of them; not all of them, which would believe everybody. */
+function isAddressOrRange(entry: string): boolean {
+  const [address = '', bits, ...rest] = entry.split('/');
+  const kind = isIP(address);
+  if (kind === 0 || address.includes('%') || rest.length > 0) return false;
+  return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (kind === 4 ? 32 : 128));
+}
+
+export const addressList: Read<readonly string[]> = (text) => {
+  const entries = text.split(',').map((entry) => entry.trim()).filter((entry) => entry !== '');
+  for (const entry of entries) {
+    if (!isAddressOrRange(entry)) throw new Error('must be IP addresses or ranges, separated by commas');
+  }
+  return entries;
+};
+
+export const text: Read<string> = (value) => value;
+
+/** Everybody sees it in `/status`. */
+export const publicUrl: Read<string> = (value) => {
+  if (value === '') return '';
+  const url = httpUrl(value);
+  const { username, password } = new URL(url);
+  if (username !== '' || password !== '') throw new Error('must carry no credentials');
+  return url;
+};

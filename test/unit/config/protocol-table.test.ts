@@ -1,0 +1,27 @@
+/** The configuration against the contract's own table (docs/protocol.md §8): no variable of a node has another default than it says. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { SETTINGS } from '../../../src/config/settings.ts';
+
+const PROTOCOL = readFileSync(join(import.meta.dirname, '..', '..', '..', 'docs', 'protocol.md'), 'utf8');
+const [, section8 = ''] = /^## 8\. .*?$(.*?)^## 9\. /ms.exec(PROTOCOL) ?? [];
+
+/** Of this implementation: the platform's way out (§7), and the visualiser, which the contract does not know. */
+const OWN = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'VISUALIZER_PORT', 'VISUALIZER_IN_ENCLAVE', 'VISUALIZER_COMMAND_TOKEN'];
+
+/** Variable to default, as the table writes it; `unset` and `empty` are words. */
+const TABLE = new Map(
+  section8
+    .split('\n')
+    .map((line) => line.split('|').map((cell) => cell.trim()))
+    .filter((cells) => cells.length >= 4 && cells[1]!.startsWith('`'))
+    .flatMap(([, names = '', fallback = '']) => [...names.matchAll(/`([A-Z0-9_]+)`/g)].map(([, name = '']) => [name, fallback.replaceAll('`', '')] as const)),
+);
+
+test('the table is read', () => expect(TABLE.get('KMS_NODE_TICK_SECONDS')).toBe('60'));
+
+test.each(Object.values(SETTINGS).map(({ variable, fallback }) => [variable, fallback] as const).filter(([variable]) => !OWN.includes(variable)))(
+  '%s has the default of the table',
+  (variable, fallback) => expect(fallback === undefined ? 'unset' : fallback === '' ? 'empty' : fallback).toBe(TABLE.get(variable)),
+);
