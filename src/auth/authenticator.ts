@@ -22,8 +22,9 @@ export interface AuthenticatorModules {
 }
 
 export interface AuthenticatedApp extends AuthorizedApp {
-  /** Null when the request was not signed (development). */
+  /** Of the proof, as its nonce. Both are null when the request was not signed (development). */
   readonly signature: string | null;
+  readonly nonce: string | null;
 }
 
 export interface AuthenticatedPeer {
@@ -43,13 +44,13 @@ export class Authenticator {
 
   /** @throws RefusalError unauthorized, forbidden; DependencyError, DeadlineError when the registry cannot be read */
   async app(headers: Headers, nodeWallet: Wallet): Promise<AuthenticatedApp> {
-    const { wallet, signature } = this.#appWallet(headers, nodeWallet);
+    const { wallet, signature, nonce } = this.#appWallet(headers, nodeWallet);
     const record = await this.#modules.appRegistry.lookup(wallet);
     const authorization = authorizeApp(record);
     if (!authorization.authorized) throw new RefusalError('forbidden', authorization.why);
     const { teePubkey } = record.instance;
     if (teePubkey === '') throw new RefusalError('forbidden', 'the instance has no teePubkey');
-    return { appId: authorization.appId, wallet, teePubkey, signature };
+    return { appId: authorization.appId, wallet, teePubkey, signature, nonce };
   }
 
   /** @throws RefusalError unauthorized or forbidden */
@@ -61,12 +62,12 @@ export class Authenticator {
     return { member, teePubkey: member.teePubkey, signature: proof.signature };
   }
 
-  #appWallet(headers: Headers, nodeWallet: Wallet): { wallet: Wallet; signature: string | null } {
+  #appWallet(headers: Headers, nodeWallet: Wallet): Pick<AuthenticatedApp, 'wallet' | 'signature' | 'nonce'> {
     if (hasProofHeaders('app', headers)) return verifyProof('app', headers, nodeWallet, this.#options.windowSeconds, this.#modules);
     const named = headers['x-tee-wallet'];
     if (this.#options.inEnclave || named === undefined) throw new RefusalError('unauthorized', 'the x-app- headers are required');
     const wallet = parseWallet(named);
     if (wallet === null) throw new RefusalError('unauthorized', 'x-tee-wallet is no wallet');
-    return { wallet, signature: null };
+    return { wallet, signature: null, nonce: null };
   }
 }

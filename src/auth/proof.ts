@@ -19,6 +19,8 @@ export interface Proof {
   readonly wallet: Wallet;
   /** As sent; answers are signed over it. */
   readonly signature: string;
+  /** As sent; an answer repeats it. */
+  readonly nonce: string;
 }
 
 export interface ProofModules {
@@ -72,5 +74,5 @@ export function verifyProof(
   const wallet = recoverEip191(MESSAGE[kind](nonce, nodeWallet, timestamp), signature);
   if (wallet === null) refuse('the signature is not valid');
   if (claimedWallet !== null && claimedWallet !== wallet) refuse('the signature is of another wallet');
-  return { wallet, signature };
+  return { wallet, signature, nonce };
 }

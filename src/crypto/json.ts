@@ -1,8 +1,10 @@
 /** JSON from outside: `__proto__` stays an ordinary key, which JSON.parse already grants; what is no JSON throws. */
 
-/** @throws SyntaxError, whose text quotes the input: never pass it on. */
+const BYTE_ORDER_MARK = '\ufeff';
+
+/** A byte order mark before it is passed over (RFC 8259 §8.1). @throws SyntaxError, whose text quotes the input: never pass it on. */
 export function parseJson(text: string): unknown {
-  return JSON.parse(text) as unknown;
+  return JSON.parse(text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text) as unknown;
 }
 
 /** A body or an inner text, which must be UTF-8; null for what is no JSON. */
@@ -16,7 +18,7 @@ export function parseJsonOrNull(body: Uint8Array | string): unknown {
 
 /** @throws TypeError when it is no UTF-8; as `parseJson` */
 export function parseJsonBody(body: Uint8Array | string): unknown {
-  return parseJson(typeof body === 'string' ? body : new TextDecoder('utf-8', { fatal: true }).decode(body));
+  return parseJson(typeof body === 'string' ? body : new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body));
 }
 
 export function isJsonObject(value: unknown): value is Record<string, unknown> {

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { RefusalError } from '../domain/errors.ts';
 import { parseJsonBody } from '../crypto/json.ts';
 
-/** Gives the parsed JSON as `response.locals.body`. Refuses with payload_too_large, bad_request. */
+/** Gives the parsed JSON as `response.locals.body`. Refuses with unsupported_media_type, payload_too_large, bad_request. */
 export function readBody(maxBytes: number): RequestHandler {
   return async (request, response, next) => {
     (response.locals as { body?: unknown }).body = parseBody(await bytesOf(request, maxBytes));
@@ -14,6 +14,8 @@ export function readBody(maxBytes: number): RequestHandler {
 
 /** What is longer than the limit is not read on. */
 async function bytesOf(request: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
+  const coding = request.headers['content-encoding'] ?? 'identity';
+  if (coding.toLowerCase() !== 'identity') throw new RefusalError('unsupported_media_type', 'a body is taken without content coding only');
   const tooLarge = (): RefusalError => new RefusalError('payload_too_large', `the body is longer than ${maxBytes} bytes`);
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge();
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();

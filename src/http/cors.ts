@@ -7,8 +7,8 @@ import type { RequestHandler } from 'express';
 const CORS_HEADERS = new Map([
   ['access-control-allow-origin', '*'],
   ['access-control-allow-methods', 'GET, POST, PUT, DELETE'],
-  ['access-control-allow-headers', 'content-type, x-app-signature, x-app-nonce, x-app-timestamp, x-app-wallet'],
-  ['access-control-expose-headers', 'x-kms-response-signature, retry-after'],
+  ['access-control-allow-headers', 'content-type, x-app-signature, x-app-nonce, x-app-timestamp, x-app-wallet, x-nova-next-nonce, x-nova-sealed-errors'],
+  ['access-control-expose-headers', 'x-kms-response-signature, x-nova-next-nonce, retry-after'],
   ['access-control-max-age', '600'],
 ]);
 

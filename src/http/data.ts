@@ -4,7 +4,7 @@ import { decodeBase64, encodeBase64 } from '../crypto/base64.ts';
 import type { Vault } from '../crypto/vault.ts';
 import { RefusalError } from '../domain/errors.ts';
 import type { AppId } from '../domain/ids.ts';
-import { DEFAULT_ACK_TIMEOUT_MS, MAX_ACK_TIMEOUT_MS, MAX_DATA_KEY_BYTES, MAX_MEMBERS } from '../domain/limits.ts';
+import { DEFAULT_ACK_TIMEOUT_MS, MAX_ACK_TIMEOUT_MS, MAX_DATA_KEY_BYTES, MAX_HELD_KEY_BYTES, MAX_MEMBERS } from '../domain/limits.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { KeyPage, ListRequest, LocalWrite } from '../domain/records.ts';
 import { readQuery } from './query.ts';
@@ -37,20 +37,27 @@ export interface DataModules {
   readonly onWritten: () => void;
 }
 
-const key = z.string().refine(isKey);
+const newKey = z.string().refine((text) => isKey(text, MAX_DATA_KEY_BYTES), `1 to ${MAX_DATA_KEY_BYTES} bytes of UTF-8`);
+const heldKey = z.string().refine((text) => isKey(text, MAX_HELD_KEY_BYTES), `1 to ${MAX_HELD_KEY_BYTES} bytes of UTF-8`);
+/** Callers send up to 2^64-1; what no JSON number holds exactly is never, which is 0 (protocol.md §10). */
+const ttlMs = z.number().min(0).refine(Number.isInteger).transform((ms) => (Number.isSafeInteger(ms) ? ms : 0));
 const acks = { acks: z.number().int().min(0).max(MAX_MEMBERS).default(0), timeout_ms: z.number().int().min(1).max(MAX_ACK_TIMEOUT_MS).default(DEFAULT_ACK_TIMEOUT_MS) };
-const putBody = z.object({ key, value: z.string(), ttl_ms: z.number().int().min(0).default(0), ...acks });
-const deleteBody = z.object({ key, ...acks });
+const putBody = z.object({ key: newKey, value: z.string(), ttl_ms: ttlMs.default(0), ...acks });
+/** A write that was turned into a delete on the way is none. */
+const deleteBody = z.object({ key: heldKey, value: z.undefined().optional(), ttl_ms: z.undefined().optional(), ...acks });
 
-function isKey(text: string): boolean {
-  return text !== '' && text.isWellFormed() && Buffer.byteLength(text) <= MAX_DATA_KEY_BYTES;
+function isKey(text: string, maxBytes: number): boolean {
+  return text !== '' && text.isWellFormed() && Buffer.byteLength(text) <= maxBytes;
 }
 
 function read<Body>(form: z.ZodType<Body>, inner: unknown): Body {
   const parsed = form.safeParse(inner);
   if (parsed.success) return parsed.data;
-  const field = parsed.error.issues[0]?.path.join('.') ?? '';
-  throw new RefusalError('bad_request', field === 'key' ? `key is not 1 to ${MAX_DATA_KEY_BYTES} bytes of UTF-8` : `${field} is not valid`);
+  const [issue] = parsed.error.issues;
+  const field = issue?.path.join('.') ?? '';
+  // The platform's client takes `timeout` in an error for a node that is gone (protocol.md §10, Words in errors).
+  const name = field === 'timeout_ms' ? 'the time to wait for acks' : field;
+  throw new RefusalError('bad_request', field === 'key' ? `key is not ${issue?.code === 'custom' ? issue.message : 'a text'}` : `${name} is not valid`);
 }
 
 export class DataHandlers {
@@ -89,10 +96,17 @@ export class DataHandlers {
     return { app_id: appId, key: body.key, deleted: true, ...replicated };
   }
 
+  /** @param candidates what a request may mean: the first that is there is read. @throws RefusalError bad_request, not_found */
+  readFirst(appId: AppId, candidates: readonly string[]): object {
+    const { clock, store } = this.#modules;
+    const found = candidates.find((key) => isKey(key, MAX_HELD_KEY_BYTES) && store.get(String(appId), key, clock.nowMs()) !== null);
+    return this.read(appId, found ?? candidates.at(-1) ?? '');
+  }
+
   /** @throws RefusalError bad_request, not_found */
   read(appId: AppId, wanted: string): object {
     const { clock, vault, store } = this.#modules;
-    if (!isKey(wanted)) throw new RefusalError('bad_request', `key is not 1 to ${MAX_DATA_KEY_BYTES} bytes of UTF-8`);
+    if (!isKey(wanted, MAX_HELD_KEY_BYTES)) throw new RefusalError('bad_request', `key is not 1 to ${MAX_HELD_KEY_BYTES} bytes of UTF-8`);
     const held = store.get(String(appId), wanted, clock.nowMs());
     if (held === null) throw absent();
     const plaintext = vault.openValue(appId, held.value);
@@ -110,10 +124,13 @@ export class DataHandlers {
     if (limitText !== undefined && !/^[1-9]\d{0,8}$/.test(limitText)) {
       throw new RefusalError('bad_request', 'limit is no whole number from 1');
     }
-    const limit = limitText === undefined ? undefined : Math.min(Number(limitText), MAX_LIST_LIMIT);
+    const asked = limitText === undefined ? null : Number(limitText);
+    const limit = asked === null ? undefined : Math.min(asked, MAX_LIST_LIMIT);
     const { clock, store } = this.#modules;
     const { keys, more } = store.list(String(appId), { prefix, after, limit }, clock.nowMs());
-    return { app_id: appId, keys, count: keys.length, ...(limit === undefined ? {} : { more }) };
+    // As understood: what was added to the query on the way is seen by who asked.
+    const understood = { prefix: prefix ?? null, after: after ?? null, limit: asked };
+    return { app_id: appId, keys, count: keys.length, ...(limit === undefined ? {} : { more }), ...understood };
   }
 
   async #replicate(write: LocalWrite, wanted: number, timeoutMs: number): Promise<object> {

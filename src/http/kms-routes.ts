@@ -4,15 +4,17 @@
  * its time.
  */
 import { Router } from 'express';
-import type { AuthenticatedApp, Authenticator } from '../auth/authenticator.ts';
+import type { Authenticator } from '../auth/authenticator.ts';
 import type { Vault } from '../crypto/vault.ts';
+import type { NonceBook } from '../auth/nonce-book.ts';
 import type { Identity } from '../domain/ports.ts';
 import { readBody } from './body.ts';
 import { DataHandlers, type DataModules } from './data.ts';
 import { derive } from './derive.ts';
 import { requireReady, type GateModules } from './gate.ts';
-import { decodePercent } from './query.ts';
-import { knownIdentity, openEnvelope, sendSealed, type EnvelopeModules, type SealedHandler, type SealedLocals } from './sealed-exchange.ts';
+import { answerBound, requireBound, type AppLocals } from './bound-request.ts';
+import { readPathKey } from './query.ts';
+import { knownIdentity, openEnvelope, sendSealed, type EnvelopeModules, type SealedHandler } from './sealed-exchange.ts';
 import { methodNotAllowed } from './unknown-route.ts';
 
 export interface KmsOptions {
@@ -26,13 +28,12 @@ export interface AppCallerModules {
   readonly authenticator: Pick<Authenticator, 'app'>;
   /** Null until the enclave has said who this node is. */
   readonly identity: () => Identity | null;
+  readonly nonces: Pick<NonceBook, 'issue'>;
 }
 
 export interface KmsModules extends Pick<GateModules, 'readiness'>, AppCallerModules, EnvelopeModules, DataModules {
   readonly vault: DataModules['vault'] & Pick<Vault, 'deriveAppKey'>;
 }
-
-type AppLocals = SealedLocals<AuthenticatedApp>;
 
 /** No group in it: a key is read as it was sent, not as Express decodes it. */
 const DATA_KEY_PATH = /^\/data\//;
@@ -43,31 +44,34 @@ export function kmsRoutes(options: KmsOptions, modules: KmsModules): Router {
   const authenticate = authenticateApp(modules);
   const body = readBody(options.maxRequestBodyBytes);
   const open = openEnvelope<AppLocals>(modules);
-  const send = (answer: Parameters<typeof sendSealed<AppLocals>>[2]) => sendSealed(modules, 'x-kms-response-signature', answer);
+  const send = (answer: Parameters<typeof answerBound>[0]) => sendSealed<AppLocals>(modules, 'x-kms-response-signature', answerBound(answer));
 
   const router = Router({ caseSensitive: true, strict: true });
   router.use(ready);
   router
     .route('/derive')
-    .post(authenticate, body, open, ready, send(({ caller, inner }) => derive(modules.vault, caller.appId, inner)))
+    .post(authenticate, body, open, requireBound('derive'), ready, send(({ caller, inner }) => derive(modules.vault, caller.appId, inner)))
     .all(methodNotAllowed);
   router
     .route('/data')
     .get(authenticate, ready, send(({ caller }, request) => data.query(caller.appId, rawQuery(request.url))))
-    .put(authenticate, body, open, ready, send(({ caller, inner }) => data.put(caller.appId, inner)))
-    .delete(authenticate, body, open, ready, send(({ caller, inner }) => data.delete(caller.appId, inner)))
+    .put(authenticate, body, open, requireBound('put'), ready, send(({ caller, inner }) => data.put(caller.appId, inner)))
+    .delete(authenticate, body, open, requireBound('delete'), ready, send(({ caller, inner }) => data.delete(caller.appId, inner)))
     .all(methodNotAllowed);
   router
     .route(DATA_KEY_PATH)
-    .get(authenticate, ready, send(({ caller }, request) => data.read(caller.appId, decodePercent(request.path.replace(DATA_KEY_PATH, ''), 'path'))))
+    .get(authenticate, ready, send(({ caller }, request) => data.readFirst(caller.appId, readPathKey(request.path.replace(DATA_KEY_PATH, '')))))
     .all(methodNotAllowed);
   return router;
 }
 
-function authenticateApp({ authenticator, identity }: AppCallerModules): SealedHandler<AppLocals> {
-  return async (request, { locals }, next) => {
+function authenticateApp({ authenticator, identity, nonces }: AppCallerModules): SealedHandler<AppLocals> {
+  return async (request, response, next) => {
+    const { locals } = response;
     locals.nodeWallet = knownIdentity(identity()).wallet;
     locals.caller = await authenticator.app(request.headers as Readonly<Record<string, string>>, locals.nodeWallet);
+    // Saves the caller the way for its next nonce, whatever this request comes to.
+    if (locals.caller.signature !== null && request.headers['x-nova-next-nonce'] === '1') response.set('x-nova-next-nonce', nonces.issue());
     next();
   };
 }

@@ -20,6 +20,15 @@ function decode(text: string): string {
 }
 
 /**
+ * What a raw path may mean: form encoding writes a space as `+`, so that reading comes first, then the literal one (protocol.md §10).
+ * @throws RefusalError bad_request
+ */
+export function readPathKey(raw: string): readonly string[] {
+  const literal = decodePercent(raw, 'path');
+  return raw.includes('+') ? [decodePercent(raw.replaceAll('+', ' '), 'path'), literal] : [literal];
+}
+
+/**
  * The wanted parameters of a query without its `?`. Others are ignored.
  * @throws RefusalError bad_request when one is malformed or named twice
  */

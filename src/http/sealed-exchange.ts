@@ -17,6 +17,12 @@ export interface SealedCaller {
   readonly signature: string | null;
 }
 
+/** What is sealed into an answer. */
+export interface InnerAnswer {
+  readonly status: number;
+  readonly body: object;
+}
+
 /** `response.locals` on the way of an encrypted request. Each field is there once the middleware that is named has run. */
 export interface SealedLocals<Caller extends SealedCaller = SealedCaller> {
   /** This node's, by the authentication. */
@@ -66,18 +72,19 @@ export function openEnvelope<Locals extends SealedLocals>({ enclave }: EnvelopeM
 export function sendSealed<Locals extends SealedLocals>(
   { enclave }: EnvelopeModules,
   signatureHeader: string,
-  answer: (locals: Locals, request: Request<Record<string, string>>) => object | Promise<object>,
+  answer: (locals: Locals, request: Request<Record<string, string>>) => InnerAnswer | Promise<InnerAnswer>,
 ): SealedHandler<Locals> {
   return async (request, response) => {
     const { locals } = response;
-    const text = JSON.stringify(await answer(locals, request as Request<Record<string, string>>));
+    const { status, body } = await answer(locals, request as Request<Record<string, string>>);
+    const text = JSON.stringify(body);
     const { answerSignature } = locals;
     const [sealed, signature] = await Promise.all([
       encrypt(enclave, text, locals.caller.teePubkey),
       answerSignature === undefined ? sign(enclave, locals) : answerSignature,
     ]);
     if (signature !== null) response.set(signatureHeader, signature);
-    response.json(toWireEnvelope(sealed));
+    response.status(status).json(toWireEnvelope(sealed));
   };
 }
 

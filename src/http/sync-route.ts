@@ -52,7 +52,7 @@ export function syncHandlers(options: SyncOptions, modules: SyncModules, countCl
     secretConfirmed,
     requireStillMember(modules),
     requireHmac(modules),
-    sendSealed<PeerLocals>(modules, 'x-kms-peer-signature', ({ caller, inner }) => handler.handle(caller.member, inner)),
+    sendSealed<PeerLocals>(modules, 'x-kms-peer-signature', async ({ caller, inner }) => ({ status: 200, body: await handler.handle(caller.member, inner) })),
   ] as RequestHandler[];
 }
 

@@ -271,6 +271,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       readiness,
       identity: currentIdentity,
       authenticator,
+      nonces,
       enclave,
       vault,
       store,

@@ -162,6 +162,7 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
       clock,
       identity: knownIdentity,
       authenticator,
+      nonces,
       enclave,
       vault,
       store,

@@ -239,6 +239,7 @@ export class ReplicatingNode {
           clock,
           identity,
           authenticator,
+      nonces,
           enclave,
           vault,
           store,

@@ -60,6 +60,7 @@ describe('an app', () => {
       wallet: WALLET,
       teePubkey: PUBKEY,
       signature: headers['x-app-signature'],
+      nonce: headers['x-app-nonce'],
     });
     expect(asked).toEqual([WALLET]);
   });

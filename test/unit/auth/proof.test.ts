@@ -41,7 +41,7 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
   test('names the wallet that signed and keeps the signature as sent', () => {
     const { headers, verify } = startVerifier(kind);
     const given = headers({ wallet: WALLET.toUpperCase().replace('0X', '0x') });
-    expect(verify(given)).toEqual({ wallet: WALLET, signature: given[`${PREFIX[kind]}signature`] });
+    expect(verify(given)).toEqual({ wallet: WALLET, signature: given[`${PREFIX[kind]}signature`], nonce: given[`${PREFIX[kind]}nonce`] });
   });
 
   test.each<[string, (verifier: ReturnType<typeof startVerifier>) => Headers]>([

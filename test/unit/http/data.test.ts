@@ -68,7 +68,9 @@ async function opened(status: number, headers: Answer['headers'], text: string, 
   expect(recoverEip191(responseMessage(sent['x-app-signature']!, node.identity.wallet), signature)).toBe(node.identity.wallet);
   const sealed = parseEnvelope(json)!;
   expect(sealed.senderPubkey).toBe(node.identity.teePubkey);
-  return { status, headers, body: JSON.parse(await from.enclave.decrypt(sealed)) as Record<string, unknown> };
+  const { nonce, ...body } = JSON.parse(await from.enclave.decrypt(sealed)) as Record<string, unknown>;
+  expect(nonce).toBe(sent['x-app-nonce']);
+  return { status, headers, body };
 }
 
 /** A request with an inner body. */
@@ -244,7 +246,7 @@ describe('a list', () => {
   ])('%s gives %j', async (query, keys, more) => {
     await start();
     for (const key of [...KEYS].reverse()) node.store.put('100', key, Buffer.alloc(28), 0, node.clock.nowMs());
-    expect((await raw(`/kms/data${query}`)).body).toEqual({ app_id: 100, keys, count: keys.length, ...(more === undefined ? {} : { more }) });
+    expect((await raw(`/kms/data${query}`)).body).toMatchObject({ app_id: 100, keys, count: keys.length, ...(more === undefined ? {} : { more }) });
   });
 
   test('comes in pages of at most 10,000, and all of them hold every key once', async () => {
@@ -339,11 +341,12 @@ describe('a key', () => {
     expect(Buffer.from(String((await raw('/kms/data?key=a%252Fb')).body['value']), 'base64').toString()).toBe('twice');
   });
 
-  test('with a plus is a plus in a path and a space in a query, as forms write it', async () => {
+  test('with a plus is a space in a path and in a query, as forms write it', async () => {
     await start();
     await put('a b', 'space');
     await put('a+b', 'plus');
-    expect((await raw('/kms/data/a+b')).body['key']).toBe('a+b');
+    expect((await raw('/kms/data/a+b')).body['key']).toBe('a b');
+    expect((await raw('/kms/data/a%2Bb')).body['key']).toBe('a+b');
     expect((await raw('/kms/data?key=a+b')).body['key']).toBe('a b');
     expect((await raw('/kms/data?key=a%2Bb')).body['key']).toBe('a+b');
   });
@@ -364,9 +367,6 @@ describe('a key', () => {
     ['no key', '/kms/data/'],
     ['no key in the query', '/kms/data?key='],
     ['no value in the query', '/kms/data?key'],
-    ['1,025 bytes', `/kms/data/${'x'.repeat(1_025)}`],
-    ['1,025 bytes in the query', `/kms/data?key=${'x'.repeat(1_025)}`],
-    ['1,028 bytes in 257 characters', `/kms/data/${'%F0%9F%98%80'.repeat(257)}`],
     ['bytes that are not encoded', Buffer.concat([Buffer.from('/kms/data/'), Buffer.from('é')])],
     ['bytes that are not encoded in the query', Buffer.concat([Buffer.from('/kms/data?key='), Buffer.from('é')])],
   ])('with %s in the request line is 400', async (_, target) => {
@@ -375,7 +375,7 @@ describe('a key', () => {
     expect(await raw(target)).toMatchObject({ status: 400, body: { code: 'bad_request' } });
   });
 
-  test.each([['x'.repeat(1_025)], ['😀'.repeat(257)], [''], ['\ud800'], ['a\udc00b'], [7], [null], [undefined], [['k']], [{ k: 1 }], [true]])('that is none, in a body, is 400 and changes nothing: %j', async (key) => {
+  test.each([[''], ['\ud800'], ['a\udc00b'], [7], [null], [undefined], [['k']], [{ k: 1 }], [true]])('that is none, in a body, is 400 and changes nothing: %j', async (key) => {
     await start();
     const before = stateOfStore();
     for (const answer of [await send('PUT', { key, value: base64('v') }), await send('DELETE', { key })]) {
@@ -401,7 +401,6 @@ describe('a body that is wrong', () => {
     ['a lifetime that is a text', { ttl_ms: '5' }],
     ['a lifetime that is null', { ttl_ms: null }],
     ['a lifetime that is true', { ttl_ms: true }],
-    ['a lifetime above 2^53', { ttl_ms: 2 ** 53 }],
     ['negative acks', { acks: -1 }],
     ['half an ack', { acks: 0.5 }],
     ['acks that are a text', { acks: '1' }],

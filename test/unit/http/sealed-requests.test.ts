@@ -39,6 +39,7 @@ interface Answer {
   readonly body: Record<string, string>;
   /** The proof's signature, as sent. */
   readonly signature: string;
+  readonly nonce: string;
 }
 
 interface Change {
@@ -78,7 +79,7 @@ async function ask(kind: Kind, inner: unknown, change: Change = {}): Promise<Ans
     },
     body: change.body ?? JSON.stringify(envelope),
   });
-  return { status: answer.status, headers: answer.headers, body: (await answer.json()) as Record<string, string>, signature };
+  return { status: answer.status, headers: answer.headers, body: (await answer.json()) as Record<string, string>, signature, nonce };
 }
 
 async function open({ body }: Answer): Promise<unknown> {
@@ -96,6 +97,7 @@ describe('an app', () => {
     await start();
     const answer = await ask('app', { path: 'app/key', context: 'v1', length: 48 });
     expect(await open(answer)).toEqual({
+      nonce: answer.nonce,
       app_id: 100,
       path: 'app/key',
       key: Buffer.from(deriveKey(SECRET, 100, 'app/key:v1', 48)).toString('base64'),

@@ -1,0 +1,41 @@
+/**
+ * Bound to the request (protocol.md §10): who ends TLS outside the enclave could swap two answers, or send a write as a delete. So
+ * a request may say inside the envelope what it is, and an answer says what it answers. A 404 for a key is sealed when the caller
+ * asks for that, since callers make new secrets by it.
+ */
+import type { Request } from 'express';
+import type { AuthenticatedApp } from '../auth/authenticator.ts';
+import { RefusalError } from '../domain/errors.ts';
+import type { InnerAnswer, SealedHandler, SealedLocals } from './sealed-exchange.ts';
+
+export type AppLocals = SealedLocals<AuthenticatedApp>;
+
+/** What an inner body may say that it asks for. */
+export type Operation = 'derive' | 'put' | 'delete';
+
+type AppRequest = Request<Record<string, string>>;
+
+/** After the envelope was opened. Refuses with bad_request. */
+export function requireBound(operation: Operation): SealedHandler<AppLocals> {
+  return (_request, { locals }, next) => {
+    const { nonce, op } = locals.inner;
+    if (nonce !== undefined && nonce !== locals.caller.nonce) throw new RefusalError('bad_request', 'nonce inside is not that of x-app-nonce');
+    if (op !== undefined && op !== operation) throw new RefusalError('bad_request', `op inside is not ${operation}`);
+    next();
+  };
+}
+
+/** The inner answer, which repeats the nonce of a signed request. */
+export function answerBound(answer: (locals: AppLocals, request: AppRequest) => object | Promise<object>) {
+  return async (locals: AppLocals, request: AppRequest): Promise<InnerAnswer> => {
+    const { nonce } = locals.caller;
+    const bond = nonce === null ? {} : { nonce };
+    try {
+      return { status: 200, body: { ...(await answer(locals, request)), ...bond } };
+    } catch (error) {
+      const isAbsent = error instanceof RefusalError && error.code === 'not_found';
+      if (!isAbsent || request.headers['x-nova-sealed-errors'] !== '1') throw error;
+      return { status: 404, body: { code: error.code, message: error.message, ...bond } };
+    }
+  };
+}

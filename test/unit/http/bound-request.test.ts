@@ -1,0 +1,205 @@
+/**
+ * What a caller and a node tell each other so that nobody between them can change the meaning of a request (protocol.md §10: Bound to
+ * the request, Next nonce for apps, Long keys, A `+` in a path, Words in errors), over real HTTP.
+ */
+import { gzipSync } from 'node:zlib';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { appAuthMessage, responseMessage } from '../../../src/crypto/messages.ts';
+import { recoverEip191 } from '../../../src/crypto/signature.ts';
+import { parseEnvelope, toWireEnvelope } from '../../../src/domain/envelope.ts';
+import type { AppId } from '../../../src/domain/ids.ts';
+import { inProcessEnclave } from '../../support/in-process-enclave.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { authorizedRecord, startNodeOverHttp, type NodeOverHttp } from '../../support/node-over-http.ts';
+import { SeededRandom } from '../../support/seeded-random.ts';
+
+const APP = 100;
+const LONG_KEY = 'k'.repeat(5_000);
+
+let node: NodeOverHttp;
+let app: ReturnType<typeof inProcessEnclave>;
+beforeEach(async () => {
+  app = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random: new SeededRandom('app'), clock: new ManualClock() });
+  node = await startNodeOverHttp({ lookup: async (of) => authorizedRecord(BigInt(APP), of, app.emulated.teePubkey) });
+});
+afterEach(() => node.close());
+
+type Inner = Record<string, unknown>;
+
+interface Asked {
+  readonly method?: string;
+  readonly path: string;
+  /** Given the nonce of the request; a text is sealed as it is. */
+  readonly inner?: (nonce: string) => Inner | string;
+  readonly nonce?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The body as sent, made of the envelope. */
+  readonly body?: (envelope: string) => string | Uint8Array<ArrayBuffer>;
+}
+
+async function ask({ method = 'POST', path, inner, nonce = node.nonces.issue(), headers = {}, body = (envelope) => envelope }: Asked) {
+  const timestamp = String(Math.floor(node.clock.nowMs() / 1_000));
+  const signature = await app.sign(appAuthMessage(nonce, node.identity.wallet, timestamp));
+  const given = inner?.(nonce);
+  const text = typeof given === 'string' ? given : JSON.stringify(given);
+  const envelope = given === undefined ? undefined : JSON.stringify(toWireEnvelope(await app.encrypt(text, node.identity.teePubkey)));
+  const answer = await fetch(`${node.url}${path}`, {
+    method,
+    headers: { 'x-app-signature': signature, 'x-app-nonce': nonce, 'x-app-timestamp': timestamp, ...headers },
+    ...(envelope === undefined ? {} : { body: body(envelope) }),
+  });
+  const json = (await answer.json()) as Inner;
+  const sealed = parseEnvelope(json);
+  if (sealed !== null) {
+    expect(recoverEip191(responseMessage(signature, node.identity.wallet), answer.headers.get('x-kms-response-signature')!)).toBe(node.identity.wallet);
+  }
+  const said = sealed === null ? json : (JSON.parse(await app.decrypt(sealed)) as Inner);
+  return { status: answer.status, isSealed: sealed !== null, said, nonce, next: answer.headers.get('x-nova-next-nonce') };
+}
+
+/** Puts a value past the routes, as a merge does. */
+function hold(key: string, value = 'value'): void {
+  node.store.put(String(APP), key, node.vault.sealValue(APP as AppId, Buffer.from(value)), 0, node.clock.nowMs());
+}
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+const valueOf = ({ said }: { said: Inner }): string => Buffer.from(String(said['value']), 'base64').toString();
+
+const REQUESTS = [
+  { method: 'POST', path: '/kms/derive', op: 'derive', body: { path: 'p' } },
+  { method: 'PUT', path: '/kms/data', op: 'put', body: { key: 'k', value: base64('v') } },
+  { method: 'DELETE', path: '/kms/data', op: 'delete', body: { key: 'k' } },
+];
+
+describe.each(REQUESTS)('$method $path', ({ method, path, op, body }) => {
+  beforeEach(() => hold('k'));
+
+  test.each<[string, (nonce: string) => Inner, number]>([
+    ['what it is', (nonce) => ({ nonce, op }), 200],
+    ['nothing of it', () => ({}), 200],
+    ['its nonce alone', (nonce) => ({ nonce }), 200],
+    ['another nonce', () => ({ nonce: 'AAAAAAAAAAAAAAAAAAAAAA==', op }), 400],
+    ['a nonce that is none', () => ({ nonce: null }), 400],
+    ['to be another request', (nonce) => ({ nonce, op: op === 'put' ? 'delete' : 'put' }), 400],
+    ['to be what nobody knows', () => ({ op: 'get' }), 400],
+  ])('that says inside %s: %#', async (_, bond, status) => {
+    const before = node.store.rootDigest();
+    const answer = await ask({ method, path, inner: (nonce) => ({ ...body, ...bond(nonce) }) });
+    expect(answer.status).toBe(status);
+    if (status === 200) expect(answer.said['nonce']).toBe(answer.nonce);
+    else expect([answer.said['code'], node.store.rootDigest()]).toEqual(['bad_request', before]);
+  });
+});
+
+test.each([{ value: '' }, { ttl_ms: 0 }])('a delete with what belongs to a write is refused, and deletes nothing: %j', async (fields) => {
+  hold('k');
+  expect((await ask({ method: 'DELETE', path: '/kms/data', inner: () => ({ key: 'k', ...fields }) })).status).toBe(400);
+  expect(node.store.get(String(APP), 'k', node.clock.nowMs())).not.toBeNull();
+});
+
+test.each<[string, Inner]>([
+  ['/kms/data', { prefix: null, after: null, limit: null }],
+  ['/kms/data?prefix=a%20b&after=a&limit=7', { prefix: 'a b', after: 'a', limit: 7 }],
+  ['/kms/data?limit=99999', { prefix: null, after: null, limit: 99_999 }],
+])('a listing says what it understood: %s', async (path, understood) => {
+  const { said, nonce } = await ask({ method: 'GET', path });
+  expect(said).toMatchObject({ ...understood, nonce });
+});
+
+describe('a 404 for a key', () => {
+  const ABSENT: Asked[] = [
+    { method: 'GET', path: '/kms/data/k' },
+    { method: 'GET', path: '/kms/data?key=k' },
+    { method: 'DELETE', path: '/kms/data', inner: () => ({ key: 'k' }) },
+  ];
+
+  test.each(ABSENT)('is sealed and names the nonce for who asks for that: $method $path', async (asked) => {
+    const { status, isSealed, said, nonce } = await ask({ ...asked, headers: { 'x-nova-sealed-errors': '1' } });
+    expect([status, isSealed, said]).toEqual([404, true, { code: 'not_found', message: 'there is no such key', nonce }]);
+  });
+
+  test.each(ABSENT)('is plain for others: $method $path', async (asked) => {
+    const { status, isSealed, said } = await ask(asked);
+    expect([status, isSealed, said]).toEqual([404, false, { code: 'not_found', message: 'there is no such key' }]);
+  });
+});
+
+describe('the next nonce', () => {
+  const WANTED = { 'x-nova-next-nonce': '1' };
+
+  test('comes with an answer to who asks for it, and is good once', async () => {
+    const { next } = await ask({ path: '/kms/derive', inner: () => ({ path: 'p' }), headers: WANTED });
+    const following: Asked = { path: '/kms/derive', inner: () => ({ path: 'p' }), nonce: next! };
+    expect([(await ask(following)).status, (await ask(following)).status]).toEqual([200, 403]);
+  });
+
+  test('comes with a refusal too, once the caller has proved itself', async () => {
+    expect((await ask({ method: 'GET', path: '/kms/data/k', headers: WANTED })).next).not.toBeNull();
+    expect((await ask({ path: '/kms/derive', inner: () => ({}), headers: WANTED })).next).not.toBeNull();
+    expect((await ask({ path: '/kms/derive', inner: () => ({ path: 'p' }), nonce: 'AAAA', headers: WANTED })).next).toBeNull();
+  });
+
+  test('does not come unasked', async () => {
+    expect((await ask({ path: '/kms/derive', inner: () => ({ path: 'p' }) })).next).toBeNull();
+  });
+});
+
+describe('a key longer than apps may write', () => {
+  test('is read and deleted, not written', async () => {
+    hold(LONG_KEY, 'long');
+    expect(valueOf(await ask({ method: 'GET', path: `/kms/data/${LONG_KEY}` }))).toBe('long');
+    expect((await ask({ method: 'PUT', path: '/kms/data', inner: () => ({ key: LONG_KEY, value: '' }) })).status).toBe(400);
+    expect((await ask({ method: 'DELETE', path: '/kms/data', inner: () => ({ key: LONG_KEY }) })).status).toBe(200);
+    expect((await ask({ method: 'GET', path: `/kms/data/${LONG_KEY}` })).status).toBe(404);
+  });
+
+  test.each([[64 * 1024, 404], [64 * 1024 + 1, 400]])('of %i bytes is asked to be deleted: %i', async (bytes, status) => {
+    expect((await ask({ method: 'DELETE', path: '/kms/data', inner: () => ({ key: 'x'.repeat(bytes) }) })).status).toBe(status);
+  });
+});
+
+describe('a + in a path', () => {
+  test.each<[string, readonly string[], string | null]>([
+    ['/kms/data/a+b', ['a b'], 'a b'],
+    ['/kms/data/a+b', ['a+b'], 'a+b'],
+    ['/kms/data/a+b', ['a b', 'a+b'], 'a b'],
+    ['/kms/data/a%2Bb', ['a b', 'a+b'], 'a+b'],
+    ['/kms/data/a%20b', ['a b', 'a+b'], 'a b'],
+    ['/kms/data/a%2Fb+c%2Bd', ['a/b c+d'], 'a/b c+d'],
+    ['/kms/data/a+b', [], null],
+  ])('%s, with %j held, is %j', async (path, held, found) => {
+    for (const key of held) hold(key, key);
+    const answer = await ask({ method: 'GET', path });
+    expect(answer.status === 200 ? [answer.said['key'], valueOf(answer)] : null).toEqual(found === null ? null : [found, found]);
+  });
+});
+
+describe('a body', () => {
+  const DERIVE: Asked = { path: '/kms/derive', inner: () => ({ path: 'p' }) };
+
+  test('with a byte order mark is read, outside and inside the envelope', async () => {
+    expect((await ask({ ...DERIVE, body: (envelope) => `\ufeff${envelope}` })).status).toBe(200);
+    expect((await ask({ ...DERIVE, inner: () => '\ufeff{"path":"p"}' })).status).toBe(200);
+    expect((await ask({ ...DERIVE, body: (envelope) => `\ufeff\ufeff${envelope}` })).status).toBe(400);
+  });
+
+  test.each(['gzip', 'deflate', 'br', 'identity, gzip', 'GZIP'])('in the content coding %s is refused by name', async (coding) => {
+    const answer = await ask({ ...DERIVE, headers: { 'content-encoding': coding }, body: (envelope) => new Uint8Array(gzipSync(envelope)) });
+    expect([answer.status, answer.said['code']]).toEqual([415, 'unsupported_media_type']);
+  });
+
+  test('in the content coding identity is taken', async () => {
+    expect((await ask({ ...DERIVE, headers: { 'content-encoding': 'Identity' } })).status).toBe(200);
+  });
+});
+
+test.each(['9007199254740992', '18446744073709551615'])('a lifetime of %s ms is for ever', async (ttl) => {
+  expect((await ask({ method: 'PUT', path: '/kms/data', inner: () => `{"key":"k","value":"","ttl_ms":${ttl}}` })).status).toBe(200);
+  expect(node.store.recordOf(String(APP), 'k')?.ttl_ms).toBe(0);
+});
+
+test('an error holds no word that the platform’s client takes for a node that is gone', async () => {
+  const body = { key: 'k', value: '', acks: 1 };
+  const { said } = await ask({ method: 'PUT', path: '/kms/data', inner: () => ({ ...body, timeout_ms: -1 }) });
+  expect(said['message']).not.toMatch(/timeout|timed out|connection refused|connection reset|broken pipe|dns error|not found/i);
+});
