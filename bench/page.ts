@@ -21,7 +21,7 @@ const EVENT_EVERY_MS = 20;
 const AIM_MS = 1_000;
 
 const machine = createNodeMachine(
-  { nodeTickMs: 60_000, syncTickMs: 10_000, nudgeMs: 200, probePeers: true },
+  { nodeTickMs: 60_000, syncTickMs: 10_000, nudgeMs: 200, freshness: { maxAgeMs: 120_000, outageMs: 900_000 }, probePeers: true },
   { clock: systemClock, random: { unit: () => 0 }, secret: { isServable: () => false } },
 );
 const chart = chartOf(machine);

@@ -389,6 +389,29 @@ const OWN: readonly Mutant[] = [
     runs: { faults: 'light', rates: { 'hash reset': { perHour: 8 } } },
   },
   {
+    name: 'outage-without-end',
+    section: 'own',
+    what: 'A ready node serves by the last good view of the chain for ever.',
+    replace: [
+      {
+        file: 'machines/view-age.ts',
+        find: `  return view !== null && limits.outageMs > 0 && viewAgeMs(view, now, limits) > limits.outageMs;`,
+        put: `  return view === limits && now === null;`,
+      },
+    ],
+    runs: { faults: 'none', rates: { 'chain down': { perHour: 3, forSeconds: [1_100, 1_500] } } },
+  },
+  {
+    name: 'old-view-hands-out',
+    section: 'own',
+    what: 'The secret is handed to members of a view of the chain that is too old.',
+    replace: [
+      { file: 'sync/inbound.ts', find: `    if (!this.#modules.mayHandOut()) {`, put: `    if (directory.ageMs() < 0) {` },
+      { file: 'sync/inbound.ts', find: `    if (directory.ageMs() > this.#options.peerCacheTtlMs) {`, put: `    if (directory.ageMs() < 0) {` },
+    ],
+    runs: { faults: 'none', rates: { 'chain down': { perHour: 12, forSeconds: [300, 600] }, crash: { perHour: 30 } } },
+  },
+  {
     name: 'ready-until-judged',
     section: 'own',
     what: 'A node whose secret the chain stopped showing stays ready until the step that judges the hash.',

@@ -60,6 +60,8 @@ export const SETTINGS = {
   kmsAppId: setting('KMS_APP_ID', '49', integer(1, Number.MAX_SAFE_INTEGER)),
   chainId: optional('CHAIN_ID', integer(1, Number.MAX_SAFE_INTEGER)),
   chainConfirmations: setting('CHAIN_CONFIRMATIONS', '6', integer(0, 10_000)),
+  chainMaxAgeMs: setting('CHAIN_MAX_AGE_SECONDS', '120', seconds(0, 86_400)),
+  chainOutageMs: setting('CHAIN_OUTAGE_SECONDS', '900', seconds(0, 604_800)),
   claimMaxTipGwei: setting('CLAIM_MAX_TIP_GWEI', '50', integer(1, 1_000_000)),
   // The jobs, and how long what they found is believed.
   nodeTickMs: setting('KMS_NODE_TICK_SECONDS', '60', seconds(1, DAY_SECONDS)),

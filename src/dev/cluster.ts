@@ -167,6 +167,8 @@ export class Cluster {
           KMS_APP_ID: String(KMS_APP_ID),
           KMS_NODE_TICK_SECONDS: String(tickSeconds),
           CHAIN_CONFIRMATIONS: String(CONFIRMATIONS),
+          // Blocks come when somebody asks for them, or faster than the clock: their times say nothing.
+          CHAIN_MAX_AGE_SECONDS: '0',
           ...(visualizer === undefined ? {} : { VISUALIZER_PORT: String(visualizerPort), VISUALIZER_COMMAND_TOKEN: visualizer.token }),
           ...this.#options.environment,
           ...plan.environment,

@@ -2,6 +2,14 @@
 import type { Wallet } from './ids.ts';
 
 /** How far a peer is with this node's own writes (protocol.md §10). All times Unix milliseconds. */
+/** What reads of the chain have come to. */
+export interface ChainFigures {
+  /** Of the last good view; null before the first. */
+  readonly viewAgeMs: number | null;
+  /** Reads that fail: since when (Unix milliseconds), and why the last one did. Null while they succeed. */
+  readonly failing: { readonly sinceMs: number; readonly why: string } | null;
+}
+
 export interface ReplicationFigures {
   readonly wallet: Wallet;
   /** Own sequence number. */

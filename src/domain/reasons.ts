@@ -15,6 +15,7 @@ export const REASONS = {
   versionMayNotClaim: 'version may not claim',
   nobodyHoldsSecret: 'no reachable member holds the master secret',
   firstSnapshotMissing: 'first snapshot missing',
+  chainViewStale: 'chain view is stale',
   stepTimedOut: 'node_tick step timed out',
 } as const;
 

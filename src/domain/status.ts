@@ -33,6 +33,10 @@ export interface NodeStatus {
     readonly master_secret_hash: string | null;
     readonly membership_block: number | null;
     readonly membership_age_ms: number | null;
+    /** Of the last good view of the chain, by its block's time. */
+    readonly view_age_ms: number | null;
+    /** Reads of the chain that fail: since when, and why the last one did; null while they succeed. */
+    readonly chain_failing: { readonly since_ms: number; readonly why: string } | null;
     /** Entries of the membership that were left out, as many as fit. */
     readonly dropped: readonly { readonly wallet: string; readonly why: string }[];
     readonly dropped_count: number;

@@ -1,6 +1,6 @@
 /** `GET /status` and `GET /nodes` (protocol.md §2, §10): what operators see. From memory alone; no key byte is near it. */
 import type { Faults } from '../domain/failure-log.ts';
-import type { ProbeFigures, ReplicationFigures, StoreFigures } from '../domain/figures.ts';
+import type { ChainFigures, ProbeFigures, ReplicationFigures, StoreFigures } from '../domain/figures.ts';
 import type { Wallet } from '../domain/ids.ts';
 import type { InstanceStatus, Member } from '../domain/membership.ts';
 import type { Identity, PeerDirectory } from '../domain/ports.ts';
@@ -20,6 +20,7 @@ export interface StatusModules extends GateModules {
   readonly ownUrl: () => string;
   /** Whether a secret is held, and which member gave it. */
   readonly masterSecret: () => { readonly state: 'uninitialized' | 'generated' | 'synced'; readonly from: Wallet | null };
+  readonly chain: () => ChainFigures;
   readonly probeOf: (wallet: Wallet) => ProbeFigures | null;
   readonly storeTotals: () => StoreFigures;
   /** How far each peer is with this node's own writes. */
@@ -42,6 +43,7 @@ export function statusBody(options: StatusOptions, modules: StatusModules): Node
   const members = membership?.members ?? [];
   const totals = modules.storeTotals();
   const secret = modules.masterSecret();
+  const chain = modules.chain();
   const ageMs = modules.directory.ageMs();
   return {
     node: {
@@ -78,6 +80,8 @@ export function statusBody(options: StatusOptions, modules: StatusModules): Node
       master_secret_hash: view.confirmedHash,
       membership_block: membership === null ? null : Number(membership.block),
       membership_age_ms: Number.isFinite(ageMs) ? ageMs : null,
+      view_age_ms: chain.viewAgeMs,
+      chain_failing: chain.failing === null ? null : { since_ms: chain.failing.sinceMs, why: chain.failing.why },
       dropped: membership?.dropped.slice(0, MAX_DROPPED_LISTED) ?? [],
       dropped_count: membership?.dropped.length ?? 0,
     },

@@ -9,6 +9,7 @@ import { NO_BACKOFF, earlyTickDelayMs, nextBackoff, type Backoff } from './early
 import { SNAPSHOT_MISSING, breakRow, type FirstSnapshotProgress } from './first-snapshot.ts';
 import type { StepName } from './limits.ts';
 import type { HashFacts, SyncTick } from './slots.ts';
+import { untilOutdatedMs, type FreshnessLimits, type Instant, type ViewTimes } from './view-age.ts';
 
 export interface NodeMachineOptions {
   /** `KMS_NODE_TICK_SECONDS`, in milliseconds. */
@@ -17,6 +18,7 @@ export interface NodeMachineOptions {
   readonly syncTickMs: number;
   /** `DATA_SYNC_NUDGE_MS`; 0: no sync_tick but those of the interval. */
   readonly nudgeMs: number;
+  readonly freshness: Pick<FreshnessLimits, 'maxAgeMs' | 'outageMs'>;
   /** Probe the peers' `/status` after each refresh (`IN_ENCLAVE=true`). */
   readonly probePeers: boolean;
 }
@@ -44,6 +46,8 @@ export interface NodeContext {
   /** The secret that the first snapshot is wanted under: another one begins the store, and with it the snapshot, again. */
   readonly snapshotUnder: Hash32 | null;
   readonly block: number | null;
+  /** When the last good view was read, and of when it is; null before the first. */
+  readonly view: ViewTimes | null;
   readonly members: number;
   readonly tick: TickContext;
   readonly backoff: Backoff;
@@ -81,6 +85,10 @@ export type ReadinessEvent =
   /** Not a member, the wrong teePubkey, or nobody can tell. */
   | { type: 'self.ineligible'; reason: Reason }
   | { type: 'self.eligible' }
+  /** The chain could not be read: a ready node serves on by the view that it has, until that is too old (protocol.md §6). */
+  | { type: 'chain.unread'; reason: Reason }
+  /** The view that a ready node serves by has become too old. */
+  | { type: 'chain.outdated'; reason: Reason }
   | { type: 'hash.pending'; reason: Reason }
   /** The chain hash is zero, being claimed, not deep enough or unreadable. */
   | { type: 'hash.unsettled'; reason: Reason }
@@ -94,7 +102,7 @@ export type ReadinessEvent =
 /** How a node_tick ends. */
 export type Verdict = Extract<
   ReadinessEvent,
-  { type: 'self.ineligible' | 'hash.unsettled' | 'secret.incomplete' | 'node.prepared' }
+  { type: 'self.ineligible' | 'chain.unread' | 'hash.unsettled' | 'secret.incomplete' | 'node.prepared' }
 >;
 
 export type NodeEvent =
@@ -109,6 +117,7 @@ export type NodeEvent =
 /** Place of the state that a verdict leads to, from the furthest from ready to ready. */
 const RANK: Readonly<Record<Verdict['type'], number>> = {
   'self.ineligible': 0,
+  'chain.unread': 0,
   'hash.unsettled': 1,
   'secret.incomplete': 2,
   'node.prepared': 3,
@@ -121,6 +130,7 @@ export function initialContext(ports: NodeMachinePorts): NodeContext {
     firstSnapshot: SNAPSHOT_MISSING,
     snapshotUnder: null,
     block: null,
+    view: null,
     members: 0,
     tick: {
       startedAtMs: 0,
@@ -151,6 +161,14 @@ export function failureReason(text: ReasonText, error: unknown): Reason {
 
 export function timeoutReason(step: StepName): Reason {
   return reason(REASONS.stepTimedOut, step);
+}
+
+export function instantOf({ clock }: NodeMachinePorts): Instant {
+  return { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
+}
+
+export function limitsOf({ freshness, nodeTickMs }: NodeMachineOptions): FreshnessLimits {
+  return { ...freshness, nodeTickMs };
 }
 
 export function startTick(context: NodeContext, ports: NodeMachinePorts): Partial<NodeContext> {
@@ -186,6 +204,8 @@ export function settleTick(context: NodeContext, options: NodeMachineOptions, po
     ending === null
       ? Math.max(0, startedMonotonicMs + options.nodeTickMs - nowMs)
       : earlyTickDelayMs(backoff, options.nodeTickMs, ports.random.unit());
+  // A view that grows old is looked at when it has.
+  const untilMs = untilOutdatedMs(context.view, instantOf(ports), limitsOf(options));
   const firstSnapshot = context.tick.askedAtMs === null ? breakRow(context.firstSnapshot) : context.firstSnapshot;
-  return { tick: { ...context.tick, hash: null, last }, firstSnapshot, backoff, nextTickAtMs: nowMs + delayMs };
+  return { tick: { ...context.tick, hash: null, last }, firstSnapshot, backoff, nextTickAtMs: nowMs + Math.min(delayMs, untilMs) };
 }

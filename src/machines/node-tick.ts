@@ -6,11 +6,13 @@
 import { raise } from 'xstate';
 import { invariant } from '../domain/errors.ts';
 import { REASONS, reason, type Reason } from '../domain/reasons.ts';
-import { failureReason, timeoutReason, type NodeContext, type TickContext, type Verdict } from './model.ts';
+import { failureReason, timeoutReason, type TickContext, type Verdict } from './model.ts';
 import type { NodeSetup } from './setup.ts';
-import type { HashFacts } from './slots.ts';
+import type { ChainFacts, ChainFailure, HashFacts } from './slots.ts';
 
 const prepared: Verdict = { type: 'node.prepared' };
+const stale = reason(REASONS.chainViewStale);
+const unread = (because: Reason): Verdict => ({ type: 'chain.unread', reason: because });
 const ineligible = (because: Reason): Verdict => ({ type: 'self.ineligible', reason: because });
 const unsettled = (because: Reason): Verdict => ({ type: 'hash.unsettled', reason: because });
 const incomplete = (because: Reason): Verdict => ({ type: 'secret.incomplete', reason: because });
@@ -22,8 +24,9 @@ function conclude<Event>(verdict: (args: { event: Event }) => Verdict) {
 
 const hashIs = <Kind extends HashFacts['kind']>(kind: Kind) => ({ type: 'hashIs' as const, params: { kind } });
 
-function unreadable({ tick: { hash } }: NodeContext): Verdict {
-  return unsettled(reason(REASONS.cannotReadHash, hash?.kind === 'unreadable' ? hash.detail : null));
+function failureOf(facts: ChainFacts | ChainFailure): Reason {
+  invariant('failed' in facts, 'a view was taken for a failed read');
+  return facts.failed;
 }
 
 function verdictOf(tick: TickContext): Verdict {
@@ -44,30 +47,45 @@ export function nodeTickRegion(node: NodeSetup) {
     initial: 'idle',
     on: { node_tick: { actions: 'countDropped', meta: { dropped: 'node_tick' } } },
     states: {
-      idle: { description: 'Until the next node_tick.', on: { node_tick: { target: 'readingChain', actions: 'startTick' } } },
+      idle: {
+        description: 'Until the next node_tick.',
+        on: {
+          node_tick: [
+            // What it serves by is too old, whatever the read that follows will say.
+            { guard: 'viewIsOutdated', target: 'readingChain', actions: ['startTick', raise({ type: 'chain.outdated', reason: stale })] },
+            { target: 'readingChain', actions: 'startTick' },
+          ],
+        },
+      },
 
       readingChain: {
         description: 'Step 1: membership and chain hash, at one block. All that follows goes by this one look.',
         invoke: {
           src: 'readChain',
           id: 'readChain',
-          onDone: {
-            target: 'withdrawing',
-            actions: [{ type: 'noteChain', params: ({ event }) => event.output }, raise({ type: 'membership.refreshed' })],
-          },
+          onDone: [
+            {
+              guard: { type: 'isView', params: ({ event }) => event.output },
+              target: 'withdrawing',
+              actions: [{ type: 'noteChain', params: ({ event }) => event.output }, raise({ type: 'membership.refreshed' })],
+            },
+            { target: 'settling', actions: conclude(({ event }) => unread(failureOf(event.output))) },
+          ],
           onError: {
             target: 'settling',
-            actions: conclude(({ event }) => ineligible(failureReason(REASONS.peerCacheRefreshFailed, event.error))),
+            actions: conclude(({ event }) => unread(failureReason(REASONS.peerCacheRefreshFailed, event.error))),
           },
         },
         after: {
-          readingChain: { target: 'settling', actions: conclude(() => ineligible(timeoutReason('readingChain'))) },
+          readingChain: { target: 'settling', actions: conclude(() => unread(timeoutReason('readingChain'))) },
         },
       },
 
       withdrawing: {
         description: 'A node whose secret the chain does not show serves no more, before anything else is asked.',
         always: [
+          // Also a read that succeeds may show a chain that stands still.
+          { guard: 'viewIsOutdated', target: 'settling', actions: conclude(() => ineligible(stale)) },
           { guard: hashIs('unset'), target: 'checkingEligibility', actions: awaitsHash },
           { guard: hashIs('wanted'), target: 'checkingEligibility', actions: asksForSecret },
           { guard: 'snapshotMissing', target: 'checkingEligibility', actions: asksForSnapshot },
@@ -114,11 +132,6 @@ export function nodeTickRegion(node: NodeSetup) {
         always: [
           { guard: hashIs('unset'), target: 'claimingHash', actions: awaitsHash },
           { guard: hashIs('shallow'), target: 'settling', actions: conclude(() => unsettled(reason(REASONS.hashNotDeepEnough))) },
-          {
-            guard: hashIs('unreadable'),
-            target: 'settling',
-            actions: { type: 'conclude', params: ({ context }) => ({ verdict: unreadable(context) }) },
-          },
           { guard: hashIs('wanted'), target: 'fetchingSecret', actions: asksForSecret },
           // A secret that was kept is the chain's again, and the store of another one is empty: nothing serves meanwhile.
           { guard: 'snapshotMissing', target: 'installingSyncKey', actions: asksForSnapshot },

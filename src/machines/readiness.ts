@@ -3,12 +3,17 @@
  * how they were found. `ready` is entered by `node.prepared` alone and is the only state that handles sync_tick.
  */
 import { sendTo } from 'xstate';
-import { REASONS, reason, type Reason } from '../domain/reasons.ts';
+import { REASONS, reason, reasonLine, type Reason } from '../domain/reasons.ts';
 import type { NodeSetup } from './setup.ts';
 
 const explain = {
   type: 'explain' as const,
   params: ({ event }: { event: { reason: Reason } }) => ({ because: event.reason }),
+};
+/** After an outage that has lasted too long; what failed last is the detail. */
+const explainStale = {
+  type: 'explain' as const,
+  params: ({ event }: { event: { reason: Reason } }) => ({ because: reason(REASONS.chainViewStale, reasonLine(event.reason)) }),
 };
 const explainInitializing = { type: 'explain' as const, params: { because: reason(REASONS.initializing) } };
 const explainSnapshot = { type: 'explain' as const, params: { because: reason(REASONS.firstSnapshotMissing) } };
@@ -26,6 +31,7 @@ export function readinessRegion(node: NodeSetup) {
         entry: 'stampState',
         on: {
           'self.ineligible': { actions: explain },
+          'chain.unread': [{ guard: 'viewIsOutdated', actions: explainStale }, { actions: explain }],
           'self.eligible': { target: 'bootstrapping', actions: explainInitializing },
         },
       },
@@ -34,6 +40,10 @@ export function readinessRegion(node: NodeSetup) {
         entry: 'stampState',
         on: {
           'self.ineligible': { target: 'ineligible', actions: explain },
+          'chain.unread': [
+            { guard: 'viewIsOutdated', target: 'ineligible', actions: explainStale },
+            { target: 'ineligible', actions: explain },
+          ],
           'hash.unsettled': { actions: explain },
           'secret.pending': { target: 'syncing-secret', actions: explain },
           'snapshot.pending': { target: 'syncing-secret', actions: explainSnapshot },
@@ -46,6 +56,10 @@ export function readinessRegion(node: NodeSetup) {
         entry: 'stampState',
         on: {
           'self.ineligible': { target: 'ineligible', actions: explain },
+          'chain.unread': [
+            { guard: 'viewIsOutdated', target: 'ineligible', actions: explainStale },
+            { target: 'ineligible', actions: explain },
+          ],
           'hash.pending': { target: 'bootstrapping', actions: explain },
           'hash.unsettled': { target: 'bootstrapping', actions: explain },
           'snapshot.pending': { actions: explainSnapshot },
@@ -61,6 +75,12 @@ export function readinessRegion(node: NodeSetup) {
         on: {
           sync_tick: { actions: ['countSyncTick', sendTo('replicate', ({ event }) => event)] },
           'self.ineligible': { target: 'ineligible', actions: explain },
+          'chain.outdated': { target: 'ineligible', actions: explain },
+          // A read that fails leaves a ready node ready, until the view that it has is too old.
+          'chain.unread': [
+            { guard: 'viewIsOutdated', target: 'ineligible', actions: explainStale },
+            { guard: 'failureEndsReady', target: 'ineligible', actions: explain },
+          ],
           'hash.pending': { target: 'bootstrapping', actions: explain },
           'hash.unsettled': { target: 'bootstrapping', actions: explain },
           'secret.pending': { target: 'syncing-secret', actions: explain },

@@ -17,5 +17,6 @@ export const REASON_NOTES: Readonly<Record<ReasonText, string>> = {
   [REASONS.versionMayNotClaim]: 'A version that is not enrolled may not set the hash: a member of an enrolled one has to.',
   [REASONS.nobodyHoldsSecret]: 'No member that answers holds the secret: start one that does, or the owner resets the hash.',
   [REASONS.firstSnapshotMissing]: 'The store is empty and no member has given its records yet.',
+  [REASONS.chainViewStale]: 'The chain could not be read for too long, or stands still: look at the RPC, its head and the clock of this machine.',
   [REASONS.stepTimedOut]: 'A step of the tick took longer than its limit: what it waits for hangs.',
 };

@@ -8,6 +8,8 @@ import type { Reason } from '../domain/reasons.ts';
 import { judgeFirstSnapshot, roundInVain, SNAPSHOT_COMPLETE, SNAPSHOT_MISSING, SNAPSHOT_NONE, type SnapshotRound } from './first-snapshot.ts';
 import { PROBE_LIMIT_MS, STEP_LIMIT_MS } from './limits.ts';
 import {
+  instantOf,
+  limitsOf,
   settleTick,
   startTick,
   type NodeContext,
@@ -17,7 +19,8 @@ import {
   type Verdict,
 } from './model.ts';
 import type { StoreOrigin } from './secret-life.ts';
-import { slots, type ChainFacts, type HashFacts, type SecretFacts, type SyncKeyFacts } from './slots.ts';
+import { slots, type ChainFacts, type ChainFailure, type HashFacts, type SecretFacts, type SyncKeyFacts } from './slots.ts';
+import { endsReady, isOutdated } from './view-age.ts';
 
 export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) {
   return setup({
@@ -36,6 +39,9 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
       nudges: () => options.nudgeMs > 0,
       isEligible: (_, facts: { eligible: boolean }) => facts.eligible,
       /** What step 1 of this tick saw of the chain hash. */
+      isView: (_, facts: ChainFacts | ChainFailure) => !('failed' in facts),
+      viewIsOutdated: ({ context }) => isOutdated(context.view, instantOf(ports), limitsOf(options)),
+      failureEndsReady: ({ context }) => endsReady(context.view, instantOf(ports), limitsOf(options)),
       hashIs: ({ context }, { kind }: { kind: HashFacts['kind'] }) => context.tick.hash?.kind === kind,
       isInstalled: (_, facts: SecretFacts) => facts.kind === 'installed',
       snapshotComplete: ({ context }) => context.firstSnapshot.state === 'complete',
@@ -63,12 +69,18 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
       })),
       settleTick: assign(({ context }) => settleTick(context, options, ports)),
       countDropped: assign(({ context }) => ({ tick: { ...context.tick, dropped: context.tick.dropped + 1 } })),
-      noteChain: assign(({ context }, { block, members, hash }: ChainFacts) => ({
+      noteChain: assign(({ context }, facts: ChainFacts | ChainFailure) => {
+        invariant(!('failed' in facts), 'a read was noted as a view that failed');
+        const { block, blockMs, members, hash } = facts;
+        const { nowMs, monotonicMs } = instantOf(ports);
+        return {
         block,
+        view: { blockMs, readAtMs: nowMs, readAtMonotonicMs: monotonicMs },
         members,
         tick: { ...context.tick, hash },
         ...(hash.kind === 'confirmed' ? beginSnapshot(context, hash.store) : {}),
-      })),
+        };
+      }),
       noteInstalled: assign(({ context }, facts: SecretFacts) => {
         invariant(facts.kind === 'installed', 'a secret was noted as installed that is not');
         return beginSnapshot(context, facts.store);

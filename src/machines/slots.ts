@@ -14,15 +14,19 @@ import type { SecretStanding, StoreOrigin } from './secret-life.ts';
  */
 export interface ChainFacts {
   readonly block: number;
+  /** Unix milliseconds of the block. */
+  readonly blockMs: number;
   readonly members: number;
   readonly hash: HashFacts;
 }
 
 /** What the hash asks of this tick. `shallow`: the contract is not there yet at that depth. */
-export type HashFacts =
-  | SecretStanding
-  | { readonly kind: 'shallow' }
-  | { readonly kind: 'unreadable'; readonly detail: string };
+export type HashFacts = SecretStanding | { readonly kind: 'shallow' };
+
+/** Step 1 failed: what the view before said stays. The reason names what could not be read. */
+export interface ChainFailure {
+  readonly failed: Reason;
+}
 
 /** Step 2. */
 export type EligibilityFacts = { readonly eligible: true } | { readonly eligible: false; readonly reason: Reason };
@@ -56,7 +60,7 @@ function slot<Facts>(name: string) {
 }
 
 export const slots = {
-  readChain: slot<ChainFacts>('readChain'),
+  readChain: slot<ChainFacts | ChainFailure>('readChain'),
   checkEligibility: slot<EligibilityFacts>('checkEligibility'),
   claimHash: slot<ClaimFacts>('claimHash'),
   fetchSecret: slot<SecretFacts>('fetchSecret'),

@@ -8,12 +8,14 @@ import { describeFailure } from '../domain/failure-facts.ts';
 import { READ_ATTEMPTS } from '../domain/limits.ts';
 import type { ChainView, HashReading, Membership } from '../domain/membership.ts';
 import type { Chain, Clock, Log } from '../domain/ports.ts';
+import type { ChainFigures } from '../domain/figures.ts';
+import { isFreshEnough, viewAgeMs, type FreshnessLimits, type Instant, type ViewTimes } from '../machines/view-age.ts';
 import type { PeerCache } from '../registry/peer-cache.ts';
 
 /** Pause before the second read of a hash; twice that before the third. Milliseconds. */
 const RETRY_PAUSE_MS = 250;
 
-export interface ChainWatchOptions {
+export interface ChainWatchOptions extends FreshnessLimits {
   /** `PEER_CACHE_TTL_SECONDS` in milliseconds. */
   readonly peerCacheTtlMs: number;
 }
@@ -25,31 +27,49 @@ export interface ChainWatchModules {
   readonly peerCache: PeerCache;
 }
 
+/** What a good view says of the hash. */
+export type ReadableHash = Exclude<HashReading, { kind: 'unreadable' }>;
+
 export class ChainWatch {
   readonly #options: ChainWatchOptions;
   readonly #modules: ChainWatchModules;
   #reading: Promise<ChainView> | null = null;
   #view: ChainView | null = null;
+  #times: ViewTimes | null = null;
+  #failing: { readonly sinceMs: number; readonly why: string } | null = null;
 
   constructor(options: ChainWatchOptions, modules: ChainWatchModules) {
     this.#options = options;
     this.#modules = modules;
   }
 
-  /** The view that the current node_tick works with. @throws InvariantError before the first */
+  /** The view that the current node_tick works with. @throws InvariantError before the first good one */
   view(): ChainView {
     if (this.#view === null) throw new InvariantError('a step of node_tick ran before the chain was read');
     return this.#view;
   }
 
-  /** For a node_tick. A hash that cannot be read is read again at the same block. @throws DependencyError when there is no view */
+  /** Whether the last good view is young enough to hand the master secret to one of its members. */
+  mayHandOut(): boolean {
+    return isFreshEnough(this.#times, this.#now(), this.#options);
+  }
+
+  /** For `/status`. */
+  figures(): ChainFigures {
+    return { viewAgeMs: this.#times === null ? null : viewAgeMs(this.#times, this.#now(), this.#options), failing: this.#failing };
+  }
+
+  /**
+   * For a node_tick. A hash that cannot be read is read again at the same block; one that stays unreadable makes it a failed read,
+   * which leaves everything as it was.
+   * @throws DependencyError when there is no view
+   */
   async readForTick(signal: AbortSignal): Promise<ChainView> {
     while (this.#reading !== null) await this.#reading.catch(() => undefined);
     signal.throwIfAborted();
     const view = await this.#read(signal);
-    const hash = view.hash.kind === 'unreadable' ? await this.#readHashAgain(view, signal) : view.hash;
-    this.#view = { ...view, hash };
-    return this.#view;
+    if (view.hash.kind !== 'unreadable') this.#view = view;
+    return view;
   }
 
   /**
@@ -59,27 +79,57 @@ export class ChainWatch {
    */
   async refreshForOutbound(signal: AbortSignal): Promise<Membership | null> {
     if (this.#modules.peerCache.ageMs() <= this.#options.peerCacheTtlMs) return null;
-    if (this.#reading === null) return (await this.#read(signal)).membership;
-    await this.#reading.catch(() => undefined);
-    return null;
+    if (this.#reading !== null) {
+      await this.#reading.catch(() => undefined);
+      return null;
+    }
+    const view = await this.#read(signal);
+    return view.hash.kind === 'unreadable' ? null : view.membership;
+  }
+
+  #now(): Instant {
+    const { clock } = this.#modules;
+    return { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
   }
 
   #read(signal: AbortSignal): Promise<ChainView> {
-    const reading = this.#readView(signal).finally(() => {
+    const reading = this.#readOnce(signal).finally(() => {
       if (this.#reading === reading) this.#reading = null;
     });
     this.#reading = reading;
     return reading;
   }
 
+  async #readOnce(signal: AbortSignal): Promise<ChainView> {
+    try {
+      const view = await this.#readView(signal);
+      if (view.hash.kind === 'unreadable') this.#noteFailure(view.hash.detail);
+      else this.#noteView(view);
+      return view;
+    } catch (error) {
+      this.#noteFailure(signal.aborted ? 'no answer within the limit of the step' : describeFailure(error));
+      throw error;
+    }
+  }
+
   async #readView(signal: AbortSignal): Promise<ChainView> {
-    const { chain, peerCache, log } = this.#modules;
-    const view = await chain.readView(signal);
+    const view = await this.#modules.chain.readView(signal);
     signal.throwIfAborted();
+    return view.hash.kind === 'unreadable' ? { ...view, hash: await this.#readHashAgain(view, signal) } : view;
+  }
+
+  #noteView(view: ChainView): void {
+    const { peerCache, log } = this.#modules;
+    const { nowMs, monotonicMs } = this.#now();
     const { members, dropped } = view.membership;
     peerCache.update(view.membership);
+    this.#times = { blockMs: view.timestampMs, readAtMs: nowMs, readAtMonotonicMs: monotonicMs };
+    this.#failing = null;
     log.debug('membership refreshed', { block: Number(view.block), members: members.length, dropped: dropped.length });
-    return view;
+  }
+
+  #noteFailure(why: string): void {
+    this.#failing = { sinceMs: this.#failing?.sinceMs ?? this.#modules.clock.nowMs(), why };
   }
 
   async #readHashAgain({ block }: ChainView, signal: AbortSignal): Promise<HashReading> {

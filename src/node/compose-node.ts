@@ -15,6 +15,7 @@ import type { AppModules, AppOptions } from '../http/app.ts';
 import { vouchedSnapshot } from '../machines/first-snapshot.ts';
 import { createNodeMachine, type NodeMachine } from '../machines/node-machine.ts';
 import { readinessView } from '../machines/status.ts';
+import type { FreshnessLimits } from '../machines/view-age.ts';
 import { judgeEligibility, mayClaim } from '../registry/eligibility.ts';
 import { PeerCache } from '../registry/peer-cache.ts';
 import { RecordStore } from '../store/record-store.ts';
@@ -71,6 +72,7 @@ export interface ComposedNode {
 }
 
 export interface NodeInside {
+  readonly freshness: FreshnessLimits;
   readonly secret: MasterSecret;
   readonly vault: Vault;
   readonly store: RecordStore;
@@ -188,11 +190,16 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     onBrokenInvariant: failFatally,
     watchSyncTick: watcher?.watchSyncTick,
   });
+  const freshness: FreshnessLimits = { maxAgeMs: config.chainMaxAgeMs, outageMs: config.chainOutageMs, nodeTickMs: config.nodeTickMs };
+  const chainWatch = new ChainWatch(
+    { ...freshness, peerCacheTtlMs: config.peerCacheTtlMs },
+    { clock, log: log.child('jobs'), chain, peerCache },
+  );
   const jobs: NodeJobs = new NodeJobs({
     log: log.child('jobs'),
     failures,
     chain,
-    chainWatch: new ChainWatch({ peerCacheTtlMs: config.peerCacheTtlMs }, { clock, log: log.child('jobs'), chain, peerCache }),
+    chainWatch,
     enclave,
     identity,
     secret,
@@ -220,6 +227,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       nodeTickMs: config.nodeTickMs,
       syncTickMs: config.dataSyncIntervalMs,
       nudgeMs: config.dataSyncNudgeMs,
+      freshness,
       probePeers: config.inEnclave,
     },
     { clock, random, secret },
@@ -239,6 +247,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       staleness,
       issueNonce: () => nonces.issue(),
       firstSnapshot: () => vouchedSnapshot(readiness()),
+      mayHandOut: () => chainWatch.mayHandOut(),
     },
   );
   const ownUrl = (): string => config.instanceUrl || (identity.ownEntry(peerCache.membership())?.url ?? '');
@@ -260,6 +269,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
         identity: currentIdentity,
         ownUrl,
         masterSecret: () => secret.named(),
+        chain: () => chainWatch.figures(),
         probeOf: (wallet) => probe.figuresOf(wallet),
         storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull }),
         peers: () => replicas.views(),
@@ -295,7 +305,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     },
     appModules,
     actor,
-    inside: { secret, vault, store, peerCache, replicas, staleness, conversation, acknowledgements },
+    inside: { freshness, secret, vault, store, peerCache, replicas, staleness, conversation, acknowledgements },
     readiness,
     start: () => void actor.start(),
     stop: () => {

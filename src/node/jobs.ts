@@ -16,6 +16,7 @@ import { claimFacts } from '../machines/claim-outcome.ts';
 import type { SnapshotRound } from '../machines/first-snapshot.ts';
 import type {
   ChainFacts,
+  ChainFailure,
   ClaimFacts,
   EligibilityFacts,
   HashFacts,
@@ -30,7 +31,7 @@ import type { PeerProbe } from '../sync/probe.ts';
 import type { Replicator } from '../sync/replicator.ts';
 import type { Resync } from '../sync/resync.ts';
 import type { Staleness } from '../sync/staleness.ts';
-import type { ChainWatch } from './chain-watch.ts';
+import type { ChainWatch, ReadableHash } from './chain-watch.ts';
 import type { NodeIdentity } from './identity.ts';
 import type { ClaimStep, MasterSecret } from './master-secret.ts';
 
@@ -95,14 +96,15 @@ export class NodeJobs {
   }
 
   /** Step 1: what the chain does not show serves no more from here on, whatever becomes of the tick. */
-  async readChain(signal: AbortSignal): Promise<ChainFacts> {
+  async readChain(signal: AbortSignal): Promise<ChainFacts | ChainFailure> {
     const view = await this.#modules.chainWatch.readForTick(signal);
-    const hash = await this.#observeHash(view, signal);
-    return { block: Number(view.block), members: view.membership.members.length, hash };
+    if (view.hash.kind === 'unreadable') return { failed: reason(REASONS.cannotReadHash, view.hash.detail) };
+    const hash = await this.#observeHash(view.hash, signal);
+    return { block: Number(view.block), blockMs: view.timestampMs, members: view.membership.members.length, hash };
   }
 
-  async #observeHash({ hash: reading }: ChainView, signal: AbortSignal): Promise<HashFacts> {
-    if (reading.kind !== 'read') return reading;
+  async #observeHash(reading: ReadableHash, signal: AbortSignal): Promise<HashFacts> {
+    if (reading.kind === 'shallow') return reading;
     const { secret, chain, log } = this.#modules;
     const { hash } = reading;
     // What cannot be read is no claim of this node.

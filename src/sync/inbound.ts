@@ -36,6 +36,8 @@ export interface SyncInboundModules extends PacerModules {
   readonly staleness: Staleness;
   readonly issueNonce: () => string;
   readonly firstSnapshot: () => FirstSnapshotState;
+  /** The last good view of the chain is young enough (protocol.md §6, Freshness). */
+  readonly mayHandOut: () => boolean;
 }
 
 export class SyncInbound {
@@ -84,6 +86,9 @@ export class SyncInbound {
 
   #giveSecret(sender: Member, message: Record<string, unknown>): object {
     const { directory, vault, log } = this.#modules;
+    if (!this.#modules.mayHandOut()) {
+      throw new RefusalError('service_unavailable', 'the view of the chain is too old to hand out the master secret');
+    }
     if (directory.ageMs() > this.#options.peerCacheTtlMs) {
       throw new RefusalError('service_unavailable', 'the membership is too old to hand out the master secret');
     }

@@ -27,7 +27,8 @@ let takenOver: readonly number[];
 const takenOverNow = (): readonly number[] => cluster.nodes.map((node) => said(node, 'master secret taken over').length);
 
 beforeAll(async () => {
-  manual = await startManualCluster({ nodes: 3, tickSeconds: 1, rpcProxies: true, allowFaults: true });
+  // No outage is allowed: each failed read shows at once.
+  manual = await startManualCluster({ nodes: 3, tickSeconds: 1, rpcProxies: true, allowFaults: true, environment: { CHAIN_OUTAGE_SECONDS: '0' } });
   closers.push(() => manual.close());
   ({ cluster } = manual);
   app = await cluster.createApp();

@@ -60,6 +60,11 @@ export class ControlledNode {
     this.actor.start();
   }
 
+  /** On the clock of the machine, of the day and monotonic alike. */
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
   get snapshot() {
     return this.actor.getSnapshot();
   }

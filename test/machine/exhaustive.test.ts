@@ -9,11 +9,11 @@ import { PROBE_LIMIT_MS, STEP_LIMIT_MS } from '../../src/machines/limits.ts';
 import type { NodeMachineOptions } from '../../src/machines/model.ts';
 import { readinessState } from '../../src/machines/status.ts';
 import { ControlledNode, type SlotName } from './controlled-node.ts';
-import { keyOf, placesOf, serializeEvent, type Edge, type Move, type Node, type Scope } from './places.ts';
+import { keyOf, OLD_VIEW_MS, placesOf, serializeEvent, type Edge, type Move, type Node, type Scope } from './places.ts';
 import { brokenRules, hashNamed, isServable } from './secret-model.ts';
 
 /** A beat of 0 lets the clock stand still and still reach "went ready without a first snapshot". */
-const OPTIONS: NodeMachineOptions = { nodeTickMs: 0, syncTickMs: 700_000, nudgeMs: 50, probePeers: true };
+const OPTIONS: NodeMachineOptions = { nodeTickMs: 0, syncTickMs: 700_000, nudgeMs: 50, freshness: { maxAgeMs: 1, outageMs: OLD_VIEW_MS / 2 }, probePeers: true };
 
 const SCOPES: Readonly<Record<string, Scope>> = {
   'every region beside a simple secret': { options: OPTIONS, secrets: [hashNamed('A')], claims: false },
@@ -84,6 +84,7 @@ describe('every state of the machine', () => {
       expect(state.context.snapshotUnder).toBe(secret.serving);
       expect(state.context.firstSnapshot.state).not.toBe('missing');
       expect(state.context.reason).toBeNull();
+      expect(state.context.view?.blockMs).toBe(0);
     }
   });
 
@@ -176,10 +177,9 @@ describe('ready is left at the tick that sees', () => {
     from.flatMap(({ edges }) => edges.filter(({ event }) => event.type.startsWith(type) && (output === undefined || matches(event.output, output))));
 
   test.each<[string, readonly Node[], string, object | undefined, string, string]>([
-    ['membership unreadable', reading, 'xstate.error.actor.readChain', undefined, 'ineligible', REASONS.peerCacheRefreshFailed],
-    ['a read that hangs', reading, 'xstate.after.readingChain', undefined, 'ineligible', REASONS.stepTimedOut],
-    ['the hash zero', reading, 'xstate.done.actor.readChain', { hash: { kind: 'unset' } }, 'bootstrapping', REASONS.awaitingHash],
-    ['another hash', reading, 'xstate.done.actor.readChain', { hash: { kind: 'wanted' } }, 'syncing-secret', REASONS.secretHashMismatch],
+    ['a chain that stands still', reading, 'xstate.done.actor.readChain', { blockMs: -OLD_VIEW_MS }, 'ineligible', REASONS.chainViewStale],
+    ['the hash zero', reading, 'xstate.done.actor.readChain', { blockMs: 0, hash: { kind: 'unset' } }, 'bootstrapping', REASONS.awaitingHash],
+    ['another hash', reading, 'xstate.done.actor.readChain', { blockMs: 0, hash: { kind: 'wanted' } }, 'syncing-secret', REASONS.secretHashMismatch],
     ['the membership or teePubkey lost', checking, 'xstate.done.actor.checkEligibility', { eligible: false }, 'ineligible', REASONS.teePubkeyMismatch],
     ['a teePubkey that cannot be read', checking, 'xstate.error.actor.checkEligibility', undefined, 'ineligible', REASONS.cannotReadLocalTeePubkey],
   ])('%s', (_, from, type, output, state, why) => {
@@ -188,13 +188,31 @@ describe('ready is left at the tick that sees', () => {
     for (const { toState } of edges) expect([readinessState(toState), toState.context.reason?.text]).toEqual([state, why]);
   });
 
-  test.each([
-    ['the hash no longer deep', 'shallow', REASONS.hashNotDeepEnough],
-    ['the hash unreadable', 'unreadable', REASONS.cannotReadHash],
-  ] as const)('%s, once it is known to be a member', (_, kind, why) => {
-    const edges = edgesOf(checking.filter(({ state }) => state.context.tick.hash?.kind === kind), 'xstate.done.actor.checkEligibility', { eligible: true });
+  test('the hash no longer deep, once it is known to be a member', () => {
+    const edges = edgesOf(checking.filter(({ state }) => state.context.tick.hash?.kind === 'shallow'), 'xstate.done.actor.checkEligibility', { eligible: true });
     expect(edges.length).toBeGreaterThan(0);
-    for (const { toState } of edges) expect([readinessState(toState), toState.context.reason?.text]).toEqual(['bootstrapping', why]);
+    for (const { toState } of edges) expect([readinessState(toState), toState.context.reason?.text]).toEqual(['bootstrapping', REASONS.hashNotDeepEnough]);
+  });
+});
+
+describe('a read that fails', () => {
+  const reading = states.filter(({ state }) => state.value.nodeTick === 'readingChain');
+  const failures = (from: readonly Node[]): Edge[] =>
+    from.flatMap(({ edges }) =>
+      edges.filter(({ event }) => /^xstate\.(?:error\.actor\.readChain|after\.readingChain)/.test(event.type) || matches(event.output, { failed: { text: REASONS.cannotReadHash } })),
+    );
+
+  test('leaves a ready node ready, with the view and the secret that it had', () => {
+    const ready = reading.filter(({ state }) => readinessState(state) === 'ready');
+    const edges = failures(ready);
+    expect(edges.length).toBe(3 * ready.length);
+    for (const { toState } of edges) expect([readinessState(toState), toState.context.reason, toState.context.view?.blockMs]).toEqual(['ready', null, 0]);
+  });
+
+  test('leaves a node that was not ready ineligible', () => {
+    for (const { toState } of failures(reading.filter(({ state }) => readinessState(state) !== 'ready'))) {
+      expect(readinessState(toState)).toBe('ineligible');
+    }
   });
 });
 

@@ -13,6 +13,8 @@ import type { SlotName } from './controlled-node.ts';
 import { NO_MODEL, observed, standingOf, withSyncKey, type SecretModel } from './secret-model.ts';
 
 export const MEMBER = `0x${'0b'.repeat(20)}` as Wallet;
+/** Older than any outage, while all that a replay takes stays younger. Milliseconds. */
+export const OLD_VIEW_MS = 2e15;
 const STOPPED_CLOCK = { clock: { nowMs: () => 0, monotonicMs: () => 0 }, random: { unit: () => 0 }, secret: { isServable: () => false } };
 
 /** What of the machine and of the world is gone through. All of both together would be hundreds of thousands of places. */
@@ -41,11 +43,10 @@ function outcomesOf(slot: SlotName, secret: SecretModel, { secrets, claims }: Sc
   switch (slot) {
     case 'readChain':
       return [
-        ...as([{ kind: 'shallow' }, { kind: 'unreadable', detail: 'no answer' }].map((hash) => ({ block: 1, members: 2, hash }))),
-        ...[ZERO_HASH, ...secrets].map((hash) => {
-          const { model } = observed(secret, { type: 'chain.shows', hash, setHere: false });
-          return { output: { block: 1, members: 2, hash: standingOf(model) }, secret: model };
-        }),
+        ...as([{ failed: reason(REASONS.cannotReadHash, 'no answer') }, { block: 1, blockMs: 0, members: 2, hash: { kind: 'shallow' } }]),
+        ...[ZERO_HASH, ...secrets].map((hash) => viewOf(secret, hash, 0)),
+        // The chain stands still.
+        viewOf(secret, secrets[0]!, -OLD_VIEW_MS),
       ];
     case 'checkEligibility':
       return as([{ eligible: true }, { eligible: false, reason: reason(REASONS.teePubkeyMismatch) }]);
@@ -78,6 +79,11 @@ function outcomesOf(slot: SlotName, secret: SecretModel, { secrets, claims }: Sc
 }
 
 const NOT_CLAIMED = { reason: reason(REASONS.awaitingHash), progress: '' };
+
+function viewOf(secret: SecretModel, hash: Hash32, blockMs: number): Outcome {
+  const { model } = observed(secret, { type: 'chain.shows', hash, setHere: false });
+  return { output: { block: 1, blockMs, members: 2, hash: standingOf(model) }, secret: model };
+}
 
 /** The ways in which one try to claim can end, each with what it leaves of the secret. */
 function claimsOf(secret: SecretModel, secrets: readonly Hash32[]): Outcome[] {
@@ -144,6 +150,7 @@ export function keyOf({ snapshot, secret }: Place): string {
     context.reason === null,
     context.tick.hash?.kind ?? null,
     context.snapshotUnder,
+    context.view?.blockMs ?? null,
     context.firstSnapshot.state,
     context.firstSnapshot.state === 'missing' ? context.firstSnapshot.fullRounds : null,
     secret,

@@ -131,6 +131,7 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
       staleness,
       issueNonce: () => nonces.issue(),
       firstSnapshot: () => state.view.firstSnapshot,
+        mayHandOut: () => true,
     },
   );
   const gate = { readiness: () => state.view, isStopping: () => state.stopping };
@@ -151,6 +152,7 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
         identity: knownIdentity,
         ownUrl: () => 'http://node.test',
         masterSecret: () => ({ state: 'generated', from: null }),
+        chain: () => ({ viewAgeMs: 1_000, failing: null }),
         probeOf: () => null,
         storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull }),
         peers: () => replicas.views(),

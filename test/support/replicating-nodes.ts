@@ -198,6 +198,7 @@ export class ReplicatingNode {
         staleness,
         issueNonce: () => nonces.issue(),
         firstSnapshot: () => this.firstSnapshot,
+        mayHandOut: () => true,
       },
     );
     const listened = this.#listened(this.inbound);
@@ -228,7 +229,8 @@ export class ReplicatingNode {
             identity,
             ownUrl: () => this.member.url,
             masterSecret: () => ({ state: 'synced', from: null }),
-            probeOf: () => null,
+            chain: () => ({ viewAgeMs: 1_000, failing: null }),
+        probeOf: () => null,
             storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull }),
             peers: () => replicas.views(),
             faults: () => failures.faults(),

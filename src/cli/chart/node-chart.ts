@@ -21,8 +21,8 @@ export function regionNames(): readonly string[] {
 export function nodeChart(region: string = ALL): Chart {
   const read = readConfig({});
   invariant(read.ok, 'the defaults are no configuration');
-  const { nodeTickMs, dataSyncIntervalMs, dataSyncNudgeMs, inEnclave } = read.config;
-  const whole = chartOf(createNodeMachine({ nodeTickMs, syncTickMs: dataSyncIntervalMs, nudgeMs: dataSyncNudgeMs, probePeers: inEnclave }, NO_TIME));
+  const { nodeTickMs, dataSyncIntervalMs, dataSyncNudgeMs, inEnclave, chainMaxAgeMs, chainOutageMs } = read.config;
+  const whole = chartOf(createNodeMachine({ nodeTickMs, syncTickMs: dataSyncIntervalMs, nudgeMs: dataSyncNudgeMs, freshness: { maxAgeMs: chainMaxAgeMs, outageMs: chainOutageMs }, probePeers: inEnclave }, NO_TIME));
   const part = region === ALL ? whole : regionOf(whole, `${whole.name}.${region}`);
   invariant(part !== null, 'there is no such region');
   return part;

@@ -39,6 +39,9 @@ export function isMember(state: ContractState, instance: SimInstance): boolean {
   return instance.appId === KMS_APP_ID && instance.status === 'ACTIVE' && instance.zkVerified && (version === 'ENROLLED' || version === 'DEPRECATED');
 }
 
+/** For what is under way when a view becomes too old. Milliseconds. */
+const VIEW_AGE_SLACK_MS = 5_000;
+
 export class NodeWatch {
   readonly #life: Life;
   readonly #modules: NodeWatchModules;
@@ -135,6 +138,9 @@ export class NodeWatch {
     if (vault.servingHash() !== chainHash) { say('is ready with another secret than the chain shows'); return; }
     if (!vault.hasSyncKey()) { say('is ready without a sync key'); return; }
     if (reason !== null) { say('is ready and gives a reason why not'); return; }
+    const { outageMs, nodeTickMs } = life.node.inside.freshness;
+    // Between two ticks a clock may be set ahead.
+    if (outageMs > 0) this.#checkViewAge(snapshot, outageMs + nodeTickMs + VIEW_AGE_SLACK_MS, 'a ready node has a view of the chain that is not too old');
     if (block === null || block > chain.head - CONFIRMATIONS) { say(`is ready by block ${block}, and the head is ${chain.head}`); return; }
     // Within a tick some of it is newer than what was judged last.
     if (snapshot.value.nodeTick !== 'idle') return;
@@ -143,6 +149,15 @@ export class NodeWatch {
     const own = state.instances.get(life.instance.wallet);
     if (own === undefined || !isMember(state, own)) { say(`is ready and no member at block ${block}`); return; }
     if (own.teePubkey !== parseTeePubkey(life.enclave.teePubkey)) say('is ready with another teePubkey than registered');
+  }
+
+  /** By the clocks of the node itself. */
+  #checkViewAge({ context: { view } }: NodeSnapshot, atMostMs: number, invariant: string): void {
+    const { report, checks } = this.#modules;
+    const { clock } = this.#life;
+    checks.note(invariant);
+    const ageMs = view === null ? Infinity : Math.max(clock.nowMs() - view.blockMs, clock.monotonicMs() - view.readAtMonotonicMs);
+    if (ageMs > atMostMs) report(invariant, `${this.#life.name} has one of ${ageMs} ms`);
   }
 
   #checkMembership(): void {
@@ -216,6 +231,9 @@ export class NodeWatch {
       if (this.#state !== 'ready' && !life.stopping) report('a node that is not ready sends nothing of its store', `${life.name} is ${this.#state}`);
     }
     if (/"sealed":\{/.test(plaintext)) {
+      const { maxAgeMs, nodeTickMs } = life.node.inside.freshness;
+      const oldestMs = maxAgeMs + nodeTickMs + VIEW_AGE_SLACK_MS;
+      if (maxAgeMs > 0) this.#checkViewAge(life.node.actor.getSnapshot(), oldestMs, 'the secret is handed out only by a fresh view of the chain');
       checks.note('the secret is handed out only while it is confirmed');
       const hash: Hash32 | null = vault.servingHash();
       if (hash === null || !chain.deepHashes.has(hash)) report('the secret is handed out only while it is confirmed', `${life.name} handed it out`);

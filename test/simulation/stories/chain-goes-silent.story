@@ -1,5 +1,5 @@
-# The RPC of one node is gone for two minutes. It does not take that for an empty membership, and serves again soon after
-# (protocol.md §9.18).
+# The RPC of one node is gone for two minutes: the node takes that for no empty membership, and serves on by the view that it has.
+# Gone for twenty minutes, that view is too old after fifteen; the node serves again soon after (protocol.md §6, §9.18).
 
 > cluster nodes=3
 > run 20s
@@ -21,10 +21,19 @@ c syncing-secret: first snapshot missing
 c ready
 > fault chain down on b for 2m
 > run 2m
-b ineligible: peer cache refresh failed: the RPC cannot be read
+> derive b path
+key of 32 bytes
+> run 1m
+> fault chain down on b for 20m
+> run 14m
+b ineligible: chain view is stale
+b ineligible: chain view is stale: peer cache refresh failed: the RPC cannot be read
 > derive b path
 unready
 > run 2m
+> derive b path
+unready
+> run 5m
 b ready
 > derive b path
 key of 32 bytes

@@ -7,7 +7,7 @@ import { trafficLight } from '../../support/traffic-light.ts';
 
 function node() {
   const stopped = { clock: { nowMs: () => 0, monotonicMs: () => 0 }, random: { unit: () => 0 }, secret: { isServable: () => false } };
-  return createNodeMachine({ nodeTickMs: 60_000, syncTickMs: 10_000, nudgeMs: 50, probePeers: true }, stopped);
+  return createNodeMachine({ nodeTickMs: 60_000, syncTickMs: 10_000, nudgeMs: 50, freshness: { maxAgeMs: 120_000, outageMs: 900_000 }, probePeers: true }, stopped);
 }
 
 const state = (chart: Chart, id: string): ChartState => chart.states.find((each) => each.id === id)!;

@@ -14,11 +14,11 @@ const SYNC_MS = 10_000;
 const NUDGE_MS = 50;
 
 function startNode(): ControlledNode {
-  return new ControlledNode({ nodeTickMs: BEAT_MS, syncTickMs: SYNC_MS, nudgeMs: NUDGE_MS, probePeers: false });
+  return new ControlledNode({ nodeTickMs: BEAT_MS, syncTickMs: SYNC_MS, nudgeMs: NUDGE_MS, freshness: { maxAgeMs: 120_000, outageMs: 900_000 }, probePeers: false });
 }
 
 async function tickToReady(node: ControlledNode): Promise<void> {
-  await node.settle('readChain', { block: 10, members: 1, hash: { kind: 'confirmed', store: { secret: HASH, claimedHere: true } } });
+  await node.settle('readChain', { block: 10, blockMs: node.nowMs, members: 1, hash: { kind: 'confirmed', store: { secret: HASH, claimedHere: true } } });
   await node.settle('checkEligibility', { eligible: true });
   await node.settle('installSyncKey', { stale: false });
 }
@@ -165,7 +165,7 @@ describe('sync_tick', () => {
   });
 
   test('is not brought forward by a write when that is turned off', async () => {
-    const node = new ControlledNode({ nodeTickMs: BEAT_MS, syncTickMs: SYNC_MS, nudgeMs: 0, probePeers: false });
+    const node = new ControlledNode({ nodeTickMs: BEAT_MS, syncTickMs: SYNC_MS, nudgeMs: 0, freshness: { maxAgeMs: 120_000, outageMs: 900_000 }, probePeers: false });
     await tickToReady(node);
     node.actor.send({ type: 'record.written' });
     await node.advance(SYNC_MS);
@@ -177,7 +177,7 @@ describe('sync_tick', () => {
     await tickToReady(node);
     await node.advance(BEAT_MS);
     const heard = node.syncTicks.length;
-    await node.settle('readChain', { block: 20, members: 0, hash: { kind: 'confirmed', store: { secret: HASH, claimedHere: true } } });
+    await node.settle('readChain', { block: 20, blockMs: node.nowMs, members: 0, hash: { kind: 'confirmed', store: { secret: HASH, claimedHere: true } } });
     await node.settle('checkEligibility', { eligible: false, reason: reason(REASONS.selfNotInNodeList) });
     expect([readinessState(node.snapshot), node.replicating]).toEqual(['ineligible', false]);
     node.actor.send({ type: 'sync_tick' });
@@ -202,7 +202,7 @@ describe('sync_tick', () => {
 });
 
 describe('a first snapshot that is missing', () => {
-  const others = { block: 10, members: 3, hash: { kind: 'confirmed', store: { secret: HASH, claimedHere: false } } };
+  const others = { block: 10, blockMs: 0, members: 3, hash: { kind: 'confirmed', store: { secret: HASH, claimedHere: false } } };
   const inVain = { others: 2, asked: 2, answered: 1, complete: false };
 
   async function tickToSnapshot(node: ControlledNode): Promise<void> {

@@ -13,13 +13,13 @@ const HASH = `0x${'ab'.repeat(32)}` as Hash32;
 const OTHER = `0x${'cd'.repeat(32)}` as Hash32;
 const CLAIMED: HashFacts = { kind: 'confirmed', store: { secret: HASH, claimedHere: true } };
 const TAKEN_OVER: HashFacts = { kind: 'confirmed', store: { secret: HASH, claimedHere: false } };
-const UNREADABLE: HashFacts = { kind: 'unreadable', detail: 'the answer is malformed' };
 const BEAT_MS = 60_000;
 const SYNC_MS = 10_000;
+const OUTAGE_MS = 900_000;
 
 class Node extends ControlledNode {
-  constructor(probePeers = false) {
-    super({ nodeTickMs: BEAT_MS, syncTickMs: SYNC_MS, nudgeMs: 50, probePeers });
+  constructor({ probePeers = false, outageMs = OUTAGE_MS } = {}) {
+    super({ nodeTickMs: BEAT_MS, syncTickMs: SYNC_MS, nudgeMs: 50, freshness: { maxAgeMs: 120_000, outageMs }, probePeers });
   }
 
   get state(): ReadinessState {
@@ -31,7 +31,7 @@ class Node extends ControlledNode {
   }
 
   async reads(hash: HashFacts): Promise<void> {
-    await this.settle('readChain', { block: 10, members: 2, hash });
+    await this.settle('readChain', { block: 10, blockMs: this.nowMs, members: 2, hash });
   }
 
   async eligible(hash: HashFacts): Promise<void> {
@@ -47,8 +47,8 @@ class Node extends ControlledNode {
 }
 
 /** Ready, and in its next node_tick. */
-async function readyNode(): Promise<Node> {
-  const node = new Node();
+async function readyNode(options?: { readonly outageMs?: number }): Promise<Node> {
+  const node = new Node(options);
   await node.toReady();
   await node.advance(BEAT_MS);
   return node;
@@ -76,7 +76,6 @@ describe('a ready node leaves ready at the tick that sees', () => {
       'ineligible',
       reason(REASONS.teePubkeyMismatch),
     ],
-    ['no membership', (node) => node.fail('readChain', LOST), 'ineligible', reason(REASONS.peerCacheRefreshFailed, LOST.message)],
     [
       'a silent enclave',
       async (node) => {
@@ -93,14 +92,6 @@ describe('a ready node leaves ready at the tick that sees', () => {
       },
       'bootstrapping',
       reason(REASONS.awaitingHash),
-    ],
-    [
-      'no hash',
-      async (node) => {
-        await node.eligible(UNREADABLE);
-      },
-      'bootstrapping',
-      reason(REASONS.cannotReadHash, 'the answer is malformed'),
     ],
     [
       'a hash that is not deep enough',
@@ -152,9 +143,71 @@ describe('a secret that the chain does not show any more', () => {
   });
 });
 
+describe('a read of the chain that fails', () => {
+  /** Every tick fails, early ones too, until so much time has passed. */
+  async function failFor(node: Node, ms: number): Promise<void> {
+    const endMs = node.nowMs + ms;
+    while (node.nowMs < endMs) {
+      if (node.snapshot.value.nodeTick === 'readingChain') await node.fail('readChain', LOST);
+      await node.advance(Math.min(1_000, endMs - node.nowMs));
+    }
+  }
+
+  test('leaves a ready node ready, and brings the next node_tick forward', async () => {
+    const node = await readyNode();
+    await node.fail('readChain', LOST);
+    expect([node.state, node.reason, node.snapshot.context.tick.last?.outcome]).toEqual(['ready', null, `${REASONS.peerCacheRefreshFailed}: ${LOST.message}`]);
+    expect(node.snapshot.context.nextTickAtMs - node.nowMs).toBe(1_000);
+    await node.advance(1_000);
+    await node.advance(STEP_LIMIT_MS.readingChain);
+    expect([node.state, node.snapshot.context.tick.last?.outcome]).toEqual(['ready', 'node_tick step timed out: readingChain']);
+    await node.settle('readChain', { failed: reason(REASONS.cannotReadHash, 'the hash is malformed') }).catch(() => undefined);
+    expect(node.state).toBe('ready');
+  });
+
+  test('ends ready once the last good view is too old, to the second', async () => {
+    const node = await readyNode();
+    // The view is as old as the node: one beat.
+    await failFor(node, OUTAGE_MS - BEAT_MS);
+    expect(node.state).toBe('ready');
+    await node.advance(1_000);
+    expect([node.state, node.reason?.text]).toEqual(['ineligible', REASONS.chainViewStale]);
+  });
+
+  test('ends ready at once where no outage is allowed', async () => {
+    const node = await readyNode({ outageMs: 0 });
+    await node.fail('readChain', LOST);
+    expect([node.state, node.reason]).toEqual(['ineligible', reason(REASONS.peerCacheRefreshFailed, LOST.message)]);
+  });
+
+  test('leaves a node that never had a good view where it is, with the reason', async () => {
+    const node = new Node();
+    await node.fail('readChain', LOST);
+    expect([node.state, node.reason]).toEqual(['ineligible', reason(REASONS.peerCacheRefreshFailed, LOST.message)]);
+  });
+
+  test('is forgotten with the next good one', async () => {
+    const node = await readyNode();
+    await failFor(node, OUTAGE_MS - 2 * BEAT_MS);
+    while (node.snapshot.value.nodeTick !== 'readingChain') await node.advance(1_000);
+    await node.eligible(CLAIMED);
+    await node.settle('installSyncKey', { stale: false });
+    expect(node.state).toBe('ready');
+    await node.advance(BEAT_MS);
+    await failFor(node, OUTAGE_MS - 2 * BEAT_MS);
+    expect(node.state).toBe('ready');
+  });
+});
+
+test('a chain that stands still ends ready although it can be read', async () => {
+  const node = await readyNode();
+  await node.settle('readChain', { block: 10, blockMs: node.nowMs - OUTAGE_MS - 1, members: 2, hash: CLAIMED });
+  expect([node.state, node.reason]).toEqual(['ineligible', reason(REASONS.chainViewStale)]);
+});
+
 describe('a node comes back', () => {
   test('when the cause goes, without asking for the secret or a snapshot again', async () => {
-    const node = await readyNode();
+    const node = await readyNode({ outageMs: 0 });
     await node.fail('readChain', LOST);
     expect(node.state).toBe('ineligible');
     await node.advance(2_000);
@@ -258,17 +311,17 @@ describe('a node that was cut off for too long', () => {
 
 describe('probes', () => {
   test('run beside the tick in an enclave alone, and nothing waits for them', async () => {
-    const [strict, loose] = [new Node(true), new Node(false)];
+    const [strict, loose] = [new Node({ probePeers: true }), new Node()];
     for (const node of [strict, loose]) await node.toReady();
     expect([strict.started.get('probePeers'), loose.started.get('probePeers')]).toEqual([1, undefined]);
   });
 
   test('that fail or hang leave the node as it is', async () => {
-    const node = new Node(true);
+    const node = new Node({ probePeers: true });
     await node.eligible(CLAIMED);
     await node.fail('probePeers', new Error('no peer'));
     expect(node.snapshot.value.probing).toBe('idle');
-    const other = new Node(true);
+    const other = new Node({ probePeers: true });
     await other.reads(CLAIMED);
     const signal = other.signalOf('probePeers');
     await other.advance(PROBE_LIMIT_MS);

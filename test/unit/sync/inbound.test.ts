@@ -27,6 +27,7 @@ const RECEIVER = generateP384(new SeededRandom('receiver'));
 interface StartOptions {
   readonly holdsSecret?: boolean;
   readonly firstSnapshot?: FirstSnapshotState;
+  readonly mayHandOut?: boolean;
   /** Keys of the records held, each of 1,000 bytes and more. */
   readonly holds?: readonly string[];
 }
@@ -74,7 +75,7 @@ function storeOf(holds: readonly string[], walks: WalkRequest[], merged: string[
   };
 }
 
-function start({ holdsSecret = true, firstSnapshot = 'complete', holds = ['k1', 'k2'] }: StartOptions = {}) {
+function start({ holdsSecret = true, firstSnapshot = 'complete', holds = ['k1', 'k2'], mayHandOut = true }: StartOptions = {}) {
   const clock = new ManualClock();
   const log = collectingLog();
   const random = new SeededRandom('vault');
@@ -101,6 +102,7 @@ function start({ holdsSecret = true, firstSnapshot = 'complete', holds = ['k1', 
       replicas,
       yieldNow: async () => undefined,
       issueNonce: () => `nonce ${++nonces}`,
+      mayHandOut: () => mayHandOut,
       firstSnapshot: () => firstSnapshot,
     },
   );
@@ -115,6 +117,11 @@ async function codeOf(call: Promise<unknown>): Promise<string> {
 }
 
 const secretRequest = { type: 'master_secret_request', ecdh_pubkey: RECEIVER.publicKeyDer };
+
+test('the master secret is not handed out by a view of the chain that is too old', async () => {
+  expect(await codeOf(start({ mayHandOut: false }).handle(secretRequest))).toBe('service_unavailable');
+  expect(await start({ mayHandOut: true }).handle(secretRequest)).toHaveProperty('sealed');
+});
 
 describe('every answer', () => {
   test('carries status, store_id, a next nonce, and the request_id that came', async () => {

@@ -9,7 +9,7 @@ import type { Chart } from '../../../src/visualizer/wire.ts';
 
 const nodeChart = chartOf(
   createNodeMachine(
-    { nodeTickMs: 60_000, syncTickMs: 10_000, nudgeMs: 200, probePeers: true },
+    { nodeTickMs: 60_000, syncTickMs: 10_000, nudgeMs: 200, freshness: { maxAgeMs: 120_000, outageMs: 900_000 }, probePeers: true },
     { clock: { nowMs: () => 0, monotonicMs: () => 0 }, random: { unit: () => 0 }, secret: { isServable: () => false } },
   ),
 );

@@ -12,7 +12,7 @@ import { recordActor } from '../../../src/visualizer/recorder.ts';
 import type { NewEvent, Shown } from '../../../src/visualizer/wire.ts';
 import { ControlledNode } from '../../machine/controlled-node.ts';
 
-const OPTIONS = { nodeTickMs: 60_000, syncTickMs: 10_000, nudgeMs: 50, probePeers: false };
+const OPTIONS = { nodeTickMs: 60_000, syncTickMs: 10_000, nudgeMs: 50, freshness: { maxAgeMs: 120_000, outageMs: 900_000 }, probePeers: false };
 const HASH = `0x${'11'.repeat(32)}` as Hash32;
 const STORE = { secret: HASH, claimedHere: true };
 const CONFIRMED: SecretLife = { stage: 'confirmed', secret: { hash: HASH, origin: { kind: 'made' } }, aside: [], shown: HASH, store: STORE };
@@ -39,7 +39,7 @@ function watch() {
 }
 
 async function becomeReady(node: ControlledNode): Promise<void> {
-  await node.settle('readChain', { block: 7, members: 3, hash: { kind: 'confirmed', store: STORE } });
+  await node.settle('readChain', { block: 7, blockMs: 0, members: 3, hash: { kind: 'confirmed', store: STORE } });
   await node.settle('checkEligibility', { eligible: true });
   await node.settle('installSyncKey', { stale: false });
 }

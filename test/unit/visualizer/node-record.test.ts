@@ -1,12 +1,13 @@
 /** A node as a source, when its recorder fails. */
 import { expect, test } from '@jest/globals';
+import { NO_SECRET } from '../../../src/machines/secret-life.ts';
 import type { ComposedNode } from '../../../src/node/compose-node.ts';
 import { NodeRecord } from '../../../src/node/node-record.ts';
 import type { NewEvent } from '../../../src/visualizer/wire.ts';
 import { ControlledNode } from '../../machine/controlled-node.ts';
 
 test('after its recorder has failed nothing is said of a node that would belie it', () => {
-  const node = new ControlledNode({ nodeTickMs: 60_000, syncTickMs: 10_000, nudgeMs: 50, probePeers: false });
+  const node = new ControlledNode({ nodeTickMs: 60_000, syncTickMs: 10_000, nudgeMs: 50, freshness: { maxAgeMs: 120_000, outageMs: 900_000 }, probePeers: false });
   const events: NewEvent[] = [];
   let losses = 0;
   let fails = false;
@@ -22,7 +23,7 @@ test('after its recorder has failed nothing is said of a node that would belie i
       onLost: () => void (losses += 1),
     },
   );
-  record.attach({ actor: node.actor, inside: { replicas: { views: () => [] } } } as unknown as ComposedNode, { nodeTickMs: 60_000, chainConfirmations: 3 });
+  record.attach({ actor: node.actor, inside: { secret: { life: NO_SECRET, isServable: () => false }, replicas: { views: () => [] } } } as unknown as ComposedNode, { nodeTickMs: 60_000, chainConfirmations: 3 });
   const finish = record.watchSyncTick(false);
   fails = true;
   node.actor.send({ type: 'node_tick' });

@@ -1,0 +1,59 @@
+/**
+ * How old the last good view of the chain is, and what that forbids (protocol.md §6, Freshness). Pure.
+ *
+ * A view's age counts from its block's time, by the later of the wall clock and that time plus monotonic time since it was read: a
+ * clock that is set back makes no view younger. On a chain that mines on demand the time of a block says nothing: there
+ * `CHAIN_MAX_AGE_SECONDS` is 0, and the age counts from the read.
+ */
+
+export interface FreshnessLimits {
+  /** `CHAIN_MAX_AGE_SECONDS` in milliseconds. 0: block times are not looked at. */
+  readonly maxAgeMs: number;
+  /** `CHAIN_OUTAGE_SECONDS` in milliseconds. 0: a ready node leaves ready at the first failed read. */
+  readonly outageMs: number;
+  /** `KMS_NODE_TICK_SECONDS` in milliseconds. */
+  readonly nodeTickMs: number;
+}
+
+/** When a good view was read, and of when it is. */
+export interface ViewTimes {
+  /** Unix milliseconds of the block. */
+  readonly blockMs: number;
+  /** Unix milliseconds of the read. */
+  readonly readAtMs: number;
+  /** Monotonic milliseconds of the read. */
+  readonly readAtMonotonicMs: number;
+}
+
+export interface Instant {
+  /** Unix milliseconds. */
+  readonly nowMs: number;
+  readonly monotonicMs: number;
+}
+
+export function viewAgeMs(view: ViewTimes, now: Instant, { maxAgeMs }: Pick<FreshnessLimits, 'maxAgeMs'>): number {
+  const fromMs = maxAgeMs === 0 ? view.readAtMs : view.blockMs;
+  return Math.max(0, now.nowMs - fromMs, now.monotonicMs - view.readAtMonotonicMs);
+}
+
+/** Whether the master secret may be handed to a member of this view. */
+export function isFreshEnough(view: ViewTimes | null, now: Instant, limits: FreshnessLimits): boolean {
+  if (view === null) return false;
+  return limits.maxAgeMs === 0 || viewAgeMs(view, now, limits) <= limits.maxAgeMs + limits.nodeTickMs;
+}
+
+/** Whether a ready node may serve by this view no longer, reads that fail or not. */
+export function isOutdated(view: ViewTimes | null, now: Instant, limits: FreshnessLimits): boolean {
+  return view !== null && limits.outageMs > 0 && viewAgeMs(view, now, limits) > limits.outageMs;
+}
+
+/** Whether a read that has failed ends ready. */
+export function endsReady(view: ViewTimes | null, now: Instant, limits: FreshnessLimits): boolean {
+  return view === null || limits.outageMs === 0 || isOutdated(view, now, limits);
+}
+
+/** Milliseconds until the view is outdated, so that a node_tick comes by then; Infinity when it never will be, or is already. */
+export function untilOutdatedMs(view: ViewTimes | null, now: Instant, limits: FreshnessLimits): number {
+  if (view === null || limits.outageMs === 0 || isOutdated(view, now, limits)) return Infinity;
+  return limits.outageMs - viewAgeMs(view, now, limits) + 1;
+}

@@ -1,0 +1,100 @@
+/** Reading the chain for a node (protocol.md §6, Freshness): what a failed read leaves, and what is said of it. */
+import { describe, expect, test } from '@jest/globals';
+import { DependencyError } from '../../../src/domain/errors.ts';
+import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
+import { ZERO_HASH } from '../../../src/domain/ids.ts';
+import type { ChainView, HashReading } from '../../../src/domain/membership.ts';
+import { ChainWatch } from '../../../src/node/chain-watch.ts';
+import { PeerCache } from '../../../src/registry/peer-cache.ts';
+import { collectingLog } from '../../support/collecting-log.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { memberOf } from '../../support/node-over-http.ts';
+
+const PEER = `0x${'0b'.repeat(20)}` as Wallet;
+const SIGNAL = new AbortController().signal;
+const LOST = new DependencyError('chain', 'unreachable', 'the chain RPC at rpc.example:443 cannot be reached');
+const UNREADABLE: HashReading = { kind: 'unreadable', detail: 'the hash is malformed' };
+
+function start({ maxAgeMs = 120_000 } = {}) {
+  const clock = new ManualClock();
+  const peerCache = new PeerCache({ clock });
+  const world = { fails: false, hash: { kind: 'read', hash: ZERO_HASH } as HashReading, block: 94n, blockAgeMs: 72_000 };
+  const watch = new ChainWatch(
+    { peerCacheTtlMs: 180_000, maxAgeMs, outageMs: 900_000, nodeTickMs: 60_000 },
+    {
+      clock,
+      log: collectingLog(),
+      peerCache,
+      chain: {
+        readView: async (): Promise<ChainView> => {
+          if (world.fails) throw LOST;
+          const membership = { block: world.block, members: [memberOf(PEER, 'aa'.repeat(120) as TeePubkey)], dropped: [] };
+          return { block: world.block, head: world.block + 6n, timestampMs: clock.nowMs() - world.blockAgeMs, membership, hash: world.hash };
+        },
+        readHash: async () => world.hash,
+      },
+    },
+  );
+  const read = async () => {
+    const reading = watch.readForTick(SIGNAL).then(() => undefined, () => undefined);
+    await clock.advance(1_000);
+    await reading;
+  };
+  return { clock, peerCache, world, watch, read };
+}
+
+describe('a read of the chain that fails', () => {
+  test.each<[string, (world: ReturnType<typeof start>['world']) => void, string]>([
+    ['without an answer', (world) => (world.fails = true), LOST.message],
+    ['by a hash that cannot be read', (world) => (world.hash = UNREADABLE), 'the hash is malformed'],
+  ])('%s changes nothing of the view before, and /status says since when and why', async (_, fail, why) => {
+    const { clock, peerCache, world, watch, read } = start();
+    await read();
+    fail(world);
+    world.block = 95n;
+    await clock.advance(9_000);
+    const sinceMs = clock.nowMs() + (world.fails ? 0 : 250);
+    await read();
+    await read();
+    expect([watch.view().block, peerCache.membership()?.block]).toEqual([94n, 94n]);
+    expect(watch.figures()).toEqual({ viewAgeMs: clock.nowMs() - (clock.nowMs() - 72_000 - 12_000), failing: { sinceMs, why } });
+  });
+
+  test('is said no more once one succeeds', async () => {
+    const { world, watch, read } = start();
+    world.fails = true;
+    await read();
+    expect(watch.figures()).toMatchObject({ viewAgeMs: null, failing: { why: LOST.message } });
+    world.fails = false;
+    await read();
+    expect(watch.figures()).toMatchObject({ viewAgeMs: 73_000, failing: null });
+  });
+
+  test('that was called off by its step says so', async () => {
+    const { watch } = start();
+    const step = new AbortController();
+    const reading = watch.readForTick(step.signal);
+    step.abort(new Error('the step is over'));
+    await expect(reading).rejects.toThrow('the step is over');
+    expect(watch.figures().failing?.why).toBe('no answer within the limit of the step');
+  });
+});
+
+describe('the master secret may be handed out', () => {
+  test('by a view that is at most CHAIN_MAX_AGE_SECONDS and one node_tick old, and by none before', async () => {
+    const { clock, watch, read } = start();
+    expect(watch.mayHandOut()).toBe(false);
+    await read();
+    await clock.advance(180_000 - 73_000);
+    expect(watch.mayHandOut()).toBe(true);
+    await clock.advance(1);
+    expect(watch.mayHandOut()).toBe(false);
+  });
+
+  test('by any good view where ages are not checked', async () => {
+    const { clock, watch, read } = start({ maxAgeMs: 0 });
+    await read();
+    await clock.advance(10_000_000);
+    expect(watch.mayHandOut()).toBe(true);
+  });
+});
