@@ -1,0 +1,41 @@
+# A member gives a snapshot with records that nobody can take. They are left out and counted, their source is not taken for a
+# wrong one, and the node that asked has what there is (protocol.md §10, Bounds).
+
+> cluster nodes=3
+> run 20s
+a bootstrapping: initializing
+b bootstrapping: initializing
+c bootstrapping: initializing
+a bootstrapping: awaiting on-chain master secret hash
+b bootstrapping: awaiting on-chain master secret hash
+c bootstrapping: awaiting on-chain master secret hash
+c bootstrapping: master secret hash not deep enough: claimed by another node
+b bootstrapping: master secret hash not deep enough: claimed by another node
+a bootstrapping: master secret hash not deep enough: claimed here
+a ready
+b syncing-secret: synced master secret hash mismatch: asking the members
+b syncing-secret: first snapshot missing
+b ready
+c syncing-secret: synced master secret hash mismatch: asking the members
+c syncing-secret: first snapshot missing
+c ready
+> put a colour red acks=2
+ok, on 2 more
+> fault liar: poisoned snapshot on a for 40s
+> fault crash on c for 5s
+> run 60s
+c ineligible: initializing
+c ineligible: local teePubkey mismatch with registry
+c syncing-secret: synced master secret hash mismatch: asking the members
+c syncing-secret: no reachable member holds the master secret
+c syncing-secret: first snapshot missing
+c ready
+> get c colour
+red
+> put a shape round acks=2
+ok, on 2 more
+> run 20s
+> stores
+a: 2 keys of 2 records, d725ebba
+b: 2 keys of 2 records, d725ebba
+c: 2 keys of 2 records, d725ebba
