@@ -45,17 +45,14 @@ export class FailureLog {
   }
 
   /**
-   * An error that a boundary reported already is not reported again by one further out.
+   * Each boundary tells of an expected failure; a broken assumption is told and counted by the first that it passes.
    * @param where the boundary in fixed words, as the start of a sentence: `step refreshMembership`
    * @param more facts of the boundary; no foreign byte
    */
   note(log: Log, where: string, error: unknown, more: LogFacts = {}): FailureFacts {
     const facts = failureFacts(error);
-    if (typeof error === 'object' && error !== null) {
-      if (this.#seen.has(error)) return facts;
-      this.#seen.add(error);
-    }
     if (!facts.isExpected) {
+      if (this.#wasSeen(error)) return facts;
       this.#faults = { count: this.#faults.count + 1, last: { atMs: this.#clock.nowMs(), where, code: facts.code } };
     }
     const repeated = this.#repeatedSince(`${where} ${JSON.stringify(more)} ${facts.code} ${facts.call} ${facts.endpoint} ${facts.cause} ${facts.frames[0]}`);
@@ -64,6 +61,13 @@ export class FailureLog {
     if (facts.isExpected) log.warn(`${where} failed`, told);
     else log.error(`${where} failed: an assumption is broken`, told);
     return facts;
+  }
+
+  #wasSeen(error: unknown): boolean {
+    if (typeof error !== 'object' || error === null) return false;
+    const isKnown = this.#seen.has(error);
+    this.#seen.add(error);
+    return isKnown;
   }
 
   /** Null: it was logged a moment ago. Else how often it came since its last line. */

@@ -6,7 +6,7 @@ import type { ClusterNode, Environment } from '../../../src/dev/cluster-node.ts'
 import type { Cluster } from '../../../src/dev/cluster.ts';
 import { KMS_APP_ID } from '../../../src/dev/dev-chain.ts';
 import { FailureLog } from '../../../src/domain/failure-log.ts';
-import type { Enclave } from '../../../src/domain/ports.ts';
+import type { Chain, Enclave } from '../../../src/domain/ports.ts';
 import { OdynClient } from '../../../src/enclave/odyn-client.ts';
 import { createApp, listenerOf } from '../../../src/http/app.ts';
 import { listen } from '../../../src/http/server.ts';
@@ -33,7 +33,13 @@ export interface InProcessNode {
 }
 
 /** @param place a registered node of the cluster whose enclave runs and whose process does not */
-export async function startInProcessNode(place: ClusterNode, cluster: Cluster, environment: Environment): Promise<InProcessNode> {
+export async function startInProcessNode(
+  place: ClusterNode,
+  cluster: Cluster,
+  environment: Environment,
+  /** A double in place of the chain. */
+  chainOf: (chain: Chain) => Chain = (chain) => chain,
+): Promise<InProcessNode> {
   const read = readConfig({
     IN_ENCLAVE: 'false',
     BIND_ADDR: `127.0.0.1:${place.port}`,
@@ -63,7 +69,7 @@ export async function startInProcessNode(place: ClusterNode, cluster: Cluster, e
   const rpcFetch = createRpcFetch({ noProxy: '' });
   const rpc = new Rpc({ url: config.nodeUrl }, { clock, fetch: rpcFetch.fetch });
   const { inEnclave, novaAppRegistry } = config;
-  const chain = new ChainClient(chainOptions(config), { rpc, clock, enclave, log });
+  const chain = chainOf(new ChainClient(chainOptions(config), { rpc, clock, enclave, log }));
   const reader = createAppReader({ novaAppRegistry }, { rpc });
   const appRegistry = new CachedNovaRegistry({ ttlMs: config.registryCacheTtlMs }, { reader, clock });
   const transport = new PeerTransport({ inEnclave, proxy: { noProxy: '' } }, { clock });

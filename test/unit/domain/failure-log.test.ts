@@ -29,6 +29,14 @@ describe('an expected failure', () => {
     expect(failures.faults()).toEqual({ count: 0, last: null });
   });
 
+  test('that passes a second boundary is told by each', () => {
+    const { log, failures } = start();
+    const error = unreachable();
+    failures.note(log, 'a call of the chain RPC', error);
+    failures.note(log, 'the step readHash', error);
+    expect(log.lines.map(({ sentence }) => sentence)).toEqual(['a call of the chain RPC failed', 'the step readHash failed']);
+  });
+
   test('that comes again within a minute is counted, and told with the next line', async () => {
     const { clock, log, failures } = start();
     for (let time = 0; time < 5; time += 1) failures.note(log, 'a call', unreachable());
