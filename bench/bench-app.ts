@@ -19,7 +19,7 @@ const APP_URL = 'http://127.0.0.1:9';
 
 /** @param reroute instead of the registered URLs, so that the app's own calls pass by what counts between nodes */
 export async function createBenchApp(cluster: Cluster, reroute: ReadonlyMap<string, string> = new Map(), appId = BENCH_APP_ID): Promise<KmsClient> {
-  const client = connectBenchApp(cluster, drawKeys(), reroute);
+  const client = connectBenchApp(cluster, drawKeys(), { reroute });
   await registerBenchApp(cluster, client, appId);
   return client;
 }
@@ -34,13 +34,19 @@ export function drawKeys(): LocalKeys {
   return { privateKey: randomBytes(32).toString('hex'), teeScalar: `00${randomBytes(47).toString('hex')}` };
 }
 
-/** A client of an app that is registered with these keys. */
-export function connectBenchApp(cluster: Cluster, identity: LocalKeys, reroute: ReadonlyMap<string, string> = new Map()): KmsClient {
-  const chain = { rpcUrl: cluster.chain.url };
-  return createKmsClient({ registry: cluster.chain.novaAppRegistry, appId: KMS_APP_ID, chain, identity, inEnclave: false }, { transport: manyClients(reroute) });
+export interface BenchClientOptions {
+  readonly reroute?: ReadonlyMap<string, string>;
+  /** `next`: those that come with answers; `fetched`: `GET /nonce` before each request, as older clients do. Default: fetched. */
+  readonly nonces?: 'next' | 'fetched';
 }
 
-function manyClients(reroute: ReadonlyMap<string, string>): Transport & { close(): Promise<void> } {
+/** A client of an app that is registered with these keys. */
+export function connectBenchApp(cluster: Cluster, identity: LocalKeys, options: BenchClientOptions = {}): KmsClient {
+  const chain = { rpcUrl: cluster.chain.url };
+  return createKmsClient({ registry: cluster.chain.novaAppRegistry, appId: KMS_APP_ID, chain, identity, inEnclave: false }, { transport: manyClients(options) });
+}
+
+function manyClients({ reroute = new Map(), nonces = 'fetched' }: BenchClientOptions): Transport & { close(): Promise<void> } {
   const transport = new PeerTransport({ inEnclave: false, proxy: { noProxy: '' } }, { clock: systemClock });
   let calls = 0;
   return {
@@ -49,7 +55,9 @@ function manyClients(reroute: ReadonlyMap<string, string>): Transport & { close(
       const { origin } = new URL(request.url);
       const url = (reroute.get(origin) ?? origin) + request.url.slice(origin.length);
       const address = `10.${(calls >> 16) & 255}.${(calls >> 8) & 255}.${calls & 255}`;
-      return transport.request({ ...request, url, headers: { ...request.headers, 'x-forwarded-for': address } });
+      // A node gives no next nonce that is not asked for.
+      const headers = Object.entries(request.headers ?? {}).filter(([name]) => nonces === 'next' || name !== 'x-nova-next-nonce');
+      return transport.request({ ...request, url, headers: { ...Object.fromEntries(headers), 'x-forwarded-for': address } });
     },
     close: () => transport.close(),
   };

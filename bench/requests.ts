@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import type { KmsClient } from '../src/client/kms-client.ts';
 import { startCluster, type Cluster } from '../src/dev/cluster.ts';
 import type { ClusterNode } from '../src/dev/cluster-node.ts';
+import { aimAt } from './aims.ts';
 import { connectBenchApp, createBenchApp, drawKeys, registerBenchApp, TRUSTING } from './bench-app.ts';
 import { FillingMember } from './filling-member.ts';
 import { startFloor } from './floor-process.ts';
@@ -24,6 +25,8 @@ const VALUE_BYTES = 100;
 const CALLERS = [16, 1];
 const DATA_CALLERS = 16;
 const LIMIT_MS = 90_000;
+/** How much faster callers are with the nonces that come with answers, at least. */
+const NEXT_NONCES_AIM = 1.25;
 const FLOOR_APP_ID = 2_000;
 const FIRST_APP_ID = 2_001;
 
@@ -88,7 +91,8 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, secretHex: stri
   const toNode = connectBenchApp(cluster, keys);
   await registerBenchApp(cluster, toNode, FLOOR_APP_ID);
   const floor = await startFloor({ node, secret: secretHex, caller: { ...(await toNode.identity()), appId: FLOOR_APP_ID } });
-  const toFloor = connectBenchApp(cluster, keys, new Map([[new URL(node.url).origin, floor.url]]));
+  const toFloor = connectBenchApp(cluster, keys, { reroute: new Map([[new URL(node.url).origin, floor.url]]) });
+  const withNext = connectBenchApp(cluster, keys, { nonces: 'next' });
   try {
     const ask: Ask = (client) => client.derive({ path: 'bench' }, { node: node.wallet });
     const [ours, least] = await Promise.all([toNode, toFloor].map((client) => client.derive({ path: 'equal' }, { node: node.wallet })));
@@ -97,6 +101,7 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, secretHex: stri
       { name: 'derive', size: null, client: toNode, callers, ask, pid: node.pid! },
       { name: 'derive, floor', size: null, client: toFloor, callers, ask, pid: floor.pid },
     ]);
+    works.push({ name: 'derive, next nonces', size: null, client: withNext, callers: CALLERS[0]!, ask, pid: node.pid! });
     const figures = await measure(works);
     process.stdout.write(`${table([HEAD, ...works.map((work, place) => row(work, figures[place]!))])}\n`);
     for (const [place, callers] of CALLERS.entries()) {
@@ -106,8 +111,12 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, secretHex: stri
       const latency = (median(nodes.latenciesMs) / median(floors.latenciesMs)).toFixed(2);
       process.stdout.write(`node over floor, ${callers} callers: CPU ${ratio((each) => each.cpuMs)}, requests a second ${ratio((each) => each.perSecond)}, p50 ${latency}\n`);
     }
+    const [fetched, next] = [figures[0]!, figures.at(-1)!];
+    const faster = median(next.perSecond.map((perSecond, turn) => perSecond / fetched.perSecond[turn]!));
+    process.stdout.write(`next nonces over a /nonce for each, ${CALLERS[0]} callers: requests a second ${faster.toFixed(2)}, aim ${NEXT_NONCES_AIM}\n`);
+    aimAt(`next nonces make ${CALLERS[0]} callers ${NEXT_NONCES_AIM} times as fast`, faster >= NEXT_NONCES_AIM);
   } finally {
-    await Promise.all([toNode.close(), toFloor.close(), floor.close()]);
+    await Promise.all([toNode.close(), toFloor.close(), withNext.close(), floor.close()]);
   }
 }
 
