@@ -3,7 +3,7 @@
  * body, never in the path: URL clients rewrite `..` there.
  */
 import { z } from 'zod';
-import { DEFAULT_ACK_TIMEOUT_MS, MAX_ACK_TIMEOUT_MS, MAX_DATA_KEY_BYTES, MAX_MEMBERS } from '../domain/limits.ts';
+import { DEFAULT_ACK_TIMEOUT_MS, MAX_ACK_TIMEOUT_MS, MAX_DATA_KEY_BYTES, MAX_HELD_KEY_BYTES, MAX_MEMBERS } from '../domain/limits.ts';
 import { base64 } from './base64.ts';
 import { KmsClientError } from './errors.ts';
 import type { KmsRequest } from './node-exchange.ts';
@@ -26,6 +26,7 @@ export interface PutArguments extends WriteOptions {
 }
 
 export interface DeleteArguments extends WriteOptions {
+  /** 1 to 65,536 bytes of UTF-8: older nodes took longer keys than this client writes. */
   readonly key: string;
 }
 
@@ -69,18 +70,21 @@ export interface KeyList {
   readonly node: KmsNode;
 }
 
-/** A key and figures, in hex. Bytes. */
-const SMALL_ANSWER_BYTES = 64 * 1024;
+/** A key of 64 KiB, whose every character may take six in JSON, and figures, in hex. Bytes. */
+const SMALL_ANSWER_BYTES = 1024 * 1024;
 /** The largest value and the longest list that a node's enclave can encrypt, in hex. Bytes. */
 const LARGE_ANSWER_BYTES = 24 * 1024 * 1024;
+
+/** What fits into a request's head beside the other headers: nodes take 16 KiB of all. */
+const MAX_ENCODED_KEY_CHARS = 12 * 1024;
 
 const appId = z.number().int().positive();
 const timeMs = z.number().int().min(0);
 const acknowledged = z.number().int().min(0).optional();
 
-function checkKey(key: string): void {
-  if (typeof key !== 'string' || key === '' || !key.isWellFormed() || Buffer.byteLength(key) > MAX_DATA_KEY_BYTES) {
-    throw new KmsClientError('invalid_argument', `key must be 1 to ${MAX_DATA_KEY_BYTES} bytes of UTF-8`);
+function checkKey(key: string, maxBytes: number): void {
+  if (typeof key !== 'string' || key === '' || !key.isWellFormed() || Buffer.byteLength(key) > maxBytes) {
+    throw new KmsClientError('invalid_argument', `key must be 1 to ${maxBytes} bytes of UTF-8`);
   }
 }
 
@@ -103,7 +107,7 @@ function waiting({ acks = 0, ackTimeoutMs = DEFAULT_ACK_TIMEOUT_MS }: WriteOptio
 
 /** @throws KmsClientError invalid_argument */
 export function putRequest({ key, value, ttlMs = 0, ...write }: PutArguments): KmsRequest<Omit<PutResult, 'node'>> {
-  checkKey(key);
+  checkKey(key, MAX_DATA_KEY_BYTES);
   if (!ArrayBuffer.isView(value)) throw new KmsClientError('invalid_argument', 'value must be bytes');
   whole('ttlMs', ttlMs, 0, Number.MAX_SAFE_INTEGER);
   const { fields, extraMs } = waiting(write);
@@ -123,10 +127,12 @@ export function putRequest({ key, value, ttlMs = 0, ...write }: PutArguments): K
 
 /** @throws KmsClientError invalid_argument */
 export function getRequest(key: string): KmsRequest<Omit<StoredValue, 'node'>> {
-  checkKey(key);
+  checkKey(key, MAX_HELD_KEY_BYTES);
+  const encoded = encodeURIComponent(key);
+  if (encoded.length > MAX_ENCODED_KEY_CHARS) throw new KmsClientError('invalid_argument', "key is too long for a request's head: it can be deleted, not read");
   return {
     method: 'GET',
-    path: `/kms/data?key=${encodeURIComponent(key)}`,
+    path: `/kms/data?key=${encoded}`,
     key,
     body: undefined,
     maxAnswerBytes: LARGE_ANSWER_BYTES,
@@ -138,7 +144,7 @@ export function getRequest(key: string): KmsRequest<Omit<StoredValue, 'node'>> {
 
 /** @throws KmsClientError invalid_argument */
 export function deleteRequest({ key, ...write }: DeleteArguments): KmsRequest<Pick<DeleteResult, 'acks'>> {
-  checkKey(key);
+  checkKey(key, MAX_HELD_KEY_BYTES);
   const { fields, extraMs } = waiting(write);
   return {
     method: 'DELETE',

@@ -5,7 +5,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { createKmsClient, KmsClientError, type KmsClient } from '../../../src/client/index.ts';
 import { waitUntil } from '../../../src/dev/waiting.ts';
-import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
+import type { AppId, TeePubkey, Wallet } from '../../../src/domain/ids.ts';
 import type { TransportRequest } from '../../../src/domain/ports.ts';
 import { PeerTransport } from '../../../src/net/peer-transport.ts';
 import { systemClock } from '../../../src/system/system.ts';
@@ -190,6 +190,19 @@ describe('a key', () => {
   });
 });
 
+describe('a key of an older node, longer than this client writes,', () => {
+  const LONG = 'k'.repeat(2_000);
+  const LONGEST = '\u0001'.repeat(65_536);
+
+  test('is read where it fits into a head, and deleted in any length', async () => {
+    const { client, node } = await start();
+    for (const key of [LONG, LONGEST]) node.store.put('100', key, Buffer.from(node.vault.sealValue(100 as AppId, bytes('v'))), 0, node.clock.nowMs());
+    expect((await client.get(LONG))!.value).toEqual(bytes('v'));
+    for (const key of [LONG, LONGEST]) expect(await client.delete({ key })).toMatchObject({ deleted: true });
+    expect(node.store.list('100', {}, node.clock.nowMs()).keys).toEqual([]);
+  });
+});
+
 describe('acknowledged by n', () => {
   test('a put and a delete say how many have it', async () => {
     const { client, node } = await start();
@@ -246,6 +259,8 @@ describe('arguments that can never be accepted', () => {
     ['no time for acks', (client) => client.put({ key: 'k', value, acks: 1, ackTimeoutMs: 0 })],
     ['too much time for acks', (client) => client.delete({ key: 'k', acks: 1, ackTimeoutMs: 60_001 })],
     ['an empty key to get', (client) => client.get('')],
+    ['a key to get that fits into no head', (client) => client.get('k'.repeat(12_289))],
+    ['a key to delete of 65,537 bytes', (client) => client.delete({ key: 'x'.repeat(65_537) })],
     ['a key to get that is no UTF-8', (client) => client.get('\udc00')],
     ['an empty key to delete', (client) => client.delete({ key: '' })],
     ['acks of a delete that are no number', (client) => client.delete({ key: 'k', acks: NaN })],

@@ -3,7 +3,9 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { createKmsClient, KmsClientError } from '../../../src/client/index.ts';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
 import { DependencyError } from '../../../src/domain/errors.ts';
+import type { TransportAnswer, TransportRequest } from '../../../src/domain/ports.ts';
 import { reason, REASONS } from '../../../src/domain/reasons.ts';
+import { PeerTransport } from '../../../src/net/peer-transport.ts';
 import { systemClock } from '../../../src/system/system.ts';
 import { authorizedRecord, memberOf } from '../../support/members.ts';
 import { READY, startNodeOverHttp, type NodeOverHttp } from '../../support/node-over-http.ts';
@@ -13,6 +15,14 @@ const closers: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
+
+/** Between the client and the nodes. */
+interface Way {
+  /** Paths, in order. */
+  readonly requests: string[];
+  rewrite: (request: TransportRequest) => TransportRequest;
+  bend: (answer: TransportAnswer, request: TransportRequest) => TransportAnswer;
+}
 
 /** Two nodes that hold one secret, and an app that both know once it is registered. */
 async function start() {
@@ -31,16 +41,28 @@ async function start() {
     nodes.push(node);
   }
   const members = nodes.map(({ identity, url }) => memberOf(identity.wallet, identity.teePubkey, url));
-  const client = createKmsClient({
-    registry: `0x${'0f'.repeat(20)}`,
-    chain: { source: { readMembership: async () => ({ members }) } },
-    identity: { privateKey: '31'.repeat(32) },
-    inEnclave: false,
-  });
+  const real = new PeerTransport({ inEnclave: false, proxy: { noProxy: '' } }, { clock: systemClock });
+  closers.push(() => real.close());
+  const way: Way = { requests: [], rewrite: (request) => request, bend: (answer) => answer };
+  const transport = {
+    request: async (request: TransportRequest) => {
+      way.requests.push(new URL(request.url).pathname);
+      return way.bend(await real.request(way.rewrite(request)), request);
+    },
+  };
+  const client = createKmsClient(
+    {
+      registry: `0x${'0f'.repeat(20)}`,
+      chain: { source: { readMembership: async () => ({ members }) } },
+      identity: { privateKey: '31'.repeat(32) },
+      inEnclave: false,
+    },
+    { transport },
+  );
   closers.push(() => client.close());
   const { wallet, teePubkey } = await client.identity();
   registered.set(wallet, teePubkey);
-  return { client, nodes, registered, registry, wallet };
+  return { client, nodes, registered, registry, wallet, way };
 }
 
 async function failureOf(call: Promise<unknown>): Promise<KmsClientError> {
@@ -88,5 +110,63 @@ describe('an app', () => {
     const error = await failureOf(client.derive({ path: 'p' }, { timeoutMs: 500 }));
     expect(['unavailable', 'timeout']).toContain(error.code);
     expect(error.attempts.every(({ failure }) => failure === 'unready')).toBe(true);
+  });
+});
+
+describe('with a node of this kind', () => {
+  const value = new Uint8Array(Buffer.from('v'));
+
+  test('an app asks for a nonce once, and uses those that come with the answers', async () => {
+    const { client, nodes, way } = await start();
+    const at = { node: nodes[0]!.url };
+    await client.put({ key: 'k', value }, at);
+    await client.get('k', at);
+    await client.get('absent', at);
+    await client.list({ prefix: 'k' }, at);
+    await client.delete({ key: 'k' }, at);
+    expect(way.requests.filter((path) => path === '/nonce')).toHaveLength(1);
+    expect(way.requests).toHaveLength(6);
+  });
+
+  test('a nonce that ran out costs another one, and no failure', async () => {
+    const { client, nodes, way } = await start();
+    const at = { node: nodes[0]!.url };
+    await client.derive({ path: 'p' }, at);
+    way.bend = (answer) => ({ ...answer, headers: { ...answer.headers, 'x-nova-next-nonce': Buffer.alloc(16, 7).toString('base64') } });
+    await client.derive({ path: 'p' }, at);
+    way.bend = (answer) => answer;
+    expect((await client.derive({ path: 'p' }, at)).key).toHaveLength(32);
+    expect(way.requests.filter((path) => path === '/nonce')).toHaveLength(2);
+  });
+
+  test('a plain 404 in place of a sealed one is not believed', async () => {
+    const { client, nodes, way } = await start();
+    const at = { node: nodes[0]!.url };
+    expect(await client.get('absent', at)).toBeNull();
+    await client.put({ key: 'k', value }, at);
+    way.bend = (answer, { method }) => (method === 'GET' ? { status: 404, headers: {}, body: Buffer.from('{"code":"not_found","message":"there is no such key"}') } : answer);
+    expect(await failureOf(client.get('k', at))).toMatchObject({ code: 'bad_answer' });
+  });
+
+  test('the answer to another request is not believed, though the caller is the same', async () => {
+    const { client, nodes, way } = await start();
+    const at = { node: nodes[0]!.url };
+    const seen: TransportAnswer[] = [];
+    way.bend = (answer, { method }) => {
+      if (method === 'PUT') seen.push(answer);
+      return method === 'PUT' && seen.length > 1 ? { ...answer, body: seen[0]!.body } : answer;
+    };
+    await client.put({ key: 'k', value }, at);
+    expect(await failureOf(client.put({ key: 'k', value: new Uint8Array(2) }, at))).toMatchObject({ code: 'bad_answer' });
+  });
+
+  test('a prefix that is added on the way is seen', async () => {
+    const { client, nodes, way } = await start();
+    const at = { node: nodes[0]!.url };
+    await client.put({ key: 'k', value }, at);
+    await client.put({ key: 'other', value }, at);
+    expect((await client.list({}, at)).keys).toEqual(['k', 'other']);
+    way.rewrite = (request) => (request.url.endsWith('/kms/data') && request.method === 'GET' ? { ...request, url: `${request.url}?prefix=o` } : request);
+    expect(await failureOf(client.list({}, at))).toMatchObject({ code: 'bad_answer' });
   });
 });
