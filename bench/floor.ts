@@ -78,7 +78,7 @@ async function derive(request: IncomingMessage, response: ServerResponse): Promi
   response.writeHead(200, { ...JSON_TYPE, 'x-kms-response-signature': answer.signature }).end(text);
 }
 
-const server = createServer((request, response) => {
+const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
   if (request.method === 'GET') {
     const nonce = randomBytes(16).toString('base64');
     nonces.add(nonce);

@@ -12,7 +12,7 @@ export interface SlowRpc {
 
 export async function startSlowRpc(target: string, latencyMs: number): Promise<SlowRpc> {
   let requests = 0;
-  const server: Server = createServer((request, response) => {
+  const server: Server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
     void (async () => {
       requests += 1;
       const chunks: Buffer[] = [];

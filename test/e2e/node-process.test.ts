@@ -288,7 +288,7 @@ class HoldingFront {
   #route = '';
 
   constructor(enclaveUrl: string) {
-    this.server = createServer((incoming, outgoing) => {
+    this.server = createServer({ keepAliveTimeout: 0 }, (incoming, outgoing) => {
       void this.#gate(incoming.url!).then(() => {
         const onward = httpRequest(`${enclaveUrl}${incoming.url!}`, { method: incoming.method!, headers: incoming.headers }, (answer) => {
           outgoing.writeHead(answer.statusCode!, answer.headers);

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 
 export async function recordingServer(answer: unknown) {
   const bodies: unknown[] = [];
-  const server = createServer((request, response) => {
+  const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {

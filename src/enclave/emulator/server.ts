@@ -122,7 +122,8 @@ export class EmulatorServer {
   constructor(options: EmulatorServerOptions, modules: { readonly enclave: EmulatedEnclave }) {
     this.#options = options;
     this.#routes = routes(modules.enclave);
-    this.#server = createServer((request, response) => void this.#serve(request, response));
+    // The platform's closes no idle connection: one that is used again at that moment would fail.
+    this.#server = createServer({ keepAliveTimeout: 0 }, (request, response) => void this.#serve(request, response));
   }
 
   /** Resolves with the base URL. Rejects with the error of `listen`, such as EADDRINUSE. */

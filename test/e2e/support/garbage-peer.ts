@@ -20,7 +20,7 @@ export class GarbagePeer {
   }
 
   static async start(): Promise<GarbagePeer> {
-    const server = createServer((_, response) => response.writeHead(200).end(randomBytes(512)));
+    const server = createServer({ keepAliveTimeout: 0 }, (_, response) => response.writeHead(200).end(randomBytes(512)));
     const { promise, resolve } = Promise.withResolvers<undefined>();
     server.listen(0, '127.0.0.1', () => resolve(undefined));
     await promise;

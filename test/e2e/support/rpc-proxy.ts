@@ -48,7 +48,8 @@ export class RpcProxy {
   }
 
   static async start(): Promise<RpcProxy> {
-    const server = createServer();
+    // It closes no idle connection, which would fail whoever uses it again at that moment.
+    const server = createServer({ keepAliveTimeout: 0 });
     const { promise, resolve } = Promise.withResolvers<undefined>();
     server.listen(0, '127.0.0.1', () => resolve(undefined));
     await promise;

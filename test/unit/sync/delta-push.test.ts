@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import { RefusalError } from '../../../src/domain/errors.ts';
+import { APP_BYTES } from '../../../src/store/memory-cost.ts';
 import { APP, Network, startNodes, waitingFor, type ReplicatingNode } from '../../support/replicating-nodes.ts';
 
 const RUST_BODY_LIMIT = 2 * 1024 * 1024;
@@ -402,7 +403,7 @@ describe('a record that a peer refuses for the time being', () => {
   test('because its store is full is sent again until there is room', async () => {
     const network = new Network();
     const a = network.add('a');
-    const b = network.add('b', { store: { maxStoreBytes: 2_000 } });
+    const b = network.add('b', { store: { maxStoreBytes: APP_BYTES + 2_000 } });
     b.put('room', Buffer.alloc(800));
     const seen = waitingFor(a, a.put('large', Buffer.alloc(900)), 1);
     await a.tick(true);

@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import type { RefusalError } from '../../../src/domain/errors.ts';
+import { APP_BYTES } from '../../../src/store/memory-cost.ts';
 import { APP, Network, RETENTION_MS, startNodes, type ReplicatingNode } from '../../support/replicating-nodes.ts';
 
 const HOUR_MS = 3_600_000;
@@ -307,7 +308,7 @@ describe('what a stale node was to send once more it keeps to itself, for it may
 
   test('a record that a peer had no room for', async () => {
     const network = new Network();
-    const a = network.add('a', { store: { maxStoreBytes: 1_500 } });
+    const a = network.add('a', { store: { maxStoreBytes: APP_BYTES + 2_000 } });
     const b = network.add('b');
     const c = network.add('c');
     a.put('filler', Buffer.alloc(900));
