@@ -39,13 +39,12 @@ export class SimApp {
   readonly #enclave: SimEnclave;
   readonly #clock: SimClock;
   readonly #owner: Owner;
-  readonly #modules: SimAppModules;
-  #asked = 0;
+  /** One for all requests: it keeps spare nonces, and what it has seen each node do. */
+  readonly #exchange: NodeExchange;
 
   constructor(appId: number, modules: SimAppModules) {
     const { seed, timeline, chain } = modules;
     this.appId = appId;
-    this.#modules = modules;
     this.#owner = { name: `app ${appId}`, gone: false, frozenUntilMs: 0 };
     this.#clock = new SimClock(timeline, this.#owner);
     this.#random = new SeededRandom(`${seed}/values of app ${appId}`);
@@ -64,16 +63,14 @@ export class SimApp {
       onCandidate: nothing,
     });
     this.teePubkey = this.#enclave.teePubkey;
+    const transport = modules.network.transportOf(this.#owner, this.#clock, `10.1.0.${appId % ADDRESSES}`);
+    this.#exchange = new NodeExchange({ attemptTimeoutMs: ATTEMPT_TIMEOUT_MS }, { clock: this.#clock, transport, identity: this.#enclave });
   }
 
   /** @returns what came of it; it never throws for what a node does */
   async ask(node: KmsNode, step: RequestStep): Promise<RequestOutcome> {
-    this.#asked += 1;
-    const address = `10.1.${this.appId % ADDRESSES}.${this.#asked % ADDRESSES}`;
-    const transport = this.#modules.network.transportOf(this.#owner, this.#clock, address);
-    const exchange = new NodeExchange({ attemptTimeoutMs: ATTEMPT_TIMEOUT_MS }, { clock: this.#clock, transport, identity: this.#enclave });
     try {
-      const answer = await exchange.request(node, this.#requestFor(step), new AbortController().signal);
+      const answer = await this.#exchange.request(node, this.#requestFor(step), new AbortController().signal);
       return { outcome: 'ok', answer };
     } catch (error) {
       if (error instanceof KmsClientError) return { outcome: error.serverCode ?? error.code, answer: null };
