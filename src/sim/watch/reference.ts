@@ -31,15 +31,11 @@ export function union(a: Clock, b: Clock): Clock {
  * `/`, of these the smallest count, of equal counts the first by key.
  */
 export function cutOf(clock: Clock): Clock {
-  const left = new Map(Object.entries(clock).filter(([, count]) => count > 0));
-  while (left.size > MAX_CLOCK_ENTRIES) {
-    const ours = [...left].filter(([key]) => key.includes('/'));
-    const among = ours.length > 0 ? ours : [...left];
-    const smallest = among.reduce((least, [, count]) => Math.min(least, count), Infinity);
-    const [first] = among.filter(([, count]) => count === smallest).map(([key]) => key).sort();
-    left.delete(first!);
-  }
-  return Object.fromEntries(left);
+  const entries = Object.entries(clock).filter(([, count]) => count > 0);
+  if (entries.length <= MAX_CLOCK_ENTRIES) return Object.fromEntries(entries);
+  const isOurs = (key: string): boolean => key.includes('/');
+  const inOrder = entries.sort(([a, countOfA], [b, countOfB]) => Number(isOurs(b)) - Number(isOurs(a)) || countOfA - countOfB || (a < b ? -1 : 1));
+  return Object.fromEntries(inOrder.slice(-MAX_CLOCK_ENTRIES));
 }
 
 /** Larger time, larger bytes, longer life: above 0 when `a` wins. */

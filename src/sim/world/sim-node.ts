@@ -18,7 +18,7 @@ import type { SyncHandler } from '../../http/sync-route.ts';
 import { chainOptions } from '../../node/chain-options.ts';
 import { composeNode, type ComposedNode, type NodeWatcher } from '../../node/compose-node.ts';
 import { SeededRandom } from './seeded.ts';
-import type { SimChain } from './sim-chain.ts';
+import { CHAIN_ID, type SimChain } from './sim-chain.ts';
 import { SimClock } from './sim-clock.ts';
 import { GOOD_ENCLAVE, SimEnclave, type EnclaveBehaviour } from './sim-enclave.ts';
 import type { Server, SimNetwork } from './sim-network.ts';
@@ -244,6 +244,7 @@ export const SIM_ENVIRONMENT = {
   NODE_URL: RPC_URL,
   NOVA_APP_REGISTRY_ADDRESS: NOVA_APP_REGISTRY,
   KMS_REGISTRY_ADDRESS: KMS_REGISTRY,
+  CHAIN_ID: String(CHAIN_ID),
 } as const;
 
 function logTo(write: (level: string, sentence: string, facts: LogFacts) => void): Log {
