@@ -1,6 +1,6 @@
 /** The way out of this machine, for commands: as HTTP_PROXY, HTTPS_PROXY and NO_PROXY say, but never to this machine itself. */
 import type { Config } from '../config/settings.ts';
-import type { ProxySettings } from '../net/peer-transport.ts';
+import type { ProxySettings } from '../net/way-out.ts';
 
 export const PROXY_VARIABLES = ['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy', 'NO_PROXY', 'no_proxy'];
 

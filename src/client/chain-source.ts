@@ -2,7 +2,7 @@
 import type { Wallet } from '../domain/ids.ts';
 import type { Membership } from '../domain/membership.ts';
 import type { Clock } from '../domain/ports.ts';
-import type { ProxySettings } from '../net/peer-transport.ts';
+import type { ProxySettings } from '../net/way-out.ts';
 import { createRpcFetch, type RpcFetch } from '../net/rpc-fetch.ts';
 import { Rpc } from '../registry/rpc.ts';
 import { ViewReader } from '../registry/view-reader.ts';

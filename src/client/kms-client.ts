@@ -12,7 +12,8 @@
 import { OdynClient } from '../enclave/odyn-client.ts';
 import { parseWallet, type TeePubkey, type Wallet } from '../domain/ids.ts';
 import type { Clock, Transport } from '../domain/ports.ts';
-import { PeerTransport, type ProxySettings } from '../net/peer-transport.ts';
+import { PeerTransport } from '../net/peer-transport.ts';
+import type { ProxySettings } from '../net/way-out.ts';
 import { systemClock, systemRandom } from '../system/system.ts';
 import { ChainSource } from './chain-source.ts';
 import {

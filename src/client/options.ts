@@ -1,7 +1,7 @@
 /** What a client is made of, and the limits that hold when nothing else is said. All durations in milliseconds. */
 import type { Membership } from '../domain/membership.ts';
 import type { Clock, Enclave, Random, Transport } from '../domain/ports.ts';
-import type { ProxySettings } from '../net/peer-transport.ts';
+import type { ProxySettings } from '../net/way-out.ts';
 
 /** The app as its enclave sees it: its wallet signs, its P-384 key opens answers. An `Enclave` is one. */
 export type ClientIdentity = Pick<Enclave, 'address' | 'publicKey' | 'sign' | 'encrypt' | 'decrypt'>;

@@ -4,6 +4,7 @@
  */
 import { isIP } from 'node:net';
 import { parseWallet, type Wallet } from '../domain/ids.ts';
+import { parseNoProxy } from '../domain/no-proxy.ts';
 
 export type Read<T> = (text: string) => T;
 
@@ -110,7 +111,11 @@ export const addressList: Read<readonly string[]> = (text) => {
   return entries;
 };
 
-export const text: Read<string> = (value) => value;
+/** Read again where it is used: here it is held to be readable. */
+export const noProxy: Read<string> = (text) => {
+  parseNoProxy(text);
+  return text;
+};
 
 /** Everybody sees it in `/status`. */
 export const publicUrl: Read<string> = (value) => {

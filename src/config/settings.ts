@@ -16,7 +16,7 @@ import {
   proxyUrl,
   publicUrl,
   seconds,
-  text,
+  noProxy,
   token,
   wallet,
   type Read,
@@ -93,7 +93,7 @@ export const SETTINGS = {
   masterSecret: optional('MASTER_SECRET_HEX', bytes32, true),
   httpProxy: { ...optional('HTTP_PROXY', proxyUrl), alias: 'http_proxy' },
   httpsProxy: { ...optional('HTTPS_PROXY', proxyUrl), alias: 'https_proxy' },
-  noProxy: { ...setting('NO_PROXY', '', text), alias: 'no_proxy' },
+  noProxy: { ...setting('NO_PROXY', '', noProxy), alias: 'no_proxy' },
 } satisfies Record<string, Setting<unknown>>;
 
 export type Config = { readonly [Name in keyof typeof SETTINGS]: ReturnType<(typeof SETTINGS)[Name]['read']> };

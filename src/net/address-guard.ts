@@ -1,6 +1,6 @@
 /**
  * Where an enclave may connect (protocol.md §10, Where a node connects): never to loopback, link-local or unspecified
- * addresses. The check sees the address that is connected to, after name resolution, so a name that resolves elsewhere
+ * addresses, nor to the metadata services of clouds. The check sees the address that is connected to, after name resolution, so a name that resolves elsewhere
  * the second time does not pass.
  */
 import { lookup as systemLookup, type LookupAddress, type LookupOptions } from 'node:dns';
@@ -13,9 +13,19 @@ const CONNECT_LIMIT_MS = 5_000;
 
 const FORBIDDEN_RANGES: readonly string[] = ['loopback', 'linkLocal', 'unspecified'];
 
+/** Where clouds keep the metadata and credentials of a machine, beside the link-local addresses. */
+const METADATA_SERVICES: ReadonlySet<string> = new Set([
+  // AWS and GCP by IPv6, Alibaba, Oracle, Azure.
+  'fd00:ec2::254',
+  'fd20:ce::254',
+  '100.100.100.200',
+  '192.0.0.192',
+  '168.63.129.16',
+]);
+
 export class ForbiddenTargetError extends Error {
   constructor() {
-    super('the target is a loopback or link-local address');
+    super('the target is a loopback or link-local address, or a metadata service');
     this.name = 'ForbiddenTargetError';
   }
 }
@@ -35,7 +45,9 @@ export function isForbiddenTarget(address: string): boolean {
   if (!ipaddr.isValid(address)) return true;
   const parsed = ipaddr.parse(address);
   const inner = parsed instanceof ipaddr.IPv6 ? embeddedIPv4(parsed) : null;
-  return [parsed, inner].some((each) => each !== null && FORBIDDEN_RANGES.includes(each.range()));
+  return [parsed, inner].some(
+    (each) => each !== null && (FORBIDDEN_RANGES.includes(each.range()) || METADATA_SERVICES.has(each.toString())),
+  );
 }
 
 const guardedLookup: LookupFunction = (hostname, options: LookupOptions, callback) => {

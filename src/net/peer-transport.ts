@@ -2,58 +2,41 @@
  * HTTP to peers (protocol.md §10, Where a node connects): through the proxy that the platform gives, without following
  * redirects, with a cap on every answer and a limit on every wait.
  */
-import { EnvHttpProxyAgent, request as undiciRequest, type Dispatcher } from 'undici';
+import { request as undiciRequest, type Dispatcher } from 'undici';
 import { readBoundedBody } from '../domain/bounded-body.ts';
 import { within } from '../domain/deadline.ts';
 import { nameOf, noAnswer, tooLargeAnswer, type DependencyCall } from '../domain/dependency-failures.ts';
 import { endpointOf } from '../domain/endpoint.ts';
+import { causeCode } from '../domain/failure-facts.ts';
 import { DependencyError } from '../domain/errors.ts';
 import type { Clock, Transport, TransportAnswer, TransportRequest } from '../domain/ports.ts';
-import { createConnector, ForbiddenTargetError } from './address-guard.ts';
+import { ForbiddenTargetError } from './address-guard.ts';
+import { createDispatcher, type ProxySettings } from './way-out.ts';
 
-/** Connections per peer at once. */
-const CONNECTIONS_PER_PEER = 8;
-/** How long an idle connection is kept. Milliseconds. */
-const KEEP_ALIVE_MS = 30_000;
-
-/** The platform's way out (protocol.md §7). Absent: direct. */
-export interface ProxySettings {
-  readonly httpProxy?: string | undefined;
-  readonly httpsProxy?: string | undefined;
-  readonly noProxy: string;
-}
+/** What a connection that the other side has closed ends a request with. */
+const CLOSED: ReadonlySet<string | null> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
 
 export interface PeerTransportOptions {
   readonly inEnclave: boolean;
   readonly proxy: ProxySettings;
 }
 
-/** A dispatcher behind the proxy settings. Empty texts keep undici from reading the environment itself. */
-export function createDispatcher(proxy: ProxySettings, guarded: boolean): Dispatcher {
-  return new EnvHttpProxyAgent({
-    httpProxy: proxy.httpProxy ?? '',
-    httpsProxy: proxy.httpsProxy ?? '',
-    noProxy: proxy.noProxy,
-    connect: createConnector(guarded),
-    connections: CONNECTIONS_PER_PEER,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    pipelining: 1,
-  });
-}
-
 export class PeerTransport implements Transport {
   readonly #dispatcher: Dispatcher;
+  /** For the second try of a read: a connection that is used for nothing else. */
+  readonly #fresh: Dispatcher;
   readonly #clock: Clock;
 
   constructor(options: PeerTransportOptions, modules: { readonly clock: Clock }) {
     this.#dispatcher = createDispatcher(options.proxy, options.inEnclave);
+    this.#fresh = createDispatcher(options.proxy, options.inEnclave);
     this.#clock = modules.clock;
   }
 
   async request(request: TransportRequest): Promise<TransportAnswer> {
     const asked: DependencyCall = { dependency: 'peer', endpoint: endpointOf(request.url), call: request.method };
     try {
-      return await within(this.#clock, nameOf(asked), request.timeoutMs, request.signal, (signal) => this.#exchange(asked, request, signal));
+      return await within(this.#clock, nameOf(asked), request.timeoutMs, request.signal, (signal) => this.#tryTwice(asked, request, signal));
     } catch (error) {
       if (error instanceof ForbiddenTargetError) throw new DependencyError('peer', 'refused', error.message, { ...asked, cause: error });
       throw noAnswer(asked, error, request.signal?.aborted === true);
@@ -61,13 +44,25 @@ export class PeerTransport implements Transport {
   }
 
   async close(): Promise<void> {
-    await this.#dispatcher.destroy();
+    await Promise.all([this.#dispatcher.destroy(), this.#fresh.destroy()]);
   }
 
-  async #exchange(asked: DependencyCall, request: TransportRequest, signal: AbortSignal): Promise<TransportAnswer> {
+  /** A peer may close connections that are idle or were just used: what changes nothing is asked for once more. */
+  async #tryTwice(asked: DependencyCall, request: TransportRequest, signal: AbortSignal): Promise<TransportAnswer> {
+    try {
+      return await this.#exchange(this.#dispatcher, asked, request, signal);
+    } catch (error) {
+      if (request.method !== 'GET' || signal.aborted || !CLOSED.has(causeCode(error))) throw error;
+    }
+    return this.#exchange(this.#fresh, asked, request, signal);
+  }
+
+  async #exchange(dispatcher: Dispatcher, asked: DependencyCall, request: TransportRequest, signal: AbortSignal): Promise<TransportAnswer> {
     const answer = await undiciRequest(request.url, {
       method: request.method,
-      dispatcher: this.#dispatcher,
+      dispatcher,
+      // The connection is not used again.
+      reset: dispatcher === this.#fresh,
       signal,
       headers: { ...request.headers },
       headersTimeout: 0,

@@ -3,9 +3,9 @@
  * not followed: it is the answer, and `registry` names it.
  */
 import { fetch as undiciFetch, type RequestInit } from 'undici';
-import { createDispatcher, type ProxySettings } from './peer-transport.ts';
+import { createDispatcher, type ProxySettings } from './way-out.ts';
 
-const LOOPBACK = 'localhost,127.0.0.1,[::1],::1';
+const LOOPBACK = 'localhost,127.0.0.0/8,[::1]';
 
 export interface RpcFetch {
   readonly fetch: typeof globalThis.fetch;

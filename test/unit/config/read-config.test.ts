@@ -141,6 +141,7 @@ describe('a variable', () => {
     ['MASTER_SECRET_HEX', ['12', 'zz'.repeat(32), '00'.repeat(31), '00'.repeat(33)]],
     ['HTTP_PROXY', ['ftp://proxy.test', 'http://']],
     ['HTTPS_PROXY', ['socks5://proxy.test']],
+    ['NO_PROXY', ['10.0.0.0/33', 'http://inside.test', 'a b c/d']],
   ])('%s out of its bounds stops the node with one line that names it', (variable, texts) => {
     for (const text of texts) {
       const problems = problemsOf({ ...DEVELOPMENT, [variable]: text });

@@ -28,6 +28,13 @@ describe('an enclave may not connect to', () => {
     ['loopback behind NAT64', '64:ff9b::7f00:1'],
     ['link-local behind NAT64', '64:ff9b::a9fe:a9fe'],
     ['loopback behind 6to4', '2002:7f00:1::1'],
+    ['the metadata service of AWS by IPv6', 'fd00:ec2::254'],
+    ['the same in full', 'fd00:0ec2:0:0:0:0:0:0254'],
+    ['the metadata service of GCP by IPv6', 'fd20:ce::254'],
+    ['the metadata service of Alibaba', '100.100.100.200'],
+    ['the same mapped into IPv6', '::ffff:100.100.100.200'],
+    ['the metadata service of Oracle', '192.0.0.192'],
+    ['the metadata service of Azure', '168.63.129.16'],
     ['what is no address', 'localhost'],
     ['nothing', ''],
   ])('%s', (_, address) => {
@@ -39,6 +46,8 @@ describe('an enclave may connect to', () => {
   test.each([
     ['a public IPv4 address', '93.184.215.14'],
     ['a private network', '10.0.0.1'],
+    ['a neighbour of a metadata service', '100.100.100.201'],
+    ['a private IPv6 network', 'fd00:ec2::255'],
     ['a neighbour of loopback below', '126.255.255.255'],
     ['a neighbour of loopback above', '128.0.0.1'],
     ['a neighbour of link-local', '169.253.255.255'],

@@ -4,7 +4,8 @@ import { createServer, type AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { Server as ProxyServer } from 'proxy-chain';
 import type { TransportRequest } from '../../../src/domain/ports.ts';
-import { PeerTransport, type ProxySettings } from '../../../src/net/peer-transport.ts';
+import { PeerTransport } from '../../../src/net/peer-transport.ts';
+import type { ProxySettings } from '../../../src/net/way-out.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { json, scriptedServer, silence, type Answering } from '../../support/scripted-server.ts';
 
@@ -148,6 +149,36 @@ describe('the caller may abort', () => {
   });
 });
 
+describe('a peer that closes a connection that was used', () => {
+  /** Every connection answers once, and ends without a word when it is used again. */
+  async function startClosing() {
+    const used = new WeakSet();
+    return startServer((request, response) => {
+      const { socket } = response;
+      if (socket === null || used.has(socket)) return void socket?.destroy();
+      used.add(socket);
+      return json({})(request, response);
+    });
+  }
+
+  test('is asked again on a fresh one for what changes nothing', async () => {
+    const server = await startClosing();
+    const { get } = startTransport();
+    for (let time = 0; time < 6; time += 1) expect((await get(`${server.url}/nonce`)).status).toBe(200);
+    expect(server.requests.length).toBeGreaterThan(6);
+  });
+
+  test('is not sent the same push again: it may have taken it', async () => {
+    let times = 0;
+    const server = await startServer((_, response) => {
+      times += 1;
+      response.socket?.destroy();
+    });
+    await expect(startTransport().get(`${server.url}/sync`, { method: 'POST', body: '{}' })).rejects.toMatchObject({ failure: 'unreachable' });
+    expect(times).toBe(1);
+  });
+});
+
 describe('an unusable target', () => {
   test.each(['http://127.0.0.1:1', 'no url at all', 'ftp://127.0.0.1/'])('%s is unreachable', async (url) => {
     await expect(startTransport().get(url)).rejects.toMatchObject({ dependency: 'peer', failure: 'unreachable' });
@@ -198,6 +229,9 @@ describe('the way out', () => {
     ['the host', '127.0.0.1', 0],
     ['the host among others', 'example.test, 127.0.0.1', 0],
     ['everything', '*', 0],
+    ['its network', '127.0.0.0/8', 0],
+    ['another network', '10.0.0.0/8', 1],
+    ['its port beside others', '127.0.0.1:1', 1],
     ['another host', 'example.test', 1],
     ['nothing', '', 1],
   ])('passes the proxy by when NO_PROXY names %s', async (_, noProxy, throughProxy) => {

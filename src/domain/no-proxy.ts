@@ -1,0 +1,68 @@
+/**
+ * `NO_PROXY` (protocol.md §7, §8): which hosts are reached directly. As curl and Go read it: names with all below them, addresses,
+ * ranges, each with a port or without, and `*`. What this cannot read is refused by name at start, and never ignored.
+ */
+import { BlockList, isIP } from 'node:net';
+
+export type NoProxy = (url: URL) => boolean;
+
+interface Entry {
+  matches(host: string): boolean;
+  /** Null: any port. */
+  readonly port: number | null;
+}
+
+const NAME = /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/;
+const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
+
+/** @throws Error that names the entry which cannot be read, as the rest of the sentence `NO_PROXY ...` */
+export function parseNoProxy(text: string): NoProxy {
+  const entries = text.split(/[\s,]+/).filter((entry) => entry !== '').map(parseEntry);
+  return (url) => {
+    const host = bare(url.hostname.toLowerCase().replace(/\.$/, ''));
+    const port = url.port === '' ? (DEFAULT_PORTS[url.protocol] ?? 0) : Number(url.port);
+    return entries.some((entry) => (entry.port === null || entry.port === port) && entry.matches(host));
+  };
+}
+
+function parseEntry(text: string): Entry {
+  const { target, port } = splitPort(text);
+  const matches = target === '*' ? (): boolean => true : (rangeOf(target) ?? nameOf(target));
+  if (matches === null || (port !== null && !(port >= 1 && port <= 65_535))) {
+    throw new Error(`must list names, addresses or ranges: ${JSON.stringify(text.slice(0, 100))} is none`);
+  }
+  return { matches, port };
+}
+
+/** An IPv6 address without brackets has colons of its own. */
+function splitPort(text: string): { readonly target: string; readonly port: number | null } {
+  const match = /^(\[[^\]]*\](?:\/\d+)?|[^:]*)(?::(\d{1,5}))?$/.exec(text);
+  if (match === null) return { target: text.toLowerCase(), port: null };
+  return { target: match[1]!.toLowerCase(), port: match[2] === undefined ? null : Number(match[2]) };
+}
+
+function bare(host: string): string {
+  return host.replace(/^\[([^\]]*)\]/, '$1');
+}
+
+/** An address, or a range of them. */
+function rangeOf(target: string): ((host: string) => boolean) | null {
+  const [address = '', bits, ...more] = bare(target).split('/');
+  const kind = isIP(address);
+  const isWhole = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (kind === 4 ? 32 : 128));
+  if (kind === 0 || !isWhole || more.length > 0) return null;
+  const list = new BlockList();
+  const family = kind === 4 ? 'ipv4' : 'ipv6';
+  if (bits === undefined) list.addAddress(address, family);
+  else list.addSubnet(address, Number(bits), family);
+  return (host) => isIP(host) !== 0 && list.check(host, isIP(host) === 4 ? 'ipv4' : 'ipv6');
+}
+
+/** A name with all below it; with a dot or `*.` before it what is below alone. */
+function nameOf(target: string): ((host: string) => boolean) | null {
+  const name = target.replace(/^\*?\./, '').replace(/\.$/, '');
+  // What looks like an address and is none is no name either.
+  if (name.length > 253 || !NAME.test(name) || /^[\d.]+$/.test(name)) return null;
+  const isBelowOnly = name !== target.replace(/\.$/, '');
+  return (host) => host.endsWith(`.${name}`) || (!isBelowOnly && host === name);
+}
