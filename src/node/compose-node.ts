@@ -103,7 +103,15 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     onFatal(error instanceof Error ? error : new Error('the machine failed'));
   };
 
-  const identity = new NodeIdentity({ clock, enclave });
+  const identity = new NodeIdentity({
+    clock,
+    enclave,
+    // The clock key and the proofs name the wallet of the moment. To its peers it is a member that has never sent them anything.
+    onOtherWallet: (before, now) => {
+      log.warn('the enclave has another wallet than before: this is another node now', { before, now });
+      replicas.resetAll();
+    },
+  });
   const vault = new Vault({ random });
   const secret: MasterSecret = new MasterSecret({
     vault,

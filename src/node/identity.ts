@@ -18,6 +18,8 @@ const TRY_LIMIT_MS = 3_000;
 export interface NodeIdentityModules {
   readonly clock: Clock;
   readonly enclave: Pick<Enclave, 'address' | 'publicKey'>;
+  /** Another wallet is another node: what others know of the old one is not known of this one. */
+  readonly onOtherWallet: (before: Wallet, now: Wallet) => void;
 }
 
 export class NodeIdentity {
@@ -39,19 +41,22 @@ export class NodeIdentity {
   }
 
   /**
-   * Asks the enclave. The teePubkey is asked for each time: it changes with every enclave boot.
+   * Asks the enclave for both, each time: an enclave that boots again has another teePubkey, and may have another wallet (protocol.md
+   * §10, The identity may change).
    * @throws DependencyError or DeadlineError when no try succeeded; what was known before stays
    */
   async refresh(signal: AbortSignal): Promise<Identity> {
     const { clock, enclave } = this.#modules;
     const identity = await retry(clock, READ_ATTEMPTS, RETRY_PAUSE_MS, signal, () =>
       within(clock, 'the enclave API', TRY_LIMIT_MS, signal, async (limit) => {
-        const [wallet, teePubkey] = await Promise.all([this.#current?.wallet ?? enclave.address(limit), enclave.publicKey(limit)]);
+        const [wallet, teePubkey] = await Promise.all([enclave.address(limit), enclave.publicKey(limit)]);
         return { wallet, teePubkey };
       }),
     );
     signal.throwIfAborted();
+    const before = this.wallet();
     this.#current = identity;
+    if (before !== null && before !== identity.wallet) this.#modules.onOtherWallet(before, identity.wallet);
     return identity;
   }
 

@@ -52,6 +52,7 @@ export function claimTransaction(hash: Hash32, facts: ClaimTransactionFacts): Un
 }
 
 interface SentTransaction {
+  readonly wallet: Wallet;
   readonly nonce: number;
   readonly transactionHash: Hash32;
 }
@@ -64,7 +65,7 @@ export interface ClaimSenderOptions {
 
 export interface ClaimSenderModules {
   readonly rpc: Rpc;
-  readonly enclave: Enclave;
+  readonly enclave: Pick<Enclave, 'address' | 'signTransaction'>;
   readonly log: Log;
   /** A block that the head is not below. */
   readonly leastHead: () => bigint;
@@ -74,12 +75,12 @@ export class ClaimSender {
   readonly #kmsRegistry: Wallet;
   readonly #maxTip: bigint;
   readonly #rpc: Rpc;
-  readonly #enclave: Enclave;
+  readonly #enclave: Pick<Enclave, 'address' | 'signTransaction'>;
   readonly #log: Log;
   readonly #leastHead: () => bigint;
   #chainId: number | null = null;
   /** The last try under its nonce, also one that was refused for its price. */
-  #last: (Omit<LastTry, 'isSameHash'> & { readonly hash: Hash32; readonly transactionHash: Hash32 }) | null = null;
+  #last: (Omit<LastTry, 'isSameHash'> & { readonly wallet: Wallet; readonly hash: Hash32; readonly transactionHash: Hash32 }) | null = null;
   /** All claims of one hash, since any of them may be the one that was taken. */
   #sent: { readonly hash: Hash32; readonly transactions: readonly SentTransaction[] } | null = null;
 
@@ -116,10 +117,12 @@ export class ClaimSender {
     const shown = await this.readHeadHash(signal);
     if (shown !== ZERO_HASH) return { kind: 'head_shows', hash: shown };
     const wallet = await this.#enclave.address(signal);
+    // Nonces and fees of another wallet say nothing about this one.
+    if (this.#last?.wallet !== wallet) this.#last = null;
     const facts = await this.#readFacts(wallet, signal);
     // Of a backend that is behind, which shows zero for what was claimed since.
     if (facts.head < this.#leastHead()) return { kind: 'refused', detail: 'the RPC is behind what it has shown before' };
-    const reset = await this.#findReset(hash, facts, signal);
+    const reset = await this.#findReset(hash, wallet, facts, signal);
     if (reset !== null) return { kind: 'was_reset', transactionHash: reset };
     const last = this.#last === null ? null : { ...this.#last, isSameHash: this.#last.hash === hash };
     const plan = planClaim(last, facts, this.#maxTip);
@@ -127,16 +130,16 @@ export class ClaimSender {
     if (plan.kind === 'too_dear') return { kind: 'refused', detail: TOO_DEAR };
     const wouldFail = await this.#simulate(hash, wallet, signal);
     if (wouldFail !== null) return { kind: 'refused', detail: wouldFail };
-    return this.#send(hash, plan, facts, signal);
+    return this.#send(hash, wallet, plan, facts, signal);
   }
 
   /**
    * A claim of this hash that the contract took, although the head shows zero: the owner reset it between two looks. A hash
    * that was reset is never claimed again (protocol.md §10).
    */
-  async #findReset(hash: Hash32, facts: ChainFacts, signal: AbortSignal): Promise<Hash32 | null> {
+  async #findReset(hash: Hash32, wallet: Wallet, facts: ChainFacts, signal: AbortSignal): Promise<Hash32 | null> {
     if (this.#sent?.hash !== hash) return null;
-    const used = this.#sent.transactions.filter(({ nonce }) => nonce < facts.nonce);
+    const used = this.#sent.transactions.filter((sent) => sent.wallet !== wallet || sent.nonce < facts.nonce);
     if (used.length === 0) return null;
     const taken = await this.#wereTaken(used, signal);
     const at = taken.indexOf(true);
@@ -199,6 +202,7 @@ export class ClaimSender {
 
   async #send(
     hash: Hash32,
+    wallet: Wallet,
     plan: ClaimFees & { readonly nonce: number },
     facts: ChainFacts,
     signal: AbortSignal,
@@ -211,8 +215,8 @@ export class ClaimSender {
       const signed = await this.#enclave.signTransaction(transaction, signal);
       const { transactionHash } = signed;
       // Noted before it is sent: if the answer is lost, the claim may be under way all the same.
-      this.#last = { ...fees, nonce, sentAt: facts.head, hash, transactionHash, became: 'taken' };
-      this.#remember(hash, { nonce, transactionHash });
+      this.#last = { ...fees, wallet, nonce, sentAt: facts.head, hash, transactionHash, became: 'taken' };
+      this.#remember(hash, { wallet, nonce, transactionHash });
       sending = await this.#sendRaw(signed.rawTransaction, signal);
       if (sending === 'taken' || sending === 'known') return { kind: 'pending', transactionHash };
       if (sending === 'underpriced') {
@@ -225,7 +229,7 @@ export class ClaimSender {
         // By whichever claim of this node was mined meanwhile, it may be.
         const shown = await this.readHeadHash(signal);
         if (shown !== ZERO_HASH) return { kind: 'head_shows', hash: shown };
-        nonce = (await this.#readFacts(await this.#enclave.address(signal), signal)).nonce;
+        nonce = (await this.#readFacts(wallet, signal)).nonce;
       } else break;
     }
     if (sending !== 'underpriced') this.#last = null;

@@ -25,15 +25,13 @@ c ready
 key of 32 bytes
 > run 1m
 > fault chain down on b for 20m
-> run 14m
+> run 13m
+> run 4m
 b ineligible: chain view is stale
-b ineligible: chain view is stale: peer cache refresh failed: the RPC cannot be read
+b ineligible: chain view is stale: peer cache refresh failed: the chain RPC at rpc.sim:443 cannot be reached
 > derive b path
 unready
-> run 2m
-> derive b path
-unready
-> run 5m
+> run 4m
 b ready
 > derive b path
 key of 32 bytes

@@ -17,7 +17,13 @@ const MEMBERSHIP: Membership = { block: 94n, members: [memberOf(OWN, PUBKEY), me
 
 function identityOf(enclave: Partial<Pick<Enclave, 'address' | 'publicKey'>> = {}) {
   const clock = new ManualClock();
-  return { clock, identity: new NodeIdentity({ clock, enclave: { address: async () => OWN, publicKey: async () => PUBKEY, ...enclave } }) };
+  const others: Wallet[][] = [];
+  const identity = new NodeIdentity({
+    clock,
+    enclave: { address: async () => OWN, publicKey: async () => PUBKEY, ...enclave },
+    onOtherWallet: (before, now) => others.push([before, now]),
+  });
+  return { clock, identity, others };
 }
 
 /** A call of the enclave that ends with its signal alone. */
@@ -50,6 +56,17 @@ describe('who this node is', () => {
     await identity.refresh(SIGNAL);
     expect(identity.current()).toEqual({ wallet: OWN, teePubkey: key });
   });
+});
+
+test('another wallet than before is another node, which is told once', async () => {
+  let wallet = OWN;
+  const { identity, others } = identityOf({ address: async () => wallet });
+  await identity.refresh(SIGNAL);
+  expect(others).toEqual([]);
+  wallet = PEER;
+  for (let tick = 0; tick < 2; tick += 1) await identity.refresh(SIGNAL);
+  expect(others).toEqual([[OWN, PEER]]);
+  expect([identity.wallet(), identity.others(MEMBERSHIP).map((member) => member.wallet)]).toEqual([PEER, [OWN]]);
 });
 
 describe('asking the enclave', () => {

@@ -5,6 +5,7 @@ import type { Hash32, Wallet } from '../../../src/domain/ids.ts';
 import type { ClaimReport } from '../../../src/domain/membership.ts';
 import { kmsRegistryAbi } from '../../../src/registry/abi.ts';
 import { claimCalldata, ClaimSender } from '../../../src/registry/claim-sender.ts';
+import type { Enclave } from '../../../src/domain/ports.ts';
 import { Rpc } from '../../../src/registry/rpc.ts';
 import { systemClock } from '../../../src/system/system.ts';
 import { collectingLog } from '../../support/collecting-log.ts';
@@ -86,13 +87,21 @@ function startChain() {
     return new Response(JSON.stringify({ jsonrpc: '2.0', id, ...said }), { headers: { 'content-type': 'application/json' } });
   };
   const log = collectingLog();
-  const enclave = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random: new SeededRandom('claimer'), clock: systemClock });
+  const enclaves = ['claimer', 'booted again'].map((seed) =>
+    inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random: new SeededRandom(seed), clock: systemClock }),
+  );
+  let current: Enclave = enclaves[0]!;
+  const enclave: Pick<Enclave, 'address' | 'signTransaction'> = {
+    address: (given) => current.address(given),
+    signTransaction: (transaction, given) => current.signTransaction(transaction, given),
+  };
   const rpc = new Rpc({ url: 'http://rpc.test' }, { clock: hastyClock().clock, fetch: speaking });
   const options = { kmsRegistry: KMS, claimMaxTip: 50_000_000_000n };
   const sender = new ClaimSender(options, { rpc, enclave, log, leastHead: () => state.leastHead });
   /** One sent again word for word is one. */
   const transactions = () => [...new Set(sent)].map((raw) => parseTransaction(raw as `0x02${string}`));
-  return { state, sender, log, transactions, lastHash: () => keccak256(sent.at(-1)!) as string, claim: (hash = HASH) => sender.claim(hash, signal) };
+  const takeOtherWallet = (): void => void (current = enclaves[1]!);
+  return { state, sender, log, transactions, takeOtherWallet, lastHash: () => keccak256(sent.at(-1)!) as string, claim: (hash = HASH) => sender.claim(hash, signal) };
 }
 
 const refusing = (message: string, code = -32_000): Saying => ({ error: { code, message } });
@@ -140,6 +149,25 @@ describe('a claim', () => {
     state.head += 1n;
     expect(await claim()).toEqual(pending(lastHash()));
     expect(transactions()[1]).toMatchObject({ nonce: 7, maxFeePerGas: 4_500_001n, maxPriorityFeePerGas: 2_250_001n });
+  });
+
+  test('of another wallet than before is a claim of its own: what the old one sent is neither waited for nor replaced', async () => {
+    const { state, claim, transactions, takeOtherWallet } = startChain();
+    await claim();
+    takeOtherWallet();
+    state.nonce = 0;
+    await claim();
+    expect(transactions().map(({ nonce }) => nonce ?? 0)).toEqual([7, 0]);
+    expect(transactions()[1]).toMatchObject({ maxFeePerGas: 4_000_000n, maxPriorityFeePerGas: 2_000_000n });
+  });
+
+  test('that the old wallet made and the owner reset is never sent by the new one', async () => {
+    const { state, claim, lastHash, takeOtherWallet } = startChain();
+    await claim();
+    state.receipts.set(lastHash(), { status: 'success' });
+    takeOtherWallet();
+    state.nonce = 0;
+    expect(await claim()).toEqual({ kind: 'was_reset', transactionHash: lastHash() });
   });
 
   test('that is mined while it is replaced is not sent under another nonce', async () => {
