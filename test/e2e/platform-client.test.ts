@@ -1,0 +1,221 @@
+/**
+ * The platform's own client against nodes as the platform runs them: strict mode, TLS, an egress proxy, and enclave
+ * emulators that are as strict as the platform's (protocol.md §7, §8, §10). What it does is in `support/platform-client.ts`.
+ */
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { LocalIdentity } from '../../src/client/local-identity.ts';
+import type { ClusterNode } from '../../src/dev/cluster-node.ts';
+import { waitUntil } from '../../src/dev/waiting.ts';
+import { systemRandom } from '../../src/system/system.ts';
+import { WAIT_LIMIT_MS } from '../support/limits.ts';
+import { startEnclaveCluster, type EnclaveCluster } from './support/enclave-cluster.ts';
+import { ABSENT_WORDS, PlatformClient, UNREACHABLE_WORDS, type Operation, type Result } from './support/platform-client.ts';
+import { waitForStates } from './support/quick-blocks.ts';
+
+const APP_ID = 1_001;
+const MIB = 1_048_576;
+const TRIES = 3;
+
+let world: EnclaveCluster;
+let ready: readonly ClusterNode[];
+/** Runs, and is not a member: it answers 503. */
+let unready: ClusterNode;
+let client: PlatformClient;
+/** Of an app that is not registered. */
+let stranger: PlatformClient;
+/** Errors of ready nodes under /kms. */
+const refusals: { readonly status: number | undefined; readonly text: string }[] = [];
+
+beforeAll(async () => {
+  const [app, other] = [newIdentity(), newIdentity()];
+  world = await startEnclaveCluster({
+    nodes: 4,
+    tickSeconds: 2,
+    keepLines: 5_000,
+    environment: { RATE_LIMIT_PER_MINUTE: '0', NONCE_RATE_LIMIT_PER_MINUTE: '0' },
+    plans: [{}, {}, {}, { register: false }],
+    prepare: async ({ chain }) => {
+      await chain.createApp(APP_ID);
+      await chain.register({ appId: APP_ID, wallet: await app.address(), teePubkey: await app.publicKey(), url: 'https://app.test' });
+    },
+  });
+  const { cluster, proxy, certificate } = world;
+  ready = cluster.nodes.slice(0, 3);
+  unready = cluster.node(4);
+  await waitForStates(cluster, ready, 'ready');
+  const seen = { urls: cluster.nodes.map(({ url }) => url), proxyUrl: proxy.url, authority: certificate.cert };
+  client = new PlatformClient(seen, { identity: app });
+  stranger = new PlatformClient(seen, { identity: other });
+  expect([await client.probe(), await stranger.probe()]).toEqual([4, 4]);
+});
+
+afterAll(async () => {
+  await Promise.all([client.close(), stranger.close()]);
+  await world.close();
+});
+
+function newIdentity(): LocalIdentity {
+  return new LocalIdentity({ privateKey: randomBytes(32) }, { random: systemRandom });
+}
+
+/** An operation; what ready nodes refuse is kept for the last test. */
+async function call(operation: Operation, at?: ClusterNode, by = client): Promise<Result> {
+  const result = await by.call(operation, at?.url);
+  const urls = new Set(ready.map(({ url }) => url));
+  for (const { url, status, text, end } of result.attempts) if (end !== 'answered' && urls.has(url)) refusals.push({ status, text });
+  return result;
+}
+
+async function valueAt(node: ClusterNode, key: string): Promise<string | null> {
+  const { answer, absent } = await call({ do: 'get', key }, node);
+  if (answer === null && !absent) throw new Error(`${node.name} neither gave ${key} nor said that it is absent`);
+  return answer === null ? null : Buffer.from(answer['value'] as string, 'base64').toString();
+}
+
+async function untilValue(node: ClusterNode, key: string, value: string | null): Promise<void> {
+  await waitUntil({ what: `${key} on ${node.name}`, limitMs: WAIT_LIMIT_MS }, async () => {
+    const seen = await valueAt(node, key);
+    return seen === value ? null : String(seen);
+  });
+}
+
+const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
+const endsOf = ({ attempts }: Result) => attempts.map(({ end, status }) => `${end} ${status}`);
+
+describe('a key', () => {
+  test.each<[string, Operation]>([
+    ['of a path', { do: 'derive', path: 'sessions' }],
+    ['of a file', { do: 'derive', path: 's3/1/reports/2026 11.pdf' }],
+    ['with a context', { do: 'derive', path: 'disk', context: 'volume-1' }],
+    ['of 64 bytes', { do: 'derive', path: 'disk', length: 64 }],
+  ])('%s is derived by every node at the first try, and is the same', async (_, operation) => {
+    const results = await Promise.all(ready.map((node) => call(operation, node)));
+    expect(results.map(endsOf)).toEqual(ready.map(() => ['answered 200']));
+    expect(new Set(results.map(({ answer }) => answer!['key'])).size).toBe(1);
+  });
+});
+
+const KEYS = [
+  'settings',
+  'wallet/eth/app/main/private_key',
+  'wallet/eth/app/main/address',
+  'two words',
+  ' space at both ends ',
+  'a+b',
+  'a b+c d',
+  '%2B',
+  '100%',
+  'a&b=c?d#e',
+  'ü/ñ/😀',
+  "~!*'()",
+  'a//b',
+];
+
+describe('a value under', () => {
+  test.each(KEYS)('%j is written, read on every node, and deleted', async (key) => {
+    const value = `value of ${key}`;
+    expect(endsOf(await call({ do: 'put', key, value: bytes(value) }, ready[0]))).toEqual(['answered 200']);
+    for (const node of ready) await untilValue(node, key, value);
+    expect((await call({ do: 'delete', key }, ready[1])).answer).toMatchObject({ key, deleted: true });
+    for (const node of ready) await untilValue(node, key, null);
+  });
+
+  test('a key with a space is another one than under the key with a plus in its place', async () => {
+    for (const key of ['one key', 'one+key']) await call({ do: 'put', key, value: bytes(key) }, ready[0]);
+    for (const key of ['one key', 'one+key']) expect(await valueAt(ready[0]!, key)).toBe(key);
+  });
+
+  test('a lifetime of 64 bits stays for ever', async () => {
+    const key = 'for ever';
+    expect(endsOf(await call({ do: 'put', key, value: bytes(key), ttlMs: 2n ** 64n - 1n }, ready[0]))).toEqual(['answered 200']);
+    for (const node of ready) await untilValue(node, key, key);
+  });
+
+  test('no bytes at all is a value', async () => {
+    await call({ do: 'put', key: 'empty', value: bytes('') }, ready[0]);
+    expect(await valueAt(ready[0]!, 'empty')).toBe('');
+  });
+
+  test('keys that are listed, are those that were written', async () => {
+    await call({ do: 'put', key: 'listed', value: bytes('v') }, ready[0]);
+    expect((await call({ do: 'list' }, ready[0])).answer!['keys']).toContain('listed');
+  });
+});
+
+describe('a key that is nowhere', () => {
+  test('is asked for three times at each node, and nobody says anything else than that it is absent', async () => {
+    const { absent, attempts } = await call({ do: 'get', key: 'nowhere' });
+    const members = attempts.filter(({ url }) => url !== unready.url);
+    expect(members.map(({ end, status }) => [end, status])).toEqual(Array.from({ length: TRIES * ready.length }, () => ['absent', 404]));
+    // The node that is no member is no word on it.
+    expect(absent).toBe(false);
+  });
+
+  test('is not deleted', async () => {
+    expect((await call({ do: 'delete', key: 'nowhere' }, ready[0])).absent).toBe(true);
+  });
+});
+
+test('every node answers /status as often as many enclaves ask it', async () => {
+  for (let round = 0; round < 60; round += 1) expect(await client.probe()).toBe(4);
+});
+
+test('what was deleted on one node is absent on the others soon, without their next heartbeat', async () => {
+  const keys = Array.from({ length: 25 }, (_, nth) => `deleted ${nth}`);
+  let stale = 0;
+  for (const key of keys) {
+    await call({ do: 'put', key, value: bytes(key) }, ready[0]);
+    await untilValue(ready[1]!, key, key);
+    await call({ do: 'delete', key }, ready[0]);
+    if ((await valueAt(ready[1]!, key)) !== null) stale += 1;
+    await untilValue(ready[1]!, key, null);
+  }
+  console.log(`${stale} of ${keys.length} reads right after a delete on another node still gave the value`);
+});
+
+describe('a node that is not ready', () => {
+  test('is passed over for the next one', async () => {
+    const { answer, attempts } = await call({ do: 'derive', path: 'sessions' }, unready);
+    expect(answer).toBeNull();
+    expect(attempts.map(({ end, status }) => [end, status])).toEqual(Array.from({ length: TRIES }, () => ['refused', 503]));
+    expect((await call({ do: 'derive', path: 'sessions' })).answer).not.toBeNull();
+  });
+});
+
+describe('the answer reaches the client', () => {
+  const put = (mebibytes: number): Operation => ({ do: 'put', key: 'large', value: randomBytes(mebibytes * MIB) });
+
+  test('that an app is not registered, to a put', async () => {
+    expect(endsOf(await call({ do: 'put', key: 'k', value: bytes('v') }, ready[0], stranger))).toEqual(['refused 403', 'refused 403', 'refused 403']);
+  });
+
+  test('that 1 MiB was written', async () => {
+    expect(endsOf(await call(put(1), ready[0]))).toEqual(['answered 200']);
+  });
+
+  test('that an app has no room left', async () => {
+    for (let nth = 0; nth < 12; nth += 1) await call({ do: 'put', key: `filling ${nth}`, value: randomBytes(MIB) }, ready[0]);
+    expect(endsOf(await call({ do: 'put', key: 'one more', value: randomBytes(MIB) }, ready[0]))).toEqual(['refused 507', 'refused 507', 'refused 507']);
+  });
+});
+
+test.each<[string, Operation, number]>([
+  ['derives its own data key', { do: 'derive', path: 'data_key' }, 400],
+  ['derives without a path', { do: 'derive', path: ' ' }, 400],
+  ['derives no bytes', { do: 'derive', path: 'p', length: 0 }, 400],
+  ['writes under a key that is too long', { do: 'put', key: 'x'.repeat(1_025), value: bytes('v') }, 400],
+  ['writes under no key', { do: 'put', key: '', value: bytes('v') }, 400],
+])('a client that %s is refused', async (_, operation, status) => {
+  const { attempts } = await call(operation, ready[0]);
+  expect(attempts.map((attempt) => [attempt.end, attempt.status])).toEqual(Array.from({ length: TRIES }, () => ['refused', status]));
+});
+
+test('no error of a ready node reads as one of a node that cannot be reached, and none but a 404 as that of an absent key', () => {
+  const misread = refusals.filter(({ status, text }) => {
+    const lower = text.toLowerCase();
+    return UNREACHABLE_WORDS.some((words) => lower.includes(words)) || (status !== 404 && lower.includes(ABSENT_WORDS));
+  });
+  expect(misread).toEqual([]);
+  expect(new Set(refusals.map(({ status }) => status))).toEqual(new Set([400, 403, 404, 507]));
+});
