@@ -118,13 +118,13 @@ describe('a checkout without the packages of development and without network', (
   /** As `npm ci --omit=dev` leaves it. */
   beforeAll(() => {
     for (const name of ['bin', 'launch', 'scripts', 'src', 'package.json', 'package-lock.json']) cpSync(join(ROOT, name), join(folder, name), { recursive: true });
-    const all = JSON.parse(readFileSync(join(ROOT, 'node_modules', '.package-lock.json'), 'utf8')) as Lock;
-    const packages = Object.fromEntries(Object.entries(all.packages).filter(([, { dev }]) => dev !== true));
+    const [wanted, all] = ['package-lock.json', join('node_modules', '.package-lock.json')].map((name) => JSON.parse(readFileSync(join(ROOT, name), 'utf8')) as Lock);
+    const packages = Object.fromEntries(Object.entries(all!.packages).filter(([path]) => wanted!.packages[path]?.dev !== true));
     for (const path of Object.keys(packages).filter((name) => name.lastIndexOf('node_modules/') === 0)) {
       mkdirSync(dirname(join(folder, path)), { recursive: true });
       symlinkSync(join(ROOT, path), join(folder, path));
     }
-    writeFileSync(record, JSON.stringify({ ...all, packages }));
+    writeFileSync(record, JSON.stringify({ ...all!, packages }));
   });
 
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
