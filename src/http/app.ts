@@ -7,12 +7,13 @@ import express, { type Express, type Request, type RequestHandler, type Response
 import { RefusalError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
 import { createClientLimits, type ClientLimitOptions } from './client-limit.ts';
+import { leaveBodyUnread } from './body.ts';
 import { cors } from './cors.ts';
 import { handleErrors, sendError, type ErrorModules } from './error-handler.ts';
 import { refuseWhenStopping, type GateModules } from './gate.ts';
 import { kmsRoutes, type KmsModules, type KmsOptions } from './kms-routes.ts';
 import { nodeRoutes, type NodeModules } from './node-routes.ts';
-import { checkTarget } from './request-target.ts';
+import { checkTarget, originForm } from './request-target.ts';
 import type { StatusOptions } from './status.ts';
 import { syncHandlers, type SyncModules, type SyncOptions } from './sync-route.ts';
 import { notFound } from './unknown-route.ts';
@@ -43,7 +44,7 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   app.set('query parser', false);
   app.set('trust proxy', options.trustedProxies.length === 0 ? false : [...options.trustedProxies]);
 
-  app.use(cors, uncached, checkTarget, refuseWhenStopping(modules.gate));
+  app.use(leaveBodyUnread, cors, uncached, checkTarget, refuseWhenStopping(modules.gate));
   app.use('/kms', limits.general, kmsRoutes(options, modules.kms), notFound);
   app.use(nodeRoutes(options, modules.node, limits, syncHandlers(options, modules.sync, limits.count)));
   app.use(limits.general, notFound);
@@ -54,8 +55,11 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
 /** For a server: what Express cannot route (a target that is no URL) it would answer in HTML; here every error has one form. */
 export function listenerOf(app: Express): RequestListener {
   const unrouted = new RefusalError('bad_request', 'the request target is not valid');
-  return (request, response) =>
+  return (request, response) => {
+    // Before Express remembers a part of it.
+    request.url = originForm(request.url ?? '');
     app(request as Request, response as Response, (error?: unknown) =>
       sendError(error ?? unrouted, request as Request, response as Response),
     );
+  };
 }

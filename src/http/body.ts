@@ -12,6 +12,17 @@ export function readBody(maxBytes: number): RequestHandler {
   };
 }
 
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+}
+
+/** First of all: bodies of methods that have none are not read, and the connection ends with the answer (protocol.md §10, Bounds). */
+export const leaveBodyUnread: RequestHandler = (request, response, next) => {
+  const { method } = request;
+  if ((method === 'GET' || method === 'HEAD' || method === 'OPTIONS') && hasBody(request)) response.setHeader('connection', 'close');
+  next();
+};
+
 /** What is longer than the limit is not read on. */
 async function bytesOf(request: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
   const coding = request.headers['content-encoding'] ?? 'identity';

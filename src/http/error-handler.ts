@@ -3,6 +3,7 @@ import type { ErrorRequestHandler, Request, Response } from 'express';
 import { InvariantError, RefusalError } from '../domain/errors.ts';
 import type { FailureLog } from '../domain/failure-log.ts';
 import type { Log } from '../domain/ports.ts';
+import { hasBody } from './body.ts';
 import { errorAnswer } from './error-table.ts';
 
 export interface ErrorModules {
@@ -37,7 +38,7 @@ export function sendError(error: unknown, request: Request, response: Response):
   if (response.headersSent || response.destroyed) return;
   const { status, retryAfterSeconds, body } = errorAnswer(error);
   if (retryAfterSeconds !== null) response.set('retry-after', String(retryAfterSeconds));
-  // An unread body would be taken for the next request.
-  if (!request.readableEnded && request.method !== 'GET' && request.method !== 'HEAD') response.set('connection', 'close');
+  // What is left of the body would be taken for the next request.
+  if (hasBody(request) && !request.readableEnded) response.set('connection', 'close');
   response.status(status).json(body);
 }

@@ -11,6 +11,8 @@ export const DATA_KEY_PREFIX = '/kms/data/';
 
 /** Nothing to decode and no dots to resolve. */
 const PLAIN_PATH = /^\/(?:[\w-]+(?:\/[\w-]+)*\/?)?$/;
+/** Scheme, host and port; nothing else stands in an authority that is meant for this server. */
+const ABSOLUTE_FORM = /^https?:\/\/(?:\[[\d:a-f.]+\]|[\w.~%-]+)(?::\d*)?(?=[/?]|$)/i;
 /** What Express would take for the end of a path, or write in another way. */
 const NOT_IN_PATHS = /[^\x21-\x7e]|[#?]/g;
 /** There is no such route, and it is behind the gate as everything below /kms. */
@@ -32,13 +34,33 @@ export function routedTarget(target: string): string {
   return (decoded.startsWith(DATA_KEY_PREFIX) ? UNKNOWN_BELOW_KMS : escaped(encodeURI(decoded))) + query;
 }
 
+/** Of the absolute form, which a server must take though clients send it to proxies only (RFC 9112 §3.2.2). */
+export function originForm(target: string): string {
+  const [authority] = ABSOLUTE_FORM.exec(target) ?? [''];
+  if (authority === '') return target;
+  const rest = target.slice(authority.length);
+  return rest.startsWith('/') ? rest : `/${rest}`;
+}
+
+/** @param rawHeaders names and values in turn */
+function hostsIn(rawHeaders: readonly string[]): number {
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]!;
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1;
+  }
+  return hosts;
+}
+
 function escaped(path: string): string {
   return path.replace(NOT_IN_PATHS, (character) => encodeURIComponent(character));
 }
 
 export const checkTarget: RequestHandler = (request, _response, next) => {
-  if (request.httpVersion === '1.1' && request.headers.host === undefined) {
-    throw new RefusalError('bad_request', 'there is no Host header');
+  // RFC 9112 §3.2: one Host, which may be empty, and without it no request of HTTP/1.1.
+  const hosts = hostsIn(request.rawHeaders);
+  if (hosts > 1 || (hosts === 0 && request.httpVersion === '1.1')) {
+    throw new RefusalError('bad_request', hosts > 1 ? 'there is more than one Host header' : 'there is no Host header');
   }
   request.url = routedTarget(request.url);
   next();

@@ -4,14 +4,17 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { RefusalError } from '../domain/errors.ts';
 import { errorAnswer } from './error-table.ts';
+import { LingeringCloses } from './lingering-close.ts';
+import { SocketBook } from './socket-book.ts';
 
-/** Connections at once; one more is closed. */
+/** Connections at once; for one more, the one that has been idle longest is closed. */
 const MAX_CONNECTIONS = 2_048;
-/** Time for a request's headers, and for all of it. Milliseconds. */
+/** Time for a request's headers, and for all of it; and how often they are looked at. Milliseconds. */
 const HEADERS_LIMIT_MS = 10_000;
-const REQUEST_LIMIT_MS = 120_000;
-/** How long an idle connection is kept; longer than what clients in use keep it, so that they close first. Milliseconds. */
-const KEEP_ALIVE_MS = 65_000;
+const REQUEST_LIMIT_MS = 30_000;
+const CHECK_EVERY_MS = 1_000;
+/** How long an idle connection is kept: longer than the 90 s of the callers, so that they close first. Milliseconds. */
+const KEEP_ALIVE_MS = 100_000;
 /** Bytes of all headers together. */
 const MAX_HEADER_BYTES = 16 * 1024;
 
@@ -45,38 +48,37 @@ function refuseBadRequest(error: NodeJS.ErrnoException, socket: Duplex & { reado
 }
 
 /** @throws the error of `listen`, such as EADDRINUSE */
-export async function listen(host: string, port: number, listener: RequestListener): Promise<HttpServer> {
-  const underWay = new Set<ServerResponse>();
-  const sockets = new Set<Socket>();
+export async function listen(host: string, port: number, listener: RequestListener, maxConnections = MAX_CONNECTIONS): Promise<HttpServer> {
+  const book = new SocketBook(maxConnections);
+  const lingering = new LingeringCloses();
   let draining = false;
   const closeUnlessBusy = (socket: Socket): void => {
-    if (![...underWay].some((response) => response.req.socket === socket)) socket.destroySoon();
+    if (!book.isBusy(socket)) socket.destroySoon();
   };
   const server: Server = createServer(
     {
       headersTimeout: HEADERS_LIMIT_MS,
       requestTimeout: REQUEST_LIMIT_MS,
+      connectionsCheckingInterval: CHECK_EVERY_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
       maxHeaderSize: MAX_HEADER_BYTES,
       // Node would answer without a body; the listener answers in the form of all errors.
       requireHostHeader: false,
     },
     (request, response) => {
-      underWay.add(response);
-      response.once('close', () => {
-        underWay.delete(response);
+      const begun = book.begin(request, response, () => {
         if (draining) closeUnlessBusy(request.socket);
       });
+      if (!begun) return;
       if (draining) response.shouldKeepAlive = false;
       listener(request, response);
     },
   );
   // An expectation that nobody knows is ignored (RFC 9110 §10.1.1 leaves the choice).
   server.on('checkExpectation', (request, response) => void server.emit('request', request, response));
-  server.maxConnections = MAX_CONNECTIONS;
   server.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
+    lingering.watch(socket, () => book.unreadOf(socket));
+    book.open(socket);
   });
   server.on('clientError', refuseBadRequest);
   const { promise, resolve, reject } = Promise.withResolvers<undefined>();
@@ -89,11 +91,11 @@ export async function listen(host: string, port: number, listener: RequestListen
     async drain() {
       draining = true;
       // A connection that is kept alive after its last answer would keep the server open.
-      for (const response of underWay) response.shouldKeepAlive = false;
+      for (const response of book.responses()) response.shouldKeepAlive = false;
       const closed = Promise.withResolvers<undefined>();
       server.close(() => closed.resolve(undefined));
       // Nor does one wait that has not sent a whole request yet, or none at all.
-      for (const socket of sockets) closeUnlessBusy(socket);
+      for (const socket of book.sockets()) closeUnlessBusy(socket);
       await closed.promise;
     },
     destroy: () => server.closeAllConnections(),

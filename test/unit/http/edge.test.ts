@@ -62,7 +62,8 @@ describe('a request line', () => {
     ['GET http://[ HTTP/1.1', 400, 'bad_request'],
     ['GET //[ HTTP/1.1', 400, 'bad_request'],
     ['GET * HTTP/1.1', 400, 'bad_request'],
-    ['GET http://node.test/health HTTP/1.1', 400, 'bad_request'],
+    ['GET ftp://node.test/health HTTP/1.1', 400, 'bad_request'],
+    ['GET http://node.test/nothing HTTP/1.1', 404, 'not_found'],
     ['GET /%zz HTTP/1.1', 400, 'bad_request'],
     ['GET /%ff HTTP/1.1', 400, 'bad_request'],
     ['GET health HTTP/1.1', 400, 'bad_request'],
@@ -82,6 +83,15 @@ describe('a request line', () => {
     expectRefusal(await raw(request(line)), status, code);
   });
 
+  test.each([
+    'GET http://node.test/health HTTP/1.1',
+    'GET HTTP://node.test:80/health?x=1 HTTP/1.1',
+    'GET http://[::1]:8000/health HTTP/1.1',
+  ])('in absolute form is the path in it, which a server must accept: %s', async (line) => {
+    const answer = await raw(request(line));
+    expect([answer.status, answer.body]).toEqual([200, '{"status":"healthy"}']);
+  });
+
   test('with a query and dots is the path that it means', async () => {
     const answer = await raw(request('GET /kms/../health?x=%zz HTTP/1.1'));
     expect([answer.status, answer.body]).toEqual([200, '{"status":"healthy"}']);
@@ -92,6 +102,7 @@ describe('headers', () => {
   test.each<[string, string, string, number, string]>([
     ['without Host', '', '', 400, 'bad_request'],
     ['that are too long', `Host: node.test\r\nx-long: ${'a'.repeat(20_000)}\r\n`, '', 413, 'payload_too_large'],
+    ['with two Hosts', 'Host: node.test\r\nHost: node.test\r\n', '', 400, 'bad_request'],
     ['with two lengths', 'Host: node.test\r\nContent-Length: 3\r\nContent-Length: 4\r\n', 'abc', 400, 'bad_request'],
     ['with a length and chunks', 'Host: node.test\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n', 400, 'bad_request'],
     ['with a length that is none', 'Host: node.test\r\nContent-Length: x\r\n', '', 400, 'bad_request'],

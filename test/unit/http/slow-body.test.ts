@@ -1,4 +1,4 @@
-/** A body may take two minutes to come: what held when it began is looked at again when it is there (protocol.md §2, §4). */
+/** A body may take its time to come: what held when it began is looked at again when it is there (protocol.md §2, §4). */
 import { afterEach, expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
