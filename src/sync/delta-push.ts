@@ -49,7 +49,7 @@ export class DeltaPush {
     for (let batch = plan.next(); batch !== null; batch = plan.next()) {
       const reply = await this.#send(member, batch, signal);
       const events = 'outcome' in reply ? plan.answered(reply.outcome) : plan.failed(reply.failure);
-      for (const event of events) this.#tell(member, event);
+      this.#tell(member, events);
     }
     if (plan.state.kind === 'broken') throw plan.state.failure;
     return plan.succeeded;
@@ -85,16 +85,17 @@ export class DeltaPush {
     }
   }
 
-  #tell(peer: Member, event: PushEvent): void {
+  #tell(peer: Member, events: readonly PushEvent[]): void {
     const { store, acknowledgements, log } = this.#modules;
-    const { appId, record, sequenceNumber } = event.entry;
-    switch (event.kind) {
-      case 'taken':
-        store.noteTaken(appId, record.key, sequenceNumber);
-        acknowledgements.note(peer.wallet, { appId, key: record.key, sequenceNumber });
-        return;
-      case 'refused':
-        log.warn('a peer refuses a record for good', { peer: peer.wallet, app_id: appId, why: event.reason });
+    for (const { kind, entry } of events) {
+      if (kind !== 'taken') continue;
+      const { appId, record, sequenceNumber } = entry;
+      store.noteTaken(appId, record.key, sequenceNumber);
+      acknowledgements.note(peer.wallet, { appId, key: record.key, sequenceNumber });
     }
+    // One line for all of a batch: a peer that refuses everything fills no log.
+    const refusals = events.filter((event) => event.kind === 'refused');
+    const [first] = refusals;
+    if (first !== undefined) log.warn('a peer refuses records for good', { peer: peer.wallet, records: refusals.length, app_id: first.entry.appId, why: first.reason });
   }
 }

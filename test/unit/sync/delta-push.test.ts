@@ -359,6 +359,8 @@ describe('a record that a peer refuses for good', () => {
     expect(b.deltas().map((keys) => keys.length)).toEqual([241, 100, 100, 41]);
     expect(a.replicaOf(b).view()).toMatchObject({ refused: { malformed: 150 }, behindRecords: 0 });
     expect([good.outcome, poisoned.outcome]).toEqual([1, 'waiting']);
+    // A line for each answer, not for each record.
+    expect(a.log.lines.filter(({ level }) => level === 'warn').length).toBeLessThanOrEqual(3);
   });
 
   test('is found out one by one when the peer lists none of them', async () => {
