@@ -66,8 +66,10 @@ export function verifyProof(
   if (!TIMESTAMP.test(timestamp)) refuse('the timestamp is not Unix seconds in plain decimal');
   const claimed = header('wallet');
   const claimedWallet = claimed === undefined ? null : (parseWallet(claimed) ?? refuse(`${PREFIX[kind]}wallet is no wallet`));
-  const ageSeconds = Math.abs(Math.floor(modules.clock.nowMs() / 1000) - Number(timestamp));
-  if (ageSeconds > windowSeconds) refuse('the timestamp is outside the window');
+  const ageSeconds = Math.floor(modules.clock.nowMs() / 1000) - Number(timestamp);
+  if (Math.abs(ageSeconds) > windowSeconds) {
+    refuse(`the timestamp is ${Math.abs(ageSeconds)} s ${ageSeconds > 0 ? 'behind' : 'ahead of'} this node's clock, outside the window of ${windowSeconds} s`);
+  }
   const consumed = modules.nonces.consume(nonce);
   if (consumed === 'unknown') refuse('the nonce was not issued here or was used');
   if (consumed === 'expired') refuse('the nonce has expired');

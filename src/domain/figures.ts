@@ -19,6 +19,8 @@ export interface ReplicationFigures {
   readonly lastSuccessMs: number | null;
   readonly lastError: string | null;
   readonly lastErrorMs: number | null;
+  /** How far the peer's clock is ahead of this node's; null: it has not said. Milliseconds. */
+  readonly clockLeadMs: number | null;
   readonly nextTryMs: number | null;
   readonly waitingRetries: number;
   /** Records that the peer refused for good, by reason. */

@@ -81,6 +81,8 @@ export interface PeerStatus {
   readonly last_success_ms: number | null;
   readonly last_error: string | null;
   readonly last_error_ms: number | null;
+  /** How far the peer's clock is ahead of this node's, by the `Date` of its answers. Milliseconds. */
+  readonly clock_lead_ms: number | null;
   readonly next_try_ms: number | null;
   readonly waiting_retries: number;
   /** Records that the peer gave and that were left out here, by reason. */

@@ -114,6 +114,7 @@ function peerBody(peer: ReplicationFigures): PeerStatus {
     last_success_ms: peer.lastSuccessMs,
     last_error: peer.lastError,
     last_error_ms: peer.lastErrorMs,
+    clock_lead_ms: peer.clockLeadMs,
     next_try_ms: peer.nextTryMs,
     waiting_retries: peer.waitingRetries,
     refused: peer.refused,

@@ -167,6 +167,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     book,
     identity: () => identity.current(),
     storeId: () => store.storeId,
+    onClock: (member, leadMs) => replicas.of(member).noteClock(leadMs),
     onAnswer: (member, storeId) => {
       staleness.noteExchange();
       if (storeId !== undefined) replicas.of(member).noteStoreId(storeId);

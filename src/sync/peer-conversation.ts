@@ -8,6 +8,7 @@ import { isJsonObject, parseJsonOrNull } from '../crypto/json.ts';
 import { peerAuthMessage, readNonce, responseMessage } from '../crypto/messages.ts';
 import { recoverEip191 } from '../crypto/signature.ts';
 import type { Vault } from '../crypto/vault.ts';
+import { clockLeadMs, clockLeadWords } from '../domain/clock-lead.ts';
 import { sleep } from '../domain/deadline.ts';
 import { isRegisteredSender, parseEnvelope, toWireEnvelope } from '../domain/envelope.ts';
 import { DependencyError } from '../domain/errors.ts';
@@ -34,6 +35,8 @@ export interface ConversationModules {
   readonly identity: () => Identity | null;
   readonly storeId: () => StoreId;
   /** Hears of every good answer, and of the peer's store_id where it names one. */
+  /** How far the peer's clock leads, as it says with each answer; null: it does not say. Milliseconds. */
+  readonly onClock: (member: Member, leadMs: number | null) => void;
   readonly onAnswer: (member: Member, storeId: string | undefined) => void;
 }
 
@@ -216,11 +219,13 @@ export class PeerConversation {
       const known = failure === 'timeout' || failure === 'aborted' || failure === 'too_large' ? failure : 'unreachable';
       throw new PeerError(known, error.message, undefined, undefined, { cause: error });
     }
+    const leadMs = clockLeadMs(answer.headers['date'], clock.nowMs());
+    this.#modules.onClock(member, leadMs);
     if (answer.status === 200) return answer;
     const retryAfterMs = readRetryAfterMs(answer.headers['retry-after'], MAX_RETRY_AFTER_MS);
     if (answer.status === 429 && retryAfterMs !== undefined) {
       book.stateOf(member).notBeforeMs = clock.monotonicMs() + retryAfterMs;
     }
-    throw new PeerError('refused', `the peer answered ${answer.status}`, answer.status, retryAfterMs);
+    throw new PeerError('refused', `the peer answered ${answer.status}${clockLeadWords(leadMs)}`, answer.status, retryAfterMs);
   }
 }

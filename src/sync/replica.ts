@@ -30,6 +30,7 @@ export class Replica {
   readonly #clock: ReplicaModules['clock'];
   readonly #rest: Rest;
   #storeId: string | null = null;
+  #clockLeadMs: number | null = null;
   #lastSuccessMs: number | null = null;
   /** By reason; there are few, and they are this node's. */
   readonly #leftOut = new Map<string, number>();
@@ -58,6 +59,11 @@ export class Replica {
   reset(): void {
     this.progress.reset();
     this.antiEntropy.reset();
+  }
+
+  /** How far the peer's clock leads; null: it does not say. Milliseconds. */
+  noteClock(leadMs: number | null): void {
+    this.#clockLeadMs = leadMs;
   }
 
   noteSuccess(): void {
@@ -93,6 +99,7 @@ export class Replica {
       lastSuccessMs: this.#lastSuccessMs,
       lastError: this.#lastError?.what ?? null,
       lastErrorMs: this.#lastError?.atMs ?? null,
+      clockLeadMs: this.#clockLeadMs,
       nextTryMs: leftMs > 0 ? this.#clock.nowMs() + Math.round(leftMs) : null,
       waitingRetries: progress.retries.size,
       refused: progress.refused,

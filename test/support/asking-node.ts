@@ -33,7 +33,7 @@ export function startAskingNode(peers: readonly PeerSide[], options: AskingNodeO
   const book = new PeerBook({ blacklistMs: 600_000 }, { clock });
   const transport = transportTo(peers);
   const storeId = '00112233aabbccdd' as StoreId;
-  const conversation = new PeerConversation({ clock, random, transport, enclave, vault, book, identity: () => identity, storeId: () => storeId, onAnswer: () => undefined });
+  const conversation = new PeerConversation({ clock, random, transport, enclave, vault, book, identity: () => identity, storeId: () => storeId, onClock: () => undefined, onAnswer: () => undefined });
   return { clock, random, log, enclave, identity, secret, vault, book, storeId, conversation };
 }
 

@@ -159,6 +159,7 @@ export class ReplicatingNode {
       book,
       identity: () => ({ wallet, teePubkey }),
       storeId: () => store.storeId,
+      onClock: (member, leadMs) => this.replicas.of(member).noteClock(leadMs),
       onAnswer: (member, storeId) => {
         staleness.noteExchange();
         if (storeId !== undefined) replicas.of(member).noteStoreId(storeId);

@@ -84,6 +84,14 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
     expect(() => verifier.verify(verifier.headers())).toThrow(expect.objectContaining({ message: expect.stringContaining('nonce') }));
   });
 
+  test.each([
+    [-121, "the timestamp is 121 s behind this node's clock, outside the window of 120 s"],
+    [86_400, "the timestamp is 86400 s ahead of this node's clock, outside the window of 120 s"],
+  ])('of %i s from now says whose clock is wrong, and by how much', (offset, message) => {
+    const { headers, verify, now } = startVerifier(kind);
+    expect(() => verify(headers({ timestamp: String(now + offset) }))).toThrow(message);
+  });
+
   test.each([-120, -1, 0, 1, 120])('of %i s from now is inside the window', (offset) => {
     const { headers, now, verify } = startVerifier(kind);
     expect(verify(headers({ timestamp: String(now + offset) })).wallet).toBe(WALLET);

@@ -135,6 +135,13 @@ describe('the next nonce that an answer gave', () => {
     expect(peer.syncRequests.map(({ headers }) => headers['x-kms-nonce'])).toEqual([PEER_NONCE, OTHER_NONCE, PEER_NONCE]);
   });
 
+  test('whose clock differs says by how much', async () => {
+    const { node, exchange } = start({ bend: () => answerOf(403, { message: 'secret' }, { date: 'Sun, 29 Nov 2026 12:02:10 GMT' }) });
+    const behindMs = node.clock.nowMs() - Date.parse('Sun, 29 Nov 2026 12:02:10 GMT');
+    const words = `its clock is ${Math.round(Math.abs(behindMs) / 1000)} s ${behindMs > 0 ? 'behind' : 'ahead of'} this node's`;
+    expect((await failureOf(exchange())).message).toBe(`the peer answered 403; ${words}`);
+  });
+
   test('is no reason for a third try: a fresh nonce that is refused too is a refusal', async () => {
     let refusing = false;
     const { peer, exchange } = start({
