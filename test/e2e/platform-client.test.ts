@@ -1,5 +1,5 @@
 /**
- * The platform's own client against nodes as the platform runs them: strict mode, TLS, an egress proxy, and enclave
+ * The platform's own client against nodes as the platform runs them: strict mode, TLS, an egress proxy, the default limits, and enclave
  * emulators that are as strict as the platform's (protocol.md §7, §8, §10). What it does is in `support/platform-client.ts`.
  */
 import { randomBytes } from 'node:crypto';
@@ -16,6 +16,8 @@ import { waitForStates } from './support/quick-blocks.ts';
 const APP_ID = 1_001;
 const MIB = 1_048_576;
 const TRIES = 3;
+/** How long the client keeps an idle connection. Seconds. */
+const CLIENT_IDLE_SECONDS = 90;
 
 let world: EnclaveCluster;
 let ready: readonly ClusterNode[];
@@ -33,7 +35,6 @@ beforeAll(async () => {
     nodes: 4,
     tickSeconds: 2,
     keepLines: 5_000,
-    environment: { RATE_LIMIT_PER_MINUTE: '0', NONCE_RATE_LIMIT_PER_MINUTE: '0' },
     plans: [{}, {}, {}, { register: false }],
     prepare: async ({ chain }) => {
       await chain.createApp(APP_ID);
@@ -152,6 +153,12 @@ describe('a key that is nowhere', () => {
     expect(absent).toBe(false);
   });
 
+  test('can be asked for again and again: no limit is met, though every enclave comes from one address', async () => {
+    for (let nth = 0; nth < 20; nth += 1) {
+      for (const node of ready) expect((await call({ do: 'get', key: `nowhere ${nth}` }, node)).absent).toBe(true);
+    }
+  });
+
   test('is not deleted', async () => {
     expect((await call({ do: 'delete', key: 'nowhere' }, ready[0])).absent).toBe(true);
   });
@@ -186,8 +193,16 @@ describe('a node that is not ready', () => {
 describe('the answer reaches the client', () => {
   const put = (mebibytes: number): Operation => ({ do: 'put', key: 'large', value: randomBytes(mebibytes * MIB) });
 
-  test('that an app is not registered, to a put', async () => {
-    expect(endsOf(await call({ do: 'put', key: 'k', value: bytes('v') }, ready[0], stranger))).toEqual(['refused 403', 'refused 403', 'refused 403']);
+  test.each([2, 3, 4, 6])('that %i MiB are too large', async (mebibytes) => {
+    expect(endsOf(await call(put(mebibytes), ready[0]))).toEqual(['refused 413', 'refused 413', 'refused 413']);
+  });
+
+  test('that a node is not ready, to a put of 1 MiB', async () => {
+    expect(endsOf(await call(put(1), unready))).toEqual(['refused 503', 'refused 503', 'refused 503']);
+  });
+
+  test('that an app is not registered, to a put of 1 MiB', async () => {
+    expect(endsOf(await call(put(1), ready[0], stranger))).toEqual(['refused 403', 'refused 403', 'refused 403']);
   });
 
   test('that 1 MiB was written', async () => {
@@ -211,11 +226,19 @@ test.each<[string, Operation, number]>([
   expect(attempts.map((attempt) => [attempt.end, attempt.status])).toEqual(Array.from({ length: TRIES }, () => ['refused', status]));
 });
 
+test('a node keeps an idle connection for longer than the client does', async () => {
+  for (const { localUrl } of ready) {
+    const answer = await fetch(`${localUrl}/health`);
+    const seconds = Number(/timeout=(\d+)/.exec(answer.headers.get('keep-alive') ?? '')?.[1]);
+    expect(seconds).toBeGreaterThan(CLIENT_IDLE_SECONDS);
+  }
+});
+
 test('no error of a ready node reads as one of a node that cannot be reached, and none but a 404 as that of an absent key', () => {
   const misread = refusals.filter(({ status, text }) => {
     const lower = text.toLowerCase();
     return UNREACHABLE_WORDS.some((words) => lower.includes(words)) || (status !== 404 && lower.includes(ABSENT_WORDS));
   });
   expect(misread).toEqual([]);
-  expect(new Set(refusals.map(({ status }) => status))).toEqual(new Set([400, 403, 404, 507]));
+  expect(new Set(refusals.map(({ status }) => status))).toEqual(new Set([400, 403, 404, 413, 507]));
 });
