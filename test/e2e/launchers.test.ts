@@ -75,7 +75,7 @@ describe('a node ends in order', () => {
     expect((await command.ended).stderr).toContain('"message":"stopped"');
   });
 
-  test('and its exit code is the launcher\'s, although signals go on coming until the launcher is gone', async () => {
+  test('under signals that go on coming until its launcher is gone, and the launcher has its exit code', async () => {
     const command = await startLonelyNode(BARE);
     await waitUntil({ what: 'the end', limitMs: WAIT_LIMIT_MS, everyMs: 1 }, async () => {
       if (!command.running) return null;
@@ -86,7 +86,7 @@ describe('a node ends in order', () => {
     expect([0, 130]).toContain((await command.ended).code);
   });
 
-  test.each(['npm start --silent', 'node scripts/run.mjs src/cli/nova-kms.ts emulator --port 0'])('as does what "%s" started', async (line) => {
+  test.each(['npm start --silent', 'node scripts/run.mjs src/cli/nova-kms.ts emulator --port 0'])('what "%s" started ends as well when it is killed', async (line) => {
     const command = start(line);
     await command.until('it running', ({ stdout }) => /"url":|"event":"step"|Starting/.test(stdout));
     command.signal('SIGKILL');
