@@ -1,16 +1,19 @@
-/** Waiting with a limit, on the injected clock. */
+/**
+ * Waiting with a timeout, on the injected clock. A timeout is how long something may take before it is given up, a deadline the
+ * instant at which that is, a limit a bound on size or number.
+ */
 import { backoffMs } from './backoff.ts';
 import { ExpectedError } from './errors.ts';
 import type { Clock } from './ports.ts';
 
 export class DeadlineError extends ExpectedError {
   readonly code = 'deadline_passed';
-  readonly limitMs: number;
+  readonly timeoutMs: number;
 
-  constructor(what: string, limitMs: number) {
-    super(`${what} took longer than ${limitMs} ms`);
+  constructor(what: string, timeoutMs: number) {
+    super(`${what} took longer than ${timeoutMs} ms`);
     this.name = 'DeadlineError';
-    this.limitMs = limitMs;
+    this.timeoutMs = timeoutMs;
   }
 }
 
@@ -38,19 +41,19 @@ export async function sleep(clock: Clock, delayMs: number, signal?: AbortSignal)
 }
 
 /**
- * Runs `work` with a signal that is aborted after `limitMs` or with `parent`, and settles no later than that, even
+ * Runs `work` with a signal that is aborted after `timeoutMs` or with `parent`, and settles no later than that, even
  * when `work` does not listen. Throws DeadlineError, the parent's reason, or what `work` throws.
  */
 export async function within<T>(
   clock: Clock,
   what: string,
-  limitMs: number,
+  timeoutMs: number,
   parent: AbortSignal | undefined,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const limit = new AbortController();
-  const timer = clock.setTimeout(() => limit.abort(new DeadlineError(what, limitMs)), limitMs);
-  const signal = parent === undefined ? limit.signal : AbortSignal.any([limit.signal, parent]);
+  const deadline = new AbortController();
+  const timer = clock.setTimeout(() => deadline.abort(new DeadlineError(what, timeoutMs)), timeoutMs);
+  const signal = parent === undefined ? deadline.signal : AbortSignal.any([deadline.signal, parent]);
   const aborted = whenAborted(signal);
   try {
     signal.throwIfAborted();

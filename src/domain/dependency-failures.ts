@@ -83,7 +83,7 @@ export function noAnswer(call: DependencyCall, thrown: unknown, isAborted: boole
   if (thrown instanceof DependencyError) return thrown;
   if (isAborted) return failed(call, 'aborted', 'was not waited for any longer', { cause: thrown });
   if (thrown instanceof DeadlineError) {
-    return failed(call, 'timeout', `gave no answer in ${secondsText(thrown.limitMs)}`, { cause: thrown });
+    return failed(call, 'timeout', `gave no answer in ${secondsText(thrown.timeoutMs)}`, { cause: thrown });
   }
   return failed(call, 'unreachable', `cannot be reached${connectionWords(thrown)}`, { cause: thrown });
 }

@@ -16,8 +16,8 @@ import { parseHash32, parseTeePubkey, parseWallet, type TeePubkey, type Wallet }
 import { ENCLAVE_BODY_BYTES, MASTER_SECRET_BYTES } from '../domain/limits.ts';
 import type { Clock, Enclave, SealedText, SignedTransaction, UnsignedTransaction } from '../domain/ports.ts';
 
-/** Time limit of one call. Milliseconds. */
-const CALL_LIMIT_MS = 10_000;
+/** Timeout of one call, its second try included. Milliseconds. */
+const CALL_TIMEOUT_MS = 10_000;
 /** Connections to the API at once; calls above it wait. */
 const CONNECTIONS = 32;
 /** Connections at once for calls that are tried once more. */
@@ -151,14 +151,14 @@ export class OdynClient implements Enclave {
     const { name, again } = OPERATIONS[operation];
     const asked: DependencyCall = { dependency: 'enclave', endpoint: this.#endpoint, call: name, setting: 'ODYN_URL' };
     try {
-      return await within(this.#modules.clock, nameOf(asked), CALL_LIMIT_MS, signal, async (limit) => {
+      return await within(this.#modules.clock, nameOf(asked), CALL_TIMEOUT_MS, signal, async (deadline) => {
         try {
-          return await this.#exchange(this.#pool, operation, asked, body, limit);
+          return await this.#exchange(this.#pool, operation, asked, body, deadline);
         } catch (error) {
-          const failure = noAnswer(asked, error, limit.aborted);
+          const failure = noAnswer(asked, error, deadline.aborted);
           if (!again || failure.failure !== 'unreachable') throw failure;
         }
-        return this.#exchange(this.#fresh, operation, asked, body, limit);
+        return this.#exchange(this.#fresh, operation, asked, body, deadline);
       });
     } catch (error) {
       const failure = noAnswer(asked, error, signal?.aborted === true);

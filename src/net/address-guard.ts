@@ -9,7 +9,7 @@ import ipaddr from 'ipaddr.js';
 import { buildConnector } from 'undici';
 
 /** Time to connect. Milliseconds. */
-const CONNECT_LIMIT_MS = 5_000;
+const CONNECT_TIMEOUT_MS = 5_000;
 
 const FORBIDDEN_RANGES: readonly string[] = ['loopback', 'linkLocal', 'unspecified'];
 
@@ -62,8 +62,8 @@ const guardedLookup: LookupFunction = (hostname, options: LookupOptions, callbac
 
 /** Opens connections for undici. @param guarded refuse what an enclave must not reach */
 export function createConnector(guarded: boolean): buildConnector.connector {
-  if (!guarded) return buildConnector({ timeout: CONNECT_LIMIT_MS });
-  const connect = buildConnector({ timeout: CONNECT_LIMIT_MS, lookup: guardedLookup });
+  if (!guarded) return buildConnector({ timeout: CONNECT_TIMEOUT_MS });
+  const connect = buildConnector({ timeout: CONNECT_TIMEOUT_MS, lookup: guardedLookup });
   return (options, callback) => {
     const host = options.hostname.replace(/^\[|\]$/g, '');
     if (isIP(host) !== 0 && isForbiddenTarget(host)) callback(new ForbiddenTargetError(), null);

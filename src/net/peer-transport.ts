@@ -1,6 +1,6 @@
 /**
  * HTTP to peers (protocol.md §10, Where a node connects): through the proxy that the platform gives, without following
- * redirects, with a cap on every answer and a limit on every wait.
+ * redirects, with a limit on every answer and a timeout on every wait.
  */
 import { request as undiciRequest, type Dispatcher } from 'undici';
 import { readBoundedBody } from '../domain/bounded-body.ts';

@@ -18,7 +18,7 @@ const MAX_FLIGHTS = 256;
 /** How long a wallet counts as unknown. Milliseconds. */
 const UNKNOWN_TTL_MS = 10_000;
 /** One lookup. Milliseconds. */
-const LOOKUP_LIMIT_MS = 10_000;
+const LOOKUP_TIMEOUT_MS = 10_000;
 
 export interface CachedNovaRegistryOptions {
   /** `REGISTRY_CACHE_TTL_SECONDS` in milliseconds; 0: every lookup reads. */
@@ -57,7 +57,7 @@ export class CachedNovaRegistry implements AppRegistry {
 
   async #read(wallet: Wallet): Promise<AppRecord> {
     const { ttlMs } = this.#options;
-    const record = await within(this.#clock, 'the registry lookup', LOOKUP_LIMIT_MS, undefined, (signal) =>
+    const record = await within(this.#clock, 'the registry lookup', LOOKUP_TIMEOUT_MS, undefined, (signal) =>
       this.#reader.read(wallet, signal),
     );
     const ttl = record.instance.id === 0n ? Math.min(ttlMs, UNKNOWN_TTL_MS) : ttlMs;

@@ -145,7 +145,7 @@ export class RpcCaller {
 
   async #try(asked: DependencyCall, body: string, signal: AbortSignal): Promise<Outcome> {
     try {
-      const answer = await within(this.#modules.clock, nameOf(asked), RPC_TIMEOUT_MS, signal, (limit) => this.#exchange(asked, body, limit));
+      const answer = await within(this.#modules.clock, nameOf(asked), RPC_TIMEOUT_MS, signal, (deadline) => this.#exchange(asked, body, deadline));
       return { kind: 'answered', answer: judgeRpcAnswer(asked, answer) };
     } catch (error) {
       return { kind: 'failed', failure: noAnswer(asked, error, signal.aborted) };

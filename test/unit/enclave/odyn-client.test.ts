@@ -11,7 +11,7 @@ import { ManualClock } from '../../support/manual-clock.ts';
 import { runningEmulator } from '../../support/running-emulator.ts';
 import { json, scriptedServer, silence, type Answering } from '../../support/scripted-server.ts';
 
-const CALL_LIMIT_MS = 10_000;
+const CALL_TIMEOUT_MS = 10_000;
 const TRANSACTION: UnsignedTransaction = {
   chainId: 84_532,
   nonce: 0,
@@ -137,7 +137,7 @@ describe.each(CALLS)('%s', (_, call, kind) => {
     const { client, clock, server } = await startMisbehaving(silence);
     const failed = failureOf(call(client));
     await server.received(1);
-    await clock.advance(CALL_LIMIT_MS);
+    await clock.advance(CALL_TIMEOUT_MS);
     expect((await failed).failure).toBe('timeout');
     expect((await failed).message).not.toContain('/');
     await server.deserted();
