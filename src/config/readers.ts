@@ -5,6 +5,7 @@
 import { isIP } from 'node:net';
 import { parseWallet, type Wallet } from '../domain/ids.ts';
 import { parseNoProxy } from '../domain/no-proxy.ts';
+import { secretFromHex } from '../domain/secret-bytes.ts';
 
 export type Read<T> = (text: string) => T;
 
@@ -59,7 +60,7 @@ export const proxyUrl: Read<string | undefined> = (text) => (text === '' ? undef
 export const bytes32: Read<Uint8Array> = (text) => {
   const bare = text.startsWith('0x') ? text.slice(2) : text;
   if (!/^[0-9a-fA-F]{64}$/.test(bare)) throw new Error('must be 32 bytes in hex');
-  return Uint8Array.from(Buffer.from(bare, 'hex'));
+  return secretFromHex(bare);
 };
 
 /** The order of secp256k1's group: a private key is below it and not zero. */

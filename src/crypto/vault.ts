@@ -12,6 +12,7 @@ import { invariant, RefusalError } from '../domain/errors.ts';
 import type { AppId, Hash32, TeePubkey } from '../domain/ids.ts';
 import { MASTER_SECRET_BYTES } from '../domain/limits.ts';
 import type { Random } from '../domain/ports.ts';
+import { copyOfSecret } from '../domain/secret-bytes.ts';
 import { AEAD_NONCE_BYTES } from './aead.ts';
 import { DATA_KEY_PATH, derivationInfo, deriveKey, SYNC_KEY_PATH } from './derivation.ts';
 import { constantTimeEqual, keccak256 } from './hash.ts';
@@ -235,7 +236,7 @@ export class Vault {
   }
 
   #keep(hash: Hash32, bytes: Uint8Array): void {
-    if (!this.#secrets.has(hash)) this.#secrets.set(hash, Uint8Array.from(bytes));
+    if (!this.#secrets.has(hash)) this.#secrets.set(hash, copyOfSecret(bytes));
   }
 
   #wipeDerived(): void {

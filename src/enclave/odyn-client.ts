@@ -15,6 +15,7 @@ import { isHex } from '../domain/hex.ts';
 import { parseHash32, parseTeePubkey, parseWallet, type TeePubkey, type Wallet } from '../domain/ids.ts';
 import { ENCLAVE_BODY_BYTES, MASTER_SECRET_BYTES } from '../domain/limits.ts';
 import type { Clock, Enclave, SealedText, SignedTransaction, UnsignedTransaction } from '../domain/ports.ts';
+import { secretFromHex } from '../domain/secret-bytes.ts';
 
 /** Timeout of one call, its second try included. Milliseconds. */
 const CALL_TIMEOUT_MS = 10_000;
@@ -108,7 +109,7 @@ export class OdynClient implements Enclave {
 
   async random(signal?: AbortSignal): Promise<Uint8Array> {
     const { random_bytes: text } = await this.#call('random', undefined, signal);
-    return Uint8Array.from(Buffer.from(bare(text), 'hex'));
+    return secretFromHex(bare(text));
   }
 
   async sign(message: string, signal?: AbortSignal): Promise<string> {

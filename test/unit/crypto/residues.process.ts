@@ -1,0 +1,95 @@
+/**
+ * A process that takes a secret through its life and counts, in its own memory, the places that hold it: each after the collector has
+ * run. What it looks for is never held as it is: the bytes searched for are masked. Prints one line of JSON.
+ */
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import process from 'node:process';
+import { keccak256 } from '../../../src/crypto/hash.ts';
+import { p384FromScalar } from '../../../src/crypto/p384.ts';
+import { sealSecret } from '../../../src/crypto/sealed-secret.ts';
+import { Vault } from '../../../src/crypto/vault.ts';
+import type { AppId, Wallet } from '../../../src/domain/ids.ts';
+import { secretBytes } from '../../../src/domain/secret-bytes.ts';
+import { MasterSecret } from '../../../src/node/master-secret.ts';
+import { systemRandom } from '../../../src/system/system.ts';
+
+const CHUNK_BYTES = 1 << 20;
+const MASK = 0x5a;
+const collect = (globalThis as unknown as { gc: () => void }).gc;
+
+/** A secret as two halves that are of no use alone. */
+class Halves {
+  readonly #one = systemRandom.bytes(32);
+  readonly #other = systemRandom.bytes(32);
+
+  write(): Uint8Array {
+    const bytes = secretBytes(32);
+    for (let at = 0; at < 32; at += 1) bytes[at] = this.#one[at]! ^ this.#other[at]!;
+    return bytes;
+  }
+
+  masked(): readonly number[] {
+    return Array.from(this.#one, (byte, at) => byte ^ MASK ^ this.#other[at]!);
+  }
+}
+
+/** Places in the writable memory of this process. */
+function copiesOf(secret: Halves): number {
+  const masked = secret.masked();
+  const start = Buffer.from(masked.slice(0, 4).map((byte) => byte ^ MASK));
+  const chunk = Buffer.from(new ArrayBuffer(CHUNK_BYTES + 31));
+  const memory = openSync('/proc/self/mem', 'r');
+  let copies = 0;
+  for (const line of readFileSync('/proc/self/maps', 'utf8').split('\n')) {
+    const range = /^([0-9a-f]+)-([0-9a-f]+) rw/.exec(line);
+    if (range === null) continue;
+    const end = Number.parseInt(range[2]!, 16);
+    for (let at = Number.parseInt(range[1]!, 16); at < end; at += CHUNK_BYTES) {
+      const read = readSync(memory, chunk, 0, Math.min(chunk.length, end - at), at);
+      for (let found = chunk.indexOf(start); found >= 0 && found + 32 <= read; found = chunk.indexOf(start, found + 1)) {
+        if (masked.every((byte, place) => (chunk[found + place]! ^ MASK) === byte)) copies += 1;
+      }
+      chunk.fill(0);
+    }
+  }
+  closeSync(memory);
+  return copies;
+}
+
+const vault = new Vault({ random: systemRandom });
+const master = new MasterSecret({ vault, emptyStore: () => undefined });
+const [first, second] = [new Halves(), new Halves()];
+const phases: Record<string, readonly [number, number]> = {};
+const note = (phase: string): void => {
+  for (let round = 0; round < 3; round += 1) collect();
+  phases[phase] = [copiesOf(first), copiesOf(second)];
+};
+
+function makeAndConfirm(): void {
+  const bytes = first.write();
+  const hash = keccak256(bytes);
+  master.holdCandidate(bytes, 'made');
+  note('generated');
+  master.observe({ type: 'chain.shows', hash, setHere: false });
+  vault.installSyncKey();
+  for (let index = 0; index < 50; index += 1) vault.deriveAppKey(100 as AppId, `path ${index}`, undefined, 32).fill(0);
+  vault.sealMasterSecret(p384FromScalar('33'.repeat(48)).publicKeyDer);
+}
+
+function takeAnother(): void {
+  const bytes = second.write();
+  master.observe({ type: 'chain.shows', hash: keccak256(bytes), setHere: false });
+  const request = master.beginSecretRequest();
+  const sealed = sealSecret(p384FromScalar('11'.repeat(48)), request.ecdhPubkey, new Uint8Array(12), bytes);
+  bytes.fill(0);
+  if (master.receiveSecret(request, sealed, `0x${'0b'.repeat(20)}` as Wallet) !== 'installed') throw new Error('the secret was not installed');
+  master.endSecretRequest(request);
+}
+
+makeAndConfirm();
+note('serving');
+takeAnother();
+note('reset, and another synced');
+vault.wipe();
+note('after stop');
+process.stdout.write(JSON.stringify(phases));
