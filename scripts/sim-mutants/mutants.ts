@@ -569,7 +569,7 @@ const OWN: readonly Mutant[] = [
     section: '§10 A forged count',
     what: 'Where somebody forged counts of the own clock key, a node goes on with that key.',
     replace: [{ file: 'store/local-writes.ts', find: `    if (!isForged(own)) return own;`, put: `    if (own !== '') return own;` }],
-    runs: { requests: 2, rates: { "liar: others' counts": { perHour: 12 } } },
+    runs: { requests: 1, rates: { "liar: others' counts": { perHour: 12 } } },
   },
   {
     name: 'clocks-uncut',
@@ -579,14 +579,14 @@ const OWN: readonly Mutant[] = [
       { file: 'store/merge-rules.ts', find: `version: cutClock(incoming.version) } };`, put: `version: incoming.version } };` },
       { file: 'store/merge-rules.ts', find: `const version = cutClock(order === 'later' ? incoming.version : mergeClocks(held.version, incoming.version));`, put: `const version = order === 'later' ? incoming.version : mergeClocks(held.version, incoming.version);` },
     ],
-    runs: { rates: { 'liar: grown clocks': { perHour: 6 } } },
+    runs: { rates: { 'liar: grown clocks': { perHour: 8, forSeconds: [60, 120], amount: [0, 0] } } },
   },
   {
     name: 'largest-counts-cut',
     section: '§10 Bounds',
     what: 'Of a long clock the largest counts go first.',
     replace: [{ file: 'store/vector-clock.ts', find: `rank(a) - rank(b) || a[1] - b[1]`, put: `rank(a) - rank(b) || b[1] - a[1]` }],
-    runs: { rates: { 'liar: grown clocks': { perHour: 6 } } },
+    runs: { rates: { 'liar: grown clocks': { perHour: 8, forSeconds: [60, 120], amount: [0, 0] } } },
   },
   {
     name: 'apps-uncounted',

@@ -37,12 +37,24 @@ function readClock(value: unknown): VectorClock | MergeRefusal {
   return clockOf(entries as unknown as ClockEntry[]);
 }
 
+function isKey(key: unknown): key is string {
+  return typeof key === 'string' && key !== '' && key.isWellFormed() && Buffer.byteLength(key) <= MAX_HELD_KEY_BYTES;
+}
+
+const isTooLarge = (storedBytes: number, { maxValueBytes }: CodecLimits): boolean => storedBytes > maxValueBytes + STORED_SLACK_BYTES;
+
 function refusalOfValue(value: unknown, tombstone: boolean, limits: CodecLimits): MergeRefusal | null {
   if (tombstone) return value === null ? null : 'malformed';
   if (typeof value !== 'string' || value.length % 2 !== 0) return 'malformed';
-  if (value.length / 2 > limits.maxValueBytes + STORED_SLACK_BYTES) return 'too_large';
+  if (isTooLarge(value.length / 2, limits)) return 'too_large';
   if (!isHex(value)) return 'malformed';
   return value.length / 2 < MIN_STORED_BYTES ? 'too_short' : null;
+}
+
+/** Whether peers may take what a local write would make of this: what they must refuse is never held (protocol.md §10, Bounds). */
+export function isWritable({ key, value, ttlMs }: Pick<StoredRecord, 'key' | 'value' | 'ttlMs'>, limits: CodecLimits): boolean {
+  const fits = value === null || (value.length >= MIN_STORED_BYTES && !isTooLarge(value.length, limits));
+  return isKey(key) && isCount(ttlMs) && fits;
 }
 
 /** By how much the numbers of a node may run ahead of its clock: they rise by one with each write. */
@@ -59,7 +71,7 @@ export function readRecord(wire: unknown, limits: CodecLimits): StoredRecord | M
   if (typeof wire !== 'object' || wire === null || Array.isArray(wire)) return 'malformed';
   const fields = wire as Record<string, unknown>;
   const { key, updated_at_ms: updatedAtMs, tombstone, ttl_ms: ttlMs } = fields;
-  if (typeof key !== 'string' || key === '' || !key.isWellFormed() || Buffer.byteLength(key) > MAX_HELD_KEY_BYTES) return 'malformed';
+  if (!isKey(key)) return 'malformed';
   if (typeof tombstone !== 'boolean' || !isCount(updatedAtMs) || !isCount(ttlMs)) return 'malformed';
   const version = readClock(fields['version']);
   if (typeof version === 'string') return version;

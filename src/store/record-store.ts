@@ -20,7 +20,7 @@ import type { HeldRecord } from './held-record.ts';
 import { LocalWrites, type Content, type NumberedRecord } from './local-writes.ts';
 import { decideMerge } from './merge-rules.ts';
 import { packBytes, unpackBytes } from './packed-bytes.ts';
-import { isTooFarAhead, readRecord } from './record-codec.ts';
+import { isTooFarAhead, isWritable, readRecord } from './record-codec.ts';
 import { wireBytes } from './memory-cost.ts';
 import { contentBytes, isPresent, toWireRecord, type StoredRecord } from './record.ts';
 import { countOf, largestCount } from './vector-clock.ts';
@@ -124,11 +124,13 @@ export class RecordStore {
     return { value: unpackBytes(held.record.value), updatedAtMs: held.record.updatedAtMs };
   }
 
-  /** @throws RefusalError insufficient_storage; nothing has changed then */
+  /** @throws RefusalError insufficient_storage, bad_request on what peers must refuse; nothing has changed then */
   put(appId: string, key: string, value: Uint8Array, ttlMs: number, nowMs: number): LocalWrite {
+    const content: Content = { key, value: packBytes(value), ttlMs };
+    if (!isWritable(content, this.#options)) throw new RefusalError('bad_request', 'no other node would take such a record');
     this.#aging.run(nowMs, TIMERS_PER_OPERATION);
     const held = this.#contents.find(appId, key);
-    const write = this.#next(held, { key, value: packBytes(value), ttlMs }, nowMs);
+    const write = this.#next(held, content, nowMs);
     this.#makeRoom(appId, held, write.record, nowMs);
     // It may have gone for its age meanwhile.
     return this.#write(appId, held?.presence === 'gone' ? undefined : held, write, nowMs);

@@ -204,7 +204,9 @@ export class StoreWatch {
     const expected = [mergeOf(before, incoming), mergeOf(held, incoming)];
     if (!expected.some((record) => sameRecord(after, record))) report('a merge gives what the protocol says', where);
     if (after === null) return;
-    this.#remember(appId, after, nowMs);
+    // A record that changes nothing makes what is absent no younger.
+    const changesNothing = verdict.kind === 'skipped' && sameRecord(before, after) && this.#shadows.has(idOf(appId, key));
+    if (!changesNothing) this.#remember(appId, after, nowMs);
     history.noteHeld(this.#life, appId, after);
   }
 

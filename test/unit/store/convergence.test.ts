@@ -129,6 +129,58 @@ describe('after any history that local writes of five nodes can produce', () => 
   });
 });
 
+describe('clocks that are cut on the way', () => {
+  /** Of nodes of this kind and of older ones, more than a held clock has room for. */
+  const POOL = Array.from({ length: 150 }, (_, index) => (index % 5 === 0 ? `older ${index}` : `0x${index}/1`));
+  const longClock = fc.dictionary(fc.constantFrom(...POOL), fc.integer({ min: 1, max: 5 }), { minKeys: 1, maxKeys: 150, size: 'max' });
+  const step = fc.oneof(
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('write' as const), node: fc.nat(2), fill: fc.integer({ min: 1, max: 9 }), deletes: fc.boolean() }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('hear' as const), node: fc.nat(2), fill: fc.integer({ min: 1, max: 9 }), version: longClock, atMs: fc.constantFrom(0, 0, 1, 500) }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('give' as const), node: fc.nat(2), to: fc.nat(2) }) },
+  );
+
+  function give(from: RecordStore, to: RecordStore): void {
+    for (const { appId, record } of from.walk({})) to.merge(appId, record, LATE_MS);
+  }
+
+  test('let stores end equal that compare with each other, whatever they wrote and heard, and in few rounds', () => {
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 3, maxLength: 30 }), (steps) => {
+        const stores = ['0xa', '0xb', '0xc'].map((name) => openStore(name, LONG).store);
+        for (const [at, action] of steps.entries()) {
+          const store = stores[action.node]!;
+          const nowMs = START_MS + at;
+          if (action.kind === 'give') give(store, stores[action.to]!);
+          else if (action.kind === 'hear') {
+            const { fill, version, atMs } = action;
+            store.merge(APP, { key: 'a', value: Buffer.alloc(28, fill).toString('hex'), version, updated_at_ms: nowMs + atMs, tombstone: false, ttl_ms: 0 }, nowMs);
+          } else if (!action.deletes || store.delete(APP, 'a', nowMs) === null) store.put(APP, 'a', new Uint8Array(28).fill(action.fill), 0, nowMs);
+        }
+        for (let round = 0; round < 2; round += 1) for (const from of stores) for (const to of stores) give(from, to);
+        for (const store of stores) {
+          expect(contents(store)).toEqual(contents(stores[0]!));
+          for (const { record } of store.walk({})) expect(Object.keys(record.version).length).toBeLessThanOrEqual(64);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('do not make a write lose that its node has acknowledged and others have merged', () => {
+    fc.assert(
+      fc.property(fc.array(longClock, { minLength: 1, maxLength: 6 }), (versions) => {
+        const [here, there] = [openStore('0xa', LONG).store, openStore('0xb', LONG).store];
+        const heard = versions.map((version, at) => ({ key: 'a', value: '05'.repeat(28), version, updated_at_ms: START_MS + at, tombstone: false, ttl_ms: 0 }));
+        for (const record of heard) here.merge(APP, record, START_MS);
+        here.put(APP, 'a', new Uint8Array(28).fill(1), 0, START_MS);
+        give(here, there);
+        for (const record of heard) for (const store of [here, there]) store.merge(APP, record, LATE_MS);
+        expect([here.get(APP, 'a', LATE_MS)?.value[0], there.get(APP, 'a', LATE_MS)?.value[0]]).toEqual([1, 1]);
+      }),
+    );
+  });
+});
+
 function orders<Thing>(things: readonly Thing[]): Thing[][] {
   if (things.length < 2) return [[...things]];
   return things.flatMap((first, at) => orders(things.toSpliced(at, 1)).map((rest) => [first, ...rest]));

@@ -73,7 +73,7 @@ describe('the quota of an app', () => {
   });
 
   test('is not taken up by what is past its age, however much there is, even when the key itself goes on the way', () => {
-    const { store } = openStore('a', { maxAppBytes: 40_000, tombstoneRetentionMs: 10 });
+    const { store } = openStore('a', { maxAppBytes: 40_000, maxValueBytes: 40_000, tombstoneRetentionMs: 10 });
     for (let index = 0; index < 1_000; index += 1) store.put(APP, `k${index}`, bytesOf(30), 1, START_MS);
     store.put(APP, 'last', bytesOf(30), 1, START_MS);
     const lateMs = START_MS + 1_000;

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { expect, test } from '@jest/globals';
 
 /** A little above a power of two: maps have just doubled. */
-const RECORDS = '4200';
+const RECORDS = '2100';
 
 test('the heap of a process grows by no more than its store counts, whatever the records are like', async () => {
   // A process of its own: what jest holds would be counted, too.

@@ -138,7 +138,7 @@ const foreign = fc.record({
   value: fc.option(fc.oneof({ weight: 9, arbitrary: value }, { weight: 1, arbitrary: fc.constant(UNREADABLE.toString(16).repeat(28)) }), { freq: 3 }),
   counts: fc.oneof(
     { weight: 9, arbitrary: fc.dictionary(fc.constantFrom('p', 'q', '0xRR'), fc.nat(4)) },
-    { weight: 1, arbitrary: fc.dictionary(fc.integer({ min: 10, max: 60 }).map((index) => `${index % 3 === 0 ? 'n' : '0x/'}${index}`), fc.integer({ min: 1, max: 6 }), { minKeys: 40, maxKeys: 50 }) },
+    { weight: 1, arbitrary: fc.dictionary(fc.integer({ min: 10, max: 99 }).map((index) => `${index % 3 === 0 ? 'n' : '0x/'}${index}`), fc.integer({ min: 1, max: 6 }), { minKeys: 40, maxKeys: 50 }) },
     { weight: 1, arbitrary: fc.constantFrom({ ahead: START_MS + 1_048_576 + 200 }, { ahead: START_MS + 20_000_000 }) },
   ),
   /** What it saw of this node's writes; of `forged`, more than there were. */
