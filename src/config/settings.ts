@@ -84,6 +84,7 @@ export const SETTINGS = {
   maxSyncPayloadBytes: setting('MAX_SYNC_PAYLOAD_BYTES', '52428800', integer(1_024, GIB)),
   maxClockSkewMs: setting('MAX_CLOCK_SKEW_MS', '15000', integer(0, DAY_SECONDS * 1000)),
   rateLimitPerMinute: setting('RATE_LIMIT_PER_MINUTE', '120', integer(0, 1_000_000)),
+  maxInflightBytes: setting('MAX_INFLIGHT_BYTES', '67108864', integer(1_048_576, 64 * GIB)),
   nonceRateLimitPerMinute: setting('NONCE_RATE_LIMIT_PER_MINUTE', '30', integer(0, 1_000_000)),
   // The visualiser.
   visualizerPort: optional('VISUALIZER_PORT', integer(1, 65_535)),

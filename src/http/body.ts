@@ -2,12 +2,14 @@
 import type { RequestHandler } from 'express';
 import type { IncomingMessage } from 'node:http';
 import { RefusalError } from '../domain/errors.ts';
+import type { ByteLease } from './inflight-bytes.ts';
 import { parseJsonBody } from '../crypto/json.ts';
 
-/** Gives the parsed JSON as `response.locals.body`. Refuses with unsupported_media_type, payload_too_large, bad_request. */
+/** Gives the parsed JSON as `response.locals.body`. Refuses with unsupported_media_type, payload_too_large, service_unavailable, bad_request. */
 export function readBody(maxBytes: number): RequestHandler {
   return async (request, response, next) => {
-    (response.locals as { body?: unknown }).body = parseBody(await bytesOf(request, maxBytes));
+    const locals = response.locals as { body?: unknown; lease: ByteLease };
+    locals.body = parseBody(await bytesOf(request, maxBytes, locals.lease));
     next();
   };
 }
@@ -24,18 +26,25 @@ export const leaveBodyUnread: RequestHandler = (request, response, next) => {
 };
 
 /** What is longer than the limit is not read on. */
-async function bytesOf(request: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
+async function bytesOf(request: IncomingMessage, maxBytes: number, lease: ByteLease): Promise<Uint8Array> {
   const coding = request.headers['content-encoding'] ?? 'identity';
   if (coding.toLowerCase() !== 'identity') throw new RefusalError('unsupported_media_type', 'a body is taken without content coding only');
   const tooLarge = (): RefusalError => new RefusalError('payload_too_large', `the body is longer than ${maxBytes} bytes`);
-  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge();
+  const announced = Number(request.headers['content-length'] ?? 0);
+  if (announced > maxBytes) throw tooLarge();
+  lease.expect(announced);
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
   const chunks: Buffer[] = [];
   let bytes = 0;
   const onData = (chunk: Buffer): void => {
     bytes += chunk.length;
-    if (bytes <= maxBytes) chunks.push(chunk);
-    else reject(tooLarge());
+    if (bytes > maxBytes) { reject(tooLarge()); return; }
+    try {
+      lease.add(chunk.length);
+      chunks.push(chunk);
+    } catch (error) {
+      reject(error);
+    }
   };
   const onEnd = (): void => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
   const onCut = (): void => reject(new RefusalError('bad_request', 'the body was cut off'));
@@ -44,7 +53,8 @@ async function bytesOf(request: IncomingMessage, maxBytes: number): Promise<Uint
     return await promise;
   } finally {
     request.off('data', onData).off('end', onEnd).off('close', onCut);
-    if (bytes > maxBytes) request.pause();
+    // What is not read on is dropped once the answer has been sent.
+    if (!request.readableEnded) request.pause();
   }
 }
 

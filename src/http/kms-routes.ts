@@ -12,6 +12,8 @@ import { readBody } from './body.ts';
 import { DataHandlers, type DataModules } from './data.ts';
 import { derive } from './derive.ts';
 import { requireReady, type GateModules } from './gate.ts';
+import { holdBytes } from './hold-bytes.ts';
+import { InflightBytes } from './inflight-bytes.ts';
 import { answerBound, requireBound, type AppLocals } from './bound-request.ts';
 import { readPathKey } from './query.ts';
 import { knownIdentity, openEnvelope, sendSealed, type EnvelopeModules, type SealedHandler } from './sealed-exchange.ts';
@@ -22,6 +24,8 @@ export interface KmsOptions {
   readonly maxRequestBodyBytes: number;
   /** `MAX_KV_VALUE_SIZE_BYTES`. */
   readonly maxValueBytes: number;
+  /** `MAX_INFLIGHT_BYTES`; half of it is for these routes. */
+  readonly maxInflightBytes: number;
 }
 
 export interface AppCallerModules {
@@ -42,6 +46,7 @@ export function kmsRoutes(options: KmsOptions, modules: KmsModules): Router {
   const data = new DataHandlers({ maxValueBytes: options.maxValueBytes }, modules);
   const ready = requireReady(modules);
   const authenticate = authenticateApp(modules);
+  const hold = holdBytes<AppLocals>(new InflightBytes(options.maxInflightBytes / 2), ({ caller }) => caller.wallet);
   const body = readBody(options.maxRequestBodyBytes);
   const open = openEnvelope<AppLocals>(modules);
   const send = (answer: Parameters<typeof answerBound>[0]) => sendSealed<AppLocals>(modules, 'x-kms-response-signature', answerBound(answer));
@@ -50,17 +55,17 @@ export function kmsRoutes(options: KmsOptions, modules: KmsModules): Router {
   router.use(ready);
   router
     .route('/derive')
-    .post(authenticate, body, open, requireBound('derive'), ready, send(({ caller, inner }) => derive(modules.vault, caller.appId, inner)))
+    .post(authenticate, hold, body, open, requireBound('derive'), ready, send(({ caller, inner }) => derive(modules.vault, caller.appId, inner)))
     .all(methodNotAllowed);
   router
     .route('/data')
-    .get(authenticate, ready, send(({ caller }, request) => data.query(caller.appId, rawQuery(request.url))))
-    .put(authenticate, body, open, requireBound('put'), ready, send(({ caller, inner }) => data.put(caller.appId, inner)))
-    .delete(authenticate, body, open, requireBound('delete'), ready, send(({ caller, inner }) => data.delete(caller.appId, inner)))
+    .get(authenticate, hold, ready, send(({ caller }, request) => data.query(caller.appId, rawQuery(request.url))))
+    .put(authenticate, hold, body, open, requireBound('put'), ready, send(({ caller, inner }) => data.put(caller.appId, inner)))
+    .delete(authenticate, hold, body, open, requireBound('delete'), ready, send(({ caller, inner }) => data.delete(caller.appId, inner)))
     .all(methodNotAllowed);
   router
     .route(DATA_KEY_PATH)
-    .get(authenticate, ready, send(({ caller }, request) => data.readFirst(caller.appId, readPathKey(request.path.replace(DATA_KEY_PATH, '')))))
+    .get(authenticate, hold, ready, send(({ caller }, request) => data.readFirst(caller.appId, readPathKey(request.path.replace(DATA_KEY_PATH, '')))))
     .all(methodNotAllowed);
   return router;
 }

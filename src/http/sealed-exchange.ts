@@ -10,12 +10,18 @@ import { isRegisteredSender, parseEnvelope, toWireEnvelope } from '../domain/env
 import { DependencyError, RefusalError } from '../domain/errors.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import type { Enclave, Identity, SealedText } from '../domain/ports.ts';
+import type { ByteLease } from './inflight-bytes.ts';
 
 export interface SealedCaller {
   readonly teePubkey: TeePubkey;
   /** The caller's signature, as sent; null for an unsigned request. */
   readonly signature: string | null;
 }
+
+/** Answers up to this length are never refused for want of room. Characters. */
+const SHORT_ANSWER_CHARS = 64 * 1024;
+/** An answer is held as text and as hex of its envelope. */
+const WIRE_FACTOR = 3;
 
 /** What is sealed into an answer. */
 export interface InnerAnswer {
@@ -29,6 +35,8 @@ export interface SealedLocals<Caller extends SealedCaller = SealedCaller> {
   nodeWallet: Wallet;
   /** By the authentication. */
   caller: Caller;
+  /** What the request holds of memory, by `holdBytes`. */
+  lease: ByteLease;
   /** The JSON as sent, by `readBody`. */
   body: unknown;
   /** The inner JSON object, by `openEnvelope`. */
@@ -78,6 +86,9 @@ export function sendSealed<Locals extends SealedLocals>(
     const { locals } = response;
     const { status, body } = await answer(locals, request as Request<Record<string, string>>);
     const text = JSON.stringify(body);
+    // A short answer may be that to a write, which has happened.
+    if (text.length > SHORT_ANSWER_CHARS) locals.lease.expect(text.length * WIRE_FACTOR);
+    locals.lease.count(text.length * WIRE_FACTOR);
     const { answerSignature } = locals;
     const [sealed, signature] = await Promise.all([
       encrypt(enclave, text, locals.caller.teePubkey),

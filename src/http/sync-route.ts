@@ -11,12 +11,16 @@ import type { Member } from '../domain/membership.ts';
 import type { Clock, Identity, PeerDirectory } from '../domain/ports.ts';
 import { readBody } from './body.ts';
 import { requireConfirmedSecret, type GateModules } from './gate.ts';
+import { holdBytes } from './hold-bytes.ts';
+import { InflightBytes } from './inflight-bytes.ts';
 import { RateLimit } from './rate-limit.ts';
 import { knownIdentity, openEnvelope, sendSealed, type EnvelopeModules, type SealedHandler, type SealedLocals } from './sealed-exchange.ts';
 
 export interface SyncOptions {
   /** `MAX_SYNC_PAYLOAD_BYTES`. */
   readonly maxSyncPayloadBytes: number;
+  /** `MAX_INFLIGHT_BYTES`; half of it is for `/sync`. */
+  readonly maxInflightBytes: number;
 }
 
 /** Peer messages: the inner body in, the inner answer out. */
@@ -47,6 +51,7 @@ export function syncHandlers(options: SyncOptions, modules: SyncModules, countCl
     secretConfirmed,
     authenticatePeer(modules, countClient),
     limitPeer(new RateLimit(PEER_RATE_PER_MINUTE, modules)),
+    holdBytes<PeerLocals>(new InflightBytes(options.maxInflightBytes / 2), ({ caller }) => caller.member.wallet),
     readBody(options.maxSyncPayloadBytes),
     openEnvelope<PeerLocals>(modules),
     secretConfirmed,

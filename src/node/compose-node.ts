@@ -308,6 +308,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       maxRequestBodyBytes: config.maxRequestBodyBytes,
       maxSyncPayloadBytes: config.maxSyncPayloadBytes,
       maxValueBytes: config.maxKvValueBytes,
+      maxInflightBytes: config.maxInflightBytes,
       rateLimitPerMinute: config.rateLimitPerMinute,
       nonceRateLimitPerMinute: config.nonceRateLimitPerMinute,
       trustedProxies: config.trustedProxies,

@@ -116,6 +116,7 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
     maxSyncPayloadBytes: 52_428_800,
     maxValueBytes,
     rateLimitPerMinute: 0,
+    maxInflightBytes: 67_108_864,
     nonceRateLimitPerMinute: 0,
     trustedProxies: [],
     ...options.http,

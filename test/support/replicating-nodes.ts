@@ -215,6 +215,7 @@ export class ReplicatingNode {
         maxSyncPayloadBytes: options.maxSyncPayloadBytes ?? (options.kind === 'older' ? RUST_BODY_BYTES : 52_428_800),
         maxValueBytes: 1_048_576,
         rateLimitPerMinute: 0,
+    maxInflightBytes: 67_108_864,
         // 30 a minute, which those that come from loopback share ten times over.
         nonceRateLimitPerMinute: options.kind === 'older' ? 3 : 0,
         trustedProxies: [],

@@ -32,6 +32,6 @@ two
 > get c session
 two
 > stores
-a: 1 keys of 1 records, a62a3c55
-b: 1 keys of 1 records, a62a3c55
-c: 1 keys of 1 records, a62a3c55
+a: 1 keys of 1 records, 9937be66
+b: 1 keys of 1 records, 9937be66
+c: 1 keys of 1 records, 9937be66

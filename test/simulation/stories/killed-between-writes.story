@@ -21,6 +21,7 @@ c syncing-secret: first snapshot missing
 c ready
 > put a colour red
 ok
+> run 100ms
 > put a shape round
 ok
 > run 1s

@@ -43,6 +43,6 @@ blue
 > get c kept
 green
 > stores
-a: 2 keys of 2 records, ef0a3461
-b: 2 keys of 2 records, ef0a3461
-c: 2 keys of 2 records, ef0a3461
+a: 2 keys of 2 records, 455836c1
+b: 2 keys of 2 records, 455836c1
+c: 2 keys of 2 records, 455836c1

@@ -26,9 +26,9 @@ ok
 ok, on 2 more
 > run 5s
 > stores
-a: 1 keys of 1 records, caf28f80
-b: 1 keys of 1 records, caf28f80
-c: 2 keys of 2 records, 683b2591
+a: 1 keys of 1 records, 439a2950
+b: 1 keys of 1 records, 439a2950
+c: 2 keys of 2 records, 6afe3eb1
 > fault partition on c for 70s
 > run 65s
 > list c
@@ -43,6 +43,6 @@ large small
 > get c small
 blue
 > stores
-a: 1 keys of 1 records, caf28f80
-b: 1 keys of 1 records, caf28f80
-c: 2 keys of 2 records, 683b2591
+a: 1 keys of 1 records, 439a2950
+b: 1 keys of 1 records, 439a2950
+c: 2 keys of 2 records, 6afe3eb1

@@ -62,7 +62,7 @@ not_found
 > get d kept
 green
 > stores
-a: 1 keys of 1 records, 051030c4
-b: 1 keys of 1 records, 051030c4
-c: 1 keys of 1 records, 051030c4
-d: 1 keys of 1 records, 051030c4
+a: 1 keys of 1 records, a3a61ccc
+b: 1 keys of 1 records, a3a61ccc
+c: 1 keys of 1 records, a3a61ccc
+d: 1 keys of 1 records, a3a61ccc

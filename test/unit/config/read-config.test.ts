@@ -91,6 +91,7 @@ describe('a variable', () => {
     ['CHAIN_CONFIRMATIONS', '0', 'chainConfirmations', 0],
     ['RATE_LIMIT_PER_MINUTE', '0', 'rateLimitPerMinute', 0],
     ['NONCE_RATE_LIMIT_PER_MINUTE', '0', 'nonceRateLimitPerMinute', 0],
+    ['MAX_INFLIGHT_BYTES', '1048576', 'maxInflightBytes', 1_048_576],
     ['TRUSTED_PROXIES', ' 10.0.0.0/8, ::1 ,fd00::/8,', 'trustedProxies', ['10.0.0.0/8', '::1', 'fd00::/8']],
     ['HTTP_PROXY', 'proxy.test:3128', 'httpProxy', 'http://proxy.test:3128'],
   ])('%s=%s is read', (variable, text, name, value) => {

@@ -1,0 +1,102 @@
+/** What bodies and answers may hold of memory, all together (protocol.md §10, Bounds): the count, and bodies on real sockets. */
+import { connect, type Socket } from 'node:net';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { waitUntil } from '../../../src/dev/waiting.ts';
+import type { TeePubkey } from '../../../src/domain/ids.ts';
+import { InflightBytes } from '../../../src/http/inflight-bytes.ts';
+import { WAIT_LIMIT_MS } from '../../support/limits.ts';
+import { authorizedRecord, startNodeOverHttp, type NodeOverHttp } from '../../support/node-over-http.ts';
+
+const FULL = expect.objectContaining({ code: 'service_unavailable', retryAfterSeconds: 1 });
+
+describe('a half of 1,000 bytes', () => {
+  test('admits one request of any size while it is empty, and nothing beside it', () => {
+    const half = new InflightBytes(1_000);
+    const large = half.open('a');
+    large.add(900);
+    large.add(900);
+    expect(() => half.open('b').expect(1)).toThrow(FULL);
+    large.release();
+    expect(half.held).toBe(0);
+    half.open('b').add(5_000);
+  });
+
+  test('gives a caller a quarter where it is not alone', () => {
+    const half = new InflightBytes(1_000);
+    half.open('other').add(1);
+    const [one, two] = [half.open('a'), half.open('a')];
+    one.add(200);
+    two.add(50);
+    expect(() => two.add(1)).toThrow(FULL);
+    one.release();
+    two.add(200);
+    expect(half.held).toBe(251);
+  });
+
+  test('holds no more than that of all callers together', () => {
+    const half = new InflightBytes(1_000);
+    for (const caller of ['a', 'b', 'c', 'd']) half.open(caller).add(240);
+    expect(() => half.open('e').add(41)).toThrow(FULL);
+    half.open('e').add(40);
+  });
+
+  test('counts what has come, not what is announced', () => {
+    const half = new InflightBytes(1_000);
+    half.open('a').expect(1_000_000);
+    expect(half.held).toBe(0);
+  });
+});
+
+describe('bodies', () => {
+  let node: NodeOverHttp;
+  const sockets: Socket[] = [];
+  afterEach(async () => {
+    for (const socket of sockets.splice(0)) socket.destroy();
+    await node.close();
+  });
+
+  const walletOf = (caller: string): string => `0x${caller.repeat(40)}`;
+
+  function put(caller: string, announced: number, sent: number) {
+    const socket = connect(node.port, '127.0.0.1');
+    sockets.push(socket);
+    let text = '';
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
+    socket.on('error', () => undefined);
+    socket.write(`PUT /kms/data HTTP/1.1\r\nHost: node.test\r\nx-tee-wallet: ${walletOf(caller)}\r\nContent-Length: ${announced}\r\n\r\n`);
+    socket.write('x'.repeat(sent));
+    return { socket, text: () => text };
+  }
+
+  /** The status line and Retry-After; the body is sent as a whole. */
+  async function answerTo(caller: string, bytes: number): Promise<string> {
+    const { text } = put(caller, bytes, bytes);
+    await waitUntil({ what: 'the answer', limitMs: WAIT_LIMIT_MS, everyMs: 5 }, async () => (text().includes('\r\n\r\n') ? null : 'none yet'));
+    return `${text().slice(9, 12)} ${/retry-after: (\d+)/i.exec(text())?.[1] ?? ''}`;
+  }
+
+  const becomes = (wanted: string, caller: string, bytes: number): Promise<void> =>
+    waitUntil({ what: wanted, limitMs: WAIT_LIMIT_MS, everyMs: 5 }, async () => {
+      const answer = await answerTo(caller, bytes);
+      return answer === wanted ? null : `it is ${answer}`;
+    });
+
+  test('that are held back leave room for small ones, and none for a second large one, until they go', async () => {
+    node = await startNodeOverHttp({ inEnclave: false, lookup: async (of) => authorizedRecord(100n, of, 'aa' as TeePubkey), http: { maxInflightBytes: 2 * 1024 * 1024 } });
+    // It alone is in its half of 1 MiB, so it may hold more than a quarter.
+    const held = put('a', 900_000, 600_000);
+    await becomes('503 1', 'b', 500_000);
+    // Read, and refused for what is in it.
+    expect(await answerTo('b', 200_000)).toBe('400 ');
+    // A caller that holds a quarter of its half gets no more.
+    expect(await answerTo('a', 1_000)).toBe('503 1');
+    held.socket.destroy();
+    await becomes('400 ', 'b', 500_000);
+  });
+
+  test('that are announced and do not come hold nothing', async () => {
+    node = await startNodeOverHttp({ inEnclave: false, lookup: async (of) => authorizedRecord(100n, of, 'aa' as TeePubkey), http: { maxInflightBytes: 2 * 1024 * 1024 } });
+    for (const caller of ['a', 'c', 'd', 'e']) put(caller, 900_000, 10);
+    expect(await answerTo('b', 200_000)).toBe('400 ');
+  });
+});
