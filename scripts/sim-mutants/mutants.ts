@@ -52,6 +52,80 @@ function cutOffWith(companion: Step): Runs {
   };
 }
 
+/** An RPC with a bad backend beside a good one, for longer than a newcomer may take to be ready. */
+function badBackend(kind: FaultKind, amount: readonly [number, number] = [0, 0]): Runs {
+  return { faults: 'none', rates: { [kind]: { perHour: 40, forSeconds: [280, 400], amount }, crash: { perHour: 20, forSeconds: [2, 5] } } };
+}
+
+/** What the field's RPCs do, and a node must not (protocol.md §6). */
+const REAL_CHAINS: readonly Mutant[] = [
+  {
+    name: 'view-goes-back',
+    section: '§6',
+    what: 'The pinned block follows a head that is further behind than before.',
+    replace: [{ file: 'registry/pinned-block.ts', find: `seen.highest === null || block >= seen.highest`, put: `seen.highest === null || block >= 0n` }],
+    runs: badBackend('backend lagging', [1, 200]),
+  },
+  {
+    name: 'another-chain-believed',
+    section: '§6',
+    what: 'Whatever chain the RPC belongs to is taken for the one that was set.',
+    replace: [{ file: 'registry/pinned-block.ts', find: `if (chainId !== null && shown.chainId !== chainId) {`, put: `if (shown.chainId === 0) {` }],
+    runs: { faults: 'none', rates: { 'another chain': { perHour: 30 } } },
+  },
+  {
+    name: 'block-ahead-believed',
+    section: '§6',
+    what: 'A block that is ahead of the clock is a view like any other.',
+    replace: [{ file: 'registry/pinned-block.ts', find: `if (aheadMs <= rules.maxClockSkewMs) return null;`, put: `if (aheadMs <= Infinity) return null;` }],
+    runs: { faults: 'none', rates: { 'block times off': { perHour: 30, amount: [30, 120] } } },
+  },
+  {
+    name: 'one-try-a-call',
+    section: '§6',
+    what: 'A call of the RPC is tried once.',
+    replace: [{ file: 'registry/rpc-caller.ts', find: `export const CALL_ATTEMPTS = 6;`, put: `export const CALL_ATTEMPTS = 1;` }],
+    runs: badBackend('backend dead'),
+  },
+  {
+    name: 'retry-after-ignored',
+    section: '§6',
+    what: 'A call comes again sooner than the RPC has asked.',
+    replace: [{ file: 'registry/rpc-caller.ts', find: `const askedMs = last?.retryAfterMs ?? 0;`, put: `const askedMs = 0;` }],
+    runs: badBackend('backend busy', [1, 3]),
+  },
+  {
+    name: 'unread-versions-drop-members',
+    section: '§6',
+    what: 'Where no version can be read, all members are dropped.',
+    replace: [{ file: 'registry/view-reader.ts', find: `if (found.versions.size > 0 && !isAnyRead(`, put: `if (found.versions.size > 1_000 && !isAnyRead(` }],
+    runs: badBackend('backend reverting'),
+  },
+  {
+    name: 'refused-price-forgotten',
+    section: '§6',
+    what: 'A claim that was refused for its price is offered again at the next tick for as little.',
+    replace: [
+      {
+        file: 'registry/claim-sender.ts',
+        find: `const last = this.#last === null ? null : {`,
+        put: `const last = this.#last === null || this.#last.became !== 'taken' ? null : {`,
+      },
+    ],
+    runs: { faults: 'none', rates: { 'claim underpriced': { perHour: 6, amount: [3, 6] }, 'hash reset': { perHour: 20 } } },
+  },
+  {
+    name: 'tip-without-cap',
+    section: '§6',
+    what: 'A claim offers whatever tip the RPC suggests.',
+    replace: [
+      { file: 'registry/claim-plan.ts', find: `min(max(tip, MIN_TIP), maxTip)`, put: `max(tip, MIN_TIP)` },
+      { file: 'registry/claim-plan.ts', find: `const capped = min(maxFeePerGas, MAX_FEE_PER_GAS);`, put: `const capped = maxFeePerGas;` },
+    ],
+    runs: { faults: 'none', rates: { 'absurd tip': { perHour: 6 }, 'hash reset': { perHour: 20 } } },
+  },
+];
+
 const NINE: readonly Mutant[] = [
   {
     name: 'install-before-compare',
@@ -735,4 +809,4 @@ const OWN: readonly Mutant[] = [
   },
 ];
 
-export const MUTANTS: readonly Mutant[] = [...NINE, ...OWN];
+export const MUTANTS: readonly Mutant[] = [...NINE, ...REAL_CHAINS, ...OWN];

@@ -36,7 +36,7 @@ test('a profile of faults is read from a file, and the trace is written to one',
 
 test.each([
   [['--nodes', '0'], 'whole number from 1 to 32'],
-  [['--faults', 'awful'], 'none, light, default, brutal, field or a JSON file'],
+  [['--faults', 'awful'], 'none, light, default, brutal or a JSON file'],
   [['--seeds', '9..1'], 'two numbers'],
   [['--seed', '1', '--seeds', '1..2'], 'cannot be used with'],
   [['--seeds', '1..2', '--events', 'x'], 'cannot be used with'],

@@ -122,7 +122,7 @@ export function defineSimOptions(command: Command): void {
     .option('--nodes <n>', 'nodes at the start', wholeNumber(1, 32), 5)
     .option('--apps <n>', 'apps that ask', wholeNumber(1, 100), 2)
     .option('--hours <h>', 'simulated time until the faults end', numberBetween(0.001, 1_000), 0.5)
-    .addOption(new Option('--faults <level>', 'none, light, default, field, brutal, or a JSON file of rates').argParser(readFaults).default(readFaults('default'), 'default'))
+    .addOption(new Option('--faults <level>', 'none, light, default, brutal, or a JSON file of rates').argParser(readFaults).default(readFaults('default'), 'default'))
     .option('--requests <n>', 'requests of all apps in a simulated second', numberBetween(0, 1_000), 0.2)
     .addOption(new Option('--set <NAME=value>', 'an environment variable of the nodes; may be given again and again').argParser(readSetting).default({}, 'none'))
     .option('--trace <file>', 'write every line of the trace there (one seed)')

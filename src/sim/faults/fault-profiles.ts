@@ -24,18 +24,6 @@ function rateOf(perHour: number, fromSeconds: number, toSeconds: number, amount:
   return { perHour, forMs: [fromSeconds * SECOND, toSeconds * SECOND], amount };
 }
 
-/** Members that use up what others have, callers that leave nothing to others, and what is said of a store that is not there. */
-const FIELD_KINDS: ReadonlySet<string> = new Set<FaultKind>(['liar: empty snapshot', 'liar: grown clocks', 'liar: invented apps', 'liar: long keys', 'liar: revoked and asking']);
-const FIELD_MEMBERS: FaultProfile = {
-  'liar: empty snapshot': rateOf(5, 60, 150),
-  'liar: grown clocks': rateOf(3.5, 15, 60),
-  'liar: invented apps': rateOf(3.5, 15, 60),
-  'liar: long keys': rateOf(3.5, 15, 60),
-  'liar: revoked and asking': rateOf(2.5, 240, 400),
-  'flood of nonces': rateOf(2, 20, 60, [8, 20]),
-  'flood without proof': rateOf(1, 20, 60, [30, 60]),
-};
-
 const DEFAULT: FaultProfile = {
   loss: rateOf(4, 10, 60, [0.05, 0.3]),
   delay: rateOf(4, 10, 60, [0.05, 0.5]),
@@ -57,10 +45,19 @@ const DEFAULT: FaultProfile = {
   'chain failing': rateOf(3, 20, 120, [0.1, 0.6]),
   'chain reverting': rateOf(3, 20, 120, [0.05, 0.5]),
   'chain slow': rateOf(3, 20, 120, [200, 3_000]),
+  'chain head stands still': rateOf(3, 60, 300),
+  'another chain': rateOf(3, 20, 120),
+  'block times off': rateOf(3, 20, 120, [-900, 90]),
+  ...Object.fromEntries(BACKEND_FAULTS.map((kind) => [kind, rateOf(3, 60, 300)])),
+  'backend lagging': rateOf(3, 60, 300, [1, 200]),
+  'backend busy': rateOf(3, 60, 300, [1, 3]),
   reorganisation: rateOf(12, 0, 0, [1, 5]),
   'claim lost': rateOf(2, 60, 120),
   'claim stuck': rateOf(2, 60, 120),
   'claim answer lost': rateOf(2, 60, 120),
+  'claim forgotten': rateOf(2, 60, 120),
+  'claim underpriced': rateOf(2, 60, 120, [2, 6]),
+  'absurd tip': rateOf(2, 60, 120, [100_000, 10_000_000]),
   'enclave slow': rateOf(3, 20, 60, [20, 400]),
   'enclave failing': rateOf(3, 20, 60, [0.05, 0.4]),
   'enclave garbage': rateOf(3, 20, 60, [0.05, 0.3]),
@@ -74,24 +71,15 @@ const DEFAULT: FaultProfile = {
   'node leaves': rateOf(2, 0, 0),
   'URL moves': rateOf(2.5, 0, 0),
   'hash reset': rateOf(2, 0, 0),
-  ...Object.fromEntries(LIE_KINDS.filter((kind) => !FIELD_KINDS.has(kind)).map((kind) => [kind, rateOf(3.5, 15, 60)])),
+  ...Object.fromEntries(LIE_KINDS.map((kind) => [kind, rateOf(3.5, 15, 60)])),
+  'flood of nonces': rateOf(2, 20, 60, [8, 20]),
+  'flood without proof': rateOf(1, 20, 60, [30, 60]),
+  'liar: revoked and asking': rateOf(2.5, 240, 400),
   // Long enough for a node to come back, and be known again.
   'liar: wrong secret': rateOf(5, 60, 150),
   'liar: garbage seal': rateOf(5, 60, 150),
   'liar: poisoned snapshot': rateOf(4, 60, 150),
-};
-
-/** A chain, and what leads to it, as they are in the field. */
-const FIELD_CHAIN: FaultProfile = {
-  'chain head stands still': rateOf(3, 60, 300),
-  'another chain': rateOf(3, 20, 120),
-  'block times off': rateOf(3, 20, 120, [-900, 90]),
-  ...Object.fromEntries(BACKEND_FAULTS.map((kind) => [kind, rateOf(3, 60, 300)])),
-  'backend lagging': rateOf(3, 60, 300, [1, 200]),
-  'backend busy': rateOf(3, 60, 300, [1, 3]),
-  'claim forgotten': rateOf(2, 60, 120),
-  'claim underpriced': rateOf(2, 60, 120, [2, 6]),
-  'absurd tip': rateOf(2, 60, 120, [100_000, 10_000_000]),
+  'liar: empty snapshot': rateOf(4, 60, 150),
 };
 
 function scaled(profile: FaultProfile, factor: number, longer: number): FaultProfile {
@@ -113,8 +101,5 @@ const BRUTAL: FaultProfile = {
   'liar: false acknowledgement': rateOf(36, 20, 90),
 };
 
-/** What is not yet in the default level, with it. */
-const FIELD: FaultProfile = { ...DEFAULT, ...FIELD_CHAIN, ...FIELD_MEMBERS };
-
-export const FAULT_PROFILES = { none: {}, light: LIGHT, default: DEFAULT, brutal: BRUTAL, field: FIELD } as const satisfies Record<string, FaultProfile>;
+export const FAULT_PROFILES = { none: {}, light: LIGHT, default: DEFAULT, brutal: BRUTAL } as const satisfies Record<string, FaultProfile>;
 export type FaultLevel = keyof typeof FAULT_PROFILES;

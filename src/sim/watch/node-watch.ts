@@ -169,6 +169,7 @@ export class NodeWatch {
       checks.note('a view of the chain never goes back');
       if (block < this.#viewBlock) report('a view of the chain never goes back', `${this.#life.name} went from block ${this.#viewBlock} to ${block}`);
       this.#viewBlock = block;
+      this.#checkBlockTime(block);
       this.#modules.onView(this.#life, block);
     }
     checks.note('members are those of the chain');
@@ -184,6 +185,16 @@ export class NodeWatch {
     if (isUnread && membership.members.length === 0 && members.length > 0) {
       report('what cannot be read empties no membership', `${this.#life.name} knows no member, since it could read no version`);
     }
+  }
+
+  /** What a clock takes for the future is no view: by its time it would seem younger than it is (protocol.md §6, Freshness). */
+  #checkBlockTime(block: number): void {
+    const { report, checks } = this.#modules;
+    const { name, rpc, clock, instance } = this.#life;
+    if (rpc.lastBlock?.number !== block) return;
+    checks.note('no view is of a block that is ahead of the clock');
+    const aheadMs = rpc.lastBlock.timeMs - clock.nowMs();
+    if (aheadMs > instance.maxClockSkewMs) report('no view is of a block that is ahead of the clock', `${name} takes one of ${Math.round(aheadMs / 1_000)} s ahead`);
   }
 
   /** An acknowledged sequence says what a peer has: it may never run ahead of that. */

@@ -110,6 +110,11 @@ export class SimNode implements Server {
     modules.network.listen(`${name}.sim`, this);
   }
 
+  /** `MAX_CLOCK_SKEW_MS`, as it is configured. */
+  get maxClockSkewMs(): number {
+    return this.#modules.config.maxClockSkewMs;
+  }
+
   get owner(): Owner {
     return this.life ?? this.#nobody;
   }

@@ -48,6 +48,8 @@ export class SimRpc {
   readonly #modules: RpcModules;
   /** Waves of requests: how often one had to wait for another. For the cost of a node_tick. */
   waves = 0;
+  /** The last block whose time it has told. Unix milliseconds. */
+  lastBlock: { readonly number: number; readonly timeMs: number } | null = null;
   #underWay = 0;
   /** Questions that a busy backend has put off, each with the time before which it must not come again. */
   readonly #putOff = new Map<string, number>();
@@ -217,6 +219,7 @@ export class SimRpc {
     if (number === null) return null;
     if (blockTimeOffset !== 0) onFault('block times off');
     const timeMs = timeOfBlock(isOtherChain ? Math.min(number, chain.head + OTHER_CHAIN_BLOCKS) - OTHER_CHAIN_BLOCKS : number);
+    this.lastBlock = { number, timeMs: timeMs + blockTimeOffset * 1_000 };
     return block(number, timeMs / 1_000 + blockTimeOffset);
   }
 

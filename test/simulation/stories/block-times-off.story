@@ -1,0 +1,30 @@
+# The blocks that one RPC shows are two minutes ahead of the clock: a failed read whose reason names the clock. The node that was
+# ready goes on by the view that it has.
+
+> cluster nodes=3
+> run 40s
+a bootstrapping: initializing
+b bootstrapping: initializing
+c bootstrapping: initializing
+a bootstrapping: awaiting on-chain master secret hash
+b bootstrapping: awaiting on-chain master secret hash
+c bootstrapping: awaiting on-chain master secret hash
+c bootstrapping: master secret hash not deep enough: claimed by another node
+b bootstrapping: master secret hash not deep enough: claimed by another node
+a bootstrapping: master secret hash not deep enough: claimed here
+a ready
+b syncing-secret: synced master secret hash mismatch: asking the members
+b syncing-secret: first snapshot missing
+b ready
+c syncing-secret: synced master secret hash mismatch: asking the members
+c syncing-secret: first snapshot missing
+c ready
+> fault block times off on b for 3m at 120
+> run 2m
+> status
+a ready
+b ready
+c ready
+> run 3m
+> recover
+recovered

@@ -1,0 +1,36 @@
+# The first backend that is asked whether the chain has Multicall3 says no, and all refuse calls without an address. It is asked
+# again, and the node becomes ready.
+
+> cluster nodes=3 seed=s2
+> run 40s
+a bootstrapping: initializing
+b bootstrapping: initializing
+c bootstrapping: initializing
+a bootstrapping: awaiting on-chain master secret hash
+b bootstrapping: awaiting on-chain master secret hash
+c bootstrapping: awaiting on-chain master secret hash
+a bootstrapping: master secret hash not deep enough: claimed here
+c bootstrapping: master secret hash not deep enough: claimed by another node
+b bootstrapping: master secret hash not deep enough: claimed by another node
+a ready
+b syncing-secret: synced master secret hash mismatch: asking the members
+b syncing-secret: first snapshot missing
+b ready
+c syncing-secret: synced master secret hash mismatch: asking the members
+c syncing-secret: first snapshot missing
+c ready
+> fault backend without code on b for 1m
+> fault crash on b for 2s
+> run 3m
+b ineligible: initializing
+b ineligible: local teePubkey mismatch with registry
+b syncing-secret: synced master secret hash mismatch: asking the members
+b syncing-secret: no reachable member holds the master secret
+b syncing-secret: first snapshot missing
+b ready
+> status
+a ready
+b ready
+c ready
+> recover
+recovered

@@ -1,0 +1,32 @@
+# The registry takes a member out while the RPC of another one stands still. The member asks on for the secret: it gets it only
+# for as long as an old view may be believed.
+
+> cluster nodes=3
+> run 40s
+a bootstrapping: initializing
+b bootstrapping: initializing
+c bootstrapping: initializing
+a bootstrapping: awaiting on-chain master secret hash
+b bootstrapping: awaiting on-chain master secret hash
+c bootstrapping: awaiting on-chain master secret hash
+c bootstrapping: master secret hash not deep enough: claimed by another node
+b bootstrapping: master secret hash not deep enough: claimed by another node
+a bootstrapping: master secret hash not deep enough: claimed here
+a ready
+b syncing-secret: synced master secret hash mismatch: asking the members
+b syncing-secret: first snapshot missing
+b ready
+c syncing-secret: synced master secret hash mismatch: asking the members
+c syncing-secret: first snapshot missing
+c ready
+> fault chain head stands still on a for 8m
+> fault liar: revoked and asking on c for 7m
+> run 9m
+c ineligible: self not in KMS node list
+c ready
+> status
+a ready
+b ready
+c ready
+> recover
+recovered

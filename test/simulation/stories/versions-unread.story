@@ -1,0 +1,32 @@
+# The third call of a read is answered with nothing: no version can be read. That is a failed read, no empty membership.
+
+> cluster nodes=3
+> run 40s
+a bootstrapping: initializing
+b bootstrapping: initializing
+c bootstrapping: initializing
+a bootstrapping: awaiting on-chain master secret hash
+b bootstrapping: awaiting on-chain master secret hash
+c bootstrapping: awaiting on-chain master secret hash
+c bootstrapping: master secret hash not deep enough: claimed by another node
+b bootstrapping: master secret hash not deep enough: claimed by another node
+a bootstrapping: master secret hash not deep enough: claimed here
+a ready
+b syncing-secret: synced master secret hash mismatch: asking the members
+b syncing-secret: first snapshot missing
+b ready
+c syncing-secret: synced master secret hash mismatch: asking the members
+c syncing-secret: first snapshot missing
+c ready
+> fault backend empty on a for 4m
+> fault backend null on b for 4m
+> fault backend reverting on c for 4m
+> run 4m
+c ineligible: self not in KMS node list: unknown instance
+c ready
+> status
+a ready
+b ready
+c ready
+> recover
+recovered
