@@ -54,7 +54,7 @@ export class SimRpc {
   /** Questions that a busy backend has put off, each with the time before which it must not come again. */
   readonly #putOff = new Map<string, number>();
   /** What the pool has refused to take for too low a tip. */
-  #refusedClaim: { readonly nonce: number; readonly tip: bigint } | null = null;
+  #refusedClaim: { readonly raw: Hex; readonly nonce: number; readonly tip: bigint } | null = null;
 
   /** @param behaviour may change while it runs */
   constructor(behaviour: RpcBehaviour, modules: RpcModules) {
@@ -243,13 +243,14 @@ export class SimRpc {
     const { nonce = 0, maxPriorityFeePerGas: tip = 0n, maxFeePerGas = 0n } = parseTransaction(raw as `0x02${string}`);
     const isOverCap = tip > MAX_TIP || maxFeePerGas * CLAIM_GAS > MAX_FEE;
     onRule('a claim offers no more than its cap', isOverCap ? `${owner.name} offers a tip of ${tip} wei and ${maxFeePerGas} for all` : null);
-    const before = this.#refusedClaim?.nonce === nonce ? this.#refusedClaim : null;
+    // The same one once more is no further try: an answer may be slow.
+    const before = this.#refusedClaim?.nonce === nonce && this.#refusedClaim.raw !== raw ? this.#refusedClaim : null;
     if (before !== null) {
       const isRaised = tip * 8n >= before.tip * 9n || before.tip * 9n > MAX_TIP * 8n;
       onRule('a claim that was refused for its price comes again with more', isRaised ? null : `${owner.name} offers ${tip} after ${before.tip}`);
     }
     const isRefused = tip < TIP * BigInt(leastTip) && tipFactor === 1;
-    this.#refusedClaim = isRefused ? { nonce, tip } : null;
+    this.#refusedClaim = isRefused ? { raw, nonce, tip } : null;
     if (isRefused) onFault('claim underpriced');
     return isRefused;
   }
