@@ -1,6 +1,7 @@
 /**
  * Who counts as one client (protocol.md §8): the socket's address, or what a trusted proxy says. Behind the platform's way
- * in every client has a loopback address: they are one client together, at ten times the figure.
+ * in every client has a loopback address: they are one client together, at ten times the figure. A host of IPv6 has a whole /64 to
+ * choose its address from, which counts as one.
  */
 import ipaddr from 'ipaddr.js';
 import { LRUCache } from 'lru-cache';
@@ -26,7 +27,17 @@ export function countedClient(text: string, trustsProxies: boolean): CountedClie
   if (!ipaddr.isValid(address)) return { key: 'unknown', factor: 1 };
   const plain = ipaddr.process(address);
   if (!trustsProxies && plain.range() === 'loopback') return { key: 'loopback', factor: SHARED_FACTOR };
-  return { key: plain.toString(), factor: 1 };
+  return { key: plain.kind() === 'ipv6' ? networkOf(plain as ipaddr.IPv6) : plain.toString(), factor: 1 };
+}
+
+/** The first half of an address, a /64. */
+function networkOf({ parts }: ipaddr.IPv6): string {
+  return `${parts.slice(0, 4).map((part) => part.toString(16)).join(':')}::/64`;
+}
+
+/** Whether no client can be told from another there. */
+export function isShared({ factor }: CountedClient): boolean {
+  return factor > 1;
 }
 
 /** `countedClient` with a memory. */

@@ -39,8 +39,8 @@ export function nodeRoutes(options: StatusOptions, { status, nonces }: NodeModul
   router.route('/sync').post(sync).all(refuse);
   router.route('/nonce').get(limits.nonce, (_request, response) => void response.json({ nonce: nonces.issue() })).all(refuse);
   router.route('/health').get((_request, response) => void response.json({ status: 'healthy' })).all(refuse);
-  router.route('/status').get(limits.general, (_request, response) => void response.json(statusBody(options, status))).all(refuse);
-  router.route('/nodes').get(limits.general, (_request, response) => void response.json(nodesBody(status))).all(refuse);
-  router.route('/').get(limits.general, (_request, response) => void response.json(OVERVIEW)).all(refuse);
+  router.route('/status').get(limits.open, (_request, response) => void response.json(statusBody(options, status))).all(refuse);
+  router.route('/nodes').get(limits.open, (_request, response) => void response.json(nodesBody(status))).all(refuse);
+  router.route('/').get(limits.open, (_request, response) => void response.json(OVERVIEW)).all(refuse);
   return router;
 }

@@ -183,8 +183,14 @@ describe('the rate limit', () => {
 
   test('counts all clients behind the platform’s way in as one, at ten times the figure', async () => {
     const { ask } = start({ options: { rateLimitPerMinute: 1 } });
-    const both = [...(await codes(ask, 'GET', '/status', 5, '127.0.0.1')), ...(await codes(ask, 'GET', '/status', 6, '::1'))];
-    expect(both.filter((code) => code === 200)).toHaveLength(10);
+    const both = [...(await codes(ask, 'GET', '/nothing', 5, '127.0.0.1')), ...(await codes(ask, 'GET', '/nothing', 6, '::1'))];
+    expect(both.filter((code) => code === 'not_found')).toHaveLength(10);
+  });
+
+  test.each(['/nonce', '/status', '/nodes', '/'])('leaves %s alone behind the platform’s way in, where refusing costs as much as answering', async (path) => {
+    const { ask } = start({ options: { rateLimitPerMinute: 1, nonceRateLimitPerMinute: 1 } });
+    expect(await codes(ask, 'GET', path, 30, '127.0.0.1')).toEqual(Array.from({ length: 30 }, () => 200));
+    expect(await codes(ask, 'GET', path, 2)).toEqual([200, 'rate_limited']);
   });
 });
 

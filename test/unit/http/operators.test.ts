@@ -119,8 +119,8 @@ describe('a client', () => {
     await start({ http: { rateLimitPerMinute: 1, trustedProxies } });
     let passed = 0;
     for (const header of forwarded) {
-      const answer = await fetch(`${node.url}/status`, { headers: { 'x-forwarded-for': header } });
-      if (answer.status === 200) passed += 1;
+      const answer = await fetch(`${node.url}/nothing`, { headers: { 'x-forwarded-for': header } });
+      if (answer.status === 404) passed += 1;
       else expect(answer.status).toBe(429);
     }
     return passed;
