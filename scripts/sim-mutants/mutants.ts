@@ -463,19 +463,6 @@ const OWN: readonly Mutant[] = [
     runs: { faults: 'light', rates: { 'hash reset': { perHour: 8 } } },
   },
   {
-    name: 'outage-without-end',
-    section: 'own',
-    what: 'A ready node serves by the last good view of the chain for ever.',
-    replace: [
-      {
-        file: 'machines/view-age.ts',
-        find: `  return view !== null && limits.outageMs > 0 && viewAgeMs(view, now, limits) > limits.outageMs;`,
-        put: `  return view === limits && now === null;`,
-      },
-    ],
-    runs: { faults: 'none', rates: { 'chain down': { perHour: 3, forSeconds: [1_100, 1_500] } } },
-  },
-  {
     name: 'old-view-hands-out',
     section: 'own',
     what: 'The secret is handed to members of a view of the chain that is too old.',

@@ -73,6 +73,7 @@ export interface ComposedNode {
 
 export interface NodeInside {
   readonly freshness: FreshnessLimits;
+  readonly chainWatch: Pick<ChainWatch, 'figures'>;
   readonly secret: MasterSecret;
   readonly vault: Vault;
   readonly store: RecordStore;
@@ -315,7 +316,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     },
     appModules,
     actor,
-    inside: { freshness, secret, vault, store, peerCache, replicas, staleness, conversation, acknowledgements },
+    inside: { freshness, chainWatch, secret, vault, store, peerCache, replicas, staleness, conversation, acknowledgements },
     readiness,
     start: () => void actor.start(),
     stop: () => {

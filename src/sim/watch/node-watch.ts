@@ -244,7 +244,11 @@ export class NodeWatch {
     if (/"sealed":\{/.test(plaintext)) {
       const { maxAgeMs, nodeTickMs } = life.node.inside.freshness;
       const oldestMs = maxAgeMs + nodeTickMs + VIEW_AGE_SLACK_MS;
-      if (maxAgeMs > 0) this.#checkViewAge(life.node.actor.getSnapshot(), oldestMs, 'the secret is handed out only by a fresh view of the chain');
+      // A read for outbound work makes the view younger than the machine's.
+      const ageMs = life.node.inside.chainWatch.figures().viewAgeMs ?? Infinity;
+      const fresh = 'the secret is handed out only by a fresh view of the chain';
+      checks.note(fresh);
+      if (maxAgeMs > 0 && ageMs > oldestMs) report(fresh, `${life.name} has one of ${ageMs} ms`);
       checks.note('the secret is handed out only while it is confirmed');
       const hash: Hash32 | null = vault.servingHash();
       if (hash === null || !chain.deepHashes.has(hash)) report('the secret is handed out only while it is confirmed', `${life.name} handed it out`);
