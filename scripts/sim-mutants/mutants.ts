@@ -626,13 +626,6 @@ const OWN: readonly Mutant[] = [
     runs: { rates: { "liar: others' counts": { perHour: 6 } } },
   },
   {
-    name: 'forged-count-kept',
-    section: '§10 A forged count',
-    what: 'Where somebody forged counts of the own clock key, a node goes on with that key.',
-    replace: [{ file: 'store/local-writes.ts', find: `    if (!isForged(own)) return own;`, put: `    if (own !== '') return own;` }],
-    runs: { requests: 1, rates: { "liar: others' counts": { perHour: 12 } } },
-  },
-  {
     name: 'clocks-uncut',
     section: '§10 Bounds',
     what: 'A merged clock is held with all its entries.',
