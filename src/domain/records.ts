@@ -98,6 +98,7 @@ export interface ListRequest {
   readonly prefix?: string | undefined;
   /** Only keys after this one. */
   readonly after?: string | undefined;
+  /** Keys at most; from 1. */
   readonly limit?: number | undefined;
 }
 

@@ -6,7 +6,7 @@
  * of get, put, delete, merge, expiry and "what was written since" does not depend on how much is held.
  */
 import { digestText } from '../crypto/record-digest.ts';
-import { RefusalError } from '../domain/errors.ts';
+import { invariant, RefusalError } from '../domain/errors.ts';
 import type { StoreTotals } from '../domain/figures.ts';
 import type { StoreId } from '../domain/ids.ts';
 import type { Random } from '../domain/ports.ts';
@@ -145,7 +145,9 @@ export class RecordStore {
     return this.#write(appId, held, this.#next(held, { key, value: null, ttlMs: 0 }, nowMs), nowMs);
   }
 
+  /** @throws InvariantError for a limit below 1, whose pages would stay empty for ever */
   list(appId: string, request: ListRequest, nowMs: number): KeyPage {
+    invariant((request.limit ?? 1) >= 1, 'a listing was asked for fewer than one key');
     const namespace = this.#contents.namespace(appId);
     if (namespace === undefined) return { keys: [], more: false };
     const nothingExpired = this.#aging.expired(nowMs).next().done === true;

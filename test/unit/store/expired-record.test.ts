@@ -69,4 +69,5 @@ test('a page of a listing is not empty for them while there is more: it has a ke
   for (const key of ['y', 'z']) store.put(APP, key, bytesOf(28), 0, START_MS);
   expect(store.list(APP, { limit: 1 }, START_MS + 20_000)).toEqual({ keys: ['y'], more: true });
   expect(store.list(APP, { limit: 1, after: 'y' }, START_MS + 20_000)).toEqual({ keys: ['z'], more: false });
+  expect(() => store.list(APP, { limit: 0 }, START_MS + 20_000)).toThrow('fewer than one key');
 });
