@@ -42,7 +42,11 @@ export function errorAnswer(error: unknown): ErrorAnswer {
 
 function refusalFor(error: unknown): RefusalError {
   if (error instanceof RefusalError) return error;
-  if (error instanceof DependencyError) return new RefusalError('service_unavailable', error.message, DEPENDENCY_RETRY_SECONDS[error.dependency]);
+  if (error instanceof DependencyError) {
+    // A request reads the chain for one thing only.
+    const message = error.dependency === 'chain' ? `the app registry cannot be read: ${error.message}` : error.message;
+    return new RefusalError('service_unavailable', message, DEPENDENCY_RETRY_SECONDS[error.dependency]);
+  }
   if (error instanceof DeadlineError) return new RefusalError('service_unavailable', error.message);
   return new RefusalError('internal_error', 'internal error');
 }

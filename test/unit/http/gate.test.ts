@@ -69,7 +69,7 @@ describe('the error table', () => {
   });
 
   test.each<[string, Error, number, string]>([
-    ['the chain', new DependencyError('chain', 'timeout', 'the chain RPC at a.test:443 answered 401'), 5, 'the chain RPC at a.test:443 answered 401'],
+    ['the chain', new DependencyError('chain', 'timeout', 'the chain RPC at a.test:443 answered 401'), 5, 'the app registry cannot be read: the chain RPC at a.test:443 answered 401'],
     ['the enclave API', new DependencyError('enclave', 'malformed', 'it failed'), 2, 'it failed'],
     ['a peer', new DependencyError('peer', 'unreachable', 'it failed'), 2, 'it failed'],
     ['a time limit', new DeadlineError('the chain read', 5_000), 1, 'the chain read took longer than 5000 ms'],
