@@ -463,16 +463,6 @@ const OWN: readonly Mutant[] = [
     runs: { faults: 'light', rates: { 'hash reset': { perHour: 8 } } },
   },
   {
-    name: 'old-view-hands-out',
-    section: 'own',
-    what: 'The secret is handed to members of a view of the chain that is too old.',
-    replace: [
-      { file: 'sync/inbound.ts', find: `    if (!this.#modules.mayHandOut()) {`, put: `    if (directory.ageMs() < 0) {` },
-      { file: 'sync/inbound.ts', find: `    if (directory.ageMs() > this.#options.peerCacheTtlMs) {`, put: `    if (directory.ageMs() < 0) {` },
-    ],
-    runs: { faults: 'none', rates: { 'chain down': { perHour: 12, forSeconds: [300, 600] }, crash: { perHour: 30 } } },
-  },
-  {
     name: 'ready-until-judged',
     section: 'own',
     what: 'A node whose secret the chain stopped showing stays ready until the step that judges the hash.',
