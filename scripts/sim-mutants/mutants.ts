@@ -95,13 +95,6 @@ const REAL_CHAINS: readonly Mutant[] = [
     runs: badBackend('backend busy', [1, 3]),
   },
   {
-    name: 'unread-versions-drop-members',
-    section: '§6',
-    what: 'Where no version can be read, all members are dropped.',
-    replace: [{ file: 'registry/view-reader.ts', find: `if (found.versions.size > 0 && !isAnyRead(`, put: `if (found.versions.size > 1_000 && !isAnyRead(` }],
-    runs: badBackend('backend reverting'),
-  },
-  {
     name: 'refused-price-forgotten',
     section: '§6',
     what: 'A claim that was refused for its price is offered again at the next tick for as little.',

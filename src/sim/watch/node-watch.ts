@@ -79,7 +79,7 @@ export class NodeWatch {
     if (step !== this.#step) {
       if (step === 'readingChain') {
         this.#wavesThen = life.rpc.waves;
-        this.#calmThen = isCalm(life, 0);
+        this.#calmThen = isCalm(life, 0) && life.instance.rpcBehaviour.backends.length === 0;
       } else if (this.#step === 'readingChain' && this.#calmThen && isCalm(life, 0)) {
         checks.note('a node_tick reads the chain in three round trips');
         const trips = life.rpc.waves - this.#wavesThen;
