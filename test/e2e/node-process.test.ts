@@ -249,7 +249,7 @@ describe('the end', () => {
     const { code, stderr } = await command.ended;
     expect(code).toBe(1);
     expect(logOf(stderr)).toContainEqual(
-      expect.objectContaining({ level: 'error', message: 'the node stops', why: 'the machine failed', kind: 'RangeError' }),
+      expect.objectContaining({ level: 'error', message: 'the node stops', code: 'RangeError', stack: expect.stringContaining('src/machines/') }),
     );
     expect(hasLogged('listening')({ stderr })).toBe(true);
     await untilRefused(port);
