@@ -1,5 +1,5 @@
 /**
- * `npm run fuzz`: input that nobody foresaw, against everything that takes any: raw HTTP and inner bodies against the production
+ * `npm run fuzz`: random input against everything that takes any: raw HTTP and inner bodies against the production
  * HTTP of a node, parsers, and what peers, nodes, RPCs and enclaves answer. Targets take turns, a batch each, until the time is
  * over. What breaks a rule is made small, printed with its seed, and is exit code 1; the same seed brings it about again.
  */
@@ -29,7 +29,7 @@ interface Options {
 }
 
 const options = new Command('fuzz')
-  .description(`Input that nobody foresaw, until the time is over. Targets: ${TARGETS.map(({ name }) => name).join(', ')}.`)
+  .description(`Random input until the time is over. Targets: ${TARGETS.map(({ name }) => name).join(', ')}.`)
   .option('--seconds <n>', 'how long', wholeNumber(1, DAY_SECONDS), DEFAULT_SECONDS)
   .option('--seed <n>', 'of the first batch; with --target: that batch alone, as a failure names it', wholeNumber(0, MAX_SEED))
   .option('--target <name>', 'this one alone')

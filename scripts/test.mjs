@@ -23,7 +23,7 @@ const CHECKS = {
   machine: jest('machine'),
   // Whole clusters on a virtual clock: stories, and seeds that never change.
   simulation: jest('simulation'),
-  // Input that nobody foresaw, each time another; a failure names its seed.
+  // Random input, different in each run; a failure prints its seed.
   fuzz: ['scripts/fuzz.ts', '--seconds', '20'],
   // The visualiser's page in a real browser.
   browser: [...jest('browser'), '--maxWorkers=1'],

@@ -1,7 +1,6 @@
 /** Figures for operators (protocol.md §2, `/status` and `/nodes`; §10): what rooms count, and HTTP shows. */
 import type { Wallet } from './ids.ts';
 
-/** How far a peer is with this node's own writes (protocol.md §10). All times Unix milliseconds. */
 /** What reads of the chain have come to. */
 export interface ChainFigures {
   /** Of the last good view; null before the first. */
@@ -10,6 +9,7 @@ export interface ChainFigures {
   readonly failing: { readonly sinceMs: number; readonly why: string } | null;
 }
 
+/** How far a peer is with this node's own writes (protocol.md §10). Times are Unix milliseconds, but for `clockLeadMs`. */
 export interface ReplicationFigures {
   readonly wallet: Wallet;
   /** Own sequence number. */

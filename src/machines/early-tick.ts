@@ -1,7 +1,8 @@
 /**
- * When the next node_tick comes (protocol.md §10, Early ticks): a tick that ended short of ready brings it forward, with the
- * backoff of `domain/backoff.ts` from one second to the regular beat. A first snapshot that failed is tried again by this, too. Progress starts the backoff anew; that the tick fails for another
- * reason is none, or two reasons in turn would keep it at one second for ever.
+ * When the next node_tick comes (protocol.md §10, Early ticks). A tick that ended short of ready brings the next one forward, with
+ * the backoff of `domain/backoff.ts` between one second and the regular beat. This is also what asks again for a first snapshot that
+ * failed. Progress restarts the backoff. Failing for another reason is not progress: two reasons that alternate would otherwise
+ * keep the delay at one second. The caller is `settleTick` in `model.ts`.
  */
 import { backoffMs } from '../domain/backoff.ts';
 import type { ReasonText } from '../domain/reasons.ts';

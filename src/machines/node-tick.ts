@@ -109,6 +109,7 @@ export function nodeTickRegion(node: NodeSetup) {
               actions: {
                 type: 'conclude',
                 params: ({ event }) => ({
+                  // The guard above has taken the eligible ones; the types do not know it.
                   verdict: ineligible(event.output.eligible ? reason(REASONS.selfNotInNodeList) : event.output.reason),
                 }),
               },

@@ -44,7 +44,7 @@ export interface NodeJobsModules {
   readonly identity: NodeIdentity;
   readonly secret: MasterSecret;
   readonly vault: Pick<Vault, 'installSyncKey'>;
-  /** Whether `identity` is an eligible member; null when it is (protocol.md §1, step 2). */
+  /** Why `identity` is not an eligible member; null when it is one (protocol.md §1, step 2). */
   readonly judgeEligibility: (identity: Identity, view: ChainView) => Reason | null;
   /** Whether the version of this member may set the hash. */
   readonly mayClaim: (own: Member | undefined) => boolean;

@@ -154,7 +154,7 @@ describe('an app', () => {
     ['the reserved path', { path: 'data_key' }, 400],
     ['a length of 1024', { path: 'p', length: 1_024 }, 200],
     ['a path with spaces around it', { path: ' p ' }, 200],
-  ])('that sends %s gets %#: %i', async (_, inner, status) => {
+  ])('that sends %s (%j) gets %i', async (_, inner, status) => {
     await start();
     expect((await ask('app', inner)).status).toBe(status);
   });

@@ -283,7 +283,7 @@ describe('lanes', () => {
     expect(state.broken.map(({ message }) => message)).toEqual(['a rule is broken']);
   });
 
-  test('survive what nobody foresaw, and say so without its text', async () => {
+  test('survive an unforeseen error, and log it without its text', async () => {
     const { log, pushes, tick, write, state, clock } = startAlone(1);
     write(1);
     await tick();
