@@ -38,6 +38,7 @@ function copiesOf(secret: Halves): number {
   const masked = secret.masked();
   const start = Buffer.from(masked.slice(0, 4).map((byte) => byte ^ MASK));
   const chunk = Buffer.from(new ArrayBuffer(CHUNK_BYTES + 31));
+  const isAt = (place: number): boolean => masked.every((byte, index) => (chunk[place + index]! ^ MASK) === byte);
   const memory = openSync('/proc/self/mem', 'r');
   let copies = 0;
   for (const line of readFileSync('/proc/self/maps', 'utf8').split('\n')) {
@@ -46,10 +47,17 @@ function copiesOf(secret: Halves): number {
     const end = Number.parseInt(range[2]!, 16);
     for (let at = Number.parseInt(range[1]!, 16); at < end; at += CHUNK_BYTES) {
       const read = readSync(memory, chunk, 0, Math.min(chunk.length, end - at), at);
+      const addresses: number[] = [];
       for (let found = chunk.indexOf(start); found >= 0 && found + 32 <= read; found = chunk.indexOf(start, found + 1)) {
-        if (masked.every((byte, place) => (chunk[found + place]! ^ MASK) === byte)) copies += 1;
+        if (isAt(found)) addresses.push(at + found);
       }
       chunk.fill(0);
+      // What was read may lie where `chunk` does: a copy that the search itself made is gone by now.
+      for (const address of addresses) {
+        readSync(memory, chunk, 0, 32, address);
+        if (isAt(0)) copies += 1;
+        chunk.fill(0, 0, 32);
+      }
     }
   }
   closeSync(memory);
