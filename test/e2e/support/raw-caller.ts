@@ -189,7 +189,7 @@ export class RawCaller {
     const timestamp = changes.timestamp ?? String(nowSeconds());
     const signature = await this.#identity.sign(MESSAGE[this.#kind](nonce, changes.recipient ?? target.wallet, timestamp));
     this.sent.push({ name: 'a signature', bytes: Buffer.from(signature.slice(2), 'hex') });
-    if (Buffer.from(nonce, 'base64').length >= 16) this.sent.push({ name: 'a nonce', bytes: Buffer.from(nonce, 'base64') });
+    if (Buffer.from(nonce, 'base64').length >= 16) this.sent.push({ name: 'a nonce', bytes: Buffer.from(nonce, 'base64'), guessable: 8 });
     const prefix = HEADER_PREFIX[this.#kind];
     return {
       [`${prefix}signature`]: signature,

@@ -8,6 +8,8 @@ export interface Secret {
   /** What it is, for the report; never the secret itself. */
   readonly name: string;
   readonly bytes: Uint8Array;
+  /** Leading bytes that anybody can guess, such as a count: they are not looked for by themselves. Default 0. */
+  readonly guessable?: number;
 }
 
 export interface Output {
@@ -110,9 +112,9 @@ function byteChar(digits: string): string {
 /** Which secrets a spelling belongs to. */
 function indexOf(secrets: readonly Secret[], form: EncodedForm): ReadonlyMap<string, ReadonlySet<string>> {
   const index = new Map<string, Set<string>>();
-  for (const { name, bytes } of secrets) {
+  for (const { name, bytes, guessable = 0 } of secrets) {
     if (bytes.length < MIN_SECRET_BYTES) throw new RangeError(`${name} is too short to be looked for`);
-    for (const spelling of piecesOf(Buffer.from(bytes)).flatMap((piece) => form.spellings(piece))) {
+    for (const spelling of piecesOf(Buffer.from(bytes.subarray(guessable))).flatMap((piece) => form.spellings(piece))) {
       const names = index.get(spelling);
       if (names === undefined) index.set(spelling, new Set([name]));
       else names.add(name);
