@@ -2,7 +2,8 @@
  * Which transaction to send for a claim (protocol.md §6): pure. EIP-1559, max fee = 2 x base fee + tip, the tip within its
  * bounds. What the RPC suggests as a tip may be absurd, so a cap binds. A claim of ours that still waits is left alone for a
  * while, then replaced under the same nonce; one that was refused for its price is raised by an eighth at each further try, until
- * it is taken or the cap is reached.
+ * it is taken or the cap is reached. From the cap on, tries begin again with fresh fees: the pool may have forgotten what was in the
+ * way, and a node that gave up for good would never claim.
  */
 
 /** Gas limit of a claim. */
@@ -47,7 +48,7 @@ export interface ChainFacts {
 export type ClaimPlan =
   | { readonly kind: 'wait' }
   | ({ readonly kind: 'send'; readonly nonce: number } & ClaimFees)
-  /** More would be over the cap. */
+  /** What would be mined now is over the cap. */
   | { readonly kind: 'too_dear' };
 
 const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);
@@ -79,7 +80,7 @@ function withinCap({ maxPriorityFeePerGas, maxFeePerGas }: ClaimFees, baseFee: b
 export function planClaim(last: LastTry | null, facts: ChainFacts, maxTip: bigint): ClaimPlan {
   if (last === null || last.nonce < facts.nonce) return send(facts.nonce, freshFees(facts, maxTip));
   if (last.became === 'taken' && last.isSameHash && facts.head - last.sentAt < STUCK_AFTER_BLOCKS) return { kind: 'wait' };
-  return send(last.nonce, raisedFees(last, facts, maxTip));
+  return send(last.nonce, raisedFees(last, facts, maxTip) ?? freshFees(facts, maxTip));
 }
 
 function send(nonce: number, fees: ClaimFees | null): ClaimPlan {

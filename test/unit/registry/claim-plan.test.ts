@@ -36,7 +36,7 @@ describe('a claim', () => {
     ['of another hash takes the place of the one before, which is in the pool', tried(7, 0n, { isSameHash: false }), { kind: 'send', nonce: 7, ...RAISED }],
     ['whose nonce the chain has used is followed by another, with fresh fees', tried(6, 0n), { kind: 'send', nonce: 7, ...FRESH }],
     ['of a nonce that the chain has not reached yet keeps that nonce', tried(9, 50n), { kind: 'send', nonce: 9, ...RAISED }],
-    ['that was refused at the cap is too dear', tried(7, 0n, { became: 'refused', maxPriorityFeePerGas: MAX_TIP }), { kind: 'too_dear' }],
+    ['that was refused at the cap is followed by fresh fees under its own nonce', tried(7, 0n, { became: 'refused', maxPriorityFeePerGas: MAX_TIP }), { kind: 'send', nonce: 7, ...FRESH }],
   ])('%s', (_, last, plan) => {
     expect(planClaim(last, FACTS, MAX_TIP)).toEqual(plan);
   });
