@@ -443,7 +443,7 @@ export class Network {
     this.#steps += 1;
     const way = (): Way => this.#ways.get(`${from} ${node.name}`) ?? 'open';
     if (way() === 'cut' || (way() === 'closes large bodies' && noted.bytes > RUST_BODY_BYTES)) throw new DependencyError('peer', 'unreachable', 'the peer cannot be reached');
-    const answer = await this.#inTime(request, () => (way() === 'hang' ? new Promise<never>(() => undefined) : injectRequest(node.app, request, '10.0.0.1')));
+    const answer = await this.#inTime(request, () => (way() === 'hang' ? new Promise<never>(() => undefined) : injectRequest(node.app, request, '10.0.0.1', this.clock.nowMs())));
     noted.status = answer.status;
     if (way() === 'lose answers') throw new DependencyError('peer', 'unreachable', 'the connection was cut');
     if (answer.body.length > request.maxAnswerBytes) throw new DependencyError('peer', 'too_large', 'the answer is too long');

@@ -9,8 +9,11 @@ import type { Express } from 'express';
 import inject, { type InjectOptions, type Response } from 'light-my-request';
 import type { TransportAnswer, TransportRequest } from '../../domain/ports.ts';
 
-/** @param address the caller's, as the node sees it */
-export async function injectRequest(app: Express, request: TransportRequest, address: string): Promise<TransportAnswer> {
+/**
+ * @param address the caller's, as the node sees it
+ * @param nowMs the node's time of day, which its answer is dated by: the library would take that of the process
+ */
+export async function injectRequest(app: Express, request: TransportRequest, address: string, nowMs: number): Promise<TransportAnswer> {
   const { pathname, search, host } = new URL(request.url);
   const { promise, resolve, reject } = Promise.withResolvers<Response>();
   const options: InjectOptions = {
@@ -26,7 +29,7 @@ export async function injectRequest(app: Express, request: TransportRequest, add
   inject(app, options, (error, response) => (response === undefined ? reject(error ?? new Error('there is no answer')) : resolve(response)));
   const { statusCode, headers, rawPayload } = await promise;
   const texts = Object.entries(headers).map(([name, value]) => [name, String(value)] as const);
-  return { status: statusCode, headers: Object.fromEntries(texts), body: rawPayload };
+  return { status: statusCode, headers: { ...Object.fromEntries(texts), date: new Date(nowMs).toUTCString() }, body: rawPayload };
 }
 
 function wholeBody(text: string): Readable {

@@ -118,7 +118,7 @@ export class OlderNode implements Server {
     return this.#secret !== null;
   }
 
-  app(): null {
+  serving(): null {
     return null;
   }
 

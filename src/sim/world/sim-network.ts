@@ -31,10 +31,16 @@ export interface Weather {
 export const FAIR_WEATHER: Weather = { loss: 0, delay: 0, duplicate: 0, reorder: 0, cutHalfWay: 0 };
 
 /** Who answers requests at a place on the network. */
+/** An app that answers, and the clock of its process. */
+export interface ServedApp {
+  readonly app: Express;
+  readonly clock: Pick<Clock, 'nowMs'>;
+}
+
 export interface Server {
   readonly owner: Owner;
   /** Null: nothing listens there. */
-  app(): Express | null;
+  serving(): ServedApp | null;
   /** Answers a request by itself, without the product: a node of another kind. */
   respond?(request: TransportRequest, address: string): Promise<TransportAnswer>;
   /** Sees each answer before it leaves; it may hold it back for ever by giving null. */
@@ -119,9 +125,9 @@ export class SimNetwork {
     }
     if (toIt === 'lost') return promise;
     const arrive = (): void => {
-      const app = server.app();
+      const serving = server.serving();
       const client = this.#behindProxy.has(to) ? LOOPBACK : address;
-      const served = server.respond?.(request, client) ?? (app === null ? null : injectRequest(app, request, client));
+      const served = server.respond?.(request, client) ?? (serving === null ? null : injectRequest(serving.app, request, client, serving.clock.nowMs()));
       if (served === null) {
         fail('nothing listens');
         return;

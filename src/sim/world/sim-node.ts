@@ -21,7 +21,7 @@ import { SeededRandom } from './seeded.ts';
 import { CHAIN_ID, type SimChain } from './sim-chain.ts';
 import { SimClock } from './sim-clock.ts';
 import { GOOD_ENCLAVE, SimEnclave, type EnclaveBehaviour } from './sim-enclave.ts';
-import type { Server, SimNetwork } from './sim-network.ts';
+import type { ServedApp, Server, SimNetwork } from './sim-network.ts';
 import { GOOD_RPC, type RpcBehaviour } from './rpc-behaviour.ts';
 import { KMS_REGISTRY, NOVA_APP_REGISTRY, type ContractAnswers } from './sim-contracts.ts';
 import { SimRpc } from './sim-rpc.ts';
@@ -123,8 +123,8 @@ export class SimNode implements Server {
     return this.life?.node.readiness() ?? null;
   }
 
-  app(): Express | null {
-    return this.life?.app ?? null;
+  serving(): ServedApp | null {
+    return this.life;
   }
 
   answering(answer: TransportAnswer, request: TransportRequest): TransportAnswer | null {
