@@ -133,15 +133,17 @@ test('the command itself says each end of a process once, also of one that the p
   expect(ends().slice(before)).toEqual([expect.stringMatching(/^node-2 ended with code 0/), expect.stringMatching(/^node-2 ended by SIGKILL/)]);
 });
 
-test('without the RPC nobody is ready, and with it all are again', async () => {
-  let from = events.length;
+test('without the RPC ready nodes stay ready, their ticks say why they fail, and with it they succeed again', async () => {
+  const outcomeOf = (source: string, wanted: RegExp) => (event: VisualizerEvent): boolean =>
+    event.kind === 'step' && event.source === source && wanted.test(String(event.shown?.['last tick'] ?? ''));
+  const stoppedFrom = events.length;
   expect((await send({ command: 'stop_rpc' })).status).toBe(200);
-  for (const source of ['node-1', 'node-2']) {
-    await until((event) => event.kind === 'step' && event.source === source && event.active?.includes('node.readiness.ineligible') === true, from);
-  }
-  from = events.length;
+  for (const source of ['node-1', 'node-2']) await until(outcomeOf(source, /^peer cache refresh failed: the chain RPC/), stoppedFrom);
+  const startedFrom = events.length;
   expect((await send({ command: 'start_rpc' })).status).toBe(200);
-  for (const source of ['node-1', 'node-2']) await until(isReady(source), from);
+  for (const source of ['node-1', 'node-2']) await until(outcomeOf(source, /^ok$/), startedFrom);
+  const left = events.slice(stoppedFrom).filter((event) => event.kind === 'step' && event.active?.includes('node.readiness.ready') === false);
+  expect(left).toEqual([]);
 });
 
 test('a way that is cut makes anti-entropy fail, and mended it succeeds', async () => {

@@ -1,9 +1,9 @@
 /** What connections may hold of a node (protocol.md §10: Bounds, An answer reaches its caller), over real sockets. */
 import { connect, type Socket } from 'node:net';
-import type { ServerResponse } from 'node:http';
+import type { RequestListener, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { waitUntil } from '../../../src/dev/waiting.ts';
-import { listen } from '../../../src/http/server.ts';
+import { listen, type HttpServer } from '../../../src/http/server.ts';
 import { WAIT_LIMIT_MS } from '../../support/limits.ts';
 import type { TeePubkey } from '../../../src/domain/ids.ts';
 import { authorizedRecord, startNodeOverHttp } from '../../support/node-over-http.ts';
@@ -15,6 +15,17 @@ afterEach(async () => {
 
 const until = (what: string, reached: () => boolean): Promise<void> =>
   waitUntil({ what, limitMs: WAIT_LIMIT_MS, everyMs: 5 }, async () => (reached() ? null : 'not yet'));
+
+/** A server that is closed after the test, whatever is still open then. */
+async function serve(listener: RequestListener, maxConnections?: number): Promise<HttpServer> {
+  const server = await listen('127.0.0.1', 0, listener, maxConnections);
+  closers.push(async () => {
+    const drained = server.drain();
+    server.destroy();
+    await drained;
+  });
+  return server;
+}
 
 interface Opened {
   readonly socket: Socket;
@@ -39,8 +50,7 @@ const REQUEST = 'GET /health HTTP/1.1\r\nHost: node.test\r\n\r\n';
 describe('pipelining', () => {
   test('the sixteenth unanswered request is the last that is carried out; the socket ends after its answer', async () => {
     const waiting: ServerResponse[] = [];
-    const server = await listen('127.0.0.1', 0, (_, response) => void waiting.push(response));
-    closers.push(() => server.destroy());
+    const server = await serve((_, response) => void waiting.push(response));
     const { socket, text, isClosed } = await open(server.port);
     socket.write(REQUEST.repeat(40));
     await until('sixteen requests', () => waiting.length === 16);
@@ -52,8 +62,7 @@ describe('pipelining', () => {
   });
 
   test('who waits for answers may send as many as it likes', async () => {
-    const server = await listen('127.0.0.1', 0, (_, response) => void response.end('answer'));
-    closers.push(() => server.destroy());
+    const server = await serve((_, response) => void response.end('answer'));
     const { socket, text } = await open(server.port);
     for (let count = 1; count <= 40; count += 1) {
       socket.write(REQUEST);
@@ -66,8 +75,7 @@ describe('pipelining', () => {
 describe('at the cap of connections', () => {
   test('the one that has been idle longest gives way, and the newcomer is answered', async () => {
     const waiting: ServerResponse[] = [];
-    const server = await listen('127.0.0.1', 0, (_, response) => void waiting.push(response), 3);
-    closers.push(() => server.destroy());
+    const server = await serve((_, response) => void waiting.push(response), 3);
     const busy = await open(server.port);
     busy.socket.write(REQUEST);
     await until('the request', () => waiting.length === 1);
@@ -86,8 +94,7 @@ describe('at the cap of connections', () => {
 
   test('where all are at work the newcomer is closed', async () => {
     const waiting: ServerResponse[] = [];
-    const server = await listen('127.0.0.1', 0, (_, response) => void waiting.push(response), 1);
-    closers.push(() => server.destroy());
+    const server = await serve((_, response) => void waiting.push(response), 1);
     const busy = await open(server.port);
     busy.socket.write(REQUEST);
     await until('the request', () => waiting.length === 1);
