@@ -51,7 +51,7 @@ export interface PendingClaim {
   readonly hash: Hash32;
   /** Not before this block. */
   readonly notBefore: number;
-  /** No block ever takes it. */
+  /** No block ever takes it; the pool forgets it after `LOST_FOR_BLOCKS`. */
   readonly lost: boolean;
 }
 
@@ -67,6 +67,9 @@ export interface Receipt {
   readonly block: number;
   readonly succeeded: boolean;
 }
+
+/** How long a pool keeps a claim that no block takes. Blocks. */
+const LOST_FOR_BLOCKS = 60;
 
 /** What becomes of the next claims that reach the chain. */
 export type ClaimFate = 'taken' | 'lost' | 'stuck' | 'answer lost' | 'forgotten';
@@ -125,6 +128,7 @@ export class SimChain {
 
   /** The next one after all that waits in the pool. */
   pendingNonceOf(wallet: Wallet): number {
+    this.#forgetLost();
     const waiting = this.#pendingClaims.filter(({ sender }) => sender === wallet).map(({ nonce }) => nonce + 1);
     return Math.max(this.nonceOf(wallet), ...waiting);
   }
@@ -146,12 +150,18 @@ export class SimChain {
     this.#mineNext();
   }
 
+  /** Nobody can replace a claim at the cap of fees, so a pool that kept it for ever would keep its wallet from claiming for ever. */
+  #forgetLost(): void {
+    this.#pendingClaims = this.#pendingClaims.filter(({ lost, notBefore }) => !lost || this.head < notBefore + LOST_FOR_BLOCKS);
+  }
+
   /** @returns what the RPC says to it, `null` when it takes it */
   send(raw: Hex, fate: ClaimFate): string | null {
     const transaction = parseTransaction(raw as `0x02${string}`);
     const sender = senderOf(raw, this.#signers);
     const nonce = transaction.nonce ?? 0;
     if (nonce < this.nonceOf(sender)) return 'nonce too low';
+    this.#forgetLost();
     const same = this.#pendingClaims.find((claim) => claim.sender === sender && claim.nonce === nonce);
     const tip = transaction.maxPriorityFeePerGas ?? 0n;
     const transactionHash = keccak256(raw) as Hash32;
