@@ -134,8 +134,10 @@ test('the command itself says each end of a process once, also of one that the p
 });
 
 test('without the RPC ready nodes stay ready, their ticks say why they fail, and with it they succeed again', async () => {
-  const outcomeOf = (source: string, wanted: RegExp) => (event: VisualizerEvent): boolean =>
-    event.kind === 'step' && event.source === source && wanted.test(String(event.shown?.['last tick'] ?? ''));
+  const outcomeOf = (source: string, wanted: RegExp) => (event: VisualizerEvent): boolean => {
+    const outcome = event.kind === 'step' && event.source === source ? event.shown?.['last tick'] : null;
+    return typeof outcome === 'string' && wanted.test(outcome);
+  };
   const stoppedFrom = events.length;
   expect((await send({ command: 'stop_rpc' })).status).toBe(200);
   for (const source of ['node-1', 'node-2']) await until(outcomeOf(source, /^peer cache refresh failed: the chain RPC/), stoppedFrom);
