@@ -21,6 +21,7 @@ export interface Ended {
 
 export interface FoundProcess {
   readonly pid: number;
+  readonly parent: number;
   readonly command: string;
 }
 
@@ -93,14 +94,15 @@ export class StartedCommand {
     return readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))
       .filter((pid) => readProc(pid, 'environ').includes(this.#mark))
-      .map((pid) => ({ pid: Number(pid), command: readProc(pid, 'cmdline').replaceAll('\0', ' ').trim() }))
+      .map((pid) => ({ pid: Number(pid), parent: parentOf(pid), command: readProc(pid, 'cmdline').replaceAll('\0', ' ').trim() }))
       // A process that ended meanwhile, or that its parent has not fetched yet.
       .filter(({ command }) => command !== '');
   }
 
-  /** The one process whose command line holds a text. */
+  /** The one process whose command line holds a text. A child of it that has not begun its own program yet still has that line. */
   processOf(text: string): FoundProcess {
-    const found = this.processes().filter(({ command }) => command.includes(text));
+    const all = this.processes().filter(({ command }) => command.includes(text));
+    const found = all.filter(({ parent }) => !all.some(({ pid }) => pid === parent));
     if (found.length !== 1) throw new Error(`${found.length} processes of ${text}`);
     return found[0]!;
   }
@@ -141,6 +143,13 @@ function readProc(pid: string, file: string): string {
   } catch {
     return '';
   }
+}
+
+/** 0 when the process has ended. */
+function parentOf(pid: string): number {
+  const stat = readProc(pid, 'stat');
+  // The name before may hold spaces and brackets; the state and the parent follow it.
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] ?? 0);
 }
 
 /** What this test run says to its own processes, and npm to its scripts, is not for the command. npm writes no caches. */
