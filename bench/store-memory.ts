@@ -139,7 +139,7 @@ function measure({ add, share = 1, then }: Shape): { readonly records: number; r
 
 const rows: (string | number)[][] = [['shape', 'records', 'heap a record', 'counted a record', 'counted / heap']];
 for (const shape of SHAPES) {
-  // What the first use of the code itself needs is no record's.
+  // The first use of the code allocates memory of its own, which must not be counted for a record.
   measure({ ...shape, share: 0 });
   const { records, heap, counted } = measure(shape);
   aimAt(`${shape.name}: counted at least what the heap grows by`, counted >= heap - CODE_BYTES / records);

@@ -5,7 +5,7 @@ import process from 'node:process';
 /** Between two looks whether it is still there. Milliseconds. */
 const LOOK_EVERY_MS = 500;
 
-/** The parent, and npm behind it where a shell stands between (seen on Linux only). Whoever takes their place has another id. */
+/** The parent, and npm behind it where a shell stands between (seen on Linux only). A process that takes their place has another id. */
 function starters() {
   const parent = process.ppid;
   try {

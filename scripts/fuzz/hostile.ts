@@ -52,7 +52,7 @@ export function changed(good: unknown, list: readonly Change[]): unknown {
   }, good);
 }
 
-/** As JSON; what JSON has no word for is no text at all. */
+/** As JSON; an empty text for a value that JSON cannot express. */
 export function jsonOf(value: unknown): string {
   return value === undefined ? '' : JSON.stringify(value);
 }

@@ -107,7 +107,7 @@ export class NodeJobs {
     if (reading.kind === 'shallow') return reading;
     const { secret, chain, log } = this.#modules;
     const { hash } = reading;
-    // What cannot be read is no claim of this node.
+    // A receipt that cannot be read counts as not ours: the node then asks for a first snapshot instead of assuming an empty store.
     const setHere = secret.needsReceipt(hash) && (await chain.hasClaimed(hash, signal).catch(() => false));
     signal.throwIfAborted();
     const before = secret.confirmedHash();
