@@ -76,7 +76,7 @@ async function measureDelays(environment: Environment, oneByOne: boolean): Promi
     const written = new Map<string, number>();
     const isSeen = (key: string): boolean => watchers.every(({ seen }) => seen.has(key));
     const waitFor = (what: string, keys: readonly string[]): Promise<void> =>
-      waitUntil({ what, limitMs: LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () => (keys.every(isSeen) ? null : 'not on all nodes'));
+      waitUntil({ what, timeoutMs: LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () => (keys.every(isSeen) ? null : 'not on all nodes'));
     try {
       for (let index = 0; index < WRITES; index += 1) {
         const key = `key-${index}`;

@@ -5,7 +5,7 @@ import { ManagedProcess } from '../src/dev/managed-process.ts';
 import type { ClusterNode } from '../src/dev/cluster-node.ts';
 import type { TeePubkey, Wallet } from '../src/domain/ids.ts';
 
-const START_LIMIT_MS = 60_000;
+const START_TIMEOUT_MS = 60_000;
 const announcement = z.object({ url: z.string() });
 
 export interface FloorOptions {
@@ -29,6 +29,6 @@ export async function startFloor({ node, secret, caller }: FloorOptions) {
     },
     output: new CapturedOutput('floor', 50),
   });
-  const { url } = announcement.parse(JSON.parse(await floor.firstLine(START_LIMIT_MS)));
+  const { url } = announcement.parse(JSON.parse(await floor.firstLine(START_TIMEOUT_MS)));
   return { url, pid: floor.pid!, close: () => floor.kill() };
 }

@@ -28,7 +28,7 @@ try {
     await joiner.kill();
     const startedAtMs = performance.now();
     joiner.spawn();
-    await waitUntil({ what: 'the joining node becoming ready', limitMs: LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () =>
+    await waitUntil({ what: 'the joining node becoming ready', timeoutMs: LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () =>
       (await joiner.tryStatus())?.readiness?.state === 'ready' ? null : 'it is not',
     );
     return performance.now() - startedAtMs;

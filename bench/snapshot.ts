@@ -44,7 +44,7 @@ function addRow(what: string, count: number, seconds: number, { blockMs, ownMs, 
 }
 
 async function isReadyWith(node: ClusterNode, keys: number): Promise<void> {
-  await waitUntil({ what: `${node.name} being ready`, limitMs: LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () => {
+  await waitUntil({ what: `${node.name} being ready`, timeoutMs: LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () => {
     const status = await node.tryStatus();
     if (status?.readiness?.state !== 'ready') return status?.readiness?.reason ?? 'no answer';
     return status.data_store.total_keys >= keys ? null : `it holds ${status.data_store.total_keys} keys`;
@@ -61,7 +61,7 @@ async function join(node: ClusterNode, keys: number): Promise<{ fromMs: number; 
 
 async function linesRead(): Promise<void> {
   const untilMs = Date.now() + LINES_LATER_MS;
-  await waitUntil({ what: 'the last probe lines', limitMs: LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () => (Date.now() > untilMs ? null : 'not yet'));
+  await waitUntil({ what: 'the last probe lines', timeoutMs: LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () => (Date.now() > untilMs ? null : 'not yet'));
 }
 
 const cluster = await startCluster({

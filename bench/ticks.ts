@@ -20,8 +20,8 @@ import { median, table } from './statistics.ts';
 const LATENCY_MS = 50;
 const SIZES = [1, 10, 100];
 const TICKS_MEASURED = 7;
-const READY_LIMIT_MS = 60_000;
-const TICKS_LIMIT_MS = 60_000;
+const READY_TIMEOUT_MS = 60_000;
+const TICKS_TIMEOUT_MS = 60_000;
 const LOOK_EVERY_MS = 50;
 const MAX_TRIPS = 3;
 
@@ -43,7 +43,7 @@ async function tickDurations(node: ClusterNode, wanted: number): Promise<number[
   const durations: number[] = [];
   let seen: unknown = lastTick(await node.status())?.started_at_ms;
   let skipped = false;
-  await waitUntil({ what: `${wanted} node_ticks`, limitMs: TICKS_LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () => {
+  await waitUntil({ what: `${wanted} node_ticks`, timeoutMs: TICKS_TIMEOUT_MS, everyMs: LOOK_EVERY_MS }, async () => {
     const tick = lastTick(await node.status());
     if (tick !== null && tick.started_at_ms !== seen) {
       seen = tick.started_at_ms;
@@ -71,7 +71,7 @@ async function roundTrips(cluster: Cluster, url: string): Promise<{ trips: numbe
   const rpc = new Rpc({ url }, { clock: systemClock, fetch, onRoundTrip: () => (trips += 1) });
   const { novaAppRegistry, kmsRegistry } = cluster.chain;
   const options = { kmsAppId: KMS_APP_ID, inEnclave: false, confirmations: CONFIRMATIONS, novaAppRegistry, kmsRegistry, maxClockSkewMs: Infinity, lastReadTtlMs: 0 };
-  const view = await new ViewReader(options, { rpc, clock: systemClock }).readView(AbortSignal.timeout(READY_LIMIT_MS));
+  const view = await new ViewReader(options, { rpc, clock: systemClock }).readView(AbortSignal.timeout(READY_TIMEOUT_MS));
   return { trips, members: view.membership.members.length };
 }
 
@@ -80,7 +80,7 @@ const slow = await startSlowRpc(cluster.chain.url, LATENCY_MS);
 try {
   const node = cluster.node(1);
   await node.start({ NODE_URL: slow.url, RATE_LIMIT_PER_MINUTE: '0' });
-  await node.waitForState('ready', READY_LIMIT_MS);
+  await node.waitForState('ready', READY_TIMEOUT_MS);
   const readyAtBlock = await cluster.chain.client.getBlockNumber();
   const [claim] = await cluster.chain.claimBlocks();
   const rows: (string | number)[][] = [['instances', 'sequential round trips', 'node_tick median ms', 'max ms']];

@@ -9,7 +9,7 @@ import { anyBytes, tears, torn } from './hostile.ts';
 import { target } from './target.ts';
 
 /** Longer than any answer takes here. Milliseconds. */
-const CLOSE_LIMIT_MS = 20_000;
+const CLOSE_TIMEOUT_MS = 20_000;
 const PATHS = ['/', '/health', '/status', '/nonce', '/nodes', '/kms/derive', '/kms/data', '/kms/data?key=a', '/kms/data/a%2Fb', '/sync', '*', 'http://x/status', '/kms/../status', '//', '/%'];
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'PATCH', 'CONNECT', 'TRACE', 'QUERY', 'get', ''];
 const HEADERS = ['host', 'content-type', 'content-encoding', 'content-length', 'transfer-encoding', 'expect', 'connection', 'upgrade', 'x-app-signature', 'x-app-nonce', 'x-app-timestamp', 'x-app-wallet', 'x-tee-wallet', 'x-kms-signature', 'x-kms-nonce', 'x-kms-timestamp', 'x-sync-signature', 'x-forwarded-for', 'origin', 'x-nova-next-nonce', 'accept'];
@@ -47,7 +47,7 @@ async function exchange(port: number, pieces: readonly Uint8Array[]): Promise<st
   socket.on('error', () => undefined);
   const closed = Promise.withResolvers<boolean>();
   socket.once('close', () => closed.resolve(true));
-  socket.setTimeout(CLOSE_LIMIT_MS, () => closed.resolve(false));
+  socket.setTimeout(CLOSE_TIMEOUT_MS, () => closed.resolve(false));
   for (const piece of pieces) {
     if (socket.writable) await new Promise<void>((resolve) => socket.write(piece, () => resolve()));
   }

@@ -9,7 +9,7 @@ import type { Job, SeedLine } from './run-seeds.ts';
 
 const RUNNER = join(import.meta.dirname, 'run-seeds.ts');
 /** One seed. Milliseconds. */
-const SEED_LIMIT_MS = 180_000;
+const SEED_TIMEOUT_MS = 180_000;
 const MAX_STDERR_CHARS = 20_000;
 
 export type Ending =
@@ -30,7 +30,7 @@ export class SeedsProcesses {
       setTimeout(() => {
         watched.hung = true;
         child.kill('SIGKILL');
-      }, SEED_LIMIT_MS);
+      }, SEED_TIMEOUT_MS);
     let timer = limit();
     const lines: SeedLine[] = [];
     createInterface({ input: child.stdout }).on('line', (line) => {
@@ -44,7 +44,7 @@ export class SeedsProcesses {
     const broken = lines.at(-1)?.broken ?? null;
     const seed = job.seeds[lines.length - (broken === null ? 0 : 1)] ?? '';
     if (broken !== null) return { kind: 'broken', seed, ...broken };
-    if (watched.hung) return { kind: 'hung', seed, detail: `no end within ${SEED_LIMIT_MS / 1_000} s` };
+    if (watched.hung) return { kind: 'hung', seed, detail: `no end within ${SEED_TIMEOUT_MS / 1_000} s` };
     if (code !== 0) return { kind: 'crashed', seed, detail: errorLine(said) };
     return { kind: 'held' };
   }

@@ -6,7 +6,7 @@ import { within } from '../domain/deadline.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
 import { KmsClientError } from './errors.ts';
-import { REGISTRY_LIMIT_MS, REGISTRY_PAUSE_MS, type MembershipSource } from './options.ts';
+import { REGISTRY_TIMEOUT_MS, REGISTRY_PAUSE_MS, type MembershipSource } from './options.ts';
 
 /** A node that can be asked: a member of the KMS app with a registered key. */
 export interface KmsNode {
@@ -56,13 +56,13 @@ export class NodeList {
     this.#flight ??= this.#readOnce().finally(() => (this.#flight = null));
     const flight = this.#flight;
     // The reading ends by itself within its limit.
-    await within(this.#clock, 'waiting for the registry', 2 * REGISTRY_LIMIT_MS, signal, () => flight);
+    await within(this.#clock, 'waiting for the registry', 2 * REGISTRY_TIMEOUT_MS, signal, () => flight);
   }
 
   async #readOnce(): Promise<void> {
     this.#triedAtMs = this.#clock.monotonicMs();
     try {
-      const { members } = await within(this.#clock, 'reading the registry', REGISTRY_LIMIT_MS, undefined, (limit) =>
+      const { members } = await within(this.#clock, 'reading the registry', REGISTRY_TIMEOUT_MS, undefined, (limit) =>
         this.#source.readMembership(limit),
       );
       this.#nodes = members.flatMap(({ wallet, url, teePubkey }) => (teePubkey === '' ? [] : [{ wallet, url, teePubkey }]));

@@ -72,7 +72,7 @@ export const DEFAULTS = {
 } as const;
 
 /** Reading the list of nodes. */
-export const REGISTRY_LIMIT_MS = 15_000;
+export const REGISTRY_TIMEOUT_MS = 15_000;
 /** Least time between two readings of the list, also after a failed one. */
 export const REGISTRY_PAUSE_MS = 5_000;
 /** How long a node that failed is asked after the others, unless it named a time itself. */

@@ -15,7 +15,7 @@ const WATCHED = '"$@" & anvil=$!; { cat; kill -9 $anvil; } <&3 >/dev/null 2>&1 &
 /** States kept, in memory; older ones would go to disk. Blocks. */
 const KEPT_STATES = 1_024;
 /** How long Anvil may take to answer. Milliseconds. */
-const START_LIMIT_MS = 20_000;
+const START_TIMEOUT_MS = 20_000;
 /** Between two looks: a start takes a few tenths of a second. Milliseconds. */
 const LOOK_EVERY_MS = 50;
 
@@ -72,7 +72,7 @@ export async function startAnvil(options: AnvilOptions): Promise<Anvil> {
   };
   const url = `http://127.0.0.1:${port}`;
   try {
-    await waitUntil({ what: `Anvil on port ${port}`, limitMs: START_LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () => {
+    await waitUntil({ what: `Anvil on port ${port}`, timeoutMs: START_TIMEOUT_MS, everyMs: LOOK_EVERY_MS }, async () => {
       if (exited) throw new Error(`Anvil did not come up on port ${port}.`);
       return (await answers(url)) ? null : 'it does not answer';
     });

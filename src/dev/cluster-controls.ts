@@ -11,7 +11,7 @@ import type { PeerLinks } from './peer-links.ts';
 import type { TcpRelay } from './tcp-relay.ts';
 
 /** Until a node has taken a tick. Milliseconds. */
-const TICK_LIMIT_MS = 5_000;
+const TICK_TIMEOUT_MS = 5_000;
 
 export interface ClusterControlsModules {
   readonly cluster: Cluster;
@@ -41,7 +41,7 @@ export class ClusterControls {
     const { visualizerPort, running } = this.#node(name);
     if (!running || visualizerPort === null) throw new ControlError(`${name} is not running`);
     const url = `http://127.0.0.1:${visualizerPort}`;
-    const answer = await within(systemClock, `${name} taking a ${job}`, TICK_LIMIT_MS, undefined, (signal) =>
+    const answer = await within(systemClock, `${name} taking a ${job}`, TICK_TIMEOUT_MS, undefined, (signal) =>
       fetch(`${url}/commands`, {
         method: 'POST',
         headers: { origin: url, 'content-type': 'application/json', 'x-visualizer-token': this.#modules.token },

@@ -10,7 +10,7 @@ import { ManagedProcess, type Exit } from './managed-process.ts';
 import { waitUntil } from './waiting.ts';
 
 /** Time until a node that was started answers HTTP. Milliseconds. */
-const LISTEN_LIMIT_MS = 60_000;
+const LISTEN_TIMEOUT_MS = 60_000;
 
 export type Environment = Readonly<Record<string, string>>;
 
@@ -108,7 +108,7 @@ export class ClusterNode {
   async start(environment: Environment = {}, signal?: AbortSignal): Promise<void> {
     if (this.running) throw new Error(`${this.name} is running already`);
     const node = this.spawn(environment);
-    await waitUntil({ what: `${this.name} answering HTTP`, limitMs: LISTEN_LIMIT_MS, signal }, async () => {
+    await waitUntil({ what: `${this.name} answering HTTP`, timeoutMs: LISTEN_TIMEOUT_MS, signal }, async () => {
       if (!node.running) throw new Error(node.describeEnd());
       return (await this.tryStatus()) === null ? 'no answer to GET /status' : null;
     });
@@ -174,8 +174,8 @@ export class ClusterNode {
   }
 
   /** @throws WaitError that names the state and the reason it is in; Error when the process ends meanwhile */
-  async waitForState(state: ReadinessState, limitMs: number, signal?: AbortSignal): Promise<void> {
-    await waitUntil({ what: `${this.name} becoming ${state}`, limitMs, signal }, async () => {
+  async waitForState(state: ReadinessState, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    await waitUntil({ what: `${this.name} becoming ${state}`, timeoutMs, signal }, async () => {
       if (!this.running) throw new Error(this.describeEnd());
       const readiness = (await this.tryStatus())?.readiness;
       if (readiness === undefined) return 'no answer to GET /status';

@@ -7,7 +7,7 @@ import { ManagedProcess } from './managed-process.ts';
 
 const WALLET_KEY_BYTES = 32;
 /** Time to the line that says where it listens. Milliseconds. */
-const START_LIMIT_MS = 60_000;
+const START_TIMEOUT_MS = 60_000;
 
 export interface EmulatorOptions {
   readonly name: string;
@@ -79,7 +79,7 @@ export class EmulatorProcess {
       environment: { EMULATOR_PRIVATE_KEY: this.#walletKey },
       output: this.#output,
     });
-    this.#announced = announcement.parse(JSON.parse(await this.#process.firstLine(START_LIMIT_MS)));
+    this.#announced = announcement.parse(JSON.parse(await this.#process.firstLine(START_TIMEOUT_MS)));
   }
 
   /** Boots again: a fresh P-384 key, and an empty memory of nonces. @param freshWallet a fresh wallet too: another instance */

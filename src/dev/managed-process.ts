@@ -11,7 +11,7 @@ import { pause } from './waiting.ts';
 export const ROOT = join(import.meta.dirname, '..', '..');
 
 /** How long a process may take to end in good order before it is killed: above the 10 s in which a node ends requests. Milliseconds. */
-export const STOP_LIMIT_MS = 13_000;
+export const STOP_TIMEOUT_MS = 13_000;
 
 export interface ProcessOptions {
   readonly name: string;
@@ -75,11 +75,11 @@ export class ManagedProcess {
   }
 
   /** The first line on standard output. @throws Error when the process ends, or the limit passes, without one */
-  async firstLine(limitMs: number): Promise<string> {
-    const limit = pause(limitMs);
+  async firstLine(timeoutMs: number): Promise<string> {
+    const limit = pause(timeoutMs);
     try {
       const line = await Promise.race([this.#firstLine, limit.passed]);
-      if (line === undefined) throw new Error(`${this.name} said nothing within ${limitMs} ms`);
+      if (line === undefined) throw new Error(`${this.name} said nothing within ${timeoutMs} ms`);
       return line;
     } finally {
       limit.cancel();
@@ -98,7 +98,7 @@ export class ManagedProcess {
   /** In good order by SIGTERM; by SIGKILL when that takes too long. */
   async stop(): Promise<Exit> {
     if (this.running) this.#child.kill('SIGTERM');
-    const limit = pause(STOP_LIMIT_MS);
+    const limit = pause(STOP_TIMEOUT_MS);
     const exit = await Promise.race([this.exited, limit.passed]);
     limit.cancel();
     return exit ?? this.kill();

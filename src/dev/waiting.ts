@@ -9,8 +9,8 @@ export function pause(durationMs: number): { readonly passed: Promise<undefined>
 }
 
 export class WaitError extends Error {
-  constructor(what: string, limitMs: number, reason: string) {
-    super(`${what} took longer than ${Math.round(limitMs / 1000)} s: ${reason}`);
+  constructor(what: string, timeoutMs: number, reason: string) {
+    super(`${what} took longer than ${Math.round(timeoutMs / 1000)} s: ${reason}`);
     this.name = 'WaitError';
   }
 }
@@ -18,7 +18,7 @@ export class WaitError extends Error {
 export interface WaitOptions {
   /** What is waited for, as the start of a sentence. */
   readonly what: string;
-  readonly limitMs: number;
+  readonly timeoutMs: number;
   /** Between two looks. Milliseconds. */
   readonly everyMs?: number;
   readonly signal?: AbortSignal | undefined;
@@ -31,12 +31,12 @@ const LOOK_EVERY_MS = 200;
  * @throws WaitError, what `look` throws, or the signal's reason
  */
 export async function waitUntil(options: WaitOptions, look: () => Promise<string | null>): Promise<void> {
-  const endsAtMs = performance.now() + options.limitMs;
+  const endsAtMs = performance.now() + options.timeoutMs;
   for (;;) {
     options.signal?.throwIfAborted();
     const reason = await look();
     if (reason === null) return;
-    if (performance.now() >= endsAtMs) throw new WaitError(options.what, options.limitMs, reason);
+    if (performance.now() >= endsAtMs) throw new WaitError(options.what, options.timeoutMs, reason);
     await delay(options.everyMs ?? LOOK_EVERY_MS, undefined, { signal: options.signal });
   }
 }

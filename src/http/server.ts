@@ -10,8 +10,8 @@ import { SocketBook } from './socket-book.ts';
 /** Connections at once; for one more, the one that has been idle longest is closed. */
 const MAX_CONNECTIONS = 2_048;
 /** Time for a request's headers, and for all of it; and how often they are looked at. Milliseconds. */
-const HEADERS_LIMIT_MS = 10_000;
-const REQUEST_LIMIT_MS = 30_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
 const CHECK_EVERY_MS = 1_000;
 /** How long an idle connection is kept: longer than the 90 s of the callers, so that they close first. Milliseconds. */
 const KEEP_ALIVE_MS = 100_000;
@@ -57,8 +57,8 @@ export async function listen(host: string, port: number, listener: RequestListen
   };
   const server: Server = createServer(
     {
-      headersTimeout: HEADERS_LIMIT_MS,
-      requestTimeout: REQUEST_LIMIT_MS,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: CHECK_EVERY_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
       maxHeaderSize: MAX_HEADER_BYTES,

@@ -1,6 +1,6 @@
 /** Time limits of the jobs (protocol.md §1): a step that exceeds its own ends this tick, never the next one. Milliseconds. */
 
-export const STEP_LIMIT_MS = {
+export const STEP_TIMEOUT_MS = {
   readingChain: 20_000,
   checkingEligibility: 10_000,
   claimingHash: 30_000,
@@ -9,10 +9,10 @@ export const STEP_LIMIT_MS = {
   fetchingSnapshot: 120_000,
 } as const;
 
-export type StepName = keyof typeof STEP_LIMIT_MS;
+export type StepName = keyof typeof STEP_TIMEOUT_MS;
 
 /** One round of probes of `GET /status`. */
-export const PROBE_LIMIT_MS = 9_000;
+export const PROBE_TIMEOUT_MS = 9_000;
 
 /** The shortest wait before an early node_tick (protocol.md §10, Early ticks). */
 export const EARLY_TICK_FLOOR_MS = 1_000;

@@ -6,7 +6,7 @@ import { assign, setup } from 'xstate';
 import { InvariantError, invariant } from '../domain/errors.ts';
 import type { Reason } from '../domain/reasons.ts';
 import { judgeFirstSnapshot, roundInVain, SNAPSHOT_COMPLETE, SNAPSHOT_MISSING, SNAPSHOT_NONE, type SnapshotRound } from './first-snapshot.ts';
-import { PROBE_LIMIT_MS, STEP_LIMIT_MS } from './limits.ts';
+import { PROBE_TIMEOUT_MS, STEP_TIMEOUT_MS } from './limits.ts';
 import {
   instantOf,
   limitsOf,
@@ -30,9 +30,9 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
       nodeBeat: options.nodeTickMs,
       untilNextTick: ({ context }) => Math.max(0, context.nextTickAtMs - ports.clock.monotonicMs()),
       syncInterval: options.syncTickMs,
-      ...STEP_LIMIT_MS,
+      ...STEP_TIMEOUT_MS,
       nudge: options.nudgeMs,
-      probeLimit: PROBE_LIMIT_MS,
+      probeLimit: PROBE_TIMEOUT_MS,
     },
     guards: {
       probesPeers: () => options.probePeers,

@@ -13,7 +13,7 @@ import type { Clock, Enclave, Identity } from '../domain/ports.ts';
 /** Pause before the second try; twice that before the third. Milliseconds. */
 const RETRY_PAUSE_MS = 250;
 /** One try: all of them and their pauses fit into the step's 10 s, also when each hangs. Milliseconds. */
-const TRY_LIMIT_MS = 3_000;
+const TRY_TIMEOUT_MS = 3_000;
 
 export interface NodeIdentityModules {
   readonly clock: Clock;
@@ -48,7 +48,7 @@ export class NodeIdentity {
   async refresh(signal: AbortSignal): Promise<Identity> {
     const { clock, enclave } = this.#modules;
     const identity = await retry(clock, READ_ATTEMPTS, RETRY_PAUSE_MS, signal, () =>
-      within(clock, 'the enclave API', TRY_LIMIT_MS, signal, async (limit) => {
+      within(clock, 'the enclave API', TRY_TIMEOUT_MS, signal, async (limit) => {
         const [wallet, teePubkey] = await Promise.all([enclave.address(limit), enclave.publicKey(limit)]);
         return { wallet, teePubkey };
       }),

@@ -23,9 +23,9 @@ import type { NodeVisualizer } from './visualize.ts';
 import { systemClock, systemRandom, yieldToRequests } from '../system/system.ts';
 
 /** How long requests under way may take to end. Milliseconds. */
-export const DRAIN_LIMIT_MS = 10_000;
+export const DRAIN_TIMEOUT_MS = 10_000;
 /** How long a stopping node tries to give its peers what they do not have. Milliseconds. */
-const LAST_PUSH_LIMIT_MS = 5_000;
+const LAST_PUSH_TIMEOUT_MS = 5_000;
 
 export interface RunningNode {
   readonly port: number;
@@ -102,7 +102,7 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
 
   const drain = async (): Promise<void> => {
     try {
-      await within(clock, 'the end of requests under way', DRAIN_LIMIT_MS, undefined, () => server.drain());
+      await within(clock, 'the end of requests under way', DRAIN_TIMEOUT_MS, undefined, () => server.drain());
     } catch {
       log.warn('requests under way were cut off');
     }
@@ -117,7 +117,7 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
     await drain();
     drained = true;
     try {
-      await within(clock, 'the last push', LAST_PUSH_LIMIT_MS, undefined, () => pushed);
+      await within(clock, 'the last push', LAST_PUSH_TIMEOUT_MS, undefined, () => pushed);
     } catch {
       log.warn('the last push did not reach every peer');
     }

@@ -76,8 +76,8 @@ export class Recovery {
     const simulation = this.#simulation;
     const { chain, config } = simulation;
     const invariant = 'every node is ready again, or says that nobody holds the secret';
-    const limitMs = TICKS * config.nodeTickMs + CONFIRMATIONS * BLOCK_MS;
-    for (let waitedMs = 0; waitedMs <= limitMs; waitedMs += LOOK_MS) {
+    const timeoutMs = TICKS * config.nodeTickMs + CONFIRMATIONS * BLOCK_MS;
+    for (let waitedMs = 0; waitedMs <= timeoutMs; waitedMs += LOOK_MS) {
       if (this.#honest().every((life) => life.node.readiness().state === 'ready')) break;
       if ((await simulation.run(LOOK_MS)) !== null) return false;
     }
@@ -99,9 +99,9 @@ export class Recovery {
     const simulation = this.#simulation;
     const { config } = simulation;
     const invariant = 'all stores are equal again, and nothing is left to do';
-    const limitMs = (this.#honest().length + 3) * config.dataSyncIntervalMs;
+    const timeoutMs = (this.#honest().length + 3) * config.dataSyncIntervalMs;
     let left = this.#leftToDo();
-    for (let waitedMs = 0; left !== null && waitedMs <= limitMs; waitedMs += LOOK_MS) {
+    for (let waitedMs = 0; left !== null && waitedMs <= timeoutMs; waitedMs += LOOK_MS) {
       if ((await simulation.run(LOOK_MS)) !== null) return false;
       left = this.#leftToDo();
     }

@@ -22,7 +22,7 @@ const MAX_LANES_AT_WORK = 32;
 /** Rounds of anti-entropy at once, which bounds what the pages of peers take; a peer that finds no place has its turn again later. */
 const MAX_ROUNDS_AT_ONCE = 2;
 /** One round: what it mended stays, and the next goes on. A peer does not keep a place longer by answering slowly. Milliseconds. */
-const ROUND_LIMIT_MS = 600_000;
+const ROUND_TIMEOUT_MS = 600_000;
 /** How long a tick waits for the membership: a chain that does not answer must not hold up what peers can have. Milliseconds. */
 const REFRESH_PATIENCE_MS = 1_000;
 /** sync_ticks followed to their end at once, where somebody watches; of more, nothing is said. */
@@ -241,7 +241,7 @@ export class Replicator {
         lane.again = null;
         if (await this.#modules.push.pushTo(lane.member, replica, signal)) replica.noteSuccess();
       };
-      const said = await within(this.#modules.clock, 'a round of anti-entropy', ROUND_LIMIT_MS, signal, (limit) =>
+      const said = await within(this.#modules.clock, 'a round of anti-entropy', ROUND_TIMEOUT_MS, signal, (limit) =>
         this.#modules.antiEntropy.compareWith(lane.member, replica, limit, between),
       );
       if (said) {

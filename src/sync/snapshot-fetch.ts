@@ -27,9 +27,9 @@ import { PeerError } from './peer-error.ts';
 const HEAD_START_MS = 500;
 const MAX_PARALLEL = 4;
 /** All of one asking: below the limit of the step of node_tick, which would forget whom it asked. Milliseconds. */
-export const SNAPSHOT_LIMIT_MS = 110_000;
+export const SNAPSHOT_TIMEOUT_MS = 110_000;
 /** One member's pages, while there is another to ask. Milliseconds. */
-export const SOURCE_LIMIT_MS = 30_000;
+export const SOURCE_TIMEOUT_MS = 30_000;
 /** First pages of members that lack their own which are kept until it is their turn; those of others are asked for again. */
 const MAX_KEPT_PAGES = 4;
 /** How long it is of use where a member's pages stopped; what changed there meanwhile comes as deltas. Milliseconds. */
@@ -114,12 +114,12 @@ export class SnapshotFetch {
     const round: Round = { asked: new Set(), given: new Set() };
     let completeFrom: Wallet | null = null;
     try {
-      completeFrom = await within(clock, 'the first snapshot', SNAPSHOT_LIMIT_MS, signal, (limit) =>
+      completeFrom = await within(clock, 'the first snapshot', SNAPSHOT_TIMEOUT_MS, signal, (limit) =>
         this.#askAll(members, halfWay ?? preferred, round, limit),
       );
     } catch (error) {
       if (signal.aborted || !(error instanceof DeadlineError)) throw error;
-      log.warn('the first snapshot is not complete within its limit', { limit_ms: SNAPSHOT_LIMIT_MS });
+      log.warn('the first snapshot is not complete within its limit', { limit_ms: SNAPSHOT_TIMEOUT_MS });
     }
     return { asked: round.asked.size, answered: round.given.size, completeFrom };
   }
@@ -172,7 +172,7 @@ export class SnapshotFetch {
   async #mergeWithin(source: Source, limited: boolean, signal: AbortSignal): Promise<SourceEnd> {
     if (!limited) return this.#mergeAll(source, signal);
     try {
-      return await within(this.#modules.clock, 'the snapshot of one member', SOURCE_LIMIT_MS, signal, (limit) => this.#mergeAll(source, limit));
+      return await within(this.#modules.clock, 'the snapshot of one member', SOURCE_TIMEOUT_MS, signal, (limit) => this.#mergeAll(source, limit));
     } catch (error) {
       if (signal.aborted || !(error instanceof DeadlineError)) throw error;
       return 'stopped';

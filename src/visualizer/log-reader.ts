@@ -8,7 +8,7 @@ import type { Cursor, EventLog } from './event-log.ts';
 /** Handed to a socket at once. Bytes. */
 const CHUNK_BYTES = 64 * 1024;
 /** How long a socket may take nothing. Milliseconds. */
-export const STALL_LIMIT_MS = 30_000;
+export const STALL_TIMEOUT_MS = 30_000;
 
 export interface LogReaderOptions {
   /** Server-sent events, or a line of JSON for each. */
@@ -63,7 +63,7 @@ export class LogReader {
   /** Says that the connection is there, and looks whether it is taken. */
   beat(): void {
     if (this.#stalledSinceMs !== null) {
-      if (this.#monotonicMs() - this.#stalledSinceMs >= STALL_LIMIT_MS) this.#drop();
+      if (this.#monotonicMs() - this.#stalledSinceMs >= STALL_TIMEOUT_MS) this.#drop();
     // Between lines an empty one; who reads them passes over it.
     } else this.#write(this.#options.form === 'events' ? ':\n\n' : '\n');
   }

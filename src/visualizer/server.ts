@@ -31,7 +31,7 @@ const MAX_HEADER_BYTES = 8 * 1024;
 /** Characters of a name in a command. */
 const MAX_NAME_CHARS = 64;
 /** Time for a request's headers, and for all of it. Milliseconds. */
-const REQUEST_LIMIT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 10_000;
 /** Between two signs of life to readers. Milliseconds. */
 export const HEARTBEAT_MS = 15_000;
 /** After which a browser whose connection broke tries again. Milliseconds. */
@@ -67,7 +67,7 @@ export interface VisualizerServer {
 export async function serveVisualizer(options: VisualizerOptions, modules: VisualizerModules): Promise<VisualizerServer> {
   const visualizer = new Visualizer(options, modules);
   const server = createServer(
-    { headersTimeout: REQUEST_LIMIT_MS, requestTimeout: REQUEST_LIMIT_MS, maxHeaderSize: MAX_HEADER_BYTES },
+    { headersTimeout: REQUEST_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, maxHeaderSize: MAX_HEADER_BYTES },
     (request, response) => visualizer.answer(request, response),
   );
   server.maxConnections = MAX_CONNECTIONS;

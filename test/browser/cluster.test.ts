@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Browser } from 'playwright-core';
 import { StartedCommand } from '../e2e/support/started-command.ts';
-import { WAIT_LIMIT_MS } from '../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { launchBrowser, openPage, PHONE, WIDE } from './support/browser.ts';
 
 const NODES = ['node-1', 'node-2', 'node-3'];
@@ -30,7 +30,7 @@ test('three nodes, followed, killed, started again and left without their secret
   await cluster.until('the address of the page', () => visualizerUrl() !== null);
   const opened = await openPage(browser, visualizerUrl()!);
   const { page } = opened;
-  page.setDefaultTimeout(WAIT_LIMIT_MS);
+  page.setDefaultTimeout(WAIT_TIMEOUT_MS);
   const card = (name: string, state: string): string => `.card[data-source="${name}"]${state}`;
   const all = async (state: string): Promise<void> => {
     try {

@@ -15,7 +15,7 @@ import { EventLog } from '../../src/visualizer/event-log.ts';
 import { recordActor } from '../../src/visualizer/recorder.ts';
 import { systemClock } from '../../src/system/system.ts';
 import { forgetOneKey } from '../support/forgetting-node.ts';
-import { WAIT_LIMIT_MS } from '../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { launchBrowser, openPage, untilTexts, type OpenedPage } from './support/browser.ts';
 import { Watched } from './support/watched.ts';
 
@@ -234,7 +234,7 @@ describe('a live stream', () => {
     const become = (visibility: 'hidden' | 'visible') =>
       page.evaluate(`Object.defineProperty(document, 'visibilityState', { value: '${visibility}', configurable: true }); document.dispatchEvent(new Event('visibilitychange'))`);
     const untilReaders = (count: number) =>
-      waitUntil({ what: `${count} readers`, limitMs: WAIT_LIMIT_MS, everyMs: 20 }, async () => (watched.readers === count ? null : `there are ${watched.readers}`));
+      waitUntil({ what: `${count} readers`, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 20 }, async () => (watched.readers === count ? null : `there are ${watched.readers}`));
     await untilReaders(1);
     await become('hidden');
     await untilReaders(0);

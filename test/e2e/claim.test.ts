@@ -7,7 +7,7 @@ import { KMS_APP_ID, VERSION_STATUS } from '../../src/dev/dev-chain.ts';
 import type { Cluster } from '../../src/dev/cluster.ts';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import type { DevApp } from '../../src/dev/dev-app.ts';
-import { WAIT_LIMIT_MS } from '../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { AskingMember } from './support/asking-member.ts';
 import { answersOf, expectNoSecrets } from './support/cluster-secrets.ts';
 import { fingerprintsOf } from './support/fingerprint.ts';
@@ -55,7 +55,7 @@ beforeEach(async () => {
 
 const claimsNow = async (): Promise<number> => (await cluster.chain.claimsMined()) - claimsBefore;
 const pendingLines = (node: ClusterNode) => said(node, PENDING, ends.get(node));
-const waitForPending = (node: ClusterNode): Promise<void> => waitForLine(node, PENDING, WAIT_LIMIT_MS, ends.get(node));
+const waitForPending = (node: ClusterNode): Promise<void> => waitForLine(node, PENDING, WAIT_TIMEOUT_MS, ends.get(node));
 
 async function nonceOf(node: ClusterNode): Promise<number> {
   return cluster.chain.client.getTransactionCount({ address: node.wallet as `0x${string}` });
@@ -64,7 +64,7 @@ async function nonceOf(node: ClusterNode): Promise<number> {
 /** Gives what stands at the head its depth; then all are ready, with one claim and one key. */
 async function expectGoodEnd(nodes: readonly ClusterNode[]): Promise<void> {
   await cluster.mineConfirmations();
-  await allReady(nodes, WAIT_LIMIT_MS);
+  await allReady(nodes, WAIT_TIMEOUT_MS);
   expect(await claimsNow()).toBe(1);
   expect(await cluster.chain.masterSecretHash()).not.toBe(ZERO);
   expect(await fingerprintsOf(app, nodes)).toHaveLength(1);
@@ -72,7 +72,7 @@ async function expectGoodEnd(nodes: readonly ClusterNode[]): Promise<void> {
 
 test('three nodes that start at the same instant agree on one claim and derive the same key', async () => {
   await startAll(cluster);
-  await Promise.all(cluster.nodes.map((node) => waitForReason(node, 'master secret hash not deep enough', WAIT_LIMIT_MS)));
+  await Promise.all(cluster.nodes.map((node) => waitForReason(node, 'master secret hash not deep enough', WAIT_TIMEOUT_MS)));
   await expectGoodEnd(cluster.nodes);
 });
 
@@ -93,7 +93,7 @@ test('an underpriced claim is said to be so and is made again at the price of th
   await manual.pauseMining();
   await cluster.chain.test.setNextBlockBaseFeePerGas({ baseFeePerGas: HIGH_BASE_FEE });
   await node.start();
-  await waitForReason(node, 'failed to set master secret hash: the claim is underpriced', WAIT_LIMIT_MS);
+  await waitForReason(node, 'failed to set master secret hash: the claim is underpriced', WAIT_TIMEOUT_MS);
   expect(await claimsNow()).toBe(0);
   await cluster.chain.mine(1);
   await waitForPending(node);
@@ -122,7 +122,7 @@ test('a claim that is stuck in the mempool is replaced under the same nonce with
 async function waitForReplacement(node: ClusterNode, first: unknown): Promise<void> {
   for (let tick = 0; tick < 5; tick += 1) {
     if (pendingLines(node).some(({ transaction }) => transaction !== first)) return;
-    await waitForTicks(node, 1, WAIT_LIMIT_MS);
+    await waitForTicks(node, 1, WAIT_TIMEOUT_MS);
   }
   throw new Error('the claim was not replaced');
 }
@@ -132,7 +132,7 @@ test.each(['lose the answer', 'deny the answer'] as const)('a claim that was min
   const proxy = manual.proxies[0]!;
   proxy.setRule(({ method }) => (method === 'eth_sendRawTransaction' ? fate : 'pass'));
   await first.start();
-  await waitForReason(first, 'master secret hash not deep enough: claimed here', WAIT_LIMIT_MS);
+  await waitForReason(first, 'master secret hash not deep enough: claimed here', WAIT_TIMEOUT_MS);
   // The same transaction, sent again: the chain takes it once.
   expect(proxy.marred).toBeGreaterThanOrEqual(1);
   await second.start();
@@ -144,7 +144,7 @@ test('a claim whose answer is lost while it still waits is not sent as a second 
   await manual.pauseMining();
   manual.proxies[0]!.setRule(({ method }) => (method === 'eth_sendRawTransaction' ? 'deny the answer' : 'pass'));
   await node.start();
-  await waitForReason(node, 'failed to set master secret hash', WAIT_LIMIT_MS);
+  await waitForReason(node, 'failed to set master secret hash', WAIT_TIMEOUT_MS);
   manual.proxies[0]!.passAll();
   await waitForPending(node);
   const nonce = await nonceOf(node);
@@ -160,15 +160,15 @@ test('nobody gets a candidate before the chain shows its hash six blocks deep', 
   await waitForPending(node);
   expect(await asker.askForSecret(node)).toEqual({ kind: 'refused', status: 503 });
   await cluster.chain.mine(1);
-  await waitForReason(node, 'master secret hash not deep enough: claimed here', WAIT_LIMIT_MS);
+  await waitForReason(node, 'master secret hash not deep enough: claimed here', WAIT_TIMEOUT_MS);
   expect(await asker.askForSecret(node)).toEqual({ kind: 'refused', status: 503 });
   // Five on top: one more is missing.
   await cluster.chain.mine(5);
-  await waitForTicks(node, 1, WAIT_LIMIT_MS);
+  await waitForTicks(node, 1, WAIT_TIMEOUT_MS);
   expect((await viewOf(node)).readiness.state).toBe('bootstrapping');
   expect(await asker.askForSecret(node)).toEqual({ kind: 'refused', status: 503 });
   await cluster.chain.mine(1);
-  await allReady([node], WAIT_LIMIT_MS);
+  await allReady([node], WAIT_TIMEOUT_MS);
   expect(await asker.askForSecret(node)).toEqual({ kind: 'given', hash: await cluster.chain.masterSecretHash() });
 });
 
@@ -180,11 +180,11 @@ test('a member on a DEPRECATED version does not claim, and takes the secret once
   await cluster.mineConfirmations();
   const nonce = await nonceOf(deprecated);
   await deprecated.start();
-  await waitForTicks(deprecated, 2, WAIT_LIMIT_MS);
+  await waitForTicks(deprecated, 2, WAIT_TIMEOUT_MS);
   expect(await deriveRefusal(deprecated)).toMatchObject({ status: 503, code: 'service_unavailable', message: 'version may not claim' });
   expect(await claimsNow()).toBe(0);
   await enrolled.start();
-  await waitForReason(enrolled, 'master secret hash not deep enough: claimed here', WAIT_LIMIT_MS);
+  await waitForReason(enrolled, 'master secret hash not deep enough: claimed here', WAIT_TIMEOUT_MS);
   await expectGoodEnd([deprecated, enrolled]);
   expect(await nonceOf(deprecated)).toBe(nonce);
 });

@@ -7,7 +7,7 @@ import process from 'node:process';
 import type { AppFile } from '../../src/cli/app/app-file.ts';
 import type { ClusterReport } from '../../src/cli/status/report.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
-import { WAIT_LIMIT_MS } from '../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { assertNoSecrets } from './support/secret-search.ts';
 import { StartedCommand, type Ended } from './support/started-command.ts';
 
@@ -194,7 +194,7 @@ test(
     const blocks = stdout.split(/^(?=\d{4}-\d\d-\d\d )/m).map((block) => block.replace(/^.*\n/, ''));
     for (const [index, block] of blocks.entries()) expect(block).not.toBe(blocks[index - 1]);
 
-    await waitUntil({ what: 'both others seeing it', limitMs: WAIT_LIMIT_MS }, async () => {
+    await waitUntil({ what: 'both others seeing it', timeoutMs: WAIT_TIMEOUT_MS }, async () => {
       const { code: seen, nodes } = await report(urls[2]!);
       expect(seen).toBe(3);
       const dead = nodes.find(({ url }) => url === urls[0])!;

@@ -9,7 +9,7 @@ import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import { freePort } from '../../src/dev/listening-ports.ts';
 import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
-import { WAIT_LIMIT_MS } from '../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { scriptedServer } from '../support/scripted-server.ts';
 import { createCertificate, type Certificate } from './support/https-front.ts';
 import { startInProcessNode } from './support/in-process-node.ts';
@@ -128,7 +128,7 @@ async function toldBy(from: number): Promise<Told> {
 test.each(CHAIN)('%s', async (what, url, wanted) => {
   const from = endOfLines(node);
   await node.start({ NODE_URL: url(), NODE_EXTRA_CA_CERTS: certificate.file });
-  await waitForReason(node, wanted.reason, WAIT_LIMIT_MS);
+  await waitForReason(node, wanted.reason, WAIT_TIMEOUT_MS);
   expectTold(what, await toldBy(from), wanted);
 });
 
@@ -136,7 +136,7 @@ test('an enclave API that answers 500', async () => {
   const from = endOfLines(node);
   await node.enclave.setFault('*', 'fail');
   await node.start();
-  await waitForReason(node, 'cannot read local teePubkey', WAIT_LIMIT_MS);
+  await waitForReason(node, 'cannot read local teePubkey', WAIT_TIMEOUT_MS);
   expectTold('an enclave API that answers 500', await toldBy(from), {
     reason: 'cannot read local teePubkey',
     detail: /the enclave API at 127\.0\.0\.1:\d+ answered 500/,
@@ -154,7 +154,7 @@ test('a TypeError inside a step: the tick ends, the node serves nothing and goes
     hasClaimed: (hash, signal) => chain.hasClaimed(hash, signal),
   }));
   try {
-    await waitUntil({ what: 'the first tick failing', limitMs: WAIT_LIMIT_MS }, async () =>
+    await waitUntil({ what: 'the first tick failing', timeoutMs: WAIT_TIMEOUT_MS }, async () =>
       String((await toldBy(0)).status.readiness?.reason).startsWith('peer cache refresh failed') ? null : 'it has not',
     );
     const { status, refusal } = await toldBy(0);

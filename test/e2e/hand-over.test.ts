@@ -10,7 +10,7 @@ import type { Cluster } from '../../src/dev/cluster.ts';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import type { DevApp } from '../../src/dev/dev-app.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
-import { WAIT_LIMIT_MS } from '../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { memberOf } from '../support/node-over-http.ts';
 import { AskingMember, type AskedNode } from './support/asking-member.ts';
 import { BlackHole } from './support/black-hole.ts';
@@ -58,9 +58,9 @@ beforeAll(async () => {
   app = await cluster.createApp();
   await cluster.mineConfirmations();
   await holder.start();
-  await waitForReason(holder, 'master secret hash not deep enough: claimed here', WAIT_LIMIT_MS);
+  await waitForReason(holder, 'master secret hash not deep enough: claimed here', WAIT_TIMEOUT_MS);
   await cluster.mineConfirmations();
-  await allReady([holder], WAIT_LIMIT_MS);
+  await allReady([holder], WAIT_TIMEOUT_MS);
   fingerprint = await fingerprintFrom(app, holder);
 });
 
@@ -80,12 +80,12 @@ async function setListed(member: Pick<AskedNode, 'wallet'>, status: number): Pro
 
 test('a node that was killed starts again and gets the secret back', async () => {
   await joiner.start();
-  await allReady([joiner], WAIT_LIMIT_MS);
+  await allReady([joiner], WAIT_TIMEOUT_MS);
   expect(await fingerprintFrom(app, joiner)).toBe(fingerprint);
   await joiner.kill();
   const end = endOfLines(joiner);
   await joiner.start();
-  await allReady([joiner], WAIT_LIMIT_MS);
+  await allReady([joiner], WAIT_TIMEOUT_MS);
   expect(said(joiner, TAKEN_OVER, end)).toHaveLength(1);
   expect((await viewOf(joiner)).node.master_secret).toEqual({ state: 'synced', synced_from: holder.wallet });
   expect(await fingerprintFrom(app, joiner)).toBe(fingerprint);
@@ -98,12 +98,12 @@ async function joinAfterHearing(liar: AskedNode, sentence: string): Promise<Reco
   front.hold('secret');
   await joiner.start(LONG_BEAT);
   const heard = () => said(joiner, sentence, end).find(({ member }) => member === liar.wallet);
-  await waitUntil({ what: 'the joiner noting the liar', limitMs: WAIT_LIMIT_MS, everyMs: 20 }, async () =>
+  await waitUntil({ what: 'the joiner noting the liar', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 20 }, async () =>
     heard() === undefined ? 'it has not' : null,
   );
   expect((await viewOf(joiner)).readiness.state).toBe('syncing-secret');
   front.passAll();
-  await allReady([joiner], WAIT_LIMIT_MS);
+  await allReady([joiner], WAIT_TIMEOUT_MS);
   return heard()!;
 }
 
@@ -173,7 +173,7 @@ test('a peer that accepts connections and never answers keeps no joining node fr
     for (let join = 0; join < MAX_JOINS && hole.swallowed === 0; join += 1) {
       await joiner.kill();
       await joiner.start(LONG_BEAT);
-      await allReady([joiner], WAIT_LIMIT_MS);
+      await allReady([joiner], WAIT_TIMEOUT_MS);
       await expectRightSecretInOneTick();
     }
     expect(hole.swallowed).toBeGreaterThan(0);
@@ -189,9 +189,9 @@ test('two nodes that lack the first snapshot answer each other, and are ready on
   front.refuse('snapshot');
   // With so long a beat nobody goes ready by asking in vain.
   await Promise.all(pair.map((node) => node.start({ KMS_NODE_TICK_SECONDS: '60' })));
-  await Promise.all(pair.map((node) => waitForReason(node, 'first snapshot missing', WAIT_LIMIT_MS)));
+  await Promise.all(pair.map((node) => waitForReason(node, 'first snapshot missing', WAIT_TIMEOUT_MS)));
   await setListed(holder, INSTANCE_STATUS.STOPPED);
-  await allReady(pair, WAIT_LIMIT_MS);
+  await allReady(pair, WAIT_TIMEOUT_MS);
   for (const node of pair) expect((await viewOf(node)).first_snapshot).toBe('complete');
   await setListed(holder, INSTANCE_STATUS.ACTIVE);
   front.passAll();
@@ -203,7 +203,7 @@ test('two nodes whose only complete member gives no snapshot go ready without on
   front.refuse('snapshot');
   const ends = pair.map(endOfLines);
   await Promise.all(pair.map((node) => node.start()));
-  await allReady(pair, WAIT_LIMIT_MS);
+  await allReady(pair, WAIT_TIMEOUT_MS);
   for (const [index, node] of pair.entries()) {
     const { first_snapshot: snapshot, readiness } = await viewOf(node);
     expect(snapshot).toBe('none');
@@ -214,8 +214,8 @@ test('two nodes whose only complete member gives no snapshot go ready without on
   }
   front.passAll();
   for (const [index, node] of pair.entries()) {
-    await waitForLine(node, 'first snapshot taken over', WAIT_LIMIT_MS, ends[index]);
-    await waitForView(node, 'its first snapshot', WAIT_LIMIT_MS, ({ first_snapshot: snapshot }) => snapshot === 'complete');
+    await waitForLine(node, 'first snapshot taken over', WAIT_TIMEOUT_MS, ends[index]);
+    await waitForView(node, 'its first snapshot', WAIT_TIMEOUT_MS, ({ first_snapshot: snapshot }) => snapshot === 'complete');
   }
 });
 

@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { freePort } from '../../src/dev/listening-ports.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
-import { WAIT_LIMIT_MS } from '../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { StartedCommand } from './support/started-command.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -77,7 +77,7 @@ describe('a node ends in order', () => {
 
   test('under signals that go on coming until its launcher is gone, and the launcher has its exit code', async () => {
     const command = await startLonelyNode(BARE);
-    await waitUntil({ what: 'the end', limitMs: WAIT_LIMIT_MS, everyMs: 1 }, async () => {
+    await waitUntil({ what: 'the end', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 1 }, async () => {
       if (!command.running) return null;
       command.signal('SIGINT');
       return 'it runs';

@@ -11,7 +11,7 @@ import { freePort } from '../../src/dev/listening-ports.ts';
 import { CONFIRMATIONS, startCluster, type Cluster } from '../../src/dev/cluster.ts';
 import { KMS_APP_ID } from '../../src/dev/dev-chain.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
-import { WAIT_LIMIT_MS } from '../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { StartedCommand } from './support/started-command.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -63,7 +63,7 @@ function hasLogged(message: string) {
 }
 
 async function untilRefused(port: number): Promise<void> {
-  await waitUntil({ what: 'new connections being refused', limitMs: WAIT_LIMIT_MS, everyMs: 20 }, async () => {
+  await waitUntil({ what: 'new connections being refused', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 20 }, async () => {
     const socket = connect(port, '127.0.0.1');
     const refused = await Promise.race([
       once(socket, 'connect').then(() => false),
@@ -182,7 +182,7 @@ describe('the end', () => {
       command.signal('SIGTERM');
       await untilRefused(port);
       // Copies of one signal count as one, so that it takes a moment until the next counts as a second one.
-      await waitUntil({ what: 'the end', limitMs: WAIT_LIMIT_MS, everyMs: 50 }, async () => {
+      await waitUntil({ what: 'the end', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 50 }, async () => {
         if (!command.running) return null;
         command.signal('SIGTERM');
         return 'it waits for the request under way';
@@ -216,7 +216,7 @@ describe('the end', () => {
     const reading = (async () => {
       for await (const chunk of answer.body!.pipeThrough(new TextDecoderStream()) as unknown as AsyncIterable<string>) text += chunk;
     })().catch(() => undefined);
-    await waitUntil({ what: 'the first state', limitMs: WAIT_LIMIT_MS, everyMs: 20 }, async () => (text.includes('"kind":"state"') ? null : 'it did not come'));
+    await waitUntil({ what: 'the first state', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 20 }, async () => (text.includes('"kind":"state"') ? null : 'it did not come'));
     command.signal('SIGTERM');
     expect((await command.ended).code).toBe(0);
     await reading;

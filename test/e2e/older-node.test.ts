@@ -8,7 +8,7 @@ import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import type { DevApp } from '../../src/dev/dev-app.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
-import { WAIT_LIMIT_MS } from '../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { memberOf } from '../support/node-over-http.ts';
 import { OlderNode } from './support/older-node.ts';
 
@@ -38,7 +38,7 @@ beforeAll(async () => {
   const members = [...cluster.nodes, older].map(({ wallet, teePubkey, url }) => memberOf(wallet, teePubkey, url));
   older.know(members);
   app = await cluster.createApp();
-  await Promise.all(cluster.nodes.map((node) => node.waitForState('ready', WAIT_LIMIT_MS)));
+  await Promise.all(cluster.nodes.map((node) => node.waitForState('ready', WAIT_TIMEOUT_MS)));
   await cluster.mineConfirmations();
 });
 
@@ -56,7 +56,7 @@ async function readFrom(node: ClusterNode, key: string): Promise<string | null> 
 /** Waits until these keys read so on this node. */
 async function shows(where: string, read: (key: string) => Promise<string | null> | string | null, expected: ReadonlyMap<string, string | null>): Promise<void> {
   const left = new Map(expected);
-  await waitUntil({ what: `${where} showing everything`, limitMs: WAIT_LIMIT_MS, everyMs: 250 }, async () => {
+  await waitUntil({ what: `${where} showing everything`, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 250 }, async () => {
     for (const [key, value] of left) {
       if ((await read(key)) !== value) return `${left.size} of ${expected.size} are missing, ${key} first`;
       left.delete(key);
@@ -124,7 +124,7 @@ test('a value that is too large for it blocks nothing, and reaches the other rea
   await app.client.put({ key: 'large', value: large }, { node: a.wallet });
   await app.client.put({ key: 'after the large one', value: bytes('value') }, { node: a.wallet });
   await shows('the older node', (key) => older.read(app.appId, key), new Map([['after the large one', 'value']]));
-  await waitUntil({ what: 'b having the large value', limitMs: WAIT_LIMIT_MS }, async () => ((await app.client.get('large', { node: b.wallet })) === null ? 'it has not' : null));
+  await waitUntil({ what: 'b having the large value', timeoutMs: WAIT_TIMEOUT_MS }, async () => ((await app.client.get('large', { node: b.wallet })) === null ? 'it has not' : null));
   expect(older.read(app.appId, 'large')).toBeNull();
 });
 

@@ -7,7 +7,7 @@ import { toFunctionSelector } from 'viem';
 import type { Cluster } from '../../src/dev/cluster.ts';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import type { DevApp } from '../../src/dev/dev-app.ts';
-import { WAIT_LIMIT_MS } from '../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { answersOf, expectNoSecrets } from './support/cluster-secrets.ts';
 import { fingerprintsOf, waitForKnownKey } from './support/fingerprint.ts';
 import { startAll, startManualCluster, type ManualCluster } from './support/manual-cluster.ts';
@@ -34,9 +34,9 @@ beforeAll(async () => {
   app = await cluster.createApp();
   await cluster.mineConfirmations();
   await startAll(cluster);
-  await Promise.all(cluster.nodes.map((node) => waitForReason(node, 'master secret hash not deep enough', WAIT_LIMIT_MS)));
+  await Promise.all(cluster.nodes.map((node) => waitForReason(node, 'master secret hash not deep enough', WAIT_TIMEOUT_MS)));
   await cluster.mineConfirmations();
-  await allReady(cluster.nodes, WAIT_LIMIT_MS);
+  await allReady(cluster.nodes, WAIT_TIMEOUT_MS);
   [fingerprint] = (await fingerprintsOf(app, cluster.nodes)) as [string];
   takenOver = takenOverNow();
 });
@@ -49,7 +49,7 @@ afterAll(async () => {
 afterEach(async () => {
   for (const proxy of manual.proxies) proxy.passAll();
   await Promise.all(cluster.nodes.map((node) => node.enclave.setFault('*', 'none')));
-  await allReady(cluster.nodes, WAIT_LIMIT_MS);
+  await allReady(cluster.nodes, WAIT_TIMEOUT_MS);
   expect(await fingerprintsOf(app, cluster.nodes)).toEqual([fingerprint]);
   expect(takenOverNow()).toEqual(takenOver);
   expect(await cluster.chain.claimsMined()).toBe(1);
@@ -72,7 +72,7 @@ test('an RPC that refuses or answers garbage for three ticks makes nodes refuse 
     fates.map(async ([fate, message], index) => {
       const [node, proxy] = [cluster.nodes[index]!, manual.proxies[index]!];
       proxy.setRule(() => fate);
-      await waitForTicks(node, 3, WAIT_LIMIT_MS);
+      await waitForTicks(node, 3, WAIT_TIMEOUT_MS);
       await expectRefusal(node, message);
       expect(await listedOperators(node)).toEqual(cluster.nodes.map(({ wallet }) => wallet).sort());
     }),
@@ -84,16 +84,16 @@ test('what hangs ends its tick with the reason, and never the next one', async (
   const rpcHangs = async (): Promise<void> => {
     const proxy = manual.proxies[0]!;
     proxy.setRule(() => 'hang');
-    await waitForReason(behindRpc, 'peer cache refresh failed', WAIT_LIMIT_MS);
+    await waitForReason(behindRpc, 'peer cache refresh failed', WAIT_TIMEOUT_MS);
     await expectRefusal(behindRpc, /^peer cache refresh failed: the chain RPC at 127\.0\.0\.1:\d+ gave no answer in 5 s$/);
     // One such tick takes ten seconds: the next two find no RPC at all.
     proxy.setRule(() => 'refuse');
-    await waitForTicks(behindRpc, 2, WAIT_LIMIT_MS);
+    await waitForTicks(behindRpc, 2, WAIT_TIMEOUT_MS);
     await expectRefusal(behindRpc, /^peer cache refresh failed: the chain RPC at 127\.0\.0\.1:\d+ cannot be reached/);
   };
   const enclaveHangs = async (): Promise<void> => {
     await behindEnclave.enclave.setFault('*', 'hang');
-    await waitForView(behindEnclave, 'refusing', WAIT_LIMIT_MS, ({ readiness }) => readiness.state === 'ineligible');
+    await waitForView(behindEnclave, 'refusing', WAIT_TIMEOUT_MS, ({ readiness }) => readiness.state === 'ineligible');
     await expectRefusal(behindEnclave, /^(?:cannot read local teePubkey|node_tick step timed out: checkingEligibility)/);
   };
   await Promise.all([rpcHangs(), enclaveHangs()]);
@@ -105,7 +105,7 @@ test.each([
 ])('one lost packet in each tick takes no node down: the call $call', async ({ matches }) => {
   const ends = cluster.nodes.map(endOfLines);
   for (const proxy of manual.proxies) proxy.setRule(losingEverySecond(matches));
-  await Promise.all(cluster.nodes.map((node) => waitForTicks(node, 2, WAIT_LIMIT_MS)));
+  await Promise.all(cluster.nodes.map((node) => waitForTicks(node, 2, WAIT_TIMEOUT_MS)));
   for (const [index, proxy] of manual.proxies.entries()) {
     const node = cluster.nodes[index]!;
     expect(proxy.marred).toBeGreaterThanOrEqual(2);
@@ -131,8 +131,8 @@ test('a list of members that cannot be read is no empty list', async () => {
     fates.map(async (fate, index) => {
       const [node, proxy] = [cluster.nodes[index]!, manual.proxies[index]!];
       proxy.setRule(({ parameters }) => (parameters.includes(LIST_SELECTOR) ? fate : 'pass'));
-      await waitForReason(node, 'peer cache refresh failed', WAIT_LIMIT_MS);
-      await waitForTicks(node, 1, WAIT_LIMIT_MS);
+      await waitForReason(node, 'peer cache refresh failed', WAIT_TIMEOUT_MS);
+      await waitForTicks(node, 1, WAIT_TIMEOUT_MS);
       await expectRefusal(node, /^peer cache refresh failed: /);
       expect(await listedOperators(node)).toEqual(operators);
     }),
@@ -148,7 +148,7 @@ test('an enclave API that fails or answers garbage makes nodes refuse with the r
     outages.map(async ({ kind, message }, index) => {
       const node = cluster.nodes[index]!;
       await node.enclave.setFault('*', kind);
-      await waitForReason(node, 'cannot read local teePubkey', WAIT_LIMIT_MS);
+      await waitForReason(node, 'cannot read local teePubkey', WAIT_TIMEOUT_MS);
       await expectRefusal(node, message);
     }),
   );
@@ -157,11 +157,11 @@ test('an enclave API that fails or answers garbage makes nodes refuse with the r
 test('an enclave that is gone makes its node refuse with the reason, until it has booted and is registered again', async () => {
   const node = cluster.node(1);
   await node.enclave.kill();
-  await waitForReason(node, 'cannot read local teePubkey', WAIT_LIMIT_MS);
+  await waitForReason(node, 'cannot read local teePubkey', WAIT_TIMEOUT_MS);
   await expectRefusal(node, /^cannot read local teePubkey: the enclave API at 127\.0\.0\.1:\d+ cannot be reached: nothing listens there \(ECONNREFUSED\)$/);
   await node.restartEnclave();
   await cluster.mineConfirmations();
-  await allReady([node], WAIT_LIMIT_MS);
+  await allReady([node], WAIT_TIMEOUT_MS);
   await waitForKnownKey(app, node);
 });
 

@@ -8,7 +8,7 @@ import { LocalIdentity } from '../../src/client/local-identity.ts';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
 import { systemRandom } from '../../src/system/system.ts';
-import { WAIT_LIMIT_MS } from '../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { startEnclaveCluster, type EnclaveCluster } from './support/enclave-cluster.ts';
 import { ABSENT_WORDS, PlatformClient, UNREACHABLE_WORDS, type Operation, type Result } from './support/platform-client.ts';
 import { waitForStates } from './support/quick-blocks.ts';
@@ -75,7 +75,7 @@ async function valueAt(node: ClusterNode, key: string): Promise<string | null> {
 }
 
 async function untilValue(node: ClusterNode, key: string, value: string | null): Promise<void> {
-  await waitUntil({ what: `${key} on ${node.name}`, limitMs: WAIT_LIMIT_MS }, async () => {
+  await waitUntil({ what: `${key} on ${node.name}`, timeoutMs: WAIT_TIMEOUT_MS }, async () => {
     const seen = await valueAt(node, key);
     return seen === value ? null : String(seen);
   });

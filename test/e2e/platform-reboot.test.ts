@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { LocalIdentity } from '../../src/client/local-identity.ts';
 import { pause, waitUntil } from '../../src/dev/waiting.ts';
 import { systemRandom } from '../../src/system/system.ts';
-import { WAIT_LIMIT_MS } from '../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { startEnclaveCluster, type EnclaveCluster } from './support/enclave-cluster.ts';
 import { PlatformClient, type Operation } from './support/platform-client.ts';
 import { waitForStates } from './support/quick-blocks.ts';
@@ -112,7 +112,7 @@ test('a node is killed and boots again with new keys: no call fails, and no writ
   const running = calls.run();
   const callsMore = async (count: number): Promise<void> => {
     const until = calls.done + count;
-    await waitUntil({ what: `${count} more calls`, limitMs: WAIT_LIMIT_MS }, async () => (calls.done >= until ? null : `${until - calls.done} to come`));
+    await waitUntil({ what: `${count} more calls`, timeoutMs: WAIT_TIMEOUT_MS }, async () => (calls.done >= until ? null : `${until - calls.done} to come`));
   };
   await callsMore(CALLS_ASIDE);
   await node.kill();
@@ -129,7 +129,7 @@ test('a node is killed and boots again with new keys: no call fails, and no writ
 
   expect(node.wallet).not.toBe(before);
   let lost: readonly Write[] = [];
-  await waitUntil({ what: 'every write on every node', limitMs: WAIT_LIMIT_MS }, async () => {
+  await waitUntil({ what: 'every write on every node', timeoutMs: WAIT_TIMEOUT_MS }, async () => {
     lost = await missing(calls.writes);
     return lost.every((write) => atEnd.includes(write)) ? null : `${lost.length} are missing`;
   });

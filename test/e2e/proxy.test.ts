@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
-import { WAIT_LIMIT_MS } from '../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { expectNoSecrets } from './support/cluster-secrets.ts';
 import { HttpProxy } from './support/http-proxy.ts';
 import { waitForStates } from './support/quick-blocks.ts';
@@ -86,7 +86,7 @@ test('NO_PROXY is obeyed: the address that it names is reached directly, and thr
   const seen = [first.seen.length, second.seen.length];
   await Promise.all([one.start(), two.start()]);
   await waitForStates(cluster, [one, two], 'ready');
-  await waitUntil({ what: 'the proxy of node 1 being asked for node 3', limitMs: WAIT_LIMIT_MS }, async () =>
+  await waitUntil({ what: 'the proxy of node 1 being asked for node 3', timeoutMs: WAIT_TIMEOUT_MS }, async () =>
     first.targets().has(doorOf(three)) ? null : 'it was not yet',
   );
   expect(first.seen.length).toBeGreaterThan(seen[0]!);

@@ -9,7 +9,7 @@ import { CONFIRMATIONS, type Cluster } from '../../src/dev/cluster.ts';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import type { DevApp } from '../../src/dev/dev-app.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
-import { WAIT_LIMIT_MS } from '../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { AskingMember } from './support/asking-member.ts';
 import { answersOf, expectNoSecrets } from './support/cluster-secrets.ts';
 import { fingerprintFrom, fingerprintsOf, waitForKnownKey } from './support/fingerprint.ts';
@@ -46,9 +46,9 @@ beforeAll(async () => {
   app = await cluster.createApp();
   await cluster.mineConfirmations();
   await startAll(cluster);
-  await Promise.all(cluster.nodes.map((node) => waitForReason(node, 'master secret hash not deep enough', WAIT_LIMIT_MS)));
+  await Promise.all(cluster.nodes.map((node) => waitForReason(node, 'master secret hash not deep enough', WAIT_TIMEOUT_MS)));
   await cluster.mineConfirmations();
-  await allReady(cluster.nodes, WAIT_LIMIT_MS);
+  await allReady(cluster.nodes, WAIT_TIMEOUT_MS);
 });
 
 afterAll(async () => {
@@ -57,7 +57,7 @@ afterAll(async () => {
 
 /** One whole node_tick after what was just mined, and nothing more, may pass until a node answers 503. */
 async function expectRefusal(node: ClusterNode, message: string): Promise<void> {
-  await waitForTicks(node, 1, WAIT_LIMIT_MS);
+  await waitForTicks(node, 1, WAIT_TIMEOUT_MS);
   const refusal = await deriveRefusal(node);
   expect(refusal).toMatchObject({ status: 503, code: 'service_unavailable' });
   expect(refusal.message).toBe(message);
@@ -97,14 +97,14 @@ describe('a member that is none for a while', () => {
     await cause(node);
     await manual.bury(block, CONFIRMATIONS - 1);
     // One block more, and it is seen.
-    await waitForTicks(node, 1, WAIT_LIMIT_MS);
+    await waitForTicks(node, 1, WAIT_TIMEOUT_MS);
     expect((await viewOf(node)).readiness.state).toBe('ready');
     await manual.bury(block, CONFIRMATIONS);
     await expectRefusal(node, message);
-    await allReady(others, WAIT_LIMIT_MS);
+    await allReady(others, WAIT_TIMEOUT_MS);
     await undo(node);
     await cluster.mineConfirmations();
-    await allReady([node], WAIT_LIMIT_MS);
+    await allReady([node], WAIT_TIMEOUT_MS);
     expect(takenOver(node)).toBe(fetched);
     expect(await fingerprintFrom(app, node)).toBe(fingerprint);
   });
@@ -113,11 +113,11 @@ describe('a member that is none for a while', () => {
     const node = cluster.node(2);
     const fetched = takenOver(node);
     await node.restartEnclave({ register: false });
-    await waitForReason(node, 'local teePubkey mismatch with registry', WAIT_LIMIT_MS);
+    await waitForReason(node, 'local teePubkey mismatch with registry', WAIT_TIMEOUT_MS);
     await expectRefusal(node, 'local teePubkey mismatch with registry');
     await cluster.chain.setTeePubkey(node.wallet, node.teePubkey);
     await cluster.mineConfirmations();
-    await allReady([node], WAIT_LIMIT_MS);
+    await allReady([node], WAIT_TIMEOUT_MS);
     expect(takenOver(node)).toBe(fetched);
     expect(await asker.askForSecret(node)).toEqual({ kind: 'given', hash: await cluster.chain.masterSecretHash() });
     await waitForKnownKey(app, node);
@@ -133,22 +133,22 @@ test('a hash that the owner resets is replaced by a fresh secret, claimed once, 
   const block = await manual.nextBlock();
   await chain.resetMasterSecretHash();
   await manual.bury(block, CONFIRMATIONS - 1);
-  await Promise.all(nodes.map((node) => waitForTicks(node, 1, WAIT_LIMIT_MS)));
+  await Promise.all(nodes.map((node) => waitForTicks(node, 1, WAIT_TIMEOUT_MS)));
   for (const node of nodes) expect((await viewOf(node)).readiness.state).toBe('ready');
   await manual.bury(block, CONFIRMATIONS);
-  await Promise.all(nodes.map((node) => waitForTicks(node, 1, WAIT_LIMIT_MS)));
+  await Promise.all(nodes.map((node) => waitForTicks(node, 1, WAIT_TIMEOUT_MS)));
   for (const node of nodes) {
     const { status, message } = await deriveRefusal(node);
     expect(status).toBe(503);
     expect(message).toMatch(/^(?:awaiting on-chain master secret hash|master secret hash not deep enough|failed to set master secret hash: MasterSecretHashAlreadySet)/);
     expect(await asker.askForSecret(node)).toEqual({ kind: 'refused', status: 503 });
   }
-  await Promise.all(nodes.map((node) => waitForReason(node, 'master secret hash not deep enough', WAIT_LIMIT_MS)));
+  await Promise.all(nodes.map((node) => waitForReason(node, 'master secret hash not deep enough', WAIT_TIMEOUT_MS)));
   const newHash = await chain.masterSecretHash();
   expect([ZERO, oldHash]).not.toContain(newHash);
   for (const node of nodes) expect(await asker.askForSecret(node)).toEqual({ kind: 'refused', status: 503 });
   await cluster.mineConfirmations();
-  await allReady(nodes, WAIT_LIMIT_MS);
+  await allReady(nodes, WAIT_TIMEOUT_MS);
   expect(await chain.claimsMined()).toBe(claims + 1);
   const fingerprints = await fingerprintsOf(app, nodes);
   expect(fingerprints).toHaveLength(1);
@@ -176,13 +176,13 @@ describe('a reorganisation before the claim is deep', () => {
     await Promise.all(nodes.map((node) => node.start()));
     const claims = await Promise.all(
       nodes.map(async (node, index): Promise<Claim> => {
-        await waitForLine(node, PENDING, WAIT_LIMIT_MS, ends[index]);
+        await waitForLine(node, PENDING, WAIT_TIMEOUT_MS, ends[index]);
         const line = said(node, PENDING, ends[index])[0]!;
         return { node, hash: line['hash'] as Hash32, transaction: String(line['transaction']) };
       }),
     );
     await chain.mine(1);
-    await Promise.all(nodes.map((node) => waitForReason(node, 'master secret hash not deep enough', WAIT_LIMIT_MS)));
+    await Promise.all(nodes.map((node) => waitForReason(node, 'master secret hash not deep enough', WAIT_TIMEOUT_MS)));
     const shown = await chain.masterSecretHash();
     const winner = claims.find(({ hash }) => hash === shown);
     const loser = claims.find(({ hash }) => hash !== shown);
@@ -193,7 +193,7 @@ describe('a reorganisation before the claim is deep', () => {
   async function expectSecretOf(claim: Claim, from: Claim): Promise<void> {
     const nodes = [claim.node, from.node];
     await cluster.mineConfirmations();
-    await allReady(nodes, WAIT_LIMIT_MS);
+    await allReady(nodes, WAIT_TIMEOUT_MS);
     expect(await cluster.chain.masterSecretHash()).toBe(claim.hash);
     expect((await viewOf(claim.node)).node.master_secret.state).toBe('generated');
     expect((await viewOf(from.node)).node.master_secret).toEqual({ state: 'synced', synced_from: claim.node.wallet });
@@ -216,7 +216,7 @@ describe('a reorganisation before the claim is deep', () => {
     await reorganise(cluster.chain, 5);
     expect(await cluster.chain.masterSecretHash()).toBe(ZERO);
     // The node takes it for a reset and prepares another candidate, but keeps this one.
-    await waitForView(winner.node, 'another claim', WAIT_LIMIT_MS, ({ readiness }) => readiness.reason === 'awaiting on-chain master secret hash');
+    await waitForView(winner.node, 'another claim', WAIT_TIMEOUT_MS, ({ readiness }) => readiness.reason === 'awaiting on-chain master secret hash');
     await reorganise(cluster.chain, 5, transaction);
     expect(await cluster.chain.masterSecretHash()).toBe(winner.hash);
     await expectSecretOf(winner, loser);
@@ -230,11 +230,11 @@ describe('a reorganisation before the claim is deep', () => {
     await manual.resumeMining();
     // A claim of which nothing is heard for some blocks is taken for stuck.
     await cluster.chain.mine(10);
-    await waitUntil({ what: 'another claim', limitMs: WAIT_LIMIT_MS }, async () =>
+    await waitUntil({ what: 'another claim', timeoutMs: WAIT_TIMEOUT_MS }, async () =>
       (await cluster.chain.masterSecretHash()) === ZERO ? 'the chain shows none' : null,
     );
     await cluster.mineConfirmations();
-    await allReady([winner.node, loser.node], WAIT_LIMIT_MS);
+    await allReady([winner.node, loser.node], WAIT_TIMEOUT_MS);
     expect(await cluster.chain.claimsMined()).toBe(claims);
     expect(await fingerprintsOf(app, [winner.node, loser.node])).toHaveLength(1);
   });

@@ -9,7 +9,7 @@ import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import type { DevApp } from '../../src/dev/dev-app.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
 import { MAX_ACK_TIMEOUT_MS } from '../../src/domain/limits.ts';
-import { WAIT_LIMIT_MS } from '../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { answersOf, expectNoSecrets } from './support/cluster-secrets.ts';
 import { waitForStates } from './support/quick-blocks.ts';
 import { ReplicationFront } from './support/replication-front.ts';
@@ -51,7 +51,7 @@ function frontOf(node: ClusterNode): ReplicationFront {
 
 async function startAgain(node: ClusterNode): Promise<void> {
   await node.start();
-  await node.waitForState('ready', WAIT_LIMIT_MS);
+  await node.waitForState('ready', WAIT_TIMEOUT_MS);
 }
 
 /** Stops it where it stands: its sockets stay open, and nobody answers. It thaws when a push to it took longer than it may. */
@@ -62,7 +62,7 @@ function freeze(node: ClusterNode): { readonly thaw: () => Promise<void> } {
   const before = frontOf(node).abandoned;
   return {
     async thaw() {
-      await waitUntil({ what: `a push to ${node.name} being given up`, limitMs: WAIT_LIMIT_MS }, async () =>
+      await waitUntil({ what: `a push to ${node.name} being given up`, timeoutMs: WAIT_TIMEOUT_MS }, async () =>
         frontOf(node).abandoned > before ? null : 'none was yet',
       );
       process.kill(pid, 'SIGCONT');
@@ -109,7 +109,7 @@ test(
     };
 
     await writer.write(200);
-    const early = await waitForSameKeys(app, cluster.nodes, WAIT_LIMIT_MS, (keys) => (keys.size === 200 ? null : `${keys.size} keys`));
+    const early = await waitForSameKeys(app, cluster.nodes, WAIT_TIMEOUT_MS, (keys) => (keys.size === 200 ? null : `${keys.size} keys`));
 
     await killInMidst(150);
     await Promise.all([erase(steady, early.slice(0, 20)), erase(frozen, early.slice(20, 40)), reviveInMidst(100)]);
@@ -135,7 +135,7 @@ test(
     const onKilledAlone = kept.filter(({ node, acknowledgedByAnother }) => node === killed && !acknowledgedByAnother).map(({ key }) => key);
     const mayBeLost = new Set(onKilledAlone);
     const mustBeThere = kept.map(({ key }) => key).filter((key) => !mayBeLost.has(key));
-    const keys = await waitForSameKeys(app, cluster.nodes, WAIT_LIMIT_MS, (there) => {
+    const keys = await waitForSameKeys(app, cluster.nodes, WAIT_TIMEOUT_MS, (there) => {
       const missing = mustBeThere.filter((key) => !there.has(key));
       const undead = deleted.filter((key) => there.has(key));
       return missing.length + undead.length === 0 ? null : `missing: ${missing.join(' ')}; deleted and there: ${undead.join(' ')}`;
@@ -159,7 +159,7 @@ test(
   async () => {
     const [first, second, stopped] = cluster.nodes as [ClusterNode, ClusterNode, ClusterNode];
     await stopped.restart({ DATA_SYNC_NUDGE_MS: '0', DATA_SYNC_INTERVAL_SECONDS: '3600' });
-    await stopped.waitForState('ready', WAIT_LIMIT_MS);
+    await stopped.waitForState('ready', WAIT_TIMEOUT_MS);
     const keys = Array.from({ length: BURST }, (_, index) => `burst-${index}`);
     // Nor do the others fetch them by comparing: nothing but the last push is left.
     for (const other of [first, second]) frontOf(stopped).cut(other.wallet);
@@ -187,12 +187,12 @@ test(
       expect(acks).toBe(1);
     });
     await app.client.delete({ key: keys[0]!, acks: 1, ackTimeoutMs: MAX_ACK_TIMEOUT_MS }, { node: writer.wallet });
-    await waitUntil({ what: 'a push that is cut off', limitMs: WAIT_LIMIT_MS }, async () =>
+    await waitUntil({ what: 'a push that is cut off', timeoutMs: WAIT_TIMEOUT_MS }, async () =>
       frontOf(cutOff).dropped(writer.wallet) > 0 ? null : 'there was none',
     );
     await writer.kill();
     const left = keys.slice(1);
-    await waitForSameKeys(app, [witness, cutOff], WAIT_LIMIT_MS, (there) => {
+    await waitForSameKeys(app, [witness, cutOff], WAIT_TIMEOUT_MS, (there) => {
       const missing = left.filter((key) => !there.has(key));
       return missing.length === 0 && !there.has(keys[0]!) ? null : `missing: ${missing.join(' ')}`;
     });

@@ -21,7 +21,7 @@ import { APP_STATUS, INSTANCE_STATUS, VERSION_STATUS, type DevChain } from '../.
 import { waitUntil } from '../../src/dev/waiting.ts';
 import { OdynClient } from '../../src/enclave/odyn-client.ts';
 import { systemClock, systemRandom } from '../../src/system/system.ts';
-import { WAIT_LIMIT_MS } from '../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { expectError, expectNothingInternal } from './support/answers.ts';
 import { askMasterSecret, expectNoSecrets } from './support/cluster-secrets.ts';
 import { HttpProxy } from './support/http-proxy.ts';
@@ -168,7 +168,7 @@ describe('a node that is not ready', () => {
   beforeAll(async () => {
     unready = world.cluster.node(3);
     await unready.start();
-    await waitUntil({ what: 'the reason why node 3 is not ready', limitMs: WAIT_LIMIT_MS }, async () => {
+    await waitUntil({ what: 'the reason why node 3 is not ready', timeoutMs: WAIT_TIMEOUT_MS }, async () => {
       const reason = (await unready.status()).readiness?.reason;
       return reason?.startsWith('self not in KMS node list') === true ? null : `it is ${reason ?? 'none'}`;
     });

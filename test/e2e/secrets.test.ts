@@ -15,7 +15,7 @@ import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
 import type { DevApp } from '../../src/dev/dev-app.ts';
 import { CapturedOutput } from '../../src/dev/captured-output.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
-import { WAIT_LIMIT_MS } from '../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { askMasterSecret, expectNoSecrets, linesOf, secretsFrom } from './support/cluster-secrets.ts';
 import { InspectorRecord } from './support/inspector.ts';
 import { startInProcessNode, type InProcessNode } from './support/in-process-node.ts';
@@ -182,7 +182,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
   }
 
   async function allReady(): Promise<void> {
-    await waitUntil({ what: 'all nodes becoming ready', limitMs: WAIT_LIMIT_MS }, async () => {
+    await waitUntil({ what: 'all nodes becoming ready', timeoutMs: WAIT_TIMEOUT_MS }, async () => {
       const ready = await Promise.all([1, 2, 3].map(available));
       if (!ready.includes(false)) return null;
       await cluster.chain.mine(1);
@@ -250,7 +250,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
   async function resetAndRecover(): Promise<void> {
     const { chain } = cluster;
     await chain.resetMasterSecretHash();
-    await waitUntil({ what: 'all nodes noticing the reset', limitMs: WAIT_LIMIT_MS }, async () => {
+    await waitUntil({ what: 'all nodes noticing the reset', timeoutMs: WAIT_TIMEOUT_MS }, async () => {
       const ready = await Promise.all([1, 2, 3].map(available));
       if (!ready.includes(true)) return null;
       if ((await chain.masterSecretHash()) === ZERO_HASH) await chain.mine(1);

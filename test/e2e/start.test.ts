@@ -12,7 +12,7 @@ import type { DerivedKey } from '../../src/client/derive.ts';
 import { checkKeys } from '../../src/cli/dev/key-check.ts';
 import { CapturedOutput } from '../../src/dev/captured-output.ts';
 import type { Wallet } from '../../src/domain/ids.ts';
-import { WAIT_LIMIT_MS } from '../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { StartedCommand, type Ended } from './support/started-command.ts';
 
 const started: StartedCommand[] = [];
@@ -247,7 +247,7 @@ describe('a running cluster', () => {
       command.signal('SIGINT');
       await command.until('stopping', ({ stdout }) => stdout.includes('"event":"stopping"'));
       // Copies of one Ctrl-C count as one, so that it takes a moment until the next counts as a second one.
-      await waitUntil({ what: 'the end', limitMs: WAIT_LIMIT_MS, everyMs: 50 }, async () => {
+      await waitUntil({ what: 'the end', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 50 }, async () => {
         if (!command.running) return null;
         command.signal('SIGINT');
         return 'the cluster waits for a node that stands still';

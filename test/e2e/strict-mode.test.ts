@@ -10,7 +10,7 @@ import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import { freePort } from '../../src/dev/listening-ports.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
-import { WAIT_LIMIT_MS } from '../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { expectError } from './support/answers.ts';
 import { expectNoSecrets } from './support/cluster-secrets.ts';
 import { HttpProxy } from './support/http-proxy.ts';
@@ -99,7 +99,7 @@ async function connectionOf(seenBy: ClusterNode, wallet: Wallet): Promise<Readon
 /** Until a peer has been probed; then what the probe found. */
 async function probed(seenBy: ClusterNode, wallet: Wallet, reachable: boolean): Promise<Readonly<Record<string, unknown>>> {
   let found: Readonly<Record<string, unknown>> = {};
-  await waitUntil({ what: `the probe of ${wallet}`, limitMs: WAIT_LIMIT_MS }, async () => {
+  await waitUntil({ what: `the probe of ${wallet}`, timeoutMs: WAIT_TIMEOUT_MS }, async () => {
     found = (await connectionOf(seenBy, wallet)) ?? {};
     return found['status_endpoint_reachable'] === reachable ? null : JSON.stringify(found);
   });
@@ -115,7 +115,7 @@ describe('without the proxy', () => {
     await alone.start();
     await waitForStates(cluster, [alone], 'syncing-secret');
     const refused = (): readonly string[] => alone.lines().map(({ text }) => text).filter((text) => text.includes(REFUSED_TARGET));
-    await waitUntil({ what: 'both peers being asked', limitMs: WAIT_LIMIT_MS }, async () => {
+    await waitUntil({ what: 'both peers being asked', timeoutMs: WAIT_TIMEOUT_MS }, async () => {
       const missing = [nodes[0], nodes[1]].filter(({ wallet }) => !refused().some((text) => text.includes(wallet)));
       return missing.length === 0 ? null : `${missing.length} peers were not refused yet`;
     });

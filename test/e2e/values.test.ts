@@ -10,7 +10,7 @@ import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import type { DevApp } from '../../src/dev/dev-app.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
 import { MAX_ACK_TIMEOUT_MS } from '../../src/domain/limits.ts';
-import { WAIT_LIMIT_MS } from '../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { answersOf, expectNoSecrets } from './support/cluster-secrets.ts';
 import { waitForStates } from './support/quick-blocks.ts';
 import { expectedValues, keysOn, valuesOn, waitForAbsence } from './support/replication-view.ts';
@@ -113,7 +113,7 @@ test('a node that joins later has everything, and what was deleted before is not
   await joining.start();
   await waitForStates(cluster, [joining], 'ready');
   const keys = [...values.keys()];
-  await waitUntil({ what: 'the client knowing the new node', limitMs: WAIT_LIMIT_MS }, async () =>
+  await waitUntil({ what: 'the client knowing the new node', timeoutMs: WAIT_TIMEOUT_MS }, async () =>
     (await app.client.nodes()).some(({ wallet }) => wallet === joining.wallet) ? null : 'its list is older',
   );
   expect(await keysOn(app, joining)).toEqual([...keys].sort());
@@ -152,7 +152,7 @@ describe('an app at its quota', () => {
     expect(await refusalOf(other.client.put({ key: 'of another app', value: randomBytes(PORTION_BYTES) }, { node: writer.wallet }))).toBeNull();
     await app.client.delete({ key: keys[0]!, ...ON_ALL }, { node: writer.wallet });
     // A delete whose first answer was lost says "there is no such key" at the second try, and nothing about the others.
-    await waitForAbsence(app, cluster.nodes, keys[0]!, WAIT_LIMIT_MS);
+    await waitForAbsence(app, cluster.nodes, keys[0]!, WAIT_TIMEOUT_MS);
     const replacement = randomBytes(PORTION_BYTES);
     for (const node of others(writer)) {
       const { acks } = await app.client.put({ key: 'replacement', value: replacement, ...ON_ALL }, { node: node.wallet });
@@ -173,7 +173,7 @@ test('a value with a TTL is on all nodes, and absent on all once that has passed
   const lists = await Promise.all(cluster.nodes.map((node) => keysOn(app, node)));
   expect(lists).toEqual(cluster.nodes.map(() => ['fleeting', 'lasting']));
   await app.client.put({ key: 'fleeting', value, ttlMs: SHORT_TTL_MS, ...ON_ALL }, { node: writer.wallet });
-  await waitForAbsence(app, cluster.nodes, 'fleeting', WAIT_LIMIT_MS);
+  await waitForAbsence(app, cluster.nodes, 'fleeting', WAIT_TIMEOUT_MS);
   for (const node of cluster.nodes) {
     expect(await valuesOn(app, node, ['fleeting', 'lasting'])).toEqual([
       'fleeting absent',
@@ -195,7 +195,7 @@ test('after a reset of the hash the store is empty on every node, and the new on
   const oldHash = await cluster.chain.masterSecretHash();
   await cluster.chain.resetMasterSecretHash();
   await cluster.mineConfirmations();
-  await waitUntil({ what: 'every node being ready with an empty store', limitMs: WAIT_LIMIT_MS }, async () => {
+  await waitUntil({ what: 'every node being ready with an empty store', timeoutMs: WAIT_TIMEOUT_MS }, async () => {
     await cluster.chain.mine(1);
     const views = await Promise.all(cluster.nodes.map((node) => node.status()));
     const isAnew = views.every(({ readiness, data_store: held }) => readiness?.state === 'ready' && held.total_keys === 0);

@@ -5,7 +5,7 @@
 import process from 'node:process';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { REASONS } from '../../src/domain/reasons.ts';
-import { PROBE_LIMIT_MS, STEP_LIMIT_MS } from '../../src/machines/limits.ts';
+import { PROBE_TIMEOUT_MS, STEP_TIMEOUT_MS } from '../../src/machines/limits.ts';
 import type { NodeMachineOptions } from '../../src/machines/model.ts';
 import { readinessState } from '../../src/machines/status.ts';
 import { ControlledNode, type SlotName } from './controlled-node.ts';
@@ -26,9 +26,9 @@ const SCOPES: Readonly<Record<string, Scope>> = {
 };
 
 const AFTER_MS: Readonly<Record<string, number>> = {
-  ...STEP_LIMIT_MS,
+  ...STEP_TIMEOUT_MS,
   nudge: OPTIONS.nudgeMs,
-  probeLimit: PROBE_LIMIT_MS,
+  probeLimit: PROBE_TIMEOUT_MS,
   nodeBeat: 0,
   untilNextTick: 0,
   syncInterval: OPTIONS.syncTickMs,

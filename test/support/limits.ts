@@ -2,4 +2,4 @@
  * How long a test waits for what must come before it gives up. It is no measure of speed: it holds on a machine with many times
  * the usual load. Figures of speed belong to `bench/`. Milliseconds.
  */
-export const WAIT_LIMIT_MS = 120_000;
+export const WAIT_TIMEOUT_MS = 120_000;

@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { waitUntil } from '../../src/dev/waiting.ts';
-import { WAIT_LIMIT_MS } from './limits.ts';
+import { WAIT_TIMEOUT_MS } from './limits.ts';
 
 export interface ReceivedRequest {
   readonly method: string;
@@ -40,7 +40,7 @@ export async function scriptedServer(answer: Answering, host = '127.0.0.1') {
   await new Promise<void>((resolve) => server.listen(0, host, resolve));
   const { port } = server.address() as AddressInfo;
   const wait = (what: string, reached: () => boolean): Promise<void> =>
-    waitUntil({ what, limitMs: WAIT_LIMIT_MS, everyMs: 5 }, async () => (reached() ? null : 'not yet'));
+    waitUntil({ what, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (reached() ? null : 'not yet'));
   return {
     url: `http://${host}:${port}`,
     port,

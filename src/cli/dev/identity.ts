@@ -10,12 +10,12 @@ import { KMS_APP_ID, type DevChain } from '../../dev/dev-chain.ts';
 import { parseAppFile, type AppFile } from '../app/app-file.ts';
 
 /** On this machine: a chain answers at once or is not there. Milliseconds. */
-const ANSWER_LIMIT_MS = 1_000;
+const ANSWER_TIMEOUT_MS = 1_000;
 
 async function chainAnswers(url: string): Promise<boolean> {
   const asked = { jsonrpc: '2.0', id: 1, method: 'eth_chainId', params: [] };
   try {
-    return (await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(asked), signal: AbortSignal.timeout(ANSWER_LIMIT_MS) })).ok;
+    return (await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(asked), signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) })).ok;
   } catch {
     return false;
   }

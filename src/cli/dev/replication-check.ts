@@ -11,7 +11,7 @@ import { systemRandom } from '../../system/system.ts';
 const CHECK_KEY = 'cluster-check';
 const VALUE_BYTES = 32;
 /** Until a write must be everywhere. Milliseconds. */
-const SHOWN_LIMIT_MS = 30_000;
+const SHOWN_TIMEOUT_MS = 30_000;
 /** Between two looks: few enough for the default rate limits. Milliseconds. */
 const LOOK_EVERY_MS = 25;
 
@@ -54,7 +54,7 @@ async function timesUntil(
   await act();
   const doneMs = monotonicMs();
   const times = others.map(async (wallet) => {
-    await waitUntil({ what: `the write reaching ${wallet}`, limitMs: SHOWN_LIMIT_MS, everyMs: LOOK_EVERY_MS, signal }, async () => {
+    await waitUntil({ what: `the write reaching ${wallet}`, timeoutMs: SHOWN_TIMEOUT_MS, everyMs: LOOK_EVERY_MS, signal }, async () => {
       const stored = await client.get(CHECK_KEY, { node: wallet, signal });
       return isShown(stored?.value ?? null) ? null : 'it is not there yet';
     });

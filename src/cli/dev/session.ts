@@ -19,8 +19,8 @@ import type { DevVisualizer } from './visualizer.ts';
 const BLOCK_TIME_UNTIL_READY_SECONDS = 0.25;
 const BLOCK_TIME_SECONDS = 1;
 /** For getting ready, besides some ticks. Milliseconds. */
-const READY_LIMIT_MS = 90_000;
-const READY_LIMIT_TICKS = 3;
+const READY_TIMEOUT_MS = 90_000;
+const READY_TIMEOUT_TICKS = 3;
 
 const STEP_TEXT: Readonly<Record<ClusterStep, string>> = {
   chain: 'Starting the chain',
@@ -164,11 +164,11 @@ export class DevSession {
   }
 
   async #waitUntilReady(cluster: Cluster): Promise<void> {
-    const limitMs = READY_LIMIT_MS + READY_LIMIT_TICKS * this.#options.tickSeconds * 1000;
+    const timeoutMs = READY_TIMEOUT_MS + READY_TIMEOUT_TICKS * this.#options.tickSeconds * 1000;
     const failed = new AbortController();
     const signal = AbortSignal.any([this.#modules.signal, failed.signal]);
     try {
-      await Promise.all(cluster.nodes.map((node) => node.waitForState('ready', limitMs, signal)));
+      await Promise.all(cluster.nodes.map((node) => node.waitForState('ready', timeoutMs, signal)));
     } finally {
       // The first failure is the news; nobody waits for the others any more.
       failed.abort();

@@ -20,7 +20,7 @@ import { followEvents } from './follow-events.ts';
 import { DEV_COMMANDS, type DevCommand } from './page-commands.ts';
 
 /** Until a command must be done. Milliseconds. */
-const COMMAND_LIMIT_MS = 60_000;
+const COMMAND_TIMEOUT_MS = 60_000;
 const TOKEN_BYTES = 24;
 
 function drawToken(): string {
@@ -170,7 +170,7 @@ export class DevVisualizer {
     if (command === undefined) throw new CommandRefusal(404, 'there is no such command');
     const { source, peer } = placesOf(command, request);
     try {
-      await within(systemClock, command.label, COMMAND_LIMIT_MS, this.#closing.signal, async () => command.run(controls, source, peer));
+      await within(systemClock, command.label, COMMAND_TIMEOUT_MS, this.#closing.signal, async () => command.run(controls, source, peer));
     } catch (error) {
       const why = error instanceof ControlError || error instanceof DeadlineError ? error.message : 'it was not done';
       this.#note(source, 'info', `${command.label}: ${why}`);

@@ -71,7 +71,7 @@ export async function run(command: Command): Promise<number> {
   const transport = new PeerTransport({ inEnclave: false, proxy: readProxy(process.env) }, { clock: systemClock });
   const look = async (before: Survey | null): Promise<Survey> =>
     takeSurvey(
-      { urls, known: before?.members ?? [], discover: options.discover, limitMs: Math.round(options.limit * 1_000), maxNodes: options.maxNodes },
+      { urls, known: before?.members ?? [], discover: options.discover, timeoutMs: Math.round(options.limit * 1_000), maxNodes: options.maxNodes },
       { transport, clock: systemClock },
       stopping.signal,
     );

@@ -19,7 +19,7 @@ export interface SurveyOptions {
   /** Ask for members, and ask those too. */
   readonly discover: boolean;
   /** Of the whole survey. Milliseconds. */
-  readonly limitMs: number;
+  readonly timeoutMs: number;
   readonly maxNodes: number;
 }
 
@@ -54,10 +54,10 @@ const NODES_ANSWER_BYTES = 1024 * 1024;
 
 /** @param signal ends it early */
 export async function takeSurvey(options: SurveyOptions, modules: SurveyModules, signal: AbortSignal): Promise<Survey> {
-  const { urls, known, discover, limitMs, maxNodes } = options;
-  const endsAtMs = modules.clock.monotonicMs() + limitMs;
+  const { urls, known, discover, timeoutMs, maxNodes } = options;
+  const endsAtMs = modules.clock.monotonicMs() + timeoutMs;
   const ask = async (url: string, path: '/status' | '/nodes', maxAnswerBytes: number) =>
-    readJson(memberEndpoint(url, path), maxAnswerBytes, endsAtMs, limitMs, modules, signal);
+    readJson(memberEndpoint(url, path), maxAnswerBytes, endsAtMs, timeoutMs, modules, signal);
 
   const nodes = new Map<string, Promise<SurveyedNode>>();
   const leftOut = new Set<string>();
@@ -97,18 +97,18 @@ async function readJson(
   url: string,
   maxAnswerBytes: number,
   endsAtMs: number,
-  limitMs: number,
+  timeoutMs: number,
   { transport, clock }: SurveyModules,
   signal: AbortSignal,
 ): Promise<Read> {
-  const timeoutMs = Math.max(1, endsAtMs - clock.monotonicMs());
+  const leftMs = Math.max(1, endsAtMs - clock.monotonicMs());
   try {
-    const answer = await transport.request({ method: 'GET', url, maxAnswerBytes, timeoutMs, signal });
+    const answer = await transport.request({ method: 'GET', url, maxAnswerBytes, timeoutMs: leftMs, signal });
     if (answer.status !== 200) return { body: undefined, silence: `answers ${answer.status}` };
     const body = parseJsonOrNull(answer.body);
     return body === null ? { body: undefined, silence: NO_STATUS } : { body, silence: null };
   } catch (error) {
-    return { body: undefined, silence: silenceOf(error, limitMs) };
+    return { body: undefined, silence: silenceOf(error, timeoutMs) };
   }
 }
 
@@ -130,11 +130,11 @@ const CAUSES: Readonly<Record<string, string>> = {
 };
 
 /** In words of ours; a code of the system's as it is. */
-export function silenceOf(error: unknown, limitMs: number): string {
+export function silenceOf(error: unknown, timeoutMs: number): string {
   if (!(error instanceof DependencyError)) return 'cannot be asked';
   switch (error.failure) {
     case 'timeout':
-      return `no answer within ${limitMs / 1_000} s`;
+      return `no answer within ${timeoutMs / 1_000} s`;
     case 'too_large':
       return 'answers too much';
     case 'unreachable': {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { chromium as playwright, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { waitUntil } from '../../../src/dev/waiting.ts';
-import { WAIT_LIMIT_MS } from '../../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 
 export const WIDE = { width: 1280, height: 720 };
 export const PHONE = { width: 390, height: 844 };
@@ -31,12 +31,12 @@ export async function launchBrowser(): Promise<Browser> {
  * forbids.)
  */
 export async function untilTrue(page: Page, expression: string): Promise<void> {
-  await waitUntil({ what: expression, limitMs: WAIT_LIMIT_MS, everyMs: 20 }, async () => ((await page.evaluate<boolean>(expression)) ? null : 'it does not hold'));
+  await waitUntil({ what: expression, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 20 }, async () => ((await page.evaluate<boolean>(expression)) ? null : 'it does not hold'));
 }
 
 /** Waits until what a selector finds has these texts, in this order. */
 export async function untilTexts(page: Page, selector: string, expected: readonly string[]): Promise<void> {
-  await waitUntil({ what: selector, limitMs: WAIT_LIMIT_MS, everyMs: 20 }, async () => {
+  await waitUntil({ what: selector, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 20 }, async () => {
     const found = await page.locator(selector).allTextContents();
     return isDeepStrictEqual(found, expected) ? null : `it is ${JSON.stringify(found)}, not ${JSON.stringify(expected)}`;
   });
@@ -54,7 +54,7 @@ export interface OpenedPage {
 
 export async function openPage(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<OpenedPage> {
   const context = await browser.newContext({ viewport: WIDE, colorScheme: 'dark', ...options });
-  context.setDefaultTimeout(WAIT_LIMIT_MS);
+  context.setDefaultTimeout(WAIT_TIMEOUT_MS);
   const page = await context.newPage();
   const problems: string[] = [];
   const allowed: RegExp[] = [];

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
 import type { DevApp } from '../../../src/dev/dev-app.ts';
 import { waitUntil } from '../../../src/dev/waiting.ts';
-import { WAIT_LIMIT_MS } from '../../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 
 const PATH = 'the life of a node';
 
@@ -20,7 +20,7 @@ export async function fingerprintsOf(app: DevApp, nodes: readonly ClusterNode[])
 
 /** Waits until the app's client knows the key that the node's enclave has booted with. */
 export async function waitForKnownKey(app: DevApp, node: ClusterNode): Promise<void> {
-  await waitUntil({ what: `the client knowing the key of ${node.name}`, limitMs: WAIT_LIMIT_MS }, async () => {
+  await waitUntil({ what: `the client knowing the key of ${node.name}`, timeoutMs: WAIT_TIMEOUT_MS }, async () => {
     const nodes = await app.client.nodes();
     return nodes.some(({ teePubkey }) => teePubkey === node.teePubkey) ? null : 'its list is older';
   });

@@ -24,9 +24,9 @@ export async function viewOf(node: ClusterNode): Promise<NodeView> {
 }
 
 /** Waits until what `/status` shows is as `holds` says. */
-export async function waitForView(node: ClusterNode, what: string, limitMs: number, holds: (view: NodeView) => boolean): Promise<NodeView> {
+export async function waitForView(node: ClusterNode, what: string, timeoutMs: number, holds: (view: NodeView) => boolean): Promise<NodeView> {
   let seen: NodeView | null = null;
-  await waitUntil({ what: `${node.name}: ${what}`, limitMs, everyMs: LOOK_EVERY_MS }, async () => {
+  await waitUntil({ what: `${node.name}: ${what}`, timeoutMs, everyMs: LOOK_EVERY_MS }, async () => {
     if (!node.running) throw new Error(node.describeEnd());
     const status = await node.tryStatus();
     if (status === null) return 'no answer to GET /status';
@@ -37,21 +37,21 @@ export async function waitForView(node: ClusterNode, what: string, limitMs: numb
   return seen!;
 }
 
-export function waitForReason(node: ClusterNode, reason: string, limitMs: number): Promise<NodeView> {
-  return waitForView(node, `reason "${reason}"`, limitMs, ({ readiness }) => readiness.reason?.startsWith(reason) === true);
+export function waitForReason(node: ClusterNode, reason: string, timeoutMs: number): Promise<NodeView> {
+  return waitForView(node, `reason "${reason}"`, timeoutMs, ({ readiness }) => readiness.reason?.startsWith(reason) === true);
 }
 
 /** Waits until `count` node_ticks that began after this call have ended. */
-export async function waitForTicks(node: ClusterNode, count: number, limitMs: number): Promise<NodeView> {
+export async function waitForTicks(node: ClusterNode, count: number, timeoutMs: number): Promise<NodeView> {
   const before = (await viewOf(node)).readiness.ticks.run;
-  return waitForView(node, `${count} more node_ticks`, limitMs, ({ readiness }) => {
+  return waitForView(node, `${count} more node_ticks`, timeoutMs, ({ readiness }) => {
     const ended = readiness.next_tick_in_ms === null ? readiness.ticks.run - 1 : readiness.ticks.run;
     return ended >= before + count;
   });
 }
 
-export async function allReady(nodes: readonly ClusterNode[], limitMs: number): Promise<void> {
-  await Promise.all(nodes.map((node) => waitForView(node, 'ready', limitMs, ({ readiness }) => readiness.state === 'ready')));
+export async function allReady(nodes: readonly ClusterNode[], timeoutMs: number): Promise<void> {
+  await Promise.all(nodes.map((node) => waitForView(node, 'ready', timeoutMs, ({ readiness }) => readiness.state === 'ready')));
 }
 
 export interface Refusal {
@@ -91,8 +91,8 @@ export function said(node: ClusterNode, sentence: string, from = 0): readonly Re
 }
 
 /** Waits for such a line. */
-export async function waitForLine(node: ClusterNode, sentence: string, limitMs: number, from = 0): Promise<void> {
-  await waitUntil({ what: `${node.name} saying "${sentence}"`, limitMs, everyMs: LOOK_EVERY_MS }, async () =>
+export async function waitForLine(node: ClusterNode, sentence: string, timeoutMs: number, from = 0): Promise<void> {
+  await waitUntil({ what: `${node.name} saying "${sentence}"`, timeoutMs, everyMs: LOOK_EVERY_MS }, async () =>
     said(node, sentence, from).length > 0 ? null : 'it has not',
   );
 }

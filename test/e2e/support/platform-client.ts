@@ -14,9 +14,9 @@ import { nowSeconds } from './raw-caller.ts';
 
 const TRIES_AT_A_NODE = 3;
 /** Of one request. Milliseconds. */
-const REQUEST_LIMIT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 10_000;
 /** How long it keeps a connection that is idle. Milliseconds. */
-const IDLE_LIMIT_MS = 90_000;
+const IDLE_TIMEOUT_MS = 90_000;
 /** An error whose text holds one of these is taken for a node that cannot be reached. */
 export const UNREACHABLE_WORDS = ['timeout', 'timed out', 'connection refused', 'connection reset', 'broken pipe', 'dns error'] as const;
 export const ABSENT_WORDS = 'not found';
@@ -78,8 +78,8 @@ export class PlatformClient {
     this.#agent = new ProxyAgent({
       uri: proxyUrl,
       requestTls: { ca: authority },
-      keepAliveTimeout: IDLE_LIMIT_MS,
-      keepAliveMaxTimeout: IDLE_LIMIT_MS,
+      keepAliveTimeout: IDLE_TIMEOUT_MS,
+      keepAliveMaxTimeout: IDLE_TIMEOUT_MS,
       pipelining: 1,
     });
   }
@@ -154,7 +154,7 @@ export class PlatformClient {
       method,
       headers: { ...headers },
       dispatcher: this.#agent,
-      signal: AbortSignal.timeout(REQUEST_LIMIT_MS),
+      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
       ...(body === undefined ? {} : { body }),
     });
     return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() };

@@ -3,17 +3,17 @@ import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
 import type { Cluster } from '../../../src/dev/cluster.ts';
 import { waitUntil } from '../../../src/dev/waiting.ts';
 import type { ReadinessState } from '../../../src/domain/readiness.ts';
-import { WAIT_LIMIT_MS } from '../../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 
 /** Mines a block at each look, so that what waits for confirmations does not wait for the clock. */
 export async function waitForStates(
   cluster: Cluster,
   nodes: readonly ClusterNode[],
   state: ReadinessState,
-  limitMs = WAIT_LIMIT_MS,
+  timeoutMs = WAIT_TIMEOUT_MS,
 ): Promise<void> {
   for (const node of nodes) {
-    await waitUntil({ what: `${node.name} becoming ${state}`, limitMs }, async () => {
+    await waitUntil({ what: `${node.name} becoming ${state}`, timeoutMs }, async () => {
       if (!node.running) throw new Error(node.describeEnd());
       const readiness = (await node.tryStatus())?.readiness;
       if (readiness?.state === state) return null;

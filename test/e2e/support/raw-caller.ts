@@ -12,7 +12,7 @@ import { appAuthMessage, peerAuthMessage } from '../../../src/crypto/messages.ts
 import { parseEnvelope, toWireEnvelope, type WireEnvelope } from '../../../src/domain/envelope.ts';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
 import { systemClock, systemRandom } from '../../../src/system/system.ts';
-import { WAIT_LIMIT_MS } from '../../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 import type { Output, Secret } from './secret-search.ts';
 
 export interface RawRequest {
@@ -65,7 +65,7 @@ async function exchange(url: string, raw: RawRequest): Promise<RawAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const headers = Object.fromEntries(Object.entries(raw.headers ?? {}).filter(([, value]) => value !== undefined));
   const { hostname, port } = new URL(url);
-  const sent = httpRequest({ hostname, port, method: raw.method, path: raw.path, headers, agent: false, timeout: WAIT_LIMIT_MS });
+  const sent = httpRequest({ hostname, port, method: raw.method, path: raw.path, headers, agent: false, timeout: WAIT_TIMEOUT_MS });
   let answered = false;
   sent.once('response', (answer) => {
     answered = true;
@@ -99,7 +99,7 @@ export async function sendBytes(port: number, bytes: string | Buffer, options: {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const socket = connect(port, '127.0.0.1');
   const chunks: Buffer[] = [];
-  socket.setTimeout(WAIT_LIMIT_MS, () => socket.destroy(new Error('the node left the connection open')));
+  socket.setTimeout(WAIT_TIMEOUT_MS, () => socket.destroy(new Error('the node left the connection open')));
   socket.on('data', (chunk) => chunks.push(chunk));
   socket.once('error', (error: NodeJS.ErrnoException) => {
     // A node that closes while it is being sent more resets the connection.

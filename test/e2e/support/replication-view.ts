@@ -16,11 +16,11 @@ export async function keysOn(app: DevApp, node: ClusterNode): Promise<readonly s
 export async function waitForSameKeys(
   app: DevApp,
   nodes: readonly ClusterNode[],
-  limitMs: number,
+  timeoutMs: number,
   holds: (keys: ReadonlySet<string>) => string | null,
 ): Promise<readonly string[]> {
   let same: readonly string[] = [];
-  await waitUntil({ what: 'all nodes listing the same', limitMs }, async () => {
+  await waitUntil({ what: 'all nodes listing the same', timeoutMs }, async () => {
     const lists = await Promise.all(nodes.map((node) => keysOn(app, node)));
     const [first] = lists;
     same = first ?? [];
@@ -31,8 +31,8 @@ export async function waitForSameKeys(
 }
 
 /** Waits until none of the nodes lists the key. */
-export async function waitForAbsence(app: DevApp, nodes: readonly ClusterNode[], key: string, limitMs: number): Promise<void> {
-  await waitUntil({ what: `${key} being absent`, limitMs }, async () => {
+export async function waitForAbsence(app: DevApp, nodes: readonly ClusterNode[], key: string, timeoutMs: number): Promise<void> {
+  await waitUntil({ what: `${key} being absent`, timeoutMs }, async () => {
     const lists = await Promise.all(nodes.map((node) => keysOn(app, node)));
     const holders = nodes.filter((_, index) => lists[index]!.includes(key));
     return holders.length === 0 ? null : `it is on ${holders.map(({ name }) => name).join(', ')}`;

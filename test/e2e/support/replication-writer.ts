@@ -7,12 +7,12 @@ import { KmsClientError } from '../../../src/client/errors.ts';
 import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
 import type { DevApp } from '../../../src/dev/dev-app.ts';
 import { waitUntil } from '../../../src/dev/waiting.ts';
-import { WAIT_LIMIT_MS } from '../../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 
 const WRITERS = 8;
 /** One try with one node, and how long that node may wait for another to acknowledge. Milliseconds. */
-const TRY_LIMIT_MS = 4_000;
-const ACK_LIMIT_MS = 2_000;
+const TRY_TIMEOUT_MS = 4_000;
+const ACK_TIMEOUT_MS = 2_000;
 /** Every fourth write is to be on another node before it is answered. */
 const ACKED_EVERY = 4;
 const LOOK_EVERY_MS = 20;
@@ -62,7 +62,7 @@ export class ReplicationWriter {
 
   /** Waits until so many writes, of all there were, are acknowledged. */
   async reached(count: number): Promise<void> {
-    await waitUntil({ what: `${count} writes`, limitMs: WAIT_LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () =>
+    await waitUntil({ what: `${count} writes`, timeoutMs: WAIT_TIMEOUT_MS, everyMs: LOOK_EVERY_MS }, async () =>
       this.written.length >= count ? null : `${this.written.length} are acknowledged`,
     );
   }
@@ -70,7 +70,7 @@ export class ReplicationWriter {
   async #writeOne(number: number): Promise<void> {
     const key = `key-${String(number).padStart(4, '0')}`;
     const wantsAck = number % ACKED_EVERY === 0;
-    await waitUntil({ what: `a node taking ${key}`, limitMs: WAIT_LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () => {
+    await waitUntil({ what: `a node taking ${key}`, timeoutMs: WAIT_TIMEOUT_MS, everyMs: LOOK_EVERY_MS }, async () => {
       let tries = 0;
       for (const node of this.#inTurn(number)) {
         tries += 1;
@@ -90,9 +90,9 @@ export class ReplicationWriter {
 
   /** null: it is not known to be there. */
   async #tryOn(node: ClusterNode, key: string, wantsAck: boolean): Promise<'on two' | 'on one' | null> {
-    const wanted = wantsAck ? { acks: 1, ackTimeoutMs: ACK_LIMIT_MS } : {};
+    const wanted = wantsAck ? { acks: 1, ackTimeoutMs: ACK_TIMEOUT_MS } : {};
     try {
-      const { acks = 0 } = await this.#app.client.put({ key, value: valueOf(key), ...wanted }, { node: node.wallet, timeoutMs: TRY_LIMIT_MS });
+      const { acks = 0 } = await this.#app.client.put({ key, value: valueOf(key), ...wanted }, { node: node.wallet, timeoutMs: TRY_TIMEOUT_MS });
       return acks > 0 ? 'on two' : 'on one';
     } catch (error) {
       if (!(error instanceof KmsClientError)) throw error;

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
 import { waitUntil } from '../../../src/dev/waiting.ts';
-import { WAIT_LIMIT_MS } from '../../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');
 
@@ -80,8 +80,8 @@ export class StartedCommand {
   }
 
   /** Waits until `holds` what was printed so far. */
-  async until(what: string, holds: (printed: Pick<Ended, 'stdout' | 'stderr'>) => boolean, limitMs = WAIT_LIMIT_MS): Promise<void> {
-    await waitUntil({ what, limitMs, everyMs: 20 }, async () => {
+  async until(what: string, holds: (printed: Pick<Ended, 'stdout' | 'stderr'>) => boolean, timeoutMs = WAIT_TIMEOUT_MS): Promise<void> {
+    await waitUntil({ what, timeoutMs, everyMs: 20 }, async () => {
       if (holds({ stdout: this.#stdout, stderr: this.#stderr })) return null;
       // Somebody down the line may still print when the process itself is gone.
       if (this.#outputEnded) throw new Error(`${what}: the command has ended: ${this.#stderr}`);
@@ -107,8 +107,8 @@ export class StartedCommand {
     return found[0]!;
   }
 
-  async untilNothingLives(limitMs = WAIT_LIMIT_MS): Promise<void> {
-    await waitUntil({ what: 'the end of all processes', limitMs, everyMs: 20 }, async () => {
+  async untilNothingLives(timeoutMs = WAIT_TIMEOUT_MS): Promise<void> {
+    await waitUntil({ what: 'the end of all processes', timeoutMs, everyMs: 20 }, async () => {
       const left = this.processes();
       return left.length === 0 ? null : left.map(({ command }) => command).join('; ');
     });

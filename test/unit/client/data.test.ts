@@ -9,7 +9,7 @@ import type { AppId, TeePubkey, Wallet } from '../../../src/domain/ids.ts';
 import type { TransportRequest } from '../../../src/domain/ports.ts';
 import { PeerTransport } from '../../../src/net/peer-transport.ts';
 import { systemClock } from '../../../src/system/system.ts';
-import { WAIT_LIMIT_MS } from '../../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 import { authorizedRecord, memberOf } from '../../support/members.ts';
 import { startNodeOverHttp, type NodeOverHttp, type NodeOverHttpOptions } from '../../support/node-over-http.ts';
 
@@ -73,7 +73,7 @@ async function failureOf(call: Promise<unknown>): Promise<KmsClientError> {
 
 /** Lets a peer acknowledge the next write that waits. */
 async function acknowledge(node: NodeOverHttp, key: string): Promise<void> {
-  await waitUntil({ what: 'a write that waits', limitMs: WAIT_LIMIT_MS, everyMs: 2 }, async () => (node.acknowledgements.size > 0 ? null : 'nobody waits'));
+  await waitUntil({ what: 'a write that waits', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 2 }, async () => (node.acknowledgements.size > 0 ? null : 'nobody waits'));
   node.acknowledgements.note(PEER, { appId: '100', key, sequenceNumber: node.store.lastSequenceNumber });
 }
 
@@ -218,7 +218,7 @@ describe('acknowledged by n', () => {
     const { client, nodes } = await start(2);
     const put = failureOf(client.put({ key: 'k', value: bytes('v'), acks: 1, ackTimeoutMs: 2_000 }));
     const waiting = () => nodes.filter(({ acknowledgements }) => acknowledgements.size > 0);
-    await waitUntil({ what: 'a write that waits', limitMs: WAIT_LIMIT_MS, everyMs: 2 }, async () => (waiting().length > 0 ? null : 'nobody waits'));
+    await waitUntil({ what: 'a write that waits', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 2 }, async () => (waiting().length > 0 ? null : 'nobody waits'));
     const [asked] = waiting() as [NodeOverHttp];
     await asked.clock.advance(2_000);
     expect(await put).toMatchObject({ code: 'refused', status: 504, serverCode: 'not_replicated' });

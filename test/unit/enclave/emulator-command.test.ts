@@ -8,7 +8,7 @@ import process from 'node:process';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { CapturedOutput } from '../../../src/dev/captured-output.ts';
 import { ManagedProcess, ROOT } from '../../../src/dev/managed-process.ts';
-import { WAIT_LIMIT_MS } from '../../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 
 const KEY = '11'.repeat(32);
 const WALLET_OF_KEY = '0x19e7e376e7c213b7e7e7e46cc70a5dd086daff2a';
@@ -36,7 +36,7 @@ function startEmulator(further: readonly string[], environment: Readonly<Record<
 describe('npm run emulator', () => {
   test('prints one line when it listens, serves, and ends in good order', async () => {
     const { child, output } = startEmulator(['--port', '0'], { EMULATOR_PRIVATE_KEY: KEY });
-    const line = JSON.parse(await child.firstLine(WAIT_LIMIT_MS)) as Record<string, string>;
+    const line = JSON.parse(await child.firstLine(WAIT_TIMEOUT_MS)) as Record<string, string>;
     expect(Object.keys(line).sort()).toEqual(['tee_pubkey', 'url', 'wallet']);
     expect(line['wallet']).toBe(WALLET_OF_KEY);
     const answer = (await (await fetch(`${line['url']!}/v1/encryption/public_key`)).json()) as Record<string, string>;

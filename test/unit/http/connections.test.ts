@@ -4,7 +4,7 @@ import type { RequestListener, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { waitUntil } from '../../../src/dev/waiting.ts';
 import { listen, type HttpServer } from '../../../src/http/server.ts';
-import { WAIT_LIMIT_MS } from '../../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 import type { TeePubkey } from '../../../src/domain/ids.ts';
 import { authorizedRecord, startNodeOverHttp } from '../../support/node-over-http.ts';
 
@@ -14,7 +14,7 @@ afterEach(async () => {
 });
 
 const until = (what: string, reached: () => boolean): Promise<void> =>
-  waitUntil({ what, limitMs: WAIT_LIMIT_MS, everyMs: 5 }, async () => (reached() ? null : 'not yet'));
+  waitUntil({ what, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (reached() ? null : 'not yet'));
 
 /** A server that is closed after the test, whatever is still open then. */
 async function serve(listener: RequestListener, maxConnections?: number): Promise<HttpServer> {

@@ -11,7 +11,7 @@ import { waitUntil } from '../../../src/dev/waiting.ts';
 import { parseEnvelope, toWireEnvelope } from '../../../src/domain/envelope.ts';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
 import { inProcessEnclave } from '../../support/in-process-enclave.ts';
-import { WAIT_LIMIT_MS } from '../../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { authorizedRecord, memberOf, READY, startNodeOverHttp, type NodeOverHttp, type NodeOverHttpOptions } from '../../support/node-over-http.ts';
 import { SeededRandom } from '../../support/seeded-random.ts';
@@ -475,7 +475,7 @@ describe('the quota of an app', () => {
 describe('acknowledged by n', () => {
   /** Lets the peer acknowledge what was written last, once somebody waits for it. */
   async function acknowledge(key: string): Promise<void> {
-    await waitUntil({ what: 'a write that waits', limitMs: WAIT_LIMIT_MS, everyMs: 2 }, async () => (node.acknowledgements.size > 0 ? null : 'nobody waits'));
+    await waitUntil({ what: 'a write that waits', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 2 }, async () => (node.acknowledgements.size > 0 ? null : 'nobody waits'));
     node.acknowledgements.note(PEER.wallet, { appId: '100', key, sequenceNumber: node.store.lastSequenceNumber });
   }
 
@@ -497,16 +497,16 @@ describe('acknowledged by n', () => {
   test('is asked for by what the write wakes: it is to be sent before it is waited for', async () => {
     await start();
     const answer = put('k', 'value', { acks: 1 });
-    await waitUntil({ what: 'the nudge', limitMs: WAIT_LIMIT_MS, everyMs: 2 }, async () => (node.state.written === 1 ? null : 'nobody was told'));
+    await waitUntil({ what: 'the nudge', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 2 }, async () => (node.state.written === 1 ? null : 'nobody was told'));
     await acknowledge('k');
     expect((await answer).status).toBe(200);
   });
 
-  test.each([[{ acks: 2, timeout_ms: 1_000 }, 1_000], [{ acks: 2 }, 5_000]])('%j is 504 after its time, and the write stays', async (fields, limitMs) => {
+  test.each([[{ acks: 2, timeout_ms: 1_000 }, 1_000], [{ acks: 2 }, 5_000]])('%j is 504 after its time, and the write stays', async (fields, timeoutMs) => {
     await start();
     const answer = put('k', 'value', fields);
     await acknowledge('k');
-    await node.clock.advance(limitMs - 1);
+    await node.clock.advance(timeoutMs - 1);
     expect(node.acknowledgements.size).toBe(1);
     await node.clock.advance(1);
     expect(await answer).toMatchObject({ status: 504, body: { code: 'not_replicated' } });

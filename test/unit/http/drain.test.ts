@@ -2,11 +2,11 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { connect, type Socket } from 'node:net';
 import type { ServerResponse } from 'node:http';
-import { STOP_LIMIT_MS } from '../../../src/dev/managed-process.ts';
+import { STOP_TIMEOUT_MS } from '../../../src/dev/managed-process.ts';
 import { waitUntil } from '../../../src/dev/waiting.ts';
 import { listen } from '../../../src/http/server.ts';
-import { DRAIN_LIMIT_MS } from '../../../src/node/run-node.ts';
-import { WAIT_LIMIT_MS } from '../../support/limits.ts';
+import { DRAIN_TIMEOUT_MS } from '../../../src/node/run-node.ts';
+import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -14,7 +14,7 @@ afterEach(() => {
 });
 
 function until(what: string, reached: () => boolean): Promise<void> {
-  return waitUntil({ what, limitMs: WAIT_LIMIT_MS, everyMs: 5 }, async () => (reached() ? null : 'not yet'));
+  return waitUntil({ what, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (reached() ? null : 'not yet'));
 }
 
 async function startServer() {
@@ -76,5 +76,5 @@ test('a connection whose answer had begun, to be kept, ends with that answer', a
 });
 
 test('a process is given longer to end than a node gives its requests', () => {
-  expect(STOP_LIMIT_MS).toBeGreaterThan(DRAIN_LIMIT_MS);
+  expect(STOP_TIMEOUT_MS).toBeGreaterThan(DRAIN_TIMEOUT_MS);
 });

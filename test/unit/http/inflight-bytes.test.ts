@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { waitUntil } from '../../../src/dev/waiting.ts';
 import type { TeePubkey } from '../../../src/domain/ids.ts';
 import { InflightBytes } from '../../../src/http/inflight-bytes.ts';
-import { WAIT_LIMIT_MS } from '../../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 import { authorizedRecord, startNodeOverHttp, type NodeOverHttp } from '../../support/node-over-http.ts';
 
 const FULL = expect.objectContaining({ code: 'service_unavailable', retryAfterSeconds: 1 });
@@ -71,12 +71,12 @@ describe('bodies', () => {
   /** The status line and Retry-After; the body is sent as a whole. */
   async function answerTo(caller: string, bytes: number): Promise<string> {
     const { text } = put(caller, bytes, bytes);
-    await waitUntil({ what: 'the answer', limitMs: WAIT_LIMIT_MS, everyMs: 5 }, async () => (text().includes('\r\n\r\n') ? null : 'none yet'));
+    await waitUntil({ what: 'the answer', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (text().includes('\r\n\r\n') ? null : 'none yet'));
     return `${text().slice(9, 12)} ${/retry-after: (\d+)/i.exec(text())?.[1] ?? ''}`;
   }
 
   const becomes = (wanted: string, caller: string, bytes: number): Promise<void> =>
-    waitUntil({ what: wanted, limitMs: WAIT_LIMIT_MS, everyMs: 5 }, async () => {
+    waitUntil({ what: wanted, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => {
       const answer = await answerTo(caller, bytes);
       return answer === wanted ? null : `it is ${answer}`;
     });

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { Agent, get, type ServerResponse } from 'node:http';
 import { waitUntil } from '../../../src/dev/waiting.ts';
 import { listen } from '../../../src/http/server.ts';
-import { WAIT_LIMIT_MS } from '../../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 
 async function startSlow() {
   const waiting: ServerResponse[] = [];
@@ -19,7 +19,7 @@ async function startSlow() {
     return answered.promise;
   };
   const arrived = (count: number): Promise<void> =>
-    waitUntil({ what: 'the request', limitMs: WAIT_LIMIT_MS, everyMs: 5 }, async () => (waiting.length >= count ? null : 'it has not arrived'));
+    waitUntil({ what: 'the request', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (waiting.length >= count ? null : 'it has not arrived'));
   return { server, waiting, agent, ask, arrived };
 }
 
@@ -34,7 +34,7 @@ describe('draining', () => {
     expect(drained).toBe(false);
     waiting[0]!.end('done');
     expect(await answered).toEqual({ text: 'done', connection: 'close' });
-    await waitUntil({ what: 'draining', limitMs: WAIT_LIMIT_MS, everyMs: 5 }, async () => (drained ? null : 'a connection is still open'));
+    await waitUntil({ what: 'draining', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (drained ? null : 'a connection is still open'));
     await drain;
     agent.destroy();
   });

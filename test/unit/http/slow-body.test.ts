@@ -8,7 +8,7 @@ import { toWireEnvelope } from '../../../src/domain/envelope.ts';
 import { REASONS, reason } from '../../../src/domain/reasons.ts';
 import { waitUntil } from '../../../src/dev/waiting.ts';
 import { inProcessEnclave } from '../../support/in-process-enclave.ts';
-import { WAIT_LIMIT_MS } from '../../support/limits.ts';
+import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { authorizedRecord, memberOf, startNodeOverHttp, type NodeOverHttp } from '../../support/node-over-http.ts';
 import { SeededRandom } from '../../support/seeded-random.ts';
@@ -40,7 +40,7 @@ async function statusOf({ node, caller }: Started, how: { readonly method: strin
   const request = httpRequest(`${node.url}${how.path}`, { method: how.method, headers: { ...proof, 'content-length': Buffer.byteLength(body) } });
   request.write(body.slice(0, 50));
   // A nonce that was used up says that the proof was looked at.
-  await waitUntil({ what: 'the proof being looked at', limitMs: WAIT_LIMIT_MS, everyMs: 5 }, async () => (node.nonces.used > 0 ? null : 'it was not yet'));
+  await waitUntil({ what: 'the proof being looked at', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (node.nonces.used > 0 ? null : 'it was not yet'));
   meanwhile();
   request.end(body.slice(50));
   const [answer] = (await once(request, 'response')) as [IncomingMessage];

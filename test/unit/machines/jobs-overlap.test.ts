@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { DependencyError, InvariantError } from '../../../src/domain/errors.ts';
 import type { Hash32 } from '../../../src/domain/ids.ts';
 import { REASONS, reason } from '../../../src/domain/reasons.ts';
-import { STEP_LIMIT_MS } from '../../../src/machines/limits.ts';
+import { STEP_TIMEOUT_MS } from '../../../src/machines/limits.ts';
 import { readinessState, readinessView } from '../../../src/machines/status.ts';
 import { ControlledNode } from '../../machine/controlled-node.ts';
 
@@ -69,7 +69,7 @@ describe('node_tick', () => {
   test('whose step hangs ends with that reason, and the next one goes on as ever', async () => {
     const node = startNode();
     const hanging = node.signalOf('readChain');
-    await node.advance(STEP_LIMIT_MS.readingChain);
+    await node.advance(STEP_TIMEOUT_MS.readingChain);
     expect(hanging.aborted).toBe(true);
     expect(node.snapshot.context.reason).toEqual(reason(REASONS.stepTimedOut, 'readingChain'));
     await node.advance(1_000);
@@ -221,8 +221,8 @@ describe('a first snapshot that is missing', () => {
     for (let round = 1; round <= 3; round += 1) {
       expect(readinessState(node.snapshot)).not.toBe('ready');
       await tickToSnapshot(node);
-      await node.advance(STEP_LIMIT_MS.fetchingSnapshot);
-      nowMs += STEP_LIMIT_MS.fetchingSnapshot;
+      await node.advance(STEP_TIMEOUT_MS.fetchingSnapshot);
+      nowMs += STEP_TIMEOUT_MS.fetchingSnapshot;
       if (round === 3) break;
       expect(node.snapshot.context.reason).toEqual(reason(REASONS.stepTimedOut, 'fetchingSnapshot'));
       const next = node.snapshot.context.nextTickAtMs;

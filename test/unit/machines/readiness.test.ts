@@ -4,7 +4,7 @@ import { DependencyError, InvariantError } from '../../../src/domain/errors.ts';
 import type { Hash32 } from '../../../src/domain/ids.ts';
 import type { ReadinessState } from '../../../src/domain/readiness.ts';
 import { REASONS, reason, type Reason } from '../../../src/domain/reasons.ts';
-import { PROBE_LIMIT_MS, STEP_LIMIT_MS } from '../../../src/machines/limits.ts';
+import { PROBE_TIMEOUT_MS, STEP_TIMEOUT_MS } from '../../../src/machines/limits.ts';
 import type { HashFacts } from '../../../src/machines/slots.ts';
 import { readinessState, readinessView } from '../../../src/machines/status.ts';
 import { ControlledNode } from '../../machine/controlled-node.ts';
@@ -80,7 +80,7 @@ describe('a ready node leaves ready at the tick that sees', () => {
       'a silent enclave',
       async (node) => {
         await node.reads(CLAIMED);
-        await node.advance(STEP_LIMIT_MS.checkingEligibility);
+        await node.advance(STEP_TIMEOUT_MS.checkingEligibility);
       },
       'ineligible',
       reason(REASONS.stepTimedOut, 'checkingEligibility'),
@@ -159,7 +159,7 @@ describe('a read of the chain that fails', () => {
     expect([node.state, node.reason, node.snapshot.context.tick.last?.outcome]).toEqual(['ready', null, `${REASONS.peerCacheRefreshFailed}: ${LOST.message}`]);
     expect(node.snapshot.context.nextTickAtMs - node.nowMs).toBe(1_000);
     await node.advance(1_000);
-    await node.advance(STEP_LIMIT_MS.readingChain);
+    await node.advance(STEP_TIMEOUT_MS.readingChain);
     expect([node.state, node.snapshot.context.tick.last?.outcome]).toEqual(['ready', 'node_tick step timed out: readingChain']);
     await node.settle('readChain', { failed: reason(REASONS.cannotReadHash, 'the hash is malformed') }).catch(() => undefined);
     expect(node.state).toBe('ready');
@@ -247,7 +247,7 @@ describe('a node comes back', () => {
 });
 
 describe('a step', () => {
-  test.each<[string, (node: Node) => Promise<void>, keyof typeof STEP_LIMIT_MS]>([
+  test.each<[string, (node: Node) => Promise<void>, keyof typeof STEP_TIMEOUT_MS]>([
     ['the look at the chain', async () => undefined, 'readingChain'],
     ['the identity', (node) => node.reads(CLAIMED), 'checkingEligibility'],
     ['the claim', (node) => node.eligible({ kind: 'unset' }), 'claimingHash'],
@@ -265,7 +265,7 @@ describe('a step', () => {
     const node = new Node();
     await reach(node);
     expect(node.snapshot.value.nodeTick).toBe(step);
-    await node.advance(STEP_LIMIT_MS[step]);
+    await node.advance(STEP_TIMEOUT_MS[step]);
     expect(node.snapshot.value.nodeTick).toBe('idle');
     expect(node.reason).toEqual(reason(REASONS.stepTimedOut, step));
     expect(node.snapshot.context.tick.last?.outcome).toBe(`node_tick step timed out: ${step}`);
@@ -324,7 +324,7 @@ describe('probes', () => {
     const other = new Node({ probePeers: true });
     await other.reads(CLAIMED);
     const signal = other.signalOf('probePeers');
-    await other.advance(PROBE_LIMIT_MS);
+    await other.advance(PROBE_TIMEOUT_MS);
     expect([signal.aborted, other.snapshot.value.probing, other.snapshot.status]).toEqual([true, 'idle', 'active']);
   });
 });

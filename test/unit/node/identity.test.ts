@@ -4,7 +4,7 @@ import { DependencyError } from '../../../src/domain/errors.ts';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
 import type { Membership } from '../../../src/domain/membership.ts';
 import type { Enclave } from '../../../src/domain/ports.ts';
-import { STEP_LIMIT_MS } from '../../../src/machines/limits.ts';
+import { STEP_TIMEOUT_MS } from '../../../src/machines/limits.ts';
 import { NodeIdentity } from '../../../src/node/identity.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { memberOf } from '../../support/node-over-http.ts';
@@ -96,7 +96,7 @@ describe('asking the enclave', () => {
     );
     const { identity, clock } = identityOf(counted);
     const failed = expect(identity.refresh(SIGNAL)).rejects.toThrow('the enclave API took longer than 3000 ms');
-    await clock.advance(STEP_LIMIT_MS.checkingEligibility - 1);
+    await clock.advance(STEP_TIMEOUT_MS.checkingEligibility - 1);
     await failed;
     expect(asked.map((signal) => signal?.aborted)).toEqual([true, true, true]);
   });

@@ -4,8 +4,8 @@ import { sleep } from '../../../src/domain/deadline.ts';
 import type { StoreId } from '../../../src/domain/ids.ts';
 import type { Member } from '../../../src/domain/membership.ts';
 import type { MergeVerdict } from '../../../src/domain/records.ts';
-import { STEP_LIMIT_MS } from '../../../src/machines/limits.ts';
-import { SOURCE_LIMIT_MS, SNAPSHOT_LIMIT_MS, SnapshotFetch } from '../../../src/sync/snapshot-fetch.ts';
+import { STEP_TIMEOUT_MS } from '../../../src/machines/limits.ts';
+import { SOURCE_TIMEOUT_MS, SNAPSHOT_TIMEOUT_MS, SnapshotFetch } from '../../../src/sync/snapshot-fetch.ts';
 import { startAskingNode } from '../../support/asking-node.ts';
 import { settle, type ManualClock } from '../../support/manual-clock.ts';
 import { answerOf, never, PeerSide, type PeerBehaviour } from '../../support/peer-side.ts';
@@ -240,7 +240,7 @@ async function outcomeOf<T>(clock: ManualClock, outcome: Promise<T>): Promise<{ 
   const startedMs = clock.monotonicMs();
   const settled: { value?: { outcome: T } } = {};
   outcome.then((value) => (settled.value = { outcome: value }), () => undefined);
-  while (settled.value === undefined && clock.monotonicMs() - startedMs < STEP_LIMIT_MS.fetchingSnapshot) await clock.advance(500);
+  while (settled.value === undefined && clock.monotonicMs() - startedMs < STEP_TIMEOUT_MS.fetchingSnapshot) await clock.advance(500);
   return { outcome: await outcome, tookMs: clock.monotonicMs() - startedMs };
 }
 
@@ -249,16 +249,16 @@ describe('pages that do not end', () => {
     const { clock, outcome } = startSlow((pages) => ({ a: pages('a', 1_000) }));
     const { outcome: found, tookMs } = await outcomeOf(clock, outcome);
     expect(found).toEqual({ asked: 1, answered: 0, completeFrom: null });
-    expect(tookMs).toBeLessThanOrEqual(SNAPSHOT_LIMIT_MS);
-    expect(SNAPSHOT_LIMIT_MS).toBeLessThan(STEP_LIMIT_MS.fetchingSnapshot);
+    expect(tookMs).toBeLessThanOrEqual(SNAPSHOT_TIMEOUT_MS);
+    expect(SNAPSHOT_TIMEOUT_MS).toBeLessThan(STEP_TIMEOUT_MS.fetchingSnapshot);
   });
 
   test('hold nobody up: while there is another, it is asked after the limit of one member', async () => {
     const { clock, outcome, walletOf } = startSlow((pages) => ({ a: pages('a', 100), b: source({ keys: ['k1'] }) }));
     const { outcome: found, tookMs } = await outcomeOf(clock, outcome);
     expect(found).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('b') });
-    expect(tookMs).toBeGreaterThan(SOURCE_LIMIT_MS);
-    expect(tookMs).toBeLessThanOrEqual(SOURCE_LIMIT_MS + 2_000);
+    expect(tookMs).toBeGreaterThan(SOURCE_TIMEOUT_MS);
+    expect(tookMs).toBeLessThanOrEqual(SOURCE_TIMEOUT_MS + 2_000);
   });
 
   test('do not keep the incomplete ones from being merged', async () => {

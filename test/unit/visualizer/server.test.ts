@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { chartOf } from '../../../src/chart/chart-of.ts';
 import { refusalOf } from '../../../src/visualizer/admission.ts';
 import { EventLog } from '../../../src/visualizer/event-log.ts';
-import { STALL_LIMIT_MS } from '../../../src/visualizer/log-reader.ts';
+import { STALL_TIMEOUT_MS } from '../../../src/visualizer/log-reader.ts';
 import { CommandRefusal, type CommandRequest, type Commands } from '../../../src/visualizer/ports.ts';
 import { HEARTBEAT_MS, MAX_COMMAND_BYTES, MAX_READERS, serveVisualizer, type VisualizerModules, type VisualizerServer } from '../../../src/visualizer/server.ts';
 import type { VisualizerEvent } from '../../../src/visualizer/wire.ts';
@@ -291,7 +291,7 @@ describe('a reader that does not read', () => {
     const socket = await sleeper(server, '/events');
     await until(() => server.readers === 1);
     const ended = closed(socket);
-    await clock.advance(STALL_LIMIT_MS + HEARTBEAT_MS);
+    await clock.advance(STALL_TIMEOUT_MS + HEARTBEAT_MS);
     await until(() => server.readers === 0);
     socket.resume();
     await ended;

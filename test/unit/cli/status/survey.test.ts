@@ -6,8 +6,8 @@ import type { Wallet } from '../../../../src/domain/ids.ts';
 import type { Transport, TransportRequest } from '../../../../src/domain/ports.ts';
 import { ManualClock } from '../../../support/manual-clock.ts';
 
-const LIMIT_MS = 3_000;
-const OPTIONS: SurveyOptions = { urls: ['http://a'], known: [], discover: true, limitMs: LIMIT_MS, maxNodes: 10 };
+const TIMEOUT_MS = 3_000;
+const OPTIONS: SurveyOptions = { urls: ['http://a'], known: [], discover: true, timeoutMs: TIMEOUT_MS, maxNodes: 10 };
 const wallet = (name: string): Wallet => `0x${Buffer.from(name).toString('hex').padStart(40, '0')}` as Wallet;
 
 interface Answers {
@@ -95,9 +95,9 @@ describe('a survey', () => {
       ...{ 'http://dead/status': 'hang', 'http://dead/nodes': 'hang', 'http://b/status': 'hang' },
       ...{ 'http://a/status': status('a'), 'http://a/nodes': list('a', 'b', 'c'), 'http://c/status': status('c') },
     });
-    const taken = network.survey({ urls: ['http://dead', 'http://a'] }, LIMIT_MS);
+    const taken = network.survey({ urls: ['http://dead', 'http://a'] }, TIMEOUT_MS);
     expect(seen(await taken)).toEqual(['http://dead no answer within 3 s', 'http://a answers', 'http://b no answer within 3 s', 'http://c answers']);
-    for (const { timeoutMs } of network.requests) expect(timeoutMs).toBeLessThanOrEqual(LIMIT_MS);
+    for (const { timeoutMs } of network.requests) expect(timeoutMs).toBeLessThanOrEqual(TIMEOUT_MS);
   });
 
   test('gives a member that is learned of late what is left of the limit, and no more', async () => {
@@ -112,9 +112,9 @@ describe('a survey', () => {
       },
     };
     const taken = takeSurvey(OPTIONS, { transport: late, clock: network.clock }, new AbortController().signal);
-    await network.clock.advance(LIMIT_MS);
+    await network.clock.advance(TIMEOUT_MS);
     expect(seen(await taken)).toEqual(['http://a answers', 'http://b no answer within 3 s']);
-    expect(network.requests.find(({ url }) => url === 'http://b/status')!.timeoutMs).toBe(LIMIT_MS - 2_000);
+    expect(network.requests.find(({ url }) => url === 'http://b/status')!.timeoutMs).toBe(TIMEOUT_MS - 2_000);
   });
 
   test('asks no more nodes than it may, those given first, and counts the rest', async () => {
