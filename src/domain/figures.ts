@@ -7,6 +7,14 @@ export interface ChainFigures {
   readonly viewAgeMs: number | null;
   /** Reads that fail: since when (Unix milliseconds), and why the last one did. Null while they succeed. */
   readonly failing: { readonly sinceMs: number; readonly why: string } | null;
+  /** A ready node may serve by the last good view; false before the first. */
+  readonly isFresh: boolean;
+}
+
+/** What calls of the enclave API have come to. */
+export interface EnclaveFigures {
+  /** Why the API counts as failing; null while it answers. */
+  readonly failing: string | null;
 }
 
 /** How far a peer is with this node's own writes (protocol.md §10). Times are Unix milliseconds, but for `clockLeadMs`. */

@@ -13,6 +13,7 @@ import { handleErrors, sendError, type ErrorModules } from './error-handler.ts';
 import { refuseWhenStopping, type GateModules } from './gate.ts';
 import { kmsRoutes, type KmsModules, type KmsOptions } from './kms-routes.ts';
 import { nodeRoutes, type NodeModules } from './node-routes.ts';
+import { probeRoutes, type ProbeModules } from './probe-routes.ts';
 import { checkTarget, originForm } from './request-target.ts';
 import type { StatusOptions } from './status.ts';
 import { syncHandlers, type SyncModules, type SyncOptions } from './sync-route.ts';
@@ -25,6 +26,7 @@ export interface AppModules {
   readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly gate: Pick<GateModules, 'isStopping'>;
   readonly node: NodeModules;
+  readonly probes: ProbeModules;
   readonly kms: KmsModules;
   readonly sync: SyncModules;
   readonly errors: ErrorModules;
@@ -44,8 +46,12 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   app.set('query parser', false);
   app.set('trust proxy', options.trustedProxies.length === 0 ? false : [...options.trustedProxies]);
 
-  app.use(leaveBodyUnread, cors, uncached, checkTarget, refuseWhenStopping(modules.gate));
-  app.use('/kms', limits.general, kmsRoutes(options, modules.kms), notFound);
+  const refuseStopping = refuseWhenStopping(modules.gate);
+  app.use(leaveBodyUnread, cors, uncached, checkTarget);
+  app.use('/kms', refuseStopping, limits.general, kmsRoutes(options, modules.kms), notFound);
+  // Before the refusal of a node that stops: that is what they tell.
+  app.use(probeRoutes(modules.probes, limits));
+  app.use(refuseStopping);
   app.use(nodeRoutes(options, modules.node, limits, syncHandlers(options, modules.sync, limits.count)));
   app.use(limits.general, notFound);
   app.use(handleErrors(modules.errors));

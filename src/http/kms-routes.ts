@@ -15,7 +15,7 @@ import { requireReady, type GateModules } from './gate.ts';
 import { holdBytes } from './hold-bytes.ts';
 import { InflightBytes } from './inflight-bytes.ts';
 import { answerBound, requireBound, type AppLocals } from './bound-request.ts';
-import { readPathKey } from './query.ts';
+import { rawQuery, readPathKey } from './query.ts';
 import { knownIdentity, openEnvelope, sendSealed, type EnvelopeModules, type SealedHandler } from './sealed-exchange.ts';
 import { methodNotAllowed } from './unknown-route.ts';
 
@@ -79,10 +79,4 @@ function authenticateApp({ authenticator, identity, nonces }: AppCallerModules):
     if (locals.caller.signature !== null && request.headers['x-nova-next-nonce'] === '1') response.set('x-nova-next-nonce', nonces.issue());
     next();
   };
-}
-
-/** As sent, without the `?`. */
-function rawQuery(url: string): string {
-  const at = url.indexOf('?');
-  return at === -1 ? '' : url.slice(at + 1);
 }

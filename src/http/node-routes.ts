@@ -20,6 +20,9 @@ const OVERVIEW = {
   endpoints: [
     'GET /',
     'GET /health',
+    'GET /livez',
+    'GET /readyz',
+    'GET /readyz/<check>',
     'GET /status',
     'GET /nonce',
     'GET /nodes',

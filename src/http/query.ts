@@ -4,6 +4,12 @@
  */
 import { RefusalError } from '../domain/errors.ts';
 
+/** Of a target, as sent, without the `?`. */
+export function rawQuery(url: string): string {
+  const at = url.indexOf('?');
+  return at === -1 ? '' : url.slice(at + 1);
+}
+
 export type Query = Readonly<Partial<Record<string, string>>>;
 
 /** @throws RefusalError bad_request on what is no percent-encoding of UTF-8 */

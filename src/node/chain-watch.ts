@@ -9,7 +9,7 @@ import { READ_ATTEMPTS } from '../domain/limits.ts';
 import type { ChainView, HashReading, Membership } from '../domain/membership.ts';
 import type { Chain, Clock, Log } from '../domain/ports.ts';
 import type { ChainFigures } from '../domain/figures.ts';
-import { isFreshEnough, viewAgeMs, type FreshnessLimits, type Instant, type ViewTimes } from '../machines/view-age.ts';
+import { endsReady, isFreshEnough, isOutdated, viewAgeMs, type FreshnessLimits, type Instant, type ViewTimes } from '../machines/view-age.ts';
 import type { PeerCache } from '../registry/peer-cache.ts';
 
 /** Pause before the second read of a hash; twice that before the third. Milliseconds. */
@@ -54,9 +54,15 @@ export class ChainWatch {
     return isFreshEnough(this.#times, this.#now(), this.#options);
   }
 
-  /** For `/status`. */
+  /** For `/status` and `/readyz`. */
   figures(): ChainFigures {
-    return { viewAgeMs: this.#times === null ? null : viewAgeMs(this.#times, this.#now(), this.#options), failing: this.#failing };
+    const now = this.#now();
+    const ends = this.#failing === null ? isOutdated : endsReady;
+    return {
+      viewAgeMs: this.#times === null ? null : viewAgeMs(this.#times, now, this.#options),
+      failing: this.#failing,
+      isFresh: this.#times !== null && !ends(this.#times, now, this.#options),
+    };
   }
 
   /**

@@ -34,6 +34,7 @@ import { Replicator } from '../sync/replicator.ts';
 import { SnapshotFetch } from '../sync/snapshot-fetch.ts';
 import type { WatchSyncTick } from '../sync/tick-course.ts';
 import { ChainWatch } from './chain-watch.ts';
+import { EnclaveWatch } from './enclave-watch.ts';
 import { NodeIdentity } from './identity.ts';
 import { NodeJobs } from './jobs.ts';
 import { MasterSecret } from './master-secret.ts';
@@ -94,7 +95,8 @@ export interface NodeWatcher {
  * @param watcher absent: nothing is done for one
  */
 export function composeNode(config: Config, ports: NodePorts, onFatal: (error: Error) => void, watcher?: NodeWatcher): ComposedNode {
-  const { clock, random, log, failures, chain, appRegistry, enclave, transport, yieldNow } = ports;
+  const { clock, random, log, failures, chain, appRegistry, transport, yieldNow } = ports;
+  const enclave = new EnclaveWatch(ports);
   let stopping = false;
   let fatal = false;
   const failFatally = (error: unknown): void => {
@@ -286,6 +288,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
         faults: () => failures.faults(),
       },
     },
+    probes: { ...gate, chain: () => chainWatch.figures(), enclaveFigures: () => enclave.figures() },
     kms: {
       clock,
       readiness,

@@ -240,7 +240,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
 
   async function lookAtEverything(): Promise<void> {
     for (const { localUrl } of cluster.nodes) {
-      for (const path of ['/', '/health', '/status', '/nodes', '/no/such/route']) await http.get(localUrl, path);
+      for (const path of ['/', '/health', '/status', '/nodes', '/livez?verbose', '/readyz?verbose', '/readyz/enclave_api', '/no/such/route']) await http.get(localUrl, path);
       await http.send(localUrl, { method: 'POST', path: '/kms/derive' });
       await http.send(localUrl, { method: 'PUT', path: '/kms/derive' });
     }

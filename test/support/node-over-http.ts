@@ -7,6 +7,7 @@ import { Authenticator } from '../../src/auth/authenticator.ts';
 import { NonceBook } from '../../src/auth/nonce-book.ts';
 import { Vault } from '../../src/crypto/vault.ts';
 import { FailureLog } from '../../src/domain/failure-log.ts';
+import type { ChainFigures, EnclaveFigures } from '../../src/domain/figures.ts';
 import type { Hash32, Wallet } from '../../src/domain/ids.ts';
 import type { Member } from '../../src/domain/membership.ts';
 import type { AppRegistry, Enclave } from '../../src/domain/ports.ts';
@@ -107,7 +108,9 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
   const staleness: Staleness = new Staleness({ retentionMs: 86_400_000 }, { clock, lastSequenceNumber: () => store.lastSequenceNumber, acknowledgedByAny: () => replicas.acknowledgedByAny() });
   const acknowledgements = new Acknowledgements({ clock });
   const merging = { clock, store, yieldNow: async (): Promise<void> => undefined };
-  const state = { view: READY, stopping: false, broken: [] as Error[], written: 0 };
+  const chainFigures: ChainFigures = { viewAgeMs: 1_000, failing: null, isFresh: true };
+  const enclaveFigures: EnclaveFigures = { failing: null };
+  const state = { view: READY, chain: chainFigures, enclave: enclaveFigures, stopping: false, broken: [] as Error[], written: 0 };
   const appRegistry: AppRegistry = { lookup: options.lookup ?? (async () => Promise.reject(new Error('no registry given'))) };
   const appOptions: AppOptions = {
     kmsAppId: 49,
@@ -153,13 +156,14 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
         identity: knownIdentity,
         ownUrl: () => 'http://node.test',
         masterSecret: () => ({ state: 'generated', from: null }),
-        chain: () => ({ viewAgeMs: 1_000, failing: null }),
+        chain: () => state.chain,
         probeOf: () => null,
         storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull }),
         peers: () => replicas.views(),
         faults: () => failures.faults(),
       },
     },
+    probes: { ...gate, chain: () => state.chain, enclaveFigures: () => state.enclave },
     kms: {
       ...gate,
       clock,

@@ -15,12 +15,12 @@ const SIGNAL = new AbortController().signal;
 const LOST = new DependencyError('chain', 'unreachable', 'the chain RPC at rpc.example:443 cannot be reached');
 const UNREADABLE: HashReading = { kind: 'unreadable', detail: 'the hash is malformed' };
 
-function start({ maxAgeMs = 120_000 } = {}) {
+function start({ maxAgeMs = 120_000, outageMs = 900_000 } = {}) {
   const clock = new ManualClock();
   const peerCache = new PeerCache({ clock });
   const world = { fails: false, hash: { kind: 'read', hash: ZERO_HASH } as HashReading, block: 94n, blockAgeMs: 72_000 };
   const watch = new ChainWatch(
-    { peerCacheTtlMs: 180_000, maxAgeMs, outageMs: 900_000, nodeTickMs: 60_000 },
+    { peerCacheTtlMs: 180_000, maxAgeMs, outageMs, nodeTickMs: 60_000 },
     {
       clock,
       log: collectingLog(),
@@ -57,7 +57,7 @@ describe('a read of the chain that fails', () => {
     await read();
     await read();
     expect([watch.view().block, peerCache.membership()?.block]).toEqual([94n, 94n]);
-    expect(watch.figures()).toEqual({ viewAgeMs: clock.nowMs() - (clock.nowMs() - 72_000 - 12_000), failing: { sinceMs, why } });
+    expect(watch.figures()).toEqual({ viewAgeMs: clock.nowMs() - (clock.nowMs() - 72_000 - 12_000), failing: { sinceMs, why }, isFresh: true });
   });
 
   test('is said no more once one succeeds', async () => {
@@ -96,5 +96,29 @@ describe('the master secret may be handed out', () => {
     await read();
     await clock.advance(10_000_000);
     expect(watch.mayHandOut()).toBe(true);
+  });
+});
+
+describe('the view is fresh enough to serve by', () => {
+  test('up to CHAIN_OUTAGE_SECONDS, whether reads fail or not, and not before the first one', async () => {
+    const { clock, world, watch, read } = start();
+    expect(watch.figures().isFresh).toBe(false);
+    await read();
+    world.fails = true;
+    await read();
+    await clock.advance(900_000 - 74_000);
+    expect(watch.figures().isFresh).toBe(true);
+    await clock.advance(1);
+    expect(watch.figures().isFresh).toBe(false);
+  });
+
+  test('until the first read that fails, where CHAIN_OUTAGE_SECONDS is 0', async () => {
+    const { clock, world, watch, read } = start({ outageMs: 0 });
+    await read();
+    await clock.advance(10_000_000);
+    expect(watch.figures().isFresh).toBe(true);
+    world.fails = true;
+    await read();
+    expect(watch.figures().isFresh).toBe(false);
   });
 });

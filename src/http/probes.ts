@@ -1,0 +1,88 @@
+/**
+ * Whether a node should be restarted, and whether it should be sent requests, in the words that load balancers and Kubernetes read
+ * (the form of etcd's and Kubernetes' `/livez` and `/readyz`). Pure: one moment of a node's state in, the text of an answer out.
+ *
+ * Invariant: when no check fails, the gate of `/kms` is open (`gate.ts`).
+ */
+import { RefusalError } from '../domain/errors.ts';
+import type { ChainFigures, EnclaveFigures } from '../domain/figures.ts';
+import type { ReadinessView } from '../domain/readiness.ts';
+import { reasonLine } from '../domain/reasons.ts';
+
+/** What the checks look at, at one moment. */
+export interface ProbedState {
+  readonly view: ReadinessView;
+  readonly chain: ChainFigures;
+  readonly enclave: EnclaveFigures;
+  readonly isStopping: boolean;
+}
+
+/** @returns why it fails, as a sentence of ours; null when it passes */
+type Check<State> = (state: State) => string | null;
+
+export type Checks<State> = Readonly<Record<string, Check<State>>>;
+
+/** The process answers, so its event loop runs. Nothing of chain, enclave or peers: a restart would mend none of them. */
+export const LIVE_CHECKS: Checks<unknown> = { event_loop: () => null };
+
+export const READY_CHECKS = {
+  /** This node is an eligible member by the last good view. */
+  membership: ({ view }) => (view.state === 'ineligible' ? reasonOf(view) : null),
+  /** The last good view of the chain is young enough to serve by. */
+  chain_fresh: ({ chain }) => (chain.isFresh ? null : (chain.failing?.why ?? 'the chain has not been read yet')),
+  /** The secret held here is the one whose hash the chain shows. */
+  secret_confirmed: ({ view }) => (view.secretConfirmed && view.state !== 'bootstrapping' ? null : reasonOf(view)),
+  /** What the members hold has been taken over, or nobody had it. */
+  first_snapshot: ({ view }) => (view.firstSnapshot === 'missing' || (view.secretConfirmed && view.state === 'syncing-secret') ? reasonOf(view) : null),
+  /** The enclave API opens envelopes and signs answers. */
+  enclave_api: ({ enclave }) => enclave.failing,
+  stopping: ({ isStopping }) => (isStopping ? 'the node is stopping' : null),
+} satisfies Checks<ProbedState>;
+
+function reasonOf({ reason, state }: ReadinessView): string {
+  return reason === null ? `the node is ${state}` : reasonLine(reason);
+}
+
+export interface ProbeRequest {
+  /** The checks to run; all of them but for `/readyz/<check>`. */
+  readonly names: readonly string[];
+  readonly excluded: ReadonlySet<string>;
+  readonly isVerbose: boolean;
+}
+
+export interface ProbeAnswer {
+  readonly isOk: boolean;
+  /** Lines of text, each with its end. */
+  readonly text: string;
+}
+
+/**
+ * @param query without its `?`: `verbose`, and `exclude`, which may stand more than once
+ * @throws RefusalError bad_request when it excludes a check that does not exist
+ */
+export function readProbeQuery(query: string, known: readonly string[]): Omit<ProbeRequest, 'names'> {
+  const parameters = new URLSearchParams(query);
+  const excluded = new Set(parameters.getAll('exclude'));
+  for (const name of excluded) {
+    if (!known.includes(name)) throw new RefusalError('bad_request', `there is no such check to exclude: the checks are ${known.join(', ')}`);
+  }
+  return { excluded, isVerbose: parameters.has('verbose') };
+}
+
+/** @param probe what the last line names: `livez`, `readyz` */
+export function probe<State>(name: string, checks: Checks<State>, state: State, { names, excluded, isVerbose }: ProbeRequest): ProbeAnswer {
+  const lines: string[] = [];
+  let isOk = true;
+  for (const check of names) {
+    if (excluded.has(check)) {
+      lines.push(`[+]${check} excluded: ok`);
+      continue;
+    }
+    const why = checks[check]!(state);
+    if (why !== null) isOk = false;
+    lines.push(why === null ? `[+]${check} ok` : `[-]${check} failed: ${why}`);
+  }
+  if (isOk && !isVerbose) return { isOk, text: 'ok' };
+  lines.push(`${name} check ${isOk ? 'passed' : 'failed'}`);
+  return { isOk, text: `${lines.join('\n')}\n` };
+}

@@ -1,0 +1,49 @@
+/** What this node remembers of the enclave API, for `/readyz`: which calls count as failing, and how many of them. */
+import { describe, expect, test } from '@jest/globals';
+import { DeadlineError } from '../../../src/domain/deadline.ts';
+import { DependencyError } from '../../../src/domain/errors.ts';
+import type { Wallet } from '../../../src/domain/ids.ts';
+import type { Enclave } from '../../../src/domain/ports.ts';
+import { EnclaveWatch } from '../../../src/node/enclave-watch.ts';
+
+const DOWN = new DependencyError('enclave', 'unreachable', 'the enclave API cannot be reached');
+const REFUSED = new DependencyError('enclave', 'refused', 'the enclave API answered 400');
+const CALLED_OFF = new DependencyError('enclave', 'aborted', 'the call was not waited for any longer');
+
+type Call = 'answers' | DependencyError | readonly [DependencyError, Error];
+
+async function after(calls: readonly Call[]): Promise<string | null> {
+  let next: Error | null = null;
+  const sign = async (): Promise<string> => {
+    if (next !== null) throw next;
+    return '0x';
+  };
+  const watch = new EnclaveWatch({ enclave: { sign, address: async () => `0x${'0a'.repeat(20)}` as Wallet } as unknown as Enclave });
+  for (const call of calls) {
+    const [error, why] = call === 'answers' ? [null, null] : call instanceof DependencyError ? [call, null] : call;
+    next = error;
+    const signal = why === null ? undefined : AbortSignal.abort(why);
+    const outcome = await watch.sign('a message', signal).catch((thrown: unknown) => thrown);
+    expect(outcome).toBe(error ?? '0x');
+  }
+  return watch.figures().failing;
+}
+
+const TOO_SLOW: Call = [CALLED_OFF, new DeadlineError('the enclave API', 3_000)];
+const NOT_WANTED: Call = [CALLED_OFF, new Error('the node stops')];
+
+describe('the enclave API', () => {
+  test.each<readonly [string, readonly Call[], string | null]>([
+    ['fails until it has answered once', [], 'the enclave API has not been asked yet'],
+    ['fails with the reason until it has answered once', [DOWN], DOWN.message],
+    ['answers', ['answers'], null],
+    ['answers, also after it was down', [DOWN, DOWN, DOWN, 'answers'], null],
+    ['answers though one call or two failed', ['answers', DOWN, DOWN], null],
+    ['fails when three calls in a row did', ['answers', DOWN, DOWN, DOWN], DOWN.message],
+    ['answers where it refuses', ['answers', DOWN, DOWN, REFUSED, DOWN], null],
+    ['fails when three calls in a row took too long', ['answers', TOO_SLOW, TOO_SLOW, TOO_SLOW], 'the enclave API took longer than 3000 ms'],
+    ['is not blamed for calls that nobody waits for any more', ['answers', NOT_WANTED, NOT_WANTED, NOT_WANTED], null],
+  ])('%s', async (_, calls, failing) => {
+    expect(await after(calls)).toBe(failing);
+  });
+});
