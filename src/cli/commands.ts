@@ -5,6 +5,7 @@ import { CommandError } from './exit-codes.ts';
 export const COMMANDS: readonly CommandRow[] = [
   { name: 'node', summary: 'run one node from the environment', load: () => import('./node/node.ts') },
   { name: 'check-config', summary: 'say what a node would read from the environment, and what is wrong with it', load: () => import('./node/check-config.ts') },
+  { name: 'doctor', summary: 'say why a node is not ready, or would not become so', load: () => import('./doctor/doctor.ts') },
   { name: 'status', summary: 'show every node of a cluster on one screen', load: () => import('./status/status.ts') },
   { name: 'derive', summary: 'derive a key of an app', load: () => import('./app/derive.ts') },
   { name: 'get', summary: "read a value of an app's store", load: () => import('./app/get.ts') },

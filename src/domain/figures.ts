@@ -58,4 +58,6 @@ export interface StoreFigures extends StoreTotals {
   readonly heldBytes: number;
   /** Records of peers that were refused because the store is full. */
   readonly refusedFull: number;
+  /** Digest of all that is held; null while it would cost too much to say. */
+  readonly rootDigest: string | null;
 }

@@ -54,6 +54,8 @@ export interface NodeStatus {
     readonly held_bytes: number;
     /** Records of peers that were refused because the store is full. */
     readonly refused_full: number;
+    /** 32 hex digits, equal where nodes hold the same; null while it would cost too much to say. */
+    readonly root: string | null;
   };
 }
 

@@ -92,6 +92,7 @@ export function statusBody(options: StatusOptions, modules: StatusModules): Node
       total_bytes: totals.totalBytes,
       held_bytes: totals.heldBytes,
       refused_full: totals.refusedFull,
+      root: totals.rootDigest,
     },
   };
 }

@@ -283,7 +283,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
         masterSecret: () => secret.named(),
         chain: () => chainWatch.figures(),
         probeOf: (wallet) => probe.figuresOf(wallet),
-        storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull }),
+        storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull, rootDigest: store.shownRootDigest() }),
         peers: () => replicas.views(),
         faults: () => failures.faults(),
       },

@@ -90,6 +90,11 @@ export class Contents {
     this.#appIds.remove(held.appId);
   }
 
+  /** Nothing has changed since the root was computed. */
+  get isRootKnown(): boolean {
+    return this.#root !== null;
+  }
+
   /** 32 hex digits. Digests of apps that have not changed since cost nothing. */
   rootDigest(): string {
     this.#root ??= rootDigest(this.appIds().map((appId) => [appId, this.#namespaces.get(appId)!.digest()]));

@@ -32,6 +32,8 @@ const TIMERS_PER_OPERATION = 256;
 /** The same before what costs by its length anyway: stores are compared. */
 const TIMERS_PER_LONG_OPERATION = 10_000;
 const STORE_ID_BYTES = 8;
+/** Apps whose digests may be computed for one look at the root. */
+const MAX_SHOWN_APPS = 256;
 /** The digests of an app that holds nothing. */
 const NO_BUCKETS: readonly string[] = Array.from({ length: BUCKETS }, () => EMPTY_BUCKET);
 
@@ -254,6 +256,11 @@ export class RecordStore {
   /** 32 hex digits. */
   rootDigest(): string {
     return this.#contents.rootDigest();
+  }
+
+  /** The same, for those who only look on: null where more apps would have to be read than one answer may cost. */
+  shownRootDigest(): string | null {
+    return this.#contents.isRootKnown || this.#contents.appIds().length <= MAX_SHOWN_APPS ? this.#contents.rootDigest() : null;
   }
 
   /** 32 hex digits; null when the app holds nothing. */

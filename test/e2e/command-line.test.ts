@@ -87,6 +87,12 @@ describe('status', () => {
     },
   );
 
+  test('compares what the nodes hold when asked to', async () => {
+    const { code, stdout } = await run(['status', '--verify', urls[0]!]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/\n3 ready nodes hold the same\n$/);
+  });
+
   test(
     'ends with 1 when nobody answers, 2 for a URL that is none, and 3 when some are not reachable',
     async () => {

@@ -158,7 +158,7 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
         masterSecret: () => ({ state: 'generated', from: null }),
         chain: () => state.chain,
         probeOf: () => null,
-        storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull }),
+        storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull, rootDigest: store.shownRootDigest() }),
         peers: () => replicas.views(),
         faults: () => failures.faults(),
       },

@@ -232,7 +232,7 @@ export class ReplicatingNode {
             masterSecret: () => ({ state: 'synced', from: null }),
             chain: () => ({ viewAgeMs: 1_000, failing: null, isFresh: true }),
         probeOf: () => null,
-            storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull }),
+            storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull, rootDigest: store.shownRootDigest() }),
             peers: () => replicas.views(),
             faults: () => failures.faults(),
           },

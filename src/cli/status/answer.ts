@@ -12,6 +12,8 @@ import { plainText } from '../plain-text.ts';
 const MAX_STATE_CHARACTERS = 20;
 const MAX_REASON_CHARACTERS = 200;
 const MAX_ID_CHARACTERS = 70;
+/** A P-384 key in DER, as hex. */
+const MAX_PUBKEY_CHARACTERS = 300;
 /** Peers that are read of one status. */
 const MAX_PEERS = 64;
 /** Members that are read of one list; more than a screen ever shows. */
@@ -41,6 +43,7 @@ const statusAnswer = z.object({
   node: z.object({
     service_available: z.boolean(),
     tee_wallet: wallet,
+    tee_pubkey: text(MAX_PUBKEY_CHARACTERS),
     master_secret_initialized: z.boolean().nullable().catch(null),
   } satisfies FieldsOf<NodeStatus['node'], z.ZodType>),
   readiness: rest({
@@ -60,7 +63,7 @@ const statusAnswer = z.object({
     master_secret_hash: hex,
   } satisfies FieldsOf<NodeStatus['cluster'], z.ZodType>),
   replication: rest({ peers: z.array(z.unknown()).transform((peers) => peers.slice(0, MAX_PEERS).map((each) => peer.parse(each))).catch([]) } satisfies FieldsOf<NodeStatus['replication'], z.ZodType>),
-  data_store: rest({ total_keys: figure, total_bytes: figure } satisfies FieldsOf<NodeStatus['data_store'], z.ZodType>),
+  data_store: rest({ total_keys: figure, total_bytes: figure, root: hex } satisfies FieldsOf<NodeStatus['data_store'], z.ZodType>),
 } satisfies FieldsOf<NodeStatus, z.ZodType>);
 
 export type StatusAnswer = z.infer<typeof statusAnswer>;

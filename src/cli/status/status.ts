@@ -12,8 +12,10 @@ import { secondsBetween, wholeNumber } from '../option-values.ts';
 import { PROXY_VARIABLES, proxyOf } from '../proxy.ts';
 import { onStopSignals } from '../stop-signals.ts';
 import { takesColours, takesCursor } from '../terminal.ts';
+import type { StatusAnswer } from './answer.ts';
 import { changeKey, reportOf, type ClusterReport } from './report.ts';
 import { openScreen } from './screen.ts';
+import { compareStores, storesLine } from './stores.ts';
 import { takeSurvey, type Survey } from './survey.ts';
 import { statusLines } from './text.ts';
 
@@ -37,10 +39,11 @@ Examples:
 
 Exit code: 0 all nodes are ready and have one master secret, or --watch was ended by
 Ctrl-C; 1 no node answered; 2 the command line cannot be read; 3 a node is not
-ready or not reachable, or the master secrets differ.`;
+ready or not reachable, or the master secrets or, with --verify, the stores differ.`;
 
 interface StatusOptions {
   readonly watch?: boolean;
+  readonly verify?: boolean;
   readonly json?: boolean;
   /** false: --no-discover. */
   readonly discover: boolean;
@@ -53,6 +56,7 @@ export function define(command: Command): void {
   command
     .argument('<url...>', 'nodes; one of a cluster is enough')
     .option('--watch', 'again and again, until Ctrl-C')
+    .option('--verify', 'compare what the ready nodes hold, too')
     .option('--json', 'one JSON object on one line')
     .option('--every <seconds>', 'with --watch: pause between two looks', secondsBetween(0.1, MAX_PAUSE_SECONDS), 2)
     .option('--limit <seconds>', 'for all answers together', secondsBetween(0.1, MAX_LIMIT_SECONDS), 3)
@@ -65,6 +69,7 @@ export async function run(command: Command): Promise<number> {
   const [given] = command.processedArgs as [readonly string[]];
   const options = command.opts<StatusOptions>();
   if (options.watch !== true && command.getOptionValueSource('every') === 'cli') throw new CommandError('--every says how often to look with --watch: give both', EXIT.usage);
+  if (options.verify === true && options.watch === true) throw new CommandError('--verify compares once: give it without --watch', EXIT.usage);
   const urls = [...new Set(given.map(readUrl))];
   const stopping = new AbortController();
   const stop = (): void => stopping.abort();
@@ -77,12 +82,28 @@ export async function run(command: Command): Promise<number> {
     );
   try {
     if (options.watch === true) return await watch(options, look, stopping.signal, stop);
-    const report = reportOf(await look(null));
-    for (const line of shown(report, options)) process.stdout.write(`${line}\n`);
-    return exitCodeOf(report);
+    const survey = await look(null);
+    const report = reportOf(survey);
+    if (options.verify !== true) {
+      for (const line of shown(report, options)) process.stdout.write(`${line}\n`);
+      return exitCodeOf(report);
+    }
+    const compared = await compareStores(statusesAfter(survey, look), systemClock, stopping.signal);
+    const lines = options.json === true ? [JSON.stringify({ ...report, stores: compared })] : [...shown(report, options), storesLine(compared)];
+    for (const line of lines) process.stdout.write(`${line}\n`);
+    return compared.stores > 1 ? EXIT.no : exitCodeOf(report);
   } finally {
     await transport.close();
   }
+}
+
+/** What the first survey found, then that of a new one each time. */
+function statusesAfter(first: Survey, look: (before: Survey) => Promise<Survey>): () => Promise<readonly (StatusAnswer | null)[]> {
+  let survey: Survey | null = null;
+  return async () => {
+    survey = survey === null ? first : await look(survey);
+    return survey.nodes.map(({ answer }) => answer);
+  };
 }
 
 export function exitCodeOf({ ready, nodes }: ClusterReport): number {

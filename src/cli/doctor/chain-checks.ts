@@ -1,0 +1,171 @@
+/** Checks of the chain's RPC, of the contracts and of this node's entry in the registry: pure judgements of what was read. */
+import { ZERO_HASH, type Hash32, type TeePubkey, type Wallet } from '../../domain/ids.ts';
+import type { AppRecord } from '../../domain/membership.ts';
+import { parseTeePubkey } from '../../domain/ids.ts';
+import type { InspectedContracts, InspectedFunds, InspectedHead, Reading } from '../../registry/inspection.ts';
+import { failed, notChecked, ok, type Finding } from './finding.ts';
+
+export interface ChainExpectations {
+  readonly chainId: number | undefined;
+  /** `CHAIN_MAX_AGE_SECONDS` in milliseconds; 0: any age. */
+  readonly maxAgeMs: number;
+  readonly maxClockSkewMs: number;
+  readonly confirmations: number;
+  readonly novaAppRegistry: Wallet;
+  readonly kmsRegistry: Wallet;
+  readonly kmsAppId: number;
+}
+
+const seconds = (ms: number): string => `${Math.round(ms / 1000)} s`;
+const SEE_RPC = 'see whether NODE_URL is right, with its path and key, and whether the RPC can be reached from here';
+
+export function judgeHead(head: Reading<InspectedHead>, chainId: Reading<number>, expected: ChainExpectations, nowMs: number): readonly Finding[] {
+  if (!head.ok) return [failed('chain.rpc', head.why, SEE_RPC)];
+  const { number, timestampMs, tookMs } = head.value;
+  return [
+    ok('chain.rpc', `block ${number}, answered in ${tookMs} ms`),
+    judgeChainId(chainId, expected.chainId),
+    judgeHeadAge(nowMs - timestampMs, expected),
+  ];
+}
+
+function judgeChainId(chainId: Reading<number>, expected: number | undefined): Finding {
+  const check = 'chain.chain_id';
+  if (!chainId.ok) return failed(check, chainId.why, SEE_RPC);
+  if (expected === undefined) return ok(check, `${chainId.value}; CHAIN_ID is unset, so any chain is taken`);
+  if (chainId.value === expected) return ok(check, String(expected));
+  return failed(check, `the RPC shows the chain ${chainId.value}, and CHAIN_ID is ${expected}`, 'set NODE_URL to an RPC of that chain, or CHAIN_ID to this one');
+}
+
+function judgeHeadAge(ageMs: number, { maxAgeMs, maxClockSkewMs }: ChainExpectations): Finding {
+  const check = 'chain.head_age';
+  if (-ageMs > maxClockSkewMs) {
+    return failed(check, `the head's time is ${seconds(-ageMs)} ahead of this host's clock`, "set this host's clock, or use another RPC");
+  }
+  if (maxAgeMs === 0 || ageMs <= maxAgeMs) return ok(check, `${seconds(Math.max(0, ageMs))} old`);
+  return failed(
+    check,
+    `the head is ${seconds(ageMs)} old, and CHAIN_MAX_AGE_SECONDS is ${maxAgeMs / 1000}`,
+    'wait until the RPC or the light client has caught up, or use another RPC; where the chain itself is slow, raise CHAIN_MAX_AGE_SECONDS',
+  );
+}
+
+export function judgeDeepState(deep: Reading<bigint>, { confirmations }: ChainExpectations): Finding {
+  const check = 'chain.state_depth';
+  if (deep.ok) return ok(check, `the state of block ${deep.value} can be read (CHAIN_CONFIRMATIONS ${confirmations})`);
+  return failed(check, deep.why, `use an RPC that keeps the state of at least ${confirmations} blocks behind the head`);
+}
+
+export function judgeContracts(seen: InspectedContracts, expected: ChainExpectations): readonly Finding[] {
+  const findings = [
+    judgeCode('contracts.nova_app_registry', seen.hasNovaAppRegistry, expected.novaAppRegistry, 'NOVA_APP_REGISTRY_ADDRESS'),
+    judgeCode('contracts.kms_registry', seen.hasKmsRegistry, expected.kmsRegistry, 'KMS_REGISTRY_ADDRESS'),
+  ];
+  const lacking = findings.some(({ outcome }) => outcome === 'failed');
+  if (lacking) {
+    const rest = ['contracts.kms_app_id', 'contracts.wiring', 'contracts.app', 'contracts.secret_hash'];
+    return [...findings, ...rest.map((check) => notChecked(check, 'a contract is missing'))];
+  }
+  return [...findings, judgeAppId(seen, expected), judgeWiring(seen, expected), judgeApp(seen, expected), judgeHash(seen)];
+}
+
+function judgeCode(check: string, has: Reading<boolean>, address: Wallet, variable: string): Finding {
+  if (!has.ok) return failed(check, has.why, SEE_RPC);
+  if (has.value) return ok(check, address);
+  return failed(check, `there is no contract at ${address}`, `set ${variable} to the contract's address on this chain`);
+}
+
+function judgeAppId({ kmsAppId }: InspectedContracts, expected: ChainExpectations): Finding {
+  const check = 'contracts.kms_app_id';
+  if (!kmsAppId.ok) return failed(check, `KMSRegistry: ${kmsAppId.why}`, 'see whether KMS_REGISTRY_ADDRESS is a KMSRegistry');
+  if (kmsAppId.value === BigInt(expected.kmsAppId)) return ok(check, String(expected.kmsAppId));
+  if (kmsAppId.value === 0n) return failed(check, 'KMSRegistry has no app id yet', `its owner calls setKmsAppId(${expected.kmsAppId}) once`);
+  return failed(check, `KMSRegistry has the app ${kmsAppId.value}, and KMS_APP_ID is ${expected.kmsAppId}`, 'set KMS_APP_ID to the app of this KMSRegistry, or KMS_REGISTRY_ADDRESS to that of this app');
+}
+
+function judgeWiring({ wiredRegistry }: InspectedContracts, expected: ChainExpectations): Finding {
+  const check = 'contracts.wiring';
+  if (!wiredRegistry.ok) return failed(check, `KMSRegistry: ${wiredRegistry.why}`, 'see whether KMS_REGISTRY_ADDRESS is a KMSRegistry');
+  if (wiredRegistry.value === expected.novaAppRegistry) return ok(check, 'KMSRegistry asks this NovaAppRegistry');
+  return failed(
+    check,
+    `KMSRegistry asks the registry ${wiredRegistry.value}, and NOVA_APP_REGISTRY_ADDRESS is ${expected.novaAppRegistry}`,
+    'set NOVA_APP_REGISTRY_ADDRESS to that one, or have the owner call setNovaAppRegistry',
+  );
+}
+
+function judgeApp({ app }: InspectedContracts, expected: ChainExpectations): Finding {
+  const check = 'contracts.app';
+  if (!app.ok) return failed(check, `NovaAppRegistry: ${app.why}`, 'see whether NOVA_APP_REGISTRY_ADDRESS is a NovaAppRegistry');
+  const { exists, status, dappContract } = app.value;
+  if (!exists) return failed(check, `NovaAppRegistry has no app ${expected.kmsAppId}`, 'create the app there, or set KMS_APP_ID');
+  if (status !== 'ACTIVE') return failed(check, `the app ${expected.kmsAppId} is ${status}`, "the app's owner sets it to active");
+  if (dappContract !== expected.kmsRegistry) {
+    return failed(check, `the app's dappContract is ${dappContract}, and KMS_REGISTRY_ADDRESS is ${expected.kmsRegistry}`, "the app's owner sets dappContract to the KMSRegistry, or no operator is ever added there");
+  }
+  return ok(check, `app ${expected.kmsAppId} is ACTIVE and names this KMSRegistry`);
+}
+
+function judgeHash({ secretHash }: InspectedContracts): Finding {
+  const check = 'contracts.secret_hash';
+  if (!secretHash.ok) return failed(check, `KMSRegistry: ${secretHash.why}`, 'see whether KMS_REGISTRY_ADDRESS is a KMSRegistry');
+  return ok(check, isZero(secretHash.value) ? 'zero: the first eligible node claims it' : secretHash.value);
+}
+
+export function isZero(hash: Hash32): boolean {
+  return hash === ZERO_HASH;
+}
+
+export interface InstanceExpectations {
+  readonly kmsAppId: number;
+  readonly wallet: Wallet;
+  /** Null: not known, since the enclave API or the node did not say it. */
+  readonly teePubkey: TeePubkey | null;
+}
+
+/** This node's own entry in NovaAppRegistry. */
+export function judgeInstance({ instance, version }: AppRecord, { kmsAppId, wallet, teePubkey }: InstanceExpectations): readonly Finding[] {
+  const check = 'instance.registered';
+  const register = 'register the instance in NovaAppRegistry with the wallet and teePubkey of its enclave';
+  if (instance.id === 0n) return [failed(check, `NovaAppRegistry has no instance of the wallet ${wallet}`, register)];
+  if (instance.appId !== BigInt(kmsAppId)) return [failed(check, `the wallet ${wallet} is an instance of the app ${instance.appId}, not of ${kmsAppId}`, register)];
+  if (instance.status !== 'ACTIVE') return [failed(check, `the instance ${instance.id} is ${instance.status}`, 'register it again, or have its operator set it to active')];
+  if (!instance.zkVerified) return [failed(check, `the instance ${instance.id} is not zkVerified`, 'register it with a proof of its attestation')];
+  return [ok(check, `instance ${instance.id}, ${instance.url}`), judgeVersion(instance.versionId, version?.status), judgeTeePubkey(instance.teePubkey, teePubkey)];
+}
+
+function judgeVersion(id: bigint, status: string | undefined): Finding {
+  const check = 'instance.version';
+  if (status === 'ENROLLED') return ok(check, `version ${id} is ENROLLED`);
+  if (status === 'DEPRECATED') return ok(check, `version ${id} is DEPRECATED: it serves, and may not claim the hash`);
+  return failed(check, `version ${id} is ${status ?? 'unknown'}`, 'deploy a version that is enrolled, and register its instance');
+}
+
+function judgeTeePubkey(registered: TeePubkey | '', own: TeePubkey | null): Finding {
+  const check = 'instance.tee_pubkey';
+  if (own === null) return notChecked(check, 'the own teePubkey is not known');
+  if (registered !== '' && parseTeePubkey(registered) === own) return ok(check, 'the registered one is that of the enclave');
+  return failed(check, 'the registered teePubkey is not that of this enclave', 'the enclave has new keys since it was registered: register the instance again');
+}
+
+/** Gas of `setMasterSecretHash`, with room. */
+const CLAIM_GAS = 150_000n;
+/** A claim pays up to twice the price of the moment. */
+const PRICE_FACTOR = 2n;
+
+export function judgeFunds(funds: Reading<InspectedFunds>, isHashZero: boolean): Finding {
+  const check = 'enclave.funds';
+  if (!funds.ok) return failed(check, funds.why, SEE_RPC);
+  const { balanceWei, gasPriceWei } = funds.value;
+  const neededWei = CLAIM_GAS * gasPriceWei * PRICE_FACTOR;
+  const has = `the wallet has ${ether(balanceWei)} ETH`;
+  if (!isHashZero) return ok(check, `${has}; it needs none while a hash is set`);
+  if (balanceWei >= neededWei) return ok(check, `${has}; a claim costs at most about ${ether(neededWei)}`);
+  return failed(check, `${has}, and a claim may cost ${ether(neededWei)}`, "send it to the enclave's wallet, or let a node that has it claim");
+}
+
+const WEI_PER_MICRO_ETHER = 10n ** 12n;
+
+function ether(wei: bigint): string {
+  return (Number(wei / WEI_PER_MICRO_ETHER) / 1e6).toFixed(6);
+}

@@ -1,0 +1,120 @@
+/** `nova-kms doctor`: why a node is not ready, or would not become so, from its environment or from outside. */
+import type { Command } from 'commander';
+import process from 'node:process';
+import { readConfig } from '../../config/read-config.ts';
+import type { Config } from '../../config/settings.ts';
+import { LocalWallet } from '../../enclave/local-wallet.ts';
+import { OdynClient } from '../../enclave/odyn-client.ts';
+import { PeerTransport } from '../../net/peer-transport.ts';
+import { createRpcFetch } from '../../net/rpc-fetch.ts';
+import { chainOptions } from '../../node/chain-options.ts';
+import { createAppReader } from '../../registry/app-reader.ts';
+import { Inspection } from '../../registry/inspection.ts';
+import { Rpc } from '../../registry/rpc.ts';
+import { ViewReader } from '../../registry/view-reader.ts';
+import { systemClock, systemRandom } from '../../system/system.ts';
+import { CommandError, EXIT } from '../exit-codes.ts';
+import { nodeUrl } from '../node-url.ts';
+import { secondsBetween } from '../option-values.ts';
+import { proxyOf } from '../proxy.ts';
+import { onStopSignals } from '../stop-signals.ts';
+import { examine, type DoctorModules } from './examine.ts';
+import { failed, findingLines, reportOf, type Finding } from './finding.ts';
+
+const MAX_LIMIT_SECONDS = 600;
+
+const MORE = `
+Reads the environment as a node would and checks, in this order: configuration, the
+chain's RPC, the contracts, the enclave API, this node's entry in the registry, and
+the peers. Start with the first line that failed; the others may follow from it.
+With --url the node that answers there is checked instead of an enclave API, and the
+environment says which chain and contracts. Nothing is changed, and nothing is sent
+to the chain.
+
+Examples:
+  nova-kms doctor
+  nova-kms doctor --url https://node-1.example
+  nova-kms doctor --json | jq '.checks[] | select(.outcome == "failed")'
+
+Exit code: 0 nothing failed; 1 the checks could not be ended; 2 the command line
+cannot be read; 3 a check failed.`;
+
+interface DoctorOptions {
+  readonly url?: string;
+  readonly json?: boolean;
+  readonly limit: number;
+}
+
+export function define(command: Command): void {
+  command
+    .option('--url <url>', 'a running node, looked at from outside')
+    .option('--json', 'one JSON object: ok, failed, checks')
+    .option('--limit <seconds>', 'for all checks together', secondsBetween(1, MAX_LIMIT_SECONDS), 120)
+    .addHelpText('after', MORE);
+}
+
+export async function run(command: Command): Promise<number> {
+  const options = command.opts<DoctorOptions>();
+  const url = options.url === undefined ? undefined : readUrl(options.url);
+  const findings: Finding[] = [];
+  const tell = (finding: Finding): void => {
+    findings.push(finding);
+    if (options.json !== true) process.stdout.write(`${findingLines(finding).join('\n')}\n`);
+  };
+  const read = readConfig(process.env);
+  if (read.ok) {
+    tell({ check: 'configuration', outcome: 'ok', detail: 'a node would start with it' });
+    await examineFrom(read.config, url, options.limit, tell);
+  } else {
+    for (const problem of read.problems) tell(failed('configuration', problem, 'correct the variable; nova-kms check-config says how each is read'));
+  }
+  const report = reportOf(findings);
+  if (options.json === true) process.stdout.write(`${JSON.stringify(report)}\n`);
+  else process.stdout.write(report.ok ? '\nnothing failed\n' : `\n${report.failed} failed: begin with the first\n`);
+  return report.ok ? EXIT.done : EXIT.no;
+}
+
+function readUrl(text: string): string {
+  const url = nodeUrl(text);
+  if (url === null) throw new CommandError("a node's URL must be http or https, without credentials or a query, such as https://node-1.example", EXIT.usage);
+  return url;
+}
+
+/** @throws CommandError when the time is over, or a signal ended it */
+async function examineFrom(config: Config, url: string | undefined, limitSeconds: number, tell: (finding: Finding) => void): Promise<void> {
+  const proxy = proxyOf(config);
+  const rpcFetch = createRpcFetch(proxy);
+  const rpc = new Rpc({ url: config.nodeUrl }, { clock: systemClock, fetch: rpcFetch.fetch });
+  // Peers are looked at from here; which addresses a node may reach is its own rule.
+  const transport = new PeerTransport({ inEnclave: false, proxy }, { clock: systemClock });
+  const odyn = new OdynClient({ baseUrl: config.odynUrl }, { clock: systemClock });
+  const enclave = config.nodePrivateKey === undefined ? odyn : new LocalWallet(config.nodePrivateKey, { enclave: odyn });
+  const rules = chainOptions(config);
+  const reader = new ViewReader(rules, { rpc, clock: systemClock });
+  const modules: DoctorModules = {
+    clock: systemClock,
+    random: systemRandom,
+    inspection: new Inspection(rules, { rpc, clock: systemClock }),
+    apps: createAppReader(rules, { rpc }),
+    readView: (signal) => reader.readView(signal),
+    transport,
+    subject: url === undefined ? { kind: 'enclave', enclave } : { kind: 'node', url },
+  };
+  const stopping = new AbortController();
+  onStopSignals(() => stopping.abort(), () => process.exit(EXIT.interrupted));
+  const timeout = AbortSignal.timeout(limitSeconds * 1_000);
+  const signal = AbortSignal.any([stopping.signal, timeout]);
+  const expected = { ...rules, chainId: config.chainId, maxAgeMs: config.chainMaxAgeMs, nodeWallet: config.nodeWallet };
+  try {
+    for await (const finding of examine(expected, modules, signal)) {
+      signal.throwIfAborted();
+      tell(finding);
+    }
+  } catch (error) {
+    if (timeout.aborted) throw new CommandError(`the checks took longer than ${limitSeconds} s: see --limit`);
+    if (stopping.signal.aborted) throw new CommandError('the checks were called off');
+    throw error;
+  } finally {
+    await Promise.allSettled([transport.close(), odyn.close(), rpcFetch.close()]);
+  }
+}

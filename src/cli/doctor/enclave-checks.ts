@@ -1,0 +1,81 @@
+/** Checks of the enclave API: every operation that a node needs, carried out once on data that means nothing. */
+import { constantTimeEqual } from '../../crypto/hash.ts';
+import { recoverEip191 } from '../../crypto/signature.ts';
+import { DependencyError } from '../../domain/errors.ts';
+import type { TeePubkey, Wallet } from '../../domain/ids.ts';
+import type { Enclave, Random } from '../../domain/ports.ts';
+import { failed, notChecked, ok, type Finding } from './finding.ts';
+
+export interface EnclaveFound {
+  readonly findings: readonly Finding[];
+  /** Null: the API does not say it. */
+  readonly wallet: Wallet | null;
+  readonly teePubkey: TeePubkey | null;
+}
+
+export interface EnclaveExpectations {
+  /** `NODE_WALLET`. */
+  readonly wallet: Wallet | undefined;
+}
+
+const ADVICE = 'see whether ODYN_URL is right and the enclave API runs; its own log says more';
+/** A text that no proof of the protocol has the form of. */
+const PROBE_MESSAGE = 'NovaKMS:Doctor:probe';
+const PROBE_BYTES = 16;
+
+/** @throws what is no DependencyError: a fault of this program */
+async function attempt(check: string, work: () => Promise<Finding>): Promise<Finding> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof DependencyError) return failed(check, error.message, ADVICE);
+    throw error;
+  }
+}
+
+export async function examineEnclave(expected: EnclaveExpectations, { enclave, random }: { readonly enclave: Enclave; readonly random: Random }, signal: AbortSignal): Promise<EnclaveFound> {
+  let wallet = null as Wallet | null;
+  let teePubkey = null as TeePubkey | null;
+  const findings: Finding[] = [];
+  findings.push(
+    await attempt('enclave.wallet', async () => {
+      wallet = await enclave.address(signal);
+      if (expected.wallet === undefined || expected.wallet === wallet) return ok('enclave.wallet', wallet);
+      return failed('enclave.wallet', `the wallet is ${wallet}, and NODE_WALLET is ${expected.wallet}`, 'unset NODE_WALLET, or run the enclave that has it');
+    }),
+  );
+  const rest = ['enclave.public_key', 'enclave.random', 'enclave.sign', 'enclave.encryption'];
+  if (wallet === null) return { findings: [...findings, ...rest.map((check) => notChecked(check, 'the enclave API does not answer'))], wallet, teePubkey };
+  findings.push(
+    await attempt('enclave.public_key', async () => {
+      teePubkey = await enclave.publicKey(signal);
+      return ok('enclave.public_key', `P-384, ${teePubkey.length / 2} bytes of DER`);
+    }),
+    await attempt('enclave.random', async () => {
+      const bytes = await enclave.random(signal);
+      bytes.fill(0);
+      return ok('enclave.random', `${bytes.length} bytes`);
+    }),
+    await attempt('enclave.sign', async () => judgeSignature(await enclave.sign(PROBE_MESSAGE, signal), wallet!)),
+    await judgeEncryption(enclave, random, teePubkey, signal),
+  );
+  return { findings, wallet, teePubkey };
+}
+
+function judgeSignature(signature: string, wallet: Wallet): Finding {
+  const signer = recoverEip191(PROBE_MESSAGE, signature);
+  if (signer === wallet) return ok('enclave.sign', 'EIP-191, by the wallet');
+  return failed('enclave.sign', 'a signature of the enclave API is not by its wallet', ADVICE);
+}
+
+/** Encrypts to the own key and opens it again. */
+async function judgeEncryption(enclave: Enclave, random: Random, teePubkey: TeePubkey | null, signal: AbortSignal): Promise<Finding> {
+  const check = 'enclave.encryption';
+  if (teePubkey === null) return notChecked(check, 'the enclave API gives no public key');
+  return attempt(check, async () => {
+    const text = Buffer.from(random.bytes(PROBE_BYTES)).toString('hex');
+    const opened = await enclave.decrypt(await enclave.encrypt(text, teePubkey, signal), signal);
+    if (constantTimeEqual(Buffer.from(opened), Buffer.from(text))) return ok(check, 'what it encrypts to its own key it can open');
+    return failed(check, 'what the enclave API encrypts to its own key opens as something else', ADVICE);
+  });
+}

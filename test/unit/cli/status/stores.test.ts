@@ -1,0 +1,27 @@
+/** Stores are compared a few times before they are said to differ. */
+import { expect, test } from '@jest/globals';
+import { parseStatus } from '../../../../src/cli/status/answer.ts';
+import { compareStores, storesLine } from '../../../../src/cli/status/stores.ts';
+import type { Clock } from '../../../../src/domain/ports.ts';
+import { systemClock } from '../../../../src/system/system.ts';
+
+/** Its pauses end at once. */
+const clock: Clock = { ...systemClock, setTimeout: (callback) => systemClock.setTimeout(callback, 0) };
+
+const node = (root: string | null, isReady = true) => parseStatus({ node: { service_available: isReady }, data_store: { root } });
+
+async function compared(looks: readonly (readonly (ReturnType<typeof node> | null)[])[]): Promise<string> {
+  let looked = 0;
+  const look = async () => looks[Math.min(looked++, looks.length - 1)]!;
+  return storesLine(await compareStores(look, clock, new AbortController().signal));
+}
+
+test.each([
+  ['equal stores', [[node('aa'), node('aa')]], '2 ready nodes hold the same'],
+  ['stores that become equal', [[node('aa'), node('bb')], [node('bb'), node('bb')]], '2 ready nodes hold the same'],
+  ['stores that stay different', [[node('aa'), node('bb'), node('aa')]], '3 ready nodes hold 2 different stores'],
+  ['a node that is not ready', [[node('aa'), node('bb', false), node('aa')]], '2 ready nodes hold the same'],
+  ['an older node, which says nothing', [[node('aa'), node(null), null]], 'fewer than two ready nodes say what their store holds'],
+])('%s', async (_, looks, line) => {
+  expect(await compared(looks)).toBe(line);
+});
