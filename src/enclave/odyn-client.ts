@@ -4,18 +4,17 @@
  * neither logged nor passed on. A call whose connection fails is tried once more on a fresh one, since the API may close
  * connections that were idle or just used; `decrypt` is not, since the API burns the nonce of a try that failed.
  */
-import { Pool } from 'undici';
-import { z } from 'zod';
-import { readBoundedBody } from '../domain/bounded-body.ts';
-import { within } from '../domain/deadline.ts';
-import { malformedAnswer, nameOf, noAnswer, statusFailure, tooLargeAnswer, type DependencyCall } from '../domain/dependency-failures.ts';
+import { Pool, type Dispatcher } from 'undici';
+import { DeadlineQueue } from '../domain/deadline-queue.ts';
+import { malformedAnswer, noAnswer, statusFailure, type DependencyCall } from '../domain/dependency-failures.ts';
 import { endpointOf } from '../domain/endpoint.ts';
 import type { DependencyError } from '../domain/errors.ts';
-import { isHex } from '../domain/hex.ts';
-import { parseHash32, parseTeePubkey, parseWallet, type TeePubkey, type Wallet } from '../domain/ids.ts';
-import { ENCLAVE_BODY_BYTES, MASTER_SECRET_BYTES } from '../domain/limits.ts';
+import type { TeePubkey, Wallet } from '../domain/ids.ts';
+import { ENCLAVE_BODY_BYTES } from '../domain/limits.ts';
 import type { Clock, Enclave, SealedText, SignedTransaction, UnsignedTransaction } from '../domain/ports.ts';
 import { secretFromHex } from '../domain/secret-bytes.ts';
+import { readOdynAnswer, type OdynAnswer, type OdynOperation } from './odyn-answers.ts';
+import { OdynCall } from './odyn-call.ts';
 
 /** Timeout of one call, its second try included. Milliseconds. */
 const CALL_TIMEOUT_MS = 10_000;
@@ -25,33 +24,7 @@ const CONNECTIONS = 32;
 const FRESH_CONNECTIONS = 8;
 /** JSON around the largest text that the API handles. Bytes. */
 const MAX_ANSWER_BYTES = 2 * ENCLAVE_BODY_BYTES + 64 * 1024;
-
-const withoutPrefix = (text: string): string => (text.startsWith('0x') ? text.slice(2) : text);
-const bare = (text: string): string => withoutPrefix(text).toLowerCase();
-const hexText = z.string().refine((text) => isHex(withoutPrefix(text)));
-const prefixed = z.string().refine((text) => text.length > 2 && text.startsWith('0x') && isHex(text.slice(2)));
-
-const wallet = z.string().transform((text, context) => parseWallet(text) ?? fail(context));
-const teePubkey = z.string().transform((text, context) => parseTeePubkey(text) ?? fail(context));
-const hash32 = z.string().transform((text, context) => parseHash32(text) ?? fail(context));
-
-function fail(context: z.RefinementCtx): never {
-  context.addIssue({ code: 'custom', message: 'malformed' });
-  return z.NEVER;
-}
-
-const ANSWERS = {
-  address: z.object({ address: wallet }),
-  publicKey: z.object({ public_key_der: teePubkey }),
-  random: z.object({ random_bytes: prefixed.length(2 + 2 * MASTER_SECRET_BYTES) }),
-  sign: z.object({ signature: prefixed.length(2 + 2 * 65) }),
-  signTransaction: z.object({ raw_transaction: prefixed, transaction_hash: hash32 }),
-  encrypt: z.object({ encrypted_data: hexText, enclave_public_key: teePubkey, nonce: hexText }),
-  decrypt: z.object({ plaintext: z.string() }),
-};
-
-type Operation = keyof typeof ANSWERS;
-type Answer<Name extends Operation> = z.infer<(typeof ANSWERS)[Name]>;
+const JSON_TYPE = { 'content-type': 'application/json' };
 
 interface OperationRule {
   readonly path: string;
@@ -61,7 +34,7 @@ interface OperationRule {
   readonly again: boolean;
 }
 
-const OPERATIONS: Readonly<Record<Operation, OperationRule>> = {
+const OPERATIONS: Readonly<Record<OdynOperation, OperationRule>> = {
   address: { path: '/v1/eth/address', name: 'address', again: true },
   publicKey: { path: '/v1/encryption/public_key', name: 'public key', again: true },
   random: { path: '/v1/random', name: 'random', again: true },
@@ -89,6 +62,7 @@ export class OdynClient implements Enclave {
   readonly #prefix: string;
   readonly #endpoint: string;
   readonly #modules: OdynClientModules;
+  readonly #deadlines: DeadlineQueue;
 
   constructor(options: OdynClientOptions, modules: OdynClientModules) {
     const url = new URL(options.baseUrl);
@@ -97,99 +71,91 @@ export class OdynClient implements Enclave {
     this.#pool = new Pool(url.origin, { connections: CONNECTIONS, pipelining: 1 });
     this.#fresh = new Pool(url.origin, { connections: FRESH_CONNECTIONS, pipelining: 1 });
     this.#modules = modules;
+    this.#deadlines = new DeadlineQueue({ timeoutMs: CALL_TIMEOUT_MS }, modules);
   }
 
   async address(signal?: AbortSignal): Promise<Wallet> {
-    return (await this.#call('address', undefined, signal)).address;
+    return this.#call('address', undefined, signal);
   }
 
   async publicKey(signal?: AbortSignal): Promise<TeePubkey> {
-    return (await this.#call('publicKey', undefined, signal)).public_key_der;
+    return this.#call('publicKey', undefined, signal);
   }
 
   async random(signal?: AbortSignal): Promise<Uint8Array> {
-    const { random_bytes: text } = await this.#call('random', undefined, signal);
-    return secretFromHex(bare(text));
+    return secretFromHex(await this.#call('random', undefined, signal));
   }
 
   async sign(message: string, signal?: AbortSignal): Promise<string> {
-    const body = { message, include_attestation: false };
-    return (await this.#call('sign', body, signal)).signature.toLowerCase();
+    return this.#call('sign', { message, include_attestation: false }, signal);
   }
 
   async signTransaction(transaction: UnsignedTransaction, signal?: AbortSignal): Promise<SignedTransaction> {
-    const body = { payload: structuredPayload(transaction) };
-    const answer = await this.#call('signTransaction', body, signal);
-    return { rawTransaction: answer.raw_transaction as `0x${string}`, transactionHash: answer.transaction_hash };
+    return this.#call('signTransaction', { payload: structuredPayload(transaction) }, signal);
   }
 
   async encrypt(plaintext: string, receiver: TeePubkey, signal?: AbortSignal): Promise<SealedText> {
-    const body = { plaintext, client_public_key: `0x${receiver}` };
-    const answer = await this.#call('encrypt', body, signal);
-    return {
-      senderPubkey: answer.enclave_public_key,
-      nonce: bare(answer.nonce),
-      encryptedData: bare(answer.encrypted_data),
-    };
+    return this.#call('encrypt', { plaintext, client_public_key: `0x${receiver}` }, signal);
   }
 
-  async decrypt(sealed: SealedText, signal?: AbortSignal): Promise<string> {
-    const body = {
-      nonce: sealed.nonce,
-      client_public_key: `0x${sealed.senderPubkey}`,
-      encrypted_data: sealed.encryptedData,
-    };
-    return (await this.#call('decrypt', body, signal)).plaintext;
+  async decrypt({ nonce, senderPubkey, encryptedData }: SealedText, signal?: AbortSignal): Promise<string> {
+    return this.#call('decrypt', { nonce, client_public_key: `0x${senderPubkey}`, encrypted_data: encryptedData }, signal);
   }
 
   /** Ends the calls under way. */
   async close(): Promise<void> {
     await Promise.all([this.#pool.destroy(), this.#fresh.destroy()]);
+    this.#deadlines.close();
   }
 
   /** @param body undefined: the operation is a read */
-  async #call<Name extends Operation>(operation: Name, body: unknown, signal: AbortSignal | undefined): Promise<Answer<Name>> {
-    const { name, again } = OPERATIONS[operation];
-    const asked: DependencyCall = { dependency: 'enclave', endpoint: this.#endpoint, call: name, setting: 'ODYN_URL' };
+  async #call<Operation extends OdynOperation>(operation: Operation, body: object | undefined, signal: AbortSignal | undefined): Promise<OdynAnswer<Operation>> {
+    const asked: DependencyCall = { dependency: 'enclave', endpoint: this.#endpoint, call: OPERATIONS[operation].name, setting: 'ODYN_URL' };
+    const call = new OdynCall({ asked, timeoutMs: CALL_TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES });
+    const onAbort = signal === undefined ? null : (): void => call.end(signal.reason as Error);
+    if (signal?.aborted === true) call.end(signal.reason as Error);
+    else if (onAbort !== null) signal?.addEventListener('abort', onAbort, { once: true });
+    this.#deadlines.add(call);
     try {
-      return await within(this.#modules.clock, nameOf(asked), CALL_TIMEOUT_MS, signal, async (deadline) => {
-        try {
-          return await this.#exchange(this.#pool, operation, asked, body, deadline);
-        } catch (error) {
-          const failure = noAnswer(asked, error, deadline.aborted);
-          if (!again || failure.failure !== 'unreachable') throw failure;
-        }
-        return this.#exchange(this.#fresh, operation, asked, body, deadline);
-      });
+      return await this.#tryTwice(call, operation, asked, body);
     } catch (error) {
       const failure = noAnswer(asked, error, signal?.aborted === true);
       if (failure.failure !== 'refused' && failure.failure !== 'aborted') this.#modules.onFailure?.(failure);
       throw failure;
+    } finally {
+      this.#deadlines.remove(call);
+      if (onAbort !== null) signal?.removeEventListener('abort', onAbort);
     }
   }
 
-  async #exchange<Name extends Operation>(
-    pool: Pool,
-    operation: Name,
-    asked: DependencyCall,
-    body: unknown,
-    signal: AbortSignal,
-  ): Promise<Answer<Name>> {
-    const { statusCode, body: answered } = await pool.request({
+  async #tryTwice<Operation extends OdynOperation>(call: OdynCall, operation: Operation, asked: DependencyCall, body: object | undefined): Promise<OdynAnswer<Operation>> {
+    const request: Dispatcher.DispatchOptions = {
       path: this.#prefix + OPERATIONS[operation].path,
-      signal,
-      // The connection is not used again.
-      reset: pool === this.#fresh,
-      ...(body === undefined
-        ? { method: 'GET' }
-        : { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-    });
-    const bytes = await readBoundedBody(answered as AsyncIterable<Uint8Array>, MAX_ANSWER_BYTES, () => tooLargeAnswer(asked, MAX_ANSWER_BYTES));
-    if (statusCode !== 200) throw statusFailure(asked, statusCode);
-    const parsed = ANSWERS[operation].safeParse(parseOrNull(bytes.toString('utf8')));
-    if (!parsed.success) throw malformedAnswer(asked, `gave an answer to ${asked.call} that is malformed`);
-    return parsed.data as Answer<Name>;
+      method: body === undefined ? 'GET' : 'POST',
+      headers: body === undefined ? null : JSON_TYPE,
+      body: body === undefined ? null : JSON.stringify(body),
+      // Ours ends the call, on the injected clock.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    };
+    try {
+      return answerOf(operation, asked, await call.send(this.#pool, request), call.status);
+    } catch (error) {
+      const failure = noAnswer(asked, error, false);
+      if (!OPERATIONS[operation].again || failure.failure !== 'unreachable') throw error;
+    }
+    // The connection is not used again.
+    return answerOf(operation, asked, await call.send(this.#fresh, { ...request, reset: true }), call.status);
   }
+}
+
+/** @throws DependencyError */
+function answerOf<Operation extends OdynOperation>(operation: Operation, asked: DependencyCall, body: Buffer, status: number): OdynAnswer<Operation> {
+  if (status !== 200) throw statusFailure(asked, status);
+  const answer = parseOrNull(body.toString('utf8'));
+  const read = typeof answer === 'object' && answer !== null ? readOdynAnswer[operation](answer as Readonly<Record<string, unknown>>) : null;
+  if (read === null) throw malformedAnswer(asked, `gave an answer to ${asked.call} that is malformed`);
+  return read as OdynAnswer<Operation>;
 }
 
 function parseOrNull(text: string): unknown {

@@ -210,6 +210,34 @@ describe('the client', () => {
     expect(await failed).toMatchObject({ failure: 'aborted', call: 'sign' });
   });
 
+  test('sends nothing for a caller that has ended its call already', async () => {
+    const { client, server } = await startMisbehaving(silence);
+    expect((await failureOf(client.sign('x', AbortSignal.abort()))).failure).toBe('aborted');
+    expect(server.requests).toHaveLength(0);
+  });
+
+  test('ends calls that wait for a connection at the time limit as well', async () => {
+    const { client, clock, server } = await startMisbehaving(silence);
+    const failed = Promise.all(Array.from({ length: 80 }, () => failureOf(client.sign('x'))));
+    await server.received(1);
+    await clock.advance(CALL_TIMEOUT_MS);
+    expect((await failed).map(({ failure }) => failure)).toEqual(Array(80).fill('timeout'));
+    await server.deserted();
+  });
+
+  test('ends a second try at the time limit of the call', async () => {
+    let requests = 0;
+    const { client, clock, server } = await startMisbehaving((_, response) => {
+      requests += 1;
+      if (requests === 1) response.destroy();
+    });
+    const failed = failureOf(client.sign('x'));
+    await server.received(2);
+    await clock.advance(CALL_TIMEOUT_MS);
+    expect((await failed).failure).toBe('timeout');
+    await server.deserted();
+  });
+
   test('says so when there is no API', async () => {
     expect((await failureOf(startClient('http://127.0.0.1:1').client.address())).failure).toBe('unreachable');
   });

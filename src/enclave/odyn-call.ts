@@ -1,0 +1,76 @@
+/**
+ * One call of the enclave API over HTTP: its answer's status and bytes, up to a limit, and an end that does not wait for the other side.
+ * It handles `dispatch` itself: `request` of the same library makes a stream, a signal with its listeners and a race of promises, which
+ * cost more than the exchange.
+ */
+import type { Dispatcher } from 'undici';
+import { DeadlineError } from '../domain/deadline.ts';
+import type { Waiting } from '../domain/deadline-queue.ts';
+import { nameOf, tooLargeAnswer, type DependencyCall } from '../domain/dependency-failures.ts';
+
+export interface OdynCallOptions {
+  readonly asked: DependencyCall;
+  readonly timeoutMs: number;
+  readonly maxAnswerBytes: number;
+}
+
+export class OdynCall implements Waiting, Dispatcher.DispatchHandler {
+  /** Of the last try. */
+  status = 0;
+  readonly #options: OdynCallOptions;
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+  #controller: Dispatcher.DispatchController | null = null;
+  #settle: PromiseWithResolvers<Buffer> | null = null;
+  /** Why the call is over; null while it may go on. */
+  #ended: Error | null = null;
+
+  constructor(options: OdynCallOptions) {
+    this.#options = options;
+  }
+
+  /** One try, after the one before has failed. @returns the body @throws what `end` was given, or how the connection failed */
+  async send(dispatcher: Dispatcher, request: Dispatcher.DispatchOptions): Promise<Buffer> {
+    if (this.#ended !== null) throw this.#ended;
+    this.#chunks = [];
+    this.#bytes = 0;
+    this.#controller = null;
+    this.#settle = Promise.withResolvers<Buffer>();
+    dispatcher.dispatch(request, this);
+    return this.#settle.promise;
+  }
+
+  /** The call is not waited for any longer, whether or not it has been sent. */
+  end(reason: Error): void {
+    this.#ended = reason;
+    this.#settle?.reject(reason);
+    this.#controller?.abort(reason);
+  }
+
+  onDeadline(): void {
+    this.end(new DeadlineError(nameOf(this.#options.asked), this.#options.timeoutMs));
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#ended !== null) controller.abort(this.#ended);
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
+    this.status = status;
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#bytes += chunk.length;
+    if (this.#bytes > this.#options.maxAnswerBytes) this.end(tooLargeAnswer(this.#options.asked, this.#options.maxAnswerBytes));
+    else this.#chunks.push(chunk);
+  }
+
+  onResponseEnd(): void {
+    this.#settle?.resolve(this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks));
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#settle?.reject(error);
+  }
+}

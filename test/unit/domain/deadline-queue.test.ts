@@ -1,0 +1,75 @@
+/** Many waits with one timeout (domain/deadline-queue.ts). */
+import { expect, test } from '@jest/globals';
+import { DeadlineQueue } from '../../../src/domain/deadline-queue.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+
+const TIMEOUT_MS = 1_000;
+
+function start() {
+  const clock = new ManualClock();
+  const timers = { set: 0 };
+  const queue = new DeadlineQueue(
+    { timeoutMs: TIMEOUT_MS },
+    {
+      clock: {
+        monotonicMs: () => clock.monotonicMs(),
+        setTimeout: (callback, delayMs) => {
+          timers.set += 1;
+          return clock.setTimeout(callback, delayMs);
+        },
+        clearTimeout: (timer) => clock.clearTimeout(timer),
+      },
+    },
+  );
+  const ended: string[] = [];
+  const wait = (name: string) => ({ onDeadline: () => void ended.push(`${name} at ${clock.monotonicMs()}`) });
+  return { clock, queue, ended, wait, timers };
+}
+
+test('each wait ends at its own deadline', async () => {
+  const { clock, queue, ended, wait } = start();
+  queue.add(wait('first'));
+  await clock.advance(300);
+  queue.add(wait('second'));
+  await clock.advance(699);
+  expect(ended).toEqual([]);
+  await clock.advance(10_000);
+  expect(ended).toEqual(['first at 1000', 'second at 1300']);
+});
+
+test('a wait that was removed does not end, and holds up no other', async () => {
+  const { clock, queue, ended, wait } = start();
+  const first = wait('first');
+  queue.add(first);
+  queue.remove(first);
+  await clock.advance(600);
+  queue.add(wait('second'));
+  await clock.advance(10_000);
+  expect(ended).toEqual(['second at 1600']);
+});
+
+test('a wait that begins when another ends has the whole time', async () => {
+  const { clock, queue, ended, wait } = start();
+  queue.add({ onDeadline: () => queue.add(wait('second')) });
+  await clock.advance(10_000);
+  expect(ended).toEqual(['second at 2000']);
+});
+
+test('waits that come and go share a timer', async () => {
+  const { clock, queue, wait, timers } = start();
+  for (let count = 0; count < 100; count += 1) {
+    const one = wait('one');
+    queue.add(one);
+    await clock.advance(1);
+    queue.remove(one);
+  }
+  expect(timers.set).toBe(1);
+});
+
+test('nothing ends after it was closed', async () => {
+  const { clock, queue, ended, wait } = start();
+  queue.add(wait('first'));
+  queue.close();
+  await clock.advance(10_000);
+  expect(ended).toEqual([]);
+});

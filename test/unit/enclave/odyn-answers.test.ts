@@ -1,0 +1,64 @@
+/** The hand-written reading of the enclave API's answers takes what a schema takes, and gives what it gives (protocol.md §7). */
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { z } from 'zod';
+import { parseHash32, parseTeePubkey, parseWallet } from '../../../src/domain/ids.ts';
+import { readOdynAnswer, type OdynOperation } from '../../../src/enclave/odyn-answers.ts';
+
+const HEX = '[0-9a-fA-F]';
+const matching = (pattern: string) => z.string().regex(new RegExp(`^(?:${pattern})$`));
+const anyHex = matching(`(?:0x)?(?:${HEX}{2})*`).transform((text) => text.replace(/^0x/, '').toLowerCase());
+const parsed = <Value>(parse: (text: string) => Value | null) => z.string().transform((text) => parse(text)).refine((value) => value !== null);
+
+const SCHEMAS: Readonly<Record<OdynOperation, z.ZodType>> = {
+  address: z.object({ address: parsed(parseWallet) }).transform(({ address }) => address),
+  publicKey: z.object({ public_key_der: parsed(parseTeePubkey) }).transform((answer) => answer.public_key_der),
+  random: z.object({ random_bytes: matching(`0x${HEX}{64}`) }).transform((answer) => answer.random_bytes.slice(2).toLowerCase()),
+  sign: z.object({ signature: matching(`0x${HEX}{130}`) }).transform(({ signature }) => signature.toLowerCase()),
+  signTransaction: z
+    .object({ raw_transaction: matching(`0x(?:${HEX}{2})+`), transaction_hash: parsed(parseHash32) })
+    .transform((answer) => ({ rawTransaction: answer.raw_transaction, transactionHash: answer.transaction_hash })),
+  encrypt: z
+    .object({ encrypted_data: anyHex, enclave_public_key: parsed(parseTeePubkey), nonce: anyHex })
+    .transform((answer) => ({ senderPubkey: answer.enclave_public_key, nonce: answer.nonce, encryptedData: answer.encrypted_data })),
+  decrypt: z.object({ plaintext: z.string() }).transform(({ plaintext }) => plaintext),
+};
+
+const FIELDS: Readonly<Record<OdynOperation, readonly string[]>> = {
+  address: ['address'],
+  publicKey: ['public_key_der'],
+  random: ['random_bytes'],
+  sign: ['signature'],
+  signTransaction: ['raw_transaction', 'transaction_hash'],
+  encrypt: ['encrypted_data', 'enclave_public_key', 'nonce'],
+  decrypt: ['plaintext'],
+};
+
+/** Texts near the forms that are taken: the right lengths and their neighbours, with a prefix, without one, with a digit that is none. */
+const text = fc
+  .tuple(
+    fc.constantFrom('', '0x', '0X', ' 0x'),
+    fc.constantFrom(0, 1, 2, 24, 39, 40, 41, 62, 63, 64, 65, 66, 128, 130, 131, 132).chain((length) =>
+      fc.array(fc.constantFrom(...Array.from('0123456789abcdefABCDEF')), { minLength: length, maxLength: length }),
+    ),
+    fc.constantFrom('', '', '', 'g', 'ß', '\n'),
+  )
+  .map(([prefix, digits, last]) => prefix + digits.join('') + last);
+const value = fc.oneof({ weight: 8, arbitrary: text }, fc.constantFrom(undefined, null, 17, true, {}, ['ab']));
+
+describe.each(Object.keys(SCHEMAS) as OdynOperation[])('%s', (operation) => {
+  test('is read as its schema reads it', () => {
+    let taken = 0;
+    fc.assert(
+      fc.property(fc.array(value, { minLength: 3, maxLength: 3 }), fc.boolean(), (values, extra) => {
+        const answer = Object.fromEntries(FIELDS[operation].map((name, place) => [name, values[place]]));
+        if (extra) answer['attestation'] = null;
+        const expected = SCHEMAS[operation].safeParse(answer);
+        if (expected.success) taken += 1;
+        expect(readOdynAnswer[operation](answer)).toEqual(expected.success ? expected.data : null);
+      }),
+      { numRuns: 1_500 },
+    );
+    expect(taken).toBeGreaterThan(0);
+  });
+});
