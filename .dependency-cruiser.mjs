@@ -17,6 +17,8 @@ const ROOMS = {
   visualizer: ['domain', 'chart'],
   /** Which copy wins. No network, no clock of its own. */
   store: ['domain', 'crypto'],
+  /** What was done, as a chain of hashes that can be verified. It asks nobody but the enclave, for signatures. */
+  audit: ['domain', 'crypto'],
   /** May this caller ask? No HTTP. */
   auth: ['domain', 'crypto'],
   /** The chain over viem. Reads facts; whom to trust is decided elsewhere. */
@@ -43,6 +45,7 @@ const ROOMS = {
     'crypto',
     'machines',
     'store',
+    'audit',
     'auth',
     'registry',
     'enclave',

@@ -63,6 +63,12 @@ export const bytes32: Read<Uint8Array> = (text) => {
   return secretFromHex(bare);
 };
 
+/** No secret: what it is made of is. */
+export const sha256Hex: Read<Uint8Array> = (text) => {
+  if (!/^[0-9a-fA-F]{64}$/.test(text)) throw new Error('must be a SHA-256 in 64 hex digits');
+  return new Uint8Array(Buffer.from(text, 'hex'));
+};
+
 /** The order of secp256k1's group: a private key is below it and not zero. */
 const SECP256K1_ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
 

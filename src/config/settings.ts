@@ -16,6 +16,7 @@ import {
   proxyUrl,
   publicUrl,
   seconds,
+  sha256Hex,
   noProxy,
   token,
   wallet,
@@ -86,6 +87,8 @@ export const SETTINGS = {
   rateLimitPerMinute: setting('RATE_LIMIT_PER_MINUTE', '120', integer(0, 1_000_000)),
   maxInflightBytes: setting('MAX_INFLIGHT_BYTES', '67108864', integer(1_048_576, 64 * GIB)),
   nonceRateLimitPerMinute: setting('NONCE_RATE_LIMIT_PER_MINUTE', '30', integer(0, 1_000_000)),
+  // Operators' reading.
+  auditTokenHash: optional('AUDIT_TOKEN_SHA256', sha256Hex),
   // The visualiser.
   visualizerPort: optional('VISUALIZER_PORT', integer(1, 65_535)),
   visualizerInEnclave: setting('VISUALIZER_IN_ENCLAVE', 'false', boolean),

@@ -15,3 +15,11 @@ export function derivationInfo(path: string, context: string | undefined): strin
 export function deriveKey(masterSecret: Uint8Array, appId: string | number | bigint, info: string, length: number): Uint8Array {
   return hkdfSha256(masterSecret, `nova-kms:app:${appId}`, info, length);
 }
+
+/**
+ * The key of the tags in the audit (docs/audit.md). Its salt is no app's, so that no app derives it, and all nodes that hold the secret
+ * have the same one.
+ */
+export function deriveAuditKey(masterSecret: Uint8Array): Uint8Array {
+  return hkdfSha256(masterSecret, 'nova-kms:audit', 'audit_tag_key', 32);
+}

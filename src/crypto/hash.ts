@@ -1,5 +1,5 @@
 /** Hashes and the comparison that gives nothing away by its duration. */
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, hash, timingSafeEqual } from 'node:crypto';
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import type { Hash32 } from '../domain/ids.ts';
 
@@ -14,6 +14,11 @@ export function keccak256Bytes(bytes: Uint8Array): Uint8Array {
 
 export function sha256(bytes: Uint8Array | string): Uint8Array {
   return new Uint8Array(createHash('sha256').update(bytes).digest());
+}
+
+/** 64 lower-case hex digits, of a text as UTF-8. */
+export function sha256Hex(text: string): string {
+  return hash('sha256', text, 'hex');
 }
 
 export function hmacSha256(key: Uint8Array, bytes: Uint8Array): Uint8Array {

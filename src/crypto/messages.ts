@@ -1,4 +1,7 @@
-/** The texts that are signed (protocol.md §3). The wallet is that of the node addressed, or of the node that answers. */
+/**
+ * The texts that are signed (protocol.md §3). The wallet is that of the node addressed, or of the node that answers. The word after
+ * `NovaKMS:` differs from kind to kind, so a signature of one kind is never one of another.
+ */
 import type { Wallet } from '../domain/ids.ts';
 import { MAX_PEER_NONCE_CHARS } from '../domain/limits.ts';
 import { isBase64 } from './base64.ts';
@@ -22,4 +25,12 @@ export function peerAuthMessage(nonce: string, receiver: Wallet, timestamp: stri
 /** @param callerSignature exactly as the caller sent it */
 export function responseMessage(callerSignature: string, nodeWallet: Wallet): string {
   return `NovaKMS:Response:${callerSignature}:${nodeWallet}`;
+}
+
+/**
+ * A point in the audit of a node (docs/audit.md).
+ * @param hash 64 hex digits
+ */
+export function auditMessage(sequence: number, hash: string, wallet: Wallet): string {
+  return `NovaKMS:Audit:${sequence}:${hash}:${wallet}`;
 }

@@ -14,8 +14,8 @@ import { MASTER_SECRET_BYTES } from '../domain/limits.ts';
 import type { Random } from '../domain/ports.ts';
 import { copyOfSecret } from '../domain/secret-bytes.ts';
 import { AEAD_NONCE_BYTES } from './aead.ts';
-import { DATA_KEY_PATH, derivationInfo, deriveKey, SYNC_KEY_PATH } from './derivation.ts';
-import { constantTimeEqual, keccak256 } from './hash.ts';
+import { DATA_KEY_PATH, derivationInfo, deriveAuditKey, deriveKey, SYNC_KEY_PATH } from './derivation.ts';
+import { constantTimeEqual, hmacSha256, keccak256 } from './hash.ts';
 import { generateP384, isP384PublicKey, toDer, type P384KeyPair } from './p384.ts';
 import { openSecret, sealSecret, type SealedSecret } from './sealed-secret.ts';
 import { openStoredValue, sealStoredValue } from './stored-value.ts';
@@ -24,6 +24,11 @@ import { openStoredValue, sealStoredValue } from './stored-value.ts';
 const DATA_KEYS = 1_024;
 /** Requests for the secret under way at once. */
 const OPEN_SECRET_REQUESTS = 64;
+/** Of a tag in the audit. Bytes. */
+const AUDIT_TAG_BYTES = 16;
+
+/** What an audit tag stands for: the info text of a derivation, or a key of an app's store. */
+export type AuditTagKind = 'derive' | 'data';
 
 /** One request for the master secret: the key pair that it is to be sealed to stays in the vault. */
 export interface SecretRequest {
@@ -42,6 +47,7 @@ export class Vault {
   readonly #secrets = new Map<Hash32, Uint8Array>();
   #serving: { readonly hash: Hash32; readonly bytes: Uint8Array } | null = null;
   #syncKey: Uint8Array | null = null;
+  #auditKey: Uint8Array | null = null;
   #wiped = false;
   readonly #dataKeys = new LRUCache<string, Uint8Array>({ max: DATA_KEYS, dispose: (key) => key.fill(0) });
   readonly #requests = new Map<SecretRequest, OpenRequest>();
@@ -182,6 +188,17 @@ export class Vault {
   }
 
   /**
+   * What the audit says in place of a path or key: the first 16 bytes of an HMAC, in hex, alike on all nodes with the same secret. It
+   * includes the app: who can have tags made in one app learns nothing of the texts of another. Null while no secret serves.
+   */
+  auditTag(kind: AuditTagKind, appId: AppId, text: string): string | null {
+    if (this.#serving === null) return null;
+    this.#auditKey ??= deriveAuditKey(this.#serving.bytes);
+    const mac = hmacSha256(this.#auditKey, Buffer.from(`${kind}:${appId}:${text}`, 'utf8'));
+    return Buffer.from(mac.subarray(0, AUDIT_TAG_BYTES)).toString('hex');
+  }
+
+  /**
    * Seals the master secret to a peer's ephemeral key.
    * @throws RefusalError service_unavailable when no secret serves, bad_request on a bad key
    */
@@ -242,6 +259,8 @@ export class Vault {
   #wipeDerived(): void {
     this.#syncKey?.fill(0);
     this.#syncKey = null;
+    this.#auditKey?.fill(0);
+    this.#auditKey = null;
     this.#dataKeys.clear();
   }
 }

@@ -6,6 +6,7 @@ import type { RequestListener } from 'node:http';
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
 import { RefusalError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
+import { auditRoutes, type AuditModules } from './audit-routes.ts';
 import { createClientLimits, type ClientLimitOptions } from './client-limit.ts';
 import { leaveBodyUnread } from './body.ts';
 import { cors } from './cors.ts';
@@ -30,6 +31,8 @@ export interface AppModules {
   readonly kms: KmsModules;
   readonly sync: SyncModules;
   readonly errors: ErrorModules;
+  /** Null: there is none. */
+  readonly audit: AuditModules | null;
 }
 
 const uncached: RequestHandler = (_request, response, next) => {
@@ -51,6 +54,8 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   app.use('/kms', refuseStopping, limits.general, kmsRoutes(options, modules.kms), notFound);
   // Before the refusal of a node that stops: that is what they tell.
   app.use(probeRoutes(modules.probes, limits));
+  // The end of an audit is read while the node stops.
+  if (modules.audit !== null) app.use(auditRoutes(modules.audit, limits));
   app.use(refuseStopping);
   app.use(nodeRoutes(options, modules.node, limits, syncHandlers(options, modules.sync, limits.count)));
   app.use(limits.general, notFound);

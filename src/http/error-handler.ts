@@ -1,6 +1,6 @@
 /** The last middleware: whatever was thrown on the way becomes an answer by the error table, and is logged where it is not the caller's fault. */
 import type { ErrorRequestHandler, Request, Response } from 'express';
-import { InvariantError, RefusalError } from '../domain/errors.ts';
+import { InvariantError, RefusalError, type ErrorCode } from '../domain/errors.ts';
 import type { FailureLog } from '../domain/failure-log.ts';
 import type { Log } from '../domain/ports.ts';
 import { hasBody } from './body.ts';
@@ -40,5 +40,7 @@ export function sendError(error: unknown, request: Request, response: Response):
   if (retryAfterSeconds !== null) response.set('retry-after', String(retryAfterSeconds));
   // What is left of the body would be taken for the next request.
   if (hasBody(request) && !request.readableEnded) response.set('connection', 'close');
+  // For the audit.
+  (response.locals as { errorCode?: ErrorCode }).errorCode = body.code;
   response.status(status).json(body);
 }

@@ -7,14 +7,16 @@ import { Router } from 'express';
 import type { Authenticator } from '../auth/authenticator.ts';
 import type { Vault } from '../crypto/vault.ts';
 import type { NonceBook } from '../auth/nonce-book.ts';
+import type { Audit } from '../domain/audit.ts';
 import type { Identity } from '../domain/ports.ts';
+import { auditApp } from './audited.ts';
 import { readBody } from './body.ts';
 import { DataHandlers, type DataModules } from './data.ts';
 import { derive } from './derive.ts';
 import { requireReady, type GateModules } from './gate.ts';
 import { holdBytes } from './hold-bytes.ts';
 import { InflightBytes } from './inflight-bytes.ts';
-import { answerBound, requireBound, type AppLocals } from './bound-request.ts';
+import { answerBound, requireBound, type AppLocals, type Operation } from './bound-request.ts';
 import { rawQuery, readPathKey } from './query.ts';
 import { knownIdentity, openEnvelope, sendSealed, type EnvelopeModules, type SealedHandler } from './sealed-exchange.ts';
 import { methodNotAllowed } from './unknown-route.ts';
@@ -36,7 +38,9 @@ export interface AppCallerModules {
 }
 
 export interface KmsModules extends Pick<GateModules, 'readiness'>, AppCallerModules, EnvelopeModules, DataModules {
-  readonly vault: DataModules['vault'] & Pick<Vault, 'deriveAppKey'>;
+  readonly vault: DataModules['vault'] & Pick<Vault, 'deriveAppKey' | 'auditTag'>;
+  /** Null: there is no audit. */
+  readonly audit: Audit | null;
 }
 
 /** No group in it: a key is read as it was sent, not as Express decodes it. */
@@ -47,6 +51,7 @@ export function kmsRoutes(options: KmsOptions, modules: KmsModules): Router {
   const ready = requireReady(modules);
   const authenticate = authenticateApp(modules);
   const hold = holdBytes<AppLocals>(new InflightBytes(options.maxInflightBytes / 2), ({ caller }) => caller.wallet);
+  const audited = (operation: Operation) => auditApp(modules.audit, modules.vault, operation);
   const body = readBody(options.maxRequestBodyBytes);
   const open = openEnvelope<AppLocals>(modules);
   const send = (answer: Parameters<typeof answerBound>[0]) => sendSealed<AppLocals>(modules, 'x-kms-response-signature', answerBound(answer));
@@ -55,13 +60,13 @@ export function kmsRoutes(options: KmsOptions, modules: KmsModules): Router {
   router.use(ready);
   router
     .route('/derive')
-    .post(authenticate, hold, body, open, requireBound('derive'), ready, send(({ caller, inner }) => derive(modules.vault, caller.appId, inner)))
+    .post(authenticate, audited('derive'), hold, body, open, requireBound('derive'), ready, send(({ caller, inner }) => derive(modules.vault, caller.appId, inner)))
     .all(methodNotAllowed);
   router
     .route('/data')
     .get(authenticate, hold, ready, send(({ caller }, request) => data.query(caller.appId, rawQuery(request.url))))
-    .put(authenticate, hold, body, open, requireBound('put'), ready, send(({ caller, inner }) => data.put(caller.appId, inner)))
-    .delete(authenticate, hold, body, open, requireBound('delete'), ready, send(({ caller, inner }) => data.delete(caller.appId, inner)))
+    .put(authenticate, audited('put'), hold, body, open, requireBound('put'), ready, send(({ caller, inner }) => data.put(caller.appId, inner)))
+    .delete(authenticate, audited('delete'), hold, body, open, requireBound('delete'), ready, send(({ caller, inner }) => data.delete(caller.appId, inner)))
     .all(methodNotAllowed);
   router
     .route(DATA_KEY_PATH)

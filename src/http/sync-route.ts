@@ -6,9 +6,11 @@ import type { Request, RequestHandler } from 'express';
 import type { AuthenticatedPeer, Authenticator } from '../auth/authenticator.ts';
 import { canonicalJson } from '../crypto/canonical-json.ts';
 import type { Vault } from '../crypto/vault.ts';
+import type { Audit } from '../domain/audit.ts';
 import { RefusalError } from '../domain/errors.ts';
 import type { Member } from '../domain/membership.ts';
 import type { Clock, Identity, PeerDirectory } from '../domain/ports.ts';
+import { auditPeer } from './audited.ts';
 import { readBody } from './body.ts';
 import { requireConfirmedSecret, type GateModules } from './gate.ts';
 import { holdBytes } from './hold-bytes.ts';
@@ -36,6 +38,8 @@ export interface SyncModules extends Pick<GateModules, 'readiness'>, EnvelopeMod
   readonly identity: () => Identity | null;
   readonly vault: Pick<Vault, 'verifySyncHmac'>;
   readonly handler: SyncHandler;
+  /** Null: there is no audit. */
+  readonly audit: Audit | null;
 }
 
 type PeerLocals = SealedLocals<AuthenticatedPeer>;
@@ -50,6 +54,7 @@ export function syncHandlers(options: SyncOptions, modules: SyncModules, countCl
   return [
     secretConfirmed,
     authenticatePeer(modules, countClient),
+    auditPeer<PeerLocals>(modules.audit),
     limitPeer(new RateLimit(PEER_RATE_PER_MINUTE, modules)),
     holdBytes<PeerLocals>(new InflightBytes(options.maxInflightBytes / 2), ({ caller }) => caller.member.wallet),
     readBody(options.maxSyncPayloadBytes),

@@ -33,6 +33,7 @@ import { Replicas } from '../sync/replicas.ts';
 import { Replicator } from '../sync/replicator.ts';
 import { SnapshotFetch } from '../sync/snapshot-fetch.ts';
 import type { WatchSyncTick } from '../sync/tick-course.ts';
+import { NodeAudit } from './audit.ts';
 import { ChainWatch } from './chain-watch.ts';
 import { EnclaveWatch } from './enclave-watch.ts';
 import { NodeIdentity } from './identity.ts';
@@ -68,6 +69,10 @@ export interface ComposedNode {
   stop(): void;
   /** Sends the peers what they do not have yet; after `stop`. */
   lastPush(mayEnd: () => boolean, signal: AbortSignal): Promise<void>;
+  /** Audit entries that no reader can get any more; 0 where there is no audit. */
+  auditDropped(): number;
+  /** Takes the last checkpoint of the audit. Never rejects. */
+  endAudit(): Promise<void>;
   /** Overwrites every key. Nothing may be served any more. */
   wipe(): void;
 }
@@ -115,9 +120,11 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       replicas.resetAll();
     },
   });
+  const audit = NodeAudit.of(config, { clock, random, enclave, log: log.child('audit'), failures, wallet: () => identity.wallet() });
   const vault = new Vault({ random });
   const secret: MasterSecret = new MasterSecret({
     vault,
+    onChange: (change) => audit?.noteSecret(change),
     emptyStore: () => {
       store.reset();
       replicas.resetAll();
@@ -210,7 +217,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
   const jobs: NodeJobs = new NodeJobs({
     log: log.child('jobs'),
     failures,
-    chain,
+    chain: audit?.noting(chain) ?? chain,
     chainWatch,
     enclave,
     identity,
@@ -298,11 +305,13 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       enclave,
       vault,
       store,
+      audit: audit?.audit ?? null,
       acknowledged: (write, peers, timeoutMs) => acknowledgements.wait(write, peers, timeoutMs),
       onWritten: () => nudge(actor),
     },
-    sync: { clock, readiness, identity: currentIdentity, authenticator, enclave, vault, directory: peerCache, handler: inbound },
+    sync: { clock, readiness, identity: currentIdentity, authenticator, enclave, vault, directory: peerCache, handler: inbound, audit: audit?.audit ?? null },
     errors: { log: log.child('http'), failures, onBrokenInvariant: failFatally },
+    audit: audit?.http ?? null,
   };
 
   return {
@@ -324,10 +333,13 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     start: () => void actor.start(),
     stop: () => {
       stopping = true;
+      audit?.noteStop();
       actor.stop();
     },
     // Without the sync key no peer takes anything.
     lastPush: async (mayEnd, signal) => (vault.hasSyncKey() ? replicator.lastPush(mayEnd, signal) : undefined),
+    auditDropped: () => audit?.dropped ?? 0,
+    endAudit: async () => audit?.end(),
     wipe: () => vault.wipe(),
   };
 }

@@ -29,8 +29,18 @@ export interface NamedSecret {
   readonly from: Wallet | null;
 }
 
+/** A secret begins or ends to serve. */
+export interface SecretChange {
+  readonly operation: 'install' | 'set_aside';
+  readonly hash: Hash32;
+  /** The member that it came from; null for one that was made or given here, or is set aside. */
+  readonly from: Wallet | null;
+}
+
 export interface MasterSecretModules {
   readonly vault: Vault;
+  /** For the audit. */
+  readonly onChange?: (change: SecretChange) => void;
   /** Everything that only another secret could read goes. */
   readonly emptyStore: () => void;
 }
@@ -115,7 +125,7 @@ export class MasterSecret implements SecretIntake {
   }
 
   #carryOut(effect: SecretEffect, request: SecretRequest | null): ClaimStep | null {
-    const { vault, emptyStore } = this.#modules;
+    const { vault, emptyStore, onChange } = this.#modules;
     switch (effect.kind) {
       case 'keep_received':
         invariant(request !== null, 'a secret is to be kept that came with no request');
@@ -123,12 +133,14 @@ export class MasterSecret implements SecretIntake {
         return null;
       case 'set_aside':
         vault.setAside(effect.hash);
+        onChange?.({ operation: 'set_aside', hash: effect.hash, from: null });
         return null;
       case 'wipe':
         vault.wipeSecret(effect.hash);
         return null;
       case 'install':
         vault.serve(effect.hash);
+        onChange?.({ operation: 'install', hash: effect.hash, from: this.named().from });
         return null;
       case 'empty_store':
         emptyStore();

@@ -130,6 +130,7 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
       node.stop();
       visualizer?.noteStopping();
       await drainAndPush();
+      await node.endAudit();
       server.destroy();
       node.wipe();
       local?.wipe();

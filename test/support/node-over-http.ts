@@ -8,6 +8,7 @@ import { NonceBook } from '../../src/auth/nonce-book.ts';
 import { Vault } from '../../src/crypto/vault.ts';
 import { FailureLog } from '../../src/domain/failure-log.ts';
 import type { ChainFigures, EnclaveFigures } from '../../src/domain/figures.ts';
+import type { Audit } from '../../src/domain/audit.ts';
 import type { Hash32, Wallet } from '../../src/domain/ids.ts';
 import type { Member } from '../../src/domain/membership.ts';
 import type { AppRegistry, Enclave } from '../../src/domain/ports.ts';
@@ -57,6 +58,7 @@ export interface NodeOverHttpOptions {
   readonly maxValueBytes?: number;
   readonly maxAppBytes?: number;
   readonly maxTombstonesPerApp?: number;
+  readonly audit?: { readonly audit: Audit; readonly http: AppModules['audit'] };
 }
 
 /** All of a node that stands behind its Express app, without the app. */
@@ -173,11 +175,13 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
       enclave,
       vault,
       store,
+      audit: options.audit?.audit ?? null,
       acknowledged: (write, peers, timeoutMs) => acknowledgements.wait(write, peers, timeoutMs),
       onWritten: () => void (state.written += 1),
     },
-    sync: { ...gate, clock, identity: knownIdentity, authenticator, enclave, vault, directory: peerCache, handler: options.sync?.(inbound) ?? inbound },
+    sync: { ...gate, clock, identity: knownIdentity, authenticator, enclave, vault, directory: peerCache, handler: options.sync?.(inbound) ?? inbound, audit: options.audit?.audit ?? null },
     errors: { log, failures, onBrokenInvariant: (error) => state.broken.push(error) },
+    audit: options.audit?.http ?? null,
   };
   return {
     appOptions,

@@ -249,6 +249,7 @@ export class ReplicatingNode {
           store,
           acknowledged: (write, peers, timeoutMs) => acknowledgements.wait(write, peers, timeoutMs),
           onWritten: () => undefined,
+          audit: null,
         },
         sync: {
           ...gate,
@@ -259,7 +260,9 @@ export class ReplicatingNode {
           vault,
           directory: this.peerCache,
           handler: options.kind === 'older' ? asOlderKind(listened) : listened,
+          audit: null,
         },
+        audit: null,
         errors: { log, failures, onBrokenInvariant: (error) => this.broken.push(error) },
       },
     );

@@ -92,6 +92,7 @@ describe('a variable', () => {
     ['RATE_LIMIT_PER_MINUTE', '0', 'rateLimitPerMinute', 0],
     ['NONCE_RATE_LIMIT_PER_MINUTE', '0', 'nonceRateLimitPerMinute', 0],
     ['MAX_INFLIGHT_BYTES', '1048576', 'maxInflightBytes', 1_048_576],
+    ['AUDIT_TOKEN_SHA256', 'AB'.repeat(32), 'auditTokenHash', new Uint8Array(32).fill(0xab)],
     ['TRUSTED_PROXIES', ' 10.0.0.0/8, ::1 ,fd00::/8,', 'trustedProxies', ['10.0.0.0/8', '::1', 'fd00::/8']],
     ['HTTP_PROXY', 'proxy.test:3128', 'httpProxy', 'http://proxy.test:3128'],
   ])('%s=%s is read', (variable, text, name, value) => {
@@ -131,6 +132,7 @@ describe('a variable', () => {
     ['MAX_STORE_BYTES', ['0', '1.5']],
     ['CHAIN_CONFIRMATIONS', ['-1', '10001']],
     ['CHAIN_ID', ['0', '-1', '0x1', 'base']],
+    ['AUDIT_TOKEN_SHA256', ['ab', 'zz'.repeat(32), `0x${'ab'.repeat(32)}`]],
     ['CLAIM_MAX_TIP_GWEI', ['0', '0.5', '1000001']],
     ['TRUSTED_PROXIES', ['everybody', '10.0.0.1;10.0.0.2', '999.1.1.1', '10.0.0.0/33', '10.0.0.0/0', '::/0', '::/129', '10.0.0.0/8/8', '010.0.0.1', '1']],
     ['POP_TIMEOUT_SECONDS', ['0', '3601', '1.5']],
@@ -155,7 +157,7 @@ describe('a variable', () => {
     const environment = fc.dictionary(fc.constantFrom(...variables), fc.oneof(fc.string(), fc.webUrl(), fc.integer().map(String)));
     fc.assert(
       fc.property(environment, (given) => {
-        for (const problem of problemsOf(given)) expect(problem).toMatch(/^[A-Z_]+ [^\n]+$/);
+        for (const problem of problemsOf(given)) expect(problem).toMatch(/^[A-Z0-9_]+ [^\n]+$/);
       }),
     );
   });

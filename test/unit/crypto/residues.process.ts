@@ -82,6 +82,7 @@ function makeAndConfirm(): void {
   vault.installSyncKey();
   for (let index = 0; index < 50; index += 1) vault.deriveAppKey(100 as AppId, `path ${index}`, undefined, 32).fill(0);
   vault.sealMasterSecret(p384FromScalar('33'.repeat(48)).publicKeyDer);
+  for (let index = 0; index < 50; index += 1) vault.auditTag('derive', 100 as AppId, `path ${index}`);
 }
 
 function takeAnother(): void {

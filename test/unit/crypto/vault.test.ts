@@ -1,4 +1,5 @@
 /** The vault (protocol.md §3, §5): derives from the one secret that serves, wipes what it is told to, and never prints a secret. */
+import { createHmac } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import { inspect } from 'node:util';
 import { deriveKey } from '../../../src/crypto/derivation.ts';
@@ -47,6 +48,43 @@ function derived(vault: Vault): string {
 function derivedFrom(value: number): string {
   return Buffer.from(deriveKey(secret(value), APP, 'path', 32)).toString('hex');
 }
+
+describe('the tag of a path or key in the audit', () => {
+  const tag = (vault: Vault, kind: 'derive' | 'data' = 'derive', appId: AppId = APP, text = 'path') => vault.auditTag(kind, appId, text);
+
+  test('is the same on all nodes with one secret, and another with another', () => {
+    expect(tag(servingVault(1))).toMatch(/^[0-9a-f]{32}$/);
+    expect(tag(servingVault(1))).toBe(tag(servingVault(1)));
+    expect(tag(servingVault(2))).not.toBe(tag(servingVault(1)));
+  });
+
+  test('differs by app, kind and text, however they are joined', () => {
+    const vault = servingVault();
+    const tags = [tag(vault), tag(vault, 'data'), tag(vault, 'derive', 10 as AppId, '0:path'), tag(vault, 'derive', APP, 'path2'), tag(vault, 'derive', 10 as AppId)];
+    expect(new Set(tags).size).toBe(tags.length);
+  });
+
+  test('is nothing that an app can derive, or that shows a derived key', () => {
+    const vault = servingVault();
+    const keys = ['path', 'audit_tag_key', `derive:${APP}:path`].map((path) => Buffer.from(vault.deriveAppKey(APP, path, undefined, 32)));
+    for (const key of keys) {
+      expect(key.toString('hex')).not.toContain(tag(vault));
+      expect(createHmac('sha256', key).update(`derive:${APP}:path`).digest('hex')).not.toContain(tag(vault));
+    }
+  });
+
+  test('is there only while a secret serves', () => {
+    const vault = servingVault();
+    expect(tag(emptyVault())).toBeNull();
+    const before = tag(vault);
+    vault.setAside(hashOf(1));
+    expect(tag(vault)).toBeNull();
+    vault.serve(vault.hold(secret(2)));
+    expect(tag(vault)).not.toBe(before);
+    vault.wipe();
+    expect(tag(vault)).toBeNull();
+  });
+});
 
 describe('a secret that does not serve', () => {
   test.each<[string, (vault: Vault) => unknown]>([

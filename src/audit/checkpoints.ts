@@ -1,0 +1,98 @@
+/**
+ * Has the enclave sign the end of the audit when the plan says so, beside all requests: one signature at a time, each with a timeout.
+ * What fails is tried again with backoff; the entries wait in the ring meanwhile.
+ */
+import { auditMessage } from '../crypto/messages.ts';
+import { recoverEip191 } from '../crypto/signature.ts';
+import { within } from '../domain/deadline.ts';
+import { DependencyError } from '../domain/errors.ts';
+import type { Wallet } from '../domain/ids.ts';
+import type { Clock, Enclave, Random, TimerId } from '../domain/ports.ts';
+import { planCheckpoint, type CheckpointState } from './checkpoint-plan.ts';
+import type { AuditTrail } from './trail.ts';
+
+/** One signature. Milliseconds. */
+const SIGN_TIMEOUT_MS = 5_000;
+
+export interface CheckpointsModules {
+  readonly clock: Clock;
+  readonly random: Pick<Random, 'unit'>;
+  readonly enclave: Pick<Enclave, 'sign'>;
+  /** Null until the enclave has said who this node is. */
+  readonly wallet: () => Wallet | null;
+  readonly trail: Pick<AuditTrail, 'pointToSign' | 'addCheckpoint'>;
+  readonly onFailure: (error: unknown) => void;
+}
+
+export class Checkpoints {
+  readonly #modules: CheckpointsModules;
+  /** Of the beginning: the entry that a chain starts with. */
+  #state: CheckpointState = { unsigned: 1, isSigning: false, failures: 0, unit: 0 };
+  #signing: Promise<void> = Promise.resolve();
+  #timer: { readonly id: TimerId } | null = null;
+  #ended = false;
+
+  constructor(modules: CheckpointsModules) {
+    this.#modules = modules;
+  }
+
+  /** After each entry that no checkpoint speaks for. */
+  noteUnsigned(): void {
+    this.#state = { ...this.#state, unsigned: this.#state.unsigned + 1 };
+    this.#proceed();
+  }
+
+  /** One last checkpoint over everything so far; no more come after it. Never rejects. @returns whether it was made */
+  async end(): Promise<boolean> {
+    this.#ended = true;
+    this.#disarm();
+    await this.#signing;
+    if (this.#state.unsigned > 0) await this.#sign();
+    return this.#state.unsigned === 0;
+  }
+
+  #proceed(): void {
+    if (this.#ended) return;
+    const plan = planCheckpoint(this.#state);
+    if (plan.kind === 'now') void this.#sign();
+    // A timer that is armed already comes no later.
+    if (plan.kind !== 'in' || this.#timer !== null) return;
+    const id = this.#modules.clock.setTimeout(() => {
+      this.#timer = null;
+      void this.#sign();
+    }, plan.delayMs);
+    this.#timer = { id };
+  }
+
+  #disarm(): void {
+    if (this.#timer !== null) this.#modules.clock.clearTimeout(this.#timer.id);
+    this.#timer = null;
+  }
+
+  async #sign(): Promise<void> {
+    this.#disarm();
+    this.#state = { ...this.#state, isSigning: true };
+    this.#signing = this.#trySigning();
+    await this.#signing;
+    this.#proceed();
+  }
+
+  async #trySigning(): Promise<void> {
+    const { clock, random, enclave, trail, onFailure } = this.#modules;
+    const { sequence, hash } = trail.pointToSign();
+    const covered = this.#state.unsigned;
+    try {
+      const wallet = this.#modules.wallet();
+      if (wallet === null) throw new DependencyError('enclave', 'unreachable', 'the enclave has not said who this node is');
+      const message = auditMessage(sequence, hash, wallet);
+      const signature = await within(clock, 'the signature of an audit checkpoint', SIGN_TIMEOUT_MS, undefined, (signal) => enclave.sign(message, signal));
+      // An enclave that has another wallet by now has signed for another node.
+      if (recoverEip191(message, signature) !== wallet) throw new DependencyError('enclave', 'malformed', 'an audit checkpoint was signed by another wallet');
+      trail.addCheckpoint({ sequence, hash, wallet, signature });
+      this.#state = { unsigned: this.#state.unsigned - covered, isSigning: false, failures: 0, unit: 0 };
+    } catch (error) {
+      this.#state = { ...this.#state, isSigning: false, failures: this.#state.failures + 1, unit: random.unit() };
+      onFailure(error);
+    }
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * The entries of an audit and the chain through them (docs/audit.md). The hash of an entry is SHA-256 over the hash before it, in
+ * hex, and the entry as canonical JSON; before the first one stand 64 zeros. So an entry cannot be changed, left out or added
+ * without changing every hash after it, and a signature over one hash speaks for all entries before it.
+ *
+ * What is dropped is a part of the chain too: an entry says up to which number the node keeps nothing any more. A gap stands where such
+ * entries would be read, and carries the hash that the chain goes on from.
+ */
+import { z } from 'zod';
+import { sha256Hex } from '../crypto/hash.ts';
+import type { AuditEvent } from '../domain/audit.ts';
+import type { Wallet } from '../domain/ids.ts';
+
+export const HASH_BEFORE_FIRST = '0'.repeat(64);
+
+/** A point in the chain: the number of an entry and its hash, 64 hex digits. */
+export interface ChainPoint {
+  readonly sequence: number;
+  readonly hash: string;
+}
+
+/** A point in the chain that an enclave wallet has signed (`auditMessage`). */
+export interface Checkpoint extends ChainPoint {
+  readonly wallet: Wallet;
+  /** `0x` + 65 bytes of hex. */
+  readonly signature: string;
+}
+
+/** Entries that are not there, both ends included. */
+export interface SequenceRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** A form of an entry has its fields in ascending order: `JSON.stringify` then gives canonical JSON. */
+export function eventText(sequence: number, atMs: number, event: AuditEvent): string {
+  const { appId, operation, outcome, target, wallet } = event;
+  return JSON.stringify({ app_id: appId, at_ms: atMs, op: operation, outcome, seq: sequence, target, wallet });
+}
+
+/** The first entry. @param chain names this chain: 32 random hex digits */
+export function startText(atMs: number, chain: string): string {
+  return JSON.stringify({ at_ms: atMs, chain, op: 'start', seq: 1 });
+}
+
+export function checkpointText(sequence: number, atMs: number, { sequence: of, hash, signature, wallet }: Checkpoint): string {
+  return JSON.stringify({ at_ms: atMs, of, of_hash: hash, op: 'checkpoint', seq: sequence, signature, wallet });
+}
+
+/** @param upTo the newest entry that is not kept any more */
+export function droppedText(sequence: number, atMs: number, upTo: number): string {
+  return JSON.stringify({ at_ms: atMs, op: 'dropped', seq: sequence, up_to: upTo });
+}
+
+/** Stands where entries would be that the node has dropped; it is read and not chained. @param hash of the last of them */
+export function gapText(chain: string, { from, to }: SequenceRange, hash: string): string {
+  return JSON.stringify({ chain, from, hash, op: 'gap', to });
+}
+
+export function nextHash(before: string, text: string): string {
+  return sha256Hex(before + text);
+}
+
+/** An entry as it is read: with its hash. */
+export function withHash(text: string, hash: string): string {
+  return `${text.slice(0, -1)},"hash":"${hash}"}`;
+}
+
+const sequence = z.number().int().min(1);
+const hash = z.string().regex(/^[0-9a-f]{64}$/);
+const wallet = z.string().regex(/^0x[0-9a-f]{40}$/);
+const chainId = z.string().regex(/^[0-9a-f]{32}$/);
+const chained = { at_ms: z.number().int(), hash, seq: sequence };
+
+const start = z.strictObject({ ...chained, op: z.literal('start'), chain: chainId });
+const event = z.strictObject({
+  ...chained,
+  op: z.enum(['stop', 'derive', 'put', 'delete', 'hand_over', 'snapshot', 'claim', 'install', 'set_aside']),
+  app_id: z.number().int().nullable(),
+  outcome: z.string(),
+  target: z.string().nullable(),
+  wallet: wallet.nullable(),
+});
+const checkpoint = z.strictObject({ ...chained, op: z.literal('checkpoint'), of: sequence, of_hash: hash, signature: z.string(), wallet });
+const dropped = z.strictObject({ ...chained, op: z.literal('dropped'), up_to: sequence });
+const gap = z.strictObject({ op: z.literal('gap'), chain: chainId, from: sequence, to: sequence, hash });
+
+/** A line of an audit as a reader gets it; what has any other field is none. */
+export const auditLine = z.discriminatedUnion('op', [start, event, checkpoint, dropped, gap]);
+export type AuditLine = z.infer<typeof auditLine>;
+export type ChainedLine = Exclude<AuditLine, { op: 'gap' }>;

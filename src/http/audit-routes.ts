@@ -1,0 +1,41 @@
+/** `GET /audit?after=SEQ&limit=N` (docs/audit.md): pages of the audit, for who has its token. */
+import { Router } from 'express';
+import { RefusalError } from '../domain/errors.ts';
+import { requireToken } from './bearer-token.ts';
+import type { ClientLimits } from './client-limit.ts';
+import { readQuery } from './query.ts';
+import { methodNotAllowed } from './unknown-route.ts';
+
+/** Entries of one page, at most and when nothing is said. */
+const MAX_PAGE_ENTRIES = 1_000;
+
+export interface AuditModules {
+  /** `AUDIT_TOKEN_SHA256`. */
+  readonly tokenHash: Uint8Array;
+  readonly reader: {
+    /** A page as JSON. @param after the number of the last entry that the reader has; 0: none */
+    page(after: number, limit: number): string;
+  };
+}
+
+export function auditRoutes({ tokenHash, reader }: AuditModules, limits: Pick<ClientLimits, 'open'>): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+  router
+    .route('/audit')
+    .all(requireToken({ tokenHash, realm: 'audit' }, limits.open))
+    .get((request, response) => {
+      const at = request.url.indexOf('?');
+      const { after, limit } = readQuery(at === -1 ? '' : request.url.slice(at + 1), ['after', 'limit']);
+      const page = reader.page(wholeNumber('after', after, 0, Number.MAX_SAFE_INTEGER), wholeNumber('limit', limit, MAX_PAGE_ENTRIES, MAX_PAGE_ENTRIES));
+      response.type('json').send(page);
+    })
+    .all(methodNotAllowed);
+  return router;
+}
+
+/** Larger ones are cut. @throws RefusalError bad_request */
+function wholeNumber(name: 'after' | 'limit', text: string | undefined, fallback: number, max: number): number {
+  if (text === undefined) return fallback;
+  if (!/^\d{1,16}$/.test(text) || (name === 'limit' && Number(text) === 0)) throw new RefusalError('bad_request', `${name} is no whole number`);
+  return Math.min(Number(text), max);
+}

@@ -1,0 +1,70 @@
+/**
+ * What the audit hears of a request (docs/audit.md): once its answer has gone, or its caller. Only callers that have proved who they are
+ * are noted, whatever their request came to: strangers could otherwise push out what the audit is for.
+ */
+import type { Response } from 'express';
+import type { AuthenticatedPeer } from '../auth/authenticator.ts';
+import { derivationInfo } from '../crypto/derivation.ts';
+import type { Vault } from '../crypto/vault.ts';
+import type { Audit, AuditEvent, AuditOperation } from '../domain/audit.ts';
+import type { ErrorCode } from '../domain/errors.ts';
+import { MAX_DERIVE_INFO_BYTES, MAX_HELD_KEY_BYTES } from '../domain/limits.ts';
+import type { AppLocals, Operation } from './bound-request.ts';
+import type { SealedHandler, SealedLocals } from './sealed-exchange.ts';
+
+type Subject = Omit<AuditEvent, 'outcome'>;
+/** What has come of a request so far. */
+type Known<Locals extends SealedLocals> = Pick<Locals, 'caller'> & Partial<Locals>;
+
+/** Messages of peers that are audited. */
+const PEER_OPERATIONS: ReadonlyMap<unknown, AuditOperation> = new Map([
+  ['master_secret_request', 'hand_over'],
+  ['snapshot_request', 'snapshot'],
+]);
+
+/** After the authentication. @param audit null: nothing is noted */
+export function auditApp(audit: Audit | null, vault: Pick<Vault, 'auditTag'>, operation: Operation): SealedHandler<AppLocals> {
+  return audited<AppLocals>(audit, ({ caller: { appId, wallet }, inner }) => ({ operation, wallet, appId, target: targetOf(operation, inner, (kind, text) => vault.auditTag(kind, appId, text)) }));
+}
+
+/** After the authentication. @param audit null: nothing is noted */
+export function auditPeer<Locals extends SealedLocals<AuthenticatedPeer>>(audit: Audit | null): SealedHandler<Locals> {
+  return audited<Locals>(audit, ({ caller, inner }) => {
+    const operation = PEER_OPERATIONS.get(inner?.['type']);
+    return operation === undefined ? null : { operation, wallet: caller.member.wallet, appId: null, target: null };
+  });
+}
+
+/** @param subjectOf null for what is not audited; it throws nothing */
+function audited<Locals extends SealedLocals>(audit: Audit | null, subjectOf: (known: Known<Locals>) => Subject | null): SealedHandler<Locals> {
+  if (audit === null) return (_request, _response, next) => next();
+  return (_request, response, next) => {
+    response.once('close', () => {
+      const subject = subjectOf(response.locals);
+      if (subject !== null) audit.record({ ...subject, outcome: outcomeOf(response) });
+    });
+    next();
+  };
+}
+
+/** The tag of what was asked for; null for what is no path or key at all. */
+function targetOf(operation: Operation, inner: Record<string, unknown> | undefined, tagOf: (kind: 'derive' | 'data', text: string) => string | null): string | null {
+  const { path, context = '', key } = inner ?? {};
+  if (operation !== 'derive') return taggable(key, MAX_HELD_KEY_BYTES) ? tagOf('data', key) : null;
+  if (!taggable(path, MAX_DERIVE_INFO_BYTES) || !(context === '' || taggable(context, MAX_DERIVE_INFO_BYTES))) return null;
+  return tagOf('derive', derivationInfo(path, context));
+}
+
+/** What is longer is refused, and not worth its hash. */
+function taggable(text: unknown, maxChars: number): text is string {
+  return typeof text === 'string' && text !== '' && text.length <= maxChars;
+}
+
+/** `ok`, the code of a refusal, or `unanswered` where the caller went away before. */
+function outcomeOf(response: Pick<Response, 'headersSent' | 'statusCode' | 'locals'>): string {
+  if (!response.headersSent) return 'unanswered';
+  const { errorCode } = response.locals as { readonly errorCode?: ErrorCode };
+  if (errorCode !== undefined) return errorCode;
+  // The one refusal that is sealed (protocol.md §10, Bound to the request).
+  return response.statusCode === 404 ? 'not_found' : 'ok';
+}

@@ -1,0 +1,30 @@
+/**
+ * Routes for operators (RFC 6750): a bearer token, of which a node knows the SHA-256 alone, since its environment is public. Who has the
+ * token is not counted for any limit, so that no stranger uses up what an operator needs.
+ */
+import type { RequestHandler } from 'express';
+import { constantTimeEqual, sha256 } from '../crypto/hash.ts';
+
+/** What is longer is no token. */
+const BEARER = /^Bearer +([\x21-\x7e]{1,1024})$/i;
+
+export interface TokenOptions {
+  /** SHA-256 of the token: 32 bytes. */
+  readonly tokenHash: Uint8Array;
+  /** What the token is for, in one word. */
+  readonly realm: string;
+}
+
+/** Answers 401 without the right token. @param limit counts such a request for its client */
+export function requireToken({ tokenHash, realm }: TokenOptions, limit: RequestHandler): RequestHandler {
+  return (request, response, next) => {
+    const token = BEARER.exec(request.headers.authorization ?? '')?.[1];
+    if (token !== undefined && constantTimeEqual(sha256(token), tokenHash)) {
+      next();
+      return;
+    }
+    void limit(request, response, () => {
+      response.set('www-authenticate', `Bearer realm="${realm}"`).status(401).json({ code: 'unauthorized', message: `the token for ${realm} is missing or wrong` });
+    });
+  };
+}

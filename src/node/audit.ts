@@ -1,0 +1,94 @@
+/**
+ * The audit of a node (docs/audit.md): joins its trail, its checkpoints and what it hears besides requests. There is none, and nothing
+ * is kept, when no token is set: nobody could read it.
+ */
+import { Checkpoints } from '../audit/checkpoints.ts';
+import { AUDIT_LIMITS, AuditTrail } from '../audit/trail.ts';
+import type { Config } from '../config/settings.ts';
+import type { Audit, AuditEvent } from '../domain/audit.ts';
+import { ExpectedError } from '../domain/errors.ts';
+import type { FailureLog } from '../domain/failure-log.ts';
+import type { Wallet } from '../domain/ids.ts';
+import type { Clock, Enclave, Log, Random } from '../domain/ports.ts';
+import type { AuditModules } from '../http/audit-routes.ts';
+import type { NodeJobsModules } from './jobs.ts';
+import type { SecretChange } from './master-secret.ts';
+
+export interface NodeAuditModules {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly enclave: Pick<Enclave, 'sign'>;
+  readonly log: Log;
+  readonly failures: Pick<FailureLog, 'note'>;
+  /** Of this node; null until the enclave has said it. */
+  readonly wallet: () => Wallet | null;
+}
+
+export class NodeAudit {
+  readonly audit: Audit;
+  /** For `GET /audit`. */
+  readonly http: AuditModules;
+  readonly #trail: AuditTrail;
+  readonly #checkpoints: Checkpoints;
+  readonly #modules: NodeAuditModules;
+
+  /** Null when `AUDIT_TOKEN_SHA256` is unset. */
+  static of({ auditTokenHash }: Pick<Config, 'auditTokenHash'>, modules: NodeAuditModules): NodeAudit | null {
+    return auditTokenHash === undefined ? null : new NodeAudit(auditTokenHash, modules);
+  }
+
+  private constructor(tokenHash: Uint8Array, modules: NodeAuditModules) {
+    const { failures, log } = modules;
+    const trail = new AuditTrail(AUDIT_LIMITS, { ...modules, onUnsigned: () => this.#checkpoints.noteUnsigned() });
+    this.#checkpoints = new Checkpoints({ ...modules, trail, onFailure: (error) => void failures.note(log, 'a checkpoint of the audit', error) });
+    this.#trail = trail;
+    this.#modules = modules;
+    this.audit = trail;
+    this.http = { tokenHash, reader: trail };
+  }
+
+  /** Entries that no reader can get any more. */
+  get dropped(): number {
+    return this.#trail.dropped;
+  }
+
+  noteSecret({ operation, hash, from }: SecretChange): void {
+    this.#noteOwn({ operation, wallet: from, target: hash, outcome: 'ok' });
+  }
+
+  /** A chain whose claims are noted, whatever they come to. */
+  noting(chain: NodeJobsModules['chain']): NodeJobsModules['chain'] {
+    return {
+      readHeadHash: (signal) => chain.readHeadHash(signal),
+      hasClaimed: (hash, signal) => chain.hasClaimed(hash, signal),
+      claim: async (hash, signal) => {
+        const note = (outcome: string): void => this.#noteOwn({ operation: 'claim', wallet: this.#modules.wallet(), target: hash, outcome });
+        try {
+          const report = await chain.claim(hash, signal);
+          note(report.kind);
+          return report;
+        } catch (error) {
+          // It may have been sent.
+          note(error instanceof ExpectedError ? error.code : 'failed');
+          throw error;
+        }
+      },
+    };
+  }
+
+  /** The node was told to stop: requests under way still follow. */
+  noteStop(): void {
+    this.#noteOwn({ operation: 'stop', wallet: null, target: null, outcome: 'ok' });
+  }
+
+  /** The last checkpoint, and a line that says where the audit ended. Never rejects. */
+  async end(): Promise<void> {
+    const isSigned = await this.#checkpoints.end();
+    const { sequence, hash } = this.#trail.last;
+    this.#modules.log.info('the audit ends', { sequence, hash, signed: isSigned, dropped: this.dropped });
+  }
+
+  #noteOwn(event: Omit<AuditEvent, 'appId'>): void {
+    this.audit.record({ ...event, appId: null });
+  }
+}

@@ -1,0 +1,165 @@
+/** `GET /audit` and what the audit hears of requests (docs/audit.md), over real HTTP. */
+import { createHash } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { AUDIT_LIMITS, AuditTrail } from '../../../src/audit/trail.ts';
+import { appAuthMessage, peerAuthMessage } from '../../../src/crypto/messages.ts';
+import { generateP384 } from '../../../src/crypto/p384.ts';
+import { canonicalJson } from '../../../src/crypto/canonical-json.ts';
+import { toWireEnvelope } from '../../../src/domain/envelope.ts';
+import type { AppId } from '../../../src/domain/ids.ts';
+import { inProcessEnclave } from '../../support/in-process-enclave.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { authorizedRecord, memberOf, startNodeOverHttp, type NodeOverHttp } from '../../support/node-over-http.ts';
+import { SeededRandom } from '../../support/seeded-random.ts';
+import { pageOf } from '../audit/audit-of.ts';
+
+const APP = 100;
+const TOKEN = 'the-token-of-an-auditor';
+const tokenHash = createHash('sha256').update(TOKEN).digest();
+
+const app = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random: new SeededRandom('app'), clock: new ManualClock() });
+const peer = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random: new SeededRandom('peer'), clock: new ManualClock() });
+
+let node: NodeOverHttp;
+let trail: AuditTrail;
+beforeEach(async () => {
+  trail = new AuditTrail(AUDIT_LIMITS, { clock: new ManualClock(), random: new SeededRandom('trail'), onUnsigned: () => undefined });
+  node = await startNodeOverHttp({
+    lookup: async (of) => authorizedRecord(BigInt(APP), of, app.emulated.teePubkey),
+    members: [memberOf(peer.emulated.wallet, peer.emulated.teePubkey, 'https://peer.test')],
+    audit: { audit: trail, http: { tokenHash, reader: trail } },
+  });
+});
+afterEach(() => node.close());
+
+async function ask(method: string, path: string, inner: object, headers: Readonly<Record<string, string>> = {}): Promise<number> {
+  const nonce = node.nonces.issue();
+  const timestamp = String(Math.floor(node.clock.nowMs() / 1_000));
+  const signature = await app.sign(appAuthMessage(nonce, node.identity.wallet, timestamp));
+  const body = JSON.stringify(toWireEnvelope(await app.encrypt(JSON.stringify(inner), node.identity.teePubkey)));
+  const { status } = await fetch(`${node.url}${path}`, { method, headers: { 'x-app-signature': signature, 'x-app-nonce': nonce, 'x-app-timestamp': timestamp, ...headers }, body });
+  return status;
+}
+
+async function askAsPeer(inner: object): Promise<number> {
+  const nonce = node.nonces.issue();
+  const timestamp = String(Math.floor(node.clock.nowMs() / 1_000));
+  const signature = await peer.sign(peerAuthMessage(nonce, node.identity.wallet, timestamp));
+  const envelope = toWireEnvelope(await peer.encrypt(JSON.stringify(inner), node.identity.teePubkey));
+  const headers = { 'x-kms-signature': signature, 'x-kms-nonce': nonce, 'x-kms-timestamp': timestamp, 'x-sync-signature': node.vault.syncHmac(canonicalJson(envelope)) };
+  return (await fetch(`${node.url}/sync`, { method: 'POST', headers, body: JSON.stringify(envelope) })).status;
+}
+
+/** An entry comes once the answer has gone, which the caller may know first. */
+async function entriesOnce(count: number) {
+  while (trail.last.sequence < count + 1) await new Promise((resolve) => setImmediate(resolve));
+  return pageOf(trail, 1).entries;
+}
+
+const authorized = (token: string): RequestInit => ({ headers: { authorization: `Bearer ${token}` } });
+
+describe('GET /audit', () => {
+  test.each<[string, RequestInit]>([
+    ['no token', {}],
+    ['another token', authorized(`${TOKEN}.`)],
+    ['the hash of the token', authorized(tokenHash.toString('hex'))],
+    ['no bearer token', { headers: { authorization: `Basic ${TOKEN}` } }],
+    ['a token that is far too long', authorized('a'.repeat(2_000))],
+  ])('with %s is answered with 401, and nothing of the audit', async (_, init) => {
+    const answer = await fetch(`${node.url}/audit`, init);
+    expect(answer.status).toBe(401);
+    expect(answer.headers.get('www-authenticate')).toBe('Bearer realm="audit"');
+    expect(await answer.json()).toEqual({ code: 'unauthorized', message: 'the token for audit is missing or wrong' });
+  });
+
+  test('with the token gives a page', async () => {
+    const answer = await fetch(`${node.url}/audit`, authorized(TOKEN));
+    expect([answer.status, answer.headers.get('content-type'), answer.headers.get('cache-control')]).toEqual([200, 'application/json; charset=utf-8', 'no-store']);
+    expect(await answer.json()).toEqual(pageOf(trail, 0));
+  });
+
+  test('goes on after a number, with so many entries as asked for, and at most a thousand', async () => {
+    for (let number = 0; number < 1_100; number += 1) trail.record({ operation: 'stop', wallet: null, appId: null, target: null, outcome: 'ok' });
+    const sizes: number[] = [];
+    for (const query of ['after=2&limit=3', 'after=2', 'after=2&limit=5000', 'after=5000']) {
+      const page = (await (await fetch(`${node.url}/audit?${query}`, authorized(TOKEN))).json()) as { readonly entries: readonly { readonly seq: number }[] };
+      sizes.push(page.entries.length);
+      if (page.entries.length > 0) expect(page.entries[0]!.seq).toBe(3);
+    }
+    expect(sizes).toEqual([3, 1_000, 1_000, 0]);
+  });
+
+  test.each(['after=-1', 'after=x', 'after=', 'limit=0', 'limit=1.5', 'after=1&after=2'])('refuses ?%s with 400', async (query) => {
+    expect((await fetch(`${node.url}/audit?${query}`, authorized(TOKEN))).status).toBe(400);
+  });
+
+  test('takes no other method, and is read while the node stops', async () => {
+    node.state.stopping = true;
+    expect((await fetch(`${node.url}/audit`, authorized(TOKEN))).status).toBe(200);
+    expect((await fetch(`${node.url}/audit`, { ...authorized(TOKEN), method: 'POST' })).status).toBe(405);
+    expect((await fetch(`${node.url}/health`)).status).toBe(503);
+  });
+
+  test('is no route where no token is set', async () => {
+    const other = await startNodeOverHttp();
+    expect((await fetch(`${other.url}/audit`, authorized(TOKEN))).status).toBe(404);
+    await other.close();
+  });
+});
+
+describe('the audit hears of', () => {
+  test('derive, put and delete: who asked, what in place of path and key, and what it came to', async () => {
+    expect(await ask('POST', '/kms/derive', { path: 'a path', context: 'c' })).toBe(200);
+    expect(await ask('POST', '/kms/derive', { path: '' })).toBe(400);
+    expect(await ask('PUT', '/kms/data', { key: 'a key', value: '' })).toBe(200);
+    expect(await ask('DELETE', '/kms/data', { key: 'a key' })).toBe(200);
+    expect(await ask('DELETE', '/kms/data', { key: 'a key' })).toBe(404);
+    expect(await ask('DELETE', '/kms/data', { key: 'a key' }, { 'x-nova-sealed-errors': '1' })).toBe(404);
+    expect(await ask('DELETE', '/kms/data', { key: 'a key', op: 'put' })).toBe(400);
+    const derive = node.vault.auditTag('derive', APP as AppId, 'a path:c');
+    const data = node.vault.auditTag('data', APP as AppId, 'a key');
+    expect((await entriesOnce(7)).map(({ op, outcome, target }) => [op, outcome, target])).toEqual([
+      ['derive', 'ok', derive],
+      ['derive', 'bad_request', null],
+      ['put', 'ok', data],
+      ['delete', 'ok', data],
+      ['delete', 'not_found', data],
+      ['delete', 'not_found', data],
+      ['delete', 'bad_request', data],
+    ]);
+    expect(pageOf(trail, 1).entries.every(({ wallet, app_id: appId }) => wallet === app.emulated.wallet && appId === APP)).toBe(true);
+    expect(trail.page(0, 1_000)).not.toMatch(/a path|a key/);
+  });
+
+  test('a hand-over of the secret and a page of a snapshot, and of no other message', async () => {
+    const { publicKeyDer } = generateP384(new SeededRandom('ephemeral'));
+    expect(await askAsPeer({ type: 'digest_request' })).toBe(200);
+    expect(await askAsPeer({ type: 'master_secret_request', ecdh_pubkey: publicKeyDer })).toBe(200);
+    expect(await askAsPeer({ type: 'master_secret_request' })).toBe(400);
+    expect(await askAsPeer({ type: 'snapshot_request' })).toBe(200);
+    const of = { app_id: null, target: null, wallet: peer.emulated.wallet };
+    expect(await entriesOnce(3)).toMatchObject([
+      { ...of, op: 'hand_over', outcome: 'ok' },
+      { ...of, op: 'hand_over', outcome: 'bad_request' },
+      { ...of, op: 'snapshot', outcome: 'ok' },
+    ]);
+  });
+
+  test('nobody who has not proved who it is', async () => {
+    for (const path of ['/kms/derive', '/sync']) expect((await fetch(`${node.url}${path}`, { method: 'POST', body: '{}' })).status).toBe(403);
+    expect(await ask('POST', '/kms/derive', { path: 'p' }, { 'x-app-timestamp': '1' })).toBe(403);
+    expect(await ask('POST', '/kms/derive', { path: 'p' })).toBe(200);
+    expect(await entriesOnce(1)).toHaveLength(1);
+  });
+
+  test('no reading of values', async () => {
+    expect(await ask('PUT', '/kms/data', { key: 'k', value: '' })).toBe(200);
+    const nonce = node.nonces.issue();
+    const timestamp = String(Math.floor(node.clock.nowMs() / 1_000));
+    const signature = await app.sign(appAuthMessage(nonce, node.identity.wallet, timestamp));
+    const read = await fetch(`${node.url}/kms/data/k`, { headers: { 'x-app-signature': signature, 'x-app-nonce': nonce, 'x-app-timestamp': timestamp } });
+    expect(read.status).toBe(200);
+    expect(await ask('DELETE', '/kms/data', { key: 'k' })).toBe(200);
+    expect((await entriesOnce(2)).map(({ op }) => op)).toEqual(['put', 'delete']);
+  });
+});
