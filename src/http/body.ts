@@ -2,14 +2,15 @@
 import type { RequestHandler } from 'express';
 import type { IncomingMessage } from 'node:http';
 import { RefusalError } from '../domain/errors.ts';
-import type { ByteLease } from './inflight-bytes.ts';
 import { parseJsonBody } from '../crypto/json.ts';
+import type { Admission } from './admission.ts';
+import type { ByteLease } from './inflight-bytes.ts';
 
 /** Gives the parsed JSON as `response.locals.body`. Refuses with unsupported_media_type, payload_too_large, service_unavailable, bad_request. */
 export function readBody(maxBytes: number): RequestHandler {
   return async (request, response, next) => {
-    const locals = response.locals as { body?: unknown; lease: ByteLease };
-    locals.body = parseBody(await bytesOf(request, maxBytes, locals.lease));
+    const locals = response.locals as { body?: unknown; admission: Admission };
+    locals.body = parseBody(await bytesOf(request, maxBytes, locals.admission.lease));
     next();
   };
 }

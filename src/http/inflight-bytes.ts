@@ -1,7 +1,7 @@
 /**
  * What bodies being read and answers being made may take of memory, all together (protocol.md §10, Bounds): half for `/sync`, half for
  * the rest. A caller holds at most a quarter of its half, and an empty half admits one request of any permitted size. Bytes count as
- * they come, until the answer has gone.
+ * they come, until the answer has gone and the work for it has ended.
  */
 import { RefusalError } from '../domain/errors.ts';
 
@@ -12,6 +12,8 @@ export class InflightBytes {
   readonly #maxBytes: number;
   readonly #byCaller = new Map<string, number>();
   #held = 0;
+  /** Was alone when it outgrew its share, and may grow on: what comes meanwhile has to find room beside it. */
+  #large: ByteLease | null = null;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
@@ -23,36 +25,54 @@ export class InflightBytes {
   }
 
   open(caller: string): ByteLease {
-    return new ByteLease((ownBytes, moreBytes) => this.#fits(caller, ownBytes, moreBytes), (bytes) => this.#add(caller, bytes));
+    return new ByteLease(this, caller);
   }
 
-  #fits(caller: string, ownBytes: number, moreBytes: number): boolean {
-    if (this.#held === ownBytes) return true;
-    return this.#held + moreBytes <= this.#maxBytes && (this.#byCaller.get(caller) ?? 0) + moreBytes <= this.#maxBytes / 4;
+  /** For `ByteLease`. */
+  fits(lease: ByteLease, moreBytes: number): boolean {
+    if (this.#large === lease || this.#held === lease.bytes) return true;
+    return this.#held + moreBytes <= this.#maxBytes && !this.#exceedsShare(lease, moreBytes);
   }
 
-  #add(caller: string, bytes: number): void {
+  /** For `ByteLease`. */
+  count(lease: ByteLease, bytes: number): void {
+    if (bytes > 0 && this.#large === null && this.#held === lease.bytes && this.#exceedsShare(lease, bytes)) this.#large = lease;
     this.#held += bytes;
-    const left = (this.#byCaller.get(caller) ?? 0) + bytes;
-    if (left === 0) this.#byCaller.delete(caller);
-    else this.#byCaller.set(caller, left);
+    const left = (this.#byCaller.get(lease.caller) ?? 0) + bytes;
+    if (left === 0) this.#byCaller.delete(lease.caller);
+    else this.#byCaller.set(lease.caller, left);
+  }
+
+  /** For `ByteLease`. */
+  release(lease: ByteLease): void {
+    this.count(lease, -lease.bytes);
+    if (this.#large === lease) this.#large = null;
+  }
+
+  #exceedsShare({ caller }: ByteLease, moreBytes: number): boolean {
+    return (this.#byCaller.get(caller) ?? 0) + moreBytes > this.#maxBytes / 4;
   }
 }
 
 /** What one request holds. */
 export class ByteLease {
-  readonly #fits: (ownBytes: number, moreBytes: number) => boolean;
-  readonly #count: (bytes: number) => void;
+  readonly caller: string;
+  readonly #half: InflightBytes;
   #bytes = 0;
+  #reserved = 0;
 
-  constructor(fits: (ownBytes: number, moreBytes: number) => boolean, count: (bytes: number) => void) {
-    this.#fits = fits;
-    this.#count = count;
+  constructor(half: InflightBytes, caller: string) {
+    this.#half = half;
+    this.caller = caller;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** Nothing is counted yet. @throws RefusalError service_unavailable when so many bytes would not fit now */
   expect(bytes: number): void {
-    if (this.#fits(this.#bytes, bytes)) return;
+    if (this.#half.fits(this, bytes)) return;
     throw new RefusalError('service_unavailable', 'the node holds as many bytes of requests as it may', RETRY_AFTER_SECONDS);
   }
 
@@ -62,13 +82,29 @@ export class ByteLease {
     this.count(bytes);
   }
 
+  /** Whether they fit or not; fewer than 0 are given back. */
   count(bytes: number): void {
+    this.#half.count(this, bytes);
     this.#bytes += bytes;
-    this.#count(bytes);
+  }
+
+  /** For an answer that takes its time to be made. @throws as `expect` */
+  reserve(bytes: number): void {
+    this.add(bytes);
+    this.#reserved += bytes;
+  }
+
+  /** The answer is there: its bytes count in place of what was reserved for it. @throws as `expect`, unless it must not be refused */
+  countAnswer(bytes: number, mayBeRefused: boolean): void {
+    const more = bytes - this.#reserved;
+    if (mayBeRefused && more > 0) this.expect(more);
+    this.#reserved = 0;
+    this.count(more);
   }
 
   release(): void {
-    this.#count(-this.#bytes);
+    this.#half.release(this);
     this.#bytes = 0;
+    this.#reserved = 0;
   }
 }

@@ -8,16 +8,17 @@ import type { Authenticator } from '../auth/authenticator.ts';
 import type { Vault } from '../crypto/vault.ts';
 import type { NonceBook } from '../auth/nonce-book.ts';
 import type { Audit } from '../domain/audit.ts';
-import type { Identity } from '../domain/ports.ts';
+import type { Clock, Identity } from '../domain/ports.ts';
+import { admit, noteFailedWork } from './admit.ts';
 import { auditApp } from './audited.ts';
 import { readBody } from './body.ts';
 import { DataHandlers, type DataModules } from './data.ts';
 import { derive } from './derive.ts';
 import { requireReady, type GateModules } from './gate.ts';
-import { holdBytes } from './hold-bytes.ts';
 import { InflightBytes } from './inflight-bytes.ts';
 import { answerBound, requireBound, type AppLocals, type Operation } from './bound-request.ts';
 import { rawQuery, readPathKey } from './query.ts';
+import { RequestsUnderWay, type UnderWayLimits } from './requests-under-way.ts';
 import { knownIdentity, openEnvelope, sendSealed, type EnvelopeModules, type SealedHandler } from './sealed-exchange.ts';
 import { methodNotAllowed } from './unknown-route.ts';
 
@@ -41,7 +42,11 @@ export interface KmsModules extends Pick<GateModules, 'readiness'>, AppCallerMod
   readonly vault: DataModules['vault'] & Pick<Vault, 'deriveAppKey' | 'auditTag'>;
   /** Null: there is no audit. */
   readonly audit: Audit | null;
+  readonly clock: Clock;
 }
+
+/** Requests of an app wallet (protocol.md §10, Bounds). */
+const UNDER_WAY: UnderWayLimits = { maxUnderWay: 32, maxWaiting: 256, waitTimeoutMs: 5_000 };
 
 /** No group in it: a key is read as it was sent, not as Express decodes it. */
 const DATA_KEY_PATH = /^\/data\//;
@@ -50,7 +55,8 @@ export function kmsRoutes(options: KmsOptions, modules: KmsModules): Router {
   const data = new DataHandlers({ maxValueBytes: options.maxValueBytes }, modules);
   const ready = requireReady(modules);
   const authenticate = authenticateApp(modules);
-  const hold = holdBytes<AppLocals>(new InflightBytes(options.maxInflightBytes / 2), ({ caller }) => caller.wallet);
+  const bounds = { bytes: new InflightBytes(options.maxInflightBytes / 2), underWay: new RequestsUnderWay(UNDER_WAY, modules) };
+  const admitted = admit<AppLocals>(bounds, ({ caller }) => caller.wallet);
   const audited = (operation: Operation) => auditApp(modules.audit, modules.vault, operation);
   const body = readBody(options.maxRequestBodyBytes);
   const open = openEnvelope<AppLocals>(modules);
@@ -60,18 +66,19 @@ export function kmsRoutes(options: KmsOptions, modules: KmsModules): Router {
   router.use(ready);
   router
     .route('/derive')
-    .post(authenticate, audited('derive'), hold, body, open, requireBound('derive'), ready, send(({ caller, inner }) => derive(modules.vault, caller.appId, inner)))
+    .post(authenticate, audited('derive'), admitted, body, open, requireBound('derive'), ready, send(({ caller, inner }) => derive(modules.vault, caller.appId, inner)))
     .all(methodNotAllowed);
   router
     .route('/data')
-    .get(authenticate, hold, ready, send(({ caller }, request) => data.query(caller.appId, rawQuery(request.url))))
-    .put(authenticate, audited('put'), hold, body, open, requireBound('put'), ready, send(({ caller, inner }) => data.put(caller.appId, inner)))
-    .delete(authenticate, audited('delete'), hold, body, open, requireBound('delete'), ready, send(({ caller, inner }) => data.delete(caller.appId, inner)))
+    .get(authenticate, admitted, ready, send(({ caller }, request) => data.query(caller.appId, rawQuery(request.url))))
+    .put(authenticate, audited('put'), admitted, body, open, requireBound('put'), ready, send(({ caller, inner }) => data.put(caller.appId, inner)))
+    .delete(authenticate, audited('delete'), admitted, body, open, requireBound('delete'), ready, send(({ caller, inner }) => data.delete(caller.appId, inner)))
     .all(methodNotAllowed);
   router
     .route(DATA_KEY_PATH)
-    .get(authenticate, hold, ready, send(({ caller }, request) => data.readFirst(caller.appId, readPathKey(request.path.replace(DATA_KEY_PATH, '')))))
+    .get(authenticate, admitted, ready, send(({ caller }, request) => data.readFirst(caller.appId, readPathKey(request.path.replace(DATA_KEY_PATH, '')))))
     .all(methodNotAllowed);
+  router.use(noteFailedWork);
   return router;
 }
 

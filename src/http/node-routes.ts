@@ -1,5 +1,5 @@
 /** The routes at the root (protocol.md §2): what operators, monitors and callers read of a node, and `/sync`. */
-import { Router, type RequestHandler } from 'express';
+import { Router, type ErrorRequestHandler, type RequestHandler } from 'express';
 import type { NonceBook } from '../auth/nonce-book.ts';
 import type { ClientLimits } from './client-limit.ts';
 import { nodesBody, statusBody, type StatusModules, type StatusOptions } from './status.ts';
@@ -35,7 +35,7 @@ const OVERVIEW = {
   ],
 };
 
-export function nodeRoutes(options: StatusOptions, { status, nonces }: NodeModules, limits: ClientLimits, sync: RequestHandler[]): Router {
+export function nodeRoutes(options: StatusOptions, { status, nonces }: NodeModules, limits: ClientLimits, sync: (RequestHandler | ErrorRequestHandler)[]): Router {
   const refuse = [limits.general, methodNotAllowed];
   const router = Router({ caseSensitive: true, strict: true });
   // `/sync` counts a peer by its wallet, and a request that proves no peer for its client.

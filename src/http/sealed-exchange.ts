@@ -10,7 +10,7 @@ import { isRegisteredSender, parseEnvelope, toWireEnvelope } from '../domain/env
 import { DependencyError, RefusalError } from '../domain/errors.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import type { Enclave, Identity, SealedText } from '../domain/ports.ts';
-import type { ByteLease } from './inflight-bytes.ts';
+import type { Admission } from './admission.ts';
 
 export interface SealedCaller {
   readonly teePubkey: TeePubkey;
@@ -21,7 +21,7 @@ export interface SealedCaller {
 /** Answers up to this length are never refused for want of room. Characters. */
 const SHORT_ANSWER_CHARS = 64 * 1024;
 /** An answer is held as text and as hex of its envelope. */
-const WIRE_FACTOR = 3;
+export const WIRE_FACTOR = 3;
 
 /** What is sealed into an answer. */
 export interface InnerAnswer {
@@ -35,8 +35,8 @@ export interface SealedLocals<Caller extends SealedCaller = SealedCaller> {
   nodeWallet: Wallet;
   /** By the authentication. */
   caller: Caller;
-  /** What the request holds of memory, by `holdBytes`. */
-  lease: ByteLease;
+  /** What the request holds of this node, by `admit`. */
+  admission: Admission;
   /** The JSON as sent, by `readBody`. */
   body: unknown;
   /** The inner JSON object, by `openEnvelope`. */
@@ -87,8 +87,7 @@ export function sendSealed<Locals extends SealedLocals>(
     const { status, body } = await answer(locals, request as Request<Record<string, string>>);
     const text = JSON.stringify(body);
     // A short answer may be that to a write, which has happened.
-    if (text.length > SHORT_ANSWER_CHARS) locals.lease.expect(text.length * WIRE_FACTOR);
-    locals.lease.count(text.length * WIRE_FACTOR);
+    locals.admission.lease.countAnswer(text.length * WIRE_FACTOR, text.length > SHORT_ANSWER_CHARS);
     const { answerSignature } = locals;
     const [sealed, signature] = await Promise.all([
       encrypt(enclave, text, locals.caller.teePubkey),
@@ -96,6 +95,7 @@ export function sendSealed<Locals extends SealedLocals>(
     ]);
     if (signature !== null) response.set(signatureHeader, signature);
     response.status(status).json(toWireEnvelope(sealed));
+    locals.admission.noteWorkEnded();
   };
 }
 

@@ -2,7 +2,7 @@
  * `POST /sync` (protocol.md §3, §4): a peer's request, from its proof to the sealed answer, as a chain of middlewares. Only a
  * member makes this node hold a body; what held before the body came is looked at again after it.
  */
-import type { Request, RequestHandler } from 'express';
+import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
 import type { AuthenticatedPeer, Authenticator } from '../auth/authenticator.ts';
 import { canonicalJson } from '../crypto/canonical-json.ts';
 import type { Vault } from '../crypto/vault.ts';
@@ -10,13 +10,14 @@ import type { Audit } from '../domain/audit.ts';
 import { RefusalError } from '../domain/errors.ts';
 import type { Member } from '../domain/membership.ts';
 import type { Clock, Identity, PeerDirectory } from '../domain/ports.ts';
+import { admit, enterAlso, noteFailedWork } from './admit.ts';
 import { auditPeer } from './audited.ts';
 import { readBody } from './body.ts';
 import { requireConfirmedSecret, type GateModules } from './gate.ts';
-import { holdBytes } from './hold-bytes.ts';
 import { InflightBytes } from './inflight-bytes.ts';
 import { RateLimit } from './rate-limit.ts';
-import { knownIdentity, openEnvelope, sendSealed, type EnvelopeModules, type SealedHandler, type SealedLocals } from './sealed-exchange.ts';
+import { RequestsUnderWay, type UnderWayLimits } from './requests-under-way.ts';
+import { knownIdentity, openEnvelope, sendSealed, WIRE_FACTOR, type EnvelopeModules, type SealedHandler, type SealedLocals } from './sealed-exchange.ts';
 
 export interface SyncOptions {
   /** `MAX_SYNC_PAYLOAD_BYTES`. */
@@ -28,11 +29,13 @@ export interface SyncOptions {
 /** Peer messages: the inner body in, the inner answer out. */
 export interface SyncHandler {
   requiresHmac(message: Record<string, unknown>): boolean;
+  /** The most characters that the answer to a snapshot request has; null for any other message. */
+  snapshotChars(message: Record<string, unknown>): number | null;
   handle(sender: Member, message: Record<string, unknown>): Promise<object>;
 }
 
 export interface SyncModules extends Pick<GateModules, 'readiness'>, EnvelopeModules {
-  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly clock: Clock;
   readonly authenticator: Pick<Authenticator, 'peer'>;
   readonly directory: PeerDirectory;
   readonly identity: () => Identity | null;
@@ -46,24 +49,31 @@ type PeerLocals = SealedLocals<AuthenticatedPeer>;
 
 /** Requests of one peer per minute: a peer pushes, compares and fetches pages, but not more than this. */
 const PEER_RATE_PER_MINUTE = 6_000;
+/** Requests of a peer, and those of them that are for a snapshot (protocol.md §10, Bounds). */
+const UNDER_WAY: UnderWayLimits = { maxUnderWay: 8, maxWaiting: 64, waitTimeoutMs: 5_000 };
+const SNAPSHOTS_UNDER_WAY: UnderWayLimits = { ...UNDER_WAY, maxUnderWay: 2 };
 
 /** @param countClient counts a request that proves no peer for its client; a peer has a limit of its own (protocol.md §8) */
-export function syncHandlers(options: SyncOptions, modules: SyncModules, countClient: (request: Request) => void): RequestHandler[] {
+export function syncHandlers(options: SyncOptions, modules: SyncModules, countClient: (request: Request) => void): (RequestHandler | ErrorRequestHandler)[] {
   const secretConfirmed = requireConfirmedSecret(modules);
   const { handler } = modules;
+  const bounds = { bytes: new InflightBytes(options.maxInflightBytes / 2), underWay: new RequestsUnderWay(UNDER_WAY, modules) };
   return [
     secretConfirmed,
     authenticatePeer(modules, countClient),
     auditPeer<PeerLocals>(modules.audit),
     limitPeer(new RateLimit(PEER_RATE_PER_MINUTE, modules)),
-    holdBytes<PeerLocals>(new InflightBytes(options.maxInflightBytes / 2), ({ caller }) => caller.member.wallet),
+    admit<PeerLocals>(bounds, ({ caller }) => caller.member.wallet),
     readBody(options.maxSyncPayloadBytes),
     openEnvelope<PeerLocals>(modules),
     secretConfirmed,
     requireStillMember(modules),
     requireHmac(modules),
+    enterAlso<PeerLocals>(new RequestsUnderWay(SNAPSHOTS_UNDER_WAY, modules), ({ inner }) => handler.snapshotChars(inner) !== null),
+    reserveSnapshot(handler),
     sendSealed<PeerLocals>(modules, 'x-kms-peer-signature', async ({ caller, inner }) => ({ status: 200, body: await handler.handle(caller.member, inner) })),
-  ] as RequestHandler[];
+    noteFailedWork,
+  ] as (RequestHandler | ErrorRequestHandler)[];
 }
 
 function authenticatePeer({ authenticator, identity }: SyncModules, countClient: (request: Request) => void): SealedHandler<PeerLocals> {
@@ -82,6 +92,15 @@ function authenticatePeer({ authenticator, identity }: SyncModules, countClient:
 function limitPeer(limit: RateLimit): SealedHandler<PeerLocals> {
   return (_request, { locals }, next) => {
     limit.take(locals.caller.member.wallet);
+    next();
+  };
+}
+
+/** A page is made bit by bit while others are: its room is taken before. */
+function reserveSnapshot(handler: SyncHandler): SealedHandler<PeerLocals> {
+  return (_request, { locals }, next) => {
+    const chars = handler.snapshotChars(locals.inner);
+    if (chars !== null) locals.admission.lease.reserve(chars * WIRE_FACTOR);
     next();
   };
 }

@@ -20,6 +20,8 @@ import { snapshotPage } from './snapshot-page.ts';
 
 /** Of an envelope, beside twice the inner text: keys, nonce, tag, and the inner fields around the records. Bytes. */
 const ENVELOPE_OVERHEAD_BYTES = 1_024;
+/** A stored byte is written as two hex digits; what else stands in a record costs more memory than text. */
+const WIRE_CHARS_A_HELD_BYTE = 2;
 
 export interface SyncInboundOptions {
   /** `PEER_CACHE_TTL_SECONDS` in milliseconds: with an older membership nobody gets the secret. */
@@ -52,6 +54,15 @@ export class SyncInbound {
   /** The one message that comes before its sender can have the sync key. */
   requiresHmac(message: Record<string, unknown>): boolean {
     return message['type'] !== 'master_secret_request';
+  }
+
+  /** Of a page as it stands inside the envelope; a store that holds less makes a shorter one. */
+  snapshotChars(message: Record<string, unknown>): number | null {
+    if (message['type'] !== 'snapshot_request') return null;
+    const request = snapshotRequest.safeParse(message);
+    // What is malformed is refused without a page.
+    if (!request.success) return 0;
+    return Math.min(pageChars(request.data.max_bytes), this.#modules.store.heldBytes * WIRE_CHARS_A_HELD_BYTE);
   }
 
   /** @throws RefusalError */
@@ -105,10 +116,7 @@ export class SyncInbound {
     const request = snapshotRequest.safeParse(message);
     if (!request.success) throw new RefusalError('bad_request', 'the snapshot request is malformed');
     const { max_bytes: asked, cursor, app, buckets } = request.data;
-    const wireBytes = Math.min(asked ?? MAX_SNAPSHOT_PAGE_BYTES, MAX_SNAPSHOT_PAGE_BYTES);
-    // The envelope writes each byte of the inner text as two hex digits.
-    const maxBytes = Math.floor((wireBytes - ENVELOPE_OVERHEAD_BYTES) / 2);
-    const page = await snapshotPage({ cursor, app, buckets }, maxBytes, this.#modules);
+    const page = await snapshotPage({ cursor, app, buckets }, pageChars(asked), this.#modules);
     return {
       data: page.data,
       // Who asks without pages cannot ask for the rest: it follows as deltas.
@@ -154,6 +162,11 @@ export class SyncInbound {
     if (storeId.success) replica.noteStoreId(storeId.data);
     else if (startsAnew(message)) replica.reset();
   }
+}
+
+/** @param asked bytes of the envelope on the wire, which writes each byte of the inner text as two hex digits */
+function pageChars(asked = MAX_SNAPSHOT_PAGE_BYTES): number {
+  return Math.floor((Math.min(asked, MAX_SNAPSHOT_PAGE_BYTES) - ENVELOPE_OVERHEAD_BYTES) / 2);
 }
 
 /** What a node asks for when it has started, or had to begin again. */

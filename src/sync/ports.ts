@@ -4,6 +4,8 @@ import type { MergeVerdict, OwnWrite, OwnWritesListener, WalkRequest, WalkStep, 
 
 export interface SyncStore {
   readonly storeId: StoreId;
+  /** What all records cost in memory. */
+  readonly heldBytes: number;
   /** Judges one record on its own. */
   merge(appId: string, wire: unknown, nowMs: number): MergeVerdict;
   /** @throws RefusalError bad_request on a cursor that this store did not give */

@@ -15,6 +15,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
 export function asOlderKind(real: SyncHandler): SyncHandler {
   return {
     requiresHmac: (message) => real.requiresHmac(message),
+    snapshotChars: (message) => real.snapshotChars(message),
     handle: async (sender, message) => {
       const type = String(message['type']);
       const fields = FIELDS[type];

@@ -358,6 +358,7 @@ export class ReplicatingNode {
   #listened(inbound: SyncHandler): SyncHandler {
     return {
       requiresHmac: (message) => inbound.requiresHmac(message),
+      snapshotChars: (message) => inbound.snapshotChars(message),
       handle: async (sender, inner) => {
         const from = this.#network.nameOf(sender.wallet);
         const message = { from, inner, at: this.#network.clock.monotonicMs() };

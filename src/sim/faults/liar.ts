@@ -80,6 +80,7 @@ export class Liar implements Lies {
   handler(honest: SyncHandler, life: Life): SyncHandler {
     return {
       requiresHmac: (message) => honest.requiresHmac(message),
+      snapshotChars: (message) => honest.snapshotChars(message),
       handle: async (sender, message) => this.#bend(message, (await this.#handle(honest, sender, message)) as Inner, life),
     };
   }

@@ -186,6 +186,7 @@ export class SimNode implements Server {
     const honest = appModules.sync.handler;
     const handler: SyncHandler = {
       requiresHmac: (message) => honest.requiresHmac(message),
+      snapshotChars: (message) => honest.snapshotChars(message),
       handle: (sender, message) => (this.lies === null ? honest : this.lies.handler(honest, holder.life!)).handle(sender, message),
     };
     const app = createApp(node.appOptions, { ...appModules, sync: { ...appModules.sync, handler } });

@@ -21,6 +21,17 @@ describe('a half of 1,000 bytes', () => {
     half.open('b').add(5_000);
   });
 
+  test('lets that one grow on, though others have come since', () => {
+    const half = new InflightBytes(1_000);
+    const large = half.open('a');
+    large.add(600);
+    half.open('b').add(100);
+    large.add(900);
+    expect(() => half.open('b').expect(1)).toThrow(FULL);
+    large.release();
+    expect(() => half.open('a').add(300)).toThrow(FULL);
+  });
+
   test('gives a caller a quarter where it is not alone', () => {
     const half = new InflightBytes(1_000);
     half.open('other').add(1);
@@ -38,6 +49,23 @@ describe('a half of 1,000 bytes', () => {
     for (const caller of ['a', 'b', 'c', 'd']) half.open(caller).add(240);
     expect(() => half.open('e').add(41)).toThrow(FULL);
     half.open('e').add(40);
+  });
+
+  test('keeps room for an answer that is being made, and counts what it comes to in the end', () => {
+    const half = new InflightBytes(1_000);
+    half.open('other').add(1);
+    const [one, two] = [half.open('a'), half.open('a')];
+    one.add(10);
+    one.reserve(200);
+    expect(() => two.reserve(100)).toThrow(FULL);
+    one.countAnswer(100, true);
+    expect(half.held).toBe(111);
+    two.reserve(100);
+    // What was done must be said.
+    two.countAnswer(900, false);
+    expect(() => two.countAnswer(900, true)).toThrow(FULL);
+    for (const lease of [one, two]) lease.release();
+    expect(half.held).toBe(1);
   });
 
   test('counts what has come, not what is announced', () => {

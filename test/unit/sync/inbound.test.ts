@@ -45,6 +45,7 @@ function recordOf(key: string): WireRecord {
 function storeOf(holds: readonly string[], walks: WalkRequest[], merged: string[]): SyncStore {
   return {
     storeId: '00112233aabbccdd' as StoreId,
+    heldBytes: holds.length * 1_000,
     letAge: () => undefined,
     merge: (_, wire): MergeVerdict => {
       const { key } = wire as WireRecord;
@@ -173,6 +174,20 @@ describe('an HMAC', () => {
   ])('is needed for a message of type %j: %s', (type, needed) => {
     expect(start().inbound.requiresHmac({ type })).toBe(needed);
   });
+
+describe('room for a snapshot', () => {
+  const LARGE = Array.from({ length: 9_000 }, (_, at) => `key ${at}`);
+
+  test.each<[string, readonly string[], Record<string, unknown>, number | null]>([
+    ['is for a page of 8 MiB', LARGE, { type: 'snapshot_request' }, 4 * 1024 * 1024 - 512],
+    ['is for the page that is asked for', LARGE, { type: 'snapshot_request', max_bytes: 512 * 1024 }, 256 * 1024 - 512],
+    ['is for what the store holds', ['one', 'two'], { type: 'snapshot_request' }, 4_000],
+    ['is none for what will be refused', LARGE, { type: 'snapshot_request', max_bytes: 'much' }, 0],
+    ['is for snapshots alone', LARGE, { type: 'delta' }, null],
+  ])('%s', (_, holds, message, chars) => {
+    expect(start({ holds }).inbound.snapshotChars(message)).toBe(chars);
+  });
+});
 });
 
 describe('an unknown type', () => {

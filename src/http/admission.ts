@@ -1,0 +1,61 @@
+/**
+ * What a caller that has proved itself may hold of this node (protocol.md §10, Bounds): bytes of bodies and answers, and requests under
+ * way. What a request holds is given back when its answer has gone and the work for it has ended: a caller that hangs up early ends no
+ * work.
+ */
+import type { EventEmitter } from 'node:events';
+import { RefusalError } from '../domain/errors.ts';
+import type { ByteLease } from './inflight-bytes.ts';
+import type { RequestsUnderWay } from './requests-under-way.ts';
+
+/** What a request that waits is counted with: its headers, at their largest. Bytes. */
+const WAITING_BYTES = 16 * 1024;
+
+/** What one request holds. */
+export class Admission {
+  readonly lease: ByteLease;
+  readonly #places: RequestsUnderWay[] = [];
+  #answerGone = false;
+  #workEnded = false;
+
+  constructor(lease: ByteLease) {
+    this.lease = lease;
+  }
+
+  /** Takes a place among the caller's requests; a promise where it has to wait for one. @throws RefusalError rate_limited, service_unavailable */
+  enter(places: RequestsUnderWay, response: EventEmitter): Promise<void> | undefined {
+    if (!places.enter(this.lease.caller)) return this.#wait(places, response);
+    this.#places.push(places);
+    return undefined;
+  }
+
+  noteAnswerGone(): void {
+    this.#answerGone = true;
+    this.#giveBack();
+  }
+
+  noteWorkEnded(): void {
+    this.#workEnded = true;
+    this.#giveBack();
+  }
+
+  async #wait(places: RequestsUnderWay, response: EventEmitter): Promise<void> {
+    this.lease.add(WAITING_BYTES);
+    const gone = new AbortController();
+    const onClose = (): void => gone.abort(new RefusalError('bad_request', 'the caller has gone'));
+    response.once('close', onClose);
+    try {
+      await places.wait(this.lease.caller, gone.signal);
+      this.#places.push(places);
+    } finally {
+      response.off('close', onClose);
+      this.lease.count(-WAITING_BYTES);
+    }
+  }
+
+  #giveBack(): void {
+    if (!this.#answerGone || !this.#workEnded) return;
+    this.lease.release();
+    for (const places of this.#places.splice(0)) places.leave(this.lease.caller);
+  }
+}

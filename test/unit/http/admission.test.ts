@@ -1,0 +1,177 @@
+/** Requests of one caller at once (protocol.md §10, Bounds), on real sockets: at the 32 of an app, the 8 and 2 of a peer. */
+import { once } from 'node:events';
+import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { waitUntil } from '../../../src/dev/waiting.ts';
+import type { Enclave } from '../../../src/domain/ports.ts';
+import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
+import { authorizedRecord, memberOf, startNodeOverHttp, type NodeOverHttp } from '../../support/node-over-http.ts';
+import { ProvenCaller } from '../../support/proven-caller.ts';
+
+const [app, otherApp, peer, otherPeer] = ['app', 'other app', 'peer', 'other peer'].map((name) => new ProvenCaller(name)) as [ProvenCaller, ProvenCaller, ProvenCaller, ProvenCaller];
+
+let node: NodeOverHttp;
+/** Answers that are being sealed and do not come on before the test lets them. */
+let held: (() => void)[];
+let isHeld: boolean;
+const sent: ClientRequest[] = [];
+
+/** Everything is carried out, and its answer waits to be sealed. */
+function holding(real: Enclave): Enclave {
+  return {
+    ...real,
+    encrypt: async (plaintext, receiver) => {
+      if (isHeld) await new Promise<void>((resolve) => held.push(resolve));
+      return real.encrypt(plaintext, receiver);
+    },
+  };
+}
+
+beforeEach(async () => {
+  [held, isHeld] = [[], true];
+  const keys = new Map([app, otherApp].map(({ wallet, teePubkey }) => [wallet, teePubkey]));
+  node = await startNodeOverHttp({
+    members: [peer, otherPeer].map(({ wallet, teePubkey }) => memberOf(wallet, teePubkey)),
+    lookup: async (wallet) => authorizedRecord(100n, wallet, keys.get(wallet)!),
+    enclave: holding,
+  });
+});
+
+afterEach(async () => {
+  for (const request of sent.splice(0)) request.destroy();
+  letAllGo();
+  await node.close();
+});
+
+const until = (what: string, reached: () => boolean): Promise<void> =>
+  waitUntil({ what, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (reached() ? null : 'not yet'));
+
+function letAllGo(): void {
+  isHeld = false;
+  for (const goOn of held.splice(0)) goOn();
+}
+
+/** The status of the answer, and its Retry-After. */
+function send(method: string, path: string, headers: Record<string, string>, body?: string) {
+  const request = httpRequest(`${node.url}${path}`, { method, headers, agent: false });
+  sent.push(request);
+  request.on('error', () => undefined);
+  const answered = once(request, 'response').then(([response]: IncomingMessage[]) => {
+    response!.resume();
+    return [response!.statusCode, response!.headers['retry-after'] ?? null].filter((part) => part !== null).join(' ');
+  });
+  answered.catch(() => undefined);
+  request.end(body);
+  return { request, answered };
+}
+
+const list = async (caller: ProvenCaller) => send('GET', '/kms/data', await caller.proof(node, 'x-app'));
+
+async function sync(caller: ProvenCaller, inner: object) {
+  const { headers, body } = await caller.request(node, 'x-kms', inner);
+  return send('POST', '/sync', headers, body);
+}
+
+async function times<T>(count: number, ask: () => Promise<T>): Promise<T[]> {
+  return Promise.all(Array.from({ length: count }, ask));
+}
+
+/** Requests beyond the cap wait: they have used up their nonces. */
+const looksAt = (proofs: number) => until(`${proofs} proofs`, () => node.nonces.used === proofs);
+
+describe('of an app', () => {
+  test('32 go on at once; more wait for them, and are answered', async () => {
+    const first = await times(40, () => list(app));
+    await looksAt(40);
+    await until('the answers being sealed', () => held.length === 32);
+    // Another caller is not held up.
+    await list(otherApp);
+    await until('the answer to another caller', () => held.length === 33);
+    letAllGo();
+    expect(await Promise.all(first.map(({ answered }) => answered))).toEqual(first.map(() => '200'));
+  });
+
+  test('who has waited 5 s is refused with 429, and the others go on', async () => {
+    const first = await times(33, () => list(app));
+    await looksAt(33);
+    await until('the answers being sealed', () => held.length === 32);
+    await node.clock.advance(5_000);
+    expect(await Promise.race(first.map(({ answered }) => answered))).toBe('429 1');
+    letAllGo();
+    expect((await Promise.all(first.map(({ answered }) => answered))).filter((answer) => answer === '200')).toHaveLength(32);
+  });
+
+  test('who hangs up while it waits leaves the queue', async () => {
+    await times(32, () => list(app));
+    await until('the answers being sealed', () => held.length === 32);
+    const gone = await list(app);
+    await looksAt(33);
+    gone.request.destroy();
+    const waiting = await list(app);
+    await looksAt(34);
+    held.shift()!();
+    await until('the answer of who waits', () => held.length === 32);
+    letAllGo();
+    expect(await waiting.answered).toBe('200');
+  });
+
+  test('who hangs up keeps its place until its work has ended', async () => {
+    const first = await times(32, () => list(app));
+    await until('the answers being sealed', () => held.length === 32);
+    for (const { request } of first) request.destroy();
+    const next = await list(app);
+    await looksAt(33);
+    await node.clock.advance(5_000);
+    expect(await next.answered).toBe('429 1');
+    letAllGo();
+    await until('a place', () => held.length === 0);
+    expect(await (await list(app)).answered).toBe('200');
+  });
+
+  test('no place is taken by who only names its wallet', async () => {
+    await times(31, () => list(app));
+    await until('the answers being sealed', () => held.length === 31);
+    const forged = { ...(await otherApp.proof(node, 'x-app')), 'x-app-wallet': app.wallet };
+    expect(await send('GET', '/kms/data', forged).answered).toBe('403');
+    await list(app);
+    await until('the answer being sealed', () => held.length === 32);
+  });
+});
+
+describe('of a peer', () => {
+  test('8 go on at once', async () => {
+    await times(9, () => sync(peer, { type: 'digest_request' }));
+    await looksAt(9);
+    await until('the answers being sealed', () => held.length === 8);
+    await sync(otherPeer, { type: 'digest_request' });
+    await until('the answer to another peer', () => held.length === 9);
+  });
+
+  test('2 for a snapshot go on at once, and others beside them', async () => {
+    const first = await times(3, () => sync(peer, { type: 'snapshot_request' }));
+    await until('the answers being sealed', () => held.length === 2);
+    await sync(peer, { type: 'digest_request' });
+    await until('the digests', () => held.length === 3);
+    const refused = Promise.race(first.map(({ answered }) => answered));
+    let answer = '';
+    void refused.then((text) => (answer = text));
+    // It begins to wait once its envelope has been opened.
+    await waitUntil({ what: 'the third', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => {
+      await node.clock.advance(5_000);
+      return answer === '' ? 'it still waits' : null;
+    });
+    expect(answer).toBe('429 1');
+  });
+});
+
+test('a request that waits is counted with the bytes that its headers may have', async () => {
+  await node.close();
+  const half = 1024 * 1024;
+  node = await startNodeOverHttp({ lookup: async (wallet) => authorizedRecord(100n, wallet, app.teePubkey), enclave: holding, http: { maxInflightBytes: 2 * half } });
+  await times(32, () => list(app));
+  await until('the answers being sealed', () => held.length === 32);
+  const waiting = await times(20, () => list(app));
+  // A quarter of the half is 256 KiB: sixteen requests' headers, but for what the answers hold.
+  expect(await Promise.race(waiting.map(({ answered }) => answered))).toBe('503 1');
+  await looksAt(52);
+});
