@@ -83,7 +83,7 @@ const PACKAGE_HOMES = {
 };
 
 /** Where a run begins: the command line, the client, workers, and what is started by its path alone. */
-const ENTRIES = '^src/(?:cli/nova-kms|cli/dev/dev|cli/sim/worker|client/index|visualizer/layout-worker|visualizer/page/main)\\.ts$';
+const ENTRIES = '^src/(?:cli/nova-kms|cli/node-program|cli/dev/dev|cli/sim/worker|client/index|visualizer/layout-worker|visualizer/page/main)\\.ts$';
 
 const names = Object.keys(ROOMS).join('|');
 

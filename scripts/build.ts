@@ -1,12 +1,13 @@
 /**
- * `npm run build`, and before every `npm pack`: compiles `src` to `dist` as tsconfig.build.json says, and bundles the page of the
- * visualiser. `dist` is emptied first, so that no file outlives its source.
+ * `npm run build`, and before every `npm pack`: compiles `src` to `dist` as tsconfig.build.json says, and bundles the node command
+ * and the page of the visualiser. `dist` is emptied first, so that no file outlives its source.
  */
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { bundlePage } from '../src/visualizer/bundle-page.ts';
+import { bundleNode } from './bundle/bundle-node.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const COMPILER = join(ROOT, 'node_modules', '@typescript', 'native', 'bin', 'tsc');
@@ -21,3 +22,4 @@ process.exitCode = status ?? 1;
 mkdirSync(BUILT_PAGE, { recursive: true });
 for (const file of ['index.html', 'app.css', 'icon.svg']) copyFileSync(join(PAGE, file), join(BUILT_PAGE, file));
 writeFileSync(join(BUILT_PAGE, 'app.js'), await bundlePage(join(PAGE, 'main.ts')));
+await bundleNode(join(ROOT, 'dist', 'bundle'));

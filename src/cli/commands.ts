@@ -1,9 +1,10 @@
 /** The commands of `nova-kms`, in the order of its help. A new command is a row here and a module in a folder beside it. */
 import type { CommandModule, CommandRow } from './command-line.ts';
 import { CommandError } from './exit-codes.ts';
+import { NODE } from './node/row.ts';
 
 export const COMMANDS: readonly CommandRow[] = [
-  { name: 'node', summary: 'run one node from the environment', load: () => import('./node/node.ts') },
+  NODE,
   { name: 'check-config', summary: 'say what a node would read from the environment, and what is wrong with it', load: () => import('./node/check-config.ts') },
   { name: 'doctor', summary: 'say why a node is not ready, or would not become so', load: () => import('./doctor/doctor.ts') },
   { name: 'status', summary: 'show every node of a cluster on one screen', load: () => import('./status/status.ts') },

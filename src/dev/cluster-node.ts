@@ -1,4 +1,5 @@
 /** One node of the cluster: its process, its enclave, and what can be done to both. */
+import { NODE_ENVIRONMENT, nodeFlags } from '../../launch/node-flags.mjs';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import type { Transport } from '../domain/ports.ts';
 import type { ReadinessState } from '../domain/readiness.ts';
@@ -14,6 +15,9 @@ const LISTEN_TIMEOUT_MS = 60_000;
 
 export type Environment = Readonly<Record<string, string>>;
 
+/** Has the node command, from a checkout. */
+const SOURCES = 'src/cli/nova-kms.ts';
+
 export interface ClusterNodeOptions {
   /** From 1. */
   readonly index: number;
@@ -24,6 +28,8 @@ export interface ClusterNodeOptions {
   readonly url: string;
   /** What a node of this cluster needs, before `environment` of a start. */
   readonly environment: Environment;
+  /** The program that has the node command, a file under the project's root or a whole path. Default: the sources. */
+  readonly program?: string | undefined;
 }
 
 /** @param how in one line */
@@ -57,6 +63,7 @@ export class ClusterNode {
   readonly localUrl: string;
   readonly enclave: EmulatorProcess;
   readonly #environment: Environment;
+  readonly #program: string;
   readonly #modules: ClusterNodeModules;
   #process: ManagedProcess | null = null;
   #isRetired = false;
@@ -70,6 +77,7 @@ export class ClusterNode {
     this.localUrl = `http://127.0.0.1:${options.port}`;
     this.enclave = modules.enclave;
     this.#environment = options.environment;
+    this.#program = options.program ?? SOURCES;
     this.#modules = modules;
   }
 
@@ -117,15 +125,12 @@ export class ClusterNode {
   /** Starts the process and does not wait. @throws Error with one line when the cluster is closing */
   spawn(environment: Environment = {}): ManagedProcess {
     if (this.#isRetired) throw new Error(`${this.name} is not started any more: the cluster is closing`);
+    const variables = { BIND_ADDR: `127.0.0.1:${this.port}`, ODYN_URL: this.enclave.url, ...this.#environment, ...environment };
     const started = new ManagedProcess({
       name: this.name,
-      arguments: ['src/cli/nova-kms.ts', 'node', '--exit-with-parent'],
-      environment: {
-        BIND_ADDR: `127.0.0.1:${this.port}`,
-        ODYN_URL: this.enclave.url,
-        ...this.#environment,
-        ...environment,
-      },
+      // As the launcher runs it.
+      arguments: [...nodeFlags(variables), this.#program, 'node', '--exit-with-parent'],
+      environment: { ...NODE_ENVIRONMENT, ...variables },
       output: this.#modules.output,
     });
     this.#process = started;

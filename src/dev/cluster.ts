@@ -44,6 +44,8 @@ export interface ClusterOptions {
   readonly basePort?: number;
   /** Seconds between blocks; fractions are taken, down to a fifth. Default: 1. */
   readonly blockTimeSeconds?: number;
+  /** What the nodes run, such as the bundle. Default: the sources. */
+  readonly nodeProgram?: string | undefined;
   /** Generation of the platform. Default: capsule. */
   readonly generation?: 'capsule' | 'enclaver';
   /** Let tests inject failures into the enclave API. Default: false. */
@@ -158,6 +160,7 @@ export class Cluster {
         index,
         port,
         visualizerPort,
+        program: this.#options.nodeProgram,
         url: typeof plan.url === 'function' ? plan.url(port) : (plan.url ?? localUrl),
         environment: {
           IN_ENCLAVE: 'false',

@@ -30,6 +30,23 @@ const MAX_FRAME_CHARS = 120;
 /** Longest sentence. Characters. */
 const MAX_WHY_CHARS = 300;
 
+/** A place in a file, absolute, as a stack has it. */
+export interface Place {
+  readonly file: string;
+  readonly line: number;
+}
+
+/** Where in the sources the code stands that a stack says is at a line and column of a file, both from 1; null: nobody knows. */
+export type SourceOf = (file: string, line: number, column: number) => Place | null;
+
+/** A checkout runs its sources. */
+let sourceOf: SourceOf = () => null;
+
+/** For a program that does not run its sources as they are: frames then name the sources. Called once, before anything fails. */
+export function nameFramesBy(source: SourceOf): void {
+  sourceOf = source;
+}
+
 /** The folder that holds `src`, or `dist` of a built package. */
 const PROJECT = new URL('../..', import.meta.url).pathname;
 
@@ -108,17 +125,21 @@ function framesOf(error: unknown): readonly string[] {
   return frames.filter((frame) => frame !== null).slice(0, MAX_FRAMES);
 }
 
-const FRAME = /^\s+at (?:(?:async )?(?:new )?(?<name>[\w$.#<>]+)(?: \[as [\w$.#]+\])? \()?(?:file:\/\/)?(?<file>[^()\s]+):(?<line>\d+):\d+\)?$/;
+const FRAME = /^\s+at (?:(?:async )?(?:new )?(?<name>[\w$.#<>]+)(?: \[as [\w$.#]+\])? \()?(?:file:\/\/)?(?<file>[^()\s]+):(?<line>\d+):(?<column>\d+)\)?$/;
 
 /** Null for a line that is none, and for frames of the runtime itself. */
 function frameOf(line: string): string | null {
-  const { name = 'anonymous', file, line: number } = FRAME.exec(line)?.groups ?? {};
+  const { name = 'anonymous', file, line: number, column } = FRAME.exec(line)?.groups ?? {};
   if (file === undefined || number === undefined || file.startsWith('node:')) return null;
-  return `${name} ${relative(file)}:${number}`.slice(0, MAX_FRAME_CHARS);
+  const place = sourceOf(file, Number(number), Number(column)) ?? { file, line: number };
+  return `${name} ${relative(place.file)}:${place.line}`.slice(0, MAX_FRAME_CHARS);
 }
 
+/** An installed package lies in a `node_modules` itself, so this one's folder comes first. */
 function relative(file: string): string {
-  const inPackage = file.lastIndexOf('/node_modules/');
-  if (inPackage >= 0) return file.slice(inPackage + 1);
-  return file.startsWith(PROJECT) ? file.slice(PROJECT.length) : 'outside';
+  const inProject = file.startsWith(PROJECT) ? file.slice(PROJECT.length - 1) : null;
+  const path = inProject ?? file;
+  const inPackage = path.lastIndexOf('/node_modules/');
+  if (inPackage >= 0) return path.slice(inPackage + 1);
+  return inProject?.slice(1) ?? 'outside';
 }

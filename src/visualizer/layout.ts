@@ -22,7 +22,8 @@ export function layoutOf(chart: Chart): Promise<Layout> {
 }
 
 async function draw(chart: Chart): Promise<Layout> {
-  const worker = new Worker(new URL(`./layout-worker${extname(import.meta.url)}`, import.meta.url));
+  // Seen from this file and from the bundle of a built package alike.
+  const worker = new Worker(new URL(`../visualizer/layout-worker${extname(import.meta.url)}`, import.meta.url));
   const { promise, resolve, reject } = Promise.withResolvers<Layout>();
   worker.once('message', (answer: { readonly layout?: Layout; readonly failed?: string }) => {
     if (answer.layout === undefined) reject(new Error(`the chart cannot be drawn: ${answer.failed ?? 'no answer'}`));

@@ -8,7 +8,8 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { PageFile } from './ports.ts';
 
-const FOLDER = join(import.meta.dirname, 'page');
+/** Seen from this file and from the bundle of a built package alike. */
+const FOLDER = join(import.meta.dirname, '..', 'visualizer', 'page');
 const HTML = 'text/html; charset=utf-8';
 const CSS = 'text/css; charset=utf-8';
 const SCRIPT = 'text/javascript; charset=utf-8';

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { LocalIdentity } from '../../src/client/local-identity.ts';
+import { freePort } from '../../src/dev/listening-ports.ts';
 import type { TeePubkey, Wallet } from '../../src/domain/ids.ts';
 import { systemClock, systemRandom } from '../../src/system/system.ts';
 import { authorizedRecord, memberOf, startNodeOverHttp } from '../support/node-over-http.ts';
@@ -135,6 +136,55 @@ describe('its command line', () => {
     await old.clear();
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(/^Node 24 or newer is needed, and none is installed for linux-riscv64: this is v20\.19\.5\. Install Node 24 and run the command again\.\n$/);
+  });
+});
+
+describe('its node', () => {
+  /** It finds neither chain nor enclave, and listens. */
+  async function startNode(environment: NodeJS.ProcessEnv = {}): Promise<StartedCommand> {
+    const lonely = { BIND_ADDR: `127.0.0.1:${await freePort()}`, NODE_URL: 'http://127.0.0.1:9', ODYN_URL: 'http://127.0.0.1:9', IN_ENCLAVE: 'false' };
+    return new StartedCommand(process.execPath, [join(installed, 'bin', 'nova-kms.mjs'), 'node'], { ...lonely, ...environment });
+  }
+
+  test('is one file, run with options that bound its memory, and stops in order', async () => {
+    const command = await startNode({ MAX_STORE_BYTES: String(100 * 1024 * 1024), NODE_OPTIONS: '' });
+    await command.until('it listening', ({ stderr }) => stderr.includes('"message":"listening"'));
+    const { pid, command: line } = command.processOf('dist/bundle/node-program.js node');
+    expect(line).toMatch(/--disable-sigusr1 --max-semi-space-size=1 --v8-pool-size=1 --max-old-space-size=612 /);
+    expect(readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')).toEqual(expect.arrayContaining(['MALLOC_ARENA_MAX=1']));
+    command.signal('SIGTERM');
+    const { code, stderr } = await command.ended;
+    await command.clear();
+    expect(code).toBe(0);
+    expect(stderr).not.toContain('no native secp256k1');
+  });
+
+  test('names the sources in the frames that it logs', async () => {
+    // What a machine asks of the system besides time fails: the jitter of an early tick.
+    const broken = `import c from'node:crypto';const r=c.randomBytes;c.randomBytes=(n,...more)=>{if(n===4)throw new RangeError('none left');return r(n,...more)}`;
+    const command = await startNode({ NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(broken)}` });
+    const { code, stderr } = await command.ended;
+    await command.clear();
+    expect(code).toBe(1);
+    const { stack } = stderr.split('\n').filter((text) => text.includes('"the node stops"')).map((text) => JSON.parse(text) as { readonly stack: string })[0]!;
+    const frames = stack.split(' < ');
+    expect(frames).toEqual(expect.arrayContaining([expect.stringMatching(/^\S+ src\/machines\/[\w-]+\.ts:\d+$/), expect.stringMatching(/^\S+ node_modules\/xstate\//)]));
+    for (const [, file, line] of frames.join('\n').matchAll(/ (src\/\S+):(\d+)$/gm)) {
+      expect(readFileSync(join(ROOT, file!), 'utf8').split('\n')[Number(line) - 1]).toMatch(/\w\(/);
+    }
+  });
+
+  test('shows itself on a page when that is asked for', async () => {
+    const visualizerPort = String(await freePort());
+    const command = await startNode({ VISUALIZER_PORT: visualizerPort });
+    await command.until('its visualiser listening', ({ stderr }) => stderr.includes('visualiser listening'));
+    const page = await fetch(`http://127.0.0.1:${visualizerPort}/app.js`);
+    expect({ status: page.status, type: page.headers.get('content-type') }).toEqual({ status: 200, type: 'text/javascript; charset=utf-8' });
+    const chart = await fetch(`http://127.0.0.1:${visualizerPort}/trace`);
+    expect(chart.status).toBe(200);
+    command.signal('SIGTERM');
+    expect((await command.ended).code).toBe(0);
+    await command.clear();
   });
 });
 

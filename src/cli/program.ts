@@ -1,0 +1,30 @@
+/** A program of commands: runs the one that is named and ends with its exit code. */
+import { readFileSync } from 'node:fs';
+import process from 'node:process';
+import { runCommandLine, type CommandRow } from './command-line.ts';
+import { EXIT } from './exit-codes.ts';
+
+let outputLost: string | null = null;
+
+/** EPIPE: the reader of the output is gone, so the rest need not be written. A full disk is an error. */
+function noteLost(error: NodeJS.ErrnoException | null | undefined): void {
+  if (error !== null && error !== undefined && error.code !== 'EPIPE') outputLost ??= error.code ?? 'unknown';
+}
+
+export async function runProgram(rows: readonly CommandRow[]): Promise<void> {
+  process.stdout.on('error', noteLost);
+  process.stderr.on('error', () => undefined);
+
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { readonly version: string };
+  const code = await runCommandLine(
+    process.argv.slice(2),
+    { version, rows },
+    { stdout: (text) => process.stdout.write(text), stderr: (text) => process.stderr.write(text) },
+  );
+  // What a pipe has not taken yet would be lost by an exit.
+  process.stdout.write('', (error) => {
+    noteLost(error);
+    const last = outputLost === null ? '' : `standard output cannot be written (${outputLost})\n`;
+    process.stderr.write(last, () => process.exit(outputLost === null ? code : EXIT.failed));
+  });
+}
