@@ -27,7 +27,7 @@ const ROOMS = {
   enclave: ['domain', 'crypto'],
   /** Outbound HTTP: proxy, caps, address guard. */
   net: ['domain'],
-  /** The log. */
+  /** The log, and the metrics. */
   observe: ['domain'],
   /** The environment, parsed once. */
   config: ['domain'],
@@ -51,6 +51,7 @@ const ROOMS = {
     'enclave',
     'net',
     'config',
+    'observe',
     'system',
     'sync',
     'http',
@@ -72,6 +73,7 @@ const PACKAGE_HOMES = {
   viem: ['registry', 'enclave', 'dev', 'sim'],
   xstate: ['machines', 'node', 'chart', 'visualizer'],
   winston: ['observe'],
+  'prom-client': ['observe'],
   undici: ['net', 'enclave'],
   secp256k1: ['crypto'],
   '@noble/hashes': ['crypto'],

@@ -35,6 +35,9 @@ function rulesAcross(config: Partial<Config>): string[] {
   if (config.visualizerPort !== undefined && config.visualizerPort === config.bindAddress?.port) {
     problems.push('VISUALIZER_PORT is the port of BIND_ADDR: give it another');
   }
+  if (config.metricsPort !== undefined && config.metricsPort !== 0 && [config.bindAddress?.port, config.visualizerPort].includes(config.metricsPort)) {
+    problems.push('METRICS_PORT is the port of BIND_ADDR or VISUALIZER_PORT: give it another');
+  }
   const { maxKvValueBytes, maxRequestBodyBytes, maxSyncPayloadBytes } = config;
   if (maxKvValueBytes !== undefined) {
     // What the API accepts must fit through every body on the way to the other nodes (protocol.md §9.6).

@@ -89,6 +89,8 @@ export const SETTINGS = {
   nonceRateLimitPerMinute: setting('NONCE_RATE_LIMIT_PER_MINUTE', '30', integer(0, 1_000_000)),
   // Operators' reading.
   auditTokenHash: optional('AUDIT_TOKEN_SHA256', sha256Hex),
+  metricsTokenHash: optional('METRICS_TOKEN_SHA256', sha256Hex),
+  metricsPort: optional('METRICS_PORT', integer(0, 65_535)),
   // The visualiser.
   visualizerPort: optional('VISUALIZER_PORT', integer(1, 65_535)),
   visualizerInEnclave: setting('VISUALIZER_IN_ENCLAVE', 'false', boolean),

@@ -24,20 +24,26 @@ const QUIET_MS = 60_000;
 /** Different failures that are told apart; of more, the one logged longest ago is forgotten. */
 const MAX_REMEMBERED = 256;
 
+export interface FailureLogModules {
+  readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
+  /** Hears of each broken assumption that is counted. @param where as in `note` */
+  readonly onFault?: ((where: string) => void) | undefined;
+}
+
 interface Logged {
   readonly atMs: number;
   repeated: number;
 }
 
 export class FailureLog {
-  readonly #clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
+  readonly #modules: FailureLogModules;
   /** In the order of their last line. */
   readonly #logged = new Map<string, Logged>();
   readonly #seen = new WeakSet();
   #faults: Faults = { count: 0, last: null };
 
-  constructor(modules: { readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'> }) {
-    this.#clock = modules.clock;
+  constructor(modules: FailureLogModules) {
+    this.#modules = modules;
   }
 
   faults(): Faults {
@@ -53,7 +59,8 @@ export class FailureLog {
     const facts = failureFacts(error);
     if (!facts.isExpected) {
       if (this.#wasSeen(error)) return facts;
-      this.#faults = { count: this.#faults.count + 1, last: { atMs: this.#clock.nowMs(), where, code: facts.code } };
+      this.#faults = { count: this.#faults.count + 1, last: { atMs: this.#modules.clock.nowMs(), where, code: facts.code } };
+      this.#modules.onFault?.(where);
     }
     const repeated = this.#repeatedSince(`${where} ${JSON.stringify(more)} ${facts.code} ${facts.call} ${facts.endpoint} ${facts.cause} ${facts.frames[0]}`);
     if (repeated === null) return facts;
@@ -72,7 +79,7 @@ export class FailureLog {
 
   /** Null: it was logged a moment ago. Else how often it came since its last line. */
   #repeatedSince(key: string): number | null {
-    const nowMs = this.#clock.monotonicMs();
+    const nowMs = this.#modules.clock.monotonicMs();
     const before = this.#logged.get(key);
     if (before !== undefined && nowMs - before.atMs < QUIET_MS) {
       before.repeated += 1;

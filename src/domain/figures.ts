@@ -5,6 +5,8 @@ import type { Wallet } from './ids.ts';
 export interface ChainFigures {
   /** Of the last good view; null before the first. */
   readonly viewAgeMs: number | null;
+  /** Unix milliseconds of its block; null before the first. */
+  readonly viewBlockMs: number | null;
   /** Reads that fail: since when (Unix milliseconds), and why the last one did. Null while they succeed. */
   readonly failing: { readonly sinceMs: number; readonly why: string } | null;
   /** A ready node may serve by the last good view; false before the first. */

@@ -5,6 +5,7 @@
 import type { RequestListener } from 'node:http';
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
 import { RefusalError } from '../domain/errors.ts';
+import type { Meter } from '../domain/meter.ts';
 import type { Clock } from '../domain/ports.ts';
 import { auditRoutes, type AuditModules } from './audit-routes.ts';
 import { createClientLimits, type ClientLimitOptions } from './client-limit.ts';
@@ -13,6 +14,8 @@ import { cors } from './cors.ts';
 import { handleErrors, sendError, type ErrorModules } from './error-handler.ts';
 import { refuseWhenStopping, type GateModules } from './gate.ts';
 import { kmsRoutes, type KmsModules, type KmsOptions } from './kms-routes.ts';
+import { measureRequests } from './measure-requests.ts';
+import { metricsRoutes, type MetricsModules } from './metrics-route.ts';
 import { nodeRoutes, type NodeModules } from './node-routes.ts';
 import { probeRoutes, type ProbeModules } from './probe-routes.ts';
 import { checkTarget, originForm } from './request-target.ts';
@@ -28,6 +31,10 @@ export interface AppModules {
   readonly gate: Pick<GateModules, 'isStopping'>;
   readonly node: NodeModules;
   readonly probes: ProbeModules;
+  /** Absent: requests are not counted. */
+  readonly meter?: Meter | undefined;
+  /** Absent: there is no `/metrics` here. */
+  readonly metrics?: MetricsModules | undefined;
   readonly kms: KmsModules;
   readonly sync: SyncModules;
   readonly errors: ErrorModules;
@@ -50,12 +57,14 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   app.set('trust proxy', options.trustedProxies.length === 0 ? false : [...options.trustedProxies]);
 
   const refuseStopping = refuseWhenStopping(modules.gate);
+  if (modules.meter !== undefined) app.use(measureRequests(modules.meter, modules.clock));
   app.use(leaveBodyUnread, cors, uncached, checkTarget);
   app.use('/kms', refuseStopping, limits.general, kmsRoutes(options, modules.kms), notFound);
   // Before the refusal of a node that stops: that is what they tell.
   app.use(probeRoutes(modules.probes, limits));
   // The end of an audit is read while the node stops.
   if (modules.audit !== null) app.use(auditRoutes(modules.audit, limits));
+  if (modules.metrics !== undefined) app.use(metricsRoutes(modules.metrics, limits));
   app.use(refuseStopping);
   app.use(nodeRoutes(options, modules.node, limits, syncHandlers(options, modules.sync, limits.count)));
   app.use(limits.general, notFound);

@@ -60,6 +60,7 @@ export class ChainWatch {
     const ends = this.#failing === null ? isOutdated : endsReady;
     return {
       viewAgeMs: this.#times === null ? null : viewAgeMs(this.#times, now, this.#options),
+      viewBlockMs: this.#times?.blockMs ?? null,
       failing: this.#failing,
       isFresh: this.#times !== null && !ends(this.#times, now, this.#options),
     };

@@ -8,8 +8,10 @@ import { NonceBook } from '../auth/nonce-book.ts';
 import type { Config } from '../config/settings.ts';
 import { Vault } from '../crypto/vault.ts';
 import type { FailureLog } from '../domain/failure-log.ts';
+import type { Meter } from '../domain/meter.ts';
 import type { AppRegistry, Chain, Clock, Enclave, Identity, Log, Random, Transport } from '../domain/ports.ts';
 import { READINESS_CHANGED, type ReadinessView } from '../domain/readiness.ts';
+import type { MergeVerdict } from '../domain/records.ts';
 import { reasonLine } from '../domain/reasons.ts';
 import type { AppModules, AppOptions } from '../http/app.ts';
 import { vouchedSnapshot } from '../machines/first-snapshot.ts';
@@ -53,6 +55,8 @@ export interface NodePorts {
   readonly transport: Transport;
   /** Gives requests a turn during long work. */
   readonly yieldNow: () => Promise<void>;
+  /** Absent: nothing is counted for metrics. */
+  readonly meter?: Meter | undefined;
 }
 
 export interface ComposedNode {
@@ -100,7 +104,7 @@ export interface NodeWatcher {
  * @param watcher absent: nothing is done for one
  */
 export function composeNode(config: Config, ports: NodePorts, onFatal: (error: Error) => void, watcher?: NodeWatcher): ComposedNode {
-  const { clock, random, log, failures, chain, appRegistry, transport, yieldNow } = ports;
+  const { clock, random, log, failures, chain, appRegistry, transport, yieldNow, meter } = ports;
   const enclave = new EnclaveWatch(ports);
   let stopping = false;
   let fatal = false;
@@ -165,7 +169,10 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     clock,
     yieldNow,
     store,
-    onVerdict: (appId: string, wire: unknown): void => resync.note(appId, wire),
+    onVerdict: (appId: string, wire: unknown, verdict: MergeVerdict): void => {
+      resync.note(appId, wire);
+      meter?.recordJudged(verdict);
+    },
   };
   const probe = new PeerProbe({ clock, transport });
   const conversation = new PeerConversation({
@@ -191,6 +198,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     conversation,
     acknowledgements,
     sendAbove: () => staleness.seenUpTo(),
+    meter,
   });
   const replicator = new Replicator({
     clock,
@@ -280,6 +288,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
   const appModules: AppModules = {
     clock,
     gate,
+    meter,
     node: {
       nonces,
       status: {

@@ -3,22 +3,32 @@
  * among many is no outage: traffic would be taken from a node that serves.
  */
 import { DeadlineError } from '../domain/deadline.ts';
-import { DependencyError } from '../domain/errors.ts';
+import { DependencyError, type DependencyFailure } from '../domain/errors.ts';
 import { describeFailure } from '../domain/failure-facts.ts';
 import type { EnclaveFigures } from '../domain/figures.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
-import type { Enclave, SealedText, SignedTransaction, UnsignedTransaction } from '../domain/ports.ts';
+import type { Meter } from '../domain/meter.ts';
+import type { Clock, Enclave, SealedText, SignedTransaction, UnsignedTransaction } from '../domain/ports.ts';
 
 /** Calls in a row that must fail before the API counts as failing. */
 const FAILURES_IN_A_ROW = 3;
 
+export interface EnclaveWatchModules {
+  readonly enclave: Enclave;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  /** Hears of each call when it has ended. */
+  readonly meter?: Pick<Meter, 'enclaveEnded'> | undefined;
+}
+
 export class EnclaveWatch implements Enclave {
   readonly #enclave: Enclave;
+  readonly #modules: EnclaveWatchModules;
   #hasAnswered = false;
   #failures = 0;
   #lastFailure: string | null = null;
 
-  constructor(modules: { readonly enclave: Enclave }) {
+  constructor(modules: EnclaveWatchModules) {
+    this.#modules = modules;
     this.#enclave = modules.enclave;
   }
 
@@ -28,44 +38,47 @@ export class EnclaveWatch implements Enclave {
   }
 
   async address(signal?: AbortSignal): Promise<Wallet> {
-    return this.#watch(signal, this.#enclave.address(signal));
+    return this.#watch('address', signal, this.#enclave.address(signal));
   }
 
   async publicKey(signal?: AbortSignal): Promise<TeePubkey> {
-    return this.#watch(signal, this.#enclave.publicKey(signal));
+    return this.#watch('publicKey', signal, this.#enclave.publicKey(signal));
   }
 
   async random(signal?: AbortSignal): Promise<Uint8Array> {
-    return this.#watch(signal, this.#enclave.random(signal));
+    return this.#watch('random', signal, this.#enclave.random(signal));
   }
 
   async sign(message: string, signal?: AbortSignal): Promise<string> {
-    return this.#watch(signal, this.#enclave.sign(message, signal));
+    return this.#watch('sign', signal, this.#enclave.sign(message, signal));
   }
 
   async signTransaction(transaction: UnsignedTransaction, signal?: AbortSignal): Promise<SignedTransaction> {
-    return this.#watch(signal, this.#enclave.signTransaction(transaction, signal));
+    return this.#watch('signTransaction', signal, this.#enclave.signTransaction(transaction, signal));
   }
 
   async encrypt(plaintext: string, receiver: TeePubkey, signal?: AbortSignal): Promise<SealedText> {
-    return this.#watch(signal, this.#enclave.encrypt(plaintext, receiver, signal));
+    return this.#watch('encrypt', signal, this.#enclave.encrypt(plaintext, receiver, signal));
   }
 
   async decrypt(sealed: SealedText, signal?: AbortSignal): Promise<string> {
-    return this.#watch(signal, this.#enclave.decrypt(sealed, signal));
+    return this.#watch('decrypt', signal, this.#enclave.decrypt(sealed, signal));
   }
 
-  async #watch<Answer>(signal: AbortSignal | undefined, call: Promise<Answer>): Promise<Answer> {
+  async #watch<Answer>(operation: keyof Enclave, signal: AbortSignal | undefined, call: Promise<Answer>): Promise<Answer> {
+    const { clock, meter } = this.#modules;
+    const startedMs = clock.monotonicMs();
     try {
       const answer = await call;
       this.#noteAnswer();
+      meter?.enclaveEnded(operation, 'ok', clock.monotonicMs() - startedMs);
       return answer;
     } catch (error) {
-      const failure = error instanceof DependencyError ? error.failure : null;
-      // To refuse is to answer. A call that was called off says nothing, unless that was for its time.
-      if (failure === 'refused') this.#noteAnswer();
-      else if (signal?.aborted !== true) this.#noteFailure(describeFailure(error));
-      else if (signal.reason instanceof DeadlineError) this.#noteFailure(describeFailure(signal.reason));
+      const outcome = outcomeOf(error, signal);
+      meter?.enclaveEnded(operation, outcome, clock.monotonicMs() - startedMs);
+      // To refuse is to answer; a call that was called off says nothing.
+      if (outcome === 'refused') this.#noteAnswer();
+      else if (outcome !== 'aborted') this.#noteFailure(describeFailure(outcome === 'timeout' && signal?.aborted === true ? signal.reason : error));
       throw error;
     }
   }
@@ -80,4 +93,10 @@ export class EnclaveWatch implements Enclave {
     this.#failures += 1;
     this.#lastFailure = why;
   }
+}
+
+/** A call that was called off because its time was over has failed. */
+function outcomeOf(error: unknown, signal: AbortSignal | undefined): DependencyFailure {
+  if (signal?.aborted === true) return signal.reason instanceof DeadlineError ? 'timeout' : 'aborted';
+  return error instanceof DependencyError ? error.failure : 'malformed';
 }

@@ -5,6 +5,7 @@
 import { within } from '../domain/deadline.ts';
 import { DependencyError } from '../domain/errors.ts';
 import { FailureLog } from '../domain/failure-log.ts';
+import type { Meter } from '../domain/meter.ts';
 import type { Enclave, Log } from '../domain/ports.ts';
 import type { Config } from '../config/settings.ts';
 import { LocalWallet } from '../enclave/local-wallet.ts';
@@ -19,6 +20,7 @@ import { ChainClient } from '../registry/chain-client.ts';
 import { Rpc } from '../registry/rpc.ts';
 import { chainOptions } from './chain-options.ts';
 import { composeNode } from './compose-node.ts';
+import type { MeteredNode } from './metrics.ts';
 import type { NodeVisualizer } from './visualize.ts';
 import { systemClock, systemRandom, yieldToRequests } from '../system/system.ts';
 
@@ -59,6 +61,13 @@ async function visualizerOf(config: Config, log: Log): Promise<NodeVisualizer | 
   return createNodeVisualizer({ ...config, visualizerPort }, { clock: systemClock, random: systemRandom, log: log.child('visualizer') });
 }
 
+/** Null when nobody may read them: then nothing of them is loaded either. */
+async function meteredNodeOf(config: Config, log: Log): Promise<MeteredNode | null> {
+  if (config.metricsTokenHash === undefined && (config.metricsPort ?? 0) === 0) return null;
+  const { createMeteredNode } = await import('./metrics.ts');
+  return createMeteredNode(config, { clock: systemClock, log: log.child('metrics') });
+}
+
 /**
  * @param onFatal a broken invariant or a machine in error; the process must end with a code other than 0
  * @throws the error of `listen`, such as EADDRINUSE
@@ -66,13 +75,16 @@ async function visualizerOf(config: Config, log: Log): Promise<NodeVisualizer | 
 export async function runNode(config: Config, log: Log, onFatal: (error: Error) => void): Promise<RunningNode> {
   const clock = systemClock;
   const proxy = { httpProxy: config.httpProxy, httpsProxy: config.httpsProxy, noProxy: config.noProxy };
-  const failures = new FailureLog({ clock });
+  const metered = await meteredNodeOf(config, log);
+  const meter = metered?.meter;
+  const failures = new FailureLog({ clock, onFault: (where) => meter?.faulted(where) });
   const noting = (room: string, where: string) => (error: DependencyError): void => void failures.note(log.child(room), where, error);
   const odyn = new OdynClient({ baseUrl: config.odynUrl }, { clock, onFailure: noting('enclave', 'a call of the enclave API') });
   const local = config.nodePrivateKey === undefined ? null : new LocalWallet(config.nodePrivateKey, { enclave: odyn });
   const enclave = withExpectedWallet(local ?? odyn, config.nodeWallet);
   const rpcFetch = createRpcFetch(proxy);
-  const rpc = new Rpc({ url: config.nodeUrl }, { clock, fetch: rpcFetch.fetch, onFailure: noting('chain', 'a call of the chain RPC') });
+  const onTry: Meter['rpcEnded'] = (method, outcome, durationMs) => meter?.rpcEnded(method, outcome, durationMs);
+  const rpc = new Rpc({ url: config.nodeUrl }, { clock, fetch: rpcFetch.fetch, onFailure: noting('chain', 'a call of the chain RPC'), onTry });
   const chain = new ChainClient(chainOptions(config), { rpc, clock, enclave, log: log.child('chain') });
   const reader = createAppReader({ novaAppRegistry: config.novaAppRegistry }, { rpc });
   const appRegistry = new CachedNovaRegistry({ ttlMs: config.registryCacheTtlMs }, { reader, clock });
@@ -80,7 +92,7 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
   const visualizer = await visualizerOf(config, log);
   const node = composeNode(
     config,
-    { clock, random: systemRandom, log, failures, chain, appRegistry, enclave, transport, yieldNow: yieldToRequests },
+    { clock, random: systemRandom, log, failures, chain, appRegistry, enclave, transport, yieldNow: yieldToRequests, meter },
     onFatal,
     visualizer ?? undefined,
   );
@@ -91,13 +103,15 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
   let server: HttpServer;
   try {
     const { host, port } = config.bindAddress;
-    server = await listen(host, port, listenerOf(createApp(node.appOptions, node.appModules)));
+    server = await listen(host, port, listenerOf(createApp(node.appOptions, { ...node.appModules, metrics: metered?.route })));
   } catch (error) {
     node.wipe();
+    await metered?.close();
     await closeClients();
     throw error;
   }
   await visualizer?.start(node);
+  await metered?.start(node);
   node.start();
 
   const drain = async (): Promise<void> => {
@@ -135,6 +149,7 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
       node.wipe();
       local?.wipe();
       await visualizer?.close();
+      await metered?.close();
       await closeClients();
     },
   };

@@ -10,6 +10,7 @@ import { sleep, within } from '../domain/deadline.ts';
 import { nameOf, noAnswer, secondsText, tooLargeAnswer, type DependencyCall } from '../domain/dependency-failures.ts';
 import { endpointOf } from '../domain/endpoint.ts';
 import { DependencyError } from '../domain/errors.ts';
+import type { CallOutcome, Meter } from '../domain/meter.ts';
 import type { Clock } from '../domain/ports.ts';
 import { judgeRpcAnswer, type HttpAnswer, type RpcAnswer, type RpcErrorAnswer } from './rpc-answer.ts';
 
@@ -41,6 +42,8 @@ export interface RpcCallerModules {
   readonly fetch: Fetch;
   /** Hears of each try that failed, but for those that were called off. */
   readonly onFailure?: (error: DependencyError) => void;
+  /** Hears of each try when it has ended. */
+  readonly onTry?: Meter['rpcEnded'] | undefined;
 }
 
 /** Whether an error of the RPC answers a question, where it is no revert. */
@@ -144,6 +147,14 @@ export class RpcCaller {
   }
 
   async #try(asked: DependencyCall, body: string, signal: AbortSignal): Promise<Outcome> {
+    const { clock, onTry } = this.#modules;
+    const startedMs = clock.monotonicMs();
+    const outcome = await this.#outcomeOf(asked, body, signal);
+    onTry?.(asked.call, outcomeWord(outcome), clock.monotonicMs() - startedMs);
+    return outcome;
+  }
+
+  async #outcomeOf(asked: DependencyCall, body: string, signal: AbortSignal): Promise<Outcome> {
     try {
       const answer = await within(this.#modules.clock, nameOf(asked), RPC_TIMEOUT_MS, signal, (deadline) => this.#exchange(asked, body, deadline));
       return { kind: 'answered', answer: judgeRpcAnswer(asked, answer) };
@@ -167,6 +178,13 @@ export class RpcCaller {
   #errorOf(asked: DependencyCall, error: RpcErrorAnswer): RpcRequestError {
     return new RpcRequestError({ body: { method: asked.call }, url: this.endpoint, error });
   }
+}
+
+/** An answer that cannot be used failed as well; a revert is an answer. */
+function outcomeWord(outcome: Outcome): CallOutcome {
+  if (outcome.kind === 'failed') return outcome.failure.failure;
+  const { answer } = outcome;
+  return answer.kind === 'result' || answer.kind === 'reverted' ? 'ok' : answer.failure.failure;
 }
 
 /** `fetch` refuses a URL with a login: it goes into a header. */

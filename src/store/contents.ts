@@ -39,6 +39,13 @@ export class Contents {
     return this.#namespaces.size;
   }
 
+  /** Tombstones held. */
+  get tombstones(): number {
+    let count = 0;
+    for (const { tombstones } of this.#namespaces.values()) count += tombstones;
+    return count;
+  }
+
   /** What counts as present. */
   get totals(): StoreTotals {
     const { keys: totalKeys, bytes: totalBytes, namespaces } = this.#present;

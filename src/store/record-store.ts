@@ -90,6 +90,11 @@ export class RecordStore {
     return this.#contents.bytes;
   }
 
+  /** Tombstones held, counted over all apps. */
+  get tombstones(): number {
+    return this.#contents.tombstones;
+  }
+
   /** Records of peers that were refused because the store is full. */
   get refusedFull(): number {
     return this.#refusedFull;

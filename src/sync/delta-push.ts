@@ -4,6 +4,7 @@
  */
 import { PEER_TIMEOUT_MS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
 import type { Member } from '../domain/membership.ts';
+import type { Meter } from '../domain/meter.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
 import { judgeDeltaAnswer, type DeltaBatch, type DeltaOutcome, type Sent } from './delta-plan.ts';
@@ -25,6 +26,7 @@ export interface DeltaPushModules {
   readonly acknowledgements: Acknowledgements;
   /** Own sequence numbers up to here are not sent: the node was cut off for too long to know whether they still hold. */
   readonly sendAbove: () => number;
+  readonly meter?: Pick<Meter, 'recordPushed'> | undefined;
 }
 
 /** What came of sending a batch. */
@@ -86,10 +88,11 @@ export class DeltaPush {
   }
 
   #tell(peer: Member, events: readonly PushEvent[]): void {
-    const { store, acknowledgements, log } = this.#modules;
-    for (const { kind, entry } of events) {
-      if (kind !== 'taken') continue;
-      const { appId, record, sequenceNumber } = entry;
+    const { store, acknowledgements, log, meter } = this.#modules;
+    for (const event of events) {
+      meter?.recordPushed(event);
+      if (event.kind !== 'taken') continue;
+      const { appId, record, sequenceNumber } = event.entry;
       store.noteTaken(appId, record.key, sequenceNumber);
       acknowledgements.note(peer.wallet, { appId, key: record.key, sequenceNumber });
     }

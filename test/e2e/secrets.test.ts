@@ -9,7 +9,7 @@ import { Readable } from 'node:stream';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createActor, fromPromise, setup } from 'xstate';
-import { keccak256 } from '../../src/crypto/hash.ts';
+import { keccak256, sha256 } from '../../src/crypto/hash.ts';
 import { ZERO_HASH } from '../../src/domain/ids.ts';
 import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
 import type { DevApp } from '../../src/dev/dev-app.ts';
@@ -119,15 +119,17 @@ describe('the search', () => {
 
 describe('a run through claim, hand-over, derive, refusals and reset', () => {
   const firstSecret = randomBytes(32);
+  const http = new RawHttp();
+  const token = randomBytes(24).toString('base64url');
+  const metricsToken = randomBytes(24).toString('base64url');
   const environment = {
     LOG_LEVEL: 'DEBUG',
+    METRICS_TOKEN_SHA256: Buffer.from(sha256(metricsToken)).toString('hex'),
     KMS_NODE_TICK_SECONDS: '2',
     DATA_SYNC_INTERVAL_SECONDS: '1',
     RATE_LIMIT_PER_MINUTE: '0',
     NONCE_RATE_LIMIT_PER_MINUTE: '0',
   };
-  const http = new RawHttp();
-  const token = randomBytes(24).toString('base64url');
   const visualizers = new VisualizerRecord();
   const secrets: Secret[] = [...secretsFrom(Uint8Array.from(firstSecret)).map(({ name, bytes }) => ({ name: `${name} before the reset`, bytes }))];
   /** Of what there is, in the order in which it came to be. */
@@ -157,7 +159,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
     closers.push(() => cluster.close());
     closers.push(() => visualizers.close());
     for (const place of [1, 2]) visualizers.follow(cluster.node(place));
-    secrets.push({ name: 'the token of the visualisers', bytes: Buffer.from(token) });
+    secrets.push({ name: 'the token of the visualisers', bytes: Buffer.from(token) }, { name: 'the token of the metrics', bytes: Buffer.from(metricsToken) });
     secrets.push(...raw.keys, { name: 'the wallet key of the other app', bytes: Buffer.from(app.secretHex, 'hex') });
     await waitForStates(cluster, [cluster.node(1)], 'ready');
     inProcess = await startInProcessNode(cluster.node(3), cluster, environment);
@@ -241,6 +243,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
   async function lookAtEverything(): Promise<void> {
     for (const { localUrl } of cluster.nodes) {
       for (const path of ['/', '/health', '/status', '/nodes', '/livez?verbose', '/readyz?verbose', '/readyz/enclave_api', '/no/such/route']) await http.get(localUrl, path);
+      await http.send(localUrl, { method: 'GET', path: '/metrics', headers: { authorization: `Bearer ${metricsToken}` } });
       await http.send(localUrl, { method: 'POST', path: '/kms/derive' });
       await http.send(localUrl, { method: 'PUT', path: '/kms/derive' });
     }
@@ -283,6 +286,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
     }
     const seen = visualizers.outputs().map(({ text }) => text).join('');
     for (const what of ['"kind":"span"', 'node.nodeTick.fetchingSecret', 'node.readiness.ready', '"peers"', 'xstate.done.actor.fetchSecret']) expect(seen).toContain(what);
+    expect(http.outputs.map(({ text }) => text).join('')).toContain('nova_kms_http_requests_total{route="/kms/derive"');
     expect(inProcess.inspector.failed).toBe(false);
     expect([...inProcess.inspector.types].sort()).toEqual(['@xstate.action', '@xstate.actor', '@xstate.event', '@xstate.microstep', '@xstate.snapshot']);
     const names = new Set(allSecrets().map(({ name }) => name));

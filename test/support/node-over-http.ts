@@ -110,7 +110,7 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
   const staleness: Staleness = new Staleness({ retentionMs: 86_400_000 }, { clock, lastSequenceNumber: () => store.lastSequenceNumber, acknowledgedByAny: () => replicas.acknowledgedByAny() });
   const acknowledgements = new Acknowledgements({ clock });
   const merging = { clock, store, yieldNow: async (): Promise<void> => undefined };
-  const chainFigures: ChainFigures = { viewAgeMs: 1_000, failing: null, isFresh: true };
+  const chainFigures: ChainFigures = { viewAgeMs: 1_000, viewBlockMs: 0, failing: null, isFresh: true };
   const enclaveFigures: EnclaveFigures = { failing: null };
   const state = { view: READY, chain: chainFigures, enclave: enclaveFigures, stopping: false, broken: [] as Error[], written: 0 };
   const appRegistry: AppRegistry = { lookup: options.lookup ?? (async () => Promise.reject(new Error('no registry given'))) };

@@ -52,6 +52,8 @@ describe('without any variable', () => {
     ['maxStoreBytes', 536_870_912],
     ['rateLimitPerMinute', 120],
     ['nonceRateLimitPerMinute', 30],
+    ['metricsTokenHash', undefined],
+    ['metricsPort', undefined],
     ['visualizerPort', undefined],
     ['visualizerInEnclave', false],
     ['visualizerCommandToken', undefined],
@@ -71,6 +73,8 @@ describe('without any variable', () => {
 
 describe('a variable', () => {
   test.each<[string, string, keyof Config, unknown]>([
+    ['METRICS_TOKEN_SHA256', 'AB'.repeat(32), 'metricsTokenHash', new Uint8Array(32).fill(0xab)],
+    ['METRICS_PORT', '0', 'metricsPort', 0],
     ['IN_ENCLAVE', 'FALSE', 'inEnclave', false],
     ['IN_ENCLAVE', '1', 'inEnclave', true],
     ['LOG_LEVEL', 'warn', 'logLevel', 'WARNING'],
@@ -216,6 +220,22 @@ describe('the effective configuration', () => {
 
   test('still connects with them', () => {
     expect(configOf({ NODE_URL: 'https://user:word@rpc.test/v1' }).nodeUrl).toBe('https://user:word@rpc.test/v1');
+  });
+});
+
+describe('the metrics', () => {
+  const token = { METRICS_TOKEN_SHA256: 'ab'.repeat(32) };
+  const taken = 'METRICS_PORT is the port of BIND_ADDR or VISUALIZER_PORT: give it another';
+
+  test.each<[string, Environment, readonly string[]]>([
+    ['may be read in an enclave', { ...token, METRICS_PORT: '9090' }, []],
+    ['need the hash and not the token', { METRICS_TOKEN_SHA256: 'a-token-of-enough-letters' }, ['METRICS_TOKEN_SHA256 must be a SHA-256 in 64 hex digits']],
+    ['need a whole hash', { METRICS_TOKEN_SHA256: 'ab'.repeat(31) }, ['METRICS_TOKEN_SHA256 must be a SHA-256 in 64 hex digits']],
+    ['need a port of their own', { METRICS_PORT: '8000' }, [taken]],
+    ['need a port of their own beside the visualiser', { ...DEVELOPMENT, METRICS_PORT: '9000', VISUALIZER_PORT: '9000' }, [taken]],
+    ['need none with port 0', { METRICS_PORT: '0', BIND_ADDR: '127.0.0.1:0' }, []],
+  ])('%s', (_, environment, problems) => {
+    expect(problemsOf(environment)).toEqual(problems);
   });
 });
 

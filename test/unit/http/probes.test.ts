@@ -6,7 +6,7 @@ import { assertReady } from '../../../src/http/gate.ts';
 import { probe, READY_CHECKS, type ProbedState } from '../../../src/http/probes.ts';
 import { READY, startNodeOverHttp, type NodeOverHttp, type NodeOverHttpOptions } from '../../support/node-over-http.ts';
 
-const WELL: ProbedState = { view: READY, chain: { viewAgeMs: 1_000, failing: null, isFresh: true }, enclave: { failing: null }, isStopping: false };
+const WELL: ProbedState = { view: READY, chain: { viewAgeMs: 1_000, viewBlockMs: 0, failing: null, isFresh: true }, enclave: { failing: null }, isStopping: false };
 
 function view(state: ReadinessState, over: Partial<ReadinessView> = {}): ReadinessView {
   return { ...READY, state, reason: reason(REASONS.firstSnapshotMissing, 'asked 2'), ...over };
@@ -23,9 +23,9 @@ const STATES: readonly (readonly [string, Partial<ProbedState>, readonly string[
   ['without the secret that the chain shows', { view: view('syncing-secret', WITHOUT_SECRET) }, ['secret_confirmed']],
   ['without a first snapshot', { view: view('syncing-secret', { firstSnapshot: 'missing' }) }, ['first_snapshot']],
   ['with all of it, before the end of the tick', { view: view('syncing-secret') }, ['first_snapshot']],
-  ['just started', { view: view('ineligible', { ...WITHOUT_SECRET, firstSnapshot: 'missing' }), chain: { viewAgeMs: null, failing: null, isFresh: false } }, ['membership', 'chain_fresh', 'secret_confirmed', 'first_snapshot']],
-  ['reading the chain in vain, by a view that is young enough', { chain: { viewAgeMs: 90_000, failing: { sinceMs: 1, why: 'HTTP 401' }, isFresh: true } }, []],
-  ['serving by a view that is too old', { chain: { viewAgeMs: 900_001, failing: { sinceMs: 1, why: 'HTTP 401' }, isFresh: false } }, ['chain_fresh']],
+  ['just started', { view: view('ineligible', { ...WITHOUT_SECRET, firstSnapshot: 'missing' }), chain: { viewAgeMs: null, viewBlockMs: null, failing: null, isFresh: false } }, ['membership', 'chain_fresh', 'secret_confirmed', 'first_snapshot']],
+  ['reading the chain in vain, by a view that is young enough', { chain: { viewAgeMs: 90_000, viewBlockMs: 0, failing: { sinceMs: 1, why: 'HTTP 401' }, isFresh: true } }, []],
+  ['serving by a view that is too old', { chain: { viewAgeMs: 900_001, viewBlockMs: 0, failing: { sinceMs: 1, why: 'HTTP 401' }, isFresh: false } }, ['chain_fresh']],
   ['without an enclave API', { enclave: { failing: 'connection refused' } }, ['enclave_api']],
   ['stopping', { isStopping: true }, ['stopping']],
 ];
@@ -71,7 +71,7 @@ describe('over HTTP', () => {
     return [answer.status, await answer.text()];
   }
 
-  const CHAIN_LOST = { viewAgeMs: 900_001, failing: { sinceMs: 1, why: 'the chain RPC 127.0.0.1:1 cannot be reached' }, isFresh: false };
+  const CHAIN_LOST = { viewAgeMs: 900_001, viewBlockMs: 0, failing: { sinceMs: 1, why: 'the chain RPC 127.0.0.1:1 cannot be reached' }, isFresh: false };
   const LOST = '[-]chain_fresh failed: the chain RPC 127.0.0.1:1 cannot be reached';
 
   test.each<readonly [string, Partial<NodeOverHttp['state']>, number, string]>([

@@ -57,7 +57,7 @@ describe('a read of the chain that fails', () => {
     await read();
     await read();
     expect([watch.view().block, peerCache.membership()?.block]).toEqual([94n, 94n]);
-    expect(watch.figures()).toEqual({ viewAgeMs: clock.nowMs() - (clock.nowMs() - 72_000 - 12_000), failing: { sinceMs, why }, isFresh: true });
+    expect(watch.figures()).toEqual({ viewAgeMs: clock.nowMs() - (clock.nowMs() - 72_000 - 12_000), viewBlockMs: clock.nowMs() - 72_000 - 12_000, failing: { sinceMs, why }, isFresh: true });
   });
 
   test('is said no more once one succeeds', async () => {

@@ -5,6 +5,7 @@ import { DependencyError } from '../../../src/domain/errors.ts';
 import type { Wallet } from '../../../src/domain/ids.ts';
 import type { Enclave } from '../../../src/domain/ports.ts';
 import { EnclaveWatch } from '../../../src/node/enclave-watch.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 
 const DOWN = new DependencyError('enclave', 'unreachable', 'the enclave API cannot be reached');
 const REFUSED = new DependencyError('enclave', 'refused', 'the enclave API answered 400');
@@ -18,7 +19,7 @@ async function after(calls: readonly Call[]): Promise<string | null> {
     if (next !== null) throw next;
     return '0x';
   };
-  const watch = new EnclaveWatch({ enclave: { sign, address: async () => `0x${'0a'.repeat(20)}` as Wallet } as unknown as Enclave });
+  const watch = new EnclaveWatch({ clock: new ManualClock(), enclave: { sign, address: async () => `0x${'0a'.repeat(20)}` as Wallet } as unknown as Enclave });
   for (const call of calls) {
     const [error, why] = call === 'answers' ? [null, null] : call instanceof DependencyError ? [call, null] : call;
     next = error;

@@ -1,0 +1,70 @@
+/**
+ * `GET /metrics` on a loopback port of its own (`METRICS_PORT`), without a token: who is on this machine may read it. A browser on it
+ * runs pages of strangers, and a name of theirs may resolve to 127.0.0.1: so the Host must be ours.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+const HOST = '127.0.0.1';
+/** Connections at once; one more is closed. */
+const MAX_CONNECTIONS = 16;
+/** Bytes of all headers together. */
+const MAX_HEADER_BYTES = 8 * 1024;
+/** Time for a request's headers, and for all of it. Milliseconds. */
+const REQUEST_TIMEOUT_MS = 10_000;
+
+export interface MetricsPage {
+  readonly contentType: string;
+  render(): Promise<string>;
+}
+
+export interface MetricsServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/**
+ * @param port 0: any free one
+ * @throws the error of `listen`, such as EADDRINUSE
+ */
+export async function serveMetrics(port: number, page: MetricsPage): Promise<MetricsServer> {
+  const server = createServer({ headersTimeout: REQUEST_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, maxHeaderSize: MAX_HEADER_BYTES });
+  server.maxConnections = MAX_CONNECTIONS;
+  const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+  server.once('error', reject);
+  server.listen(port, HOST, () => resolve(undefined));
+  await promise;
+  const bound = (server.address() as AddressInfo).port;
+  const hosts = [`${HOST}:${bound}`, `localhost:${bound}`];
+  server.on('request', (request, response) => void answer(request, response, hosts, page));
+  return {
+    port: bound,
+    async close() {
+      const closed = Promise.withResolvers<undefined>();
+      server.close(() => closed.resolve(undefined));
+      server.closeAllConnections();
+      await closed.promise;
+    },
+  };
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse, hosts: readonly string[], page: MetricsPage): Promise<void> {
+  response.on('error', () => undefined);
+  const [path] = (request.url ?? '').split('?', 1);
+  if (!hosts.includes(request.headers.host ?? '')) say(response, 421, 'this is not the host that you mean');
+  else if (path !== '/metrics') say(response, 404, 'there is nothing here but /metrics');
+  else if (request.method !== 'GET' && request.method !== 'HEAD') say(response, 405, '/metrics can only be read');
+  else {
+    try {
+      say(response, 200, await page.render(), page.contentType);
+    } catch {
+      say(response, 500, 'the metrics cannot be read');
+    }
+  }
+}
+
+function say(response: ServerResponse, status: number, text: string, contentType = 'text/plain; charset=utf-8'): void {
+  if (response.destroyed) return;
+  response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(text), 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
+  response.end(text);
+}

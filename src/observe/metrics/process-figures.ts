@@ -1,0 +1,56 @@
+/** What the process itself costs: the one place of the metrics that asks the runtime. */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import process from 'node:process';
+
+/** Between two looks at the event loop; what a timer is late by anyway is taken off. Milliseconds. */
+const RESOLUTION_MS = 20;
+const NS_PER_SECOND = 1e9;
+const US_PER_SECOND = 1e6;
+
+export interface ProcessFigures {
+  readonly lagP99Seconds: number;
+  readonly lagMaxSeconds: number;
+  readonly cpuSeconds: number;
+  readonly residentBytes: number;
+  readonly heapBytes: number;
+  readonly externalBytes: number;
+  readonly startedSeconds: number;
+}
+
+export class ProcessWatch {
+  readonly #delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  readonly #startedSeconds: number;
+
+  /** @param nowMs Unix milliseconds */
+  constructor(nowMs: number) {
+    this.#startedSeconds = nowMs / 1_000 - process.uptime();
+    this.#delay.enable();
+  }
+
+  /** The event loop's are those since the last call. */
+  read(): ProcessFigures {
+    const { user, system } = process.cpuUsage();
+    const { rss, heapUsed, external } = process.memoryUsage();
+    const figures = {
+      lagP99Seconds: lagSeconds(this.#delay.percentile(99)),
+      lagMaxSeconds: lagSeconds(this.#delay.max),
+      cpuSeconds: (user + system) / US_PER_SECOND,
+      residentBytes: rss,
+      heapBytes: heapUsed,
+      externalBytes: external,
+      startedSeconds: this.#startedSeconds,
+    };
+    this.#delay.reset();
+    return figures;
+  }
+
+  close(): void {
+    this.#delay.disable();
+  }
+}
+
+/** @param ns between two looks at the loop; before the first one Node gives a figure that means nothing */
+function lagSeconds(ns: number): number {
+  const seconds = ns / NS_PER_SECOND - RESOLUTION_MS / 1_000;
+  return Number.isFinite(seconds) ? Math.max(0, seconds) : 0;
+}

@@ -1,0 +1,130 @@
+/**
+ * Every metric of a node, declared once: name, unit, help and labels. The registry, docs/metrics.md, the dashboards and the check
+ * that each metric is looked at are made from this table. Prometheus' rules of naming: base units, counters end with `_total`.
+ *
+ * Invariant: all series of a row are known from the start, but for those of peers, which are the current members; no label is an
+ * app, a key or a caller.
+ */
+import { METERED_ROUTES } from '../../domain/meter.ts';
+
+export const PREFIX = 'nova_kms_';
+
+export type Unit = 'seconds' | 'bytes' | 'timestamp_seconds' | 'count' | 'flag';
+
+/** Label values of one series, in the order of the row's labels. */
+type Series = readonly string[];
+
+interface MetricBase {
+  readonly unit: Unit;
+  readonly help: string;
+  readonly labels: readonly string[];
+  /** `peers`: one for each other member. */
+  readonly series: readonly Series[] | 'peers';
+}
+
+export type MetricRow =
+  | (MetricBase & { readonly type: 'gauge' })
+  | (MetricBase & { readonly type: 'counter' })
+  /** Upper ends of the buckets, in the unit. */
+  | (MetricBase & { readonly type: 'histogram'; readonly buckets: readonly number[] });
+
+/** All combinations of the values. */
+function every(...values: readonly (readonly string[])[]): readonly Series[] {
+  return values.reduce<readonly Series[]>((series, next) => series.flatMap((before) => next.map((value) => [...before, value])), [[]]);
+}
+
+const ALONE = { labels: [], series: [[]] } as const;
+const PER_PEER = { labels: ['peer'], series: 'peers' } as const;
+
+export const READINESS_STATES = ['ineligible', 'bootstrapping', 'syncing-secret', 'ready'] as const;
+export const SECRET_STATES = ['uninitialized', 'generated', 'synced'] as const;
+export const TICK_OUTCOMES = ['ok', 'failed'] as const;
+export const CALL_OUTCOMES = ['ok', 'timeout', 'unreachable', 'refused', 'malformed', 'too_large', 'aborted'] as const;
+export const RPC_METHODS = [
+  'eth_blockNumber',
+  'eth_call',
+  'eth_chainId',
+  'eth_estimateGas',
+  'eth_gasPrice',
+  'eth_getBlockByNumber',
+  'eth_getCode',
+  'eth_getTransactionCount',
+  'eth_getTransactionReceipt',
+  'eth_maxPriorityFeePerGas',
+  'eth_sendRawTransaction',
+  'other',
+] as const;
+export const ENCLAVE_OUTCOMES = ['ok', 'refused', 'failed'] as const;
+export const ENCLAVE_OPERATIONS = ['address', 'publicKey', 'random', 'sign', 'signTransaction', 'encrypt', 'decrypt'] as const;
+export const REJECTION_REASONS = ['malformed', 'bad_clock', 'too_large', 'too_short', 'does_not_decrypt', 'too_far_ahead', 'bad_app_id', 'store_full', 'other'] as const;
+/** The boundaries of docs/decisions/0021. */
+export const FAULT_PLACES = ['request', 'step', 'peer', 'machine', 'other'] as const;
+
+/** A connection that ended before an answer counts as 499, as others write it. */
+export const NO_ANSWER = '499';
+const CODES = ['200', '400', '401', '403', '404', '413', '415', '429', NO_ANSWER, '500', '503', '504', '507', 'other'] as const;
+const CODES_OF_OTHER_METHODS = ['200', '204', '400', '404', '405', '429', NO_ANSWER, '500', '503', 'other'] as const;
+
+const ROUTES = Object.keys(METERED_ROUTES);
+const HTTP_SERIES = Object.entries(METERED_ROUTES).flatMap(([route, methods]) => [
+  ...every([route], methods, CODES),
+  ...every([route], ['other'], CODES_OF_OTHER_METHODS),
+]);
+
+const CALL_SECONDS = [0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10];
+const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+const TICK_SECONDS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
+
+export const METRICS = {
+  readiness_state: { type: 'gauge', unit: 'flag', help: '1 for the state that the node is in, 0 for the others.', labels: ['state'], series: every(READINESS_STATES) },
+  secret_state: { type: 'gauge', unit: 'flag', help: '1 for the state of the master secret held here, 0 for the others: none, made here, or given by a member.', labels: ['state'], series: every(SECRET_STATES) },
+  secret_holders: { type: 'gauge', unit: 'count', help: 'Members that are known to hold the confirmed master secret: this node, and each that gave its last answer under the same sync key within 10 minutes.', ...ALONE },
+  members: { type: 'gauge', unit: 'count', help: 'Members of the cluster by the last good view of the chain.', ...ALONE },
+  first_snapshot_complete: { type: 'gauge', unit: 'flag', help: '1 when the first snapshot was taken over or none was needed, 0 when it is missing or no member could give one.', ...ALONE },
+  build_info: { type: 'gauge', unit: 'flag', help: 'Always 1; the labels name the version of the node and of its runtime.', labels: ['version', 'node_version'], series: [] },
+
+  node_tick_duration_seconds: { type: 'histogram', unit: 'seconds', help: 'Duration of node_ticks, which read the chain and the members.', labels: ['outcome'], series: every(TICK_OUTCOMES), buckets: TICK_SECONDS },
+  node_ticks_dropped_total: { type: 'counter', unit: 'count', help: 'node_ticks that were left out because another one was running.', ...ALONE },
+  node_tick_last_success_timestamp_seconds: { type: 'gauge', unit: 'timestamp_seconds', help: 'When the last node_tick ended with ok; 0 before the first.', ...ALONE },
+  chain_head_timestamp_seconds: { type: 'gauge', unit: 'timestamp_seconds', help: 'Time of the block of the last good view of the chain; 0 before the first.', ...ALONE },
+  rpc_requests_total: { type: 'counter', unit: 'count', help: 'Requests to the RPC of the chain, each try counted; ok is any answer that can be read, a revert too.', labels: ['method', 'outcome'], series: every(RPC_METHODS, CALL_OUTCOMES) },
+  rpc_request_duration_seconds: { type: 'histogram', unit: 'seconds', help: 'Duration of requests to the RPC of the chain, each try by itself.', ...ALONE, buckets: CALL_SECONDS },
+
+  http_requests_total: { type: 'counter', unit: 'count', help: 'Requests by route, method and code of the answer; 499 is a connection that ended before it.', labels: ['route', 'method', 'code'], series: HTTP_SERIES },
+  http_request_duration_seconds: { type: 'histogram', unit: 'seconds', help: 'Time from the headers of a request until its answer has gone.', labels: ['route'], series: every(ROUTES), buckets: REQUEST_SECONDS },
+  http_requests_in_flight: { type: 'gauge', unit: 'count', help: 'Requests that are being answered.', ...ALONE },
+  enclave_request_duration_seconds: { type: 'histogram', unit: 'seconds', help: 'Duration of calls of the enclave API; refused is an answer that says no. Calls that were called off do not count.', labels: ['operation', 'outcome'], series: every(ENCLAVE_OPERATIONS, ENCLAVE_OUTCOMES), buckets: CALL_SECONDS },
+
+  peer_pending_records: { type: 'gauge', unit: 'count', help: 'Own writes that the peer does not have yet.', ...PER_PEER },
+  peer_pending_bytes: { type: 'gauge', unit: 'bytes', help: 'Bytes of the own writes that the peer was never sent.', ...PER_PEER },
+  peer_last_acknowledged_timestamp_seconds: { type: 'gauge', unit: 'timestamp_seconds', help: 'When the peer last answered a push or a comparison of stores; 0 when it never did.', ...PER_PEER },
+  sync_records_total: {
+    type: 'counter',
+    unit: 'count',
+    help: 'Records of peers that were judged here (in), and own writes that a peer has accounted for (out).',
+    labels: ['direction', 'outcome'],
+    series: [...every(['in'], ['merged', 'skipped', 'rejected']), ...every(['out'], ['taken', 'rejected'])],
+  },
+  sync_rejections_total: { type: 'counter', unit: 'count', help: 'Records rejected by reason, both those of peers that this node rejected and own writes that a peer rejected for good.', labels: ['reason'], series: every(REJECTION_REASONS) },
+
+  store_bytes: { type: 'gauge', unit: 'bytes', help: 'What all that the store holds counts for in MAX_STORE_BYTES.', ...ALONE },
+  store_limit_bytes: { type: 'gauge', unit: 'bytes', help: 'MAX_STORE_BYTES.', ...ALONE },
+  store_keys: { type: 'gauge', unit: 'count', help: 'Keys that read as present.', ...ALONE },
+  store_tombstones: { type: 'gauge', unit: 'count', help: 'Tombstones held.', ...ALONE },
+
+  event_loop_lag_p99_seconds: { type: 'gauge', unit: 'seconds', help: '99th percentile of how late the event loop was since the last scrape.', ...ALONE },
+  event_loop_lag_max_seconds: { type: 'gauge', unit: 'seconds', help: 'The longest that the event loop was late since the last scrape.', ...ALONE },
+  process_cpu_seconds_total: { type: 'counter', unit: 'seconds', help: 'Processor time of the process, user and system.', ...ALONE },
+  process_resident_memory_bytes: { type: 'gauge', unit: 'bytes', help: 'Resident memory of the process.', ...ALONE },
+  process_heap_bytes: { type: 'gauge', unit: 'bytes', help: 'Used part of the heap.', ...ALONE },
+  process_external_memory_bytes: { type: 'gauge', unit: 'bytes', help: 'Memory outside the heap that its objects hold, buffers too.', ...ALONE },
+  process_start_time_seconds: { type: 'gauge', unit: 'timestamp_seconds', help: 'When the process started.', ...ALONE },
+  faults_total: { type: 'counter', unit: 'count', help: 'Broken assumptions, by the boundary that caught them.', labels: ['where'], series: every(FAULT_PLACES) },
+  audit_dropped_total: { type: 'counter', unit: 'count', help: 'Entries of the audit that were dropped before they were read.', ...ALONE },
+} as const satisfies Readonly<Record<string, MetricRow>>;
+
+export type MetricName = keyof typeof METRICS;
+type NamesOf<Type extends MetricRow['type']> = { [Name in MetricName]: (typeof METRICS)[Name]['type'] extends Type ? Name : never }[MetricName];
+export type GaugeName = NamesOf<'gauge'>;
+export type CounterName = NamesOf<'counter'>;
+export type HistogramName = NamesOf<'histogram'>;

@@ -1,0 +1,59 @@
+/** The metrics on a loopback port (`METRICS_PORT`): for who is on this machine, and for no page of a stranger. */
+import { request } from 'node:http';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { serveMetrics, type MetricsServer } from '../../../src/observe/metrics/loopback-server.ts';
+
+const PAGE = { contentType: 'text/plain; version=0.0.4; charset=utf-8', render: async () => 'up 1\n' };
+let server: MetricsServer;
+
+beforeAll(async () => {
+  server = await serveMetrics(0, PAGE);
+});
+afterAll(() => server.close());
+
+interface Seen {
+  readonly status: number | undefined;
+  readonly type: string | undefined;
+  readonly text: string;
+}
+
+/** Not by `fetch`, which sets the Host itself. */
+async function ask(path: string, { method = 'GET', host = `127.0.0.1:${server.port}` } = {}): Promise<Seen> {
+  const { promise, resolve, reject } = Promise.withResolvers<Seen>();
+  const asked = request({ host: '127.0.0.1', port: server.port, path, method, headers: { host } }, (answer) => {
+    let text = '';
+    answer.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+    answer.on('end', () => resolve({ status: answer.statusCode, type: answer.headers['content-type'], text }));
+  });
+  asked.on('error', reject).end();
+  return promise;
+}
+
+describe('the loopback port', () => {
+  test('gives the metrics in the text format of Prometheus', async () => {
+    expect(await ask('/metrics')).toEqual({ status: 200, type: PAGE.contentType, text: 'up 1\n' });
+    expect(await ask('/metrics?name=up', { host: `localhost:${server.port}` })).toMatchObject({ status: 200 });
+  });
+
+  test.each<readonly [string, string, { readonly method?: string; readonly host?: string }, number]>([
+    ['a host of a stranger that resolves here', '/metrics', { host: 'rebound.example' }, 421],
+    ['another port', '/metrics', { host: '127.0.0.1:1' }, 421],
+    ['another path', '/status', {}, 404],
+    ['a write', '/metrics', { method: 'POST' }, 405],
+  ])('but not for %s', async (_, path, options, status) => {
+    const answer = await ask(path, options);
+    expect(answer.status).toBe(status);
+    expect(answer.text).not.toContain('up 1');
+  });
+
+  test('a port that is taken is said', async () => {
+    await expect(serveMetrics(server.port, PAGE)).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  });
+
+  test('a failure inside says no more than that', async () => {
+    const broken = await serveMetrics(0, { ...PAGE, render: async () => Promise.reject(new Error('inside')) });
+    const answer = await fetch(`http://127.0.0.1:${broken.port}/metrics`);
+    expect([answer.status, await answer.text()]).toEqual([500, 'the metrics cannot be read']);
+    await broken.close();
+  });
+});
