@@ -29,8 +29,27 @@ export type RpcAnswer =
   | { readonly kind: 'reverted'; readonly error: RpcErrorAnswer }
   | { readonly kind: 'unreadable'; readonly failure: DependencyError; readonly error?: RpcErrorAnswer };
 
-/** Methods whose null is an answer. */
-const MAY_BE_NULL: ReadonlySet<string> = new Set(['eth_getTransactionReceipt']);
+type Form = (result: unknown) => boolean;
+
+const isText = (form: RegExp): Form => (result) => typeof result === 'string' && form.test(result);
+const isQuantity = isText(/^0x[0-9a-f]{1,64}$/i);
+const isData = isText(/^0x(?:[0-9a-f]{2})*$/i);
+
+/** The form of a result by its method (execution-apis, JSON-RPC): a bad backend answers `0x` to whatever it is asked. */
+const FORMS: Readonly<Record<string, Form>> = {
+  eth_chainId: isQuantity,
+  eth_blockNumber: isQuantity,
+  eth_getTransactionCount: isQuantity,
+  eth_maxPriorityFeePerGas: isQuantity,
+  eth_gasPrice: isQuantity,
+  eth_estimateGas: isQuantity,
+  // No bytes are for who reads them to judge: an address without a contract gives none either.
+  eth_call: isData,
+  eth_getCode: isData,
+  eth_sendRawTransaction: isText(/^0x[0-9a-f]{64}$/i),
+  eth_getBlockByNumber: (result) => isObject(result) && isQuantity(result['number']) && isQuantity(result['timestamp']),
+  eth_getTransactionReceipt: (result) => result === null || isObject(result),
+};
 
 /** Methods that run code. */
 const RUNS_CODE: ReadonlySet<string> = new Set(['eth_call', 'eth_estimateGas']);
@@ -67,10 +86,11 @@ export function judgeRpcAnswer(call: DependencyCall, { status, location, retryAf
   }
   if (parsed === undefined) return { kind: 'unreadable', failure: malformedAnswer(call, `gave an answer to ${call.call} that is not JSON`) };
   const result = isObject(parsed) ? parsed['result'] : undefined;
-  if (result === undefined || result === '' || (result === null && !MAY_BE_NULL.has(call.call))) {
-    return { kind: 'unreadable', failure: malformedAnswer(call, `gave an empty answer to ${call.call}`) };
-  }
-  return { kind: 'result', result };
+  const hasForm = FORMS[call.call] ?? ((other: unknown) => other !== null && other !== '');
+  if (result !== undefined && hasForm(result)) return { kind: 'result', result };
+  const isEmpty = result === undefined || result === null || result === '' || result === '0x';
+  const how = isEmpty ? `gave an empty answer to ${call.call}` : `gave an answer to ${call.call} of another form`;
+  return { kind: 'unreadable', failure: malformedAnswer(call, how) };
 }
 
 function errorIn(parsed: unknown): RpcErrorAnswer | null {

@@ -59,7 +59,7 @@ function startChain() {
         return { error: { code: 3, message: 'execution reverted', data: encodeErrorResult({ abi, errorName: state.revert as 'NotOwner' }) } };
       }
       case 'eth_getBlockByNumber':
-        return { result: { number: hex(state.head), baseFeePerGas: hex(state.baseFee), transactions: [], hash: ZERO } };
+        return { result: { number: hex(state.head), baseFeePerGas: hex(state.baseFee), transactions: [], timestamp: hex(1), hash: ZERO } };
       case 'eth_getTransactionCount':
         return { result: hex(state.nonce) };
       case 'eth_maxPriorityFeePerGas':

@@ -33,7 +33,7 @@ test.each<[number, string, boolean]>([
 
 test.each<[string, string, HttpAnswer, object]>([
   ['a result', 'eth_call', http({ result: '0x' }), { kind: 'result', result: '0x' }],
-  ['a result beside no error', 'eth_call', http({ result: '0x1', error: null }), { kind: 'result', result: '0x1' }],
+  ['a result beside no error', 'eth_chainId', http({ result: '0x1', error: null }), { kind: 'result', result: '0x1' }],
   ['null', 'eth_call', http({ result: null }), { kind: 'unreadable', failure: { failure: 'malformed' } }],
   ['an empty text', 'eth_call', http({ result: '' }), { kind: 'unreadable', failure: { failure: 'malformed' } }],
   ['a null block', 'eth_getBlockByNumber', http({ result: null }), { kind: 'unreadable', failure: { failure: 'malformed' } }],
@@ -41,6 +41,13 @@ test.each<[string, string, HttpAnswer, object]>([
   ['a list', 'eth_call', http([{ result: '0x' }]), { kind: 'unreadable', failure: { failure: 'malformed' } }],
   ['a text', 'eth_call', http('"secret"'), { kind: 'unreadable', failure: { failure: 'malformed' } }],
   ['no JSON', 'eth_call', http('<html>'), { kind: 'unreadable', failure: { failure: 'malformed' } }],
+  ['no bytes in place of a number', 'eth_blockNumber', http({ result: '0x' }), { kind: 'unreadable', failure: { failure: 'malformed' } }],
+  ['a number in decimal', 'eth_getTransactionCount', http({ result: 7 }), { kind: 'unreadable', failure: { failure: 'malformed' } }],
+  ['no bytes in place of a block', 'eth_getBlockByNumber', http({ result: '0x' }), { kind: 'unreadable', failure: { failure: 'malformed' } }],
+  ['a block without a time', 'eth_getBlockByNumber', http({ result: { number: '0x1' } }), { kind: 'unreadable', failure: { failure: 'malformed' } }],
+  ['half a byte of data', 'eth_getCode', http({ result: '0x1' }), { kind: 'unreadable', failure: { failure: 'malformed' } }],
+  ['no bytes in place of a hash', 'eth_sendRawTransaction', http({ result: '0x' }), { kind: 'unreadable', failure: { failure: 'malformed' } }],
+  ['a receipt that is a text', 'eth_getTransactionReceipt', http({ result: '0x' }), { kind: 'unreadable', failure: { failure: 'malformed' } }],
   ['an error that is a text', 'eth_call', http({ error: 'secret' }), { kind: 'unreadable', failure: { failure: 'malformed' } }],
   ['an error beside a status', 'eth_call', http({ error: { code: -32_001, message: 'no' } }, 401), { kind: 'unreadable', failure: { failure: 'refused', status: 401 } }],
   ['a status with a time to wait', 'eth_call', http('', 429, { retryAfter: '7' }), { kind: 'unreadable', failure: { status: 429, retryAfterMs: 7_000 } }],

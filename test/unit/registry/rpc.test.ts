@@ -222,7 +222,7 @@ describe('many views at once', () => {
 
 describe('a round trip', () => {
   test('whose answer viem cannot take apart is a failure of the chain', async () => {
-    const fetching = (async () => new Response(JSON.stringify({ jsonrpc: '2.0', id: 1, result: { number: 'secret' } }))) as unknown as typeof fetch;
+    const fetching = (async () => new Response(JSON.stringify({ jsonrpc: '2.0', id: 1, result: { number: '0x1', timestamp: '0x1', gasUsed: 'secret' } }))) as unknown as typeof fetch;
     const rpc = new Rpc({ url: 'https://rpc.test' }, { clock: systemClock, fetch: fetching });
     const read = rpc.trip(signal, ({ client }) => client.getBlock({ blockNumber: 1n }));
     await expect(read).rejects.toMatchObject({ dependency: 'chain', failure: 'malformed', message: 'the chain RPC at rpc.test:443 gave an answer that cannot be used' });
