@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { parseJsonOrNull } from '../crypto/json.ts';
 import { appAuthMessage, readNonce, responseMessage } from '../crypto/messages.ts';
 import { recoverEip191 } from '../crypto/signature.ts';
-import { within } from '../domain/deadline.ts';
+import { DeadlineError, within } from '../domain/deadline.ts';
 import { isRegisteredSender, parseEnvelope, toWireEnvelope } from '../domain/envelope.ts';
 import { DependencyError, type ErrorCode } from '../domain/errors.ts';
 import { MAX_ACK_TIMEOUT_MS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
@@ -81,7 +81,7 @@ export class NodeExchange {
     this.#nonces = new SpareNonces(modules);
   }
 
-  /** @throws AttemptError where another node may do better, KmsClientError where none will, the signal's reason */
+  /** @throws AttemptError where another node may do better, KmsClientError where none will, the signal's reason, what the caller's own identity throws */
   async request<Answer>(node: KmsNode, request: KmsRequest<Answer>, signal: AbortSignal): Promise<Answer> {
     const { clock } = this.#modules;
     try {
@@ -90,8 +90,9 @@ export class NodeExchange {
       if (signal.aborted) throw signal.reason as Error;
       if (error instanceof AttemptError || error instanceof KmsClientError) throw error;
       if (error instanceof DependencyError) throw judgeDependency(error);
-      // Nothing but our own limit is left.
-      throw new AttemptError('timeout');
+      if (error instanceof DeadlineError) throw new AttemptError('timeout');
+      // A fault of this program or of the identity: no other node would do better, and nothing must hide it.
+      throw error;
     }
   }
 
