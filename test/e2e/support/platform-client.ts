@@ -113,8 +113,9 @@ export class PlatformClient {
   async #probeOne(url: string): Promise<ProbedNode | null> {
     const { status, text } = await this.#request(url, { method: 'GET', path: '/status' }).catch(() => ({ status: 0, text: '' }));
     if (status < 200 || status > 299) return null;
-    const { node } = JSON.parse(text) as { readonly node: { readonly tee_wallet: string; readonly tee_pubkey: string } };
-    const [wallet, teePubkey] = [parseWallet(node.tee_wallet), parseTeePubkey(node.tee_pubkey)];
+    // A node that has just started does not know its wallet yet.
+    const { node } = JSON.parse(text) as { readonly node: { readonly tee_wallet: string | null; readonly tee_pubkey: string | null } };
+    const [wallet, teePubkey] = [parseWallet(node.tee_wallet ?? ''), parseTeePubkey(node.tee_pubkey ?? '')];
     return wallet === null || teePubkey === null ? null : { url, wallet, teePubkey };
   }
 
