@@ -1,0 +1,236 @@
+/**
+ * `npm run field`: nodes as in the field. Real processes in strict mode, behind TLS and an egress proxy, serve apps that write and
+ * derive at a steady rate, while hostile callers hold bodies and flood, a hostile member forges and lies, the RPC has one bad backend
+ * of two, and a node is killed every two minutes and starts again with new keys. Exit code 1: a write that was acknowledged is
+ * lost, or an answer was wrong.
+ */
+import { createWriteStream } from 'node:fs';
+import process from 'node:process';
+import tls from 'node:tls';
+import { Command } from 'commander';
+import { LocalIdentity } from '../src/client/local-identity.ts';
+import { wholeNumber } from '../src/cli/option-values.ts';
+import { MAX_NODES } from '../src/dev/cluster.ts';
+import type { ClusterNode } from '../src/dev/cluster-node.ts';
+import { INSTANCE_STATUS, KMS_APP_ID } from '../src/dev/dev-chain.ts';
+import { pause } from '../src/dev/waiting.ts';
+import { systemRandom } from '../src/system/system.ts';
+import { startEnclaveCluster } from '../test/e2e/support/enclave-cluster.ts';
+import { HttpsFront } from '../test/e2e/support/https-front.ts';
+import { Answers, Phases } from './field/answers.ts';
+import { newIdentity, OwnClient, PlatformApp, type WayIn } from './field/field-client.ts';
+import { HostileCallers } from './field/hostile-callers.ts';
+import { HostileMember, type Attack } from './field/hostile-member.ts';
+import { RpcBalancer } from './field/rpc-balancer.ts';
+import { DEATH_WINDOW_MS, SteadyApp } from './field/steady-app.ts';
+import { residentMiB } from './process-figures.ts';
+import { table } from './statistics.ts';
+
+const BASE_BLOCK_SECONDS = 2;
+const MINUTE_MS = 60_000;
+const READY_TIMEOUT_MS = 300_000;
+/** How long a dead node is away. Milliseconds. */
+const AWAY_MS = 3_000;
+const ATTACK_EVERY_MS = 5_000;
+const ATTACKS: readonly Attack[] = ['clocks', 'tombstones', 'future'];
+const OWN_APP = 1_001;
+const PLATFORM_APP = 1_002;
+const HOSTILE_APP = 9_001;
+/** Rounds of the last look at all nodes, and what is between two. */
+const LAST_LOOKS = 6;
+const LAST_LOOK_EVERY_MS = 20_000;
+const SHOWN = 12;
+
+const options = new Command('field')
+  .description('Real nodes under steady calls, hostile callers and members, a bad RPC, and deaths.')
+  .option('--minutes <n>', 'how long', wholeNumber(1, 1_440), 45)
+  .option('--nodes <n>', 'how many', wholeNumber(2, MAX_NODES), 5)
+  .option('--rate <n>', 'calls a second, of both apps together', wholeNumber(2, 1_000), 20)
+  .option('--kill-every <seconds>', 'between two deaths; 0: none', wholeNumber(0, 86_400), 120)
+  .option('--tick <seconds>', 'KMS_NODE_TICK_SECONDS', wholeNumber(1, 3_600), 10)
+  .option('--calm', 'no hostile callers and no hostile member')
+  .option('--lines <file>', 'write what the processes say to this file')
+  .parse()
+  .opts<{ minutes: number; nodes: number; rate: number; killEvery: number; tick: number; calm?: boolean; lines?: string }>();
+
+const startedMs = performance.now();
+const say = (line: string): void => void process.stdout.write(`${((performance.now() - startedMs) / 1_000).toFixed(0).padStart(5)} s  ${line}\n`);
+const errors = new Map<string, number>();
+const lines = options.lines === undefined ? null : createWriteStream(options.lines);
+
+const balancer = await RpcBalancer.start();
+const hostileMember = new HostileMember();
+const { walletKey, teeScalar } = hostileMember;
+const identities = { own: null as LocalIdentity | null, platform: null as LocalIdentity | null, hostile: null as LocalIdentity | null };
+say(`${options.nodes} nodes for ${options.minutes} minutes, ${options.rate} calls a second`);
+const world = await startEnclaveCluster({
+  nodes: options.nodes,
+  tickSeconds: options.tick,
+  blockTimeSeconds: BASE_BLOCK_SECONDS,
+  environment: { NODE_URL: balancer.url, CHAIN_MAX_AGE_SECONDS: '120' },
+  prepare: async ({ chain }) => {
+    balancer.target = chain.url;
+    identities.own = await newIdentity(chain, OWN_APP);
+    identities.platform = await newIdentity(chain, PLATFORM_APP);
+    identities.hostile = await newIdentity(chain, HOSTILE_APP);
+  },
+  onLine: ({ source, text }) => {
+    lines?.write(`${source} ${text}\n`);
+    const message = text.includes('"level":"error"') ? /"message":"([^"]*)"/.exec(text)?.[1] : undefined;
+    if (message !== undefined) errors.set(`${source}: ${message}`, (errors.get(`${source}: ${message}`) ?? 0) + 1);
+  },
+});
+const { cluster, proxy, certificate } = world;
+const { chain } = cluster;
+tls.setDefaultCACertificates([...tls.getCACertificates(), certificate.cert]);
+
+const phases = new Phases();
+const nameOf = (url: string): string => cluster.nodes.find((node) => node.url === url)?.name ?? url;
+const answers = new Answers({ phases, nameOf });
+const ready = (): readonly ClusterNode[] => cluster.nodes.filter(({ url }) => phases.of(url) === 'ready');
+
+async function untilReady(node: ClusterNode): Promise<void> {
+  phases.set(node.url, 'booting');
+  await node.waitForState('ready', READY_TIMEOUT_MS);
+  phases.set(node.url, 'ready');
+}
+await Promise.all(cluster.nodes.map(untilReady));
+say('all nodes are ready');
+
+const front = await HttpsFront.start(certificate);
+const hostileCallers = new HostileCallers({ nodes: ready, app: identities.hostile!, peer: new LocalIdentity({ privateKey: walletKey, teeScalar }, { random: systemRandom }) });
+if (options.calm !== true) {
+  await chain.register({ appId: KMS_APP_ID, wallet: hostileMember.wallet, teePubkey: hostileMember.teePubkey, url: `https://hostile.kms.test:${front.port}` });
+  for (let joined = false; !joined; ) {
+    await pause(1_000).passed;
+    joined = await hostileMember.join(cluster.node(1)).then(
+      (port) => {
+        front.forwardTo(port);
+        return true;
+      },
+      () => false,
+    );
+  }
+  hostileMember.know(cluster.nodes);
+  say('the hostile member is in');
+}
+
+const wayIn: WayIn = { chain, proxyUrl: proxy.url, authority: certificate.cert, urls: cluster.nodes.map(({ url }) => url), answers };
+const readyUrls = (): readonly string[] => ready().map(({ url }) => url);
+const clients = [new OwnClient(identities.own!, wayIn), new PlatformApp(identities.platform!, wayIn)] as const;
+const apps = clients.map((client, nth) => new SteadyApp({ name: ['own', 'platform'][nth]!, callsPerSecond: options.rate / 2 }, { client, ready: readyUrls, say }));
+const running = apps.map((app) => app.run());
+if (options.calm !== true) hostileCallers.start();
+
+let stopping = false;
+const over = Promise.withResolvers<undefined>();
+/** Every so often until the end. */
+async function repeat(everyMs: number, work: (nth: number) => Promise<void>): Promise<void> {
+  for (let nth = 0; ; nth += 1) {
+    const wait = pause(everyMs);
+    await Promise.race([wait.passed, over.promise]);
+    wait.cancel();
+    if (stopping) return;
+    await work(nth);
+  }
+}
+
+const memberFailures = new Map<string, number>();
+async function attack(nth: number): Promise<void> {
+  hostileMember.know(cluster.nodes);
+  for (const [place, node] of ready().entries()) {
+    const kind = ATTACKS[(nth + place) % ATTACKS.length]!;
+    await hostileMember.attack(node, kind, HOSTILE_APP).catch((error: unknown) => {
+      const what = `${kind}: ${(error as Error).message}`.replaceAll(/\d+/g, 'N');
+      memberFailures.set(what, (memberFailures.get(what) ?? 0) + 1);
+    });
+  }
+  const targets = ready();
+  const target = targets[nth % Math.max(1, targets.length)];
+  if (nth % 2 === 1 || target === undefined) return;
+  const key = `forged/${nth}`;
+  await hostileMember.forgeCount(target, OWN_APP, key).then(() => apps[0]!.write(key, target.url), () => undefined);
+}
+
+const deaths: string[] = [];
+async function kill(nth: number): Promise<void> {
+  const node = cluster.node((nth % options.nodes) + 1);
+  const { wallet, url, name } = node;
+  phases.set(url, 'down');
+  await node.kill();
+  const diedMs = performance.now();
+  for (const { ledger } of apps) ledger.noteDeath(url, diedMs, DEATH_WINDOW_MS);
+  await pause(AWAY_MS).passed;
+  await node.restartEnclave({ freshWallet: true });
+  await chain.setInstanceStatus(wallet, INSTANCE_STATUS.FAILED);
+  phases.set(url, 'booting');
+  await node.start();
+  const outcome = await untilReady(node).then(() => 'ready', (error: unknown) => `NOT READY: ${(error as Error).message}`);
+  deaths.push(`${name} ${outcome} ${((performance.now() - diedMs) / 1_000).toFixed(0)} s after its death`);
+  say(deaths.at(-1)!);
+}
+
+const memory = new Map<string, readonly (number | string)[]>();
+const residents = (): readonly (number | string)[] => cluster.nodes.map(({ running: isRunning, pid }) => (isRunning && pid !== undefined ? residentMiB(pid) : '-'));
+const sum = (of: (app: SteadyApp) => number): number => apps.reduce((total, app) => total + of(app), 0);
+function report(): void {
+  const figures = [`calls ${sum(({ calls }) => calls)}`, `failed ${sum(({ failed }) => failed)}`, `held back ${sum(({ heldBack }) => heldBack)}`, `writes acknowledged ${sum(({ ledger }) => ledger.acknowledged)}`, `checked ${sum(({ checks }) => checks)}`, `wrong ${sum(({ wrong }) => wrong.length)}`];
+  const refused = [`no good answer of ready nodes ${answers.count('ready')}, booting ${answers.count('booting')}, dead ${answers.count('down')}`];
+  say([...figures, ...refused, `MiB ${residents().join(' ')}`, `this process ${residentMiB(process.pid)}`].join(', '));
+}
+
+memory.set('start', residents());
+const jobs = [
+  repeat(MINUTE_MS, async (nth) => {
+    report();
+    if (nth + 1 === Math.ceil(options.minutes / 2)) memory.set('half', residents());
+  }),
+  ...(options.killEvery === 0 ? [] : [repeat(options.killEvery * 1_000, kill)]),
+  ...(options.calm === true ? [] : [repeat(ATTACK_EVERY_MS, attack)]),
+];
+await pause(options.minutes * MINUTE_MS).passed;
+memory.set('end', residents());
+stopping = true;
+over.resolve(undefined);
+for (const app of apps) app.stop();
+await Promise.all([...running, ...jobs, hostileCallers.stop()]);
+report();
+
+say('looking for every write on every node');
+let lost: readonly string[] = [];
+for (let look = 0; look < LAST_LOOKS; look += 1) {
+  const found: string[] = [];
+  for (const node of cluster.nodes) for (const app of apps) found.push(...(await app.missingOn(node.url)).map((what) => `${app.name}: ${what} on ${node.name}`));
+  lost = found;
+  if (lost.length === 0) break;
+  say(`${lost.length} reads are not as they must be yet`);
+  await pause(LAST_LOOK_EVERY_MS).passed;
+}
+memory.set('after', residents());
+
+const wrong = apps.flatMap((app) => app.wrong.map((line) => `${app.name}: ${line}`));
+const list = (title: string, rows: readonly string[]): string => `${title}: ${rows.length}${rows.slice(0, SHOWN).map((row) => `\n  ${row}`).join('')}`;
+const counted = (counts: Iterable<readonly [string, number]>): readonly string[] => [...counts].map(([what, count]) => `${count} x ${what}`);
+process.stdout.write(
+  [
+    '',
+    `calls ${sum(({ calls }) => calls)}, failed ${sum(({ failed }) => failed)}; writes acknowledged ${sum(({ ledger }) => ledger.acknowledged)}, of which by one node alone less than ${DEATH_WINDOW_MS} ms before its death ${sum(({ ledger }) => ledger.excused)}`,
+    list('acknowledged writes lost', lost),
+    list('wrong answers', wrong),
+    list('failed calls', counted(apps.flatMap((app) => app.failures()))),
+    ...(['ready', 'booting', 'down'] as const).map((phase) => list(`no good answer of a node that is ${phase} (${answers.count(phase)})`, answers.failures(phase).map(({ node, what, count }) => `${count} x ${node}: ${what}`))),
+    list('deaths', deaths),
+    list('errors that nodes logged', counted(errors)),
+    `hostile: bodies held ${hostileCallers.held}, requests flooded ${hostileCallers.flooded}, ${counted(hostileMember.sent).join(', ')}`,
+    list('refused to the hostile member', counted(memberFailures)),
+    `RPC: good backend ${balancer.passed}, bad ${counted(balancer.given).join(', ')}`,
+    table([['MiB', ...cluster.nodes.map(({ name }) => name)], ...[...memory].map(([when, figures]) => [when, ...figures])]),
+    '',
+  ].join('\n'),
+);
+await Promise.all(clients.map((client) => client.close()));
+await hostileMember.close();
+await front.close();
+await world.close();
+await balancer.close();
+process.exit(lost.length + wrong.length === 0 ? 0 : 1);

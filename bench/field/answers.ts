@@ -1,0 +1,71 @@
+/** What nodes answered to honest callers, by how far each of them was then: a 503 of a node that boots is as it should be. */
+
+export type Phase = 'down' | 'booting' | 'ready';
+
+/** How far each node is, by its registered URL, as the run knows it. */
+export class Phases {
+  readonly #phases = new Map<string, Phase>();
+
+  set(url: string, phase: Phase): void {
+    this.#phases.set(url, phase);
+  }
+
+  of(url: string): Phase {
+    return this.#phases.get(url) ?? 'down';
+  }
+}
+
+export interface Failure {
+  readonly node: string;
+  /** The less far one of when the request began and when it ended. */
+  readonly phase: Phase;
+  /** Status and message, or how there was no answer. */
+  readonly what: string;
+}
+
+const ORDER: readonly Phase[] = ['down', 'booting', 'ready'];
+
+export class Answers {
+  answered = 0;
+  readonly #counts = new Map<string, Failure & { count: number }>();
+  readonly #phases: Phases;
+  readonly #nameOf: (url: string) => string;
+
+  constructor(modules: { readonly phases: Phases; readonly nameOf: (url: string) => string }) {
+    this.#phases = modules.phases;
+    this.#nameOf = modules.nameOf;
+  }
+
+  /** Before a request. @returns to be called with the status and body of its answer; undefined: there was none, and `text` says how */
+  begin(url: string): (status: number | undefined, text: string) => void {
+    const before = this.#phases.of(url);
+    return (status, text) => {
+      const after = this.#phases.of(url);
+      const phase = ORDER[Math.min(ORDER.indexOf(before), ORDER.indexOf(after))]!;
+      if (status !== undefined && status < 500 && status !== 429 && status !== 413) this.answered += 1;
+      else this.#note({ node: this.#nameOf(url), phase, what: status === undefined ? `no answer: ${text}` : `${status} ${messageOf(text)}` });
+    };
+  }
+
+  /** Of nodes in this phase, the most frequent first. */
+  failures(phase: Phase): readonly (Failure & { readonly count: number })[] {
+    return [...this.#counts.values()].filter((each) => each.phase === phase).sort((a, b) => b.count - a.count);
+  }
+
+  count(phase: Phase): number {
+    return this.failures(phase).reduce((sum, { count }) => sum + count, 0);
+  }
+
+  #note(failure: Failure): void {
+    const key = `${failure.node} ${failure.phase} ${failure.what}`;
+    const known = this.#counts.get(key);
+    if (known === undefined) this.#counts.set(key, { ...failure, count: 1 });
+    else known.count += 1;
+  }
+}
+
+/** The message of an error, without figures, so that the same reason is counted as one. */
+function messageOf(text: string): string {
+  const message = /"message":"((?:[^"\\]|\\.)*)"/.exec(text)?.[1] ?? text;
+  return message.slice(0, 160).replaceAll(/\d+/g, 'N');
+}

@@ -1,0 +1,180 @@
+/**
+ * A registered member that means harm: it has the master secret, as every member may, and sends forged counts of the nodes' own clock
+ * keys, records of a thousand fresh clock entries, tombstones of invented apps, and times to come. Asked itself, it acknowledges
+ * what it does not keep, and calls an empty snapshot complete.
+ */
+import { randomBytes } from 'node:crypto';
+import { generateP384 } from '../../src/crypto/p384.ts';
+import { openSecret } from '../../src/crypto/sealed-secret.ts';
+import { ENVELOPE_INFO } from '../../src/crypto/envelope.ts';
+import { Vault } from '../../src/crypto/vault.ts';
+import type { ClusterNode } from '../../src/dev/cluster-node.ts';
+import { pause } from '../../src/dev/waiting.ts';
+import type { AppId, StoreId, TeePubkey, Wallet } from '../../src/domain/ids.ts';
+import { SMALL_ANSWER_BYTES } from '../../src/domain/limits.ts';
+import type { WireRecord } from '../../src/domain/records.ts';
+import type { SyncHandler } from '../../src/http/sync-route.ts';
+import { PeerTransport } from '../../src/net/peer-transport.ts';
+import { PeerBook } from '../../src/sync/peer-book.ts';
+import { PeerConversation } from '../../src/sync/peer-conversation.ts';
+import { systemClock, systemRandom } from '../../src/system/system.ts';
+import { freshKeys } from '../../test/e2e/support/fresh-keys.ts';
+import { inProcessEnclave } from '../../test/support/in-process-enclave.ts';
+import { memberOf, startNodeOverHttp, type NodeOverHttp } from '../../test/support/node-over-http.ts';
+
+const TIMEOUT_MS = 15_000;
+/** What the largest legal lead of a count is, but for the clocks' skew (protocol.md §10, Bounds). */
+const COUNT_LEAD = 2 ** 20;
+const CLOCK_ENTRIES = 1_000;
+const CLOCK_RECORDS = 8;
+const TOMBSTONES = 500;
+const FUTURE_MS = 3_600_000;
+/** Keys of its app that it writes to again and again. */
+const OWN_KEYS = 200;
+
+export type Attack = 'clocks' | 'tombstones' | 'future';
+
+export class HostileMember {
+  readonly wallet: Wallet;
+  readonly teePubkey: TeePubkey;
+  readonly walletKey: string;
+  readonly teeScalar: string;
+  /** Messages that a node took, by attack. */
+  readonly sent = new Map<string, number>();
+  readonly #vault = new Vault({ random: systemRandom });
+  readonly #transport = new PeerTransport({ inEnclave: false, proxy: { noProxy: '' } }, { clock: systemClock });
+  readonly #conversation: PeerConversation;
+  readonly #storeIds = new Map<Wallet, string>();
+  #server: NodeOverHttp | null = null;
+  #ticking: ReturnType<typeof pause> | null = null;
+  #nth = 0;
+
+  constructor() {
+    const keys = freshKeys();
+    this.wallet = keys.wallet;
+    this.teePubkey = keys.teePubkey;
+    this.walletKey = keys.walletKey;
+    this.teeScalar = keys.teeScalar;
+    const walletKey = Uint8Array.from(Buffer.from(keys.walletKey, 'hex'));
+    const enclave = inProcessEnclave({ info: ENVELOPE_INFO.capsule, walletKey, teeScalar: keys.teeScalar }, { random: systemRandom, clock: systemClock });
+    this.#conversation = new PeerConversation({
+      clock: systemClock,
+      random: systemRandom,
+      transport: this.#transport,
+      enclave,
+      vault: this.#vault,
+      book: new PeerBook({ blacklistMs: 0 }, { clock: systemClock }),
+      identity: () => this,
+      storeId: () => 'ee'.repeat(8) as StoreId,
+      onClock: () => undefined,
+      onAnswer: (member, storeId) => {
+        if (storeId !== undefined) this.#storeIds.set(member.wallet, storeId);
+      },
+    });
+  }
+
+  /** Asks a node for the master secret, and serves from then on. @returns the port where it listens. @throws PeerError */
+  async join(node: ClusterNode): Promise<number> {
+    const keys = generateP384(systemRandom);
+    const answer = await this.#exchange(node, { type: 'master_secret_request', ecdh_pubkey: keys.publicKeyDer });
+    const secret = openSecret(keys, answer['sealed']);
+    keys.wipe();
+    if (secret === null) throw new Error(`${node.name} sealed no secret`);
+    const secretHex = Buffer.from(secret).toString('hex');
+    this.#vault.serve(this.#vault.hold(secret));
+    this.#vault.installSyncKey();
+    const { walletKey, teeScalar } = this;
+    this.#server = await startNodeOverHttp({ nowMs: systemClock.nowMs(), walletKey, teeScalar, secret: secretHex, sync: lying });
+    void this.#keepTime(this.#server);
+    return this.#server.port;
+  }
+
+  /** Whom it answers. */
+  know(nodes: readonly ClusterNode[]): void {
+    const members = nodes.map(({ wallet, teePubkey, url }) => memberOf(wallet, teePubkey, url));
+    this.#server?.peerCache.update({ block: 1n, members, dropped: [] });
+  }
+
+  /** @throws PeerError when the node does not answer or refuses all of it */
+  async attack(node: ClusterNode, attack: Attack, appId: number): Promise<void> {
+    this.#nth += 1;
+    const data =
+      attack === 'tombstones'
+        ? Object.fromEntries(Array.from({ length: TOMBSTONES }, (_, nth) => [String(1_000_000 + this.#nth * TOMBSTONES + nth), [this.#tombstone()]]))
+        : { [String(appId)]: Array.from({ length: CLOCK_RECORDS }, () => (attack === 'clocks' ? this.#manyEntries(appId) : this.#toCome(appId))) };
+    await this.#exchange(node, { type: 'delta', data });
+    this.#count(attack);
+  }
+
+  /** A count of the node's own clock key that the node has not issued yet, on a key of somebody's. @throws PeerError */
+  async forgeCount(node: ClusterNode, appId: number, key: string): Promise<void> {
+    const storeId = this.#storeIds.get(node.wallet) ?? '00'.repeat(8);
+    const now = systemClock.nowMs();
+    const record = this.#record(appId, key, { [`${node.wallet}/${storeId}`]: now + COUNT_LEAD / 2 }, now);
+    await this.#exchange(node, { type: 'delta', data: { [String(appId)]: [record] } });
+    this.#count('forged counts');
+  }
+
+  async close(): Promise<void> {
+    this.#ticking?.cancel();
+    const server = this.#server;
+    this.#server = null;
+    await server?.close();
+    await this.#transport.close();
+    this.#vault.wipe();
+  }
+
+  #count(attack: string): void {
+    this.sent.set(attack, (this.sent.get(attack) ?? 0) + 1);
+  }
+
+  #record(appId: number, key: string, version: Readonly<Record<string, number>>, updatedAtMs: number): WireRecord {
+    const value = Buffer.from(this.#vault.sealValue(appId as AppId, randomBytes(100))).toString('hex');
+    return { key, value, version, updated_at_ms: updatedAtMs, tombstone: false, ttl_ms: 0 };
+  }
+
+  #manyEntries(appId: number): WireRecord {
+    const now = systemClock.nowMs();
+    const entries = Array.from({ length: CLOCK_ENTRIES }, () => [`0x${randomBytes(20).toString('hex')}/${randomBytes(8).toString('hex')}`, now] as const);
+    return this.#record(appId, `own-${Math.floor(Math.random() * OWN_KEYS)}`, Object.fromEntries(entries), now);
+  }
+
+  #toCome(appId: number): WireRecord {
+    const now = systemClock.nowMs();
+    return this.#record(appId, `own-${Math.floor(Math.random() * OWN_KEYS)}`, { [`${this.wallet}/${'ee'.repeat(8)}`]: now }, now + FUTURE_MS);
+  }
+
+  #tombstone(): WireRecord {
+    const now = systemClock.nowMs();
+    return { key: randomBytes(16).toString('hex'), value: null, version: { [`${this.wallet}/${'ee'.repeat(8)}`]: now }, updated_at_ms: now, tombstone: true, ttl_ms: 0 };
+  }
+
+  async #exchange(node: ClusterNode, message: { readonly type: string } & Record<string, unknown>): Promise<Record<string, unknown>> {
+    const options = { timeoutMs: TIMEOUT_MS, maxAnswerBytes: SMALL_ANSWER_BYTES * 4, signal: AbortSignal.timeout(TIMEOUT_MS) };
+    return this.#conversation.exchange(memberOf(node.wallet, node.teePubkey, node.localUrl), message, options);
+  }
+
+  /** The clock of what it serves by is moved by hand. */
+  async #keepTime(server: NodeOverHttp): Promise<void> {
+    while (this.#server === server) {
+      await server.clock.advance(Math.max(0, systemClock.nowMs() - server.clock.nowMs()));
+      this.#ticking = pause(500);
+      await this.#ticking.passed;
+    }
+  }
+}
+
+/** Keeps nothing, and calls nothing a complete snapshot. */
+function lying(real: SyncHandler): SyncHandler {
+  return {
+    requiresHmac: (message) => real.requiresHmac(message),
+    async handle(sender, message) {
+      if (message['type'] === 'delta') {
+        const total = Object.values((message['data'] ?? {}) as Record<string, readonly unknown[]>).reduce((sum, records) => sum + records.length, 0);
+        return { ...(await real.handle(sender, { ...message, data: {} })), total, merged: total, skipped: 0, rejected: 0 };
+      }
+      const answer = (await real.handle(sender, message)) as Record<string, unknown>;
+      return message['type'] === 'snapshot_request' || message['type'] === 'digest_request' ? { ...answer, sure: true } : answer;
+    },
+  };
+}

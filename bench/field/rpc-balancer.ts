@@ -1,0 +1,106 @@
+/**
+ * Two backends behind one URL, one for each second request, as public RPCs are (protocol.md §6): one is the chain, the other fails in a
+ * way that changes after a while: far behind, empty, null, 429 with Retry-After, HTML.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** How the bad backend fails. */
+const FAULTS = ['lag', 'empty', 'null', 'limited', 'html'] as const;
+export type RpcFault = (typeof FAULTS)[number];
+/** How long it fails in one way. Milliseconds. */
+const FAULT_MS = 20_000;
+/** How far a backend that lags is behind. Blocks. */
+const LAG_BLOCKS = 156;
+
+interface Call {
+  readonly id: unknown;
+  readonly method: string;
+  readonly params?: readonly unknown[];
+}
+
+export class RpcBalancer {
+  /** URL of the chain. */
+  target = '';
+  readonly url: string;
+  /** Requests that the bad backend got, by how it failed. */
+  readonly given = new Map<RpcFault, number>();
+  passed = 0;
+  readonly #server: Server;
+  #turn = 0;
+
+  private constructor(server: Server) {
+    this.#server = server;
+    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  static async start(): Promise<RpcBalancer> {
+    const server = createServer({ keepAliveTimeout: 0 });
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    server.listen(0, '127.0.0.1', () => resolve(undefined));
+    await promise;
+    const balancer = new RpcBalancer(server);
+    server.on('request', (request, response) => void balancer.#serve(request, response).catch(() => response.destroy()));
+    return balancer;
+  }
+
+  async close(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    this.#server.close(() => resolve(undefined));
+    this.#server.closeAllConnections();
+    await promise;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+    const body = Buffer.concat(chunks).toString('utf8');
+    const answer = (value: unknown): void => void response.writeHead(200, { 'content-type': 'application/json' }).end(typeof value === 'string' ? value : JSON.stringify(value));
+    this.#turn += 1;
+    if (this.#turn % 2 === 0) {
+      this.passed += 1;
+      answer(await this.#ask(body));
+      return;
+    }
+    const fault = FAULTS[Math.floor(performance.now() / FAULT_MS) % FAULTS.length]!;
+    this.given.set(fault, (this.given.get(fault) ?? 0) + 1);
+    const asked = JSON.parse(body) as Call | readonly Call[];
+    const each = (give: (call: Call) => object): unknown => (Array.isArray(asked) ? (asked as readonly Call[]).map(give) : give(asked as Call));
+    switch (fault) {
+      case 'limited':
+        response.writeHead(429, { 'retry-after': '1', 'content-type': 'text/plain' }).end('Too Many Requests');
+        return;
+      case 'html':
+        response.writeHead(200, { 'content-type': 'text/html' }).end('<html><body>502 Bad Gateway</body></html>');
+        return;
+      case 'empty':
+        answer(each(({ id }) => ({ jsonrpc: '2.0', id, result: '0x' })));
+        return;
+      case 'null':
+        answer(each(({ id }) => ({ jsonrpc: '2.0', id, result: null })));
+        return;
+      case 'lag':
+        answer(Array.isArray(asked) ? await Promise.all((asked as readonly Call[]).map((call) => this.#late(call))) : await this.#late(asked as Call));
+    }
+  }
+
+  /** As a replica that is far behind answers. */
+  async #late(call: Call): Promise<object> {
+    const give = (result: unknown): object => ({ jsonrpc: '2.0', id: call.id, result });
+    const { result } = JSON.parse(await this.#ask(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'eth_blockNumber', params: [] }))) as { readonly result: string };
+    const head = Math.max(0, Number(result) - LAG_BLOCKS);
+    if (call.method === 'eth_blockNumber') return give(`0x${head.toString(16)}`);
+    const hex = `0x${head.toString(16)}`;
+    const params = (call.params ?? []).map((each) => (each === 'latest' || each === 'pending' ? hex : each));
+    const asked = params.find((each) => typeof each === 'string' && /^0x[0-9a-f]{1,10}$/.test(each)) as string | undefined;
+    if (asked !== undefined && Number(asked) > head) {
+      return call.method === 'eth_getBlockByNumber' ? give(null) : { jsonrpc: '2.0', id: call.id, error: { code: -32_000, message: 'header not found' } };
+    }
+    return JSON.parse(await this.#ask(JSON.stringify({ ...call, params }))) as object;
+  }
+
+  async #ask(body: string): Promise<string> {
+    const answer = await fetch(this.target, { method: 'POST', body, headers: { 'content-type': 'application/json' } });
+    return answer.text();
+  }
+}
