@@ -168,6 +168,7 @@ export class HostileMember {
 function lying(real: SyncHandler): SyncHandler {
   return {
     requiresHmac: (message) => real.requiresHmac(message),
+    snapshotChars: (message) => real.snapshotChars(message),
     async handle(sender, message) {
       if (message['type'] === 'delta') {
         const total = Object.values((message['data'] ?? {}) as Record<string, readonly unknown[]>).reduce((sum, records) => sum + records.length, 0);
