@@ -1,4 +1,4 @@
-/** `npm run dashboards`: writes what is made from the table of metrics again. */
+/** `npm run dashboards`: writes docs/metrics.md and the dashboards of Grafana again. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { MADE_FILES } from './dashboards/files.ts';

@@ -1,4 +1,9 @@
-/** The committed files that are made from the table of metrics, by their paths in the project. */
+/** The committed files that are made from the table of metrics and the list of panels, by their paths in the project. */
+import { grafanaJson } from './grafana.ts';
 import { metricsDocument } from './metrics-document.ts';
+import { DASHBOARDS } from './panels.ts';
 
-export const MADE_FILES: ReadonlyMap<string, () => string> = new Map([['docs/metrics.md', metricsDocument]]);
+export const MADE_FILES: ReadonlyMap<string, () => string> = new Map([
+  ['docs/metrics.md', metricsDocument],
+  ...DASHBOARDS.map((dashboard) => [`deploy/grafana/${dashboard.uid}.json`, () => grafanaJson(dashboard)] as const),
+]);

@@ -1,4 +1,4 @@
-/** What is made from the table of metrics is committed as it is made now. */
+/** docs/metrics.md and the dashboards are committed as they are made now. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';

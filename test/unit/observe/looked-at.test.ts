@@ -1,0 +1,55 @@
+/** Every metric is on a dashboard or in an alert, every name there is a metric, and every alert has its paragraph in the runbook. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { DASHBOARDS } from '../../../scripts/dashboards/panels.ts';
+import { METRICS, PREFIX, type MetricRow } from '../../../src/observe/metrics/table.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..', '..');
+const ALERTS = readFileSync(join(ROOT, 'deploy/prometheus/alerts.yaml'), 'utf8');
+const RULE_TESTS = readFileSync(join(ROOT, 'deploy/prometheus/alerts.test.yaml'), 'utf8');
+const RUNBOOK = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8');
+
+/** Rule by rule. */
+const RULES = ALERTS.split(/^ {6}- alert: /m).slice(1).map((text) => ({ name: text.split('\n', 1)[0]!, text }));
+const QUERIES = DASHBOARDS.flatMap(({ rows }) => rows.flatMap(({ panels }) => panels.flatMap(({ queries }) => queries.map(({ expr }) => expr))));
+
+/** As samples are called: with the ending of a histogram's. */
+function namesIn(text: string): ReadonlySet<string> {
+  return new Set(text.match(/\bnova_kms_\w+/g) ?? []);
+}
+
+function samplesOf(name: string, { type }: MetricRow): readonly string[] {
+  const full = PREFIX + name;
+  return type === 'histogram' ? [`${full}_bucket`, `${full}_count`, `${full}_sum`] : [full];
+}
+
+const TABLE = Object.entries(METRICS) as [string, MetricRow][];
+const LOOKED_AT = namesIn([ALERTS, ...QUERIES].join('\n'));
+
+describe('metrics', () => {
+  test.each(TABLE)('%s is on a dashboard or in an alert', (name, row) => {
+    expect(samplesOf(name, row).some((sample) => LOOKED_AT.has(sample))).toBe(true);
+  });
+
+  test('there is none on a dashboard or in an alert that no node has', () => {
+    const known = new Set(TABLE.flatMap(([name, row]) => samplesOf(name, row)));
+    expect([...LOOKED_AT].filter((name) => !known.has(name))).toEqual([]);
+    expect([...namesIn(RUNBOOK)].filter((name) => !known.has(name))).toEqual([]);
+  });
+});
+
+describe('alerts', () => {
+  test('are those that operators were promised', () => {
+    const promised = ['TargetDown', 'NotReady', 'TooFewReady', 'SecretAtRisk', 'TickStalled', 'ChainStale', 'PeerLagging', 'StoreNearLimit', 'SlowRequests', 'AuditDropping', 'FinalRejections', 'FirstSnapshotNone'];
+    expect(RULES.map(({ name }) => name)).toEqual(expect.arrayContaining(promised));
+    expect(RULES.map(({ name }) => name)).toEqual(expect.arrayContaining(['RequestErrors', 'RpcErrors', 'EnclaveErrors', 'BrokenAssumption']));
+  });
+
+  test.each(RULES)('$name has a severity, a paragraph in the runbook and a test of its rule', ({ name, text }) => {
+    expect(text).toMatch(/severity: (?:critical|warning)/);
+    expect(text).toContain(`runbook_url: docs/operations.md#${name.toLowerCase()}`);
+    expect(RUNBOOK).toMatch(new RegExp(`^### ${name}\n\n\\S`, 'm'));
+    expect(RULE_TESTS).toMatch(new RegExp(`alertname: ${name}\\n +exp_alerts:\\n +- exp_labels`));
+  });
+});
