@@ -21,10 +21,16 @@ export interface AuthenticatorModules {
   readonly directory: PeerDirectory;
 }
 
-export interface AuthenticatedApp extends AuthorizedApp {
-  /** Of the proof, as its nonce. Both are null when the request was not signed (development). */
+/** What a request of an app shows by its headers alone. */
+export interface AppProof {
+  readonly wallet: Wallet;
+  /** Null, as the nonce, when the request was not signed (development): then it only names its wallet. */
   readonly signature: string | null;
   readonly nonce: string | null;
+}
+
+export interface AuthenticatedApp extends AuthorizedApp, AppProof {
+  readonly wallet: Wallet;
 }
 
 export interface AuthenticatedPeer {
@@ -42,9 +48,18 @@ export class Authenticator {
     this.#modules = modules;
   }
 
-  /** @throws RefusalError unauthorized, forbidden; DependencyError, DeadlineError when the registry cannot be read */
-  async app(headers: Headers, nodeWallet: Wallet): Promise<AuthenticatedApp> {
-    const { wallet, signature, nonce } = this.#appWallet(headers, nodeWallet);
+  /** The chain is not asked. @throws RefusalError unauthorized */
+  proveApp(headers: Headers, nodeWallet: Wallet): AppProof {
+    if (hasProofHeaders('app', headers)) return verifyProof('app', headers, nodeWallet, this.#options.windowSeconds, this.#modules);
+    const named = headers['x-tee-wallet'];
+    if (this.#options.inEnclave || named === undefined) throw new RefusalError('unauthorized', 'the x-app- headers are required');
+    const wallet = parseWallet(named);
+    if (wallet === null) throw new RefusalError('unauthorized', 'x-tee-wallet is no wallet');
+    return { wallet, signature: null, nonce: null };
+  }
+
+  /** @throws RefusalError forbidden; DependencyError, DeadlineError when the registry cannot be read */
+  async authorizeApp({ wallet, signature, nonce }: AppProof): Promise<AuthenticatedApp> {
     const record = await this.#modules.appRegistry.lookup(wallet);
     const authorization = authorizeApp(record);
     if (!authorization.authorized) throw new RefusalError('forbidden', authorization.why);
@@ -60,14 +75,5 @@ export class Authenticator {
     const member = membership === null ? null : authorizePeer(proof.wallet, membership);
     if (member === null || member.teePubkey === '') throw new RefusalError('forbidden', 'the wallet is no member of the KMS');
     return { member, teePubkey: member.teePubkey, signature: proof.signature };
-  }
-
-  #appWallet(headers: Headers, nodeWallet: Wallet): Pick<AuthenticatedApp, 'wallet' | 'signature' | 'nonce'> {
-    if (hasProofHeaders('app', headers)) return verifyProof('app', headers, nodeWallet, this.#options.windowSeconds, this.#modules);
-    const named = headers['x-tee-wallet'];
-    if (this.#options.inEnclave || named === undefined) throw new RefusalError('unauthorized', 'the x-app- headers are required');
-    const wallet = parseWallet(named);
-    if (wallet === null) throw new RefusalError('unauthorized', 'x-tee-wallet is no wallet');
-    return { wallet, signature: null, nonce: null };
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The Express app of a node (protocol.md §2). The order is the rule: stopping, rate limit, gate, and only then authentication;
- * a body is read last. Each route is given the few modules that it needs.
+ * The Express app of a node (protocol.md §2). The order is the rule: stopping, rate limit, gate, and only then authentication (where
+ * clients cannot be told apart, the rate limit comes with it); a body is read last. Each route is given the few modules that it needs.
  */
 import type { RequestListener } from 'node:http';
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
@@ -27,7 +27,7 @@ export interface AppOptions extends ClientLimitOptions, StatusOptions, KmsOption
 
 /** What the parts of the app need, part by part. */
 export interface AppModules {
-  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly clock: Pick<Clock, 'monotonicMs' | 'nowMs'>;
   readonly gate: Pick<GateModules, 'isStopping'>;
   readonly node: NodeModules;
   readonly probes: ProbeModules;
@@ -59,7 +59,7 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   const refuseStopping = refuseWhenStopping(modules.gate);
   if (modules.meter !== undefined) app.use(measureRequests(modules.meter, modules.clock));
   app.use(leaveBodyUnread, cors, uncached, checkTarget);
-  app.use('/kms', refuseStopping, limits.general, kmsRoutes(options, modules.kms), notFound);
+  app.use('/kms', refuseStopping, limits.open, kmsRoutes(options, modules.kms, limits), limits.rest, notFound);
   // Before the refusal of a node that stops: that is what they tell.
   app.use(probeRoutes(modules.probes, limits));
   // The end of an audit is read while the node stops.

@@ -6,7 +6,7 @@
 import ipaddr from 'ipaddr.js';
 import { LRUCache } from 'lru-cache';
 
-const SHARED_FACTOR = 10;
+export const SHARED_FACTOR = 10;
 /** Addresses whose client is remembered: to take one apart costs more than the rest of a small request. */
 const MAX_REMEMBERED = 1_000;
 /** Characters of an address that is remembered. */

@@ -3,8 +3,8 @@
  * caller proves itself by headers alone before its body is read; the gate is looked at again after that, since a body may take
  * its time.
  */
-import { Router } from 'express';
-import type { Authenticator } from '../auth/authenticator.ts';
+import { Router, type Request } from 'express';
+import type { AppProof, Authenticator } from '../auth/authenticator.ts';
 import type { Vault } from '../crypto/vault.ts';
 import type { NonceBook } from '../auth/nonce-book.ts';
 import type { Audit } from '../domain/audit.ts';
@@ -12,6 +12,7 @@ import type { Clock, Identity } from '../domain/ports.ts';
 import { admit, noteFailedWork } from './admit.ts';
 import { auditApp } from './audited.ts';
 import { readBody } from './body.ts';
+import type { ClientLimits } from './client-limit.ts';
 import { DataHandlers, type DataModules } from './data.ts';
 import { derive } from './derive.ts';
 import { requireReady, type GateModules } from './gate.ts';
@@ -32,7 +33,7 @@ export interface KmsOptions {
 }
 
 export interface AppCallerModules {
-  readonly authenticator: Pick<Authenticator, 'app'>;
+  readonly authenticator: Pick<Authenticator, 'proveApp' | 'authorizeApp'>;
   /** Null until the enclave has said who this node is. */
   readonly identity: () => Identity | null;
   readonly nonces: Pick<NonceBook, 'issue'>;
@@ -45,16 +46,19 @@ export interface KmsModules extends Pick<GateModules, 'readiness'>, AppCallerMod
   readonly clock: Clock;
 }
 
+export type CallerLimits = Pick<ClientLimits, 'rest' | 'countProven' | 'countUnproven' | 'noteAuthorized'>;
+
 /** Requests of an app wallet (protocol.md §10, Bounds). */
 const UNDER_WAY: UnderWayLimits = { maxUnderWay: 32, maxWaiting: 256, waitTimeoutMs: 5_000 };
 
 /** No group in it: a key is read as it was sent, not as Express decodes it. */
 const DATA_KEY_PATH = /^\/data\//;
 
-export function kmsRoutes(options: KmsOptions, modules: KmsModules): Router {
+export function kmsRoutes(options: KmsOptions, modules: KmsModules, limits: CallerLimits): Router {
   const data = new DataHandlers({ maxValueBytes: options.maxValueBytes }, modules);
   const ready = requireReady(modules);
-  const authenticate = authenticateApp(modules);
+  const authenticate = authenticateApp(modules, limits);
+  const refuse = [limits.rest, methodNotAllowed];
   const bounds = { bytes: new InflightBytes(options.maxInflightBytes / 2), underWay: new RequestsUnderWay(UNDER_WAY, modules) };
   const admitted = admit<AppLocals>(bounds, ({ caller }) => caller.wallet);
   const audited = (operation: Operation) => auditApp(modules.audit, modules.vault, operation);
@@ -67,26 +71,36 @@ export function kmsRoutes(options: KmsOptions, modules: KmsModules): Router {
   router
     .route('/derive')
     .post(authenticate, audited('derive'), admitted, body, open, requireBound('derive'), ready, send(({ caller, inner }) => derive(modules.vault, caller.appId, inner)))
-    .all(methodNotAllowed);
+    .all(refuse);
   router
     .route('/data')
     .get(authenticate, admitted, ready, send(({ caller }, request) => data.query(caller.appId, rawQuery(request.url))))
     .put(authenticate, audited('put'), admitted, body, open, requireBound('put'), ready, send(({ caller, inner }) => data.put(caller.appId, inner)))
     .delete(authenticate, audited('delete'), admitted, body, open, requireBound('delete'), ready, send(({ caller, inner }) => data.delete(caller.appId, inner)))
-    .all(methodNotAllowed);
+    .all(refuse);
   router
     .route(DATA_KEY_PATH)
     .get(authenticate, admitted, ready, send(({ caller }, request) => data.readFirst(caller.appId, readPathKey(request.path.replace(DATA_KEY_PATH, '')))))
-    .all(methodNotAllowed);
+    .all(refuse);
   router.use(noteFailedWork);
   return router;
 }
 
-function authenticateApp({ authenticator, identity, nonces }: AppCallerModules): SealedHandler<AppLocals> {
+function authenticateApp({ authenticator, identity, nonces }: AppCallerModules, limits: CallerLimits): SealedHandler<AppLocals> {
   return async (request, response, next) => {
     const { locals } = response;
     locals.nodeWallet = knownIdentity(identity()).wallet;
-    locals.caller = await authenticator.app(request.headers as Readonly<Record<string, string>>, locals.nodeWallet);
+    const counted = request as unknown as Request;
+    let proof: AppProof;
+    try {
+      proof = authenticator.proveApp(request.headers as Readonly<Record<string, string>>, locals.nodeWallet);
+    } catch (error) {
+      limits.countUnproven(counted);
+      throw error;
+    }
+    limits.countProven(counted, proof);
+    locals.caller = await authenticator.authorizeApp(proof);
+    limits.noteAuthorized(proof);
     // Saves the caller the way for its next nonce, whatever this request comes to.
     if (locals.caller.signature !== null && request.headers['x-nova-next-nonce'] === '1') response.set('x-nova-next-nonce', nonces.issue());
     next();

@@ -1,4 +1,4 @@
-/** Holds what apps are answered against the rules: who proves itself is served, whatever strangers do (protocol.md §8). */
+/** Holds what apps are answered against the rules: a wallet that was authorized within a day is served, whatever strangers do (protocol.md §8). */
 import type { RequestStep } from '../scenario.ts';
 import type { RequestOutcome } from '../world/sim-app.ts';
 import type { Life } from '../world/sim-node.ts';
@@ -8,6 +8,8 @@ import { AbsenceWatch, type AbsenceWatchModules } from './absence-watch.ts';
 const STARVED: ReadonlySet<string> = new Set(['rate_limited', 'service_unavailable', 'timeout', 'unauthorized']);
 /** How soon a request is answered, whatever strangers do. Milliseconds. */
 const SERVED_MS = 6_000;
+/** How long a node remembers that a wallet was authorized, with some time to spare. Milliseconds. */
+const REMEMBERED_MS = 23 * 60 * 60 * 1_000;
 
 export interface CallerWatchModules extends AbsenceWatchModules {
   /** Simulated milliseconds. */
@@ -30,6 +32,8 @@ export interface Answered {
 export class CallerWatch {
   readonly #modules: CallerWatchModules;
   readonly #absences: AbsenceWatch;
+  /** Apps that a process has served, and when it did last. Simulated milliseconds. */
+  readonly #served = new WeakMap<Life, Map<string, number>>();
 
   constructor(modules: CallerWatchModules) {
     this.#modules = modules;
@@ -38,8 +42,21 @@ export class CallerWatch {
 
   judge(life: Life, answered: Answered): void {
     if (life.gone || life.instance.everLied) return;
-    if (answered.isFlooded) this.#checkServed(life, answered);
+    if (answered.isFlooded && this.#isKnown(life, answered)) this.#checkServed(life, answered);
+    if (answered.ended.outcome === 'ok') this.#noteServed(life, answered.appId);
     this.#absences.judge(life, answered.appId, answered.step, answered.ended);
+  }
+
+  /** Any other app is counted with the strangers. */
+  #isKnown(life: Life, { appId, askedMs }: Answered): boolean {
+    const servedMs = this.#served.get(life)?.get(appId);
+    return servedMs !== undefined && askedMs - servedMs < REMEMBERED_MS;
+  }
+
+  #noteServed(life: Life, appId: string): void {
+    const served = this.#served.get(life) ?? new Map<string, number>();
+    served.set(appId, this.#modules.nowMs());
+    this.#served.set(life, served);
   }
 
   #checkServed(life: Life, { step, ended: { outcome }, askedMs }: Answered): void {

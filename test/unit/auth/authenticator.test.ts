@@ -18,6 +18,11 @@ const WALLET = walletOfPrivateKey(KEY);
 const NODE = `0x${'0b'.repeat(20)}` as Wallet;
 const PUBKEY = 'aa'.repeat(120) as TeePubkey;
 
+/** Both steps of it. */
+async function askApp(authenticator: Authenticator, headers: Record<string, string>, node: Wallet) {
+  return authenticator.authorizeApp(authenticator.proveApp(headers, node));
+}
+
 interface Given {
   readonly inEnclave?: boolean;
   readonly lookup?: (wallet: Wallet) => Promise<AppRecord>;
@@ -55,7 +60,7 @@ describe('an app', () => {
   test('that proves its wallet is who the registry says', async () => {
     const { authenticator, prove, asked } = start();
     const headers = prove('app');
-    expect(await authenticator.app(headers, NODE)).toEqual({
+    expect(await askApp(authenticator, headers, NODE)).toEqual({
       appId: 100,
       wallet: WALLET,
       teePubkey: PUBKEY,
@@ -75,13 +80,13 @@ describe('an app', () => {
     ['sends the proof of a peer', true, { 'x-kms-signature': '0x', 'x-kms-nonce': 'AAAA', 'x-kms-timestamp': '1' }],
   ])('that %s is unauthorized, and the registry is not asked', async (_, inEnclave, headers) => {
     const { authenticator, asked } = start({ inEnclave });
-    await expect(authenticator.app(headers, NODE)).rejects.toMatchObject({ code: 'unauthorized' });
+    await expect(askApp(authenticator, headers, NODE)).rejects.toMatchObject({ code: 'unauthorized' });
     expect(asked).toEqual([]);
   });
 
   test('may name its wallet in development: it is authorized all the same, and its answer is not signed', async () => {
     const { authenticator } = start({ inEnclave: false });
-    expect(await authenticator.app({ 'x-tee-wallet': WALLET }, NODE)).toMatchObject({ wallet: WALLET, signature: null });
+    expect(await askApp(authenticator, { 'x-tee-wallet': WALLET }, NODE)).toMatchObject({ wallet: WALLET, signature: null });
     const stopped = start({
       inEnclave: false,
       lookup: async (wallet) => {
@@ -89,12 +94,12 @@ describe('an app', () => {
         return { ...record, instance: { ...record.instance, status: 'STOPPED' } };
       },
     });
-    await expect(stopped.authenticator.app({ 'x-tee-wallet': WALLET }, NODE)).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(askApp(stopped.authenticator, { 'x-tee-wallet': WALLET }, NODE)).rejects.toMatchObject({ code: 'forbidden' });
   });
 
   test('without a teePubkey is forbidden: nothing could be encrypted to it', async () => {
     const { authenticator, prove } = start({ lookup: async (wallet) => authorizedRecord(100n, wallet, '') });
-    await expect(authenticator.app(prove('app'), NODE)).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(askApp(authenticator, prove('app'), NODE)).rejects.toMatchObject({ code: 'forbidden' });
   });
 
   test.each<[string, Error]>([
@@ -102,12 +107,12 @@ describe('an app', () => {
     ['the chain is silent', new DeadlineError('the registry lookup', 1)],
   ])('is not refused when %s: the failure is the node’s', async (_, failure) => {
     const { authenticator, prove } = start({ lookup: () => Promise.reject(failure) });
-    await expect(authenticator.app(prove('app'), NODE)).rejects.toBe(failure);
+    await expect(askApp(authenticator, prove('app'), NODE)).rejects.toBe(failure);
   });
 
   test('does not hide a broken invariant behind a refusal', async () => {
     const { authenticator, prove } = start({ lookup: () => Promise.reject(new InvariantError('two apps at once')) });
-    await expect(authenticator.app(prove('app'), NODE)).rejects.toThrow(InvariantError);
+    await expect(askApp(authenticator, prove('app'), NODE)).rejects.toThrow(InvariantError);
   });
 });
 

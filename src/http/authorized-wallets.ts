@@ -1,0 +1,27 @@
+/** App wallets that were authorized within the last day (protocol.md §8): behind the platform's way in each of them is a client by itself. */
+import { LRUCache } from 'lru-cache';
+import { elapsedMs } from '../domain/elapsed.ts';
+import type { Wallet } from '../domain/ids.ts';
+import type { Clock } from '../domain/ports.ts';
+
+const REMEMBERED_MS = 24 * 60 * 60 * 1_000;
+/** Only a registered instance gets in, so a stranger pushes out nobody; the one that has asked least recently goes first. */
+const MAX_WALLETS = 20_000;
+
+export class AuthorizedWallets {
+  readonly #wallets: LRUCache<Wallet, true>;
+
+  constructor(modules: { readonly clock: Pick<Clock, 'monotonicMs' | 'nowMs'> }) {
+    const elapsed = elapsedMs(modules.clock);
+    // A resolution of 0 keeps the cache from arming a timer of its own.
+    this.#wallets = new LRUCache({ max: MAX_WALLETS, ttl: REMEMBERED_MS, ttlResolution: 0, perf: { now: () => elapsed() + 1 } });
+  }
+
+  note(wallet: Wallet): void {
+    this.#wallets.set(wallet, true);
+  }
+
+  has(wallet: Wallet): boolean {
+    return this.#wallets.has(wallet);
+  }
+}
