@@ -8,6 +8,7 @@ export const COMMANDS: readonly CommandRow[] = [
   { name: 'check-config', summary: 'say what a node would read from the environment, and what is wrong with it', load: () => import('./node/check-config.ts') },
   { name: 'doctor', summary: 'say why a node is not ready, or would not become so', load: () => import('./doctor/doctor.ts') },
   { name: 'status', summary: 'show every node of a cluster on one screen', load: () => import('./status/status.ts') },
+  { name: 'audit', summary: 'fetch what a node has written down of its use, and verify it', load: () => import('./audit/audit.ts') },
   { name: 'derive', summary: 'derive a key of an app', load: () => import('./app/derive.ts') },
   { name: 'get', summary: "read a value of an app's store", load: () => import('./app/get.ts') },
   { name: 'put', summary: "write a value into an app's store", load: () => import('./app/put.ts') },

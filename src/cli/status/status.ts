@@ -1,15 +1,13 @@
 /** `nova-kms status`: every node of a cluster on one screen, once or as it changes. */
 import type { Command } from 'commander';
 import process from 'node:process';
-import { readConfig } from '../../config/read-config.ts';
 import { sleep } from '../../domain/deadline.ts';
 import { PeerTransport } from '../../net/peer-transport.ts';
-import type { ProxySettings } from '../../net/way-out.ts';
 import { systemClock } from '../../system/system.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
 import { nodeUrl } from '../node-url.ts';
 import { secondsBetween, wholeNumber } from '../option-values.ts';
-import { PROXY_VARIABLES, proxyOf } from '../proxy.ts';
+import { readProxy } from '../proxy.ts';
 import { onStopSignals } from '../stop-signals.ts';
 import { takesColours, takesCursor } from '../terminal.ts';
 import type { StatusAnswer } from './answer.ts';
@@ -116,12 +114,6 @@ function readUrl(text: string): string {
   // What cannot be read may hold a password.
   if (url === null) throw new CommandError("a node's URL must be http or https, without credentials or a query, such as http://127.0.0.1:8000", EXIT.usage);
   return url;
-}
-
-function readProxy(environment: NodeJS.ProcessEnv): ProxySettings {
-  const read = readConfig(Object.fromEntries(PROXY_VARIABLES.map((name) => [name, environment[name]])));
-  if (!read.ok) throw new CommandError(read.problems[0]!, EXIT.usage);
-  return proxyOf(read.config);
 }
 
 function shown(report: ClusterReport, { json, watch: watching }: StatusOptions): readonly string[] {

@@ -1,5 +1,6 @@
 /** An audit with a real enclave's signatures, as one reader gets it. */
 import { AUDIT_LIMITS, AuditTrail } from '../../../src/audit/trail.ts';
+import { AuditVerifier, type AuditReport } from '../../../src/audit/verifier.ts';
 import type { RingLimits } from '../../../src/audit/ring.ts';
 import { auditMessage } from '../../../src/crypto/messages.ts';
 import type { AuditEvent } from '../../../src/domain/audit.ts';
@@ -49,4 +50,10 @@ export function readAll(trail: AuditTrail, after = 0): Page['entries'] {
     if (!page.more) return entries;
     at = entries.at(-1)!['seq'] as number;
   }
+}
+
+export function verify(lines: readonly unknown[], trusted: readonly Wallet[] | null = null): AuditReport {
+  const verifier = new AuditVerifier(trusted);
+  for (const line of lines) verifier.take(line);
+  return verifier.report();
 }

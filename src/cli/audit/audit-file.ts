@@ -1,0 +1,47 @@
+/** An audit as a file: one entry a line, as JSON (docs/audit.md). */
+import { createReadStream } from 'node:fs';
+import { LineSplitter, LongLineError } from '../line-splitter.ts';
+
+/** An entry has some hundred bytes. */
+const MAX_LINE_BYTES = 64 * 1024;
+
+/** A file that cannot be read, in one line. */
+export class AuditFileError extends Error {
+  /** It does not exist. */
+  readonly isAbsent: boolean;
+
+  constructor(message: string, options: ErrorOptions & { readonly isAbsent?: boolean } = {}) {
+    super(message, options);
+    this.name = 'AuditFileError';
+    this.isAbsent = options.isAbsent ?? false;
+  }
+}
+
+/**
+ * Gives each line as what it was parsed to, in order; undefined for one that is not JSON.
+ * @returns whether the last line has its end
+ * @throws AuditFileError
+ */
+export async function readAuditFile(path: string, take: (line: unknown) => void): Promise<boolean> {
+  const splitter = new LineSplitter({ maxLineBytes: MAX_LINE_BYTES });
+  try {
+    for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+      for (const line of splitter.take(chunk)) take(parsed(line));
+    }
+  } catch (error) {
+    if (error instanceof LongLineError) throw new AuditFileError(`${path} is no audit: ${error.message}`, { cause: error });
+    const { code } = error as NodeJS.ErrnoException;
+    throw new AuditFileError(`${path} cannot be read: ${code ?? 'unknown'}`, { cause: error, isAbsent: code === 'ENOENT' });
+  }
+  const isWhole = splitter.restBytes === 0;
+  if (!isWhole) take(parsed(splitter.end()));
+  return isWhole;
+}
+
+function parsed(line: Buffer): unknown {
+  try {
+    return JSON.parse(line.toString('utf8')) as unknown;
+  } catch {
+    return undefined;
+  }
+}

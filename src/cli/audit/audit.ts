@@ -1,0 +1,130 @@
+/** `nova-kms audit`: fetches the audit of a node into a file, and verifies such a file (docs/audit.md). */
+import { appendFile, readFile } from 'node:fs/promises';
+import process from 'node:process';
+import { Argument, InvalidArgumentError, type Command } from 'commander';
+import { AuditVerifier } from '../../audit/verifier.ts';
+import { parseWallet, type Wallet } from '../../domain/ids.ts';
+import { PeerTransport } from '../../net/peer-transport.ts';
+import { systemClock } from '../../system/system.ts';
+import { CommandError, EXIT } from '../exit-codes.ts';
+import { nodeUrl } from '../node-url.ts';
+import { readProxy } from '../proxy.ts';
+import { onStopSignals } from '../stop-signals.ts';
+import { AuditFileError, readAuditFile } from './audit-file.ts';
+import { fetchAudit, FetchAuditError } from './fetch-audit.ts';
+import { verdictLines, verdictOf } from './report.ts';
+
+const MORE = `
+fetch URL FILE adds to the file what is new in the audit of a node, one JSON object a
+line; it goes on where the file ends, and keeps nothing that does not follow from it.
+The token is read from AUDIT_TOKEN, or from a file. A node keeps some ten thousand
+entries: fetch before they are dropped.
+
+verify FILE needs no node. Numbers, hashes, signatures and gaps must be right. Name the
+wallets of the node (the registry lists them): otherwise any key may have signed.
+
+Examples:
+  AUDIT_TOKEN=... nova-kms audit fetch https://node-1.example node-1.audit.jsonl
+  nova-kms audit verify --wallet 0xab12... node-1.audit.jsonl
+  nova-kms audit verify --complete --json node-1.audit.jsonl
+
+Exit code: 0 fetched, or verified; 1 no answer, no token that the node takes, or a file
+that cannot be read or written; 2 the command line cannot be read; 3 the audit does not
+verify, or with --complete has a gap or an end that no checkpoint speaks for.`;
+
+interface AuditOptions {
+  readonly tokenFile?: string;
+  readonly wallet?: readonly Wallet[];
+  readonly complete?: boolean;
+  readonly json?: boolean;
+}
+
+export function define(command: Command): void {
+  command
+    .addArgument(new Argument('<action>', 'fetch URL FILE, or verify FILE').choices(['fetch', 'verify']))
+    .argument('<place...>', 'URL and file, or the file alone')
+    .option('--token-file <path>', 'fetch: a file that holds the token')
+    .option('--wallet <0x..>', 'verify: who may sign; may be given more than once', addWallet)
+    .option('--complete', 'verify: nothing may be missing or unsigned')
+    .option('--json', 'verify: one JSON object')
+    .addHelpText('after', MORE);
+}
+
+export async function run(command: Command): Promise<number> {
+  const [action, places] = command.processedArgs as ['fetch' | 'verify', readonly string[]];
+  const options = command.opts<AuditOptions>();
+  const [first = '', second] = places;
+  if (places.length !== (action === 'fetch' ? 2 : 1)) throw new CommandError(action === 'fetch' ? 'fetch takes a URL and a file' : 'verify takes one file', EXIT.usage);
+  try {
+    return action === 'fetch' ? await fetchInto(first, second!, options) : await verifyFile(first, options);
+  } catch (error) {
+    if (error instanceof FetchAuditError) throw new CommandError(error.message, error.isForged ? EXIT.no : EXIT.failed);
+    if (error instanceof AuditFileError) throw new CommandError(error.message);
+    throw error;
+  }
+}
+
+function addWallet(text: string, before: readonly Wallet[] | undefined): readonly Wallet[] {
+  const wallet = parseWallet(text);
+  if (wallet === null) throw new InvalidArgumentError('It must be an address: 0x and 40 hex digits.');
+  return [...(before ?? []), wallet];
+}
+
+async function verifyFile(path: string, { wallet, complete = false, json = false }: AuditOptions): Promise<number> {
+  const verifier = new AuditVerifier(wallet ?? null);
+  await readAuditFile(path, (line) => verifier.take(line));
+  const verdict = verdictOf(verifier.report(), complete);
+  process.stdout.write(json ? `${JSON.stringify(verdict)}\n` : `${verdictLines(verdict).join('\n')}\n`);
+  return verdict.ok ? EXIT.done : EXIT.no;
+}
+
+async function fetchInto(given: string, path: string, { tokenFile }: AuditOptions): Promise<number> {
+  const url = nodeUrl(given);
+  // What cannot be read may hold a password.
+  if (url === null) throw new CommandError("a node's URL must be http or https, without credentials or a query, such as https://node-1.example", EXIT.usage);
+  const token = await readToken(tokenFile);
+  const verifier = new AuditVerifier();
+  await takeHeld(path, verifier);
+  const transport = new PeerTransport({ inEnclave: false, proxy: readProxy(process.env) }, { clock: systemClock });
+  const stopping = new AbortController();
+  onStopSignals(
+    () => stopping.abort(),
+    () => process.exit(EXIT.interrupted),
+  );
+  try {
+    const keep = (entries: readonly unknown[]): Promise<void> => append(path, entries);
+    const count = await fetchAudit({ url, token }, { transport, verifier, keep }, stopping.signal);
+    process.stdout.write(`${count} new, up to entry ${verifier.position.sequence}\n`);
+    return EXIT.done;
+  } finally {
+    await transport.close();
+  }
+}
+
+/** What the file holds already, if there is one. @throws CommandError, AuditFileError */
+async function takeHeld(path: string, verifier: AuditVerifier): Promise<void> {
+  try {
+    const isWhole = await readAuditFile(path, (line) => verifier.take(line));
+    if (!isWhole) throw new CommandError(`the last line of ${path} was cut off while it was written: remove it`);
+  } catch (error) {
+    if (!(error instanceof AuditFileError && error.isAbsent)) throw error;
+  }
+  const { first } = verifier;
+  if (first !== null) throw new CommandError(`${path} does not verify: line ${first.line}: ${first.what}`, EXIT.no);
+}
+
+async function append(path: string, entries: readonly unknown[]): Promise<void> {
+  try {
+    await appendFile(path, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''), { mode: 0o600 });
+  } catch (error) {
+    throw new AuditFileError(`${path} cannot be written: ${(error as NodeJS.ErrnoException).code ?? 'unknown'}`, { cause: error });
+  }
+}
+
+/** Not from the command line, which every process of the machine can read. */
+async function readToken(path: string | undefined): Promise<string> {
+  const text = path === undefined ? process.env['AUDIT_TOKEN'] : await readFile(path, 'utf8').catch(() => undefined);
+  const token = text?.trim() ?? '';
+  if (!/^[\x21-\x7e]{1,1024}$/.test(token)) throw new CommandError(path === undefined ? 'AUDIT_TOKEN must hold the token' : `${path} must hold the token`, EXIT.usage);
+  return token;
+}

@@ -1,0 +1,83 @@
+/** Asks a node for what is new in its audit, page by page, and checks each page before it is kept. */
+import { z } from 'zod';
+import type { AuditVerifier } from '../../audit/verifier.ts';
+import { DependencyError } from '../../domain/errors.ts';
+import type { Transport } from '../../domain/ports.ts';
+
+/** One page. Bytes; and milliseconds to wait for it. */
+const MAX_PAGE_BYTES = 4 * 1024 * 1024;
+const PAGE_TIMEOUT_MS = 30_000;
+
+const page = z.object({ chain: z.string(), entries: z.array(z.unknown()), more: z.boolean() });
+type Page = z.infer<typeof page>;
+
+/** A node that gives no audit, or one that does not go on from what is held, in one line. */
+export class FetchAuditError extends Error {
+  /** It was there, and it is not right. */
+  readonly isForged: boolean;
+
+  constructor(message: string, options: ErrorOptions & { readonly isForged?: boolean } = {}) {
+    super(message, options);
+    this.name = 'FetchAuditError';
+    this.isForged = options.isForged ?? false;
+  }
+}
+
+export interface FetchAuditOptions {
+  /** Of the node, without a slash at its end. */
+  readonly url: string;
+  readonly token: string;
+}
+
+export interface FetchAuditModules {
+  readonly transport: Transport;
+  /** Has taken what is held already. */
+  readonly verifier: AuditVerifier;
+  /** Takes the entries of a page. */
+  readonly keep: (entries: readonly unknown[]) => Promise<void>;
+}
+
+/** @returns how many entries came @throws FetchAuditError */
+export async function fetchAudit(options: FetchAuditOptions, { transport, verifier, keep }: FetchAuditModules, signal: AbortSignal): Promise<number> {
+  let count = 0;
+  let { chain, sequence: after } = verifier.position;
+  for (;;) {
+    const { chain: theirs, entries, more } = await pageAfter(options, after, transport, signal);
+    if (chain !== null && theirs !== chain && after > 0) {
+      // The node has started again since.
+      chain = theirs;
+      after = 0;
+      continue;
+    }
+    for (const entry of entries) verifier.take(entry);
+    const { first } = verifier;
+    if (first !== null) throw new FetchAuditError(`what the node gives does not go on from what is held: ${first.what}`, { isForged: true });
+    if (entries.length > 0) await keep(entries);
+    count += entries.length;
+    if (!more) return count;
+    if (verifier.position.sequence <= after) throw new FetchAuditError('the node says that there is more, and gives nothing');
+    ({ chain, sequence: after } = verifier.position);
+  }
+}
+
+/** @throws FetchAuditError */
+async function pageAfter({ url, token }: FetchAuditOptions, after: number, transport: Transport, signal: AbortSignal): Promise<Page> {
+  try {
+    const { status, body } = await transport.request({
+      method: 'GET',
+      url: `${url}/audit?after=${after}`,
+      headers: { authorization: `Bearer ${token}` },
+      maxAnswerBytes: MAX_PAGE_BYTES,
+      timeoutMs: PAGE_TIMEOUT_MS,
+      signal,
+    });
+    if (status === 401) throw new FetchAuditError('the node refuses the token');
+    if (status === 404) throw new FetchAuditError('the node has no audit: its AUDIT_TOKEN_SHA256 is not set');
+    if (status !== 200) throw new FetchAuditError(`the node answered with ${status}`);
+    return page.parse(JSON.parse(Buffer.from(body).toString('utf8')));
+  } catch (error) {
+    if (error instanceof FetchAuditError) throw error;
+    if (error instanceof DependencyError) throw new FetchAuditError(error.message, { cause: error });
+    throw new FetchAuditError('the node gave no page of an audit', { cause: error });
+  }
+}

@@ -1,0 +1,24 @@
+/** What `nova-kms audit verify` says of an audit. */
+import type { AuditReport } from '../../audit/verifier.ts';
+
+export interface AuditVerdict extends AuditReport {
+  /** Nothing is wrong; with `complete` also nothing missing or unsigned. */
+  readonly ok: boolean;
+}
+
+/** @param complete also asks that nothing is missing or unsigned */
+export function verdictOf(report: AuditReport, complete: boolean): AuditVerdict {
+  const isComplete = report.missing === 0 && report.unsigned === 0;
+  return { ok: report.problems.length === 0 && report.entries > 0 && (!complete || isComplete), ...report };
+}
+
+export function verdictLines({ ok, chains, entries, checkpoints, wallets, missing, unsigned, problems }: AuditVerdict): readonly string[] {
+  return [
+    `entries      ${entries}, in ${chains} chain${chains === 1 ? '' : 's'}: one for each start of the node`,
+    `checkpoints  ${checkpoints}${wallets.length === 0 ? '' : `, signed by ${wallets.join(', ')}`}`,
+    `missing      ${missing}, which the node had dropped before they were read`,
+    `unsigned     ${unsigned}, after the last checkpoint of their chain`,
+    ...problems.map(({ line, what }) => `line ${line}: ${what}`),
+    ok ? 'verified' : 'not verified',
+  ];
+}

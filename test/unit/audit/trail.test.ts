@@ -1,0 +1,97 @@
+/** What a node keeps of its audit (docs/audit.md): the last entries, whole and in order, within two limits; the rest is counted and said. */
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { AUDIT_LIMITS } from '../../../src/audit/trail.ts';
+import { auditOf, derived, readAll, verify } from './audit-of.ts';
+
+const numbersOf = (entries: readonly Readonly<Record<string, unknown>>[]): unknown[] => entries.map((entry) => entry['seq'] ?? `${String(entry['from'])}-${String(entry['to'])}`);
+
+describe('a page', () => {
+  test('has the entries after a number, as many as asked for, and says whether there are more', () => {
+    const { trail, page } = auditOf();
+    for (let number = 0; number < 5; number += 1) trail.record(derived(number));
+    expect(numbersOf(page(0).entries)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(page(0)).toMatchObject({ more: false, entries: [{ op: 'start', chain: page(0).chain }, ...Array.from({ length: 5 }, () => ({ op: 'derive' }))] });
+    expect([numbersOf(page(2, 2).entries), page(2, 2).more]).toEqual([[3, 4], true]);
+    expect([numbersOf(page(4, 2).entries), page(4, 2).more]).toEqual([[5, 6], false]);
+  });
+
+  test.each([6, 7, Number.MAX_SAFE_INTEGER])('is empty after %d, when there are 6', (after) => {
+    const { trail, page } = auditOf();
+    for (let number = 0; number < 5; number += 1) trail.record(derived(number));
+    expect(page(after)).toEqual({ chain: page(0).chain, entries: [], more: false });
+  });
+
+  test('names the chain, which is another one after each start', () => {
+    expect(auditOf().page(9).chain).toMatch(/^[0-9a-f]{32}$/);
+    expect(auditOf(AUDIT_LIMITS, 'again').page(9).chain).not.toBe(auditOf().page(9).chain);
+  });
+
+  test('has an event as it was told, with its time', () => {
+    const { trail, page } = auditOf();
+    trail.record(derived(3, 'forbidden'));
+    expect(page(1).entries).toEqual([
+      { app_id: 1_003, at_ms: 1_790_000_000_000, op: 'derive', outcome: 'forbidden', seq: 2, target: '3'.padStart(32, '0'), wallet: `0x${'ab'.repeat(20)}`, hash: expect.stringMatching(/^[0-9a-f]{64}$/) },
+    ]);
+  });
+});
+
+describe('without a reader', () => {
+  test('100,000 entries stay within both limits, the oldest go, and each is counted', async () => {
+    const { trail, checkpoint } = auditOf();
+    let most = 0;
+    for (let number = 0; number < 100_000; number += 1) {
+      trail.record(derived(number));
+      if (number % 1_000 === 0) await checkpoint();
+      most = Math.max(most, trail.bytes);
+    }
+    expect(most).toBeLessThanOrEqual(AUDIT_LIMITS.maxBytes);
+    const kept = trail.last.sequence - trail.dropped;
+    expect(kept).toBeLessThanOrEqual(AUDIT_LIMITS.maxEntries);
+    expect(kept).toBeGreaterThan(AUDIT_LIMITS.maxEntries / 2);
+    expect(trail.dropped).toBeGreaterThan(30_000);
+  });
+
+  test('and who reads then sees a gap over all that is gone, which the chain goes on from', async () => {
+    const { trail, checkpoint } = auditOf({ maxEntries: 8, maxBytes: 1_000_000 });
+    for (let number = 0; number < 20; number += 1) trail.record(derived(number));
+    expect(trail.dropped).toBe(13);
+    const lines = [...readAll(trail)];
+    expect(lines[0]).toMatchObject({ op: 'gap', from: 1, to: 14 });
+    expect(lines.at(-1)).toMatchObject({ op: 'dropped', seq: 22, up_to: 14 });
+    expect(verify(lines).problems).toHaveLength(1);
+    await checkpoint();
+    lines.push(...readAll(trail, 22));
+    expect(verify(lines)).toMatchObject({ chains: 1, problems: [], missing: 14 });
+  });
+});
+
+test('a reader that comes by from time to time has every entry or a gap that the node vouches for, however much is dropped between', async () => {
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant('record' as const), count: fc.nat(12) }),
+    fc.constant({ kind: 'read' as const }),
+    fc.constant({ kind: 'checkpoint' as const }),
+  );
+  const limits = fc.record({ maxEntries: fc.integer({ min: 8, max: 20 }), maxBytes: fc.integer({ min: 4_000, max: 8_000 }) });
+  await fc.assert(
+    fc.asyncProperty(limits, fc.array(step, { maxLength: 40 }), async (given, steps) => {
+      const { trail, checkpoint } = auditOf(given);
+      const read: Readonly<Record<string, unknown>>[] = [];
+      const catchUp = (): void => void read.push(...readAll(trail, (read.at(-1)?.['seq'] as number | undefined) ?? 0));
+      for (const taken of steps) {
+        if (taken.kind === 'record') for (let number = 0; number < taken.count; number += 1) trail.record(derived(number));
+        else if (taken.kind === 'read') catchUp();
+        else await checkpoint();
+        expect(trail.bytes).toBeLessThanOrEqual(given.maxBytes);
+        expect(trail.last.sequence - trail.dropped).toBeLessThanOrEqual(given.maxEntries);
+      }
+      catchUp();
+      await checkpoint();
+      catchUp();
+      const report = verify(read);
+      expect(report.problems).toEqual([]);
+      expect(report.entries + report.missing).toBe(trail.last.sequence);
+    }),
+    { numRuns: 100 },
+  );
+});

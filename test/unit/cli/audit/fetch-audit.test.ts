@@ -1,0 +1,142 @@
+/** How an audit comes into a file (docs/audit.md): it goes on where the file ends, and takes nothing that does not follow from it. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { AuditVerifier } from '../../../../src/audit/verifier.ts';
+import { AuditFileError, readAuditFile } from '../../../../src/cli/audit/audit-file.ts';
+import { fetchAudit, FetchAuditError } from '../../../../src/cli/audit/fetch-audit.ts';
+import { verdictLines, verdictOf } from '../../../../src/cli/audit/report.ts';
+import { DependencyError } from '../../../../src/domain/errors.ts';
+import type { Transport, TransportRequest } from '../../../../src/domain/ports.ts';
+import { auditOf, derived, verify } from '../../audit/audit-of.ts';
+
+const never = new AbortController().signal;
+
+/** A reader with a file that is its memory. */
+function reader(answer: (after: number) => { readonly status?: number; readonly body: string }) {
+  const requests: TransportRequest[] = [];
+  const transport: Transport = {
+    request: async (request) => {
+      requests.push(request);
+      const { status = 200, body } = answer(Number(new URL(request.url).searchParams.get('after')));
+      return { status, headers: {}, body: Buffer.from(body) };
+    },
+  };
+  const held: unknown[] = [];
+  const fetch = async (): Promise<number> => {
+    const verifier = new AuditVerifier();
+    for (const line of held) verifier.take(line);
+    return fetchAudit({ url: 'https://node.test', token: 'a-token' }, { transport, verifier, keep: async (entries) => void held.push(...entries) }, never);
+  };
+  return { fetch, held, requests };
+}
+
+test('all pages are fetched, then what is new, and nothing twice', async () => {
+  const { trail, checkpoint } = auditOf();
+  const { fetch, held, requests } = reader((after) => ({ body: trail.page(after, 4) }));
+  for (let number = 0; number < 8; number += 1) trail.record(derived(number));
+  await checkpoint();
+  expect(await fetch()).toBe(10);
+  expect(requests.map(({ url }) => url)).toEqual([0, 4, 8].map((after) => `https://node.test/audit?after=${after}`));
+  expect(requests[0]!.headers).toEqual({ authorization: 'Bearer a-token' });
+  expect(await fetch()).toBe(0);
+  trail.record(derived(9));
+  await checkpoint();
+  expect(await fetch()).toBe(2);
+  expect(verify(held)).toMatchObject({ entries: 12, unsigned: 0, problems: [] });
+});
+
+test('a node that has started again begins another chain in the file', async () => {
+  const before = auditOf();
+  const after = auditOf(undefined, 'another start');
+  let { trail } = before;
+  const { fetch, held } = reader((from) => ({ body: trail.page(from, 4) }));
+  for (let number = 0; number < 8; number += 1) before.trail.record(derived(number));
+  await before.checkpoint();
+  await fetch();
+  ({ trail } = after);
+  after.trail.record(derived(1));
+  await after.checkpoint();
+  expect(await fetch()).toBe(3);
+  expect(verify(held)).toMatchObject({ chains: 2, entries: 13, problems: [] });
+});
+
+test('what does not go on from the file is refused, and not kept', async () => {
+  const { trail } = auditOf();
+  trail.record(derived(1));
+  const { fetch, held } = reader((after) => ({ body: trail.page(after, 4).replace('"outcome":"ok"', '"outcome":"no"') }));
+  await expect(fetch()).rejects.toMatchObject({ isForged: true, message: expect.stringContaining('the hash of entry 2 does not follow') });
+  expect(held).toEqual([]);
+});
+
+test.each<[string, { readonly status?: number; readonly body: string }, string]>([
+  ['401', { status: 401, body: '{}' }, 'the node refuses the token'],
+  ['404', { status: 404, body: '{}' }, 'the node has no audit: its AUDIT_TOKEN_SHA256 is not set'],
+  ['503', { status: 503, body: '{}' }, 'the node answered with 503'],
+  ['something else', { body: '<html>' }, 'the node gave no page of an audit'],
+  ['more for ever', { body: '{"chain":"x","entries":[],"more":true}' }, 'the node says that there is more, and gives nothing'],
+])('a node that answers with %s is named with the reason', async (_, answer, message) => {
+  await expect(reader(() => answer).fetch()).rejects.toEqual(new FetchAuditError(message));
+});
+
+test('a node that does not answer is named with the reason', async () => {
+  const fails = reader(() => {
+    throw new DependencyError('peer', 'unreachable', 'node.test refused the connection');
+  });
+  await expect(fails.fetch()).rejects.toEqual(new FetchAuditError('node.test refused the connection'));
+});
+
+describe('a file', () => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'audit-'));
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  test.each<[string, string, readonly unknown[], boolean]>([
+    ['whole lines', '{"a":1}\n{"b":2}\n', [{ a: 1 }, { b: 2 }], true],
+    ['a last line that was cut off', '{"a":1}\n{"b"', [{ a: 1 }, undefined], false],
+    ['a last line without an end', '{"a":1}', [{ a: 1 }], false],
+    ['a line that is not JSON', 'x\n{"b":2}\n', [undefined, { b: 2 }], true],
+    ['nothing', '', [], true],
+  ])('with %s is read line by line', async (_, text, lines, isWhole) => {
+    const path = join(folder, 'audit.jsonl');
+    await writeFile(path, text);
+    const taken: unknown[] = [];
+    expect(await readAuditFile(path, (line) => taken.push(line))).toBe(isWhole);
+    expect(taken).toEqual(lines);
+  });
+
+  test('that is not there, or has an endless line, is refused', async () => {
+    await expect(readAuditFile(join(folder, 'absent'), () => undefined)).rejects.toMatchObject({ isAbsent: true, message: expect.stringMatching(/cannot be read: ENOENT$/) });
+    const path = join(folder, 'long');
+    await writeFile(path, 'x'.repeat(100_000));
+    await expect(readAuditFile(path, () => undefined)).rejects.toBeInstanceOf(AuditFileError);
+  });
+});
+
+describe('a verdict', () => {
+  const good = { chains: 1, entries: 5, checkpoints: 1, wallets: [`0x${'ab'.repeat(20)}`], missing: 0, unsigned: 0, problems: [] };
+  test.each<[string, Partial<typeof good> | { readonly problems: readonly { line: number; what: string }[] }, boolean, boolean]>([
+    ['is good when nothing is wrong', {}, true, true],
+    ['is bad when something is', { problems: [{ line: 3, what: 'bad' }] }, false, false],
+    ['is bad when there is nothing', { chains: 0, entries: 0 }, false, false],
+    ['is good with a gap, unless it must be complete', { missing: 2 }, true, false],
+    ['is good with an end that is not signed, unless it must be complete', { unsigned: 2 }, true, false],
+  ])('%s', (_, change, ok, completely) => {
+    expect(verdictOf({ ...good, ...change }, false).ok).toBe(ok);
+    expect(verdictOf({ ...good, ...change }, true).ok).toBe(completely);
+  });
+
+  test('is told in lines', () => {
+    expect(verdictLines(verdictOf({ ...good, problems: [{ line: 3, what: 'bad' }] }, false))).toEqual([
+      'entries      5, in 1 chain: one for each start of the node',
+      `checkpoints  1, signed by 0x${'ab'.repeat(20)}`,
+      'missing      0, which the node had dropped before they were read',
+      'unsigned     0, after the last checkpoint of their chain',
+      'line 3: bad',
+      'not verified',
+    ]);
+  });
+});
