@@ -37,8 +37,8 @@ const UNUSED: readonly UnusedPart[] = [
   { path: /\/body-parser\/index\.js$/, why: 'http/body.ts reads bodies; express only hands these parsers on', instead: IDLE_CLASSES },
   { path: /\/undici\/lib\/milo\/[^/]+\.js$/, why: 'a parser of HTTP on trial, which is off', instead: IDLE_CLASSES },
   {
-    path: /\/undici\/lib\/(?:mock|cache|web\/(?:cache|cookies|eventsource|websocket))\/[^/]+\.js$/,
-    why: 'undici loads them for its list of exports: for tests, caches and browsers',
+    path: /\/undici\/lib\/(?:mock|cache|web)\/.+\.js$/,
+    why: 'undici loads them for its list of exports: for tests, for caches, and fetch with all that belongs to it; bodies are texts',
     instead: IDLE_CLASSES,
   },
 ];

@@ -132,3 +132,23 @@ export interface Identity {
   readonly wallet: Wallet;
   readonly teePubkey: TeePubkey;
 }
+
+/** A request of the chain's RPC. */
+export interface FetchRequest {
+  readonly method: 'POST';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body: string;
+  readonly signal?: AbortSignal;
+  readonly redirect?: 'manual';
+}
+
+export interface FetchAnswer {
+  readonly status: number;
+  readonly headers: { get(name: string): string | null };
+  /** Chunks of bytes as they come; null or absent: only `text` has it. */
+  readonly body?: unknown;
+  text(): Promise<string>;
+}
+
+/** What the chain's RPC is asked with. The platform's `fetch` is one. */
+export type Fetch = (url: string, request: FetchRequest) => Promise<FetchAnswer>;

@@ -11,10 +11,8 @@ import { nameOf, noAnswer, secondsText, tooLargeAnswer, type DependencyCall } fr
 import { endpointOf } from '../domain/endpoint.ts';
 import { DependencyError } from '../domain/errors.ts';
 import type { CallOutcome, Meter } from '../domain/meter.ts';
-import type { Clock } from '../domain/ports.ts';
+import type { Clock, Fetch } from '../domain/ports.ts';
 import { judgeRpcAnswer, type HttpAnswer, type RpcAnswer, type RpcErrorAnswer } from './rpc-answer.ts';
-
-export type Fetch = typeof globalThis.fetch;
 
 /** One request to the RPC. Milliseconds. */
 export const RPC_TIMEOUT_MS = 5_000;
@@ -169,7 +167,7 @@ export class RpcCaller {
     const facts = { status, location: headers.get('location'), retryAfter: headers.get('retry-after') };
     // A `fetch` that is given may have read the body already.
     if (!answer.body) return { ...facts, text: await answer.text() };
-    const chunks = answer.body as unknown as AsyncIterable<Uint8Array>;
+    const chunks = answer.body as AsyncIterable<Uint8Array>;
     const bytes = await readBoundedBody(chunks, MAX_ANSWER_BYTES, () => tooLargeAnswer(asked, MAX_ANSWER_BYTES));
     return { ...facts, text: bytes.toString('utf8') };
   }

@@ -26,15 +26,21 @@ describe('the RPC', () => {
     const rpc = await startServer(json({ result: '0x1' }));
     const proxy = await startServer(json({}, 502));
     const answer = await startFetch(proxy.url, 'example.test')(`http://${host}:${rpc.port}`, { method: 'POST', body: '{}' });
-    expect(await answer.json()).toEqual({ result: '0x1' });
+    expect(JSON.parse(await answer.text())).toEqual({ result: '0x1' });
     expect(proxy.requests).toHaveLength(0);
   });
 
   test('elsewhere is asked through the proxy', async () => {
     const proxy = await startServer(json({ result: '0x2' }));
     const answer = await startFetch(proxy.url)('http://rpc.example.test/v1', { method: 'POST', body: '{}' });
-    expect(await answer.json()).toEqual({ result: '0x2' });
+    expect(JSON.parse(await answer.text())).toEqual({ result: '0x2' });
     expect(proxy.requests.map(({ url }) => url)).toEqual(['http://rpc.example.test/v1']);
+  });
+
+  test('hears who asks, and packs no answer', async () => {
+    const rpc = await startServer(json({ result: '0x3' }));
+    await startFetch('')(rpc.url, { method: 'POST', body: '{}', headers: { authorization: 'Basic eA==' } });
+    expect(rpc.requests[0]!.headers).toMatchObject({ 'user-agent': 'nova-kms-node', 'accept-encoding': 'identity', authorization: 'Basic eA==' });
   });
 
   test('cannot send its caller elsewhere by a redirect', async () => {

@@ -5,7 +5,8 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { RpcRequestError } from 'viem';
 import { DependencyError } from '../../../src/domain/errors.ts';
-import { CALL_ATTEMPTS, COMPANY_AFTER_MS, RPC_TIMEOUT_MS, RpcCaller, type Fetch } from '../../../src/registry/rpc-caller.ts';
+import type { Fetch } from '../../../src/domain/ports.ts';
+import { CALL_ATTEMPTS, COMPANY_AFTER_MS, RPC_TIMEOUT_MS, RpcCaller } from '../../../src/registry/rpc-caller.ts';
 import { ManualClock, settle } from '../../support/manual-clock.ts';
 
 const NEVER = new AbortController().signal;
