@@ -15,6 +15,15 @@ export function cpuMs(pid: number): number {
 
 /** MiB. */
 export function residentMiB(pid: number): number {
-  const [, kib] = /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return statusMiB(pid, 'VmRSS');
+}
+
+/** The most that it ever was. MiB. */
+export function peakResidentMiB(pid: number): number {
+  return statusMiB(pid, 'VmHWM');
+}
+
+function statusMiB(pid: number, field: string): number {
+  const [, kib] = new RegExp(`^${field}:\\s*(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
   return Math.round(Number(kib) / KIB_PER_MIB);
 }

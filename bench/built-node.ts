@@ -1,0 +1,11 @@
+/** The node command as the package and the image run it, for benchmarks of a checkout. */
+import { join } from 'node:path';
+import { bundleNode, NODE_PROGRAM } from '../scripts/bundle/bundle-node.ts';
+
+const FOLDER = join(import.meta.dirname, '..', 'dist', 'bundle');
+
+/** @returns the program, for `nodeProgram` of a cluster */
+export async function buildNode(): Promise<string> {
+  await bundleNode(FOLDER);
+  return join(FOLDER, NODE_PROGRAM);
+}

@@ -1,0 +1,121 @@
+/**
+ * A day of load in a real process, in less than a day: as many requests as one a second makes in 24 hours, on keys that come, change,
+ * expire and go, with retentions that are as much shorter. What a node holds is the same in each minute, so its memory must be.
+ */
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import process from 'node:process';
+import { z } from 'zod';
+import { KmsClientError } from '../src/client/errors.ts';
+import { startCluster } from '../src/dev/cluster.ts';
+import type { ClusterNode } from '../src/dev/cluster-node.ts';
+import { pause } from '../src/dev/waiting.ts';
+import { aimAt } from './aims.ts';
+import { createBenchApp } from './bench-app.ts';
+import { median, table } from './statistics.ts';
+
+const PROBE = join(import.meta.dirname, 'memory-probe.mjs');
+const probeLine = z.object({ probe: z.literal('memory'), heap: z.number(), rss: z.number() });
+
+/** One a second. */
+const REQUESTS_OF_A_DAY = 86_400;
+/** What a node of a cluster answers on two processors besides its neighbours, about. A shorter run has less than a day's load. */
+const MAX_REQUESTS_A_MINUTE = 6_000;
+const NODES = 3;
+const CALLERS = 8;
+/** Not divisible by the number of kinds of requests: each key meets all of them. */
+const KEYS = 501;
+const VALUE_BYTES = 100;
+/** Below a minute, so that a minute's load leaves as much as it finds. Milliseconds. */
+const TTL_MS = 20_000;
+const RETENTION_MS = 30_000;
+const READY_TIMEOUT_MS = 90_000;
+const MS_PER_MINUTE = 60_000;
+const BYTES_PER_MIB = 1_048_576;
+/** The part of the run in which caches fill and code is compiled. */
+const WARM_UP = 1 / 3;
+/** What a whole run may grow by after it has warmed up. MiB. */
+const GROWTH_AIM_MIB = 6;
+
+interface Sample {
+  readonly minute: number;
+  readonly rss: number;
+  /** The least in that time: what was left after a collection. */
+  readonly heap: number;
+}
+
+/** @param minutes how long @param program what the nodes run */
+export async function soak(minutes: number, program: string | undefined): Promise<void> {
+  const lines: { readonly heap: number; readonly rss: number }[] = [];
+  const cluster = await startCluster({
+    nodes: NODES,
+    nodeProgram: program,
+    environment: { RATE_LIMIT_PER_MINUTE: '0', NONCE_RATE_LIMIT_PER_MINUTE: '0', TOMBSTONE_RETENTION_MS: String(RETENTION_MS), NODE_OPTIONS: `--import=${PROBE}` },
+    onLine: ({ source, stream, text }) => {
+      if (source !== 'node-1' || stream !== 'stderr' || !text.startsWith('{"probe"')) return;
+      const parsed = probeLine.safeParse(JSON.parse(text));
+      if (parsed.success) lines.push(parsed.data);
+    },
+  });
+  try {
+    for (const node of cluster.nodes) await node.waitForState('ready', READY_TIMEOUT_MS);
+    const [node] = cluster.nodes as [ClusterNode];
+    const client = await createBenchApp(cluster);
+    const to = { node: node.wallet };
+    const work = [
+      () => client.derive({ path: `file/${randomBytes(2).toString('hex')}` }, to),
+      (key: string) => client.put({ key, value: randomBytes(VALUE_BYTES), ttlMs: TTL_MS }, to),
+      (key: string) => client.get(key, to),
+      (key: string) => client.delete({ key }, to),
+    ];
+    const endsAtMs = performance.now() + minutes * MS_PER_MINUTE;
+    const requests = Math.min(REQUESTS_OF_A_DAY, Math.round(minutes * MAX_REQUESTS_A_MINUTE));
+    const everyMs = (minutes * MS_PER_MINUTE * CALLERS) / requests;
+    let asked = 0;
+    const call = async (): Promise<void> => {
+      let dueMs = performance.now();
+      while (performance.now() < endsAtMs) {
+        asked += 1;
+        await work[asked % work.length]!(`key/${asked % KEYS}`).catch(orAbsent);
+        dueMs = Math.max(dueMs + everyMs, performance.now() - MS_PER_MINUTE);
+        await pause(Math.max(0, dueMs - performance.now())).passed;
+      }
+    };
+    process.stdout.write(`\n${requests} requests in ${minutes} minutes, on ${NODES} nodes\n${table([['minute', 'RSS MiB', 'heap MiB', 'requests']])}\n`);
+    const samples: Sample[] = [];
+    const watch = async (): Promise<void> => {
+      const every = Math.min(1, minutes / 10);
+      for (let minute = every; minute <= minutes; minute += every) {
+        lines.length = 0;
+        await pause(every * MS_PER_MINUTE).passed;
+        if (lines.length === 0) throw new Error('the node says nothing of its memory');
+        const sample = { minute, rss: median(lines.map(({ rss }) => rss)) / BYTES_PER_MIB, heap: Math.min(...lines.map(({ heap }) => heap)) / BYTES_PER_MIB };
+        samples.push(sample);
+        process.stdout.write(`${minute.toFixed(1).padStart(6)}  ${sample.rss.toFixed(1).padStart(7)}  ${sample.heap.toFixed(1).padStart(8)}  ${String(asked).padStart(8)}\n`);
+      }
+    };
+    await Promise.all([watch(), ...Array.from({ length: CALLERS }, call)]);
+    await client.close();
+    judge(samples.filter(({ minute }) => minute > minutes * WARM_UP));
+  } finally {
+    await cluster.close();
+  }
+}
+
+/** A key that has expired or was deleted. */
+function orAbsent(error: unknown): void {
+  if (!(error instanceof KmsClientError && error.serverCode === 'not_found')) throw error;
+}
+
+function judge(samples: readonly Sample[]): void {
+  for (const what of ['rss', 'heap'] as const) {
+    const growth = slopeOf(samples, what) * (samples.at(-1)!.minute - samples[0]!.minute);
+    process.stdout.write(`${what === 'rss' ? 'RSS' : 'heap'}: ${growth.toFixed(1)} MiB from minute ${samples[0]!.minute.toFixed(1)} on, aim at most ${GROWTH_AIM_MIB}\n`);
+    aimAt(`${what} grows by at most ${GROWTH_AIM_MIB} MiB`, growth <= GROWTH_AIM_MIB);
+  }
+}
+
+/** MiB a minute: the median of all slopes between two samples (Theil and Sen), which one outlier does not move. */
+function slopeOf(samples: readonly Sample[], what: 'rss' | 'heap'): number {
+  return median(samples.flatMap((from, place) => samples.slice(place + 1).map((to) => (to[what] - from[what]) / (to.minute - from.minute))));
+}
