@@ -5,10 +5,11 @@
  * turns, so that what else the machine does falls on all alike; the processor time of the process that answers says what is left
  * when it does much.
  *
- * `--turns N` and `--seconds S` for each work in each turn; `--only derive` leaves the namespaces out.
+ * `--turns N` and `--seconds S` for each work in each turn; `--only derive` leaves the namespaces out. With `--metrics` a second node,
+ * whose metrics are scraped each second, takes turns with the one that has none.
  */
 import process from 'node:process';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import type { KmsClient } from '../src/client/kms-client.ts';
 import { startCluster, type Cluster } from '../src/dev/cluster.ts';
@@ -27,6 +28,9 @@ const DATA_CALLERS = 16;
 const LIMIT_MS = 90_000;
 /** How much faster callers are with the nonces that come with answers, at least. */
 const NEXT_NONCES_AIM = 1.25;
+/** What metrics may cost a derive, as a share of the floor. */
+const METRICS_AIM = 0.05;
+const SCRAPE_EVERY_MS = 1_000;
 const FLOOR_APP_ID = 2_000;
 const FIRST_APP_ID = 2_001;
 
@@ -49,7 +53,7 @@ class Figures {
   readonly cpuMs: number[] = [];
 }
 
-const { values: options } = parseArgs({ options: { turns: { type: 'string', default: '9' }, seconds: { type: 'string', default: '2' }, only: { type: 'string' } } });
+const { values: options } = parseArgs({ options: { turns: { type: 'string', default: '9' }, seconds: { type: 'string', default: '2' }, only: { type: 'string' }, metrics: { type: 'boolean', default: false } } });
 const turns = Number(options.turns);
 const turnMs = 1_000 * Number(options.seconds);
 
@@ -86,7 +90,8 @@ function row({ name, size, callers }: Work, { latenciesMs, perSecond, cpuMs: per
 
 const HEAD = ['request', 'keys', 'callers', 'per s', 'p50 ms', 'p99 ms', 'CPU ms'];
 
-async function againstFloor(cluster: Cluster, node: ClusterNode, secretHex: string): Promise<void> {
+/** @param metered a node whose metrics are scraped meanwhile */
+async function againstFloor(cluster: Cluster, node: ClusterNode, metered: ClusterNode | undefined, secretHex: string): Promise<void> {
   const keys = drawKeys();
   const toNode = connectBenchApp(cluster, keys);
   await registerBenchApp(cluster, toNode, FLOOR_APP_ID);
@@ -101,6 +106,11 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, secretHex: stri
       { name: 'derive', size: null, client: toNode, callers, ask, pid: node.pid! },
       { name: 'derive, floor', size: null, client: toFloor, callers, ask, pid: floor.pid },
     ]);
+    const firstMetered = works.length;
+    if (metered !== undefined) {
+      const askMetered: Ask = (client) => client.derive({ path: 'bench' }, { node: metered.wallet });
+      works.push(...CALLERS.map((callers): Work => ({ name: 'derive, metrics', size: null, client: toNode, callers, ask: askMetered, pid: metered.pid! })));
+    }
     works.push({ name: 'derive, next nonces', size: null, client: withNext, callers: CALLERS[0]!, ask, pid: node.pid! });
     const figures = await measure(works);
     process.stdout.write(`${table([HEAD, ...works.map((work, place) => row(work, figures[place]!))])}\n`);
@@ -110,6 +120,11 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, secretHex: stri
       const ratio = (of: (each: Figures) => readonly number[]): string => median(of(nodes).map((figure, turn) => figure / of(floors)[turn]!)).toFixed(2);
       const latency = (median(nodes.latenciesMs) / median(floors.latenciesMs)).toFixed(2);
       process.stdout.write(`node over floor, ${callers} callers: CPU ${ratio((each) => each.cpuMs)}, requests a second ${ratio((each) => each.perSecond)}, p50 ${latency}\n`);
+      if (metered === undefined) continue;
+      const counted = figures[firstMetered + place]!;
+      const more = median(counted.cpuMs.map((figure, turn) => (figure - nodes.cpuMs[turn]!) / floors.cpuMs[turn]!));
+      process.stdout.write(`metrics scraped each second, ${callers} callers: CPU ${more.toFixed(3)} of a floor more, aim ${METRICS_AIM}\n`);
+      aimAt(`metrics cost a derive of ${callers} callers at most ${METRICS_AIM} of a floor`, more <= METRICS_AIM);
     }
     const [fetched, next] = [figures[0]!, figures.at(-1)!];
     const faster = median(next.perSecond.map((perSecond, turn) => perSecond / fetched.perSecond[turn]!));
@@ -144,19 +159,41 @@ async function bySize(cluster: Cluster, node: ClusterNode, filler: FillingMember
   for (const client of clients) await client.close();
 }
 
+/** @returns ends it, and says how often it was done and how long that took */
+function scrapeEachSecond(node: ClusterNode, token: string): () => string {
+  const tookMs: number[] = [];
+  const timer = setInterval(() => {
+    const fromMs = performance.now();
+    const scraped = fetch(`${node.localUrl}/metrics`, { headers: { authorization: `Bearer ${token}` } }).then(async (answer) => {
+      if (answer.status !== 200) throw new Error(`the metrics were answered with ${answer.status}`);
+      await answer.text();
+      tookMs.push(performance.now() - fromMs);
+    });
+    scraped.catch((error: unknown) => process.stderr.write(`a scrape failed: ${String(error)}\n`));
+  }, SCRAPE_EVERY_MS);
+  return () => {
+    clearInterval(timer);
+    return `${tookMs.length} scrapes, ${median(tookMs).toFixed(1)} ms each`;
+  };
+}
+
 const secret = randomBytes(32).toString('hex');
+const metricsToken = randomBytes(24).toString('base64url');
 const filler = new FillingMember(secret);
 const cluster = await startCluster({
-  nodes: 1,
+  nodes: options.metrics ? 2 : 1,
+  plans: [{}, { environment: { METRICS_TOKEN_SHA256: createHash('sha256').update(metricsToken).digest('hex') } }],
   environment: { ...TRUSTING, MASTER_SECRET_HEX: secret },
   // Its writes bring it pushes that nobody takes, as to a peer that is away.
   prepare: async ({ chain }) => chain.register({ wallet: filler.wallet, teePubkey: filler.teePubkey, url: filler.url }),
 });
 try {
-  const [node] = cluster.nodes as [ClusterNode];
-  await node.waitForState('ready', LIMIT_MS);
+  const [node, metered] = cluster.nodes as [ClusterNode, ClusterNode?];
+  for (const each of cluster.nodes) await each.waitForState('ready', LIMIT_MS);
   process.stdout.write(`${turns} turns of ${options.seconds} s each; CPU of the process that answers, per request\n`);
-  await againstFloor(cluster, node, secret);
+  const endScrapes = metered === undefined ? null : scrapeEachSecond(metered, metricsToken);
+  await againstFloor(cluster, node, metered, secret);
+  if (endScrapes !== null) process.stdout.write(`${endScrapes()}\n`);
   if (options.only !== 'derive') await bySize(cluster, node, filler);
 } finally {
   await filler.close();
