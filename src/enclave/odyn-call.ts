@@ -12,6 +12,8 @@ export interface OdynCallOptions {
   readonly asked: DependencyCall;
   readonly timeoutMs: number;
   readonly maxAnswerBytes: number;
+  /** The answer holds a secret: what is put together from several pieces leaves nothing in them. */
+  readonly isSecret: boolean;
 }
 
 export class OdynCall implements Waiting, Dispatcher.DispatchHandler {
@@ -67,7 +69,15 @@ export class OdynCall implements Waiting, Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    this.#settle?.resolve(this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks));
+    this.#settle?.resolve(this.#whole());
+  }
+
+  #whole(): Buffer {
+    const chunks = this.#chunks;
+    if (chunks.length === 1) return chunks[0]!;
+    const whole = Buffer.concat(chunks);
+    if (this.#options.isSecret) for (const chunk of chunks) chunk.fill(0);
+    return whole;
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {

@@ -10,11 +10,11 @@ import { malformedAnswer, noAnswer, statusFailure, type DependencyCall } from '.
 import { endpointOf } from '../domain/endpoint.ts';
 import type { DependencyError } from '../domain/errors.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
-import { ENCLAVE_BODY_BYTES } from '../domain/limits.ts';
+import { ENCLAVE_BODY_BYTES, MASTER_SECRET_BYTES } from '../domain/limits.ts';
 import type { Clock, Enclave, SealedText, SignedTransaction, UnsignedTransaction } from '../domain/ports.ts';
-import { secretFromHex } from '../domain/secret-bytes.ts';
 import { readOdynAnswer, type OdynAnswer, type OdynOperation } from './odyn-answers.ts';
 import { OdynCall } from './odyn-call.ts';
+import { takeSecretField } from './secret-field.ts';
 
 /** Timeout of one call, its second try included. Milliseconds. */
 const CALL_TIMEOUT_MS = 10_000;
@@ -83,7 +83,11 @@ export class OdynClient implements Enclave {
   }
 
   async random(signal?: AbortSignal): Promise<Uint8Array> {
-    return secretFromHex(await this.#call('random', undefined, signal));
+    const taken: { secret: Uint8Array | null } = { secret: null };
+    // What is parsed as JSON afterwards has zeros in its place.
+    await this.#call('random', undefined, signal, (body) => void (taken.secret = takeSecretField(body, 'random_bytes', MASTER_SECRET_BYTES)));
+    if (taken.secret === null) throw malformedAnswer(this.#asked('random'), 'gave randomness in another form');
+    return taken.secret;
   }
 
   async sign(message: string, signal?: AbortSignal): Promise<string> {
@@ -108,16 +112,23 @@ export class OdynClient implements Enclave {
     this.#deadlines.close();
   }
 
-  /** @param body undefined: the operation is a read */
-  async #call<Operation extends OdynOperation>(operation: Operation, body: object | undefined, signal: AbortSignal | undefined): Promise<OdynAnswer<Operation>> {
-    const asked: DependencyCall = { dependency: 'enclave', endpoint: this.#endpoint, call: OPERATIONS[operation].name, setting: 'ODYN_URL' };
-    const call = new OdynCall({ asked, timeoutMs: CALL_TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES });
+  #asked(operation: OdynOperation): DependencyCall {
+    return { dependency: 'enclave', endpoint: this.#endpoint, call: OPERATIONS[operation].name, setting: 'ODYN_URL' };
+  }
+
+  /**
+   * @param body undefined: the operation is a read
+   * @param take gets the bytes of a good answer before they are parsed; the answer holds a secret then
+   */
+  async #call<Operation extends OdynOperation>(operation: Operation, body: object | undefined, signal: AbortSignal | undefined, take?: (answer: Buffer) => void): Promise<OdynAnswer<Operation>> {
+    const asked = this.#asked(operation);
+    const call = new OdynCall({ asked, timeoutMs: CALL_TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES, isSecret: take !== undefined });
     const onAbort = signal === undefined ? null : (): void => call.end(signal.reason as Error);
     if (signal?.aborted === true) call.end(signal.reason as Error);
     else if (onAbort !== null) signal?.addEventListener('abort', onAbort, { once: true });
     this.#deadlines.add(call);
     try {
-      return await this.#tryTwice(call, operation, asked, body);
+      return await this.#tryTwice(call, operation, asked, body, take);
     } catch (error) {
       const failure = noAnswer(asked, error, signal?.aborted === true);
       if (failure.failure !== 'refused' && failure.failure !== 'aborted') this.#modules.onFailure?.(failure);
@@ -128,7 +139,7 @@ export class OdynClient implements Enclave {
     }
   }
 
-  async #tryTwice<Operation extends OdynOperation>(call: OdynCall, operation: Operation, asked: DependencyCall, body: object | undefined): Promise<OdynAnswer<Operation>> {
+  async #tryTwice<Operation extends OdynOperation>(call: OdynCall, operation: Operation, asked: DependencyCall, body: object | undefined, take?: (answer: Buffer) => void): Promise<OdynAnswer<Operation>> {
     const request: Dispatcher.DispatchOptions = {
       path: this.#prefix + OPERATIONS[operation].path,
       method: body === undefined ? 'GET' : 'POST',
@@ -139,19 +150,20 @@ export class OdynClient implements Enclave {
       bodyTimeout: 0,
     };
     try {
-      return answerOf(operation, asked, await call.send(this.#pool, request), call.status);
+      return answerOf(operation, asked, await call.send(this.#pool, request), call.status, take);
     } catch (error) {
       const failure = noAnswer(asked, error, false);
       if (!OPERATIONS[operation].again || failure.failure !== 'unreachable') throw error;
     }
     // The connection is not used again.
-    return answerOf(operation, asked, await call.send(this.#fresh, { ...request, reset: true }), call.status);
+    return answerOf(operation, asked, await call.send(this.#fresh, { ...request, reset: true }), call.status, take);
   }
 }
 
 /** @throws DependencyError */
-function answerOf<Operation extends OdynOperation>(operation: Operation, asked: DependencyCall, body: Buffer, status: number): OdynAnswer<Operation> {
+function answerOf<Operation extends OdynOperation>(operation: Operation, asked: DependencyCall, body: Buffer, status: number, take?: (answer: Buffer) => void): OdynAnswer<Operation> {
   if (status !== 200) throw statusFailure(asked, status);
+  take?.(body);
   const answer = parseOrNull(body.toString('utf8'));
   const read = typeof answer === 'object' && answer !== null ? readOdynAnswer[operation](answer as Readonly<Record<string, unknown>>) : null;
   if (read === null) throw malformedAnswer(asked, `gave an answer to ${asked.call} that is malformed`);

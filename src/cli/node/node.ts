@@ -32,7 +32,7 @@ export function define(command: Command): void {
 
 export async function run(command: Command): Promise<number> {
   const read = readConfig(process.env);
-  // Nothing that is started or dumped later can show them.
+  // Nothing that is started or dumped later can show them, but for /proc/PID/environ, which Linux keeps as it was: they are for development.
   for (const { variable, secret } of Object.values(SETTINGS)) if (secret) Reflect.deleteProperty(process.env, variable);
   if (!read.ok) {
     for (const problem of read.problems) process.stderr.write(`${problem}\n`);

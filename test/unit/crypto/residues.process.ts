@@ -1,6 +1,7 @@
 /**
- * A process that takes a secret through its life and counts, in its own memory, the places that hold it: each after the collector has
- * run. What it looks for is never held as it is: the bytes searched for are masked. Prints one line of JSON.
+ * A process that takes a secret through its life and counts, in its own memory, the places that hold it, as bytes or as hex: each after
+ * the collector has run. What it looks for is never held as it is: the bytes searched for are masked. The argument is the URL of an
+ * enclave API. Prints one line of JSON.
  */
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import process from 'node:process';
@@ -10,8 +11,9 @@ import { sealSecret } from '../../../src/crypto/sealed-secret.ts';
 import { Vault } from '../../../src/crypto/vault.ts';
 import type { AppId, Wallet } from '../../../src/domain/ids.ts';
 import { secretBytes } from '../../../src/domain/secret-bytes.ts';
+import { OdynClient } from '../../../src/enclave/odyn-client.ts';
 import { MasterSecret } from '../../../src/node/master-secret.ts';
-import { systemRandom } from '../../../src/system/system.ts';
+import { systemClock, systemRandom } from '../../../src/system/system.ts';
 
 const CHUNK_BYTES = 1 << 20;
 const MASK = 0x5a;
@@ -20,7 +22,12 @@ const collect = (globalThis as unknown as { gc: () => void }).gc;
 /** A secret as two halves that are of no use alone. */
 class Halves {
   readonly #one = systemRandom.bytes(32);
-  readonly #other = systemRandom.bytes(32);
+  readonly #other: Uint8Array;
+
+  constructor(bytes: Uint8Array = systemRandom.bytes(32)) {
+    this.#other = Uint8Array.from(bytes, (byte, at) => byte ^ this.#one[at]!);
+    bytes.fill(0);
+  }
 
   write(): Uint8Array {
     const bytes = secretBytes(32);
@@ -31,13 +38,17 @@ class Halves {
   masked(): readonly number[] {
     return Array.from(this.#one, (byte, at) => byte ^ MASK ^ this.#other[at]!);
   }
+
+  /** Its digits in lower case. */
+  maskedHex(): readonly number[] {
+    return this.masked().flatMap((byte) => [(byte ^ MASK) >> 4, (byte ^ MASK) & 15].map((digit) => (digit < 10 ? 0x30 + digit : 0x57 + digit) ^ MASK));
+  }
 }
 
 /** Places in the writable memory of this process. */
-function copiesOf(secret: Halves): number {
-  const masked = secret.masked();
+function placesOf(masked: readonly number[]): number {
   const start = Buffer.from(masked.slice(0, 4).map((byte) => byte ^ MASK));
-  const chunk = Buffer.from(new ArrayBuffer(CHUNK_BYTES + 31));
+  const chunk = Buffer.from(new ArrayBuffer(CHUNK_BYTES + masked.length - 1));
   const isAt = (place: number): boolean => masked.every((byte, index) => (chunk[place + index]! ^ MASK) === byte);
   const memory = openSync('/proc/self/mem', 'r');
   let copies = 0;
@@ -48,15 +59,15 @@ function copiesOf(secret: Halves): number {
     for (let at = Number.parseInt(range[1]!, 16); at < end; at += CHUNK_BYTES) {
       const read = readSync(memory, chunk, 0, Math.min(chunk.length, end - at), at);
       const addresses: number[] = [];
-      for (let found = chunk.indexOf(start); found >= 0 && found + 32 <= read; found = chunk.indexOf(start, found + 1)) {
+      for (let found = chunk.indexOf(start); found >= 0 && found + masked.length <= read; found = chunk.indexOf(start, found + 1)) {
         if (isAt(found)) addresses.push(at + found);
       }
       chunk.fill(0);
       // What was read may lie where `chunk` does: a copy that the search itself made is gone by now.
       for (const address of addresses) {
-        readSync(memory, chunk, 0, 32, address);
+        readSync(memory, chunk, 0, masked.length, address);
         if (isAt(0)) copies += 1;
-        chunk.fill(0, 0, 32);
+        chunk.fill(0, 0, masked.length);
       }
     }
   }
@@ -64,9 +75,13 @@ function copiesOf(secret: Halves): number {
   return copies;
 }
 
+const copiesOf = (secret: Halves): number => placesOf(secret.masked()) + placesOf(secret.maskedHex());
+
 const vault = new Vault({ random: systemRandom });
 const master = new MasterSecret({ vault, emptyStore: () => undefined });
-const [first, second] = [new Halves(), new Halves()];
+const enclave = new OdynClient({ baseUrl: process.argv[2]! }, { clock: systemClock });
+// Of the enclave API's randomness a node makes its candidate.
+const [first, second] = [new Halves(await enclave.random()), new Halves()];
 const phases: Record<string, readonly [number, number]> = {};
 const note = (phase: string): void => {
   for (let round = 0; round < 3; round += 1) collect();
@@ -95,6 +110,11 @@ function takeAnother(): void {
   master.endSecretRequest(request);
 }
 
+note('drawn, and wiped');
+// What the HTTP client holds of an answer is overwritten by the next one.
+await enclave.address();
+note('drawn, and another call answered');
+await enclave.close();
 makeAndConfirm();
 note('serving');
 takeAnother();
