@@ -92,8 +92,7 @@ export class OwnClient implements FieldClient {
       return await work();
     } catch (error) {
       if (!(error instanceof KmsClientError)) throw error;
-      const tries = error.attempts.map(({ url, failure, status }) => `${url} ${failure} ${status ?? ''}`).join(', ');
-      throw new CallFailed(`${error.code} ${error.serverCode ?? ''}: ${tries}`, { cause: error });
+      throw new CallFailed(`${error.code} ${error.serverCode ?? ''}: ${endings(error.attempts.map(({ failure, status }) => `${failure} ${status ?? ''}`))}`, { cause: error });
     }
   }
 }
@@ -139,8 +138,13 @@ export class PlatformApp implements FieldClient {
     for (const { url, status, text } of attempts) this.#answers.begin(url)(status, text);
     const by = attempts.at(-1)?.url ?? '';
     if (answer !== null || (absent && attempts.every(({ end }) => end === 'absent'))) return { answer, by };
-    throw new CallFailed(attempts.map(({ url, end, status }) => `${url} ${end} ${status ?? ''}`).join(', ') || 'no node to ask');
+    throw new CallFailed(`${operation.do}: ${endings(attempts.map(({ end, status, text }) => `${end} ${status ?? text}`))}`);
   }
+}
+
+/** How tries ended, each way once. */
+function endings(tries: readonly string[]): string {
+  return [...new Set(tries.map((each) => each.trim()))].sort().join(', ') || 'no node to ask';
 }
 
 /** Notes how each request to a node ends. */

@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { answerAt, type RpcRequest } from '../../test/e2e/support/replica-rpc.ts';
 
 /** How the bad backend fails. */
 const FAULTS = ['lag', 'empty', 'null', 'limited', 'html'] as const;
@@ -12,12 +13,6 @@ export type RpcFault = (typeof FAULTS)[number];
 const FAULT_MS = 20_000;
 /** How far a backend that lags is behind. Blocks. */
 const LAG_BLOCKS = 156;
-
-interface Call {
-  readonly id: unknown;
-  readonly method: string;
-  readonly params?: readonly unknown[];
-}
 
 export class RpcBalancer {
   /** URL of the chain. */
@@ -64,8 +59,8 @@ export class RpcBalancer {
     }
     const fault = FAULTS[Math.floor(performance.now() / FAULT_MS) % FAULTS.length]!;
     this.given.set(fault, (this.given.get(fault) ?? 0) + 1);
-    const asked = JSON.parse(body) as Call | readonly Call[];
-    const each = (give: (call: Call) => object): unknown => (Array.isArray(asked) ? (asked as readonly Call[]).map(give) : give(asked as Call));
+    const asked = JSON.parse(body) as RpcRequest | readonly RpcRequest[];
+    const each = (give: (call: RpcRequest) => object): unknown => (Array.isArray(asked) ? (asked as readonly RpcRequest[]).map(give) : give(asked as RpcRequest));
     switch (fault) {
       case 'limited':
         response.writeHead(429, { 'retry-after': '1', 'content-type': 'text/plain' }).end('Too Many Requests');
@@ -80,23 +75,15 @@ export class RpcBalancer {
         answer(each(({ id }) => ({ jsonrpc: '2.0', id, result: null })));
         return;
       case 'lag':
-        answer(Array.isArray(asked) ? await Promise.all((asked as readonly Call[]).map((call) => this.#late(call))) : await this.#late(asked as Call));
+        answer(Array.isArray(asked) ? await Promise.all((asked as readonly RpcRequest[]).map((call) => this.#late(call))) : await this.#late(asked as RpcRequest));
     }
   }
 
   /** As a replica that is far behind answers. */
-  async #late(call: Call): Promise<object> {
-    const give = (result: unknown): object => ({ jsonrpc: '2.0', id: call.id, result });
-    const { result } = JSON.parse(await this.#ask(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'eth_blockNumber', params: [] }))) as { readonly result: string };
-    const head = Math.max(0, Number(result) - LAG_BLOCKS);
-    if (call.method === 'eth_blockNumber') return give(`0x${head.toString(16)}`);
-    const hex = `0x${head.toString(16)}`;
-    const params = (call.params ?? []).map((each) => (each === 'latest' || each === 'pending' ? hex : each));
-    const asked = params.find((each) => typeof each === 'string' && /^0x[0-9a-f]{1,10}$/.test(each)) as string | undefined;
-    if (asked !== undefined && Number(asked) > head) {
-      return call.method === 'eth_getBlockByNumber' ? give(null) : { jsonrpc: '2.0', id: call.id, error: { code: -32_000, message: 'header not found' } };
-    }
-    return JSON.parse(await this.#ask(JSON.stringify({ ...call, params }))) as object;
+  async #late(call: RpcRequest): Promise<object> {
+    const ask = async (request: RpcRequest): Promise<object> => JSON.parse(await this.#ask(JSON.stringify({ ...request, jsonrpc: '2.0' }))) as object;
+    const { result } = (await ask({ id: 1, method: 'eth_blockNumber', params: [] })) as { readonly result: string };
+    return answerAt(Number(result) - LAG_BLOCKS, call, ask);
   }
 
   async #ask(body: string): Promise<string> {

@@ -111,8 +111,7 @@ export class SteadyApp {
     } catch (error) {
       if (!(error instanceof CallFailed)) throw error;
       this.failed += 1;
-      const what = error.message.replaceAll(/:\d{4,5}/g, '');
-      this.#failures.set(what, (this.#failures.get(what) ?? 0) + 1);
+      this.#failures.set(error.message, (this.#failures.get(error.message) ?? 0) + 1);
     }
   }
 

@@ -143,7 +143,9 @@ export class PlatformClient {
       const opened = await this.#identity.decrypt(parseEnvelope(JSON.parse(answer.text))!);
       return { attempt: { url, end: 'answered', status: 200, text: '' }, inner: JSON.parse(opened) as Readonly<Record<string, unknown>> };
     } catch (error) {
-      return failed('unreachable', undefined, (error as NodeJS.ErrnoException).code ?? (error as Error).name);
+      const { code } = error as NodeJS.ErrnoException;
+      // A timeout of the platform's own has a number for a code.
+      return failed('unreachable', undefined, typeof code === 'string' ? code : (error as Error).name);
     }
   }
 

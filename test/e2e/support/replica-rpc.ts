@@ -1,0 +1,103 @@
+/**
+ * An RPC as its users meet it: a replica that may lag behind the chain, stand still, or answer some calls in another way, and that notes
+ * what it was asked (protocol.md §6).
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface RpcRequest {
+  readonly id: unknown;
+  readonly method: string;
+  readonly params?: readonly unknown[];
+}
+
+export interface NotedRequest extends RpcRequest {
+  /** Path and query, as sent. */
+  readonly path: string;
+}
+
+/** Asks the chain itself. */
+type Ask = (request: RpcRequest) => Promise<object>;
+
+/** What a replica whose head is at that block answers. */
+export async function answerAt(head: number, request: RpcRequest, ask: Ask): Promise<object> {
+  const give = (result: unknown): object => ({ jsonrpc: '2.0', id: request.id, result });
+  const hex = `0x${Math.max(0, head).toString(16)}`;
+  if (request.method === 'eth_blockNumber') return give(hex);
+  const params = (request.params ?? []).map((each) => (each === 'latest' || each === 'pending' ? hex : each));
+  const asked = params.find((each) => typeof each === 'string' && /^0x[0-9a-f]{1,10}$/.test(each)) as string | undefined;
+  if (asked !== undefined && Number(asked) > head) {
+    return request.method === 'eth_getBlockByNumber' ? give(null) : { jsonrpc: '2.0', id: request.id, error: { code: -32_000, message: 'header not found' } };
+  }
+  return ask({ ...request, params });
+}
+
+export class ReplicaRpc {
+  /** URL of the chain. */
+  target = '';
+  /** Block at which this replica stands; null: at the chain's head. */
+  head: number | null = null;
+  /** How far it is behind the chain. Blocks. */
+  lag = 0;
+  /** Where it redirects all requests to; null: it answers itself. */
+  redirect: string | null = null;
+  /** An answer in place of the chain's; undefined: none. */
+  bend: (request: RpcRequest) => object | undefined = () => undefined;
+  readonly noted: NotedRequest[] = [];
+  readonly url: string;
+  readonly #server: Server;
+
+  private constructor(server: Server) {
+    this.#server = server;
+    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  static async start(): Promise<ReplicaRpc> {
+    // It closes no idle connection, which would fail whoever uses it again at that moment.
+    const server = createServer({ keepAliveTimeout: 0 });
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    server.listen(0, '127.0.0.1', () => resolve(undefined));
+    await promise;
+    const replica = new ReplicaRpc(server);
+    server.on('request', (request, response) => void replica.#serve(request, response).catch(() => response.destroy()));
+    return replica;
+  }
+
+  /** How often a method was asked for. */
+  count(method: string): number {
+    return this.noted.filter((request) => request.method === method).length;
+  }
+
+  async close(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    this.#server.close(() => resolve(undefined));
+    this.#server.closeAllConnections();
+    await promise;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+    const asked = JSON.parse(Buffer.concat(chunks).toString('utf8')) as RpcRequest;
+    this.noted.push({ ...asked, path: request.url ?? '' });
+    if (this.redirect !== null) {
+      response.writeHead(308, { location: this.redirect }).end();
+      return;
+    }
+    const bent = this.bend(asked);
+    const answer = bent === undefined ? await this.#answer(asked) : { jsonrpc: '2.0', id: asked.id, ...bent };
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+  }
+
+  async #answer(request: RpcRequest): Promise<object> {
+    if (this.head === null && this.lag === 0) return this.#ask(request);
+    const { result } = (await this.#ask({ id: 1, method: 'eth_blockNumber' })) as { readonly result: string };
+    return answerAt((this.head ?? Number(result)) - this.lag, request, (asked) => this.#ask(asked));
+  }
+
+  async #ask({ id, method, params = [] }: RpcRequest): Promise<object> {
+    const body = JSON.stringify({ jsonrpc: '2.0', id, method, params });
+    const answer = await fetch(this.target, { method: 'POST', body, headers: { 'content-type': 'application/json' } });
+    return (await answer.json()) as object;
+  }
+}
