@@ -4,16 +4,20 @@
  */
 import type { RequestHandler } from 'express';
 
-const CORS_HEADERS = new Map([
+/** Of every answer. */
+const ANSWER_HEADERS = new Map([
   ['access-control-allow-origin', '*'],
+  ['access-control-expose-headers', 'x-kms-response-signature, x-nova-next-nonce, retry-after'],
+]);
+/** Read of the answer to a preflight alone. */
+const PREFLIGHT_HEADERS = new Map([
   ['access-control-allow-methods', 'GET, POST, PUT, DELETE'],
   ['access-control-allow-headers', 'content-type, x-app-signature, x-app-nonce, x-app-timestamp, x-app-wallet, x-nova-next-nonce, x-nova-sealed-errors'],
-  ['access-control-expose-headers', 'x-kms-response-signature, x-nova-next-nonce, retry-after'],
   ['access-control-max-age', '600'],
 ]);
 
 export const cors: RequestHandler = (request, response, next) => {
-  response.setHeaders(CORS_HEADERS);
-  if (request.method === 'OPTIONS') response.status(204).end();
+  response.setHeaders(ANSWER_HEADERS);
+  if (request.method === 'OPTIONS') response.setHeaders(PREFLIGHT_HEADERS).writeHead(204).end();
   else next();
 };

@@ -5,6 +5,7 @@ import type { FailureLog } from '../domain/failure-log.ts';
 import type { Log } from '../domain/ports.ts';
 import { hasBody } from './body.ts';
 import { errorAnswer } from './error-table.ts';
+import { sendJson } from './json-answer.ts';
 
 export interface ErrorModules {
   readonly log: Log;
@@ -37,10 +38,10 @@ function routeName(request: Request): string {
 export function sendError(error: unknown, request: Request, response: Response): void {
   if (response.headersSent || response.destroyed) return;
   const { status, retryAfterSeconds, body } = errorAnswer(error);
-  if (retryAfterSeconds !== null) response.set('retry-after', String(retryAfterSeconds));
+  if (retryAfterSeconds !== null) response.setHeader('retry-after', String(retryAfterSeconds));
   // What is left of the body would be taken for the next request.
-  if (hasBody(request) && !request.readableEnded) response.set('connection', 'close');
+  if (hasBody(request) && !request.readableEnded) response.setHeader('connection', 'close');
   // For the audit.
   (response.locals as { errorCode?: ErrorCode }).errorCode = body.code;
-  response.status(status).json(body);
+  sendJson(response, status, body);
 }

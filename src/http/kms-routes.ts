@@ -102,7 +102,7 @@ function authenticateApp({ authenticator, identity, nonces }: AppCallerModules, 
     locals.caller = await authenticator.authorizeApp(proof);
     limits.noteAuthorized(proof);
     // Saves the caller the way for its next nonce, whatever this request comes to.
-    if (locals.caller.signature !== null && request.headers['x-nova-next-nonce'] === '1') response.set('x-nova-next-nonce', nonces.issue());
+    if (locals.caller.signature !== null && request.headers['x-nova-next-nonce'] === '1') response.setHeader('x-nova-next-nonce', nonces.issue());
     next();
   };
 }

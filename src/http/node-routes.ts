@@ -3,6 +3,7 @@ import { Router, type ErrorRequestHandler, type RequestHandler } from 'express';
 import type { NonceBook } from '../auth/nonce-book.ts';
 import type { ClientLimits } from './client-limit.ts';
 import { nodesBody, statusBody, type StatusModules, type StatusOptions } from './status.ts';
+import { sendJson } from './json-answer.ts';
 import { methodNotAllowed } from './unknown-route.ts';
 
 export interface NodeModules {
@@ -40,10 +41,10 @@ export function nodeRoutes(options: StatusOptions, { status, nonces }: NodeModul
   const router = Router({ caseSensitive: true, strict: true });
   // `/sync` counts a peer by its wallet, and a request that proves no peer for its client.
   router.route('/sync').post(sync).all(refuse);
-  router.route('/nonce').get(limits.nonce, (_request, response) => void response.json({ nonce: nonces.issue() })).all(refuse);
-  router.route('/health').get((_request, response) => void response.json({ status: 'healthy' })).all(refuse);
-  router.route('/status').get(limits.open, (_request, response) => void response.json(statusBody(options, status))).all(refuse);
-  router.route('/nodes').get(limits.open, (_request, response) => void response.json(nodesBody(status))).all(refuse);
-  router.route('/').get(limits.open, (_request, response) => void response.json(OVERVIEW)).all(refuse);
+  router.route('/nonce').get(limits.nonce, (_request, response) => sendJson(response, 200, { nonce: nonces.issue() })).all(refuse);
+  router.route('/health').get((_request, response) => sendJson(response, 200, { status: 'healthy' })).all(refuse);
+  router.route('/status').get(limits.open, (_request, response) => sendJson(response, 200, statusBody(options, status))).all(refuse);
+  router.route('/nodes').get(limits.open, (_request, response) => sendJson(response, 200, nodesBody(status))).all(refuse);
+  router.route('/').get(limits.open, (_request, response) => sendJson(response, 200, OVERVIEW)).all(refuse);
   return router;
 }

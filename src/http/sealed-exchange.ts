@@ -11,6 +11,7 @@ import { DependencyError, RefusalError } from '../domain/errors.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import type { Enclave, Identity, SealedText } from '../domain/ports.ts';
 import type { Admission } from './admission.ts';
+import { sendJson } from './json-answer.ts';
 
 export interface SealedCaller {
   readonly teePubkey: TeePubkey;
@@ -93,8 +94,8 @@ export function sendSealed<Locals extends SealedLocals>(
       encrypt(enclave, text, locals.caller.teePubkey),
       answerSignature === undefined ? sign(enclave, locals) : answerSignature,
     ]);
-    if (signature !== null) response.set(signatureHeader, signature);
-    response.status(status).json(toWireEnvelope(sealed));
+    if (signature !== null) response.setHeader(signatureHeader, signature);
+    sendJson(response, status, toWireEnvelope(sealed));
     locals.admission.noteWorkEnded();
   };
 }
