@@ -4,7 +4,8 @@
  * expired anyway and never dropped early, so nobody can push out the nonces of others. Times are of the monotonic clock: no
  * clock that is set makes a used nonce good again.
  */
-import { constantTimeEqual, hmacSha256 } from '../crypto/hash.ts';
+import { constantTimeEqual } from '../crypto/hash.ts';
+import { MacKey } from '../crypto/mac-key.ts';
 import type { Clock, Random } from '../domain/ports.ts';
 
 const NONCE_BYTES = 16;
@@ -39,7 +40,7 @@ export class NonceBook {
   readonly #clock: NonceBookModules['clock'];
   readonly #random: NonceBookModules['random'];
   /** Drawn with the first nonce. */
-  #key: Uint8Array | null = null;
+  #key: MacKey | null = null;
   readonly #startedMs: number;
   /** By the number of the page, in the order of their first use. */
   readonly #pages = new Map<number, Page>();
@@ -133,7 +134,7 @@ export class NonceBook {
   }
 
   #macOf(bytes: Uint8Array): Uint8Array {
-    this.#key ??= this.#random.bytes(KEY_BYTES);
-    return hmacSha256(this.#key, bytes.subarray(0, MAC_AT)).subarray(0, NONCE_BYTES - MAC_AT);
+    this.#key ??= new MacKey(this.#random.bytes(KEY_BYTES), MAC_AT);
+    return this.#key.mac(bytes.subarray(0, MAC_AT)).subarray(0, NONCE_BYTES - MAC_AT);
   }
 }
