@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import { RefusalError } from '../domain/errors.ts';
 import { errorAnswer } from './error-table.ts';
 import { LingeringCloses } from './lingering-close.ts';
+import type { MessageClasses } from './message-classes.ts';
 import { SocketBook } from './socket-book.ts';
 
 /** Connections at once; for one more, the one that has been idle longest is closed. */
@@ -47,8 +48,15 @@ function refuseBadRequest(error: NodeJS.ErrnoException, socket: Duplex & { reado
   socket.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy());
 }
 
+export interface ListenOptions {
+  /** Default: MAX_CONNECTIONS. */
+  readonly maxConnections?: number | undefined;
+  /** Default: Node's own. */
+  readonly messages?: MessageClasses;
+}
+
 /** @throws the error of `listen`, such as EADDRINUSE */
-export async function listen(host: string, port: number, listener: RequestListener, maxConnections = MAX_CONNECTIONS): Promise<HttpServer> {
+export async function listen(host: string, port: number, listener: RequestListener, { maxConnections = MAX_CONNECTIONS, messages }: ListenOptions = {}): Promise<HttpServer> {
   const book = new SocketBook(maxConnections);
   const lingering = new LingeringCloses();
   let draining = false;
@@ -64,6 +72,7 @@ export async function listen(host: string, port: number, listener: RequestListen
       maxHeaderSize: MAX_HEADER_BYTES,
       // Node would answer without a body; the listener answers in the form of all errors.
       requireHostHeader: false,
+      ...messages,
     },
     (request, response) => {
       const begun = book.begin(request, response, () => {

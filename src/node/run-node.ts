@@ -11,6 +11,7 @@ import type { Config } from '../config/settings.ts';
 import { LocalWallet } from '../enclave/local-wallet.ts';
 import { OdynClient } from '../enclave/odyn-client.ts';
 import { createApp, listenerOf } from '../http/app.ts';
+import { messageClassesOf } from '../http/message-classes.ts';
 import { listen, type HttpServer } from '../http/server.ts';
 import { PeerTransport } from '../net/peer-transport.ts';
 import { createRpcFetch } from '../net/rpc-fetch.ts';
@@ -103,7 +104,8 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
   let server: HttpServer;
   try {
     const { host, port } = config.bindAddress;
-    server = await listen(host, port, listenerOf(createApp(node.appOptions, { ...node.appModules, metrics: metered?.route })));
+    const app = createApp(node.appOptions, { ...node.appModules, metrics: metered?.route });
+    server = await listen(host, port, listenerOf(app), { messages: messageClassesOf(app) });
   } catch (error) {
     node.wipe();
     await metered?.close();

@@ -15,6 +15,7 @@ import type { AppRegistry, Enclave } from '../../src/domain/ports.ts';
 import type { ReadinessView } from '../../src/domain/readiness.ts';
 import { createApp, listenerOf, type AppModules, type AppOptions } from '../../src/http/app.ts';
 import type { SyncHandler } from '../../src/http/sync-route.ts';
+import { messageClassesOf } from '../../src/http/message-classes.ts';
 import { listen } from '../../src/http/server.ts';
 import { PeerCache } from '../../src/registry/peer-cache.ts';
 import { RecordStore } from '../../src/store/record-store.ts';
@@ -208,8 +209,9 @@ let started = 0;
 
 export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
   const parts = nodeParts(options);
-  const app = listenerOf(createApp(parts.appOptions, parts.appModules));
-  const server = await listen('127.0.0.1', 0, options.listener?.(app) ?? app);
+  const app = createApp(parts.appOptions, parts.appModules);
+  const listener = listenerOf(app);
+  const server = await listen('127.0.0.1', 0, options.listener?.(listener) ?? listener, { messages: messageClassesOf(app) });
   return {
     ...parts,
     url: `http://127.0.0.1:${server.port}`,

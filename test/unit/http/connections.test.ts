@@ -18,7 +18,7 @@ const until = (what: string, reached: () => boolean): Promise<void> =>
 
 /** A server that is closed after the test, whatever is still open then. */
 async function serve(listener: RequestListener, maxConnections?: number): Promise<HttpServer> {
-  const server = await listen('127.0.0.1', 0, listener, maxConnections);
+  const server = await listen('127.0.0.1', 0, listener, { maxConnections });
   closers.push(async () => {
     const drained = server.drain();
     server.destroy();
