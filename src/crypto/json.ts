@@ -1,6 +1,8 @@
 /** JSON from outside: `__proto__` stays an ordinary key, which JSON.parse already grants; what is no JSON throws. */
 
 const BYTE_ORDER_MARK = '\ufeff';
+/** It keeps nothing from one whole text to the next. */
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** A byte order mark before it is passed over (RFC 8259 §8.1). @throws SyntaxError, whose text quotes the input: never pass it on. */
 export function parseJson(text: string): unknown {
@@ -18,7 +20,7 @@ export function parseJsonOrNull(body: Uint8Array | string): unknown {
 
 /** @throws TypeError when it is no UTF-8; as `parseJson` */
 export function parseJsonBody(body: Uint8Array | string): unknown {
-  return parseJson(typeof body === 'string' ? body : new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body));
+  return parseJson(typeof body === 'string' ? body : UTF8.decode(body));
 }
 
 export function isJsonObject(value: unknown): value is Record<string, unknown> {

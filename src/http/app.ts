@@ -8,6 +8,7 @@ import { RefusalError } from '../domain/errors.ts';
 import type { Meter } from '../domain/meter.ts';
 import type { Clock } from '../domain/ports.ts';
 import { auditRoutes, type AuditModules } from './audit-routes.ts';
+import { rememberingTrust } from './client-address.ts';
 import { createClientLimits, type ClientLimitOptions } from './client-limit.ts';
 import { leaveBodyUnread } from './body.ts';
 import { cors } from './cors.ts';
@@ -55,6 +56,7 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   app.enable('case sensitive routing');
   app.set('query parser', false);
   app.set('trust proxy', options.trustedProxies.length === 0 ? false : [...options.trustedProxies]);
+  app.set('trust proxy', rememberingTrust(app.get('trust proxy fn') as Parameters<typeof rememberingTrust>[0]));
 
   const refuseStopping = refuseWhenStopping(modules.gate);
   if (modules.meter !== undefined) app.use(measureRequests(modules.meter, modules.clock));

@@ -44,7 +44,9 @@ export function createClientLimits(options: ClientLimitOptions, modules: { reado
   const perWallet = new RateLimit(options.rateLimitPerMinute, modules);
   const authorized = new AuthorizedWallets(modules);
   const noncesPerClient = new RateLimit(options.nonceRateLimitPerMinute, modules);
-  const clientOf = (request: Request): CountedClient => addresses.clientOf(request.ip ?? 'unknown');
+  // Express takes headers apart to find the same address where no proxy is trusted.
+  const addressOf = options.trustedProxies.length === 0 ? (request: Request) => request.socket.remoteAddress : (request: Request) => request.ip;
+  const clientOf = (request: Request): CountedClient => addresses.clientOf(addressOf(request) ?? 'unknown');
   const count = (request: Request): void => {
     const { key, factor } = clientOf(request);
     perClient.take(key, factor);

@@ -36,10 +36,13 @@ export class RateLimit {
     const capacity = this.#perMinute * factor;
     if (capacity === 0) return;
     const nowMs = this.#clock.monotonicMs();
-    const bucket = this.#buckets.get(client) ?? { tokens: capacity, filledAtMs: nowMs };
+    let bucket = this.#buckets.get(client);
+    if (bucket === undefined) {
+      bucket = { tokens: capacity, filledAtMs: nowMs };
+      this.#buckets.set(client, bucket);
+    }
     bucket.tokens = Math.min(capacity, bucket.tokens + ((nowMs - bucket.filledAtMs) * capacity) / MINUTE_MS);
     bucket.filledAtMs = nowMs;
-    this.#buckets.set(client, bucket);
     if (bucket.tokens < 1) {
       const waitMs = ((1 - bucket.tokens) * MINUTE_MS) / capacity;
       throw new RefusalError('rate_limited', 'too many requests', Math.ceil(waitMs / 1000));
