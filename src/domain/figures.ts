@@ -1,5 +1,6 @@
 /** Figures for operators (protocol.md §2, `/status` and `/nodes`; §10): what rooms count, and HTTP shows. */
 import type { Wallet } from './ids.ts';
+import type { SureReason } from './readiness.ts';
 
 /** What reads of the chain have come to. */
 export interface ChainFigures {
@@ -48,6 +49,16 @@ export interface ProbeFigures {
   readonly checkedAtMs: number;
 }
 
+/** Whether this node may say that a key is absent (protocol.md §10, "404 means absent"). */
+export interface SurenessFigures {
+  /** It may now: it has become sure, and was not cut off for too long. */
+  readonly sure: boolean;
+  /** Why it has become sure; null before. */
+  readonly by: SureReason | null;
+  /** Members whose word or records it needs first. */
+  readonly waitsFor: readonly Wallet[];
+}
+
 /** What reads as present. */
 export interface StoreTotals {
   readonly namespaces: number;
@@ -62,4 +73,6 @@ export interface StoreFigures extends StoreTotals {
   readonly refusedFull: number;
   /** Digest of all that is held; null while it would cost too much to say. */
   readonly rootDigest: string | null;
+  /** Keys whose record came and could not be taken yet, for want of time or room. */
+  readonly leftOut: number;
 }

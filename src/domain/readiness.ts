@@ -10,6 +10,9 @@ export type ReadinessState = 'ineligible' | 'bootstrapping' | 'syncing-secret' |
 /** `missing`: not there yet; `complete`: taken over, or none was needed; `none`: went ready without (protocol.md §10). */
 export type FirstSnapshotState = 'missing' | 'complete' | 'none';
 
+/** Why a node may say that a key is absent (protocol.md §10, "404 means absent"); `machines/sureness.ts` says what each means. */
+export type SureReason = 'claimed' | 'alone' | 'sure_members' | 'all_members' | 'in_vain';
+
 export interface LastTick {
   /** Unix milliseconds. */
   readonly startedAtMs: number;

@@ -4,7 +4,7 @@
  * only, with fewer fields.
  */
 import type { Wallet } from './ids.ts';
-import type { FirstSnapshotState, ReadinessState } from './readiness.ts';
+import type { FirstSnapshotState, ReadinessState, SureReason } from './readiness.ts';
 
 export interface NodeStatus {
   readonly node: {
@@ -20,6 +20,14 @@ export interface NodeStatus {
   };
   readonly readiness: ReadinessStatus;
   readonly first_snapshot: FirstSnapshotState;
+  /** May this node say that a key is absent? */
+  readonly sureness: {
+    readonly sure: boolean;
+    /** Why it has become sure; null before. */
+    readonly by: SureReason | null;
+    /** Members whose word or records it needs first, as many as fit. One that is dead is to be removed in the registry. */
+    readonly waits_for: readonly string[];
+  };
   /** Broken assumptions since the start. */
   readonly faults: {
     readonly count: number;
@@ -56,6 +64,8 @@ export interface NodeStatus {
     readonly refused_full: number;
     /** 32 hex digits, equal where nodes hold the same; null while it would cost too much to say. */
     readonly root: string | null;
+    /** Keys whose record came and could not be taken yet, for want of time or room. */
+    readonly left_out_keys: number;
   };
 }
 

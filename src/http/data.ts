@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { decodeBase64, encodeBase64 } from '../crypto/base64.ts';
 import type { Vault } from '../crypto/vault.ts';
 import { RefusalError } from '../domain/errors.ts';
+import { REASONS, reason, reasonLine } from '../domain/reasons.ts';
 import type { AppId } from '../domain/ids.ts';
 import { DEFAULT_ACK_TIMEOUT_MS, MAX_ACK_TIMEOUT_MS, MAX_DATA_KEY_BYTES, MAX_HELD_KEY_BYTES, MAX_MEMBERS } from '../domain/limits.ts';
 import type { Clock } from '../domain/ports.ts';
@@ -20,6 +21,8 @@ export interface DataStore {
   /** null when absent. @throws RefusalError insufficient_storage */
   delete(appId: string, key: string, nowMs: number): LocalWrite | null;
   list(appId: string, request: ListRequest, nowMs: number): KeyPage;
+  /** A peer has this key, as far as this node knows, and there was no time or room for it here. */
+  isLeftOut(appId: string, key: string, nowMs: number): boolean;
 }
 
 export interface DataOptions {
@@ -31,6 +34,8 @@ export interface DataModules {
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly vault: Pick<Vault, 'sealValue' | 'openValue'>;
   readonly store: DataStore;
+  /** This node may say that a key is absent (protocol.md §10, "404 means absent"). */
+  readonly isSure: () => boolean;
   /** Waits until so many peers have a write. @throws RefusalError not_replicated */
   readonly acknowledged: (write: LocalWrite, peers: number, timeoutMs: number) => Promise<number>;
   /** A write of this node's own is to be sent. */
@@ -86,29 +91,34 @@ export class DataHandlers {
     return { app_id: appId, key: body.key, updated_at_ms: write.updatedAtMs, ...replicated };
   }
 
-  /** @throws RefusalError bad_request, not_found, insufficient_storage, not_replicated */
+  /** @throws RefusalError bad_request, not_found, insufficient_storage, not_replicated, service_unavailable */
   async delete(appId: AppId, inner: Record<string, unknown>): Promise<object> {
     const { clock, store } = this.#modules;
     const body = read(deleteBody, inner);
     const write = store.delete(String(appId), body.key, clock.nowMs());
-    if (write === null) throw absent();
+    if (write === null) throw this.#absent(appId, [body.key]);
     const replicated = await this.#replicate(write, body.acks, body.timeout_ms);
     return { app_id: appId, key: body.key, deleted: true, ...replicated };
   }
 
-  /** @param candidates what a request may mean: the first that is there is read. @throws RefusalError bad_request, not_found */
+  /** @param candidates what a request may mean: the first that is there is read. @throws RefusalError bad_request, not_found, service_unavailable */
   readFirst(appId: AppId, candidates: readonly string[]): object {
     const { clock, store } = this.#modules;
     const found = candidates.find((key) => isKey(key, MAX_HELD_KEY_BYTES) && store.get(String(appId), key, clock.nowMs()) !== null);
-    return this.read(appId, found ?? candidates.at(-1) ?? '');
+    return this.#read(appId, found ?? candidates.at(-1) ?? '', candidates);
   }
 
-  /** @throws RefusalError bad_request, not_found */
+  /** @throws RefusalError bad_request, not_found, service_unavailable */
   read(appId: AppId, wanted: string): object {
+    return this.#read(appId, wanted, [wanted]);
+  }
+
+  /** @param candidates all of which must be absent before it is said that what is wanted is */
+  #read(appId: AppId, wanted: string, candidates: readonly string[]): object {
     const { clock, vault, store } = this.#modules;
     if (!isKey(wanted, MAX_HELD_KEY_BYTES)) throw new RefusalError('bad_request', `key is not 1 to ${MAX_HELD_KEY_BYTES} bytes of UTF-8`);
     const held = store.get(String(appId), wanted, clock.nowMs());
-    if (held === null) throw absent();
+    if (held === null) throw this.#absent(appId, candidates);
     const plaintext = vault.openValue(appId, held.value);
     // Another secret has been installed between the gate and here: the store is about to be emptied.
     if (plaintext === null) throw new RefusalError('service_unavailable', 'the master secret has changed');
@@ -126,11 +136,19 @@ export class DataHandlers {
     }
     const asked = limitText === undefined ? null : Number(limitText);
     const limit = asked === null ? undefined : Math.min(asked, MAX_LIST_LIMIT);
-    const { clock, store } = this.#modules;
+    const { clock, store, isSure } = this.#modules;
+    if (!isSure()) throw unsure('this node does not know yet whether it holds all keys');
     const { keys, more } = store.list(String(appId), { prefix, after, limit }, clock.nowMs());
     // As understood: what was added to the query on the way is seen by who asked.
     const understood = { prefix: prefix ?? null, after: after ?? null, limit: asked };
     return { app_id: appId, keys, count: keys.length, ...(limit === undefined ? {} : { more }), ...understood };
+  }
+
+  /** Callers make new secrets by one node's word that a key is absent: only a node that is sure says so. */
+  #absent(appId: AppId, keys: readonly string[]): RefusalError {
+    const { clock, store, isSure } = this.#modules;
+    const isKnown = isSure() && !keys.some((key) => store.isLeftOut(String(appId), key, clock.nowMs()));
+    return isKnown ? new RefusalError('not_found', 'there is no such key') : unsure('this node does not know yet whether the key is absent');
   }
 
   async #replicate(write: LocalWrite, wanted: number, timeoutMs: number): Promise<object> {
@@ -145,6 +163,6 @@ function tooLarge(maxValueBytes: number): RefusalError {
   return new RefusalError('payload_too_large', `the value is longer than ${maxValueBytes} bytes`);
 }
 
-function absent(): RefusalError {
-  return new RefusalError('not_found', 'there is no such key');
+function unsure(detail: string): RefusalError {
+  return new RefusalError('service_unavailable', reasonLine(reason(REASONS.firstSnapshotMissing, detail)));
 }

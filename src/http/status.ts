@@ -1,6 +1,6 @@
 /** `GET /status` and `GET /nodes` (protocol.md §2, §10): what operators see. From memory alone; no key byte is near it. */
 import type { Faults } from '../domain/failure-log.ts';
-import type { ChainFigures, ProbeFigures, ReplicationFigures, StoreFigures } from '../domain/figures.ts';
+import type { ChainFigures, ProbeFigures, ReplicationFigures, StoreFigures, SurenessFigures } from '../domain/figures.ts';
 import type { Wallet } from '../domain/ids.ts';
 import type { InstanceStatus, Member } from '../domain/membership.ts';
 import type { Identity, PeerDirectory } from '../domain/ports.ts';
@@ -23,6 +23,7 @@ export interface StatusModules extends GateModules {
   readonly chain: () => ChainFigures;
   readonly probeOf: (wallet: Wallet) => ProbeFigures | null;
   readonly storeTotals: () => StoreFigures;
+  readonly sureness: () => SurenessFigures;
   /** How far each peer is with this node's own writes. */
   readonly peers: () => readonly ReplicationFigures[];
   readonly faults: () => Faults;
@@ -72,6 +73,7 @@ export function statusBody(options: StatusOptions, modules: StatusModules): Node
       sync_ticks: view.syncTicks,
     },
     first_snapshot: view.firstSnapshot,
+    sureness: surenessBody(modules.sureness()),
     faults: faultsBody(modules.faults()),
     cluster: {
       kms_app_id: options.kmsAppId,
@@ -93,12 +95,17 @@ export function statusBody(options: StatusOptions, modules: StatusModules): Node
       held_bytes: totals.heldBytes,
       refused_full: totals.refusedFull,
       root: totals.rootDigest,
+      left_out_keys: totals.leftOut,
     },
   };
 }
 
 function faultsBody({ count, last }: Faults): NodeStatus['faults'] {
   return { count, last: last === null ? null : { at_ms: last.atMs, where: last.where, code: last.code } };
+}
+
+function surenessBody({ sure, by, waitsFor }: SurenessFigures): NodeStatus['sureness'] {
+  return { sure, by, waits_for: waitsFor.slice(0, MAX_LISTED_PEERS) };
 }
 
 /** The peers that are most behind, as many as fit into what other nodes read of a status. */

@@ -34,6 +34,7 @@ import { SecretFetch } from '../sync/secret-fetch.ts';
 import { Replicas } from '../sync/replicas.ts';
 import { Replicator } from '../sync/replicator.ts';
 import { SnapshotFetch } from '../sync/snapshot-fetch.ts';
+import { SureRound } from '../sync/sure-round.ts';
 import type { WatchSyncTick } from '../sync/tick-course.ts';
 import { NodeAudit } from './audit.ts';
 import { ChainWatch } from './chain-watch.ts';
@@ -41,6 +42,7 @@ import { EnclaveWatch } from './enclave-watch.ts';
 import { NodeIdentity } from './identity.ts';
 import { NodeJobs } from './jobs.ts';
 import { MasterSecret } from './master-secret.ts';
+import { SurenessKeeper } from './sureness-keeper.ts';
 
 /** Everything outside a node. */
 export interface NodePorts {
@@ -92,6 +94,7 @@ export interface NodeInside {
   readonly staleness: Staleness;
   readonly conversation: PeerConversation;
   readonly acknowledgements: Acknowledgements;
+  readonly sureness: SurenessKeeper;
 }
 
 /** Whoever watches a node at work, besides its actor. */
@@ -174,6 +177,10 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       meter?.recordJudged(verdict);
     },
   };
+  const sureness = new SurenessKeeper(
+    { silenceMs: config.nodeTickMs },
+    { clock, log: syncLog, storeId: () => store.storeId, storeIdOf: (member) => book.stateOf(member).storeId, isStale: () => staleness.isStale() },
+  );
   const probe = new PeerProbe({ clock, transport });
   const conversation = new PeerConversation({
     clock,
@@ -200,20 +207,18 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     sendAbove: () => staleness.seenUpTo(),
     meter,
   });
+  const antiEntropy = new AntiEntropy({ maxAnswerBytes: config.maxSyncPayloadBytes }, { ...merging, log: syncLog, conversation, push, sureness });
+  const comparing = { mayCompare: () => !staleness.isStale(), onCompared: () => staleness.noteInStep() };
   const replicator = new Replicator({
     clock,
     log: syncLog,
     failures,
     replicas,
     push,
-    antiEntropy: new AntiEntropy(
-      { maxAnswerBytes: config.maxSyncPayloadBytes },
-      { ...merging, log: syncLog, conversation, push },
-    ),
+    antiEntropy,
     others: () => identity.others(peerCache.membership()),
     refreshMembership: (signal) => jobs.refreshForOutbound(signal),
-    mayCompare: () => !staleness.isStale(),
-    onCompared: () => staleness.noteInStep(),
+    ...comparing,
     onBrokenInvariant: failFatally,
     watchSyncTick: watcher?.watchSyncTick,
   });
@@ -236,12 +241,15 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     secretFetch: new SecretFetch({ clock, random, log: syncLog, secret, book, conversation }),
     snapshotFetch: new SnapshotFetch(
       { maxAnswerBytes: config.maxSyncPayloadBytes },
-      { ...merging, random, log: syncLog, book, conversation, onLeftOut: (member, leftOut) => replicas.of(member).noteLeftOut(leftOut) },
+      { ...merging, random, log: syncLog, book, conversation, sureness, onLeftOut: (member, leftOut) => replicas.of(member).noteLeftOut(leftOut) },
     ),
     probe,
     replicator,
     staleness,
     resync,
+    sureness,
+    sureRound: new SureRound({ clock, log: syncLog, failures, replicas, antiEntropy, sureness, ...comparing }),
+    onBrokenInvariant: failFatally,
     onMembership: (others) => {
       book.keepOnly(others);
       replicas.keepOnly(others);
@@ -274,6 +282,8 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       staleness,
       issueNonce: () => nonces.issue(),
       firstSnapshot: () => vouchedSnapshot(readiness()),
+      // One that is not ready gets no writes of others, and vouches for nothing.
+      isSure: () => readiness().state === 'ready' && sureness.isSure(),
       mayHandOut: () => chainWatch.mayHandOut(),
     },
   );
@@ -299,7 +309,8 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
         masterSecret: () => secret.named(),
         chain: () => chainWatch.figures(),
         probeOf: (wallet) => probe.figuresOf(wallet),
-        storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull, rootDigest: store.shownRootDigest() }),
+        storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull, rootDigest: store.shownRootDigest(), leftOut: store.leftOut }),
+        sureness: () => sureness.figures(),
         peers: () => replicas.views(),
         faults: () => failures.faults(),
       },
@@ -315,6 +326,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       vault,
       store,
       audit: audit?.audit ?? null,
+      isSure: () => sureness.isSure(),
       acknowledged: (write, peers, timeoutMs) => acknowledgements.wait(write, peers, timeoutMs),
       onWritten: () => nudge(actor),
     },
@@ -337,7 +349,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     },
     appModules,
     actor,
-    inside: { freshness, chainWatch, secret, vault, store, peerCache, replicas, staleness, conversation, acknowledgements },
+    inside: { freshness, chainWatch, secret, vault, store, peerCache, replicas, staleness, conversation, acknowledgements, sureness },
     readiness,
     start: () => void actor.start(),
     stop: () => {

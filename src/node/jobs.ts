@@ -4,7 +4,7 @@
  * `machines/secret-life.ts`. This joins them and hands the machine the facts.
  */
 import { fromCallback, fromPromise } from 'xstate';
-import { DependencyError, invariant } from '../domain/errors.ts';
+import { DependencyError, InvariantError, invariant } from '../domain/errors.ts';
 import { MASTER_SECRET_BYTES } from '../domain/limits.ts';
 import type { FailureLog } from '../domain/failure-log.ts';
 import { describeFailure } from '../domain/failure-facts.ts';
@@ -31,9 +31,11 @@ import type { PeerProbe } from '../sync/probe.ts';
 import type { Replicator } from '../sync/replicator.ts';
 import type { Resync } from '../sync/resync.ts';
 import type { Staleness } from '../sync/staleness.ts';
+import type { SureRound } from '../sync/sure-round.ts';
 import type { ChainWatch, ReadableHash } from './chain-watch.ts';
 import type { NodeIdentity } from './identity.ts';
 import type { ClaimStep, MasterSecret } from './master-secret.ts';
+import type { SurenessKeeper } from './sureness-keeper.ts';
 
 export interface NodeJobsModules {
   readonly log: Log;
@@ -54,6 +56,9 @@ export interface NodeJobsModules {
   readonly replicator: Pick<Replicator, 'syncTick'>;
   readonly staleness: Pick<Staleness, 'isStale'>;
   readonly resync: Pick<Resync, 'begin' | 'complete' | 'giveUp'>;
+  readonly sureness: Pick<SurenessKeeper, 'noteTick'>;
+  readonly sureRound: Pick<SureRound, 'beforeReady' | 'whileReady'>;
+  readonly onBrokenInvariant: (error: Error) => void;
   /** The members besides this node, after each refresh. */
   readonly onMembership: (members: readonly Member[]) => void;
 }
@@ -76,7 +81,11 @@ export class NodeJobs {
       fetchSnapshot: this.#step('fetchSnapshot', (signal) => this.fetchSnapshot(signal)),
       replicate: fromCallback<SyncTick>(({ receive }) => {
         const ready = new AbortController();
-        receive(({ nudged = false }) => this.#modules.replicator.syncTick(nudged, ready.signal));
+        receive(({ nudged = false }) => {
+          this.#modules.replicator.syncTick(nudged, ready.signal);
+          if (!nudged) void this.#becomeSure(ready.signal);
+        });
+        void this.#becomeSure(ready.signal);
         return () => ready.abort(new Error('the node is not ready any more'));
       }),
       probePeers: this.#step('probePeers', (signal) => this.probePeers(signal)),
@@ -212,8 +221,10 @@ export class NodeJobs {
 
   /** Step 5. */
   installSyncKey(): SyncKeyFacts {
-    const { vault, staleness } = this.#modules;
+    const { vault, staleness, secret, sureness } = this.#modules;
     vault.installSyncKey();
+    const standing = secret.standing();
+    sureness.noteTick(this.#others(), standing.kind === 'confirmed' && standing.store.claimedHere);
     return { stale: staleness.isStale() };
   }
 
@@ -221,12 +232,23 @@ export class NodeJobs {
   async fetchSnapshot(signal: AbortSignal): Promise<SnapshotRound> {
     const others = this.#others();
     if (others.length === 0) return { others: 0, asked: 0, answered: 0, complete: false };
-    const { snapshotFetch, resync, secret } = this.#modules;
+    const { snapshotFetch, resync, secret, sureRound } = this.#modules;
     resync.begin();
     const { asked, answered, completeFrom } = await snapshotFetch.fetchFirstSnapshot(others, secret.named().from, signal);
     if (completeFrom !== null) await resync.complete();
     else if (answered >= others.length) resync.giveUp();
+    if (completeFrom !== null || answered >= others.length) await sureRound.beforeReady(others, signal);
     return { others: others.length, asked, answered, complete: completeFrom !== null };
+  }
+
+  /** Beside the replication: each sync_tick of the interval asks once more. */
+  async #becomeSure(signal: AbortSignal): Promise<void> {
+    const { sureRound, onBrokenInvariant } = this.#modules;
+    try {
+      await sureRound.whileReady(this.#others(), signal);
+    } catch (error) {
+      if (!signal.aborted) onBrokenInvariant(error instanceof Error ? error : new InvariantError('asking the members failed'));
+    }
   }
 
   async probePeers(signal: AbortSignal): Promise<undefined> {

@@ -84,7 +84,11 @@ export class NodeRecord implements NodeWatcher {
         sink,
         chart: chartOf(actor.logic),
         edgeIds: edgeIdsOf(actor.logic),
-        shown: (snapshot: AnyMachineSnapshot) => ({ ...nodeShown(snapshot as NodeSnapshot), 'chain depth': config.chainConfirmations }),
+        shown: (snapshot: AnyMachineSnapshot) => ({
+          ...nodeShown(snapshot as NodeSnapshot),
+          'chain depth': config.chainConfirmations,
+          'may say that a key is absent': node.inside.sureness.isSure(),
+        }),
         onFailure: () => {
           // The recorder has said that the source ended; what came then would belie it.
           this.#isOver = true;

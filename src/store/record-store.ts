@@ -17,6 +17,7 @@ import { fitsInStore, whyFull, type CapacityLimits } from './capacity.ts';
 import { Contents, type Standing } from './contents.ts';
 import { BUCKETS, EMPTY_BUCKET } from './digest.ts';
 import type { HeldRecord } from './held-record.ts';
+import { LeftOut } from './left-out.ts';
 import { LocalWrites, type Content, type NumberedRecord } from './local-writes.ts';
 import { decideMerge } from './merge-rules.ts';
 import { packBytes, unpackBytes } from './packed-bytes.ts';
@@ -60,11 +61,12 @@ export interface RecordStoreModules {
 export class RecordStore {
   readonly #options: RecordStoreOptions;
   readonly #modules: RecordStoreModules;
-  /** These four begin anew with every reset. */
+  /** These five begin anew with every reset. */
   #storeId!: StoreId;
   #contents!: Contents;
   #aging!: Aging;
   #localWrites!: LocalWrites;
+  #leftOut!: LeftOut;
   #lastSequenceNumber = 0;
   #refusedFull = 0;
   /** This node's own writes. */
@@ -173,14 +175,21 @@ export class RecordStore {
     if (!isAppIdText(appId)) return refused('bad_app_id');
     const record = readRecord(wire, this.#options);
     if (typeof record === 'string') return refused(record);
-    if (isTooFarAhead(record, nowMs, this.#options.maxClockSkewMs)) return refused('too_far_ahead');
+    if (isTooFarAhead(record, nowMs, this.#options.maxClockSkewMs)) {
+      this.#leftOut.note(appId, record, nowMs);
+      return refused('too_far_ahead');
+    }
     if (record.value !== null && !this.#modules.opens(appId, unpackBytes(record.value))) return refused('does_not_decrypt');
     const held = this.#contents.find(appId, record.key);
     const decision = decideMerge(held?.record, record);
     // An earlier record changes nothing, not even the clock, and neither does one that is the same.
-    if (decision.kind === 'keep' && decision.record === held?.record) return { kind: 'skipped', why: decision.why };
+    if (decision.kind === 'keep' && decision.record === held?.record) {
+      this.#leftOut.settle(appId, decision.record);
+      return { kind: 'skipped', why: decision.why };
+    }
     if (!fitsInStore({ appId, record: decision.record, held }, this.#contents, this.#options)) {
       this.#refusedFull += 1;
+      this.#leftOut.note(appId, record, nowMs);
       return refused('store_full');
     }
     this.#hold(appId, held, decision.record, this.#isOwnTombstone(decision.record, held), nowMs);
@@ -198,6 +207,16 @@ export class RecordStore {
       const isSuperseded = (): boolean => (logEntry as LogEntry<HeldRecord>).what === null;
       yield { sequenceNumber, appId: held.appId, bytes, record: toWireRecord(held.record), isSuperseded };
     }
+  }
+
+  /** A peer has this key, as far as this node knows, and there was no time or room for it here. */
+  isLeftOut(appId: string, key: string, nowMs: number): boolean {
+    return this.#leftOut.has(appId, key) || this.#leftOut.isOverfull(nowMs);
+  }
+
+  /** Keys whose record is left out. */
+  get leftOut(): number {
+    return this.#leftOut.size;
   }
 
   /** The record as it is held, in wire form, whatever its age; null when there is none. */
@@ -286,6 +305,7 @@ export class RecordStore {
     this.#storeId = drawId();
     this.#contents = contents;
     this.#aging = new Aging({ tombstoneRetentionMs }, { contents, keepsEverything, remove: (held) => this.#remove(held) });
+    this.#leftOut = new LeftOut();
     this.#localWrites = new LocalWrites(this.#storeId, { ownClockKey, drawId });
   }
 
@@ -332,6 +352,7 @@ export class RecordStore {
     if (held === undefined) held = this.#contents.add(appId, record, standing);
     else this.#contents.replace(held, record, standing);
     this.#aging.start(held, nowMs);
+    this.#leftOut.settle(appId, record);
     return held;
   }
 

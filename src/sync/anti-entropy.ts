@@ -10,7 +10,7 @@ import type { Member } from '../domain/membership.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { MergeVerdict, WalkRequest, WireRecord } from '../domain/records.ts';
 import { rootDigestOf } from './app-digests.ts';
-import { MAX_INNER_BYTES, type Sent } from './delta-plan.ts';
+import { MAX_INNER_BYTES, isPassing, type Sent } from './delta-plan.ts';
 import type { DeltaPush } from './delta-push.ts';
 import { leftOutOf, mergeBatch } from './merge-batch.ts';
 import { appsAnswer, bucketsAnswer, rootAnswer } from './messages.ts';
@@ -20,6 +20,7 @@ import type { PeerConversation } from './peer-conversation.ts';
 import { PeerError } from './peer-error.ts';
 import type { SyncStore } from './ports.ts';
 import type { Replica } from './replica.ts';
+import { noteFailedAsking, type SureListener } from './sure-members.ts';
 
 /** Buckets that differ are mended so many at a time, which bounds what is remembered of the peer's records. */
 const BUCKETS_AT_ONCE = 16;
@@ -39,6 +40,7 @@ export interface AntiEntropyModules {
   readonly store: SyncStore;
   readonly conversation: Pick<PeerConversation, 'exchange' | 'kindOf'>;
   readonly push: Pick<DeltaPush, 'send'>;
+  readonly sureness: SureListener;
   readonly yieldNow: () => Promise<void>;
 }
 
@@ -54,6 +56,12 @@ interface Course {
   readonly replica: Replica;
   readonly signal: AbortSignal;
   readonly between: Between;
+  /** What the peer lacks is sent to it as well. */
+  readonly mendsPeer: boolean;
+  /** The peer has said with each answer that it is sure. */
+  sure: boolean;
+  /** Something could not be taken for want of time or room. */
+  leftOut: boolean;
 }
 
 const nothingBetween: Between = async () => undefined;
@@ -72,16 +80,42 @@ export class AntiEntropy {
    * @throws PeerError, DependencyError
    */
   async compareWith(member: Member, replica: Replica, signal: AbortSignal, between: Between = nothingBetween): Promise<boolean> {
-    const course: Course = { member, replica, signal, between };
-    if (this.#modules.conversation.kindOf(member) === 'older') return this.#bySnapshot(course);
+    return this.#compare({ member, replica, signal, between, mendsPeer: true, sure: true, leftOut: false });
+  }
+
+  /**
+   * The half of a round that is open to a node that is not ready: takes over what the peer has, and sends it nothing. A peer of an
+   * older kind is left to a whole round.
+   * @returns @throws as `compareWith`
+   */
+  async takeFrom(member: Member, replica: Replica, signal: AbortSignal): Promise<boolean> {
+    return this.#compare({ member, replica, signal, between: nothingBetween, mendsPeer: false, sure: true, leftOut: false });
+  }
+
+  async #compare(course: Course): Promise<boolean> {
+    const { store, sureness } = this.#modules;
+    const { storeId } = store;
+    try {
+      const said = await this.#round(course);
+      if (said) sureness.onMerged(course.member, { store: storeId, sure: course.sure, leftOut: course.leftOut });
+      return said;
+    } catch (error) {
+      if (!course.signal.aborted) noteFailedAsking(sureness, course.member, error);
+      throw error;
+    }
+  }
+
+  async #round(course: Course): Promise<boolean> {
+    const { conversation } = this.#modules;
+    if (conversation.kindOf(course.member) === 'older') return this.#bySnapshot(course);
     try {
       await this.#byDigest(course);
+      return true;
     } catch (error) {
       // A peer of this kind refuses for another reason.
-      if (!isUnknownType(error) || this.#modules.conversation.kindOf(member) === 'current') throw error;
-      await this.#bySnapshot(course);
+      if (!isUnknownType(error) || conversation.kindOf(course.member) === 'current') throw error;
+      return this.#bySnapshot(course);
     }
-    return true;
   }
 
   async #byDigest(course: Course): Promise<void> {
@@ -99,7 +133,8 @@ export class AntiEntropy {
         if (store.appDigest(appId) !== null) named.add(appId);
       }
       if (next === null) {
-        for (const appId of store.appIds()) if (!named.has(appId)) await this.#mendApp(course, appId);
+        // What the peer has nothing of can only be sent.
+        for (const appId of course.mendsPeer ? store.appIds() : []) if (!named.has(appId)) await this.#mendApp(course, appId);
         return;
       }
       if (next === cursor || Object.keys(apps).length === 0) break;
@@ -121,29 +156,37 @@ export class AntiEntropy {
 
   async #bySnapshot(course: Course): Promise<boolean> {
     const { antiEntropy } = course.replica;
-    if (!antiEntropy.isWholeDue) return false;
+    if (!antiEntropy.isWholeDue || !course.mendsPeer) return false;
     await this.#mend(course, {});
     antiEntropy.noteWhole();
     return true;
   }
 
-  async #ask<Answer>(
-    { member, signal, between }: Course,
+  async #ask<Answer extends { readonly sure?: boolean | undefined }>(
+    course: Course,
     question: { readonly apps?: true; readonly cursor?: string | undefined; readonly app?: string },
     form: z.ZodType<Answer>,
   ): Promise<Answer> {
+    const { member, signal, between } = course;
     await between();
     const maxAnswerBytes = Math.min(this.#options.maxAnswerBytes, MAX_DIGEST_ANSWER_BYTES);
     const limits = { timeoutMs: PEER_TIMEOUT_MS.delta, maxAnswerBytes, signal };
     const parsed = form.safeParse(await this.#modules.conversation.exchange(member, { type: 'digest_request', ...question }, limits));
     if (!parsed.success) throw new PeerError('bad_answer', 'the answer to a digest request is malformed');
+    this.#noteAnswer(course, parsed.data.sure === true);
     return parsed.data;
+  }
+
+  #noteAnswer(course: Course, sure: boolean): void {
+    course.sure &&= sure;
+    this.#modules.sureness.onAnswered(course.member, sure);
   }
 
   /** Merges what the peer has of a part of the store, then sends what it lacks of it and has not refused for good. */
   async #mend(course: Course, part: Part): Promise<void> {
     const { store } = this.#modules;
     const theirs = await this.#takeOver(course, part);
+    if (!course.mendsPeer) return;
     const pause = createPacer(this.#modules);
     let lacking: Sent[] = [];
     let bytes = 0;
@@ -172,7 +215,8 @@ export class AntiEntropy {
    * Merges all the peer gives.
    * @returns app and digest of each of its records that is the same here by now: no more than what this node holds itself
    */
-  async #takeOver({ member, replica, signal, between }: Course, part: Part): Promise<ReadonlySet<string>> {
+  async #takeOver(course: Course, part: Part): Promise<ReadonlySet<string>> {
+    const { member, replica, signal, between } = course;
     const { maxAnswerBytes } = this.#options;
     const theirs = new Set<string>();
     const onVerdict = (appId: string, wire: unknown, verdict: MergeVerdict): void => {
@@ -186,7 +230,10 @@ export class AntiEntropy {
     for (let count = 0; count < MAX_PAGES; count += 1) {
       await between();
       const page: Page = await requestPage(member, { part, cursor }, { maxAnswerBytes, signal }, this.#modules);
-      replica.noteLeftOut(leftOutOf(await mergeBatch(page.data, { ...this.#modules, onVerdict })));
+      this.#noteAnswer(course, page.sure);
+      const leftOut = leftOutOf(await mergeBatch(page.data, { ...this.#modules, onVerdict }));
+      replica.noteLeftOut(leftOut);
+      course.leftOut ||= Object.keys(leftOut).some(isPassing);
       signal.throwIfAborted();
       cursor = page.nextCursor;
       if (cursor === null) return theirs;

@@ -38,6 +38,8 @@ export interface SyncInboundModules extends PacerModules {
   readonly staleness: Staleness;
   readonly issueNonce: () => string;
   readonly firstSnapshot: () => FirstSnapshotState;
+  /** This node may say that a key is absent, and vouches for it (protocol.md §10, "404 means absent"). */
+  readonly isSure: () => boolean;
   /** The last good view of the chain is young enough (protocol.md §6, Freshness). */
   readonly mayHandOut: () => boolean;
 }
@@ -122,6 +124,7 @@ export class SyncInbound {
       // Who asks without pages cannot ask for the rest: it follows as deltas.
       ...(page.nextCursor === null || (asked === undefined && cursor === undefined) ? {} : { next_cursor: page.nextCursor }),
       ...(this.#isComplete() ? {} : { complete: false }),
+      ...this.#sureWord(),
     };
   }
 
@@ -142,10 +145,14 @@ export class SyncInbound {
     if (staleness.isStale()) throw new RefusalError('service_unavailable', 'this node was cut off for too long to be compared with');
     store.letAge(this.#modules.clock.nowMs());
     const { apps, app, cursor } = request.data;
-    if (app !== undefined) return { buckets: store.bucketDigests(app) };
-    if (apps !== true) return { root: await rootDigestOf(this.#modules) };
+    if (app !== undefined) return { buckets: store.bucketDigests(app), ...this.#sureWord() };
+    if (apps !== true) return { root: await rootDigestOf(this.#modules), ...this.#sureWord() };
     const page = await appDigestsPage(cursor, this.#modules);
-    return { apps: page.apps, ...(page.nextCursor === null ? {} : { next_cursor: page.nextCursor }) };
+    return { apps: page.apps, ...(page.nextCursor === null ? {} : { next_cursor: page.nextCursor }), ...this.#sureWord() };
+  }
+
+  #sureWord(): { readonly sure?: true } {
+    return this.#modules.isSure() ? { sure: true } : {};
   }
 
   #isComplete(): boolean {

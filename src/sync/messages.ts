@@ -38,11 +38,14 @@ export const answerFrame = z.looseObject({
 
 export const secretAnswer = z.looseObject({ sealed: z.unknown() });
 
+/** Of snapshots and digests; older nodes say nothing of it (protocol.md §10, "404 means absent"). */
+const sure = z.boolean().optional();
 const nextCursor = z.string().min(1).max(MAX_CURSOR_CHARS).nullish();
 
 export const snapshotAnswer = z.looseObject({
   data: recordsByApp,
   complete: z.boolean().optional(),
+  sure,
   next_cursor: nextCursor,
 });
 
@@ -63,6 +66,6 @@ export const digestRequest = z.object({
 
 const digest16 = z.string().regex(/^[0-9a-f]{32}$/);
 const digest8 = z.string().regex(/^[0-9a-f]{16}$/);
-export const rootAnswer = z.looseObject({ root: digest16 });
-export const appsAnswer = z.looseObject({ apps: z.record(z.string().regex(/^[1-9]\d{0,15}$/), digest16), next_cursor: nextCursor });
-export const bucketsAnswer = z.looseObject({ buckets: z.array(digest8).length(256) });
+export const rootAnswer = z.looseObject({ root: digest16, sure });
+export const appsAnswer = z.looseObject({ apps: z.record(z.string().regex(/^[1-9]\d{0,15}$/), digest16), next_cursor: nextCursor, sure });
+export const bucketsAnswer = z.looseObject({ buckets: z.array(digest8).length(256), sure });

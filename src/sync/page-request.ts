@@ -12,6 +12,8 @@ export const MAX_PAGES = 8_192;
 export interface Page {
   readonly data: Record<string, unknown>;
   readonly complete: boolean;
+  /** The member says that it is sure. */
+  readonly sure: boolean;
   /** Null when nothing is left. */
   readonly nextCursor: string | null;
 }
@@ -49,9 +51,9 @@ export async function requestPage(
   );
   const parsed = snapshotAnswer.safeParse(answer);
   if (!parsed.success) throw new PeerError('bad_answer', 'the answer to a snapshot request is malformed');
-  const { data, complete, next_cursor: nextCursor = null } = parsed.data;
+  const { data, complete, sure, next_cursor: nextCursor = null } = parsed.data;
   // A page holds a record or it is the last one: else a member could go on for ever at no cost to itself.
   const isEmpty = !Object.values(data).some((records) => Array.isArray(records) && records.length > 0);
   if (nextCursor !== null && (nextCursor === cursor || isEmpty)) throw new PeerError('bad_answer', 'the snapshot of the peer does not come to an end');
-  return { data, complete: complete !== false, nextCursor };
+  return { data, complete: complete !== false, sure: sure === true, nextCursor };
 }

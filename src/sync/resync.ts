@@ -7,7 +7,7 @@
 import type { Log } from '../domain/ports.ts';
 import type { WireRecord } from '../domain/records.ts';
 import type { Staleness } from './staleness.ts';
-import { keyIdOf } from './key-id.ts';
+import { keyIdOf } from '../crypto/key-id.ts';
 import { createPacer, type PacerModules } from './pacer.ts';
 import type { SyncStore } from './ports.ts';
 

@@ -22,6 +22,7 @@ import { MAX_PAGES, requestPage, type Page } from './page-request.ts';
 import type { PeerBook } from './peer-book.ts';
 import type { PeerConversation } from './peer-conversation.ts';
 import { PeerError } from './peer-error.ts';
+import { noteFailedAsking, type SureListener } from './sure-members.ts';
 
 /** How long a member is waited for before the next is asked for its first page too. Milliseconds. */
 const HEAD_START_MS = 500;
@@ -56,6 +57,7 @@ export interface SnapshotFetchModules extends MergeModules {
   readonly conversation: Pick<PeerConversation, 'exchange'>;
   /** Hears of records that a member gave and that could not be taken, by reason. */
   readonly onLeftOut: (member: Member, leftOut: Readonly<Record<string, number>>) => void;
+  readonly sureness: SureListener;
 }
 
 interface GivenPage extends Page {
@@ -75,8 +77,16 @@ interface IncompleteSource {
   readonly page: GivenPage | null;
 }
 
+/** Of a member's pages so far. */
+interface Taken {
+  /** It said with each of them that it is sure. */
+  readonly sure: boolean;
+  /** Something could not be taken for want of time or room. */
+  readonly leftOut: boolean;
+}
+
 /** Where a member's pages stopped: good for the same two stores only. */
-interface Stop extends Pick<GivenPage, 'complete' | 'storeId'> {
+interface Stop extends Pick<GivenPage, 'complete' | 'storeId'>, Taken {
   readonly cursor: string;
   readonly ownStoreId: StoreId;
   /** Monotonic milliseconds. */
@@ -183,19 +193,26 @@ export class SnapshotFetch {
   async #mergeAll({ member, page: first }: Source, signal: AbortSignal): Promise<SourceEnd> {
     let page: GivenPage | null = first;
     // Where it goes on after a stop, something was taken before.
-    let anyTaken = this.#stops.has(member.wallet);
+    const stop = this.#stops.get(member.wallet);
+    let anyTaken = stop !== undefined;
+    let { sure, leftOut }: Taken = stop ?? { sure: true, leftOut: false };
+    const { storeId } = this.#modules.store;
     for (let count = 1; count <= MAX_PAGES; count += 1) {
       const report = await this.#merge(member, page);
       signal.throwIfAborted();
       if (report === null) break;
       anyTaken ||= report.rejected < report.total || report.total === 0;
+      sure &&= page.sure;
+      leftOut ||= Object.keys(leftOutOf(report)).some(isPassing);
       const { nextCursor } = page;
       if (nextCursor === null) {
         this.#stops.delete(member.wallet);
         // Of a snapshot of which nothing can be taken, nobody knows whether it is all there is.
-        return anyTaken ? 'merged' : 'failed';
+        if (!anyTaken) return 'failed';
+        this.#modules.sureness.onMerged(member, { store: storeId, sure, leftOut });
+        return 'merged';
       }
-      this.#noteStop(member, page, nextCursor);
+      this.#noteStop(member, page, nextCursor, { sure, leftOut });
       page = await this.#page(member, nextCursor, signal);
       signal.throwIfAborted();
       // It may be asked for this page again later.
@@ -243,10 +260,11 @@ export class SnapshotFetch {
 
   /** One page, or null when the member does not give it. */
   async #page(member: Member, cursor: string | null, signal: AbortSignal): Promise<GivenPage | null> {
-    const { book, log } = this.#modules;
+    const { book, log, sureness } = this.#modules;
     const { maxAnswerBytes } = this.#options;
     try {
       const page = await requestPage(member, { cursor }, { maxAnswerBytes, signal }, this.#modules);
+      sureness.onAnswered(member, page.sure);
       return { ...page, storeId: book.stateOf(member).storeId };
     } catch (error) {
       const isPeerError = error instanceof PeerError;
@@ -255,14 +273,15 @@ export class SnapshotFetch {
       if (isBadAnswer || (cursor !== null && isPeerError && error.status === 400)) this.#stops.delete(member.wallet);
       if (signal.aborted) return null;
       if (!(isPeerError || error instanceof DependencyError)) throw error;
+      noteFailedAsking(sureness, member, error);
       log.debug('a member gave no snapshot page', { member: member.wallet, why: error.message });
       return null;
     }
   }
 
-  #noteStop(member: Member, { complete, storeId }: GivenPage, cursor: string): void {
+  #noteStop(member: Member, { complete, storeId }: GivenPage, cursor: string, taken: Taken): void {
     const { clock, store } = this.#modules;
-    this.#stops.set(member.wallet, { cursor, complete, storeId, ownStoreId: store.storeId, atMs: clock.monotonicMs() });
+    this.#stops.set(member.wallet, { ...taken, cursor, complete, storeId, ownStoreId: store.storeId, atMs: clock.monotonicMs() });
   }
 
   /** Null when there is none, or it is of no use any more. */

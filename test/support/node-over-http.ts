@@ -113,7 +113,7 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
   const merging = { clock, store, yieldNow: async (): Promise<void> => undefined };
   const chainFigures: ChainFigures = { viewAgeMs: 1_000, viewBlockMs: 0, failing: null, isFresh: true };
   const enclaveFigures: EnclaveFigures = { failing: null };
-  const state = { view: READY, chain: chainFigures, enclave: enclaveFigures, stopping: false, broken: [] as Error[], written: 0 };
+  const state = { view: READY, chain: chainFigures, enclave: enclaveFigures, stopping: false, sure: true, broken: [] as Error[], written: 0 };
   const appRegistry: AppRegistry = { lookup: options.lookup ?? (async () => Promise.reject(new Error('no registry given'))) };
   const appOptions: AppOptions = {
     kmsAppId: 49,
@@ -138,6 +138,7 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
       staleness,
       issueNonce: () => nonces.issue(),
       firstSnapshot: () => state.view.firstSnapshot,
+      isSure: () => state.sure,
         mayHandOut: () => true,
     },
   );
@@ -161,7 +162,8 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
         masterSecret: () => ({ state: 'generated', from: null }),
         chain: () => state.chain,
         probeOf: () => null,
-        storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull, rootDigest: store.shownRootDigest() }),
+        storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull, rootDigest: store.shownRootDigest(), leftOut: store.leftOut }),
+        sureness: () => ({ sure: state.sure, by: null, waitsFor: [] }),
         peers: () => replicas.views(),
         faults: () => failures.faults(),
       },
@@ -177,6 +179,7 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
       vault,
       store,
       audit: options.audit?.audit ?? null,
+      isSure: () => state.sure,
       acknowledged: (write, peers, timeoutMs) => acknowledgements.wait(write, peers, timeoutMs),
       onWritten: () => void (state.written += 1),
     },

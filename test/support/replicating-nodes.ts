@@ -30,6 +30,8 @@ import { PeerBook } from '../../src/sync/peer-book.ts';
 import { PeerConversation } from '../../src/sync/peer-conversation.ts';
 import { Replicas } from '../../src/sync/replicas.ts';
 import { Replicator } from '../../src/sync/replicator.ts';
+import { SurenessKeeper } from '../../src/node/sureness-keeper.ts';
+import { SureRound } from '../../src/sync/sure-round.ts';
 import { SnapshotFetch } from '../../src/sync/snapshot-fetch.ts';
 import { SECRET } from './asking-node.ts';
 import { collectingLog } from './collecting-log.ts';
@@ -101,6 +103,10 @@ export class ReplicatingNode {
   bend: (answer: Record<string, unknown>, message: ReceivedMessage) => object = (answer) => answer;
   refreshMembership: (signal: AbortSignal) => Promise<void> = async () => undefined;
   firstSnapshot: FirstSnapshotState = 'complete';
+  /** What it says of itself to others; null: as it is. */
+  sureWord: boolean | null = null;
+  readonly sureness: SurenessKeeper;
+  readonly sureRound: SureRound;
   readonly #network: Network;
   readonly #snapshotFetch: SnapshotFetch;
   #ready = new AbortController();
@@ -168,8 +174,15 @@ export class ReplicatingNode {
     this.acknowledgements = new Acknowledgements({ clock });
     const { acknowledgements } = this;
     this.push = new DeltaPush({ clock, log, store, conversation, acknowledgements, sendAbove: () => staleness.seenUpTo() });
-    this.antiEntropy = new AntiEntropy({ maxAnswerBytes }, { ...merging, log, conversation, push: this.push });
+    this.sureness = new SurenessKeeper(
+      { silenceMs: 60_000 },
+      { clock, log, storeId: () => store.storeId, storeIdOf: (member) => book.stateOf(member).storeId, isStale: () => staleness.isStale() },
+    );
+    const { sureness } = this;
+    this.antiEntropy = new AntiEntropy({ maxAnswerBytes }, { ...merging, log, conversation, push: this.push, sureness });
     const failures = new FailureLog({ clock });
+    const comparing = { mayCompare: () => !staleness.isStale(), onCompared: () => staleness.noteInStep() };
+    this.sureRound = new SureRound({ clock, log, failures, replicas, antiEntropy: this.antiEntropy, sureness, ...comparing });
     this.replicator = new Replicator({
       clock,
       log,
@@ -179,13 +192,12 @@ export class ReplicatingNode {
       antiEntropy: this.antiEntropy,
       others: () => this.others(),
       refreshMembership: (signal) => this.refreshMembership(signal),
-      mayCompare: () => !staleness.isStale(),
-      onCompared: () => staleness.noteInStep(),
+      ...comparing,
       onBrokenInvariant: (error) => this.broken.push(error),
     });
     this.#snapshotFetch = new SnapshotFetch(
       { maxAnswerBytes },
-      { ...merging, random, log, book, conversation, onLeftOut: (member, leftOut) => replicas.of(member).noteLeftOut(leftOut) },
+      { ...merging, random, log, book, conversation, sureness, onLeftOut: (member, leftOut) => replicas.of(member).noteLeftOut(leftOut) },
     );
     const nonces = new NonceBook({ ttlSeconds: 120 }, { clock, random });
     this.inbound = new SyncInbound(
@@ -199,6 +211,7 @@ export class ReplicatingNode {
         staleness,
         issueNonce: () => nonces.issue(),
         firstSnapshot: () => this.firstSnapshot,
+        isSure: () => this.sureWord ?? this.sureness.isSure(),
         mayHandOut: () => true,
       },
     );
@@ -232,7 +245,8 @@ export class ReplicatingNode {
             masterSecret: () => ({ state: 'synced', from: null }),
             chain: () => ({ viewAgeMs: 1_000, viewBlockMs: 0, failing: null, isFresh: true }),
         probeOf: () => null,
-            storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull, rootDigest: store.shownRootDigest() }),
+            storeTotals: () => ({ ...store.totals(clock.nowMs()), heldBytes: store.heldBytes, refusedFull: store.refusedFull, rootDigest: store.shownRootDigest(), leftOut: store.leftOut }),
+            sureness: () => this.sureness.figures(),
             peers: () => replicas.views(),
             faults: () => failures.faults(),
           },
@@ -247,6 +261,7 @@ export class ReplicatingNode {
           enclave,
           vault,
           store,
+          isSure: () => this.sureness.isSure(),
           acknowledged: (write, peers, timeoutMs) => acknowledgements.wait(write, peers, timeoutMs),
           onWritten: () => undefined,
           audit: null,

@@ -54,6 +54,10 @@ const statusAnswer = z.object({
     last_tick: rest({ outcome: text(MAX_REASON_CHARACTERS) } satisfies FieldsOf<NonNullable<ReadinessStatus['last_tick']>, z.ZodType>),
   } satisfies FieldsOf<ReadinessStatus, z.ZodType>),
   first_snapshot: text(MAX_STATE_CHARACTERS),
+  sureness: rest({
+    sure: z.boolean().nullable().catch(null),
+    waits_for: z.array(wallet).transform((wallets) => wallets.slice(0, MAX_PEERS)).catch([]),
+  } satisfies FieldsOf<NodeStatus['sureness'], z.ZodType>),
   cluster: rest({
     kms_app_id: figure,
     registry_address: hex,

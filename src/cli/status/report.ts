@@ -34,6 +34,10 @@ export interface NodeReport {
   readonly membership_block: number | null;
   readonly master_secret_hash: string | null;
   readonly first_snapshot: string | null;
+  /** It may say that a key is absent; null: it does not say. */
+  readonly sure: boolean | null;
+  /** Members whose word or records it needs first, by URL where one is known. */
+  readonly waits_for: readonly string[];
   readonly keys: number | null;
   readonly bytes: number | null;
   /** Peers that have not acknowledged all of this node's own writes, or whose last try failed. */
@@ -100,6 +104,8 @@ function nodeReport({ url, listedWallet, answer, silence }: SurveyedNode, urls: 
     membership_block: answer?.cluster.membership_block ?? null,
     master_secret_hash: answer?.cluster.master_secret_hash ?? null,
     first_snapshot: answer?.first_snapshot ?? null,
+    sure: answer?.sureness.sure ?? null,
+    waits_for: (answer?.sureness.waits_for ?? []).flatMap((wallet) => (wallet === null ? [] : [urls.get(wallet) ?? wallet])),
     keys: answer?.data_store.total_keys ?? null,
     bytes: answer?.data_store.total_bytes ?? null,
     peers_behind: (answer?.replication.peers ?? []).map((peer) => peerReport(peer, urls)).filter(({ records, error }) => records > 0 || error !== null),
@@ -135,6 +141,6 @@ export function changeKey({ nodes, master_secret_hashes: hashes, kms_apps: apps,
     apps: apps.map(({ app_id: appId, kms_registry: registry }) => `${appId} ${registry}`).sort(),
     hashes: hashes.map(({ hash }) => hash).sort(),
     leftOut,
-    nodes: nodes.map(({ url, state, reason, members, master_secret_hash: hash, peers_behind: behind }) => [url, state, reason, members, hash, behind.map(({ wallet, error }) => `${wallet ?? ''} ${error ?? ''}`).sort()]),
+    nodes: nodes.map(({ url, state, reason, members, master_secret_hash: hash, sure, waits_for: waitsFor, peers_behind: behind }) => [url, state, reason, members, hash, sure, waitsFor, behind.map(({ wallet, error }) => `${wallet ?? ''} ${error ?? ''}`).sort()]),
   });
 }

@@ -14,7 +14,7 @@ export interface TextOptions {
 export function statusLines(report: ClusterReport, { colours, columns, rows }: TextOptions): readonly string[] {
   const states = [...new Set(report.nodes.map(({ state }) => state))];
   const cut = (line: string): string => (columns === null || line.length <= columns ? line : line.slice(0, columns));
-  return fit([...headLines(report), '', ...tableLines(report, columns), ...behindLines(report)].map(cut), rows).map((line) => (colours ? paintState(line, states) : line));
+  return fit([...headLines(report), '', ...tableLines(report, columns), ...behindLines(report), ...unsureLines(report)].map(cut), rows).map((line) => (colours ? paintState(line, states) : line));
 }
 
 function fit(lines: readonly string[], rows: number | null): readonly string[] {
@@ -78,6 +78,14 @@ function amountText(peers: readonly PeerReport[]): string {
 function behindLines({ nodes }: ClusterReport): string[] {
   const lines = nodes.flatMap(({ url, peers_behind: behind }) => behind.map((peer) => `${url} -> ${peer.url ?? peer.wallet ?? 'a peer'}: ${peerText(peer)}`));
   return lines.length === 0 ? [] : ['', 'Peers that lack writes of a node, or do not answer it:', ...lines.map((line) => `  ${line}`)];
+}
+
+/** One that is not ready says why already. */
+function unsureLines({ nodes }: ClusterReport): string[] {
+  const lines = nodes
+    .filter(({ state, sure }) => state === 'ready' && sure === false)
+    .map(({ url, waits_for: waitsFor }) => `${url}${waitsFor.length === 0 ? '' : ` waits for ${waitsFor.join(', ')}`}`);
+  return lines.length === 0 ? [] : ['', 'Nodes that do not say yet that a key is absent:', ...lines.map((line) => `  ${line}`)];
 }
 
 function peerText(peer: PeerReport): string {

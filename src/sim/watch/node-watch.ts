@@ -237,7 +237,7 @@ export class NodeWatch {
     checks.note('nothing is sealed to a key that is not registered');
     if (!registered.has(receiver.toLowerCase())) report('nothing is sealed to a key that is not registered', `${life.name} did`);
     const { vault } = life.node.inside;
-    if (/^\{"type":"(?:delta|digest_request)"/.test(plaintext)) {
+    if (plaintext.startsWith('{"type":"delta"')) {
       checks.note('a node that is not ready sends nothing of its store');
       if (this.#state !== 'ready' && !life.stopping) report('a node that is not ready sends nothing of its store', `${life.name} is ${this.#state}`);
     }

@@ -570,3 +570,52 @@ describe('a method that a route does not take', () => {
     expect(node.store.lastSequenceNumber).toBe(0);
   });
 });
+
+describe('a node that is not sure of its store', () => {
+  const UNSURE = { code: 'service_unavailable', message: expect.stringMatching(/^first snapshot missing: /) };
+
+  async function becomeUnsure(): Promise<void> {
+    await start();
+    await put('held');
+    await put('deleted');
+    await send('DELETE', { key: 'deleted' });
+    node.state.sure = false;
+  }
+
+  test.each<[string, () => Promise<Answer>]>([
+    ['a key that it does not hold', () => raw('/kms/data/absent')],
+    ['the same as a query', () => raw('/kms/data?key=absent')],
+    ['a key that may be written in two ways', () => raw('/kms/data/a+b')],
+    ['a key whose tombstone it holds', () => raw('/kms/data/deleted')],
+    ['a key that is to be deleted', () => send('DELETE', { key: 'absent' })],
+    ['all keys', () => raw('/kms/data')],
+    ['a page of keys', () => raw('/kms/data?prefix=h&limit=1')],
+  ])('answers 503 for %s, and 404 or a list once it is sure', async (_, ask) => {
+    await becomeUnsure();
+    const { status, headers, body } = await ask();
+    expect([status, headers['retry-after'], body]).toEqual([503, '1', UNSURE]);
+    node.state.sure = true;
+    expect([200, 404]).toContain((await ask()).status);
+  });
+
+  test('serves all else', async () => {
+    await becomeUnsure();
+    expect(await valueOf('held')).toBe('value');
+    expect((await put('new')).status).toBe(200);
+    expect((await send('DELETE', { key: 'held' })).status).toBe(200);
+    expect((await send('POST', { path: 'p' }, { path: '/kms/derive' })).status).toBe(200);
+  });
+
+  test.each(['timeout', 'timed out', 'connection refused', 'connection reset', 'broken pipe', 'dns error', 'not found'])('does not say "%s", which callers search for', async (words) => {
+    await becomeUnsure();
+    for (const target of ['/kms/data/absent', '/kms/data']) expect(JSON.stringify((await raw(target)).body).toLowerCase()).not.toContain(words);
+  });
+
+  test('says so too of a key that it could not take, although it is sure', async () => {
+    await start();
+    const ahead = { key: 'left out', value: '00'.repeat(40), version: { peer: 1 }, updated_at_ms: node.clock.nowMs() + 60_000, tombstone: false, ttl_ms: 0 };
+    expect(node.store.merge('100', ahead, node.clock.nowMs())).toEqual({ kind: 'rejected', why: 'too_far_ahead' });
+    expect([(await raw('/kms/data?key=left%20out')).body, (await raw('/kms/data/left+out')).body, (await send('DELETE', { key: 'left out' })).body]).toEqual([UNSURE, UNSURE, UNSURE]);
+    expect([(await raw('/kms/data/other')).status, (await raw('/kms/data')).status]).toEqual([404, 200]);
+  });
+});

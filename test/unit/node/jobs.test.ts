@@ -62,7 +62,7 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
     /** A claim of this node set the hash. */
     hasClaimed: false,
   };
-  const seen = { claims: [] as Hash32[], resets: 0, members: [] as string[][], randoms: 0, receipts: 0 };
+  const seen = { claims: [] as Hash32[], resets: 0, members: [] as string[][], randoms: 0, receipts: 0, ticks: [] as [number, boolean][], rounds: 0 };
   const view = (): ChainView => ({ block: 94n, timestampMs: 0, head: world.headBlock, membership: { block: 94n, members, dropped: [] }, hash: world.hash });
   const identity = new NodeIdentity({ clock, enclave: { address: async () => OWN, publicKey: async () => PUBKEY, ...enclave }, onOtherWallet: () => undefined });
   const master = new MasterSecret({
@@ -108,6 +108,11 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
     replicator: { syncTick: unused },
     staleness: { isStale: () => false },
     resync: { begin: () => undefined, complete: async () => undefined, giveUp: () => undefined },
+    sureness: { noteTick: (others, claimedHere) => void seen.ticks.push([others.length, claimedHere]) },
+    sureRound: { beforeReady: async () => void (seen.rounds += 1), whileReady: unused },
+    onBrokenInvariant: (error) => {
+      throw error;
+    },
     onMembership: (now) => seen.members.push(now.map(({ wallet }) => wallet)),
     ...modules,
   });
@@ -478,9 +483,18 @@ describe('step 4, the first snapshot', () => {
     [PEER, true],
     [null, false],
   ])('that came complete from %s is %s', async (completeFrom, complete) => {
-    const { jobs, look } = startJobs({ modules: { snapshotFetch: { fetchFirstSnapshot: async () => ({ asked: 1, answered: 1, completeFrom }) } } });
+    const { jobs, look, seen } = startJobs({ modules: { snapshotFetch: { fetchFirstSnapshot: async () => ({ asked: 1, answered: 1, completeFrom }) } } });
     await look();
     expect(await jobs.fetchSnapshot(SIGNAL)).toEqual({ others: 1, asked: 1, answered: 1, complete });
+    // The node is about to be ready: who of the others is sure is asked first.
+    expect(seen.rounds).toBe(1);
+  });
+
+  test('that did not come asks nobody whether it is sure', async () => {
+    const { jobs, look, seen } = startJobs({ modules: { snapshotFetch: { fetchFirstSnapshot: async () => ({ asked: 1, answered: 0, completeFrom: null }) } } });
+    await look();
+    await jobs.fetchSnapshot(SIGNAL);
+    expect(seen.rounds).toBe(0);
   });
 });
 
@@ -491,6 +505,16 @@ describe('step 5, the sync key', () => {
     await look(hashOf(9));
     jobs.installSyncKey();
     expect(vault.hasSyncKey()).toBe(true);
+  });
+
+  test.each([true, false])('says who the others are, and whether the hash was claimed here: %s', async (claimedHere) => {
+    const { jobs, world, seen, give, claim, look } = startJobs();
+    give(9);
+    if (claimedHere) await claim();
+    world.hasClaimed = claimedHere;
+    await look(hashOf(9));
+    jobs.installSyncKey();
+    expect(seen.ticks).toEqual([[1, claimedHere]]);
   });
 
   test('without one is a broken invariant', () => {

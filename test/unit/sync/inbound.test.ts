@@ -25,6 +25,7 @@ const PAGE_BYTES = 8 * 1024 * 1024;
 const RECEIVER = generateP384(new SeededRandom('receiver'));
 
 interface StartOptions {
+  readonly isSure?: boolean;
   readonly holdsSecret?: boolean;
   readonly firstSnapshot?: FirstSnapshotState;
   readonly mayHandOut?: boolean;
@@ -76,7 +77,7 @@ function storeOf(holds: readonly string[], walks: WalkRequest[], merged: string[
   };
 }
 
-function start({ holdsSecret = true, firstSnapshot = 'complete', holds = ['k1', 'k2'], mayHandOut = true }: StartOptions = {}) {
+function start({ isSure = false, holdsSecret = true, firstSnapshot = 'complete', holds = ['k1', 'k2'], mayHandOut = true }: StartOptions = {}) {
   const clock = new ManualClock();
   const log = collectingLog();
   const random = new SeededRandom('vault');
@@ -105,6 +106,7 @@ function start({ holdsSecret = true, firstSnapshot = 'complete', holds = ['k1', 
       issueNonce: () => `nonce ${++nonces}`,
       mayHandOut: () => mayHandOut,
       firstSnapshot: () => firstSnapshot,
+      isSure: () => isSure,
     },
   );
   const handle = async (message: Record<string, unknown>, sender = SENDER) => (await inbound.handle(sender, message)) as Record<string, unknown>;
@@ -118,6 +120,22 @@ async function codeOf(call: Promise<unknown>): Promise<string> {
 }
 
 const secretRequest = { type: 'master_secret_request', ecdh_pubkey: RECEIVER.publicKeyDer };
+
+describe('"sure": true is in', () => {
+  test.each([
+    ['a snapshot', { type: 'snapshot_request' }],
+    ['the root', { type: 'digest_request' }],
+    ['a page of the apps', { type: 'digest_request', apps: true }],
+    ['the buckets of an app', { type: 'digest_request', app: '100' }],
+  ])('%s of a node that is sure, and of no other', async (_, message) => {
+    expect((await start({ isSure: true }).handle(message))['sure']).toBe(true);
+    expect(await start({ isSure: false }).handle(message)).not.toHaveProperty('sure');
+  });
+
+  test('no answer to a delta', async () => {
+    expect(await start({ isSure: true }).handle({ type: 'delta', data: {} })).not.toHaveProperty('sure');
+  });
+});
 
 test('the master secret is not handed out by a view of the chain that is too old', async () => {
   expect(await codeOf(start({ mayHandOut: false }).handle(secretRequest))).toBe('service_unavailable');

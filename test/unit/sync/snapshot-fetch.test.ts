@@ -7,12 +7,14 @@ import type { MergeVerdict } from '../../../src/domain/records.ts';
 import { STEP_TIMEOUT_MS } from '../../../src/machines/limits.ts';
 import { SOURCE_TIMEOUT_MS, SNAPSHOT_TIMEOUT_MS, SnapshotFetch } from '../../../src/sync/snapshot-fetch.ts';
 import { startAskingNode } from '../../support/asking-node.ts';
+import type { SureListener } from '../../../src/sync/sure-members.ts';
 import { settle, type ManualClock } from '../../support/manual-clock.ts';
 import { answerOf, never, PeerSide, type PeerBehaviour } from '../../support/peer-side.ts';
 
 interface Page {
   readonly keys: readonly string[];
   readonly complete?: boolean;
+  readonly sure?: boolean;
   /** Fails instead. */
   readonly fails?: boolean;
 }
@@ -27,6 +29,7 @@ function source(...pages: readonly Page[]): PeerBehaviour {
       return {
         data: { '100': page.keys },
         ...(page.complete === undefined ? {} : { complete: page.complete }),
+        ...(page.sure === undefined ? {} : { sure: page.sure }),
         ...(number + 1 < pages.length ? { next_cursor: String(number + 1) } : {}),
       };
     },
@@ -62,7 +65,15 @@ function start(behaviours: Readonly<Record<string, PeerBehaviour>>, preferred: s
   const onLeftOut = (member: Member, reasons: Readonly<Record<string, number>>): void => {
     leftOut.push({ from: [...byName].find(([, peer]) => peer.member.wallet === member.wallet)![0], reasons });
   };
-  const fetch = new SnapshotFetch({ maxAnswerBytes: 52_428_800 }, { ...node, random, store, onLeftOut, yieldNow: async () => undefined });
+  /** What was heard about being sure, in order. */
+  const heard: string[] = [];
+  const nameOf = ({ wallet }: Member): string => [...byName].find(([, peer]) => peer.member.wallet === wallet)![0];
+  const sureness: SureListener = {
+    onAnswered: (member, sure) => void heard.push(`${nameOf(member)} ${sure ? 'is sure' : 'answers'}`),
+    onSilent: (member) => void heard.push(`${nameOf(member)} is silent`),
+    onMerged: (member, { sure, leftOut: some }) => void heard.push(`${nameOf(member)} gave ${some ? 'not all' : 'all'}${sure ? ', and is sure' : ''}`),
+  };
+  const fetch = new SnapshotFetch({ maxAnswerBytes: 52_428_800 }, { ...node, random, store, onLeftOut, sureness, yieldNow: async () => undefined });
   const controller = new AbortController();
   const preferredWallet = preferred === null ? null : byName.get(preferred)!.member.wallet;
   const ask = () => fetch.fetchFirstSnapshot(peers.map(({ member }) => member), preferredWallet, controller.signal);
@@ -70,7 +81,7 @@ function start(behaviours: Readonly<Record<string, PeerBehaviour>>, preferred: s
   outcome.catch(() => undefined);
   const walletOf = (name: string) => byName.get(name)!.member.wallet;
   const asked = () => Object.fromEntries([...byName].map(([name, { syncRequests }]) => [name, syncRequests.length]));
-  return { ...node, peers, merged, store, controller, ask, outcome, walletOf, asked, leftOut };
+  return { ...node, heard, peers, merged, store, controller, ask, outcome, walletOf, asked, leftOut };
 }
 
 describe('a complete snapshot', () => {
@@ -110,6 +121,25 @@ describe('a complete snapshot', () => {
       expect(maxBytes).toBeGreaterThanOrEqual(4_096);
       expect(maxBytes).toBeLessThanOrEqual(8 * 1024 * 1024);
     }
+  });
+});
+
+describe('what is heard of a member about being sure', () => {
+  test.each<[string, PeerBehaviour, readonly string[]]>([
+    ['one that is sure', source({ keys: ['k1'], sure: true }), ['a is sure', 'a gave all, and is sure']],
+    ['one that is not', source({ keys: ['k1'] }), ['a answers', 'a gave all']],
+    ['one that lacks its own', source({ keys: ['k1'], complete: false }), ['a answers', 'a gave all']],
+    ['one that is sure of its later pages only', source({ keys: ['k1'] }, { keys: ['k2'], sure: true }), ['a answers', 'a is sure', 'a gave all']],
+    ['one whose records there is no room for', source({ keys: ['large', 'k1'], sure: true }), ['a is sure', 'a gave not all, and is sure']],
+    ['one whose records there is no room for on an earlier page', source({ keys: ['large', 'k1'], sure: true }, { keys: ['k2'], sure: true }), ['a is sure', 'a is sure', 'a gave not all, and is sure']],
+    ['one with bad records, which nobody can take', source({ keys: ['bad', 'k1'], sure: true }), ['a is sure', 'a gave all, and is sure']],
+    ['one that stops half-way', source({ keys: ['k1'], sure: true }, { keys: [], fails: true }), ['a is sure', 'a answers']],
+    ['one that refuses, as those do that have no secret', { bend: () => answerOf(503, {}) }, ['a answers']],
+    ['one that does not know this node', REFUSING, ['a is silent']],
+  ])('%s', async (_, behaviour, expected) => {
+    const { outcome, heard } = start({ a: behaviour });
+    await outcome;
+    expect(heard).toEqual(expected);
   });
 });
 

@@ -19,14 +19,16 @@ interface Told {
   readonly hash?: string | null;
   readonly peers?: readonly object[];
   readonly app?: number;
+  readonly sureness?: object;
 }
 
-function answering(name: string, { state = 'ready', reason = null, available = state === 'ready', hash = HASH, peers = [], app = 49 }: Told = {}): SurveyedNode {
+function answering(name: string, { state = 'ready', reason = null, available = state === 'ready', hash = HASH, peers = [], app = 49, sureness }: Told = {}): SurveyedNode {
   const body = {
     node: { service_available: available, tee_wallet: wallet(name) },
     readiness: { state, reason, since_ms: NOW_MS - 180_000, next_tick_in_ms: 4_200, last_tick: { outcome: 'ok' } },
     cluster: { kms_app_id: app, registry_address: '0xabcd', total_instances: 3, membership_block: 120, master_secret_hash: hash },
     replication: { peers },
+    sureness,
     data_store: { total_keys: 12, total_bytes: 3_400 },
   };
   return { url: `http://${name}`, listedWallet: wallet(name), answer: parseStatus(body), silence: null };
@@ -55,6 +57,13 @@ http://c  bootstrapping  3 min ago  in 4 s           3    120    12  0          
 
 Peers that lack writes of a node, or do not answer it:
   http://a -> http://b: 3 records, 2.0 KiB; the peer cannot be reached`);
+});
+
+test('a ready node that does not say yet that a key is absent, and the members that it waits for', () => {
+  const waiting = { sure: false, by: null, waits_for: [wallet('b'), wallet('gone')] };
+  const shown = text(report([answering('a', { sureness: waiting }), answering('b', { sureness: { sure: true, waits_for: [] } }), answering('c', { state: 'syncing-secret', sureness: waiting })]));
+  expect(shown).toMatch(/\n\nNodes that do not say yet that a key is absent:\n {2}http:\/\/a waits for http:\/\/b, 0x\w+$/);
+  expect(text(report([answering('b')]))).not.toContain('absent');
 });
 
 test('two secrets, or two clusters, are not to be overlooked', () => {

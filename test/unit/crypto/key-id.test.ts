@@ -1,7 +1,7 @@
 /** Keys that peers name, remembered at a bounded cost. */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { keyIdOf } from '../../../src/sync/key-id.ts';
+import { keyIdOf } from '../../../src/crypto/key-id.ts';
 
 test.each([1, 64, 65, 1_024, 65_536])('a key of %i characters takes at most some 80', (length) => {
   expect(keyIdOf('9007199254740991', 'k'.repeat(length)).length).toBeLessThanOrEqual(81);

@@ -1,0 +1,96 @@
+/**
+ * Whether this node may say that a key is absent (protocol.md §10, "404 means absent"): tells the rule (`machines/sureness.ts`) what was
+ * observed, and keeps what follows. A request costs two looks at it: the store is still the one that it is sure of, and the node was
+ * not cut off for too long.
+ */
+import type { SurenessFigures } from '../domain/figures.ts';
+import type { StoreId, Wallet } from '../domain/ids.ts';
+import type { Member } from '../domain/membership.ts';
+import type { Clock, Log } from '../domain/ports.ts';
+import { isSure, nextSureness, UNSURE, waitsFor, type Sureness, type SurenessEvent, type SurenessLimits } from '../machines/sureness.ts';
+import type { MergedMember, SureListener } from '../sync/sure-members.ts';
+
+export interface SurenessKeeperModules {
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly log: Log;
+  readonly storeId: () => StoreId;
+  /** The store_id that a member named last; null where it names none. */
+  readonly storeIdOf: (member: Member) => string | null;
+  readonly isStale: () => boolean;
+}
+
+export class SurenessKeeper implements SureListener {
+  readonly #limits: SurenessLimits;
+  readonly #modules: SurenessKeeperModules;
+  #state: Sureness = UNSURE;
+
+  constructor(limits: SurenessLimits, modules: SurenessKeeperModules) {
+    this.#limits = limits;
+    this.#modules = modules;
+  }
+
+  /** A node that is stale answers like one that is not sure. */
+  isSure(): boolean {
+    return this.hasBecomeSure() && !this.#modules.isStale();
+  }
+
+  /** Stale or not: nobody has to be asked any more. */
+  hasBecomeSure(): boolean {
+    return isSure(this.#state) && this.#state.store === this.#modules.storeId();
+  }
+
+  waitsFor(): readonly Wallet[] {
+    this.#noteStore();
+    return waitsFor(this.#state);
+  }
+
+  figures(): SurenessFigures {
+    return { sure: this.isSure(), by: this.hasBecomeSure() ? this.#state.by : null, waitsFor: this.waitsFor() };
+  }
+
+  /** What a node_tick of an eligible member knows. @param claimedHere the hash that the store is under was claimed by this process */
+  noteTick(others: readonly Member[], claimedHere: boolean): void {
+    this.#observe({ type: 'members.read', others: others.map(({ wallet }) => wallet) });
+    if (claimedHere) this.#observe({ type: 'hash.claimed', store: this.#modules.storeId() });
+  }
+
+  noteAskingBegan(): void {
+    this.#observe({ type: 'asking.began', nowMs: this.#modules.clock.monotonicMs() });
+  }
+
+  noteAskingEnded(): void {
+    this.#observe({ type: 'asking.ended', nowMs: this.#modules.clock.monotonicMs() });
+  }
+
+  onAnswered(member: Member, sure: boolean): void {
+    this.#observe({ type: 'member.answered', wallet: member.wallet, storeId: this.#modules.storeIdOf(member), sure });
+  }
+
+  onSilent({ wallet }: Member): void {
+    this.#observe({ type: 'member.silent', wallet, nowMs: this.#modules.clock.monotonicMs() });
+  }
+
+  onMerged(member: Member, merged: MergedMember): void {
+    this.#observe({ type: 'member.merged', ...merged, wallet: member.wallet, storeId: this.#modules.storeIdOf(member) });
+  }
+
+  /** Another store than before begins with nothing known. */
+  #noteStore(): void {
+    const store = this.#modules.storeId();
+    if (this.#state.store !== store) this.#state = nextSureness(this.#state, { type: 'store.began', store }, this.#limits);
+  }
+
+  #observe(event: SurenessEvent): void {
+    const { log } = this.#modules;
+    this.#noteStore();
+    const before = this.#state;
+    this.#state = nextSureness(before, event, this.#limits);
+    const { by } = this.#state;
+    if (before.by !== null || by === null) return;
+    if (by === 'in_vain') {
+      log.error('no member has let this node become sure of its store for an hour: from now on it says that keys are absent all the same', {
+        waited_for: waitsFor(before).length,
+      });
+    } else log.info('this node is sure of its store: it may say that a key is absent', { by });
+  }
+}

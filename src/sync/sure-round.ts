@@ -1,0 +1,112 @@
+/**
+ * Asks members until this node is sure of its store (protocol.md §10, "404 means absent"): whether they are sure, and for what is not
+ * here. One round asks each member that the rule waits for once; one that failed rests as it does for anti-entropy. Who is sure asks
+ * nobody.
+ */
+import { DeadlineError, within } from '../domain/deadline.ts';
+import { InvariantError } from '../domain/errors.ts';
+import type { FailureLog } from '../domain/failure-log.ts';
+import type { Wallet } from '../domain/ids.ts';
+import type { Member } from '../domain/membership.ts';
+import type { Clock, Log } from '../domain/ports.ts';
+import type { AntiEntropy } from './anti-entropy.ts';
+import type { Replica } from './replica.ts';
+import type { Replicas } from './replicas.ts';
+
+/** Members asked at once: each may have a page of its records here. */
+const MAX_PARALLEL = 4;
+/** How long a node that is about to be ready asks first; what is left is asked while it serves. Milliseconds. */
+export const BEFORE_READY_TIMEOUT_MS = 1_000;
+/** One round: a store that takes longer is taken over further by the next one. Milliseconds. */
+const ROUND_TIMEOUT_MS = 600_000;
+
+export interface SureRoundModules {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly failures: Pick<FailureLog, 'note'>;
+  readonly replicas: Pick<Replicas, 'of'>;
+  readonly antiEntropy: Pick<AntiEntropy, 'compareWith' | 'takeFrom'>;
+  readonly sureness: {
+    hasBecomeSure(): boolean;
+    waitsFor(): readonly Wallet[];
+    noteAskingBegan(): void;
+    noteAskingEnded(): void;
+  };
+  /** False while this node cannot vouch for what it holds. */
+  readonly mayCompare: () => boolean;
+  /** A round of anti-entropy came to its end: all that the peer holds is here. */
+  readonly onCompared: () => void;
+}
+
+type Ask = (member: Member, replica: Replica, signal: AbortSignal) => Promise<boolean>;
+
+export class SureRound {
+  readonly #modules: SureRoundModules;
+  #running = false;
+
+  constructor(modules: SureRoundModules) {
+    this.#modules = modules;
+  }
+
+  /** Of a node that is not ready: it sends nothing of its store, and its readiness does not wait long for it. @throws the signal's reason, InvariantError */
+  async beforeReady(others: readonly Member[], signal: AbortSignal): Promise<void> {
+    await this.#run(others, BEFORE_READY_TIMEOUT_MS, signal, (...asked) => this.#modules.antiEntropy.takeFrom(...asked));
+  }
+
+  /** Of a ready node, at each sync_tick of the interval. @throws as `beforeReady` */
+  async whileReady(others: readonly Member[], signal: AbortSignal): Promise<void> {
+    await this.#run(others, ROUND_TIMEOUT_MS, signal, async (...asked) => {
+      const said = await this.#modules.antiEntropy.compareWith(...asked);
+      if (said) this.#modules.onCompared();
+      return said;
+    });
+  }
+
+  async #run(others: readonly Member[], timeoutMs: number, signal: AbortSignal, ask: Ask): Promise<void> {
+    const { clock, sureness, mayCompare } = this.#modules;
+    if (this.#running || sureness.hasBecomeSure() || !mayCompare()) return;
+    this.#running = true;
+    const settled = new AbortController();
+    try {
+      sureness.noteAskingBegan();
+      await within(clock, 'asking which members are sure', timeoutMs, signal, async (limit) => {
+        const left = new Map(others.map((member) => [member.wallet, member]));
+        // What one has answered says who is needed next.
+        const next = (): Member | undefined => {
+          const wallet = sureness.waitsFor().find((waitedFor) => left.has(waitedFor));
+          const member = wallet === undefined ? undefined : left.get(wallet);
+          if (wallet !== undefined) left.delete(wallet);
+          return member;
+        };
+        const either = AbortSignal.any([limit, settled.signal]);
+        const worker = async (): Promise<void> => {
+          for (let member = next(); member !== undefined && !either.aborted; member = next()) {
+            await this.#ask(member, either, ask);
+            if (sureness.hasBecomeSure()) settled.abort(new Error('this node is sure'));
+          }
+        };
+        await Promise.all(Array.from({ length: Math.min(MAX_PARALLEL, others.length) }, worker));
+      });
+    } catch (error) {
+      if (signal.aborted || !(error instanceof DeadlineError)) throw error;
+    } finally {
+      this.#running = false;
+    }
+    sureness.noteAskingEnded();
+  }
+
+  async #ask(member: Member, signal: AbortSignal, ask: Ask): Promise<void> {
+    const replica = this.#modules.replicas.of(member);
+    const { rest } = replica.antiEntropy;
+    if (!rest.isOver) return;
+    try {
+      await ask(member, replica, signal);
+      rest.noteSuccess();
+    } catch (error) {
+      if (error instanceof InvariantError) throw error;
+      if (signal.aborted) return;
+      rest.noteFailure();
+      this.#modules.failures.note(this.#modules.log, 'asking a member whether it is sure', error, { peer: member.wallet });
+    }
+  }
+}

@@ -1,0 +1,113 @@
+/** When a node may say that a key is absent (protocol.md §10, "404 means absent"): one row for each way to get there, and for what does not do. */
+import { describe, expect, test } from '@jest/globals';
+import type { StoreId, Wallet } from '../../../src/domain/ids.ts';
+import { IN_VAIN_MS, isSure, nextSureness, UNSURE, waitsFor, type Sureness, type SurenessEvent } from '../../../src/machines/sureness.ts';
+
+const SILENCE_MS = 60_000;
+const STORE = 'store 1' as StoreId;
+const NEXT_STORE = 'store 2' as StoreId;
+
+const began: SurenessEvent = { type: 'store.began', store: STORE };
+const claimed: SurenessEvent = { type: 'hash.claimed', store: STORE };
+const members = (...others: readonly string[]): SurenessEvent => ({ type: 'members.read', others: others as Wallet[] });
+const says = (wallet: string, sure: boolean, storeId: string | null = `of ${wallet}`): SurenessEvent => ({ type: 'member.answered', wallet: wallet as Wallet, storeId, sure });
+const silent = (wallet: string, nowMs: number): SurenessEvent => ({ type: 'member.silent', wallet: wallet as Wallet, nowMs });
+interface Merge {
+  readonly sure?: boolean;
+  readonly leftOut?: boolean;
+  readonly store?: StoreId;
+  readonly storeId?: string | null;
+}
+const merged = (wallet: string, { sure = false, leftOut = false, store = STORE, storeId = `of ${wallet}` }: Merge = {}): SurenessEvent => ({
+  type: 'member.merged',
+  store,
+  wallet: wallet as Wallet,
+  storeId,
+  sure,
+  leftOut,
+});
+const askingBegan = (nowMs: number): SurenessEvent => ({ type: 'asking.began', nowMs });
+const askingEnded = (nowMs: number): SurenessEvent => ({ type: 'asking.ended', nowMs });
+/** All of a member that says that it is sure. */
+const given = (wallet: string): readonly SurenessEvent[] => [says(wallet, true), merged(wallet, { sure: true })];
+
+function after(...events: readonly SurenessEvent[]): Sureness {
+  return events.reduce((state, event) => nextSureness(state, event, { silenceMs: SILENCE_MS }), UNSURE);
+}
+
+describe('a node is sure', () => {
+  test.each<[string, Sureness['by'], readonly SurenessEvent[]]>([
+    ['once it has claimed the hash', 'claimed', [began, members('a', 'b'), claimed]],
+    ['once it has claimed the hash, before it has read who the members are', 'claimed', [began, claimed]],
+    ['as the only member', 'alone', [began, members()]],
+    ['as the only one that is left', 'alone', [began, members('a'), silent('a', 0), members()]],
+    ['with all of the only other member, which is sure', 'all_members', [began, members('a'), ...given('a')]],
+    ['with all of the only other member, which is not', 'all_members', [began, members('a'), says('a', false), merged('a')]],
+    ['with all of a sure member where the others say that they are not', 'sure_members', [began, members('a', 'b', 'c'), ...given('a'), says('b', false), says('c', false)]],
+    ['with all of two sure members, whatever others are', 'sure_members', [began, members('a', 'b', 'c'), ...given('a'), says('b', true), says('c', true), merged('b', { sure: true })]],
+    ['with all of a sure member where another one has been silent for too long', 'sure_members', [began, members('a', 'b'), ...given('a'), silent('b', 1_000), silent('b', 1_000 + SILENCE_MS)]],
+    ['with all of a sure member beside those of an older kind', 'sure_members', [began, members('a', 'old'), ...given('a'), says('old', false, null)]],
+    ['with everything of every other member where nobody is sure', 'all_members', [began, members('a', 'b'), says('a', false), merged('a'), says('b', false), merged('b')]],
+    ['with everything of every older member', 'all_members', [began, members('a', 'b'), merged('a', { storeId: null }), merged('b', { storeId: null })]],
+    ['where what was left out has come with a later comparison', 'all_members', [began, members('a'), merged('a', { sure: true, leftOut: true }), merged('a', { sure: true })]],
+    ['where the member that it waited for has left the registry', 'all_members', [began, members('a', 'b'), says('a', false), merged('a'), silent('b', 0), members('a')]],
+    ['after an hour in vain', 'in_vain', [began, members('a', 'b'), askingBegan(500), silent('a', 900), askingEnded(1_000), askingBegan(IN_VAIN_MS), askingEnded(IN_VAIN_MS + 500)]],
+  ])('%s', (_, by, events) => {
+    expect(after(...events.slice(0, -1)).by).toBeNull();
+    const state = after(...events);
+    expect([state.by, isSure(state), waitsFor(state)]).toEqual([by, true, []]);
+  });
+});
+
+describe('a node is not sure, and says whom it waits for:', () => {
+  test.each<[string, readonly string[], readonly SurenessEvent[]]>([
+    ['nothing has happened', [], []],
+    ['nobody was asked', ['a', 'b'], [began, members('a', 'b')]],
+    ['one sure member has given all, and another one that says so has not', ['b'], [began, members('a', 'b'), ...given('a'), says('b', true)]],
+    ['one sure member has given all, and another one was not heard yet', ['b'], [began, members('a', 'b'), ...given('a')]],
+    ['one sure member has given all, and another one has just begun to be silent', ['b'], [began, members('a', 'b'), ...given('a'), silent('b', 0), silent('b', SILENCE_MS - 1)]],
+    ['a member that is sure has given nothing', ['a'], [began, members('a', 'b'), says('a', true), says('b', false), merged('b')]],
+    ['records of the sure member were left out', ['a'], [began, members('a'), says('a', true), merged('a', { sure: true, leftOut: true })]],
+    ['a member gave all before it said that it is sure', ['a'], [began, members('a', 'b'), merged('a'), says('a', true), says('b', false)]],
+    ['one of two that are not sure has given nothing', ['b'], [began, members('a', 'b'), says('a', false), merged('a'), says('b', false)]],
+    ['one of two that are not sure is gone for good', ['b'], [began, members('a', 'b'), says('a', false), merged('a'), silent('b', 0), silent('b', SILENCE_MS)]],
+    ['an older member has given nothing, and nobody is sure', ['old'], [began, members('a', 'old'), says('a', false), merged('a'), says('old', false, null)]],
+    ['the member that has given all has another store by now', ['a', 'b'], [began, members('a', 'b'), says('b', false), merged('a'), says('a', false, 'its next store')]],
+    ['what was given is of the store before', ['a'], [began, members('a'), { type: 'store.began', store: NEXT_STORE }, merged('a', { sure: true })]],
+    ['who gave is no member', ['a'], [began, members('a'), merged('stranger', { sure: true })]],
+    ['a member has come whose records are not here', ['b'], [began, members('a'), says('a', false), members('a', 'b'), merged('a')]],
+    ['it has not asked for an hour yet', ['a'], [began, members('a'), askingBegan(1), silent('a', 1), askingEnded(IN_VAIN_MS)]],
+    ['the hash that was claimed is that of another store', ['a'], [{ type: 'store.began', store: NEXT_STORE }, members('a'), claimed]],
+    ['the own store is not known yet', [], [members()]],
+  ])('%s', (_, waiting, events) => {
+    const state = after(...events);
+    expect([state.by, waitsFor(state)]).toEqual([null, waiting]);
+  });
+});
+
+describe('once sure', () => {
+  const sure = [began, members('a'), merged('a')];
+
+  test.each<[string, readonly SurenessEvent[]]>([
+    ['when members come', [members('a', 'b', 'c')]],
+    ['when another one gives what cannot be taken', [members('a', 'b'), merged('b', { leftOut: true })]],
+    ['when all fall silent', [silent('a', 0), silent('a', SILENCE_MS)]],
+    ['when the same store is named again', [began]],
+  ])('it stays so %s', (_, events) => {
+    expect(after(...sure, ...events).by).toBe('all_members');
+  });
+
+  test('it is not when its store begins again: the same members are asked from the start', () => {
+    const state = after(...sure, { type: 'store.began', store: NEXT_STORE });
+    expect([state.by, waitsFor(state), state.askingSinceMs]).toEqual([null, ['a'], null]);
+  });
+
+  test('it is not when its store begins again, although it had claimed the hash before', () => {
+    expect(after(began, members('a'), claimed, { type: 'store.began', store: NEXT_STORE }).by).toBeNull();
+  });
+});
+
+test('a member that answers again is not taken for silent', () => {
+  const events = [began, members('a', 'b'), ...given('a'), silent('b', 0), says('b', true), silent('b', SILENCE_MS)];
+  expect([after(...events).by, waitsFor(after(...events))]).toEqual([null, ['b']]);
+});

@@ -1,0 +1,107 @@
+/** Keys whose record came and could not be taken (protocol.md §10, "404 means absent"): they are not absent until the record is here. */
+import { describe, expect, test } from '@jest/globals';
+import type { WireRecord } from '../../../src/domain/records.ts';
+import { LeftOut, MAX_LEFT_OUT, OVERFLOW_MS } from '../../../src/store/left-out.ts';
+import type { RecordStore } from '../../../src/store/record-store.ts';
+import { bytesOf, openStore, START_MS } from './open-store.ts';
+
+const APP = '7';
+const AHEAD_MS = 60_000;
+
+function record(fields: Partial<WireRecord> = {}): WireRecord {
+  return { key: 'k', value: '01'.repeat(40), version: { peer: 1 }, updated_at_ms: START_MS, tombstone: false, ttl_ms: 0, ...fields };
+}
+const AHEAD = record({ updated_at_ms: START_MS + AHEAD_MS });
+const TOMBSTONE = { value: null, tombstone: true } as const;
+
+const leftOut = (store: RecordStore, key = 'k', nowMs = START_MS): boolean => store.isLeftOut(APP, key, nowMs);
+
+describe('a key is left out', () => {
+  test('when its record is too far ahead, of the app that it is of', () => {
+    const { store } = openStore('a');
+    store.merge(APP, AHEAD, START_MS);
+    expect([leftOut(store), leftOut(store, 'other'), store.isLeftOut('8', 'k', START_MS), store.leftOut]).toEqual([true, false, false, 1]);
+  });
+
+  test('when there is no room for its record', () => {
+    const { store } = openStore('a', { maxStoreBytes: 100 });
+    store.merge(APP, record(), START_MS);
+    expect(leftOut(store)).toBe(true);
+  });
+
+  test.each<[string, Partial<WireRecord>]>([
+    ['does not decrypt', { value: 'ff'.repeat(40) }],
+    ['is too short', { value: '01' }],
+    ['has a bad clock', { version: { peer: -1 } }],
+  ])('but not when its record %s: that is nobody\'s', (_, fields) => {
+    const { store } = openStore('a');
+    expect(store.merge(APP, record(fields), START_MS).kind).toBe('rejected');
+    expect(leftOut(store)).toBe(false);
+  });
+});
+
+describe('a key that was left out', () => {
+  function withLeftOut() {
+    const { store } = openStore('a');
+    store.merge(APP, AHEAD, START_MS);
+    return store;
+  }
+
+  test('is so no more once the record has come', () => {
+    const store = withLeftOut();
+    expect(store.merge(APP, AHEAD, START_MS + AHEAD_MS).kind).toBe('merged');
+    expect([leftOut(store), store.leftOut]).toEqual([false, 0]);
+  });
+
+  test('is so no more once a later record has come', () => {
+    const store = withLeftOut();
+    store.merge(APP, record({ ...TOMBSTONE, version: { peer: 2 }, updated_at_ms: AHEAD.updated_at_ms + 1 }), START_MS + AHEAD_MS);
+    expect(leftOut(store)).toBe(false);
+  });
+
+  test('stays so when an earlier record comes, which may be a tombstone', () => {
+    const store = withLeftOut();
+    store.merge(APP, record(TOMBSTONE), START_MS);
+    expect(leftOut(store)).toBe(true);
+  });
+
+  test('stays so when it is written and deleted here: the record that is to come wins', () => {
+    const store = withLeftOut();
+    store.put(APP, 'k', bytesOf(40), 0, START_MS);
+    store.delete(APP, 'k', START_MS + 1);
+    expect(leftOut(store)).toBe(true);
+  });
+
+  test('is forgotten with the store', () => {
+    const store = withLeftOut();
+    store.reset();
+    expect([leftOut(store), store.leftOut]).toEqual([false, 0]);
+  });
+});
+
+describe('more keys than are remembered', () => {
+  const leave = (keys: LeftOut, count: number, nowMs = START_MS): void => {
+    for (let index = 0; index < count; index += 1) keys.note(APP, { key: `k${index}`, updatedAtMs: START_MS }, nowMs);
+  };
+
+  test('may be any, for an hour after the last one', () => {
+    const keys = new LeftOut();
+    leave(keys, MAX_LEFT_OUT);
+    expect([keys.size, keys.isOverfull(START_MS)]).toEqual([MAX_LEFT_OUT, false]);
+    keys.note(APP, { key: 'one more', updatedAtMs: START_MS }, START_MS);
+    expect([keys.size, keys.has(APP, 'one more'), keys.isOverfull(START_MS), keys.isOverfull(START_MS + OVERFLOW_MS)]).toEqual([MAX_LEFT_OUT, false, true, false]);
+  });
+
+  test('are not counted where the same keys come again', () => {
+    const keys = new LeftOut();
+    leave(keys, MAX_LEFT_OUT);
+    leave(keys, MAX_LEFT_OUT);
+    expect(keys.isOverfull(START_MS)).toBe(false);
+  });
+
+  test('make a store answer for every key that it may have been left out', () => {
+    const { store } = openStore('a', { maxStoreBytes: 100 });
+    for (let index = 0; index <= MAX_LEFT_OUT; index += 1) store.merge(APP, record({ key: `k${index}` }), START_MS);
+    expect([leftOut(store, 'any'), leftOut(store, 'any', START_MS + OVERFLOW_MS)]).toEqual([true, false]);
+  });
+});

@@ -1,0 +1,187 @@
+/**
+ * How a node that begins with an empty store becomes sure of it (protocol.md §10, "404 means absent"): real stores on a network in
+ * memory; who lies bends its answers.
+ */
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { RefusalError } from '../../../src/domain/errors.ts';
+import { Network, type ReplicatingNode } from '../../support/replicating-nodes.ts';
+
+const NEVER = new AbortController().signal;
+const SILENCE_MS = 60_000;
+
+let network: Network;
+/** `n` has begun with an empty store beside `a` and `b`, which hold the same. */
+let n: ReplicatingNode;
+let a: ReplicatingNode;
+let b: ReplicatingNode;
+
+beforeEach(() => {
+  network = new Network();
+  n = network.add('n');
+  a = network.add('a');
+  b = network.add('b');
+  a.sureWord = true;
+  b.sureWord = true;
+  n.sureness.noteTick(n.others(), false);
+  hold('k1', a, b);
+  hold('k2', a, b);
+});
+
+/** A record of the first, which all of them have. */
+function hold(key: string, first: ReplicatingNode, ...others: readonly ReplicatingNode[]): void {
+  first.put(key, `value of ${key}`);
+  for (const other of others) other.store.merge('100', first.store.recordOf('100', key), network.clock.nowMs());
+}
+
+const lieWithEmptyStore = (liar: ReplicatingNode): void => {
+  liar.bend = (answer, { inner }) => (inner['type'] === 'snapshot_request' ? { ...answer, data: {}, next_cursor: undefined, complete: undefined, sure: true } : answer);
+};
+
+/** What a node_tick does for a node whose first snapshot is missing. */
+async function firstTick(): Promise<void> {
+  await n.fetchSnapshot();
+  await n.sureRound.beforeReady(n.others(), NEVER);
+}
+const serve = (): Promise<void> => n.sureRound.whileReady(n.others(), NEVER);
+const held = (): readonly (string | null)[] => [n.read('k1'), n.read('k2')];
+const ALL = ['value of k1', 'value of k2'];
+const waitingFor = (): readonly string[] => n.sureness.waitsFor().map((wallet) => network.nameOf(wallet));
+
+describe('before it is ready', () => {
+  test('it is sure with the snapshot of one sure member and the root of another', async () => {
+    await firstTick();
+    expect([n.sureness.figures().by, held(), waitingFor()]).toEqual(['all_members', ALL, []]);
+    expect([...a.types(), ...b.types()].sort()).toEqual(['digest_request', 'snapshot_request']);
+  });
+
+  test('it is sure with all of one sure member where the other one is not ready', async () => {
+    b.before = () => {
+      throw new RefusalError('service_unavailable', 'the master secret is not confirmed');
+    };
+    await firstTick();
+    expect([n.sureness.figures().by, held()]).toEqual(['sure_members', ALL]);
+  });
+
+  test('it takes what a second sure member has more, and sends nothing of its own', async () => {
+    n.put('own', 'written before');
+    hold('k3', b);
+    await firstTick();
+    expect([n.sureness.isSure(), held(), n.read('k3')]).toEqual([true, ALL, 'value of k3']);
+    expect([...a.types(), ...b.types()]).not.toContain('delta');
+  });
+
+  test.each(['a', 'b'])('it loses nothing by %s, which calls an empty store complete', async (name) => {
+    lieWithEmptyStore(name === 'a' ? a : b);
+    await firstTick();
+    await serve();
+    expect([n.sureness.isSure(), held()]).toEqual([true, ALL]);
+  });
+
+  test('it does not wait for a member that does not answer', async () => {
+    network.setWay(n, b, 'hang');
+    await n.fetchSnapshot();
+    const settling = n.sureRound.beforeReady(n.others(), NEVER);
+    await network.clock.advance(1_000);
+    await settling;
+    expect([n.sureness.isSure(), held(), waitingFor()]).toEqual([false, ALL, ['b']]);
+  });
+});
+
+describe('while it serves', () => {
+  beforeEach(async () => {
+    network.setWay(n, b, 'cut');
+    await firstTick();
+  });
+
+  test('it is not sure by one member alone while another one may say something else', async () => {
+    expect([n.sureness.isSure(), waitingFor()]).toEqual([false, ['b']]);
+    await network.clock.advance(2_000);
+    await serve();
+    expect(n.sureness.isSure()).toBe(false);
+  });
+
+  test('it is sure once the other one is back', async () => {
+    network.setWay(n, b, 'open');
+    hold('k3', b);
+    await network.clock.advance(2_000);
+    await serve();
+    expect([n.sureness.isSure(), n.read('k3'), waitingFor()]).toEqual([true, 'value of k3', []]);
+  });
+
+  test('it is sure once the other one has been silent for too long', async () => {
+    await network.clock.advance(SILENCE_MS);
+    await serve();
+    expect([n.sureness.figures().by, held()]).toEqual(['sure_members', ALL]);
+  });
+
+  test('it asks nobody any more once it is sure', async () => {
+    await network.clock.advance(SILENCE_MS);
+    await serve();
+    const before = network.requests.length;
+    await serve();
+    expect(network.requests.length).toBe(before);
+  });
+});
+
+describe('it is not sure', () => {
+  test('while nobody is reached, until an hour has passed: that is said as an error', async () => {
+    network.isolate(n);
+    await serve();
+    expect([n.sureness.isSure(), waitingFor()]).toEqual([false, ['a', 'b']]);
+    await network.clock.advance(3_600_000);
+    await serve();
+    expect([n.sureness.figures().by, n.log.lines.filter(({ level }) => level === 'error').length]).toEqual(['in_vain', 1]);
+  });
+
+  test('while a record of its sources is too far ahead of its clock, and is once it has come', async () => {
+    a.store.merge('100', { ...a.store.recordOf('100', 'k1'), key: 'later', updated_at_ms: network.clock.nowMs() + 60_000 }, network.clock.nowMs() + 60_000);
+    b.store.merge('100', a.store.recordOf('100', 'later'), network.clock.nowMs() + 60_000);
+    await firstTick();
+    expect([n.sureness.isSure(), held(), n.store.isLeftOut('100', 'later', network.clock.nowMs())]).toEqual([false, ALL, true]);
+    await network.clock.advance(60_000);
+    await serve();
+    expect([n.sureness.isSure(), n.store.isLeftOut('100', 'later', network.clock.nowMs())]).toEqual([true, false]);
+  });
+
+  test('with a store that begins again', async () => {
+    await firstTick();
+    expect(n.sureness.isSure()).toBe(true);
+    n.loseStore();
+    expect([n.sureness.isSure(), waitingFor()]).toEqual([false, ['a', 'b']]);
+  });
+
+  test('while it is stale', async () => {
+    await firstTick();
+    network.isolate(n);
+    await network.clock.advance(86_400_001);
+    expect([n.sureness.isSure(), n.sureness.hasBecomeSure(), n.sureness.figures()]).toEqual([false, true, { sure: false, by: 'all_members', waitsFor: [] }]);
+  });
+
+  test('by a member that became sure after it had given what it had', async () => {
+    a.sureWord = false;
+    b.before = () => {
+      throw new RefusalError('service_unavailable', 'the master secret is not confirmed');
+    };
+    await firstTick();
+    expect([n.sureness.isSure(), held(), waitingFor()]).toEqual([false, ALL, ['b']]);
+    a.sureWord = true;
+    await network.clock.advance(2_000);
+    n.sureness.onAnswered(a.member, true);
+    expect([n.sureness.isSure(), waitingFor()]).toEqual([false, ['a']]);
+    await serve();
+    expect(n.sureness.figures().by).toBe('sure_members');
+  });
+});
+
+test('beside members of an older kind it is sure with everything of each', async () => {
+  network = new Network();
+  const older = [network.add('old-1', { kind: 'older' }), network.add('old-2', { kind: 'older' })] as const;
+  n = network.add('n');
+  n.sureness.noteTick(n.others(), false);
+  hold('k1', older[0], older[1]);
+  hold('k2', older[1]);
+  await firstTick();
+  expect(n.sureness.isSure()).toBe(false);
+  await serve();
+  expect([n.sureness.figures().by, held()]).toEqual(['all_members', ALL]);
+});
