@@ -21,7 +21,6 @@ import { EventRecord } from './event-record.ts';
 import { FaultActions } from './faults/fault-actions.ts';
 import type { FaultScene } from './faults/fault-scene.ts';
 import type { WriteHistory } from './watch/write-history.ts';
-import { AWAITED } from './watch/awaited.ts';
 import { ClusterWatch } from './watch/cluster-watch.ts';
 import { short } from './watch/node-watch.ts';
 import { nodeName, step as stepForm, type RequestStep, type Scenario, type Step } from './scenario.ts';
@@ -296,7 +295,7 @@ export class Simulation implements LifeListener, FaultScene {
   }
 
   report(invariant: string, detail: string, node?: string): void {
-    if (this.violation !== null || AWAITED.has(invariant)) return;
+    if (this.violation !== null) return;
     this.violation = { invariant, detail, node: node ?? null, atMs: this.timeline.nowMs };
     this.note(`BROKEN ${invariant}: ${detail}`);
     this.#events?.onViolation(this.violation);

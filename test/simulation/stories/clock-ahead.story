@@ -1,5 +1,5 @@
 # The clock of one node is a minute ahead. Its writes are refused for the time being, nothing behind them is blocked, and once
-# their time has come they are taken (protocol.md §10, Rejections).
+# their time has come they are taken (protocol.md §10, Rejections). Until then nobody calls such a key absent ("404 means absent").
 
 > cluster nodes=3
 > run 20s
@@ -26,13 +26,13 @@ ok
 ok, on 1 more
 > run 5s
 > get b future
-not_found
+unready
 > run 3m
 > get b future
 red
 > get c future
 red
 > stores
-a: 2 keys of 2 records, 5c6609b2
-b: 2 keys of 2 records, 5c6609b2
-c: 2 keys of 2 records, 5c6609b2
+a: 2 keys of 2 records, 299b2c9f
+b: 2 keys of 2 records, 299b2c9f
+c: 2 keys of 2 records, 299b2c9f

@@ -32,6 +32,6 @@ two
 > get c session
 two
 > stores
-a: 1 keys of 1 records, 9937be66
-b: 1 keys of 1 records, 9937be66
-c: 1 keys of 1 records, 9937be66
+a: 1 keys of 1 records, 4888d59a
+b: 1 keys of 1 records, 4888d59a
+c: 1 keys of 1 records, 4888d59a

@@ -57,6 +57,6 @@ red
 ok, on 2 more
 > run 30s
 > stores
-a: 19 keys of 19 records, a0c3cfb2
-b: 19 keys of 19 records, a0c3cfb2
-c: 19 keys of 19 records, a0c3cfb2
+a: 19 keys of 19 records, e0566b23
+b: 19 keys of 19 records, e0566b23
+c: 19 keys of 19 records, e0566b23

@@ -43,6 +43,6 @@ blue
 > get c kept
 green
 > stores
-a: 2 keys of 2 records, 455836c1
-b: 2 keys of 2 records, 455836c1
-c: 2 keys of 2 records, 455836c1
+a: 2 keys of 2 records, 849fc489
+b: 2 keys of 2 records, 849fc489
+c: 2 keys of 2 records, 849fc489

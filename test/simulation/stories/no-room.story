@@ -1,6 +1,6 @@
 # Nobody else has room for what one node wrote, and then that node is cut off for longer than deleted keys are remembered. The
 # acknowledged sequences of its peers are past the write, as they must be for what comes behind it; it is not lost for that,
-# for nobody can have deleted what nobody took (protocol.md §4, Ages; §10, Rejections).
+# for nobody can have deleted what nobody took (protocol.md §4, Ages; §10, Rejections). While it is stale it lists nothing.
 
 > cluster nodes=3 TOMBSTONE_RETENTION_MS=60000 DATA_SYNC_INTERVAL_SECONDS=5 a.MAX_STORE_BYTES=2000 b.MAX_STORE_BYTES=2000
 > run 25s
@@ -26,13 +26,13 @@ ok
 ok, on 2 more
 > run 5s
 > stores
-a: 1 keys of 1 records, 439a2950
-b: 1 keys of 1 records, 439a2950
-c: 2 keys of 2 records, 6afe3eb1
+a: 1 keys of 1 records, d780f05e
+b: 1 keys of 1 records, d780f05e
+c: 2 keys of 2 records, a5b05069
 > fault partition on c for 70s
 > run 65s
 > list c
-large small
+unready
 > run 2m
 > status
 a ready
@@ -43,6 +43,6 @@ large small
 > get c small
 blue
 > stores
-a: 1 keys of 1 records, 439a2950
-b: 1 keys of 1 records, 439a2950
-c: 2 keys of 2 records, 6afe3eb1
+a: 1 keys of 1 records, d780f05e
+b: 1 keys of 1 records, d780f05e
+c: 2 keys of 2 records, a5b05069

@@ -62,7 +62,7 @@ d ready
 > get d new
 green
 > stores
-a: 2 keys of 2 records, 2ece7ba6
-b: 2 keys of 2 records, 2ece7ba6
-c: 2 keys of 2 records, 2ece7ba6
-d: 2 keys of 2 records, 2ece7ba6
+a: 2 keys of 2 records, 081bdb58
+b: 2 keys of 2 records, 081bdb58
+c: 2 keys of 2 records, 081bdb58
+d: 2 keys of 2 records, 081bdb58

@@ -36,6 +36,6 @@ red
 ok, on 2 more
 > run 20s
 > stores
-a: 2 keys of 2 records, d725ebba
-b: 2 keys of 2 records, d725ebba
-c: 2 keys of 2 records, d725ebba
+a: 2 keys of 2 records, f4e0bea7
+b: 2 keys of 2 records, f4e0bea7
+c: 2 keys of 2 records, f4e0bea7

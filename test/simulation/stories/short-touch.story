@@ -43,6 +43,6 @@ not_found
 > get a alone
 blue
 > stores
-a: 1 keys of 1 records, 1407c226
-b: 1 keys of 1 records, 1407c226
-c: 1 keys of 1 records, 1407c226
+a: 1 keys of 1 records, c5db7e41
+b: 1 keys of 1 records, c5db7e41
+c: 1 keys of 1 records, c5db7e41
