@@ -8,6 +8,8 @@ const common = {
     ],
   },
   testEnvironment: 'node',
+  // A package of the same name lies in each of what is built here.
+  modulePathIgnorePatterns: ['<rootDir>/artifacts/', '<rootDir>/dist/'],
   testEnvironmentOptions: { customExportConditions: ['node', 'node-addons', 'development'] },
 };
 

@@ -3,7 +3,7 @@
  * calls is not there. What only a visualiser needs lies beside it and is loaded when it is asked for. Its source map names the
  * sources, so that the frames in a log do.
  */
-import { build as bundle, stop, type Plugin } from 'esbuild';
+import { build as bundle, stop, type BuildOptions, type Plugin } from 'esbuild';
 import { readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { join } from 'node:path';
@@ -71,33 +71,46 @@ const requireBuiltins: Plugin = {
   },
 };
 
+/** What is common to all that is bundled for Node. */
+const FOR_NODE = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node24',
+  external: [...EXTERNAL],
+  // Names of sources in a map then do not depend on where node_modules lies.
+  preserveSymlinks: true,
+  plugins: [leaveOut, requireBuiltins],
+  // Names stay: they are in frames, and classes tell themselves by theirs.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  // V8 keeps a source in half the memory when it is ASCII.
+  charset: 'ascii',
+  legalComments: 'none',
+  logLevel: 'warning',
+  logOverride: { 'import-is-undefined': 'silent' },
+  // CommonJS packages ask for Node's own modules.
+  banner: { js: "import { createRequire as createRequireOfBundle } from 'node:module'; const require = createRequireOfBundle(import.meta.url);" },
+} as const satisfies BuildOptions;
+
 /** @param folder where it goes; two levels below the folder of package.json, as `src/cli` is */
 export async function bundleNode(folder: string): Promise<void> {
   await bundle({
-    absWorkingDir: ROOT,
+    ...FOR_NODE,
     entryPoints: ['src/cli/node-program.ts'],
     outdir: folder,
-    bundle: true,
     splitting: true,
     chunkNames: 'node-[name]-[hash]',
-    platform: 'node',
-    format: 'esm',
-    target: 'node24',
-    external: [...EXTERNAL],
-    plugins: [leaveOut, requireBuiltins],
-    // Names stay: they are in frames, and classes tell themselves by theirs.
-    minifyWhitespace: true,
-    minifySyntax: true,
-    // V8 keeps a source in half the memory when it is ASCII.
-    charset: 'ascii',
     sourcemap: 'linked',
     sourcesContent: false,
-    legalComments: 'none',
-    logLevel: 'warning',
-    logOverride: { 'import-is-undefined': 'silent' },
-    // CommonJS packages ask for Node's own modules.
-    banner: { js: "import { createRequire as createRequireOfBundle } from 'node:module'; const require = createRequireOfBundle(import.meta.url);" },
   });
   // Its process would stay otherwise.
+  await stop();
+}
+
+/** The thread of the visualiser, for an image, which has no modules. @param folder where it goes, beside that of the bundle */
+export async function bundleWorker(folder: string): Promise<void> {
+  await bundle({ ...FOR_NODE, entryPoints: ['src/visualizer/layout-worker.ts'], outdir: folder });
   await stop();
 }

@@ -1,0 +1,2 @@
+/** For the building of the image. */
+export function runtime(): string;

@@ -1,0 +1,182 @@
+/**
+ * The image's root file system, built as `npm run image` builds it: the same bytes in another folder on another day, small, with nothing
+ * that a node does not need; and its node runs as on the platform: alone with these files, by the Dockerfile's command and environment,
+ * in strict mode, as root and as somebody else, writing nothing, and it comes back after it was killed.
+ *
+ * Root runs it by chroot. Who is not root has the dynamic linker of the image run it with the image's libraries, and this says so.
+ */
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, copyFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import process from 'node:process';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { peakResidentMiB } from '../../bench/process-figures.ts';
+import { CONFIRMATIONS } from '../../src/dev/cluster.ts';
+import type { ClusterNode } from '../../src/dev/cluster-node.ts';
+import { KMS_APP_ID } from '../../src/dev/dev-chain.ts';
+import { waitUntil } from '../../src/dev/waiting.ts';
+import { readDockerfile } from '../support/dockerfile.ts';
+import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
+import { startEnclaveCluster, type EnclaveCluster } from './support/enclave-cluster.ts';
+import { StartedCommand } from './support/started-command.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+/** What a build reads of a checkout. */
+const SOURCES = ['launch', 'scripts', 'src', 'package.json', 'package-lock.json'];
+const MAX_BYTES = 150_000_000;
+/** Of the memory of an enclave that is small. MiB. */
+const MAX_RESIDENT_MIB = 256;
+/** Of the image that a build says. */
+interface Built {
+  readonly tar: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'image-'));
+const root = join(folder, 'root');
+let built: Built;
+
+async function build(checkout: string, environment: NodeJS.ProcessEnv, out: string): Promise<Built> {
+  const command = new StartedCommand(process.execPath, [join(checkout, 'scripts', 'image.ts'), '--out', out], environment, checkout);
+  const { code, stdout, stderr } = await command.ended;
+  await command.clear();
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  return JSON.parse(stdout) as Built;
+}
+
+beforeAll(async () => {
+  built = await build(ROOT, { SOURCE_DATE_EPOCH: '1700000000' }, join(folder, 'first'));
+  mkdirSync(root);
+  execFileSync('tar', ['-xpf', built.tar, '-C', root]);
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('the root file system', () => {
+  test('is the same from another folder, on another day, under another umask', async () => {
+    const checkout = join(folder, 'elsewhere', 'checkout');
+    mkdirSync(checkout, { recursive: true });
+    // Files of today, wherever the others are from.
+    for (const name of SOURCES) cpSync(join(ROOT, name), join(checkout, name), { recursive: true });
+    symlinkSync(join(ROOT, 'node_modules'), join(checkout, 'node_modules'));
+    const before = process.umask(0o077);
+    const again = await build(checkout, { SOURCE_DATE_EPOCH: '1700000000', TZ: 'Asia/Tokyo', LANG: 'C' }, join(folder, 'second')).finally(() => process.umask(before));
+    expect(again.sha256).toBe(built.sha256);
+    process.stdout.write(`image: ${built.bytes} bytes, sha256 ${built.sha256}\n`);
+  });
+
+  test('is small, and has no shell, no npm, no sources and nobody who may become somebody else', () => {
+    expect(built.bytes).toBeLessThanOrEqual(MAX_BYTES);
+    const files = filesOf(root);
+    expect(files.filter(({ path }) => /^(?:bin|sbin|usr)\//.test(path)).map(({ path }) => path)).toEqual(['bin/node']);
+    expect(files.filter(({ path }) => /(?:^|\/)(?:sh|bash|busybox|npm|npx)$|\.ts$|\.test\.|emulator/.test(path))).toEqual([]);
+    expect(files.filter(({ mode }) => (mode & 0o6022) !== 0)).toEqual([]);
+    for (const each of files) expect(each).toMatchObject({ seconds: 1_700_000_000 });
+  });
+
+  test('has the Node that npm brought, byte for byte', () => {
+    const brought = join(ROOT, 'node_modules', `node-${process.platform}-${process.arch}`, 'bin', 'node');
+    expect(readFileSync(join(root, 'bin', 'node')).equals(readFileSync(brought))).toBe(true);
+  });
+});
+
+describe('its node', () => {
+  let platform: EnclaveCluster;
+  let node: ClusterNode;
+  let running: ChildProcess | null = null;
+  let output = '';
+
+  beforeAll(async () => {
+    platform = await startEnclaveCluster({ nodes: 2, tickSeconds: 2, blockTimeSeconds: 0.25, plans: [{}, { start: false }] });
+    node = platform.cluster.node(2);
+    copyFileSync(platform.certificate.file, join(root, 'certificate.pem'));
+  });
+
+  afterAll(async () => {
+    running?.kill('SIGKILL');
+    await platform.close();
+  });
+
+  /** @param user id of who runs it, where root may choose */
+  function start(user: number): void {
+    const isRoot = process.getuid!() === 0;
+    const { stages, entryPoint } = readDockerfile();
+    const [program, ...args] = entryPoint as [string, ...string[]];
+    const chain = platform.cluster.chain;
+    const environment = {
+      ...stages.at(-1)!.environment,
+      BIND_ADDR: `0.0.0.0:${node.port}`,
+      NODE_URL: chain.url,
+      ODYN_URL: node.enclave.url,
+      CHAIN_ID: '31337',
+      NOVA_APP_REGISTRY_ADDRESS: chain.novaAppRegistry,
+      KMS_REGISTRY_ADDRESS: chain.kmsRegistry,
+      KMS_APP_ID: String(KMS_APP_ID),
+      KMS_NODE_TICK_SECONDS: '2',
+      CHAIN_CONFIRMATIONS: String(CONFIRMATIONS),
+      CHAIN_MAX_AGE_SECONDS: '0',
+      HTTP_PROXY: platform.proxy.url,
+      HTTPS_PROXY: platform.proxy.url,
+      NO_PROXY: 'localhost,127.0.0.1',
+      NODE_EXTRA_CA_CERTS: isRoot ? '/certificate.pem' : join(root, 'certificate.pem'),
+    };
+    const inRoot = (path: string): string => join(root, path);
+    running = isRoot
+      ? spawn('chroot', [`--userspec=${user}:${user}`, root, program, ...args], { env: { PATH: process.env['PATH'], ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
+      : spawn(linkerOf(root), ['--library-path', libraryPathOf(root), inRoot(program), ...args.map((arg) => (arg.startsWith('/') ? inRoot(arg) : arg))], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+    if (!isRoot) process.stdout.write('not root: the node of the image runs by the image\'s dynamic linker, without chroot\n');
+    output = '';
+    for (const stream of [running.stdout!, running.stderr!]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+  }
+
+  async function untilReady(): Promise<void> {
+    await waitUntil({ what: 'the node of the image being ready', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 50 }, async () => {
+      if (running!.exitCode !== null) throw new Error(`it ended: ${output.slice(-600)}`);
+      const readiness = (await node.tryStatus())?.readiness;
+      return readiness?.state === 'ready' ? null : (readiness?.reason ?? 'it does not answer');
+    });
+  }
+
+  async function ended(signal: NodeJS.Signals): Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }> {
+    const child = running!;
+    const end = Promise.withResolvers<{ code: number | null; signal: NodeJS.Signals | null }>();
+    child.once('close', (code: number | null, by: NodeJS.Signals | null) => end.resolve({ code, signal: by }));
+    child.kill(signal);
+    return end.promise;
+  }
+
+  test('becomes ready as root, is killed, becomes ready again as somebody else, and stops in order, having written nothing', async () => {
+    const before = filesOf(root);
+    start(0);
+    await untilReady();
+    expect(output).not.toContain('no native secp256k1');
+    expect(peakResidentMiB(running!.pid!)).toBeLessThan(MAX_RESIDENT_MIB);
+    expect(await ended('SIGKILL')).toEqual({ code: null, signal: 'SIGKILL' });
+    start(65_534);
+    await untilReady();
+    expect(await ended('SIGTERM')).toEqual({ code: 0, signal: null });
+    expect(filesOf(root)).toEqual(before);
+  });
+});
+
+function filesOf(below: string) {
+  return readdirSync(below, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => {
+      const path = join(entry.parentPath, entry.name);
+      const { mode, size, mtimeMs } = statSync(path);
+      return { path: relative(below, path), mode: mode & 0o7777, size, seconds: Math.floor(mtimeMs / 1_000) };
+    })
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+function linkerOf(image: string): string {
+  const found = ['lib64', 'lib'].map((name) => join(image, name)).filter((path) => existsSync(path)).flatMap((path) => readdirSync(path).map((name) => join(path, name)));
+  return found.find((path) => /\/ld-linux-[^/]+$/.test(path))!;
+}
+
+function libraryPathOf(image: string): string {
+  return [...new Set(filesOf(image).filter(({ path }) => /\.so(?:\.|$)/.test(path)).map(({ path }) => join(image, path, '..')))].join(':');
+}
