@@ -3,19 +3,36 @@ import { createServer, STATUS_CODES, type RequestListener, type Server, type Ser
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { RefusalError } from '../domain/errors.ts';
+import type { Clock } from '../domain/ports.ts';
 import { errorAnswer } from './error-table.ts';
 import { LingeringCloses } from './lingering-close.ts';
 import type { MessageClasses } from './message-classes.ts';
 import { SocketBook } from './socket-book.ts';
 
-/** Connections at once; for one more, the one that has been idle longest is closed. */
-const MAX_CONNECTIONS = 2_048;
-/** Time for a request's headers, and for all of it; and how often they are looked at. Milliseconds. */
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
-const CHECK_EVERY_MS = 1_000;
-/** How long an idle connection is kept: longer than the 90 s of the callers, so that they close first. Milliseconds. */
-const KEEP_ALIVE_MS = 100_000;
+export interface ServerLimits {
+  /** Connections at once; for one more, the one that has been idle longest is closed. */
+  readonly maxConnections: number;
+  /** Time for a request's headers, and for all of it. Milliseconds. */
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  /** Time for an answer that has been made to be taken: an answer that nobody reads holds memory. Milliseconds. */
+  readonly answerTimeoutMs: number;
+  /** How often all of these are looked at. Milliseconds. */
+  readonly checkEveryMs: number;
+  /** How long an idle connection is kept. Milliseconds. */
+  readonly keepAliveMs: number;
+}
+
+/** Of protocol.md §10: a body ends within 30 s; callers keep connections for 90 s, and are to close them first. */
+export const SERVER_LIMITS: ServerLimits = {
+  maxConnections: 2_048,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 30_000,
+  answerTimeoutMs: 60_000,
+  checkEveryMs: 1_000,
+  keepAliveMs: 100_000,
+};
+
 /** Bytes of all headers together. */
 const MAX_HEADER_BYTES = 16 * 1024;
 
@@ -33,11 +50,7 @@ function refuseBadRequest(error: NodeJS.ErrnoException, socket: Duplex & { reado
     socket.destroy();
     return;
   }
-  const refusal =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? new RefusalError('payload_too_large', `the headers are longer than ${MAX_HEADER_BYTES} bytes`)
-      : new RefusalError('bad_request', 'this is no valid HTTP request');
-  const { status, body } = errorAnswer(refusal);
+  const { status, body } = errorAnswer(refusalFor(error));
   const text = JSON.stringify(body);
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
@@ -48,16 +61,31 @@ function refuseBadRequest(error: NodeJS.ErrnoException, socket: Duplex & { reado
   socket.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy());
 }
 
+function refusalFor({ code }: NodeJS.ErrnoException): RefusalError {
+  if (code === 'HPE_HEADER_OVERFLOW') return new RefusalError('payload_too_large', `the headers are longer than ${MAX_HEADER_BYTES} bytes`);
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new RefusalError('bad_request', 'the request took too long to come');
+  return new RefusalError('bad_request', 'this is no valid HTTP request');
+}
+
 export interface ListenOptions {
-  /** Default: MAX_CONNECTIONS. */
-  readonly maxConnections?: number | undefined;
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  /** In place of `SERVER_LIMITS`. */
+  readonly limits?: Partial<ServerLimits>;
+}
+
+export interface ListenModules {
+  readonly listener: RequestListener;
+  readonly clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>;
   /** Default: Node's own. */
   readonly messages?: MessageClasses;
 }
 
 /** @throws the error of `listen`, such as EADDRINUSE */
-export async function listen(host: string, port: number, listener: RequestListener, { maxConnections = MAX_CONNECTIONS, messages }: ListenOptions = {}): Promise<HttpServer> {
-  const book = new SocketBook(maxConnections);
+export async function listen({ host, port, limits }: ListenOptions, { listener, clock, messages }: ListenModules): Promise<HttpServer> {
+  const { maxConnections, headersTimeoutMs, requestTimeoutMs, answerTimeoutMs, checkEveryMs, keepAliveMs } = { ...SERVER_LIMITS, ...limits };
+  const book = new SocketBook({ maxConnections, maxStalledLooks: Math.ceil(answerTimeoutMs / checkEveryMs) });
   const lingering = new LingeringCloses();
   let draining = false;
   const closeUnlessBusy = (socket: Socket): void => {
@@ -65,10 +93,10 @@ export async function listen(host: string, port: number, listener: RequestListen
   };
   const server: Server = createServer(
     {
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      connectionsCheckingInterval: CHECK_EVERY_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: checkEveryMs,
+      keepAliveTimeout: keepAliveMs,
       maxHeaderSize: MAX_HEADER_BYTES,
       // Node would answer without a body; the listener answers in the form of all errors.
       requireHostHeader: false,
@@ -95,6 +123,12 @@ export async function listen(host: string, port: number, listener: RequestListen
   server.listen(port, host, () => resolve(undefined));
   await promise;
   server.off('error', reject);
+  const look = (): void => {
+    book.closeStalled();
+    looking = clock.setTimeout(look, checkEveryMs);
+  };
+  let looking = clock.setTimeout(look, checkEveryMs);
+  server.once('close', () => clock.clearTimeout(looking));
   return {
     port: (server.address() as AddressInfo).port,
     async drain() {

@@ -1,6 +1,6 @@
 /**
- * The connections of a server (protocol.md §10, Bounds): at the cap the one that has been idle longest goes, and a socket that
- * pipelines without waiting for answers is closed after its sixteenth.
+ * The connections of a server (protocol.md §10, Bounds): at the cap the one that has been idle longest goes, a socket that
+ * pipelines without waiting for answers is closed after its sixteenth, and one whose caller does not take its answer is cut off.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -13,26 +13,34 @@ interface Connection {
   readonly underWay: Map<ServerResponse, IncomingMessage>;
   /** No further request is carried out. */
   isFull: boolean;
+  /** How often in a row its first answer was seen to be made and not taken. */
+  stalledLooks: number;
+}
+
+export interface SocketBookOptions {
+  readonly maxConnections: number;
+  /** Looks at an answer that is not taken, before its socket is cut off. */
+  readonly maxStalledLooks: number;
 }
 
 export class SocketBook {
-  readonly #maxConnections: number;
+  readonly #options: SocketBookOptions;
   readonly #connections = new Map<Socket, Connection>();
   /** Without a request under way, idle longest first. */
   readonly #idle = new Set<Socket>();
 
-  constructor(maxConnections: number) {
-    this.#maxConnections = maxConnections;
+  constructor(options: SocketBookOptions) {
+    this.#options = options;
   }
 
   open(socket: Socket): void {
-    this.#connections.set(socket, { underWay: new Map(), isFull: false });
+    this.#connections.set(socket, { underWay: new Map(), isFull: false, stalledLooks: 0 });
     this.#idle.add(socket);
     socket.once('close', () => {
       this.#connections.delete(socket);
       this.#idle.delete(socket);
     });
-    if (this.#connections.size <= this.#maxConnections) return;
+    if (this.#connections.size <= this.#options.maxConnections) return;
     // Where all are at work, that is the one that came last.
     const [longestIdle] = this.#idle;
     this.#connections.delete(longestIdle!);
@@ -57,10 +65,22 @@ export class SocketBook {
     }
     response.once('close', () => {
       underWay.delete(response);
+      connection.stalledLooks = 0;
       if (underWay.size === 0 && this.#connections.has(socket)) this.#idle.add(socket);
       onDone();
     });
     return true;
+  }
+
+  /** To be called at an even pace. */
+  closeStalled(): void {
+    for (const [socket, connection] of this.#connections) {
+      // Answers go in the order of their requests.
+      const [first] = connection.underWay.keys();
+      if (first?.writableEnded !== true) continue;
+      connection.stalledLooks += 1;
+      if (connection.stalledLooks > this.#options.maxStalledLooks) socket.destroy();
+    }
   }
 
   /** The request whose body has not come as a whole; only the last one can be that. */

@@ -105,7 +105,7 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
   try {
     const { host, port } = config.bindAddress;
     const app = createApp(node.appOptions, { ...node.appModules, metrics: metered?.route });
-    server = await listen(host, port, listenerOf(app), { messages: messageClassesOf(app) });
+    server = await listen({ host, port }, { listener: listenerOf(app), clock, messages: messageClassesOf(app) });
   } catch (error) {
     node.wipe();
     await metered?.close();

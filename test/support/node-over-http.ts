@@ -18,6 +18,7 @@ import type { SyncHandler } from '../../src/http/sync-route.ts';
 import { messageClassesOf } from '../../src/http/message-classes.ts';
 import { listen } from '../../src/http/server.ts';
 import { PeerCache } from '../../src/registry/peer-cache.ts';
+import { systemClock } from '../../src/system/system.ts';
 import { RecordStore } from '../../src/store/record-store.ts';
 import { Acknowledgements } from '../../src/sync/acknowledgements.ts';
 import { Staleness } from '../../src/sync/staleness.ts';
@@ -214,7 +215,7 @@ export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
   const parts = nodeParts(options);
   const app = createApp(parts.appOptions, parts.appModules);
   const listener = listenerOf(app);
-  const server = await listen('127.0.0.1', 0, options.listener?.(listener) ?? listener, { messages: messageClassesOf(app) });
+  const server = await listen({ host: '127.0.0.1', port: 0 }, { listener: options.listener?.(listener) ?? listener, clock: systemClock, messages: messageClassesOf(app) });
   return {
     ...parts,
     url: `http://127.0.0.1:${server.port}`,

@@ -1,5 +1,5 @@
 /** A whole node in the test's own process, joined to a cluster: its machine can be inspected and its enclave listened to. */
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, RequestListener } from 'node:http';
 import { Writable } from 'node:stream';
 import { readConfig } from '../../../src/config/read-config.ts';
 import type { ClusterNode, Environment } from '../../../src/dev/cluster-node.ts';
@@ -82,10 +82,11 @@ export async function startInProcessNode(
   const inspector = new InspectorRecord(`inspector of ${place.name}`);
   inspector.attach(node.actor);
   const app = listenerOf(createApp(node.appOptions, node.appModules));
-  const server = await listen('127.0.0.1', place.port, (request, response) => {
+  const listener: RequestListener = (request, response) => {
     noteTokens(request.headers, secrets);
     app(request, response);
-  });
+  };
+  const server = await listen({ host: '127.0.0.1', port: place.port }, { listener, clock });
   node.start();
   return {
     inspector,

@@ -3,9 +3,11 @@ import { connect, type Socket } from 'node:net';
 import type { RequestListener, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { waitUntil } from '../../../src/dev/waiting.ts';
-import { listen, type HttpServer } from '../../../src/http/server.ts';
+import { listen, SERVER_LIMITS, type HttpServer, type ServerLimits } from '../../../src/http/server.ts';
+import { systemClock } from '../../../src/system/system.ts';
 import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 import type { TeePubkey } from '../../../src/domain/ids.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 import { authorizedRecord, startNodeOverHttp } from '../../support/node-over-http.ts';
 
 const closers: (() => unknown)[] = [];
@@ -17,8 +19,8 @@ const until = (what: string, reached: () => boolean): Promise<void> =>
   waitUntil({ what, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (reached() ? null : 'not yet'));
 
 /** A server that is closed after the test, whatever is still open then. */
-async function serve(listener: RequestListener, maxConnections?: number): Promise<HttpServer> {
-  const server = await listen('127.0.0.1', 0, listener, { maxConnections });
+async function serve(listener: RequestListener, limits: Partial<ServerLimits> = {}, clock: Parameters<typeof listen>[1]['clock'] = systemClock): Promise<HttpServer> {
+  const server = await listen({ host: '127.0.0.1', port: 0, limits }, { listener, clock });
   closers.push(async () => {
     const drained = server.drain();
     server.destroy();
@@ -75,7 +77,7 @@ describe('pipelining', () => {
 describe('at the cap of connections', () => {
   test('the one that has been idle longest gives way, and the newcomer is answered', async () => {
     const waiting: ServerResponse[] = [];
-    const server = await serve((_, response) => void waiting.push(response), 3);
+    const server = await serve((_, response) => void waiting.push(response), { maxConnections: 3 });
     const busy = await open(server.port);
     busy.socket.write(REQUEST);
     await until('the request', () => waiting.length === 1);
@@ -94,13 +96,79 @@ describe('at the cap of connections', () => {
 
   test('where all are at work the newcomer is closed', async () => {
     const waiting: ServerResponse[] = [];
-    const server = await serve((_, response) => void waiting.push(response), 1);
+    const server = await serve((_, response) => void waiting.push(response), { maxConnections: 1 });
     const busy = await open(server.port);
     busy.socket.write(REQUEST);
     await until('the request', () => waiting.length === 1);
     const newcomer = await open(server.port);
     await until('the end of the newcomer', newcomer.isClosed);
     expect(busy.isClosed()).toBe(false);
+  });
+});
+
+describe('the time that something may take', () => {
+  test('is what the protocol says, and is looked at each second', () => {
+    const { requestTimeoutMs, headersTimeoutMs, answerTimeoutMs, checkEveryMs, keepAliveMs } = SERVER_LIMITS;
+    expect({ requestTimeoutMs, headersTimeoutMs, answerTimeoutMs, checkEveryMs, keepAliveMs }).toEqual({
+      requestTimeoutMs: 30_000,
+      headersTimeoutMs: 10_000,
+      answerTimeoutMs: 60_000,
+      checkEveryMs: 1_000,
+      // Callers keep a connection for 90 s.
+      keepAliveMs: 100_000,
+    });
+  });
+
+  test('is said to callers for an idle connection', async () => {
+    const server = await serve((_, response) => void response.end('answer'));
+    const { socket, text } = await open(server.port);
+    socket.write(REQUEST);
+    await until('the answer', () => text().includes('answer'));
+    expect(text()).toMatch(/keep-alive: timeout=100\r\n/i);
+  });
+
+  test('ends an idle connection, and none that waits for its answer', async () => {
+    const waiting: ServerResponse[] = [];
+    const server = await serve((_, response) => void waiting.push(response), { keepAliveMs: 1 });
+    const [busy, idle] = [await open(server.port), await open(server.port)];
+    busy.socket.write(REQUEST);
+    await until('the request', () => waiting.length === 1);
+    idle.socket.write(REQUEST);
+    await until('the request', () => waiting.length === 2);
+    waiting[1]!.end('answer');
+    await until('the end of the idle one', idle.isClosed);
+    expect(busy.isClosed()).toBe(false);
+  });
+
+  test.each<[string, string, Partial<ServerLimits>]>([
+    ['headers', 'GET /health HTTP/1.1\r\nHost: node.test\r\n', { headersTimeoutMs: 30, requestTimeoutMs: 30_000 }],
+    ['a body', 'PUT /kms/data HTTP/1.1\r\nHost: node.test\r\nContent-Length: 100\r\n\r\n{', { headersTimeoutMs: 30, requestTimeoutMs: 30 }],
+  ])('ends %s that do not come to an end, with an answer', async (_, begun, limits) => {
+    const server = await serve((request) => void request.resume(), { checkEveryMs: 10, ...limits });
+    const { socket, text, isClosed } = await open(server.port);
+    socket.write(begun);
+    await until('the end', isClosed);
+    expect(text()).toMatch(/^HTTP\/1\.1 400 [^]*connection: close[^]*"message":"the request took too long to come"/);
+  });
+
+  test('ends an answer that nobody takes, and none that is still being made', async () => {
+    const waiting: ServerResponse[] = [];
+    const clock = new ManualClock();
+    const server = await serve((_, response) => void waiting.push(response), {}, clock);
+    const [deaf, patient, reader] = [await open(server.port), await open(server.port), await open(server.port)];
+    for (const { socket } of [deaf, patient, reader]) {
+      socket.write(REQUEST);
+      await until('the request', () => waiting.length === [deaf, patient, reader].findIndex((one) => one.socket === socket) + 1);
+    }
+    deaf.socket.pause();
+    waiting[0]!.end(Buffer.alloc(64 * 1024 * 1024, 0x61));
+    waiting[2]!.end('answer');
+    await until('the answer', () => reader.text().endsWith('answer'));
+    await clock.advance(60_000);
+    expect(waiting[0]!.destroyed).toBe(false);
+    await clock.advance(1_000);
+    expect(waiting.map(({ destroyed }) => destroyed)).toEqual([true, false, true]);
+    expect([patient.isClosed(), reader.isClosed()]).toEqual([false, false]);
   });
 });
 

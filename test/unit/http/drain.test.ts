@@ -6,6 +6,7 @@ import { STOP_TIMEOUT_MS } from '../../../src/dev/managed-process.ts';
 import { waitUntil } from '../../../src/dev/waiting.ts';
 import { listen } from '../../../src/http/server.ts';
 import { DRAIN_TIMEOUT_MS } from '../../../src/node/run-node.ts';
+import { systemClock } from '../../../src/system/system.ts';
 import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 
 const closers: (() => void)[] = [];
@@ -19,7 +20,7 @@ function until(what: string, reached: () => boolean): Promise<void> {
 
 async function startServer() {
   const waiting: ServerResponse[] = [];
-  const server = await listen('127.0.0.1', 0, (_, response) => void waiting.push(response));
+  const server = await listen({ host: '127.0.0.1', port: 0 }, { listener: (_, response) => void waiting.push(response), clock: systemClock });
   closers.push(() => server.destroy());
   const open = async (text: string): Promise<{ socket: Socket; received: () => string; closed: () => boolean }> => {
     const socket = connect(server.port, '127.0.0.1');

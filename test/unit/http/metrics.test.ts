@@ -34,7 +34,7 @@ async function start(modules: Partial<AppModules>, options: NodeOverHttpOptions 
   ended = [];
   underWay = 0;
   const parts = nodeParts(options);
-  server = await listen('127.0.0.1', 0, listenerOf(createApp(parts.appOptions, { ...parts.appModules, ...modules })));
+  server = await listen({ host: '127.0.0.1', port: 0 }, { listener: listenerOf(createApp(parts.appOptions, { ...parts.appModules, ...modules })), clock: parts.clock });
   return `http://127.0.0.1:${server.port}`;
 }
 

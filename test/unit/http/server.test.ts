@@ -3,11 +3,12 @@ import { describe, expect, test } from '@jest/globals';
 import { Agent, get, type ServerResponse } from 'node:http';
 import { waitUntil } from '../../../src/dev/waiting.ts';
 import { listen } from '../../../src/http/server.ts';
+import { systemClock } from '../../../src/system/system.ts';
 import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 
 async function startSlow() {
   const waiting: ServerResponse[] = [];
-  const server = await listen('127.0.0.1', 0, (_, response) => void waiting.push(response));
+  const server = await listen({ host: '127.0.0.1', port: 0 }, { listener: (_, response) => void waiting.push(response), clock: systemClock });
   const agent = new Agent({ keepAlive: true });
   const ask = async (): Promise<{ text: string; connection: string | undefined }> => {
     const answered = Promise.withResolvers<{ text: string; connection: string | undefined }>();
@@ -63,6 +64,6 @@ describe('draining', () => {
 
 test('a port in use is said by its code', async () => {
   const { server } = await startSlow();
-  await expect(listen('127.0.0.1', server.port, () => undefined)).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  await expect(listen({ host: '127.0.0.1', port: server.port }, { listener: () => undefined, clock: systemClock })).rejects.toMatchObject({ code: 'EADDRINUSE' });
   await server.drain();
 });
