@@ -97,6 +97,35 @@ describe('a key', () => {
   });
 });
 
+describe('600 calls, a third of them for keys that are nowhere, beside 200 probes of every node', () => {
+  const [CALLS, PROBES, AT_ONCE] = [600, 200, 6];
+  const numbers = Array.from({ length: CALLS }, (_, nth) => nth);
+
+  test('run into no limit', async () => {
+    await call({ do: 'put', key: 'there', value: bytes('v') }, ready[0]);
+    for (const node of ready) await untilValue(node, 'there', 'v');
+    const results: Result[] = [];
+    const caller = async (): Promise<void> => {
+      for (let nth = numbers.pop(); nth !== undefined; nth = numbers.pop()) {
+        const operations: readonly Operation[] = [{ do: 'get', key: `nowhere/${nth}` }, { do: 'get', key: 'there' }, { do: 'derive', path: `path ${nth}` }];
+        results.push(await call(operations[nth % 3]!));
+      }
+    };
+    const probed: number[] = [];
+    const probes = async (): Promise<void> => {
+      for (let nth = 0; nth < PROBES; nth += 1) probed.push(await client.probe());
+    };
+    await Promise.all([probes(), ...Array.from({ length: AT_ONCE }, caller)]);
+    expect(probed.filter((found) => found !== 4)).toEqual([]);
+    const readyUrls = ready.map(({ url }) => url);
+    const atReady = results.flatMap(({ attempts }) => attempts.filter(({ url }) => readyUrls.includes(url)));
+    expect(atReady.filter(({ end }) => end !== 'answered' && end !== 'absent')).toEqual([]);
+    // Each key that is nowhere is asked for three times at every node.
+    expect(atReady.filter(({ end }) => end === 'absent')).toHaveLength((CALLS / 3) * TRIES * ready.length);
+    expect(atReady.filter(({ end }) => end === 'answered')).toHaveLength((CALLS / 3) * 2);
+  });
+});
+
 const KEYS = [
   'settings',
   'wallet/eth/app/main/private_key',
