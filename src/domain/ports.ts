@@ -77,6 +77,15 @@ export interface Enclave {
   decrypt(sealed: SealedText, signal?: AbortSignal): Promise<string>;
 }
 
+/** The enclave API's proof of what runs in the enclave (protocol.md §7). */
+export interface Attester {
+  /**
+   * A document in CBOR. @param nonce base64, stands in the document; null: none
+   * @returns null where the enclave API makes none. @throws DependencyError('enclave', ..)
+   */
+  attestation(nonce: string | null, signal?: AbortSignal): Promise<Buffer | null>;
+}
+
 export interface TransportRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly url: string;

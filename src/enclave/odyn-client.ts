@@ -8,10 +8,10 @@ import { Pool, type Dispatcher } from 'undici';
 import { DeadlineQueue } from '../domain/deadline-queue.ts';
 import { malformedAnswer, noAnswer, statusFailure, type DependencyCall } from '../domain/dependency-failures.ts';
 import { endpointOf } from '../domain/endpoint.ts';
-import type { DependencyError } from '../domain/errors.ts';
+import { DependencyError } from '../domain/errors.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import { ENCLAVE_BODY_BYTES, MASTER_SECRET_BYTES } from '../domain/limits.ts';
-import type { Clock, Enclave, SealedText, SignedTransaction, UnsignedTransaction } from '../domain/ports.ts';
+import type { Attester, Clock, Enclave, SealedText, SignedTransaction, UnsignedTransaction } from '../domain/ports.ts';
 import { readOdynAnswer, type OdynAnswer, type OdynOperation } from './odyn-answers.ts';
 import { OdynCall } from './odyn-call.ts';
 import { takeSecretField } from './secret-field.ts';
@@ -24,7 +24,13 @@ const CONNECTIONS = 32;
 const FRESH_CONNECTIONS = 8;
 /** JSON around the largest text that the API handles. Bytes. */
 const MAX_ANSWER_BYTES = 2 * ENCLAVE_BODY_BYTES + 64 * 1024;
+/** The hardware's documents have less than 16 KiB. Bytes. */
+const MAX_ATTESTATION_BYTES = 64 * 1024;
 const JSON_TYPE = { 'content-type': 'application/json' };
+
+/** An attestation alone is not JSON, and is passed on as it is. */
+type Operation = OdynOperation | 'attestation';
+type Answer<Name extends Operation> = Name extends OdynOperation ? OdynAnswer<Name> : Buffer;
 
 interface OperationRule {
   readonly path: string;
@@ -34,7 +40,7 @@ interface OperationRule {
   readonly again: boolean;
 }
 
-const OPERATIONS: Readonly<Record<OdynOperation, OperationRule>> = {
+const OPERATIONS: Readonly<Record<Operation, OperationRule>> = {
   address: { path: '/v1/eth/address', name: 'address', again: true },
   publicKey: { path: '/v1/encryption/public_key', name: 'public key', again: true },
   random: { path: '/v1/random', name: 'random', again: true },
@@ -42,6 +48,7 @@ const OPERATIONS: Readonly<Record<OdynOperation, OperationRule>> = {
   signTransaction: { path: '/v1/eth/sign-tx', name: 'sign transaction', again: true },
   encrypt: { path: '/v1/encryption/encrypt', name: 'encrypt', again: true },
   decrypt: { path: '/v1/encryption/decrypt', name: 'decrypt', again: false },
+  attestation: { path: '/v1/attestation', name: 'attestation', again: true },
 };
 
 export interface OdynClientOptions {
@@ -55,7 +62,7 @@ export interface OdynClientModules {
   readonly onFailure?: (error: DependencyError) => void;
 }
 
-export class OdynClient implements Enclave {
+export class OdynClient implements Enclave, Attester {
   readonly #pool: Pool;
   /** Opens a connection for each call. */
   readonly #fresh: Pool;
@@ -106,13 +113,22 @@ export class OdynClient implements Enclave {
     return this.#call('decrypt', { nonce, client_public_key: `0x${senderPubkey}`, encrypted_data: encryptedData }, signal);
   }
 
+  async attestation(nonce: string | null, signal?: AbortSignal): Promise<Buffer | null> {
+    try {
+      return await this.#call('attestation', nonce === null ? {} : { nonce }, signal);
+    } catch (error) {
+      if (error instanceof DependencyError && (error.status === 404 || error.status === 405)) return null;
+      throw error;
+    }
+  }
+
   /** Ends the calls under way. */
   async close(): Promise<void> {
     await Promise.all([this.#pool.destroy(), this.#fresh.destroy()]);
     this.#deadlines.close();
   }
 
-  #asked(operation: OdynOperation): DependencyCall {
+  #asked(operation: Operation): DependencyCall {
     return { dependency: 'enclave', endpoint: this.#endpoint, call: OPERATIONS[operation].name, setting: 'ODYN_URL' };
   }
 
@@ -120,9 +136,10 @@ export class OdynClient implements Enclave {
    * @param body undefined: the operation is a read
    * @param take gets the bytes of a good answer before they are parsed; the answer holds a secret then
    */
-  async #call<Operation extends OdynOperation>(operation: Operation, body: object | undefined, signal: AbortSignal | undefined, take?: (answer: Buffer) => void): Promise<OdynAnswer<Operation>> {
+  async #call<Name extends Operation>(operation: Name, body: object | undefined, signal: AbortSignal | undefined, take?: (answer: Buffer) => void): Promise<Answer<Name>> {
     const asked = this.#asked(operation);
-    const call = new OdynCall({ asked, timeoutMs: CALL_TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES, isSecret: take !== undefined });
+    const maxAnswerBytes = operation === 'attestation' ? MAX_ATTESTATION_BYTES : MAX_ANSWER_BYTES;
+    const call = new OdynCall({ asked, timeoutMs: CALL_TIMEOUT_MS, maxAnswerBytes, isSecret: take !== undefined });
     const onAbort = signal === undefined ? null : (): void => call.end(signal.reason as Error);
     if (signal?.aborted === true) call.end(signal.reason as Error);
     else if (onAbort !== null) signal?.addEventListener('abort', onAbort, { once: true });
@@ -139,7 +156,7 @@ export class OdynClient implements Enclave {
     }
   }
 
-  async #tryTwice<Operation extends OdynOperation>(call: OdynCall, operation: Operation, asked: DependencyCall, body: object | undefined, take?: (answer: Buffer) => void): Promise<OdynAnswer<Operation>> {
+  async #tryTwice<Name extends Operation>(call: OdynCall, operation: Name, asked: DependencyCall, body: object | undefined, take?: (answer: Buffer) => void): Promise<Answer<Name>> {
     const request: Dispatcher.DispatchOptions = {
       path: this.#prefix + OPERATIONS[operation].path,
       method: body === undefined ? 'GET' : 'POST',
@@ -161,13 +178,18 @@ export class OdynClient implements Enclave {
 }
 
 /** @throws DependencyError */
-function answerOf<Operation extends OdynOperation>(operation: Operation, asked: DependencyCall, body: Buffer, status: number, take?: (answer: Buffer) => void): OdynAnswer<Operation> {
+function answerOf<Name extends Operation>(operation: Name, asked: DependencyCall, body: Buffer, status: number, take?: (answer: Buffer) => void): Answer<Name> {
   if (status !== 200) throw statusFailure(asked, status);
   take?.(body);
+  const named: Operation = operation;
+  return (named === 'attestation' ? body : readJson(named, asked, body)) as Answer<Name>;
+}
+
+function readJson(operation: OdynOperation, asked: DependencyCall, body: Buffer): OdynAnswer<OdynOperation> {
   const answer = parseOrNull(body.toString('utf8'));
   const read = typeof answer === 'object' && answer !== null ? readOdynAnswer[operation](answer as Readonly<Record<string, unknown>>) : null;
   if (read === null) throw malformedAnswer(asked, `gave an answer to ${asked.call} that is malformed`);
-  return read as OdynAnswer<Operation>;
+  return read;
 }
 
 function parseOrNull(text: string): unknown {

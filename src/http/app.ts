@@ -8,6 +8,7 @@ import { RefusalError } from '../domain/errors.ts';
 import type { Meter } from '../domain/meter.ts';
 import type { Clock } from '../domain/ports.ts';
 import { auditRoutes, type AuditModules } from './audit-routes.ts';
+import { attestationRoutes, type AttestationModules } from './attestation.ts';
 import { rememberingTrust } from './client-address.ts';
 import { createClientLimits, type ClientLimitOptions } from './client-limit.ts';
 import { leaveBodyUnread } from './body.ts';
@@ -36,6 +37,8 @@ export interface AppModules {
   readonly meter?: Meter | undefined;
   /** Absent: there is no `/metrics` here. */
   readonly metrics?: MetricsModules | undefined;
+  /** Absent: there are no attestations here. */
+  readonly attester?: AttestationModules['attester'] | undefined;
   readonly kms: KmsModules;
   readonly sync: SyncModules;
   readonly errors: ErrorModules;
@@ -68,6 +71,7 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   if (modules.audit !== null) app.use(auditRoutes(modules.audit, limits));
   if (modules.metrics !== undefined) app.use(metricsRoutes(modules.metrics, limits));
   app.use(refuseStopping);
+  if (modules.attester !== undefined) app.use(attestationRoutes({ clock: modules.clock, attester: modules.attester }, limits));
   app.use(nodeRoutes(options, modules.node, limits, syncHandlers(options, modules.sync, limits.count)));
   app.use(limits.general, notFound);
   app.use(handleErrors(modules.errors));

@@ -6,6 +6,8 @@ import { parseJsonBody } from '../crypto/json.ts';
 import type { Admission } from './admission.ts';
 import type { ByteLease } from './inflight-bytes.ts';
 
+type CountedBytes = Pick<ByteLease, 'expect' | 'add'>;
+
 /** Gives the parsed JSON as `response.locals.body`. Refuses with unsupported_media_type, payload_too_large, service_unavailable, bad_request. */
 export function readBody(maxBytes: number): RequestHandler {
   return async (request, response, next) => {
@@ -13,6 +15,12 @@ export function readBody(maxBytes: number): RequestHandler {
     locals.body = parseBody(await bytesOf(request, maxBytes, locals.admission.lease));
     next();
   };
+}
+
+/** The parsed JSON; null when there is no body. @throws as `readBody` refuses */
+export async function readJson(request: IncomingMessage, maxBytes: number, lease: CountedBytes): Promise<unknown> {
+  const bytes = await bytesOf(request, maxBytes, lease);
+  return bytes.length === 0 ? null : parseBody(bytes);
 }
 
 export function hasBody({ headers }: IncomingMessage): boolean {
@@ -27,7 +35,7 @@ export const leaveBodyUnread: RequestHandler = (request, response, next) => {
 };
 
 /** What is longer than the limit is not read on. */
-async function bytesOf(request: IncomingMessage, maxBytes: number, lease: ByteLease): Promise<Uint8Array> {
+async function bytesOf(request: IncomingMessage, maxBytes: number, lease: CountedBytes): Promise<Uint8Array> {
   const coding = request.headers['content-encoding'] ?? 'identity';
   if (coding.toLowerCase() !== 'identity') throw new RefusalError('unsupported_media_type', 'a body is taken without content coding only');
   const tooLarge = (): RefusalError => new RefusalError('payload_too_large', `the body is longer than ${maxBytes} bytes`);

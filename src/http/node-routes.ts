@@ -33,6 +33,7 @@ const OVERVIEW = {
     'PUT /kms/data',
     'DELETE /kms/data',
     'POST /sync',
+    'POST /.well-known/attestation',
   ],
 };
 

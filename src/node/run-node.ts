@@ -104,7 +104,7 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
   let server: HttpServer;
   try {
     const { host, port } = config.bindAddress;
-    const app = createApp(node.appOptions, { ...node.appModules, metrics: metered?.route });
+    const app = createApp(node.appOptions, { ...node.appModules, metrics: metered?.route, attester: odyn });
     server = await listen({ host, port }, { listener: listenerOf(app), clock, messages: messageClassesOf(app) });
   } catch (error) {
     node.wipe();

@@ -56,6 +56,7 @@ export interface NodeOverHttpOptions {
   readonly http?: Partial<AppOptions>;
   readonly enclave?: (real: Enclave) => Enclave;
   readonly sync?: (real: SyncHandler) => SyncHandler;
+  readonly attester?: AppModules['attester'];
   readonly listener?: (real: RequestListener) => RequestListener;
   readonly maxValueBytes?: number;
   readonly maxAppBytes?: number;
@@ -213,7 +214,7 @@ let started = 0;
 
 export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {
   const parts = nodeParts(options);
-  const app = createApp(parts.appOptions, parts.appModules);
+  const app = createApp(parts.appOptions, { ...parts.appModules, attester: options.attester });
   const listener = listenerOf(app);
   const server = await listen({ host: '127.0.0.1', port: 0 }, { listener: options.listener?.(listener) ?? listener, clock: systemClock, messages: messageClassesOf(app) });
   return {

@@ -1,0 +1,67 @@
+/**
+ * `POST /.well-known/attestation`: the enclave's attestation document, for who checks from outside what runs here. It is the enclave
+ * API's (protocol.md §7), as it comes; of the request its nonce alone goes there. Making one is expensive and nobody proves anything
+ * for it, so the node asks for one a second, for all callers together.
+ */
+import { Router, type RequestHandler } from 'express';
+import { z } from 'zod';
+import { isBase64 } from '../crypto/base64.ts';
+import { DependencyError, RefusalError } from '../domain/errors.ts';
+import type { Attester, Clock } from '../domain/ports.ts';
+import { readJson } from './body.ts';
+import type { ClientLimits } from './client-limit.ts';
+import { methodNotAllowed } from './unknown-route.ts';
+
+/** Between two calls of the enclave API. Milliseconds. */
+const CALL_EVERY_MS = 1_000;
+/** Of a request. One a second is read, for 30 s at most: there is no need to count them. */
+const MAX_BODY_BYTES = 4 * 1024;
+/** What the hardware takes, 512 bytes, as base64. Characters. */
+const MAX_NONCE_CHARS = 684;
+
+const requestBody = z.object({ nonce: z.string().max(MAX_NONCE_CHARS).refine(isBase64).nullish() });
+const UNCOUNTED = { expect: () => undefined, add: () => undefined };
+
+export interface AttestationModules {
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly attester: Attester;
+}
+
+export function attestationRoutes(modules: AttestationModules, limits: Pick<ClientLimits, 'general' | 'open'>): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+  router
+    .route('/.well-known/attestation')
+    .post(limits.open, oneASecond(modules.clock), attest(modules.attester))
+    .all([limits.general, methodNotAllowed]);
+  return router;
+}
+
+/** Before the body is read: that is bounded by it, too. */
+function oneASecond(clock: Pick<Clock, 'monotonicMs'>): RequestHandler {
+  let nextMs = -Infinity;
+  return (_request, _response, next) => {
+    const nowMs = clock.monotonicMs();
+    if (nowMs < nextMs) throw new RefusalError('rate_limited', 'one attestation a second is made, for all callers together', 1);
+    nextMs = nowMs + CALL_EVERY_MS;
+    next();
+  };
+}
+
+function attest(attester: Attester): RequestHandler {
+  return async (request, response) => {
+    const body = requestBody.safeParse((await readJson(request, MAX_BODY_BYTES, UNCOUNTED)) ?? {});
+    if (!body.success) throw new RefusalError('bad_request', `nonce is not base64 of at most ${MAX_NONCE_CHARS} characters`);
+    const document = await documentFor(attester, body.data.nonce ?? null);
+    if (document === null) throw new RefusalError('not_found', 'the enclave makes no attestations');
+    response.type('application/cbor').send(document);
+  };
+}
+
+async function documentFor(attester: Attester, nonce: string | null): Promise<Buffer | null> {
+  try {
+    return await attester.attestation(nonce);
+  } catch (error) {
+    const isRefused = error instanceof DependencyError && error.failure === 'refused' && error.status === 400;
+    throw isRefused ? new RefusalError('bad_request', 'the enclave takes no such nonce') : error;
+  }
+}
