@@ -10,7 +10,7 @@ import { target } from './target.ts';
 
 /** Longer than any answer takes here. Milliseconds. */
 const CLOSE_TIMEOUT_MS = 20_000;
-const PATHS = ['/', '/health', '/status', '/nonce', '/nodes', '/kms/derive', '/kms/data', '/kms/data?key=a', '/kms/data/a%2Fb', '/sync', '*', 'http://x/status', '/kms/../status', '//', '/%'];
+const PATHS = ['/', '/health', '/status', '/nonce', '/nodes', '/livez', '/readyz/membership', '/metrics', '/audit?after=1', '/kms/derive', '/kms/data', '/kms/data?key=a', '/kms/data/a%2Fb', '/sync', '*', 'http://x/status', '/kms/../status', '//', '/%'];
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'PATCH', 'CONNECT', 'TRACE', 'QUERY', 'get', ''];
 const HEADERS = ['host', 'content-type', 'content-encoding', 'content-length', 'transfer-encoding', 'expect', 'connection', 'upgrade', 'x-app-signature', 'x-app-nonce', 'x-app-timestamp', 'x-app-wallet', 'x-tee-wallet', 'x-kms-signature', 'x-kms-nonce', 'x-kms-timestamp', 'x-sync-signature', 'x-forwarded-for', 'origin', 'x-nova-next-nonce', 'accept'];
 const VALUES = ['', '0', '-1', '1e3', '99999999999999999999', 'chunked', 'gzip, chunked', '100-continue', 'keep-alive', 'close', 'application/json', 'text/html', `0x${'ab'.repeat(65)}`, 'AAAAAAAAAAAAAAAAAAAAAA==', '1790000000', `0x${'ab'.repeat(20)}`, '*'];

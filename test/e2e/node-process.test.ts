@@ -150,6 +150,35 @@ describe('the configuration', () => {
   });
 });
 
+describe('its metrics', () => {
+  test('are on METRICS_PORT from the start, whatever state it is in, and until its end', async () => {
+    const metricsPort = await freePort();
+    const { command } = await startLonelyNode({ METRICS_PORT: String(metricsPort) });
+    await command.until('its metrics listening', hasLogged('metrics listening'));
+    const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+    expect(text).toContain('nova_kms_readiness_state{state="ineligible"} 1\n');
+    expect(text).toMatch(/^nova_kms_build_info\{version="\d[^"]*",node_version="\d[^"]*"\} 1$/m);
+    command.signal('SIGTERM');
+    expect((await command.ended).code).toBe(0);
+    await untilRefused(metricsPort);
+  });
+
+  test('on a port that is taken are said to be missing, and the node runs', async () => {
+    const other = createServer();
+    servers.push(other);
+    other.listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const metricsPort = (other.address() as AddressInfo).port;
+    const { command, port } = await startLonelyNode({ METRICS_PORT: String(metricsPort) });
+    await command.until('it listening', hasLogged('listening'));
+    expect((await fetch(`http://127.0.0.1:${port}/livez`)).status).toBe(200);
+    command.signal('SIGTERM');
+    const { code, stderr } = await command.ended;
+    expect(code).toBe(0);
+    expect(logOf(stderr)).toContainEqual(expect.objectContaining({ level: 'error', message: 'the metrics cannot listen', port: metricsPort, code: 'EADDRINUSE' }));
+  });
+});
+
 describe('the end', () => {
   test(
     'at SIGTERM a request under way is finished, new ones are refused, and the exit code is 0',
