@@ -9,8 +9,6 @@ export interface Version {
   readonly number: number;
   readonly isDelete: boolean;
   acknowledged: Acknowledgement | null;
-  /** Some check has looked for it. */
-  isChecked: boolean;
 }
 
 export interface Acknowledgement {
@@ -34,6 +32,9 @@ export interface Check {
   readonly key: string;
   readonly version: Version;
 }
+
+/** Versions of a key kept before the last one that was acknowledged. */
+const KEPT_VERSIONS = 8;
 
 export class Ledger {
   readonly #name: string;
@@ -59,13 +60,13 @@ export class Ledger {
   begin(key: string, isDelete: boolean): Version {
     const versions = this.#keys.get(key) ?? [];
     this.#keys.set(key, versions);
-    const version: Version = { number: (versions.at(-1)?.number ?? 0) + 1, isDelete, acknowledged: null, isChecked: false };
+    const version: Version = { number: (versions.at(-1)?.number ?? 0) + 1, isDelete, acknowledged: null };
     versions.push(version);
     return version;
   }
 
   /** Text of a version. */
-  textOf(key: string, { number }: Version): string {
+  textOf(key: string, { number }: Pick<Version, 'number'>): string {
     return `${this.#name} ${key} ${number} ${'.'.repeat(40)}`;
   }
 
@@ -82,7 +83,7 @@ export class Ledger {
     return last !== undefined && !last.isDelete && last.acknowledged !== null && last.acknowledged.atMs < beforeMs;
   }
 
-  /** A key whose last check is to come, acknowledged before that time. */
+  /** The version that has waited longest for its check, of those acknowledged before that time. */
   takeDue(beforeMs: number): Check | null {
     const at = this.#waiting.findIndex(({ version }) => version.acknowledged!.atMs < beforeMs);
     if (at < 0) return null;
@@ -115,7 +116,7 @@ export class Ledger {
     }
     const number = Number(/ (\d+) \.+$/.exec(seen)?.[1] ?? NaN);
     const last = versions.at(-1)?.number ?? 0;
-    if (!(number >= 1 && number <= last) || seen !== this.textOf(key, { number, isDelete: false, acknowledged: null, isChecked: false })) return 'foreign';
+    if (!(number >= 1 && number <= last) || seen !== this.textOf(key, { number })) return 'foreign';
     return number >= least ? 'right' : 'old';
   }
 
@@ -132,5 +133,3 @@ export class Ledger {
     if (at > KEPT_VERSIONS) versions.splice(0, at - KEPT_VERSIONS);
   }
 }
-
-const KEPT_VERSIONS = 8;
