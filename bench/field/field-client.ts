@@ -99,11 +99,13 @@ export class OwnClient implements FieldClient {
 
 export class PlatformApp implements FieldClient {
   readonly #client: PlatformClient;
+  readonly #urls: readonly string[];
   readonly #answers: Answers;
   #calls = 0;
 
   constructor(identity: ClientIdentity, { urls, proxyUrl, authority, answers }: WayIn) {
     this.#client = new PlatformClient({ urls, proxyUrl, authority }, { identity });
+    this.#urls = urls;
     this.#answers = answers;
   }
 
@@ -134,8 +136,9 @@ export class PlatformApp implements FieldClient {
   async #call(operation: Operation, at?: string) {
     if (this.#calls % PROBE_EVERY_CALLS === 0) await this.#client.probe();
     this.#calls += 1;
+    const notes = new Map(this.#urls.map((url) => [url, this.#answers.begin(url)]));
     const { answer, absent, attempts } = await this.#client.call(operation, at);
-    for (const { url, status, text } of attempts) this.#answers.begin(url)(status, text);
+    for (const { url, status, text } of attempts) notes.get(url)!(status, text);
     const by = attempts.at(-1)?.url ?? '';
     if (answer !== null || (absent && attempts.every(({ end }) => end === 'absent'))) return { answer, by };
     throw new CallFailed(`${operation.do}: ${endings(attempts.map(({ end, status, text }) => `${end} ${status ?? text}`))}`);
