@@ -37,6 +37,8 @@ const ROOMS = {
   sync: ['domain', 'crypto'],
   /** The Express app. It never receives the whole node. */
   http: ['domain', 'crypto', 'auth'],
+  /** The OpenAPI document, from the schemas that bodies are parsed with. It is loaded when somebody asks for it. */
+  openapi: ['domain', 'http', 'sync', 'audit'],
   /** What apps import. It must stay small: nothing of a node's inside. */
   client: ['domain', 'crypto', 'enclave', 'registry', 'net', 'system'],
   /** The composition root: joins the rooms and decides nothing. */
@@ -55,6 +57,7 @@ const ROOMS = {
     'system',
     'sync',
     'http',
+    'openapi',
     'chart',
     'visualizer',
   ],

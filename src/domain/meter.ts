@@ -47,6 +47,8 @@ export const METERED_ROUTES = {
   '/readyz/<check>': ['GET'],
   '/metrics': ['GET'],
   '/audit': ['GET'],
+  '/openapi.json': ['GET'],
+  '/.well-known/attestation': ['POST'],
   '/status': ['GET'],
   '/nodes': ['GET'],
   '/nonce': ['GET'],

@@ -19,6 +19,7 @@ import { kmsRoutes, type KmsModules, type KmsOptions } from './kms-routes.ts';
 import { measureRequests } from './measure-requests.ts';
 import { metricsRoutes, type MetricsModules } from './metrics-route.ts';
 import { nodeRoutes, type NodeModules } from './node-routes.ts';
+import { openApiRoutes } from './openapi-route.ts';
 import { probeRoutes, type ProbeModules } from './probe-routes.ts';
 import { checkTarget, originForm } from './request-target.ts';
 import type { StatusOptions } from './status.ts';
@@ -42,6 +43,8 @@ export interface AppModules {
   readonly kms: KmsModules;
   readonly sync: SyncModules;
   readonly errors: ErrorModules;
+  /** The OpenAPI document as JSON; asked for once. Absent: it is not given. */
+  readonly openApi?: (() => Promise<string>) | undefined;
   /** Null: there is none. */
   readonly audit: AuditModules | null;
 }
@@ -72,6 +75,7 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   if (modules.metrics !== undefined) app.use(metricsRoutes(modules.metrics, limits));
   app.use(refuseStopping);
   if (modules.attester !== undefined) app.use(attestationRoutes({ clock: modules.clock, attester: modules.attester }, limits));
+  if (modules.openApi !== undefined) app.use(openApiRoutes(modules.openApi, limits));
   app.use(nodeRoutes(options, modules.node, limits, syncHandlers(options, modules.sync, limits.count)));
   app.use(limits.general, notFound);
   app.use(handleErrors(modules.errors));

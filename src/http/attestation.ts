@@ -19,7 +19,7 @@ const MAX_BODY_BYTES = 4 * 1024;
 /** What the hardware takes, 512 bytes, as base64. Characters. */
 const MAX_NONCE_CHARS = 684;
 
-const requestBody = z.object({ nonce: z.string().max(MAX_NONCE_CHARS).refine(isBase64).nullish() });
+export const attestationRequest = z.object({ nonce: z.string().max(MAX_NONCE_CHARS).refine(isBase64).nullish() });
 const UNCOUNTED = { expect: () => undefined, add: () => undefined };
 
 export interface AttestationModules {
@@ -49,7 +49,7 @@ function oneASecond(clock: Pick<Clock, 'monotonicMs'>): RequestHandler {
 
 function attest(attester: Attester): RequestHandler {
   return async (request, response) => {
-    const body = requestBody.safeParse((await readJson(request, MAX_BODY_BYTES, UNCOUNTED)) ?? {});
+    const body = attestationRequest.safeParse((await readJson(request, MAX_BODY_BYTES, UNCOUNTED)) ?? {});
     if (!body.success) throw new RefusalError('bad_request', `nonce is not base64 of at most ${MAX_NONCE_CHARS} characters`);
     const document = await documentFor(attester, body.data.nonce ?? null);
     if (document === null) throw new RefusalError('not_found', 'the enclave makes no attestations');

@@ -42,14 +42,17 @@ export interface DataModules {
   readonly onWritten: () => void;
 }
 
-const newKey = z.string().refine((text) => isKey(text, MAX_DATA_KEY_BYTES), `1 to ${MAX_DATA_KEY_BYTES} bytes of UTF-8`);
-const heldKey = z.string().refine((text) => isKey(text, MAX_HELD_KEY_BYTES), `1 to ${MAX_HELD_KEY_BYTES} bytes of UTF-8`);
+/** For the OpenAPI document, which cannot count bytes. */
+const inBytes = (max: number) => ({ minLength: 1, description: `1 to ${max} bytes of UTF-8` });
+
+const newKey = z.string().refine((text) => isKey(text, MAX_DATA_KEY_BYTES), `1 to ${MAX_DATA_KEY_BYTES} bytes of UTF-8`).meta(inBytes(MAX_DATA_KEY_BYTES));
+const heldKey = z.string().refine((text) => isKey(text, MAX_HELD_KEY_BYTES), `1 to ${MAX_HELD_KEY_BYTES} bytes of UTF-8`).meta(inBytes(MAX_HELD_KEY_BYTES));
 /** Callers send up to 2^64-1; what no JSON number holds exactly is never, which is 0 (protocol.md §10). */
 const ttlMs = z.number().min(0).refine(Number.isInteger).transform((ms) => (Number.isSafeInteger(ms) ? ms : 0));
 const acks = { acks: z.number().int().min(0).max(MAX_MEMBERS).default(0), timeout_ms: z.number().int().min(1).max(MAX_ACK_TIMEOUT_MS).default(DEFAULT_ACK_TIMEOUT_MS) };
-const putBody = z.object({ key: newKey, value: z.string(), ttl_ms: ttlMs.default(0), ...acks });
+export const putBody = z.object({ key: newKey, value: z.string().meta({ contentEncoding: 'base64' }), ttl_ms: ttlMs.default(0), ...acks });
 /** A write that was turned into a delete on the way is none. */
-const deleteBody = z.object({ key: heldKey, value: z.undefined().optional(), ttl_ms: z.undefined().optional(), ...acks });
+export const deleteBody = z.object({ key: heldKey, value: z.undefined().optional(), ttl_ms: z.undefined().optional(), ...acks });
 
 function isKey(text: string, maxBytes: number): boolean {
   return text !== '' && text.isWellFormed() && Buffer.byteLength(text) <= maxBytes;

@@ -9,9 +9,9 @@ import { DEFAULT_DERIVED_KEY_BYTES, MAX_DERIVE_INFO_BYTES, MAX_DERIVED_KEY_BYTES
 /** A lone surrogate has no UTF-8: replaced, it would give a key that nobody else has. */
 const text = z.string().refine((value) => value.isWellFormed(), 'is no Unicode text');
 
-const deriveBody = z
+export const deriveBody = z
   .object({
-    path: text.refine((value) => value.trim() !== '', 'is empty'),
+    path: text.refine((value) => value.trim() !== '', 'is empty').meta({ minLength: 1, description: `With the context at most ${MAX_DERIVE_INFO_BYTES} bytes of UTF-8` }),
     context: text.optional(),
     length: z.number().int().min(1).max(MAX_DERIVED_KEY_BYTES).default(DEFAULT_DERIVED_KEY_BYTES),
   })

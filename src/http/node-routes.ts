@@ -13,7 +13,7 @@ export interface NodeModules {
 
 const OVERVIEW = {
   service: 'nova-kms-node',
-  docs: 'README.md of the project',
+  docs: '/openapi.json, and README.md of the project',
   auth: {
     app: ['x-app-signature', 'x-app-nonce', 'x-app-timestamp', 'x-app-wallet (optional)'],
     peer: ['x-kms-signature', 'x-kms-nonce', 'x-kms-timestamp', 'x-kms-wallet (optional)', 'x-sync-signature'],
@@ -24,6 +24,7 @@ const OVERVIEW = {
     'GET /livez',
     'GET /readyz',
     'GET /readyz/<check>',
+    'GET /openapi.json',
     'GET /status',
     'GET /nonce',
     'GET /nodes',

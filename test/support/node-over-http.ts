@@ -61,6 +61,7 @@ export interface NodeOverHttpOptions {
   readonly maxValueBytes?: number;
   readonly maxAppBytes?: number;
   readonly maxTombstonesPerApp?: number;
+  readonly openApi?: AppModules['openApi'];
   readonly audit?: { readonly audit: Audit; readonly http: AppModules['audit'] };
 }
 
@@ -188,6 +189,7 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
     sync: { ...gate, clock, identity: knownIdentity, authenticator, enclave, vault, directory: peerCache, handler: options.sync?.(inbound) ?? inbound, audit: options.audit?.audit ?? null },
     errors: { log, failures, onBrokenInvariant: (error) => state.broken.push(error) },
     audit: options.audit?.http ?? null,
+    openApi: options.openApi,
   };
   return {
     appOptions,

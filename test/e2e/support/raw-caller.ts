@@ -12,6 +12,7 @@ import { appAuthMessage, peerAuthMessage } from '../../../src/crypto/messages.ts
 import { parseEnvelope, toWireEnvelope, type WireEnvelope } from '../../../src/domain/envelope.ts';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
 import { systemClock, systemRandom } from '../../../src/system/system.ts';
+import { undocumented, undocumentedInside } from '../../support/documented.ts';
 import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 import type { Output, Secret } from './secret-search.ts';
 
@@ -43,10 +44,17 @@ export interface Target {
 /** Plain HTTP to nodes. Keeps every answer for the search for secrets, but for nonces, which are meant to be told. */
 export class RawHttp {
   readonly outputs: Output[] = [];
+  readonly #isDocumented: boolean;
+
+  /** @param options documented: false for nodes of other kinds, whose answers the OpenAPI document does not describe */
+  constructor({ documented = true }: { readonly documented?: boolean } = {}) {
+    this.#isDocumented = documented;
+  }
 
   async send(url: string, raw: RawRequest): Promise<RawAnswer> {
     const answer = await exchange(url, raw);
     const { status, headers, text } = answer;
+    if (this.#isDocumented) throwUndocumented(raw, answer);
     if (raw.path !== '/nonce') this.outputs.push({ source: `answers of ${url}`, text: `${status} ${JSON.stringify(headers)} ${text}` });
     return answer;
   }
@@ -59,6 +67,12 @@ export class RawHttp {
     const { json } = await this.get(url, '/nonce');
     return (json as { nonce: string }).nonce;
   }
+}
+
+/** @throws Error */
+function throwUndocumented({ method, path }: RawRequest, { status, headers, json }: RawAnswer): void {
+  const problem = undocumented({ method, path, status, contentType: headers['content-type'], json });
+  if (problem !== null) throw new Error(`${method} ${path} answered ${status}, which docs/openapi.json does not say: ${problem}`);
 }
 
 async function exchange(url: string, raw: RawRequest): Promise<RawAnswer> {
@@ -151,6 +165,8 @@ export class RawCaller {
   readonly #kind: 'app' | 'peer';
   readonly #identity: ClientIdentity;
   readonly #http: RawHttp;
+  /** What each answer was to. */
+  readonly #asked = new WeakMap<RawAnswer, Pick<RawRequest, 'method' | 'path'>>();
 
   private constructor(kind: 'app' | 'peer', who: { readonly wallet: Wallet; readonly teePubkey: TeePubkey }, identity: ClientIdentity, http: RawHttp) {
     this.wallet = who.wallet;
@@ -174,13 +190,15 @@ export class RawCaller {
     const body = changes.body ?? JSON.stringify(changes.envelope?.(good) ?? good);
     if (text.length >= 16) this.sent.push({ name: `an inner body for ${path}`, bytes: Buffer.from(text) });
     const hmac = changes.syncKey === undefined ? {} : { 'x-sync-signature': syncHmac(changes.syncKey, body) };
-    return this.#http.send(target.localUrl, {
+    const answer = await this.#http.send(target.localUrl, {
       method,
       path,
       headers: { 'content-type': 'application/json', ...proof, ...hmac, ...changes.headers },
       body,
       ...(changes.chunked === undefined ? {} : { chunked: changes.chunked }),
     });
+    this.#asked.set(answer, { method, path });
+    return answer;
   }
 
   /** The headers that prove who is asking. */
@@ -203,7 +221,11 @@ export class RawCaller {
   async open(answer: RawAnswer): Promise<Record<string, unknown>> {
     const sealed = parseEnvelope(answer.json);
     if (sealed === null) throw new Error(`the answer is no envelope: ${answer.status} ${answer.text.slice(0, 200)}`);
-    return JSON.parse(await this.#identity.decrypt(sealed)) as Record<string, unknown>;
+    const inner = JSON.parse(await this.#identity.decrypt(sealed)) as Record<string, unknown>;
+    const asked = this.#asked.get(answer);
+    const problem = asked === undefined ? null : undocumentedInside({ ...asked, status: answer.status }, inner);
+    if (problem !== null) throw new Error(`inside of the answer to ${asked!.method} ${asked!.path} is what docs/openapi.json does not say: ${problem}`);
+    return inner;
   }
 }
 

@@ -1,0 +1,18 @@
+/** `GET /openapi.json`: the document of all routes, made when it is first asked for and then kept as it is sent. */
+import { Router } from 'express';
+import type { ClientLimits } from './client-limit.ts';
+import { methodNotAllowed } from './unknown-route.ts';
+
+/** @param makeDocument gives it as JSON */
+export function openApiRoutes(makeDocument: () => Promise<string>, limits: Pick<ClientLimits, 'general' | 'open'>): Router {
+  let made: Promise<Buffer> | null = null;
+  const router = Router({ caseSensitive: true, strict: true });
+  router
+    .route('/openapi.json')
+    .get(limits.open, async (_request, response) => {
+      made ??= makeDocument().then((text) => Buffer.from(text));
+      response.type('json').send(await made);
+    })
+    .all(limits.general, methodNotAllowed);
+  return router;
+}

@@ -1,0 +1,126 @@
+/** Every operation of a node (protocol.md §2): what it takes and what it answers, by the names of schemas. */
+
+/** The name of a schema among the components. */
+export type SchemaName = string;
+/** In place of a schema: an answer that is text. */
+export const TEXT = 'text';
+/** One that is bytes. */
+export const CBOR = 'cbor';
+
+/** What a body of an encrypted route holds inside; several names: one of them. */
+interface Sealed {
+  readonly request?: readonly SchemaName[];
+  /** By status. */
+  readonly answers: Readonly<Record<number, readonly SchemaName[]>>;
+}
+
+interface Parameter {
+  readonly name: string;
+  readonly in: 'query' | 'path';
+  readonly description: string;
+  readonly schema: object;
+}
+
+export interface Operation {
+  readonly method: 'get' | 'post' | 'put' | 'delete';
+  readonly path: string;
+  readonly summary: string;
+  readonly security?: 'app' | 'peer' | 'operator';
+  readonly parameters?: readonly Parameter[];
+  /** Of a route that is not encrypted: a schema, `TEXT` or `CBOR`. */
+  readonly request?: SchemaName;
+  readonly answer?: SchemaName;
+  /** Of a route whose bodies are envelopes. */
+  readonly sealed?: Sealed;
+  /** Besides 200, in the form of all errors; `answer` where it is text. */
+  readonly errors: readonly number[];
+}
+
+const text = { type: 'string' };
+const whole = (minimum: number): object => ({ type: 'integer', minimum });
+const PUBLIC_ERRORS = [405, 429, 503];
+const APP_ERRORS = [400, 403, 404, 405, 413, 415, 429, 500, 503];
+const WRITE_ERRORS = [...APP_ERRORS, 504, 507];
+const NOT_FOUND = { 404: ['SealedError'] };
+
+const probeParameters: readonly Parameter[] = [
+  { name: 'verbose', in: 'query', description: 'One line for each check', schema: text },
+  { name: 'exclude', in: 'query', description: 'A check that is left out', schema: text },
+];
+
+export const OPERATIONS: readonly Operation[] = [
+  { method: 'get', path: '/', summary: 'What there is', answer: 'Overview', errors: PUBLIC_ERRORS },
+  { method: 'get', path: '/health', summary: 'Liveness', answer: 'Health', errors: [405, 503] },
+  { method: 'get', path: '/livez', summary: 'Liveness, for probes', parameters: probeParameters, answer: TEXT, errors: [400, 405] },
+  { method: 'get', path: '/readyz', summary: 'Readiness, for probes; 503 with the checks that failed', parameters: probeParameters, answer: TEXT, errors: [400, 405, 429] },
+  {
+    method: 'get',
+    path: '/readyz/{check}',
+    summary: 'One check of readiness',
+    parameters: [{ name: 'check', in: 'path', description: 'Its name', schema: text }, ...probeParameters],
+    answer: TEXT,
+    errors: [400, 404, 405, 429],
+  },
+  { method: 'get', path: '/metrics', summary: 'Metrics for Prometheus (docs/metrics.md)', security: 'operator', answer: TEXT, errors: [401, 404, 405, 429] },
+  {
+    method: 'get',
+    path: '/audit',
+    summary: 'A page of the audit (docs/audit.md)',
+    security: 'operator',
+    parameters: [
+      { name: 'after', in: 'query', description: 'The number of the last entry that the reader has; 0: none', schema: whole(0) },
+      { name: 'limit', in: 'query', description: 'Entries at most; 1,000 when absent', schema: whole(1) },
+    ],
+    answer: 'AuditPage',
+    errors: [400, 401, 404, 405, 429],
+  },
+  {
+    method: 'post',
+    path: '/.well-known/attestation',
+    summary: "The enclave's attestation document; one a second for all callers together",
+    request: 'AttestationRequest',
+    answer: CBOR,
+    errors: [400, 404, 405, 413, 415, 429, 500, 503],
+  },
+  { method: 'get', path: '/openapi.json', summary: 'This document', answer: 'OpenApi', errors: PUBLIC_ERRORS },
+  { method: 'get', path: '/status', summary: 'State, reason, replication and store of the node', answer: 'Status', errors: PUBLIC_ERRORS },
+  { method: 'get', path: '/nodes', summary: 'The members of the cluster', answer: 'Nodes', errors: PUBLIC_ERRORS },
+  { method: 'get', path: '/nonce', summary: 'A nonce for the next signed request', answer: 'Nonce', errors: PUBLIC_ERRORS },
+  { method: 'post', path: '/kms/derive', summary: 'A key of the app', security: 'app', sealed: { request: ['DeriveRequest'], answers: { 200: ['DeriveAnswer'] } }, errors: APP_ERRORS },
+  {
+    method: 'get',
+    path: '/kms/data',
+    summary: 'One value with `key`, else the keys of the app',
+    security: 'app',
+    parameters: [
+      { name: 'key', in: 'query', description: 'Reads the value of this key', schema: text },
+      { name: 'prefix', in: 'query', description: 'Only keys that begin with this', schema: text },
+      { name: 'after', in: 'query', description: 'Only keys after this one', schema: text },
+      { name: 'limit', in: 'query', description: 'Keys at most', schema: whole(1) },
+    ],
+    sealed: { answers: { 200: ['ReadAnswer', 'ListAnswer'], ...NOT_FOUND } },
+    errors: APP_ERRORS,
+  },
+  {
+    method: 'get',
+    path: '/kms/data/{key}',
+    summary: 'One value; the key may have slashes',
+    security: 'app',
+    parameters: [{ name: 'key', in: 'path', description: 'Percent-encoded', schema: text }],
+    sealed: { answers: { 200: ['ReadAnswer'], ...NOT_FOUND } },
+    errors: APP_ERRORS,
+  },
+  { method: 'put', path: '/kms/data', summary: 'Writes a value', security: 'app', sealed: { request: ['PutRequest'], answers: { 200: ['PutAnswer'] } }, errors: WRITE_ERRORS },
+  { method: 'delete', path: '/kms/data', summary: 'Deletes a key', security: 'app', sealed: { request: ['DeleteRequest'], answers: { 200: ['DeleteAnswer'], ...NOT_FOUND } }, errors: WRITE_ERRORS },
+  {
+    method: 'post',
+    path: '/sync',
+    summary: 'Between nodes',
+    security: 'peer',
+    sealed: {
+      request: ['DeltaRequest', 'SnapshotRequest', 'MasterSecretRequest', 'DigestRequest'],
+      answers: { 200: ['DeltaAnswer', 'SnapshotAnswer', 'MasterSecretAnswer', 'RootAnswer', 'AppDigestsAnswer', 'BucketDigestsAnswer'] },
+    },
+    errors: [400, 403, 405, 413, 415, 429, 500, 503],
+  },
+];

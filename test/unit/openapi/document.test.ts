@@ -1,0 +1,104 @@
+/** The OpenAPI document (docs/openapi.json): made from the schemas that bodies are parsed with, whole, and the same wherever it is. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { apiPage, type Document } from '../../../scripts/openapi/page.ts';
+import { METERED_ROUTES } from '../../../src/domain/meter.ts';
+import { MAX_DERIVED_KEY_BYTES } from '../../../src/domain/limits.ts';
+import { PACKAGE_VERSION } from '../../../src/node/package-version.ts';
+import { openApiDocument } from '../../../src/openapi/document.ts';
+import { startNodeOverHttp } from '../../support/node-over-http.ts';
+
+const DOCS = join(import.meta.dirname, '..', '..', '..', 'docs');
+const document = openApiDocument(PACKAGE_VERSION) as unknown as Document & { readonly openapi: string };
+const schemas = document.components.schemas;
+
+const formOf = (name: string) => z.fromJSONSchema(schemas[name] as Parameters<typeof z.fromJSONSchema>[0]);
+
+describe('is the same', () => {
+  test('in docs/openapi.json (npm run openapi:update)', () => {
+    expect(JSON.parse(readFileSync(join(DOCS, 'openapi.json'), 'utf8'))).toEqual(document);
+  });
+
+  test('in docs/api.md, for people (npm run openapi:update)', () => {
+    expect(readFileSync(join(DOCS, 'api.md'), 'utf8')).toBe(apiPage(document));
+  });
+
+  test('at /openapi.json, where it is made once', async () => {
+    let made = 0;
+    const node = await startNodeOverHttp({
+      openApi: async () => {
+        made += 1;
+        return JSON.stringify(document);
+      },
+    });
+    for (let asked = 0; asked < 2; asked += 1) {
+      const answer = await fetch(`${node.url}/openapi.json`);
+      expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'application/json; charset=utf-8']);
+      expect(await answer.json()).toEqual(document);
+    }
+    expect((await fetch(`${node.url}/openapi.json`, { method: 'POST' })).status).toBe(405);
+    expect(made).toBe(1);
+    await node.close();
+  });
+});
+
+test('has every route of a node with its methods, and no other', async () => {
+  const documented = Object.entries(document.paths).flatMap(([path, operations]) => Object.keys(operations).map((method) => `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, '<$1>')}`));
+  const metered = Object.entries(METERED_ROUTES).flatMap(([path, methods]) => methods.map((method) => `${method} ${path}`));
+  expect(documented.toSorted()).toEqual(metered.toSorted());
+  const node = await startNodeOverHttp();
+  const { endpoints } = (await (await fetch(node.url)).json()) as { readonly endpoints: readonly string[] };
+  expect(documented).toEqual(expect.arrayContaining([...endpoints]));
+  await node.close();
+});
+
+test('names no schema that is not there, and has none that nothing names', () => {
+  const named = [...JSON.stringify(document).matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name!);
+  expect(new Set(named)).toEqual(new Set(Object.keys(schemas)));
+});
+
+test('gives each operation an id of its own', () => {
+  const ids = Object.values(document.paths).flatMap((operations) => Object.values(operations).map((operation) => (operation as unknown as { readonly operationId: string }).operationId));
+  expect(new Set(ids).size).toBe(ids.length);
+});
+
+test('says of encrypted routes that their body is an envelope, and what is inside', () => {
+  for (const [path, operations] of Object.entries(document.paths)) {
+    if (!path.startsWith('/kms/') && path !== '/sync') continue;
+    for (const { responses, requestBody } of Object.values(operations)) {
+      for (const body of [responses['200'], requestBody]) {
+        if (body === undefined) continue;
+        expect(body.content['application/json']!.schema).toMatchObject({ $ref: '#/components/schemas/Envelope', 'x-nova-inner': expect.anything() });
+      }
+    }
+  }
+});
+
+describe('an inner request', () => {
+  test.each<[string, object]>([
+    ['DeriveRequest', { path: 'p' }],
+    ['DeriveRequest', { path: 'p', context: 'c', length: MAX_DERIVED_KEY_BYTES, op: 'derive', nonce: 'AAAA' }],
+    ['PutRequest', { key: 'k', value: 'dmFsdWU=', ttl_ms: 5, acks: 1, timeout_ms: 10 }],
+    ['DeleteRequest', { key: 'k' }],
+    ['SnapshotRequest', { type: 'snapshot_request', app: '7', buckets: [0, 255] }],
+    ['DeltaRequest', { type: 'delta', data: { 7: [] } }],
+  ])('%s may be %j', (name, inner) => {
+    expect(formOf(name).safeParse(inner).success).toBe(true);
+  });
+
+  test.each<[string, object]>([
+    ['DeriveRequest', { path: 'p', length: MAX_DERIVED_KEY_BYTES + 1 }],
+    ['DeriveRequest', { path: 'p', length: 32.5 }],
+    ['DeriveRequest', { path: 'p', op: 'put' }],
+    ['DeriveRequest', {}],
+    ['PutRequest', { key: 'k' }],
+    ['PutRequest', { key: '', value: '' }],
+    ['DeleteRequest', { key: 'k', value: '' }],
+    ['SnapshotRequest', { type: 'snapshot_request', buckets: [256] }],
+    ['DeltaRequest', { type: 'delta', data: 'x' }],
+  ])('%s may not be %j', (name, inner) => {
+    expect(formOf(name).safeParse(inner).success).toBe(false);
+  });
+});

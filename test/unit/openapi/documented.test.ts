@@ -1,0 +1,42 @@
+/** The hook of the end-to-end tests that holds every answer against the OpenAPI document finds what it must. */
+import { describe, expect, test } from '@jest/globals';
+import { undocumented, undocumentedInside, type DocumentedAnswer } from '../../support/documented.ts';
+
+const HEALTH: DocumentedAnswer = { method: 'GET', path: '/health', status: 200, contentType: 'application/json; charset=utf-8', json: { status: 'healthy' } };
+const REFUSED = { code: 'bad_request', message: 'no' };
+const ENVELOPE = { sender_tee_pubkey: 'ab', nonce: 'cd', encrypted_data: 'ef' };
+const DERIVE: DocumentedAnswer = { ...HEALTH, method: 'POST', path: '/kms/derive', json: ENVELOPE };
+
+describe('an answer is as documented', () => {
+  test.each<[string, Partial<DocumentedAnswer>]>([
+    ['with its fields', {}],
+    ['with a query', { path: '/health?x=y' }],
+    ['in an envelope', DERIVE],
+    ['to a key in the path', { ...DERIVE, method: 'GET', path: '/kms/data/a%2Fb/c' }],
+    ['when it refuses', { ...DERIVE, status: 400, json: REFUSED }],
+    ['with a 404 in an envelope', { ...DERIVE, method: 'DELETE', path: '/kms/data', status: 404 }],
+    ['as text', { path: '/livez', contentType: 'text/plain; charset=utf-8', json: undefined }],
+    ['where there is no route', { path: '/nothing', status: 404, json: REFUSED }],
+    ['without a body', { method: 'HEAD', json: undefined }],
+  ])('%s', (_, answer) => expect(undocumented({ ...HEALTH, ...answer })).toBeNull());
+});
+
+describe('it finds', () => {
+  test.each<[string, Partial<DocumentedAnswer>, string]>([
+    ['a field that is missing', { json: {} }, 'status: '],
+    ['a field of another form', { json: { status: 7 } }, 'status: '],
+    ['a field that is not documented', { json: { status: 'healthy', more: 1 } }, 'more'],
+    ['a status that is not documented', { status: 418 }, 'a status 418 is not documented'],
+    ['plain text inside of nothing', { ...DERIVE, json: { key: 'AAAA' } }, 'sender_tee_pubkey: '],
+    ['another type', { contentType: 'text/html' }, 'text/html in place of application/json'],
+    ['an error of another form', { path: '/nothing', status: 404, json: { error: 'no' } }, 'code: '],
+  ])('%s', (_, answer, problem) => expect(undocumented({ ...HEALTH, ...answer })).toContain(problem));
+
+  test('what is inside an envelope', () => {
+    const good = { app_id: 7, path: 'p', key: 'AAAA', length: 3, nonce: 'AAAA' };
+    expect(undocumentedInside(DERIVE, good)).toBeNull();
+    expect(undocumentedInside(DERIVE, { ...good, secret: 'x' })).toContain('secret');
+    expect(undocumentedInside(DERIVE, { ...good, length: '3' })).toContain('length: ');
+    expect(undocumentedInside({ ...DERIVE, status: 500 }, good)).toBe('no envelope is documented there');
+  });
+});
