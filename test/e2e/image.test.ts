@@ -3,12 +3,13 @@
  * that a node does not need; and its node runs as on the platform: alone with these files, by the Dockerfile's command and environment,
  * in strict mode, as root and as somebody else, writing nothing, and it comes back after it was killed.
  *
- * Root runs it by chroot. Who is not root has the dynamic linker of the image run it with the image's libraries, and this says so.
+ * Root runs it by chroot. Who is not root has the dynamic linker of the image run it with the image's libraries, and this says so. Where
+ * buildah and podman are, the last stage of the Dockerfile becomes an image of this tree, which runs as a read-only container as well.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, copyFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { delimiter, join, relative } from 'node:path';
 import process from 'node:process';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { peakResidentMiB } from '../../bench/process-figures.ts';
@@ -99,14 +100,10 @@ describe('its node', () => {
     await platform.close();
   });
 
-  /** @param user id of who runs it, where root may choose */
-  function start(user: number): void {
-    const isRoot = process.getuid!() === 0;
-    const { stages, entryPoint } = readDockerfile();
-    const [program, ...args] = entryPoint as [string, ...string[]];
-    const chain = platform.cluster.chain;
-    const environment = {
-      ...stages.at(-1)!.environment,
+  /** What is set over the image's own environment. */
+  function environmentOf(certificate: string): Readonly<Record<string, string>> {
+    const { chain } = platform.cluster;
+    return {
       BIND_ADDR: `0.0.0.0:${node.port}`,
       NODE_URL: chain.url,
       ODYN_URL: node.enclave.url,
@@ -120,15 +117,30 @@ describe('its node', () => {
       HTTP_PROXY: platform.proxy.url,
       HTTPS_PROXY: platform.proxy.url,
       NO_PROXY: 'localhost,127.0.0.1',
-      NODE_EXTRA_CA_CERTS: isRoot ? '/certificate.pem' : join(root, 'certificate.pem'),
+      NODE_EXTRA_CA_CERTS: certificate,
     };
-    const inRoot = (path: string): string => join(root, path);
-    running = isRoot
-      ? spawn('chroot', [`--userspec=${user}:${user}`, root, program, ...args], { env: { PATH: process.env['PATH'], ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
-      : spawn(linkerOf(root), ['--library-path', libraryPathOf(root), inRoot(program), ...args.map((arg) => (arg.startsWith('/') ? inRoot(arg) : arg))], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
-    if (!isRoot) process.stdout.write('not root: the node of the image runs by the image\'s dynamic linker, without chroot\n');
+  }
+
+  function follow(child: ChildProcess): void {
+    running = child;
     output = '';
-    for (const stream of [running.stdout!, running.stderr!]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+    for (const stream of [child.stdout!, child.stderr!]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+  }
+
+  /** @param user id of who runs it, where root may choose */
+  function start(user: number): void {
+    const isRoot = process.getuid!() === 0;
+    const { stages, entryPoint } = readDockerfile();
+    const [program, ...args] = entryPoint as [string, ...string[]];
+    const environment = { ...stages.at(-1)!.environment, ...environmentOf(isRoot ? '/certificate.pem' : join(root, 'certificate.pem')) };
+    const inRoot = (path: string): string => join(root, path);
+    const stdio = ['ignore', 'pipe', 'pipe'] as const;
+    if (!isRoot) process.stdout.write("not root: the dynamic linker of the image runs its node, without chroot\n");
+    follow(
+      isRoot
+        ? spawn('chroot', [`--userspec=${user}:${user}`, root, program, ...args], { env: { PATH: process.env['PATH'], ...environment }, stdio: [...stdio] })
+        : spawn(linkerOf(root), ['--library-path', libraryPathOf(root), inRoot(program), ...args.map((arg) => (arg.startsWith('/') ? inRoot(arg) : arg))], { env: environment, stdio: [...stdio] }),
+    );
   }
 
   async function untilReady(): Promise<void> {
@@ -159,7 +171,44 @@ describe('its node', () => {
     expect(await ended('SIGTERM')).toEqual({ code: 0, signal: null });
     expect(filesOf(root)).toEqual(before);
   });
+
+  if (process.getuid!() === 0 && isInstalled('buildah', 'podman', 'runc')) {
+    test('becomes ready as a read-only container, and stops in order', async () => {
+      const containers = new Containers();
+      containers.build();
+      follow(containers.run(environmentOf('/tmp/certificate.pem'), platform.certificate.file));
+      await untilReady();
+      expect(await ended('SIGTERM')).toEqual({ code: 0, signal: null });
+      expect(output).toContain('"message":"stopped"');
+    });
+  } else process.stdout.write('no buildah, podman and runc, or not root: the image runs by chroot alone\n');
 });
+
+/** The last stage of the Dockerfile on the tree that its first stage would have made, in a storage that is thrown away. */
+class Containers {
+  readonly #storage = ['--root', join(folder, 'storage'), '--runroot', join(folder, 'runroot'), '--storage-driver', 'vfs'];
+
+  build(): void {
+    const { text } = readDockerfile();
+    const lastStage = text.slice(text.lastIndexOf('FROM ')).replace('--from=build /build/artifacts/image/root/', 'root/');
+    writeFileSync(join(folder, 'Dockerfile'), lastStage);
+    execFileSync('buildah', [...this.#storage, 'bud', '--isolation=chroot', '--timestamp', '0', '-t', 'nova-kms-node', '-f', join(folder, 'Dockerfile'), join(folder, 'first')], { stdio: 'pipe' });
+  }
+
+  /** Nothing of it may be written to, and it has what an enclave has: little. */
+  run(environment: Readonly<Record<string, string>>, certificate: string): ChildProcess {
+    const limits = ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024'];
+    const variables = Object.entries(environment).flatMap(([name, value]) => ['--env', `${name}=${value}`]);
+    const mounts = ['--volume', `${certificate}:/tmp/certificate.pem:ro`];
+    const args = ['--runtime', 'runc', '--cgroup-manager', 'cgroupfs', 'run', '--rm', '--network', 'host', '--read-only', ...limits, ...mounts, ...variables, 'nova-kms-node'];
+    return spawn('podman', [...this.#storage, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  }
+}
+
+function isInstalled(...names: readonly string[]): boolean {
+  const folders = (process.env['PATH'] ?? '').split(delimiter);
+  return names.every((name) => folders.some((each) => existsSync(join(each, name))));
+}
 
 function filesOf(below: string) {
   return readdirSync(below, { recursive: true, withFileTypes: true })
