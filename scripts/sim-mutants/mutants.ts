@@ -57,6 +57,15 @@ function badBackend(kind: FaultKind, amount: readonly [number, number] = [0, 0])
   return { faults: 'none', rates: { [kind]: { perHour: 40, forSeconds: [280, 400], amount }, crash: { perHour: 20, forSeconds: [2, 5] } } };
 }
 
+/** Strangers flood nodes through the platform's way in, and nothing else goes wrong. */
+const FLOODED: Runs = {
+  nodes: 3,
+  hours: 0.1,
+  requests: 1,
+  faults: 'none',
+  rates: { 'flood without proof': { perHour: 40, forSeconds: [60, 180], amount: [30, 60] } },
+};
+
 /** What the field's RPCs do, and a node must not (protocol.md §6). */
 const REAL_CHAINS: readonly Mutant[] = [
   {
@@ -748,6 +757,20 @@ const OWN: readonly Mutant[] = [
       },
     ],
     runs: LONG_CUTS,
+  },
+  {
+    name: 'strangers-starve-apps',
+    section: '§8',
+    what: 'All callers behind the way in are counted together before they prove anything.',
+    replace: [{ file: 'http/app.ts', find: `limits.open, kmsRoutes(`, put: `limits.general, kmsRoutes(` }],
+    runs: FLOODED,
+  },
+  {
+    name: 'known-wallets-are-strangers',
+    section: '§8',
+    what: 'Behind the way in nobody is told from strangers, whatever was authorized.',
+    replace: [{ file: 'http/client-limit.ts', find: `if (signature === null || !authorized.has(wallet)) countUnproven(request);`, put: `if (signature !== null) countUnproven(request);` }],
+    runs: FLOODED,
   },
   {
     name: 'stale-pushes',
