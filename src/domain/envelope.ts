@@ -36,6 +36,11 @@ export function toWireEnvelope(sealed: SealedText): WireEnvelope {
   return { sender_tee_pubkey: sealed.senderPubkey, nonce: sealed.nonce, encrypted_data: sealed.encryptedData };
 }
 
+/** The JSON of `toWireEnvelope`. Hex needs no escaping: what writes any JSON would search megabytes of it for what does. */
+export function envelopeJson({ senderPubkey, nonce, encryptedData }: SealedText): string {
+  return `{"sender_tee_pubkey":"${senderPubkey}","nonce":"${nonce}","encrypted_data":"${encryptedData}"}`;
+}
+
 /** Whether the key in an envelope is the registered one; both are lower-case hex here. */
 export function isRegisteredSender(sealed: SealedText, registered: TeePubkey | ''): boolean {
   return registered !== '' && sealed.senderPubkey === registered;

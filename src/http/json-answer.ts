@@ -8,7 +8,11 @@ import type { ServerResponse } from 'node:http';
 const MAX_JOINED_CHARS = 16 * 1024;
 
 export function sendJson(response: ServerResponse, status: number, body: object): void {
-  const text = JSON.stringify(body);
+  sendJsonText(response, status, JSON.stringify(body));
+}
+
+/** @param text JSON */
+export function sendJsonText(response: ServerResponse, status: number, text: string): void {
   const bytes = Buffer.byteLength(text);
   // Text that is ASCII, as all envelopes are, is not searched once more for what is longer than a byte.
   const encoding = bytes === text.length ? 'latin1' : 'utf8';

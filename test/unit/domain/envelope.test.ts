@@ -1,7 +1,7 @@
 /** The envelope's form (protocol.md §3, Envelope): what is none is refused before anything is decrypted. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { isRegisteredSender, parseEnvelope, toWireEnvelope } from '../../../src/domain/envelope.ts';
+import { envelopeJson, isRegisteredSender, parseEnvelope, toWireEnvelope } from '../../../src/domain/envelope.ts';
 import type { TeePubkey } from '../../../src/domain/ids.ts';
 
 const good = { sender_tee_pubkey: 'ab'.repeat(120), nonce: '01'.repeat(12), encrypted_data: 'cd'.repeat(16) };
@@ -57,4 +57,8 @@ describe('the sender', () => {
   ])('is compared with %s', (_, registered, same) => {
     expect(isRegisteredSender(parseEnvelope(good)!, registered as TeePubkey)).toBe(same);
   });
+});
+
+test('its text is what any writer of JSON makes of it', () => {
+  expect(envelopeJson(parseEnvelope(good)!)).toBe(JSON.stringify(toWireEnvelope(parseEnvelope(good)!)));
 });
