@@ -81,6 +81,16 @@ const MAX_ENCODED_KEY_CHARS = 12 * 1024;
 const appId = z.number().int().positive();
 const timeMs = z.number().int().min(0);
 const acknowledged = z.number().int().min(0).optional();
+const putAnswer = z.object({ app_id: appId, key: z.string(), updated_at_ms: timeMs, acks: acknowledged });
+const valueAnswer = z.object({ app_id: appId, key: z.string(), value: base64, updated_at_ms: timeMs });
+const deleteAnswer = z.object({ app_id: appId, key: z.string(), deleted: z.literal(true), acks: acknowledged });
+const listAnswer = z.object({ app_id: appId, keys: z.array(z.string()), count: z.number().int().min(0), more: z.boolean().optional() });
+
+/** An answer of this form about this key; undefined when it is none. */
+function answerAbout<Form extends { readonly key: string }>(form: z.ZodType<Form>, key: string, inner: unknown): Form | undefined {
+  const { data } = form.safeParse(inner);
+  return data?.key === key ? data : undefined;
+}
 
 function checkKey(key: string, maxBytes: number): void {
   if (typeof key !== 'string' || key === '' || !key.isWellFormed() || Buffer.byteLength(key) > maxBytes) {
@@ -119,9 +129,10 @@ export function putRequest({ key, value, ttlMs = 0, ...write }: PutArguments): K
     body: { key, value: Buffer.from(value).toString('base64'), ttl_ms: ttlMs, ...fields },
     maxAnswerBytes: SMALL_ANSWER_BYTES,
     extraMs,
-    answer: z
-      .object({ app_id: appId, key: z.literal(key), updated_at_ms: timeMs, acks: acknowledged })
-      .transform(({ updated_at_ms: updatedAtMs, acks }) => ({ updatedAtMs, acks })),
+    read: (inner) => {
+      const answer = answerAbout(putAnswer, key, inner);
+      return answer === undefined ? null : { updatedAtMs: answer.updated_at_ms, acks: answer.acks };
+    },
   };
 }
 
@@ -136,9 +147,10 @@ export function getRequest(key: string): KmsRequest<Omit<StoredValue, 'node'>> {
     key,
     body: undefined,
     maxAnswerBytes: LARGE_ANSWER_BYTES,
-    answer: z
-      .object({ app_id: appId, key: z.literal(key), value: base64, updated_at_ms: timeMs })
-      .transform(({ value, updated_at_ms: updatedAtMs }) => ({ value, updatedAtMs })),
+    read: (inner) => {
+      const answer = answerAbout(valueAnswer, key, inner);
+      return answer === undefined ? null : { value: answer.value, updatedAtMs: answer.updated_at_ms };
+    },
   };
 }
 
@@ -154,9 +166,10 @@ export function deleteRequest({ key, ...write }: DeleteArguments): KmsRequest<Pi
     body: { key, ...fields },
     maxAnswerBytes: SMALL_ANSWER_BYTES,
     extraMs,
-    answer: z
-      .object({ app_id: appId, key: z.literal(key), deleted: z.literal(true), acks: acknowledged })
-      .transform(({ acks }) => ({ acks })),
+    read: (inner) => {
+      const answer = answerAbout(deleteAnswer, key, inner);
+      return answer === undefined ? null : { acks: answer.acks };
+    },
   };
 }
 
@@ -175,9 +188,9 @@ export function listRequest(listing: ListArguments): KmsRequest<Omit<KeyList, 'n
     listing,
     body: undefined,
     maxAnswerBytes: LARGE_ANSWER_BYTES,
-    answer: z
-      .object({ app_id: appId, keys: z.array(z.string()), count: z.number().int().min(0), more: z.boolean().optional() })
-      .refine(({ keys, count }) => keys.length === count)
-      .transform(({ keys, more = false }) => ({ keys, more })),
+    read: (inner) => {
+      const { data } = listAnswer.safeParse(inner);
+      return data !== undefined && data.keys.length === data.count ? { keys: data.keys, more: data.more ?? false } : null;
+    },
   };
 }

@@ -27,6 +27,8 @@ export interface DerivedKey {
 /** A path of control characters takes six characters each in JSON, and every byte two in hex. Bytes. */
 const MAX_ANSWER_BYTES = 128 * 1024;
 
+const derivedAnswer = z.object({ app_id: z.number().int().positive(), path: z.string(), length: z.number(), key: base64 });
+
 /** @throws KmsClientError invalid_argument */
 export function deriveRequest({ path, context, length = DEFAULT_DERIVED_KEY_BYTES }: DeriveArguments): KmsRequest<{ key: Uint8Array; appId: number }> {
   if (!path.isWellFormed() || context?.isWellFormed() === false) {
@@ -45,14 +47,9 @@ export function deriveRequest({ path, context, length = DEFAULT_DERIVED_KEY_BYTE
     op: 'derive',
     body: { path, ...(context === undefined ? {} : { context }), length },
     maxAnswerBytes: MAX_ANSWER_BYTES,
-    answer: z
-      .object({
-        app_id: z.number().int().positive(),
-        path: z.literal(path),
-        length: z.literal(length),
-        key: base64,
-      })
-      .refine(({ key }) => key.length === length)
-      .transform(({ app_id: appId, key }) => ({ appId, key })),
+    read: (inner) => {
+      const { data } = derivedAnswer.safeParse(inner);
+      return data?.path === path && data.length === length && data.key.length === length ? { appId: data.app_id, key: data.key } : null;
+    },
   };
 }

@@ -8,7 +8,7 @@ import { parseJsonOrNull } from '../crypto/json.ts';
 import { appAuthMessage, readNonce, responseMessage } from '../crypto/messages.ts';
 import { recoverEip191 } from '../crypto/signature.ts';
 import { DeadlineError, within } from '../domain/deadline.ts';
-import { isRegisteredSender, parseEnvelope, toWireEnvelope } from '../domain/envelope.ts';
+import { envelopeJson, isRegisteredSender, parseEnvelope } from '../domain/envelope.ts';
 import { DependencyError, type ErrorCode } from '../domain/errors.ts';
 import { MAX_ACK_TIMEOUT_MS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
 import { memberEndpoint } from '../domain/membership.ts';
@@ -33,8 +33,8 @@ export interface KmsRequest<Answer> {
   readonly key?: string;
   /** It asks for keys, within these bounds. */
   readonly listing?: ListingBounds;
-  /** Of the inner JSON of the answer. */
-  readonly answer: z.ZodType<Answer>;
+  /** What the inner JSON of the answer says; null when it is of another form, or about something else. */
+  readonly read: (inner: unknown) => Answer | null;
   /** Of the envelope on the wire. */
   readonly maxAnswerBytes: number;
   /** How much longer than others a try may take, because the node was asked to wait. Milliseconds. */
@@ -141,9 +141,9 @@ export class NodeExchange {
     const bond = bondOf(inner, { nonce, listing: request.listing });
     if (bond === 'bound') this.#habits.note(node, 'binds');
     if (bond === 'foreign' || (bond === 'unbound' && this.#habits.has(node, 'binds'))) throw new AttemptError('bad_answer', { status: 200 });
-    const parsed = request.answer.safeParse(inner);
-    if (!parsed.success) throw new AttemptError('bad_answer', { status: 200 });
-    return parsed.data;
+    const read = request.read(inner);
+    if (read === null) throw new AttemptError('bad_answer', { status: 200 });
+    return read;
   }
 
   async #fetchNonce(node: KmsNode, signal: AbortSignal): Promise<string> {
@@ -159,7 +159,7 @@ export class NodeExchange {
     if (body === undefined) return undefined;
     try {
       const inner = JSON.stringify({ ...body, nonce, op });
-      return JSON.stringify(toWireEnvelope(await this.#modules.identity.encrypt(inner, node.teePubkey, signal)));
+      return envelopeJson(await this.#modules.identity.encrypt(inner, node.teePubkey, signal));
     } catch (error) {
       if (error instanceof DependencyError && error.failure === 'refused') throw new AttemptError('bad_key');
       throw error;
