@@ -28,8 +28,19 @@ function backWhileAnotherBegins(name: string, crashSeconds: number): Runs {
 
 const CUT_SECONDS = { at: 90, for: 150 } as const;
 
-function request(seconds: number, what: 'put' | 'delete', node: string, key: string): Step {
-  return { atMs: seconds * 1_000, do: what, node, app: 0, key, bytes: 16, ttlMs: 0, acks: 0 };
+function request(seconds: number, what: 'put' | 'delete' | 'get' | 'list', node: string, key: string, bytes = 16): Step {
+  return { atMs: seconds * 1_000, do: what, node, app: 0, key, bytes, ttlMs: 0, acks: 0 };
+}
+
+/** Asks node c for it every second. */
+function askC(what: 'get' | 'list', fromSeconds: number, toSeconds: number, key = ''): readonly Step[] {
+  return Array.from({ length: toSeconds - fromSeconds }, (_, index) => request(fromSeconds + index, what, 'c', key));
+}
+
+/** Node c begins again with an empty store; what is held elsewhere, a caller asks it for all the time. */
+function cBeginsAgain(settings: Readonly<Record<string, string>>, steps: readonly Step[]): Runs {
+  const kept = [request(60, 'put', 'a', 'kept'), request(61, 'put', 'a', 'large', 4_000)];
+  return { nodes: 3, faults: 'none', hours: 0.07, requests: 0, settings, steps: [...kept, fault(75, 'crash', 'c', 3), ...steps, ...askC('list', 80, 240)] };
 }
 
 function fault(seconds: number, kind: FaultKind, node: string, forSeconds: number): Step {
@@ -795,4 +806,30 @@ const OWN: readonly Mutant[] = [
   },
 ];
 
-export const MUTANTS: readonly Mutant[] = [...NINE, ...REAL_CHAINS, ...OWN];
+/** What lets a node say that a key is absent which others hold (protocol.md §10, "404 means absent"). */
+const ABSENCE: readonly Mutant[] = [
+  {
+    name: 'one-member-is-believed',
+    section: '§10',
+    what: 'All of one member that says that it is sure suffices, whatever others may say.',
+    replace: [{ file: 'machines/sureness.ts', find: ` || (mergedWhileSure === 1 && !facts.some(mayBeSure))`, put: ` || mergedWhileSure === 1` }],
+    runs: cBeginsAgain({}, [fault(65, 'liar: empty snapshot', 'b', 300), { ...fault(70, 'partition', 'c', 75), other: 'a' } as Step]),
+  },
+  {
+    name: 'left-out-is-merged',
+    section: '§10',
+    what: 'A record that was left out for want of room counts as merged.',
+    replace: [{ file: 'machines/sureness.ts', find: `event.store !== state.store || event.leftOut`, put: `event.store !== state.store` }],
+    // What there is no room for is deleted in the end, so that all can be equal again.
+    runs: cBeginsAgain({ 'c.MAX_STORE_BYTES': '3000' }, [request(242, 'delete', 'a', 'large')]),
+  },
+  {
+    name: 'stale-is-sure',
+    section: '§10',
+    what: 'A node that was cut off for too long goes on to say that keys are absent.',
+    replace: [{ file: 'node/sureness-keeper.ts', find: `return this.hasBecomeSure() && !this.#modules.isStale();`, put: `return this.hasBecomeSure();` }],
+    runs: { nodes: 3, faults: 'none', hours: 0.07, requests: 0, settings: { TOMBSTONE_RETENTION_MS: '60000' }, steps: [fault(60, 'partition', 'c', 150), ...askC('get', 60, 210, 'nothing')] },
+  },
+];
+
+export const MUTANTS: readonly Mutant[] = [...NINE, ...REAL_CHAINS, ...OWN, ...ABSENCE];

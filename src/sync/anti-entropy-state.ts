@@ -16,6 +16,7 @@ export class AntiEntropyState {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   /** App and digest of records that the peer refuses for good. A digest is of the key as well. */
   readonly #unwanted = new LRUCache<string, true>({ max: MAX_UNWANTED });
+  #refusesDigests = false;
   /** Monotonic milliseconds of the last whole round. */
   #wholeAtMs = -Infinity;
 
@@ -32,6 +33,15 @@ export class AntiEntropyState {
     this.#wholeAtMs = this.#clock.monotonicMs();
   }
 
+  /** It does not know the type of a digest request: it need not be asked again while nothing else is known of it. */
+  noteRefusedDigest(): void {
+    this.#refusesDigests = true;
+  }
+
+  get refusesDigests(): boolean {
+    return this.#refusesDigests;
+  }
+
   /** Refused for good as it is: it need not be offered again by each round. */
   noteUnwanted(appId: string, digest: string): void {
     this.#unwanted.set(`${appId} ${digest}`, true);
@@ -44,5 +54,6 @@ export class AntiEntropyState {
   /** The peer has another store now. */
   reset(): void {
     this.#unwanted.clear();
+    this.#refusesDigests = false;
   }
 }

@@ -107,13 +107,16 @@ export class AntiEntropy {
 
   async #round(course: Course): Promise<boolean> {
     const { conversation } = this.#modules;
-    if (conversation.kindOf(course.member) === 'older') return this.#bySnapshot(course);
+    const { antiEntropy } = course.replica;
+    const kind = conversation.kindOf(course.member);
+    if (kind === 'older' || (kind === 'unknown' && antiEntropy.refusesDigests)) return this.#bySnapshot(course);
     try {
       await this.#byDigest(course);
       return true;
     } catch (error) {
       // A peer of this kind refuses for another reason.
       if (!isUnknownType(error) || conversation.kindOf(course.member) === 'current') throw error;
+      antiEntropy.noteRefusedDigest();
       return this.#bySnapshot(course);
     }
   }

@@ -1,6 +1,7 @@
 /**
  * Callers take one node's 404 for the last word and make new secrets by it (protocol.md §10, 404 means absent): a node that has
- * begun with an empty store says so of no key that all who were there before it hold.
+ * begun with an empty store says so of no key that all who were there before it hold, and one that was cut off for too long says so
+ * of none.
  */
 import type { RequestStep } from '../scenario.ts';
 import type { RequestOutcome } from '../world/sim-app.ts';
@@ -10,6 +11,9 @@ import type { Checks, Report } from './violation.ts';
 import type { Write, WriteHistory } from './write-history.ts';
 
 const INVARIANT = 'a node that is not sure says 404 to nobody';
+const STALE = 'a node that was cut off for too long calls nothing absent';
+/** An answer that was on its way when the node became stale counts for nothing. Milliseconds. */
+const STALE_MARGIN_MS = 10_000;
 /** What expires about now may be absent for the one and not for the other. Milliseconds. */
 const EXPIRY_MARGIN_MS = 20_000;
 
@@ -21,10 +25,14 @@ export interface AbsenceWatchModules {
   readonly honestLives: () => readonly Life[];
   /** Since when a process has had the store that it has. Simulated milliseconds. */
   readonly storeSinceMs: (life: Life) => number;
+  /** Simulated milliseconds. */
+  readonly nowMs: () => number;
 }
 
 export class AbsenceWatch {
   readonly #modules: AbsenceWatchModules;
+  /** Processes that were stale when they said last that something is absent, and since when. Simulated milliseconds. */
+  readonly #staleSinceMs = new Map<Life, number>();
 
   constructor(modules: AbsenceWatchModules) {
     this.#modules = modules;
@@ -36,12 +44,25 @@ export class AbsenceWatch {
     const listed = step.do === 'list' && outcome === 'ok' ? new Set(answer?.['keys'] as readonly string[]) : null;
     const isAbsent = outcome === 'not_found' && (step.do === 'get' || step.do === 'delete');
     if (!isAbsent && listed === null) return;
+    this.#checkStale(life);
     checks.note(INVARIANT);
     const before = this.#modules.honestLives().filter((other) => other !== life && this.#modules.storeSinceMs(other) < this.#modules.storeSinceMs(life));
     if (before.length === 0) return;
     const missing = listed === null ? this.#bestOf(life, appId, step.key) : this.#firstMissing(life, appId, listed);
     if (missing === null || !this.#isHeldByAll(missing, before, life)) return;
     report(INVARIANT, `${life.name} lacks ${missing.key} of app ${appId}, which all who were there before it hold`, life.name);
+  }
+
+  #checkStale(life: Life): void {
+    const { checks, report, nowMs } = this.#modules;
+    checks.note(STALE);
+    if (!life.node.inside.staleness.isStale()) {
+      this.#staleSinceMs.delete(life);
+      return;
+    }
+    const sinceMs = this.#staleSinceMs.get(life) ?? nowMs();
+    this.#staleSinceMs.set(life, sinceMs);
+    if (nowMs() - sinceMs > STALE_MARGIN_MS) report(STALE, `${life.name} has done so for ${Math.round(nowMs() - sinceMs)} ms`, life.name);
   }
 
   /** The latest write of a key under the secret that the node serves by. */

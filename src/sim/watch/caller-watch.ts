@@ -12,8 +12,6 @@ const SERVED_MS = 6_000;
 const REMEMBERED_MS = 23 * 60 * 60 * 1_000;
 
 export interface CallerWatchModules extends AbsenceWatchModules {
-  /** Simulated milliseconds. */
-  readonly nowMs: () => number;
   /** Whether all that a process depends on has been in order for so long. Milliseconds. */
   readonly isCalm: (life: Life, forMs: number) => boolean;
 }

@@ -241,7 +241,8 @@ export class ClusterWatch {
     // Once for each secret: what comes later comes as deltas.
     if (this.#readyBy.get(life) === secretHash) return;
     this.#readyBy.set(life, secretHash);
-    if (firstSnapshot !== 'complete' || hasLiars()) return;
+    // Where there was no room for all of it, the rules of absence say what it may tell.
+    if (firstSnapshot !== 'complete' || hasLiars() || life.node.inside.store.refusedFull > 0) return;
     const beganMs = this.#watched.get(life)!.node.tickBeganMs;
     const others = lives().filter((other) => other !== life && other.node.readiness().firstSnapshot === 'complete' && isReadyFor(other, 0));
     if (!others.some((other) => isReadyFor(other, timeline.nowMs - beganMs))) return;

@@ -184,4 +184,6 @@ test('beside members of an older kind it is sure with everything of each', async
   expect(n.sureness.isSure()).toBe(false);
   await serve();
   expect([n.sureness.figures().by, held()]).toEqual(['all_members', ALL]);
+  // Each refuses the type of a digest request once at most.
+  for (const { name } of older) expect(network.requests.filter(({ to, status }) => to === name && status === 403).length).toBeLessThanOrEqual(1);
 });
