@@ -21,8 +21,8 @@ export interface SealedCaller {
 
 /** Answers up to this length are never refused for want of room. Characters. */
 const SHORT_ANSWER_CHARS = 64 * 1024;
-/** An answer is held as text and as hex of its envelope. */
-export const WIRE_FACTOR = 3;
+/** An answer counts as what it is on the wire, where each byte is two hex digits: the largest page is a caller's share then (protocol.md §10). */
+export const WIRE_FACTOR = 2;
 
 /** What is sealed into an answer. */
 export interface InnerAnswer {

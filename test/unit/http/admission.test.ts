@@ -164,6 +164,14 @@ describe('of a peer', () => {
   });
 });
 
+test('the largest page of a snapshot has room beside that of another peer', async () => {
+  for (let nth = 0; nth < 10; nth += 1) node.store.put('100', `key ${nth}`, new Uint8Array(900_000), 0, node.clock.nowMs());
+  const first = [await sync(peer, { type: 'snapshot_request' }), await sync(otherPeer, { type: 'snapshot_request' })];
+  await until('the pages being sealed', () => held.length === 2);
+  letAllGo();
+  expect(await Promise.all(first.map(({ answered }) => answered))).toEqual(['200', '200']);
+});
+
 test('a request that waits is counted with the bytes that its headers may have', async () => {
   await node.close();
   const half = 1024 * 1024;
