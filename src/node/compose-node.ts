@@ -42,6 +42,7 @@ import { EnclaveWatch } from './enclave-watch.ts';
 import { NodeIdentity } from './identity.ts';
 import { NodeJobs } from './jobs.ts';
 import { MasterSecret } from './master-secret.ts';
+import { openApi } from './openapi.ts';
 import { SurenessKeeper } from './sureness-keeper.ts';
 
 /** Everything outside a node. */
@@ -333,6 +334,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     sync: { clock, readiness, identity: currentIdentity, authenticator, enclave, vault, directory: peerCache, handler: inbound, audit: audit?.audit ?? null },
     errors: { log: log.child('http'), failures, onBrokenInvariant: failFatally },
     audit: audit?.http ?? null,
+    openApi,
   };
 
   return {

@@ -69,12 +69,6 @@ async function meteredNodeOf(config: Config, log: Log): Promise<MeteredNode | nu
   return createMeteredNode(config, { clock: systemClock, log: log.child('metrics') });
 }
 
-/** Loaded when somebody asks for it: a node does not need it. */
-async function openApi(): Promise<string> {
-  const [{ openApiDocument }, { PACKAGE_VERSION }] = await Promise.all([import('../openapi/document.ts'), import('./package-version.ts')]);
-  return JSON.stringify(openApiDocument(PACKAGE_VERSION));
-}
-
 /**
  * @param onFatal a broken invariant or a machine in error; the process must end with a code other than 0
  * @throws the error of `listen`, such as EADDRINUSE
@@ -110,7 +104,7 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
   let server: HttpServer;
   try {
     const { host, port } = config.bindAddress;
-    const app = createApp(node.appOptions, { ...node.appModules, metrics: metered?.route, attester: odyn, openApi });
+    const app = createApp(node.appOptions, { ...node.appModules, metrics: metered?.route, attester: odyn });
     server = await listen({ host, port }, { listener: listenerOf(app), clock, messages: messageClassesOf(app) });
   } catch (error) {
     node.wipe();

@@ -122,7 +122,9 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
   const http = new RawHttp();
   const token = randomBytes(24).toString('base64url');
   const metricsToken = randomBytes(24).toString('base64url');
+  const auditToken = randomBytes(24).toString('base64url');
   const environment = {
+    AUDIT_TOKEN_SHA256: Buffer.from(sha256(auditToken)).toString('hex'),
     LOG_LEVEL: 'DEBUG',
     METRICS_TOKEN_SHA256: Buffer.from(sha256(metricsToken)).toString('hex'),
     KMS_NODE_TICK_SECONDS: '2',
@@ -159,7 +161,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
     closers.push(() => cluster.close());
     closers.push(() => visualizers.close());
     for (const place of [1, 2]) visualizers.follow(cluster.node(place));
-    secrets.push({ name: 'the token of the visualisers', bytes: Buffer.from(token) }, { name: 'the token of the metrics', bytes: Buffer.from(metricsToken) });
+    secrets.push({ name: 'the token of the visualisers', bytes: Buffer.from(token) }, { name: 'the token of the metrics', bytes: Buffer.from(metricsToken) }, { name: 'the token of the audit', bytes: Buffer.from(auditToken) });
     secrets.push(...raw.keys, { name: 'the wallet key of the other app', bytes: Buffer.from(app.secretHex, 'hex') });
     await waitForStates(cluster, [cluster.node(1)], 'ready');
     inProcess = await startInProcessNode(cluster.node(3), cluster, environment);
@@ -242,7 +244,8 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
 
   async function lookAtEverything(): Promise<void> {
     for (const { localUrl } of cluster.nodes) {
-      for (const path of ['/', '/health', '/status', '/nodes', '/livez?verbose', '/readyz?verbose', '/readyz/enclave_api', '/no/such/route']) await http.get(localUrl, path);
+      for (const path of ['/', '/health', '/status', '/nodes', '/livez?verbose', '/readyz?verbose', '/readyz/enclave_api', '/no/such/route', '/audit', '/openapi.json']) await http.get(localUrl, path);
+      await http.send(localUrl, { method: 'GET', path: '/audit', headers: { authorization: `Bearer ${auditToken}` } });
       await http.send(localUrl, { method: 'GET', path: '/metrics', headers: { authorization: `Bearer ${metricsToken}` } });
       await http.send(localUrl, { method: 'POST', path: '/kms/derive' });
       await http.send(localUrl, { method: 'PUT', path: '/kms/derive' });
@@ -285,6 +288,8 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
       for (const what of ['events', 'trace', 'session', 'layouts', 'commands']) expect(sources).toContain(`visualiser of node-${place}: ${what}`);
     }
     const seen = visualizers.outputs().map(({ text }) => text).join('');
+    const audits = http.outputs.map(({ text }) => text).join('');
+    for (const op of ['derive', 'put', 'delete', 'hand_over', 'install', 'set_aside', 'claim', 'snapshot']) expect(audits).toContain(`"op":"${op}"`);
     for (const what of ['"kind":"span"', 'node.nodeTick.fetchingSecret', 'node.readiness.ready', '"peers"', 'xstate.done.actor.fetchSecret']) expect(seen).toContain(what);
     expect(http.outputs.map(({ text }) => text).join('')).toContain('nova_kms_http_requests_total{route="/kms/derive"');
     expect(inProcess.inspector.failed).toBe(false);
