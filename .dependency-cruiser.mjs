@@ -72,7 +72,6 @@ const ROOMS = {
 /** Package → rooms that may import it, few each, so that replacing it is a small change. zod and lru-cache are tools of all rooms. */
 const PACKAGE_HOMES = {
   express: ['http', 'sim'],
-  'light-my-request': ['sim'],
   viem: ['registry', 'enclave', 'dev', 'sim'],
   xstate: ['machines', 'node', 'chart', 'visualizer'],
   winston: ['observe'],

@@ -64,9 +64,12 @@ export class SimNetwork {
   readonly #behindProxy = new Set<string>();
   /** Messages on their way now. */
   underWay = 0;
+  /** Requests that are in an app now. */
+  #serving = 0;
 
   constructor(modules: NetworkModules) {
     this.#modules = modules;
+    modules.timeline.isServing = () => this.#serving > 0;
   }
 
   /** @param host of its URL */
@@ -127,7 +130,7 @@ export class SimNetwork {
     const arrive = (): void => {
       const serving = server.serving();
       const client = this.#behindProxy.has(to) ? LOOPBACK : address;
-      const served = server.respond?.(request, client) ?? (serving === null ? null : injectRequest(serving.app, request, client, serving.clock.nowMs()));
+      const served = server.respond?.(request, client) ?? (serving === null ? null : this.#serve(serving, request, client));
       if (served === null) {
         fail('nothing listens');
         return;
@@ -152,6 +155,15 @@ export class SimNetwork {
       timeline.after(toIt.ms + random.between(1, REORDER_MS), server.owner, arrive);
     }
     return promise;
+  }
+
+  async #serve({ app, clock }: ServedApp, request: TransportRequest, client: string): Promise<TransportAnswer> {
+    this.#serving += 1;
+    try {
+      return await injectRequest(app, request, client, clock.nowMs());
+    } finally {
+      this.#serving -= 1;
+    }
   }
 
   #wayFor(from: string, to: string): 'refused' | 'lost' | { readonly ms: number; readonly cutHalfWay: boolean } {

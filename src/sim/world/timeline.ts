@@ -21,13 +21,15 @@ export interface Event {
   run: (() => void) | null;
 }
 
-/** Turns of the process's own loop after which no promise of an event is left: an error takes one on its way out of a Router. */
-const SETTLING_TURNS = 2;
+/** Turns of the process's own loop after which no promise of an event is left while an app is at work: an error takes one on its way out of a Router. */
+const SERVING_TURNS = 2;
 
 export class Timeline {
   #nowMs = 0;
   #sequence = 0;
   #events = 0;
+  /** Whether a request is in an app now. */
+  isServing: () => boolean = () => false;
   /** A binary heap by time and sequence. */
   readonly #heap: Event[] = [];
 
@@ -85,7 +87,8 @@ export class Timeline {
 
   /** Until no promise moves any more without time passing. */
   async settle(): Promise<void> {
-    for (let turn = 0; turn < SETTLING_TURNS; turn += 1) await setImmediate();
+    await setImmediate();
+    for (let turn = 1; turn < SERVING_TURNS && this.isServing(); turn += 1) await setImmediate();
   }
 
   #push(event: Event): void {
