@@ -52,14 +52,22 @@ export async function within<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const deadline = new AbortController();
-  const timer = clock.setTimeout(() => deadline.abort(new DeadlineError(what, timeoutMs)), timeoutMs);
-  const signal = parent === undefined ? deadline.signal : AbortSignal.any([deadline.signal, parent]);
-  const aborted = whenAborted(signal);
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const abort = (reason: Error): void => {
+    // Before `work` can say how it ended by that.
+    reject(reason);
+    deadline.abort(reason);
+  };
+  // Linked by hand, since this is in every call of everything: `AbortSignal.any` takes ten times as long as all the rest of it.
+  const onParent = (): void => abort(parent?.reason as Error);
+  parent?.throwIfAborted();
+  parent?.addEventListener('abort', onParent, { once: true });
+  const timer = clock.setTimeout(() => abort(new DeadlineError(what, timeoutMs)), timeoutMs);
   try {
-    signal.throwIfAborted();
-    return await Promise.race([work(signal), aborted.promise]);
+    work(deadline.signal).then(resolve, reject);
+    return await promise;
   } finally {
-    aborted.release();
+    parent?.removeEventListener('abort', onParent);
     clock.clearTimeout(timer);
   }
 }

@@ -49,6 +49,9 @@ export type IsAnswer = (error: RpcErrorAnswer) => boolean;
 
 const NO_ERROR_IS: IsAnswer = () => false;
 
+/** One for all: without a reason, Node makes an error with its stack for each call. */
+const CALL_ENDED = new Error('the call has ended');
+
 /** Fewer words than a promise that may reject: a try ends with one of these. */
 type Outcome = { readonly kind: 'answered'; readonly answer: RpcAnswer } | { readonly kind: 'failed'; readonly failure: DependencyError };
 
@@ -78,14 +81,18 @@ export class RpcCaller {
     this.#ids += 1;
     const id = this.#ids;
     const body = JSON.stringify({ jsonrpc: '2.0', id, method, params });
-    const answered = new AbortController();
+    const tries = new AbortController();
+    const onAbort = (): void => tries.abort(signal.reason);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
     try {
-      return await this.#persist(asked, body, AbortSignal.any([signal, answered.signal]), isAnswer);
+      return await this.#persist(asked, body, tries.signal, isAnswer);
     } catch (error) {
       throw error instanceof RpcRequestError ? error : noAnswer(asked, error, signal.aborted);
     } finally {
+      signal.removeEventListener('abort', onAbort);
       // A try that is still under way is not needed any more.
-      answered.abort();
+      tries.abort(CALL_ENDED);
     }
   }
 
