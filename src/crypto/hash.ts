@@ -1,5 +1,5 @@
 /** Hashes and the comparison that gives nothing away by its duration. */
-import { createHash, createHmac, hash, timingSafeEqual } from 'node:crypto';
+import { createHmac, hash, timingSafeEqual } from 'node:crypto';
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import type { Hash32 } from '../domain/ids.ts';
 
@@ -13,7 +13,7 @@ export function keccak256Bytes(bytes: Uint8Array): Uint8Array {
 }
 
 export function sha256(bytes: Uint8Array | string): Uint8Array {
-  return new Uint8Array(createHash('sha256').update(bytes).digest());
+  return new Uint8Array(hash('sha256', bytes, 'buffer'));
 }
 
 /** 64 lower-case hex digits, of a text as UTF-8. */
