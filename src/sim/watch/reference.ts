@@ -2,7 +2,7 @@
  * A second reading of protocol.md §4, for comparison: what a record is, which of two stays, when one is gone. Written from the
  * text alone and as plainly as it allows, with nothing of the store in it.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { canonicalJson } from '../../crypto/canonical-json.ts';
 import type { WireRecord } from '../../domain/records.ts';
 
@@ -103,7 +103,7 @@ export function storeBytesOf({ key, value, version }: WireRecord): number {
 }
 
 function sha256(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
+  return hash('sha256', text, 'buffer');
 }
 
 /** A record's digest in hex (protocol.md §10, Comparison). */
@@ -112,12 +112,17 @@ export function digestOf(record: WireRecord): string {
   return sha256(canonicalJson({ ...record, version })).subarray(0, 8).toString('hex');
 }
 
-/** The digests of an app's 256 buckets, from its records alone (protocol.md §10, Comparison). */
-export function bucketDigestsOf(records: Iterable<WireRecord>): readonly string[] {
+/** The bucket that a key is in (protocol.md §10, Comparison). */
+export function bucketOf(key: string): number {
+  return sha256(key)[0]!;
+}
+
+/** The digests of an app's 256 buckets, from those of its records alone (protocol.md §10, Comparison). */
+export function bucketDigestsOf(records: Iterable<{ readonly bucket: number; readonly digest: string }>): readonly string[] {
   const buckets = Array.from({ length: BUCKETS }, () => Buffer.alloc(8));
   for (const record of records) {
-    const digest = Buffer.from(digestOf(record), 'hex');
-    const bucket = buckets[sha256(record.key)[0]!]!;
+    const digest = Buffer.from(record.digest, 'hex');
+    const bucket = buckets[record.bucket]!;
     for (let at = 0; at < 8; at += 1) bucket[at]! ^= digest[at]!;
   }
   return buckets.map((bucket) => bucket.toString('hex'));

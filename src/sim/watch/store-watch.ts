@@ -4,7 +4,7 @@
  */
 import type { WireRecord } from '../../domain/records.ts';
 import type { RecordStore } from '../../store/record-store.ts';
-import { APP_BYTES, bucketDigestsOf, covers, digestOf, goneFromMs, isPresent, isTimely, isWellFormed, MAX_CLOCK_ENTRIES, mergeOf, sameRecord, storeBytesOf } from './reference.ts';
+import { APP_BYTES, bucketDigestsOf, bucketOf, covers, digestOf, goneFromMs, isPresent, isTimely, isWellFormed, MAX_CLOCK_ENTRIES, mergeOf, sameRecord, storeBytesOf } from './reference.ts';
 import type { Life } from '../world/sim-node.ts';
 import type { Checks, Report } from './violation.ts';
 import type { WriteHistory } from './write-history.ts';
@@ -35,6 +35,8 @@ interface Shadow {
   readonly record: WireRecord;
   /** What it counts for in `MAX_STORE_BYTES`. */
   readonly bytes: number;
+  readonly bucket: number;
+  readonly digest: string;
   /** It has read as absent once, and does not come back when the time of day is set back. */
   absent: boolean;
 }
@@ -233,7 +235,8 @@ export class StoreWatch {
     const id = idOf(appId, record.key);
     this.#drop(id);
     const bytes = storeBytesOf(record);
-    this.#shadows.set(id, { appId, record, bytes, absent: !isPresent(record, nowMs) });
+    const digest = digestOf(record);
+    this.#shadows.set(id, { appId, record, bytes, bucket: bucketOf(record.key), digest, absent: !isPresent(record, nowMs) });
     this.#shadowBytes += bytes;
     checks.note('memory held is within the counted bound');
     const entries = Object.keys(record.version).length;
@@ -244,7 +247,7 @@ export class StoreWatch {
       report('counts are those of the records', `${this.#life.name} counts ${this.#store.heldBytes} bytes of all and holds ${this.#boundBytes()}`);
     }
     checks.note('digests are those of the records');
-    if (this.#store.digestOf(appId, record.key) !== digestOf(record)) report('digests are those of the records', `${record.key} of app ${appId} on ${this.#life.name}`);
+    if (this.#store.digestOf(appId, record.key) !== digest) report('digests are those of the records', `${record.key} of app ${appId} on ${this.#life.name}`);
   }
 
   /** What all records and apps count for. */
@@ -281,17 +284,18 @@ export class StoreWatch {
     this.#tell(nowMs);
     const totals = store.totals(nowMs);
     store.letAge(nowMs);
-    const byApp = new Map<string, WireRecord[]>();
+    const byApp = new Map<string, Map<string, Pick<Shadow, 'bucket' | 'digest'>>>();
     let keys = 0;
     let bytes = 0;
     const present = new Set<string>();
     let held = 0;
     for (const { appId, record } of store.walk({})) {
-      const records = byApp.get(appId) ?? [];
-      records.push(record);
+      const shadow = this.#shadows.get(idOf(appId, record.key));
+      const records = byApp.get(appId) ?? new Map<string, Pick<Shadow, 'bucket' | 'digest'>>();
+      // The same record has the same digest; another one is reported.
+      records.set(record.key, shadow ?? { bucket: bucketOf(record.key), digest: digestOf(record) });
       byApp.set(appId, records);
       held += storeBytesOf(record);
-      const shadow = this.#shadows.get(idOf(appId, record.key));
       if (shadow === undefined || !sameRecord(shadow.record, record)) report('nothing changes by itself', `${record.key} of app ${appId} on ${this.#life.name}`);
       if (shadow?.absent === true || !isPresent(record, nowMs)) continue;
       keys += 1;
@@ -306,11 +310,11 @@ export class StoreWatch {
     if (store.heldBytes !== held) report('counts are those of the records', `${this.#life.name} counts ${store.heldBytes} bytes of all and holds ${held}`);
     checks.note('digests are those of the records');
     for (const [appId, records] of byApp) {
-      const digests = bucketDigestsOf(records);
+      const digests = bucketDigestsOf(records.values());
       if (store.bucketDigests(appId).join() !== digests.join()) report('digests are those of the records', `app ${appId} on ${this.#life.name}`);
     }
     for (const [id, { appId, record }] of this.#shadows) {
-      if (byApp.get(appId)?.some(({ key }) => key === record.key) === true) continue;
+      if (byApp.get(appId)?.has(record.key) === true) continue;
       if (this.#mayBeGone(record)) this.#drop(id);
       else report('nothing acknowledged is evicted', `${record.key} of app ${appId} on ${this.#life.name}`);
     }

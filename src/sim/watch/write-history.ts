@@ -51,7 +51,7 @@ export class WriteHistory {
   readonly #options: WriteHistoryOptions;
   readonly #modules: WriteHistoryModules;
   readonly #byKey = new Map<string, Write[]>();
-  readonly #byWriter = new Map<Life, Map<number, Write>>();
+  readonly #byWriter = new Map<Life, Write[]>();
   /** Keys that a liar named, with the clocks that it made up: nothing is promised of a write that has not heard of all of them. */
   readonly #touched = new Map<string, Clock[]>();
   /** Writes of which nobody need have anything any more. */
@@ -87,8 +87,8 @@ export class WriteHistory {
     const noted: Write = { ...write, holders: new Map([[write.writer, write.atMs]]), inTime: new Set([write.writer.name]), superseded: false, safe: true };
     writes.push(noted);
     this.#byKey.set(id, writes);
-    const own = this.#byWriter.get(write.writer) ?? new Map<number, Write>();
-    own.set(write.sequenceNumber, noted);
+    const own = this.#byWriter.get(write.writer) ?? [];
+    own.push(noted);
     this.#byWriter.set(write.writer, own);
     // Whoever held an earlier one holds it no less for that.
     this.noteHeld(write.writer, write.appId, write.record);
@@ -113,9 +113,12 @@ export class WriteHistory {
     for (const [first] of this.#byKey.values()) if (first?.appId === appId) yield first.key;
   }
 
-  /** What a process wrote with numbers above one and up to another. */
+  /** What a process wrote with numbers above one and up to another, the last first: numbers rise. */
   *ownBetween(life: Life, above: number, upTo: number): Generator<Write> {
-    for (const [sequenceNumber, write] of this.#byWriter.get(life) ?? []) if (sequenceNumber > above && sequenceNumber <= upTo) yield write;
+    const own = this.#byWriter.get(life) ?? [];
+    for (let at = own.length - 1; at >= 0 && own[at]!.sequenceNumber > above; at -= 1) {
+      if (own[at]!.sequenceNumber <= upTo) yield own[at]!;
+    }
   }
 
   /** All that were written and not written again by the same. */
@@ -129,7 +132,7 @@ export class WriteHistory {
    * @param isEmptied its store is empty already; else it is still as it was
    */
   noteStoreLost(life: Life, isEmptied: boolean): void {
-    for (const write of this.#byWriter.get(life)?.values() ?? []) write.superseded = true;
+    for (const write of this.#byWriter.get(life) ?? []) write.superseded = true;
     for (const writes of this.#byKey.values()) {
       for (const write of writes) {
         if (!write.safe || !write.holders.has(life) || (!isEmptied && !this.#holds(life, write))) continue;

@@ -290,11 +290,12 @@ const LOST = Symbol('the answer is lost');
 /** As much of a Response as is read. */
 function answerOf(status: number, body: unknown, type = 'application/json', headers: Readonly<Record<string, string>> = {}): Response {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
+  const given = new Map(Object.entries({ ...headers, 'content-type': type }));
   const answer = {
     status,
     ok: status === 200,
     statusText: '',
-    headers: new Headers({ ...headers, 'content-type': type }),
+    headers: { get: (name: string) => given.get(name) ?? null },
     text: async () => text,
     json: async () => JSON.parse(text) as unknown,
     arrayBuffer: async () => new TextEncoder().encode(text).buffer,
