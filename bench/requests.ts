@@ -31,6 +31,15 @@ const NEXT_NONCES_AIM = 1.25;
 /** What metrics may cost a derive, as a share of the floor. */
 const METRICS_AIM = 0.05;
 const SCRAPE_EVERY_MS = 1_000;
+/** Of the node over the floor, by callers: CPU and p50 at most, requests a second at least. */
+const FLOOR_AIMS: Readonly<Record<number, { readonly cpu: number; readonly perSecond?: number; readonly p50?: number }>> = {
+  16: { cpu: 1.25, perSecond: 0.95 },
+  1: { cpu: 1.3, p50: 1.15 },
+};
+/** CPU of a get or put at any size over that at the smallest, at most. */
+const SIZE_AIM = 1.1;
+/** Derives of a process that do not count: until then its code is being compiled, which costs as much again. */
+const WARM_UP_DERIVES = 4_000;
 const FLOOR_APP_ID = 2_000;
 const FIRST_APP_ID = 2_001;
 
@@ -75,13 +84,24 @@ async function takeTurn({ size, client, callers, ask, pid }: Work, figures: Figu
   figures.cpuMs.push((cpuMs(pid) - cpuBeforeMs) / asked);
 }
 
-/** All works take turns; the first turn warms up. */
+/** All works take turns; the first turn does not count. */
 async function measure(works: readonly Work[]): Promise<readonly Figures[]> {
   const figures = works.map(() => new Figures());
   for (let turn = 0; turn <= turns; turn += 1) {
     for (const [place, work] of works.entries()) await takeTurn(work, turn === 0 ? new Figures() : figures[place]!);
   }
   return figures;
+}
+
+async function warmUp({ client, ask }: Work): Promise<void> {
+  let asked = 0;
+  const call = async (): Promise<void> => {
+    while (asked < WARM_UP_DERIVES) {
+      asked += 1;
+      await ask(client, '');
+    }
+  };
+  await Promise.all(Array.from({ length: DATA_CALLERS }, call));
 }
 
 function row({ name, size, callers }: Work, { latenciesMs, perSecond, cpuMs: perRequestMs }: Figures): (string | number)[] {
@@ -112,21 +132,32 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, metered: Cluste
       works.push(...CALLERS.map((callers): Work => ({ name: 'derive, metrics', size: null, client: toNode, callers, ask: askMetered, pid: metered.pid! })));
     }
     works.push({ name: 'derive, next nonces', size: null, client: withNext, callers: CALLERS[0]!, ask, pid: node.pid! });
+    // By the first of its works, which asks for nonces as well.
+    const processes = new Map(works.toReversed().map((work) => [work.pid, work]));
+    for (const work of processes.values()) await warmUp(work);
     const figures = await measure(works);
     process.stdout.write(`${table([HEAD, ...works.map((work, place) => row(work, figures[place]!))])}\n`);
     for (const [place, callers] of CALLERS.entries()) {
       const [nodes, floors] = [figures[2 * place]!, figures[2 * place + 1]!];
       // Of turns side by side: what the machine did to one it did to the other.
-      const ratio = (of: (each: Figures) => readonly number[]): string => median(of(nodes).map((figure, turn) => figure / of(floors)[turn]!)).toFixed(2);
-      const latency = (median(nodes.latenciesMs) / median(floors.latenciesMs)).toFixed(2);
-      process.stdout.write(`node over floor, ${callers} callers: CPU ${ratio((each) => each.cpuMs)}, requests a second ${ratio((each) => each.perSecond)}, p50 ${latency}\n`);
+      const ratio = (of: (each: Figures) => readonly number[]): number => median(of(nodes).map((figure, turn) => figure / of(floors)[turn]!));
+      const [cpu, perSecond] = [ratio((each) => each.cpuMs), ratio((each) => each.perSecond)];
+      const p50 = median(nodes.latenciesMs) / median(floors.latenciesMs);
+      process.stdout.write(`node over floor, ${callers} callers: CPU ${cpu.toFixed(2)}, requests a second ${perSecond.toFixed(2)}, p50 ${p50.toFixed(2)}\n`);
+      const aim = FLOOR_AIMS[callers]!;
+      aimAt(`a derive of ${callers} callers takes at most ${aim.cpu} of the floor's CPU`, cpu <= aim.cpu);
+      if (aim.perSecond !== undefined) aimAt(`${callers} callers get at least ${aim.perSecond} of the floor's derives a second`, perSecond >= aim.perSecond);
+      if (aim.p50 !== undefined) aimAt(`p50 of ${callers} callers is at most ${aim.p50} of the floor's`, p50 <= aim.p50);
       if (metered === undefined) continue;
       const counted = figures[firstMetered + place]!;
       const more = median(counted.cpuMs.map((figure, turn) => (figure - nodes.cpuMs[turn]!) / floors.cpuMs[turn]!));
       process.stdout.write(`metrics scraped each second, ${callers} callers: CPU ${more.toFixed(3)} of a floor more, aim ${METRICS_AIM}\n`);
       aimAt(`metrics cost a derive of ${callers} callers at most ${METRICS_AIM} of a floor`, more <= METRICS_AIM);
     }
-    const [fetched, next] = [figures[0]!, figures.at(-1)!];
+    const [fetched, floor16, next] = [figures[0]!, figures[1]!, figures.at(-1)!];
+    const nextCpu = median(next.cpuMs.map((figure, turn) => figure / floor16.cpuMs[turn]!));
+    process.stdout.write(`next nonces over the floor without, ${CALLERS[0]} callers: CPU ${nextCpu.toFixed(2)}, aim below 1\n`);
+    aimAt('a derive with a next nonce takes less CPU than the floor without', nextCpu < 1);
     const faster = median(next.perSecond.map((perSecond, turn) => perSecond / fetched.perSecond[turn]!));
     process.stdout.write(`next nonces over a /nonce for each, ${CALLERS[0]} callers: requests a second ${faster.toFixed(2)}, aim ${NEXT_NONCES_AIM}\n`);
     aimAt(`next nonces make ${CALLERS[0]} callers ${NEXT_NONCES_AIM} times as fast`, faster >= NEXT_NONCES_AIM);
@@ -153,6 +184,7 @@ async function bySize(cluster: Cluster, node: ClusterNode, filler: FillingMember
   for (const name of ['get', 'put']) {
     const [small, ...larger] = works.flatMap((work, place) => (work.name === name ? [median(figures[place]!.cpuMs)] : []));
     process.stdout.write(`${name}: CPU at ${SIZES.slice(1).join(' and ')} keys over that at ${SIZES[0]}: ${larger.map((ms) => (ms / small!).toFixed(2)).join(', ')}\n`);
+    aimAt(`a ${name} costs at most ${SIZE_AIM} of itself at ${SIZES[0]} keys, at every size`, larger.every((ms) => ms <= SIZE_AIM * small!));
   }
   const held = SIZES.reduce((sum, size) => sum + size, 0);
   process.stdout.write(`resident memory: ${idleMiB} MiB before, ${filledMiB} MiB just after ${held} keys of ${VALUE_BYTES} bytes came, ${residentMiB(node.pid!)} MiB at the end\n`);
