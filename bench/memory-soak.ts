@@ -96,6 +96,7 @@ export async function soak(minutes: number, program: string | undefined): Promis
     };
     await Promise.all([watch(), ...Array.from({ length: CALLERS }, call)]);
     await client.close();
+    if (asked < requests) process.stdout.write(`${asked} requests were made: the machine did no more\n`);
     judge(samples.filter(({ minute }) => minute > minutes * WARM_UP));
   } finally {
     await cluster.close();
