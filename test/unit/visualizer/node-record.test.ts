@@ -23,7 +23,8 @@ test('after its recorder has failed nothing is said of a node that would belie i
       onLost: () => void (losses += 1),
     },
   );
-  record.attach({ actor: node.actor, inside: { secret: { life: NO_SECRET, isServable: () => false }, replicas: { views: () => [] } } } as unknown as ComposedNode, { nodeTickMs: 60_000, chainConfirmations: 3 });
+  const inside = { secret: { life: NO_SECRET, isServable: () => false }, replicas: { views: () => [] }, sureness: { isSure: () => false } };
+  record.attach({ actor: node.actor, inside } as unknown as ComposedNode, { nodeTickMs: 60_000, chainConfirmations: 3 });
   const finish = record.watchSyncTick(false);
   fails = true;
   node.actor.send({ type: 'node_tick' });
