@@ -161,10 +161,12 @@ export class RecordStore {
     if (namespace === undefined) return { keys: [], more: false };
     const nothingExpired = this.#aging.expired(nowMs).next().done === true;
     if (nothingExpired) return namespace.keys.list(request);
-    // A page that is empty for what is past its age has no last key to go on after.
+    const { limit = Infinity } = request;
+    const keys: string[] = [];
+    // One more than asked for tells whether there are more, and what is past its age counts for neither.
     for (let page = namespace.keys.list(request); ; page = namespace.keys.list({ ...request, after: page.keys.at(-1) })) {
-      const keys = page.keys.filter((key) => reads(namespace.get(key)!, nowMs));
-      if (keys.length > 0 || !page.more) return { keys, more: page.more };
+      for (const key of page.keys) if (reads(namespace.get(key)!, nowMs)) keys.push(key);
+      if (keys.length > limit || !page.more) return { keys: keys.slice(0, limit), more: keys.length > limit };
     }
   }
 

@@ -71,3 +71,11 @@ test('a page of a listing is not empty for them while there is more: it has a ke
   expect(store.list(APP, { limit: 1, after: 'y' }, START_MS + 20_000)).toEqual({ keys: ['z'], more: false });
   expect(() => store.list(APP, { limit: 0 }, START_MS + 20_000)).toThrow('fewer than one key');
 });
+
+test('a page of a listing is full while there are keys, and there are no more where all that follow are past their age', () => {
+  const { store } = openStore('a');
+  for (const key of ['a', 'c', 'e']) store.put(APP, key, bytesOf(28), 0, START_MS);
+  for (const key of ['b', 'd', 'f', 'g']) store.put(APP, key, bytesOf(28), TTL_MS, START_MS);
+  expect(store.list(APP, { limit: 2 }, EXPIRED_MS)).toEqual({ keys: ['a', 'c'], more: true });
+  expect(store.list(APP, { limit: 1, after: 'c' }, EXPIRED_MS)).toEqual({ keys: ['e'], more: false });
+});
