@@ -137,6 +137,53 @@ const REAL_CHAINS: readonly Mutant[] = [
     ],
     runs: { faults: 'none', rates: { 'absurd tip': { perHour: 6 }, 'hash reset': { perHour: 20 } } },
   },
+  {
+    name: 'unreadable-is-absent',
+    section: '§6',
+    what: 'An answer of no bytes says that there is no such instance or version, and is not asked for again.',
+    replace: [
+      { file: 'registry/last-read.ts', find: `result?.ok === true || result?.why === 'reverted'`, put: `result !== undefined` },
+      { file: 'registry/last-read.ts', find: `result.ok ? valueOf(result.value) : null`, put: `result?.ok === true ? valueOf(result.value) : null` },
+      { file: 'registry/views.ts', find: `{ empty: 6, reverted: 3, undecodable: 3 }`, put: `{ empty: 1, reverted: 1, undecodable: 1 }` },
+      { file: 'registry/views.ts', find: `const ASKED_AT_ONCE = 4;`, put: `const ASKED_AT_ONCE = 1;` },
+    ],
+    runs: badBackend('backend empty'),
+  },
+  {
+    name: 'serves-by-an-outdated-view',
+    section: '§6',
+    what: 'A node whose view of the chain is older than an outage may last goes on serving.',
+    replace: [
+      {
+        file: 'machines/view-age.ts',
+        find: `return view !== null && limits.outageMs > 0 && viewAgeMs(view, now, limits) > limits.outageMs;`,
+        put: `return false;`,
+      },
+    ],
+    runs: { faults: 'none', hours: 0.5, requests: 0.01, rates: { 'chain down': { perHour: 12, forSeconds: [1_100, 1_400] } } },
+  },
+  {
+    name: 'failed-read-ends-ready',
+    section: '§6',
+    what: 'A ready node leaves ready at the first read of the chain that fails.',
+    replace: [
+      {
+        file: 'machines/view-age.ts',
+        find: `return view === null || limits.outageMs === 0 || isOutdated(view, now, limits);`,
+        put: `return true;`,
+      },
+    ],
+    runs: badBackend('backend dead'),
+  },
+  {
+    name: 'refused-price-unchanged',
+    section: '§6',
+    what: 'A claim that was refused for its price is offered again for as little.',
+    replace: [
+      { file: 'registry/claim-plan.ts', find: `(fee * RAISE_NUMERATOR) / RAISE_DENOMINATOR + 1n`, put: `fee` },
+    ],
+    runs: { faults: 'none', rates: { 'claim underpriced': { perHour: 6, amount: [3, 6] }, 'hash reset': { perHour: 20 } } },
+  },
 ];
 
 const NINE: readonly Mutant[] = [
@@ -627,6 +674,13 @@ const OWN: readonly Mutant[] = [
     what: 'A count may be ahead of the clock by anything.',
     replace: [{ file: 'store/record-codec.ts', find: `return updatedAtMs > latestMs || largestCount(version) > latestMs + COUNT_HEADROOM;`, put: `return updatedAtMs > latestMs;` }],
     runs: { rates: { "liar: others' counts": { perHour: 6 } } },
+  },
+  {
+    name: 'forged-count-trusted',
+    section: '§10',
+    what: 'A write stands under the own clock key although a member forged a higher count of it.',
+    replace: [{ file: 'store/local-writes.ts', find: `if (!isForged(own)) return own;`, put: `if (own !== '') return own;` }],
+    runs: { faults: 'none', nodes: 3, rates: { "liar: others' counts": { perHour: 60, forSeconds: [30, 60] } } },
   },
   {
     name: 'clocks-uncut',
