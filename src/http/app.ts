@@ -5,7 +5,6 @@
 import type { RequestListener } from 'node:http';
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
 import { RefusalError } from '../domain/errors.ts';
-import type { Meter } from '../domain/meter.ts';
 import type { Clock } from '../domain/ports.ts';
 import { auditRoutes, type AuditModules } from './audit-routes.ts';
 import { attestationRoutes, type AttestationModules } from './attestation.ts';
@@ -16,7 +15,6 @@ import { cors } from './cors.ts';
 import { handleErrors, sendError, type ErrorModules } from './error-handler.ts';
 import { refuseWhenStopping, type GateModules } from './gate.ts';
 import { kmsRoutes, type KmsModules, type KmsOptions } from './kms-routes.ts';
-import { measureRequests } from './measure-requests.ts';
 import { metricsRoutes, type MetricsModules } from './metrics-route.ts';
 import { nodeRoutes, type NodeModules } from './node-routes.ts';
 import { openApiRoutes } from './openapi-route.ts';
@@ -34,8 +32,6 @@ export interface AppModules {
   readonly gate: Pick<GateModules, 'isStopping'>;
   readonly node: NodeModules;
   readonly probes: ProbeModules;
-  /** Absent: requests are not counted. */
-  readonly meter?: Meter | undefined;
   /** Absent: there is no `/metrics` here. */
   readonly metrics?: MetricsModules | undefined;
   /** Absent: there are no attestations here. */
@@ -65,7 +61,6 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   app.set('trust proxy', rememberingTrust(app.get('trust proxy fn') as Parameters<typeof rememberingTrust>[0]));
 
   const refuseStopping = refuseWhenStopping(modules.gate);
-  if (modules.meter !== undefined) app.use(measureRequests(modules.meter, modules.clock));
   app.use(leaveBodyUnread, cors, uncached, checkTarget);
   app.use('/kms', refuseStopping, limits.open, kmsRoutes(options, modules.kms, limits), limits.rest, notFound);
   // Before the refusal of a node that stops: that is what they tell.

@@ -6,6 +6,7 @@ import { RefusalError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
 import { errorAnswer } from './error-table.ts';
 import { LingeringCloses } from './lingering-close.ts';
+import type { MeasureRequest } from './measure-requests.ts';
 import type { MessageClasses } from './message-classes.ts';
 import { SocketBook } from './socket-book.ts';
 
@@ -80,10 +81,12 @@ export interface ListenModules {
   readonly clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>;
   /** Default: Node's own. */
   readonly messages?: MessageClasses;
+  /** Absent: requests are not counted. */
+  readonly measure?: MeasureRequest | undefined;
 }
 
 /** @throws the error of `listen`, such as EADDRINUSE */
-export async function listen({ host, port, limits }: ListenOptions, { listener, clock, messages }: ListenModules): Promise<HttpServer> {
+export async function listen({ host, port, limits }: ListenOptions, { listener, clock, messages, measure }: ListenModules): Promise<HttpServer> {
   const { maxConnections, headersTimeoutMs, requestTimeoutMs, answerTimeoutMs, checkEveryMs, keepAliveMs } = { ...SERVER_LIMITS, ...limits };
   const book = new SocketBook({ maxConnections, maxStalledLooks: Math.ceil(answerTimeoutMs / checkEveryMs) });
   const lingering = new LingeringCloses();
@@ -103,10 +106,13 @@ export async function listen({ host, port, limits }: ListenOptions, { listener, 
       ...messages,
     },
     (request, response) => {
+      let measured = (): void => undefined;
       const begun = book.begin(request, response, () => {
+        measured();
         if (draining) closeUnlessBusy(request.socket);
       });
       if (!begun) return;
+      if (measure !== undefined) measured = measure(request, response);
       if (draining) response.shouldKeepAlive = false;
       listener(request, response);
     },

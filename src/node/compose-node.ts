@@ -299,7 +299,6 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
   const appModules: AppModules = {
     clock,
     gate,
-    meter,
     node: {
       nonces,
       status: {

@@ -11,6 +11,7 @@ import type { Config } from '../config/settings.ts';
 import { LocalWallet } from '../enclave/local-wallet.ts';
 import { OdynClient } from '../enclave/odyn-client.ts';
 import { createApp, listenerOf } from '../http/app.ts';
+import { measureRequests } from '../http/measure-requests.ts';
 import { messageClassesOf } from '../http/message-classes.ts';
 import { listen, type HttpServer } from '../http/server.ts';
 import { PeerTransport } from '../net/peer-transport.ts';
@@ -105,7 +106,8 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
   try {
     const { host, port } = config.bindAddress;
     const app = createApp(node.appOptions, { ...node.appModules, metrics: metered?.route, attester: odyn });
-    server = await listen({ host, port }, { listener: listenerOf(app), clock, messages: messageClassesOf(app) });
+    const measure = meter === undefined ? undefined : measureRequests(meter, clock);
+    server = await listen({ host, port }, { listener: listenerOf(app), clock, messages: messageClassesOf(app), measure });
   } catch (error) {
     node.wipe();
     await metered?.close();

@@ -1,6 +1,6 @@
 /**
  * The metrics of one node: what the edges tell is counted as it happens, what the node knows by itself is read when somebody
- * scrapes. Counting is a look into a map and an addition: requests pay for nothing else.
+ * scrapes. Counting is a look into maps and an addition: requests pay for nothing else.
  */
 import type { ReplicationFigures } from '../../domain/figures.ts';
 import type { CallOutcome, Meter, MeteredRequest, PushVerdict } from '../../domain/meter.ts';
@@ -8,11 +8,13 @@ import type { Enclave } from '../../domain/ports.ts';
 import type { FirstSnapshotState, LastTick, ReadinessState } from '../../domain/readiness.ts';
 import type { MergeVerdict } from '../../domain/records.ts';
 import type { ProcessFigures } from './process-figures.ts';
+import { LabelTree } from './label-tree.ts';
 import { MetricRegistry, type CounterSeries, type HistogramSeries } from './registry.ts';
-import { METRICS, NO_ANSWER, READINESS_STATES, REJECTION_REASONS, RPC_METHODS, SECRET_STATES, type CounterName, type HistogramName } from './table.ts';
+import { METRICS, NO_ANSWER, READINESS_STATES, SECRET_STATES, type CounterName, type HistogramName, type MetricName, type MetricRow } from './table.ts';
 
 /** A peer whose last answer is older is not counted as a holder of the secret. Milliseconds. */
 export const HOLDER_AGE_MS = 600_000;
+const MS_PER_SECOND = 1_000;
 
 /** What a node knows of itself at one moment. Times are Unix milliseconds; null: never. */
 export interface NodeFigures {
@@ -44,20 +46,20 @@ export interface NodeMetricsModules {
 export class NodeMetrics implements Meter {
   readonly #registry = new MetricRegistry();
   readonly #modules: NodeMetricsModules;
-  readonly #counters = new Map<string, CounterSeries>();
-  readonly #histograms = new Map<string, HistogramSeries>();
+  readonly #httpRequests = this.#counters('http_requests_total');
+  readonly #httpDurations = this.#histograms('http_request_duration_seconds');
+  readonly #rpcRequests = this.#counters('rpc_requests_total');
+  readonly #rpcDurations = this.#histograms('rpc_request_duration_seconds');
+  readonly #enclaveDurations = this.#histograms('enclave_request_duration_seconds');
+  readonly #syncRecords = this.#counters('sync_records_total');
+  readonly #syncRejections = this.#counters('sync_rejections_total');
+  readonly #tickDurations = this.#histograms('node_tick_duration_seconds');
+  readonly #faults = this.#counters('faults_total');
   #inFlight = 0;
 
   constructor({ version, nodeVersion }: NodeMetricsOptions, modules: NodeMetricsModules) {
     this.#modules = modules;
     this.#registry.set('build_info', [version, nodeVersion], 1);
-    for (const [name, row] of Object.entries(METRICS)) {
-      for (const labels of row.series === 'peers' ? [] : (row.series as readonly (readonly string[])[])) {
-        const key = keyOf(name, labels);
-        if (row.type === 'counter') this.#counters.set(key, this.#registry.counter(name as CounterName, labels));
-        if (row.type === 'histogram') this.#histograms.set(key, this.#registry.histogram(name as HistogramName, labels));
-      }
-    }
   }
 
   get contentType(): string {
@@ -79,55 +81,54 @@ export class NodeMetrics implements Meter {
 
   requestEnded({ route, method, status, durationMs }: MeteredRequest): void {
     this.#inFlight -= 1;
-    this.#count('http_requests_total', [route, method, status === null ? NO_ANSWER : String(status)], [route, method, 'other']);
-    this.#observe('http_request_duration_seconds', [route], durationMs);
+    const code = status === null ? NO_ANSWER : String(status);
+    (this.#httpRequests.find(route, method, code) ?? this.#httpRequests.find(route, method, 'other'))?.inc();
+    this.#httpDurations.find(route)?.observe(durationMs / MS_PER_SECOND);
   }
 
   rpcEnded(method: string, outcome: CallOutcome, durationMs: number): void {
-    this.#count('rpc_requests_total', [(RPC_METHODS as readonly string[]).includes(method) ? method : 'other', outcome]);
-    this.#observe('rpc_request_duration_seconds', [], durationMs);
+    (this.#rpcRequests.find(method, outcome) ?? this.#rpcRequests.find('other', outcome))?.inc();
+    this.#rpcDurations.find()?.observe(durationMs / MS_PER_SECOND);
   }
 
   enclaveEnded(operation: keyof Enclave, outcome: CallOutcome, durationMs: number): void {
     if (outcome === 'aborted') return;
     const word = outcome === 'ok' || outcome === 'refused' ? outcome : 'failed';
-    this.#observe('enclave_request_duration_seconds', [operation, word], durationMs);
+    this.#enclaveDurations.find(operation, word)?.observe(durationMs / MS_PER_SECOND);
   }
 
   recordJudged(verdict: MergeVerdict): void {
-    this.#count('sync_records_total', ['in', verdict.kind]);
+    this.#syncRecords.find('in', verdict.kind)?.inc();
     if (verdict.kind === 'rejected') this.#countRejection(verdict.why);
   }
 
   recordPushed(verdict: PushVerdict): void {
-    this.#count('sync_records_total', ['out', verdict.kind === 'taken' ? 'taken' : 'rejected']);
+    this.#syncRecords.find('out', verdict.kind === 'taken' ? 'taken' : 'rejected')?.inc();
     if (verdict.kind === 'refused') this.#countRejection(verdict.reason);
   }
 
   faulted(where: string): void {
-    this.#count('faults_total', [placeOf(where)]);
+    this.#faults.find(placeOf(where))?.inc();
   }
 
   /** A node_tick has ended. */
   tickEnded({ startedAtMs, durationMs, outcome }: LastTick): void {
     const isOk = outcome === 'ok';
-    this.#observe('node_tick_duration_seconds', [isOk ? 'ok' : 'failed'], durationMs);
-    if (isOk) this.#registry.set('node_tick_last_success_timestamp_seconds', [], (startedAtMs + durationMs) / 1_000);
+    this.#tickDurations.find(isOk ? 'ok' : 'failed')?.observe(durationMs / MS_PER_SECOND);
+    if (isOk) this.#registry.set('node_tick_last_success_timestamp_seconds', [], (startedAtMs + durationMs) / MS_PER_SECOND);
   }
 
   /** What a peer says is no label: only our own words are. */
   #countRejection(reason: string): void {
-    this.#count('sync_rejections_total', [(REJECTION_REASONS as readonly string[]).includes(reason) ? reason : 'other']);
+    (this.#syncRejections.find(reason) ?? this.#syncRejections.find('other'))?.inc();
   }
 
-  /** @param fallback the series of what the table does not list */
-  #count(name: CounterName, labels: readonly string[], fallback?: readonly string[]): void {
-    const series = this.#counters.get(keyOf(name, labels)) ?? (fallback === undefined ? undefined : this.#counters.get(keyOf(name, fallback)));
-    series?.inc();
+  #counters(name: CounterName): LabelTree<CounterSeries> {
+    return treeOf(name, (labels) => this.#registry.counter(name, labels));
   }
 
-  #observe(name: HistogramName, labels: readonly string[], durationMs: number): void {
-    this.#histograms.get(keyOf(name, labels))?.observe(durationMs / 1_000);
+  #histograms(name: HistogramName): LabelTree<HistogramSeries> {
+    return treeOf(name, (labels) => this.#registry.histogram(name, labels));
   }
 
   #setNode(figures: NodeFigures): void {
@@ -138,11 +139,11 @@ export class NodeMetrics implements Meter {
     registry.set('members', [], figures.members);
     registry.set('first_snapshot_complete', [], Number(figures.firstSnapshot === 'complete'));
     registry.setTotal('node_ticks_dropped_total', figures.ticksDropped);
-    registry.set('chain_head_timestamp_seconds', [], (figures.viewBlockMs ?? 0) / 1_000);
+    registry.set('chain_head_timestamp_seconds', [], (figures.viewBlockMs ?? 0) / MS_PER_SECOND);
     const byPeer = (valueOf: (peer: ReplicationFigures) => number) => new Map(figures.peers.map((peer) => [peer.wallet, valueOf(peer)]));
     registry.setPeers('peer_pending_records', byPeer(({ behindRecords }) => behindRecords));
     registry.setPeers('peer_pending_bytes', byPeer(({ behindBytes }) => behindBytes));
-    registry.setPeers('peer_last_acknowledged_timestamp_seconds', byPeer(({ lastSuccessMs }) => (lastSuccessMs ?? 0) / 1_000));
+    registry.setPeers('peer_last_acknowledged_timestamp_seconds', byPeer(({ lastSuccessMs }) => (lastSuccessMs ?? 0) / MS_PER_SECOND));
     registry.set('store_bytes', [], figures.store.bytes);
     registry.set('store_limit_bytes', [], figures.store.limitBytes);
     registry.set('store_keys', [], figures.store.keys);
@@ -177,6 +178,10 @@ function placeOf(where: string): string {
   return where.includes('peer') ? 'peer' : 'other';
 }
 
-function keyOf(name: string, labels: readonly string[]): string {
-  return labels.length === 0 ? name : `${name} ${labels.join(' ')}`;
+/** The series of the table. */
+function treeOf<Series>(name: MetricName, make: (labels: readonly string[]) => Series): LabelTree<Series> {
+  const tree = new LabelTree<Series>();
+  const { series }: MetricRow = METRICS[name];
+  for (const labels of series === 'peers' ? [] : series) tree.add(labels, make(labels));
+  return tree;
 }

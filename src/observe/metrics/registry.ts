@@ -2,13 +2,50 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { METRICS, PREFIX, type CounterName, type GaugeName, type HistogramName, type MetricRow } from './table.ts';
 
-/** What counts one series; found once, since looking for it costs more than counting. */
-export interface CounterSeries {
-  inc(by?: number): void;
+/** Values of a histogram that the library has not been told yet. */
+const MAX_PENDING_VALUES = 256;
+
+/*
+ * The library hears of what was counted at the next scrape, or when much has come together: to tell it each time costs a request
+ * more than all else that it pays for metrics.
+ */
+
+/** Counts one series. */
+export class CounterSeries {
+  readonly #tell: (by: number) => void;
+  #pending = 0;
+
+  constructor(tell: (by: number) => void) {
+    this.#tell = tell;
+  }
+
+  inc(): void {
+    this.#pending += 1;
+  }
+
+  flush(): void {
+    if (this.#pending > 0) this.#tell(this.#pending);
+    this.#pending = 0;
+  }
 }
 
-export interface HistogramSeries {
-  observe(value: number): void;
+export class HistogramSeries {
+  readonly #tell: (value: number) => void;
+  readonly #pending: number[] = [];
+
+  constructor(tell: (value: number) => void) {
+    this.#tell = tell;
+  }
+
+  observe(value: number): void {
+    this.#pending.push(value);
+    if (this.#pending.length >= MAX_PENDING_VALUES) this.flush();
+  }
+
+  flush(): void {
+    for (const value of this.#pending) this.#tell(value);
+    this.#pending.length = 0;
+  }
 }
 
 export class MetricRegistry {
@@ -16,6 +53,7 @@ export class MetricRegistry {
   readonly #gauges = new Map<string, Gauge>();
   readonly #counters = new Map<string, Counter>();
   readonly #histograms = new Map<string, Histogram>();
+  readonly #counting: (CounterSeries | HistogramSeries)[] = [];
 
   constructor() {
     for (const [name, row] of Object.entries(METRICS)) this.#declare(name, row);
@@ -25,6 +63,7 @@ export class MetricRegistry {
 
   /** In the text format of Prometheus. */
   async render(): Promise<string> {
+    for (const series of this.#counting) series.flush();
     return this.#registry.metrics();
   }
 
@@ -46,12 +85,20 @@ export class MetricRegistry {
     counter.inc(total);
   }
 
+  /** Once for each series. */
   counter(name: CounterName, labels: readonly string[]): CounterSeries {
-    return this.#counters.get(name)!.labels(...labels);
+    const counter = this.#counters.get(name)!.labels(...labels);
+    const series = new CounterSeries((by) => counter.inc(by));
+    this.#counting.push(series);
+    return series;
   }
 
+  /** Once for each series. */
   histogram(name: HistogramName, labels: readonly string[]): HistogramSeries {
-    return this.#histograms.get(name)!.labels(...labels);
+    const histogram = this.#histograms.get(name)!.labels(...labels);
+    const series = new HistogramSeries((value) => histogram.observe(value));
+    this.#counting.push(series);
+    return series;
   }
 
   #declare(name: string, row: MetricRow): void {

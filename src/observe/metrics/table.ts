@@ -40,7 +40,7 @@ export const READINESS_STATES = ['ineligible', 'bootstrapping', 'syncing-secret'
 export const SECRET_STATES = ['uninitialized', 'generated', 'synced'] as const;
 export const TICK_OUTCOMES = ['ok', 'failed'] as const;
 export const CALL_OUTCOMES = ['ok', 'timeout', 'unreachable', 'refused', 'malformed', 'too_large', 'aborted'] as const;
-export const RPC_METHODS = [
+const RPC_METHODS = [
   'eth_blockNumber',
   'eth_call',
   'eth_chainId',
@@ -56,7 +56,7 @@ export const RPC_METHODS = [
 ] as const;
 export const ENCLAVE_OUTCOMES = ['ok', 'refused', 'failed'] as const;
 export const ENCLAVE_OPERATIONS = ['address', 'publicKey', 'random', 'sign', 'signTransaction', 'encrypt', 'decrypt'] as const;
-export const REJECTION_REASONS = ['malformed', 'bad_clock', 'too_large', 'too_short', 'does_not_decrypt', 'too_far_ahead', 'bad_app_id', 'store_full', 'other'] as const;
+const REJECTION_REASONS = ['malformed', 'bad_clock', 'too_large', 'too_short', 'does_not_decrypt', 'too_far_ahead', 'bad_app_id', 'store_full', 'other'] as const;
 /** The boundaries of docs/decisions/0021. */
 export const FAULT_PLACES = ['request', 'step', 'peer', 'machine', 'other'] as const;
 

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { METERED_ROUTES, type Meter, type MeteredRequest } from '../../../src/domain/meter.ts';
 import { createApp, listenerOf, type AppModules } from '../../../src/http/app.ts';
+import { measureRequests } from '../../../src/http/measure-requests.ts';
 import { listen, type HttpServer } from '../../../src/http/server.ts';
 import { waitUntil } from '../../../src/dev/waiting.ts';
 import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
@@ -30,11 +31,12 @@ const METER: Meter = {
   faulted: () => undefined,
 };
 
-async function start(modules: Partial<AppModules>, options: NodeOverHttpOptions = {}): Promise<string> {
+async function start(modules: Pick<AppModules, 'metrics'>, options: NodeOverHttpOptions = {}): Promise<string> {
   ended = [];
   underWay = 0;
   const parts = nodeParts(options);
-  server = await listen({ host: '127.0.0.1', port: 0 }, { listener: listenerOf(createApp(parts.appOptions, { ...parts.appModules, ...modules })), clock: parts.clock });
+  const app = createApp(parts.appOptions, { ...parts.appModules, ...modules });
+  server = await listen({ host: '127.0.0.1', port: 0 }, { listener: listenerOf(app), clock: parts.clock, measure: measureRequests(METER, parts.clock) });
   return `http://127.0.0.1:${server.port}`;
 }
 
@@ -108,12 +110,13 @@ describe('what is told of a request', () => {
     ['GET', '/kms/data/a%2Fkey', '/kms/data/<key>', 'GET', 403],
     ['OPTIONS', '/kms/data/a/key', '/kms/data/<key>', 'other', 204],
     ['POST', '/sync', '/sync', 'POST', 403],
+    ['GET', '/.well-known/attestation', '/.well-known/attestation', 'other', 404],
     ['GET', '/%6Eonce', '/nonce', 'GET', 200],
     ['GET', '/none', 'none', 'other', 404],
     ['GET', '/kms', 'none', 'other', 404],
     ['GET', '/hasOwnProperty', 'none', 'other', 404],
   ])('%s %s is the route %s with method %s and code %i', async (method, path, route, told, status) => {
-    const url = await start({ meter: METER, metrics: METRICS });
+    const url = await start({ metrics: METRICS });
     await (await fetch(`${url}${path}`, { method })).text();
     await waitUntil({ what: 'the end of the request', timeoutMs: WAIT_TIMEOUT_MS }, async () => (ended.length > 0 ? null : 'nothing was told'));
     expect(ended).toEqual([{ route, method: told, status, durationMs: expect.any(Number) }]);
@@ -122,7 +125,7 @@ describe('what is told of a request', () => {
   });
 
   test('that breaks off before its answer: no code', async () => {
-    const url = await start({ meter: METER, metrics: { ...METRICS, render: async () => Promise.withResolvers<string>().promise } });
+    const url = await start({ metrics: { ...METRICS, render: async () => Promise.withResolvers<string>().promise } });
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     await once(socket, 'connect');
     socket.write(`GET /metrics HTTP/1.1\r\nhost: node\r\nauthorization: Bearer ${TOKEN}\r\n\r\n`);

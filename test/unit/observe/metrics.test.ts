@@ -146,6 +146,19 @@ describe('a scrape', () => {
     });
   });
 
+  test('loses nothing of what happens between two of them, however much it is', async () => {
+    for (let round = 1; round <= 2; round += 1) {
+      for (let asked = 0; asked < 700; asked += 1) {
+        metrics.requestBegan();
+        metrics.requestEnded({ route: '/status', method: 'GET', status: 200, durationMs: 4 });
+      }
+      const samples = await scrape();
+      expect(samples.get('nova_kms_http_requests_total{route="/status",method="GET",code="200"}')).toBe(700 * round);
+      expect(samples.get('nova_kms_http_request_duration_seconds_count{route="/status"}')).toBe(700 * round);
+      expect(samples.get('nova_kms_http_request_duration_seconds_sum{route="/status"}')).toBeCloseTo(2.8 * round);
+    }
+  });
+
   test('forgets a peer that is no member any more', async () => {
     await scrape();
     figures = { ...NODE, peers: [peer(OTHER)] };
