@@ -111,7 +111,7 @@ const REAL_CHAINS: readonly Mutant[] = [
     name: 'retry-after-ignored',
     section: '§6',
     what: 'A call comes again sooner than the RPC has asked.',
-    replace: [{ file: 'registry/rpc-caller.ts', find: `const askedMs = last?.retryAfterMs ?? 0;`, put: `const askedMs = 0;` }],
+    replace: [{ file: 'registry/rpc-caller.ts', find: `if (askedMs > 0) putOff.untilMs =`, put: `if (askedMs > Infinity) putOff.untilMs =` }],
     runs: badBackend('backend busy', [1, 3]),
   },
   {

@@ -52,6 +52,12 @@ const NO_ERROR_IS: IsAnswer = () => false;
 /** One for all: without a reason, Node makes an error with its stack for each call. */
 const CALL_ENDED = new Error('the call has ended');
 
+/** What `Retry-After` of any try has asked of the call. */
+interface PutOff {
+  /** Monotonic milliseconds before which no further try may be made. */
+  untilMs: number;
+}
+
 /** Fewer words than a promise that may reject: a try ends with one of these. */
 type Outcome = { readonly kind: 'answered'; readonly answer: RpcAnswer } | { readonly kind: 'failed'; readonly failure: DependencyError };
 
@@ -98,13 +104,14 @@ export class RpcCaller {
 
   async #persist(asked: DependencyCall, body: string, signal: AbortSignal, isAnswer: IsAnswer): Promise<unknown> {
     const underWay = new Set<Promise<Outcome>>();
+    const putOff = { untilMs: -Infinity };
     let failures = 0;
     let last: DependencyError | null = null;
     for (let tries = 0; ; ) {
       if (tries < CALL_ATTEMPTS) {
-        await this.#pause(asked, failures, last, signal);
+        await this.#pause(asked, failures, last, putOff, signal);
         tries += 1;
-        const attempt: Promise<Outcome> = this.#try(asked, body, signal).finally(() => underWay.delete(attempt));
+        const attempt: Promise<Outcome> = this.#try(asked, body, putOff, signal).finally(() => underWay.delete(attempt));
         underWay.add(attempt);
       }
       const outcome = await this.#first(underWay, tries < CALL_ATTEMPTS);
@@ -113,7 +120,7 @@ export class RpcCaller {
       if (answer?.kind === 'result') return answer.result;
       if (answer?.kind === 'reverted') throw this.#errorOf(asked, { ...answer.error, code: 3 });
       if (answer?.error !== undefined && isAnswer(answer.error)) throw this.#errorOf(asked, answer.error);
-      last = outcome.kind === 'failed' ? outcome.failure : answer!.failure;
+      last = failureOf(outcome)!;
       signal.throwIfAborted();
       failures += 1;
       this.#modules.onFailure?.(last);
@@ -124,18 +131,23 @@ export class RpcCaller {
   }
 
   /** Before a try: none before the first two. @throws DependencyError when the RPC wants to be left alone for longer than a call lasts */
-  async #pause(asked: DependencyCall, failures: number, last: DependencyError | null, signal: AbortSignal): Promise<void> {
+  async #pause(asked: DependencyCall, failures: number, last: DependencyError | null, putOff: PutOff, signal: AbortSignal): Promise<void> {
     const { clock } = this.#modules;
-    const nowMs = clock.monotonicMs();
-    const askedMs = last?.retryAfterMs ?? 0;
-    if (askedMs > MAX_PAUSE_MS) this.#restsUntilMs = nowMs + Math.min(askedMs, MAX_REST_MS);
-    const restMs = this.#restsUntilMs - nowMs;
-    if (restMs > 0) {
-      const why = `${last?.message ?? nameOf(asked)}${last === null ? '' : ' and'} asks to be left alone for ${secondsText(restMs)}`;
-      throw new DependencyError('chain', 'unreachable', why, { call: asked.call, endpoint: asked.endpoint, status: last?.status, retryAfterMs: restMs, cause: last ?? undefined });
+    const untilMs = clock.monotonicMs() + (failures < 2 ? 0 : backoffMs(PAUSES, failures - 2, 0));
+    // More than once: a try that keeps company may be put off meanwhile.
+    for (;;) {
+      const nowMs = clock.monotonicMs();
+      const askedMs = putOff.untilMs - nowMs;
+      if (askedMs > MAX_PAUSE_MS) this.#restsUntilMs = nowMs + Math.min(askedMs, MAX_REST_MS);
+      const restMs = this.#restsUntilMs - nowMs;
+      if (restMs > 0) {
+        const why = `${last?.message ?? nameOf(asked)}${last === null ? '' : ' and'} asks to be left alone for ${secondsText(restMs)}`;
+        throw new DependencyError('chain', 'unreachable', why, { call: asked.call, endpoint: asked.endpoint, status: last?.status, retryAfterMs: restMs, cause: last ?? undefined });
+      }
+      const waitMs = Math.max(untilMs, putOff.untilMs) - nowMs;
+      if (waitMs <= 0) return;
+      await sleep(clock, waitMs, signal);
     }
-    const pauseMs = failures < 2 ? 0 : backoffMs(PAUSES, failures - 2, 0);
-    if (Math.max(pauseMs, askedMs) > 0) await sleep(clock, Math.max(pauseMs, askedMs), signal);
   }
 
   /** The outcome of the first try that ends; `silent` when none does in time. @param mayCompany another try could be made */
@@ -151,11 +163,13 @@ export class RpcCaller {
     }
   }
 
-  async #try(asked: DependencyCall, body: string, signal: AbortSignal): Promise<Outcome> {
+  async #try(asked: DependencyCall, body: string, putOff: PutOff, signal: AbortSignal): Promise<Outcome> {
     const { clock, onTry } = this.#modules;
     const startedMs = clock.monotonicMs();
     const outcome = await this.#outcomeOf(asked, body, signal);
     onTry?.(asked.call, outcomeWord(outcome), clock.monotonicMs() - startedMs);
+    const askedMs = failureOf(outcome)?.retryAfterMs ?? 0;
+    if (askedMs > 0) putOff.untilMs = Math.max(putOff.untilMs, clock.monotonicMs() + askedMs);
     return outcome;
   }
 
@@ -185,11 +199,14 @@ export class RpcCaller {
   }
 }
 
-/** An answer that cannot be used failed as well; a revert is an answer. */
+/** Null where the try was answered: a revert is an answer, and one that cannot be used is none. */
+function failureOf(outcome: Outcome): DependencyError | null {
+  if (outcome.kind === 'failed') return outcome.failure;
+  return outcome.answer.kind === 'unreadable' ? outcome.answer.failure : null;
+}
+
 function outcomeWord(outcome: Outcome): CallOutcome {
-  if (outcome.kind === 'failed') return outcome.failure.failure;
-  const { answer } = outcome;
-  return answer.kind === 'result' || answer.kind === 'reverted' ? 'ok' : answer.failure.failure;
+  return failureOf(outcome)?.failure ?? 'ok';
 }
 
 /** `fetch` refuses a URL with a login: it goes into a header. */

@@ -51,8 +51,8 @@ export class SimRpc {
   /** The last block whose time it has told. Unix milliseconds. */
   lastBlock: { readonly number: number; readonly timeMs: number } | null = null;
   #underWay = 0;
-  /** Questions that a busy backend has put off, each with the time before which it must not come again. */
-  readonly #putOff = new Map<string, number>();
+  /** Questions that a busy backend has put off: since when, and the time before which they must not be sent again. */
+  readonly #putOff = new Map<string, { readonly sinceMs: number; readonly notBeforeMs: number }>();
   /** What the pool has refused to take for too low a tip. */
   #refusedClaim: { readonly raw: Hex; readonly nonce: number; readonly tip: bigint } | null = null;
 
@@ -63,8 +63,9 @@ export class SimRpc {
   }
 
   readonly fetch = async (_input: unknown, init?: { readonly body?: unknown; readonly signal?: AbortSignal | null | undefined }): Promise<Response> => {
-    const { random, onFault } = this.#modules;
+    const { random, onFault, timeline } = this.#modules;
     const { behaviour } = this;
+    const sentAtMs = timeline.nowMs;
     if (this.#underWay === 0) this.waves += 1;
     this.#underWay += 1;
     try {
@@ -79,9 +80,11 @@ export class SimRpc {
         return answerOf(random.chance(0.5) ? 503 : 200, { error: 'the backend is not there' });
       }
       const asked = JSON.parse(String(init?.body)) as Question;
-      this.#checkPutOff(asked);
+      this.#checkPutOff(asked, sentAtMs);
       const backend = this.#chooseBackend();
       const refused = backend === null ? null : await this.#misbehave(backend, asked, init?.signal);
+      // Another backend has answered the question: nobody waits for the one that put it off.
+      if (refused === null || refused.status === 200) this.#putOff.delete(textOf(asked));
       if (refused !== null) return refused;
       const result = this.#result(asked.method, asked.params ?? [], backend);
       if (result === LOST) throw new TypeError('fetch failed');
@@ -126,7 +129,7 @@ export class SimRpc {
         return answerOf(200, '<!doctype html><title>Sign in</title>', 'text/html');
       case 'backend busy':
         onFault(kind);
-        this.#putOff.set(textOf(asked), timeline.nowMs + amount * 1_000);
+        this.#putOff.set(textOf(asked), { sinceMs: timeline.nowMs, notBeforeMs: timeline.nowMs + amount * 1_000 });
         return answerOf(429, { error: 'slow down' }, 'application/json', { 'retry-after': String(amount) });
       case 'backend null':
         return answer({ result: null });
@@ -147,14 +150,14 @@ export class SimRpc {
     }
   }
 
-  /** What was put off with `Retry-After` comes no sooner (protocol.md §6). */
-  #checkPutOff(asked: Question): void {
-    const { onRule, owner, timeline } = this.#modules;
-    const notBeforeMs = this.#putOff.get(textOf(asked));
-    if (notBeforeMs === undefined) return;
-    const isTooSoon = timeline.nowMs < notBeforeMs;
-    if (!isTooSoon) this.#putOff.delete(textOf(asked));
-    onRule("an RPC's Retry-After is obeyed", isTooSoon ? `${owner.name} asks ${asked.method} again ${Math.round(notBeforeMs - timeline.nowMs)} ms too soon` : null);
+  /** What was put off with `Retry-After` is sent no sooner (protocol.md §6); what was on the way by then comes all the same. */
+  #checkPutOff(asked: Question, sentAtMs: number): void {
+    const { onRule, owner } = this.#modules;
+    const putOff = this.#putOff.get(textOf(asked));
+    if (putOff === undefined || sentAtMs < putOff.sinceMs) return;
+    const tooSoonByMs = Math.round(putOff.notBeforeMs - sentAtMs);
+    if (tooSoonByMs <= 0) this.#putOff.delete(textOf(asked));
+    onRule("an RPC's Retry-After is obeyed", tooSoonByMs > 0 ? `${owner.name} asks ${asked.method} again ${tooSoonByMs} ms too soon` : null);
   }
 
   #result(method: string, params: readonly unknown[], backend: BackendFault | null): object | typeof LOST {

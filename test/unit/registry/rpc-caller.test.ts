@@ -203,6 +203,16 @@ describe('Retry-After', () => {
     expect(await call()).toEqual({ result: '0x10' });
   });
 
+  test('that comes while the call waits already is obeyed as well', async () => {
+    const slow = start(async (number) => {
+      // The second keeps the first company, and is put off a second later than it.
+      if (number <= 2) await new Promise<void>((resolve) => void slow.clock.setTimeout(() => resolve(), 1_500));
+      return number <= 2 ? busy(2) : GOOD();
+    });
+    expect(await slow.finish(slow.call())).toEqual({ result: '0x10' });
+    expect(slow.seen.map(({ atMs }) => atMs)).toEqual([0, 1_000, 4_500]);
+  });
+
   test('of a day is obeyed for a minute: a bad backend does not decide how long this node stands still', async () => {
     const { clock, call } = start((number) => (number === 1 ? busy(86_400) : GOOD()));
     await call();
