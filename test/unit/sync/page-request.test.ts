@@ -42,9 +42,10 @@ describe('a page', () => {
   });
 
   test.each([
-    ['the last of all', { data: { '7': [] } }, { data: { '7': [] }, complete: true, nextCursor: null }],
-    ['one with more behind it', { data: { '7': ['r'] }, complete: true, next_cursor: 'y' }, { data: { '7': ['r'] }, complete: true, nextCursor: 'y' }],
-    ['one of a member that lacks its own', { data: {}, complete: false, next_cursor: null }, { data: {}, complete: false, nextCursor: null }],
+    ['the last of all', { data: { '7': [] } }, { data: { '7': [] }, complete: true, sure: false, nextCursor: null }],
+    ['one with more behind it', { data: { '7': ['r'] }, complete: true, next_cursor: 'y' }, { data: { '7': ['r'] }, complete: true, sure: false, nextCursor: 'y' }],
+    ['one of a member that lacks its own', { data: {}, complete: false, next_cursor: null }, { data: {}, complete: false, sure: false, nextCursor: null }],
+    ['one of a member that is sure', { data: {}, sure: true }, { data: {}, complete: true, sure: true, nextCursor: null }],
   ])('is read: %s', async (_, answer, page) => {
     expect((await ask(answer)).page).toEqual(page);
     expect((await ask(answer, 'x')).page).toEqual(page);
