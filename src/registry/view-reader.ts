@@ -3,7 +3,7 @@
  * CHAIN_CONFIRMATIONS behind the head, in three round trips whatever the number of instances (§9.11):
  *
  *   1  the head's number and the chain's id; beside it the list of instances at the head, as a hint of whom trip 2 should ask for
- *   2  at the pinned block: its time, the list, the chain hash, and the instances hinted at
+ *   2  the chain's id again; at the pinned block: its time, the list, the chain hash, and the instances hinted at
  *   3  at the pinned block: the versions of those, and instances that the hint lacked
  *
  * One trip more is made where the pinned block lists an instance that nobody hinted at and whose version no other shares: rare,
@@ -83,7 +83,7 @@ export class ViewReader {
   /** @throws DependencyError when it cannot be read: a failed refresh is no empty list (§9.18) */
   async readView(signal: AbortSignal): Promise<ChainView> {
     const { block, head, chainId, hinted } = await this.#readHead(signal);
-    const first = await this.#rpc.trip(signal, (trip) => this.#readListed(trip, hinted, block));
+    const first = await this.#rpc.trip(signal, (trip) => this.#readListed(trip, { hinted, block, chainId }));
     const wrongTime = clockFault(this.#options, { number: block, timestampMs: first.timestampMs }, this.#clock.nowMs());
     if (wrongTime !== null) throw this.#failure(wrongTime);
     const hash = await this.#judgeHash(first.hash, block, signal);
@@ -118,12 +118,15 @@ export class ViewReader {
   }
 
   /** Trip 2. */
-  async #readListed({ client, views }: RpcTrip, hinted: readonly Wallet[], block: bigint) {
+  async #readListed({ client, views }: RpcTrip, { hinted, block, chainId }: Pick<Head, 'hinted' | 'block' | 'chainId'>) {
     const calls = [this.#listCall(), this.#hashCall(), ...hinted.map((wallet) => this.#instanceCall(wallet))];
-    const [header, [list, hash, ...rest]] = await Promise.all([
+    const [header, chainIdNow, [list, hash, ...rest]] = await Promise.all([
       client.getBlock({ blockNumber: block }),
+      client.getChainId(),
       views.readMany(calls, block),
     ]);
+    // A head of another chain would be the highest block for good: no view goes back behind it.
+    if (chainIdNow !== chainId) throw this.#failure(`shows the chain ${chainId} in one answer and ${chainIdNow} in the next: its backends are of different chains`);
     if (header.number !== block) throw this.#failure('gave another block than the one asked for');
     const instances = new Map(hinted.map((wallet, index) => [wallet, rest[index]!]));
     return { timestampMs: Number(header.timestamp) * 1000, list: list!, hash: hash!, instances };

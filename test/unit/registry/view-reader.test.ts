@@ -245,6 +245,17 @@ describe('the pinned block never goes down', () => {
     expect((await reader.readView(signal)).block).toBe(block);
   });
 
+  test('a read that meets backends of two chains is a failed read, and its head is not the highest block for good', async () => {
+    await settleChain();
+    const { reader, shown } = startShown();
+    let asked = 0;
+    // The second question for the chain's id meets the other chain; it looks twice.
+    Object.defineProperty(shown, 'chainId', { get: () => ((asked += 1) === 2 || asked === 3 ? 1 : null) });
+    await expect(reader.readView(signal)).rejects.toThrow('shows the chain 31337 in one answer and 1 in the next: its backends are of different chains');
+    expect(reader.highestBlock).toBe(0n);
+    expect((await reader.readView(signal)).block).toBe(reader.highestBlock);
+  });
+
   test('another chain id than the first one seen is a failed read', async () => {
     await settleChain();
     const { reader, shown } = startShown();
