@@ -22,8 +22,6 @@ c ready
 > fault backend null on b for 4m
 > fault backend reverting on c for 4m
 > run 4m
-c ineligible: self not in KMS node list: unknown instance
-c ready
 > status
 a ready
 b ready
