@@ -13,8 +13,8 @@ export const MULTICALL3 = '0xca11bde05977b3631167028862be2a173976ca11';
 const CALLS_PER_MULTICALL = 200;
 /** Views in one deployless call: nodes refuse to return more than 24,576 bytes from a constructor (EIP-170). */
 const CALLS_PER_DEPLOYLESS = 12;
-/** How often a view is asked for that says nothing. */
-const ASKED: Readonly<Record<ViewFault, number>> = { empty: 6, reverted: 3, undecodable: 3 };
+/** How often a view is asked for that says nothing: of two backends one may be bad, and six bad answers in a row are rare. */
+const ASKED = 6;
 /** How often many views are asked for at once before they are one by one. */
 const ASKED_AT_ONCE = 4;
 
@@ -99,7 +99,7 @@ export class Views {
       const result = await this.#readOnce(call, blockNumber);
       if (result.ok) return result;
       const { why, bare } = result;
-      if (!bare || asked >= ASKED[why]) return { ok: false, why };
+      if (!bare || asked >= ASKED) return { ok: false, why };
     }
   }
 
