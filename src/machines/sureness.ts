@@ -5,7 +5,7 @@
  * Events are observations: what members say of themselves, and what was merged of them. A node is sure, until its store begins again,
  * once one of these holds:
  *
- *   claimed       it claimed the hash itself: nobody can have written before
+ *   claimed       it claimed the hash itself and has handed the secret to nobody yet: nobody can have written before
  *   alone         it is the only member
  *   sure_members  everything of a sure member was merged while that member said so, and of a second one where another says so as
  *                 well: one member alone could call an empty store complete
@@ -44,6 +44,8 @@ export interface Sureness {
   readonly store: StoreId | null;
   /** Why the node is sure; null while it is not. */
   readonly by: SureReason | null;
+  /** Another node has the secret from this one, and may have taken writes since. */
+  readonly handedOut: boolean;
   /** Monotonic milliseconds of the first question to anybody. */
   readonly askingSinceMs: number | null;
   /** The members besides this node, in the order of the view; null before the first view. */
@@ -55,6 +57,7 @@ export type SurenessEvent =
   | { readonly type: 'store.began'; readonly store: StoreId }
   /** The hash that the store is under was claimed by this process. */
   | { readonly type: 'hash.claimed'; readonly store: StoreId }
+  | { readonly type: 'secret.handedOut'; readonly store: StoreId }
   | { readonly type: 'members.read'; readonly others: readonly Wallet[] }
   /** A member has answered: with `sure`, or without that word. A refusal is an answer. */
   | { readonly type: 'member.answered'; readonly wallet: Wallet; readonly storeId: string | null; readonly sure: boolean }
@@ -64,7 +67,7 @@ export type SurenessEvent =
   | { readonly type: 'asking.began'; readonly nowMs: number }
   | { readonly type: 'asking.ended'; readonly nowMs: number };
 
-export const UNSURE: Sureness = { store: null, by: null, askingSinceMs: null, members: null };
+export const UNSURE: Sureness = { store: null, by: null, handedOut: false, askingSinceMs: null, members: null };
 
 const UNHEARD: MemberFacts = { word: 'unheard', storeId: null, merged: 'no', silentSinceMs: null };
 
@@ -93,6 +96,8 @@ function observed(state: Sureness, event: SurenessEvent, { silenceMs }: Sureness
   switch (event.type) {
     case 'store.began':
       return event.store === state.store ? state : { ...UNSURE, store: event.store, members: state.members === null ? null : new Map([...state.members.keys()].map((wallet) => [wallet, UNHEARD])) };
+    case 'secret.handedOut':
+      return event.store === state.store ? { ...state, handedOut: true } : state;
     case 'members.read':
       return { ...state, members: new Map(event.others.map((wallet) => [wallet, state.members?.get(wallet) ?? UNHEARD])) };
     case 'member.answered':
@@ -123,8 +128,8 @@ function withMember(state: Sureness, wallet: Wallet, storeId: string | null | un
   return { ...state, members: new Map(state.members).set(wallet, change(storeId === undefined ? facts : { ...facts, storeId })) };
 }
 
-function reasonOf({ store, members, askingSinceMs }: Sureness, event: SurenessEvent): SureReason | null {
-  if (event.type === 'hash.claimed' && event.store === store) return 'claimed';
+function reasonOf({ store, members, handedOut, askingSinceMs }: Sureness, event: SurenessEvent): SureReason | null {
+  if (event.type === 'hash.claimed' && event.store === store && !handedOut) return 'claimed';
   if (store === null || members === null) return null;
   if (members.size === 0) return 'alone';
   const facts = [...members.values()];

@@ -286,6 +286,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       // One that is not ready gets no writes of others, and vouches for nothing.
       isSure: () => readiness().state === 'ready' && sureness.isSure(),
       mayHandOut: () => chainWatch.mayHandOut(),
+      onHandedOut: () => sureness.noteHandedOut(),
     },
   );
   const ownUrl = (): string => config.instanceUrl || (identity.ownEntry(peerCache.membership())?.url ?? '');

@@ -54,6 +54,11 @@ export class SurenessKeeper implements SureListener {
     if (claimedHere) this.#observe({ type: 'hash.claimed', store: this.#modules.storeId() });
   }
 
+  /** Another node may take writes from now on. */
+  noteHandedOut(): void {
+    this.#observe({ type: 'secret.handedOut', store: this.#modules.storeId() });
+  }
+
   noteAskingBegan(): void {
     this.#observe({ type: 'asking.began', nowMs: this.#modules.clock.monotonicMs() });
   }

@@ -42,6 +42,8 @@ export interface SyncInboundModules extends PacerModules {
   readonly isSure: () => boolean;
   /** The last good view of the chain is young enough (protocol.md §6, Freshness). */
   readonly mayHandOut: () => boolean;
+  /** The master secret was sealed for another member. */
+  readonly onHandedOut: () => void;
 }
 
 export class SyncInbound {
@@ -110,6 +112,7 @@ export class SyncInbound {
     const request = masterSecretRequest.safeParse(message);
     if (!request.success) throw new RefusalError('bad_request', 'ecdh_pubkey is missing or no bare hex');
     const sealed = vault.sealMasterSecret(request.data.ecdh_pubkey.toLowerCase());
+    this.#modules.onHandedOut();
     log.info('master secret handed to a member', { member: sender.wallet });
     return { sealed };
   }

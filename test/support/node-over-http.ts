@@ -143,6 +143,7 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
       firstSnapshot: () => state.view.firstSnapshot,
       isSure: () => state.sure,
         mayHandOut: () => true,
+        onHandedOut: () => undefined,
     },
   );
   const gate = { readiness: () => state.view, isStopping: () => state.stopping };

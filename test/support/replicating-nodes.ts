@@ -213,6 +213,7 @@ export class ReplicatingNode {
         firstSnapshot: () => this.firstSnapshot,
         isSure: () => this.sureWord ?? this.sureness.isSure(),
         mayHandOut: () => true,
+        onHandedOut: () => this.sureness.noteHandedOut(),
       },
     );
     const listened = this.#listened(this.inbound);

@@ -243,6 +243,10 @@ export class ClusterWatch {
     this.#readyBy.set(life, secretHash);
     // Where there was no room for all of it, the rules of absence say what it may tell.
     if (firstSnapshot !== 'complete' || hasLiars() || life.node.inside.store.refusedFull > 0) return;
+    // The same holds for one that had handed its secret out before it could go ready.
+    const { secret, sureness } = life.node.inside;
+    const standing = secret.standing();
+    if (standing.kind === 'confirmed' && standing.store.claimedHere && !sureness.hasBecomeSure()) return;
     const beganMs = this.#watched.get(life)!.node.tickBeganMs;
     const others = lives().filter((other) => other !== life && other.node.readiness().firstSnapshot === 'complete' && isReadyFor(other, 0));
     if (!others.some((other) => isReadyFor(other, timeline.nowMs - beganMs))) return;

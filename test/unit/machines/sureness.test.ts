@@ -9,6 +9,7 @@ const NEXT_STORE = 'store 2' as StoreId;
 
 const began: SurenessEvent = { type: 'store.began', store: STORE };
 const claimed: SurenessEvent = { type: 'hash.claimed', store: STORE };
+const handedOut = (store = STORE): SurenessEvent => ({ type: 'secret.handedOut', store });
 const members = (...others: readonly string[]): SurenessEvent => ({ type: 'members.read', others: others as Wallet[] });
 const says = (wallet: string, sure: boolean, storeId: string | null = `of ${wallet}`): SurenessEvent => ({ type: 'member.answered', wallet: wallet as Wallet, storeId, sure });
 const silent = (wallet: string, nowMs: number): SurenessEvent => ({ type: 'member.silent', wallet: wallet as Wallet, nowMs });
@@ -39,6 +40,7 @@ describe('a node is sure', () => {
   test.each<[string, Sureness['by'], readonly SurenessEvent[]]>([
     ['once it has claimed the hash', 'claimed', [began, members('a', 'b'), claimed]],
     ['once it has claimed the hash, before it has read who the members are', 'claimed', [began, claimed]],
+    ['once it has claimed the hash of a new store, whoever has the secret of the one before', 'claimed', [began, handedOut(), { type: 'store.began', store: NEXT_STORE }, { type: 'hash.claimed', store: NEXT_STORE }]],
     ['as the only member', 'alone', [began, members()]],
     ['as the only one that is left', 'alone', [began, members('a'), silent('a', 0), members()]],
     ['with all of the only other member, which is sure', 'all_members', [began, members('a'), ...given('a')]],
@@ -78,6 +80,7 @@ describe('a node is not sure, and says whom it waits for:', () => {
     ['a member has come whose records are not here', ['b'], [began, members('a'), says('a', false), members('a', 'b'), merged('a')]],
     ['it has not asked for an hour yet', ['a'], [began, members('a'), askingBegan(1), silent('a', 1), askingEnded(IN_VAIN_MS)]],
     ['the hash that was claimed is that of another store', ['a'], [{ type: 'store.began', store: NEXT_STORE }, members('a'), claimed]],
+    ['it has claimed the hash, and handed the secret out before it could go ready', ['a'], [began, handedOut(), members('a'), claimed]],
     ['the own store is not known yet', [], [members()]],
   ])('%s', (_, waiting, events) => {
     const state = after(...events);
