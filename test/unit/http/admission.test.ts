@@ -150,8 +150,10 @@ describe('of a peer', () => {
   test('2 for a snapshot go on at once, and others beside them', async () => {
     const first = await times(3, () => sync(peer, { type: 'snapshot_request' }));
     await until('the answers being sealed', () => held.length === 2);
-    await sync(peer, { type: 'digest_request' });
-    await until('the digests', () => held.length === 3);
+    const digests = await sync(peer, { type: 'digest_request' });
+    let early = 'no answer';
+    void digests.answered.then((text) => (early = text));
+    await waitUntil({ what: 'the digests being sealed', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (held.length === 3 ? null : `${held.length} are sealed, and theirs got ${early}`));
     const refused = Promise.race(first.map(({ answered }) => answered));
     let answer = '';
     void refused.then((text) => (answer = text));
