@@ -11,29 +11,35 @@ import { ProvenCaller } from '../../support/proven-caller.ts';
 const [app, otherApp, peer, otherPeer] = ['app', 'other app', 'peer', 'other peer'].map((name) => new ProvenCaller(name)) as [ProvenCaller, ProvenCaller, ProvenCaller, ProvenCaller];
 
 let node: NodeOverHttp;
-/** Answers that are being sealed and do not come on before the test lets them. */
-let held: (() => void)[];
-let isHeld: boolean;
+/** Of one test: what the one before has left under way holds nothing of it. */
+interface Hold {
+  /** Answers that are being sealed and do not come on before the test lets them. */
+  readonly held: (() => void)[];
+  isOn: boolean;
+}
+
+let hold: Hold;
 const sent: ClientRequest[] = [];
 
 /** Everything is carried out, and its answer waits to be sealed. */
-function holding(real: Enclave): Enclave {
+function holding(real: Enclave, own: Hold): Enclave {
   return {
     ...real,
     encrypt: async (plaintext, receiver) => {
-      if (isHeld) await new Promise<void>((resolve) => held.push(resolve));
+      if (own.isOn) await new Promise<void>((resolve) => own.held.push(resolve));
       return real.encrypt(plaintext, receiver);
     },
   };
 }
 
 beforeEach(async () => {
-  [held, isHeld] = [[], true];
+  const own: Hold = { held: [], isOn: true };
+  hold = own;
   const keys = new Map([app, otherApp].map(({ wallet, teePubkey }) => [wallet, teePubkey]));
   node = await startNodeOverHttp({
     members: [peer, otherPeer].map(({ wallet, teePubkey }) => memberOf(wallet, teePubkey)),
     lookup: async (wallet) => authorizedRecord(100n, wallet, keys.get(wallet)!),
-    enclave: holding,
+    enclave: (real) => holding(real, own),
   });
 });
 
@@ -47,8 +53,8 @@ const until = (what: string, reached: () => boolean): Promise<void> =>
   waitUntil({ what, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (reached() ? null : 'not yet'));
 
 function letAllGo(): void {
-  isHeld = false;
-  for (const goOn of held.splice(0)) goOn();
+  hold.isOn = false;
+  for (const goOn of hold.held.splice(0)) goOn();
 }
 
 /** The status of the answer, and its Retry-After. */
@@ -83,10 +89,10 @@ describe('of an app', () => {
   test('32 go on at once; more wait for them, and are answered', async () => {
     const first = await times(40, () => list(app));
     await looksAt(40);
-    await until('the answers being sealed', () => held.length === 32);
+    await until('the answers being sealed', () => hold.held.length === 32);
     // Another caller is not held up.
     await list(otherApp);
-    await until('the answer to another caller', () => held.length === 33);
+    await until('the answer to another caller', () => hold.held.length === 33);
     letAllGo();
     expect(await Promise.all(first.map(({ answered }) => answered))).toEqual(first.map(() => '200'));
   });
@@ -94,7 +100,7 @@ describe('of an app', () => {
   test('who has waited 5 s is refused with 429, and the others go on', async () => {
     const first = await times(33, () => list(app));
     await looksAt(33);
-    await until('the answers being sealed', () => held.length === 32);
+    await until('the answers being sealed', () => hold.held.length === 32);
     await node.clock.advance(5_000);
     expect(await Promise.race(first.map(({ answered }) => answered))).toBe('429 1');
     letAllGo();
@@ -103,38 +109,38 @@ describe('of an app', () => {
 
   test('who hangs up while it waits leaves the queue', async () => {
     await times(32, () => list(app));
-    await until('the answers being sealed', () => held.length === 32);
+    await until('the answers being sealed', () => hold.held.length === 32);
     const gone = await list(app);
     await looksAt(33);
     gone.request.destroy();
     const waiting = await list(app);
     await looksAt(34);
-    held.shift()!();
-    await until('the answer of who waits', () => held.length === 32);
+    hold.held.shift()!();
+    await until('the answer of who waits', () => hold.held.length === 32);
     letAllGo();
     expect(await waiting.answered).toBe('200');
   });
 
   test('who hangs up keeps its place until its work has ended', async () => {
     const first = await times(32, () => list(app));
-    await until('the answers being sealed', () => held.length === 32);
+    await until('the answers being sealed', () => hold.held.length === 32);
     for (const { request } of first) request.destroy();
     const next = await list(app);
     await looksAt(33);
     await node.clock.advance(5_000);
     expect(await next.answered).toBe('429 1');
     letAllGo();
-    await until('a place', () => held.length === 0);
+    await until('a place', () => hold.held.length === 0);
     expect(await (await list(app)).answered).toBe('200');
   });
 
   test('no place is taken by who only names its wallet', async () => {
     await times(31, () => list(app));
-    await until('the answers being sealed', () => held.length === 31);
+    await until('the answers being sealed', () => hold.held.length === 31);
     const forged = { ...(await otherApp.proof(node, 'x-app')), 'x-app-wallet': app.wallet };
     expect(await send('GET', '/kms/data', forged).answered).toBe('403');
     await list(app);
-    await until('the answer being sealed', () => held.length === 32);
+    await until('the answer being sealed', () => hold.held.length === 32);
   });
 });
 
@@ -142,18 +148,18 @@ describe('of a peer', () => {
   test('8 go on at once', async () => {
     await times(9, () => sync(peer, { type: 'digest_request' }));
     await looksAt(9);
-    await until('the answers being sealed', () => held.length === 8);
+    await until('the answers being sealed', () => hold.held.length === 8);
     await sync(otherPeer, { type: 'digest_request' });
-    await until('the answer to another peer', () => held.length === 9);
+    await until('the answer to another peer', () => hold.held.length === 9);
   });
 
   test('2 for a snapshot go on at once, and others beside them', async () => {
     const first = await times(3, () => sync(peer, { type: 'snapshot_request' }));
-    await until('the answers being sealed', () => held.length === 2);
+    await until('the answers being sealed', () => hold.held.length === 2);
     const digests = await sync(peer, { type: 'digest_request' });
     let early = 'no answer';
-    void digests.answered.then((text) => (early = text));
-    await waitUntil({ what: 'the digests being sealed', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (held.length === 3 ? null : `${held.length} are sealed, and theirs got ${early}`));
+    digests.answered.then((text) => (early = text), () => undefined);
+    await waitUntil({ what: 'the digests being sealed', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (hold.held.length === 3 ? null : `${hold.held.length} are sealed, and theirs got ${early}`));
     const refused = Promise.race(first.map(({ answered }) => answered));
     let answer = '';
     void refused.then((text) => (answer = text));
@@ -169,7 +175,7 @@ describe('of a peer', () => {
 test('the largest page of a snapshot has room beside that of another peer', async () => {
   for (let nth = 0; nth < 10; nth += 1) node.store.put('100', `key ${nth}`, new Uint8Array(900_000), 0, node.clock.nowMs());
   const first = [await sync(peer, { type: 'snapshot_request' }), await sync(otherPeer, { type: 'snapshot_request' })];
-  await until('the pages being sealed', () => held.length === 2);
+  await until('the pages being sealed', () => hold.held.length === 2);
   letAllGo();
   expect(await Promise.all(first.map(({ answered }) => answered))).toEqual(['200', '200']);
 });
@@ -177,9 +183,9 @@ test('the largest page of a snapshot has room beside that of another peer', asyn
 test('a request that waits is counted with the bytes that its headers may have', async () => {
   await node.close();
   const half = 1024 * 1024;
-  node = await startNodeOverHttp({ lookup: async (wallet) => authorizedRecord(100n, wallet, app.teePubkey), enclave: holding, http: { maxInflightBytes: 2 * half } });
+  node = await startNodeOverHttp({ lookup: async (wallet) => authorizedRecord(100n, wallet, app.teePubkey), enclave: (real) => holding(real, hold), http: { maxInflightBytes: 2 * half } });
   await times(32, () => list(app));
-  await until('the answers being sealed', () => held.length === 32);
+  await until('the answers being sealed', () => hold.held.length === 32);
   const waiting = await times(20, () => list(app));
   // A quarter of the half is 256 KiB: sixteen requests' headers, but for what the answers hold.
   expect(await Promise.race(waiting.map(({ answered }) => answered))).toBe('503 1');
