@@ -1,3 +1,5 @@
+import { CommandError, EXIT } from './exit-codes.ts';
+
 /** The base URL of a node in one form; null when it is none. A host alone is meant as http. */
 export function nodeUrl(given: string): string | null {
   const whole = /^[a-z][a-z0-9+.-]*:\/\//i.test(given) ? given : `http://${given}`;
@@ -5,4 +7,11 @@ export function nodeUrl(given: string): string | null {
   const url = new URL(whole);
   const plain = url.username === '' && url.password === '' && url.search === '' && url.hash === '';
   return ['http:', 'https:'].includes(url.protocol) && url.hostname !== '' && plain ? url.href.replace(/\/+$/, '') : null;
+}
+
+/** The base URL of a node that an argument gives. @throws CommandError, which does not repeat it: it may hold a password */
+export function requireNodeUrl(given: string): string {
+  const url = nodeUrl(given);
+  if (url === null) throw new CommandError("a node's URL must be http or https, without credentials or a query, such as http://127.0.0.1:8000", EXIT.usage);
+  return url;
 }

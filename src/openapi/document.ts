@@ -92,7 +92,7 @@ const ERRORS: Readonly<Record<number, string>> = {
   400: 'The request is malformed',
   401: 'The token is missing or wrong',
   403: 'The caller has not proved who it is, or may not ask',
-  404: 'There is no such route, key or check',
+  404: 'The route, key or check does not exist',
   405: 'The route does not take this method',
   413: 'The body is too long',
   415: 'The body has a content coding',

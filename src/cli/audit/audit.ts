@@ -7,7 +7,7 @@ import { parseWallet, type Wallet } from '../../domain/ids.ts';
 import { PeerTransport } from '../../net/peer-transport.ts';
 import { systemClock } from '../../system/system.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
-import { nodeUrl } from '../node-url.ts';
+import { requireNodeUrl } from '../node-url.ts';
 import { readProxy } from '../proxy.ts';
 import { onStopSignals } from '../stop-signals.ts';
 import { AuditFileError, readAuditFile } from './audit-file.ts';
@@ -79,9 +79,7 @@ async function verifyFile(path: string, { wallet, complete = false, json = false
 }
 
 async function fetchInto(given: string, path: string, { tokenFile }: AuditOptions): Promise<number> {
-  const url = nodeUrl(given);
-  // What cannot be read may hold a password.
-  if (url === null) throw new CommandError("a node's URL must be http or https, without credentials or a query, such as https://node-1.example", EXIT.usage);
+  const url = requireNodeUrl(given);
   const token = await readToken(tokenFile);
   const verifier = new AuditVerifier();
   await takeHeld(path, verifier);
@@ -123,8 +121,16 @@ async function append(path: string, entries: readonly unknown[]): Promise<void> 
 
 /** Not from the command line, which every process of the machine can read. */
 async function readToken(path: string | undefined): Promise<string> {
-  const text = path === undefined ? process.env['AUDIT_TOKEN'] : await readFile(path, 'utf8').catch(() => undefined);
+  const text = path === undefined ? process.env['AUDIT_TOKEN'] : await readTokenFile(path);
   const token = text?.trim() ?? '';
   if (!/^[\x21-\x7e]{1,1024}$/.test(token)) throw new CommandError(path === undefined ? 'AUDIT_TOKEN must hold the token' : `${path} must hold the token`, EXIT.usage);
   return token;
+}
+
+async function readTokenFile(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new CommandError(`${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'unknown'}`, EXIT.usage);
+  }
 }

@@ -14,7 +14,7 @@ import { Rpc } from '../../registry/rpc.ts';
 import { ViewReader } from '../../registry/view-reader.ts';
 import { systemClock, systemRandom } from '../../system/system.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
-import { nodeUrl } from '../node-url.ts';
+import { requireNodeUrl } from '../node-url.ts';
 import { secondsBetween } from '../option-values.ts';
 import { proxyOf } from '../proxy.ts';
 import { onStopSignals } from '../stop-signals.ts';
@@ -55,7 +55,7 @@ export function define(command: Command): void {
 
 export async function run(command: Command): Promise<number> {
   const options = command.opts<DoctorOptions>();
-  const url = options.url === undefined ? undefined : readUrl(options.url);
+  const url = options.url === undefined ? undefined : requireNodeUrl(options.url);
   const findings: Finding[] = [];
   const tell = (finding: Finding): void => {
     findings.push(finding);
@@ -72,12 +72,6 @@ export async function run(command: Command): Promise<number> {
   if (options.json === true) process.stdout.write(`${JSON.stringify(report)}\n`);
   else process.stdout.write(report.ok ? '\nnothing failed\n' : `\n${report.failed} failed: begin with the first\n`);
   return report.ok ? EXIT.done : EXIT.no;
-}
-
-function readUrl(text: string): string {
-  const url = nodeUrl(text);
-  if (url === null) throw new CommandError("a node's URL must be http or https, without credentials or a query, such as https://node-1.example", EXIT.usage);
-  return url;
 }
 
 /** @throws CommandError when the time is over, or a signal ended it */

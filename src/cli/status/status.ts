@@ -5,7 +5,7 @@ import { sleep } from '../../domain/deadline.ts';
 import { PeerTransport } from '../../net/peer-transport.ts';
 import { systemClock } from '../../system/system.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
-import { nodeUrl } from '../node-url.ts';
+import { requireNodeUrl } from '../node-url.ts';
 import { secondsBetween, wholeNumber } from '../option-values.ts';
 import { readProxy } from '../proxy.ts';
 import { onStopSignals } from '../stop-signals.ts';
@@ -68,7 +68,7 @@ export async function run(command: Command): Promise<number> {
   const options = command.opts<StatusOptions>();
   if (options.watch !== true && command.getOptionValueSource('every') === 'cli') throw new CommandError('--every says how often to look with --watch: give both', EXIT.usage);
   if (options.verify === true && options.watch === true) throw new CommandError('--verify compares once: give it without --watch', EXIT.usage);
-  const urls = [...new Set(given.map(readUrl))];
+  const urls = [...new Set(given.map(requireNodeUrl))];
   const stopping = new AbortController();
   const stop = (): void => stopping.abort();
   const transport = new PeerTransport({ inEnclave: false, proxy: readProxy(process.env) }, { clock: systemClock });
@@ -107,13 +107,6 @@ function statusesAfter(first: Survey, look: (before: Survey) => Promise<Survey>)
 export function exitCodeOf({ ready, nodes }: ClusterReport): number {
   if (ready) return EXIT.done;
   return nodes.every(({ state }) => state === 'unreachable') ? EXIT.failed : EXIT.no;
-}
-
-function readUrl(text: string): string {
-  const url = nodeUrl(text);
-  // What cannot be read may hold a password.
-  if (url === null) throw new CommandError("a node's URL must be http or https, without credentials or a query, such as http://127.0.0.1:8000", EXIT.usage);
-  return url;
 }
 
 function shown(report: ClusterReport, { json, watch: watching }: StatusOptions): readonly string[] {
