@@ -2,8 +2,8 @@
  * An RPC as its users meet it: a replica that may lag behind the chain, stand still, or answer some calls in another way, and that notes
  * what it was asked (protocol.md §6).
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { ServerResponse } from 'node:http';
+import { scriptedServer, type ReceivedRequest } from '../../support/scripted-server.ts';
 
 export interface RpcRequest {
   readonly id: unknown;
@@ -44,23 +44,20 @@ export class ReplicaRpc {
   /** An answer in place of the chain's; undefined: none. */
   bend: (request: RpcRequest) => object | undefined = () => undefined;
   readonly noted: NotedRequest[] = [];
-  readonly url: string;
-  readonly #server: Server;
+  readonly #server: Awaited<ReturnType<typeof scriptedServer>>;
 
-  private constructor(server: Server) {
+  private constructor(server: Awaited<ReturnType<typeof scriptedServer>>) {
     this.#server = server;
-    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
   static async start(): Promise<ReplicaRpc> {
-    // It closes no idle connection, which would fail whoever uses it again at that moment.
-    const server = createServer({ keepAliveTimeout: 0 });
-    const { promise, resolve } = Promise.withResolvers<undefined>();
-    server.listen(0, '127.0.0.1', () => resolve(undefined));
-    await promise;
+    const server = await scriptedServer((request, response) => replica.#serve(request, response).catch(() => void response.destroy()));
     const replica = new ReplicaRpc(server);
-    server.on('request', (request, response) => void replica.#serve(request, response).catch(() => response.destroy()));
     return replica;
+  }
+
+  get url(): string {
+    return this.#server.url;
   }
 
   /** How often a method was asked for. */
@@ -68,18 +65,13 @@ export class ReplicaRpc {
     return this.noted.filter((request) => request.method === method).length;
   }
 
-  async close(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<undefined>();
-    this.#server.close(() => resolve(undefined));
-    this.#server.closeAllConnections();
-    await promise;
+  close(): Promise<void> {
+    return this.#server.close();
   }
 
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
-    const asked = JSON.parse(Buffer.concat(chunks).toString('utf8')) as RpcRequest;
-    this.noted.push({ ...asked, path: request.url ?? '' });
+  async #serve({ url, body }: ReceivedRequest, response: ServerResponse): Promise<void> {
+    const asked = JSON.parse(body) as RpcRequest;
+    this.noted.push({ ...asked, path: url });
     if (this.redirect !== null) {
       response.writeHead(308, { location: this.redirect }).end();
       return;
