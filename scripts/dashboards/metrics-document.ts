@@ -9,22 +9,22 @@ const UNIT_WORDS: Readonly<Record<Unit, string>> = {
   flag: '0 or 1',
 };
 
-/** More values of a label are not listed. */
+/** The most values of a label that the page lists. */
 const MAX_LISTED = 12;
 
 const HEAD = `# Metrics
 
-A node shows its metrics in the text format of Prometheus, at \`GET /metrics\`:
+A node serves its metrics in the text format of Prometheus at \`GET /metrics\`:
 
-- on the main port when \`METRICS_TOKEN_SHA256\` is set, to who sends \`Authorization: Bearer <token>\`. The variable holds the SHA-256 of
-  the token in hex: \`printf %s "$TOKEN" | sha256sum\`;
+- on the main port when \`METRICS_TOKEN_SHA256\` is set, to clients that send \`Authorization: Bearer <token>\`. The variable holds the
+  SHA-256 of the token in hex: \`printf %s "$TOKEN" | sha256sum\`;
 - on \`127.0.0.1:METRICS_PORT\` without a token.
 
-Both are off when unset, and then nothing of the metrics is loaded. \`deploy/prometheus\` has a configuration and alerts,
-\`deploy/grafana\` dashboards, [operations](operations.md) what to do about each alert. No label names an app, a key or a caller. Every
-series is there from the start; those with the label \`peer\` are of the current members, by wallet.
+Both are off when unset. The node then loads no code for metrics. \`deploy/prometheus\` has a configuration and alerts,
+\`deploy/grafana\` has dashboards, and the [runbook](operations.md#alerts) says what to do about each alert. No label names an app, a key
+or a caller. Every series exists from the start. Series with the label \`peer\` cover the current members, by wallet.
 
-This page is made from \`src/observe/metrics/table.ts\` by \`npm run dashboards\`.
+\`npm run dashboards\` makes this page from \`src/observe/metrics/table.ts\`.
 `;
 
 export function metricsDocument(): string {
