@@ -46,12 +46,12 @@ export function apiPage({ info, paths, components }: Document): string {
   const lines = [
     '# The HTTP API of a node',
     '',
-    'Made from [openapi.json](openapi.json) by `npm run openapi:update`; a node gives the same document at `/openapi.json`.',
+    '`npm run openapi:update` makes this page from [openapi.json](openapi.json). A node serves the same document at `/openapi.json`.',
     '',
     info.description,
     '',
-    'Inner bodies stand among the schemas and not as bodies of requests, since what travels is the envelope: a tool that checks or mocks',
-    'requests by the document would else expect plain JSON, which a node refuses.',
+    'Inner bodies are listed as schemas, not as request bodies, because only the envelope is on the wire. Otherwise a tool that checks or',
+    'mocks requests by the document would expect plain JSON, which a node refuses.',
     '',
     '## Routes',
     '',
@@ -69,7 +69,7 @@ function operationLines(title: string, { summary, security, parameters = [], req
   return [
     `### ${title}`,
     '',
-    `${summary}. For ${scheme === undefined ? 'everybody' : WHO[scheme]!}.`,
+    `${summary}. For ${scheme === undefined ? 'everyone' : WHO[scheme]!}.`,
     '',
     ...parameters.map(({ name, in: where, description }) => `- \`${name}\` (${where}): ${description}`),
     ...(requestBody === undefined ? [] : [`- body: ${bodyOf(requestBody)}`]),
@@ -107,7 +107,7 @@ function fieldLines({ properties = {}, required = [], anyOf, oneOf }: Schema, de
 
 function typeOf(schema: Schema): string {
   const { type, anyOf, oneOf, items, const: only, enum: values, not, default: fallback, minimum, maximum, maxLength } = schema;
-  if (not !== undefined) return 'must not be there';
+  if (not !== undefined) return 'must be absent';
   if (only !== undefined) return `\`${JSON.stringify(only)}\``;
   const range = [
     minimum === undefined ? null : `from ${minimum}`,

@@ -11,15 +11,15 @@ const hex = z.string().regex(/^(?:[0-9a-f]{2})*$/);
 const base64 = z.string().meta({ contentEncoding: 'base64' });
 const count = z.number().int().min(0);
 const unixMs = z.number().meta({ description: 'Unix milliseconds' });
-const ms = z.number().meta({ description: 'milliseconds' });
+const ms = z.number().meta({ description: 'Milliseconds' });
 const byReason = z.record(z.string(), count);
 
 /** A node writes bare lower-case hex, and takes upper case and `0x` too. */
 const anyHex = z.string().regex(/^(?:0x)?(?:[0-9a-fA-F]{2})+$/);
 export const envelope = z.object({
-  sender_tee_pubkey: anyHex.meta({ description: 'P-384, DER SubjectPublicKeyInfo: the key that is registered for the sender' }),
+  sender_tee_pubkey: anyHex.meta({ description: 'The registered key of the sender: P-384, DER SubjectPublicKeyInfo' }),
   nonce: anyHex.meta({ description: '12 bytes' }),
-  encrypted_data: anyHex.meta({ description: 'Ciphertext and 16 bytes of tag' }),
+  encrypted_data: anyHex.meta({ description: 'Ciphertext, then the tag of 16 bytes' }),
 });
 
 export const error = z.object({ code: z.string(), message: z.string() });

@@ -43,11 +43,11 @@ import { CBOR, OPERATIONS, TEXT, type Operation } from './operations.ts';
 type Json = Readonly<Record<string, unknown>>;
 
 /** What a request may say inside of itself (protocol.md §10, Bound to the request). */
-const bound = (op: string) => ({ nonce: z.string().optional().meta({ description: 'That of x-app-nonce' }), op: z.literal(op).optional() });
+const bound = (op: string) => ({ nonce: z.string().optional().meta({ description: 'The nonce of x-app-nonce' }), op: z.literal(op).optional() });
 /** What peers send beside the fields of a message. */
 const message = (type: string) => ({
   type: z.literal(type),
-  sender_wallet: z.string().optional().meta({ description: 'The signer' }),
+  sender_wallet: z.string().optional().meta({ description: 'The wallet that signed' }),
   store_id: z.string().optional(),
   request_id: z.string().optional(),
 });
@@ -91,16 +91,16 @@ const INNER_SCHEMAS = {
 const ERRORS: Readonly<Record<number, string>> = {
   400: 'The request is malformed',
   401: 'The token is missing or wrong',
-  403: 'The caller has not proved who it is, or may not ask',
+  403: 'The caller has not proved its identity, or is not allowed to ask',
   404: 'The route, key or check does not exist',
   405: 'The route does not take this method',
   413: 'The body is too long',
   415: 'The body has a content coding',
   429: 'Too many requests: see Retry-After',
   500: 'The node failed',
-  503: 'The node cannot answer now: the message says why, Retry-After when to come back',
-  504: 'The write stays, and fewer peers than asked for have it yet',
-  507: 'The store, or the share of the app, is full',
+  503: 'The node cannot answer now: the message says why, Retry-After says when to try again',
+  504: 'The write is kept, but fewer peers than requested have it',
+  507: 'The store or the quota of the app is full',
 };
 
 export function openApiDocument(version: string): Json {

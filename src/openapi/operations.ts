@@ -45,19 +45,19 @@ const NOT_FOUND = { 404: ['SealedError'] };
 
 const probeParameters: readonly Parameter[] = [
   { name: 'verbose', in: 'query', description: 'One line for each check', schema: text },
-  { name: 'exclude', in: 'query', description: 'A check that is left out', schema: text },
+  { name: 'exclude', in: 'query', description: 'A check to leave out', schema: text },
 ];
 
 export const OPERATIONS: readonly Operation[] = [
-  { method: 'get', path: '/', summary: 'What there is', answer: 'Overview', errors: PUBLIC_ERRORS },
+  { method: 'get', path: '/', summary: 'An overview of the routes', answer: 'Overview', errors: PUBLIC_ERRORS },
   { method: 'get', path: '/health', summary: 'Liveness', answer: 'Health', errors: [405, 503] },
   { method: 'get', path: '/livez', summary: 'Liveness, for probes', parameters: probeParameters, answer: TEXT, errors: [400, 405] },
   { method: 'get', path: '/readyz', summary: 'Readiness, for probes; 503 with the checks that failed', parameters: probeParameters, answer: TEXT, errors: [400, 405, 429] },
   {
     method: 'get',
     path: '/readyz/{check}',
-    summary: 'One check of readiness',
-    parameters: [{ name: 'check', in: 'path', description: 'Its name', schema: text }, ...probeParameters],
+    summary: 'One readiness check',
+    parameters: [{ name: 'check', in: 'path', description: 'The name of the check', schema: text }, ...probeParameters],
     answer: TEXT,
     errors: [400, 404, 405, 429],
   },
@@ -68,8 +68,8 @@ export const OPERATIONS: readonly Operation[] = [
     summary: 'A page of the audit (docs/audit.md)',
     security: 'operator',
     parameters: [
-      { name: 'after', in: 'query', description: 'The number of the last entry that the reader has; 0: none', schema: whole(0) },
-      { name: 'limit', in: 'query', description: 'Entries at most; 1,000 when absent', schema: whole(1) },
+      { name: 'after', in: 'query', description: 'Number of the last entry that the reader has; 0 when it has none', schema: whole(0) },
+      { name: 'limit', in: 'query', description: 'Maximum number of entries; 1,000 when absent', schema: whole(1) },
     ],
     answer: 'AuditPage',
     errors: [400, 401, 404, 405, 429],
@@ -77,7 +77,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     method: 'post',
     path: '/.well-known/attestation',
-    summary: "The enclave's attestation document; one a second for all callers together",
+    summary: "The enclave's attestation document; one request a second for all callers together",
     request: 'AttestationRequest',
     answer: CBOR,
     errors: [400, 404, 405, 413, 415, 429, 500, 503],
@@ -86,17 +86,17 @@ export const OPERATIONS: readonly Operation[] = [
   { method: 'get', path: '/status', summary: 'State, reason, replication and store of the node', answer: 'Status', errors: PUBLIC_ERRORS },
   { method: 'get', path: '/nodes', summary: 'The members of the cluster', answer: 'Nodes', errors: PUBLIC_ERRORS },
   { method: 'get', path: '/nonce', summary: 'A nonce for the next signed request', answer: 'Nonce', errors: PUBLIC_ERRORS },
-  { method: 'post', path: '/kms/derive', summary: 'A key of the app', security: 'app', sealed: { request: ['DeriveRequest'], answers: { 200: ['DeriveAnswer'] } }, errors: APP_ERRORS },
+  { method: 'post', path: '/kms/derive', summary: 'Derives a key of the app', security: 'app', sealed: { request: ['DeriveRequest'], answers: { 200: ['DeriveAnswer'] } }, errors: APP_ERRORS },
   {
     method: 'get',
     path: '/kms/data',
-    summary: 'One value with `key`, else the keys of the app',
+    summary: 'Returns one value if `key` is given, otherwise lists the keys of the app',
     security: 'app',
     parameters: [
-      { name: 'key', in: 'query', description: 'Reads the value of this key', schema: text },
+      { name: 'key', in: 'query', description: 'Return the value of this key', schema: text },
       { name: 'prefix', in: 'query', description: 'Only keys that begin with this', schema: text },
       { name: 'after', in: 'query', description: 'Only keys after this one', schema: text },
-      { name: 'limit', in: 'query', description: 'Keys at most', schema: whole(1) },
+      { name: 'limit', in: 'query', description: 'Maximum number of keys', schema: whole(1) },
     ],
     sealed: { answers: { 200: ['ReadAnswer', 'ListAnswer'], ...NOT_FOUND } },
     errors: APP_ERRORS,
@@ -104,9 +104,9 @@ export const OPERATIONS: readonly Operation[] = [
   {
     method: 'get',
     path: '/kms/data/{key}',
-    summary: 'One value; the key may have slashes',
+    summary: 'Returns one value; the key may contain slashes',
     security: 'app',
-    parameters: [{ name: 'key', in: 'path', description: 'Percent-encoded', schema: text }],
+    parameters: [{ name: 'key', in: 'path', description: 'The key, percent-encoded', schema: text }],
     sealed: { answers: { 200: ['ReadAnswer'], ...NOT_FOUND } },
     errors: APP_ERRORS,
   },
@@ -115,7 +115,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     method: 'post',
     path: '/sync',
-    summary: 'Between nodes',
+    summary: 'Messages between nodes',
     security: 'peer',
     sealed: {
       request: ['DeltaRequest', 'SnapshotRequest', 'MasterSecretRequest', 'DigestRequest'],
