@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 /** One jest project per kind of proof, so that each has a command of its own. */
 const common = {
   extensionsToTreatAsEsm: ['.ts'],
@@ -16,6 +18,8 @@ const common = {
 export default {
   // For what hangs, not a measure: it holds on a machine with many times the usual load (test/support/limits.ts).
   testTimeout: 300_000,
+  // Jest leaves one processor free, which is half of two.
+  maxWorkers: Math.max(2, availableParallelism() - 1),
   projects: [
     { ...common, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] },
     { ...common, displayName: 'vectors', testMatch: ['<rootDir>/test/vectors/**/*.test.ts'] },

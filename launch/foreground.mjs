@@ -14,8 +14,8 @@ const LEASH = fileURLToPath(new URL('./leash.mjs', import.meta.url));
 const LEASH_DESCRIPTOR = 3;
 const SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGINT'];
 
-/** The program that runs now, or null between two. */
-let current = null;
+/** The programs that run now. */
+const running = new Set();
 let watching = false;
 
 /** As a shell says it: the code of a process, or 128 and the number of the signal that ended it. */
@@ -31,15 +31,15 @@ function watch() {
   if (watching) return;
   watching = true;
   for (const signal of SIGNALS) {
-    // A terminal's Ctrl-C reaches the program as well: it takes copies for one.
+    // A terminal's Ctrl-C reaches the programs as well: they take copies for one.
     process.on(signal, () => {
-      if (current === null) process.exit(exitCodeOf(null, signal));
-      else if (current.exitCode === null && current.signalCode === null) current.kill(signal);
+      if (running.size === 0) process.exit(exitCodeOf(null, signal));
+      for (const child of running) if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     });
   }
   whenStarterIsGone(() => {
-    if (current === null) process.exit(exitCodeOf(null, 'SIGTERM'));
-    else current.stdio[LEASH_DESCRIPTOR].destroy();
+    if (running.size === 0) process.exit(exitCodeOf(null, 'SIGTERM'));
+    for (const child of running) child.stdio[LEASH_DESCRIPTOR].destroy();
   });
 }
 
@@ -48,19 +48,20 @@ function watch() {
  * process that ends by itself takes its signal handlers down before it is gone.
  * @param node its path
  * @param arguments_ of the program: options for Node, the file, its own
+ * @param output descriptor of a file for all that it prints, when several run at a time. Default: where this process prints
  */
-export function runInForeground(node, arguments_, { env = process.env, ...options } = {}) {
+export function runInForeground(node, arguments_, { env = process.env, output = 'inherit', ...options } = {}) {
   watch();
   return new Promise((resolve) => {
     const child = spawn(node, ['--import', LEASH, ...arguments_], {
       ...options,
-      stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
+      stdio: ['inherit', output, output, 'pipe'],
       env: { ...env, NOVA_KMS_LEASH: String(LEASH_DESCRIPTOR) },
     });
-    current = child;
+    running.add(child);
     child.stdio[LEASH_DESCRIPTOR]?.on('error', () => undefined);
     const end = (code) => {
-      current = null;
+      running.delete(child);
       resolve(code);
     };
     child.on('error', (error) => {

@@ -24,7 +24,10 @@ export function ensureInstalled() {
   if (done.status !== 0) fail(`npm ${command.join(' ')} failed; its messages are above.`);
 }
 
-/** Runs a program with the product's runtime in the foreground, from the project's root, and resolves with its exit code. */
-export function run(arguments_) {
-  return runInForeground(runtime(), arguments_, { cwd: ROOT, env: childEnvironment() });
+/**
+ * Runs a program with the product's runtime in the foreground, from the project's root, and resolves with its exit code.
+ * @param options `output`: descriptor of a file for what it prints
+ */
+export function run(arguments_, options = {}) {
+  return runInForeground(runtime(), arguments_, { cwd: ROOT, env: childEnvironment(), ...options });
 }

@@ -1,52 +1,88 @@
 /**
- * `npm test`: installs when needed, then every check there is, one after another, each with its time. Ends with the first
- * that fails. Arguments name the checks to run: `npm test -- unit e2e`.
+ * `npm test`: installs when needed, then every check there is, in two lanes side by side, each check with its time. What a check
+ * prints comes in one piece when it has ended. Ends with the first that fails. Arguments name the checks to run:
+ * `npm test -- unit e2e`; one alone prints as it goes.
  */
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import process from 'node:process';
 import { ensureInstalled, run } from './development.mjs';
 
-const jest = (...projects) => [
+const jest = (project, ...options) => [
   '--experimental-vm-modules',
   '--no-warnings=ExperimentalWarning',
   'node_modules/jest/bin/jest.js',
   '--selectProjects',
-  ...projects,
+  project,
+  ...options,
 ];
 
-const CHECKS = {
-  types: ['node_modules/@typescript/native/bin/tsc', '-p', 'tsconfig.json'],
-  'page-types': ['node_modules/@typescript/native/bin/tsc', '-p', 'src/visualizer/page'],
-  lint: ['node_modules/eslint/bin/eslint.js', '.'],
-  imports: ['node_modules/dependency-cruiser/bin/dependency-cruiser.mjs', '--config', '.dependency-cruiser.mjs', 'src'],
-  unit: jest('unit'),
-  vectors: jest('vectors'),
-  machine: jest('machine'),
-  // Whole clusters on a virtual clock: stories, and seeds that never change.
-  simulation: jest('simulation'),
-  // Random input, different in each run; a failure prints its seed.
-  fuzz: ['scripts/fuzz.ts', '--seconds', '20'],
-  // The visualiser's page in a real browser.
-  browser: [...jest('browser'), '--maxWorkers=1'],
-  // Clusters of processes, which wait for blocks most of the time.
-  e2e: [...jest('e2e'), '--maxWorkers=2'],
-};
+/** The checks of a lane run one after another, in this order. */
+const LANES = [
+  // They need a processor all the time.
+  {
+    types: ['node_modules/@typescript/native/bin/tsc', '-p', 'tsconfig.json'],
+    'page-types': ['node_modules/@typescript/native/bin/tsc', '-p', 'src/visualizer/page'],
+    lint: ['node_modules/eslint/bin/eslint.js', '.'],
+    imports: ['node_modules/dependency-cruiser/bin/dependency-cruiser.mjs', '--config', '.dependency-cruiser.mjs', 'src'],
+    unit: jest('unit'),
+    vectors: jest('vectors'),
+    machine: jest('machine'),
+    // Whole clusters on a virtual clock: stories, and seeds that never change.
+    simulation: jest('simulation'),
+    // Random input, different in each run; a failure prints its seed.
+    fuzz: ['scripts/fuzz.ts', '--seconds', '20'],
+  },
+  // They wait most of the time: for blocks, for processes, for a page.
+  {
+    // Clusters of processes.
+    e2e: jest('e2e', '--maxWorkers=2'),
+    // The visualiser's page in a real browser.
+    browser: jest('browser', '--maxWorkers=1'),
+  },
+];
+
+const NAMES = LANES.flatMap((lane) => Object.keys(lane));
 
 const seconds = (sinceMs) => ((performance.now() - sinceMs) / 1000).toFixed(1);
 
-const wanted = process.argv.slice(2);
-const unknown = wanted.find((name) => !Object.hasOwn(CHECKS, name));
+const given = process.argv.slice(2);
+const unknown = given.find((name) => !NAMES.includes(name));
 if (unknown !== undefined) {
-  process.stderr.write(`There is no check ${unknown}: the checks are ${Object.keys(CHECKS).join(', ')}.\n`);
+  process.stderr.write(`There is no check ${unknown}: the checks are ${NAMES.join(', ')}.\n`);
   process.exit(2);
 }
+const wanted = given.length === 0 ? NAMES : given;
 
 ensureInstalled();
+// Programs that print into a file would leave their colours out.
+if (process.stdout.isTTY && process.env.NO_COLOR === undefined) process.env.FORCE_COLOR ??= '1';
+const folder = mkdtempSync(join(tmpdir(), 'nova-kms-checks-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const startedMs = performance.now();
-for (const name of Object.keys(CHECKS).filter((check) => wanted.length === 0 || wanted.includes(check))) {
+
+/** Runs a check and shows what it printed. Ends this process, and with it all that runs, when the check fails. */
+async function check(name, arguments_) {
   const checkStartedMs = performance.now();
-  process.stdout.write(`\n== ${name}\n`);
-  const code = await run(CHECKS[name]);
+  const code = wanted.length === 1 ? await run(arguments_) : await runQuietly(name, arguments_);
   process.stdout.write(`== ${name}: ${code === 0 ? 'passed' : `failed (code ${code})`} in ${seconds(checkStartedMs)} s\n`);
   if (code !== 0) process.exit(code);
 }
+
+async function runQuietly(name, arguments_) {
+  const file = join(folder, name);
+  const output = openSync(file, 'w');
+  const code = await run(arguments_, { output });
+  closeSync(output);
+  process.stdout.write(`\n== ${name}\n${readFileSync(file, 'utf8')}`);
+  return code;
+}
+
+await Promise.all(
+  LANES.map(async (lane) => {
+    for (const [name, arguments_] of Object.entries(lane)) if (wanted.includes(name)) await check(name, arguments_);
+  }),
+);
 process.stdout.write(`\nAll checks passed in ${seconds(startedMs)} s.\n`);
+process.exit(0);
