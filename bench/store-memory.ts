@@ -97,7 +97,7 @@ const SHAPES: readonly Shape[] = [
   { name: 'apps with one value', add: (store, index) => merge(store, { app: String(1_000 + index), key: 'k', valueBytes: 28 }), then: look },
   { name: 'apps with 20 values', add: (store, index) => merge(store, { app: String(1_000 + Math.floor(index / 20)), key: `k${index}`, valueBytes: 28 }), then: look },
   {
-    name: 'clocks of 64 entries, each of its own',
+    name: 'clocks of 64 entries, other keys in each record',
     share: 0.05,
     add: (store, index) => merge(store, { key: `key/${index}`, version: Object.fromEntries(Array.from({ length: 64 }, () => [freshClockKey(), NOW_MS])) }),
   },
