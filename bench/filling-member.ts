@@ -18,6 +18,7 @@ import { PeerConversation } from '../src/sync/peer-conversation.ts';
 import { systemClock, systemRandom } from '../src/system/system.ts';
 import { inProcessEnclave } from '../test/support/in-process-enclave.ts';
 import { memberOf } from '../test/support/members.ts';
+import { benchKey } from './bench-key.ts';
 
 export interface FilledNode {
   readonly wallet: Wallet;
@@ -65,7 +66,7 @@ export class FillingMember {
     return Array.from({ length: count }, (_, index) => {
       const value = Buffer.from(this.#vault.sealValue(appId as AppId, randomBytes(valueBytes))).toString('hex');
       const version = { [`${this.wallet}/${'00'.repeat(8)}`]: now + index };
-      const record: WireRecord = { key: `record-${String(index).padStart(6, '0')}`, value, version, updated_at_ms: now, tombstone: false, ttl_ms: 0 };
+      const record: WireRecord = { key: benchKey(index), value, version, updated_at_ms: now, tombstone: false, ttl_ms: 0 };
       return { appId: String(appId), record };
     });
   }

@@ -14,9 +14,13 @@ export interface FloorOptions {
   readonly secret: string;
   /** The one caller that it knows. */
   readonly caller: { readonly wallet: Wallet; readonly teePubkey: TeePubkey; readonly appId: number };
+  /** That it holds from the start. Default: none. */
+  readonly keys?: { readonly count: number; readonly valueBytes: number };
 }
 
-export async function startFloor({ node, secret, caller }: FloorOptions) {
+export type Floor = Awaited<ReturnType<typeof startFloor>>;
+
+export async function startFloor({ node, secret, caller, keys = { count: 0, valueBytes: 0 } }: FloorOptions) {
   const floor = new ManagedProcess({
     name: 'floor',
     arguments: ['bench/floor.ts'],
@@ -26,6 +30,8 @@ export async function startFloor({ node, secret, caller }: FloorOptions) {
       FLOOR_CALLER: caller.wallet,
       FLOOR_CALLER_KEY: caller.teePubkey,
       FLOOR_APP_ID: String(caller.appId),
+      FLOOR_KEYS: String(keys.count),
+      FLOOR_VALUE_BYTES: String(keys.valueBytes),
     },
     output: new CapturedOutput('floor', 50),
   });

@@ -1,18 +1,20 @@
 /**
- * The least that a derive costs in Node, to measure the node against (`npm run bench:requests`): the same exchanges with the
+ * The least that a request costs in Node, to measure the node against (`npm run bench:requests`): the same exchanges with the
  * caller and with the enclave API, the same cryptography, and nothing else. `node:http` without Express, `undici` without its
- * conveniences; no rules, no limits, no cache but the one caller that is given. Nobody may run it as a node: it holds its secret in the open.
+ * conveniences; no rules, no limits, no cache but the one caller that is given, and a Map for a store. Nobody may run it as a node: it
+ * holds its secret in the open.
  *
- * Environment: FLOOR_ENCLAVE_URL, FLOOR_SECRET (hex), FLOOR_CALLER (wallet), FLOOR_CALLER_KEY (teePubkey), FLOOR_APP_ID. It prints
- * one JSON line when it listens, and ends with its standard input.
+ * Environment: FLOOR_ENCLAVE_URL, FLOOR_SECRET (hex), FLOOR_CALLER (wallet), FLOOR_CALLER_KEY (teePubkey), FLOOR_APP_ID, FLOOR_KEYS
+ * (that it holds from the start) and FLOOR_VALUE_BYTES. It prints one JSON line when it listens, and ends with its standard input.
  */
-import { hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import process from 'node:process';
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import secp256k1 from 'secp256k1';
 import { Pool } from 'undici';
+import { benchKey } from './bench-key.ts';
 
 const environment = (name: string): string => process.env[`FLOOR_${name}`] ?? '';
 const secret = Buffer.from(environment('SECRET'), 'hex');
@@ -20,7 +22,12 @@ const caller = environment('CALLER');
 const callerKey = `0x${environment('CALLER_KEY')}`;
 const appId = Number(environment('APP_ID'));
 const salt = `nova-kms:app:${appId}`;
+const dataKey = Buffer.from(hkdfSync('sha256', secret, salt, 'data_key', 32));
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
 const nonces = new Set<string>();
+/** Stored bytes by key, in order. */
+const values = new Map<string, Buffer>();
 const pool = new Pool(environment('ENCLAVE_URL'), { connections: 8, pipelining: 4, headersTimeout: 10_000, bodyTimeout: 10_000 });
 const JSON_TYPE = { 'content-type': 'application/json' };
 
@@ -56,38 +63,97 @@ interface Envelope {
   readonly encrypted_data: string;
 }
 
-async function derive(request: IncomingMessage, response: ServerResponse): Promise<void> {
+interface Sealed extends Envelope {
+  readonly enclave_public_key: string;
+}
+
+/** null: the request is not the caller's. */
+function provenSignature({ headers }: IncomingMessage): string | null {
+  const { 'x-app-signature': signature, 'x-app-nonce': nonce, 'x-app-timestamp': timestamp } = headers as Record<string, string>;
+  const isProven = nonces.delete(nonce!) && walletThatSigned(`NovaKMS:AppAuth:${nonce}:${wallet}:${timestamp}`, signature!) === caller;
+  return isProven ? signature! : null;
+}
+
+async function open(request: IncomingMessage): Promise<Inner> {
   const chunks: Buffer[] = [];
   for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
-  const envelope = JSON.parse(textOf(chunks)) as Envelope;
-  const headers = request.headers as Record<string, string>;
-  const [signature, nonce, timestamp] = [headers['x-app-signature']!, headers['x-app-nonce']!, headers['x-app-timestamp']!];
-  if (!nonces.delete(nonce) || walletThatSigned(`NovaKMS:AppAuth:${nonce}:${wallet}:${timestamp}`, signature) !== caller) {
+  const { nonce, encrypted_data: data } = JSON.parse(textOf(chunks)) as Envelope;
+  const { plaintext } = await ask<{ plaintext: string }>('POST', '/v1/encryption/decrypt', { nonce, client_public_key: callerKey, encrypted_data: data });
+  return JSON.parse(plaintext) as Inner;
+}
+
+async function sign(signature: string): Promise<string> {
+  const body = { message: `NovaKMS:Response:${signature}:${wallet}`, include_attestation: false };
+  return (await ask<{ signature: string }>('POST', '/v1/eth/sign', body)).signature;
+}
+
+function seal(inner: object): Promise<Sealed> {
+  return ask<Sealed>('POST', '/v1/encryption/encrypt', { plaintext: JSON.stringify(inner), client_public_key: callerKey });
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const signature = provenSignature(request);
+  if (signature === null) {
     response.writeHead(403).end();
     return;
   }
-  const [{ plaintext }, answer] = await Promise.all([
-    ask<{ plaintext: string }>('POST', '/v1/encryption/decrypt', { nonce: envelope.nonce, client_public_key: callerKey, encrypted_data: envelope.encrypted_data }),
-    ask<{ signature: string }>('POST', '/v1/eth/sign', { message: `NovaKMS:Response:${signature}:${wallet}`, include_attestation: false }),
-  ]);
-  const { path, length = 32 } = JSON.parse(plaintext) as { path: string; length?: number };
-  const key = Buffer.from(hkdfSync('sha256', secret, salt, path, length)).toString('base64');
-  const inner = JSON.stringify({ app_id: appId, path, key, length });
-  const sealed = await ask<Envelope & { enclave_public_key: string }>('POST', '/v1/encryption/encrypt', { plaintext: inner, client_public_key: callerKey });
-  const text = JSON.stringify({ sender_tee_pubkey: sealed.enclave_public_key, nonce: sealed.nonce, encrypted_data: sealed.encrypted_data });
-  response.writeHead(200, { ...JSON_TYPE, 'x-kms-response-signature': answer.signature }).end(text);
+  // As the node: the answer's signature is made while the enclave opens the envelope, or seals an answer to what has none.
+  const opened = request.method === 'GET' ? null : open(request);
+  const [signed, sealed] = await Promise.all([sign(signature), opened === null ? seal(read(request)) : null, opened]);
+  const { enclave_public_key: key, nonce, encrypted_data: data } = sealed ?? (await seal(request.method === 'PUT' ? put(await opened!) : derive(await opened!)));
+  // As the node: what is hex alone is not searched for what JSON escapes.
+  const text = `{"sender_tee_pubkey":"${key}","nonce":"${nonce}","encrypted_data":"${data}"}`;
+  response.writeHead(200, { ...JSON_TYPE, 'x-kms-response-signature': signed }).end(text);
+}
+
+interface Inner {
+  readonly path?: string;
+  readonly length?: number;
+  readonly key?: string;
+  readonly value?: string;
+}
+
+function derive({ path = '', length = 32 }: Inner): object {
+  return { app_id: appId, path, key: Buffer.from(hkdfSync('sha256', secret, salt, path, length)).toString('base64'), length };
+}
+
+function put({ key = '', value = '' }: Inner): object {
+  values.set(key, stored(Buffer.from(value, 'base64')));
+  return { app_id: appId, key, updated_at_ms: 1 };
+}
+
+/** Of one key, or all keys. */
+function read({ url = '' }: IncomingMessage): object {
+  const asked = /^\/kms\/data\?key=(.*)$/.exec(url)?.[1];
+  if (asked === undefined) {
+    const keys = [...values.keys()];
+    return { app_id: appId, keys, count: keys.length };
+  }
+  const key = decodeURIComponent(asked);
+  const value = values.get(key)!;
+  const decipher = createDecipheriv('aes-256-gcm', dataKey, value.subarray(0, IV_BYTES));
+  decipher.setAuthTag(value.subarray(-TAG_BYTES));
+  const plaintext = Buffer.concat([decipher.update(value.subarray(IV_BYTES, -TAG_BYTES)), decipher.final()]);
+  return { app_id: appId, key, value: plaintext.toString('base64'), updated_at_ms: 1 };
+}
+
+function stored(value: Uint8Array): Buffer {
+  const iv = randomBytes(IV_BYTES);
+  const cipher = createCipheriv('aes-256-gcm', dataKey, iv);
+  return Buffer.concat([iv, cipher.update(value), cipher.final(), cipher.getAuthTag()]);
 }
 
 const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
-  if (request.method === 'GET') {
+  if (request.url === '/nonce') {
     const nonce = randomBytes(16).toString('base64');
     nonces.add(nonce);
     response.writeHead(200, JSON_TYPE).end(JSON.stringify({ nonce }));
   } else {
-    derive(request, response).catch(() => response.destroy());
+    answer(request, response).catch(() => response.destroy());
   }
 });
 
+for (let index = 0; index < Number(environment('KEYS')); index += 1) values.set(benchKey(index), stored(randomBytes(Number(environment('VALUE_BYTES')))));
 const { address: wallet } = await ask<{ address: string }>('GET', '/v1/eth/address');
 server.listen(0, '127.0.0.1', () => {
   process.stdout.write(`${JSON.stringify({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` })}\n`);

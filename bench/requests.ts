@@ -5,7 +5,7 @@
  * turns, so that what else the machine does falls on all alike; the processor time of the process that answers says what is left
  * when it does much.
  *
- * `--turns N` and `--seconds S` for each work in each turn; `--only derive` leaves the namespaces out. With `--metrics` a second node,
+ * `--turns N` and `--seconds S` for each work in each turn; `--only derive` and `--only data` leave the rest out. With `--metrics` a second node,
  * whose metrics are scraped each second, takes turns with the one that has none.
  */
 import process from 'node:process';
@@ -15,11 +15,12 @@ import type { KmsClient } from '../src/client/kms-client.ts';
 import { startCluster, type Cluster } from '../src/dev/cluster.ts';
 import type { ClusterNode } from '../src/dev/cluster-node.ts';
 import { aimAt } from './aims.ts';
-import { connectBenchApp, createBenchApp, drawKeys, registerBenchApp, TRUSTING } from './bench-app.ts';
+import { connectBenchApp, drawKeys, registerBenchApp, TRUSTING } from './bench-app.ts';
 import { FillingMember } from './filling-member.ts';
-import { startFloor } from './floor-process.ts';
-import { cpuMs, residentMiB } from './process-figures.ts';
-import { median, percentile, table } from './statistics.ts';
+import { startFloor, type Floor } from './floor-process.ts';
+import { residentMiB } from './process-figures.ts';
+import { median, table } from './statistics.ts';
+import { HEAD, measure, medianRatio, row, warmUp, type Ask, type Figures, type Turns, type Work } from './works.ts';
 
 const SIZES = [100, 10_000, 50_000];
 const VALUE_BYTES = 100;
@@ -38,77 +39,18 @@ const FLOOR_AIMS: Readonly<Record<number, { readonly cpu: number; readonly perSe
 };
 /** CPU of a get or put at any size over that at the smallest, at most. */
 const SIZE_AIM = 1.1;
-/** Derives of a process that do not count: until then its code is being compiled, which costs as much again. */
-const WARM_UP_DERIVES = 4_000;
+/** Sizes that there is a floor for. */
+const FLOOR_SIZES = [100, 50_000];
+/** CPU of a list of the largest size in derives of the floor, at most: half of 32 ms, where such a derive takes 0.59 ms. */
+const LIST_AIM_DERIVES = 27;
+const WARM_UP_LISTS = 20;
 const FLOOR_APP_ID = 2_000;
 const FIRST_APP_ID = 2_001;
 
-type Ask = (client: KmsClient, key: string) => Promise<unknown>;
-
-interface Work {
-  readonly name: string;
-  /** Keys in its namespace; null: it has to do with none. */
-  readonly size: number | null;
-  readonly client: KmsClient;
-  readonly callers: number;
-  readonly ask: Ask;
-  /** Who answers. */
-  readonly pid: number;
-}
-
-class Figures {
-  readonly latenciesMs: number[] = [];
-  readonly perSecond: number[] = [];
-  readonly cpuMs: number[] = [];
-}
-
 const { values: options } = parseArgs({ options: { turns: { type: 'string', default: '9' }, seconds: { type: 'string', default: '2' }, only: { type: 'string' }, metrics: { type: 'boolean', default: false } } });
 const turns = Number(options.turns);
-const turnMs = 1_000 * Number(options.seconds);
-
-async function takeTurn({ size, client, callers, ask, pid }: Work, figures: Figures): Promise<void> {
-  let asked = 0;
-  const cpuBeforeMs = cpuMs(pid);
-  const startedMs = performance.now();
-  const call = async (): Promise<void> => {
-    while (performance.now() - startedMs < turnMs) {
-      asked += 1;
-      const key = `record-${String(asked % (size ?? 1)).padStart(6, '0')}`;
-      const fromMs = performance.now();
-      await ask(client, key);
-      figures.latenciesMs.push(performance.now() - fromMs);
-    }
-  };
-  await Promise.all(Array.from({ length: callers }, call));
-  figures.perSecond.push((asked * 1_000) / (performance.now() - startedMs));
-  figures.cpuMs.push((cpuMs(pid) - cpuBeforeMs) / asked);
-}
-
-/** All works take turns; the first turn does not count. */
-async function measure(works: readonly Work[]): Promise<readonly Figures[]> {
-  const figures = works.map(() => new Figures());
-  for (let turn = 0; turn <= turns; turn += 1) {
-    for (const [place, work] of works.entries()) await takeTurn(work, turn === 0 ? new Figures() : figures[place]!);
-  }
-  return figures;
-}
-
-async function warmUp({ client, ask }: Work): Promise<void> {
-  let asked = 0;
-  const call = async (): Promise<void> => {
-    while (asked < WARM_UP_DERIVES) {
-      asked += 1;
-      await ask(client, '');
-    }
-  };
-  await Promise.all(Array.from({ length: DATA_CALLERS }, call));
-}
-
-function row({ name, size, callers }: Work, { latenciesMs, perSecond, cpuMs: perRequestMs }: Figures): (string | number)[] {
-  return [name, size ?? '-', callers, Math.round(median(perSecond)), median(latenciesMs).toFixed(2), percentile(latenciesMs, 99).toFixed(2), median(perRequestMs).toFixed(2)];
-}
-
-const HEAD = ['request', 'keys', 'callers', 'per s', 'p50 ms', 'p99 ms', 'CPU ms'];
+const runs = (part: 'derive' | 'data'): boolean => options.only === undefined || options.only === part;
+const withTurns: Turns = { turns, turnMs: 1_000 * Number(options.seconds) };
 
 /** @param metered a node whose metrics are scraped meanwhile */
 async function againstFloor(cluster: Cluster, node: ClusterNode, metered: ClusterNode | undefined, secretHex: string): Promise<void> {
@@ -132,16 +74,12 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, metered: Cluste
       works.push(...CALLERS.map((callers): Work => ({ name: 'derive, metrics', size: null, client: toNode, callers, ask: askMetered, pid: metered.pid! })));
     }
     works.push({ name: 'derive, next nonces', size: null, client: withNext, callers: CALLERS[0]!, ask, pid: node.pid! });
-    // By the first of its works, which asks for nonces as well.
-    const processes = new Map(works.toReversed().map((work) => [work.pid, work]));
-    for (const work of processes.values()) await warmUp(work);
-    const figures = await measure(works);
+    await warmUp(works);
+    const figures = await measure(works, withTurns);
     process.stdout.write(`${table([HEAD, ...works.map((work, place) => row(work, figures[place]!))])}\n`);
     for (const [place, callers] of CALLERS.entries()) {
       const [nodes, floors] = [figures[2 * place]!, figures[2 * place + 1]!];
-      // Of turns side by side: what the machine did to one it did to the other.
-      const ratio = (of: (each: Figures) => readonly number[]): number => median(of(nodes).map((figure, turn) => figure / of(floors)[turn]!));
-      const [cpu, perSecond] = [ratio((each) => each.cpuMs), ratio((each) => each.perSecond)];
+      const [cpu, perSecond] = [medianRatio(nodes.cpuMs, floors.cpuMs), medianRatio(nodes.perSecond, floors.perSecond)];
       const p50 = median(nodes.latenciesMs) / median(floors.latenciesMs);
       process.stdout.write(`node over floor, ${callers} callers: CPU ${cpu.toFixed(2)}, requests a second ${perSecond.toFixed(2)}, p50 ${p50.toFixed(2)}\n`);
       const aim = FLOOR_AIMS[callers]!;
@@ -155,10 +93,10 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, metered: Cluste
       aimAt(`metrics cost a derive of ${callers} callers at most ${METRICS_AIM} of a floor`, more <= METRICS_AIM);
     }
     const [fetched, floor16, next] = [figures[0]!, figures[1]!, figures.at(-1)!];
-    const nextCpu = median(next.cpuMs.map((figure, turn) => figure / floor16.cpuMs[turn]!));
+    const nextCpu = medianRatio(next.cpuMs, floor16.cpuMs);
     process.stdout.write(`next nonces over the floor without, ${CALLERS[0]} callers: CPU ${nextCpu.toFixed(2)}, aim below 1\n`);
     aimAt('a derive with a next nonce takes less CPU than the floor without', nextCpu < 1);
-    const faster = median(next.perSecond.map((perSecond, turn) => perSecond / fetched.perSecond[turn]!));
+    const faster = medianRatio(next.perSecond, fetched.perSecond);
     process.stdout.write(`next nonces over a /nonce for each, ${CALLERS[0]} callers: requests a second ${faster.toFixed(2)}, aim ${NEXT_NONCES_AIM}\n`);
     aimAt(`next nonces make ${CALLERS[0]} callers ${NEXT_NONCES_AIM} times as fast`, faster >= NEXT_NONCES_AIM);
   } finally {
@@ -166,29 +104,68 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, metered: Cluste
   }
 }
 
-async function bySize(cluster: Cluster, node: ClusterNode, filler: FillingMember): Promise<void> {
-  const clients = await Promise.all(SIZES.map((_, place) => createBenchApp(cluster, new Map(), FIRST_APP_ID + place)));
+interface Sized {
+  readonly size: number;
+  readonly client: KmsClient;
+  readonly pid: number;
+}
+
+const atSize = (works: readonly Work[], figures: readonly Figures[], name: string, size: number): Figures => figures[works.findIndex((work) => work.name === name && work.size === size)]!;
+
+async function bySize(cluster: Cluster, node: ClusterNode, filler: FillingMember, secretHex: string): Promise<void> {
+  const apps = SIZES.map((size, place) => ({ size, appId: FIRST_APP_ID + place, keys: drawKeys() }));
+  const clients = apps.map(({ keys }) => connectBenchApp(cluster, keys));
+  for (const [place, { appId }] of apps.entries()) await registerBenchApp(cluster, clients[place]!, appId);
   const to = { node: node.wallet };
   for (const client of clients) await client.derive({ path: 'bench' }, to);
   const idleMiB = residentMiB(node.pid!);
-  for (const [place, size] of SIZES.entries()) await filler.fill(node, filler.records(FIRST_APP_ID + place, size, VALUE_BYTES));
+  for (const { size, appId } of apps) await filler.fill(node, filler.records(appId, size, VALUE_BYTES));
   const filledMiB = residentMiB(node.pid!);
-  const sized = SIZES.map((size, place) => ({ size, client: clients[place]!, callers: DATA_CALLERS, pid: node.pid! }));
-  const works: Work[] = [
-    ...sized.map((each) => ({ ...each, name: 'get', ask: (client: KmsClient, key: string) => client.get(key, to) })),
-    ...sized.map((each) => ({ ...each, name: 'put', ask: (client: KmsClient, key: string) => client.put({ key, value: randomBytes(VALUE_BYTES) }, to) })),
-    { ...sized.at(-1)!, name: 'list', callers: 1, ask: (client) => client.list({}, to) },
-  ];
-  const figures = await measure(works);
-  process.stdout.write(`\n${table([HEAD, ...works.map((work, place) => row(work, figures[place]!))])}\n`);
-  for (const name of ['get', 'put']) {
-    const [small, ...larger] = works.flatMap((work, place) => (work.name === name ? [median(figures[place]!.cpuMs)] : []));
-    process.stdout.write(`${name}: CPU at ${SIZES.slice(1).join(' and ')} keys over that at ${SIZES[0]}: ${larger.map((ms) => (ms / small!).toFixed(2)).join(', ')}\n`);
-    aimAt(`a ${name} costs at most ${SIZE_AIM} of itself at ${SIZES[0]} keys, at every size`, larger.every((ms) => ms <= SIZE_AIM * small!));
+  const ours: Sized[] = apps.map(({ size }, place) => ({ size, client: clients[place]!, pid: node.pid! }));
+  const floors: Floor[] = [];
+  const floored: Sized[] = [];
+  for (const [place, { size, appId, keys }] of apps.entries()) {
+    if (!FLOOR_SIZES.includes(size)) continue;
+    const floor = await startFloor({ node, secret: secretHex, caller: { ...(await clients[place]!.identity()), appId }, keys: { count: size, valueBytes: VALUE_BYTES } });
+    floors.push(floor);
+    floored.push({ size, client: connectBenchApp(cluster, keys, { reroute: new Map([[new URL(node.url).origin, floor.url]]) }), pid: floor.pid });
   }
-  const held = SIZES.reduce((sum, size) => sum + size, 0);
-  process.stdout.write(`resident memory: ${idleMiB} MiB before, ${filledMiB} MiB just after ${held} keys of ${VALUE_BYTES} bytes came, ${residentMiB(node.pid!)} MiB at the end\n`);
-  for (const client of clients) await client.close();
+  try {
+    const get: Ask = (client, key) => client.get(key, to);
+    const put: Ask = (client, key) => client.put({ key, value: randomBytes(VALUE_BYTES) }, to);
+    const list: Ask = (client) => client.list({}, to);
+    const each = (name: string, ask: Ask, of: readonly Sized[]): Work[] => of.map((sized) => ({ ...sized, name, ask, callers: DATA_CALLERS }));
+    const works: Work[] = [
+      ...each('get', get, ours),
+      ...each('get, floor', get, floored),
+      ...each('put', put, ours),
+      ...each('put, floor', put, floored),
+      { ...ours.at(-1)!, name: 'list', callers: 1, ask: list },
+      { ...floored.at(-1)!, name: 'list, floor', callers: 1, ask: list },
+      { ...floored.at(-1)!, name: 'derive, floor', callers: DATA_CALLERS, ask: (client) => client.derive({ path: 'bench' }, to) },
+    ];
+    await warmUp(works);
+    for (const work of works) if (work.ask === list) for (let count = 0; count < WARM_UP_LISTS; count += 1) await list(work.client, '');
+    const figures = await measure(works, withTurns);
+    process.stdout.write(`\n${table([HEAD, ...works.map((work, place) => row(work, figures[place]!))])}\n`);
+    const cpuOf = (name: string, size: number): readonly number[] => atSize(works, figures, name, size).cpuMs;
+    const largest = SIZES.at(-1)!;
+    for (const name of ['get', 'put']) {
+      const overSmallest = (size: number): number => medianRatio(cpuOf(name, size), cpuOf(name, SIZES[0]!));
+      process.stdout.write(`${name}: CPU at ${SIZES.slice(1).join(' and ')} keys over that at ${SIZES[0]}: ${SIZES.slice(1).map((size) => overSmallest(size).toFixed(2)).join(', ')}`);
+      process.stdout.write(`; over the floor at ${FLOOR_SIZES.join(' and ')}: ${FLOOR_SIZES.map((size) => medianRatio(cpuOf(name, size), cpuOf(`${name}, floor`, size)).toFixed(2)).join(', ')}\n`);
+      aimAt(`a ${name} costs at most ${SIZE_AIM} of itself at ${SIZES[0]} keys, at every size`, SIZES.slice(1).every((size) => overSmallest(size) <= SIZE_AIM));
+    }
+    const inDerives = medianRatio(cpuOf('list', largest), cpuOf('derive, floor', largest));
+    const overFloor = medianRatio(cpuOf('list', largest), cpuOf('list, floor', largest));
+    process.stdout.write(`list of ${largest} keys: CPU ${overFloor.toFixed(2)} of the floor's list, ${inDerives.toFixed(1)} of its derives, aim ${LIST_AIM_DERIVES}\n`);
+    aimAt(`a list of ${largest} keys takes at most the CPU of ${LIST_AIM_DERIVES} derives of the floor`, inDerives <= LIST_AIM_DERIVES);
+    const held = SIZES.reduce((sum, size) => sum + size, 0);
+    process.stdout.write(`resident memory: ${idleMiB} MiB before, ${filledMiB} MiB just after ${held} keys of ${VALUE_BYTES} bytes came, ${residentMiB(node.pid!)} MiB at the end\n`);
+  } finally {
+    await Promise.all([...clients, ...floored.map(({ client }) => client)].map((client) => client.close()));
+    await Promise.all(floors.map((floor) => floor.close()));
+  }
 }
 
 /** @returns ends it, and says how often it was done and how long that took */
@@ -224,9 +201,9 @@ try {
   for (const each of cluster.nodes) await each.waitForState('ready', LIMIT_MS);
   process.stdout.write(`${turns} turns of ${options.seconds} s each; CPU of the process that answers, per request\n`);
   const endScrapes = metered === undefined ? null : scrapeEachSecond(metered, metricsToken);
-  await againstFloor(cluster, node, metered, secret);
+  if (runs('derive')) await againstFloor(cluster, node, metered, secret);
   if (endScrapes !== null) process.stdout.write(`${endScrapes()}\n`);
-  if (options.only !== 'derive') await bySize(cluster, node, filler);
+  if (runs('data')) await bySize(cluster, node, filler, secret);
 } finally {
   await filler.close();
   await cluster.close();

@@ -1,0 +1,94 @@
+/** What is measured in turns: a request, who asks and who answers, and the figures of all its turns. */
+import type { KmsClient } from '../src/client/kms-client.ts';
+import { benchKey } from './bench-key.ts';
+import { cpuMs } from './process-figures.ts';
+import { median, percentile } from './statistics.ts';
+
+export type Ask = (client: KmsClient, key: string) => Promise<unknown>;
+
+export interface Work {
+  readonly name: string;
+  /** Keys in its namespace; null: it has to do with none. */
+  readonly size: number | null;
+  readonly client: KmsClient;
+  readonly callers: number;
+  readonly ask: Ask;
+  /** Who answers. */
+  readonly pid: number;
+  /** Goes on while the turn lasts; ends with what it returns. */
+  readonly beside?: (() => () => Promise<void>) | undefined;
+}
+
+export class Figures {
+  readonly latenciesMs: number[] = [];
+  readonly perSecond: number[] = [];
+  readonly cpuMs: number[] = [];
+  /** When each turn began and ended. Unix milliseconds. */
+  readonly turnsMs: (readonly [from: number, to: number])[] = [];
+}
+
+export interface Turns {
+  readonly turns: number;
+  readonly turnMs: number;
+}
+
+/** Requests of a process that do not count: until then its code is being compiled, which costs as much again. */
+const WARM_UP_REQUESTS = 4_000;
+const WARM_UP_CALLERS = 16;
+
+export const HEAD = ['request', 'keys', 'callers', 'per s', 'p50 ms', 'p99 ms', 'CPU ms'];
+
+export function row({ name, size, callers }: Work, { latenciesMs, perSecond, cpuMs: perRequestMs }: Figures): (string | number)[] {
+  return [name, size ?? '-', callers, Math.round(median(perSecond)), median(latenciesMs).toFixed(2), percentile(latenciesMs, 99).toFixed(2), median(perRequestMs).toFixed(2)];
+}
+
+/** All works take turns; the first turn does not count. */
+export async function measure(works: readonly Work[], { turns, turnMs }: Turns): Promise<readonly Figures[]> {
+  const figures = works.map(() => new Figures());
+  for (let turn = 0; turn <= turns; turn += 1) {
+    for (const [place, work] of works.entries()) await takeTurn(work, turn === 0 ? new Figures() : figures[place]!, turnMs);
+  }
+  return figures;
+}
+
+async function takeTurn({ size, client, callers, ask, pid, beside }: Work, figures: Figures, turnMs: number): Promise<void> {
+  let asked = 0;
+  const end = beside?.();
+  const cpuBeforeMs = cpuMs(pid);
+  const startedMs = performance.now();
+  const call = async (): Promise<void> => {
+    while (performance.now() - startedMs < turnMs) {
+      asked += 1;
+      const key = benchKey(asked % (size ?? 1));
+      const fromMs = performance.now();
+      await ask(client, key);
+      figures.latenciesMs.push(performance.now() - fromMs);
+    }
+  };
+  await Promise.all(Array.from({ length: callers }, call));
+  const endedMs = performance.now();
+  figures.perSecond.push((asked * 1_000) / (endedMs - startedMs));
+  figures.cpuMs.push((cpuMs(pid) - cpuBeforeMs) / asked);
+  figures.turnsMs.push([performance.timeOrigin + startedMs, performance.timeOrigin + endedMs]);
+  await end?.();
+}
+
+/** The first work of each process goes on until its code is compiled. */
+export async function warmUp(works: readonly Work[], requests = WARM_UP_REQUESTS): Promise<void> {
+  const processes = new Map(works.toReversed().map((work) => [work.pid, work]));
+  for (const { client, ask } of processes.values()) {
+    let asked = 0;
+    const call = async (): Promise<void> => {
+      while (asked < requests) {
+        asked += 1;
+        await ask(client, benchKey(0));
+      }
+    };
+    await Promise.all(Array.from({ length: WARM_UP_CALLERS }, call));
+  }
+}
+
+/** Of turns side by side, the median of what `one` takes over what `other` takes: what the machine did to one it did to the other. */
+export function medianRatio(one: readonly number[], other: readonly number[]): number {
+  return median(one.map((figure, turn) => figure / other[turn]!));
+}
