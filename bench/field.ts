@@ -2,7 +2,7 @@
  * `npm run field`: nodes as in the field. Real processes in strict mode, behind TLS and an egress proxy, serve apps that write and
  * derive at a steady rate, while hostile callers hold bodies and flood, a hostile member forges and lies, the RPC has one bad backend
  * of two, and a node is killed every two minutes and starts again with new keys. Exit code 1: a write that was acknowledged is
- * lost, or an answer was wrong.
+ * lost, or an answer was wrong; 2: what was acknowledged could not be checked on any node; 130: interrupted, with what was known by then.
  */
 import { createWriteStream } from 'node:fs';
 import { performance } from 'node:perf_hooks';
@@ -18,14 +18,17 @@ import { pause } from '../src/dev/waiting.ts';
 import { systemRandom } from '../src/system/system.ts';
 import { startEnclaveCluster } from '../test/e2e/support/enclave-cluster.ts';
 import { HttpsFront } from '../test/e2e/support/https-front.ts';
+import { onStopSignals } from '../src/cli/stop-signals.ts';
+import { AppReaders } from './field/app-readers.ts';
 import { Answers, Phases } from './field/answers.ts';
-import { newIdentity, OwnClient, PlatformApp, type WayIn } from './field/field-client.ts';
+import { newIdentity, newInstance, OwnClient, PlatformApp, type WayIn } from './field/field-client.ts';
 import { HostileCallers } from './field/hostile-callers.ts';
 import { HostileMember, type Attack } from './field/hostile-member.ts';
+import { LastLook } from './field/last-look.ts';
 import { RpcBalancer } from './field/rpc-balancer.ts';
 import { DEATH_WINDOW_MS, SteadyApp } from './field/steady-app.ts';
+import { exitCodeOf, reportOf } from './field/report.ts';
 import { residentMiB } from './process-figures.ts';
-import { table } from './statistics.ts';
 
 const BASE_BLOCK_SECONDS = 2;
 const MINUTE_MS = 60_000;
@@ -37,10 +40,13 @@ const ATTACKS: readonly Attack[] = ['clocks', 'tombstones', 'future'];
 const OWN_APP = 1_001;
 const PLATFORM_APP = 1_002;
 const HOSTILE_APP = 9_001;
-/** Rounds of the last look at all nodes, and what is between two. */
-const LAST_LOOKS = 6;
-const LAST_LOOK_EVERY_MS = 20_000;
-const SHOWN = 12;
+/** What the last look at all nodes takes at most. Milliseconds. */
+const LAST_LOOK_MS = 300_000;
+/** Reads under way at a node then. */
+const LAST_READERS = 12;
+/** Instances of an app that read then: a node counts each by itself. */
+const READERS_PER_APP = 4;
+const INTERRUPTED_CODE = 130;
 
 const options = new Command('field')
   .description('Real nodes under steady calls, hostile callers and members, a bad RPC, and deaths.')
@@ -63,6 +69,7 @@ const balancer = await RpcBalancer.start();
 const hostileMember = new HostileMember();
 const { walletKey, teeScalar } = hostileMember;
 const identities = { own: null as LocalIdentity | null, platform: null as LocalIdentity | null, hostile: null as LocalIdentity | null };
+const readerIdentities = { own: [] as LocalIdentity[], platform: [] as LocalIdentity[] };
 say(`${options.nodes} nodes for ${options.minutes} minutes, ${options.rate} calls a second`);
 const world = await startEnclaveCluster({
   nodes: options.nodes,
@@ -74,6 +81,10 @@ const world = await startEnclaveCluster({
     identities.own = await newIdentity(chain, OWN_APP);
     identities.platform = await newIdentity(chain, PLATFORM_APP);
     identities.hostile = await newIdentity(chain, HOSTILE_APP);
+    for (let nth = 0; nth < READERS_PER_APP; nth += 1) {
+      readerIdentities.own.push(await newInstance(chain, OWN_APP));
+      readerIdentities.platform.push(await newInstance(chain, PLATFORM_APP));
+    }
   },
   onLine: ({ source, text }) => {
     lines?.write(`${source} ${text}\n`);
@@ -162,11 +173,14 @@ async function kill(nth: number): Promise<void> {
   const diedMs = performance.now();
   for (const { ledger } of apps) ledger.noteDeath(url, diedMs, DEATH_WINDOW_MS);
   await pause(AWAY_MS).passed;
-  await node.restartEnclave({ freshWallet: true });
-  await chain.setInstanceStatus(wallet, INSTANCE_STATUS.FAILED);
-  phases.set(url, 'booting');
-  await node.start();
-  const outcome = await untilReady(node).then(() => 'ready', (error: unknown) => `NOT READY: ${(error as Error).message}`);
+  const comeBack = async (): Promise<void> => {
+    await node.restartEnclave({ freshWallet: true });
+    await chain.setInstanceStatus(wallet, INSTANCE_STATUS.FAILED);
+    phases.set(url, 'booting');
+    await node.start();
+    await untilReady(node);
+  };
+  const outcome = await comeBack().then(() => 'ready', (error: unknown) => `NOT READY: ${(error as Error).message}`);
   deaths.push(`${name} ${outcome} ${((performance.now() - diedMs) / 1_000).toFixed(0)} s after its death`);
   say(deaths.at(-1)!);
 }
@@ -184,6 +198,50 @@ function report(): void {
   const refused = [`no good answer of ready nodes ${answers.count('ready')}, booting ${answers.count('booting')}, dead ${answers.count('down')}`];
   say([...figures, ...refused, `MiB ${residents().join(' ')}`, `this process ${residentMiB(process.pid)} and busy for ${busy} %`].join(', '));
 }
+
+let lastLook: LastLook | null = null;
+/** How long the calls have come. Milliseconds; null: as long as they were to. */
+let cutShortMs: number | null = null;
+const beganMs = performance.now();
+function finalReport(): string {
+  return reportOf({
+    minutes: (cutShortMs ?? options.minutes * MINUTE_MS) / MINUTE_MS,
+    isCutShort: cutShortMs !== null,
+    calls: sum(({ calls }) => calls),
+    failed: sum(({ failed }) => failed),
+    heldBack: sum(({ heldBack }) => heldBack),
+    acknowledged: sum(({ ledger }) => ledger.acknowledged),
+    excused: sum(({ ledger }) => ledger.excused),
+    deathWindowMs: DEATH_WINDOW_MS,
+    checks: sum(({ checks }) => checks),
+    wrong: apps.flatMap((app) => app.wrong.map((line) => `${app.name}: ${line}`)),
+    failures: apps.flatMap((app) => app.failures()),
+    answers,
+    lastLook: lastLook?.result() ?? null,
+    deaths,
+    errors: [...errors],
+    hostile: [['bodies held', hostileCallers.held], ['requests flooded', hostileCallers.flooded], ...hostileMember.sent],
+    refusedToMember: [...memberFailures],
+    rpc: [['by the good backend', balancer.passed], ...balancer.given],
+    nodeNames: cluster.nodes.map(({ name }) => name),
+    memory: [...memory],
+  });
+}
+
+const readers = { own: new AppReaders(readerIdentities.own, cluster.nodes), platform: new AppReaders(readerIdentities.platform, cluster.nodes) };
+async function close(): Promise<void> {
+  await Promise.all([...clients, ...Object.values(readers)].map((client) => client.close()));
+  await hostileMember.close();
+  await front.close();
+  await world.close();
+  await balancer.close();
+}
+const exitInterrupted = (): never => process.exit(INTERRUPTED_CODE);
+onStopSignals(() => {
+  if (!stopping) cutShortMs = performance.now() - beganMs;
+  process.stdout.write(finalReport());
+  void close().then(exitInterrupted, exitInterrupted);
+}, exitInterrupted);
 
 memory.set('start', residents());
 const jobs = [
@@ -203,40 +261,20 @@ await Promise.all([...running, ...jobs, hostileCallers.stop()]);
 report();
 
 say('looking for every write on every node');
-let lost: readonly string[] = [];
-for (let look = 0; look < LAST_LOOKS; look += 1) {
-  const found: string[] = [];
-  for (const node of cluster.nodes) for (const app of apps) found.push(...(await app.missingOn(node.url)).map((what) => `${app.name}: ${what} on ${node.name}`));
-  lost = found;
-  if (lost.length === 0) break;
-  say(`${lost.length} reads are not as they must be yet`);
-  await pause(LAST_LOOK_EVERY_MS).passed;
-}
-memory.set('after', residents());
-
-const wrong = apps.flatMap((app) => app.wrong.map((line) => `${app.name}: ${line}`));
-const list = (title: string, rows: readonly string[]): string => `${title}: ${rows.length}${rows.slice(0, SHOWN).map((row) => `\n  ${row}`).join('')}`;
-const counted = (counts: Iterable<readonly [string, number]>): readonly string[] => [...counts].map(([what, count]) => `${count} x ${what}`);
-process.stdout.write(
-  [
-    '',
-    `calls ${sum(({ calls }) => calls)}, failed ${sum(({ failed }) => failed)}; writes acknowledged ${sum(({ ledger }) => ledger.acknowledged)}, of which by one node alone less than ${DEATH_WINDOW_MS} ms before its death ${sum(({ ledger }) => ledger.excused)}`,
-    list('acknowledged writes lost', lost),
-    list('wrong answers', wrong),
-    list('failed calls', counted(apps.flatMap((app) => app.failures()))),
-    ...(['ready', 'booting', 'down'] as const).map((phase) => list(`no good answer of a node that is ${phase} (${answers.count(phase)})`, answers.failures(phase).map(({ node, what, count }) => `${count} x ${node}: ${what}`))),
-    list('deaths', deaths),
-    list('errors that nodes logged', counted(errors)),
-    `hostile: bodies held ${hostileCallers.held}, requests flooded ${hostileCallers.flooded}, ${counted(hostileMember.sent).join(', ')}`,
-    list('refused to the hostile member', counted(memberFailures)),
-    `RPC: good backend ${balancer.passed}, bad ${counted(balancer.given).join(', ')}`,
-    table([['MiB', ...cluster.nodes.map(({ name }) => name)], ...[...memory].map(([when, figures]) => [when, ...figures])]),
-    '',
-  ].join('\n'),
+const nodes = cluster.nodes.map((node) => ({
+  name: node.name,
+  root: async () => {
+    const root = (await node.tryStatus())?.data_store['root'];
+    return typeof root === 'string' ? root : null;
+  },
+  read: (app: string, key: string) => readers[app as keyof typeof readers].get(node, key),
+}));
+lastLook = new LastLook(
+  { limitMs: LAST_LOOK_MS, readers: LAST_READERS, deathWindowMs: DEATH_WINDOW_MS },
+  { nodes, apps, nowMs: () => performance.now(), wait: (ms) => pause(ms).passed, say },
 );
-await Promise.all(clients.map((client) => client.close()));
-await hostileMember.close();
-await front.close();
-await world.close();
-await balancer.close();
-process.exit(lost.length + wrong.length === 0 ? 0 : 1);
+await lastLook.run();
+memory.set('after', residents());
+process.stdout.write(finalReport());
+await close();
+process.exit(exitCodeOf(apps.flatMap(({ wrong }) => wrong), lastLook.result()));

@@ -19,6 +19,8 @@ export interface Failure {
   readonly node: string;
   /** The less far one of when the request began and when it ended. */
   readonly phase: Phase;
+  /** Undefined: there was no answer. */
+  readonly status: number | undefined;
   /** Status and message, or how there was no answer. */
   readonly what: string;
 }
@@ -43,7 +45,7 @@ export class Answers {
       const after = this.#phases.of(url);
       const phase = ORDER[Math.min(ORDER.indexOf(before), ORDER.indexOf(after))]!;
       if (status !== undefined && status < 500 && status !== 429 && status !== 413) this.answered += 1;
-      else this.#note({ node: this.#nameOf(url), phase, what: status === undefined ? `no answer: ${text}` : `${status} ${messageOf(text)}` });
+      else this.#note({ node: this.#nameOf(url), phase, status, what: status === undefined ? `no answer: ${text}` : `${status} ${messageOf(text)}` });
     };
   }
 
@@ -54,6 +56,21 @@ export class Answers {
 
   count(phase: Phase): number {
     return this.failures(phase).reduce((sum, { count }) => sum + count, 0);
+  }
+
+  /** Of all nodes, by status, or by there being no answer; the most frequent first. */
+  byStatus(): readonly (readonly [string, number])[] {
+    const counts = new Map<string, number>();
+    for (const { status, count } of this.#counts.values()) {
+      const what = status === undefined ? 'no answer' : String(status);
+      counts.set(what, (counts.get(what) ?? 0) + count);
+    }
+    return [...counts].sort(([, a], [, b]) => b - a);
+  }
+
+  /** Answers 5xx of nodes in this phase. */
+  serverErrors(phase: Phase): number {
+    return this.failures(phase).reduce((sum, { status = 0, count }) => sum + (status >= 500 ? count : 0), 0);
   }
 
   #note(failure: Failure): void {

@@ -44,9 +44,15 @@ export interface WayIn {
   readonly answers: Answers;
 }
 
+/** The first instance of a new app. */
 export async function newIdentity(chain: DevChain, appId: number): Promise<LocalIdentity> {
-  const identity = new LocalIdentity({ privateKey: randomBytes(32) }, { random: systemRandom });
   await chain.createApp(appId);
+  return newInstance(chain, appId);
+}
+
+/** One more instance of an app. */
+export async function newInstance(chain: DevChain, appId: number): Promise<LocalIdentity> {
+  const identity = new LocalIdentity({ privateKey: randomBytes(32) }, { random: systemRandom });
   await chain.register({ appId, wallet: await identity.address(), teePubkey: await identity.publicKey(), url: 'https://app.test' });
   return identity;
 }

@@ -15,7 +15,6 @@ const PATHS = 25;
 const KEYS = 1_500;
 /** Calls under way above which none is begun. */
 const MAX_UNDER_WAY = 64;
-const READERS = 8;
 
 /** What each of ten calls is. */
 const TURNS = ['derive', 'put', 'check', 'derive', 'put', 'derive', 'check', 'put', 'derive', 'remove'] as const;
@@ -82,20 +81,6 @@ export class SteadyApp {
   /** Writes a key on one node, and says what others made of it later, as any key. */
   async write(key: string, at: string): Promise<void> {
     await this.#counted(() => this.#put(key, at));
-  }
-
-  /** Reads every key on a node. @returns the keys that it does not give as it must */
-  async missingOn(url: string): Promise<readonly string[]> {
-    const missing: string[] = [];
-    const left = this.ledger.keys().values();
-    const reader = async (): Promise<void> => {
-      for (const key of left) {
-        const verdict = await this.#read(key, url, performance.now()).catch((error: unknown) => (error instanceof CallFailed ? error.message : Promise.reject(error as Error)));
-        if (verdict !== 'right') missing.push(`${key} (${verdict})`);
-      }
-    };
-    await Promise.all(Array.from({ length: READERS }, reader));
-    return missing;
   }
 
   #begin(nth: number): void {

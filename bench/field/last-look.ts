@@ -1,0 +1,232 @@
+/**
+ * The last look of a field run: is what was acknowledged on every node? One node of those whose stores are equal is read key by key,
+ * several readers at once; equal digests say the same of the others. A read that a node does not answer, and one that shows less
+ * than was acknowledged, comes again after a pause, until the time is over. What was not answered by then is counted, and is not
+ * called lost: a node that is not sure of its store answers 503 for absent keys (protocol.md §10, 404 means absent).
+ */
+import type { Ledger, Verdict } from './ledger.ts';
+
+/** Looks at the digests before nodes with different stores are each read, and between two. */
+const ROOT_LOOKS = 4;
+const ROOT_PAUSE_MS = 10_000;
+/** Between two passes over what is left, at least. Milliseconds. */
+const PASS_PAUSE_MS = 5_000;
+/** Passes over one node. */
+export const PASSES = 6;
+const PROGRESS_MS = 10_000;
+
+/** A read without an answer. */
+export class NotAnswered extends Error {
+  /** Milliseconds that the node asked to wait; 0: it did not say. */
+  readonly retryAfterMs: number;
+
+  /** @param what status or failure, in words that are the same for the same reason */
+  constructor(what: string, retryAfterMs = 0, options: ErrorOptions = {}) {
+    super(what, options);
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+export interface LookedAtNode {
+  readonly name: string;
+  /** Digest of its store; null: it does not say. */
+  root(): Promise<string | null>;
+  /** @returns null: there is nothing @throws NotAnswered */
+  read(app: string, key: string): Promise<string | null>;
+}
+
+export interface LookedAtApp {
+  readonly name: string;
+  readonly ledger: Pick<Ledger, 'keys' | 'judge'>;
+}
+
+export interface LastLookOptions {
+  /** After so long what is left is counted as it is. Milliseconds. */
+  readonly limitMs: number;
+  /** Reads under way at one node. */
+  readonly readers: number;
+  /** How long before its death a node may have acknowledged what nobody else has. Milliseconds. */
+  readonly deathWindowMs: number;
+}
+
+export interface LastLookModules {
+  readonly nodes: readonly LookedAtNode[];
+  readonly apps: readonly LookedAtApp[];
+  /** Monotonic milliseconds, as the ledgers have them. */
+  readonly nowMs: () => number;
+  readonly wait: (ms: number) => Promise<void>;
+  readonly say: (line: string) => void;
+}
+
+export interface LastLookResult {
+  /** Pairs of a key and a node. */
+  readonly due: number;
+  readonly read: number;
+  readonly byEqualStore: number;
+  /** One line each: less than was acknowledged. */
+  readonly lost: readonly string[];
+  /** One line each: what nobody has written. */
+  readonly foreign: readonly string[];
+  /** Why pairs could not be checked, and how many. */
+  readonly unchecked: ReadonlyMap<string, number>;
+  /** Keys that no node gave an answer for. */
+  readonly nowhereChecked: number;
+}
+
+const NOT_REACHED = 'not reached in the time there was';
+
+interface Item {
+  readonly app: LookedAtApp;
+  readonly key: string;
+  last: { readonly verdict: Verdict } | { readonly why: string };
+}
+
+interface NodeCourse {
+  readonly node: LookedAtNode;
+  readonly items: readonly Item[];
+  /** Another one had the same store, and was read. */
+  likeNode: NodeCourse | null;
+}
+
+export class LastLook {
+  readonly #options: LastLookOptions;
+  readonly #modules: LastLookModules;
+  readonly #courses: readonly NodeCourse[];
+  readonly #endsAtMs: number;
+  #saidMs: number;
+
+  /** The time begins to count. */
+  constructor(options: LastLookOptions, modules: LastLookModules) {
+    this.#options = options;
+    this.#modules = modules;
+    const keys = modules.apps.flatMap((app) => app.ledger.keys().map((key) => ({ app, key })));
+    this.#courses = modules.nodes.map((node) => ({ node, items: keys.map((each) => ({ ...each, last: { why: NOT_REACHED } })), likeNode: null }));
+    this.#saidMs = modules.nowMs();
+    this.#endsAtMs = this.#saidMs + options.limitMs;
+  }
+
+  async run(): Promise<void> {
+    const before = await this.#rootsWhenEqual();
+    const firstOf = new Map<string, NodeCourse>();
+    for (const course of this.#courses) {
+      const root = before.get(course) ?? null;
+      if (root !== null && !firstOf.has(root)) firstOf.set(root, course);
+    }
+    const like = (course: NodeCourse): NodeCourse | null => {
+      const first = firstOf.get(before.get(course) ?? '') ?? null;
+      return first === course ? null : first;
+    };
+    await Promise.all(this.#courses.filter((course) => like(course) === null).map((course) => this.#read(course)));
+    const after = await this.#roots();
+    const others: NodeCourse[] = [];
+    for (const course of this.#courses) {
+      const first = like(course);
+      if (first === null) continue;
+      const root = before.get(course);
+      if (after.get(course) === root && after.get(first) === root) course.likeNode = first;
+      else others.push(course);
+    }
+    await Promise.all(others.map((course) => this.#read(course)));
+  }
+
+  /** As far as it has come. */
+  result(): LastLookResult {
+    const lost: string[] = [];
+    const foreign: string[] = [];
+    const unchecked = new Map<string, number>();
+    const answered = new Set<string>();
+    let due = 0;
+    let read = 0;
+    let byEqualStore = 0;
+    for (const { node, items, likeNode } of this.#courses) {
+      for (const [place, { app, key, last }] of items.entries()) {
+        due += 1;
+        const judged = likeNode === null ? last : likeNode.items[place]!.last;
+        if ('why' in judged) {
+          unchecked.set(judged.why, (unchecked.get(judged.why) ?? 0) + 1);
+          continue;
+        }
+        answered.add(`${app.name} ${key}`);
+        if (likeNode === null) read += 1;
+        else byEqualStore += 1;
+        if (judged.verdict !== 'right') (judged.verdict === 'foreign' ? foreign : lost).push(`${app.name}: ${key} (${judged.verdict}) on ${node.name}`);
+      }
+    }
+    const keys = this.#courses[0]?.items.length ?? 0;
+    return { due, read, byEqualStore, lost, foreign, unchecked, nowhereChecked: keys - answered.size };
+  }
+
+  async #roots(): Promise<ReadonlyMap<NodeCourse, string | null>> {
+    return new Map(await Promise.all(this.#courses.map(async (course) => [course, await course.node.root()] as const)));
+  }
+
+  /** The digests as soon as all are equal, or as they are after some looks. Where a node says none, there is nothing to wait for. */
+  async #rootsWhenEqual(): Promise<ReadonlyMap<NodeCourse, string | null>> {
+    for (let look = 1; ; look += 1) {
+      const roots = await this.#roots();
+      const different = new Set(roots.values());
+      if (different.has(null) || different.size === 1 || look === ROOT_LOOKS || this.#leftMs() <= ROOT_PAUSE_MS) {
+        this.#modules.say(`last look: ${different.has(null) ? 'not all nodes say the digest of their store' : `${roots.size} nodes, ${different.size} different stores`}`);
+        return roots;
+      }
+      await this.#modules.wait(ROOT_PAUSE_MS);
+    }
+  }
+
+  async #read(course: NodeCourse): Promise<void> {
+    let left = course.items;
+    for (let pass = 1; left.length > 0 && this.#leftMs() > 0; pass += 1) {
+      const retryAfterMs = await this.#pass(course.node, left);
+      left = left.filter(({ last }) => !('verdict' in last) || last.verdict !== 'right');
+      const pauseMs = Math.max(PASS_PAUSE_MS, retryAfterMs);
+      if (left.length === 0 || pass === PASSES || pauseMs >= this.#leftMs()) return;
+      this.#modules.say(`last look: ${left.length} keys on ${course.node.name} come again: ${summaryOf(left)}`);
+      await this.#modules.wait(pauseMs);
+    }
+  }
+
+  /** @returns the longest wait that the node asked for. Milliseconds */
+  async #pass(node: LookedAtNode, items: readonly Item[]): Promise<number> {
+    const { nowMs } = this.#modules;
+    const left = items.values();
+    let retryAfterMs = 0;
+    const reader = async (): Promise<void> => {
+      for (const item of left) {
+        if (this.#leftMs() <= 0) return;
+        try {
+          const seen = await node.read(item.app.name, item.key);
+          item.last = { verdict: item.app.ledger.judge(item.key, seen, nowMs(), this.#options.deathWindowMs) };
+        } catch (error) {
+          if (!(error instanceof NotAnswered)) throw error;
+          retryAfterMs = Math.max(retryAfterMs, error.retryAfterMs);
+          item.last = { why: error.message };
+        }
+        this.#sayProgress();
+      }
+    };
+    await Promise.all(Array.from({ length: this.#options.readers }, reader));
+    return retryAfterMs;
+  }
+
+  #sayProgress(): void {
+    const nowMs = this.#modules.nowMs();
+    if (nowMs - this.#saidMs < PROGRESS_MS) return;
+    this.#saidMs = nowMs;
+    const { due, read, unchecked } = this.result();
+    const refused = [...unchecked].filter(([why]) => why !== NOT_REACHED).reduce((sum, [, count]) => sum + count, 0);
+    this.#modules.say(`last look: ${read} of ${due} read, ${refused} not answered yet`);
+  }
+
+  #leftMs(): number {
+    return this.#endsAtMs - this.#modules.nowMs();
+  }
+}
+
+function summaryOf(items: readonly Item[]): string {
+  const counts = new Map<string, number>();
+  for (const { last } of items) {
+    const what = 'why' in last ? last.why : last.verdict;
+    counts.set(what, (counts.get(what) ?? 0) + 1);
+  }
+  return [...counts].map(([what, count]) => `${count} x ${what}`).join(', ');
+}

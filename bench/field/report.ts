@@ -1,0 +1,93 @@
+/** What a field run has found, as text. Pure: it may be asked for at any time of the run. */
+import { table } from '../statistics.ts';
+import type { Answers } from './answers.ts';
+import type { LastLookResult } from './last-look.ts';
+
+type Counts = readonly (readonly [string, number])[];
+
+export interface FieldFigures {
+  readonly minutes: number;
+  /** Somebody has ended it before its time. */
+  readonly isCutShort: boolean;
+  readonly calls: number;
+  readonly failed: number;
+  /** Calls that were due while too many were under way. */
+  readonly heldBack: number;
+  /** Writes. */
+  readonly acknowledged: number;
+  /** Of those, the ones that one node alone acknowledged a moment before its death. */
+  readonly excused: number;
+  readonly deathWindowMs: number;
+  /** Acknowledged writes that were read back while the calls came. */
+  readonly checks: number;
+  readonly wrong: readonly string[];
+  readonly failures: Counts;
+  readonly answers: Pick<Answers, 'byStatus' | 'count' | 'failures' | 'serverErrors'>;
+  /** Null: it was not begun. */
+  readonly lastLook: LastLookResult | null;
+  /** One line each: when the node was ready again. */
+  readonly deaths: readonly string[];
+  readonly errors: Counts;
+  readonly hostile: Counts;
+  readonly refusedToMember: Counts;
+  readonly rpc: Counts;
+  readonly nodeNames: readonly string[];
+  /** Of each node, in MiB, by when. */
+  readonly memory: readonly (readonly [string, readonly (number | string)[]])[];
+}
+
+/** Lines of a list that are printed. */
+const SHOWN = 12;
+
+export function reportOf(figures: FieldFigures): string {
+  const { answers, lastLook } = figures;
+  const lines = [
+    '',
+    `minutes ${figures.minutes.toFixed(1)}${figures.isCutShort ? ', INTERRUPTED' : ''}`,
+    `calls ${figures.calls}, failed ${figures.failed}, held back ${figures.heldBack}`,
+    `requests that failed, by status: ${inLine(answers.byStatus())}`,
+    `5xx of nodes that were ready ${answers.serverErrors('ready')}, booting ${answers.serverErrors('booting')}, down or hostile ${answers.serverErrors('down')}`,
+    `writes acknowledged ${figures.acknowledged}, of which by one node alone less than ${figures.deathWindowMs} ms before its death ${figures.excused}; read back meanwhile ${figures.checks}`,
+    ...(lastLook === null ? ['the last look was not begun'] : lastLookLines(lastLook)),
+    list('wrong answers', figures.wrong),
+    list('failed calls', counted(figures.failures)),
+    ...(['ready', 'booting', 'down'] as const).map((phase) => list(`no good answer of a node that is ${phase} (${answers.count(phase)})`, answers.failures(phase).map(({ node, what, count }) => `${count} x ${node}: ${what}`))),
+    list('deaths', figures.deaths),
+    list('errors that nodes logged', counted(figures.errors)),
+    `hostile: ${inLine(figures.hostile)}`,
+    list('refused to the hostile member', counted(figures.refusedToMember)),
+    `RPC answers: ${inLine(figures.rpc)}`,
+    table([['RSS, MiB', ...figures.nodeNames], ...figures.memory.map(([when, residents]) => [when, ...residents])]),
+    '',
+  ];
+  return lines.join('\n');
+}
+
+/** 1: lost or wrong; 2: something acknowledged could be checked on no node; 0. */
+export function exitCodeOf(wrong: readonly string[], { lost, foreign, nowhereChecked }: LastLookResult): number {
+  if (wrong.length + lost.length + foreign.length > 0) return 1;
+  return nowhereChecked > 0 ? 2 : 0;
+}
+
+function lastLookLines({ due, read, byEqualStore, lost, foreign, unchecked, nowhereChecked }: LastLookResult): readonly string[] {
+  const sum = [...unchecked.values()].reduce((total, count) => total + count, 0);
+  return [
+    `last look, keys on nodes: ${due}, checked ${read + byEqualStore} (read ${read}, by a store equal to one that was read ${byEqualStore})`,
+    `could not be checked: ${sum}${sum === 0 ? '' : ` (${inLine([...unchecked])})`}; on no node at all: ${nowhereChecked}`,
+    list('acknowledged writes lost', lost),
+    list('values that nobody has written', foreign),
+  ];
+}
+
+function inLine(counts: Counts): string {
+  return counts.length === 0 ? 'none' : counts.map(([what, count]) => `${what} ${count}`).join(', ');
+}
+
+function counted(counts: Counts): readonly string[] {
+  return counts.map(([what, count]) => `${count} x ${what}`);
+}
+
+function list(title: string, rows: readonly string[]): string {
+  const rest = rows.length > SHOWN ? [`  and ${rows.length - SHOWN} more`] : [];
+  return [`${title}: ${rows.length}`, ...rows.slice(0, SHOWN).map((row) => `  ${row}`), ...rest].join('\n');
+}
