@@ -77,6 +77,13 @@ const FLOODED: Runs = {
   rates: { 'flood without proof': { perHour: 40, forSeconds: [60, 180], amount: [30, 60] } },
 };
 
+/** The head that a node is shown stands still for long, its reads succeed, and others that have begun again ask it for the secret. */
+const OLD_VIEWS: Runs = {
+  faults: 'none',
+  requests: 0.05,
+  rates: { 'chain head stands still': { perHour: 30, forSeconds: [400, 700] }, crash: { perHour: 60, forSeconds: [2, 5] } },
+};
+
 /** What the field's RPCs do, and a node must not (protocol.md §6). */
 const REAL_CHAINS: readonly Mutant[] = [
   {
@@ -174,6 +181,36 @@ const REAL_CHAINS: readonly Mutant[] = [
       },
     ],
     runs: badBackend('backend dead'),
+  },
+  {
+    name: 'missing-multicall-for-ever',
+    section: '§6',
+    what: 'A first answer that there is no Multicall3 is believed for ever.',
+    replace: [
+      {
+        file: 'registry/views.ts',
+        find: `    if (this.#support.hasMulticall3) return;
+    const code`,
+        put: `    const support: MulticallSupport & { wasAsked?: true } = this.#support;
+    if (support.wasAsked) return;
+    support.wasAsked = true;
+    const code`,
+      },
+    ],
+    runs: { faults: 'none', rates: { 'backend without code': { perHour: 40, forSeconds: [60, 120] }, crash: { perHour: 40, forSeconds: [2, 5] } } },
+  },
+  {
+    name: 'secret-by-an-old-view',
+    section: '§6',
+    what: 'The secret is handed out however old the view of the chain is.',
+    replace: [
+      {
+        file: 'machines/view-age.ts',
+        find: `return limits.maxAgeMs === 0 || viewAgeMs(view, now, limits) <= limits.maxAgeMs + limits.nodeTickMs;`,
+        put: `return viewAgeMs(view, now, limits) < Infinity;`,
+      },
+    ],
+    runs: OLD_VIEWS,
   },
   {
     name: 'refused-price-unchanged',

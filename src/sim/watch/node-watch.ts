@@ -51,6 +51,7 @@ export class NodeWatch {
   #syncTicks = 0;
   #step: string = 'idle';
   #wavesThen = 0;
+  #singleHashReadsThen = 0;
   #calmThen = false;
   readonly #acknowledged = new Map<string, number>();
   /** The block of its latest view of the chain. */
@@ -79,12 +80,10 @@ export class NodeWatch {
     if (step !== this.#step) {
       if (step === 'readingChain') {
         this.#wavesThen = life.rpc.waves;
+        this.#singleHashReadsThen = life.rpc.singleHashReads;
         this.#calmThen = isCalm(life, 0) && life.instance.rpcBehaviour.backends.length === 0;
-      } else if (this.#step === 'readingChain' && this.#calmThen && isCalm(life, 0)) {
-        checks.note('a node_tick reads the chain in three round trips');
-        const trips = life.rpc.waves - this.#wavesThen;
-        const isWhole = life.instance.rpcBehaviour.backends.length === 0;
-        if (trips > MAX_TRIPS && isWhole) report('a node_tick reads the chain in three round trips', `${life.name} made ${trips}`);
+      } else if (this.#step === 'readingChain' && this.#calmThen && isCalm(life, 0) && life.instance.rpcBehaviour.backends.length === 0) {
+        this.#checkReading();
       }
       this.#step = step;
     }
@@ -102,6 +101,18 @@ export class NodeWatch {
     }
     this.#state = state;
     onState(life, state);
+  }
+
+  /** A step in which it read the chain, with all of its RPC in order, has ended. */
+  #checkReading(): void {
+    const { report, checks } = this.#modules;
+    const { name, rpc } = this.#life;
+    checks.note('a node_tick reads the chain in three round trips');
+    const trips = rpc.waves - this.#wavesThen;
+    if (trips > MAX_TRIPS) report('a node_tick reads the chain in three round trips', `${name} made ${trips}`);
+    const invariant = 'Multicall3 that was missing once is looked for again';
+    checks.note(invariant);
+    if (rpc.singleHashReads > this.#singleHashReadsThen) report(invariant, `${name} reads each view by a call of its own`);
   }
 
   /** After an event of this process. */

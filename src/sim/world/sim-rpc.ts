@@ -2,7 +2,7 @@
  * The chain's RPC as one node sees it: JSON-RPC over a `fetch` of its own, so that all of the product's reading and claiming
  * runs as it is. Each node has an endpoint with backends behind it, and each endpoint fails in its own way.
  */
-import { numberToHex, parseTransaction, type Hex } from 'viem';
+import { numberToHex, parseTransaction, toFunctionSelector, type Hex } from 'viem';
 import type { Hash32, Wallet } from '../../domain/ids.ts';
 import { MULTICALL3 } from '../../registry/views.ts';
 import { UNDERPRICED_WORDS, type BackendFault, type RpcBehaviour } from './rpc-behaviour.ts';
@@ -48,6 +48,8 @@ export class SimRpc {
   readonly #modules: RpcModules;
   /** Waves of requests: how often one had to wait for another. For the cost of a node_tick. */
   waves = 0;
+  /** Reads of the hash at a numbered block by a call of their own, in place of one among many views in one call. */
+  singleHashReads = 0;
   /** The last block whose time it has told. Unix milliseconds. */
   lastBlock: { readonly number: number; readonly timeMs: number } | null = null;
   #underWay = 0;
@@ -268,6 +270,7 @@ export class SimRpc {
     if (to === '') return { error: { code: -32_602, message: "missing field 'to'" } };
     const at = this.#blockOf(tag, backend);
     if (at === null) return { error: { code: -32_000, message: 'header not found' } };
+    if (data.startsWith(HASH_SELECTOR) && String(tag).startsWith('0x')) this.singleHashReads += 1;
     const state = this.behaviour.isOtherChain ? chain.firstState : chain.stateAt(at);
     const result = answers.call(state, to.toLowerCase(), data, from?.toLowerCase()) ?? { data: '0x' };
     return 'data' in result ? { result: result.data } : { error: { code: 3, message: 'execution reverted', data: result.reverted } };
@@ -277,6 +280,8 @@ export class SimRpc {
 /** Caps of a claim's tip, and of all that it may cost (protocol.md §8, `CLAIM_MAX_TIP_GWEI`). Wei. */
 const MAX_TIP = 50_000_000_000n;
 const MAX_FEE = 50_000_000_000_000_000n;
+
+const HASH_SELECTOR = toFunctionSelector('masterSecretHash()');
 
 /** A call that is tried again keeps its id; another call may ask the same. */
 const textOf = ({ id, method, params }: Question): string => `${id} ${method} ${JSON.stringify(params ?? [])}`;
