@@ -5,7 +5,7 @@
  */
 import { Router, type RequestHandler } from 'express';
 import { z } from 'zod';
-import { isBase64 } from '../crypto/base64.ts';
+import { BASE64_PATTERN, isBase64 } from '../crypto/base64.ts';
 import { DependencyError, RefusalError } from '../domain/errors.ts';
 import type { Attester, Clock } from '../domain/ports.ts';
 import { readJson } from './body.ts';
@@ -19,7 +19,7 @@ const MAX_BODY_BYTES = 4 * 1024;
 /** What the hardware takes, 512 bytes, as base64. Characters. */
 const MAX_NONCE_CHARS = 684;
 
-export const attestationRequest = z.object({ nonce: z.string().max(MAX_NONCE_CHARS).refine(isBase64).nullish() });
+export const attestationRequest = z.object({ nonce: z.string().max(MAX_NONCE_CHARS).refine(isBase64).meta({ contentEncoding: 'base64', pattern: BASE64_PATTERN }).nullish() });
 const UNCOUNTED = { expect: () => undefined, add: () => undefined };
 
 export interface AttestationModules {
@@ -49,9 +49,9 @@ function oneASecond(clock: Pick<Clock, 'monotonicMs'>): RequestHandler {
 
 function attest(attester: Attester): RequestHandler {
   return async (request, response) => {
-    const body = attestationRequest.safeParse((await readJson(request, MAX_BODY_BYTES, UNCOUNTED)) ?? {});
-    if (!body.success) throw new RefusalError('bad_request', `nonce is not base64 of at most ${MAX_NONCE_CHARS} characters`);
-    const document = await documentFor(attester, body.data.nonce ?? null);
+    const { success, data } = attestationRequest.default({}).safeParse(await readJson(request, MAX_BODY_BYTES, UNCOUNTED));
+    if (!success) throw new RefusalError('bad_request', `nonce is not base64 of at most ${MAX_NONCE_CHARS} characters`);
+    const document = await documentFor(attester, data.nonce ?? null);
     if (document === null) throw new RefusalError('not_found', 'the enclave makes no attestations');
     response.type('application/cbor').send(document);
   };

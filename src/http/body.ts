@@ -17,10 +17,10 @@ export function readBody(maxBytes: number): RequestHandler {
   };
 }
 
-/** The parsed JSON; null when there is no body. @throws as `readBody` refuses */
+/** The parsed JSON; undefined when there is no body. @throws as `readBody` refuses */
 export async function readJson(request: IncomingMessage, maxBytes: number, lease: CountedBytes): Promise<unknown> {
   const bytes = await bytesOf(request, maxBytes, lease);
-  return bytes.length === 0 ? null : parseBody(bytes);
+  return bytes.length === 0 ? undefined : parseBody(bytes);
 }
 
 export function hasBody({ headers }: IncomingMessage): boolean {

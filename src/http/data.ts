@@ -1,6 +1,6 @@
 /** `/kms/data` (protocol.md §2, §3, §10): the inner bodies, checked, and what the store makes of them. */
 import { z } from 'zod';
-import { decodeBase64, encodeBase64 } from '../crypto/base64.ts';
+import { CANONICAL_BASE64_PATTERN, decodeBase64, encodeBase64 } from '../crypto/base64.ts';
 import type { Vault } from '../crypto/vault.ts';
 import { RefusalError } from '../domain/errors.ts';
 import { REASONS, reason, reasonLine } from '../domain/reasons.ts';
@@ -10,6 +10,8 @@ import type { Clock } from '../domain/ports.ts';
 import type { KeyPage, ListRequest, LocalWrite } from '../domain/records.ts';
 import { readQuery } from './query.ts';
 
+/** What a listing may ask for: nine digits. */
+export const MAX_ASKED_KEYS = 999_999_999;
 /** Keys in one page of a listing that has a limit. */
 const MAX_LIST_LIMIT = 10_000;
 
@@ -43,14 +45,14 @@ export interface DataModules {
 }
 
 /** For the OpenAPI document, which cannot count bytes. */
-const inBytes = (max: number) => ({ minLength: 1, description: `1 to ${max} bytes of UTF-8` });
+const inBytes = (max: number) => ({ minLength: 1, maxLength: max, description: `1 to ${max} bytes of UTF-8` });
 
 const newKey = z.string().refine((text) => isKey(text, MAX_DATA_KEY_BYTES), `1 to ${MAX_DATA_KEY_BYTES} bytes of UTF-8`).meta(inBytes(MAX_DATA_KEY_BYTES));
 const heldKey = z.string().refine((text) => isKey(text, MAX_HELD_KEY_BYTES), `1 to ${MAX_HELD_KEY_BYTES} bytes of UTF-8`).meta(inBytes(MAX_HELD_KEY_BYTES));
 /** Callers send up to 2^64-1; what no JSON number holds exactly is never, which is 0 (protocol.md §10). */
-const ttlMs = z.number().min(0).refine(Number.isInteger).transform((ms) => (Number.isSafeInteger(ms) ? ms : 0));
+const ttlMs = z.number().min(0).refine(Number.isInteger).meta({ type: 'integer' }).transform((ms) => (Number.isSafeInteger(ms) ? ms : 0));
 const acks = { acks: z.number().int().min(0).max(MAX_MEMBERS).default(0), timeout_ms: z.number().int().min(1).max(MAX_ACK_TIMEOUT_MS).default(DEFAULT_ACK_TIMEOUT_MS) };
-export const putBody = z.object({ key: newKey, value: z.string().meta({ contentEncoding: 'base64' }), ttl_ms: ttlMs.default(0), ...acks });
+export const putBody = z.object({ key: newKey, value: z.string().meta({ contentEncoding: 'base64', pattern: CANONICAL_BASE64_PATTERN }), ttl_ms: ttlMs.default(0), ...acks });
 /** A write that was turned into a delete on the way is none. */
 export const deleteBody = z.object({ key: heldKey, value: z.undefined().optional(), ttl_ms: z.undefined().optional(), ...acks });
 

@@ -48,8 +48,8 @@ const bound = (op: string) => ({ nonce: z.string().optional().meta({ description
 const message = (type: string) => ({
   type: z.literal(type),
   sender_wallet: z.string().optional().meta({ description: 'The wallet that signed' }),
-  store_id: z.string().optional(),
-  request_id: z.string().optional(),
+  store_id: z.unknown().optional().meta({ description: "Names the sender's store; ignored unless it is 1 to 64 characters of text" }),
+  request_id: z.unknown().optional().meta({ description: 'Echoed if it is 1 to 64 letters, digits, - or _; otherwise ignored' }),
 });
 const framed = (answer: z.ZodObject) => answerFrame.extend(answer.shape);
 

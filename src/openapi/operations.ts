@@ -1,5 +1,8 @@
 /** Every operation of a node (protocol.md §2): what it takes and what it answers, by the names of schemas. */
 
+import { MAX_ASKED_KEYS } from '../http/data.ts';
+import { LIVE_CHECKS, READY_CHECKS } from '../http/probes.ts';
+
 /** The name of a schema among the components. */
 export type SchemaName = string;
 /** In place of a schema: an answer that is text. */
@@ -37,27 +40,34 @@ export interface Operation {
 }
 
 const text = { type: 'string' };
-const whole = (minimum: number): object => ({ type: 'integer', minimum });
+const whole = (minimum: number, maximum: number): object => ({ type: 'integer', minimum, maximum });
+const oneOf = (names: readonly string[]): object => ({ type: 'string', enum: names });
 const PUBLIC_ERRORS = [405, 429, 503];
 const APP_ERRORS = [400, 403, 404, 405, 413, 415, 429, 500, 503];
 const WRITE_ERRORS = [...APP_ERRORS, 504, 507];
 const NOT_FOUND = { 404: ['SealedError'] };
 
-const probeParameters: readonly Parameter[] = [
-  { name: 'verbose', in: 'query', description: 'One line for each check', schema: text },
-  { name: 'exclude', in: 'query', description: 'A check to leave out', schema: text },
-];
+/** Largest number of an audit entry. */
+const MAX_SEQUENCE = Number.MAX_SAFE_INTEGER;
+const READY_NAMES = Object.keys(READY_CHECKS);
+
+function probeParameters(checks: readonly string[]): readonly Parameter[] {
+  return [
+    { name: 'verbose', in: 'query', description: 'One line for each check', schema: text },
+    { name: 'exclude', in: 'query', description: 'A check to leave out', schema: oneOf(checks) },
+  ];
+}
 
 export const OPERATIONS: readonly Operation[] = [
   { method: 'get', path: '/', summary: 'An overview of the routes', answer: 'Overview', errors: PUBLIC_ERRORS },
   { method: 'get', path: '/health', summary: 'Liveness', answer: 'Health', errors: [405, 503] },
-  { method: 'get', path: '/livez', summary: 'Liveness, for probes', parameters: probeParameters, answer: TEXT, errors: [400, 405] },
-  { method: 'get', path: '/readyz', summary: 'Readiness, for probes; 503 with the checks that failed', parameters: probeParameters, answer: TEXT, errors: [400, 405, 429] },
+  { method: 'get', path: '/livez', summary: 'Liveness, for probes', parameters: probeParameters(Object.keys(LIVE_CHECKS)), answer: TEXT, errors: [400, 405] },
+  { method: 'get', path: '/readyz', summary: 'Readiness, for probes; 503 with the checks that failed', parameters: probeParameters(READY_NAMES), answer: TEXT, errors: [400, 405, 429] },
   {
     method: 'get',
     path: '/readyz/{check}',
     summary: 'One readiness check',
-    parameters: [{ name: 'check', in: 'path', description: 'The name of the check', schema: text }, ...probeParameters],
+    parameters: [{ name: 'check', in: 'path', description: 'The name of the check', schema: oneOf(READY_NAMES) }, ...probeParameters(READY_NAMES)],
     answer: TEXT,
     errors: [400, 404, 405, 429],
   },
@@ -68,8 +78,8 @@ export const OPERATIONS: readonly Operation[] = [
     summary: 'A page of the audit (docs/audit.md)',
     security: 'operator',
     parameters: [
-      { name: 'after', in: 'query', description: 'Number of the last entry that the reader has; 0 when it has none', schema: whole(0) },
-      { name: 'limit', in: 'query', description: 'Maximum number of entries; 1,000 when absent', schema: whole(1) },
+      { name: 'after', in: 'query', description: 'Number of the last entry that the reader has; 0 when it has none', schema: whole(0, MAX_SEQUENCE) },
+      { name: 'limit', in: 'query', description: 'Maximum number of entries; 1,000 when absent', schema: whole(1, MAX_SEQUENCE) },
     ],
     answer: 'AuditPage',
     errors: [400, 401, 404, 405, 429],
@@ -93,10 +103,10 @@ export const OPERATIONS: readonly Operation[] = [
     summary: 'Returns one value if `key` is given, otherwise lists the keys of the app',
     security: 'app',
     parameters: [
-      { name: 'key', in: 'query', description: 'Return the value of this key', schema: text },
+      { name: 'key', in: 'query', description: 'Return the value of this key', schema: { ...text, minLength: 1 } },
       { name: 'prefix', in: 'query', description: 'Only keys that begin with this', schema: text },
       { name: 'after', in: 'query', description: 'Only keys after this one', schema: text },
-      { name: 'limit', in: 'query', description: 'Maximum number of keys', schema: whole(1) },
+      { name: 'limit', in: 'query', description: 'Maximum number of keys', schema: whole(1, MAX_ASKED_KEYS) },
     ],
     sealed: { answers: { 200: ['ReadAnswer', 'ListAnswer'], ...NOT_FOUND } },
     errors: APP_ERRORS,

@@ -57,10 +57,13 @@ export const deltaAnswer = z.looseObject({
   rejections: z.array(z.object({ app_id: z.string(), key: z.string(), reason: z.string().max(64) })).max(1_024).optional(),
 });
 
+/** Where a page of the apps ends: an app id. */
+const appsCursor = z.string().regex(/^[1-9]\d{0,15}$/);
+
 /** One of three questions: the root, a page of the apps, or the buckets of one app. */
 export const digestRequest = z.object({
   apps: z.literal(true).optional(),
-  cursor: z.string().max(MAX_CURSOR_CHARS).optional(),
+  cursor: appsCursor.optional(),
   app: z.string().regex(/^\d{1,16}$/).optional(),
 });
 

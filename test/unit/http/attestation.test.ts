@@ -80,6 +80,7 @@ describe('a request for it is refused', () => {
     ['when its nonce is longer than the hardware takes', { nonce: Buffer.alloc(514).toString('base64') }, 400, 'bad_request'],
     ['when it is no JSON', 'nonce', 400, 'bad_request'],
     ['when it is no object', [], 400, 'bad_request'],
+    ['when it is null', null, 400, 'bad_request'],
     ['when it is too long', { nonce: NONCE, padding: 'x'.repeat(5_000) }, 413, 'payload_too_large'],
   ])('%s', async (_, body, status, code) => {
     const { ask, api } = await startScripted((_request, response) => void response.end());
