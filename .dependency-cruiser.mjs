@@ -1,27 +1,27 @@
 /**
- * Which room may import which, and why (ARCHITECTURE.md, Rooms). Arrows point one way: a rule may not know who carries it
- * out, and what acts sits at the edge. A room that is not in this table may not exist.
+ * Which room may import which, and why (ARCHITECTURE.md, Rooms). Imports go one way: a rule must not know the code that carries it out,
+ * and code that acts sits at the edge. Every room must be in this table.
  */
 
 /** Room → rooms it may import, besides itself. */
 const ROOMS = {
-  /** Names, limits and ports. It decides nothing and touches nothing. */
+  /** Names, limits and ports. It decides nothing and does no I/O. */
   domain: [],
   /** Key bytes and signatures. No clock, no log, no network. */
   crypto: ['domain'],
-  /** The diagram of a node. What its slots do is filled in by `node`. */
+  /** The diagram of a node. `node` fills its slots. */
   machines: ['domain'],
   /** Any machine as lists of states and edges, and as text. It knows no node. */
   chart: [],
-  /** What may be seen of any machine while it runs, and the page that shows it. It knows no node. */
+  /** The events and values that a running machine may show, and the page that shows them. It knows no node. */
   visualizer: ['domain', 'chart'],
-  /** Which copy wins. No network, no clock of its own. */
+  /** Which copy wins. No network; the time is an argument. */
   store: ['domain', 'crypto'],
-  /** What was done, as a chain of hashes that can be verified. It asks nobody but the enclave, for signatures. */
+  /** The record of use, as a chain of hashes that can be verified. It asks only the enclave, for signatures. */
   audit: ['domain', 'crypto'],
-  /** May this caller ask? No HTTP. */
+  /** Whether this caller may ask. No HTTP. */
   auth: ['domain', 'crypto'],
-  /** The chain over viem. Reads facts; whom to trust is decided elsewhere. */
+  /** The chain over viem. It reads facts; other rooms decide whom to trust. */
   registry: ['domain'],
   /** The enclave API, and its emulator. */
   enclave: ['domain', 'crypto'],
@@ -33,13 +33,13 @@ const ROOMS = {
   config: ['domain'],
   /** The process's clock and randomness. */
   system: ['domain'],
-  /** What is said to peers and answered to them. No Express, no viem. */
+  /** Messages to peers and answers to them. No Express, no viem. */
   sync: ['domain', 'crypto'],
   /** The Express app. It never receives the whole node. */
   http: ['domain', 'crypto', 'auth'],
-  /** The OpenAPI document, from the schemas that bodies are parsed with. It is loaded when somebody asks for it. */
+  /** The OpenAPI document, from the schemas that parse the bodies. It is loaded on the first request for it. */
   openapi: ['domain', 'http', 'sync', 'audit'],
-  /** What apps import. It must stay small: nothing of a node's inside. */
+  /** The package that apps import. It must stay small, so it contains no internals of a node. */
   client: ['domain', 'crypto', 'enclave', 'registry', 'net', 'system'],
   /** The composition root: joins the rooms and decides nothing. */
   node: [
@@ -63,13 +63,13 @@ const ROOMS = {
   ],
   /** A cluster on one machine, for development, tests and benchmarks. */
   dev: ['domain', 'net', 'system', 'client'],
-  /** Whole clusters on a virtual clock, held against their rules. It composes nodes as the product does. */
+  /** Whole clusters on a virtual clock, checked against their rules. It composes nodes as the product does. */
   sim: ['domain', 'crypto', 'machines', 'store', 'enclave', 'registry', 'config', 'http', 'client', 'node', 'visualizer'],
   /** Entry points. The only room that may import any other. */
   cli: null,
 };
 
-/** Package → rooms that may import it, few each, so that replacing it is a small change. zod and lru-cache are tools of all rooms. */
+/** Package → rooms that may import it. They are few, so that replacing a package is a small change. All rooms may use zod and lru-cache. */
 const PACKAGE_HOMES = {
   express: ['http', 'sim'],
   viem: ['registry', 'enclave', 'dev', 'sim'],
@@ -86,7 +86,7 @@ const PACKAGE_HOMES = {
   esbuild: ['visualizer'],
 };
 
-/** Where a run begins: the command line, the client, workers, and what is started by its path alone. */
+/** Entry points: the command line, the client, workers, and files that are started by path. */
 const ENTRIES = '^src/(?:cli/nova-kms|cli/node-program|cli/dev/dev|cli/sim/worker|client/index|visualizer/layout-worker|visualizer/page/main)\\.ts$';
 
 const names = Object.keys(ROOMS).join('|');
@@ -113,21 +113,21 @@ export default {
     ...packageRules,
     {
       name: 'every-file-is-in-a-room',
-      comment: 'A stranger finds a file by its room.',
+      comment: 'Readers find a file by its room.',
       severity: 'error',
       from: { path: '^src/', pathNot: `^src/(?:${names})/` },
       to: {},
     },
     {
       name: 'no-cycles',
-      comment: 'Two files that need each other are one idea or three.',
+      comment: 'Two files that need each other should be one file, or need a third one.',
       severity: 'error',
       from: {},
       to: { circular: true },
     },
     {
       name: 'no-dead-files',
-      comment: 'What nothing reaches is deleted.',
+      comment: 'A file that no entry point reaches must be deleted.',
       severity: 'error',
       from: { path: ENTRIES },
       to: { path: '^src/', pathNot: ENTRIES, reachable: false },

@@ -1,15 +1,15 @@
 import tseslint from 'typescript-eslint';
 
-/** A test waits for what must come and asserts no time: how long that takes is the machine's affair, and a benchmark's. */
+/** A test waits for a condition and asserts no time, because durations depend on the machine. Benchmarks measure them. */
 const NO_TIMES = 'A test waits for a condition (waitUntil) and asserts no time; figures of speed belong to bench/.';
 const timeless = [
   { object: 'performance', property: 'now', message: NO_TIMES },
   { object: 'Date', property: 'now', message: `${NO_TIMES} The time of day, where a message needs it, is systemClock.nowMs().` },
   { object: 'systemClock', property: 'monotonicMs', message: NO_TIMES },
-  { object: 'jest', property: 'retryTimes', message: 'A test that fails at times is mended.' },
+  { object: 'jest', property: 'retryTimes', message: 'Fix a test that fails sometimes; do not retry it.' },
 ];
 
-/** What comes in as ports everywhere but at the edges: src/cli, src/dev, src/system (ARCHITECTURE.md, Ports). */
+/** These come in as ports everywhere except at the edges: src/cli, src/dev, src/system (ARCHITECTURE.md, Ports). */
 const portsOnly = [
   { object: 'Date', property: 'now', message: 'Time comes in as the Clock port.' },
   { object: 'Math', property: 'random', message: 'Randomness comes in as the Random port.' },
@@ -34,7 +34,7 @@ export default tseslint.config(
       '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }],
       '@typescript-eslint/dot-notation': 'off',
       eqeqeq: 'error',
-      // It takes winston's stream transport for a stranger, although its constructor made it.
+      // The rule reports winston's stream transport wrongly: its constructor made it.
       '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
     },
   },

@@ -10,15 +10,15 @@ const common = {
     ],
   },
   testEnvironment: 'node',
-  // A package of the same name lies in each of what is built here.
+  // Each build output contains a package of the same name.
   modulePathIgnorePatterns: ['<rootDir>/artifacts/', '<rootDir>/dist/'],
   testEnvironmentOptions: { customExportConditions: ['node', 'node-addons', 'development'] },
 };
 
 export default {
-  // For what hangs, not a measure: it holds on a machine with many times the usual load (test/support/limits.ts).
+  // This limit ends a test that hangs. It does not measure: it holds on a machine with many times the usual load (test/support/limits.ts).
   testTimeout: 300_000,
-  // Jest leaves one processor free, which is half of two.
+  // By default Jest leaves one processor free. With two processors that would be half.
   maxWorkers: Math.max(2, availableParallelism() - 1),
   projects: [
     { ...common, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] },

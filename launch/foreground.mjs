@@ -1,7 +1,7 @@
 /**
- * A program that takes this one's place: its input and output, its signals, its exit code. It ends with this process: it holds
- * the other end of a pipe (`leash.mjs`), which closes when this process is gone, even by SIGKILL, or when the npm that started
- * this process is gone.
+ * Runs programs in place of this one: a program gets its input, output and signals, and gives its exit code. A program must not outlive
+ * this process. So it holds the other end of a pipe (`leash.mjs`). The pipe closes when this process ends, even by SIGKILL,
+ * and when the npm that started this process ends.
  */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { whenStarterIsGone } from './starter.mjs';
 
 const LEASH = fileURLToPath(new URL('./leash.mjs', import.meta.url));
-/** Of the pipe, in the program. */
+/** File descriptor of the pipe in the program. */
 const LEASH_DESCRIPTOR = 3;
 const SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGINT'];
 
@@ -18,20 +18,20 @@ const SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGINT'];
 const running = new Set();
 let watching = false;
 
-/** As a shell says it: the code of a process, or 128 and the number of the signal that ended it. */
+/** The exit code as a shell gives it: the code of a process, or 128 plus the number of the signal that ended it. */
 export function exitCodeOf(code, signal) {
   return code ?? 128 + (constants.signals[signal] ?? 0);
 }
 
 /**
- * From the first program on, and for good: without a handler a signal that comes between the program's end and this process's
- * would end this process, and hide the program's exit code.
+ * Handles signals from the first program on, and never stops. Without a handler, a signal between the end of the program and the end of
+ * this process would end this process and hide the program's exit code.
  */
 function watch() {
   if (watching) return;
   watching = true;
   for (const signal of SIGNALS) {
-    // A terminal's Ctrl-C reaches the programs as well: they take copies for one.
+    // A terminal's Ctrl-C reaches the programs directly, too. They count both copies as one.
     process.on(signal, () => {
       if (running.size === 0) process.exit(exitCodeOf(null, signal));
       for (const child of running) if (child.exitCode === null && child.signalCode === null) child.kill(signal);
@@ -44,11 +44,11 @@ function watch() {
 }
 
 /**
- * Runs Node in the foreground and resolves with its exit code. End this process by `process.exit` with that code at once: a
- * process that ends by itself takes its signal handlers down before it is gone.
- * @param node its path
- * @param arguments_ of the program: options for Node, the file, its own
- * @param output descriptor of a file for all that it prints, when several run at a time. Default: where this process prints
+ * Runs Node in the foreground and resolves with its exit code. Call `process.exit` with that code at once: a process that ends by itself
+ * removes its signal handlers before it has ended.
+ * @param node the path of Node
+ * @param arguments_ options for Node, the file of the program, the arguments of the program
+ * @param output descriptor of a file for the program's output, when several programs run at a time. Default: the output of this process
  */
 export function runInForeground(node, arguments_, { env = process.env, output = 'inherit', ...options } = {}) {
   watch();

@@ -1,12 +1,12 @@
 /**
- * Whether what the lockfile names is installed, by npm's own record of what it has installed. Nothing is changed here: what is
- * missing is said, with the command that brings it.
+ * Checks whether the packages of the lockfile are installed, by npm's own record. It changes nothing: it names the missing packages and
+ * the command that installs them.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail, MODULES, ROOT } from './runtime.mjs';
 
-/** Names in a message; the rest is counted. */
+/** The most names in a message; the message counts the rest. */
 const MAX_NAMED = 3;
 
 function packagesOf(file) {
@@ -14,9 +14,9 @@ function packagesOf(file) {
 }
 
 /**
- * Packages of the lockfile that are not installed in the version that it names. What is optional may be missing: it is for
+ * The packages of the lockfile that are not installed in the version that it names. Optional packages may be missing: they are for
  * other platforms.
- * @param development whether the packages count that only development needs
+ * @param development whether packages count that only development needs
  */
 export function missingPackages(development) {
   const wanted = packagesOf(join(ROOT, 'package-lock.json'));
@@ -28,7 +28,7 @@ export function missingPackages(development) {
     .map(([path]) => path.replace(/^.*node_modules\//, ''));
 }
 
-/** Exits with one line, which says what is missing and how to get it, unless all is there. */
+/** Exits with one line when packages are missing. The line names them and the command that installs them. */
 export function requireInstalled({ development }) {
   const missing = missingPackages(development);
   if (missing.length === 0) return;

@@ -1,17 +1,17 @@
 /**
- * Loaded before a program that a launcher runs (`node --import`): when the launcher is gone, the program ends. In order when it
- * listens for `launcher-gone` or for SIGTERM, and by force when that takes too long.
+ * A launcher loads this file before its program (`node --import`). It ends the program when the launcher has ended. A program that listens
+ * for `launcher-gone` or SIGTERM ends in order. A program that takes too long is killed.
  */
 import { Socket } from 'node:net';
 import process from 'node:process';
 import { isMainThread } from 'node:worker_threads';
 
-/** More than a cluster takes to stop its nodes in order. Milliseconds. */
+/** A cluster needs less than this to stop its nodes in order. Milliseconds. */
 const END_WITHIN_MS = 30_000;
 /** Between two looks whether the program that forked this process is still there. Milliseconds. */
 const LOOK_EVERY_MS = 500;
 
-// Whatever this program starts inherits neither the pipe's name nor its meaning.
+// Children of this program must not use the pipe, so they do not inherit the variable.
 const descriptor = process.env.NOVA_KMS_LEASH;
 if (isMainThread) delete process.env.NOVA_KMS_LEASH;
 
@@ -34,6 +34,6 @@ if (isMainThread && descriptor !== undefined) {
   leash.on('error', () => undefined);
   leash.once('close', end);
   leash.resume();
-  // It keeps no program alive that has nothing left to do.
+  // The pipe must not keep the program alive when it has nothing left to do.
   leash.unref();
 }

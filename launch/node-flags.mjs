@@ -1,35 +1,35 @@
 /**
- * How Node runs a node: the same from a checkout, from the package and in the image, and nothing of it is left to whoever starts
- * it. docs/decisions/0024 has the figures.
+ * The options with which Node runs a node. They are the same from a checkout, from the package and in the image, so operators need not
+ * set any. docs/decisions/0024 has the figures.
  */
 
-/** What old space must hold besides the store, whose values live in it. MiB. */
+/** Heap (old space) for everything but the store, whose values are in the same heap. MiB. */
 const BESIDE_STORE_MIB = 512;
-/** As src/config/settings.ts has it. Bytes. */
+/** The default of src/config/settings.ts. Bytes. */
 const DEFAULT_MAX_STORE_BYTES = 512 * 1024 * 1024;
 const BYTES_PER_MIB = 1024 * 1024;
 
 /**
- * Options of Node for a node.
- * @param environment of the node: `MAX_STORE_BYTES` decides how much the heap may hold
+ * The options of Node for a node.
+ * @param environment the node's environment: `MAX_STORE_BYTES` decides the size of the heap
  */
 export function nodeFlags(environment) {
   const given = Number(environment.MAX_STORE_BYTES);
-  // What is no size is the configuration's to refuse.
+  // The configuration refuses an invalid size later.
   const storeBytes = Number.isSafeInteger(given) && given > 0 ? given : DEFAULT_MAX_STORE_BYTES;
   return [
-    // A node holds keys in its memory: nobody opens a debugger in it by SIGUSR1, which Node else answers with one.
+    // A node holds keys in its memory. By default Node opens a debugger on SIGUSR1, which would expose them.
     '--disable-sigusr1',
-    // Short-lived objects of a request fit into a young generation of this size; the default lets it grow to 16 times as much.
+    // The short-lived objects of a request fit into a young generation of this size. The default lets it grow to 16 times as much.
     '--max-semi-space-size=1',
-    // One helper thread of V8 is enough for two processors, and each has memory of its own.
+    // One helper thread of V8 is enough for two processors. Each thread costs memory.
     '--v8-pool-size=1',
     `--max-old-space-size=${Math.ceil(storeBytes / BYTES_PER_MIB) + BESIDE_STORE_MIB}`,
   ];
 }
 
 /**
- * Variables of the C library, which it reads before Node runs: one arena for all threads, and what is freed goes back to the
- * system. By default each thread keeps an arena, and a block that was freed raises the size from which blocks are given back.
+ * Variables that the C library reads before Node runs. They give all threads one arena, and return freed memory to the system. By default
+ * each thread keeps an arena, and each freed block raises the size from which blocks are returned.
  */
 export const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '65536', MALLOC_TRIM_THRESHOLD_: '65536' };

@@ -1,2 +1,2 @@
-/** For the building of the image. */
+/** Types for the build of the image. */
 export function runtime(): string;

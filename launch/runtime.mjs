@@ -1,9 +1,8 @@
 /**
- * Finds the Node that the product runs on: the one that the lockfile brings, else the host's own when it is new enough. Plain
- * JavaScript without dependencies, for any Node that can install: it runs before anything is installed.
+ * Finds the Node that the product runs on: the one from the lockfile, otherwise the host's own if it is new enough. This file is plain
+ * JavaScript without dependencies and runs on any Node that can install the product, because it runs before the installation.
  *
- * package.json is where the versions stand: `optionalDependencies` has the Node of the product, `engines` the oldest that can
- * install it.
+ * package.json has the versions: `optionalDependencies` the Node of the product, `engines` the oldest Node that can install it.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -40,7 +39,7 @@ function installedNode() {
   }
 }
 
-/** Path of the Node to run the product with. Exits with one line when there is none. */
+/** Path of the Node that runs the product. Exits with one line when there is none. */
 export function runtime() {
   return (
     installedNode() ??
@@ -53,7 +52,7 @@ export function runtime() {
   );
 }
 
-/** The environment for children: the installed binaries come first. */
+/** The environment for child processes: the installed binaries come first on the PATH. */
 export function childEnvironment() {
   return { ...process.env, PATH: `${join(MODULES, '.bin')}${delimiter}${process.env.PATH ?? ''}` };
 }

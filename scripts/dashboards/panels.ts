@@ -1,4 +1,4 @@
-/** What the dashboards show, panel by panel. `grafana.ts` makes Grafana's JSON of it. */
+/** The panels of the dashboards. `grafana.ts` turns them into Grafana's JSON. */
 
 /** Grafana's names of units. */
 export type PanelUnit = 'short' | 's' | 'bytes' | 'reqps' | 'percentunit' | 'dateTimeFromNow' | 'bool_yes_no';
@@ -24,7 +24,7 @@ export interface Row {
 export interface Dashboard {
   readonly uid: string;
   readonly title: string;
-  /** The reader chooses an instance. */
+  /** Whether the reader chooses one instance. */
   readonly byInstance: boolean;
   readonly rows: readonly Row[];
 }
@@ -52,7 +52,7 @@ const CLUSTER: Dashboard = {
   byInstance: false,
   rows: [
     {
-      title: 'Does it serve?',
+      title: 'Availability',
       panels: [
         stat('Ready nodes', 'short', `sum(nova_kms_readiness_state{${ALL}, state="ready"})`, 'ready'),
         stat('Holders of the master secret', 'short', `max(nova_kms_secret_holders{${ALL}})`, 'holders'),
@@ -69,7 +69,7 @@ const CLUSTER: Dashboard = {
       panels: [
         lines('Requests by code', 'reqps', [`sum by (code) (${rate(`nova_kms_http_requests_total{${ALL}}`)}) > 0`, '{{code}}']),
         lines('Requests by node', 'reqps', [`sum by (instance) (${rate(`nova_kms_http_requests_total{${ALL}}`)})`, '{{instance}}']),
-        quantiles('Time of derives', 'nova_kms_http_request_duration_seconds', `${ALL}, route="/kms/derive"`, 'instance'),
+        quantiles('Duration of derives', 'nova_kms_http_request_duration_seconds', `${ALL}, route="/kms/derive"`, 'instance'),
         lines('Share of 5xx', 'percentunit', [
           `sum by (instance) (${rate(`nova_kms_http_requests_total{${ALL}, code=~"5.."}`)}) / sum by (instance) (${rate(`nova_kms_http_requests_total{${ALL}}`)})`,
           '{{instance}}',
@@ -79,17 +79,17 @@ const CLUSTER: Dashboard = {
     {
       title: 'Chain',
       panels: [
-        lines('Age of the view of the chain', 's', [`time() - nova_kms_chain_head_timestamp_seconds{${ALL}}`, '{{instance}}']),
-        lines('Since the last good node_tick', 's', [`time() - nova_kms_node_tick_last_success_timestamp_seconds{${ALL}}`, '{{instance}}']),
+        lines('Age of the chain view', 's', [`time() - nova_kms_chain_head_timestamp_seconds{${ALL}}`, '{{instance}}']),
+        lines('Time since the last good node_tick', 's', [`time() - nova_kms_node_tick_last_success_timestamp_seconds{${ALL}}`, '{{instance}}']),
       ],
     },
     {
       title: 'Replication and store',
       panels: [
-        lines('Writes that a peer lacks', 'short', [`nova_kms_peer_pending_records{${ALL}}`, '{{instance}} to {{peer}}']),
-        lines('Bytes that a peer lacks', 'bytes', [`nova_kms_peer_pending_bytes{${ALL}}`, '{{instance}} to {{peer}}']),
+        lines('Pending writes by peer', 'short', [`nova_kms_peer_pending_records{${ALL}}`, '{{instance}} to {{peer}}']),
+        lines('Pending bytes by peer', 'bytes', [`nova_kms_peer_pending_bytes{${ALL}}`, '{{instance}} to {{peer}}']),
         lines('Keys', 'short', [`nova_kms_store_keys{${ALL}}`, '{{instance}}']),
-        lines('Share of the store that is used', 'percentunit', [`nova_kms_store_bytes{${ALL}} / nova_kms_store_limit_bytes{${ALL}}`, '{{instance}}']),
+        lines('Share of the store in use', 'percentunit', [`nova_kms_store_bytes{${ALL}} / nova_kms_store_limit_bytes{${ALL}}`, '{{instance}}']),
       ],
     },
   ],
@@ -105,8 +105,8 @@ const NODE: Dashboard = {
       panels: [
         lines('State', 'short', [`nova_kms_readiness_state{${ONE}} == 1`, '{{state}}']),
         lines('node_ticks', 'reqps', [rate(`nova_kms_node_tick_duration_seconds_count{${ONE}}`), '{{outcome}}'], [rate(`nova_kms_node_ticks_dropped_total{${ONE}}`), 'dropped']),
-        quantiles('Time of node_ticks', 'nova_kms_node_tick_duration_seconds', ONE, 'outcome'),
-        stat('Running since', 'dateTimeFromNow', `nova_kms_process_start_time_seconds{${ONE}} * 1000`),
+        quantiles('Duration of node_ticks', 'nova_kms_node_tick_duration_seconds', ONE, 'outcome'),
+        stat('Started', 'dateTimeFromNow', `nova_kms_process_start_time_seconds{${ONE}} * 1000`),
       ],
     },
     {
@@ -114,17 +114,17 @@ const NODE: Dashboard = {
       panels: [
         lines('Requests by route', 'reqps', [`sum by (route, method) (${rate(`nova_kms_http_requests_total{${ONE}}`)}) > 0`, '{{method}} {{route}}']),
         lines('Refusals and failures', 'reqps', [`sum by (route, code) (${rate(`nova_kms_http_requests_total{${ONE}, code!="200"}`)}) > 0`, '{{code}} {{route}}']),
-        quantiles('Time of requests', 'nova_kms_http_request_duration_seconds', ONE, 'route'),
+        quantiles('Duration of requests', 'nova_kms_http_request_duration_seconds', ONE, 'route'),
         lines('Requests under way', 'short', [`nova_kms_http_requests_in_flight{${ONE}}`, '{{instance}}']),
       ],
     },
     {
       title: 'Enclave API and chain',
       panels: [
-        quantiles('Time of calls of the enclave API', 'nova_kms_enclave_request_duration_seconds', ONE, 'operation'),
-        lines('Calls of the enclave API', 'reqps', [`sum by (operation, outcome) (${rate(`nova_kms_enclave_request_duration_seconds_count{${ONE}}`)}) > 0`, '{{operation}} {{outcome}}']),
+        quantiles('Duration of enclave API calls', 'nova_kms_enclave_request_duration_seconds', ONE, 'operation'),
+        lines('Enclave API calls', 'reqps', [`sum by (operation, outcome) (${rate(`nova_kms_enclave_request_duration_seconds_count{${ONE}}`)}) > 0`, '{{operation}} {{outcome}}']),
         lines('Requests to the RPC', 'reqps', [`sum by (method, outcome) (${rate(`nova_kms_rpc_requests_total{${ONE}}`)}) > 0`, '{{method}} {{outcome}}']),
-        quantiles('Time of requests to the RPC', 'nova_kms_rpc_request_duration_seconds', ONE, 'instance'),
+        quantiles('Duration of requests to the RPC', 'nova_kms_rpc_request_duration_seconds', ONE, 'instance'),
       ],
     },
     {
@@ -132,17 +132,17 @@ const NODE: Dashboard = {
       panels: [
         lines('Records', 'reqps', [rate(`nova_kms_sync_records_total{${ONE}}`), '{{direction}} {{outcome}}']),
         lines('Rejections', 'reqps', [`${rate(`nova_kms_sync_rejections_total{${ONE}}`)} > 0`, '{{reason}}']),
-        lines('Since a peer answered', 's', [`time() - nova_kms_peer_last_acknowledged_timestamp_seconds{${ONE}}`, '{{peer}}']),
+        lines('Time since a peer answered', 's', [`time() - nova_kms_peer_last_acknowledged_timestamp_seconds{${ONE}}`, '{{peer}}']),
         lines('Keys and tombstones', 'short', [`nova_kms_store_keys{${ONE}}`, 'keys'], [`nova_kms_store_tombstones{${ONE}}`, 'tombstones']),
       ],
     },
     {
       title: 'Process',
       panels: [
-        lines('Processor', 'percentunit', [rate(`nova_kms_process_cpu_seconds_total{${ONE}}`), '{{instance}}']),
+        lines('CPU', 'percentunit', [rate(`nova_kms_process_cpu_seconds_total{${ONE}}`), '{{instance}}']),
         lines('Memory', 'bytes', [`nova_kms_process_resident_memory_bytes{${ONE}}`, 'resident'], [`nova_kms_process_heap_bytes{${ONE}}`, 'heap'], [`nova_kms_process_external_memory_bytes{${ONE}}`, 'outside the heap']),
-        lines('How late the event loop is', 's', [`nova_kms_event_loop_lag_p99_seconds{${ONE}}`, 'p99'], [`nova_kms_event_loop_lag_max_seconds{${ONE}}`, 'longest']),
-        lines('Faults, and entries of the audit that were dropped', 'short', [`increase(nova_kms_faults_total{${ONE}}[$__rate_interval]) > 0`, 'fault: {{where}}'], [`increase(nova_kms_audit_dropped_total{${ONE}}[$__rate_interval])`, 'dropped']),
+        lines('Event loop delay', 's', [`nova_kms_event_loop_lag_p99_seconds{${ONE}}`, 'p99'], [`nova_kms_event_loop_lag_max_seconds{${ONE}}`, 'longest']),
+        lines('Faults and dropped audit entries', 'short', [`increase(nova_kms_faults_total{${ONE}}[$__rate_interval]) > 0`, 'fault: {{where}}'], [`increase(nova_kms_audit_dropped_total{${ONE}}[$__rate_interval])`, 'dropped']),
       ],
     },
   ],
