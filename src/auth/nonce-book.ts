@@ -134,7 +134,7 @@ export class NonceBook {
   }
 
   #macOf(bytes: Uint8Array): Uint8Array {
-    this.#key ??= new MacKey(this.#random.bytes(KEY_BYTES), MAC_AT);
+    this.#key ??= new MacKey(this.#random.bytes(KEY_BYTES));
     return this.#key.mac(bytes.subarray(0, MAC_AT)).subarray(0, NONCE_BYTES - MAC_AT);
   }
 }

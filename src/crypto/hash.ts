@@ -1,5 +1,5 @@
 /** Hashes and the comparison that gives nothing away by its duration. */
-import { createHmac, hash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import type { Hash32 } from '../domain/ids.ts';
 
@@ -19,10 +19,6 @@ export function sha256(bytes: Uint8Array | string): Uint8Array {
 /** 64 lower-case hex digits, of a text as UTF-8. */
 export function sha256Hex(text: string): string {
   return hash('sha256', text, 'hex');
-}
-
-export function hmacSha256(key: Uint8Array, bytes: Uint8Array): Uint8Array {
-  return createHmac('sha256', key).update(bytes).digest();
 }
 
 /** Whether two byte strings (or texts, as UTF-8) are equal, in time that depends on their lengths alone. */

@@ -5,7 +5,6 @@
  * It holds secrets by their hashes, and at most one of them serves: everything is derived from that one. Which one that is, which
  * are kept and which are wiped is not decided here but in `machines/secret-life.ts`; this carries it out.
  */
-import { createHmac } from 'node:crypto';
 import { inspect } from 'node:util';
 import { LRUCache } from 'lru-cache';
 import { invariant, RefusalError } from '../domain/errors.ts';
@@ -15,7 +14,8 @@ import type { Random } from '../domain/ports.ts';
 import { copyOfSecret } from '../domain/secret-bytes.ts';
 import { AEAD_NONCE_BYTES } from './aead.ts';
 import { DATA_KEY_PATH, derivationInfo, deriveAuditKey, deriveKey, SYNC_KEY_PATH } from './derivation.ts';
-import { constantTimeEqual, hmacSha256, keccak256 } from './hash.ts';
+import { constantTimeEqual, keccak256 } from './hash.ts';
+import { MacKey } from './mac-key.ts';
 import { generateP384, isP384PublicKey, toDer, type P384KeyPair } from './p384.ts';
 import { openSecret, sealSecret, type SealedSecret } from './sealed-secret.ts';
 import { openStoredValue, sealStoredValue } from './stored-value.ts';
@@ -46,8 +46,8 @@ export class Vault {
   readonly #random: Random;
   readonly #secrets = new Map<Hash32, Uint8Array>();
   #serving: { readonly hash: Hash32; readonly bytes: Uint8Array } | null = null;
-  #syncKey: Uint8Array | null = null;
-  #auditKey: Uint8Array | null = null;
+  #syncKey: MacKey | null = null;
+  #auditKey: MacKey | null = null;
   #wiped = false;
   readonly #dataKeys = new LRUCache<string, Uint8Array>({ max: DATA_KEYS, dispose: (key) => key.fill(0) });
   readonly #requests = new Map<SecretRequest, OpenRequest>();
@@ -139,7 +139,7 @@ export class Vault {
   /** Derives and keeps the sync key (protocol.md §1, step 5). @throws InvariantError when no secret serves */
   installSyncKey(): void {
     invariant(this.#serving !== null, 'a sync key was asked for without a secret that serves');
-    this.#syncKey ??= deriveKey(this.#serving.bytes, 0, SYNC_KEY_PATH, 32);
+    this.#syncKey ??= macKeyOf(deriveKey(this.#serving.bytes, 0, SYNC_KEY_PATH, 32));
   }
 
   hasSyncKey(): boolean {
@@ -179,7 +179,7 @@ export class Vault {
   /** `x-sync-signature` of an envelope's canonical JSON. @throws InvariantError without a sync key */
   syncHmac(canonical: string): string {
     invariant(this.#syncKey !== null, 'an HMAC was asked for without a sync key');
-    return createHmac('sha256', this.#syncKey).update(canonical, 'utf8').digest('hex');
+    return this.#syncKey.mac(canonical).toString('hex');
   }
 
   /** False without a sync key. Lower-case hex alone is taken: that is what every node sends. */
@@ -193,9 +193,8 @@ export class Vault {
    */
   auditTag(kind: AuditTagKind, appId: AppId, text: string): string | null {
     if (this.#serving === null) return null;
-    this.#auditKey ??= deriveAuditKey(this.#serving.bytes);
-    const mac = hmacSha256(this.#auditKey, Buffer.from(`${kind}:${appId}:${text}`, 'utf8'));
-    return Buffer.from(mac.subarray(0, AUDIT_TAG_BYTES)).toString('hex');
+    this.#auditKey ??= macKeyOf(deriveAuditKey(this.#serving.bytes));
+    return this.#auditKey.mac(`${kind}:${appId}:${text}`).toString('hex', 0, AUDIT_TAG_BYTES);
   }
 
   /**
@@ -257,10 +256,17 @@ export class Vault {
   }
 
   #wipeDerived(): void {
-    this.#syncKey?.fill(0);
+    this.#syncKey?.wipe();
     this.#syncKey = null;
-    this.#auditKey?.fill(0);
+    this.#auditKey?.wipe();
     this.#auditKey = null;
     this.#dataKeys.clear();
   }
+}
+
+/** @param bytes wiped here */
+function macKeyOf(bytes: Uint8Array): MacKey {
+  const key = new MacKey(bytes);
+  bytes.fill(0);
+  return key;
 }

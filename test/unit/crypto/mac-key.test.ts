@@ -4,33 +4,52 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { MacKey } from '../../../src/crypto/mac-key.ts';
 
-test('it is HMAC-SHA256, again and again', () => {
+const KEY = Uint8Array.from({ length: 32 }, (_, at) => at);
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+const expected = (key: Uint8Array, message: Uint8Array | string): string => createHmac('sha256', key).update(message).digest('hex');
+
+test('it is HMAC-SHA256 of bytes and of texts, for messages of changing lengths under one key', () => {
+  const messages = fc.array(fc.oneof(fc.uint8Array({ maxLength: 200 }), fc.string({ unit: 'binary', maxLength: 200 })), { minLength: 1, maxLength: 5 });
   fc.assert(
-    fc.property(
-      fc.uint8Array({ maxLength: 64 }),
-      fc.nat({ max: 200 }).chain((length) => fc.array(fc.uint8Array({ minLength: length, maxLength: length }), { minLength: 1, maxLength: 3 })),
-      (bytes, messages) => {
-        const key = new MacKey(bytes, messages[0]!.length);
-        for (const message of messages) {
-          expect(Buffer.from(key.mac(message)).toString('hex')).toBe(createHmac('sha256', bytes).update(message).digest('hex'));
-        }
-      },
-    ),
+    fc.property(fc.uint8Array({ maxLength: 64 }), messages, (bytes, several) => {
+      const key = new MacKey(bytes);
+      for (const message of several) expect(hex(key.mac(message))).toBe(expected(bytes, message));
+    }),
   );
 });
 
+test.each([0, 1, 4_095, 4_096, 4_097, 100_000])('a message of %i bytes has its MAC, as bytes and as text', (length) => {
+  const key = new MacKey(KEY);
+  expect(hex(key.mac(new Uint8Array(length).fill(7)))).toBe(expected(KEY, new Uint8Array(length).fill(7)));
+  expect(hex(key.mac('a'.repeat(length)))).toBe(expected(KEY, 'a'.repeat(length)));
+});
+
+test('a text is measured by its UTF-8, not by its characters', () => {
+  const text = 'é'.repeat(4_000);
+  expect(hex(new MacKey(KEY).mac(text))).toBe(expected(KEY, text));
+});
+
 test('a MAC that was given stays as it is', () => {
-  const key = new MacKey(new Uint8Array(32), 1);
+  const key = new MacKey(KEY);
   const first = key.mac(Uint8Array.of(1));
   const copy = Uint8Array.from(first);
   key.mac(Uint8Array.of(2));
-  expect(first).toEqual(copy);
+  expect(Uint8Array.from(first)).toEqual(copy);
 });
 
-test.each([0, 7, 9])('a message of %i bytes is none for a key of messages of 8', (length) => {
-  expect(() => new MacKey(new Uint8Array(32), 8).mac(new Uint8Array(length))).toThrow('another length');
+test('the key is a copy: the bytes given may be wiped', () => {
+  const bytes = Uint8Array.from(KEY);
+  const key = new MacKey(bytes);
+  bytes.fill(0);
+  expect(hex(key.mac('text'))).toBe(expected(KEY, 'text'));
+});
+
+test('what was wiped makes no MAC of the key any more', () => {
+  const key = new MacKey(KEY);
+  key.wipe();
+  expect(hex(key.mac('text'))).not.toBe(expected(KEY, 'text'));
 });
 
 test('a key that is longer than a block is refused', () => {
-  expect(() => new MacKey(new Uint8Array(65), 8)).toThrow('longer than a block');
+  expect(() => new MacKey(new Uint8Array(65))).toThrow('longer than a block');
 });
