@@ -1,6 +1,6 @@
 /**
  * `npm run sim:mutants`: is the simulator worth anything? Faults are put back into the product one at a time, and the simulator
- * must find each. What finds one must find nothing on the unchanged sources with the same seed: a control runs beside.
+ * must find each. The unchanged sources must pass the seed that finds one: a control run says so.
  */
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
@@ -8,31 +8,24 @@ import { Command } from 'commander';
 import { alignColumns } from '../src/cli/table.ts';
 import { wholeNumber } from '../src/cli/option-values.ts';
 import { onStopSignals } from '../src/cli/stop-signals.ts';
+import { chosen, commaSeparated, partOf, type Part } from './sim-mutants/choice.ts';
+import { Control } from './sim-mutants/control.ts';
 import { Copies, mutate } from './sim-mutants/copies.ts';
-import type { Mutant, Runs } from './sim-mutants/mutant.ts';
+import { Hunt } from './sim-mutants/hunt.ts';
 import { MUTANTS } from './sim-mutants/mutants.ts';
-import { SeedsProcesses, type Ending } from './sim-mutants/seeds-process.ts';
+import { SeedsProcesses, wordsOf } from './sim-mutants/seeds-process.ts';
 
 /** Seeds that a mutant must be found within. */
 const SEEDS = Array.from({ length: 30 }, (_, place) => String(place + 1));
-/** Seeds that the unchanged sources must pass before any mutant runs, with each kind of runs. */
-const FIRST_SEEDS = SEEDS.slice(0, 1);
 const STOPPED_CODE = 130;
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
-const whisper = (line: string): void => void process.stderr.write(`${line}\n`);
 
-interface Row {
-  readonly mutant: Mutant;
-  readonly caught: boolean;
-  readonly seed: string;
-  readonly simulated: string;
-  readonly by: string;
-  readonly wallMs: number;
-}
+type Verdict = 'caught' | 'missed' | 'control failed';
 
 interface Options {
   readonly only?: readonly string[];
+  readonly part?: Part;
   readonly jobs: number;
   readonly list?: true;
 }
@@ -40,8 +33,9 @@ interface Options {
 function readOptions(): Options {
   return new Command('npm run sim:mutants --')
     .description('Puts faults back into the product, one at a time, and has the simulator find them. Exit code 0 when it finds all.')
-    .option('--only <names...>', 'these mutants, by name or by section')
-    .option('--jobs <n>', 'mutants at once', wholeNumber(1, 256), availableParallelism())
+    .option('--only <names>', 'these mutants, by name or by section, with commas between them', commaSeparated)
+    .option('--part <k/n>', 'the k-th of n parts of them, so that parts run at different times or places', partOf)
+    .option('--jobs <n>', 'processes at once', wholeNumber(1, 256), availableParallelism())
     .option('--list', 'say what there is, and run nothing')
     .helpOption('-h, --help', 'say all this')
     .showSuggestionAfterError(false)
@@ -49,71 +43,35 @@ function readOptions(): Options {
     .opts<Options>();
 }
 
-/** The unchanged sources: each run is asked for once. */
-class Control {
-  readonly #root: string;
-  readonly #processes: SeedsProcesses;
-  readonly #known = new Map<string, Promise<Ending>>();
-
-  constructor(root: string, processes: SeedsProcesses) {
-    this.#root = root;
-    this.#processes = processes;
-  }
-
-  get runs(): number {
-    return this.#known.size;
-  }
-
-  run(runs: Runs, seed: string): Promise<Ending> {
-    const id = `${JSON.stringify(runs)} ${seed}`;
-    const known = this.#known.get(id) ?? this.#processes.run({ root: this.#root, runs, seeds: [seed] });
-    this.#known.set(id, known);
-    return known;
-  }
+/** What came of a hunt that is over, and one line that says so. */
+async function judge({ mutant, runs, finding, wallMs }: Hunt, control: Control): Promise<{ readonly verdict: Verdict; readonly words: string }> {
+  const took = `${(wallMs / 1_000).toFixed(0)} s of work`;
+  if (finding === null) return { verdict: 'missed', words: `${mutant.name} (${mutant.section}) by ${SEEDS.length} seeds, ${took}` };
+  const found = `${mutant.name} (${mutant.section}) by seed ${finding.seed}, ${took}: ${wordsOf(finding)}`;
+  const unchanged = await control.run(runs, finding.seed);
+  if (unchanged.kind === 'held') return { verdict: 'caught', words: found };
+  return { verdict: 'control failed', words: `${found}; the unchanged sources fail, too: ${wordsOf(unchanged)}` };
 }
 
-async function inParallel<Item>(items: readonly Item[], jobs: number, work: (item: Item) => Promise<void>): Promise<void> {
-  const left = [...items];
-  const worker = async (): Promise<void> => {
-    for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item);
+/**
+ * All hunts on so many processes. A worker stays with its hunt; when none is left to begin it helps with the seeds of another.
+ * @param onOver hears of each hunt once
+ */
+async function runAll(hunts: readonly Hunt[], jobs: number, onOver: (hunt: Hunt) => Promise<void>): Promise<void> {
+  const waiting = [...hunts];
+  const next = (): Hunt | undefined => waiting.shift() ?? hunts.find((hunt) => hunt.hasSeeds);
+  const work = async (): Promise<void> => {
+    for (let hunt = next(); hunt !== undefined; hunt = next()) {
+      while (hunt.hasSeeds) await hunt.runPortion();
+      if (hunt.endsNow()) await onOver(hunt);
+    }
   };
-  await Promise.all(Array.from({ length: Math.min(jobs, items.length) }, worker));
-}
-
-async function judge(mutant: Mutant, copies: Copies, processes: SeedsProcesses, control: Control): Promise<Row> {
-  const startedMs = performance.now();
-  const { runs = {} } = mutant;
-  const root = copies.make(mutant);
-  const ending = await processes.run({ root, runs, seeds: SEEDS });
-  copies.remove(root);
-  const wallMs = performance.now() - startedMs;
-  if (ending.kind === 'held') return { mutant, caught: false, seed: '', simulated: '', by: `NOT CAUGHT by ${SEEDS.length} seeds`, wallMs };
-  const { seed } = ending;
-  const simulated = ending.kind === 'broken' ? (ending.atMs / 1_000).toFixed(1) : '';
-  const by = ending.kind === 'broken' ? `${ending.invariant}: ${ending.detail}` : `${ending.kind}: ${ending.detail}`;
-  const unchanged = await control.run(runs, seed);
-  if (unchanged.kind !== 'held') return { mutant, caught: false, seed, simulated, by: `NOT CAUGHT: the unchanged sources fail, too: ${describe(unchanged)}`, wallMs };
-  return { mutant, caught: true, seed, simulated, by, wallMs };
-}
-
-function describe(ending: Ending): string {
-  return ending.kind === 'broken' ? `${ending.invariant}: ${ending.detail}` : ending.kind;
-}
-
-function tableOf(rows: readonly Row[]): readonly string[] {
-  const head = ['mutant', 'section', 'seed', 'after s', 'wall s', 'caught by'];
-  return alignColumns([head, ...rows.map(({ mutant, seed, simulated, by, wallMs }) => [mutant.name, mutant.section, seed, simulated, (wallMs / 1_000).toFixed(1), by])]);
-}
-
-function wanted(only: readonly string[] | undefined): readonly Mutant[] {
-  if (only === undefined) return MUTANTS;
-  for (const name of only) if (!MUTANTS.some((mutant) => mutant.name === name || mutant.section === name)) throw new Error(`there is no mutant ${name}`);
-  return MUTANTS.filter(({ name, section }) => only.includes(name) || only.includes(section));
+  await Promise.all(Array.from({ length: jobs }, work));
 }
 
 async function main(): Promise<number> {
-  const { only, jobs, list } = readOptions();
-  const mutants = wanted(only);
+  const { only, part, jobs, list } = readOptions();
+  const mutants = chosen(MUTANTS, only, part);
   // All of the table, whatever runs: it must fit the sources.
   for (const mutant of MUTANTS) mutate(mutant);
   if (list === true) {
@@ -131,32 +89,21 @@ async function main(): Promise<number> {
 
   const startedMs = performance.now();
   const control = new Control(copies.unchanged, processes);
-  const kinds = [...new Map(mutants.map(({ runs = {} }) => [JSON.stringify(runs), runs])).values()];
-  const broken: string[] = [];
-  await inParallel(kinds.flatMap((runs) => FIRST_SEEDS.map((seed) => ({ runs, seed }))), jobs, async ({ runs, seed }) => {
-    const ending = await control.run(runs, seed);
-    if (ending.kind !== 'held') broken.push(`seed ${seed} ${JSON.stringify(runs)}: ${describe(ending)}`);
+  const counts: Record<Verdict, number> = { caught: 0, missed: 0, 'control failed': 0 };
+  const failures: string[] = [];
+  let judged = 0;
+  await runAll(mutants.map((mutant) => new Hunt(mutant, SEEDS, { copies, processes })), jobs, async (hunt) => {
+    const { verdict, words } = await judge(hunt, control);
+    counts[verdict] += 1;
+    judged += 1;
+    if (verdict !== 'caught') failures.push(`${verdict}: ${words}`);
+    say(`${judged} of ${mutants.length} ${verdict}: ${words}`);
   });
-  if (broken.length > 0) {
-    for (const line of broken) say(`the unchanged sources fail, ${line}`);
-    return 1;
-  }
-  whisper(`control: the unchanged sources pass ${control.runs} runs`);
-
-  const rows: Row[] = [];
-  await inParallel(mutants, jobs, async (mutant) => {
-    const row = await judge(mutant, copies, processes, control);
-    rows.push(row);
-    whisper(`${rows.length} of ${mutants.length}: ${mutant.name}: ${row.caught ? `seed ${row.seed}, ` : ''}${row.by}`);
-  });
-  const order = new Map(mutants.map((mutant, place) => [mutant, place]));
-  rows.sort((a, b) => order.get(a.mutant)! - order.get(b.mutant)!);
-  for (const line of tableOf(rows)) say(line);
-  const caught = rows.filter((row) => row.caught).length;
   say('');
-  say(`control: the unchanged sources pass ${control.runs} runs, among them each that caught a mutant`);
-  say(`${caught} of ${rows.length} mutants caught in ${((performance.now() - startedMs) / 1_000).toFixed(0)} s`);
-  return caught === rows.length ? 0 : 1;
+  for (const failure of failures) say(failure);
+  const seconds = ((performance.now() - startedMs) / 1_000).toFixed(0);
+  say(`${mutants.length} mutants: ${counts.caught} caught, ${counts.missed} missed, ${counts['control failed']} control failures, in ${seconds} s`);
+  return failures.length === 0 ? 0 : 1;
 }
 
 process.exitCode = await main();

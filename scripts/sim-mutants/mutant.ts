@@ -35,6 +35,8 @@ export interface Mutant {
   readonly what: string;
   readonly replace: readonly Replacement[];
   readonly runs?: Runs;
+  /** The seed that is tried first, where the first ones do not find it. */
+  readonly seed?: string;
 }
 
 const USUAL = { nodes: 5, apps: 2, hours: 0.25, requests: 0.3, faults: 'default' } as const satisfies Runs;

@@ -419,6 +419,7 @@ const NINE: readonly Mutant[] = [
     section: '§9.12',
     what: 'A claim waits a whole beat to notice its own confirmation, a failed read a whole beat to be tried again.',
     replace: [{ file: 'machines/early-tick.ts', find: `backoffMs({ firstMs: EARLY_TICK_FLOOR_MS,`, put: `backoffMs({ firstMs: beatMs,` }],
+    seed: '7',
   },
   {
     name: 'large-app-becomes-0',
@@ -887,6 +888,7 @@ const OWN: readonly Mutant[] = [
     what: 'A node that is cut off forgets its own deletes like any other.',
     replace: [{ file: 'node/compose-node.ts', find: `return staleness.isStale();`, put: `return false;` }],
     runs: LONG_CUTS,
+    seed: '23',
   },
   {
     name: 'resync-keeps-all',

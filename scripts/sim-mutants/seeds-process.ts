@@ -14,15 +14,20 @@ const MAX_STDERR_CHARS = 20_000;
 
 export type Ending =
   | { readonly kind: 'held' }
+  /** It was not needed any more. */
+  | { readonly kind: 'stopped' }
   | { readonly kind: 'broken'; readonly seed: string; readonly invariant: string; readonly detail: string; readonly atMs: number }
   | { readonly kind: 'crashed' | 'hung'; readonly seed: string; readonly detail: string };
 
 export class SeedsProcesses {
   readonly #running = new Set<ChildProcessByStdio<null, Readable, Readable>>();
 
-  async run(job: Job): Promise<Ending> {
+  /** @param signal ends the process */
+  async run(job: Job, signal?: AbortSignal): Promise<Ending> {
     const child = spawn(process.execPath, ['--no-warnings', RUNNER, JSON.stringify(job)], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#running.add(child);
+    const stop = (): void => void child.kill('SIGKILL');
+    signal?.addEventListener('abort', stop, { once: true });
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-MAX_STDERR_CHARS)));
     const watched = { hung: false };
@@ -40,7 +45,9 @@ export class SeedsProcesses {
     });
     const [code] = (await once(child, 'close')) as [number | null];
     clearTimeout(timer);
+    signal?.removeEventListener('abort', stop);
     this.#running.delete(child);
+    if (signal?.aborted === true) return { kind: 'stopped' };
     const broken = lines.at(-1)?.broken ?? null;
     const seed = job.seeds[lines.length - (broken === null ? 0 : 1)] ?? '';
     if (broken !== null) return { kind: 'broken', seed, ...broken };
@@ -52,6 +59,12 @@ export class SeedsProcesses {
   killAll(): void {
     for (const child of this.#running) child.kill('SIGKILL');
   }
+}
+
+/** In one line. */
+export function wordsOf(ending: Ending): string {
+  if (ending.kind === 'held' || ending.kind === 'stopped') return ending.kind;
+  return ending.kind === 'broken' ? `${ending.invariant} (after ${(ending.atMs / 1_000).toFixed(1)} s): ${ending.detail}` : `${ending.kind}: ${ending.detail}`;
 }
 
 /** What a process that crashed said of it. */

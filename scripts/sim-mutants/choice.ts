@@ -1,0 +1,30 @@
+/** Which mutants of the table run: some by name or section, and a part of those. */
+import { InvalidArgumentError } from 'commander';
+import type { Mutant } from './mutant.ts';
+
+/** The `number`-th of `of` parts, from 1. */
+export interface Part {
+  readonly number: number;
+  readonly of: number;
+}
+
+export function commaSeparated(text: string): readonly string[] {
+  return text.split(',').map((name) => name.trim()).filter((name) => name !== '');
+}
+
+/** For commander. */
+export function partOf(text: string): Part {
+  const match = /^(\d{1,3})\/(\d{1,3})$/.exec(text);
+  const part = { number: Number(match?.[1]), of: Number(match?.[2]) };
+  if (match === null || part.number < 1 || part.number > part.of) throw new InvalidArgumentError('It must be a part of all parts, such as 1/4.');
+  return part;
+}
+
+/** @throws Error for a name that no mutant and no section has */
+export function chosen(mutants: readonly Mutant[], only: readonly string[] | undefined, part: Part | undefined): readonly Mutant[] {
+  const unknown = only?.find((name) => !mutants.some((mutant) => mutant.name === name || mutant.section === name));
+  if (unknown !== undefined) throw new Error(`there is no mutant ${unknown}`);
+  const named = only === undefined ? mutants : mutants.filter(({ name, section }) => only.includes(name) || only.includes(section));
+  // Neighbours in the table cost alike: each part has some of all of them.
+  return part === undefined ? named : named.filter((_, place) => place % part.of === part.number - 1);
+}

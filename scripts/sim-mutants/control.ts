@@ -1,0 +1,22 @@
+/** Runs of the unchanged sources: each is made once, whichever mutants ask for it. */
+import { scenarioOptionsOf, type Runs } from './mutant.ts';
+import type { Ending, SeedsProcesses } from './seeds-process.ts';
+
+export class Control {
+  readonly #root: string;
+  readonly #processes: Pick<SeedsProcesses, 'run'>;
+  readonly #known = new Map<string, Promise<Ending>>();
+
+  constructor(root: string, processes: Pick<SeedsProcesses, 'run'>) {
+    this.#root = root;
+    this.#processes = processes;
+  }
+
+  run(runs: Runs, seed: string): Promise<Ending> {
+    // Runs that are written in two ways are one scenario.
+    const id = JSON.stringify([scenarioOptionsOf(runs, seed), runs.steps ?? []]);
+    const known = this.#known.get(id) ?? this.#processes.run({ root: this.#root, runs, seeds: [seed] });
+    this.#known.set(id, known);
+    return known;
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * The search for one mutant: portions of its seeds, in as many processes as are free for it, until the first of them finds it. The
+ * other processes end then.
+ */
+import type { Copies } from './copies.ts';
+import type { Mutant, Runs } from './mutant.ts';
+import type { Ending, SeedsProcesses } from './seeds-process.ts';
+
+/** Seeds for one process. More of them start fewer processes; fewer of them keep more processes busy. */
+const PORTION = 3;
+
+/** What a rule, or the process itself, said of a seed. */
+export type Finding = Exclude<Ending, { readonly kind: 'held' | 'stopped' }>;
+
+export interface HuntModules {
+  readonly copies: Pick<Copies, 'make' | 'remove'>;
+  readonly processes: Pick<SeedsProcesses, 'run'>;
+}
+
+export class Hunt {
+  readonly mutant: Mutant;
+  readonly runs: Runs;
+  readonly #modules: HuntModules;
+  readonly #left: string[];
+  readonly #found = new AbortController();
+  #root: string | null = null;
+  #finding: Finding | null = null;
+  #underWay = 0;
+  #hasEnded = false;
+  #wallMs = 0;
+
+  constructor(mutant: Mutant, seeds: readonly string[], modules: HuntModules) {
+    this.mutant = mutant;
+    this.runs = mutant.runs ?? {};
+    this.#modules = modules;
+    const { seed } = mutant;
+    this.#left = seed === undefined ? [...seeds] : [seed, ...seeds.filter((other) => other !== seed)];
+  }
+
+  /** Null until a seed has found it. */
+  get finding(): Finding | null {
+    return this.#finding;
+  }
+
+  /** Of all its processes together. Milliseconds. */
+  get wallMs(): number {
+    return this.#wallMs;
+  }
+
+  /** Whether there is something to do for one more process. */
+  get hasSeeds(): boolean {
+    return this.#finding === null && this.#left.length > 0;
+  }
+
+  async runPortion(): Promise<void> {
+    const { copies, processes } = this.#modules;
+    this.#root ??= copies.make(this.mutant);
+    const seeds = this.#left.splice(0, PORTION);
+    this.#underWay += 1;
+    const startedMs = performance.now();
+    const ending = await processes.run({ root: this.#root, runs: this.runs, seeds }, this.#found.signal);
+    this.#wallMs += performance.now() - startedMs;
+    this.#underWay -= 1;
+    if (ending.kind === 'held' || ending.kind === 'stopped' || this.#finding !== null) return;
+    this.#finding = ending;
+    this.#found.abort();
+  }
+
+  /** Ends it when nothing of it is under way or left. @returns true once */
+  endsNow(): boolean {
+    if (this.#hasEnded || this.#underWay > 0 || this.hasSeeds) return false;
+    this.#hasEnded = true;
+    if (this.#root !== null) this.#modules.copies.remove(this.#root);
+    return true;
+  }
+}
