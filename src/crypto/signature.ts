@@ -5,7 +5,8 @@ import { keccak256Bytes } from './hash.ts';
 
 const SIGNATURE = /^(?:0x)?([0-9a-fA-F]{130})$/;
 
-function eip191Digest(message: string): Uint8Array {
+/** 32 bytes: what is signed of a text. */
+export function eip191Digest(message: string): Uint8Array {
   const text = Buffer.from(message, 'utf8');
   const prefix = Buffer.from(`\x19Ethereum Signed Message:\n${text.length}`, 'utf8');
   return keccak256Bytes(Buffer.concat([prefix, text]));

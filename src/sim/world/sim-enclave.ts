@@ -1,5 +1,5 @@
 /**
- * The enclave of one instance: real keys and real signatures, drawn from the seed, and an API that may be slow, fail or talk
+ * The enclave of one instance: keys drawn from the seed, signatures that hold, and an API that may be slow, fail or talk
  * nonsense. An envelope is sealed under one key for each pair of enclaves: deriving a key for each message, as real enclaves
  * do, would show nothing here and take a tenth of all the time. It also hears what its node says to others before it is
  * sealed, which is what some invariants are about.
@@ -8,7 +8,7 @@ import { createSecretKey, type KeyObject } from 'node:crypto';
 import { aesGcmOpen, aesGcmSeal, AEAD_NONCE_BYTES } from '../../crypto/aead.ts';
 import { hkdfSha256 } from '../../crypto/hkdf.ts';
 import { generateP384, P384Error, type P384KeyPair } from '../../crypto/p384.ts';
-import { signEip191, walletOfPrivateKey } from '../../crypto/signature.ts';
+import { walletOfPrivateKey } from '../../crypto/signature.ts';
 import type { TeePubkey, Wallet } from '../../domain/ids.ts';
 import { DependencyError } from '../../domain/errors.ts';
 import type { Enclave, SealedText, SignedTransaction, UnsignedTransaction } from '../../domain/ports.ts';
@@ -16,6 +16,7 @@ import { signTransaction } from '../../enclave/transaction.ts';
 import type { SeededRandom } from './seeded.ts';
 import type { SimChain } from './sim-chain.ts';
 import type { SimClock } from './sim-clock.ts';
+import { SimSigner } from './sim-signer.ts';
 import type { Owner, Timeline } from './timeline.ts';
 
 const SECRET_BYTES = 32;
@@ -54,6 +55,7 @@ export class SimEnclave implements Enclave {
   readonly wallet: Wallet;
   readonly teePubkey: TeePubkey;
   readonly #walletKey: Uint8Array;
+  readonly #signer: SimSigner;
   readonly #keys: P384KeyPair;
   readonly #modules: SimEnclaveModules;
   readonly #pairKeys = new Map<string, KeyObject>();
@@ -64,6 +66,7 @@ export class SimEnclave implements Enclave {
   /** @param walletKey 32 bytes; the P-384 key is drawn afresh */
   constructor(walletKey: Uint8Array, modules: SimEnclaveModules) {
     this.#walletKey = walletKey;
+    this.#signer = new SimSigner(walletKey);
     this.#modules = modules;
     this.wallet = walletOfPrivateKey(walletKey);
     this.#keys = generateP384(modules.random);
@@ -87,7 +90,7 @@ export class SimEnclave implements Enclave {
   }
 
   sign(message: string, signal?: AbortSignal): Promise<string> {
-    return this.#call(signal, () => signEip191(this.#walletKey, message), () => `0x${'11'.repeat(64)}1b`);
+    return this.#call(signal, () => this.#signer.sign(message), () => `0x${'11'.repeat(64)}1b`);
   }
 
   signTransaction(transaction: UnsignedTransaction, signal?: AbortSignal): Promise<SignedTransaction> {
