@@ -96,7 +96,7 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'another-chain-believed',
     section: '§6',
-    what: 'Whatever chain the RPC belongs to is taken for the one that was set.',
+    what: 'Any chain that the RPC belongs to is taken for the one that was set.',
     replace: [{ file: 'registry/pinned-block.ts', find: `if (chainId !== null && shown.chainId !== chainId) {`, put: `if (shown.chainId === 0) {` }],
     runs: { faults: 'none', rates: { 'another chain': { perHour: 30 } } },
   },
@@ -137,7 +137,7 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'tip-without-cap',
     section: '§6',
-    what: 'A claim offers whatever tip the RPC suggests.',
+    what: 'A claim offers regardless of what tip the RPC suggests.',
     replace: [
       { file: 'registry/claim-plan.ts', find: `min(max(tip, MIN_TIP), maxTip)`, put: `max(tip, MIN_TIP)` },
       { file: 'registry/claim-plan.ts', find: `const capped = min(maxFeePerGas, MAX_FEE_PER_GAS);`, put: `const capped = maxFeePerGas;` },
@@ -326,7 +326,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'lanes-one-by-one',
     section: '§9.5',
-    what: 'Peers are pushed to one after another: one that says nothing holds up the rest.',
+    what: 'Peers are pushed to one after another: a silent one holds up the rest.',
     replace: [{ file: 'sync/replicator.ts', find: `const MAX_LANES_AT_WORK = 32;`, put: `const MAX_LANES_AT_WORK = 1;` }],
     runs: { requests: 1, faults: 'none', rates: { 'liar: silence': { perHour: 12, forSeconds: [60, 180] } } },
   },
@@ -340,7 +340,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'evicts-over-quota',
     section: '§9.7',
-    what: 'Over quota the oldest records are evicted, and nobody is told.',
+    what: 'Over quota the oldest records are evicted, and no one is told.',
     replace: [
       {
         file: 'store/record-store.ts',
@@ -755,7 +755,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'tee-pubkey-ignored',
     section: 'own',
-    what: 'A node is eligible whatever teePubkey the registry has of it.',
+    what: 'A node is eligible regardless of what teePubkey the registry has of it.',
     replace: [
       {
         file: 'registry/eligibility.ts',
@@ -767,7 +767,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'stopped-stay-members',
     section: 'own',
-    what: 'Whoever was listed once stays a member, stopped or not.',
+    what: 'A node that was listed once stays a member, stopped or not.',
     replace: [
       { file: 'registry/view-reader.ts', find: `.slice(0, MAX_LISTED).map(toWallet);`, put: `.slice(0, MAX_LISTED).map(toWallet).concat(this.#lastListed);` },
       { file: 'registry/membership-rules.ts', find: "  if (instance.status !== 'ACTIVE') return `instance is ${instance.status}`;\n", put: `` },
@@ -808,7 +808,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'two-node-ticks',
     section: 'own',
-    what: 'A node_tick that comes while another runs begins it anew.',
+    what: 'A node_tick that comes while another runs begins it again.',
     replace: [
       {
         file: 'machines/node-tick.ts',
@@ -871,7 +871,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'known-wallets-are-strangers',
     section: '§8',
-    what: 'Behind the way in nobody is told from strangers, whatever was authorized.',
+    what: 'Behind the way in no one is told from strangers, regardless of what was authorized.',
     replace: [{ file: 'http/client-limit.ts', find: `if (signature === null || !authorized.has(wallet)) countUnproven(request);`, put: `if (signature !== null) countUnproven(request);` }],
     runs: FLOODED,
   },
@@ -904,7 +904,7 @@ const ABSENCE: readonly Mutant[] = [
   {
     name: 'one-member-is-believed',
     section: '§10',
-    what: 'All of one member that says that it is sure suffices, whatever others may say.',
+    what: 'All of one member that says that it is sure suffices, regardless of what others may say.',
     replace: [{ file: 'machines/sureness.ts', find: ` || (mergedWhileSure === 1 && !facts.some(mayBeSure))`, put: ` || mergedWhileSure === 1` }],
     runs: cBeginsAgain({}, [fault(65, 'liar: empty snapshot', 'b', 300), { ...fault(70, 'partition', 'c', 75), other: 'a' } as Step]),
   },

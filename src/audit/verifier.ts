@@ -84,7 +84,7 @@ export class AuditVerifier {
     this.#line += 1;
     const parsed = auditLine.safeParse(given);
     if (!parsed.success) {
-      this.#object('this is no audit entry');
+      this.#object('this is not an audit entry');
     } else if (parsed.data.op === 'gap') {
       this.#takeGap(parsed.data);
     } else {

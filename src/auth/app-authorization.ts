@@ -11,7 +11,7 @@ function no(why: string): AppAuthorization {
 }
 
 export function authorizeApp({ instance, app, version }: AppRecord): AppAuthorization {
-  if (instance.id === 0n) return no('the wallet is no registered instance');
+  if (instance.id === 0n) return no('the wallet is not a registered instance');
   if (instance.status !== 'ACTIVE') return no('the instance is not active');
   if (!instance.zkVerified) return no('the instance is not zkVerified');
   if (app === null || app.id !== instance.appId || app.status !== 'ACTIVE') return no('the app is not active');

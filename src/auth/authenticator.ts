@@ -54,7 +54,7 @@ export class Authenticator {
     const named = headers['x-tee-wallet'];
     if (this.#options.inEnclave || named === undefined) throw new RefusalError('unauthorized', 'the x-app- headers are required');
     const wallet = parseWallet(named);
-    if (wallet === null) throw new RefusalError('unauthorized', 'x-tee-wallet is no wallet');
+    if (wallet === null) throw new RefusalError('unauthorized', 'x-tee-wallet is not a wallet');
     return { wallet, signature: null, nonce: null };
   }
 
@@ -73,7 +73,7 @@ export class Authenticator {
     const proof = verifyProof('peer', headers, nodeWallet, this.#options.windowSeconds, this.#modules);
     const membership = this.#modules.directory.membership();
     const member = membership === null ? null : authorizePeer(proof.wallet, membership);
-    if (member === null || member.teePubkey === '') throw new RefusalError('forbidden', 'the wallet is no member of the KMS');
+    if (member === null || member.teePubkey === '') throw new RefusalError('forbidden', 'the wallet is not a member of the KMS');
     return { member, teePubkey: member.teePubkey, signature: proof.signature };
   }
 }

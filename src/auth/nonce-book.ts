@@ -1,7 +1,7 @@
 /**
  * Nonces (protocol.md §3): issued here, used up by the first look. One costs nothing until it is used: its 16 bytes are the time
  * of issue, a counter and a MAC of both under a key of this process. A used one is one bit, kept until that nonce would have
- * expired anyway and never dropped early, so nobody can push out the nonces of others. Times are of the monotonic clock: no
+ * expired anyway and never dropped early, so no one can push out the nonces of others. Times are of the monotonic clock: no
  * clock that is set makes a used nonce good again.
  */
 import { constantTimeEqual } from '../crypto/hash.ts';
@@ -72,7 +72,7 @@ export class NonceBook {
     this.#noted.set(nonce, this.#nowSeconds() - ageSeconds);
   }
 
-  /** Compared as text. The nonce is used afterwards, whatever the answer. */
+  /** Compared as text. The nonce is used afterwards, regardless of the answer. */
   consume(nonce: string): 'ok' | 'unknown' | 'expired' {
     const issuedSeconds = this.#use(nonce);
     if (issuedSeconds === null) return 'unknown';

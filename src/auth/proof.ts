@@ -32,7 +32,7 @@ const PREFIX: Readonly<Record<ProofKind, string>> = { app: 'x-app-', peer: 'x-km
 const MESSAGE = { app: appAuthMessage, peer: peerAuthMessage } as const;
 /** Unix seconds in plain decimal, without leading zeros: the only form that all nodes sign over alike. */
 const TIMESTAMP = /^(?:0|[1-9]\d{0,18})$/;
-/** Longer header values are no proof. Characters. */
+/** Longer header values are not proof. Characters. */
 const MAX_HEADER_CHARS = 256;
 
 function refuse(why: string): never {
@@ -65,7 +65,7 @@ export function verifyProof(
   if (!isBase64(nonce)) refuse('the nonce is not base64');
   if (!TIMESTAMP.test(timestamp)) refuse('the timestamp is not Unix seconds in plain decimal');
   const claimed = header('wallet');
-  const claimedWallet = claimed === undefined ? null : (parseWallet(claimed) ?? refuse(`${PREFIX[kind]}wallet is no wallet`));
+  const claimedWallet = claimed === undefined ? null : (parseWallet(claimed) ?? refuse(`${PREFIX[kind]}wallet is not a wallet`));
   const ageSeconds = Math.floor(modules.clock.nowMs() / 1000) - Number(timestamp);
   if (Math.abs(ageSeconds) > windowSeconds) {
     refuse(`the timestamp is ${Math.abs(ageSeconds)} s ${ageSeconds > 0 ? 'behind' : 'ahead of'} this node's clock, outside the window of ${windowSeconds} s`);

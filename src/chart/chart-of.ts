@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import type { AnyStateMachine } from 'xstate';
 import type { Chart, ChartEdge, ChartMeta, ChartState } from './chart.ts';
 
-/** More is no description but a text. */
+/** A longer one is not a description. */
 const MAX_DESCRIPTION_CHARS = 1_000;
 
 /** What is read of XState's state nodes and transitions, which it types as `any` for a machine of any kind. */

@@ -1,9 +1,9 @@
 /**
- * A machine as plain lists of states and edges, for whatever draws it. The forms know nothing of any product: every XState 5
+ * A machine as plain lists of states and edges, for any program that draws it. The forms know nothing of any product: every XState 5
  * machine fits them.
  */
 
-/** The plain values of a `meta`; whatever else it holds is left out. */
+/** The plain values of a `meta`; anything else it holds is left out. */
 export type ChartMeta = Readonly<Record<string, string | number | boolean>>;
 
 /** One state of a machine, nested ones too. */

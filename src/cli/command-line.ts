@@ -30,7 +30,7 @@ export interface Streams {
   readonly stderr: (text: string) => unknown;
 }
 
-/** What an error says may stand in a file of somebody else's. Characters. */
+/** The text of an error may come from someone else's file. Characters. */
 const MAX_ERROR_CHARS = 1_000;
 
 const DESCRIPTION = 'Nova KMS: nodes that hold one master secret, derive keys for apps and replicate their data.';
@@ -92,5 +92,5 @@ function oneLine(text: string): string {
 
 /** The rest is for someone who debugs the library that threw. */
 export function firstLine(error: unknown): string {
-  return error instanceof Error ? error.message.split('\n', 1)[0]! : 'something was thrown that is no error';
+  return error instanceof Error ? error.message.split('\n', 1)[0]! : 'something was thrown that is not an error';
 }

@@ -23,7 +23,7 @@ export const COMMANDS: readonly CommandRow[] = [
 ];
 
 /**
- * A command that needs development packages: its files are no part of the built package (tsconfig.build.json), and a path
+ * A command that needs development packages: its files are not part of the built package (tsconfig.build.json), and a path
  * that the compiler does not know keeps them out of it.
  */
 async function ofSourceTree(name: string, file: string): Promise<CommandModule> {

@@ -1,7 +1,7 @@
 /** Text that others sent, for a terminal and for lines: no control characters, no more of it than fits. */
 
 /**
- * Controls, which move cursors and end lines; what is not drawn, or turns the direction of what is; line ends that are no
+ * Controls, which move cursors and end lines; what is not drawn, or turns the direction of what is; line ends that are not
  * controls; halves of characters.
  */
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;

@@ -24,7 +24,7 @@ export function onStopSignals(stop: () => void, atOnce: () => void): void {
     else if (performance.now() - firstMs > COPIES_WITHIN_MS) atOnce();
   };
   for (const signal of SIGNALS) process.on(signal, take);
-  // A launcher that a Ctrl-C ended says nothing that the command has not heard.
+  // A Ctrl-C that ended the launcher has reached the command, too.
   (process as EventEmitter).on(LAUNCHER_GONE, () => {
     if (firstMs === null) ask();
   });

@@ -1,5 +1,5 @@
 /**
- * Is this the answer to this request (protocol.md §10, Bound to the request)? Whoever ends TLS in front of a node could swap two
+ * Is this the answer to this request (protocol.md §10, Bound to the request)? A party that ends TLS in front of a node could swap two
  * answers of it, or add a prefix to a listing on the way. A node of our kind repeats the request's nonce inside the envelope,
  * and what it understood of a listing.
  */

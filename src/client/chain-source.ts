@@ -33,7 +33,7 @@ export class ChainSource implements MembershipSource {
         inEnclave: options.inEnclave,
         confirmations: options.confirmations,
         novaAppRegistry: options.registry,
-        // The view holds the chain hash too, for which a client has no use: whatever stands here is not looked at.
+        // The view holds the chain hash too, which a client does not use: the value here is not looked at.
         kmsRegistry: options.registry,
         // Whose clock is wrong is for the nodes to say.
         maxClockSkewMs: Infinity,

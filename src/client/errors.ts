@@ -63,7 +63,7 @@ export class KmsClientError extends Error {
   readonly status: number | undefined;
   /** The node's error code, such as `forbidden`; with `refused` only. */
   readonly serverCode: string | undefined;
-  /** With `refused` only: the node's enclave says so of this very request, and nobody on the way. */
+  /** With `refused` only: the node's enclave says so about this very request, not someone on the way. */
   readonly proven: boolean;
   readonly attempts: readonly KmsAttempt[];
 

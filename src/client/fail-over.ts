@@ -208,7 +208,7 @@ function withAttempts({ message, status, serverCode, proven }: KmsClientError, a
 }
 
 /**
- * A refusal that nobody contradicted is the caller's news. When all failed alike by proving wrong, that is; else that nobody
+ * A refusal that no node contradicted is reported. When every node's answer proved wrong, that is reported; otherwise, that no node
  * was there to answer.
  */
 function exhausted({ attempts, refusals }: Pick<Call<unknown>, 'attempts' | 'refusals'>): KmsClientError {

@@ -31,11 +31,11 @@ export class LocalIdentity implements ClientIdentity {
   /** @throws TypeError when a key is none */
   constructor(keys: LocalKeys, modules: { readonly random: Random }) {
     this.#privateKey = keyBytes(keys.privateKey);
-    if (!isPrivateKey(this.#privateKey)) throw new TypeError('identity.privateKey is no secp256k1 key');
+    if (!isPrivateKey(this.#privateKey)) throw new TypeError('identity.privateKey is not a secp256k1 key');
     try {
       this.#keys = keys.teeScalar === undefined ? generateP384(modules.random) : p384FromScalar(keyBytes(keys.teeScalar));
     } catch {
-      throw new TypeError('identity.teeScalar is no P-384 scalar');
+      throw new TypeError('identity.teeScalar is not a P-384 scalar');
     }
     this.#info = ENVELOPE_INFO[keys.envelope ?? 'capsule'];
     this.#random = modules.random;

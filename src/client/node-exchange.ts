@@ -168,7 +168,7 @@ export class NodeExchange {
 
   /**
    * What a 404 is worth. One that the node's enclave sealed for this request is its word. From a node that has ever given such a one,
-   * another comes from somebody on the way.
+   * another comes from someone on the way.
    */
   async #judgeAbsence(node: KmsNode, answer: TransportAnswer, nonce: string, signal: AbortSignal): Promise<AttemptError | KmsClientError> {
     if (parseEnvelope(parseJsonOrNull(answer.body)) === null) {
@@ -214,7 +214,7 @@ function refusedBy(status: number, serverCode: ErrorCode, proven: boolean): KmsC
   return new KmsClientError('refused', `the node refused the request: ${status} ${serverCode}`, { status, serverCode, proven });
 }
 
-/** A node that hands out no nonce is not there for us, whatever it says. */
+/** A node that hands out no nonce counts as unavailable, regardless of its answer. */
 function asAttempt(error: AttemptError | KmsClientError): AttemptError {
   return error instanceof AttemptError ? error : new AttemptError('bad_answer', { status: error.status });
 }

@@ -12,7 +12,7 @@ export function aesGcmSeal(key: AeadKey, nonce: Uint8Array, plaintext: Uint8Arra
   return Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
 }
 
-/** Bytes of their own, the caller's to wipe; null when it does not open. */
+/** Fresh bytes, which the caller wipes; null when it does not open. */
 export function aesGcmOpen(key: AeadKey, nonce: Uint8Array, sealed: Uint8Array): Uint8Array | null {
   if (nonce.length !== AEAD_NONCE_BYTES || sealed.length < AEAD_TAG_BYTES) return null;
   const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: AEAD_TAG_BYTES });

@@ -15,7 +15,7 @@ export function encodeBase64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
 }
 
-/** The bytes, in memory of their own and the caller's to wipe; null for what is not their one spelling. */
+/** The bytes, in fresh memory that the caller wipes; null for any text but their one spelling. */
 export function decodeBase64(text: string): Uint8Array | null {
   // Not `Buffer.from(text, ..)`: its small ones lie in a pool beside the bytes of others.
   const bytes = Buffer.alloc(Buffer.byteLength(text, 'base64'));

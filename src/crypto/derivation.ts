@@ -17,7 +17,7 @@ export function deriveKey(masterSecret: Uint8Array, appId: string | number | big
 }
 
 /**
- * The key of the tags in the audit (docs/audit.md). Its salt is no app's, so that no app derives it, and all nodes that hold the secret
+ * The key of the tags in the audit (docs/audit.md). Its salt is not that of any app, so that no app derives it, and all nodes that hold the secret
  * have the same one.
  */
 export function deriveAuditKey(masterSecret: Uint8Array): Uint8Array {

@@ -1,7 +1,7 @@
 /**
  * The envelope's cryptography (protocol.md §3, Envelope): ECDH P-384, salt = both uncompressed points in ascending byte
- * order, then the nonce; HKDF-SHA256; AES-256-GCM. In a running node the enclave API does this; the emulator, apps with
- * keys of their own and tests do it here.
+ * order, then the nonce; HKDF-SHA256; AES-256-GCM. In a running node the enclave API does this; the emulator, apps that
+ * hold their own keys, and tests do it here.
  */
 import type { TeePubkey } from '../domain/ids.ts';
 import type { SealedText } from '../domain/ports.ts';

@@ -1,4 +1,4 @@
-/** JSON from outside: `__proto__` stays an ordinary key, which JSON.parse already grants; what is no JSON throws. */
+/** JSON from outside: `__proto__` stays an ordinary key, which JSON.parse already grants; a text that is not valid JSON throws. */
 
 const BYTE_ORDER_MARK = '\ufeff';
 /** It keeps nothing from one whole text to the next. */
@@ -9,7 +9,7 @@ export function parseJson(text: string): unknown {
   return JSON.parse(text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text) as unknown;
 }
 
-/** A body or an inner text, which must be UTF-8; null for what is no JSON. */
+/** A body or an inner text, which must be UTF-8; null for anything that is not valid JSON. */
 export function parseJsonOrNull(body: Uint8Array | string): unknown {
   try {
     return parseJsonBody(body);
@@ -18,7 +18,7 @@ export function parseJsonOrNull(body: Uint8Array | string): unknown {
   }
 }
 
-/** @throws TypeError when it is no UTF-8; as `parseJson` */
+/** @throws TypeError when it is not valid UTF-8; as `parseJson` */
 export function parseJsonBody(body: Uint8Array | string): unknown {
   return parseJson(typeof body === 'string' ? body : UTF8.decode(body));
 }

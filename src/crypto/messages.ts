@@ -6,7 +6,7 @@ import type { Wallet } from '../domain/ids.ts';
 import { MAX_PEER_NONCE_CHARS } from '../domain/limits.ts';
 import { isBase64 } from './base64.ts';
 
-/** Whoever chooses the nonce chooses what is signed: nothing but a nonce is signed over. null for anything else. */
+/** The party that chooses the nonce chooses what is signed, so only a nonce is signed over. null for anything else. */
 export function readNonce(given: unknown): string | null {
   const usable = typeof given === 'string' && given !== '' && given.length <= MAX_PEER_NONCE_CHARS && isBase64(given);
   return usable ? given : null;

@@ -17,14 +17,14 @@ function walletOfPublicKey(publicKey: Uint8Array): Wallet {
   return `0x${Buffer.from(keccak256Bytes(publicKey.subarray(1)).subarray(12)).toString('hex')}` as Wallet;
 }
 
-/** EIP-191 signers write v as 27 or 28, some as 0 or 1. Everything else is no personal_sign signature. */
+/** EIP-191 signers write v as 27 or 28, some as 0 or 1. Everything else is not a personal_sign signature. */
 function recoveryId(v: number): number | null {
   if (v === 27 || v === 28) return v - 27;
   return v === 0 || v === 1 ? v : null;
 }
 
 /**
- * The wallet that signed, or null when the text is no signature: 65 bytes of hex, `0x` optional. A signature with a high
+ * The wallet that signed, or null when the text is not a signature: 65 bytes of hex, `0x` optional. A signature with a high
  * s is refused: no signer makes one, and its twin would be a second text for the same proof (EIP-2).
  */
 export function recoverEip191(message: string, signature: string): Wallet | null {
@@ -67,7 +67,7 @@ export function signEip191(privateKey: Uint8Array, message: string, firstV: 0 | 
   return signatureText(signDigest(privateKey, eip191Digest(message)), firstV);
 }
 
-/** @throws Error when the 32 bytes are no secp256k1 key */
+/** @throws Error when the 32 bytes are not a secp256k1 key */
 export function walletOfPrivateKey(privateKey: Uint8Array): Wallet {
   return walletOfPublicKey(secp256k1.publicKeyCreate(privateKey, false));
 }

@@ -204,7 +204,7 @@ export class Vault {
   sealMasterSecret(recipientDer: string): SealedSecret {
     const secret = this.#servingSecret();
     const recipient = toDer(recipientDer);
-    if (!isP384PublicKey(recipient)) throw new RefusalError('bad_request', 'ecdh_pubkey is no P-384 key in DER hex');
+    if (!isP384PublicKey(recipient)) throw new RefusalError('bad_request', 'ecdh_pubkey is not a P-384 key in DER hex');
     const ephemeral = generateP384(this.#random);
     try {
       return sealSecret(ephemeral, recipient, this.#random.bytes(AEAD_NONCE_BYTES), secret.bytes);
@@ -213,7 +213,7 @@ export class Vault {
     }
   }
 
-  /** Overwrites everything. Whoever asks afterwards is refused. */
+  /** Overwrites everything. Later calls are refused. */
   wipe(): void {
     for (const hash of this.heldHashes()) this.wipeSecret(hash);
     for (const request of [...this.#requests.keys()]) this.endSecretRequest(request);

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 
 /** Longest line kept; the rest of it is cut. Characters. */
 const MAX_LINE_CHARS = 16 * 1024;
-/** What Node prints around an error that nobody caught: where it was thrown, and its own version. The error itself is said between. */
+/** What Node prints around an uncaught error: where it was thrown, and its own version. The error itself is said between. */
 const STACK_NOISE = /^(?:\s.*|[})\]]|Node\.js v.*)?$/;
 
 export interface CapturedLine {
@@ -32,7 +32,7 @@ export class CapturedOutput {
     return this.#lines.slice(-this.#keepLines);
   }
 
-  /** The last line on standard error since `forgetLastError` that is no part of a stack. */
+  /** The last line on standard error since `forgetLastError` that is not part of a stack. */
   lastError(): string | null {
     return this.#lastError?.text ?? null;
   }

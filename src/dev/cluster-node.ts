@@ -59,7 +59,7 @@ export class ClusterNode {
   readonly visualizerPort: number | null;
   /** As registered. */
   readonly url: string;
-  /** Where the node listens, whatever is registered. */
+  /** Where the node listens, regardless of the registered URL. */
   readonly localUrl: string;
   readonly enclave: EmulatorProcess;
   readonly #environment: Environment;

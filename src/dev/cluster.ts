@@ -170,7 +170,7 @@ export class Cluster {
           KMS_APP_ID: String(KMS_APP_ID),
           KMS_NODE_TICK_SECONDS: String(tickSeconds),
           CHAIN_CONFIRMATIONS: String(CONFIRMATIONS),
-          // Blocks come when somebody asks for them, or faster than the clock: their times say nothing.
+          // Blocks come when they are asked for, or faster than the clock, so their times mean nothing.
           CHAIN_MAX_AGE_SECONDS: '0',
           ...(visualizer === undefined ? {} : { VISUALIZER_PORT: String(visualizerPort), VISUALIZER_COMMAND_TOKEN: visualizer.token }),
           ...this.#options.environment,
@@ -197,7 +197,7 @@ export class Cluster {
   }
 
   async #close(): Promise<void> {
-    // Before anything is waited for: somebody may be about to start a node again.
+    // Before anything is waited for: the user may be about to start a node again.
     for (const node of this.#nodes) node.retire();
     await Promise.all(this.#apps.map((app) => app.close()));
     await Promise.all(this.#nodes.map((node) => node.stop()));

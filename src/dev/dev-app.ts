@@ -6,7 +6,7 @@ import { KMS_APP_ID, type DevChain } from './dev-chain.ts';
 
 const PRIVATE_KEY_BYTES = 32;
 const TEE_SCALAR_BYTES = 48;
-/** Where an app instance listens is nobody's business here, but the registry wants a URL. */
+/** Where an app instance listens does not matter here, but the registry wants a URL. */
 const APP_URL = 'http://127.0.0.1:9';
 
 export interface DevAppOptions {
@@ -76,7 +76,7 @@ export class DevApp {
   }
 }
 
-/** So rarely no key of its curve that nobody will see it: the client would say so. */
+/** It is so rarely not a key of its curve that this can be ignored: the client would report it. */
 function drawHex(bytes: number): string {
   return Buffer.from(systemRandom.bytes(bytes)).toString('hex');
 }

@@ -79,7 +79,7 @@ export class ManagedProcess {
     const limit = pause(timeoutMs);
     try {
       const line = await Promise.race([this.#firstLine, limit.passed]);
-      if (line === undefined) throw new Error(`${this.name} said nothing within ${timeoutMs} ms`);
+      if (line === undefined) throw new Error(`${this.name} printed no line within ${timeoutMs} ms`);
       return line;
     } finally {
       limit.cancel();

@@ -55,7 +55,7 @@ function failed(call: DependencyCall, failure: DependencyError['failure'], how: 
   return new DependencyError(call.dependency, failure, `${nameOf(call)} ${how}`, { call: call.call, endpoint: call.endpoint, ...facts });
 }
 
-/** An HTTP status that is no answer. 4xx is `refused`, a redirect too, all else `unreachable`. @param location of a redirect */
+/** An HTTP status that is not an answer. 4xx is `refused`, a redirect too, all else `unreachable`. @param location of a redirect */
 export function statusFailure(call: DependencyCall, status: number, location?: string | null, retryAfterMs?: number): DependencyError {
   const facts = { status, retryAfterMs: retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, MAX_RETRY_AFTER_MS) };
   if (status >= 300 && status < 400) {
@@ -77,7 +77,7 @@ export function tooLargeAnswer(call: DependencyCall, maxBytes: number): Dependen
 
 /**
  * What came of a call instead of an answer: it was called off, its time is over, or the connection failed.
- * @param isAborted whoever asked has called it off
+ * @param isAborted the caller has cancelled it
  */
 export function noAnswer(call: DependencyCall, thrown: unknown, isAborted: boolean): DependencyError {
   if (thrown instanceof DependencyError) return thrown;

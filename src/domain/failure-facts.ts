@@ -36,7 +36,7 @@ export interface Place {
   readonly line: number;
 }
 
-/** Where in the sources the code stands that a stack says is at a line and column of a file, both from 1; null: nobody knows. */
+/** Where in the sources the code is that a stack places at a line and column of a file, both from 1; null: not known. */
 export type SourceOf = (file: string, line: number, column: number) => Place | null;
 
 /** A checkout runs its sources. */

@@ -34,7 +34,7 @@ export interface ReplicationFigures {
   readonly clockLeadMs: number | null;
   readonly nextTryMs: number | null;
   readonly waitingRetries: number;
-  /** Records that the peer refused for good, by reason. */
+  /** Records that the peer refused permanently, by reason. */
   readonly refused: Readonly<Record<string, number>>;
   /** Records that the peer gave in snapshots and anti-entropy and that were left out here, by reason. */
   readonly leftOut: Readonly<Record<string, number>>;

@@ -1,8 +1,8 @@
 /** Hex texts of any length. */
 
 /**
- * Whether a text is whole bytes in hex: digits of either case, an even number of them, no prefix. The decoder stops at what is
- * no digit, but takes characters beyond one byte for their last eight bits. A regular expression takes ten times as long on the
+ * Whether a text is whole bytes in hex: digits of either case, an even number of them, no prefix. The decoder stops at the first
+ * other character, but takes characters beyond one byte for their last eight bits. A regular expression takes ten times as long on the
  * megabytes of a listing whenever its code was flushed.
  */
 export function isHex(text: string): boolean {

@@ -33,7 +33,7 @@ export const MAX_HELD_KEY_BYTES = 64 * 1024;
 export const MAX_ACK_TIMEOUT_MS = 60_000;
 export const DEFAULT_ACK_TIMEOUT_MS = 5_000;
 
-/** Bytes of a page of a snapshot on the wire, whatever was asked for (protocol.md §10, Pages). */
+/** Bytes of a page of a snapshot on the wire, regardless of what was asked for (protocol.md §10, Pages). */
 export const MAX_SNAPSHOT_PAGE_BYTES = 8 * 1024 * 1024;
 
 /** Bytes of a page that this node asks for: few enough to be taken apart between two requests. */

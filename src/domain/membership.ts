@@ -1,5 +1,5 @@
 /**
- * What the chain says, as data (protocol.md §6): the instances that are members, the chain hash, what became of a
+ * What the chain says, as data (protocol.md §6): the instances that are members, the chain hash, the outcome of a
  * claim, and the three records that authorize an app.
  */
 import type { AppId, Hash32, TeePubkey, Wallet } from './ids.ts';
@@ -64,7 +64,7 @@ export interface ChainView {
   readonly hash: HashReading;
 }
 
-/** What became of one attempt to claim. */
+/** The outcome of one attempt to claim. */
 export type ClaimReport =
   /** The head already shows a hash; nothing was sent. */
   | { readonly kind: 'head_shows'; readonly hash: Hash32 }

@@ -1,5 +1,5 @@
 /**
- * What the edges tell whoever counts, as a port: no room but `observe` knows of metrics, and a node without any tells nobody. Nothing
+ * What the edges report for counting, as a port: no room but `observe` knows of metrics, and a node without metrics counts nothing. Nothing
  * here takes an app, a key or a caller.
  */
 import type { DependencyFailure } from './errors.ts';
@@ -20,7 +20,7 @@ export interface MeteredRequest {
   readonly durationMs: number;
 }
 
-/** What became of an own write at a peer. */
+/** The outcome of an own write at a peer. */
 export type PushVerdict = { readonly kind: 'taken' } | { readonly kind: 'refused'; readonly reason: string };
 
 /** Each is called once for each thing that happened, and must be cheap. */
@@ -32,7 +32,7 @@ export interface Meter {
   enclaveEnded(operation: keyof Enclave, outcome: CallOutcome, durationMs: number): void;
   /** A record that a peer sent was judged. */
   recordJudged(verdict: MergeVerdict): void;
-  /** A peer said what became of an own write. */
+  /** A peer reported the outcome of an own write. */
   recordPushed(verdict: PushVerdict): void;
   /** A broken assumption was counted. @param where as in `FailureLog.note` */
   faulted(where: string): void;

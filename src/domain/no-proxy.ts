@@ -34,7 +34,7 @@ function parseEntry(text: string): Entry {
   return { matches, port };
 }
 
-/** An IPv6 address without brackets has colons of its own. */
+/** An IPv6 address without brackets contains colons. */
 function splitPort(text: string): { readonly target: string; readonly port: number | null } {
   const match = /^(\[[^\]]*\](?:\/\d+)?|[^:]*)(?::(\d{1,5}))?$/.exec(text);
   if (match === null) return { target: text.toLowerCase(), port: null };
@@ -61,7 +61,7 @@ function rangeOf(target: string): ((host: string) => boolean) | null {
 /** A name with all below it; with a dot or `*.` before it what is below alone. */
 function nameOf(target: string): ((host: string) => boolean) | null {
   const name = target.replace(/^\*?\./, '').replace(/\.$/, '');
-  // What looks like an address and is none is no name either.
+  // A text that looks like an address but is not one is not a name either.
   if (name.length > 253 || !NAME.test(name) || /^[\d.]+$/.test(name)) return null;
   const isBelowOnly = name !== target.replace(/\.$/, '');
   return (host) => host.endsWith(`.${name}`) || (!isBelowOnly && host === name);

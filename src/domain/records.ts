@@ -29,7 +29,7 @@ export type MergeRefusal =
   | 'bad_app_id'
   | 'store_full';
 
-/** What became of one record. */
+/** The outcome for one record. */
 export type MergeVerdict =
   | { readonly kind: 'merged' }
   | { readonly kind: 'skipped'; readonly why: MergeSkip }
@@ -41,7 +41,7 @@ export interface Rejection {
   readonly reason: string;
 }
 
-/** What became of each record of a batch: total = merged + skipped + rejected. */
+/** The outcome for each record of a batch: total = merged + skipped + rejected. */
 export interface MergeReport {
   readonly total: number;
   readonly merged: number;
@@ -61,7 +61,7 @@ export interface LocalWrite {
   readonly updatedAtMs: number;
 }
 
-/** An entry of the log of this node's own writes, with the record as it is now, whoever wrote it last. */
+/** An entry of the log of this node's own writes, with the record as it is now, regardless of who wrote it last. */
 export interface OwnWrite {
   readonly appId: string;
   readonly sequenceNumber: number;

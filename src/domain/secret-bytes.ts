@@ -1,6 +1,6 @@
 /**
  * Memory for key bytes. A typed array of up to 64 bytes lies on the heap of the engine, whose collector copies it about and leaves
- * the old places as they are; a small Buffer lies in a pool with others. A view of a buffer of its own stays where it is: what is
+ * the old places as they are; a small Buffer lies in a pool with others. A view that has a buffer to itself stays where it is: what is
  * wiped there is gone.
  */
 

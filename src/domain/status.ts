@@ -99,6 +99,6 @@ export interface PeerStatus {
   readonly waiting_retries: number;
   /** Records that the peer gave and that were left out here, by reason. */
   readonly left_out: Readonly<Record<string, number>>;
-  /** Records that the peer refused for good, by reason. */
+  /** Records that the peer refused permanently, by reason. */
   readonly refused: Readonly<Record<string, number>>;
 }

@@ -77,7 +77,7 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   return app;
 }
 
-/** For a server: what Express cannot route (a target that is no URL) it would answer in HTML; here every error has one form. */
+/** For a server: Express would answer in HTML what it cannot route (a target that is not a URL); here every error has one form. */
 export function listenerOf(app: Express): RequestListener {
   const unrouted = new RefusalError('bad_request', 'the request target is not valid');
   return (request, response) => {

@@ -1,6 +1,6 @@
 /**
  * `POST /.well-known/attestation`: the enclave's attestation document, for who checks from outside what runs here. It is the enclave
- * API's (protocol.md §7), as it comes; of the request its nonce alone goes there. Making one is expensive and nobody proves anything
+ * API's (protocol.md §7), as it comes; of the request its nonce alone goes there. Making one is expensive and no one proves anything
  * for it, so the node asks for one a second, for all callers together.
  */
 import { Router, type RequestHandler } from 'express';

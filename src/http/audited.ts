@@ -1,6 +1,6 @@
 /**
  * What the audit hears of a request (docs/audit.md): once its answer has gone, or its caller. Only callers that have proved who they are
- * are noted, whatever their request came to: strangers could otherwise push out what the audit is for.
+ * are noted, regardless of the outcome of their request: strangers could otherwise push out what the audit is for.
  */
 import type { Response } from 'express';
 import type { AuthenticatedPeer } from '../auth/authenticator.ts';
@@ -47,7 +47,7 @@ function audited<Locals extends SealedLocals>(audit: Audit | null, subjectOf: (k
   };
 }
 
-/** The tag of what was asked for; null for what is no path or key at all. */
+/** The tag of what was asked for; null for anything that is not a path or a key. */
 function targetOf(operation: Operation, inner: Record<string, unknown> | undefined, tagOf: (kind: 'derive' | 'data', text: string) => string | null): string | null {
   const { path, context = '', key } = inner ?? {};
   if (operation !== 'derive') return taggable(key, MAX_HELD_KEY_BYTES) ? tagOf('data', key) : null;

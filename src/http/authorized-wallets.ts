@@ -5,7 +5,7 @@ import type { Wallet } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
 
 const REMEMBERED_MS = 24 * 60 * 60 * 1_000;
-/** Only a registered instance gets in, so a stranger pushes out nobody; the one that has asked least recently goes first. */
+/** Only a registered instance gets in, so a stranger pushes out no one; the one that has asked least recently goes first. */
 const MAX_WALLETS = 20_000;
 
 export class AuthorizedWallets {
@@ -13,7 +13,7 @@ export class AuthorizedWallets {
 
   constructor(modules: { readonly clock: Pick<Clock, 'monotonicMs' | 'nowMs'> }) {
     const elapsed = elapsedMs(modules.clock);
-    // A resolution of 0 keeps the cache from arming a timer of its own.
+    // A resolution of 0 keeps the cache from arming its own timer.
     this.#wallets = new LRUCache({ max: MAX_WALLETS, ttl: REMEMBERED_MS, ttlResolution: 0, perf: { now: () => elapsed() + 1 } });
   }
 

@@ -5,7 +5,7 @@
 import type { RequestHandler } from 'express';
 import { constantTimeEqual, sha256 } from '../crypto/hash.ts';
 
-/** What is longer is no token. */
+/** A longer text is not a token. */
 const BEARER = /^Bearer +([\x21-\x7e]{1,1024})$/i;
 
 export interface TokenOptions {

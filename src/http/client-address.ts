@@ -26,7 +26,7 @@ export function countedClient(text: string, trustsProxies: boolean): CountedClie
   if (simple !== null) return simple;
   const [, six, four] = WITH_PORT.exec(text) ?? [];
   const address = six ?? four ?? text;
-  // Whatever a proxy writes that is no address is one client: it must not make each request another.
+  // Everything a proxy writes that is not an address counts as one client: it must not make each request another client.
   if (!ipaddr.isValid(address)) return { key: 'unknown', factor: 1 };
   const plain = ipaddr.process(address);
   if (!trustsProxies && plain.range() === 'loopback') return { key: 'loopback', factor: SHARED_FACTOR };

@@ -1,5 +1,5 @@
 /**
- * What a browser may send and read (protocol.md §2: CORS preflight passes, whatever the node's state). `x-tee-wallet` is not
+ * What a browser may send and read (protocol.md §2: CORS preflight passes, regardless of the node's state). `x-tee-wallet` is not
  * in it: it names a wallet without any proof, in development, and no page of another origin should speak for one.
  */
 import type { RequestHandler } from 'express';

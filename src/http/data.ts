@@ -87,7 +87,7 @@ export class DataHandlers {
     // Four characters hold three bytes: what is far too long is not decoded.
     if (body.value.length > 4 * Math.ceil(maxValueBytes / 3)) throw tooLarge(maxValueBytes);
     const plaintext = decodeBase64(body.value);
-    if (plaintext === null) throw new RefusalError('bad_request', 'value is no base64');
+    if (plaintext === null) throw new RefusalError('bad_request', 'value is not valid base64');
     if (plaintext.length > maxValueBytes) throw tooLarge(maxValueBytes);
     const stored = vault.sealValue(appId, plaintext);
     plaintext.fill(0);
@@ -137,7 +137,7 @@ export class DataHandlers {
     const { key: wanted, prefix, after, limit: limitText } = readQuery(text, ['key', 'prefix', 'after', 'limit']);
     if (wanted !== undefined) return this.read(appId, wanted);
     if (limitText !== undefined && !/^[1-9]\d{0,8}$/.test(limitText)) {
-      throw new RefusalError('bad_request', 'limit is no whole number from 1');
+      throw new RefusalError('bad_request', 'limit is not a whole number from 1');
     }
     const asked = limitText === undefined ? null : Number(limitText);
     const limit = asked === null ? undefined : Math.min(asked, MAX_LIST_LIMIT);

@@ -6,8 +6,8 @@ import { RefusalError } from '../domain/errors.ts';
 import type { AppId } from '../domain/ids.ts';
 import { DEFAULT_DERIVED_KEY_BYTES, MAX_DERIVE_INFO_BYTES, MAX_DERIVED_KEY_BYTES } from '../domain/limits.ts';
 
-/** A lone surrogate has no UTF-8: replaced, it would give a key that nobody else has. */
-const text = z.string().refine((value) => value.isWellFormed(), 'is no Unicode text');
+/** A lone surrogate has no UTF-8 form. Replaced, it would give a key that no other node derives. */
+const text = z.string().refine((value) => value.isWellFormed(), 'is not valid Unicode text');
 
 export const deriveBody = z
   .object({

@@ -1,4 +1,4 @@
-/** The last middleware: whatever was thrown on the way becomes an answer by the error table, and is logged where it is not the caller's fault. */
+/** The last middleware: any error thrown on the way becomes an answer by the error table, and is logged unless it is the caller's fault. */
 import type { ErrorRequestHandler, Request, Response } from 'express';
 import { InvariantError, RefusalError, type ErrorCode } from '../domain/errors.ts';
 import type { FailureLog } from '../domain/failure-log.ts';

@@ -101,7 +101,7 @@ function authenticateApp({ authenticator, identity, nonces }: AppCallerModules, 
     limits.countProven(counted, proof);
     locals.caller = await authenticator.authorizeApp(proof);
     limits.noteAuthorized(proof);
-    // Saves the caller the way for its next nonce, whatever this request comes to.
+    // Saves the caller a request for its next nonce, regardless of the outcome of this one.
     if (locals.caller.signature !== null && request.headers['x-nova-next-nonce'] === '1') response.setHeader('x-nova-next-nonce', nonces.issue());
     next();
   };

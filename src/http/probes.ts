@@ -32,7 +32,7 @@ export const READY_CHECKS = {
   chain_fresh: ({ chain }) => (chain.isFresh ? null : (chain.failing?.why ?? 'the chain has not been read yet')),
   /** The secret held here is the one whose hash the chain shows. */
   secret_confirmed: ({ view }) => (view.secretConfirmed && view.state !== 'bootstrapping' ? null : reasonOf(view)),
-  /** What the members hold has been taken over, or nobody had it. */
+  /** What the members hold has been taken over, or no member held anything. */
   first_snapshot: ({ view }) => (view.firstSnapshot === 'missing' || (view.secretConfirmed && view.state === 'syncing-secret') ? reasonOf(view) : null),
   /** The enclave API opens envelopes and signs answers. */
   enclave_api: ({ enclave }) => enclave.failing,

@@ -1,5 +1,5 @@
 /**
- * Path and query of a request, decoded once and strictly: URLSearchParams would replace what is no UTF-8, and a key that was
+ * Path and query of a request, decoded once and strictly: URLSearchParams would replace what is not valid UTF-8, and a key that was
  * changed on the way is another key.
  */
 import { RefusalError } from '../domain/errors.ts';
@@ -12,7 +12,7 @@ export function rawQuery(url: string): string {
 
 export type Query = Readonly<Partial<Record<string, string>>>;
 
-/** @throws RefusalError bad_request on what is no percent-encoding of UTF-8 */
+/** @throws RefusalError bad_request when it is not a percent-encoding of UTF-8 */
 export function decodePercent(text: string, what: 'path' | 'query'): string {
   try {
     return decodeURIComponent(text);

@@ -1,6 +1,6 @@
 /**
  * The target of a request in the one form that the routes match (protocol.md §2). A target may be anything that a client can
- * write. A data key stays exactly as it was sent: whoever reads it decodes it once.
+ * write. A data key stays exactly as it was sent: its reader decodes it once.
  */
 import type { RequestHandler } from 'express';
 import { RefusalError } from '../domain/errors.ts';

@@ -1,6 +1,6 @@
 /**
  * Requests of one caller that are under way at once (protocol.md §10, Bounds). More wait in the order in which they came, for a bounded
- * time and in a bounded number, and are refused then. A place that is left passes to the one that waits longest: nobody overtakes.
+ * time and in a bounded number, and are refused then. A place that is left passes to the one that waits longest: no one overtakes.
  */
 import { RefusalError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
@@ -42,7 +42,7 @@ export class RequestsUnderWay {
       this.#callers.set(caller, { underWay: 1, waiting: new Set() });
       return true;
     }
-    // Nobody waits while there is a place.
+    // No one waits while there is a place.
     if (known.underWay >= this.#limits.maxUnderWay) return false;
     known.underWay += 1;
     return true;

@@ -16,7 +16,7 @@ export interface ServerLimits {
   /** Time for a request's headers, and for all of it. Milliseconds. */
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
-  /** Time for an answer that has been made to be taken: an answer that nobody reads holds memory. Milliseconds. */
+  /** Time for an answer that has been made to be taken: an answer that no one reads holds memory. Milliseconds. */
   readonly answerTimeoutMs: number;
   /** How often all of these are looked at. Milliseconds. */
   readonly checkEveryMs: number;
@@ -45,7 +45,7 @@ export interface HttpServer {
   destroy(): void;
 }
 
-/** What is no HTTP is answered in the form of all errors (protocol.md §2), unless an answer is already on its way there. */
+/** Bytes that are not HTTP are answered in the form of all errors (protocol.md §2), unless an answer is already on its way there. */
 function refuseBadRequest(error: NodeJS.ErrnoException, socket: Duplex & { readonly _httpMessage?: ServerResponse | null }): void {
   if (!socket.writable || socket._httpMessage?.headersSent === true) {
     socket.destroy();
@@ -65,7 +65,7 @@ function refuseBadRequest(error: NodeJS.ErrnoException, socket: Duplex & { reado
 function refusalFor({ code }: NodeJS.ErrnoException): RefusalError {
   if (code === 'HPE_HEADER_OVERFLOW') return new RefusalError('payload_too_large', `the headers are longer than ${MAX_HEADER_BYTES} bytes`);
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new RefusalError('bad_request', 'the request took too long to come');
-  return new RefusalError('bad_request', 'this is no valid HTTP request');
+  return new RefusalError('bad_request', 'this is not a valid HTTP request');
 }
 
 export interface ListenOptions {
@@ -117,7 +117,7 @@ export async function listen({ host, port, limits }: ListenOptions, { listener, 
       listener(request, response);
     },
   );
-  // An expectation that nobody knows is ignored (RFC 9110 §10.1.1 leaves the choice).
+  // An unknown expectation is ignored (RFC 9110 §10.1.1 leaves the choice).
   server.on('checkExpectation', (request, response) => void server.emit('request', request, response));
   server.on('connection', (socket) => {
     lingering.watch(socket, () => book.unreadOf(socket));

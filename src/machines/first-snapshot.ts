@@ -26,7 +26,7 @@ export function breakRow(before: FirstSnapshotProgress): FirstSnapshotProgress {
 }
 
 /**
- * What counts for a round that hung or threw: everybody was asked and nobody gave one. Whom the step had reached is lost with
+ * What counts for a round that hung or threw: every member was asked and none gave a snapshot. Whom the step had reached is lost with
  * it, and a round that never counted would keep a node unready for ever by one member that makes it hang.
  * @param members in the membership, this node included
  */

@@ -43,7 +43,7 @@ export interface NodeContext {
   /** Unix milliseconds at which the readiness state was entered. */
   readonly sinceMs: number;
   readonly firstSnapshot: FirstSnapshotProgress;
-  /** The secret that the first snapshot is wanted under: another one begins the store, and with it the snapshot, again. */
+  /** The secret that the first snapshot is wanted under: another secret begins the store and the snapshot again. */
   readonly snapshotUnder: Hash32 | null;
   readonly block: number | null;
   /** When the last good view was read, and of when it is; null before the first. */
@@ -82,7 +82,7 @@ export interface TickContext {
  * waits for the same thing.
  */
 export type ReadinessEvent =
-  /** Not a member, the wrong teePubkey, or nobody can tell. */
+  /** Not a member, the wrong teePubkey, or not known. */
   | { type: 'self.ineligible'; reason: Reason }
   | { type: 'self.eligible' }
   /** The chain could not be read: a ready node serves on by the view that it has, until that is too old (protocol.md §6). */
@@ -108,7 +108,7 @@ export type Verdict = Extract<
 export type NodeEvent =
   | { type: 'node_tick' }
   | SyncTick
-  /** This node wrote a record of its own. */
+  /** This node wrote a record itself. */
   | { type: 'record.written' }
   | ReadinessEvent
   | { type: 'membership.refreshed' }

@@ -51,7 +51,7 @@ export function nodeTickRegion(node: NodeSetup) {
         description: 'Until the next node_tick.',
         on: {
           node_tick: [
-            // What it serves by is too old, whatever the read that follows will say.
+            // The view it serves by is too old, regardless of what the next read shows.
             { guard: 'viewIsOutdated', target: 'readingChain', actions: ['startTick', raise({ type: 'chain.outdated', reason: stale })] },
             { target: 'readingChain', actions: 'startTick' },
           ],
@@ -141,7 +141,7 @@ export function nodeTickRegion(node: NodeSetup) {
       },
 
       claimingHash: {
-        description: 'Step 3, zero: one try to claim. The node waits on, whatever became of it.',
+        description: 'Step 3, zero: one try to claim. The node waits on, regardless of the outcome.',
         invoke: {
           src: 'claimHash',
           id: 'claimHash',

@@ -1,10 +1,10 @@
-/** What a reason means, and what to look at, for whoever sees a node wait. */
+/** What a reason means, and what to look at, for an operator who sees a node wait. */
 import { REASONS, type ReasonText } from '../domain/reasons.ts';
 
 export const REASON_NOTES: Readonly<Record<ReasonText, string>> = {
   [REASONS.initializing]: 'The node has just become eligible, or has just started: the tick under way says more.',
   [REASONS.peerCacheRefreshFailed]: 'The membership cannot be read: look at the RPC and the addresses of the contracts.',
-  [REASONS.selfNotInNodeList]: 'The wallet of this enclave is no member: look at its instance, version and app in the registry.',
+  [REASONS.selfNotInNodeList]: 'The wallet of this enclave is not a member: look at its instance, version and app in the registry.',
   [REASONS.cannotReadLocalTeePubkey]: 'The enclave does not say who it is: look at the enclave API.',
   [REASONS.teePubkeyMismatch]: 'The enclave has booted since it was registered: the registry must learn its new key.',
   [REASONS.cannotReadHash]: 'The hash of the master secret cannot be read: look at the RPC and the address of KMSRegistry.',

@@ -48,7 +48,7 @@ export type SecretLife = SecretStage & {
 
 export interface StoreOrigin {
   readonly secret: Hash32;
-  /** This process claimed that hash: nobody can have written under it before. */
+  /** This process claimed that hash: no one can have written under it before. */
   readonly claimedHere: boolean;
 }
 
@@ -73,7 +73,7 @@ export type SecretEffect =
   | { readonly kind: 'set_aside'; readonly hash: Hash32 }
   | { readonly kind: 'wipe'; readonly hash: Hash32 }
   | { readonly kind: 'install'; readonly hash: Hash32 }
-  /** Nobody can read its values any more. */
+  /** No one can read its values any more. */
   | { readonly kind: 'empty_store' }
   | { readonly kind: 'make_candidate' }
   /** Does it still show the claim? */
@@ -182,7 +182,7 @@ function onClaimDue(life: SecretLife): SecretStep {
   }
 }
 
-/** One candidate for each process and each reset: one that comes late is not needed. One that is known is no fresh secret. */
+/** One candidate for each process and each reset: one that comes late is not needed. A known one is not a fresh secret. */
 function onCandidate(life: SecretLife, secret: KnownSecret): SecretStep {
   if (knownSecrets(life).some(({ hash }) => hash === secret.hash)) return unchanged(life);
   if (life.stage !== 'none') return { life, effects: [{ kind: 'wipe', hash: secret.hash }] };

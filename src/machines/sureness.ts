@@ -1,15 +1,15 @@
 /**
  * When a node may say that a key is absent (protocol.md §10, "404 means absent"), as a pure reducer. Callers make new secrets by one
- * node's 404, and a store starts empty: until it certainly holds what the others hold, the node says nothing of what it lacks.
+ * node's 404, and a store starts empty: until it certainly holds what the others hold, the node gives no answer about what it lacks.
  *
  * Events are observations: what members say of themselves, and what was merged of them. A node is sure, until its store begins again,
  * once one of these holds:
  *
- *   claimed       it claimed the hash itself and has handed the secret to nobody yet: nobody can have written before
+ *   claimed       it claimed the hash itself and has handed the secret to no one yet: no one can have written before
  *   alone         it is the only member
  *   sure_members  everything of a sure member was merged while that member said so, and of a second one where another says so as
  *                 well: one member alone could call an empty store complete
- *   all_members   everything of every other member was merged, whatever those say
+ *   all_members   everything of every other member was merged, regardless of what those say
  *   in_vain       it has asked for an hour
  *
  * "Everything" leaves nothing out for want of time or room. A comparison of digests that came to its end counts like a snapshot.
@@ -52,7 +52,7 @@ export interface Sureness {
   readonly members: ReadonlyMap<Wallet, MemberFacts> | null;
 }
 
-/** `store`: the own one that what happened is about. Another has begun since: it says nothing of that. */
+/** `store`: the node's own store that the event is about. Once another has begun, the event is ignored. */
 export type SurenessEvent =
   | { readonly type: 'store.began'; readonly store: StoreId }
   /** The hash that the store is under was claimed by this process. */
@@ -144,7 +144,7 @@ function isMergedWhileSure({ merged }: MemberFacts): boolean {
   return merged === 'while_sure';
 }
 
-/** It says that it is sure, or nobody knows yet. */
+/** It says that it is sure, or that is not known yet. */
 function mayBeSure({ word, merged }: MemberFacts): boolean {
   return merged !== 'while_sure' && word !== 'unsure' && word !== 'mute';
 }

@@ -2,7 +2,7 @@
  * How old the last good view of the chain is, and what that forbids (protocol.md §6, Freshness). Pure.
  *
  * A view's age counts from its block's time, by the later of the wall clock and that time plus monotonic time since it was read: a
- * clock that is set back makes no view younger. On a chain that mines on demand the time of a block says nothing: there
+ * clock that is set back makes no view younger. On a chain that mines on demand the time of a block is meaningless: there
  * `CHAIN_MAX_AGE_SECONDS` is 0, and the age counts from the read.
  */
 

@@ -1,6 +1,6 @@
 /**
  * The audit of a node (docs/audit.md): joins its trail, its checkpoints and what it hears besides requests. There is none, and nothing
- * is kept, when no token is set: nobody could read it.
+ * is kept, when no token is set: no one could read it.
  */
 import { Checkpoints } from '../audit/checkpoints.ts';
 import { AUDIT_LIMITS, AuditTrail } from '../audit/trail.ts';
@@ -56,7 +56,7 @@ export class NodeAudit {
     this.#noteOwn({ operation, wallet: from, target: hash, outcome: 'ok' });
   }
 
-  /** A chain whose claims are noted, whatever they come to. */
+  /** A chain whose claims are noted, regardless of their outcome. */
   noting(chain: NodeJobsModules['chain']): NodeJobsModules['chain'] {
     return {
       readHeadHash: (signal) => chain.readHeadHash(signal),

@@ -67,7 +67,7 @@ export interface ComposedNode {
   readonly appOptions: AppOptions;
   readonly appModules: AppModules;
   readonly actor: Actor<NodeMachine>;
-  /** For whoever watches a node from outside, such as a simulation that holds it against its rules. */
+  /** For a watcher outside the node, such as a simulation that checks it against its rules. */
   readonly inside: NodeInside;
   readiness(): ReadinessView;
   /** Starts the machine: the first node_tick begins at once. */
@@ -98,7 +98,7 @@ export interface NodeInside {
   readonly sureness: SurenessKeeper;
 }
 
-/** Whoever watches a node at work, besides its actor. */
+/** A watcher of a node at work, besides its actor. */
 export interface NodeWatcher {
   readonly watchSyncTick: WatchSyncTick;
 }

@@ -1,6 +1,6 @@
 /**
  * The enclave API as this node finds it: passes every call on, and remembers whether the API answers, for `/readyz`. One failed call
- * among many is no outage: traffic would be taken from a node that serves.
+ * among many is not an outage: traffic would be taken from a node that serves.
  */
 import { DeadlineError } from '../domain/deadline.ts';
 import { DependencyError, type DependencyFailure } from '../domain/errors.ts';
@@ -76,7 +76,7 @@ export class EnclaveWatch implements Enclave {
     } catch (error) {
       const outcome = outcomeOf(error, signal);
       meter?.enclaveEnded(operation, outcome, clock.monotonicMs() - startedMs);
-      // To refuse is to answer; a call that was called off says nothing.
+      // A refusal is an answer; a cancelled call shows nothing.
       if (outcome === 'refused') this.#noteAnswer();
       else if (outcome !== 'aborted') this.#noteFailure(describeFailure(outcome === 'timeout' && signal?.aborted === true ? signal.reason : error));
       throw error;

@@ -104,7 +104,7 @@ export class NodeJobs {
     });
   }
 
-  /** Step 1: what the chain does not show serves no more from here on, whatever becomes of the tick. */
+  /** Step 1: a secret that the chain does not show stops serving here, regardless of how the tick ends. */
   async readChain(signal: AbortSignal): Promise<ChainFacts | ChainFailure> {
     const view = await this.#modules.chainWatch.readForTick(signal);
     if (view.hash.kind === 'unreadable') return { failed: reason(REASONS.cannotReadHash, view.hash.detail) };

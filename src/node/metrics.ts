@@ -1,5 +1,5 @@
 /**
- * The metrics of one node, joined with it: loaded only when somebody may read them (`METRICS_TOKEN_SHA256`, `METRICS_PORT`). A node
+ * The metrics of one node, joined with it: loaded only when someone may read them (`METRICS_TOKEN_SHA256`, `METRICS_PORT`). A node
  * without them pays nothing, and none of this is needed to run one.
  */
 import process from 'node:process';
@@ -18,7 +18,7 @@ export interface MeteredNode {
   readonly meter: Meter;
   /** For the main port; undefined without `METRICS_TOKEN_SHA256`. */
   readonly route: MetricsModules | undefined;
-  /** Before the node is started. A port that is taken is no reason for a node not to serve. */
+  /** Before the node is started. A taken port must not keep a node from serving. */
   start(node: ComposedNode): Promise<void>;
   close(): Promise<void>;
 }

@@ -25,7 +25,7 @@ export interface NodeRecordOptions {
 export interface NodeRecordModules {
   /** The node's own. */
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
-  /** The time of day of whoever reads; the node's when absent. Milliseconds. */
+  /** The reader's time of day; the node's when absent. Milliseconds. */
   readonly nowMs?: () => number;
   /** From the node's time of day to the reader's. */
   readonly readerMs?: (nodeMs: number) => number;

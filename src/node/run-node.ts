@@ -63,7 +63,7 @@ async function visualizerOf(config: Config, log: Log): Promise<NodeVisualizer | 
   return createNodeVisualizer({ ...config, visualizerPort }, { clock: systemClock, random: systemRandom, log: log.child('visualizer') });
 }
 
-/** Null when nobody may read them: then nothing of them is loaded either. */
+/** Null when no one may read them; then they are not loaded either. */
 async function meteredNodeOf(config: Config, log: Log): Promise<MeteredNode | null> {
   if (config.metricsTokenHash === undefined && (config.metricsPort ?? 0) === 0) return null;
   const { createMeteredNode } = await import('./metrics.ts');

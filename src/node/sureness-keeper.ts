@@ -34,7 +34,7 @@ export class SurenessKeeper implements SureListener {
     return this.hasBecomeSure() && !this.#modules.isStale();
   }
 
-  /** Stale or not: nobody has to be asked any more. */
+  /** Stale or not: no member has to be asked any more. */
   hasBecomeSure(): boolean {
     return isSure(this.#state) && this.#state.store === this.#modules.storeId();
   }

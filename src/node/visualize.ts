@@ -1,5 +1,5 @@
 /**
- * The visualiser of one node, on a loopback port of its own (`VISUALIZER_PORT`). Loaded only when it is asked for: a node
+ * The visualiser of one node, on its own loopback port (`VISUALIZER_PORT`). Loaded only when it is asked for: a node
  * without one pays nothing for it.
  */
 import type { Config } from '../config/settings.ts';
@@ -12,14 +12,14 @@ import { serveVisualizer } from '../visualizer/server.ts';
 import type { ComposedNode, NodeWatcher } from './compose-node.ts';
 import { NodeRecord } from './node-record.ts';
 
-/** Between two looks at the figures about peers, while somebody reads. Milliseconds. */
+/** Between two looks at the figures about peers, while someone reads. Milliseconds. */
 const FIGURES_EVERY_MS = 1_000;
 const NAME_BYTES = 6;
 /** There is one. */
 const SOURCE = 'node';
 
 export interface NodeVisualizer extends NodeWatcher {
-  /** Before the node is started. A port that is taken is no reason for a node not to serve. */
+  /** Before the node is started. A taken port must not keep a node from serving. */
   start(node: ComposedNode): Promise<void>;
   /** The node takes no new requests, and finishes those under way. */
   noteStopping(): void;
@@ -64,7 +64,7 @@ export function createNodeVisualizer(
   };
 }
 
-/** The two jobs, for whoever has `VISUALIZER_COMMAND_TOKEN`; the page does not. */
+/** The two jobs, for a caller that has `VISUALIZER_COMMAND_TOKEN`; the page does not have it. */
 function commandsOf({ visualizerCommandToken }: Config, { actor }: ComposedNode): Commands | undefined {
   if (visualizerCommandToken === undefined) return undefined;
   return {

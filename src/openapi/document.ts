@@ -2,7 +2,7 @@
  * The OpenAPI 3.1 document of a node, made from the schemas that its bodies are parsed with.
  *
  * A body under `/kms` and `/sync` is an envelope, and that is what the document says of it: the text inside is encrypted, and no tool of
- * OpenAPI can look into it. Inner bodies are schemas of their own among the components, so that types can be made of them as of any
+ * OpenAPI can look into it. Inner bodies are separate schemas among the components, so that types can be made of them as of any
  * other; an envelope names the one inside it by the extension `x-nova-inner`.
  */
 import { z } from 'zod';

@@ -37,7 +37,7 @@ export class CachedNovaRegistry implements AppRegistry {
     this.#reader = modules.reader;
     this.#clock = modules.clock;
     const elapsed = elapsedMs(modules.clock);
-    // A resolution of 0 keeps the cache from arming a timer of its own.
+    // A resolution of 0 keeps the cache from arming its own timer.
     this.#records = new LRUCache({ max: MAX_WALLETS, ttlResolution: 0, perf: { now: () => elapsed() + 1 } });
   }
 

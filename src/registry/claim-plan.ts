@@ -3,7 +3,7 @@
  * bounds. What the RPC suggests as a tip may be absurd, so a cap binds. A claim of ours that still waits is left alone for a
  * while, then replaced under the same nonce; one that was refused for its price is raised by an eighth at each further try, until
  * it is taken or the cap is reached. From the cap on, tries begin again with fresh fees: the pool may have forgotten what was in the
- * way, and a node that gave up for good would never claim.
+ * way, and a node that gave up permanently would never claim.
  */
 
 /** Gas limit of a claim. */

@@ -117,7 +117,7 @@ export class ClaimSender {
     const shown = await this.readHeadHash(signal);
     if (shown !== ZERO_HASH) return { kind: 'head_shows', hash: shown };
     const wallet = await this.#enclave.address(signal);
-    // Nonces and fees of another wallet say nothing about this one.
+    // Nonces and fees of another wallet do not apply to this one.
     if (this.#last?.wallet !== wallet) this.#last = null;
     const facts = await this.#readFacts(wallet, signal);
     // Of a backend that is behind, which shows zero for what was claimed since.
@@ -245,7 +245,7 @@ export class ClaimSender {
     } catch (error) {
       if (error instanceof DependencyError) {
         if (error.failure === 'aborted') throw error;
-        // An answer that did not come says nothing about the transaction: wait for what the head shows.
+        // A missing answer does not show what happened to the transaction: wait for what the head shows.
         return error.failure === 'refused' || (error.status !== undefined && error.status < 0) ? 'refused' : 'taken';
       }
       const said = error instanceof BaseError ? (error.walk() as { readonly message?: unknown }).message : null;

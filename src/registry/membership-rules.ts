@@ -35,7 +35,7 @@ const MAX_URL_CHARS = 2_048;
 /** Why a URL is of no use, or null when it is good. */
 function urlFault(text: string, inEnclave: boolean): string | null {
   if (text.length > MAX_URL_CHARS) return 'URL is too long';
-  // What a URL parser would quietly repair is no valid URL.
+  // A text that a URL parser would quietly repair is not a valid URL.
   if (/[\s\\]/.test(text) || !/^https?:\/\/[^/]/i.test(text)) return 'URL is not valid';
   if (!URL.canParse(text)) return 'URL is not valid';
   const url = new URL(text);

@@ -16,7 +16,7 @@ export interface HttpAnswer {
   readonly text: string;
 }
 
-/** A JSON-RPC error. The message is the RPC's own: it is looked at, and shown to nobody. */
+/** A JSON-RPC error. The message is the RPC's own: it is looked at, and shown to no one. */
 export interface RpcErrorAnswer {
   readonly code: number;
   readonly message: string;
@@ -35,7 +35,7 @@ const isText = (form: RegExp): Form => (result) => typeof result === 'string' &&
 const isQuantity = isText(/^0x[0-9a-f]{1,64}$/i);
 const isData = isText(/^0x(?:[0-9a-f]{2})*$/i);
 
-/** The form of a result by its method (execution-apis, JSON-RPC): a bad backend answers `0x` to whatever it is asked. */
+/** The form of a result by its method (execution-apis, JSON-RPC): a bad backend answers `0x` to anything it is asked. */
 const FORMS: Readonly<Record<string, Form>> = {
   eth_chainId: isQuantity,
   eth_blockNumber: isQuantity,

@@ -44,7 +44,7 @@ export interface RpcCallerModules {
   readonly onTry?: Meter['rpcEnded'] | undefined;
 }
 
-/** Whether an error of the RPC answers a question, where it is no revert. */
+/** Whether an error of the RPC answers a question, where it is not a revert. */
 export type IsAnswer = (error: RpcErrorAnswer) => boolean;
 
 const NO_ERROR_IS: IsAnswer = () => false;

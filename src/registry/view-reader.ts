@@ -1,12 +1,12 @@
 /**
  * The view of the chain that one node_tick works with (protocol.md §6): membership and chain hash, all at one block
- * CHAIN_CONFIRMATIONS behind the head, in three round trips whatever the number of instances (§9.11):
+ * CHAIN_CONFIRMATIONS behind the head, in three round trips regardless of the number of instances (§9.11):
  *
  *   1  the head's number and the chain's id; beside it the list of instances at the head, as a hint of whom trip 2 should ask for
  *   2  the chain's id again; at the pinned block: its time, the list, the chain hash, and the instances hinted at
  *   3  at the pinned block: the versions of those, and instances that the hint lacked
  *
- * One trip more is made where the pinned block lists an instance that nobody hinted at and whose version no other shares: rare,
+ * One trip more is made where the pinned block lists an instance that no hint named and whose version no other shares: rare,
  * and better than to drop a member for a tick. A head that is too far back is asked for again: a balancer has other backends.
  */
 import type { Hex } from 'viem';
@@ -80,7 +80,7 @@ export class ViewReader {
     return this.#seen.highest ?? 0n;
   }
 
-  /** @throws DependencyError when it cannot be read: a failed refresh is no empty list (§9.18) */
+  /** @throws DependencyError when it cannot be read: a failed refresh is not an empty list (§9.18) */
   async readView(signal: AbortSignal): Promise<ChainView> {
     const { block, head, chainId, hinted } = await this.#readHead(signal);
     const first = await this.#rpc.trip(signal, (trip) => this.#readListed(trip, { hinted, block, chainId }));
@@ -125,7 +125,7 @@ export class ViewReader {
       client.getChainId(),
       views.readMany(calls, block),
     ]);
-    // A head of another chain would be the highest block for good: no view goes back behind it.
+    // A head of another chain would be the highest block permanently: no view goes back behind it.
     if (chainIdNow !== chainId) throw this.#failure(`shows the chain ${chainId} in one answer and ${chainIdNow} in the next: its backends are of different chains`);
     if (header.number !== block) throw this.#failure('gave another block than the one asked for');
     const instances = new Map(hinted.map((wallet, index) => [wallet, rest[index]!]));
@@ -145,7 +145,7 @@ export class ViewReader {
     if (unshared.length > 0) await this.#readUnsharedVersions(unshared, found, block, signal);
   }
 
-  /** The rare trip: versions that only instances have which nobody hinted at. */
+  /** The rare trip: versions that belong only to instances that no hint named. */
   async #readUnsharedVersions(ids: readonly bigint[], found: Found, block: bigint, signal: AbortSignal): Promise<void> {
     const results = await this.#rpc.trip(signal, ({ views }) => views.readMany(ids.map((id) => this.#versionCall(id)), block));
     ids.forEach((id, index) => found.versions.set(id, results[index]!));

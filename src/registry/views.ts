@@ -1,6 +1,6 @@
 /**
  * Views of contracts, many in one round trip and all at one block. A view that fails is that view's failure; an RPC that fails is
- * a DependencyError. A contract's revert is an answer; what says nothing (no bytes, a bare revert, bytes of another form) may be
+ * a DependencyError. A contract's revert is an answer; an empty answer (no bytes, a bare revert, bytes of another form) may be
  * a bad backend's word and is asked for again first.
  */
 import { BaseError, ContractFunctionExecutionError, RpcRequestError, type Abi, type Hex, type PublicClient } from 'viem';
@@ -13,7 +13,7 @@ export const MULTICALL3 = '0xca11bde05977b3631167028862be2a173976ca11';
 const CALLS_PER_MULTICALL = 200;
 /** Views in one deployless call: nodes refuse to return more than 24,576 bytes from a constructor (EIP-170). */
 const CALLS_PER_DEPLOYLESS = 12;
-/** How often a view is asked for that says nothing: of two backends one may be bad, and six bad answers in a row are rare. */
+/** How often a view is asked for that gets an empty answer: of two backends one may be bad, and six bad answers in a row are rare. */
 const ASKED = 6;
 /** How often many views are asked for at once before they are one by one. */
 const ASKED_AT_ONCE = 4;
@@ -29,7 +29,7 @@ export interface ViewCall {
 export type ViewResult = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly why: ViewFault };
 /**
  * `reverted`: the contract's answer. `empty`: the call returned nothing, as from an address without a contract. That and
- * `undecodable` are no answers.
+ * `undecodable` are not answers.
  */
 export type ViewFault = 'empty' | 'reverted' | 'undecodable';
 
@@ -41,7 +41,7 @@ export interface MulticallSupport {
   refusesDeployless: boolean;
 }
 
-/** `bare`: it says nothing beside that. */
+/** `bare`: it gives no reason. */
 type Failed = { readonly ok: false; readonly why: ViewFault; readonly bare: boolean };
 
 /** An error of the RPC that is an answer. */

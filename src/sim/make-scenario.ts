@@ -16,7 +16,7 @@ export interface ScenarioOptions {
 }
 
 const HOUR_MS = 3_600_000;
-/** No fault before: the first claim is a story of its own, and part of the seeds begin with one. */
+/** No fault before: the first claim is tested by itself, and part of the seeds begin with one. */
 const QUIET_START_MS = 5_000;
 /** Keys of one app that are written again and again. */
 const KEYS = 40;

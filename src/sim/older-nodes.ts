@@ -29,7 +29,7 @@ export class OlderNodes {
     return this.#nodes.length;
   }
 
-  /** @returns null when there are enough; it runs, and is registered by whoever adds it */
+  /** @returns null when there are enough; it runs, and the caller that adds it registers it */
   add(): OlderNode | null {
     if (this.#nodes.length >= MAX_OLDER) return null;
     const { seed, timeline, chain, network, apps, history } = this.#modules;

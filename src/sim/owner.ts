@@ -6,7 +6,7 @@ import type { Simulation } from './simulation.ts';
 const OWNER_LOOKS_MS = 30_000;
 const OWNER_PATIENCE = 3;
 
-/** Where nobody holds the secret that the chain shows, the owner resets the hash after a while, so that the cluster can begin again. */
+/** Where no node holds the secret that the chain shows, the owner resets the hash after a while, so that the cluster can begin again. */
 export function watchAsOwner(simulation: Simulation): void {
   let missing = 0;
   const look = (): void => {

@@ -1,6 +1,6 @@
 /**
  * After the faults: everything is as it should be again, and the cluster must find its way back by itself, soon. Every honest
- * eligible node is ready, or all of them say that nobody holds the secret; then all stores are equal and nothing is left to
+ * eligible node is ready, or all of them say that no one holds the secret; then all stores are equal and nothing is left to
  * do.
  */
 import { ZERO_HASH } from '../domain/ids.ts';
@@ -36,7 +36,7 @@ export class Recovery {
     }
   }
 
-  /** Instances are as their owners want them, every process runs, nobody lies but by saying nothing. */
+  /** Instances are as their owners want them, every process runs, and no member lies, except by silence. */
   #mend(): void {
     const simulation = this.#simulation;
     const { chain, faults, network, nodes } = simulation;
@@ -75,7 +75,7 @@ export class Recovery {
   async #becomeReady(): Promise<boolean> {
     const simulation = this.#simulation;
     const { chain, config } = simulation;
-    const invariant = 'every node is ready again, or says that nobody holds the secret';
+    const invariant = 'every node is ready again, or says that no one holds the secret';
     const timeoutMs = TICKS * config.nodeTickMs + CONFIRMATIONS * BLOCK_MS;
     for (let waitedMs = 0; waitedMs <= timeoutMs; waitedMs += LOOK_MS) {
       if (this.#honest().every((life) => life.node.readiness().state === 'ready')) break;

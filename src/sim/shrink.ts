@@ -1,5 +1,5 @@
 /**
- * Makes a failing scenario small: whatever can go without the same rule holding again goes, halves first, then smaller and
+ * Makes a failing scenario small: it removes each part without which the same rule is still broken, halves first, then smaller and
  * smaller parts (delta debugging, Zeller and Hildebrandt 2002); then fewer nodes, shorter faults, fewer apps.
  */
 import { nodeName, type Scenario, type Step } from './scenario.ts';

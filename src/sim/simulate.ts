@@ -25,7 +25,7 @@ export interface SimulationResult {
   readonly simulatedMs: number;
   readonly events: number;
   readonly writes: number;
-  /** Writes of which nobody lived on. */
+  /** Writes that no living node holds any more. */
   readonly lost: number;
   /** How often each kind of fault took effect. */
   readonly injected: Readonly<Record<string, number>>;

@@ -184,7 +184,7 @@ export class Simulation implements LifeListener, FaultScene {
       throw new Error(`no such step: ${issue?.path.join('.') ?? ''} ${String(step[String(issue?.path[0])])}: see src/sim/scenario.ts`);
     }
     const { data } = read;
-    // A step of a scenario may be about a node that did not join; whoever writes one here means one that is there.
+    // A step of a scenario may name a node that did not join; a caller here names one that did.
     const isNew = data.do === 'fault' && data.kind === 'node joins';
     if (data.node !== '' && !isNew) this.node(data.node);
     if (data.do === 'fault' && data.other !== '') this.node(data.other);
@@ -236,7 +236,7 @@ export class Simulation implements LifeListener, FaultScene {
     return true;
   }
 
-  /** One instance more; it runs and is registered by whoever adds it. */
+  /** One instance more; it runs, and the caller that adds it registers it. */
   addNode(): SimNode {
     const { timeline, chain, network, seed } = this;
     const place = this.nodes.size;

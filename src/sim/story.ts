@@ -28,7 +28,7 @@ export interface Story {
   readonly commands: readonly StoryCommand[];
 }
 
-/** A command that nobody can carry out. */
+/** A command that cannot be carried out. */
 class StoryError extends Error {}
 
 export function parseStory(text: string): Story {
@@ -60,7 +60,7 @@ const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h:
 
 function duration(text: string | undefined): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text ?? '');
-  if (match === null) throw new StoryError(`${text ?? 'nothing'} is no duration such as 20s`);
+  if (match === null) throw new StoryError(`${text ?? 'nothing'} is not a duration such as 20s`);
   return Number(match[1]) * UNITS[match[2]!]!;
 }
 
@@ -114,7 +114,7 @@ class Player {
         await new Recovery(simulation).run();
         return [...this.#changes(), simulation.violation === null ? 'recovered' : 'not recovered'];
       default:
-        throw new StoryError(`nobody knows the command ${name}`);
+        throw new StoryError(`unknown command ${name}`);
     }
   }
 
@@ -152,7 +152,7 @@ class Player {
   #fault(words: readonly string[]): void {
     const places = ['on', 'towards', 'for', 'at'].map((word) => words.indexOf(word)).filter((at) => at >= 0);
     const kind = words.slice(0, Math.min(words.length, ...places)).join(' ');
-    if (!(FAULT_KINDS as readonly string[]).includes(kind)) throw new StoryError(`nobody knows the fault ${kind}`);
+    if (!(FAULT_KINDS as readonly string[]).includes(kind)) throw new StoryError(`unknown fault ${kind}`);
     const after = (word: string): string | undefined => (words.includes(word) ? words[words.indexOf(word) + 1] : undefined);
     this.#simulation!.apply({
       do: 'fault',
@@ -164,7 +164,7 @@ class Player {
     });
   }
 
-  /** `put NODE KEY VALUE app=0 acks=1 ttl=5s &`; with `&` nobody waits for the answer. */
+  /** `put NODE KEY VALUE app=0 acks=1 ttl=5s &`; with `&` no one waits for the answer. */
   async #ask(what: RequestStep['do'], words: readonly string[]): Promise<string[]> {
     const options = new Map(words.filter((word) => /^(?:app|acks|ttl|bytes)=/.test(word)).map((word) => [word.split('=')[0]!, word.split('=')[1]!]));
     const waits = !words.includes('&');
@@ -187,7 +187,7 @@ class Player {
     if (answer === null) return [outcome];
     if (what === 'get') return [Buffer.from(answer['value'] as Uint8Array).toString()];
     if (what === 'list') return [(answer['keys'] as readonly string[]).join(' ')];
-    // The key itself is nobody's to see; whether two are the same is.
+    // The key itself is not shown.
     if (what === 'derive') return [`key of ${(answer['key'] as Uint8Array).length} bytes`];
     return [typeof answer['acks'] === 'number' ? `${outcome}, on ${answer['acks']} more` : outcome];
   }
@@ -197,7 +197,7 @@ class Player {
     const show = (hash: string): string => {
       if (hash === ZERO_HASH) return 'no hash';
       const holders = [...nodes.values()].filter(({ life }) => life?.node.inside.vault.servingHash() === hash || life?.node.inside.secret.claimableHash() === hash);
-      return holders.length === 0 ? 'a hash that nobody can answer for' : `the hash of what ${holders.map(({ name }) => name).join(', ')} ${holders.length === 1 ? 'holds' : 'hold'}`;
+      return holders.length === 0 ? 'a hash that no one can answer for' : `the hash of what ${holders.map(({ name }) => name).join(', ')} ${holders.length === 1 ? 'holds' : 'hold'}`;
     };
     return `head: ${show(chain.headState.hash)}; ${CONFIRMATIONS} blocks deep: ${show(chain.deepState.hash)}`;
   }

@@ -1,5 +1,5 @@
 /**
- * What happened, line by line: the same seed gives the same lines, byte for byte. All of it goes to whoever wants it, the last
+ * What happened, line by line: the same seed gives the same lines, byte for byte. All of it goes to the sink, if there is one; the last
  * lines are kept for a failure, and a digest over all of it is kept always.
  */
 import { createHash } from 'node:crypto';
@@ -13,7 +13,7 @@ export class Trace {
   readonly #last: string[] = [];
   lines = 0;
 
-  /** @param sink takes each line without its end; null: nobody wants all of it */
+  /** @param sink takes each line without its end; null: the whole is not wanted */
   constructor(sink: ((line: string) => void) | null) {
     this.#sink = sink;
   }

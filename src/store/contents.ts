@@ -1,6 +1,6 @@
 /**
  * All that a store holds: the apps, each with its records, and the counts and digests over all of them. After every change the
- * counts are those of the records, and each change costs the same whatever is held.
+ * counts are those of the records, and each change costs the same regardless of what is held.
  */
 import { recordDigest } from '../crypto/record-digest.ts';
 import type { StoreTotals } from '../domain/figures.ts';

@@ -1,6 +1,6 @@
 /**
  * Digests for comparing stores (protocol.md §10, Comparison): of the 256 buckets of an app, of an app, of all. A bucket's is
- * the XOR over its records, so that each change costs the same whatever the bucket holds.
+ * the XOR over its records, so that each change costs the same regardless of what the bucket holds.
  */
 import { sha256 } from '../crypto/hash.ts';
 import { digestText } from '../crypto/record-digest.ts';

@@ -31,7 +31,7 @@ export class LeftOut {
     else this.#keys.set(id, Math.max(known ?? 0, updatedAtMs));
   }
 
-  /** What is held of a key by now: an earlier record than the one that was left out says nothing of that. */
+  /** What is held of a key by now: a record earlier than the one that was left out does not count. */
   settle(appId: string, { key, updatedAtMs }: KeyedTime): void {
     if (this.#keys.size === 0) return;
     const id = keyIdOf(appId, key);

@@ -31,7 +31,7 @@ export class LocalWrites {
   readonly #modules: LocalWritesModules;
   readonly #storeId: StoreId;
   #clockKey = '';
-  /** In place of the store's id, where somebody has forged counts of the own key. */
+  /** In place of the store's id, where someone has forged counts of the own key. */
   #spareId: StoreId | null = null;
 
   constructor(storeId: StoreId, modules: LocalWritesModules) {
@@ -59,7 +59,7 @@ export class LocalWrites {
   /**
    * The clock key under which a write is later than a held clock, on every node (protocol.md §10, A forged count). Where that has
    * more of the own key than was issued, a member forged it, and others may hold more of it still: another key is used, which
-   * nobody could know before.
+   * no one could know before.
    */
   #keyOver(heldClock: VectorClock, lastSequenceNumber: number): string {
     const isForged = (clockKey: string): boolean => countOf(heldClock, clockKey) > lastSequenceNumber;

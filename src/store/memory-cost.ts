@@ -7,7 +7,7 @@ import type { StoredRecord } from './record.ts';
 import { clockEntries } from './vector-clock.ts';
 
 /**
- * A record without its texts: its objects, its places in maps, lists and logs, a timer and a bucket of its own. The same for every
+ * A record without its texts: its objects, its places in maps, lists and logs, its own timer and bucket. The same for every
  * record, so that a tombstone never counts for more than what it replaces. Bytes.
  */
 export const RECORD_BYTES = 640;
@@ -23,7 +23,7 @@ function textBytes(text: string): number {
   return TEXT_BYTES + (/[^\u0000-\u00ff]/.test(text) ? 2 * text.length : text.length);
 }
 
-/** Bytes that a record counts for in `MAX_STORE_BYTES` (protocol.md §8), whatever its age. */
+/** Bytes that a record counts for in `MAX_STORE_BYTES` (protocol.md §8), regardless of its age. */
 export function storeBytes({ key, value, version }: StoredRecord): number {
   let clock = 0;
   for (const [clockKey] of clockEntries(version)) clock += CLOCK_ENTRY_BYTES + textBytes(clockKey);

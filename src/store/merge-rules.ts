@@ -1,6 +1,6 @@
 /**
  * Which of two records stays (protocol.md §4, Merge): pure, and the same on every node in every order of arrival. The
- * clock of the one that stays becomes the merge of both, so that a later write by whoever saw both is later than both
+ * clock of the one that stays becomes the merge of both, so that a later write by a node that saw both is later than both
  * (§9.9). Clocks are compared uncut, and what is held is cut (§10, Bounds).
  */
 import type { MergeSkip } from '../domain/records.ts';

@@ -1,6 +1,6 @@
 /**
  * Stored bytes as the store keeps them: a text with one character for each byte (Latin-1). V8 keeps such a text in one piece of
- * one byte a character; a Uint8Array with a buffer of its own costs more than 400 bytes beside its content, and a slice of a
+ * one byte a character; a Uint8Array with its own buffer costs more than 400 bytes beside its content, and a slice of a
  * shared buffer would keep all of that buffer. Texts compare as their bytes do: unsigned, one by one.
  */
 

@@ -1,6 +1,6 @@
 /**
- * The replicated store in memory (protocol.md §4): records by app and key. It has no network and no clock of its own; the
- * time is an argument. A store that starts empty draws a new id, so that nobody ever repeats a number of another (§10).
+ * The replicated store in memory (protocol.md §4): records by app and key. It has no network and no clock; the
+ * time is an argument. A store that starts empty draws a new id, so that no store ever repeats a number of another (§10).
  *
  * Invariants: nothing that was acknowledged is evicted; after every operation the counts are those of the records; the cost
  * of get, put, delete, merge, expiry and "what was written since" does not depend on how much is held.
@@ -61,7 +61,7 @@ export interface RecordStoreModules {
 export class RecordStore {
   readonly #options: RecordStoreOptions;
   readonly #modules: RecordStoreModules;
-  /** These five begin anew with every reset. */
+  /** These five begin again with every reset. */
   #storeId!: StoreId;
   #contents!: Contents;
   #aging!: Aging;
@@ -82,7 +82,7 @@ export class RecordStore {
     return this.#storeId;
   }
 
-  /** The last sequence number that this node gave to a write of its own. */
+  /** The last sequence number that this node gave to one of its writes. */
   get lastSequenceNumber(): number {
     return this.#lastSequenceNumber;
   }
@@ -221,7 +221,7 @@ export class RecordStore {
     return this.#leftOut.size;
   }
 
-  /** The record as it is held, in wire form, whatever its age; null when there is none. */
+  /** The record as it is held, in wire form, regardless of its age; null when there is none. */
   recordOf(appId: string, key: string): WireRecord | null {
     const held = this.#contents.find(appId, key);
     return held === undefined ? null : toWireRecord(held.record);
@@ -262,7 +262,7 @@ export class RecordStore {
   }
 
   /**
-   * The records one by one, in an order that neither repeats nor misses what was there at the start, whatever changes
+   * The records one by one, in an order that neither repeats nor misses what was there at the start, regardless of what changes
    * meanwhile.
    * @throws RefusalError bad_request on a cursor that this store did not give, service_unavailable when it was emptied meanwhile
    */

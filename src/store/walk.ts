@@ -1,6 +1,6 @@
 /**
  * A walk through the store (protocol.md §10, Pages): the records one by one, app by app and bucket by bucket, in an order that
- * neither repeats nor misses what was there at the start, whatever changes meanwhile.
+ * neither repeats nor misses what was there at the start, regardless of what changes meanwhile.
  */
 import { RefusalError } from '../domain/errors.ts';
 import type { StoreId } from '../domain/ids.ts';

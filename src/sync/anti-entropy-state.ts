@@ -8,13 +8,13 @@ import { Rest, type RestModules } from './rest.ts';
 const BACKOFF: BackoffLimits = { firstMs: 1_000, lastMs: 60_000 };
 /** Between two whole rounds with a peer of an older kind. Milliseconds. */
 const WHOLE_EVERY_MS = 600_000;
-/** Records remembered that a peer refuses for good. */
+/** Records remembered that a peer refuses permanently. */
 const MAX_UNWANTED = 4_096;
 
 export class AntiEntropyState {
   readonly rest: Rest;
   readonly #clock: Pick<Clock, 'monotonicMs'>;
-  /** App and digest of records that the peer refuses for good. A digest is of the key as well. */
+  /** App and digest of records that the peer refuses permanently. A digest is of the key as well. */
   readonly #unwanted = new LRUCache<string, true>({ max: MAX_UNWANTED });
   #refusesDigests = false;
   /** Monotonic milliseconds of the last whole round. */
@@ -42,7 +42,7 @@ export class AntiEntropyState {
     return this.#refusesDigests;
   }
 
-  /** Refused for good as it is: it need not be offered again by each round. */
+  /** Refused permanently as it is: it need not be offered again by each round. */
   noteUnwanted(appId: string, digest: string): void {
     this.#unwanted.set(`${appId} ${digest}`, true);
   }

@@ -185,7 +185,7 @@ export class AntiEntropy {
     this.#modules.sureness.onAnswered(course.member, sure);
   }
 
-  /** Merges what the peer has of a part of the store, then sends what it lacks of it and has not refused for good. */
+  /** Merges what the peer has of a part of the store, then sends what it lacks of it and has not refused permanently. */
   async #mend(course: Course, part: Part): Promise<void> {
     const { store } = this.#modules;
     const theirs = await this.#takeOver(course, part);

@@ -34,7 +34,7 @@ export type DeliveryState =
   /** It is the peer that fails, and not the records. */
   | { readonly kind: 'broken'; readonly failure: PeerError };
 
-/** What became of the first records that were not settled before. */
+/** The outcome for the first records that were not settled before. */
 export interface Settled<Entry extends Sent> {
   readonly entries: readonly Entry[];
   readonly outcome: AccountedOutcome<Entry>;

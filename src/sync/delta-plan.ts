@@ -50,13 +50,13 @@ export type AccountedOutcome<Entry extends Sent> =
       readonly taken: readonly Entry[];
       /** To be sent again later: its clock is behind, or its store is full. */
       readonly later: readonly Entry[];
-      /** Refused for good. */
+      /** Refused permanently. */
       readonly refused: readonly { readonly entry: Entry; readonly reason: string }[];
     }
   /** A peer that says only how many it merged, or accounts for fewer than it was sent. */
   | { readonly kind: 'counted'; readonly allMerged: boolean };
 
-/** `unlisted`: the peer refused more than it lists, and nobody knows which. */
+/** `unlisted`: the peer refused more than it lists, and it is not known which. */
 export type DeltaOutcome<Entry extends Sent> = AccountedOutcome<Entry> | { readonly kind: 'unlisted' };
 
 /** Refusals that pass: nothing is wrong with the record, but with the time or the room of who refuses it. */
@@ -64,7 +64,7 @@ const PASSING: ReadonlySet<string> = new Set<MergeRefusal>(['too_far_ahead', 'st
 
 export const isPassing = (reason: string): boolean => PASSING.has(reason);
 
-/** Null when the answer does not say what became of the records. */
+/** Null when the answer does not say what happened to the records. */
 export function judgeDeltaAnswer<Entry extends Sent>(entries: readonly Entry[], answer: unknown): DeltaOutcome<Entry> | null {
   const parsed = deltaAnswer.safeParse(answer);
   if (!parsed.success) return null;

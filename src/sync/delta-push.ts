@@ -59,7 +59,7 @@ export class DeltaPush {
 
   /**
    * Sends records besides the own writes, as anti-entropy finds them missing.
-   * @returns those that the peer refuses for good
+   * @returns those that the peer refuses permanently
    * @throws PeerError, DependencyError
    */
   async send(member: Member, records: readonly Sent[], signal: AbortSignal): Promise<readonly Sent[]> {
@@ -80,7 +80,7 @@ export class DeltaPush {
     const limits = { timeoutMs: PEER_TIMEOUT_MS.delta, maxAnswerBytes: MAX_ANSWER_BYTES, signal };
     try {
       const outcome = judgeDeltaAnswer(entries, await this.#modules.conversation.exchange(member, { type: 'delta', data }, limits));
-      return outcome === null ? { failure: new PeerError('bad_answer', 'the answer does not say what became of the records') } : { outcome };
+      return outcome === null ? { failure: new PeerError('bad_answer', 'the answer does not say what happened to the records') } : { outcome };
     } catch (error) {
       if (error instanceof PeerError) return { failure: error };
       throw error;
@@ -99,6 +99,6 @@ export class DeltaPush {
     // One line for all of a batch: a peer that refuses everything fills no log.
     const refusals = events.filter((event) => event.kind === 'refused');
     const [first] = refusals;
-    if (first !== undefined) log.warn('a peer refuses records for good', { peer: peer.wallet, records: refusals.length, app_id: first.entry.appId, why: first.reason });
+    if (first !== undefined) log.warn('a peer refuses records permanently', { peer: peer.wallet, records: refusals.length, app_id: first.entry.appId, why: first.reason });
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Own sequence numbers that a peer was sent and may not have: it refused them, or did not say what became of them. A tombstone
+ * Own sequence numbers that a peer was sent and may not have: it refused them, or did not say what happened to them. A tombstone
  * may be forgotten early only where there is no such doubt (protocol.md §4, Ages). Bounded: where the oldest are forgotten, all
  * up to them count as doubtful.
  */

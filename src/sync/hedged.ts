@@ -1,6 +1,6 @@
 /**
  * Asks several one after another with a head start each: the next begins when one fails, or when the one before has not
- * answered in time. The first that succeeds wins and the rest are aborted, so that one black hole stalls nobody (§9.5).
+ * answered in time. The first that succeeds wins and the rest are aborted, so that one black hole stalls no other (§9.5).
  */
 import type { Clock, TimerId } from '../domain/ports.ts';
 
@@ -34,7 +34,7 @@ export async function hedged<Item, Result>(
   const startNext = (): void => {
     if (timer !== null) clock.clearTimeout(timer);
     timer = null;
-    // Those that are aborted fail after the end: nobody is asked in their place.
+    // Those that are aborted fail after the end: no one is asked in their place.
     if (signal.aborted) return;
     if (next >= items.length) {
       if (running === 0) resolve(null);

@@ -24,7 +24,7 @@ const ENVELOPE_OVERHEAD_BYTES = 1_024;
 const WIRE_CHARS_A_HELD_BYTE = 2;
 
 export interface SyncInboundOptions {
-  /** `PEER_CACHE_TTL_SECONDS` in milliseconds: with an older membership nobody gets the secret. */
+  /** `PEER_CACHE_TTL_SECONDS` in milliseconds: with an older membership no one gets the secret. */
   readonly peerCacheTtlMs: number;
 }
 
@@ -133,7 +133,7 @@ export class SyncInbound {
 
   async #takeDelta(message: Record<string, unknown>): Promise<object> {
     const request = deltaRequest.safeParse(message);
-    if (!request.success) throw new RefusalError('bad_request', 'data is no object of records by app');
+    if (!request.success) throw new RefusalError('bad_request', 'data is not an object of records by app');
     const report = await mergeBatch(request.data.data, this.#modules);
     const full = report.skip_reasons['store_full'];
     if (full !== undefined) this.#modules.log.warn('the store is full: records of peers are refused', { refused: full });

@@ -1,4 +1,4 @@
-/** Merges what a peer sent (protocol.md §4): each record is judged on its own, and the answer counts what became of each. */
+/** Merges what a peer sent (protocol.md §4): each record is judged by itself, and the answer counts the outcomes. */
 import { RefusalError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { MergeReport, MergeSkip, MergeVerdict, Rejection } from '../domain/records.ts';
@@ -22,11 +22,11 @@ export interface MergeModules extends PacerModules {
 
 /**
  * @param data `{"<app id>": [record, ..]}`
- * @throws RefusalError bad_request when `data` is no object; service_unavailable when the store was emptied meanwhile
+ * @throws RefusalError bad_request when `data` is not an object; service_unavailable when the store was emptied meanwhile
  */
 export async function mergeBatch(data: unknown, modules: MergeModules): Promise<MergeReport> {
   if (typeof data !== 'object' || data === null || Array.isArray(data)) {
-    throw new RefusalError('bad_request', 'data is no object of records by app');
+    throw new RefusalError('bad_request', 'data is not an object of records by app');
   }
   const { store, clock, onVerdict } = modules;
   const { storeId } = store;

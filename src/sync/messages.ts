@@ -38,7 +38,7 @@ export const answerFrame = z.looseObject({
 
 export const secretAnswer = z.looseObject({ sealed: z.unknown() });
 
-/** Of snapshots and digests; older nodes say nothing of it (protocol.md §10, "404 means absent"). */
+/** Of snapshots and digests; older nodes do not send it (protocol.md §10, "404 means absent"). */
 const sure = z.boolean().optional();
 const nextCursor = z.string().min(1).max(MAX_CURSOR_CHARS).nullish();
 

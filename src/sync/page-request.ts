@@ -30,7 +30,7 @@ export interface PageRequestOptions {
   readonly signal: AbortSignal;
 }
 
-/** @throws PeerError `bad_answer` when it is no page, or one that leads back to itself or holds nothing and goes on; whatever the exchange throws */
+/** @throws PeerError `bad_answer` when it is not a page, or one that leads back to itself or holds nothing and goes on; any error of the exchange */
 export async function requestPage(
   member: Member,
   { part = {}, cursor }: PageRequest,

@@ -68,7 +68,7 @@ export class PeerBook {
     return fresh;
   }
 
-  /** Forgets who is no member any more. */
+  /** Forgets those that are no longer members. */
   keepOnly(members: readonly Member[]): void {
     const wallets = new Set(members.map(({ wallet }) => wallet));
     for (const wallet of this.#peers.keys()) if (!wallets.has(wallet)) this.#peers.delete(wallet);

@@ -172,7 +172,7 @@ export class PeerConversation {
     if (signer !== member.wallet) throw new PeerError('bad_signature', "the answer is not signed by the peer's wallet");
     const sealed = parseEnvelope(parseJsonOrNull(answer.body));
     if (sealed === null || !isRegisteredSender(sealed, teePubkey)) {
-      throw new PeerError('not_an_envelope', "the answer is no envelope under the peer's registered teePubkey");
+      throw new PeerError('not_an_envelope', "the answer is not an envelope under the peer's registered teePubkey");
     }
     const inner = parseJsonOrNull(await this.#open(sealed, signal));
     const frame = answerFrame.safeParse(inner);

@@ -16,7 +16,7 @@ export interface SyncStore {
   /** This node's own writes with a sequence number above `above`, oldest first. To be read before anything is written again. */
   writesAfter(above: number): Iterable<OwnWrite>;
   readonly writes: {
-    /** Writes that are still to be sent to somebody who has none, and their bytes. */
+    /** Writes that are still to be sent to a peer that has none of them, and their bytes. */
     totals(): { readonly records: number; readonly bytes: number };
     listen(listener: OwnWritesListener): () => void;
   };

@@ -37,7 +37,7 @@ export class PeerProbe {
     await Promise.all(Array.from({ length: Math.min(MAX_PARALLEL, members.length) }, worker));
   }
 
-  /** Null when the round ended first: that says nothing about the peer. */
+  /** Null when the round ended first, which shows nothing about the peer. */
   async #probe(member: Member, signal: AbortSignal): Promise<ProbeFigures | null> {
     const startedMs = this.#clock.monotonicMs();
     try {

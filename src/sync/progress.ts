@@ -1,6 +1,6 @@
 /**
  * How far a peer is with this node's own writes (protocol.md §10, Who sends what): its acknowledged sequence, what lies behind
- * it, and what it refused for now or for good. All of it is memory; a peer with another store starts again from nothing.
+ * it, and what it refused for now or permanently. All of it is memory; a peer with another store starts again from nothing.
  *
  * Invariants: the acknowledged sequence rises, except by `reset`; what lies behind it is never less than nothing.
  */
@@ -58,14 +58,14 @@ export class Progress implements OwnWritesListener {
     return this.#highestAcknowledged;
   }
 
-  /** Own sequence numbers up to here are on the peer, or were refused for good. */
+  /** Own sequence numbers up to here are on the peer, or were refused permanently. */
   get acknowledgedUpTo(): number {
     let lowest = this.#acknowledgedSequence;
     for (const { sequenceNumber } of this.retries.all()) lowest = Math.min(lowest, sequenceNumber - 1);
     return lowest;
   }
 
-  /** Rises with each reset: an answer to an earlier push says nothing any more. */
+  /** Rises with each reset: an answer to an earlier push is ignored. */
   get epoch(): number {
     return this.#epoch;
   }
@@ -93,7 +93,7 @@ export class Progress implements OwnWritesListener {
     return this.#resend;
   }
 
-  /** Records refused for good, by reason. */
+  /** Records refused permanently, by reason. */
   get refused(): Readonly<Record<string, number>> {
     return Object.fromEntries(this.#refused);
   }
@@ -143,7 +143,7 @@ export class Progress implements OwnWritesListener {
     this.retries.postpone(appId, record.key, sequenceNumber);
   }
 
-  /** It did not say what became of an own write: a peer that counts only. Young ones are sent once more, the others not again. */
+  /** It did not say what happened to an own write: a peer that counts only. Young ones are sent once more, the others not again. */
   leaveInDoubt({ appId, record, sequenceNumber }: OwnKey): void {
     this.retries.drop(appId, record.key);
     this.#doubts.add(sequenceNumber);

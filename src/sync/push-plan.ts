@@ -4,7 +4,7 @@
  * once more. Pure: `delta-push.ts` performs it.
  *
  * Invariants: the acknowledged sequence moves only over a batch that the peer's answers account for; what it refuses never blocks
- * what comes after it; an answer from before a reset says nothing.
+ * what comes after it; an answer from before a reset is ignored.
  */
 import { invariant } from '../domain/errors.ts';
 import type { OwnWrite } from '../domain/records.ts';
@@ -119,7 +119,7 @@ export class PushPlan {
 
   #broken(state: PushState & UnderWay, failure: PeerError): PushState {
     if (state.kind !== 'again' || !isPoisoned(failure)) return { kind: 'broken', failure };
-    // These have failed before: what is left of them waits longer, and is no reason to take the peer for broken.
+    // These have failed before: what is left of them waits longer, and does not count against the peer.
     const { progress } = this.#modules;
     for (const entry of state.entries) if (progress.retries.has(entry.appId, entry.record.key)) progress.postpone(entry);
     return this.#planOnceMore();
@@ -149,7 +149,7 @@ export class PushPlan {
 
   #note({ kind }: PushState, { entries, outcome }: Settled<OwnWrite>): readonly PushEvent[] {
     const { progress, now } = this.#modules;
-    // It says nothing that the first sending did not.
+    // It shows nothing that the first sending did not.
     if (kind === 'once more') return [];
     if (outcome.kind === 'counted') {
       for (const entry of entries) {

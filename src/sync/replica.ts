@@ -78,7 +78,7 @@ export class Replica {
     this.#lastError = { what, atMs: this.#clock.nowMs() };
   }
 
-  /** Records that the peer gave could not be taken. That is no fault of the peer: it may have got them from another. */
+  /** Records that the peer gave could not be taken. That is not the peer's fault: it may have got them from another. */
   noteLeftOut(leftOut: Readonly<Record<string, number>>): void {
     for (const [reason, count] of Object.entries(leftOut)) this.#leftOut.set(reason, (this.#leftOut.get(reason) ?? 0) + count);
   }

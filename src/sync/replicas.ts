@@ -24,7 +24,7 @@ export class Replicas {
     return fresh;
   }
 
-  /** Forgets who is no member any more. @param members without this node */
+  /** Forgets those that are no longer members. @param members without this node */
   keepOnly(members: readonly Member[]): void {
     const wallets = new Set(members.map(({ wallet }) => wallet));
     for (const replica of this.#replicas.values()) if (!wallets.has(replica.wallet)) this.#forget(replica);

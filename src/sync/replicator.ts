@@ -1,5 +1,5 @@
 /**
- * sync_tick (protocol.md §1, §10): a lane per peer, so that a slow or dead one delays nobody. Each tick wakes every lane that
+ * sync_tick (protocol.md §1, §10): a lane per peer, so that a slow or dead one delays no other. Each tick wakes every lane that
  * is not resting after a failure; a write that comes while a lane pushes is found before it ends. A tick of the interval
  * also compares stores with one peer in turn.
  */
@@ -25,7 +25,7 @@ const MAX_ROUNDS_AT_ONCE = 2;
 const ROUND_TIMEOUT_MS = 600_000;
 /** How long a tick waits for the membership: a chain that does not answer must not hold up what peers can have. Milliseconds. */
 const REFRESH_PATIENCE_MS = 1_000;
-/** sync_ticks followed to their end at once, where somebody watches; of more, nothing is said. */
+/** sync_ticks followed to their end at once, where someone watches; further ones are not reported. */
 const MAX_COURSES = 64;
 /** How often a stopping node looks whether its last push is done. Milliseconds. */
 const LAST_PUSH_LOOK_MS = 20;
@@ -46,7 +46,7 @@ export interface ReplicatorModules {
   /** A round of anti-entropy came to its end: all that the peer holds is here. */
   readonly onCompared: () => void;
   readonly onBrokenInvariant: (error: Error) => void;
-  /** Absent: nobody watches. */
+  /** Absent: no one watches. */
   readonly watchSyncTick?: WatchSyncTick | undefined;
 }
 
@@ -75,7 +75,7 @@ export class Replicator {
   readonly #waiting: WaitingLane[] = [];
   #turn = 0;
   #refreshing: Promise<void> | null = null;
-  /** Of the ticks under way, where somebody watches. */
+  /** Of the ticks under way, where someone watches. */
   #courses: TickCourse[] = [];
 
   constructor(modules: ReplicatorModules) {
@@ -105,7 +105,7 @@ export class Replicator {
     course?.begin();
   }
 
-  /** Null when nobody watches. */
+  /** Null when no one watches. */
   #follow(nudged: boolean, signal: AbortSignal): TickCourse | null {
     const { watchSyncTick } = this.#modules;
     if (watchSyncTick === undefined) return null;
@@ -130,7 +130,7 @@ export class Replicator {
   }
 
   /**
-   * Pushes what is left, whatever rests, until nobody writes any more and all is sent.
+   * Pushes what is left, without regard to lanes that rest, until there are no more writes and all is sent.
    * @param mayEnd false while requests are under way, which may still write
    * @throws the signal's reason
    */
@@ -145,7 +145,7 @@ export class Replicator {
       let busy = false;
       for (const lane of this.#lanes.values()) {
         const { progress } = replicas.of(lane.member);
-        // What a request writes meanwhile is sent, too, whoever else hangs; a lane that fails, or holds it all back, is left alone.
+        // What a request writes meanwhile is sent, too, even if another lane hangs; a lane that fails, or holds everything back, is left alone.
         const failed = (woken.get(lane) ?? Infinity) < lane.failures;
         if (!lane.working && !failed && progress.hasUnsent && left.get(lane) !== progress.unsent) {
           if (!woken.has(lane)) woken.set(lane, lane.failures);
@@ -229,7 +229,7 @@ export class Replicator {
     }
   }
 
-  /** Anti-entropy that fails is no reason to hold up what is to be pushed: it rests by itself. */
+  /** Anti-entropy that fails must not hold up pushes: it rests by itself. */
   async #compare(lane: Lane, replica: Replica, signal: AbortSignal): Promise<void> {
     lane.compare = false;
     // It may have waited for a peer while this node was cut off: what is deleted elsewhere would come back by it.

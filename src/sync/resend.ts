@@ -1,6 +1,6 @@
 /**
  * Young records go once more to a peer that does not say what it refused (protocol.md §10, Rejections): it may have refused one
- * because its clock is behind. What is written while that is waited for has a turn of its own after it. Pure.
+ * because its clock is behind. What is written while that is waited for has its own turn after it. Pure.
  */
 import type { OwnWrite } from '../domain/records.ts';
 

@@ -1,7 +1,7 @@
 /**
  * How a node that was cut off for too long gets in step again (protocol.md §4, Ages): while it waits for a complete snapshot it
- * notes every record that a peer names; then it drops what nobody named, except what it wrote itself meanwhile, or nobody has
- * taken: nobody can have deleted that. When all are stale alike, nobody drops anything: losing a write is worse than a delete
+ * notes every record that a peer names; then it drops what none of them named, except what it wrote itself meanwhile and what no member has
+ * taken, since no one can have deleted that. When all are stale alike, no node drops anything: losing a write is worse than a delete
  * that comes back.
  */
 import type { Log } from '../domain/ports.ts';

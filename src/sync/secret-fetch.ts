@@ -41,7 +41,7 @@ export interface SecretFetchModules {
   readonly conversation: Pick<PeerConversation, 'exchange'>;
 }
 
-/** Members by what became of asking them. */
+/** Members by the outcome of asking them. */
 interface Tally {
   silent: number;
   refused: number;

@@ -1,10 +1,10 @@
 /**
  * The first snapshot (protocol.md §10, First snapshot and Pages): page by page from one member, the next one when it fails
  * half-way. A member that lacks its own says so and is left after its first page while others have not been asked; if
- * nobody is complete, all that the incomplete ones have is merged. Whether that is enough says `machines/first-snapshot.ts`; when
+ * none is complete, all that the incomplete ones have is merged. Whether that is enough says `machines/first-snapshot.ts`; when
  * a snapshot that failed is asked for again, `machines/early-tick.ts`; how long the step may take, `machines/limits.ts`.
  *
- * It always comes back with whom it asked, within a limit of its own and with one for each member while there is another to
+ * It always comes back with whom it asked, within its own limit and with one for each member while there is another to
  * ask: no member keeps a node unready by pages that do not end. Where a member's pages stopped is kept, so that a store that is
  * too large for one time goes on there at the next.
  */
@@ -165,7 +165,7 @@ export class SnapshotFetch {
       if (page?.complete === true) return this.#taken(member, round);
       round.given.add(member.wallet);
     }
-    // Nobody else is left: what time there is belongs to those that had to stop.
+    // No other member is left, so the remaining time belongs to those that had to stop.
     for (const member of stopped) {
       const page = await this.#firstPage(member, signal);
       if (page?.complete === true && (await this.#mergeAll({ member, page }, signal)) === 'merged') return this.#taken(member, round);
@@ -207,7 +207,7 @@ export class SnapshotFetch {
       const { nextCursor } = page;
       if (nextCursor === null) {
         this.#stops.delete(member.wallet);
-        // Of a snapshot of which nothing can be taken, nobody knows whether it is all there is.
+        // A snapshot of which nothing can be taken does not show whether it is complete.
         if (!anyTaken) return 'failed';
         this.#modules.sureness.onMerged(member, { store: storeId, sure, leftOut });
         return 'merged';
@@ -231,7 +231,7 @@ export class SnapshotFetch {
   async #merge(member: Member, { data, complete }: Page): Promise<MergeReport | null> {
     const { log, onVerdict, onLeftOut, ...merging } = this.#modules;
     try {
-      // What a member that lacks its own names, it may itself have missed the end of: nobody hears of it.
+      // A member that lacks its own snapshot may have missed later changes to what it names, so that is not reported.
       const report = await mergeBatch(data, complete && onVerdict !== undefined ? { ...merging, onVerdict } : merging);
       if (report.rejected === 0) return report;
       const leftOut = leftOutOf(report);

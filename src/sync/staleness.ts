@@ -36,7 +36,7 @@ export class Staleness {
     this.#lastAtUnixMs = modules.clock.nowMs();
   }
 
-  /** An exchange with a member went well: what is written after it, nobody may have seen. It does not bring this node in step. */
+  /** An exchange with a member went well: what is written after it may be unknown to all others. It does not bring this node in step. */
   noteExchange(): void {
     this.noteTime();
     if (!this.#stale) this.#sequenceNumberThen = this.#modules.lastSequenceNumber();
@@ -48,7 +48,7 @@ export class Staleness {
     if (!this.#stale) this.#noteNow();
   }
 
-  /** @param others members besides this node: without any, nobody can be missed */
+  /** @param others members besides this node: without any, none can be missed */
   noteMembers(others: number): void {
     this.noteTime();
     if (this.#others === 0 || others === 0) this.noteInStep();
@@ -69,7 +69,7 @@ export class Staleness {
 
   /**
    * Own writes up to this number others may have seen, and deleted since. What is above it, this node wrote while it was cut
-   * off, or nobody else has ever seen it. 0 while it is not stale.
+   * off, or no one else has ever seen it. 0 while it is not stale.
    */
   seenUpTo(): number {
     return this.isStale() ? Math.min(this.#sequenceNumberThen, this.#modules.acknowledgedByAny()) : 0;

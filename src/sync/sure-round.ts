@@ -1,7 +1,7 @@
 /**
  * Asks members until this node is sure of its store (protocol.md §10, "404 means absent"): whether they are sure, and for what is not
  * here. One round asks each member that the rule waits for once; one that failed rests as it does for anti-entropy. Who is sure asks
- * nobody.
+ * no one.
  */
 import { DeadlineError, within } from '../domain/deadline.ts';
 import { InvariantError } from '../domain/errors.ts';

@@ -1,4 +1,4 @@
-/** Follows one sync_tick to its end, for whoever watches a node: until every lane that it woke has come to rest. */
+/** Follows one sync_tick to its end, for the watcher of a node: until every lane that it woke has come to rest. */
 /** Hears that a sync_tick begins, and gives who hears how it ended. */
 export type WatchSyncTick = (nudged: boolean) => (outcome: string) => void;
 

@@ -44,12 +44,12 @@ export function refusalOf(headers: IncomingHttpHeaders, port: number, changes: b
   if (origin === undefined ? changes : withoutDefault(origin, port) !== `http://${host}`) return { status: 403, error: 'another origin may not ask' };
   const site = headers['sec-fetch-site'];
   const isOwn = site === undefined || site === 'same-origin' || site === 'none';
-  // Somebody may follow a link to the page.
+  // Someone may follow a link to the page.
   if (!isOwn && headers['sec-fetch-mode'] !== 'navigate') return { status: 403, error: 'another site may not ask' };
   return null;
 }
 
-/** In the same time, whatever is given. */
+/** In constant time, regardless of what is given. */
 export function isToken(given: string | readonly string[] | undefined, token: string): boolean {
   return timingSafeEqual(digest(typeof given === 'string' ? given : ''), digest(token));
 }

@@ -79,5 +79,5 @@ export function parseEvent(line: string): VisualizerEvent | { readonly problem: 
   // What is absent stays absent: zod says no more than that it may be undefined.
   if (parsed.success) return parsed.data as VisualizerEvent;
   const [issue] = parsed.error.issues;
-  return { problem: `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'it is no event'}` };
+  return { problem: `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'it is not an event'}` };
 }

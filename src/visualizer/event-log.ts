@@ -26,7 +26,7 @@ interface Entry {
   readonly line: string;
 }
 
-/** Where somebody reads. */
+/** Where someone reads. */
 export interface Cursor {
   /** Keyframes that come first. */
   readonly keyframes: Entry[];
@@ -107,7 +107,7 @@ export class EventLog implements EventSink {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** @param lastId of the event that somebody had last, as `idOf` made it; null: from the beginning */
+  /** @param lastId of the event that someone had last, as `idOf` made it; null: from the beginning */
   cursor(lastId: string | null): Cursor {
     const match = /^([0-9a-z]{1,32})-(\d{1,15})$/.exec(lastId ?? '');
     const next = Number(match?.[2]) + 1;

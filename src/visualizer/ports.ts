@@ -24,7 +24,7 @@ export interface CommandRequest {
 export interface Commands {
   /** What a caller must bring. */
   readonly token: string;
-  /** Whether the page gets the token, and with it the buttons. */
+  /** Whether the page gets the token and the buttons. */
   readonly onPage: boolean;
   readonly list: readonly PageCommand[];
   /** @throws CommandRefusal with the sentence that is shown */

@@ -103,7 +103,7 @@ class Recorder {
       sink.add({ kind: 'note', atMs: nowMs(), source: this.#source, level: 'failure', text: LOST_NOTE });
       this.end(LOST);
     } catch {
-      // It is the sink, or the clock, that failed: nobody can be told.
+      // It is the sink, or the clock, that failed: no one can be told.
       this.#ended = true;
     }
   }

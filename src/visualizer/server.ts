@@ -47,7 +47,7 @@ export interface VisualizerOptions {
 export interface VisualizerModules {
   readonly clock: Pick<Clock, 'monotonicMs' | 'setTimeout' | 'clearTimeout'>;
   readonly log: EventLog;
-  /** Called when somebody first asks for a file. */
+  /** Called when someone first asks for a file. */
   readonly loadPage: () => Promise<PageFiles>;
   readonly layoutOf: LayoutOf;
   readonly commands?: Commands | undefined;
@@ -94,7 +94,7 @@ export async function serveVisualizer(options: VisualizerOptions, modules: Visua
   };
 }
 
-/** Somebody who asks, and what for. */
+/** A caller, and what it asks for. */
 interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -138,7 +138,7 @@ class Visualizer {
     const refusal = refusalOf(request.headers, this.#port, request.method !== 'GET');
     const url = URL.parse(request.url ?? '', `http://${HOST}`);
     if (refusal !== null) sayError(response, refusal.status, refusal.error);
-    else if (url === null) sayError(response, 400, 'this is no path');
+    else if (url === null) sayError(response, 400, 'this is not a path');
     else if (request.method === 'GET') this.#get({ request, response, url });
     else if (request.method === 'POST' && url.pathname === '/commands') void this.#command(request, response);
     else sayError(response, 405, 'this is not done here');

@@ -48,7 +48,7 @@ export interface ChartEvent extends Numbered {
  * The whole state of a source: its actor starts, or a reader joins late, or after a gap. Never given where a stream simply goes
  * on, so for a reader who knows the source it says by itself that events may be missing before it (numbers do not: those after a
  * gap may happen to follow, and a program that passes a stream on numbers it again). All that was known of the source before is void:
- * spans that were open are cut off, also where the state stands in the middle of one, as nobody knows whether it is the same.
+ * spans that were open are cut off, also where the state stands in the middle of one, as it is not known whether it is the same.
  * An `end` directly behind it: the source had ended already.
  */
 export interface StateEvent extends Numbered {
@@ -85,7 +85,7 @@ export interface ShownEvent extends Numbered {
   readonly shown: Shown;
 }
 
-/** Work that is no state of the machine begins, or ends. */
+/** Work that is not a state of the machine begins, or ends. */
 export interface SpanEvent extends Numbered {
   readonly kind: 'span';
   readonly source: string;
@@ -103,7 +103,7 @@ export interface EndEvent extends Numbered {
   readonly how: string;
 }
 
-/** Something that happened around the machines: a fault, what somebody did on purpose, a broken rule. */
+/** Something that happened around the machines: a fault, what someone did on purpose, a broken rule. */
 export interface NoteEvent extends Numbered {
   readonly kind: 'note';
   /** null: it concerns all. */

@@ -1,4 +1,4 @@
-/** The page and a machine that is no node, in a real browser: drawn, followed, gone back in, searched and asked about. */
+/** The page and a machine that is not a node, in a real browser: drawn, followed, gone back in, searched and asked about. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
 import { launchBrowser, openPage, PHONE, untilTexts, untilTrue, type OpenedPage } from './support/browser.ts';
@@ -42,7 +42,7 @@ function state(id: string, mark = ''): string {
 }
 const arrow = (from: string, to: string): string => `.arrow[data-arrow="crossing.light.${from} -> crossing.light.${to}"]`;
 const card = (name: string): string => `.card[data-source="${name}"]`;
-/** Of something that is drawn anew again and again. */
+/** Of something that is drawn again and again. */
 async function boxOf(selector: string): Promise<{ readonly x: number; readonly y: number; readonly width: number }> {
   for (let looks = 0; looks < MAX_LOOKS; looks++) {
     const box = await page.locator(selector).first().boundingBox();
@@ -364,7 +364,7 @@ test('light, dark, and a phone', async () => {
   await opened.screenshot('machine-phone-390x844');
 });
 
-test('what is told again with its old times, after events were dropped, is no clock that was set back', async () => {
+test('what is told again with its old times, after events were dropped, is not taken for a clock that was set back', async () => {
   const long = new Watched('live', 'long');
   const one = long.start('crossing-1');
   long.start('crossing-2').end();

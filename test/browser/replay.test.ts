@@ -53,7 +53,7 @@ async function recorded(): Promise<Watched> {
   crossing.send('car', 'press');
   watched.shiftMs(2_000);
   crossing.send('power.lost');
-  watched.add({ kind: 'note', atMs: watched.nowMs(), source: 'crossing-1', level: 'failure', text: 'nobody stands at the crossing' });
+  watched.add({ kind: 'note', atMs: watched.nowMs(), source: 'crossing-1', level: 'failure', text: 'no one stands at the crossing' });
   watched.shiftMs(2_000);
   crossing.send('power.back');
   watched.shiftMs(2_000);
@@ -97,7 +97,7 @@ describe('a replay', () => {
     await page.waitForSelector(active('light.red'));
     await page.click('text=✖ failure');
     await page.waitForSelector(active('light.blinking'));
-    await page.waitForSelector('.event.failure[aria-current]:has-text("nobody stands")');
+    await page.waitForSelector('.event.failure[aria-current]:has-text("no one stands")');
     expect(await page.textContent('.card .reason')).toBe('the power is gone');
     await opened.screenshot('replay-failure-dark-1280x720');
   });
@@ -133,7 +133,7 @@ describe('a trace file', () => {
     await page.setInputFiles('input[type=file]', file);
     await page.waitForSelector('.drawing [data-state="lamp.off"].active');
     expect(await page.title()).toBe('lamp.trace');
-    expect(await page.textContent('.said')).toContain('1 lines of lamp.trace are no events');
+    expect(await page.textContent('.said')).toContain('1 lines of lamp.trace are not events');
     await page.keyboard.press('x');
     await page.waitForSelector('.drawing [data-state="lamp.on"].active');
     expect(await page.textContent('.clock')).toContain('00:00:09.000');
@@ -167,7 +167,7 @@ describe('a simulation that breaks a rule', () => {
   });
 });
 
-test('a file that holds what is no event is opened without it, and one opened after another shows nothing of the first', async () => {
+test('a file with a line that is not an event is opened without it, and one opened after another shows nothing of the first', async () => {
   const watched = new Watched();
   watched.start('crossing-1').send('car', 'press');
   await watched.serve();
@@ -188,7 +188,7 @@ test('a file that holds what is no event is opened without it, and one opened af
   writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
   await page.setInputFiles('input[type=file]', file);
   await page.waitForSelector('.drawing [data-state="lamp.off"].active');
-  expect(await page.textContent('.said')).toContain('3 lines of odd.jsonl are no events');
+  expect(await page.textContent('.said')).toContain('3 lines of odd.jsonl are not events');
   await page.keyboard.press('End');
   await page.waitForSelector('.drawing [data-state="lamp.on"].active');
   await untilTexts(page, '.event .what', ['toggle', 'starts', 'machine lamp']);
@@ -223,7 +223,7 @@ describe('a live stream', () => {
     expect(other.commands).toHaveLength(1);
   });
 
-  test('is let go of while nobody sees the page, and caught up with when somebody does', async () => {
+  test('is let go of while no one sees the page, and caught up with when someone does', async () => {
     const watched = new Watched();
     const crossing = watched.start('crossing-1');
     await watched.serve();

@@ -153,7 +153,7 @@ test('a claim whose answer is lost while it still waits is not sent as a second 
   await expectGoodEnd([node]);
 });
 
-test('nobody gets a candidate before the chain shows its hash six blocks deep', async () => {
+test('no one gets a candidate before the chain shows its hash six blocks deep', async () => {
   await manual.pauseMining();
   const node = cluster.node(1);
   await node.start();

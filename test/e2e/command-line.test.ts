@@ -11,7 +11,7 @@ import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { assertNoSecrets } from './support/secret-search.ts';
 import { StartedCommand, type Ended } from './support/started-command.ts';
 
-/** Nobody listens there. */
+/** No process listens there. */
 const NOWHERE = 'http://127.0.0.1:9';
 
 const folder = mkdtempSync(join(tmpdir(), 'nova-kms-commands-'));
@@ -94,7 +94,7 @@ describe('status', () => {
   });
 
   test(
-    'ends with 1 when nobody answers, 2 for a URL that is none, and 3 when some are not reachable',
+    'ends with 1 when no node answers, 2 for a text that is not a URL, and 3 when some are not reachable',
     async () => {
       expect(await run(['status', NOWHERE])).toEqual({ code: 1, stdout: expect.stringMatching(/unreachable .* connection refused\n$/), stderr: '' });
       expect(await run(['status', 'https://user:hidden@node'])).toEqual(refused(2, /^a node's URL must be http or https, without credentials .*/));
@@ -154,11 +154,11 @@ describe('an app with the identity of npm start', () => {
       const cluster_ = { NODE_URL: keys.chain!, NOVA_APP_REGISTRY_ADDRESS: keys.registry!, KMS_APP_ID: String(keys.kmsAppId), IN_ENCLAVE: 'false' };
       const own = { NOVA_KMS_PRIVATE_KEY: keys.privateKey, NOVA_KMS_TEE_SCALAR: keys.teeScalar! };
       expect((await run(['derive', 'sessions'], { ...cluster_, ...own })).stdout).toMatch(/^[0-9a-f]{64}\n$/);
-      expect(await run(['derive', 'sessions'], { ...cluster_, ...own, NOVA_KMS_PRIVATE_KEY: `${keys.privateKey}00` })).toEqual(refused(2, /^identity.privateKey is no secp256k1 key/));
-      // Nobody knows this wallet.
+      expect(await run(['derive', 'sessions'], { ...cluster_, ...own, NOVA_KMS_PRIVATE_KEY: `${keys.privateKey}00` })).toEqual(refused(2, /^identity.privateKey is not secp256k1 key/));
+      // This wallet is unknown.
       const stranger = { ...cluster_, NOVA_KMS_PRIVATE_KEY: '37'.repeat(32) };
       expect(await run(['derive', 'sessions'], stranger)).toEqual(refused(1, /^.*403.*: is the app registered with these keys, .*/));
-      expect(await run(['derive', 'sessions'])).toEqual(refused(2, /^nobody asks: give --identity, .*/));
+      expect(await run(['derive', 'sessions'])).toEqual(refused(2, /^no identity is given: pass --identity, .*/));
       expect(await asApp('derive', ' ')).toEqual(refused(2, /^path must not be empty, .*/));
       expect(await asApp('derive', 'data_key')).toEqual(refused(1, /^the node refused the request: 400 bad_request: .*/));
       expect(await asApp('put', 'k', 'v', '--file', identity)).toEqual(refused(2, /^a value and --file are two values: give one/));
@@ -166,7 +166,7 @@ describe('an app with the identity of npm start', () => {
   );
 });
 
-test('what could not be printed is a failure, unless nobody reads it any more', async () => {
+test('what could not be printed is a failure, unless no one reads it any more', async () => {
   expect(await shell('node bin/nova-kms.mjs chart > /dev/full')).toEqual(refused(1, /^standard output cannot be written \(ENOSPC\)/));
   expect(await shell('node bin/nova-kms.mjs chart --json | head -c 1')).toEqual(printed('{'));
 });
@@ -184,7 +184,7 @@ test(
 );
 
 test(
-  'a node that is killed is seen: by a watch in a block of its own, by status with the reason, from each node that lives',
+  'a node that is killed is seen: by a watch in its own block, by status with the reason, from each node that lives',
   async () => {
     const watch = start(['status', '--watch', '--every', '0.2', urls[1]!]);
     await watch.until('three ready nodes', ({ stdout }) => stdout.includes('3 of 3 nodes ready'));

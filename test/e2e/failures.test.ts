@@ -79,7 +79,7 @@ function expectTold(what: string, { lines, status, refusal }: Told, wanted: Want
 
 const CHAIN: readonly (readonly [string, () => string, Wanted])[] = [
   [
-    'a host name that nobody has',
+    'an unknown host name',
     () => `http://${LOGIN}@rpc.invalid:8545${PATH}`,
     {
       reason: 'peer cache refresh failed',

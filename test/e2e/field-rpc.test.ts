@@ -1,6 +1,6 @@
 /**
  * A real node behind an RPC as RPCs are (protocol.md §6, Freshness and claims): a replica that is far behind, a head that goes back, a
- * tip that nobody would pay, a pool that calls every claim underpriced, an address with a slash at its end, a redirect.
+ * tip that no one would pay, a pool that calls every claim underpriced, an address with a slash at its end, a redirect.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parseTransaction, type Hex } from 'viem';
@@ -118,7 +118,7 @@ describe('a claim', () => {
     }
   });
 
-  test('has no tip above its limit, whatever the RPC suggests', async () => {
+  test('has no tip above its limit, regardless of what the RPC suggests', async () => {
     const world = await startWorld();
     try {
       const { cluster, rpc } = world;

@@ -117,7 +117,7 @@ async function expectRightSecretInOneTick(): Promise<void> {
 const LIES: readonly { lie: Lie; sentence: string; noted: Record<string, unknown> }[] = [
   { lie: 'another secret', sentence: WRONG_SECRET, noted: { what: 'wrong_hash' } },
   { lie: 'a secret that is one byte too long', sentence: WRONG_SECRET, noted: { what: 'does_not_open' } },
-  { lie: 'a text that is no JSON', sentence: NO_SECRET, noted: { why: 'the answer is not of the form of an answer' } },
+  { lie: 'a text that is not valid JSON', sentence: NO_SECRET, noted: { why: 'the answer is not of the form of an answer' } },
   { lie: 'an envelope that does not open', sentence: NO_SECRET, noted: { why: 'the answer does not decrypt' } },
   { lie: 'the content of its first answer', sentence: NO_SECRET, noted: { why: 'the answer belongs to another request' } },
   { lie: 'an answer signed by another wallet', sentence: NO_SECRET, noted: { why: "the answer is not signed by the peer's wallet" } },
@@ -183,11 +183,11 @@ test('a peer that accepts connections and never answers keeps no joining node fr
   }
 });
 
-test('two nodes that lack the first snapshot answer each other, and are ready once there is nobody else to ask', async () => {
+test('two nodes that lack the first snapshot answer each other, and are ready once there is no one else to ask', async () => {
   const pair = [cluster.node(2), cluster.node(3)];
   await Promise.all(pair.map((node) => node.kill()));
   front.refuse('snapshot');
-  // With so long a beat nobody goes ready by asking in vain.
+  // With so long a beat no node goes ready by asking in vain.
   await Promise.all(pair.map((node) => node.start({ KMS_NODE_TICK_SECONDS: '60' })));
   await Promise.all(pair.map((node) => waitForReason(node, 'first snapshot missing', WAIT_TIMEOUT_MS)));
   await setListed(holder, INSTANCE_STATUS.STOPPED);

@@ -1,7 +1,7 @@
 /**
  * The image's root file system, built as `npm run image` builds it: the same bytes in another folder on another day, small, with nothing
  * that a node does not need; and its node runs as on the platform: alone with these files, by the Dockerfile's command and environment,
- * in strict mode, as root and as somebody else, writing nothing, and it comes back after it was killed.
+ * in strict mode, as root and as another user, writing nothing, and it comes back after it was killed.
  *
  * Root runs it by chroot. Who is not root has the dynamic linker of the image run it with the image's libraries, and this says so. Where
  * buildah and podman are, the last stage of the Dockerfile becomes an image of this tree, which runs as a read-only container as well.
@@ -68,7 +68,7 @@ describe('the root file system', () => {
     process.stdout.write(`image: ${built.bytes} bytes, sha256 ${built.sha256}\n`);
   });
 
-  test('is small, and has no shell, no npm, no sources and nobody who may become somebody else', () => {
+  test('is small, and has no shell, no npm, no sources and no user who may become another', () => {
     expect(built.bytes).toBeLessThanOrEqual(MAX_BYTES);
     const files = filesOf(root);
     expect(files.filter(({ path }) => /^(?:bin|sbin|usr)\//.test(path)).map(({ path }) => path)).toEqual(['bin/node']);
@@ -159,7 +159,7 @@ describe('its node', () => {
     return end.promise;
   }
 
-  test('becomes ready as root, is killed, becomes ready again as somebody else, and stops in order, having written nothing', async () => {
+  test('becomes ready as root, is killed, becomes ready again as another user, and stops in order, having written nothing', async () => {
     const before = filesOf(root);
     start(0);
     await untilReady();

@@ -13,7 +13,7 @@ import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { StartedCommand } from './support/started-command.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-/** Nobody listens there. */
+/** No process listens there. */
 const NOWHERE = 'http://127.0.0.1:9';
 const NODE = 'src/cli/nova-kms.ts node';
 
@@ -60,7 +60,7 @@ describe('a node ends in order', () => {
     expect((await command.ended).stderr).toContain('"message":"stopped"');
   });
 
-  // npx itself waits for its shell, which keeps a SIGINT of its own to itself until its child is gone: a terminal's reaches all.
+  // npx itself waits for its shell, which keeps its own SIGINT to itself until its child is gone: a terminal's reaches all.
   test.each([NPM_RUN, NPX, BARE])('at Ctrl-C in the terminal of "%s"', async (line) => {
     const command = await startLonelyNode(line);
     command.signalGroup('SIGINT');
@@ -152,7 +152,7 @@ describe('a checkout without the packages of development and without network', (
     expect(existsSync(record)).toBe(true);
   });
 
-  test('says for a node as well what is missing of its own packages', async () => {
+  test('says for a node as well which of its own packages are missing', async () => {
     rmSync(join(modules, 'zod'));
     const { code, stderr } = await start('npm run --silent node', offline, folder).ended;
     expect(code).toBe(1);

@@ -15,7 +15,7 @@ import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { StartedCommand } from './support/started-command.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-/** Nobody listens there. */
+/** No process listens there. */
 const NOWHERE = 'http://127.0.0.1:9';
 const SECRETS = { MASTER_SECRET_HEX: 'a7'.repeat(32), NODE_PRIVATE_KEY: `0x${'b6'.repeat(32)}` };
 const CREDENTIALS = 'user:correcthorse';
@@ -151,7 +151,7 @@ describe('the configuration', () => {
 });
 
 describe('its metrics', () => {
-  test('are on METRICS_PORT from the start, whatever state it is in, and until its end', async () => {
+  test('are on METRICS_PORT from the start, in any state, and until its end', async () => {
     const metricsPort = await freePort();
     const { command } = await startLonelyNode({ METRICS_PORT: String(metricsPort) });
     await command.until('its metrics listening', hasLogged('metrics listening'));
@@ -202,7 +202,7 @@ describe('the end', () => {
   );
 
   test(
-    'a second signal ends it at once, whatever is under way',
+    'a second signal ends it at once, regardless of what is under way',
     async () => {
       const { command, client, front, port } = await startServingNode();
       front.hold('/v1/encryption/decrypt');
@@ -285,7 +285,7 @@ describe('the end', () => {
   });
 });
 
-/** A node that is ready, as one of `npm run node`, on a chain of its own. */
+/** A node that is ready, as one of `npm run node`, on its own chain. */
 async function startServingNode() {
   const cluster = await startCluster({ nodes: 1, start: false, blockTimeSeconds: 0.25 });
   clusters.push(cluster);

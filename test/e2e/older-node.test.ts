@@ -1,6 +1,6 @@
 /**
  * Beside a node of an older kind (protocol.md §9, §10): two real nodes and one that knows none of this node's additions, all
- * members of one cluster. Both directions converge, nobody is pushed into its rate limit for long, and none answers 429 to it.
+ * members of one cluster. Both directions converge, no node is pushed into its rate limit for long, and none answers 429 to it.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -105,7 +105,7 @@ test('what it has told one real node only reaches the other', async () => {
   await shows('b', (key) => readFrom(b, key), new Map([['told to a alone', 'value']]));
 });
 
-test('a later write wins on both sides, whoever wrote before', async () => {
+test('a later write wins on both sides, regardless of who wrote before', async () => {
   older.write(app.appId, 'shared', 'first, of the older');
   await older.push(a, app.appId, [older.write(app.appId, 'shared', 'second, of the older')]);
   await app.client.put({ key: 'shared', value: bytes('third, of a') }, { node: a.wallet });

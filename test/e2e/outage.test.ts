@@ -1,5 +1,5 @@
 /**
- * What a node depends on fails and comes back (protocol.md §1, §6, §9.18): its chain RPC, through a proxy of its own that fails
+ * What a node depends on fails and comes back (protocol.md §1, §6, §9.18): its chain RPC, through its own proxy, which fails
  * as the test says, and its enclave API. No outage costs a secret or a claim.
  */
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
@@ -124,7 +124,7 @@ function losingEverySecond(matches: (call: RpcCall) => boolean): RpcRule {
   };
 }
 
-test('a list of members that cannot be read is no empty list', async () => {
+test('a list of members that cannot be read is not an empty list', async () => {
   const operators = cluster.nodes.map(({ wallet }) => wallet).sort();
   const fates: readonly RpcFate[] = ['error', 'revert', 'garbage'];
   await Promise.all(

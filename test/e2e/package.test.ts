@@ -34,7 +34,7 @@ beforeAll(async () => {
   mkdirSync(installed, { recursive: true });
   const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))!;
   execFileSync('tar', ['-xzf', join(folder, tarball), '-C', installed, '--strip-components=1']);
-  // As npm would install it for somebody: the dependencies, this platform's Node, the command, and no development package.
+  // As npm would install it for a user: the dependencies, this platform's Node, the command, and no development package.
   const { dependencies, bin } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as Manifest;
   for (const name of [...Object.keys(dependencies), `node-${process.platform}-${process.arch}`]) {
     mkdirSync(dirname(join(consumer, 'node_modules', name)), { recursive: true });
@@ -102,7 +102,7 @@ describe('its command line', () => {
     expect(readFileSync(join(ROOT, 'README.md'), 'utf8')).toContain(chart.stdout);
   });
 
-  test('shows the status of a node, and none where nobody is', async () => {
+  test('shows the status of a node, and none where no node is', async () => {
     const node = await startNodeOverHttp();
     const shown = await nova('status', '--no-discover', node.url);
     await node.close();
@@ -188,7 +188,7 @@ describe('its node', () => {
   });
 });
 
-/** `npx nova-kms` as somebody runs it who installed the package. */
+/** `npx nova-kms` as a user of the installed package runs it. */
 async function nova(...args: readonly string[]): Promise<Ended> {
   const command = new StartedCommand('npm', ['exec', '--prefix', consumer, '--offline', '--', 'nova-kms', ...args]);
   const ended = await command.ended;
@@ -196,7 +196,7 @@ async function nova(...args: readonly string[]): Promise<Ended> {
   return ended;
 }
 
-/** Imports the package as an app does, in a process of its own, and asks the node for a key. */
+/** Imports the package as an app does, in a separate process, and asks the node for a key. */
 async function runConsumer(
   url: string,
   node: { readonly wallet: Wallet; readonly teePubkey: TeePubkey },

@@ -174,11 +174,11 @@ describe('a value under', () => {
 });
 
 describe('a key that is nowhere', () => {
-  test('is asked for three times at each node, and nobody says anything else than that it is absent', async () => {
+  test('is asked for three times at each node, and none says anything else than that it is absent', async () => {
     const { absent, attempts } = await call({ do: 'get', key: 'nowhere' });
     const members = attempts.filter(({ url }) => url !== unready.url);
     expect(members.map(({ end, status }) => [end, status])).toEqual(Array.from({ length: TRIES * ready.length }, () => ['absent', 404]));
-    // The node that is no member is no word on it.
+    // The answer of a node that is not a member does not count.
     expect(absent).toBe(false);
   });
 

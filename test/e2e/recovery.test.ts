@@ -1,6 +1,6 @@
 /**
  * Losing readiness and coming back (protocol.md §1, §6, §10, A reset hash), by real nodes on a real chain whose blocks come when
- * the test says so. Node 3 has a version of its own.
+ * the test says so. Node 3 has a separate version.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Hash32 } from '../../src/domain/ids.ts';
@@ -125,7 +125,7 @@ describe('a member that is none for a while', () => {
   });
 });
 
-test('a hash that the owner resets is replaced by a fresh secret, claimed once, and the old one is handed to nobody', async () => {
+test('a hash that the owner resets is replaced by a fresh secret, claimed once, and the old one is handed to no one', async () => {
   const { chain, nodes } = cluster;
   const oldHash = await chain.masterSecretHash();
   const [oldFingerprint] = await fingerprintsOf(app, nodes);
@@ -197,7 +197,7 @@ describe('a reorganisation before the claim is deep', () => {
     expect(await cluster.chain.masterSecretHash()).toBe(claim.hash);
     expect((await viewOf(claim.node)).node.master_secret.state).toBe('generated');
     expect((await viewOf(from.node)).node.master_secret).toEqual({ state: 'synced', synced_from: claim.node.wallet });
-    // The app is looked up at the head, whatever became of the blocks.
+    // The app is looked up at the head, regardless of what happened to the blocks.
     expect(await fingerprintsOf(app, nodes)).toHaveLength(1);
   }
 

@@ -54,7 +54,7 @@ async function startAgain(node: ClusterNode): Promise<void> {
   await node.waitForState('ready', WAIT_TIMEOUT_MS);
 }
 
-/** Stops it where it stands: its sockets stay open, and nobody answers. It thaws when a push to it took longer than it may. */
+/** Stops it where it stands: its sockets stay open, and no one answers. It thaws when a push to it took longer than it may. */
 function freeze(node: ClusterNode): { readonly thaw: () => Promise<void> } {
   const { pid } = node;
   if (pid === undefined) throw new Error(`${node.name} has no process`);
@@ -176,7 +176,7 @@ test(
 );
 
 test(
-  'what a writer that died for good had pushed to one node alone comes to the other by anti-entropy',
+  'what a writer that died permanently had pushed to one node alone comes to the other by anti-entropy',
   async () => {
     const [writer, witness, cutOff] = cluster.nodes as [ClusterNode, ClusterNode, ClusterNode];
     frontOf(cutOff).cut(writer.wallet);

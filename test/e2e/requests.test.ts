@@ -1,7 +1,7 @@
 /**
  * What a node answers (protocol.md §2, §3, §4, §9): each refusal in its form, after which nothing has changed and the node
  * goes on serving. Real processes on Anvil; node 1 takes the requests, node 2 is its peer and reaches the chain through a
- * proxy that can be cut, node 3 is no member.
+ * proxy that can be cut, node 3 is not a member.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -62,7 +62,7 @@ interface World {
 }
 
 const http = new RawHttp();
-/** Known to nobody, of the right kind. */
+/** Unknown to every node, of the right kind. */
 const stranger = new LocalIdentity({ privateKey: randomBytes(32) }, { random: systemRandom });
 /** A path that nothing but a derive request has in it. */
 const PATH = `path ${randomBytes(18).toString('base64')}`;
@@ -184,7 +184,7 @@ describe('a node that is not ready', () => {
     ['GET', '/kms/no/such/route'],
     ['PATCH', '/kms/no/such/route'],
     ['GET', '/%6bms/derive'],
-  ])('answers 503 with its reason and Retry-After to %s %s, whoever asks', async (method, path) => {
+  ])('answers 503 with its reason and Retry-After to %s %s, for every caller', async (method, path) => {
     const answer = await http.send(unready.localUrl, { method, path });
     expect(expectError(answer, 503, 'service_unavailable')).toMatch(/^self not in KMS node list/);
   });
@@ -260,7 +260,7 @@ const APP_REFUSALS: readonly Refusal[] = [
   refusal('a timestamp in the future', 403, 'unauthorized', /timestamp/, () =>
     ask('alice', { timestamp: String(nowSeconds() + WINDOW_SECONDS + 5) }),
   ),
-  refusal('a timestamp that is no plain number', 403, 'unauthorized', /timestamp/, () =>
+  refusal('a timestamp that is not a plain number', 403, 'unauthorized', /timestamp/, () =>
     ask('alice', { timestamp: `${nowSeconds()}.0` }),
   ),
   refusal('a signature for another node', 403, 'forbidden', /./, () => ask('alice', { recipient: world.peerNode.wallet, headers: { 'x-app-wallet': undefined } })),
@@ -310,10 +310,10 @@ const APP_REFUSALS: readonly Refusal[] = [
   ),
   refusal('a plaintext body', 400, 'bad_request', /envelope/, () => ask('alice', { body: JSON.stringify({ path: PATH }) })),
   refusal('no body', 400, 'bad_request', /JSON/, () => ask('alice', { body: '' })),
-  refusal('an inner body that is no object', 400, 'bad_request', /inner body/, () => ask('alice', {}, [PATH])),
-  refusal('an inner body that is no JSON', 400, 'bad_request', /inner body/, () => ask('alice', {}, `path=${PATH}`)),
+  refusal('an inner body that is not an object', 400, 'bad_request', /inner body/, () => ask('alice', {}, [PATH])),
+  refusal('an inner body that is not valid JSON', 400, 'bad_request', /inner body/, () => ask('alice', {}, `path=${PATH}`)),
   refusal('an empty path', 400, 'bad_request', /path/, () => ask('alice', {}, { path: ' \t ' })),
-  refusal('a length that is no whole number', 400, 'bad_request', /length/, () => ask('alice', {}, { path: PATH, length: true })),
+  refusal('a length that is not a whole number', 400, 'bad_request', /length/, () => ask('alice', {}, { path: PATH, length: true })),
   refusal('the path of its own storage key', 400, 'bad_request', /reserved/, () => ask('alice', {}, { path: DATA_KEY_PATH })),
   refusal('the path of its own storage key with an empty context', 400, 'bad_request', /reserved/, () =>
     ask('alice', {}, { path: DATA_KEY_PATH, context: '' }),
@@ -329,14 +329,14 @@ const APP_REFUSALS: readonly Refusal[] = [
     ask('alice', { body: Buffer.alloc(MAX_BODY_BYTES + 1, '{'), chunked: true }),
   ),
   refusal('a route that does not exist', 404, 'not_found', /route/, () => http.get(world.node.localUrl, '/kms/no/such/route')),
-  refusal('a path that is no percent-encoding', 400, 'bad_request', /path/, () => http.get(world.node.localUrl, '/kms/%zz')),
+  refusal('a path that is not valid percent-encoding', 400, 'bad_request', /path/, () => http.get(world.node.localUrl, '/kms/%zz')),
 ];
 
 const PEER_REFUSALS: readonly Refusal[] = [
   refusal('no x-kms-wallet, and another key in the envelope', 403, 'forbidden', /sender_tee_pubkey/, () =>
     tell({ type: 'master_secret_request', ecdh_pubkey: generateP384(systemRandom).publicKeyDer }, { sealedBy: stranger, headers: { 'x-kms-wallet': undefined } }),
   ),
-  refusal('a signer that is no member', 403, 'forbidden', /member/, async () => {
+  refusal('a signer that is not a member', 403, 'forbidden', /member/, async () => {
     const outsider = await RawCaller.create('peer', stranger, { http });
     return outsider.send(world.node, 'POST', '/sync', { type: 'master_secret_request' });
   }),
@@ -362,14 +362,14 @@ const PEER_REFUSALS: readonly Refusal[] = [
   refusal('a request for the secret to a key that is none', 400, 'bad_request', /ecdh_pubkey/, () =>
     tell({ type: 'master_secret_request', ecdh_pubkey: '00'.repeat(120) }),
   ),
-  refusal('a batch that is no object', 400, 'bad_request', /data/, () => tell({ type: 'delta', data: [1] }, { syncKey: world.syncKey })),
-  refusal('a cursor that nobody gave', 400, 'bad_request', /cursor/, () =>
+  refusal('a batch that is not an object', 400, 'bad_request', /data/, () => tell({ type: 'delta', data: [1] }, { syncKey: world.syncKey })),
+  refusal('a cursor that was never given', 400, 'bad_request', /cursor/, () =>
     tell({ type: 'snapshot_request', cursor: 'nowhere', max_bytes: 8_192 }, { syncKey: world.syncKey }),
   ),
-  refusal('a body that is no envelope', 400, 'bad_request', /envelope/, () =>
+  refusal('a body that is not an envelope', 400, 'bad_request', /envelope/, () =>
     tell({}, { body: JSON.stringify({ type: 'snapshot_request' }), syncKey: world.syncKey }),
   ),
-  refusal('an envelope whose fields are no hex', 400, 'bad_request', /envelope/, () =>
+  refusal('an envelope whose fields are not valid hex', 400, 'bad_request', /envelope/, () =>
     tell({}, { envelope: (good) => ({ ...good, nonce: 'zz'.repeat(12) }), syncKey: world.syncKey }),
   ),
   refusal('a ciphertext that was tampered with', 400, 'bad_request', /decrypt/, () =>
@@ -377,7 +377,7 @@ const PEER_REFUSALS: readonly Refusal[] = [
   ),
   refusal('an inner body that is a list', 400, 'bad_request', /inner body/, () => tell([{ type: 'delta' }], { syncKey: world.syncKey })),
   refusal('an inner body that is null', 400, 'bad_request', /inner body/, () => tell('null', { syncKey: world.syncKey })),
-  refusal('an inner body that is no JSON', 400, 'bad_request', /inner body/, () => tell('type=delta', { syncKey: world.syncKey })),
+  refusal('an inner body that is not valid JSON', 400, 'bad_request', /inner body/, () => tell('type=delta', { syncKey: world.syncKey })),
   refusal('a body that says it is too large', 413, 'payload_too_large', /bytes/, () =>
     tell({}, { body: Buffer.alloc(MAX_BODY_BYTES + 1, '{') }),
   ),
@@ -401,9 +401,9 @@ describe('a peer is refused, nothing changes, and the node goes on serving:', ()
   test.each(PEER_REFUSALS)('$name → $status $code', expectRefused);
 });
 
-describe('what is no request', () => {
+describe('bytes that are not a request', () => {
   test.each([
-    ['text that is no HTTP', 'good morning\r\n\r\n', 400, 'bad_request'],
+    ['text that is not HTTP', 'good morning\r\n\r\n', 400, 'bad_request'],
     ['the start of a TLS connection', Buffer.from('1603010200010001fc0303', 'hex'), 400, 'bad_request'],
     ['a megabyte of noise', Buffer.concat([Buffer.from([0]), randomBytes(MIB)]), 400, 'bad_request'],
     ['a method that does not exist', 'BREW /kms/derive HTTP/1.1\r\nhost: node\r\n\r\n', 400, 'bad_request'],

@@ -188,7 +188,7 @@ describe('the proof', () => {
     for (const held of keys) expect(held).toEqual(new Uint8Array(32));
   });
 
-  test('names of an error that nobody caught the error, not its stack', async () => {
+  test('names the error for an uncaught error, not its stack', async () => {
     const output = new CapturedOutput('node-1', 10);
     const stderr = Readable.from([Buffer.from('file.ts:1\nthrow x\n^\n\nError: no room\n    at f (file.ts:1:1) {\n  code: 1\n}\n\nNode.js v24.21.0\n')]);
     output.follow('stderr', stderr);

@@ -120,7 +120,7 @@ describe('without the proxy', () => {
       return missing.length === 0 ? null : `${missing.length} peers were not refused yet`;
     });
     await probed(alone, nodes[0].wallet, false);
-    // Nobody else would come in at the door of node 1.
+    // No other node would come in at the door of node 1.
     expect(fronts[0]!.connections).toBe(before);
     const { readiness } = await alone.status();
     expect(readiness?.reason).toMatch(/^no reachable member holds the master secret/);
@@ -176,7 +176,7 @@ describe('through the proxy', () => {
     expect(missed).toMatchObject({ status_endpoint_http_code: null, status_probe_ms: null, status_checked_at_ms: expect.any(Number) });
   });
 
-  test('x-tee-wallet is no proof', async () => {
+  test('x-tee-wallet is not a proof', async () => {
     const { caller } = app;
     const unsigned = Object.fromEntries(['signature', 'nonce', 'timestamp', 'wallet'].map((name) => [`x-app-${name}`, undefined]));
     for (const node of nodes) {

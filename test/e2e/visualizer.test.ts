@@ -133,7 +133,7 @@ test('the command itself says each end of a process once, also of one that the p
   expect(ends().slice(before)).toEqual([expect.stringMatching(/^node-2 ended with code 0/), expect.stringMatching(/^node-2 ended by SIGKILL/)]);
 });
 
-test('without the RPC ready nodes stay ready, their ticks say why they fail, and with it they succeed again', async () => {
+test('without the RPC ready nodes stay ready, their ticks say why they fail; once it is back they succeed again', async () => {
   const outcomeOf = (source: string, wanted: RegExp) => (event: VisualizerEvent): boolean => {
     const outcome = event.kind === 'step' && event.source === source ? event.shown?.['last tick'] : null;
     return typeof outcome === 'string' && wanted.test(outcome);

@@ -46,9 +46,9 @@ test.each([
   [['--story', 'x', '--trace', 'y'], 'cannot be used with'],
   [['--story', 'x', '--nodes', '3'], 'cannot be used with'],
   [['--shrink', '--events', 'y'], 'cannot be used with'],
-  [['--trace', 'y', '--events', 'y'], 'a name of its own'],
+  [['--trace', 'y', '--events', 'y'], 'its own name'],
   [['--story', 'no.story'], 'no.story cannot be read (ENOENT)'],
-  [['--story', 'README.md', '--update'], 'README.md is no story'],
+  [['--story', 'README.md', '--update'], 'README.md is not a story'],
 ])('%j is refused with one line that says what may be given', (words, line) => {
   const { status, stderr } = sim(...words);
   expect(status).toBe(2);
@@ -64,7 +64,7 @@ test.each(['--trace', '--events'])('%s to a file that cannot be written is an er
 
 test('a story that comes out otherwise is an error', () => {
   const story = join(folder, 'wrong.story');
-  writeFileSync(story, '# Nobody is ready at once.\n\n> cluster nodes=1\n> status\na ready\n');
+  writeFileSync(story, '# No node is ready at once.\n\n> cluster nodes=1\n> status\na ready\n');
   const { status, stdout } = sim('--story', story);
   expect(status).toBe(1);
   expect(stdout).toContain('a ineligible: initializing');

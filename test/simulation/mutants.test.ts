@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import { mutate } from '../../scripts/sim-mutants/copies.ts';
 import { MUTANTS } from '../../scripts/sim-mutants/mutants.ts';
 
-test('there are mutants, each with a name of its own', () => {
+test('there are mutants, each with its own name', () => {
   expect(new Set(MUTANTS.map(({ name }) => name)).size).toBe(MUTANTS.length);
   expect(MUTANTS.length).toBeGreaterThan(40);
 });

@@ -1,4 +1,4 @@
-/** Each story is played, and what comes of it is what it says. `npm run sim -- --story FILE --update` writes it anew. */
+/** Each story is played, and gives the output that it states. `npm run sim -- --story FILE --update` rewrites it. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import { formatStory, parseStory, playStory } from '../../src/sim/story.ts';

@@ -29,7 +29,7 @@ export interface DocumentedAnswer {
   readonly path: string;
   readonly status: number;
   readonly contentType: string | undefined;
-  /** Of the body; undefined when it is no JSON. */
+  /** Of the body; undefined when it is not valid JSON. */
   readonly json: unknown;
 }
 

@@ -123,7 +123,7 @@ export class NodeSide {
   }
 }
 
-/** A transport that reaches these nodes; to others nobody answers. */
+/** A transport that reaches these nodes and no others. */
 export function transportToNodes(nodes: readonly NodeSide[]): Transport {
   return {
     async request(request) {

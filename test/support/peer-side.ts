@@ -86,7 +86,7 @@ export class PeerSide {
   }
 }
 
-/** A transport that reaches these peers and nobody else. */
+/** A transport that reaches these peers and no others. */
 export function transportTo(peers: readonly PeerSide[]): Transport {
   return {
     async request(request) {

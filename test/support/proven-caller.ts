@@ -1,4 +1,4 @@
-/** An app or a peer with an enclave of its own, that proves itself to a node over HTTP (protocol.md §3). */
+/** An app or a peer with its own enclave that proves itself to a node over HTTP (protocol.md §3). */
 import { canonicalJson } from '../../src/crypto/canonical-json.ts';
 import { appAuthMessage, peerAuthMessage } from '../../src/crypto/messages.ts';
 import { toWireEnvelope } from '../../src/domain/envelope.ts';

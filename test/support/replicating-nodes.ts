@@ -347,7 +347,7 @@ export class ReplicatingNode {
     return outcome;
   }
 
-  /** Loses all it held, as a restart does: another store, and nobody has anything of it. */
+  /** Loses all it held, as a restart does: another store, of which no peer has anything. */
   loseStore(): void {
     this.store.reset();
     this.replicas.resetAll();
@@ -408,10 +408,10 @@ export class Network {
   }
 
   nameOf(wallet: Wallet): string {
-    return this.nodes.find(({ member }) => member.wallet === wallet)?.name ?? 'nobody';
+    return this.nodes.find(({ member }) => member.wallet === wallet)?.name ?? 'unknown';
   }
 
-  /** What becomes of requests from one node to another from now on. */
+  /** What happens to requests from one node to another from now on. */
   setWay(from: ReplicatingNode, to: ReplicatingNode, way: Way): void {
     this.#ways.set(`${from.name} ${to.name}`, way);
   }
@@ -492,7 +492,7 @@ export function startNodes<Names extends readonly string[]>(...names: Names) {
   return { network, clock: network.clock, nodes };
 }
 
-/** What becomes of a write that waits for peers. */
+/** The outcome of a write that waits for peers. */
 export function waitingFor(node: ReplicatingNode, write: LocalWrite, peers: number): { outcome: unknown } {
   const seen: { outcome: unknown } = { outcome: 'waiting' };
   node.acknowledgements.wait(write, peers, 50_000).then(

@@ -1,4 +1,4 @@
-/** The enclave API's emulator on a real socket, with keys of its own. */
+/** The enclave API's emulator on a real socket, with its own keys. */
 import { EmulatedEnclave, type EmulatedEnclaveOptions } from '../../src/enclave/emulator/emulated-enclave.ts';
 import { EmulatorServer } from '../../src/enclave/emulator/server.ts';
 import { parseJsonOrNull } from '../../src/crypto/json.ts';
@@ -9,7 +9,7 @@ export interface EmulatorAnswer {
   readonly status: number;
   readonly type: string | null;
   readonly text: string;
-  /** null for what is no JSON. */
+  /** null for anything that is not valid JSON. */
   readonly json: Record<string, unknown>;
 }
 

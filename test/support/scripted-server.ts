@@ -17,7 +17,7 @@ export type Answering = (request: ReceivedRequest, response: ServerResponse) => 
 export async function scriptedServer(answer: Answering, host = '127.0.0.1') {
   const requests: ReceivedRequest[] = [];
   let open = 0;
-  // It closes no idle connection, which would fail whoever uses it again at that moment.
+  // It closes no idle connection, which would fail a caller that uses it again at that moment.
   const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));

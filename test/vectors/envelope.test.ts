@@ -55,7 +55,7 @@ describeVectors<EnvelopeFile>('envelope.json', ({ file, cases }) => {
     const opened = open(file, vector);
     const { plaintext, refuse } = vector.expect ?? {};
     if (vector.open === true) {
-      // A legacy 32-byte nonce is taken (protocol.md §3); a key that is not strict DER is no key.
+      // A legacy 32-byte nonce is taken (protocol.md §3); a key that is not strict DER is not a key.
       const isLegacyNonce = (vector.envelope as { nonce: string }).nonce.length === 64;
       expect('plaintext' in opened).toBe(isLegacyNonce);
     } else if (refuse === 'bad inner body') {

@@ -62,7 +62,7 @@ interface MembershipFile {
   readonly app_authorization: AppCase[];
 }
 
-/** The open URLs as decided (docs/decisions/0006): what a URL parser would have to repair, or would drop, is no valid URL. */
+/** The open URLs as decided (docs/decisions/0006): what a URL parser would have to repair, or would drop, is not a valid URL. */
 const DECIDED_URLS: Readonly<Record<string, 'keep' | 'drop'>> = {
   'https://ключ.example': 'keep',
   'https://kms.example.org:0': 'keep',

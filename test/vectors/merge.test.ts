@@ -71,7 +71,7 @@ const DECIDED: Readonly<Record<string, MergeCase['expect']['verdict']>> = {
 };
 
 /** @param ownClockKey of the node that writes */
-function startStore(file: MergeFile, ownClockKey = 'nobody') {
+function startStore(file: MergeFile, ownClockKey = 'unused') {
   const random = new SeededRandom('merge');
   const vault = new Vault({ random });
   const secret = Uint8Array.from(Buffer.from(file.secret, 'hex'));

@@ -26,7 +26,7 @@ const OTHERS = 0o077;
 export const APP_HELP = `
 Who asks, the first of these that is there:
   --identity FILE, NOVA_KMS_IDENTITY_FILE
-      JSON that nobody else may read (chmod 600): privateKey, teeScalar (hex);
+      JSON that no one else may read (chmod 600): privateKey, teeScalar (hex);
       where they differ from a node's defaults also envelope, chain, registry,
       kmsAppId, inEnclave, confirmations. npm start writes such a file for its own
       cluster, and says where.
@@ -72,11 +72,11 @@ function readAppFile(path: string): AppFile {
     throw new CommandError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`, EXIT.usage);
   }
   const parsed = parseAppFile(text);
-  if (parsed === null) throw new CommandError(`${path} is no identity file: nova-kms derive --help says what stands in one`, EXIT.usage);
+  if (parsed === null) throw new CommandError(`${path} is not an identity file: nova-kms derive --help says what stands in one`, EXIT.usage);
   return parsed;
 }
 
-/** Of a file alone: a pipe is nobody else's. Windows has no such bits. */
+/** For files only: no one else can read a pipe. Windows has no such bits. */
 function isForOthers(path: string): boolean {
   const stats = statSync(path);
   return process.platform !== 'win32' && stats.isFile() && (stats.mode & OTHERS) !== 0;
@@ -94,10 +94,10 @@ function identityOf(file: AppFile | null, environment: Environment): KmsClientOp
   }
   const odynUrl = environment['ODYN_URL'] ?? '';
   if (odynUrl !== '') return { odynUrl };
-  throw new CommandError('nobody asks: give --identity, or set NOVA_KMS_PRIVATE_KEY or ODYN_URL (npm start writes a file for its own app)', EXIT.usage);
+  throw new CommandError('no identity is given: pass --identity, or set NOVA_KMS_PRIVATE_KEY or ODYN_URL (npm start writes a file for its own app)', EXIT.usage);
 }
 
-/** The variables that say which cluster: whatever else is set for a node beside it may be wrong. */
+/** The variables that say which cluster: other variables, set for a node beside it, may be wrong. */
 function clusterVariables(environment: Environment): Environment {
   return Object.fromEntries(CLUSTER_VARIABLES.map((name) => [name, environment[name]]));
 }

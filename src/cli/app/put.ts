@@ -26,7 +26,7 @@ export function define(command: Command): void {
 Examples:
   nova-kms put greeting hello --identity .dev-app.json
   nova-kms put picture --file picture.png --acks 2
-  pass show token | nova-kms put token          a secret is no argument
+  pass show token | nova-kms put token          a secret never goes into an argument
 
 Exit code: 0 written; 1 failed, or with --acks not acknowledged in time (the write
 stays); 2 the command line cannot be read; 3 no node is ready.`,

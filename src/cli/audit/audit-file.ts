@@ -29,7 +29,7 @@ export async function readAuditFile(path: string, take: (line: unknown) => void)
       for (const line of splitter.take(chunk)) take(parsed(line));
     }
   } catch (error) {
-    if (error instanceof LongLineError) throw new AuditFileError(`${path} is no audit: ${error.message}`, { cause: error });
+    if (error instanceof LongLineError) throw new AuditFileError(`${path} is not an audit file: ${error.message}`, { cause: error });
     const { code } = error as NodeJS.ErrnoException;
     throw new AuditFileError(`${path} cannot be read: ${code ?? 'unknown'}`, { cause: error, isAbsent: code === 'ENOENT' });
   }

@@ -6,7 +6,7 @@ import { readConfig } from '../../config/read-config.ts';
 import { invariant } from '../../domain/errors.ts';
 import { createNodeMachine } from '../../machines/node-machine.ts';
 
-/** A machine that nobody starts asks for no time. */
+/** A machine that is never started asks for no time. */
 const NO_TIME = { clock: { nowMs: () => 0, monotonicMs: () => 0 }, random: { unit: () => 0 }, secret: { isServable: () => false } };
 
 export const ALL = 'all';
@@ -20,7 +20,7 @@ export function regionNames(): readonly string[] {
 /** @param region of `regionNames` */
 export function nodeChart(region: string = ALL): Chart {
   const read = readConfig({});
-  invariant(read.ok, 'the defaults are no configuration');
+  invariant(read.ok, 'the defaults are not a valid configuration');
   const { nodeTickMs, dataSyncIntervalMs, dataSyncNudgeMs, inEnclave, chainMaxAgeMs, chainOutageMs } = read.config;
   const whole = chartOf(createNodeMachine({ nodeTickMs, syncTickMs: dataSyncIntervalMs, nudgeMs: dataSyncNudgeMs, freshness: { maxAgeMs: chainMaxAgeMs, outageMs: chainOutageMs }, probePeers: inEnclave }, NO_TIME));
   const part = region === ALL ? whole : regionOf(whole, `${whole.name}.${region}`);

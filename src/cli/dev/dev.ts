@@ -31,7 +31,7 @@ export async function run(command: Command): Promise<number> {
   const say = (error: unknown): void => void process.stderr.write(`${firstLine(error)}\n`);
 
   onStopSignals(stop, () => killAll(EXIT.interrupted));
-  // The reader of the output is gone, and with it the reason to run.
+  // The reader of the output is gone, so there is no reason to run.
   process.stdout.on('error', stop);
   process.on('uncaughtException', (error) => {
     say(error);
@@ -59,7 +59,7 @@ export async function run(command: Command): Promise<number> {
   }
 }
 
-/** Resolves when somebody asks to stop. */
+/** Resolves when the user asks to stop. */
 async function untilAborted(signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<undefined>();
   signal.addEventListener('abort', () => resolve(undefined), { once: true });

@@ -55,7 +55,7 @@ export class DevIdentity {
     }
   }
 
-  /** What a cluster that was killed left behind is nobody's. */
+  /** A file left behind by a killed cluster belongs to no running one. */
   async #isInUse(): Promise<boolean> {
     const there = parseAppFile(await readFile(this.#path, 'utf8').catch(() => ''));
     return there?.chain !== undefined && this.#answers(there.chain);

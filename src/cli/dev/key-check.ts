@@ -30,7 +30,7 @@ export async function checkKeys(
   modules: { readonly client: Pick<KmsClient, 'derive' | 'nodes'>; readonly monotonicMs: () => number },
 ): Promise<KeyCheck> {
   const { client, monotonicMs } = modules;
-  // Reading the list of nodes is no part of the first request.
+  // Reading the list of nodes is not part of the first request.
   await client.nodes({ signal });
   const held: Uint8Array[] = [];
   const keys: NodeKey[] = [];

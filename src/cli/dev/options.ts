@@ -25,8 +25,8 @@ const DAY_SECONDS = 86_400;
 const DEFAULT_IDENTITY_FILE = '.dev-app.json';
 
 const DESCRIPTION =
-  'A Nova KMS cluster on this machine: a development chain with both contracts, and nodes that each have an enclave emulator ' +
-  'of their own. Shows how they become ready, derives one key from every node, checks that the answers are signed and equal, ' +
+  'A Nova KMS cluster on this machine: a development chain with both contracts, and nodes that each have their own enclave ' +
+  'emulator. Shows how they become ready, derives one key from every node, checks that the answers are signed and equal, ' +
   'prints a table, and runs on until Ctrl-C. A page shows it, with buttons that break things. Everything ' +
   'stays on loopback and ends with this command.';
 

@@ -15,7 +15,7 @@ import { checkReplication, type ReplicationTimes } from './replication-check.ts'
 import type { Report, TableRow } from './report.ts';
 import type { DevVisualizer } from './visualizer.ts';
 
-/** Until a hash is deep enough, a newcomer waits for blocks; later nobody does. Seconds. */
+/** Until a hash is deep enough, a newcomer waits for blocks; later ones do not. Seconds. */
 const BLOCK_TIME_UNTIL_READY_SECONDS = 0.25;
 const BLOCK_TIME_SECONDS = 1;
 /** For getting ready, besides some ticks. Milliseconds. */
@@ -88,7 +88,7 @@ export class DevSession {
     await this.#visualizer?.close();
   }
 
-  /** For somebody who will not wait. */
+  /** For a user who does not want to wait. */
   killAll(): void {
     this.#cluster?.killAll();
   }
@@ -170,7 +170,7 @@ export class DevSession {
     try {
       await Promise.all(cluster.nodes.map((node) => node.waitForState('ready', timeoutMs, signal)));
     } finally {
-      // The first failure is the news; nobody waits for the others any more.
+      // The first failure is reported; the others are no longer waited for.
       failed.abort();
     }
   }

@@ -107,7 +107,7 @@ export class DevVisualizer {
     this.#log.add({ kind: 'end', atMs: systemClock.nowMs(), source: name, how });
   }
 
-  /** What the first reader would wait for: the page in one piece, and where the boxes stand. Whatever fails is done when it is asked for. */
+  /** What the first reader would wait for: the page in one piece, and where the boxes stand. What fails here is done again when it is asked for. */
   async warmUp(): Promise<void> {
     await Promise.allSettled([loadPageFiles(), ...this.#log.charts().map((chart) => layoutOf(chart))]);
   }

@@ -23,7 +23,7 @@ const ADVICE = 'see whether ODYN_URL is right and the enclave API runs; its own 
 const PROBE_MESSAGE = 'NovaKMS:Doctor:probe';
 const PROBE_BYTES = 16;
 
-/** @throws what is no DependencyError: a fault of this program */
+/** @throws any error that is not a DependencyError: a fault of this program */
 async function attempt(check: string, work: () => Promise<Finding>): Promise<Finding> {
   try {
     return await work();

@@ -24,7 +24,7 @@ export function failed(check: string, detail: string, advice: string): Finding {
   return { check, outcome: 'failed', detail, advice };
 }
 
-/** A check that says nothing while another one fails. */
+/** A check whose result means nothing while another one fails. */
 export function notChecked(check: string, why: string): Finding {
   return { check, outcome: 'not checked', detail: why };
 }

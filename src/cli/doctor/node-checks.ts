@@ -58,7 +58,7 @@ export interface NodeExpectations {
 export function judgeNode(room: 'peer' | 'node', { asked, status, silence, leadMs }: NodeAnswer, expected: NodeExpectations): readonly Finding[] {
   const who = asked.wallet === null ? asked.url : `${asked.wallet} at ${asked.url}`;
   if (status === null) {
-    return [failed(`${room}.reachable`, `${who}: ${silence ?? 'no status'}`, 'start it, or open the way to it; a member that is gone for good is removed in the registry')];
+    return [failed(`${room}.reachable`, `${who}: ${silence ?? 'no status'}`, 'start it, or open the way to it; a member that is gone permanently is removed in the registry')];
   }
   return [
     ok(`${room}.reachable`, who),

@@ -89,7 +89,7 @@ function readFaults(text: string): { readonly name: string; readonly profile: Fa
   const parsed = faultProfile.safeParse(content);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    throw new InvalidArgumentError(`In the file, ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'it is no profile of faults'}.`);
+    throw new InvalidArgumentError(`In the file, ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'it is not a profile of faults'}.`);
   }
   return { name: text, profile: parsed.data };
 }
@@ -137,7 +137,7 @@ export function defineSimOptions(command: Command): void {
 export function simOptionsOf(command: Command): SimOptions {
   const given = command.opts<Given>();
   if (given.update === true && given.story === undefined) throw new CommandError('--update says what to do with a --story: give one', EXIT.usage);
-  if (given.trace !== undefined && given.trace === given.events) throw new CommandError('--trace and --events are two files: give each a name of its own', EXIT.usage);
+  if (given.trace !== undefined && given.trace === given.events) throw new CommandError('--trace and --events are two files: give each its own name', EXIT.usage);
   return {
     seeds: given.seeds ?? [given.seed ?? '1'],
     nodes: given.nodes,

@@ -140,7 +140,7 @@ async function shrinkFirst(failed: SimulationResult, options: SimOptions): Promi
   say(`${small.scenario.nodes} nodes and ${small.scenario.steps.length} steps are left of it after ${small.runs} runs: ${path}`);
 }
 
-/** @throws CommandError for what is no story: with --update it would be overwritten */
+/** @throws CommandError for what is not a story: with --update it would be overwritten */
 function readStory(path: string): { readonly text: string; readonly story: Story } {
   let text: string;
   try {
@@ -149,7 +149,7 @@ function readStory(path: string): { readonly text: string; readonly story: Story
     throw new CommandError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`, EXIT.usage);
   }
   const story = parseStory(text);
-  if (story.commands[0]?.command.startsWith('cluster') !== true) throw new CommandError(`${path} is no story: one begins with \`> cluster\``, EXIT.usage);
+  if (story.commands[0]?.command.startsWith('cluster') !== true) throw new CommandError(`${path} is not a story: one begins with \`> cluster\``, EXIT.usage);
   return { text, story };
 }
 

@@ -72,7 +72,7 @@ const statusAnswer = z.object({
 
 export type StatusAnswer = z.infer<typeof statusAnswer>;
 
-/** null when it is no status. */
+/** null when it is not a status. */
 export function parseStatus(body: unknown): StatusAnswer | null {
   return statusAnswer.safeParse(body).data ?? null;
 }
@@ -86,7 +86,7 @@ export interface Listed {
 const nodesAnswer = z.object({ operators: z.array(z.unknown()) });
 const operator = z.object({ operator: wallet, instance: z.object({ instance_url: z.string().max(MAX_URL_CHARACTERS) }) });
 
-/** null when it is no list of members. Entries without a usable URL are left out. */
+/** null when it is not a list of members. Entries without a usable URL are left out. */
 export function parseNodes(body: unknown): readonly Listed[] | null {
   const parsed = nodesAnswer.safeParse(body);
   if (!parsed.success) return null;

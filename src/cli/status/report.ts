@@ -46,7 +46,7 @@ export interface NodeReport {
 
 export interface PeerReport {
   readonly wallet: string | null;
-  /** null: nobody lists that wallet. */
+  /** null: no node lists that wallet. */
   readonly url: string | null;
   readonly records: number;
   readonly bytes: number;

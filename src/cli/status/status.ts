@@ -135,7 +135,7 @@ async function watch(options: StatusOptions, look: (before: Survey | null) => Pr
   try {
     while (!signal.aborted) {
       survey = await look(survey);
-      // What was cut short says nothing of the nodes.
+      // A survey that was cut short shows nothing about the nodes.
       if (isAborted(signal)) break;
       const report = reportOf(survey);
       const key = changeKey(report);
@@ -153,7 +153,7 @@ async function watch(options: StatusOptions, look: (before: Survey | null) => Pr
   return EXIT.done;
 }
 
-/** Anew: a signal changes while something is waited for. */
+/** Read again: a signal changes while something is waited for. */
 function isAborted(signal: AbortSignal): boolean {
   return signal.aborted;
 }

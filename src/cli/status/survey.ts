@@ -1,6 +1,6 @@
 /**
  * Asks a whole cluster at once: the nodes given, and those that they list as members. All of it ends within one limit: who has
- * not answered by then is said to have been silent, and holds up nobody else.
+ * not answered by then is said to have been silent, and holds up no other.
  */
 import { parseJsonOrNull } from '../../crypto/json.ts';
 import { DependencyError } from '../../domain/errors.ts';
@@ -82,7 +82,7 @@ export async function takeSurvey(options: SurveyOptions, modules: SurveyModules,
   const members = listed.length === 0 ? known : unique(listed);
   const walletOf = new Map(members.map(({ url, wallet }) => [url, wallet]));
   const answered = (await Promise.all(nodes.values())).map((node) => ({ ...node, listedWallet: walletOf.get(node.url) ?? null }));
-  // Who was known and is no member any more is none of the cluster's.
+  // A node that was known and is no longer a member does not belong to the cluster.
   const current = answered.filter(({ url }) => urls.includes(url) || walletOf.has(url));
   return { takenAtMs: modules.clock.nowMs(), nodes: withoutTwins(current, urls), members, leftOut: leftOut.size };
 }
@@ -123,7 +123,7 @@ const CAUSES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'connection reset',
   UND_ERR_SOCKET: 'connection closed',
-  ENOTFOUND: 'nobody knows the host',
+  ENOTFOUND: 'the host name is unknown',
   EAI_AGAIN: 'the host cannot be looked up',
   EHOSTUNREACH: 'no route to the host',
   ENETUNREACH: 'no route to the network',

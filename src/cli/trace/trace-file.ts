@@ -11,7 +11,7 @@ const MAX_TRACE_BYTES = 256 * 1024 * 1024;
 
 const NEW_LINE = 0x0a;
 
-/** A file that is no trace, in one line. */
+/** A file that is not a trace, in one line. */
 export class TraceFileError extends Error {
   constructor(message: string) {
     super(message);
@@ -36,7 +36,7 @@ export async function readTraceFile(path: string): Promise<TraceFile> {
     if (refused !== null) throw refused;
     if (line.trim() === '') continue;
     const event = parseEvent(line);
-    if ('problem' in event) refused = new TraceFileError(`${path}, line ${number}: this is no event of a trace (${event.problem})`);
+    if ('problem' in event) refused = new TraceFileError(`${path}, line ${number}: this is not an event of a trace (${event.problem})`);
     else if (event.kind === 'chart') log.addChart(event.chart, event.atMs);
     else log.add(event);
   }
@@ -54,7 +54,7 @@ async function* linesOf(path: string): AsyncGenerator<string> {
     }
     if (splitter.restBytes > 0) yield splitter.end().toString();
   } catch (error) {
-    if (error instanceof LongLineError) throw new TraceFileError(`${path} is no trace: ${error.message}`);
+    if (error instanceof LongLineError) throw new TraceFileError(`${path} is not a trace: ${error.message}`);
     throw unreadable(path, error);
   }
 }
@@ -77,7 +77,7 @@ async function endsInLine(path: string): Promise<boolean> {
 
 async function checked(path: string): Promise<Stats> {
   const file = await stat(path);
-  if (!file.isFile()) throw new TraceFileError(`${path} is no file`);
+  if (!file.isFile()) throw new TraceFileError(`${path} is not a file`);
   if (file.size > MAX_TRACE_BYTES) throw new TraceFileError(`${path} is longer than ${MAX_TRACE_BYTES / 1024 / 1024} MiB`);
   return file;
 }

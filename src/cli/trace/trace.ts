@@ -24,7 +24,7 @@ export function define(command: Command): void {
 export async function run(command: Command): Promise<number> {
   const [given] = command.args as [string];
   const url = nodeUrl(given);
-  if (url === null) throw new CommandError('this is no URL of a visualiser, such as http://127.0.0.1:9000', EXIT.usage);
+  if (url === null) throw new CommandError('this is not a URL of a visualiser, such as http://127.0.0.1:9000', EXIT.usage);
   // Lines of some kilobytes, from an unknown server.
   if (process.stdout.isTTY) throw new CommandError(`a trace is for a file or a pipe: nova-kms trace ${url} > FILE`, EXIT.usage);
   const { kept = false } = command.opts<{ kept?: boolean }>();

@@ -17,7 +17,7 @@ Examples:
   nova-kms visualize seed-7.jsonl
 
 Exit code: 0 when stopped; 1 with the reason in one line on standard error; 2 for a
-file that is no trace.`;
+file that is not a trace.`;
 
 export function define(command: Command): void {
   command

@@ -1,4 +1,4 @@
-/** Writes what the visualiser of a process knows as a trace file: what it has kept, and what comes until somebody stops it. */
+/** Writes what the visualiser of a process knows as a trace file: what it has kept, and what comes until it is stopped. */
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { LineSplitter } from '../line-splitter.ts';
@@ -27,7 +27,7 @@ export class WriteTraceError extends Error {
  * @throws WriteTraceError, also when the process ends the connection first
  */
 export async function writeTrace(url: string, output: Writable, { follow = true, signal }: WriteTraceOptions = {}): Promise<void> {
-  if (!URL.canParse(url)) throw new WriteTraceError('this is no URL');
+  if (!URL.canParse(url)) throw new WriteTraceError('this is not a URL');
   const asked = new URL(follow ? '/trace?follow=true' : '/trace', url);
   let answer: Response;
   try {

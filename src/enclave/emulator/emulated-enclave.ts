@@ -60,7 +60,7 @@ export class EmulatedEnclave {
     this.#clock = modules.clock;
     this.#info = options.info;
     this.#walletKey = options.walletKey ?? this.#drawWalletKey();
-    if (!isPrivateKey(this.#walletKey)) throw new EmulatorRefusal('the wallet key is no secp256k1 key');
+    if (!isPrivateKey(this.#walletKey)) throw new EmulatorRefusal('the wallet key is not a secp256k1 key');
     this.wallet = walletOfPrivateKey(this.#walletKey);
     this.#keys = options.teeScalar === undefined ? generateP384(this.#random) : p384FromScalar(options.teeScalar);
     this.teePubkey = this.#keys.publicKeyDer;
@@ -83,7 +83,7 @@ export class EmulatedEnclave {
     return signEip191(this.#walletKey, message, firstV(this.#info));
   }
 
-  /** `signature`: 65 bytes, `0x` and hex. @throws EmulatorRefusal for what is no transaction */
+  /** `signature`: 65 bytes, `0x` and hex. @throws EmulatorRefusal for what is not a transaction */
   async signTransaction(transaction: SignableTransaction): Promise<SignedTransaction & { readonly signature: string }> {
     const { signTransaction } = await import('../transaction.ts');
     const { signature, ...signed } = refusing(() => signTransaction(this.#walletKey, transaction));
@@ -94,7 +94,7 @@ export class EmulatedEnclave {
     try {
       return sealText(this.#keys, receiver, plaintext, this.#random.bytes(12), this.#info);
     } catch (error) {
-      if (error instanceof P384Error) throw new EmulatorRefusal('client_public_key is no P-384 key');
+      if (error instanceof P384Error) throw new EmulatorRefusal('client_public_key is not a P-384 key');
       throw error;
     }
   }

@@ -210,6 +210,6 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   try {
     return parseStrictJson(Buffer.concat(chunks));
   } catch {
-    throw new EmulatorRefusal('the request body is no JSON');
+    throw new EmulatorRefusal('the request body is not valid JSON');
   }
 }

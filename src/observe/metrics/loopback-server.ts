@@ -1,5 +1,5 @@
 /**
- * `GET /metrics` on a loopback port of its own (`METRICS_PORT`), without a token: who is on this machine may read it. A browser on it
+ * `GET /metrics` on its own loopback port (`METRICS_PORT`), without a token: anyone on this machine may read it. A browser on it
  * runs pages of strangers, and a name of theirs may resolve to 127.0.0.1: so the Host must be ours.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';

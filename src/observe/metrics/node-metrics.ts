@@ -1,5 +1,5 @@
 /**
- * The metrics of one node: what the edges tell is counted as it happens, what the node knows by itself is read when somebody
+ * The metrics of one node: what the edges tell is counted as it happens, what the node knows by itself is read when someone
  * scrapes. Counting is a look into maps and an addition: requests pay for nothing else.
  */
 import type { ReplicationFigures } from '../../domain/figures.ts';
@@ -118,7 +118,7 @@ export class NodeMetrics implements Meter {
     if (isOk) this.#registry.set('node_tick_last_success_timestamp_seconds', [], (startedAtMs + durationMs) / MS_PER_SECOND);
   }
 
-  /** What a peer says is no label: only our own words are. */
+  /** A peer's words are never a label: only our own words are. */
   #countRejection(reason: string): void {
     (this.#syncRejections.find(reason) ?? this.#syncRejections.find('other'))?.inc();
   }

@@ -71,7 +71,7 @@ export class MetricRegistry {
     this.#gauges.get(name)!.labels(...labels).set(value);
   }
 
-  /** Of a row for each peer: the values of those that there are now, and of nobody else. */
+  /** For a metric with one row for each peer: the values of the current peers only. */
   setPeers(name: GaugeName, values: ReadonlyMap<string, number>): void {
     const gauge = this.#gauges.get(name)!;
     gauge.reset();

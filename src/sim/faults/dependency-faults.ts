@@ -18,7 +18,7 @@ export const RPC_FAULTS: Changes<RpcBehaviour> = {
   'block times off': (blockTimeOffset) => ({ blockTimeOffset }),
 };
 
-/** Of all endpoints: what becomes of claims. */
+/** Of all endpoints: what happens to claims. */
 export const CLAIM_FAULTS: Readonly<Partial<Record<FaultKind, (amount: number) => Partial<RpcBehaviour>>>> = {
   'claim lost': () => ({ claimFate: 'lost' }),
   'claim stuck': () => ({ claimFate: 'stuck' }),
@@ -35,7 +35,7 @@ export const ENCLAVE_FAULTS: Readonly<Partial<Record<FaultKind, (amount: number)
   'enclave closing': (closeShare) => ({ closeShare }),
 };
 
-/** A revert is an answer: it may cost a member its place. All else one backend of two does to nobody (protocol.md §6). */
+/** A revert is an answer: it may cost a member its place. Any other fault of one backend out of two harms no one (protocol.md §6). */
 export function keepsItsNodeWell(kind: BackendFaultKind): boolean {
   return kind !== 'backend reverting';
 }

@@ -67,7 +67,7 @@ export class FaultActions {
     this.#scene = scene;
   }
 
-  /** Instances that have left for good. */
+  /** Instances that have left permanently. */
   hasLeft(name: string): boolean {
     return this.#gone.has(name);
   }
@@ -88,7 +88,7 @@ export class FaultActions {
     });
   }
 
-  /** Takes back whatever is still there. */
+  /** Takes back everything that is still there. */
   endAll(): void {
     const open = [...this.#open];
     this.#open.clear();
@@ -209,7 +209,7 @@ export class FaultActions {
     return () => Object.assign(node.rpcBehaviour, backTo(GOOD_RPC, change));
   }
 
-  /** It disturbs nobody: who proves itself is served all the same. */
+  /** It disturbs no one: a caller that proves itself is still served. */
   #flood(node: SimNode, kind: FloodKind, perSecond: number): Undo | null {
     const { timeline, network, seed } = this.#scene;
     if (this.#flooded.has(node.name)) return null;

@@ -95,7 +95,7 @@ const LIGHT: FaultProfile = Object.fromEntries(
 
 const BRUTAL: FaultProfile = {
   ...scaled(DEFAULT, 3, 1.5),
-  // These wait for somebody to ask or to send, while the members that lie have other lies to tell.
+  // These wait until someone asks or sends, while the members that lie have other lies to tell.
   'liar: wrong secret': rateOf(26, 60, 150),
   'liar: poisoned snapshot': rateOf(22, 60, 150),
   'liar: false acknowledgement': rateOf(36, 20, 90),

@@ -1,6 +1,6 @@
 /**
  * Members that lie: each passes authentication, since it is a member with its own wallet and keys, and bends what it says or
- * does not say it at all. Whatever they do, an honest node gives no wrong key, keeps what it holds, and goes on with the others.
+ * does not say it at all. Regardless of what they do, an honest node gives no wrong key, keeps what it holds, and goes on with the others.
  */
 import { peerAuthMessage } from '../../crypto/messages.ts';
 import { toWireEnvelope } from '../../domain/envelope.ts';
@@ -43,7 +43,7 @@ const SPOILED: ReadonlySet<number | undefined> = new Set([400, 413, 422, 500]);
 export interface LiarModules {
   readonly random: SeededRandom;
   readonly onFault: (kind: string) => void;
-  /** It named this key: what becomes of it is nobody's promise any more. */
+  /** It named this key, so no rule says any more what the key must hold. */
   readonly touch: PoisonerModules['touch'];
   readonly appIds: readonly number[];
   readonly transportOf: (life: Life) => Transport;
@@ -158,7 +158,7 @@ export class Liar implements Lies {
     return { buckets: Array.from({ length: 256 }, () => hex(8)) };
   }
 
-  /** What leaves on the wire, whatever the inner answer was. */
+  /** What leaves on the wire, regardless of the inner answer. */
   answering(answer: TransportAnswer, request: TransportRequest): TransportAnswer | null {
     if (!request.url.endsWith('/sync')) {
       if (this.kind === 'liar: silence' && request.url.endsWith('/nonce')) {
@@ -234,7 +234,7 @@ export class Liar implements Lies {
     }
   }
 
-  /** Asks for the secret that it has already, though it is no member any more. */
+  /** Asks for the secret that it has already, though it is no longer a member. */
   async #askForSecret(life: Life, victim: Member): Promise<void> {
     const { publicKeyDer } = generateP384(this.#modules.random);
     const options = { timeoutMs: DELTA_TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES, signal: this.#end.signal };
@@ -244,7 +244,7 @@ export class Liar implements Lies {
     });
   }
 
-  /** Asks for the secret without saying who it is, and has a key of nobody's open the answer (protocol.md §9.16). */
+  /** Asks for the secret without saying who it is, and wants the answer sealed to a key that no member has (protocol.md §9.16). */
   async #askNameless(life: Life, victim: Member): Promise<void> {
     const { random, onFault, transportOf } = this.#modules;
     const transport = transportOf(life);

@@ -13,11 +13,11 @@ export class PoisonJudge {
     this.#scene = scene;
   }
 
-  /** Whoever refuses a message for some of its records lets them harm the others. */
+  /** A node that refuses a whole message for some of its records lets them harm the others. */
   spoiled({ wallet, teePubkey }: Member): void {
     const victim = [...this.#scene.nodes.values()].find((node) => node.wallet === wallet);
     if (victim === undefined || victim.lies !== null) return;
-    // Nobody can read what an enclave made that talks nonsense, or what was sealed to a process before.
+    // No one can read what a faulty enclave made, or what was sealed to an earlier process.
     if (this.#hasBadEnclave() || victim.life?.enclave.teePubkey !== teePubkey) return;
     this.#scene.report('a poisoned record harms itself alone', `${victim.name} refuses all that came with it`);
   }

@@ -24,7 +24,7 @@ const WRITTEN_KEYS = 40;
 
 export interface PoisonerModules {
   readonly random: SeededRandom;
-  /** It named this key, and with this clock: what becomes of it is nobody's promise any more. */
+  /** It named this key with this clock, so no rule says any more what the key must hold. */
   readonly touch: (appId: string, key: string, version: Clock) => void;
   readonly appIds: readonly number[];
 }
@@ -62,7 +62,7 @@ export class Poisoner {
     this.#modules = modules;
   }
 
-  /** @param victim whom it is for; null: whoever asks */
+  /** @param victim whom it is for; null: anyone who asks */
   message(kind: LieKind, life: Life, victim: Member | null = null): PoisonedMessage {
     const { random, appIds } = this.#modules;
     const appId = random.pick(appIds);
@@ -93,7 +93,7 @@ export class Poisoner {
     return { key, clockKey: random.pick(thirds.length > 0 ? thirds : others) };
   }
 
-  /** Tombstones of apps that are not there: nobody can tell by their bytes. */
+  /** Tombstones of apps that do not exist: their bytes do not show it. */
   #inventedApps(own: string, nowMs: number): Record<string, unknown[]> {
     const { random } = this.#modules;
     const tombstone = { key: 'k', value: null, version: { [own]: 1 }, updated_at_ms: nowMs, tombstone: true, ttl_ms: 0 };

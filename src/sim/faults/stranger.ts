@@ -62,7 +62,7 @@ export class Stranger {
             },
             body: '{}',
           } as const);
-    // Whatever comes of it is nothing to a stranger.
+    // The outcome does not matter to a stranger.
     await transport.request({ ...request, ...options }).catch(() => null);
   }
 }

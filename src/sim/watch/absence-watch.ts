@@ -10,7 +10,7 @@ import { compareContents, covers, isPresent } from './reference.ts';
 import type { Checks, Report } from './violation.ts';
 import type { Write, WriteHistory } from './write-history.ts';
 
-const INVARIANT = 'a node that is not sure says 404 to nobody';
+const INVARIANT = 'a node that is not sure says 404 to no one';
 const STALE = 'a node that was cut off for too long calls nothing absent';
 /** An answer that was on its way when the node became stale counts for nothing. Milliseconds. */
 const STALE_MARGIN_MS = 10_000;

@@ -1,4 +1,4 @@
-/** Holds what apps are answered against the rules: a wallet that was authorized within a day is served, whatever strangers do (protocol.md §8). */
+/** Holds what apps are answered against the rules: a wallet that was authorized within a day is served, regardless of what strangers do (protocol.md §8). */
 import type { RequestStep } from '../scenario.ts';
 import type { RequestOutcome } from '../world/sim-app.ts';
 import type { Life } from '../world/sim-node.ts';
@@ -6,7 +6,7 @@ import { AbsenceWatch, type AbsenceWatchModules } from './absence-watch.ts';
 
 /** How a request ends that others have left nothing for. */
 const STARVED: ReadonlySet<string> = new Set(['rate_limited', 'service_unavailable', 'timeout', 'unauthorized']);
-/** How soon a request is answered, whatever strangers do. Milliseconds. */
+/** How soon a request is answered, regardless of what strangers do. Milliseconds. */
 const SERVED_MS = 6_000;
 /** How long a node remembers that a wallet was authorized, with some time to spare. Milliseconds. */
 const REMEMBERED_MS = 23 * 60 * 60 * 1_000;

@@ -1,6 +1,6 @@
 /**
- * Holds a cluster against its rules: each process by itself, after each of its events, and what they owe each other. Whoever
- * runs the simulation tells it what happens.
+ * Holds a cluster against its rules: each process by itself, after each of its events, and what they owe each other. The code that
+ * runs the simulation reports what happens.
  */
 import type { Config } from '../../config/settings.ts';
 import type { Hash32, TeePubkey } from '../../domain/ids.ts';
@@ -27,7 +27,7 @@ const PROMPT_MS = 3_000;
 const CALM_MS = 150_000;
 /** How soon a claim that is deep enough must be noticed while all is well. */
 const NOTICED_MS = 10_000;
-/** How soon a node must be ready while there is another that can give it all: some members may say nothing. */
+/** How soon a node must be ready while there is another that can give it all: some members may be silent. */
 const READY_MS = 240_000;
 /** Of a view up to which the secret is handed out (protocol.md §8, `CHAIN_MAX_AGE_SECONDS`). */
 const CHAIN_MAX_AGE_MS = 120_000;
@@ -164,7 +164,7 @@ export class ClusterWatch {
     }
   }
 
-  /** Members that say nothing, or lie, keep nobody unready for long. */
+  /** Members that are silent or lie do not keep others unready for long. */
   #checkReady(life: Life): void {
     const { checks, report, chain, lives, isCalm, timeline } = this.#modules;
     const { deepState } = chain;
@@ -173,7 +173,7 @@ export class ClusterWatch {
     if (instance === undefined || !isMember(deepState, instance) || sinceMs === undefined || timeline.nowMs - sinceMs < READY_MS || !isCalm(life, READY_MS)) return;
     const sources = lives().filter((other) => other !== life && this.#isWell(other, READY_MS) && other.node.readiness().firstSnapshot === 'complete');
     if (sources.length === 0) return;
-    const invariant = 'whoever can have all it needs is ready soon';
+    const invariant = 'a node that can get all it needs is ready soon';
     checks.note(invariant);
     const { state } = life.node.readiness();
     if (state !== 'ready') report(invariant, `${life.name} is ${state}, and ${sources.map(({ name }) => name).join(', ')} could have given it all`, life.name);
@@ -219,7 +219,7 @@ export class ClusterWatch {
 
   #checkHandOver(life: Life, receiver: TeePubkey): void {
     const { checks, report, chain, config } = this.#modules;
-    const invariant = 'who is no member any more gets the secret from nobody for long';
+    const invariant = 'a node that is no longer a member soon gets the secret from no one';
     checks.note(invariant);
     const instance = [...chain.headState.instances.values()].find(({ teePubkey }) => teePubkey.toLowerCase() === receiver.toLowerCase());
     if (instance === undefined || life.instance.everLied) return;
@@ -291,7 +291,7 @@ export class ClusterWatch {
     return !life.instance.everLied && this.#modules.isCalm(life, CALM_MS) && isReadyFor(life, forMs);
   }
 
-  /** A claim that is deep enough is noticed soon by whoever sent it. */
+  /** A claim that is deep enough is soon noticed by its sender. */
   #expectNoticed(): void {
     const { chain, checks, report, lives, isCalm, timeline } = this.#modules;
     const invariant = 'a claim that is deep enough is noticed';

@@ -27,7 +27,7 @@ export class ConversationWatch {
     this.#listen();
   }
 
-  /** It is about to say something to somebody. */
+  /** It is about to send something. */
   noteSaying(plaintext: string): void {
     const id = REQUEST.exec(plaintext)?.[1];
     if (id !== undefined) this.#open.add(id);

@@ -198,7 +198,7 @@ export class NodeWatch {
     }
   }
 
-  /** What a clock takes for the future is no view: by its time it would seem younger than it is (protocol.md §6, Freshness). */
+  /** A block in the future of the node's clock is not a view: by its time the view would seem younger than it is (protocol.md §6, Freshness). */
   #checkBlockTime(block: number): void {
     const { report, checks } = this.#modules;
     const { name, rpc, clock, instance } = this.#life;
@@ -241,7 +241,7 @@ export class NodeWatch {
     }
   }
 
-  /** What it is about to say to somebody. */
+  /** What it is about to send. */
   checkSaying(plaintext: string, receiver: TeePubkey, registered: ReadonlySet<string>): void {
     const { report, checks, chain } = this.#modules;
     const life = this.#life;

@@ -72,7 +72,7 @@ export function isTimely({ updated_at_ms: at, version }: WireRecord, nowMs: numb
   return at <= latestMs && Object.values(version).every((count) => count <= latestMs + COUNT_HEADROOM);
 }
 
-/** Whether it has the form of a record, whatever is in it. */
+/** Whether it has the form of a record, regardless of its content. */
 export function isWellFormed(wire: unknown): wire is WireRecord {
   if (wire === null || typeof wire !== 'object') return false;
   const { key, value, version, updated_at_ms: at, tombstone, ttl_ms: ttl } = wire as Record<string, unknown>;

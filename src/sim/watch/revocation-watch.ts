@@ -1,5 +1,5 @@
 /**
- * Who is no member any more gets the secret from nobody for long (protocol.md §6, Freshness): from the moment at which some
+ * A node that is no longer a member soon gets the secret from no one (protocol.md §6, Freshness): from the moment at which some
  * honest node has read the chain without it, all others must know soon, or hand out nothing.
  */
 import type { Wallet } from '../../domain/ids.ts';
@@ -15,7 +15,7 @@ export interface RevocationWatchModules {
 interface Absence {
   /** Simulated milliseconds. */
   readonly sinceMs: number;
-  /** The latest block that was read and that it was no member at. */
+  /** The latest block that was read in which it was not a member. */
   readonly block: number;
 }
 
@@ -41,7 +41,7 @@ export class RevocationWatch {
     }
   }
 
-  /** For how long some honest node has known that it is no member; 0: none knows. Milliseconds. */
+  /** For how long some honest node has known that it is not a member; 0: none knows. Milliseconds. */
   absentForMs(wallet: Wallet): number {
     const absence = this.#absent.get(wallet);
     return absence === undefined ? 0 : this.#modules.nowMs() - absence.sinceMs;

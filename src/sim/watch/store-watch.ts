@@ -9,7 +9,7 @@ import type { Life } from '../world/sim-node.ts';
 import type { Checks, Report } from './violation.ts';
 import type { WriteHistory } from './write-history.ts';
 
-/** Records that one operation may look at, whatever is held: its own, and what has come due. */
+/** Records that one operation may look at, regardless of how many are held: its own, and those that have come due. */
 const MAX_VISITS = 300;
 
 export interface StoreWatchOptions {
@@ -122,8 +122,8 @@ export class StoreWatch {
       const { storeId } = store;
       reset();
       const { checks, report } = this.#modules;
-      checks.note('a store that starts empty has an id of its own');
-      if (store.storeId === storeId) report('a store that starts empty has an id of its own', `${this.#life.name} keeps the one before`);
+      checks.note('a store that starts empty has a new id');
+      if (store.storeId === storeId) report('a store that starts empty has a new id', `${this.#life.name} keeps the one before`);
       this.sinceMs = this.#modules.nowMs();
       this.#shadows.clear();
       this.#shadowBytes = 0;
@@ -168,7 +168,7 @@ export class StoreWatch {
     return write;
   }
 
-  /** The number stands under the own clock key, or under a new one where somebody forged more of the own than was given. */
+  /** The number stands under the own clock key, or under a new one where someone forged higher counts of the own key than were given. */
   #checkClockKey(seen: WireRecord | null, after: WireRecord, sequenceNumber: number): void {
     const { report, checks } = this.#modules;
     const { wallet } = this.#life.instance;
@@ -176,10 +176,10 @@ export class StoreWatch {
     const isForged = (clockKey: string): boolean => (seen?.version[clockKey] ?? 0) > this.#lastSequenceNumber;
     const isUsed = (clockKey: string): boolean => after.version[clockKey] === sequenceNumber && seen?.version[clockKey] !== sequenceNumber;
     const used = Object.keys(after.version).filter((clockKey) => clockKey.startsWith(`${wallet}/`) && isUsed(clockKey));
-    checks.note('a write stands under a clock key of its node that nobody forged');
+    checks.note('a write stands under a clock key of its node that was not forged');
     const [clockKey] = used;
     if (used.length !== 1 || isForged(clockKey!) || (clockKey !== ownKey) !== isForged(ownKey)) {
-      report('a write stands under a clock key of its node that nobody forged', `${after.key} on ${this.#life.name}`);
+      report('a write stands under a clock key of its node that was not forged', `${after.key} on ${this.#life.name}`);
     }
   }
 
@@ -193,7 +193,7 @@ export class StoreWatch {
     if (verdict.kind === 'rejected') {
       if (!sameRecord(before, after) && before !== null && nowMs < goneFromMs(before, this.#options.retentionMs)) report('a refused record changes nothing', where);
       const passing = verdict.why === 'too_far_ahead' || verdict.why === 'store_full' || verdict.why === 'does_not_decrypt';
-      if (wellFormed && !passing && isHonest() && !history.isTouched(appId, key)) report('no honest record is refused for good', `${where}: ${verdict.why}`);
+      if (wellFormed && !passing && isHonest() && !history.isTouched(appId, key)) report('no honest record is refused permanently', `${where}: ${verdict.why}`);
       return;
     }
     if (!wellFormed) {
@@ -272,8 +272,8 @@ export class StoreWatch {
   }
 
   #checkVisits(visits: number, what: string): void {
-    this.#modules.checks.note('an operation costs the same whatever is held');
-    if (visits > MAX_VISITS) this.#modules.report('an operation costs the same whatever is held', `a ${what} on ${this.#life.name} looked at ${visits} records`);
+    this.#modules.checks.note('an operation costs the same regardless of what is held');
+    if (visits > MAX_VISITS) this.#modules.report('an operation costs the same regardless of what is held', `a ${what} on ${this.#life.name} looked at ${visits} records`);
   }
 
   /** Everything against everything: records, counts, digests, quotas. */

@@ -12,7 +12,7 @@ export interface VaultWatchModules {
   readonly checks: Checks;
 }
 
-/** Sits between the master secret of a process and whoever tells it what the chain shows. */
+/** Sits between the master secret of a process and the caller that tells it what the chain shows. */
 export function watchVault(life: Life, { report, checks }: VaultWatchModules): void {
   const { secret, vault } = life.node.inside;
   const observe = secret.observe.bind(secret);

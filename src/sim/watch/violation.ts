@@ -3,7 +3,7 @@
 export interface Violation {
   readonly invariant: string;
   readonly detail: string;
-  /** The node that broke it; null where it is no single one. */
+  /** The node that broke it; null where it is not a single one. */
   readonly node: string | null;
   /** Simulated milliseconds. */
   readonly atMs: number;

@@ -1,5 +1,5 @@
 /**
- * Every write that a node took, who has held it since, and what may have become of it: a write is lost only when every honest
+ * Every write that a node took, who has held it since, and what may have happened to it: a write is lost only when every honest
  * process that held it has ended. What the stores hold in the end is judged by this.
  */
 import type { WireRecord } from '../../domain/records.ts';
@@ -54,7 +54,7 @@ export class WriteHistory {
   readonly #byWriter = new Map<Life, Write[]>();
   /** Keys that a liar named, with the clocks that it made up: nothing is promised of a write that has not heard of all of them. */
   readonly #touched = new Map<string, Clock[]>();
-  /** Writes of which nobody need have anything any more. */
+  /** Writes that no node need hold any more. */
   lost = 0;
 
   constructor(options: WriteHistoryOptions, modules: WriteHistoryModules) {
@@ -90,7 +90,7 @@ export class WriteHistory {
     const own = this.#byWriter.get(write.writer) ?? [];
     own.push(noted);
     this.#byWriter.set(write.writer, own);
-    // Whoever held an earlier one holds it no less for that.
+    // A node that held an earlier one still counts as holding it.
     this.noteHeld(write.writer, write.appId, write.record);
   }
 
@@ -127,7 +127,7 @@ export class WriteHistory {
   }
 
   /**
-   * A process lost its store: what it alone still held is lost. What nobody held any more, because it was deleted and forgotten,
+   * A process lost its store: what it alone still held is lost. What no one held any more, because it was deleted and forgotten,
    * stays as it was.
    * @param isEmptied its store is empty already; else it is still as it was
    */
@@ -136,7 +136,7 @@ export class WriteHistory {
     for (const writes of this.#byKey.values()) {
       for (const write of writes) {
         if (!write.safe || !write.holders.has(life) || (!isEmptied && !this.#holds(life, write))) continue;
-        // What is past its age nobody need hold any more; it counts as written all the same.
+        // No node need hold a write that is past its age; it still counts as written.
         if (life.clock.nowMs() >= goneFromMs(write.record, this.#options.retentionMs)) continue;
         if (this.#modules.honestLives().some((other) => other !== life && this.#holds(other, write))) continue;
         write.safe = false;
@@ -176,7 +176,7 @@ export class WriteHistory {
       }
       if (compareContents(held, best.record) < 0 && isPresent(held, nowMs)) this.#reportOlder(best, life, nowMs);
       const isWritten = relevant.some(({ record }) => compareContents(record, held) === 0);
-      if (!isWritten && forged === undefined) report('nothing is held that nobody wrote', `${best.key} of app ${best.appId} on ${life.name}`, life.name);
+      if (!isWritten && forged === undefined) report('nothing is held that was never written', `${best.key} of app ${best.appId} on ${life.name}`, life.name);
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
  * A member of an older kind, as protocol.md and its §9 tell of those: it answers a delta with `merged` alone, knows no digest, no
- * pages, no `store_id`, `request_id` and `next_nonce`, calls whatever it holds a snapshot, hands out 30 nonces a minute to each
+ * pages, no `store_id`, `request_id` and `next_nonce`, calls everything it holds a snapshot, hands out 30 nonces a minute to each
  * caller, writes its checksummed wallet into clocks and counts each key by itself. What it merges it merges as all do.
  */
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
@@ -156,7 +156,7 @@ export class OlderNode implements Server {
     const sealed = parseEnvelope(wire);
     const text = sealed === null ? null : await this.#enclave.decrypt(sealed).catch(() => null);
     const message = text === null ? null : (JSON.parse(text) as Inner);
-    if (message === null) return answerOf(400, { code: 'bad_request', message: 'this is no envelope for this node' });
+    if (message === null) return answerOf(400, { code: 'bad_request', message: 'this is not an envelope for this node' });
     if (message['type'] !== 'master_secret_request' && headers['x-sync-signature'] !== this.#hmac(wire)) {
       return answerOf(403, { code: 'forbidden', message: 'the signature of the envelope is wrong' });
     }
@@ -271,7 +271,7 @@ export class OlderNode implements Server {
       const sealed = answer.status === 200 ? parseEnvelope(JSON.parse(Buffer.from(answer.body).toString('utf8'))) : null;
       return sealed === null ? null : (JSON.parse(await this.#enclave.decrypt(sealed)) as Inner);
     } catch {
-      // As those nodes do: whatever went wrong, the next tick tries again.
+      // As those nodes do: after any failure the next tick tries again.
       return null;
     }
   }

@@ -71,7 +71,7 @@ export interface Receipt {
 /** How long a pool keeps a claim that no block takes. Blocks. */
 const LOST_FOR_BLOCKS = 60;
 
-/** What becomes of the next claims that reach the chain. */
+/** What happens to the next claims that reach the chain. */
 export type ClaimFate = 'taken' | 'lost' | 'stuck' | 'answer lost' | 'forgotten';
 
 export class SimChain {
@@ -150,7 +150,7 @@ export class SimChain {
     this.#mineNext();
   }
 
-  /** Nobody can replace a claim at the cap of fees, so a pool that kept it for ever would keep its wallet from claiming for ever. */
+  /** No one can replace a claim at the cap of fees, so a pool that kept it for ever would keep its wallet from claiming for ever. */
   #forgetLost(): void {
     this.#pendingClaims = this.#pendingClaims.filter(({ lost, notBefore }) => !lost || this.head < notBefore + LOST_FOR_BLOCKS);
   }

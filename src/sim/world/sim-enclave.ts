@@ -180,7 +180,7 @@ function pairKeyOf(keys: P384KeyPair, other: string): KeyObject {
   try {
     return createSecretKey(hkdfSha256(keys.sharedSecret(other), Buffer.alloc(0), INFO, SECRET_BYTES));
   } catch (error) {
-    if (error instanceof P384Error) throw refused('this is no P-384 key');
+    if (error instanceof P384Error) throw refused('this is not a P-384 key');
     throw error;
   }
 }
@@ -190,7 +190,7 @@ function sealUnder(key: KeyObject, senderPubkey: TeePubkey, plaintext: string, n
   return { senderPubkey, nonce: Buffer.from(nonce).toString('hex'), encryptedData: Buffer.from(sealed).toString('hex') };
 }
 
-/** What somebody with these keys, and no enclave, would send. */
+/** What a sender with these keys and without an enclave would send. */
 export function sealWith(keys: P384KeyPair, receiver: string, plaintext: string, nonce: Uint8Array): SealedText {
   return sealUnder(pairKeyOf(keys, receiver), keys.publicKeyDer, plaintext, nonce);
 }

@@ -1,5 +1,5 @@
 /**
- * The network between nodes, and from clients: HTTP requests as they travel, each way with a time of its own, each way a
+ * The network between nodes, and from clients: HTTP requests as they travel, each way with its own delay, each way a
  * place where something may go wrong. Serving them is the receiver's own code.
  */
 import type { Express } from 'express';

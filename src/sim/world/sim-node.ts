@@ -53,7 +53,7 @@ export interface LifeListener {
   onFault(kind: string): void;
   /** A rule was looked at in the world itself. @param wrong null when it held */
   onRule(invariant: string, wrong: string | null, node: string): void;
-  /** Whoever watches a process that is about to start. */
+  /** The watcher of a process that is about to start. */
   watcherOf(name: string, clock: SimClock): NodeWatcher | undefined;
 }
 

@@ -1,5 +1,5 @@
 /**
- * The chain's RPC as one node sees it: JSON-RPC over a `fetch` of its own, so that all of the product's reading and claiming
+ * The chain's RPC as one node sees it: JSON-RPC over its own `fetch`, so that all of the product's reading and claiming
  * runs as it is. Each node has an endpoint with backends behind it, and each endpoint fails in its own way.
  */
 import { numberToHex, parseTransaction, toFunctionSelector, type Hex } from 'viem';
@@ -85,7 +85,7 @@ export class SimRpc {
       this.#checkPutOff(asked, sentAtMs);
       const backend = this.#chooseBackend();
       const refused = backend === null ? null : await this.#misbehave(backend, asked, init?.signal);
-      // Another backend has answered the question: nobody waits for the one that put it off.
+      // Another backend has answered the question: the one that put it off is not waited for.
       if (refused === null || refused.status === 200) this.#putOff.delete(textOf(asked));
       if (refused !== null) return refused;
       const result = this.#result(asked.method, asked.params ?? [], backend);
@@ -248,7 +248,7 @@ export class SimRpc {
     const { nonce = 0, maxPriorityFeePerGas: tip = 0n, maxFeePerGas = 0n } = parseTransaction(raw as `0x02${string}`);
     const isOverCap = tip > MAX_TIP || maxFeePerGas * CLAIM_GAS > MAX_FEE;
     onRule('a claim offers no more than its cap', isOverCap ? `${owner.name} offers a tip of ${tip} wei and ${maxFeePerGas} for all` : null);
-    // The same one once more is no further try: an answer may be slow.
+    // The same request sent once more is not a further try: an answer may be slow.
     const before = this.#refusedClaim?.nonce === nonce && this.#refusedClaim.raw !== raw ? this.#refusedClaim : null;
     if (before !== null) {
       const isRaised = tip * 8n >= before.tip * 9n || before.tip * 9n > MAX_TIP * 8n;

@@ -1,6 +1,6 @@
 /**
  * Virtual time: events in the order of their time, and in the order of their making where the times are equal. After each
- * event everything that follows from it without time passing has come to rest, and whoever watches is told.
+ * event everything that follows from it without time passing has come to rest, and the watcher is told.
  */
 import { setImmediate } from 'node:timers/promises';
 

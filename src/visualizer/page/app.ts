@@ -168,7 +168,7 @@ export class App {
     this.#commands.setSession(this.#session);
   }
 
-  /** A browser has few connections to one server: pages that nobody sees hold none, and catch up when they are seen again. */
+  /** A browser has few connections to one server: pages that no one sees hold none, and catch up when they are seen again. */
   #followWhileSeen(): void {
     if (this.#playhead.replay) return;
     if (document.visibilityState === 'hidden') this.#connection.close();
@@ -257,7 +257,7 @@ export class App {
     document.title = title;
     this.#playhead = Playhead.replay(this.#history.lastMs - this.#history.firstMs, goToPlace(firstState(this.#history), this.#history));
     this.#timeline.showWhole();
-    if (unreadable > 0) this.#notices.say(`${unreadable} lines of ${title} are no events and were left out.`, true);
+    if (unreadable > 0) this.#notices.say(`${unreadable} lines of ${title} are not events and were left out.`, true);
     this.#want();
   }
 

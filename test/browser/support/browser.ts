@@ -46,7 +46,7 @@ export interface OpenedPage {
   readonly page: Page;
   /** Errors of the console and of scripts, broken policies, requests that went elsewhere. */
   readonly problems: string[];
-  /** From here on this is no problem: the test brings it about. */
+  /** From here on this is not a problem: the test causes it. */
   allow(problem: RegExp): void;
   screenshot(name: string): Promise<void>;
   close(): Promise<void>;

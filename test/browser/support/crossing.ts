@@ -1,5 +1,5 @@
 /**
- * A machine that is no node: a traffic light with a region for those on foot, delays, nested states, a guard, and a job that is
+ * A machine that is not a node: a traffic light with a region for those on foot, delays, nested states, a guard, and a job that is
  * a span. What it shows has a table and moments.
  */
 import { assign, setup } from 'xstate';

@@ -1,4 +1,4 @@
-/** Crossings that run on a clock of their own, recorded and served as the product does it. */
+/** Crossings that run on their own clock, recorded and served as the product does it. */
 import { createActor, SimulatedClock, type Actor } from 'xstate';
 import { chartOf } from '../../../src/chart/chart-of.ts';
 import { edgeIdsOf } from '../../../src/chart/edge-ids.ts';

@@ -1,4 +1,4 @@
-/** What every answer of a node must be like (protocol.md §2), whatever it says. */
+/** What every answer of a node must be like (protocol.md §2), regardless of what it says. */
 import { expect } from '@jest/globals';
 import type { RawAnswer } from './raw-caller.ts';
 

@@ -36,7 +36,7 @@ const TIMEOUT_MS = 60_000;
 export class AskingMember {
   readonly wallet: Wallet;
   readonly teePubkey: TeePubkey;
-  /** Nobody listens there. */
+  /** No process listens there. */
   readonly url = 'http://127.0.0.1:9';
   readonly #enclave: Enclave;
   readonly #transport = new PeerTransport({ inEnclave: false, proxy: { noProxy: '' } }, { clock: systemClock });

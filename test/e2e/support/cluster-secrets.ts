@@ -1,6 +1,6 @@
 /**
  * The secrets of a running cluster, and the search for them in all that its processes said. The master secret is asked for
- * as a member may (protocol.md §5): the emulators of the cluster sign and open for whoever asks them.
+ * as a member may (protocol.md §5): the emulators of the cluster sign and open for any caller.
  */
 import { deriveKey, DATA_KEY_PATH, SYNC_KEY_PATH } from '../../../src/crypto/derivation.ts';
 import { generateP384 } from '../../../src/crypto/p384.ts';
@@ -62,7 +62,7 @@ export function linesOf(cluster: Cluster): readonly Output[] {
   return cluster.lines().map(({ source, stream, text }) => ({ source: `${source} ${stream}`, text }));
 }
 
-/** What each node says to anybody, and to somebody who may not ask. */
+/** What each node says to any caller, and to one that may not ask. */
 export async function answersOf(cluster: Cluster): Promise<readonly Output[]> {
   const paths = ['/', '/health', '/status', '/nodes', '/kms/data', '/nothing'];
   const running = cluster.nodes.filter((node) => node.running);

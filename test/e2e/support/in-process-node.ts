@@ -103,7 +103,7 @@ export async function startInProcessNode(
   };
 }
 
-/** What whoever asked this node proved itself with. */
+/** The proofs with which callers asked this node. */
 function noteTokens(headers: IncomingHttpHeaders, secrets: Secret[]): void {
   for (const name of ['x-app-signature', 'x-kms-signature']) {
     const bytes = Buffer.from(String(headers[name] ?? '').replace(/^0x/, ''), 'hex');

@@ -18,9 +18,9 @@ export type Lie =
   | 'another secret'
   /** 32 bytes that would be right, and one more. */
   | 'a secret that is one byte too long'
-  | 'a text that is no JSON'
+  | 'a text that is not valid JSON'
   | 'an envelope that does not open'
-  /** Sealed anew, but with the content of its first answer. */
+  /** Sealed again, but with the content of its first answer. */
   | 'the content of its first answer'
   /** The bytes of its first answer. */
   | 'the envelope of its first answer'
@@ -95,7 +95,7 @@ function lyingEnclave(real: Enclave, { lie, rightSecret }: LyingPeerOptions, onT
         const sealed = sealSecret(generateP384(systemRandom), request.ecdh_pubkey!, randomBytes(12), long);
         return real.encrypt(JSON.stringify({ ...(JSON.parse(text) as object), sealed }), receiver);
       }
-      case 'a text that is no JSON':
+      case 'a text that is not valid JSON':
         return real.encrypt('{"status":"ok","sealed":', receiver);
       case 'an envelope that does not open':
         return { ...(await real.encrypt(text, receiver)), encryptedData: randomBytes(300).toString('hex') };

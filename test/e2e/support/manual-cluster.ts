@@ -18,7 +18,7 @@ export interface ManualCluster {
   bury(block: bigint, depth: number): Promise<void>;
   /** Transactions wait in the mempool until `cluster.chain.mine`. */
   pauseMining(): Promise<void>;
-  /** Every transaction gets a block of its own, at once. */
+  /** Every transaction gets its own block, at once. */
   resumeMining(): Promise<void>;
   close(): Promise<void>;
 }

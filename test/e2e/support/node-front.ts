@@ -22,7 +22,7 @@ export class NodeFront {
   }
 
   static async start(): Promise<NodeFront> {
-    // It closes no idle connection, which would fail whoever uses it again at that moment.
+    // It closes no idle connection, which would fail a caller that uses it again at that moment.
     const server = createServer({ keepAliveTimeout: 0 });
     const { promise, resolve } = Promise.withResolvers<undefined>();
     server.listen(0, '127.0.0.1', () => resolve(undefined));

@@ -89,7 +89,7 @@ export class OlderNode {
     this.#node.peerCache.update({ block: 1n, members, dropped: [] });
   }
 
-  /** Writes as those nodes do: its wallet is its clock key, and each key has a count of its own. */
+  /** Writes as those nodes do: its wallet is its clock key, and each key has its own count. */
   write(appId: number, key: string, value: string | null): WireRecord {
     const { clock, store, vault } = this.#node;
     const held = store.recordOf(String(appId), key);

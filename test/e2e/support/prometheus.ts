@@ -1,6 +1,6 @@
 /**
  * The real Prometheus and its promtool: from PROMETHEUS_DIR, or from the PATH, where Debian's package `prometheus` puts them. They are
- * no packages of npm: CI installs them and must have them, anybody else is told that some tests did not run.
+ * not npm packages. CI installs them and must have them; elsewhere the output says that some tests did not run.
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -30,7 +30,7 @@ export interface RawAnswer {
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly text: string;
-  /** Of the body; undefined when it is no JSON. */
+  /** Of the body; undefined when it is not valid JSON. */
   readonly json: unknown;
 }
 
@@ -148,7 +148,7 @@ export interface Changes {
   readonly headers?: Readonly<Record<string, string | undefined>>;
   /** Who seals the inner body. */
   readonly sealedBy?: Pick<ClientIdentity, 'encrypt'>;
-  /** What becomes of the envelope before it is sent. */
+  /** What happens to the envelope before it is sent. */
   readonly envelope?: (good: WireEnvelope) => unknown;
   /** Sent in place of an envelope. */
   readonly body?: string | Buffer;
@@ -220,10 +220,10 @@ export class RawCaller {
     };
   }
 
-  /** The inner body of an answer. @throws Error when it is no envelope for this caller */
+  /** The inner body of an answer. @throws Error when it is not an envelope for this caller */
   async open(answer: RawAnswer): Promise<Record<string, unknown>> {
     const sealed = parseEnvelope(answer.json);
-    if (sealed === null) throw new Error(`the answer is no envelope: ${answer.status} ${answer.text.slice(0, 200)}`);
+    if (sealed === null) throw new Error(`the answer is not an envelope: ${answer.status} ${answer.text.slice(0, 200)}`);
     const inner = JSON.parse(await this.#identity.decrypt(sealed)) as Record<string, unknown>;
     const asked = this.#asked.get(answer);
     const problem = asked === undefined ? null : undocumentedInside({ ...asked, status: answer.status }, inner);
@@ -236,7 +236,7 @@ export function nowSeconds(): number {
   return Math.floor(systemClock.nowMs() / 1000);
 }
 
-/** HMAC of a body under the sync key (protocol.md §3); of what is no JSON, over the bytes. */
+/** HMAC of a body under the sync key (protocol.md §3); of a body that is not valid JSON, over the bytes. */
 function syncHmac(syncKey: Uint8Array, body: string | Buffer): string {
   const json = parsed(body.toString());
   return createHmac('sha256', syncKey).update(json === undefined ? body : canonicalJson(json)).digest('hex');

@@ -20,7 +20,7 @@ export class ReplicationFront {
   }
 
   static async start(): Promise<ReplicationFront> {
-    // It closes no idle connection, which would fail whoever uses it again at that moment.
+    // It closes no idle connection, which would fail a caller that uses it again at that moment.
     const server = createServer({ keepAliveTimeout: 0 });
     const { promise, resolve } = Promise.withResolvers<undefined>();
     server.listen(0, '127.0.0.1', () => resolve(undefined));

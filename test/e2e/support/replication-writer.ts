@@ -104,7 +104,7 @@ export class ReplicationWriter {
   }
 }
 
-/** Every key has one value, whoever took it. */
+/** Every key has one value, regardless of who took it. */
 export function valueOf(key: string): Uint8Array {
   return createHash('sha512').update(key).digest();
 }

@@ -1,22 +1,22 @@
 /**
  * A chain RPC that fails as the test says, between a node and Anvil (protocol.md §6, §9.18): it decides for each JSON-RPC call
- * what becomes of it. What is under way when the rule changes is cut off.
+ * what happens to it. What is under way when the rule changes is cut off.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** What becomes of one call. */
+/** What happens to one call. */
 export type RpcFate =
   | 'pass'
   /** The connection is cut; the call never reaches the chain. */
   | 'refuse'
   /** No answer, and the connection stays open. */
   | 'hang'
-  /** 200, and a body that is no JSON. */
+  /** 200, and a body that is not valid JSON. */
   | 'garbage'
   /** The chain takes it, but the connection is cut instead of an answer. */
   | 'lose the answer'
-  /** The chain takes it, but the answer is an error that says nothing. */
+  /** The chain takes it, but the answer is an error that names no reason. */
   | 'deny the answer'
   /** A JSON-RPC error; the call never reaches the chain. */
   | 'error'
@@ -48,7 +48,7 @@ export class RpcProxy {
   }
 
   static async start(): Promise<RpcProxy> {
-    // It closes no idle connection, which would fail whoever uses it again at that moment.
+    // It closes no idle connection, which would fail a caller that uses it again at that moment.
     const server = createServer({ keepAliveTimeout: 0 });
     const { promise, resolve } = Promise.withResolvers<undefined>();
     server.listen(0, '127.0.0.1', () => resolve(undefined));

@@ -98,7 +98,7 @@ const FORMS: readonly EncodedForm[] = [
   },
   {
     name: 'decimal bytes',
-    // Also `{"0":1,"1":2}`, whose names are no bytes. One character for each number.
+    // Also `{"0":1,"1":2}`, whose names are not bytes. One character for each number.
     normalized: (text) => (text.replace(/["']?\b\d+["']?\s*:/g, '').match(/\d+/g) ?? []).map(byteChar).join(''),
     spellings: (piece) => [piece.toString('latin1')],
     length: PIECE_BYTES,

@@ -38,7 +38,7 @@ export class StartedCommand {
 
   /** @param environment over this process's own @param cwd a checkout */
   constructor(file: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}, cwd = ROOT) {
-    // A group of its own, as a shell gives to a command: a signal to the group is a terminal's Ctrl-C.
+    // A separate process group, as a shell gives to a command: a signal to the group is a terminal's Ctrl-C.
     this.#child = spawn(file, args, {
       cwd,
       detached: true,
@@ -83,7 +83,7 @@ export class StartedCommand {
   async until(what: string, holds: (printed: Pick<Ended, 'stdout' | 'stderr'>) => boolean, timeoutMs = WAIT_TIMEOUT_MS): Promise<void> {
     await waitUntil({ what, timeoutMs, everyMs: 20 }, async () => {
       if (holds({ stdout: this.#stdout, stderr: this.#stderr })) return null;
-      // Somebody down the line may still print when the process itself is gone.
+      // A child process may still print when the process itself is gone.
       if (this.#outputEnded) throw new Error(`${what}: the command has ended: ${this.#stderr}`);
       return 'it was not printed';
     });
@@ -119,7 +119,7 @@ export class StartedCommand {
     return readdirSync(this.#folder).filter((name) => name !== '.npm');
   }
 
-  /** After a test, whatever came of it. */
+  /** After a test, regardless of its outcome. */
   async clear(): Promise<void> {
     for (const { pid } of this.processes()) {
       try {

@@ -126,7 +126,7 @@ describe('a peer', () => {
   });
 
   test.each<[string, readonly Member[] | null]>([
-    ['is no member', []],
+    ['is not a member', []],
     ['asks before the first refresh', null],
     ['has no teePubkey', [memberOf(WALLET, '')]],
   ])('that %s is forbidden', (_, members) => {

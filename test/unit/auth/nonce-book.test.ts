@@ -80,8 +80,8 @@ describe('a nonce', () => {
   });
 });
 
-describe('whoever asks for many nonces', () => {
-  test('makes the node hold nothing, and pushes out nobody’s', () => {
+describe('a caller that asks for many nonces', () => {
+  test('makes the node hold nothing, and pushes out no one else’s', () => {
     const { book } = openBook();
     const first = book.issue();
     for (let count = 0; count < 100_000; count += 1) book.issue();
@@ -115,7 +115,7 @@ test('no clock that is set makes a used nonce good again', () => {
   }
 });
 
-test('whatever happens, no nonce is accepted twice, none that was not issued, and none that is too old', () => {
+test('regardless of what happens, no nonce is accepted twice, none that was not issued, and none that is too old', () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant('issue' as const) }),
     fc.record({ kind: fc.constant('wait' as const), seconds: fc.nat(200) }),

@@ -67,7 +67,7 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
   });
 
   test.each<[string, (verifier: ReturnType<typeof startVerifier>) => Headers]>([
-    ['is no signature', ({ headers }) => headers({ signature: '0x12' })],
+    ['is not a signature', ({ headers }) => headers({ signature: '0x12' })],
     ['is for another node', ({ headers }) => headers({ wallet: WALLET }, OTHER_NODE)],
     ['is of another wallet than it names', ({ headers }) => headers({ wallet: OTHER_NODE })],
     ['is of the other kind', ({ nonce, now }) => {
@@ -97,7 +97,7 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
     expect(verify(headers({ timestamp: String(now + offset) })).wallet).toBe(WALLET);
   });
 
-  test('for another node that names no wallet is of somebody else', () => {
+  test('for another node that names no wallet belongs to someone else', () => {
     const { headers, verify } = startVerifier(kind);
     expect(verify(headers({}, OTHER_NODE)).wallet).not.toBe(WALLET);
   });

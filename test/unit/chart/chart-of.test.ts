@@ -102,7 +102,7 @@ describe('the edges of a traffic light', () => {
     });
   });
 
-  test('say what is entered anew, and hold the plain values of their meta', () => {
+  test('say what is entered again, and hold the plain values of their meta', () => {
     expect(chart.edges.filter(({ reenter }) => reenter).map(({ id }) => id)).toEqual(['light.working.cars.green|button|0']);
     expect(chart.edges.filter(({ meta }) => Object.keys(meta).length > 0).map(({ id, meta }) => [id, meta])).toEqual([
       ['light.working|power.cut|0', { dropped: 'light' }],

@@ -49,7 +49,7 @@ test('a picture of a traffic light shows boxes in boxes, regions side by side, a
 `);
 });
 
-test('an edge into a region leaves the other states of that region, and a state that is entered anew has an arrow to itself', () => {
+test('an edge into a region leaves the other states of that region, and a state that is entered again has an arrow to itself', () => {
   const machine = createMachine({
     id: 'm',
     type: 'parallel',
@@ -63,7 +63,7 @@ test('an edge into a region leaves the other states of that region, and a state 
   expect(arrows.sort()).toEqual(['a --> a: RESET', 'a --> b: DEEP', 'b --> a: RESET', 'c --> a: RESET', 'c --> b: DEEP']);
 });
 
-test('keys that are words of the language, hold other characters or come twice get names of their own', () => {
+test('keys that are words of the language, hold other characters or come twice get separate names', () => {
   const machine = setup({}).createMachine({
     id: 'odd',
     initial: 'end',
@@ -89,7 +89,7 @@ test('keys that are words of the language, hold other characters or come twice g
 describe('a region', () => {
   const chart = chartOf(trafficLight());
 
-  test('is a chart of its own: its state is the root, and what leaves it is not in it', () => {
+  test('is a separate chart: its state is the root, and what leaves it is not in it', () => {
     const cars = regionOf(chart, 'light.working.cars')!;
     expect(cars.name).toBe('light cars');
     expect(cars.states.map(({ id, parent }) => [id, parent])).toEqual([

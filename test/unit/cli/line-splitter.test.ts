@@ -35,7 +35,7 @@ describe('lines', () => {
     for (let size = 1; size <= 5; size += 1) expect(split(text, size).lines).toEqual(lines);
   });
 
-  test('are those of the text, whatever chunks it comes in', () => {
+  test('are those of the text, regardless of the chunks it comes in', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: 'grapheme' }).filter((line) => !line.includes('\n'))), fc.integer({ min: 1, max: 9 }), (lines, size) => {
         expect(split(lines.map((line) => `${line}\n`).join(''), size).lines).toEqual(lines);

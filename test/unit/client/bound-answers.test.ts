@@ -1,5 +1,5 @@
 /**
- * What the client believes when somebody who ends TLS in front of a node exchanges, keeps back or makes up answers (protocol.md §10,
+ * What the client believes when a party that ends TLS in front of a node swaps, withholds or forges answers (protocol.md §10,
  * Bound to the request), and that it works with older nodes, which know nothing of it.
  */
 import { describe, expect, test } from '@jest/globals';
@@ -56,7 +56,7 @@ describe('what is sent', () => {
 });
 
 describe.each(CALLS)('the answer to %s', (_, call) => {
-  test('of an older node, which says nothing of the request, is taken', async () => {
+  test('of an older node, which does not name the request, is taken', async () => {
     const { client } = await start();
     expect(typeof (await outcomeOf(call(client)))).toBe('object');
   });
@@ -89,7 +89,7 @@ test('of two requests under way the answers cannot change places, though both ar
     both.push({ answer, give: resolve });
     const [one, other] = both;
     if (other !== undefined) {
-      // The signature of each goes with the caller, as somebody on the way would arrange it.
+      // The signature of each goes with the caller, as an attacker on the way would arrange it.
       one!.give({ ...other.answer, headers: one!.answer.headers });
       other.give({ ...one!.answer, headers: other.answer.headers });
     }

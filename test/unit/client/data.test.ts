@@ -73,7 +73,7 @@ async function failureOf(call: Promise<unknown>): Promise<KmsClientError> {
 
 /** Lets a peer acknowledge the next write that waits. */
 async function acknowledge(node: NodeOverHttp, key: string): Promise<void> {
-  await waitUntil({ what: 'a write that waits', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 2 }, async () => (node.acknowledgements.size > 0 ? null : 'nobody waits'));
+  await waitUntil({ what: 'a write that waits', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 2 }, async () => (node.acknowledgements.size > 0 ? null : 'no one waits'));
   node.acknowledgements.note(PEER, { appId: '100', key, sequenceNumber: node.store.lastSequenceNumber });
 }
 
@@ -218,7 +218,7 @@ describe('acknowledged by n', () => {
     const { client, nodes } = await start(2);
     const put = failureOf(client.put({ key: 'k', value: bytes('v'), acks: 1, ackTimeoutMs: 2_000 }));
     const waiting = () => nodes.filter(({ acknowledgements }) => acknowledgements.size > 0);
-    await waitUntil({ what: 'a write that waits', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 2 }, async () => (waiting().length > 0 ? null : 'nobody waits'));
+    await waitUntil({ what: 'a write that waits', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 2 }, async () => (waiting().length > 0 ? null : 'no one waits'));
     const [asked] = waiting() as [NodeOverHttp];
     await asked.clock.advance(2_000);
     expect(await put).toMatchObject({ code: 'refused', status: 504, serverCode: 'not_replicated' });
@@ -246,8 +246,8 @@ describe('arguments that can never be accepted', () => {
     ['an empty key', (client) => client.put({ key: '', value })],
     ['a key of 1,025 bytes', (client) => client.put({ key: 'x'.repeat(1_025), value })],
     ['a key of 1,028 bytes in 257 characters', (client) => client.put({ key: '😀'.repeat(257), value })],
-    ['a key that is no UTF-8', (client) => client.put({ key: 'a\ud800', value })],
-    ['a key that is no text', (client) => client.put({ key: 7 as never, value })],
+    ['a key that is not valid UTF-8', (client) => client.put({ key: 'a\ud800', value })],
+    ['a key that is not a string', (client) => client.put({ key: 7 as never, value })],
     ['a value that is a text', (client) => client.put({ key: 'k', value: 'text' as never })],
     ['no value', (client) => client.put({ key: 'k', value: undefined as never })],
     ['a negative lifetime', (client) => client.put({ key: 'k', value, ttlMs: -1 })],
@@ -261,14 +261,14 @@ describe('arguments that can never be accepted', () => {
     ['an empty key to get', (client) => client.get('')],
     ['a key to get that fits into no head', (client) => client.get('k'.repeat(12_289))],
     ['a key to delete of 65,537 bytes', (client) => client.delete({ key: 'x'.repeat(65_537) })],
-    ['a key to get that is no UTF-8', (client) => client.get('\udc00')],
+    ['a key to get that is not valid UTF-8', (client) => client.get('\udc00')],
     ['an empty key to delete', (client) => client.delete({ key: '' })],
-    ['acks of a delete that are no number', (client) => client.delete({ key: 'k', acks: NaN })],
+    ['acks of a delete that are not a number', (client) => client.delete({ key: 'k', acks: NaN })],
     ['a limit of 0', (client) => client.list({ limit: 0 })],
     ['half a key', (client) => client.list({ limit: 0.5 })],
-    ['a prefix that is no UTF-8', (client) => client.list({ prefix: '\ud800' })],
-    ['an after that is no UTF-8', (client) => client.list({ after: 'a\udc00' })],
-    ['a prefix that is no text', (client) => client.list({ prefix: 7 as never })],
+    ['a prefix that is not valid UTF-8', (client) => client.list({ prefix: '\ud800' })],
+    ['an after that is not valid UTF-8', (client) => client.list({ after: 'a\udc00' })],
+    ['a prefix that is not a string', (client) => client.list({ prefix: 7 as never })],
   ];
 
   test.each(INVALID)('send nothing: %s', async (_, call) => {

@@ -182,7 +182,7 @@ describe('a node is passed over for the next when', () => {
     ['its answer is garbage', (answer) => ({ ...answer, body: Buffer.from('\x00garbage') }), 'bad_answer'],
     ['its key is of another length', (_, received, node) => node.sealedAnswer(received, { key: 'AAAA' }), 'bad_answer'],
     ['its key is for another path', (_, received, node) => node.sealedAnswer(received, { path: 'other' }), 'bad_answer'],
-    ['its key is no base64', (_, received, node) => node.sealedAnswer(received, { key: '*'.repeat(44) }), 'bad_answer'],
+    ['its key is not valid base64', (_, received, node) => node.sealedAnswer(received, { key: '*'.repeat(44) }), 'bad_answer'],
     ['its key is for app 0', (_, received, node) => node.sealedAnswer(received, { app_id: 0 }), 'bad_answer'],
   ])('%s', async (_, bend, failure) => {
     const { client, nodes } = start(['a', 'b']);
@@ -214,7 +214,7 @@ describe('a node is passed over for the next when', () => {
     expect((await derived).node.url).toBe('https://b.test');
   });
 
-  test('its registered key is no key', async () => {
+  test('its registered key is not a key', async () => {
     const { client, nodes, registry } = start(['a', 'b']);
     const [first, second] = nodes.map(({ member }) => member);
     registry.members = [{ ...first!, teePubkey: 'abcd' as Member['teePubkey'] }, second!];
@@ -257,7 +257,7 @@ describe('a call ends with', () => {
     ['the refusal of the app', 403, { code: 'forbidden' }, 'refused', 'forbidden'],
     ['the refusal of the proof', 403, { code: 'unauthorized' }, 'refused', 'unauthorized'],
     ['the refusal of its size', 413, { code: 'payload_too_large' }, 'refused', 'payload_too_large'],
-    ['nobody to answer, when a refusal is not in the form of one', 403, '<html>secret</html>', 'bad_answer', undefined],
+    ['no node to answer, when a refusal is not in the form of one', 403, '<html>secret</html>', 'bad_answer', undefined],
   ])('%s', async (_, httpStatus, body, code, serverCode) => {
     const { client, nodes, asked } = start(['a', 'b']);
     nodes.forEach((node) => (node.bend = status(httpStatus, body)));

@@ -78,7 +78,7 @@ describe('a client', () => {
     expect([error.code, error.serverCode, asked(node)]).toEqual(['refused', 'unauthorized', 1]);
   });
 
-  test.each(['', 'not base64!', 'A'.repeat(68)])('signs over nothing that is no nonce: %j', async (given) => {
+  test.each(['', 'not base64!', 'A'.repeat(68)])('signs over nothing that is not a nonce: %j', async (given) => {
     const { client, node, asked, used } = start();
     node.bend = (answer) => ({ ...answer, headers: { ...answer.headers, 'x-nova-next-nonce': given } });
     for (let call = 0; call < 2; call += 1) await client.derive({ path: 'p' });

@@ -106,7 +106,7 @@ describe('an app', () => {
     expect(await failureOf(client.derive({ path: 'p' }))).toMatchObject({ code: 'refused', status: 403, serverCode: 'forbidden' });
   });
 
-  test('is not refused for a chain that cannot be read: nobody is available', async () => {
+  test('is not refused for a chain that cannot be read: no node is available', async () => {
     const { client, registry } = await start();
     registry.down = true;
     const error = await failureOf(client.derive({ path: 'p' }));

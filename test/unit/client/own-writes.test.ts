@@ -105,7 +105,7 @@ describe('what was deleted', () => {
 });
 
 describe('a 404 of the node that took a put', () => {
-  test('is the last word when it is sealed: the value has expired, or somebody else deleted it', async () => {
+  test('is the last word when it is sealed: the value has expired, or someone else deleted it', async () => {
     const { client, at, others } = await start();
     const { node } = await client.put({ key: 'k', value: bytes('v') });
     for (const other of others(node.url)) other.values.set('k', Buffer.from('v').toString('base64'));

@@ -231,8 +231,8 @@ describe('the metrics', () => {
     ['may be read in an enclave', { ...token, METRICS_PORT: '9090' }, []],
     ['need the hash and not the token', { METRICS_TOKEN_SHA256: 'a-token-of-enough-letters' }, ['METRICS_TOKEN_SHA256 must be a SHA-256 in 64 hex digits']],
     ['need a whole hash', { METRICS_TOKEN_SHA256: 'ab'.repeat(31) }, ['METRICS_TOKEN_SHA256 must be a SHA-256 in 64 hex digits']],
-    ['need a port of their own', { METRICS_PORT: '8000' }, [taken]],
-    ['need a port of their own beside the visualiser', { ...DEVELOPMENT, METRICS_PORT: '9000', VISUALIZER_PORT: '9000' }, [taken]],
+    ['need their own port', { METRICS_PORT: '8000' }, [taken]],
+    ['need their own port beside the visualiser', { ...DEVELOPMENT, METRICS_PORT: '9000', VISUALIZER_PORT: '9000' }, [taken]],
     ['need none with port 0', { METRICS_PORT: '0', BIND_ADDR: '127.0.0.1:0' }, []],
   ])('%s', (_, environment, problems) => {
     expect(problemsOf(environment)).toEqual(problems);
@@ -252,7 +252,7 @@ describe('the visualiser', () => {
     ['takes no port 0', { ...DEVELOPMENT, VISUALIZER_PORT: '0' }, ['VISUALIZER_PORT must be a whole number from 1 to 65535']],
     ['takes commands outside', { ...DEVELOPMENT, VISUALIZER_PORT: '9000', VISUALIZER_COMMAND_TOKEN: token }, []],
     [
-      'takes no commands in an enclave, whatever is said',
+      'takes no commands in an enclave, regardless of the settings',
       { VISUALIZER_PORT: '9000', VISUALIZER_IN_ENCLAVE: 'true', VISUALIZER_COMMAND_TOKEN: token },
       ['VISUALIZER_COMMAND_TOKEN is for development: it needs IN_ENCLAVE=false'],
     ],

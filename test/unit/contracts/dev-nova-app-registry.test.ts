@@ -110,7 +110,7 @@ describe('the active instances of an app', () => {
   });
 });
 
-test('nobody but the deployer changes anything', async () => {
+test('only the deployer changes anything', async () => {
   const { account, client } = accountOf(running.url, 1);
   const { abi } = running.chain.contracts.DevNovaAppRegistry;
   const address = running.chain.novaAppRegistry as Hex;

@@ -165,7 +165,7 @@ describe('the hash', () => {
     expect(await errorOf(send(1, 'setMasterSecretHash', [ZERO]))).toBe('NotAuthorizedToSetHash');
   });
 
-  test('is not set by the owner, who is no instance', async () => {
+  test('is not set by the owner, who is not an instance', async () => {
     expect(await errorOf(send(0, 'setMasterSecretHash', [HASH]))).toBe('NotAuthorizedToSetHash');
   });
 });

@@ -7,7 +7,7 @@ const KEY = new Uint8Array(32).fill(1);
 const NONCE = new Uint8Array(12).fill(2);
 const PLAINTEXT = new Uint8Array(32).fill(0x42);
 
-/** What Node's decipher gives, in memory that nobody else knows of. */
+/** What Node's decipher gives, in memory that nothing else refers to. */
 const { prototype } = crypto.Decipheriv as unknown as { readonly prototype: { update: (this: object, sealed: Uint8Array) => Uint8Array } };
 const { update } = prototype;
 let given: Uint8Array[] = [];

@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { decodeBase64, isBase64 } from '../../../src/crypto/base64.ts';
 
-test('every text of bytes comes back from its base64, in memory of its own', () => {
+test('every text of bytes comes back from its base64, in its own memory', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
       const text = Buffer.from(bytes).toString('base64');

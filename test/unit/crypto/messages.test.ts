@@ -10,7 +10,7 @@ const wallet = hexOf(40).map((digits) => `0x${digits}` as Wallet);
 const nonce = fc.oneof(fc.constantFrom('Audit', 'Audit:1', '1', 'AppAuth', ''), fc.base64String({ maxLength: 64 })).filter((text) => readNonce(text) !== null);
 const text = fc.oneof(fc.string(), fc.constantFrom('Audit:1:', ':', '1'));
 
-test('a checkpoint of the audit is never a proof or an answer, whatever their parts are', () => {
+test('a checkpoint of the audit is never a proof or an answer, regardless of their parts', () => {
   fc.assert(
     fc.property(fc.nat(), hexOf(64), wallet, nonce, text, wallet, (sequence, hash, ofAudit, given, free, other) => {
       const checkpoint = auditMessage(sequence, hash, ofAudit);

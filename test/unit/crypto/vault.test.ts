@@ -13,7 +13,7 @@ import { SeededRandom } from '../../support/seeded-random.ts';
 const APP = 100 as AppId;
 const NO_SECRET = { code: 'service_unavailable' };
 
-/** 32 bytes of this value, anew each time, since the vault wipes what it is given. */
+/** 32 bytes of this value, new each time, since the vault wipes what it is given. */
 function secret(value: number): Uint8Array {
   return new Uint8Array(32).fill(value);
 }
@@ -89,7 +89,7 @@ describe('the tag of a path or key in the audit', () => {
 describe('a secret that does not serve', () => {
   test.each<[string, (vault: Vault) => unknown]>([
     ['derives no key', (vault) => vault.deriveAppKey(APP, 'path', undefined, 32)],
-    ['is handed to nobody', (vault) => vault.sealMasterSecret(peerKeys().publicKeyDer)],
+    ['is handed to no one', (vault) => vault.sealMasterSecret(peerKeys().publicKeyDer)],
     ['seals no value', (vault) => vault.sealValue(APP, Buffer.from('text'))],
     ['opens no value', (vault) => vault.openValue(APP, new Uint8Array(28))],
     ['opens no value of a batch', (vault) => vault.opensValue('100', new Uint8Array(28))],
@@ -182,13 +182,13 @@ describe('a secret that a peer gave', () => {
   });
 
   test.each<[string, (sealed: Record<string, string>) => unknown]>([
-    ['is no object', () => 'sealed'],
+    ['is not an object', () => 'sealed'],
     ['lacks a field', ({ nonce, encrypted_data }) => ({ nonce, encrypted_data })],
     ['is not hex', (sealed) => ({ ...sealed, encrypted_data: 'zz' })],
     ['has a nonce of another length', (sealed) => ({ ...sealed, nonce: 'aa'.repeat(32) })],
     ['has a key that is none', (sealed) => ({ ...sealed, ephemeral_pubkey: 'aa'.repeat(120) })],
     ['has a changed tag', (sealed) => ({ ...sealed, encrypted_data: `${sealed['encrypted_data']!.slice(0, -2)}00` })],
-    ['is sealed to somebody else', () => sealedTo(p384FromScalar('22'.repeat(48)).publicKeyDer, secret(1))],
+    ['is sealed to someone else', () => sealedTo(p384FromScalar('22'.repeat(48)).publicKeyDer, secret(1))],
   ])('does not open when it %s', (_, change) => {
     const vault = emptyVault();
     const request = vault.beginSecretRequest();

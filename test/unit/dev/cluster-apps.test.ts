@@ -1,4 +1,4 @@
-/** Apps of a development cluster: each an app of its own on the chain, also when several are created at once. */
+/** Apps of a development cluster: each a separate app on the chain, also when several are created at once. */
 import { afterEach, expect, test } from '@jest/globals';
 import type { Anvil } from '../../../src/dev/anvil.ts';
 import { Cluster } from '../../../src/dev/cluster.ts';
@@ -23,7 +23,7 @@ afterEach(async () => {
   await cluster.close();
 });
 
-test('apps that are created at once have ids of their own', async () => {
+test('apps that are created at once have different ids', async () => {
   const created = start();
   const apps = await Promise.all([cluster.createApp(), cluster.createApp(), cluster.createApp()]);
   expect(apps.map(({ appId }) => appId)).toEqual([1_001, 1_002, 1_003]);

@@ -1,4 +1,4 @@
-/** The doors between the nodes of a development cluster: what goes through, and what a shut one lets nobody through. */
+/** The doors between the nodes of a development cluster: what goes through, and what a shut one stops. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';

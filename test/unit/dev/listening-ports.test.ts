@@ -21,7 +21,7 @@ test('free ports differ, and each can be listened on', async () => {
   for (const port of ports) await listen(port);
 });
 
-test('a port that was given is not given again at once, although nobody listens on it', async () => {
+test('a port that was given is not given again at once, although no one listens on it', async () => {
   const [first, second] = [await freePort(), await freePort()];
   expect(second).not.toBe(first);
 });

@@ -6,7 +6,7 @@ import { endpointOf } from '../../../src/domain/endpoint.ts';
 import type { DependencyError } from '../../../src/domain/errors.ts';
 
 const CALL: DependencyCall = { dependency: 'chain', endpoint: 'rpc.example:443', call: 'eth_call', setting: 'NODE_URL' };
-/** Searched for by callers in the body of an error, whatever its case. */
+/** Searched for by callers in the body of an error, in any case. */
 const STUMBLED_ON = /timeout|timed out|connection refused|connection reset|broken pipe|dns error|not found/i;
 
 const coded = (code: string): Error => new TypeError('fetch failed', { cause: Object.assign(new Error('foreign'), { code }) });

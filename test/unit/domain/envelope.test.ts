@@ -12,7 +12,7 @@ describe('an envelope', () => {
     ['of an empty text', good, read],
     ['with 0x and in upper case', { sender_tee_pubkey: `0x${'AB'.repeat(120)}`, nonce: `0x${good.nonce}`, encrypted_data: `0x${'CD'.repeat(16)}` }, read],
     ['with a legacy nonce of 32 bytes', { ...good, nonce: '01'.repeat(32) }, { ...read, nonce: '01'.repeat(32) }],
-    ['with fields that nobody knows', { ...good, version: 2, ['__proto__']: 1 }, read],
+    ['with unknown fields', { ...good, version: 2, ['__proto__']: 1 }, read],
   ])('is read %s', (_, body, sealed) => {
     expect(parseEnvelope(body)).toEqual(sealed);
   });

@@ -59,7 +59,7 @@ describe('a broken assumption', () => {
     ['a text', SECRET, 'thrown string'],
     ['nothing', undefined, 'thrown undefined'],
     ['an object', { toString: () => SECRET }, 'thrown object'],
-    ['an error whose name is no name', Object.assign(new Error(SECRET), { name: `E ${SECRET}` }), 'Error'],
+    ['an error whose name is not a name', Object.assign(new Error(SECRET), { name: `E ${SECRET}` }), 'Error'],
   ])('that is %s is named, and its content is not', (_, thrown, code) => {
     expect(failureFacts(thrown).code).toBe(code);
     expect(JSON.stringify(failureFacts(thrown))).not.toContain(SECRET);
@@ -71,7 +71,7 @@ describe('the code of a cause', () => {
     ['is that of the deepest', new Error('fetch failed', { cause: coded('UND_ERR_SOCKET', coded('ENOTFOUND')) }), 'ENOTFOUND'],
     ['is found behind several tries of a connection', new AggregateError([coded('ECONNREFUSED')]), 'ECONNREFUSED'],
     ['is none of another form', coded(SECRET), null],
-    ['is none of what is no error', { code: 'ENOTFOUND' }, null],
+    ['is not taken from what is not an error', { code: 'ENOTFOUND' }, null],
   ])('%s', (_, error, code) => {
     expect(causeCode(error)).toBe(code);
   });

@@ -1,4 +1,4 @@
-/** Memory for key bytes: a buffer of its own, neither on the engine's heap nor in a pool. */
+/** Memory for key bytes: a separate buffer, neither on the engine's heap nor in a pool. */
 import { expect, test } from '@jest/globals';
 import { copyOfSecret, secretBytes, secretFromHex } from '../../../src/domain/secret-bytes.ts';
 

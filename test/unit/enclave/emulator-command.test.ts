@@ -65,8 +65,8 @@ describe('npm run emulator', () => {
 
   test.each([
     ['a port that is none', ['--port', '70000'], {}],
-    ['a generation that nobody knows', ['--port', '0', '--generation', 'other'], {}],
-    ['a wallet key that is none', ['--port', '0'], { EMULATOR_PRIVATE_KEY: 'a secret that is no key' }],
+    ['an unknown generation', ['--port', '0', '--generation', 'other'], {}],
+    ['a text that is not a wallet key', ['--port', '0'], { EMULATOR_PRIVATE_KEY: 'a secret that is not a key' }],
     ['a wallet key outside the curve', ['--port', '0'], { EMULATOR_PRIVATE_KEY: 'ff'.repeat(32) }],
   ])('refuses %s in one line that does not quote it', async (_, further, environment) => {
     const { child, output } = startEmulator(further, environment);

@@ -78,7 +78,7 @@ describe('the wallet', () => {
   test.each<[string, object]>([
     ['of another kind', { payload: { ...payload, kind: 'raw' } }],
     ['without a kind', { payload: { ...payload, kind: undefined } }],
-    ['with a number that is no hex string', { payload: { ...payload, nonce: 5 } }],
+    ['with a number that is not a hex string', { payload: { ...payload, nonce: 5 } }],
     ['without its wrapper', payload],
   ])('refuses a transaction %s (§9.20)', async (_, body) => {
     expect((await node.request('POST', '/v1/eth/sign-tx', body)).status).toBe(400);
@@ -151,7 +151,7 @@ describe('what one enclave encrypts', () => {
     ['under a key off the curve', (sealed) => ({ ...sealed, client_public_key: `${sealed.client_public_key.slice(0, -4)}0000` })],
     ['with a nonce of another length', (sealed) => ({ ...sealed, nonce: 'ab'.repeat(11) })],
     ['shorter than a tag', (sealed) => ({ ...sealed, encrypted_data: 'ab'.repeat(15) })],
-    ['that is no hex', (sealed) => ({ ...sealed, encrypted_data: 'zz'.repeat(20) })],
+    ['that is not valid hex', (sealed) => ({ ...sealed, encrypted_data: 'zz'.repeat(20) })],
     ['without a nonce', (sealed) => ({ ...sealed, nonce: undefined })],
   ])('is refused %s', async (_, change) => {
     const answer = await node.request('POST', '/v1/encryption/decrypt', change(await sealedForNode('refused')));
@@ -203,7 +203,7 @@ describe('a request', () => {
     expect(answer.status).toBe(413);
   });
 
-  test('that is no HTTP does not take the server down', async () => {
+  test('that is not HTTP does not take the server down', async () => {
     const socket = connect(Number(new URL(node.url).port), '127.0.0.1');
     socket.end('\x16\x03\x01 garbage\r\n\r\n');
     await new Promise((resolve) => socket.resume().once('close', resolve));

@@ -176,11 +176,11 @@ describe('a malformed part of an answer', () => {
   test.each<[string, (enclave: Enclave) => Promise<unknown>, object]>([
     ['an address that is none', (enclave) => enclave.address(), { address: '0x1234' }],
     ['randomness of another length', (enclave) => enclave.random(), { random_bytes: `0x${'ab'.repeat(31)}` }],
-    ['randomness that is no hex', (enclave) => enclave.random(), { random_bytes: `0x${'zz'.repeat(32)}` }],
+    ['randomness that is not valid hex', (enclave) => enclave.random(), { random_bytes: `0x${'zz'.repeat(32)}` }],
     ['a signature of another length', (enclave) => enclave.sign('x'), { signature: `0x${'ab'.repeat(64)}` }],
     ['a transaction hash that is none', (enclave) => enclave.signTransaction(TRANSACTION), { raw_transaction: '0x02', transaction_hash: '0x12' }],
-    ['a public key that is no hex', (enclave) => enclave.publicKey(), { public_key_der: 'key' }],
-    ['a plaintext that is no text', (enclave) => enclave.decrypt({ senderPubkey: KEY, nonce: '', encryptedData: '' }), { plaintext: 17 }],
+    ['a public key that is not valid hex', (enclave) => enclave.publicKey(), { public_key_der: 'key' }],
+    ['a plaintext that is not a string', (enclave) => enclave.decrypt({ senderPubkey: KEY, nonce: '', encryptedData: '' }), { plaintext: 17 }],
   ])('%s is malformed, not used', async (_, call, answer) => {
     const { client } = await startMisbehaving(json(answer));
     expect((await failureOf(call(client))).failure).toBe('malformed');

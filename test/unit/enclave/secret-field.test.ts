@@ -23,7 +23,7 @@ test.each([
   ['no prefix', `{"random_bytes":"${HEX}00"}`],
   ['no text', `{"random_bytes":${HEX}}`],
   ['no colon', `{"random_bytes" "0x${HEX}"}`],
-  ['what is no digit', `{"random_bytes":"0x${HEX.slice(1)}g"}`],
+  ['a character that is not a digit', `{"random_bytes":"0x${HEX.slice(1)}g"}`],
   ['the field twice', `{"random_bytes":"0x${HEX}","random_bytes":"0x${HEX}"}`],
   ['an end in the middle', `{"random_bytes":"0x${HEX.slice(4)}`],
 ])('%s is refused', (_, text) => {

@@ -34,7 +34,7 @@ describe('a node that gives', () => {
     ['the last version', [OLD, { atMs: 600 }], 1, 'right'],
     ['the one before a version that others may not have yet', [OLD, FRESH], 0, 'right'],
     ['the one before a version that has long been acknowledged', [OLD, { atMs: 600 }], 0, 'old'],
-    ['a version that nobody acknowledged', [OLD, {}], 1, 'right'],
+    ['a version that was never acknowledged', [OLD, {}], 1, 'right'],
     ['what was deleted long before', [OLD, DELETED], 0, 'old'],
     ['nothing, where something was acknowledged long before', [OLD], 'nothing', 'absent'],
     ['nothing, where it was deleted', [OLD, DELETED], 'nothing', 'right'],
@@ -46,7 +46,7 @@ describe('a node that gives', () => {
     expect(judge(seen === 'nothing' ? null : texts[seen]!)).toBe(verdict);
   });
 
-  test.each(['', 'app k 7', `other k 1 ${'.'.repeat(40)}`, `app k 9 ${'.'.repeat(40)}`])('%j, which nobody wrote', (seen) => {
+  test.each(['', 'app k 7', `other k 1 ${'.'.repeat(40)}`, `app k 9 ${'.'.repeat(40)}`])('%j, which was never written', (seen) => {
     expect(ledgerOf([OLD]).judge(seen)).toBe('foreign');
   });
 });

@@ -75,11 +75,11 @@ describe('the attestation', () => {
 
 describe('a request for it is refused', () => {
   test.each<[string, unknown, number, string]>([
-    ['when its nonce is no base64', { nonce: 'not base64!' }, 400, 'bad_request'],
-    ['when its nonce is no text', { nonce: 17 }, 400, 'bad_request'],
+    ['when its nonce is not valid base64', { nonce: 'not base64!' }, 400, 'bad_request'],
+    ['when its nonce is not a string', { nonce: 17 }, 400, 'bad_request'],
     ['when its nonce is longer than the hardware takes', { nonce: Buffer.alloc(514).toString('base64') }, 400, 'bad_request'],
-    ['when it is no JSON', 'nonce', 400, 'bad_request'],
-    ['when it is no object', [], 400, 'bad_request'],
+    ['when it is not valid JSON', 'nonce', 400, 'bad_request'],
+    ['when it is not an object', [], 400, 'bad_request'],
     ['when it is null', null, 400, 'bad_request'],
     ['when it is too long', { nonce: NONCE, padding: 'x'.repeat(5_000) }, 413, 'payload_too_large'],
   ])('%s', async (_, body, status, code) => {

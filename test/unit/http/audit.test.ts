@@ -100,7 +100,7 @@ describe('GET /audit', () => {
     expect((await fetch(`${node.url}/health`)).status).toBe(503);
   });
 
-  test('is no route where no token is set', async () => {
+  test('is not a route where no token is set', async () => {
     const other = await startNodeOverHttp();
     expect((await fetch(`${other.url}/audit`, authorized(TOKEN))).status).toBe(404);
     await other.close();
@@ -145,7 +145,7 @@ describe('the audit hears of', () => {
     ]);
   });
 
-  test('nobody who has not proved who it is', async () => {
+  test('no caller that has not proved who it is', async () => {
     for (const path of ['/kms/derive', '/sync']) expect((await fetch(`${node.url}${path}`, { method: 'POST', body: '{}' })).status).toBe(403);
     expect(await ask('POST', '/kms/derive', { path: 'p' }, { 'x-app-timestamp': '1' })).toBe(403);
     expect(await ask('POST', '/kms/derive', { path: 'p' })).toBe(200);

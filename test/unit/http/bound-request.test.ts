@@ -1,5 +1,5 @@
 /**
- * What a caller and a node tell each other so that nobody between them can change the meaning of a request (protocol.md §10: Bound to
+ * What a caller and a node tell each other so that no one between them can change the meaning of a request (protocol.md §10: Bound to
  * the request, Next nonce for apps, Long keys, A `+` in a path, Words in errors), over real HTTP.
  */
 import { gzipSync } from 'node:zlib';
@@ -81,7 +81,7 @@ describe.each(REQUESTS)('$method $path', ({ method, path, op, body }) => {
     ['another nonce', () => ({ nonce: 'AAAAAAAAAAAAAAAAAAAAAA==', op }), 400],
     ['a nonce that is none', () => ({ nonce: null }), 400],
     ['to be another request', (nonce) => ({ nonce, op: op === 'put' ? 'delete' : 'put' }), 400],
-    ['to be what nobody knows', () => ({ op: 'get' }), 400],
+    ['to be an unknown operation', () => ({ op: 'get' }), 400],
   ])('that says inside %s: %#', async (_, bond, status) => {
     const before = node.store.rootDigest();
     const answer = await ask({ method, path, inner: (nonce) => ({ ...body, ...bond(nonce) }) });

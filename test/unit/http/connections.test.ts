@@ -18,7 +18,7 @@ afterEach(async () => {
 const until = (what: string, reached: () => boolean): Promise<void> =>
   waitUntil({ what, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (reached() ? null : 'not yet'));
 
-/** A server that is closed after the test, whatever is still open then. */
+/** A server that is closed after the test, with all that is still open then. */
 async function serve(listener: RequestListener, limits: Partial<ServerLimits> = {}, clock: Parameters<typeof listen>[1]['clock'] = systemClock): Promise<HttpServer> {
   const server = await listen({ host: '127.0.0.1', port: 0, limits }, { listener, clock });
   closers.push(async () => {
@@ -151,7 +151,7 @@ describe('the time that something may take', () => {
     expect(text()).toMatch(/^HTTP\/1\.1 400 [^]*connection: close[^]*"message":"the request took too long to come"/);
   });
 
-  test('ends an answer that nobody takes, and none that is still being made', async () => {
+  test('ends an answer that no one reads, and none that is still being made', async () => {
     const waiting: ServerResponse[] = [];
     const clock = new ManualClock();
     const server = await serve((_, response) => void waiting.push(response), {}, clock);

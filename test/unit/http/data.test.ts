@@ -211,7 +211,7 @@ describe('what is absent', () => {
     expect(node.state.written).toBe(0);
   });
 
-  test('is 404 again once it was deleted, and can be written anew', async () => {
+  test('is 404 again once it was deleted, and can be written again', async () => {
     await start();
     await put('k');
     expect(await send('DELETE', { key: 'k' })).toMatchObject({ status: 200, body: { app_id: 100, key: 'k', deleted: true } });
@@ -361,7 +361,7 @@ describe('a key', () => {
     ['malformed percent-encoding', '/kms/data/%zz'],
     ['half of one', '/kms/data/a%2'],
     ['a bare percent sign', '/kms/data/100%'],
-    ['bytes that are no UTF-8', '/kms/data/%ff'],
+    ['bytes that are not valid UTF-8', '/kms/data/%ff'],
     ['an overlong slash', '/kms/data/%c0%af'],
     ['half of a surrogate pair', '/kms/data/%ED%A0%80'],
     ['no key', '/kms/data/'],
@@ -473,9 +473,9 @@ describe('the quota of an app', () => {
 });
 
 describe('acknowledged by n', () => {
-  /** Lets the peer acknowledge what was written last, once somebody waits for it. */
+  /** Lets the peer acknowledge what was written last, once someone waits for it. */
   async function acknowledge(key: string): Promise<void> {
-    await waitUntil({ what: 'a write that waits', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 2 }, async () => (node.acknowledgements.size > 0 ? null : 'nobody waits'));
+    await waitUntil({ what: 'a write that waits', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 2 }, async () => (node.acknowledgements.size > 0 ? null : 'no one waits'));
     node.acknowledgements.note(PEER.wallet, { appId: '100', key, sequenceNumber: node.store.lastSequenceNumber });
   }
 
@@ -497,7 +497,7 @@ describe('acknowledged by n', () => {
   test('is asked for by what the write wakes: it is to be sent before it is waited for', async () => {
     await start();
     const answer = put('k', 'value', { acks: 1 });
-    await waitUntil({ what: 'the nudge', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 2 }, async () => (node.state.written === 1 ? null : 'nobody was told'));
+    await waitUntil({ what: 'the nudge', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 2 }, async () => (node.state.written === 1 ? null : 'no nudge was sent'));
     await acknowledge('k');
     expect((await answer).status).toBe(200);
   });
@@ -544,7 +544,7 @@ describe('the gate', () => {
     expect(node.nonces.used).toBe(used);
   });
 
-  test.each([['/kms/data'], ['/kms/data/k'], ['/kms/data?key=k']])('takes nobody without a proof: %s', async (path) => {
+  test.each([['/kms/data'], ['/kms/data/k'], ['/kms/data?key=k']])('takes no caller without a proof: %s', async (path) => {
     await start();
     await put('k');
     const answer = await fetch(`${node.url}${path}`);

@@ -110,7 +110,7 @@ describe('headers', () => {
     expectRefusal(await raw(request('POST /kms/derive HTTP/1.1', headers, body)), status, code);
   });
 
-  test('that expect what nobody knows are answered as if they did not', async () => {
+  test('that expect something unknown are answered as if they did not', async () => {
     const answer = await raw(request('GET /health HTTP/1.1', 'Host: node.test\r\nExpect: miracles\r\n'));
     expect([answer.status, answer.body]).toEqual([200, '{"status":"healthy"}']);
   });
@@ -160,7 +160,7 @@ describe('a body', () => {
   }
 
   test('that says it is too large is not read on', async () => {
-    // The body never comes: an answer shows that nobody waits for it.
+    // The body never comes: an answer shows that the node does not wait for it.
     const answer = await raw(post('/kms/derive', `Content-Length: ${MAX_BODY_BYTES + 1}`, ''));
     expectRefusal(answer, 413, 'payload_too_large');
     expect(answer.headers['connection']).toBe('close');

@@ -15,7 +15,7 @@ const { teePubkey } = app.emulated;
 let node: NodeOverHttp;
 afterEach(() => node.close());
 
-/** A derive request to a node whose enclave does this in place of its own. */
+/** A derive request to a node whose enclave does this instead. */
 async function derive(broken: Partial<Enclave>): Promise<{ status: number; code: string; retryAfter: string | null }> {
   node = await startNodeOverHttp({ lookup: async (of) => authorizedRecord(100n, of, teePubkey), enclave: (real) => ({ ...real, ...broken }) });
   const nonce = node.nonces.issue();

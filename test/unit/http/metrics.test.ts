@@ -62,7 +62,7 @@ describe('GET /metrics', () => {
 
   test.each<readonly [string, Record<string, string>]>([
     ['no token', {}],
-    ['another token', bearer('another-token-of-nobody')],
+    ['another token', bearer('another-token-of-no-one')],
     ['the hash itself', bearer(METRICS.tokenHash.toString('hex'))],
     ['an empty token', { authorization: 'Bearer ' }],
     ['another scheme', { authorization: `Basic ${Buffer.from(`:${TOKEN}`).toString('base64')}` }],

@@ -129,7 +129,7 @@ describe('a client', () => {
   const many = Array.from({ length: 14 }, (_, number) => `203.0.113.${number}`);
 
   test.each<[string, readonly string[], readonly string[], number]>([
-    ['is not told apart by X-Forwarded-For, which nobody vouches for', [], many, 10],
+    ['is not told apart by X-Forwarded-For, which no one vouches for', [], many, 10],
     ['is told apart by what a trusted proxy says', ['127.0.0.1'], many, 14],
     ['is the right-most entry that is not a trusted proxy', ['127.0.0.1', '10.0.0.0/8'], many.map((own) => `${own}, 198.51.100.7, 10.0.0.1`), 1],
     ['cannot choose its address by what it puts on the left', ['127.0.0.1'], many.map((own) => `${own}, 198.51.100.7`), 1],

@@ -92,7 +92,7 @@ describe('over HTTP', () => {
     expect(await read(path)).toEqual([status, text]);
   });
 
-  test('is text that nobody keeps', async () => {
+  test('is text that is not cached', async () => {
     await start({}, { stopping: true });
     const { headers } = await fetch(`${node.url}/readyz`);
     expect([headers.get('content-type'), headers.get('cache-control')]).toEqual(['text/plain; charset=utf-8', 'no-store']);

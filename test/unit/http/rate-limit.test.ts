@@ -105,7 +105,7 @@ describe('one client is', () => {
     ['[2001:db8::1]:443', true, '2001:db8:0:0::/64', 1],
     ['[2001:DB8::1]', true, '2001:db8:0:0::/64', 1],
     ['127.0.0.1:9', false, 'loopback', 10],
-    // Whatever is no address is one client.
+    // Everything that is not an address is one client.
     ['unknown', true, 'unknown', 1],
     ['_hidden:1', true, 'unknown', 1],
     ['203.0.113.7:500011', true, 'unknown', 1],

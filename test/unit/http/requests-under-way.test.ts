@@ -9,7 +9,7 @@ const TOO_MANY = expect.objectContaining({ code: 'rate_limited', retryAfterSecon
 
 let clock: ManualClock;
 let underWay: RequestsUnderWay;
-/** What became of those that had to wait, in the order in which it did. */
+/** The outcomes of those that had to wait, in the order in which they came. */
 let ended: string[];
 
 beforeEach(() => {
@@ -83,7 +83,7 @@ test.each<[string, () => void | Promise<void>, string[]]>([
     ['3: gone', '4 goes on'],
   ],
   [
-    'a place passes to nobody who gave up in the same moment',
+    'a place never passes to a request that gave up in the same moment',
     () => {
       const third = ask('3');
       ask('4');

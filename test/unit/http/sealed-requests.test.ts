@@ -142,7 +142,7 @@ describe('an app', () => {
   test.each<[string, unknown, number]>([
     ['no path', {}, 400],
     ['an empty path', { path: ' ' }, 400],
-    ['a path that is no text', { path: 7 }, 400],
+    ['a path that is not a string', { path: 7 }, 400],
     ['a path with half a character', '{"path":"\\ud800"}', 400],
     ['a length of 0', { path: 'p', length: 0 }, 400],
     ['a length of 1025', { path: 'p', length: 1_025 }, 400],
@@ -165,11 +165,11 @@ describe.each<Kind>(['app', 'peer'])('a request of kind %s', (kind) => {
 
   test.each<[string, unknown, Change, number, string]>([
     ['in plaintext', GOOD[kind], { body: JSON.stringify(GOOD[kind]) }, 400, 'bad_request'],
-    ['that is no JSON', GOOD[kind], { body: '{' }, 400, 'bad_request'],
-    ['that is no text', GOOD[kind], { body: '' }, 400, 'bad_request'],
+    ['that is not valid JSON', GOOD[kind], { body: '{' }, 400, 'bad_request'],
+    ['that is not a string', GOOD[kind], { body: '' }, 400, 'bad_request'],
     ['whose sender is another key', GOOD[kind], { fields: { sender_tee_pubkey: 'bb'.repeat(120) } }, 403, 'forbidden'],
     ['whose text was tampered with', GOOD[kind], { fields: { encrypted_data: 'cd'.repeat(40) } }, 400, 'bad_request'],
-    ['whose inner body is no JSON', 'path=app/key', {}, 400, 'bad_request'],
+    ['whose inner body is not valid JSON', 'path=app/key', {}, 400, 'bad_request'],
     ['whose inner body is a list', '[]', {}, 400, 'bad_request'],
     ['whose inner body is null', 'null', {}, 400, 'bad_request'],
     ['whose inner body is a text', '"path"', {}, 400, 'bad_request'],
@@ -217,7 +217,7 @@ describe('a peer', () => {
   test.each<[string, string]>([
     ['is missing', ''],
     ['is of another text', 'ab'.repeat(32)],
-    ['is no hex', 'x'],
+    ['is not valid hex', 'x'],
   ])('whose HMAC %s is forbidden', async (_, signature) => {
     await start();
     expect((await ask('peer', SNAPSHOT, { headers: { 'x-sync-signature': signature } })).body).toMatchObject({ code: 'forbidden' });
@@ -226,7 +226,7 @@ describe('a peer', () => {
   test('needs no HMAC to ask for the master secret, and a key for it', async () => {
     await start();
     const answer = await ask('peer', SECRET_REQUEST, { headers: { 'x-sync-signature': '' } });
-    expect(answer.body).toEqual({ code: 'bad_request', message: 'ecdh_pubkey is no P-384 key in DER hex' });
+    expect(answer.body).toEqual({ code: 'bad_request', message: 'ecdh_pubkey is not a P-384 key in DER hex' });
   });
 
   test('that nests its envelope without end gets 400, and the node goes on', async () => {
@@ -238,7 +238,7 @@ describe('a peer', () => {
     expect(node.log.lines.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
-  test('has a limit of its own, and is not counted for its address', async () => {
+  test('has its own limit, and is not counted for its address', async () => {
     await start({ http: { rateLimitPerMinute: 1 } });
     for (let time = 0; time < 15; time += 1) expect((await ask('peer', SNAPSHOT)).status).toBe(200);
     expect((await fetch(`${node.url}/status`)).status).toBe(200);

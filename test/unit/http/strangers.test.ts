@@ -73,7 +73,7 @@ const FLOODS: readonly (readonly [string, () => Promise<number>])[] = [
   ['nonces', () => statusOf('GET', '/nonce')],
   ['proofs that are none, in its name', nonsense],
   ['good nonces and signatures of another, in its name', forged],
-  ['good proofs of a wallet that is no app', () => list(stranger)],
+  ['good proofs of a wallet that is not an app', () => list(stranger)],
   ['requests without a proof', () => statusOf('GET', '/kms/data')],
   ['routes that do not exist', () => statusOf('GET', '/kms/nothing')],
   ['methods that are not taken', () => statusOf('PATCH', '/kms/data')],

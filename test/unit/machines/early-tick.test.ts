@@ -44,9 +44,9 @@ function attemptsOf(...endings: readonly TickEnding[]): readonly number[] {
 describe('the backoff', () => {
   test.each<[string, readonly TickEnding[], readonly number[]]>([
     ['grows while the same reason ends the ticks', [waiting(), waiting(), waiting()], [0, 1, 2]],
-    ['starts anew when the head moved', [waiting('head 7'), waiting('head 7'), waiting('head 7'), waiting('head 8')], [0, 1, 2, 0]],
-    ['starts anew when another transaction was sent', [waiting('0x1'), waiting('0x1'), waiting('0x2')], [0, 1, 0]],
-    ['starts anew in a better state', [lost, lost, lost, waiting()], [0, 1, 2, 0]],
+    ['starts again when the head moved', [waiting('head 7'), waiting('head 7'), waiting('head 7'), waiting('head 8')], [0, 1, 2, 0]],
+    ['starts again when another transaction was sent', [waiting('0x1'), waiting('0x1'), waiting('0x2')], [0, 1, 0]],
+    ['starts again in a better state', [lost, lost, lost, waiting()], [0, 1, 2, 0]],
     ['is halved by a reason that is new', [waiting(), waiting(), waiting(), waiting(), waiting(), unreadable], [0, 1, 2, 3, 4, 2]],
     ['grows on when two reasons take turns', [waiting(), unreadable, waiting(), unreadable, waiting(), unreadable], [0, 0, 1, 2, 3, 4]],
     ['grows on when two states take turns', [lost, waiting(), lost, waiting(), lost, waiting(), lost], [0, 0, 0, 1, 2, 3, 4]],

@@ -59,11 +59,11 @@ describe('a node goes ready without a first snapshot', () => {
     expect(after([{ ...silent, complete: true, atMs: 120_000 }], inVain)).toBe(SNAPSHOT_COMPLETE);
   });
 
-  test('and does not fall back when nobody answers later', () => {
+  test('and does not fall back when no member answers later', () => {
     expect(after([{ ...silent, asked: 0, answered: 0, atMs: 120_000 }], inVain).state).toBe('none');
   });
 
-  test('not when a node_tick in between asked nobody: the rounds are no longer in a row', () => {
+  test('not when a node_tick in between asked no one: the rounds are no longer in a row', () => {
     const broken = breakRow(after([0, 1_000].map((atMs) => ({ ...silent, atMs }))));
     expect(after([{ ...silent, atMs: 60_000 }], broken).state).toBe('missing');
     expect(after([60_000, 61_000, 62_000].map((atMs) => ({ ...silent, atMs })), broken).state).toBe('none');
@@ -74,7 +74,7 @@ describe('a node goes ready without a first snapshot', () => {
     expect(hung.state).toBe('none');
   });
 
-  test('never by rounds that hung because there would be nobody to ask', () => {
+  test('never by rounds that hung because there would be no one to ask', () => {
     expect(after([{ ...roundInVain(1), atMs: 0 }]).state).toBe('missing');
   });
 });

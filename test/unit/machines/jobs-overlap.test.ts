@@ -77,7 +77,7 @@ describe('node_tick', () => {
     expect(readinessState(node.snapshot)).toBe('ready');
   });
 
-  test('does not take an error text of somebody else into its reason', async () => {
+  test('does not take a foreign error text into its reason', async () => {
     const node = startNode();
     await node.fail('readChain', new Error('key=deadbeef'));
     expect(node.snapshot.context.reason).toEqual(reason(REASONS.peerCacheRefreshFailed, 'unexpected failure (Error)'));

@@ -59,7 +59,7 @@ const LOST = new DependencyError('chain', 'unreachable', 'the RPC cannot be read
 describe('a ready node leaves ready at the tick that sees', () => {
   test.each<[string, (node: Node) => Promise<void>, ReadinessState, Reason]>([
     [
-      'that it is no member',
+      'that it is not a member',
       async (node) => {
         await node.reads(CLAIMED);
         await node.settle('checkEligibility', { eligible: false, reason: reason(REASONS.selfNotInNodeList, 'not active') });
@@ -110,7 +110,7 @@ describe('a ready node leaves ready at the tick that sees', () => {
       reason(REASONS.secretHashMismatch, 'asking the members'),
     ],
     [
-      'another secret of its own, before its snapshot is there',
+      'another secret that it made itself, before its snapshot is there',
       async (node) => {
         await node.eligible({ kind: 'confirmed', store: { secret: OTHER, claimedHere: false } });
       },
@@ -220,7 +220,7 @@ describe('a node comes back', () => {
     expect([node.started.get('fetchSecret'), node.started.get('fetchSnapshot')]).toEqual([undefined, undefined]);
   });
 
-  test('with another secret only after it was given a snapshot anew', async () => {
+  test('with another secret only after it was given a snapshot again', async () => {
     const node = await readyNode();
     await node.eligible({ kind: 'wanted' });
     await node.settle('fetchSecret', { kind: 'installed', store: { secret: OTHER, claimedHere: false } });

@@ -1,7 +1,7 @@
 /**
  * The transition table of the master secret's life, made from the reducer: every state that can be reached, up to renaming of the
  * secrets, with every event. Secrets are named by their place in a state: A is the one held, B and C are aside, S is the one that
- * the store is under where it is none of these, W is the one that the chain shows and nobody here has, and N is new.
+ * the store is under where it is none of these, W is the one that the chain shows and no one here has, and N is new.
  */
 import { invariant } from '../../../src/domain/errors.ts';
 import { ZERO_HASH, type Hash32, type Wallet } from '../../../src/domain/ids.ts';
@@ -9,7 +9,7 @@ import { nextSecretLife, NO_SECRET, type KnownSecret, type SecretEffect, type Se
 import { hashNamed } from '../../machine/secret-model.ts';
 
 export const MEMBER = `0x${'0b'.repeat(20)}` as Wallet;
-/** Secrets aside in the table: more of them behave like two. What comes above `MAX_ASIDE` has a test of its own. */
+/** Secrets aside in the table: more of them behave like two. What comes above `MAX_ASIDE` has its own test. */
 const ASIDE_IN_TABLE = 1;
 const NAMES = ['A', 'B', 'C', 'S', 'W', 'N'] as const;
 

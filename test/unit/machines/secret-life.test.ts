@@ -57,7 +57,7 @@ describe('the life of a secret that was made here', () => {
     ['is set aside when the chain shows nothing', [held(A), shows(A), shows(ZERO_HASH)], 'none', ['set_aside A']],
     ['is set aside when the chain shows another', [held(A), shows(A), shows(B)], 'none', ['set_aside A']],
     ['is never claimed again', [held(A), shows(A), shows(ZERO_HASH), due], 'none', ['make_candidate']],
-    ['is no fresh candidate either, should it be drawn again', [held(A), shows(A), shows(ZERO_HASH), held(A)], 'none', []],
+    ['is not a fresh candidate either, should it be drawn again', [held(A), shows(A), shows(ZERO_HASH), held(A)], 'none', []],
     ['serves again when the chain shows it again', [held(A), shows(A), shows(ZERO_HASH), shows(A)], 'confirmed', ['install A']],
     ['is kept when a claim of it was reset, for a reorganisation may bring it back', [shows(ZERO_HASH), held(A), due, { type: 'claim.reset' }, shows(A)], 'confirmed', ['install A']],
     ['gives way to another that the chain shows, and its store with it', [held(A), shows(A), shows(ZERO_HASH), held(B), shows(B)], 'confirmed', ['wipe A', 'install B', 'empty_store']],

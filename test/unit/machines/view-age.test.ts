@@ -12,7 +12,7 @@ test.each<[string, { nowMs: number; monotonicMs: number }, number, number]>([
   ['counts from its block', after(0), LIMITS.maxAgeMs, 72_000],
   ['grows with the clock of the day', after(10_000), LIMITS.maxAgeMs, 82_000],
   ['grows while the machine sleeps', after(0, 500_000), LIMITS.maxAgeMs, 572_000],
-  ['is no younger by a clock that is set back', after(300_000, -3_600_000), LIMITS.maxAgeMs, 300_000],
+  ['does not get younger when a clock is set back', after(300_000, -3_600_000), LIMITS.maxAgeMs, 300_000],
   ['counts from the read where block times are not looked at', after(10_000), 0, 10_000],
 ])('the age of a view %s', (_, now, maxAgeMs, ageMs) => {
   expect(viewAgeMs(VIEW, now, { maxAgeMs })).toBe(ageMs);

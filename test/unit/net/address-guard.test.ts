@@ -35,7 +35,7 @@ describe('an enclave may not connect to', () => {
     ['the same mapped into IPv6', '::ffff:100.100.100.200'],
     ['the metadata service of Oracle', '192.0.0.192'],
     ['the metadata service of Azure', '168.63.129.16'],
-    ['what is no address', 'localhost'],
+    ['a text that is not an address', 'localhost'],
     ['nothing', ''],
   ])('%s', (_, address) => {
     expect(isForbiddenTarget(address)).toBe(true);

@@ -100,7 +100,7 @@ describe('an answer', () => {
     await server.deserted();
   });
 
-  test('that is cut off is no answer', async () => {
+  test('that is cut off is not an answer', async () => {
     const server = await startServer((_, response) => {
       response.writeHead(200, { 'content-length': '100' }).write('half');
       response.socket?.end();
@@ -108,7 +108,7 @@ describe('an answer', () => {
     await expect(startTransport().get(server.url)).rejects.toMatchObject({ failure: 'unreachable' });
   });
 
-  test('that is not HTTP is no answer, and nothing of it is in the error', async () => {
+  test('that is not HTTP is not an answer, and nothing of it is in the error', async () => {
     const server = createServer((socket) => void socket.resume().end('SSH-2.0-secret_server\r\n'));
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -193,7 +193,7 @@ describe('in an enclave', () => {
     expect(server.requests).toHaveLength(0);
   });
 
-  test('NO_PROXY is no way around that', async () => {
+  test('NO_PROXY does not get around that', async () => {
     const server = await startServer(json({}));
     const proxy = await startProxy();
     const refused = startTransport({ httpProxy: proxy.url, noProxy: '127.0.0.1' }, true).get(server.url);
@@ -241,7 +241,7 @@ describe('the way out', () => {
     expect(proxy.asked).toHaveLength(throughProxy);
   });
 
-  test('is no other when the proxy is down', async () => {
+  test('does not change when the proxy is down', async () => {
     const server = await startServer(json({}));
     await expect(startTransport({ httpProxy: 'http://127.0.0.1:1' }).get(server.url)).rejects.toMatchObject({ failure: 'unreachable' });
     expect(server.requests).toHaveLength(0);

@@ -22,7 +22,7 @@ function startFetch(httpProxy: string, noProxy = '') {
 }
 
 describe('the RPC', () => {
-  test.each(['127.0.0.1', 'localhost'])('at %s is asked directly, whatever the proxy', async (host) => {
+  test.each(['127.0.0.1', 'localhost'])('at %s is asked directly, regardless of the proxy', async (host) => {
     const rpc = await startServer(json({ result: '0x1' }));
     const proxy = await startServer(json({}, 502));
     const answer = await startFetch(proxy.url, 'example.test')(`http://${host}:${rpc.port}`, { method: 'POST', body: '{}' });

@@ -43,7 +43,7 @@ describe('the enclave API', () => {
     ['fails when three calls in a row did', ['answers', DOWN, DOWN, DOWN], DOWN.message],
     ['answers where it refuses', ['answers', DOWN, DOWN, REFUSED, DOWN], null],
     ['fails when three calls in a row took too long', ['answers', TOO_SLOW, TOO_SLOW, TOO_SLOW], 'the enclave API took longer than 3000 ms'],
-    ['is not blamed for calls that nobody waits for any more', ['answers', NOT_WANTED, NOT_WANTED, NOT_WANTED], null],
+    ['is not blamed for calls that no one waits for any more', ['answers', NOT_WANTED, NOT_WANTED, NOT_WANTED], null],
   ])('%s', async (_, calls, failing) => {
     expect(await after(calls)).toBe(failing);
   });

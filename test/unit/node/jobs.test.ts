@@ -202,7 +202,7 @@ describe('step 1, the chain hash', () => {
     expect(await look()).toEqual(facts);
   });
 
-  test.each([ZERO_HASH, hashOf(9)])('another than that of the secret which serves ends its service at once, whatever becomes of the tick (%s)', async (other) => {
+  test.each([ZERO_HASH, hashOf(9)])('another than that of the secret which serves ends its service at once, regardless of how the tick ends (%s)', async (other) => {
     const { jobs, world, vault, give, look, seen } = startJobs();
     give(7);
     await look(hashOf(7));
@@ -328,7 +328,7 @@ describe('step 3, the claim', () => {
     expect(await look(hashOf(1))).toEqual(confirmed(1, true));
   });
 
-  test('whose answer was lost counts as sent here too: nobody else has the secret', async () => {
+  test('whose answer was lost counts as sent here too: no other node has the secret', async () => {
     const { claim, look } = startJobs({ chain: { claim: () => Promise.reject(REFUSED) } });
     await expect(claim()).rejects.toBe(REFUSED);
     expect(await look(hashOf(1))).toEqual(confirmed(1, true));
@@ -473,7 +473,7 @@ describe('step 4, the secret', () => {
 });
 
 describe('step 4, the first snapshot', () => {
-  test('asks nobody when there is nobody else', async () => {
+  test('asks no one when there is no other member', async () => {
     const { jobs, look } = startJobs({ members: [memberOf(OWN, PUBKEY)] });
     await look();
     expect(await jobs.fetchSnapshot(SIGNAL)).toEqual({ others: 0, asked: 0, answered: 0, complete: false });
@@ -490,7 +490,7 @@ describe('step 4, the first snapshot', () => {
     expect(seen.rounds).toBe(1);
   });
 
-  test('that did not come asks nobody whether it is sure', async () => {
+  test('that did not come asks no member whether it is sure', async () => {
     const { jobs, look, seen } = startJobs({ modules: { snapshotFetch: { fetchFirstSnapshot: async () => ({ asked: 1, answered: 0, completeFrom: null }) } } });
     await look();
     await jobs.fetchSnapshot(SIGNAL);
@@ -565,7 +565,7 @@ describe('the membership before outbound work', () => {
     expect([reads.length, seen.members.length, peerCache.ageMs()]).toEqual([2, 1, 0]);
   });
 
-  test('is read once, whoever asks for it meanwhile', async () => {
+  test('is read once, regardless of who asks for it meanwhile', async () => {
     const { jobs, reads } = startReading();
     const first = jobs.refreshForOutbound(SIGNAL);
     const second = jobs.refreshForOutbound(SIGNAL);

@@ -70,7 +70,7 @@ describe('a secret that a member gave', () => {
     expect(derived()).toBe(derivedFrom(1));
   });
 
-  test('that does not open is no secret, and the right one is still taken after it and after a wrong one', () => {
+  test('that does not open is not a secret, and the right one is still taken after it and after a wrong one', () => {
     const { shows, receive } = start();
     shows(hashOf(1));
     expect([receive(secretOf(1), () => 'sealed'), receive(secretOf(2)), receive(secretOf(1))]).toEqual(['does_not_open', 'wrong_hash', 'installed']);

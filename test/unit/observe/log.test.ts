@@ -25,7 +25,7 @@ describe('a log line', () => {
     );
   });
 
-  test('stays one line whatever a fact holds', () => {
+  test('stays one line regardless of what a fact holds', () => {
     const { log, lines } = startLog();
     log.warn('a peer said something', { said: 'a\nb\r\n{"level":"error"}\u2028' });
     expect(lines()).toEqual([expect.objectContaining({ level: 'warn', said: 'a\nb\r\n{"level":"error"}\u2028' })]);
@@ -45,7 +45,7 @@ describe('a log line', () => {
     expect(lines()[0]!['said']).toBe('x'.repeat(512));
   });
 
-  test('has its own sentence, level, room and time, whatever the facts are called', () => {
+  test('has its own sentence, level, room and time, regardless of the names of the facts', () => {
     const { log, lines } = startLog();
     log.info('the sentence', { message: 'another', level: 'error', room: 'nowhere', time: 'never' });
     expect(lines()).toEqual([{ time: '2026-09-21T14:13:20.000Z', level: 'info', room: 'node', message: 'the sentence' }]);

@@ -159,7 +159,7 @@ describe('a scrape', () => {
     }
   });
 
-  test('forgets a peer that is no member any more', async () => {
+  test('forgets a peer that is no longer a member', async () => {
     await scrape();
     figures = { ...NODE, peers: [peer(OTHER)] };
     const peers = [...(await scrape()).keys()].filter((sample) => sample.includes('peer="'));
@@ -170,7 +170,7 @@ describe('a scrape', () => {
 
 describe('holders of the secret', () => {
   test.each<readonly [string, boolean, readonly ReplicationFigures[], number]>([
-    ['nobody, while it is not confirmed', false, [peer(PEER)], 0],
+    ['no one, while it is not confirmed', false, [peer(PEER)], 0],
     ['this node alone', true, [], 1],
     ['this node and a peer that answers', true, [peer(PEER)], 2],
     ['not a peer that never answered', true, [peer(PEER, { lastSuccessMs: null })], 1],

@@ -59,7 +59,7 @@ test('names no schema that is not there, and has none that nothing names', () =>
   expect(new Set(named)).toEqual(new Set(Object.keys(schemas)));
 });
 
-test('gives each operation an id of its own', () => {
+test('gives each operation its own id', () => {
   const ids = Object.values(document.paths).flatMap((operations) => Object.values(operations).map((operation) => (operation as unknown as { readonly operationId: string }).operationId));
   expect(new Set(ids).size).toBe(ids.length);
 });

@@ -118,7 +118,7 @@ describe('a failure of the chain', () => {
     expect(reads).toHaveLength(2);
   });
 
-  test('that is silence ends after 10 s, and the next lookup reads anew', async () => {
+  test('that is silence ends after 10 s, and the next lookup reads again', async () => {
     const { clock, reads, registry, lookUp } = startRegistry();
     const silent = expect(registry.lookup(APP)).rejects.toMatchObject({ name: 'DeadlineError' });
     await clock.advance(10_000);

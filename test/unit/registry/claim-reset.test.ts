@@ -59,7 +59,7 @@ test('is found by its receipt, and not sent again', async () => {
   expect(await running.chain.claimsMined()).toBe(before);
 });
 
-test('says nothing about the claim of another secret', async () => {
+test('does not affect the claim of another secret', async () => {
   const sender = await startSender();
   await claimAndMine(sender, HASH);
   await running.chain.resetMasterSecretHash();
@@ -67,7 +67,7 @@ test('says nothing about the claim of another secret', async () => {
   expect(await running.chain.masterSecretHash()).toBe(OTHER_HASH);
 });
 
-test('is no claim that the chain reverted: that one is sent again', async () => {
+test('is not a claim that the chain reverted: that one is sent again', async () => {
   const [first, second] = [await startSender(), await startSender()];
   await running.chain.test.setAutomine(false);
   await first.claim(HASH, signal);

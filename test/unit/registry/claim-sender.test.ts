@@ -77,7 +77,7 @@ function startChain() {
         return state.sayings.length > 1 ? state.sayings.shift()! : state.sayings[0]!;
       }
       default:
-        throw new Error(`nobody is to ask for ${method}`);
+        throw new Error(`no one is to ask for ${method}`);
     }
   };
   const speaking: typeof globalThis.fetch = async (_, init) => {
@@ -152,7 +152,7 @@ describe('a claim', () => {
     expect(transactions()[1]).toMatchObject({ nonce: 7, maxFeePerGas: 4_500_001n, maxPriorityFeePerGas: 2_250_001n });
   });
 
-  test('of another wallet than before is a claim of its own: what the old one sent is neither waited for nor replaced', async () => {
+  test('of another wallet than before is a separate claim: what the old one sent is neither waited for nor replaced', async () => {
     const { state, claim, transactions, takeOtherWallet } = startChain();
     await claim();
     takeOtherWallet();
@@ -234,7 +234,7 @@ describe('what the RPC says to a transaction', () => {
     [refusing('insufficient funds for gas * price + value'), 'the wallet cannot pay for the claim', 1],
     [refusing('secret internal trouble'), 'the RPC did not take the claim', 1],
     [{ error: { code: -32_000 } }, 'the RPC did not take the claim', 1],
-  ])('again and again %j: it is refused in words of our own, and tried anew at the next tick', async (saying, detail, sends) => {
+  ])('again and again %j: it is refused in our own words, and tried again at the next tick', async (saying, detail, sends) => {
     const { state, claim, transactions, log } = startChain();
     state.sayings = [saying];
     expect(await claim()).toEqual({ kind: 'refused', detail });

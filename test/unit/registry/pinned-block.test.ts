@@ -30,7 +30,7 @@ describe('the pinned block', () => {
     expect(pinBlock(rules, seen, chain)).toEqual({ ok: false, how, again });
   });
 
-  test('never goes down, whatever heads are shown', () => {
+  test('never goes down, regardless of the heads that are shown', () => {
     fc.assert(
       fc.property(fc.array(fc.bigInt({ min: 0n, max: 300n })), fc.integer({ min: 0, max: 20 }), (heads, confirmations) => {
         let seen = NEW;

@@ -116,7 +116,7 @@ describe('a call', () => {
     expect(await outcome).toEqual({ result: '0x10' });
   });
 
-  test('that nobody answers ends within ten seconds', async () => {
+  test('that no one answers ends within ten seconds', async () => {
     const { clock, seen, call } = start((_, signal) => silent(signal));
     const outcome = call();
     await clock.advance(5 * COMPANY_AFTER_MS + RPC_TIMEOUT_MS);
@@ -164,7 +164,7 @@ describe('an answer that is one', () => {
     expect(seen).toHaveLength(1);
   });
 
-  test('a revert counts as one whatever the HTTP status, and only where code runs', async () => {
+  test('a revert counts as one regardless of the HTTP status, and only where code runs', async () => {
     const reverted = (): Response => say({ error: { code: 3, message: 'execution reverted' } }, 400);
     expect((await start(reverted).call('eth_call')).error).toBeInstanceOf(RpcRequestError);
     const { call, finish } = start(reverted);

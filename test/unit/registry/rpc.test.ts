@@ -71,7 +71,7 @@ describe.each([
     return { ...counting, ...readerOf(counting.rpc) };
   }
 
-  test('one bad view harms itself only, whatever is wrong with it', async () => {
+  test('one bad view harms itself only, regardless of what is wrong with it', async () => {
     const { readMany, trips } = await start();
     const calls = faults().flatMap(([call]) => [GOOD(), call]);
     const results = await readMany([...calls, GOOD()], block);
@@ -102,7 +102,7 @@ describe.each([
     expect(trips.waves).toBe(1);
   });
 
-  test('no views are no requests', async () => {
+  test('no views need no requests', async () => {
     const { readMany, trips } = await start();
     expect(await readMany([], block)).toEqual([]);
     expect(trips.requests).toBe(0);

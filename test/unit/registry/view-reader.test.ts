@@ -121,7 +121,7 @@ describe.each([
 });
 
 describe('everything is read at one block, six behind the head', () => {
-  test('an instance registered less deep is no member yet', async () => {
+  test('an instance registered less deep is not a member yet', async () => {
     await register(0);
     await settleChain();
     await register(1);
@@ -144,7 +144,7 @@ describe('everything is read at one block, six behind the head', () => {
     expect((await reader.readView(signal)).membership).toMatchObject({ members: [], dropped: [] });
   });
 
-  test('an instance that nobody hinted at takes no trip more when another shares its version', async () => {
+  test('an instance that no hint named takes no further trip when another shares its version', async () => {
     await register(0);
     await register(1);
     await settleChain();
@@ -245,7 +245,7 @@ describe('the pinned block never goes down', () => {
     expect((await reader.readView(signal)).block).toBe(block);
   });
 
-  test('a read that meets backends of two chains is a failed read, and its head is not the highest block for good', async () => {
+  test('a read that meets backends of two chains is a failed read, and its head is not the highest block permanently', async () => {
     await settleChain();
     const { reader, shown } = startShown();
     let asked = 0;

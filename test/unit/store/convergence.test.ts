@@ -79,7 +79,7 @@ function shuffled<Thing>(things: readonly Thing[], picks: readonly number[]): Th
 const picks = fc.array(fc.nat(1_000), { minLength: 1, maxLength: 40 });
 
 describe('after any history that local writes of five nodes can produce', () => {
-  test('every store ends with the same records, clocks and digests, in whatever order they came', () => {
+  test('every store ends with the same records, clocks and digests, in any order of arrival', () => {
     fc.assert(
       fc.property(fc.array(action, { minLength: 5, maxLength: 60 }), skews, fc.array(picks, { minLength: NODES + 2, maxLength: NODES + 2 }), (actions, aheadMs, orders) => {
         const { stores, written } = live(actions, aheadMs);
@@ -143,7 +143,7 @@ describe('clocks that are cut on the way', () => {
     for (const { appId, record } of from.walk({})) to.merge(appId, record, LATE_MS);
   }
 
-  test('let stores end equal that compare with each other, whatever they wrote and heard, and in few rounds', () => {
+  test('makes stores that compare with each other equal in few rounds, regardless of what they wrote and heard', () => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 3, maxLength: 30 }), (steps) => {
         const stores = ['0xa', '0xb', '0xc'].map((name) => openStore(name, LONG).store);

@@ -1,4 +1,4 @@
-/** Listings (protocol.md §2): the keys in order, a page from any place on, whatever came and went in between. */
+/** Listings (protocol.md §2): the keys in order, a page from any place on, regardless of what came and went in between. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { KeyPage, ListRequest } from '../../../src/domain/records.ts';
@@ -43,7 +43,7 @@ describe('a listing', () => {
   });
 });
 
-test('whatever comes, goes and is listed in between, a listing is what sorting and filtering would give', () => {
+test('regardless of what comes, goes and is listed in between, a listing is what sorting and filtering would give', () => {
   const key = fc.string({ unit: fc.constantFrom('a', 'b', '/', 'é', '😀', '\uffff'), minLength: 1, maxLength: 3 });
   const optional = <Value>(arbitrary: fc.Arbitrary<Value>) => fc.option(arbitrary, { nil: undefined });
   const request = fc.record({ prefix: optional(key), after: optional(key), limit: optional(fc.nat(6)) });

@@ -33,7 +33,7 @@ describe('a key is left out', () => {
     ['does not decrypt', { value: 'ff'.repeat(40) }],
     ['is too short', { value: '01' }],
     ['has a bad clock', { version: { peer: -1 } }],
-  ])('but not when its record %s: that is nobody\'s', (_, fields) => {
+  ])('but not when its record %s: no store would take that', (_, fields) => {
     const { store } = openStore('a');
     expect(store.merge(APP, record(fields), START_MS).kind).toBe('rejected');
     expect(leftOut(store)).toBe(false);

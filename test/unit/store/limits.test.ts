@@ -157,7 +157,7 @@ describe('the number of tombstones of an app', () => {
     expectFull(store, START_MS, () => store.delete(APP, 'z', START_MS));
   });
 
-  test('lets none go while everything is kept, whatever peers have acknowledged', () => {
+  test('lets none go while everything is kept, regardless of what peers have acknowledged', () => {
     const { store, outside, held } = withTombstones(3);
     outside.acknowledged = store.lastSequenceNumber;
     outside.keepsEverything = true;
@@ -207,7 +207,7 @@ describe('the number of tombstones of an app', () => {
   });
 });
 
-test('a delete at the cap makes room for itself alone, whatever merges have brought above it', () => {
+test('a delete at the cap makes room for itself alone, regardless of what merges have brought above it', () => {
   const { store, outside } = openStore('a', { maxTombstonesPerApp: 5 });
   const { store: other } = openStore('b');
   const putAndDelete = (writer: RecordStore, key: string): void => {

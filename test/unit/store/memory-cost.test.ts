@@ -7,8 +7,8 @@ import { expect, test } from '@jest/globals';
 /** A little above a power of two: maps have just doubled. */
 const RECORDS = '2100';
 
-test('the heap of a process grows by no more than its store counts, whatever the records are like', async () => {
-  // A process of its own: what jest holds would be counted, too.
+test('the heap of a process grows by no more than its store counts, for all kinds of records', async () => {
+  // A separate process: what jest holds would be counted, too.
   const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', 'bench/store-memory.ts', RECORDS]);
   expect(stdout).not.toContain('missed');
   expect(stdout.match(/^apps with one tombstone/m)).not.toBeNull();

@@ -1,5 +1,5 @@
 /**
- * The store against a naive one (protocol.md §4, §10 Quota): whatever is written, deleted, listed and merged at whatever
+ * The store against a naive one (protocol.md §4, §10 Quota): for all that is written, deleted, listed and merged at any
  * times, under limits that bind, both say the same and hold the same, down to the last byte and digest.
  */
 import { expect, test } from '@jest/globals';
@@ -21,7 +21,7 @@ interface Story {
   readonly ownKey: string;
   /** Records as they were held once, to come back as peers send them. */
   readonly seen: { readonly appId: string; readonly record: WireRecord }[];
-  /** The clock key that this node uses where counts of its own were forged; one as long until a write has shown it. */
+  /** The clock key that this node uses where its counts were forged; one as long until a write has shown it. */
   spareKey: string;
   nowMs: number;
 }
@@ -161,7 +161,7 @@ const merge = foreign.map(({ appId, key: name, value: hex, counts, own, aheadMs,
     const count = { nothing: 0, held: seen, last: naive.lastSequenceNumber, forged: Math.max(naive.lastSequenceNumber, nowMs) + 3 }[own];
     const version = count === 0 ? counts : { ...counts, [ownKey]: count };
     const record = { key: name, value: hex, version, updated_at_ms: nowMs + aheadMs, tombstone: hex === null, ttl_ms: ttlMs };
-    // A tombstone that claims to be this node's and was forgotten has a story of its own.
+    // A tombstone that claims to be this node's and was forgotten is tested by itself.
     if (hex === null && count > 0 && naive.find(appId, name) === undefined) return;
     expect(store.merge(appId, record, nowMs)).toEqual(naive.merge(appId, record, nowMs));
   }),

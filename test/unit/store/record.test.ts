@@ -45,7 +45,7 @@ describe('a record', () => {
     expect(toWireRecord(record({ value: null }))).toEqual({ ...base, value: null, tombstone: true, ttl_ms: 0 });
   });
 
-  test('travels with clock keys as they were sent, whatever their text', () => {
+  test('travels with clock keys as they were sent, regardless of their text', () => {
     const version = clockOf([['0xABc', 1], ['__proto__', 2], ['7', 3]]);
     const wire = toWireRecord(record({ version }));
     expect(new Map(Object.entries(wire.version))).toEqual(new Map([['7', 3], ['0xABc', 1], ['__proto__', 2]]));

@@ -5,7 +5,7 @@ import { SortedTexts } from '../../../src/store/sorted-texts.ts';
 
 const nameOf = (index: number): string => String(index).padStart(5, '0');
 
-test('whatever comes and goes, in runs or scattered, any stretch is what a look at every text would give', () => {
+test('regardless of what comes and goes, in runs or scattered, any stretch is what a look at every text would give', () => {
   const run = fc.record({
     kind: fc.constantFrom('add', 'add', 'remove'),
     from: fc.nat(3_000),
@@ -36,7 +36,7 @@ test('whatever comes and goes, in runs or scattered, any stretch is what a look 
   );
 });
 
-test('an order of its own is kept: the shorter number comes first', () => {
+test('a given order is kept: the shorter number comes first', () => {
   const texts = new SortedTexts((a, b) => a.length - b.length || (a < b ? -1 : 1));
   for (const text of ['10', '9', '200', '1']) texts.add(text);
   texts.remove('9');

@@ -105,7 +105,7 @@ describe('a timer', () => {
   });
 });
 
-test('whatever is scheduled, cancelled and taken at whatever times: all that is due comes, in order of time, and nothing else', () => {
+test('regardless of what is scheduled, cancelled and taken when, all that is due comes, in order of time, and nothing else', () => {
   const step = fc.oneof(
     { weight: 4, arbitrary: fc.record({ kind: fc.constant('schedule' as const), inMs: fc.oneof(fc.integer({ min: -600, max: 900 }), fc.nat(6_000), fc.nat(100_000)) }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('cancel' as const), which: fc.nat(40) }) },

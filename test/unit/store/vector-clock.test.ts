@@ -29,7 +29,7 @@ describe('the order of two clocks', () => {
   });
 });
 
-test('the merge of two clocks is not earlier than either, in whatever order they are merged', () => {
+test('the merge of two clocks is not earlier than either, in either order of merging', () => {
   fc.assert(
     fc.property(anyClock, anyClock, anyClock, (a, b, c) => {
       const merged = mergeClocks(a, b);

@@ -98,7 +98,7 @@ describe('a walk', () => {
   });
 });
 
-test('whatever comes, changes and goes between its steps and pages, a walk repeats nothing and misses nothing that was there all along', () => {
+test('regardless of what comes, changes and goes between its steps and pages, a walk repeats nothing and misses nothing that was there all along', () => {
   // Few buckets, so that neighbours in a bucket come and go.
   const keys = Array.from({ length: 4_000 }, (_, index) => `k${index}`).filter((key) => bucketOf(key) < 3).slice(0, 24);
   const name = fc.tuple(fc.constantFrom(...APPS), fc.constantFrom(...keys));

@@ -53,7 +53,7 @@ describe('the log of own writes', () => {
   });
 });
 
-test('whatever is written and superseded, what comes after any sequence number is what a look at every entry would give', () => {
+test('regardless of what is written and superseded, what comes after any sequence number is what a look at every entry would give', () => {
   const step = fc.oneof(
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('write' as const), key: fc.nat(400), gap: fc.integer({ min: 1, max: 5 }) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('drop' as const), key: fc.nat(400) }) },

@@ -1,5 +1,5 @@
 /**
- * Acknowledged by n (protocol.md §10): a record that a peer rejects never counts, whatever the reason, while one that it took in
+ * Acknowledged by n (protocol.md §10): a record that a peer rejects never counts, regardless of the reason, while one that it took in
  * the same message does.
  */
 import { describe, expect, test } from '@jest/globals';
@@ -10,8 +10,8 @@ const LONG_MS = 60_000;
 
 describe('acknowledged by n, of a message that the peer takes in part', () => {
   test.each([
-    ['malformed', 'for good'],
-    ['does_not_decrypt', 'for good'],
+    ['malformed', 'permanently'],
+    ['does_not_decrypt', 'permanently'],
     ['too_far_ahead', 'for now'],
     ['store_full', 'for now'],
   ])('%s, refused %s: what was taken is acknowledged, what was rejected never is', async (reason, how) => {

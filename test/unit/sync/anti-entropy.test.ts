@@ -145,7 +145,7 @@ describe('two stores', () => {
     expect(b.deltas()).toEqual([['new']]);
   });
 
-  test('are mended whatever the difference is: 400 here, 400 there, in pages and bodies below 2 MiB', async () => {
+  test('are mended regardless of the difference: 400 here, 400 there, in pages and bodies below 2 MiB', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (let index = 0; index < 400; index += 1) {
@@ -297,7 +297,7 @@ describe('a peer that answers wrongly', () => {
   });
 });
 
-test('what a peer refuses for good is offered once, not by every round', async () => {
+test('what a peer refuses permanently is offered once, not by every round', async () => {
   const { network, nodes } = startNodes('a', 'b');
   const [a, b] = nodes;
   network.setWay(a, b, 'cut');

@@ -75,7 +75,7 @@ test('the root and the pages of many apps give requests a turn every few millise
   expect(turns.length).toBeGreaterThan(50);
 });
 
-test('the root is that of the store as it is at the end, whatever changes meanwhile', async () => {
+test('the root is that of the store as it is at the end, regardless of what changes meanwhile', async () => {
   const { store, modules } = start(range(100));
   let written = 0;
   const yieldNow = async (): Promise<void> => void store.put('7', `later ${(written += 1)}`, bytesOf(28), 0, START_MS);

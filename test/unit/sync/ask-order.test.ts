@@ -41,7 +41,7 @@ describe('members are asked', () => {
     expect(orderOf(preferred, wrong, 0, silent)).toBe(order);
   });
 
-  test('each once, whoever is preferred or wrong', () => {
+  test('each once, regardless of who is preferred or wrong', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(null, 'a', 'b', 'e'),

@@ -163,10 +163,10 @@ describe('the peer is taken for broken', () => {
   });
 });
 
-/** How a peer treats a record, whatever it comes with. */
+/** How a peer treats a record, regardless of what it comes with. */
 const TREATMENTS = ['takes', 'malformed', 'store_full', 'breaks', 'too large'] as const;
 
-test('whatever a peer does with which record: each is settled once, in order, as that peer treats it', () => {
+test('regardless of what a peer does with which record, each is settled once, in order, as that peer treats it', () => {
   fc.assert(
     fc.property(
       fc.array(fc.oneof({ weight: 6, arbitrary: fc.constant<(typeof TREATMENTS)[number]>('takes') }, { weight: 1, arbitrary: fc.constantFrom(...TREATMENTS) }), { maxLength: 300 }),

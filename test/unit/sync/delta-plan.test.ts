@@ -78,7 +78,7 @@ describe('an answer', () => {
     expect(judgeDeltaAnswer(entries, { ...full, rejections: [rejection('b', reason)] })).toEqual({ kind: 'told', taken: [a, c], later: [b], refused: [] });
   });
 
-  test.each(['malformed', 'does_not_decrypt', 'too_large', 'a reason of its own'])('with %s is final', (reason) => {
+  test.each(['malformed', 'does_not_decrypt', 'too_large', 'an unknown reason'])('with %s is final', (reason) => {
     expect(judgeDeltaAnswer(entries, { ...full, rejections: [rejection('b', reason)] })).toEqual({ kind: 'told', taken: [a, c], later: [], refused: [{ entry: b, reason }] });
   });
 
@@ -103,7 +103,7 @@ describe('an answer', () => {
     expect(judgeDeltaAnswer(entries, answer)).toEqual({ kind: 'counted', allMerged });
   });
 
-  test.each([[null], [{}], [{ merged: -1 }], [{ merged: 'all' }], [{ merged: 1.5 }], [[3]]])('of another form says nothing: %j', (answer) => {
+  test.each([[null], [{}], [{ merged: -1 }], [{ merged: 'all' }], [{ merged: 1.5 }], [[3]]])('of another form is ignored: %j', (answer) => {
     expect(judgeDeltaAnswer(entries, answer)).toBeNull();
   });
 });

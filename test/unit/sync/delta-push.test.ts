@@ -45,7 +45,7 @@ describe('what a node writes', () => {
     expect(b.deltas()).toEqual([['k'], ['l']]);
   });
 
-  test('is sent as it is now, whoever wrote it last', async () => {
+  test('is sent as it is now, regardless of who wrote it last', async () => {
     const { network, nodes } = startNodes('a', 'b', 'c');
     const [a, b, c] = nodes;
     network.setWay(a, c, 'cut');
@@ -89,7 +89,7 @@ describe('the acknowledged sequence of a peer', () => {
   test.each([
     ['is a refusal', () => Promise.reject(new RefusalError('internal_error', 'broken')), undefined],
     ['belongs to another request', () => undefined, { request_id: '00'.repeat(16) }],
-    ['does not say what became of the records', () => undefined, { merged: 'all' }],
+    ['does not say what happened to the records', () => undefined, { merged: 'all' }],
   ])('stays when the answer %s', async (_, before, changes) => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
@@ -138,7 +138,7 @@ describe('the acknowledged sequence of a peer', () => {
     expect(a.replicaOf(b).view()).toMatchObject({ behindRecords: 0, behindBytes: 0, acknowledgedUpTo: a.store.lastSequenceNumber });
   });
 
-  test('starts anew with another store_id, which the answer names', async () => {
+  test('starts again with another store_id, which the answer names', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('old', 'value');
@@ -151,7 +151,7 @@ describe('the acknowledged sequence of a peer', () => {
     expect([b.read('old'), b.read('new')]).toEqual(['value', 'value']);
   });
 
-  test('starts anew with another store_id, which a request of the peer names', async () => {
+  test('starts again with another store_id, which a request of the peer names', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('old', 'value');
@@ -166,7 +166,7 @@ describe('the acknowledged sequence of a peer', () => {
     expect(b.read('old')).toBe('value');
   });
 
-  test('starts anew in the middle of a push: the answer to what the lost store got says nothing', async () => {
+  test('starts again in the middle of a push: the answer to what the lost store got is ignored', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('first', 'value');
@@ -188,7 +188,7 @@ describe('the acknowledged sequence of a peer', () => {
     ['snapshot_request with a cursor', { type: 'snapshot_request', cursor: 'x' }, 1],
     ['delta', { type: 'delta', data: {} }, 1],
     ['snapshot_request that names the same store', { type: 'snapshot_request', store_id: 'same' }, 1],
-  ])('at a %s of an older peer: starts anew, or not', async (_, message, acknowledged) => {
+  ])('at a %s of an older peer: starts again, or not', async (_, message, acknowledged) => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.replicaOf(b).noteStoreId('same');
@@ -289,7 +289,7 @@ describe('a peer that names another store with each answer', () => {
 });
 
 describe('an own tombstone', () => {
-  test.each(['refused a record for good', 'of an older kind skipped one'])('goes for the cap, although a peer once %s', async (how) => {
+  test.each(['refused a record permanently', 'of an older kind skipped one'])('goes for the cap, although a peer once %s', async (how) => {
     const network = new Network();
     const isOlder = how.startsWith('of');
     const a = network.add('a', { store: { maxTombstonesPerApp: 5 } });
@@ -322,7 +322,7 @@ describe('an own tombstone', () => {
   });
 });
 
-describe('a record that a peer refuses for good', () => {
+describe('a record that a peer refuses permanently', () => {
   /** Refuses these keys, as a peer with other rules would. */
   function refusing(b: ReplicatingNode, bad: readonly string[], reason: string, listed = 100): void {
     b.bend = (answer, { inner }) => {

@@ -1,4 +1,4 @@
-/** Asking several with a head start each (protocol.md §9.5): one black hole stalls nobody, and the first to succeed wins. */
+/** Asking several with a head start each (protocol.md §9.5): one black hole stalls no other, and the first to succeed wins. */
 import { describe, expect, test } from '@jest/globals';
 import { hedged } from '../../../src/sync/hedged.ts';
 import { ManualClock, settle } from '../../support/manual-clock.ts';
@@ -63,7 +63,7 @@ describe('the outcome', () => {
     expect(attempts.map(({ signal }) => signal.aborted)).toEqual([true, true]);
   });
 
-  test('is final: nobody is asked after it, not even when those under way give up', async () => {
+  test('is final: no one is asked after it, not even when those under way give up', async () => {
     const { clock, attempts, outcome, asked } = startHedge(['a', 'b', 'c', 'd']);
     await clock.advance(250);
     attempts[1]!.resolve('answer of b');
@@ -85,7 +85,7 @@ describe('the outcome', () => {
     expect(await outcome).toBeNull();
   });
 
-  test('is null when there is nobody to ask', async () => {
+  test('is null when there is no one to ask', async () => {
     expect(await startHedge([]).outcome).toBeNull();
   });
 
@@ -110,7 +110,7 @@ describe('an abort from outside', () => {
     expect(asked()).toEqual(['a', 'b']);
   });
 
-  test('that came before asks nobody', async () => {
+  test('that came before asks no one', async () => {
     const controller = new AbortController();
     controller.abort(new Error('stopped'));
     const { outcome, asked } = startHedge(['a'], OPTIONS, controller);

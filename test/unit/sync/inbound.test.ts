@@ -35,7 +35,7 @@ interface StartOptions {
 
 const RETENTION_MS = 86_400_000;
 const nobodyAsks = (): never => {
-  throw new Error('nobody asks the store for this here');
+  throw new Error('the store is not asked for this here');
 };
 
 function recordOf(key: string): WireRecord {
@@ -248,7 +248,7 @@ describe('the master secret', () => {
     expect(await handle(secretRequest)).toHaveProperty('sealed');
   });
 
-  test('that no chain hash confirms is handed to nobody (§9.2)', async () => {
+  test('that no chain hash confirms is handed to no one (§9.2)', async () => {
     const { handle } = start({ holdsSecret: false });
     expect(await codeOf(handle(secretRequest))).toBe('service_unavailable');
   });
@@ -289,7 +289,7 @@ describe('a snapshot', () => {
     expect(wireBytes).toBeGreaterThan(PAGE_BYTES - 16_384);
   });
 
-  test('is no larger than 8 MiB, whatever was asked for', async () => {
+  test('is no larger than 8 MiB, regardless of what was asked for', async () => {
     const holds = Array.from({ length: 5_000 }, (_, number) => `k${number}`);
     const answer = await start({ holds }).handle({ type: 'snapshot_request', max_bytes: 2 ** 40 });
     expect(2 * Buffer.byteLength(JSON.stringify(answer)) + 512).toBeLessThanOrEqual(PAGE_BYTES);
@@ -311,12 +311,12 @@ describe('a snapshot', () => {
   });
 
   test.each<[string, Record<string, unknown>]>([
-    ['a size that is no number', { max_bytes: '65536' }],
-    ['a size that is no whole number', { max_bytes: 65_536.5 }],
+    ['a size that is not a number', { max_bytes: '65536' }],
+    ['a size that is not a whole number', { max_bytes: 65_536.5 }],
     ['a size below a single record', { max_bytes: 0 }],
-    ['a cursor that is no text', { cursor: 17 }],
+    ['a cursor that is not a string', { cursor: 17 }],
     ['a cursor without end', { cursor: 'c'.repeat(4_097) }],
-    ['an app that is no number', { app: '../100' }],
+    ['an app that is not a number', { app: '../100' }],
     ['a bucket that is none', { app: '100', buckets: [256] }],
     ['more buckets than there are', { app: '100', buckets: Array.from({ length: 257 }, () => 1) }],
   ])('with %s is refused with 400', async (_, request) => {
@@ -371,7 +371,7 @@ describe('a node that was cut off for longer than tombstones are kept', () => {
     expect((await (await startStale()).handle({ type: 'snapshot_request' }))['complete']).toBe(false);
   });
 
-  test('is compared with by nobody', async () => {
+  test('is not compared with', async () => {
     expect(await codeOf((await startStale()).handle({ type: 'digest_request' }))).toBe('service_unavailable');
   });
 });

@@ -34,16 +34,16 @@ const POISON: readonly (readonly [string, unknown, string])[] = [
   ['an empty object', {}, 'malformed'],
   ['no key', { key: undefined }, 'malformed'],
   ['an empty key', { key: '' }, 'malformed'],
-  ['a key that is no text', { key: 7 }, 'malformed'],
-  ['a time that is no number', { updated_at_ms: 'now' }, 'malformed'],
-  ['a time that is no whole number', { updated_at_ms: 1.5 }, 'malformed'],
+  ['a key that is not a string', { key: 7 }, 'malformed'],
+  ['a time that is not a number', { updated_at_ms: 'now' }, 'malformed'],
+  ['a time that is not a whole number', { updated_at_ms: 1.5 }, 'malformed'],
   ['a negative lifetime', { ttl_ms: -1 }, 'malformed'],
   ['a tombstone with a value', { tombstone: true }, 'malformed'],
-  ['a value that is no hex', { value: 'zz'.repeat(40) }, 'malformed'],
+  ['a value that is not valid hex', { value: 'zz'.repeat(40) }, 'malformed'],
   ['half a byte', { value: 'abc' }, 'malformed'],
   ['no value', { value: null }, 'malformed'],
   ['a clock that is none', { version: [1] }, 'malformed'],
-  ['a count that is no number', { version: { w: '1' } }, 'malformed'],
+  ['a count that is not a number', { version: { w: '1' } }, 'malformed'],
   ['a count above 2^52', { version: { w: 2 ** 52 + 1 } }, 'bad_clock'],
   ['a long clock key', { version: { ['w'.repeat(129)]: 1 } }, 'bad_clock'],
   ['too many clock entries', { version: Object.fromEntries(Array.from({ length: 1_025 }, (_, n) => [`w${n}`, 1])) }, 'bad_clock'],
@@ -77,7 +77,7 @@ describe('a batch', () => {
     expect(b.keys()).toEqual(['good']);
   });
 
-  test.each([[null], [undefined], ['data'], [[]], [7]])('that is no object is refused: %j', async (data) => {
+  test.each([[null], [undefined], ['data'], [[]], [7]])('that is not an object is refused: %j', async (data) => {
     const { modules } = start();
     const error = await mergeBatch(data, modules).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(RefusalError);

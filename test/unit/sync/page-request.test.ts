@@ -13,7 +13,7 @@ import { Network } from '../../support/replicating-nodes.ts';
 const { signal } = new AbortController();
 const MEMBER = memberOf(`0x${'a1'.repeat(20)}` as Wallet, 'aabb' as TeePubkey, 'https://a.test');
 
-/** What is asked for, and what becomes of the answer. */
+/** What is asked for, and what happens to the answer. */
 async function ask(answer: object, cursor: string | null = null, maxAnswerBytes = 52_428_800) {
   const asked: unknown[] = [];
   const conversation = {
@@ -53,7 +53,7 @@ describe('a page', () => {
 
   test.each([
     ['without data', {}],
-    ['whose data are no object', { data: [] }],
+    ['whose data are not an object', { data: [] }],
     ['whose cursor is empty', { data: {}, next_cursor: '' }],
     ['that leads back to itself', { data: { '7': ['r'] }, next_cursor: 'x' }],
     ['that holds nothing and goes on', { data: {}, next_cursor: 'y' }],

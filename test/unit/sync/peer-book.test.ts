@@ -123,7 +123,7 @@ describe('a peer that was silent', () => {
     expect(book.standingOf(PEER)).toBe('good');
   });
 
-  test('stays wrong when it proved that too, whatever it answers', () => {
+  test('stays wrong when it proved that too, regardless of its answers', () => {
     const { book } = startBook();
     book.noteWrong(PEER);
     book.noteSilent(PEER);
@@ -152,7 +152,7 @@ describe('a peer that proved wrong', () => {
 });
 
 describe('the book', () => {
-  test('forgets who is no member any more', () => {
+  test('forgets those that are no longer members', () => {
     const { book } = startBook();
     book.noteWrong(PEER);
     book.noteWrong(peer(2));

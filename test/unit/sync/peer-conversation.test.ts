@@ -79,14 +79,14 @@ describe('a request', () => {
 
 describe('a nonce', () => {
   test.each<[string, TransportAnswer]>([
-    ['that is no base64', answerOf(200, { nonce: 'NovaKMS:AppAuth:x' })],
+    ['that is not valid base64', answerOf(200, { nonce: 'NovaKMS:AppAuth:x' })],
     ['with a character too few', answerOf(200, { nonce: 'bm9uY2U' })],
     ['in the alphabet for URLs', answerOf(200, { nonce: 'bm9u-2U_' })],
     ['of 68 characters', answerOf(200, { nonce: 'A'.repeat(68) })],
     ['that is empty', answerOf(200, { nonce: '' })],
-    ['that is no text', answerOf(200, { nonce: 17 })],
+    ['that is not a string', answerOf(200, { nonce: 17 })],
     ['that is missing', answerOf(200, {})],
-    ['in an answer that is no JSON', answerOf(200, 'nonce')],
+    ['in an answer that is not valid JSON', answerOf(200, 'nonce')],
   ])('%s is never signed over', async (_, answer) => {
     const { peer, node, exchange } = start({ nonce: () => answer });
     expect((await failureOf(exchange())).failure).toBe('bad_nonce');
@@ -142,7 +142,7 @@ describe('the next nonce that an answer gave', () => {
     expect((await failureOf(exchange())).message).toBe(`the peer answered 403; ${words}`);
   });
 
-  test('is no reason for a third try: a fresh nonce that is refused too is a refusal', async () => {
+  test('does not lead to a third try: a fresh nonce that is refused too is a refusal', async () => {
     let refusing = false;
     const { peer, exchange } = start({
       answer: () => ({ next_nonce: OTHER_NONCE }),
@@ -154,7 +154,7 @@ describe('the next nonce that an answer gave', () => {
     expect(peer.syncRequests).toHaveLength(3);
   });
 
-  test.each([400, 429, 500, 503])('is no reason for another try after %i', async (status) => {
+  test.each([400, 429, 500, 503])('does not lead to another try after %i', async (status) => {
     let refusing = false;
     const { peer, exchange } = start({
       answer: () => ({ next_nonce: OTHER_NONCE }),
@@ -181,7 +181,7 @@ describe('a peer that gives no next nonce', () => {
   test.each<[string, PeerBehaviour]>([
     ['for nonces', { nonce: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
     ['for requests', { bend: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
-  ])('and says 429 %s is left alone for as long as it says, and nobody waits for it', async (_, behaviour) => {
+  ])('and says 429 %s is left alone for as long as it says, and is not waited for', async (_, behaviour) => {
     const { peer, node, exchange } = start(behaviour);
     expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', status: 429, retryAfterMs: 20_000 });
     expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', status: undefined, retryAfterMs: 20_000 });
@@ -253,8 +253,8 @@ describe('an answer is refused, and the peer noted as wrong,', () => {
         withHeader(answer, await peer.enclave.sign(responseMessage(headers['x-kms-signature']!, node.identity.wallet))),
     ],
     ['that is plaintext', 'not_an_envelope', resealed(async () => ({ status: 'ok', data: {} }))],
-    ['that is no object', 'not_an_envelope', resealed(async () => [1])],
-    ['that is no JSON', 'not_an_envelope', (_, __, answer) => ({ ...answer, body: Buffer.from('{') })],
+    ['that is not an object', 'not_an_envelope', resealed(async () => [1])],
+    ['that is not valid JSON', 'not_an_envelope', (_, __, answer) => ({ ...answer, body: Buffer.from('{') })],
     [
       'in the envelope of another key',
       'not_an_envelope',
@@ -269,12 +269,12 @@ describe('an answer is refused, and the peer noted as wrong,', () => {
       })),
     ],
     [
-      'sealed for somebody else',
+      'sealed for someone else',
       'does_not_open',
       resealed(async (peer) => toWireEnvelope(await peer.enclave.encrypt('{"status":"ok"}', stranger.enclave.emulated.teePubkey))),
     ],
-    ['whose inner text is no JSON', 'bad_answer', (peer, _, __, request) => peer.sealedAnswer(request, 'ok')],
-    ['whose inner text is no object', 'bad_answer', (peer, _, __, request) => peer.sealedAnswer(request, ['ok'])],
+    ['whose inner text is not valid JSON', 'bad_answer', (peer, _, __, request) => peer.sealedAnswer(request, 'ok')],
+    ['whose inner text is not an object', 'bad_answer', (peer, _, __, request) => peer.sealedAnswer(request, ['ok'])],
     ['whose status is not ok', 'bad_answer', (peer, _, __, request) => peer.sealedAnswer(request, { status: 'error' })],
     ['without a status', 'bad_answer', (peer, _, __, request) => peer.sealedAnswer(request, {})],
     ['that echoes another request', 'wrong_echo', (peer, _, __, request) => peer.sealedAnswer(request, { status: 'ok', request_id: 'f'.repeat(32) })],
@@ -364,9 +364,9 @@ describe('a peer that is away or unready is not noted as wrong:', () => {
     expect(node.book.isWrong(peer.member)).toBe(false);
   });
 
-  test('nobody there', async () => {
+  test('no peer there', async () => {
     const node = startAskingNode([]);
-    const { member } = new PeerSide('nobody');
+    const { member } = new PeerSide('absent');
     const options = { timeoutMs: 1, maxAnswerBytes: 1, signal: new AbortController().signal };
     expect((await failureOf(node.conversation.exchange(member, { type: 'delta' }, options))).failure).toBe('unreachable');
   });

@@ -59,7 +59,7 @@ describe('a probe', () => {
     expect(probe.figuresOf(MEMBERS[0]!.wallet)).toEqual({ reachable: true, httpCode: null, durationMs: 7, checkedAtMs: clock.nowMs() });
   });
 
-  test('that the end of its round cuts off says nothing: the figures stay as they were', async () => {
+  test('that the end of its round cuts off is ignored: the figures stay as they were', async () => {
     const { requests, probe } = start();
     const [before, never] = MEMBERS as [Member, Member];
     const first = probe.probePeers([before], signal);
@@ -90,7 +90,7 @@ describe('a probe', () => {
     expect(MEMBERS.every(({ wallet }) => probe.figuresOf(wallet)?.reachable)).toBe(true);
   });
 
-  test('forgets who is no member any more', async () => {
+  test('forgets those that are no longer members', async () => {
     const { requests, probe } = start();
     const first = probe.probePeers(MEMBERS.slice(0, 2), signal);
     await settle();

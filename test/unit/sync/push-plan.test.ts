@@ -108,7 +108,7 @@ describe('a push', () => {
     ['is away', () => AWAY, 0, 'broken'],
     ['fails at everything', () => BROKEN, 0, 'broken'],
     ['only counts, and leaves it open what it took', () => ({ merged: 0 }), 3, 'over'],
-    ['refuses all for good', (keys) => told(keys, () => 'malformed'), 3, 'over'],
+    ['refuses all permanently', (keys) => told(keys, () => 'malformed'), 3, 'over'],
     ['refuses all for now', (keys) => told(keys, () => 'store_full'), 3, 'over'],
     ['fails at one of three', (keys) => (keys.includes('b') ? BROKEN : told(keys)), 3, 'over'],
   ])('of three records moves the acknowledged sequence only by answers: a peer that %s', (_, peer, acknowledged, end) => {
@@ -146,7 +146,7 @@ describe('what a peer refused for now', () => {
     expect(writer.progress.hasBacklog).toBe(false);
   });
 
-  test('is no reason to take the peer for broken when it fails at all of it again', () => {
+  test('does not count against the peer when it fails at all of it again', () => {
     const writer = new Writer();
     for (let index = 0; index < 20; index += 1) writer.write(`bad${index}`);
     for (let index = 0; index < 20; index += 1) writer.write(`good${index}`);
@@ -214,7 +214,7 @@ describe('a peer that loses its store in the middle', () => {
   });
 });
 
-test('whatever a peer answers to whichever writes: nothing counts as taken that it did not take, and it has everything in the end', () => {
+test('for all answers of a peer to any writes, nothing counts as taken that it did not take, and it has everything in the end', () => {
   const behaviour = fc.constantFrom('takes', 'away', 'breaks', 'full', 'refuses odd', 'fails at odd', 'counts', 'counts half', 'loses store');
   const action = fc.oneof(
     { weight: 4, arbitrary: fc.record({ do: fc.constant('write' as const), key: fc.nat(40) }) },
@@ -294,7 +294,7 @@ test('whatever a peer answers to whichever writes: nothing counts as taken that 
       for (const [key, { sequenceNumber }] of writer.entries) {
         if (progress.hasTaken(sequenceNumber)) expect(held.get(key)).toBe(sequenceNumber);
       }
-      // Whatever it does not have, it never said that it took.
+      // It never said that it took what it does not have.
       const lacking = [...writer.entries.values()].filter(({ what, sequenceNumber }) => held.get(what!) !== sequenceNumber);
       expect(lacking.filter(({ sequenceNumber }) => progress.hasTaken(sequenceNumber))).toEqual([]);
     }),

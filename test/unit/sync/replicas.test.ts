@@ -78,7 +78,7 @@ describe('a peer', () => {
     expect(replicas.of({ ...B, teePubkey: 'dd' as TeePubkey }).progress.acknowledgedSequence).toBe(0);
   });
 
-  test('has not acknowledged what it refused for the time being, whatever came after', () => {
+  test('has not acknowledged what it refused for the time being, regardless of what came after', () => {
     const { replicas } = start();
     const replica = replicas.of(B);
     replica.progress.advance(9, { records: 0, bytes: 0 });
@@ -150,7 +150,7 @@ describe('a peer', () => {
     expect(replica.view()).toMatchObject({ lastError: null, lastErrorMs: null, nextTryMs: null });
   });
 
-  test('cannot fill the memory with reasons of its own', () => {
+  test('cannot fill the memory with invented reasons', () => {
     const { replicas } = start();
     for (let reason = 0; reason < 1_000; reason += 1) replicas.of(B).progress.noteRefusal(ownWrite(reason), `reason ${reason}`);
     const { refused } = replicas.of(B).view();
@@ -170,7 +170,7 @@ describe('all peers', () => {
     expect(taken()).toEqual([true, false]);
   });
 
-  test('had acknowledged what any of them had, with whatever store it had then, member or not', () => {
+  test('had acknowledged what any of them had, with any store it had then, member or not', () => {
     const { replicas } = start();
     replicas.keepOnly([B, C]);
     replicas.of(B).progress.advance(7, { records: 0, bytes: 0 });

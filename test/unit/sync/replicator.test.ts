@@ -18,7 +18,7 @@ function triesOf(node: ReplicatingNode, requests: readonly { readonly from: stri
 }
 
 describe('peers', () => {
-  test.each(['hang', 'cut'] as const)('are independent: one whose way is %s delays nobody (§9.5)', async (way) => {
+  test.each(['hang', 'cut'] as const)('are independent: one whose way is %s delays no other (§9.5)', async (way) => {
     const { network, nodes } = startNodes('a', 'b', 'c', 'd');
     const [a, b, c, d] = nodes;
     network.setWay(a, b, way);
@@ -390,7 +390,7 @@ describe('a lane that still works for an earlier ready state', () => {
 });
 
 describe('the membership', () => {
-  test('is refreshed before anything is pushed: who is no member any more gets nothing', async () => {
+  test('is refreshed before anything is pushed: a node that is no longer a member gets nothing', async () => {
     const { members, pushes, refreshes, state, tick, write } = startAlone(2);
     state.refreshes = true;
     write(1);
@@ -402,7 +402,7 @@ describe('the membership', () => {
     expect(pushes.map(({ member }) => member.wallet)).toEqual([members[1]!.wallet]);
   });
 
-  test('is refreshed one at a time, whatever comes meanwhile', async () => {
+  test('is refreshed one at a time, regardless of what comes meanwhile', async () => {
     const { pushes, refreshes, state, tick, write } = startAlone(1);
     state.refreshes = true;
     write(1);
@@ -461,7 +461,7 @@ describe('the last push', () => {
     expect(b.read('k')).toBe('value');
   });
 
-  test('ends at once when there is nothing to send or nobody to send it to', async () => {
+  test('ends at once when there is nothing to send or no one to send it to', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     await a.replicator.lastPush(() => true, new AbortController().signal);

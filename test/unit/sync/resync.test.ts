@@ -1,6 +1,6 @@
 /**
  * A node that was cut off from all others for longer than deleted keys are remembered (protocol.md §4, Ages): it vouches for
- * nothing, spreads nothing old, and drops what is gone elsewhere, but never a write of its own or what a peer named.
+ * nothing, spreads nothing old, and drops what is gone elsewhere, but never one of its own writes or what a peer named.
  */
 import { describe, expect, test } from '@jest/globals';
 import type { RefusalError } from '../../../src/domain/errors.ts';
@@ -137,7 +137,7 @@ describe('a stale node', () => {
     expect(c.read('gone')).toBeNull();
   });
 
-  test('goes on keeping everything when nobody gives it a snapshot', async () => {
+  test('goes on keeping everything when no member gives it a snapshot', async () => {
     const { network, c } = await startWithStale();
     network.isolate(c);
     const outcome = await c.fetchSnapshot();
@@ -209,14 +209,14 @@ describe('a node that is not stale', () => {
   });
 });
 
-describe('a write that nobody else has ever seen', () => {
+describe('a write that no other node has ever seen', () => {
   test('outlives a cut that began before it was pushed', async () => {
     const { network, nodes } = startNodes('a', 'b', 'c');
     const [a, b, c] = nodes;
     c.put('seen', 'value');
     await c.tick(true);
     c.put('unseen', 'value');
-    // The others still reach c, which takes that for being in step; then nobody reaches anybody.
+    // The others still reach c, which takes that for being in step; then no node reaches another.
     for (const node of [a, b]) network.setWay(c, node, 'cut');
     a.put('from a', 'value');
     await a.tick(true);

@@ -1,4 +1,4 @@
-/** Fetching the master secret (protocol.md §5; §9.1, §9.5): compared before installed, and nobody is waited for alone. */
+/** Fetching the master secret (protocol.md §5; §9.1, §9.5): compared before installed, and no member is waited for alone. */
 import { describe, expect, test } from '@jest/globals';
 import { keccak256 } from '../../../src/crypto/hash.ts';
 import { p384FromScalar } from '../../../src/crypto/p384.ts';
@@ -64,12 +64,12 @@ describe('a peer is passed over, the next one gives the secret,', () => {
     ['when its secret is too short', sealing(SECRET.slice(0, 31)), true],
     ['when its secret is longer than 32 bytes, though it begins right (§9.21)', sealing(new Uint8Array([...SECRET, 0])), true],
     ['when it seals nothing', { answer: () => ({}) }, true],
-    ['when what it seals is no text', { answer: () => ({ sealed: { ephemeral_pubkey: 1 } }) }, true],
+    ['when what it seals is not a string', { answer: () => ({ sealed: { ephemeral_pubkey: 1 } }) }, true],
     ['when it seals to another key', { answer: () => ({ sealed: { ephemeral_pubkey: '00', encrypted_data: '00', nonce: '00' } }) }, true],
     ['when its answer is not signed', { bend: (answer) => ({ ...answer, headers: {} }) }, true],
     ['when it has no secret itself', REFUSING, false],
     ['when it does not know this node', { bend: () => answerOf(403, { code: 'forbidden' }) }, false],
-    ['when it is no KMS node at all', { nonce: () => answerOf(200, '<html>') }, false],
+    ['when it is not a KMS node at all', { nonce: () => answerOf(200, '<html>') }, false],
   ])('%s', async (_, behaviour, noted) => {
     const { outcome, peers, book, vault } = start({ a: behaviour, b: source(SECRET) });
     expect(await outcome).toEqual({ kind: 'installed', from: peers[1]!.member.wallet });
@@ -88,7 +88,7 @@ describe('a peer is passed over, the next one gives the secret,', () => {
 });
 
 describe('asking', () => {
-  test('goes on to four at a time while nobody answers, and no further', async () => {
+  test('goes on to four at a time while no member answers, and no further', async () => {
     const { clock, peers, controller, outcome } = start({ a: SILENT, b: SILENT, c: SILENT, d: SILENT, e: SILENT });
     await clock.advance(30_000);
     expect(peers.map(({ nonceRequests }) => nonceRequests.length)).toEqual([1, 1, 1, 1, 0]);
@@ -120,7 +120,7 @@ describe('asking', () => {
 
 describe('nothing is installed', () => {
   test.each<[string, Readonly<Record<string, PeerBehaviour>>, string, string]>([
-    ['when there is nobody to ask', {}, REASONS.nobodyHoldsSecret, 'there is no other member'],
+    ['when there is no one to ask', {}, REASONS.nobodyHoldsSecret, 'there is no other member'],
     ['when all refuse', { a: REFUSING, b: REFUSING }, REASONS.nobodyHoldsSecret, 'asked 2: 0 silent, 2 refused, 0 with another secret, 0 with a bad answer'],
     ['when one has another secret', { a: REFUSING, b: source(WRONG_SECRET) }, REASONS.secretHashMismatch, 'asked 2: 0 silent, 1 refused, 1 with another secret, 0 with a bad answer'],
     ['when an answer is bad', { a: { answer: () => ({ status: 'no' }) } }, REASONS.secretSyncFailed, 'asked 1: 0 silent, 0 refused, 0 with another secret, 1 with a bad answer'],

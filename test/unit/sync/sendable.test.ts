@@ -1,5 +1,5 @@
 /**
- * A record whose form on the wire a peer must refuse is never sent (protocol.md §4, Refused; §10, Bounds): whatever members give
+ * A record whose form on the wire a peer must refuse is never sent (protocol.md §4, Refused; §10, Bounds): regardless of what members give
  * a node and apps write on it, another takes what it sends. Real stores, no network.
  */
 import { expect, test } from '@jest/globals';
@@ -10,7 +10,7 @@ import { snapshotPage } from '../../../src/sync/snapshot-page.ts';
 import { bytesOf, openStore, START_MS } from '../store/open-store.ts';
 
 const APP = '7';
-/** What is too far ahead for a peer now is not for good. */
+/** What is too far ahead for a peer now is not so permanently. */
 const LATER_MS = START_MS + 30_000;
 /** The least that a page may be asked to hold, as JSON text. Bytes. */
 const PAGE_BYTES = 4_096;
@@ -50,7 +50,7 @@ function expectTaken(by: RecordStore, records: Iterable<{ readonly appId: string
   }
 }
 
-test('whatever was merged and written: what pushes, anti-entropy and snapshots send is taken by another node', async () => {
+test('regardless of what was merged and written, another node takes what pushes, anti-entropy and snapshots send', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(action, { minLength: 1, maxLength: 60 }), async (actions) => {
       const { store } = openStore('a');
@@ -69,7 +69,7 @@ test('whatever was merged and written: what pushes, anti-entropy and snapshots s
         expect(asked).toBeLessThan(200);
         const page = await snapshotPage({ cursor }, PAGE_BYTES, modules);
         const records = Object.entries(page.data).flatMap(([appId, each]) => each.map((record) => ({ appId, record })));
-        // Larger than a page is only one that is alone on it, whatever it grew to.
+        // Only a record that is alone on a page may be larger than a page, regardless of its size.
         if (records.length > 1) expect(Buffer.byteLength(JSON.stringify(page.data))).toBeLessThanOrEqual(PAGE_BYTES);
         pages.push(...records);
         if (page.nextCursor === null) break;

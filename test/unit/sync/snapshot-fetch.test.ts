@@ -1,4 +1,4 @@
-/** The first snapshot (protocol.md §10, First snapshot and Pages): from whom, page by page, and what when nobody is complete. */
+/** The first snapshot (protocol.md §10, First snapshot and Pages): from whom, page by page, and what happens when no member is complete. */
 import { describe, expect, test } from '@jest/globals';
 import { sleep } from '../../../src/domain/deadline.ts';
 import type { StoreId } from '../../../src/domain/ids.ts';
@@ -100,7 +100,7 @@ describe('a complete snapshot', () => {
 
   test.each([
     ['which says so', { complete: true }],
-    ['which says nothing of it, as older nodes do', {}],
+    ['which does not say so, as older nodes do', {}],
   ])('is one %s', async (_, page) => {
     const { outcome, walletOf } = start({ a: source({ keys: ['k1'], ...page }) });
     expect((await outcome).completeFrom).toBe(walletOf('a'));
@@ -132,7 +132,7 @@ describe('what is heard of a member about being sure', () => {
     ['one that is sure of its later pages only', source({ keys: ['k1'] }, { keys: ['k2'], sure: true }), ['a answers', 'a is sure', 'a gave all']],
     ['one whose records there is no room for', source({ keys: ['large', 'k1'], sure: true }), ['a is sure', 'a gave not all, and is sure']],
     ['one whose records there is no room for on an earlier page', source({ keys: ['large', 'k1'], sure: true }, { keys: ['k2'], sure: true }), ['a is sure', 'a is sure', 'a gave not all, and is sure']],
-    ['one with bad records, which nobody can take', source({ keys: ['bad', 'k1'], sure: true }), ['a is sure', 'a gave all, and is sure']],
+    ['one with bad records, which no node can take', source({ keys: ['bad', 'k1'], sure: true }), ['a is sure', 'a gave all, and is sure']],
     ['one that stops half-way', source({ keys: ['k1'], sure: true }, { keys: [], fails: true }), ['a is sure', 'a answers']],
     ['one that refuses, as those do that have no secret', { bend: () => answerOf(503, {}) }, ['a answers']],
     ['one that does not know this node', REFUSING, ['a is silent']],
@@ -143,14 +143,14 @@ describe('what is heard of a member about being sure', () => {
   });
 });
 
-describe('a member that fails half-way is left, and the next gives all of its own:', () => {
+describe('a member that fails half-way is left, and the next gives all that it holds:', () => {
   test.each<[string, PeerBehaviour, boolean]>([
     ['it refuses the next page', source({ keys: ['k1'] }, { keys: [], fails: true }), false],
     ['nothing of it can be taken', source({ keys: ['bad', 'bad'] }, { keys: ['bad'] }), false],
     ['there is no room here for what it holds', source({ keys: ['large', 'large'] }), false],
     ['one record is too large and one is bad', source({ keys: ['large', 'bad'] }), false],
     ['it gives the same cursor again', { answer: () => ({ data: { '100': ['k1'] }, next_cursor: 'same' }) }, true],
-    ['its next page is no page', { answer: ({ inner }) => (inner['cursor'] === undefined ? { data: { '100': ['k1'] }, next_cursor: 'x' } : { data: 17 }) }, true],
+    ['its next page is not a page', { answer: ({ inner }) => (inner['cursor'] === undefined ? { data: { '100': ['k1'] }, next_cursor: 'x' } : { data: 17 }) }, true],
   ])('%s', async (_, behaviour, noted) => {
     const { outcome, merged, walletOf, book, peers } = start({ a: behaviour, b: source({ keys: ['k1', 'k2'] }) });
     expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('b') });
@@ -164,7 +164,7 @@ describe('a member that fails half-way is left, and the next gives all of its ow
     ['alone on a page behind', source({ keys: ['k1', 'k2'] }, { keys: ['bad'] }), [{ malformed: 1 }]],
     ['on pages of one each', source({ keys: ['k1'] }, { keys: ['bad'] }, { keys: ['k2'] }, { keys: ['bad'] }), [{ malformed: 1 }, { malformed: 1 }]],
     ['beside what there is no room for', source({ keys: ['k1', 'bad', 'large', 'k2'] }), [{ malformed: 1, store_full: 1 }]],
-  ])('bad records are no reason to leave it, %s: they are left out and counted', async (_, behaviour, reasons) => {
+  ])('is not left for bad records, %s: they are left out and counted', async (_, behaviour, reasons) => {
     const { outcome, merged, walletOf, book, peers, leftOut } = start({ a: behaviour, b: source({ keys: [] }) }, 'a');
     expect((await outcome).completeFrom).toBe(walletOf('a'));
     expect([merged, book.isWrong(peers[0]!.member)]).toEqual([['k1', 'k2'], false]);
@@ -183,7 +183,7 @@ describe('a member that lacks its own', () => {
     expect(merged).toEqual(['k3']);
   });
 
-  test('is merged to its end when nobody is complete', async () => {
+  test('is merged to its end when no member is complete', async () => {
     const { outcome, merged, asked } = start({
       a: source({ keys: ['k1'], complete: false }, { keys: ['k2'], complete: false }),
       b: INCOMPLETE('k3'),
@@ -220,7 +220,7 @@ describe('members that do not answer', () => {
     expect(await outcome).toEqual({ asked: 3, answered: 1, completeFrom: null });
   });
 
-  test('stall nobody: the next is asked half a second later', async () => {
+  test('stall no other: the next is asked half a second later', async () => {
     const { outcome, clock, walletOf } = start({ a: SILENT, b: source({ keys: ['k1'] }) });
     await clock.advance(500);
     expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('b') });
@@ -240,7 +240,7 @@ describe('members that do not answer', () => {
     expect(merged).toEqual([]);
   });
 
-  test('may be none: nobody to ask gives nothing', async () => {
+  test('may be none: with no one to ask, nothing is given', async () => {
     expect(await start({}).outcome).toEqual({ asked: 0, answered: 0, completeFrom: null });
   });
 });
@@ -283,7 +283,7 @@ describe('pages that do not end', () => {
     expect(SNAPSHOT_TIMEOUT_MS).toBeLessThan(STEP_TIMEOUT_MS.fetchingSnapshot);
   });
 
-  test('hold nobody up: while there is another, it is asked after the limit of one member', async () => {
+  test('hold no one up: while there is another, it is asked after the limit of one member', async () => {
     const { clock, outcome, walletOf } = startSlow((pages) => ({ a: pages('a', 100), b: source({ keys: ['k1'] }) }));
     const { outcome: found, tookMs } = await outcomeOf(clock, outcome);
     expect(found).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('b') });

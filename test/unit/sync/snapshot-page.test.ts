@@ -56,7 +56,7 @@ describe('pages', () => {
     expect(all.map((page) => keysOf(page))).toContainEqual(['large']);
   });
 
-  test('repeat nothing and miss nothing that was there, whatever changes between them', async () => {
+  test('repeat nothing and miss nothing that was there, regardless of what changes between them', async () => {
     const { clock, node, pages } = start();
     for (let index = 0; index < 100; index += 1) node.put(`k${index}`, 'value');
     await clock.advance(5);

@@ -62,7 +62,7 @@ describe('before it is ready', () => {
     expect([n.sureness.figures().by, held()]).toEqual(['sure_members', ALL]);
   });
 
-  test('it takes what a second sure member has more, and sends nothing of its own', async () => {
+  test('it takes what a second sure member has more, and sends nothing itself', async () => {
     n.put('own', 'written before');
     hold('k3', b);
     await firstTick();
@@ -114,7 +114,7 @@ describe('while it serves', () => {
     expect([n.sureness.figures().by, held()]).toEqual(['sure_members', ALL]);
   });
 
-  test('it asks nobody any more once it is sure', async () => {
+  test('it asks no member any more once it is sure', async () => {
     await network.clock.advance(SILENCE_MS);
     await serve();
     const before = network.requests.length;
@@ -124,7 +124,7 @@ describe('while it serves', () => {
 });
 
 describe('it is not sure', () => {
-  test('while nobody is reached, until an hour has passed: that is said as an error', async () => {
+  test('while no member is reached, until an hour has passed: that is said as an error', async () => {
     network.isolate(n);
     await serve();
     expect([n.sureness.isSure(), waitingFor()]).toEqual([false, ['a', 'b']]);

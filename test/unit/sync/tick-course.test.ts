@@ -9,7 +9,7 @@ function course() {
   return { outcomes, tick: new TickCourse(new AbortController().signal, (outcome) => void outcomes.push(outcome)) };
 }
 
-test('that woke nobody is over at once', () => {
+test('that woke no lane is over at once', () => {
   const { outcomes, tick } = course();
   tick.begin();
   expect(outcomes).toEqual(['nothing to do']);

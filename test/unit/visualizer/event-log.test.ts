@@ -80,7 +80,7 @@ function end(log: EventLog, atMs: number, source = 'a'): void {
 describe('a source that ended before what is kept', () => {
   const told = (log: EventLog): readonly string[] => readAll(log).map((event) => `${event.n} ${event.kind} ${'source' in event ? event.source : ''}`);
 
-  test('is told as one that ended, to whoever reads from the beginning', () => {
+  test('is told as one that ended, to a reader from the beginning', () => {
     const log = new EventLog('one', { maxEvents: 1, maxBytes: Infinity });
     begin(log, 'a');
     begin(log, 'b');
@@ -126,7 +126,7 @@ describe('a source that ended before what is kept', () => {
   });
 });
 
-test('whatever happens to sources, what is read from the beginning has numbers from 1 on, each once', () => {
+test('regardless of what happens to sources, what is read from the beginning has numbers from 1 on, each once', () => {
   const happening = fc.record({ kind: fc.constantFrom('state', 'step', 'end', 'note'), source: fc.constantFrom('a', 'b', 'c') });
   fc.assert(
     fc.property(fc.array(happening, { maxLength: 40 }), fc.integer({ min: 1, max: 5 }), (happenings, maxEvents) => {

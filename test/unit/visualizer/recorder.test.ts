@@ -66,7 +66,7 @@ test('a step without a target shows neither states nor values that stayed', () =
   expect(steps()).toEqual([{ kind: 'step', atMs: 7, source: 'crossing', event: 'note', edges: [edgeTo('light', 'note')] }]);
 });
 
-test('a transition that nobody sent an event for is a step of its own', () => {
+test('a transition without an event that was sent is a separate step', () => {
   const { actor, steps } = watched();
   for (let turn = 0; turn < 5; turn += 1) actor.send({ type: 'turn' });
   const always = chart.edges.find(({ kind }) => kind === 'always')!.id;
@@ -128,7 +128,7 @@ describe('a recorder that cannot go on', () => {
     expect(steps()).toHaveLength(2);
   });
 
-  test('because nobody takes what it says leaves the machine alone as well', () => {
+  test('because no one takes its output leaves the machine alone as well', () => {
     const { actor, sink, failures, errors } = watched();
     sink.add = () => {
       throw new Error('full');

@@ -123,7 +123,7 @@ describe('every answer', () => {
 
 describe('who is answered', () => {
   test.each<[string, (port: number) => Record<string, string>, number]>([
-    ['nobody in particular', () => ({}), 200],
+    ['no one in particular', () => ({}), 200],
     ['localhost', (port) => ({ host: `localhost:${port}` }), 200],
     ['our own page', (port) => ({ origin: `http://127.0.0.1:${port}`, 'sec-fetch-site': 'same-origin' }), 200],
     ['a name that was bound to 127.0.0.1', (port) => ({ host: `evil.example:${port}` }), 421],
@@ -142,7 +142,7 @@ describe('who is answered', () => {
     for (const path of ['/', '/session']) expect((await ask(server, path, { headers: headers(server.port) })).status).toBe(status);
   });
 
-  // Nobody binds port 80 in a test.
+  // No test binds port 80.
   test.each<[string, number, Record<string, string>, number | undefined]>([
     ['our address', 80, { host: '127.0.0.1', origin: 'http://127.0.0.1' }, undefined],
     ['our name', 80, { host: 'localhost', origin: 'http://localhost' }, undefined],
@@ -219,7 +219,7 @@ describe('events', () => {
     await beat;
   });
 
-  test('are followed by signs of life in a trace, too, where an empty line says nothing', async () => {
+  test('are followed by signs of life in a trace, too, where an empty line means nothing', async () => {
     const { server, log, clock } = await serve();
     begin(log);
     const answer = await open(server, '/trace?follow=true');
@@ -266,7 +266,7 @@ describe('a reader that does not read', () => {
     await promise;
   }
 
-  test.each(['/events', '/trace?follow=true'])('of %s is dropped when the log has overtaken it, and holds up nobody', async (path) => {
+  test.each(['/events', '/trace?follow=true'])('of %s is dropped when the log has overtaken it, and holds up no other', async (path) => {
     const { server, log } = await serve({}, { maxEvents: 1_000_000, maxBytes: 1_000_000 });
     begin(log);
     await sleeper(server, path);
@@ -379,7 +379,7 @@ describe('commands', () => {
     return { server, asked, send, good };
   }
 
-  test('are done for whoever has the token and our origin', async () => {
+  test('are done for a caller that has the token and our origin', async () => {
     const { asked, send } = await commanded();
     expect(await send({ command: 'turn', source: 'a', peer: 'b' })).toMatchObject({ status: 200, body: '{}' });
     expect(asked).toEqual([{ command: 'turn', source: 'a', peer: 'b' }]);
@@ -406,8 +406,8 @@ describe('commands', () => {
     ['no JSON', 'turn', {}, 400],
     ['nothing', 'null', {}, 400],
     ['no command', {}, {}, 400],
-    ['a command that is no text', { command: ['turn'] }, {}, 400],
-    ['a source that is no name', { command: 'turn', source: { $gt: '' } }, {}, 400],
+    ['a command that is not a string', { command: ['turn'] }, {}, 400],
+    ['a source that is not a name', { command: 'turn', source: { $gt: '' } }, {}, 400],
     ['a long source', { command: 'turn', source: 'x'.repeat(100) }, {}, 400],
   ])('are refused with %s', async (_, body, headers, status) => {
     const { asked, send } = await commanded();

@@ -2,7 +2,7 @@
 
 /** Events that can be gone back to. */
 export const EVENTS_LIMIT = 20_000;
-/** From one remembered model to the next: as many events are folded again when somebody goes back. */
+/** From one remembered model to the next: as many events are folded again when someone goes back. */
 export const KEYFRAME_EVERY = 64;
 /** Rows of the list of events. */
 export const LISTED_LIMIT = 400;

@@ -1,5 +1,5 @@
 /**
- * Which moment a page shows: the latest, one that somebody went to, or one that a replay has got to. Plain data and functions; the
+ * Which moment a page shows: the latest, one that someone went to, or one that a replay has got to. Plain data and functions; the
  * clock comes in.
  */
 import type { History } from './history.ts';

@@ -1,4 +1,4 @@
-/** A trace file: one event a line. Lines that are no events are counted, not believed. */
+/** A trace file: one event a line. Lines that are not events are counted, not believed. */
 import { isWhole, type NoteEvent, type VisualizerEvent } from '../../wire.ts';
 
 const KINDS: ReadonlySet<string> = new Set<VisualizerEvent['kind']>(['chart', 'state', 'step', 'shown', 'span', 'end', 'note']);
@@ -24,7 +24,7 @@ export function parseTrace(text: string): Trace {
 
 /**
  * What the page needs of an event is there and of its type; event-form.ts, too large for the page, checks all of it.
- * @returns null for what is no event
+ * @returns null for what is not an event
  */
 export function readEventLine(line: string): VisualizerEvent | null {
   try {

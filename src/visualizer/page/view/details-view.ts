@@ -57,7 +57,7 @@ function edgeRows(edge: ChartEdge, index: ChartIndex, { chosen }: Frame): Node[]
   const way = edge.targets.length === 0 ? `stays in ${keyOf(edge.source)}` : `${keyOf(edge.source)} → ${edge.targets.map(keyOf).join(', ')}`;
   return [
     h('h3', {}, edge.label, h('small', {}, times === 0 ? ' never taken yet' : ` taken ${times} ×`)),
-    ...row('', edge.reenter ? `${way}, entered anew` : way),
+    ...row('', edge.reenter ? `${way}, entered again` : way),
     ...row('if', edge.guard ?? ''),
     ...row('does', edge.actions.join(', ')),
     ...row('meta', metaText(edge.meta)),

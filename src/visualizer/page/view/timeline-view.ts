@@ -21,7 +21,7 @@ const THIN_PX = 0.7;
 const CHAR_PX = 6.4;
 const SMALL_CHAR_PX = 5.6;
 const [SHORTEST_MS, LONGEST_MS] = [50, 7 * 86_400_000];
-/** A window that nobody has set is as long as what there is, within these. */
+/** A window that no one has set is as long as what there is, within these. */
 const [FIRST_WINDOW_MS, FIRST_WINDOW_LEAST_MS] = [60_000, 10_000];
 /** Room to the right of the latest moment. */
 const AHEAD_SHARE = 0.02;
@@ -125,7 +125,7 @@ export class TimelineView {
     if (!this.#set) this.#spanMs = Math.max(FIRST_WINDOW_LEAST_MS, Math.min(FIRST_WINDOW_MS, (Math.max(atMs, history.lastMs) - history.firstMs) * 1.1));
     const ahead = this.#spanMs * AHEAD_SHARE;
     if (moment.at === 'live' && this.#endMs === null) return { fromMs: atMs + ahead - this.#spanMs, toMs: atMs + ahead };
-    // The window stands while somebody looks around in it, and moves when the playhead would leave it.
+    // The window stands while someone looks around in it, and moves when the playhead would leave it.
     let end = this.#endMs ?? (replay ? atMs + this.#spanMs * 0.5 : Math.max(atMs, history.lastMs) + ahead);
     if (atMs > end - ahead) end = atMs + this.#spanMs * (moment.at === 'playing' ? 0.6 : 0.1);
     if (atMs < end - this.#spanMs) end = atMs + this.#spanMs * 0.9;

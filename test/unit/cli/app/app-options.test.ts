@@ -76,7 +76,7 @@ describe('an identity file', () => {
   test('that is none, or not there, is said without what stands in it', () => {
     const { code, message } = refusal(() => options(fileOf(`{"privateKey": "${KEY}", nonsense`)));
     expect(code).toBe(2);
-    expect(message).toMatch(/is no identity file: nova-kms derive --help says what stands in one$/);
+    expect(message).toMatch(/is not an identity file: nova-kms derive --help says what stands in one$/);
     expect(message).not.toContain(KEY);
     expect(refusal(() => options(join(folder, 'nowhere')))).toMatchObject({ code: 2, message: expect.stringMatching(/cannot be read \(ENOENT\)$/) });
   });
@@ -89,10 +89,10 @@ describe('without a file', () => {
 
   test('then the enclave API', () => expect(options('', { ODYN_URL: 'http://odyn', NOVA_KMS_PRIVATE_KEY: '' }).identity).toEqual({ odynUrl: 'http://odyn' }));
 
-  test('nobody asks, and what to do is said', () => {
+  test('the identity is missing, and the error says what to do', () => {
     expect(refusal(() => options(undefined))).toEqual({
       code: 2,
-      message: 'nobody asks: give --identity, or set NOVA_KMS_PRIVATE_KEY or ODYN_URL (npm start writes a file for its own app)',
+      message: 'no identity is given: pass --identity, or set NOVA_KMS_PRIVATE_KEY or ODYN_URL (npm start writes a file for its own app)',
     });
   });
 

@@ -68,7 +68,7 @@ test('that cannot be written is said in one line, and nothing is left of it', as
 });
 
 test('that was never written is not removed', async () => {
-  writeFileSync(file, 'of somebody');
+  writeFileSync(file, 'of someone else');
   await new DevIdentity(file).remove();
-  expect(readFileSync(file, 'utf8')).toBe('of somebody');
+  expect(readFileSync(file, 'utf8')).toBe('of someone else');
 });

@@ -28,7 +28,7 @@ describe('a line about readiness', () => {
     expect(take('node-1', { ...FACTS, state: 'ready', reason: null })).toMatchObject({ state: 'ready', reason: null, since_start_ms: 350, since_change_ms: 50 });
   });
 
-  test.each(['readiness changed', 'the node is in another state', ''])('is known by its facts, whatever its sentence is: %j', (message) => {
+  test.each(['readiness changed', 'the node is in another state', ''])('is known by its facts, regardless of its sentence: %j', (message) => {
     expect(followed().take('node-1', { ...FACTS, room: 'machine', message })).toMatchObject({ state: 'bootstrapping' });
   });
 

@@ -39,7 +39,7 @@ describe('a status', () => {
     expect(parseStatus(body)).toBeNull(),
   );
 
-  test('is null or a status, whatever it is made of', () => {
+  test('is null or a status, for any input', () => {
     fc.assert(fc.property(fc.object(), (rest) => {
       const read = parseStatus({ ...rest, node: { service_available: true } });
       expect(read?.node.service_available).toBe(true);
@@ -54,7 +54,7 @@ describe('a list of members', () => {
     expect(parseNodes(listed('https://A.example:8443/kms//', 7, 'ftp://x', 'http://u:p@x', 'http://a b'))).toEqual([
       { url: 'https://a.example:8443/kms', wallet: WALLET.toLowerCase() },
     ]);
-    expect(parseNodes({ operators: [{ operator: 'nobody', instance: { instance_url: 'http://a' } }, null, {}] })).toEqual([{ url: 'http://a', wallet: null }]);
+    expect(parseNodes({ operators: [{ operator: 'unknown', instance: { instance_url: 'http://a' } }, null, {}] })).toEqual([{ url: 'http://a', wallet: null }]);
   });
 
   test.each([[null], [[]], [{}], [{ operators: {} }]])('is not %j', (body) => expect(parseNodes(body)).toBeNull());

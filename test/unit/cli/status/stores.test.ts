@@ -21,7 +21,7 @@ test.each([
   ['stores that become equal', [[node('aa'), node('bb')], [node('bb'), node('bb')]], '2 ready nodes hold the same'],
   ['stores that stay different', [[node('aa'), node('bb'), node('aa')]], '3 ready nodes hold 2 different stores'],
   ['a node that is not ready', [[node('aa'), node('bb', false), node('aa')]], '2 ready nodes hold the same'],
-  ['an older node, which says nothing', [[node('aa'), node(null), null]], 'fewer than two ready nodes say what their store holds'],
+  ['an older node, which does not report it', [[node('aa'), node(null), null]], 'fewer than two ready nodes say what their store holds'],
 ])('%s', async (_, looks, line) => {
   expect(await compared(looks)).toBe(line);
 });

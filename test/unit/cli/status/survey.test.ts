@@ -1,4 +1,4 @@
-/** A whole cluster is asked at once and within one limit; whoever is silent holds up nobody. */
+/** A whole cluster is asked at once and within one limit; a silent node holds up no other. */
 import { describe, expect, test } from '@jest/globals';
 import { silenceOf, takeSurvey, type SurveyOptions } from '../../../../src/cli/status/survey.ts';
 import { DependencyError } from '../../../../src/domain/errors.ts';
@@ -153,7 +153,7 @@ describe('a survey', () => {
 });
 
 test.each([
-  ['ENOTFOUND', 'nobody knows the host'],
+  ['ENOTFOUND', 'the host name is unknown'],
   ['CERT_HAS_EXPIRED', 'cannot be reached: CERT_HAS_EXPIRED'],
   ['\u001b[2J', 'cannot be reached: ?[2J'],
 ])('a cause with the code %j is said as %j', (code, text) => {

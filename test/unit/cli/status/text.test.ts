@@ -97,7 +97,7 @@ test.each([
   ['the secrets differ', [answering('a'), answering('b', { hash: '0x1' })], 3],
   ['a node waits', [answering('a'), answering('b', { state: 'bootstrapping' })], 3],
   ['a node is gone', [answering('a'), silent('b', 'no answer within 3 s')], 3],
-  ['nobody answers', [silent('a', 'connection refused'), silent('b', 'connection refused')], 1],
+  ['no node answers', [silent('a', 'connection refused'), silent('b', 'connection refused')], 1],
 ] as const)('the exit code when %s', (_name, nodes, code) => expect(exitCodeOf(report(nodes))).toBe(code));
 
 test('the exit code when a node was not asked', () => expect(exitCodeOf(report([answering('a')], 1))).toBe(3));
@@ -111,7 +111,7 @@ test('a peer that was in trouble once and is not any more is not shown', () => {
 describe('a change', () => {
   const before = report([answering('a'), answering('b')]);
 
-  test('is no figure that always moves', () => {
+  test('is not a figure that always moves', () => {
     expect(changeKey({ ...before, taken_at_ms: 1, nodes: before.nodes.map((node) => ({ ...node, next_tick_in_ms: 1, membership_block: 121, keys: 13, since_ms: 0 })) })).toBe(changeKey(before));
   });
 

@@ -105,7 +105,7 @@ test('a trace that is followed goes on, and ends when it is told to', async () =
   await writing;
 });
 
-test('signs of life are in no file, and a trace that nobody takes ends when it is told to', async () => {
+test('signs of life are in no file, and a trace that no one reads ends when it is told to', async () => {
   const server = createServer((_, response) => {
     response.writeHead(200, { 'content-type': 'application/jsonl' });
     response.write('\n{"n":1}\n\n{"n":2}\n\n');
@@ -158,8 +158,8 @@ describe('a trace that breaks off', () => {
 });
 
 test.each([
-  ['nobody answers', 'http://127.0.0.1:1'],
-  ['it is no URL', 'node-1'],
+  ['no node answers', 'http://127.0.0.1:1'],
+  ['it is not a URL', 'node-1'],
 ])('where %s, there is one line about it', async (_, url) => {
   await expect(writeTrace(url, collector().output)).rejects.toThrow(WriteTraceError);
 });
@@ -173,9 +173,9 @@ test('a file whose last line was cut off is read without it, and says so', async
   expect(await readTraceFile(file)).toMatchObject({ isCut: false, log: { last: 2 } });
 });
 
-describe('a file that is no trace', () => {
+describe('a file that is not a trace', () => {
   test.each([
-    ['no JSON', '{"n":1', /line 1: this is no event/],
+    ['no JSON', '{"n":1', /line 1: this is not an event/],
     ['another object', '{}', /line 1/],
     ['a line that is none', `${JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x' })}\n\n{"kind":"step"}\n`, /line 3/],
     ['a line that is none before the last', `${JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x' })}\n{"n"\n{"n"`, /line 2/],
@@ -190,7 +190,7 @@ describe('a file that is no trace', () => {
   });
 
   test('a folder, or what is not there', async () => {
-    await expect(readTraceFile(folder)).rejects.toThrow(/is no file/);
+    await expect(readTraceFile(folder)).rejects.toThrow(/is not a file/);
     await expect(readTraceFile(join(folder, 'none'))).rejects.toThrow(/ENOENT/);
   });
 });
@@ -219,7 +219,7 @@ test.each<[string, unknown, boolean]>([
   ['a step without its event', { ...STEP, event: undefined }, false],
   ['a step by a number', { ...STEP, edges: [1] }, false],
   ['a span without its name', { ...SPAN, name: undefined }, false],
-  ['a span that nobody numbered', { ...SPAN, span: 'x' }, false],
+  ['a span without a number', { ...SPAN, span: 'x' }, false],
   ['values that are none', { ...SHOWN, shown: 'x' }, false],
   ['an end without a way', { ...END, how: undefined }, false],
   ['a source that is none', { ...END, source: null }, false],
@@ -246,7 +246,7 @@ test('what is not of the form does not get through a parsed event', () => {
   expect(event).toEqual({ n: 1, atMs: 0, kind: 'end', source: 'a', how: 'stopped' });
 });
 
-describe('whoever follows a process', () => {
+describe('a reader that follows a process', () => {
   test('goes on with another process at the same port, from its beginning', async () => {
     const first = await serving(filled('first'));
     const taken: VisualizerEvent[] = [];

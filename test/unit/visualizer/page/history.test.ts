@@ -23,7 +23,7 @@ function historyOf(events: readonly VisualizerEvent[], limit?: number): History 
 }
 
 describe('a history', () => {
-  test('has the model at any place that is kept, whatever was dropped before it', () => {
+  test('has the model at any place that is kept, regardless of what was dropped before it', () => {
     const events = pushes(700);
     const history = historyOf(events, 256);
     expect(history.firstPlace).toBeGreaterThan(0);

@@ -60,7 +60,7 @@ describe('the lane of a source', () => {
     expect(lane.open.size).toBe(0);
   });
 
-  test('pairs the begin and the end of work that is no state, by its number', () => {
+  test('pairs the begin and the end of work that is not a state, by its number', () => {
     const span = (atMs: number, number: number, outcome: string | null): NewEvent => ({ kind: 'span', atMs, source: 'a', name: 'sync', span: number, outcome });
     expect(laneOf(...start, span(1, 1, null), span(2, 2, null), span(3, 1, 'ok'), span(9, 2, 'late')).spans).toMatchObject([
       { name: 'sync', fromMs: 1, toMs: 3, outcome: 'ok' },
@@ -68,7 +68,7 @@ describe('the lane of a source', () => {
     ]);
   });
 
-  test('cuts off after a gap what was under way before it, and pairs the numbers of a process that started in the gap anew', () => {
+  test('cuts off after a gap what was under way before it, and pairs the numbers of a process that started again in the gap', () => {
     const span = (atMs: number, number: number, outcome: string | null): NewEvent => ({ kind: 'span', atMs, source: 'a', name: 'sync', span: number, outcome });
     const before = [...start, oil(1, 'hinges'), span(2, 1, null), span(3, 2, null)];
     const lane = laneOf(...before, state(50, 'a', activeIn('closed', 'lock')), span(51, 1, null), span(53, 1, 'ok'), oil(55, 'idle'));

@@ -39,7 +39,7 @@ describe('what is known of a source', () => {
     expect(modelOf(chart(), state(1, 'a', activeIn('open')), state(100, 'a', activeIn('open'))).sources.get('a')).toMatchObject({ sinceMs: 1, sinceExact: false });
   });
 
-  test('a step of a source that nobody told of is left alone', () => {
+  test('a step of an unknown source is left alone', () => {
     expect(modelOf(chart(), step(1, 'a', 'push', [OPENS], activeIn('open'))).sources.size).toBe(0);
   });
 

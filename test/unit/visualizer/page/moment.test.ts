@@ -15,14 +15,14 @@ describe('the moment that is shown', () => {
     expect(shownAt(LIVE, history, { nowMs: 4_000, pageMs: 0 })).toEqual({ place: 3, atMs: 5_000 });
   });
 
-  test('a time that somebody went to stands, within what is kept', () => {
+  test('a time that someone went to stands, within what is kept', () => {
     const clocks = { nowMs: 99_000, pageMs: 99_000 };
     expect(shownAt(goToTime(3_000, history), history, clocks)).toEqual({ place: 2, atMs: 3_000 });
     expect(shownAt(goToTime(-5, history), history, clocks)).toEqual({ place: 1, atMs: 0 });
     expect(shownAt(goToPlace(99, history), history, clocks)).toEqual({ place: 3, atMs: 5_000 });
   });
 
-  test('a replay runs at its speed, ends at the end, and begins anew from there', () => {
+  test('a replay runs at its speed, ends at the end, and begins again from there', () => {
     const playing = play({ place: 2, atMs: 1_000 }, 4, history, 100);
     expect(shownAt(playing, history, { nowMs: 0, pageMs: 600 })).toEqual({ place: 2, atMs: 3_000 });
     expect(shownAt(playing, history, { nowMs: 0, pageMs: 60_000 })).toEqual({ place: 3, atMs: 5_000 });
@@ -40,7 +40,7 @@ describe('arrivals', () => {
 });
 
 describe('a trace', () => {
-  test('is read line by line, and lines that are no events are counted', () => {
+  test('is read line by line, and lines that are not events are counted', () => {
     const lines = [...numbered([chart(), state(1, 'a', [])]).map((event) => JSON.stringify(event)), '', 'no json', '{"kind":"state","n":1,"atMs":1}', '{"kind":"made up","n":1,"atMs":2}', 'null'];
     expect(parseTrace(lines.join('\n'))).toMatchObject({ events: [{ kind: 'chart' }, { kind: 'state' }], unreadable: 4 });
   });
