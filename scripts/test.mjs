@@ -37,7 +37,7 @@ const LANES = [
   // They wait most of the time: for blocks, for processes, for a page.
   {
     // Clusters of processes.
-    e2e: jest('e2e', '--maxWorkers=2'),
+    e2e: jest('e2e', '--maxWorkers=3'),
     // The visualiser's page in a real browser.
     browser: jest('browser', '--maxWorkers=1'),
   },

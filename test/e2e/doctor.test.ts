@@ -3,12 +3,12 @@
  * must be named in the first line that failed.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import { INSTANCE_STATUS, KMS_APP_ID, KMS_VERSION_ID, VERSION_STATUS } from '../../src/dev/dev-chain.ts';
 import type { DoctorReport, Finding } from '../../src/cli/doctor/finding.ts';
 import { json, scriptedServer, type Answering } from '../support/scripted-server.ts';
 import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
+import { startCluster, type Cluster } from './support/cluster.ts';
 import { freshKeys } from './support/fresh-keys.ts';
 import { StartedCommand } from './support/started-command.ts';
 

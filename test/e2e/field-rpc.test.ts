@@ -4,11 +4,11 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parseTransaction, type Hex } from 'viem';
-import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
 import { INSTANCE_STATUS } from '../../src/dev/dev-chain.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
 import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { AskingMember } from './support/asking-member.ts';
+import { startCluster, type Cluster } from './support/cluster.ts';
 import { viewOf } from './support/node-view.ts';
 import { waitForStates } from './support/quick-blocks.ts';
 import { ReplicaRpc } from './support/replica-rpc.ts';

@@ -4,12 +4,12 @@
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import type { DevApp } from '../../src/dev/dev-app.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
 import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { memberOf } from '../support/node-over-http.ts';
+import { startCluster, type Cluster } from './support/cluster.ts';
 import { OlderNode } from './support/older-node.ts';
 
 const BODY_LIMIT_BYTES = 2 * 1024 * 1024;

@@ -9,12 +9,12 @@ import { tmpdir } from 'node:os';
 import process from 'node:process';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { DASHBOARDS } from '../../scripts/dashboards/panels.ts';
-import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import type { DevApp } from '../../src/dev/dev-app.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
 import { systemClock } from '../../src/system/system.ts';
 import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
+import { startCluster, type Cluster } from './support/cluster.ts';
 import { findPrometheus, promtool, sayThatPrometheusIsMissing, startPrometheus, type PrometheusTools, type RunningPrometheus } from './support/prometheus.ts';
 import { waitForStates } from './support/quick-blocks.ts';
 

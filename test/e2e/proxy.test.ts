@@ -4,11 +4,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
 import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { expectNoSecrets } from './support/cluster-secrets.ts';
+import { startCluster, type Cluster } from './support/cluster.ts';
 import { HttpProxy } from './support/http-proxy.ts';
 import { waitForStates } from './support/quick-blocks.ts';
 import { createRawApp, RawHttp, type RawApp } from './support/raw-caller.ts';

@@ -4,13 +4,13 @@
  */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import process from 'node:process';
-import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import type { DevApp } from '../../src/dev/dev-app.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
 import { MAX_ACK_TIMEOUT_MS } from '../../src/domain/limits.ts';
 import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { answersOf, expectNoSecrets } from './support/cluster-secrets.ts';
+import { startCluster, type Cluster } from './support/cluster.ts';
 import { waitForStates } from './support/quick-blocks.ts';
 import { ReplicationFront } from './support/replication-front.ts';
 import { expectedValues, keysOn, valuesOn, waitForSameKeys } from './support/replication-view.ts';

@@ -15,7 +15,6 @@ import { recoverEip191 } from '../../src/crypto/signature.ts';
 import { sealStoredValue } from '../../src/crypto/stored-value.ts';
 import { Vault } from '../../src/crypto/vault.ts';
 import type { WireEnvelope } from '../../src/domain/envelope.ts';
-import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import { APP_STATUS, INSTANCE_STATUS, VERSION_STATUS, type DevChain } from '../../src/dev/dev-chain.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
@@ -24,6 +23,7 @@ import { systemClock, systemRandom } from '../../src/system/system.ts';
 import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { expectError, expectNothingInternal } from './support/answers.ts';
 import { askMasterSecret, expectNoSecrets } from './support/cluster-secrets.ts';
+import { startCluster, type Cluster } from './support/cluster.ts';
 import { HttpProxy } from './support/http-proxy.ts';
 import {
   createRawApp,

@@ -6,13 +6,13 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { TeePubkey, Wallet } from '../../src/domain/ids.ts';
-import { startCluster, type Cluster } from '../../src/dev/cluster.ts';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
 import { freePort } from '../../src/dev/listening-ports.ts';
 import { waitUntil } from '../../src/dev/waiting.ts';
 import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { expectError } from './support/answers.ts';
 import { expectNoSecrets } from './support/cluster-secrets.ts';
+import { startCluster, type Cluster } from './support/cluster.ts';
 import { HttpProxy } from './support/http-proxy.ts';
 import { createCertificate, HttpsFront, type Certificate } from './support/https-front.ts';
 import { waitForStates } from './support/quick-blocks.ts';

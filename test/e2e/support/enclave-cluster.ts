@@ -1,5 +1,5 @@
 /** Nodes as on the platform: strict mode, TLS ended in front of them, an egress proxy as their way out, and clients that use both. */
-import { startCluster, type Cluster, type ClusterOptions } from '../../../src/dev/cluster.ts';
+import { startCluster, type Cluster, type ClusterOptions } from './cluster.ts';
 import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
 import { HttpProxy } from './http-proxy.ts';
 import { createCertificate, HttpsFront, type Certificate } from './https-front.ts';

@@ -2,7 +2,8 @@
  * A cluster whose blocks come when the test says so: each transaction is mined at once, or none is while mining is paused, and
  * depth comes by `mine`. Nodes are not started, and read the chain through proxies where the test asks for them.
  */
-import { startCluster, type Cluster, type ClusterOptions, type NodePlan } from '../../../src/dev/cluster.ts';
+import type { NodePlan } from '../../../src/dev/cluster.ts';
+import { startCluster, type Cluster, type ClusterOptions } from './cluster.ts';
 import { RpcProxy } from './rpc-proxy.ts';
 
 /** No block comes by itself while a test runs. Seconds. */

@@ -152,8 +152,11 @@ function parentOf(pid: string): number {
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] ?? 0);
 }
 
-/** What this test run says to its own processes, and npm to its scripts, is not for the command. npm writes no caches. */
+/** Of what Node compiles, by the content of the files: a start from the sources then takes two thirds of the processor time. */
+const COMPILE_CACHE = join(ROOT, 'node_modules', '.cache', 'nova-kms', 'compiled');
+
+/** What this test run says to its own processes, and npm to its scripts, is not for the command. npm writes no cache in the temporary folder. */
 function withoutJest(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const entries = Object.entries(environment).filter(([name]) => !/^(?:npm_|NODE_OPTIONS$|NODE_ENV$|JEST|FORCE_COLOR$)/i.test(name));
-  return { ...Object.fromEntries(entries), NPM_CONFIG_UPDATE_NOTIFIER: 'false', NPM_CONFIG_LOGS_MAX: '0', NODE_DISABLE_COMPILE_CACHE: '1' };
+  return { ...Object.fromEntries(entries), NPM_CONFIG_UPDATE_NOTIFIER: 'false', NPM_CONFIG_LOGS_MAX: '0', NODE_COMPILE_CACHE: COMPILE_CACHE };
 }
