@@ -1,4 +1,4 @@
-/** `npm run dashboards`: writes docs/metrics.md and the dashboards of Grafana again. */
+/** `npm run dashboards`: regenerates docs/metrics.md and the Grafana dashboards. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { MADE_FILES } from './dashboards/files.ts';

@@ -1,7 +1,7 @@
 /**
- * `npm run fuzz`: random input against everything that takes any: raw HTTP and inner bodies against the production
- * HTTP of a node, parsers, and what peers, nodes, RPCs and enclaves answer. Targets take turns, a batch each, until the time is
- * over. What breaks a rule is made small, printed with its seed, and is exit code 1; the same seed brings it about again.
+ * `npm run fuzz`: random input against all code that reads input from outside: raw HTTP and inner bodies against the production HTTP of
+ * a node, all parsers, and the answers of peers, nodes, RPCs and enclaves. Targets take turns, one batch each, until the time is over.
+ * When a case breaks a rule, the fuzzer makes it small, prints it with its seed and exits with 1. The same seed repeats the failure.
  */
 import process from 'node:process';
 import { Command } from 'commander';
@@ -17,7 +17,7 @@ import { rpcAnswers } from './fuzz/rpc-answers.ts';
 import type { Target } from './fuzz/target.ts';
 
 const TARGETS: readonly Target[] = [rawHttp, innerBodies, parsers, peerAnswers, nodeAnswers, rpcAnswers, enclaveAnswers];
-/** fast-check takes signed 32 bits. */
+/** fast-check takes a signed 32-bit seed. */
 const MAX_SEED = 2 ** 31 - 1;
 const DEFAULT_SECONDS = 60;
 const DAY_SECONDS = 86_400;
@@ -29,10 +29,10 @@ interface Options {
 }
 
 const options = new Command('fuzz')
-  .description(`Random input until the time is over. Targets: ${TARGETS.map(({ name }) => name).join(', ')}.`)
+  .description(`Runs random input until the time is over. Targets: ${TARGETS.map(({ name }) => name).join(', ')}.`)
   .option('--seconds <n>', 'how long', wholeNumber(1, DAY_SECONDS), DEFAULT_SECONDS)
-  .option('--seed <n>', 'of the first batch; with --target: that batch alone, as a failure names it', wholeNumber(0, MAX_SEED))
-  .option('--target <name>', 'this one alone')
+  .option('--seed <n>', 'seed of the first batch; with --target: run only this batch, to repeat a failure', wholeNumber(0, MAX_SEED))
+  .option('--target <name>', 'run only this target')
   .parse()
   .opts<Options>();
 
@@ -67,7 +67,7 @@ do {
   for (const target of wanted) {
     const failure = await runBatch(target, seed).catch((error: unknown) => `the batch could not run: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     if (failure !== null) {
-      say(`\n${target.name} broke a rule; again by: npm run fuzz -- --target ${target.name} --seed ${seed}\n${failure}`);
+      say(`\n${target.name} broke a rule; repeat it with: npm run fuzz -- --target ${target.name} --seed ${seed}\n${failure}`);
       process.exit(1);
     }
     ran.set(target.name, ran.get(target.name)! + target.batch);

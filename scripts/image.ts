@@ -1,9 +1,9 @@
 /**
- * `npm run image`: the root file system of the image, without a container engine, as `artifacts/image/root` and as the tar
- * `artifacts/image/root.tar`. The same sources on the same libraries give the same bytes, in whatever folder and on whatever day:
- * `SOURCE_DATE_EPOCH`, 0 when it is unset, is the time of every file.
+ * `npm run image` builds the root file system of the image without a container engine, as `artifacts/image/root` and as the tar
+ * `artifacts/image/root.tar`. The same sources with the same libraries give the same bytes in any folder and on any day. For this,
+ * `SOURCE_DATE_EPOCH` (0 when unset) is the time of every file.
  *
- * `-- --out FOLDER` to put it elsewhere.
+ * `-- --out FOLDER` writes it elsewhere.
  */
 import { createHash } from 'node:crypto';
 import { chmodSync, closeSync, lutimesSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
@@ -13,13 +13,13 @@ import { parseArgs } from 'node:util';
 import { inOrder, tarOf, type TreeFile } from './image/tar.ts';
 import { imageTree } from './image/tree.ts';
 
-/** Of the tar. Bytes. */
+/** Largest size of the tar. Bytes. */
 const MAX_BYTES = 150_000_000;
 
 const { values: options } = parseArgs({ options: { out: { type: 'string', default: join(import.meta.dirname, '..', 'artifacts', 'image') } } });
 const out = resolve(options.out);
 const seconds = Number(process.env['SOURCE_DATE_EPOCH'] ?? '0');
-if (!Number.isSafeInteger(seconds) || seconds < 0) throw new RangeError('SOURCE_DATE_EPOCH is no number of seconds');
+if (!Number.isSafeInteger(seconds) || seconds < 0) throw new RangeError('SOURCE_DATE_EPOCH is not a number of seconds');
 
 const files = await imageTree();
 rmSync(out, { recursive: true, force: true });
@@ -35,10 +35,10 @@ function layOut(tree: readonly TreeFile[], root: string): void {
     const at = join(root, path);
     if (content === null) mkdirSync(at);
     else writeFileSync(at, content);
-    // Whatever this shell's umask takes away.
+    // The umask may have removed permissions.
     chmodSync(at, mode);
   }
-  // A folder's time changes with what is put into it, so it is set from the innermost on.
+  // Writing into a folder changes its time, so the times are set from the innermost folder outwards.
   for (const { path } of [...inOrder(tree)].reverse()) lutimesSync(join(root, path), seconds, seconds);
 }
 

@@ -1,15 +1,15 @@
 /**
- * Runs jest on the product's runtime, with ES modules. Arguments go to jest; a bare word is a part of the paths of the tests to
- * run, which `--selectProjects` would take for one more project.
+ * Runs jest on the product's runtime, with ES modules. Arguments go to jest. A bare word selects tests whose path contains it. It is
+ * passed as `--testPathPatterns`, because `--selectProjects` would take it for another project.
  */
 import process from 'node:process';
 import { requireInstalled } from '../launch/installed.mjs';
 import { run } from './development.mjs';
 
-/** `--` separates nothing here: what follows it are the same words. */
+/** The words after `--` have the same meaning as those before it. */
 const given = process.argv.slice(2).filter((word) => word !== '--');
 
-/** Neither an option nor the value of the one before it. */
+/** Whether a word is neither an option nor the value of the option before it. */
 const isPattern = (word, at) => !word.startsWith('-') && !/^--?[a-zA-Z]+$/.test(given[at - 1] ?? '');
 
 requireInstalled({ development: true });

@@ -1,4 +1,4 @@
-/** `npm run openapi:update`: writes the OpenAPI document and the page for people that is made from it. */
+/** `npm run openapi:update`: writes the OpenAPI document, and a page for people from it. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PACKAGE_VERSION } from '../src/node/package-version.ts';

@@ -1,6 +1,6 @@
 /**
- * `npm run sim:mutants`: is the simulator worth anything? Faults are put back into the product one at a time, and the simulator
- * must find each. The unchanged sources must pass the seed that finds one: a control run says so.
+ * `npm run sim:mutants` tests the simulator. It puts known faults back into the product one at a time, and the simulator must find each.
+ * A control run checks that the unchanged sources pass the seed that finds a fault.
  */
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
@@ -15,7 +15,7 @@ import { Hunt } from './sim-mutants/hunt.ts';
 import { MUTANTS } from './sim-mutants/mutants.ts';
 import { SeedsProcesses, wordsOf } from './sim-mutants/seeds-process.ts';
 
-/** Seeds that a mutant must be found within. */
+/** One of these seeds must find a mutant. */
 const SEEDS = Array.from({ length: 30 }, (_, place) => String(place + 1));
 const STOPPED_CODE = 130;
 
@@ -32,30 +32,30 @@ interface Options {
 
 function readOptions(): Options {
   return new Command('npm run sim:mutants --')
-    .description('Puts faults back into the product, one at a time, and has the simulator find them. Exit code 0 when it finds all.')
-    .option('--only <names>', 'these mutants, by name or by section, with commas between them', commaSeparated)
-    .option('--part <k/n>', 'the k-th of n parts of them, so that parts run at different times or places', partOf)
-    .option('--jobs <n>', 'processes at once', wholeNumber(1, 256), availableParallelism())
-    .option('--list', 'say what there is, and run nothing')
-    .helpOption('-h, --help', 'say all this')
+    .description('Puts known faults back into the product one at a time and runs the simulator on each. Exit code 0 when it finds all.')
+    .option('--only <names>', 'run only these mutants, by name or by section, separated by commas', commaSeparated)
+    .option('--part <k/n>', 'run only the k-th of n parts, so that the parts can run at different times or places', partOf)
+    .option('--jobs <n>', 'number of processes at a time', wholeNumber(1, 256), availableParallelism())
+    .option('--list', 'list the mutants and run none')
+    .helpOption('-h, --help', 'show this help')
     .showSuggestionAfterError(false)
     .parse(process.argv)
     .opts<Options>();
 }
 
-/** What came of a hunt that is over, and one line that says so. */
+/** The verdict of a hunt that has ended, and one line about it. */
 async function judge({ mutant, runs, finding, wallMs }: Hunt, control: Control): Promise<{ readonly verdict: Verdict; readonly words: string }> {
   const took = `${(wallMs / 1_000).toFixed(0)} s of work`;
   if (finding === null) return { verdict: 'missed', words: `${mutant.name} (${mutant.section}) by ${SEEDS.length} seeds, ${took}` };
   const found = `${mutant.name} (${mutant.section}) by seed ${finding.seed}, ${took}: ${wordsOf(finding)}`;
   const unchanged = await control.run(runs, finding.seed);
   if (unchanged.kind === 'held') return { verdict: 'caught', words: found };
-  return { verdict: 'control failed', words: `${found}; the unchanged sources fail, too: ${wordsOf(unchanged)}` };
+  return { verdict: 'control failed', words: `${found}; the unchanged sources fail as well: ${wordsOf(unchanged)}` };
 }
 
 /**
- * All hunts on so many processes. A worker stays with its hunt; when none is left to begin it helps with the seeds of another.
- * @param onOver hears of each hunt once
+ * Runs all hunts on this number of processes. A worker stays with its hunt. When no hunt is left to begin, it takes seeds of another one.
+ * @param onOver is called once for each hunt that has ended
  */
 async function runAll(hunts: readonly Hunt[], jobs: number, onOver: (hunt: Hunt) => Promise<void>): Promise<void> {
   const waiting = [...hunts];
@@ -72,7 +72,7 @@ async function runAll(hunts: readonly Hunt[], jobs: number, onOver: (hunt: Hunt)
 async function main(): Promise<number> {
   const { only, part, jobs, list } = readOptions();
   const mutants = chosen(MUTANTS, only, part);
-  // All of the table, whatever runs: it must fit the sources.
+  // Check the whole table, even if only some mutants run: every row must fit the sources.
   for (const mutant of MUTANTS) mutate(mutant);
   if (list === true) {
     for (const line of alignColumns(mutants.map(({ name, section, what }) => [name, section, what]))) say(line);

@@ -1,6 +1,6 @@
 /**
- * `npm start`: installs when needed, then runs `nova-kms dev` on the product's runtime. Plain JavaScript without dependencies:
- * on a fresh machine this runs before anything is installed.
+ * `npm start`: installs when needed, then runs `nova-kms dev` on the product's runtime. This file is plain JavaScript without
+ * dependencies, because on a fresh machine it runs before the installation.
  */
 import process from 'node:process';
 import { fail, OLDEST_HOST } from '../launch/runtime.mjs';

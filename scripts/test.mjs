@@ -1,7 +1,7 @@
 /**
- * `npm test`: installs when needed, then every check there is, in two lanes side by side, each check with its time. What a check
- * prints comes in one piece when it has ended. Ends with the first that fails. Arguments name the checks to run:
- * `npm test -- unit e2e`; one alone prints as it goes.
+ * `npm test`: installs when needed, then runs all checks in two parallel lanes and prints the time of each. The output of a check appears
+ * when the check has ended. The first failure ends the run. Arguments name the checks to run: `npm test -- unit e2e`. A single check
+ * prints directly.
  */
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,7 +20,7 @@ const jest = (project, ...options) => [
 
 /** The checks of a lane run one after another, in this order. */
 const LANES = [
-  // They need a processor all the time.
+  // These need a processor all the time.
   {
     types: ['node_modules/@typescript/native/bin/tsc', '-p', 'tsconfig.json'],
     'page-types': ['node_modules/@typescript/native/bin/tsc', '-p', 'src/visualizer/page'],
@@ -34,7 +34,7 @@ const LANES = [
     // Random input, different in each run; a failure prints its seed.
     fuzz: ['scripts/fuzz.ts', '--seconds', '20'],
   },
-  // They wait most of the time: for blocks, for processes, for a page.
+  // These wait most of the time: for blocks, for processes, for a page.
   {
     // Clusters of processes.
     e2e: jest('e2e', '--maxWorkers=3'),
@@ -56,13 +56,13 @@ if (unknown !== undefined) {
 const wanted = given.length === 0 ? NAMES : given;
 
 ensureInstalled();
-// Programs that print into a file would leave their colours out.
+// Without this, programs that print into a file omit their colours.
 if (process.stdout.isTTY && process.env.NO_COLOR === undefined) process.env.FORCE_COLOR ??= '1';
 const folder = mkdtempSync(join(tmpdir(), 'nova-kms-checks-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const startedMs = performance.now();
 
-/** Runs a check and shows what it printed. Ends this process, and with it all that runs, when the check fails. */
+/** Runs a check and prints its output. If the check fails, it ends this process and all that this process runs. */
 async function check(name, arguments_) {
   const checkStartedMs = performance.now();
   const code = wanted.length === 1 ? await run(arguments_) : await runQuietly(name, arguments_);

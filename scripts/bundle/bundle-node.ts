@@ -1,7 +1,7 @@
 /**
- * The node command as one file, for the package and the image: Node loads one module in place of hundreds, and what a node never
- * calls is not there. What only a visualiser needs lies beside it and is loaded when it is asked for. Its source map names the
- * sources, so that the frames in a log do.
+ * Bundles the node command into one file for the package and the image. Node then loads one module instead of hundreds, and the bundle
+ * leaves out code that a node never calls. Code that only a visualiser needs is in separate files that load on demand. The source map
+ * names the sources, so that the frames in a log do.
  */
 import { build as bundle, stop, type BuildOptions, type Plugin } from 'esbuild';
 import { readFileSync } from 'node:fs';
@@ -14,36 +14,36 @@ const ROOT = join(import.meta.dirname, '..', '..');
 export const NODE_PROGRAM = 'node-program.js';
 
 /**
- * Not bundled, but found by name when it runs: a native addon with its binaries, what is read as a file, what only a checkout
- * has.
+ * Packages that are not bundled. The node finds them by name at run time: a native addon with its binaries, a package that is read as a
+ * file, and one that only a checkout has.
  */
 export const EXTERNAL = ['secp256k1', 'elkjs', 'esbuild'];
 
 /** A module without exports. */
 const NO_EXPORTS = 'export {};';
-/** Classes that do nothing, under any name: some are made or extended while their package is loaded. */
+/** Classes that do nothing, under any name. Some are constructed or extended while their package loads. */
 const IDLE_CLASSES = 'module.exports = new Proxy({}, { get: () => class {} });';
 
 interface UnusedPart {
   readonly path: RegExp;
-  /** Why nothing misses it. */
+  /** Why nothing needs it. */
   readonly why: string;
   readonly instead: string;
 }
 
-/** Parts of packages that a node never calls, and that bundling by itself does not leave out. */
+/** Parts of packages that a node never calls and that bundling alone does not leave out. */
 const UNUSED: readonly UnusedPart[] = [
-  { path: /\/zod\/v4\/locales\/index\.js$/, why: 'English, the default, is imported by itself', instead: NO_EXPORTS },
-  { path: /\/body-parser\/index\.js$/, why: 'http/body.ts reads bodies; express only hands these parsers on', instead: IDLE_CLASSES },
-  { path: /\/undici\/lib\/milo\/[^/]+\.js$/, why: 'a parser of HTTP on trial, which is off', instead: IDLE_CLASSES },
+  { path: /\/zod\/v4\/locales\/index\.js$/, why: 'zod imports English, the default, separately', instead: NO_EXPORTS },
+  { path: /\/body-parser\/index\.js$/, why: 'http/body.ts reads bodies; express only re-exports these parsers', instead: IDLE_CLASSES },
+  { path: /\/undici\/lib\/milo\/[^/]+\.js$/, why: 'an experimental HTTP parser, which is off', instead: IDLE_CLASSES },
   {
     path: /\/undici\/lib\/(?:mock|cache|web)\/.+\.js$/,
-    why: 'undici loads them for its list of exports: for tests, for caches, and fetch with all that belongs to it; bodies are texts',
+    why: 'undici loads them only to export them: mocks, caches, and fetch with its parts; our bodies are texts',
     instead: IDLE_CLASSES,
   },
 ];
 
-/** The media types that a node gives and reads, of the thousands that the table of Express has. */
+/** The media types that a node sends and reads. The table of Express has thousands. */
 const MEDIA_TYPES = ['application/json', 'application/octet-stream', 'application/x-www-form-urlencoded', 'multipart/form-data', 'text/html', 'text/plain'];
 
 const leaveOut: Plugin = {
@@ -58,7 +58,7 @@ const leaveOut: Plugin = {
 };
 
 /**
- * Modules of Node come by `require`: `import` reads every export of one, and some of them load a second HTTP client, web streams
+ * Loads Node's own modules by `require`. `import` would read every export of a module. Some exports load a second HTTP client, web streams
  * and more, which then stay in memory.
  */
 const requireBuiltins: Plugin = {
@@ -71,7 +71,7 @@ const requireBuiltins: Plugin = {
   },
 };
 
-/** What is common to all that is bundled for Node. */
+/** Options that all bundles for Node share. */
 const FOR_NODE = {
   absWorkingDir: ROOT,
   bundle: true,
@@ -79,22 +79,22 @@ const FOR_NODE = {
   format: 'esm',
   target: 'node24',
   external: [...EXTERNAL],
-  // Names of sources in a map then do not depend on where node_modules lies.
+  // The names of sources in a map then do not depend on the place of node_modules.
   preserveSymlinks: true,
   plugins: [leaveOut, requireBuiltins],
-  // Names stay: they are in frames, and classes tell themselves by theirs.
+  // Identifiers keep their names: stack frames show them, and the code reads the names of classes.
   minifyWhitespace: true,
   minifySyntax: true,
-  // V8 keeps a source in half the memory when it is ASCII.
+  // V8 needs half the memory for a source that is ASCII.
   charset: 'ascii',
   legalComments: 'none',
   logLevel: 'warning',
   logOverride: { 'import-is-undefined': 'silent' },
-  // CommonJS packages ask for Node's own modules.
+  // CommonJS packages require Node's own modules.
   banner: { js: "import { createRequire as createRequireOfBundle } from 'node:module'; const require = createRequireOfBundle(import.meta.url);" },
 } as const satisfies BuildOptions;
 
-/** @param folder where it goes; two levels below the folder of package.json, as `src/cli` is */
+/** @param folder the output folder; it must be two levels below the folder of package.json, as `src/cli` is */
 export async function bundleNode(folder: string): Promise<void> {
   await bundle({
     ...FOR_NODE,
@@ -105,11 +105,11 @@ export async function bundleNode(folder: string): Promise<void> {
     sourcemap: 'linked',
     sourcesContent: false,
   });
-  // Its process would stay otherwise.
+  // Otherwise the process of esbuild would stay.
   await stop();
 }
 
-/** The thread of the visualiser, for an image, which has no modules. @param folder where it goes, beside that of the bundle */
+/** Bundles the worker thread of the visualiser for an image, which has no modules. @param folder the output folder, beside that of the bundle */
 export async function bundleWorker(folder: string): Promise<void> {
   await bundle({ ...FOR_NODE, entryPoints: ['src/visualizer/layout-worker.ts'], outdir: folder });
   await stop();

@@ -1,14 +1,14 @@
-/** The picture of the machine in the documents, between two comments that a reader does not see. */
+/** The diagram of the machine in the documents. Two invisible comments mark its place. */
 import { mermaidOf } from '../../src/chart/mermaid.ts';
 import { nodeChart } from '../../src/cli/chart/node-chart.ts';
 
-/** Under the project's root. */
+/** Paths from the project's root. */
 export const DOCUMENTS = ['README.md', 'ARCHITECTURE.md'];
 
 const BEGIN = '<!-- chart -->';
 const END = '<!-- /chart -->';
 
-/** @throws Error when the document has no place for a picture */
+/** @throws Error when the document has no place for the diagram */
 export function withPicture(document: string): string {
   const from = document.indexOf(BEGIN);
   const to = document.indexOf(END, from);

@@ -1,4 +1,4 @@
-/** A dashboard as Grafana imports it (its schema 39): rows of panels, four panels beside each other. */
+/** A dashboard in Grafana's import format (schema 39): rows of panels, with four panels side by side. */
 import type { Dashboard, Panel, Row } from './panels.ts';
 
 const SCHEMA = 39;

@@ -1,4 +1,4 @@
-/** What the enclave API answers: a value of its form, or a planned error. */
+/** The answers of the enclave API: its client returns a value of the right form or throws a planned error. */
 import fc from 'fast-check';
 import type { TeePubkey, Wallet } from '../../src/domain/ids.ts';
 import { OdynClient } from '../../src/enclave/odyn-client.ts';

@@ -1,15 +1,15 @@
 /**
- * The rule of every caller of something foreign: it gives a value, or throws an error that was planned for. A planned error whose cause
- * is a fault of the program hides that fault: it is none.
+ * The rule for code that calls a foreign service: it returns a value or throws a planned error. A planned error must not hide a fault of
+ * the program: if its cause is such a fault, it does not count as planned.
  */
 import { KmsClientError } from '../../src/client/errors.ts';
 import { ExpectedError } from '../../src/domain/errors.ts';
 
 const MAX_CAUSES = 8;
-/** What the language throws where a program is wrong. */
+/** Errors that the language throws when a program is wrong. */
 const FAULTS = [SyntaxError, RangeError, ReferenceError, TypeError] as const;
 
-/** The fault behind an error, null when there is none. What the system and the HTTP client throw has a code, or a cause that has one. */
+/** The fault behind an error; null when there is none. Errors of the system and the HTTP client have a code, or a cause with a code. */
 function faultBehind(error: unknown): Error | null {
   let at: unknown = error;
   for (let depth = 0; depth < MAX_CAUSES && at instanceof Error; depth += 1) {
@@ -20,13 +20,13 @@ function faultBehind(error: unknown): Error | null {
   return null;
 }
 
-/** Thrown by a package: that is how viem refuses what it cannot take apart. */
+/** Whether a package threw it. viem refuses values that it cannot parse in this way. */
 function isOfLibrary({ stack = '' }: Error): boolean {
   const innermost = stack.split('\n').find((line) => line.includes('file://'));
   return innermost?.includes('/node_modules/') ?? false;
 }
 
-/** @throws Error for anything else that is thrown; null when a planned error was */
+/** @returns null when a planned error was thrown @throws Error when any other error was thrown */
 export async function expected<T>(what: string, work: () => Promise<T> | T): Promise<T | null> {
   try {
     return await work();

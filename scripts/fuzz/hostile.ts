@@ -1,7 +1,7 @@
-/** Input as an attacker or a broken program writes it: values nearly as they should be, texts cut and bent, JSON of any kind. */
+/** Input of an attacker or a broken program: almost valid values, cut and changed texts, JSON of any kind. */
 import fc from 'fast-check';
 
-/** Values that parsers stumble on. */
+/** Values on which parsers often fail. */
 const odd = fc.constantFrom<unknown>(
   null, true, false, 0, -1, 0.5, 1e308, 2 ** 53, 2 ** 63, '', ' ', '0', '-1', '0x', '0x0', '1e3', 'NaN', '__proto__', 'constructor', 'data_key',
   '\u0000', '\ud800', '\ufeff', '\u202e', '../..', '%00', 'a'.repeat(300), [], {}, [[]], JSON.parse('{"__proto__":{"polluted":true}}'), Array.from({ length: 300 }, () => 0),
@@ -16,7 +16,7 @@ export const anyJson: fc.Arbitrary<unknown> = fc.letrec<{ value: unknown }>((tie
 /** Bytes of any kind, often text. */
 export const anyBytes: fc.Arbitrary<Buffer> = fc.oneof(fc.uint8Array({ maxLength: 300 }), fc.string({ unit: 'binary', maxLength: 300 })).map((given) => (typeof given === 'string' ? Buffer.from(given, 'utf8') : Buffer.from(given)));
 
-/** How a value is changed: at which place, counted through all of it, and to what. */
+/** One change of a value: its place, counted through the whole value, and the new value. */
 interface Change {
   readonly at: number;
   readonly how: 'replace' | 'remove' | 'add';
@@ -25,7 +25,7 @@ interface Change {
 }
 
 const change: fc.Arbitrary<Change> = fc.record({ at: fc.nat(60), how: fc.constantFrom('replace', 'replace', 'remove', 'add'), name: anyKey, value: anyJson });
-/** So many changes that most cases get past the first check. */
+/** Few enough changes that most cases pass the first check. */
 export const changes: fc.Arbitrary<readonly Change[]> = fc.array(change, { maxLength: 3 });
 
 function placesIn(value: unknown, path: readonly string[] = []): readonly (readonly string[])[] {
@@ -57,7 +57,7 @@ export function jsonOf(value: unknown): string {
   return value === undefined ? '' : JSON.stringify(value);
 }
 
-/** How a text is torn: cut at its end, or with other bytes in its middle. */
+/** One damage of a text: its end is cut off, or bytes in its middle are replaced. */
 export const tears = fc.array(fc.record({ at: fc.nat(4_000), drop: fc.nat(8), put: fc.uint8Array({ maxLength: 6 }) }), { maxLength: 2 });
 
 export function torn(text: Uint8Array, list: readonly { readonly at: number; readonly drop: number; readonly put: Uint8Array }[]): Buffer {

@@ -1,4 +1,4 @@
-/** What is inside an envelope that opens: apps' and peers' messages nearly as they should be. A refusal changes nothing. */
+/** The contents of an envelope that opens: almost valid messages of apps and peers. A refusal must change nothing. */
 import fc from 'fast-check';
 import { canonicalJson } from '../../src/crypto/canonical-json.ts';
 import { appAuthMessage, peerAuthMessage } from '../../src/crypto/messages.ts';
@@ -11,7 +11,7 @@ import { target } from './target.ts';
 const RECORD = { key: 'k', value: 'ab'.repeat(40), version: { '0xab/00': 5 }, updated_at_ms: 1_790_000_000_000, tombstone: false, ttl_ms: 0 };
 const GRAVE = { ...RECORD, value: null, tombstone: true };
 
-/** Messages as they should be. */
+/** Valid messages. */
 const GOOD = [
   { method: 'POST', path: '/kms/derive', inner: { path: 'p', context: 'c', length: 32 } },
   { method: 'PUT', path: '/kms/data', inner: { key: 'k', value: 'dmFsdWU=', ttl_ms: 1_000, acks: 0, timeout_ms: 10 } },
@@ -25,7 +25,7 @@ const GOOD = [
 const cases = fc.record({
   message: fc.constantFrom(...GOOD),
   changes,
-  /** Something else altogether. */
+  /** A completely different value. */
   other: fc.option(anyJson, { freq: 6 }),
   tears: fc.oneof({ weight: 5, arbitrary: fc.constant([]) }, tears),
   envelope: fc.oneof({ weight: 8, arbitrary: fc.constant([]) }, changes),
@@ -58,7 +58,7 @@ export const innerBodies = target({
         const before = node.store.lastSequenceNumber;
         let answered = false;
         const asking = send(node, given).finally(() => (answered = true));
-        // A write that waits for others waits on the node's own clock.
+        // A write that waits for other nodes uses the node's clock.
         const passing = (async () => {
           while (!answered) {
             await node.clock.advance(1_000);
@@ -71,7 +71,7 @@ export const innerBodies = target({
         checkNode(node);
         if (answer.status === 200) {
           const sealed = parseEnvelope(JSON.parse(text));
-          if (sealed === null) throw new Error('the answer is no envelope');
+          if (sealed === null) throw new Error('the answer is not an envelope');
           JSON.parse(await caller.decrypt(sealed));
         } else if (answer.status < 500 && node.store.lastSequenceNumber !== before) {
           throw new Error(`a refusal (${answer.status}) wrote to the store`);

@@ -1,4 +1,4 @@
-/** A clock on which every wait is over at once: what is waited for is counted as passed. */
+/** A clock on which every wait ends at once. The waited time counts as passed. */
 import type { Clock } from '../../src/domain/ports.ts';
 
 export class InstantClock implements Clock {
@@ -13,7 +13,7 @@ export class InstantClock implements Clock {
     return this.#passedMs;
   }
 
-  /** Limits of whole calls lie behind everything that the tests do, so that they never come; pauses come at once. */
+  /** Time limits of whole calls are longer than any test, so they never fire. Pauses end at once. */
   setTimeout(callback: () => void, delayMs: number): unknown {
     if (delayMs >= 4_000) return null;
     return setImmediate(() => {

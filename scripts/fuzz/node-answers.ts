@@ -1,4 +1,4 @@
-/** What a node answers an app: our client gives what was asked for, or one of its own errors. */
+/** The answers of a node to an app: our client returns the requested value or throws one of its own errors. */
 import fc from 'fast-check';
 import { createKmsClient } from '../../src/client/kms-client.ts';
 import { NodeSide, transportToNodes } from '../../test/support/node-side.ts';

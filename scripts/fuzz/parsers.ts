@@ -1,4 +1,4 @@
-/** Everything that reads a text or a value from outside without I/O: it gives a value, null or its own refusal, and what it gives has the form it promises. */
+/** All parsers of texts and values from outside. Each returns a value, null or its own refusal, and a value has the form that it promises. */
 import fc from 'fast-check';
 import { parseAppFile } from '../../src/cli/app/app-file.ts';
 import { readConfig } from '../../src/config/read-config.ts';
@@ -34,7 +34,7 @@ function promise(holds: boolean, what: string): void {
   if (!holds) throw new Error(what);
 }
 
-/** Each reads one of the three, and may refuse. */
+/** Each parser reads one of the three arguments and may refuse it. */
 const PARSERS: Readonly<Record<string, Check>> = {
   wallet: (text) => promise(/^(?:null|0x[0-9a-f]{40})$/.test(String(parseWallet(text))), 'a wallet in another form'),
   teePubkey: (text) => promise(/^(?:null|(?:[0-9a-f]{2})+)$/.test(String(parseTeePubkey(text))), 'a key in another form'),
@@ -55,7 +55,7 @@ const PARSERS: Readonly<Record<string, Check>> = {
     try {
       parseStrictJson(bytes);
     } catch (error) {
-      promise(error instanceof SyntaxError || error instanceof TypeError, 'another error than of a text that is no JSON');
+      promise(error instanceof SyntaxError || error instanceof TypeError, 'an error that does not say that a text is not JSON');
     }
   },
   config: (text) => {
@@ -92,7 +92,7 @@ export const parsers = target({
   async start() {
     return {
       async check({ parser, text, bytes, value }) {
-        // What comes from outside was JSON.
+        // Values from outside were JSON.
         await expected(parser, () => PARSERS[parser]!(text, bytes, parseJsonOrNull(jsonOf(value))));
         if ('polluted' in {}) throw new Error('the prototype of all objects was changed');
       },

@@ -1,4 +1,4 @@
-/** What a member answers a node: nothing but planned errors comes of it, and no secret but the one that the chain confirms is installed. */
+/** The answers of a member to a node: they cause only planned errors, and only the secret that the chain confirms is installed. */
 import fc from 'fast-check';
 import type { TransportAnswer } from '../../src/domain/ports.ts';
 import { MAX_PAGES } from '../../src/sync/page-request.ts';
@@ -22,7 +22,7 @@ const cases = fc.record({
   type: fc.constantFrom(...Object.keys(GOOD)),
   inner: changes,
   other: fc.option(anyJson, { freq: 6 }),
-  /** Of the finished answer. */
+  /** Damage of the finished answer. */
   status: fc.oneof({ weight: 8, arbitrary: fc.constant(200) }, fc.integer({ min: 100, max: 599 })),
   envelope: fc.oneof({ weight: 8, arbitrary: fc.constant([]) }, changes),
   tears: fc.oneof({ weight: 8, arbitrary: fc.constant([]) }, tears),

@@ -1,6 +1,6 @@
 /**
- * Bytes on a real socket, as requests nearly are: every answer is one of protocol.md §2, the connection ends, and the node answers
- * the next one.
+ * Bytes on a real socket that almost form requests. Every answer must be one of protocol.md §2, the connection must end, and the node must
+ * answer the next request.
  */
 import { connect } from 'node:net';
 import fc from 'fast-check';
@@ -38,12 +38,12 @@ const cases = fc.record({
   pieces: fc.array(fc.nat(400), { maxLength: 3 }),
 });
 
-/** Sends these pieces, one after another, ends, and gives what came back. @throws Error when the other side leaves the connection open */
+/** Sends these pieces one after another, ends, and returns the answer. @throws Error when the other side leaves the connection open */
 async function exchange(port: number, pieces: readonly Uint8Array[]): Promise<string> {
   const socket = connect(port, '127.0.0.1');
   const chunks: Buffer[] = [];
   socket.on('data', (chunk) => chunks.push(chunk));
-  // A node that closes while it is being sent more resets the connection.
+  // A node that closes while more data arrives resets the connection.
   socket.on('error', () => undefined);
   const closed = Promise.withResolvers<boolean>();
   socket.once('close', () => closed.resolve(true));
@@ -70,10 +70,10 @@ function checkAnswers(text: string): void {
     if (status < 200) continue;
     const chunked = /^transfer-encoding: chunked\r$/im.test(head[0]);
     const body = rest.slice(0, length);
-    // Answers to HEAD say a length and have no body; what follows begins with HTTP.
+    // Answers to HEAD give a length and have no body. The next bytes begin with HTTP.
     const isBodyless = body.startsWith('HTTP/1.1 ') || body === '';
     checkAnswer(status, chunked || isBodyless || !/content-type: application\/json/i.test(head[0]) ? '' : Buffer.from(body, 'latin1').toString('utf8'));
-    // Nothing of ours is chunked but long lists; what follows is not looked at.
+    // Only long lists are chunked. The bytes after them are not checked.
     rest = chunked ? '' : isBodyless ? body + rest.slice(length) : rest.slice(length);
   }
 }
@@ -91,7 +91,7 @@ export const rawHttp = target({
         checkAnswers(await exchange(node.port, cuts.slice(1).map((end, place) => bytes.subarray(cuts[place], end))));
         checkNode(node);
         const alive = await fetch(`${node.url}/health`);
-        if (alive.status !== 200 || (await alive.text()) !== '{"status":"healthy"}') throw new Error('the node is not healthy any more');
+        if (alive.status !== 200 || (await alive.text()) !== '{"status":"healthy"}') throw new Error('the node is no longer healthy');
       },
       close: () => node.close(),
     };

@@ -1,4 +1,4 @@
-/** What an RPC answers: a view of the chain whose parts have their form, or a planned error; a claim is reported or fails as planned. */
+/** The answers of an RPC: a view has parts of the right form, or reading fails with a planned error. A claim is reported or fails as planned. */
 import fc from 'fast-check';
 import type { Hash32, Wallet } from '../../src/domain/ids.ts';
 import { createAppReader } from '../../src/registry/app-reader.ts';
@@ -17,10 +17,10 @@ const KMS = `0x${'02'.repeat(20)}` as Wallet;
 const word = (value: number | string): string => (typeof value === 'number' ? value.toString(16) : value).padStart(64, '0');
 const WORDS = [word(0), word(1), word(32), word(64), word(320), word('ff'.repeat(32)), word('ab'.repeat(20)), 'ff'.repeat(32)];
 const hexWords = fc.array(fc.constantFrom(...WORDS), { maxLength: 40 }).map((words) => `0x${words.join('')}`);
-/** The one that is read: six behind the head. */
+/** The block that is read: six behind the head. */
 const BLOCK = { number: '0xfa', hash: `0x${'00'.repeat(32)}`, timestamp: '0x6ab13b80', baseFeePerGas: '0x3b9aca00', transactions: [] };
 
-/** What an RPC gives to these as it should. */
+/** The valid answers of an RPC to these methods. */
 const GOOD: Readonly<Record<string, unknown>> = {
   eth_blockNumber: '0x100',
   eth_getBlockByNumber: BLOCK,
@@ -77,7 +77,7 @@ export const rpcAnswers = target({
         if (work === 'view') {
           const view = await expected(work, () => viewReader.readView(signal));
           const wallets = view?.membership.members.map(({ wallet }) => wallet) ?? [];
-          if (new Set(wallets).size !== wallets.length) throw new Error('a member comes twice');
+          if (new Set(wallets).size !== wallets.length) throw new Error('a member occurs twice');
           if (!wallets.every((wallet) => /^0x[0-9a-f]{40}$/.test(wallet))) throw new Error('a member without a wallet');
         } else if (work === 'app') await expected(work, () => createAppReader({ novaAppRegistry: REGISTRY }, { rpc }).read(KMS, signal));
         else if (work === 'claim') await expected(work, () => sender.claim(`0x${'ab'.repeat(32)}` as Hash32, signal));

@@ -1,13 +1,13 @@
-/** What a fuzzer is made of: cases drawn by fast-check, and a check that throws where a rule is broken. */
+/** A target of the fuzzer: cases that fast-check draws, and a check that throws when a case breaks a rule. */
 import type fc from 'fast-check';
 
 export interface Target<Case = unknown> {
   readonly name: string;
-  /** What is drawn. */
+  /** The cases to draw from. */
   readonly cases: fc.Arbitrary<Case>;
-  /** Cases of one batch: a batch starts with everything fresh. */
+  /** Cases of one batch. Each batch starts with a fresh state. */
   readonly batch: number;
-  /** What a batch runs on. */
+  /** Starts the program under test for a batch. */
   readonly start: () => Promise<Running<Case>>;
 }
 

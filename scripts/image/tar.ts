@@ -1,15 +1,15 @@
 /**
- * A tar of a list of files that is the same whoever writes it, where and when (ustar, POSIX.1-1988): in the order of the names, owned
- * by 0, with one time. Paths that its header cannot hold are refused.
+ * Makes a tar of a list of files (ustar, POSIX.1-1988). The tar does not depend on the user, the place or the time: its files are in the
+ * order of the names, owned by 0, and have one time. It refuses paths that its header cannot hold.
  */
 import { Buffer } from 'node:buffer';
 
 export interface TreeFile {
-  /** Without a leading slash. */
+  /** The path without a leading slash. */
   readonly path: string;
   /** Permissions. */
   readonly mode: number;
-  /** Null: a folder. */
+  /** Null for a folder. */
   readonly bytes: Uint8Array | null;
 }
 
@@ -17,7 +17,7 @@ const BLOCK_BYTES = 512;
 /** A tar ends with two empty blocks. */
 const END = Buffer.alloc(2 * BLOCK_BYTES);
 const NAME_BYTES = 100;
-/** Where the checksum stands in a header, and how long it is. */
+/** Position and length of the checksum in a header. */
 const CHECKSUM = { at: 148, bytes: 8 };
 
 /**
@@ -36,7 +36,7 @@ export function* tarOf(files: readonly TreeFile[], seconds: number): Generator<U
   yield END;
 }
 
-/** By bytes, not by a language's rules; a folder before what is in it. */
+/** Sorts by bytes, not by the rules of a language. A folder comes before its files. */
 export function inOrder(files: readonly TreeFile[]): readonly TreeFile[] {
   return [...files].sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
 }
@@ -52,7 +52,7 @@ function header({ path, mode, bytes }: TreeFile, seconds: number): Buffer {
   octal(0, 116, 8);
   octal(bytes?.length ?? 0, 124, 12);
   octal(seconds, 136, 12);
-  // The sum is taken with blanks in its own place.
+  // The sum counts its own field as blanks.
   block.fill(' ', CHECKSUM.at, CHECKSUM.at + CHECKSUM.bytes);
   block.write(bytes === null ? '5' : '0', 156);
   block.write('ustar\u000000', 257);

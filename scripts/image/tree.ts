@@ -1,6 +1,7 @@
 /**
- * What the root file system of the image holds: the bundled node command, the Node of the lockfile as its publisher built it, the
- * shared libraries that both load, and two lines about names. No shell, no npm, no certificates: Node has its own (tls.rootCertificates).
+ * The contents of the image's root file system: the bundled node command, the Node of the lockfile as its publisher built it, the shared
+ * libraries that both load, and two files for name lookup. There is no shell and no npm. There are no certificates, because Node includes
+ * its own (tls.rootCertificates).
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -13,23 +14,23 @@ import { bundleNode, bundleWorker } from '../bundle/bundle-node.ts';
 import type { TreeFile } from './tar.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-/** Of the node in the image. */
+/** Folder of the node in the image. */
 const HOME = 'opt/nova-kms';
 const PROGRAM_MODE = 0o755;
 const FILE_MODE = 0o644;
 const FOLDER_MODE = 0o755;
 
-/** Of the packages that are not bundled, what runs on Linux with the GNU C library. */
+/** The files that run on Linux with the GNU C library, of each package that is not bundled. */
 const PACKAGE_FILES: readonly (readonly [name: string, files: RegExp])[] = [
   ['secp256k1', new RegExp(`^(?:package\\.json|index\\.js|bindings\\.js|lib/(?:index|uint8array)\\.js|prebuilds/linux-${process.arch}/.*\\.glibc\\.node)$`)],
   ['node-gyp-build', /^(?:package\.json|index\.js|node-gyp-build\.js)$/],
   ['elkjs', /^(?:package\.json|lib\/elk\.bundled\.js)$/],
 ];
 
-/** Names without a file for them would be asked of a DNS server, `localhost` too. */
+/** Without this file the node would ask a DNS server for names, even for `localhost`. */
 const HOSTS = '127.0.0.1 localhost\n::1 localhost\n';
 const NAME_ORDER = 'hosts: files dns\n';
-/** Where whoever runs the image puts something. */
+/** Empty folders in which a container engine mounts its own. */
 const MOUNT_POINTS = ['dev', 'proc', 'sys', 'tmp'];
 
 /** @throws Error when this is not Linux */
@@ -59,7 +60,7 @@ function manifest(): string {
 
 /** The bundle, as `npm run build` makes it, with its visualiser. */
 async function program(): Promise<readonly TreeFile[]> {
-  // Below the root: source maps name the sources by paths from here.
+  // This folder is below the root, because source maps name the sources by paths from it.
   const folder = mkdtempSync(join(ROOT, '.image-'));
   try {
     const bundle = join(folder, 'bundle');
@@ -83,7 +84,7 @@ function packageFiles(name: string, wanted: RegExp): readonly TreeFile[] {
     .map((path) => ({ path: `${HOME}/node_modules/${name}/${path}`, mode: FILE_MODE, bytes: readFileSync(join(folder, path)) }));
 }
 
-/** What the dynamic linker loads for Node and for the native addon: they are asked themselves. */
+/** The libraries that the dynamic linker loads for Node and for the native addon. Node itself reports them. */
 function sharedLibraries(node: string): readonly string[] {
   const script = "require('secp256k1/bindings');process.stdout.write(JSON.stringify(process.report.getReport().sharedObjects))";
   const loaded = JSON.parse(execFileSync(node, ['-e', script], { cwd: ROOT, encoding: 'utf8' })) as readonly string[];

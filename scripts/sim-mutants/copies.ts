@@ -1,6 +1,6 @@
 /**
- * Copies of the sources in a temporary folder, each with its replacements, all of what was there at the start: the sources may
- * be worked on meanwhile. A text that is not there exactly once ends the run: the table of mutants cannot rot.
+ * Copies of the sources in a temporary folder, each with its replacements. All copies come from the state at the start, so the sources
+ * may change during the run. A text that does not occur exactly once ends the run, so the table of mutants cannot become stale.
  */
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,7 +24,7 @@ export function mutate({ name, replace }: Pick<Mutant, 'name' | 'replace'>, root
 
 export class Copies {
   readonly #folder = mkdtempSync(join(tmpdir(), 'sim-mutants-'));
-  /** The folder of the sources as they are. */
+  /** The folder of the unchanged sources. */
   readonly unchanged = join(this.#folder, 'unchanged');
 
   constructor() {

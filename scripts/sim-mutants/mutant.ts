@@ -1,27 +1,27 @@
-/** What a mutant is: a fault put back into the product's sources, and the runs of the simulator that must find it. */
+/** A mutant is a known fault that is put back into the product's sources, with the runs of the simulator that must find it. */
 import { FAULT_PROFILES, type FaultLevel, type FaultProfile } from '../../src/sim/faults/fault-profiles.ts';
 import type { ScenarioOptions } from '../../src/sim/make-scenario.ts';
 import type { FaultKind, Scenario, Step } from '../../src/sim/scenario.ts';
 
 export interface Replacement {
-  /** Below `src`. */
+  /** Path below `src`. */
   readonly file: string;
   /** It occurs exactly once. */
   readonly find: string;
   readonly put: string;
 }
 
-/** The runs of a mutant, where they are others than the usual ones. */
+/** The runs of a mutant where they differ from the usual ones. */
 export interface Runs {
   readonly nodes?: number;
   readonly apps?: number;
   readonly hours?: number;
-  /** Of all apps, in a simulated second. */
+  /** Requests of all apps in a simulated second. */
   readonly requests?: number;
   readonly faults?: FaultLevel;
-  /** Faults that come at other rates than the level says, or for longer. */
+  /** Faults with other rates or durations than those of the level. */
   readonly rates?: Readonly<Partial<Record<FaultKind, { readonly perHour: number; readonly forSeconds?: readonly [number, number]; readonly amount?: readonly [number, number] }>>>;
-  /** What happens besides what the seed draws. */
+  /** Steps in addition to those that the seed draws. */
   readonly steps?: readonly Step[];
   /** Environment variables of the nodes. */
   readonly settings?: Readonly<Record<string, string>>;
@@ -29,9 +29,9 @@ export interface Runs {
 
 export interface Mutant {
   readonly name: string;
-  /** Of protocol.md, such as `§9.4`; or `own`. */
+  /** Section of protocol.md, such as `§9.4`, or `own`. */
   readonly section: string;
-  /** One sentence. */
+  /** The fault in one sentence. */
   readonly what: string;
   readonly replace: readonly Replacement[];
   readonly runs?: Runs;
@@ -47,7 +47,7 @@ export function scenarioOptionsOf(runs: Runs, seed: string): ScenarioOptions {
   return { seed, nodes, apps, durationMs: Math.round(hours * HOUR_MS), faults: profileOf(faults, rates), requestsPerSecond: requests, settings };
 }
 
-/** The scenario of a seed with the steps of the runs among its own. */
+/** The scenario of a seed, merged with the steps of the runs. */
 export function withSteps(scenario: Scenario, { steps = [] }: Runs): Scenario {
   return { ...scenario, steps: [...scenario.steps, ...steps].sort((a, b) => a.atMs - b.atMs) };
 }

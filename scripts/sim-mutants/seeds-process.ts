@@ -1,4 +1,4 @@
-/** One process that runs seeds, watched from outside: it may end with what it found, crash or hang. */
+/** Watches a process that runs seeds. The process may end with a result, crash or hang. */
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import type { Readable } from 'node:stream';
 import type { Job, SeedLine } from './run-seeds.ts';
 
 const RUNNER = join(import.meta.dirname, 'run-seeds.ts');
-/** One seed. Milliseconds. */
+/** Time limit for one seed. Milliseconds. */
 const SEED_TIMEOUT_MS = 180_000;
 const MAX_STDERR_CHARS = 20_000;
 
@@ -51,7 +51,7 @@ export class SeedsProcesses {
     const broken = lines.at(-1)?.broken ?? null;
     const seed = job.seeds[lines.length - (broken === null ? 0 : 1)] ?? '';
     if (broken !== null) return { kind: 'broken', seed, ...broken };
-    if (watched.hung) return { kind: 'hung', seed, detail: `no end within ${SEED_TIMEOUT_MS / 1_000} s` };
+    if (watched.hung) return { kind: 'hung', seed, detail: `did not end within ${SEED_TIMEOUT_MS / 1_000} s` };
     if (code !== 0) return { kind: 'crashed', seed, detail: errorLine(said) };
     return { kind: 'held' };
   }
@@ -67,8 +67,8 @@ export function wordsOf(ending: Ending): string {
   return ending.kind === 'broken' ? `${ending.invariant} (after ${(ending.atMs / 1_000).toFixed(1)} s): ${ending.detail}` : `${ending.kind}: ${ending.detail}`;
 }
 
-/** What a process that crashed said of it. */
+/** The error line of a crashed process. */
 function errorLine(said: string): string {
   const lines = said.split('\n').map((line) => line.trim()).filter((line) => line !== '');
-  return lines.find((line) => /^(?:\w*Error\b|Uncaught)/.test(line)) ?? lines.at(-1) ?? 'nothing was said';
+  return lines.find((line) => /^(?:\w*Error\b|Uncaught)/.test(line)) ?? lines.at(-1) ?? 'no error output';
 }
