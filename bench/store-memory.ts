@@ -10,7 +10,8 @@ import { aimAt } from './aims.ts';
 import { table } from './statistics.ts';
 
 /** A little above a power of two: maps have just doubled, and are half empty. */
-const RECORDS = Number(process.argv[2] ?? 33_000);
+const USUAL_RECORDS = 33_000;
+const RECORDS = Number(process.argv[2] ?? USUAL_RECORDS);
 const NOW_MS = 1_790_000_000_000;
 /** Lifetimes this far apart lie in slots of their own. Milliseconds. */
 const APART_MS = 300;
@@ -25,6 +26,8 @@ interface Shape {
   readonly add: Add;
   /** Large records: so many of the records are enough. */
   readonly share?: number;
+  /** What a record may take, at most, in a run of the usual size. Bytes. */
+  readonly most?: number;
   /** What else the node does with a full store. */
   readonly then?: (store: RecordStore) => void;
 }
@@ -74,7 +77,7 @@ function merge(store: RecordStore, { app = '7', key, valueBytes, version = { [PE
 const put = (store: RecordStore, key: string, valueBytes: number, ttlMs = 0): void => void store.put('7', key, randomBytes(valueBytes), ttlMs, NOW_MS);
 
 const SHAPES: readonly Shape[] = [
-  { name: 'own writes of 100 bytes', add: (store, index) => put(store, `key/${index}`, 128) },
+  { name: 'own writes of 100 bytes', most: 600, add: (store, index) => put(store, `key/${index}`, 128) },
   {
     // Half of the log is superseded then: one more, and it would be swept out.
     name: 'own writes, each key twice',
@@ -143,6 +146,7 @@ for (const shape of SHAPES) {
   measure({ ...shape, share: 0 });
   const { records, heap, counted } = measure(shape);
   aimAt(`${shape.name}: counted at least what the heap grows by`, counted >= heap - CODE_BYTES / records);
+  if (shape.most !== undefined && records >= USUAL_RECORDS) aimAt(`${shape.name}: at most ${shape.most} bytes of heap a record`, heap <= shape.most);
   rows.push([shape.name, records, heap.toFixed(0), counted.toFixed(0), (counted / heap).toFixed(2)]);
 }
 process.stdout.write(`${table(rows)}\n`);

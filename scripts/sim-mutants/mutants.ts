@@ -379,7 +379,7 @@ const NINE: readonly Mutant[] = [
     what: 'The clock of the concurrent loser is dropped.',
     replace: [
       { file: 'store/merge-rules.ts', find: `record: { ...incoming, version } }`, put: `record: incoming }` },
-      { file: 'store/merge-rules.ts', find: `record: { ...held, version }, why }`, put: `record: held, why }` },
+      { file: 'store/merge-rules.ts', find: `record: { key, value, version, updatedAtMs, ttlMs }, why }`, put: `record: held, why }` },
     ],
     runs: { requests: 1 },
   },
@@ -498,9 +498,9 @@ const NINE: readonly Mutant[] = [
     replace: [
       {
         file: 'store/record-store.ts',
-        find: `    if (held === undefined || held.record.value === null || !reads(held, nowMs)) return null;`,
-        put: `    if (held !== undefined && held.record.value !== null && !reads(held, nowMs)) this.#remove(held);
-    if (held === undefined || held.record.value === null || !reads(held, nowMs)) return null;`,
+        find: `    if (held === undefined || held.value === null || !reads(held, nowMs)) return null;`,
+        put: `    if (held !== undefined && held.value !== null && !reads(held, nowMs)) this.#remove(held);
+    if (held === undefined || held.value === null || !reads(held, nowMs)) return null;`,
       },
     ],
     runs: { requests: 1 },
@@ -748,8 +748,8 @@ const OWN: readonly Mutant[] = [
     section: '§10 Comparison',
     what: 'The digest of all apps is worked out once, and never again.',
     replace: [
-      { file: 'store/contents.ts', find: `    this.#bytes += storeBytes(held.record);\n    this.#root = null;`, put: `    this.#bytes += storeBytes(held.record);` },
-      { file: 'store/contents.ts', find: `    this.#bytes -= storeBytes(held.record);\n    this.#root = null;`, put: `    this.#bytes -= storeBytes(held.record);` },
+      { file: 'store/contents.ts', find: `    this.#bytes += storeBytes(held);\n    this.#root = null;`, put: `    this.#bytes += storeBytes(held);` },
+      { file: 'store/contents.ts', find: `    this.#bytes -= storeBytes(held);\n    this.#root = null;`, put: `    this.#bytes -= storeBytes(held);` },
     ],
   },
   {

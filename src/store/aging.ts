@@ -34,8 +34,7 @@ export class Aging {
   /** Begins with a record that has come or has changed. */
   start(held: HeldRecord, nowMs: number): void {
     this.stop(held);
-    const { record } = held;
-    const atMs = isPresent(record, nowMs) ? absentFromMs(record) : goneFromMs(record, this.#options.tombstoneRetentionMs);
+    const atMs = isPresent(held, nowMs) ? absentFromMs(held) : goneFromMs(held, this.#options.tombstoneRetentionMs);
     held.timer = Number.isFinite(atMs) ? this.#wheel.schedule(held, atMs) : null;
   }
 
@@ -58,7 +57,7 @@ export class Aging {
       contents.visits += 1;
       const held = due.what;
       held.timer = null;
-      const isGone = nowMs >= goneFromMs(held.record, this.#options.tombstoneRetentionMs);
+      const isGone = nowMs >= goneFromMs(held, this.#options.tombstoneRetentionMs);
       if (isGone && !keepsEverything()) {
         remove(held);
         continue;
@@ -72,7 +71,7 @@ export class Aging {
 
   /** Records that still count as present although their lifetime is over. */
   *expired(nowMs: number): Generator<HeldRecord> {
-    for (const held of this.#wheel.due(nowMs)) if (held.presence === 'present' && !isPresent(held.record, nowMs)) yield held;
+    for (const held of this.#wheel.due(nowMs)) if (held.presence === 'present' && !isPresent(held, nowMs)) yield held;
   }
 
   /** Forgets what is past its age again, after a time in which everything was kept. */

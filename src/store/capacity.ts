@@ -27,7 +27,7 @@ function fitsAsApp({ appId }: Candidate, contents: Contents, { maxApps }: Capaci
 
 /** Whether the store has room for a record in place of the one that is held. What does not grow always fits. */
 function fitsByBytes({ appId, record, held }: Candidate, contents: Contents, { maxStoreBytes }: CapacityLimits): boolean {
-  const before = held === undefined || held.presence === 'gone' ? 0 : storeBytes(held.record);
+  const before = held === undefined || held.presence === 'gone' ? 0 : storeBytes(held);
   const app = contents.namespace(appId) === undefined ? APP_BYTES : 0;
   const growth = storeBytes(record) + app - before;
   return growth <= 0 || contents.bytes + growth <= maxStoreBytes;
@@ -41,7 +41,7 @@ export function fitsInStore(candidate: Candidate, contents: Contents, limits: Ca
 /** Why a local write does not fit; null when it does. */
 export function whyFull(candidate: Candidate, contents: Contents, limits: CapacityLimits): string | null {
   const { appId, record, held } = candidate;
-  const growth = contentBytes(record) - (held?.presence === 'present' ? contentBytes(held.record) : 0);
+  const growth = contentBytes(record) - (held?.presence === 'present' ? contentBytes(held) : 0);
   const present = contents.namespace(appId)?.presentBytes ?? 0;
   if (growth > 0 && present + growth > limits.maxAppBytes) return `the app stores more than ${limits.maxAppBytes} bytes`;
   if (!fitsAsApp(candidate, contents, limits)) return 'this node holds data of as many apps as it may';

@@ -75,11 +75,10 @@ export class Contents {
     return held;
   }
 
-  replace(held: HeldRecord, { value, version, updatedAtMs, ttlMs }: StoredRecord, standing: Standing): void {
+  replace(held: HeldRecord, record: StoredRecord, standing: Standing): void {
     const namespace = this.#namespaces.get(held.appId)!;
     this.#exclude(namespace, held);
-    // The text of the key that is there already, so that it is held once.
-    held.record = { key: held.record.key, value, version, updatedAtMs, ttlMs };
+    held.replaceWith(record);
     this.#include(namespace, held, standing);
   }
 
@@ -109,18 +108,18 @@ export class Contents {
   }
 
   #include(namespace: Namespace, held: HeldRecord, { presence, ownTombstone }: Standing): void {
-    const { high, low } = recordDigest(toWireRecord(held.record));
+    const { high, low } = recordDigest(toWireRecord(held));
     held.digestHigh = high;
     held.digestLow = low;
     held.ownTombstone = ownTombstone;
     namespace.include(held, presence);
-    this.#bytes += storeBytes(held.record);
+    this.#bytes += storeBytes(held);
     this.#root = null;
   }
 
   #exclude(namespace: Namespace, held: HeldRecord): void {
     namespace.exclude(held);
-    this.#bytes -= storeBytes(held.record);
+    this.#bytes -= storeBytes(held);
     this.#root = null;
   }
 

@@ -32,5 +32,6 @@ export function decideMerge(held: StoredRecord | undefined, incoming: StoredReco
   if (winner === 0 && compareClocks(version, held.version) === 'equal') return { kind: 'keep', record: held, why: 'ignored_identical' };
   if (order === 'later' || winner > 0) return { kind: 'replace', record: { ...incoming, version } };
   const why = winner === 0 ? 'ignored_identical' : 'ignored_existing_newer_time';
-  return { kind: 'keep', record: { ...held, version }, why };
+  const { key, value, updatedAtMs, ttlMs } = held;
+  return { kind: 'keep', record: { key, value, version, updatedAtMs, ttlMs }, why };
 }

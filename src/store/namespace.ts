@@ -82,7 +82,7 @@ export class Namespace {
 
   /** Puts a new record in; it counts from `include` on. */
   insert(held: HeldRecord): void {
-    this.#records.set(held.record.key, held);
+    this.#records.set(held.key, held);
     let bucket = this.#buckets.get(held.bucket);
     if (bucket === undefined) {
       bucket = { first: null, last: null, high: 0, low: 0 };
@@ -96,9 +96,9 @@ export class Namespace {
 
   /** Takes a record out, after `exclude`. */
   remove(held: HeldRecord): void {
-    if (held.presence === 'present') this.keys.remove(held.record.key);
+    if (held.presence === 'present') this.keys.remove(held.key);
     held.presence = 'gone';
-    this.#records.delete(held.record.key);
+    this.#records.delete(held.key);
     this.#ownTombstones.delete(held);
     const bucket = this.#buckets.get(held.bucket)!;
     if (held.before === null) bucket.first = held.next;
@@ -111,30 +111,30 @@ export class Namespace {
   /** Counts a record in. */
   include(held: HeldRecord, presence: 'present' | 'absent'): void {
     this.#flipDigest(held);
-    if (held.record.value === null) this.tombstones += 1;
+    if (held.value === null) this.tombstones += 1;
     // One that was there keeps its place: a peer that adds its clock to it makes it no younger.
     if (held.ownTombstone) this.#ownTombstones.add(held);
     else this.#ownTombstones.delete(held);
-    if (presence === 'present') this.#count(1, contentBytes(held.record));
+    if (presence === 'present') this.#count(1, contentBytes(held));
     if (presence === held.presence) return;
     held.presence = presence;
-    if (presence === 'present') this.keys.add(held.record.key);
-    else this.keys.remove(held.record.key);
+    if (presence === 'present') this.keys.add(held.key);
+    else this.keys.remove(held.key);
   }
 
   /** Counts a record out: it is about to be replaced or removed. */
   exclude(held: HeldRecord): void {
     this.#flipDigest(held);
-    if (held.record.value === null) this.tombstones -= 1;
-    if (held.presence === 'present') this.#count(-1, -contentBytes(held.record));
+    if (held.value === null) this.tombstones -= 1;
+    if (held.presence === 'present') this.#count(-1, -contentBytes(held));
   }
 
   /** From now on a record reads as absent. */
   expire(held: HeldRecord): void {
     if (held.presence !== 'present') return;
     held.presence = 'absent';
-    this.#count(-1, -contentBytes(held.record));
-    this.keys.remove(held.record.key);
+    this.#count(-1, -contentBytes(held));
+    this.keys.remove(held.key);
   }
 
   oldestOwnTombstone(): HeldRecord | null {

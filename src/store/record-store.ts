@@ -117,10 +117,10 @@ export class RecordStore {
   totals(nowMs: number): StoreTotals {
     let { totalKeys, totalBytes, namespaces } = this.#contents.totals;
     const expiredByApp = new Map<string, number>();
-    for (const { appId, record } of this.#aging.expired(nowMs)) {
+    for (const held of this.#aging.expired(nowMs)) {
       totalKeys -= 1;
-      totalBytes -= contentBytes(record);
-      expiredByApp.set(appId, (expiredByApp.get(appId) ?? 0) + 1);
+      totalBytes -= contentBytes(held);
+      expiredByApp.set(held.appId, (expiredByApp.get(held.appId) ?? 0) + 1);
     }
     for (const [appId, expired] of expiredByApp) if (this.#contents.namespace(appId)?.presentKeys === expired) namespaces -= 1;
     return { namespaces, totalKeys, totalBytes };
@@ -129,8 +129,8 @@ export class RecordStore {
   /** The stored bytes and their time, or null when absent. */
   get(appId: string, key: string, nowMs: number): { readonly value: Uint8Array; readonly updatedAtMs: number } | null {
     const held = this.#contents.find(appId, key);
-    if (held === undefined || held.record.value === null || !reads(held, nowMs)) return null;
-    return { value: unpackBytes(held.record.value), updatedAtMs: held.record.updatedAtMs };
+    if (held === undefined || held.value === null || !reads(held, nowMs)) return null;
+    return { value: unpackBytes(held.value), updatedAtMs: held.updatedAtMs };
   }
 
   /** @throws RefusalError insufficient_storage, bad_request on what peers must refuse; nothing has changed then */
@@ -183,9 +183,9 @@ export class RecordStore {
     }
     if (record.value !== null && !this.#modules.opens(appId, unpackBytes(record.value))) return refused('does_not_decrypt');
     const held = this.#contents.find(appId, record.key);
-    const decision = decideMerge(held?.record, record);
+    const decision = decideMerge(held, record);
     // An earlier record changes nothing, not even the clock, and neither does one that is the same.
-    if (decision.kind === 'keep' && decision.record === held?.record) {
+    if (decision.kind === 'keep' && decision.record === held) {
       this.#leftOut.settle(appId, decision.record);
       return { kind: 'skipped', why: decision.why };
     }
@@ -207,7 +207,7 @@ export class RecordStore {
       const { sequenceNumber, bytes, what: held } = logEntry;
       // Its own word on it changes when the log entry is superseded.
       const isSuperseded = (): boolean => (logEntry as LogEntry<HeldRecord>).what === null;
-      yield { sequenceNumber, appId: held.appId, bytes, record: toWireRecord(held.record), isSuperseded };
+      yield { sequenceNumber, appId: held.appId, bytes, record: toWireRecord(held), isSuperseded };
     }
   }
 
@@ -224,7 +224,7 @@ export class RecordStore {
   /** The record as it is held, in wire form, regardless of its age; null when there is none. */
   recordOf(appId: string, key: string): WireRecord | null {
     const held = this.#contents.find(appId, key);
-    return held === undefined ? null : toWireRecord(held.record);
+    return held === undefined ? null : toWireRecord(held);
   }
 
   /** 16 hex digits; null when there is no record. */
@@ -269,7 +269,7 @@ export class RecordStore {
   *walk(request: WalkRequest): Generator<WalkStep> {
     const storeId = this.#storeId;
     for (const held of walk(this.#contents, storeId, request)) {
-      yield { appId: held.appId, record: toWireRecord(held.record), cursor: cursorAfter(storeId, held) };
+      yield { appId: held.appId, record: toWireRecord(held), cursor: cursorAfter(storeId, held) };
       if (this.#storeId !== storeId) throw new RefusalError('service_unavailable', 'the store was emptied');
     }
   }
@@ -312,7 +312,7 @@ export class RecordStore {
   }
 
   #next(held: HeldRecord | undefined, content: Content, nowMs: number): NumberedRecord {
-    return this.#localWrites.next(held?.record, content, this.#lastSequenceNumber, nowMs);
+    return this.#localWrites.next(held, content, this.#lastSequenceNumber, nowMs);
   }
 
   /** @throws RefusalError insufficient_storage */
@@ -365,7 +365,7 @@ export class RecordStore {
    */
   #isOwnTombstone(record: StoredRecord, held: HeldRecord | undefined): boolean {
     if (record.value !== null) return false;
-    if (held !== undefined) return held.ownTombstone && held.record.updatedAtMs === record.updatedAtMs;
+    if (held !== undefined) return held.ownTombstone && held.updatedAtMs === record.updatedAtMs;
     const own = countOf(record.version, this.#localWrites.clockKey());
     return own > 0 && own <= this.#lastSequenceNumber && own >= largestCount(record.version);
   }
@@ -379,5 +379,5 @@ export class RecordStore {
 
 /** What is counted out for its age does not come back when the clock is set back. */
 function reads(held: HeldRecord, nowMs: number): boolean {
-  return held.presence === 'present' && isPresent(held.record, nowMs);
+  return held.presence === 'present' && isPresent(held, nowMs);
 }

@@ -35,7 +35,8 @@ export class SortedTexts {
     const { piece, at } = this.#place((other) => this.#compare(other, text) < 0);
     const texts = this.#pieces[piece]!;
     texts.splice(at, 0, text);
-    if (texts.length > MAX_PIECE) this.#pieces.splice(piece + 1, 0, texts.splice(MAX_PIECE / 2));
+    // Copies are no longer than they must be: an array that is cut keeps its room.
+    if (texts.length > MAX_PIECE) this.#pieces.splice(piece, 1, texts.slice(0, MAX_PIECE / 2), texts.slice(MAX_PIECE / 2));
   }
 
   /** @param text one that is there */
