@@ -1,15 +1,15 @@
 /**
- * The table of mutants: what other nodes get wrong (protocol.md §9), and mistakes of our own that would be easy to make. A mutant
- * need not compile under the checks of the types; it must run.
+ * The table of mutants: faults of other nodes (protocol.md §9), and mistakes that we could easily make. A mutant must run. It need not
+ * pass the type check.
  */
 import type { FaultKind, Step } from '../../src/sim/scenario.ts';
 import type { Mutant, Runs } from './mutant.ts';
 
-/** Honest, and processes come and go. */
+/** All members are honest, and processes end and start. */
 const RESTARTS: Runs = { faults: 'light', rates: { crash: { perHour: 30 }, loss: { perHour: 8 } } };
-/** Nothing goes wrong, and much is asked. */
+/** No faults, and many requests. */
 const QUIET: Runs = { faults: 'none', requests: 2 };
-/** Deletes are forgotten after a minute, and nodes are cut off for longer. */
+/** Tombstones expire after a minute, and nodes are cut off for longer. */
 const LONG_CUTS: Runs = {
   faults: 'none',
   hours: 0.5,
@@ -18,9 +18,9 @@ const LONG_CUTS: Runs = {
   settings: { TOMBSTONE_RETENTION_MS: '60000' },
 };
 /**
- * What node c wrote is deleted while it is cut off, and forgotten before it is back. Until its next node_tick it is stale, and
- * another node begins with an empty store.
- * @param name whose process ends then
+ * Node c is cut off. Meanwhile its writes are deleted, and the tombstones expire before it is back. Until its next node_tick it is stale,
+ * and another node begins with an empty store.
+ * @param name the node whose process ends during that time
  */
 function backWhileAnotherBegins(name: string, crashSeconds: number): Runs {
   return cutOffWith(fault(crashSeconds, 'crash', name, 3));
@@ -32,12 +32,12 @@ function request(seconds: number, what: 'put' | 'delete' | 'get' | 'list', node:
   return { atMs: seconds * 1_000, do: what, node, app: 0, key, bytes, ttlMs: 0, acks: 0 };
 }
 
-/** Asks node c for it every second. */
+/** Sends this request to node c every second. */
 function askC(what: 'get' | 'list', fromSeconds: number, toSeconds: number, key = ''): readonly Step[] {
   return Array.from({ length: toSeconds - fromSeconds }, (_, index) => request(fromSeconds + index, what, 'c', key));
 }
 
-/** Node c begins again with an empty store; what is held elsewhere, a caller asks it for all the time. */
+/** Node c begins again with an empty store, while a caller keeps asking it for records that others hold. */
 function cBeginsAgain(settings: Readonly<Record<string, string>>, steps: readonly Step[]): Runs {
   const kept = [request(60, 'put', 'a', 'kept'), request(61, 'put', 'a', 'large', 4_000)];
   return { nodes: 3, faults: 'none', hours: 0.07, requests: 0, settings, steps: [...kept, fault(75, 'crash', 'c', 3), ...steps, ...askC('list', 80, 240)] };
@@ -63,12 +63,12 @@ function cutOffWith(companion: Step): Runs {
   };
 }
 
-/** An RPC with a bad backend beside a good one, for longer than a newcomer may take to be ready. */
+/** An RPC with a good and a bad backend, for longer than a new node may take to become ready. */
 function badBackend(kind: FaultKind, amount: readonly [number, number] = [0, 0]): Runs {
   return { faults: 'none', rates: { [kind]: { perHour: 40, forSeconds: [280, 400], amount }, crash: { perHour: 20, forSeconds: [2, 5] } } };
 }
 
-/** Strangers flood nodes through the platform's way in, and nothing else goes wrong. */
+/** Strangers flood nodes through the platform's ingress. There is no other fault. */
 const FLOODED: Runs = {
   nodes: 3,
   hours: 0.1,
@@ -77,14 +77,14 @@ const FLOODED: Runs = {
   rates: { 'flood without proof': { perHour: 40, forSeconds: [60, 180], amount: [30, 60] } },
 };
 
-/** The head that a node is shown stands still for long, its reads succeed, and others that have begun again ask it for the secret. */
+/** A node sees the same old head for long, its reads succeed, and restarted nodes ask it for the secret. */
 const OLD_VIEWS: Runs = {
   faults: 'none',
   requests: 0.05,
   rates: { 'chain head stands still': { perHour: 30, forSeconds: [400, 700] }, crash: { perHour: 60, forSeconds: [2, 5] } },
 };
 
-/** What the field's RPCs do, and a node must not (protocol.md §6). */
+/** Faults of real RPCs that a node must handle (protocol.md §6). */
 const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'view-goes-back',
@@ -103,7 +103,7 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'block-ahead-believed',
     section: '§6',
-    what: 'A block that is ahead of the clock is a view like any other.',
+    what: 'A block that is ahead of the clock gives a valid view.',
     replace: [{ file: 'registry/pinned-block.ts', find: `if (aheadMs <= rules.maxClockSkewMs) return null;`, put: `if (aheadMs <= Infinity) return null;` }],
     runs: { faults: 'none', rates: { 'block times off': { perHour: 30, amount: [30, 120] } } },
   },
@@ -117,14 +117,14 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'retry-after-ignored',
     section: '§6',
-    what: 'A call comes again sooner than the RPC has asked.',
+    what: 'A call is retried sooner than the RPC has asked.',
     replace: [{ file: 'registry/rpc-caller.ts', find: `if (askedMs > 0) putOff.untilMs =`, put: `if (askedMs > Infinity) putOff.untilMs =` }],
     runs: badBackend('backend busy', [1, 3]),
   },
   {
     name: 'refused-price-forgotten',
     section: '§6',
-    what: 'A claim that was refused for its price is offered again at the next tick for as little.',
+    what: 'A claim that was refused for its price is sent again at the next tick at the same price.',
     replace: [
       {
         file: 'registry/claim-sender.ts',
@@ -147,7 +147,7 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'unreadable-is-absent',
     section: '§6',
-    what: 'An answer of no bytes says that there is no such instance or version, and is not asked for again.',
+    what: 'An answer without bytes counts as an absent instance or version, without a retry.',
     replace: [
       { file: 'registry/last-read.ts', find: `result?.ok === true || result?.why === 'reverted'`, put: `result !== undefined` },
       { file: 'registry/last-read.ts', find: `result.ok ? valueOf(result.value) : null`, put: `result?.ok === true ? valueOf(result.value) : null` },
@@ -159,7 +159,7 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'serves-by-an-outdated-view',
     section: '§6',
-    what: 'A node whose view of the chain is older than an outage may last goes on serving.',
+    what: 'A node keeps serving with a view that is older than CHAIN_OUTAGE_SECONDS.',
     replace: [
       {
         file: 'machines/view-age.ts',
@@ -172,7 +172,7 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'failed-read-ends-ready',
     section: '§6',
-    what: 'A ready node leaves ready at the first read of the chain that fails.',
+    what: 'A ready node leaves ready at the first failed read of the chain.',
     replace: [
       {
         file: 'machines/view-age.ts',
@@ -185,7 +185,7 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'missing-multicall-for-ever',
     section: '§6',
-    what: 'A first answer that there is no Multicall3 is believed for ever.',
+    what: 'The first answer that there is no Multicall3 is believed forever.',
     replace: [
       {
         file: 'registry/views.ts',
@@ -202,7 +202,7 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'secret-by-an-old-view',
     section: '§6',
-    what: 'The secret is handed out however old the view of the chain is.',
+    what: 'The secret is handed out even with an old view of the chain.',
     replace: [
       {
         file: 'machines/view-age.ts',
@@ -215,7 +215,7 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'refused-price-unchanged',
     section: '§6',
-    what: 'A claim that was refused for its price is offered again for as little.',
+    what: 'A claim that was refused for its price is sent again at the same price.',
     replace: [
       { file: 'registry/claim-plan.ts', find: `(fee * RAISE_NUMERATOR) / RAISE_DENOMINATOR + 1n`, put: `fee` },
     ],
@@ -288,7 +288,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'one-acknowledged-sequence-for-all',
     section: '§9.4',
-    what: 'There is one acknowledged sequence for all peers: what one of them has counts as sent to each.',
+    what: 'All peers share one acknowledged sequence: a write that one peer has counts as sent to all.',
     replace: [
       {
         file: 'sync/progress.ts',
@@ -417,14 +417,14 @@ const NINE: readonly Mutant[] = [
   {
     name: 'no-early-ticks',
     section: '§9.12',
-    what: 'A claim waits a whole beat to notice its own confirmation, a failed read a whole beat to be tried again.',
+    what: 'A claim notices its confirmation only at the next beat, and a failed read is retried only at the next beat.',
     replace: [{ file: 'machines/early-tick.ts', find: `backoffMs({ firstMs: EARLY_TICK_FLOOR_MS,`, put: `backoffMs({ firstMs: beatMs,` }],
     seed: '7',
   },
   {
     name: 'large-app-becomes-0',
     section: '§9.15',
-    what: 'An app whose id fits no JSON number becomes app 0.',
+    what: 'An app whose id does not fit into a JSON number becomes app 0.',
     replace: [
       {
         file: 'domain/ids.ts',
@@ -456,7 +456,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'bad-fields-become-0',
     section: '§9.17',
-    what: 'Bad fields of a record become 0, and it merges.',
+    what: 'Bad fields of a record become 0, and the record merges.',
     replace: [
       {
         file: 'store/record-codec.ts',
@@ -471,7 +471,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'malformed-not-counted',
     section: '§9.17',
-    what: 'What cannot be parsed is not counted in the answer.',
+    what: 'Records that cannot be parsed are not counted in the answer.',
     replace: [
       {
         file: 'sync/merge-batch.ts',
@@ -485,7 +485,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'failed-list-is-empty',
     section: '§9.18',
-    what: 'A list of instances that cannot be read is taken for an empty one.',
+    what: 'A list of instances that cannot be read counts as empty.',
     replace: [
       { file: 'registry/view-reader.ts', find: `    if (!first.list.ok) return this.#failList(first.list, block, signal);\n`, put: `` },
       { file: 'registry/view-reader.ts', find: `(first.list.value as readonly string[])`, put: `((first.list.ok ? first.list.value : []) as readonly string[])` },
@@ -511,7 +511,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'answers-unsigned',
     section: 'own',
-    what: "An answer is taken without its peer's signature, or with a wrong one.",
+    what: "An answer is accepted without its peer's signature, or with a wrong one.",
     replace: [
       {
         file: 'sync/peer-conversation.ts',
@@ -524,7 +524,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'echo-unchecked',
     section: 'own',
-    what: 'An answer that belongs to another request is taken.',
+    what: 'An answer to another request is accepted.',
     replace: [
       {
         file: 'sync/peer-conversation.ts',
@@ -550,7 +550,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'reset-secret-serves',
     section: 'own',
-    what: 'The secret goes on serving after the chain hash was reset.',
+    what: 'The secret keeps serving after the chain hash was reset.',
     replace: [
       {
         file: 'machines/secret-life.ts',
@@ -563,7 +563,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'ready-until-judged',
     section: 'own',
-    what: 'A node whose secret the chain stopped showing stays ready until the step that judges the hash.',
+    what: 'A node whose secret the chain no longer shows stays ready until the step that judges the hash.',
     replace: [
       { file: 'machines/node-tick.ts', find: `          { guard: hashIs('unset'), target: 'checkingEligibility', actions: awaitsHash },\n`, put: `` },
     ],
@@ -572,14 +572,14 @@ const OWN: readonly Mutant[] = [
   {
     name: 'replaced-secret-kept',
     section: 'own',
-    what: 'Another secret is installed, and those before it are kept.',
+    what: 'Another secret is installed, and the earlier ones are kept.',
     replace: [{ file: 'machines/secret-life.ts', find: `      ...others.map(({ hash }) => ({ kind: 'wipe' as const, hash })),\n`, put: `` }],
     runs: { faults: 'light', rates: { 'hash reset': { perHour: 8 } } },
   },
   {
     name: 'taken-over-counts-as-claimed',
     section: 'own',
-    what: 'A secret that a member gave counts as claimed here: no first snapshot is asked for.',
+    what: 'A secret from a member counts as claimed by this node: the node asks for no first snapshot.',
     replace: [
       {
         file: 'machines/secret-life.ts',
@@ -609,7 +609,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'reset-claim-sent-again',
     section: 'own',
-    what: 'A claim that the head showed and shows no more is sent again.',
+    what: 'A claim is sent again although the head showed it before.',
     replace: [
       {
         file: 'machines/secret-life.ts',
@@ -624,7 +624,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'wake-up-missed',
     section: 'own',
-    what: 'A write that comes while a lane pushes has it look again neither by itself nor when it is woken.',
+    what: 'A write that arrives during a push does not make the lane look again, not even when the lane is woken.',
     replace: [
       { file: 'sync/replicator.ts', find: `      lane.again = signal;\n`, put: `` },
       {
@@ -635,7 +635,7 @@ const OWN: readonly Mutant[] = [
     return this.#planAgain(progress.retries.due(this.#modules.sendAbove()), 0);`,
       },
     ],
-    // A push takes milliseconds, and a write and what it wakes must fall into one. Few writes, which would mend it.
+    // A push takes milliseconds. A write and its wake-up must fall into one push, and a later write would repair the fault. So there are few writes.
     runs: { faults: 'none', hours: 0.5, requests: 1, settings: { DATA_SYNC_NUDGE_MS: '1' } },
   },
   {
@@ -647,7 +647,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'acknowledged-to-last-number',
     section: 'own',
-    what: 'After an answer the acknowledged sequence moves to the last number given, not to the last one sent.',
+    what: 'After an answer the acknowledged sequence moves to the last number issued, not to the last one sent.',
     replace: [
       { file: 'sync/push-plan.ts', find: `    progress.advance(last,`, put: `    progress.advance(this.#modules.store.lastSequenceNumber,` },
     ],
@@ -656,13 +656,13 @@ const OWN: readonly Mutant[] = [
   {
     name: 'time-is-now',
     section: 'own',
-    what: 'A local write takes the time of day, also where what it replaces is later.',
+    what: 'A local write takes the current time, even if the replaced record is later.',
     replace: [{ file: 'store/local-writes.ts', find: `Math.max(nowMs, (held?.updatedAtMs ?? 0) + 1)`, put: `nowMs` }],
   },
   {
     name: 'number-repeated',
     section: 'own',
-    what: 'The own sequence number need not rise.',
+    what: 'The own sequence number does not always rise.',
     replace: [{ file: 'store/local-writes.ts', find: `Math.max(lastSequenceNumber + 1, nowMs)`, put: `Math.max(lastSequenceNumber, nowMs)` }],
     runs: { requests: 1, rates: { 'clock jump': { perHour: 8 } } },
   },
@@ -683,13 +683,13 @@ const OWN: readonly Mutant[] = [
   {
     name: 'tombstones-forgotten',
     section: 'own',
-    what: 'A tombstone is forgotten at once.',
+    what: 'A tombstone is removed at once.',
     replace: [{ file: 'store/record.ts', find: `(value === null ? 0 : ttlMs) + retentionMs + 1`, put: `(value === null ? -retentionMs : ttlMs) + retentionMs + 1` }],
   },
   {
     name: 'digest-not-updated',
     section: 'own',
-    what: 'The digest of a bucket loses what changes, and gains nothing.',
+    what: 'The digest of a bucket removes the old record of a change and does not add the new one.',
     replace: [
       {
         file: 'store/namespace.ts',
@@ -703,27 +703,27 @@ const OWN: readonly Mutant[] = [
   {
     name: 'too-far-ahead-taken',
     section: 'own',
-    what: 'A record from the future is taken.',
+    what: 'A record from the future is accepted.',
     replace: [{ file: 'store/record-codec.ts', find: `return updatedAtMs > latestMs || largestCount`, put: `return largestCount` }],
   },
   {
     name: 'count-too-far-ahead-taken',
     section: '§10 Bounds',
-    what: 'A count may be ahead of the clock by anything.',
+    what: 'A count may be ahead of the clock without a limit.',
     replace: [{ file: 'store/record-codec.ts', find: `return updatedAtMs > latestMs || largestCount(version) > latestMs + COUNT_HEADROOM;`, put: `return updatedAtMs > latestMs;` }],
     runs: { rates: { "liar: others' counts": { perHour: 6 } } },
   },
   {
     name: 'forged-count-trusted',
     section: '§10',
-    what: 'A write stands under the own clock key although a member forged a higher count of it.',
+    what: 'A write keeps the own clock key although a member forged a higher count of that key.',
     replace: [{ file: 'store/local-writes.ts', find: `if (!isForged(own)) return own;`, put: `if (own !== '') return own;` }],
     runs: { faults: 'none', nodes: 3, rates: { "liar: others' counts": { perHour: 60, forSeconds: [30, 60] } } },
   },
   {
     name: 'clocks-uncut',
     section: '§10 Bounds',
-    what: 'A merged clock is held with all its entries.',
+    what: 'A merged clock keeps all its entries.',
     replace: [
       { file: 'store/merge-rules.ts', find: `version: cutClock(incoming.version) } };`, put: `version: incoming.version } };` },
       { file: 'store/merge-rules.ts', find: `const version = cutClock(order === 'later' ? incoming.version : mergeClocks(held.version, incoming.version));`, put: `const version = order === 'later' ? incoming.version : mergeClocks(held.version, incoming.version);` },
@@ -733,20 +733,20 @@ const OWN: readonly Mutant[] = [
   {
     name: 'largest-counts-cut',
     section: '§10 Bounds',
-    what: 'Of a long clock the largest counts go first.',
+    what: 'A long clock drops its largest counts first.',
     replace: [{ file: 'store/vector-clock.ts', find: `rank(a) - rank(b) || a[1] - b[1]`, put: `rank(a) - rank(b) || b[1] - a[1]` }],
     runs: { rates: { 'liar: grown clocks': { perHour: 8, forSeconds: [60, 120], amount: [0, 0] } } },
   },
   {
     name: 'apps-uncounted',
     section: '§10 Bounds',
-    what: 'Apps cost nothing.',
+    what: 'Apps do not count against MAX_STORE_BYTES.',
     replace: [{ file: 'store/contents.ts', find: `return this.#bytes + this.#namespaces.size * APP_BYTES;`, put: `return this.#bytes;` }],
   },
   {
     name: 'root-digest-stale',
     section: '§10 Comparison',
-    what: 'The digest of all apps is worked out once, and never again.',
+    what: 'The digest of all apps is computed only once.',
     replace: [
       { file: 'store/contents.ts', find: `    this.#bytes += storeBytes(held);\n    this.#root = null;`, put: `    this.#bytes += storeBytes(held);` },
       { file: 'store/contents.ts', find: `    this.#bytes -= storeBytes(held);\n    this.#root = null;`, put: `    this.#bytes -= storeBytes(held);` },
@@ -782,7 +782,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'rejections-count-as-acks',
     section: 'own',
-    what: 'A write that a peer refuses for now counts as acknowledged by it.',
+    what: 'A temporarily refused write counts as acknowledged by the peer.',
     replace: [
       {
         file: 'sync/push-plan.ts',
@@ -795,7 +795,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'retries-dropped',
     section: 'own',
-    what: 'What a peer refuses for now is not sent again.',
+    what: 'A temporarily refused write is not sent again.',
     replace: [
       {
         file: 'sync/push-plan.ts',
@@ -816,13 +816,13 @@ const OWN: readonly Mutant[] = [
         put: `    on: { node_tick: { target: '.refreshingMembership', actions: 'startTick' } },`,
       },
     ],
-    // The beat comes while a chain that is slow holds a tick up.
+    // The beat comes while a slow chain delays a tick.
     runs: { faults: 'light', rates: { 'chain slow': { perHour: 20, forSeconds: [30, 60], amount: [2_000, 4_000] } }, settings: { KMS_NODE_TICK_SECONDS: '10' } },
   },
   {
     name: 'store-outlives-secret',
     section: 'own',
-    what: 'Another secret is installed and the store of the old one stays.',
+    what: 'Another secret is installed, and the store of the old one stays.',
     replace: [
       {
         file: 'machines/secret-life.ts',
@@ -864,7 +864,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'strangers-starve-apps',
     section: '§8',
-    what: 'All callers behind the way in are counted together before they prove anything.',
+    what: 'All callers behind the ingress are counted together, before their proof.',
     replace: [{ file: 'http/app.ts', find: `limits.open, kmsRoutes(`, put: `limits.general, kmsRoutes(` }],
     runs: FLOODED,
   },
@@ -878,14 +878,14 @@ const OWN: readonly Mutant[] = [
   {
     name: 'stale-pushes',
     section: 'own',
-    what: 'A node that was cut off for too long pushes what it wrote before.',
+    what: 'A node that was cut off for too long pushes its earlier writes.',
     replace: [{ file: 'node/compose-node.ts', find: `    sendAbove: () => staleness.seenUpTo(),`, put: `    sendAbove: () => 0,` }],
     runs: backWhileAnotherBegins('d', 170),
   },
   {
     name: 'stale-forgets',
     section: 'own',
-    what: 'A node that is cut off forgets its own deletes like any other.',
+    what: 'A node that is cut off expires its own tombstones as usual.',
     replace: [{ file: 'node/compose-node.ts', find: `return staleness.isStale();`, put: `return false;` }],
     runs: LONG_CUTS,
     seed: '23',
@@ -893,13 +893,13 @@ const OWN: readonly Mutant[] = [
   {
     name: 'resync-keeps-all',
     section: 'own',
-    what: 'A node that was cut off for too long drops nothing of what a complete snapshot lacks.',
+    what: 'A node that was cut off for too long keeps records that a complete snapshot lacks.',
     replace: [{ file: 'sync/resync.ts', find: `      store.forget(appId, record.key);\n`, put: `` }],
     runs: LONG_CUTS,
   },
 ];
 
-/** What lets a node say that a key is absent which others hold (protocol.md §10, "404 means absent"). */
+/** Faults that let a node say that a key is absent although others hold it (protocol.md §10, "404 means absent"). */
 const ABSENCE: readonly Mutant[] = [
   {
     name: 'one-member-is-believed',
@@ -911,15 +911,15 @@ const ABSENCE: readonly Mutant[] = [
   {
     name: 'left-out-is-merged',
     section: '§10',
-    what: 'A record that was left out for want of room counts as merged.',
+    what: 'A record that was left out because the store had no room counts as merged.',
     replace: [{ file: 'machines/sureness.ts', find: `event.store !== state.store || event.leftOut`, put: `event.store !== state.store` }],
-    // What there is no room for is deleted in the end, so that all can be equal again.
+    // Records without room are deleted in the end, so that all stores can be equal again.
     runs: cBeginsAgain({ 'c.MAX_STORE_BYTES': '3000' }, [request(242, 'delete', 'a', 'large')]),
   },
   {
     name: 'stale-is-sure',
     section: '§10',
-    what: 'A node that was cut off for too long goes on to say that keys are absent.',
+    what: 'A node that was cut off for too long still says that keys are absent.',
     replace: [{ file: 'node/sureness-keeper.ts', find: `return this.hasBecomeSure() && !this.#modules.isStale();`, put: `return this.hasBecomeSure();` }],
     runs: { nodes: 3, faults: 'none', hours: 0.07, requests: 0, settings: { TOMBSTONE_RETENTION_MS: '60000' }, steps: [fault(60, 'partition', 'c', 150), ...askC('get', 60, 210, 'nothing')] },
   },
