@@ -154,7 +154,7 @@ describe('an app with the identity of npm start', () => {
       const cluster_ = { NODE_URL: keys.chain!, NOVA_APP_REGISTRY_ADDRESS: keys.registry!, KMS_APP_ID: String(keys.kmsAppId), IN_ENCLAVE: 'false' };
       const own = { NOVA_KMS_PRIVATE_KEY: keys.privateKey, NOVA_KMS_TEE_SCALAR: keys.teeScalar! };
       expect((await run(['derive', 'sessions'], { ...cluster_, ...own })).stdout).toMatch(/^[0-9a-f]{64}\n$/);
-      expect(await run(['derive', 'sessions'], { ...cluster_, ...own, NOVA_KMS_PRIVATE_KEY: `${keys.privateKey}00` })).toEqual(refused(2, /^identity.privateKey is not secp256k1 key/));
+      expect(await run(['derive', 'sessions'], { ...cluster_, ...own, NOVA_KMS_PRIVATE_KEY: `${keys.privateKey}00` })).toEqual(refused(2, /^identity.privateKey is not a secp256k1 key/));
       // This wallet is unknown.
       const stranger = { ...cluster_, NOVA_KMS_PRIVATE_KEY: '37'.repeat(32) };
       expect(await run(['derive', 'sessions'], stranger)).toEqual(refused(1, /^.*403.*: is the app registered with these keys, .*/));
