@@ -6,8 +6,8 @@
 import type { EventEmitter } from 'node:events';
 import process from 'node:process';
 
-/** Signals this close to the first are copies of it. Milliseconds. */
-const COPIES_WITHIN_MS = 250;
+/** Signals this close to the first are copies of it: on a busy machine npm and the launcher take part of a second to hand it on. Milliseconds. */
+const COPIES_WITHIN_MS = 1_000;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** Emitted by launch/leash.mjs. */
 const LAUNCHER_GONE = 'launcher-gone';
