@@ -20,7 +20,8 @@ interface Bucket {
 export class RateLimit {
   readonly #perMinute: number;
   readonly #clock: Pick<Clock, 'monotonicMs'>;
-  readonly #buckets = new LRUCache<string, Bucket>({ max: MAX_BUCKETS });
+  /** From the first client on: the cache takes room for all its buckets at once. */
+  #buckets: LRUCache<string, Bucket> | null = null;
 
   /** @param perMinute 0: off */
   constructor(perMinute: number, modules: { readonly clock: Pick<Clock, 'monotonicMs'> }) {
@@ -36,6 +37,7 @@ export class RateLimit {
     const capacity = this.#perMinute * factor;
     if (capacity === 0) return;
     const nowMs = this.#clock.monotonicMs();
+    this.#buckets ??= new LRUCache({ max: MAX_BUCKETS });
     let bucket = this.#buckets.get(client);
     if (bucket === undefined) {
       bucket = { tokens: capacity, filledAtMs: nowMs };
@@ -52,6 +54,6 @@ export class RateLimit {
 
   /** Buckets held. */
   get size(): number {
-    return this.#buckets.size;
+    return this.#buckets?.size ?? 0;
   }
 }
