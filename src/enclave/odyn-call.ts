@@ -32,8 +32,8 @@ export class OdynCall implements Waiting, Dispatcher.DispatchHandler {
   }
 
   /** One try, after the one before has failed. @returns the body @throws what `end` was given, or how the connection failed */
-  async send(dispatcher: Dispatcher, request: Dispatcher.DispatchOptions): Promise<Buffer> {
-    if (this.#ended !== null) throw this.#ended;
+  send(dispatcher: Dispatcher, request: Dispatcher.DispatchOptions): Promise<Buffer> {
+    if (this.#ended !== null) return Promise.reject(this.#ended);
     this.#chunks = [];
     this.#bytes = 0;
     this.#controller = null;

@@ -67,25 +67,28 @@ export class OdynClient implements Enclave, Attester {
   /** Opens a connection for each call. */
   readonly #fresh: Pool;
   readonly #prefix: string;
-  readonly #endpoint: string;
+  /** What errors of a call say of it. */
+  readonly #asked: Readonly<Record<Operation, DependencyCall>>;
   readonly #modules: OdynClientModules;
   readonly #deadlines: DeadlineQueue;
 
   constructor(options: OdynClientOptions, modules: OdynClientModules) {
     const url = new URL(options.baseUrl);
     this.#prefix = url.pathname.replace(/\/+$/, '');
-    this.#endpoint = endpointOf(options.baseUrl);
+    const endpoint = endpointOf(options.baseUrl);
+    const askedFor = (operation: Operation): DependencyCall => ({ dependency: 'enclave', endpoint, call: OPERATIONS[operation].name, setting: 'ODYN_URL' });
+    this.#asked = Object.fromEntries(Object.keys(OPERATIONS).map((name) => [name, askedFor(name as Operation)])) as Record<Operation, DependencyCall>;
     this.#pool = new Pool(url.origin, { connections: CONNECTIONS, pipelining: 1 });
     this.#fresh = new Pool(url.origin, { connections: FRESH_CONNECTIONS, pipelining: 1 });
     this.#modules = modules;
     this.#deadlines = new DeadlineQueue({ timeoutMs: CALL_TIMEOUT_MS }, modules);
   }
 
-  async address(signal?: AbortSignal): Promise<Wallet> {
+  address(signal?: AbortSignal): Promise<Wallet> {
     return this.#call('address', undefined, signal);
   }
 
-  async publicKey(signal?: AbortSignal): Promise<TeePubkey> {
+  publicKey(signal?: AbortSignal): Promise<TeePubkey> {
     return this.#call('publicKey', undefined, signal);
   }
 
@@ -93,23 +96,23 @@ export class OdynClient implements Enclave, Attester {
     const taken: { secret: Uint8Array | null } = { secret: null };
     // What is parsed as JSON afterwards has zeros in its place.
     await this.#call('random', undefined, signal, (body) => void (taken.secret = takeSecretField(body, 'random_bytes', MASTER_SECRET_BYTES)));
-    if (taken.secret === null) throw malformedAnswer(this.#asked('random'), 'gave randomness in another form');
+    if (taken.secret === null) throw malformedAnswer(this.#asked.random, 'gave randomness in another form');
     return taken.secret;
   }
 
-  async sign(message: string, signal?: AbortSignal): Promise<string> {
+  sign(message: string, signal?: AbortSignal): Promise<string> {
     return this.#call('sign', { message, include_attestation: false }, signal);
   }
 
-  async signTransaction(transaction: UnsignedTransaction, signal?: AbortSignal): Promise<SignedTransaction> {
+  signTransaction(transaction: UnsignedTransaction, signal?: AbortSignal): Promise<SignedTransaction> {
     return this.#call('signTransaction', { payload: structuredPayload(transaction) }, signal);
   }
 
-  async encrypt(plaintext: string, receiver: TeePubkey, signal?: AbortSignal): Promise<SealedText> {
+  encrypt(plaintext: string, receiver: TeePubkey, signal?: AbortSignal): Promise<SealedText> {
     return this.#call('encrypt', { plaintext, client_public_key: `0x${receiver}` }, signal);
   }
 
-  async decrypt({ nonce, senderPubkey, encryptedData }: SealedText, signal?: AbortSignal): Promise<string> {
+  decrypt({ nonce, senderPubkey, encryptedData }: SealedText, signal?: AbortSignal): Promise<string> {
     return this.#call('decrypt', { nonce, client_public_key: `0x${senderPubkey}`, encrypted_data: encryptedData }, signal);
   }
 
@@ -128,16 +131,12 @@ export class OdynClient implements Enclave, Attester {
     this.#deadlines.close();
   }
 
-  #asked(operation: Operation): DependencyCall {
-    return { dependency: 'enclave', endpoint: this.#endpoint, call: OPERATIONS[operation].name, setting: 'ODYN_URL' };
-  }
-
   /**
    * @param body undefined: the operation is a read
    * @param take gets the bytes of a good answer before they are parsed; the answer holds a secret then
    */
   async #call<Name extends Operation>(operation: Name, body: object | undefined, signal: AbortSignal | undefined, take?: (answer: Buffer) => void): Promise<Answer<Name>> {
-    const asked = this.#asked(operation);
+    const asked = this.#asked[operation];
     const maxAnswerBytes = operation === 'attestation' ? MAX_ATTESTATION_BYTES : MAX_ANSWER_BYTES;
     const call = new OdynCall({ asked, timeoutMs: CALL_TIMEOUT_MS, maxAnswerBytes, isSecret: take !== undefined });
     const onAbort = signal === undefined ? null : (): void => call.end(signal.reason as Error);
