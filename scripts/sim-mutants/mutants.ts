@@ -865,7 +865,7 @@ const OWN: readonly Mutant[] = [
     name: 'strangers-starve-apps',
     section: '§8',
     what: 'All callers behind the ingress are counted together, before their proof.',
-    replace: [{ file: 'http/app.ts', find: `limits.open, kmsRoutes(`, put: `limits.general, kmsRoutes(` }],
+    replace: [{ file: 'http/app.ts', find: `limits.open), kmsRoutes(`, put: `limits.general), kmsRoutes(` }],
     runs: FLOODED,
   },
   {

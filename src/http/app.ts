@@ -14,9 +14,10 @@ import { leaveBodyUnread } from './body.ts';
 import { cors } from './cors.ts';
 import { handleErrors, sendError, type ErrorModules } from './error-handler.ts';
 import { refuseWhenStopping, type GateModules } from './gate.ts';
+import { inTurn } from './in-turn.ts';
 import { kmsRoutes, type KmsModules, type KmsOptions } from './kms-routes.ts';
 import { metricsRoutes, type MetricsModules } from './metrics-route.ts';
-import { nodeRoutes, type NodeModules } from './node-routes.ts';
+import { nodeRoutes, nonceRoute, type NodeModules } from './node-routes.ts';
 import { openApiRoutes } from './openapi-route.ts';
 import { probeRoutes, type ProbeModules } from './probe-routes.ts';
 import { checkTarget, originForm } from './request-target.ts';
@@ -61,8 +62,10 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   app.set('trust proxy', rememberingTrust(app.get('trust proxy fn') as Parameters<typeof rememberingTrust>[0]));
 
   const refuseStopping = refuseWhenStopping(modules.gate);
-  app.use(leaveBodyUnread, cors, uncached, checkTarget);
-  app.use('/kms', refuseStopping, limits.open, kmsRoutes(options, modules.kms, limits), limits.rest, notFound);
+  app.use(inTurn(leaveBodyUnread, cors, uncached, checkTarget));
+  app.use('/kms', inTurn(refuseStopping, limits.open), kmsRoutes(options, modules.kms, limits), inTurn(limits.rest, notFound));
+  // Asked for before most requests, so that it comes before the routers that few requests are for.
+  app.use(nonceRoute(modules.node, limits, refuseStopping));
   // Before the refusal of a node that stops: that is what they tell.
   app.use(probeRoutes(modules.probes, limits));
   // The end of an audit is read while the node stops.

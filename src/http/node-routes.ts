@@ -38,12 +38,22 @@ const OVERVIEW = {
   ],
 };
 
-export function nodeRoutes(options: StatusOptions, { status, nonces }: NodeModules, limits: ClientLimits, sync: (RequestHandler | ErrorRequestHandler)[]): Router {
+/** @param refuseStopping comes first, as before all that a node which stops does not answer */
+export function nonceRoute({ nonces }: Pick<NodeModules, 'nonces'>, limits: Pick<ClientLimits, 'general' | 'nonce'>, refuseStopping: RequestHandler): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+  router
+    .route('/nonce')
+    .all(refuseStopping)
+    .get(limits.nonce, (_request, response) => sendJson(response, 200, { nonce: nonces.issue() }))
+    .all([limits.general, methodNotAllowed]);
+  return router;
+}
+
+export function nodeRoutes(options: StatusOptions, { status }: Pick<NodeModules, 'status'>, limits: ClientLimits, sync: (RequestHandler | ErrorRequestHandler)[]): Router {
   const refuse = [limits.general, methodNotAllowed];
   const router = Router({ caseSensitive: true, strict: true });
   // `/sync` counts a peer by its wallet, and a request that proves no peer for its client.
   router.route('/sync').post(sync).all(refuse);
-  router.route('/nonce').get(limits.nonce, (_request, response) => sendJson(response, 200, { nonce: nonces.issue() })).all(refuse);
   router.route('/health').get((_request, response) => sendJson(response, 200, { status: 'healthy' })).all(refuse);
   router.route('/status').get(limits.open, (_request, response) => sendJson(response, 200, statusBody(options, status))).all(refuse);
   router.route('/nodes').get(limits.open, (_request, response) => sendJson(response, 200, nodesBody(status))).all(refuse);
