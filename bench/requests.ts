@@ -5,7 +5,8 @@
  * turns, so that what else the machine does falls on all alike; the processor time of the process that answers says what is left
  * when it does much.
  *
- * `--turns N` and `--seconds S` for each work in each turn; `--only derive` and `--only data` leave the rest out. With `--metrics` a second node,
+ * `--turns N` and `--seconds S` for each work in each turn; `--only derive`, `--only data` and `--only beside` leave the
+ * rest out. With `--metrics` a second node,
  * whose metrics are scraped each second, takes turns with the one that has none.
  */
 import process from 'node:process';
@@ -16,6 +17,7 @@ import { startCluster, type Cluster } from '../src/dev/cluster.ts';
 import type { ClusterNode } from '../src/dev/cluster-node.ts';
 import { aimAt } from './aims.ts';
 import { connectBenchApp, drawKeys, registerBenchApp, TRUSTING } from './bench-app.ts';
+import { besideLargeAnswers } from './beside.ts';
 import { FillingMember } from './filling-member.ts';
 import { startFloor, type Floor } from './floor-process.ts';
 import { residentMiB } from './process-figures.ts';
@@ -49,7 +51,7 @@ const FIRST_APP_ID = 2_001;
 
 const { values: options } = parseArgs({ options: { turns: { type: 'string', default: '9' }, seconds: { type: 'string', default: '2' }, only: { type: 'string' }, metrics: { type: 'boolean', default: false } } });
 const turns = Number(options.turns);
-const runs = (part: 'derive' | 'data'): boolean => options.only === undefined || options.only === part;
+const runs = (part: 'derive' | 'data' | 'beside'): boolean => options.only === undefined || options.only === part;
 const withTurns: Turns = { turns, turnMs: 1_000 * Number(options.seconds) };
 
 /** @param metered a node whose metrics are scraped meanwhile */
@@ -186,25 +188,30 @@ function scrapeEachSecond(node: ClusterNode, token: string): () => string {
   };
 }
 
-const secret = randomBytes(32).toString('hex');
-const metricsToken = randomBytes(24).toString('base64url');
-const filler = new FillingMember(secret);
-const cluster = await startCluster({
-  nodes: options.metrics ? 2 : 1,
-  plans: [{}, { environment: { METRICS_TOKEN_SHA256: createHash('sha256').update(metricsToken).digest('hex') } }],
-  environment: { ...TRUSTING, MASTER_SECRET_HEX: secret },
-  // Its writes bring it pushes that nobody takes, as to a peer that is away.
-  prepare: async ({ chain }) => chain.register({ wallet: filler.wallet, teePubkey: filler.teePubkey, url: filler.url }),
-});
-try {
-  const [node, metered] = cluster.nodes as [ClusterNode, ClusterNode?];
-  for (const each of cluster.nodes) await each.waitForState('ready', LIMIT_MS);
-  process.stdout.write(`${turns} turns of ${options.seconds} s each; CPU of the process that answers, per request\n`);
-  const endScrapes = metered === undefined ? null : scrapeEachSecond(metered, metricsToken);
-  if (runs('derive')) await againstFloor(cluster, node, metered, secret);
-  if (endScrapes !== null) process.stdout.write(`${endScrapes()}\n`);
-  if (runs('data')) await bySize(cluster, node, filler, secret);
-} finally {
-  await filler.close();
-  await cluster.close();
+async function deriveAndData(): Promise<void> {
+  const secret = randomBytes(32).toString('hex');
+  const metricsToken = randomBytes(24).toString('base64url');
+  const filler = new FillingMember(secret);
+  const cluster = await startCluster({
+    nodes: options.metrics ? 2 : 1,
+    plans: [{}, { environment: { METRICS_TOKEN_SHA256: createHash('sha256').update(metricsToken).digest('hex') } }],
+    environment: { ...TRUSTING, MASTER_SECRET_HEX: secret },
+    // Its writes bring it pushes that nobody takes, as to a peer that is away.
+    prepare: async ({ chain }) => chain.register({ wallet: filler.wallet, teePubkey: filler.teePubkey, url: filler.url }),
+  });
+  try {
+    const [node, metered] = cluster.nodes as [ClusterNode, ClusterNode?];
+    for (const each of cluster.nodes) await each.waitForState('ready', LIMIT_MS);
+    const endScrapes = metered === undefined ? null : scrapeEachSecond(metered, metricsToken);
+    if (runs('derive')) await againstFloor(cluster, node, metered, secret);
+    if (endScrapes !== null) process.stdout.write(`${endScrapes()}\n`);
+    if (runs('data')) await bySize(cluster, node, filler, secret);
+  } finally {
+    await filler.close();
+    await cluster.close();
+  }
 }
+
+process.stdout.write(`${turns} turns of ${options.seconds} s each; CPU of the process that answers, per request\n`);
+if (runs('derive') || runs('data')) await deriveAndData();
+if (runs('beside')) await besideLargeAnswers(withTurns);

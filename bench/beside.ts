@@ -1,0 +1,113 @@
+/**
+ * The last part of `npm run bench:requests`: what one caller with large answers costs 16 others. It measures derives alone, beside
+ * lists of 50,000 keys and beside values of 1 MiB, each asked for one after another, of a node and of the floor (`floor.ts`), and the
+ * longest block of the node's event loop. All take turns. The node and the floor share the enclave and the processors, so the floor's
+ * derives wait, too; the aim is about what the node adds to that.
+ */
+import process from 'node:process';
+import { randomBytes } from 'node:crypto';
+import { startCluster, type Cluster } from '../src/dev/cluster.ts';
+import type { ClusterNode } from '../src/dev/cluster-node.ts';
+import { aimAt } from './aims.ts';
+import { connectBenchApp, drawKeys, registerBenchApp, TRUSTING } from './bench-app.ts';
+import { BigAnswers } from './big-answers.ts';
+import { EventLoopRecord, MEASURED } from './event-loop-record.ts';
+import { FillingMember } from './filling-member.ts';
+import { startFloor } from './floor-process.ts';
+import { median, percentile, table } from './statistics.ts';
+import { HEAD, measure, row, warmUp, type Ask, type Figures, type Turns, type Work } from './works.ts';
+
+const APP_ID = 2_010;
+const KEYS = 50_000;
+const VALUE_BYTES = 100;
+const CALLERS = 16;
+const BIG_KEY = 'big';
+const BIG_BYTES = 1_048_576;
+/** Of the node's own thread, during lists alone. Milliseconds. */
+const BLOCK_AIM_MS = 20;
+/** What p99 of the node's derives rises by beside large answers, over what the floor's rises by, at most: the rest is the machine's and the enclave's. */
+const P99_RISE_AIM = 1.25;
+const WARM_UP_DERIVES = 1_000;
+const WARM_UP_ANSWERS = 30;
+const READY_TIMEOUT_MS = 90_000;
+
+export async function besideLargeAnswers(turns: Turns): Promise<void> {
+  const secret = randomBytes(32).toString('hex');
+  const filler = new FillingMember(secret);
+  const blocks = new EventLoopRecord();
+  const cluster = await startCluster({
+    nodes: 1,
+    environment: { ...TRUSTING, ...MEASURED, MASTER_SECRET_HEX: secret },
+    prepare: async ({ chain }) => chain.register({ wallet: filler.wallet, teePubkey: filler.teePubkey, url: filler.url }),
+    onLine: (line) => blocks.take(line),
+  });
+  try {
+    await cluster.node(1).waitForState('ready', READY_TIMEOUT_MS);
+    await measureBeside({ cluster, node: cluster.node(1), blocks, filler, secret }, turns);
+  } finally {
+    await filler.close();
+    await cluster.close();
+  }
+}
+
+interface BesideModules {
+  readonly cluster: Cluster;
+  /** Has the event-loop probe. */
+  readonly node: ClusterNode;
+  readonly blocks: EventLoopRecord;
+  readonly filler: FillingMember;
+  /** In hex. */
+  readonly secret: string;
+}
+
+async function measureBeside({ cluster, node, blocks, filler, secret }: BesideModules, turns: Turns): Promise<void> {
+  const keys = drawKeys();
+  const toNode = connectBenchApp(cluster, keys);
+  await registerBenchApp(cluster, toNode, APP_ID);
+  const to = { node: node.wallet };
+  await toNode.derive({ path: 'bench' }, to);
+  await filler.fill(node, filler.records(APP_ID, KEYS, VALUE_BYTES));
+  const caller = { ...(await toNode.identity()), appId: APP_ID };
+  const floor = await startFloor({ node, secret, caller, keys: { count: KEYS, valueBytes: VALUE_BYTES } });
+  const toFloor = connectBenchApp(cluster, keys, { reroute: new Map([[new URL(node.url).origin, floor.url]]) });
+  try {
+    const big = randomBytes(BIG_BYTES);
+    for (const client of [toNode, toFloor]) await client.put({ key: BIG_KEY, value: big }, to);
+    const derive: Ask = (client) => client.derive({ path: 'bench' }, to);
+    const worksOf = (suffix: string, url: string, rest: Pick<Work, 'client' | 'pid'>): { readonly works: readonly Work[]; readonly large: readonly BigAnswers[] } => {
+      const lists = new BigAnswers({ url, wallet: node.wallet, path: '/kms/data', keys });
+      const values = new BigAnswers({ url, wallet: node.wallet, path: `/kms/data?key=${BIG_KEY}`, keys });
+      const common = { ...rest, size: KEYS, callers: CALLERS, ask: derive };
+      const works: readonly Work[] = [
+        { ...common, name: `derive${suffix}` },
+        { ...common, name: `derive beside lists${suffix}`, beside: lists.begin },
+        { ...common, name: `derive beside 1 MiB${suffix}`, beside: values.begin },
+        { ...common, name: `list${suffix}`, callers: 1, ask: () => lists.ask() },
+        { ...common, name: `get of 1 MiB${suffix}`, callers: 1, ask: () => values.ask() },
+      ];
+      return { works, large: [lists, values] };
+    };
+    const ours = worksOf('', node.localUrl, { client: toNode, pid: node.pid! });
+    const floors = worksOf(', floor', floor.url, { client: toFloor, pid: floor.pid });
+    // Side by side: each of the node's next to the floor's.
+    const works = ours.works.flatMap((work, place) => [work, floors.works[place]!]);
+    await warmUp(works, WARM_UP_DERIVES);
+    for (const large of [...ours.large, ...floors.large]) for (let count = 0; count < WARM_UP_ANSWERS; count += 1) await large.ask();
+    const figures = await measure(works, turns);
+    const ownMs = ({ turnsMs }: Figures): readonly number[] => turnsMs.map(([fromMs, toMs]) => blocks.between(node.name, fromMs, toMs).ownMs);
+    const blockOf = (work: Work, place: number): string => (work.pid === node.pid ? median(ownMs(figures[place]!)).toFixed(1) : '-');
+    process.stdout.write(`\n${table([[...HEAD, 'longest block ms, median of turns'], ...works.map((work, place) => [...row(work, figures[place]!), blockOf(work, place)])])}\n`);
+    const p99 = (name: string): number => percentile(figures[works.findIndex((work) => work.name === name)]!.latenciesMs, 99);
+    for (const name of ['derive beside lists', 'derive beside 1 MiB']) {
+      const [rise, floorRise] = [p99(name) / p99('derive'), p99(`${name}, floor`) / p99('derive, floor')];
+      process.stdout.write(`${name}, ${CALLERS} callers: p99 ${rise.toFixed(2)} of alone, the floor's ${floorRise.toFixed(2)}\n`);
+      aimAt(`p99 of ${name} rises by at most ${P99_RISE_AIM} of what the floor's rises by`, rise <= P99_RISE_AIM * floorRise);
+    }
+    const listBlocks = ownMs(figures[works.findIndex(({ name }) => name === 'list')]!);
+    process.stdout.write(`longest block of the event loop while one caller lists ${KEYS} keys: ${median(listBlocks).toFixed(1)} ms, median of turns, aim ${BLOCK_AIM_MS}\n`);
+    aimAt(`a list of ${KEYS} keys keeps the event loop for at most ${BLOCK_AIM_MS} ms`, median(listBlocks) <= BLOCK_AIM_MS);
+  } finally {
+    await Promise.all([toNode.close(), toFloor.close()]);
+    await floor.close();
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * One caller that asks a node for a large answer, again and again, and reads it without opening it: what is measured beside it waits
+ * for the node, and not for this process.
+ */
+import process from 'node:process';
+import type { LocalKeys } from '../src/client/options.ts';
+import { appAuthMessage } from '../src/crypto/messages.ts';
+import { signEip191 } from '../src/crypto/signature.ts';
+import type { Wallet } from '../src/domain/ids.ts';
+
+export interface BigAnswersOptions {
+  /** Where it is asked. */
+  readonly url: string;
+  /** Who answers there. */
+  readonly wallet: Wallet;
+  readonly path: `/kms/${string}`;
+  readonly keys: LocalKeys;
+}
+
+export class BigAnswers {
+  /** Answers that came. */
+  count = 0;
+  /** Of the last one. */
+  bytes = 0;
+  readonly #options: BigAnswersOptions;
+  readonly #privateKey: Uint8Array;
+
+  constructor(options: BigAnswersOptions) {
+    this.#options = options;
+    this.#privateKey = Uint8Array.from(Buffer.from(options.keys.privateKey as string, 'hex'));
+  }
+
+  /** Asks until what is returned is called, which waits for the last answer. */
+  readonly begin = (): (() => Promise<void>) => {
+    let goesOn = true;
+    const asking = (async () => {
+      while (goesOn) await this.ask();
+    })();
+    asking.catch((error: unknown) => process.stderr.write(`a large answer failed: ${String(error)}\n`));
+    return async () => {
+      goesOn = false;
+      await asking;
+    };
+  };
+
+  async ask(): Promise<void> {
+    const { url, wallet, path } = this.#options;
+    // Its own rate limit, as other calls of a benchmark have.
+    const address = { 'x-forwarded-for': `11.0.${(this.count >> 8) & 255}.${this.count & 255}` };
+    const { nonce } = (await (await fetch(`${url}/nonce`, { headers: address })).json()) as { nonce: string };
+    const timestamp = String(Math.floor((performance.timeOrigin + performance.now()) / 1_000));
+    const signature = signEip191(this.#privateKey, appAuthMessage(nonce, wallet, timestamp));
+    const proof = { 'x-app-signature': signature, 'x-app-nonce': nonce, 'x-app-timestamp': timestamp };
+    const answer = await fetch(url + path, { headers: { ...address, ...proof } });
+    const body = await answer.arrayBuffer();
+    if (answer.status !== 200) throw new Error(`${path} was answered with ${answer.status}`);
+    this.count += 1;
+    this.bytes = body.byteLength;
+  }
+}
