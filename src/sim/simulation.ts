@@ -10,7 +10,7 @@
  */
 import { readConfig } from '../config/read-config.ts';
 import type { Config } from '../config/settings.ts';
-import type { TeePubkey, Wallet } from '../domain/ids.ts';
+import type { TeePubkey } from '../domain/ids.ts';
 import type { LogFacts } from '../domain/ports.ts';
 import { READINESS_CHANGED } from '../domain/readiness.ts';
 import { reasonLine } from '../domain/reasons.ts';
@@ -106,7 +106,7 @@ export class Simulation implements LifeListener, FaultScene {
     this.#settings = settings;
     this.config = this.#configOf('');
     const { timeline, chain, config } = this;
-    this.#events = onEvent === undefined ? null : new EventRecord({ config, nowMs: () => timeline.nowMs, nameOf: (wallet) => this.#nameOf(wallet), write: onEvent });
+    this.#events = onEvent === undefined ? null : new EventRecord({ config, nowMs: () => timeline.nowMs, nameOf: (wallet) => this.#instanceOf(wallet)?.name ?? null, write: onEvent });
     this.network = new SimNetwork({
       timeline,
       random: new SeededRandom(`${seed}/network`),
@@ -124,8 +124,8 @@ export class Simulation implements LifeListener, FaultScene {
       lives: () => this.lives(),
       isCalm: (life, forMs) => this.isCalm(life, forMs),
       hasLiars: () => this.#older.size > 0 || [...this.nodes.values()].some(({ everLied }) => everLied),
-      isHonestWallet: (wallet) => [...this.nodes.values()].find((node) => node.wallet === wallet)?.everLied === false,
-      isUnsigned: (wallet) => [...this.nodes.values()].find((node) => node.wallet === wallet)?.lies?.kind === 'liar: unsigned answer',
+      isHonestWallet: (wallet) => this.#instanceOf(wallet)?.everLied === false,
+      isUnsigned: (wallet) => this.#instanceOf(wallet)?.lies?.kind === 'liar: unsigned answer',
       resets: () => this.resets,
       registered: this.#registered,
       note: (text) => this.note(text),
@@ -381,8 +381,10 @@ export class Simulation implements LifeListener, FaultScene {
     return ended;
   }
 
-  #nameOf(wallet: Wallet): string | null {
-    return [...this.nodes.values()].find((node) => node.wallet === wallet)?.name ?? null;
+  /** Looked for after most events: no list is made for it. */
+  #instanceOf(wallet: string): SimNode | null {
+    for (const node of this.nodes.values()) if (node.wallet === wallet) return node;
+    return null;
   }
 
   /** As the registry shows it. */

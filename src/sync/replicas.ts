@@ -46,6 +46,10 @@ export class Replicas {
     return Math.max(this.#acknowledgedByForgotten, ...[...this.#replicas.values()].map(({ progress }) => progress.highestAcknowledged));
   }
 
+  all(): Iterable<Replica> {
+    return this.#replicas.values();
+  }
+
   views(): readonly ReplicationFigures[] {
     return [...this.#replicas.values()].map((replica) => replica.view());
   }

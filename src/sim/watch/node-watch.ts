@@ -212,19 +212,20 @@ export class NodeWatch {
   #checkAcknowledged(): void {
     const { report, checks, history, isHonestWallet } = this.#modules;
     const life = this.#life;
-    for (const view of life.node.inside.replicas.views()) {
-      const before = this.#acknowledged.get(view.wallet) ?? 0;
-      if (view.acknowledgedUpTo === before) continue;
-      this.#acknowledged.set(view.wallet, view.acknowledgedUpTo);
-      if (view.acknowledgedUpTo < before || !isHonestWallet(view.wallet) || Object.keys(view.refused).length > 0) continue;
+    for (const { wallet, progress } of life.node.inside.replicas.all()) {
+      const { acknowledgedUpTo } = progress;
+      const before = this.#acknowledged.get(wallet) ?? 0;
+      if (acknowledgedUpTo === before) continue;
+      this.#acknowledged.set(wallet, acknowledgedUpTo);
+      if (acknowledgedUpTo < before || !isHonestWallet(wallet) || Object.keys(progress.refused).length > 0) continue;
       if (life.node.inside.staleness.isStale()) continue;
       checks.note('an acknowledged sequence is at most what the peer has taken');
-      for (const write of history.ownBetween(life, before, view.acknowledgedUpTo)) {
+      for (const write of history.ownBetween(life, before, acknowledgedUpTo)) {
         if (write.superseded || history.isTouched(write.appId, write.key)) continue;
         // What is gone for its age, here or with what came after it, is not sent any more.
         const held = life.node.inside.store.recordOf(write.appId, write.key);
         if (held === null || !covers(held.version, write.record.version)) continue;
-        const taken = [...write.holders.keys()].some((holder) => holder.instance.wallet === view.wallet);
+        const taken = [...write.holders.keys()].some((holder) => holder.instance.wallet === wallet);
         if (!taken) report('an acknowledged sequence is at most what the peer has taken', `${life.name} takes ${write.key} for acknowledged by a peer that never had it`);
       }
     }
