@@ -236,6 +236,7 @@ const NINE: readonly Mutant[] = [
       },
     ],
     runs: { rates: { 'liar: wrong secret': { perHour: 8 }, crash: { perHour: 12 } } },
+    seed: '5',
   },
   {
     name: 'unconfirmed-handed-out',
@@ -329,6 +330,7 @@ const NINE: readonly Mutant[] = [
     what: 'Peers are pushed to one after another: a silent one holds up the rest.',
     replace: [{ file: 'sync/replicator.ts', find: `const MAX_LANES_AT_WORK = 32;`, put: `const MAX_LANES_AT_WORK = 1;` }],
     runs: { requests: 1, faults: 'none', rates: { 'liar: silence': { perHour: 12, forSeconds: [60, 180] } } },
+    seed: '5',
   },
   {
     name: 'sync-body-limit',
@@ -396,6 +398,7 @@ const NINE: readonly Mutant[] = [
       },
     ],
     runs: { rates: { 'liar: poisoned delta': { perHour: 6 } } },
+    seed: '5',
   },
   {
     name: 'trips-per-instance',
@@ -452,6 +455,7 @@ const NINE: readonly Mutant[] = [
       },
     ],
     runs: { rates: { 'liar: foreign envelope': { perHour: 6 } } },
+    seed: '9',
   },
   {
     name: 'bad-fields-become-0',
@@ -719,6 +723,7 @@ const OWN: readonly Mutant[] = [
     what: 'A write keeps the own clock key although a member forged a higher count of that key.',
     replace: [{ file: 'store/local-writes.ts', find: `if (!isForged(own)) return own;`, put: `if (own !== '') return own;` }],
     runs: { faults: 'none', nodes: 3, rates: { "liar: others' counts": { perHour: 60, forSeconds: [30, 60] } } },
+    seed: '5',
   },
   {
     name: 'clocks-uncut',
