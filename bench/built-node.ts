@@ -1,4 +1,4 @@
-/** The node command as the package and the image run it, for benchmarks of a checkout. */
+/** Builds the node command as the package and the image run it, for benchmarks in a checkout. */
 import { join } from 'node:path';
 import { bundleNode, NODE_PROGRAM } from '../scripts/bundle/bundle-node.ts';
 

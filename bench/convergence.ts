@@ -1,9 +1,10 @@
 /**
- * `npm run bench:convergence`: how soon the other nodes show a write, and what that costs between nodes (protocol.md §10, Who
- * sends what and Nudge). From an acknowledged put on node 1 to its key in the lists of nodes 2 and 3, over 500 writes, with
- * the nudge and with the interval alone, with the default rate limits; then requests and bytes between 3, 5 and 9 nodes.
+ * `npm run bench:convergence`: how soon the other nodes show a write, and what that costs between nodes (protocol.md §10, Who sends
+ * what and Nudge). It measures the time from an acknowledged put on node 1 until the lists of nodes 2 and 3 have the key, over 500
+ * writes, with the nudge and with the interval only, with the default rate limits. Then it counts requests and bytes between 3, 5 and 9
+ * nodes.
  *
- * `--writes N`; `--only nudge`, `--only interval` and `--only cost` leave the rest out.
+ * `--writes N` sets the number of writes. `--only nudge`, `--only interval` and `--only cost` run one part.
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';
@@ -19,12 +20,12 @@ import { CountingFront, sumOf, type Traffic } from './counting-front.ts';
 import { median, percentile, table } from './statistics.ts';
 
 const VALUE_BYTES = 100;
-/** Until a write is shown on both, with the nudge, one write at a time. */
+/** Aims for the time until both other nodes show a write, with the nudge, one write at a time. Milliseconds. */
 const MEDIAN_AIM_MS = 15;
 const P99_AIM_MS = 90;
 const LIMIT_MS = 90_000;
 const LOOK_EVERY_MS = 5;
-/** Between two lists of one node: what is measured is late by up to this and the duration of a list. Milliseconds. */
+/** Time between two lists of one node. A measured time can be too long by this and by the duration of a list. Milliseconds. */
 const LIST_EVERY_MS = 2;
 /** Without the nudge writes come evenly, so that they meet every phase of the interval. Milliseconds. */
 const WRITE_EVERY_MS = 37;
@@ -124,7 +125,7 @@ function costPerWrite(before: Traffic, after: Traffic, writes: number): Cost {
   };
 }
 
-/** With an interval that does not come: what is counted are pushes and nothing else. */
+/** The interval never comes, so that only pushes are counted. */
 async function measureCost(size: number): Promise<{ readonly single: Cost; readonly burst: Cost }> {
   const fronts = await Promise.all(Array.from({ length: size }, () => CountingFront.start()));
   const cluster = await startCluster({
@@ -140,7 +141,7 @@ async function measureCost(size: number): Promise<{ readonly single: Cost; reado
     const client = await createBenchApp(cluster, new Map(fronts.map(({ url }, index) => [url, cluster.nodes[index]!.localUrl])));
     const put = (key: string, node: ClusterNode): Promise<unknown> =>
       client.put({ key, value: randomBytes(VALUE_BYTES), acks: size - 1, ackTimeoutMs: 30_000 }, { node: node.wallet });
-    // Connections and nonces are there from now on.
+    // From now on, connections and nonces exist.
     for (const node of cluster.nodes) await put(`first on ${node.name}`, node);
     const start = sumOf(fronts);
     for (let index = 0; index < COUNTED_WRITES; index += 1) await put(`single-${index}`, cluster.nodes[index % size]!);
@@ -162,7 +163,7 @@ async function measureCost(size: number): Promise<{ readonly single: Cost; reado
 if (runs('nudge') || runs('interval')) {
   process.stdout.write(
     `${writes} writes of ${VALUE_BYTES} bytes, milliseconds until shown\n` +
-      'default rate limits; each call comes from a client address of its own (X-Forwarded-For of a trusted proxy)\n',
+      'default rate limits; each call has a different client address (X-Forwarded-For of a trusted proxy)\n',
   );
   const delays: (readonly string[])[] = [['', 'on the first: median', 'on both: median', 'p99', 'max']];
   if (runs('nudge')) {

@@ -1,4 +1,4 @@
-/** An HTTP front before a node, registered in its place: counts what the other nodes send there, and what they are answered. */
+/** An HTTP front that is registered in place of a node. It counts the requests of the other nodes and the answers to them. */
 import { createServer, request as httpRequest, Agent, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 
@@ -7,7 +7,7 @@ export interface Traffic {
   readonly syncRequests: number;
   /** Everything else, such as `GET /nonce`. */
   readonly otherRequests: number;
-  /** Of HTTP, headers too, both ways. */
+  /** Bytes of HTTP in both directions, with headers. */
   readonly bytes: number;
 }
 

@@ -1,4 +1,4 @@
-/** What `event-loop-probe.mjs` says in the processes of a cluster, and how those are started with it. */
+/** Reads the lines of `event-loop-probe.mjs` from the processes of a cluster, and starts processes with the probe. */
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { CapturedLine } from '../src/dev/captured-output.ts';
@@ -7,7 +7,7 @@ import type { Environment } from '../src/dev/cluster-node.ts';
 const PROBE = join(import.meta.dirname, 'event-loop-probe.mjs');
 const BYTES_PER_MIB = 1_048_576;
 
-/** Environment of a process that is to be measured. */
+/** Environment of a process with the probe. */
 export const MEASURED: Environment = { NODE_OPTIONS: `--import=${PROBE}` };
 
 const probeLine = z.object({ probe: z.literal('event-loop'), at_ms: z.number(), block_ms: z.number(), own_ms: z.number(), rss: z.number() });
@@ -24,7 +24,7 @@ export interface LoopFigures {
 export class EventLoopRecord {
   readonly #lines: (z.infer<typeof probeLine> & { readonly source: string })[] = [];
 
-  /** For `onLine` of a cluster. */
+  /** Takes the lines that a cluster passes to `onLine`. */
   take({ source, stream, text }: CapturedLine): void {
     if (stream !== 'stderr' || !text.startsWith('{"probe"')) return;
     const parsed = probeLine.safeParse(JSON.parse(text));

@@ -1,8 +1,8 @@
 /**
- * `npm run field`: nodes as in the field. Real processes in strict mode, behind TLS and an egress proxy, serve apps that write and
- * derive at a steady rate, while hostile callers hold bodies and flood, a hostile member forges and lies, the RPC has one bad backend
- * of two, and a node is killed every two minutes and starts again with new keys. Exit code 1: a write that was acknowledged is
- * lost, or an answer was wrong; 2: what was acknowledged could not be checked on any node; 130: interrupted, with what was known by then.
+ * `npm run field`: nodes under the conditions of the field. Real processes in strict mode, behind TLS and an egress proxy, serve apps that
+ * write and derive at a steady rate. Meanwhile hostile callers hold bodies and flood, a hostile member forges and lies, the RPC has one bad
+ * backend of two, and a node is killed every two minutes and starts again with new keys. Exit code 1: an acknowledged write is lost, or an
+ * answer was wrong. 2: an acknowledged write could be checked on no node. 130: interrupted; the report has the results so far.
  */
 import { createWriteStream } from 'node:fs';
 import { performance } from 'node:perf_hooks';
@@ -33,30 +33,30 @@ import { residentMiB } from './process-figures.ts';
 const BASE_BLOCK_SECONDS = 2;
 const MINUTE_MS = 60_000;
 const READY_TIMEOUT_MS = 300_000;
-/** How long a dead node is away. Milliseconds. */
+/** How long a killed node stays away. Milliseconds. */
 const AWAY_MS = 3_000;
 const ATTACK_EVERY_MS = 5_000;
 const ATTACKS: readonly Attack[] = ['clocks', 'tombstones', 'future'];
 const OWN_APP = 1_001;
 const PLATFORM_APP = 1_002;
 const HOSTILE_APP = 9_001;
-/** What the last look at all nodes takes at most. Milliseconds. */
+/** The longest time for the last look at all nodes. Milliseconds. */
 const LAST_LOOK_MS = 300_000;
-/** Reads under way at a node then. */
+/** Reads under way at a node during the last look. */
 const LAST_READERS = 12;
-/** Instances of an app that read then: a node counts each by itself. */
+/** Instances of an app that read during the last look. A node counts each separately. */
 const READERS_PER_APP = 4;
 const INTERRUPTED_CODE = 130;
 
 const options = new Command('field')
-  .description('Real nodes under steady calls, hostile callers and members, a bad RPC, and deaths.')
+  .description('Runs real nodes under steady calls, with hostile callers and members, a bad RPC, and killed nodes.')
   .option('--minutes <n>', 'how long', wholeNumber(1, 1_440), 45)
   .option('--nodes <n>', 'how many', wholeNumber(2, MAX_NODES), 5)
-  .option('--rate <n>', 'calls a second, of both apps together', wholeNumber(2, 1_000), 20)
-  .option('--kill-every <seconds>', 'between two deaths; 0: none', wholeNumber(0, 86_400), 120)
+  .option('--rate <n>', 'calls a second of both apps together', wholeNumber(2, 1_000), 20)
+  .option('--kill-every <seconds>', 'seconds between two kills; 0: none', wholeNumber(0, 86_400), 120)
   .option('--tick <seconds>', 'KMS_NODE_TICK_SECONDS', wholeNumber(1, 3_600), 10)
   .option('--calm', 'no hostile callers and no hostile member')
-  .option('--lines <file>', 'write what the processes say to this file')
+  .option('--lines <file>', 'write the output of the processes to this file')
   .parse()
   .opts<{ minutes: number; nodes: number; rate: number; killEvery: number; tick: number; calm?: boolean; lines?: string }>();
 
@@ -136,7 +136,7 @@ if (options.calm !== true) hostileCallers.start();
 
 let stopping = false;
 const over = Promise.withResolvers<undefined>();
-/** Every so often until the end. */
+/** Repeats the work at this interval until the end. */
 async function repeat(everyMs: number, work: (nth: number) => Promise<void>): Promise<void> {
   for (let nth = 0; ; nth += 1) {
     const wait = pause(everyMs);
@@ -188,7 +188,7 @@ async function kill(nth: number): Promise<void> {
 const memory = new Map<string, readonly (number | string)[]>();
 const residents = (): readonly (number | string)[] => cluster.nodes.map(({ running: isRunning, pid }) => (isRunning && pid !== undefined ? residentMiB(pid) : '-'));
 const sum = (of: (app: SteadyApp) => number): number => apps.reduce((total, app) => total + of(app), 0);
-/** Since the last report: at nearly 100 % the figures are this process's, which calls, floods and relays, more than the nodes'. */
+/** Processor share since the last report. Near 100 % the figures describe this process, which calls, floods and relays, and not the nodes. */
 let utilization = performance.eventLoopUtilization();
 function report(): void {
   const now = performance.eventLoopUtilization();
@@ -200,7 +200,7 @@ function report(): void {
 }
 
 let lastLook: LastLook | null = null;
-/** How long the calls have come. Milliseconds; null: as long as they were to. */
+/** How long the calls have run, in milliseconds; null when they ran for the whole time. */
 let cutShortMs: number | null = null;
 const beganMs = performance.now();
 function finalReport(): string {

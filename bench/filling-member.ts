@@ -1,6 +1,6 @@
 /**
- * A member in this process that fills a node's store by real deltas, since puts one by one would take minutes: it knows the
- * master secret of the benchmark, seals values under the app's data key, and talks by the production conversation.
+ * A member in this process that fills a node's store by real deltas, because single puts would take minutes. It knows the master secret of
+ * the benchmark, seals values under the app's data key, and uses the production conversation.
  */
 import { randomBytes } from 'node:crypto';
 import { ENVELOPE_INFO } from '../src/crypto/envelope.ts';
@@ -29,7 +29,7 @@ export interface FilledNode {
 export class FillingMember {
   readonly wallet: Wallet;
   readonly teePubkey: TeePubkey;
-  /** Nobody listens there. */
+  /** No process listens at this URL. */
   readonly url = 'http://127.0.0.1:9';
   readonly #vault: Vault;
   readonly #transport = new PeerTransport({ inEnclave: false, proxy: { noProxy: '' } }, { clock: systemClock });
@@ -71,7 +71,7 @@ export class FillingMember {
     });
   }
 
-  /** @throws PeerError; Error when the node does not take all */
+  /** @throws PeerError @throws Error when the node does not accept all records */
   async fill(node: FilledNode, records: readonly Sent[]): Promise<void> {
     const member = memberOf(node.wallet, node.teePubkey, node.url);
     let left = records;

@@ -1,4 +1,4 @@
-/** The bare program of `floor.ts` as a process beside a node, on that node's enclave and with its secret. */
+/** Starts the bare program of `floor.ts` as a process beside a node, with that node's enclave and secret. */
 import { z } from 'zod';
 import { CapturedOutput } from '../src/dev/captured-output.ts';
 import { ManagedProcess } from '../src/dev/managed-process.ts';
@@ -10,11 +10,11 @@ const announcement = z.object({ url: z.string() });
 
 export interface FloorOptions {
   readonly node: ClusterNode;
-  /** In hex. */
+  /** The secret in hex. */
   readonly secret: string;
-  /** The one caller that it knows. */
+  /** The only caller that it knows. */
   readonly caller: { readonly wallet: Wallet; readonly teePubkey: TeePubkey; readonly appId: number };
-  /** That it holds from the start. Default: none. */
+  /** Keys that it holds from the start. Default: none. */
   readonly keys?: { readonly count: number; readonly valueBytes: number };
 }
 

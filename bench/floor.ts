@@ -1,11 +1,11 @@
 /**
- * The least that a request costs in Node, to measure the node against (`npm run bench:requests`): the same exchanges with the
- * caller and with the enclave API, the same cryptography, and nothing else. `node:http` without Express, `undici` without its
- * conveniences; no rules, no limits, no cache but the one caller that is given, and a Map for a store. Nobody may run it as a node: it
- * holds its secret in the open.
+ * The floor: the minimum that a request costs in Node. `npm run bench:requests` compares the node with it. It has the same exchanges with
+ * the caller and with the enclave API, the same cryptography, and nothing else. It uses `node:http` without Express and `undici` without
+ * its conveniences. It has no rules, no limits, and no cache except the one given caller. Its store is a Map. Never run it as a node,
+ * because it does not protect its secret.
  *
- * Environment: FLOOR_ENCLAVE_URL, FLOOR_SECRET (hex), FLOOR_CALLER (wallet), FLOOR_CALLER_KEY (teePubkey), FLOOR_APP_ID, FLOOR_KEYS
- * (that it holds from the start) and FLOOR_VALUE_BYTES. It prints one JSON line when it listens, and ends with its standard input.
+ * Environment: FLOOR_ENCLAVE_URL, FLOOR_SECRET (hex), FLOOR_CALLER (wallet), FLOOR_CALLER_KEY (teePubkey), FLOOR_APP_ID, FLOOR_KEYS (the
+ * number of keys from the start) and FLOOR_VALUE_BYTES. It prints one JSON line when it listens, and ends when its standard input ends.
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';

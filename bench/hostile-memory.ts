@@ -1,6 +1,6 @@
 /**
- * `npm run bench:hostile-memory`: what callers that mean harm make a node hold (protocol.md §10, Bounds), as the memory of a real process
- * that is new for each of them: bodies of a member that do not end, bodies of an app, and snapshots asked for at once.
+ * `npm run bench:hostile-memory`: how much memory hostile callers make a node hold (protocol.md §10, Bounds). Each attack gets a new real
+ * process: endless bodies of a member, bodies of an app, and many snapshot requests at once.
  */
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
@@ -20,9 +20,9 @@ const MIB = 1024 * 1024;
 const SECRET = randomBytes(32);
 const READY_TIMEOUT_MS = 240_000;
 const LOOK_EVERY_MS = 20;
-/** How long what came is held. Milliseconds. */
+/** How long the attack holds its requests. Milliseconds. */
 const HOLD_MS = 3_000;
-/** Values of an app, as many as its quota takes. */
+/** Values that fill the quota of an app. */
 const [VALUES, VALUE_BYTES] = [10, 900 * 1024];
 
 interface Attackers {
@@ -38,7 +38,7 @@ interface Outcome {
   readonly answers: ReadonlyMap<string, number>;
 }
 
-/** A body that is as long as is allowed and lacks its last byte. */
+/** A body of the longest allowed length without its last byte. */
 async function hold(port: number, method: string, path: string, headers: Record<string, string>, bytes: number): Promise<{ readonly sent: number; readonly status: string }> {
   const socket = connect(port, '127.0.0.1');
   let status = 'none';

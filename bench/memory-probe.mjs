@@ -1,6 +1,6 @@
 /**
- * Loaded into a node process by `NODE_OPTIONS=--import`: the size of its heap, on standard error, once a second.
- * Read by `memory-soak.ts`.
+ * Prints the heap size of a node process on standard error once a second. `NODE_OPTIONS=--import` loads it, and `memory-soak.ts` reads the
+ * lines.
  */
 import process from 'node:process';
 

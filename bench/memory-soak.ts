@@ -1,6 +1,7 @@
 /**
- * A day of load in a real process, in less than a day: as many requests as one a second makes in 24 hours, on keys that come, change,
- * expire and go, with retentions that are as much shorter. What a node holds is the same in each minute, so its memory must be.
+ * A day of load in a real process, in less than a day. It sends as many requests as one per second in 24 hours. Keys are added, changed,
+ * expired and deleted, with retentions that are shorter by the same factor. A node holds the same amount in each minute, so its memory must
+ * not grow.
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -17,7 +18,7 @@ import { median, table } from './statistics.ts';
 const PROBE = join(import.meta.dirname, 'memory-probe.mjs');
 const probeLine = z.object({ probe: z.literal('memory'), heap: z.number(), rss: z.number() });
 
-/** One a second. */
+/** One request a second. */
 const REQUESTS_OF_A_DAY = 86_400;
 /** What a node of a cluster answers on two processors besides its neighbours, about. A shorter run has less than a day's load. */
 const MAX_REQUESTS_A_MINUTE = 6_000;
@@ -26,7 +27,7 @@ const CALLERS = 8;
 /** Not divisible by the number of kinds of requests: each key meets all of them. */
 const KEYS = 501;
 const VALUE_BYTES = 100;
-/** Below a minute, so that a minute's load leaves as much as it finds. Milliseconds. */
+/** Below a minute, so that each minute ends with as many records as it began. Milliseconds. */
 const TTL_MS = 20_000;
 const RETENTION_MS = 30_000;
 const READY_TIMEOUT_MS = 90_000;
@@ -34,13 +35,13 @@ const MS_PER_MINUTE = 60_000;
 const BYTES_PER_MIB = 1_048_576;
 /** The part of the run in which caches fill and code is compiled. */
 const WARM_UP = 1 / 3;
-/** What a whole run may grow by after it has warmed up. MiB. */
+/** The largest allowed growth of a whole run after the warm-up. MiB. */
 const GROWTH_AIM_MIB = 6;
 
 interface Sample {
   readonly minute: number;
   readonly rss: number;
-  /** The least in that time: what was left after a collection. */
+  /** The minimum in that time, which is the memory after a collection. */
   readonly heap: number;
 }
 
@@ -88,7 +89,7 @@ export async function soak(minutes: number, program: string | undefined): Promis
       for (let minute = every; minute <= minutes; minute += every) {
         lines.length = 0;
         await pause(every * MS_PER_MINUTE).passed;
-        if (lines.length === 0) throw new Error('the node says nothing of its memory');
+        if (lines.length === 0) throw new Error('the node reports no memory figures');
         const sample = { minute, rss: median(lines.map(({ rss }) => rss)) / BYTES_PER_MIB, heap: Math.min(...lines.map(({ heap }) => heap)) / BYTES_PER_MIB };
         samples.push(sample);
         process.stdout.write(`${minute.toFixed(1).padStart(6)}  ${sample.rss.toFixed(1).padStart(7)}  ${sample.heap.toFixed(1).padStart(8)}  ${String(asked).padStart(8)}\n`);

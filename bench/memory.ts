@@ -1,9 +1,10 @@
 /**
- * `npm run bench:memory`: the resident memory of a node, as the package and the image run it: idle, under load, with many keys, and
- * while it takes many keys over at once; then half an hour of the load of a day (`memory-soak.ts`), in which nothing may grow.
+ * `npm run bench:memory`: the resident memory of a node, as the package and the image run it. It measures the node idle, under load, with
+ * many keys, and while it takes over many keys at once. Then it runs the load of a day in half an hour (`memory-soak.ts`), and the memory
+ * must not grow.
  *
- * `--minutes N` of the load of a day, 0 for none; `--sources` runs the nodes from the sources; `--quick` is small enough for every
- * build and has no aims but those of memory at rest.
+ * `--minutes N` sets the length of the load of a day, 0 for none. `--sources` runs the nodes from the sources. `--quick` is small enough
+ * for every build and has only the aims for memory at rest.
  */
 import { randomBytes } from 'node:crypto';
 import process from 'node:process';
@@ -28,11 +29,11 @@ const VALUE_BYTES = 100;
 const CALLERS = 16;
 const KEYS = options.quick ? 5_000 : 50_000;
 const LOAD_MS = options.quick ? 10_000 : 60_000;
-/** Ticks and comparisons have come several times by then. Milliseconds. */
+/** Several ticks and comparisons have happened by then. Milliseconds. */
 const IDLE_MS = options.quick ? 5_000 : 20_000;
 const READY_TIMEOUT_MS = 120_000;
 const SAMPLE_EVERY_MS = 1_000;
-/** What the modules of a checkout may take more than the bundle. MiB. */
+/** Additional memory that the modules of a checkout may take. MiB. */
 const SOURCES_MIB = options.sources ? 40 : 0;
 
 const UNLIMITED = { RATE_LIMIT_PER_MINUTE: '0', NONCE_RATE_LIMIT_PER_MINUTE: '0' };
@@ -52,7 +53,7 @@ async function isReadyWith(node: ClusterNode, keys: number): Promise<void> {
   });
 }
 
-/** The most in samples of a second, while something goes on. */
+/** The maximum of one sample a second while the work runs. */
 async function mostDuring(node: ClusterNode, work: Promise<unknown>): Promise<number> {
   let done = false;
   const ended = work.finally(() => {

@@ -1,7 +1,7 @@
 /**
- * `npm run bench:page`: what a reader of the visualiser's page waits for, with the node's own machine: the bundle, the layout in a
- * worker, and from asking for the page to the first drawing, for a first reader and a later one. Then how long a page takes for
- * each of many events.
+ * `npm run bench:page`: how long a reader of the visualiser's page waits, with the machine of a node. It measures the bundle, the layout in
+ * a worker, and the time from the request for the page to the first drawing, for a first and a later reader. Then it measures the time of a
+ * page for each of many events.
  */
 import type { Page } from 'playwright-core';
 import { chartOf } from '../src/chart/chart-of.ts';
@@ -53,7 +53,7 @@ const browser = await launchBrowser();
 const closers: (() => Promise<unknown>)[] = [() => browser.close()];
 try {
   const page = await browser.newPage({ viewport: WIDE });
-  // Of the browser, not of the page.
+  // The browser causes this, not the page.
   await page.goto('about:blank');
 
   const server = await serve(newLog('bench', systemClock.nowMs()));

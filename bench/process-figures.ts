@@ -1,24 +1,24 @@
-/** What the system says of a process. Linux only. */
+/** Figures of a process from the system. Linux only. */
 import { readFileSync } from 'node:fs';
 
-/** Of a tick of `utime` and `stime` (proc(5), sysconf(_SC_CLK_TCK)). Milliseconds. */
+/** Length of a tick of `utime` and `stime` (proc(5), sysconf(_SC_CLK_TCK)). Milliseconds. */
 const CLOCK_TICK_MS = 10;
 const KIB_PER_MIB = 1_024;
 
-/** Processor time that a process has used in all its threads, by itself and for it. Milliseconds. */
+/** Processor time that a process has used in all its threads, in user and system mode. Milliseconds. */
 export function cpuMs(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The second field is a name in brackets that may hold anything.
+  // The second field is a name in brackets that may contain any character.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * CLOCK_TICK_MS;
 }
 
-/** MiB. */
+/** Resident memory now. MiB. */
 export function residentMiB(pid: number): number {
   return statusMiB(pid, 'VmRSS');
 }
 
-/** The most that it ever was. MiB. */
+/** Maximum of the resident memory since the start. MiB. */
 export function peakResidentMiB(pid: number): number {
   return statusMiB(pid, 'VmHWM');
 }

@@ -1,13 +1,11 @@
 /**
- * `npm run bench:requests`: what apps' requests cost one node, with everything that belongs to them: a nonce, the caller's
- * signature, the registry, both envelopes, and the caller's own work in this process. Derives are measured against the least that
- * they cost in Node (`floor.ts`), by the same callers on the same enclave; keys of three namespaces take turns. All works take
- * turns, so that what else the machine does falls on all alike; the processor time of the process that answers says what is left
- * when it does much.
+ * `npm run bench:requests`: the cost of apps' requests on one node, with all their parts: a nonce, the caller's signature, the registry,
+ * both envelopes, and the caller's work in this process. It compares derives with the minimum that they cost in Node (`floor.ts`), with the
+ * same callers and the same enclave. Keys of three namespaces alternate. All works take turns, so that other load of the machine affects
+ * them equally. Under much other load, compare the processor time of the process that answers.
  *
- * `--turns N` and `--seconds S` for each work in each turn; `--only derive`, `--only data` and `--only beside` leave the
- * rest out. With `--metrics` a second node,
- * whose metrics are scraped each second, takes turns with the one that has none.
+ * `--turns N` and `--seconds S` set the turns and their length. `--only derive`, `--only data` and `--only beside` run one part. With
+ * `--metrics` a second node, whose metrics are scraped each second, takes turns with the node without metrics.
  */
 import process from 'node:process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -29,19 +27,19 @@ const VALUE_BYTES = 100;
 const CALLERS = [16, 1];
 const DATA_CALLERS = 16;
 const LIMIT_MS = 90_000;
-/** How much faster callers are with the nonces that come with answers, at least. */
+/** Callers must be faster by at least this factor with nonces that come with answers. */
 const NEXT_NONCES_AIM = 1.25;
-/** What metrics may cost a derive, as a share of the floor. */
+/** The largest allowed cost of metrics for a derive, as a share of the floor. */
 const METRICS_AIM = 0.05;
 const SCRAPE_EVERY_MS = 1_000;
-/** Of the node over the floor, by callers: CPU and p50 at most, requests a second at least. */
+/** Ratios of the node to the floor, by number of callers: CPU and p50 at most, requests a second at least. */
 const FLOOR_AIMS: Readonly<Record<number, { readonly cpu: number; readonly perSecond?: number; readonly p50?: number }>> = {
   16: { cpu: 1.25, perSecond: 0.95 },
   1: { cpu: 1.3, p50: 1.15 },
 };
-/** CPU of a get or put at any size over that at the smallest, at most. */
+/** The largest allowed ratio of the CPU of a get or put at any size to that at the smallest. */
 const SIZE_AIM = 1.1;
-/** Sizes that there is a floor for. */
+/** Sizes that have a floor. */
 const FLOOR_SIZES = [100, 50_000];
 /** CPU of a list of the largest size in derives of the floor, at most: half of 32 ms, where such a derive takes 0.59 ms. */
 const LIST_AIM_DERIVES = 27;
@@ -54,7 +52,7 @@ const turns = Number(options.turns);
 const runs = (part: 'derive' | 'data' | 'beside'): boolean => options.only === undefined || options.only === part;
 const withTurns: Turns = { turns, turnMs: 1_000 * Number(options.seconds) };
 
-/** @param metered a node whose metrics are scraped meanwhile */
+/** @param metered a node whose metrics are scraped during the run */
 async function againstFloor(cluster: Cluster, node: ClusterNode, metered: ClusterNode | undefined, secretHex: string): Promise<void> {
   const keys = drawKeys();
   const toNode = connectBenchApp(cluster, keys);
@@ -170,7 +168,7 @@ async function bySize(cluster: Cluster, node: ClusterNode, filler: FillingMember
   }
 }
 
-/** @returns ends it, and says how often it was done and how long that took */
+/** @returns a function that ends it and returns how often it ran and how long that took */
 function scrapeEachSecond(node: ClusterNode, token: string): () => string {
   const tookMs: number[] = [];
   const timer = setInterval(() => {
@@ -196,7 +194,7 @@ async function deriveAndData(): Promise<void> {
     nodes: options.metrics ? 2 : 1,
     plans: [{}, { environment: { METRICS_TOKEN_SHA256: createHash('sha256').update(metricsToken).digest('hex') } }],
     environment: { ...TRUSTING, MASTER_SECRET_HEX: secret },
-    // Its writes bring it pushes that nobody takes, as to a peer that is away.
+    // Its writes cause pushes that no node receives, as to an absent peer.
     prepare: async ({ chain }) => chain.register({ wallet: filler.wallet, teePubkey: filler.teePubkey, url: filler.url }),
   });
   try {

@@ -1,4 +1,4 @@
-/** An RPC that answers later than Anvil does: every request waits before it is passed on, as over a network. */
+/** An RPC that is slower than Anvil: every request waits before it is passed on, as over a network. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -1,8 +1,8 @@
 /**
- * `npm run bench:snapshot`: what it costs a cluster that a node joins with 50,000 records to fetch (protocol.md §10, First
- * snapshot and Pages): time to ready, the longest block of the event loop of the node that serves and of the one that merges,
- * and the memory of both. Then once more from a node of an older kind, which gives all it has in one answer: 8,000 records,
- * about as many as the enclave API lets through at once.
+ * `npm run bench:snapshot`: the cost for a cluster when a node joins and fetches 50,000 records (protocol.md §10, First snapshot and
+ * Pages). It measures the time to ready, the longest block of the event loop on the node that serves and on the node that merges, and the
+ * memory of both. Then it repeats this with an older node that gives its whole store in one answer: 8,000 records, about the maximum that
+ * the enclave API lets through at once.
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';
@@ -24,7 +24,7 @@ const APP_ID = 1_001;
 const AIM_MS = 50;
 const LIMIT_MS = 120_000;
 const LOOK_EVERY_MS = 10;
-/** Probe lines of the end of a phase are still to come. Milliseconds. */
+/** Time for the last probe lines of a phase to arrive. Milliseconds. */
 const LINES_LATER_MS = 200;
 
 const secret = randomBytes(32).toString('hex');
@@ -51,7 +51,7 @@ async function isReadyWith(node: ClusterNode, keys: number): Promise<void> {
   });
 }
 
-/** From the moment at which it answers HTTP: what comes before is Node loading code. */
+/** Counted from the first HTTP answer. Before that, Node loads code. */
 async function join(node: ClusterNode, keys: number): Promise<{ fromMs: number; toMs: number }> {
   await node.start(MEASURED);
   const fromMs = Date.now();

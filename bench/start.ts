@@ -1,8 +1,8 @@
 /**
- * `npm run bench:start`: the time from the start of a process to the first node_tick, which is when the chain is asked for the first
- * time: from the sources of a checkout, from the modules of the package, and from its bundle. They take turns.
+ * `npm run bench:start`: the time from the start of a process to the first node_tick, which is its first request to the chain. The sources
+ * of a checkout, the modules of the package and its bundle take turns.
  *
- * `--turns N`.
+ * `--turns N` sets the number of turns.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createServer } from 'node:http';
@@ -20,7 +20,7 @@ const PROGRAMS = [
   ['modules', 'dist/cli/nova-kms.js'],
   ['bundle', 'dist/bundle/node-program.js'],
 ] as const;
-/** Of the bundle, of the time that the modules take. */
+/** The largest allowed time of the bundle, as a share of the time of the modules. */
 const AIM = 0.5;
 
 const { values: options } = parseArgs({ options: { turns: { type: 'string', default: '9' } } });
@@ -60,7 +60,7 @@ const figures = PROGRAMS.map((): number[] => []);
 for (let turn = 0; turn <= Number(options.turns); turn += 1) {
   for (const [place, [, program]] of PROGRAMS.entries()) {
     const ms = await startOnce(program);
-    // The first turn fills the system's cache of files.
+    // The first turn fills the file cache of the system.
     if (turn > 0) figures[place]!.push(ms);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run bench:store-memory [RECORDS]`: whether what a store counts for `MAX_STORE_BYTES` is at least what the heap grows by
- * (protocol.md §10, Bounds), for records of many shapes. The constants of src/store/memory-cost.ts are measured with this.
+ * `npm run bench:store-memory [RECORDS]`: checks that the heap grows by at most the bytes that the store counts against `MAX_STORE_BYTES`
+ * (protocol.md §10, Bounds), for records of many shapes. It measures the constants of src/store/memory-cost.ts.
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';
@@ -9,13 +9,13 @@ import { systemRandom } from '../src/system/system.ts';
 import { aimAt } from './aims.ts';
 import { table } from './statistics.ts';
 
-/** A little above a power of two: maps have just doubled, and are half empty. */
+/** Slightly above a power of two, where maps have just doubled and are half empty. */
 const USUAL_RECORDS = 33_000;
 const RECORDS = Number(process.argv[2] ?? USUAL_RECORDS);
 const NOW_MS = 1_790_000_000_000;
-/** Lifetimes this far apart lie in slots of their own. Milliseconds. */
+/** Lifetimes this far apart fall into different slots. Milliseconds. */
 const APART_MS = 300;
-/** What the code itself takes as it is compiled on the way, whatever is held. Bytes. */
+/** Memory of the code that is compiled during the run, independent of the records. Bytes. */
 const CODE_BYTES = 64 * 1024;
 const HUGE = 2 ** 40;
 
@@ -24,11 +24,11 @@ type Add = (store: RecordStore, index: number) => void;
 interface Shape {
   readonly name: string;
   readonly add: Add;
-  /** Large records: so many of the records are enough. */
+  /** Share of the records that is enough, for large records. */
   readonly share?: number;
-  /** What a record may take, at most, in a run of the usual size. Bytes. */
+  /** The largest allowed memory of a record in a run of the usual size. Bytes. */
   readonly most?: number;
-  /** What else the node does with a full store. */
+  /** Further work of the node with a full store. */
   readonly then?: (store: RecordStore) => void;
 }
 
@@ -66,7 +66,7 @@ interface Fields {
   readonly ttlMs?: number;
 }
 
-/** As it comes from a peer: read from JSON, so that it shares nothing with what came before. */
+/** A record as it comes from a peer. It is read from JSON, so that it shares no memory with earlier records. */
 function merge(store: RecordStore, { app = '7', key, valueBytes, version = { [PEER]: NOW_MS }, atMs = NOW_MS, ttlMs = 0 }: Fields): void {
   const value = valueBytes === undefined ? null : hex(valueBytes);
   const text = JSON.stringify({ key, value, version, updated_at_ms: atMs, tombstone: value === null, ttl_ms: ttlMs });
@@ -79,7 +79,7 @@ const put = (store: RecordStore, key: string, valueBytes: number, ttlMs = 0): vo
 const SHAPES: readonly Shape[] = [
   { name: 'own writes of 100 bytes', most: 600, add: (store, index) => put(store, `key/${index}`, 128) },
   {
-    // Half of the log is superseded then: one more, and it would be swept out.
+    // Half of the log is superseded then. One more entry would cause a sweep.
     name: 'own writes, each key twice',
     add: (store, index) => {
       for (let round = 0; round < 2; round += 1) put(store, `key/${index}`, 128);
@@ -116,7 +116,7 @@ const SHAPES: readonly Shape[] = [
   { name: 'values of 1 MB', share: 0.002, add: (store, index) => put(store, `key/${index}`, 1_000_000) },
 ];
 
-/** Lists and digests of all apps, which are kept for the next time. */
+/** Computes lists and digests of all apps, which the store keeps for the next time. */
 function look(store: RecordStore): void {
   store.rootDigest();
   for (const app of store.appIds()) store.list(app, {}, NOW_MS);
@@ -129,7 +129,7 @@ function heapBytes(): number {
   return heapUsed + external;
 }
 
-/** A function of its own: what it held is free once it has returned. */
+/** A separate function, so that its memory is free once it has returned. */
 function measure({ add, share = 1, then }: Shape): { readonly records: number; readonly heap: number; readonly counted: number } {
   const records = Math.ceil(RECORDS * share);
   const before = heapBytes();
@@ -142,7 +142,7 @@ function measure({ add, share = 1, then }: Shape): { readonly records: number; r
 
 const rows: (string | number)[][] = [['shape', 'records', 'heap a record', 'counted a record', 'counted / heap']];
 for (const shape of SHAPES) {
-  // The first use of the code allocates memory of its own, which must not be counted for a record.
+  // The first use of the code allocates memory that must not count for a record.
   measure({ ...shape, share: 0 });
   const { records, heap, counted } = measure(shape);
   aimAt(`${shape.name}: counted at least what the heap grows by`, counted >= heap - CODE_BYTES / records);

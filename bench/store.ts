@@ -1,7 +1,7 @@
 /**
- * `npm run bench:store`: whether the cost of an operation depends on how much is held (protocol.md §9.8). One namespace with
- * 100 to 100,000 keys: records looked at per operation, counted, and the time of a whole operation with its encryption.
- * The sizes take turns in one run, so that what else the machine does falls on all of them alike.
+ * `npm run bench:store`: whether the cost of an operation depends on the size of the store (protocol.md §9.8). One namespace has 100 to
+ * 100,000 keys. The benchmark counts the records that an operation reads, and times a whole operation with its encryption. The sizes take
+ * turns in one run, so that other load of the machine affects them equally.
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';
@@ -15,12 +15,12 @@ import { median, table } from './statistics.ts';
 
 const SIZES = [100, 1_000, 10_000, 100_000];
 const VALUE_BYTES = 256;
-/** Turns of each size. */
+/** Number of turns for each size. */
 const ROUNDS = 301;
 const WARM_UP_ROUNDS = 100;
-/** Operations timed together. */
+/** Operations that are timed together. */
 const BATCH = 10;
-/** The time at the largest size over that at the smallest must stay below this. */
+/** The ratio of the time at the largest size to that at the smallest must stay below this. */
 const MAX_RATIO = 1.5;
 
 const APP = 7 as AppId;
@@ -74,7 +74,7 @@ function put({ store, nowMs }: Filled, key: string, ttlMs = LONG_MS): void {
   store.put(APP_ID, key, vault.sealValue(APP, plaintext), ttlMs, nowMs);
 }
 
-/** Each leaves the store with the keys that it had. */
+/** Each operation leaves the store with the same keys. */
 const OPERATIONS: readonly { readonly name: string; readonly run: (filled: Filled) => void }[] = [
   {
     name: 'put',
@@ -132,7 +132,7 @@ for (const { name, run } of OPERATIONS) {
   const microseconds = new Map<Filled, number[]>(stores.map((filled) => [filled, []]));
   const visited = new Map<Filled, number>();
   for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round += 1) {
-    // Whoever comes first in one round comes last in the next.
+    // The first size of one round is the last of the next.
     for (const filled of round % 2 === 0 ? stores : [...stores].reverse()) {
       filled.nowMs += 1;
       const visitsBefore = filled.store.visits;

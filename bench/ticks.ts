@@ -1,7 +1,7 @@
 /**
- * `npm run bench:ticks`: what a node_tick costs (protocol.md §9.11, §9.12). One real node on a real chain with 1, 10 and 100
- * registered instances behind an RPC of 50 ms: sequential round trips of one view, duration of whole ticks, and how many
- * blocks pass from the claim's block to ready.
+ * `npm run bench:ticks`: the cost of a node_tick (protocol.md §9.11, §9.12). One real node runs on a real chain with 1, 10 and 100
+ * registered instances behind an RPC of 50 ms. The benchmark measures sequential round trips of one view, the duration of whole ticks, and
+ * the blocks from the claim's block to ready.
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';
@@ -47,7 +47,7 @@ async function tickDurations(node: ClusterNode, wanted: number): Promise<number[
     const tick = lastTick(await node.status());
     if (tick !== null && tick.started_at_ms !== seen) {
       seen = tick.started_at_ms;
-      // The first one may have begun before.
+      // The first tick may have begun before this call.
       if (skipped) durations.push(tick.duration_ms);
       skipped = true;
     }
@@ -65,7 +65,7 @@ function lastTick(status: Awaited<ReturnType<ClusterNode['status']>>): TickFacts
   return (status.readiness as { last_tick?: TickFacts | null } | undefined)?.last_tick ?? null;
 }
 
-/** Round trips that waited for the one before, of one view of the chain. */
+/** The sequential round trips of one view of the chain. */
 async function roundTrips(cluster: Cluster, url: string): Promise<{ trips: number; members: number }> {
   let trips = 0;
   const rpc = new Rpc({ url }, { clock: systemClock, fetch, onRoundTrip: () => (trips += 1) });

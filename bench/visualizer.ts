@@ -1,7 +1,6 @@
 /**
- * `npm run bench:visualizer`: what watching costs. A node's CPU time per derive while somebody reads its events and while nobody
- * does, in pairs one after the other; then its memory while a reader that never reads hangs on it and events come by the
- * thousand.
+ * `npm run bench:visualizer`: the cost of watching. It measures a node's CPU time per derive with and without a reader of its events, in
+ * consecutive pairs. Then it measures its memory with a connected reader that never reads, while thousands of events come.
  */
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
@@ -15,11 +14,11 @@ import { cpuMs, residentMiB } from './process-figures.ts';
 import { median, table } from './statistics.ts';
 
 const PAIRS = 9;
-/** Of one stretch. A pair is made of stretches in this order, so that what drifts meets both alike. */
+/** Length of one stretch. A pair consists of stretches in this order, so that a drift affects both equally. */
 const DERIVES = 600;
 const ORDER = [false, true, true, false, true, false, false, true];
 const WARM_UP = 5_000;
-/** After a change of readers, before what is measured. */
+/** Pause after a change of readers, before the measurement. */
 const SETTLE = 50;
 const CALLERS = 4;
 const AIM = 1.03;
@@ -38,7 +37,7 @@ async function derive(client: KmsClient, node: ClusterNode, count: number): Prom
   await Promise.all(Array.from({ length: CALLERS }, caller));
 }
 
-/** A reader that goes on where it was, as a browser does. */
+/** A reader that continues at its last position, as a browser does. */
 class Reader {
   bytes = 0;
   readonly #url: string;
@@ -68,7 +67,7 @@ class Reader {
         this.#lastId = [...Buffer.from(chunk).toString('utf8').matchAll(/^id: (.*)$/gm)].at(-1)?.[1] ?? this.#lastId;
       }
     } catch {
-      // It was told to end.
+      // The reader was stopped.
     }
   }
 }

@@ -1,4 +1,4 @@
-/** What is measured in turns: a request, who asks and who answers, and the figures of all its turns. */
+/** A work is measured in turns: a request, its caller, the process that answers, and the figures of all its turns. */
 import type { KmsClient } from '../src/client/kms-client.ts';
 import { benchKey } from './bench-key.ts';
 import { cpuMs } from './process-figures.ts';
@@ -8,14 +8,14 @@ export type Ask = (client: KmsClient, key: string) => Promise<unknown>;
 
 export interface Work {
   readonly name: string;
-  /** Keys in its namespace; null: it has to do with none. */
+  /** Keys in its namespace; null when it uses no keys. */
   readonly size: number | null;
   readonly client: KmsClient;
   readonly callers: number;
   readonly ask: Ask;
-  /** Who answers. */
+  /** The process that answers. */
   readonly pid: number;
-  /** Goes on while the turn lasts; ends with what it returns. */
+  /** Runs during the turn and ends with its result. */
   readonly beside?: (() => () => Promise<void>) | undefined;
 }
 
@@ -23,7 +23,7 @@ export class Figures {
   readonly latenciesMs: number[] = [];
   readonly perSecond: number[] = [];
   readonly cpuMs: number[] = [];
-  /** When each turn began and ended. Unix milliseconds. */
+  /** Begin and end of each turn. Unix milliseconds. */
   readonly turnsMs: (readonly [from: number, to: number])[] = [];
 }
 
@@ -32,7 +32,7 @@ export interface Turns {
   readonly turnMs: number;
 }
 
-/** Requests of a process that do not count: until then its code is being compiled, which costs as much again. */
+/** The first requests of a process do not count: its code is compiled during them, which doubles the cost. */
 const WARM_UP_REQUESTS = 4_000;
 const WARM_UP_CALLERS = 16;
 
@@ -73,7 +73,7 @@ async function takeTurn({ size, client, callers, ask, pid, beside }: Work, figur
   await end?.();
 }
 
-/** The first work of each process goes on until its code is compiled. */
+/** The first work of each process runs until its code is compiled. */
 export async function warmUp(works: readonly Work[], requests = WARM_UP_REQUESTS): Promise<void> {
   const processes = new Map(works.toReversed().map((work) => [work.pid, work]));
   for (const { client, ask } of processes.values()) {
@@ -88,7 +88,7 @@ export async function warmUp(works: readonly Work[], requests = WARM_UP_REQUESTS
   }
 }
 
-/** Of turns side by side, the median of what `one` takes over what `other` takes: what the machine did to one it did to the other. */
+/** Median ratio of `one` to `other` over adjacent turns. Other load of the machine affects adjacent turns equally. */
 export function medianRatio(one: readonly number[], other: readonly number[]): number {
   return median(one.map((figure, turn) => figure / other[turn]!));
 }

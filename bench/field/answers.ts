@@ -1,8 +1,8 @@
-/** What nodes answered to honest callers, by how far each of them was then: a 503 of a node that boots is as it should be. */
+/** The answers of nodes to honest callers, by the phase of the node at that time. A 503 of a booting node is correct. */
 
 export type Phase = 'down' | 'booting' | 'ready';
 
-/** How far each node is, by its registered URL, as the run knows it. */
+/** The phase of each node, by its registered URL, as the run knows it. */
 export class Phases {
   readonly #phases = new Map<string, Phase>();
 
@@ -17,11 +17,11 @@ export class Phases {
 
 export interface Failure {
   readonly node: string;
-  /** The less far one of when the request began and when it ended. */
+  /** The earlier of the phases at the begin and at the end of the request. */
   readonly phase: Phase;
-  /** Undefined: there was no answer. */
+  /** Undefined when there was no answer. */
   readonly status: number | undefined;
-  /** Status and message, or how there was no answer. */
+  /** Status and message, or why there was no answer. */
   readonly what: string;
 }
 
@@ -38,7 +38,7 @@ export class Answers {
     this.#nameOf = modules.nameOf;
   }
 
-  /** Before a request. @returns to be called with the status and body of its answer; undefined: there was none, and `text` says how */
+  /** Call it before a request. @returns a function that takes the status and body of the answer; status undefined: no answer, and `text` says why */
   begin(url: string): (status: number | undefined, text: string) => void {
     const before = this.#phases.of(url);
     return (status, text) => {
@@ -49,7 +49,7 @@ export class Answers {
     };
   }
 
-  /** Of nodes in this phase, the most frequent first. */
+  /** Failures of nodes in this phase, the most frequent first. */
   failures(phase: Phase): readonly (Failure & { readonly count: number })[] {
     return [...this.#counts.values()].filter((each) => each.phase === phase).sort((a, b) => b.count - a.count);
   }
@@ -58,7 +58,7 @@ export class Answers {
     return this.failures(phase).reduce((sum, { count }) => sum + count, 0);
   }
 
-  /** Of all nodes, by status, or by there being no answer; the most frequent first. */
+  /** Failures of all nodes by status, or by the lack of an answer; the most frequent first. */
   byStatus(): readonly (readonly [string, number])[] {
     const counts = new Map<string, number>();
     for (const { status, count } of this.#counts.values()) {
@@ -68,7 +68,7 @@ export class Answers {
     return [...counts].sort(([, a], [, b]) => b - a);
   }
 
-  /** Answers 5xx of nodes in this phase. */
+  /** Number of 5xx answers of nodes in this phase. */
   serverErrors(phase: Phase): number {
     return this.failures(phase).reduce((sum, { status = 0, count }) => sum + (status >= 500 ? count : 0), 0);
   }
@@ -81,7 +81,7 @@ export class Answers {
   }
 }
 
-/** The message of an error, without figures, so that the same reason is counted as one. */
+/** The message of an error without figures, so that equal reasons count together. */
 function messageOf(text: string): string {
   const message = /"message":"((?:[^"\\]|\\.)*)"/.exec(text)?.[1] ?? text;
   return message.slice(0, 160).replaceAll(/\d+/g, 'N');

@@ -1,6 +1,6 @@
 /**
- * Reads an app's keys at one node, as instances of that app, past the proxy and TLS: each read is one try. A node counts a wallet's requests
- * (protocol.md §8), so several instances take turns.
+ * Reads an app's keys at one node, as instances of that app, without the proxy and TLS. Each read is one try. A node limits the requests of
+ * a wallet (protocol.md §8), so several instances take turns.
  */
 import { KmsClientError } from '../../src/client/errors.ts';
 import { createKmsClient, type KmsClient } from '../../src/client/kms-client.ts';
@@ -13,15 +13,15 @@ import { systemClock } from '../../src/system/system.ts';
 import { memberOf } from '../../test/support/members.ts';
 import { NotAnswered } from './last-look.ts';
 
-/** Longest wait that is looked at. Milliseconds. */
+/** Longest Retry-After that counts. Milliseconds. */
 const MAX_RETRY_AFTER_MS = 30_000;
 const TIMEOUT_MS = 10_000;
-/** A node that began again has other keys. Milliseconds. */
+/** How long a node's keys are kept: a restarted node has other keys. Milliseconds. */
 const NODES_TTL_MS = 1_000;
 
 export class AppReaders {
   readonly #clients: readonly KmsClient[];
-  /** What nodes asked to wait last, by origin. Milliseconds. */
+  /** The last wait that each node asked for, by origin. Milliseconds. */
   readonly #retryAfterMs = new Map<string, number>();
   #turn = 0;
 
@@ -31,7 +31,7 @@ export class AppReaders {
     this.#clients = identities.map((identity) => createKmsClient({ registry: '', chain: { source: { readMembership } }, identity, ...limits }, { transport: this.#noting() }));
   }
 
-  /** @returns null: there is nothing @throws NotAnswered */
+  /** @returns null when the key is absent @throws NotAnswered */
   async get(node: ClusterNode, key: string): Promise<string | null> {
     const { localUrl } = node;
     this.#turn += 1;

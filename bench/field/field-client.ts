@@ -1,4 +1,4 @@
-/** Two kinds of app: one with our client, one with the imitation of the platform's own. Both tell how every try with a node ended. */
+/** Two kinds of app: one with our client, one with an imitation of the platform's client. Both report how each try with a node ended. */
 import { randomBytes } from 'node:crypto';
 import { createKmsClient, type KmsClient } from '../../src/client/kms-client.ts';
 import { KmsClientError } from '../../src/client/errors.ts';
@@ -12,11 +12,11 @@ import { systemClock, systemRandom } from '../../src/system/system.ts';
 import { PlatformClient, type Operation } from '../../test/e2e/support/platform-client.ts';
 import type { Answers } from './answers.ts';
 
-/** Other nodes that must have half of our client's writes: one member may lie about it. */
+/** Other nodes that must have half of our client's writes. More than one, because one member may lie about it. */
 const ACKS = 2;
 const PROBE_EVERY_CALLS = 40;
 
-/** A call that no node answered, in one line. */
+/** Describes a call that no node answered, in one line. */
 export class CallFailed extends Error {}
 
 export interface Taken {
@@ -27,9 +27,9 @@ export interface Taken {
 
 export interface FieldClient {
   derive(path: string): Promise<string>;
-  /** @param at URL of the one node that is asked */
+  /** @param at URL of the only node to ask */
   put(key: string, text: string, at?: string): Promise<Taken>;
-  /** null: the nodes say that there is nothing. */
+  /** Null when the nodes say that the key is absent. */
   remove(key: string): Promise<Taken | null>;
   get(key: string, at?: string): Promise<string | null>;
   close(): Promise<void>;
@@ -38,7 +38,7 @@ export interface FieldClient {
 export interface WayIn {
   readonly chain: DevChain;
   readonly proxyUrl: string;
-  /** PEM. */
+  /** Certificate in PEM. */
   readonly authority: string;
   readonly urls: readonly string[];
   readonly answers: Answers;
@@ -151,7 +151,7 @@ export class PlatformApp implements FieldClient {
   }
 }
 
-/** How tries ended, each way once. */
+/** The outcomes of tries, each listed once. */
 function endings(tries: readonly string[]): string {
   return [...new Set(tries.map((each) => each.trim()))].sort().join(', ') || 'no node to ask';
 }

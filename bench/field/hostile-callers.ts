@@ -1,6 +1,6 @@
 /**
- * Callers that mean harm (protocol.md §10, Bounds): bodies that do not end, by an app and by a member, and floods of pipelined
- * requests, of nonces, and of proofs by wallets that nobody has registered.
+ * Hostile callers (protocol.md §10, Bounds): an app and a member send endless bodies, and strangers send floods of pipelined requests, of
+ * nonce requests, and of proofs by unregistered wallets.
  */
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
@@ -10,13 +10,13 @@ import { pause } from '../../src/dev/waiting.ts';
 import { systemRandom } from '../../src/system/system.ts';
 import { RawCaller, RawHttp, type Target } from '../../test/e2e/support/raw-caller.ts';
 
-/** Bodies held at each node by each of the two. */
+/** Bodies that each of the two holds at each node. */
 const HELD = 20;
 const HELD_BODIES = {
   app: { method: 'PUT', path: '/kms/data', length: 3 * 1024 * 1024 },
   peer: { method: 'POST', path: '/sync', length: 40 * 1024 * 1024 },
 } as const;
-/** What comes of a body at once, and then every second. Bytes. */
+/** The part of a body that is sent at once, and the part that is sent every second. Bytes. */
 const FIRST_BYTES = 65_536;
 const DRIP_BYTES = 1_024;
 const FLOOD_EVERY_MS = 1_000;
@@ -24,7 +24,7 @@ const FLOOD_EVERY_MS = 1_000;
 const PIPELINED = 100;
 /** Proofs by strangers in each flood. */
 const STRANGERS = 3;
-/** A connection of a flood is left after this. Milliseconds. */
+/** A connection of a flood is dropped after this time. Milliseconds. */
 const FLOOD_SOCKET_MS = 5_000;
 
 export interface HostileCallersModules {
@@ -96,7 +96,7 @@ export class HostileCallers {
     }
   }
 
-  /** Asks and asks, and reads nothing for a while. */
+  /** Sends many requests and reads no answer for a while. */
   #pipeline(node: ClusterNode, request: string): void {
     const socket = this.#connect(node);
     socket.pause();
@@ -107,7 +107,7 @@ export class HostileCallers {
     socket.once('close', limit.cancel);
   }
 
-  /** Good proofs of wallets that stand in no registry. */
+  /** Sends valid proofs of unregistered wallets. */
   async #sendStrangers(node: ClusterNode): Promise<void> {
     const target = targetOf(node);
     for (let nth = 0; nth < STRANGERS; nth += 1) {

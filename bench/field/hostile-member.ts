@@ -1,7 +1,7 @@
 /**
- * A registered member that means harm: it has the master secret, as every member may, and sends forged counts of the nodes' own clock
- * keys, records of a thousand fresh clock entries, tombstones of invented apps, and times to come. Asked itself, it acknowledges
- * what it does not keep, and calls an empty snapshot complete.
+ * A hostile registered member. It has the master secret, as every member may. It sends forged counts of the nodes' own clock keys, records
+ * with a thousand new clock entries, tombstones of invented apps, and times in the future. As a server, it acknowledges records that it
+ * does not keep, and calls an empty snapshot complete.
  */
 import { randomBytes } from 'node:crypto';
 import { generateP384 } from '../../src/crypto/p384.ts';
@@ -23,13 +23,13 @@ import { inProcessEnclave } from '../../test/support/in-process-enclave.ts';
 import { memberOf, startNodeOverHttp, type NodeOverHttp } from '../../test/support/node-over-http.ts';
 
 const TIMEOUT_MS = 15_000;
-/** What the largest legal lead of a count is, but for the clocks' skew (protocol.md §10, Bounds). */
+/** The largest legal lead of a count, without the skew of the clocks (protocol.md §10, Bounds). */
 const COUNT_LEAD = 2 ** 20;
 const CLOCK_ENTRIES = 1_000;
 const CLOCK_RECORDS = 8;
 const TOMBSTONES = 500;
 const FUTURE_MS = 3_600_000;
-/** Keys of its app that it writes to again and again. */
+/** Keys of its app that it writes repeatedly. */
 const OWN_KEYS = 200;
 
 export type Attack = 'clocks' | 'tombstones' | 'future';
@@ -39,7 +39,7 @@ export class HostileMember {
   readonly teePubkey: TeePubkey;
   readonly walletKey: string;
   readonly teeScalar: string;
-  /** Messages that a node took, by attack. */
+  /** Messages that a node accepted, by attack. */
   readonly sent = new Map<string, number>();
   readonly #vault = new Vault({ random: systemRandom });
   readonly #transport = new PeerTransport({ inEnclave: false, proxy: { noProxy: '' } }, { clock: systemClock });
@@ -89,7 +89,7 @@ export class HostileMember {
     return this.#server.port;
   }
 
-  /** Whom it answers. */
+  /** The members that it answers. */
   know(nodes: readonly ClusterNode[]): void {
     const members = nodes.map(({ wallet, teePubkey, url }) => memberOf(wallet, teePubkey, url));
     this.#server?.peerCache.update({ block: 1n, members, dropped: [] });
@@ -106,7 +106,7 @@ export class HostileMember {
     this.#count(attack);
   }
 
-  /** A count of the node's own clock key that the node has not issued yet, on a key of somebody's. @throws PeerError */
+  /** Sends a count of the node's own clock key that the node has not issued yet, on the key of an app. @throws PeerError */
   async forgeCount(node: ClusterNode, appId: number, key: string): Promise<void> {
     const storeId = this.#storeIds.get(node.wallet) ?? '00'.repeat(8);
     const now = systemClock.nowMs();
@@ -154,7 +154,7 @@ export class HostileMember {
     return this.#conversation.exchange(memberOf(node.wallet, node.teePubkey, node.localUrl), message, options);
   }
 
-  /** The clock of what it serves by is moved by hand. */
+  /** The clock of its server, which the test moves. */
   async #keepTime(server: NodeOverHttp): Promise<void> {
     while (this.#server === server) {
       await server.clock.advance(Math.max(0, systemClock.nowMs() - server.clock.nowMs()));
@@ -164,7 +164,7 @@ export class HostileMember {
   }
 }
 
-/** Keeps nothing, and calls nothing a complete snapshot. */
+/** A store that keeps nothing and calls an empty snapshot complete. */
 function lying(real: SyncHandler): SyncHandler {
   return {
     requiresHmac: (message) => real.requiresHmac(message),

@@ -1,26 +1,26 @@
 /**
- * The last look of a field run: is what was acknowledged on every node? One node of those whose stores are equal is read key by key,
- * several readers at once; equal digests say the same of the others. A read that a node does not answer, and one that shows less
- * than was acknowledged, comes again after a pause, until the time is over. What was not answered by then is counted, and is not
- * called lost: a node that is not sure of its store answers 503 for absent keys (protocol.md §10, 404 means absent).
+ * The last look of a field run checks that every node has all acknowledged writes. Several readers read one of the nodes with equal stores
+ * key by key. The equal digests prove the same for the others. A read without an answer is repeated after a pause, and so is a read that
+ * shows less than was acknowledged, until the time is over. Unanswered reads are counted, but not called lost: a node that is not sure of
+ * its store answers 503 for absent keys (protocol.md §10, 404 means absent).
  */
 import type { Ledger, Verdict } from './ledger.ts';
 
-/** Looks at the digests before nodes with different stores are each read, and between two. */
+/** Number of looks at the digests before nodes with different stores are read separately, and the pause between two looks. */
 const ROOT_LOOKS = 4;
 const ROOT_PAUSE_MS = 10_000;
-/** Between two passes over what is left, at least. Milliseconds. */
+/** Shortest pause between two passes over the remaining keys. Milliseconds. */
 const PASS_PAUSE_MS = 5_000;
-/** Passes over one node. */
+/** Number of passes over one node. */
 export const PASSES = 6;
 const PROGRESS_MS = 10_000;
 
 /** A read without an answer. */
 export class NotAnswered extends Error {
-  /** Milliseconds that the node asked to wait; 0: it did not say. */
+  /** Milliseconds that the node asked to wait; 0 when it did not say. */
   readonly retryAfterMs: number;
 
-  /** @param what status or failure, in words that are the same for the same reason */
+  /** @param what status or failure; equal reasons have equal words */
   constructor(what: string, retryAfterMs = 0, options: ErrorOptions = {}) {
     super(what, options);
     this.retryAfterMs = retryAfterMs;
@@ -29,9 +29,9 @@ export class NotAnswered extends Error {
 
 export interface LookedAtNode {
   readonly name: string;
-  /** Digest of its store; null: it does not say. */
+  /** Digest of its store; null when the node does not say it. */
   root(): Promise<string | null>;
-  /** @returns null: there is nothing @throws NotAnswered */
+  /** @returns null when the key is absent @throws NotAnswered */
   read(app: string, key: string): Promise<string | null>;
 }
 
@@ -41,18 +41,18 @@ export interface LookedAtApp {
 }
 
 export interface LastLookOptions {
-  /** After so long what is left is counted as it is. Milliseconds. */
+  /** After this time the remaining keys are counted as they are. Milliseconds. */
   readonly limitMs: number;
   /** Reads under way at one node. */
   readonly readers: number;
-  /** How long before its death a node may have acknowledged what nobody else has. Milliseconds. */
+  /** How long before its death a node may have acknowledged a write that no other node has. Milliseconds. */
   readonly deathWindowMs: number;
 }
 
 export interface LastLookModules {
   readonly nodes: readonly LookedAtNode[];
   readonly apps: readonly LookedAtApp[];
-  /** Monotonic milliseconds, as the ledgers have them. */
+  /** Monotonic milliseconds, as in the ledgers. */
   readonly nowMs: () => number;
   readonly wait: (ms: number) => Promise<void>;
   readonly say: (line: string) => void;
@@ -63,13 +63,13 @@ export interface LastLookResult {
   readonly due: number;
   readonly read: number;
   readonly byEqualStore: number;
-  /** One line each: less than was acknowledged. */
+  /** Keys that show less than was acknowledged, one line each. */
   readonly lost: readonly string[];
-  /** One line each: what nobody has written. */
+  /** Values that nobody has written, one line each. */
   readonly foreign: readonly string[];
-  /** Why pairs could not be checked, and how many. */
+  /** The reasons why pairs could not be checked, with their counts. */
   readonly unchecked: ReadonlyMap<string, number>;
-  /** Keys that no node gave an answer for. */
+  /** Keys for which no node gave an answer. */
   readonly nowhereChecked: number;
 }
 
@@ -84,7 +84,7 @@ interface Item {
 interface NodeCourse {
   readonly node: LookedAtNode;
   readonly items: readonly Item[];
-  /** Another one had the same store, and was read. */
+  /** Another node had the same store and was read. */
   likeNode: NodeCourse | null;
 }
 
@@ -95,7 +95,7 @@ export class LastLook {
   readonly #endsAtMs: number;
   #saidMs: number;
 
-  /** The time begins to count. */
+  /** Starts the time limit. */
   constructor(options: LastLookOptions, modules: LastLookModules) {
     this.#options = options;
     this.#modules = modules;
@@ -129,7 +129,7 @@ export class LastLook {
     await Promise.all(others.map((course) => this.#read(course)));
   }
 
-  /** As far as it has come. */
+  /** The results so far. */
   result(): LastLookResult {
     const lost: string[] = [];
     const foreign: string[] = [];
@@ -160,7 +160,7 @@ export class LastLook {
     return new Map(await Promise.all(this.#courses.map(async (course) => [course, await course.node.root()] as const)));
   }
 
-  /** The digests as soon as all are equal, or as they are after some looks. Where a node says none, there is nothing to wait for. */
+  /** Returns the digests as soon as all are equal, or after some looks. If a node says none, it does not wait. */
   async #rootsWhenEqual(): Promise<ReadonlyMap<NodeCourse, string | null>> {
     for (let look = 1; ; look += 1) {
       const roots = await this.#roots();
@@ -185,7 +185,7 @@ export class LastLook {
     }
   }
 
-  /** @returns the longest wait that the node asked for. Milliseconds */
+  /** @returns the longest wait that the node asked for, in milliseconds */
   async #pass(node: LookedAtNode, items: readonly Item[]): Promise<number> {
     const { nowMs } = this.#modules;
     const left = items.values();

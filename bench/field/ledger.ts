@@ -1,10 +1,10 @@
 /**
- * What an app has been told about its keys, and whether what a node gives for one can be right (protocol.md §10, 404 means absent).
- * Each key has one writer, so its versions follow one another: once a version was acknowledged, nodes give it or a later one.
- * Pure; times are monotonic milliseconds.
+ * Records what nodes told an app about its keys, and decides whether a later answer can be right (protocol.md §10, 404 means absent). Each
+ * key has one writer, so its versions follow one another. Once a version was acknowledged, nodes must return it or a later one. Pure; times
+ * are monotonic milliseconds.
  */
 
-/** What one write makes of a key: a version of its own number, or nothing. */
+/** The result of one write: a version with its number, or an absent key. */
 export interface Version {
   readonly number: number;
   readonly isDelete: boolean;
@@ -15,17 +15,17 @@ export interface Acknowledgement {
   readonly atMs: number;
   /** URL of the node. */
   readonly by: string;
-  /** Other nodes had it as well. */
+  /** Whether other nodes had it as well. */
   readonly byOthers: boolean;
 }
 
 export type Verdict =
   | 'right'
-  /** An older version than one that was acknowledged long before. */
+  /** The version is older than one that was acknowledged long before. */
   | 'old'
-  /** Absent, and must not be. */
+  /** The key is absent and must not be. */
   | 'absent'
-  /** What nobody has written. */
+  /** Nobody has written this value. */
   | 'foreign';
 
 export interface Check {
@@ -33,7 +33,7 @@ export interface Check {
   readonly version: Version;
 }
 
-/** Versions of a key kept before the last one that was acknowledged. */
+/** Number of versions of a key that are kept before the last acknowledged one. */
 const KEPT_VERSIONS = 8;
 
 export class Ledger {
@@ -44,15 +44,15 @@ export class Ledger {
   /** When nodes were killed, by URL. */
   readonly #deaths = new Map<string, number[]>();
   acknowledged = 0;
-  /** Acknowledged by one node alone, a moment before that node was killed. */
+  /** Writes that only one node acknowledged, a moment before it was killed. */
   excused = 0;
 
-  /** @param name in every value: no two ledgers write the same */
+  /** @param name a part of every value, so that no two ledgers write the same value */
   constructor(name: string) {
     this.#name = name;
   }
 
-  /** Keys of which something was acknowledged. */
+  /** Keys with an acknowledged write. */
   keys(): readonly string[] {
     return [...this.#keys].filter(([, versions]) => versions.some(({ acknowledged }) => acknowledged !== null)).map(([key]) => key);
   }
@@ -65,7 +65,7 @@ export class Ledger {
     return version;
   }
 
-  /** Text of a version. */
+  /** The text of a version. */
   textOf(key: string, { number }: Pick<Version, 'number'>): string {
     return `${this.#name} ${key} ${number} ${'.'.repeat(40)}`;
   }
@@ -77,7 +77,7 @@ export class Ledger {
     this.#forgetBefore(key, version);
   }
 
-  /** The last version of a key was acknowledged, is a value, and is so old. */
+  /** Whether the last version of a key was acknowledged, is a value, and has this age. */
   holdsValue(key: string, beforeMs: number): boolean {
     const last = this.#keys.get(key)?.at(-1);
     return last !== undefined && !last.isDelete && last.acknowledged !== null && last.acknowledged.atMs < beforeMs;
@@ -99,9 +99,9 @@ export class Ledger {
   }
 
   /**
-   * @param seen null: the node says that there is nothing
-   * @param settledMs only what was acknowledged before must be there
-   * @param windowMs how long before its death a node may have acknowledged what nobody else has
+   * @param seen null when the node says that the key is absent
+   * @param settledMs only writes that were acknowledged before this time must be there
+   * @param windowMs how long before its death a node may have acknowledged a write that no other node has
    */
   judge(key: string, seen: string | null, settledMs: number, windowMs: number): Verdict {
     const versions = this.#keys.get(key) ?? [];
@@ -126,7 +126,7 @@ export class Ledger {
     return deaths.some((atMs) => acknowledged.atMs <= atMs && acknowledged.atMs > atMs - windowMs);
   }
 
-  /** What is before the last acknowledged versions decides nothing any more, but a few are kept for those that died with their node. */
+  /** Drops versions before the last acknowledged ones, which decide nothing any more. It keeps a few, because later ones may have died with their node. */
   #forgetBefore(key: string, version: Version): void {
     const versions = this.#keys.get(key)!;
     const at = versions.indexOf(version);

@@ -1,4 +1,4 @@
-/** What a field run has found, as text. Pure: it may be asked for at any time of the run. */
+/** The results of a field run as text. Pure: the report can be made at any time of the run. */
 import { table } from '../statistics.ts';
 import type { Answers } from './answers.ts';
 import type { LastLookResult } from './last-look.ts';
@@ -7,36 +7,36 @@ type Counts = readonly (readonly [string, number])[];
 
 export interface FieldFigures {
   readonly minutes: number;
-  /** Somebody has ended it before its time. */
+  /** Whether the run was interrupted. */
   readonly isCutShort: boolean;
   readonly calls: number;
   readonly failed: number;
   /** Calls that were due while too many were under way. */
   readonly heldBack: number;
-  /** Writes. */
+  /** Acknowledged writes. */
   readonly acknowledged: number;
-  /** Of those, the ones that one node alone acknowledged a moment before its death. */
+  /** Acknowledged writes that only one node acknowledged a moment before its death. */
   readonly excused: number;
   readonly deathWindowMs: number;
-  /** Acknowledged writes that were read back while the calls came. */
+  /** Acknowledged writes that were read back during the calls. */
   readonly checks: number;
   readonly wrong: readonly string[];
   readonly failures: Counts;
   readonly answers: Pick<Answers, 'byStatus' | 'count' | 'failures' | 'serverErrors'>;
-  /** Null: it was not begun. */
+  /** Null when it did not begin. */
   readonly lastLook: LastLookResult | null;
-  /** One line each: when the node was ready again. */
+  /** The times when killed nodes were ready again, one line each. */
   readonly deaths: readonly string[];
   readonly errors: Counts;
   readonly hostile: Counts;
   readonly refusedToMember: Counts;
   readonly rpc: Counts;
   readonly nodeNames: readonly string[];
-  /** Of each node, in MiB, by when. */
+  /** Memory of each node in MiB, by time. */
   readonly memory: readonly (readonly [string, readonly (number | string)[]])[];
 }
 
-/** Lines of a list that are printed. */
+/** The most lines of a list that are printed. */
 const SHOWN = 12;
 
 export function reportOf(figures: FieldFigures): string {
@@ -63,7 +63,7 @@ export function reportOf(figures: FieldFigures): string {
   return lines.join('\n');
 }
 
-/** 1: lost or wrong; 2: something acknowledged could be checked on no node; 0. */
+/** Exit code 1: a write was lost or an answer was wrong. 2: an acknowledged write could be checked on no node. Otherwise 0. */
 export function exitCodeOf(wrong: readonly string[], { lost, foreign, nowhereChecked }: LastLookResult): number {
   if (wrong.length + lost.length + foreign.length > 0) return 1;
   return nowhereChecked > 0 ? 2 : 0;

@@ -1,6 +1,6 @@
 /**
- * Two backends behind one URL, one for each second request, as public RPCs are (protocol.md §6): one is the chain, the other fails in a
- * way that changes after a while: far behind, empty, null, 429 with Retry-After, HTML.
+ * Two backends behind one URL that take requests alternately, as public RPCs do (protocol.md §6). One is the chain. The other fails, and
+ * the kind of failure changes after a while: far behind, empty, null, 429 with Retry-After, HTML.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -9,16 +9,16 @@ import { answerAt, type RpcRequest } from '../../test/e2e/support/replica-rpc.ts
 /** How the bad backend fails. */
 const FAULTS = ['lag', 'empty', 'null', 'limited', 'html'] as const;
 export type RpcFault = (typeof FAULTS)[number];
-/** How long it fails in one way. Milliseconds. */
+/** Duration of one kind of failure. Milliseconds. */
 const FAULT_MS = 20_000;
-/** How far a backend that lags is behind. Blocks. */
+/** Lag of a backend that is behind. Blocks. */
 const LAG_BLOCKS = 156;
 
 export class RpcBalancer {
   /** URL of the chain. */
   target = '';
   readonly url: string;
-  /** Requests that the bad backend got, by how it failed. */
+  /** Requests to the bad backend, by kind of failure. */
   readonly given = new Map<RpcFault, number>();
   passed = 0;
   readonly #server: Server;
@@ -79,7 +79,7 @@ export class RpcBalancer {
     }
   }
 
-  /** As a replica that is far behind answers. */
+  /** The answer of a replica that is far behind. */
   async #late(call: RpcRequest): Promise<object> {
     const ask = async (request: RpcRequest): Promise<object> => JSON.parse(await this.#ask(JSON.stringify({ ...request, jsonrpc: '2.0' }))) as object;
     const { result } = (await ask({ id: 1, method: 'eth_blockNumber', params: [] })) as { readonly result: string };

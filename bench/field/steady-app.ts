@@ -1,22 +1,22 @@
 /**
- * An app that calls at a steady rate, whatever becomes of its calls: it derives, writes, deletes, and reads back each write that was
- * acknowledged some time ago, on one node after another.
+ * An app that calls at a steady rate, even when its calls fail. It derives, writes and deletes. It also reads back each write some time
+ * after the acknowledgement, on one node after another.
  */
 import { pause } from '../../src/dev/waiting.ts';
 import { CallFailed, type FieldClient } from './field-client.ts';
 import { Ledger, type Verdict } from './ledger.ts';
 
-/** After so long every node that serves must have a write: it compares with each of the others in turn. Milliseconds. */
+/** After this time every serving node must have a write, because each node compares with all others in turn. Milliseconds. */
 export const SETTLE_MS = 90_000;
-/** What a node acknowledged alone so shortly before its death may be gone with it. Milliseconds. */
+/** A write that only one node acknowledged this shortly before its death may be lost with it. Milliseconds. */
 export const DEATH_WINDOW_MS = 1_000;
 const PATHS = 25;
-/** A key comes again after that many writes. */
+/** A key is written again after this number of writes. */
 const KEYS = 1_500;
-/** Calls under way above which none is begun. */
+/** Above this number of calls under way no new call begins. */
 const MAX_UNDER_WAY = 64;
 
-/** What each of ten calls is. */
+/** The kind of each of ten calls. */
 const TURNS = ['derive', 'put', 'check', 'derive', 'put', 'derive', 'check', 'put', 'derive', 'remove'] as const;
 
 export interface SteadyAppOptions {
@@ -28,7 +28,7 @@ export interface SteadyAppModules {
   readonly client: FieldClient;
   /** URLs of the nodes that serve now. */
   readonly ready: () => readonly string[];
-  /** Tells at once of what is wrong. */
+  /** Prints each wrong answer at once. */
   readonly say: (line: string) => void;
 }
 
@@ -59,7 +59,7 @@ export class SteadyApp {
     this.#modules = modules;
   }
 
-  /** How calls failed, the most frequent first. */
+  /** Failures of calls, the most frequent first. */
   failures(): readonly (readonly [string, number])[] {
     return [...this.#failures].sort(([, a], [, b]) => b - a);
   }
@@ -78,7 +78,7 @@ export class SteadyApp {
     this.#stopped = true;
   }
 
-  /** Writes a key on one node, and says what others made of it later, as any key. */
+  /** Writes a key on one node. Other nodes are checked later, as for any key. */
   async write(key: string, at: string): Promise<void> {
     await this.#counted(() => this.#put(key, at));
   }
@@ -134,7 +134,7 @@ export class SteadyApp {
     await this.#alone(key, async () => {
       const version = this.ledger.begin(key, true);
       const taken = await this.#modules.client.remove(key);
-      // An earlier try may have deleted it, and its answer been lost.
+      // An earlier try may have deleted the key although its answer was lost.
       if (taken !== null) this.ledger.acknowledge(key, version, { ...taken, atMs: performance.now() });
     });
   }
@@ -156,7 +156,7 @@ export class SteadyApp {
     return this.ledger.judge(key, seen, settledMs, DEATH_WINDOW_MS);
   }
 
-  /** One call for a key at a time, so that its versions follow one another. */
+  /** Only one call per key runs at a time, so that its versions follow one another. */
   async #alone(key: string, work: () => Promise<void>): Promise<void> {
     if (this.#busy.has(key)) return;
     this.#busy.add(key);
