@@ -5,6 +5,9 @@
  *
  * Root runs it by chroot. Who is not root has the dynamic linker of the image run it with the image's libraries, and this says so. Where
  * buildah and podman are, the last stage of the Dockerfile becomes an image of this tree, which runs as a read-only container as well.
+ *
+ * The kernel holds the node to the memory of a small enclave, in a control group. Where none can be made, this says so, and the node's
+ * peak is looked at instead, which is not the same: a node that may take more could need it.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -20,6 +23,8 @@ import { waitUntil } from '../../src/dev/waiting.ts';
 import { readDockerfile } from '../support/dockerfile.ts';
 import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { startEnclaveCluster, type EnclaveCluster } from './support/enclave-cluster.ts';
+import { MemoryCap } from './support/memory-cap.ts';
+import { createRawApp, RawHttp, type RawApp } from './support/raw-caller.ts';
 import { StartedCommand } from './support/started-command.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -28,6 +33,12 @@ const SOURCES = ['launch', 'scripts', 'src', 'package.json', 'package-lock.json'
 const MAX_BYTES = 150_000_000;
 /** Of the memory of an enclave that is small. MiB. */
 const MAX_RESIDENT_MIB = 256;
+const BYTES_PER_MIB = 1_024 * 1_024;
+/** Of the load: callers at a time, requests of each, and the value that every fourth one writes. */
+const CALLERS = 16;
+const REQUESTS = 20;
+const VALUE_BYTES = 48 * 1_024;
+const APP_ID = 1_001;
 /** Of the image that a build says. */
 interface Built {
   readonly tar: string;
@@ -88,15 +99,31 @@ describe('its node', () => {
   let node: ClusterNode;
   let running: ChildProcess | null = null;
   let output = '';
+  let app: RawApp;
+  /** Null where there is none. */
+  const cap = MemoryCap.create(MAX_RESIDENT_MIB * BYTES_PER_MIB);
+  if (cap === null) process.stdout.write(`no control group of memory can be made here: the node is not held to ${MAX_RESIDENT_MIB} MiB, and its peak is looked at instead\n`);
 
   beforeAll(async () => {
-    platform = await startEnclaveCluster({ nodes: 2, tickSeconds: 2, blockTimeSeconds: 0.25, plans: [{}, { start: false }] });
+    app = await createRawApp('app', { http: new RawHttp() });
+    const { wallet, teePubkey } = app.caller;
+    platform = await startEnclaveCluster({
+      nodes: 2,
+      tickSeconds: 2,
+      blockTimeSeconds: 0.25,
+      plans: [{}, { start: false }],
+      prepare: async ({ chain }) => {
+        await chain.createApp(APP_ID);
+        await chain.register({ appId: APP_ID, wallet, teePubkey, url: 'https://app.test' });
+      },
+    });
     node = platform.cluster.node(2);
     copyFileSync(platform.certificate.file, join(root, 'certificate.pem'));
   });
 
   afterAll(async () => {
-    running?.kill('SIGKILL');
+    if (running?.exitCode === null && running.signalCode === null) await ended('SIGKILL');
+    cap?.remove();
     await platform.close();
   });
 
@@ -114,6 +141,7 @@ describe('its node', () => {
       KMS_NODE_TICK_SECONDS: '2',
       CHAIN_CONFIRMATIONS: String(CONFIRMATIONS),
       CHAIN_MAX_AGE_SECONDS: '0',
+      RATE_LIMIT_PER_MINUTE: '0',
       HTTP_PROXY: platform.proxy.url,
       HTTPS_PROXY: platform.proxy.url,
       NO_PROXY: 'localhost,127.0.0.1',
@@ -133,19 +161,22 @@ describe('its node', () => {
     const { stages, entryPoint } = readDockerfile();
     const [program, ...args] = entryPoint as [string, ...string[]];
     const environment = { ...stages.at(-1)!.environment, ...environmentOf(isRoot ? '/certificate.pem' : join(root, 'certificate.pem')) };
+    const chroot = ['chroot', `--userspec=${user}:${user}`, root, program, ...args] as const;
+    const [first, ...rest] = cap === null ? chroot : cap.around(chroot);
     const inRoot = (path: string): string => join(root, path);
     const stdio = ['ignore', 'pipe', 'pipe'] as const;
     if (!isRoot) process.stdout.write("not root: the dynamic linker of the image runs its node, without chroot\n");
     follow(
       isRoot
-        ? spawn('chroot', [`--userspec=${user}:${user}`, root, program, ...args], { env: { PATH: process.env['PATH'], ...environment }, stdio: [...stdio] })
+        ? spawn(first, rest, { env: { PATH: process.env['PATH'], ...environment }, stdio: [...stdio] })
         : spawn(linkerOf(root), ['--library-path', libraryPathOf(root), inRoot(program), ...args.map((arg) => (arg.startsWith('/') ? inRoot(arg) : arg))], { env: environment, stdio: [...stdio] }),
     );
   }
 
   async function untilReady(): Promise<void> {
     await waitUntil({ what: 'the node of the image being ready', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 50 }, async () => {
-      if (running!.exitCode !== null) throw new Error(`it ended: ${output.slice(-600)}`);
+      const { exitCode, signalCode } = running!;
+      if (exitCode !== null || signalCode !== null) throw new Error(`it ended with ${signalCode ?? exitCode}: ${output.slice(-600)}`);
       const readiness = (await node.tryStatus())?.readiness;
       return readiness?.state === 'ready' ? null : (readiness?.reason ?? 'it does not answer');
     });
@@ -159,15 +190,36 @@ describe('its node', () => {
     return end.promise;
   }
 
-  test('becomes ready as root, is killed, becomes ready again as another user, and stops in order, having written nothing', async () => {
+  /** Derives, and writes of large values. */
+  async function load(): Promise<void> {
+    const value = Buffer.alloc(VALUE_BYTES, 1).toString('base64');
+    const call = async (_: unknown, caller: number): Promise<void> => {
+      for (let request = 0; request < REQUESTS; request += 1) {
+        const writes = request % 4 === 0;
+        const answer = await (writes
+          ? app.caller.send(node, 'PUT', '/kms/data', { key: `${caller}-${request}`, value })
+          : app.caller.send(node, 'POST', '/kms/derive', { path: `${caller}-${request}` }));
+        expect(answer.status).toBe(200);
+      }
+    };
+    try {
+      await Promise.all(Array.from({ length: CALLERS }, call));
+    } catch (error) {
+      throw new Error(`the load failed, and the kernel killed ${cap?.kills ?? 0} processes for their memory`, { cause: error });
+    }
+  }
+
+  test(`becomes ready as root, is killed, becomes ready again as another user, serves a load within ${MAX_RESIDENT_MIB} MiB, and stops in order, having written nothing`, async () => {
     const before = filesOf(root);
     start(0);
     await untilReady();
     expect(output).not.toContain('no native secp256k1');
-    expect(peakResidentMiB(running!.pid!)).toBeLessThan(MAX_RESIDENT_MIB);
     expect(await ended('SIGKILL')).toEqual({ code: null, signal: 'SIGKILL' });
     start(65_534);
     await untilReady();
+    await load();
+    if (cap === null) expect(peakResidentMiB(running!.pid!)).toBeLessThan(MAX_RESIDENT_MIB);
+    else expect(cap.kills).toBe(0);
     expect(await ended('SIGTERM')).toEqual({ code: 0, signal: null });
     expect(filesOf(root)).toEqual(before);
   });
@@ -197,7 +249,7 @@ class Containers {
 
   /** Nothing of it may be written to, and it has what an enclave has: little. */
   run(environment: Readonly<Record<string, string>>, certificate: string): ChildProcess {
-    const limits = ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024'];
+    const limits = ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024', '--memory', `${MAX_RESIDENT_MIB}m`];
     const variables = Object.entries(environment).flatMap(([name, value]) => ['--env', `${name}=${value}`]);
     const mounts = ['--volume', `${certificate}:/tmp/certificate.pem:ro`];
     const args = ['--runtime', 'runc', '--cgroup-manager', 'cgroupfs', 'run', '--rm', '--network', 'host', '--read-only', ...limits, ...mounts, ...variables, 'nova-kms-node'];
