@@ -4,11 +4,10 @@
  * same callers and the same enclave. Keys of three namespaces alternate. All works take turns, so that other load of the machine affects
  * them equally. Under much other load, compare the processor time of the process that answers.
  *
- * `--turns N` and `--seconds S` set the turns and their length. `--only derive`, `--only data` and `--only beside` run one part. With
- * `--metrics` a second node, whose metrics are scraped each second, takes turns with the node without metrics.
+ * `--turns N` and `--seconds S` set the turns and their length. `--only derive`, `--only data` and `--only beside` run one part.
  */
 import process from 'node:process';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import type { KmsClient } from '../src/client/kms-client.ts';
 import { startCluster, type Cluster } from '../src/dev/cluster.ts';
@@ -29,9 +28,6 @@ const DATA_CALLERS = 16;
 const LIMIT_MS = 90_000;
 /** Callers must be faster by at least this factor with nonces that come with answers. */
 const NEXT_NONCES_AIM = 1.25;
-/** The largest allowed cost of metrics for a derive, as a share of the floor. */
-const METRICS_AIM = 0.05;
-const SCRAPE_EVERY_MS = 1_000;
 /** Ratios of the node to the floor, by number of callers: CPU and p50 at most, requests a second at least. */
 const FLOOR_AIMS: Readonly<Record<number, { readonly cpu: number; readonly perSecond?: number; readonly p50?: number }>> = {
   16: { cpu: 1.25, perSecond: 0.95 },
@@ -47,13 +43,12 @@ const WARM_UP_LISTS = 20;
 const FLOOR_APP_ID = 2_000;
 const FIRST_APP_ID = 2_001;
 
-const { values: options } = parseArgs({ options: { turns: { type: 'string', default: '9' }, seconds: { type: 'string', default: '2' }, only: { type: 'string' }, metrics: { type: 'boolean', default: false } } });
+const { values: options } = parseArgs({ options: { turns: { type: 'string', default: '9' }, seconds: { type: 'string', default: '2' }, only: { type: 'string' } } });
 const turns = Number(options.turns);
 const runs = (part: 'derive' | 'data' | 'beside'): boolean => options.only === undefined || options.only === part;
 const withTurns: Turns = { turns, turnMs: 1_000 * Number(options.seconds) };
 
-/** @param metered a node whose metrics are scraped during the run */
-async function againstFloor(cluster: Cluster, node: ClusterNode, metered: ClusterNode | undefined, secretHex: string): Promise<void> {
+async function againstFloor(cluster: Cluster, node: ClusterNode, secretHex: string): Promise<void> {
   const keys = drawKeys();
   const toNode = connectBenchApp(cluster, keys);
   await registerBenchApp(cluster, toNode, FLOOR_APP_ID);
@@ -68,11 +63,6 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, metered: Cluste
       { name: 'derive', size: null, client: toNode, callers, ask, pid: node.pid! },
       { name: 'derive, floor', size: null, client: toFloor, callers, ask, pid: floor.pid },
     ]);
-    const firstMetered = works.length;
-    if (metered !== undefined) {
-      const askMetered: Ask = (client) => client.derive({ path: 'bench' }, { node: metered.wallet });
-      works.push(...CALLERS.map((callers): Work => ({ name: 'derive, metrics', size: null, client: toNode, callers, ask: askMetered, pid: metered.pid! })));
-    }
     works.push({ name: 'derive, next nonces', size: null, client: withNext, callers: CALLERS[0]!, ask, pid: node.pid! });
     await warmUp(works);
     const figures = await measure(works, withTurns);
@@ -86,11 +76,6 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, metered: Cluste
       aimAt(`a derive of ${callers} callers takes at most ${aim.cpu} of the floor's CPU`, cpu <= aim.cpu);
       if (aim.perSecond !== undefined) aimAt(`${callers} callers get at least ${aim.perSecond} of the floor's derives a second`, perSecond >= aim.perSecond);
       if (aim.p50 !== undefined) aimAt(`p50 of ${callers} callers is at most ${aim.p50} of the floor's`, p50 <= aim.p50);
-      if (metered === undefined) continue;
-      const counted = figures[firstMetered + place]!;
-      const more = median(counted.cpuMs.map((figure, turn) => (figure - nodes.cpuMs[turn]!) / floors.cpuMs[turn]!));
-      process.stdout.write(`metrics scraped each second, ${callers} callers: CPU ${more.toFixed(3)} of a floor more, aim ${METRICS_AIM}\n`);
-      aimAt(`metrics cost a derive of ${callers} callers at most ${METRICS_AIM} of a floor`, more <= METRICS_AIM);
     }
     const [fetched, floor16, next] = [figures[0]!, figures[1]!, figures.at(-1)!];
     const nextCpu = medianRatio(next.cpuMs, floor16.cpuMs);
@@ -168,41 +153,19 @@ async function bySize(cluster: Cluster, node: ClusterNode, filler: FillingMember
   }
 }
 
-/** @returns a function that ends it and returns how often it ran and how long that took */
-function scrapeEachSecond(node: ClusterNode, token: string): () => string {
-  const tookMs: number[] = [];
-  const timer = setInterval(() => {
-    const fromMs = performance.now();
-    const scraped = fetch(`${node.localUrl}/metrics`, { headers: { authorization: `Bearer ${token}` } }).then(async (answer) => {
-      if (answer.status !== 200) throw new Error(`the metrics were answered with ${answer.status}`);
-      await answer.text();
-      tookMs.push(performance.now() - fromMs);
-    });
-    scraped.catch((error: unknown) => process.stderr.write(`a scrape failed: ${String(error)}\n`));
-  }, SCRAPE_EVERY_MS);
-  return () => {
-    clearInterval(timer);
-    return `${tookMs.length} scrapes, ${median(tookMs).toFixed(1)} ms each`;
-  };
-}
-
 async function deriveAndData(): Promise<void> {
   const secret = randomBytes(32).toString('hex');
-  const metricsToken = randomBytes(24).toString('base64url');
   const filler = new FillingMember(secret);
   const cluster = await startCluster({
-    nodes: options.metrics ? 2 : 1,
-    plans: [{}, { environment: { METRICS_TOKEN_SHA256: createHash('sha256').update(metricsToken).digest('hex') } }],
+    nodes: 1,
     environment: { ...TRUSTING, MASTER_SECRET_HEX: secret },
     // Its writes cause pushes that no node receives, as to an absent peer.
     prepare: async ({ chain }) => chain.register({ wallet: filler.wallet, teePubkey: filler.teePubkey, url: filler.url }),
   });
   try {
-    const [node, metered] = cluster.nodes as [ClusterNode, ClusterNode?];
-    for (const each of cluster.nodes) await each.waitForState('ready', LIMIT_MS);
-    const endScrapes = metered === undefined ? null : scrapeEachSecond(metered, metricsToken);
-    if (runs('derive')) await againstFloor(cluster, node, metered, secret);
-    if (endScrapes !== null) process.stdout.write(`${endScrapes()}\n`);
+    const node = cluster.node(1);
+    await node.waitForState('ready', LIMIT_MS);
+    if (runs('derive')) await againstFloor(cluster, node, secret);
     if (runs('data')) await bySize(cluster, node, filler, secret);
   } finally {
     await filler.close();

@@ -1,7 +1,7 @@
 /** A work is measured in turns: a request, its caller, the process that answers, and the figures of all its turns. */
 import type { KmsClient } from '../src/client/kms-client.ts';
 import { benchKey } from './bench-key.ts';
-import { cpuMs } from './process-figures.ts';
+import { exactCpuMs } from './process-figures.ts';
 import { median, percentile } from './statistics.ts';
 
 export type Ask = (client: KmsClient, key: string) => Promise<unknown>;
@@ -54,7 +54,7 @@ export async function measure(works: readonly Work[], { turns, turnMs }: Turns):
 async function takeTurn({ size, client, callers, ask, pid, beside }: Work, figures: Figures, turnMs: number): Promise<void> {
   let asked = 0;
   const end = beside?.();
-  const cpuBeforeMs = cpuMs(pid);
+  const cpuBeforeMs = exactCpuMs(pid);
   const startedMs = performance.now();
   const call = async (): Promise<void> => {
     while (performance.now() - startedMs < turnMs) {
@@ -68,7 +68,7 @@ async function takeTurn({ size, client, callers, ask, pid, beside }: Work, figur
   await Promise.all(Array.from({ length: callers }, call));
   const endedMs = performance.now();
   figures.perSecond.push((asked * 1_000) / (endedMs - startedMs));
-  figures.cpuMs.push((cpuMs(pid) - cpuBeforeMs) / asked);
+  figures.cpuMs.push((exactCpuMs(pid) - cpuBeforeMs) / asked);
   figures.turnsMs.push([performance.timeOrigin + startedMs, performance.timeOrigin + endedMs]);
   await end?.();
 }
