@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 
-/** One jest project per kind of proof, so that each has a command of its own. */
+/** One jest project per kind of proof, so that each has its own command. */
 const common = {
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
