@@ -77,6 +77,15 @@ const FLOODED: Runs = {
   rates: { 'flood without proof': { perHour: 40, forSeconds: [60, 180], amount: [30, 60] } },
 };
 
+/** An app holds as many requests of a node as it may, through the platform's ingress. There is no other fault. */
+const HELD: Runs = {
+  nodes: 3,
+  hours: 0.1,
+  requests: 1,
+  faults: 'none',
+  rates: { 'flood of held requests': { perHour: 40, forSeconds: [80, 120], amount: [2, 4] } },
+};
+
 /** A node sees the same old head for long, its reads succeed, and restarted nodes ask it for the secret. */
 const OLD_VIEWS: Runs = {
   faults: 'none',
@@ -872,6 +881,28 @@ const OWN: readonly Mutant[] = [
     what: 'All callers behind the ingress are counted together, before their proof.',
     replace: [{ file: 'http/app.ts', find: `limits.open), kmsRoutes(`, put: `limits.general), kmsRoutes(` }],
     runs: FLOODED,
+  },
+  {
+    name: 'requests-under-way-unlimited',
+    section: '§10',
+    what: 'All requests of a wallet are carried out at once.',
+    replace: [{ file: 'http/kms-routes.ts', find: `maxUnderWay: 32, maxWaiting: 256`, put: `maxUnderWay: Infinity, maxWaiting: 256` }],
+    runs: HELD,
+  },
+  {
+    name: 'requests-under-way-of-all-together',
+    section: '§10',
+    what: 'The limit of requests under way is one for all wallets together.',
+    replace: [{ file: 'http/requests-under-way.ts', find: `  enter(caller: string): boolean {
+    const known`, put: `  enter(caller: string): boolean {
+    caller = '';
+    const known` },
+    { file: 'http/requests-under-way.ts', find: `    const waiting = this.#callers.get(caller)?.waiting;`, put: `    const waiting = this.#callers.get('')?.waiting;` },
+    { file: 'http/requests-under-way.ts', find: `  leave(caller: string): void {
+    const known = this.#callers.get(caller);`, put: `  leave(caller: string): void {
+    caller = '';
+    const known = this.#callers.get(caller);` }],
+    runs: HELD,
   },
   {
     name: 'known-wallets-are-strangers',

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { LIE_KINDS } from './faults/lie-kinds.ts';
+import { HOLDING_KIND } from './faults/holding-kind.ts';
 import { FLOOD_KINDS } from './faults/stranger.ts';
 import { BACKEND_FAULTS } from './world/rpc-behaviour.ts';
 
@@ -53,6 +54,7 @@ export const FAULT_KINDS = [
   'URL moves',
   'hash reset',
   ...FLOOD_KINDS,
+  HOLDING_KIND,
   ...LIE_KINDS,
 ] as const;
 

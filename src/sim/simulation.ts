@@ -74,6 +74,7 @@ export class Simulation implements LifeListener, FaultScene {
   readonly nodes = new Map<string, SimNode>();
   /** As many as were asked for, and one more whose id is too large. */
   readonly apps: readonly SimApp[];
+  readonly holder: SimApp;
   readonly watch: ClusterWatch;
   readonly network: SimNetwork;
   readonly config: Config;
@@ -131,17 +132,19 @@ export class Simulation implements LifeListener, FaultScene {
       note: (text) => this.note(text),
       onSecret: (secret) => this.secrets.push(secret),
     });
-    const appIds = [...Array.from({ length: apps }, (_, place) => FIRST_APP_ID + place), OVERSIZED_APP_ID];
-    this.apps = appIds.map((appId) => new SimApp(appId, { seed, timeline, chain, network: this.network }));
+    const appIds = [...Array.from({ length: apps + 1 }, (_, place) => FIRST_APP_ID + place), OVERSIZED_APP_ID];
+    const allApps = appIds.map((appId) => new SimApp(appId, { seed, timeline, chain, network: this.network }));
+    this.apps = allApps.toSpliced(apps, 1);
+    this.holder = allApps[apps]!;
     chain.setUp((state) => ({
       versions: new Map([
         ...VERSIONS.map((version) => [`${KMS_APP_ID}:${version}`, 'ENROLLED'] as const),
-        ...this.apps.map(({ appId }) => [`${appId}:1`, 'ENROLLED'] as const),
+        ...allApps.map(({ appId }) => [`${appId}:1`, 'ENROLLED'] as const),
       ]),
-      apps: new Map([[KMS_APP_ID, 'ACTIVE'], ...this.apps.map(({ appId }) => [BigInt(appId), 'ACTIVE'] as const)]),
+      apps: new Map([[KMS_APP_ID, 'ACTIVE'], ...allApps.map(({ appId }) => [BigInt(appId), 'ACTIVE'] as const)]),
       instances: state.instances,
     }));
-    for (const { appId, wallet, teePubkey } of this.apps) {
+    for (const { appId, wallet, teePubkey } of allApps) {
       this.#registered.add(teePubkey.toLowerCase());
       chain.setUp((state) => withInstance(state, wallet, { appId: BigInt(appId), teePubkey, url: 'https://app.sim' }));
     }

@@ -3,14 +3,15 @@ import { BLOCK_MS, CONFIRMATIONS, withInstance, type SimInstance } from '../worl
 import { Liar } from './liar.ts';
 import { LIE_KINDS, type LieKind } from './lie-kinds.ts';
 import { CLAIM_FAULTS, ENCLAVE_FAULTS, keepsItsNodeWell, RPC_FAULTS } from './dependency-faults.ts';
-import { FLOOD_KINDS, Stranger, type FloodKind } from './stranger.ts';
+import { Floods } from './floods.ts';
+import { HOLDING_KIND } from './holding-kind.ts';
+import { FLOOD_KINDS, type FloodKind } from './stranger.ts';
 import { PoisonJudge } from './poison-judge.ts';
 import type { FaultScene } from './fault-scene.ts';
 import type { FaultKind, FaultStep } from '../scenario.ts';
 import { SeededRandom } from '../world/seeded.ts';
-import { SimClock } from '../world/sim-clock.ts';
 import { GOOD_ENCLAVE, type EnclaveBehaviour } from '../world/sim-enclave.ts';
-import { FAIR_WEATHER, LOOPBACK, type Weather } from '../world/sim-network.ts';
+import { FAIR_WEATHER, type Weather } from '../world/sim-network.ts';
 import type { SimNode } from '../world/sim-node.ts';
 import { BACKEND_FAULTS, GOOD_RPC, type BackendFault, type BackendFaultKind, type RpcBehaviour } from '../world/rpc-behaviour.ts';
 import { ZERO_HASH } from '../../domain/ids.ts';
@@ -30,7 +31,7 @@ export class FaultActions {
   /** What is to be taken back. */
   readonly #open = new Set<Undo>();
   readonly #gone = new Set<string>();
-  readonly #flooded = new Set<string>();
+  readonly #floods: Floods;
   #moves = 0;
   /** Faults of the network, the chain and the cluster as a whole. */
   readonly #anywhere: Readonly<Partial<Record<FaultKind, (fault: FaultStep) => Undo | null>>> = {
@@ -61,10 +62,12 @@ export class FaultActions {
     'node leaves': (node) => this.#leave(node),
     'clock drift': (node, fault) => this.#drift(node, fault),
     'URL moves': (node) => this.#move(node),
+    [HOLDING_KIND]: (node, { amount }) => this.#floods.beginHolder(node, amount),
   };
 
   constructor(scene: FaultScene) {
     this.#scene = scene;
+    this.#floods = new Floods(scene);
   }
 
   /** Instances that have left permanently. */
@@ -74,7 +77,7 @@ export class FaultActions {
 
   /** Nodes that a stranger floods now. */
   isFlooded(name: string): boolean {
-    return this.#flooded.has(name);
+    return this.#floods.isFlooded(name);
   }
 
   apply(fault: FaultStep): void {
@@ -105,7 +108,7 @@ export class FaultActions {
     if (node === undefined || this.#gone.has(node.name)) return null;
     if (isLie(fault.kind)) return this.#lie(node, fault.kind, fault.forMs);
     if (isBackendFault(fault.kind)) return this.#backend(node, { kind: fault.kind, amount: fault.amount }, fault.forMs);
-    if (isFlood(fault.kind)) return this.#flood(node, fault.kind, fault.amount);
+    if (isFlood(fault.kind)) return this.#floods.beginStranger(node, fault.kind, fault.amount);
     const rpc = RPC_FAULTS[fault.kind]?.(fault.amount, this.#scene.chain.head);
     if (rpc !== undefined) return this.#rpc(node, rpc, fault.forMs);
     const enclave = ENCLAVE_FAULTS[fault.kind]?.(fault.amount);
@@ -207,28 +210,6 @@ export class FaultActions {
     this.#scene.disturb(node.name, forMs + REGISTRY_ECHO_MS);
     Object.assign(node.rpcBehaviour, change);
     return () => Object.assign(node.rpcBehaviour, backTo(GOOD_RPC, change));
-  }
-
-  /** It disturbs no one: a caller that proves itself is still served. */
-  #flood(node: SimNode, kind: FloodKind, perSecond: number): Undo | null {
-    const { timeline, network, seed } = this.#scene;
-    if (this.#flooded.has(node.name)) return null;
-    const owner = { name: 'stranger', gone: false, frozenUntilMs: 0 };
-    const clock = new SimClock(timeline, owner);
-    const stranger = new Stranger({
-      clock,
-      random: new SeededRandom(`${seed}/stranger at ${node.name} at ${timeline.nowMs}`),
-      transport: network.transportOf(owner, clock, LOOPBACK),
-      onFault: (what) => this.#count(what),
-    });
-    this.#flooded.add(node.name);
-    network.setBehindProxy(node.name, true);
-    stranger.flood(kind, node, perSecond);
-    return () => {
-      stranger.end();
-      this.#flooded.delete(node.name);
-      network.setBehindProxy(node.name, false);
-    };
   }
 
   /** Bad ones may come together; as many good ones are beside them always. */

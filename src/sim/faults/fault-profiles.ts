@@ -1,5 +1,6 @@
 /** How often each fault comes, for how long and how bad: three levels, or a file of the same form. */
 import { z } from 'zod';
+import { HOLDING_KIND } from './holding-kind.ts';
 import { LIE_KINDS } from './lie-kinds.ts';
 import { FAULT_KINDS, type FaultKind } from '../scenario.ts';
 import { BACKEND_FAULTS } from '../world/rpc-behaviour.ts';
@@ -74,6 +75,7 @@ const DEFAULT: FaultProfile = {
   ...Object.fromEntries(LIE_KINDS.map((kind) => [kind, rateOf(3.5, 15, 60)])),
   'flood of nonces': rateOf(2, 20, 60, [8, 20]),
   'flood without proof': rateOf(1, 20, 60, [30, 60]),
+  [HOLDING_KIND]: rateOf(1, 40, 90, [2, 4]),
   'liar: revoked and asking': rateOf(2.5, 240, 400),
   // Long enough for a node to come back, and be known again.
   'liar: wrong secret': rateOf(5, 60, 150),

@@ -15,6 +15,8 @@ export interface FaultScene {
   readonly network: SimNetwork;
   readonly nodes: ReadonlyMap<string, SimNode>;
   readonly apps: readonly SimApp[];
+  /** One app more, which floods nodes now and then. */
+  readonly holder: SimApp;
   readonly checks: Checks;
   readonly watch: ClusterWatch;
   /** How often the owner has reset the hash. */

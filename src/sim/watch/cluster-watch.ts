@@ -11,6 +11,7 @@ import type { Owner, Timeline } from '../world/timeline.ts';
 import { CallerWatch } from './caller-watch.ts';
 import { ConversationWatch } from './conversation-watch.ts';
 import { DerivationWatch } from './derivation-watch.ts';
+import { watchHeldWrites } from './held-writes-watch.ts';
 import { isMember, NodeWatch } from './node-watch.ts';
 import { covers, goneFromMs } from './reference.ts';
 import { RevocationWatch } from './revocation-watch.ts';
@@ -127,6 +128,7 @@ export class ClusterWatch {
     );
     const node = new NodeWatch(life, { ...shared, chain, isCalm, isHonestWallet, onState: (who, state) => this.#onState(who, state), onView: (who, block) => this.#onView(who, block) });
     watchVault(life, { report, checks });
+    watchHeldWrites(life, { report, checks });
     this.#watched.set(life, { node, store, conversation: new ConversationWatch(life, { report, checks, isUnsigned }) });
   }
 

@@ -6,6 +6,7 @@ import { NodeExchange, type KmsRequest } from '../../client/node-exchange.ts';
 import type { KmsNode } from '../../client/node-list.ts';
 import { walletOfPrivateKey } from '../../crypto/signature.ts';
 import type { TeePubkey, Wallet } from '../../domain/ids.ts';
+import { MAX_ACK_TIMEOUT_MS, MAX_MEMBERS } from '../../domain/limits.ts';
 import type { RequestStep } from '../scenario.ts';
 import { SeededRandom } from './seeded.ts';
 import type { SimChain } from './sim-chain.ts';
@@ -68,9 +69,18 @@ export class SimApp {
   }
 
   /** @returns what came of it; it never throws for what a node does */
-  async ask(node: KmsNode, step: RequestStep): Promise<RequestOutcome> {
+  ask(node: KmsNode, step: RequestStep): Promise<RequestOutcome> {
+    return this.#ask(node, this.#requestFor(step));
+  }
+
+  /** Writes, and has the node wait for as long as it may for more acknowledgements than there are nodes. It never throws either. */
+  hold(node: KmsNode, key: string): Promise<RequestOutcome> {
+    return this.#ask(node, asRecord(putRequest({ key, value: this.#random.bytes(16), acks: MAX_MEMBERS, ackTimeoutMs: MAX_ACK_TIMEOUT_MS })));
+  }
+
+  async #ask(node: KmsNode, request: KmsRequest<Record<string, unknown>>): Promise<RequestOutcome> {
     try {
-      const answer = await this.#exchange.request(node, this.#requestFor(step), new AbortController().signal);
+      const answer = await this.#exchange.request(node, request, new AbortController().signal);
       return { outcome: 'ok', answer };
     } catch (error) {
       if (error instanceof KmsClientError) return { outcome: error.serverCode ?? error.code, answer: null };

@@ -1,0 +1,61 @@
+/**
+ * Floods of one node through the platform's ingress, by a stranger or by an app that holds as many requests as it may. They disturb no
+ * one: a caller that proves itself is still served.
+ */
+import { LOOPBACK } from '../world/sim-network.ts';
+import type { SimNode } from '../world/sim-node.ts';
+import { SeededRandom } from '../world/seeded.ts';
+import { SimClock } from '../world/sim-clock.ts';
+import type { FaultScene } from './fault-scene.ts';
+import { holdRequests } from './holder.ts';
+import { Stranger, type FloodKind } from './stranger.ts';
+
+export class Floods {
+  readonly #scene: FaultScene;
+  readonly #flooded = new Set<string>();
+
+  constructor(scene: FaultScene) {
+    this.#scene = scene;
+  }
+
+  /** Nodes that are flooded now. */
+  isFlooded(name: string): boolean {
+    return this.#flooded.has(name);
+  }
+
+  /** @returns ends it; null where one is under way */
+  beginStranger(node: SimNode, kind: FloodKind, perSecond: number): (() => void) | null {
+    const { timeline, network, seed } = this.#scene;
+    if (this.isFlooded(node.name)) return null;
+    const owner = { name: 'stranger', gone: false, frozenUntilMs: 0 };
+    const clock = new SimClock(timeline, owner);
+    const stranger = new Stranger({
+      clock,
+      random: new SeededRandom(`${seed}/stranger at ${node.name} at ${timeline.nowMs}`),
+      transport: network.transportOf(owner, clock, LOOPBACK),
+      onFault: (what) => this.#scene.onFault(what),
+    });
+    stranger.flood(kind, node, perSecond);
+    return this.#through(node, () => stranger.end());
+  }
+
+  /** @returns as `beginStranger` */
+  beginHolder(node: SimNode, perSecond: number): (() => void) | null {
+    const { timeline, holder } = this.#scene;
+    if (this.isFlooded(node.name)) return null;
+    const clock = new SimClock(timeline, { name: 'holder', gone: false, frozenUntilMs: 0 });
+    return this.#through(node, holdRequests(node, perSecond, { clock, app: holder, onFault: (what) => this.#scene.onFault(what) }));
+  }
+
+  /** All callers have a loopback address meanwhile. */
+  #through({ name }: SimNode, end: () => void): () => void {
+    const { network } = this.#scene;
+    this.#flooded.add(name);
+    network.setBehindProxy(name, true);
+    return () => {
+      end();
+      this.#flooded.delete(name);
+      network.setBehindProxy(name, false);
+    };
+  }
+}

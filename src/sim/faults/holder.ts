@@ -1,0 +1,38 @@
+/**
+ * An app that proves itself and floods one node, through the platform's ingress: each of its writes asks for more acknowledgements than
+ * there are nodes, so that the node carries it out for as long as a caller may ask for (protocol.md §10, Bounds: requests under way).
+ */
+import type { TeePubkey } from '../../domain/ids.ts';
+import type { SimApp } from '../world/sim-app.ts';
+import type { SimClock } from '../world/sim-clock.ts';
+import type { SimNode } from '../world/sim-node.ts';
+import { HOLDING_KIND } from './holding-kind.ts';
+
+/** It writes to these again and again. */
+const KEYS = 8;
+
+export interface HolderModules {
+  readonly clock: SimClock;
+  readonly app: SimApp;
+  readonly onFault: (kind: string) => void;
+}
+
+/** @param perSecond writes, at an even rate @returns ends it; what is under way by then goes on */
+export function holdRequests(node: SimNode, perSecond: number, { clock, app, onFault }: HolderModules): () => void {
+  let sent = 0;
+  let isOver = false;
+  const next = (): void => {
+    if (isOver) return;
+    const teePubkey: TeePubkey | undefined = node.life?.enclave.teePubkey;
+    if (teePubkey !== undefined) {
+      onFault(HOLDING_KIND);
+      void app.hold({ wallet: node.wallet, url: node.url, teePubkey }, `held ${sent % KEYS}`);
+      sent += 1;
+    }
+    clock.setTimeout(next, 1_000 / perSecond);
+  };
+  next();
+  return () => {
+    isOver = true;
+  };
+}

@@ -1,0 +1,30 @@
+/** Holds one process to how many requests of a wallet it carries out at once (protocol.md §10, Bounds): those that wait for acknowledgements. */
+import type { Life } from '../world/sim-node.ts';
+import type { Checks, Report } from './violation.ts';
+
+/** Requests of an app wallet. In a simulation each app has one wallet. */
+const MAX_UNDER_WAY = 32;
+const INVARIANT = 'a wallet has no more requests under way than it may';
+
+export interface HeldWritesWatchModules {
+  readonly report: Report;
+  readonly checks: Checks;
+}
+
+/** Sits between what waits for acknowledgements and the requests that ask for it. */
+export function watchHeldWrites(life: Life, { report, checks }: HeldWritesWatchModules): void {
+  const { acknowledgements } = life.node.inside;
+  const wait = acknowledgements.wait.bind(acknowledgements);
+  const waiting = new Map<string, number>();
+  acknowledgements.wait = async (write, wanted, timeoutMs) => {
+    const underWay = (waiting.get(write.appId) ?? 0) + 1;
+    waiting.set(write.appId, underWay);
+    checks.note(INVARIANT);
+    if (underWay > MAX_UNDER_WAY) report(INVARIANT, `${life.name} carries out ${underWay} writes of app ${write.appId}`);
+    try {
+      return await wait(write, wanted, timeoutMs);
+    } finally {
+      waiting.set(write.appId, waiting.get(write.appId)! - 1);
+    }
+  };
+}
