@@ -106,7 +106,7 @@ try {
   aimAt(`a median ratio of at most ${AIM}`, ratio <= AIM);
   process.stdout.write(
     `CPU of a node per derive, ${(ORDER.length * DERIVES) / 2} derives each, node_tick and sync_tick every second; milliseconds\n${table([
-      ['', 'nobody reads', 'one reads', 'ratio'],
+      ['', 'no one reads', 'one reads', 'ratio'],
       ...pairs.map(({ alone, watched: with1 }, index) => [`pair ${index + 1}`, alone.toFixed(3), with1.toFixed(3), (with1 / alone).toFixed(3)]),
     ])}\nmedian ratio ${ratio.toFixed(3)}, aim: at most ${AIM}; the reader was given ${Math.round((reader.bytes - atFirst) / 1024)} KiB\n\n`,
   );

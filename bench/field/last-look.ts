@@ -65,7 +65,7 @@ export interface LastLookResult {
   readonly byEqualStore: number;
   /** Keys that show less than was acknowledged, one line each. */
   readonly lost: readonly string[];
-  /** Values that nobody has written, one line each. */
+  /** Values that were never written, one line each. */
   readonly foreign: readonly string[];
   /** The reasons why pairs could not be checked, with their counts. */
   readonly unchecked: ReadonlyMap<string, number>;

@@ -25,7 +25,7 @@ export type Verdict =
   | 'old'
   /** The key is absent and must not be. */
   | 'absent'
-  /** Nobody has written this value. */
+  /** This value was never written. */
   | 'foreign';
 
 export interface Check {

@@ -75,7 +75,7 @@ function lastLookLines({ due, read, byEqualStore, lost, foreign, unchecked, nowh
     `last look, keys on nodes: ${due}, checked ${read + byEqualStore} (read ${read}, by a store equal to one that was read ${byEqualStore})`,
     `could not be checked: ${sum}${sum === 0 ? '' : ` (${inLine([...unchecked])})`}; on no node at all: ${nowhereChecked}`,
     list('acknowledged writes lost', lost),
-    list('values that nobody has written', foreign),
+    list('values that were never written', foreign),
   ];
 }
 

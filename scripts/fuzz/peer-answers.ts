@@ -51,7 +51,7 @@ export const peerAnswers = target({
         if (type === 'master_secret_request') {
           const fetching = new SecretFetch(node).fetchMasterSecret([peer.member], signal);
           const outcome = await expected('fetching the secret', () => fetching);
-          if (outcome?.kind === 'installed') throw new Error('a secret was installed that nobody has');
+          if (outcome?.kind === 'installed') throw new Error('a secret was installed that no node has');
         } else {
           await expected(type, () => exchange(peer.member, { type }, { timeoutMs: 1_000, maxAnswerBytes: MAX_PAGES * 1_000, signal }));
         }

@@ -1,6 +1,6 @@
 /**
  * Several middlewares as one layer of Express. Each layer that a router tries costs a request a match, its parameters and closures, more
- * than most middlewares of a node do themselves; each middleware stays one rule in a function of its own.
+ * than most middlewares of a node do themselves; each middleware stays one rule in one function.
  */
 import type { NextFunction, RequestHandler } from 'express';
 

@@ -1,6 +1,6 @@
 /**
  * One key of one app as the store keeps it: the record, and where it hangs in each of the store's orders. It is the record itself: an
- * object of its own for that would take 32 bytes more for each key.
+ * separate object for that would take 32 bytes more for each key.
  */
 import type { Digest64 } from '../crypto/record-digest.ts';
 import type { PackedBytes } from './packed-bytes.ts';

@@ -28,7 +28,7 @@ test('a name that no mutant has is refused', () => {
   expect(() => chosen(FIVE, ['a', 'none'], undefined)).toThrow('there is no mutant none');
 });
 
-test.each(['0/2', '3/2', '1', '1/0', 'a/b'])('%s is no part', (text) => {
+test.each(['0/2', '3/2', '1', '1/0', 'a/b'])('%s is not a part', (text) => {
   expect(() => partOf(text)).toThrow('such as 1/4');
 });
 

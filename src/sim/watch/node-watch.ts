@@ -112,7 +112,7 @@ export class NodeWatch {
     if (trips > MAX_TRIPS) report('a node_tick reads the chain in three round trips', `${name} made ${trips}`);
     const invariant = 'Multicall3 that was missing once is looked for again';
     checks.note(invariant);
-    if (rpc.singleHashReads > this.#singleHashReadsThen) report(invariant, `${name} reads each view by a call of its own`);
+    if (rpc.singleHashReads > this.#singleHashReadsThen) report(invariant, `${name} reads each view by a separate call`);
   }
 
   /** After an event of this process. */

@@ -48,7 +48,7 @@ export class SimRpc {
   readonly #modules: RpcModules;
   /** Waves of requests: how often one had to wait for another. For the cost of a node_tick. */
   waves = 0;
-  /** Reads of the hash at a numbered block by a call of their own, in place of one among many views in one call. */
+  /** Reads of the hash at a numbered block by a separate call, in place of one among many views in one call. */
   singleHashReads = 0;
   /** The last block whose time it has told. Unix milliseconds. */
   lastBlock: { readonly number: number; readonly timeMs: number } | null = null;

@@ -1,7 +1,7 @@
 /**
  * EIP-191 signatures of simulated wallets: good for everybody who checks them, for a tenth of what it costs to make real ones. A
  * signer draws a secret number for each signature and multiplies a point of the curve by it. Here that number is one, for all
- * signatures, and the point is the curve's generator: anybody could work out the key from a signature, and nobody does. Checking
+ * signatures, and the point is the curve's generator: anyone could work out the key from a signature, but no one does. Checking
  * them is the product's own work, and costs what it costs (SEC 1, section 4.1.3).
  */
 import { eip191Digest, signatureText } from '../../crypto/signature.ts';

@@ -70,7 +70,7 @@ describe('a key that a node', () => {
     ['gives as it was written is right', written, { read: 1, lost: [], unchecked: new Map() }],
     ['gives only when it is asked again is right', (_, nth) => (nth < 3 ? null : 'as written'), { lost: [] }],
     ['never gives is lost', () => null, { lost: ['app: k (absent) on node-1'] }],
-    ['gives as nobody wrote it is foreign', () => 'else', { foreign: ['app: k (foreign) on node-1'], lost: [] }],
+    ['gives as it was never written is foreign', () => 'else', { foreign: ['app: k (foreign) on node-1'], lost: [] }],
     ['answers 503 for first is right', (_, nth) => (nth < 3 ? refuse('unready 503', 2_000) : 'as written'), { lost: [], unchecked: new Map() }],
     ['answers 503 for all along is not checked, and not lost', () => refuse('unready 503', 2_000), { read: 0, lost: [], unchecked: new Map([['unready 503', 1]]), nowhereChecked: 1 }],
     ['asks to be left alone for longer than there is time is not checked', () => refuse('unready 503', LIMIT_MS), { unchecked: new Map([['unready 503', 1]]) }],
