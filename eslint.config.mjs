@@ -1,4 +1,5 @@
 import tseslint from 'typescript-eslint';
+import plainEnglish from './scripts/lint/plain-english.mjs';
 
 /** A test waits for a condition and asserts no time, because durations depend on the machine. Benchmarks measure them. */
 const NO_TIMES = 'A test waits for a condition (waitUntil) and asserts no time; figures of speed belong to bench/.';
@@ -73,6 +74,14 @@ export default tseslint.config(
       ],
     },
   },
+  {
+    files: ['**/*.ts', '**/*.mjs', '**/*.md'],
+    // The contract is fixed from outside; the rule and its test name what is refused.
+    ignores: ['docs/protocol.md', 'scripts/lint/**', 'test/unit/lint/**'],
+    plugins: { 'plain-english': plainEnglish },
+    rules: { 'plain-english/phrases': 'error' },
+  },
+  { files: ['**/*.md'], plugins: { 'plain-english': plainEnglish }, language: 'plain-english/text' },
   {
     files: ['test/**/*.ts', 'bench/**/*.ts'],
     rules: { '@typescript-eslint/no-floating-promises': ['error', { allowForKnownSafeCalls: [{ from: 'package', package: '@jest/globals', name: ['test', 'it', 'describe'] }] }] },
