@@ -2,8 +2,8 @@
  * `npm run bench:observed`: what it costs a derive that its node is observed: metrics that are scraped each second, and the audit.
  *
  * Two node processes differ among themselves by more than this may cost, so three nodes share one process (`nodes-together.ts`): two that
- * nobody observes, and one observed. They take turns in an order that is the same forwards and backwards, and the floor (`floor.ts`) is
- * measured in the middle of it. Turns are so short that whatever else the machine does falls on all of them alike; many rounds of them
+ * no one observes, and one observed. They take turns in an order that is the same forwards and backwards, and the floor (`floor.ts`) is
+ * measured in the middle of it. Turns are so short that anything else the machine does falls on all of them alike; many rounds of them
  * make a block. Each block gives one difference between the observed node and the mean of the other two, and one between those two,
  * which are equal: the second says what a difference of nothing looks like here.
  *
