@@ -7,8 +7,10 @@ import { generateP384 } from '../../../src/crypto/p384.ts';
 import { openSecret } from '../../../src/crypto/sealed-secret.ts';
 import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
 import type { Cluster } from '../../../src/dev/cluster.ts';
+import { waitUntil } from '../../../src/dev/waiting.ts';
 import { OdynClient } from '../../../src/enclave/odyn-client.ts';
 import { systemClock, systemRandom } from '../../../src/system/system.ts';
+import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 import { RawCaller, RawHttp, type Target } from './raw-caller.ts';
 import { assertNoSecrets, type Output, type Secret } from './secret-search.ts';
 
@@ -46,15 +48,24 @@ export function secretsFrom(masterSecret: Uint8Array, appIds: readonly number[] 
   ];
 }
 
-/** Wallet keys of all enclaves, and the master secret that a ready node holds. */
+/** Wallet keys of all enclaves, and the master secret, which the first node that is ready gives. @throws Error when none becomes ready */
 async function secretsOf(cluster: Cluster): Promise<readonly Secret[]> {
   const wallets = cluster.nodes.map(({ name, enclave }) => ({
     name: `the wallet key of ${name}`,
     bytes: Buffer.from(enclave.secretHex, 'hex'),
   }));
-  const statuses = await Promise.all(cluster.nodes.map(async (node) => (node.running ? node.tryStatus() : null)));
-  const ready = cluster.nodes.find((_, index) => statuses[index]?.node.service_available === true);
-  return ready === undefined ? wallets : [...wallets, ...secretsFrom(await askMasterSecret(ready))];
+  return [...wallets, ...secretsFrom(await askMasterSecret(await aReadyNode(cluster)))];
+}
+
+/** A busy machine may take a node out of ready for a moment. Without a ready node the master secret cannot be looked for. */
+async function aReadyNode(cluster: Cluster): Promise<ClusterNode> {
+  let ready: ClusterNode | undefined;
+  await waitUntil({ what: 'a ready node, which knows the master secret', timeoutMs: WAIT_TIMEOUT_MS }, async () => {
+    const statuses = await Promise.all(cluster.nodes.map(async (node) => (node.running ? node.tryStatus() : null)));
+    ready = cluster.nodes.find((_, index) => statuses[index]?.node.service_available === true);
+    return ready === undefined ? 'no node is ready' : null;
+  });
+  return ready!;
 }
 
 /** Everything that the processes of the cluster have printed. */
