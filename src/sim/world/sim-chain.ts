@@ -87,8 +87,8 @@ export class SimChain {
   readonly deepHashes = new Map<Hash32, number>();
   /** Hashes that an owner has reset, each with the time when last. */
   readonly resetHashes = new Map<Hash32, number>();
-  /** Told of each claim that is sent. */
-  onClaim: (hash: Hash32) => void = () => undefined;
+  /** Told of each claim that is sent, and by whom. */
+  onClaim: (hash: Hash32, sender: Wallet) => void = () => undefined;
   /** Told whenever another state is deep enough. */
   onDeep: () => void = () => undefined;
   /** Claims that took the place of a stuck one. */
@@ -170,7 +170,7 @@ export class SimChain {
     if (same !== undefined) this.replaced += 1;
     this.#pendingClaims = this.#pendingClaims.filter((claim) => claim !== same);
     const hash = `0x${(transaction.data ?? '').slice(10)}` as Hash32;
-    this.onClaim(hash);
+    this.onClaim(hash, sender);
     if (fate === 'forgotten') return null;
     const notBefore = this.head + 1 + (fate === 'stuck' ? STUCK_BLOCKS : 0);
     this.#pendingClaims.push({ transactionHash, sender, nonce, tip, hash, notBefore, lost: fate === 'lost' });
