@@ -3,6 +3,7 @@ import { ZERO_HASH, type Hash32, type TeePubkey, type Wallet } from '../../domai
 import type { AppRecord } from '../../domain/membership.ts';
 import { parseTeePubkey } from '../../domain/ids.ts';
 import type { InspectedContracts, InspectedFunds, InspectedHead, Reading } from '../../registry/inspection.ts';
+import { CLAIM_GAS } from '../../registry/claim-plan.ts';
 import { failed, notChecked, ok, type Finding } from './finding.ts';
 
 export interface ChainExpectations {
@@ -148,8 +149,6 @@ function judgeTeePubkey(registered: TeePubkey | '', own: TeePubkey | null): Find
   return failed(check, 'the registered teePubkey is not that of this enclave', 'the enclave has new keys since it was registered: register the instance again');
 }
 
-/** Gas of `setMasterSecretHash`, with room. */
-const CLAIM_GAS = 150_000n;
 /** A claim pays up to twice the price of the moment. */
 const PRICE_FACTOR = 2n;
 

@@ -4,6 +4,7 @@ import { judgeContracts, judgeFunds, judgeHead, judgeInstance, type ChainExpecta
 import { findingLines, reportOf, type Finding } from '../../../../src/cli/doctor/finding.ts';
 import { ZERO_HASH, type Hash32, type TeePubkey, type Wallet } from '../../../../src/domain/ids.ts';
 import type { AppRecord, Instance } from '../../../../src/domain/membership.ts';
+import { CLAIM_GAS } from '../../../../src/registry/claim-plan.ts';
 import type { InspectedContracts, Reading } from '../../../../src/registry/inspection.ts';
 
 const wallet = (digit: string): Wallet => `0x${digit.repeat(40)}` as Wallet;
@@ -97,8 +98,8 @@ describe('the own instance', () => {
 describe('the funds for a claim', () => {
   const GWEI = 10n ** 9n;
   test.each<readonly [string, bigint, boolean, string]>([
-    ['enough', 300_000n * GWEI, true, 'ok'],
-    ['a wei too little', 300_000n * GWEI - 1n, true, 'failed'],
+    ['enough', 2n * CLAIM_GAS * GWEI, true, 'ok'],
+    ['a wei too little', 2n * CLAIM_GAS * GWEI - 1n, true, 'failed'],
     ['nothing while a hash is set', 0n, false, 'ok'],
   ])('%s', (_, balanceWei, isHashZero, outcome) => {
     expect(judgeFunds(is({ balanceWei, gasPriceWei: GWEI }), isHashZero).outcome).toBe(outcome);
