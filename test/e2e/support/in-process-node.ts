@@ -96,6 +96,7 @@ export async function startInProcessNode(
       node.stop();
       server.destroy();
       await server.drain();
+      await node.endAudit();
       node.wipe();
       await Promise.all([transport.close(), odyn.close(), rpcFetch.close()]);
       if (failures[0] !== undefined) throw failures[0];
