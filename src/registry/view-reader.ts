@@ -3,9 +3,10 @@
  * CHAIN_CONFIRMATIONS behind the head, in three round trips regardless of the number of instances (§9.11):
  *
  *   1  the head's number and the chain's id; beside it the list of instances at the head, as a hint of whom trip 2 should ask for
- *   2  the chain's id again; at the pinned block: its time, the list, the chain hash, and the instances hinted at
+ *   2  at the pinned block: its time, the list, the chain hash, and the instances hinted at
  *   3  at the pinned block: the versions of those, and instances that the hint lacked
  *
+ * Each trip after the first asks for the chain's id again, since an RPC may change to another chain between two trips.
  * One trip more is made where the pinned block lists an instance that no hint named and whose version no other shares: rare,
  * and better than to drop a member for a tick. A head that is too far back is asked for again: a balancer has other backends.
  */
@@ -82,15 +83,16 @@ export class ViewReader {
 
   /** @throws DependencyError when it cannot be read: a failed refresh is not an empty list (§9.18) */
   async readView(signal: AbortSignal): Promise<ChainView> {
-    const { block, head, chainId, hinted } = await this.#readHead(signal);
-    const first = await this.#rpc.trip(signal, (trip) => this.#readListed(trip, { hinted, block, chainId }));
+    const pinned = await this.#readHead(signal);
+    const { block, head, chainId } = pinned;
+    const first = await this.#readListed(pinned, signal);
     const wrongTime = clockFault(this.#options, { number: block, timestampMs: first.timestampMs }, this.#clock.nowMs());
     if (wrongTime !== null) throw this.#failure(wrongTime);
     const hash = await this.#judgeHash(first.hash, block, signal);
     if (!first.list.ok) return this.#failList(first.list, block, signal);
     const listed = (first.list.value as readonly string[]).slice(0, MAX_LISTED).map(toWallet);
     const found: Found = { instances: first.instances, versions: new Map() };
-    await this.#readRest(listed, found, block, signal);
+    await this.#readRest(listed, found, pinned, signal);
     const membership = judgeMembership(this.#options, { block, listed, ...this.#entriesOf(listed, found) });
     this.#lastListed = listed;
     this.#seen = { chainId, highest: block };
@@ -98,7 +100,7 @@ export class ViewReader {
   }
 
   async readHash(block: bigint, signal: AbortSignal): Promise<HashReading> {
-    const result = await this.#rpc.trip(signal, ({ views }) => views.readOne(this.#hashCall(), block));
+    const result = await this.#tripOn(this.#seen.chainId, signal, ({ views }) => views.readOne(this.#hashCall(), block));
     return this.#judgeHash(result, block, signal);
   }
 
@@ -117,37 +119,42 @@ export class ViewReader {
     }
   }
 
+  /** A trip that gives nothing of another chain: its head would be the highest block permanently, and its versions are not ours. */
+  async #tripOn<T>(chainId: number | null, signal: AbortSignal, work: (trip: RpcTrip) => Promise<T>): Promise<T> {
+    const [chainIdNow, found] = await this.#rpc.trip(signal, (trip) => Promise.all([trip.client.getChainId(), work(trip)]));
+    if (chainId !== null && chainIdNow !== chainId) {
+      throw this.#failure(`shows the chain ${chainId} in one answer and ${chainIdNow} in the next: its backends are of different chains`);
+    }
+    return found;
+  }
+
   /** Trip 2. */
-  async #readListed({ client, views }: RpcTrip, { hinted, block, chainId }: Pick<Head, 'hinted' | 'block' | 'chainId'>) {
+  async #readListed({ hinted, block, chainId }: Omit<Head, 'head'>, signal: AbortSignal) {
     const calls = [this.#listCall(), this.#hashCall(), ...hinted.map((wallet) => this.#instanceCall(wallet))];
-    const [header, chainIdNow, [list, hash, ...rest]] = await Promise.all([
-      client.getBlock({ blockNumber: block }),
-      client.getChainId(),
-      views.readMany(calls, block),
-    ]);
-    // A head of another chain would be the highest block permanently: no view goes back behind it.
-    if (chainIdNow !== chainId) throw this.#failure(`shows the chain ${chainId} in one answer and ${chainIdNow} in the next: its backends are of different chains`);
+    const [header, [list, hash, ...rest]] = await this.#tripOn(chainId, signal, ({ client, views }) =>
+      Promise.all([client.getBlock({ blockNumber: block }), views.readMany(calls, block)]),
+    );
     if (header.number !== block) throw this.#failure('gave another block than the one asked for');
     const instances = new Map(hinted.map((wallet, index) => [wallet, rest[index]!]));
     return { timestampMs: Number(header.timestamp) * 1000, list: list!, hash: hash!, instances };
   }
 
   /** Trip 3, and the rare one after it: adds to `found` what the hint lacked, and the versions. */
-  async #readRest(listed: readonly Wallet[], found: Found, block: bigint, signal: AbortSignal): Promise<void> {
+  async #readRest(listed: readonly Wallet[], found: Found, at: Pick<Head, 'block' | 'chainId'>, signal: AbortSignal): Promise<void> {
     const versionIds = this.#versionsOf(listed, found);
     const unhinted = [...new Set(listed)].filter((wallet) => !found.instances.has(wallet));
     if (versionIds.length + unhinted.length === 0) return;
     const calls = [...versionIds.map((id) => this.#versionCall(id)), ...unhinted.map((wallet) => this.#instanceCall(wallet))];
-    const results = await this.#rpc.trip(signal, ({ views }) => views.readMany(calls, block));
+    const results = await this.#tripOn(at.chainId, signal, ({ views }) => views.readMany(calls, at.block));
     versionIds.forEach((id, index) => found.versions.set(id, results[index]!));
     unhinted.forEach((wallet, index) => found.instances.set(wallet, results[versionIds.length + index]!));
     const unshared = this.#versionsOf(unhinted, found).filter((id) => !found.versions.has(id));
-    if (unshared.length > 0) await this.#readUnsharedVersions(unshared, found, block, signal);
+    if (unshared.length > 0) await this.#readUnsharedVersions(unshared, found, at, signal);
   }
 
   /** The rare trip: versions that belong only to instances that no hint named. */
-  async #readUnsharedVersions(ids: readonly bigint[], found: Found, block: bigint, signal: AbortSignal): Promise<void> {
-    const results = await this.#rpc.trip(signal, ({ views }) => views.readMany(ids.map((id) => this.#versionCall(id)), block));
+  async #readUnsharedVersions(ids: readonly bigint[], found: Found, at: Pick<Head, 'block' | 'chainId'>, signal: AbortSignal): Promise<void> {
+    const results = await this.#tripOn(at.chainId, signal, ({ views }) => views.readMany(ids.map((id) => this.#versionCall(id)), at.block));
     ids.forEach((id, index) => found.versions.set(id, results[index]!));
   }
 
@@ -204,7 +211,7 @@ export class ViewReader {
   }
 
   async #appearedSince(address: Wallet, block: bigint, signal: AbortSignal): Promise<boolean> {
-    const [then, now] = await this.#rpc.trip(signal, ({ client }) =>
+    const [then, now] = await this.#tripOn(this.#seen.chainId, signal, ({ client }) =>
       Promise.all([client.getCode({ address: address as Hex, blockNumber: block }), client.getCode({ address: address as Hex })]),
     );
     return (then ?? '0x') === '0x' && (now ?? '0x') !== '0x';

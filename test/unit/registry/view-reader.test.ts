@@ -256,6 +256,17 @@ describe('the pinned block never goes down', () => {
     expect((await reader.readView(signal)).block).toBe(reader.highestBlock);
   });
 
+  test('versions of another chain are a failed read, too: there a revoked version may be enrolled', async () => {
+    await register(0);
+    await settleChain();
+    const { reader, shown } = startShown();
+    let asked = 0;
+    // The RPC changes its chain before the third trip.
+    Object.defineProperty(shown, 'chainId', { get: () => ((asked += 1) > 2 ? 1 : null) });
+    await expect(reader.readView(signal)).rejects.toThrow('shows the chain 31337 in one answer and 1 in the next');
+    expect(reader.highestBlock).toBe(0n);
+  });
+
   test('another chain id than the first one seen is a failed read', async () => {
     await settleChain();
     const { reader, shown } = startShown();
