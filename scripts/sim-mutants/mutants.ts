@@ -416,15 +416,30 @@ const NINE: readonly Mutant[] = [
     replace: [
       {
         file: 'registry/view-reader.ts',
-        find: `      views.readMany(calls, block),\n    ]);`,
-        put: `      (async () => {
-        const results = [];
-        for (const call of calls) results.push(await views.readOne(call, block));
-        return results;
-      })(),
-    ]);`,
+        find: `Promise.all([client.getBlock({ blockNumber: block }), views.readMany(calls, block)]),`,
+        put: `Promise.all([
+        client.getBlock({ blockNumber: block }),
+        (async () => {
+          const results = [];
+          for (const call of calls) results.push(await views.readOne(call, block));
+          return results;
+        })(),
+      ]),`,
       },
     ],
+  },
+  {
+    name: 'versions-of-another-chain',
+    section: '§6',
+    what: 'The last trip of a read does not ask which chain answers.',
+    replace: [
+      {
+        file: 'registry/view-reader.ts',
+        find: `const results = await this.#tripOn(at.chainId, signal, ({ views }) => views.readMany(calls, at.block));`,
+        put: `const results = await this.#rpc.trip(signal, ({ views }) => views.readMany(calls, at.block));`,
+      },
+    ],
+    runs: { faults: 'none', rates: { 'another chain': { perHour: 300, forSeconds: [1, 4] }, 'version revoked': { perHour: 20 }, 'chain slow': { perHour: 400 } } },
   },
   {
     name: 'no-early-ticks',
