@@ -1,21 +1,20 @@
-/** When the end of an audit is signed: after so many entries or so long, whichever comes first; after a failure, with backoff. */
+/** When the end of an audit is signed: after a number of entries or a time, whichever comes first; after a failure, with backoff. */
 import { backoffMs } from '../domain/backoff.ts';
 
-/** Entries after which it is signed at once. */
+/** This many unsigned entries are signed immediately. */
 export const CHECKPOINT_ENTRIES = 1_000;
-/** How long an entry waits for a signature. Milliseconds. */
+/** The longest time that an entry waits for a signature, without failures. Milliseconds. */
 export const CHECKPOINT_MS = 60_000;
-/** The waits after a failed try. Milliseconds. */
+/** The backoff after a failed try. Milliseconds. */
 const RETRY = { firstMs: 1_000, lastMs: 60_000 };
 
 export interface CheckpointState {
-  /** Entries that no checkpoint speaks for yet. */
+  /** Entries that no checkpoint covers yet. */
   readonly unsigned: number;
-  /** The enclave is signing. */
   readonly isSigning: boolean;
-  /** Tries that failed in a row. */
+  /** How many tries in a row have failed. */
   readonly failures: number;
-  /** Uniform in [0, 1), drawn with the last failure: the jitter of the wait after it. */
+  /** The jitter of the wait after the last failure: uniform in [0, 1), drawn at that failure. */
   readonly unit: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Has the enclave sign the end of the audit when the plan says so, beside all requests: one signature at a time, each with a timeout.
- * What fails is tried again with backoff; the entries wait in the ring meanwhile.
+ * Has the enclave sign the end of the audit when the plan says so. It makes one signature at a time, each with a timeout, and no request
+ * waits for one. A failed signature is tried again with backoff, while its entries wait in the ring.
  */
 import { auditMessage } from '../crypto/messages.ts';
 import { recoverEip191 } from '../crypto/signature.ts';
@@ -11,7 +11,7 @@ import type { Clock, Enclave, Random, TimerId } from '../domain/ports.ts';
 import { planCheckpoint, type CheckpointState } from './checkpoint-plan.ts';
 import type { AuditTrail } from './trail.ts';
 
-/** One signature. Milliseconds. */
+/** How long one signature may take. Milliseconds. */
 const SIGN_TIMEOUT_MS = 5_000;
 
 export interface CheckpointsModules {
@@ -26,7 +26,7 @@ export interface CheckpointsModules {
 
 export class Checkpoints {
   readonly #modules: CheckpointsModules;
-  /** Of the beginning: the entry that a chain starts with. */
+  /** `unsigned` begins at 1, for the entry that a chain starts with. */
   #state: CheckpointState = { unsigned: 1, isSigning: false, failures: 0, unit: 0 };
   #signing: Promise<void> = Promise.resolve();
   #timer: { readonly id: TimerId } | null = null;
@@ -36,13 +36,13 @@ export class Checkpoints {
     this.#modules = modules;
   }
 
-  /** After each entry that no checkpoint speaks for. */
+  /** Called after each entry that needs a signature. */
   noteUnsigned(): void {
     this.#state = { ...this.#state, unsigned: this.#state.unsigned + 1 };
     this.#proceed();
   }
 
-  /** One last checkpoint over everything so far; no more come after it. Never rejects. @returns whether it was made */
+  /** Makes one last checkpoint if entries are unsigned; none comes after it. Never rejects. @returns whether all entries are covered */
   async end(): Promise<boolean> {
     this.#ended = true;
     this.#disarm();
@@ -55,7 +55,7 @@ export class Checkpoints {
     if (this.#ended) return;
     const plan = planCheckpoint(this.#state);
     if (plan.kind === 'now') void this.#sign();
-    // A timer that is armed already comes no later.
+    // A timer that is already armed fires no later than this one would.
     if (plan.kind !== 'in' || this.#timer !== null) return;
     const id = this.#modules.clock.setTimeout(() => {
       this.#timer = null;
@@ -86,7 +86,7 @@ export class Checkpoints {
       if (wallet === null) throw new DependencyError('enclave', 'unreachable', 'the enclave has not said who this node is');
       const message = auditMessage(sequence, hash, wallet);
       const signature = await within(clock, 'the signature of an audit checkpoint', SIGN_TIMEOUT_MS, undefined, (signal) => enclave.sign(message, signal));
-      // An enclave that has another wallet by now has signed for another node.
+      // The enclave may have another wallet by now. Then the signature belongs to another node.
       if (recoverEip191(message, signature) !== wallet) throw new DependencyError('enclave', 'malformed', 'an audit checkpoint was signed by another wallet');
       trail.addCheckpoint({ sequence, hash, wallet, signature });
       this.#state = { unsigned: this.#state.unsigned - covered, isSigning: false, failures: 0, unit: 0 };

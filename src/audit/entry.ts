@@ -1,10 +1,10 @@
 /**
- * The entries of an audit and the chain through them (docs/audit.md). The hash of an entry is SHA-256 over the hash before it, in
- * hex, and the entry as canonical JSON; before the first one stand 64 zeros. So an entry cannot be changed, left out or added
- * without changing every hash after it, and a signature over one hash speaks for all entries before it.
+ * The entries of an audit and their hash chain (docs/audit.md). The hash of an entry is SHA-256 over the hash before it, in hex, and the
+ * entry as canonical JSON. Before the first entry that hash is 64 zeros. So changing, removing or adding an entry changes every later
+ * hash, and a signature over one hash covers all entries before it.
  *
- * What is dropped is a part of the chain too: an entry says up to which number the node keeps nothing any more. A gap stands where such
- * entries would be read, and carries the hash that the chain goes on from.
+ * The chain also shows what the node has dropped: a `dropped` entry names the last number that the node no longer keeps. A reader gets a
+ * gap in place of the dropped entries, with the hash from which the chain continues.
  */
 import { z } from 'zod';
 import { sha256Hex } from '../crypto/hash.ts';
@@ -26,19 +26,19 @@ export interface Checkpoint extends ChainPoint {
   readonly signature: string;
 }
 
-/** Entries that are not there, both ends included. */
+/** Entries that are missing, both ends included. */
 export interface SequenceRange {
   readonly from: number;
   readonly to: number;
 }
 
-/** A form of an entry has its fields in ascending order: `JSON.stringify` then gives canonical JSON. */
+/** Each text of an entry has its fields in ascending order of their names, so that `JSON.stringify` gives canonical JSON. */
 export function eventText(sequence: number, atMs: number, event: AuditEvent): string {
   const { appId, operation, outcome, target, wallet } = event;
   return JSON.stringify({ app_id: appId, at_ms: atMs, op: operation, outcome, seq: sequence, target, wallet });
 }
 
-/** The first entry. @param chain names this chain: 32 random hex digits */
+/** The first entry. @param chain the name of this chain: 32 random hex digits */
 export function startText(atMs: number, chain: string): string {
   return JSON.stringify({ at_ms: atMs, chain, op: 'start', seq: 1 });
 }
@@ -47,12 +47,12 @@ export function checkpointText(sequence: number, atMs: number, { sequence: of, h
   return JSON.stringify({ at_ms: atMs, of, of_hash: hash, op: 'checkpoint', seq: sequence, signature, wallet });
 }
 
-/** @param upTo the newest entry that is not kept any more */
+/** @param upTo the newest entry that is no longer kept */
 export function droppedText(sequence: number, atMs: number, upTo: number): string {
   return JSON.stringify({ at_ms: atMs, op: 'dropped', seq: sequence, up_to: upTo });
 }
 
-/** Stands where entries would be that the node has dropped; it is read and not chained. @param hash of the last of them */
+/** A reader gets this in place of dropped entries; it is not in the chain. @param hash of the last dropped entry */
 export function gapText(chain: string, { from, to }: SequenceRange, hash: string): string {
   return JSON.stringify({ chain, from, hash, op: 'gap', to });
 }
@@ -61,7 +61,7 @@ export function nextHash(before: string, text: string): string {
   return sha256Hex(before + text);
 }
 
-/** An entry as it is read: with its hash. */
+/** An entry with its hash, as a reader gets it. */
 export function withHash(text: string, hash: string): string {
   return `${text.slice(0, -1)},"hash":"${hash}"}`;
 }
@@ -85,7 +85,7 @@ const checkpoint = z.strictObject({ ...chained, op: z.literal('checkpoint'), of:
 const dropped = z.strictObject({ ...chained, op: z.literal('dropped'), up_to: sequence });
 const gap = z.strictObject({ op: z.literal('gap'), chain: chainId, from: sequence, to: sequence, hash });
 
-/** A line of an audit as a reader gets it; what has any other field is none. */
+/** A line of an audit as a reader gets it. A line with any other field is not valid. */
 export const auditLine = z.discriminatedUnion('op', [start, event, checkpoint, dropped, gap]);
 export type AuditLine = z.infer<typeof auditLine>;
 export type ChainedLine = Exclude<AuditLine, { op: 'gap' }>;

@@ -1,17 +1,17 @@
 /**
- * The last entries of an audit, bounded in number and bytes. Numbers are without a hole, so an entry lies in the slot of its number.
- * The oldest go first; how far they went, and the hash there, stays.
+ * Keeps the last entries of an audit, bounded in number and bytes. The numbers of entries have no gap, so each number has its slot. The
+ * oldest entry is dropped first. The ring keeps the number and hash of the newest dropped entry.
  */
 import { invariant } from '../domain/errors.ts';
 import { HASH_BEFORE_FIRST, type ChainPoint } from './entry.ts';
 
 export interface RingLimits {
   readonly maxEntries: number;
-  /** Texts, and `ENTRY_OVERHEAD_BYTES` for each. */
+  /** Counts the text of each entry, and `ENTRY_OVERHEAD_BYTES`. */
   readonly maxBytes: number;
 }
 
-/** What an entry costs beside its text: its hash, the object that holds both, its slot. Measured. */
+/** The memory of an entry besides its text: its hash, the object that holds both, its slot. Measured. */
 export const ENTRY_OVERHEAD_BYTES = 176;
 
 export interface HeldEntry {
@@ -35,7 +35,7 @@ export class AuditRing {
     return this.#last;
   }
 
-  /** The newest entry that is not kept any more; sequence 0 while all are. */
+  /** The newest dropped entry; sequence 0 while none is dropped. */
   get gone(): ChainPoint {
     return this.#gone;
   }
@@ -44,14 +44,14 @@ export class AuditRing {
     return this.#bytes;
   }
 
-  /** Drops the oldest until an entry with such a text fits. */
+  /** Drops the oldest entries until one with a text of `chars` fits. */
   makeRoom(chars: number): void {
     const { maxEntries, maxBytes } = this.#limits;
     const fits = (): boolean => this.#last.sequence - this.#gone.sequence < maxEntries && this.#bytes + chars + ENTRY_OVERHEAD_BYTES <= maxBytes;
     while (!fits() && this.#gone.sequence < this.#last.sequence) this.#dropOldest();
   }
 
-  /** @param text of the number after the last one; ASCII */
+  /** @param entry has the number after the last one; its text is ASCII */
   append(entry: HeldEntry): void {
     this.makeRoom(entry.text.length);
     const sequence = this.#last.sequence + 1;
@@ -60,7 +60,7 @@ export class AuditRing {
     this.#last = { sequence, hash: entry.hash };
   }
 
-  /** @throws InvariantError when it is not kept */
+  /** @throws InvariantError when the entry is not kept */
   at(sequence: number): HeldEntry {
     invariant(sequence > this.#gone.sequence && sequence <= this.#last.sequence, 'an audit entry was asked for that is not kept');
     return this.#slots[sequence % this.#limits.maxEntries]!;

@@ -1,22 +1,22 @@
 /**
- * The audit of one process (docs/audit.md): takes events, chains them, keeps the last of them and gives pages to a reader. Taking an
- * event costs two hashes and waits for nothing. What no reader fetches in time is dropped, counted, and said in the chain.
+ * The audit of one process (docs/audit.md): takes events, chains them, keeps the last ones and gives pages to a reader. An event costs
+ * two hashes and waits for nothing. Entries that no reader fetches in time are dropped and counted, and the chain says so.
  */
 import type { Audit, AuditEvent } from '../domain/audit.ts';
 import type { Clock, Random } from '../domain/ports.ts';
 import { checkpointText, droppedText, eventText, gapText, nextHash, startText, withHash, type Checkpoint, type ChainPoint } from './entry.ts';
 import { AuditRing, type RingLimits } from './ring.ts';
 
-/** What a node keeps for its readers: at 1,000 requests a second, those of the last half minute. */
+/** How much a node keeps for its readers: at 1,000 requests a second, about the last half minute. */
 export const AUDIT_LIMITS: RingLimits = { maxEntries: 65_536, maxBytes: 16 * 1024 * 1024 };
-/** An entry that says what was dropped. Characters. */
+/** Room for a `dropped` entry. Characters. */
 const DROPPED_TEXT_CHARS = 128;
 const CHAIN_ID_BYTES = 16;
 
 export interface AuditTrailModules {
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly random: Pick<Random, 'bytes'>;
-  /** After each entry that a signature is to speak for: all but checkpoints. */
+  /** Called after each entry that needs a signature: all but checkpoints. */
   readonly onUnsigned: () => void;
 }
 
@@ -25,7 +25,7 @@ export class AuditTrail implements Audit {
   readonly #ring: AuditRing;
   readonly #chain: string;
   readonly #onUnsigned: () => void;
-  /** The newest dropped entry that the chain speaks of. */
+  /** The newest dropped entry that the chain has reported. */
   #saidDropped = 0;
 
   constructor(limits: RingLimits, { clock, random, onUnsigned }: AuditTrailModules) {
@@ -40,12 +40,12 @@ export class AuditTrail implements Audit {
     return this.#ring.last;
   }
 
-  /** Entries that no reader can get any more. */
+  /** How many entries were dropped. */
   get dropped(): number {
     return this.#ring.gone.sequence;
   }
 
-  /** As counted for the limit. */
+  /** Bytes held, as counted for the limit. */
   get bytes(): number {
     return this.#ring.bytes;
   }
@@ -55,7 +55,7 @@ export class AuditTrail implements Audit {
     this.#onUnsigned();
   }
 
-  /** The newest entry. What was dropped is said before, so that a signature over this point speaks for it too. */
+  /** The newest entry. Dropped entries are first reported in the chain, so that a signature over this point covers that report too. */
   pointToSign(): ChainPoint {
     this.#sayDropped();
     return this.#ring.last;
@@ -66,9 +66,9 @@ export class AuditTrail implements Audit {
   }
 
   /**
-   * A page as JSON: `{"chain","entries":[..],"more"}`, oldest first, entries with their hash. Where entries are gone it begins with a gap.
-   * @param after the number of the last entry that the reader has; 0: none
-   * @param limit from 1: entries of the page at most
+   * A page as JSON: `{"chain","entries":[..],"more"}`, oldest first, entries with their hash. It begins with a gap if the next entry was
+   * dropped. @param after the number of the last entry that the reader has; 0: none
+   * @param limit the most entries of the page, at least 1
    */
   page(after: number, limit: number): string {
     if (after < this.#ring.gone.sequence) this.#sayDropped();
@@ -85,7 +85,7 @@ export class AuditTrail implements Audit {
 
   #sayDropped(): void {
     if (this.#ring.gone.sequence === this.#saidDropped) return;
-    // What makes room for this entry is gone as well.
+    // Room for the `dropped` entry is made first, so that it also reports the entries that it pushes out.
     this.#ring.makeRoom(DROPPED_TEXT_CHARS);
     const upTo = this.#ring.gone.sequence;
     this.#saidDropped = upTo;

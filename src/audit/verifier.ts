@@ -1,9 +1,9 @@
 /**
- * Checks an audit as its reader has it, line by line, with nothing but the lines (docs/audit.md): the numbers go up by one, each hash
- * follows from the one before, each checkpoint is signed by the wallet that it names, and every gap is one that the node itself has
- * said in the chain. One file may hold several chains, one for each start of the node.
+ * Checks the lines of an audit one by one, without the node (docs/audit.md). The numbers must rise by one, and each hash must follow from
+ * the hash before. The wallet that a checkpoint names must have signed it. A `dropped` entry of the chain must cover every gap. One file
+ * may hold several chains, one for each start of the node.
  *
- * What it cannot see: lines taken away at the end, and changes after the last checkpoint. It says how many entries that are.
+ * It cannot detect removed lines at the end, or changes after the last checkpoint. It reports how many entries no checkpoint covers.
  */
 import { canonicalJson } from '../crypto/canonical-json.ts';
 import { auditMessage } from '../crypto/messages.ts';
@@ -11,13 +11,13 @@ import { recoverEip191 } from '../crypto/signature.ts';
 import type { Wallet } from '../domain/ids.ts';
 import { auditLine, HASH_BEFORE_FIRST, nextHash, type AuditLine, type ChainedLine, type ChainPoint, type SequenceRange } from './entry.ts';
 
-/** Hashes kept for the next checkpoint, which speaks of an entry some seconds back. */
+/** Hashes kept for the next checkpoint, whose signature covers an entry some seconds back. */
 const REMEMBERED_HASHES = 100_000;
-/** Problems that are told; the first one is what matters. */
+/** The most problems that are reported. Later ones often follow from the first. */
 const MAX_PROBLEMS = 20;
 
 export interface AuditProblem {
-  /** Of the input, from 1. */
+  /** The line of the input, from 1. */
   readonly line: number;
   readonly what: string;
 }
@@ -26,11 +26,11 @@ export interface AuditReport {
   readonly chains: number;
   readonly entries: number;
   readonly checkpoints: number;
-  /** The wallets that signed them: whether they are the node's says the registry. */
+  /** The wallets that the checkpoints name. Only the registry tells whether they are the node's. */
   readonly wallets: readonly string[];
-  /** Entries that the node dropped before they were read. */
+  /** Entries in gaps: the node dropped them before they were read. */
   readonly missing: number;
-  /** Entries after the last checkpoint of their chain; a checkpoint speaks for itself. */
+  /** Entries that no good checkpoint of their chain covers. A good checkpoint counts as covered: it holds its own signature. */
   readonly unsigned: number;
   readonly problems: readonly AuditProblem[];
 }
@@ -51,35 +51,35 @@ export class AuditVerifier {
   #checkpoints = 0;
   #missing = 0;
   #unsigned = 0;
-  // Of the chain that is being read.
+  // The fields from here on belong to the chain that is being read.
   #chain: string | null = null;
   #last: ChainPoint = { sequence: 0, hash: HASH_BEFORE_FIRST };
   #signedUpTo = 0;
-  /** Good checkpoints after that entry. */
+  /** The numbers of good checkpoints after `#signedUpTo`. */
   #ownSignatures: number[] = [];
   #hashes = new Map<number, string>();
   #gaps: Gap[] = [];
-  /** Entries that say up to where others were dropped, and that no checkpoint speaks for yet. */
+  /** `dropped` entries that no checkpoint covers yet. */
   #said: LineOf<'dropped'>[] = [];
-  /** Up to where entries were dropped, by a checkpoint. */
+  /** The highest `up_to` of a `dropped` entry that a checkpoint covers. */
   #droppedUpTo = 0;
 
-  /** @param trusted wallets that may sign; null: any, and the report names them */
+  /** @param trusted the wallets that may sign; null: any wallet, and the report names them */
   constructor(trusted: readonly Wallet[] | null = null) {
     this.#trusted = trusted === null ? null : new Set(trusted);
   }
 
-  /** Where a reader goes on: the chain that was read last, null before the first, and its newest entry. */
+  /** Where a reader continues: the chain that was read last (null before the first) and the number of its newest entry. */
   get position(): { readonly chain: string | null; readonly sequence: number } {
     return { chain: this.#chain, sequence: this.#last.sequence };
   }
 
-  /** What was wrong first so far; gaps are judged by the report. */
+  /** The first problem so far. Gaps are judged only at the end of their chain. */
   get first(): AuditProblem | null {
     return this.#problems[0] ?? null;
   }
 
-  /** @param given what a line was parsed to */
+  /** @param given a line, parsed as JSON */
   take(given: unknown): void {
     this.#line += 1;
     const parsed = auditLine.safeParse(given);
@@ -93,7 +93,7 @@ export class AuditVerifier {
     }
   }
 
-  /** To be called when everything was taken. */
+  /** Call it once, after the last line. */
   report(): AuditReport {
     this.#endChain();
     this.#chain = null;
@@ -148,7 +148,7 @@ export class AuditVerifier {
     this.#wallets.add(wallet);
     const problem = this.#problemOf(checkpoint);
     if (problem !== null) this.#object(`the checkpoint of entry ${of} ${problem}`);
-    // Of an entry in a gap there is no hash to compare.
+    // An entry in a gap has no known hash to compare with, so its checkpoint covers nothing.
     if (problem !== null || this.#hashes.get(of) !== hash) return;
     this.#signedUpTo = Math.max(this.#signedUpTo, of);
     this.#ownSignatures = [...this.#ownSignatures.filter((sequence) => sequence > this.#signedUpTo), seq];
@@ -172,7 +172,7 @@ export class AuditVerifier {
     if (this.#hashes.size > REMEMBERED_HASHES) this.#hashes.delete(this.#hashes.keys().next().value!);
   }
 
-  /** Gaps are judged last: the node says further on what it has dropped, and it counts once a checkpoint speaks for it. */
+  /** Gaps are judged at the end of a chain, because the `dropped` entry and the checkpoint that cover a gap come after it. */
   #endChain(): void {
     if (this.#chain === null) return;
     for (const { from, to, line } of this.#gaps) {

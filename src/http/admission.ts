@@ -1,17 +1,16 @@
 /**
- * What a caller that has proved itself may hold of this node (protocol.md §10, Bounds): bytes of bodies and answers, and requests under
- * way. What a request holds is given back when its answer has gone and the work for it has ended: a caller that hangs up early ends no
- * work.
+ * What one authenticated request holds of this node (protocol.md §10, Bounds): bytes of its body and answer, and places among its
+ * caller's requests under way. It gives them back once its answer has gone and its work has ended. Both are needed, because a caller
+ * that hangs up early does not stop the work.
  */
 import type { EventEmitter } from 'node:events';
 import { RefusalError } from '../domain/errors.ts';
 import type { ByteLease } from './inflight-bytes.ts';
 import type { RequestsUnderWay } from './requests-under-way.ts';
 
-/** What a request that waits is counted with: its headers, at their largest. Bytes. */
+/** Counted for a request that waits for a place: the largest size of its headers. Bytes. */
 const WAITING_BYTES = 16 * 1024;
 
-/** What one request holds. */
 export class Admission {
   readonly lease: ByteLease;
   readonly #places: RequestsUnderWay[] = [];
@@ -22,7 +21,10 @@ export class Admission {
     this.lease = lease;
   }
 
-  /** Takes a place among the caller's requests; a promise where it has to wait for one. @throws RefusalError rate_limited, service_unavailable */
+  /**
+   * Takes a place among the caller's requests. @returns a promise if the request must wait
+   * @throws RefusalError rate_limited, service_unavailable
+   */
   enter(places: RequestsUnderWay, response: EventEmitter): Promise<void> | undefined {
     if (!places.enter(this.lease.caller)) return this.#wait(places, response);
     this.#places.push(places);

@@ -1,6 +1,6 @@
 /**
- * Admission of requests as middlewares (protocol.md §10, Bounds). They come after the authentication: a request that only names a wallet
- * must not use up that wallet's part.
+ * Admission of requests as middlewares (protocol.md §10, Bounds). They run after authentication, because a request that only names a
+ * wallet must not use up that wallet's share.
  */
 import type { ErrorRequestHandler } from 'express';
 import { Admission } from './admission.ts';
@@ -13,7 +13,7 @@ export interface AdmitModules {
   readonly underWay: RequestsUnderWay;
 }
 
-/** After the authentication. @param callerOf who is counted. Refuses with rate_limited, service_unavailable. */
+/** Runs after authentication. Refuses with rate_limited, service_unavailable. @param callerOf the caller that the request counts for */
 export function admit<Locals extends SealedLocals>({ bytes, underWay }: AdmitModules, callerOf: (locals: Locals) => string): SealedHandler<Locals> {
   return (_request, response, next) => {
     const admission = new Admission(bytes.open(callerOf(response.locals)));
@@ -23,7 +23,7 @@ export function admit<Locals extends SealedLocals>({ bytes, underWay }: AdmitMod
   };
 }
 
-/** A further place, for requests of which a caller has fewer. Refuses as `admit`. */
+/** Takes one more place, for a kind of request with a lower limit. Refuses as `admit`. @param isSuch whether a request is of that kind */
 export function enterAlso<Locals extends SealedLocals>(places: RequestsUnderWay, isSuch: (locals: Locals) => boolean): SealedHandler<Locals> {
   return (_request, response, next) => {
     if (isSuch(response.locals)) return goOn(response.locals.admission.enter(places, response), next);
@@ -32,7 +32,7 @@ export function enterAlso<Locals extends SealedLocals>(places: RequestsUnderWay,
   };
 }
 
-/** Behind all of a route that admits: a request that ended with an error. */
+/** The last handler of a route that admits: ends the work of a request that failed. */
 export const noteFailedWork: ErrorRequestHandler = (error: unknown, _request, response, next) => {
   (response.locals as { readonly admission?: Admission }).admission?.noteWorkEnded();
   next(error);

@@ -1,6 +1,6 @@
 /**
- * The Express app of a node (protocol.md §2). The order is the rule: stopping, rate limit, gate, and only then authentication (where
- * clients cannot be told apart, the rate limit comes with it); a body is read last. Each route is given the few modules that it needs.
+ * The Express app of a node (protocol.md §2). The protocol fixes the order of the checks: stopping, rate limit, gate, authentication,
+ * body. Where clients cannot be told apart, the rate limit comes with authentication. Each route gets only the modules that it needs.
  */
 import type { RequestListener } from 'node:http';
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
@@ -27,22 +27,21 @@ import { notFound } from './unknown-route.ts';
 
 export interface AppOptions extends ClientLimitOptions, StatusOptions, KmsOptions, SyncOptions {}
 
-/** What the parts of the app need, part by part. */
 export interface AppModules {
   readonly clock: Pick<Clock, 'monotonicMs' | 'nowMs'>;
   readonly gate: Pick<GateModules, 'isStopping'>;
   readonly node: NodeModules;
   readonly probes: ProbeModules;
-  /** Absent: there is no `/metrics` here. */
+  /** Absent: the main port has no `/metrics`. */
   readonly metrics?: MetricsModules | undefined;
-  /** Absent: there are no attestations here. */
+  /** Absent: there is no attestation route. */
   readonly attester?: AttestationModules['attester'] | undefined;
   readonly kms: KmsModules;
   readonly sync: SyncModules;
   readonly errors: ErrorModules;
-  /** The OpenAPI document as JSON; asked for once. Absent: it is not given. */
+  /** Makes the OpenAPI document as JSON; called once. Absent: there is no `/openapi.json`. */
   readonly openApi?: (() => Promise<string>) | undefined;
-  /** Null: there is none. */
+  /** Null: there is no audit. */
   readonly audit: AuditModules | null;
 }
 
@@ -64,11 +63,11 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   const refuseStopping = refuseWhenStopping(modules.gate);
   app.use(inTurn(leaveBodyUnread, cors, uncached, checkTarget));
   app.use('/kms', inTurn(refuseStopping, limits.open), kmsRoutes(options, modules.kms, limits), inTurn(limits.rest, notFound));
-  // Asked for before most requests, so that it comes before the routers that few requests are for.
+  // Clients fetch a nonce before most requests, so this router comes before the routers that serve few requests.
   app.use(nonceRoute(modules.node, limits, refuseStopping));
-  // Before the refusal of a node that stops: that is what they tell.
+  // Before `refuseStopping`, because a probe reports that the node is stopping.
   app.use(probeRoutes(modules.probes, limits));
-  // The end of an audit is read while the node stops.
+  // Also before it, because a reader fetches the end of the audit while the node stops.
   if (modules.audit !== null) app.use(auditRoutes(modules.audit, limits));
   if (modules.metrics !== undefined) app.use(metricsRoutes(modules.metrics, limits));
   app.use(refuseStopping);
@@ -80,11 +79,11 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   return app;
 }
 
-/** For a server: Express would answer in HTML what it cannot route (a target that is not a URL); here every error has one form. */
+/** The app as a server's listener. Express answers in HTML when it cannot route a target; this listener answers as for all errors. */
 export function listenerOf(app: Express): RequestListener {
   const unrouted = new RefusalError('bad_request', 'the request target is not valid');
   return (request, response) => {
-    // Before Express remembers a part of it.
+    // Done here, because Express keeps a copy of the URL.
     request.url = originForm(request.url ?? '');
     app(request as Request, response as Response, (error?: unknown) =>
       sendError(error ?? unrouted, request as Request, response as Response),

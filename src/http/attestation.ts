@@ -1,7 +1,7 @@
 /**
- * `POST /.well-known/attestation`: the enclave's attestation document, for who checks from outside what runs here. It is the enclave
- * API's (protocol.md §7), as it comes; of the request its nonce alone goes there. Making one is expensive and no one proves anything
- * for it, so the node asks for one a second, for all callers together.
+ * `POST /.well-known/attestation`: the enclave's attestation document, which proves to a client what code runs here. The document comes
+ * unchanged from the enclave API (protocol.md §7), which gets only the nonce of the request. A document is expensive to make and callers
+ * need no proof, so the node asks for one document a second, for all callers together.
  */
 import { Router, type RequestHandler } from 'express';
 import { z } from 'zod';
@@ -12,11 +12,11 @@ import { readJson } from './body.ts';
 import type { ClientLimits } from './client-limit.ts';
 import { methodNotAllowed } from './unknown-route.ts';
 
-/** Between two calls of the enclave API. Milliseconds. */
+/** Shortest time between two calls of the enclave API. Milliseconds. */
 const CALL_EVERY_MS = 1_000;
-/** Of a request. One a second is read, for 30 s at most: there is no need to count them. */
+/** Bytes of a body. The node reads one a second, for at most 30 s, so these bytes need not be counted for `MAX_INFLIGHT_BYTES`. */
 const MAX_BODY_BYTES = 4 * 1024;
-/** What the hardware takes, 512 bytes, as base64. Characters. */
+/** The hardware takes at most 512 bytes; this is their length as base64. Characters. */
 const MAX_NONCE_CHARS = 684;
 
 export const attestationRequest = z.object({ nonce: z.string().max(MAX_NONCE_CHARS).refine(isBase64).meta({ contentEncoding: 'base64', pattern: BASE64_PATTERN }).nullish() });
@@ -36,7 +36,7 @@ export function attestationRoutes(modules: AttestationModules, limits: Pick<Clie
   return router;
 }
 
-/** Before the body is read: that is bounded by it, too. */
+/** Runs before the body is read, so it also limits how many bodies are read. */
 function oneASecond(clock: Pick<Clock, 'monotonicMs'>): RequestHandler {
   let nextMs = -Infinity;
   return (_request, _response, next) => {

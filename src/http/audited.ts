@@ -1,6 +1,6 @@
 /**
- * What the audit hears of a request (docs/audit.md): once its answer has gone, or its caller. Only callers that have proved who they are
- * are noted, regardless of the outcome of their request: strangers could otherwise push out what the audit is for.
+ * Records a request in the audit (docs/audit.md) when its answer has gone or its caller has hung up. It records requests of authenticated
+ * callers only, with any outcome. Otherwise strangers could push the important entries out of the audit.
  */
 import type { Response } from 'express';
 import type { AuthenticatedPeer } from '../auth/authenticator.ts';
@@ -13,21 +13,21 @@ import type { AppLocals, Operation } from './bound-request.ts';
 import type { SealedHandler, SealedLocals } from './sealed-exchange.ts';
 
 type Subject = Omit<AuditEvent, 'outcome'>;
-/** What has come of a request so far. */
+/** What is known of a request when it ends: it may have failed at any middleware after authentication. */
 type Known<Locals extends SealedLocals> = Pick<Locals, 'caller'> & Partial<Locals>;
 
-/** Messages of peers that are audited. */
+/** The messages of peers that are audited, by type. */
 const PEER_OPERATIONS: ReadonlyMap<unknown, AuditOperation> = new Map([
   ['master_secret_request', 'hand_over'],
   ['snapshot_request', 'snapshot'],
 ]);
 
-/** After the authentication. @param audit null: nothing is noted */
+/** Runs after authentication. @param audit null: nothing is recorded */
 export function auditApp(audit: Audit | null, vault: Pick<Vault, 'auditTag'>, operation: Operation): SealedHandler<AppLocals> {
   return audited<AppLocals>(audit, ({ caller: { appId, wallet }, inner }) => ({ operation, wallet, appId, target: targetOf(operation, inner, (kind, text) => vault.auditTag(kind, appId, text)) }));
 }
 
-/** After the authentication. @param audit null: nothing is noted */
+/** Runs after authentication. @param audit null: nothing is recorded */
 export function auditPeer<Locals extends SealedLocals<AuthenticatedPeer>>(audit: Audit | null): SealedHandler<Locals> {
   return audited<Locals>(audit, ({ caller, inner }) => {
     const operation = PEER_OPERATIONS.get(inner?.['type']);
@@ -35,7 +35,7 @@ export function auditPeer<Locals extends SealedLocals<AuthenticatedPeer>>(audit:
   });
 }
 
-/** @param subjectOf null for what is not audited; it throws nothing */
+/** @param subjectOf gives null for a request that is not audited; must not throw */
 function audited<Locals extends SealedLocals>(audit: Audit | null, subjectOf: (known: Known<Locals>) => Subject | null): SealedHandler<Locals> {
   if (audit === null) return (_request, _response, next) => next();
   return (_request, response, next) => {
@@ -47,7 +47,7 @@ function audited<Locals extends SealedLocals>(audit: Audit | null, subjectOf: (k
   };
 }
 
-/** The tag of what was asked for; null for anything that is not a path or a key. */
+/** The tag of the requested path or key; null where the request has no valid one. */
 function targetOf(operation: Operation, inner: Record<string, unknown> | undefined, tagOf: (kind: 'derive' | 'data', text: string) => string | null): string | null {
   const { path, context = '', key } = inner ?? {};
   if (operation !== 'derive') return taggable(key, MAX_HELD_KEY_BYTES) ? tagOf('data', key) : null;
@@ -55,16 +55,16 @@ function targetOf(operation: Operation, inner: Record<string, unknown> | undefin
   return tagOf('derive', derivationInfo(path, context));
 }
 
-/** What is longer is refused, and not worth its hash. */
+/** A longer text is refused anyway, so it is not hashed. */
 function taggable(text: unknown, maxChars: number): text is string {
   return typeof text === 'string' && text !== '' && text.length <= maxChars;
 }
 
-/** `ok`, the code of a refusal, or `unanswered` where the caller went away before. */
+/** `ok`, the code of a refusal, or `unanswered` if the caller hung up before the answer. */
 function outcomeOf(response: Pick<Response, 'headersSent' | 'statusCode' | 'locals'>): string {
   if (!response.headersSent) return 'unanswered';
   const { errorCode } = response.locals as { readonly errorCode?: ErrorCode };
   if (errorCode !== undefined) return errorCode;
-  // The one refusal that is sealed (protocol.md §10, Bound to the request).
+  // A sealed refusal has no `errorCode`, and 404 is the only one (protocol.md §10, Bound to the request).
   return response.statusCode === 404 ? 'not_found' : 'ok';
 }

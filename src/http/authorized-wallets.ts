@@ -1,11 +1,11 @@
-/** App wallets that were authorized within the last day (protocol.md §8): behind the platform's way in each of them is a client by itself. */
+/** App wallets that were authorized within the last day (protocol.md §8). Behind the platform's TCP proxy each is a client by itself. */
 import { LRUCache } from 'lru-cache';
 import { elapsedMs } from '../domain/elapsed.ts';
 import type { Wallet } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
 
 const REMEMBERED_MS = 24 * 60 * 60 * 1_000;
-/** Only a registered instance gets in, so a stranger pushes out no one; the one that has asked least recently goes first. */
+/** The least recently used wallet goes first. Only registered instances are noted, so strangers cannot push a wallet out. */
 const MAX_WALLETS = 20_000;
 
 export class AuthorizedWallets {
@@ -13,7 +13,7 @@ export class AuthorizedWallets {
 
   constructor(modules: { readonly clock: Pick<Clock, 'monotonicMs' | 'nowMs'> }) {
     const elapsed = elapsedMs(modules.clock);
-    // A resolution of 0 keeps the cache from arming its own timer.
+    // With a resolution of 0 the cache arms no timer.
     this.#wallets = new LRUCache({ max: MAX_WALLETS, ttl: REMEMBERED_MS, ttlResolution: 0, perf: { now: () => elapsed() + 1 } });
   }
 

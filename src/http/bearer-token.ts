@@ -1,11 +1,11 @@
 /**
- * Routes for operators (RFC 6750): a bearer token, of which a node knows the SHA-256 alone, since its environment is public. Who has the
- * token is not counted for any limit, so that no stranger uses up what an operator needs.
+ * Bearer tokens for the routes of operators (RFC 6750). A node knows only the SHA-256 of a token, because its environment is public. No
+ * limit counts a request with the right token, so strangers cannot use up an operator's requests.
  */
 import type { RequestHandler } from 'express';
 import { constantTimeEqual, sha256 } from '../crypto/hash.ts';
 
-/** A longer text is not a token. */
+/** A token has at most 1,024 characters. */
 const BEARER = /^Bearer +([\x21-\x7e]{1,1024})$/i;
 
 export interface TokenOptions {
@@ -15,7 +15,7 @@ export interface TokenOptions {
   readonly realm: string;
 }
 
-/** Answers 401 without the right token. @param limit counts such a request for its client */
+/** Answers 401 without the right token. @param limit counts a request without it for its client */
 export function requireToken({ tokenHash, realm }: TokenOptions, limit: RequestHandler): RequestHandler {
   return (request, response, next) => {
     const token = BEARER.exec(request.headers.authorization ?? '')?.[1];

@@ -1,4 +1,4 @@
-/** Bodies (protocol.md §3): read up to a limit, and only once the caller has proved who it is. */
+/** Reads bodies up to a limit (protocol.md §3). Where a route needs a proof, its body is read after the proof. */
 import type { RequestHandler } from 'express';
 import type { IncomingMessage } from 'node:http';
 import { RefusalError } from '../domain/errors.ts';
@@ -8,7 +8,7 @@ import type { ByteLease } from './inflight-bytes.ts';
 
 type CountedBytes = Pick<ByteLease, 'expect' | 'add'>;
 
-/** Gives the parsed JSON as `response.locals.body`. Refuses with unsupported_media_type, payload_too_large, service_unavailable, bad_request. */
+/** Puts the parsed JSON in `locals.body`. Refuses with unsupported_media_type, payload_too_large, service_unavailable, bad_request. */
 export function readBody(maxBytes: number): RequestHandler {
   return async (request, response, next) => {
     const locals = response.locals as { body?: unknown; admission: Admission };
@@ -27,14 +27,14 @@ export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 }
 
-/** First of all: bodies of methods that have none are not read, and the connection ends with the answer (protocol.md §10, Bounds). */
+/** Runs first. Bodies of GET, HEAD and OPTIONS are not read; the connection closes after the answer (protocol.md §10, Bounds). */
 export const leaveBodyUnread: RequestHandler = (request, response, next) => {
   const { method } = request;
   if ((method === 'GET' || method === 'HEAD' || method === 'OPTIONS') && hasBody(request)) response.setHeader('connection', 'close');
   next();
 };
 
-/** What is longer than the limit is not read on. */
+/** Stops reading at the limit. */
 async function bytesOf(request: IncomingMessage, maxBytes: number, lease: CountedBytes): Promise<Uint8Array> {
   const coding = request.headers['content-encoding'] ?? 'identity';
   if (coding.toLowerCase() !== 'identity') throw new RefusalError('unsupported_media_type', 'a body is taken without content coding only');
@@ -57,7 +57,7 @@ async function bytesOf(request: IncomingMessage, maxBytes: number, lease: Counte
   };
   const onEnd = (): void => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
   const onCut = (): void => {
-    // Every request closes, also after its end: an error made for nothing costs as much as the rest of this.
+    // Every request emits `close`, even after `end`. Then no error is made, because that would cost as much as reading the body.
     if (!request.readableEnded) reject(new RefusalError('bad_request', 'the body was cut off'));
   };
   request.on('data', onData).once('end', onEnd).once('error', onCut).once('close', onCut);
@@ -65,7 +65,7 @@ async function bytesOf(request: IncomingMessage, maxBytes: number, lease: Counte
     return await promise;
   } finally {
     request.off('data', onData).off('end', onEnd).off('close', onCut);
-    // What is not read on is dropped once the answer has been sent.
+    // The rest of the body is dropped once the answer has been sent (`lingering-close.ts`).
     if (!request.readableEnded) request.pause();
   }
 }

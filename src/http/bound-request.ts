@@ -1,7 +1,7 @@
 /**
- * Bound to the request (protocol.md §10): who ends TLS outside the enclave could swap two answers, or send a write as a delete. So
- * a request may say inside the envelope what it is, and an answer says what it answers. A 404 for a key is sealed when the caller
- * asks for that, since callers make new secrets by it.
+ * Bound to the request (protocol.md §10). A proxy that ends TLS outside the enclave could swap two answers, or send a write as a delete.
+ * So a request may name its nonce and operation inside the envelope, and the inner answer repeats the nonce. Callers make a new secret
+ * after a 404 for a key, so that 404 is sealed for a caller that asks for it.
  */
 import type { Request } from 'express';
 import type { AuthenticatedApp } from '../auth/authenticator.ts';
@@ -10,12 +10,12 @@ import type { InnerAnswer, SealedHandler, SealedLocals } from './sealed-exchange
 
 export type AppLocals = SealedLocals<AuthenticatedApp>;
 
-/** What an inner body may say that it asks for. */
+/** The values of `op` in an inner body. */
 export type Operation = 'derive' | 'put' | 'delete';
 
 type AppRequest = Request<Record<string, string>>;
 
-/** After the envelope was opened. Refuses with bad_request. */
+/** Runs after the envelope was opened. Refuses with bad_request. */
 export function requireBound(operation: Operation): SealedHandler<AppLocals> {
   return (_request, { locals }, next) => {
     const { nonce, op } = locals.inner;
@@ -25,7 +25,7 @@ export function requireBound(operation: Operation): SealedHandler<AppLocals> {
   };
 }
 
-/** The inner answer, which repeats the nonce of a signed request. */
+/** Makes the inner answer, which repeats the nonce of a signed request. */
 export function answerBound(answer: (locals: AppLocals, request: AppRequest) => object | Promise<object>) {
   return async (locals: AppLocals, request: AppRequest): Promise<InnerAnswer> => {
     const { nonce } = locals.caller;

@@ -1,8 +1,8 @@
 /**
- * Rate limits per client (protocol.md §8): counted before anything else is done for a request. Behind the platform's way in clients
- * cannot be told apart before they have proved who they are. There a request to `/kms` is counted after its proof, which costs no more
- * than a refusal: for its wallet when that was authorized within the last day, and else for all strangers together. A header that only
- * names a wallet proves nothing.
+ * Rate limits per client (protocol.md §8). A request is counted before any other work. Behind the platform's TCP proxy clients cannot be
+ * told apart before their proof. There a request to `/kms` is counted after its proof, whose check costs no more than a refusal. It counts
+ * for its wallet if that was authorized within the last day, otherwise for all strangers together. A header that only names a wallet
+ * proves nothing.
  */
 import type { Request, RequestHandler } from 'express';
 import type { Clock } from '../domain/ports.ts';
@@ -24,17 +24,17 @@ export interface ClientLimits {
   /** Counts a request for its client. @throws RefusalError rate_limited */
   readonly count: (request: Request) => void;
   readonly general: RequestHandler;
-  /** The same, but only where clients cannot be told apart: what `open` left. */
+  /** Counts a request only where clients cannot be told apart, because `open` has not counted it there. */
   readonly rest: RequestHandler;
-  /** After a proof, where clients cannot be told apart; before the chain is asked. @throws RefusalError rate_limited */
+  /** Counts a proven request before the chain is asked, where clients cannot be told apart. @throws RefusalError rate_limited */
   readonly countProven: (request: Request, proof: AppProof) => void;
-  /** After a proof that failed. @throws RefusalError rate_limited */
+  /** Counts a request without a valid proof, where clients cannot be told apart. @throws RefusalError rate_limited */
   readonly countUnproven: (request: Request) => void;
-  /** The registry says that the caller may ask. */
+  /** Remembers the wallet that the registry has authorized. */
   readonly noteAuthorized: (proof: AppProof) => void;
-  /** What everybody may read. Where clients cannot be told apart it is free: to refuse costs as much as to answer. */
+  /** For public routes. Counts nothing where clients cannot be told apart, because a refusal costs as much as the answer. */
   readonly open: RequestHandler;
-  /** `GET /nonce` has its own, and is free in the same place. */
+  /** The separate limit of `GET /nonce`. It also counts nothing where clients cannot be told apart. */
   readonly nonce: RequestHandler;
 }
 
@@ -44,7 +44,7 @@ export function createClientLimits(options: ClientLimitOptions, modules: { reado
   const perWallet = new RateLimit(options.rateLimitPerMinute, modules);
   const authorized = new AuthorizedWallets(modules);
   const noncesPerClient = new RateLimit(options.nonceRateLimitPerMinute, modules);
-  // Express takes headers apart to find the same address where no proxy is trusted.
+  // Without trusted proxies `request.ip` is the socket's address, but Express parses headers to find it.
   const addressOf = options.trustedProxies.length === 0 ? (request: Request) => request.socket.remoteAddress : (request: Request) => request.ip;
   const clientOf = (request: Request): CountedClient => addresses.clientOf(addressOf(request) ?? 'unknown');
   const count = (request: Request): void => {

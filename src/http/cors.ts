@@ -1,15 +1,15 @@
 /**
- * What a browser may send and read (protocol.md §2: CORS preflight passes, regardless of the node's state). `x-tee-wallet` is not
- * in it: it names a wallet without any proof, in development, and no page of another origin should speak for one.
+ * What a browser may send and read. CORS preflight passes regardless of the node's state (protocol.md §2). `x-tee-wallet` is not allowed:
+ * it names a wallet without a proof, in development, and no page of another origin may act for a wallet.
  */
 import type { RequestHandler } from 'express';
 
-/** Of every answer. */
+/** Headers of every answer. */
 const ANSWER_HEADERS = new Map([
   ['access-control-allow-origin', '*'],
   ['access-control-expose-headers', 'x-kms-response-signature, x-nova-next-nonce, retry-after'],
 ]);
-/** Read of the answer to a preflight alone. */
+/** Headers that browsers read only in the answer to a preflight. */
 const PREFLIGHT_HEADERS = new Map([
   ['access-control-allow-methods', 'GET, POST, PUT, DELETE'],
   ['access-control-allow-headers', 'content-type, x-app-signature, x-app-nonce, x-app-timestamp, x-app-wallet, x-nova-next-nonce, x-nova-sealed-errors'],

@@ -1,4 +1,4 @@
-/** `/kms/data` (protocol.md §2, §3, §10): the inner bodies, checked, and what the store makes of them. */
+/** `/kms/data` (protocol.md §2, §3, §10): checks the inner bodies, and reads, lists, writes and deletes the keys of an app. */
 import { z } from 'zod';
 import { CANONICAL_BASE64_PATTERN, decodeBase64, encodeBase64 } from '../crypto/base64.ts';
 import type { Vault } from '../crypto/vault.ts';
@@ -10,20 +10,20 @@ import type { Clock } from '../domain/ports.ts';
 import type { KeyPage, ListRequest, LocalWrite } from '../domain/records.ts';
 import { readQuery } from './query.ts';
 
-/** What a listing may ask for: nine digits. */
+/** The largest limit of a listing: nine digits. */
 export const MAX_ASKED_KEYS = 999_999_999;
 /** Keys in one page of a listing that has a limit. */
 const MAX_LIST_LIMIT = 10_000;
 
-/** What the routes need of the store. */
+/** The part of the store that these routes use. */
 export interface DataStore {
   get(appId: string, key: string, nowMs: number): { readonly value: Uint8Array; readonly updatedAtMs: number } | null;
   /** @throws RefusalError insufficient_storage */
   put(appId: string, key: string, value: Uint8Array, ttlMs: number, nowMs: number): LocalWrite;
-  /** null when absent. @throws RefusalError insufficient_storage */
+  /** @returns null when the key is absent. @throws RefusalError insufficient_storage */
   delete(appId: string, key: string, nowMs: number): LocalWrite | null;
   list(appId: string, request: ListRequest, nowMs: number): KeyPage;
-  /** A peer has this key, as far as this node knows, and there was no time or room for it here. */
+  /** A record of this key was left out: a peer has it, as far as this node knows, and this node had no time or room for it. */
   isLeftOut(appId: string, key: string, nowMs: number): boolean;
 }
 
@@ -36,24 +36,24 @@ export interface DataModules {
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly vault: Pick<Vault, 'sealValue' | 'openValue'>;
   readonly store: DataStore;
-  /** This node may say that a key is absent (protocol.md §10, "404 means absent"). */
+  /** Whether this node may say that a key is absent (protocol.md §10, "404 means absent"). */
   readonly isSure: () => boolean;
-  /** Waits until so many peers have a write. @throws RefusalError not_replicated */
+  /** Waits until `peers` peers have the write. @returns how many have it. @throws RefusalError not_replicated */
   readonly acknowledged: (write: LocalWrite, peers: number, timeoutMs: number) => Promise<number>;
-  /** A write of this node's own is to be sent. */
+  /** Called after each local write, so that it is pushed to the peers. */
   readonly onWritten: () => void;
 }
 
-/** For the OpenAPI document, which cannot count bytes. */
+/** JSON Schema counts characters and not bytes, so the document gives the limit in bytes as text. */
 const inBytes = (max: number) => ({ minLength: 1, maxLength: max, description: `1 to ${max} bytes of UTF-8` });
 
 const newKey = z.string().refine((text) => isKey(text, MAX_DATA_KEY_BYTES), `1 to ${MAX_DATA_KEY_BYTES} bytes of UTF-8`).meta(inBytes(MAX_DATA_KEY_BYTES));
 const heldKey = z.string().refine((text) => isKey(text, MAX_HELD_KEY_BYTES), `1 to ${MAX_HELD_KEY_BYTES} bytes of UTF-8`).meta(inBytes(MAX_HELD_KEY_BYTES));
-/** Callers send up to 2^64-1; what no JSON number holds exactly is never, which is 0 (protocol.md §10). */
+/** Callers send up to 2^64-1. A number that is not a safe integer means "never expires", which is 0 (protocol.md §10). */
 const ttlMs = z.number().min(0).refine(Number.isInteger).meta({ type: 'integer' }).transform((ms) => (Number.isSafeInteger(ms) ? ms : 0));
 const acks = { acks: z.number().int().min(0).max(MAX_MEMBERS).default(0), timeout_ms: z.number().int().min(1).max(MAX_ACK_TIMEOUT_MS).default(DEFAULT_ACK_TIMEOUT_MS) };
 export const putBody = z.object({ key: newKey, value: z.string().meta({ contentEncoding: 'base64', pattern: CANONICAL_BASE64_PATTERN }), ttl_ms: ttlMs.default(0), ...acks });
-/** A write that was turned into a delete on the way is none. */
+/** A body with `value` or `ttl_ms` is refused: it is a write that was changed into a delete on the way. */
 export const deleteBody = z.object({ key: heldKey, value: z.undefined().optional(), ttl_ms: z.undefined().optional(), ...acks });
 
 function isKey(text: string, maxBytes: number): boolean {
@@ -65,7 +65,7 @@ function read<Body>(form: z.ZodType<Body>, inner: unknown): Body {
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const field = issue?.path.join('.') ?? '';
-  // The platform's client takes `timeout` in an error for a node that is gone (protocol.md §10, Words in errors).
+  // When an error contains `timeout`, the platform's client takes the node for dead (protocol.md §10, Words in errors).
   const name = field === 'timeout_ms' ? 'the time to wait for acks' : field;
   throw new RefusalError('bad_request', field === 'key' ? `key is not ${issue?.code === 'custom' ? issue.message : 'a text'}` : `${name} is not valid`);
 }
@@ -79,12 +79,12 @@ export class DataHandlers {
     this.#modules = modules;
   }
 
-  /** @throws RefusalError bad_request, payload_too_large, insufficient_storage, not_replicated */
+  /** @throws RefusalError bad_request, payload_too_large, insufficient_storage, not_replicated, service_unavailable */
   async put(appId: AppId, inner: Record<string, unknown>): Promise<object> {
     const { clock, vault, store } = this.#modules;
     const body = read(putBody, inner);
     const { maxValueBytes } = this.#options;
-    // Four characters hold three bytes: what is far too long is not decoded.
+    // Four base64 characters hold three bytes. This check refuses most values that are too long before they are decoded.
     if (body.value.length > 4 * Math.ceil(maxValueBytes / 3)) throw tooLarge(maxValueBytes);
     const plaintext = decodeBase64(body.value);
     if (plaintext === null) throw new RefusalError('bad_request', 'value is not valid base64');
@@ -106,7 +106,7 @@ export class DataHandlers {
     return { app_id: appId, key: body.key, deleted: true, ...replicated };
   }
 
-  /** @param candidates what a request may mean: the first that is there is read. @throws RefusalError bad_request, not_found, service_unavailable */
+  /** Reads the first key that is present. @param candidates the keys that a path may mean. @throws as `read` */
   readFirst(appId: AppId, candidates: readonly string[]): object {
     const { clock, store } = this.#modules;
     const found = candidates.find((key) => isKey(key, MAX_HELD_KEY_BYTES) && store.get(String(appId), key, clock.nowMs()) !== null);
@@ -118,21 +118,21 @@ export class DataHandlers {
     return this.#read(appId, wanted, [wanted]);
   }
 
-  /** @param candidates all of which must be absent before it is said that what is wanted is */
+  /** @param candidates all must be absent before the node says that `wanted` is absent */
   #read(appId: AppId, wanted: string, candidates: readonly string[]): object {
     const { clock, vault, store } = this.#modules;
     if (!isKey(wanted, MAX_HELD_KEY_BYTES)) throw new RefusalError('bad_request', `key is not 1 to ${MAX_HELD_KEY_BYTES} bytes of UTF-8`);
     const held = store.get(String(appId), wanted, clock.nowMs());
     if (held === null) throw this.#absent(appId, candidates);
     const plaintext = vault.openValue(appId, held.value);
-    // Another secret has been installed between the gate and here: the store is about to be emptied.
+    // Since the gate another secret has been installed, and the store is about to be emptied.
     if (plaintext === null) throw new RefusalError('service_unavailable', 'the master secret has changed');
     const value = encodeBase64(plaintext);
     plaintext.fill(0);
     return { app_id: appId, key: wanted, value, updated_at_ms: held.updatedAtMs };
   }
 
-  /** `GET /kms/data`: with `?key=` one value, else all keys, or a page of them when there is a limit. @throws as `read` */
+  /** `GET /kms/data`: one value with `key`, otherwise all keys, or one page of them with `limit`. @throws as `read` */
   query(appId: AppId, text: string): object {
     const { key: wanted, prefix, after, limit: limitText } = readQuery(text, ['key', 'prefix', 'after', 'limit']);
     if (wanted !== undefined) return this.read(appId, wanted);
@@ -144,12 +144,12 @@ export class DataHandlers {
     const { clock, store, isSure } = this.#modules;
     if (!isSure()) throw unsure('this node does not know yet whether it holds all keys');
     const { keys, more } = store.list(String(appId), { prefix, after, limit }, clock.nowMs());
-    // As understood: what was added to the query on the way is seen by who asked.
+    // The answer repeats the query as understood, so that the caller sees a query that was changed on the way.
     const understood = { prefix: prefix ?? null, after: after ?? null, limit: asked };
     return { app_id: appId, keys, count: keys.length, ...(limit === undefined ? {} : { more }), ...understood };
   }
 
-  /** Callers make new secrets by one node's word that a key is absent: only a node that is sure says so. */
+  /** A caller that reads `not_found` from one node makes a new secret. So only a node that is sure answers `not_found`. */
   #absent(appId: AppId, keys: readonly string[]): RefusalError {
     const { clock, store, isSure } = this.#modules;
     const isKnown = isSure() && !keys.some((key) => store.isLeftOut(String(appId), key, clock.nowMs()));

@@ -1,4 +1,4 @@
-/** `POST /kms/derive` (protocol.md §3): the inner body, checked, and the key that answers it. */
+/** `POST /kms/derive` (protocol.md §3): checks the inner body and derives the key. */
 import { z } from 'zod';
 import { encodeBase64 } from '../crypto/base64.ts';
 import type { Vault } from '../crypto/vault.ts';
@@ -6,7 +6,7 @@ import { RefusalError } from '../domain/errors.ts';
 import type { AppId } from '../domain/ids.ts';
 import { DEFAULT_DERIVED_KEY_BYTES, MAX_DERIVE_INFO_BYTES, MAX_DERIVED_KEY_BYTES } from '../domain/limits.ts';
 
-/** A lone surrogate has no UTF-8 form. Replaced, it would give a key that no other node derives. */
+/** A lone surrogate has no UTF-8 form. If it were replaced, another node could derive another key. */
 const text = z.string().refine((value) => value.isWellFormed(), 'is not valid Unicode text');
 
 export const deriveBody = z

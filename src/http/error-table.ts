@@ -1,4 +1,4 @@
-/** The one table from errors to the wire (protocol.md §2). Every other file throws; what is not in it says no more than `internal_error`. */
+/** The one table from errors to answers (protocol.md §2). All other files throw. An unexpected error gets `internal_error` only. */
 import { DeadlineError } from '../domain/deadline.ts';
 import { DependencyError, RefusalError, type Dependency, type ErrorCode } from '../domain/errors.ts';
 
@@ -24,10 +24,10 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   insufficient_storage: 507,
 };
 
-/** Codes that always say when to come back. Seconds. */
+/** Codes whose answer always has `Retry-After`. Seconds. */
 const RETRY_AFTER_SECONDS: Partial<Record<ErrorCode, number>> = { rate_limited: 1, service_unavailable: 1 };
 
-/** What a node depends on fails: that is the node's failure, not the caller's. Seconds until another try. */
+/** `Retry-After` when a dependency fails, which is the node's failure and not the caller's. Seconds. */
 const DEPENDENCY_RETRY_SECONDS: Readonly<Record<Dependency, number>> = { chain: 5, enclave: 2, peer: 2 };
 
 export function errorAnswer(error: unknown): ErrorAnswer {
@@ -43,7 +43,7 @@ export function errorAnswer(error: unknown): ErrorAnswer {
 function refusalFor(error: unknown): RefusalError {
   if (error instanceof RefusalError) return error;
   if (error instanceof DependencyError) {
-    // A request reads the chain for one thing only.
+    // Requests read the chain only to authorize an app.
     const message = error.dependency === 'chain' ? `the app registry cannot be read: ${error.message}` : error.message;
     return new RefusalError('service_unavailable', message, DEPENDENCY_RETRY_SECONDS[error.dependency]);
   }

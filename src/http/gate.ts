@@ -1,13 +1,11 @@
-/** May this node answer now? The gates read the machine's state and nothing else (protocol.md §2). */
+/** The gates: whether this node may answer now. They read only the machine's state, and whether the node stops (protocol.md §2). */
 import type { RequestHandler } from 'express';
 import { RefusalError } from '../domain/errors.ts';
 import type { ReadinessView } from '../domain/readiness.ts';
 import { reasonLine } from '../domain/reasons.ts';
 
 export interface GateModules {
-  /** The machine's state. */
   readonly readiness: () => ReadinessView;
-  /** The node stops: new requests are refused. */
   readonly isStopping: () => boolean;
 }
 
@@ -18,7 +16,7 @@ export function refuseWhenStopping({ isStopping }: Pick<GateModules, 'isStopping
   };
 }
 
-/** Before `/kms` and all below it. */
+/** The gate of `/kms` and every path below it. */
 export function requireReady({ readiness }: Pick<GateModules, 'readiness'>): RequestHandler {
   return (_request, _response, next) => {
     assertReady(readiness());
@@ -26,7 +24,7 @@ export function requireReady({ readiness }: Pick<GateModules, 'readiness'>): Req
   };
 }
 
-/** Before `/sync`, which depends on the master secret alone. */
+/** The gate of `/sync`, which needs only the master secret. */
 export function requireConfirmedSecret({ readiness }: Pick<GateModules, 'readiness'>): RequestHandler {
   return (_request, _response, next) => {
     assertSecretConfirmed(readiness());
@@ -34,7 +32,7 @@ export function requireConfirmedSecret({ readiness }: Pick<GateModules, 'readine
   };
 }
 
-/** @throws RefusalError service_unavailable with the reason and when the next node_tick comes */
+/** @throws RefusalError service_unavailable with the reason and the seconds until the next node_tick */
 export function assertReady(view: ReadinessView): void {
   if (view.state !== 'ready') throw unavailable(view);
 }

@@ -1,10 +1,10 @@
 /**
- * Several middlewares as one layer of Express. Each layer that a router tries costs a request a match, its parameters and closures, more
- * than most middlewares of a node do themselves; each middleware stays one rule in one function.
+ * Several middlewares as one layer of Express. For each layer a router matches the path and makes parameters and closures. That costs
+ * more than most middlewares of a node do. This way each rule stays a separate middleware without a layer for each.
  */
 import type { NextFunction, RequestHandler } from 'express';
 
-/** Calls one after the other as Express does: what is thrown, or rejected, is an error of the request. */
+/** Calls the handlers in order, as Express does. An error that a handler throws or rejects with is an error of the request. */
 export function inTurn(...handlers: readonly RequestHandler[]): RequestHandler {
   return (request, response, next) => {
     let at = 0;

@@ -1,18 +1,18 @@
 /**
- * What bodies being read and answers being made may take of memory, all together (protocol.md §10, Bounds): half for `/sync`, half for
- * the rest. A caller holds at most a quarter of its half, and an empty half admits one request of any permitted size. Bytes count as
- * they come, until the answer has gone and the work for it has ended.
+ * The limit on the memory that bodies being read and answers being made hold together (protocol.md §10, Bounds): half for `/sync`, half
+ * for the other routes. A caller holds at most a quarter of its half. An empty half admits one request of any permitted size. Bytes are
+ * counted as they come, and given back when the answer has gone and the work for it has ended.
  */
 import { RefusalError } from '../domain/errors.ts';
 
 const RETRY_AFTER_SECONDS = 1;
 
-/** One of the halves of `MAX_INFLIGHT_BYTES`. */
+/** One half of `MAX_INFLIGHT_BYTES`. */
 export class InflightBytes {
   readonly #maxBytes: number;
   readonly #byCaller = new Map<string, number>();
   #held = 0;
-  /** Was alone when it outgrew its share, and may grow on: what comes meanwhile has to find room beside it. */
+  /** The lease that exceeded its caller's share while it was alone. It may still grow; other requests must fit beside it. */
   #large: ByteLease | null = null;
 
   constructor(maxBytes: number) {
@@ -28,7 +28,7 @@ export class InflightBytes {
     return new ByteLease(this, caller);
   }
 
-  /** For `ByteLease`. */
+  /** For `ByteLease`. Whether the lease may take that many more bytes now. */
   fits(lease: ByteLease, moreBytes: number): boolean {
     if (this.#large === lease || this.#held === lease.bytes) return true;
     return this.#held + moreBytes <= this.#maxBytes && !this.#exceedsShare(lease, moreBytes);
@@ -54,7 +54,7 @@ export class InflightBytes {
   }
 }
 
-/** What one request holds. */
+/** The bytes that one request holds. */
 export class ByteLease {
   readonly caller: string;
   readonly #half: InflightBytes;
@@ -70,7 +70,7 @@ export class ByteLease {
     return this.#bytes;
   }
 
-  /** Nothing is counted yet. @throws RefusalError service_unavailable when so many bytes would not fit now */
+  /** Checks for room and counts nothing. @throws RefusalError service_unavailable when that many more bytes do not fit now */
   expect(bytes: number): void {
     if (this.#half.fits(this, bytes)) return;
     throw new RefusalError('service_unavailable', 'the node holds as many bytes of requests as it may', RETRY_AFTER_SECONDS);
@@ -82,19 +82,19 @@ export class ByteLease {
     this.count(bytes);
   }
 
-  /** Whether they fit or not; fewer than 0 are given back. */
+  /** Counts bytes without a check for room; a negative number gives bytes back. */
   count(bytes: number): void {
     this.#half.count(this, bytes);
     this.#bytes += bytes;
   }
 
-  /** For an answer that takes its time to be made. @throws as `expect` */
+  /** Takes room for an answer before it is made. @throws as `expect` */
   reserve(bytes: number): void {
     this.add(bytes);
     this.#reserved += bytes;
   }
 
-  /** The answer is there: its bytes count in place of what was reserved for it. @throws as `expect`, unless it must not be refused */
+  /** Counts an answer's bytes in place of those that were reserved for it. @throws as `expect`, if the answer may be refused */
   countAnswer(bytes: number, mayBeRefused: boolean): void {
     const more = bytes - this.#reserved;
     if (mayBeRefused && more > 0) this.expect(more);

@@ -1,10 +1,10 @@
 /**
- * An answer in JSON, in one write that says its length. Express's own `json` parses and writes the content type again for each answer
- * and looks for a cache's conditions; no answer of a node may be cached.
+ * Sends an answer in JSON with its length, in one write. Express's `json` costs more: for each answer it parses and writes the content
+ * type again, and checks the conditions of caches, although no answer of a node may be cached.
  */
 import type { ServerResponse } from 'node:http';
 
-/** Above it a text is written as bytes: its head is not copied in front of it. Characters. */
+/** Node copies a text to join it to the headers. A longer text is written as bytes, which avoids the copy. Characters. */
 const MAX_JOINED_CHARS = 16 * 1024;
 
 export function sendJson(response: ServerResponse, status: number, body: object): void {
@@ -14,7 +14,7 @@ export function sendJson(response: ServerResponse, status: number, body: object)
 /** @param text JSON */
 export function sendJsonText(response: ServerResponse, status: number, text: string): void {
   const bytes = Buffer.byteLength(text);
-  // Text that is ASCII, as all envelopes are, is not searched once more for what is longer than a byte.
+  // An ASCII text, such as an envelope, has one byte per character: as latin1 it needs no second search for longer characters.
   const encoding = bytes === text.length ? 'latin1' : 'utf8';
   response.statusCode = status;
   response.setHeader('content-type', 'application/json; charset=utf-8');

@@ -1,7 +1,6 @@
 /**
- * `/kms` (protocol.md §2, §3): what apps ask for. Everything below it is behind the ready gate, also what does not exist. A
- * caller proves itself by headers alone before its body is read; the gate is looked at again after that, since a body may take
- * its time.
+ * `/kms` (protocol.md §2, §3): the routes of apps. Every path below it is behind the ready gate, even one that does not exist. A caller
+ * proves its identity by headers alone before its body is read. The gate is checked again after the body, which may take long to come.
  */
 import { Router, type Request } from 'express';
 import type { AppProof, Authenticator } from '../auth/authenticator.ts';
@@ -28,7 +27,7 @@ export interface KmsOptions {
   readonly maxRequestBodyBytes: number;
   /** `MAX_KV_VALUE_SIZE_BYTES`. */
   readonly maxValueBytes: number;
-  /** `MAX_INFLIGHT_BYTES`; half of it is for these routes. */
+  /** `MAX_INFLIGHT_BYTES`; these routes use half of it. */
   readonly maxInflightBytes: number;
 }
 
@@ -48,10 +47,10 @@ export interface KmsModules extends Pick<GateModules, 'readiness'>, AppCallerMod
 
 export type CallerLimits = Pick<ClientLimits, 'rest' | 'countProven' | 'countUnproven' | 'noteAuthorized'>;
 
-/** Requests of an app wallet (protocol.md §10, Bounds). */
+/** Limits of each app wallet (protocol.md §10, Bounds). */
 const UNDER_WAY: UnderWayLimits = { maxUnderWay: 32, maxWaiting: 256, waitTimeoutMs: 5_000 };
 
-/** No group in it: a key is read as it was sent, not as Express decodes it. */
+/** Has no group, because Express would decode its text: a key is read as it was sent. */
 const DATA_KEY_PATH = /^\/data\//;
 
 export function kmsRoutes(options: KmsOptions, modules: KmsModules, limits: CallerLimits): Router {
@@ -101,7 +100,7 @@ function authenticateApp({ authenticator, identity, nonces }: AppCallerModules, 
     limits.countProven(counted, proof);
     locals.caller = await authenticator.authorizeApp(proof);
     limits.noteAuthorized(proof);
-    // Saves the caller a request for its next nonce, regardless of the outcome of this one.
+    // Saves the caller a request for its next nonce. Set here, so that a later refusal carries it too.
     if (locals.caller.signature !== null && request.headers['x-nova-next-nonce'] === '1') response.setHeader('x-nova-next-nonce', nonces.issue());
     next();
   };

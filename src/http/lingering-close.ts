@@ -1,23 +1,23 @@
 /**
- * An answer reaches its caller (protocol.md §10): where a request's body was left unread, closing the socket at once would reset it,
- * and the reset overtakes the answer. So this side ends first, and what still comes is read and dropped, within limits.
+ * An answer reaches its caller (protocol.md §10). When a body was left unread, closing the socket at once would reset the connection, and
+ * the reset would overtake the answer. So this node ends its side first, then reads the rest of the body and drops it, within limits.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Of one body. Bytes and milliseconds. */
+/** The most bytes of a body that are dropped, and the longest time for that. Bytes and milliseconds. */
 const MAX_DROPPED_BYTES = 16 * 1024 * 1024;
 const MAX_LINGER_MS = 5_000;
-/** Sockets that linger at once; one more is closed as it is. */
+/** Sockets that linger at once; one more is closed immediately. */
 const MAX_LINGERING = 64;
 
 export class LingeringCloses {
   readonly #lingering = new Set<Socket>();
 
-  /** @param unreadOf the request on this socket whose body has not come as a whole; undefined: there is none */
+  /** @param unreadOf gives the request on this socket whose body is incomplete; undefined: there is none */
   watch(socket: Socket, unreadOf: () => IncomingMessage | undefined): void {
     const close = socket.destroySoon.bind(socket);
-    // What Node calls when the last answer has been written.
+    // Node calls this when the last answer has been written.
     socket.destroySoon = () => {
       const request = unreadOf();
       if (request === undefined || socket.destroyed || this.#lingering.size >= MAX_LINGERING) close();

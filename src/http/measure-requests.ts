@@ -1,6 +1,6 @@
 /**
- * Tells the meter of each request, when its answer has gone or its connection has: the pattern of the route, never a path, which may
- * hold a key. The server calls it, which looks at the end of each answer anyway: a middleware would cost every request more.
+ * Reports each request to the meter when its answer has gone or its connection has closed. It reports the pattern of the route, never a
+ * path, which may hold a key. The server calls it, because it already watches the end of each answer: a middleware would cost more.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request } from 'express';
@@ -10,7 +10,7 @@ import { DATA_KEY_PREFIX } from './request-target.ts';
 
 const CHECK_PREFIX = '/readyz/';
 
-/** A request has begun. @returns to be called at its end */
+/** Called when a request begins. @returns a function to call at its end */
 export type MeasureRequest = (request: IncomingMessage, response: ServerResponse) => () => void;
 
 /** @param target in the form that the routes match */
@@ -27,7 +27,7 @@ export function measureRequests(meter: Pick<Meter, 'requestBegan' | 'requestEnde
     const startedMs = clock.monotonicMs();
     meter.requestBegan();
     return () => {
-      // As Express leaves it: where a Router has taken its prefix off, that stands before the rest.
+      // Express moves the prefix of a Router from `url` to `baseUrl`. Together they are the target.
       const { baseUrl = '', url = '', method = '' } = request as Partial<Pick<Request, 'baseUrl'>> & IncomingMessage;
       const route = routeOf(baseUrl + url);
       const methods: readonly string[] = METERED_ROUTES[route];

@@ -1,7 +1,7 @@
 /**
- * Requests and answers that are made with the prototypes that Express gives them. It sets them on objects that exist, request by
- * request, after which the engine knows their shape no longer: that costs more than all middlewares of a node together. Setting the
- * prototype that an object has already costs nothing.
+ * Classes whose requests and answers already have the prototypes of Express. Express sets these prototypes on the objects of every
+ * request. A changed prototype makes the engine give up the object's shape, which costs more than all middlewares of a node together.
+ * Setting the prototype that an object already has costs nothing.
  */
 import { IncomingMessage, ServerResponse, type ServerOptions } from 'node:http';
 import type { Express } from 'express';

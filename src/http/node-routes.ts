@@ -1,4 +1,4 @@
-/** The routes at the root (protocol.md §2): what operators, monitors and callers read of a node, and `/sync`. */
+/** The routes at the root (protocol.md §2): those that operators, monitors and callers read, and `/sync`. */
 import { Router, type ErrorRequestHandler, type RequestHandler } from 'express';
 import type { NonceBook } from '../auth/nonce-book.ts';
 import type { ClientLimits } from './client-limit.ts';
@@ -38,7 +38,7 @@ const OVERVIEW = {
   ],
 };
 
-/** @param refuseStopping comes first, as before all that a node which stops does not answer */
+/** @param refuseStopping runs first here, because `app.ts` puts this router before its own `refuseStopping` */
 export function nonceRoute({ nonces }: Pick<NodeModules, 'nonces'>, limits: Pick<ClientLimits, 'general' | 'nonce'>, refuseStopping: RequestHandler): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router
@@ -52,7 +52,7 @@ export function nonceRoute({ nonces }: Pick<NodeModules, 'nonces'>, limits: Pick
 export function nodeRoutes(options: StatusOptions, { status }: Pick<NodeModules, 'status'>, limits: ClientLimits, sync: (RequestHandler | ErrorRequestHandler)[]): Router {
   const refuse = [limits.general, methodNotAllowed];
   const router = Router({ caseSensitive: true, strict: true });
-  // `/sync` counts a peer by its wallet, and a request that proves no peer for its client.
+  // `/sync` has no limit here: it counts a peer's request for the peer's wallet, and any other request for its client.
   router.route('/sync').post(sync).all(refuse);
   router.route('/health').get((_request, response) => sendJson(response, 200, { status: 'healthy' })).all(refuse);
   router.route('/status').get(limits.open, (_request, response) => sendJson(response, 200, statusBody(options, status))).all(refuse);

@@ -1,9 +1,9 @@
-/** `GET /openapi.json`: the document of all routes, made when it is first asked for and then kept as it is sent. */
+/** `GET /openapi.json`: the document of all routes. The first request makes it; then its bytes are kept. */
 import { Router } from 'express';
 import type { ClientLimits } from './client-limit.ts';
 import { methodNotAllowed } from './unknown-route.ts';
 
-/** @param makeDocument gives it as JSON */
+/** @param makeDocument gives the document as JSON */
 export function openApiRoutes(makeDocument: () => Promise<string>, limits: Pick<ClientLimits, 'general' | 'open'>): Router {
   let made: Promise<Buffer> | null = null;
   const router = Router({ caseSensitive: true, strict: true });

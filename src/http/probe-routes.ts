@@ -1,6 +1,6 @@
 /**
- * `/livez`, `/readyz` and `/readyz/<check>` (`probes.ts`), answered also while the node stops. `/livez` is free, as `/health` is; the
- * others are counted as `/status` is.
+ * `/livez`, `/readyz` and `/readyz/<check>` (`probes.ts`), which a node also answers while it stops. `/livez` has no rate limit, like
+ * `/health`; the others are counted like `/status`.
  */
 import { Router, type RequestHandler } from 'express';
 import type { ChainFigures, EnclaveFigures } from '../domain/figures.ts';

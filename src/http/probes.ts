@@ -1,6 +1,6 @@
 /**
- * Whether a node should be restarted, and whether it should be sent requests, in the words that load balancers and Kubernetes read
- * (the form of etcd's and Kubernetes' `/livez` and `/readyz`). Pure: one moment of a node's state in, the text of an answer out.
+ * Probes: `/livez` tells whether a node should be restarted, `/readyz` whether it should get requests. The answers have the form of etcd's
+ * and Kubernetes' probes. Pure: the state of a node at one moment in, the text of an answer out.
  *
  * Invariant: when no check fails, the gate of `/kms` is open (`gate.ts`).
  */
@@ -9,7 +9,7 @@ import type { ChainFigures, EnclaveFigures } from '../domain/figures.ts';
 import type { ReadinessView } from '../domain/readiness.ts';
 import { reasonLine } from '../domain/reasons.ts';
 
-/** What the checks look at, at one moment. */
+/** The state that the checks read, at one moment. */
 export interface ProbedState {
   readonly view: ReadinessView;
   readonly chain: ChainFigures;
@@ -17,12 +17,12 @@ export interface ProbedState {
   readonly isStopping: boolean;
 }
 
-/** @returns why it fails, as a sentence of ours; null when it passes */
+/** @returns why the check fails, in this node's own words; null when it passes */
 type Check<State> = (state: State) => string | null;
 
 export type Checks<State> = Readonly<Record<string, Check<State>>>;
 
-/** The process answers, so its event loop runs. Nothing of chain, enclave or peers: a restart would mend none of them. */
+/** A process that answers has a running event loop. Chain, enclave and peers are not checked, because a restart would not fix them. */
 export const LIVE_CHECKS: Checks<unknown> = { event_loop: () => null };
 
 export const READY_CHECKS = {
@@ -32,7 +32,7 @@ export const READY_CHECKS = {
   chain_fresh: ({ chain }) => (chain.isFresh ? null : (chain.failing?.why ?? 'the chain has not been read yet')),
   /** The secret held here is the one whose hash the chain shows. */
   secret_confirmed: ({ view }) => (view.secretConfirmed && view.state !== 'bootstrapping' ? null : reasonOf(view)),
-  /** What the members hold has been taken over, or no member held anything. */
+  /** The first snapshot has been taken over, or is not needed, or no member could give one. */
   first_snapshot: ({ view }) => (view.firstSnapshot === 'missing' || (view.secretConfirmed && view.state === 'syncing-secret') ? reasonOf(view) : null),
   /** The enclave API opens envelopes and signs answers. */
   enclave_api: ({ enclave }) => enclave.failing,
@@ -44,7 +44,7 @@ function reasonOf({ reason, state }: ReadinessView): string {
 }
 
 export interface ProbeRequest {
-  /** The checks to run; all of them but for `/readyz/<check>`. */
+  /** The checks to run: one for `/readyz/<check>`, otherwise all. */
   readonly names: readonly string[];
   readonly excluded: ReadonlySet<string>;
   readonly isVerbose: boolean;
@@ -52,12 +52,12 @@ export interface ProbeRequest {
 
 export interface ProbeAnswer {
   readonly isOk: boolean;
-  /** Lines of text, each with its end. */
+  /** `ok`, or one line for each check and one for the result, each with a line break. */
   readonly text: string;
 }
 
 /**
- * @param query without its `?`: `verbose`, and `exclude`, which may stand more than once
+ * @param query without its `?`: `verbose`, and `exclude`, which may occur more than once
  * @throws RefusalError bad_request when it excludes a check that does not exist
  */
 export function readProbeQuery(query: string, known: readonly string[]): Omit<ProbeRequest, 'names'> {
@@ -69,7 +69,7 @@ export function readProbeQuery(query: string, known: readonly string[]): Omit<Pr
   return { excluded, isVerbose: parameters.has('verbose') };
 }
 
-/** @param probe what the last line names: `livez`, `readyz` */
+/** @param name of the probe, for the last line: `livez` or `readyz` */
 export function probe<State>(name: string, checks: Checks<State>, state: State, { names, excluded, isVerbose }: ProbeRequest): ProbeAnswer {
   const lines: string[] = [];
   let isOk = true;

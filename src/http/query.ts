@@ -1,10 +1,10 @@
 /**
- * Path and query of a request, decoded once and strictly: URLSearchParams would replace what is not valid UTF-8, and a key that was
- * changed on the way is another key.
+ * Decodes the path and query of a request, once and strictly. URLSearchParams would replace bytes that are not valid UTF-8, and so change
+ * a key into another key.
  */
 import { RefusalError } from '../domain/errors.ts';
 
-/** Of a target, as sent, without the `?`. */
+/** The query of a target as sent, without the `?`. */
 export function rawQuery(url: string): string {
   const at = url.indexOf('?');
   return at === -1 ? '' : url.slice(at + 1);
@@ -12,7 +12,7 @@ export function rawQuery(url: string): string {
 
 export type Query = Readonly<Partial<Record<string, string>>>;
 
-/** @throws RefusalError bad_request when it is not a percent-encoding of UTF-8 */
+/** @throws RefusalError bad_request when the text is not a percent-encoding of UTF-8 */
 export function decodePercent(text: string, what: 'path' | 'query'): string {
   try {
     return decodeURIComponent(text);
@@ -26,7 +26,8 @@ function decode(text: string): string {
 }
 
 /**
- * What a raw path may mean: form encoding writes a space as `+`, so that reading comes first, then the literal one (protocol.md §10).
+ * The keys that a raw path may mean. Form encoding writes a space as `+`: the key with spaces comes first, then the literal one
+ * (protocol.md §10, A `+` in a path).
  * @throws RefusalError bad_request
  */
 export function readPathKey(raw: string): readonly string[] {

@@ -1,13 +1,13 @@
 /**
- * Rate limits (protocol.md §8): a bucket per client that refills evenly. Buckets are bounded; the least recently used goes
- * first, and one that is full again is as good as none. On the injected clock, so that a run replays: the libraries for
- * this read the clock and arm timers themselves.
+ * Rate limits (protocol.md §8): a token bucket per client. The number of buckets is bounded. The least recently used bucket goes first,
+ * which loses nothing if it is full again. Rate limit libraries read the clock and arm timers themselves; this file uses the injected
+ * clock, so that a simulated run can be replayed.
  */
 import { LRUCache } from 'lru-cache';
 import { RefusalError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
 
-/** Clients told apart at once. */
+/** The most buckets. */
 const MAX_BUCKETS = 20_000;
 const MINUTE_MS = 60_000;
 
@@ -20,7 +20,7 @@ interface Bucket {
 export class RateLimit {
   readonly #perMinute: number;
   readonly #clock: Pick<Clock, 'monotonicMs'>;
-  /** From the first client on: the cache takes room for all its buckets at once. */
+  /** Made for the first client, because the cache allocates room for all its buckets at once. */
   #buckets: LRUCache<string, Bucket> | null = null;
 
   /** @param perMinute 0: off */
@@ -30,8 +30,8 @@ export class RateLimit {
   }
 
   /**
-   * Counts one request. @param factor how many times the figure this client has
-   * @throws RefusalError rate_limited with the seconds until there is room
+   * Counts one request. @param factor multiplies the limit for this client
+   * @throws RefusalError rate_limited with the seconds until the next token
    */
   take(client: string, factor = 1): void {
     const capacity = this.#perMinute * factor;
@@ -52,7 +52,7 @@ export class RateLimit {
     bucket.tokens -= 1;
   }
 
-  /** Buckets held. */
+  /** The number of buckets held. */
   get size(): number {
     return this.#buckets?.size ?? 0;
   }

@@ -1,21 +1,21 @@
 /**
- * The target of a request in the one form that the routes match (protocol.md §2). A target may be anything that a client can
- * write. A data key stays exactly as it was sent: its reader decodes it once.
+ * Turns the target of a request into the one form that the routes match (protocol.md §2). A client can write one path in many ways. A
+ * data key stays as it was sent: `query.ts` decodes it, once.
  */
 import type { RequestHandler } from 'express';
 import { RefusalError } from '../domain/errors.ts';
 import { decodePercent } from './query.ts';
 
-/** A key under this prefix may hold anything, slashes too. */
+/** After this prefix comes a key, which may contain any character, including slashes. */
 export const DATA_KEY_PREFIX = '/kms/data/';
 
-/** Nothing to decode and no dots to resolve. */
+/** A path without escapes to decode or dots to resolve. */
 const PLAIN_PATH = /^\/(?:[\w-]+(?:\/[\w-]+)*\/?)?$/;
-/** Scheme, host and port; nothing else stands in an authority that is meant for this server. */
+/** Scheme, host and port: the authority of a target for this server has nothing else. */
 const ABSOLUTE_FORM = /^https?:\/\/(?:\[[\d:a-f.]+\]|[\w.~%-]+)(?::\d*)?(?=[/?]|$)/i;
-/** What Express would take for the end of a path, or write in another way. */
+/** Characters that Express would take for the end of a path, or escape in another way. */
 const NOT_IN_PATHS = /[^\x21-\x7e]|[#?]/g;
-/** There is no such route, and it is behind the gate as everything below /kms. */
+/** Stands for a path below `/kms` that does not exist: no route has this path, but the gate of `/kms` applies to it. */
 const UNKNOWN_BELOW_KMS = '/kms';
 
 /** @throws RefusalError bad_request */
@@ -30,11 +30,11 @@ export function routedTarget(target: string): string {
   }
   const { pathname } = new URL(`http://node${path}`);
   const decoded = decodePercent(pathname, 'path');
-  // Decoded here, it would be decoded twice, and name another key.
+  // A path with an escaped prefix matches no route. Its key would be decoded here and again by its reader, and so name another key.
   return (decoded.startsWith(DATA_KEY_PREFIX) ? UNKNOWN_BELOW_KMS : escaped(encodeURI(decoded))) + query;
 }
 
-/** Of the absolute form, which a server must take though clients send it to proxies only (RFC 9112 §3.2.2). */
+/** The origin form of a target. A server must accept the absolute form too, although clients send it only to proxies (RFC 9112 §3.2.2). */
 export function originForm(target: string): string {
   const [authority] = ABSOLUTE_FORM.exec(target) ?? [''];
   if (authority === '') return target;
@@ -57,7 +57,7 @@ function escaped(path: string): string {
 }
 
 export const checkTarget: RequestHandler = (request, _response, next) => {
-  // RFC 9112 §3.2: one Host, which may be empty, and without it no request of HTTP/1.1.
+  // RFC 9112 §3.2: at most one Host header, which may be empty; HTTP/1.1 requires it.
   const hosts = hostsIn(request.rawHeaders);
   if (hosts > 1 || (hosts === 0 && request.httpVersion === '1.1')) {
     throw new RefusalError('bad_request', hosts > 1 ? 'there is more than one Host header' : 'there is no Host header');

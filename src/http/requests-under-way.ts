@@ -1,22 +1,22 @@
 /**
- * Requests of one caller that are under way at once (protocol.md §10, Bounds). More wait in the order in which they came, for a bounded
- * time and in a bounded number, and are refused then. A place that is left passes to the one that waits longest: no one overtakes.
+ * Limits the requests of one caller that are under way at once (protocol.md §10, Bounds). Further requests wait, in a bounded number and
+ * for a bounded time; after that they are refused. A free place passes to the request that has waited longest, so none overtakes another.
  */
 import { RefusalError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
 
 export interface UnderWayLimits {
-  /** Requests of a caller that are carried out at once. */
+  /** The most requests of a caller that are carried out at once. */
   readonly maxUnderWay: number;
-  /** Requests of a caller that wait for that; one more is refused at once. */
+  /** The most requests of a caller that wait; one more is refused immediately. */
   readonly maxWaiting: number;
-  /** How long one waits. Milliseconds. */
+  /** How long a request waits. Milliseconds. */
   readonly waitTimeoutMs: number;
 }
 
 interface Caller {
   underWay: number;
-  /** Each lets one go on; the one that has waited longest is first. */
+  /** Each function lets one request go on; the request that has waited longest is first. */
   readonly waiting: Set<() => void>;
 }
 
@@ -30,26 +30,26 @@ export class RequestsUnderWay {
     this.#clock = modules.clock;
   }
 
-  /** Callers that have a request under way. */
+  /** The number of callers that have a request under way. */
   get callers(): number {
     return this.#callers.size;
   }
 
-  /** Takes a place where there is one. False: all are taken. */
+  /** Takes a place. @returns false when all are taken */
   enter(caller: string): boolean {
     const known = this.#callers.get(caller);
     if (known === undefined) {
       this.#callers.set(caller, { underWay: 1, waiting: new Set() });
       return true;
     }
-    // No one waits while there is a place.
+    // A free place means that no request waits, because `leave` passes places on.
     if (known.underWay >= this.#limits.maxUnderWay) return false;
     known.underWay += 1;
     return true;
   }
 
   /**
-   * After `enter` found no place: resolves with one taken. @param gone aborted when the caller has gone: it waits no longer
+   * Called after `enter` gave false; resolves once the request has a place. @param gone aborted when the caller hangs up; ends the wait
    * @throws RefusalError rate_limited; the reason of `gone`
    */
   async wait(caller: string, gone: AbortSignal): Promise<void> {
@@ -59,7 +59,7 @@ export class RequestsUnderWay {
     gone.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<undefined>();
     const goOn = (): void => resolve(undefined);
-    // At once: a place must not pass to one that has given up.
+    // Removed from the queue immediately, because a place must not pass to a request that has given up.
     const giveUp = (error: Error): void => {
       waiting.delete(goOn);
       reject(error);
@@ -76,7 +76,7 @@ export class RequestsUnderWay {
     }
   }
 
-  /** Gives a place back. */
+  /** Gives a place back, or passes it to the request that has waited longest. */
   leave(caller: string): void {
     const known = this.#callers.get(caller);
     if (known === undefined) return;

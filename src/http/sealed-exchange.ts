@@ -1,7 +1,7 @@
 /**
- * The encrypted half of a request (protocol.md §3), as middlewares: envelope form, registered sender, decryption, inner object;
- * and the way back: encryption to the registered key and the answer's signature. The signature depends on the caller's alone,
- * so the enclave makes it while the envelope is being opened.
+ * The encrypted part of a request (protocol.md §3), as middlewares. On the way in: envelope form, registered sender, decryption, inner
+ * object. On the way out: encryption to the registered key, and the answer's signature. That signature depends only on the caller's
+ * signature, so the enclave makes it while it opens the envelope.
  */
 import type { Request, RequestHandler } from 'express';
 import { isJsonObject, parseJson } from '../crypto/json.ts';
@@ -19,30 +19,30 @@ export interface SealedCaller {
   readonly signature: string | null;
 }
 
-/** Answers up to this length are never refused for want of room. Characters. */
+/** Answers up to this length are never refused for lack of room. Characters. */
 const SHORT_ANSWER_CHARS = 64 * 1024;
-/** An answer counts as what it is on the wire, where each byte is two hex digits: the largest page is a caller's share then (protocol.md §10). */
+/** An answer is counted at its size on the wire: two hex digits a byte. The largest page then fills a caller's share (protocol.md §10). */
 export const WIRE_FACTOR = 2;
 
-/** What is sealed into an answer. */
+/** The status of an answer, and the body that is sealed into it. */
 export interface InnerAnswer {
   readonly status: number;
   readonly body: object;
 }
 
-/** `response.locals` on the way of an encrypted request. Each field is there once the middleware that is named has run. */
+/** `response.locals` of an encrypted request. Each field is set once the named middleware has run. */
 export interface SealedLocals<Caller extends SealedCaller = SealedCaller> {
-  /** This node's, by the authentication. */
+  /** This node's wallet, by authentication. */
   nodeWallet: Wallet;
-  /** By the authentication. */
+  /** The caller, by authentication. */
   caller: Caller;
-  /** What the request holds of this node, by `admit`. */
+  /** The bytes and places that the request holds, by `admit`. */
   admission: Admission;
-  /** The JSON as sent, by `readBody`. */
+  /** The parsed JSON as sent, by `readBody`. */
   body: unknown;
   /** The inner JSON object, by `openEnvelope`. */
   inner: Record<string, unknown>;
-  /** The answer's signature by `openEnvelope`; null for an unsigned request, absent for one without a body. */
+  /** The answer's signature, by `openEnvelope`; null for an unsigned request, absent for a request without a body. */
   answerSignature?: string | null;
 }
 
@@ -75,8 +75,8 @@ export function openEnvelope<Locals extends SealedLocals>({ enclave }: EnvelopeM
 }
 
 /**
- * Answers with what `answer` makes of a request, sealed and signed. Refuses with forbidden, payload_too_large, and as `answer`.
- * @param signatureHeader that carries the answer's signature
+ * Seals, signs and sends the inner answer that `answer` gives. Refuses with forbidden, payload_too_large, service_unavailable, and as
+ * `answer`. @param signatureHeader the header for the answer's signature
  */
 export function sendSealed<Locals extends SealedLocals>(
   { enclave }: EnvelopeModules,
@@ -87,7 +87,7 @@ export function sendSealed<Locals extends SealedLocals>(
     const { locals } = response;
     const { status, body } = await answer(locals, request as Request<Record<string, string>>);
     const text = JSON.stringify(body);
-    // A short answer may be that to a write, which has happened.
+    // A short answer is not refused: it may belong to a write, which has already happened.
     locals.admission.lease.countAnswer(text.length * WIRE_FACTOR, text.length > SHORT_ANSWER_CHARS);
     const { answerSignature } = locals;
     const [sealed, signature] = await Promise.all([
@@ -100,7 +100,7 @@ export function sendSealed<Locals extends SealedLocals>(
   };
 }
 
-/** Here alone a refusal may be the caller's fault: a text that does not open, or one that is too large. */
+/** A refusal by the enclave API is the caller's fault here: the envelope does not decrypt, or is too large. */
 async function decrypt(enclave: EnvelopeModules['enclave'], sealed: SealedText): Promise<string> {
   try {
     return await enclave.decrypt(sealed);
@@ -123,12 +123,12 @@ function parseInner(plaintext: string): Record<string, unknown> {
   return inner;
 }
 
-/** Over the caller's signature; null for an unsigned request. */
+/** Signs the answer over the caller's signature; null for an unsigned request. */
 async function sign(enclave: EnvelopeModules['enclave'], { caller, nodeWallet }: SealedLocals): Promise<string | null> {
   return caller.signature === null ? null : enclave.sign(responseMessage(caller.signature, nodeWallet));
 }
 
-/** A refusal is about the registered key, or about a listing that does not fit. */
+/** A refusal by the enclave API means that the registered key is unusable, or that the answer is too large, such as a long listing. */
 async function encrypt(enclave: EnvelopeModules['enclave'], text: string, receiver: TeePubkey): Promise<SealedText> {
   try {
     return await enclave.encrypt(text, receiver);

@@ -1,4 +1,4 @@
-/** The listening socket: limits on connections and waiting, and an end that finishes what is under way. */
+/** The HTTP server: limits on connections and times, and a stop that first finishes the requests under way. */
 import { createServer, STATUS_CODES, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -11,20 +11,20 @@ import type { MessageClasses } from './message-classes.ts';
 import { SocketBook } from './socket-book.ts';
 
 export interface ServerLimits {
-  /** Connections at once; for one more, the one that has been idle longest is closed. */
+  /** Connections at once. One more closes the connection that has been idle longest. */
   readonly maxConnections: number;
-  /** Time for a request's headers, and for all of it. Milliseconds. */
+  /** Time for the headers of a request, and for the whole request. Milliseconds. */
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
-  /** Time for an answer that has been made to be taken: an answer that no one reads holds memory. Milliseconds. */
+  /** Time for a caller to take a complete answer, which holds memory until then. Milliseconds. */
   readonly answerTimeoutMs: number;
-  /** How often all of these are looked at. Milliseconds. */
+  /** How often these timeouts are checked. Milliseconds. */
   readonly checkEveryMs: number;
   /** How long an idle connection is kept. Milliseconds. */
   readonly keepAliveMs: number;
 }
 
-/** Of protocol.md §10: a body ends within 30 s; callers keep connections for 90 s, and are to close them first. */
+/** By protocol.md §10: a body ends within 30 s. Callers keep connections for 90 s, and should close them before this node does. */
 export const SERVER_LIMITS: ServerLimits = {
   maxConnections: 2_048,
   headersTimeoutMs: 10_000,
@@ -39,13 +39,13 @@ const MAX_HEADER_BYTES = 16 * 1024;
 
 export interface HttpServer {
   readonly port: number;
-  /** Takes no more connections; resolves when all requests are done. */
+  /** Accepts no more connections; resolves when all requests are done. */
   drain(): Promise<void>;
-  /** Cuts off what is left. */
+  /** Closes all connections, including those with a request under way. */
   destroy(): void;
 }
 
-/** Bytes that are not HTTP are answered in the form of all errors (protocol.md §2), unless an answer is already on its way there. */
+/** Answers bytes that are not valid HTTP in the form of all errors (protocol.md §2), unless an answer on this socket has begun. */
 function refuseBadRequest(error: NodeJS.ErrnoException, socket: Duplex & { readonly _httpMessage?: ServerResponse | null }): void {
   if (!socket.writable || socket._httpMessage?.headersSent === true) {
     socket.destroy();
@@ -70,18 +70,18 @@ function refusalFor({ code }: NodeJS.ErrnoException): RefusalError {
 
 export interface ListenOptions {
   readonly host: string;
-  /** 0: any free one. */
+  /** 0: any free port. */
   readonly port: number;
-  /** In place of `SERVER_LIMITS`. */
+  /** Overrides for `SERVER_LIMITS`. */
   readonly limits?: Partial<ServerLimits>;
 }
 
 export interface ListenModules {
   readonly listener: RequestListener;
   readonly clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>;
-  /** Default: Node's own. */
+  /** Default: the classes of Node. */
   readonly messages?: MessageClasses;
-  /** Absent: requests are not counted. */
+  /** Absent: requests are not measured. */
   readonly measure?: MeasureRequest | undefined;
 }
 
@@ -101,7 +101,7 @@ export async function listen({ host, port, limits }: ListenOptions, { listener, 
       connectionsCheckingInterval: checkEveryMs,
       keepAliveTimeout: keepAliveMs,
       maxHeaderSize: MAX_HEADER_BYTES,
-      // Node would answer without a body; the listener answers in the form of all errors.
+      // Node would refuse a missing Host without a body. The listener refuses it in the form of all errors.
       requireHostHeader: false,
       ...messages,
     },
@@ -117,7 +117,7 @@ export async function listen({ host, port, limits }: ListenOptions, { listener, 
       listener(request, response);
     },
   );
-  // An unknown expectation is ignored (RFC 9110 §10.1.1 leaves the choice).
+  // An unknown expectation is ignored, as RFC 9110 §10.1.1 permits.
   server.on('checkExpectation', (request, response) => void server.emit('request', request, response));
   server.on('connection', (socket) => {
     lingering.watch(socket, () => book.unreadOf(socket));
@@ -139,11 +139,11 @@ export async function listen({ host, port, limits }: ListenOptions, { listener, 
     port: (server.address() as AddressInfo).port,
     async drain() {
       draining = true;
-      // A connection that is kept alive after its last answer would keep the server open.
+      // A connection that stays alive after its last answer would keep the server open.
       for (const response of book.responses()) response.shouldKeepAlive = false;
       const closed = Promise.withResolvers<undefined>();
       server.close(() => closed.resolve(undefined));
-      // Nor does one wait that has not sent a whole request yet, or none at all.
+      // A connection without a complete request head is closed too: it would also keep the server open.
       for (const socket of book.sockets()) closeUnlessBusy(socket);
       await closed.promise;
     },

@@ -1,32 +1,32 @@
 /**
- * The connections of a server (protocol.md §10, Bounds): at the cap the one that has been idle longest goes, a socket that
- * pipelines without waiting for answers is closed after its sixteenth, and one whose caller does not take its answer is cut off.
+ * The connections of a server (protocol.md §10, Bounds). At the limit the connection that has been idle longest is closed. A socket with
+ * 16 unanswered requests is closed after the answer to the sixteenth. A socket whose caller does not take its answer is cut off.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** A socket's unanswered requests that are carried out. */
+/** The most unanswered requests of a socket that are carried out. */
 const MAX_PIPELINED = 16;
 
 interface Connection {
-  /** In the order in which they came. */
+  /** Answers and their requests, in the order in which they came. */
   readonly underWay: Map<ServerResponse, IncomingMessage>;
   /** No further request is carried out. */
   isFull: boolean;
-  /** How often in a row its first answer was seen to be made and not taken. */
+  /** How many checks in a row found its first answer complete but not taken. */
   stalledLooks: number;
 }
 
 export interface SocketBookOptions {
   readonly maxConnections: number;
-  /** Looks at an answer that is not taken, before its socket is cut off. */
+  /** How many checks may find an answer that is not taken; the next one cuts its socket off. */
   readonly maxStalledLooks: number;
 }
 
 export class SocketBook {
   readonly #options: SocketBookOptions;
   readonly #connections = new Map<Socket, Connection>();
-  /** Without a request under way, idle longest first. */
+  /** Sockets without a request under way; the one that has been idle longest is first. */
   readonly #idle = new Set<Socket>();
 
   constructor(options: SocketBookOptions) {
@@ -41,14 +41,14 @@ export class SocketBook {
       this.#idle.delete(socket);
     });
     if (this.#connections.size <= this.#options.maxConnections) return;
-    // Where all are at work, that is the one that came last.
+    // If all other sockets have requests under way, this is the new socket.
     const [longestIdle] = this.#idle;
     this.#connections.delete(longestIdle!);
     this.#idle.delete(longestIdle!);
     longestIdle!.destroy();
   }
 
-  /** False: the request is not to be carried out, and nothing more is read. @param onDone the answer has gone, or the socket */
+  /** @param onDone called when the answer or the socket has gone. @returns false: do not carry the request out; the socket is paused */
   begin(request: IncomingMessage, response: ServerResponse, onDone: () => void): boolean {
     const { socket } = request;
     const connection = this.#connections.get(socket);
@@ -72,10 +72,10 @@ export class SocketBook {
     return true;
   }
 
-  /** To be called at an even pace. */
+  /** Cuts off stalled sockets. The caller calls it at a fixed interval. */
   closeStalled(): void {
     for (const [socket, connection] of this.#connections) {
-      // Answers go in the order of their requests.
+      // Answers are sent in the order of their requests, so only the first one can be stalled.
       const [first] = connection.underWay.keys();
       if (first?.writableEnded !== true) continue;
       connection.stalledLooks += 1;
@@ -83,7 +83,7 @@ export class SocketBook {
     }
   }
 
-  /** The request whose body has not come as a whole; only the last one can be that. */
+  /** The request whose body is incomplete; only the last request of a socket can be that. */
   unreadOf(socket: Socket): IncomingMessage | undefined {
     const last = [...(this.#connections.get(socket)?.underWay.values() ?? [])].at(-1);
     return last?.complete === false ? last : undefined;
@@ -97,7 +97,7 @@ export class SocketBook {
     return [...this.#connections.keys()];
   }
 
-  /** Answers that are being made. */
+  /** The answers to all requests under way. */
   *responses(): Iterable<ServerResponse> {
     for (const { underWay } of this.#connections.values()) yield* underWay.keys();
   }

@@ -1,4 +1,4 @@
-/** `GET /status` and `GET /nodes` (protocol.md §2, §10): what operators see. From memory alone; no key byte is near it. */
+/** The bodies of `GET /status` and `GET /nodes` (protocol.md §2, §10), for operators. They are made from memory and contain no secret. */
 import type { Faults } from '../domain/failure-log.ts';
 import type { ChainFigures, ProbeFigures, ReplicationFigures, StoreFigures, SurenessFigures } from '../domain/figures.ts';
 import type { Wallet } from '../domain/ids.ts';
@@ -18,23 +18,23 @@ export interface StatusModules extends GateModules {
   /** Null until the enclave has said who this node is. */
   readonly identity: () => Identity | null;
   readonly ownUrl: () => string;
-  /** Whether a secret is held, and which member gave it. */
+  /** Whether a secret is held, and the source that it came from. */
   readonly masterSecret: () => { readonly state: 'uninitialized' | 'generated' | 'synced'; readonly from: Wallet | null };
   readonly chain: () => ChainFigures;
   readonly probeOf: (wallet: Wallet) => ProbeFigures | null;
   readonly storeTotals: () => StoreFigures;
   readonly sureness: () => SurenessFigures;
-  /** How far each peer is with this node's own writes. */
+  /** How far each peer is behind this node's own writes. */
   readonly peers: () => readonly ReplicationFigures[];
   readonly faults: () => Faults;
 }
 
 const STATUS_VALUE: Readonly<Record<InstanceStatus, number>> = { ACTIVE: 0, STOPPED: 1, FAILED: 2, UNKNOWN: 255 };
 
-/** Dropped entries of the membership that are listed: all of the answer stays below the 64 KiB that peers read. */
+/** The most dropped entries of the membership that are listed. Peers read 64 KiB of a status, and the answer stays below that. */
 const MAX_DROPPED_LISTED = 100;
 
-/** Peers listed with their replication. */
+/** The most peers that are listed, for the same reason. */
 const MAX_LISTED_PEERS = 50;
 
 export function statusBody(options: StatusOptions, modules: StatusModules): NodeStatus {
@@ -108,7 +108,7 @@ function surenessBody({ sure, by, waitsFor }: SurenessFigures): NodeStatus['sure
   return { sure, by, waits_for: waitsFor.slice(0, MAX_LISTED_PEERS) };
 }
 
-/** The peers that are most behind, as many as fit into what other nodes read of a status. */
+/** The peers that are furthest behind, at most `MAX_LISTED_PEERS`. */
 function replicationBody(peers: readonly ReplicationFigures[]): NodeStatus['replication'] {
   const byBacklog = [...peers].sort((a, b) => b.behindRecords - a.behindRecords);
   return { peers: byBacklog.slice(0, MAX_LISTED_PEERS).map(peerBody), total: peers.length };

@@ -1,6 +1,6 @@
 /**
- * `POST /sync` (protocol.md §3, §4): a peer's request, from its proof to the sealed answer, as a chain of middlewares. Only a
- * member makes this node hold a body; what held before the body came is looked at again after it.
+ * `POST /sync` (protocol.md §3, §4): a peer's request, from its proof to the sealed answer, as a chain of middlewares. The node reads
+ * the bodies of members only. The secret and the membership are checked again after the body, which may take long to come.
  */
 import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
 import type { AuthenticatedPeer, Authenticator } from '../auth/authenticator.ts';
@@ -22,14 +22,14 @@ import { knownIdentity, openEnvelope, sendSealed, WIRE_FACTOR, type EnvelopeModu
 export interface SyncOptions {
   /** `MAX_SYNC_PAYLOAD_BYTES`. */
   readonly maxSyncPayloadBytes: number;
-  /** `MAX_INFLIGHT_BYTES`; half of it is for `/sync`. */
+  /** `MAX_INFLIGHT_BYTES`; `/sync` uses half of it. */
   readonly maxInflightBytes: number;
 }
 
-/** Peer messages: the inner body in, the inner answer out. */
+/** Handles the messages of peers: takes the inner body, gives the inner answer. */
 export interface SyncHandler {
   requiresHmac(message: Record<string, unknown>): boolean;
-  /** The most characters that the answer to a snapshot request has; null for any other message. */
+  /** The most characters of the answer to a snapshot request; null for any other message. */
   snapshotChars(message: Record<string, unknown>): number | null;
   handle(sender: Member, message: Record<string, unknown>): Promise<object>;
 }
@@ -47,13 +47,13 @@ export interface SyncModules extends Pick<GateModules, 'readiness'>, EnvelopeMod
 
 type PeerLocals = SealedLocals<AuthenticatedPeer>;
 
-/** Requests of one peer per minute: a peer pushes, compares and fetches pages, but not more than this. */
+/** Requests of one peer per minute: more than its pushes, comparisons and pages need. */
 const PEER_RATE_PER_MINUTE = 6_000;
-/** Requests of a peer, and those of them that are for a snapshot (protocol.md §10, Bounds). */
+/** Limits of each peer, for all its requests and for its snapshot requests (protocol.md §10, Bounds). */
 const UNDER_WAY: UnderWayLimits = { maxUnderWay: 8, maxWaiting: 64, waitTimeoutMs: 5_000 };
 const SNAPSHOTS_UNDER_WAY: UnderWayLimits = { ...UNDER_WAY, maxUnderWay: 2 };
 
-/** @param countClient counts a request that proves no peer for its client; a peer has its own limit (protocol.md §8) */
+/** @param countClient counts a request without a peer's proof for its client; a peer has its own limit (protocol.md §8) */
 export function syncHandlers(options: SyncOptions, modules: SyncModules, countClient: (request: Request) => void): (RequestHandler | ErrorRequestHandler)[] {
   const secretConfirmed = requireConfirmedSecret(modules);
   const { handler } = modules;
@@ -96,7 +96,7 @@ function limitPeer(limit: RateLimit): SealedHandler<PeerLocals> {
   };
 }
 
-/** A page is made bit by bit while others are: its room is taken before. */
+/** The pages of several requests are made in small steps at the same time, so each takes its room before it begins. */
 function reserveSnapshot(handler: SyncHandler): SealedHandler<PeerLocals> {
   return (_request, { locals }, next) => {
     const chars = handler.snapshotChars(locals.inner);

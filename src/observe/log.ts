@@ -1,6 +1,6 @@
 /**
- * Logging: the one file that imports winston. A line is a fixed sentence plus facts; only texts, numbers, booleans and
- * null get through, so bytes and objects have no way into a log.
+ * Logging: the one file that imports winston. A line is a fixed sentence plus facts. A fact is a text, a number, a boolean or null;
+ * bytes and objects are dropped, so they never get into a log.
  */
 import type { Writable } from 'node:stream';
 import { createLogger, format, transports } from 'winston';
@@ -36,7 +36,7 @@ export function createLog(options: LogOptions, modules: { readonly clock: Pick<C
   const write = (level: string, room: string, message: string, facts: LogFacts | undefined): void => {
     if (!logger.isLevelEnabled(level)) return;
     const fixed = { time: new Date(modules.clock.nowMs()).toISOString(), level, room, message };
-    // Once for the order, once so that no fact takes the place of one of these.
+    // The first `fixed` puts its fields first; the second keeps a fact from replacing one of them.
     logger.log(level, JSON.stringify({ ...fixed, ...safeFacts(facts), ...fixed }));
   };
   const roomLog = (room: string): Log => ({

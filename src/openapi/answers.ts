@@ -1,6 +1,6 @@
 /**
- * What a node answers (protocol.md §2 to §4, §10, docs/audit.md), as schemas for the document. A node does not check its own answers by
- * them: the end-to-end tests hold every answer against the document.
+ * Schemas of a node's answers, for the OpenAPI document (protocol.md §2 to §4, §10, docs/audit.md). A node does not check its own answers
+ * against them; the end-to-end tests check every answer against the document.
  */
 import { z } from 'zod';
 import { auditLine } from '../audit/entry.ts';
@@ -14,7 +14,7 @@ const unixMs = z.number().meta({ description: 'Unix milliseconds' });
 const ms = z.number().meta({ description: 'Milliseconds' });
 const byReason = z.record(z.string(), count);
 
-/** A node writes bare lower-case hex, and takes upper case and `0x` too. */
+/** A node writes lower-case hex without `0x`. It also accepts upper case and `0x`. */
 const anyHex = z.string().regex(/^(?:0x)?(?:[0-9a-fA-F]{2})+$/);
 export const envelope = z.object({
   sender_tee_pubkey: anyHex.meta({ description: 'The registered key of the sender: P-384, DER SubjectPublicKeyInfo' }),
@@ -128,7 +128,7 @@ export const nodes = z.object({
 
 export const auditPage = z.object({ chain: z.string().regex(/^[0-9a-f]{32}$/), entries: z.array(auditLine), more: z.boolean() });
 
-/** Of a signed request: that of its `x-app-nonce`. */
+/** In the answer to a signed request: the nonce of its `x-app-nonce`. */
 const bond = { nonce: base64.optional() };
 const replicated = { acks: count.optional() };
 

@@ -1,9 +1,9 @@
 /**
  * The OpenAPI 3.1 document of a node, made from the schemas that its bodies are parsed with.
  *
- * A body under `/kms` and `/sync` is an envelope, and that is what the document says of it: the text inside is encrypted, and no tool of
- * OpenAPI can look into it. Inner bodies are separate schemas among the components, so that types can be made of them as of any
- * other; an envelope names the one inside it by the extension `x-nova-inner`.
+ * The document describes a body under `/kms` and `/sync` as an envelope, because the text inside is encrypted and OpenAPI tools cannot
+ * read it. The inner bodies are separate schemas among the components, so that tools can generate types from them. An envelope names its
+ * inner schema by the extension `x-nova-inner`.
  */
 import { z } from 'zod';
 import { attestationRequest } from '../http/attestation.ts';
@@ -42,9 +42,9 @@ import { CBOR, OPERATIONS, TEXT, type Operation } from './operations.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** What a request may say inside of itself (protocol.md §10, Bound to the request). */
+/** The fields that bind an inner body to its request (protocol.md §10, Bound to the request). */
 const bound = (op: string) => ({ nonce: z.string().optional().meta({ description: 'The nonce of x-app-nonce' }), op: z.literal(op).optional() });
-/** What peers send beside the fields of a message. */
+/** The fields that all messages of peers share. */
 const message = (type: string) => ({
   type: z.literal(type),
   sender_wallet: z.string().optional().meta({ description: 'The wallet that signed' }),
@@ -53,7 +53,7 @@ const message = (type: string) => ({
 });
 const framed = (answer: z.ZodObject) => answerFrame.extend(answer.shape);
 
-/** By name; inner ones are what is inside of envelopes. */
+/** Schemas by name. Those of `INNER_SCHEMAS` are inside envelopes. */
 const SCHEMAS = {
   Envelope: envelope,
   Error: error,
@@ -137,7 +137,7 @@ function operationOf({ method, path, summary, security, parameters, request, ans
   const good: Json = plain ?? content('application/json', sealed === undefined ? refTo(answer!) : sealedBy(sealed.answers[200]!));
   const responses: Record<string, Json> = { 200: { description: 'OK', ...good } };
   for (const code of errors) responses[code] = errorOf(code, sealed?.answers[code]);
-  // What a probe found is not an error of the request.
+  // A failed check is not an error of the request, so a probe's 503 is text.
   if (isText && path !== '/metrics') responses[503] = { description: 'A check failed', ...content('text/plain', { type: 'string' }) };
   return {
     operationId: `${method}${path.replace(/[^a-z]+(\w?)/g, (_, next: string) => next.toUpperCase())}`,
@@ -150,7 +150,7 @@ function operationOf({ method, path, summary, security, parameters, request, ans
   };
 }
 
-/** @param inner where the error may come in an envelope: to a request with `x-nova-sealed-errors: 1` */
+/** @param inner the schemas of a sealed error, which a request with `x-nova-sealed-errors: 1` gets; undefined: it is never sealed */
 function errorOf(code: number, inner: readonly string[] | undefined): Json {
   const plain = refTo('Error');
   return { description: ERRORS[code]!, ...content('application/json', inner === undefined ? plain : { oneOf: [plain, sealedBy(inner)] }) };
@@ -164,7 +164,7 @@ function refTo(name: string): Json {
   return { $ref: `#/components/schemas/${name}` };
 }
 
-/** An envelope with one of these inside. */
+/** An envelope with one of these schemas inside. */
 function sealedBy(names: readonly string[]): Json {
   return { ...refTo('Envelope'), 'x-nova-inner': names.length === 1 ? refTo(names[0]!) : { oneOf: names.map(refTo) } };
 }
@@ -175,12 +175,12 @@ function jsonSchema(schema: z.ZodType): Json {
     unrepresentable: 'any',
     override: ({ zodSchema, jsonSchema: json }) => {
       const { type } = zodSchema._zod.def;
-      // A field that must not be there, and an object that is looked into later.
+      // `undefined` is a field that must be absent. `custom` is an object that is checked later.
       if (type === 'undefined') json.not = {};
       if (type === 'custom') json.type = 'object';
     },
   });
-  // The version of the document says it for all.
+  // The version of the OpenAPI document already implies it.
   delete made['$schema'];
   return made;
 }

@@ -1,16 +1,16 @@
-/** Every operation of a node (protocol.md §2): what it takes and what it answers, by the names of schemas. */
+/** Every operation of a node (protocol.md §2), with its request and its answers by the names of their schemas. */
 
 import { MAX_ASKED_KEYS } from '../http/data.ts';
 import { LIVE_CHECKS, READY_CHECKS } from '../http/probes.ts';
 
 /** The name of a schema among the components. */
 export type SchemaName = string;
-/** In place of a schema: an answer that is text. */
+/** In place of a schema name: the answer is text. */
 export const TEXT = 'text';
-/** One that is bytes. */
+/** In place of a schema name: the answer is CBOR. */
 export const CBOR = 'cbor';
 
-/** What a body of an encrypted route holds inside; several names: one of them. */
+/** The inner schemas of an encrypted route; several names mean one of them. */
 interface Sealed {
   readonly request?: readonly SchemaName[];
   /** By status. */
@@ -30,12 +30,13 @@ export interface Operation {
   readonly summary: string;
   readonly security?: 'app' | 'peer' | 'operator';
   readonly parameters?: readonly Parameter[];
-  /** Of a route that is not encrypted: a schema, `TEXT` or `CBOR`. */
+  /** For a route that is not encrypted. */
   readonly request?: SchemaName;
+  /** For a route that is not encrypted: a schema, `TEXT` or `CBOR`. */
   readonly answer?: SchemaName;
-  /** Of a route whose bodies are envelopes. */
+  /** For a route whose bodies are envelopes. */
   readonly sealed?: Sealed;
-  /** Besides 200, in the form of all errors; `answer` where it is text. */
+  /** The statuses of errors, in the form of all errors. */
   readonly errors: readonly number[];
 }
 
@@ -47,7 +48,7 @@ const APP_ERRORS = [400, 403, 404, 405, 413, 415, 429, 500, 503];
 const WRITE_ERRORS = [...APP_ERRORS, 504, 507];
 const NOT_FOUND = { 404: ['SealedError'] };
 
-/** Largest number of an audit entry. */
+/** The largest number of an audit entry. */
 const MAX_SEQUENCE = Number.MAX_SAFE_INTEGER;
 const READY_NAMES = Object.keys(READY_CHECKS);
 

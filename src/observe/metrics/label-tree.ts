@@ -1,4 +1,4 @@
-/** The series of a metric by their label values: found without making a text or a list, since requests look for them. */
+/** The series of a metric by their label values. Every request looks series up, so a look-up builds no string or array. */
 export class LabelTree<Series> {
   readonly #branches = new Map<string, LabelTree<Series>>();
   #series: Series | undefined;
@@ -14,7 +14,7 @@ export class LabelTree<Series> {
     branch.add(rest, series);
   }
 
-  /** Undefined where there is no such series. At most three labels. */
+  /** Takes at most three labels. @returns undefined when there is no such series */
   find(first?: string, second?: string, third?: string): Series | undefined {
     return first === undefined ? this.#series : this.#branches.get(first)?.find(second, third);
   }

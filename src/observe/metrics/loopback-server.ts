@@ -1,16 +1,16 @@
 /**
- * `GET /metrics` on its own loopback port (`METRICS_PORT`), without a token: anyone on this machine may read it. A browser on it
- * runs pages of strangers, and a name of theirs may resolve to 127.0.0.1: so the Host must be ours.
+ * `GET /metrics` on its own loopback port (`METRICS_PORT`), without a token: anyone on this machine may read it. A browser on this machine
+ * may run a stranger's page from a name that resolves to 127.0.0.1 (DNS rebinding), so the Host must be this server's.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 const HOST = '127.0.0.1';
-/** Connections at once; one more is closed. */
+/** The most connections at once; one more is closed. */
 const MAX_CONNECTIONS = 16;
 /** Bytes of all headers together. */
 const MAX_HEADER_BYTES = 8 * 1024;
-/** Time for a request's headers, and for all of it. Milliseconds. */
+/** Time for the headers of a request, and for the whole request. Milliseconds. */
 const REQUEST_TIMEOUT_MS = 10_000;
 
 export interface MetricsPage {
@@ -24,7 +24,7 @@ export interface MetricsServer {
 }
 
 /**
- * @param port 0: any free one
+ * @param port 0: any free port
  * @throws the error of `listen`, such as EADDRINUSE
  */
 export async function serveMetrics(port: number, page: MetricsPage): Promise<MetricsServer> {

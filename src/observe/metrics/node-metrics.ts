@@ -1,6 +1,6 @@
 /**
- * The metrics of one node: what the edges tell is counted as it happens, what the node knows by itself is read when someone
- * scrapes. Counting is a look into maps and an addition: requests pay for nothing else.
+ * The metrics of one node. Requests, calls, records and faults are counted when they happen; the state of the node is read at a scrape.
+ * Counting costs a request only a look-up in maps and an addition.
  */
 import type { ReplicationFigures } from '../../domain/figures.ts';
 import type { CallOutcome, Meter, MeteredRequest, PushVerdict } from '../../domain/meter.ts';
@@ -12,11 +12,11 @@ import { LabelTree } from './label-tree.ts';
 import { MetricRegistry, type CounterSeries, type HistogramSeries } from './registry.ts';
 import { METRICS, NO_ANSWER, READINESS_STATES, SECRET_STATES, type CounterName, type HistogramName, type MetricName, type MetricRow } from './table.ts';
 
-/** A peer whose last answer is older is not counted as a holder of the secret. Milliseconds. */
+/** A peer whose last answer is older than this is not counted as a holder of the secret. Milliseconds. */
 export const HOLDER_AGE_MS = 600_000;
 const MS_PER_SECOND = 1_000;
 
-/** What a node knows of itself at one moment. Times are Unix milliseconds; null: never. */
+/** The state of a node at one moment. Times are Unix milliseconds; null: never. */
 export interface NodeFigures {
   readonly nowMs: number;
   readonly state: ReadinessState;
@@ -33,7 +33,7 @@ export interface NodeFigures {
 
 export interface NodeMetricsOptions {
   readonly version: string;
-  /** Of Node, without a `v`. */
+  /** The version of Node, without a `v`. */
   readonly nodeVersion: string;
 }
 
@@ -111,14 +111,14 @@ export class NodeMetrics implements Meter {
     this.#faults.find(placeOf(where))?.inc();
   }
 
-  /** A node_tick has ended. */
+  /** Called when a node_tick has ended. */
   tickEnded({ startedAtMs, durationMs, outcome }: LastTick): void {
     const isOk = outcome === 'ok';
     this.#tickDurations.find(isOk ? 'ok' : 'failed')?.observe(durationMs / MS_PER_SECOND);
     if (isOk) this.#registry.set('node_tick_last_success_timestamp_seconds', [], (startedAtMs + durationMs) / MS_PER_SECOND);
   }
 
-  /** A peer's words are never a label: only our own words are. */
+  /** Only this node's own words are labels. A reason from a peer that is not one of them counts as `other`. */
   #countRejection(reason: string): void {
     (this.#syncRejections.find(reason) ?? this.#syncRejections.find('other'))?.inc();
   }
@@ -163,14 +163,14 @@ export class NodeMetrics implements Meter {
   }
 }
 
-/** A peer that answers under the sync key has the secret that it is derived from. */
+/** The number of members known to hold the secret. A peer that answers under the sync key holds the secret that it is derived from. */
 export function secretHolders({ secretConfirmed, peers, nowMs }: Pick<NodeFigures, 'secretConfirmed' | 'peers' | 'nowMs'>): number {
   if (!secretConfirmed) return 0;
   const answering = peers.filter(({ lastSuccessMs, lastError }) => lastSuccessMs !== null && lastError === null && nowMs - lastSuccessMs <= HOLDER_AGE_MS);
   return 1 + answering.length;
 }
 
-/** The boundary that a fault was noted at (docs/decisions/0021), as its sentence begins. */
+/** The boundary that caught a fault (docs/decisions/0021), by the wording of its sentence. */
 function placeOf(where: string): string {
   if (where.startsWith('the request')) return 'request';
   if (where.startsWith('the step')) return 'step';
@@ -178,7 +178,7 @@ function placeOf(where: string): string {
   return where.includes('peer') ? 'peer' : 'other';
 }
 
-/** The series of the table. */
+/** Makes the series that the table lists for a metric. */
 function treeOf<Series>(name: MetricName, make: (labels: readonly string[]) => Series): LabelTree<Series> {
   const tree = new LabelTree<Series>();
   const { series }: MetricRow = METRICS[name];

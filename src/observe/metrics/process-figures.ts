@@ -1,8 +1,8 @@
-/** What the process itself costs: the one place of the metrics that asks the runtime. */
+/** The CPU time, memory and event loop delay of the process: the one file of the metrics that asks the runtime. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import process from 'node:process';
 
-/** Between two looks at the event loop; what a timer is late by anyway is taken off. Milliseconds. */
+/** Interval between two samples of the event loop. A sample includes this interval, so `lagSeconds` subtracts it. Milliseconds. */
 const RESOLUTION_MS = 20;
 const NS_PER_SECOND = 1e9;
 const US_PER_SECOND = 1e6;
@@ -27,7 +27,7 @@ export class ProcessWatch {
     this.#delay.enable();
   }
 
-  /** The event loop's are those since the last call. */
+  /** The event loop's figures cover the time since the last call. */
   read(): ProcessFigures {
     const { user, system } = process.cpuUsage();
     const { rss, heapUsed, external } = process.memoryUsage();
@@ -49,7 +49,7 @@ export class ProcessWatch {
   }
 }
 
-/** @param ns between two looks at the loop; before the first one Node gives a figure that means nothing */
+/** @param ns a time between two samples of the loop; before the first sample Node gives a meaningless figure */
 function lagSeconds(ns: number): number {
   const seconds = ns / NS_PER_SECOND - RESOLUTION_MS / 1_000;
   return Number.isFinite(seconds) ? Math.max(0, seconds) : 0;

@@ -1,16 +1,15 @@
-/** The registry of prom-client, made from the table: every series is there from the start. The one file that imports prom-client. */
+/** The registry of prom-client, made from the table, with every series from the start. The one file that imports prom-client. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { METRICS, PREFIX, type CounterName, type GaugeName, type HistogramName, type MetricRow } from './table.ts';
 
-/** Values of a histogram that the library has not been told yet. */
+/** The most values of a histogram that wait for the library. */
 const MAX_PENDING_VALUES = 256;
 
 /*
- * The library hears of what was counted at the next scrape, or when much has come together: to tell it each time costs a request
- * more than all else that it pays for metrics.
+ * A call of the library for each event would cost a request more than all its other metrics work. So counts and values wait here, and
+ * go to the library at the next scrape, or for a histogram when `MAX_PENDING_VALUES` have come together.
  */
 
-/** Counts one series. */
 export class CounterSeries {
   readonly #tell: (by: number) => void;
   #pending = 0;
@@ -71,21 +70,21 @@ export class MetricRegistry {
     this.#gauges.get(name)!.labels(...labels).set(value);
   }
 
-  /** For a metric with one row for each peer: the values of the current peers only. */
+  /** Sets a metric with one series for each peer. Peers that are not in `values` lose theirs. */
   setPeers(name: GaugeName, values: ReadonlyMap<string, number>): void {
     const gauge = this.#gauges.get(name)!;
     gauge.reset();
     for (const [peer, value] of values) gauge.labels(peer).set(value);
   }
 
-  /** Of a counter that is counted elsewhere. */
+  /** Sets a counter whose total is counted elsewhere. */
   setTotal(name: CounterName, total: number): void {
     const counter = this.#counters.get(name)!;
     counter.reset();
     counter.inc(total);
   }
 
-  /** Once for each series. */
+  /** Call it once for each series. */
   counter(name: CounterName, labels: readonly string[]): CounterSeries {
     const counter = this.#counters.get(name)!.labels(...labels);
     const series = new CounterSeries((by) => counter.inc(by));
@@ -93,7 +92,7 @@ export class MetricRegistry {
     return series;
   }
 
-  /** Once for each series. */
+  /** Call it once for each series. */
   histogram(name: HistogramName, labels: readonly string[]): HistogramSeries {
     const histogram = this.#histograms.get(name)!.labels(...labels);
     const series = new HistogramSeries((value) => histogram.observe(value));

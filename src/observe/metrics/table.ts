@@ -1,9 +1,9 @@
 /**
- * Every metric of a node, declared once: name, unit, help and labels. The registry, docs/metrics.md, the dashboards and the check
- * that each metric is looked at are made from this table. Prometheus' rules of naming: base units, counters end with `_total`.
+ * Every metric of a node, declared once: name, unit, help and labels. The registry, docs/metrics.md and the dashboards are made from this
+ * table, and so is the check that each metric is used. Names follow Prometheus: base units, and counters end with `_total`.
  *
- * Invariant: all series of a row are known from the start, but for those of peers, which are the current members; no label is an
- * app, a key or a caller.
+ * Invariant: all series of a row are known from the start, except those of peers, which are the current members. No label is an app, a
+ * key or a caller.
  */
 import { METERED_ROUTES } from '../../domain/meter.ts';
 
@@ -18,17 +18,17 @@ interface MetricBase {
   readonly unit: Unit;
   readonly help: string;
   readonly labels: readonly string[];
-  /** `peers`: one for each other member. */
+  /** `peers`: one series for each peer. */
   readonly series: readonly Series[] | 'peers';
 }
 
 export type MetricRow =
   | (MetricBase & { readonly type: 'gauge' })
   | (MetricBase & { readonly type: 'counter' })
-  /** Upper ends of the buckets, in the unit. */
+  /** `buckets` holds their upper bounds, in the unit of the metric. */
   | (MetricBase & { readonly type: 'histogram'; readonly buckets: readonly number[] });
 
-/** All combinations of the values. */
+/** The series of all combinations of the label values. */
 function every(...values: readonly (readonly string[])[]): readonly Series[] {
   return values.reduce<readonly Series[]>((series, next) => series.flatMap((before) => next.map((value) => [...before, value])), [[]]);
 }
@@ -60,7 +60,7 @@ const REJECTION_REASONS = ['malformed', 'bad_clock', 'too_large', 'too_short', '
 /** The boundaries of docs/decisions/0021. */
 export const FAULT_PLACES = ['request', 'step', 'peer', 'machine', 'other'] as const;
 
-/** A connection that ended before an answer counts as 499, as others write it. */
+/** A connection that ended before its answer counts as 499, as in nginx. */
 export const NO_ANSWER = '499';
 const CODES = ['200', '400', '401', '403', '404', '413', '415', '429', NO_ANSWER, '500', '503', '504', '507', 'other'] as const;
 const CODES_OF_OTHER_METHODS = ['200', '204', '400', '404', '405', '429', NO_ANSWER, '500', '503', 'other'] as const;
