@@ -1,21 +1,21 @@
 /**
- * The frame of every command: help, options that cannot be read, and the one line on standard error. A command is a module
- * that says what it takes and runs; it is loaded when its name is given, so that a node does not wait for the simulator.
+ * What all commands share: help, the refusal of wrong options, and errors as one line on standard error. A command is a module
+ * that defines its options and runs. It is loaded only when it is named, so that a node does not load the simulator.
  */
 import { Command, CommanderError } from 'commander';
 import { CommandError, EXIT } from './exit-codes.ts';
 import { plainText } from './plain-text.ts';
 
 export interface CommandModule {
-  /** Says arguments, options and examples. */
+  /** Declares arguments, options and examples. */
   readonly define: (command: Command) => unknown;
-  /** @returns the exit code @throws CommandError, or an Error whose first line says what is wrong */
+  /** @returns the exit code @throws CommandError, or an Error whose first line names the problem */
   readonly run: (command: Command) => Promise<number>;
 }
 
 export interface CommandRow {
   readonly name: string;
-  /** One line in the list of commands. */
+  /** The text beside the name in the list of commands. */
   readonly summary: string;
   readonly load: () => Promise<CommandModule>;
 }
@@ -30,7 +30,7 @@ export interface Streams {
   readonly stderr: (text: string) => unknown;
 }
 
-/** The text of an error may come from someone else's file. Characters. */
+/** Longest error line. An error may quote a file of unknown origin. Characters. */
 const MAX_ERROR_CHARS = 1_000;
 
 const DESCRIPTION = 'Nova KMS: nodes that hold one master secret, derive keys for apps and replicate their data.';
@@ -85,12 +85,12 @@ function namedCommand(argv: readonly string[]): string | undefined {
   return words[0] === 'help' ? words[1] : words[0];
 }
 
-/** A suggestion stands in the line that says what is wrong. */
+/** Joins the error and the suggestion that commander puts on a second line. */
 function oneLine(text: string): string {
   return `${text.trimEnd().replaceAll('\n', ' ')}\n`;
 }
 
-/** The rest is for someone who debugs the library that threw. */
+/** The other lines help only to debug the library that threw. */
 export function firstLine(error: unknown): string {
   return error instanceof Error ? error.message.split('\n', 1)[0]! : 'something was thrown that is not an error';
 }

@@ -1,4 +1,4 @@
-/** The commands of `nova-kms`, in the order of its help. A new command is a row here and a module in a folder beside it. */
+/** The commands of `nova-kms`, in the order of its help. A new command needs a row here and a module in a folder beside this file. */
 import type { CommandModule, CommandRow } from './command-line.ts';
 import { CommandError } from './exit-codes.ts';
 import { NODE } from './node/row.ts';
@@ -23,8 +23,8 @@ export const COMMANDS: readonly CommandRow[] = [
 ];
 
 /**
- * A command that needs development packages: its files are not part of the built package (tsconfig.build.json), and a path
- * that the compiler does not know keeps them out of it.
+ * Loads a command that needs development packages. The built package must not contain its files (tsconfig.build.json), so the path is
+ * computed at run time: the compiler would include a file that an `import` names.
  */
 async function ofSourceTree(name: string, file: string): Promise<CommandModule> {
   const url = new URL(file, import.meta.url);

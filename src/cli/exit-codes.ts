@@ -1,13 +1,13 @@
-/** What the exit code of every command says to scripts (README.md, The command line). */
+/** The exit codes of all commands (README.md, The command line). */
 export const EXIT = {
   done: 0,
-  /** The reason is one line on standard error. */
+  /** One line on standard error gives the reason. */
   failed: 1,
-  /** The command line, or a file or variable that the command needs, cannot be read; a node's own environment counts as `failed`. */
+  /** The command line, or a file or variable that the command needs, is invalid. An invalid environment of a node counts as `failed`. */
   usage: 2,
-  /** There is an answer, and it is no: a node is not ready or not reachable, a key is not there. */
+  /** The command worked and the answer is negative: a node is not ready or not reachable, or a key does not exist. */
   no: 3,
-  /** A second Ctrl-C, which waits for nothing. */
+  /** A second Ctrl-C ended the process at once. */
   interrupted: 130,
 } as const;
 

@@ -1,4 +1,4 @@
-/** Child processes stop when their parent is gone, even by SIGKILL. */
+/** Stops a child process when its parent has ended, even by SIGKILL. */
 import { Option } from 'commander';
 import process from 'node:process';
 
@@ -6,7 +6,7 @@ export function exitWithParentOption(): Option {
   return new Option('--exit-with-parent', 'stop when standard input closes').hideHelp();
 }
 
-/** Calls `stop`, once, when standard input ends: the parent holds its other end. */
+/** Calls `stop` once when standard input ends. The parent holds the other end of that pipe. */
 export function exitWithParent(stop: () => void): void {
   let gone = false;
   const leave = (): void => {

@@ -1,13 +1,13 @@
 /**
- * Lines out of a stream of bytes. Each byte is looked at once and copied at most once, however many chunks a line comes in: to join the
- * rest with each chunk would cost the square of the line's length.
+ * Splits a stream of bytes into lines. Joining the rest with each new chunk would take time quadratic in the line's length, so each
+ * byte is read once and copied at most once.
  *
- * `\n` alone ends a line: JSON may have what else readline takes for an end within a text.
+ * Only `\n` ends a line. JSON strings may contain the other characters at which readline ends a line.
  */
 
 const NEW_LINE = 0x0a;
 
-/** A line that is longer than allowed. */
+/** A line is longer than allowed. */
 export class LongLineError extends Error {
   constructor(maxLineBytes: number) {
     super(`a line has more than ${maxLineBytes} bytes`);
@@ -16,7 +16,7 @@ export class LongLineError extends Error {
 }
 
 export interface LineSplitterOptions {
-  /** Of a line that is not ended yet; without its end. */
+  /** Longest line, without its line end. */
   readonly maxLineBytes: number;
 }
 
@@ -35,12 +35,12 @@ export class LineSplitter {
     this.#concat = modules.concat;
   }
 
-  /** Bytes of the line that has no end yet. */
+  /** Bytes received of the line that has no end yet. */
   get restBytes(): number {
     return this.#bytes;
   }
 
-  /** The lines that end in this chunk, without their ends. @throws LongLineError */
+  /** @returns the lines that end in this chunk, without their line ends @throws LongLineError */
   take(chunk: Uint8Array): Buffer[] {
     const lines: Buffer[] = [];
     let from = 0;
@@ -53,7 +53,7 @@ export class LineSplitter {
     return lines;
   }
 
-  /** What has come of the line that has no end, and may be empty. The next line begins. */
+  /** @returns the unfinished line, which may be empty. The next chunk begins a new line. */
   end(): Buffer {
     const [only] = this.#parts;
     const line = this.#parts.length === 1 ? Buffer.from(only!.buffer, only!.byteOffset, only!.length) : this.#concat(this.#parts);

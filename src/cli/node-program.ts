@@ -1,4 +1,4 @@
-/** `nova-kms node` alone: where the bundle of the package and of the image begins (scripts/bundle/bundle-node.ts). */
+/** `nova-kms` with the command `node` only: the entry point of the bundle in the package and the image (scripts/bundle/bundle-node.ts). */
 import { nameFramesBy } from '../domain/failure-facts.ts';
 import { bundleSources } from '../observe/bundle-sources.ts';
 import { NODE } from './node/row.ts';

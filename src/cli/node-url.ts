@@ -1,6 +1,6 @@
 import { CommandError, EXIT } from './exit-codes.ts';
 
-/** The base URL of a node in one form; null when it is none. A host alone is meant as http. */
+/** Normalizes the base URL of a node; null when it is invalid. A host without a scheme means http. */
 export function nodeUrl(given: string): string | null {
   const whole = /^[a-z][a-z0-9+.-]*:\/\//i.test(given) ? given : `http://${given}`;
   if (!URL.canParse(whole)) return null;
@@ -9,7 +9,7 @@ export function nodeUrl(given: string): string | null {
   return ['http:', 'https:'].includes(url.protocol) && url.hostname !== '' && plain ? url.href.replace(/\/+$/, '') : null;
 }
 
-/** The base URL of a node that an argument gives. @throws CommandError, which does not repeat it: it may hold a password */
+/** Normalizes a URL from an argument. @throws CommandError, which does not quote the argument: it may hold a password */
 export function requireNodeUrl(given: string): string {
   const url = nodeUrl(given);
   if (url === null) throw new CommandError("a node's URL must be http or https, without credentials or a query, such as http://127.0.0.1:8000", EXIT.usage);

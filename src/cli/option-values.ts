@@ -1,9 +1,9 @@
-/** Values of options that more than one command takes. What cannot be read is said in one line that says what may be given. */
+/** Parsers for options that several commands share. The error for an invalid value names the valid ones in one line. */
 import { InvalidArgumentError, Option } from 'commander';
 import { parseWallet } from '../domain/ids.ts';
 import { DEFAULT_GENERATION, GENERATIONS, type Generation } from '../crypto/generation.ts';
 
-/** For commander: a whole number within limits. */
+/** Parser for commander: a whole number within limits. */
 export function wholeNumber(from: number, to: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
@@ -14,7 +14,7 @@ export function wholeNumber(from: number, to: number): (text: string) => number 
   };
 }
 
-/** For commander: seconds within limits, to the millisecond. */
+/** Parser for commander: seconds within limits, to the millisecond. */
 export function secondsBetween(from: number, to: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
@@ -25,7 +25,7 @@ export function secondsBetween(from: number, to: number): (text: string) => numb
   };
 }
 
-/** For commander: a node, by its URL or its wallet. */
+/** Parser for commander: a node, by its URL or its wallet. */
 export function urlOrWallet(text: string): string {
   if (parseWallet(text) !== null || /^https?:\/\/./i.test(text)) return text;
   throw new InvalidArgumentError('It must be the URL of a node, or its wallet.');
@@ -37,10 +37,10 @@ function generationOf(text: string): Generation {
   throw new InvalidArgumentError(`It must be ${GENERATIONS.join(' or ')}.`);
 }
 
-/** For commander: which platform's enclave API is emulated. */
+/** Option for commander: the platform generation whose enclave API is emulated. */
 export function generationOption(): Option {
   return new Option('--generation <name>', `generation of the platform that is emulated: ${GENERATIONS.join(' or ')}`).argParser(generationOf).default(DEFAULT_GENERATION);
 }
 
-/** 0: any free one. */
+/** Largest port; 0 means any free port. */
 export const MAX_PORT = 65_535;

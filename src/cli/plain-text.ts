@@ -1,19 +1,19 @@
-/** Text that others sent, for a terminal and for lines: no control characters, no more of it than fits. */
+/** Makes untrusted text safe for terminals and lines: no control characters, limited length. */
 
 /**
- * Controls, which move cursors and end lines; what is not drawn, or turns the direction of what is; line ends that are not
- * controls; halves of characters.
+ * Control characters, which move the cursor and end lines; invisible characters, and those that change the text's direction; line
+ * separators that are not control characters; lone surrogates.
  */
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
 /** @param max characters; a longer text ends in `..` */
 export function plainText(text: string, max: number): string {
-  // No more is looked at than can be shown, however long it is: a character has at most two units.
+  // Only the part that can be shown is read, because the text may be very long. A character has at most two UTF-16 units.
   const characters = Array.from(text.slice(0, 2 * (max + 1)).replace(UNSAFE, '?'));
   return characters.length <= max ? characters.join('') : `${characters.slice(0, max - 2).join('')}..`;
 }
 
-/** A text that can be shown as it is: lines and tabs, and nothing that acts on a terminal. */
+/** Whether a text can be shown unchanged. Line ends and tabs are allowed; nothing else that acts on a terminal is. */
 export function isShowable(text: string): boolean {
   return text.replace(/[\n\t]/g, '').search(UNSAFE) === -1;
 }

@@ -1,4 +1,4 @@
-/** A program of commands: runs the one that is named and ends with its exit code. */
+/** Runs the command that the command line names, and ends the process with its exit code. */
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { runCommandLine, type CommandRow } from './command-line.ts';
@@ -6,7 +6,7 @@ import { EXIT } from './exit-codes.ts';
 
 let outputLost: string | null = null;
 
-/** EPIPE: the reader of the output is gone, so the rest need not be written. A full disk is an error. */
+/** EPIPE is no error: the reader has closed the pipe and wants no more output. A full disk is an error. */
 function noteLost(error: NodeJS.ErrnoException | null | undefined): void {
   if (error !== null && error !== undefined && error.code !== 'EPIPE') outputLost ??= error.code ?? 'unknown';
 }
@@ -21,7 +21,7 @@ export async function runProgram(rows: readonly CommandRow[]): Promise<void> {
     { version, rows },
     { stdout: (text) => process.stdout.write(text), stderr: (text) => process.stderr.write(text) },
   );
-  // What a pipe has not taken yet would be lost by an exit.
+  // `exit` would lose the output that the pipe has not taken yet.
   process.stdout.write('', (error) => {
     noteLost(error);
     const last = outputLost === null ? '' : `standard output cannot be written (${outputLost})\n`;

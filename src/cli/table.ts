@@ -1,6 +1,6 @@
-/** Columns of text, as wide as their widest cell. */
+/** Aligns columns of text to their widest cell. */
 
-/** Columns that hold whole numbers, or `-` for none, below their head are aligned to the right. */
+/** A column that holds only whole numbers, or `-` for none, below its head is aligned to the right. */
 export function alignColumns(rows: readonly (readonly string[])[]): readonly string[] {
   const count = Math.max(0, ...rows.map(({ length }) => length));
   const columns = Array.from({ length: count }, (_, column) => rows.map((row) => row[column] ?? ''));

@@ -1,12 +1,12 @@
-/** What may be written to a stream besides plain text. */
+/** Whether a stream takes colours or cursor movements. */
 import process from 'node:process';
 
-/** Colours are for terminals, and for those who have not said no (https://no-color.org). */
+/** Terminals get colours unless the user has set NO_COLOR (https://no-color.org). */
 export function takesColours(stream: { readonly isTTY?: boolean }, environment: NodeJS.ProcessEnv = process.env): boolean {
   return stream.isTTY === true && (environment['NO_COLOR'] ?? '') === '' && environment['TERM'] !== 'dumb';
 }
 
-/** The cursor can be moved. */
+/** Whether the stream's cursor can be moved. */
 export function takesCursor(stream: { readonly isTTY?: boolean }, environment: NodeJS.ProcessEnv = process.env): boolean {
   return stream.isTTY === true && environment['TERM'] !== 'dumb';
 }

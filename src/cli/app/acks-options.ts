@@ -1,4 +1,4 @@
-/** How many other nodes must have a write before it is answered (protocol.md §10, Acknowledged by n). */
+/** Options that say how many other nodes must have a write before the node answers (protocol.md §10, Acknowledged by n). */
 import type { Command } from 'commander';
 import { MAX_ACK_TIMEOUT_MS, MAX_MEMBERS } from '../../domain/limits.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
@@ -15,7 +15,7 @@ export function defineAcks(command: Command): Command {
     .option('--ack-timeout-ms <ms>', 'how long the node waits for them', wholeNumber(1, MAX_ACK_TIMEOUT_MS));
 }
 
-/** @throws CommandError usage */
+/** @throws CommandError with EXIT.usage */
 export function acksOf({ acks, ackTimeoutMs }: AcksOptions) {
   if (ackTimeoutMs !== undefined && acks === undefined) throw new CommandError('--ack-timeout-ms says how long to wait for --acks: give both', EXIT.usage);
   return { ...(acks === undefined ? {} : { acks }), ...(ackTimeoutMs === undefined ? {} : { ackTimeoutMs }) };

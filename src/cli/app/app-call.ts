@@ -1,4 +1,4 @@
-/** One call as an app: a client for it, and what its failure is to a script. */
+/** Makes one call as an app, and turns its failure into an error line and an exit code. */
 import type { Command } from 'commander';
 import process from 'node:process';
 import { KmsClientError, type KmsAttempt } from '../../client/errors.ts';
@@ -22,11 +22,11 @@ export async function callAsApp<Result>(command: Command, call: (client: KmsClie
   }
 }
 
-/** Attempts that are said; a node asked twice for the same in vain counts once. */
+/** Most attempts that an error line lists. Attempts at one node that failed alike count once. */
 const MAX_SAID_ATTEMPTS = 8;
 const MAX_URL_CHARACTERS = 80;
 
-/** What the client says of itself, and how each node failed. Nothing of a request or an answer is in it. */
+/** The client's message, and how each node failed. Contents of requests and answers are left out. */
 export function commandErrorOf(error: KmsClientError): CommandError {
   const { message, attempts } = error;
   const tries = [...new Set(attempts.map(attemptText))];
@@ -53,7 +53,7 @@ const HINTS: Readonly<Partial<Record<KmsClientError['code'], string>>> = {
   identity_unavailable: ': is the enclave API at ODYN_URL?',
 };
 
-/** A cluster that is there and not ready is an answer. */
+/** A cluster that is not ready counts as a negative answer. */
 function exitCodeOf({ code, attempts }: KmsClientError): number {
   if (code === 'invalid_argument') return EXIT.usage;
   if (code === 'no_nodes') return EXIT.no;

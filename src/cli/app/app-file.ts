@@ -1,6 +1,6 @@
 /**
- * The file that says who an app is: its keys, and where its cluster is. A developer has one; the development cluster writes one.
- * A node takes an envelope only from the P-384 key that is registered for the wallet, so that both keys stand in it.
+ * The identity file of an app: its keys, and where its cluster is. Developers write one; the development cluster writes its own.
+ * A node takes an envelope only from the P-384 key that is registered for the app's wallet, so the file holds both keys.
  */
 import { z } from 'zod';
 
@@ -24,8 +24,8 @@ const appFile = z.strictObject({
 export type AppFile = z.infer<typeof appFile>;
 
 /**
- * The content of an app file; 64 hex digits alone are a private key.
- * @returns null when it is none; nothing of what stands in it is said, for it holds keys
+ * Parses an app file. A file of only 64 hex digits is a private key.
+ * @returns null when it is invalid; it holds keys, so nothing of it is quoted
  */
 export function parseAppFile(text: string): AppFile | null {
   const trimmed = text.trim();

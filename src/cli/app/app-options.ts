@@ -1,6 +1,6 @@
 /**
- * Who asks as an app, and where its cluster is: from options, a file, the environment. Keys come from a file or a variable and
- * never from an argument, which everybody on the machine can read; no error holds one.
+ * Reads an app's identity and the location of its cluster from options, a file and the environment. Every user of the machine can
+ * read arguments, so keys come only from a file or a variable. No error contains a key.
  */
 import { readFileSync, statSync } from 'node:fs';
 import process from 'node:process';
@@ -20,7 +20,7 @@ export interface AppOptions {
 
 const DEFAULT_TIMEOUT_SECONDS = 30;
 const MAX_TIMEOUT_SECONDS = 600;
-/** Permissions of the group and of everybody. */
+/** Permission bits of the group and of all others. */
 const OTHERS = 0o077;
 
 export const APP_HELP = `
@@ -44,7 +44,7 @@ export function defineAppOptions(command: Command): Command {
     .option('--timeout-seconds <s>', 'over all tries', wholeNumber(1, MAX_TIMEOUT_SECONDS), DEFAULT_TIMEOUT_SECONDS);
 }
 
-/** @throws CommandError usage */
+/** @throws CommandError with EXIT.usage */
 export function clientOptionsOf({ identity: path, timeoutSeconds }: AppOptions, environment: Environment): KmsClientOptions {
   const file = path === undefined || path === '' ? null : readAppFile(path);
   const read = readConfig(clusterVariables(environment));
@@ -76,7 +76,7 @@ function readAppFile(path: string): AppFile {
   return parsed;
 }
 
-/** For files only: no one else can read a pipe. Windows has no such bits. */
+/** Only for files: other users cannot read a pipe. Windows has no permission bits. */
 function isForOthers(path: string): boolean {
   const stats = statSync(path);
   return process.platform !== 'win32' && stats.isFile() && (stats.mode & OTHERS) !== 0;
@@ -97,7 +97,7 @@ function identityOf(file: AppFile | null, environment: Environment): KmsClientOp
   throw new CommandError('no identity is given: pass --identity, or set NOVA_KMS_PRIVATE_KEY or ODYN_URL (npm start writes a file for its own app)', EXIT.usage);
 }
 
-/** The variables that say which cluster: other variables, set for a node beside it, may be wrong. */
+/** Keeps the variables that select the cluster. Others may be set for a node on this machine, and must not fail the command. */
 function clusterVariables(environment: Environment): Environment {
   return Object.fromEntries(CLUSTER_VARIABLES.map((name) => [name, environment[name]]));
 }

@@ -1,6 +1,6 @@
 /**
- * `nova-kms derive`: one key of an app. It is printed because that was asked for; it is nowhere else: not in an error, nor
- * with --json in anything but its own field.
+ * `nova-kms derive`: prints one key of an app. The key appears only in that output: never in an error, and with --json only in its
+ * own field.
  */
 import { Option, type Command } from 'commander';
 import process from 'node:process';

@@ -1,4 +1,4 @@
-/** `nova-kms list`: the keys of an app's store, one a line. */
+/** `nova-kms list`: prints the keys of an app's store, one per line. */
 import type { Command } from 'commander';
 import process from 'node:process';
 import { EXIT } from '../exit-codes.ts';
@@ -46,12 +46,12 @@ export async function run(command: Command): Promise<number> {
   return EXIT.done;
 }
 
-/** One line for each key, regardless of its characters. */
+/** Exactly one line per key, whatever characters it has. */
 export function keyLine(key: string): string {
   return isShowable(key) && !/[\n\t"]/.test(key) ? key : escapeAll(JSON.stringify(key));
 }
 
-/** JSON leaves some of what is not drawn as it is. */
+/** Escapes the invisible characters that `JSON.stringify` leaves unescaped. */
 function escapeAll(json: string): string {
   return Array.from(json, (character) => (isShowable(character) ? character : unitsOf(character))).join('');
 }

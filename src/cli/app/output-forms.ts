@@ -1,9 +1,9 @@
-/** What a command prints: bytes in the form asked for, or an object as one line of JSON. */
+/** Output of commands: bytes in a chosen format, or an object as one line of JSON. */
 
 export const BYTE_FORMATS = ['hex', 'base64', 'raw'] as const;
 export type ByteFormat = (typeof BYTE_FORMATS)[number];
 
-/** A line of text, or the bytes and nothing else. */
+/** A line of text, or with `raw` only the bytes. */
 export function formatBytes(bytes: Uint8Array, format: ByteFormat): Buffer {
   return format === 'raw' ? Buffer.from(bytes) : Buffer.from(`${Buffer.from(bytes).toString(format)}\n`);
 }

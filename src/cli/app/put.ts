@@ -44,7 +44,7 @@ export async function run(command: Command): Promise<number> {
   return EXIT.done;
 }
 
-/** More than any node takes; what is read is held in memory. Bytes. */
+/** The value is read into memory. This limit is above that of any node. Bytes. */
 const MAX_INPUT_BYTES = 64 * 1024 * 1024;
 
 async function readValue(text: string | undefined, file: string | undefined): Promise<Uint8Array> {

@@ -1,13 +1,13 @@
-/** An audit as a file: one entry a line, as JSON (docs/audit.md). */
+/** Reads an audit file: one JSON entry per line (docs/audit.md). */
 import { createReadStream } from 'node:fs';
 import { LineSplitter, LongLineError } from '../line-splitter.ts';
 
-/** An entry has some hundred bytes. */
+/** Longest line; an entry has some hundred bytes. */
 const MAX_LINE_BYTES = 64 * 1024;
 
-/** A file that cannot be read, in one line. */
+/** The file cannot be read or written. The message is one line. */
 export class AuditFileError extends Error {
-  /** It does not exist. */
+  /** The file does not exist. */
   readonly isAbsent: boolean;
 
   constructor(message: string, options: ErrorOptions & { readonly isAbsent?: boolean } = {}) {
@@ -18,8 +18,8 @@ export class AuditFileError extends Error {
 }
 
 /**
- * Gives each line as what it was parsed to, in order; undefined for one that is not JSON.
- * @returns whether the last line has its end
+ * Passes each parsed line to `take`, in order; undefined for a line that is not JSON.
+ * @returns whether the last line has a line end
  * @throws AuditFileError
  */
 export async function readAuditFile(path: string, take: (line: unknown) => void): Promise<boolean> {

@@ -99,7 +99,7 @@ async function fetchInto(given: string, path: string, { tokenFile }: AuditOption
   }
 }
 
-/** What the file holds already, if there is one. @throws CommandError, AuditFileError */
+/** Gives the verifier the entries that the file already holds, if it exists. @throws CommandError, AuditFileError */
 async function takeHeld(path: string, verifier: AuditVerifier): Promise<void> {
   try {
     const isWhole = await readAuditFile(path, (line) => verifier.take(line));
@@ -119,7 +119,7 @@ async function append(path: string, entries: readonly unknown[]): Promise<void> 
   }
 }
 
-/** Not from the command line, which every process of the machine can read. */
+/** Every process of the machine can read a command line, so the token comes from a file or the environment. */
 async function readToken(path: string | undefined): Promise<string> {
   const text = path === undefined ? process.env['AUDIT_TOKEN'] : await readTokenFile(path);
   const token = text?.trim() ?? '';

@@ -1,19 +1,19 @@
-/** Asks a node for what is new in its audit, page by page, and checks each page before it is kept. */
+/** Fetches the new entries of a node's audit page by page, and verifies each page before it is kept. */
 import { z } from 'zod';
 import type { AuditVerifier } from '../../audit/verifier.ts';
 import { DependencyError } from '../../domain/errors.ts';
 import type { Transport } from '../../domain/ports.ts';
 
-/** One page. Bytes; and milliseconds to wait for it. */
+/** Limits of one page: its size in bytes, and the timeout in milliseconds. */
 const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 const PAGE_TIMEOUT_MS = 30_000;
 
 const page = z.object({ chain: z.string(), entries: z.array(z.unknown()), more: z.boolean() });
 type Page = z.infer<typeof page>;
 
-/** A node that gives no audit, or one that does not go on from what is held, in one line. */
+/** The node gives no audit, or its audit does not continue the entries held. The message is one line. */
 export class FetchAuditError extends Error {
-  /** It was there, and it is not right. */
+  /** The node gave entries, and they do not verify. */
   readonly isForged: boolean;
 
   constructor(message: string, options: ErrorOptions & { readonly isForged?: boolean } = {}) {
@@ -24,27 +24,27 @@ export class FetchAuditError extends Error {
 }
 
 export interface FetchAuditOptions {
-  /** Of the node, without a slash at its end. */
+  /** The node's base URL, without a trailing slash. */
   readonly url: string;
   readonly token: string;
 }
 
 export interface FetchAuditModules {
   readonly transport: Transport;
-  /** Has taken what is held already. */
+  /** Has already taken the entries held. */
   readonly verifier: AuditVerifier;
-  /** Takes the entries of a page. */
+  /** Keeps the entries of a verified page. */
   readonly keep: (entries: readonly unknown[]) => Promise<void>;
 }
 
-/** @returns how many entries came @throws FetchAuditError */
+/** @returns the number of new entries @throws FetchAuditError */
 export async function fetchAudit(options: FetchAuditOptions, { transport, verifier, keep }: FetchAuditModules, signal: AbortSignal): Promise<number> {
   let count = 0;
   let { chain, sequence: after } = verifier.position;
   for (;;) {
     const { chain: theirs, entries, more } = await pageAfter(options, after, transport, signal);
     if (chain !== null && theirs !== chain && after > 0) {
-      // The node has started again since.
+      // The node has restarted since, and each start begins a new chain.
       chain = theirs;
       after = 0;
       continue;

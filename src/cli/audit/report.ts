@@ -1,12 +1,12 @@
-/** What `nova-kms audit verify` says of an audit. */
+/** The verdict that `nova-kms audit verify` prints. */
 import type { AuditReport } from '../../audit/verifier.ts';
 
 export interface AuditVerdict extends AuditReport {
-  /** Nothing is wrong; with `complete` also nothing missing or unsigned. */
+  /** There are entries and no problems; with `complete`, no entry is missing or unsigned either. */
   readonly ok: boolean;
 }
 
-/** @param complete also asks that nothing is missing or unsigned */
+/** @param complete also require that no entry is missing or unsigned */
 export function verdictOf(report: AuditReport, complete: boolean): AuditVerdict {
   const isComplete = report.missing === 0 && report.unsigned === 0;
   return { ok: report.problems.length === 0 && report.entries > 0 && (!complete || isComplete), ...report };

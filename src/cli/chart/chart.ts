@@ -1,4 +1,4 @@
-/** `nova-kms chart`: the node's machine as a picture, read off the machine itself. */
+/** `nova-kms chart`: draws the node's machine, from the machine's own definition. */
 import { Option, type Command } from 'commander';
 import process from 'node:process';
 import { mermaidOf } from '../../chart/mermaid.ts';

@@ -1,4 +1,4 @@
-/** The chart of the node's machine, as it is with the default configuration. */
+/** The chart of the node's machine with the default configuration. */
 import { chartOf } from '../../chart/chart-of.ts';
 import type { Chart } from '../../chart/chart.ts';
 import { regionOf } from '../../chart/region.ts';
@@ -6,18 +6,18 @@ import { readConfig } from '../../config/read-config.ts';
 import { invariant } from '../../domain/errors.ts';
 import { createNodeMachine } from '../../machines/node-machine.ts';
 
-/** A machine that is never started asks for no time. */
+/** The machine is never started, so it never uses these. */
 const NO_TIME = { clock: { nowMs: () => 0, monotonicMs: () => 0 }, random: { unit: () => 0 }, secret: { isServable: () => false } };
 
 export const ALL = 'all';
 
-/** What of the machine can be drawn. */
+/** The regions that can be drawn. */
 export function regionNames(): readonly string[] {
   const chart = nodeChart();
   return [...chart.states.filter(({ parent }) => parent === chart.states[0]!.id).map(({ key }) => key), ALL];
 }
 
-/** @param region of `regionNames` */
+/** @param region one of `regionNames` */
 export function nodeChart(region: string = ALL): Chart {
   const read = readConfig({});
   invariant(read.ok, 'the defaults are not a valid configuration');

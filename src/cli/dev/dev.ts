@@ -1,6 +1,6 @@
 /**
- * `nova-kms dev`, which is `npm start`: a cluster on this machine that shows that it works (see `--help`). Signals, exit codes
- * and the one line on standard error are here; what is done in between is in `session.ts`.
+ * `nova-kms dev`, which is `npm start`: runs a cluster on this machine and shows that it works (see `--help`). This file handles
+ * signals, exit codes and the error line; `session.ts` does the work.
  */
 import type { Command } from 'commander';
 import process from 'node:process';
@@ -31,7 +31,7 @@ export async function run(command: Command): Promise<number> {
   const say = (error: unknown): void => void process.stderr.write(`${firstLine(error)}\n`);
 
   onStopSignals(stop, () => killAll(EXIT.interrupted));
-  // The reader of the output is gone, so there is no reason to run.
+  // The reader has closed the pipe, so there is no reason to run.
   process.stdout.on('error', stop);
   process.on('uncaughtException', (error) => {
     say(error);
@@ -59,7 +59,7 @@ export async function run(command: Command): Promise<number> {
   }
 }
 
-/** Resolves when the user asks to stop. */
+/** Resolves when the signal aborts. */
 async function untilAborted(signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<undefined>();
   signal.addEventListener('abort', () => resolve(undefined), { once: true });

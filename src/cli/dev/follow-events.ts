@@ -1,17 +1,17 @@
-/** Follows the visualiser of a process (`GET /events`): connects again whenever the connection ends, and goes on where it was. */
+/** Follows the visualiser of a process (`GET /events`). When the connection ends it connects again and continues after the last event. */
 import { pause } from '../../dev/waiting.ts';
 import { parseEvent } from '../../visualizer/event-form.ts';
 import type { VisualizerEvent } from '../../visualizer/wire.ts';
 import { LineSplitter } from '../line-splitter.ts';
 
-/** Until the next try to connect. Milliseconds. */
+/** Pause before the next connection. Milliseconds. */
 const RECONNECT_AFTER_MS = 250;
-/** Longest line of a stream; a longer one ends the connection. Bytes. */
+/** Longest line of a stream; a longer line ends the connection. Bytes. */
 const MAX_LINE_BYTES = 4 * 1024 * 1024;
 
 export interface NodeEventsModules {
   readonly take: (event: VisualizerEvent) => void;
-  /** Ends it. */
+  /** Stops following. */
   readonly signal: AbortSignal;
 }
 
@@ -22,7 +22,7 @@ export async function followEvents(url: string, { take, signal }: NodeEventsModu
     try {
       const answer = await fetch(`${url}/events`, { signal, headers: lastId === null ? {} : { 'last-event-id': lastId } });
       if (answer.ok && answer.body !== null) {
-        // Counts once its event is there whole: the stream may be cut between the two lines.
+        // The stream may break between an id and its event, so an id counts only when its event is complete.
         let pendingId: string | null = lastId;
         for await (const line of linesOf(answer.body)) {
           if (line.startsWith('id: ')) pendingId = line.slice('id: '.length);
@@ -33,7 +33,7 @@ export async function followEvents(url: string, { take, signal }: NodeEventsModu
         }
       }
     } catch {
-      // The process is not there yet, or no more.
+      // The process has not started, or has ended.
     }
     await pause(RECONNECT_AFTER_MS).passed;
   }

@@ -1,6 +1,6 @@
 /**
- * The keys of the development cluster's app, in a file for the commands of another terminal: only the owner may read it, and
- * it goes when the cluster does. The keys are drawn for this cluster and are good for nothing else.
+ * Writes the keys of the development cluster's app to a file, for commands in another terminal. Only the owner may read it, and the
+ * cluster removes it when it ends. The keys are drawn for this cluster and are worthless elsewhere.
  */
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import process from 'node:process';
@@ -9,7 +9,7 @@ import type { DevApp } from '../../dev/dev-app.ts';
 import { KMS_APP_ID, type DevChain } from '../../dev/dev-chain.ts';
 import { parseAppFile, type AppFile } from '../app/app-file.ts';
 
-/** On this machine: a chain answers at once or is not there. Milliseconds. */
+/** Timeout for a chain on this machine, which answers at once if it runs. Milliseconds. */
 const ANSWER_TIMEOUT_MS = 1_000;
 
 async function chainAnswers(url: string): Promise<boolean> {
@@ -26,13 +26,13 @@ export class DevIdentity {
   readonly #answers: (chainUrl: string) => Promise<boolean>;
   #written: string | null = null;
 
-  /** @param answers whether a chain is there */
+  /** @param answers whether a chain runs at that URL */
   constructor(path: string, answers = chainAnswers) {
     this.#path = path;
     this.#answers = answers;
   }
 
-  /** @returns in one line why it cannot be written; null when it was */
+  /** @returns one line that says why the file cannot be written; null when it was written */
   async write(app: Pick<DevApp, 'keys'>, { chain }: { readonly chain: Pick<DevChain, 'url' | 'novaAppRegistry'> }): Promise<string | null> {
     const content: AppFile = {
       ...app.keys,
@@ -55,13 +55,13 @@ export class DevIdentity {
     }
   }
 
-  /** A file left behind by a killed cluster belongs to no running one. */
+  /** Whether the file belongs to a running cluster. A killed cluster leaves its file behind. */
   async #isInUse(): Promise<boolean> {
     const there = parseAppFile(await readFile(this.#path, 'utf8').catch(() => ''));
     return there?.chain !== undefined && this.#answers(there.chain);
   }
 
-  /** Leaves the file of another cluster that took its place. */
+  /** Removes the file, unless another cluster has replaced it with its own. */
   async remove(): Promise<void> {
     if (this.#written === null) return;
     const there = await readFile(this.#path, 'utf8').catch(() => null);

@@ -1,36 +1,36 @@
 /**
- * The proof that a cluster works: an app derives one key from each node in turn. The client takes an answer only if the
- * node's wallet signed it and its registered key sealed it; whether the keys are equal is judged here.
+ * Checks that a cluster works: an app derives the same key from each node in turn. The client takes an answer only if the node's
+ * wallet signed it and its registered key sealed it. This file compares the keys.
  */
 import type { KmsClient } from '../../client/kms-client.ts';
 import { constantTimeEqual, sha256 } from '../../crypto/hash.ts';
 import type { Wallet } from '../../domain/ids.ts';
 
-/** Asked of every node; any would do. */
+/** The path whose key every node derives; any path would do. */
 const CHECK_PATH = 'cluster-check';
 const FINGERPRINT_BYTES = 8;
 
 export interface NodeKey {
-  /** First bytes of SHA-256 of the key, in hex. */
+  /** The first bytes of the key's SHA-256, in hex. */
   readonly fingerprint: string;
-  /** Of the request. Milliseconds. */
+  /** Duration of the request. Milliseconds. */
   readonly durationMs: number;
 }
 
 export interface KeyCheck {
-  /** In the order of the wallets given. */
+  /** In the order of the given wallets. */
   readonly keys: readonly NodeKey[];
   readonly equal: boolean;
 }
 
-/** @throws KmsClientError when a node gives no good answer */
+/** @throws KmsClientError when a node gives no valid answer */
 export async function checkKeys(
   wallets: readonly Wallet[],
   signal: AbortSignal,
   modules: { readonly client: Pick<KmsClient, 'derive' | 'nodes'>; readonly monotonicMs: () => number },
 ): Promise<KeyCheck> {
   const { client, monotonicMs } = modules;
-  // Reading the list of nodes is not part of the first request.
+  // The first request would otherwise include reading the list of nodes.
   await client.nodes({ signal });
   const held: Uint8Array[] = [];
   const keys: NodeKey[] = [];

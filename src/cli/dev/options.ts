@@ -1,4 +1,4 @@
-/** The options of `nova-kms dev`, which is `npm start`: read, checked and explained. */
+/** Defines and parses the options of `nova-kms dev`, which is `npm start`. */
 import type { Command } from 'commander';
 import { MAX_NODES } from '../../dev/cluster.ts';
 import type { Generation } from '../../crypto/generation.ts';
@@ -7,15 +7,15 @@ import { generationOption, MAX_PORT, secondsBetween, wholeNumber } from '../opti
 export interface DevOptions {
   readonly nodes: number;
   readonly tickSeconds: number;
-  /** Of the platform that the enclave emulators stand for. */
+  /** Generation of the platform that the enclave emulators emulate. */
   readonly generation: Generation;
-  /** 0: any free ones. */
+  /** Port of the first node; 0: any free ports. */
   readonly basePort: number;
   readonly once: boolean;
   readonly json: boolean;
-  /** Port of the page that shows the cluster, 0: any free one; null: there is none. */
+  /** Port of the page that shows the cluster; 0: any free port; null: no page. */
   readonly visualizerPort: number | null;
-  /** Written when the cluster runs, removed when it ends. */
+  /** The identity file, which exists while the cluster runs. */
   readonly identity: string;
 }
 

@@ -1,9 +1,9 @@
-/** The buttons of `npm start`'s page: what each is called, what it needs, and what it does to the cluster. */
+/** The buttons of `npm start`'s page: the name of each, what it needs, and what it does to the cluster. */
 import type { ClusterControls } from '../../dev/cluster-controls.ts';
 import type { PageCommand } from '../../visualizer/wire.ts';
 
 export interface DevCommand extends PageCommand {
-  /** What has been done, for the timeline. */
+  /** The text for the timeline after the command has run. */
   readonly said: (source: string, peer: string) => string;
   readonly run: (controls: ClusterControls, source: string, peer: string) => Promise<void> | void;
 }

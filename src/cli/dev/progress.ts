@@ -1,4 +1,4 @@
-/** Follows the nodes through their states by the facts of their log lines (domain/readiness.ts), never by their sentences. */
+/** Follows the states of the nodes. It reads the fields of their log lines (domain/readiness.ts), never the message text. */
 import { z } from 'zod';
 import { parseJsonOrNull } from '../../crypto/json.ts';
 import type { CapturedLine } from '../../dev/captured-output.ts';
@@ -26,13 +26,13 @@ export class DevProgress {
     this.#monotonicMs = modules.monotonicMs;
   }
 
-  /** Its times count from here. */
+  /** The node's times count from here. */
   started(node: string): void {
     const nowMs = this.#monotonicMs();
     this.#times.set(node, { startedMs: nowMs, changedMs: nowMs });
   }
 
-  /** What a line says about a state; null for lines that say something else. */
+  /** The change of state that a line reports; null for any other line. */
   take({ source, text }: Pick<CapturedLine, 'source' | 'text'>): StateEvent | null {
     const times = this.#times.get(source);
     const read = readinessLine.safeParse(text.startsWith('{') ? parseJsonOrNull(text) : null);

@@ -1,6 +1,6 @@
 /**
- * The proof that a cluster is one store: a record is written on the first node, the others are asked until they show it, and
- * the same for its deletion. Who asks is a real app client.
+ * Checks that a cluster replicates: a real app client writes a record on the first node and asks the others until they show it, then
+ * does the same with its deletion.
  */
 import type { KmsClient } from '../../client/kms-client.ts';
 import { constantTimeEqual } from '../../crypto/hash.ts';
@@ -10,12 +10,12 @@ import { systemRandom } from '../../system/system.ts';
 
 const CHECK_KEY = 'cluster-check';
 const VALUE_BYTES = 32;
-/** Until a write must be everywhere. Milliseconds. */
+/** Timeout for a write to reach every node. Milliseconds. */
 const SHOWN_TIMEOUT_MS = 30_000;
-/** Between two looks: few enough for the default rate limits. Milliseconds. */
+/** Pause between two requests; long enough for the default rate limits. Milliseconds. */
 const LOOK_EVERY_MS = 25;
 
-/** On the first node: of the request itself; on the others: from then until they showed it. Milliseconds. */
+/** First node: duration of the request. Other nodes: time from its answer until they showed the result. Milliseconds. */
 export interface ReplicationTimes {
   readonly writtenMs: number;
   readonly deletedMs: number;
@@ -26,7 +26,7 @@ export interface ReplicationModules {
   readonly monotonicMs: () => number;
 }
 
-/** @returns one entry per wallet, in their order @throws KmsClientError, WaitError when a node does not show it in time */
+/** @returns one entry per wallet, in their order @throws KmsClientError; WaitError when a node does not show the result in time */
 export async function checkReplication(
   wallets: readonly Wallet[],
   signal: AbortSignal,

@@ -1,16 +1,16 @@
-/** What `npm start` says, as text for people or as JSON lines for programs. Nothing secret is in any of it. */
+/** The output of `npm start`: text for people, or JSON lines for programs. It contains no secrets. */
 import { styleText } from 'node:util';
 import type { ReadinessState } from '../../domain/readiness.ts';
 import { alignColumns } from '../table.ts';
 
-/** Everything that can be said; one JSON line each, whose names are these. */
+/** All events of the output. Each is one JSON line with these field names. */
 export type DevEvent =
   | { readonly event: 'step'; readonly step: string }
   | {
       readonly event: 'state';
       readonly node: string;
       readonly state: ReadinessState;
-      /** null when ready. */
+      /** Null when ready. */
       readonly reason: string | null;
       /** Since the node's process was started. */
       readonly since_start_ms: number;
@@ -25,25 +25,25 @@ export type DevEvent =
       readonly kms_registry: string;
       readonly kms_app_id: number;
     }
-  /** A page shows the cluster there. */
+  /** The URL of the page that shows the cluster. */
   | { readonly event: 'visualizer'; readonly url: string }
   | {
       readonly event: 'table';
       /** Since the command was started. */
       readonly after_ms: number;
-      /** All keys are equal, and all answers signed by their node's wallet. */
+      /** All nodes derived the same key, in answers that their wallets signed. */
       readonly equal: boolean;
       readonly rows: readonly TableRow[];
     }
   | {
       readonly event: 'running';
-      /** Of one node. */
+      /** URL of one node. */
       readonly status_url: string;
-      /** Where the keys of the cluster's app stand; null where they could not be written. */
+      /** The file with the keys of the cluster's app; null: it could not be written. */
       readonly identity_file: string | null;
     }
   | { readonly event: 'stopping' }
-  /** No process is left. */
+  /** All processes have ended. */
   | { readonly event: 'stopped' };
 
 export interface TableRow {
@@ -51,13 +51,13 @@ export interface TableRow {
   readonly url: string;
   readonly state: string;
   readonly wallet: string;
-  /** First 8 bytes of SHA-256 of the key, in hex. */
+  /** The first 8 bytes of the key's SHA-256, in hex. */
   readonly fingerprint: string;
-  /** Of the derive request. */
+  /** Duration of the derive request. */
   readonly derive_ms: number;
-  /** On the first node: of writing a record; on the others: from then until they showed it. */
+  /** First node: duration of the write. Other nodes: time from its answer until they showed the record. */
   readonly write_ms: number;
-  /** The same for its deletion. */
+  /** The same for the deletion. */
   readonly delete_ms: number;
 }
 
@@ -65,7 +65,7 @@ export type Report = (event: DevEvent) => void;
 
 export interface Output {
   readonly write: (text: string) => unknown;
-  /** A terminal that takes colours. */
+  /** Whether the terminal takes colours. */
   readonly colours: boolean;
 }
 
@@ -85,7 +85,7 @@ function seconds(durationMs: number): string {
 }
 
 function paint(state: string, text: string, colours: boolean): string {
-  // Whether colours are wanted is decided by the caller.
+  // The caller decides about colours, so `styleText` must not.
   return colours ? styleText(state === 'ready' ? 'green' : 'yellow', text, { validateStream: false }) : text;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The visualiser of `npm start`: follows the visualisers of all nodes into one stream, and serves it with the page and the
- * buttons. Nodes reach the RPC and each other through doors that stand here, so that a button can shut them.
+ * The visualiser of `npm start`: merges the events of all nodes' visualisers into one stream, and serves it with the page and its
+ * buttons. Nodes reach the RPC and each other through proxies in this process, so that a button can cut a connection.
  */
 import { ClusterControls, ControlError } from '../../dev/cluster-controls.ts';
 import type { ClusterNode, Environment } from '../../dev/cluster-node.ts';
@@ -19,7 +19,7 @@ import type { NoteEvent, Shown, ShownValue, VisualizerEvent } from '../../visual
 import { followEvents } from './follow-events.ts';
 import { DEV_COMMANDS, type DevCommand } from './page-commands.ts';
 
-/** Until a command must be done. Milliseconds. */
+/** Timeout of a command. Milliseconds. */
 const COMMAND_TIMEOUT_MS = 60_000;
 const TOKEN_BYTES = 24;
 
@@ -28,11 +28,11 @@ function drawToken(): string {
 }
 
 export interface DevVisualizerOptions {
-  /** Of the nodes. */
+  /** Names of the nodes. */
   readonly names: readonly string[];
-  /** 0: any free one */
+  /** 0: any free port. */
   readonly port: number;
-  /** Of the session: no command is taken any more. */
+  /** The session's signal. After it aborts, commands are refused. */
   readonly signal: AbortSignal;
 }
 
@@ -49,7 +49,7 @@ export class DevVisualizer {
   readonly #stopping: AbortSignal;
   readonly #closing = new AbortController();
   readonly #following: Promise<void>[] = [];
-  /** Sources whose actor has ended. */
+  /** Nodes whose end is in the log. */
   readonly #ended = new Set<string>();
   #server: VisualizerServer | null = null;
   #controls: ClusterControls | null = null;
@@ -76,7 +76,7 @@ export class DevVisualizer {
     return this.#server!.url;
   }
 
-  /** Of all nodes. */
+  /** Environment variables for all nodes. */
   get environment(): Environment {
     return { NODE_URL: this.#doors.rpc.url };
   }
@@ -85,7 +85,7 @@ export class DevVisualizer {
     return { environment: { HTTP_PROXY: this.#doors.links.urlOf(name) } };
   }
 
-  /** Before the nodes start. */
+  /** Call before the nodes start. */
   prepare(cluster: Cluster): void {
     const { links, rpc } = this.#doors;
     this.#cluster = cluster;
@@ -99,7 +99,7 @@ export class DevVisualizer {
     }
   }
 
-  /** A node's process has ended; it may have said so itself. */
+  /** Logs the end of a node's process, unless the node has reported it itself. */
   ended({ name }: ClusterNode, { code, signal }: Exit): void {
     if (this.#closing.signal.aborted || this.#ended.has(name)) return;
     this.#ended.add(name);
@@ -107,12 +107,12 @@ export class DevVisualizer {
     this.#log.add({ kind: 'end', atMs: systemClock.nowMs(), source: name, how });
   }
 
-  /** What the first reader would wait for: the page in one piece, and where the boxes stand. What fails here is done again when it is asked for. */
+  /** Builds the page and the layouts now, so that the first reader need not wait. A failure here is tried again at the first request. */
   async warmUp(): Promise<void> {
     await Promise.allSettled([loadPageFiles(), ...this.#log.charts().map((chart) => layoutOf(chart))]);
   }
 
-  /** When no node runs any more. */
+  /** Call when all nodes have ended. */
   async close(): Promise<void> {
     this.#closing.abort();
     await Promise.all(this.#following);
@@ -138,7 +138,7 @@ export class DevVisualizer {
     );
   }
 
-  /** What a node says of itself, in the cluster's words. */
+  /** Adds a node's event to the log, with the cluster's names for nodes. */
   #take({ name }: ClusterNode, event: VisualizerEvent): void {
     if (event.kind === 'chart') {
       this.#log.addChart(event.chart, event.atMs);
@@ -150,7 +150,7 @@ export class DevVisualizer {
     this.#log.add({ ...event, ...named, source: name });
   }
 
-  /** Peers go by the names of their nodes, where a row says whose it is. */
+  /** Adds to each row the name of the node whose wallet it holds, or null. */
   #withNames(shown: Shown): Shown {
     const nodes = this.#cluster?.nodes ?? [];
     return Object.fromEntries(

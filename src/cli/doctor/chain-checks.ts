@@ -1,4 +1,4 @@
-/** Checks of the chain's RPC, of the contracts and of this node's entry in the registry: pure judgements of what was read. */
+/** Checks of the chain's RPC, the contracts and this node's entry in the registry: pure functions of what was read. */
 import { ZERO_HASH, type Hash32, type TeePubkey, type Wallet } from '../../domain/ids.ts';
 import type { AppRecord } from '../../domain/membership.ts';
 import { parseTeePubkey } from '../../domain/ids.ts';
@@ -120,11 +120,11 @@ export function isZero(hash: Hash32): boolean {
 export interface InstanceExpectations {
   readonly kmsAppId: number;
   readonly wallet: Wallet;
-  /** Null: not known, since the enclave API or the node did not say it. */
+  /** Null: unknown, because the enclave API or the node did not give it. */
   readonly teePubkey: TeePubkey | null;
 }
 
-/** This node's own entry in NovaAppRegistry. */
+/** Judges this node's own entry in NovaAppRegistry. */
 export function judgeInstance({ instance, version }: AppRecord, { kmsAppId, wallet, teePubkey }: InstanceExpectations): readonly Finding[] {
   const check = 'instance.registered';
   const register = 'register the instance in NovaAppRegistry with the wallet and teePubkey of its enclave';
@@ -149,7 +149,7 @@ function judgeTeePubkey(registered: TeePubkey | '', own: TeePubkey | null): Find
   return failed(check, 'the registered teePubkey is not that of this enclave', 'the enclave has new keys since it was registered: register the instance again');
 }
 
-/** A claim pays up to twice the price of the moment. */
+/** A claim pays up to twice the current gas price. */
 const PRICE_FACTOR = 2n;
 
 export function judgeFunds(funds: Reading<InspectedFunds>, isHashZero: boolean): Finding {

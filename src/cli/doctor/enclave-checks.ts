@@ -1,4 +1,4 @@
-/** Checks of the enclave API: every operation that a node needs, carried out once on data that means nothing. */
+/** Checks the enclave API: calls every operation that a node needs once, with data that has no meaning. */
 import { constantTimeEqual } from '../../crypto/hash.ts';
 import { recoverEip191 } from '../../crypto/signature.ts';
 import { DependencyError } from '../../domain/errors.ts';
@@ -8,7 +8,7 @@ import { failed, notChecked, ok, type Finding } from './finding.ts';
 
 export interface EnclaveFound {
   readonly findings: readonly Finding[];
-  /** Null: the API does not say it. */
+  /** Null: the API did not give it. */
   readonly wallet: Wallet | null;
   readonly teePubkey: TeePubkey | null;
 }
@@ -19,11 +19,11 @@ export interface EnclaveExpectations {
 }
 
 const ADVICE = 'see whether ODYN_URL is right and the enclave API runs; its own log says more';
-/** A text that no proof of the protocol has the form of. */
+/** No message of the protocol has this form, so its signature proves nothing to a node. */
 const PROBE_MESSAGE = 'NovaKMS:Doctor:probe';
 const PROBE_BYTES = 16;
 
-/** @throws any error that is not a DependencyError: a fault of this program */
+/** @throws any error that is not a DependencyError: it is a bug of this program */
 async function attempt(check: string, work: () => Promise<Finding>): Promise<Finding> {
   try {
     return await work();
@@ -68,7 +68,7 @@ function judgeSignature(signature: string, wallet: Wallet): Finding {
   return failed('enclave.sign', 'a signature of the enclave API is not by its wallet', ADVICE);
 }
 
-/** Encrypts to the own key and opens it again. */
+/** Encrypts to the enclave's own key and decrypts the result. */
 async function judgeEncryption(enclave: Enclave, random: Random, teePubkey: TeePubkey | null, signal: AbortSignal): Promise<Finding> {
   const check = 'enclave.encryption';
   if (teePubkey === null) return notChecked(check, 'the enclave API gives no public key');

@@ -1,6 +1,6 @@
 /**
- * All checks of `nova-kms doctor` in the order in which one explains the next: what is wrong first is the first line that
- * failed. A group that cannot be checked is said to be so.
+ * Runs all checks of `nova-kms doctor`. One failure may cause others, so causes are checked first: the first failed line is the one
+ * to mend. A group that cannot be checked is reported as such.
  */
 import { DependencyError } from '../../domain/errors.ts';
 import { parseTeePubkey, type Hash32, type TeePubkey, type Wallet } from '../../domain/ids.ts';
@@ -32,10 +32,10 @@ export interface DoctorModules {
   readonly random: Random;
   readonly inspection: Inspection;
   readonly apps: AppReader;
-  /** As a node reads it. */
+  /** Reads the view as a node does. */
   readonly readView: (signal: AbortSignal) => Promise<ChainView>;
   readonly transport: Transport;
-  /** What says who this node is: its enclave, or itself from outside. */
+  /** Where this node's identity comes from: its enclave API, or its own `/status`. */
   readonly subject: { readonly kind: 'enclave'; readonly enclave: Enclave } | { readonly kind: 'node'; readonly url: string };
 }
 
@@ -44,7 +44,7 @@ interface Subject {
   readonly teePubkey: TeePubkey | null;
 }
 
-/** Findings come as they are made. @throws what no dependency is to blame for */
+/** Yields each finding as soon as it is known. @throws any error that is not a DependencyError */
 export async function* examine(expected: Expectations, modules: DoctorModules, signal: AbortSignal): AsyncGenerator<Finding> {
   const { inspection, clock } = modules;
   const [head, chainId] = await Promise.all([inspection.head(signal), inspection.chainId(signal)]);
@@ -92,7 +92,7 @@ async function* examineInstance(wallet: Wallet, teePubkey: TeePubkey | null, { k
   }
 }
 
-/** As a node sees it: the membership at the pinned block, and all members besides this one. */
+/** Checks what a node would see: the membership at the pinned block, and all members other than this node. */
 async function* examineCluster({ wallet, teePubkey }: Subject, expected: Expectations, secretHash: Hash32 | null, modules: DoctorModules, signal: AbortSignal): AsyncGenerator<Finding> {
   const view = await readViewOr(modules, signal);
   if (typeof view === 'string') {

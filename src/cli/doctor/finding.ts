@@ -1,19 +1,19 @@
-/** What `nova-kms doctor` found, one line a check, and what to do where a check failed. */
+/** The findings of `nova-kms doctor`: one line per check, with advice where a check failed. */
 import { plainText } from '../plain-text.ts';
 
 export type Outcome = 'ok' | 'failed' | 'not checked';
 
 export interface Finding {
-  /** Room and subject, such as `chain.head_age`; stable, for scripts. */
+  /** Group and subject, such as `chain.head_age`. Scripts rely on these names. */
   readonly check: string;
   readonly outcome: Outcome;
-  /** What was seen, in words. */
+  /** What the check saw, in words. */
   readonly detail: string;
-  /** What to do; only of a check that failed. */
+  /** What to do. Only a failed check has it. */
   readonly advice?: string;
 }
 
-/** A peer or an RPC may send anything. Characters. */
+/** Longest detail: a peer or an RPC may send anything. Characters. */
 const MAX_DETAIL_CHARS = 400;
 
 export function ok(check: string, detail: string): Finding {
@@ -24,7 +24,7 @@ export function failed(check: string, detail: string, advice: string): Finding {
   return { check, outcome: 'failed', detail, advice };
 }
 
-/** A check whose result means nothing while another one fails. */
+/** A check that has no meaning while another one fails. */
 export function notChecked(check: string, why: string): Finding {
   return { check, outcome: 'not checked', detail: why };
 }
@@ -40,7 +40,7 @@ export function reportOf(checks: readonly Finding[]): DoctorReport {
   return { ok: failures === 0, failed: failures, checks };
 }
 
-/** One line a check; what to do stands below the line of a failed one. */
+/** One line per check. The advice for a failed check is a second line. */
 export function findingLines({ check, outcome, detail, advice }: Finding): readonly string[] {
   const line = `${outcome.padEnd(11)}  ${check.padEnd(26)}  ${plainText(detail, MAX_DETAIL_CHARS)}`.trimEnd();
   return advice === undefined ? [line] : [line, `${' '.repeat(13)}→ ${advice}`];

@@ -1,4 +1,4 @@
-/** Checks of nodes from outside: whether they answer, whose clock is off, which secret they serve by, and whether stores agree. */
+/** Checks nodes from outside: reachability, clocks, the secret that they serve by, and whether their stores agree. */
 import { parseJsonOrNull } from '../../crypto/json.ts';
 import { clockLeadMs } from '../../domain/clock-lead.ts';
 import { DependencyError } from '../../domain/errors.ts';
@@ -12,11 +12,11 @@ import { silenceOf } from '../status/survey.ts';
 import { isZero } from './chain-checks.ts';
 import { failed, notChecked, ok, type Finding } from './finding.ts';
 
-/** One answer of a node. Milliseconds. */
+/** Timeout of one request to a node. Milliseconds. */
 const ANSWER_TIMEOUT_MS = 10_000;
 export interface AskedNode {
   readonly url: string;
-  /** As registered; null: given by its URL. */
+  /** As registered; null: the user gave only the URL. */
   readonly wallet: Wallet | null;
 }
 
@@ -30,7 +30,7 @@ export interface NodeAnswer {
   readonly status: StatusAnswer | null;
   /** Why there is no status. */
   readonly silence: string | null;
-  /** How far the node's clock is ahead of this host's. Milliseconds; null where its answer has no date. */
+  /** How far the node's clock is ahead of this host's. Null: its answer has no date. Milliseconds. */
   readonly leadMs: number | null;
 }
 
@@ -50,11 +50,11 @@ export async function askNode(asked: AskedNode, { transport, clock }: NodeModule
 
 export interface NodeExpectations {
   readonly maxClockSkewMs: number;
-  /** As the chain shows it; null: it could not be read. */
+  /** The hash on the chain; null: it could not be read. */
   readonly secretHash: Hash32 | null;
 }
 
-/** One member, or the node that was given. @param room `peer` or `node` */
+/** Judges a member, or the node that the user named. @param room the first part of the checks' names */
 export function judgeNode(room: 'peer' | 'node', { asked, status, silence, leadMs }: NodeAnswer, expected: NodeExpectations): readonly Finding[] {
   const who = asked.wallet === null ? asked.url : `${asked.wallet} at ${asked.url}`;
   if (status === null) {

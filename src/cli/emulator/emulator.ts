@@ -1,4 +1,4 @@
-/** `nova-kms emulator`: one enclave emulator until it is told to stop. Prints one JSON line when it listens. */
+/** `nova-kms emulator`: runs one enclave emulator until it is told to stop. Prints one JSON line when it listens. */
 import type { Command } from 'commander';
 import process from 'node:process';
 import { ENVELOPE_INFO } from '../../crypto/envelope.ts';
@@ -47,7 +47,6 @@ function walletKeyOf(text: string): Uint8Array {
   throw new CommandError('EMULATOR_PRIVATE_KEY must be a secp256k1 key: 32 bytes in hex', EXIT.usage);
 }
 
-/** Prints one line when it listens, and ends when it is told to. */
 export async function run(command: Command): Promise<number> {
   const options = command.opts<Arguments>();
   const givenKey = process.env['EMULATOR_PRIVATE_KEY'];

@@ -1,6 +1,6 @@
 /**
- * `nova-kms node`: one node from the environment (protocol.md §8). SIGTERM and SIGINT end it in order, a second one at once.
- * A machine in error or a broken invariant ends it with code 1, for a supervisor to start it again.
+ * `nova-kms node`: runs one node, configured by the environment (protocol.md §8). SIGTERM and SIGINT end it in order, a second signal
+ * ends it at once. A machine in error or a broken invariant ends it with code 1, and a supervisor starts it again.
  */
 import type { Command } from 'commander';
 import process from 'node:process';
@@ -32,7 +32,7 @@ export function define(command: Command): void {
 
 export async function run(command: Command): Promise<number> {
   const read = readConfig(process.env);
-  // Nothing that is started or dumped later can show them, but for /proc/PID/environ, which Linux keeps as it was: they are for development.
+  // Child processes and dumps must not show secrets. Linux keeps /proc/PID/environ unchanged, so secret variables are for development only.
   for (const { variable, secret } of Object.values(SETTINGS)) if (secret) Reflect.deleteProperty(process.env, variable);
   if (!read.ok) {
     for (const problem of read.problems) process.stderr.write(`${problem}\n`);
@@ -48,7 +48,7 @@ export async function run(command: Command): Promise<number> {
 /** @returns the exit code */
 async function untilClosed(config: Config, log: Log, withParent: boolean): Promise<number> {
   const ended = Promise.withResolvers<number>();
-  // A node that is told to stop while it starts is closed once it has.
+  // A node that is told to stop while it starts is closed when its start is complete.
   const started = Promise.withResolvers<RunningNode | null>();
   let closing = false;
 
@@ -74,7 +74,7 @@ async function untilClosed(config: Config, log: Log, withParent: boolean): Promi
     () => close(EXIT.done),
     () => process.exit(EXIT.interrupted),
   );
-  // Node else answers SIGUSR1 with a debugger, which reads all memory. A launcher forbids it before this line runs.
+  // By default Node.js opens a debugger on SIGUSR1, which can read all memory. The launcher prevents that until this line runs.
   if (config.inEnclave) process.on('SIGUSR1', () => undefined);
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', (error) => fail(error instanceof Error ? error : new Error('a promise was rejected')));

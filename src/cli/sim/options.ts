@@ -1,4 +1,4 @@
-/** The options of `nova-kms sim`: read, checked and explained. */
+/** Defines and parses the options of `nova-kms sim`. */
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { SETTINGS } from '../../config/settings.ts';
@@ -12,14 +12,14 @@ export interface SimOptions {
   readonly nodes: number;
   readonly apps: number;
   readonly hours: number;
-  /** A level, or the file that was read. */
+  /** The name of a level, or the path of the file that was read. */
   readonly faultsName: string;
   readonly faults: FaultProfile;
   readonly requests: number;
   /** Environment variables of the nodes. */
   readonly settings: Readonly<Record<string, string>>;
   readonly trace: string | null;
-  /** A file for the visualiser. */
+  /** Path of the file of events for the visualiser. */
   readonly events: string | null;
   readonly until: string | null;
   readonly shrink: boolean;
@@ -111,7 +111,7 @@ interface Given {
   update?: boolean;
 }
 
-/** A story says all that itself. */
+/** Options that a story replaces by its own scenario. */
 const OF_A_SCENARIO = ['nodes', 'apps', 'hours', 'faults', 'requests', 'set', 'trace', 'events', 'until', 'shrink'];
 
 export function defineSimOptions(command: Command): void {

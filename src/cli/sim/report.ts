@@ -1,4 +1,4 @@
-/** What `npm run sim` prints: progress, and the sum of many runs. */
+/** The output of `npm run sim`: progress, and the totals of all runs. */
 import { FAULT_PROFILES } from '../../sim/faults/fault-profiles.ts';
 import type { SimulationResult } from '../../sim/simulate.ts';
 import type { SimOptions } from './options.ts';
@@ -13,7 +13,7 @@ export interface SimSum {
   readonly injected: ReadonlyMap<string, number>;
   readonly checks: ReadonlyMap<string, number>;
   readonly outcomes: ReadonlyMap<string, number>;
-  /** Of the last run. */
+  /** Digest of the last run's trace. */
   readonly digest: string;
 }
 
@@ -61,7 +61,7 @@ function table(title: string, rows: ReadonlyMap<string, number>): string[] {
   return [`${title}:`, ...[...rows].map(([name, count]) => `  ${String(count).padStart(9)}  ${name}`), ''];
 }
 
-/** The one command that shows a failing seed again. */
+/** The command that reproduces a failing seed. */
 export function replayCommand(seed: string, { nodes, apps, hours, faultsName, requests, settings }: SimOptions): string {
   const faults = Object.hasOwn(FAULT_PROFILES, faultsName) ? faultsName : JSON.stringify(faultsName);
   const set = Object.entries(settings).map(([name, value]) => ` --set ${name}=${value}`).join('');

@@ -1,4 +1,4 @@
-/** `nova-kms sim`: simulates whole clusters from seeds, and says what held and what did not. */
+/** `nova-kms sim`: simulates whole clusters from seeds, and reports which invariants held. */
 import type { Command } from 'commander';
 import { createWriteStream, readFileSync, type WriteStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
@@ -16,7 +16,7 @@ import { CommandError, EXIT } from '../exit-codes.ts';
 import { defineSimOptions, scenarioOptionsOf, simOptionsOf, type SimOptions } from './options.ts';
 import { progressLine, replayCommand, summaryLines, sumOf } from './report.ts';
 
-/** Runs of a failing scenario while it is made smaller. */
+/** Most runs of a failing scenario while it is shrunk. */
 const SHRINK_RUNS = 400;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const whisper = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -47,7 +47,7 @@ function showFailure({ seed, violation, lastLines }: SimulationResult, options: 
 
 const SHOWN_LINES = 30;
 
-/** One seed, each line of its trace, and each event for the visualiser, into a file. */
+/** Runs one seed, and writes its trace and its events for the visualiser to files. */
 async function runWritten(options: SimOptions): Promise<number> {
   const [seed] = options.seeds;
   const files: WriteStream[] = [];
@@ -81,7 +81,7 @@ async function runWritten(options: SimOptions): Promise<number> {
   return EXIT.failed;
 }
 
-/** All seeds, on as many processors as there are. */
+/** Runs all seeds, in parallel on all processors. */
 async function runSeeds(options: SimOptions): Promise<SimulationResult[]> {
   const { seeds, until } = options;
   if (seeds.length === 1) {
@@ -114,7 +114,7 @@ async function runSeeds(options: SimOptions): Promise<SimulationResult[]> {
 
 const PROGRESS_EVERY_MS = 5_000;
 
-/** Says how far one long run is. */
+/** Reports the progress of one long run. */
 function progressOf({ hours }: SimOptions): (simulatedMs: number) => void {
   let saidMs = systemClock.monotonicMs();
   return (simulatedMs) => {
@@ -140,7 +140,7 @@ async function shrinkFirst(failed: SimulationResult, options: SimOptions): Promi
   say(`${small.scenario.nodes} nodes and ${small.scenario.steps.length} steps are left of it after ${small.runs} runs: ${path}`);
 }
 
-/** @throws CommandError for what is not a story: with --update it would be overwritten */
+/** @throws CommandError for a file that is not a story: --update must not overwrite it */
 function readStory(path: string): { readonly text: string; readonly story: Story } {
   let text: string;
   try {
@@ -153,7 +153,7 @@ function readStory(path: string): { readonly text: string; readonly story: Story
   return { text, story };
 }
 
-/** Plays a story and compares, or writes what comes of it into the file. */
+/** Plays a story, then compares the output with the file, or updates the file. */
 async function playFile(path: string, update: boolean): Promise<number> {
   const { text, story } = readStory(path);
   const played = formatStory(await playStory(story));

@@ -1,4 +1,4 @@
-/** One processor's part of `npm run sim`: takes a seed, simulates, says what came of it. */
+/** A worker thread of `npm run sim`: takes a scenario, simulates it and posts the result. */
 import { parentPort } from 'node:worker_threads';
 import { makeScenario, type ScenarioOptions } from '../../sim/make-scenario.ts';
 import { simulate } from '../../sim/simulate.ts';

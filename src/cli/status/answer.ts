@@ -1,7 +1,6 @@
 /**
- * What nodes say of themselves at `GET /status` and `GET /nodes` (protocol.md §2, §10), taken apart for a screen. A server
- * may send anything, and nodes in other languages send less: a text has no control characters and a limit here, and
- * what is missing or of another kind is null.
+ * Parses `GET /status` and `GET /nodes` (protocol.md §2, §10) for a screen. A server may send anything, so texts lose their control
+ * characters and have a limit. Nodes in other languages send fewer fields, so a field that is missing or has another type is null.
  */
 import { z } from 'zod';
 import { parseWallet, type Wallet } from '../../domain/ids.ts';
@@ -14,17 +13,17 @@ const MAX_REASON_CHARACTERS = 200;
 const MAX_ID_CHARACTERS = 70;
 /** A P-384 key in DER, as hex. */
 const MAX_PUBKEY_CHARACTERS = 300;
-/** Peers that are read of one status. */
+/** Most peers that are read from one status. */
 const MAX_PEERS = 64;
-/** Members that are read of one list; more than a screen ever shows. */
+/** Most members that are read from one list; more than a screen ever shows. */
 const MAX_LISTED = 4_096;
 const MAX_URL_CHARACTERS = 2_048;
 
-/** `undefined` where it is absent becomes null too. */
+/** A text with a limit; null where it is absent. */
 function text(max: number) {
   return z.string().transform((value) => plainText(value, max)).nullable().catch(null);
 }
-/** Of an address or a hash: languages differ in the case of their hex. */
+/** An address or a hash in lower case, because implementations differ in the case of their hex. */
 const hex = z.string().transform((value) => plainText(value, MAX_ID_CHARACTERS).toLowerCase()).nullable().catch(null);
 const figure = z.number().nullable().catch(null);
 const wallet = z.string().transform(parseWallet).nullable().catch(null);
@@ -72,12 +71,12 @@ const statusAnswer = z.object({
 
 export type StatusAnswer = z.infer<typeof statusAnswer>;
 
-/** null when it is not a status. */
+/** @returns null when the body is not a status */
 export function parseStatus(body: unknown): StatusAnswer | null {
   return statusAnswer.safeParse(body).data ?? null;
 }
 
-/** A member as a node lists it. */
+/** A member, as a node lists it. */
 export interface Listed {
   readonly url: string;
   readonly wallet: Wallet | null;
@@ -86,7 +85,7 @@ export interface Listed {
 const nodesAnswer = z.object({ operators: z.array(z.unknown()) });
 const operator = z.object({ operator: wallet, instance: z.object({ instance_url: z.string().max(MAX_URL_CHARACTERS) }) });
 
-/** null when it is not a list of members. Entries without a usable URL are left out. */
+/** @returns null when the body is not a list of members. Entries without a valid URL are skipped. */
 export function parseNodes(body: unknown): readonly Listed[] | null {
   const parsed = nodesAnswer.safeParse(body);
   if (!parsed.success) return null;

@@ -1,18 +1,18 @@
-/** What a survey says of a cluster: the object of `nova-kms status --json`, from which the screen is drawn too. */
+/** The report on a cluster: the object of `nova-kms status --json`, and the source of the screen. */
 import type { Survey, SurveyedNode } from './survey.ts';
 
 export interface ClusterReport {
   /** Unix milliseconds. */
   readonly taken_at_ms: number;
-  /** All nodes are ready and none of them has another secret. */
+  /** Every member was asked, all nodes are ready, and none has another secret or KMS app. */
   readonly ready: boolean;
   readonly nodes_ready: number;
   readonly nodes_total: number;
-  /** Members that were not asked: there are more than --max-nodes. */
+  /** Members that were not asked, because there are more than --max-nodes. */
   readonly nodes_left_out: number;
-  /** Of the nodes that say one, most frequent first. */
+  /** The KMS apps that nodes name, most frequent first. */
   readonly kms_apps: readonly Counted<{ readonly app_id: number; readonly kms_registry: string }>[];
-  /** More than one: some nodes derive other keys than the rest. */
+  /** Most frequent first. With more than one, nodes derive different keys. */
   readonly master_secret_hashes: readonly Counted<{ readonly hash: string }>[];
   readonly nodes: readonly NodeReport[];
 }
@@ -22,9 +22,9 @@ export type Counted<Of> = Of & { readonly nodes: number };
 export interface NodeReport {
   readonly url: string;
   readonly wallet: string | null;
-  /** The node's own word; `ready` or `unready` of a node that says no more; `unreachable`. */
+  /** The state that the node names; `ready` or `unready` for a node that names none; `unreachable`. */
   readonly state: string;
-  /** Why it is not ready, or not reachable. */
+  /** Why the node is not ready or not reachable. */
   readonly reason: string | null;
   /** Unix milliseconds, by the node's clock. */
   readonly since_ms: number | null;
@@ -34,23 +34,23 @@ export interface NodeReport {
   readonly membership_block: number | null;
   readonly master_secret_hash: string | null;
   readonly first_snapshot: string | null;
-  /** It may say that a key is absent; null: it does not say. */
+  /** Whether the node may say that a key is absent; null: its status does not tell. */
   readonly sure: boolean | null;
-  /** Members whose word or records it needs first, by URL where one is known. */
+  /** Members whose answers or records the node needs first, by URL where it is known. */
   readonly waits_for: readonly string[];
   readonly keys: number | null;
   readonly bytes: number | null;
-  /** Peers that have not acknowledged all of this node's own writes, or whose last try failed. */
+  /** Peers that have not acknowledged all of this node's own writes, or whose last exchange failed. */
   readonly peers_behind: readonly PeerReport[];
 }
 
 export interface PeerReport {
   readonly wallet: string | null;
-  /** null: no node lists that wallet. */
+  /** Null: no node lists that wallet. */
   readonly url: string | null;
   readonly records: number;
   readonly bytes: number;
-  /** Of the last try, if that failed. */
+  /** Error of the last exchange, if it failed. */
   readonly error: string | null;
   /** Unix milliseconds, by the node's clock. */
   readonly next_try_ms: number | null;
@@ -67,7 +67,7 @@ export function reportOf({ takenAtMs, nodes: surveyed, members, leftOut }: Surve
   const nodes = surveyed.map((node) => nodeReport(node, urls));
   const hashes = counted(nodes.flatMap(({ master_secret_hash: hash }) => (hash === null ? [] : [{ hash }])));
   const ready = nodes.filter(({ state }) => state === 'ready').length;
-  // A node of another kind may name none.
+  // Nodes in other languages may name no KMS app.
   const kmsApps = counted(
     surveyed.flatMap(({ answer }) => {
       const { kms_app_id: appId = null, registry_address: registry = null } = answer?.cluster ?? {};
@@ -89,7 +89,7 @@ export function reportOf({ takenAtMs, nodes: surveyed, members, leftOut }: Surve
 function nodeReport({ url, listedWallet, answer, silence }: SurveyedNode, urls: ReadonlyMap<string, string>): NodeReport {
   const available = answer?.node.service_available === true;
   const said = answer?.readiness.state ?? null;
-  // To its machine a node is `ready` to the end.
+  // The machine of a stopping node still says `ready`.
   const stopping = answer !== null && !available && said === 'ready';
   const state = answer === null ? UNREACHABLE : available ? 'ready' : said === null || stopping ? 'unready' : said;
   return {
@@ -135,7 +135,7 @@ function counted<Of extends object>(items: readonly Of[]): readonly Counted<Of>[
   return [...byText.values()].sort((a, b) => b.nodes - a.nodes);
 }
 
-/** What has to differ between two reports for a reader of lines to be told: no figure that always moves. */
+/** A watching reader gets a new block when this key changes. Figures that always change are not part of it. */
 export function changeKey({ nodes, master_secret_hashes: hashes, kms_apps: apps, nodes_left_out: leftOut }: ClusterReport): string {
   return JSON.stringify({
     apps: apps.map(({ app_id: appId, kms_registry: registry }) => `${appId} ${registry}`).sort(),

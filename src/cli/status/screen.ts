@@ -1,11 +1,11 @@
 /**
- * Where `--watch` draws: on a terminal over itself, on the terminal's other screen, so that what was there comes back; else one
- * block after another. What is on the screen when it ends stays.
+ * The output of `--watch`. On a terminal it redraws the alternate screen, so that the earlier content comes back; elsewhere it prints
+ * one block after another. The last block stays visible when it ends.
  */
 
 export interface ScreenOutput {
   readonly write: (text: string) => unknown;
-  /** A terminal whose cursor can be moved. */
+  /** Whether the output is a terminal whose cursor can be moved. */
   readonly cursor: boolean;
 }
 
@@ -31,7 +31,7 @@ function terminalScreen(write: ScreenOutput['write']): Screen {
   let ended = false;
   return {
     draw: (lines) => {
-      // Over what is there, line by line: a cleared screen flickers. The last line has no end, or the screen would scroll.
+      // A cleared screen flickers, so each line is overwritten. A line end after the last line would scroll the screen.
       write(`${last === null ? OTHER_SCREEN : ''}${HOME}${lines.map((line) => `${line}${CLEAR_LINE}`).join('\r\n')}${CLEAR_BELOW}`);
       last = lines;
     },

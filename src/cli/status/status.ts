@@ -1,4 +1,4 @@
-/** `nova-kms status`: every node of a cluster on one screen, once or as it changes. */
+/** `nova-kms status`: shows every node of a cluster on one screen, once or with each change. */
 import type { Command } from 'commander';
 import process from 'node:process';
 import { sleep } from '../../domain/deadline.ts';
@@ -43,7 +43,7 @@ interface StatusOptions {
   readonly watch?: boolean;
   readonly verify?: boolean;
   readonly json?: boolean;
-  /** false: --no-discover. */
+  /** False: --no-discover. */
   readonly discover: boolean;
   readonly every: number;
   readonly limit: number;
@@ -95,7 +95,7 @@ export async function run(command: Command): Promise<number> {
   }
 }
 
-/** What the first survey found, then that of a new one each time. */
+/** The first call gives the first survey; each later call takes a new one. */
 function statusesAfter(first: Survey, look: (before: Survey) => Promise<Survey>): () => Promise<readonly (StatusAnswer | null)[]> {
   let survey: Survey | null = null;
   return async () => {
@@ -111,11 +111,11 @@ export function exitCodeOf({ ready, nodes }: ClusterReport): number {
 
 function shown(report: ClusterReport, { json, watch: watching }: StatusOptions): readonly string[] {
   if (json === true) return [JSON.stringify(report)];
-  // A screen that is drawn over has room for what fits; a page has room for all.
+  // Only a redrawn screen has limited room.
   const screen = watching === true && takesCursor(process.stdout);
   return statusLines(report, {
     colours: takesColours(process.stdout),
-    // A terminal that says 0 does not know.
+    // A terminal of unknown size reports 0.
     columns: screen ? process.stdout.columns || null : null,
     rows: screen ? process.stdout.rows || null : null,
   });
@@ -128,14 +128,14 @@ async function watch(options: StatusOptions, look: (before: Survey | null) => Pr
     screen.end();
     process.exit(EXIT.interrupted);
   });
-  // The reader of the output is gone.
+  // The reader has closed the pipe.
   process.stdout.on('error', stop);
   let survey: Survey | null = null;
   let said: string | null = null;
   try {
     while (!signal.aborted) {
       survey = await look(survey);
-      // A survey that was cut short shows nothing about the nodes.
+      // An aborted survey tells nothing about the nodes.
       if (isAborted(signal)) break;
       const report = reportOf(survey);
       const key = changeKey(report);
@@ -153,7 +153,7 @@ async function watch(options: StatusOptions, look: (before: Survey | null) => Pr
   return EXIT.done;
 }
 
-/** Read again: a signal changes while something is waited for. */
+/** The signal may abort during an `await`; the compiler assumes that it cannot. */
 function isAborted(signal: AbortSignal): boolean {
   return signal.aborted;
 }

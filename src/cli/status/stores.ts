@@ -1,21 +1,21 @@
-/** Whether nodes hold the same: compared by the roots of their stores, a few times, since writes of the moment take a while to arrive. */
+/** Compares stores by their roots. Recent writes need time to reach all nodes, so stores that differ are compared a few times. */
 import { sleep } from '../../domain/deadline.ts';
 import type { Clock } from '../../domain/ports.ts';
 import type { StatusAnswer } from './answer.ts';
 
-/** Between two looks at stores that differ. Milliseconds. */
+/** Pause between two comparisons of stores that differ. Milliseconds. */
 const LOOK_AGAIN_MS = 2_000;
-/** How often stores are looked at before they are said to differ. */
+/** Comparisons before stores are reported as different. */
 const LOOKS = 4;
 
 export interface StoresComparison {
-  /** Ready nodes that say what their store holds. */
+  /** Ready nodes that gave the root of their store. */
   readonly nodes: number;
-  /** How many different stores they hold; 1 when they agree. */
+  /** Number of different stores among them; 1 when they agree. */
   readonly stores: number;
 }
 
-/** @param look the status of each node, or null; called again while stores differ */
+/** @param look gives the status of each node, or null; called again while stores differ */
 export async function compareStores(look: () => Promise<readonly (StatusAnswer | null)[]>, clock: Clock, signal: AbortSignal): Promise<StoresComparison> {
   for (let looked = 1; ; looked += 1) {
     const ready = (await look()).filter((status) => status?.node.service_available === true);
@@ -26,7 +26,6 @@ export async function compareStores(look: () => Promise<readonly (StatusAnswer |
   }
 }
 
-/** In one line. */
 export function storesLine({ nodes, stores }: StoresComparison): string {
   if (nodes < 2) return 'fewer than two ready nodes say what their store holds';
   return stores === 1 ? `${nodes} ready nodes hold the same` : `${nodes} ready nodes hold ${stores} different stores`;

@@ -1,6 +1,6 @@
 /**
- * Asks a whole cluster at once: the nodes given, and those that they list as members. All of it ends within one limit: who has
- * not answered by then is said to have been silent, and holds up no other.
+ * Asks a whole cluster at once: the given nodes, and the members that they list. One timeout covers the whole survey. A node that has
+ * not answered by then is reported as silent and delays no other node.
  */
 import { parseJsonOrNull } from '../../crypto/json.ts';
 import { DependencyError } from '../../domain/errors.ts';
@@ -12,13 +12,13 @@ import { plainText } from '../plain-text.ts';
 import { parseNodes, parseStatus, type Listed, type StatusAnswer } from './answer.ts';
 
 export interface SurveyOptions {
-  /** Base URLs, as `nodeUrl` gives them. */
+  /** Base URLs in the form of `nodeUrl`. */
   readonly urls: readonly string[];
-  /** Members of an earlier survey, for when the nodes given list none. */
+  /** Members of an earlier survey: asked too, and kept when the given nodes list none. */
   readonly known: readonly Listed[];
-  /** Ask for members, and ask those too. */
+  /** Also ask the members that the given nodes list. */
   readonly discover: boolean;
-  /** Of the whole survey. Milliseconds. */
+  /** Timeout of the whole survey. Milliseconds. */
   readonly timeoutMs: number;
   readonly maxNodes: number;
 }
@@ -30,29 +30,29 @@ export interface SurveyModules {
 
 export interface SurveyedNode {
   readonly url: string;
-  /** As listed by another node; null when only given. */
+  /** The wallet that a list of members gives for this URL; null: none. */
   readonly listedWallet: Wallet | null;
-  /** null: see `silence`. */
+  /** Null: see `silence`. */
   readonly answer: StatusAnswer | null;
-  /** Why there is no answer, in words. */
+  /** Why there is no answer, in words; null when there is one. */
   readonly silence: string | null;
 }
 
 export interface Survey {
   /** Unix milliseconds. */
   readonly takenAtMs: number;
-  /** Those given first. */
+  /** The given nodes come first. */
   readonly nodes: readonly SurveyedNode[];
-  /** Members that were listed, or known from before. */
+  /** Members that were listed, or else those of the earlier survey. */
   readonly members: readonly Listed[];
-  /** Members that were not asked: there are more than `maxNodes`. */
+  /** Members that were not asked, because there are more than `maxNodes`. */
   readonly leftOut: number;
 }
 
-/** A list of members; longer than a status. Bytes. */
+/** Largest list of members, which is longer than a status. Bytes. */
 const NODES_ANSWER_BYTES = 1024 * 1024;
 
-/** @param signal ends it early */
+/** @param signal ends the survey early */
 export async function takeSurvey(options: SurveyOptions, modules: SurveyModules, signal: AbortSignal): Promise<Survey> {
   const { urls, known, discover, timeoutMs, maxNodes } = options;
   const endsAtMs = modules.clock.monotonicMs() + timeoutMs;
@@ -73,7 +73,7 @@ export async function takeSurvey(options: SurveyOptions, modules: SurveyModules,
     (discover ? urls : []).map(async (url) => {
       const { body } = await ask(url, '/nodes', NODES_ANSWER_BYTES);
       const list = body === undefined ? null : parseNodes(body);
-      // At once: a node given that is silent does not hold up those that another one lists.
+      // Members are asked as soon as a list arrives, so that a silent given node does not delay them.
       for (const member of list ?? []) include(member);
       return list;
     }),
@@ -82,13 +82,13 @@ export async function takeSurvey(options: SurveyOptions, modules: SurveyModules,
   const members = listed.length === 0 ? known : unique(listed);
   const walletOf = new Map(members.map(({ url, wallet }) => [url, wallet]));
   const answered = (await Promise.all(nodes.values())).map((node) => ({ ...node, listedWallet: walletOf.get(node.url) ?? null }));
-  // A node that was known and is no longer a member does not belong to the cluster.
+  // A node of the earlier survey that is no longer a member does not belong to the cluster.
   const current = answered.filter(({ url }) => urls.includes(url) || walletOf.has(url));
   return { takenAtMs: modules.clock.nowMs(), nodes: withoutTwins(current, urls), members, leftOut: leftOut.size };
 }
 
 interface Read {
-  /** undefined: see `silence`. */
+  /** Undefined: see `silence`. */
   readonly body: unknown;
   readonly silence: string | null;
 }
@@ -129,7 +129,7 @@ const CAUSES: Readonly<Record<string, string>> = {
   ENETUNREACH: 'no route to the network',
 };
 
-/** In words of ours; a code of the system's as it is. */
+/** Describes a failure in our own words. An unknown system code is quoted. */
 export function silenceOf(error: unknown, timeoutMs: number): string {
   if (!(error instanceof DependencyError)) return 'cannot be asked';
   switch (error.failure) {
@@ -157,7 +157,7 @@ function unique(listed: readonly Listed[]): readonly Listed[] {
   return [...new Map(listed.map((member) => [member.url, member])).values()];
 }
 
-/** A node that was given under another URL than the one it is registered with stands there once, as it was given. */
+/** The user may give a node by another URL than its registered one. Such a node appears once, with the given URL. */
 function withoutTwins(nodes: readonly SurveyedNode[], urls: readonly string[]): readonly SurveyedNode[] {
   const given = new Set(nodes.filter(({ url, listedWallet }) => urls.includes(url) && listedWallet === null).map(walletSaid));
   return nodes.filter(

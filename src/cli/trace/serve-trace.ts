@@ -1,4 +1,4 @@
-/** Shows a trace file on the visualiser's page: all events are there, and the page moves in time. */
+/** Shows a trace file on the visualiser's page, where the reader can move through time. */
 import { basename } from 'node:path';
 import { systemClock } from '../../system/system.ts';
 import { layoutOf } from '../../visualizer/layout.ts';
@@ -7,13 +7,13 @@ import { serveVisualizer, type VisualizerServer } from '../../visualizer/server.
 import { readTraceFile } from './trace-file.ts';
 
 export interface ServeTraceOptions {
-  /** On loopback; 0: any free one. */
+  /** Port on loopback; 0: any free port. */
   readonly port: number;
 }
 
 export interface ServedTrace {
   readonly server: VisualizerServer;
-  /** The last line was cut off while it was written, and is left out. */
+  /** The last line is incomplete because its writing was interrupted; it is ignored. */
   readonly isCut: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** Reads a file of events: one JSON object a line, as `npm run sim -- --events` and `GET /trace` write them. */
+/** Reads a trace file: one JSON object per line, as `npm run sim -- --events` and `GET /trace` write it. */
 import { createReadStream, type Stats } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { parseEvent } from '../../visualizer/event-form.ts';
@@ -6,12 +6,12 @@ import { EventLog } from '../../visualizer/event-log.ts';
 import { LineSplitter, LongLineError } from '../line-splitter.ts';
 import { MAX_TRACE_LINE_BYTES } from './trace-lines.ts';
 
-/** All of it is held in memory while it is shown. Bytes. */
+/** Largest trace file. It is held in memory while it is shown. Bytes. */
 const MAX_TRACE_BYTES = 256 * 1024 * 1024;
 
 const NEW_LINE = 0x0a;
 
-/** A file that is not a trace, in one line. */
+/** The file is not a trace or cannot be read. The message is one line. */
 export class TraceFileError extends Error {
   constructor(message: string) {
     super(message);
@@ -21,11 +21,11 @@ export class TraceFileError extends Error {
 
 export interface TraceFile {
   readonly log: EventLog;
-  /** The last line was cut off while it was written, and is left out. */
+  /** The last line is incomplete because its writing was interrupted; it is ignored. */
   readonly isCut: boolean;
 }
 
-/** @throws TraceFileError which names the line */
+/** @throws TraceFileError that names an invalid line */
 export async function readTraceFile(path: string): Promise<TraceFile> {
   const isCut = await endsInLine(path);
   const log = new EventLog('trace', { maxEvents: Infinity, maxBytes: Infinity });
@@ -63,7 +63,7 @@ function unreadable(path: string, error: unknown): TraceFileError {
   return new TraceFileError(`${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'unknown'}`);
 }
 
-/** Whether its last line has no end. */
+/** Whether the file ends within a line. */
 async function endsInLine(path: string): Promise<boolean> {
   try {
     const { size } = await checked(path);

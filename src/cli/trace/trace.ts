@@ -1,4 +1,4 @@
-/** `nova-kms trace URL`: what the visualiser of a process knows, as a trace file. */
+/** `nova-kms trace URL`: writes the events of a process's visualiser as a trace file. */
 import type { Command } from 'commander';
 import process from 'node:process';
 import { CommandError, EXIT } from '../exit-codes.ts';
@@ -25,7 +25,7 @@ export async function run(command: Command): Promise<number> {
   const [given] = command.args as [string];
   const url = nodeUrl(given);
   if (url === null) throw new CommandError('this is not a URL of a visualiser, such as http://127.0.0.1:9000', EXIT.usage);
-  // Lines of some kilobytes, from an unknown server.
+  // A terminal must not get lines of some kilobytes from an unknown server.
   if (process.stdout.isTTY) throw new CommandError(`a trace is for a file or a pipe: nova-kms trace ${url} > FILE`, EXIT.usage);
   const { kept = false } = command.opts<{ kept?: boolean }>();
   const stopping = new AbortController();
@@ -33,7 +33,7 @@ export async function run(command: Command): Promise<number> {
     () => stopping.abort(),
     () => process.exit(EXIT.interrupted),
   );
-  // The reader of the output is gone.
+  // The reader has closed the pipe.
   process.stdout.on('error', () => stopping.abort());
   await writeTrace(url, process.stdout, { follow: !kept, signal: stopping.signal });
   return EXIT.done;

@@ -1,4 +1,4 @@
-/** `nova-kms visualize FILE`: a trace file on the visualiser's page. */
+/** `nova-kms visualize FILE`: shows a trace file on the visualiser's page. */
 import type { Command } from 'commander';
 import process from 'node:process';
 import { CommandError, EXIT } from '../exit-codes.ts';

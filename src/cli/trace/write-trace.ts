@@ -1,19 +1,19 @@
-/** Writes what the visualiser of a process knows as a trace file: what it has kept, and what comes until it is stopped. */
+/** Writes the events of a process's visualiser as a trace file: those it has kept, then new ones until the caller stops it. */
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { LineSplitter } from '../line-splitter.ts';
 import { MAX_TRACE_LINE_BYTES } from './trace-lines.ts';
 
 export interface WriteTraceOptions {
-  /** Goes on with what comes. Default: true. */
+  /** Also write the events that come later. Default: true. */
   readonly follow?: boolean;
-  /** Ends it in good order. */
+  /** Ends the trace without an error. */
   readonly signal?: AbortSignal;
 }
 
 const LINE_END = Buffer.from('\n');
 
-/** A process that cannot be asked, in one line. */
+/** The process gave no complete trace. The message is one line. */
 export class WriteTraceError extends Error {
   constructor(message: string) {
     super(message);
@@ -22,9 +22,9 @@ export class WriteTraceError extends Error {
 }
 
 /**
- * Resolves when all is written that is kept, or when the signal ends it. Whole lines alone are written.
+ * Writes only whole lines. Without `follow` it resolves when all kept events are written; an abort ends it too.
  * @param url of the visualiser, such as `http://127.0.0.1:9000`
- * @throws WriteTraceError, also when the process ends the connection first
+ * @throws WriteTraceError, also when the process closes the connection early
  */
 export async function writeTrace(url: string, output: Writable, { follow = true, signal }: WriteTraceOptions = {}): Promise<void> {
   if (!URL.canParse(url)) throw new WriteTraceError('this is not a URL');
@@ -42,14 +42,14 @@ export async function writeTrace(url: string, output: Writable, { follow = true,
   let isWhole = false;
   try {
     for await (const chunk of answer.body as AsyncIterable<Uint8Array>) {
-      // A process that has nothing to say sends empty lines.
+      // A process without new events sends empty lines.
       const lines = splitter.take(chunk).filter(({ length }) => length > 0);
       const said = Buffer.concat(lines.flatMap((line) => [line, LINE_END]));
       if (said.length > 0 && !output.write(said)) await once(output, 'drain', signal === undefined ? {} : { signal });
     }
     isWhole = !follow && splitter.restBytes === 0;
   } catch {
-    // Said below.
+    // Reported below.
   }
   if (!isWhole && signal?.aborted !== true) throw new WriteTraceError(`${asked.origin} ended the trace before it was whole`);
 }
