@@ -1,4 +1,4 @@
-/** Anvil, the development chain, as a child process. */
+/** Runs Anvil, the development chain, as a child process. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -8,32 +8,32 @@ import { waitUntil } from './waiting.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 /**
- * Anvil does not notice when its parent is killed, so a shell does that for it: it kills Anvil when the pipe on
- * descriptor 3 closes, whose other end is held here.
+ * Anvil does not notice when its parent is killed. So a shell kills Anvil when the pipe on descriptor 3 closes. This process holds the
+ * other end of the pipe.
  */
 const WATCHED = '"$@" & anvil=$!; { cat; kill -9 $anvil; } <&3 >/dev/null 2>&1 & wait $anvil';
-/** States kept, in memory; older ones would go to disk. Blocks. */
+/** States that Anvil keeps, in memory. Without this limit it writes older ones to disk. Blocks. */
 const KEPT_STATES = 1_024;
 /** How long Anvil may take to answer. Milliseconds. */
 const START_TIMEOUT_MS = 20_000;
-/** Between two looks: a start takes a few tenths of a second. Milliseconds. */
+/** Pause between two checks; a start takes a few tenths of a second. Milliseconds. */
 const LOOK_EVERY_MS = 50;
 
 export interface AnvilOptions {
-  /** 0: any free one. */
+  /** 0: any free port. */
   readonly port: number;
-  /** Fractions are taken, down to a fifth. null: a block for each transaction, at once. */
+  /** Fractions are allowed, down to a fifth. Null: each transaction gets its own block at once. */
   readonly blockTimeSeconds: number | null;
 }
 
 export interface Anvil {
   readonly url: string;
   readonly process: ChildProcess;
-  /** Leaves no process behind. */
+  /** Ends Anvil and its shell. */
   stop(): Promise<void>;
 }
 
-/** The installed Anvil, else the one on the PATH. @throws Error with one line that says what to do */
+/** @returns the path of the installed Anvil, else of the one on the PATH @throws Error with one line that says what to do */
 function anvilPath(): string {
   const packaged = join(ROOT, 'node_modules', '@foundry-rs', `anvil-${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`, 'bin', 'anvil');
   const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'anvil'));
@@ -42,7 +42,7 @@ function anvilPath(): string {
   throw new Error(`The lockfile brings no Anvil for ${process.platform}-${process.arch}: install Foundry, so that "anvil" is on the PATH.`);
 }
 
-/** @throws Error with one line when Anvil is missing or does not come up */
+/** @throws Error with one line when Anvil is missing or does not start */
 export async function startAnvil(options: AnvilOptions): Promise<Anvil> {
   const path = anvilPath();
   const port = options.port === 0 ? await freePort() : options.port;

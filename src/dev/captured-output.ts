@@ -1,10 +1,10 @@
-/** What the processes of a cluster print: kept in memory, a bounded number of lines for each, and handed on as it comes. */
+/** Captures the output of a cluster's process: keeps a limited number of lines in memory, and passes each line to a listener. */
 import { StringDecoder } from 'node:string_decoder';
 import type { Readable } from 'node:stream';
 
-/** Longest line kept; the rest of it is cut. Characters. */
+/** Longest line kept; longer lines are cut. Characters. */
 const MAX_LINE_CHARS = 16 * 1024;
-/** What Node prints around an uncaught error: where it was thrown, and its own version. The error itself is said between. */
+/** The lines that Node.js prints around the message of an uncaught error: the place of the error, its stack and the version. */
 const STACK_NOISE = /^(?:\s.*|[})\]]|Node\.js v.*)?$/;
 
 export interface CapturedLine {
@@ -27,22 +27,22 @@ export class CapturedOutput {
     this.#onLine = onLine;
   }
 
-  /** The last lines, oldest first. */
+  /** The last `keepLines` lines, oldest first. */
   lines(): readonly CapturedLine[] {
     return this.#lines.slice(-this.#keepLines);
   }
 
-  /** The last line on standard error since `forgetLastError` that is not part of a stack. */
+  /** The last line on standard error since `forgetLastError`, without the lines of a stack. */
   lastError(): string | null {
     return this.#lastError?.text ?? null;
   }
 
-  /** Another process speaks from now on. */
+  /** Call when another process of this name starts. */
   forgetLastError(): void {
     this.#lastError = null;
   }
 
-  /** Takes a stream over until it ends. @param onText sees each line too */
+  /** Reads a stream until it ends. @param onText also called with each line */
   follow(stream: 'stdout' | 'stderr', readable: Readable, onText?: (text: string) => void): void {
     const decoder = new StringDecoder('utf8');
     let rest = '';
@@ -58,7 +58,7 @@ export class CapturedOutput {
       rest += decoder.end();
       if (rest !== '') this.#keep(stream, rest);
     });
-    // A stream that breaks has nothing more to say.
+    // A broken stream gives no more lines.
     readable.on('error', () => undefined);
   }
 
@@ -66,7 +66,7 @@ export class CapturedOutput {
     const line: CapturedLine = { source: this.#source, stream, text: text.slice(0, MAX_LINE_CHARS) };
     this.#lines.push(line);
     if (stream === 'stderr' && !STACK_NOISE.test(text)) this.#lastError = line;
-    // Cut now and then, not at every line.
+    // To cut the list at every line would copy it each time.
     if (this.#lines.length > 2 * this.#keepLines) this.#lines = this.#lines.slice(-this.#keepLines);
     this.#onLine?.(line);
   }

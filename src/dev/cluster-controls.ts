@@ -1,6 +1,6 @@
 /**
- * What can be done to a running cluster by hand: bring a tick forward, and break and mend what may break in the field. Each
- * thing is done with the development chain, the processes and the ways between them, never inside a node.
+ * Manual controls of a running cluster: they trigger a tick, and break and mend what may break in the field. Faults act on the
+ * development chain, the processes and the connections between them, never inside a node.
  */
 import { within } from '../domain/deadline.ts';
 import { systemClock } from '../system/system.ts';
@@ -10,19 +10,19 @@ import { INSTANCE_STATUS, KMS_APP_ID, KMS_VERSION_ID, VERSION_STATUS } from './d
 import type { PeerLinks } from './peer-links.ts';
 import type { TcpRelay } from './tcp-relay.ts';
 
-/** Until a node has taken a tick. Milliseconds. */
+/** Timeout for a node to accept a tick. Milliseconds. */
 const TICK_TIMEOUT_MS = 5_000;
 
 export interface ClusterControlsModules {
   readonly cluster: Cluster;
   readonly links: PeerLinks;
-  /** The nodes' way to the RPC. */
+  /** The relay through which the nodes reach the RPC. */
   readonly rpc: TcpRelay;
   /** The nodes' visualisers take commands only with this token. */
   readonly token: string;
 }
 
-/** Something that cannot be done, in a sentence for the reader of the page. */
+/** A command that cannot be done. The message is a sentence for the reader of the page. */
 export class ControlError extends Error {
   constructor(message: string) {
     super(message);
@@ -56,7 +56,7 @@ export class ClusterControls {
     await this.#modules.cluster.chain.setInstanceStatus(this.#node(name).wallet, INSTANCE_STATUS[status]);
   }
 
-  /** Of the one version that all nodes have. */
+  /** Sets the status of the one version that all nodes run. */
   async setVersion(status: 'ENROLLED' | 'REVOKED'): Promise<void> {
     await this.#modules.cluster.chain.setVersionStatus(KMS_APP_ID, KMS_VERSION_ID, VERSION_STATUS[status]);
   }
@@ -71,7 +71,7 @@ export class ClusterControls {
     await node.kill();
   }
 
-  /** A new process; the one that runs is ended in order first. */
+  /** Starts a new process. A running one is first ended in order. */
   async restart(name: string): Promise<void> {
     const node = this.#node(name);
     await node.stop();

@@ -1,4 +1,4 @@
-/** One node of the cluster: its process, its enclave, and what can be done to both. */
+/** One node of the cluster: its process, its enclave, and the controls of both. */
 import { NODE_ENVIRONMENT, nodeFlags } from '../../launch/node-flags.mjs';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import type { Transport } from '../domain/ports.ts';
@@ -10,29 +10,29 @@ import type { EmulatorProcess } from './emulator-process.ts';
 import { ManagedProcess, type Exit } from './managed-process.ts';
 import { waitUntil } from './waiting.ts';
 
-/** Time until a node that was started answers HTTP. Milliseconds. */
+/** Timeout for a started node to answer HTTP. Milliseconds. */
 const LISTEN_TIMEOUT_MS = 60_000;
 
 export type Environment = Readonly<Record<string, string>>;
 
-/** Has the node command, from a checkout. */
+/** The program with the node command in a checkout. */
 const SOURCES = 'src/cli/nova-kms.ts';
 
 export interface ClusterNodeOptions {
-  /** From 1. */
+  /** Counted from 1. */
   readonly index: number;
   readonly port: number;
-  /** Of its visualiser; null: it has none. */
+  /** Port of the node's visualiser; null: it has none. */
   readonly visualizerPort: number | null;
-  /** As registered. */
+  /** The URL in the registry. */
   readonly url: string;
-  /** What a node of this cluster needs, before `environment` of a start. */
+  /** Variables for every start. Those given to `start` override them. */
   readonly environment: Environment;
-  /** The program that has the node command, a file under the project's root or a whole path. Default: the sources. */
+  /** The program with the node command: a path under the project's root, or an absolute one. Default: the sources. */
   readonly program?: string | undefined;
 }
 
-/** @param how in one line */
+/** @param how one line that says how the process ended */
 export type NodeEndListener = (node: ClusterNode, exit: Exit, how: string) => void;
 
 export interface ClusterNodeModules {
@@ -40,14 +40,14 @@ export interface ClusterNodeModules {
   readonly enclave: EmulatorProcess;
   readonly output: CapturedOutput;
   readonly transport: Transport;
-  /** One of its processes has ended; called once for each. */
+  /** Called once for each process of the node, when it has ended. */
   readonly onEnd?: NodeEndListener | undefined;
 }
 
 export interface RestartEnclaveOptions {
-  /** Another wallet, too: a new instance, which is registered beside the old one. Default: false. */
+  /** Also draw a new wallet. It is a new instance, which is registered in addition to the old one. Default: false. */
   readonly freshWallet?: boolean;
-  /** Tell the registry. Default: true. */
+  /** Register the new key or instance. Default: true. */
   readonly register?: boolean;
 }
 
@@ -55,11 +55,11 @@ export class ClusterNode {
   readonly index: number;
   readonly name: string;
   readonly port: number;
-  /** Of its visualiser; null: it has none. */
+  /** Port of the node's visualiser; null: it has none. */
   readonly visualizerPort: number | null;
-  /** As registered. */
+  /** The URL in the registry. */
   readonly url: string;
-  /** Where the node listens, regardless of the registered URL. */
+  /** The address where the node listens, regardless of the registered URL. */
   readonly localUrl: string;
   readonly enclave: EmulatorProcess;
   readonly #environment: Environment;
@@ -85,7 +85,7 @@ export class ClusterNode {
     return this.enclave.wallet;
   }
 
-  /** The enclave's own; the registry may say otherwise. */
+  /** The key of the enclave. The registry may hold another. */
   get teePubkey(): TeePubkey {
     return this.enclave.teePubkey;
   }
@@ -98,19 +98,19 @@ export class ClusterNode {
     return this.#process?.pid;
   }
 
-  /** The last lines of all its processes, oldest first. */
+  /** The last lines of all processes of this node, oldest first. */
   lines(): readonly CapturedLine[] {
     return this.#modules.output.lines();
   }
 
-  /** How its last process ended, in one line. */
+  /** One line that says how the last process ended. */
   describeEnd(): string {
     return this.#process?.describeEnd() ?? `${this.name} has not been started`;
   }
 
   /**
    * Starts the process and waits until it answers `/status`.
-   * @param environment over what the cluster says
+   * @param environment overrides the cluster's variables
    * @throws Error with one line when the process ends or does not answer in time; the signal's reason
    */
   async start(environment: Environment = {}, signal?: AbortSignal): Promise<void> {
@@ -122,13 +122,13 @@ export class ClusterNode {
     });
   }
 
-  /** Starts the process and does not wait. @throws Error with one line when the cluster is closing */
+  /** Starts the process without waiting for it. @throws Error with one line when the cluster is closing */
   spawn(environment: Environment = {}): ManagedProcess {
     if (this.#isRetired) throw new Error(`${this.name} is not started any more: the cluster is closing`);
     const variables = { BIND_ADDR: `127.0.0.1:${this.port}`, ODYN_URL: this.enclave.url, ...this.#environment, ...environment };
     const started = new ManagedProcess({
       name: this.name,
-      // As the launcher runs it.
+      // The same flags as the launcher uses.
       arguments: [...nodeFlags(variables), this.#program, 'node', '--exit-with-parent'],
       environment: { ...NODE_ENVIRONMENT, ...variables },
       output: this.#modules.output,
@@ -138,17 +138,17 @@ export class ClusterNode {
     return started;
   }
 
-  /** The cluster is closing: no process is started any more. */
+  /** Refuses further starts, because the cluster is closing. */
   retire(): void {
     this.#isRetired = true;
   }
 
-  /** In good order by SIGTERM. */
+  /** Ends the process in order, by SIGTERM. */
   async stop(): Promise<Exit | null> {
     return this.#process?.stop() ?? null;
   }
 
-  /** As a crash would, by SIGKILL. */
+  /** Ends the process like a crash, by SIGKILL. */
   async kill(): Promise<Exit | null> {
     return this.#process?.kill() ?? null;
   }
@@ -158,7 +158,7 @@ export class ClusterNode {
     await this.start(environment);
   }
 
-  /** Boots the enclave again under the node: a fresh P-384 key. The node process is left as it is. */
+  /** Reboots the enclave, which draws a fresh P-384 key. The node's process keeps running. */
   async restartEnclave(options: RestartEnclaveOptions = {}): Promise<void> {
     const { chain, enclave } = this.#modules;
     await enclave.boot(options.freshWallet ?? false);
@@ -173,12 +173,12 @@ export class ClusterNode {
     return readNodeStatus(this.localUrl, undefined, { transport: this.#modules.transport });
   }
 
-  /** null when there is no good answer. */
+  /** @returns null when there is no valid answer */
   async tryStatus(): Promise<ReceivedStatus | null> {
     return this.status().catch(() => null);
   }
 
-  /** @throws WaitError that names the state and the reason it is in; Error when the process ends meanwhile */
+  /** @throws WaitError that names the node's state and its reason; Error when the process ends meanwhile */
   async waitForState(state: ReadinessState, timeoutMs: number, signal?: AbortSignal): Promise<void> {
     await waitUntil({ what: `${this.name} becoming ${state}`, timeoutMs, signal }, async () => {
       if (!this.running) throw new Error(this.describeEnd());

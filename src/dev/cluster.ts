@@ -1,6 +1,6 @@
 /**
- * A cluster on this machine: a chain with both contracts, and N nodes, each a process with its enclave emulator in another,
- * registered and funded. Behind `npm start`, the end-to-end tests and benchmarks.
+ * A cluster on this machine: a chain with both contracts, and N registered and funded nodes. Each node and each enclave emulator is a
+ * process of its own. `npm start`, the end-to-end tests and the benchmarks use it.
  */
 import type { Transport } from '../domain/ports.ts';
 import { PeerTransport } from '../net/peer-transport.ts';
@@ -13,26 +13,26 @@ import { DevChain, KMS_APP_ID } from './dev-chain.ts';
 import { EmulatorProcess } from './emulator-process.ts';
 import { choosePorts } from './listening-ports.ts';
 
-/** Blocks that nodes read behind the head (CHAIN_CONFIRMATIONS). */
+/** How many blocks behind the head nodes read (CHAIN_CONFIRMATIONS). */
 export const CONFIRMATIONS = 6;
 export const MAX_NODES = 16;
-/** Above the app id of the KMS. */
+/** Ids of apps begin above the app id of the KMS. */
 const FIRST_APP_ID = 1_001;
 const DEFAULT_BLOCK_TIME_SECONDS = 1;
 const DEFAULT_KEEP_LINES = 500;
 
 export interface NodePlan {
-  /** Registered instead of `http://127.0.0.1:PORT`. */
+  /** The URL to register instead of `http://127.0.0.1:PORT`. */
   readonly url?: string | ((port: number) => string);
-  /** Over the cluster's. */
+  /** Overrides the cluster's variables. */
   readonly environment?: Environment;
   /** Default: true. */
   readonly register?: boolean;
-  /** Default: as the cluster's `start`. */
+  /** Default: the cluster's `start`. */
   readonly start?: boolean;
 }
 
-/** Steps of `startCluster`, for progress. */
+/** Steps of `startCluster`, for reports of progress. */
 export type ClusterStep = 'chain' | 'contracts' | 'enclaves' | 'registration' | 'nodes';
 
 export interface ClusterOptions {
@@ -40,33 +40,33 @@ export interface ClusterOptions {
   readonly nodes: number;
   /** KMS_NODE_TICK_SECONDS. Default: 5. */
   readonly tickSeconds?: number;
-  /** Port of the first node; 0 (the default): any free ones. */
+  /** Port of the first node; the others follow. 0 (the default): any free ports. */
   readonly basePort?: number;
-  /** Seconds between blocks; fractions are taken, down to a fifth. Default: 1. */
+  /** Seconds between blocks. Fractions are allowed, down to a fifth. Default: 1. */
   readonly blockTimeSeconds?: number;
-  /** What the nodes run, such as the bundle. Default: the sources. */
+  /** The program that the nodes run, such as the bundle. Default: the sources. */
   readonly nodeProgram?: string | undefined;
   /** Generation of the platform. Default: capsule. */
   readonly generation?: 'capsule' | 'enclaver';
   /** Let tests inject failures into the enclave API. Default: false. */
   readonly allowFaults?: boolean;
-  /** Each node has a visualiser at another port, which takes commands with this token. */
+  /** Gives each node a visualiser at another port, which takes commands with this token. */
   readonly visualizer?: { readonly token: string } | undefined;
-  /** For every node. */
+  /** Variables for every node. */
   readonly environment?: Environment;
-  /** By position. */
+  /** Plans of single nodes, by position. */
   readonly plans?: readonly NodePlan[];
   /** Start the node processes and wait until they answer HTTP. Default: true. */
   readonly start?: boolean;
-  /** Runs when the nodes are registered, before what is there becomes deep enough for them to see, and before they start. */
+  /** Runs after the nodes are registered, before the chain confirms the registrations and before the nodes start. */
   readonly prepare?: (cluster: Cluster) => Promise<void>;
-  /** Lines kept of each process. Default: 500. */
+  /** Lines of output kept for each process. Default: 500. */
   readonly keepLines?: number;
   readonly onStep?: (step: ClusterStep) => void;
   readonly onLine?: (line: CapturedLine) => void;
-  /** A node's process has ended; called once for each. */
+  /** Called once for each process of a node, when it has ended. */
   readonly onNodeEnd?: NodeEndListener;
-  /** Ends a start under way. */
+  /** Aborts the start. */
   readonly signal?: AbortSignal;
 }
 
@@ -95,19 +95,19 @@ export class Cluster {
     return this.#nodes;
   }
 
-  /** @param index from 1 */
+  /** @param index counted from 1 */
   node(index: number): ClusterNode {
     const node = this.#nodes[index - 1];
     if (node === undefined) throw new RangeError(`there is no node ${index}`);
     return node;
   }
 
-  /** The last lines of every process there was. */
+  /** The last lines of every process that the cluster has started. */
   lines(): readonly CapturedLine[] {
     return this.#outputs.flatMap((output) => output.lines());
   }
 
-  /** Adds a node with a running enclave; registers it, but does not start it. @param port 0: a free one */
+  /** Adds and registers a node with a running enclave, without starting it. @param port 0: any free port */
   async addNode(plan: NodePlan = {}, port = 0): Promise<ClusterNode> {
     const [own, other] = await choosePorts(2, 0);
     const node = await this.makeNode(plan, port === 0 ? own! : port, this.#options.visualizer === undefined ? null : other!);
@@ -115,9 +115,9 @@ export class Cluster {
     return node;
   }
 
-  /** An app, registered as an instance of another app than the KMS, with a client. */
+  /** Creates an app with a client, and registers it as an instance of an app other than the KMS. */
   async createApp(options: Partial<DevAppOptions> = {}): Promise<DevApp> {
-    // Taken before anything is waited for: others may be created meanwhile.
+    // The id is taken before the first `await`, because other apps may be created meanwhile.
     const appId = this.#nextAppId;
     this.#nextAppId += 1;
     const app = await DevApp.register({ appId, envelope: this.#options.generation ?? 'capsule', ...options }, { chain: this.chain });
@@ -125,12 +125,12 @@ export class Cluster {
     return app;
   }
 
-  /** Mines until what stands at the head now is deep enough for the nodes to see. */
+  /** Mines until the state of the current head is deep enough for the nodes to see. */
   async mineConfirmations(): Promise<void> {
     await this.chain.mine(CONFIRMATIONS + 1);
   }
 
-  /** Ends every process at once, in no order; for a caller that will not wait. */
+  /** Kills every process at once, for a caller that does not wait. */
   killAll(): void {
     for (const node of this.#nodes) {
       node.retire();
@@ -140,7 +140,7 @@ export class Cluster {
     void this.#anvil.stop();
   }
 
-  /** Leaves no process behind. */
+  /** Ends all processes in order. */
   async close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -170,7 +170,7 @@ export class Cluster {
           KMS_APP_ID: String(KMS_APP_ID),
           KMS_NODE_TICK_SECONDS: String(tickSeconds),
           CHAIN_CONFIRMATIONS: String(CONFIRMATIONS),
-          // Blocks come when they are asked for, or faster than the clock, so their times mean nothing.
+          // Blocks are mined on demand or faster than the clock, so their timestamps mean nothing.
           CHAIN_MAX_AGE_SECONDS: '0',
           ...(visualizer === undefined ? {} : { VISUALIZER_PORT: String(visualizerPort), VISUALIZER_COMMAND_TOKEN: visualizer.token }),
           ...this.#options.environment,
@@ -197,7 +197,7 @@ export class Cluster {
   }
 
   async #close(): Promise<void> {
-    // Before anything is waited for: the user may be about to start a node again.
+    // This comes before the first `await`, because the user may be restarting a node.
     for (const node of this.#nodes) node.retire();
     await Promise.all(this.#apps.map((app) => app.close()));
     await Promise.all(this.#nodes.map((node) => node.stop()));
@@ -207,7 +207,7 @@ export class Cluster {
   }
 }
 
-/** @throws Error with one line; nothing is left running then */
+/** @throws Error with one line, after ending everything that was started */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   if (!Number.isInteger(options.nodes) || options.nodes < 1 || options.nodes > MAX_NODES) {
     throw new Error(`a cluster has 1 to ${MAX_NODES} nodes`);
@@ -228,7 +228,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   }
 }
 
-/** One for each node that is to have a visualiser; none of `taken`. */
+/** @returns one port per visualiser, none of them in `taken` */
 async function visualizerPorts({ visualizer, nodes }: ClusterOptions, taken: readonly number[]): Promise<readonly number[]> {
   if (visualizer === undefined) return [];
   const free = await choosePorts(nodes + taken.length, 0);
@@ -250,7 +250,7 @@ async function fill(cluster: Cluster, options: ClusterOptions, ports: readonly n
   await inParallel(starting, (node) => node.start({}, options.signal));
 }
 
-/** All at once, and done with all of them before the first failure is thrown: nothing is still starting then. */
+/** Runs all work at once, and waits for all of it before it throws the first failure, so that nothing is still starting then. */
 async function inParallel<T>(items: readonly T[], work: (item: T, index: number) => Promise<unknown>): Promise<void> {
   const results = await Promise.allSettled(items.map(work));
   for (const result of results) if (result.status === 'rejected') throw result.reason;

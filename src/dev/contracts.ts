@@ -1,4 +1,4 @@
-/** Compiles the Solidity of this project with solc, and keeps what came out under node_modules for the next time. */
+/** Compiles this project's Solidity with solc, and caches the result under node_modules. */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -7,7 +7,7 @@ import process from 'node:process';
 import type { Abi, Hex } from 'viem';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-/** Without the optimizer: on a development chain gas costs nothing, and a newcomer waits for the compiler. */
+/** The optimizer is off: it would make the first start slower, and gas costs nothing on a development chain. */
 const SETTINGS = { evmVersion: 'cancun', outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object'] } } };
 const SOURCES = ['KMSRegistry.sol', 'DevNovaAppRegistry.sol'];
 

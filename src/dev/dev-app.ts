@@ -1,4 +1,4 @@
-/** An app beside the cluster: keys in this process, registered as an instance of another app than the KMS, and a client. */
+/** An app that uses the cluster: its keys, its client, and its registration as an instance of an app other than the KMS. */
 import { createKmsClient, type KmsClient } from '../client/kms-client.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import { systemRandom } from '../system/system.ts';
@@ -6,7 +6,7 @@ import { KMS_APP_ID, type DevChain } from './dev-chain.ts';
 
 const PRIVATE_KEY_BYTES = 32;
 const TEE_SCALAR_BYTES = 48;
-/** Where an app instance listens does not matter here, but the registry wants a URL. */
+/** The registry requires a URL. Nothing connects to an app, so any URL will do. */
 const APP_URL = 'http://127.0.0.1:9';
 
 export interface DevAppOptions {
@@ -16,7 +16,7 @@ export interface DevAppOptions {
   readonly register?: boolean;
 }
 
-/** In hex. For who acts as this app from another process. */
+/** Keys in hex, for processes that act as this app. */
 export interface DevAppKeys {
   readonly privateKey: string;
   readonly teeScalar: string;
@@ -43,7 +43,7 @@ export class DevApp {
     this.keys = keys;
   }
 
-  /** What no output may hold: for the search for secrets in tests. */
+  /** No output may contain this value. Tests search for it. */
   get secretHex(): string {
     return this.keys.privateKey;
   }
@@ -76,7 +76,7 @@ export class DevApp {
   }
 }
 
-/** It is so rarely not a key of its curve that this can be ignored: the client would report it. */
+/** The value may be no valid key of its curve. That is too rare to handle, and the client would report it. */
 function drawHex(bytes: number): string {
   return Buffer.from(systemRandom.bytes(bytes)).toString('hex');
 }

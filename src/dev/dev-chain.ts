@@ -1,6 +1,6 @@
 /**
- * The contracts on a development chain, and everything an owner or a developer may do to them: the levers of `npm start`,
- * of end-to-end tests and of benchmarks.
+ * The contracts on a development chain, and all calls that their owner or a developer may make. `npm start`, the end-to-end tests and
+ * the benchmarks use them.
  */
 import {
   createPublicClient,
@@ -57,7 +57,7 @@ export class DevChain {
     this.contracts = compileContracts();
   }
 
-  /** Deploys both contracts and makes the KMS app known, with one enrolled version. */
+  /** Deploys both contracts, and creates the KMS app with one enrolled version. */
   static async deploy(url: string): Promise<DevChain> {
     const chain = new DevChain(url);
     const registry = await chain.#deploy('DevNovaAppRegistry', []);
@@ -76,7 +76,7 @@ export class DevChain {
     return this.#address('KMSRegistry');
   }
 
-  /** An ACTIVE app with version 1 ENROLLED. */
+  /** Creates an ACTIVE app whose version 1 is ENROLLED. */
   async createApp(appId: number, dappContract: Wallet = `0x${'0'.repeat(40)}` as Wallet): Promise<void> {
     await this.write('DevNovaAppRegistry', 'setApp', [BigInt(appId), dappContract]);
     await this.setVersionStatus(appId, KMS_VERSION_ID, VERSION_STATUS.ENROLLED);
@@ -116,7 +116,7 @@ export class DevChain {
     return (await this.client.readContract({ address: this.kmsRegistry as Hex, abi, functionName: 'masterSecretHash' })) as Hash32;
   }
 
-  /** How often the hash was set since the contract was deployed. */
+  /** How many times the hash was set since the contract was deployed. */
   async claimsMined(): Promise<number> {
     return (await this.claimBlocks()).length;
   }
@@ -128,7 +128,7 @@ export class DevChain {
     return events.map(({ blockNumber }) => blockNumber);
   }
 
-  /** Waits until a block holds the transaction: a chain may mine after it has answered the sender. @throws Error of viem when none comes in time */
+  /** Waits until a block holds the transaction, which may be after the sender's answer. @throws Error of viem at its timeout */
   async untilMined(hash: Hash32): Promise<void> {
     await this.client.waitForTransactionReceipt({ hash });
   }
@@ -141,12 +141,12 @@ export class DevChain {
     await this.test.mine({ blocks });
   }
 
-  /** Seconds between blocks from now on; whole ones. */
+  /** Sets the time between blocks, in whole seconds. */
   async setBlockTime(seconds: number): Promise<void> {
     await this.test.setIntervalMining({ interval: seconds });
   }
 
-  /** Sends from the owner's account and mines it at once. @throws Error when it reverts */
+  /** Sends a transaction from the owner's account and mines it at once. @throws Error when it reverts */
   async write(contract: ContractName, functionName: string, args: readonly unknown[]): Promise<void> {
     const { abi } = this.contracts[contract];
     const address = this.#address(contract) as Hex;
@@ -157,7 +157,7 @@ export class DevChain {
     if (receipt.status !== 'success') throw new Error(`${functionName} reverted`);
   }
 
-  /** One account sends for many callers: one after another, each with the next nonce. */
+  /** Many callers send from one account, so they send one after another, each with the next nonce. */
   #inTurn(send: (nonce: number) => Promise<Hex>): Promise<Hex> {
     const turn = this.#lastTurn.then(async () =>
       send(await this.client.getTransactionCount({ address: this.#account.address, blockTag: 'pending' })),
@@ -166,7 +166,7 @@ export class DevChain {
     return turn;
   }
 
-  /** The owner does not wait for the next block. */
+  /** Mines a block at once, so that the owner does not wait for the next one. */
   async #mined(hash: Hex): Promise<TransactionReceipt> {
     await this.mine(1);
     return this.client.waitForTransactionReceipt({ hash });

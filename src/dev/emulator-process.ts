@@ -1,4 +1,4 @@
-/** One enclave of the cluster: an emulator in its own process, whose wallet stays the same over its boots. */
+/** One enclave of the cluster: an emulator in its own process. A reboot keeps its wallet. */
 import { z } from 'zod';
 import { parseTeePubkey, parseWallet, type TeePubkey, type Wallet } from '../domain/ids.ts';
 import { systemRandom } from '../system/system.ts';
@@ -6,12 +6,12 @@ import type { CapturedOutput } from './captured-output.ts';
 import { ManagedProcess } from './managed-process.ts';
 
 const WALLET_KEY_BYTES = 32;
-/** Time to the line that says where it listens. Milliseconds. */
+/** Timeout for the line that says where the emulator listens. Milliseconds. */
 const START_TIMEOUT_MS = 60_000;
 
 export interface EmulatorOptions {
   readonly name: string;
-  /** Of the platform. */
+  /** Generation of the platform. */
   readonly generation: 'capsule' | 'enclaver';
   /** Serve the route that injects failures. */
   readonly allowFaults: boolean;
@@ -23,7 +23,6 @@ const announcement = z.object({
   tee_pubkey: z.string().transform((text) => parseTeePubkey(text)!),
 });
 
-/** In hex. */
 function drawWalletKey(): string {
   return Buffer.from(systemRandom.bytes(WALLET_KEY_BYTES)).toString('hex');
 }
@@ -40,7 +39,7 @@ export class EmulatorProcess {
     this.#output = modules.output;
   }
 
-  /** Base URL; the same after another boot. */
+  /** Base URL. A reboot keeps it. */
   get url(): string {
     return this.#said().url;
   }
@@ -49,7 +48,7 @@ export class EmulatorProcess {
     return this.#said().wallet;
   }
 
-  /** Another one after every boot. */
+  /** Each boot draws a new key. */
   get teePubkey(): TeePubkey {
     return this.#said().tee_pubkey;
   }
@@ -58,7 +57,7 @@ export class EmulatorProcess {
     return this.#process?.running ?? false;
   }
 
-  /** What no output may hold: for the search for secrets in tests. */
+  /** No output may contain this value. Tests search for it. */
   get secretHex(): string {
     return this.#walletKey;
   }
@@ -82,7 +81,7 @@ export class EmulatorProcess {
     this.#announced = announcement.parse(JSON.parse(await this.#process.firstLine(START_TIMEOUT_MS)));
   }
 
-  /** Boots again: a fresh P-384 key, and an empty memory of nonces. @param freshWallet a fresh wallet too: another instance */
+  /** Reboots with a fresh P-384 key and an empty memory of nonces. @param freshWallet also draw a new wallet: a new instance */
   async boot(freshWallet: boolean): Promise<void> {
     await this.stop();
     if (freshWallet) this.#walletKey = drawWalletKey();
@@ -90,9 +89,10 @@ export class EmulatorProcess {
   }
 
   /**
-   * Lets a route of the enclave API fail: `fail` answers 500, `close` closes the connection, `garbage` answers nonsense, `hang` nothing at all, `none` ends it.
-   * @param route such as `/v1/eth/sign`; `*` for all
-   * @param times calls it lasts; until `none` when absent
+   * Makes a route of the enclave API fail: `fail` answers 500, `close` closes the connection, `garbage` answers nonsense, `hang`
+   * never answers, and `none` ends the fault.
+   * @param route such as `/v1/eth/sign`; `*`: all routes
+   * @param times number of calls that fail; absent: all calls until `none`
    */
   async setFault(route: string, kind: 'fail' | 'close' | 'garbage' | 'hang' | 'none', times?: number): Promise<void> {
     const answer = await fetch(`${this.url}/emulator/fault`, { method: 'POST', body: JSON.stringify({ route, kind, times }) });

@@ -1,18 +1,18 @@
-/** Ports for the nodes: the ones asked for, or free ones. */
+/** Chooses ports for the nodes: given ones, or free ones. */
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
 const LAST_PORT = 65_535;
 /**
- * Free ones are taken from here: below what systems give to outgoing connections (from 32768 on Linux, from 49152 elsewhere), so
- * that none of those is on a port that a process is about to listen on, or comes back to; above the last one that browsers refuse.
+ * The range of free ports. Systems give outgoing connections ports from 32768 (Linux) or 49152 (elsewhere). Ports below that stay free
+ * until a process listens or listens again. Browsers refuse some ports, and all of those are below this range.
  */
 const [FIRST_FREE, BEHIND_FREE] = [12_000, 32_000];
 
-/** Where this process goes on looking. Others begin elsewhere. */
+/** The next port to try. The start is random, so that processes rarely try the same ports. */
 let next = randomInt(FIRST_FREE, BEHIND_FREE);
 
-/** A port of 127.0.0.1 that is free now, and is not given again soon. @throws Error when there is none */
+/** @returns a port of 127.0.0.1 that is free now; it is not returned again soon @throws Error when no port is free */
 export async function freePort(): Promise<number> {
   for (let looks = FIRST_FREE; looks < BEHIND_FREE; looks++) {
     const port = next;
@@ -31,8 +31,8 @@ async function isPortFree(port: number): Promise<boolean> {
 }
 
 /**
- * One port per node.
- * @param basePort of the first node, the others follow; 0: any that are free
+ * @returns one port per node
+ * @param basePort port of the first node, the others follow; 0: any free ports
  * @throws Error with one line that names a port in use
  */
 export async function choosePorts(count: number, basePort: number): Promise<readonly number[]> {

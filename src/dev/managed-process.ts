@@ -1,6 +1,6 @@
 /**
- * A child process of the cluster: its output is captured, it can be stopped or killed, and it ends with this process, even
- * when this process is killed by SIGKILL: it watches its standard input, whose other end is held here.
+ * A child process of the cluster: its output is captured, and it can be stopped or killed. It also ends with this process, even after
+ * SIGKILL: it watches its standard input, and this process holds the other end.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
@@ -10,16 +10,16 @@ import { pause } from './waiting.ts';
 
 export const ROOT = join(import.meta.dirname, '..', '..');
 
-/** How long a process may take to end in good order before it is killed: above the 10 s in which a node ends requests. Milliseconds. */
+/** How long a process may take to end in order before it is killed: longer than the 10 s that a node gives requests. Milliseconds. */
 export const STOP_TIMEOUT_MS = 13_000;
 
 export interface ProcessOptions {
   readonly name: string;
-  /** File under the project's root, then its arguments. */
+  /** Flags of Node.js, the program's path under the project's root, and its arguments. */
   readonly arguments: readonly string[];
-  /** All of it: nothing is inherited but PATH. A proxy of this shell, say, would come between the nodes. */
+  /** The whole environment; only PATH is inherited. A proxy of this shell, for example, would come between the nodes. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Kept from one process of this name to the next. */
+  /** Shared by all processes of this name. */
   readonly output: CapturedOutput;
 }
 
@@ -31,7 +31,7 @@ export interface Exit {
 
 export class ManagedProcess {
   readonly name: string;
-  /** Settles when the process has ended and its output is read. */
+  /** Resolves when the process has ended and its output is read. */
   readonly exited: Promise<Exit>;
   readonly #output: CapturedOutput;
   readonly #child: ChildProcess;
@@ -49,7 +49,7 @@ export class ManagedProcess {
       cwd: ROOT,
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { PATH: process.env['PATH'] ?? '', ...options.environment },
-      // Another process group: Ctrl-C in the terminal is for this process, which then stops the others in order.
+      // In another process group the child does not get the terminal's Ctrl-C. This process stops its children in order.
       detached: true,
     });
     this.#child.stdin!.on('error', () => undefined);
@@ -74,7 +74,7 @@ export class ManagedProcess {
     return this.#child.pid;
   }
 
-  /** The first line on standard output. @throws Error when the process ends, or the limit passes, without one */
+  /** The first line on standard output. @throws Error when the process ends or the timeout passes before it */
   async firstLine(timeoutMs: number): Promise<string> {
     const limit = pause(timeoutMs);
     try {
@@ -86,7 +86,7 @@ export class ManagedProcess {
     }
   }
 
-  /** One line about how the process ended, with the last thing that it wrote to standard error. */
+  /** One line that says how the process ended, with its last error line. */
   describeEnd(): string {
     if (this.#exit === null) return `${this.name} is running`;
     const { code, signal } = this.#exit;
@@ -95,7 +95,7 @@ export class ManagedProcess {
     return `${this.name} ${how}${last === null ? '' : `: ${last.slice(0, 300)}`}`;
   }
 
-  /** In good order by SIGTERM; by SIGKILL when that takes too long. */
+  /** Ends the process in order by SIGTERM, or by SIGKILL after STOP_TIMEOUT_MS. */
   async stop(): Promise<Exit> {
     if (this.running) this.#child.kill('SIGTERM');
     const limit = pause(STOP_TIMEOUT_MS);
@@ -104,7 +104,7 @@ export class ManagedProcess {
     return exit ?? this.kill();
   }
 
-  /** As a crash would. */
+  /** Ends the process like a crash, by SIGKILL. */
   async kill(): Promise<Exit> {
     if (this.running) this.#child.kill('SIGKILL');
     return this.exited;

@@ -1,12 +1,12 @@
 /**
- * The ways from each node to the others, with one HTTP proxy for each node (`HTTP_PROXY`): it knows who asks and who is
- * asked, so that the way between two nodes can be cut while all others stay.
+ * The connections between nodes. Each node has its own HTTP proxy here (`HTTP_PROXY`), so both ends of every request are known, and
+ * the link between two nodes can be cut while all others stay.
  */
 import { Agent, createServer, request as httpRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 
-/** Two names, whichever comes first. */
+/** A key for two names, in either order. */
 function pairOf(one: string, other: string): string {
   return [one, other].sort().join(' ');
 }
@@ -21,7 +21,7 @@ export class PeerLinks {
   readonly #servers = new Map<string, Server>();
   readonly #names = new Map<number, string>();
   readonly #cut = new Set<string>();
-  /** What is open between two nodes. */
+  /** Open connections, by pair of nodes. */
   readonly #open = new Map<string, Set<{ destroy(): unknown }>>();
   readonly #onward = new Agent({ keepAlive: true });
 
@@ -31,19 +31,19 @@ export class PeerLinks {
     return links;
   }
 
-  /** The proxy of a node. @throws Error when it has none */
+  /** URL of a node's proxy. @throws Error when there is no such node */
   urlOf(name: string): string {
     const server = this.#servers.get(name);
     if (server === undefined) throw new Error(`there is no node ${name}`);
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
-  /** Who listens where. */
+  /** Records the port on which a node listens. */
   setPort(name: string, port: number): void {
     this.#names.set(port, name);
   }
 
-  /** Nothing gets from one to the other any more, nor back. */
+  /** Closes and refuses all connections between two nodes, in both directions. */
   cut(one: string, other: string): void {
     const pair = pairOf(one, other);
     this.#cut.add(pair);
@@ -81,7 +81,7 @@ export class PeerLinks {
     this.#servers.set(name, server);
   }
 
-  /** A request by its whole URL. */
+  /** Forwards a request for an absolute URL. */
   #forward(caller: string, request: IncomingMessage, response: ServerResponse): void {
     response.on('error', () => undefined);
     const url = URL.parse(request.url ?? '');
@@ -122,7 +122,7 @@ export class PeerLinks {
     this.#note(way, socket);
   }
 
-  /** Null where there is none. */
+  /** Null when the link is cut. */
   #wayOf(caller: string, url: URL): Way | null {
     const port = url.port === '' ? 80 : Number(url.port);
     const pair = pairOf(caller, this.#names.get(port) ?? '');

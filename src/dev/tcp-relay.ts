@@ -1,9 +1,9 @@
-/** A door on loopback that leads to a port and can be shut: while it is shut, nothing behind it can be reached through it. */
+/** A relay from one loopback port to another. It can be shut: then it closes all connections and refuses new ones. */
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
 export class TcpRelay {
   readonly url: string;
-  /** Where it leads to. */
+  /** The port to which connections are relayed. */
   targetPort = 0;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -29,7 +29,7 @@ export class TcpRelay {
     return this.#isOpen;
   }
 
-  /** Cuts every connection, and each that comes, until it is opened. */
+  /** Closes every connection, and each new one, until `open`. */
   shut(): void {
     this.#isOpen = false;
     for (const socket of this.#sockets) socket.destroy();

@@ -1,7 +1,7 @@
-/** Waiting in development tools: always with a limit, and with a reason when the limit passes. */
+/** Waiting in development tools: always with a timeout, whose error gives a reason. */
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** A pause that can be called off. `passed` gives undefined. */
+/** A pause that can be cancelled: `passed` then resolves early, also with undefined. */
 export function pause(durationMs: number): { readonly passed: Promise<undefined>; readonly cancel: () => void } {
   const controller = new AbortController();
   const passed = delay(durationMs, undefined, { signal: controller.signal }).catch(() => undefined);
@@ -16,10 +16,10 @@ export class WaitError extends Error {
 }
 
 export interface WaitOptions {
-  /** What is waited for, as the start of a sentence. */
+  /** What the caller waits for, as the subject of a sentence. */
   readonly what: string;
   readonly timeoutMs: number;
-  /** Between two looks. Milliseconds. */
+  /** Pause between two calls of `look`. Milliseconds. */
   readonly everyMs?: number;
   readonly signal?: AbortSignal | undefined;
 }
@@ -27,7 +27,7 @@ export interface WaitOptions {
 const LOOK_EVERY_MS = 200;
 
 /**
- * Looks until `look` gives null. Until then it gives the reason why not, which is in the error when the limit passes.
+ * Calls `look` until it gives null. Before that, `look` gives the reason to wait on. The error at the timeout quotes the last reason.
  * @throws WaitError, what `look` throws, or the signal's reason
  */
 export async function waitUntil(options: WaitOptions, look: () => Promise<string | null>): Promise<void> {
