@@ -1,15 +1,15 @@
 /**
- * Reads any XState 5 machine as a chart, from the machine itself: no actor is started and no guard or action of it is run.
- * Names are what the machine calls things; what has no name is called after its kind (`assign`, `raise self.eligible`).
+ * Builds a chart from any XState 5 machine, without starting an actor or running a guard or an action. Names come from the machine.
+ * Things without a name are named after their kind (`assign`, `raise self.eligible`).
  */
 import { createHash } from 'node:crypto';
 import type { AnyStateMachine } from 'xstate';
 import type { Chart, ChartEdge, ChartMeta, ChartState } from './chart.ts';
 
-/** A longer one is not a description. */
+/** Longer descriptions are cut. Characters. */
 const MAX_DESCRIPTION_CHARS = 1_000;
 
-/** What is read of XState's state nodes and transitions, which it types as `any` for a machine of any kind. */
+/** The parts read of XState's state nodes and transitions. For a machine of any kind, XState types them as `any`. */
 interface StateNode {
   readonly id: string;
   readonly key: string;
@@ -21,10 +21,10 @@ interface StateNode {
   readonly tags: readonly string[];
   readonly meta?: unknown;
   readonly invoke: readonly Invoke[];
-  /** Of `on`, `onDone`, `after` and the actors, by event. */
+  /** The transitions of `on`, `onDone`, `after` and the actors, by event. */
   readonly transitions: ReadonlyMap<string, readonly Transition[]>;
   readonly always?: readonly Transition[];
-  /** As written: the resolved ones hold XState's own actions for `after` too. */
+  /** Actions as written. The resolved lists also hold XState's own actions for `after`. */
   readonly config: { readonly entry?: unknown; readonly exit?: unknown };
 }
 
@@ -98,7 +98,7 @@ function edgesOf(node: StateNode, delays: Delays): ChartEdge[] {
   );
 }
 
-/** Prefixes of the events that XState makes itself. */
+/** Prefixes of the events that XState itself raises. */
 const DONE_ACTOR = 'xstate.done.actor.';
 const ERROR_ACTOR = 'xstate.error.actor.';
 const DONE_STATE = 'xstate.done.state.';
@@ -114,7 +114,7 @@ function wordingOf(node: StateNode, event: string, { delay }: Transition, delays
   return { label: event, kind: 'event' };
 }
 
-/** A delay that is computed when it begins has its name alone. */
+/** A delay that is computed at run time shows only its name. */
 function delayText(delay: string | number, delays: Delays): string {
   if (typeof delay === 'number') return duration(delay);
   const named = delays[delay];
@@ -125,7 +125,7 @@ function duration(ms: number): string {
   return ms < 1_000 ? `${ms} ms` : `${ms / 1_000} s`;
 }
 
-/** An actor without an id is named by its source; one without a source name, by its place. */
+/** An actor without an id is named by its source, or by its position if the source has no name. */
 function actorName(node: StateNode, id: string): string {
   const index = node.invoke.findIndex((invoke) => invoke.id === id);
   const invoke = node.invoke[index];
@@ -133,17 +133,17 @@ function actorName(node: StateNode, id: string): string {
   return invoke.src.startsWith('xstate.invoke.') ? `actor ${index + 1}` : invoke.src;
 }
 
-/** An anonymous function has the name of the place where it stands. */
+/** JavaScript names an anonymous function after the property that holds it. */
 const PLACES = ['', 'guard', 'actions', 'entry', 'exit'];
 
-/** Of an action or a guard: a name, an object of a type, XState's own (a function of a type), or a function. */
+/** Names an action or a guard: a string, an object with a type, one of XState's own (a function with a type), or another function. */
 function nameOf(item: unknown): string {
   if (typeof item === 'string') return item;
   if (typeof item !== 'function' && (typeof item !== 'object' || item === null)) return 'inline';
   const { type, name, event, guards } = item as { type?: unknown; name?: unknown; event?: unknown; guards?: readonly unknown[] };
   const own = typeof type === 'string' ? type.replace(/^xstate\./, '') : typeof name === 'string' && !PLACES.includes(name) ? name : 'inline';
   if (Array.isArray(guards)) return `${own}(${guards.map(nameOf).join(', ')})`;
-  // What is raised can also be computed, and is not known then.
+  // A raised event may be computed at run time. Then its type is unknown.
   const raised = typeof event === 'object' && event !== null ? (event as { type?: unknown }).type : undefined;
   return typeof raised === 'string' ? `${own} ${raised}` : own;
 }

@@ -1,17 +1,17 @@
 /**
- * A machine as plain lists of states and edges, for any program that draws it. The forms know nothing of any product: every XState 5
- * machine fits them.
+ * The form of a chart: a machine as plain lists of states and edges, for any program that draws it. It is independent of this
+ * product and fits every XState 5 machine.
  */
 
-/** The plain values of a `meta`; anything else it holds is left out. */
+/** The plain values of a `meta`; other values are left out. */
 export type ChartMeta = Readonly<Record<string, string | number | boolean>>;
 
-/** One state of a machine, nested ones too. */
+/** One state of a machine, at any depth. */
 export interface ChartState {
   /** As XState names it: `node.readiness.ready`. */
   readonly id: string;
   readonly key: string;
-  /** null: the root. */
+  /** Null: this is the root. */
   readonly parent: string | null;
   readonly type: 'atomic' | 'compound' | 'parallel' | 'final' | 'history';
   /** Id of the child that is entered first; null for all but compound states. */
@@ -28,12 +28,12 @@ export interface ChartState {
 
 /** One transition of a machine. */
 export interface ChartEdge {
-  /** The same for the same machine, in every process: source, event and place among the source's edges of that event. */
+  /** Source, event, and position among the source's edges for that event. Equal for equal machines in all processes. */
   readonly id: string;
   readonly source: string;
-  /** Ids of the states it leads to; none: the state stays, only the actions run. */
+  /** Ids of the target states; empty: the state stays and only the actions run. */
   readonly targets: readonly string[];
-  /** What brings it, for a reader: `self.eligible`, `after 5 s`, `done: readHash`, `error: readHash`, `always`. */
+  /** What triggers the edge, for a reader: `self.eligible`, `after 5 s`, `done: readHash`, `error: readHash`, `always`. */
   readonly label: string;
   readonly kind: 'event' | 'after' | 'done' | 'error' | 'always';
   readonly guard: string | null;
@@ -43,16 +43,16 @@ export interface ChartEdge {
 }
 
 export interface Chart {
-  /** Digest of the rest: the same machine has the same id. */
+  /** Digest of the other fields: equal machines have equal ids. */
   readonly id: string;
   readonly name: string;
   /** The root first, parents before children. */
   readonly states: readonly ChartState[];
-  /** In the order of the states they leave; of two for one event the first whose guard holds is taken. */
+  /** In the order of their source states. Of several edges for one event, XState takes the first whose guard holds. */
   readonly edges: readonly ChartEdge[];
 }
 
-/** Whether the states are one tree, parents before children, and the edges lead between them. */
+/** Whether the states form one tree, parents before children, and all edges connect known states. */
 export function isWhole({ states, edges }: Pick<Chart, 'states' | 'edges'>): boolean {
   const known = new Set<string>();
   for (const [place, { id, parent }] of states.entries()) {

@@ -1,4 +1,4 @@
-/** From a transition as XState hands it to inspectors to the id of its edge in the machine's chart. */
+/** Maps a transition, as XState gives it to inspectors, to the id of its edge in the machine's chart. */
 import type { AnyStateMachine } from 'xstate';
 
 interface StateNode {
@@ -8,7 +8,7 @@ interface StateNode {
   readonly always?: readonly object[];
 }
 
-/** @param machine the very one that runs: another copy of it has other transition objects */
+/** @param machine the running machine itself; a copy of it has other transition objects */
 export function edgeIdsOf(machine: AnyStateMachine): ReadonlyMap<object, string> {
   const ids = new Map<object, string>();
   const note = (node: StateNode): void => {

@@ -1,28 +1,27 @@
 /**
- * A chart as a Mermaid state diagram: nested states as boxes, the regions of a parallel one side by side, one arrow from state
- * to state with everything that brings it. Events that leave the state where it is are not drawn. The language has no arrow from
- * a box into itself: such an edge leaves each of the box's other children, and of a box with regions those of the region that it
- * leads to.
+ * Draws a chart as a Mermaid state diagram. Nested states are boxes, and the regions of a parallel state are side by side. One arrow
+ * joins two states and lists all its triggers. Edges without a target are not drawn. Mermaid has no arrow from a box to a state inside
+ * it, so such an edge is drawn from each of the box's other children. In a box with regions, these are the children of the target's
+ * region.
  */
 import type { Chart, ChartEdge, ChartState } from './chart.ts';
 
 const INDENT = '    ';
-/** Words of the diagram's own language. */
+/** Reserved words of Mermaid. */
 const RESERVED = new Set(['state', 'note', 'end', 'direction', 'class', 'classDef', 'style', 'default', 'as', 'fork', 'join', 'choice']);
 
-/** An arrow to be drawn. */
 interface Arrow {
   readonly from: string;
   readonly to: string;
   readonly text: string;
 }
 
-/** What is drawn of a chart. */
+/** The parts of a chart that are drawn. */
 interface Drawing {
   readonly states: readonly ChartState[];
   readonly arrows: readonly Arrow[];
   readonly names: ReadonlyMap<string, string>;
-  /** Ids of the states around one, the innermost first. */
+  /** Ids of the states that enclose a state, innermost first. */
   readonly around: (id: string) => readonly string[];
 }
 
@@ -42,7 +41,7 @@ function drawingOf(chart: Chart): Drawing {
     return parent === null ? [] : [parent, ...around(parent)];
   };
   const types = new Map(chart.states.map(({ id, type }) => [id, type]));
-  /** The box around the target whose other children an edge inwards leaves: its source, or a region of it. */
+  /** The box whose other children stand for the source of an inward edge: the source itself, or a region of it. */
   const leftIn = (at: string, target: string): string => {
     const inner = types.get(at) === 'parallel' ? [target, ...around(target)].find((id) => parents.get(id) === at) : undefined;
     return inner === undefined || inner === target ? at : leftIn(inner, target);
@@ -61,7 +60,7 @@ function drawingOf(chart: Chart): Drawing {
   return { states: chart.states, arrows, names: namesOf(chart), around };
 }
 
-/** What stands in a state's box: its children, its first arrow, and the arrows that have their place here. */
+/** The content of a state's box: its children, the arrow to its initial state, and the arrows between its descendants. */
 function content(state: ChartState, drawing: Drawing): string[] {
   const { states, names } = drawing;
   const children = states.filter(({ parent }) => parent === state.id);
@@ -79,7 +78,7 @@ function boxOf(state: ChartState, drawing: Drawing): string[] {
   return inside.length === 0 ? (title.length === 0 ? [name] : title) : [...title, `state ${name} {`, ...indented(inside), '}'];
 }
 
-/** The arrows between two states of which this one is the innermost that holds both. */
+/** The arrows that belong in this box: it is the innermost one that encloses both ends. */
 function arrowsIn(id: string, { arrows, names, around }: Drawing): string[] {
   const labels = new Map<string, Set<string>>();
   for (const { from, to, text } of arrows) {
@@ -94,12 +93,12 @@ function edgeText({ label, guard }: ChartEdge): string {
   return labelText(guard === null ? label : `${label} [${guard}]`);
 }
 
-/** A colon or a semicolon would end a label, a quote a title. */
+/** In Mermaid a colon or a semicolon ends a label, and a quote ends a title. */
 function labelText(text: string): string {
   return text.replaceAll(': ', ' ').replace(/[:;"\n#]/g, ' ').trim();
 }
 
-/** A name for each state that the language takes, as near to its key as can be. */
+/** Gives each state a name that is valid in Mermaid and as close to its key as possible. */
 function namesOf(chart: Chart): ReadonlyMap<string, string> {
   const names = new Map<string, string>();
   const taken = new Set(RESERVED);

@@ -1,9 +1,9 @@
-/** A part of a chart that is a chart itself. */
+/** Cuts a region out of a chart, as a chart of its own. */
 import { withId } from './chart-of.ts';
 import type { Chart } from './chart.ts';
 
 /**
- * The state of this id and what is in it, with the edges among them; ids stay.
+ * Keeps the state with this id, its descendants, the edges among them, and all their ids.
  * @returns null when there is no such state
  */
 export function regionOf(chart: Chart, id: string): Chart | null {

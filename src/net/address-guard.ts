@@ -1,19 +1,19 @@
 /**
- * Where an enclave may connect (protocol.md §10, Where a node connects): never to loopback, link-local or unspecified
- * addresses, nor to the metadata services of clouds. The check sees the address that is connected to, after name resolution, so a name that resolves elsewhere
- * the second time does not pass.
+ * Restricts where an enclave may connect (protocol.md §10, Where a node connects): never to loopback, link-local or unspecified
+ * addresses, nor to the metadata services of clouds. A name may resolve to another address the second time, so the guard checks the
+ * address of the connection itself, after name resolution.
  */
 import { lookup as systemLookup, type LookupAddress, type LookupOptions } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { buildConnector } from 'undici';
 
-/** Time to connect. Milliseconds. */
+/** Timeout of a connection attempt. Milliseconds. */
 const CONNECT_TIMEOUT_MS = 5_000;
 
 const FORBIDDEN_RANGES: readonly string[] = ['loopback', 'linkLocal', 'unspecified'];
 
-/** Where clouds keep the metadata and credentials of a machine, beside the link-local addresses. */
+/** Metadata services of clouds, which give a machine's credentials, outside the link-local addresses. */
 const METADATA_SERVICES: ReadonlySet<string> = new Set([
   // AWS and GCP by IPv6, Alibaba, Oracle, Azure.
   'fd00:ec2::254',
@@ -40,7 +40,7 @@ function embeddedIPv4(address: ipaddr.IPv6): ipaddr.IPv4 | null {
   return isCompatible || TRANSLATED_RANGES.includes(address.range()) ? new ipaddr.IPv4(bytes.slice(12)) : null;
 }
 
-/** IPv4 inside IPv6 counts as the IPv4 address that it is. */
+/** An IPv6 address that embeds an IPv4 address is also checked as that IPv4 address. */
 export function isForbiddenTarget(address: string): boolean {
   if (!ipaddr.isValid(address)) return true;
   const parsed = ipaddr.parse(address);
@@ -60,7 +60,7 @@ const guardedLookup: LookupFunction = (hostname, options: LookupOptions, callbac
   });
 };
 
-/** Opens connections for undici. @param guarded refuse what an enclave must not reach */
+/** Opens connections for undici. @param guarded refuse addresses that an enclave must not reach */
 export function createConnector(guarded: boolean): buildConnector.connector {
   if (!guarded) return buildConnector({ timeout: CONNECT_TIMEOUT_MS });
   const connect = buildConnector({ timeout: CONNECT_TIMEOUT_MS, lookup: guardedLookup });

@@ -1,6 +1,6 @@
 /**
- * HTTP to peers (protocol.md §10, Where a node connects): through the proxy that the platform gives, without following
- * redirects, with a limit on every answer and a timeout on every wait.
+ * HTTP requests to peers (protocol.md §10, Where a node connects), through the platform's proxy. Redirects are not followed. Every
+ * answer has a limit, and every request has a timeout.
  */
 import { request as undiciRequest, type Dispatcher } from 'undici';
 import { readBoundedBody } from '../domain/bounded-body.ts';
@@ -13,7 +13,7 @@ import type { Clock, Transport, TransportAnswer, TransportRequest } from '../dom
 import { ForbiddenTargetError } from './address-guard.ts';
 import { createDispatcher, type ProxySettings } from './way-out.ts';
 
-/** What a connection that the other side has closed ends a request with. */
+/** Error codes of a request whose connection the peer has closed. */
 const CLOSED: ReadonlySet<string | null> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
 
 export interface PeerTransportOptions {
@@ -23,7 +23,7 @@ export interface PeerTransportOptions {
 
 export class PeerTransport implements Transport {
   readonly #dispatcher: Dispatcher;
-  /** For the second try of a read: a connection that is used for nothing else. */
+  /** For the second try of a GET: it opens a new connection for each request. */
   readonly #fresh: Dispatcher;
   readonly #clock: Clock;
 
@@ -47,7 +47,7 @@ export class PeerTransport implements Transport {
     await Promise.all([this.#dispatcher.destroy(), this.#fresh.destroy()]);
   }
 
-  /** A peer may close connections that are idle or were just used: what changes nothing is asked for once more. */
+  /** A peer may close an idle or just used connection at any time. A GET changes nothing, so it is tried once more. */
   async #tryTwice(asked: DependencyCall, request: TransportRequest, signal: AbortSignal): Promise<TransportAnswer> {
     try {
       return await this.#exchange(this.#dispatcher, asked, request, signal);
@@ -61,7 +61,7 @@ export class PeerTransport implements Transport {
     const answer = await undiciRequest(request.url, {
       method: request.method,
       dispatcher,
-      // The connection is not used again.
+      // Closes the connection after this request.
       reset: dispatcher === this.#fresh,
       signal,
       headers: { ...request.headers },

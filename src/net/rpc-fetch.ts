@@ -1,14 +1,14 @@
 /**
- * `fetch` for the chain's RPC: behind the platform's proxy, but direct to loopback, where the light client lives. A redirect is
- * not followed: it is the answer, and `registry` names it. It has as much of `fetch` as the RPC needs: a whole one brings streams,
- * forms and caches of the browser, some MiB of memory.
+ * A small `fetch` for the chain's RPC. It uses the platform's proxy, but connects directly to loopback, where the light client runs.
+ * A redirect is not followed: it is the answer, and `registry` reports it. A complete `fetch` takes some MiB of memory for the streams,
+ * forms and caches of browsers, so this one has only what the RPC needs.
  */
 import { request } from 'undici';
 import type { Fetch } from '../domain/ports.ts';
 import { createDispatcher, type ProxySettings } from './way-out.ts';
 
 const LOOPBACK = 'localhost,127.0.0.0/8,[::1]';
-/** Some providers refuse a request that does not say who asks; an answer that is packed would not be read. */
+/** Some providers refuse requests without a user agent. Compressed answers could not be read. */
 const HEADERS = { 'user-agent': 'nova-kms-node', accept: '*/*', 'accept-encoding': 'identity' };
 
 export interface RpcFetch {

@@ -1,22 +1,22 @@
-/** The way out that the platform gives (protocol.md §7): through its proxies, but direct to what `NO_PROXY` names. */
+/** Outgoing connections (protocol.md §7): through the platform's proxies, but direct to hosts that `NO_PROXY` names. */
 import { Agent, Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { parseNoProxy, type NoProxy } from '../domain/no-proxy.ts';
 import { createConnector } from './address-guard.ts';
 
-/** Connections per peer at once. */
+/** Most connections to one peer at once. */
 const CONNECTIONS_PER_PEER = 8;
 /** How long an idle connection is kept. Milliseconds. */
 const KEEP_ALIVE_MS = 30_000;
 
-/** Absent: direct. */
+/** A scheme without a proxy connects directly. */
 export interface ProxySettings {
   readonly httpProxy?: string | undefined;
   readonly httpsProxy?: string | undefined;
-  /** As `domain/no-proxy.ts` reads it. */
+  /** In the syntax of `domain/no-proxy.ts`. */
   readonly noProxy: string;
 }
 
-/** @param guarded refuse what an enclave must not reach. @throws Error for a `noProxy` that cannot be read */
+/** @param guarded refuse addresses that an enclave must not reach @throws Error for an invalid `noProxy` */
 export function createDispatcher(proxy: ProxySettings, guarded: boolean): Dispatcher {
   const options = {
     connect: createConnector(guarded),
@@ -25,7 +25,7 @@ export function createDispatcher(proxy: ProxySettings, guarded: boolean): Dispat
     pipelining: 1,
   };
   const isDirect = parseNoProxy(proxy.noProxy);
-  // Empty texts keep undici from reading the environment itself.
+  // Without empty strings undici would read the environment itself.
   const proxies = { httpProxy: proxy.httpProxy ?? '', httpsProxy: proxy.httpsProxy ?? '', noProxy: '' };
   return new WayOut(isDirect, { direct: new Agent(options), proxied: new EnvHttpProxyAgent({ ...options, ...proxies }) });
 }

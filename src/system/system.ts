@@ -1,4 +1,4 @@
-/** The process's own clock and randomness: the one home of Date.now, timers and random bytes in a running node. */
+/** The system's clock and randomness. In a running node, only this file uses Date.now, timers and random bytes. */
 import { randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import type { Clock, Random } from '../domain/ports.ts';
@@ -10,7 +10,7 @@ export const systemClock: Clock = {
   clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
 };
 
-/** A longer delay would fire at once (Node's timers are 32 bits). */
+/** A longer delay would fire at once, because timers of Node.js have 32 bits. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export const systemRandom: Random = {
@@ -18,7 +18,7 @@ export const systemRandom: Random = {
   unit: () => randomBytes(4).readUInt32BE() / 2 ** 32,
 };
 
-/** Lets requests through between two portions of long work. */
+/** Lets the node serve requests between two portions of long work. */
 export async function yieldToRequests(): Promise<void> {
   await setImmediate();
 }
