@@ -1,21 +1,21 @@
-/** What a node's audit is told (docs/audit.md): who asked for what, and what it came to. No key, path or value is in it. */
+/** Events for a node's audit (docs/audit.md): who asked for what, and the outcome. An event contains no key, path or value. */
 import type { AppId, Wallet } from './ids.ts';
 
-/** `snapshot`: one page of one. `set_aside`: the chain stopped showing the secret that served. */
+/** `snapshot`: one page of a snapshot. `set_aside`: the chain stopped showing the secret, or its claim was reset. */
 export type AuditOperation = 'start' | 'stop' | 'derive' | 'put' | 'delete' | 'hand_over' | 'snapshot' | 'claim' | 'install' | 'set_aside';
 
 export interface AuditEvent {
   readonly operation: AuditOperation;
-  /** The caller, or the member that a secret came from; null for what the node does by itself. */
+  /** The caller, or the member that a secret came from; for a claim this node's own wallet; otherwise null. */
   readonly wallet: Wallet | null;
   readonly appId: AppId | null;
-  /** The keyed hash of a path or key (`Vault.auditTag`), or the public hash of a secret; null where there is neither. */
+  /** The keyed hash of a path or key (`Vault.auditTag`), or the public hash of a secret; null without either. */
   readonly target: string | null;
-  /** `ok`, or the code of the refusal. */
+  /** `ok` or the code of the refusal; for a claim the kind of its report or the code of its error. */
   readonly outcome: string;
 }
 
 export interface Audit {
-  /** Takes an event and never waits. To be called once the answer has gone. */
+  /** Takes an event without waiting. For a request, call it once the answer has been sent. */
   record(event: AuditEvent): void;
 }

@@ -1,12 +1,12 @@
 /**
- * How long to wait before something that failed is tried again: twice as long after each failure, up to a limit. The one backoff
- * of the project; each user names its own two limits. The node_tick's is in `machines/early-tick.ts`, which also says what counts
- * as progress; those towards a peer are in `sync/replica.ts`, `sync/retries.ts` and `sync/anti-entropy-state.ts`.
+ * How long to wait before a retry: the wait doubles after each failure, up to a limit. The whole project uses this backoff; each caller
+ * sets its own two limits. `machines/early-tick.ts` has the backoff of node_tick and says what counts as progress. The backoffs towards
+ * peers are in `sync/replica.ts`, `sync/retries.ts` and `sync/anti-entropy-state.ts`.
  */
 
-/** Share of a wait that jitter may add, so that those who failed together do not come back together. */
+/** Share of a wait that jitter may add, so that callers which failed together do not retry together. */
 const JITTER_SHARE = 0.25;
-/** Doublings after which a wait is at any limit; more would leave the numbers that are exact. */
+/** After this many doublings every wait has reached its limit. More would exceed the exact integers. */
 const MAX_DOUBLINGS = 30;
 
 export interface BackoffLimits {
@@ -17,7 +17,7 @@ export interface BackoffLimits {
 }
 
 /**
- * @param failures before this wait, not counting the one that it follows: 0 for the first wait
+ * @param failures failures before the one that causes this wait: 0 for the first wait
  * @param unit uniform in [0, 1)
  * @returns milliseconds
  */

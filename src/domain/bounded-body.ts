@@ -1,8 +1,8 @@
-/** The body of an HTTP message, read as it comes and no further than is allowed. */
+/** Reads the body of an HTTP message in chunks, up to a limit. */
 
 /**
- * Ends the stream when it is longer. @param tooLarge makes the error that is thrown then
- * @throws what the stream throws, too
+ * Ends the stream of a longer body. @param tooLarge makes the error that is thrown in that case
+ * @throws also what the stream throws
  */
 export async function readBoundedBody(chunks: AsyncIterable<Uint8Array>, maxBytes: number, tooLarge: () => Error): Promise<Buffer> {
   const read: Uint8Array[] = [];

@@ -1,21 +1,21 @@
 /**
- * Waits that all have the same timeout, on one timer: the first to begin is the first to reach its deadline, so the timer is set for
- * that one alone. A wait costs an entry in a map, where `within` costs a timer, a signal and its listeners; for what is waited for
- * several times in every request.
+ * Waits that all have the same timeout share one timer. The first wait to begin is the first to reach its deadline, so the timer is set
+ * for that wait only. `within` costs a timer, a signal and its listeners, which is too much for waits that occur several times in every
+ * request. A wait here costs one map entry.
  */
 import type { Clock } from './ports.ts';
 
 export interface Waiting {
-  /** Its time is over; it waits no longer. */
+  /** The deadline was reached, and the queue has removed this wait. */
   onDeadline(): void;
 }
 
 export class DeadlineQueue {
   readonly #timeoutMs: number;
   readonly #clock: Pick<Clock, 'monotonicMs' | 'setTimeout' | 'clearTimeout'>;
-  /** With their deadlines (monotonic milliseconds), earliest first. */
+  /** Waits with their deadlines (monotonic milliseconds), earliest first. */
   readonly #waiting = new Map<Waiting, number>();
-  /** Null: none is set. */
+  /** Null: no timer is set. */
   #timer: { readonly id: unknown } | null = null;
 
   constructor(options: { readonly timeoutMs: number }, modules: { readonly clock: Pick<Clock, 'monotonicMs' | 'setTimeout' | 'clearTimeout'> }) {
@@ -28,12 +28,12 @@ export class DeadlineQueue {
     this.#timer ??= this.#setTimer(this.#timeoutMs);
   }
 
-  /** The timer stays: the next wait finds it set. */
+  /** Leaves the timer set: the next wait uses it. */
   remove(waiting: Waiting): void {
     this.#waiting.delete(waiting);
   }
 
-  /** No wait ends by its deadline any more. */
+  /** Drops all waits and the timer. No wait ends by its deadline after this. */
   close(): void {
     this.#waiting.clear();
     if (this.#timer !== null) this.#clock.clearTimeout(this.#timer.id);

@@ -1,6 +1,6 @@
 /**
- * Waiting with a timeout, on the injected clock. A timeout is how long something may take before it is given up, a deadline the
- * instant at which that is, a limit a bound on size or number.
+ * Waiting with a timeout, on the injected clock. A timeout is how long something may take. A deadline is the instant at which the timeout
+ * is reached. A limit is a bound on size or number.
  */
 import { backoffMs } from './backoff.ts';
 import { ExpectedError } from './errors.ts';
@@ -17,7 +17,7 @@ export class DeadlineError extends ExpectedError {
   }
 }
 
-/** Rejects with the signal's reason when it is aborted; otherwise never settles. `release` forgets the listener. */
+/** Rejects with the signal's reason when the signal is aborted; otherwise never settles. `release` removes the listener. */
 function whenAborted(signal: AbortSignal): { readonly promise: Promise<never>; readonly release: () => void } {
   const { promise, reject } = Promise.withResolvers<never>();
   const onAbort = (): void => reject(signal.reason as Error);
@@ -27,7 +27,7 @@ function whenAborted(signal: AbortSignal): { readonly promise: Promise<never>; r
   return { promise, release: () => signal.removeEventListener('abort', onAbort) };
 }
 
-/** Resolves after `delayMs`; rejects with the signal's reason when it is aborted first. */
+/** Resolves after `delayMs`; rejects with the signal's reason if the signal is aborted first. */
 export async function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<undefined>();
   const timer = clock.setTimeout(() => resolve(undefined), delayMs);
@@ -41,8 +41,9 @@ export async function sleep(clock: Clock, delayMs: number, signal?: AbortSignal)
 }
 
 /**
- * Runs `work` with a signal that is aborted after `timeoutMs` or with `parent`, and settles no later than that, even
- * when `work` does not listen. Throws DeadlineError, the parent's reason, or what `work` throws.
+ * Runs `work` with a signal that is aborted after `timeoutMs` or with `parent`. Settles no later than that, even when `work` ignores the
+ * signal.
+ * @throws DeadlineError, the parent's reason, or what `work` throws
  */
 export async function within<T>(
   clock: Clock,
@@ -54,11 +55,11 @@ export async function within<T>(
   const deadline = new AbortController();
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   const abort = (reason: Error): void => {
-    // Before `work` can say how it ended by that.
+    // Reject first: `work` may otherwise settle the promise with its own error.
     reject(reason);
     deadline.abort(reason);
   };
-  // Linked by hand, since this is in every call of everything: `AbortSignal.any` takes ten times as long as all the rest of it.
+  // Linked by hand, since every call goes through here: `AbortSignal.any` takes ten times as long as the rest of this function.
   const onParent = (): void => abort(parent?.reason as Error);
   parent?.throwIfAborted();
   parent?.addEventListener('abort', onParent, { once: true });
@@ -73,8 +74,8 @@ export async function within<T>(
 }
 
 /**
- * Tries `work` up to `attempts` times with a pause of `pauseMs` times two for each try before, until the signal is
- * aborted. Throws the last failure.
+ * Tries `work` up to `attempts` times, until the signal is aborted. The pause starts at `pauseMs` and doubles after each try.
+ * @throws the last failure, or the signal's reason
  */
 export async function retry<T>(
   clock: Clock,

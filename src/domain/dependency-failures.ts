@@ -1,7 +1,7 @@
 /**
- * Sentences about a dependency that failed: which one, where, and how, so that an operator can act. They go into reasons,
- * `/status` and 503 answers, so they hold nothing that the dependency sent, no login, path or query of its URL, and none of the
- * words that callers stumble on (protocol.md §10, Words in errors).
+ * Sentences about a dependency that failed: which one, where and how, so that an operator can act. They appear in reasons, `/status` and
+ * 503 answers. So they contain nothing that the dependency sent, no login, path or query of its URL, and none of the words that clients
+ * search for in errors (protocol.md §10, Words in errors).
  */
 import { DeadlineError } from './deadline.ts';
 import { endpointOf } from './endpoint.ts';
@@ -13,15 +13,15 @@ export interface DependencyCall {
   readonly dependency: Dependency;
   /** `host:port` (`endpointOf`). */
   readonly endpoint: string;
-  /** What is asked for, such as `eth_blockNumber`. */
+  /** The operation, such as `eth_blockNumber`. */
   readonly call: string;
-  /** The setting that says where the dependency is; absent: it comes from the registry. */
+  /** The setting that holds the address of the dependency; absent: the address comes from the registry. */
   readonly setting?: string;
 }
 
 const SUBJECTS: Readonly<Record<Dependency, string>> = { chain: 'the chain RPC', enclave: 'the enclave API', peer: 'the peer' };
 
-/** What the operating system, TLS and the HTTP client call a connection that failed, in words. */
+/** Codes of the operating system, TLS and the HTTP client for a failed connection, in words. */
 const CONNECTION_WORDS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'its name is not known',
   EAI_AGAIN: 'its name cannot be looked up now',
@@ -43,7 +43,7 @@ const CONNECTION_WORDS: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is not trusted',
 };
 
-/** Longest `Retry-After` that is read. Milliseconds. */
+/** A longer `Retry-After` is cut to this. Milliseconds. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
 /** `the chain RPC at rpc.example:443`. */
@@ -55,7 +55,7 @@ function failed(call: DependencyCall, failure: DependencyError['failure'], how: 
   return new DependencyError(call.dependency, failure, `${nameOf(call)} ${how}`, { call: call.call, endpoint: call.endpoint, ...facts });
 }
 
-/** An HTTP status that is not an answer. 4xx is `refused`, a redirect too, all else `unreachable`. @param location of a redirect */
+/** An HTTP status that means failure. 4xx and redirects become `refused`, all others `unreachable`. @param location of a redirect */
 export function statusFailure(call: DependencyCall, status: number, location?: string | null, retryAfterMs?: number): DependencyError {
   const facts = { status, retryAfterMs: retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, MAX_RETRY_AFTER_MS) };
   if (status >= 300 && status < 400) {
@@ -66,7 +66,7 @@ export function statusFailure(call: DependencyCall, status: number, location?: s
   return failed(call, status >= 400 && status < 500 ? 'refused' : 'unreachable', `answered ${status}`, facts);
 }
 
-/** An answer that came and is of no use. @param how the rest of the sentence */
+/** An answer that cannot be used. @param how the rest of the sentence */
 export function malformedAnswer(call: DependencyCall, how: string, cause?: unknown): DependencyError {
   return failed(call, 'malformed', how, { cause });
 }
@@ -76,8 +76,8 @@ export function tooLargeAnswer(call: DependencyCall, maxBytes: number): Dependen
 }
 
 /**
- * What came of a call instead of an answer: it was called off, its time is over, or the connection failed.
- * @param isAborted the caller has cancelled it
+ * A call that ended without an answer: it was cancelled, it timed out, or the connection failed.
+ * @param isAborted the caller has cancelled the call
  */
 export function noAnswer(call: DependencyCall, thrown: unknown, isAborted: boolean): DependencyError {
   if (thrown instanceof DependencyError) return thrown;
@@ -89,7 +89,7 @@ export function noAnswer(call: DependencyCall, thrown: unknown, isAborted: boole
 }
 
 function connectionWords(thrown: unknown): string {
-  // The HTTP client gives such an error no code.
+  // The HTTP client gives this error no code.
   if (thrown instanceof Error && thrown.name === 'HTTPParserError') return ': it does not speak HTTP';
   const code = causeCode(thrown);
   if (code === null) return '';

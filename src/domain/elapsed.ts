@@ -1,13 +1,13 @@
-/** How much time has passed, also while the machine slept. */
+/** How much time has passed, including time in which the machine slept. */
 import type { Clock } from './ports.ts';
 
-/** A clock of the day that leads by less is a matter of rounding, or of a slow correction. Milliseconds. */
+/** A smaller lead of the wall clock may come from rounding or a slow correction. Milliseconds. */
 const LEAD_MS = 1_000;
 
 /**
- * Milliseconds since this was made. A monotonic clock may stand still while the machine is suspended: where the clock of the day
- * has gone on by more than it, that counts. It never goes back; a clock that is set ahead makes what is kept look older than it
- * is, and none makes it look younger.
+ * Milliseconds since this function was made. A monotonic clock may stand still while the machine is suspended, so time by which the wall
+ * clock has moved further ahead counts too. The result never decreases. A wall clock that is set ahead makes kept data look older than it
+ * is; no change of the clock makes it look younger.
  */
 export function elapsedMs(clock: Pick<Clock, 'monotonicMs' | 'nowMs'>): () => number {
   const startedMs = clock.monotonicMs();

@@ -1,8 +1,8 @@
-/** Who is asked, for sentences and log lines: a URL without what may be secret in it (login, path, query). */
+/** Names the server of a URL in sentences and log lines, without the parts that may be secret (login, path, query). */
 
 const DEFAULT_PORT: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443' };
 
-/** `host:port` of an http or https URL, the port always named. */
+/** `host:port` of an http or https URL, always with the port. */
 export function endpointOf(url: string): string {
   if (!URL.canParse(url)) return 'an address that is not valid';
   const { hostname, port, protocol } = new URL(url);

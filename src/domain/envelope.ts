@@ -1,4 +1,4 @@
-/** The envelope of protocol.md §3 on the wire: form only; opening it is the enclave's work. */
+/** The form of the envelope of protocol.md §3 on the wire. The enclave opens it. */
 import { isHex } from './hex.ts';
 import { parseTeePubkey, type TeePubkey } from './ids.ts';
 import type { SealedText } from './ports.ts';
@@ -20,7 +20,7 @@ function bareHex(value: unknown): string | null {
   return isHex(bare) ? bare.toLowerCase() : null;
 }
 
-/** Reads a parsed JSON body as an envelope; `null` when it is none. Further fields are ignored here. */
+/** Reads a parsed JSON body as an envelope; `null` when it is not one. Other fields are ignored here. */
 export function parseEnvelope(body: unknown): SealedText | null {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return null;
   const fields = body as Partial<Record<keyof WireEnvelope, unknown>>;
@@ -36,7 +36,7 @@ export function toWireEnvelope(sealed: SealedText): WireEnvelope {
   return { sender_tee_pubkey: sealed.senderPubkey, nonce: sealed.nonce, encrypted_data: sealed.encryptedData };
 }
 
-/** The JSON of `toWireEnvelope`. Hex needs no escaping: what writes any JSON would search megabytes of it for what does. */
+/** The JSON of `toWireEnvelope`. Hex needs no escaping, but a general serializer would search megabytes for characters to escape. */
 export function envelopeJson({ senderPubkey, nonce, encryptedData }: SealedText): string {
   return `{"sender_tee_pubkey":"${senderPubkey}","nonce":"${nonce}","encrypted_data":"${encryptedData}"}`;
 }

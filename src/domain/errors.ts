@@ -19,18 +19,18 @@ export type ErrorCode =
   | 'service_unavailable';
 
 /**
- * A failure that the code plans for. Its message is a sentence of ours, fit for a log, `/status` and the wire. Anything else
- * that is thrown is a broken assumption (docs/decisions/0021).
+ * A failure that the code plans for. Its message is our own sentence, safe for a log, `/status` and the wire. Anything else that is
+ * thrown is a broken assumption (docs/decisions/0021).
  */
 export abstract class ExpectedError extends Error {
   /** What callers switch on, and what a log line shows. */
   abstract readonly code: string;
 }
 
-/** An answer to a caller other than success. The message goes on the wire: no secret, no path, no peer byte in it. */
+/** An answer to a caller other than success. Its message goes on the wire and contains no secret, path or byte from a peer. */
 export class RefusalError extends ExpectedError {
   readonly code: ErrorCode;
-  /** Seconds for `Retry-After`, where the code has one. */
+  /** Seconds for `Retry-After`, if the code has one. */
   readonly retryAfterSeconds: number | undefined;
 
   constructor(code: ErrorCode, message: string, retryAfterSeconds?: number, options?: ErrorOptions) {
@@ -44,23 +44,23 @@ export class RefusalError extends ExpectedError {
 /** What a node depends on. */
 export type Dependency = 'chain' | 'enclave' | 'peer';
 
-/** How a dependency failed: it can be worth another try (`timeout`, `unreachable`), or not (`refused`, `malformed`). */
+/** How a dependency failed. `timeout` and `unreachable` can be worth a retry; `refused` and `malformed` are not. */
 export type DependencyFailure = 'timeout' | 'unreachable' | 'refused' | 'malformed' | 'too_large' | 'aborted';
 
 /** What is known of a failed call. */
 export interface DependencyFacts {
-  /** HTTP or JSON-RPC status where there was one. */
+  /** HTTP or JSON-RPC status, if there was one. */
   readonly status?: number | undefined;
   /** The call, such as `eth_blockNumber` or `sign`. */
   readonly call?: string | undefined;
-  /** Who was asked: `host:port`, without login, path or query. */
+  /** The server that was asked: `host:port`, without login, path or query. */
   readonly endpoint?: string | undefined;
-  /** How long the dependency asks to be left alone (`Retry-After`). */
+  /** How long the dependency asks callers to wait (`Retry-After`). */
   readonly retryAfterMs?: number | undefined;
   readonly cause?: unknown;
 }
 
-/** A dependency that did not do its part. The message is ours; nothing that the dependency sent is in it. */
+/** A call of a dependency failed. The message is ours and contains nothing that the dependency sent. */
 export class DependencyError extends ExpectedError {
   readonly dependency: Dependency;
   readonly failure: DependencyFailure;
@@ -85,7 +85,7 @@ export class DependencyError extends ExpectedError {
   }
 }
 
-/** A rule of our own is broken. The process must stop before it serves a wrong key. */
+/** One of our own rules is broken. The process must stop before it serves a wrong key. */
 export class InvariantError extends Error {
   constructor(message: string) {
     super(message);

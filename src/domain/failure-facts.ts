@@ -1,48 +1,47 @@
 /**
- * What may be told of any thrown value: pure, and the one place that looks into an error. An expected failure tells its sentence,
- * its call and the code of its cause. Of any other error only what the program itself wrote is told: its class and where it was
- * thrown. The message of such an error may hold foreign bytes or a key, and is never told.
+ * What logs and answers may tell about any thrown value. Pure, and the only place that looks into an error. An expected failure gives its
+ * sentence, its call and the code of its cause. A broken invariant gives its sentence, its class and where it was thrown. The message of
+ * any other error may contain foreign bytes or a key, so only its class and where it was thrown are told.
  */
 import { DependencyError, ExpectedError, InvariantError } from './errors.ts';
 import type { LogFacts } from './ports.ts';
 
 export interface FailureFacts {
-  /** Such as `chain_unreachable`; of an error that was not expected its class, such as `TypeError`. */
+  /** A code such as `chain_unreachable`; for an unexpected error its class, such as `TypeError`. */
   readonly code: string;
   /** False: a broken assumption (docs/decisions/0021). */
   readonly isExpected: boolean;
-  /** A sentence of ours; null where there is none. */
+  /** Our own sentence; null without one. */
   readonly why: string | null;
   readonly call: string | null;
   /** `host:port`. */
   readonly endpoint: string | null;
   /** `HTTP 401`, `RPC -32000`, or the code of the deepest cause: `ENOTFOUND`, `ERR_TLS_CERT_ALTNAME_INVALID`. */
   readonly cause: string | null;
-  /** Of an unexpected error: `function file:line`, innermost first, files relative to the project. */
+  /** Stack of an unexpected error: `function file:line`, innermost first, files relative to the project. */
   readonly frames: readonly string[];
 }
 
-/** Causes looked at below an error; a chain may be circular. */
+/** Causes that are followed from an error: a chain of causes may be circular. */
 const MAX_CAUSES = 8;
-/** Frames told. */
 const MAX_FRAMES = 8;
 const MAX_FRAME_CHARS = 120;
 /** Longest sentence. Characters. */
 const MAX_WHY_CHARS = 300;
 
-/** A place in a file, absolute, as a stack has it. */
+/** A place in a file; the path is absolute, as in a stack. */
 export interface Place {
   readonly file: string;
   readonly line: number;
 }
 
-/** Where in the sources the code is that a stack places at a line and column of a file, both from 1; null: not known. */
+/** Maps a line and column of a stack frame, both from 1, to the place in the sources; null: not known. */
 export type SourceOf = (file: string, line: number, column: number) => Place | null;
 
-/** A checkout runs its sources. */
+/** No mapping by default: a checkout runs its sources. */
 let sourceOf: SourceOf = () => null;
 
-/** For a program that does not run its sources as they are: frames then name the sources. Called once, before anything fails. */
+/** A program that runs built or bundled code calls this once, before anything fails. Frames then name the sources. */
 export function nameFramesBy(source: SourceOf): void {
   sourceOf = source;
 }
@@ -65,7 +64,7 @@ export function failureFacts(error: unknown): FailureFacts {
   };
 }
 
-/** The facts as a log line takes them. */
+/** The facts in the form that a log line takes. */
 export function failureLogFacts(facts: FailureFacts): LogFacts {
   const { code, why, call, endpoint, cause, frames } = facts;
   const told = { code, why, call, endpoint, cause, stack: frames.length === 0 ? null : frames.join(' < ') };
@@ -78,7 +77,7 @@ export function describeFailure(error: unknown): string {
   return isExpected && why !== null ? why : `unexpected failure (${code})`;
 }
 
-/** The code of the deepest cause that has one, the error itself included: a name of the system, of TLS or of the HTTP client. */
+/** The code of the deepest cause that has one, including the error itself: a code of the operating system, TLS or the HTTP client. */
 export function causeCode(error: unknown): string | null {
   let found: string | null = null;
   let at: unknown = error;
@@ -90,7 +89,7 @@ export function causeCode(error: unknown): string | null {
   return found;
 }
 
-/** The failed call behind an error, itself included. */
+/** The failed call among an error and its causes. */
 export function dependencyIn(error: unknown): DependencyError | null {
   let at: unknown = error;
   for (let depth = 0; depth < MAX_CAUSES && at instanceof Error; depth += 1) {
@@ -100,7 +99,7 @@ export function dependencyIn(error: unknown): DependencyError | null {
   return null;
 }
 
-/** JSON-RPC's codes are negative, HTTP's are not. */
+/** JSON-RPC codes are negative, HTTP codes are not. */
 function statusText(status: number): string {
   return status >= 100 ? `HTTP ${status}` : `RPC ${status}`;
 }
@@ -114,12 +113,12 @@ function classOf(error: unknown): string {
   return /^\w{1,64}$/.test(error.name) ? error.name : 'Error';
 }
 
-/** The message comes first in a stack and may look like a frame: what lies before its end is not read. */
+/** A stack begins with the message, which may look like a frame. So frames are read only after the message. */
 function framesOf(error: unknown): readonly string[] {
   if (!(error instanceof Error) || typeof error.stack !== 'string') return [];
   const { stack, message } = error;
   const at = stack.indexOf(message);
-  // Changed since: nothing says where the message in the stack ends.
+  // The message was changed after the stack was made, so its end in the stack is not known.
   if (at < 0 || (message === '' && stack.split('\n', 1)[0]!.includes(':'))) return [];
   const frames = stack.slice(at + message.length).split('\n').map(frameOf);
   return frames.filter((frame) => frame !== null).slice(0, MAX_FRAMES);
@@ -127,7 +126,7 @@ function framesOf(error: unknown): readonly string[] {
 
 const FRAME = /^\s+at (?:(?:async )?(?:new )?(?<name>[\w$.#<>]+)(?: \[as [\w$.#]+\])? \()?(?:file:\/\/)?(?<file>[^()\s]+):(?<line>\d+):(?<column>\d+)\)?$/;
 
-/** Null for a line that is none, and for frames of the runtime itself. */
+/** Null for a line that is not a frame, and for frames of the runtime itself. */
 function frameOf(line: string): string | null {
   const { name = 'anonymous', file, line: number, column } = FRAME.exec(line)?.groups ?? {};
   if (file === undefined || number === undefined || file.startsWith('node:')) return null;
@@ -135,7 +134,7 @@ function frameOf(line: string): string | null {
   return `${name} ${relative(place.file)}:${place.line}`.slice(0, MAX_FRAME_CHARS);
 }
 
-/** An installed package lies in a `node_modules` itself, so this one's folder comes first. */
+/** This package may itself be installed in a `node_modules`, so its own folder is checked first. */
 function relative(file: string): string {
   const inProject = file.startsWith(PROJECT) ? file.slice(PROJECT.length - 1) : null;
   const path = inProject ?? file;

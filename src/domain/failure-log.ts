@@ -1,7 +1,7 @@
 /**
- * What a boundary does with a failure (docs/decisions/0021): it logs it once, and counts it when it is a broken assumption. The
- * boundaries are a call of the chain RPC, a call of the enclave API, a step of node_tick, a request, a lane to a peer, the
- * machine and the process. The same failure at the same place is logged once a minute, with how often it came meanwhile.
+ * What a boundary does with a failure (docs/decisions/0021): it logs the failure once, and counts it if it is a broken assumption. The
+ * boundaries are a call of the chain RPC, a call of the enclave API, a step of node_tick, a request, a lane to a peer, the machine and
+ * the process. The same failure at the same place is logged at most once a minute, with the number of repetitions since.
  */
 import { failureFacts, failureLogFacts, type FailureFacts } from './failure-facts.ts';
 import type { Clock, Log, LogFacts } from './ports.ts';
@@ -12,21 +12,21 @@ export interface Faults {
   readonly last: {
     /** Unix milliseconds. */
     readonly atMs: number;
-    /** The boundary, such as `step refreshMembership`. */
+    /** The boundary, such as `the step readChain`. */
     readonly where: string;
     /** The class of the error. */
     readonly code: string;
   } | null;
 }
 
-/** How long the same failure is not logged again. Milliseconds. */
+/** The same failure is not logged again within this time. Milliseconds. */
 const QUIET_MS = 60_000;
-/** Different failures that are told apart; of more, the one logged longest ago is forgotten. */
+/** Most failures that are remembered. Beyond that, the one that was logged longest ago is forgotten. */
 const MAX_REMEMBERED = 256;
 
 export interface FailureLogModules {
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
-  /** Hears of each broken assumption that is counted. @param where as in `note` */
+  /** Called for each broken assumption that is counted. @param where as in `note` */
   readonly onFault?: ((where: string) => void) | undefined;
 }
 
@@ -37,7 +37,7 @@ interface Logged {
 
 export class FailureLog {
   readonly #modules: FailureLogModules;
-  /** In the order of their last line. */
+  /** In the order in which they were last logged. */
   readonly #logged = new Map<string, Logged>();
   readonly #seen = new WeakSet();
   #faults: Faults = { count: 0, last: null };
@@ -51,9 +51,9 @@ export class FailureLog {
   }
 
   /**
-   * Each boundary tells of an expected failure; a broken assumption is told and counted by the first that it passes.
-   * @param where the boundary in fixed words, as the start of a sentence: `step refreshMembership`
-   * @param more facts of the boundary; no foreign byte
+   * Every boundary logs an expected failure. Only the first boundary that a broken assumption passes logs and counts it.
+   * @param where the boundary in fixed words, as the start of a sentence: `the step readChain`
+   * @param more facts of the boundary, without foreign bytes
    */
   note(log: Log, where: string, error: unknown, more: LogFacts = {}): FailureFacts {
     const facts = failureFacts(error);
@@ -77,7 +77,7 @@ export class FailureLog {
     return isKnown;
   }
 
-  /** Null: it was logged a moment ago. Else how often it came since its last line. */
+  /** Null: it was logged less than a minute ago. Otherwise how often it has occurred since its last line. */
   #repeatedSince(key: string): number | null {
     const nowMs = this.#modules.clock.monotonicMs();
     const before = this.#logged.get(key);

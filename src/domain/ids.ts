@@ -1,6 +1,6 @@
 /**
- * The identifiers of the protocol as branded types (protocol.md, Terms). Text from outside becomes one of these
- * by a parse function here, or it does not become one at all.
+ * The identifiers of the protocol as branded types (protocol.md, Terms). Text from outside becomes one of these only through a parse
+ * function here.
  */
 import { isHex } from './hex.ts';
 
@@ -19,19 +19,19 @@ export type Hash32 = Branded<`0x${string}`, 'Hash32'>;
 /** An app id that fits a JSON number exactly: 0..2^53-1. */
 export type AppId = Branded<number, 'AppId'>;
 
-/** 8 random bytes as hex; drawn whenever a store starts empty (protocol.md §4). */
+/** 8 random bytes as hex, drawn whenever a store starts empty (protocol.md §4). */
 export type StoreId = Branded<string, 'StoreId'>;
 
 /** The chain hash when no master secret is claimed. */
 export const ZERO_HASH = `0x${'0'.repeat(64)}` as Hash32;
 
-/** Reads a wallet with or without `0x`, in any case, spaces around it trimmed. `null` when it is none. */
+/** Reads a wallet with or without `0x`, in any case; spaces around it are ignored. `null` when it is not a wallet. */
 export function parseWallet(text: string): Wallet | null {
   const match = /^(?:0x)?([0-9a-fA-F]{40})$/.exec(text.trim());
   return match === null ? null : (`0x${match[1]!.toLowerCase()}` as Wallet);
 }
 
-/** Reads DER hex with or without `0x`, in any case. It checks the form only, not that a key is inside. */
+/** Reads DER hex with or without `0x`, in any case. Checks that the text is hex, not that it contains a key. */
 export function parseTeePubkey(text: string): TeePubkey | null {
   const bare = text.startsWith('0x') ? text.slice(2) : text;
   return bare.length > 0 && isHex(bare) ? (bare.toLowerCase() as TeePubkey) : null;

@@ -1,21 +1,21 @@
 /**
- * Limits that no setting changes, each with its unit. Settings live in `src/config`. A limit that only one room knows
- * stands in that room.
+ * Limits that no setting changes, each with its unit. Settings live in `src/config`. A limit that only one room uses is defined in that
+ * room.
  */
 
-/** Reads of a chain step before it counts as failed (protocol.md §6). */
+/** Attempts to read in one step before the step counts as failed (protocol.md §6). */
 export const READ_ATTEMPTS = 3;
 
-/** Answers of a peer's `/nonce` and `/status` (protocol.md §10, Where a node connects). */
+/** Largest answer of a peer's `/nonce` and `/status` (protocol.md §10, Where a node connects). */
 export const SMALL_ANSWER_BYTES = 64 * 1024;
 
-/** Peer time limits of protocol.md §5 and §1. */
+/** Timeouts of calls to peers (protocol.md §5 and §1). */
 export const PEER_TIMEOUT_MS = { nonce: 5_000, probe: 3_000, delta: 15_000, snapshot: 30_000, secret: 45_000 } as const;
 
-/** Members that this node reads and keeps from a membership list; more are dropped and said. */
+/** Members that this node reads and keeps from a membership list; further ones are dropped and reported. */
 export const MAX_MEMBERS = 1_024;
 
-/** Characters of a nonce that is signed over (protocol.md §3). */
+/** Longest nonce of a peer that this node signs (protocol.md §3). Characters. */
 export const MAX_PEER_NONCE_CHARS = 64;
 
 /** Path and context of a derivation together (protocol.md §3). Bytes of UTF-8. */
@@ -24,23 +24,22 @@ export const MAX_DERIVE_INFO_BYTES = 4_096;
 export const MAX_DERIVED_KEY_BYTES = 1_024;
 export const DEFAULT_DERIVED_KEY_BYTES = 32;
 
-/** A key that an app writes (protocol.md §3). Bytes of UTF-8. */
+/** Longest key that an app may write (protocol.md §3). Bytes of UTF-8. */
 export const MAX_DATA_KEY_BYTES = 1_024;
-/** A key that may be held, since older nodes took it (protocol.md §10, Long keys). Bytes of UTF-8. */
+/** Longest key that may be held: older nodes accepted such keys (protocol.md §10, Long keys). Bytes of UTF-8. */
 export const MAX_HELD_KEY_BYTES = 64 * 1024;
 
-/** How long a write waits to be acknowledged by others (protocol.md §10). */
+/** How long a write may wait for acknowledgements (protocol.md §10). */
 export const MAX_ACK_TIMEOUT_MS = 60_000;
 export const DEFAULT_ACK_TIMEOUT_MS = 5_000;
 
-/** Bytes of a page of a snapshot on the wire, regardless of what was asked for (protocol.md §10, Pages). */
+/** Largest snapshot page on the wire, regardless of what was asked for (protocol.md §10, Pages). */
 export const MAX_SNAPSHOT_PAGE_BYTES = 8 * 1024 * 1024;
 
-/** Bytes of a page that this node asks for: few enough to be taken apart between two requests. */
+/** Size of a page that this node asks for: small enough to be parsed between two requests. */
 export const SNAPSHOT_PAGE_BYTES = 512 * 1024;
 
-/** Bytes that the enclave API takes in one body (protocol.md §7). */
+/** Largest body that the enclave API accepts (protocol.md §7). */
 export const ENCLAVE_BODY_BYTES = 10 * 1024 * 1024;
 
-/** The master secret. */
 export const MASTER_SECRET_BYTES = 32;

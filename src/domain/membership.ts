@@ -8,15 +8,15 @@ export type VersionStatus = 'ENROLLED' | 'DEPRECATED' | 'REVOKED' | 'UNKNOWN';
 export type InstanceStatus = 'ACTIVE' | 'STOPPED' | 'FAILED' | 'UNKNOWN';
 export type AppStatus = 'ACTIVE' | 'INACTIVE' | 'REVOKED' | 'UNKNOWN';
 
-/** A RuntimeInstance of NovaAppRegistry. `id` 0n: there is none. */
+/** A RuntimeInstance of NovaAppRegistry. `id` 0n: it does not exist. */
 export interface Instance {
   readonly id: bigint;
   readonly appId: bigint;
   readonly versionId: bigint;
   readonly operator: Wallet;
-  /** As registered; it may be anything. */
+  /** As registered, not checked. */
   readonly url: string;
-  /** Bare hex of the registered bytes; empty when none are. It may be no key at all. */
+  /** Hex of the registered bytes without `0x`; empty when none are registered. It may not be a valid key. */
   readonly teePubkey: TeePubkey | '';
   readonly wallet: Wallet;
   readonly zkVerified: boolean;
@@ -33,21 +33,21 @@ export interface Member {
   readonly url: string;
   readonly versionStatus: 'ENROLLED' | 'DEPRECATED';
   /**
-   * It stands on the list, but its instance or version could not be read at this block and is as it was last read, not longer ago
-   * than `PEER_CACHE_TTL_SECONDS`. Such a member is handed no secret (protocol.md §6). Absent: read at this block.
+   * The member is on the list, but its instance or version could not be read at this block. It is as it was last read, at most
+   * `PEER_CACHE_TTL_SECONDS` ago. Such a member is handed no secret (protocol.md §6). Absent: read at this block.
    */
   readonly asLastRead?: true;
 }
 
 export interface Membership {
-  /** The pinned block that all of it was read at. */
+  /** The pinned block at which all of it was read. */
   readonly block: bigint;
   readonly members: readonly Member[];
-  /** Entries left out, with why; for `/status` and logs. */
+  /** Entries that were dropped, each with the reason; for `/status` and logs. */
   readonly dropped: readonly { readonly wallet: Wallet; readonly why: string }[];
 }
 
-/** The chain hash at the pinned block. `shallow`: the contract is not there yet at that depth. */
+/** The chain hash at the pinned block. `shallow`: the contract does not exist yet at that block. */
 export type HashReading =
   | { readonly kind: 'read'; readonly hash: Hash32 }
   | { readonly kind: 'shallow' }
@@ -55,9 +55,9 @@ export type HashReading =
 
 /** Everything one node_tick reads, at one block. */
 export interface ChainView {
-  /** The pinned block that all of it was read at. */
+  /** The pinned block at which all of it was read. */
   readonly block: bigint;
-  /** The pinned block's own time, as the chain gives it. Unix milliseconds. */
+  /** The pinned block's time, as the chain gives it. Unix milliseconds. */
   readonly timestampMs: number;
   readonly head: bigint;
   readonly membership: Membership;
@@ -70,9 +70,9 @@ export type ClaimReport =
   | { readonly kind: 'head_shows'; readonly hash: Hash32 }
   /** A claim is in the mempool (sent now, or earlier and still pending). */
   | { readonly kind: 'pending'; readonly transactionHash: Hash32 }
-  /** A claim of it was taken, and the head shows zero all the same: the owner has reset it since. It is not claimed again. */
+  /** An earlier claim of this hash succeeded, but the head shows zero: the owner has reset it. It is not claimed again. */
   | { readonly kind: 'was_reset'; readonly transactionHash: Hash32 }
-  /** The contract or the chain would not take it; `detail` names the error. */
+  /** The contract or the chain rejected the claim; `detail` names the error. */
   | { readonly kind: 'refused'; readonly detail: string };
 
 /** What authorizes an app (protocol.md §3). `app` and `version` are null when the instance is unknown. */

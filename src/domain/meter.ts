@@ -1,6 +1,6 @@
 /**
- * What the edges report for counting, as a port: no room but `observe` knows of metrics, and a node without metrics counts nothing. Nothing
- * here takes an app, a key or a caller.
+ * What the edges report for counting, as a port: only `observe` knows metrics, and a node without metrics counts nothing. No argument
+ * contains an app, a key or a caller.
  */
 import type { DependencyFailure } from './errors.ts';
 import type { Enclave } from './ports.ts';
@@ -9,11 +9,11 @@ import type { MergeVerdict } from './records.ts';
 /** How a call of a dependency ended. */
 export type CallOutcome = 'ok' | DependencyFailure;
 
-/** A request that was answered or broke off. */
+/** A request that ended, with or without an answer. */
 export interface MeteredRequest {
   /** One of `METERED_ROUTES`; never a path. */
   readonly route: string;
-  /** One that the route takes, or `other`. */
+  /** A method that the route takes, or `other`. */
   readonly method: string;
   /** Null: the connection ended before an answer. */
   readonly status: number | null;
@@ -23,7 +23,7 @@ export interface MeteredRequest {
 /** The outcome of an own write at a peer. */
 export type PushVerdict = { readonly kind: 'taken' } | { readonly kind: 'refused'; readonly reason: string };
 
-/** Each is called once for each thing that happened, and must be cheap. */
+/** Each method is called once per event and must be cheap. */
 export interface Meter {
   requestBegan(): void;
   requestEnded(request: MeteredRequest): void;
@@ -38,7 +38,7 @@ export interface Meter {
   faulted(where: string): void;
 }
 
-/** Routes by their patterns, with the methods that they take. What is asked for elsewhere is of the route `none`. */
+/** Patterns of the routes, with the methods that each takes. A request for any other path counts under `none`. */
 export const METERED_ROUTES = {
   '/': ['GET'],
   '/health': ['GET'],

@@ -1,6 +1,7 @@
 /**
- * `NO_PROXY` (protocol.md §7, §8): which hosts are reached directly. As curl and Go read it: names with all below them, addresses,
- * ranges, each with a port or without, and `*`. What this cannot read is refused by name at start, and never ignored.
+ * `NO_PROXY` (protocol.md §7, §8): which hosts are reached directly. Entries are read as curl and Go read them: names with their
+ * subdomains, addresses and ranges, each with or without a port, and `*`. An entry that cannot be read is refused by name at start, never
+ * ignored.
  */
 import { BlockList, isIP } from 'node:net';
 
@@ -15,7 +16,7 @@ interface Entry {
 const NAME = /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/;
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
 
-/** @throws Error that names the entry which cannot be read, as the rest of the sentence `NO_PROXY ...` */
+/** @throws Error that names the entry which cannot be read and completes the sentence `NO_PROXY ...` */
 export function parseNoProxy(text: string): NoProxy {
   const entries = text.split(/[\s,]+/).filter((entry) => entry !== '').map(parseEntry);
   return (url) => {
@@ -34,7 +35,7 @@ function parseEntry(text: string): Entry {
   return { matches, port };
 }
 
-/** An IPv6 address without brackets contains colons. */
+/** An IPv6 address without brackets contains colons, so it cannot have a port. */
 function splitPort(text: string): { readonly target: string; readonly port: number | null } {
   const match = /^(\[[^\]]*\](?:\/\d+)?|[^:]*)(?::(\d{1,5}))?$/.exec(text);
   if (match === null) return { target: text.toLowerCase(), port: null };
@@ -58,7 +59,7 @@ function rangeOf(target: string): ((host: string) => boolean) | null {
   return (host) => isIP(host) !== 0 && list.check(host, isIP(host) === 4 ? 'ipv4' : 'ipv6');
 }
 
-/** A name with all below it; with a dot or `*.` before it what is below alone. */
+/** A name matches itself and its subdomains. With a leading `.` or `*.` it matches only the subdomains. */
 function nameOf(target: string): ((host: string) => boolean) | null {
   const name = target.replace(/^\*?\./, '').replace(/\.$/, '');
   // A text that looks like an address but is not one is not a name either.

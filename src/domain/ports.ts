@@ -1,13 +1,13 @@
 /**
- * What the rooms need from outside, as types. A run whose ports are replaced by seeded ones replays exactly, so no
- * room but the composition root and the adapters named here touches time, randomness, the network or the environment.
+ * What the rooms need from outside, as types. A run with seeded ports replays exactly. So only the composition root and the adapters
+ * behind these ports touch time, randomness, the network or the environment.
  */
 import type { AppRecord, ChainView, ClaimReport, HashReading, Membership } from './membership.ts';
 import type { Hash32, TeePubkey, Wallet } from './ids.ts';
 
 export type TimerId = unknown;
 
-/** Time. XState takes it as its clock as it is. */
+/** Time. XState uses this object as its clock. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. May jump. */
   nowMs(): number;
@@ -24,11 +24,11 @@ export interface Random {
   unit(): number;
 }
 
-/** A fact beside a log sentence. Bytes and objects have no way in. */
+/** A fact beside a log sentence. The type excludes bytes and objects. */
 export type LogFact = string | number | boolean | null | undefined;
 export type LogFacts = Readonly<Record<string, LogFact>>;
 
-/** A log line is a fixed sentence plus facts. No key, token, plaintext or raw peer byte in either. */
+/** A log line is a fixed sentence plus facts. Neither contains a key, token, plaintext or raw peer byte. */
 export interface Log {
   debug(sentence: string, facts?: LogFacts): void;
   info(sentence: string, facts?: LogFacts): void;
@@ -55,7 +55,7 @@ export interface SignedTransaction {
   readonly transactionHash: Hash32;
 }
 
-/** What AES-GCM made of a text between two P-384 keys. Bare lower-case hex. */
+/** A text that was sealed with AES-GCM between two P-384 keys. Lower-case hex without `0x`. */
 export interface SealedText {
   readonly senderPubkey: TeePubkey;
   readonly nonce: string;
@@ -65,7 +65,7 @@ export interface SealedText {
 /** The enclave API (protocol.md §7). Every call throws DependencyError('enclave', ..). */
 export interface Enclave {
   address(signal?: AbortSignal): Promise<Wallet>;
-  /** The enclave's P-384 key; fresh at every enclave boot. */
+  /** The enclave's P-384 key; it changes at every enclave boot. */
   publicKey(signal?: AbortSignal): Promise<TeePubkey>;
   /** 32 bytes of enclave randomness. The caller wipes them. */
   random(signal?: AbortSignal): Promise<Uint8Array>;
@@ -80,8 +80,8 @@ export interface Enclave {
 /** The enclave API's proof of what runs in the enclave (protocol.md §7). */
 export interface Attester {
   /**
-   * A document in CBOR. @param nonce base64, stands in the document; null: none
-   * @returns null where the enclave API makes none. @throws DependencyError('enclave', ..)
+   * A document in CBOR. @param nonce base64, included in the document; null: none
+   * @returns null if the enclave API makes no document. @throws DependencyError('enclave', ..)
    */
   attestation(nonce: string | null, signal?: AbortSignal): Promise<Buffer | null>;
 }
@@ -113,11 +113,11 @@ export interface Transport {
 export interface Chain {
   /** Membership and chain hash at one block, `CHAIN_CONFIRMATIONS` behind the head, in three round trips, rarely four. */
   readView(signal: AbortSignal): Promise<ChainView>;
-  /** The chain hash alone at the block of a view, for another try after it could not be read. */
+  /** Only the chain hash, at the block of a view: a retry after it could not be read. */
   readHash(block: bigint, signal: AbortSignal): Promise<HashReading>;
-  /** The chain hash at the head; never a reason to trust a secret, only not to claim. */
+  /** The chain hash at the head. It may stop a claim, but is never a reason to trust a secret. */
   readHeadHash(signal: AbortSignal): Promise<Hash32>;
-  /** Looks at the head and sends the claim if nothing stands there yet. */
+  /** Reads the head, and sends the claim if no hash is set there. */
   claim(hash: Hash32, signal: AbortSignal): Promise<ClaimReport>;
   /** Whether a claim that this process sent set the hash. */
   hasClaimed(hash: Hash32, signal: AbortSignal): Promise<boolean>;
@@ -136,13 +136,13 @@ export interface PeerDirectory {
   ageMs(): number;
 }
 
-/** Who this node is, once the enclave has said it. */
+/** Who this node is, once the enclave has answered. */
 export interface Identity {
   readonly wallet: Wallet;
   readonly teePubkey: TeePubkey;
 }
 
-/** A request of the chain's RPC. */
+/** A request to the chain's RPC. */
 export interface FetchRequest {
   readonly method: 'POST';
   readonly headers?: Readonly<Record<string, string>>;
@@ -154,10 +154,10 @@ export interface FetchRequest {
 export interface FetchAnswer {
   readonly status: number;
   readonly headers: { get(name: string): string | null };
-  /** Chunks of bytes as they come; null or absent: only `text` has it. */
+  /** The body as chunks of bytes; null or absent: only `text` returns it. */
   readonly body?: unknown;
   text(): Promise<string>;
 }
 
-/** What the chain's RPC is asked with. The platform's `fetch` is one. */
+/** Sends a request to the chain's RPC. The platform's `fetch` is such a function. */
 export type Fetch = (url: string, request: FetchRequest) => Promise<FetchAnswer>;

@@ -2,15 +2,15 @@
 import type { Hash32 } from './ids.ts';
 import type { Reason } from './reasons.ts';
 
-/** The fact `event` of the log line about a change of state or reason: programs follow the log by it, never by the sentence. */
+/** The fact `event` of the log line about a change of state or reason. Programs that follow the log match it, not the sentence. */
 export const READINESS_CHANGED = 'readiness_changed';
 
 export type ReadinessState = 'ineligible' | 'bootstrapping' | 'syncing-secret' | 'ready';
 
-/** `missing`: not there yet; `complete`: taken over, or none was needed; `none`: went ready without (protocol.md §10). */
+/** `missing`: not there yet; `complete`: taken over, or none was needed; `none`: went ready without one (protocol.md §10). */
 export type FirstSnapshotState = 'missing' | 'complete' | 'none';
 
-/** Why a node may say that a key is absent (protocol.md §10, "404 means absent"); `machines/sureness.ts` says what each means. */
+/** Why a node may say that a key is absent (protocol.md §10, "404 means absent"). `machines/sureness.ts` explains each reason. */
 export type SureReason = 'claimed' | 'alone' | 'sure_members' | 'all_members' | 'in_vain';
 
 export interface LastTick {
@@ -27,13 +27,13 @@ export interface ReadinessView {
   readonly reason: Reason | null;
   /** Unix milliseconds at which this state was entered. */
   readonly sinceMs: number;
-  /** The secret held hashes to the chain hash of the last good read: `/sync` may answer. */
+  /** The held secret hashes to the chain hash of the last good read, so `/sync` may answer. */
   readonly secretConfirmed: boolean;
-  /** The hash that it is confirmed by; null exactly when it is not. */
+  /** The hash of the confirmed secret; null exactly when no secret is confirmed. */
   readonly confirmedHash: Hash32 | null;
   readonly firstSnapshot: FirstSnapshotState;
   readonly lastTick: LastTick | null;
-  /** Until the next node_tick; null while one runs. */
+  /** Milliseconds until the next node_tick; null while one runs. */
   readonly nextTickInMs: number | null;
   readonly ticks: { readonly run: number; readonly dropped: number };
   readonly syncTicks: { readonly run: number };

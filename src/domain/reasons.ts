@@ -21,7 +21,7 @@ export const REASONS = {
 
 export type ReasonText = (typeof REASONS)[keyof typeof REASONS];
 
-/** A reason as it is shown: the fixed words, then `: ` and details where there are any. */
+/** A reason. It is shown as the fixed words, followed by `: ` and the detail if there is one. */
 export interface Reason {
   readonly text: ReasonText;
   readonly detail: string | null;

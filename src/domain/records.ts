@@ -1,4 +1,4 @@
-/** A record of the replicated store as it travels in `/sync` (protocol.md §4), and what a merge made of a batch. */
+/** A record of the replicated store as it travels in `/sync` (protocol.md §4), and the outcome of merging a batch. */
 
 export interface WireRecord {
   readonly key: string;
@@ -15,7 +15,7 @@ export interface WireRecord {
 /** Records by app id (decimal digits). */
 export type WireRecords = Readonly<Record<string, readonly WireRecord[]>>;
 
-/** Why a record that came is not what is held now, although nothing is wrong with it. */
+/** Why a valid incoming record does not replace what is held. */
 export type MergeSkip = 'ignored_existing_newer_version' | 'ignored_existing_newer_time' | 'ignored_identical';
 
 /** Why a record is refused (protocol.md §4, Refused). */
@@ -52,33 +52,33 @@ export interface MergeReport {
   readonly rejections: readonly Rejection[];
 }
 
-/** A local write that the store has taken. */
+/** A local write that the store has accepted. */
 export interface LocalWrite {
   readonly appId: string;
   readonly key: string;
-  /** This node's own number of it. */
+  /** Assigned by this node. */
   readonly sequenceNumber: number;
   readonly updatedAtMs: number;
 }
 
-/** An entry of the log of this node's own writes, with the record as it is now, regardless of who wrote it last. */
+/** A log entry of this node, with the current record of its key, regardless of who wrote that last. */
 export interface OwnWrite {
   readonly appId: string;
   readonly sequenceNumber: number;
-  /** As counted when it was written. */
+  /** The size that was counted when it was written. */
   readonly bytes: number;
   readonly record: WireRecord;
-  /** The key was written again meanwhile, or nothing of it is kept. */
+  /** Whether the key has been written again since, or its record is no longer kept. */
   readonly isSuperseded: () => boolean;
 }
 
-/** Hears of every own write, and of every one that need not be sent any more. */
+/** Called for every own write, and for every own write that no longer has to be sent. */
 export interface OwnWritesListener {
   onAppended(entry: { readonly sequenceNumber: number; readonly bytes: number }): void;
   onSuperseded(entry: { readonly sequenceNumber: number; readonly bytes: number }): void;
 }
 
-/** One record and where a walk through the store goes on after it. */
+/** One record of a walk through the store, and the cursor from which the walk continues. */
 export interface WalkStep {
   readonly appId: string;
   readonly record: WireRecord;
@@ -89,7 +89,7 @@ export interface WalkRequest {
   /** Where an earlier walk stopped. */
   readonly cursor?: string | undefined;
   readonly app?: string | undefined;
-  /** First bytes of SHA-256(key), 0..255; only with `app`. */
+  /** The first byte of SHA-256(key) must be one of these, 0..255; only with `app`. */
   readonly buckets?: readonly number[] | undefined;
 }
 
@@ -98,13 +98,13 @@ export interface ListRequest {
   readonly prefix?: string | undefined;
   /** Only keys after this one. */
   readonly after?: string | undefined;
-  /** Keys at most; from 1. */
+  /** Most keys to return; at least 1. */
   readonly limit?: number | undefined;
 }
 
 export interface KeyPage {
   /** In ascending order of UTF-16 code units. */
   readonly keys: readonly string[];
-  /** There are more after the last one. */
+  /** There are more keys after the last one. */
   readonly more: boolean;
 }

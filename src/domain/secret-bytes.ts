@@ -1,22 +1,22 @@
 /**
- * Memory for key bytes. A typed array of up to 64 bytes lies on the heap of the engine, whose collector copies it about and leaves
- * the old places as they are; a small Buffer lies in a pool with others. A view that has a buffer to itself stays where it is: what is
- * wiped there is gone.
+ * Memory for key bytes that can be wiped completely. A typed array of up to 64 bytes lies on the engine's heap, where the garbage
+ * collector moves it and leaves the old bytes behind. A small Buffer lies in a shared pool. A view with its own ArrayBuffer is never
+ * moved, so wiping it removes the bytes.
  */
 
-/** Zeros. */
+/** Zeros, in a separate ArrayBuffer. */
 export function secretBytes(length: number): Uint8Array {
   return new Uint8Array(new ArrayBuffer(length));
 }
 
-/** A copy; the bytes given are the caller's to wipe. */
+/** A copy. The caller must wipe the original. */
 export function copyOfSecret(bytes: Uint8Array): Uint8Array {
   const copy = secretBytes(bytes.length);
   copy.set(bytes);
   return copy;
 }
 
-/** The bytes of a text in hex, without a form in between. @throws TypeError on another text: it is not told */
+/** Decodes hex without an intermediate buffer. @throws TypeError on any other text, without that text */
 export function secretFromHex(hex: string): Uint8Array {
   const bytes = secretBytes(hex.length / 2);
   for (let at = 0; at < bytes.length; at += 1) {

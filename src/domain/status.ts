@@ -1,16 +1,16 @@
 /**
- * `GET /status` as this node answers it (protocol.md §2, §10): the one type of it. The server fills it; what the client and the
- * command line read of an answer is checked against its fields. Nodes in other languages send `node`, `cluster` and `data_store`
- * only, with fewer fields.
+ * The answer of this node to `GET /status` (protocol.md §2, §10); no other type describes it. The server fills it. The client and the
+ * command line check the fields that they read against it. Nodes in other languages send only `node`, `cluster` and `data_store`, with
+ * fewer fields.
  */
 import type { Wallet } from './ids.ts';
 import type { FirstSnapshotState, ReadinessState, SureReason } from './readiness.ts';
 
 export interface NodeStatus {
   readonly node: {
-    /** Null until the enclave has said it, as is the key. */
+    /** Null until the enclave has answered; so is `tee_pubkey`. */
     readonly tee_wallet: string | null;
-    /** Bare hex of the DER. */
+    /** Hex of the DER, without `0x`. */
     readonly tee_pubkey: string | null;
     readonly node_url: string;
     readonly is_operator: boolean;
@@ -25,7 +25,7 @@ export interface NodeStatus {
     readonly sure: boolean;
     /** Why it has become sure; null before. */
     readonly by: SureReason | null;
-    /** Members whose word or records it needs first, as many as fit. One that is dead is to be removed in the registry. */
+    /** Members whose answer or records it still needs, as many as fit. A dead member must be removed in the registry. */
     readonly waits_for: readonly string[];
   };
   /** Broken assumptions since the start. */
@@ -37,20 +37,20 @@ export interface NodeStatus {
     readonly kms_app_id: number;
     readonly registry_address: string;
     readonly total_instances: number;
-    /** What the secret that serves hashes to; null when none does. */
+    /** The hash of the secret that serves; null when none does. */
     readonly master_secret_hash: string | null;
     readonly membership_block: number | null;
     readonly membership_age_ms: number | null;
-    /** Of the last good view of the chain, by its block's time. */
+    /** Age of the last good view of the chain, by its block's time. */
     readonly view_age_ms: number | null;
-    /** Reads of the chain that fail: since when, and why the last one did; null while they succeed. */
+    /** Since when reads of the chain fail, and why the last one failed; null while they succeed. */
     readonly chain_failing: { readonly since_ms: number; readonly why: string } | null;
-    /** Entries of the membership that were left out, as many as fit. */
+    /** Entries of the membership that were dropped, as many as fit. */
     readonly dropped: readonly { readonly wallet: string; readonly why: string }[];
     readonly dropped_count: number;
   };
   readonly replication: {
-    /** Those that are most behind, as many as fit. */
+    /** The peers that are furthest behind, as many as fit. */
     readonly peers: readonly PeerStatus[];
     readonly total: number;
   };
@@ -58,18 +58,18 @@ export interface NodeStatus {
     readonly namespaces: number;
     readonly total_keys: number;
     readonly total_bytes: number;
-    /** What all records count for in `MAX_STORE_BYTES`. */
+    /** How much all records count towards `MAX_STORE_BYTES`. */
     readonly held_bytes: number;
     /** Records of peers that were refused because the store is full. */
     readonly refused_full: number;
-    /** 32 hex digits, equal where nodes hold the same; null while it would cost too much to say. */
+    /** 32 hex digits, equal on nodes that hold the same; null while it would cost too much to compute. */
     readonly root: string | null;
-    /** Keys whose record came and could not be taken yet, for want of time or room. */
+    /** Keys whose record arrived and was left out, for lack of time or room. */
     readonly left_out_keys: number;
   };
 }
 
-/** What is read of one of its parts: no field that the part does not have. */
+/** What a reader reads of one part. Only fields that the part has are allowed. */
 export type FieldsOf<Part, Form> = Partial<Record<keyof Part, Form>>;
 
 /** All times Unix milliseconds, all durations milliseconds. */
@@ -85,7 +85,7 @@ export interface ReadinessStatus {
   readonly sync_ticks: { readonly run: number };
 }
 
-/** How far a peer is with this node's own writes. All times Unix milliseconds. */
+/** A peer's progress with this node's own writes. All times Unix milliseconds. */
 export interface PeerStatus {
   readonly wallet: string;
   readonly acknowledged_up_to: number;
@@ -97,7 +97,7 @@ export interface PeerStatus {
   readonly clock_lead_ms: number | null;
   readonly next_try_ms: number | null;
   readonly waiting_retries: number;
-  /** Records that the peer gave and that were left out here, by reason. */
+  /** Records that the peer gave and that this node left out, by reason. */
   readonly left_out: Readonly<Record<string, number>>;
   /** Records that the peer refused permanently, by reason. */
   readonly refused: Readonly<Record<string, number>>;
