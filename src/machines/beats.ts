@@ -1,11 +1,10 @@
 /**
- * Regions beside the two jobs: when they come, and the probes of peers. All on the injected clock; anybody may also send
+ * Two regions: one decides when the two jobs run, the other probes peers. Both use the injected clock. Any caller may also send
  * `node_tick` or `sync_tick`.
  */
 import { raise, stateIn } from 'xstate';
 import type { NodeSetup } from './setup.ts';
 
-/** Figures about the peers for operators; nothing waits for them. */
 export function probingRegion(node: NodeSetup) {
   return node.createStateConfig({
     description: 'Figures about the peers for operators; nothing depends on it.',
@@ -25,7 +24,7 @@ export function probingRegion(node: NodeSetup) {
   });
 }
 
-/** node_tick at once and then when it is due; sync_tick after each interval, and at a write. */
+/** Runs node_tick at once and then when it is due, and sync_tick after each interval and after a write. */
 export function beatsRegion(node: NodeSetup) {
   return node.createStateConfig({
     description: 'When the jobs come.',
@@ -36,7 +35,7 @@ export function beatsRegion(node: NodeSetup) {
         initial: 'due',
         states: {
           due: { entry: raise({ type: 'node_tick' }), always: 'running' },
-          /** A tick that outlasts the beat meets the next one, which is dropped. */
+          /** A tick that outlasts the beat causes one more node_tick, which is dropped. */
           running: { on: { 'tick.settled': 'resting' }, after: { nodeBeat: 'due' } },
           resting: { on: { 'tick.settled': { target: 'resting', reenter: true } }, after: { untilNextTick: 'due' } },
         },
@@ -61,7 +60,7 @@ export function beatsRegion(node: NodeSetup) {
             initial: 'quiet',
             states: {
               quiet: { on: { 'record.written': 'owing' } },
-              /** Something was written since: one sync_tick for all of it. */
+              /** There were more writes: one sync_tick follows for all of them. */
               owing: { id: 'owing' },
             },
             after: { nudge: [{ guard: stateIn('#owing'), target: 'nudged', reenter: true }, { target: 'idle' }] },

@@ -1,12 +1,12 @@
-/** What a claim that was tried means for the node that waits for it (protocol.md §1, step 3). Pure. */
+/** What an attempted claim means for the node that waits for its hash (protocol.md §1, step 3). Pure. */
 import type { Hash32 } from '../domain/ids.ts';
 import type { ClaimReport } from '../domain/membership.ts';
 import { REASONS, reason } from '../domain/reasons.ts';
 import type { ClaimFacts } from './slots.ts';
 
 /**
- * @param hash what was claimed
- * @param head the block number at the head: while it moves, a claim gets deeper, and that is progress
+ * @param hash the claimed hash
+ * @param head block number of the head: while it rises, a claim gets deeper, which is progress
  */
 export function claimFacts(report: ClaimReport, hash: Hash32, head: bigint): ClaimFacts {
   switch (report.kind) {

@@ -1,8 +1,8 @@
 /**
- * When the next node_tick comes (protocol.md §10, Early ticks). A tick that ended short of ready brings the next one forward, with
- * the backoff of `domain/backoff.ts` between one second and the regular beat. This is also what asks again for a first snapshot that
- * failed. Progress restarts the backoff. Failing for another reason is not progress: two reasons that alternate would otherwise
- * keep the delay at one second. The caller is `settleTick` in `model.ts`.
+ * When the next node_tick comes (protocol.md §10, Early ticks). A tick that ended short of ready brings the next one forward, with the
+ * backoff of `domain/backoff.ts` between one second and the regular beat. This also retries a first snapshot that failed. Progress
+ * restarts the backoff. Failing for another reason is not progress: two alternating reasons would otherwise keep the delay at one second.
+ * The caller is `settleTick` in `model.ts`.
  */
 import { backoffMs } from '../domain/backoff.ts';
 import type { ReasonText } from '../domain/reasons.ts';
@@ -11,26 +11,26 @@ import { EARLY_TICK_FLOOR_MS } from './limits.ts';
 export interface Backoff {
   /** Early ticks in a row without progress. */
   readonly attempt: number;
-  /** Reasons that ended ticks since there was progress. */
+  /** Reasons that ended ticks since the last progress. */
   readonly reasons: readonly ReasonText[];
-  /** The last progress of a tick that made any: a head, a transaction. */
+  /** The last progress that a tick made: a head, a transaction. */
   readonly progress: string;
-  /** The furthest state that a tick got to since the last one that ended ready; -1 before the first. */
+  /** Rank of the furthest state that a tick reached since the last tick that ended ready; -1 before the first. */
   readonly furthest: number;
 }
 
-/** How far a tick got that ended short of ready. */
+/** How far a tick got that did not end ready. */
 export interface TickEnding {
   readonly text: ReasonText;
-  /** A head that moves, a transaction that was sent; empty where there is nothing of the kind. */
+  /** The head or the sent transaction; empty without either. */
   readonly progress: string;
-  /** Place of the state that it led to, from the furthest from ready to the nearest. */
+  /** Rank of the state that the tick led to: a higher rank is nearer to ready. */
   readonly rank: number;
 }
 
 export const NO_BACKOFF: Backoff = { attempt: 0, reasons: [], progress: '', furthest: -1 };
 
-/** The backoff after a tick that ended like this: a reason that is new halves it, progress ends it. */
+/** The backoff after a tick with this ending. A new reason halves the number of attempts; progress resets it. */
 export function nextBackoff(previous: Backoff, { text, progress, rank }: TickEnding): Backoff {
   const furthest = Math.max(previous.furthest, rank);
   const moved = progress !== '' && progress !== previous.progress;

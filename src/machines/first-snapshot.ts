@@ -1,15 +1,15 @@
 /**
- * When a process with an empty store may go ready (protocol.md §10, First snapshot). An empty store that serves would
- * hand out old clock values again (§9.3), so one of five things must hold.
+ * When a process with an empty store may go ready (protocol.md §10, First snapshot). An empty store that serves would issue old clock
+ * values again (§9.3), so one of five conditions must hold.
  */
 import type { FirstSnapshotState, ReadinessView } from '../domain/readiness.ts';
 
-/** node_ticks in a row that asked everybody in vain, before a node goes ready without. */
+/** After this many node_ticks in a row that asked every member in vain, a node goes ready without a first snapshot. */
 const FULL_ROUNDS_IN_VAIN = 3;
 
 export interface FirstSnapshotProgress {
   readonly state: FirstSnapshotState;
-  /** Monotonic milliseconds of the first asking. */
+  /** Monotonic milliseconds at the start of the first round. */
   readonly firstAskedAtMs: number | null;
   /** node_ticks in a row in which every other member was asked and none gave a complete snapshot. */
   readonly fullRounds: number;
@@ -20,34 +20,34 @@ export const SNAPSHOT_COMPLETE: FirstSnapshotProgress = { state: 'complete', fir
 
 export const SNAPSHOT_NONE: FirstSnapshotProgress = { state: 'none', firstAskedAtMs: null, fullRounds: 0 };
 
-/** A node_tick that settled without having asked: the rounds are no longer in a row. */
+/** A node_tick settled without asking, so the full rounds are no longer in a row. */
 export function breakRow(before: FirstSnapshotProgress): FirstSnapshotProgress {
   return before.fullRounds === 0 ? before : { ...before, fullRounds: 0 };
 }
 
 /**
- * What counts for a round that hung or threw: every member was asked and none gave a snapshot. Whom the step had reached is lost with
- * it, and a round that never counted would keep a node unready for ever by one member that makes it hang.
- * @param members in the membership, this node included
+ * What counts for a round that hung or threw: every member was asked and none gave a snapshot. Which members the step had asked is lost.
+ * If such a round did not count, one member that makes it hang would keep the node unready for ever.
+ * @param members size of the membership, including this node
  */
 export function roundInVain(members: number): SnapshotRound {
   const others = Math.max(1, members - 1);
   return { others, asked: others, answered: 0, complete: false };
 }
 
-/** What one node_tick found out by asking. */
+/** What one node_tick learned by asking the members. */
 export interface SnapshotRound {
   /** Members besides this node. */
   readonly others: number;
   readonly asked: number;
-  /** Members whose snapshot, complete or not, was merged to its end. */
+  /** Members whose snapshot, complete or not, was merged to the end. */
   readonly answered: number;
   readonly complete: boolean;
 }
 
 /**
  * @param askedAtMs monotonic, at the start of the round
- * @param nowMs monotonic, at its end
+ * @param nowMs monotonic, at the end of the round
  * @param beatMs the regular beat of node_tick
  */
 export function judgeFirstSnapshot(
@@ -66,8 +66,8 @@ export function judgeFirstSnapshot(
 }
 
 /**
- * What a node says of its own store when it gives a snapshot. One that is not ready gets no writes of others and may have been out
- * for long: it vouches for nothing it holds.
+ * What a node says about its own store when it gives a snapshot. A node that is not ready gets no writes from others and may have been
+ * cut off for long, so it vouches for nothing that it holds.
  */
 export function vouchedSnapshot({ state, firstSnapshot }: Pick<ReadinessView, 'state' | 'firstSnapshot'>): FirstSnapshotState {
   return state === 'ready' ? firstSnapshot : 'missing';

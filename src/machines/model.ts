@@ -16,21 +16,21 @@ export interface NodeMachineOptions {
   readonly nodeTickMs: number;
   /** `DATA_SYNC_INTERVAL_SECONDS`, in milliseconds. */
   readonly syncTickMs: number;
-  /** `DATA_SYNC_NUDGE_MS`; 0: no sync_tick but those of the interval. */
+  /** `DATA_SYNC_NUDGE_MS`; 0: a write brings no sync_tick. */
   readonly nudgeMs: number;
   readonly freshness: Pick<FreshnessLimits, 'maxAgeMs' | 'outageMs'>;
   /** Probe the peers' `/status` after each refresh (`IN_ENCLAVE=true`). */
   readonly probePeers: boolean;
 }
 
-/** Time, jitter and the secret; the machine has no other way to any of them. */
+/** Time, jitter and the secret. The machine has no other access to them. */
 export interface NodeMachinePorts {
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
   readonly random: Pick<Random, 'unit'>;
   readonly secret: SecretPort;
 }
 
-/** The machine keeps no copy of what the vault holds: it asks. */
+/** The machine keeps no copy of the vault's state: it asks. */
 export interface SecretPort {
   /** The vault derives from the secret that the chain confirms, and has its sync key. */
   isServable(): boolean;
@@ -43,17 +43,17 @@ export interface NodeContext {
   /** Unix milliseconds at which the readiness state was entered. */
   readonly sinceMs: number;
   readonly firstSnapshot: FirstSnapshotProgress;
-  /** The secret that the first snapshot is wanted under: another secret begins the store and the snapshot again. */
+  /** The secret that the first snapshot belongs to. Another secret starts with an empty store and needs a snapshot again. */
   readonly snapshotUnder: Hash32 | null;
   readonly block: number | null;
-  /** When the last good view was read, and of when it is; null before the first. */
+  /** Read time and block time of the last good view; null before the first. */
   readonly view: ViewTimes | null;
   readonly members: number;
   readonly tick: TickContext;
   readonly backoff: Backoff;
   /** Monotonic milliseconds at which the next node_tick is due. */
   readonly nextTickAtMs: number;
-  /** Monotonic milliseconds at which the interval brings the next sync_tick. */
+  /** Monotonic milliseconds at which the next sync_tick of the interval is due. */
   readonly nextSyncTickAtMs: number;
   readonly syncTicks: { readonly run: number };
 }
@@ -63,13 +63,13 @@ export interface TickContext {
   readonly startedAtMs: number;
   /** Monotonic milliseconds. */
   readonly startedMonotonicMs: number;
-  /** What step 1 saw of the chain hash; null before it, and between two ticks. */
+  /** What step 1 learned about the chain hash; null before step 1 and between two ticks. */
   readonly hash: HashFacts | null;
-  /** How the tick ends; null while it runs. */
+  /** How the tick ends; null until that is decided. */
   readonly verdict: Verdict | null;
-  /** How far it got, for the backoff. */
+  /** The tick's progress, for the backoff. */
   readonly progress: string;
-  /** Monotonic milliseconds at which this tick began to ask for the first snapshot; null when it did not. */
+  /** Monotonic milliseconds at which this tick began to ask for the first snapshot; null if it did not. */
   readonly askedAtMs: number | null;
   readonly last: LastTick | null;
   readonly run: number;
@@ -77,15 +77,14 @@ export interface TickContext {
 }
 
 /**
- * What node_tick tells readiness. Each is a fact about the chain or the node, not an order. The `.pending` facts say that a
- * step has begun which may take long: they leave `ready` at once, and do not overwrite the reason where the node already
- * waits for the same thing.
+ * What node_tick tells readiness. Each event is a fact about the chain or the node, not an order. A `.pending` fact says that a step has
+ * begun which may take long, and leaves `ready` at once. If the node already waits for the same thing, the reason stays.
  */
 export type ReadinessEvent =
-  /** Not a member, the wrong teePubkey, or not known. */
+  /** Not a member, the wrong teePubkey, an identity that cannot be read, or a view that is too old. */
   | { type: 'self.ineligible'; reason: Reason }
   | { type: 'self.eligible' }
-  /** The chain could not be read: a ready node serves on by the view that it has, until that is too old (protocol.md §6). */
+  /** The chain could not be read. A ready node keeps serving by its last view until that is too old (protocol.md §6). */
   | { type: 'chain.unread'; reason: Reason }
   /** The view that a ready node serves by has become too old. */
   | { type: 'chain.outdated'; reason: Reason }
@@ -94,7 +93,7 @@ export type ReadinessEvent =
   | { type: 'hash.unsettled'; reason: Reason }
   | { type: 'secret.pending'; reason: Reason }
   | { type: 'snapshot.pending' }
-  /** A hash is there; the local secret does not match it, or the first snapshot is missing. */
+  /** The chain shows a hash, but the local secret does not match it or the first snapshot is missing. */
   | { type: 'secret.incomplete'; reason: Reason }
   /** Confirmed secret, sync key installed, first snapshot settled. */
   | { type: 'node.prepared' };
@@ -114,7 +113,7 @@ export type NodeEvent =
   | { type: 'membership.refreshed' }
   | { type: 'tick.settled' };
 
-/** Place of the state that a verdict leads to, from the furthest from ready to ready. */
+/** Rank of the state that a verdict leads to: 0 is the furthest from ready, 3 is ready. */
 const RANK: Readonly<Record<Verdict['type'], number>> = {
   'self.ineligible': 0,
   'chain.unread': 0,
@@ -151,8 +150,8 @@ export function initialContext(ports: NodeMachinePorts): NodeContext {
 }
 
 /**
- * The reason for a step that failed. Only sentences of our own are shown.
- * @throws the error itself when it is a broken invariant: the machine stops and with it the process.
+ * The reason for a step that failed. It shows only our own sentences.
+ * @throws the error itself if it is a broken invariant, which stops the machine and the process
  */
 export function failureReason(text: ReasonText, error: unknown): Reason {
   if (error instanceof InvariantError) throw error;
@@ -186,7 +185,7 @@ export function startTick(context: NodeContext, ports: NodeMachinePorts): Partia
   };
 }
 
-/** Records the tick that ends and says when the next one is due. */
+/** Records the tick that ends and sets when the next one is due. */
 export function settleTick(context: NodeContext, options: NodeMachineOptions, ports: NodeMachinePorts): Partial<NodeContext> {
   const nowMs = ports.clock.monotonicMs();
   const { verdict, startedAtMs, startedMonotonicMs, progress } = context.tick;
@@ -199,12 +198,12 @@ export function settleTick(context: NodeContext, options: NodeMachineOptions, po
   };
   const backoff =
     short === null ? NO_BACKOFF : nextBackoff(context.backoff, { text: short.reason.text, progress, rank: RANK[short.type] });
-  // A regular beat counts from the start of the tick, an early one from its end.
+  // A regular tick is timed from the start of this one, an early tick from its end.
   const delayMs =
     ending === null
       ? Math.max(0, startedMonotonicMs + options.nodeTickMs - nowMs)
       : earlyTickDelayMs(backoff, options.nodeTickMs, ports.random.unit());
-  // A view that grows old is looked at when it has.
+  // A node_tick must come when the view becomes outdated.
   const untilMs = untilOutdatedMs(context.view, instantOf(ports), limitsOf(options));
   const firstSnapshot = context.tick.askedAtMs === null ? breakRow(context.firstSnapshot) : context.firstSnapshot;
   return { tick: { ...context.tick, hash: null, last }, firstSnapshot, backoff, nextTickAtMs: nowMs + Math.min(delayMs, untilMs) };

@@ -2,13 +2,12 @@
  * The node as a diagram (protocol.md §1, §10). Four regions run side by side, each in its own file:
  *
  *   readiness   may this node serve? It only reacts to facts.
- *   nodeTick    the six steps of node_tick, one actor each; it raises the facts.
- *   probing     figures about peers for operators; nothing depends on it.
- *   beats       when the jobs come.
+ *   nodeTick    runs the six steps of node_tick, one actor each, and raises the facts.
+ *   probing     collects figures about peers for operators; nothing depends on it.
+ *   beats       decides when the jobs run.
  *
- * Invariants: one node_tick at a time (another is counted and dropped); a step that fails, hangs or throws ends its
- * tick and never the next; sync_tick is handled in `ready` alone, and leaving `ready` aborts a push; nothing here does
- * I/O or holds a key byte.
+ * Invariants: one node_tick at a time (another one is counted and dropped). A step that fails, hangs or throws ends its own tick, never
+ * the next. Only `ready` handles sync_tick, and leaving `ready` aborts a push. Nothing here does I/O or holds a key byte.
  */
 import { initialContext, type NodeMachineOptions, type NodeMachinePorts } from './model.ts';
 import { beatsRegion, probingRegion } from './beats.ts';

@@ -1,7 +1,7 @@
 /**
- * Region nodeTick: the steps of node_tick in the order of protocol.md §1, one actor each. Every way out of a step leads
- * to `settling` with a verdict, which readiness hears there. A step's limit leaves the state, which aborts its actor; a
- * late result is ignored. A node_tick that comes while another runs is counted and dropped.
+ * Region nodeTick: the steps of node_tick in the order of protocol.md §1, one actor each. Every step that ends the tick leads to
+ * `settling` with a verdict, which readiness receives there. When a step reaches its timeout, its state is left, which aborts its actor;
+ * a late result is ignored. A node_tick that arrives while another one runs is counted and dropped.
  */
 import { raise } from 'xstate';
 import { invariant } from '../domain/errors.ts';
@@ -35,14 +35,14 @@ function verdictOf(tick: TickContext): Verdict {
 }
 
 export function nodeTickRegion(node: NodeSetup) {
-  // What leaves `ready` before the steps that follow, which may take long.
+  // These facts leave `ready` before a step that may take long.
   const awaitsHash = node.raise({ type: 'hash.pending', reason: reason(REASONS.awaitingHash) });
   const asksForSecret = node.raise({ type: 'secret.pending', reason: reason(REASONS.secretHashMismatch, 'asking the members') });
   const asksForSnapshot = node.raise({ type: 'snapshot.pending' });
 
   return node.createStateConfig({
     description: 'The steps of node_tick, one after another.',
-    // For a visualiser: from leaving `idle` until it is back, that is one node_tick, and what `shown.ts` calls so is how it ended.
+    // For a visualiser: one node_tick lasts from leaving `idle` until the return to it. Its outcome is `last tick` of `shown.ts`.
     meta: { span: 'node_tick', outcome: 'last tick' },
     initial: 'idle',
     on: { node_tick: { actions: 'countDropped', meta: { dropped: 'node_tick' } } },
@@ -51,7 +51,7 @@ export function nodeTickRegion(node: NodeSetup) {
         description: 'Until the next node_tick.',
         on: {
           node_tick: [
-            // The view it serves by is too old, regardless of what the next read shows.
+            // The view that the node serves by is too old, regardless of what the next read shows.
             { guard: 'viewIsOutdated', target: 'readingChain', actions: ['startTick', raise({ type: 'chain.outdated', reason: stale })] },
             { target: 'readingChain', actions: 'startTick' },
           ],
@@ -84,7 +84,7 @@ export function nodeTickRegion(node: NodeSetup) {
       withdrawing: {
         description: 'A node whose secret the chain does not show serves no more, before anything else is asked.',
         always: [
-          // Also a read that succeeds may show a chain that stands still.
+          // Even a successful read may show a chain that stands still.
           { guard: 'viewIsOutdated', target: 'settling', actions: conclude(() => ineligible(stale)) },
           { guard: hashIs('unset'), target: 'checkingEligibility', actions: awaitsHash },
           { guard: hashIs('wanted'), target: 'checkingEligibility', actions: asksForSecret },
@@ -109,7 +109,7 @@ export function nodeTickRegion(node: NodeSetup) {
               actions: {
                 type: 'conclude',
                 params: ({ event }) => ({
-                  // The guard above has taken the eligible ones; the types do not know it.
+                  // The guard above handles eligible nodes, but the types do not show that.
                   verdict: ineligible(event.output.eligible ? reason(REASONS.selfNotInNodeList) : event.output.reason),
                 }),
               },
@@ -134,7 +134,7 @@ export function nodeTickRegion(node: NodeSetup) {
           { guard: hashIs('unset'), target: 'claimingHash', actions: awaitsHash },
           { guard: hashIs('shallow'), target: 'settling', actions: conclude(() => unsettled(reason(REASONS.hashNotDeepEnough))) },
           { guard: hashIs('wanted'), target: 'fetchingSecret', actions: asksForSecret },
-          // A secret that was kept is the chain's again, and the store of another one is empty: nothing serves meanwhile.
+          // A secret that was set aside may be confirmed again. Its store starts empty, so the node must not serve meanwhile.
           { guard: 'snapshotMissing', target: 'installingSyncKey', actions: asksForSnapshot },
           { target: 'installingSyncKey' },
         ],

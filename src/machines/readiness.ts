@@ -1,6 +1,6 @@
 /**
- * Region readiness (protocol.md §10): may this node serve? It reacts to facts that node_tick raises and knows nothing of
- * how they were found. `ready` is entered by `node.prepared` alone and is the only state that handles sync_tick.
+ * Region readiness (protocol.md §10): may this node serve? It reacts to facts that node_tick raises, regardless of how they were found.
+ * Only `node.prepared` leads to `ready`, which is the only state that handles sync_tick.
  */
 import { sendTo } from 'xstate';
 import { REASONS, reason, reasonLine, type Reason } from '../domain/reasons.ts';
@@ -10,7 +10,7 @@ const explain = {
   type: 'explain' as const,
   params: ({ event }: { event: { reason: Reason } }) => ({ because: event.reason }),
 };
-/** After an outage that has lasted too long; what failed last is the detail. */
+/** For an outage that has lasted too long. The detail is the last failure. */
 const explainStale = {
   type: 'explain' as const,
   params: ({ event }: { event: { reason: Reason } }) => ({ because: reason(REASONS.chainViewStale, reasonLine(event.reason)) }),
@@ -76,7 +76,7 @@ export function readinessRegion(node: NodeSetup) {
           sync_tick: { actions: ['countSyncTick', sendTo('replicate', ({ event }) => event)] },
           'self.ineligible': { target: 'ineligible', actions: explain },
           'chain.outdated': { target: 'ineligible', actions: explain },
-          // A read that fails leaves a ready node ready, until the view that it has is too old.
+          // After a failed read a ready node stays ready until its view is too old.
           'chain.unread': [
             { guard: 'viewIsOutdated', target: 'ineligible', actions: explainStale },
             { guard: 'failureEndsReady', target: 'ineligible', actions: explain },

@@ -1,4 +1,4 @@
-/** What a reason means, and what to look at, for an operator who sees a node wait. */
+/** For an operator who sees a node wait: what each reason means and what to check. */
 import { REASONS, type ReasonText } from '../domain/reasons.ts';
 
 export const REASON_NOTES: Readonly<Record<ReasonText, string>> = {

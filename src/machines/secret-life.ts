@@ -6,16 +6,16 @@
  *     ▲                         └───────────────┴──── the chain shows it ────┴──────▶ confirmed
  *     └── the chain stops showing it, or the owner reset the claim: the secret is set aside ──┘
  *
- * Events are observations; the result is the next state and the effects to carry out, in order. States, events and effects name
- * secrets by their hashes, which are public: the bytes are in the vault, which carries the effects out.
+ * Events are observations. The result is the next state and the effects to carry out, in order. States, events and effects name
+ * secrets by their public hashes. The vault holds the bytes, and `node/master-secret.ts` carries the effects out.
  *
- * Invariants: a secret is confirmed only while the chain shows its hash. Confirming one wipes every other. What is set aside is
- * never claimed again, and comes back only if the chain shows its hash.
+ * Invariants: a secret is confirmed only while the chain shows its hash. Confirming one wipes all others. A secret that was set aside
+ * is never claimed again, and is confirmed again only if the chain shows its hash.
  */
 import { InvariantError, invariant } from '../domain/errors.ts';
 import { ZERO_HASH, type Hash32, type Wallet } from '../domain/ids.ts';
 
-/** Secrets set aside at once; the oldest is wiped first. Each needs a reset of the chain hash. */
+/** Most secrets that are set aside at the same time; beyond that, the oldest is wiped. Each takes a reset of the chain hash. */
 export const MAX_ASIDE = 4;
 
 /** Where a secret came from: drawn by this enclave, given by `MASTER_SECRET_HEX`, or handed over by a member. */
@@ -30,15 +30,15 @@ export interface KnownSecret {
 }
 
 /**
- * `candidate`: may be claimed. `claimed`: a claim was sent, or may have been. `at_head`: the head has shown its hash, not deep
- * enough to count. `confirmed`: the last good read of the chain shows its hash; it alone derives, and is handed out.
+ * `candidate`: may be claimed. `claimed`: a claim was sent, or may have been. `at_head`: the head has shown its hash, but not deep enough
+ * to count. `confirmed`: the last good read of the chain shows its hash; only this secret derives keys and is handed out.
  */
 export type SecretStage =
   | { readonly stage: 'none' }
   | { readonly stage: 'candidate' | 'claimed' | 'at_head' | 'confirmed'; readonly secret: KnownSecret };
 
 export type SecretLife = SecretStage & {
-  /** Serve nothing and are never claimed; the oldest first. */
+  /** Secrets that serve nothing and are never claimed, oldest first. */
   readonly aside: readonly KnownSecret[];
   /** The hash of the last good read; null before the first. */
   readonly shown: Hash32 | null;
@@ -48,35 +48,35 @@ export type SecretLife = SecretStage & {
 
 export interface StoreOrigin {
   readonly secret: Hash32;
-  /** This process claimed that hash: no one can have written under it before. */
+  /** This process claimed that hash, so no one can have written under it before. */
   readonly claimedHere: boolean;
 }
 
 export type SecretEvent =
-  /** The hash of a good read, at the depth that counts. `setHere`: a transaction of this process set it. */
+  /** The hash of a good read, at the pinned block. `setHere`: a transaction of this process set it. */
   | { readonly type: 'chain.shows'; readonly hash: Hash32; readonly setHere: boolean }
-  /** The hash at the head: never a reason to trust a secret, only not to claim one. */
+  /** The hash at the head. It may stop a claim, but is never a reason to trust a secret. */
   | { readonly type: 'head.shows'; readonly hash: Hash32 }
   /** The chain shows no hash, and this node may set one. */
   | { readonly type: 'claim.due' }
-  /** The contract took the claim, and the owner has reset it since. */
+  /** The contract accepted the claim, but the owner has reset the hash since. */
   | { readonly type: 'claim.reset' }
   /** The vault holds 32 bytes that may be claimed. */
   | { readonly type: 'candidate.held'; readonly hash: Hash32; readonly origin: 'made' | 'given' }
-  /** A member's answer opened to a secret of this hash. */
+  /** A member's answer contained a secret with this hash. */
   | { readonly type: 'secret.received'; readonly hash: Hash32; readonly from: Wallet };
 
 export type SecretEffect =
-  /** Keep what was received beyond its request. */
+  /** Keep the received secret after its request has ended. */
   | { readonly kind: 'keep_received'; readonly hash: Hash32 }
   /** Stop deriving from it and handing it out; keep the bytes. */
   | { readonly kind: 'set_aside'; readonly hash: Hash32 }
   | { readonly kind: 'wipe'; readonly hash: Hash32 }
   | { readonly kind: 'install'; readonly hash: Hash32 }
-  /** No one can read its values any more. */
+  /** No one can read the store's values any more. */
   | { readonly kind: 'empty_store' }
   | { readonly kind: 'make_candidate' }
-  /** Does it still show the claim? */
+  /** Read the head: does it still show the claim? */
   | { readonly kind: 'look_at_head'; readonly hash: Hash32 }
   | { readonly kind: 'send_claim'; readonly hash: Hash32 };
 
@@ -87,7 +87,7 @@ export interface SecretStep {
 
 export const NO_SECRET: SecretLife = { stage: 'none', aside: [], shown: null, store: null };
 
-/** What comes after `event`. Calling it changes nothing. */
+/** The state and the effects after `event`. Pure. */
 export function nextSecretLife(life: SecretLife, event: SecretEvent): SecretStep {
   switch (event.type) {
     case 'chain.shows':
@@ -106,17 +106,17 @@ export function nextSecretLife(life: SecretLife, event: SecretEvent): SecretStep
 }
 
 /**
- * Whether the receipts of this process's claims have to be asked for before the chain hash is judged: a secret that was given may
- * have been claimed by another node that knows it too.
+ * Whether the receipts of this process's claims must be read before the chain hash is judged: another node may also know a given secret,
+ * and may have claimed it.
  */
 export function needsReceipt(life: SecretLife, hash: Hash32): boolean {
   return (life.stage === 'claimed' || life.stage === 'at_head') && life.secret.hash === hash && life.secret.origin.kind === 'given';
 }
 
-/** What a node_tick has to do about the secret, by the last good read. */
+/** What the last good read asks of a node_tick about the secret. */
 export type SecretStanding =
   | { readonly kind: 'unset' }
-  /** The chain shows a hash that nothing held here has. */
+  /** The chain shows a hash that no secret held here has. */
   | { readonly kind: 'wanted' }
   | { readonly kind: 'confirmed'; readonly store: StoreOrigin };
 
@@ -137,7 +137,7 @@ export function claimableSecret(life: SecretLife): KnownSecret | null {
   return life.stage === 'none' || life.stage === 'confirmed' ? null : life.secret;
 }
 
-/** What `/status` names: the confirmed secret, else the one that served last, else the one that may be claimed. */
+/** What `/status` names: the confirmed secret, else the one that was set aside last, else the one that may be claimed. */
 export function namedSecret(life: SecretLife): KnownSecret | null {
   return confirmedSecret(life) ?? life.aside.at(-1) ?? claimableSecret(life);
 }
@@ -152,7 +152,7 @@ function onChain(life: SecretLife, hash: Hash32, setHere: boolean): SecretStep {
   const seen: SecretLife = { ...withdrawn.life, shown: hash };
   const known = knownSecrets(seen).find((secret) => secret.hash === hash);
   if (known === undefined) return { life: seen, effects: withdrawn.effects };
-  // What was set aside may have been deep enough for others once: only a claim under way is known to be the first use.
+  // Other nodes may have used a secret that was set aside here. Only while its claim is under way is it certain that no one has.
   const isClaim = seen.stage !== 'none' && seen.secret === known;
   const confirmed = confirm(seen, known, isClaim && (known.origin.kind === 'made' || setHere));
   return { life: confirmed.life, effects: [...withdrawn.effects, ...confirmed.effects] };
@@ -161,7 +161,7 @@ function onChain(life: SecretLife, hash: Hash32, setHere: boolean): SecretStep {
 function onHead(life: SecretLife, hash: Hash32): SecretStep {
   if (life.stage === 'claimed' && life.secret.hash === hash) return unchanged({ ...life, stage: 'at_head' });
   if (life.stage !== 'at_head' || hash !== ZERO_HASH) return unchanged(life);
-  // The head has shown it and shows it no more: the owner has reset it.
+  // The head showed the hash before and now shows zero: the owner has reset it.
   const reset = setAside(life, life.secret);
   return { life: reset.life, effects: [...reset.effects, { kind: 'make_candidate' }] };
 }
@@ -173,7 +173,7 @@ function onClaimDue(life: SecretLife): SecretStep {
       return { life, effects: [{ kind: 'make_candidate' }] };
     case 'candidate':
     case 'claimed':
-      // Counted as sent before it is: the answer to a claim may be lost while the claim is not.
+      // Marked as claimed before it is sent: the answer may be lost although the claim arrives.
       return { life: { ...life, stage: 'claimed' }, effects: [{ kind: 'send_claim', hash: life.secret.hash }] };
     case 'at_head':
       return { life, effects: [{ kind: 'look_at_head', hash: life.secret.hash }] };
@@ -182,7 +182,7 @@ function onClaimDue(life: SecretLife): SecretStep {
   }
 }
 
-/** One candidate for each process and each reset: one that comes late is not needed. A known one is not a fresh secret. */
+/** There is one candidate for each process and each reset, so a later one is wiped. A known secret is not a fresh one and is ignored. */
 function onCandidate(life: SecretLife, secret: KnownSecret): SecretStep {
   if (knownSecrets(life).some(({ hash }) => hash === secret.hash)) return unchanged(life);
   if (life.stage !== 'none') return { life, effects: [{ kind: 'wipe', hash: secret.hash }] };
@@ -190,7 +190,7 @@ function onCandidate(life: SecretLife, secret: KnownSecret): SecretStep {
   return unchanged({ ...life, stage: 'candidate', secret });
 }
 
-/** It is compared before anything is installed (§9.1): what the chain does not show changes nothing. */
+/** A received secret is compared before it is installed (§9.1). One that the chain does not show changes nothing. */
 function onReceived(life: SecretLife, secret: KnownSecret): SecretStep {
   const isWanted = life.stage !== 'confirmed' && life.shown !== ZERO_HASH && life.shown === secret.hash;
   if (!isWanted) return unchanged(life);
@@ -198,7 +198,7 @@ function onReceived(life: SecretLife, secret: KnownSecret): SecretStep {
   return { life: confirmed.life, effects: [{ kind: 'keep_received', hash: secret.hash }, ...confirmed.effects] };
 }
 
-/** Installs a secret and wipes every other; a store of another one is emptied. */
+/** Installs a secret, wipes all others, and empties the store if it belongs to another secret. */
 function confirm(life: SecretLife, secret: KnownSecret, claimedHere: boolean): SecretStep {
   const others = knownSecrets(life).filter(({ hash }) => hash !== secret.hash);
   const begins = life.store?.secret !== secret.hash;

@@ -1,6 +1,6 @@
 /**
- * What the regions of the machine are made of: actor slots, delays, guards and actions. Guards and actions take what
- * they need as parameters and touch nothing but the context.
+ * The actor slots, delays, guards and actions of the machine's regions. Guards and actions take what they need as parameters and touch
+ * only the context.
  */
 import { assign, setup } from 'xstate';
 import { InvariantError, invariant } from '../domain/errors.ts';
@@ -38,7 +38,7 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
       probesPeers: () => options.probePeers,
       nudges: () => options.nudgeMs > 0,
       isEligible: (_, facts: { eligible: boolean }) => facts.eligible,
-      /** What step 1 of this tick saw of the chain hash. */
+      /** Whether step 1 got a view. */
       isView: (_, facts: ChainFacts | ChainFailure) => !('failed' in facts),
       viewIsOutdated: ({ context }) => isOutdated(context.view, instantOf(ports), limitsOf(options)),
       failureEndsReady: ({ context }) => endsReady(context.view, instantOf(ports), limitsOf(options)),
@@ -53,7 +53,7 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
       stampState: assign(() => ({ sinceMs: ports.clock.nowMs() })),
       stampSyncBeat: assign(() => ({ nextSyncTickAtMs: ports.clock.monotonicMs() + options.syncTickMs })),
       countSyncTick: assign(({ context }) => ({ syncTicks: { run: context.syncTicks.run + 1 } })),
-      /** The last thing before a key could be served. */
+      /** The last check before a key can be served. */
       assertServable: () => invariant(ports.secret.isServable(), 'ready without a confirmed secret and its sync key'),
       stopIfBroken: ({ event }) => {
         if ('error' in event && event.error instanceof InvariantError) throw event.error;
@@ -85,7 +85,7 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
         invariant(facts.kind === 'installed', 'a secret was noted as installed that is not');
         return beginSnapshot(context, facts.store);
       }),
-      /** A node that cannot vouch for what it holds any more asks for a snapshot again, and serves meanwhile. */
+      /** A stale node asks for a snapshot again, and serves meanwhile. */
       noteSyncKey: assign(({ context }, { stale }: SyncKeyFacts) => ({
         firstSnapshot: stale && context.firstSnapshot.state === 'complete' ? SNAPSHOT_NONE : context.firstSnapshot,
       })),
@@ -104,7 +104,7 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
   });
 }
 
-/** Another secret is confirmed than before: its store is empty, and the first snapshot is asked for where others may have written. */
+/** A different secret is confirmed. Its store starts empty and needs a first snapshot, unless this process claimed the hash. */
 function beginSnapshot(context: NodeContext, { secret, claimedHere }: StoreOrigin): Partial<NodeContext> {
   if (context.snapshotUnder === secret) return {};
   return { snapshotUnder: secret, firstSnapshot: claimedHere ? SNAPSHOT_COMPLETE : SNAPSHOT_MISSING };

@@ -1,6 +1,6 @@
 /**
- * What of the machine's context may be seen outside, by the labels that a visualiser shows: an allow-list. A value that is not
- * named here is not shown. All of it is public: hashes, counts, times and our own sentences.
+ * The part of the machine's context that may be seen outside, under the labels that a visualiser shows. This is an allow-list: a value
+ * that is not named here is not shown. All of it is public: hashes, counts, times and our own sentences.
  */
 import { ZERO_HASH } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
@@ -18,14 +18,14 @@ export interface Moment {
 export type NodeShown = Readonly<Record<string, string | number | boolean | null | Moment>>;
 
 export interface NodeShownModules {
-  /** That the machine was made with. */
+  /** The clock that the machine was made with. */
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
   readonly secret: { readonly life: SecretLife; isServable(): boolean };
-  /** From its time of day to the reader's; the same when absent. */
+  /** Converts the node's wall clock to the reader's; absent: they are the same. */
   readonly readerMs?: (nodeMs: number) => number;
 }
 
-/** Reads them off snapshots of one machine. */
+/** Returns a function that reads these values from snapshots of one machine. */
 export function createNodeShown(
   options: Pick<NodeMachineOptions, 'nodeTickMs'>,
   { clock, secret, readerMs = (nodeMs) => nodeMs }: NodeShownModules,
@@ -61,7 +61,7 @@ export function createNodeShown(
   };
 }
 
-/** From monotonic to Unix milliseconds, once for each value: the two clocks do not tick together. */
+/** Converts monotonic to Unix milliseconds, once for each value: the two clocks drift, and the shown moment would change. */
 function momentOf(clock: Pick<Clock, 'nowMs' | 'monotonicMs'>, readerMs: (nodeMs: number) => number): (monotonicMs: number) => Moment {
   let last = Number.NaN;
   let moment: Moment = { atMs: 0 };

@@ -1,7 +1,8 @@
 /**
- * The actor slots of the machine: what each step of node_tick finds out, and the replication that hears of each sync_tick. Facts only: hashes, wallets, counts and reasons; no key bytes, since inspectors show all of it.
+ * The actor slots of the machine: the steps of node_tick, the probes of peers, and the replication, which receives each sync_tick. Their
+ * results are facts only: hashes, wallets, counts and reasons. They contain no key bytes, because inspectors show all of them.
  *
- * The slots here throw. The composition root fills them (`machine.provide({ actors })`).
+ * A slot that is not filled throws. The composition root fills them (`machine.provide({ actors })`).
  */
 import { fromCallback, fromPromise } from 'xstate';
 import { InvariantError } from '../domain/errors.ts';
@@ -9,9 +10,7 @@ import type { Reason } from '../domain/reasons.ts';
 import type { SnapshotRound } from './first-snapshot.ts';
 import type { SecretStanding, StoreOrigin } from './secret-life.ts';
 
-/**
- * Step 1: what the chain shows at one block, looked at once. Eligibility, claim, fetch and withdrawal follow from it.
- */
+/** Step 1: what the chain shows at one block, read once. Eligibility, claim, fetch and withdrawal follow from it. */
 export interface ChainFacts {
   readonly block: number;
   /** Unix milliseconds of the block. */
@@ -20,10 +19,10 @@ export interface ChainFacts {
   readonly hash: HashFacts;
 }
 
-/** What the hash asks of this tick. `shallow`: the contract is not there yet at that depth. */
+/** What the chain hash asks of this tick. `shallow`: the contract does not exist yet at that block. */
 export type HashFacts = SecretStanding | { readonly kind: 'shallow' };
 
-/** Step 1 failed: what the view before said stays. The reason names what could not be read. */
+/** Step 1 failed, and the previous view stays. The reason names what could not be read. */
 export interface ChainFailure {
   readonly failed: Reason;
 }
@@ -31,7 +30,7 @@ export interface ChainFailure {
 /** Step 2. */
 export type EligibilityFacts = { readonly eligible: true } | { readonly eligible: false; readonly reason: Reason };
 
-/** Step 3, zero: why the node still waits, and what the backoff takes for progress. */
+/** Step 3 with a zero hash: why the node still waits, and what the backoff counts as progress. */
 export interface ClaimFacts {
   readonly reason: Reason;
   readonly progress: string;
@@ -42,12 +41,12 @@ export type SecretFacts =
   | { readonly kind: 'installed'; readonly store: StoreOrigin }
   | { readonly kind: 'failed'; readonly reason: Reason };
 
-/** Step 5. `stale`: the node was cut off for too long to vouch for what it holds, and asks for a snapshot again. */
+/** Step 5. `stale`: the node was cut off too long to vouch for its store, so it asks for a snapshot again. */
 export interface SyncKeyFacts {
   readonly stale: boolean;
 }
 
-/** A sync_tick as the replication hears it. `nudged`: by a write, between two of the interval. */
+/** A sync_tick as the replication receives it. `nudged`: brought by a write, not by the interval. */
 export interface SyncTick {
   readonly type: 'sync_tick';
   readonly nudged?: boolean;
@@ -66,7 +65,7 @@ export const slots = {
   fetchSecret: slot<SecretFacts>('fetchSecret'),
   installSyncKey: slot<SyncKeyFacts>('installSyncKey'),
   fetchSnapshot: slot<SnapshotRound>('fetchSnapshot'),
-  /** Lives as long as the node is ready; what it has under way ends with it. */
+  /** Lives as long as the node is ready. Its work is aborted with it. */
   replicate: fromCallback<SyncTick>(() => {
     throw new InvariantError('the actor slot replicate was not filled');
   }),

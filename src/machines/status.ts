@@ -1,4 +1,4 @@
-/** Reads what the rest of the node may know off a snapshot of the machine. Cheap: it runs at every request. */
+/** Reads what the rest of the node may know from a snapshot of the machine. It runs at every request, so it must be cheap. */
 import type { SnapshotFrom } from 'xstate';
 import type { Hash32 } from '../domain/ids.ts';
 import type { ReadinessState, ReadinessView } from '../domain/readiness.ts';
@@ -12,8 +12,8 @@ export function readinessState(snapshot: NodeSnapshot): ReadinessState {
 }
 
 /**
- * @param confirmedHash of the secret that the vault serves by
- * @param monotonicMs now, on the clock that the machine was made with
+ * @param confirmedHash hash of the secret that the vault serves by
+ * @param monotonicMs the current time on the clock that the machine was made with
  */
 export function readinessView(snapshot: NodeSnapshot, confirmedHash: Hash32 | null, monotonicMs: number): ReadinessView {
   const { context } = snapshot;

@@ -1,68 +1,69 @@
 /**
- * When a node may say that a key is absent (protocol.md §10, "404 means absent"), as a pure reducer. Callers make new secrets by one
- * node's 404, and a store starts empty: until it certainly holds what the others hold, the node gives no answer about what it lacks.
+ * When a node may say that a key is absent (protocol.md §10, "404 means absent"), as a pure reducer. Callers make new secrets when one
+ * node answers 404, and a store starts empty. So a node gives no answer about a key that it lacks until it certainly holds what the
+ * others hold.
  *
- * Events are observations: what members say of themselves, and what was merged of them. A node is sure, until its store begins again,
- * once one of these holds:
+ * Events are observations: what members say about themselves, and what was merged from them. A node becomes sure when one of these
+ * conditions holds, and stays sure until its store begins again:
  *
  *   claimed       it claimed the hash itself and has handed the secret to no one yet: no one can have written before
  *   alone         it is the only member
- *   sure_members  everything of a sure member was merged while that member said so, and of a second one where another says so as
- *                 well: one member alone could call an empty store complete
- *   all_members   everything of every other member was merged, regardless of what those say
+ *   sure_members  it merged everything of a sure member while that member said so, and also of a second one if another
+ *                 may be sure: one member alone could call an empty store complete
+ *   all_members   it merged everything of every other member, sure or not
  *   in_vain       it has asked for an hour
  *
- * "Everything" leaves nothing out for want of time or room. A comparison of digests that came to its end counts like a snapshot.
- * What a member may say is known only after it was heard: one that is silent is waited for, but not longer than `silenceMs`.
+ * "Everything" means that nothing was left out. A comparison of digests that was completed counts like a snapshot. Whether a member is
+ * sure is known only after its answer. A silent member is waited for, but not longer than `silenceMs`.
  */
 import type { StoreId, Wallet } from '../domain/ids.ts';
 import type { SureReason } from '../domain/readiness.ts';
 
-/** How long a node asks in vain before it is sure all the same. Milliseconds. */
+/** After asking in vain for this long, a node counts as sure. Milliseconds. */
 export const IN_VAIN_MS = 3_600_000;
 
 export interface SurenessLimits {
-  /** How long a member that gives no answer is waited for where one that is sure has given all. Milliseconds. */
+  /** How long a silent member is waited for once everything of a sure member was merged. Milliseconds. */
   readonly silenceMs: number;
 }
 
-/** `unheard`: it was not asked yet. `silent`: no answer yet. `mute`: none for too long. */
+/** `unheard`: not asked yet. `silent`: no answer yet. `mute`: no answer for `silenceMs`. */
 type Word = 'unheard' | 'sure' | 'unsure' | 'silent' | 'mute';
 
 export interface MemberFacts {
   readonly word: Word;
-  /** Of its store; null where it names none. */
+  /** Id of the member's store; null if it names none. */
   readonly storeId: string | null;
-  /** Everything of it was merged: `while_sure` where it said all along that it is sure. */
+  /** Whether everything of it was merged. `while_sure`: it said in every answer that it is sure. */
   readonly merged: 'no' | 'yes' | 'while_sure';
   /** Monotonic milliseconds of the first question without an answer; null after an answer. */
   readonly silentSinceMs: number | null;
 }
 
 export interface Sureness {
-  /** The own store that this is about; null before the first is known. */
+  /** The node's own store that this is about; null before the first is known. */
   readonly store: StoreId | null;
   /** Why the node is sure; null while it is not. */
   readonly by: SureReason | null;
-  /** Another node has the secret from this one, and may have taken writes since. */
+  /** Another node got the secret from this one, and may have taken writes since. */
   readonly handedOut: boolean;
-  /** Monotonic milliseconds of the first question to anybody. */
+  /** Monotonic milliseconds of the first question to any member. */
   readonly askingSinceMs: number | null;
   /** The members besides this node, in the order of the view; null before the first view. */
   readonly members: ReadonlyMap<Wallet, MemberFacts> | null;
 }
 
-/** `store`: the node's own store that the event is about. Once another has begun, the event is ignored. */
+/** `store`: the node's own store that the event is about. Once another store has begun, the event is ignored. */
 export type SurenessEvent =
   | { readonly type: 'store.began'; readonly store: StoreId }
-  /** The hash that the store is under was claimed by this process. */
+  /** This process claimed the hash that the store belongs to. */
   | { readonly type: 'hash.claimed'; readonly store: StoreId }
   | { readonly type: 'secret.handedOut'; readonly store: StoreId }
   | { readonly type: 'members.read'; readonly others: readonly Wallet[] }
-  /** A member has answered: with `sure`, or without that word. A refusal is an answer. */
+  /** A member has answered, with or without `sure`. A refusal is an answer too. */
   | { readonly type: 'member.answered'; readonly wallet: Wallet; readonly storeId: string | null; readonly sure: boolean }
   | { readonly type: 'member.silent'; readonly wallet: Wallet; readonly nowMs: number }
-  /** All of its snapshot, or a comparison to the end. @property sure it said so with the first answer and with every other */
+  /** A complete snapshot of the member or a complete comparison was merged. @property sure the member said so in every answer */
   | { readonly type: 'member.merged'; readonly store: StoreId; readonly wallet: Wallet; readonly storeId: string | null; readonly sure: boolean; readonly leftOut: boolean }
   | { readonly type: 'asking.began'; readonly nowMs: number }
   | { readonly type: 'asking.ended'; readonly nowMs: number };
@@ -71,10 +72,10 @@ export const UNSURE: Sureness = { store: null, by: null, handedOut: false, askin
 
 const UNHEARD: MemberFacts = { word: 'unheard', storeId: null, merged: 'no', silentSinceMs: null };
 
-/** What comes after `event`. Calling it changes nothing. */
+/** The state after `event`. Pure. */
 export function nextSureness(state: Sureness, event: SurenessEvent, limits: SurenessLimits): Sureness {
   const next = observed(state, event, limits);
-  // Once sure, until the store begins again.
+  // A sure node stays sure until its store begins again.
   return next === state || next.by !== null ? next : { ...next, by: reasonOf(next, event) };
 }
 
@@ -82,7 +83,7 @@ export function isSure({ by }: Sureness): boolean {
   return by !== null;
 }
 
-/** The members whose word or records are still needed; none when the node is sure, or no view was read yet. */
+/** The members whose answer or records are still needed; none when the node is sure, or no view was read yet. */
 export function waitsFor({ by, members }: Sureness): readonly Wallet[] {
   if (by !== null || members === null) return [];
   const all = [...members];
@@ -114,12 +115,12 @@ function observed(state: Sureness, event: SurenessEvent, { silenceMs }: Sureness
       return state.askingSinceMs === null ? { ...state, askingSinceMs: event.nowMs } : state;
     case 'hash.claimed':
     case 'asking.ended':
-      // A copy, so that it is judged.
+      // A copy counts as a change, so the conditions are checked.
       return { ...state };
   }
 }
 
-/** Another store than the member had before is another giver. @param storeId undefined: not said */
+/** A member with a new store starts again as unheard. @param storeId undefined: not known */
 function withMember(state: Sureness, wallet: Wallet, storeId: string | null | undefined, change: (facts: MemberFacts) => MemberFacts): Sureness {
   const known = state.members?.get(wallet);
   if (state.members === null || known === undefined) return state;
@@ -144,7 +145,7 @@ function isMergedWhileSure({ merged }: MemberFacts): boolean {
   return merged === 'while_sure';
 }
 
-/** It says that it is sure, or that is not known yet. */
+/** The member is sure or may turn out to be, and was not merged while it said so. */
 function mayBeSure({ word, merged }: MemberFacts): boolean {
   return merged !== 'while_sure' && word !== 'unsure' && word !== 'mute';
 }

@@ -1,13 +1,13 @@
 /**
- * How old the last good view of the chain is, and what that forbids (protocol.md §6, Freshness). Pure.
+ * How old the last good view of the chain is, and what its age forbids (protocol.md §6, Freshness). Pure.
  *
- * A view's age counts from its block's time, by the later of the wall clock and that time plus monotonic time since it was read: a
- * clock that is set back makes no view younger. On a chain that mines on demand the time of a block is meaningless: there
+ * A view's age is the wall clock minus its block's time, or the monotonic time since it was read if that is more: setting the clock back
+ * does not make a view younger than its read. On a chain that mines on demand, the time of a block is meaningless: there
  * `CHAIN_MAX_AGE_SECONDS` is 0, and the age counts from the read.
  */
 
 export interface FreshnessLimits {
-  /** `CHAIN_MAX_AGE_SECONDS` in milliseconds. 0: block times are not looked at. */
+  /** `CHAIN_MAX_AGE_SECONDS` in milliseconds. 0: block times are ignored. */
   readonly maxAgeMs: number;
   /** `CHAIN_OUTAGE_SECONDS` in milliseconds. 0: a ready node leaves ready at the first failed read. */
   readonly outageMs: number;
@@ -15,7 +15,7 @@ export interface FreshnessLimits {
   readonly nodeTickMs: number;
 }
 
-/** When a good view was read, and of when it is. */
+/** When a good view was read, and the time of its block. */
 export interface ViewTimes {
   /** Unix milliseconds of the block. */
   readonly blockMs: number;
@@ -42,17 +42,17 @@ export function isFreshEnough(view: ViewTimes | null, now: Instant, limits: Fres
   return limits.maxAgeMs === 0 || viewAgeMs(view, now, limits) <= limits.maxAgeMs + limits.nodeTickMs;
 }
 
-/** Whether a ready node may serve by this view no longer, reads that fail or not. */
+/** Whether this view is too old for a ready node to serve by, even if reads succeed. */
 export function isOutdated(view: ViewTimes | null, now: Instant, limits: FreshnessLimits): boolean {
   return view !== null && limits.outageMs > 0 && viewAgeMs(view, now, limits) > limits.outageMs;
 }
 
-/** Whether a read that has failed ends ready. */
+/** Whether a failed read makes a ready node leave `ready`. */
 export function endsReady(view: ViewTimes | null, now: Instant, limits: FreshnessLimits): boolean {
   return view === null || limits.outageMs === 0 || isOutdated(view, now, limits);
 }
 
-/** Milliseconds until the view is outdated, so that a node_tick comes by then; Infinity when it never will be, or is already. */
+/** Milliseconds until the view is outdated, when a node_tick must come. Infinity if it never will be, or already is. */
 export function untilOutdatedMs(view: ViewTimes | null, now: Instant, limits: FreshnessLimits): number {
   if (view === null || limits.outageMs === 0 || isOutdated(view, now, limits)) return Infinity;
   return limits.outageMs - viewAgeMs(view, now, limits) + 1;
