@@ -1,6 +1,6 @@
 /**
- * The audit of a node (docs/audit.md): joins its trail, its checkpoints and what it hears besides requests. There is none, and nothing
- * is kept, when no token is set: no one could read it.
+ * The audit of a node (docs/audit.md): joins its trail, its checkpoints and the events that come from no request. Without a token no one
+ * could read the audit, so there is none and nothing is kept.
  */
 import { Checkpoints } from '../audit/checkpoints.ts';
 import { AUDIT_LIMITS, AuditTrail } from '../audit/trail.ts';
@@ -20,7 +20,7 @@ export interface NodeAuditModules {
   readonly enclave: Pick<Enclave, 'sign'>;
   readonly log: Log;
   readonly failures: Pick<FailureLog, 'note'>;
-  /** Of this node; null until the enclave has said it. */
+  /** This node's wallet; null until the enclave has answered. */
   readonly wallet: () => Wallet | null;
 }
 
@@ -56,7 +56,7 @@ export class NodeAudit {
     this.#noteOwn({ operation, wallet: from, target: hash, outcome: 'ok' });
   }
 
-  /** A chain whose claims are noted, regardless of their outcome. */
+  /** Wraps a chain so that each claim is noted, regardless of its outcome. */
   noting(chain: NodeJobsModules['chain']): NodeJobsModules['chain'] {
     return {
       readHeadHash: (signal) => chain.readHeadHash(signal),
@@ -68,7 +68,7 @@ export class NodeAudit {
           note(report.kind);
           return report;
         } catch (error) {
-          // It may have been sent.
+          // The claim may have been sent all the same.
           note(error instanceof ExpectedError ? error.code : 'failed');
           throw error;
         }
@@ -76,12 +76,12 @@ export class NodeAudit {
     };
   }
 
-  /** The node was told to stop: requests under way still follow. */
+  /** The node was told to stop. Events of requests under way still follow. */
   noteStop(): void {
     this.#noteOwn({ operation: 'stop', wallet: null, target: null, outcome: 'ok' });
   }
 
-  /** The last checkpoint, and a line that says where the audit ended. Never rejects. */
+  /** Takes the last checkpoint and logs where the audit ended. Never rejects. */
   async end(): Promise<void> {
     const isSigned = await this.#checkpoints.end();
     const { sequence, hash } = this.#trail.last;

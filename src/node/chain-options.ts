@@ -1,4 +1,4 @@
-/** The settings of the chain's reading and claiming, as `registry` takes them. */
+/** The settings for reading the chain and for claims, as `registry` takes them. */
 import type { Config } from '../config/settings.ts';
 import type { ChainClientOptions } from '../registry/chain-client.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Reads the chain for this node and keeps the peer cache up to date (protocol.md §1 step 1, §6). One read at a time, for node_tick
- * and for outbound work alike. A read that fails leaves what the one before found.
+ * Reads the chain for this node and keeps the peer cache up to date (protocol.md §1 step 1, §6). Only one read runs at a time, for
+ * node_tick and for outbound work alike. A failed read leaves the results of the previous one in place.
  */
 import { retry } from '../domain/deadline.ts';
 import { DependencyError, InvariantError } from '../domain/errors.ts';
@@ -27,7 +27,7 @@ export interface ChainWatchModules {
   readonly peerCache: PeerCache;
 }
 
-/** What a good view says of the hash. */
+/** What a good view says about the hash. */
 export type ReadableHash = Exclude<HashReading, { kind: 'unreadable' }>;
 
 export class ChainWatch {
@@ -43,7 +43,7 @@ export class ChainWatch {
     this.#modules = modules;
   }
 
-  /** The view that the current node_tick works with. @throws InvariantError before the first good one */
+  /** The view that the current node_tick works with. @throws InvariantError before the first good view */
   view(): ChainView {
     if (this.#view === null) throw new InvariantError('a step of node_tick ran before the chain was read');
     return this.#view;
@@ -67,9 +67,9 @@ export class ChainWatch {
   }
 
   /**
-   * For a node_tick. A hash that cannot be read is read again at the same block; one that stays unreadable makes it a failed read,
-   * which leaves everything as it was.
-   * @throws DependencyError when there is no view
+   * Reads the chain for a node_tick. A hash that cannot be read is read again at the same block. If it stays unreadable, the read counts
+   * as failed and leaves everything as it was.
+   * @throws DependencyError when no view could be read
    */
   async readForTick(signal: AbortSignal): Promise<ChainView> {
     while (this.#reading !== null) await this.#reading.catch(() => undefined);
@@ -80,9 +80,9 @@ export class ChainWatch {
   }
 
   /**
-   * Before outbound work beside node_tick: reads the membership again when it is older than `PEER_CACHE_TTL_SECONDS`. The view
-   * that a node_tick works with stays as it is.
-   * @returns the membership where this call has read it
+   * Before outbound work outside node_tick: reads the membership again when it is older than `PEER_CACHE_TTL_SECONDS`. The view that a
+   * node_tick works with stays as it is.
+   * @returns the membership if this call has read it, otherwise null
    */
   async refreshForOutbound(signal: AbortSignal): Promise<Membership | null> {
     if (this.#modules.peerCache.ageMs() <= this.#options.peerCacheTtlMs) return null;

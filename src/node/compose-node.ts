@@ -1,6 +1,6 @@
 /**
- * The composition root: builds the rooms in order from their ports and joins them. Whole nodes come from here, on system
- * ports in a process and on seeded ones in a simulation. Nothing here decides; nothing else knows all rooms.
+ * The composition root: builds the rooms in order from their ports and joins them. A process builds its node here on system ports, a
+ * simulation on seeded ports. Nothing here decides, and no other file knows all rooms.
  */
 import { createActor, type Actor } from 'xstate';
 import { Authenticator } from '../auth/authenticator.ts';
@@ -50,13 +50,13 @@ export interface NodePorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** Shared with the adapters below, so that a failure is logged once. */
+  /** Shared with the adapters of these ports, so that a failure is logged once. */
   readonly failures: FailureLog;
   readonly chain: Chain;
   readonly appRegistry: AppRegistry;
   readonly enclave: Enclave;
   readonly transport: Transport;
-  /** Gives requests a turn during long work. */
+  /** Lets requests run during long work. */
   readonly yieldNow: () => Promise<void>;
   /** Absent: nothing is counted for metrics. */
   readonly meter?: Meter | undefined;
@@ -67,20 +67,20 @@ export interface ComposedNode {
   readonly appOptions: AppOptions;
   readonly appModules: AppModules;
   readonly actor: Actor<NodeMachine>;
-  /** For a watcher outside the node, such as a simulation that checks it against its rules. */
+  /** For a watcher outside the node, such as a simulation that checks the node against rules. */
   readonly inside: NodeInside;
   readiness(): ReadinessView;
   /** Starts the machine: the first node_tick begins at once. */
   start(): void;
-  /** No more ticks; new requests are refused. */
+  /** Ends the ticks; new requests are refused. */
   stop(): void;
-  /** Sends the peers what they do not have yet; after `stop`. */
+  /** Sends the peers the own writes that they lack. Call it after `stop`. */
   lastPush(mayEnd: () => boolean, signal: AbortSignal): Promise<void>;
-  /** Audit entries that no reader can get any more; 0 where there is no audit. */
+  /** Audit entries that no reader can get any more; 0 without an audit. */
   auditDropped(): number;
   /** Takes the last checkpoint of the audit. Never rejects. */
   endAudit(): Promise<void>;
-  /** Overwrites every key. Nothing may be served any more. */
+  /** Overwrites every key. The node must not serve after this. */
   wipe(): void;
 }
 
@@ -98,14 +98,14 @@ export interface NodeInside {
   readonly sureness: SurenessKeeper;
 }
 
-/** A watcher of a node at work, besides its actor. */
+/** Watches the sync_ticks of a node. Its actor shows the rest. */
 export interface NodeWatcher {
   readonly watchSyncTick: WatchSyncTick;
 }
 
 /**
- * @param onFatal a broken invariant: the process must stop; called at most once
- * @param watcher absent: nothing is done for one
+ * @param onFatal called at most once, for a broken invariant: the process must stop
+ * @param watcher absent: no one is told of sync_ticks
  */
 export function composeNode(config: Config, ports: NodePorts, onFatal: (error: Error) => void, watcher?: NodeWatcher): ComposedNode {
   const { clock, random, log, failures, chain, appRegistry, transport, yieldNow, meter } = ports;
@@ -122,7 +122,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
   const identity = new NodeIdentity({
     clock,
     enclave,
-    // The clock key and the proofs name the wallet of the moment. To its peers it is a member that has never sent them anything.
+    // The clock key and the proofs name the current wallet. To its peers this node is now a member that has never sent them anything.
     onOtherWallet: (before, now) => {
       log.warn('the enclave has another wallet than before: this is another node now', { before, now });
       replicas.resetAll();
@@ -283,7 +283,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       staleness,
       issueNonce: () => nonces.issue(),
       firstSnapshot: () => vouchedSnapshot(readiness()),
-      // One that is not ready gets no writes of others, and vouches for nothing.
+      // A node that is not ready gets no writes from others, so it vouches for nothing.
       isSure: () => readiness().state === 'ready' && sureness.isSure(),
       mayHandOut: () => chainWatch.mayHandOut(),
       onHandedOut: () => sureness.noteHandedOut(),
@@ -359,7 +359,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       audit?.noteStop();
       actor.stop();
     },
-    // Without the sync key no peer takes anything.
+    // Without the sync key no peer accepts a push.
     lastPush: async (mayEnd, signal) => (vault.hasSyncKey() ? replicator.lastPush(mayEnd, signal) : undefined),
     auditDropped: () => audit?.dropped ?? 0,
     endAudit: async () => audit?.end(),
@@ -367,13 +367,13 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
   };
 }
 
-/** Brings a sync_tick, unless one will come for this write as well. */
+/** Brings a sync_tick, unless one that covers this write is already due. */
 function nudge(actor: Actor<NodeMachine>): void {
   const { beats } = actor.getSnapshot().value;
   if (beats.nudgeBeat === 'idle' || beats.nudgeBeat.nudged === 'quiet') actor.send({ type: 'record.written' });
 }
 
-/** One line for each change of state or reason; a machine in error is fatal. */
+/** Logs one line for each change of state or reason. An error of the machine is fatal. */
 function logReadiness(
   actor: Actor<NodeMachine>,
   readiness: () => ReadinessView,

@@ -1,6 +1,6 @@
 /**
- * The enclave API as this node finds it: passes every call on, and remembers whether the API answers, for `/readyz`. One failed call
- * among many is not an outage: traffic would be taken from a node that serves.
+ * Passes every call on to the enclave API, and remembers for `/readyz` whether the API answers. One failed call among many is not an
+ * outage: reporting it would take traffic away from a node that serves.
  */
 import { DeadlineError } from '../domain/deadline.ts';
 import { DependencyError, type DependencyFailure } from '../domain/errors.ts';
@@ -16,7 +16,7 @@ const FAILURES_IN_A_ROW = 3;
 export interface EnclaveWatchModules {
   readonly enclave: Enclave;
   readonly clock: Pick<Clock, 'monotonicMs'>;
-  /** Hears of each call when it has ended. */
+  /** Called for each call when it has ended. */
   readonly meter?: Pick<Meter, 'enclaveEnded'> | undefined;
 }
 
@@ -76,7 +76,7 @@ export class EnclaveWatch implements Enclave {
     } catch (error) {
       const outcome = outcomeOf(error, signal);
       meter?.enclaveEnded(operation, outcome, clock.monotonicMs() - startedMs);
-      // A refusal is an answer; a cancelled call shows nothing.
+      // A refusal is an answer. A cancelled call shows neither an answer nor a failure.
       if (outcome === 'refused') this.#noteAnswer();
       else if (outcome !== 'aborted') this.#noteFailure(describeFailure(outcome === 'timeout' && signal?.aborted === true ? signal.reason : error));
       throw error;
@@ -95,7 +95,7 @@ export class EnclaveWatch implements Enclave {
   }
 }
 
-/** A call that was called off because its time was over has failed. */
+/** A call that was aborted at its deadline has failed (`timeout`). One that was aborted for another reason has not. */
 function outcomeOf(error: unknown, signal: AbortSignal | undefined): DependencyFailure {
   if (signal?.aborted === true) return signal.reason instanceof DeadlineError ? 'timeout' : 'aborted';
   return error instanceof DependencyError ? error.failure : 'malformed';

@@ -1,8 +1,8 @@
 /**
- * Who this node is: the wallet and the teePubkey of its enclave, and which member of a membership that is (protocol.md §1, step 2).
+ * Who this node is: its enclave's wallet and teePubkey, and which member has that wallet (protocol.md §1, step 2).
  *
- * It is built before every room that has to know, and is the only place that asks the enclave. Until the first answer has come
- * there is no identity, and no member is this node.
+ * It is built before every room that needs the identity, and is the only place that asks the enclave for it. Until the first answer there
+ * is no identity, and no member counts as this node.
  */
 import { retry, within } from '../domain/deadline.ts';
 import type { Wallet } from '../domain/ids.ts';
@@ -12,13 +12,13 @@ import type { Clock, Enclave, Identity } from '../domain/ports.ts';
 
 /** Pause before the second try; twice that before the third. Milliseconds. */
 const RETRY_PAUSE_MS = 250;
-/** One try: all of them and their pauses fit into the step's 10 s, also when each hangs. Milliseconds. */
+/** Timeout of one try. All tries and their pauses fit into the step's 10 s, even if each try hangs. Milliseconds. */
 const TRY_TIMEOUT_MS = 3_000;
 
 export interface NodeIdentityModules {
   readonly clock: Clock;
   readonly enclave: Pick<Enclave, 'address' | 'publicKey'>;
-  /** Another wallet is another node: what others know of the old one is not known of this one. */
+  /** Called when the wallet has changed. A new wallet is a new node: what others know about the old one does not apply to it. */
   readonly onOtherWallet: (before: Wallet, now: Wallet) => void;
 }
 
@@ -41,9 +41,9 @@ export class NodeIdentity {
   }
 
   /**
-   * Asks the enclave for both, each time: an enclave that boots again has another teePubkey, and may have another wallet (protocol.md
+   * Asks the enclave for both each time: an enclave that has booted again has another teePubkey, and may have another wallet (protocol.md
    * §10, The identity may change).
-   * @throws DependencyError or DeadlineError when no try succeeded; what was known before stays
+   * @throws DependencyError or DeadlineError when no try succeeded; the identity that was known before stays
    */
   async refresh(signal: AbortSignal): Promise<Identity> {
     const { clock, enclave } = this.#modules;
@@ -60,7 +60,7 @@ export class NodeIdentity {
     return identity;
   }
 
-  /** The entry of this node; undefined when it has none, or when the enclave has not answered yet. */
+  /** This node's entry; undefined if it has none, or if the enclave has not answered yet. */
   ownEntry(membership: Membership | null): Member | undefined {
     return membership?.members.find(({ wallet }) => wallet === this.wallet());
   }

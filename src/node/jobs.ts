@@ -1,7 +1,7 @@
 /**
- * What the slots of the machine do: each step of node_tick and the replication behind sync_tick, performed with the rooms that know
- * how (protocol.md §1). Order and limits are the machine's; what may be claimed, served or set aside is decided in
- * `machines/secret-life.ts`. This joins them and hands the machine the facts.
+ * Fills the slots of the machine (protocol.md §1): performs each step of node_tick, and the replication behind sync_tick, with the rooms
+ * that know how. The machine sets order and timeouts. `machines/secret-life.ts` decides what may be claimed, served or set aside. This
+ * file joins them and gives the machine the facts.
  */
 import { fromCallback, fromPromise } from 'xstate';
 import { DependencyError, InvariantError, invariant } from '../domain/errors.ts';
@@ -59,7 +59,7 @@ export interface NodeJobsModules {
   readonly sureness: Pick<SurenessKeeper, 'noteTick'>;
   readonly sureRound: Pick<SureRound, 'beforeReady' | 'whileReady'>;
   readonly onBrokenInvariant: (error: Error) => void;
-  /** The members besides this node, after each refresh. */
+  /** Called with the members besides this node, after each refresh. */
   readonly onMembership: (members: readonly Member[]) => void;
 }
 
@@ -92,7 +92,7 @@ export class NodeJobs {
     };
   }
 
-  /** The boundary of a step: what it throws is logged here, and the machine makes a reason of it. */
+  /** The boundary of a step: logs what the step throws. The machine turns it into a reason. */
   #step<Facts>(name: string, work: (signal: AbortSignal) => Promise<Facts>) {
     return fromPromise<Facts>(async ({ signal }) => {
       try {
@@ -116,7 +116,8 @@ export class NodeJobs {
     if (reading.kind === 'shallow') return reading;
     const { secret, chain, log } = this.#modules;
     const { hash } = reading;
-    // A receipt that cannot be read counts as not ours: the node then asks for a first snapshot instead of assuming an empty store.
+    // A receipt that cannot be read counts as another node's claim: the node then asks for a first snapshot instead of assuming an empty
+    // store.
     const setHere = secret.needsReceipt(hash) && (await chain.hasClaimed(hash, signal).catch(() => false));
     signal.throwIfAborted();
     const before = secret.confirmedHash();
@@ -128,7 +129,7 @@ export class NodeJobs {
     return standing;
   }
 
-  /** Before outbound work beside node_tick. */
+  /** Refreshes the membership before outbound work outside node_tick. */
   async refreshForOutbound(signal: AbortSignal): Promise<void> {
     const { chainWatch, identity, onMembership } = this.#modules;
     const membership = await chainWatch.refreshForOutbound(signal);
@@ -144,7 +145,7 @@ export class NodeJobs {
     return why === null ? { eligible: true } : { eligible: false, reason: why };
   }
 
-  /** Step 3, zero: one try to claim. */
+  /** Step 3 with a zero hash: one attempt to claim. */
   async claimHash(signal: AbortSignal): Promise<ClaimFacts> {
     const { secret, identity, chainWatch, mayClaim } = this.#modules;
     invariant(identity.current() !== null, 'a claim was tried before the enclave said who this node is');
@@ -158,7 +159,7 @@ export class NodeJobs {
     return { reason: reason(REASONS.awaitingHash), progress: '' };
   }
 
-  /** One thing of those that a claim takes; it either ends the step or says what comes next. */
+  /** Performs one part of a claim. It either ends the step or gives the next part. */
   async #performClaim(step: ClaimStep, signal: AbortSignal): Promise<{ readonly facts: ClaimFacts } | { readonly next: ClaimStep | null }> {
     const { secret, chain, log } = this.#modules;
     const { head } = this.#modules.chainWatch.view();
@@ -171,7 +172,7 @@ export class NodeJobs {
         const shown = await chain.readHeadHash(signal);
         signal.throwIfAborted();
         const next = secret.observe({ type: 'head.shows', hash: shown });
-        // The claim is still there, or another: trying says which, and sends nothing.
+        // The head shows this claim or another one. An attempt to claim finds out which, and sends nothing.
         if (next === null) return { next: { kind: 'send_claim', hash: step.hash } };
         log.warn('the claimed hash was reset before it was deep enough; a fresh secret is claimed instead');
         return { next };
@@ -192,7 +193,7 @@ export class NodeJobs {
     }
   }
 
-  /** Null when there is a candidate now. */
+  /** Makes a candidate from random bytes of the enclave. Null when there is one now, otherwise why there is none. */
   async #makeCandidate(signal: AbortSignal): Promise<Reason | null> {
     const { enclave, secret, failures, log } = this.#modules;
     try {
@@ -228,7 +229,7 @@ export class NodeJobs {
     return { stale: staleness.isStale() };
   }
 
-  /** Step 4, the snapshot: the member that gave the secret is asked first. */
+  /** Step 4, the snapshot: the source of the secret is asked first. */
   async fetchSnapshot(signal: AbortSignal): Promise<SnapshotRound> {
     const others = this.#others();
     if (others.length === 0) return { others: 0, asked: 0, answered: 0, complete: false };
@@ -241,7 +242,7 @@ export class NodeJobs {
     return { others: others.length, asked, answered, complete: completeFrom !== null };
   }
 
-  /** Beside the replication: each sync_tick of the interval asks once more. */
+  /** Asks members once, to become sure. Called when ready is entered, and at each sync_tick of the interval. */
   async #becomeSure(signal: AbortSignal): Promise<void> {
     const { sureRound, onBrokenInvariant } = this.#modules;
     try {

@@ -1,6 +1,6 @@
 /**
- * The master secret of a node: tells the reducer (`machines/secret-life.ts`) what was observed and has the vault carry out what
- * follows, in the same call, so that the two never differ. It holds no byte and makes no decision.
+ * The master secret of a node: passes observations to the reducer (`machines/secret-life.ts`) and has the vault carry out the effects, in
+ * the same call, so that the two never differ. It holds no key byte and makes no decision.
  */
 import type { SecretRequest, Vault } from '../crypto/vault.ts';
 import { invariant } from '../domain/errors.ts';
@@ -20,7 +20,7 @@ import {
 } from '../machines/secret-life.ts';
 import type { SecretIntake } from '../sync/secret-fetch.ts';
 
-/** What is left to do about a claim once the vault has done its part: at most one thing. */
+/** The effects of a claim that the vault does not carry out: at most one for each observation. */
 export type ClaimStep = Extract<SecretEffect, { kind: 'make_candidate' | 'look_at_head' | 'send_claim' }>;
 
 /** For `/status`. */
@@ -29,11 +29,11 @@ export interface NamedSecret {
   readonly from: Wallet | null;
 }
 
-/** A secret begins or ends to serve. */
+/** A secret starts or stops serving. */
 export interface SecretChange {
   readonly operation: 'install' | 'set_aside';
   readonly hash: Hash32;
-  /** The member that it came from; null for one that was made or given here, or is set aside. */
+  /** The member that it came from; null if it was made or given here, or is set aside. */
   readonly from: Wallet | null;
 }
 
@@ -41,7 +41,7 @@ export interface MasterSecretModules {
   readonly vault: Vault;
   /** For the audit. */
   readonly onChange?: (change: SecretChange) => void;
-  /** Everything that only another secret could read goes. */
+  /** Empties the store, whose values only another secret can read. */
   readonly emptyStore: () => void;
 }
 
@@ -75,7 +75,7 @@ export class MasterSecret implements SecretIntake {
     return claimableSecret(this.#life)?.hash ?? null;
   }
 
-  /** Whether the secret that the chain confirms is the one that the vault derives from, the sync key included. */
+  /** Whether the vault derives from the secret that the chain confirms, and has its sync key. */
   isServable(): boolean {
     const { vault } = this.#modules;
     const confirmed = this.confirmedHash();
@@ -98,7 +98,7 @@ export class MasterSecret implements SecretIntake {
     return this.#modules.vault.beginSecretRequest();
   }
 
-  /** Opens what a member sealed for `request`; it is installed if, and only if, the chain shows its hash (protocol.md §5). */
+  /** Opens what a member sealed for `request`, and installs the secret only if the chain shows its hash (protocol.md §5). */
   receiveSecret(request: SecretRequest, sealed: unknown, from: Wallet): ReturnType<SecretIntake['receiveSecret']> {
     const hash = this.#modules.vault.openReceived(request, sealed);
     if (hash === null) return 'does_not_open';
@@ -111,7 +111,7 @@ export class MasterSecret implements SecretIntake {
     this.#modules.vault.endSecretRequest(request);
   }
 
-  /** Takes an observation; gives what is left to do about a claim, null when nothing is. */
+  /** Takes an observation. @returns what is left to do about a claim; null if nothing is */
   observe(event: Exclude<SecretEvent, { type: 'secret.received' }>): ClaimStep | null {
     return this.#apply(event, null);
   }

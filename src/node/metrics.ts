@@ -1,6 +1,6 @@
 /**
- * The metrics of one node, joined with it: loaded only when someone may read them (`METRICS_TOKEN_SHA256`, `METRICS_PORT`). A node
- * without them pays nothing, and none of this is needed to run one.
+ * Joins the metrics with one node. Loaded only when someone may read them (`METRICS_TOKEN_SHA256`, `METRICS_PORT`), so a node without
+ * metrics pays nothing.
  */
 import process from 'node:process';
 import type { Config } from '../config/settings.ts';
@@ -18,7 +18,7 @@ export interface MeteredNode {
   readonly meter: Meter;
   /** For the main port; undefined without `METRICS_TOKEN_SHA256`. */
   readonly route: MetricsModules | undefined;
-  /** Before the node is started. A taken port must not keep a node from serving. */
+  /** Call it before the node is started. A port that is taken must not keep the node from serving. */
   start(node: ComposedNode): Promise<void>;
   close(): Promise<void>;
 }
@@ -54,7 +54,7 @@ export function createMeteredNode(config: Config, { clock, log }: { readonly clo
   };
 }
 
-/** An observer of the machine that hears of each node_tick once, when it has ended. */
+/** An observer of the machine that reports each node_tick once, when it has ended. */
 function ofTicks(onEnd: (tick: LastTick) => void) {
   let seen: LastTick | null = null;
   return {
@@ -64,7 +64,7 @@ function ofTicks(onEnd: (tick: LastTick) => void) {
       seen = last;
       onEnd(last);
     },
-    // The composition root has its own.
+    // The composition root handles errors of the machine.
     error: () => undefined,
   };
 }

@@ -1,6 +1,6 @@
 /**
- * A node as a recorder's source: its machine's chart and what of its context may be shown, each sync_tick as a span, and
- * figures about its peers. The same for a process that is watched and for a simulated node.
+ * A node as a source for the recorder: its machine's chart, the part of its context that may be shown, each sync_tick as a span, and
+ * figures about its peers. A watched process and a simulated node both use this.
  */
 import type { AnyMachineSnapshot } from 'xstate';
 import { chartOf } from '../chart/chart-of.ts';
@@ -16,23 +16,23 @@ import type { EventSink, Shown } from '../visualizer/wire.ts';
 import type { ComposedNode, NodeWatcher } from './compose-node.ts';
 
 export interface NodeRecordOptions {
-  /** Who the node is, for a reader. */
+  /** The node's name, for a reader. */
   readonly source: string;
-  /** Say how far the peers are after each sync_tick, without being asked. */
+  /** Record the peers' figures after each sync_tick, without a call of `notePeers`. */
   readonly peersAfterSyncTicks?: boolean;
 }
 
 export interface NodeRecordModules {
-  /** The node's own. */
+  /** The node's clock. */
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
-  /** The reader's time of day; the node's when absent. Milliseconds. */
+  /** The reader's wall clock; absent: the node's. Unix milliseconds. */
   readonly nowMs?: () => number;
-  /** From the node's time of day to the reader's. */
+  /** Converts the node's wall clock to the reader's. */
   readonly readerMs?: (nodeMs: number) => number;
-  /** A shorter name for a peer; null where there is none. */
+  /** A shorter name for a peer; null without one. */
   readonly nameOf?: (wallet: Wallet) => string | null;
   readonly sink: EventSink;
-  /** The recorder cannot go on. */
+  /** Called when the recorder cannot go on. */
   readonly onLost?: () => void;
 }
 
@@ -70,7 +70,7 @@ export class NodeRecord implements NodeWatcher {
     };
   };
 
-  /** Watches from here on; before the node is started. */
+  /** Starts to watch. Call it before the node is started. */
   attach(node: ComposedNode, config: Pick<Config, 'nodeTickMs' | 'chainConfirmations'>): void {
     const { clock, sink, onLost } = this.#modules;
     const { actor } = node;
@@ -90,7 +90,7 @@ export class NodeRecord implements NodeWatcher {
           'may say that a key is absent': node.inside.sureness.isSure(),
         }),
         onFailure: () => {
-          // The recorder has said that the source ended; what came then would belie it.
+          // The recorder has reported the end of this source. Later events would contradict it.
           this.#isOver = true;
           onLost?.();
         },
@@ -98,13 +98,13 @@ export class NodeRecord implements NodeWatcher {
     );
   }
 
-  /** The process is gone: nothing is said of it any more. */
+  /** Ends the record: the process is gone. */
   detach(): void {
     this.#isOver = true;
     this.#stop();
   }
 
-  /** Says how far the peers are, where that has changed since the last time. */
+  /** Records the peers' figures that have changed since the last time. */
   notePeers(): void {
     if (this.#isOver) return;
     const { sink } = this.#modules;
@@ -125,7 +125,7 @@ export class NodeRecord implements NodeWatcher {
       'behind records': peer.behindRecords,
       'behind bytes': peer.behindBytes,
       'waiting retries': peer.waitingRetries,
-      // A sentence of ours.
+      // One of our own sentences.
       'last error': peer.lastError,
       'next try': momentOf(peer.nextTryMs),
       'last success': momentOf(peer.lastSuccessMs),

@@ -1,6 +1,6 @@
 /**
- * One node in this process: system ports, the composed node, its server; and the order in which all of it ends. Signals and
- * exit codes are the command line's.
+ * Runs one node in this process: system ports, the composed node and its server. Sets the order in which they end. Signals and exit codes
+ * belong to the command line.
  */
 import { within } from '../domain/deadline.ts';
 import { DependencyError } from '../domain/errors.ts';
@@ -28,16 +28,16 @@ import { systemClock, systemRandom, yieldToRequests } from '../system/system.ts'
 
 /** How long requests under way may take to end. Milliseconds. */
 export const DRAIN_TIMEOUT_MS = 10_000;
-/** How long a stopping node tries to give its peers what they do not have. Milliseconds. */
+/** How long a stopping node tries to send its peers the writes that they lack. Milliseconds. */
 const LAST_PUSH_TIMEOUT_MS = 5_000;
 
 export interface RunningNode {
   readonly port: number;
-  /** Stops ticks, refuses new requests, finishes those under way, wipes the secrets, closes everything. */
+  /** Stops ticks, refuses new requests, finishes those under way and pushes own writes, wipes the secrets, closes everything. */
   close(): Promise<void>;
 }
 
-/** `NODE_WALLET` says which wallet the node must have. */
+/** Refuses any wallet but `NODE_WALLET`, if that is set. */
 function withExpectedWallet(enclave: Enclave, expected: Config['nodeWallet']): Enclave {
   if (expected === undefined) return enclave;
   return {
@@ -55,7 +55,7 @@ function withExpectedWallet(enclave: Enclave, expected: Config['nodeWallet']): E
   };
 }
 
-/** Null when it is not asked for: then nothing of it is loaded either. */
+/** Null without `VISUALIZER_PORT`: its modules are then not loaded. */
 async function visualizerOf(config: Config, log: Log): Promise<NodeVisualizer | null> {
   const { visualizerPort } = config;
   if (visualizerPort === undefined) return null;
@@ -63,7 +63,7 @@ async function visualizerOf(config: Config, log: Log): Promise<NodeVisualizer | 
   return createNodeVisualizer({ ...config, visualizerPort }, { clock: systemClock, random: systemRandom, log: log.child('visualizer') });
 }
 
-/** Null when no one may read them; then they are not loaded either. */
+/** Null when no one may read metrics: their modules are then not loaded. */
 async function meteredNodeOf(config: Config, log: Log): Promise<MeteredNode | null> {
   if (config.metricsTokenHash === undefined && (config.metricsPort ?? 0) === 0) return null;
   const { createMeteredNode } = await import('./metrics.ts');
@@ -71,7 +71,7 @@ async function meteredNodeOf(config: Config, log: Log): Promise<MeteredNode | nu
 }
 
 /**
- * @param onFatal a broken invariant or a machine in error; the process must end with a code other than 0
+ * @param onFatal called for a broken invariant or an error of the machine: the process must end with a code other than 0
  * @throws the error of `listen`, such as EADDRINUSE
  */
 export async function runNode(config: Config, log: Log, onFatal: (error: Error) => void): Promise<RunningNode> {
@@ -125,12 +125,12 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
       log.warn('requests under way were cut off');
     }
   };
-  /** At once, for requests that wait to be acknowledged; then for what the last of them wrote. */
+  /** Pushes at once, for requests that wait for acknowledgements, and again for what the last requests wrote. */
   const drainAndPush = async (): Promise<void> => {
     const pushing = new AbortController();
     let drained = false;
     const pushed = node.lastPush(() => drained, pushing.signal);
-    // Its failure is seen below, which may be later.
+    // Its failure is handled below, possibly later.
     pushed.catch(() => undefined);
     await drain();
     drained = true;

@@ -1,7 +1,7 @@
 /**
- * Whether this node may say that a key is absent (protocol.md §10, "404 means absent"): tells the rule (`machines/sureness.ts`) what was
- * observed, and keeps what follows. A request costs two looks at it: the store is still the one that it is sure of, and the node was
- * not cut off for too long.
+ * Whether this node may say that a key is absent (protocol.md §10, "404 means absent"). It passes observations to the rule
+ * (`machines/sureness.ts`) and keeps the resulting state. A request costs two checks: the store is still the one that the node is sure
+ * of, and the node is not stale.
  */
 import type { SurenessFigures } from '../domain/figures.ts';
 import type { StoreId, Wallet } from '../domain/ids.ts';
@@ -14,7 +14,7 @@ export interface SurenessKeeperModules {
   readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly log: Log;
   readonly storeId: () => StoreId;
-  /** The store_id that a member named last; null where it names none. */
+  /** The store_id that a member named last; null if it names none. */
   readonly storeIdOf: (member: Member) => string | null;
   readonly isStale: () => boolean;
 }
@@ -29,12 +29,12 @@ export class SurenessKeeper implements SureListener {
     this.#modules = modules;
   }
 
-  /** A node that is stale answers like one that is not sure. */
+  /** A stale node answers like a node that is not sure. */
   isSure(): boolean {
     return this.hasBecomeSure() && !this.#modules.isStale();
   }
 
-  /** Stale or not: no member has to be asked any more. */
+  /** Whether no member has to be asked any more, stale or not. */
   hasBecomeSure(): boolean {
     return isSure(this.#state) && this.#state.store === this.#modules.storeId();
   }
@@ -48,7 +48,7 @@ export class SurenessKeeper implements SureListener {
     return { sure: this.isSure(), by: this.hasBecomeSure() ? this.#state.by : null, waitsFor: this.waitsFor() };
   }
 
-  /** What a node_tick of an eligible member knows. @param claimedHere the hash that the store is under was claimed by this process */
+  /** Takes what a node_tick of an eligible member knows. @param claimedHere this process claimed the hash that the store belongs to */
   noteTick(others: readonly Member[], claimedHere: boolean): void {
     this.#observe({ type: 'members.read', others: others.map(({ wallet }) => wallet) });
     if (claimedHere) this.#observe({ type: 'hash.claimed', store: this.#modules.storeId() });
@@ -79,7 +79,7 @@ export class SurenessKeeper implements SureListener {
     this.#observe({ type: 'member.merged', ...merged, wallet: member.wallet, storeId: this.#modules.storeIdOf(member) });
   }
 
-  /** Another store than before begins with nothing known. */
+  /** A new store begins with nothing known. */
   #noteStore(): void {
     const store = this.#modules.storeId();
     if (this.#state.store !== store) this.#state = nextSureness(this.#state, { type: 'store.began', store }, this.#limits);

@@ -1,6 +1,6 @@
 /**
- * The visualiser of one node, on its own loopback port (`VISUALIZER_PORT`). Loaded only when it is asked for: a node
- * without one pays nothing for it.
+ * The visualiser of one node, on a separate loopback port (`VISUALIZER_PORT`). Loaded only when that is set, so a node without a
+ * visualiser pays nothing.
  */
 import type { Config } from '../config/settings.ts';
 import type { Clock, Log, Random } from '../domain/ports.ts';
@@ -12,18 +12,18 @@ import { serveVisualizer } from '../visualizer/server.ts';
 import type { ComposedNode, NodeWatcher } from './compose-node.ts';
 import { NodeRecord } from './node-record.ts';
 
-/** Between two looks at the figures about peers, while someone reads. Milliseconds. */
+/** How often the peers' figures are recorded while there is a reader. Milliseconds. */
 const FIGURES_EVERY_MS = 1_000;
 const NAME_BYTES = 6;
-/** There is one. */
+/** The only source here. */
 const SOURCE = 'node';
 
 export interface NodeVisualizer extends NodeWatcher {
-  /** Before the node is started. A taken port must not keep a node from serving. */
+  /** Call it before the node is started. A port that is taken must not keep the node from serving. */
   start(node: ComposedNode): Promise<void>;
-  /** The node takes no new requests, and finishes those under way. */
+  /** Call it when the node takes no new requests and finishes those under way. */
   noteStopping(): void;
-  /** When it has ended. */
+  /** Call it when the node has ended. */
   close(): Promise<void>;
 }
 
@@ -64,7 +64,7 @@ export function createNodeVisualizer(
   };
 }
 
-/** The two jobs, for a caller that has `VISUALIZER_COMMAND_TOKEN`; the page does not have it. */
+/** Lets a caller with `VISUALIZER_COMMAND_TOKEN` run the two jobs. The page does not have the token. */
 function commandsOf({ visualizerCommandToken }: Config, { actor }: ComposedNode): Commands | undefined {
   if (visualizerCommandToken === undefined) return undefined;
   return {
@@ -79,7 +79,7 @@ function commandsOf({ visualizerCommandToken }: Config, { actor }: ComposedNode)
   };
 }
 
-/** @returns ends it */
+/** @returns a function that ends the repetition */
 function every(clock: Clock, ms: number, work: () => void): () => void {
   let timer = clock.setTimeout(tick, ms);
   function tick(): void {
