@@ -1,4 +1,4 @@
-/** May this app instance ask (protocol.md §3)? A pure judgement on what the registry shows. */
+/** Whether an app instance may call this node (protocol.md §3), judged by its registry records: pure. */
 import { toAppId, type AppId } from '../domain/ids.ts';
 import type { AppRecord } from '../domain/membership.ts';
 
@@ -18,7 +18,7 @@ export function authorizeApp({ instance, app, version }: AppRecord): AppAuthoriz
   if (version === null || version.id !== instance.versionId) return no('the version is not known');
   if (version.status !== 'ENROLLED' && version.status !== 'DEPRECATED') return no('the version is not enrolled');
   const appId = toAppId(instance.appId);
-  // App 0 holds the cluster's own keys; an id that does not fit is refused, never cut (§9.15).
+  // App 0 holds the cluster's own keys. An id out of range is refused, never truncated (§9.15).
   if (appId === null || appId === 0) return no('the app id is out of range');
   return { authorized: true, appId };
 }

@@ -1,4 +1,4 @@
-/** Who is asking (protocol.md §3): apps by proof and registry, peers by proof and peer cache. */
+/** Authenticates callers (protocol.md §3): apps by proof and registry, peers by proof and peer cache. */
 import { RefusalError } from '../domain/errors.ts';
 import { parseWallet, type TeePubkey, type Wallet } from '../domain/ids.ts';
 import type { AuthorizedApp, Member } from '../domain/membership.ts';
@@ -21,10 +21,10 @@ export interface AuthenticatorModules {
   readonly directory: PeerDirectory;
 }
 
-/** What a request of an app shows by its headers alone. */
+/** What the headers of an app's request show. */
 export interface AppProof {
   readonly wallet: Wallet;
-  /** Null, as the nonce, when the request was not signed (development): then it only names its wallet. */
+  /** Null, like the nonce, when the request is not signed (development): it then only names its wallet. */
   readonly signature: string | null;
   readonly nonce: string | null;
 }
@@ -48,7 +48,7 @@ export class Authenticator {
     this.#modules = modules;
   }
 
-  /** The chain is not asked. @throws RefusalError unauthorized */
+  /** Does not read the chain. @throws RefusalError unauthorized */
   proveApp(headers: Headers, nodeWallet: Wallet): AppProof {
     if (hasProofHeaders('app', headers)) return verifyProof('app', headers, nodeWallet, this.#options.windowSeconds, this.#modules);
     const named = headers['x-tee-wallet'];

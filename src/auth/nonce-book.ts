@@ -1,8 +1,8 @@
 /**
- * Nonces (protocol.md §3): issued here, used up by the first look. One costs nothing until it is used: its 16 bytes are the time
- * of issue, a counter and a MAC of both under a key of this process. A used one is one bit, kept until that nonce would have
- * expired anyway and never dropped early, so no one can push out the nonces of others. Times are of the monotonic clock: no
- * clock that is set makes a used nonce good again.
+ * Nonces (protocol.md §3): issued here, used up by the first lookup. An unused nonce takes no memory: its 16 bytes are the time of
+ * issue, a counter and a MAC of both under a key of this process. A used nonce takes one bit. The bit is kept at least until the
+ * nonce would have expired, so no client can push out the nonces of others. Times are of the monotonic clock, so setting the system
+ * clock makes no used nonce valid again.
  */
 import { constantTimeEqual } from '../crypto/hash.ts';
 import { MacKey } from '../crypto/mac-key.ts';
@@ -14,13 +14,13 @@ const COUNTER_AT = 4;
 const MAC_AT = 8;
 const KEY_BYTES = 32;
 const COUNTERS = 2 ** 32;
-/** Counters whose bits lie together. */
+/** Counters per page. */
 const PAGE_BITS = 1_024;
 
-/** Whether the nonces of 1,024 counters in a row are used. */
+/** Bits of 1,024 consecutive counters: whether each nonce is used. */
 interface Page {
   readonly bits: Uint8Array;
-  /** Of the youngest used nonce in it: the page goes when that one has expired. */
+  /** Of the newest used nonce in it: the page is dropped when that nonce has expired. */
   issuedSeconds: number;
   used: number;
 }
@@ -42,9 +42,9 @@ export class NonceBook {
   /** Drawn with the first nonce. */
   #key: MacKey | null = null;
   readonly #startedMs: number;
-  /** By the number of the page, in the order of their first use. */
+  /** Pages by number, in the order of their first use. */
   readonly #pages = new Map<number, Page>();
-  /** Nonces of other issuers that count as issued here, with the seconds of their issue. Tests alone fill it. */
+  /** Nonces of other issuers that count as issued here, with the seconds of their issue. Only tests fill it. */
   readonly #noted = new Map<string, number>();
   #counter = 0;
   #used = 0;
@@ -66,25 +66,25 @@ export class NonceBook {
     return bytes.toString('base64');
   }
 
-  /** Takes a nonce as issued at a time (Unix seconds). Fixed vectors use it. */
+  /** Treats a nonce as issued here at a time (Unix seconds), for fixed vectors. */
   note(nonce: string, issuedAtSeconds: number): void {
     const ageSeconds = Math.floor(this.#clock.nowMs() / 1000) - issuedAtSeconds;
     this.#noted.set(nonce, this.#nowSeconds() - ageSeconds);
   }
 
-  /** Compared as text. The nonce is used afterwards, regardless of the answer. */
+  /** Uses up a nonce, regardless of the answer. Nonces are compared as text. */
   consume(nonce: string): 'ok' | 'unknown' | 'expired' {
     const issuedSeconds = this.#use(nonce);
     if (issuedSeconds === null) return 'unknown';
     return this.#isExpired(issuedSeconds) ? 'expired' : 'ok';
   }
 
-  /** Used nonces that are remembered. */
+  /** Number of used nonces that are remembered. */
   get used(): number {
     return this.#used;
   }
 
-  /** The second of its issue; null when it is unknown or used. */
+  /** The second of its issue; null when the nonce is unknown or used. */
   #use(nonce: string): number | null {
     const noted = this.#noted.get(nonce);
     if (noted !== undefined) {
@@ -95,12 +95,12 @@ export class NonceBook {
     if (bytes.length !== NONCE_BYTES || bytes.toString('base64') !== nonce) return null;
     if (!constantTimeEqual(bytes.subarray(MAC_AT), this.#macOf(bytes))) return null;
     const issuedSeconds = bytes.readUInt32BE(0);
-    // What has expired needs no bit: it stays so.
+    // An expired nonce stays expired, so it needs no bit.
     if (this.#isExpired(issuedSeconds)) return issuedSeconds;
     return this.#setBit(bytes.readUInt32BE(COUNTER_AT), issuedSeconds) ? issuedSeconds : null;
   }
 
-  /** False when it was set already. */
+  /** False when the bit was set already. */
   #setBit(counter: number, issuedSeconds: number): boolean {
     this.#dropExpired();
     const number = Math.floor(counter / PAGE_BITS);
@@ -116,7 +116,7 @@ export class NonceBook {
     return true;
   }
 
-  /** Pages come in the order of their first use: one that must stay may hold up others, for one life of a nonce at most. */
+  /** Pages are in the order of their first use: one that must stay delays those behind it, by at most one lifetime of a nonce. */
   #dropExpired(): void {
     for (const [number, page] of this.#pages) {
       if (!this.#isExpired(page.issuedSeconds)) return;

@@ -1,8 +1,8 @@
-/** May this peer ask (protocol.md §3)? The peer cache alone decides: no chain read on this path. */
+/** Whether a peer may call this node (protocol.md §3). Only the peer cache decides; the chain is not read. */
 import type { Wallet } from '../domain/ids.ts';
 import type { Member, Membership } from '../domain/membership.ts';
 
-/** The member, or null. Membership has already seen to ACTIVE, zkVerified and the app; a key to answer to must be there. */
+/** The member, or null. It needs a teePubkey for the answer. The membership has already checked ACTIVE, zkVerified and the app. */
 export function authorizePeer(wallet: Wallet, membership: Membership): Member | null {
   const member = membership.members.find((candidate) => candidate.wallet === wallet);
   if (member === undefined || member.teePubkey === '') return null;

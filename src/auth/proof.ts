@@ -1,6 +1,6 @@
 /**
- * Proof of possession (protocol.md §3): three headers of a kind, a nonce issued here, a fresh timestamp, and an EIP-191
- * signature. What the form refuses leaves the nonce alone; once it was looked up it is used, right or wrong.
+ * Proof of possession (protocol.md §3): three headers with a nonce issued here, a fresh timestamp and an EIP-191 signature. A proof
+ * with a bad form or timestamp leaves its nonce unused. Looking up the nonce uses it, whether or not the proof is valid.
  */
 import { isBase64 } from '../crypto/base64.ts';
 import { appAuthMessage, peerAuthMessage } from '../crypto/messages.ts';
@@ -30,22 +30,22 @@ export interface ProofModules {
 
 const PREFIX: Readonly<Record<ProofKind, string>> = { app: 'x-app-', peer: 'x-kms-' };
 const MESSAGE = { app: appAuthMessage, peer: peerAuthMessage } as const;
-/** Unix seconds in plain decimal, without leading zeros: the only form that all nodes sign over alike. */
+/** Unix seconds in plain decimal, without leading zeros: the only form that all nodes sign in the same way. */
 const TIMESTAMP = /^(?:0|[1-9]\d{0,18})$/;
-/** Longer header values are not proof. Characters. */
+/** Limit of a proof header. Characters. */
 const MAX_HEADER_CHARS = 256;
 
 function refuse(why: string): never {
   throw new RefusalError('unauthorized', why);
 }
 
-/** Whether any header of this kind is there. */
+/** Whether the request has any header of this kind. */
 export function hasProofHeaders(kind: ProofKind, headers: Headers): boolean {
   return Object.keys(headers).some((name) => name.startsWith(PREFIX[kind]) && headers[name] !== undefined);
 }
 
 /**
- * @param nodeWallet of this node, which the message names
+ * @param nodeWallet wallet of this node, which the message names
  * @param windowSeconds `POP_TIMEOUT_SECONDS`
  * @throws RefusalError unauthorized
  */

@@ -1,13 +1,13 @@
-/** Reads the configuration from an environment: all of it or all that is wrong with it. */
+/** Reads the configuration from an environment: gives all settings or all problems. */
 import { ENCLAVE_BODY_BYTES } from '../domain/limits.ts';
 import { SETTINGS, type Config } from './settings.ts';
 
-/** Of a body, beside the value: keys, clocks, ids, envelope. */
+/** Part of a body beside the value: keys, clocks, ids, envelope. */
 const BODY_OVERHEAD_BYTES = 16 * 1024;
 
 /**
- * Refused in an enclave, whose environment is public, measured and the same on every node: no secret belongs there, nor what
- * differs by node (protocol.md §8).
+ * Refused in an enclave: its environment is public, measured and the same on every node, so it must hold no secret and nothing
+ * that differs by node (protocol.md §8).
  */
 const DEVELOPMENT_ONLY = ['nodePrivateKey', 'nodeWallet', 'masterSecret', 'visualizerCommandToken'] as const satisfies readonly (keyof Config)[];
 
@@ -15,13 +15,13 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 export type ConfigResult =
   | { readonly ok: true; readonly config: Config; readonly effective: EffectiveConfig }
-  /** One line per variable. */
+  /** One line per problem; it begins with the variable. */
   | { readonly ok: false; readonly problems: readonly string[] };
 
-/** What is in force, safe to show: secrets are `set` or `unset`. */
+/** The settings in force, safe to show: secrets are `set` or `unset`. */
 export type EffectiveConfig = Readonly<Record<string, string>>;
 
-/** Rules between variables, as far as those could be read. */
+/** Checks rules between variables; those that could not be read are left out. */
 function rulesAcross(config: Partial<Config>): string[] {
   const problems: string[] = [];
   if (config.inEnclave === true) {
@@ -40,7 +40,7 @@ function rulesAcross(config: Partial<Config>): string[] {
   }
   const { maxKvValueBytes, maxRequestBodyBytes, maxSyncPayloadBytes } = config;
   if (maxKvValueBytes !== undefined) {
-    // What the API accepts must fit through every body on the way to the other nodes (protocol.md §9.6).
+    // A value that the API accepts must fit into every body on its way to the other nodes (protocol.md §9.6).
     const inSync = 4 * maxKvValueBytes + BODY_OVERHEAD_BYTES;
     if (inSync > ENCLAVE_BODY_BYTES) problems.push(`MAX_KV_VALUE_SIZE_BYTES is too large for the enclave API: four times as much goes into a body of ${ENCLAVE_BODY_BYTES} bytes`);
     if (maxSyncPayloadBytes !== undefined && inSync > maxSyncPayloadBytes) problems.push('MAX_SYNC_PAYLOAD_BYTES must hold four times MAX_KV_VALUE_SIZE_BYTES, or such values never replicate');
@@ -72,12 +72,12 @@ export function readConfig(environment: Environment): ConfigResult {
   return problems.length > 0 ? { ok: false, problems } : { ok: true, config, effective: withoutCredentials(effective) };
 }
 
-/** URLs may carry credentials: before an @, in the query, or as a path, as those of hosted RPCs do. They are not for logs. */
+/** Hides credentials from logs. A URL may have them before an @, in the query, or, for hosted RPCs, in the path. */
 function withoutCredentials(effective: Record<string, string>): EffectiveConfig {
   return Object.fromEntries(
     Object.entries(effective).map(([variable, text]) => [
       variable,
-      // All before the last @: a URL is read with any number of slashes, and a proxy without any.
+      // Everything before the last @: URL parsers accept any number of slashes, and a proxy may have none.
       hidePath(variable, text.replace(/^(https?:\/\/)?.*@/is, '$1***@').replace(/\?.*$/s, '?***')),
     ]),
   );

@@ -1,6 +1,6 @@
 /**
- * From a variable's text to its value. Each reader throws with the rest of the sentence `VARIABLE ...`, such as `must be true or
- * false`: never with the text itself, which may be a secret.
+ * Reads a variable's text as its value. Each reader throws an error that completes the sentence `VARIABLE ...`, such as `must be
+ * true or false`. The error never contains the text itself, which may be a secret.
  */
 import { isIP } from 'node:net';
 import { parseWallet, type Wallet } from '../domain/ids.ts';
@@ -16,7 +16,7 @@ export const boolean: Read<boolean> = (text) => {
   throw new Error('must be true or false');
 };
 
-/** @param scale what one unit of the variable is in the unit of the result */
+/** @param scale the result's units per unit of the variable */
 export function integer(min: number, max: number, scale = 1): Read<number> {
   return (text) => {
     if (!/^\d{1,16}$/.test(text)) throw new Error(`must be a whole number from ${min} to ${max}`);
@@ -46,7 +46,7 @@ export function httpUrl(text: string): string {
   return httpUrlAsGiven(text).replace(/\/+$/, '');
 }
 
-/** With the slash at its end, where it has one: to some servers that is another address. */
+/** Keeps a trailing slash: to some servers the URL with it is another address. */
 export function httpUrlAsGiven(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !['http:', 'https:'].includes(url.protocol) || url.hostname === '') {
@@ -63,7 +63,7 @@ export const bytes32: Read<Uint8Array> = (text) => {
   return secretFromHex(bare);
 };
 
-/** No secret: what it is made of is. */
+/** The hash of a token is not secret; the token is. */
 export const sha256Hex: Read<Uint8Array> = (text) => {
   if (!/^[0-9a-fA-F]{64}$/.test(text)) throw new Error('must be a SHA-256 in 64 hex digits');
   return new Uint8Array(Buffer.from(text, 'hex'));
@@ -102,7 +102,7 @@ export const bindAddress: Read<BindAddress> = (text) => {
   return { host: (match[1] ?? match[2])!, port };
 };
 
-/** An address, or a range of them; not all of them, which would believe everybody. */
+/** Whether it is an IP address or a range. A range of all addresses is refused, since every client would be trusted. */
 function isAddressOrRange(entry: string): boolean {
   const [address = '', bits, ...rest] = entry.split('/');
   const kind = isIP(address);
@@ -118,13 +118,13 @@ export const addressList: Read<readonly string[]> = (text) => {
   return entries;
 };
 
-/** Read again where it is used: here it is held to be readable. */
+/** Only checks the text; it is parsed where it is used. */
 export const noProxy: Read<string> = (text) => {
   parseNoProxy(text);
   return text;
 };
 
-/** Everybody sees it in `/status`. */
+/** Public in `/status`, so it must carry no credentials. */
 export const publicUrl: Read<string> = (value) => {
   if (value === '') return '';
   const url = httpUrl(value);

@@ -1,7 +1,6 @@
 /**
  * The configuration table (protocol.md §8, proxies §7, and the visualiser's own): one row per variable, read once at start.
- * Every variable here is enforced; a variable that nothing enforces does not exist. A failure names its variable, and all
- * failures come at once.
+ * Every variable here must have an effect. Each error names its variable, and all errors are reported at once.
  */
 import {
   addressList,
@@ -25,11 +24,11 @@ import {
 
 interface Setting<T> {
   readonly variable: string;
-  /** Another name that is read when the first is unset. */
+  /** Another name, which is read when the first is unset. */
   readonly alias?: string;
-  /** Text used when it is unset; undefined: the setting stays undefined. */
+  /** Text used when the variable is unset; undefined: the setting stays undefined. */
   readonly fallback: string | undefined;
-  /** Shown as set or unset only. */
+  /** Shown only as set or unset. */
   readonly secret: boolean;
   readonly read: Read<T>;
 }
@@ -46,7 +45,7 @@ const DAY_SECONDS = 86_400;
 const GIB = 1024 ** 3;
 
 export const SETTINGS = {
-  // What this node is, and where it is found.
+  // Identity and address of this node.
   inEnclave: setting('IN_ENCLAVE', 'true', boolean),
   logLevel: setting('LOG_LEVEL', 'INFO', logLevel),
   bindAddress: setting('BIND_ADDR', '0.0.0.0:8000', bindAddress),
@@ -64,13 +63,13 @@ export const SETTINGS = {
   chainMaxAgeMs: setting('CHAIN_MAX_AGE_SECONDS', '120', seconds(0, 86_400)),
   chainOutageMs: setting('CHAIN_OUTAGE_SECONDS', '900', seconds(0, 604_800)),
   claimMaxTipGwei: setting('CLAIM_MAX_TIP_GWEI', '50', integer(1, 1_000_000)),
-  // The jobs, and how long what they found is believed.
+  // The jobs, and how long their results are used.
   nodeTickMs: setting('KMS_NODE_TICK_SECONDS', '60', seconds(1, DAY_SECONDS)),
   dataSyncIntervalMs: setting('DATA_SYNC_INTERVAL_SECONDS', '10', seconds(0.1, DAY_SECONDS)),
   peerCacheTtlMs: setting('PEER_CACHE_TTL_SECONDS', '180', seconds(1, DAY_SECONDS)),
   registryCacheTtlMs: setting('REGISTRY_CACHE_TTL_SECONDS', '180', seconds(0, DAY_SECONDS)),
   peerBlacklistMs: setting('PEER_BLACKLIST_DURATION_SECONDS', '600', seconds(0, DAY_SECONDS)),
-  // The store, and what is replicated.
+  // The store and its replication.
   maxAppStorageBytes: setting('MAX_APP_STORAGE_BYTES', '10485760', integer(1, 1024 * GIB)),
   maxKvValueBytes: setting('MAX_KV_VALUE_SIZE_BYTES', '1048576', integer(1, 16 * 1024 * 1024)),
   tombstoneRetentionMs: setting('TOMBSTONE_RETENTION_MS', '86400000', integer(1_000, 366 * DAY_SECONDS * 1000)),
@@ -87,7 +86,7 @@ export const SETTINGS = {
   rateLimitPerMinute: setting('RATE_LIMIT_PER_MINUTE', '120', integer(0, 1_000_000)),
   maxInflightBytes: setting('MAX_INFLIGHT_BYTES', '67108864', integer(1_048_576, 64 * GIB)),
   nonceRateLimitPerMinute: setting('NONCE_RATE_LIMIT_PER_MINUTE', '30', integer(0, 1_000_000)),
-  // Operators' reading.
+  // Audit and metrics, for operators.
   auditTokenHash: optional('AUDIT_TOKEN_SHA256', sha256Hex),
   metricsTokenHash: optional('METRICS_TOKEN_SHA256', sha256Hex),
   metricsPort: optional('METRICS_PORT', integer(0, 65_535)),
@@ -95,7 +94,7 @@ export const SETTINGS = {
   visualizerPort: optional('VISUALIZER_PORT', integer(1, 65_535)),
   visualizerInEnclave: setting('VISUALIZER_IN_ENCLAVE', 'false', boolean),
   visualizerCommandToken: optional('VISUALIZER_COMMAND_TOKEN', token, true),
-  // Development, and the platform's way out.
+  // Development, and the platform's proxies.
   masterSecret: optional('MASTER_SECRET_HEX', bytes32, true),
   httpProxy: { ...optional('HTTP_PROXY', proxyUrl), alias: 'http_proxy' },
   httpsProxy: { ...optional('HTTPS_PROXY', proxyUrl), alias: 'https_proxy' },

@@ -4,7 +4,7 @@ import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto';
 export const AEAD_NONCE_BYTES = 12;
 export const AEAD_TAG_BYTES = 16;
 
-/** A key that is used again and again is faster as a KeyObject; bytes can be wiped. */
+/** A KeyObject is faster for a key that is used many times; bytes can be wiped. */
 export type AeadKey = Uint8Array | KeyObject;
 
 export function aesGcmSeal(key: AeadKey, nonce: Uint8Array, plaintext: Uint8Array): Uint8Array {
@@ -12,14 +12,14 @@ export function aesGcmSeal(key: AeadKey, nonce: Uint8Array, plaintext: Uint8Arra
   return Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
 }
 
-/** Fresh bytes, which the caller wipes; null when it does not open. */
+/** New bytes, which the caller wipes; null when the text does not decrypt. */
 export function aesGcmOpen(key: AeadKey, nonce: Uint8Array, sealed: Uint8Array): Uint8Array | null {
   if (nonce.length !== AEAD_NONCE_BYTES || sealed.length < AEAD_TAG_BYTES) return null;
   const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: AEAD_TAG_BYTES });
   decipher.setAuthTag(sealed.subarray(sealed.length - AEAD_TAG_BYTES));
   const opened = decipher.update(sealed.subarray(0, sealed.length - AEAD_TAG_BYTES));
   try {
-    // In this mode nothing is left for it to give; it checks the tag.
+    // In GCM this returns no bytes; it checks the tag.
     decipher.final();
     return opened;
   } catch {

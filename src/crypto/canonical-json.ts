@@ -1,17 +1,17 @@
 /**
- * Canonical JSON (protocol.md §3, HMAC): keys sorted, no spaces. Texts are written as UTF-8, numbers as JavaScript writes
- * them; an envelope has hex texts alone, for which all nodes agree.
+ * Canonical JSON (protocol.md §3, HMAC): keys sorted, no spaces. Texts are written as UTF-8, numbers as JavaScript writes them.
+ * An envelope holds only hex texts, which all nodes write alike.
  */
 import { RefusalError } from '../domain/errors.ts';
 
-/** Arrays and objects inside each other; other nodes' parsers stop there too. */
+/** Limit of nested arrays and objects; other nodes' parsers have it too. */
 const MAX_DEPTH = 128;
 
 function byCodeUnit(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** @throws RefusalError bad_request when it is nested more deeply than MAX_DEPTH */
+/** @throws RefusalError bad_request when the value is nested more deeply than MAX_DEPTH */
 export function canonicalJson(value: unknown): string {
   return write(value, 0);
 }

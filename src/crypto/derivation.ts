@@ -1,24 +1,24 @@
 /** Key derivation (protocol.md §3): HKDF-SHA256(master secret, salt `nova-kms:app:<app id>`, info path[:context]). */
 import { hkdfSha256 } from './hkdf.ts';
 
-/** The info text of an app's storage key: reserved, apps cannot derive it. */
+/** The info text of an app's data key. It is reserved: apps cannot derive it. */
 export const DATA_KEY_PATH = 'data_key';
-/** Under app id 0: the cluster's HMAC key. */
+/** The info text of the cluster's HMAC key, under app id 0. */
 export const SYNC_KEY_PATH = 'sync_hmac_key';
 
-/** Path and context are joined unescaped; an empty context is none. */
+/** Path and context are joined unescaped; an empty context counts as absent. */
 export function derivationInfo(path: string, context: string | undefined): string {
   return context === undefined || context === '' ? path : `${path}:${context}`;
 }
 
-/** @param appId decimal digits, or a number that is exact */
+/** @param appId decimal digits, or an exact number */
 export function deriveKey(masterSecret: Uint8Array, appId: string | number | bigint, info: string, length: number): Uint8Array {
   return hkdfSha256(masterSecret, `nova-kms:app:${appId}`, info, length);
 }
 
 /**
- * The key of the tags in the audit (docs/audit.md). Its salt is not that of any app, so that no app derives it, and all nodes that hold the secret
- * have the same one.
+ * The key of the tags in the audit (docs/audit.md). Its salt is not that of any app, so no app can derive it. All nodes that hold the
+ * secret have the same key.
  */
 export function deriveAuditKey(masterSecret: Uint8Array): Uint8Array {
   return hkdfSha256(masterSecret, 'nova-kms:audit', 'audit_tag_key', 32);

@@ -1,7 +1,7 @@
 /**
  * The envelope's cryptography (protocol.md §3, Envelope): ECDH P-384, salt = both uncompressed points in ascending byte
- * order, then the nonce; HKDF-SHA256; AES-256-GCM. In a running node the enclave API does this; the emulator, apps that
- * hold their own keys, and tests do it here.
+ * order, then the nonce; HKDF-SHA256; AES-256-GCM. In a running node the enclave API does this. The emulator, apps that
+ * hold their own keys, and tests use this code.
  */
 import type { TeePubkey } from '../domain/ids.ts';
 import type { SealedText } from '../domain/ports.ts';
@@ -9,7 +9,7 @@ import { aesGcmOpen, aesGcmSeal, AEAD_NONCE_BYTES } from './aead.ts';
 import { hkdfSha256 } from './hkdf.ts';
 import { P384Error, pointOf, type P384KeyPair } from './p384.ts';
 
-/** The info string belongs to the platform's generation. */
+/** Each generation of the platform has its own info string. */
 export const ENVELOPE_INFO = {
   enclaver: 'enclaver-ecdh-aes256gcm-v1',
   capsule: 'capsule-ecdh-aes256gcm-v1',
@@ -46,7 +46,7 @@ export function sealText(keys: P384KeyPair, receiver: TeePubkey, plaintext: stri
 
 /** @throws EnvelopeError */
 export function openText(keys: P384KeyPair, sealed: SealedText, info: string): string {
-  // Of a legacy 32-byte nonce the first 12 count.
+  // Only the first 12 bytes of a legacy 32-byte nonce count.
   const nonce = Buffer.from(sealed.nonce, 'hex').subarray(0, AEAD_NONCE_BYTES);
   if (nonce.length !== AEAD_NONCE_BYTES) throw new EnvelopeError('malformed');
   let key: Uint8Array;

@@ -1,4 +1,4 @@
-/** Hashes and the comparison that gives nothing away by its duration. */
+/** Hashes, and a comparison in constant time. */
 import { hash, timingSafeEqual } from 'node:crypto';
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import type { Hash32 } from '../domain/ids.ts';
@@ -16,12 +16,12 @@ export function sha256(bytes: Uint8Array | string): Uint8Array {
   return new Uint8Array(hash('sha256', bytes, 'buffer'));
 }
 
-/** 64 lower-case hex digits, of a text as UTF-8. */
+/** SHA-256 of a text as UTF-8, in 64 lower-case hex digits. */
 export function sha256Hex(text: string): string {
   return hash('sha256', text, 'hex');
 }
 
-/** Whether two byte strings (or texts, as UTF-8) are equal, in time that depends on their lengths alone. */
+/** Whether two byte strings (or texts, as UTF-8) are equal, in time that depends only on their lengths. */
 export function constantTimeEqual(a: Uint8Array | string, b: Uint8Array | string): boolean {
   const left = Buffer.from(a as string);
   const right = Buffer.from(b as string);

@@ -1,4 +1,4 @@
-/** HKDF-SHA256 (RFC 5869) with an info text of any length: node:crypto's own refuses more than 1,024 bytes. */
+/** HKDF-SHA256 (RFC 5869) with an info text of any length: `hkdfSync` refuses more than 1,024 bytes. */
 import { createSecretKey, hkdfSync } from 'node:crypto';
 import { hkdf } from '@noble/hashes/hkdf.js';
 import { sha256 } from '@noble/hashes/sha2.js';
@@ -9,7 +9,7 @@ const NATIVE_INFO_BYTES = 1_024;
 export function hkdfSha256(ikm: Uint8Array, salt: string | Uint8Array, info: string | Uint8Array, length: number): Uint8Array {
   const saltBytes = typeof salt === 'string' ? Buffer.from(salt, 'utf8') : salt;
   const infoBytes = typeof info === 'string' ? Buffer.from(info, 'utf8') : info;
-  // Node makes a key of the bytes in any case, but for bytes it throws and catches an error first.
+  // Given bytes, Node makes the key object itself, but throws and catches an error first.
   return infoBytes.length <= NATIVE_INFO_BYTES
     ? new Uint8Array(hkdfSync('sha256', createSecretKey(ikm), saltBytes, infoBytes, length))
     : hkdf(sha256, ikm, saltBytes, infoBytes, length);

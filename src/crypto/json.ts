@@ -1,15 +1,15 @@
-/** JSON from outside: `__proto__` stays an ordinary key, which JSON.parse already grants; a text that is not valid JSON throws. */
+/** Parses JSON from outside. `__proto__` stays an ordinary key, as `JSON.parse` ensures. */
 
 const BYTE_ORDER_MARK = '\ufeff';
-/** It keeps nothing from one whole text to the next. */
+/** Shared, since it keeps no state between complete texts. */
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** A byte order mark before it is passed over (RFC 8259 §8.1). @throws SyntaxError, whose text quotes the input: never pass it on. */
+/** Skips a leading byte order mark (RFC 8259 §8.1). @throws SyntaxError, whose message quotes the input: never pass it on */
 export function parseJson(text: string): unknown {
   return JSON.parse(text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text) as unknown;
 }
 
-/** A body or an inner text, which must be UTF-8; null for anything that is not valid JSON. */
+/** Parses a body or an inner text; null when it is not UTF-8 or not valid JSON. */
 export function parseJsonOrNull(body: Uint8Array | string): unknown {
   try {
     return parseJsonBody(body);
@@ -18,7 +18,7 @@ export function parseJsonOrNull(body: Uint8Array | string): unknown {
   }
 }
 
-/** @throws TypeError when it is not valid UTF-8; as `parseJson` */
+/** @throws TypeError when the body is not valid UTF-8; SyntaxError as `parseJson` */
 export function parseJsonBody(body: Uint8Array | string): unknown {
   return parseJson(typeof body === 'string' ? body : UTF8.decode(body));
 }

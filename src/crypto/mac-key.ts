@@ -1,18 +1,18 @@
 /**
- * HMAC-SHA256 (RFC 2104) under a key that is used again and again. What node:crypto makes for each MAC, a key object and a stream with
- * its own state, costs five times as much as the two hashes of which a MAC consists. Here the padded key is made once, in memory of
- * this object alone, and can be wiped.
+ * HMAC-SHA256 (RFC 2104) for a key that is used many times. For each MAC, node:crypto creates a key object and a stream, which cost
+ * five times as much as the two hashes of the MAC. Here the padded key is made once, in memory that belongs to this object alone, and
+ * can be wiped.
  */
 import { createHash, hash } from 'node:crypto';
 import { invariant } from '../domain/errors.ts';
 import { secretBytes } from '../domain/secret-bytes.ts';
 
-/** Of SHA-256. */
+/** Sizes of SHA-256. */
 const BLOCK_BYTES = 64;
 const DIGEST_BYTES = 32;
 const INNER_PAD = 0x36;
 const OUTER_PAD = 0x5c;
-/** A longer message is hashed where it lies: for it, the stream costs little. Bytes. */
+/** A longer message is not copied here but hashed as a stream, which then costs little. Bytes. */
 const ROOM_BYTES = 4_096;
 
 export class MacKey {
@@ -29,13 +29,13 @@ export class MacKey {
     }
   }
 
-  /** @param message a text counts as its UTF-8. @returns 32 bytes */
+  /** @param message a text is hashed as UTF-8. @returns 32 bytes */
   mac(message: Uint8Array | string): Buffer {
     this.#outer.set(this.#innerHash(message), BLOCK_BYTES);
     return hash('sha256', this.#outer, 'buffer');
   }
 
-  /** It makes no MAC of this key any more. */
+  /** Overwrites the key: later MACs are not made with it. */
   wipe(): void {
     this.#inner.fill(0);
     this.#outer.fill(0);
@@ -52,7 +52,7 @@ export class MacKey {
   }
 }
 
-/** Not in the pool that small Buffers share. */
+/** Memory outside the pool that small Buffers share. */
 function bufferOfItsOwn(length: number): Buffer {
   return Buffer.from(secretBytes(length).buffer);
 }

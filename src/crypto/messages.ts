@@ -1,12 +1,12 @@
 /**
- * The texts that are signed (protocol.md §3). The wallet is that of the node addressed, or of the node that answers. The word after
- * `NovaKMS:` differs from kind to kind, so a signature of one kind is never one of another.
+ * The texts that are signed (protocol.md §3). The wallet is that of the node that is addressed or that answers. The word after
+ * `NovaKMS:` differs by kind, so a signature of one kind is never valid for another.
  */
 import type { Wallet } from '../domain/ids.ts';
 import { MAX_PEER_NONCE_CHARS } from '../domain/limits.ts';
 import { isBase64 } from './base64.ts';
 
-/** The party that chooses the nonce chooses what is signed, so only a nonce is signed over. null for anything else. */
+/** The other side chooses the nonce, and with it what is signed, so only a well-formed nonce is signed. Null for anything else. */
 export function readNonce(given: unknown): string | null {
   const usable = typeof given === 'string' && given !== '' && given.length <= MAX_PEER_NONCE_CHARS && isBase64(given);
   return usable ? given : null;
@@ -28,7 +28,7 @@ export function responseMessage(callerSignature: string, nodeWallet: Wallet): st
 }
 
 /**
- * A point in the audit of a node (docs/audit.md).
+ * A checkpoint in the audit of a node (docs/audit.md).
  * @param hash 64 hex digits
  */
 export function auditMessage(sequence: number, hash: string, wallet: Wallet): string {

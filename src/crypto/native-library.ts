@@ -1,13 +1,13 @@
 /**
- * Whether signatures come from libsecp256k1. Its package falls back, without a word, to a library in JavaScript where it has no
- * prebuilt binary: every proof then costs tens of times as much. The node says so at start.
+ * Tells whether signatures come from libsecp256k1. Without a prebuilt binary, its package silently falls back to JavaScript, and
+ * every proof costs tens of times as much. The node says so at start.
  */
 import { createRequire } from 'node:module';
 
-/** What the package itself tries first. */
+/** The module that the package itself tries first. */
 const NATIVE = 'secp256k1/bindings';
 
-/** @param load of CommonJS modules */
+/** @param load loads a CommonJS module */
 export function signsNatively(load: (name: string) => unknown = createRequire(import.meta.url)): boolean {
   try {
     load(NATIVE);

@@ -1,5 +1,5 @@
 /**
- * P-384 keys as the protocol has them: public keys as DER SubjectPublicKeyInfo with an uncompressed point (RFC 5480),
+ * P-384 keys in the form of the protocol: public keys as DER SubjectPublicKeyInfo with an uncompressed point (RFC 5480),
  * shared secrets by ECDH (the x coordinate, SEC 1 §3.3.1). A key on another curve or off the curve is refused.
  */
 import { createECDH, createPrivateKey, createPublicKey, diffieHellman, type ECDH, type KeyObject } from 'node:crypto';
@@ -11,9 +11,9 @@ import type { Random } from '../domain/ports.ts';
 const SPKI_PREFIX = Buffer.from('3076301006072a8648ce3d020106052b81040022036200', 'hex');
 const POINT_BYTES = 97;
 const SCALAR_BYTES = 48;
-/** Shared secrets kept for a long-lived pair: one per peer or caller. */
+/** Limit of shared secrets cached by a key pair: one per peer or caller. */
 const SHARED_SECRETS = 512;
-/** Tries to draw a scalar below the order; one in 2^190 needs a second. */
+/** Tries to draw a scalar below the order; one draw in 2^190 fails. */
 const SCALAR_ATTEMPTS = 4;
 
 export class P384Error extends Error {
@@ -23,7 +23,7 @@ export class P384Error extends Error {
   }
 }
 
-/** The uncompressed SEC1 point in a key. @throws P384Error when the text is no such key in strict DER. */
+/** The uncompressed SEC1 point in a key. @throws P384Error when the text is not such a key in strict DER */
 export function pointOf(publicKeyDer: string): Uint8Array {
   if (!/^[0-9a-fA-F]*$/.test(publicKeyDer)) throw new P384Error('not hex');
   const der = Buffer.from(publicKeyDer, 'hex');
@@ -46,7 +46,7 @@ function publicKeyObject(publicKeyDer: string): KeyObject {
   }
 }
 
-/** The DER form of a key that may also be given as a bare uncompressed point, as other nodes take it. Other texts stay. */
+/** Converts a bare uncompressed point, which other nodes accept too, to DER. Other texts are returned unchanged. */
 export function toDer(publicKey: string): string {
   const isPoint = publicKey.length === 2 * POINT_BYTES && publicKey.startsWith('04');
   return isPoint ? SPKI_PREFIX.toString('hex') + publicKey : publicKey;
@@ -62,7 +62,7 @@ export function isP384PublicKey(publicKeyDer: string): boolean {
   }
 }
 
-/** RFC 5915 inside PKCS #8, with the public point, so that OpenSSL need not compute it. */
+/** An RFC 5915 key inside PKCS #8. It has the public point, so that OpenSSL need not compute it. */
 function pkcs8(scalar: Uint8Array, point: Uint8Array): Buffer {
   return Buffer.concat([
     Buffer.from('3081b6020100301006072a8648ce3d020106052b8104002204819e30819b0201010430', 'hex'),
@@ -77,7 +77,7 @@ export class P384KeyPair {
   #privateKey: KeyObject | null;
   readonly #shared: LRUCache<string, Uint8Array>;
 
-  /** @param scalar 48 bytes, big endian; wiped here. @throws P384Error when it is not in 1..n-1 */
+  /** @param scalar 48 bytes, big endian; wiped when it is valid. @throws P384Error when it is not in 1..n-1 */
   constructor(scalar: Uint8Array) {
     if (scalar.length !== SCALAR_BYTES) throw new P384Error('not a P-384 scalar');
     const ecdh: ECDH = createECDH('secp384r1');
@@ -96,7 +96,7 @@ export class P384KeyPair {
   }
 
   /**
-   * The ECDH secret with a peer, 48 bytes; kept for the next time, so the caller must not change it.
+   * The ECDH secret with a peer, 48 bytes. It is cached, so the caller must not change it.
    * @throws P384Error on a bad peer key, or after `wipe`
    */
   sharedSecret(peerDer: string): Uint8Array {
@@ -125,7 +125,7 @@ export function generateP384(random: Random): P384KeyPair {
   }
 }
 
-/** @param scalar hex or bytes; the bytes given are left as they are */
+/** @param scalar hex or bytes; bytes are copied, not wiped */
 export function p384FromScalar(scalar: string | Uint8Array): P384KeyPair {
   return new P384KeyPair(typeof scalar === 'string' ? Uint8Array.from(Buffer.from(scalar, 'hex')) : Uint8Array.from(scalar));
 }

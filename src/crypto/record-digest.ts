@@ -1,6 +1,6 @@
 /**
- * The digest of a record (protocol.md §10, Comparison): the first 8 bytes of SHA-256 over its canonical JSON, clock entries
- * of 0 left out.
+ * The digest of a record (protocol.md §10, Comparison): the first 8 bytes of SHA-256 over its canonical JSON without clock
+ * entries of 0.
  */
 import type { WireRecord } from '../domain/records.ts';
 import { canonicalJson } from './canonical-json.ts';

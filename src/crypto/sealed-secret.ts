@@ -1,6 +1,6 @@
 /**
  * The sealed master secret (protocol.md §4, Sealed): ECDH P-384 between two ephemeral keys, HKDF-SHA256, AES-256-GCM, and
- * exactly 32 bytes inside. Opening is never enough: the chain hash decides (§5). Used by the vault alone.
+ * exactly 32 bytes inside. A secret that opens is not yet valid: the chain hash decides (§5). Only the vault uses this.
  */
 import { z } from 'zod';
 import { MASTER_SECRET_BYTES } from '../domain/limits.ts';
@@ -11,7 +11,7 @@ import { isP384PublicKey, toDer, type P384KeyPair } from './p384.ts';
 const SALT = 'nova-kms:sealed-master-secret';
 const INFO = 'aes-gcm-key';
 
-/** All bare hex. */
+/** All fields are hex without `0x`. */
 export interface SealedSecret {
   readonly ephemeral_pubkey: string;
   readonly encrypted_data: string;
@@ -25,7 +25,7 @@ function sealingKey(keys: P384KeyPair, peer: string): Uint8Array {
   return hkdfSha256(keys.sharedSecret(peer), SALT, INFO, 32);
 }
 
-/** @throws P384Error when the recipient's key is none */
+/** @throws P384Error when the recipient's key is not valid */
 export function sealSecret(keys: P384KeyPair, recipientDer: string, nonce: Uint8Array, secret: Uint8Array): SealedSecret {
   const key = sealingKey(keys, recipientDer);
   const encrypted = aesGcmSeal(key, nonce, secret);
@@ -37,7 +37,7 @@ export function sealSecret(keys: P384KeyPair, recipientDer: string, nonce: Uint8
   };
 }
 
-/** The 32 bytes inside, or null when it does not open to exactly that. The caller wipes them. */
+/** The 32 bytes inside, which the caller wipes; null when it does not open or holds another length. */
 export function openSecret(keys: P384KeyPair, sealed: unknown): Uint8Array | null {
   const parsed = sealedSecret.safeParse(sealed);
   if (!parsed.success) return null;

@@ -5,7 +5,7 @@ import { keccak256Bytes } from './hash.ts';
 
 const SIGNATURE = /^(?:0x)?([0-9a-fA-F]{130})$/;
 
-/** 32 bytes: what is signed of a text. */
+/** The 32 bytes that are signed for a text. */
 export function eip191Digest(message: string): Uint8Array {
   const text = Buffer.from(message, 'utf8');
   const prefix = Buffer.from(`\x19Ethereum Signed Message:\n${text.length}`, 'utf8');
@@ -17,15 +17,15 @@ function walletOfPublicKey(publicKey: Uint8Array): Wallet {
   return `0x${Buffer.from(keccak256Bytes(publicKey.subarray(1)).subarray(12)).toString('hex')}` as Wallet;
 }
 
-/** EIP-191 signers write v as 27 or 28, some as 0 or 1. Everything else is not a personal_sign signature. */
+/** EIP-191 signers write v as 27 or 28, some as 0 or 1. Null for any other v. */
 function recoveryId(v: number): number | null {
   if (v === 27 || v === 28) return v - 27;
   return v === 0 || v === 1 ? v : null;
 }
 
 /**
- * The wallet that signed, or null when the text is not a signature: 65 bytes of hex, `0x` optional. A signature with a high
- * s is refused: no signer makes one, and its twin would be a second text for the same proof (EIP-2).
+ * The wallet that signed; null when the signature is not valid. Its form is 65 bytes of hex, `0x` optional. A high s is refused: no
+ * signer makes one, and it would be a second signature for the same proof (EIP-2).
  */
 export function recoverEip191(message: string, signature: string): Wallet | null {
   const hex = SIGNATURE.exec(signature)?.[1];
@@ -57,12 +57,12 @@ export function signDigest(privateKey: Uint8Array, digest: Uint8Array): DigestSi
   return { r: signature.slice(0, 32), s: signature.slice(32), yParity: recid === 0 ? 0 : 1 };
 }
 
-/** `0x` + 65 bytes in lower-case hex. @param firstV v is this or one more */
+/** `0x` + 65 bytes in lower-case hex. @param firstV the lower of the two values of v */
 export function signatureText({ r, s, yParity }: DigestSignature, firstV: 0 | 27): string {
   return `0x${Buffer.concat([r, s, Uint8Array.of(firstV + yParity)]).toString('hex')}`;
 }
 
-/** As `signatureText`. @param firstV 27, as wallets write it; 0, as the platform of today does (protocol.md §7) */
+/** As `signatureText`. @param firstV 27, as wallets write it; 0, as today's platform does (protocol.md §7) */
 export function signEip191(privateKey: Uint8Array, message: string, firstV: 0 | 27 = 27): string {
   return signatureText(signDigest(privateKey, eip191Digest(message)), firstV);
 }

@@ -1,9 +1,9 @@
 /**
- * The vault: the only place in a node that holds key bytes (protocol.md §3, §5). It hands out derived keys, seals and MACs, never a
- * secret itself. Printing it shows nothing.
+ * The vault: the only place in a node that keeps master secrets and keys derived from them (protocol.md §3, §5). It hands out
+ * derived keys, sealed data and MACs, never a secret itself. Printing it shows nothing.
  *
- * It holds secrets by their hashes, and at most one of them serves: everything is derived from that one. Which one that is, which
- * are kept and which are wiped is not decided here but in `machines/secret-life.ts`; this carries it out.
+ * It holds secrets by their hashes. At most one of them serves: all keys are derived from it. `machines/secret-life.ts` decides which
+ * secret serves, which are kept and which are wiped.
  */
 import { inspect } from 'node:util';
 import { LRUCache } from 'lru-cache';
@@ -20,17 +20,17 @@ import { generateP384, isP384PublicKey, toDer, type P384KeyPair } from './p384.t
 import { openSecret, sealSecret, type SealedSecret } from './sealed-secret.ts';
 import { openStoredValue, sealStoredValue } from './stored-value.ts';
 
-/** Data keys kept derived, one per app. */
+/** Limit of cached data keys, one per app. */
 const DATA_KEYS = 1_024;
-/** Requests for the secret under way at once. */
+/** Limit of requests for the secret under way at once. */
 const OPEN_SECRET_REQUESTS = 64;
-/** Of a tag in the audit. Bytes. */
+/** Length of a tag in the audit. Bytes. */
 const AUDIT_TAG_BYTES = 16;
 
 /** What an audit tag stands for: the info text of a derivation, or a key of an app's store. */
 export type AuditTagKind = 'derive' | 'data';
 
-/** One request for the master secret: the key pair that it is to be sealed to stays in the vault. */
+/** One request for the master secret. The key pair that the secret is sealed to stays in the vault. */
 export interface SecretRequest {
   /** DER, ephemeral. */
   readonly ecdhPubkey: TeePubkey;
@@ -38,7 +38,7 @@ export interface SecretRequest {
 
 interface OpenRequest {
   readonly keys: P384KeyPair;
-  /** What the last answer opened to. */
+  /** The secret in the last answer; null when it did not open. */
   opened: Uint8Array | null;
 }
 
@@ -56,7 +56,7 @@ export class Vault {
     this.#random = modules.random;
   }
 
-  /** Takes 32 bytes and wipes the argument; they serve nothing yet. Returns their hash. */
+  /** Keeps a secret of 32 bytes, which serves nothing yet, and wipes the argument. Returns its hash. */
   hold(secret: Uint8Array): Hash32 {
     this.#assertUsable();
     invariant(secret.length === MASTER_SECRET_BYTES, 'a secret has another length than a master secret');
@@ -66,7 +66,7 @@ export class Vault {
     return hash;
   }
 
-  /** From now on everything is derived from this secret. @throws InvariantError when it is not held */
+  /** Derives all keys from this secret from now on. @throws InvariantError when it is not held */
   serve(hash: Hash32): void {
     this.#assertUsable();
     const bytes = this.#secrets.get(hash);
@@ -76,7 +76,7 @@ export class Vault {
     this.#serving = { hash, bytes };
   }
 
-  /** Keeps this secret; nothing is derived from it any more. */
+  /** Keeps this secret, but derives nothing from it any more. */
   setAside(hash: Hash32): void {
     if (this.#serving?.hash !== hash) return;
     this.#serving = null;
@@ -100,8 +100,8 @@ export class Vault {
   }
 
   /**
-   * Opens what a peer sealed for `request` and gives its hash; null when it does not open. The bytes are kept until the request
-   * ends, and beyond it only by `keepReceived`.
+   * Opens the secret that a peer sealed for `request` and returns its hash; null when it does not open. The bytes are kept until
+   * the request ends; only `keepReceived` keeps them longer.
    */
   openReceived(request: SecretRequest, sealed: unknown): Hash32 | null {
     this.#assertUsable();
@@ -112,7 +112,7 @@ export class Vault {
     return open.opened === null ? null : keccak256(open.opened);
   }
 
-  /** Holds what the request opened to beyond its end; it serves nothing yet. */
+  /** Keeps the received secret beyond the end of the request. It serves nothing yet. */
   keepReceived(request: SecretRequest): void {
     const opened = this.#requests.get(request)?.opened ?? null;
     invariant(opened !== null, 'a secret is to be kept that was not received');
@@ -164,7 +164,7 @@ export class Vault {
     return sealStoredValue(this.#dataKey(String(appId)), this.#random.bytes(AEAD_NONCE_BYTES), plaintext);
   }
 
-  /** null when it does not open. @throws RefusalError service_unavailable */
+  /** Null when it does not decrypt. @throws RefusalError service_unavailable */
   openValue(appId: AppId, stored: Uint8Array): Uint8Array | null {
     return openStoredValue(this.#dataKey(String(appId)), stored);
   }
@@ -182,14 +182,14 @@ export class Vault {
     return this.#syncKey.mac(canonical).toString('hex');
   }
 
-  /** False without a sync key. Lower-case hex alone is taken: that is what every node sends. */
+  /** False without a sync key. Only lower-case hex is accepted, which every node sends. */
   verifySyncHmac(canonical: string, signature: string): boolean {
     return this.#syncKey !== null && constantTimeEqual(this.syncHmac(canonical), signature);
   }
 
   /**
-   * What the audit says in place of a path or key: the first 16 bytes of an HMAC, in hex, alike on all nodes with the same secret. It
-   * includes the app: who can have tags made in one app learns nothing of the texts of another. Null while no secret serves.
+   * Stands for a path or key in the audit: the first 16 bytes of an HMAC, in hex, equal on all nodes with the same secret. The HMAC
+   * covers the app id, so tags made in one app reveal nothing about texts of another. Null while no secret serves.
    */
   auditTag(kind: AuditTagKind, appId: AppId, text: string): string | null {
     if (this.#serving === null) return null;
@@ -213,7 +213,7 @@ export class Vault {
     }
   }
 
-  /** Overwrites everything. Later calls are refused. */
+  /** Overwrites everything. Later calls that need a secret fail. */
   wipe(): void {
     for (const hash of this.heldHashes()) this.wipeSecret(hash);
     for (const request of [...this.#requests.keys()]) this.endSecretRequest(request);

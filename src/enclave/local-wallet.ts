@@ -1,6 +1,6 @@
 /**
- * Development only (`NODE_PRIVATE_KEY`): an enclave whose wallet is a key in this process. Envelopes and randomness stay
- * the enclave's.
+ * Development only (`NODE_PRIVATE_KEY`): an enclave whose wallet key is in this process. Envelopes and randomness still come from
+ * the enclave API.
  */
 import { inspect } from 'node:util';
 import { signEip191, walletOfPrivateKey } from '../crypto/signature.ts';
@@ -12,7 +12,7 @@ export class LocalWallet implements Enclave {
   readonly #privateKey: Uint8Array;
   readonly #enclave: Enclave;
 
-  /** @param privateKey 32 bytes; kept here, the argument is wiped */
+  /** @param privateKey 32 bytes; copied, then wiped */
   constructor(privateKey: Uint8Array, modules: { readonly enclave: Enclave }) {
     this.#privateKey = Uint8Array.from(privateKey);
     privateKey.fill(0);
@@ -23,7 +23,7 @@ export class LocalWallet implements Enclave {
     return walletOfPrivateKey(this.#privateKey);
   }
 
-  /** As the enclave API does: the platform's client takes no other v (protocol.md §7). */
+  /** With v of 0 or 1, as the enclave API: the platform's client takes no other (protocol.md §7). */
   async sign(message: string): Promise<string> {
     return signEip191(this.#privateKey, message, 0);
   }
@@ -34,7 +34,7 @@ export class LocalWallet implements Enclave {
       const { rawTransaction, transactionHash } = signTransaction(this.#privateKey, transaction);
       return { rawTransaction, transactionHash };
     } catch (error) {
-      // As the enclave API would: facts of the chain are in it, such as its id.
+      // A refusal, as by the enclave API: the transaction holds facts from the chain, such as its id, which may be wrong.
       throw new DependencyError('enclave', 'refused', 'the transaction cannot be signed', { call: 'sign-tx', cause: error });
     }
   }

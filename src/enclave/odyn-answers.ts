@@ -1,6 +1,6 @@
 /**
- * The answers of the enclave API (protocol.md §7): form and normal spelling. Checked by hand: three of them come in every request of an
- * app, and a schema costs several times as much. The test holds each against a schema.
+ * Checks and normalises the answers of the enclave API (protocol.md §7). It uses no schema, since every app request needs three answers
+ * and a schema costs several times as much. The test compares each check with a schema.
  */
 import { isHex } from '../domain/hex.ts';
 import { parseHash32, parseTeePubkey, parseWallet, type Hash32, type TeePubkey, type Wallet } from '../domain/ids.ts';
@@ -12,7 +12,7 @@ const SIGNATURE_BYTES = 65;
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Each gives null for what is malformed. */
+/** Each returns null for a malformed answer. */
 export const readOdynAnswer = {
   address: ({ address }: Fields): Wallet | null => (typeof address === 'string' ? parseWallet(address) : null),
   publicKey: ({ public_key_der: key }: Fields): TeePubkey | null => (typeof key === 'string' ? parseTeePubkey(key) : null),
@@ -33,7 +33,7 @@ export const readOdynAnswer = {
 export type OdynOperation = keyof typeof readOdynAnswer;
 export type OdynAnswer<Operation extends OdynOperation> = NonNullable<ReturnType<(typeof readOdynAnswer)[Operation]>>;
 
-/** @param bytes of any length but none when it is left out */
+/** @param bytes the exact length; if absent, any length but 0 */
 function isPrefixedHex(text: unknown, bytes?: number): text is string {
   if (typeof text !== 'string' || !text.startsWith('0x')) return false;
   return (bytes === undefined ? text.length > 2 : text.length === 2 + 2 * bytes) && isHex(text.slice(2));

@@ -1,6 +1,6 @@
 /**
- * One call of the enclave API over HTTP: its answer's status and bytes, up to a limit, and an end that does not wait for the other side.
- * It handles `dispatch` itself: `request` of the same library makes a stream, a signal with its listeners and a race of promises, which
+ * One call of the enclave API over HTTP. It collects the answer's status and bytes up to a limit, and can end without waiting for the
+ * API. It uses `dispatch`, since `request` of the same library creates a stream, a signal with listeners and a race of promises, which
  * cost more than the exchange.
  */
 import type { Dispatcher } from 'undici';
@@ -12,26 +12,26 @@ export interface OdynCallOptions {
   readonly asked: DependencyCall;
   readonly timeoutMs: number;
   readonly maxAnswerBytes: number;
-  /** The answer holds a secret: what is put together from several pieces leaves nothing in them. */
+  /** The answer holds a secret: its chunks are wiped once they are joined. */
   readonly isSecret: boolean;
 }
 
 export class OdynCall implements Waiting, Dispatcher.DispatchHandler {
-  /** Of the last try. */
+  /** The HTTP status of the last try. */
   status = 0;
   readonly #options: OdynCallOptions;
   #chunks: Buffer[] = [];
   #bytes = 0;
   #controller: Dispatcher.DispatchController | null = null;
   #settle: PromiseWithResolvers<Buffer> | null = null;
-  /** Why the call is over; null while it may go on. */
+  /** Why the call was ended; null while it was not. */
   #ended: Error | null = null;
 
   constructor(options: OdynCallOptions) {
     this.#options = options;
   }
 
-  /** One try, after the one before has failed. @returns the body @throws what `end` was given, or how the connection failed */
+  /** Makes one try, after the one before has failed. @returns the body @throws the reason given to `end`, or the connection's error */
   send(dispatcher: Dispatcher, request: Dispatcher.DispatchOptions): Promise<Buffer> {
     if (this.#ended !== null) return Promise.reject(this.#ended);
     this.#chunks = [];
@@ -42,7 +42,7 @@ export class OdynCall implements Waiting, Dispatcher.DispatchHandler {
     return this.#settle.promise;
   }
 
-  /** The call is not waited for any longer, whether or not it has been sent. */
+  /** Ends the call, whether or not it has been sent. */
   end(reason: Error): void {
     this.#ended = reason;
     this.#settle?.reject(reason);

@@ -1,8 +1,8 @@
 /**
- * The enclave API over HTTP (protocol.md §7, and nothing else): the wallet that signs, the P-384 key that opens envelopes,
- * and randomness. It is on loopback, so no proxy is involved. Errors are sentences of our own; what the API says is
- * neither logged nor passed on. A call whose connection fails is tried once more on a fresh one, since the API may close
- * connections that were idle or just used; `decrypt` is not, since the API burns the nonce of a try that failed.
+ * Client of the enclave API over HTTP (protocol.md §7, and nothing else): the wallet that signs, the P-384 key that opens envelopes,
+ * and randomness. The API is on loopback, so no proxy is used. Errors have our own texts; the API's are neither logged nor passed on.
+ * The API may close connections that were idle or just used, so a call whose connection fails is tried once more on a new one.
+ * `decrypt` is not, since the API burns the nonce even of a try that fails.
  */
 import { Pool, type Dispatcher } from 'undici';
 import { DeadlineQueue } from '../domain/deadline-queue.ts';
@@ -18,25 +18,25 @@ import { takeSecretField } from './secret-field.ts';
 
 /** Timeout of one call, its second try included. Milliseconds. */
 const CALL_TIMEOUT_MS = 10_000;
-/** Connections to the API at once; calls above it wait. */
+/** Limit of connections to the API; further calls wait. */
 const CONNECTIONS = 32;
-/** Connections at once for calls that are tried once more. */
+/** Limit of connections for second tries. */
 const FRESH_CONNECTIONS = 8;
-/** JSON around the largest text that the API handles. Bytes. */
+/** Limit of an answer: JSON with the largest text that the API handles. Bytes. */
 const MAX_ANSWER_BYTES = 2 * ENCLAVE_BODY_BYTES + 64 * 1024;
-/** The hardware's documents have less than 16 KiB. Bytes. */
+/** Limit of an attestation; the hardware's have less than 16 KiB. Bytes. */
 const MAX_ATTESTATION_BYTES = 64 * 1024;
 const JSON_TYPE = { 'content-type': 'application/json' };
 
-/** An attestation alone is not JSON, and is passed on as it is. */
+/** Only an attestation is not JSON; it is passed on unchanged. */
 type Operation = OdynOperation | 'attestation';
 type Answer<Name extends Operation> = Name extends OdynOperation ? OdynAnswer<Name> : Buffer;
 
 interface OperationRule {
   readonly path: string;
-  /** What it is called in errors: no path of the API gets out of here (protocol.md §2). */
+  /** Its name in errors, which must not show paths of the API (protocol.md §2). */
   readonly name: string;
-  /** What may be sent again: the first try may have been carried out, although its answer was lost. */
+  /** Whether it may be sent again: the API may have carried out a try whose answer was lost. */
   readonly again: boolean;
 }
 
@@ -58,16 +58,16 @@ export interface OdynClientOptions {
 
 export interface OdynClientModules {
   readonly clock: Clock;
-  /** Hears of each call that failed, but for those that the API refused (4xx) or that were called off. */
+  /** Called for each call that failed, except those that the API refused (4xx) or that were aborted. */
   readonly onFailure?: (error: DependencyError) => void;
 }
 
 export class OdynClient implements Enclave, Attester {
   readonly #pool: Pool;
-  /** Opens a connection for each call. */
+  /** Opens a new connection for each call. */
   readonly #fresh: Pool;
   readonly #prefix: string;
-  /** What errors of a call say of it. */
+  /** How errors describe each operation. */
   readonly #asked: Readonly<Record<Operation, DependencyCall>>;
   readonly #modules: OdynClientModules;
   readonly #deadlines: DeadlineQueue;
@@ -94,7 +94,7 @@ export class OdynClient implements Enclave, Attester {
 
   async random(signal?: AbortSignal): Promise<Uint8Array> {
     const taken: { secret: Uint8Array | null } = { secret: null };
-    // What is parsed as JSON afterwards has zeros in its place.
+    // The body that is then parsed as JSON has zeros in place of the secret.
     await this.#call('random', undefined, signal, (body) => void (taken.secret = takeSecretField(body, 'random_bytes', MASTER_SECRET_BYTES)));
     if (taken.secret === null) throw malformedAnswer(this.#asked.random, 'gave randomness in another form');
     return taken.secret;
@@ -132,8 +132,8 @@ export class OdynClient implements Enclave, Attester {
   }
 
   /**
-   * @param body undefined: the operation is a read
-   * @param take gets the bytes of a good answer before they are parsed; the answer holds a secret then
+   * @param body undefined for a GET
+   * @param take gets the bytes of a good answer before they are parsed; given only when the answer holds a secret
    */
   async #call<Name extends Operation>(operation: Name, body: object | undefined, signal: AbortSignal | undefined, take?: (answer: Buffer) => void): Promise<Answer<Name>> {
     const asked = this.#asked[operation];
@@ -161,7 +161,7 @@ export class OdynClient implements Enclave, Attester {
       method: body === undefined ? 'GET' : 'POST',
       headers: body === undefined ? null : JSON_TYPE,
       body: body === undefined ? null : JSON.stringify(body),
-      // Ours ends the call, on the injected clock.
+      // Our own timeout ends the call, on the injected clock.
       headersTimeout: 0,
       bodyTimeout: 0,
     };
@@ -171,7 +171,7 @@ export class OdynClient implements Enclave, Attester {
       const failure = noAnswer(asked, error, false);
       if (!OPERATIONS[operation].again || failure.failure !== 'unreachable') throw error;
     }
-    // The connection is not used again.
+    // `reset`: the connection is closed after this try.
     return answerOf(operation, asked, await call.send(this.#fresh, { ...request, reset: true }), call.status, take);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A secret out of the JSON of an answer without a text in between: a text cannot be wiped, and the collector leaves copies of it about.
- * Its digits are taken from the bytes themselves and overwritten there, before anything parses them.
+ * Takes a secret out of a JSON answer without making a string of it: a string cannot be wiped, and the garbage collector leaves copies.
+ * The digits are read from the bytes and overwritten there before the JSON is parsed.
  */
 import { secretBytes } from '../domain/secret-bytes.ts';
 
@@ -10,9 +10,9 @@ const COLON = 0x3a;
 const SPACES: ReadonlySet<number | undefined> = new Set([0x20, 0x09, 0x0a, 0x0d]);
 
 /**
- * Takes the value of a field: `0x` and two hex digits for each byte, which are zeros afterwards.
- * @param body UTF-8; changed
- * @returns null when the field is not there exactly once and in this form
+ * Takes the value of a field: `0x` and two hex digits per byte. The digits are zeros afterwards.
+ * @param body UTF-8; modified
+ * @returns null unless the field occurs exactly once and in this form
  */
 export function takeSecretField(body: Buffer, name: string, length: number): Uint8Array | null {
   const quoted = `"${name}"`;
@@ -43,7 +43,7 @@ function afterSpaces(body: Buffer, from: number): number {
   return at;
 }
 
-/** -1: no hex digit. */
+/** -1 when it is not a hex digit. */
 function digitOf(code: number): number {
   if (code >= 0x30 && code <= 0x39) return code - 0x30;
   const lower = code | 0x20;

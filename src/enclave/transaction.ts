@@ -1,4 +1,4 @@
-/** Signs EIP-1559 transactions with a key in this process: the emulator's and the development wallet's way. */
+/** Signs EIP-1559 transactions with a key in this process, for the emulator and the development wallet. */
 import { keccak256, serializeTransaction, type AccessList, type Hex } from 'viem';
 import type { Hash32, Wallet } from '../domain/ids.ts';
 import type { SignedTransaction, UnsignedTransaction } from '../domain/ports.ts';
@@ -7,7 +7,7 @@ import { signDigest, type DigestSignature } from '../crypto/signature.ts';
 const hex = (bytes: Uint8Array): Hex => `0x${Buffer.from(bytes).toString('hex')}`;
 
 export interface SignableTransaction extends Omit<UnsignedTransaction, 'to'> {
-  /** null: it deploys a contract. */
+  /** Null: the transaction deploys a contract. */
   readonly to: Wallet | null;
   readonly accessList?: AccessList;
 }

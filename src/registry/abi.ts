@@ -1,4 +1,4 @@
-/** ABIs of the contracts (protocol.md §6), with every view, error and event that a node or its tools use. */
+/** ABIs of the contracts (protocol.md §6): every function, error and event that a node or its tools use. */
 import { parseAbi } from 'viem';
 
 export const novaAppRegistryAbi = parseAbi([

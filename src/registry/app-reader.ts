@@ -1,4 +1,4 @@
-/** Reads the three records that authorize an app (protocol.md §3): its instance, then app and version, in two round trips. */
+/** Reads the records that authorize an app (protocol.md §3) in two round trips: the instance, then app and version. */
 import type { Hex } from 'viem';
 import { DependencyError } from '../domain/errors.ts';
 import type { Wallet } from '../domain/ids.ts';

@@ -1,6 +1,6 @@
 /**
- * The read-through cache for app authorization (protocol.md §6): one flight per wallet, a time to live, unknown wallets
- * for at most 10 s, bounded. A failure of the chain is not cached: the caller answers 503, not 403.
+ * The read-through cache for app authorization (protocol.md §6). It is bounded. Records have a time to live, unknown wallets at most
+ * 10 s. Parallel lookups of a wallet share one read. A failure of the chain is not cached: the caller answers 503, not 403.
  */
 import { LRUCache } from 'lru-cache';
 import { within } from '../domain/deadline.ts';
@@ -11,17 +11,17 @@ import type { AppRecord } from '../domain/membership.ts';
 import type { AppRegistry, Clock } from '../domain/ports.ts';
 import type { AppReader } from './app-reader.ts';
 
-/** Wallets remembered. */
+/** Limit of cached wallets. */
 const MAX_WALLETS = 10_000;
-/** Lookups under way at once; one more is refused. */
+/** Limit of lookups under way at once; further ones are refused. */
 const MAX_FLIGHTS = 256;
-/** How long a wallet counts as unknown. Milliseconds. */
+/** Longest time for which an unknown wallet is cached. Milliseconds. */
 const UNKNOWN_TTL_MS = 10_000;
-/** One lookup. Milliseconds. */
+/** Timeout of one lookup. Milliseconds. */
 const LOOKUP_TIMEOUT_MS = 10_000;
 
 export interface CachedNovaRegistryOptions {
-  /** `REGISTRY_CACHE_TTL_SECONDS` in milliseconds; 0: every lookup reads. */
+  /** `REGISTRY_CACHE_TTL_SECONDS` in milliseconds; 0: every lookup reads the chain. */
   readonly ttlMs: number;
 }
 

@@ -1,22 +1,22 @@
 /**
- * Which transaction to send for a claim (protocol.md §6): pure. EIP-1559, max fee = 2 x base fee + tip, the tip within its
- * bounds. What the RPC suggests as a tip may be absurd, so a cap binds. A claim of ours that still waits is left alone for a
- * while, then replaced under the same nonce; one that was refused for its price is raised by an eighth at each further try, until
- * it is taken or the cap is reached. From the cap on, tries begin again with fresh fees: the pool may have forgotten what was in the
- * way, and a node that gave up permanently would never claim.
+ * Plans the transaction of a claim (protocol.md §6): pure. EIP-1559, max fee = 2 x base fee + tip. The RPC may suggest an absurd
+ * tip, so tip and max fee have limits. A claim that still waits is left alone for STUCK_AFTER_BLOCKS, then replaced under the same
+ * nonce. A claim that was refused for its price is tried again with fees raised by an eighth, until it is taken or the cap is reached.
+ * Then tries start again with fresh fees: the pool may have dropped the transaction in the way, and a node that gave up permanently
+ * would never claim.
  */
 
 /** Gas limit of a claim. */
 export const CLAIM_GAS = 300_000n;
-/** The least tip. Wei per gas. */
+/** The lowest tip. Wei per gas. */
 export const MIN_TIP = 1_000_000n;
 /** The most that a claim may cost: 0.05 ether. Wei. */
 export const MAX_CLAIM_FEE = 50_000_000_000_000_000n;
 const MAX_FEE_PER_GAS = MAX_CLAIM_FEE / CLAIM_GAS;
-/** Nodes ask 10 % more of both fees for a replacement; an eighth is enough everywhere. */
+/** Ethereum nodes accept a replacement only with both fees 10 % higher; an eighth is enough everywhere. */
 const RAISE_NUMERATOR = 9n;
 const RAISE_DENOMINATOR = 8n;
-/** Heads that pass before a waiting claim is taken for stuck. */
+/** Blocks after which a waiting claim counts as stuck. */
 export const STUCK_AFTER_BLOCKS = 10n;
 
 export interface ClaimFees {
@@ -25,30 +25,30 @@ export interface ClaimFees {
   readonly maxFeePerGas: bigint;
 }
 
-/** The last try under a nonce, of whichever hash. */
+/** The last try under a nonce, regardless of its hash. */
 export interface LastTry extends ClaimFees {
   readonly nonce: number;
-  /** The head when it was sent. */
+  /** The head at the time of sending. */
   readonly sentAt: bigint;
-  /** `refused`: for its price; the next try offers more. */
+  /** `refused`: its price was too low; the next try offers more. */
   readonly became: 'taken' | 'refused';
-  /** It claims the hash that is to be claimed now. */
+  /** It claimed the same hash as the claim being planned. */
   readonly isSameHash: boolean;
 }
 
 export interface ChainFacts {
   readonly head: bigint;
-  /** Transactions of this wallet that are on the chain. */
+  /** Number of transactions of this wallet on the chain. */
   readonly nonce: number;
   readonly baseFee: bigint;
-  /** As the RPC suggests it. */
+  /** Suggested by the RPC. */
   readonly tip: bigint;
 }
 
 export type ClaimPlan =
   | { readonly kind: 'wait' }
   | ({ readonly kind: 'send'; readonly nonce: number } & ClaimFees)
-  /** What would be mined now is over the cap. */
+  /** Fees high enough to be mined now exceed the cap. */
   | { readonly kind: 'too_dear' };
 
 const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);
@@ -61,7 +61,7 @@ export function freshFees({ baseFee, tip }: Pick<ChainFacts, 'baseFee' | 'tip'>,
   return withinCap({ maxPriorityFeePerGas, maxFeePerGas: 2n * baseFee + maxPriorityFeePerGas }, baseFee);
 }
 
-/** Fees that replace `last`, each raised by an eighth at least, and are no lower than fresh ones; null: over the cap. */
+/** Fees to replace `last`: each raised by at least an eighth, and no lower than fresh ones. Null: over the cap. */
 export function raisedFees(last: ClaimFees, facts: Pick<ChainFacts, 'baseFee' | 'tip'>, maxTip: bigint): ClaimFees | null {
   const fresh = freshFees(facts, maxTip);
   const maxPriorityFeePerGas = max(raised(last.maxPriorityFeePerGas), fresh?.maxPriorityFeePerGas ?? 0n);
@@ -70,13 +70,13 @@ export function raisedFees(last: ClaimFees, facts: Pick<ChainFacts, 'baseFee' | 
   return isOver ? null : { maxPriorityFeePerGas, maxFeePerGas };
 }
 
-/** A base fee that has room above it may rise no more than the cap allows. */
+/** Limits the max fee to the cap; null when the cap is below the present base fee plus tip. */
 function withinCap({ maxPriorityFeePerGas, maxFeePerGas }: ClaimFees, baseFee: bigint): ClaimFees | null {
   const capped = min(maxFeePerGas, MAX_FEE_PER_GAS);
   return capped < baseFee + maxPriorityFeePerGas ? null : { maxPriorityFeePerGas, maxFeePerGas: capped };
 }
 
-/** @param last the last try under a nonce that is not used yet; null when this process made none */
+/** @param last the last try; null when this process has made none */
 export function planClaim(last: LastTry | null, facts: ChainFacts, maxTip: bigint): ClaimPlan {
   if (last === null || last.nonce < facts.nonce) return send(facts.nonce, freshFees(facts, maxTip));
   if (last.became === 'taken' && last.isSameHash && facts.head - last.sentAt < STUCK_AFTER_BLOCKS) return { kind: 'wait' };

@@ -1,6 +1,6 @@
 /**
- * Claims the master secret's hash (protocol.md §1, §6): looks at the head first, simulates, has the enclave sign, sends.
- * It ends well when the claim reverts, waits, is underpriced or its answer is lost: the next look at the head tells.
+ * Claims the master secret's hash (protocol.md §1, §6): reads the head, simulates, has the enclave sign, sends. A claim that
+ * reverts, waits, is underpriced or whose answer is lost gives a report, not an error: the next read of the head shows the outcome.
  */
 import { BaseError, encodeFunctionData, TransactionReceiptNotFoundError, type Hex } from 'viem';
 import { DependencyError } from '../domain/errors.ts';
@@ -13,9 +13,9 @@ import type { Rpc } from './rpc.ts';
 import { judgeSending, type Sending } from './sending.ts';
 import { isExecutionFailure } from './views.ts';
 
-/** Sends within one claim: the first, and some with raised fees; the next claim goes on from there. */
+/** Sends within one claim: the first, then some with raised fees or another nonce. The next claim continues with the last fees. */
 const SEND_ATTEMPTS = 6;
-/** Claims of one hash whose fate is asked for, the latest: each replaces or follows the one before. */
+/** Limit of remembered transactions of one hash, the latest. Their receipts show whether one was taken. */
 const MAX_REMEMBERED = 32;
 
 const REFUSALS: Readonly<Record<Exclude<Sending, 'taken' | 'known'>, string>> = {
@@ -37,7 +37,7 @@ export interface ClaimTransactionFacts extends ClaimFees {
   readonly kmsRegistry: Wallet;
 }
 
-/** What the enclave is asked to sign. */
+/** The transaction that the enclave signs. */
 export function claimTransaction(hash: Hash32, facts: ClaimTransactionFacts): UnsignedTransaction {
   return {
     chainId: facts.chainId,
@@ -67,7 +67,7 @@ export interface ClaimSenderModules {
   readonly rpc: Rpc;
   readonly enclave: Pick<Enclave, 'address' | 'signTransaction'>;
   readonly log: Log;
-  /** A block that the head is not below. */
+  /** The highest block at which a view was read. A head below it is out of date. */
   readonly leastHead: () => bigint;
 }
 
@@ -79,9 +79,9 @@ export class ClaimSender {
   readonly #log: Log;
   readonly #leastHead: () => bigint;
   #chainId: number | null = null;
-  /** The last try under its nonce, also one that was refused for its price. */
+  /** The last try, even if it was refused for its price. */
   #last: (Omit<LastTry, 'isSameHash'> & { readonly wallet: Wallet; readonly hash: Hash32; readonly transactionHash: Hash32 }) | null = null;
-  /** All claims of one hash, since any of them may be the one that was taken. */
+  /** The latest transactions for one hash: any of them may have been taken. */
   #sent: { readonly hash: Hash32; readonly transactions: readonly SentTransaction[] } | null = null;
 
   constructor(
@@ -96,7 +96,7 @@ export class ClaimSender {
     this.#leastHead = modules.leastHead;
   }
 
-  /** @throws DependencyError when it cannot be read. */
+  /** @throws DependencyError when the hash cannot be read */
   async readHeadHash(signal: AbortSignal): Promise<Hash32> {
     const call = { address: this.#kmsRegistry as Hex, abi: kmsRegistryAbi, functionName: 'masterSecretHash' };
     const result = await this.#rpc.trip(signal, ({ views }) => views.readOne(call));
@@ -117,10 +117,10 @@ export class ClaimSender {
     const shown = await this.readHeadHash(signal);
     if (shown !== ZERO_HASH) return { kind: 'head_shows', hash: shown };
     const wallet = await this.#enclave.address(signal);
-    // Nonces and fees of another wallet do not apply to this one.
+    // The nonces and fees of another wallet do not apply.
     if (this.#last?.wallet !== wallet) this.#last = null;
     const facts = await this.#readFacts(wallet, signal);
-    // Of a backend that is behind, which shows zero for what was claimed since.
+    // A backend that is behind shows zero although the hash may have been claimed since.
     if (facts.head < this.#leastHead()) return { kind: 'refused', detail: 'the RPC is behind what it has shown before' };
     const reset = await this.#findReset(hash, wallet, facts, signal);
     if (reset !== null) return { kind: 'was_reset', transactionHash: reset };
@@ -134,8 +134,8 @@ export class ClaimSender {
   }
 
   /**
-   * A claim of this hash that the contract took, although the head shows zero: the owner reset it between two looks. A hash
-   * that was reset is never claimed again (protocol.md §10).
+   * Finds a transaction that set this hash, although the head shows zero: the owner has reset the hash since. A hash that was reset
+   * is never claimed again (protocol.md §10).
    */
   async #findReset(hash: Hash32, wallet: Wallet, facts: ChainFacts, signal: AbortSignal): Promise<Hash32 | null> {
     if (this.#sent?.hash !== hash) return null;
@@ -143,11 +143,11 @@ export class ClaimSender {
     if (used.length === 0) return null;
     const taken = await this.#wereTaken(used, signal);
     const at = taken.indexOf(true);
-    // The look at the head came before: by now it may show the claim.
+    // The head was read before the receipts: by now it may show the claim.
     return at >= 0 && (await this.readHeadHash(signal)) === ZERO_HASH ? used[at]!.transactionHash : null;
   }
 
-  /** Of each, whether it is on the chain and did what it was to do. */
+  /** For each transaction, whether it is on the chain and succeeded. */
   async #wereTaken(sent: readonly SentTransaction[], signal: AbortSignal): Promise<readonly boolean[]> {
     return this.#rpc.trip(signal, ({ client }) =>
       Promise.all(
@@ -181,7 +181,7 @@ export class ClaimSender {
     });
   }
 
-  /** The name of the error that the contract would answer with; null when it would take the claim. */
+  /** Why the contract would revert: the name of its error where it has one. Null when it would take the claim. */
   async #simulate(hash: Hash32, wallet: Wallet, signal: AbortSignal): Promise<string | null> {
     return this.#rpc.trip(signal, async ({ client }) => {
       try {
@@ -214,19 +214,19 @@ export class ClaimSender {
       const transaction = claimTransaction(hash, { ...fees, nonce, chainId: this.#chainId!, kmsRegistry: this.#kmsRegistry });
       const signed = await this.#enclave.signTransaction(transaction, signal);
       const { transactionHash } = signed;
-      // Noted before it is sent: if the answer is lost, the claim may be under way all the same.
+      // Remembered before it is sent: if the answer is lost, the claim may still be under way.
       this.#last = { ...fees, wallet, nonce, sentAt: facts.head, hash, transactionHash, became: 'taken' };
       this.#remember(hash, { wallet, nonce, transactionHash });
       sending = await this.#sendRaw(signed.rawTransaction, signal);
       if (sending === 'taken' || sending === 'known') return { kind: 'pending', transactionHash };
       if (sending === 'underpriced') {
-        // Also by a claim that a former process of this wallet left in the pool.
+        // An earlier process with this wallet may have left a claim with higher fees in the pool.
         this.#last = { ...this.#last, became: 'refused' };
         const more = raisedFees(fees, facts, this.#maxTip);
         if (more === null) return { kind: 'refused', detail: TOO_DEAR };
         fees = more;
       } else if (sending === 'nonce_used') {
-        // By whichever claim of this node was mined meanwhile, it may be.
+        // An earlier claim of this node may have been mined meanwhile.
         const shown = await this.readHeadHash(signal);
         if (shown !== ZERO_HASH) return { kind: 'head_shows', hash: shown };
         nonce = (await this.#readFacts(wallet, signal)).nonce;
@@ -245,7 +245,7 @@ export class ClaimSender {
     } catch (error) {
       if (error instanceof DependencyError) {
         if (error.failure === 'aborted') throw error;
-        // A missing answer does not show what happened to the transaction: wait for what the head shows.
+        // Without an answer the transaction may have been taken: wait for what the head shows.
         return error.failure === 'refused' || (error.status !== undefined && error.status < 0) ? 'refused' : 'taken';
       }
       const said = error instanceof BaseError ? (error.walk() as { readonly message?: unknown }).message : null;

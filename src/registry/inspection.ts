@@ -1,6 +1,6 @@
 /**
- * What `nova-kms doctor` reads of the chain: each fact by itself and at the head, so that one that cannot be read hides no other.
- * It judges nothing; a node's own reading is `view-reader.ts`.
+ * Reads the chain for `nova-kms doctor`. Each fact is read by itself, so a failed read hides no other; all but `deepState` are read
+ * at the head. It judges nothing. A node reads the chain through `view-reader.ts` instead.
  */
 import type { Hex } from 'viem';
 import { DependencyError } from '../domain/errors.ts';
@@ -19,7 +19,7 @@ export interface InspectionOptions {
   readonly novaAppRegistry: Wallet;
   readonly kmsRegistry: Wallet;
   readonly kmsAppId: number;
-  /** Blocks behind the head at which nodes read. */
+  /** Number of blocks behind the head at which nodes read. */
   readonly confirmations: number;
 }
 
@@ -40,12 +40,12 @@ export interface InspectedContracts {
   /** Whether there is code at the address. */
   readonly hasNovaAppRegistry: Reading<boolean>;
   readonly hasKmsRegistry: Reading<boolean>;
-  /** As KMSRegistry has it; 0 until its owner sets it. */
+  /** The app id in KMSRegistry; 0 until its owner sets it. */
   readonly kmsAppId: Reading<bigint>;
-  /** NovaAppRegistry as KMSRegistry has it. */
+  /** The address of NovaAppRegistry in KMSRegistry. */
   readonly wiredRegistry: Reading<Wallet>;
   readonly secretHash: Reading<Hash32>;
-  /** The KMS app as NovaAppRegistry has it. */
+  /** The record of the KMS app in NovaAppRegistry. */
   readonly app: Reading<{ readonly exists: boolean; readonly status: AppStatus; readonly dappContract: Wallet }>;
 }
 
@@ -78,7 +78,7 @@ export class Inspection {
     return this.#read(signal, ({ client }) => client.getChainId());
   }
 
-  /** Whether the state that nodes read is still kept. @param head number of the head */
+  /** Whether the RPC still has the state that nodes read; gives the number of its block. @param head number of the head */
   deepState(head: bigint, signal: AbortSignal): Promise<Reading<bigint>> {
     const depth = BigInt(this.#options.confirmations);
     const blockNumber = head > depth ? head - depth : 0n;

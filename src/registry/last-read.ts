@@ -1,6 +1,6 @@
 /**
- * Entries of the registry as they were last read (protocol.md §6): one that cannot be read now is not gone. Bounded by the
- * entries of the last view that had them.
+ * Remembers entries of the registry as last read (protocol.md §6): an entry that cannot be read now is not gone. `keepOnly` bounds
+ * the memory to the entries of the last view.
  */
 import type { Entry } from './membership-rules.ts';
 import type { ViewResult } from './views.ts';
@@ -15,17 +15,17 @@ export class LastRead<Key, T> {
   readonly #elapsedMs: () => number;
   #entries = new Map<Key, Remembered<T>>();
 
-  /** @param ttlMs how long an entry may be older than its last reading. Milliseconds */
+  /** @param ttlMs how long the last reading of an entry may be used. Milliseconds */
   constructor(ttlMs: number, modules: { readonly elapsedMs: () => number }) {
     this.#ttlMs = ttlMs;
     this.#elapsedMs = modules.elapsedMs;
   }
 
   /**
-   * Notes what was read; what was not is as it was last read.
-   * @param result what the view gave; a revert means that there is no such entry
-   * @param valueOf null: the contract answered for another one, so that it knows none of this key
-   * @returns undefined: it cannot be read, nor could it lately
+   * Remembers an entry that was read. For one that was not, returns its last reading.
+   * @param result what the contract gave; a revert means that there is no such entry
+   * @param valueOf gives null when the contract answered with another entry: it has none for this key
+   * @returns undefined when the entry cannot be read now and was not read within the ttl
    */
   resolve(key: Key, result: ViewResult | undefined, valueOf: (raw: unknown) => T | null): Entry<T> | undefined {
     if (result?.ok === true || result?.why === 'reverted') {
@@ -38,7 +38,7 @@ export class LastRead<Key, T> {
     return { value: known.value, asLastRead: true };
   }
 
-  /** Forgets the others. */
+  /** Forgets all other keys. */
   keepOnly(keys: Iterable<Key>): void {
     const kept = new Map<Key, Remembered<T>>();
     for (const key of keys) {

@@ -1,6 +1,6 @@
 /**
- * Who is a member (protocol.md §6, Membership): pure, one decision per listed wallet. An entry that fails a rule, or could
- * not be read for too long, is dropped with why; it never harms another.
+ * Decides who is a member (protocol.md §6, Membership): pure. Each listed wallet is judged by itself: an entry that fails a rule, or
+ * could not be read for too long, is dropped with a reason and does not affect the others.
  */
 import type { Wallet } from '../domain/ids.ts';
 import { MAX_MEMBERS } from '../domain/limits.ts';
@@ -8,13 +8,13 @@ import type { Instance, Member, Membership, VersionStatus } from '../domain/memb
 
 export interface MembershipRules {
   readonly kmsAppId: number;
-  /** https only; http too outside. */
+  /** An enclave accepts https URLs only. */
   readonly inEnclave: boolean;
 }
 
-/** What a contract says, now or when it could be read last. */
+/** An entry of a contract, as read now or last. */
 export interface Entry<T> {
-  /** Null: the contract knows none. */
+  /** Null: the contract has no such entry. */
   readonly value: T | null;
   readonly asLastRead: boolean;
 }
@@ -23,16 +23,16 @@ export interface MembershipReadings {
   readonly block: bigint;
   /** As `getActiveInstances` lists them. */
   readonly listed: readonly Wallet[];
-  /** Absent: could not be read, nor lately. */
+  /** Absent: not read now or recently. */
   readonly instances: ReadonlyMap<Wallet, Entry<Instance>>;
-  /** Of the KMS app, by version id. Absent: could not be read, nor lately. */
+  /** Of the KMS app, by version id. Absent: not read now or recently. */
   readonly versions: ReadonlyMap<bigint, Entry<VersionStatus>>;
 }
 
 /** Longest instance URL. Characters. */
 const MAX_URL_CHARS = 2_048;
 
-/** Why a URL is of no use, or null when it is good. */
+/** Why a URL is refused; null when it is valid. */
 function urlFault(text: string, inEnclave: boolean): string | null {
   if (text.length > MAX_URL_CHARS) return 'URL is too long';
   // A text that a URL parser would quietly repair is not a valid URL.

@@ -21,7 +21,7 @@ export class PeerCache implements PeerDirectory {
     return this.#membership;
   }
 
-  /** Since the last good refresh, time asleep included. */
+  /** Time since the last good refresh, including time asleep. */
   ageMs(): number {
     return this.#elapsedMs() - this.#refreshedAtMs;
   }

@@ -1,27 +1,27 @@
 /**
- * Which block a view is read at (protocol.md §6, Freshness): pure. It lies CHAIN_CONFIRMATIONS behind the head and never goes
- * down: replicas behind a balancer differ by a few blocks, and a view that went back would bring revoked members to life again.
+ * Chooses the pinned block of a view (protocol.md §6, Freshness): pure. It is CHAIN_CONFIRMATIONS behind the head. Replicas behind
+ * a balancer differ by a few blocks, and an older view would bring revoked members back, so the pinned block never goes down.
  */
 
 export interface ChainRules {
   /** Blocks between the head and the block that is read. */
   readonly confirmations: number;
-  /** `CHAIN_ID`; undefined: the first one seen. */
+  /** `CHAIN_ID`; undefined: the first chain id seen counts. */
   readonly chainId?: number | undefined;
   /** `MAX_CLOCK_SKEW_MS`. */
   readonly maxClockSkewMs: number;
 }
 
-/** What good views have shown; null: there was none yet. */
+/** What good views have shown; null before the first. */
 export interface SeenChain {
   readonly chainId: number | null;
-  /** The highest block that a view was read at. */
+  /** The highest block at which a view was read. */
   readonly highest: bigint | null;
 }
 
 export type PinnedBlock =
   | { readonly ok: true; readonly block: bigint }
-  /** The rest of a sentence about the RPC. `again`: another backend may do better. */
+  /** `how` completes a sentence that begins with the RPC's name. `again`: another backend may do better. */
   | { readonly ok: false; readonly how: string; readonly again: boolean };
 
 export function pinBlock(rules: ChainRules, seen: SeenChain, shown: { readonly chainId: number; readonly head: bigint }): PinnedBlock {
@@ -38,7 +38,7 @@ export function pinBlock(rules: ChainRules, seen: SeenChain, shown: { readonly c
   return { ok: false, how: `is ${behind} blocks behind what it has shown before: it or its backend has to catch up`, again: true };
 }
 
-/** The rest of a sentence about the RPC when a block's time cannot be; null when it can. @param timestampMs Unix milliseconds */
+/** Completes a sentence that begins with the RPC's name; null when the block's time is possible. @param timestampMs Unix milliseconds */
 export function clockFault(rules: ChainRules, block: { readonly number: bigint; readonly timestampMs: number }, nowMs: number): string | null {
   const aheadMs = block.timestampMs - nowMs;
   if (aheadMs <= rules.maxClockSkewMs) return null;

@@ -1,4 +1,4 @@
-/** Turns what the ABI decoder gives into the domain's records. An unknown status becomes UNKNOWN, not an error. */
+/** Converts decoded ABI values to the domain's records. An unknown status becomes UNKNOWN, not an error. */
 import type { ContractFunctionReturnType } from 'viem';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import type { AppStatus, Instance, InstanceStatus, VersionStatus } from '../domain/membership.ts';

@@ -1,13 +1,13 @@
 /**
- * What an answer of the chain's RPC is worth (protocol.md §6): pure. A result is an answer, and so is a revert; an answer that is
- * empty or null, an error of the RPC, or an HTTP status is unreadable: the call may be asked again, and it never means that
- * something is absent.
+ * Judges an answer of the chain's RPC (protocol.md §6): pure. A result and a revert are answers. A result of another form (such as
+ * empty or null), an RPC error and an HTTP status other than 2xx are unreadable: the call may be tried again, and the answer never
+ * means that something is absent.
  */
 import { malformedAnswer, nameOf, statusFailure, type DependencyCall } from '../domain/dependency-failures.ts';
 import { DependencyError } from '../domain/errors.ts';
 import { readRetryAfterMs } from '../domain/retry-after.ts';
 
-/** The answer to one HTTP request, its body in full. */
+/** The answer to one HTTP request, with its whole body. */
 export interface HttpAnswer {
   readonly status: number;
   /** Of a redirect. */
@@ -16,7 +16,7 @@ export interface HttpAnswer {
   readonly text: string;
 }
 
-/** A JSON-RPC error. The message is the RPC's own: it is looked at, and shown to no one. */
+/** A JSON-RPC error. The message is the RPC's own text: it is matched, never shown. */
 export interface RpcErrorAnswer {
   readonly code: number;
   readonly message: string;
@@ -25,7 +25,7 @@ export interface RpcErrorAnswer {
 
 export type RpcAnswer =
   | { readonly kind: 'result'; readonly result: unknown }
-  /** The contract or the EVM said no. */
+  /** The contract or the EVM reverted. */
   | { readonly kind: 'reverted'; readonly error: RpcErrorAnswer }
   | { readonly kind: 'unreadable'; readonly failure: DependencyError; readonly error?: RpcErrorAnswer };
 
@@ -35,7 +35,7 @@ const isText = (form: RegExp): Form => (result) => typeof result === 'string' &&
 const isQuantity = isText(/^0x[0-9a-f]{1,64}$/i);
 const isData = isText(/^0x(?:[0-9a-f]{2})*$/i);
 
-/** The form of a result by its method (execution-apis, JSON-RPC): a bad backend answers `0x` to anything it is asked. */
+/** The form of each method's result (execution-apis, JSON-RPC): a bad backend answers `0x` to every call. */
 const FORMS: Readonly<Record<string, Form>> = {
   eth_chainId: isQuantity,
   eth_blockNumber: isQuantity,
@@ -43,7 +43,7 @@ const FORMS: Readonly<Record<string, Form>> = {
   eth_maxPriorityFeePerGas: isQuantity,
   eth_gasPrice: isQuantity,
   eth_estimateGas: isQuantity,
-  // No bytes are for who reads them to judge: an address without a contract gives none either.
+  // `0x` passes here, since an address without a contract gives it too; the caller judges it.
   eth_call: isData,
   eth_getCode: isData,
   eth_sendRawTransaction: isText(/^0x[0-9a-f]{64}$/i),
@@ -51,23 +51,23 @@ const FORMS: Readonly<Record<string, Form>> = {
   eth_getTransactionReceipt: (result) => result === null || isObject(result),
 };
 
-/** Methods that run code. */
+/** Methods that run contract code, and so can revert. */
 const RUNS_CODE: ReadonlySet<string> = new Set(['eth_call', 'eth_estimateGas']);
 
-/** How nodes in use say that the EVM stopped: Geth writes words (`max code size exceeded`), revm names (`CreateContractSizeLimit`). */
+/** How common nodes say that the EVM stopped: Geth writes words (`max code size exceeded`), revm names (`CreateContractSizeLimit`). */
 const EVM_STOPPED = /revert|out ?of ?gas|code ?size|contract ?size|initcode|opcode|evm error/i;
 
-/** Longest `Retry-After` that is looked at. Milliseconds. */
+/** Limit of `Retry-After`. Milliseconds. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
-/** JSON-RPC codes of an RPC that does not know such a call: the method, or the form of its parameters. */
+/** JSON-RPC codes with which an RPC refuses a request, its method or the form of its parameters. */
 const FORM_REFUSED: ReadonlySet<number | undefined> = new Set([-32_600, -32_601, -32_602]);
 
 export function isFormRefused({ status }: DependencyError): boolean {
   return FORM_REFUSED.has(status);
 }
 
-/** A call that was too large for the EVM: another try says the same, a smaller one may do. */
+/** Whether the call was too large for the EVM: a retry would fail too, a smaller call may succeed. */
 export function isTooLargeForEvm(message: string): boolean {
   return /out ?of ?gas|code ?size|contract ?size|initcode/i.test(message);
 }

@@ -1,7 +1,7 @@
 /**
- * One call of the chain's RPC (protocol.md §6). Behind a balancer every second answer may be bad, so a call is tried up to six
- * times by itself before it counts as failed: again at once, then with growing pauses, and as `Retry-After` says. A try that is
- * silent for a second gets company by the next one, since a backend may hang; the first answer counts.
+ * Makes one call of the chain's RPC (protocol.md §6). Behind a balancer every second answer may be bad, so a call is tried up to six
+ * times before it fails: the second time at once, then with growing pauses, and not before `Retry-After` allows it. A backend may
+ * hang, so the next try starts beside one that has been silent for a second; the first answer counts.
  */
 import { RpcRequestError } from 'viem';
 import { backoffMs } from '../domain/backoff.ts';
@@ -14,23 +14,23 @@ import type { CallOutcome, Meter } from '../domain/meter.ts';
 import type { Clock, Fetch } from '../domain/ports.ts';
 import { judgeRpcAnswer, type HttpAnswer, type RpcAnswer, type RpcErrorAnswer } from './rpc-answer.ts';
 
-/** One request to the RPC. Milliseconds. */
+/** Timeout of one try. Milliseconds. */
 export const RPC_TIMEOUT_MS = 5_000;
 /** Tries of one call. */
 export const CALL_ATTEMPTS = 6;
-/** How long a try may be silent before the next one keeps it company. Milliseconds. */
+/** How long a try may be silent before the next one starts beside it. Milliseconds. */
 export const COMPANY_AFTER_MS = 1_000;
-/** The longest pause that `Retry-After` may ask of a call: the steps that wait for it have 15 s and more. Milliseconds. */
+/** The longest `Retry-After` that a call waits out: the steps that wait for the call have 15 s or more. Milliseconds. */
 export const MAX_PAUSE_MS = 10_000;
 /** Pauses between the tries after the second. */
 const PAUSES = { firstMs: 100, lastMs: 800 };
-/** How long an RPC that asks for a longer pause is left alone at most. Milliseconds. */
+/** The longest time without calls after the RPC has asked for more than MAX_PAUSE_MS. Milliseconds. */
 const MAX_REST_MS = 60_000;
-/** An answer with the results of many views. Bytes. */
+/** Limit of an answer, which may hold the results of many views. Bytes. */
 const MAX_ANSWER_BYTES = 10 * 1024 * 1024;
 
 export interface RpcCallerOptions {
-  /** As it is set: its path, its query and its login are the RPC's own business. */
+  /** `NODE_URL` unchanged: the RPC may need its path, query and login. */
   readonly url: string;
 }
 
@@ -38,27 +38,27 @@ export interface RpcCallerModules {
   readonly clock: Clock;
   /** Follows no redirect. */
   readonly fetch: Fetch;
-  /** Hears of each try that failed, but for those that were called off. */
+  /** Called for each try that failed, except aborted ones. */
   readonly onFailure?: (error: DependencyError) => void;
-  /** Hears of each try when it has ended. */
+  /** Called when a try has ended. */
   readonly onTry?: Meter['rpcEnded'] | undefined;
 }
 
-/** Whether an error of the RPC answers a question, where it is not a revert. */
+/** Whether an RPC error that is not a revert counts as an answer. */
 export type IsAnswer = (error: RpcErrorAnswer) => boolean;
 
 const NO_ERROR_IS: IsAnswer = () => false;
 
-/** One for all: without a reason, Node makes an error with its stack for each call. */
+/** Shared by all calls: without a reason, `abort` creates an error with a stack for each call. */
 const CALL_ENDED = new Error('the call has ended');
 
-/** What `Retry-After` of any try has asked of the call. */
+/** The pause that the tries of one call were asked for by `Retry-After`. */
 interface PutOff {
   /** Monotonic milliseconds before which no further try may be made. */
   untilMs: number;
 }
 
-/** Fewer words than a promise that may reject: a try ends with one of these. */
+/** How a try ended. A try that fails does not reject. */
 type Outcome = { readonly kind: 'answered'; readonly answer: RpcAnswer } | { readonly kind: 'failed'; readonly failure: DependencyError };
 
 export class RpcCaller {
@@ -66,7 +66,7 @@ export class RpcCaller {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #modules: RpcCallerModules;
   readonly endpoint: string;
-  /** Monotonic milliseconds before which it does not want to be asked. */
+  /** The RPC has asked for no call before this time. Monotonic milliseconds. */
   #restsUntilMs = -Infinity;
   #ids = 0;
 
@@ -80,7 +80,7 @@ export class RpcCaller {
 
   /**
    * @returns the `result` of the answer
-   * @throws RpcRequestError for a revert (code 3) and for what `isAnswer` takes for one; DependencyError when it cannot be read
+   * @throws RpcRequestError for a revert (code 3) and for an error that `isAnswer` accepts; DependencyError when no try gets an answer
    */
   async call(method: string, params: unknown, signal: AbortSignal, isAnswer: IsAnswer = NO_ERROR_IS): Promise<unknown> {
     const asked: DependencyCall = { dependency: 'chain', endpoint: this.endpoint, call: method, setting: 'NODE_URL' };
@@ -97,7 +97,7 @@ export class RpcCaller {
       throw error instanceof RpcRequestError ? error : noAnswer(asked, error, signal.aborted);
     } finally {
       signal.removeEventListener('abort', onAbort);
-      // A try that is still under way is not needed any more.
+      // Ends the tries that are still under way.
       tries.abort(CALL_ENDED);
     }
   }
@@ -124,17 +124,17 @@ export class RpcCaller {
       signal.throwIfAborted();
       failures += 1;
       this.#modules.onFailure?.(last);
-      // Another try would give as much.
+      // Another try would get the same.
       if (last.failure === 'too_large') throw last;
       if (tries >= CALL_ATTEMPTS && underWay.size === 0) throw last;
     }
   }
 
-  /** Before a try: none before the first two. @throws DependencyError when the RPC wants to be left alone for longer than a call lasts */
+  /** Waits until the next try may start. @throws DependencyError when the RPC asks for a pause of more than MAX_PAUSE_MS */
   async #pause(asked: DependencyCall, failures: number, last: DependencyError | null, putOff: PutOff, signal: AbortSignal): Promise<void> {
     const { clock } = this.#modules;
     const untilMs = clock.monotonicMs() + (failures < 2 ? 0 : backoffMs(PAUSES, failures - 2, 0));
-    // More than once: a try that keeps company may be put off meanwhile.
+    // A loop, since a try under way may get a `Retry-After` during the sleep.
     for (;;) {
       const nowMs = clock.monotonicMs();
       const askedMs = putOff.untilMs - nowMs;
@@ -150,7 +150,7 @@ export class RpcCaller {
     }
   }
 
-  /** The outcome of the first try that ends; `silent` when none does in time. @param mayCompany another try could be made */
+  /** The outcome of the first try that ends; `silent` when none ends in time. @param mayCompany whether another try may start */
   async #first(underWay: ReadonlySet<Promise<Outcome>>, mayCompany: boolean): Promise<Outcome | 'silent'> {
     if (!mayCompany) return Promise.race(underWay);
     const { clock } = this.#modules;
@@ -186,20 +186,20 @@ export class RpcCaller {
     const answer = await this.#modules.fetch(this.#url, { method: 'POST', headers: this.#headers, body, signal, redirect: 'manual' });
     const { status, headers } = answer;
     const facts = { status, location: headers.get('location'), retryAfter: headers.get('retry-after') };
-    // A `fetch` that is given may have read the body already.
+    // An injected `fetch` may have read the body already.
     if (!answer.body) return { ...facts, text: await answer.text() };
     const chunks = answer.body as AsyncIterable<Uint8Array>;
     const bytes = await readBoundedBody(chunks, MAX_ANSWER_BYTES, () => tooLargeAnswer(asked, MAX_ANSWER_BYTES));
     return { ...facts, text: bytes.toString('utf8') };
   }
 
-  /** As viem's actions expect it. What the RPC said is inside, and stays in this room. */
+  /** The error that viem's actions expect. It contains the RPC's own text, so it must not leave this room. */
   #errorOf(asked: DependencyCall, error: RpcErrorAnswer): RpcRequestError {
     return new RpcRequestError({ body: { method: asked.call }, url: this.endpoint, error });
   }
 }
 
-/** Null where the try was answered: a revert is an answer, and one that cannot be used is none. */
+/** Null when the try got an answer. A revert is an answer, an unreadable one is not. */
 function failureOf(outcome: Outcome): DependencyError | null {
   if (outcome.kind === 'failed') return outcome.failure;
   return outcome.answer.kind === 'unreadable' ? outcome.answer.failure : null;
@@ -209,7 +209,7 @@ function outcomeWord(outcome: Outcome): CallOutcome {
   return failureOf(outcome)?.failure ?? 'ok';
 }
 
-/** `fetch` refuses a URL with a login: it goes into a header. */
+/** Moves a login from the URL into a header: `fetch` refuses a URL with a login. */
 function withoutLogin(text: string): { readonly url: string; readonly authorization: string | null } {
   if (!URL.canParse(text)) return { url: text, authorization: null };
   const url = new URL(text);

@@ -1,6 +1,6 @@
 /**
- * The chain's RPC, asked in round trips: a trip is a set of calls none of which waits for another's answer. Each call is tried
- * again by itself (`rpc-caller.ts`), within the signal of its trip. The RPC's own texts are not passed on.
+ * Calls the chain's RPC in round trips. A trip is a set of calls that do not wait for each other's answers. `rpc-caller.ts` retries
+ * each call by itself until the signal of the trip aborts. The RPC's own texts are not passed on.
  */
 import { createPublicClient, custom, type PublicClient } from 'viem';
 import { malformedAnswer } from '../domain/dependency-failures.ts';
@@ -14,7 +14,7 @@ export interface RpcModules extends RpcCallerModules {
   readonly onRoundTrip?: () => void;
 }
 
-/** What one trip may ask. */
+/** What one trip may use. */
 export interface RpcTrip {
   readonly client: PublicClient;
   readonly views: Views;
@@ -30,19 +30,19 @@ export class Rpc {
     this.#modules = modules;
   }
 
-  /** `host:port`, for sentences. */
+  /** `host:port`, for error messages. */
   get endpoint(): string {
     return this.#caller.endpoint;
   }
 
   /**
    * One round trip.
-   * @param isAnswer which errors of the RPC answer a question of this trip; without it only reverts do
-   * @throws DependencyError when the RPC cannot be read, or what it says cannot be taken apart; viem's error around an answer that is an error
+   * @param isAnswer which RPC errors count as answers in this trip, beside reverts
+   * @throws DependencyError when the RPC cannot be read or its answer cannot be decoded; viem's error when the answer is an error
    */
   async trip<T>(signal: AbortSignal, work: (trip: RpcTrip) => Promise<T>, isAnswer?: IsAnswer): Promise<T> {
     this.#modules.onRoundTrip?.();
-    // A client for each trip: viem's actions have no other way to its signal.
+    // One client per trip, since viem's actions take no signal.
     const client = createPublicClient({
       cacheTime: 0,
       // A contract must not send this node to a URL of its choice (EIP-3668).
@@ -57,7 +57,7 @@ export class Rpc {
     } catch (error) {
       const failed = dependencyIn(error);
       if (failed !== null) throw failed;
-      // A revert or an RPC's refusal that `work` wants to hear of, or a rule of ours.
+      // A revert or RPC error that counts as an answer, or an error of our own code.
       if (error instanceof ExpectedError || error instanceof InvariantError || rpcErrorIn(error) !== null) throw error;
       const call = { dependency: 'chain', endpoint: this.endpoint, call: 'a trip' } as const;
       throw malformedAnswer(call, 'gave an answer that cannot be used', error);

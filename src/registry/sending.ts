@@ -1,8 +1,8 @@
-/** What an RPC says to a raw transaction, by the words that the nodes in use share: pure. */
+/** Judges how an RPC answered a raw transaction, by words that common Ethereum nodes share: pure. */
 
 export type Sending = 'taken' | 'known' | 'underpriced' | 'nonce_used' | 'no_funds' | 'refused';
 
-/** In this order: one sentence may have words of several. */
+/** The order matters: one message may match several. */
 const WORDS: readonly (readonly [Sending, RegExp])[] = [
   ['known', /already ?known|already imported|known transaction|already exists|alreadyexists/],
   ['nonce_used', /nonce (?:is )?too low|noncetoolow|already been used|oldnonce/],

@@ -1,14 +1,14 @@
 /**
- * The view of the chain that one node_tick works with (protocol.md §6): membership and chain hash, all at one block
- * CHAIN_CONFIRMATIONS behind the head, in three round trips regardless of the number of instances (§9.11):
+ * Reads the view of the chain for one node_tick (protocol.md §6): membership and chain hash, all at one block CHAIN_CONFIRMATIONS
+ * behind the head, in three round trips regardless of the number of instances (§9.11):
  *
- *   1  the head's number and the chain's id; beside it the list of instances at the head, as a hint of whom trip 2 should ask for
- *   2  at the pinned block: its time, the list, the chain hash, and the instances hinted at
- *   3  at the pinned block: the versions of those, and instances that the hint lacked
+ *   1  the head's number, the chain's id, and the list of instances at the head, which is a hint for trip 2
+ *   2  at the pinned block: its time, the list, the chain hash, and the hinted instances
+ *   3  at the pinned block: their versions, and the instances that the hint lacked
  *
  * Each trip after the first asks for the chain's id again, since an RPC may change to another chain between two trips.
- * One trip more is made where the pinned block lists an instance that no hint named and whose version no other shares: rare,
- * and better than to drop a member for a tick. A head that is too far back is asked for again: a balancer has other backends.
+ * A fourth trip is made when an unhinted instance has a version that no hinted one shares. That is rare, and better than dropping a
+ * member for a tick. A head that is too far back is read again, since a balancer may ask another backend.
  */
 import type { Hex } from 'viem';
 import { nameOf } from '../domain/dependency-failures.ts';
@@ -26,14 +26,14 @@ import { toInstance, toVersion, toWallet } from './records.ts';
 import type { Rpc, RpcTrip } from './rpc.ts';
 import type { ViewCall, ViewResult } from './views.ts';
 
-/** How often the head is asked for when it is too far back. */
+/** Limit of reads of a head that is too far back. */
 const HEAD_ASKED = 4;
 const MAX_LISTED = 2 * MAX_MEMBERS;
 
 export interface ViewReaderOptions extends MembershipRules, ChainRules {
   readonly novaAppRegistry: Wallet;
   readonly kmsRegistry: Wallet;
-  /** How long an entry that cannot be read counts as it was last read: `PEER_CACHE_TTL_SECONDS` in milliseconds. */
+  /** How long the last reading of an entry is used when it cannot be read: `PEER_CACHE_TTL_SECONDS` in milliseconds. */
   readonly lastReadTtlMs: number;
 }
 
@@ -52,7 +52,7 @@ interface Head {
   readonly hinted: readonly Wallet[];
 }
 
-/** Results of one view's calls, by what was asked for. */
+/** Results of one view's calls, by wallet and by version id. */
 interface Found {
   readonly instances: Map<Wallet, ViewResult>;
   readonly versions: Map<bigint, ViewResult>;
@@ -76,12 +76,12 @@ export class ViewReader {
     this.#versions = new LastRead(options.lastReadTtlMs, elapsed);
   }
 
-  /** That a good view was read at; 0 before the first. */
+  /** The highest block at which a good view was read; 0 before the first. */
   get highestBlock(): bigint {
     return this.#seen.highest ?? 0n;
   }
 
-  /** @throws DependencyError when it cannot be read: a failed refresh is not an empty list (§9.18) */
+  /** @throws DependencyError when the view cannot be read: a failed refresh is not an empty list (§9.18) */
   async readView(signal: AbortSignal): Promise<ChainView> {
     const pinned = await this.#readHead(signal);
     const { block, head, chainId } = pinned;
@@ -104,7 +104,7 @@ export class ViewReader {
     return this.#judgeHash(result, block, signal);
   }
 
-  /** Trip 1. The contract may refuse the hint: then the last tick's list serves. */
+  /** Trip 1. The last view's list is a hint too, and the only one when the list at the head cannot be read. */
   async #readHead(signal: AbortSignal): Promise<Head> {
     for (let asked = 1; ; asked += 1) {
       const [head, chainId, latest] = await this.#rpc.trip(signal, ({ client, views }) =>
@@ -119,7 +119,7 @@ export class ViewReader {
     }
   }
 
-  /** A trip that gives nothing of another chain: its head would be the highest block permanently, and its versions are not ours. */
+  /** A trip that fails when another chain answers: its head might stay the highest block permanently, and its entries are not ours. */
   async #tripOn<T>(chainId: number | null, signal: AbortSignal, work: (trip: RpcTrip) => Promise<T>): Promise<T> {
     const [chainIdNow, found] = await this.#rpc.trip(signal, (trip) => Promise.all([trip.client.getChainId(), work(trip)]));
     if (chainId !== null && chainIdNow !== chainId) {
@@ -139,7 +139,7 @@ export class ViewReader {
     return { timestampMs: Number(header.timestamp) * 1000, list: list!, hash: hash!, instances };
   }
 
-  /** Trip 3, and the rare one after it: adds to `found` what the hint lacked, and the versions. */
+  /** Trips 3 and 4: add the versions and the unhinted instances to `found`. */
   async #readRest(listed: readonly Wallet[], found: Found, at: Pick<Head, 'block' | 'chainId'>, signal: AbortSignal): Promise<void> {
     const versionIds = this.#versionsOf(listed, found);
     const unhinted = [...new Set(listed)].filter((wallet) => !found.instances.has(wallet));
@@ -152,13 +152,13 @@ export class ViewReader {
     if (unshared.length > 0) await this.#readUnsharedVersions(unshared, found, at, signal);
   }
 
-  /** The rare trip: versions that belong only to instances that no hint named. */
+  /** Trip 4: versions that only unhinted instances have. */
   async #readUnsharedVersions(ids: readonly bigint[], found: Found, at: Pick<Head, 'block' | 'chainId'>, signal: AbortSignal): Promise<void> {
     const results = await this.#tripOn(at.chainId, signal, ({ views }) => views.readMany(ids.map((id) => this.#versionCall(id)), at.block));
     ids.forEach((id, index) => found.versions.set(id, results[index]!));
   }
 
-  /** The versions of these wallets' instances, as they are or were last read, as far as those are of the KMS app. */
+  /** The version ids of these wallets' instances, as read now or last; instances of other apps are left out. */
   #versionsOf(wallets: readonly Wallet[], { instances }: Found): readonly bigint[] {
     const known = wallets.map((wallet) => this.#instanceOf(wallet, instances.get(wallet))?.value);
     const own = known.filter((instance) => instance?.appId === BigInt(this.#options.kmsAppId));
@@ -169,7 +169,7 @@ export class ViewReader {
     return this.#instances.resolve(wallet, result, (raw) => toInstance(raw as RawInstance));
   }
 
-  /** @throws DependencyError when nothing of a kind can be read: then it is the RPC that fails, and no entry */
+  /** @throws DependencyError when no instance or no version can be read: then the RPC failed, not the entries */
   #entriesOf(listed: readonly Wallet[], found: Found) {
     const instances = new Map<Wallet, Entry<Instance>>();
     for (const wallet of listed) {
@@ -193,7 +193,7 @@ export class ViewReader {
     return { instances, versions };
   }
 
-  /** An answer of no bytes is `shallow` while the head has the contract, else unreadable; never zero. */
+  /** An empty answer never means zero. It is `shallow` when only the head has the contract, else unreadable. */
   async #judgeHash(result: ViewResult, block: bigint, signal: AbortSignal): Promise<HashReading> {
     if (result.ok) {
       const hash = parseHash32(result.value as string);

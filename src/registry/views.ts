@@ -1,21 +1,21 @@
 /**
- * Views of contracts, many in one round trip and all at one block. A view that fails is that view's failure; an RPC that fails is
- * a DependencyError. A contract's revert is an answer; an empty answer (no bytes, a bare revert, bytes of another form) may be
- * a bad backend's word and is asked for again first.
+ * Calls views of contracts, many in one round trip and all at one block. A view that fails affects only its own result; an RPC that
+ * fails is a DependencyError. A revert with a reason is an answer. An empty answer (no bytes, a bare revert, bytes of another form)
+ * may come from a bad backend, so `readOne` first calls the view again.
  */
 import { BaseError, ContractFunctionExecutionError, RpcRequestError, type Abi, type Hex, type PublicClient } from 'viem';
 import { dependencyIn } from '../domain/failure-facts.ts';
 import { isFormRefused, isTooLargeForEvm } from './rpc-answer.ts';
 
-/** Multicall3 where a chain has it (the same address everywhere). */
+/** The address of Multicall3, the same on every chain that has it. */
 export const MULTICALL3 = '0xca11bde05977b3631167028862be2a173976ca11';
-/** Views in one call through Multicall3. */
+/** Limit of views in one call through Multicall3. */
 const CALLS_PER_MULTICALL = 200;
-/** Views in one deployless call: nodes refuse to return more than 24,576 bytes from a constructor (EIP-170). */
+/** Limit of views in one deployless call: nodes refuse to return more than 24,576 bytes from a constructor (EIP-170). */
 const CALLS_PER_DEPLOYLESS = 12;
-/** How often a view is asked for that gets an empty answer: of two backends one may be bad, and six bad answers in a row are rare. */
+/** Limit of calls of a view that gives empty answers: one of two backends may be bad, and six bad answers in a row are rare. */
 const ASKED = 6;
-/** How often many views are asked for at once before they are one by one. */
+/** Attempts of a multicall before its views are called one by one. */
 const ASKED_AT_ONCE = 4;
 
 export interface ViewCall {
@@ -25,15 +25,15 @@ export interface ViewCall {
   readonly args?: readonly unknown[];
 }
 
-/** What a view gave: decoded by its ABI, or why there is nothing. */
+/** What a view gave, decoded by its ABI, or why it gave nothing. */
 export type ViewResult = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly why: ViewFault };
 /**
- * `reverted`: the contract's answer. `empty`: the call returned nothing, as from an address without a contract. That and
- * `undecodable` are not answers.
+ * `reverted`: the contract's answer. `empty`: no bytes, as from an address without a contract. `empty` and `undecodable` are not
+ * answers.
  */
 export type ViewFault = 'empty' | 'reverted' | 'undecodable';
 
-/** How the RPC takes many views in one call; learnt while it is asked. */
+/** How the RPC accepts many views in one call; learnt from its answers. */
 export interface MulticallSupport {
   /** Multicall3 was seen on the chain. */
   hasMulticall3: boolean;
@@ -41,10 +41,10 @@ export interface MulticallSupport {
   refusesDeployless: boolean;
 }
 
-/** `bare`: it gives no reason. */
+/** `bare`: the answer gives no reason. */
 type Failed = { readonly ok: false; readonly why: ViewFault; readonly bare: boolean };
 
-/** An error of the RPC that is an answer. */
+/** The RPC error inside viem's error, which is an answer; null when there is none. */
 export function rpcErrorIn(error: unknown): RpcRequestError | null {
   return error instanceof BaseError ? (error.walk((cause) => cause instanceof RpcRequestError) as RpcRequestError | null) : null;
 }
@@ -54,7 +54,7 @@ function revertIn(error: unknown): RpcRequestError | null {
   return found?.code === 3 ? found : null;
 }
 
-/** The contract or the EVM said no. */
+/** Whether the contract or the EVM reverted. */
 export function isExecutionFailure(error: unknown): boolean {
   return revertIn(error) !== null;
 }
@@ -78,14 +78,14 @@ export class Views {
     this.#support = support;
   }
 
-  /** Looks for Multicall3 until it is found; to be called beside another request of a trip. */
+  /** Looks for Multicall3 until it is found. Call it beside another request of a trip: it then costs no trip. */
   async findMulticall(): Promise<void> {
     if (this.#support.hasMulticall3) return;
     const code = await this.#client.getCode({ address: MULTICALL3 });
     this.#support.hasMulticall3 = code !== undefined && code !== '0x';
   }
 
-  /** All views at one block, in parallel portions of one multicall each. @throws DependencyError */
+  /** Calls all views at one block, in parallel multicalls. @throws DependencyError */
   async readMany(calls: readonly ViewCall[], blockNumber: bigint): Promise<ViewResult[]> {
     const size = this.#support.hasMulticall3 ? CALLS_PER_MULTICALL : CALLS_PER_DEPLOYLESS;
     const portions: (readonly ViewCall[])[] = [];
@@ -93,7 +93,7 @@ export class Views {
     return (await Promise.all(portions.map((portion) => this.#readPortion(portion, blockNumber)))).flat();
   }
 
-  /** One view by a plain call. @throws DependencyError */
+  /** Calls one view by itself. @throws DependencyError */
   async readOne(call: ViewCall, blockNumber?: bigint): Promise<ViewResult> {
     for (let asked = 1; ; asked += 1) {
       const result = await this.#readOnce(call, blockNumber);
@@ -115,7 +115,7 @@ export class Views {
 
   async #readPortion(calls: readonly ViewCall[], blockNumber: bigint): Promise<ViewResult[]> {
     const results = this.#support.refusesDeployless && !this.#support.hasMulticall3 ? null : await this.#readAtOnce(calls, blockNumber);
-    // What cannot be read at once, such as for its size, is read one by one: one bad entry harms itself only.
+    // Views that do not fit one call are called one by one, so that a bad entry affects only itself.
     return results ?? Promise.all(calls.map((call) => this.readOne(call, blockNumber)));
   }
 
@@ -142,7 +142,7 @@ export class Views {
   }
 }
 
-/** The error of the multicall itself, which stands in place of each view's; null when it worked. */
+/** The error of the multicall itself, which viem gives for each view; null when it worked. */
 function wholeFailure(error: unknown): Error | null {
   if (!(error instanceof Error)) return null;
   const isWhole = error instanceof ContractFunctionExecutionError && error.functionName === 'aggregate3';

@@ -1,6 +1,6 @@
 /**
- * What an enclave can do, without the HTTP around it: one secp256k1 wallet, one P-384 key drawn afresh at each start,
- * and a memory of the (key, nonce) pairs it has opened (protocol.md §7). Development and tests only.
+ * The functions of an enclave without HTTP (protocol.md §7): one secp256k1 wallet, one P-384 key that is new at each start, and a
+ * memory of used (key, nonce) pairs. For development and tests only.
  */
 import { encode } from 'cborg';
 import { LRUCache } from 'lru-cache';
@@ -12,22 +12,22 @@ import type { Clock, Random, SealedText, SignedTransaction } from '../../domain/
 import type { SignableTransaction } from '../transaction.ts';
 import { firstV } from '../../crypto/generation.ts';
 
-/** (client key, nonce) pairs remembered against replay, of all clients together; the oldest is forgotten first. */
+/** Limit of remembered (client key, nonce) pairs, over all clients, against replay; the oldest is forgotten first. */
 const BURNT_NONCES = 4_096;
-/** Of AES-GCM: no ciphertext is shorter. Hex digits. */
+/** Length of an AES-GCM tag: no ciphertext is shorter. Hex digits. */
 const TAG_DIGITS = 32;
 
 export interface AttestationFields {
   readonly nonce?: Uint8Array | undefined;
-  /** Instead of the enclave's own. */
+  /** Used instead of the enclave's own key. */
   readonly publicKey?: TeePubkey | undefined;
   readonly userData?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** What a call is refused with; the server answers 400. */
+/** Refuses a call; the server answers 400. */
 export class EmulatorRefusal extends Error {}
 
-/** What cannot be signed, such as a tip above the fee, is the caller's fault. */
+/** A transaction that cannot be signed, such as with a tip above the fee, is the caller's fault. */
 function refusing<T>(work: () => T): T {
   try {
     return work();
@@ -37,7 +37,7 @@ function refusing<T>(work: () => T): T {
 }
 
 export interface EmulatedEnclaveOptions {
-  /** Envelope info string, which tells the platform's generation. */
+  /** Envelope info string, which identifies the platform's generation. */
   readonly info: string;
   /** 32 bytes; random when absent. */
   readonly walletKey?: Uint8Array;
@@ -83,7 +83,7 @@ export class EmulatedEnclave {
     return signEip191(this.#walletKey, message, firstV(this.#info));
   }
 
-  /** `signature`: 65 bytes, `0x` and hex. @throws EmulatorRefusal for what is not a transaction */
+  /** `signature`: 65 bytes, `0x` and hex. @throws EmulatorRefusal when the transaction cannot be signed */
   async signTransaction(transaction: SignableTransaction): Promise<SignedTransaction & { readonly signature: string }> {
     const { signTransaction } = await import('../transaction.ts');
     const { signature, ...signed } = refusing(() => signTransaction(this.#walletKey, transaction));
@@ -113,7 +113,7 @@ export class EmulatedEnclave {
     }
   }
 
-  /** A CBOR document in the form of an attestation, plainly marked as none. */
+  /** A CBOR document in the form of an attestation, marked as emulated. */
   attestation({ nonce, publicKey = this.teePubkey, userData = {} }: AttestationFields): Uint8Array {
     return encode({
       module_id: 'nova-kms-emulator',

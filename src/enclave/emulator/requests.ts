@@ -1,4 +1,4 @@
-/** The request bodies that the enclave API takes (protocol.md §7). Anything else is refused; fields that it does not know are ignored. */
+/** The request bodies that the enclave API takes (protocol.md §7). Anything else is refused; unknown fields are ignored. */
 import { createPublicKey } from 'node:crypto';
 import { z } from 'zod';
 import { isHex } from '../../domain/hex.ts';
@@ -61,14 +61,14 @@ export const signTransactionRequest = z.object({
 
 export const encryptRequest = z.object({ plaintext: z.string(), client_public_key: publicKey });
 
-/** How long the ciphertext is, is looked at after its nonce is burnt. */
+/** The length of the ciphertext is checked later, after its nonce is burnt. */
 export const decryptRequest = z.object({
   nonce: hex.refine((text) => text.length === 24 || text.length === 64),
   client_public_key: publicKey,
   encrypted_data: hex,
 });
 
-/** A key in PEM, as DER in hex. */
+/** Converts a PEM key to DER in hex. */
 const pemKey = z.string().transform((text, context) => {
   try {
     return createPublicKey({ key: text, format: 'pem', type: 'spki' }).export({ type: 'spki', format: 'der' }).toString('hex') as TeePubkey;
@@ -83,11 +83,11 @@ export const attestationRequest = z.object({
   user_data: z.record(z.string(), z.unknown()).nullish(),
 });
 
-/** A fault to inject, for tests of what depends on the API. */
+/** A fault to inject, for tests of code that depends on the API. */
 export const faultRequest = z.object({
   /** Path of the route, such as `/v1/eth/sign`; `*` for all. */
   route: z.string(),
   kind: z.enum(['fail', 'close', 'garbage', 'hang', 'none']),
-  /** Calls it lasts; absent: until it is taken back. */
+  /** Number of affected calls; absent: until `none` removes the fault. */
   times: z.number().int().positive().optional(),
 });

@@ -1,7 +1,7 @@
 /**
- * The enclave API's HTTP server over an emulated enclave (protocol.md §7): same routes, same refusals in the same form. Errors
- * are plain text without a content type; an unknown route or method has no text at all; a failure inside closes the connection. With
- * `allowFaults` a further route injects failures, which the real API does not have.
+ * The enclave API's HTTP server over an emulated enclave (protocol.md §7), with the same routes and refusals. Errors are plain text
+ * without a content type; for an unknown route or method the text is empty; an internal failure closes the connection. `allowFaults`
+ * adds a route that injects faults, which the real API does not have.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -22,7 +22,7 @@ const FAULT_ROUTE = '/emulator/fault';
 
 export interface EmulatorServerOptions {
   readonly host: string;
-  /** 0: any free one. */
+  /** 0: any free port. */
   readonly port: number;
   readonly allowFaults: boolean;
 }
@@ -122,7 +122,7 @@ export class EmulatorServer {
   constructor(options: EmulatorServerOptions, modules: { readonly enclave: EmulatedEnclave }) {
     this.#options = options;
     this.#routes = routes(modules.enclave);
-    // The platform's closes no idle connection: one that is used again at that moment would fail.
+    // Like the platform's server, closes no idle connection: a request sent at that moment would fail.
     this.#server = createServer({ keepAliveTimeout: 0 }, (request, response) => void this.#serve(request, response));
   }
 

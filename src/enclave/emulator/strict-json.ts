@@ -1,9 +1,9 @@
 /**
- * JSON as the enclave API reads it (protocol.md §7): UTF-8 without a byte order mark, no field twice, no half of a surrogate
- * pair. `JSON.parse` takes all three.
+ * Parses JSON as the enclave API does (protocol.md §7): UTF-8 without a byte order mark, no duplicate fields, no lone surrogates.
+ * A plain `TextDecoder` drops the mark, and `JSON.parse` accepts the other two.
  */
 
-/** Where a string that begins at `from` ends: behind its closing quote. A separate regular expression does not match 10 MiB of escapes. */
+/** The index after the closing quote of the string at `from`. A regular expression cannot match 10 MiB of escapes. */
 function endOfString(text: string, from: number): number {
   for (let at = from + 1; ; at += 1) {
     const char = text[at];
@@ -12,11 +12,11 @@ function endOfString(text: string, from: number): number {
   }
 }
 
-/** Whether an object of a text that is JSON names a field twice. */
+/** Whether an object in the text, which is valid JSON, has a duplicate field. */
 function hasDuplicates(text: string): boolean {
-  /** Names of the objects that are open; null for an array. */
+  /** Field names of each open object; null for an open array. */
   const open: (Set<string> | null)[] = [];
-  /** The last string: a name, when a colon follows. */
+  /** The last string; it is a field name when a colon follows. */
   let [from, to] = [0, 0];
   for (let at = 0; at < text.length; at += 1) {
     const char = text[at];
