@@ -1,6 +1,6 @@
 /**
- * A simulation as events for the visualiser: each node a source, simulated time, faults and a broken rule as notes. It looks on
- * and changes nothing: the same seed runs the same way, and gives the same events.
+ * Records a simulation as events for the visualiser. Each node is a source, times are simulated, and faults and a violation become
+ * notes. The record changes nothing in the run: the same seed gives the same run and the same events.
  */
 import { NodeRecord } from '../node/node-record.ts';
 import type { NodeWatcher } from '../node/compose-node.ts';
@@ -17,14 +17,14 @@ export interface EventRecordModules {
   /** Simulated milliseconds. */
   readonly nowMs: () => number;
   readonly nameOf: (wallet: Wallet) => string | null;
-  /** Takes each event as a line of JSON without its end. */
+  /** Takes each event as a line of JSON, without a line break. */
   readonly write: (line: string) => void;
 }
 
 export class EventRecord implements EventSink {
   readonly #modules: EventRecordModules;
   readonly #charts = new Set<string>();
-  /** Of the last process of each node. */
+  /** The record of each node's latest process. */
   readonly #records = new Map<string, NodeRecord>();
   /** Nodes whose process has ended. */
   readonly #ended = new Set<string>();
@@ -50,7 +50,7 @@ export class EventRecord implements EventSink {
     this.#modules.write(JSON.stringify({ n: this.#last, ...event }));
   }
 
-  /** For a process that is about to be composed. */
+  /** The watcher for a process that is about to be composed. */
   watcherOf(name: string, clock: SimClock): NodeWatcher {
     const record = new NodeRecord(
       { source: name, peersAfterSyncTicks: true },

@@ -1,4 +1,4 @@
-/** Draws a scenario from a seed: which faults come when, and what the apps ask meanwhile. */
+/** Draws a scenario from a seed: the faults with their times, and the requests of the apps. */
 import type { FaultProfile } from './faults/fault-profiles.ts';
 import { LIE_KINDS } from './faults/lie-kinds.ts';
 import { nodeName, type FaultKind, type FaultStep, type RequestStep, type Scenario, type Step } from './scenario.ts';
@@ -10,20 +10,20 @@ export interface ScenarioOptions {
   readonly apps: number;
   readonly durationMs: number;
   readonly faults: FaultProfile;
-  /** What all apps together ask. Requests per second. */
+  /** Rate of all apps together. */
   readonly requestsPerSecond: number;
   readonly settings?: Readonly<Record<string, string>>;
 }
 
 const HOUR_MS = 3_600_000;
-/** No fault before: the first claim is tested by itself, and part of the seeds begin with one. */
+/** No fault begins before this time, except the claim faults that some seeds have from the start. */
 const QUIET_START_MS = 5_000;
-/** Keys of one app that are written again and again. */
+/** Number of ordinary keys per app; apps write them again and again. */
 const KEYS = 40;
 const PATHS = 8;
-/** Share of what the app asks that must be refused. */
+/** Share of requests that come from the app with the oversized id. */
 const OVERSIZED_SHARE = 0.02;
-/** Share of writes that come twice at one moment, to any two nodes or to one. */
+/** Share of writes that are sent a second time at the same moment, to the same or another node. */
 const TWIN_SHARE = 0.02;
 /** Odd keys that a store must take like any other. */
 const ODD_KEYS = ['a/b', '..', '__proto__', 'ключ', '🔑', 'a?b=c', ' '];
@@ -31,13 +31,13 @@ const ODD_KEYS = ['a/b', '..', '__proto__', 'ключ', '🔑', 'a?b=c', ' '];
 const CLAIM_FAULT_KINDS = ['claim lost', 'claim stuck', 'claim answer lost', 'claim forgotten', 'claim underpriced', 'absurd tip'] as const satisfies readonly FaultKind[];
 const EVERYWHERE: ReadonlySet<FaultKind> = new Set(['loss', 'delay', 'duplicate', 'reorder', 'cut half-way', 'reorganisation', 'hash reset', 'node joins', 'older node joins', ...CLAIM_FAULT_KINDS]);
 
-/** These change the chain. */
+/** Faults that change the chain. A reorganisation may follow and take the change back. */
 const ON_CHAIN: ReadonlySet<FaultKind> = new Set(['instance stopped', 'version revoked', 'version deprecated', 'wrong key registered', 'node joins', 'URL moves', 'hash reset', 'crash']);
-/** These are told to a node that has just come back. */
+/** Lies that are told to a node that has just restarted. For each, the crash of an honest node is added. */
 const TO_NEWCOMERS: ReadonlySet<FaultKind> = new Set(['liar: wrong secret', 'liar: garbage seal', 'liar: endless snapshot', 'liar: poisoned snapshot', 'liar: empty snapshot']);
 const LIAR_SEED_SHARE = 0.6;
 const MIN_NODES_WITH_LIARS = 3;
-/** How long what happens to claims goes on after a reset. */
+/** Duration of a claim fault that comes with a reset. */
 const CLAIM_FATE_MS = 90_000;
 
 export function makeScenario(options: ScenarioOptions): Scenario {
@@ -61,7 +61,7 @@ function faultsOf({ seed, nodes, durationMs, faults }: ScenarioOptions): FaultSt
       const other = kind.endsWith('partition') && random.chance(0.5) ? random.pick(names.filter((name) => name !== node)) : '';
       return { atMs: Math.round(atMs), do: 'fault', kind, node, other, forMs: Math.round(between(random, rate.forMs)), amount: amountOf(random, rate.amount) };
     };
-    // What happens to claims matters when there are claims: at the start, and after a reset.
+    // A claim fault matters only while there are claims: at the start (here) and after a reset (`companionsOf`).
     if ((CLAIM_FAULT_KINDS as readonly string[]).includes(kind)) {
       if (random.chance(Math.min(0.5, rate.perHour / 6))) steps.push({ ...draw(0), atMs: 0 });
       continue;
@@ -73,7 +73,7 @@ function faultsOf({ seed, nodes, durationMs, faults }: ScenarioOptions): FaultSt
   return [...steps, ...companionsOf(seed, steps, faults, names.filter((name) => !liars.includes(name)))];
 }
 
-/** In part of the seeds some members lie, always the same ones, so that there are others to hold to everything. */
+/** The members that lie, in some of the seeds. They stay the same for the whole run, so that the rules apply fully to the others. */
 function liarsOf(seed: string, names: readonly string[]): readonly string[] {
   const random = new SeededRandom(`${seed}/liars`);
   if (names.length < MIN_NODES_WITH_LIARS || !random.chance(LIAR_SEED_SHARE)) return [];
@@ -82,7 +82,7 @@ function liarsOf(seed: string, names: readonly string[]): readonly string[] {
   return Array.from({ length: liars }, (_, place) => names[(first + place) % names.length]!);
 }
 
-/** What makes a fault matter: a claim that is lost after a reset, a block taken back that held something, a node to be lied to. */
+/** Faults that make others matter: a claim fault after a reset, a reorganisation after a change, a restarted node for a liar to answer. */
 function companionsOf(seed: string, steps: readonly FaultStep[], faults: FaultProfile, honest: readonly string[]): FaultStep[] {
   const random = new SeededRandom(`${seed}/companions`);
   const has = (kind: FaultKind): boolean => (faults[kind]?.perHour ?? 0) > 0;
@@ -107,7 +107,7 @@ function between(random: SeededRandom, [least, most]: readonly [number, number])
   return least + random.unit() * (most - least);
 }
 
-/** Whole where it counts milliseconds or blocks, a share otherwise. */
+/** A whole number where the upper limit is above 1 (milliseconds, blocks), otherwise a share. */
 function amountOf(random: SeededRandom, range: readonly [number, number]): number {
   const drawn = between(random, range);
   return range[1] > 1 ? Math.round(drawn) : Math.round(drawn * 1_000) / 1_000;
@@ -134,7 +134,7 @@ function requestsOf({ seed, nodes, apps, durationMs, requestsPerSecond }: Scenar
   return steps;
 }
 
-/** Some writes come again in the same moment, with another value: of two such records one must win everywhere. */
+/** Repeats some writes at the same moment with another value. Of two such records, the same one must win on all nodes. */
 function twinsOf(requests: readonly RequestStep[], { seed, nodes }: ScenarioOptions): RequestStep[] {
   const random = new SeededRandom(`${seed}/twins`);
   const written = requests.filter((request) => request.do === 'put' && random.chance(TWIN_SHARE));

@@ -1,18 +1,18 @@
-/** The members of an older kind in a simulated cluster, and what the others owe them: no more questions than they hand out nonces. */
+/** The older nodes of a simulated cluster, and the rule that the other nodes must not use up all nonces of an older node. */
 import { OlderNode } from './world/older-node.ts';
 import type { FaultScene } from './faults/fault-scene.ts';
 import type { WriteHistory } from './watch/write-history.ts';
 import type { Life } from './world/sim-node.ts';
 
 const MAX_OLDER = 2;
-/** Places of their addresses, beyond those of all other nodes. */
+/** The place of the first older node; it gives an address that no other node has. */
 const FIRST_PLACE = 100;
-/** A process that has run for less may have asked as another one before. Milliseconds. */
+/** A younger process is not judged: the process before it may have used up the nonces of the shared address. Milliseconds. */
 const YOUNG_MS = 60_000;
 
 export interface OlderNodesModules extends Pick<FaultScene, 'seed' | 'timeline' | 'chain' | 'network' | 'apps' | 'checks' | 'disturb' | 'onFault'> {
   readonly history: WriteHistory;
-  /** All processes of this kind that run. */
+  /** All running processes of the product's own nodes. */
   lives(): readonly Life[];
   report(invariant: string, detail: string, node: string): void;
 }
@@ -29,7 +29,7 @@ export class OlderNodes {
     return this.#nodes.length;
   }
 
-  /** @returns null when there are enough; it runs, and the caller that adds it registers it */
+  /** Starts an older node; the caller registers it. @returns null when there are enough */
   add(): OlderNode | null {
     if (this.#nodes.length >= MAX_OLDER) return null;
     const { seed, timeline, chain, network, apps, history } = this.#modules;
@@ -41,7 +41,7 @@ export class OlderNodes {
       appIds: apps.map(({ appId }) => appId).filter((appId) => Number.isSafeInteger(appId)),
       onServed: () => this.#modules.onFault('older node joins'),
       onRefused: (address) => this.#judgeRefused(node.name, address),
-      // Nothing is promised of what it writes: it loses marks and counts.
+      // The history does not record an older node's writes, so unknown records under this key are allowed.
       onWrite: (appId, key) => history.touch(appId, key, {}),
     });
     this.#nodes.push(node);

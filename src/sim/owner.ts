@@ -1,12 +1,12 @@
-/** The owner of a simulated cluster: it does what an operator does where nothing else helps. */
+/** The owner of a simulated cluster: it resets the hash when the cluster cannot recover by itself, as an operator would. */
 import { ZERO_HASH } from '../domain/ids.ts';
 import type { Simulation } from './simulation.ts';
 
-/** How often an owner looks, and how often in a row the secret must be missing. */
+/** How often the owner looks, and how many times in a row the secret must be missing before a reset. */
 const OWNER_LOOKS_MS = 30_000;
 const OWNER_PATIENCE = 3;
 
-/** Where no node holds the secret that the chain shows, the owner resets the hash after a while, so that the cluster can begin again. */
+/** Watches for a secret that no node holds although the chain shows its hash. After a while the owner resets the hash. */
 export function watchAsOwner(simulation: Simulation): void {
   let missing = 0;
   const look = (): void => {

@@ -1,7 +1,6 @@
 /**
- * After the faults: everything is as it should be again, and the cluster must find its way back by itself, soon. Every honest
- * eligible node is ready, or all of them say that no one holds the secret; then all stores are equal and nothing is left to
- * do.
+ * The end of a run: all faults stop, and the cluster must recover by itself within a limit. First, every honest eligible node must be
+ * ready, or all of them must report that no node holds the secret. Then all stores must be equal, with no work left.
  */
 import { ZERO_HASH } from '../domain/ids.ts';
 import { REASONS } from '../domain/reasons.ts';
@@ -10,9 +9,9 @@ import { BLOCK_MS, CONFIRMATIONS, withInstance } from './world/sim-chain.ts';
 import type { Life, SimNode } from './world/sim-node.ts';
 import type { Simulation } from './simulation.ts';
 
-/** node_ticks in which a node must be ready again. */
+/** A node must be ready again within this number of node_ticks. */
 const TICKS = 3;
-/** What the longest jump of a clock may have put into the future must be over. */
+/** Long enough that times written during the longest clock jump are no longer in the future. */
 const SETTLING_MS = 60_000;
 const LOOK_MS = 1_000;
 
@@ -23,7 +22,7 @@ export class Recovery {
     this.#simulation = simulation;
   }
 
-  /** Ends all faults and lets the cluster recover; what it does not manage is a violation. */
+  /** Ends all faults and lets the cluster recover. A failure to recover is a violation. */
   async run(): Promise<void> {
     const simulation = this.#simulation;
     this.#mend();
@@ -36,7 +35,7 @@ export class Recovery {
     }
   }
 
-  /** Instances are as their owners want them, every process runs, and no member lies, except by silence. */
+  /** Repairs everything: clocks, registry entries and versions are right, every process runs, and no member lies. */
   #mend(): void {
     const simulation = this.#simulation;
     const { chain, faults, network, nodes } = simulation;
@@ -58,7 +57,7 @@ export class Recovery {
     chain.change((state) => ({ versions: new Map([...state.versions.keys()].map((id) => [id, 'ENROLLED'])) }));
   }
 
-  /** Processes that nothing is held against, of instances that are members. */
+  /** Processes of members that have never lied. */
   #honest(): Life[] {
     const { deepState } = this.#simulation.chain;
     return this.#simulation.lives().filter(({ instance }) => {
@@ -110,7 +109,7 @@ export class Recovery {
     return left === null;
   }
 
-  /** Null when nothing is. */
+  /** What is left to do; null: nothing. */
   #leftToDo(): string | null {
     const lives = this.#honest();
     const digests = new Set(lives.map(({ clock, node }) => {

@@ -1,6 +1,6 @@
 /**
- * What happens in a simulation, as data: a scenario can be made from a seed, written down, shortened and replayed. Nothing in
- * it is a function.
+ * The form of a scenario: all that happens in a simulation, as plain data without functions. So a scenario can be drawn from a seed,
+ * written down, shortened and replayed.
  */
 import { z } from 'zod';
 import { LIE_KINDS } from './faults/lie-kinds.ts';
@@ -60,28 +60,28 @@ export const FAULT_KINDS = [
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
-/** A fault from one time to another. */
+/** A fault, with its start and duration. */
 const fault = z.object({
   atMs: z.number().min(0),
   do: z.literal('fault'),
   kind: z.enum(FAULT_KINDS),
-  /** The instance that it is about; empty: all of them. */
+  /** The instance that the fault affects; empty: all instances. */
   node: z.string().default(''),
-  /** The other side of a partition; empty: all others. */
+  /** The other side of a partition; empty: all other nodes. */
   other: z.string().default(''),
   forMs: z.number().min(0),
-  /** A share, milliseconds, blocks: what the kind counts in. */
+  /** In the unit of the kind: a share, milliseconds, blocks and so on. */
   amount: z.number(),
 });
 
-/** What an app asks of one node. */
+/** A request of an app to one node. */
 const request = z.object({
   atMs: z.number().min(0),
   do: z.enum(['put', 'delete', 'get', 'list', 'derive']),
   node: z.string(),
   app: z.number().int().min(0),
   key: z.string(),
-  /** Of the value, drawn from the seed; unless `value` says what it is. */
+  /** Length of a value that is drawn from the seed; unused when `value` is given. */
   bytes: z.number().int().min(0).default(0),
   value: z.string().optional(),
   ttlMs: z.number().int().min(0).default(0),
@@ -97,16 +97,16 @@ export const scenario = z.object({
   seed: z.string(),
   nodes: z.number().int().min(1).max(32),
   apps: z.number().int().min(1).max(100),
-  /** Until the faults stop. */
+  /** When the faults stop. */
   durationMs: z.number().min(0),
-  /** Environment variables besides the defaults, as for a real node. */
+  /** Environment variables besides the defaults; `b.NAME` is for node b alone. */
   settings: z.record(z.string(), z.string()).default({}),
   steps: z.array(step),
 });
 
 export type Scenario = z.infer<typeof scenario>;
 
-/** `a`, `b`, .. in the order of their registration. */
+/** The name of a node by its place in the order of registration: `a`, `b`, .. */
 export function nodeName(place: number): string {
   return place < 26 ? String.fromCharCode(97 + place) : `n${place}`;
 }

@@ -1,15 +1,15 @@
 /**
- * Makes a failing scenario small: it removes each part without which the same rule is still broken, halves first, then smaller and
- * smaller parts (delta debugging, Zeller and Hildebrandt 2002); then fewer nodes, shorter faults, fewer apps.
+ * Shrinks a failing scenario (delta debugging, Zeller and Hildebrandt 2002). It removes every part that the violation does not need:
+ * first halves, then smaller and smaller parts. Then it tries fewer nodes, fewer apps and shorter faults.
  */
 import { nodeName, type Scenario, type Step } from './scenario.ts';
 import { simulate, type SimulationResult } from './simulate.ts';
 
 export interface ShrinkOptions {
-  /** Runs at most. */
+  /** Largest number of runs. */
   readonly maxRuns: number;
   readonly onProgress?: (runs: number, steps: number) => void;
-  /** As the scenario was run. */
+  /** Runs a scenario in the same way as the failing run. */
   readonly run?: (scenario: Scenario) => Promise<SimulationResult>;
 }
 
@@ -21,12 +21,12 @@ export interface Shrunk {
 
 const MIN_NODES = 1;
 
-/** @param result of the scenario as it is; it must have a violation */
+/** @param result of the unchanged scenario; it must have a violation */
 export async function shrink(scenario: Scenario, result: SimulationResult, { maxRuns, onProgress, run = simulate }: ShrinkOptions): Promise<Shrunk> {
   const wanted = result.violation?.invariant;
   let best: Shrunk = { scenario, result, runs: 0 };
   let runs = 0;
-  /** Whether a smaller scenario still breaks the same rule; then it is the best from now on. */
+  /** Whether a smaller scenario still breaks the same rule. If so, it becomes the best one. */
   const holds = async (candidate: Scenario): Promise<boolean> => {
     if (runs >= maxRuns) return false;
     runs += 1;
@@ -55,13 +55,13 @@ export async function shrink(scenario: Scenario, result: SimulationResult, { max
   return { ...best, runs };
 }
 
-/** What comes after the rule was broken does not matter. */
+/** Cuts off everything after the violation. */
 function cutAfter(scenario: Scenario, { violation }: SimulationResult): Scenario {
   const endMs = Math.min(scenario.durationMs, violation?.atMs ?? Infinity);
   return { ...scenario, durationMs: Math.ceil(endMs), steps: scenario.steps.filter(({ atMs }) => atMs <= endMs) };
 }
 
-/** One node fewer: what it had to do, one of the others does. */
+/** Scenarios without the last node; in each, another node takes over its steps. */
 function withoutLastNode(scenario: Scenario): Scenario[] {
   const nodes = scenario.nodes - 1;
   const gone = nodeName(nodes);

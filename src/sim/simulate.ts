@@ -1,4 +1,4 @@
-/** Runs one scenario from its start to its end, and says what came of it. */
+/** Runs one scenario from start to end and returns its result. */
 import { watchAsOwner } from './owner.ts';
 import { Recovery } from './recovery.ts';
 import type { Scenario } from './scenario.ts';
@@ -9,13 +9,13 @@ import type { Life } from './world/sim-node.ts';
 export interface SimulateOptions {
   /** Takes every line of the trace. */
   readonly onTrace?: (line: string) => void;
-  /** Takes every event for the visualiser, a line of JSON each. */
+  /** Takes every event for the visualiser, each as a line of JSON. */
   readonly onEvent?: (line: string) => void;
-  /** Ends the run with the first line of the trace that has this in it. */
+  /** Ends the run at the first line of the trace that contains this text. */
   readonly until?: string;
-  /** Hears how far it is, in simulated milliseconds. */
+  /** Called now and then with the present simulated time in milliseconds. */
   readonly onProgress?: (simulatedMs: number) => void;
-  /** Meets each process before its first event: for tests that break something on purpose. */
+  /** Called with each process before its first event, for tests that break something on purpose. */
   readonly onStart?: (life: Life) => void;
 }
 
@@ -25,13 +25,13 @@ export interface SimulationResult {
   readonly simulatedMs: number;
   readonly events: number;
   readonly writes: number;
-  /** Writes that no living node holds any more. */
+  /** Number of writes that no node need hold any more, because all their honest holders lost their stores. */
   readonly lost: number;
   /** How often each kind of fault took effect. */
   readonly injected: Readonly<Record<string, number>>;
-  /** How often each invariant was looked at. */
+  /** How often each invariant was checked. */
   readonly checks: Readonly<Record<string, number>>;
-  /** How requests ended. */
+  /** How often each kind of request ended with each outcome. */
   readonly outcomes: Readonly<Record<string, number>>;
   /** SHA-256 of the trace, in hex. */
   readonly digest: string;
@@ -39,7 +39,7 @@ export interface SimulationResult {
 }
 
 const SECRET_INVARIANT = 'no secret is in the trace';
-/** One stretch of a run, between two looks how far it is, or whether it is enough. Milliseconds. */
+/** Simulated time between two reports of progress, or two looks for the `until` text. Milliseconds. */
 const STRETCH_MS = 60_000;
 const LISTENING_STRETCH_MS = 1_000;
 

@@ -1,6 +1,6 @@
 /**
- * A whole cluster in this process, from one seed: the product's nodes on a virtual clock, network, chain and enclaves, with
- * everything that may go wrong, held against its rules after every event.
+ * A whole cluster in one process, from one seed. The product's nodes run on a virtual clock, network, chain and enclaves. Faults can
+ * be applied at any time, and the rules are checked after every event.
  *
  *     const simulation = await Simulation.start({ seed: 'mine', nodes: 3 });
  *     await simulation.run(60_000);
@@ -35,13 +35,13 @@ import { Timeline, type Owner } from './world/timeline.ts';
 import { Trace } from './trace.ts';
 import { Checks, type Violation } from './watch/violation.ts';
 
-/** Apps are numbered from here. */
+/** The id of the first app. */
 const FIRST_APP_ID = 100;
-/** An app whose id fits no JSON number: it is refused, never taken for another (protocol.md §9.15). */
+/** An app id too large for a JSON number. Nodes must refuse the app, never take it for another one (protocol.md §9.15). */
 const OVERSIZED_APP_ID = 2 ** 53;
-/** Version of the first instance and of every second one after it; the others have the next one. */
+/** The versions of the instances: they alternate in the order of registration. */
 const VERSIONS = ['1', '2'] as const;
-/** A node's state or reason is another one than before. */
+/** A change of a node's state or reason. */
 export interface ReadinessChange {
   readonly node: string;
   readonly state: string;
@@ -55,14 +55,14 @@ export interface SimulationOptions {
   readonly seed: string;
   readonly nodes?: number;
   readonly apps?: number;
-  /** Environment variables, as a real node has them. */
+  /** Environment variables; `b.NAME` is for node b alone. */
   readonly settings?: Readonly<Record<string, string>>;
   /** Takes every line of the trace. */
   readonly onTrace?: ((line: string) => void) | null;
   readonly onReadiness?: ((change: ReadinessChange) => void) | undefined;
-  /** Takes every event for the visualiser, a line of JSON each. */
+  /** Takes every event for the visualiser, each as a line of JSON. */
   readonly onEvent?: ((line: string) => void) | undefined;
-  /** Meets each process before its first event. */
+  /** Called with each process before its first event. */
   readonly onStart?: ((life: Life) => void) | undefined;
 }
 
@@ -72,7 +72,7 @@ export class Simulation implements LifeListener, FaultScene {
   readonly trace: Trace;
   readonly checks = new Checks();
   readonly nodes = new Map<string, SimNode>();
-  /** As many as were asked for, and one more whose id is too large. */
+  /** The wanted number of apps, and one more whose id is too large. */
   readonly apps: readonly SimApp[];
   readonly holder: SimApp;
   readonly watch: ClusterWatch;
@@ -82,12 +82,12 @@ export class Simulation implements LifeListener, FaultScene {
   readonly faults: FaultActions;
   /** How often each kind of fault took effect. */
   readonly injected = new Map<string, number>();
-  /** Master secrets and derived keys that were ever there: nothing written may hold one. */
+  /** All master secrets and derived keys that ever existed: the trace and the events must contain none. */
   readonly secrets: Uint8Array[] = [];
   readonly outcomes = new Map<string, number>();
   violation: Violation | null = null;
   resets = 0;
-  /** Requests of apps that are under way. */
+  /** Number of requests of apps that are under way. */
   requestsUnderWay = 0;
   readonly #settings: Readonly<Record<string, string>>;
   readonly #meet: SimulationOptions['onStart'];
@@ -158,28 +158,28 @@ export class Simulation implements LifeListener, FaultScene {
     }
   }
 
-  /** Starts a cluster whose instances are registered. Nothing has happened yet. */
+  /** Starts a cluster whose instances are registered; no simulated time has passed. */
   static async start(options: SimulationOptions): Promise<Simulation> {
     const simulation = new Simulation(options);
     await simulation.timeline.settle();
     return simulation;
   }
 
-  /** A cluster as a scenario begins with it, its steps waiting for their time. */
+  /** Starts the cluster of a scenario and schedules its steps. */
   static async of(scenario: Scenario, listening: Pick<SimulationOptions, 'onTrace' | 'onEvent' | 'onStart'> = {}): Promise<Simulation> {
     const simulation = await Simulation.start({ ...scenario, ...listening });
     for (const step of scenario.steps) simulation.timeline.at(step.atMs, null, () => simulation.#perform(step));
     return simulation;
   }
 
-  /** Lets simulated time pass. @returns what was broken, if anything */
+  /** Lets simulated time pass. @returns the violation, if any */
   async run(ms: number): Promise<Violation | null> {
     if (this.violation !== null) return this.violation;
     await this.timeline.runUntil(this.timeline.nowMs + ms, (owner) => this.#afterEvent(owner));
     return this.violation;
   }
 
-  /** Does something now. @throws ZodError on a step that is none */
+  /** Performs a step now. @throws Error on an invalid step or an unknown node */
   apply(step: { readonly do: Step['do'] } & Record<string, unknown>): void {
     const read = stepForm.safeParse({ atMs: this.timeline.nowMs, forMs: 0, amount: 0, app: 0, key: '', ...step });
     if (!read.success) {
@@ -187,14 +187,14 @@ export class Simulation implements LifeListener, FaultScene {
       throw new Error(`no such step: ${issue?.path.join('.') ?? ''} ${String(step[String(issue?.path[0])])}: see src/sim/scenario.ts`);
     }
     const { data } = read;
-    // A step of a scenario may name a node that did not join; a caller here names one that did.
+    // A step of a scenario may name a node that never joined. Here, an unknown node is an error.
     const isNew = data.do === 'fault' && data.kind === 'node joins';
     if (data.node !== '' && !isNew) this.node(data.node);
     if (data.do === 'fault' && data.other !== '') this.node(data.other);
     this.#perform(data);
   }
 
-  /** Asks as an app does, and lets time pass until the answer is there. */
+  /** Sends a request of an app and lets time pass until the answer arrives. */
   async ask(step: { readonly do: RequestStep['do']; readonly node: string } & Partial<RequestStep>): Promise<RequestOutcome> {
     const request: RequestStep = { atMs: this.timeline.nowMs, app: 0, key: '', bytes: 16, ttlMs: 0, acks: 0, ...step };
     const ended: RequestOutcome[] = [];
@@ -208,25 +208,25 @@ export class Simulation implements LifeListener, FaultScene {
     this.node(name).life?.node.actor.send({ type: 'node_tick' });
   }
 
-  /** @throws Error when there is none of that name */
+  /** @throws Error on an unknown name */
   node(name: string): SimNode {
     const node = this.nodes.get(name);
     if (node === undefined) throw new Error(`there is no node ${name}`);
     return node;
   }
 
-  /** Its readiness, or `down`. */
+  /** The readiness of a node, or `down`. */
   stateOf(name: string): string {
     return this.node(name).readiness?.state ?? 'down';
   }
 
-  /** Why it is not ready, as `/status` and 503 say it; null when it is, or is down. */
+  /** Why a node is not ready, in the words of `/status` and 503; null when it is ready or down. */
   reasonOf(name: string): string | null {
     const reason = this.node(name).readiness?.reason ?? null;
     return reason === null ? null : reasonLine(reason);
   }
 
-  /** All processes that run. */
+  /** All running processes. */
   lives(): Life[] {
     return [...this.nodes.values()].map(({ life }) => life).filter((life) => life !== null);
   }
@@ -239,7 +239,7 @@ export class Simulation implements LifeListener, FaultScene {
     return true;
   }
 
-  /** One instance more; it runs, and the caller that adds it registers it. */
+  /** Adds one more instance. The caller starts and registers it. */
   addNode(): SimNode {
     const { timeline, chain, network, seed } = this;
     const place = this.nodes.size;
@@ -249,7 +249,7 @@ export class Simulation implements LifeListener, FaultScene {
     return node;
   }
 
-  /** @param name of a node; empty: what all have in common */
+  /** @param name of a node; empty: the settings that all nodes share */
   #configOf(name: string): Config {
     const entries = Object.entries(this.#settings).map(([variable, value]) => [variable.split('.'), value] as const);
     const common = entries.flatMap(([[variable, own], value]) => (own === undefined ? [[variable!, value]] : []));
@@ -268,7 +268,7 @@ export class Simulation implements LifeListener, FaultScene {
     return { versionId: BigInt(VERSIONS[place % VERSIONS.length]!) };
   }
 
-  /** The registry learns the key of a process. */
+  /** Registers the teePubkey of the node's present process. */
   register(node: SimNode, fields: object = {}): void {
     const { life } = node;
     if (life === null) return;
@@ -277,7 +277,7 @@ export class Simulation implements LifeListener, FaultScene {
     this.chain.change((state) => withInstance(state, node.wallet, { teePubkey, url: node.url, ...fields }));
   }
 
-  /** From now on, and for so long, nothing is promised of it. @param name empty: of all */
+  /** Marks a node as disturbed for a time: rules about undisturbed nodes do not apply to it. @param name empty: all nodes */
   disturb(name: string, forMs: number): void {
     const untilMs = this.timeline.nowMs + forMs;
     if (name === '') this.#allDisturbedUntil = Math.max(this.#allDisturbedUntil, untilMs);
@@ -304,7 +304,7 @@ export class Simulation implements LifeListener, FaultScene {
     this.#events?.onViolation(this.violation);
   }
 
-  // What lives tell.
+  // Reports of the processes (LifeListener).
 
   onStart(life: Life): void {
     this.watch.onStart(life);
@@ -357,7 +357,7 @@ export class Simulation implements LifeListener, FaultScene {
     return this.violation !== null;
   }
 
-  // What is done.
+  // Steps.
 
   #perform(step: Step): void {
     if (step.do === 'fault') {
@@ -384,13 +384,13 @@ export class Simulation implements LifeListener, FaultScene {
     return ended;
   }
 
-  /** Looked for after most events: no list is made for it. */
+  /** Called after most events, so it builds no list. */
   #instanceOf(wallet: string): SimNode | null {
     for (const node of this.nodes.values()) if (node.wallet === wallet) return node;
     return null;
   }
 
-  /** As the registry shows it. */
+  /** The node as the registry shows it; null when it is not registered. */
   #placeOf(node: SimNode): KmsNode | null {
     const instance = this.chain.headState.instances.get(node.wallet);
     return instance === undefined ? null : { wallet: node.wallet, url: instance.url, teePubkey: instance.teePubkey as TeePubkey };

@@ -1,6 +1,6 @@
 /**
- * Stories: a disaster as a small text of commands, each with what comes of it. A line that begins with `>` is a command; the
- * lines under it are its output. They are documentation and tests at once.
+ * Stories: failures of a cluster, written as commands and their output. A line that begins with `>` is a command, and the lines below
+ * it are its output. Each story is documentation and a test.
  *
  *     > cluster nodes=3
  *     > run 20s
@@ -22,7 +22,7 @@ export interface StoryCommand {
   readonly output: readonly string[];
 }
 
-/** Comment lines above the commands, and the commands. */
+/** A story: the comment lines above the commands, and the commands. */
 export interface Story {
   readonly about: readonly string[];
   readonly commands: readonly StoryCommand[];
@@ -48,7 +48,7 @@ export function formatStory({ about, commands }: Story): string {
   return `${[...about, '', ...parts].join('\n')}\n`;
 }
 
-/** The same story with the output that its commands have now. @throws StoryError */
+/** Runs a story. @returns the same story with the present output of its commands @throws StoryError */
 export async function playStory(story: Story): Promise<Story> {
   const player = new Player();
   const commands: StoryCommand[] = [];
@@ -66,7 +66,7 @@ function duration(text: string | undefined): number {
 
 class Player {
   #simulation: Simulation | null = null;
-  /** Since the last command. */
+  /** Changes of readiness since the last command. */
   #heard: ReadinessChange[] = [];
   #shown = new Map<string, string>();
 
@@ -118,7 +118,7 @@ class Player {
     }
   }
 
-  /** `cluster nodes=3 apps=1 seed=x VARIABLE=value b.VARIABLE=value ..`, the last one of node b alone. */
+  /** `cluster nodes=3 apps=1 seed=x VARIABLE=value b.VARIABLE=value ..`; a variable with `b.` is for node b alone. */
   async #start(words: readonly string[]): Promise<void> {
     const given = new Map(words.map((word) => [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)]));
     const settings = Object.fromEntries([...given].filter(([name]) => /^(?:[a-z]+\.)?[A-Z_]+$/.test(name)));
@@ -131,7 +131,7 @@ class Player {
     });
   }
 
-  /** Changes of readiness, without those that lasted for no time at all and without repetitions. */
+  /** Changes of readiness, without repetitions and without states that lasted no time. */
   #changes(): string[] {
     const lasting = this.#heard.filter(({ atMs, node }, place) => !this.#heard.some((other, later) => later > place && other.atMs === atMs && other.node === node));
     const fresh: string[] = [];
@@ -164,7 +164,7 @@ class Player {
     });
   }
 
-  /** `put NODE KEY VALUE app=0 acks=1 ttl=5s &`; with `&` no one waits for the answer. */
+  /** `put NODE KEY VALUE app=0 acks=1 ttl=5s &`; with `&` the story does not wait for the answer. */
   async #ask(what: RequestStep['do'], words: readonly string[]): Promise<string[]> {
     const options = new Map(words.filter((word) => /^(?:app|acks|ttl|bytes)=/.test(word)).map((word) => [word.split('=')[0]!, word.split('=')[1]!]));
     const waits = !words.includes('&');
@@ -187,7 +187,7 @@ class Player {
     if (answer === null) return [outcome];
     if (what === 'get') return [Buffer.from(answer['value'] as Uint8Array).toString()];
     if (what === 'list') return [(answer['keys'] as readonly string[]).join(' ')];
-    // The key itself is not shown.
+    // A story must not show the key itself.
     if (what === 'derive') return [`key of ${(answer['key'] as Uint8Array).length} bytes`];
     return [typeof answer['acks'] === 'number' ? `${outcome}, on ${answer['acks']} more` : outcome];
   }
@@ -202,7 +202,7 @@ class Player {
     return `head: ${show(chain.headState.hash)}; ${CONFIRMATIONS} blocks deep: ${show(chain.deepState.hash)}`;
   }
 
-  /** What each store holds: keys that read as present, and records that are kept. */
+  /** The number of present keys and of held records, for each store. */
   #stores(): string[] {
     return this.#simulation!.lives().map((life) => {
       const { store } = life.node.inside;
@@ -217,12 +217,12 @@ function lineOf(node: string, state: string, reason: string | null): string {
   return `${node} ${state}${reason === null ? '' : `: ${withoutCounts(reason)}`}`;
 }
 
-/** How many were asked in the end depends on who was quicker. */
+/** Drops the counts of asked members: they depend on which answer came first. */
 function withoutCounts(reason: string): string {
   return reason.replace(/: asked \d.*$/, '');
 }
 
-/** A scenario as a story: what a failing one is written down as. */
+/** A scenario as a story, to write a failing scenario down. */
 export function storyOf(scenario: Scenario, about: readonly string[]): Story {
   const { seed, nodes, apps, settings, steps, durationMs } = scenario;
   const set = Object.entries(settings).map(([name, value]) => ` ${name}=${value}`).join('');

@@ -1,10 +1,10 @@
 /**
- * What happened, line by line: the same seed gives the same lines, byte for byte. All of it goes to the sink, if there is one; the last
- * lines are kept for a failure, and a digest over all of it is kept always.
+ * The log of a simulation. The same seed gives the same lines, byte for byte. All lines go to the sink, if there is one. The trace keeps
+ * the last lines to explain a failure, and a digest of all lines.
  */
 import { createHash } from 'node:crypto';
 
-/** Lines kept for a failure. */
+/** Number of last lines that the trace keeps. */
 const KEPT_LINES = 120;
 
 export class Trace {
@@ -13,12 +13,12 @@ export class Trace {
   readonly #last: string[] = [];
   lines = 0;
 
-  /** @param sink takes each line without its end; null: the whole is not wanted */
+  /** @param sink takes each line, without a line break; null: no sink */
   constructor(sink: ((line: string) => void) | null) {
     this.#sink = sink;
   }
 
-  /** Whether details are worth writing, too. */
+  /** Whether a sink takes the lines, so that details are worth writing. */
   get isWanted(): boolean {
     return this.#sink !== null;
   }
@@ -37,7 +37,7 @@ export class Trace {
     return this.#last;
   }
 
-  /** Hex; ends the trace. */
+  /** SHA-256 of all lines so far, in hex. */
   digest(): string {
     return this.#hash.copy().digest('hex');
   }

@@ -1,11 +1,11 @@
-/** What each fault of an instance's RPC, of the transaction pools and of its enclave API changes, as data. */
+/** Tables of the faults of an instance's RPC, of the transaction pools and of its enclave API: what each fault changes. */
 import type { FaultKind } from '../scenario.ts';
 import type { BackendFaultKind, RpcBehaviour } from '../world/rpc-behaviour.ts';
 import type { EnclaveBehaviour } from '../world/sim-enclave.ts';
 
 type Changes<Behaviour> = Readonly<Partial<Record<FaultKind, (amount: number, head: number) => Partial<Behaviour>>>>;
 
-/** Of the endpoint as a whole. */
+/** Faults of one instance's endpoint as a whole. */
 export const RPC_FAULTS: Changes<RpcBehaviour> = {
   'chain down': () => ({ down: true }),
   'chain lagging': (lagBlocks) => ({ lagBlocks }),
@@ -18,7 +18,7 @@ export const RPC_FAULTS: Changes<RpcBehaviour> = {
   'block times off': (blockTimeOffset) => ({ blockTimeOffset }),
 };
 
-/** Of all endpoints: what happens to claims. */
+/** Faults of claims; they apply to all endpoints. */
 export const CLAIM_FAULTS: Readonly<Partial<Record<FaultKind, (amount: number) => Partial<RpcBehaviour>>>> = {
   'claim lost': () => ({ claimFate: 'lost' }),
   'claim stuck': () => ({ claimFate: 'stuck' }),
@@ -35,7 +35,7 @@ export const ENCLAVE_FAULTS: Readonly<Partial<Record<FaultKind, (amount: number)
   'enclave closing': (closeShare) => ({ closeShare }),
 };
 
-/** A revert is an answer: it may cost a member its place. Any other fault of one backend out of two harms no one (protocol.md §6). */
+/** Whether a node must stay well during a backend fault (protocol.md §6). A revert is an answer, so it may remove a member. */
 export function keepsItsNodeWell(kind: BackendFaultKind): boolean {
   return kind !== 'backend reverting';
 }

@@ -1,4 +1,4 @@
-/** Carries out the faults of a scenario, and takes each back when its time is over. */
+/** Applies the faults of a scenario, and undoes each one when its time is over. */
 import { BLOCK_MS, CONFIRMATIONS, withInstance, type SimInstance } from '../world/sim-chain.ts';
 import { Liar } from './liar.ts';
 import { LIE_KINDS, type LieKind } from './lie-kinds.ts';
@@ -16,19 +16,19 @@ import type { SimNode } from '../world/sim-node.ts';
 import { BACKEND_FAULTS, GOOD_RPC, type BackendFault, type BackendFaultKind, type RpcBehaviour } from '../world/rpc-behaviour.ts';
 import { ZERO_HASH } from '../../domain/ids.ts';
 
-/** How long after its end a fault may still be felt: a change of the registry must be deep, and read. */
+/** How long a fault may have effects after its end: a change of the registry must first be deep enough, and then be read. */
 const REGISTRY_ECHO_MS = (CONFIRMATIONS + 2) * BLOCK_MS + 70_000;
-/** Nodes of a cluster that may be registered: none joins above, none is removed below. */
+/** Limits of the number of nodes: none joins at the upper limit, none leaves at the lower one. */
 const MAX_NODES = 8;
 const MIN_NODES = 2;
-/** Between two attacks of a liar. */
+/** Interval of a liar's attacks. */
 const ATTACK_EVERY_MS = 15_000;
 
 type Undo = () => void;
 
 export class FaultActions {
   readonly #scene: FaultScene;
-  /** What is to be taken back. */
+  /** The undo functions of the faults that are active now. */
   readonly #open = new Set<Undo>();
   readonly #gone = new Set<string>();
   readonly #floods: Floods;
@@ -70,12 +70,12 @@ export class FaultActions {
     this.#floods = new Floods(scene);
   }
 
-  /** Instances that have left permanently. */
+  /** Whether an instance has left permanently. */
   hasLeft(name: string): boolean {
     return this.#gone.has(name);
   }
 
-  /** Nodes that a stranger floods now. */
+  /** Whether a stranger or an app floods the node now. */
   isFlooded(name: string): boolean {
     return this.#floods.isFlooded(name);
   }
@@ -91,14 +91,14 @@ export class FaultActions {
     });
   }
 
-  /** Takes back everything that is still there. */
+  /** Undoes all active faults. */
   endAll(): void {
     const open = [...this.#open];
     this.#open.clear();
     for (const undo of open) undo();
   }
 
-  /** @returns how it is taken back; null when it cannot be done now */
+  /** @returns the undo function; null when the fault cannot be applied now */
   #do(fault: FaultStep): Undo | null {
     const anywhere = this.#anywhere[fault.kind];
     if (anywhere !== undefined) return anywhere(fault);
@@ -144,7 +144,7 @@ export class FaultActions {
     return () => set(false);
   }
 
-  /** Felt until what it put into the future is past. */
+  /** The effects last longer than the fault: times written ahead of the true time must first be past. */
   #skew(node: SimNode, { kind, amount, forMs }: FaultStep): Undo {
     return this.#setting(node, forMs + 2 * Math.abs(amount), kind, () => node.setSkew(amount), () => node.setSkew(0));
   }
@@ -179,7 +179,7 @@ export class FaultActions {
     return () => void stopped.then(() => this.#startAgain(node));
   }
 
-  /** A fresh enclave, and the registry learns its key. */
+  /** Starts a new process in a fresh enclave, and registers its key. */
   #startAgain(node: SimNode): void {
     if (node.life !== null || this.#gone.has(node.name)) return;
     node.start();
@@ -192,7 +192,7 @@ export class FaultActions {
     if (node.life === null) return null;
     this.#count('freeze');
     this.#scene.disturb(node.name, forMs + REGISTRY_ECHO_MS);
-    // Its peers have requests under way with it.
+    // Requests of its peers to the frozen node are affected too.
     this.#scene.disturb('', forMs + REGISTRY_ECHO_MS);
     node.freeze(timeline.nowMs + forMs);
     return () => node.freeze(0);
@@ -212,7 +212,7 @@ export class FaultActions {
     return () => Object.assign(node.rpcBehaviour, backTo(GOOD_RPC, change));
   }
 
-  /** Bad ones may come together; as many good ones are beside them always. */
+  /** Several bad backends may act at once; half of all requests still reach a good one. */
   #backend(node: SimNode, fault: BackendFault, forMs: number): Undo {
     const { rpcBehaviour } = node;
     if (!keepsItsNodeWell(fault.kind)) this.#scene.disturb(node.name, forMs + REGISTRY_ECHO_MS);
@@ -232,13 +232,13 @@ export class FaultActions {
   }
 
   #enclave(node: SimNode, change: Partial<EnclaveBehaviour>, forMs: number): Undo {
-    // A peer whose proofs are nonsense is asked last for a while.
+    // All nodes are affected: they ask a peer last for a while after it sent an invalid signature.
     this.#scene.disturb('', forMs + REGISTRY_ECHO_MS);
     Object.assign(node.enclaveBehaviour, change);
     return () => Object.assign(node.enclaveBehaviour, backTo(GOOD_ENCLAVE, change));
   }
 
-  /** @param back null: the key of the process that runs then */
+  /** @param back the fields to restore; null: register the key of the process that runs at the end */
   #registry(node: SimNode, change: Partial<SimInstance>, back: Partial<SimInstance> | null, kind: string, forMs: number): Undo {
     const { chain } = this.#scene;
     this.#count(kind);
@@ -357,7 +357,7 @@ function isLie(kind: FaultKind): kind is LieKind {
   return (LIE_KINDS as readonly string[]).includes(kind);
 }
 
-/** What a stopping process takes at most. */
+/** Longest time that a process takes to stop. */
 const STOPPING_MS = 5_000;
 
 const nothing: Undo = () => undefined;

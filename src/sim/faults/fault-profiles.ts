@@ -1,4 +1,4 @@
-/** How often each fault comes, for how long and how bad: three levels, or a file of the same form. */
+/** Fault profiles: the rate, duration and amount of each fault. There are four levels, `none` included; a file may have the same form. */
 import { z } from 'zod';
 import { HOLDING_KIND } from './holding-kind.ts';
 import { LIE_KINDS } from './lie-kinds.ts';
@@ -7,11 +7,11 @@ import { BACKEND_FAULTS } from '../world/rpc-behaviour.ts';
 
 const range = z.tuple([z.number().min(0), z.number().min(0)]);
 const rate = z.object({
-  /** In the whole cluster. */
+  /** Number of faults per hour in the whole cluster. */
   perHour: z.number().min(0),
   /** Milliseconds. */
   forMs: range,
-  /** In what the kind counts in. */
+  /** In the unit of the kind. */
   amount: z.tuple([z.number(), z.number()]).default([0, 0]),
 });
 
@@ -77,7 +77,7 @@ const DEFAULT: FaultProfile = {
   'flood without proof': rateOf(1, 20, 60, [30, 60]),
   [HOLDING_KIND]: rateOf(1, 40, 90, [2, 4]),
   'liar: revoked and asking': rateOf(2.5, 240, 400),
-  // Long enough for a node to come back, and be known again.
+  // Long enough for a node to restart and for the others to read its new key.
   'liar: wrong secret': rateOf(5, 60, 150),
   'liar: garbage seal': rateOf(5, 60, 150),
   'liar: poisoned snapshot': rateOf(4, 60, 150),
@@ -97,7 +97,7 @@ const LIGHT: FaultProfile = Object.fromEntries(
 
 const BRUTAL: FaultProfile = {
   ...scaled(DEFAULT, 3, 1.5),
-  // These wait until someone asks or sends, while the members that lie have other lies to tell.
+  // These lies take effect only when a peer asks or sends, and a liar tells one kind of lie at a time. So they need a higher rate.
   'liar: wrong secret': rateOf(26, 60, 150),
   'liar: poisoned snapshot': rateOf(22, 60, 150),
   'liar: false acknowledgement': rateOf(36, 20, 90),

@@ -1,4 +1,4 @@
-/** The port of the faults: what they are done to, and who is told. A simulation is one. */
+/** The port of the faults: what they act on and what they report to. A simulation implements it. */
 import type { ClusterWatch } from '../watch/cluster-watch.ts';
 import type { Checks } from '../watch/violation.ts';
 import type { SimApp } from '../world/sim-app.ts';
@@ -7,7 +7,6 @@ import type { SimNetwork } from '../world/sim-network.ts';
 import type { SimNode } from '../world/sim-node.ts';
 import type { Timeline } from '../world/timeline.ts';
 
-/** What faults are done to. */
 export interface FaultScene {
   readonly seed: string;
   readonly timeline: Timeline;
@@ -15,19 +14,19 @@ export interface FaultScene {
   readonly network: SimNetwork;
   readonly nodes: ReadonlyMap<string, SimNode>;
   readonly apps: readonly SimApp[];
-  /** One app more, which floods nodes now and then. */
+  /** An extra app that only floods nodes. */
   readonly holder: SimApp;
   readonly checks: Checks;
   readonly watch: ClusterWatch;
-  /** How often the owner has reset the hash. */
+  /** Number of resets of the hash by the owner. */
   resets: number;
   addNode(): SimNode;
-  /** A member of an older kind joins. @returns whether there is room for one more */
+  /** Adds and registers an older node. @returns false when there are enough */
   addOlderNode(): boolean;
   versionOf(place: number): { readonly versionId: bigint };
-  /** The registry learns the key of the process that runs. */
+  /** Registers the teePubkey of the node's present process. */
   register(node: SimNode, fields?: object): void;
-  /** From now on, and for so long, nothing is promised of it. @param name empty: of all */
+  /** Marks a node as disturbed for a time: rules about undisturbed nodes do not apply to it. @param name empty: all nodes */
   disturb(name: string, forMs: number): void;
   note(text: string): void;
   report(invariant: string, detail: string): void;

@@ -1,6 +1,6 @@
 /**
- * Floods of one node through the platform's ingress, by a stranger or by an app that holds as many requests as it may. They disturb no
- * one: a caller that proves itself is still served.
+ * Floods of one node through the platform's ingress, by a stranger or by an app that holds as many requests as it may. A flood does not
+ * count as a disturbance: the node must still serve callers that prove themselves.
  */
 import { LOOPBACK } from '../world/sim-network.ts';
 import type { SimNode } from '../world/sim-node.ts';
@@ -18,12 +18,12 @@ export class Floods {
     this.#scene = scene;
   }
 
-  /** Nodes that are flooded now. */
+  /** Whether the node is flooded now. */
   isFlooded(name: string): boolean {
     return this.#flooded.has(name);
   }
 
-  /** @returns ends it; null where one is under way */
+  /** @returns a function that ends the flood; null when the node is flooded already */
   beginStranger(node: SimNode, kind: FloodKind, perSecond: number): (() => void) | null {
     const { timeline, network, seed } = this.#scene;
     if (this.isFlooded(node.name)) return null;
@@ -47,7 +47,7 @@ export class Floods {
     return this.#through(node, holdRequests(node, perSecond, { clock, app: holder, onFault: (what) => this.#scene.onFault(what) }));
   }
 
-  /** All callers have a loopback address meanwhile. */
+  /** During the flood, all callers of the node have the loopback address. */
   #through({ name }: SimNode, end: () => void): () => void {
     const { network } = this.#scene;
     this.#flooded.add(name);

@@ -1,2 +1,2 @@
-/** An app that proves itself floods a node with requests that it has the node carry out for as long as it may (`holder.ts`). */
+/** An app that proves itself floods a node with requests that stay under way for the longest allowed time (`holder.ts`). */
 export const HOLDING_KIND = 'flood of held requests';

@@ -1,6 +1,6 @@
 /**
- * Members that lie: each passes authentication, since it is a member with its own wallet and keys, and bends what it says or
- * does not say it at all. Regardless of what they do, an honest node gives no wrong key, keeps what it holds, and goes on with the others.
+ * Members that lie. A liar passes authentication, because it is a member with its own wallet and keys. It changes its messages or
+ * withholds them. Honest nodes must still derive no wrong key, keep their records, and go on with the other members.
  */
 import { peerAuthMessage } from '../../crypto/messages.ts';
 import { toWireEnvelope } from '../../domain/envelope.ts';
@@ -17,7 +17,7 @@ import type { SeededRandom } from '../world/seeded.ts';
 import { sealWith } from '../world/sim-enclave.ts';
 import type { Lies, Life } from '../world/sim-node.ts';
 
-/** With these it goes to the others by itself. */
+/** Lies for which the liar sends requests itself. */
 const ATTACKS: ReadonlySet<string> = new Set<LieKind>([
   'liar: foreign envelope',
   'liar: poisoned delta',
@@ -32,30 +32,30 @@ const ATTACKS: ReadonlySet<string> = new Set<LieKind>([
 type Inner = Record<string, unknown>;
 
 const HUGE_BYTES = 60 * 1024 * 1024;
-/** What an endless snapshot takes for each page: time, not work. */
+/** Delay of each page of an endless snapshot; it takes time, not work. */
 const SLOW_PAGE_MS = 1_000;
 const DELTA_TIMEOUT_MS = 15_000;
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 const SIGNATURE_HEADER = 'x-kms-peer-signature';
-/** With these a node refuses a whole message, and not for who sends it or when. */
+/** Statuses with which a node refuses a whole message for its content, not for its sender or its time. */
 const SPOILED: ReadonlySet<number | undefined> = new Set([400, 413, 422, 500]);
 
 export interface LiarModules {
   readonly random: SeededRandom;
   readonly onFault: (kind: string) => void;
-  /** It named this key, so no rule says any more what the key must hold. */
+  /** Called for each key that the liar sends: no rule covers the key's content any more. */
   readonly touch: PoisonerModules['touch'];
   readonly appIds: readonly number[];
   readonly transportOf: (life: Life) => Transport;
-  /** The registry takes its instance out, or back in. */
+  /** Stops the liar's instance in the registry, or makes it active again. */
   readonly setMember: (isMember: boolean) => void;
-  /** A poisoned message was refused as a whole. */
+  /** Called when a node refused a poisoned message as a whole. */
   readonly onSpoiled: (victim: Member) => void;
-  /** What came of a poisoned message: the good records in it must have been taken. */
+  /** Checks the answer to a poisoned message: the victim must have taken its good records. */
   readonly judge: (victim: Member, message: PoisonedMessage, answer: Inner) => void;
 }
 
-/** Made once: it is large. */
+/** Made once, because it is large. */
 let hugeBody: Buffer | null = null;
 
 export class Liar implements Lies {
@@ -66,7 +66,7 @@ export class Liar implements Lies {
   readonly #end = new AbortController();
   readonly #poisoner: Poisoner;
   #pages = 0;
-  /** Whether the pages of an endless snapshot hold nothing at all. */
+  /** Whether the pages of an endless snapshot are empty. */
   readonly #endsEmpty: boolean;
   #otherSignature: string | null = null;
 
@@ -123,7 +123,7 @@ export class Liar implements Lies {
       }
       case 'liar: empty snapshot':
         if (type !== 'snapshot_request') return answer;
-        // What is undefined is not in the answer: complete, and no more pages.
+        // JSON omits undefined fields, so the answer claims to be complete and to have no more pages.
         return this.#lied({ ...answer, data: {}, sure: true, complete: undefined, next_cursor: undefined });
       case 'liar: false digests':
         if (type !== 'digest_request') return answer;
@@ -158,7 +158,7 @@ export class Liar implements Lies {
     return { buckets: Array.from({ length: 256 }, () => hex(8)) };
   }
 
-  /** What leaves on the wire, regardless of the inner answer. */
+  /** Changes the answer on the wire; `#bend` changes the inner answer. */
   answering(answer: TransportAnswer, request: TransportRequest): TransportAnswer | null {
     if (!request.url.endsWith('/sync')) {
       if (this.kind === 'liar: silence' && request.url.endsWith('/nonce')) {
@@ -185,7 +185,7 @@ export class Liar implements Lies {
     return other;
   }
 
-  /** Without its signature, or with the one of another answer. */
+  /** Removes the signature, or replaces it with that of another answer. */
   #withoutSignature(answer: TransportAnswer): TransportAnswer {
     this.#modules.onFault(this.kind);
     const { [SIGNATURE_HEADER]: signature = '', ...headers } = answer.headers;
@@ -194,23 +194,23 @@ export class Liar implements Lies {
     return { ...answer, headers: other === null || this.#modules.random.chance(0.5) ? headers : { ...headers, [SIGNATURE_HEADER]: other } };
   }
 
-  /** Whether it goes to others by itself. */
+  /** Whether the liar sends requests itself. */
   get attacks(): boolean {
     return ATTACKS.has(this.kind);
   }
 
-  /** It begins to lie. */
+  /** Begins to lie. */
   begin(): void {
     if (this.kind === 'liar: revoked and asking') this.#modules.setMember(false);
   }
 
-  /** It is honest again. */
+  /** Stops lying. */
   end(): void {
     if (this.kind === 'liar: revoked and asking') this.#modules.setMember(true);
     this.#end.abort(new Error('the liar lies no more'));
   }
 
-  /** Sends each of the others what it has made up. */
+  /** Sends a false request to each of the others. */
   async attack(life: Life, others: readonly Member[]): Promise<void> {
     if (!life.node.inside.vault.hasSyncKey()) return;
     for (const victim of others) {
@@ -234,7 +234,7 @@ export class Liar implements Lies {
     }
   }
 
-  /** Asks for the secret that it has already, though it is no longer a member. */
+  /** Asks for the secret, although the liar is no longer a member. */
   async #askForSecret(life: Life, victim: Member): Promise<void> {
     const { publicKeyDer } = generateP384(this.#modules.random);
     const options = { timeoutMs: DELTA_TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES, signal: this.#end.signal };
@@ -244,7 +244,7 @@ export class Liar implements Lies {
     });
   }
 
-  /** Asks for the secret without saying who it is, and wants the answer sealed to a key that no member has (protocol.md §9.16). */
+  /** Asks for the secret without naming its wallet, and wants the answer sealed to a key that no member has (protocol.md §9.16). */
   async #askNameless(life: Life, victim: Member): Promise<void> {
     const { random, onFault, transportOf } = this.#modules;
     const transport = transportOf(life);

@@ -1,4 +1,4 @@
-/** The lies that members tell, by name. */
+/** The kinds of lies that members tell. */
 export const LIE_KINDS = [
   'liar: wrong secret',
   'liar: garbage seal',

@@ -1,7 +1,6 @@
 /**
- * Callers take one node's 404 for the last word and make new secrets by it (protocol.md §10, 404 means absent): a node that has
- * begun with an empty store says so of no key that all who were there before it hold, and one that was cut off for too long says so
- * of none.
+ * Callers trust one node's 404 and then make new secrets (protocol.md §10, 404 means absent). So a node that began with an empty
+ * store must not call a key absent that all nodes with older stores hold. A node that was cut off for too long must call no key absent.
  */
 import type { RequestStep } from '../scenario.ts';
 import type { RequestOutcome } from '../world/sim-app.ts';
@@ -12,9 +11,9 @@ import type { Write, WriteHistory } from './write-history.ts';
 
 const INVARIANT = 'a node that is not sure says 404 to no one';
 const STALE = 'a node that was cut off for too long calls nothing absent';
-/** An answer that was on its way when the node became stale counts for nothing. Milliseconds. */
+/** Allowance for answers that were under way when the node became stale. Milliseconds. */
 const STALE_MARGIN_MS = 10_000;
-/** What expires about now may be absent for the one and not for the other. Milliseconds. */
+/** A record that expires within this time may be absent on one node and present on another. Milliseconds. */
 const EXPIRY_MARGIN_MS = 20_000;
 
 export interface AbsenceWatchModules {
@@ -23,7 +22,7 @@ export interface AbsenceWatchModules {
   readonly history: WriteHistory;
   /** Processes of instances that have never lied. */
   readonly honestLives: () => readonly Life[];
-  /** Since when a process has had the store that it has. Simulated milliseconds. */
+  /** When the present store of a process began empty. Simulated milliseconds. */
   readonly storeSinceMs: (life: Life) => number;
   /** Simulated milliseconds. */
   readonly nowMs: () => number;
@@ -31,14 +30,14 @@ export interface AbsenceWatchModules {
 
 export class AbsenceWatch {
   readonly #modules: AbsenceWatchModules;
-  /** Processes that were stale when they said last that something is absent, and since when. Simulated milliseconds. */
+  /** Processes that answered "absent" while stale, with the time of the first such answer. Simulated milliseconds. */
   readonly #staleSinceMs = new Map<Life, number>();
 
   constructor(modules: AbsenceWatchModules) {
     this.#modules = modules;
   }
 
-  /** An app has been answered. */
+  /** Judges one answer to an app. */
   judge(life: Life, appId: string, step: RequestStep, { outcome, answer }: RequestOutcome): void {
     const { checks, report } = this.#modules;
     const listed = step.do === 'list' && outcome === 'ok' ? new Set(answer?.['keys'] as readonly string[]) : null;
@@ -65,7 +64,7 @@ export class AbsenceWatch {
     if (nowMs() - sinceMs > STALE_MARGIN_MS) report(STALE, `${life.name} has done so for ${Math.round(nowMs() - sinceMs)} ms`, life.name);
   }
 
-  /** The latest write of a key under the secret that the node serves by. */
+  /** The winning write of a key under the secret that the node serves by. */
   #bestOf(life: Life, appId: string, key: string): Write | null {
     const secretHash = life.node.inside.vault.servingHash();
     let best: Write | null = null;

@@ -1,18 +1,18 @@
-/** Holds what apps are answered against the rules: a wallet that was authorized within a day is served, regardless of what strangers do (protocol.md §8). */
+/** Checks answers to apps: a node serves a wallet that it authorized within the last day, even while others flood it (protocol.md §8). */
 import type { RequestStep } from '../scenario.ts';
 import type { RequestOutcome } from '../world/sim-app.ts';
 import type { Life } from '../world/sim-node.ts';
 import { AbsenceWatch, type AbsenceWatchModules } from './absence-watch.ts';
 
-/** How a request ends that others have left nothing for. */
+/** Outcomes of a request for which a flooded node had no capacity left. */
 const STARVED: ReadonlySet<string> = new Set(['rate_limited', 'service_unavailable', 'timeout', 'unauthorized']);
-/** How soon a request is answered, regardless of what strangers do. Milliseconds. */
+/** The node must answer within this time, even during a flood. Milliseconds. */
 const SERVED_MS = 6_000;
-/** How long a node remembers that a wallet was authorized, with some time to spare. Milliseconds. */
+/** How long a node remembers that a wallet was authorized, less an hour of margin. Milliseconds. */
 const REMEMBERED_MS = 23 * 60 * 60 * 1_000;
 
 export interface CallerWatchModules extends AbsenceWatchModules {
-  /** Whether all that a process depends on has been in order for so long. Milliseconds. */
+  /** Whether everything that a process depends on has been undisturbed for this time. Milliseconds. */
   readonly isCalm: (life: Life, forMs: number) => boolean;
 }
 
@@ -23,14 +23,14 @@ export interface Answered {
   readonly ended: RequestOutcome;
   /** Simulated milliseconds. */
   readonly askedMs: number;
-  /** Whether a stranger floods the node. */
+  /** Whether the node is being flooded when the answer arrives. */
   readonly isFlooded: boolean;
 }
 
 export class CallerWatch {
   readonly #modules: CallerWatchModules;
   readonly #absences: AbsenceWatch;
-  /** Apps that a process has served, and when it did last. Simulated milliseconds. */
+  /** When each process last served each app. Simulated milliseconds. */
   readonly #served = new WeakMap<Life, Map<string, number>>();
 
   constructor(modules: CallerWatchModules) {
@@ -45,7 +45,7 @@ export class CallerWatch {
     this.#absences.judge(life, answered.appId, answered.step, answered.ended);
   }
 
-  /** Any other app is counted with the strangers. */
+  /** Whether the node still remembers the app as authorized. It treats any other app like a stranger. */
   #isKnown(life: Life, { appId, askedMs }: Answered): boolean {
     const servedMs = this.#served.get(life)?.get(appId);
     return servedMs !== undefined && askedMs - servedMs < REMEMBERED_MS;

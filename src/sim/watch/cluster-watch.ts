@@ -1,6 +1,6 @@
 /**
- * Holds a cluster against its rules: each process by itself, after each of its events, and what they owe each other. The code that
- * runs the simulation reports what happens.
+ * Checks a cluster against its rules. After each event, it checks the process of that event. Other checks compare processes with each
+ * other. The simulation calls it when something happens.
  */
 import type { Config } from '../../config/settings.ts';
 import type { Hash32, TeePubkey, Wallet } from '../../domain/ids.ts';
@@ -20,19 +20,19 @@ import { watchVault } from './vault-watch.ts';
 import type { Checks, Report } from './violation.ts';
 import { WriteHistory, type Write } from './write-history.ts';
 
-/** Everything is held against everything so often. */
+/** Interval of the full check of all stores and limits. */
 const FULL_CHECK_MS = 60_000;
-/** How soon a write must be on the others while all is well. */
+/** An undisturbed cluster must replicate a write within this time. */
 const PROMPT_MS = 3_000;
-/** Backoffs of earlier failures are over, and every node has read the chain again. */
+/** After this time without a fault, all backoffs are over and every node has read the chain again. */
 const CALM_MS = 150_000;
-/** How soon a claim that is deep enough must be noticed while all is well. */
+/** An undisturbed sender must notice within this time that its claim is deep enough. */
 const NOTICED_MS = 10_000;
-/** How soon a node must be ready while there is another that can give it all: some members may be silent. */
+/** A node must be ready within this time if any other node can supply all it needs. The limit allows for silent members. */
 const READY_MS = 240_000;
-/** Of a view up to which the secret is handed out (protocol.md §8, `CHAIN_MAX_AGE_SECONDS`). */
+/** Largest age of a view by which a node hands out the secret (protocol.md §8, `CHAIN_MAX_AGE_SECONDS`). */
 const CHAIN_MAX_AGE_MS = 120_000;
-/** A claim that was on its way when the hash was reset comes no later. */
+/** A claim that was under way during a reset arrives within this time. */
 const CLAIM_ECHO_MS = 60_000;
 
 export interface ClusterWatchModules {
@@ -41,21 +41,21 @@ export interface ClusterWatchModules {
   readonly config: Config;
   readonly checks: Checks;
   readonly report: Report;
-  /** All processes that run. */
+  /** All running processes. */
   readonly lives: () => readonly Life[];
-  /** Whether all that a process depends on has been in order for so long. Milliseconds. */
+  /** Whether everything that a process depends on has been undisturbed for this time. Milliseconds. */
   readonly isCalm: (life: Life, forMs: number) => boolean;
   /** Whether some instance has ever lied. */
   readonly hasLiars: () => boolean;
   readonly isHonestWallet: (wallet: string) => boolean;
-  /** Whether the instance of a wallet sends its answers without its signature now. */
+  /** Whether the instance of a wallet now sends answers without a valid signature. */
   readonly isUnsigned: (wallet: string) => boolean;
-  /** How often the owner has reset the hash. */
+  /** Number of resets of the hash by the owner. */
   readonly resets: () => number;
-  /** Keys that the registry has ever known. */
+  /** All teePubkeys that were ever registered, in lower case. */
   readonly registered: ReadonlySet<string>;
   readonly note: (text: string) => void;
-  /** Bytes that nothing written may hold. */
+  /** Takes secret bytes that must never appear in the trace or the events. */
   readonly onSecret: (secret: Uint8Array) => void;
 }
 
@@ -72,7 +72,7 @@ export class ClusterWatch {
   readonly #revocations: RevocationWatch;
   readonly callers: CallerWatch;
   readonly #watched = new Map<Life, Watched>();
-  /** The secret by which each process was last ready. */
+  /** The hash of the secret with which each process was last ready. */
   readonly #readyBy = new WeakMap<Life, string | null>();
 
   constructor(modules: ClusterWatchModules) {
@@ -137,7 +137,7 @@ export class ClusterWatch {
     this.#watched.delete(life);
   }
 
-  /** A process is about to have a text sealed to a key. */
+  /** Called before a process has a text sealed to a key. */
   onSealing(life: Life, plaintext: string, receiver: TeePubkey): void {
     const watched = this.#watched.get(life);
     if (watched === undefined || life.instance.lies !== null) return;
@@ -150,7 +150,7 @@ export class ClusterWatch {
     if (typeof answer['acks'] === 'number') this.#checkAcknowledged(life, answer, answer['acks']);
   }
 
-  /** After an event. */
+  /** Called after each event of a process. */
   check(owner: Owner): void {
     const life = owner as Life;
     const watched = this.#watched.get(life);
@@ -166,7 +166,7 @@ export class ClusterWatch {
     }
   }
 
-  /** Members that are silent or lie do not keep others unready for long. */
+  /** Members that are silent or lie must not keep other nodes unready for long. */
   #checkReady(life: Life): void {
     const { checks, report, chain, lives, isCalm, timeline } = this.#modules;
     const { deepState } = chain;
@@ -182,8 +182,8 @@ export class ClusterWatch {
   }
 
   /**
-   * A secret that was reset is never claimed again. A process that has seen its own claim at the head knows of the reset by the zero there.
-   * Another may not know yet, so its claim may be on its way for a while.
+   * No node may claim a secret again after its hash was reset. A process that saw its own claim at the head learns of the reset from the
+   * zero hash there. Other processes may not know yet, so their claims may still arrive for a while.
    */
   #checkClaim(hash: Hash32, sender: Wallet): void {
     const { checks, report, chain, timeline, lives } = this.#modules;
@@ -204,7 +204,7 @@ export class ClusterWatch {
     this.#derivations.note(life.name, life.node.inside.vault.servingHash() ?? 'none', `${String(appId)} ${String(path)}`, bytes, this.#modules.resets());
   }
 
-  /** What a node says that n others have, n others have had. */
+  /** When a node reports n acknowledgements for a write, n other instances must have held that write. */
   #checkAcknowledged(life: Life, { key, app_id: appId, updated_at_ms: atMs }: Record<string, unknown>, acks: number): void {
     const { checks, report, hasLiars } = this.#modules;
     if (acks === 0 || hasLiars()) return;
@@ -213,7 +213,7 @@ export class ClusterWatch {
     let last: Write | null = null;
     for (const write of this.history.all()) {
       if (write.writer !== life || write.key !== key || write.appId !== String(appId)) continue;
-      // The key may have been written again since; a delete does not say which of them it is.
+      // The key may have been written again since. The answer to a delete has no time, so the latest tombstone is taken.
       if (atMs === undefined ? write.record.tombstone : write.record.updated_at_ms === atMs) last = write;
     }
     if (last === null) return;
@@ -221,7 +221,7 @@ export class ClusterWatch {
     if (others.size < acks) report(invariant, `${life.name} says ${acks} for ${String(key)}, and ${others.size} have it`, life.name);
   }
 
-  /** By the chain as it is: what a node with another chain in view has read counts for nothing. */
+  /** Notes a view for the revocation rule. A view above the true head comes from another chain and is ignored. */
   #onView(life: Life, block: number): void {
     if (!life.instance.everLied && block <= this.#modules.chain.head) this.#revocations.noteView(block);
   }
@@ -238,21 +238,21 @@ export class ClusterWatch {
 
   #onState(life: Life, state: string): void {
     this.#modules.note(`${life.name} is ${state}`);
-    // Its watch is not there yet while it starts.
+    // The process has no watch yet while it starts.
     if (state === 'ready' && this.#watched.has(life)) this.#checkFirstSnapshot(life);
   }
 
-  /** Who goes ready with a complete first snapshot lacks nothing that all the others held when it began to ask. */
+  /** A node that goes ready with a complete first snapshot must have every record that all others held when its node_tick began. */
   #checkFirstSnapshot(life: Life): void {
     const { checks, report, config, timeline, lives, hasLiars } = this.#modules;
     const { firstSnapshot } = life.node.readiness();
     const secretHash = life.node.inside.vault.servingHash();
-    // Once for each secret: what comes later comes as deltas.
+    // Checked once per secret: later records arrive as deltas.
     if (this.#readyBy.get(life) === secretHash) return;
     this.#readyBy.set(life, secretHash);
-    // Where there was no room for all of it, the rules of absence say what it may tell.
+    // A node without room for all records is checked by the rules about absence instead.
     if (firstSnapshot !== 'complete' || hasLiars() || life.node.inside.store.refusedFull > 0) return;
-    // The same holds for one that had handed its secret out before it could go ready.
+    // The same applies to a node that handed out its secret before it could go ready.
     const { secret, sureness } = life.node.inside;
     const standing = secret.standing();
     if (standing.kind === 'confirmed' && standing.store.claimedHere && !sureness.hasBecomeSure()) return;
@@ -264,7 +264,7 @@ export class ClusterWatch {
     const nowMs = life.clock.nowMs();
     for (const { appId, key, record, holders, safe, secretHash: under, atMs } of this.history.all()) {
       if (!safe || under !== secretHash || atMs >= beganMs || nowMs >= goneFromMs(record, config.tombstoneRetentionMs)) continue;
-      // It may have been replaced by what is forgotten by now.
+      // The write may have been replaced by a record that is already forgotten.
       const isHeld = others.every((other) => {
         const held = other.node.inside.store.recordOf(appId, key);
         return holders.has(other) && held !== null && covers(held.version, record.version) && nowMs < goneFromMs(held, config.tombstoneRetentionMs);
@@ -274,7 +274,7 @@ export class ClusterWatch {
     }
   }
 
-  /** Looks again a little later whether a new write has come to the others. */
+  /** Schedules a check that a new write has reached the other nodes. */
   #expectPrompt(writer: Life, appId: string, record: WireRecord): void {
     const { timeline } = this.#modules;
     if (!this.#isWell(writer, CALM_MS)) return;
@@ -295,12 +295,12 @@ export class ClusterWatch {
     }
   }
 
-  /** Honest, ready and undisturbed for so long. */
+  /** Whether a process is honest, undisturbed for CALM_MS and ready for `forMs`. */
   #isWell(life: Life, forMs: number): boolean {
     return !life.instance.everLied && this.#modules.isCalm(life, CALM_MS) && isReadyFor(life, forMs);
   }
 
-  /** A claim that is deep enough is soon noticed by its sender. */
+  /** The sender of a claim must soon notice that the claim is deep enough. */
   #expectNoticed(): void {
     const { chain, checks, report, lives, isCalm, timeline } = this.#modules;
     const invariant = 'a claim that is deep enough is noticed';

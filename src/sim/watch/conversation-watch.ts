@@ -1,6 +1,6 @@
 /**
- * Holds what one process takes from its peers against what it asked: an answer is taken once, by the request that it belongs
- * to, and only with its peer's own signature (protocol.md §3, §10).
+ * Checks the answers that one process accepts from its peers. Each answer must belong to an open request, must be accepted only once,
+ * and must carry the signature of the peer that was asked (protocol.md §3, §10).
  */
 import type { Life } from '../world/sim-node.ts';
 import type { Checks, Report } from './violation.ts';
@@ -8,17 +8,17 @@ import type { Checks, Report } from './violation.ts';
 export interface ConversationWatchModules {
   readonly report: Report;
   readonly checks: Checks;
-  /** Whether the instance of a wallet sends its answers without its signature now. */
+  /** Whether the instance of a wallet now sends answers without a valid signature. */
   readonly isUnsigned: (wallet: string) => boolean;
 }
 
-/** A request of a process carries its id at the end of its text. */
+/** A request ends with its `request_id`. */
 const REQUEST = /^\{"type":.*"request_id":"([0-9a-f]{32})"\}$/s;
 
 export class ConversationWatch {
   readonly #life: Life;
   readonly #modules: ConversationWatchModules;
-  /** Ids of requests whose answer has not come. */
+  /** Ids of requests that have no answer yet. */
   readonly #open = new Set<string>();
 
   constructor(life: Life, modules: ConversationWatchModules) {
@@ -27,13 +27,13 @@ export class ConversationWatch {
     this.#listen();
   }
 
-  /** It is about to send something. */
+  /** Called before the process sends a text. */
   noteSaying(plaintext: string): void {
     const id = REQUEST.exec(plaintext)?.[1];
     if (id !== undefined) this.#open.add(id);
   }
 
-  /** Sits between the conversation and all that use it. */
+  /** Wraps the conversation's `exchange`. */
   #listen(): void {
     const { checks, report, isUnsigned } = this.#modules;
     const { conversation } = this.#life.node.inside;

@@ -1,11 +1,11 @@
-/** Derived keys never change: one secret, one app, one path, one context give one key, on every node and for ever. */
+/** Checks that derived keys never change: the same secret, app, path and context must always give the same key, on every node. */
 import { createHash } from 'node:crypto';
 import type { Checks, Report } from './violation.ts';
 
 export class DerivationWatch {
   readonly #report: Report;
   readonly #checks: Checks;
-  /** Digests of keys by secret hash, app, path and context. */
+  /** Digests of derived keys, by secret hash and question. */
   readonly #keys = new Map<string, string>();
   readonly #secrets = new Map<string, Set<string>>();
 
@@ -15,8 +15,8 @@ export class DerivationWatch {
   }
 
   /**
-   * @param secretHash that the node served by
-   * @param resets of the hash by the owner so far: each allows one secret more
+   * @param secretHash the hash of the secret that the node serves by
+   * @param resets number of resets by the owner so far; each allows one more secret
    */
   note(node: string, secretHash: string, question: string, key: Uint8Array, resets: number): void {
     this.#checks.note('a derived key never changes');

@@ -1,8 +1,8 @@
-/** Holds one process to how many requests of a wallet it carries out at once (protocol.md §10, Bounds): those that wait for acknowledgements. */
+/** Checks how many requests of one wallet wait for acknowledgements at once in a process (protocol.md §10, Bounds). */
 import type { Life } from '../world/sim-node.ts';
 import type { Checks, Report } from './violation.ts';
 
-/** Requests of an app wallet. In a simulation each app has one wallet. */
+/** Limit of requests under way per wallet. In a simulation each app has one wallet. */
 const MAX_UNDER_WAY = 32;
 const INVARIANT = 'a wallet has no more requests under way than it may';
 
@@ -11,7 +11,7 @@ export interface HeldWritesWatchModules {
   readonly checks: Checks;
 }
 
-/** Sits between what waits for acknowledgements and the requests that ask for it. */
+/** Wraps `acknowledgements.wait` of the process. */
 export function watchHeldWrites(life: Life, { report, checks }: HeldWritesWatchModules): void {
   const { acknowledgements } = life.node.inside;
   const wait = acknowledgements.wait.bind(acknowledgements);

@@ -1,6 +1,6 @@
 /**
- * Holds one process against what may never be: after each of its events, what it says of itself is compared with the chain as
- * it really is, the vault as it really is, and the enclave that it really runs in.
+ * Checks one process against the rules that must always hold. After each of its events, it compares the process's own state with
+ * the true state of the chain, of its vault and of its enclave.
  */
 import { parseTeePubkey, ZERO_HASH, type Hash32, type TeePubkey } from '../../domain/ids.ts';
 import type { NodeSnapshot } from '../../machines/status.ts';
@@ -13,7 +13,7 @@ import type { WriteHistory } from './write-history.ts';
 
 /** Round trips of a good read of the chain: three, and one more in rare cases (protocol.md, numbers: 3). */
 const MAX_TRIPS = 4;
-/** Writes that wait for acknowledgements at once, as the product bounds them. */
+/** The product's limit of writes that wait for acknowledgements at once. */
 const MAX_WAITING = 4_096;
 const MAX_RETRIES = 4_096;
 
@@ -22,24 +22,24 @@ export interface NodeWatchModules {
   readonly report: Report;
   readonly checks: Checks;
   readonly history: WriteHistory;
-  /** Whether all that this process depends on is in order, and has been for so long. Milliseconds. */
+  /** Whether everything that a process depends on has been undisturbed for this time. Milliseconds. */
   readonly isCalm: (life: Life, forMs: number) => boolean;
-  /** Instances that have never lied. */
+  /** Whether the instance of a wallet has never lied. */
   readonly isHonestWallet: (wallet: string) => boolean;
   /** Simulated milliseconds. */
   readonly nowMs: () => number;
   readonly onState: (life: Life, state: string) => void;
-  /** It has read the chain at another block than before. */
+  /** Called when the view of a process is of another block than before. */
   readonly onView: (life: Life, block: number) => void;
 }
 
-/** Who is a member by the contracts alone. */
+/** Whether an instance is a member, by the contracts' state alone. */
 export function isMember(state: ContractState, instance: SimInstance): boolean {
   const version = state.versions.get(`${instance.appId}:${instance.versionId}`);
   return instance.appId === KMS_APP_ID && instance.status === 'ACTIVE' && instance.zkVerified && (version === 'ENROLLED' || version === 'DEPRECATED');
 }
 
-/** For what is under way when a view becomes too old. Milliseconds. */
+/** Allowance for work that is under way when a view becomes too old. Milliseconds. */
 const VIEW_AGE_SLACK_MS = 5_000;
 
 export class NodeWatch {
@@ -54,9 +54,9 @@ export class NodeWatch {
   #singleHashReadsThen = 0;
   #calmThen = false;
   readonly #acknowledged = new Map<string, number>();
-  /** The block of its latest view of the chain. */
+  /** The block of the process's latest view. */
   #viewBlock = -1;
-  /** Simulated milliseconds at which its last tick began. */
+  /** When the last node_tick of the process began. Simulated milliseconds. */
   tickBeganMs = 0;
 
   constructor(life: Life, modules: NodeWatchModules) {
@@ -65,7 +65,7 @@ export class NodeWatch {
     life.node.actor.subscribe({ next: (snapshot) => this.#onSnapshot(snapshot), error: () => undefined });
   }
 
-  /** Each step of the machine, in the middle of events too. */
+  /** Called for each transition of the machine, also within one event. */
   #onSnapshot(snapshot: NodeSnapshot): void {
     const { report, checks, isCalm, onState } = this.#modules;
     const life = this.#life;
@@ -103,7 +103,7 @@ export class NodeWatch {
     onState(life, state);
   }
 
-  /** A step in which it read the chain, with all of its RPC in order, has ended. */
+  /** Called when `readingChain` has ended and the RPC had no fault during that step. */
   #checkReading(): void {
     const { report, checks } = this.#modules;
     const { name, rpc } = this.#life;
@@ -115,7 +115,7 @@ export class NodeWatch {
     if (rpc.singleHashReads > this.#singleHashReadsThen) report(invariant, `${name} reads each view by a separate call`);
   }
 
-  /** After an event of this process. */
+  /** Called after each event of this process. */
   check(): void {
     const snapshot = this.#life.node.actor.getSnapshot();
     this.#checkSecret();
@@ -150,10 +150,10 @@ export class NodeWatch {
     if (!vault.hasSyncKey()) { say('is ready without a sync key'); return; }
     if (reason !== null) { say('is ready and gives a reason why not'); return; }
     const { outageMs, nodeTickMs } = life.node.inside.freshness;
-    // Between two ticks a clock may be set ahead.
+    // The limit includes one tick interval: a clock may be set ahead between two ticks.
     if (outageMs > 0) this.#checkViewAge(snapshot, outageMs + nodeTickMs + VIEW_AGE_SLACK_MS, 'a ready node has a view of the chain that is not too old');
     if (block === null || block > chain.head - CONFIRMATIONS) { say(`is ready by block ${block}, and the head is ${chain.head}`); return; }
-    // Within a tick some of it is newer than what was judged last.
+    // During a tick, parts of the context are newer than the last verdict.
     if (snapshot.value.nodeTick !== 'idle') return;
     const state = chain.stateAt(block);
     if (state.hash !== chainHash) { say(`is ready by another hash than block ${block} shows`); return; }
@@ -162,7 +162,7 @@ export class NodeWatch {
     if (own.teePubkey !== parseTeePubkey(life.enclave.teePubkey)) say('is ready with another teePubkey than registered');
   }
 
-  /** By the clocks of the node itself. */
+  /** Checks the age of the machine's view by the node's own clocks. */
   #checkViewAge({ context: { view } }: NodeSnapshot, atMostMs: number, invariant: string): void {
     const { report, checks } = this.#modules;
     const { clock } = this.#life;
@@ -198,7 +198,7 @@ export class NodeWatch {
     }
   }
 
-  /** A block in the future of the node's clock is not a view: by its time the view would seem younger than it is (protocol.md §6, Freshness). */
+  /** A node must refuse a block that is ahead of its clock: its time would make the view seem too young (protocol.md §6, Freshness). */
   #checkBlockTime(block: number): void {
     const { report, checks } = this.#modules;
     const { name, rpc, clock, instance } = this.#life;
@@ -208,7 +208,7 @@ export class NodeWatch {
     if (aheadMs > instance.maxClockSkewMs) report('no view is of a block that is ahead of the clock', `${name} takes one of ${Math.round(aheadMs / 1_000)} s ahead`);
   }
 
-  /** An acknowledged sequence says what a peer has: it may never run ahead of that. */
+  /** An acknowledged sequence must not be ahead of what the peer has taken. */
   #checkAcknowledged(): void {
     const { report, checks, history, isHonestWallet } = this.#modules;
     const life = this.#life;
@@ -222,7 +222,7 @@ export class NodeWatch {
       checks.note('an acknowledged sequence is at most what the peer has taken');
       for (const write of history.ownBetween(life, before, acknowledgedUpTo)) {
         if (write.superseded || history.isTouched(write.appId, write.key)) continue;
-        // What is gone for its age, here or with what came after it, is not sent any more.
+        // A node no longer sends a record that it dropped for its age. The same holds if it dropped the successor.
         const held = life.node.inside.store.recordOf(write.appId, write.key);
         if (held === null || !covers(held.version, write.record.version)) continue;
         const taken = [...write.holders.keys()].some((holder) => holder.instance.wallet === wallet);
@@ -231,7 +231,7 @@ export class NodeWatch {
     }
   }
 
-  /** What is bounded is within its bounds. */
+  /** Checks the queues against their limits. */
   checkLimits(): void {
     const { report, checks } = this.#modules;
     const { acknowledgements, replicas } = this.#life.node.inside;
@@ -242,7 +242,7 @@ export class NodeWatch {
     }
   }
 
-  /** What it is about to send. */
+  /** Checks a text that the process is about to send. */
   checkSaying(plaintext: string, receiver: TeePubkey, registered: ReadonlySet<string>): void {
     const { report, checks, chain } = this.#modules;
     const life = this.#life;
@@ -256,7 +256,7 @@ export class NodeWatch {
     if (/"sealed":\{/.test(plaintext)) {
       const { maxAgeMs, nodeTickMs } = life.node.inside.freshness;
       const oldestMs = maxAgeMs + nodeTickMs + VIEW_AGE_SLACK_MS;
-      // A read for outbound work makes the view younger than the machine's.
+      // A read of the chain for outbound work can make this view newer than the machine's.
       const ageMs = life.node.inside.chainWatch.figures().viewAgeMs ?? Infinity;
       const fresh = 'the secret is handed out only by a fresh view of the chain';
       checks.note(fresh);

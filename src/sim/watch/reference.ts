@@ -1,6 +1,6 @@
 /**
- * A second reading of protocol.md §4, for comparison: what a record is, which of two stays, when one is gone. Written from the
- * text alone and as plainly as it allows, with nothing of the store in it.
+ * A second implementation of protocol.md §4, to compare the store with: the form of a record, the merge of two records, and their age.
+ * It follows the protocol's text as plainly as possible and uses nothing of the store.
  */
 import { hash } from 'node:crypto';
 import { canonicalJson } from '../../crypto/canonical-json.ts';
@@ -10,12 +10,12 @@ export type Clock = Readonly<Record<string, number>>;
 
 const BUCKETS = 256;
 const MAX_COUNT = 2 ** 52;
-/** Entries that are held of a clock. */
+/** Largest number of entries that a node keeps of a clock. */
 export const MAX_CLOCK_ENTRIES = 64;
-/** How far the numbers of a node may run ahead of the latest time that is taken. */
+/** How far a count may be ahead of the latest acceptable time. */
 const COUNT_HEADROOM = 1_048_576;
 
-/** Whether `a` counts no less than `b` anywhere. */
+/** Whether every count of `a` is at least that of `b`. */
 export function covers(a: Clock, b: Clock): boolean {
   return Object.entries(b).every(([key, count]) => (a[key] ?? 0) >= count);
 }
@@ -27,8 +27,8 @@ export function union(a: Clock, b: Clock): Clock {
 }
 
 /**
- * What is held of a clock (protocol.md §10, Bounds): of more than 64 entries one after another goes, first those whose key has a
- * `/`, of these the smallest count, of equal counts the first by key.
+ * The entries that a node keeps of a clock (protocol.md §10, Bounds). Above 64 entries, entries whose key has a `/` are dropped
+ * first, the smallest count before larger ones, and equal counts in the order of their keys.
  */
 export function cutOf(clock: Clock): Clock {
   const entries = Object.entries(clock).filter(([, count]) => count > 0);
@@ -38,16 +38,16 @@ export function cutOf(clock: Clock): Clock {
   return Object.fromEntries(inOrder.slice(-MAX_CLOCK_ENTRIES));
 }
 
-/** Larger time, larger bytes, longer life: above 0 when `a` wins. */
+/** Compares time, then bytes, then lifetime; the larger one wins. @returns above 0 when `a` wins */
 export function compareContents(a: Omit<WireRecord, 'version' | 'key' | 'tombstone'>, b: Omit<WireRecord, 'version' | 'key' | 'tombstone'>): number {
   if (a.updated_at_ms !== b.updated_at_ms) return a.updated_at_ms - b.updated_at_ms;
-  // Hex in lower case sorts as the bytes do.
+  // Hex in lower case sorts like the bytes.
   const [left, right] = [a.value ?? '', b.value ?? ''];
   if (left !== right) return left < right ? -1 : 1;
   return (a.ttl_ms || Infinity) === (b.ttl_ms || Infinity) ? 0 : (a.ttl_ms || Infinity) - (b.ttl_ms || Infinity);
 }
 
-/** What must be held after a good record has come. */
+/** The record that a node must hold after it took a valid incoming record. */
 export function mergeOf(held: WireRecord | null, incoming: WireRecord): WireRecord {
   if (held === null) return { ...incoming, version: cutOf(incoming.version) };
   if (covers(held.version, incoming.version) && !covers(incoming.version, held.version)) return held;
@@ -56,7 +56,7 @@ export function mergeOf(held: WireRecord | null, incoming: WireRecord): WireReco
   return { ...winner, version: cutOf(union(held.version, incoming.version)) };
 }
 
-/** Unix milliseconds from which nothing of it need be kept. */
+/** The time from which a node may forget the record. Unix milliseconds. */
 export function goneFromMs({ updated_at_ms, ttl_ms, tombstone }: WireRecord, retentionMs: number): number {
   if (tombstone) return updated_at_ms + retentionMs + 1;
   return ttl_ms === 0 ? Infinity : updated_at_ms + ttl_ms + retentionMs + 1;
@@ -66,13 +66,13 @@ export function isPresent({ updated_at_ms, ttl_ms, tombstone }: WireRecord, nowM
   return !tombstone && (ttl_ms === 0 || nowMs <= updated_at_ms + ttl_ms);
 }
 
-/** Whether nothing of it is further ahead than clocks may be apart. */
+/** Whether neither the time nor a count of the record is too far ahead of the node's clock. */
 export function isTimely({ updated_at_ms: at, version }: WireRecord, nowMs: number, maxClockSkewMs: number): boolean {
   const latestMs = nowMs + maxClockSkewMs;
   return at <= latestMs && Object.values(version).every((count) => count <= latestMs + COUNT_HEADROOM);
 }
 
-/** Whether it has the form of a record, regardless of its content. */
+/** Whether a value has the form of a record; its content is not checked. */
 export function isWellFormed(wire: unknown): wire is WireRecord {
   if (wire === null || typeof wire !== 'object') return false;
   const { key, value, version, updated_at_ms: at, tombstone, ttl_ms: ttl } = wire as Record<string, unknown>;
@@ -84,17 +84,17 @@ export function isWellFormed(wire: unknown): wire is WireRecord {
   return tombstone ? value === null : typeof value === 'string' && /^(?:[0-9a-f]{2}){28,}$/i.test(value);
 }
 
-/** Whether two records are the same in all that travels. */
+/** Whether two records are equal in all fields that go over the wire, except their key. */
 export function sameRecord(a: WireRecord | null, b: WireRecord | null): boolean {
   if (a === null || b === null) return a === b;
   const same = a.value === b.value && a.updated_at_ms === b.updated_at_ms && a.ttl_ms === b.ttl_ms && a.tombstone === b.tombstone;
   return same && covers(a.version, b.version) && covers(b.version, a.version);
 }
 
-/** What an app counts for in `MAX_STORE_BYTES`, beside its records. */
+/** Bytes that an app counts for in `MAX_STORE_BYTES`, besides its records. */
 export const APP_BYTES = 1_024;
 
-/** What a record counts for (docs/decisions/0022-what-a-record-costs.md). */
+/** Bytes that a record counts for in `MAX_STORE_BYTES` (docs/decisions/0022-what-a-record-costs.md). */
 export function storeBytesOf({ key, value, version }: WireRecord): number {
   const isLatin1 = (characters: string): boolean => Buffer.from(characters, 'latin1').toString('latin1') === characters;
   const text = (characters: string): number => 24 + (isLatin1(characters) ? 1 : 2) * characters.length;
@@ -112,12 +112,12 @@ export function digestOf(record: WireRecord): string {
   return sha256(canonicalJson({ ...record, version })).subarray(0, 8).toString('hex');
 }
 
-/** The bucket that a key is in (protocol.md §10, Comparison). */
+/** The bucket of a key (protocol.md §10, Comparison). */
 export function bucketOf(key: string): number {
   return sha256(key)[0]!;
 }
 
-/** The digests of an app's 256 buckets, from those of its records alone (protocol.md §10, Comparison). */
+/** The digests of an app's 256 buckets, computed from the digests of its records (protocol.md §10, Comparison). */
 export function bucketDigestsOf(records: Iterable<{ readonly bucket: number; readonly digest: string }>): readonly string[] {
   const buckets = Array.from({ length: BUCKETS }, () => Buffer.alloc(8));
   for (const record of records) {

@@ -1,6 +1,6 @@
 /**
- * A node that is no longer a member soon gets the secret from no one (protocol.md §6, Freshness): from the moment at which some
- * honest node has read the chain without it, all others must know soon, or hand out nothing.
+ * Notes since when an instance is known not to be a member (protocol.md §6, Freshness). Once one honest node has read a block without
+ * that member, all other nodes must soon know too, or hand out no secret.
  */
 import type { Wallet } from '../../domain/ids.ts';
 import type { SimChain } from '../world/sim-chain.ts';
@@ -15,13 +15,13 @@ export interface RevocationWatchModules {
 interface Absence {
   /** Simulated milliseconds. */
   readonly sinceMs: number;
-  /** The latest block that was read in which it was not a member. */
+  /** The latest block that an honest node read and in which the instance was not a member. */
   readonly block: number;
 }
 
 export class RevocationWatch {
   readonly #modules: RevocationWatchModules;
-  /** Instances that were members once and are not in what an honest node has read. */
+  /** Registered instances that are not members at the latest block that an honest node has read. */
   readonly #absent = new Map<Wallet, Absence>();
   #latestBlock = -1;
 
@@ -29,7 +29,7 @@ export class RevocationWatch {
     this.#modules = modules;
   }
 
-  /** An honest node has a view of the chain at this block. */
+  /** Notes that an honest node has a view at this block. */
   noteView(block: number): void {
     if (block <= this.#latestBlock) return;
     this.#latestBlock = block;
@@ -41,7 +41,7 @@ export class RevocationWatch {
     }
   }
 
-  /** For how long some honest node has known that it is not a member; 0: none knows. Milliseconds. */
+  /** How long any honest node has known that the instance is not a member; 0: no node knows. Milliseconds. */
   absentForMs(wallet: Wallet): number {
     const absence = this.#absent.get(wallet);
     return absence === undefined ? 0 : this.#modules.nowMs() - absence.sinceMs;

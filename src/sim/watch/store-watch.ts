@@ -1,6 +1,6 @@
 /**
- * Holds one store against a second reading of the protocol: every operation, as it happens, against what was there before; and
- * everything that is held, now and then, against the records themselves.
+ * Checks one store against `reference.ts`. It checks each operation against the record that was held before. In each full check it
+ * compares all counts and digests with the records themselves.
  */
 import type { WireRecord } from '../../domain/records.ts';
 import type { RecordStore } from '../../store/record-store.ts';
@@ -9,7 +9,7 @@ import type { Life } from '../world/sim-node.ts';
 import type { Checks, Report } from './violation.ts';
 import type { WriteHistory } from './write-history.ts';
 
-/** Records that one operation may look at, regardless of how many are held: its own, and those that have come due. */
+/** Largest number of records that one operation may visit, however many are held: its own record and those that have come due. */
 const MAX_VISITS = 300;
 
 export interface StoreWatchOptions {
@@ -21,23 +21,23 @@ export interface StoreWatchModules {
   readonly report: Report;
   readonly checks: Checks;
   readonly history: WriteHistory;
-  /** A local write was taken. */
+  /** Called when the store has taken a local write. */
   readonly onWrite: (appId: string, record: WireRecord) => void;
   /** Simulated milliseconds. */
   readonly nowMs: () => number;
   readonly secretHash: () => string | null;
-  /** Whether records come from honest nodes alone. */
+  /** Whether all records come from honest nodes. */
   readonly isHonest: () => boolean;
 }
 
 interface Shadow {
   readonly appId: string;
   readonly record: WireRecord;
-  /** What it counts for in `MAX_STORE_BYTES`. */
+  /** Bytes that the record counts for in `MAX_STORE_BYTES`. */
   readonly bytes: number;
   readonly bucket: number;
   readonly digest: string;
-  /** It has read as absent once, and does not come back when the time of day is set back. */
+  /** The record has been absent once. It stays absent when the time of day is set back. */
   absent: boolean;
 }
 
@@ -48,15 +48,15 @@ export class StoreWatch {
   readonly #options: StoreWatchOptions;
   readonly #modules: StoreWatchModules;
   readonly #store: RecordStore;
-  /** What must be held, by app and key. */
+  /** The records that the store must hold, by app and key. */
   readonly #shadows = new Map<string, Shadow>();
-  /** Of all of them. */
+  /** Bytes of all shadows. */
   #shadowBytes = 0;
-  /** Since when it has been filled from nothing. Simulated milliseconds. */
+  /** When the store last started empty. Simulated milliseconds. */
   sinceMs: number;
-  /** The latest time that the store was told: what was past its age then may be gone. */
+  /** The latest time that the store was ever given. Records past their age at that time may be gone. */
   #latestMs = 0;
-  /** The last time that it was told. */
+  /** The time that the store was given last; it can be earlier than `#latestMs`. */
   #toldMs = 0;
   #lastSequenceNumber = 0;
 
@@ -69,7 +69,7 @@ export class StoreWatch {
     this.#listen();
   }
 
-  /** Keys that must be held. */
+  /** Number of keys that the store must hold. */
   get size(): number {
     return this.#shadows.size;
   }
@@ -79,7 +79,7 @@ export class StoreWatch {
     return held !== null && covers(held.version, version);
   }
 
-  /** The store hears the time with each operation that may change it; where it goes back, what was absent stays so. */
+  /** Notes the time that an operation gives to the store. When the time goes back, absent records stay absent. */
   #tell(nowMs: number): void {
     if (nowMs < this.#toldMs) {
       for (const shadow of this.#shadows.values()) shadow.absent ||= !isPresent(shadow.record, this.#toldMs);
@@ -88,7 +88,7 @@ export class StoreWatch {
     this.#latestMs = Math.max(this.#latestMs, nowMs);
   }
 
-  /** Sits between the store and all that use it. */
+  /** Wraps the store's operations. */
   #listen(): void {
     const store = this.#store;
     const original = <Name extends keyof RecordStore>(name: Name): RecordStore[Name] => {
@@ -168,7 +168,7 @@ export class StoreWatch {
     return write;
   }
 
-  /** The number stands under the own clock key, or under a new one where someone forged higher counts of the own key than were given. */
+  /** A write must use the node's own clock key, or a new one if a forged count of the own key is above all numbers that the node gave. */
   #checkClockKey(seen: WireRecord | null, after: WireRecord, sequenceNumber: number): void {
     const { report, checks } = this.#modules;
     const { wallet } = this.#life.instance;
@@ -206,13 +206,13 @@ export class StoreWatch {
     const expected = [mergeOf(before, incoming), mergeOf(held, incoming)];
     if (!expected.some((record) => sameRecord(after, record))) report('a merge gives what the protocol says', where);
     if (after === null) return;
-    // A record that changes nothing makes what is absent no younger.
+    // A merge that changes nothing must not make an absent record present again.
     const changesNothing = verdict.kind === 'skipped' && sameRecord(before, after) && this.#shadows.has(idOf(appId, key));
     if (!changesNothing) this.#remember(appId, after, nowMs);
     history.noteHeld(this.#life, appId, after);
   }
 
-  /** What is held of a key is what was last seen to be held, unless its time is over. */
+  /** The held record must equal its shadow, unless the record is past its age. */
   #checkShadow(appId: string, key: string, held: WireRecord | null): void {
     this.#modules.checks.note('nothing changes by itself');
     const shadow = this.#shadows.get(idOf(appId, key));
@@ -229,7 +229,7 @@ export class StoreWatch {
     }
   }
 
-  /** A record has come to be held: its digest and its bytes are counted at once. */
+  /** Updates the shadow after the store took a record. Checks that the store counts the record's digest and bytes at once. */
   #remember(appId: string, record: WireRecord, nowMs: number): void {
     const { report, checks } = this.#modules;
     const id = idOf(appId, record.key);
@@ -250,7 +250,7 @@ export class StoreWatch {
     if (this.#store.digestOf(appId, record.key) !== digest) report('digests are those of the records', `${record.key} of app ${appId} on ${this.#life.name}`);
   }
 
-  /** What all records and apps count for. */
+  /** Bytes that all records and apps count for. */
   #boundBytes(): number {
     return this.#shadowBytes + this.#store.appIds().length * APP_BYTES;
   }
@@ -260,7 +260,7 @@ export class StoreWatch {
     this.#shadows.delete(id);
   }
 
-  /** What is past its age may have gone with any operation. */
+  /** Drops shadows of records past their age that the store has removed; any operation may remove them. */
   #dropWhatIsGone(): void {
     for (const [id, { appId, record }] of this.#shadows) {
       if (this.#mayBeGone(record) && this.#store.recordOf(appId, record.key) === null) this.#drop(id);
@@ -276,7 +276,7 @@ export class StoreWatch {
     if (visits > MAX_VISITS) this.#modules.report('an operation costs the same regardless of what is held', `a ${what} on ${this.#life.name} looked at ${visits} records`);
   }
 
-  /** Everything against everything: records, counts, digests, quotas. */
+  /** The full check: compares the records with their shadows, and the store's counts and digests with the records. */
   checkAll(): void {
     const { report, checks } = this.#modules;
     const store = this.#store;
@@ -292,7 +292,7 @@ export class StoreWatch {
     for (const { appId, record } of store.walk({})) {
       const shadow = this.#shadows.get(idOf(appId, record.key));
       const records = byApp.get(appId) ?? new Map<string, Pick<Shadow, 'bucket' | 'digest'>>();
-      // The same record has the same digest; another one is reported.
+      // An equal record has the shadow's digest. A record that differs is reported below.
       records.set(record.key, shadow ?? { bucket: bucketOf(record.key), digest: digestOf(record) });
       byApp.set(appId, records);
       held += storeBytesOf(record);

@@ -1,6 +1,5 @@
 /**
- * Holds the vault of one process against protocol.md §10, A reset hash: by the hash that the chain showed last, one secret
- * serves, or none.
+ * Checks the vault of one process (protocol.md §10, A reset hash): only the secret whose hash the chain showed last may serve.
  */
 import { ZERO_HASH, type Hash32 } from '../../domain/ids.ts';
 import type { SecretLife } from '../../machines/secret-life.ts';
@@ -12,7 +11,7 @@ export interface VaultWatchModules {
   readonly checks: Checks;
 }
 
-/** Sits between the master secret of a process and the caller that tells it what the chain shows. */
+/** Wraps `observe` of the process's master secret. */
 export function watchVault(life: Life, { report, checks }: VaultWatchModules): void {
   const { secret, vault } = life.node.inside;
   const observe = secret.observe.bind(secret);

@@ -1,18 +1,18 @@
-/** A rule that the product must keep and did not. */
+/** Violations: rules that the product did not keep. How they are reported, and how often each rule is checked. */
 
 export interface Violation {
   readonly invariant: string;
   readonly detail: string;
-  /** The node that broke it; null where it is not a single one. */
+  /** The node that broke the rule; null when it was not a single node. */
   readonly node: string | null;
   /** Simulated milliseconds. */
   readonly atMs: number;
 }
 
-/** Reports a violation, and by which node if by one; the first one ends the simulation. */
+/** Reports a violation, with the node if a single node broke the rule. The first violation ends the simulation. */
 export type Report = (invariant: string, detail: string, node?: string) => void;
 
-/** How often each invariant was looked at. */
+/** Counts how often each invariant was checked. */
 export class Checks {
   readonly counts = new Map<string, number>();
 

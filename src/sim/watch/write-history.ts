@@ -1,6 +1,6 @@
 /**
- * Every write that a node took, who has held it since, and what may have happened to it: a write is lost only when every honest
- * process that held it has ended. What the stores hold in the end is judged by this.
+ * Every write that a node took, and the processes that have held it since. A write is lost only when every honest process that held it
+ * has lost its store. At the end of a run, all stores are checked against this history.
  */
 import type { WireRecord } from '../../domain/records.ts';
 import { compareContents, covers, type Clock, goneFromMs, isPresent, MAX_CLOCK_ENTRIES } from './reference.ts';
@@ -13,21 +13,20 @@ export interface Write {
   readonly sequenceNumber: number;
   readonly record: WireRecord;
   readonly writer: Life;
-  /** The secret that its value is encrypted under. */
+  /** The hash of the secret that the value is encrypted under. */
   readonly secretHash: string;
   /** Simulated milliseconds. */
   readonly atMs: number;
-  /** Processes that have held it or something later, and since when. Simulated milliseconds. */
+  /** When each process first held this write or a later one. Simulated milliseconds. */
   readonly holders: Map<Life, number>;
   /**
-   * Instances that had heard of it in half of the time that it is remembered. A delete that is remembered for less time than its
-   * news needs leaves what it replaced (protocol.md §4, Ages): it is held against the cluster where all but one node knew of it
-   * so soon that the one that did not must have been out of step for too long.
+   * Instances that got the write in time: within half of its retention. A delete that is forgotten before it reaches a node leaves the
+   * older record there (protocol.md §4, Ages). That counts as a violation only if all instances but one got the delete in time.
    */
   readonly inTime: Set<string>;
-  /** Its writer wrote the key again, or has another store now. */
+  /** Its writer has written the key again, or has lost the store. */
   superseded: boolean;
-  /** Some honest process that held it lives on. */
+  /** Whether some honest process that held it still has its store. */
   safe: boolean;
 }
 
@@ -41,7 +40,7 @@ export interface WriteHistoryModules {
   readonly report: Report;
   /** Processes of instances that have never lied. */
   readonly honestLives: () => readonly Life[];
-  /** The hash of the secret that a process serves by; null when none. */
+  /** The hash of the secret that a process serves by; null: none. */
   readonly secretHashOf: (life: Life) => string | null;
 }
 
@@ -52,9 +51,9 @@ export class WriteHistory {
   readonly #modules: WriteHistoryModules;
   readonly #byKey = new Map<string, Write[]>();
   readonly #byWriter = new Map<Life, Write[]>();
-  /** Keys that a liar named, with the clocks that it made up: nothing is promised of a write that has not heard of all of them. */
+  /** Keys that a liar sent, with the clocks that it made up. No rule covers a write whose clock does not cover all of these. */
   readonly #touched = new Map<string, Clock[]>();
-  /** Writes that no node need hold any more. */
+  /** Number of lost writes: no node must hold them any more. */
   lost = 0;
 
   constructor(options: WriteHistoryOptions, modules: WriteHistoryModules) {
@@ -62,7 +61,7 @@ export class WriteHistory {
     this.#modules = modules;
   }
 
-  /** Writes that were taken. */
+  /** Number of writes that nodes took. */
   get size(): number {
     let size = 0;
     for (const writes of this.#byKey.values()) size += writes.length;
@@ -90,11 +89,11 @@ export class WriteHistory {
     const own = this.#byWriter.get(write.writer) ?? [];
     own.push(noted);
     this.#byWriter.set(write.writer, own);
-    // A node that held an earlier one still counts as holding it.
+    // The writer now also holds the earlier writes that this one covers.
     this.noteHeld(write.writer, write.appId, write.record);
   }
 
-  /** A process holds this now. */
+  /** Notes that a process holds this record. */
   noteHeld(life: Life, appId: string, record: WireRecord): void {
     for (const write of this.#byKey.get(idOf(appId, record.key)) ?? []) {
       if (write.holders.has(life) || !covers(record.version, write.record.version)) continue;
@@ -108,12 +107,12 @@ export class WriteHistory {
     return this.#byKey.get(idOf(appId, key)) ?? [];
   }
 
-  /** Keys of an app that were ever written. */
+  /** All keys of an app that were ever written. */
   *keysOf(appId: string): Generator<string> {
     for (const [first] of this.#byKey.values()) if (first?.appId === appId) yield first.key;
   }
 
-  /** What a process wrote with numbers above one and up to another, the last first: numbers rise. */
+  /** Writes of a process with sequence numbers above `above` and up to `upTo`, the last first. */
   *ownBetween(life: Life, above: number, upTo: number): Generator<Write> {
     const own = this.#byWriter.get(life) ?? [];
     for (let at = own.length - 1; at >= 0 && own[at]!.sequenceNumber > above; at -= 1) {
@@ -121,22 +120,22 @@ export class WriteHistory {
     }
   }
 
-  /** All that were written and not written again by the same. */
+  /** All writes, also superseded ones. */
   *all(): Generator<Write> {
     for (const writes of this.#byKey.values()) yield* writes;
   }
 
   /**
-   * A process lost its store: what it alone still held is lost. What no one held any more, because it was deleted and forgotten,
-   * stays as it was.
-   * @param isEmptied its store is empty already; else it is still as it was
+   * Notes that a process lost its store: writes that it alone still held are lost. A write that is past its age, so that no node need
+   * hold it, is not counted as lost.
+   * @param isEmptied whether the store is empty already; otherwise it still holds its records
    */
   noteStoreLost(life: Life, isEmptied: boolean): void {
     for (const write of this.#byWriter.get(life) ?? []) write.superseded = true;
     for (const writes of this.#byKey.values()) {
       for (const write of writes) {
         if (!write.safe || !write.holders.has(life) || (!isEmptied && !this.#holds(life, write))) continue;
-        // No node need hold a write that is past its age; it still counts as written.
+        // No node need hold a write that is past its age.
         if (life.clock.nowMs() >= goneFromMs(write.record, this.#options.retentionMs)) continue;
         if (this.#modules.honestLives().some((other) => other !== life && this.#holds(other, write))) continue;
         write.safe = false;
@@ -151,7 +150,7 @@ export class WriteHistory {
     return record !== null && covers(record.version, write.record.version);
   }
 
-  /** What is deleted or expired and forgotten is held against the cluster only where its news was in time. */
+  /** Reports an older record than `best`. If `best` may be forgotten, that is a violation only where enough nodes got it in time. */
   #reportOlder(best: Write, life: Life, nowMs: number): void {
     const isForgotten = nowMs >= goneFromMs(best.record, this.#options.retentionMs);
     if (isForgotten && best.inTime.size < this.#modules.honestLives().length - 1) return;
@@ -159,7 +158,7 @@ export class WriteHistory {
     this.#modules.report(invariant, `${best.key} of app ${best.appId} on ${life.name} is older than what ${best.writer.name} wrote`, life.name);
   }
 
-  /** What a store must hold when all is quiet. @param nowMs by its own clock */
+  /** Checks what a store must hold once the cluster is quiet. @param nowMs by the node's own clock */
   judge(life: Life, nowMs: number): void {
     const { report, secretHashOf } = this.#modules;
     const secretHash = secretHashOf(life);

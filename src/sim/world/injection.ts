@@ -1,8 +1,9 @@
 /**
- * Requests into a node's Express app without a network: the request and the response are Node's own, on a socket that only keeps
- * what is written to it.
+ * Passes requests to a node's Express app without a network. The request and the response are Node's own classes, on a socket that
+ * only keeps what is written to it.
  *
- * Nothing here may wait for a turn of the event loop that a run does not count: a body is there as a whole before it is read.
+ * `Timeline.settle` waits for a fixed number of turns of the event loop. So nothing here may take further turns: the whole body is
+ * present before it is read.
  */
 import { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -13,8 +14,8 @@ import type { TransportAnswer, TransportRequest } from '../../domain/ports.ts';
 const HEAD_END = '\r\n\r\n';
 
 /**
- * @param address the caller's, as the node sees it
- * @param nowMs the node's time of day, which its answer is dated by: Node would take that of the process
+ * @param address of the caller, as the node sees it
+ * @param nowMs the node's time of day, for the `date` header; Node would use the real time
  * @throws Error when the app closes the connection without an answer
  */
 export function injectRequest(app: Express, request: TransportRequest, address: string, nowMs: number): Promise<TransportAnswer> {
@@ -28,19 +29,19 @@ export function injectRequest(app: Express, request: TransportRequest, address: 
   response.once('finish', () => {
     isAnswered = true;
     resolve({ status: response.statusCode, headers: headersOf(response, nowMs), body: bodyOf(response, socket.written()) });
-    // As a server does between two requests on one socket.
+    // A server does this too between two requests on one socket.
     response.detachSocket(socket as unknown as Socket);
     response.emit('close');
   });
   response.once('close', () => {
     if (!isAnswered) reject(new Error('the connection closed without an answer'));
   });
-  // From here on Express lends them its methods.
+  // Express adds its own methods to both objects.
   app(incoming as Request, response as Response);
   return promise;
 }
 
-/** What is read of a socket, and what is written to it. */
+/** A socket with an address that keeps what is written to it. */
 class KeepingSocket extends Writable {
   readonly remoteAddress: string;
   readonly #chunks: Buffer[] = [];
@@ -60,7 +61,7 @@ class KeepingSocket extends Writable {
   }
 }
 
-/** As the parser of HTTP leaves it when all has come. */
+/** The request as Node's HTTP parser leaves it when the whole message has arrived. */
 function incomingOf({ method, url, headers = {}, body }: TransportRequest, socket: KeepingSocket): IncomingMessage {
   const { pathname, search, host } = new URL(url);
   const incoming = new IncomingMessage(socket as unknown as Socket);
@@ -86,7 +87,7 @@ function setHeader({ headers, rawHeaders }: IncomingMessage, name: string, value
   rawHeaders.push(name, value);
 }
 
-/** @throws Error for an answer in chunks: no answer of a node is */
+/** @throws Error on a chunked answer: nodes never send one */
 function bodyOf(response: ServerResponse, written: Buffer): Uint8Array {
   if (response.chunkedEncoding) throw new Error('the answer has no length');
   return written.subarray(written.indexOf(HEAD_END) + HEAD_END.length);

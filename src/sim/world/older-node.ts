@@ -1,7 +1,7 @@
 /**
- * A member of an older kind, as protocol.md and its §9 tell of those: it answers a delta with `merged` alone, knows no digest, no
- * pages, no `store_id`, `request_id` and `next_nonce`, calls everything it holds a snapshot, hands out 30 nonces a minute to each
- * caller, writes its checksummed wallet into clocks and counts each key by itself. What it merges it merges as all do.
+ * An older node, as protocol.md describes it (see §9). It answers a delta with `merged` alone. It knows no digests, pages, `store_id`,
+ * `request_id` or `next_nonce`, and its snapshot is all that it holds. It gives each caller 30 nonces a minute. Its clock key is its
+ * checksummed wallet, and it counts each key separately. It merges records like all other nodes.
  */
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { getAddress, keccak256 } from 'viem';
@@ -43,11 +43,11 @@ export interface OlderNodeModules {
   readonly chain: SimChain;
   readonly network: SimNetwork;
   readonly appIds: readonly number[];
-  /** It has answered a message. */
+  /** Called when the node has answered a message. */
   readonly onServed: () => void;
-  /** It refuses a caller, by its address, that has had all its nonces of this minute. */
+  /** Called with the address of a caller that asks for more nonces than it may get in a minute. */
   readonly onRefused: (address: string) => void;
-  /** It writes this key. */
+  /** Called when the node writes this key. */
   readonly onWrite: (appId: string, key: string) => void;
 }
 
@@ -65,7 +65,7 @@ export class OlderNode implements Server {
   #secret: Uint8Array | null = null;
   readonly #apps = new Map<string, Map<string, WireRecord>>();
   readonly #nonces = new Set<string>();
-  /** Times at which each caller got a nonce. */
+  /** Times at which each caller got a nonce, by address. Simulated milliseconds. */
   readonly #given = new Map<string, number[]>();
 
   /** @param place among all instances */
@@ -109,7 +109,7 @@ export class OlderNode implements Server {
     this.#clock.setTimeout(write, WRITE_EVERY_MS);
   }
 
-  /** What it holds of an app. */
+  /** The records of an app. */
   recordsOf(appId: string): ReadonlyMap<string, WireRecord> {
     return this.#apps.get(appId) ?? new Map<string, WireRecord>();
   }
@@ -167,7 +167,7 @@ export class OlderNode implements Server {
     return answerOf(200, reply, { 'x-kms-peer-signature': await this.#enclave.sign(responseMessage(signature, this.wallet)) });
   }
 
-  /** @returns null for what it does not know */
+  /** @returns null for an unknown type of message */
   #answer(message: Inner, secret: Uint8Array): Inner | null {
     switch (message['type']) {
       case 'delta':
@@ -199,7 +199,7 @@ export class OlderNode implements Server {
     return merged;
   }
 
-  /** As all nodes do: what the chain shows deep enough counts, and the secret is asked of each member in turn. */
+  /** Follows the hash that is deep enough, like all nodes, and asks one member after another for the secret. */
   async #tick(): Promise<void> {
     const { hash } = this.#modules.chain.deepState;
     if (this.#secret !== null && keccak256(this.#secret) === hash) return;
@@ -217,7 +217,7 @@ export class OlderNode implements Server {
     }
   }
 
-  /** One key, pushed to all: what is not taken is lost to them (protocol.md §9.4). */
+  /** Writes one key and pushes it to all members, once: a member that does not take it gets it from no later push (protocol.md §9.4). */
   async #write(): Promise<void> {
     if (this.#secret === null) return;
     const appId = String(this.#random.pick(this.#modules.appIds));
@@ -250,7 +250,7 @@ export class OlderNode implements Server {
     return createHmac('sha256', this.#key(0, SYNC_KEY_PATH)).update(canonicalJson(envelope), 'utf8').digest('hex');
   }
 
-  /** @returns the inner answer; null when there is none */
+  /** @returns the inner answer; null after any failure */
   async #ask(member: SimInstance, message: Inner): Promise<Inner | null> {
     const options = { timeoutMs: TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES };
     try {
@@ -271,7 +271,7 @@ export class OlderNode implements Server {
       const sealed = answer.status === 200 ? parseEnvelope(JSON.parse(Buffer.from(answer.body).toString('utf8'))) : null;
       return sealed === null ? null : (JSON.parse(await this.#enclave.decrypt(sealed)) as Inner);
     } catch {
-      // As those nodes do: after any failure the next tick tries again.
+      // Older nodes ignore any failure; the next tick tries again.
       return null;
     }
   }

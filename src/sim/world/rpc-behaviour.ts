@@ -1,10 +1,10 @@
 /**
- * What may be wrong with the chain's RPC as one node sees it: with the endpoint as a whole, or with half of the backends that
- * a balancer chooses from for each request.
+ * The faults of the chain's RPC as one node sees it. A fault affects the whole endpoint, or some of the backends from which a load
+ * balancer chooses for each request.
  */
 import type { ClaimFate } from './sim-chain.ts';
 
-/** What one bad backend does. Half of all requests reach a good one all the same. */
+/** Faults of one backend. Half of all requests still reach a good one. */
 export const BACKEND_FAULTS = [
   'backend dead',
   'backend hanging',
@@ -22,34 +22,34 @@ export type BackendFaultKind = (typeof BACKEND_FAULTS)[number];
 
 export interface BackendFault {
   readonly kind: BackendFaultKind;
-  /** Blocks that it is behind; seconds of its `Retry-After`. */
+  /** The backend's lag in blocks, or the seconds of its `Retry-After`. */
   readonly amount: number;
 }
 
-/** How an endpoint behaves now. */
+/** The present behaviour of an endpoint. */
 export interface RpcBehaviour {
   down: boolean;
-  /** Blocks that it is behind. */
+  /** How many blocks the endpoint is behind the true head. */
   lagBlocks: number;
-  /** The head that it shows for ever; null: the true one. */
+  /** The head that the endpoint keeps showing; null: the true one. */
   frozenHead: number | null;
-  /** Share of answers from an older block still. */
+  /** Share of answers with an older head. */
   oldBlockShare: number;
   /** Share of requests that fail. */
   failShare: number;
-  /** Share of calls that the contract seems to revert. */
+  /** Share of calls that are answered with a false revert. */
   revertShare: number;
   delayMs: number;
-  /** It belongs to another chain. */
+  /** The endpoint belongs to another chain. */
   isOtherChain: boolean;
-  /** How far the times of its blocks are ahead of the true ones. Seconds. */
+  /** How far the block times are ahead of the true ones. Seconds. */
   blockTimeOffset: number;
   claimFate: ClaimFate;
-  /** What its pool asks for at least, as a multiple of the tip that is suggested. */
+  /** The smallest tip that the pool accepts, as a multiple of the usual one. */
   leastTip: number;
-  /** What it suggests as a tip, as a multiple of the usual one. */
+  /** The tip that the endpoint suggests, as a multiple of the usual one. */
   tipFactor: number;
-  /** Bad ones among its backends; as many good ones are beside them. */
+  /** The bad backends. If there are any, half of all requests go to them. */
   backends: readonly BackendFault[];
 }
 
@@ -69,7 +69,7 @@ export const GOOD_RPC: RpcBehaviour = {
   backends: [],
 };
 
-/** How pools in use say that a transaction offers too little. */
+/** Error messages of real transaction pools for a transaction that offers too little. */
 export const UNDERPRICED_WORDS: readonly string[] = [
   'replacement transaction underpriced',
   'transaction underpriced',

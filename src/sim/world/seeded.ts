@@ -1,6 +1,6 @@
 /**
- * Randomness that replays from a seed: one stream per name, so that what one part draws changes nothing for another. The
- * generator is sfc32 (PractRand); it is fast and of no use for secrets outside a simulation.
+ * Randomness that replays from a seed. Each name has its own stream, so the draws of one part do not change those of another. The
+ * generator is sfc32 (PractRand): fast, and not fit for secrets outside a simulation.
  */
 import type { Random } from '../../domain/ports.ts';
 
@@ -10,7 +10,7 @@ export class SeededRandom implements Random {
   #c: number;
   #d = 1;
 
-  /** @param name of the stream, the seed in it */
+  /** @param name of the stream; it includes the seed */
   constructor(name: string) {
     [this.#a, this.#b, this.#c] = hash96(name);
     for (let warm = 0; warm < 12; warm += 1) this.#next();
@@ -29,7 +29,7 @@ export class SeededRandom implements Random {
     return this.#next() / 2 ** 32;
   }
 
-  /** A whole number from `min` up to and with `max`. */
+  /** A whole number from `min` to `max`, both included. */
   between(min: number, max: number): number {
     return min + Math.floor(this.unit() * (max - min + 1));
   }
@@ -44,7 +44,7 @@ export class SeededRandom implements Random {
     return items[Math.floor(this.unit() * items.length)]!;
   }
 
-  /** Waiting time of events that come at an even rate. */
+  /** The time until the next event of a Poisson process. */
   exponential(meanMs: number): number {
     return -Math.log(1 - this.unit()) * meanMs;
   }
@@ -59,7 +59,7 @@ export class SeededRandom implements Random {
   }
 }
 
-/** FNV-1a three times over, each from another start. */
+/** Three FNV-1a hashes with different start values. */
 function hash96(text: string): [number, number, number] {
   const hashes = [0x811c9dc5, 0x9e3779b9, 0x85ebca6b].map((start) => {
     let hash = start;

@@ -1,4 +1,4 @@
-/** An app with a registered instance: it asks nodes as the product's own client does, and is told what came of it. */
+/** An app with a registered instance. It sends requests through the product's own client code and returns the outcomes. */
 import { deleteRequest, getRequest, listRequest, putRequest } from '../../client/data.ts';
 import { deriveRequest } from '../../client/derive.ts';
 import { AttemptError, KmsClientError } from '../../client/errors.ts';
@@ -16,7 +16,7 @@ import type { SimNetwork } from './sim-network.ts';
 import type { Owner, Timeline } from './timeline.ts';
 
 const ATTEMPT_TIMEOUT_MS = 10_000;
-/** Sources of requests that a node tells apart. */
+/** Number of different addresses of apps. */
 const ADDRESSES = 250;
 
 export interface SimAppModules {
@@ -40,7 +40,7 @@ export class SimApp {
   readonly #enclave: SimEnclave;
   readonly #clock: SimClock;
   readonly #owner: Owner;
-  /** One for all requests: it keeps spare nonces, and what it has seen each node do. */
+  /** One for all requests, because it keeps spare nonces and what it learned about each node. */
   readonly #exchange: NodeExchange;
 
   constructor(appId: number, modules: SimAppModules) {
@@ -68,12 +68,12 @@ export class SimApp {
     this.#exchange = new NodeExchange({ attemptTimeoutMs: ATTEMPT_TIMEOUT_MS }, { clock: this.#clock, transport, identity: this.#enclave });
   }
 
-  /** @returns what came of it; it never throws for what a node does */
+  /** Sends one request. It never throws because of what a node does. */
   ask(node: KmsNode, step: RequestStep): Promise<RequestOutcome> {
     return this.#ask(node, this.#requestFor(step));
   }
 
-  /** Writes, and has the node wait for as long as it may for more acknowledgements than there are nodes. It never throws either. */
+  /** Writes with more acknowledgements than there are nodes, so the node waits for the longest allowed time. Throws like `ask`. */
   hold(node: KmsNode, key: string): Promise<RequestOutcome> {
     return this.#ask(node, asRecord(putRequest({ key, value: this.#random.bytes(16), acks: MAX_MEMBERS, ackTimeoutMs: MAX_ACK_TIMEOUT_MS })));
   }

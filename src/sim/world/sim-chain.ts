@@ -1,7 +1,7 @@
 /**
- * The chain of a simulation: a block every two seconds, the two contracts' state at each of them, transactions that wait for
- * a block, and reorganisations that take the latest blocks back. What lies CONFIRMATIONS deep never changes; that is what
- * the nodes rely on and what the invariants are held against.
+ * The chain of a simulation: a block every two seconds, the state of both contracts at each block, transactions that wait for a block,
+ * and reorganisations that take back the latest blocks. The state CONFIRMATIONS blocks deep never changes. The nodes rely on that
+ * state, and the invariants are checked against it.
  */
 import { keccak256, parseTransaction, type Hex } from 'viem';
 import { ZERO_HASH, type Hash32, type Wallet } from '../../domain/ids.ts';
@@ -11,7 +11,7 @@ import type { Timeline } from './timeline.ts';
 
 export const BLOCK_MS = 2_000;
 export const CONFIRMATIONS = 6;
-/** The head at the start: old enough to be read at depth. */
+/** The head at the start; high enough that there is a block CONFIRMATIONS deep. */
 const FIRST_HEAD = 100;
 export const CHAIN_ID = 84_532;
 export const KMS_APP_ID = 49n;
@@ -30,7 +30,7 @@ export interface SimInstance {
   readonly zkVerified: boolean;
 }
 
-/** Both contracts at one block. Never changed: a change makes another. */
+/** The state of both contracts at one block. It is immutable: each change makes a new one. */
 export interface ContractState {
   readonly id: number;
   readonly hash: Hash32;
@@ -42,14 +42,14 @@ export interface ContractState {
 
 type Change = (state: ContractState) => Partial<Omit<ContractState, 'id'>>;
 
-/** A claim on its way. */
+/** A claim in the pool. */
 export interface PendingClaim {
   readonly transactionHash: Hash32;
   readonly sender: Wallet;
   readonly nonce: number;
   readonly tip: bigint;
   readonly hash: Hash32;
-  /** Not before this block. */
+  /** The first block that may take the claim. */
   readonly notBefore: number;
   /** No block ever takes it; the pool forgets it after `LOST_FOR_BLOCKS`. */
   readonly lost: boolean;
@@ -58,7 +58,7 @@ export interface PendingClaim {
 interface Mined {
   readonly block: number;
   readonly state: ContractState;
-  /** Who set or reset the hash by it; null for all else. */
+  /** The claims that the block took, whether they succeeded or not. */
   readonly claims: readonly PendingClaim[];
   readonly changes: readonly Change[];
 }
@@ -68,10 +68,10 @@ export interface Receipt {
   readonly succeeded: boolean;
 }
 
-/** How long a pool keeps a claim that no block takes. Blocks. */
+/** How long the pool keeps a lost claim. Blocks. */
 const LOST_FOR_BLOCKS = 60;
 
-/** What happens to the next claims that reach the chain. */
+/** What happens to a claim that reaches the pool. */
 export type ClaimFate = 'taken' | 'lost' | 'stuck' | 'answer lost' | 'forgotten';
 
 export class SimChain {
@@ -83,15 +83,15 @@ export class SimChain {
   readonly #receipts = new Map<Hash32, Receipt>();
   readonly #nonces = new Map<Wallet, number>();
   #miningAt: number | null = null;
-  /** Hashes that stood CONFIRMATIONS deep, each with the time since when. */
+  /** Hashes that were ever CONFIRMATIONS deep, each with the time when it first was. Simulated milliseconds. */
   readonly deepHashes = new Map<Hash32, number>();
-  /** Hashes that an owner has reset, each with the time when last. */
+  /** Hashes that the owner has reset, each with the time of the last reset. Simulated milliseconds. */
   readonly resetHashes = new Map<Hash32, number>();
-  /** Told of each claim that is sent, and by whom. */
+  /** Called for each claim that the pool accepts, with its sender. */
   onClaim: (hash: Hash32, sender: Wallet) => void = () => undefined;
-  /** Told whenever another state is deep enough. */
+  /** Called whenever another block with transactions is deep enough. */
   onDeep: () => void = () => undefined;
-  /** Claims that took the place of a stuck one. */
+  /** Number of claims that replaced a waiting one. */
   replaced = 0;
 
   constructor(timeline: Timeline) {
@@ -104,12 +104,12 @@ export class SimChain {
     return FIRST_HEAD + Math.floor(this.#timeline.nowMs / BLOCK_MS);
   }
 
-  /** The state at a block; its own number and hash do not matter to anybody. */
+  /** The state of both contracts at a block. */
   stateAt(block: number): ContractState {
     for (let at = this.#mined.length - 1; ; at -= 1) if (this.#mined[at]!.block <= block) return this.#mined[at]!.state;
   }
 
-  /** What is deep enough now. */
+  /** The state CONFIRMATIONS blocks below the head. */
   get deepState(): ContractState {
     return this.stateAt(this.head - CONFIRMATIONS);
   }
@@ -126,36 +126,36 @@ export class SimChain {
     return this.#nonces.get(wallet) ?? 0;
   }
 
-  /** The next one after all that waits in the pool. */
+  /** The nonce after those of all claims that the wallet has in the pool. */
   pendingNonceOf(wallet: Wallet): number {
     this.#forgetLost();
     const waiting = this.#pendingClaims.filter(({ sender }) => sender === wallet).map(({ nonce }) => nonce + 1);
     return Math.max(this.nonceOf(wallet), ...waiting);
   }
 
-  /** What was deep before the start. */
+  /** The state before the first block with transactions. */
   get firstState(): ContractState {
     return this.#mined[0]!.state;
   }
 
-  /** Before the start: the state that is deep already. */
+  /** Changes the first state; it is deep enough from the start. */
   setUp(change: Change): void {
     const { state } = this.#mined[0]!;
     this.#mined[0] = { block: 0, state: this.#derive(state, change), claims: [], changes: [] };
   }
 
-  /** An owner's transaction: it is in the next block. */
+  /** A transaction of an owner; the next block takes it. */
   change(change: Change): void {
     this.#pendingChanges.push(change);
     this.#mineNext();
   }
 
-  /** No one can replace a claim at the cap of fees, so a pool that kept it for ever would keep its wallet from claiming for ever. */
+  /** A lost claim at the cap of fees cannot be replaced. If the pool never forgot it, its wallet could never claim again. */
   #forgetLost(): void {
     this.#pendingClaims = this.#pendingClaims.filter(({ lost, notBefore }) => !lost || this.head < notBefore + LOST_FOR_BLOCKS);
   }
 
-  /** @returns what the RPC says to it, `null` when it takes it */
+  /** Sends a claim to the pool. @returns the error of the RPC; null when the pool accepts the claim */
   send(raw: Hex, fate: ClaimFate): string | null {
     const transaction = parseTransaction(raw as `0x02${string}`);
     const sender = senderOf(raw, this.#signers);
@@ -178,7 +178,7 @@ export class SimChain {
     return null;
   }
 
-  /** Whose signature a raw transaction carries is known to who made the enclaves. */
+  /** The signer of each transaction, noted by the simulated enclave, so that no signature has to be recovered. */
   readonly #signers = new Map<Hash32, Wallet>();
 
   noteSigner(transactionHash: Hash32, wallet: Wallet): void {
@@ -186,8 +186,8 @@ export class SimChain {
   }
 
   /**
-   * Takes back the latest blocks, at most CONFIRMATIONS - 1: what they held waits again, claims in the opposite order.
-   * @returns how many changes were taken back
+   * Takes back the latest blocks, at most CONFIRMATIONS - 1. Their transactions wait again, claims in reverse order.
+   * @returns the number of claims and changes that were taken back
    */
   reorganise(depth: number): number {
     const from = this.head - Math.min(depth, CONFIRMATIONS - 1);
@@ -206,7 +206,7 @@ export class SimChain {
     return taken;
   }
 
-  /** Lets the next block be when there is something to be in it. */
+  /** Schedules the next block that takes a waiting transaction, if there is any. */
   #mineNext(): void {
     const waiting = this.#pendingClaims.filter(({ lost }) => !lost);
     if (waiting.length + this.#pendingChanges.length === 0) return;
@@ -239,7 +239,7 @@ export class SimChain {
       this.#receipts.set(claim.transactionHash, { block, succeeded });
     }
     this.#mined.push({ block, state, claims: ready, changes });
-    // Deep as soon as so many blocks lie on it, unless it is taken back before.
+    // At that time the block is CONFIRMATIONS deep, unless a reorganisation took it back before.
     this.#timeline.at((block + CONFIRMATIONS - FIRST_HEAD) * BLOCK_MS, null, () => {
       const { hash } = this.deepState;
       if (!this.deepHashes.has(hash)) this.deepHashes.set(hash, this.#timeline.nowMs);
@@ -252,12 +252,12 @@ export class SimChain {
   }
 }
 
-/** When a block was made, by the true time. Unix milliseconds, of whole seconds as the chain has them. */
+/** The true time of a block. Unix milliseconds, always whole seconds. */
 export function timeOfBlock(block: number): number {
   return EPOCH_MS + (block - FIRST_HEAD) * BLOCK_MS;
 }
 
-/** How long a stuck claim waits: longer than a node leaves it alone. */
+/** How many blocks a stuck claim waits: long enough that its sender replaces it. */
 const STUCK_BLOCKS = 30;
 
 function senderOf(raw: Hex, signers: ReadonlyMap<Hash32, Wallet>): Wallet {
@@ -266,7 +266,7 @@ function senderOf(raw: Hex, signers: ReadonlyMap<Hash32, Wallet>): Wallet {
   return sender;
 }
 
-/** Why the contract would refuse a claim, by the name of its error; null when it takes it. */
+/** The name of the error with which the contract refuses a claim; null when it accepts the claim. */
 export function mayClaim(state: ContractState, sender: Wallet): 'MasterSecretHashAlreadySet' | 'NotAuthorizedToSetHash' | null {
   if (state.hash !== ZERO_HASH) return 'MasterSecretHashAlreadySet';
   const instance = state.instances.get(sender);
@@ -275,7 +275,7 @@ export function mayClaim(state: ContractState, sender: Wallet): 'MasterSecretHas
   return may ? null : 'NotAuthorizedToSetHash';
 }
 
-/** A state with one instance put in or changed. */
+/** The change that adds an instance or changes its fields. */
 export function withInstance(state: ContractState, wallet: Wallet, fields: Partial<SimInstance>): Partial<ContractState> {
   const known = state.instances.get(wallet);
   const fresh: SimInstance = {

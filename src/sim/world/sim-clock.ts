@@ -1,4 +1,4 @@
-/** A process's clock on the timeline: the time of day may be wrong and may jump; durations never are. */
+/** The clock of a process on the timeline. Its time of day may be wrong and may jump; its durations are always right. */
 import type { Clock, TimerId } from '../../domain/ports.ts';
 import type { Event, Owner, Timeline } from './timeline.ts';
 
@@ -11,9 +11,9 @@ export class SimClock implements Clock {
   readonly #startedMs: number;
   /** How far the time of day is ahead of the true one. Milliseconds. */
   skewMs = 0;
-  /** How much its time of day gains, and since when; 0: it goes right. Milliseconds in a second, simulated milliseconds. */
+  /** How much the time of day gains (milliseconds per second; 0: nothing), and since when (simulated milliseconds). */
   drift = { perSecond: 0, sinceMs: 0 };
-  /** How late each timer fires: a slow machine. Milliseconds. */
+  /** How late each timer fires, to simulate a slow machine. Milliseconds. */
   lagMs = 0;
 
   constructor(timeline: Timeline, owner: Owner) {

@@ -1,8 +1,7 @@
 /**
- * The enclave of one instance: keys drawn from the seed, signatures that hold, and an API that may be slow, fail or talk
- * nonsense. An envelope is sealed under one key for each pair of enclaves: deriving a key for each message, as real enclaves
- * do, would show nothing here and take a tenth of all the time. It also hears what its node says to others before it is
- * sealed, which is what some invariants are about.
+ * The enclave of one instance: keys drawn from the seed, valid signatures, and an API that may be slow, fail or answer nonsense. Each
+ * pair of enclaves has one key for all its envelopes. Real enclaves derive a key per message; that would test nothing here and take a
+ * tenth of the whole run. The enclave also reports each plaintext before it is sealed, because some invariants are about these texts.
  */
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import { aesGcmOpen, aesGcmSeal, AEAD_NONCE_BYTES } from '../../crypto/aead.ts';
@@ -21,17 +20,17 @@ import type { Owner, Timeline } from './timeline.ts';
 
 const SECRET_BYTES = 32;
 const INFO = 'simulated-envelope';
-/** Envelopes remembered against replay; the oldest is forgotten first. */
+/** Number of envelopes remembered to refuse replays; the oldest is forgotten first. */
 const BURNT_NONCES = 100_000;
 
-/** How the enclave API behaves now. */
+/** The present behaviour of the enclave API. */
 export interface EnclaveBehaviour {
   delayMs: number;
   /** Share of calls that fail. */
   failShare: number;
   /** Share of calls whose answer is nonsense. */
   garbageShare: number;
-  /** Share of calls that meet a connection just closed; the next one opens another. */
+  /** Share of calls that find their connection just closed; the next call opens a new one. */
   closeShare: number;
 }
 
@@ -45,9 +44,9 @@ export interface SimEnclaveModules {
   readonly chain: SimChain;
   readonly behaviour: EnclaveBehaviour;
   readonly onFault: (kind: string) => void;
-  /** A text is about to be sealed to a key. */
+  /** Called before a text is sealed to a key. */
   readonly onSealing: (plaintext: string, receiver: TeePubkey) => void;
-  /** A candidate for the master secret was drawn. */
+  /** Called when a candidate for the master secret was drawn. */
   readonly onCandidate: (secret: Uint8Array) => void;
 }
 
@@ -60,10 +59,10 @@ export class SimEnclave implements Enclave {
   readonly #modules: SimEnclaveModules;
   readonly #pairKeys = new Map<string, KeyObject>();
   readonly #burnt = new Set<string>();
-  /** Its connection was opened for the next call. */
+  /** The next call opens a new connection, which is not closed at once. */
   #isFresh = false;
 
-  /** @param walletKey 32 bytes; the P-384 key is drawn afresh */
+  /** @param walletKey 32 bytes; the P-384 key is newly drawn */
   constructor(walletKey: Uint8Array, modules: SimEnclaveModules) {
     this.#walletKey = walletKey;
     this.#signer = new SimSigner(walletKey);
@@ -142,7 +141,7 @@ export class SimEnclave implements Enclave {
     return sealUnder(this.#pairKey(receiver), this.teePubkey, plaintext, this.#modules.random.bytes(AEAD_NONCE_BYTES));
   }
 
-  /** As the real one: no pair of key and nonce twice, and 400 for what does not open. */
+  /** Like the real enclave, refuses with 400 a nonce that the same sender used before, or an envelope that does not open. */
   #open({ senderPubkey, nonce, encryptedData }: SealedText): string {
     const used = `${nonce} ${senderPubkey.slice(-16)}`;
     if (this.#burnt.has(used)) throw refused('this nonce was seen before');
@@ -190,7 +189,7 @@ function sealUnder(key: KeyObject, senderPubkey: TeePubkey, plaintext: string, n
   return { senderPubkey, nonce: Buffer.from(nonce).toString('hex'), encryptedData: Buffer.from(sealed).toString('hex') };
 }
 
-/** What a sender with these keys and without an enclave would send. */
+/** The envelope of a sender that has these keys and no enclave. */
 export function sealWith(keys: P384KeyPair, receiver: string, plaintext: string, nonce: Uint8Array): SealedText {
   return sealUnder(pairKeyOf(keys, receiver), keys.publicKeyDer, plaintext, nonce);
 }

@@ -1,6 +1,6 @@
 /**
- * The network between nodes, and from clients: HTTP requests as they travel, each way with its own delay, each way a
- * place where something may go wrong. Serving them is the receiver's own code.
+ * The network between nodes, and from clients to nodes. It carries HTTP requests and answers. Each direction has its own delay and its
+ * own faults. The receiver's own code serves the requests.
  */
 import type { Express } from 'express';
 import { DeadlineError, within } from '../../domain/deadline.ts';
@@ -10,16 +10,16 @@ import { injectRequest } from './injection.ts';
 import type { SeededRandom } from './seeded.ts';
 import type { Owner, Timeline } from './timeline.ts';
 
-/** One way: this and up to as much again. Milliseconds. */
+/** Smallest delay of one direction; the largest is twice as much. Milliseconds. */
 const LATENCY_MS = 2;
-/** What is delayed or out of order takes up to so much longer. Milliseconds. */
+/** Largest extra delay of a delayed message, and of a reordered one. Milliseconds. */
 const DELAY_MS = 3_000;
 const REORDER_MS = 200;
 
-/** The address of every caller behind the platform's way in. */
+/** The address of every caller that comes through the platform's ingress. */
 export const LOOPBACK = '127.0.0.1';
 
-/** What happens to messages now, as shares of them. */
+/** The faults that messages meet now, each as a share of the messages. */
 export interface Weather {
   loss: number;
   delay: number;
@@ -30,20 +30,20 @@ export interface Weather {
 
 export const FAIR_WEATHER: Weather = { loss: 0, delay: 0, duplicate: 0, reorder: 0, cutHalfWay: 0 };
 
-/** Who answers requests at a place on the network. */
 /** An app that answers, and the clock of its process. */
 export interface ServedApp {
   readonly app: Express;
   readonly clock: Pick<Clock, 'nowMs'>;
 }
 
+/** A receiver of requests on the network. */
 export interface Server {
   readonly owner: Owner;
-  /** Null: nothing listens there. */
+  /** The app that answers; null when none is running. */
   serving(): ServedApp | null;
-  /** Answers a request by itself, without the product: a node of another kind. */
+  /** Answers a request in place of an app; for an older node. */
   respond?(request: TransportRequest, address: string): Promise<TransportAnswer>;
-  /** Sees each answer before it leaves; it may hold it back for ever by giving null. */
+  /** Called with each answer before it leaves; may change it. @returns null to send no answer */
   answering(answer: TransportAnswer, request: TransportRequest): TransportAnswer | null;
 }
 
@@ -58,13 +58,13 @@ export class SimNetwork {
   readonly weather: Weather = { ...FAIR_WEATHER };
   readonly #modules: NetworkModules;
   readonly #servers = new Map<string, Server>();
-  /** Ways that are cut, as `from>to`. */
+  /** Directions that are cut, as `from>to`. */
   readonly #cut = new Set<string>();
-  /** Whose callers come through the platform's way in, by the names of their owners. */
+  /** Names of the owners whose callers come through the platform's ingress. */
   readonly #behindProxy = new Set<string>();
-  /** Messages on their way now. */
+  /** Number of requests under way. */
   underWay = 0;
-  /** Requests that are in an app now. */
+  /** Number of requests that an app is working on. */
   #serving = 0;
 
   constructor(modules: NetworkModules) {
@@ -72,7 +72,7 @@ export class SimNetwork {
     modules.timeline.isServing = () => this.#serving > 0;
   }
 
-  /** @param host of its URL */
+  /** @param host of the server's URL */
   listen(host: string, server: Server): void {
     this.#servers.set(host, server);
   }
@@ -82,7 +82,7 @@ export class SimNetwork {
     else this.#cut.delete(`${from}>${to}`);
   }
 
-  /** @param name of a node: whether all its callers have the same loopback address */
+  /** @param isBehind whether all callers of the node have the loopback address */
   setBehindProxy(name: string, isBehind: boolean): void {
     if (isBehind) this.#behindProxy.add(name);
     else this.#behindProxy.delete(name);
@@ -93,7 +93,7 @@ export class SimNetwork {
     Object.assign(this.weather, FAIR_WEATHER);
   }
 
-  /** @param address the caller's, as the server sees it */
+  /** @param address of the caller, as the server sees it */
   transportOf(caller: Owner, clock: Clock, address: string): Transport {
     return { request: (request) => this.#request(caller, clock, address, request) };
   }

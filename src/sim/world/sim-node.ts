@@ -1,6 +1,6 @@
 /**
- * One registered instance of a simulated cluster, and the processes that run it one after another: each is a whole node from
- * the product's composition root, on the simulation's ports, behind the product's own Express app.
+ * One registered instance of a simulated cluster, and its processes, one after another. Each process is a complete node from the
+ * product's composition root. It runs on the simulation's ports, behind the product's own Express app.
  */
 import type { Express } from 'express';
 import { CachedNovaRegistry } from '../../registry/cached-nova-registry.ts';
@@ -35,14 +35,14 @@ export interface Life extends Owner {
   readonly enclave: SimEnclave;
   readonly node: ComposedNode;
   readonly app: Express;
-  /** What node_tick reads the chain through. */
+  /** The RPC through which node_tick reads the chain. */
   readonly rpc: SimRpc;
   readonly startedMs: number;
-  /** It refuses new requests and is about to end. */
+  /** The process refuses new requests and is about to end. */
   stopping: boolean;
 }
 
-/** Who hears of what goes on inside. */
+/** Receives what the processes of an instance report. */
 export interface LifeListener {
   onStart(life: Life): void;
   onEnd(life: Life): void;
@@ -51,13 +51,13 @@ export interface LifeListener {
   onCandidate(secret: Uint8Array): void;
   onFatal(life: Life, error: Error): void;
   onFault(kind: string): void;
-  /** A rule was looked at in the world itself. @param wrong null when it held */
+  /** The simulated world checked a rule. @param wrong what broke it; null when it held */
   onRule(invariant: string, wrong: string | null, node: string): void;
-  /** The watcher of a process that is about to start. */
+  /** The watcher for a process that is about to start. */
   watcherOf(name: string, clock: SimClock): NodeWatcher | undefined;
 }
 
-/** What a lying instance makes of what it says. */
+/** Changes the messages of a lying instance. */
 export interface Lies {
   readonly kind: string;
   handler(honest: SyncHandler, life: Life): SyncHandler;
@@ -74,7 +74,7 @@ export interface SimNodeModules {
   readonly listener: LifeListener;
 }
 
-/** The last push of a stopping process. Milliseconds. */
+/** Timeout of the last push of a stopping process. Milliseconds. */
 const LAST_PUSH_MS = 5_000;
 
 export class SimNode implements Server {
@@ -89,9 +89,9 @@ export class SimNode implements Server {
   /** Null while no process runs. */
   life: Life | null = null;
   lies: Lies | null = null;
-  /** It has lied at least once. */
+  /** The instance has lied at least once. */
   everLied = false;
-  /** How far its time of day is off. Milliseconds. */
+  /** How far its time of day is ahead of the true one. Milliseconds. */
   skewMs = 0;
   lagMs = 0;
   #drift: SimClock['drift'] = { perSecond: 0, sinceMs: 0 };
@@ -110,7 +110,7 @@ export class SimNode implements Server {
     modules.network.listen(`${name}.sim`, this);
   }
 
-  /** `MAX_CLOCK_SKEW_MS`, as it is configured. */
+  /** The configured `MAX_CLOCK_SKEW_MS`. */
   get maxClockSkewMs(): number {
     return this.#modules.config.maxClockSkewMs;
   }
@@ -131,7 +131,7 @@ export class SimNode implements Server {
     return this.lies === null ? answer : this.lies.answering(answer, request);
   }
 
-  /** It can be reached at another URL from now on, and at the old one no more. */
+  /** Moves the instance to another URL. The old host still reaches it. */
   moveTo(host: string): void {
     this.url = `https://${host}`;
     this.#modules.network.listen(host, this);
@@ -198,7 +198,7 @@ export class SimNode implements Server {
     return enclave.teePubkey;
   }
 
-  /** The process is gone from one moment to the next, and all that it held. */
+  /** Ends the process at once; all that it held is lost. */
   kill(): void {
     const { life } = this;
     if (life === null) return;
@@ -207,7 +207,7 @@ export class SimNode implements Server {
     this.life = null;
   }
 
-  /** As SIGTERM: new requests are refused, peers get what they do not have, keys are wiped. */
+  /** Stops the process like SIGTERM: it refuses new requests, makes a last push to its peers, and wipes its keys. */
   async stop(): Promise<void> {
     const { life } = this;
     if (life === null || life.stopping) return;
@@ -231,7 +231,7 @@ export class SimNode implements Server {
     if (this.life !== null) this.life.clock.skewMs = ms;
   }
 
-  /** @param perSecond milliseconds that its time of day gains in a second; 0: it is set right */
+  /** @param perSecond milliseconds that its time of day gains per second; 0 also removes the time gained so far */
   setDrift(perSecond: number): void {
     this.#drift = { perSecond, sinceMs: this.#modules.timeline.nowMs };
     if (this.life !== null) this.life.clock.drift = this.#drift;

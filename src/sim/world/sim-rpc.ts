@@ -1,6 +1,6 @@
 /**
- * The chain's RPC as one node sees it: JSON-RPC over its own `fetch`, so that all of the product's reading and claiming
- * runs as it is. Each node has an endpoint with backends behind it, and each endpoint fails in its own way.
+ * The chain's RPC as one node sees it: JSON-RPC through a separate `fetch`, so that the product's code for reads and claims runs
+ * unchanged. Each node has its own endpoint with backends behind it, and each endpoint fails separately.
  */
 import { numberToHex, parseTransaction, toFunctionSelector, type Hex } from 'viem';
 import type { Hash32, Wallet } from '../../domain/ids.ts';
@@ -12,11 +12,11 @@ import { KMS_REGISTRY, NOBODY, NOVA_APP_REGISTRY, type ContractAnswers } from '.
 import type { Owner, Timeline } from './timeline.ts';
 
 const LATENCY_MS = 20;
-/** How much older than the head an old block is at most. */
+/** Largest age of an old block, in blocks below the head. */
 const OLD_BLOCKS = 30;
-/** Blocks by which the other chain is ahead. */
+/** How many blocks the other chain is ahead. */
 const OTHER_CHAIN_BLOCKS = 1_000_000;
-/** Blocks whose state a pruned backend still has. */
+/** Number of latest blocks whose state a pruned backend still has. */
 const KEPT_BLOCKS = 2;
 const CLAIM_GAS = 300_000n;
 
@@ -38,7 +38,7 @@ export interface RpcModules {
   readonly owner: Owner;
   readonly random: SeededRandom;
   readonly onFault: (kind: string) => void;
-  /** A rule was looked at, and what is wrong, if anything. */
+  /** Called when a rule was checked, with what broke it; null when it held. */
   readonly onRule: (invariant: string, wrong: string | null) => void;
   readonly answers: ContractAnswers;
 }
@@ -46,16 +46,16 @@ export interface RpcModules {
 export class SimRpc {
   readonly behaviour: RpcBehaviour;
   readonly #modules: RpcModules;
-  /** Waves of requests: how often one had to wait for another. For the cost of a node_tick. */
+  /** Number of round trips: how often a request began while no other was under way. It shows the cost of a node_tick. */
   waves = 0;
-  /** Reads of the hash at a numbered block by a separate call, in place of one among many views in one call. */
+  /** Number of separate calls that read the hash at a numbered block, rather than as one of many views in one call. */
   singleHashReads = 0;
-  /** The last block whose time it has told. Unix milliseconds. */
+  /** The last block that the endpoint returned, with its time. Unix milliseconds. */
   lastBlock: { readonly number: number; readonly timeMs: number } | null = null;
   #underWay = 0;
-  /** Questions that a busy backend has put off: since when, and the time before which they must not be sent again. */
+  /** Requests that a busy backend has put off: since when, and until when they must not be sent again. Simulated milliseconds. */
   readonly #putOff = new Map<string, { readonly sinceMs: number; readonly notBeforeMs: number }>();
-  /** What the pool has refused to take for too low a tip. */
+  /** The last claim that the pool refused for its low tip. */
   #refusedClaim: { readonly raw: Hex; readonly nonce: number; readonly tip: bigint } | null = null;
 
   /** @param behaviour may change while it runs */
@@ -85,7 +85,7 @@ export class SimRpc {
       this.#checkPutOff(asked, sentAtMs);
       const backend = this.#chooseBackend();
       const refused = backend === null ? null : await this.#misbehave(backend, asked, init?.signal);
-      // Another backend has answered the question: the one that put it off is not waited for.
+      // Once any backend has answered the request, the `Retry-After` of a busy one no longer applies.
       if (refused === null || refused.status === 200) this.#putOff.delete(textOf(asked));
       if (refused !== null) return refused;
       const result = this.#result(asked.method, asked.params ?? [], backend);
@@ -96,21 +96,21 @@ export class SimRpc {
     }
   };
 
-  /** Time on the way: it is the network's, so that a frozen node hears of it when it runs again. */
+  /** Lets time pass on the timeline. A frozen node continues only after it runs again. */
   #pass(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<undefined>();
     this.#modules.timeline.after(ms, this.#modules.owner, () => resolve(undefined));
     return promise;
   }
 
-  /** @returns null for a good one */
+  /** @returns null for a good backend */
   #chooseBackend(): BackendFault | null {
     const { random } = this.#modules;
     const { backends } = this.behaviour;
     return backends.length === 0 || random.chance(0.5) ? null : random.pick(backends);
   }
 
-  /** What a bad backend says in place of an answer; null when it answers after all. */
+  /** The bad answer of a faulty backend; null when the backend answers this request correctly. */
   async #misbehave({ kind, amount }: BackendFault, asked: Question, signal: AbortSignal | null | undefined): Promise<Response | null> {
     const { onFault, timeline } = this.#modules;
     const answer = (body: object): Response => {
@@ -152,7 +152,7 @@ export class SimRpc {
     }
   }
 
-  /** What was put off with `Retry-After` is sent no sooner (protocol.md §6); what was on the way by then comes all the same. */
+  /** Checks that a request is not sent again before its `Retry-After` (protocol.md §6). Requests that were sent before it do not count. */
   #checkPutOff(asked: Question, sentAtMs: number): void {
     const { onRule, owner } = this.#modules;
     const putOff = this.#putOff.get(textOf(asked));
@@ -213,7 +213,7 @@ export class SimRpc {
   #blockOf(tag: unknown, backend: BackendFault | null): number | null {
     const head = this.#shownHead(backend);
     if (typeof tag !== 'string' || !tag.startsWith('0x')) return head;
-    // What one backend has shown another may not have yet.
+    // A lagging backend may lack a block that another backend has shown.
     return backend?.kind === 'backend lagging' && Number(tag) > head ? null : Number(tag);
   }
 
@@ -241,14 +241,14 @@ export class SimRpc {
     return claimFate === 'answer lost' ? LOST : { result: `0x${'00'.repeat(32)}` };
   }
 
-  /** What is refused for its price comes again with more, and none offers more than the cap (protocol.md §6). */
+  /** Whether the pool refuses a claim for its tip. Checks that a retry raises the tip and no claim exceeds the cap (protocol.md §6). */
   #isUnderpriced(raw: Hex): boolean {
     const { onFault, onRule, owner } = this.#modules;
     const { leastTip, tipFactor } = this.behaviour;
     const { nonce = 0, maxPriorityFeePerGas: tip = 0n, maxFeePerGas = 0n } = parseTransaction(raw as `0x02${string}`);
     const isOverCap = tip > MAX_TIP || maxFeePerGas * CLAIM_GAS > MAX_FEE;
     onRule('a claim offers no more than its cap', isOverCap ? `${owner.name} offers a tip of ${tip} wei and ${maxFeePerGas} for all` : null);
-    // The same request sent once more is not a further try: an answer may be slow.
+    // The same transaction may be sent twice because of a slow answer; that is not a retry.
     const before = this.#refusedClaim?.nonce === nonce && this.#refusedClaim.raw !== raw ? this.#refusedClaim : null;
     if (before !== null) {
       const isRaised = tip * 8n >= before.tip * 9n || before.tip * 9n > MAX_TIP * 8n;
@@ -266,7 +266,7 @@ export class SimRpc {
       onFault('chain reverting');
       return { error: { code: 3, message: 'execution reverted', data: '0x' } };
     }
-    // As providers do that take no contract creation for a call: what reads many views without a contract is refused.
+    // Some providers refuse a call without `to`. So the product cannot read many views by such a call.
     if (to === '') return { error: { code: -32_602, message: "missing field 'to'" } };
     const at = this.#blockOf(tag, backend);
     if (at === null) return { error: { code: -32_000, message: 'header not found' } };
@@ -277,13 +277,13 @@ export class SimRpc {
   }
 }
 
-/** Caps of a claim's tip, and of all that it may cost (protocol.md §8, `CLAIM_MAX_TIP_GWEI`). Wei. */
+/** Caps of a claim's tip and of its total cost (protocol.md §8, `CLAIM_MAX_TIP_GWEI`). Wei. */
 const MAX_TIP = 50_000_000_000n;
 const MAX_FEE = 50_000_000_000_000_000n;
 
 const HASH_SELECTOR = toFunctionSelector('masterSecretHash()');
 
-/** A call that is tried again keeps its id; another call may ask the same. */
+/** Identifies a request. A retry keeps its id; another request may have the same method and parameters. */
 const textOf = ({ id, method, params }: Question): string => `${id} ${method} ${JSON.stringify(params ?? [])}`;
 
 function aborted(signal: AbortSignal | null | undefined): Promise<void> {
@@ -295,7 +295,7 @@ function aborted(signal: AbortSignal | null | undefined): Promise<void> {
 
 const LOST = Symbol('the answer is lost');
 
-/** As much of a Response as is read. */
+/** The parts of a Response that the product reads. */
 function answerOf(status: number, body: unknown, type = 'application/json', headers: Readonly<Record<string, string>> = {}): Response {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
   const given = new Map(Object.entries({ ...headers, 'content-type': type }));

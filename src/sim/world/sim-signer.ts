@@ -1,8 +1,8 @@
 /**
- * EIP-191 signatures of simulated wallets: good for everybody who checks them, for a tenth of what it costs to make real ones. A
- * signer draws a secret number for each signature and multiplies a point of the curve by it. Here that number is one, for all
- * signatures, and the point is the curve's generator: anyone could work out the key from a signature, but no one does. Checking
- * them is the product's own work, and costs what it costs (SEC 1, section 4.1.3).
+ * EIP-191 signatures of simulated wallets (SEC 1, section 4.1.3). They are valid, and cost a tenth of real ones. A real signer draws a
+ * secret nonce for each signature and multiplies the curve's generator by it. Here the nonce is always one, so the point is the
+ * generator itself. Anyone could compute the key from a signature, which does not matter in a simulation. The product's own code
+ * checks the signatures, at its usual cost.
  */
 import { eip191Digest, signatureText } from '../../crypto/signature.ts';
 
@@ -19,10 +19,10 @@ export class SimSigner {
     this.#key = numberOf(walletKey);
   }
 
-  /** As `signEip191` writes it. */
+  /** @returns the signature in the form of `signEip191` */
   sign(message: string): string {
     const s = (numberOf(eip191Digest(message)) + GENERATOR_X * this.#key) % ORDER;
-    // Of s and its negative the smaller one is taken, as everywhere (EIP-2); it goes with the negative of the point.
+    // Signatures use the smaller of s and ORDER - s (EIP-2). With the latter, the parity of the point changes.
     const isHigh = s > ORDER / 2n;
     return signatureText({ r: R, s: bytesOf(isHigh ? ORDER - s : s), yParity: isHigh ? 1 : 0 }, 27);
   }

@@ -1,15 +1,15 @@
 /**
- * Virtual time: events in the order of their time, and in the order of their making where the times are equal. After each
- * event everything that follows from it without time passing has come to rest, and the watcher is told.
+ * Virtual time. Events run in the order of their time, and in the order of their creation where the times are equal. After each event,
+ * the timeline waits until all promises that need no further time have settled. Then it calls the watcher.
  */
 import { setImmediate } from 'node:timers/promises';
 
-/** Whose event it is: its events wait while it is frozen, and are dropped when it is gone. */
+/** The owner of an event: its events wait while it is frozen, and are dropped when it is gone. */
 export interface Owner {
   readonly name: string;
-  /** Its process has ended: nothing of it happens any more. */
+  /** Its process has ended; its events no longer run. */
   gone: boolean;
-  /** Simulated milliseconds until which its process stands still; 0: it runs. */
+  /** When the process runs again; 0: it is not frozen. Simulated milliseconds. */
   frozenUntilMs: number;
 }
 
@@ -17,18 +17,18 @@ export interface Event {
   atMs: number;
   readonly sequence: number;
   readonly owner: Owner | null;
-  /** Null once it has happened or was cancelled. */
+  /** Null once the event has run or was cancelled. */
   run: (() => void) | null;
 }
 
-/** Turns of the process's own loop after which no promise of an event is left while an app is at work: an error takes one on its way out of a Router. */
+/** Turns of the event loop after which all promises have settled while an app works on a request: an error in a Router takes one turn. */
 const SERVING_TURNS = 2;
 
 export class Timeline {
   #nowMs = 0;
   #sequence = 0;
   #events = 0;
-  /** Whether a request is in an app now. */
+  /** Whether an app is working on a request. */
   isServing: () => boolean = () => false;
   /** A binary heap by time and sequence. */
   readonly #heap: Event[] = [];
@@ -38,7 +38,7 @@ export class Timeline {
     return this.#nowMs;
   }
 
-  /** Events that have happened. */
+  /** Number of events that have run. */
   get events(): number {
     return this.#events;
   }
@@ -60,8 +60,8 @@ export class Timeline {
   }
 
   /**
-   * Lets everything happen up to a time, or until `onEvent` says that it is enough.
-   * @param onEvent after each event; true ends the run
+   * Runs all events up to a time.
+   * @param onEvent called after each event; true ends the run
    */
   async runUntil(endMs: number, onEvent: (owner: Owner | null) => boolean): Promise<void> {
     await this.settle();
@@ -70,7 +70,7 @@ export class Timeline {
       const { run, owner } = event;
       if (run === null || owner?.gone === true) continue;
       if (owner !== null && owner.frozenUntilMs > event.atMs) {
-        // It happens at the thaw, in the order in which it would have happened.
+        // The event runs when its owner is no longer frozen, in the original order.
         event.atMs = owner.frozenUntilMs;
         this.#push(event);
         continue;
@@ -85,7 +85,7 @@ export class Timeline {
     this.#nowMs = Math.max(this.#nowMs, endMs);
   }
 
-  /** Until no promise moves any more without time passing. */
+  /** Waits until no promise can settle without time passing. */
   async settle(): Promise<void> {
     await setImmediate();
     for (let turn = 1; turn < SERVING_TURNS && this.isServing(); turn += 1) await setImmediate();
