@@ -1,4 +1,4 @@
-/** Bytes in an answer. */
+/** Base64 in a node's answer, decoded to bytes. */
 import { z } from 'zod';
 import { decodeBase64 } from '../crypto/base64.ts';
 

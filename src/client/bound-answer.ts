@@ -1,10 +1,10 @@
 /**
- * Is this the answer to this request (protocol.md §10, Bound to the request)? A party that ends TLS in front of a node could swap two
- * answers of it, or add a prefix to a listing on the way. A node of our kind repeats the request's nonce inside the envelope,
- * and what it understood of a listing.
+ * Checks that an answer belongs to its request (protocol.md §10, Bound to the request). A party that ends TLS in front of a node could
+ * swap two of its answers, or add a prefix to a listing. A node of our kind therefore repeats the request's nonce inside the envelope,
+ * and the bounds of the listing as it understood them.
  */
 
-/** What a listing asks for. */
+/** The bounds that a listing asks for. */
 export interface ListingBounds {
   readonly prefix?: string;
   readonly after?: string;
@@ -12,12 +12,12 @@ export interface ListingBounds {
 }
 
 export interface AskedFor {
-  /** Of the request: `x-app-nonce`. */
+  /** The request's `x-app-nonce`. */
   readonly nonce: string;
   readonly listing?: ListingBounds | undefined;
 }
 
-/** `unbound`: it does not say; older nodes' answers never do. `foreign`: it is the answer to another request. */
+/** `unbound`: the answer carries no nonce, as with older nodes. `foreign`: it answers another request. */
 export type Bond = 'bound' | 'unbound' | 'foreign';
 
 /** @param inner the JSON inside the envelope */
@@ -30,7 +30,7 @@ export function bondOf(inner: unknown, { nonce, listing }: AskedFor): Bond {
 }
 
 function repeats(said: Readonly<Record<string, unknown>>, { prefix, after, limit }: ListingBounds): boolean {
-  // An empty text bounds nothing: it counts as none.
+  // An empty text sets no bound, so it counts as absent.
   return isSame(said['prefix'], prefix) && isSame(said['after'], after) && isSame(said['limit'], limit);
 }
 

@@ -1,4 +1,4 @@
-/** The members as the chain shows them, by the same reading as a node's (protocol.md §6). */
+/** Reads the members from the chain with the same reader as a node (protocol.md §6). */
 import type { Wallet } from '../domain/ids.ts';
 import type { Membership } from '../domain/membership.ts';
 import type { Clock } from '../domain/ports.ts';
@@ -8,7 +8,7 @@ import { Rpc } from '../registry/rpc.ts';
 import { ViewReader } from '../registry/view-reader.ts';
 import type { MembershipSource } from './options.ts';
 
-/** As long as nodes keep an entry that cannot be read by default. Milliseconds. */
+/** How long the last reading of an entry stands when the entry cannot be read: a node's default. Milliseconds. */
 const LAST_READ_TTL_MS = 180_000;
 
 export interface ChainSourceOptions {
@@ -33,9 +33,9 @@ export class ChainSource implements MembershipSource {
         inEnclave: options.inEnclave,
         confirmations: options.confirmations,
         novaAppRegistry: options.registry,
-        // The view holds the chain hash too, which a client does not use: the value here is not looked at.
+        // The view also reads the chain hash. A client does not use it, so any address will do.
         kmsRegistry: options.registry,
-        // Whose clock is wrong is for the nodes to say.
+        // Nodes judge the time of blocks; a client does not.
         maxClockSkewMs: Infinity,
         lastReadTtlMs: LAST_READ_TTL_MS,
       },

@@ -1,6 +1,6 @@
 /**
- * `/kms/data` (protocol.md §2, §3, §10): what is sent, and what an answer to it must say. Keys travel in `?key=` or in the
- * body, never in the path: URL clients rewrite `..` there.
+ * `/kms/data` (protocol.md §2, §3, §10): the requests, and the form of their answers. URL clients rewrite `..` in a path, so keys
+ * travel in `?key=` or in the body.
  */
 import { z } from 'zod';
 import { DEFAULT_ACK_TIMEOUT_MS, MAX_ACK_TIMEOUT_MS, MAX_DATA_KEY_BYTES, MAX_HELD_KEY_BYTES, MAX_MEMBERS } from '../domain/limits.ts';
@@ -9,11 +9,11 @@ import { KmsClientError } from './errors.ts';
 import type { KmsRequest } from './node-exchange.ts';
 import type { KmsNode } from './node-list.ts';
 
-/** How many other nodes must have a write before it is answered. */
+/** How many other nodes must acknowledge a write before the node answers. */
 export interface WriteOptions {
   /** Default: 0. */
   readonly acks?: number;
-  /** How long the node waits for them. Milliseconds, 1 to 60,000. Default: 5,000. */
+  /** How long the node waits for these acknowledgements. Milliseconds, 1 to 60,000. Default: 5,000. */
   readonly ackTimeoutMs?: number;
 }
 
@@ -21,34 +21,34 @@ export interface PutArguments extends WriteOptions {
   /** 1 to 1,024 bytes of UTF-8; any characters. */
   readonly key: string;
   readonly value: Uint8Array;
-  /** Milliseconds until it reads as absent; 0 (the default): never. */
+  /** Milliseconds until the key reads as absent; 0 (the default): never. */
   readonly ttlMs?: number;
 }
 
 export interface DeleteArguments extends WriteOptions {
-  /** 1 to 65,536 bytes of UTF-8: older nodes took longer keys than this client writes. */
+  /** 1 to 65,536 bytes of UTF-8: older nodes accepted longer keys than this client writes. */
   readonly key: string;
 }
 
 export interface ListArguments {
-  /** Only keys that begin with this. */
+  /** Only keys that begin with this text. */
   readonly prefix?: string;
-  /** Only keys after this one. */
+  /** Only keys that come after this key. */
   readonly after?: string;
-  /** At most so many; without it all of them come in one answer. */
+  /** The largest number of keys; when absent, all keys come in one answer. */
   readonly limit?: number;
 }
 
 export interface PutResult {
   /** Unix milliseconds. */
   readonly updatedAtMs: number;
-  /** Nodes besides the one that answered that have it by now; undefined when none were asked for. */
+  /** How many nodes besides the answering node have the write; undefined when no acknowledgements were asked for. */
   readonly acks: number | undefined;
   readonly node: KmsNode;
 }
 
 export interface StoredValue {
-  /** The caller's to wipe. */
+  /** The caller must wipe it. */
   readonly value: Uint8Array;
   /** Unix milliseconds. */
   readonly updatedAtMs: number;
@@ -56,26 +56,26 @@ export interface StoredValue {
 }
 
 export interface DeleteResult {
-  /** False: there was no such key. */
+  /** False when the key did not exist. */
   readonly deleted: boolean;
   readonly acks: number | undefined;
-  /** null when there was no such key. */
+  /** null when the key did not exist. */
   readonly node: KmsNode | null;
 }
 
 export interface KeyList {
   readonly keys: readonly string[];
-  /** There are more after the last one. */
+  /** True when there are keys after the last one listed. */
   readonly more: boolean;
   readonly node: KmsNode;
 }
 
-/** A key of 64 KiB, whose every character may take six in JSON, and figures, in hex. Bytes. */
+/** Room in hex for a few numbers and a key of 64 KiB, with six JSON characters for each of its characters. Bytes. */
 const SMALL_ANSWER_BYTES = 1024 * 1024;
-/** The largest value and the longest list that a node's enclave can encrypt, in hex. Bytes. */
+/** Room in hex for the largest value, and the longest list, that a node's enclave can encrypt. Bytes. */
 const LARGE_ANSWER_BYTES = 24 * 1024 * 1024;
 
-/** What fits into a request's head beside the other headers: nodes take 16 KiB of all. */
+/** What a request's head has room for beside its other headers: nodes take 16 KiB in total. */
 const MAX_ENCODED_KEY_CHARS = 12 * 1024;
 
 const appId = z.number().int().positive();
@@ -86,7 +86,7 @@ const valueAnswer = z.object({ app_id: appId, key: z.string(), value: base64, up
 const deleteAnswer = z.object({ app_id: appId, key: z.string(), deleted: z.literal(true), acks: acknowledged });
 const listAnswer = z.object({ app_id: appId, keys: z.array(z.string()), count: z.number().int().min(0), more: z.boolean().optional() });
 
-/** An answer of this form about this key; undefined when it is none. */
+/** The answer, if it has this form and names this key; else undefined. */
 function answerAbout<Form extends { readonly key: string }>(form: z.ZodType<Form>, key: string, inner: unknown): Form | undefined {
   const { data } = form.safeParse(inner);
   return data?.key === key ? data : undefined;
@@ -108,7 +108,7 @@ function whole(name: string, value: number, min: number, max: number): number {
   throw new KmsClientError('invalid_argument', `${name} must be a whole number from ${min} to ${max}`);
 }
 
-/** The fields of a write that waits, and how much longer a try may take for it. */
+/** The body fields for acknowledgements, and how much longer a try may take because the node waits for them. */
 function waiting({ acks = 0, ackTimeoutMs = DEFAULT_ACK_TIMEOUT_MS }: WriteOptions) {
   whole('acks', acks, 0, MAX_MEMBERS);
   whole('ackTimeoutMs', ackTimeoutMs, 1, MAX_ACK_TIMEOUT_MS);

@@ -1,4 +1,4 @@
-/** `POST /kms/derive` (protocol.md §3): what is sent, and what an answer to it must say. */
+/** `POST /kms/derive` (protocol.md §3): the request, and the form of its answer. */
 import { z } from 'zod';
 import { DEFAULT_DERIVED_KEY_BYTES, MAX_DERIVE_INFO_BYTES, MAX_DERIVED_KEY_BYTES } from '../domain/limits.ts';
 import { base64 } from './base64.ts';
@@ -7,24 +7,24 @@ import type { KmsRequest } from './node-exchange.ts';
 import type { KmsNode } from './node-list.ts';
 
 export interface DeriveArguments {
-  /** Not empty after trimming, but used exactly as given. Together with `context` at most 4096 bytes of UTF-8. */
+  /** Not empty after trimming, but used untrimmed. Path and `context` together take at most 4096 bytes of UTF-8. */
   readonly path: string;
-  /** Joined to the path unescaped: `a:b` alone and `a` with context `b` are the same key. */
+  /** Joined to the path without escaping: `a:b` alone and `a` with context `b` give the same key. */
   readonly context?: string;
   /** Bytes, 1 to 1024. Default: 32. */
   readonly length?: number;
 }
 
 export interface DerivedKey {
-  /** The caller's to wipe. */
+  /** The caller must wipe it. */
   readonly key: Uint8Array;
-  /** The app that the key belongs to: the caller's own, as the node's registry says. */
+  /** The caller's app, to which the key belongs, as the node reads it from the registry. */
   readonly appId: number;
-  /** Who answered. */
+  /** The node that answered. */
   readonly node: KmsNode;
 }
 
-/** A path of control characters takes six characters each in JSON, and every byte two in hex. Bytes. */
+/** Room in hex (two digits a byte) for a path of control characters, which take six characters each in JSON. Bytes. */
 const MAX_ANSWER_BYTES = 128 * 1024;
 
 const derivedAnswer = z.object({ app_id: z.number().int().positive(), path: z.string(), length: z.number(), key: base64 });

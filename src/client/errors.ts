@@ -1,7 +1,4 @@
-/**
- * What a call of the client can end in. Callers switch on `code`; the sentences are the client's own and hold nothing that
- * a node sent.
- */
+/** The errors of a client call. Callers switch on `code`. The messages are the client's own and hold nothing that a node sent. */
 import type { Wallet } from '../domain/ids.ts';
 
 export type KmsClientErrorCode =
@@ -11,21 +8,21 @@ export type KmsClientErrorCode =
   | 'closed'
   /** The caller's signal was aborted. */
   | 'aborted'
-  /** The registry lists no usable node, or not the one that was named. */
+  /** The registry lists no usable node, or does not list the node that the caller named. */
   | 'no_nodes'
-  /** The registry cannot be read, and never could before. */
+  /** The registry cannot be read now, and no earlier reading succeeded. */
   | 'registry_unavailable'
-  /** The own enclave does not sign, encrypt or decrypt. */
+  /** The app's own enclave does not sign, encrypt or decrypt. */
   | 'identity_unavailable'
-  /** The time limit over all tries passed. */
+  /** The timeout over all tries passed. */
   | 'timeout'
-  /** No node answered in the tries and the time there were: unready, unreachable or failing. */
+  /** No node answered within the allowed tries and time: all were unready, unreachable or failing. */
   | 'unavailable'
-  /** The request itself was refused: see `status` and `serverCode`. Two nodes said so, or there was no other to ask. */
+  /** The request was refused (`status`, `serverCode`): two nodes agreed, no other was left to ask, or one refusal is final (`FailOver`). */
   | 'refused'
-  /** Every node asked answered without its wallet's signature over this request. */
+  /** Every node that was asked answered without its wallet's signature over this request. */
   | 'bad_answer_signature'
-  /** Every node asked answered with something else than the answer. */
+  /** Every node that was asked gave a wrong or malformed answer. */
   | 'bad_answer';
 
 /** How one try with one node failed. */
@@ -45,7 +42,7 @@ export interface KmsAttempt {
   readonly node: Wallet;
   readonly url: string;
   readonly failure: AttemptFailure;
-  /** HTTP status, where there was an answer. */
+  /** HTTP status; undefined when no answer came. */
   readonly status: number | undefined;
 }
 
@@ -53,17 +50,17 @@ export interface KmsErrorFacts {
   readonly status?: number | undefined;
   readonly serverCode?: string | undefined;
   readonly proven?: boolean;
-  /** The tries that failed before, in order. */
+  /** The failed tries, in order. */
   readonly attempts?: readonly KmsAttempt[];
 }
 
 export class KmsClientError extends Error {
   readonly code: KmsClientErrorCode;
-  /** HTTP status; with `refused` only. */
+  /** HTTP status, only with `refused`. */
   readonly status: number | undefined;
-  /** The node's error code, such as `forbidden`; with `refused` only. */
+  /** The node's error code, such as `forbidden`, only with `refused`. */
   readonly serverCode: string | undefined;
-  /** With `refused` only: the node's enclave says so about this very request, not someone on the way. */
+  /** Only with `refused`. True: the node's enclave sealed the refusal for this request, so nobody on the way made it up. */
   readonly proven: boolean;
   readonly attempts: readonly KmsAttempt[];
 
@@ -78,11 +75,11 @@ export class KmsClientError extends Error {
   }
 }
 
-/** One node did not give the answer, and another may. Never leaves the client. */
+/** One node failed to answer, and another node may succeed. Stays inside the client. */
 export class AttemptError extends Error {
   readonly failure: AttemptFailure;
   readonly status: number | undefined;
-  /** What the node asked to wait, where it did. Milliseconds. */
+  /** How long the node asked the client to wait, if it did. Milliseconds. */
   readonly retryAfterMs: number | undefined;
 
   constructor(

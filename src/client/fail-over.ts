@@ -1,9 +1,10 @@
 /**
- * From one node to the next: each is asked in its turn until one gives the answer. A node that proved wrong is not asked
- * again in the same call; those that are unready, slow or gone are asked again after what they named as `Retry-After`. A
- * refusal is not signed, so one node that lies, or is old, does not decide alone: it counts when a second one says the same,
- * or when there is no other to ask, or when the node took this client's last write of that key and says that it is absent.
- * Everything ends within the call's time limit and its number of tries.
+ * Asks one node after another until one gives the answer. A call does not ask a node again that proved wrong. It asks unready, slow or
+ * unreachable nodes again after their `Retry-After`.
+ *
+ * Most refusals are not signed, so a single lying or outdated node must not decide. A refusal counts when a second node says the same,
+ * when no other node is left to ask, when the node took this client's last write of the key and says that the key is absent, or when
+ * asking another node would write twice (`FINAL_REFUSALS`). A call ends within its timeout and its number of tries.
  */
 import { withJitter } from '../domain/backoff.ts';
 import { DeadlineError, sleep, within } from '../domain/deadline.ts';
@@ -17,9 +18,9 @@ import { FailureBook, orderNodes } from './node-order.ts';
 import { OwnWrites } from './own-writes.ts';
 import { ROUND_PAUSE_MS, type CallOptions } from './options.ts';
 
-/** Failures after which the same node is of no use to the same call. */
+/** Failures after which a call does not ask the same node again. */
 const PROVED_WRONG: readonly AttemptFailure[] = ['bad_key', 'bad_answer_signature', 'bad_answer'];
-/** Refusals of a write that the node has taken, or could not hold: to ask another would write it twice. */
+/** Refusals of a write that the node took, or could not hold. Asking another node could write it twice. */
 const FINAL_REFUSALS: readonly (string | undefined)[] = ['not_replicated', 'insufficient_storage'] satisfies ErrorCode[];
 
 export interface FailOverOptions {
@@ -39,7 +40,7 @@ export interface Answered<Answer> {
   readonly node: KmsNode;
 }
 
-/** One call under way. */
+/** A call in progress. */
 interface Call<Answer> {
   readonly request: KmsRequest<Answer>;
   readonly options: CallOptions;
@@ -48,9 +49,9 @@ interface Call<Answer> {
   readonly endsAtMs: number;
   readonly signal: AbortSignal;
   readonly attempts: KmsAttempt[];
-  /** Nodes that are not asked again: those that proved wrong, and those that refused. */
+  /** Nodes that proved wrong or refused: this call does not ask them again. */
   readonly done: Set<string>;
-  /** Refusals that wait for a second opinion, by node. */
+  /** Refusals that no second node has confirmed, by node. */
   readonly refusals: Map<Wallet, KmsClientError>;
 }
 
@@ -104,7 +105,7 @@ export class FailOver {
     }
   }
 
-  /** Asks each node once. Without an answer: how long to wait before the next round. */
+  /** Asks each node once. @returns the answer, or how long to wait before the next round */
   async #round<Answer>(call: Call<Answer>): Promise<Answered<Answer> | { readonly pauseMs: number }> {
     const { clock } = this.#modules;
     let pauseMs = Infinity;
@@ -114,7 +115,7 @@ export class FailOver {
         const answer = await this.#modules.exchange.request(node, call.request, call.signal);
         this.#failures.forgive(node.wallet);
         this.#noteWrite(call.request, node);
-        // A node that refused what another one answers is asked after it for a while.
+        // A node that refused what another node answered is asked after the others for a while.
         for (const refuser of call.refusals.keys()) this.#failures.note(refuser, clock.monotonicMs(), undefined);
         return { answer, node };
       } catch (error) {
@@ -129,7 +130,7 @@ export class FailOver {
         else pauseMs = Math.min(pauseMs, failed.retryAfterMs ?? (failed.failure === 'stale_registration' ? 0 : ROUND_PAUSE_MS));
       }
     }
-    // All have been asked: who refused is not waited out with those that may be back later.
+    // Every node has been asked. A refusal ends the call: it does not wait for nodes that may come back later.
     if (pauseMs === Infinity || call.refusals.size > 0) throw exhausted(call);
     return { pauseMs };
   }
@@ -148,7 +149,7 @@ export class FailOver {
     const left = all.filter(({ wallet }) => !call.done.has(wallet));
     if (left.length === 0) throw exhausted(call);
     const failedUntilMs = (wallet: Wallet): number => this.#failures.untilMs(wallet, nowMs);
-    // One that failed a short while ago keeps its place at the end: to wait for it at every read would be worse.
+    // A node that failed recently stays last, even if it took the write: waiting for it at every read would be worse.
     return orderNodes(left, call.turn, failedUntilMs, (node) => failedUntilMs(node.wallet) === 0 && this.#tookWhatIsAsked(call.request, node));
   }
 
@@ -162,10 +163,10 @@ export class FailOver {
   }
 
   /**
-   * What a refusal may also mean: the node's enclave has booted and has another key by now than the list says. Then the
-   * list is read again, and the call goes on if the node is registered differently. Any other refusal is a try that failed,
-   * until a second node says the same.
-   * @throws KmsClientError refused, where that is the last word
+   * Judges a failed try. A 400 or 403 may mean that the node's enclave has booted again and has another key than the list says. The
+   * list is then read again, and the call goes on if the node's registration changed. Any other refusal is a failed try until a second
+   * node says the same.
+   * @throws KmsClientError refused, when the refusal is final
    */
   async #judge(error: unknown, node: KmsNode, call: Call<unknown>): Promise<AttemptError> {
     if (error instanceof AttemptError) return error;
@@ -176,7 +177,7 @@ export class FailOver {
         return new AttemptError('stale_registration', { status: error.status });
       }
     }
-    // It was written there, and stays.
+    // The node took the write and keeps it.
     if (error.serverCode === 'not_replicated') this.#noteWrite(call.request, node);
     const { key } = call.request;
     const absent = error.serverCode === 'not_found' && key !== undefined && this.#ownWrites.isFinallyAbsent(key, node, error.proven);
@@ -186,7 +187,7 @@ export class FailOver {
     return new AttemptError('refused', { status: error.status });
   }
 
-  /** Waits with a little jitter, so that callers that were refused together do not come back together. */
+  /** Waits with jitter, so that callers that failed together do not return together. */
   async #pause(call: Call<unknown>, pauseMs: number): Promise<void> {
     const { clock, random } = this.#modules;
     const waitMs = Math.ceil(withJitter(pauseMs, random.unit()));
@@ -196,7 +197,7 @@ export class FailOver {
   }
 }
 
-/** By wallet in any case, or by URL with or without a slash at its end. */
+/** Matches a wallet in any case, or a URL with or without a slash at its end. */
 function selectNode(nodes: readonly KmsNode[], wanted: string): readonly KmsNode[] {
   const wallet = parseWallet(wanted);
   const bareUrl = (url: string): string => url.replace(/\/+$/, '');
@@ -207,10 +208,7 @@ function withAttempts({ message, status, serverCode, proven }: KmsClientError, a
   return new KmsClientError('refused', message, { status, serverCode, proven, attempts });
 }
 
-/**
- * A refusal that no node contradicted is reported. When every node's answer proved wrong, that is reported; otherwise, that no node
- * was there to answer.
- */
+/** The error of a call without an answer: a refusal that no node contradicted; else that every answer proved wrong; else `unavailable`. */
 function exhausted({ attempts, refusals }: Pick<Call<unknown>, 'attempts' | 'refusals'>): KmsClientError {
   const [refusal] = refusals.values();
   if (refusal !== undefined) return withAttempts(refusal, attempts);

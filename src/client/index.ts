@@ -1,4 +1,4 @@
-/** The package's public face for apps: `nova-kms-node/client`. */
+/** The package's public entry for apps: `nova-kms-node/client`. */
 export { createKmsClient, type KmsClient } from './kms-client.ts';
 export { KmsClientError, type AttemptFailure, type KmsAttempt, type KmsClientErrorCode } from './errors.ts';
 export type { DeleteArguments, DeleteResult, KeyList, ListArguments, PutArguments, PutResult, StoredValue } from './data.ts';

@@ -1,6 +1,6 @@
 /**
- * The client of a KMS cluster for apps: finds the nodes by the registry, asks one of them, checks who answered, and turns
- * to the next when that one does not.
+ * The client of a KMS cluster for apps. It finds the nodes in the registry, asks one, checks who answered, and asks the next node
+ * when one fails.
  *
  *   const kms = createKmsClient({
  *     registry: '0x0f68..',
@@ -52,7 +52,7 @@ interface ClientParts {
   readonly transport: Transport;
   readonly nodes: NodeList;
   readonly failOver: FailOver;
-  /** In this order when the client is closed. */
+  /** Run in this order when the client closes. */
   readonly closers: readonly (() => Promise<void> | void)[];
 }
 
@@ -65,8 +65,8 @@ export class KmsClient {
   }
 
   /**
-   * Derives a key of this app: HKDF-SHA256 over the cluster's master secret. The same path gives the same key from every
-   * node, always.
+   * Derives a key of this app: HKDF-SHA256 over the cluster's master secret. The same path always gives the same key, whichever node
+   * answers.
    * @throws KmsClientError
    */
   async derive(arguments_: DeriveArguments, options: CallOptions = {}): Promise<DerivedKey> {
@@ -75,7 +75,7 @@ export class KmsClient {
   }
 
   /**
-   * Stores a value under a key of this app, on the node that answers at once and on the others soon after.
+   * Stores a value under a key of this app. The answering node has it at once, the others soon after.
    * @throws KmsClientError; refused with `not_replicated`: the write stays and goes on replicating
    */
   async put(arguments_: PutArguments, options: CallOptions = {}): Promise<PutResult> {
@@ -83,16 +83,16 @@ export class KmsClient {
     return { ...answer, node };
   }
 
-  /** The value under a key; null when there is none. @throws KmsClientError */
+  /** The value under a key; null when the key is absent. @throws KmsClientError */
   async get(key: string, options: CallOptions = {}): Promise<StoredValue | null> {
     const answered = await this.#orAbsent(getRequest(key), options);
     return answered === null ? null : { ...answered.answer, node: answered.node };
   }
 
   /**
-   * Deletes a key on the node that answers at once and on the others soon after. `deleted` is false, and `node` null, where the
-   * nodes say that there is none: also where an earlier try deleted it and its answer was lost.
-   * @throws KmsClientError; refused with `not_replicated`: the key is deleted, and that goes on replicating
+   * Deletes a key. The answering node deletes it at once, the others soon after. When the nodes say that the key is absent, `deleted`
+   * is false and `node` is null. This also happens when an earlier try deleted the key and its answer was lost.
+   * @throws KmsClientError; refused with `not_replicated`: the key is deleted, and the delete goes on replicating
    */
   async delete(arguments_: DeleteArguments, options: CallOptions = {}): Promise<DeleteResult> {
     const answered = await this.#orAbsent(deleteRequest(arguments_), options);
@@ -100,13 +100,13 @@ export class KmsClient {
     return { deleted: true, ...answered.answer, node: answered.node };
   }
 
-  /** This app's keys in order: all of them, or a page. @throws KmsClientError */
+  /** This app's keys in order: all keys, or one page. @throws KmsClientError */
   async list(arguments_: ListArguments = {}, options: CallOptions = {}): Promise<KeyList> {
     const { answer, node } = await this.#call(listRequest(arguments_), options);
     return { ...answer, node };
   }
 
-  /** Who this app is to the nodes; what has to be registered for it. @throws KmsClientError identity_unavailable */
+  /** The wallet and key that the nodes know this app by; both must be registered. @throws KmsClientError identity_unavailable */
   async identity(): Promise<{ readonly wallet: Wallet; readonly teePubkey: TeePubkey }> {
     const { identity } = this.#parts;
     try {
@@ -117,7 +117,7 @@ export class KmsClient {
     }
   }
 
-  /** The usable nodes as the registry lists them, at most `nodesTtlMs` ago. @throws KmsClientError registry_unavailable */
+  /** The usable nodes in the registry; read again when older than `nodesTtlMs`. @throws KmsClientError registry_unavailable */
   async nodes(options: Pick<CallOptions, 'signal'> = {}): Promise<readonly KmsNode[]> {
     const signal = this.#signal(options.signal);
     try {
@@ -128,7 +128,7 @@ export class KmsClient {
     }
   }
 
-  /** What the node at a URL says of itself. @throws KmsClientError unavailable, timeout, bad_answer */
+  /** The status that the node at a URL reports. @throws KmsClientError unavailable, timeout, bad_answer */
   async status(url: string, options: Pick<CallOptions, 'signal'> = {}): Promise<ReceivedStatus> {
     const signal = this.#signal(options.signal);
     try {
@@ -138,14 +138,14 @@ export class KmsClient {
     }
   }
 
-  /** Ends the calls under way and wipes keys held here. */
+  /** Aborts the calls in progress and wipes the keys that this client holds. */
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort(new KmsClientError('closed', 'the client was closed'));
     for (const close of this.#parts.closers) await close();
   }
 
-  /** null when the nodes say that there is no such key. */
+  /** null when the nodes say that the key is absent. */
   async #orAbsent<Answer>(request: KmsRequest<Answer>, options: CallOptions) {
     try {
       return await this.#call(request, options);

@@ -1,6 +1,6 @@
 /**
- * The app's keys in this process, for development: what the enclave API does for an app in an enclave (protocol.md §7),
- * including its refusal to open the same (key, nonce) pair twice.
+ * The app's keys in this process, for development. Does what the enclave API does for an app in an enclave (protocol.md §7), and like
+ * it refuses to open the same (key, nonce) pair twice.
  */
 import { inspect } from 'node:util';
 import { LRUCache } from 'lru-cache';
@@ -13,7 +13,7 @@ import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import type { Random, SealedText } from '../domain/ports.ts';
 import type { ClientIdentity, LocalKeys } from './options.ts';
 
-/** (sender, nonce) pairs remembered against replay; the oldest is forgotten first. */
+/** How many (sender, nonce) pairs are remembered against replay; the oldest is dropped first. */
 const BURNT_NONCES = 10_000;
 const ENVELOPE_NONCE_BYTES = 12;
 
@@ -28,7 +28,7 @@ export class LocalIdentity implements ClientIdentity {
   readonly #random: Random;
   readonly #burnt = new LRUCache<string, true>({ max: BURNT_NONCES });
 
-  /** @throws TypeError when a key is none */
+  /** @throws TypeError when a key is not valid */
   constructor(keys: LocalKeys, modules: { readonly random: Random }) {
     this.#privateKey = keyBytes(keys.privateKey);
     if (!isPrivateKey(this.#privateKey)) throw new TypeError('identity.privateKey is not a secp256k1 key');

@@ -1,7 +1,7 @@
 /**
- * One request to one node (protocol.md §3, §10): a nonce, a proof over it, an envelope under the node's registered key, and the
- * answer held against four things: the node's wallet signed over our proof, the envelope comes from the registered key, what it
- * holds is bound to this request, and it has the form asked for.
+ * One request to one node (protocol.md §3, §10): gets a nonce, signs a proof over it, and seals the body under the node's registered
+ * key. Then checks the answer: the node's wallet signed our proof, the registered key sealed the envelope, its content is bound to this
+ * request, and it has the expected form.
  */
 import { z } from 'zod';
 import { parseJsonOrNull } from '../crypto/json.ts';
@@ -25,19 +25,19 @@ import { SpareNonces } from './spare-nonces.ts';
 export interface KmsRequest<Answer> {
   readonly method: TransportRequest['method'];
   readonly path: `/kms/${string}`;
-  /** The inner JSON; undefined: a request without a body. */
+  /** The JSON inside the envelope; undefined: no body. */
   readonly body: Readonly<Record<string, unknown>> | undefined;
-  /** What the body asks to have done; with a body only. */
+  /** The operation that the body asks for, only with a body. */
   readonly op?: 'derive' | 'put' | 'delete';
-  /** The key of the store that it is about. */
+  /** The store key that the request names. */
   readonly key?: string;
-  /** It asks for keys, within these bounds. */
+  /** The bounds, when the request lists keys. */
   readonly listing?: ListingBounds;
-  /** What the inner JSON of the answer says; null when it is of another form, or about something else. */
+  /** Reads the answer's inner JSON; null when it has another form or answers something else. */
   readonly read: (inner: unknown) => Answer | null;
-  /** Of the envelope on the wire. */
+  /** Limit of the envelope on the wire. */
   readonly maxAnswerBytes: number;
-  /** How much longer than others a try may take, because the node was asked to wait. Milliseconds. */
+  /** Added to a try's timeout when the node waits for acknowledgements. Milliseconds. */
   readonly extraMs?: number;
 }
 
@@ -45,7 +45,7 @@ const nonceAnswer = z.object({ nonce: z.unknown() });
 /** Inside the envelope of a 404 for a key. */
 const sealedAbsence = z.object({ code: z.literal('not_found' satisfies ErrorCode) });
 const NEXT_NONCE = 'x-nova-next-nonce';
-/** What a node blames the request itself for (protocol.md §2). None of it is signed: `FailOver` asks a second node. */
+/** Errors that blame the request itself (protocol.md §2). They are not signed, so `FailOver` may ask a second node. */
 const refusal = z.object({
   code: z.enum([
     'bad_request',
@@ -81,7 +81,7 @@ export class NodeExchange {
     this.#nonces = new SpareNonces(modules);
   }
 
-  /** @throws AttemptError where another node may do better, KmsClientError where none will, the signal's reason, what the caller's own identity throws */
+  /** @throws AttemptError when another node may do better, KmsClientError when none will, the signal's reason, the identity's errors */
   async request<Answer>(node: KmsNode, request: KmsRequest<Answer>, signal: AbortSignal): Promise<Answer> {
     const { clock } = this.#modules;
     try {
@@ -91,7 +91,7 @@ export class NodeExchange {
       if (error instanceof AttemptError || error instanceof KmsClientError) throw error;
       if (error instanceof DependencyError) throw judgeDependency(error);
       if (error instanceof DeadlineError) throw new AttemptError('timeout');
-      // A fault of this program or of the identity: no other node would do better, and nothing must hide it.
+      // A fault of this program or of the identity. Another node would not help, and the fault must stay visible.
       throw error;
     }
   }
@@ -103,7 +103,7 @@ export class NodeExchange {
       return await this.#ask(node, request, spare, signal);
     } catch (error) {
       if (!(error instanceof KmsClientError) || error.serverCode !== 'unauthorized') throw error;
-      // The nonce may have run out, or the node was started again. What was not authorized changed nothing.
+      // The nonce may have expired, or the node restarted. An unauthorized request changed nothing, so it is safe to repeat.
       this.#nonces.forget(node.wallet);
       return this.#ask(node, request, await this.#fetchNonce(node, signal), signal);
     }
@@ -167,8 +167,8 @@ export class NodeExchange {
   }
 
   /**
-   * What a 404 is worth. One that the node's enclave sealed for this request is its word. From a node that has ever given such a one,
-   * another comes from someone on the way.
+   * Judges a 404. A 404 that the node's enclave sealed for this request is proven. Once a node has sent a sealed 404, an unsealed one
+   * must come from somebody on the way.
    */
   async #judgeAbsence(node: KmsNode, answer: TransportAnswer, nonce: string, signal: AbortSignal): Promise<AttemptError | KmsClientError> {
     if (parseEnvelope(parseJsonOrNull(answer.body)) === null) {
@@ -180,7 +180,7 @@ export class NodeExchange {
     return refusedBy(404, 'not_found', true);
   }
 
-  /** @returns the JSON inside the envelope; null when it is none @throws AttemptError when it is not one of this node for us */
+  /** @returns the inner JSON; null when it is not JSON @throws AttemptError when this node did not seal the envelope for us */
   async #open(node: KmsNode, answer: TransportAnswer, signal: AbortSignal): Promise<unknown> {
     const { status } = answer;
     const sealed = parseEnvelope(parseJsonOrNull(answer.body));
@@ -196,7 +196,7 @@ export class NodeExchange {
   }
 
   async #send(signal: AbortSignal, request: Omit<TransportRequest, 'timeoutMs' | 'signal'>): Promise<TransportAnswer> {
-    // The transport's own limit lies behind that of a whole try, which decides.
+    // The timeout of the whole try decides. The transport's own timeout is never shorter.
     return this.#modules.transport.request({ ...request, timeoutMs: this.#attemptTimeoutMs + MAX_ACK_TIMEOUT_MS, signal });
   }
 }
@@ -214,7 +214,7 @@ function refusedBy(status: number, serverCode: ErrorCode, proven: boolean): KmsC
   return new KmsClientError('refused', `the node refused the request: ${status} ${serverCode}`, { status, serverCode, proven });
 }
 
-/** A node that hands out no nonce counts as unavailable, regardless of its answer. */
+/** A node that gives no nonce counts as a failed try, whatever its answer says. */
 function asAttempt(error: AttemptError | KmsClientError): AttemptError {
   return error instanceof AttemptError ? error : new AttemptError('bad_answer', { status: error.status });
 }

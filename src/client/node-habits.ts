@@ -1,12 +1,12 @@
 /**
- * What nodes have shown that they do, so that less is never taken from them again (protocol.md §10, Bound to the request). A node is
- * known by its wallet and its registered key: another key is another boot of its enclave, which may run an older image.
+ * Protections that a node has used once and must use from then on (protocol.md §10, Bound to the request). The wallet and the
+ * registered key identify a node: another key means another boot of its enclave, which may run an older image.
  */
 import { LRUCache } from 'lru-cache';
 import { MAX_MEMBERS } from '../domain/limits.ts';
 import type { KmsNode } from './node-list.ts';
 
-/** `binds`: its answers repeat the nonce of the request. `seals`: its 404 for a key comes in an envelope. */
+/** `binds`: its answers repeat the request's nonce. `seals`: its 404 for a key comes in an envelope. */
 export type Habit = 'binds' | 'seals';
 
 export class NodeHabits {

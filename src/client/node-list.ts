@@ -1,6 +1,6 @@
 /**
- * The nodes there are, as the registry says (protocol.md §6, Membership): read when older than its limit, one reading at a
- * time, and kept when a later reading fails.
+ * The list of nodes in the registry (protocol.md §6, Membership). It is read again when older than its limit, by one reading at a time.
+ * When a later reading fails, the old list stays.
  */
 import { within } from '../domain/deadline.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
@@ -8,7 +8,7 @@ import type { Clock } from '../domain/ports.ts';
 import { KmsClientError } from './errors.ts';
 import { REGISTRY_TIMEOUT_MS, REGISTRY_PAUSE_MS, type MembershipSource } from './options.ts';
 
-/** A node that can be asked: a member of the KMS app with a registered key. */
+/** A node that a client can ask: a member of the KMS app with a registered key. */
 export interface KmsNode {
   readonly wallet: Wallet;
   /** As registered. */
@@ -41,7 +41,7 @@ export class NodeList {
     return this.#nodes;
   }
 
-  /** Reads again before the list is due, unless that was tried a moment ago. */
+  /** Reads the list again before it is due, unless it was tried in the last `REGISTRY_PAUSE_MS`. */
   async refresh(signal: AbortSignal): Promise<readonly KmsNode[]> {
     if (this.#mayTry(this.#clock.monotonicMs())) await this.#read(signal);
     return this.current(signal);
@@ -51,11 +51,11 @@ export class NodeList {
     return this.#flight !== null || nowMs - this.#triedAtMs >= REGISTRY_PAUSE_MS;
   }
 
-  /** Waits for the one reading under way; the caller's signal ends the wait, not the reading. */
+  /** Waits for the one reading in progress. The caller's signal ends the wait, not the reading. */
   async #read(signal: AbortSignal): Promise<void> {
     this.#flight ??= this.#readOnce().finally(() => (this.#flight = null));
     const flight = this.#flight;
-    // The reading ends by itself within its limit.
+    // The reading has its own, shorter timeout.
     await within(this.#clock, 'waiting for the registry', 2 * REGISTRY_TIMEOUT_MS, signal, () => flight);
   }
 
@@ -68,7 +68,7 @@ export class NodeList {
       this.#nodes = members.flatMap(({ wallet, url, teePubkey }) => (teePubkey === '' ? [] : [{ wallet, url, teePubkey }]));
       this.#readAtMs = this.#clock.monotonicMs();
     } catch {
-      // The list of before stays; without one, `current` says so.
+      // The old list stays. When there is none, `current` throws.
     }
   }
 }

@@ -1,4 +1,4 @@
-/** `GET /status` of a node (protocol.md §2, §10), read with the forbearance that nodes in other languages need. */
+/** Reads `GET /status` of a node (protocol.md §2, §10). Tolerates unknown fields and an absent `readiness`: nodes in other languages need it. */
 import { z } from 'zod';
 import { parseJsonOrNull } from '../crypto/json.ts';
 import { DependencyError } from '../domain/errors.ts';
@@ -10,7 +10,7 @@ import { KmsClientError } from './errors.ts';
 
 const statusAnswer = z.looseObject({
   node: z.looseObject({
-    /** null until the enclave has said it. */
+    /** null until the enclave has given it. */
     tee_wallet: z.string().nullable(),
     node_url: z.string().nullable(),
     is_operator: z.boolean(),
@@ -20,7 +20,7 @@ const statusAnswer = z.looseObject({
   } satisfies FieldsOf<NodeStatus['node'], z.ZodType>),
   cluster: z.looseObject({ kms_app_id: z.number(), registry_address: z.string(), total_instances: z.number() } satisfies FieldsOf<NodeStatus['cluster'], z.ZodType>),
   data_store: z.looseObject({ namespaces: z.number(), total_keys: z.number(), total_bytes: z.number() } satisfies FieldsOf<NodeStatus['data_store'], z.ZodType>),
-  /** Nodes of this kind only. */
+  /** Only from nodes of our kind. */
   readiness: z
     .looseObject({
       state: z.enum(['ineligible', 'bootstrapping', 'syncing-secret', 'ready']),
@@ -32,10 +32,10 @@ const statusAnswer = z.looseObject({
     .optional(),
 } satisfies FieldsOf<NodeStatus, z.ZodType>);
 
-/** As sent; unknown fields are kept. */
+/** The status as sent; unknown fields are kept. */
 export type ReceivedStatus = z.infer<typeof statusAnswer>;
 
-/** Not signed: it is for people and monitors, never a reason to trust. @throws KmsClientError */
+/** The status is not signed: it is for people and monitors, never a reason to trust a node. @throws KmsClientError */
 export async function readNodeStatus(
   url: string,
   signal: AbortSignal | undefined,

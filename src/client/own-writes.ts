@@ -1,11 +1,11 @@
 /**
- * Which node took this client's last write of a key. The other nodes have it a moment later, so that node is asked first for the
- * key: a caller reads what it wrote, and a second write comes after the first one, however the nodes' clocks differ.
+ * Remembers which node took this client's last write of a key. The other nodes get the write a moment later, so the client asks that
+ * node first. A caller then reads what it wrote, and a second write follows the first even when the nodes' clocks differ.
  */
 import { LRUCache } from 'lru-cache';
 import type { KmsNode } from './node-list.ts';
 
-/** Keys that are remembered, those used last. With the longest keys they take some 4 MiB. */
+/** Keys remembered, the most recently used ones. With keys of 1 KiB, the longest for `put`, about 4 MiB; deletes may name longer keys. */
 const MAX_OWN_WRITES = 4_096;
 
 export type WriteKind = 'put' | 'delete';
@@ -24,19 +24,19 @@ export class OwnWrites {
     this.#byKey.set(key, this.#last);
   }
 
-  /** Has this node taken the last write of the key? Booted again, it began with an empty store and is another node. */
+  /** Whether this node took the last write of the key. A node that booted again has an empty store and counts as another node. */
   took(key: string, node: KmsNode): boolean {
     return isSame(this.#byKey.get(key)?.node, node);
   }
 
-  /** Whether it took the last write of all: a listing is asked for there. */
+  /** Whether this node took the last write of any key: listings are asked of it first. */
   tookLast(node: KmsNode): boolean {
     return isSame(this.#last?.node, node);
   }
 
   /**
-   * Is this node's word that the key is absent the last word? It is where it took the last write of the key, and its enclave says
-   * so. A 404 that is not sealed may come from anybody on the way: it is believed of what was deleted there.
+   * Whether this node's 404 for the key is final. The node must have taken the last write of the key, and its enclave must have sealed
+   * the 404. Anybody on the way can make an unsealed 404, so it counts only when that last write was a delete.
    */
   isFinallyAbsent(key: string, node: KmsNode, proven: boolean): boolean {
     return this.took(key, node) && (proven || this.#byKey.get(key)?.kind === 'delete');

@@ -1,15 +1,15 @@
 /**
- * Nonces that came with earlier answers (protocol.md §10, Next nonce for apps): a request that has one saves the round trip for
- * `GET /nonce`. They are few, and used while they are young; a node that was started again knows none of them.
+ * Nonces that came with earlier answers (protocol.md §10, Next nonce for apps). Each saves a request the round trip of `GET /nonce`.
+ * Only a few are kept, and only while young. A node that restarted knows none of them.
  */
 import { LRUCache } from 'lru-cache';
 import type { Wallet } from '../domain/ids.ts';
 import { MAX_MEMBERS } from '../domain/limits.ts';
 import type { Clock } from '../domain/ports.ts';
 
-/** Of one node: as many requests may begin at once without asking for a nonce. */
+/** Nonces kept for each node: as many requests can start at once without `GET /nonce`. */
 const MAX_SPARE_NONCES = 64;
-/** Half of a nonce's usual life (`POP_TIMEOUT_SECONDS`). Milliseconds. */
+/** Half the usual life of a nonce (`POP_TIMEOUT_SECONDS`). Milliseconds. */
 const YOUNG_MS = 60_000;
 
 interface SpareNonce {
@@ -34,7 +34,7 @@ export class SpareNonces {
     this.#byNode.set(node, spare);
   }
 
-  /** The youngest; null when there is none that is young. It is not given a second time. */
+  /** Removes and returns the youngest nonce; null when none is young enough. */
   take(node: Wallet): string | null {
     const youngest = this.#byNode.get(node)?.pop();
     if (youngest === undefined) return null;
