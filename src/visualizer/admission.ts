@@ -1,12 +1,12 @@
 /**
- * Who may ask. The server is on loopback, but a browser on the same machine runs pages of strangers: a name of theirs may
- * resolve to 127.0.0.1 (so the Host must be ours), and their scripts may send requests here (so the Origin must be ours, and
- * the browser must not say that the request comes from elsewhere). No header ever allows another origin to read.
+ * Decides which requests are answered. The server listens on loopback, but a browser on the same machine also runs foreign pages. A
+ * foreign name may resolve to 127.0.0.1, so the Host must be ours. A foreign script may send requests here, so the Origin must be ours,
+ * and `sec-fetch-site` must not name another site. No header ever allows another origin to read.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** Of http: clients leave it out. */
+/** The default port of http, which clients leave out. */
 const DEFAULT_PORT = 80;
 
 export const SECURITY_HEADERS = {
@@ -25,18 +25,18 @@ export interface Refusal {
   readonly error: string;
 }
 
-/** Names under which a page of ours may be open. */
+/** Hosts under which our page may be open. */
 function ownHosts(port: number): readonly string[] {
   return [`127.0.0.1:${port}`, `localhost:${port}`].map((host) => withoutDefault(host, port));
 }
 
-/** A host or an origin in one form, whether the client left the port out or not. */
+/** Removes the default port from a host or an origin, because clients may leave it out. */
 function withoutDefault(text: string, port: number): string {
   const end = `:${DEFAULT_PORT}`;
   return port === DEFAULT_PORT && text.endsWith(end) ? text.slice(0, -end.length) : text;
 }
 
-/** Why a request is not answered; null when it is. @param changes it may change something */
+/** Why a request is refused; null when it is allowed. @param changes true: the request may change something */
 export function refusalOf(headers: IncomingHttpHeaders, port: number, changes: boolean): Refusal | null {
   const host = withoutDefault(headers.host ?? '', port);
   if (!ownHosts(port).includes(host)) return { status: 421, error: 'this is not the host that you mean' };
@@ -44,12 +44,12 @@ export function refusalOf(headers: IncomingHttpHeaders, port: number, changes: b
   if (origin === undefined ? changes : withoutDefault(origin, port) !== `http://${host}`) return { status: 403, error: 'another origin may not ask' };
   const site = headers['sec-fetch-site'];
   const isOwn = site === undefined || site === 'same-origin' || site === 'none';
-  // Someone may follow a link to the page.
+  // The user may follow a link to the page.
   if (!isOwn && headers['sec-fetch-mode'] !== 'navigate') return { status: 403, error: 'another site may not ask' };
   return null;
 }
 
-/** In constant time, regardless of what is given. */
+/** Takes constant time, whatever was given. */
 export function isToken(given: string | readonly string[] | undefined, token: string): boolean {
   return timingSafeEqual(digest(typeof given === 'string' ? given : ''), digest(token));
 }

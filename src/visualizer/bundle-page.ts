@@ -1,7 +1,7 @@
-/** The page's script as one module, for a checkout and for the build. A built package has no bundler and does not come here. */
+/** Bundles the page's script into one module, in a checkout and in the build. A built package has no bundler and does not call this. */
 import { build, stop } from 'esbuild';
 
-/** @param source the page's first file */
+/** @param source the page's entry file */
 export async function bundlePage(source: string): Promise<Uint8Array> {
   const { outputFiles } = await build({
     entryPoints: [source],
@@ -13,7 +13,7 @@ export async function bundlePage(source: string): Promise<Uint8Array> {
     legalComments: 'none',
     logLevel: 'silent',
   });
-  // Its process would stay otherwise.
+  // Otherwise esbuild's process would stay.
   await stop();
   return outputFiles[0]!.contents;
 }

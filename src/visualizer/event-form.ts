@@ -1,18 +1,18 @@
-/** Reads events that another process wrote: a trace file, or the stream of a node. What is not of the form is refused, what is too long as well. */
+/** Reads events that another process wrote, from a trace file or a node's stream. Refuses malformed and oversized events. */
 import { z } from 'zod';
 import { MAX_SHOWN_VALUES } from './recorder.ts';
 import { isWhole, type VisualizerEvent } from './wire.ts';
 
-/** Texts of an event. Characters. */
+/** Longest text in an event. Characters. */
 const MAX_TEXT_CHARS = 2_000;
-/** Items of a list in an event. */
+/** Most items of a list in an event. */
 const MAX_ITEMS = 10_000;
-/** Rows of a shown table. */
+/** Most rows of a shown table. */
 const MAX_ROWS = 256;
 
 const text = z.string().max(MAX_TEXT_CHARS);
 const texts = z.array(text).max(MAX_ITEMS).readonly();
-/** What a Date holds. */
+/** The range of a Date. */
 const time = z.number().min(-8.64e15).max(8.64e15);
 const meta = z.record(text, z.union([text, z.number(), z.boolean()]));
 const numbered = { n: z.number().int(), atMs: time };
@@ -67,7 +67,7 @@ const eventForm = z.discriminatedUnion('kind', [
   z.object({ ...numbered, kind: z.literal('note'), source: text.nullable(), level: z.enum(['info', 'fault', 'failure']), text }),
 ]);
 
-/** @returns the event, or why it is none */
+/** @returns the event, or why the line is not an event */
 export function parseEvent(line: string): VisualizerEvent | { readonly problem: string } {
   let read: unknown;
   try {
@@ -76,7 +76,7 @@ export function parseEvent(line: string): VisualizerEvent | { readonly problem: 
     return { problem: 'it is not JSON' };
   }
   const parsed = eventForm.safeParse(read);
-  // What is absent stays absent: zod says no more than that it may be undefined.
+  // zod's type allows `undefined` in optional fields, but an absent field stays absent.
   if (parsed.success) return parsed.data as VisualizerEvent;
   const [issue] = parsed.error.issues;
   return { problem: `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'it is not an event'}` };

@@ -1,24 +1,24 @@
 /**
- * The last events of all sources, numbered, within a number and within bytes. What is dropped at the old end is not lost
- * altogether: the log keeps the state that it led to, so that a reader who begins late or comes back after a gap gets the
- * charts and the whole state of every source first (keyframes), and then what follows, in one unbroken count.
+ * The last events of all sources, numbered, limited in number and in bytes. The log drops its oldest events, but keeps the state that
+ * they led to. A reader that starts late, or returns after a gap, first gets the charts and the whole state of every source
+ * (keyframes), then the kept events, all numbered without a gap.
  */
 import type { Chart, EndEvent, EventSink, NewEvent, Shown, ShownEvent, StateEvent, StepEvent, VisualizerEvent } from './wire.ts';
 
 export interface EventLogLimits {
-  /** Events kept. */
+  /** Most events kept. */
   readonly maxEvents: number;
-  /** Of the kept events as JSON. Bytes. */
+  /** Largest total size of the kept events as JSON. Bytes. */
   readonly maxBytes: number;
 }
 
-/** Of a process that runs on and on: some hours of a quiet node, minutes of a busy one. */
+/** For a long-running process: holds some hours of a quiet node, or minutes of a busy one. */
 export const LIVE_LIMITS: EventLogLimits = { maxEvents: 20_000, maxBytes: 8 * 1024 * 1024 };
-/** Machines known; one more is not taken. */
+/** Most machines known; any further machine is ignored. */
 export const MAX_CHARTS = 64;
-/** Sources whose state is kept, also of those that ended; of more, those that ended are forgotten first, then those heard of first. */
+/** Most sources whose state is kept, ended ones included. Beyond it, `#leastWanted` is forgotten. */
 export const MAX_SOURCES = 256;
-/** Dropped at the old end before the rest is moved up. */
+/** How many events are dropped before the array is compacted. */
 const COMPACT_AFTER = 1_024;
 
 interface Entry {
@@ -26,9 +26,9 @@ interface Entry {
   readonly line: string;
 }
 
-/** Where someone reads. */
+/** The position of a reader. */
 export interface Cursor {
-  /** Keyframes that come first. */
+  /** Keyframes that the reader gets first. */
   readonly keyframes: Entry[];
   next: number;
 }
@@ -39,12 +39,12 @@ interface Base {
   readonly active: readonly string[];
   readonly shown: Shown;
   readonly atMs: number;
-  /** null while it runs. Kept, so that a reader who knew the source before a gap is told of its end. */
+  /** null while it runs. Kept so that a reader that knew the source before a gap learns of its end. */
   readonly ended: Pick<EndEvent, 'atMs' | 'how'> | null;
 }
 
 export class EventLog implements EventSink {
-  /** Of this log: a number of another log means nothing here. */
+  /** Tells this log's event numbers from those of another log. */
   readonly name: string;
   readonly #limits: EventLogLimits;
   readonly #charts = new Map<string, Chart>();
@@ -53,17 +53,17 @@ export class EventLog implements EventSink {
   #head = 0;
   #bytes = 0;
   #last = 0;
-  /** Charts whose events are dropped. */
+  /** Charts whose events were dropped. */
   readonly #baseCharts = new Map<string, { readonly chart: Chart; readonly atMs: number }>();
   readonly #bases = new Map<string, Base>();
 
-  /** @param name of letters and digits; another one for each log that a reader may meet at one address */
+  /** @param name letters and digits; unique among the logs that a reader may meet at one address */
   constructor(name: string, limits: EventLogLimits = LIVE_LIMITS) {
     this.name = name;
     this.#limits = limits;
   }
 
-  /** Of the events kept. */
+  /** Size of the kept events. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -93,7 +93,7 @@ export class EventLog implements EventSink {
 
   add(event: NewEvent): void {
     this.#last += 1;
-    // The number comes first; that of another stream means nothing here.
+    // The number comes first in the JSON, and replaces any number of another stream.
     const line = JSON.stringify(Object.assign({ n: 0 }, event, { n: this.#last }));
     this.#entries.push({ n: this.#last, line });
     this.#bytes += Buffer.byteLength(line);
@@ -101,13 +101,13 @@ export class EventLog implements EventSink {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Calls back after each event. @returns ends it */
+  /** Calls back after each event. @returns a function that stops the callbacks */
   listen(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
 
-  /** @param lastId of the event that someone had last, as `idOf` made it; null: from the beginning */
+  /** @param lastId id (`idOf`) of the last event that the reader got; null: from the beginning */
   cursor(lastId: string | null): Cursor {
     const match = /^([0-9a-z]{1,32})-(\d{1,15})$/.exec(lastId ?? '');
     const next = Number(match?.[2]) + 1;
@@ -119,7 +119,7 @@ export class EventLog implements EventSink {
     return `${this.name}-${n}`;
   }
 
-  /** The next events, about `maxBytes` of them, at least one when there is any; null when the next one is gone. Moves on. */
+  /** Reads about `maxBytes` of the next events, at least one if any, and moves the cursor. null when the next event was dropped. */
   read(cursor: Cursor, maxBytes: number): readonly Entry[] | null {
     const found: Entry[] = [];
     let bytes = 0;
@@ -136,19 +136,19 @@ export class EventLog implements EventSink {
     return found;
   }
 
-  /** The next event of a reader at this place is dropped. */
+  /** Whether the reader's next event was dropped. */
   hasLost(cursor: Cursor): boolean {
     return cursor.next < this.#first;
   }
 
-  /** The number of the oldest event kept, or of the next one. */
+  /** Number of the oldest kept event; of the next event when none is kept. */
   get #first(): number {
     return this.#last - this.length + 1;
   }
 
   /**
-   * As many at most as events were dropped, so that there are numbers for them: a chart stands for its own event, a state for one
-   * of its source, and the end behind it for the end that was dropped as well.
+   * There are never more keyframes than dropped events, so there are numbers for all of them. A chart replaces its own event, a state
+   * replaces a state event of its source, and an end replaces the dropped end.
    */
   #keyframes(): Entry[] {
     const charts = [...this.#baseCharts.values()].map(({ chart, atMs }): NewEvent => ({ kind: 'chart', atMs, chart }));
@@ -167,7 +167,7 @@ export class EventLog implements EventSink {
     this.#head = 0;
   }
 
-  /** What an event leaves behind. */
+  /** Folds a dropped event into the kept state. */
   #fold(event: VisualizerEvent): void {
     if (event.kind === 'chart') this.#baseCharts.set(event.chart.id, { chart: event.chart, atMs: event.atMs });
     else if (event.kind === 'state') this.#setBase(event.source, event);
@@ -184,7 +184,7 @@ export class EventLog implements EventSink {
     if (this.#bases.size > MAX_SOURCES) this.#bases.delete(this.#leastWanted());
   }
 
-  /** A source that ended, or else the one heard of first. */
+  /** A source that ended; if none did, the one whose last `state` event is oldest. */
   #leastWanted(): string {
     for (const [source, { ended }] of this.#bases) if (ended !== null) return source;
     return this.#bases.keys().next().value!;
@@ -195,7 +195,7 @@ function changed(base: Base, event: EndEvent | StepEvent | ShownEvent): Base {
   const { atMs } = event;
   if (event.kind === 'end') return { ...base, ended: { atMs, how: event.how } };
   const shown = event.shown === undefined ? base.shown : { ...base.shown, ...event.shown };
-  // Figures that come after the end are no later state.
+  // Values that come after the end do not make the state newer.
   if (event.kind === 'shown') return { ...base, shown, atMs: base.ended === null ? atMs : base.atMs };
   return { ...base, active: event.active ?? base.active, shown, atMs, ended: null };
 }

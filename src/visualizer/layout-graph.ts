@@ -1,13 +1,13 @@
 /**
- * A chart as a drawing: which boxes, arrows and labels there are and how much room their text takes, given to ELK; and what ELK
- * answers, as plain coordinates for a page. Pure, and the same in a worker of the server and in a page.
+ * Turns a chart into a drawing. Gives ELK the boxes, arrows and labels with the room that their text takes, and turns ELK's answer into
+ * plain coordinates for a page. Pure: runs in a worker of the server and in a page.
  *
- * Two habits keep a drawing readable: edges between the same two states are one arrow whose label has a line for each, and an
- * edge that leads nowhere is a line inside its state.
+ * Two rules keep a drawing readable. All edges between the same two states share one arrow, whose label has a line for each edge. An
+ * edge without a target is a line inside its state.
  */
 import type { Chart, ChartEdge, ChartState } from './wire.ts';
 
-/** Room for monospace text, titles of 13 px and labels of 11 px, as a page sets them. Pixels. */
+/** Room for the page's monospace text: titles of 13 px, labels of 11 px. Pixels. */
 export const TEXT = {
   titleCharPx: 7.9,
   titleLinePx: 26,
@@ -16,13 +16,13 @@ export const TEXT = {
   padPx: 12,
 } as const;
 
-/** A label is broken before its guard when it would be longer. Characters. */
+/** A longer label is broken before its guard. Characters. */
 const LABEL_LINE_CHARS = 26;
 const DOT_PX = 12;
-/** The room that a page has for a drawing, by which the better of two directions is chosen. Pixels. */
+/** The room for a drawing on a page. The direction that fits it larger is chosen. Pixels. */
 const ROOM = { width: 900, height: 420 } as const;
 
-/** Of each level of states: ELK does not hand these down. */
+/** Options set on every level of states, because ELK does not inherit them. */
 const IN_A_LEVEL = {
   'elk.spacing.nodeNode': '22',
   'elk.spacing.edgeEdge': '12',
@@ -32,7 +32,7 @@ const IN_A_LEVEL = {
   'elk.layered.spacing.edgeNodeBetweenLayers': '10',
   'elk.layered.spacing.edgeEdgeBetweenLayers': '9',
   'elk.layered.nodePlacement.strategy': 'NETWORK_SIMPLEX',
-  // From the initial state on. (Its strategies by the order of the model throw where levels have them.)
+  // Starts at the initial state. (ELK's model-order strategies throw when set on nested levels.)
   'elk.layered.cycleBreaking.strategy': 'DEPTH_FIRST',
 } as const;
 
@@ -48,7 +48,7 @@ export interface Box extends Point {
   readonly height: number;
 }
 
-/** One line of text that stands for an edge, or goes on with it. */
+/** One line of an edge's text. */
 export interface EdgeLine {
   readonly edge: string;
   readonly text: string;
@@ -56,13 +56,13 @@ export interface EdgeLine {
 
 export interface DrawnState extends Box {
   readonly id: string;
-  /** true: its children are drawn in it. */
+  /** true: its children are drawn inside it. */
   readonly holds: boolean;
-  /** Edges that stay in the state: only their actions run. */
+  /** Edges without a target: only their actions run. */
   readonly inside: readonly EdgeLine[];
 }
 
-/** One arrow, for all edges between two states. */
+/** One arrow for all edges from one state to another. */
 export interface DrawnArrow {
   readonly id: string;
   readonly source: string;
@@ -72,7 +72,7 @@ export interface DrawnArrow {
   readonly label: (Box & { readonly lines: readonly EdgeLine[] }) | null;
 }
 
-/** Where the state begins that is entered first. */
+/** The dot and the arrow that lead to an initial state. */
 export interface DrawnStart {
   readonly state: string;
   readonly dot: Box;
@@ -80,7 +80,7 @@ export interface DrawnStart {
 }
 
 export interface Drawing {
-  /** Id of the region of a parallel root that is drawn; null: the whole machine. */
+  /** Id of the drawn region of a parallel root; null: the whole machine. */
   readonly region: string | null;
   readonly width: number;
   readonly height: number;
@@ -96,7 +96,7 @@ export interface Layout {
   readonly drawings: readonly Drawing[];
 }
 
-/** The part of ELK's JSON that is used here. */
+/** The part of ELK's JSON that this module uses. */
 export interface ElkGraph {
   id: string;
   x?: number;
@@ -118,13 +118,13 @@ interface ElkArrow {
 
 export type Elk = (graph: ElkGraph) => Promise<ElkGraph>;
 
-/** Draws a chart with the given ELK: each region in the direction that shows it larger, and the whole. */
+/** Draws each region, and the whole machine, each in the direction that shows it larger. */
 export async function drawChart(chart: Chart, elk: Elk): Promise<Layout> {
   const regions = regionsOf(chart);
   const drawings: Drawing[] = [];
   for (const region of regions) drawings.push(await drawPlan(planOf(chart, region), elk));
   const whole = planOf(chart, null);
-  // No arrow leads from region to region: they only have to be put side by side, and no larger layout is needed.
+  // Without arrows between regions, their drawings are put side by side and ELK need not lay out the whole.
   const apart = regions.length > 0 && whole.arrows.every(({ source, target }) => regions.some((region) => isWithin(chart, source, region) && isWithin(chart, target, region)));
   drawings.push(apart ? putTogether(whole, drawings) : await drawPlan(whole, elk));
   return { chart: chart.id, drawings };
@@ -142,12 +142,12 @@ function isWithin(chart: Chart, state: string, region: string): boolean {
   return at === region;
 }
 
-/** Between regions that are put side by side. Pixels. */
+/** Gap between regions that are put side by side. Pixels. */
 const REGION_GAP_PX = 14;
-/** Columns as high as the highest region, or so much higher, are tried. */
+/** Column heights to try, as multiples of the highest region. */
 const COLUMN_HEIGHTS: readonly number[] = [1, 1.2, 1.5, 2, 3, 6];
 
-/** Regions in columns, in a frame with the root's name. */
+/** Puts the regions in columns, inside a frame with the root's name. */
 function putTogether(plan: Plan, drawings: readonly Drawing[]): Drawing {
   const head = headOf(plan.top, plan);
   const highest = Math.max(...drawings.map(({ height }) => height));
@@ -174,7 +174,7 @@ function putTogether(plan: Plan, drawings: readonly Drawing[]): Drawing {
   };
 }
 
-/** The highest first, each into the first column that has room for it. */
+/** Places the highest drawing first, each in the first column with room. */
 function inColumns(drawings: readonly Drawing[], limit: number): { readonly width: number; readonly height: number; readonly places: ReadonlyMap<Drawing, Point> } {
   const columns: { readonly members: Drawing[]; height: number }[] = [];
   for (const drawing of [...drawings].sort((a, b) => b.height - a.height)) {
@@ -208,13 +208,13 @@ function moveBy({ states, arrows, starts, ...drawing }: Drawing, by: Point): Dra
   };
 }
 
-/** Of a parallel root. */
+/** The regions of a parallel root; empty for any other root. */
 function regionsOf(chart: Chart): readonly string[] {
   const root = chart.states[0];
   return root?.type === 'parallel' ? chart.states.filter(({ parent }) => parent === root.id).map(({ id }) => id) : [];
 }
 
-/** How large a drawing can be shown. */
+/** The scale at which a drawing fits the page's room. */
 function scaleOf({ width, height }: Pick<Drawing, 'width' | 'height'>): number {
   return Math.min(ROOM.width / width, ROOM.height / height);
 }
@@ -272,7 +272,7 @@ function planOf(chart: Chart, region: string | null): Plan {
 
 const widthOf = (texts: readonly EdgeLine[]): number => Math.max(0, ...texts.map(({ text }) => text.length * TEXT.labelCharPx));
 
-/** What stands in a state's box besides its children. */
+/** The size of a state's title and inner lines, without its children. */
 function headOf(state: ChartState, plan: Plan): { readonly width: number; readonly height: number } {
   const lines = plan.inside.get(state.id) ?? [];
   const title = state.key.length * TEXT.titleCharPx + (state.type === 'history' ? 0 : 14);

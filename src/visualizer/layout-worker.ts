@@ -1,4 +1,4 @@
-/** A worker thread that draws charts: ELK keeps a thread busy for a third of a second, which a node's own may not be. */
+/** A worker thread that draws charts. ELK blocks its thread for a third of a second, and a node's main thread must not block. */
 import { parentPort } from 'node:worker_threads';
 import elkModule from 'elkjs/lib/elk.bundled.js';
 import { drawChart, type ElkGraph } from './layout-graph.ts';

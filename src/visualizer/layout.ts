@@ -1,28 +1,28 @@
-/** Where the boxes and arrows of a chart go. Computed once for each chart, off the node's own thread. */
+/** Layouts of charts, computed once for each chart, off the node's main thread. */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Layout } from './layout-graph.ts';
 import type { Chart } from './wire.ts';
 
-/** Charts that are kept. A process has one or two machines. */
+/** Most layouts kept. A process has one or two machines. */
 const LAYOUTS_LIMIT = 16;
 
 const layouts = new Map<string, Promise<Layout>>();
 
-/** The layout of a chart: the same for the same chart. @throws Error when it cannot be drawn */
+/** The layout of a chart, cached by the chart's id. @throws Error when the chart cannot be drawn */
 export function layoutOf(chart: Chart): Promise<Layout> {
   const known = layouts.get(chart.id);
   if (known !== undefined) return known;
   const layout = draw(chart);
   layouts.set(chart.id, layout);
   if (layouts.size > LAYOUTS_LIMIT) layouts.delete(layouts.keys().next().value!);
-  // What failed may be asked for again.
+  // A failed layout may be asked for again.
   layout.catch(() => layouts.delete(chart.id));
   return layout;
 }
 
 async function draw(chart: Chart): Promise<Layout> {
-  // Seen from this file and from the bundle of a built package alike.
+  // The path is right from this file and from the bundle of a built package.
   const worker = new Worker(new URL(`../visualizer/layout-worker${extname(import.meta.url)}`, import.meta.url));
   const { promise, resolve, reject } = Promise.withResolvers<Layout>();
   worker.once('message', (answer: { readonly layout?: Layout; readonly failed?: string }) => {

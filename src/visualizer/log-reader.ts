@@ -1,19 +1,19 @@
 /**
- * One connection that reads the log, at its own pace: it is given the next events when its socket has taken the last ones, so
- * nothing is kept for it but its place. A reader that falls behind the oldest event kept, or takes nothing for long, is dropped.
+ * One connection that reads the log at its own pace. It gets the next events only when its socket has taken the last ones, so the
+ * server keeps only its position. A reader that falls behind the oldest kept event, or takes nothing for long, is dropped.
  */
 import type { ServerResponse } from 'node:http';
 import type { Cursor, EventLog } from './event-log.ts';
 
-/** Handed to a socket at once. Bytes. */
+/** Size of the chunk that a socket gets at once. Bytes. */
 const CHUNK_BYTES = 64 * 1024;
-/** How long a socket may take nothing. Milliseconds. */
+/** How long a socket may take nothing before its reader is dropped. Milliseconds. */
 export const STALL_TIMEOUT_MS = 30_000;
 
 export interface LogReaderOptions {
-  /** Server-sent events, or a line of JSON for each. */
+  /** `events`: server-sent events; `lines`: one line of JSON for each event. */
   readonly form: 'events' | 'lines';
-  /** Goes on with what comes, until the connection ends; else it ends with the event that is the last now. */
+  /** true: goes on with new events until the connection ends. false: ends with the event that is the last one now. */
   readonly follow: boolean;
 }
 
@@ -24,7 +24,7 @@ export class LogReader {
   readonly #response: ServerResponse;
   readonly #monotonicMs: () => number;
   readonly #until: number;
-  /** Since when the socket takes nothing; null while it does. */
+  /** Since when the socket takes nothing; null while it takes data. */
   #stalledSinceMs: number | null = null;
 
   constructor(options: LogReaderOptions, modules: { readonly log: EventLog; readonly cursor: Cursor; readonly response: ServerResponse; readonly monotonicMs: () => number }) {
@@ -41,7 +41,7 @@ export class LogReader {
     });
   }
 
-  /** Gives the socket what it can take. */
+  /** Writes as many events as the socket takes. */
   pump(): void {
     if (this.#log.hasLost(this.#cursor)) {
       this.#drop();
@@ -60,11 +60,11 @@ export class LogReader {
     }
   }
 
-  /** Says that the connection is there, and looks whether it is taken. */
+  /** Sends a sign of life, or drops a reader that has stalled too long. */
   beat(): void {
     if (this.#stalledSinceMs !== null) {
       if (this.#monotonicMs() - this.#stalledSinceMs >= STALL_TIMEOUT_MS) this.#drop();
-    // Between lines an empty one; who reads them passes over it.
+    // In the form `lines` an empty line, which readers skip.
     } else this.#write(this.#options.form === 'events' ? ':\n\n' : '\n');
   }
 

@@ -1,14 +1,11 @@
-/**
- * The files of the page. A checkout bundles them when they are first asked for; a built package holds them ready, since it has no
- * bundler.
- */
+/** The files of the page. A checkout bundles the script when it is first asked for. A built package has no bundler and ships it ready. */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { PageFile } from './ports.ts';
 
-/** Seen from this file and from the bundle of a built package alike. */
+/** The path is right from this file and from the bundle of a built package. */
 const FOLDER = join(import.meta.dirname, '..', 'visualizer', 'page');
 const HTML = 'text/html; charset=utf-8';
 const CSS = 'text/css; charset=utf-8';
@@ -16,7 +13,7 @@ const SCRIPT = 'text/javascript; charset=utf-8';
 
 let files: Promise<ReadonlyMap<string, PageFile>> | null = null;
 
-/** By path: `/`, `/app.js`, `/app.css`, `/icon.svg`, and `/elk.js`, which a page asks for only to draw a chart of another program. */
+/** By path: `/`, `/app.js`, `/app.css`, `/icon.svg`, and `/elk.js`, which the page loads only to draw a chart of another program. */
 export function loadPageFiles(): Promise<ReadonlyMap<string, PageFile>> {
   files ??= load();
   return files;

@@ -1,4 +1,4 @@
-/** What the visualiser's server is given: the page, how a chart is laid out, and what may be done. */
+/** The visualiser server's ports: the page's files, the layout of charts, and the commands. */
 import type { Chart, PageCommand } from './wire.ts';
 
 export interface PageFile {
@@ -7,31 +7,31 @@ export interface PageFile {
   readonly body: string | Uint8Array;
 }
 
-/** By path: `/`, and what the page asks for. */
+/** By path: `/`, and the files that the page asks for. */
 export type PageFiles = ReadonlyMap<string, PageFile>;
 
-/** Where the boxes of a chart stand, as the page takes it in JSON; asked again and again for the same chart. */
+/** Gives the layout of a chart, as the page takes it in JSON. Called repeatedly for the same chart. */
 export type LayoutOf = (chart: Chart) => Promise<unknown>;
 
 export interface CommandRequest {
   readonly command: string;
   readonly source: string | null;
-  /** Another source, where the command takes a pair. */
+  /** The second source of a command that takes a pair. */
   readonly peer: string | null;
 }
 
-/** What may be done through `POST /commands`, and by whom. */
+/** The commands of `POST /commands`, and who may run them. */
 export interface Commands {
-  /** What a caller must bring. */
+  /** The token that a caller must send. */
   readonly token: string;
-  /** Whether the page gets the token and the buttons. */
+  /** true: the page gets the token and the buttons. */
   readonly onPage: boolean;
   readonly list: readonly PageCommand[];
-  /** @throws CommandRefusal with the sentence that is shown */
+  /** @throws CommandRefusal with the message for the caller */
   run(request: CommandRequest): Promise<void>;
 }
 
-/** A command that cannot be carried out. The sentence goes to the caller. */
+/** A command that cannot be carried out. The caller sees the message. */
 export class CommandRefusal extends Error {
   readonly status: number;
 

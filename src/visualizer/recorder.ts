@@ -1,47 +1,47 @@
 /**
- * Watches an actor and says what its machine does: which event met it, which edges it took, which states are active, and the
- * values that may be shown. An allow-list: what is not an id or the type of an event of the machine's own definition, or comes
- * out of `shown`, does not get into an event. The actor's children, and what is sent to them, are not looked at.
+ * Watches an actor and records what its machine does: the events it receives, the edges it takes, its active states, and the values
+ * that may be shown. Works by allow-list: an event holds only ids and event types from the machine's definition, and what `shown`
+ * returns. The recorder does not watch the actor's children or what is sent to them.
  *
- * XState ends a machine whose inspector throws, so a recorder that fails takes itself off instead, and says so: what it said last
- * must not be taken for how things are.
+ * XState ends a machine whose inspector throws. A recorder that fails therefore stops watching, and says so in the log, so that no
+ * reader takes its last record for the current state.
  */
 import type { AnyActor, AnyMachineSnapshot, AnyStateMachine, InspectionEvent } from 'xstate';
 import type { Chart, EventSink, Shown, ShownScalar, ShownValue } from './wire.ts';
 
-/** Longest text of a shown value; the rest is cut. Characters. */
+/** Longest text of a shown value; longer texts are cut. Characters. */
 export const MAX_SHOWN_CHARS = 240;
-/** Rows of a shown table; more are left out. */
+/** Most rows of a shown table; further rows are left out. */
 export const MAX_SHOWN_ROWS = 64;
-/** Of a source, and cells of a row. */
+/** Most values of a source, and most cells of a row. */
 export const MAX_SHOWN_VALUES = 64;
-/** Stands for the type of an event that the machine does not know. */
+/** Replaces the type of an event that the machine does not know. */
 const UNKNOWN_EVENT = '(unknown)';
 /** Types that every machine knows. */
 const XSTATE_EVENTS = ['xstate.init', 'xstate.stop'];
-/** Said by a recorder that takes itself off; why stays inside. */
+/** Recorded when the recorder fails. The reason is not recorded. */
 const LOST_NOTE = 'The recorder failed and took itself off; the machine runs on unseen.';
 const LOST = 'no longer watched';
 
 export interface RecorderOptions {
-  /** Who the actor is, for a reader. */
+  /** The actor's name for readers. */
   readonly source: string;
 }
 
 export interface RecorderModules {
   readonly nowMs: () => number;
   readonly sink: EventSink;
-  /** Of the actor's machine. */
+  /** The chart of the actor's machine. */
   readonly chart: Chart;
-  /** From a transition of the actor's machine to its edge in the chart. */
+  /** Maps a transition of the actor's machine to its edge in the chart. */
   readonly edgeIds: ReadonlyMap<object, string>;
-  /** What of a snapshot may be shown. Called at every step: it must be cheap. */
+  /** Picks the values of a snapshot that may be shown. Called at every step that changes the machine, so it must be cheap. */
   readonly shown: (snapshot: AnyMachineSnapshot) => Shown;
-  /** The recorder cannot go on; the actor can. */
+  /** Called when the recorder fails. The actor runs on. */
   readonly onFailure?: (error: unknown) => void;
 }
 
-/** Watches from here on; the owner of the actor goes on watching its errors. To be called before it starts. @returns ends it */
+/** Call it before the actor starts. The actor's owner must still watch its errors. @returns a function that stops the recording */
 export function recordActor(actor: AnyActor, options: RecorderOptions, modules: RecorderModules): () => void {
   const recorder = new Recorder(actor, options, modules);
   const inspection = actor.system.inspect((event) => {
@@ -53,7 +53,7 @@ export function recordActor(actor: AnyActor, options: RecorderOptions, modules: 
       modules.onFailure?.(error);
     }
   });
-  // An action that throws shows in no inspection.
+  // The inspection does not show an action that throws.
   const subscription = actor.subscribe({ error: () => recorder.end('error'), complete: () => recorder.end('done') });
   const stop = (): void => {
     inspection.unsubscribe();
@@ -103,7 +103,7 @@ class Recorder {
       sink.add({ kind: 'note', atMs: nowMs(), source: this.#source, level: 'failure', text: LOST_NOTE });
       this.end(LOST);
     } catch {
-      // It is the sink, or the clock, that failed: no one can be told.
+      // The sink or the clock failed, so nothing can be recorded.
       this.#ended = true;
     }
   }
@@ -138,7 +138,7 @@ function idsOf(snapshot: AnyMachineSnapshot): readonly string[] {
   return (snapshot._nodes as readonly { readonly id: string }[]).map(({ id }) => id);
 }
 
-/** The values of `after` that are not in `before`; null when there are none. */
+/** The values of `after` that differ from `before`; null when none do. */
 export function changesOf(before: Shown, after: Shown): Shown | null {
   const changed = Object.entries(after).filter(([label, value]) => !isSame(before[label], value));
   return changed.length === 0 ? null : Object.fromEntries(changed);
@@ -151,7 +151,7 @@ function isSame(one: ShownValue | undefined, other: ShownValue): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
 }
 
-/** The same, with every text and every table within its limit, and no more values than a reader takes. */
+/** Cuts texts, tables and the number of values to their limits. */
 export function bounded(shown: Shown): Shown {
   return Object.fromEntries(
     few(shown).map(([label, value]): [string, ShownValue] => {

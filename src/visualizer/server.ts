@@ -1,15 +1,15 @@
 /**
- * The page and what it reads, on its own loopback port:
+ * Serves the page and its data on a loopback port of the visualiser:
  *
  *   GET /                 the page, and its files
- *   GET /session          what the page may have done (PageSession)
+ *   GET /session          the page's title, mode and commands (PageSession)
  *   GET /events           the log as server-sent events, from the beginning, or after `Last-Event-ID` or `?after=`
- *   GET /trace            all that the log holds, as JSON lines; with `?follow=true` also what comes
- *   GET /layouts/<chart>  where the boxes of a chart stand
- *   POST /commands        does something; needs the token
+ *   GET /trace            the kept events as JSON lines; with `?follow=true` also the new events
+ *   GET /layouts/<chart>  the layout of a chart
+ *   POST /commands        runs a command; needs the token
  *
- * Everything has a limit: connections, readers, what a reader is given at once, bodies. Nothing here can hold up its process
- * for longer than it takes to hand a chunk to a socket.
+ * Connections, readers, chunks and bodies all have limits. No call here blocks the process for longer than it takes to hand a chunk to
+ * a socket.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -21,24 +21,24 @@ import { CommandRefusal, type CommandRequest, type Commands, type LayoutOf, type
 import type { PageSession } from './wire.ts';
 
 const HOST = '127.0.0.1';
-/** Connections at once; one more is closed. */
+/** Most connections at once; any further one is closed. */
 const MAX_CONNECTIONS = 64;
-/** Connections that read the log at once. */
+/** Most connections that read the log at once. */
 export const MAX_READERS = 16;
-/** Bytes of a command, and of all headers together. */
+/** Limits of a command's body, and of all headers together. Bytes. */
 export const MAX_COMMAND_BYTES = 1_024;
 const MAX_HEADER_BYTES = 8 * 1024;
-/** Characters of a name in a command. */
+/** Longest name in a command. Characters. */
 const MAX_NAME_CHARS = 64;
-/** Time for a request's headers, and for all of it. Milliseconds. */
+/** Timeout of a request's headers, and of the whole request. Milliseconds. */
 const REQUEST_TIMEOUT_MS = 10_000;
-/** Between two signs of life to readers. Milliseconds. */
+/** Time between two signs of life to readers. Milliseconds. */
 export const HEARTBEAT_MS = 15_000;
-/** After which a browser whose connection broke tries again. Milliseconds. */
+/** How long a browser waits before it connects again. Milliseconds. */
 const RETRY_MS = 1_000;
 
 export interface VisualizerOptions {
-  /** 0: any free one. */
+  /** 0: any free port. */
   readonly port: number;
   readonly title: string;
   readonly mode: PageSession['mode'];
@@ -47,18 +47,18 @@ export interface VisualizerOptions {
 export interface VisualizerModules {
   readonly clock: Pick<Clock, 'monotonicMs' | 'setTimeout' | 'clearTimeout'>;
   readonly log: EventLog;
-  /** Called when someone first asks for a file. */
+  /** Called for every file request. */
   readonly loadPage: () => Promise<PageFiles>;
   readonly layoutOf: LayoutOf;
   readonly commands?: Commands | undefined;
-  /** The first reader is there, after there was none. */
+  /** Called when a reader comes while there is no other. */
   readonly onFirstReader?: () => void;
 }
 
 export interface VisualizerServer {
   readonly port: number;
   readonly url: string;
-  /** Connections that read the log now. */
+  /** Number of connections that read the log now. */
   readonly readers: number;
   close(): Promise<void>;
 }
@@ -87,14 +87,13 @@ export async function serveVisualizer(options: VisualizerOptions, modules: Visua
       visualizer.stop();
       const closed = Promise.withResolvers<undefined>();
       server.close(() => closed.resolve(undefined));
-      // What was written in this turn goes out at its end.
+      // Data written in this turn of the event loop is sent at its end.
       setImmediate(() => server.closeAllConnections());
       await closed.promise;
     },
   };
 }
 
-/** A caller, and what it asks for. */
 interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -126,7 +125,7 @@ class Visualizer {
   }
 
   stop(): void {
-    // What was said last.
+    // Sends the last events.
     for (const reader of this.#readers) reader.pump();
     this.#stopListening?.();
     this.#modules.clock.clearTimeout(this.#beat);
@@ -152,7 +151,7 @@ class Visualizer {
     else if (url.pathname === '/trace') this.#read(exchange, { form: 'lines', follow: url.searchParams.get('follow') === 'true' }, undefined);
     else if (first === 'layouts' && second !== undefined) void this.#layout(response, second);
     else {
-      // The page asks for the layouts next, and they take longest.
+      // The page asks for the layouts next. They take longest, so they start now.
       if (url.pathname === '/') for (const chart of this.#modules.log.charts()) this.#modules.layoutOf(chart).catch(() => undefined);
       void this.#file(response, url.pathname);
     }
@@ -224,7 +223,7 @@ class Visualizer {
     }
   }
 
-  /** Many events come at once; each reader is woken once for all of them, in the next turn of the event loop. */
+  /** Events come in bursts. Wakes each reader once for a whole burst, after this turn of the event loop. */
   #pumpSoon(): void {
     if (this.#pumpIsDue || this.#readers.size === 0) return;
     this.#pumpIsDue = true;
@@ -249,12 +248,12 @@ function sayJson(response: ServerResponse, status: number, text: string): void {
 }
 
 function sayError(response: ServerResponse, status: number, error: string): void {
-  // What is left of a body is not waited for.
+  // The rest of an unread body is not waited for.
   if (!response.req.complete) response.setHeader('connection', 'close');
   sayJson(response, status, JSON.stringify({ error }));
 }
 
-/** Not by iterating: that would cut the connection of a body that is too long before it is told so. */
+/** Does not iterate the request: leaving the loop at a body that is too long would close the connection before the 413 is sent. */
 async function bodyOf(request: IncomingMessage): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const chunks: Buffer[] = [];

@@ -1,17 +1,17 @@
 /**
- * What reaches the page, and what a trace file holds: one JSON object for each event, a line of a file or one server-sent
- * event. Nothing else leaves a recorder: types of events, ids of states and edges, and the values that the machine's owner
- * put on the list of what may be shown. Never payloads, contexts, or an actor's input or output.
+ * The events that reach the page and fill a trace file. Each event is one JSON object: a line of a file, or one server-sent event. A
+ * recorder gives out only event types, ids of states and edges, and the values that the machine's owner allows. It never gives out
+ * payloads, contexts, or an actor's input or output.
  *
- * The forms know nothing of any product: a page that reads them draws every XState 5 machine.
+ * The forms are independent of any product: a page that reads them draws every XState 5 machine.
  *
- * A chart is one of `src/chart/chart.ts`. Four words in `meta` say how it is shown, for any machine:
+ * Charts have the form of `src/chart/chart.ts`. Four words in `meta` say how any machine is shown:
  *
- * - `headline: true` on a compound state: the active child of it is the actor's state in one word (else: the first region).
- * - `span: 'node_tick'` on a compound state: from leaving its initial child until it is back, that is one span of this name
- *   on the timeline, its children the steps; `outcome: 'last tick'` names the shown value that says how it ended. A `state`
- *   event that shows another child than the initial one stands in the middle of a span, which begins there for the reader.
- * - `dropped: 'node_tick'` on an edge: taking it drops a span of this name.
+ * - `headline: true` on a compound state: its active child is the actor's state in one word (default: the first region).
+ * - `span: 'node_tick'` on a compound state: the time from leaving its initial child until returning to it is one span of this name
+ *   on the timeline, and its children are the steps. `outcome: 'last tick'` names the shown value that says how the span ended. When a
+ *   `state` event shows another child than the initial one, the span is already running and begins there for the reader.
+ * - `dropped: 'node_tick'` on an edge: taking the edge drops a span of this name.
  */
 import type { Chart } from '../chart/chart.ts';
 
@@ -20,42 +20,43 @@ export type { Chart, ChartEdge, ChartState } from '../chart/chart.ts';
 
 export type ShownScalar = string | number | boolean | null | ShownMoment;
 
-/** A moment in Unix (or simulated) milliseconds: a page says how long ago, or counts down to it. */
+/** A moment in Unix (or simulated) milliseconds. A page shows its age, or counts down to it. */
 export interface ShownMoment {
   readonly atMs: number;
 }
 
-/** A value that may be shown, or a small table. */
+/** A shown value, or a small table. */
 export type ShownValue = ShownScalar | { readonly rows: readonly Readonly<Record<string, ShownScalar>>[] };
 
-/** By label, in the order in which a page lists them. `reason` is shown beside the headline. */
+/** Shown values by label, in the order of the page. `reason` is shown beside the headline. */
 export type Shown = Readonly<Record<string, ShownValue>>;
 
 interface Numbered {
-  /** Rises by one in one stream. The id of the server-sent event is this behind the stream's own name: `k2x9-17`. */
+  /** Rises by one within a stream. The id of the server-sent event is the stream's name and this number: `k2x9-17`. */
   readonly n: number;
   /** Unix milliseconds; simulated milliseconds in a trace of a simulation. */
   readonly atMs: number;
 }
 
-/** A machine is known from here on. */
+/** Makes a machine known. */
 export interface ChartEvent extends Numbered {
   readonly kind: 'chart';
   readonly chart: Chart;
 }
 
 /**
- * The whole state of a source: its actor starts, or a reader joins late, or after a gap. Never given where a stream simply goes
- * on, so for a reader who knows the source it says by itself that events may be missing before it (numbers do not: those after a
- * gap may happen to follow, and a program that passes a stream on numbers it again). All that was known of the source before is void:
- * spans that were open are cut off, also where the state stands in the middle of one, as it is not known whether it is the same.
- * An `end` directly behind it: the source had ended already.
+ * The whole state of a source. It comes when the actor starts, and when a reader joins late or after a gap, but never in an unbroken
+ * stream. To a reader that knows the source, it therefore means that events may be missing before it. Event numbers cannot say so:
+ * numbers after a gap may happen to follow on, and a program that forwards a stream numbers it again.
+ *
+ * It voids everything known of the source before. Open spans are cut off, even when the state lies inside a span, because that may be
+ * another span. An `end` directly after it means that the source had already ended.
  */
 export interface StateEvent extends Numbered {
   readonly kind: 'state';
-  /** Who: `node-1`. */
+  /** The source's name: `node-1`. */
   readonly source: string;
-  /** Id of its chart. */
+  /** Id of the source's chart. */
   readonly chart: string;
   /** Ids of all active states. */
   readonly active: readonly string[];
@@ -64,65 +65,65 @@ export interface StateEvent extends Numbered {
   readonly fresh: boolean;
 }
 
-/** One microstep: an event met the machine. */
+/** One microstep: the machine received an event. */
 export interface StepEvent extends Numbered {
   readonly kind: 'step';
   readonly source: string;
-  /** Type of the event that came from outside, or was raised. */
+  /** Type of the event, which came from outside or was raised. */
   readonly event: string;
-  /** Ids of the edges taken; none: the event was dropped. */
+  /** Ids of the edges taken; empty: the event was dropped. */
   readonly edges: readonly string[];
-  /** Ids of all active states, where they changed. */
+  /** Ids of all active states, only when they changed. */
   readonly active?: readonly string[];
-  /** The values that changed. */
+  /** The shown values that changed. */
   readonly shown?: Shown;
 }
 
-/** Values of a source changed that its machine does not hold, such as figures about its peers. */
+/** Changed values of a source that its machine does not hold, such as figures about its peers. */
 export interface ShownEvent extends Numbered {
   readonly kind: 'shown';
   readonly source: string;
   readonly shown: Shown;
 }
 
-/** Work that is not a state of the machine begins, or ends. */
+/** Work outside the machine's states begins or ends. */
 export interface SpanEvent extends Numbered {
   readonly kind: 'span';
   readonly source: string;
   readonly name: string;
-  /** One number for the begin and the end of it. */
+  /** The same number at the span's begin and at its end. */
   readonly span: number;
-  /** null: it begins. */
+  /** null: the span begins. */
   readonly outcome: string | null;
 }
 
-/** The actor is no more: its process ended, or it was stopped. */
+/** The actor was stopped, or its process ended. */
 export interface EndEvent extends Numbered {
   readonly kind: 'end';
   readonly source: string;
   readonly how: string;
 }
 
-/** Something that happened around the machines: a fault, what someone did on purpose, a broken rule. */
+/** Something outside the machines: a fault, a deliberate action, or a broken rule. */
 export interface NoteEvent extends Numbered {
   readonly kind: 'note';
-  /** null: it concerns all. */
+  /** null: the note concerns all sources. */
   readonly source: string | null;
-  /** `failure`: what a reader of a trace jumps to. */
+  /** A reader of a trace can jump to each `failure`. */
   readonly level: 'info' | 'fault' | 'failure';
   readonly text: string;
 }
 
 export type VisualizerEvent = ChartEvent | StateEvent | StepEvent | ShownEvent | SpanEvent | EndEvent | NoteEvent;
 
-/** What a page may have done: `GET /session`. */
+/** The page's title, mode and commands: `GET /session`. */
 export interface PageSession {
   readonly title: string;
-  /** `replay`: all events are there, time is the page's. */
+  /** `replay`: all events are there, and the page sets the time. */
   readonly mode: 'live' | 'replay';
-  /** Empty but in development. */
+  /** Empty outside development. */
   readonly commands: readonly PageCommand[];
-  /** Goes back in `x-visualizer-token` with each command; null: no commands. */
+  /** Sent as `x-visualizer-token` with each command; null: no commands. */
   readonly token: string | null;
 }
 
@@ -130,18 +131,18 @@ export interface PageSession {
 export interface PageCommand {
   readonly command: string;
   readonly label: string;
-  /** What has to be chosen: nothing, a source, or a source and another one. */
+  /** What the user must choose: nothing, one source, or two sources. */
   readonly takes: 'nothing' | 'source' | 'pair';
-  /** true: the page asks first. */
+  /** true: the page asks for confirmation. */
   readonly breaks: boolean;
 }
 
-/** An event that a stream has not numbered yet. */
+/** An event without its stream's number. */
 export type NewEvent = { [Kind in VisualizerEvent['kind']]: Omit<Extract<VisualizerEvent, { kind: Kind }>, 'n'> }[VisualizerEvent['kind']];
 
-/** Takes what recorders say. */
+/** Receives the events of recorders. */
 export interface EventSink {
-  /** Makes a machine known, unless it is. */
+  /** Makes a machine known, unless it is known already. */
   addChart(chart: Chart, atMs: number): void;
   add(event: NewEvent): void;
 }

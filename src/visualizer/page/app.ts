@@ -1,7 +1,4 @@
-/**
- * The page: events come in, a moment is chosen, and all views show it. What an action does is here; which key it has stands in
- * core/keys.ts.
- */
+/** The page: takes events in, chooses a moment, and has all views show it. Defines the actions; core/keys.ts gives them their keys. */
 import type { PageSession, VisualizerEvent } from '../wire.ts';
 import { every, getJson, getText, pageMs, postJson, unixMs } from './browser.ts';
 import { layoutOf } from './chart-layout.ts';
@@ -30,9 +27,9 @@ import { sortedSources, SourcesView } from './view/sources-view.ts';
 import { StageView } from './view/stage-view.ts';
 import { TimelineView } from './view/timeline-view.ts';
 
-/** Ages go on although nothing happens. */
+/** How often the page is drawn without events, so that ages stay right. */
 const REFRESH_MS = 250;
-/** Times after this are times of day; before it, a simulated clock's. Unix milliseconds of 2001. */
+/** Later times are times of day; earlier ones come from a simulated clock. Unix milliseconds, in 2001. */
 const OF_DAY_FROM_MS = 1_000_000_000_000;
 
 export class App {
@@ -56,7 +53,7 @@ export class App {
   readonly #notices = new NoticesView();
   readonly #files = new TraceFiles({ open: (text, name) => this.#openTrace(text, name), refuse: (why) => this.#notices.say(why, true) });
 
-  /** What each key does. */
+  /** What each action does. */
   readonly #actions: Readonly<Record<KeyAction, () => void>> = {
     live: () => this.#live(),
     pause: () => this.#pause(),
@@ -168,7 +165,7 @@ export class App {
     this.#commands.setSession(this.#session);
   }
 
-  /** A browser has few connections to one server: pages that no one sees hold none, and catch up when they are seen again. */
+  /** A browser allows few connections to one server. A hidden page therefore closes its own, and catches up when it is seen again. */
   #followWhileSeen(): void {
     if (this.#playhead.replay) return;
     if (document.visibilityState === 'hidden') this.#connection.close();
@@ -198,7 +195,7 @@ export class App {
     );
   }
 
-  // What comes in
+  // Incoming events
 
   #take(event: VisualizerEvent): void {
     if (this.#playhead.replay || !this.#arrivals.isNew(event)) return;
@@ -206,7 +203,7 @@ export class App {
     this.#want();
   }
 
-  /** Another process answers at this address: nothing of the one before counts any more. */
+  /** Another process answers at this address, so everything known of the old one is dropped. */
   async #startOver(): Promise<void> {
     this.#arrivals = new Arrivals();
     this.#begin(new Recording());
@@ -221,7 +218,7 @@ export class App {
   }
 
   #append(event: VisualizerEvent): void {
-    // What is live is shown by its time; that of before cannot be gone back to.
+    // The page finds moments by their time. After a clock was set back, the earlier moments cannot be shown any more.
     if (this.#recording.isSetBackBy(event)) {
       this.#recording.setBack(event.atMs);
       this.#events.reset();
@@ -261,7 +258,7 @@ export class App {
     this.#want();
   }
 
-  // What the reader does
+  // Actions of the reader
 
   #play(change: (playhead: Playhead, clocks: Clocks) => void): void {
     change(this.#playhead, clocks());
@@ -314,7 +311,7 @@ export class App {
     this.#commands.open(this.#names(), this.#choice.name);
   }
 
-  // What is shown
+  // Drawing
 
   get #history(): History {
     return this.#recording.history;
@@ -367,7 +364,7 @@ export class App {
     this.#notices.update(this.#cutSinceMs);
   }
 
-  /** For measuring: the first drawing is on the page. */
+  /** Marks, for measurements, when the first drawing is on the page. */
   #markDrawn(): void {
     requestAnimationFrame(() => {
       if (performance.getEntriesByName('chart-drawn').length === 0) performance.mark('chart-drawn');

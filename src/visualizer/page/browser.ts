@@ -1,8 +1,8 @@
-/** The page's only way to clocks, timers, the network and what it remembers. */
+/** The page's ports: clocks, timers, the network and local storage. No other file of the page uses these directly. */
 /* eslint-disable no-restricted-globals, no-restricted-properties -- these are the page's ports */
 
 export const unixMs = (): number => Date.now();
-/** Only runs on. */
+/** Monotonic. */
 export const pageMs = (): number => performance.now();
 
 export function every(ms: number, work: () => void): void {
@@ -14,21 +14,21 @@ export function after(ms: number, work: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
-/** @throws Error with what went wrong, for a reader */
+/** @throws Error with a message for the reader */
 export async function getJson(path: string): Promise<unknown> {
   const response = await fetch(path, { headers: { accept: 'application/json' } });
   if (!response.ok) throw new Error(`${path} answered ${response.status}`);
   return response.json();
 }
 
-/** @throws Error with what went wrong, for a reader */
+/** @throws Error with a message for the reader */
 export async function getText(path: string): Promise<string> {
   const response = await fetch(path);
   if (!response.ok) throw new Error(`${path} answered ${response.status}`);
   return response.text();
 }
 
-/** @throws Error with what the other side says */
+/** @throws Error with the server's message */
 export async function postJson(path: string, body: unknown, token: string): Promise<void> {
   const response = await fetch(path, {
     method: 'POST',
@@ -43,7 +43,7 @@ export async function postJson(path: string, body: unknown, token: string): Prom
 
 const THEME = 'visualizer-theme';
 
-/** What the reader chose; null: as the system says. */
+/** The theme that the reader chose; null: the system's. */
 export function rememberedTheme(): string | null {
   try {
     return localStorage.getItem(THEME);
@@ -56,6 +56,6 @@ export function rememberTheme(theme: string): void {
   try {
     localStorage.setItem(THEME, theme);
   } catch {
-    // A browser that keeps nothing.
+    // The browser stores nothing.
   }
 }

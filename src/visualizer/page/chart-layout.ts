@@ -1,15 +1,15 @@
-/** Where the boxes of a chart stand: from the server; and where it does not know the chart, from ELK in the page. */
+/** Gets the layout of a chart from the server. When the server does not know the chart, ELK computes the layout in the page. */
 import { drawChart, type ElkGraph, type Layout } from '../layout-graph.ts';
 import type { Chart } from '../wire.ts';
 import { getJson } from './browser.ts';
 import { h } from './view/dom.ts';
 
-/** @throws Error when ELK does not come, or cannot draw it */
+/** @throws Error when ELK cannot be loaded, or cannot draw the chart */
 export async function layoutOf(chart: Chart): Promise<Layout> {
   try {
     return (await getJson(`/layouts/${encodeURIComponent(chart.id)}`)) as Layout;
   } catch {
-    // As with a file of another program.
+    // The server does not know the charts in a trace file of another program.
     return drawChart(chart, await loadElk());
   }
 }

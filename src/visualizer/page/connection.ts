@@ -1,4 +1,4 @@
-/** The live stream. EventSource comes back by itself with the id it had; where it gives up, another is opened. */
+/** The live stream. EventSource reconnects by itself with its last id. When it gives up, a new one is opened. */
 import type { VisualizerEvent } from '../wire.ts';
 import { after } from './browser.ts';
 import { readEventLine } from './core/trace.ts';
@@ -6,7 +6,7 @@ import { readEventLine } from './core/trace.ts';
 const RETRY_MS = 1_000;
 
 export interface ConnectionModules {
-  /** Before the first event of a log that is not the one before: its server is another process. */
+  /** Called before the first event of another log, which means that another process serves it. */
   readonly onOtherLog: () => void;
   readonly onEvent: (event: VisualizerEvent) => void;
   readonly onChange: (connected: boolean) => void;
@@ -16,7 +16,7 @@ export class Connection {
   readonly #modules: ConnectionModules;
   #stream: EventSource | null = null;
   #cancelRetry: () => void = () => undefined;
-  /** Of the last event that came. */
+  /** Id of the last event received. */
   #lastId = '';
 
   constructor(modules: ConnectionModules) {
@@ -24,7 +24,7 @@ export class Connection {
   }
 
   open(): void {
-    // A new stream sends no Last-Event-ID.
+    // A new EventSource sends no Last-Event-ID, so the id goes into the URL.
     const stream = new EventSource(this.#lastId === '' ? '/events' : `/events?after=${encodeURIComponent(this.#lastId)}`);
     this.#stream = stream;
     stream.addEventListener('open', () => this.#modules.onChange(true));
@@ -52,7 +52,7 @@ export class Connection {
   }
 }
 
-/** An id is the name of a log and a number. */
+/** The log's name, which comes before the number in an id. */
 function logOf(id: string): string {
   return id.slice(0, id.lastIndexOf('-'));
 }

@@ -1,11 +1,11 @@
-/** Listens to the keys of the page. Which key does what stands in core/keys.ts. */
+/** Listens to the page's keys. core/keys.ts gives each key its action. */
 import { actionOf, type KeyAction } from './core/keys.ts';
 
 export interface KeyboardModules {
   readonly actions: Readonly<Record<KeyAction, () => void>>;
   /** @param nth from 0 */
   readonly chooseNth: (nth: number) => void;
-  /** @param share of the time that the timeline shows */
+  /** @param share part of the time that the timeline shows */
   readonly moveInTimeline: (share: number) => void;
   readonly helpIsOpen: () => boolean;
 }
@@ -23,7 +23,7 @@ function onKey(event: KeyboardEvent, modules: KeyboardModules): void {
   }
   const typing = target instanceof HTMLInputElement || target instanceof HTMLSelectElement;
   if (typing && key !== 'Escape') return;
-  // A button that has the focus is pressed by the space bar.
+  // The space bar presses the focused button.
   if (key === ' ' && target instanceof HTMLButtonElement) return;
   const share = target instanceof HTMLElement && target.classList.contains('field') ? shareOf(event) : 0;
   if (share !== 0) modules.moveInTimeline(share);

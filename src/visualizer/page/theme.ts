@@ -1,4 +1,4 @@
-/** Light or dark: as the system says, until the reader chooses. */
+/** The theme, light or dark: the system's, until the reader chooses one. */
 import { rememberedTheme, rememberTheme } from './browser.ts';
 
 export function showRememberedTheme(): void {

@@ -1,4 +1,4 @@
-/** Trace files of the reader: chosen in a dialogue, or dropped on the page. */
+/** Opens the reader's trace files: chosen in a dialogue, or dropped on the page. */
 import { TRACE_LIMIT_BYTES } from './core/limits.ts';
 import { h } from './view/dom.ts';
 
@@ -8,7 +8,7 @@ export interface TraceFilesModules {
 }
 
 export class TraceFiles {
-  /** Hidden; must be on the page for its dialogue to open. */
+  /** Hidden, but must be on the page for its dialogue to open. */
   readonly element = h('input', { type: 'file', accept: '.trace,.jsonl,.ndjson,.json,.txt', hidden: true, 'aria-label': 'Trace file' });
   readonly #modules: TraceFilesModules;
 

@@ -1,6 +1,6 @@
 /**
- * Which events of a stream are new. A stream that was cut off may begin again with what is known already, or with another
- * numbering when its server is another process.
+ * Tells which events of a stream are new. After a break, a stream may repeat known events. When another process serves the
+ * stream, the numbers may start again.
  */
 import type { VisualizerEvent } from '../../wire.ts';
 import { EVENTS_LIMIT } from './limits.ts';
@@ -8,10 +8,10 @@ import { EVENTS_LIMIT } from './limits.ts';
 export class Arrivals {
   readonly #seen = new Set<string>();
   #highest = -1;
-  /** The last that was new. */
+  /** The last new event. */
   #last: VisualizerEvent | null = null;
 
-  /** @returns false for an event that came before */
+  /** @returns false for an event that has come before */
   isNew(event: VisualizerEvent): boolean {
     const key = `${event.n} ${event.atMs} ${event.kind} ${'source' in event ? (event.source ?? '') : ''}`;
     if (event.n <= this.#highest && this.#seen.has(key) && !this.#endsLast(event)) return false;
@@ -22,7 +22,7 @@ export class Arrivals {
     return true;
   }
 
-  /** After a gap an end is told again behind a state of its source, and may have the number that it had at first. */
+  /** After a gap, an end comes again directly after a state of its source, and may have its old number. */
   #endsLast(event: VisualizerEvent): boolean {
     return event.kind === 'end' && this.#last?.kind === 'state' && this.#last.source === event.source && this.#last.n + 1 === event.n;
   }

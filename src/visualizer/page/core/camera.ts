@@ -1,10 +1,10 @@
 /**
- * Which part of a drawing is seen, and how large: the drawing fits by itself until the reader moves or enlarges it. Numbers in
- * and out; a view puts them on the page.
+ * Decides which part of a drawing is visible, and how large. The drawing fits the window until the reader moves or zooms it. Only
+ * computes numbers; a view applies them.
  */
 import type { Box, Point } from '../../layout-graph.ts';
 
-/** Below this, labels cannot be read: the camera stays near what is active instead of showing everything. */
+/** Below this scale labels cannot be read, so the camera shows the active state instead of the whole drawing. */
 const READABLE_SCALE = 0.84;
 const LARGEST_FIT = 1.35;
 const [SMALLEST, LARGEST] = [0.08, 4];
@@ -15,14 +15,14 @@ export interface Size {
   readonly height: number;
 }
 
-/** A point of the drawing is seen at `scale * point + (x, y)`. */
+/** A point of the drawing appears at `scale * point + (x, y)`. */
 export interface Seen extends Point {
   readonly scale: number;
 }
 
 export interface CameraOptions {
   readonly drawing: Size;
-  /** The whole of a machine with regions: each of them has a drawing in which labels can be read. */
+  /** true: the whole of a machine with regions. It may be unreadably small, because each region has its own drawing. */
   readonly overview: boolean;
 }
 
@@ -31,7 +31,7 @@ export class Camera {
   readonly #overview: boolean;
   #window: Size = { width: 0, height: 0 };
   #seen: Seen = { x: 0, y: 0, scale: 1 };
-  /** The reader moved the camera: it stays. */
+  /** true: the reader moved the camera, so it stays. */
   #held = false;
 
   constructor({ drawing, overview }: CameraOptions) {
@@ -43,7 +43,7 @@ export class Camera {
     return this.#seen;
   }
 
-  /** @param active the box to be near when not everything can be shown */
+  /** @param active the box to show when the whole drawing would be too small */
   resize(window: Size, active: Box | undefined): void {
     if (window.width === 0 || window.height === 0) return;
     this.#window = window;
@@ -55,13 +55,13 @@ export class Camera {
     if (this.#window.width > 0) this.#home(active);
   }
 
-  /** All of it, however small. */
+  /** Shows the whole drawing, however small. */
   fitAll(): void {
     this.#held = true;
     this.#show(this.#fitScale());
   }
 
-  /** @param at the point of the window that stays where it is; absent: its centre */
+  /** @param at the point of the window that stays in place; default: the centre */
   zoomBy(factor: number, at: Point = { x: this.#window.width / 2, y: this.#window.height / 2 }): void {
     this.#held = true;
     const { scale: before, x, y } = this.#seen;
@@ -75,7 +75,7 @@ export class Camera {
     this.#seen = { ...this.#seen, x: this.#seen.x + x, y: this.#seen.y + y };
   }
 
-  /** Moves no further than the box needs to be seen. */
+  /** Moves just far enough to show the box. */
   reveal(box: Box): void {
     const { scale, x, y } = this.#seen;
     const shift = (from: number, length: number, room: number): number => {
@@ -88,8 +88,8 @@ export class Camera {
   }
 
   /**
-   * What is active is another box now.
-   * @param calm move only when it cannot be seen
+   * Moves to the box that is active now.
+   * @param calm true: move only when the box is out of view
    */
   follow(active: Box | undefined, calm: boolean): void {
     if (this.#held || this.#overview || this.#window.width === 0 || this.#fitScale() >= READABLE_SCALE) return;

@@ -1,12 +1,12 @@
-/** Questions about a chart, answered once. */
+/** Lookups in a chart, computed once. */
 import type { Chart, ChartEdge, ChartState } from '../../wire.ts';
 
-/** A compound state whose stays away from its initial child are spans. */
+/** A compound state. Each time away from its initial child is a span. */
 export interface SpanState {
   readonly state: string;
   readonly name: string;
   readonly idle: string | null;
-  /** The shown value that says how one ended. */
+  /** Label of the shown value that says how a span ended. */
   readonly outcome: string | null;
 }
 
@@ -18,7 +18,7 @@ export interface ChartIndex {
   /** The state whose active child is the actor's state in one word. */
   readonly headline: string;
   readonly spans: readonly SpanState[];
-  /** Regions of a parallel root. */
+  /** Regions of a parallel root; else empty. */
   readonly regions: readonly string[];
 }
 
@@ -47,12 +47,12 @@ export function indexChart(chart: Chart): ChartIndex {
   };
 }
 
-/** The child of a state that is active; null when none is. */
+/** The active child of a state; null when none is active. */
 export function activeChild(index: ChartIndex, state: string, active: ReadonlySet<string>): string | null {
   return index.children.get(state)?.find((child) => active.has(child)) ?? null;
 }
 
-/** The region of a parallel root in which a state is; null for the root and where there are none. */
+/** The region of a parallel root that holds a state; null for the root, and for a chart without regions. */
 export function regionOf(index: ChartIndex, state: string): string | null {
   let at: string | null = state;
   while (at !== null && !index.regions.includes(at)) at = index.states.get(at)?.parent ?? null;

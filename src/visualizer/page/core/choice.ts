@@ -1,20 +1,20 @@
-/** Which source the reader looks at: the first there is, until the reader chooses one. */
+/** The source that the page shows: the first one until the reader chooses another. */
 
 export class Choice {
   #name: string | null = null;
-  /** The reader chose it. */
+  /** true: the reader chose the source. */
   #picked = false;
 
   get name(): string | null {
     return this.#name;
   }
 
-  /** For as long as the reader has not chosen. @param names of all sources, in the order in which they are shown */
+  /** Selects the first source unless the reader has chosen one. @param names all sources in the order shown */
   suggestFirst(names: readonly string[]): void {
     if (!this.#picked) this.#name = names[0] ?? null;
   }
 
-  /** Shows a source for once: another may be suggested later. */
+  /** Shows a source without choosing it: `suggestFirst` may replace it. */
   show(name: string): void {
     this.#name = name;
   }
@@ -25,7 +25,7 @@ export class Choice {
     this.#picked = true;
   }
 
-  /** The one beside it; after the last comes the first. */
+  /** Chooses the next or previous source, wrapping around. */
   pickNext(names: readonly string[], by: 1 | -1): void {
     const at = names.indexOf(this.#name ?? '');
     this.pick(names[(at + by + names.length) % names.length]);

@@ -1,8 +1,8 @@
 /**
- * All events that can be gone back to, with the model at any of them. Bounded: the oldest are folded into the model at which the
- * history then begins.
+ * The kept events, with the model after each of them. Bounded: the oldest events are folded into the model that the history begins
+ * with.
  *
- * A place counts events from the first that ever came: the model at place 3 has three events in it.
+ * A place counts all events that ever came: the model at place 3 contains three events.
  */
 import type { VisualizerEvent } from '../../wire.ts';
 import { EVENTS_LIMIT, KEYFRAME_EVERY } from './limits.ts';
@@ -11,15 +11,15 @@ import { EMPTY_MODEL, fold, type Model } from './model.ts';
 export class History {
   readonly #limit: number;
   #events: VisualizerEvent[] = [];
-  /** Time at each event: never back, although clocks are. */
+  /** Time at each event. It never falls, although clocks may be set back. */
   #times: number[] = [];
-  /** The model before the first event that is kept, and after each KEYFRAME_EVERY of them. */
+  /** The model before the first kept event, and after every KEYFRAME_EVERY events. */
   #keyframes: Model[];
   #latest: Model;
 
   /**
-   * @param limit events; a multiple of KEYFRAME_EVERY
-   * @param base what was known before the first of them
+   * @param limit events to keep, rounded down to a multiple of KEYFRAME_EVERY
+   * @param base the model before the first event
    */
   constructor(limit = EVENTS_LIMIT, base = EMPTY_MODEL) {
     this.#keyframes = [base];
@@ -31,7 +31,7 @@ export class History {
     return this.#latest;
   }
 
-  /** The first place that can be gone back to. */
+  /** The place before the first kept event. */
   get firstPlace(): number {
     return this.#keyframes[0]!.place;
   }
@@ -52,7 +52,7 @@ export class History {
     return this.#times.at(-1) ?? 0;
   }
 
-  /** @returns the model with the event in it */
+  /** @returns the model after the event */
   append(event: VisualizerEvent): Model {
     this.#latest = fold(this.#latest, event);
     this.#events.push(event);
@@ -62,7 +62,7 @@ export class History {
     return this.#latest;
   }
 
-  /** The event that made this place; undefined when it is not kept. */
+  /** The event that leads to this place; undefined when it is not kept. */
   eventAt(place: number): VisualizerEvent | undefined {
     return this.#events[place - this.firstPlace - 1];
   }
@@ -83,7 +83,7 @@ export class History {
     return this.firstPlace + low;
   }
 
-  /** The model at a place, or at the nearest that is kept. */
+  /** The model at a place, or at the nearest kept place. */
   modelAt(place: number): Model {
     if (place >= this.lastPlace) return this.#latest;
     const index = Math.max(0, place - this.firstPlace);
@@ -93,7 +93,7 @@ export class History {
     return model;
   }
 
-  /** Places from the last back to the first for which the test holds, at most as many as said. */
+  /** Places whose event passes the test, from `upTo` backwards, at most `limit`. */
   latestPlaces(upTo: number, limit: number, test: (event: VisualizerEvent) => boolean): number[] {
     const places: number[] = [];
     for (let index = Math.min(this.#events.length, upTo - this.firstPlace) - 1; index >= 0 && places.length < limit; index--) {
@@ -102,7 +102,7 @@ export class History {
     return places;
   }
 
-  /** The next place in a direction for which the test holds; null when there is none. */
+  /** The next place in a direction whose event passes the test; null when there is none. */
   find(from: number, direction: 1 | -1, test: (event: VisualizerEvent) => boolean): number | null {
     for (let place = from + direction; place > this.firstPlace && place <= this.lastPlace; place += direction) {
       if (test(this.eventAt(place)!)) return place;

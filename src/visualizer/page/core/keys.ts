@@ -1,4 +1,4 @@
-/** Every key of the page, in one table: what it does, and what the help says of it. */
+/** Table of the page's keys: what each key does, and what the help says about it. */
 
 export type KeyAction =
   | 'live'
@@ -37,10 +37,10 @@ export type KeyAction =
   | 'letGo';
 
 export interface KeyRow {
-  /** As the help shows them. */
+  /** The keys as the help shows them. */
   readonly shown: string;
   readonly says: string;
-  /** By `KeyboardEvent.key`. What a view does by itself while it has the focus is not here. */
+  /** Actions by `KeyboardEvent.key`. Keys that a focused view handles itself are not listed. */
   readonly keys: Readonly<Record<string, KeyAction>>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What the timeline shows of each source: stays in a state, spans with their steps, and marks. Grows with each event, from the
- * models before and after it; bounded.
+ * What the timeline shows of each source: stays in a state, spans with their steps, and marks. Each event adds to it, by comparing the
+ * models before and after the event. Bounded.
  */
 import type { VisualizerEvent } from '../../wire.ts';
 import { activeChild, type ChartIndex, type SpanState } from './chart-index.ts';
@@ -22,7 +22,7 @@ export interface Step {
 
 export interface Span {
   readonly name: string;
-  /** The kind of work; each kind has its own row. */
+  /** Name of the span's row: each kind of work has its own. */
   readonly row: string;
   readonly fromMs: number;
   toMs: number | null;
@@ -44,30 +44,30 @@ export interface Lane {
   readonly stays: Stay[];
   readonly spans: Span[];
   readonly marks: Mark[];
-  /** Names of the rows of spans, in the order in which they came. */
+  /** Names of the rows of spans, in order of first appearance. */
   readonly rows: string[];
-  /** Spans under way, by row or by number. */
+  /** Spans in progress, by state, or by name and number. */
   readonly open: Map<string, Span>;
 }
 
-/** Told by a span that ended with its source, or whose end was lost in a gap. */
+/** Outcome of a span whose source ended, whose end was lost in a gap, or whose state was left. */
 const CUT_OFF = 'cut off';
 const ENDED = 'ended';
-/** Rows of spans of one source; more kinds of work share the last. */
+/** Most rows of spans of one source; further kinds of work share the last row. */
 const ROWS_LIMIT = 4;
 
 export class Lanes {
   readonly #limit: number;
   readonly #lanes = new Map<string, Lane>();
-  /** Notes that concern all. */
+  /** Notes that concern all sources. */
   readonly common: Mark[] = [];
 
-  /** @param limit stays, spans and marks of a source, each */
+  /** @param limit most stays, most spans and most marks of a source */
   constructor(limit = LANE_LIMIT) {
     this.#limit = limit;
   }
 
-  /** Begins with what is known of each source. */
+  /** Starts the lanes from a model. */
   begin({ sources, atMs }: Model): void {
     for (const source of sources.values()) {
       const state = source.ended === null ? (source.headline ?? '?') : ENDED;
@@ -119,7 +119,7 @@ export class Lanes {
     if (event.kind === 'state') {
       closeAll(lane, atMs, CUT_OFF);
       if (event.fresh) lane.marks.push({ kind: 'start', atMs, place, text: 'starts' });
-      // From before an end that is known: it is told again right behind.
+      // The state is older than a known end. The end comes again directly after it.
       else if (was !== undefined && was.ended !== null && atMs <= was.ended.atMs) return;
     }
     stay(lane, { state: is.headline ?? '?', reason: reasonOf(is), atMs });
@@ -133,7 +133,7 @@ export class Lanes {
     }
   }
 
-  /** Forgets what was over before a time. */
+  /** Forgets what ended before a time. */
   forget(beforeMs: number): void {
     for (const { stays, spans, marks } of this.#lanes.values()) {
       trim(stays, ({ toMs }) => toMs !== null && toMs < beforeMs);
@@ -216,7 +216,7 @@ function open(lane: Lane, key: string, span: Span): void {
 }
 
 function close(span: Span, atMs: number, outcome: string): void {
-  // Clocks go back.
+  // Clocks may be set back.
   span.toMs = Math.max(span.fromMs, atMs);
   span.outcome = outcome;
   const last = span.steps.at(-1);
@@ -233,7 +233,7 @@ function trim<Item>(items: Item[], over: (item: Item) => boolean): void {
   items.splice(0, first === -1 ? items.length : first);
 }
 
-/** Whether an outcome says that all went well. */
+/** Whether an outcome means success. */
 export function wentWell(outcome: string): boolean {
   return /^(?:ok|done|success)\b/i.test(outcome);
 }

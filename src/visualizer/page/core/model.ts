@@ -1,6 +1,6 @@
 /**
- * What is known at a moment: all events up to it, folded. A change makes a new model, so that a page can keep as
- * many as it likes and go back to any.
+ * What is known at a moment: all events up to it, folded. Models are immutable, so a page can keep any number of them and go back to
+ * each.
  */
 import type { Shown, ShownValue, VisualizerEvent } from '../../wire.ts';
 import { activeChild, indexChart, type ChartIndex } from './chart-index.ts';
@@ -11,15 +11,15 @@ export interface SourceModel {
   readonly chart: string;
   readonly active: ReadonlySet<string>;
   readonly shown: Shown;
-  /** The state in one word; null when its chart is not known. */
+  /** The state in one word; null when the chart is unknown. */
   readonly headline: string | null;
-  /** When the headline last changed, as far as is known. */
+  /** When the headline last changed, as far as the page knows. */
   readonly sinceMs: number;
-  /** false: it had been in that state for longer when the page heard of it. */
+  /** false: the source may have been in that state earlier than `sinceMs`. */
   readonly sinceExact: boolean;
-  /** How often each edge was taken since the actor started, or since the page knows it. */
+  /** How often each edge was taken since the actor started, or since the page first heard of it. */
   readonly taken: ReadonlyMap<string, number>;
-  /** The edges of the last step that took any. */
+  /** The last step that took any edges. */
   readonly last: { readonly edges: readonly string[]; readonly event: string; readonly atMs: number; readonly place: number } | null;
   readonly ended: { readonly atMs: number; readonly how: string } | null;
 }
@@ -27,20 +27,20 @@ export interface SourceModel {
 export interface Model {
   readonly charts: ReadonlyMap<string, ChartIndex>;
   readonly sources: ReadonlyMap<string, SourceModel>;
-  /** Events folded. */
+  /** Number of events folded. */
   readonly place: number;
   readonly atMs: number;
 }
 
 export const EMPTY_MODEL: Model = { charts: new Map(), sources: new Map(), place: 0, atMs: 0 };
 
-/** The same, known at an earlier time: the clock was set back. */
+/** The same model at an earlier time, after the clock was set back. */
 export function setBack(model: Model, atMs: number): Model {
   const sources = [...model.sources].map(([name, source]): [string, SourceModel] => [name, { ...source, sinceMs: Math.min(source.sinceMs, atMs) }]);
   return { ...model, atMs, sources: new Map(sources) };
 }
 
-/** The model after one event more. */
+/** The model after one more event. */
 export function fold(model: Model, event: VisualizerEvent): Model {
   const place = model.place + 1;
   const next = { ...model, place, atMs: Math.max(model.atMs, event.atMs) };
@@ -83,7 +83,7 @@ function folded(
       ended: null,
     };
   }
-  // A source whose state is not known yet will be told whole.
+  // The source's whole state is still to come.
   if (before === undefined) return undefined;
   if (event.kind === 'end') return { ...before, active: new Set(), ended: { atMs, how: event.how } };
   const shown = event.shown === undefined ? before.shown : { ...before.shown, ...event.shown };
@@ -112,7 +112,7 @@ function headlineOf(index: ChartIndex | undefined, active: ReadonlySet<string>):
   return child === null ? null : (index.states.get(child)?.key ?? null);
 }
 
-/** Headlines of sources whose chart came after them. */
+/** Sets the headlines of sources that came before their chart. */
 function renamed(charts: Model['charts'], sources: Model['sources'], chart: string): Model['sources'] {
   return new Map(
     [...sources].map(([name, source]) => [
@@ -122,7 +122,7 @@ function renamed(charts: Model['charts'], sources: Model['sources'], chart: stri
   );
 }
 
-/** A source that ended, or else the one known for longest. */
+/** A source that ended; if none did, the one known for longest. */
 function oldestOf(sources: ReadonlyMap<string, SourceModel>): string {
   for (const [name, { ended }] of sources) if (ended !== null) return name;
   return sources.keys().next().value!;

@@ -1,7 +1,4 @@
-/**
- * Which moment a page shows: the latest, one that someone went to, or one that a replay has got to. Plain data and functions; the
- * clock comes in.
- */
+/** The moment that a page shows: the latest, one that the reader went to, or the current one of a replay. Clocks are arguments. */
 import type { History } from './history.ts';
 
 export type Moment =
@@ -9,7 +6,7 @@ export type Moment =
   | { readonly at: 'live' }
   /** Stands still. */
   | { readonly at: 'place'; readonly place: number; readonly atMs: number }
-  /** A replay runs: it was at `fromMs` when the page's clock said `startedMs`. */
+  /** A replay runs. It was at `fromMs` when the page's clock showed `startedMs`. */
   | { readonly at: 'playing'; readonly fromMs: number; readonly startedMs: number; readonly speed: number };
 
 export const LIVE: Moment = { at: 'live' };
@@ -21,9 +18,9 @@ export interface Shown {
 }
 
 /**
- * What is to be seen now.
- * @param nowMs the clock of the events, for what is live
- * @param pageMs a clock that only runs on, for a replay
+ * The place and the time to show now.
+ * @param nowMs the clock of the events, for the live view
+ * @param pageMs a monotonic clock, for a replay
  */
 export function shownAt(moment: Moment, history: History, { nowMs, pageMs }: { readonly nowMs: number; readonly pageMs: number }): Shown {
   if (moment.at === 'live') return { place: history.lastPlace, atMs: Math.max(nowMs, history.lastMs) };
@@ -37,7 +34,7 @@ export function goToTime(atMs: number, history: History): Moment {
   return { at: 'place', place: history.placeAt(at), atMs: at };
 }
 
-/** @returns the moment of that event, or of the nearest that is kept */
+/** @returns the moment of that event, or of the nearest kept event */
 export function goToPlace(place: number, history: History): Moment {
   const at = clampPlace(place, history);
   return { at: 'place', place: at, atMs: history.timeAt(at) };

@@ -1,10 +1,10 @@
-/** From box to box by the arrow keys. */
+/** Moves from box to box by the arrow keys. */
 import type { Point } from '../../layout-graph.ts';
 
-/** How much a way to the side counts against a way ahead. */
+/** Weight of a sideways distance against a distance ahead. */
 const ASIDE_WEIGHT = 2.5;
 
-/** The next one in a direction: near, and not far to the side; undefined when there is none. */
+/** The nearest box in a direction, with sideways distance weighted; undefined when there is none. */
 export function neighbourOf<Placed extends { readonly centre: Point }>(from: Placed, direction: Point, all: readonly Placed[]): Placed | undefined {
   let best: Placed | undefined;
   let least = Infinity;

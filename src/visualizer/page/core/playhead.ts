@@ -1,22 +1,19 @@
-/**
- * Where the reader is in the events: at the latest, at a moment gone to, or in a replay that runs at a speed. The clocks come in
- * with each call.
- */
+/** The reader's position in the events: live, at a chosen moment, or in a running replay. Each call takes the clocks as an argument. */
 import type { History } from './history.ts';
 import { LIVE, play, shownAt, SPEEDS, type Moment, type Shown } from './moment.ts';
 
-/** Of a replay that is opened: the first speed at which it takes no longer. Milliseconds. */
+/** An opened replay starts at the lowest speed, from 1, at which it takes at most this long. Milliseconds. */
 const WHOLE_REPLAY_MS = 90_000;
 
 export interface Clocks {
-  /** The clock of the events, for what is live. */
+  /** The clock of the events, for the live view. */
   readonly nowMs: number;
-  /** A clock that only runs on, for a replay. */
+  /** A monotonic clock, for a replay. */
   readonly pageMs: number;
 }
 
 export class Playhead {
-  /** All events are there, and none come: there is nothing live. */
+  /** true: all events are there and none will come, so there is no live view. */
   readonly replay: boolean;
   #moment: Moment;
   #speed: number;
@@ -31,7 +28,7 @@ export class Playhead {
     return new Playhead(false, LIVE, 1);
   }
 
-  /** @param lengthMs of all of it @param from where it stands until it is played */
+  /** @param lengthMs length of the replay @param from the moment shown until the replay runs */
   static replay(lengthMs: number, from: Moment): Playhead {
     const speed = SPEEDS.find((each) => each >= 1 && lengthMs / each <= WHOLE_REPLAY_MS) ?? SPEEDS.at(-1)!;
     return new Playhead(true, from, speed);
@@ -53,7 +50,7 @@ export class Playhead {
     this.#moment = moment;
   }
 
-  /** Stops what moves; plays a replay that stands. What is live and stands is set going by `go(LIVE)`. */
+  /** Stops the live view or a running replay, and starts a stopped replay. `go(LIVE)` resumes a stopped live view. */
   pause(history: History, clocks: Clocks): void {
     const now = this.shown(history, clocks);
     if (this.replay && this.#moment.at === 'place') this.#moment = play(now, this.#speed, history, clocks.pageMs);
@@ -74,7 +71,7 @@ export class Playhead {
     this.setSpeed(SPEEDS[Math.max(0, SPEEDS.indexOf(this.#speed) - 1)]!, history, clocks);
   }
 
-  /** A replay that has come to its end stands there. @returns whether it runs on */
+  /** Stops a replay that has reached its end. @returns whether it still runs */
   settle(history: History, clocks: Clocks): boolean {
     if (this.#moment.at !== 'playing') return false;
     const now = this.shown(history, clocks);

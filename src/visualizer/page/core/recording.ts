@@ -1,18 +1,18 @@
 /**
- * All that came in, in the forms that the page shows: the events with their models, the lanes of the timeline, and how many
- * failures were noted. One of them forgets nothing that another still shows.
+ * The received events in the forms that the page shows: the history, the lanes of the timeline, and the number of failures. The lanes
+ * forget what the history has forgotten.
  */
 import type { VisualizerEvent } from '../../wire.ts';
 import { History } from './history.ts';
 import { Lanes } from './lanes.ts';
 import { setBack } from './model.ts';
 
-/** Events of several sources are out of step by less than this; more, and the clock was set. */
+/** Events of several sources may be out of order by less than this. A larger step back means that the clock was set. */
 const CLOCK_STEP_MS = 10_000;
 
 export const isFailure = (event: VisualizerEvent): boolean => event.kind === 'note' && event.level === 'failure';
 
-/** After a gap, or from the beginning, what is known is told again with the times that it had. */
+/** These events come again after a gap or a restart of the stream, with their old times. */
 const isToldAgain = (event: VisualizerEvent): boolean => event.kind === 'chart' || event.kind === 'end' || (event.kind === 'state' && !event.fresh);
 
 export interface RecordingLimits {
@@ -40,7 +40,7 @@ export class Recording {
     return this.#lanes;
   }
 
-  /** Noted since it began. */
+  /** Number of failures noted since the recording began. */
   get failures(): number {
     return this.#failures;
   }
@@ -50,19 +50,19 @@ export class Recording {
     const model = this.#history.append(event);
     this.#lanes.take(before, model, event);
     if (isFailure(event)) this.#failures += 1;
-    // What cannot be gone back to is not drawn either.
+    // The timeline does not draw what the reader cannot go back to.
     if (this.#history.firstPlace !== this.#firstPlace) {
       this.#firstPlace = this.#history.firstPlace;
       this.#lanes.forget(this.#history.firstMs);
     }
   }
 
-  /** The event's time lies so far back that the clock of its source was set. */
+  /** Whether the event's time lies so far back that its source's clock must have been set. */
   isSetBackBy(event: VisualizerEvent): boolean {
     return !isToldAgain(event) && event.atMs <= this.#history.lastMs - CLOCK_STEP_MS;
   }
 
-  /** Begins again at an earlier time with what is known: no moment of before can be shown by its time any more. */
+  /** Starts again at an earlier time from the latest model. The earlier moments can no longer be found by their time. */
   setBack(atMs: number): void {
     const model = setBack(this.#history.latest, atMs);
     this.#history = new History(undefined, model);

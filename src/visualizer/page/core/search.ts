@@ -1,4 +1,4 @@
-/** Which events a list shows, and what it says of each. */
+/** Filters events for a list, and describes each of them. */
 import type { Shown, ShownScalar, VisualizerEvent } from '../../wire.ts';
 import type { Model } from './model.ts';
 
@@ -7,11 +7,11 @@ export type EventKind = VisualizerEvent['kind'];
 export interface Filter {
   /** null: all sources. */
   readonly source: string | null;
-  /** Kinds that are left out. */
+  /** Kinds to leave out. */
   readonly without: ReadonlySet<EventKind>;
-  /** Type of a machine's event; null: all. */
+  /** Event type that a step must have; null: all events. */
   readonly type: string | null;
-  /** Words that must all be there, in any case. */
+  /** Words that must all occur, in upper or lower case. */
   readonly text: string;
 }
 
@@ -21,7 +21,7 @@ export function sourceOf(event: VisualizerEvent): string | null {
   return event.kind === 'chart' ? null : event.source;
 }
 
-/** @param model for the names of states and edges */
+/** @param model gives the names of states and edges */
 export function matches(filter: Filter, event: VisualizerEvent, model: Model): boolean {
   if (filter.without.has(event.kind)) return false;
   const source = sourceOf(event);
@@ -33,7 +33,7 @@ export function matches(filter: Filter, event: VisualizerEvent, model: Model): b
   return filter.text.toLowerCase().split(/\s+/).every((word) => haystack.includes(word));
 }
 
-/** An event in a few words. */
+/** Describes an event in a few words. */
 export function describe(event: VisualizerEvent, model: Model): { readonly title: string; readonly detail: string } {
   switch (event.kind) {
     case 'chart':
@@ -62,7 +62,7 @@ export function describe(event: VisualizerEvent, model: Model): { readonly title
   }
 }
 
-/** XState's own events go by the label of the edge that they bring. */
+/** XState's own events are shown by the label of the edge that they take. */
 function titleOf(type: string, label: string | undefined): string {
   return type.startsWith('xstate.') && label !== undefined ? label : type;
 }
@@ -80,7 +80,7 @@ function valuesText(shown: Shown): string {
     .join(', ');
 }
 
-/** A value without a clock: moments are said elsewhere. */
+/** A value as text, without a clock: a moment gives its time of day, not its age. */
 export function scalarText(value: ShownScalar): string {
   if (value === null || value === '') return '–';
   if (typeof value === 'boolean') return value ? 'yes' : 'no';

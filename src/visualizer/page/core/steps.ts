@@ -1,4 +1,4 @@
-/** Where a step through the events leads. A place, or null when there is none in that direction. */
+/** Finds the place that a step through the events leads to; null when there is none in that direction. */
 import type { VisualizerEvent } from '../../wire.ts';
 import type { History } from './history.ts';
 import { isFailure } from './recording.ts';
@@ -9,13 +9,13 @@ export function nextEvent(history: History, from: number, direction: Direction):
   return history.find(from, direction, () => true);
 }
 
-/** After the last comes the first again. */
+/** The next failure, wrapping around at the end. */
 export function nextFailure(history: History, from: number, direction: Direction): number | null {
   const beyond = direction === 1 ? history.firstPlace : history.lastPlace + 1;
   return history.find(from, direction, isFailure) ?? history.find(beyond, direction, isFailure);
 }
 
-/** The next event that changes the headline of a source, or ends it. */
+/** The next event that changes the headline of a source, or whether it has ended. */
 export function nextChange(history: History, from: number, direction: Direction, source: string): number | null {
   for (let place = from + direction; place > history.firstPlace && place <= history.lastPlace; place += direction) {
     const event = history.eventAt(place);
@@ -26,13 +26,13 @@ export function nextChange(history: History, from: number, direction: Direction,
   return null;
 }
 
-/** Looking at a model costs more than looking at an event. */
+/** A cheap test on the event, so that few models are compared. */
 function mayChange(event: VisualizerEvent, source: string): boolean {
   if (!('source' in event) || event.source !== source) return false;
   return event.kind === 'state' || event.kind === 'end' || (event.kind === 'step' && event.active !== undefined);
 }
 
-/** The first place at which there is something to draw. */
+/** The first place with a state to draw. */
 export function firstState(history: History): number {
   return history.find(history.firstPlace, 1, ({ kind }) => kind === 'state') ?? history.firstPlace + 1;
 }

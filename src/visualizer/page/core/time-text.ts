@@ -1,4 +1,4 @@
-/** Time as a reader wants it. */
+/** Formats times for readers. */
 
 export function durationText(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`;
@@ -19,14 +19,14 @@ export function momentText(atMs: number, nowMs: number): string {
   return whole > 0 ? `in ${text}` : `${text} ago`;
 }
 
-/** Time of day, or time since the start where a clock begins at nought. */
+/** The time of day (UTC), or the time since the start of a clock that begins at 0. */
 export function clockText(atMs: number, utcDay: boolean): string {
   if (utcDay) return new Date(atMs).toISOString().slice(11, 23);
   const days = Math.floor(atMs / 86_400_000);
   return `${days > 0 ? `${days} d ` : ''}${new Date(Math.max(0, atMs)).toISOString().slice(11, 23)}`;
 }
 
-/** A round step for ticks of a scale: about `count` of them in `spanMs`. */
+/** A round step for a scale's ticks: at most about `count` ticks in `spanMs`. */
 export function tickStepMs(spanMs: number, count: number): number {
   const steps = [10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000, 43_200_000, 86_400_000];
   return steps.find((step) => spanMs / step <= count) ?? steps.at(-1)!;

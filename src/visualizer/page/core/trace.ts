@@ -1,4 +1,4 @@
-/** A trace file: one event a line. Lines that are not events are counted, not believed. */
+/** Reads a trace file: one event a line. Lines that are not events are counted and left out. */
 import { isWhole, type NoteEvent, type VisualizerEvent } from '../../wire.ts';
 
 const KINDS: ReadonlySet<string> = new Set<VisualizerEvent['kind']>(['chart', 'state', 'step', 'shown', 'span', 'end', 'note']);
@@ -23,8 +23,8 @@ export function parseTrace(text: string): Trace {
 }
 
 /**
- * What the page needs of an event is there and of its type; event-form.ts, too large for the page, checks all of it.
- * @returns null for what is not an event
+ * Checks only the fields that the page needs. event-form.ts checks all fields, but is too large for the page.
+ * @returns null when the line is not an event
  */
 export function readEventLine(line: string): VisualizerEvent | null {
   try {
@@ -51,7 +51,7 @@ function isEvent(value: unknown): value is VisualizerEvent {
 const isTextOrNull = (value: unknown): boolean => typeof value === 'string' || value === null;
 const areTexts = (value: unknown): boolean => Array.isArray(value) && value.every((item) => typeof item === 'string');
 
-/** What a Date holds. */
+/** The range of a Date. */
 const isTime = (value: unknown): boolean => typeof value === 'number' && Math.abs(value) <= 8.64e15;
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value);
 

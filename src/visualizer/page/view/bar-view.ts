@@ -1,4 +1,4 @@
-/** The line above everything: what this is, what time is shown and how it runs, and what may be done. */
+/** The bar at the top: the title, the time shown, its controls, and the other actions. */
 import { SPEEDS } from '../core/moment.ts';
 import { clockText, momentText } from '../core/time-text.ts';
 import { button, h, setAttributes, setText } from './dom.ts';

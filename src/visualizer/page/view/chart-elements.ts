@@ -1,15 +1,15 @@
-/** The SVG elements of one drawing: states as boxes, arrows, labels. It makes them once and knows nothing of what is active. */
+/** Makes the SVG elements of one drawing: boxes for states, arrows, labels. Made once, without regard to what is active. */
 import { TEXT, type Box, type Drawing, type DrawnArrow, type DrawnState, type EdgeLine, type Point } from '../../layout-graph.ts';
 import type { ChartIndex } from '../core/chart-index.ts';
 import { s } from './dom.ts';
 
 const CORNER_PX = 6;
-/** A state that holds others is pointed at by its title. */
+/** Height of a compound state's target: the reader points at its title. */
 const TITLE_PX = 30;
 
 export type Picked = { readonly state: string } | { readonly edges: readonly string[] };
 
-/** What can be pointed at, and reached by keys. */
+/** An element that the pointer and the keys can reach. */
 export interface Target {
   readonly element: SVGGElement;
   readonly picked: Picked;
@@ -19,7 +19,7 @@ export interface Target {
 
 export interface ArrowElements {
   readonly arrow: DrawnArrow;
-  /** The arrow, and its label where it has one. */
+  /** The arrow, and its label if it has one. */
   readonly parts: readonly SVGGElement[];
 }
 
@@ -28,10 +28,10 @@ export interface ChartElements {
   readonly world: SVGGElement;
   readonly states: ReadonlyMap<string, SVGGElement>;
   readonly arrows: readonly ArrowElements[];
-  /** By edge: the lines of text that stand for it. */
+  /** The lines of text of each edge. */
   readonly lines: ReadonlyMap<string, readonly SVGTextElement[]>;
   readonly targets: readonly Target[];
-  /** Arrows without their labels: pointed at, never reached by keys. */
+  /** Arrows without their labels. The pointer reaches them, the keys do not. */
   readonly paths: readonly { readonly element: SVGGElement; readonly picked: Picked }[];
 }
 
@@ -90,7 +90,7 @@ class Pen {
     }
     const middle = drawn.y + (drawn.holds || drawn.inside.length > 0 ? 18 : drawn.height / 2 + 4.5);
     const title = s('text', { x: drawn.x + TEXT.padPx + 14, y: middle, class: 'title' }, state.type === 'history' ? `H ${state.key}` : state.key);
-    // A mark besides the colour.
+    // Marks an active state without relying on colour.
     group.append(s('circle', { cx: drawn.x + TEXT.padPx + 3, cy: middle - 4.5, r: 4.5, class: 'lamp' }), title);
     for (const [row, line] of drawn.inside.entries()) {
       group.append(this.#line(line, drawn.x + TEXT.padPx, drawn.y + TEXT.titleLinePx + 9 + row * TEXT.labelLinePx));
@@ -146,7 +146,7 @@ function arrowHeads(): SVGDefsElement {
   return s('defs', {}, head);
 }
 
-/** A line with round corners. */
+/** The path of a line with round corners. */
 function pathOf(points: readonly Point[]): string {
   const [first, ...rest] = points;
   if (first === undefined) return '';

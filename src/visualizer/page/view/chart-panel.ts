@@ -1,7 +1,4 @@
-/**
- * One drawing, lit and dimmed by a source's model, and what the reader does to it: pointer, wheel, fingers and keys move the
- * camera and choose states and arrows.
- */
+/** One drawing. A source's model lights its parts. Pointer, wheel, touch and keys move the camera and choose states and arrows. */
 import type { Box, Drawing, Point } from '../../layout-graph.ts';
 import { Camera } from '../core/camera.ts';
 import type { ChartIndex } from '../core/chart-index.ts';
@@ -10,7 +7,7 @@ import { neighbourOf } from '../core/neighbour.ts';
 import { drawChart, type ChartElements, type Picked, type Target } from './chart-elements.ts';
 import { s, setAttributes } from './dom.ts';
 
-/** A drag that is shorter is a click. */
+/** A shorter drag counts as a click. */
 const DRAG_PX = 4;
 const KEY_PAN_PX = 60;
 
@@ -35,7 +32,7 @@ export class ChartPanel {
   readonly #pointers = new Map<number, Point>();
   #source: SourceModel | null = null;
   #justTaken = -1;
-  /** By the pointer since it was put down. Pixels. */
+  /** Distance that the pointers moved since the last press. Pixels. */
   #travelled = 0;
 
   constructor(drawing: Drawing, index: ChartIndex, modules: ChartPanelModules) {
@@ -51,7 +48,7 @@ export class ChartPanel {
     new ResizeObserver(() => this.#move(() => this.#camera.resize(this.element.getBoundingClientRect(), this.#activeBox()))).observe(this.element);
   }
 
-  /** Lights what is active, and animates the last step. */
+  /** Lights the active states, and animates the last step. */
   update(source: SourceModel | null, animate: boolean): void {
     if (source === this.#source) return;
     const before = this.#source;
@@ -82,7 +79,7 @@ export class ChartPanel {
     this.#move(() => this.#camera.fit(this.#activeBox()));
   }
 
-  /** All of it, however small. */
+  /** Shows the whole drawing, however small. */
   fitAll(): void {
     this.#move(() => this.#camera.fitAll());
   }
@@ -101,7 +98,7 @@ export class ChartPanel {
     this.#focus(active ?? targets[0]);
   }
 
-  /** The innermost active state; where several are, the first region's. */
+  /** The innermost active state; the first region's when there are several. */
   #activeBox(): Box | undefined {
     return this.#drawing.states.find(({ id, holds }) => !holds && (this.#source?.active.has(id) ?? false));
   }
@@ -113,7 +110,7 @@ export class ChartPanel {
     setAttributes(this.element, { 'data-scale': scale.toFixed(3) });
   }
 
-  /** Starts the animation of the edges just taken, again where it runs. */
+  /** Starts the animation of the edges just taken, or restarts it. */
   #flash(edges: ReadonlySet<string>): void {
     for (const { arrow, parts } of this.#drawn.arrows) if (arrow.edges.some((edge) => edges.has(edge))) parts.forEach(restart);
     for (const edge of edges) this.#drawn.lines.get(edge)?.forEach(restart);
@@ -141,7 +138,7 @@ export class ChartPanel {
     });
   }
 
-  /** An arrow and its label are pointed at together. */
+  /** Marks an arrow and its label together. */
   #mark(picked: Picked, pointed: boolean): void {
     if ('state' in picked) return;
     for (const { arrow, parts } of this.#drawn.arrows) {
@@ -167,9 +164,9 @@ export class ChartPanel {
     element.addEventListener('keydown', (event) => this.#onKey(event));
   }
 
-  /** One pointer moves the drawing, two enlarge it. */
+  /** One pointer moves the drawing, two pointers zoom it. */
   #drag(event: PointerEvent): void {
-    // It may have been let go of elsewhere.
+    // The pointer may have been released outside the drawing.
     if (event.buttons === 0) this.#pointers.delete(event.pointerId);
     const from = this.#pointers.get(event.pointerId);
     if (from === undefined) return;

@@ -1,12 +1,12 @@
 /**
- * What may be done from here, in development only: a dialog with a button for each command, for a source or a pair of them. What
- * breaks something is asked about first.
+ * The commands, in development only: a dialog with a button for each command, and choices of a source or a pair of sources. A command
+ * that breaks something asks for confirmation.
  */
 import type { PageCommand, PageSession } from '../../wire.ts';
 import { button, h, reconcile, setAttributes, setText } from './dom.ts';
 
 export interface CommandsModules {
-  /** @throws Error with what the other side says */
+  /** @throws Error with the server's message */
   readonly send: (body: object) => Promise<void>;
   readonly say: (text: string, bad: boolean) => void;
 }

@@ -1,4 +1,4 @@
-/** What stands behind a state or an edge: what it is for, what it does, and, for the active one, why. */
+/** Details of a state or an edge: its purpose, its actions, and the reason of the active headline. */
 import type { ChartEdge, ChartState } from '../../wire.ts';
 import type { ChartIndex } from '../core/chart-index.ts';
 import { reasonOf } from '../core/model.ts';

@@ -1,4 +1,4 @@
-/** Elements in one expression. Text becomes text nodes: nothing that an event says is ever read as markup. */
+/** Makes elements in one expression. Text becomes text nodes, so the text of an event is never parsed as markup. */
 
 export type Attributes = Readonly<Record<string, string | number | boolean | null>>;
 type Child = Node | string;
@@ -27,7 +27,7 @@ export function s<Tag extends keyof SVGElementTagNameMap>(
   return element;
 }
 
-/** true: there, without a value; false and null: not there. */
+/** true: sets the attribute without a value; false and null: remove it. */
 export function setAttributes(element: Element, attributes: Attributes): void {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === false) element.removeAttribute(name);
@@ -42,7 +42,7 @@ export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** A button whose key is said in its title and to assistive technology. */
+/** A button that tells its key in the title and to assistive technology. */
 export function button(label: string, options: { readonly key?: string; readonly title?: string; readonly class?: string }, press: () => void): HTMLButtonElement {
   const title = options.title ?? label;
   const element = h(
@@ -60,7 +60,7 @@ export function button(label: string, options: { readonly key?: string; readonly
   return element;
 }
 
-/** Children for keys, in their order: made once, changed in place, moved only where they must. */
+/** Gives `parent` one child for each item, in order. Makes each child once, changes it in place, and moves it only when it must. */
 export function reconcile<Item, Made extends Element>(
   parent: Element,
   items: readonly Item[],

@@ -1,4 +1,4 @@
-/** What all views are given to show: one moment, and what the reader chose. */
+/** The input of all views: one moment, and the reader's choices. */
 import type { History } from '../core/history.ts';
 import type { Lanes } from '../core/lanes.ts';
 import type { Model, SourceModel } from '../core/model.ts';
@@ -13,11 +13,11 @@ export interface Frame {
   readonly lanes: Lanes;
   readonly chosen: SourceModel | null;
   readonly replay: boolean;
-  /** Times are times of day. */
+  /** true: times are times of day. */
   readonly ofDay: boolean;
 }
 
-/** Shapes and colours of the states of a headline, by their order: no two look alike without colour. */
+/** Shapes of a headline's states, by their order, so that states differ even without colour. */
 const SHAPES: readonly string[] = ['▲', '◆', '◐', '●', '★', '▼', '◼', '✚'];
 export const ENDED_SHAPE = '✕';
 
@@ -26,7 +26,7 @@ export interface Tone {
   readonly tone: string;
 }
 
-/** How a headline looks. @param state null or unknown: not known */
+/** Shape and tone of a headline. @param state null, or a name that the chart lacks: shown as ended */
 export function toneOf(model: Model, source: SourceModel, state: string | null): Tone {
   const index = model.charts.get(source.chart);
   const children = index?.children.get(index.headline) ?? [];

@@ -1,4 +1,4 @@
-/** The keys, and the signs of the page. */
+/** The help: the page's keys and signs. */
 import { KEY_ROWS } from '../core/keys.ts';
 import { button, h } from './dom.ts';
 

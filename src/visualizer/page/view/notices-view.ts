@@ -1,8 +1,8 @@
-/** What the page says about itself: one message, and a banner while it is cut off. */
+/** Notices of the page: one message, and a banner while the page is not connected. */
 import { after, unixMs } from '../browser.ts';
 import { h, setText } from './dom.ts';
 
-/** How long good news stands; bad news stands until it is dismissed. */
+/** How long a good message stays. A bad message stays until the reader dismisses it. */
 const GOOD_NEWS_MS = 5_000;
 
 export class NoticesView {

@@ -1,4 +1,4 @@
-/** The sources side by side: the state of each in one word, why, since when, and every value that it shows. */
+/** The sources side by side: the state of each in one word, its reason, since when it holds, and the shown values. */
 import type { ShownMoment, ShownScalar, ShownValue } from '../../wire.ts';
 import { reasonOf, type SourceModel } from '../core/model.ts';
 import { scalarText } from '../core/search.ts';
@@ -6,9 +6,9 @@ import { momentText } from '../core/time-text.ts';
 import { button, h, reconcile, setAttributes, setText } from './dom.ts';
 import { toneOf, type Frame } from './frame.ts';
 
-/** A value that has a line to itself. */
+/** A longer value gets its own line. */
 const LONG_CHARS = 34;
-/** Said above all others. */
+/** Shown above all other values. */
 const REASON = 'reason';
 
 export interface SourcesModules {
@@ -65,7 +65,7 @@ export class SourcesView {
   }
 }
 
-/** By name, numbers in it by their size. */
+/** Sorts by name, and numbers in names by value. */
 export function sortedSources({ model }: Pick<Frame, 'model'>): readonly SourceModel[] {
   return [...model.sources.values()].sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
 }
@@ -89,7 +89,7 @@ function changeCard(card: HTMLElement, source: SourceModel, frame: Frame, place:
   const sinceMs = source.ended?.atMs ?? source.sinceMs;
   const since = momentText(sinceMs, frame.atMs).replace(/ ago$/, '');
   setText(card.querySelector('.since')!, source.sinceExact || ended ? (since === 'now' ? 'since now' : `for ${since}`) : `for ${since === 'now' ? '0 s' : since} or longer`);
-  // Nothing counts down where nothing runs.
+  // Times stand still once the source has ended.
   changeValues(card.querySelector('.values')!, source, source.ended?.atMs ?? frame.atMs);
 }
 
@@ -124,7 +124,7 @@ type Table = Extract<ShownValue, { readonly rows: unknown }>;
 const isTable = (value: ShownValue): value is Table => value !== null && typeof value === 'object' && 'rows' in value;
 const isMoment = (value: ShownScalar): value is ShownMoment => value !== null && typeof value === 'object';
 
-/** Rows of one table that are shown. */
+/** Most rows shown of one table. */
 const ROWS_LIMIT = 100;
 
 function changeTable(table: HTMLTableElement, { rows }: Table, nowMs: number): void {

@@ -1,6 +1,6 @@
 /**
- * The machine of the chosen source: a tab for each region, which says its state in words before anything is drawn, and the
- * drawings of the regions that are looked at. The headline's region is shown at first, large.
+ * The machine of the chosen source: a tab for each region, and the drawings of the selected regions. A tab tells its region's state in
+ * words, even before the drawing is there. At first only the headline's region is shown.
  */
 import type { Drawing, Layout } from '../../layout-graph.ts';
 import type { Chart } from '../../wire.ts';
@@ -11,13 +11,13 @@ import { DetailsView } from './details-view.ts';
 import { button, h, reconcile, setAttributes, setText } from './dom.ts';
 import type { Frame } from './frame.ts';
 
-/** The whole machine in one drawing. */
+/** Choice: the whole machine in one drawing. */
 const WHOLE = 'whole';
-/** All regions side by side. */
+/** Choice: all regions side by side. */
 const ALL = 'all';
 
 export interface StageModules {
-  /** @throws Error when there is none */
+  /** @throws Error when there is no layout */
   readonly layoutOf: (chart: Chart) => Promise<Layout>;
   readonly onDrawn: () => void;
   readonly changed: () => void;
@@ -69,7 +69,7 @@ export class StageView {
     this.#details.update(frame, index, picked, picked !== null && picked === this.#pinned);
   }
 
-  /** Shows one region alone, or adds it and takes it away. */
+  /** Shows only this region; with `add`, adds it, or removes it when it is shown. */
   show(region: string, add: boolean): void {
     if (region === ALL) this.#shown = this.#chart?.regions ?? [WHOLE];
     else if (!add || region === WHOLE || this.#shown.includes(WHOLE)) this.#shown = [region];
@@ -79,7 +79,7 @@ export class StageView {
     this.#modules.changed();
   }
 
-  /** The next region, after the last one all, the whole, and then the first. */
+  /** Shows the next choice: each region, then all regions, then the whole, then the first region again. */
   cycle(by: 1 | -1): void {
     const choices = this.#choices();
     const at = this.#showsAll() ? choices.indexOf(ALL) : choices.indexOf(this.#shown[0] ?? WHOLE);
@@ -127,7 +127,7 @@ export class StageView {
     return this.#chart === null || this.#chart.regions.length === 0 ? [WHOLE] : [...this.#chart.regions, ALL, WHOLE];
   }
 
-  /** The region of the headline; where there are none, the whole. */
+  /** The headline's region; the whole when there are no regions. */
   #first(): string {
     return this.#chart === null ? WHOLE : (regionOf(this.#chart, this.#chart.headline) ?? this.#chart.regions[0] ?? WHOLE);
   }
@@ -217,7 +217,7 @@ export class StageView {
   }
 }
 
-/** The active leaves below a state, in words. */
+/** The active leaves below a state, as text. */
 function leavesOf(index: ChartIndex, state: string, active: ReadonlySet<string>): string {
   const children = (index.children.get(state) ?? []).filter((child) => active.has(child));
   if (children.length === 0) return '';

@@ -1,6 +1,6 @@
 /**
- * What happened when: for each source its stays in a state, its spans with their steps, and marks for what came in between. A
- * playhead that can be dragged, and moved by keys.
+ * The timeline. Shows for each source its stays in a state, its spans with their steps, and its marks. The reader can move the playhead
+ * by dragging and by keys.
  */
 import { wentWell, type Lane, type Mark, type Span } from '../core/lanes.ts';
 import { clockText, durationText, tickStepMs } from '../core/time-text.ts';
@@ -16,14 +16,14 @@ const STAY_PX = 17;
 const ROW_PX = 13;
 const MARKS_PX = 13;
 const LANE_GAP_PX = 7;
-/** What is thinner than this is drawn together with what comes next to it. */
+/** Anything thinner than this is not drawn separately. */
 const THIN_PX = 0.7;
 const CHAR_PX = 6.4;
 const SMALL_CHAR_PX = 5.6;
 const [SHORTEST_MS, LONGEST_MS] = [50, 7 * 86_400_000];
-/** A window that no one has set is as long as what there is, within these. */
+/** Until the reader sets the window, it is as long as the history, within these limits. */
 const [FIRST_WINDOW_MS, FIRST_WINDOW_LEAST_MS] = [60_000, 10_000];
-/** Room to the right of the latest moment. */
+/** Room to the right of the latest moment, as a share of the window. */
 const AHEAD_SHARE = 0.02;
 
 const MARK_SHAPES: Readonly<Record<Mark['kind'], string>> = {
@@ -44,14 +44,14 @@ export interface TimelineModules {
 export class TimelineView {
   readonly element: HTMLElement;
   readonly #modules: TimelineModules;
-  /** What was drawn of the lanes, and the playhead over it: a replay moves that alone. */
+  /** The drawn lanes. The playhead is separate, so a replay can move it alone. */
   readonly #scene = s('g');
   readonly #head = s('g');
   readonly #svg = s('svg', { class: 'lanes' }, hatch(), this.#scene, this.#head);
   readonly #field: HTMLElement;
   #spanMs = FIRST_WINDOW_MS;
   #set = false;
-  /** The end of the window; null: it goes with what is shown. */
+  /** The end of the window; null: the window follows the moment shown. */
   #endMs: number | null = null;
   #chosenOnly = false;
   #whole = false;
@@ -81,7 +81,7 @@ export class TimelineView {
     this.#modules.changed();
   }
 
-  /** Everything there is in the window. */
+  /** Shows the whole history. */
   showWhole(): void {
     this.#whole = true;
     this.#endMs = null;
@@ -101,7 +101,7 @@ export class TimelineView {
     this.#modules.changed();
   }
 
-  /** The window goes with what is shown again. */
+  /** Lets the window follow the moment shown again. */
   follow(): void {
     this.#endMs = null;
   }
@@ -125,7 +125,7 @@ export class TimelineView {
     if (!this.#set) this.#spanMs = Math.max(FIRST_WINDOW_LEAST_MS, Math.min(FIRST_WINDOW_MS, (Math.max(atMs, history.lastMs) - history.firstMs) * 1.1));
     const ahead = this.#spanMs * AHEAD_SHARE;
     if (moment.at === 'live' && this.#endMs === null) return { fromMs: atMs + ahead - this.#spanMs, toMs: atMs + ahead };
-    // The window stands while someone looks around in it, and moves when the playhead would leave it.
+    // The window stays while the reader looks around in it. It moves when the playhead would leave it.
     let end = this.#endMs ?? (replay ? atMs + this.#spanMs * 0.5 : Math.max(atMs, history.lastMs) + ahead);
     if (atMs > end - ahead) end = atMs + this.#spanMs * (moment.at === 'playing' ? 0.6 : 0.1);
     if (atMs < end - this.#spanMs) end = atMs + this.#spanMs * 0.9;
@@ -235,7 +235,7 @@ export class TimelineView {
     });
   }
 
-  /** The window stands where it is. */
+  /** Keeps the window where it is. */
   #hold(): void {
     this.#set = true;
     if (this.#frame !== null && !this.#whole) this.#endMs = this.#window(this.#frame).toMs;
@@ -342,7 +342,7 @@ function drawMarks(marks: readonly Mark[], y: number, view: View): SVGElement[] 
   return parts;
 }
 
-/** Across all lanes: what a reader looks for. */
+/** Draws failures across all lanes, because readers look for them. */
 function drawFailures({ lanes }: Frame, height: number, view: View): SVGElement[] {
   const marks = [lanes.common, ...[...lanes.all.values()].map((lane) => lane.marks)].flat();
   return marks
