@@ -5,8 +5,10 @@
 import { LRUCache } from 'lru-cache';
 import type { KmsNode } from './node-list.ts';
 
-/** Keys remembered, the most recently used ones. With keys of 1 KiB, the longest for `put`, about 4 MiB; deletes may name longer keys. */
+/** Keys remembered, the most recently used ones. */
 const MAX_OWN_WRITES = 4_096;
+/** Their keys together. UTF-16 units, of two bytes at most; a delete may name a key of 64 KiB. */
+const MAX_OWN_WRITES_CHARS = 2 * 1_024 * 1_024;
 
 export type WriteKind = 'put' | 'delete';
 
@@ -16,7 +18,11 @@ interface OwnWrite {
 }
 
 export class OwnWrites {
-  readonly #byKey = new LRUCache<string, OwnWrite>({ max: MAX_OWN_WRITES });
+  readonly #byKey = new LRUCache<string, OwnWrite>({
+    max: MAX_OWN_WRITES,
+    maxSize: MAX_OWN_WRITES_CHARS,
+    sizeCalculation: (_, key) => Math.max(1, key.length),
+  });
   #last: OwnWrite | null = null;
 
   note(key: string, node: KmsNode, kind: WriteKind): void {

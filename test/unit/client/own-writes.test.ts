@@ -146,6 +146,13 @@ describe('own writes', () => {
     expect([writes.took('first', node), writes.took('second', node)]).toEqual([false, true]);
   });
 
+  test('are remembered for 2 Mi characters of keys: the longest that a delete may name are 32 of them', () => {
+    const writes = new OwnWrites();
+    const longKey = (nth: number): string => `${nth}`.padEnd(65_536, '-');
+    for (let nth = 0; nth < 33; nth += 1) writes.note(longKey(nth), node, 'delete');
+    expect([writes.took(longKey(0), node), writes.took(longKey(1), node)]).toEqual([false, true]);
+  });
+
   test('of another kind replace each other', () => {
     const writes = new OwnWrites();
     writes.note('k', node, 'delete');
