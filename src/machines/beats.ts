@@ -7,7 +7,7 @@ import type { NodeSetup } from './setup.ts';
 
 export function probingRegion(node: NodeSetup) {
   return node.createStateConfig({
-    description: 'Figures about the peers for operators; nothing depends on it.',
+    description: 'Collects figures about the peers for operators. Nothing depends on it.',
     initial: 'idle',
     states: {
       idle: { on: { 'membership.refreshed': { guard: 'probesPeers', target: 'probing' } } },
@@ -27,11 +27,11 @@ export function probingRegion(node: NodeSetup) {
 /** Runs node_tick at once and then when it is due, and sync_tick after each interval and after a write. */
 export function beatsRegion(node: NodeSetup) {
   return node.createStateConfig({
-    description: 'When the jobs come.',
+    description: 'Decides when the jobs run.',
     type: 'parallel',
     states: {
       nodeBeat: {
-        description: 'node_tick: at once, and then when it is due.',
+        description: 'Runs node_tick at the start, and then whenever it is due.',
         initial: 'due',
         states: {
           due: { entry: raise({ type: 'node_tick' }), always: 'running' },
@@ -41,7 +41,7 @@ export function beatsRegion(node: NodeSetup) {
         },
       },
       syncBeat: {
-        description: 'sync_tick after each interval.',
+        description: 'Runs sync_tick after each interval.',
         initial: 'resting',
         states: {
           resting: {
@@ -51,7 +51,7 @@ export function beatsRegion(node: NodeSetup) {
         },
       },
       nudgeBeat: {
-        description: 'A write brings a sync_tick at once, or at the end of the time after the last one that a write brought.',
+        description: 'Runs sync_tick after a write: at once, or when the nudge interval since the last such sync_tick ends.',
         initial: 'idle',
         states: {
           idle: { on: { 'record.written': { guard: 'nudges', target: 'nudged' } } },

@@ -41,14 +41,14 @@ export function nodeTickRegion(node: NodeSetup) {
   const asksForSnapshot = node.raise({ type: 'snapshot.pending' });
 
   return node.createStateConfig({
-    description: 'The steps of node_tick, one after another.',
+    description: 'Runs the steps of node_tick one after another.',
     // For a visualiser: one node_tick lasts from leaving `idle` until the return to it. Its outcome is `last tick` of `shown.ts`.
     meta: { span: 'node_tick', outcome: 'last tick' },
     initial: 'idle',
     on: { node_tick: { actions: 'countDropped', meta: { dropped: 'node_tick' } } },
     states: {
       idle: {
-        description: 'Until the next node_tick.',
+        description: 'Waits for the next node_tick.',
         on: {
           node_tick: [
             // The view that the node serves by is too old, regardless of what the next read shows.
@@ -59,7 +59,7 @@ export function nodeTickRegion(node: NodeSetup) {
       },
 
       readingChain: {
-        description: 'Step 1: membership and chain hash, at one block. All that follows goes by this one look.',
+        description: 'Step 1: reads membership and chain hash at one block. All later steps use this reading.',
         invoke: {
           src: 'readChain',
           id: 'readChain',
@@ -82,7 +82,7 @@ export function nodeTickRegion(node: NodeSetup) {
       },
 
       withdrawing: {
-        description: 'A node whose secret the chain does not show serves no more, before anything else is asked.',
+        description: 'Ends serving when the chain no longer shows the secret of this node, before any other step.',
         always: [
           // Even a successful read may show a chain that stands still.
           { guard: 'viewIsOutdated', target: 'settling', actions: conclude(() => ineligible(stale)) },
@@ -94,7 +94,7 @@ export function nodeTickRegion(node: NodeSetup) {
       },
 
       checkingEligibility: {
-        description: 'Step 2: is the wallet and key of this enclave an eligible member?',
+        description: 'Step 2: is this enclave, by its wallet and key, an eligible member?',
         invoke: {
           src: 'checkEligibility',
           id: 'checkEligibility',
@@ -129,7 +129,7 @@ export function nodeTickRegion(node: NodeSetup) {
       },
 
       judgingHash: {
-        description: 'Step 3: what the chain hash asks of this tick.',
+        description: 'Step 3: decides what this tick does about the chain hash.',
         always: [
           { guard: hashIs('unset'), target: 'claimingHash', actions: awaitsHash },
           { guard: hashIs('shallow'), target: 'settling', actions: conclude(() => unsettled(reason(REASONS.hashNotDeepEnough))) },
@@ -141,7 +141,7 @@ export function nodeTickRegion(node: NodeSetup) {
       },
 
       claimingHash: {
-        description: 'Step 3, zero: one try to claim. The node waits on, regardless of the outcome.',
+        description: 'Step 3, hash zero: tries to claim once. The node then waits, whatever the outcome.',
         invoke: {
           src: 'claimHash',
           id: 'claimHash',
@@ -163,7 +163,7 @@ export function nodeTickRegion(node: NodeSetup) {
       },
 
       fetchingSecret: {
-        description: 'Step 4, the secret: members are asked for the one that the chain shows.',
+        description: 'Step 4, secret: asks members for the secret whose hash the chain shows.',
         invoke: {
           src: 'fetchSecret',
           id: 'fetchSecret',
@@ -196,7 +196,7 @@ export function nodeTickRegion(node: NodeSetup) {
       },
 
       installingSyncKey: {
-        description: 'Step 5: the key of what nodes say to each other is made of the secret.',
+        description: 'Step 5: derives the key that authenticates messages between nodes.',
         invoke: {
           src: 'installSyncKey',
           id: 'installSyncKey',
@@ -212,7 +212,7 @@ export function nodeTickRegion(node: NodeSetup) {
       },
 
       judgingStore: {
-        description: 'Is a snapshot to be asked for?',
+        description: 'Does this tick ask for a snapshot?',
         always: [
           { guard: 'snapshotComplete', target: 'settling', actions: conclude(() => prepared) },
           {
@@ -225,7 +225,7 @@ export function nodeTickRegion(node: NodeSetup) {
       },
 
       fetchingSnapshot: {
-        description: 'Step 4, the snapshot: it needs the sync key. A node that went ready without one goes on asking.',
+        description: 'Step 4, snapshot: needs the sync key. A node that became ready without a snapshot keeps asking.',
         entry: 'noteAsking',
         invoke: {
           src: 'fetchSnapshot',
@@ -256,12 +256,12 @@ export function nodeTickRegion(node: NodeSetup) {
         },
       },
       judgingSnapshot: {
-        description: 'May the node go ready with what was given?',
+        description: 'May the node become ready with what the members gave?',
         always: [{ guard: 'snapshotMissing', target: 'settling' }, { target: 'settling', actions: conclude(() => prepared) }],
       },
 
       settling: {
-        description: 'Step 6: readiness hears the verdict in the same step.',
+        description: 'Step 6: gives the verdict, to which readiness reacts at once.',
         entry: ['settleTick', raise(({ context }) => verdictOf(context.tick)), raise({ type: 'tick.settled' })],
         always: 'idle',
       },

@@ -27,7 +27,7 @@ export function readinessRegion(node: NodeSetup) {
     initial: 'ineligible',
     states: {
       ineligible: {
-        description: 'Not, or not yet, an eligible member; or membership cannot be read.',
+        description: 'This node is not an eligible member, or the membership cannot be read.',
         entry: 'stampState',
         on: {
           'self.ineligible': { actions: explain },
@@ -36,7 +36,7 @@ export function readinessRegion(node: NodeSetup) {
         },
       },
       bootstrapping: {
-        description: 'Eligible; the chain hash is zero, being claimed, not deep enough or unreadable.',
+        description: 'Eligible. The chain hash is zero, not deep enough or unreadable, or a claim is under way.',
         entry: 'stampState',
         on: {
           'self.ineligible': { target: 'ineligible', actions: explain },
@@ -52,7 +52,7 @@ export function readinessRegion(node: NodeSetup) {
         },
       },
       'syncing-secret': {
-        description: 'A hash is there; the local secret does not match it, or the first snapshot is missing.',
+        description: 'The chain shows a hash. The local secret does not match it, or the first snapshot is missing.',
         entry: 'stampState',
         on: {
           'self.ineligible': { target: 'ineligible', actions: explain },
@@ -68,7 +68,7 @@ export function readinessRegion(node: NodeSetup) {
         },
       },
       ready: {
-        description: 'Serves. The only state that knows sync_tick, and the only one in which anything is replicated.',
+        description: 'Serves. Only this state handles sync_tick and replicates.',
         entry: ['assertServable', 'stampState'],
         tags: 'serving',
         invoke: { src: 'replicate', id: 'replicate', onError: { actions: 'stopBroken' } },
