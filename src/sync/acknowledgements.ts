@@ -1,13 +1,13 @@
 /**
- * Writes that wait until n peers have acknowledged them (protocol.md §10, Acknowledged by n). A later write of the same key
- * by this node stands for the earlier one: its record is later than both.
+ * Writes that wait until n peers have acknowledged them (protocol.md §10, Acknowledged by n). A peer that acknowledges a later write
+ * of the key by this node acknowledges the earlier one too, because the later record replaces it.
  */
 import { RefusalError } from '../domain/errors.ts';
 import type { Wallet } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { LocalWrite } from '../domain/records.ts';
 
-/** Writes waiting at once; one more is not waited for. */
+/** Most writes that wait at once. `wait` refuses further ones; they replicate all the same. */
 const MAX_WAITING = 4_096;
 
 interface Waiting {
@@ -32,7 +32,7 @@ export class Acknowledgements {
 
   /**
    * Resolves with the number of peers that have acknowledged the write.
-   * @throws RefusalError not_replicated when the time has passed; the write stays and goes on replicating
+   * @throws RefusalError not_replicated after `timeoutMs`, or when too many writes wait; the write stays and goes on replicating
    */
   async wait(write: LocalWrite, wanted: number, timeoutMs: number): Promise<number> {
     if (this.#count >= MAX_WAITING) throw new RefusalError('not_replicated', 'too many writes are being waited for; this one replicates all the same');
@@ -58,7 +58,7 @@ export class Acknowledgements {
     }
   }
 
-  /** A peer has merged or skipped this node's write with a number. */
+  /** The peer has merged or skipped this own write. */
   note(peer: Wallet, write: { readonly appId: string; readonly key: string; readonly sequenceNumber: number }): void {
     for (const waiting of this.#waiting.get(idOf(write.appId, write.key)) ?? []) {
       if (write.sequenceNumber < waiting.sequenceNumber) continue;
@@ -67,7 +67,7 @@ export class Acknowledgements {
     }
   }
 
-  /** Writes waited for now. */
+  /** Writes that wait now. */
   get size(): number {
     return this.#count;
   }

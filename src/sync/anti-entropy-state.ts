@@ -1,23 +1,26 @@
-/** What is remembered of a peer between rounds of anti-entropy (protocol.md §10, Comparison): when the next may be, and what it refuses. */
+/**
+ * What this node remembers of a peer between rounds of anti-entropy (protocol.md §10, Comparison): when the next round may start, and
+ * what the peer refuses.
+ */
 import { LRUCache } from 'lru-cache';
 import type { BackoffLimits } from '../domain/backoff.ts';
 import type { Clock } from '../domain/ports.ts';
 import { Rest, type RestModules } from './rest.ts';
 
-/** A round that failed rests longer each time, without holding up pushes. */
+/** The pause after a failed round. It grows with each failure in a row. Pushes do not wait for it. */
 const BACKOFF: BackoffLimits = { firstMs: 1_000, lastMs: 60_000 };
-/** Between two whole rounds with a peer of an older kind. Milliseconds. */
+/** Time between two whole rounds with an older peer, which take its complete snapshot. Milliseconds. */
 const WHOLE_EVERY_MS = 600_000;
-/** Records remembered that a peer refuses permanently. */
+/** Most records remembered as refused permanently by the peer. */
 const MAX_UNWANTED = 4_096;
 
 export class AntiEntropyState {
   readonly rest: Rest;
   readonly #clock: Pick<Clock, 'monotonicMs'>;
-  /** App and digest of records that the peer refuses permanently. A digest is of the key as well. */
+  /** App id and digest of each record that the peer refuses permanently. The digest covers the key too. */
   readonly #unwanted = new LRUCache<string, true>({ max: MAX_UNWANTED });
   #refusesDigests = false;
-  /** Monotonic milliseconds of the last whole round. */
+  /** End of the last whole round. Monotonic milliseconds. */
   #wholeAtMs = -Infinity;
 
   constructor(modules: RestModules) {
@@ -33,7 +36,7 @@ export class AntiEntropyState {
     this.#wholeAtMs = this.#clock.monotonicMs();
   }
 
-  /** It does not know the type of a digest request: it need not be asked again while nothing else is known of it. */
+  /** The peer does not know digest requests. It is sent none while its kind is unknown. */
   noteRefusedDigest(): void {
     this.#refusesDigests = true;
   }
@@ -42,7 +45,7 @@ export class AntiEntropyState {
     return this.#refusesDigests;
   }
 
-  /** Refused permanently as it is: it need not be offered again by each round. */
+  /** The peer refused this record permanently. Later rounds do not send it again. */
   noteUnwanted(appId: string, digest: string): void {
     this.#unwanted.set(`${appId} ${digest}`, true);
   }
@@ -51,7 +54,7 @@ export class AntiEntropyState {
     return this.#unwanted.get(`${appId} ${digest}`) === true;
   }
 
-  /** The peer has another store now. */
+  /** The peer has another store now, or this node's store was emptied. */
   reset(): void {
     this.#unwanted.clear();
     this.#refusesDigests = false;

@@ -1,7 +1,7 @@
 /**
- * Compares this node's store with a peer's and mends both (protocol.md §10, Comparison): what pushes miss because the
- * writer died or the network was cut. Root, apps, buckets; of the buckets that differ, the peer's records are merged, and
- * what the peer lacks is pushed. A peer of an older kind is compared by a whole snapshot now and then.
+ * Compares this node's store with a peer's and repairs both (protocol.md §10, Comparison). Pushes miss records when the writer died
+ * or the network was cut. A round compares the root digest, then the apps, then the buckets. In buckets that differ it merges the
+ * peer's records and pushes what the peer lacks. An older peer gives no digests, so now and then a round takes its whole snapshot.
  */
 import type { z } from 'zod';
 import { digestText, recordDigest } from '../crypto/record-digest.ts';
@@ -22,11 +22,11 @@ import type { SyncStore } from './ports.ts';
 import type { Replica } from './replica.ts';
 import { noteFailedAsking, type SureListener } from './sure-members.ts';
 
-/** Buckets that differ are mended so many at a time, which bounds what is remembered of the peer's records. */
+/** Differing buckets repaired at a time. This bounds how many of the peer's records are remembered. */
 const BUCKETS_AT_ONCE = 16;
-/** Pages of app digests that are taken of one peer: more apps than any store holds. */
+/** Most pages of app digests taken from one peer. They hold more apps than any store. */
 const MAX_APP_PAGES = 1_024;
-/** An answer to a digest request; a page of apps is the largest. Bytes. */
+/** Longest answer to a digest request. A page of apps is the longest one. Bytes. */
 const MAX_DIGEST_ANSWER_BYTES = 4 * 1024 * 1024;
 
 export interface AntiEntropyOptions {
@@ -44,23 +44,23 @@ export interface AntiEntropyModules {
   readonly yieldNow: () => Promise<void>;
 }
 
-/** Runs between two questions: a long round holds up no push. */
+/** Runs before each request of a round, so that a long round does not delay pushes. */
 export type Between = () => Promise<void>;
 
-/** Of a store: all of it, or some buckets of one app. */
+/** A part of a store: all of it, or some buckets of one app. */
 type Part = Omit<WalkRequest, 'cursor'>;
 
-/** One round under way. */
+/** One running round. */
 interface Course {
   readonly member: Member;
   readonly replica: Replica;
   readonly signal: AbortSignal;
   readonly between: Between;
-  /** What the peer lacks is sent to it as well. */
+  /** The round also sends the peer what it lacks. */
   readonly mendsPeer: boolean;
-  /** The peer has said with each answer that it is sure. */
+  /** Every answer so far said that the peer is sure. */
   sure: boolean;
-  /** Something could not be taken for want of time or room. */
+  /** Some records were left out (`too_far_ahead`, `store_full`). */
   leftOut: boolean;
 }
 
@@ -76,7 +76,7 @@ export class AntiEntropy {
   }
 
   /**
-   * @returns whether anything was said to the peer
+   * @returns whether the peer was asked anything
    * @throws PeerError, DependencyError
    */
   async compareWith(member: Member, replica: Replica, signal: AbortSignal, between: Between = nothingBetween): Promise<boolean> {
@@ -84,8 +84,8 @@ export class AntiEntropy {
   }
 
   /**
-   * The half of a round that is open to a node that is not ready: takes over what the peer has, and sends it nothing. A peer of an
-   * older kind is left to a whole round.
+   * The half of a round that a node may run before it is ready: merges the peer's records and sends it none. It takes no snapshot of
+   * an older peer; `compareWith` does.
    * @returns @throws as `compareWith`
    */
   async takeFrom(member: Member, replica: Replica, signal: AbortSignal): Promise<boolean> {
@@ -114,7 +114,7 @@ export class AntiEntropy {
       await this.#byDigest(course);
       return true;
     } catch (error) {
-      // A peer of this kind refuses for another reason.
+      // A current peer knows digest requests, so it refused for another reason.
       if (!isUnknownType(error) || conversation.kindOf(course.member) === 'current') throw error;
       antiEntropy.noteRefusedDigest();
       return this.#bySnapshot(course);
@@ -126,7 +126,7 @@ export class AntiEntropy {
     store.letAge(clock.nowMs());
     const { root } = await this.#ask(course, {}, rootAnswer);
     if (root === (await rootDigestOf(this.#modules))) return;
-    /** Of this node's own apps: what a peer makes up fills no memory. */
+    /** Apps that the peer named and this node holds. Apps that a peer makes up would fill the memory. */
     const named = new Set<string>();
     let cursor: string | undefined;
     for (let count = 0; count < MAX_APP_PAGES; count += 1) {
@@ -136,7 +136,7 @@ export class AntiEntropy {
         if (store.appDigest(appId) !== null) named.add(appId);
       }
       if (next === null) {
-        // What the peer has nothing of can only be sent.
+        // The peer named none of these apps, so this node sends them.
         for (const appId of course.mendsPeer ? store.appIds() : []) if (!named.has(appId)) await this.#mendApp(course, appId);
         return;
       }
@@ -185,7 +185,7 @@ export class AntiEntropy {
     this.#modules.sureness.onAnswered(course.member, sure);
   }
 
-  /** Merges what the peer has of a part of the store, then sends what it lacks of it and has not refused permanently. */
+  /** Merges the peer's records of a part of the store, then sends what the peer lacks there and has not refused permanently. */
   async #mend(course: Course, part: Part): Promise<void> {
     const { store } = this.#modules;
     const theirs = await this.#takeOver(course, part);
@@ -215,8 +215,8 @@ export class AntiEntropy {
   }
 
   /**
-   * Merges all the peer gives.
-   * @returns app and digest of each of its records that is the same here by now: no more than what this node holds itself
+   * Merges all records that the peer gives of a part of the store.
+   * @returns app id and digest of each record that is now equal on both nodes: never more than this node holds
    */
   async #takeOver(course: Course, part: Part): Promise<ReadonlySet<string>> {
     const { member, replica, signal, between } = course;
@@ -225,7 +225,7 @@ export class AntiEntropy {
     const onVerdict = (appId: string, wire: unknown, verdict: MergeVerdict): void => {
       if (verdict.kind === 'rejected') return;
       const record = wire as WireRecord;
-      // Hex is taken in either case, and held in lower case.
+      // Peers may send hex in either case; the store holds lower case.
       const digest = digestText(recordDigest({ ...record, value: record.value?.toLowerCase() ?? null }));
       if (this.#modules.store.digestOf(appId, record.key) === digest) theirs.add(`${appId} ${digest}`);
     };
@@ -245,7 +245,7 @@ export class AntiEntropy {
   }
 }
 
-/** How an older peer answers a type that it does not know. */
+/** Whether this is how an older peer answers a message type that it does not know. */
 function isUnknownType(error: unknown): boolean {
   return error instanceof PeerError && error.failure === 'refused' && (error.status === 400 || error.status === 403);
 }

@@ -1,11 +1,11 @@
 /**
- * Digests of a store's apps for anti-entropy (protocol.md §10, Comparison and Bounds): the root, and the apps in pages. Where many
- * apps have changed, working them out gives way to requests.
+ * Digests of a store's apps for anti-entropy (protocol.md §10, Comparison and Bounds): the root, and the apps in pages. Computing the
+ * digests of many changed apps takes long, so this work gives requests their turn.
  */
 import { createPacer, type PacerModules } from './pacer.ts';
 import type { SyncStore } from './ports.ts';
 
-/** Apps on a page. */
+/** Most apps on a page. */
 export const APPS_A_PAGE = 4_096;
 
 export interface AppDigestsModules extends PacerModules {
@@ -23,7 +23,7 @@ export interface AppDigestsPage {
 export async function rootDigestOf(modules: AppDigestsModules): Promise<string> {
   const { store } = modules;
   const pause = createPacer(modules);
-  // Those that have not changed are kept, and cost nothing at the end.
+  // Computes the digest of each changed app, with pauses. `rootDigest` then finds them all computed.
   for (const appId of store.appIds()) {
     store.appDigest(appId);
     await pause();
@@ -31,7 +31,7 @@ export async function rootDigestOf(modules: AppDigestsModules): Promise<string> 
   return store.rootDigest();
 }
 
-/** @param cursor the last app of the page before; undefined: from the start */
+/** @param cursor the last app of the previous page; undefined: from the start */
 export async function appDigestsPage(cursor: string | undefined, modules: AppDigestsModules): Promise<AppDigestsPage> {
   const { store } = modules;
   const pause = createPacer(modules);
@@ -42,7 +42,7 @@ export async function appDigestsPage(cursor: string | undefined, modules: AppDig
     if (cursor !== undefined && !isAfter(appId, cursor)) continue;
     if (count === APPS_A_PAGE) return { apps, nextCursor: last };
     await pause();
-    // It may be gone by now.
+    // The app may have gone during the pause.
     const digest = store.appDigest(appId);
     if (digest === null) continue;
     apps[appId] = digest;
@@ -52,7 +52,7 @@ export async function appDigestsPage(cursor: string | undefined, modules: AppDig
   return { apps, nextCursor: null };
 }
 
-/** Of two app ids without leading zeros: the longer is the larger. */
+/** App ids have no leading zeros, so the longer one is the larger number. */
 function isAfter(appId: string, other: string): boolean {
   return appId.length === other.length ? appId > other : appId.length > other.length;
 }

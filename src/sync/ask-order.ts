@@ -1,16 +1,16 @@
 /**
- * In which order members are asked: a preferred one first, the rest in an order of the day, then those that were silent a short
- * while ago, and those that proved wrong last.
+ * The order in which members are asked: the preferred one first, then the rest in a circle from a random start, then those that were
+ * silent lately, then those that proved wrong. A preferred member that was silent or wrong is not asked first.
  */
 import type { Wallet } from '../domain/ids.ts';
 import type { Member } from '../domain/membership.ts';
 
-/** What is remembered of a member. */
+/** How a member has answered lately. */
 export type Standing = 'good' | 'silent' | 'wrong';
 
 const RANK: Readonly<Record<Standing, number>> = { good: 1, silent: 2, wrong: 3 };
 
-/** @param unit uniform in [0, 1): where in the circle of members to begin, so that not all nodes ask the same one */
+/** @param unit uniform in [0, 1): where the circle starts, so that nodes do not all ask the same member */
 export function askOrder(
   members: readonly Member[],
   preferred: Wallet | null,

@@ -1,40 +1,41 @@
 /**
- * Gets a list of records to one peer in as few batches as the peer takes, and finds those that it cannot take: the one place
- * that makes batches smaller (protocol.md §4, Sizes; §9.6, §9.10, §9.17; §10, Rejections). Pure: `next` says what to send,
- * `answered` and `failed` hear what came of it. `delta-push.ts` performs.
+ * Splits a list of records into as few batches as one peer takes, and finds the records that it cannot take. Only this module makes
+ * batches smaller (protocol.md §4, Sizes; §9.6, §9.10, §9.17; §10, Rejections). Pure: `next` says what to send, `answered` and
+ * `failed` take the result. `delta-push.ts` does the sending.
  *
- * Invariants: records are settled in their order, each once; a batch is at least one record; nothing is asked once it is over.
+ * Invariants: records are settled in order, each once; a batch holds at least one record, except in `checking`; a delivery that is
+ * over sends nothing.
  */
 import { invariant } from '../domain/errors.ts';
 import { MAX_RECORDS, planDelta, type AccountedOutcome, type DeltaBatch, type DeltaOutcome, type Sent } from './delta-plan.ts';
 import { MAX_REJECTIONS_LISTED } from './merge-batch.ts';
 import type { PeerError } from './peer-error.ts';
 
-/** Records at which a peer may fail in a row before a few others are tried. */
+/** Suspects in a row after which a few later records are tried as samples. */
 export const MAX_SUSPECTS_IN_A_ROW = 8;
-/** So many: when it fails at them as well, it is taken for broken. */
+/** Most samples. If the peer fails at all of them, it counts as broken. */
 export const MAX_SAMPLES = 4;
 
-/** Statuses with which other nodes answer a batch for one record in it (protocol.md §9.10, §9.17). */
+/** Statuses with which other nodes refuse a whole batch because of one record (protocol.md §9.10, §9.17). */
 const POISONED: ReadonlySet<number | undefined> = new Set([400, 413, 422, 500]);
 
-/** Where a delivery stands. Places are those of the list. */
+/** The state of a delivery. Places are indexes in the list of records. */
 export type DeliveryState =
-  /** Batches as large as a body may be. */
+  /** Batches are as large as a body may be. */
   | { readonly kind: 'streaming' }
-  /** A batch failed for what is in it: at most `size` records at once, half of it after each failure, twice after each answer. */
+  /** A batch failed because of its records. Batches hold at most `size`, halved after each failure, doubled after each answer. */
   | { readonly kind: 'narrowing'; readonly size: number }
-  /** The peer refused more than it lists: portions that it can list, before place `until`. */
+  /** The peer refused more records than it lists. Up to place `until`, batches are small enough for its list. */
   | { readonly kind: 'itemizing'; readonly size: number; readonly until: number }
-  /** So many failed in a row that it may be the peer: some of those behind are tried alone, the first of `places` next. */
+  /** So many records failed in a row that the peer may be broken. Some later ones are tried alone, the first of `places` next. */
   | { readonly kind: 'sampling'; readonly places: readonly number[]; readonly failure: PeerError }
-  /** The connection was closed at a body that only some take. An empty batch shows whether the peer is there at all. */
+  /** The peer closed the connection at an oversized body. An empty batch shows whether it can be reached at all. */
   | { readonly kind: 'checking' }
   | { readonly kind: 'over' }
-  /** It is the peer that fails, and not the records. */
+  /** The peer fails, not the records. */
   | { readonly kind: 'broken'; readonly failure: PeerError };
 
-/** The outcome for the first records that were not settled before. */
+/** The outcome for the records that were settled just now. */
 export interface Settled<Entry extends Sent> {
   readonly entries: readonly Entry[];
   readonly outcome: AccountedOutcome<Entry>;
@@ -44,17 +45,17 @@ const EMPTY: DeltaBatch<never> = { entries: [], data: {}, oversized: false };
 
 export class Delivery<Entry extends Sent> {
   readonly #entries: readonly Entry[];
-  /** The first record that is not settled. */
+  /** Place of the first record that is not settled. */
   #at = 0;
   #state: DeliveryState;
   #suspects: Entry[] = [];
-  /** Suspects since the peer took something. */
+  /** Suspects since the last answer of the peer. */
   #inARow = 0;
   #anyPassed = false;
   #firstFailure: PeerError | null = null;
   #asked: DeltaBatch<Entry> | null = null;
 
-  /** @param size records that the first batch may hold, where a delivery before this one had to send few at once */
+  /** @param size most records in the first batch; smaller when an earlier delivery had to send few at once */
   constructor(entries: readonly Entry[], size = MAX_RECORDS) {
     this.#entries = entries;
     this.#state = entries.length === 0 ? { kind: 'over' } : narrowedTo(size);
@@ -64,50 +65,50 @@ export class Delivery<Entry extends Sent> {
     return this.#state;
   }
 
-  /** Records at which the peer failed alone: they may be why, and the peer may be. */
+  /** Records at which the peer failed when each was sent alone. The cause may be the record or the peer. */
   get suspects(): readonly Entry[] {
     return this.#suspects;
   }
 
-  /** The peer took at least one batch: it is not broken as a whole. */
+  /** The peer answered at least one batch of records, so it is not completely broken. */
   get anyPassed(): boolean {
     return this.#anyPassed;
   }
 
-  /** With the first suspect. */
+  /** The failure at the first suspect. */
   get firstFailure(): PeerError | null {
     return this.#firstFailure;
   }
 
-  /** Records that a batch may hold by now. */
+  /** Most records in a batch now. */
   get size(): number {
     return this.#state.kind === 'narrowing' || this.#state.kind === 'itemizing' ? this.#state.size : MAX_RECORDS;
   }
 
-  /** What to send; the same until it was answered or has failed, and null once the delivery is over. */
+  /** What to send. The batch stays the same until `answered` or `failed`; null once the delivery is over. */
   next(): DeltaBatch<Entry> | null {
     this.#asked ??= this.#plan();
     return this.#asked;
   }
 
-  /** The peer answered the batch. Null while nothing is settled by that. */
+  /** The peer answered the batch. Null when that settles nothing. */
   answered(outcome: DeltaOutcome<Entry>): Settled<Entry> | null {
     const batch = this.#takeAsked();
     const state = this.#state;
     if (state.kind === 'checking') return this.#settle(1, postponed(this.#entries[this.#at]!), narrowedTo(MAX_RECORDS));
     this.#anyPassed = true;
     this.#inARow = 0;
-    // It is sent again in its turn, after the ones before it.
+    // The sample is sent again in its turn, after the records before it.
     if (state.kind === 'sampling') return this.#enter({ kind: 'narrowing', size: 1 });
     const count = batch.entries.length;
     if (outcome.kind !== 'unlisted') return this.#settle(count, outcome, this.#grown());
     if (count === 1) return this.#settle(1, refused(batch.entries[0]!, 'unlisted'), this.#grown());
-    // What is a part of a batch fits where the batch did. A peer may list fewer than this node does.
+    // A part of the batch fits in a body, as the batch did. A peer that lists fewer rejections than this node gets one record.
     const size = count > MAX_REJECTIONS_LISTED ? MAX_REJECTIONS_LISTED : 1;
     return this.#enter({ kind: 'itemizing', size, until: this.#at + count });
   }
 
-  /** The batch came to nothing. Null while nothing is settled by that. */
+  /** The batch failed. Null when that settles nothing. */
   failed(failure: PeerError): Settled<Entry> | null {
     const batch = this.#takeAsked();
     const state = this.#state;
@@ -124,7 +125,7 @@ export class Delivery<Entry extends Sent> {
     const [entry] = batch.entries;
     if (batch.entries.length > 1) return this.#enter(this.#halved(batch.entries.length));
     if (failure.status === 413) return this.#settle(1, refused(entry!, 'too_large'), state);
-    // A peer that closes the connection at a large body may be away, too.
+    // The peer may have closed the connection because of the large body, or it may be away.
     if (batch.oversized && failure.failure === 'unreachable') return this.#enter({ kind: 'checking' });
     if (batch.oversized) return this.#settle(1, postponed(entry!), state);
     return this.#suspect(entry!, failure);
@@ -193,13 +194,13 @@ export class Delivery<Entry extends Sent> {
     this.#firstFailure ??= failure;
     this.#inARow += 1;
     this.#pass(1, this.#state);
-    // With nothing behind them, the peer shows at the next delivery whether it is broken.
+    // No record is left to try. The next delivery shows whether the peer is broken.
     if (this.#inARow < MAX_SUSPECTS_IN_A_ROW || this.#state.kind === 'over') return null;
     return this.#enter({ kind: 'sampling', places: this.#samplePlaces(), failure });
   }
 
 
-  /** A few of those that are left, far apart, the last one first. */
+  /** Places of a few of the remaining records, far apart, the last one first. */
   #samplePlaces(): readonly number[] {
     const left = this.#entries.length - this.#at;
     const places = Array.from({ length: MAX_SAMPLES }, (_, index) => this.#at + Math.ceil((left * (MAX_SAMPLES - index)) / MAX_SAMPLES) - 1);
@@ -220,8 +221,8 @@ function refused<Entry extends Sent>(entry: Entry, reason: string): AccountedOut
 }
 
 /**
- * Whether a batch may have failed for what is in it, and smaller ones may pass. Older nodes refuse bodies over 2 MiB, some by
- * closing the connection.
+ * Whether a batch may have failed because of its records, so that smaller ones may pass. Older nodes refuse bodies over 2 MiB,
+ * some by closing the connection.
  */
 function isAboutRecords(batch: DeltaBatch<Sent>, failure: PeerError): boolean {
   return isPoisoned(failure) || (batch.oversized && failure.failure === 'unreachable');

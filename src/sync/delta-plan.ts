@@ -1,23 +1,23 @@
-/** What goes into the next push (protocol.md §4, Sizes; §10, Rejections): pure. */
+/** What goes into the next push, and what the answer says of it (protocol.md §4, Sizes; §10, Rejections). Pure. */
 import type { MergeRefusal, Rejection, WireRecord, WireRecords } from '../domain/records.ts';
 import { deltaAnswer } from './messages.ts';
 
 /** Nodes in Rust refuse request bodies over 2 MiB. */
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
-/** The envelope around the inner text, each byte of which it writes as two hex digits. */
+/** The envelope without the inner text, each byte of which is written as two hex digits. */
 const ENVELOPE_BYTES = 1_024;
 /** The message around the records: type, sender, ids. */
 const MESSAGE_BYTES = 512;
 /** JSON around the records of one app. */
 const APP_BYTES = 24;
 export const MAX_INNER_BYTES = (MAX_BODY_BYTES - ENVELOPE_BYTES) / 2 - MESSAGE_BYTES;
-/** Records in one push, so that its answer comes soon. */
+/** Most records in one push, so that its answer comes soon. */
 export const MAX_RECORDS = 4_096;
 
 export interface DeltaBatch<Entry extends Sent> {
   readonly entries: readonly Entry[];
   readonly data: WireRecords;
-  /** One record that alone exceeds what every peer takes. */
+  /** It holds a single record above `MAX_INNER_BYTES`, which some peers do not take. */
   readonly oversized: boolean;
 }
 
@@ -27,7 +27,7 @@ export interface Sent {
   readonly record: WireRecord;
 }
 
-/** The next batch of `entries` in their order, or null when there is none. What alone exceeds the size goes alone. */
+/** The next batch of `entries`, in order; null when there are none. A record above the largest size goes alone. */
 export function planDelta<Entry extends Sent>(entries: Iterable<Entry>, maxRecords = MAX_RECORDS): DeltaBatch<Entry> | null {
   const planned: Entry[] = [];
   const data: Record<string, WireRecord[]> = {};
@@ -42,24 +42,24 @@ export function planDelta<Entry extends Sent>(entries: Iterable<Entry>, maxRecor
   return planned.length === 0 ? null : { entries: planned, data, oversized: bytes > MAX_INNER_BYTES };
 }
 
-/** What a peer that accounts for a batch made of it. */
+/** What a peer did with a batch, as far as its answer accounts for it. */
 export type AccountedOutcome<Entry extends Sent> =
   | {
       readonly kind: 'told';
       /** Merged or skipped. */
       readonly taken: readonly Entry[];
-      /** To be sent again later: its clock is behind, or its store is full. */
+      /** To be sent again later: the peer's clock is behind, or its store is full. */
       readonly later: readonly Entry[];
       /** Refused permanently. */
       readonly refused: readonly { readonly entry: Entry; readonly reason: string }[];
     }
-  /** A peer that says only how many it merged, or accounts for fewer than it was sent. */
+  /** The peer says only how many it merged, or accounts for fewer than it was sent. */
   | { readonly kind: 'counted'; readonly allMerged: boolean };
 
-/** `unlisted`: the peer refused more than it lists, and it is not known which. */
+/** `unlisted`: the peer refused more records than it lists, so it is unknown which. */
 export type DeltaOutcome<Entry extends Sent> = AccountedOutcome<Entry> | { readonly kind: 'unlisted' };
 
-/** Refusals that pass: nothing is wrong with the record, but with the time or the room of who refuses it. */
+/** Temporary refusals. The record is good, but the refusing node's clock is behind or its store is full. */
 const PASSING: ReadonlySet<string> = new Set<MergeRefusal>(['too_far_ahead', 'store_full']);
 
 export const isPassing = (reason: string): boolean => PASSING.has(reason);
@@ -70,7 +70,7 @@ export function judgeDeltaAnswer<Entry extends Sent>(entries: readonly Entry[], 
   if (!parsed.success) return null;
   const { merged, total, rejected, rejections } = parsed.data;
   const counts = total === undefined || total === entries.length;
-  // A record that a peer cannot even read it may leave out of its counts: that must not block the others.
+  // A peer may leave a record that it cannot read out of its counts. Such a record must not block the others.
   if (rejected === undefined || !counts || (rejected > 0 && rejections === undefined)) {
     return { kind: 'counted', allMerged: counts && merged === entries.length };
   }

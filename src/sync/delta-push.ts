@@ -1,6 +1,6 @@
 /**
- * Performs pushes to one peer (protocol.md §10, Who sends what and Rejections). What is sent and what an answer means says
- * `push-plan.ts`, which batches are made smaller `delivery.ts`, when a push that failed is tried again `replica.ts`.
+ * Performs pushes to one peer (protocol.md §10, Who sends what and Rejections). `push-plan.ts` decides what is sent and what an answer
+ * means, `delivery.ts` which batches are made smaller, `replica.ts` when a failed push is tried again.
  */
 import { PEER_TIMEOUT_MS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
 import type { Member } from '../domain/membership.ts';
@@ -15,7 +15,7 @@ import type { SyncStore } from './ports.ts';
 import { PushPlan, type PushEvent } from './push-plan.ts';
 import type { Replica } from './replica.ts';
 
-/** An answer that lists its rejections. Bytes. */
+/** Longest answer, with its list of rejections. Bytes. */
 const MAX_ANSWER_BYTES = 4 * SMALL_ANSWER_BYTES + 2 * 1024 * 1024;
 
 export interface DeltaPushModules {
@@ -24,12 +24,12 @@ export interface DeltaPushModules {
   readonly store: SyncStore;
   readonly conversation: Pick<PeerConversation, 'exchange'>;
   readonly acknowledgements: Acknowledgements;
-  /** Own sequence numbers up to here are not sent: the node was cut off for too long to know whether they still hold. */
+  /** Own writes up to this sequence number are not sent. This node was cut off for too long to know whether they still hold. */
   readonly sendAbove: () => number;
   readonly meter?: Pick<Meter, 'recordPushed'> | undefined;
 }
 
-/** What came of sending a batch. */
+/** The result of sending a batch. */
 type Reply<Entry extends Sent> = { readonly outcome: DeltaOutcome<Entry> } | { readonly failure: PeerError };
 
 export class DeltaPush {
@@ -40,8 +40,8 @@ export class DeltaPush {
   }
 
   /**
-   * Sends what the peer does not have, batch after batch, until nothing is left.
-   * @returns whether anything was said to the peer
+   * Sends the own writes that the peer lacks, batch by batch, until none is left.
+   * @returns whether the peer was sent anything
    * @throws PeerError, DependencyError
    */
   async pushTo(member: Member, { progress }: Replica, signal: AbortSignal): Promise<boolean> {
@@ -58,7 +58,7 @@ export class DeltaPush {
   }
 
   /**
-   * Sends records besides the own writes, as anti-entropy finds them missing.
+   * Sends records that anti-entropy found missing, outside the sequence of own writes.
    * @returns those that the peer refuses permanently
    * @throws PeerError, DependencyError
    */
@@ -96,7 +96,7 @@ export class DeltaPush {
       store.noteTaken(appId, record.key, sequenceNumber);
       acknowledgements.note(peer.wallet, { appId, key: record.key, sequenceNumber });
     }
-    // One line for all of a batch: a peer that refuses everything fills no log.
+    // One line per batch, so that a peer that refuses everything does not flood the log.
     const refusals = events.filter((event) => event.kind === 'refused');
     const [first] = refusals;
     if (first !== undefined) log.warn('a peer refuses records permanently', { peer: peer.wallet, records: refusals.length, app_id: first.entry.appId, why: first.reason });

@@ -1,15 +1,15 @@
 /**
- * Own sequence numbers that a peer was sent and may not have: it refused them, or did not say what happened to them. A tombstone
- * may be forgotten early only where there is no such doubt (protocol.md §4, Ages). Bounded: where the oldest are forgotten, all
- * up to them count as doubtful.
+ * Own sequence numbers that a peer was sent and may not have: it refused them, or did not say what happened to them. A tombstone may
+ * be forgotten early only if no such doubt remains (protocol.md §4, Ages). The memory is bounded: once the oldest number is dropped,
+ * all numbers up to it count as doubtful.
  */
 
-/** Sequence numbers remembered one by one. */
+/** Most sequence numbers remembered one by one. */
 const MAX_DOUBTS = 4_096;
 
 export class Doubts {
   readonly #numbers = new Set<number>();
-  /** Of the numbers up to here it is not known any more which are doubtful. */
+  /** All numbers up to here count as doubtful. */
   #upTo = 0;
 
   has(sequenceNumber: number): boolean {
@@ -24,7 +24,7 @@ export class Doubts {
     this.#upTo = Math.max(this.#upTo, oldest!);
   }
 
-  /** The peer has it after all. */
+  /** The peer has this write after all. */
   settle(sequenceNumber: number): void {
     this.#numbers.delete(sequenceNumber);
   }

@@ -1,19 +1,19 @@
 /**
- * Asks several one after another with a head start each: the next begins when one fails, or when the one before has not
- * answered in time. The first that succeeds wins and the rest are aborted, so that one black hole stalls no other (§9.5).
+ * Tries several items with a head start each. The next attempt starts when one fails, or when the last one has not succeeded in its
+ * head start. The first success wins and the rest are aborted, so one peer that never answers does not delay the result (§9.5).
  */
 import type { Clock, TimerId } from '../domain/ports.ts';
 
 export interface HedgeOptions {
-  /** How long one is waited for before the next is asked too. Milliseconds. */
+  /** Time from the start of one attempt until the next starts too. Milliseconds. */
   readonly headStartMs: number;
-  /** Under way at once. */
+  /** Most attempts at once. */
   readonly maxParallel: number;
 }
 
 /**
- * @param attempt gives null when it failed; throws only what ends all of it
- * @returns the first that is not null, or null when all failed
+ * @param attempt resolves to null when it fails; an error that it throws ends the whole call
+ * @returns the first result that is not null, or null when all failed
  */
 export async function hedged<Item, Result>(
   items: readonly Item[],
@@ -34,7 +34,7 @@ export async function hedged<Item, Result>(
   const startNext = (): void => {
     if (timer !== null) clock.clearTimeout(timer);
     timer = null;
-    // Those that are aborted fail after the end: no one is asked in their place.
+    // An aborted attempt fails after the end. No other starts in its place.
     if (signal.aborted) return;
     if (next >= items.length) {
       if (running === 0) resolve(null);

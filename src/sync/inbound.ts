@@ -1,6 +1,6 @@
 /**
- * What a node answers its peers (protocol.md §4, §10). The sender is authenticated, its envelope opened and its HMAC
- * checked before a message comes here. Each type is one method; what is not known is refused.
+ * Answers the messages of peers (protocol.md §4, §10). Before a message comes here, its sender is authenticated, its envelope opened
+ * and its HMAC checked. Each type has one method; unknown types are refused.
  */
 import type { Vault } from '../crypto/vault.ts';
 import { RefusalError } from '../domain/errors.ts';
@@ -18,13 +18,13 @@ import type { SyncStore } from './ports.ts';
 import type { Replicas } from './replicas.ts';
 import { snapshotPage } from './snapshot-page.ts';
 
-/** Of an envelope, beside twice the inner text: keys, nonce, tag, and the inner fields around the records. Bytes. */
+/** What an envelope holds beside twice the inner text: keys, nonce, tag, and the inner fields around the records. Bytes. */
 const ENVELOPE_OVERHEAD_BYTES = 1_024;
-/** A stored byte is written as two hex digits; what else stands in a record costs more memory than text. */
+/** A stored byte is written as two hex digits. The other fields of a record cost more in memory than as text. */
 const WIRE_CHARS_A_HELD_BYTE = 2;
 
 export interface SyncInboundOptions {
-  /** `PEER_CACHE_TTL_SECONDS` in milliseconds: with an older membership no one gets the secret. */
+  /** `PEER_CACHE_TTL_SECONDS` in milliseconds. With an older membership this node does not hand out the secret. */
   readonly peerCacheTtlMs: number;
 }
 
@@ -38,11 +38,11 @@ export interface SyncInboundModules extends PacerModules {
   readonly staleness: Staleness;
   readonly issueNonce: () => string;
   readonly firstSnapshot: () => FirstSnapshotState;
-  /** This node may say that a key is absent, and vouches for it (protocol.md §10, "404 means absent"). */
+  /** This node is sure, so it may say that a key is absent (protocol.md §10, "404 means absent"). */
   readonly isSure: () => boolean;
   /** The last good view of the chain is young enough (protocol.md §6, Freshness). */
   readonly mayHandOut: () => boolean;
-  /** The master secret was sealed for another member. */
+  /** Called after the master secret was sealed for another member. */
   readonly onHandedOut: () => void;
 }
 
@@ -55,16 +55,16 @@ export class SyncInbound {
     this.#modules = modules;
   }
 
-  /** The one message that comes before its sender can have the sync key. */
+  /** False only for the one message that a sender needs before it has the sync key. */
   requiresHmac(message: Record<string, unknown>): boolean {
     return message['type'] !== 'master_secret_request';
   }
 
-  /** Of a page as it stands inside the envelope; a store that holds less makes a shorter one. */
+  /** Most characters of the snapshot page that answers, inside the envelope: fewer if the store holds less. Null for other messages. */
   snapshotChars(message: Record<string, unknown>): number | null {
     if (message['type'] !== 'snapshot_request') return null;
     const request = snapshotRequest.safeParse(message);
-    // What is malformed is refused without a page.
+    // A malformed request is refused without a page.
     if (!request.success) return 0;
     return Math.min(pageChars(request.data.max_bytes), this.#modules.store.heldBytes * WIRE_CHARS_A_HELD_BYTE);
   }
@@ -107,7 +107,7 @@ export class SyncInbound {
     if (directory.ageMs() > this.#options.peerCacheTtlMs) {
       throw new RefusalError('service_unavailable', 'the membership is too old to hand out the master secret');
     }
-    // It may have been revoked since: it is a member as it was last read.
+    // This entry is from an earlier read. The sender may have been revoked since.
     if (sender.asLastRead === true) throw new RefusalError('service_unavailable', 'the registry entry of the sender cannot be read now');
     const request = masterSecretRequest.safeParse(message);
     if (!request.success) throw new RefusalError('bad_request', 'ecdh_pubkey is missing or no bare hex');
@@ -124,7 +124,7 @@ export class SyncInbound {
     const page = await snapshotPage({ cursor, app, buckets }, pageChars(asked), this.#modules);
     return {
       data: page.data,
-      // Who asks without pages cannot ask for the rest: it follows as deltas.
+      // A peer that asks without pages cannot ask for the rest. It gets the rest as deltas.
       ...(page.nextCursor === null || (asked === undefined && cursor === undefined) ? {} : { next_cursor: page.nextCursor }),
       ...(this.#isComplete() ? {} : { complete: false }),
       ...this.#sureWord(),
@@ -144,7 +144,7 @@ export class SyncInbound {
     const request = digestRequest.safeParse(message);
     if (!request.success) throw new RefusalError('bad_request', 'the digest request is malformed');
     const { store, staleness } = this.#modules;
-    // A node that may hold what was deleted elsewhere would spread it by comparing.
+    // A stale node may hold records that were deleted elsewhere. Comparing would spread them.
     if (staleness.isStale()) throw new RefusalError('service_unavailable', 'this node was cut off for too long to be compared with');
     store.letAge(this.#modules.clock.nowMs());
     const { apps, app, cursor } = request.data;
@@ -162,7 +162,7 @@ export class SyncInbound {
     return this.#modules.firstSnapshot() === 'complete' && !this.#modules.staleness.isStale();
   }
 
-  /** A peer with another store than before has to get everything again; one of an older kind says so by what it asks for. */
+  /** A peer with a new store must get everything again. An older peer names no store; its requests show a new one. */
   #noteSender(sender: Member, message: Record<string, unknown>): void {
     const { staleness, replicas } = this.#modules;
     staleness.noteExchange();
@@ -174,18 +174,18 @@ export class SyncInbound {
   }
 }
 
-/** @param asked bytes of the envelope on the wire, which writes each byte of the inner text as two hex digits */
+/** @param asked bytes of the envelope on the wire; it writes each byte of the inner text as two hex digits */
 function pageChars(asked = MAX_SNAPSHOT_PAGE_BYTES): number {
   return Math.floor((Math.min(asked, MAX_SNAPSHOT_PAGE_BYTES) - ENVELOPE_OVERHEAD_BYTES) / 2);
 }
 
-/** What a node asks for when it has started, or had to begin again. */
+/** Whether a node sends this message only when it has started, or must start again with an empty store. */
 function startsAnew(message: Record<string, unknown>): boolean {
   const type = message['type'];
   return type === 'master_secret_request' || (type === 'snapshot_request' && message['cursor'] === undefined);
 }
 
-/** `sender_wallet`, where present, is the signer. */
+/** `sender_wallet`, if present, must be the signer. */
 function checkSender(sender: Member, claimed: unknown): void {
   if (claimed === undefined) return;
   if (typeof claimed !== 'string' || !claimed.startsWith('0x') || parseWallet(claimed) !== sender.wallet) {

@@ -1,22 +1,22 @@
-/** Merges what a peer sent (protocol.md §4): each record is judged by itself, and the answer counts the outcomes. */
+/** Merges the records that a peer sent (protocol.md §4). Each record is judged on its own; the answer counts the outcomes. */
 import { RefusalError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { MergeReport, MergeSkip, MergeVerdict, Rejection } from '../domain/records.ts';
 import { createPacer, type PacerModules } from './pacer.ts';
 import type { SyncStore } from './ports.ts';
 
-/** Rejections that an answer lists. */
+/** Most rejections that an answer lists. */
 export const MAX_REJECTIONS_LISTED = 100;
-/** Characters of a key and of an app id that an answer quotes. */
+/** Most characters of a key and of an app id that an answer quotes. */
 const MAX_QUOTED_KEY_CHARS = 1_024;
 const MAX_QUOTED_APP_CHARS = 32;
-/** Reasons for which a record is not what is held now, although nothing is wrong with it. */
+/** Reasons why a valid record does not replace the held one. */
 const SKIPS: ReadonlySet<string> = new Set<MergeSkip>(['ignored_existing_newer_version', 'ignored_existing_newer_time', 'ignored_identical']);
 
 export interface MergeModules extends PacerModules {
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
   readonly store: Pick<SyncStore, 'storeId' | 'merge'>;
-  /** Sees each record that was judged. What is not rejected is a well-formed record. */
+  /** Called with each judged record. A record that was not rejected is well-formed. */
   readonly onVerdict?: (appId: string, wire: unknown, verdict: MergeVerdict) => void;
 }
 
@@ -35,11 +35,11 @@ export async function mergeBatch(data: unknown, modules: MergeModules): Promise<
   const counts = { total: 0, merged: 0, skipped: 0, rejected: 0 };
   const pause = createPacer(modules);
   for (const [appId, records] of Object.entries(data as Record<string, unknown>)) {
-    // Apps without any record take their time as well.
+    // Apps without records take time too.
     await pause();
     for (const wire of Array.isArray(records) ? (records as unknown[]) : []) {
       await pause();
-      // Emptied meanwhile for another secret: what was being merged belongs to the old one.
+      // The store was emptied during the pause, for another secret. These records belong to the old one.
       if (store.storeId !== storeId) throw new RefusalError('service_unavailable', 'the store was emptied');
       const verdict = store.merge(appId, wire, clock.nowMs());
       onVerdict?.(appId, wire, verdict);
@@ -55,7 +55,7 @@ export async function mergeBatch(data: unknown, modules: MergeModules): Promise<
   return { ...counts, skip_reasons: reasons, rejections };
 }
 
-/** Those of a batch that were left out, by reason. */
+/** Rejected records of a batch, counted by reason. */
 export function leftOutOf({ skip_reasons: reasons }: MergeReport): Readonly<Record<string, number>> {
   return Object.fromEntries(Object.entries(reasons).filter(([reason]) => !SKIPS.has(reason)));
 }

@@ -1,14 +1,14 @@
-/** The inner bodies of `/sync` (protocol.md §4, §10). Unknown fields are ignored by all. */
+/** The inner bodies of `/sync` (protocol.md §4, §10). All nodes ignore unknown fields. */
 import { z } from 'zod';
 
-/** Longest cursor of a page that this node gives or takes. Characters. */
+/** Longest page cursor that this node gives or takes. Characters. */
 const MAX_CURSOR_CHARS = 4_096;
-/** 16 random bytes in hex; older or other nodes may write theirs differently. Characters. */
+/** This node sends 16 random bytes in hex. Other nodes may send other forms. Characters. */
 const MAX_REQUEST_ID_CHARS = 64;
 
 export const requestId = z.string().min(1).max(MAX_REQUEST_ID_CHARS).regex(/^[0-9a-zA-Z_-]+$/);
 
-/** The least that a snapshot page may be asked to be: one small record fits. Bytes. */
+/** Smallest snapshot page that may be asked for: one small record fits. Bytes. */
 const MIN_PAGE_BYTES = 4_096;
 
 export const masterSecretRequest = z.object({ ecdh_pubkey: z.string().regex(/^[0-9a-fA-F]{1,1024}$/) });
@@ -20,15 +20,15 @@ export const snapshotRequest = z.object({
   buckets: z.array(z.number().int().min(0).max(255)).max(256).optional(),
 });
 
-/** Looked at as a whole: it may have as many apps as a body has room for, and each record is judged on its own later. */
+/** Only the outer object is checked here. It may hold as many apps as a body has room for; each record is judged later. */
 const recordsByApp = z.custom<Record<string, unknown>>((value) => typeof value === 'object' && value !== null && !Array.isArray(value));
 
 export const deltaRequest = z.object({ data: recordsByApp.default({}) });
 
-/** Of the sender's store (protocol.md §10). */
+/** The id of the sender's store (protocol.md §10). */
 export const storeIdField = z.string().min(1).max(64);
 
-/** What every answer of this node's kind carries beside its own fields; older nodes send none of it. */
+/** What every answer of a current node carries beside its own fields. Older nodes send only `status`. */
 export const answerFrame = z.looseObject({
   status: z.literal('ok'),
   store_id: storeIdField.optional(),
@@ -38,7 +38,7 @@ export const answerFrame = z.looseObject({
 
 export const secretAnswer = z.looseObject({ sealed: z.unknown() });
 
-/** Of snapshots and digests; older nodes do not send it (protocol.md §10, "404 means absent"). */
+/** In answers with snapshots and digests. Older nodes do not send it (protocol.md §10, "404 means absent"). */
 const sure = z.boolean().optional();
 const nextCursor = z.string().min(1).max(MAX_CURSOR_CHARS).nullish();
 
@@ -49,7 +49,7 @@ export const snapshotAnswer = z.looseObject({
   next_cursor: nextCursor,
 });
 
-/** An older node says only `merged`. */
+/** An older node sends only `merged`. */
 export const deltaAnswer = z.looseObject({
   merged: z.number().int().min(0),
   total: z.number().int().min(0).optional(),
@@ -57,10 +57,10 @@ export const deltaAnswer = z.looseObject({
   rejections: z.array(z.object({ app_id: z.string(), key: z.string(), reason: z.string().max(64) })).max(1_024).optional(),
 });
 
-/** Where a page of the apps ends: an app id. */
+/** The last app id of a page of apps. */
 const appsCursor = z.string().regex(/^[1-9]\d{0,15}$/);
 
-/** One of three questions: the root, a page of the apps, or the buckets of one app. */
+/** One of three questions: the root digest, a page of app digests, or the bucket digests of one app. */
 export const digestRequest = z.object({
   apps: z.literal(true).optional(),
   cursor: appsCursor.optional(),

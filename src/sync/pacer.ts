@@ -1,7 +1,7 @@
-/** Long work gives way to requests: to be awaited once a record. */
+/** Lets long work give way to requests. The work awaits the pause once per record. */
 import type { Clock } from '../domain/ports.ts';
 
-/** Work between two looks at the clock, and time until requests get a turn. */
+/** Records between two looks at the clock, and milliseconds of work before requests get a turn. */
 const RECORDS_BETWEEN_LOOKS = 16;
 const TURN_MS = 5;
 

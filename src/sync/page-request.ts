@@ -6,7 +6,7 @@ import { snapshotAnswer } from './messages.ts';
 import type { PeerConversation } from './peer-conversation.ts';
 import { PeerError } from './peer-error.ts';
 
-/** Pages that are taken one after another; a member that gives more does not come to an end. */
+/** Most pages of one snapshot. A member that gives more counts as never coming to an end. */
 export const MAX_PAGES = 8_192;
 
 export interface Page {
@@ -25,12 +25,12 @@ export interface PageRequest {
 }
 
 export interface PageRequestOptions {
-  /** The longest answer that is taken: members of an older kind send all at once. `MAX_SYNC_PAYLOAD_BYTES`. */
+  /** Longest answer that is taken; older members send everything at once. `MAX_SYNC_PAYLOAD_BYTES`. */
   readonly maxAnswerBytes: number;
   readonly signal: AbortSignal;
 }
 
-/** @throws PeerError `bad_answer` when it is not a page, or one that leads back to itself or holds nothing and goes on; any error of the exchange */
+/** @throws PeerError `bad_answer` when it is not a page, repeats the cursor, or is empty but not the last; any error of the exchange */
 export async function requestPage(
   member: Member,
   { part = {}, cursor }: PageRequest,
@@ -43,7 +43,7 @@ export async function requestPage(
     {
       type: 'snapshot_request',
       ...part,
-      // A page above what is taken of an answer would never come.
+      // A page above the limit for answers would never be taken.
       max_bytes: Math.min(SNAPSHOT_PAGE_BYTES, maxAnswerBytes),
       ...(cursor === null ? {} : { cursor }),
     },
@@ -52,7 +52,7 @@ export async function requestPage(
   const parsed = snapshotAnswer.safeParse(answer);
   if (!parsed.success) throw new PeerError('bad_answer', 'the answer to a snapshot request is malformed');
   const { data, complete, sure, next_cursor: nextCursor = null } = parsed.data;
-  // A page holds a record or it is the last one: else a member could go on for ever at no cost to itself.
+  // Each page but the last holds a record. Otherwise a member could go on forever at no cost to itself.
   const isEmpty = !Object.values(data).some((records) => Array.isArray(records) && records.length > 0);
   if (nextCursor !== null && (nextCursor === cursor || isEmpty)) throw new PeerError('bad_answer', 'the snapshot of the peer does not come to an end');
   return { data, complete: complete !== false, sure: sure === true, nextCursor };

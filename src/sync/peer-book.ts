@@ -1,7 +1,7 @@
 /**
- * What this node remembers of each peer between conversations (protocol.md §10): the nonce it gave for the next request,
- * whether it echoes request ids, its store_id, how often it may be asked, and until when it is asked after others because it
- * was silent or proved wrong. Bounded by the membership; a peer with another teePubkey is another peer.
+ * What this node remembers of each peer between exchanges (protocol.md §10): the nonce for the next request, whether the peer echoes
+ * request ids, its store_id, how often it may be asked, and until when it is asked after others because it was silent or proved wrong.
+ * The membership bounds its size. A peer with another teePubkey is another peer.
  */
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import { MAX_MEMBERS } from '../domain/limits.ts';
@@ -9,26 +9,26 @@ import type { Member } from '../domain/membership.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Standing } from './ask-order.ts';
 
-/** A peer that gives no next nonce is asked this often: one in 3 s, bursts of 5. */
+/** How often a peer that gives no next nonce is asked for one: once in 3 s, in bursts of 5. */
 const POLITE_INTERVAL_MS = 3_000;
 const POLITE_BURST = 5;
-/** A given nonce is used within half of the usual life of nonces, else a fresh one is fetched. Milliseconds. */
+/** A given nonce is used for half of the usual lifetime of nonces. After that a fresh one is fetched. Milliseconds. */
 const NEXT_NONCE_LIFE_MS = 60_000;
-/** How long a peer that did not answer in time is asked after those that may. Short: it may be back. Milliseconds. */
+/** How long a peer that did not answer in time is asked after the others. Short, because it may be back. Milliseconds. */
 const SILENT_MS = 60_000;
 
 export interface PeerState {
   readonly teePubkey: TeePubkey | '';
   nextNonce: { readonly text: string; readonly givenAtMs: number } | null;
   echoes: boolean;
-  /** It has given a good answer. */
+  /** The peer has given a good answer. */
   answered: boolean;
   storeId: string | null;
   /** Monotonic milliseconds; 0: never proved wrong. */
   wrongUntilMs: number;
   /** Monotonic milliseconds; 0: not silent lately. */
   silentUntilMs: number;
-  /** Monotonic milliseconds before which it asked not to be asked. */
+  /** The peer asked for no request before this time. Monotonic milliseconds. */
   notBeforeMs: number;
   tokens: number;
   tokensAtMs: number;
@@ -68,7 +68,7 @@ export class PeerBook {
     return fresh;
   }
 
-  /** Forgets those that are no longer members. */
+  /** Forgets peers that are no longer members. */
   keepOnly(members: readonly Member[]): void {
     const wallets = new Set(members.map(({ wallet }) => wallet));
     for (const wallet of this.#peers.keys()) if (!wallets.has(wallet)) this.#peers.delete(wallet);
@@ -82,12 +82,12 @@ export class PeerBook {
     return this.stateOf(member).wrongUntilMs > this.#clock.monotonicMs();
   }
 
-  /** It did not answer in time. */
+  /** The peer did not answer in time. */
   noteSilent(member: Member): void {
     this.stateOf(member).silentUntilMs = this.#clock.monotonicMs() + SILENT_MS;
   }
 
-  /** It gave a good answer: its silence is forgotten. That it proved wrong is not. */
+  /** The peer gave a good answer. It no longer counts as silent, but may still count as wrong. */
   noteAnswered(member: Member): void {
     this.stateOf(member).silentUntilMs = 0;
   }
@@ -97,7 +97,7 @@ export class PeerBook {
     return this.stateOf(member).silentUntilMs > this.#clock.monotonicMs() ? 'silent' : 'good';
   }
 
-  /** The nonce that the peer gave with its last answer, once, while it is fresh. */
+  /** Takes the nonce that the peer gave with its last answer; null when there is none or it is too old. */
   takeNonce(member: Member): string | null {
     const state = this.stateOf(member);
     const given = state.nextNonce;
@@ -106,7 +106,7 @@ export class PeerBook {
     return fresh ? given.text : null;
   }
 
-  /** Milliseconds to wait before a nonce may be asked for; takes the place that comes then. */
+  /** Reserves the next request for a nonce. @returns milliseconds to wait before it may be sent */
   reserveNonceRequest(member: Member): number {
     const state = this.stateOf(member);
     const nowMs = this.#clock.monotonicMs();
@@ -117,7 +117,7 @@ export class PeerBook {
     return Math.max(turnMs, state.notBeforeMs - nowMs, 0);
   }
 
-  /** Gives back the place of a request for a nonce that is not made after all. */
+  /** Gives back the reservation of a request for a nonce that is not sent after all. */
   releaseNonceRequest(member: Member): void {
     const state = this.stateOf(member);
     state.tokens = Math.min(POLITE_BURST, state.tokens + 1);

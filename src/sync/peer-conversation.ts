@@ -1,7 +1,7 @@
 /**
- * One authenticated exchange with a member (protocol.md §3, §5, §10): nonce, proof, envelope, HMAC, and every check of the
- * answer before a byte of it is used. The answer's signature does not cover its body; the envelope does, so both must be
- * right: the signature by the peer's wallet, the envelope under its registered teePubkey.
+ * One authenticated exchange with a member (protocol.md §3, §5, §10): nonce, proof, envelope, HMAC, and every check of the answer before
+ * any of it is used. The answer's signature does not cover its body, but the envelope does. So both are checked: the peer's wallet must
+ * have signed, and the envelope must be under the peer's registered teePubkey.
  */
 import { canonicalJson } from '../crypto/canonical-json.ts';
 import { isJsonObject, parseJsonOrNull } from '../crypto/json.ts';
@@ -22,7 +22,7 @@ import type { PeerBook } from './peer-book.ts';
 import { PeerError } from './peer-error.ts';
 
 const REQUEST_ID_BYTES = 16;
-/** The longest `Retry-After` that is obeyed. Milliseconds. */
+/** Longest `Retry-After` that this node obeys. Milliseconds. */
 const MAX_RETRY_AFTER_MS = 300_000;
 
 export interface ConversationModules {
@@ -34,9 +34,9 @@ export interface ConversationModules {
   readonly book: PeerBook;
   readonly identity: () => Identity | null;
   readonly storeId: () => StoreId;
-  /** Hears of every good answer, and of the peer's store_id where it names one. */
-  /** How far the peer's clock leads, as it says with each answer; null: it does not say. Milliseconds. */
+  /** Called with each answer: how far the peer's clock leads; null: the answer has no usable date. Milliseconds. */
   readonly onClock: (member: Member, leadMs: number | null) => void;
+  /** Called with each good answer, and with the peer's store_id if it names one. */
   readonly onAnswer: (member: Member, storeId: string | undefined) => void;
 }
 
@@ -54,8 +54,8 @@ export class PeerConversation {
   }
 
   /**
-   * Sends one message and gives the checked inner answer.
-   * @throws PeerError; a peer that proved wrong is noted in the book before
+   * Sends one message and returns the checked inner answer. Notes in the book when the peer proves wrong.
+   * @throws PeerError, DependencyError
    */
   async exchange(member: Member, message: { readonly type: string } & Record<string, unknown>, options: ExchangeOptions) {
     const { book } = this.#modules;
@@ -70,7 +70,7 @@ export class PeerConversation {
     }
   }
 
-  /** `older`: it has answered, and knows nothing of request ids. */
+  /** `older`: the peer has answered, but without a request id. */
   kindOf(member: Member): 'unknown' | 'current' | 'older' {
     const { echoes, answered } = this.#modules.book.stateOf(member);
     if (echoes) return 'current';
@@ -97,7 +97,7 @@ export class PeerConversation {
     const { book, clock } = this.#modules;
     const waitMs = book.reserveNonceRequest(member);
     if (waitMs > PEER_TIMEOUT_MS.nonce) {
-      // A peer does not decide how long this node stands still: others are asked meanwhile.
+      // A peer must not decide how long this node waits. Others are asked meanwhile.
       book.releaseNonceRequest(member);
       throw new PeerError('refused', 'the peer asked not to be asked yet', undefined, waitMs);
     }
@@ -152,7 +152,7 @@ export class PeerConversation {
         ...(withHmac ? { 'x-sync-signature': vault.syncHmac(canonicalJson(envelope)) } : {}),
       },
       body: JSON.stringify(envelope),
-      // What is longer, the enclave would not open.
+      // The enclave does not open longer answers.
       maxAnswerBytes: Math.min(options.maxAnswerBytes, ENCLAVE_BODY_BYTES),
       timeoutMs: options.timeoutMs,
       signal,
@@ -181,7 +181,7 @@ export class PeerConversation {
     return inner as Record<string, unknown>;
   }
 
-  /** The peer's fault is only what the own enclave says of the text itself; that the enclave fails proves nothing. */
+  /** Only a refusal of the text by this node's enclave is the peer's fault. Any other failure of the enclave proves nothing. */
   async #open(sealed: Parameters<Enclave['decrypt']>[0], signal: AbortSignal): Promise<string> {
     try {
       return await this.#modules.enclave.decrypt(sealed, signal);
@@ -193,7 +193,7 @@ export class PeerConversation {
     }
   }
 
-  /** An answer that belongs to another request is refused, once the peer is known to echo. */
+  /** Refuses an answer with another request id. One without is refused only if the peer is known to echo. */
   #noteFrame(member: Member, requestId: string, frame: { store_id?: string | undefined; request_id?: string | undefined; next_nonce?: string | undefined }): void {
     const { book, clock } = this.#modules;
     const state = book.stateOf(member);

@@ -1,4 +1,4 @@
-/** How a conversation with a peer can fail. The sentence is ours; nothing that the peer sent is in it. */
+/** How an exchange with a peer can fail. The message is this node's own text and contains nothing that the peer sent. */
 import { ExpectedError } from '../domain/errors.ts';
 
 export type PeerFailure =
@@ -17,13 +17,13 @@ export type PeerFailure =
   | 'bad_answer'
   | 'wrong_echo';
 
-/** Failures that prove a peer wrong, not merely away. */
+/** Failures that prove the peer wrong. After any other failure it may just be away. */
 const PROVEN_WRONG: ReadonlySet<PeerFailure> = new Set(['bad_signature', 'not_an_envelope', 'does_not_open', 'bad_answer', 'wrong_echo']);
 
 export class PeerError extends ExpectedError {
   readonly failure: PeerFailure;
   readonly status: number | undefined;
-  /** Of a 429 or 503. Milliseconds. */
+  /** How long the peer asked to be left alone. Milliseconds. */
   readonly retryAfterMs: number | undefined;
 
   constructor(failure: PeerFailure, message: string, status?: number, retryAfterMs?: number, options?: ErrorOptions) {

@@ -1,10 +1,10 @@
-/** What this room needs from the store and the rest of the node. */
+/** What `sync` needs from the store. */
 import type { StoreId } from '../domain/ids.ts';
 import type { MergeVerdict, OwnWrite, OwnWritesListener, WalkRequest, WalkStep, WireRecord } from '../domain/records.ts';
 
 export interface SyncStore {
   readonly storeId: StoreId;
-  /** What all records cost in memory. */
+  /** What everything held costs in memory. Bytes. */
   readonly heldBytes: number;
   /** Judges one record on its own. */
   merge(appId: string, wire: unknown, nowMs: number): MergeVerdict;
@@ -13,18 +13,18 @@ export interface SyncStore {
   recordOf(appId: string, key: string): WireRecord | null;
   /** 16 hex digits; null when there is no record. */
   digestOf(appId: string, key: string): string | null;
-  /** This node's own writes with a sequence number above `above`, oldest first. To be read before anything is written again. */
+  /** This node's own writes with a sequence number above `above`, oldest first. Must be read before the next write. */
   writesAfter(above: number): Iterable<OwnWrite>;
   readonly writes: {
-    /** Writes that are still to be sent to a peer that has none of them, and their bytes. */
+    /** The own writes that a peer without any of them must still be sent, and their bytes. */
     totals(): { readonly records: number; readonly bytes: number };
     listen(listener: OwnWritesListener): () => void;
   };
-  /** A peer has taken this node's own write of a key, or holds a later one. */
+  /** A peer has taken this own write of the key, or holds a later record. */
   noteTaken(appId: string, key: string, sequenceNumber: number): void;
-  /** This node wrote what is held of a key, with a sequence number above `seenUpTo`, or so that no peer has ever said that it has it. */
+  /** Whether this node wrote the held record, and its sequence number is above `seenUpTo` or no peer has ever said that it has it. */
   isUnseen(appId: string, key: string, seenUpTo: number): boolean;
-  /** Lets age do what has come due, before stores are compared. */
+  /** Expires and removes what is due. Called before stores are compared. */
   letAge(nowMs: number): void;
   forget(appId: string, key: string): void;
   forgetOverdue(): void;

@@ -1,4 +1,4 @@
-/** Figures about the peers for operators (protocol.md §1, step 1; `/nodes`): who answers `GET /status`, and how fast. */
+/** Figures about the peers for operators (protocol.md §1, step 1; `/nodes`): which peers answer `GET /status`, and how fast. */
 import type { ProbeFigures } from '../domain/figures.ts';
 import type { Wallet } from '../domain/ids.ts';
 import { PEER_TIMEOUT_MS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
@@ -6,7 +6,7 @@ import { memberEndpoint, type Member } from '../domain/membership.ts';
 import type { Clock, Transport } from '../domain/ports.ts';
 import { DependencyError } from '../domain/errors.ts';
 
-/** Probes under way at once. */
+/** Most probes at once. */
 const MAX_PARALLEL = 16;
 
 export class PeerProbe {
@@ -23,7 +23,7 @@ export class PeerProbe {
     return this.#figures.get(wallet) ?? null;
   }
 
-  /** Probes all; figures of wallets that are gone are dropped. */
+  /** Probes all members and drops the figures of wallets that are gone. */
   async probePeers(members: readonly Member[], signal: AbortSignal): Promise<void> {
     const wallets = new Set(members.map(({ wallet }) => wallet));
     this.#figures = new Map([...this.#figures].filter(([wallet]) => wallets.has(wallet)));
@@ -37,7 +37,7 @@ export class PeerProbe {
     await Promise.all(Array.from({ length: Math.min(MAX_PARALLEL, members.length) }, worker));
   }
 
-  /** Null when the round ended first, which shows nothing about the peer. */
+  /** Null when the round ended first: that shows nothing about the peer. */
   async #probe(member: Member, signal: AbortSignal): Promise<ProbeFigures | null> {
     const startedMs = this.#clock.monotonicMs();
     try {
@@ -53,7 +53,7 @@ export class PeerProbe {
     } catch (error) {
       if (!(error instanceof DependencyError)) throw error;
       if (signal.aborted || error.failure === 'aborted') return null;
-      // What is too long has been answered.
+      // An answer that is too long is still an answer.
       const reachable = error.failure === 'too_large';
       const durationMs = reachable ? this.#clock.monotonicMs() - startedMs : null;
       return { reachable, httpCode: null, durationMs, checkedAtMs: this.#clock.nowMs() };

@@ -1,8 +1,8 @@
 /**
- * How far a peer is with this node's own writes (protocol.md §10, Who sends what): its acknowledged sequence, what lies behind
- * it, and what it refused for now or permanently. All of it is memory; a peer with another store starts again from nothing.
+ * How far a peer has this node's own writes (protocol.md §10, Who sends what): its acknowledged sequence, the writes after it, and what
+ * the peer refused for now or permanently. All of it is in memory only. A peer with another store starts again at 0.
  *
- * Invariants: the acknowledged sequence rises, except by `reset`; what lies behind it is never less than nothing.
+ * Invariants: the acknowledged sequence rises, except by `reset`; the number of writes after it is never negative.
  */
 import { invariant } from '../domain/errors.ts';
 import type { OwnWrite, OwnWritesListener, WireRecord } from '../domain/records.ts';
@@ -11,14 +11,14 @@ import type { SyncStore } from './ports.ts';
 import { Retries, type RetriesModules } from './retries.ts';
 import { bookResend, type Now, type Resend } from './resend.ts';
 
-/** Reasons of final refusals counted apart, for `/status`. */
+/** Most reasons of permanent refusals that are counted separately, for `/status`. */
 const MAX_REASONS = 16;
 
 export interface ProgressModules extends RetriesModules {
   readonly store: Pick<SyncStore, 'writes'>;
 }
 
-/** An own write by its key and number. */
+/** An own write by its key and sequence number. */
 export interface OwnKey extends Pick<OwnWrite, 'appId' | 'sequenceNumber'> {
   readonly record: Pick<WireRecord, 'key'>;
 }
@@ -48,7 +48,7 @@ export class Progress implements OwnWritesListener {
     this.#stopListening = this.#writes.listen(this);
   }
 
-  /** The peer's answers account for every own write up to here; some of them it may have refused. */
+  /** The peer's answers account for every own write up to here. It may have refused some of them. */
   get acknowledgedSequence(): number {
     return this.#acknowledgedSequence;
   }
@@ -58,19 +58,19 @@ export class Progress implements OwnWritesListener {
     return this.#highestAcknowledged;
   }
 
-  /** Own sequence numbers up to here are on the peer, or were refused permanently. */
+  /** The peer has every own write up to this sequence number, or refused it permanently. */
   get acknowledgedUpTo(): number {
     let lowest = this.#acknowledgedSequence;
     for (const { sequenceNumber } of this.retries.all()) lowest = Math.min(lowest, sequenceNumber - 1);
     return lowest;
   }
 
-  /** Rises with each reset: an answer to an earlier push is ignored. */
+  /** Rises with each reset, so that an answer to an earlier push is ignored. */
   get epoch(): number {
     return this.#epoch;
   }
 
-  /** What the peer was never sent. */
+  /** The own writes after the acknowledged sequence. */
   get behind(): Amount {
     return this.#behind;
   }
@@ -79,7 +79,7 @@ export class Progress implements OwnWritesListener {
     return this.#behind.records > 0;
   }
 
-  /** Another text whenever something else is to be sent. */
+  /** A text that changes whenever there is something else to send. */
   get unsent(): string {
     return `${this.#acknowledgedSequence} ${this.#behind.records} ${this.#behind.bytes}`;
   }
@@ -88,7 +88,7 @@ export class Progress implements OwnWritesListener {
     return this.hasUnsent || this.retries.size > 0 || this.#resend !== null;
   }
 
-  /** What the peer, of an older kind, is sent once more while it is young; null: nothing. */
+  /** The young records that an older peer is sent once more; null: none. */
   get resend(): Resend | null {
     return this.#resend;
   }
@@ -106,14 +106,14 @@ export class Progress implements OwnWritesListener {
     if (entry.sequenceNumber > this.#acknowledgedSequence) this.#count(-1, -entry.bytes);
   }
 
-  /** The peer's answers account for what lies up to here. @param passed of it, without what was superseded: that is counted out already */
+  /** The peer's answers account for own writes up to here. @param passed those now passed, without superseded ones */
   advance(upTo: number, passed: Amount): void {
     this.#acknowledgedSequence = Math.max(this.#acknowledgedSequence, upTo);
     this.#count(-passed.records, -passed.bytes);
     this.#highestAcknowledged = Math.max(this.#highestAcknowledged, this.#acknowledgedSequence);
   }
 
-  /** The peer lost what it had, or this node's store was emptied: everything is sent again. */
+  /** The peer lost its store, or this node's was emptied: everything is sent again. */
   reset(): void {
     this.#acknowledgedSequence = 0;
     this.#behind = this.#writes.totals();
@@ -129,7 +129,7 @@ export class Progress implements OwnWritesListener {
     this.#doubts.settle(sequenceNumber);
   }
 
-  /** It will not take an own write: it is not sent again. */
+  /** The peer refused an own write permanently. It is not sent again. */
   noteRefusal({ appId, record, sequenceNumber }: OwnKey, reason: string): void {
     this.retries.drop(appId, record.key);
     this.#doubts.add(sequenceNumber);
@@ -137,29 +137,29 @@ export class Progress implements OwnWritesListener {
     this.#refused.set(known, (this.#refused.get(known) ?? 0) + 1);
   }
 
-  /** It did not take an own write this time: it is sent again, later each time. */
+  /** The peer did not take an own write this time. It is sent again, after a longer wait each time. */
   postpone({ appId, record, sequenceNumber }: OwnKey): void {
     this.#doubts.add(sequenceNumber);
     this.retries.postpone(appId, record.key, sequenceNumber);
   }
 
-  /** It did not say what happened to an own write: a peer that counts only. Young ones are sent once more, the others not again. */
+  /** An older peer did not say what happened to an own write. A young one is sent once more, any other is not. */
   leaveInDoubt({ appId, record, sequenceNumber }: OwnKey): void {
     this.retries.drop(appId, record.key);
     this.#doubts.add(sequenceNumber);
   }
 
-  /** Whether the peer has certainly merged or skipped the own write of this number: a tombstone may go by that. */
+  /** Whether the peer has certainly merged or skipped this own write. Only then may its tombstone be forgotten early. */
   hasTaken(sequenceNumber: number): boolean {
     return sequenceNumber <= this.#acknowledgedSequence && !this.#doubts.has(sequenceNumber);
   }
 
-  /** The young ones of these entries are to be sent once more. */
+  /** Books the young ones of these entries to be sent once more. */
   bookResend(entries: readonly OwnWrite[], now: Now): void {
     this.#resend = bookResend(this.#resend, entries, now);
   }
 
-  /** What is to be sent once more from now on. */
+  /** Replaces what is booked to be sent once more. */
   setResend(resend: Resend | null): void {
     this.#resend = resend;
   }

@@ -1,10 +1,10 @@
 /**
- * What one push sends to one peer, and what its answers mean (protocol.md §10, Who sends what and Rejections): first the own
- * writes after the acknowledged sequence, then what the peer refused for the time being and is due, then what an older peer gets
- * once more. Pure: `delta-push.ts` performs it.
+ * What one push sends to a peer, and what the answers mean (protocol.md §10, Who sends what and Rejections). First come the own writes
+ * after the acknowledged sequence, then the records that the peer refused for now and that are due, then what an older peer is sent
+ * once more. Pure: `delta-push.ts` does the sending.
  *
- * Invariants: the acknowledged sequence moves only over a batch that the peer's answers account for; what it refuses never blocks
- * what comes after it; an answer from before a reset is ignored.
+ * Invariants: the acknowledged sequence moves only over a batch that the peer's answers account for; a refused record never blocks
+ * later ones; an answer from before a reset is ignored.
  */
 import { invariant } from '../domain/errors.ts';
 import type { OwnWrite } from '../domain/records.ts';
@@ -17,28 +17,28 @@ import type { Progress } from './progress.ts';
 import { nextResend, type Now, type Resend } from './resend.ts';
 import type { Retry } from './retries.ts';
 
-/** Stores that a peer may lose during one push. */
+/** Most times that the progress may be reset during one push. */
 const MAX_RESETS = 2;
 
-/** A batch of own writes on its way. */
+/** A list of own writes that is being delivered. */
 interface UnderWay {
   readonly entries: readonly OwnWrite[];
   readonly delivery: Delivery<OwnWrite>;
-  /** Of the progress when it began. */
+  /** The epoch of the progress when the delivery began. */
   readonly epoch: number;
 }
 
 export type PushState =
   /** Own writes after the acknowledged sequence. */
   | ({ readonly kind: 'new' } & UnderWay)
-  /** Refused before. The records are those up to place `upTo` of `due`. */
+  /** Records that the peer refused before: those before place `upTo` of `due`. */
   | ({ readonly kind: 'again'; readonly due: readonly Retry[]; readonly upTo: number } & UnderWay)
-  /** Young records for a peer that does not say what it refused. */
+  /** Young records for a peer that does not say which it refused. */
   | ({ readonly kind: 'once more'; readonly resend: Resend } & UnderWay)
   | { readonly kind: 'over' }
   | { readonly kind: 'broken'; readonly failure: PeerError };
 
-/** What others are to hear. */
+/** What the peer did with an own write. */
 export type PushEvent =
   | { readonly kind: 'taken'; readonly entry: OwnWrite }
   | { readonly kind: 'refused'; readonly entry: OwnWrite; readonly reason: string };
@@ -46,7 +46,7 @@ export type PushEvent =
 export interface PushPlanModules {
   readonly progress: Progress;
   readonly store: Pick<SyncStore, 'writesAfter' | 'recordOf'>;
-  /** Own sequence numbers up to here are not sent: the node was cut off for too long to know whether they still hold. */
+  /** Own writes up to this sequence number are not sent. This node was cut off for too long to know whether they still hold. */
   readonly sendAbove: () => number;
   readonly now: () => Now;
 }
@@ -55,7 +55,7 @@ export class PushPlan {
   readonly #modules: PushPlanModules;
   #state: PushState;
   #resets = 0;
-  /** Records that the peer took at once, where it did not take more. */
+  /** Most records in the first batch of the next delivery: what the last delivery ended with. */
   #size = MAX_RECORDS;
   #said = false;
 
@@ -68,12 +68,12 @@ export class PushPlan {
     return this.#state;
   }
 
-  /** The peer answered at least once, and it is not the peer that failed. */
+  /** Something was sent, and the peer is not broken. */
   get succeeded(): boolean {
     return this.#said && this.#state.kind !== 'broken';
   }
 
-  /** What to send; the same until it was answered or has failed, and null once the push is over. */
+  /** What to send. The batch stays the same until `answered` or `failed`; null once the push is over. */
   next(): DeltaBatch<OwnWrite> | null {
     return 'delivery' in this.#state ? this.#state.delivery.next() : null;
   }
@@ -110,7 +110,7 @@ export class PushPlan {
     return events;
   }
 
-  /** The peer lost its store, or this node's was emptied, while it answered. */
+  /** The peer lost its store, or this node's was emptied, during the exchange. */
   #anew(): PushState {
     this.#resets += 1;
     if (this.#resets <= MAX_RESETS) return this.#planNew();
@@ -119,7 +119,7 @@ export class PushPlan {
 
   #broken(state: PushState & UnderWay, failure: PeerError): PushState {
     if (state.kind !== 'again' || !isPoisoned(failure)) return { kind: 'broken', failure };
-    // These have failed before: what is left of them waits longer, and does not count against the peer.
+    // These records have failed before. The remaining ones wait longer, and the peer does not count as broken.
     const { progress } = this.#modules;
     for (const entry of state.entries) if (progress.retries.has(entry.appId, entry.record.key)) progress.postpone(entry);
     return this.#planOnceMore();
@@ -129,7 +129,7 @@ export class PushPlan {
     const { progress, now } = this.#modules;
     const { delivery, entries } = state;
     const { firstFailure } = delivery;
-    // Where the peer took nothing at all, it is the peer that is broken: the acknowledged sequence stays.
+    // The peer answered no batch at all, so the peer is broken. The acknowledged sequence stays.
     if (state.kind === 'new' && !delivery.anyPassed && firstFailure !== null) return { kind: 'broken', failure: firstFailure };
     this.#size = delivery.size;
     const last = entries.at(-1)!.sequenceNumber;
@@ -149,7 +149,7 @@ export class PushPlan {
 
   #note({ kind }: PushState, { entries, outcome }: Settled<OwnWrite>): readonly PushEvent[] {
     const { progress, now } = this.#modules;
-    // It shows nothing that the first sending did not.
+    // The answer says nothing that the first one did not.
     if (kind === 'once more') return [];
     if (outcome.kind === 'counted') {
       for (const entry of entries) {
@@ -182,7 +182,7 @@ export class PushPlan {
   #planAgain(due: readonly Retry[], from: number): PushState {
     const { progress, store } = this.#modules;
     let upTo = from;
-    /** As the records are now, one at a time; what is gone need not be sent. */
+    /** Reads each record as it is now. A record that is gone is not sent. */
     function* records(): Generator<OwnWrite> {
       for (; upTo < due.length; upTo += 1) {
         const { appId, key, sequenceNumber } = due[upTo]!;

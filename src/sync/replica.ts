@@ -1,7 +1,7 @@
 /**
- * One peer as a replica of this node's store: how far it is with this node's own writes (`progress.ts`), when it is pushed to
- * again after a failure (`rest.ts`), and what is remembered for anti-entropy (`anti-entropy-state.ts`). A new store_id of the
- * peer, or another teePubkey, starts it again from nothing.
+ * One peer as a replica of this node's store: how far it has this node's own writes (`progress.ts`), when it is pushed to again after
+ * a failure (`rest.ts`), and what is remembered for anti-entropy (`anti-entropy-state.ts`). A peer with a new store_id or another
+ * teePubkey starts again from nothing.
  */
 import type { BackoffLimits } from '../domain/backoff.ts';
 import type { ReplicationFigures } from '../domain/figures.ts';
@@ -13,7 +13,7 @@ import type { SyncStore } from './ports.ts';
 import { Progress } from './progress.ts';
 import { Rest } from './rest.ts';
 
-/** Between pushes to a peer that fails. */
+/** The pause between pushes to a peer that fails. */
 const BACKOFF: BackoffLimits = { firstMs: 500, lastMs: 60_000 };
 
 export interface ReplicaModules {
@@ -32,7 +32,7 @@ export class Replica {
   #storeId: string | null = null;
   #clockLeadMs: number | null = null;
   #lastSuccessMs: number | null = null;
-  /** By reason; there are few, and they are this node's. */
+  /** Counts by reason. The reasons are this node's own, so they are few. */
   readonly #leftOut = new Map<string, number>();
   #lastError: { readonly what: string; readonly atMs: number } | null = null;
 
@@ -49,19 +49,19 @@ export class Replica {
     return !this.#rest.isOver;
   }
 
-  /** A store_id that the peer names: another than before is another store. */
+  /** The peer named its store_id. If it changed, the peer has another store. */
   noteStoreId(storeId: string): void {
     if (this.#storeId !== null && this.#storeId !== storeId) this.reset();
     this.#storeId = storeId;
   }
 
-  /** The peer lost what it had, or this node's store was emptied. */
+  /** The peer lost its store, or this node's was emptied. */
   reset(): void {
     this.progress.reset();
     this.antiEntropy.reset();
   }
 
-  /** How far the peer's clock leads; null: it does not say. Milliseconds. */
+  /** How far the peer's clock leads; null: unknown. Milliseconds. */
   noteClock(leadMs: number | null): void {
     this.#clockLeadMs = leadMs;
   }
@@ -72,18 +72,18 @@ export class Replica {
     this.#lastError = null;
   }
 
-  /** @param retryAfterMs what the peer itself asked for */
+  /** @param retryAfterMs how long the peer asked to be left alone */
   noteFailure(what: string, retryAfterMs: number | undefined): void {
     this.#rest.noteFailure(retryAfterMs);
     this.#lastError = { what, atMs: this.#clock.nowMs() };
   }
 
-  /** Records that the peer gave could not be taken. That is not the peer's fault: it may have got them from another. */
+  /** Records of the peer could not be taken. This is not the peer's fault: it may have got them from another node. */
   noteLeftOut(leftOut: Readonly<Record<string, number>>): void {
     for (const [reason, count] of Object.entries(leftOut)) this.#leftOut.set(reason, (this.#leftOut.get(reason) ?? 0) + count);
   }
 
-  /** The peer has spoken to this node: there is no reason to wait any more. */
+  /** The peer sent this node a message, so the next push need not wait. */
   noteAlive(): void {
     this.#rest.end();
   }

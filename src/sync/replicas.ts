@@ -7,7 +7,7 @@ import { Replica, type ReplicaModules } from './replica.ts';
 export class Replicas {
   readonly #modules: ReplicaModules;
   readonly #replicas = new Map<Wallet, Replica>();
-  /** The highest acknowledged sequence that any peer had which is forgotten by now. */
+  /** The highest acknowledged sequence of any peer that is forgotten by now. */
   #acknowledgedByForgotten = 0;
 
   constructor(modules: ReplicaModules) {
@@ -24,24 +24,24 @@ export class Replicas {
     return fresh;
   }
 
-  /** Forgets those that are no longer members. @param members without this node */
+  /** Forgets peers that are no longer members, and adds new ones. @param members without this node */
   keepOnly(members: readonly Member[]): void {
     const wallets = new Set(members.map(({ wallet }) => wallet));
     for (const replica of this.#replicas.values()) if (!wallets.has(replica.wallet)) this.#forget(replica);
     for (const member of members) this.of(member);
   }
 
-  /** The store was emptied: the sequence numbers go on, but nothing is acknowledged of what comes. */
+  /** The store was emptied. Sequence numbers go on rising, and no later write is acknowledged yet. */
   resetAll(): void {
     for (const replica of this.#replicas.values()) replica.reset();
   }
 
-  /** Whether every current member has certainly taken the own write of this number; true when there is no other. */
+  /** Whether every other current member has certainly taken this own write; true when there is no other. */
   takenByAll(sequenceNumber: number): boolean {
     return [...this.#replicas.values()].every(({ progress }) => progress.hasTaken(sequenceNumber));
   }
 
-  /** The highest acknowledged sequence that any peer ever had. What is above it, no other node has seen. */
+  /** The highest acknowledged sequence that any peer ever had. No peer has acknowledged an own write above it. */
   acknowledgedByAny(): number {
     return Math.max(this.#acknowledgedByForgotten, ...[...this.#replicas.values()].map(({ progress }) => progress.highestAcknowledged));
   }

@@ -1,7 +1,7 @@
 /**
- * sync_tick (protocol.md §1, §10): a lane per peer, so that a slow or dead one delays no other. Each tick wakes every lane that
- * is not resting after a failure; a write that comes while a lane pushes is found before it ends. A tick of the interval
- * also compares stores with one peer in turn.
+ * sync_tick (protocol.md §1, §10). Each peer has a lane, so that a slow or dead peer delays no other. Each tick wakes every lane that is
+ * not resting after a failure. A lane that is pushing also sends the writes that come meanwhile. A tick of the interval also compares
+ * stores with one peer, each peer in turn.
  */
 import { sleep, within } from '../domain/deadline.ts';
 import { InvariantError } from '../domain/errors.ts';
@@ -17,17 +17,17 @@ import type { Replica } from './replica.ts';
 import type { Replicas } from './replicas.ts';
 import { TickCourse, type WatchSyncTick } from './tick-course.ts';
 
-/** Lanes at work at once; the others wait for their turn. */
+/** Most lanes at work at once. The others wait for their turn. */
 const MAX_LANES_AT_WORK = 32;
-/** Rounds of anti-entropy at once, which bounds what the pages of peers take; a peer that finds no place has its turn again later. */
+/** Most rounds of anti-entropy at once, to bound the memory for the pages of peers. A peer without a place has a later turn. */
 const MAX_ROUNDS_AT_ONCE = 2;
-/** One round: what it mended stays, and the next goes on. A peer does not keep a place longer by answering slowly. Milliseconds. */
+/** Timeout of a round: a slow peer must not keep a place. What it repaired stays, and the next round goes on. Milliseconds. */
 const ROUND_TIMEOUT_MS = 600_000;
-/** How long a tick waits for the membership: a chain that does not answer must not hold up what peers can have. Milliseconds. */
+/** How long a tick waits for the membership. A chain that does not answer must not delay pushes. Milliseconds. */
 const REFRESH_PATIENCE_MS = 1_000;
-/** sync_ticks followed to their end at once, where someone watches; further ones are not reported. */
+/** Most sync_ticks followed at once for a watcher. Further ones are not reported. */
 const MAX_COURSES = 64;
-/** How often a stopping node looks whether its last push is done. Milliseconds. */
+/** How often a stopping node checks whether its last push is done. Milliseconds. */
 const LAST_PUSH_LOOK_MS = 20;
 
 export interface ReplicatorModules {
@@ -41,9 +41,9 @@ export interface ReplicatorModules {
   readonly others: () => readonly Member[];
   /** Reads the membership again when it is too old for outbound work. */
   readonly refreshMembership: (signal: AbortSignal) => Promise<void>;
-  /** False while this node cannot vouch for what it holds. */
+  /** False while this node is stale. */
   readonly mayCompare: () => boolean;
-  /** A round of anti-entropy came to its end: all that the peer holds is here. */
+  /** A round of anti-entropy is complete: this node has all that the peer holds. */
   readonly onCompared: () => void;
   readonly onBrokenInvariant: (error: Error) => void;
   /** Absent: no one watches. */
@@ -53,12 +53,12 @@ export interface ReplicatorModules {
 interface Lane {
   readonly member: Member;
   working: boolean;
-  /** Of the last tick that came while it worked or waited. */
+  /** The signal of the last tick that came while the lane worked or waited. */
   again: AbortSignal | null;
   compare: boolean;
-  /** Pushes that failed. */
+  /** Failed pushes. */
   failures: number;
-  /** Rounds of anti-entropy that failed. */
+  /** Failed rounds of anti-entropy. */
   failedAntiEntropy: number;
 }
 
@@ -75,14 +75,14 @@ export class Replicator {
   readonly #waiting: WaitingLane[] = [];
   #turn = 0;
   #refreshing: Promise<void> | null = null;
-  /** Of the ticks under way, where someone watches. */
+  /** The running ticks that a watcher follows. */
   #courses: TickCourse[] = [];
 
   constructor(modules: ReplicatorModules) {
     this.#modules = modules;
   }
 
-  /** @param nudged by a write: pushes, but compares nothing */
+  /** @param nudged a write caused the tick: it pushes, but compares nothing */
   syncTick(nudged: boolean, signal: AbortSignal): void {
     void this.#tick(nudged, signal);
   }
@@ -105,7 +105,7 @@ export class Replicator {
     course?.begin();
   }
 
-  /** Null when no one watches. */
+  /** Null when no one watches, or too many ticks are followed. */
   #follow(nudged: boolean, signal: AbortSignal): TickCourse | null {
     const { watchSyncTick } = this.#modules;
     if (watchSyncTick === undefined) return null;
@@ -116,11 +116,11 @@ export class Replicator {
     return course;
   }
 
-  /** Of a lane that does not work any more. @param signal what it worked or waited under */
+  /** A lane has stopped working. @param signal the one that it worked or waited under */
   #rest(lane: Lane, failed: boolean, signal: AbortSignal): void {
     const { again } = lane;
     lane.again = null;
-    // A tick of a later ready state may have come while this one was still ending. A member that moved has another lane by now.
+    // A tick of a later ready state may have come while this lane was ending. A member that moved has another lane by now.
     const isLater = signal.aborted && again !== null && !again.aborted && this.#lanes.get(lane.member.wallet) === lane;
     if (isLater) this.#wake(lane, again);
     for (const course of this.#courses) {
@@ -130,22 +130,22 @@ export class Replicator {
   }
 
   /**
-   * Pushes what is left, without regard to lanes that rest, until there are no more writes and all is sent.
-   * @param mayEnd false while requests are under way, which may still write
+   * Pushes until there are no more writes and all is sent. Lanes that rest push too.
+   * @param mayEnd false while requests are running, which may still write
    * @throws the signal's reason
    */
   async lastPush(mayEnd: () => boolean, signal: AbortSignal): Promise<void> {
     const { clock, replicas } = this.#modules;
     this.#keepLanes(this.#modules.others());
-    /** Failures of each lane when it was woken here first. */
+    /** Failures of each lane when it was first woken here. */
     let woken = new Map<Lane, number>();
-    /** What each lane had left when it was woken last. */
+    /** What each lane had left when it was last woken. */
     const left = new Map<Lane, string>();
     for (let ending = mayEnd(); ; ) {
       let busy = false;
       for (const lane of this.#lanes.values()) {
         const { progress } = replicas.of(lane.member);
-        // What a request writes meanwhile is sent, too, even if another lane hangs; a lane that fails, or holds everything back, is left alone.
+        // New writes wake a lane again, even if another lane hangs. A lane that failed, or whose last push sent nothing, is left alone.
         const failed = (woken.get(lane) ?? Infinity) < lane.failures;
         if (!lane.working && !failed && progress.hasUnsent && left.get(lane) !== progress.unsent) {
           if (!woken.has(lane)) woken.set(lane, lane.failures);
@@ -158,7 +158,7 @@ export class Replicator {
       await sleep(clock, LAST_PUSH_LOOK_MS, signal);
       if (ending || !mayEnd()) continue;
       ending = true;
-      // Once more for each, with all that there is to send.
+      // Each lane pushes once more, with all that is left.
       woken = new Map();
       left.clear();
     }
@@ -180,7 +180,7 @@ export class Replicator {
     return others[this.#turn]!.wallet;
   }
 
-  /** One refresh at a time; when it fails or takes too long, the members known so far still serve. */
+  /** Only one refresh runs at a time. When it fails or takes too long, the members known so far are used. */
   async #membershipKnown(signal: AbortSignal): Promise<void> {
     this.#refreshing ??= this.#refresh(signal).finally(() => (this.#refreshing = null));
     const refreshing = this.#refreshing;
@@ -229,10 +229,10 @@ export class Replicator {
     }
   }
 
-  /** Anti-entropy that fails must not hold up pushes: it rests by itself. */
+  /** Failed anti-entropy must not delay pushes, so it has its own rest. */
   async #compare(lane: Lane, replica: Replica, signal: AbortSignal): Promise<void> {
     lane.compare = false;
-    // It may have waited for a peer while this node was cut off: what is deleted elsewhere would come back by it.
+    // The lane may have waited while this node was cut off. Comparing now could bring back what was deleted elsewhere.
     if (!this.#modules.mayCompare() || this.#rounds >= MAX_ROUNDS_AT_ONCE) return;
     this.#rounds += 1;
     try {
@@ -270,7 +270,7 @@ export class Replicator {
     }
   }
 
-  /** What a lane or a refresh ended with. Nothing but a broken invariant goes further. */
+  /** Handles the error that ended a lane or a refresh. Only a broken invariant is passed on. */
   #judge(error: unknown, replica: Replica | null, signal: AbortSignal): void {
     if (error instanceof InvariantError) {
       this.#modules.onBrokenInvariant(error);
@@ -286,7 +286,7 @@ export class Replicator {
   }
 }
 
-/** Whether a tick came meanwhile. */
+/** Whether a tick came while the lane worked. */
 function wasWoken(lane: Lane): boolean {
   return lane.again !== null;
 }

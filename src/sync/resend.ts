@@ -1,13 +1,13 @@
 /**
- * Young records go once more to a peer that does not say what it refused (protocol.md §10, Rejections): it may have refused one
- * because its clock is behind. What is written while that is waited for has its own turn after it. Pure.
+ * Sends young records once more to a peer that does not say which it refused (protocol.md §10, Rejections). It may have refused one
+ * because its clock is behind. What is written during the wait has its own turn afterwards. Pure.
  */
 import type { OwnWrite } from '../domain/records.ts';
 
-/** Records younger than this are sent once more after this. Milliseconds. */
+/** Records younger than this are sent once more, after this time. Milliseconds. */
 const RESEND_MS = 30_000;
 
-/** Now, by both clocks: the age of a record is by the time of day, a wait by the other. */
+/** The time by both clocks: Unix time for the age of a record, monotonic time for a wait. */
 export interface Now {
   readonly unixMs: number;
   readonly monotonicMs: number;
@@ -17,14 +17,14 @@ export interface Now {
 export interface Resend {
   /** Monotonic milliseconds. */
   readonly atMs: number;
-  /** Own sequence numbers: above the first, up to the second. */
+  /** The own sequence numbers above `from`, up to `to`. */
   readonly from: number;
   readonly to: number;
-  /** Above which sequence number young records wait for a turn after this one; null: none do. */
+  /** Young records above this sequence number wait for the turn after this one; null: none wait. */
   readonly nextFrom: number | null;
 }
 
-/** @param entries that the peer has just been sent, in order */
+/** @param entries those that the peer has just been sent, in order */
 export function bookResend(booked: Resend | null, entries: readonly OwnWrite[], now: Now): Resend | null {
   const first = entries.find(({ record }) => record.updated_at_ms > now.unixMs - RESEND_MS);
   if (first === undefined) return booked;
@@ -33,7 +33,7 @@ export function bookResend(booked: Resend | null, entries: readonly OwnWrite[], 
   return { ...booked, nextFrom: booked.nextFrom ?? from };
 }
 
-/** The next turn, once this one is over. @param to the acknowledged sequence by now */
+/** The next turn, once this one is over. @param to the acknowledged sequence now */
 export function nextResend({ nextFrom }: Resend, to: number, now: Now): Resend | null {
   return nextFrom === null ? null : resendOf(nextFrom, to, now);
 }

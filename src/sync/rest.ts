@@ -1,4 +1,4 @@
-/** How long a peer is left alone after a failure: longer each time, and not at all after a success. */
+/** How long a peer is left alone after a failure. Each failure in a row makes the rest longer; a success ends it. */
 import { backoffMs, type BackoffLimits } from '../domain/backoff.ts';
 import type { Clock, Random } from '../domain/ports.ts';
 
@@ -10,9 +10,9 @@ export interface RestModules {
 export class Rest {
   readonly #limits: BackoffLimits;
   readonly #modules: RestModules;
-  /** In a row. */
+  /** Failures in a row. */
   #failures = 0;
-  /** Monotonic milliseconds. */
+  /** When the rest ends. Monotonic milliseconds. */
   #untilMs = -Infinity;
 
   constructor(limits: BackoffLimits, modules: RestModules) {
@@ -20,7 +20,7 @@ export class Rest {
     this.#modules = modules;
   }
 
-  /** Milliseconds that are left of it; 0 or less: none. */
+  /** Milliseconds of rest that are left; 0 or less: none. */
   get leftMs(): number {
     return this.#untilMs - this.#modules.clock.monotonicMs();
   }
@@ -29,7 +29,7 @@ export class Rest {
     return this.leftMs <= 0;
   }
 
-  /** @param atLeastMs what the peer itself asked for */
+  /** @param atLeastMs how long the peer asked to be left alone */
   noteFailure(atLeastMs = 0): void {
     const { clock, random } = this.#modules;
     this.#untilMs = clock.monotonicMs() + Math.max(backoffMs(this.#limits, this.#failures, random.unit()), atLeastMs);
@@ -41,7 +41,7 @@ export class Rest {
     this.end();
   }
 
-  /** There is no reason to wait any more; the next failure rests longer all the same. */
+  /** Ends the rest early. The next failure still makes a longer one. */
   end(): void {
     this.#untilMs = -Infinity;
   }

@@ -1,8 +1,8 @@
 /**
- * How a node that was cut off for too long gets in step again (protocol.md §4, Ages): while it waits for a complete snapshot it
- * notes every record that a peer names; then it drops what none of them named, except what it wrote itself meanwhile and what no member has
- * taken, since no one can have deleted that. When all are stale alike, no node drops anything: losing a write is worse than a delete
- * that comes back.
+ * How a stale node gets in step again (protocol.md §4, Ages). While it waits for a complete snapshot, it notes every record that a peer
+ * names. Then it drops the records that no peer named. It keeps what it wrote while it was cut off and what no member has taken, since
+ * no one can have deleted that. When all members are stale, no node drops anything: losing a write is worse than a delete that comes
+ * back.
  */
 import type { Log } from '../domain/ports.ts';
 import type { WireRecord } from '../domain/records.ts';
@@ -15,34 +15,34 @@ export interface ResyncModules extends PacerModules {
   readonly log: Log;
   readonly staleness: Staleness;
   readonly store: Pick<SyncStore, 'walk' | 'digestOf' | 'isUnseen' | 'forget' | 'forgetOverdue'>;
-  /** What was held back meanwhile is to be sent. */
+  /** Called at the end: writes that were held back may be sent. */
   readonly onResynced: () => void;
 }
 
 export class Resync {
   readonly #modules: ResyncModules;
-  /** By `keyIdOf`: what peers named since this began; null while nothing is to be caught up. */
+  /** The keys (`keyIdOf`) that peers named since the resync began; null while none runs. */
   #named: Set<string> | null = null;
 
   constructor(modules: ResyncModules) {
     this.#modules = modules;
   }
 
-  /** Begins, or goes on, when this node is stale. */
+  /** Begins a resync if this node is stale. One that runs already goes on. */
   begin(): void {
     if (this.#modules.staleness.isStale()) this.#named ??= new Set();
   }
 
-  /** Sees each record that a peer sends once it was judged, taken or refused: the peer has it. */
+  /** Called with each record that a peer sent, taken or refused: the peer has it. */
   note(appId: string, wire: unknown): void {
-    // A peer may be back before node_tick asks for a snapshot.
+    // A peer may send records before node_tick asks for a snapshot.
     this.begin();
     const key = (wire as Partial<WireRecord> | null)?.key;
-    // What is not here cannot be dropped; a peer that makes up keys fills no memory.
+    // Only a held key can be dropped. Keys that a peer makes up would fill the memory.
     if (typeof key === 'string' && this.#named !== null && this.#modules.store.digestOf(appId, key) !== null) this.#named.add(keyIdOf(appId, key));
   }
 
-  /** A member that is not stale gave all it has. */
+  /** A member that is not stale gave a complete snapshot. */
   async complete(): Promise<void> {
     const { staleness, store, log } = this.#modules;
     if (this.#named === null) {
@@ -63,7 +63,7 @@ export class Resync {
     this.#end();
   }
 
-  /** Every member answered, and all are stale. */
+  /** Every member answered, and all are stale: nothing is dropped. */
   giveUp(): void {
     if (this.#named !== null) this.#end();
   }

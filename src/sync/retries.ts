@@ -1,12 +1,12 @@
 /**
- * Records that a peer refused for the time being (protocol.md §10, Rejections), each with when it is sent again: later after
- * each refusal. One per key; a later write of the key takes its place.
+ * Records that a peer refused for now (protocol.md §10, Rejections), each with the time when it is sent again. The wait grows with each
+ * refusal. There is one entry per key; a later write of the key replaces it.
  */
 import { backoffMs, type BackoffLimits } from '../domain/backoff.ts';
 import type { Clock, Random } from '../domain/ports.ts';
 
 const BACKOFF: BackoffLimits = { firstMs: 1_000, lastMs: 60_000 };
-/** At this many the peer is sent nothing new. A batch that is under way then may add its own. */
+/** With this many, the peer is sent nothing new. A batch that is already being sent may add more. */
 export const MAX_RETRIES = 4_096;
 
 export interface Retry {
@@ -44,7 +44,7 @@ export class Retries {
     return this.#waiting.values();
   }
 
-  /** Those whose time has come. @param above only sequence numbers above this one */
+  /** The retries that are due. @param above only sequence numbers above this one */
   due(above: number): readonly Retry[] {
     const nowMs = this.#modules.clock.monotonicMs();
     return [...this.#waiting.values()].filter(({ dueAtMs, sequenceNumber }) => dueAtMs <= nowMs && sequenceNumber > above);

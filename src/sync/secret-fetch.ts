@@ -1,7 +1,7 @@
 /**
- * Fetching the master secret (protocol.md §5, §9.1, §9.5): members are asked with a head start each, what one gives is
- * compared with the chain hash before anything is installed, and a peer that is wrong, slow, silent or refuses is passed
- * over. The secret never leaves the vault.
+ * Fetches the master secret (protocol.md §5, §9.1, §9.5). Members are asked one after another, with a head start each. A secret is
+ * compared with the chain hash before it is installed. A member that is wrong, slow, silent or refuses is passed over. The secret never
+ * leaves the vault.
  */
 import type { SecretRequest } from '../crypto/vault.ts';
 import { DependencyError } from '../domain/errors.ts';
@@ -17,7 +17,7 @@ import type { PeerBook } from './peer-book.ts';
 import type { PeerConversation } from './peer-conversation.ts';
 import { PeerError } from './peer-error.ts';
 
-/** How long a member is waited for before the next is asked too. Milliseconds. */
+/** Time from asking one member until the next is asked too. Milliseconds. */
 const HEAD_START_MS = 250;
 const MAX_PARALLEL = 4;
 
@@ -25,7 +25,7 @@ export type SecretOutcome =
   | { readonly kind: 'installed'; readonly from: Wallet }
   | { readonly kind: 'failed'; readonly reason: Reason };
 
-/** Opens what members seal, and decides by the chain hash whether it is installed (§9.1). The bytes stay in the vault. */
+/** Opens what a member sealed, and installs it if the chain hash confirms it (§9.1). The bytes stay in the vault. */
 export interface SecretIntake {
   beginSecretRequest(): SecretRequest;
   receiveSecret(request: SecretRequest, sealed: unknown, from: Wallet): 'installed' | 'already_confirmed' | 'does_not_open' | 'wrong_hash';
@@ -41,7 +41,7 @@ export interface SecretFetchModules {
   readonly conversation: Pick<PeerConversation, 'exchange'>;
 }
 
-/** Members by the outcome of asking them. */
+/** Numbers of members, by the outcome of asking them. */
 interface Tally {
   silent: number;
   refused: number;

@@ -1,12 +1,12 @@
 /**
- * The first snapshot (protocol.md §10, First snapshot and Pages): page by page from one member, the next one when it fails
- * half-way. A member that lacks its own says so and is left after its first page while others have not been asked; if
- * none is complete, all that the incomplete ones have is merged. Whether that is enough says `machines/first-snapshot.ts`; when
- * a snapshot that failed is asked for again, `machines/early-tick.ts`; how long the step may take, `machines/limits.ts`.
+ * Fetches the first snapshot (protocol.md §10, First snapshot and Pages), page by page from one member, and from the next one when it
+ * fails half-way. A member that lacks its own first snapshot says so; it is left after its first page while others have not been asked.
+ * If no member is complete, all that the incomplete ones have is merged. `machines/first-snapshot.ts` decides whether that is enough,
+ * `machines/early-tick.ts` when a failed snapshot is asked for again, `machines/limits.ts` how long the step may take.
  *
- * It always comes back with whom it asked, within its own limit and with one for each member while there is another to
- * ask: no member keeps a node unready by pages that do not end. Where a member's pages stopped is kept, so that a store that is
- * too large for one time goes on there at the next.
+ * A call always returns whom it asked, within its timeout. While there is another member to ask, each member has a timeout too, so that
+ * no member keeps a node unready with endless pages. The place where a member's pages stopped is kept, so that the next call goes on
+ * there with a store that is too large for one call.
  */
 import { DeadlineError, within } from '../domain/deadline.ts';
 import { DependencyError, RefusalError } from '../domain/errors.ts';
@@ -24,16 +24,16 @@ import type { PeerConversation } from './peer-conversation.ts';
 import { PeerError } from './peer-error.ts';
 import { noteFailedAsking, type SureListener } from './sure-members.ts';
 
-/** How long a member is waited for before the next is asked for its first page too. Milliseconds. */
+/** Time from asking one member for its first page until the next is asked too. Milliseconds. */
 const HEAD_START_MS = 500;
 const MAX_PARALLEL = 4;
-/** All of one asking: below the limit of the step of node_tick, which would forget whom it asked. Milliseconds. */
+/** Timeout of one call. It is below the limit of the step of node_tick, which would forget whom the call asked. Milliseconds. */
 export const SNAPSHOT_TIMEOUT_MS = 110_000;
-/** One member's pages, while there is another to ask. Milliseconds. */
+/** Timeout of one member's pages, while there is another to ask. Milliseconds. */
 export const SOURCE_TIMEOUT_MS = 30_000;
-/** First pages of members that lack their own which are kept until it is their turn; those of others are asked for again. */
+/** Most first pages of incomplete members that are kept until their turn. Those of further ones are asked for again. */
 const MAX_KEPT_PAGES = 4;
-/** How long it is of use where a member's pages stopped; what changed there meanwhile comes as deltas. Milliseconds. */
+/** How long the place where a member's pages stopped can be used. What changes there meanwhile comes as deltas. Milliseconds. */
 const STOP_LIFE_MS = 600_000;
 
 export interface SnapshotOutcome {
@@ -45,7 +45,7 @@ export interface SnapshotOutcome {
 }
 
 export interface SnapshotFetchOptions {
-  /** The longest answer that is taken: older members send all at once. `MAX_SYNC_PAYLOAD_BYTES`. */
+  /** Longest answer that is taken; older members send everything at once. `MAX_SYNC_PAYLOAD_BYTES`. */
   readonly maxAnswerBytes: number;
 }
 
@@ -55,13 +55,13 @@ export interface SnapshotFetchModules extends MergeModules {
   readonly log: Log;
   readonly book: PeerBook;
   readonly conversation: Pick<PeerConversation, 'exchange'>;
-  /** Hears of records that a member gave and that could not be taken, by reason. */
+  /** Called with the numbers of a member's records that could not be taken, by reason. */
   readonly onLeftOut: (member: Member, leftOut: Readonly<Record<string, number>>) => void;
   readonly sureness: SureListener;
 }
 
 interface GivenPage extends Page {
-  /** Of the store that gave it; null when the member does not say. */
+  /** The id of the store that gave the page; null when the member does not say. */
   readonly storeId: string | null;
 }
 
@@ -70,22 +70,22 @@ interface Source {
   readonly page: GivenPage;
 }
 
-/** A member that lacks its own. */
+/** A member that lacks its own first snapshot. */
 interface IncompleteSource {
   readonly member: Member;
-  /** Null: not kept. */
+  /** Null when it was not kept. */
   readonly page: GivenPage | null;
 }
 
-/** Of a member's pages so far. */
+/** What is known of a member's pages that were taken so far. */
 interface Taken {
-  /** It said with each of them that it is sure. */
+  /** Each page said that the member is sure. */
   readonly sure: boolean;
-  /** Something could not be taken for want of time or room. */
+  /** Some records were left out (`too_far_ahead`, `store_full`). */
   readonly leftOut: boolean;
 }
 
-/** Where a member's pages stopped: good for the same two stores only. */
+/** Where a member's pages stopped. It is valid only while both stores stay the same. */
 interface Stop extends Pick<GivenPage, 'complete' | 'storeId'>, Taken {
   readonly cursor: string;
   readonly ownStoreId: StoreId;
@@ -93,10 +93,10 @@ interface Stop extends Pick<GivenPage, 'complete' | 'storeId'>, Taken {
   readonly atMs: number;
 }
 
-/** `stopped`: its time was over, it may go on. */
+/** `stopped`: the time of the member ran out, and its pages may go on later. */
 type SourceEnd = 'merged' | 'failed' | 'stopped';
 
-/** Who was asked and who gave all, as far as it came. */
+/** The members asked so far, and those that gave everything. */
 interface Round {
   readonly asked: Set<Wallet>;
   readonly given: Set<Wallet>;
@@ -114,7 +114,7 @@ export class SnapshotFetch {
 
   /**
    * @param members without this node
-   * @param preferred asked first, unless the pages of another stopped half-way
+   * @param preferred asked first, unless the pages of a complete member stopped half-way
    * @throws the signal's reason
    */
   async fetchFirstSnapshot(members: readonly Member[], preferred: Wallet | null, signal: AbortSignal): Promise<SnapshotOutcome> {
@@ -134,7 +134,7 @@ export class SnapshotFetch {
     return { asked: round.asked.size, answered: round.given.size, completeFrom };
   }
 
-  /** @returns who gave a complete snapshot */
+  /** @returns the member that gave a complete snapshot */
   async #askAll(members: readonly Member[], preferred: Wallet | null, round: Round, signal: AbortSignal): Promise<Wallet | null> {
     const { clock, random, book } = this.#modules;
     const incomplete: IncompleteSource[] = [];
@@ -161,7 +161,7 @@ export class SnapshotFetch {
       const page = kept ?? (await this.#firstPage(member, signal));
       const end = page === null ? 'failed' : await this.#mergeWithin({ member, page }, incomplete.length + stopped.length > 1, signal);
       if (end !== 'merged') continue;
-      // It may have got its own meanwhile.
+      // The member may have got its own snapshot meanwhile.
       if (page?.complete === true) return this.#taken(member, round);
       round.given.add(member.wallet);
     }
@@ -192,7 +192,7 @@ export class SnapshotFetch {
   /** Merges a member's pages to the end. */
   async #mergeAll({ member, page: first }: Source, signal: AbortSignal): Promise<SourceEnd> {
     let page: GivenPage | null = first;
-    // Where it goes on after a stop, something was taken before.
+    // If the pages go on after a stop, something was taken before.
     const stop = this.#stops.get(member.wallet);
     let anyTaken = stop !== undefined;
     let { sure, leftOut }: Taken = stop ?? { sure: true, leftOut: false };
@@ -207,7 +207,7 @@ export class SnapshotFetch {
       const { nextCursor } = page;
       if (nextCursor === null) {
         this.#stops.delete(member.wallet);
-        // A snapshot of which nothing can be taken does not show whether it is complete.
+        // If nothing could be taken, it is unknown whether the snapshot is complete.
         if (!anyTaken) return 'failed';
         this.#modules.sureness.onMerged(member, { store: storeId, sure, leftOut });
         return 'merged';
@@ -215,9 +215,9 @@ export class SnapshotFetch {
       this.#noteStop(member, page, nextCursor, { sure, leftOut });
       page = await this.#page(member, nextCursor, signal);
       signal.throwIfAborted();
-      // It may be asked for this page again later.
+      // The stop is kept: this page may be asked for again later.
       if (page === null) return 'failed';
-      // Another store than the one that gave the first pages, or the same one emptied or filled meanwhile.
+      // This page is from another store than the first one, or the member's store was emptied or filled meanwhile.
       if (page.storeId !== first.storeId || page.complete !== first.complete) break;
     }
     this.#stops.delete(member.wallet);
@@ -225,13 +225,13 @@ export class SnapshotFetch {
   }
 
   /**
-   * Bad records are left out and counted, and their source stays good: it may have got them from another. Null when the page
-   * came to nothing for this node's own lack of room or time, or its store was emptied.
+   * Merges a page. Bad records are counted and do not count against the member: it may have got them from another. Null when no record
+   * was taken and some were left out, or when this node's store was emptied.
    */
   async #merge(member: Member, { data, complete }: Page): Promise<MergeReport | null> {
     const { log, onVerdict, onLeftOut, ...merging } = this.#modules;
     try {
-      // A member that lacks its own snapshot may have missed later changes to what it names, so that is not reported.
+      // An incomplete member may have missed later changes to the records that it names, so they are not reported.
       const report = await mergeBatch(data, complete && onVerdict !== undefined ? { ...merging, onVerdict } : merging);
       if (report.rejected === 0) return report;
       const leftOut = leftOutOf(report);
@@ -246,19 +246,19 @@ export class SnapshotFetch {
     }
   }
 
-  /** The page that a member's snapshot goes on with, or starts with. */
+  /** The page at which a member's snapshot goes on after a stop, or starts. */
   async #firstPage(member: Member, signal: AbortSignal): Promise<GivenPage | null> {
     const stop = this.#stopOf(member);
     if (stop === null) return this.#page(member, null, signal);
     const page = await this.#page(member, stop.cursor, signal);
     if (page !== null && page.storeId === stop.storeId && page.complete === stop.complete) return page;
-    // Not given for now; the cursor itself is forgotten where the member refused it.
+    // The page may come later. If the member had refused the cursor, `#page` would have dropped the stop.
     if (page === null && this.#stops.has(member.wallet)) return null;
     this.#stops.delete(member.wallet);
     return signal.aborted ? null : this.#page(member, null, signal);
   }
 
-  /** One page, or null when the member does not give it. */
+  /** One page; null when the member does not give it. */
   async #page(member: Member, cursor: string | null, signal: AbortSignal): Promise<GivenPage | null> {
     const { book, log, sureness } = this.#modules;
     const { maxAnswerBytes } = this.#options;
@@ -284,7 +284,7 @@ export class SnapshotFetch {
     this.#stops.set(member.wallet, { ...taken, cursor, complete, storeId, ownStoreId: store.storeId, atMs: clock.monotonicMs() });
   }
 
-  /** Null when there is none, or it is of no use any more. */
+  /** Null when there is none, or it can no longer be used. */
   #stopOf(member: Member): Stop | null {
     const { clock, store, book } = this.#modules;
     const stop = this.#stops.get(member.wallet);

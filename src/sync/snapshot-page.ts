@@ -1,4 +1,4 @@
-/** One page of a snapshot (protocol.md §10, Pages): as many records as fit; one that is larger than a page travels alone. */
+/** One page of a snapshot (protocol.md §10, Pages): as many records as fit. A record larger than a page goes alone. */
 import type { WalkRequest, WireRecord, WireRecords } from '../domain/records.ts';
 import { createPacer, type PacerModules } from './pacer.ts';
 import type { SyncStore } from './ports.ts';
@@ -13,7 +13,7 @@ export interface SnapshotPage {
 const APP_OVERHEAD_BYTES = 6;
 
 /**
- * @param maxBytes of the page's JSON text as it will stand inside the envelope
+ * @param maxBytes longest JSON text of the page, inside the envelope
  * @throws RefusalError bad_request on a cursor that this store did not give
  */
 export async function snapshotPage(

@@ -1,8 +1,8 @@
 /**
- * Whether this node was out of step with every member for longer than tombstones are kept (protocol.md §4, Ages): a completed
- * round of anti-entropy or snapshot brings it in step. A mere exchange does not, for what it missed may not have been in it.
- * Such a node is stale: what it holds may have been deleted elsewhere and the tombstone forgotten. It keeps everything and
- * vouches for nothing until a member that is not stale gives it a complete snapshot.
+ * Whether this node was out of step with every member for longer than tombstones are kept (protocol.md §4, Ages). Such a node is stale:
+ * what it holds may have been deleted elsewhere and the tombstone forgotten. It keeps everything and vouches for nothing until a member
+ * that is not stale gives it a complete snapshot. A completed round of anti-entropy or snapshot brings a node in step. A single exchange
+ * does not, because it may not contain what the node missed.
  */
 import type { Clock } from '../domain/ports.ts';
 
@@ -13,7 +13,7 @@ export interface StalenessOptions {
 
 export interface StalenessModules {
   readonly clock: Pick<Clock, 'monotonicMs' | 'nowMs'>;
-  /** The last own number of the store. */
+  /** The last own sequence number of the store. */
   readonly lastSequenceNumber: () => number;
   /** The highest own sequence number that any peer has ever acknowledged. */
   readonly acknowledgedByAny: () => number;
@@ -23,7 +23,7 @@ export class Staleness {
   readonly #retentionMs: number;
   readonly #modules: StalenessModules;
   #lastAtMs: number;
-  /** Unix milliseconds: tombstones age by this clock, and the other one may stand still while the machine sleeps. */
+  /** Unix milliseconds. Tombstones age by this clock, and the monotonic clock may stand still while the machine sleeps. */
   #lastAtUnixMs: number;
   #sequenceNumberThen = 0;
   #others = 0;
@@ -36,26 +36,26 @@ export class Staleness {
     this.#lastAtUnixMs = modules.clock.nowMs();
   }
 
-  /** An exchange with a member went well: what is written after it may be unknown to all others. It does not bring this node in step. */
+  /** An exchange with a member succeeded. Own writes after it may be unknown to all others. It does not bring this node in step. */
   noteExchange(): void {
     this.noteTime();
     if (!this.#stale) this.#sequenceNumberThen = this.#modules.lastSequenceNumber();
   }
 
-  /** Everything that a member holds is here. It does not end staleness: a complete snapshot does. */
+  /** This node has all that a member holds. This does not end staleness; `resolve` does. */
   noteInStep(): void {
     this.noteTime();
     if (!this.#stale) this.#noteNow();
   }
 
-  /** @param others members besides this node: without any, none can be missed */
+  /** @param others number of members besides this node; with none, there is nothing to miss */
   noteMembers(others: number): void {
     this.noteTime();
     if (this.#others === 0 || others === 0) this.noteInStep();
     this.#others = others;
   }
 
-  /** Once too much time has passed, this node stays stale, also where a clock is set back: what was decided by that must hold. */
+  /** Once too much time has passed, this node stays stale even if a clock is set back. Decisions based on that must hold. */
   noteTime(): void {
     this.#stale = this.isStale();
   }
@@ -68,14 +68,14 @@ export class Staleness {
   }
 
   /**
-   * Own writes up to this number others may have seen, and deleted since. What is above it, this node wrote while it was cut
-   * off, or no one else has ever seen it. 0 while it is not stale.
+   * Others may have seen the own writes up to this sequence number, and deleted them since. This node wrote those above it while it was
+   * cut off, or no peer has acknowledged them. 0 while this node is not stale.
    */
   seenUpTo(): number {
     return this.isStale() ? Math.min(this.#sequenceNumberThen, this.#modules.acknowledgedByAny()) : 0;
   }
 
-  /** A complete snapshot was taken over, or all are stale alike. */
+  /** A complete snapshot was taken over, or all members are stale. */
   resolve(): void {
     this.#stale = false;
     this.#noteNow();

@@ -1,30 +1,30 @@
 /**
- * What is heard of other members about being sure (protocol.md §10, "404 means absent"): whether they say so, and of whom
- * everything was merged. This room observes; what follows from it is decided in `machines/sureness.ts`.
+ * What other members say about being sure (protocol.md §10, "404 means absent"), and of which members everything was merged. `sync` only
+ * observes this; `machines/sureness.ts` decides what follows from it.
  */
 import type { StoreId } from '../domain/ids.ts';
 import type { Member } from '../domain/membership.ts';
 import { PeerError } from './peer-error.ts';
 
 export interface SureListener {
-  /** A member has given a snapshot page or a digest, with `"sure": true` or without. */
+  /** A member gave a snapshot page or a digest. @param sure whether it said `"sure": true` */
   onAnswered(member: Member, sure: boolean): void;
-  /** It was asked for one, and nothing came. */
+  /** A member was asked for one and gave none. */
   onSilent(member: Member): void;
-  /** All that it holds was looked at, by its snapshot or by a comparison that came to its end. */
+  /** A snapshot or a complete round of anti-entropy covered all that a member holds. */
   onMerged(member: Member, merged: MergedMember): void;
 }
 
 export interface MergedMember {
-  /** The own store that took it. */
+  /** The own store that took the records. */
   readonly store: StoreId;
-  /** The member said with every answer that it is sure. */
+  /** Every answer of the member said that it is sure. */
   readonly sure: boolean;
-  /** Some of it could not be taken for want of time or room (`too_far_ahead`, `store_full`). */
+  /** Some records were left out (`too_far_ahead`, `store_full`). */
   readonly leftOut: boolean;
 }
 
-/** Tells what a failure says of the member that was asked. One that is not ready, or was cut off for too long, answers 503: it is not sure. */
+/** Reports what a failed request says of the member. A member that is not ready or is stale answers 503, so it is not sure. */
 export function noteFailedAsking(listener: SureListener, member: Member, error: unknown): void {
   if (!(error instanceof PeerError) || error.failure === 'aborted') return;
   if (error.failure === 'refused' && error.status === 503) listener.onAnswered(member, false);

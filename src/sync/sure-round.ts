@@ -1,7 +1,7 @@
 /**
- * Asks members until this node is sure of its store (protocol.md §10, "404 means absent"): whether they are sure, and for what is not
- * here. One round asks each member that the rule waits for once; one that failed rests as it does for anti-entropy. Who is sure asks
- * no one.
+ * Asks members until this node is sure of its store (protocol.md §10, "404 means absent"): whether they are sure, and for the records
+ * that are not here. One round asks each member at most once, if the rule waits for it. A member that failed rests as after
+ * anti-entropy. A node that is sure asks no one.
  */
 import { DeadlineError, within } from '../domain/deadline.ts';
 import { InvariantError } from '../domain/errors.ts';
@@ -13,11 +13,11 @@ import type { AntiEntropy } from './anti-entropy.ts';
 import type { Replica } from './replica.ts';
 import type { Replicas } from './replicas.ts';
 
-/** Members asked at once: each may have a page of its records here. */
+/** Most members asked at once. Each may have a page of its records in memory here. */
 const MAX_PARALLEL = 4;
-/** How long a node that is about to be ready asks first; what is left is asked while it serves. Milliseconds. */
+/** How long a node asks before it becomes ready. It asks the rest while it serves. Milliseconds. */
 export const BEFORE_READY_TIMEOUT_MS = 1_000;
-/** One round: a store that takes longer is taken over further by the next one. Milliseconds. */
+/** Timeout of one round. If a store takes longer, the next round goes on. Milliseconds. */
 const ROUND_TIMEOUT_MS = 600_000;
 
 export interface SureRoundModules {
@@ -32,9 +32,9 @@ export interface SureRoundModules {
     noteAskingBegan(): void;
     noteAskingEnded(): void;
   };
-  /** False while this node cannot vouch for what it holds. */
+  /** False while this node is stale. */
   readonly mayCompare: () => boolean;
-  /** A round of anti-entropy came to its end: all that the peer holds is here. */
+  /** A round of anti-entropy is complete: this node has all that the peer holds. */
   readonly onCompared: () => void;
 }
 
@@ -48,12 +48,12 @@ export class SureRound {
     this.#modules = modules;
   }
 
-  /** Of a node that is not ready: it sends nothing of its store, and its readiness does not wait long for it. @throws the signal's reason, InvariantError */
+  /** For a node that is not ready. It sends no records, and delays readiness only briefly. @throws the signal's reason, InvariantError */
   async beforeReady(others: readonly Member[], signal: AbortSignal): Promise<void> {
     await this.#run(others, BEFORE_READY_TIMEOUT_MS, signal, (...asked) => this.#modules.antiEntropy.takeFrom(...asked));
   }
 
-  /** Of a ready node, at each sync_tick of the interval. @throws as `beforeReady` */
+  /** For a ready node, at each sync_tick of the interval. @throws as `beforeReady` */
   async whileReady(others: readonly Member[], signal: AbortSignal): Promise<void> {
     await this.#run(others, ROUND_TIMEOUT_MS, signal, async (...asked) => {
       const said = await this.#modules.antiEntropy.compareWith(...asked);
@@ -71,7 +71,7 @@ export class SureRound {
       sureness.noteAskingBegan();
       await within(clock, 'asking which members are sure', timeoutMs, signal, async (limit) => {
         const left = new Map(others.map((member) => [member.wallet, member]));
-        // What one has answered says who is needed next.
+        // The answers so far decide which member is needed next.
         const next = (): Member | undefined => {
           const wallet = sureness.waitsFor().find((waitedFor) => left.has(waitedFor));
           const member = wallet === undefined ? undefined : left.get(wallet);

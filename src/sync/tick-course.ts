@@ -1,12 +1,12 @@
-/** Follows one sync_tick to its end, for the watcher of a node: until every lane that it woke has come to rest. */
-/** Hears that a sync_tick begins, and gives who hears how it ended. */
+/** Follows one sync_tick for a watcher of the node, until every lane that it woke has come to rest. */
+/** Called when a sync_tick begins. Returns the function that is called with its outcome. */
 export type WatchSyncTick = (nudged: boolean) => (outcome: string) => void;
 
-/** Only told from others: a wallet may have two of them, when its member has moved. */
+/** Lanes are told apart by identity: a wallet may have two of them, when its member has moved. */
 type Lane = object;
 
 export class TickCourse {
-  /** Of the ready state that the tick came in. */
+  /** The signal of the ready state in which the tick came. */
   readonly signal: AbortSignal;
   readonly #end: (outcome: string) => void;
   readonly #open = new Set<Lane>();
@@ -30,7 +30,7 @@ export class TickCourse {
     this.#woken += 1;
   }
 
-  /** All lanes are woken that will be. */
+  /** The tick has woken all its lanes. */
   begin(): void {
     this.#isBegun = true;
     this.#look();
@@ -43,7 +43,7 @@ export class TickCourse {
     this.#look();
   }
 
-  /** The node is not ready any more. */
+  /** The node is no longer ready. */
   abort(): void {
     this.#finish('aborted');
   }
