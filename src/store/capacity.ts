@@ -13,19 +13,19 @@ export interface CapacityLimits {
   readonly maxApps: number;
 }
 
-/** A record, and what is held of its key. */
+/** A record, and the held record of its key. */
 export interface Candidate {
   readonly appId: string;
   readonly record: StoredRecord;
   readonly held: HeldRecord | undefined;
 }
 
-/** Whether the store has room for one more app, or has this one. */
+/** Whether the store holds this app already, or has room for one more. */
 function fitsAsApp({ appId }: Candidate, contents: Contents, { maxApps }: CapacityLimits): boolean {
   return contents.apps < maxApps || contents.namespace(appId) !== undefined;
 }
 
-/** Whether the store has room for a record in place of the one that is held. What does not grow always fits. */
+/** Whether the store has room for a record in place of the held one. A record that needs no more room always fits. */
 function fitsByBytes({ appId, record, held }: Candidate, contents: Contents, { maxStoreBytes }: CapacityLimits): boolean {
   const before = held === undefined || held.presence === 'gone' ? 0 : storeBytes(held);
   const app = contents.namespace(appId) === undefined ? APP_BYTES : 0;
@@ -33,7 +33,7 @@ function fitsByBytes({ appId, record, held }: Candidate, contents: Contents, { m
   return growth <= 0 || contents.bytes + growth <= maxStoreBytes;
 }
 
-/** What binds a merge. */
+/** Whether a merged record fits. The app's quota does not limit merges. */
 export function fitsInStore(candidate: Candidate, contents: Contents, limits: CapacityLimits): boolean {
   return fitsAsApp(candidate, contents, limits) && fitsByBytes(candidate, contents, limits);
 }

@@ -1,6 +1,6 @@
 /**
- * All that a store holds: the apps, each with its records, and the counts and digests over all of them. After every change the
- * counts are those of the records, and each change costs the same regardless of what is held.
+ * Everything that a store holds: the apps with their records, and the counts and digests over all of them. After every change the counts
+ * match the records. The cost of a change does not depend on how much is held.
  */
 import { recordDigest } from '../crypto/record-digest.ts';
 import type { StoreTotals } from '../domain/figures.ts';
@@ -12,7 +12,7 @@ import { APP_BYTES, storeBytes } from './memory-cost.ts';
 import { toWireRecord, type StoredRecord } from './record.ts';
 import { SortedTexts } from './sorted-texts.ts';
 
-/** What a record is to the store, beside its content. */
+/** What the store knows of a record beside its content. */
 export interface Standing {
   readonly presence: 'present' | 'absent';
   /** A tombstone that this node wrote. */
@@ -26,7 +26,7 @@ export class Contents {
   #bytes = 0;
   #lastPlace = 0;
   #root: string | null = null;
-  /** Records looked at by key: what an operation costs, counted. */
+  /** Number of records visited, as a measure of what an operation costs. */
   visits = 0;
 
   /** What all records and apps count for in `MAX_STORE_BYTES`. */
@@ -46,7 +46,7 @@ export class Contents {
     return count;
   }
 
-  /** What counts as present. */
+  /** Totals over the records that count as present. */
   get totals(): StoreTotals {
     const { keys: totalKeys, bytes: totalBytes, namespaces } = this.#present;
     return { namespaces, totalKeys, totalBytes };
@@ -82,7 +82,7 @@ export class Contents {
     this.#include(namespace, held, standing);
   }
 
-  /** From now on a record reads as absent. */
+  /** The record reads as absent from now on. */
   expire(held: HeldRecord): void {
     this.#namespaces.get(held.appId)!.expire(held);
   }
@@ -96,12 +96,12 @@ export class Contents {
     this.#appIds.remove(held.appId);
   }
 
-  /** Nothing has changed since the root was computed. */
+  /** Whether nothing has changed since the root digest was computed. */
   get isRootKnown(): boolean {
     return this.#root !== null;
   }
 
-  /** 32 hex digits. Digests of apps that have not changed since cost nothing. */
+  /** 32 hex digits. Digests of apps that have not changed are reused. */
   rootDigest(): string {
     this.#root ??= rootDigest(this.appIds().map((appId) => [appId, this.#namespaces.get(appId)!.digest()]));
     return this.#root;

@@ -1,6 +1,6 @@
 /**
- * Digests for comparing stores (protocol.md §10, Comparison): of the 256 buckets of an app, of an app, of all. A bucket's is
- * the XOR over its records, so that each change costs the same regardless of what the bucket holds.
+ * Digests for comparing stores (protocol.md §10, Comparison): of each of an app's 256 buckets, of an app, and of the whole store. A
+ * bucket's digest is the XOR over its records, so the cost of a change does not depend on what the bucket holds.
  */
 import { sha256 } from '../crypto/hash.ts';
 import { digestText } from '../crypto/record-digest.ts';
@@ -23,7 +23,7 @@ export function appDigest(buckets: Uint8Array): string {
   return first16(buckets);
 }
 
-/** @param apps in ascending order of their ids; the id is part of it, or equal tombstones of two apps would look alike */
+/** @param apps in ascending order of their ids; the digest covers the ids, or equal tombstones of two apps would look alike */
 export function rootDigest(apps: readonly (readonly [appId: string, digest: string])[]): string {
   return first16(Buffer.from(apps.map(([appId, digest]) => `${appId}:${digest};`).join(''), 'utf8'));
 }

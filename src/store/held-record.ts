@@ -1,6 +1,6 @@
 /**
- * One key of one app as the store keeps it: the record, and where it hangs in each of the store's orders. It is the record itself: an
- * separate object for that would take 32 bytes more for each key.
+ * One key of one app as the store keeps it: the record, and its links in each of the store's orders. This object is the record itself,
+ * because a separate object for the record would take 32 bytes more for each key.
  */
 import type { Digest64 } from '../crypto/record-digest.ts';
 import type { PackedBytes } from './packed-bytes.ts';
@@ -15,7 +15,7 @@ export type Presence = 'present' | 'absent' | 'gone';
 export class HeldRecord implements StoredRecord {
   readonly appId: string;
   readonly bucket: number;
-  /** Rises with every key that comes: the order in a bucket, for pages. */
+  /** Rises with every new key. It gives the order in a bucket, for pages. */
   readonly place: number;
   readonly key: string;
   value: PackedBytes | null;
@@ -27,7 +27,7 @@ export class HeldRecord implements StoredRecord {
   presence: Presence = 'absent';
   /** A tombstone that this node wrote. */
   ownTombstone = false;
-  /** Fires when its age changes something next. */
+  /** Fires when age next changes something about this record. */
   timer: Timer<HeldRecord> | null = null;
   /** Its entry in the log of own writes. */
   logEntry: LogEntry<HeldRecord> | null = null;
@@ -46,7 +46,7 @@ export class HeldRecord implements StoredRecord {
     this.ttlMs = ttlMs;
   }
 
-  /** Holds another record of the same key from now on. The text of the key stays, so that it is held once. */
+  /** Takes over another record of the same key. The text of the key stays, so that it is in memory only once. */
   replaceWith({ value, version, updatedAtMs, ttlMs }: StoredRecord): void {
     this.value = value;
     this.version = version;

@@ -1,29 +1,29 @@
 /**
- * Keys whose record came and could not be taken for want of time or room (protocol.md §10, "404 means absent"): another node holds
- * them, so that they are not absent, until the record comes again and is taken. The number is bounded; while there may be more of
- * them than are remembered, nothing that is not held is known to be absent.
+ * Keys whose record came and was left out (`too_far_ahead` or `store_full`; protocol.md §10, "404 means absent"). Another node holds the
+ * record, so the key is not absent until the record comes again and is taken. The number of remembered keys is bounded. While there may be
+ * more than that, no key is known to be absent.
  */
 import { keyIdOf } from '../crypto/key-id.ts';
 import type { StoredRecord } from './record.ts';
 
-/** Keys remembered; a key takes about 150 bytes. */
+/** Most keys remembered. A key takes about 150 bytes. */
 export const MAX_LEFT_OUT = 10_000;
-/** How long the keys count that are not remembered, since the last of them. Milliseconds. */
+/** How long keys that are not remembered count, after the last of them came. Milliseconds. */
 export const OVERFLOW_MS = 3_600_000;
 
 type KeyedTime = Pick<StoredRecord, 'key' | 'updatedAtMs'>;
 
 export class LeftOut {
-  /** By `keyIdOf`: the latest `updated_at_ms` of what was left out. */
+  /** By `keyIdOf`: the latest `updated_at_ms` of the records that were left out. */
   readonly #keys = new Map<string, number>();
-  /** Unix milliseconds; of keys that are not remembered. */
+  /** Until when keys that are not remembered count. Unix milliseconds. */
   #overflowUntilMs = -Infinity;
 
   get size(): number {
     return this.#keys.size;
   }
 
-  /** A record was refused. */
+  /** A record was left out. */
   note(appId: string, { key, updatedAtMs }: KeyedTime, nowMs: number): void {
     const id = keyIdOf(appId, key);
     const known = this.#keys.get(id);
@@ -31,7 +31,7 @@ export class LeftOut {
     else this.#keys.set(id, Math.max(known ?? 0, updatedAtMs));
   }
 
-  /** What is held of a key by now: a record earlier than the one that was left out does not count. */
+  /** A record is held now. It settles the key unless it is earlier than the one that was left out. */
   settle(appId: string, { key, updatedAtMs }: KeyedTime): void {
     if (this.#keys.size === 0) return;
     const id = keyIdOf(appId, key);
@@ -42,7 +42,7 @@ export class LeftOut {
     return this.#keys.size > 0 && this.#keys.has(keyIdOf(appId, key));
   }
 
-  /** There may be more than are remembered. */
+  /** Whether more keys may be left out than are remembered. */
   isOverfull(nowMs: number): boolean {
     return nowMs < this.#overflowUntilMs;
   }

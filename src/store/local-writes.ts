@@ -1,6 +1,6 @@
 /**
- * What a local write makes of the record that is held (protocol.md §4, Local write): a record that is later by its clock and by
- * its time, with a sequence number that no write of this process has had. A write that is refused uses up no number.
+ * Makes the record of a local write (protocol.md §4, Local write). It is later than the held record by its clock and by its time, and its
+ * sequence number is one that no write of this process has had. A refused write uses up no number.
  */
 import type { StoreId } from '../domain/ids.ts';
 import type { PackedBytes } from './packed-bytes.ts';
@@ -12,7 +12,7 @@ export interface NumberedRecord {
   readonly record: StoredRecord;
 }
 
-/** What is to be written. */
+/** What a local write contains. */
 export interface Content {
   readonly key: string;
   /** null: a tombstone. */
@@ -31,7 +31,7 @@ export class LocalWrites {
   readonly #modules: LocalWritesModules;
   readonly #storeId: StoreId;
   #clockKey = '';
-  /** In place of the store's id, where someone has forged counts of the own key. */
+  /** Replaces the store's id when a member has forged counts of the own clock key. */
   #spareId: StoreId | null = null;
 
   constructor(storeId: StoreId, modules: LocalWritesModules) {
@@ -39,14 +39,14 @@ export class LocalWrites {
     this.#modules = modules;
   }
 
-  /** This node's clock key. The same text each time, so that all records share it. */
+  /** This node's clock key. It is the same string object each time, so that all records share it. */
   clockKey(): string {
     const key = this.#modules.ownClockKey(this.#storeId);
     if (key !== this.#clockKey) this.#clockKey = key;
     return this.#clockKey;
   }
 
-  /** @param lastSequenceNumber the last one that this process has given */
+  /** @param lastSequenceNumber the last one that this process gave to a write */
   next(held: StoredRecord | undefined, { key, value, ttlMs }: Content, lastSequenceNumber: number, nowMs: number): NumberedRecord {
     const sequenceNumber = Math.max(lastSequenceNumber + 1, nowMs);
     const heldClock = held?.version ?? EMPTY_CLOCK;
@@ -57,9 +57,9 @@ export class LocalWrites {
   }
 
   /**
-   * The clock key under which a write is later than a held clock, on every node (protocol.md §10, A forged count). Where that has
-   * more of the own key than was issued, a member forged it, and others may hold more of it still: another key is used, which
-   * no one could know before.
+   * The clock key under which a write is later than a held clock, on every node (protocol.md §10, A forged count). If the held clock's
+   * count of the own key is above the last one given, a member forged it. Other nodes may hold even higher counts. So another key is
+   * used, which no one could know before.
    */
   #keyOver(heldClock: VectorClock, lastSequenceNumber: number): string {
     const isForged = (clockKey: string): boolean => countOf(heldClock, clockKey) > lastSequenceNumber;

@@ -1,14 +1,14 @@
 /**
- * What records and apps cost in memory, for `MAX_STORE_BYTES` (protocol.md §10, Bounds), and about what a record takes on the
- * wire. Pure. The constants are measured: `npm run bench:store-memory` fails where the heap grows by more than is counted
+ * What records and apps cost in memory, for `MAX_STORE_BYTES` (protocol.md §10, Bounds), and about how long a record is on the wire.
+ * Pure. The constants are measured: `npm run bench:store-memory` fails if the heap grows by more than is counted
  * (docs/decisions/0022-what-a-record-costs.md).
  */
 import type { StoredRecord } from './record.ts';
 import { clockEntries } from './vector-clock.ts';
 
 /**
- * A record without its texts: its objects, its places in maps, lists and logs, its own timer and bucket. The same for every
- * record, so that a tombstone never counts for more than what it replaces. Bytes.
+ * A record without its texts: its objects, its places in maps, lists and logs, its own timer and bucket. It is the same for every
+ * record, so that a tombstone never counts for more than the record that it replaces. Bytes.
  */
 export const RECORD_BYTES = 640;
 /** A clock entry without the text of its key. Bytes. */
@@ -18,7 +18,7 @@ export const APP_BYTES = 1_024;
 /** A text without its characters. Bytes. */
 export const TEXT_BYTES = 24;
 
-/** V8 holds a text in one byte a character if all are Latin-1, in two if not. */
+/** V8 holds a text in one byte per character if all are Latin-1, otherwise in two. */
 function textBytes(text: string): number {
   return TEXT_BYTES + (/[^\u0000-\u00ff]/.test(text) ? 2 * text.length : text.length);
 }
@@ -30,7 +30,7 @@ export function storeBytes({ key, value, version }: StoredRecord): number {
   return RECORD_BYTES + clock + textBytes(key) + (value === null ? 0 : TEXT_BYTES + value.length);
 }
 
-/** About what a record takes in a body of `/sync`, before the envelope doubles it. Bytes. */
+/** Approximate size of a record in a body of `/sync`, before the envelope doubles it. Bytes. */
 export function wireBytes({ key, value, version }: StoredRecord): number {
   let clock = 0;
   for (const [clockKey] of clockEntries(version)) clock += Buffer.byteLength(clockKey) + WIRE_COUNT_BYTES;
@@ -39,5 +39,5 @@ export function wireBytes({ key, value, version }: StoredRecord): number {
 
 /** The names and numbers of a record in JSON. Bytes. */
 const WIRE_RECORD_BYTES = 128;
-/** A count in JSON, with what stands around it. Bytes. */
+/** A count in JSON, with the characters around it. Bytes. */
 const WIRE_COUNT_BYTES = 20;

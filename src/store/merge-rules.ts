@@ -1,7 +1,7 @@
 /**
- * Which of two records stays (protocol.md §4, Merge): pure, and the same on every node in every order of arrival. The
- * clock of the one that stays becomes the merge of both, so that a later write by a node that saw both is later than both
- * (§9.9). Clocks are compared uncut, and what is held is cut (§10, Bounds).
+ * Which of two records stays (protocol.md §4, Merge). Pure: every node decides the same in every order of arrival. The record that stays
+ * gets the merge of both clocks, so that a later write by a node that saw both is later than both (§9.9). Clocks are compared uncut; the
+ * held clock is cut (§10, Bounds).
  */
 import type { MergeSkip } from '../domain/records.ts';
 import { NO_BYTES } from './packed-bytes.ts';
@@ -10,10 +10,10 @@ import { compareClocks, cutClock, mergeClocks } from './vector-clock.ts';
 
 export type MergeDecision =
   | { readonly kind: 'replace'; readonly record: StoredRecord }
-  /** The held record stays; `record` has the clock that it must have now. */
+  /** The held record stays. `record` is that record with the clock that it must have now. */
   | { readonly kind: 'keep'; readonly record: StoredRecord; readonly why: MergeSkip };
 
-/** Above 0 when `a` wins over `b`, 0 when they are alike in all that counts. */
+/** Above 0 when `a` wins over `b`, 0 when they are equal in everything that matters. */
 function compareContents(a: StoredRecord, b: StoredRecord): number {
   if (a.updatedAtMs !== b.updatedAtMs) return a.updatedAtMs - b.updatedAtMs;
   const [left, right] = [a.value ?? NO_BYTES, b.value ?? NO_BYTES];
@@ -28,7 +28,7 @@ export function decideMerge(held: StoredRecord | undefined, incoming: StoredReco
   if (order === 'earlier') return { kind: 'keep', record: held, why: 'ignored_existing_newer_version' };
   const version = cutClock(order === 'later' ? incoming.version : mergeClocks(held.version, incoming.version));
   const winner = compareContents(incoming, held);
-  // The clock may be later in entries alone that were cut from the held one.
+  // The incoming clock may be later only in entries that were cut from the held one.
   if (winner === 0 && compareClocks(version, held.version) === 'equal') return { kind: 'keep', record: held, why: 'ignored_identical' };
   if (order === 'later' || winner > 0) return { kind: 'replace', record: { ...incoming, version } };
   const why = winner === 0 ? 'ignored_identical' : 'ignored_existing_newer_time';

@@ -1,4 +1,7 @@
-/** The records of one app: by key, by bucket and in order, with the counts that limits need. Every change costs the same. */
+/**
+ * The records of one app: by key, by bucket and in order, with the counts that limits need. The cost of a change does not depend on how
+ * much is held.
+ */
 import { digestText } from '../crypto/record-digest.ts';
 import { appDigest, BUCKET_BYTES, BUCKETS, EMPTY_BUCKET } from './digest.ts';
 import type { HeldRecord } from './held-record.ts';
@@ -12,11 +15,11 @@ interface Bucket {
   low: number;
 }
 
-/** What reads as present in all namespaces of a store: each of them counts its own records in and out. */
+/** Totals over the records that count as present in all namespaces of a store. Each namespace adds and subtracts its own. */
 export interface PresentTotals {
   keys: number;
   bytes: number;
-  /** Those with at least one such record. */
+  /** Namespaces with at least one such record. */
   namespaces: number;
 }
 
@@ -25,9 +28,9 @@ export class Namespace {
   readonly keys = new KeyIndex();
   readonly #records = new Map<string, HeldRecord>();
   readonly #buckets = new Map<number, Bucket>();
-  /** Tombstones written here, oldest number first. */
+  /** Tombstones that this node wrote, oldest first. */
   readonly #ownTombstones = new Set<HeldRecord>();
-  /** Of what is counted as present. */
+  /** Totals over the records that count as present. */
   #presentKeys = 0;
   #presentBytes = 0;
   tombstones = 0;
@@ -80,7 +83,7 @@ export class Namespace {
     return held;
   }
 
-  /** Puts a new record in; it counts from `include` on. */
+  /** Adds a new record. It counts only after `include`. */
   insert(held: HeldRecord): void {
     this.#records.set(held.key, held);
     let bucket = this.#buckets.get(held.bucket);
@@ -94,7 +97,7 @@ export class Namespace {
     bucket.last = held;
   }
 
-  /** Takes a record out, after `exclude`. */
+  /** Removes a record. `exclude` must come first. */
   remove(held: HeldRecord): void {
     if (held.presence === 'present') this.keys.remove(held.key);
     held.presence = 'gone';
@@ -108,11 +111,11 @@ export class Namespace {
     if (bucket.first === null) this.#buckets.delete(held.bucket);
   }
 
-  /** Counts a record in. */
+  /** Adds a record to the counts and digests. */
   include(held: HeldRecord, presence: 'present' | 'absent'): void {
     this.#flipDigest(held);
     if (held.value === null) this.tombstones += 1;
-    // One that was there keeps its place: a peer that adds its clock to it makes it no younger.
+    // A tombstone that is in the set already keeps its place: a merge with a peer's clock does not make it younger.
     if (held.ownTombstone) this.#ownTombstones.add(held);
     else this.#ownTombstones.delete(held);
     if (presence === 'present') this.#count(1, contentBytes(held));
@@ -122,14 +125,14 @@ export class Namespace {
     else this.keys.remove(held.key);
   }
 
-  /** Counts a record out: it is about to be replaced or removed. */
+  /** Takes a record out of the counts and digests, before it is replaced or removed. */
   exclude(held: HeldRecord): void {
     this.#flipDigest(held);
     if (held.value === null) this.tombstones -= 1;
     if (held.presence === 'present') this.#count(-1, -contentBytes(held));
   }
 
-  /** From now on a record reads as absent. */
+  /** The record reads as absent from now on. */
   expire(held: HeldRecord): void {
     if (held.presence !== 'present') return;
     held.presence = 'absent';

@@ -1,16 +1,16 @@
 /**
- * Stored bytes as the store keeps them: a text with one character for each byte (Latin-1). V8 keeps such a text in one piece of
- * one byte a character; a Uint8Array with its own buffer costs more than 400 bytes beside its content, and a slice of a
- * shared buffer would keep all of that buffer. Texts compare as their bytes do: unsigned, one by one.
+ * Stored bytes as the store keeps them: a string with one character per byte (Latin-1). V8 keeps such a string in one piece, at one byte
+ * per character. A Uint8Array with its own buffer costs more than 400 bytes beside its content, and a slice of a shared buffer would keep
+ * all of that buffer. The strings compare as their bytes do: unsigned, one by one.
  */
 
 declare const packedBytes: unique symbol;
 export type PackedBytes = string & { readonly [packedBytes]: true };
 
-/** Nonce, ciphertext and tag of an empty value would be longer: what a tombstone holds. */
+/** What a tombstone holds. No value is this short: even an empty one has a nonce and a tag. */
 export const NO_BYTES = '' as PackedBytes;
 
-/** A copy: the given bytes may be a part of a larger buffer. */
+/** Copies the bytes, which may be a part of a larger buffer. */
 export function packBytes(bytes: Uint8Array): PackedBytes {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1') as PackedBytes;
 }

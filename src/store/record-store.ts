@@ -1,9 +1,9 @@
 /**
- * The replicated store in memory (protocol.md §4): records by app and key. It has no network and no clock; the
- * time is an argument. A store that starts empty draws a new id, so that no store ever repeats a number of another (§10).
+ * The replicated store in memory (protocol.md §4): records by app and key. It uses no network and no clock; the time is an argument. A
+ * store that starts empty draws a new id, so that no store ever repeats a number of another (§10).
  *
- * Invariants: nothing that was acknowledged is evicted; after every operation the counts are those of the records; the cost
- * of get, put, delete, merge, expiry and "what was written since" does not depend on how much is held.
+ * Invariants: nothing that was acknowledged is evicted; after every operation the counts match the records; the cost of get, put, delete,
+ * merge, expiry and finding new own writes does not depend on how much is held.
  */
 import { digestText } from '../crypto/record-digest.ts';
 import { invariant, RefusalError } from '../domain/errors.ts';
@@ -28,14 +28,14 @@ import { countOf, largestCount } from './vector-clock.ts';
 import { cursorAfter, walk } from './walk.ts';
 import { WriteLog, type LogEntry } from './write-log.ts';
 
-/** Timers run by one operation; the rest are left to the next ones. */
+/** Most timers handled by one operation. The rest are left to later operations. */
 const TIMERS_PER_OPERATION = 256;
-/** The same before what costs by its length anyway: stores are compared. */
+/** Most timers handled before stores are compared, which takes long anyway. */
 const TIMERS_PER_LONG_OPERATION = 10_000;
 const STORE_ID_BYTES = 8;
-/** Apps whose digests may be computed for one look at the root. */
+/** Most apps whose digests may be computed to show the root digest. */
 const MAX_SHOWN_APPS = 256;
-/** The digests of an app that holds nothing. */
+/** The bucket digests of an app that holds nothing. */
 const NO_BUCKETS: readonly string[] = Array.from({ length: BUCKETS }, () => EMPTY_BUCKET);
 
 export interface RecordStoreOptions extends CapacityLimits {
@@ -52,16 +52,16 @@ export interface RecordStoreModules {
   readonly opens: (appId: string, stored: Uint8Array) => boolean;
   /** This node's clock key for a store. */
   readonly ownClockKey: (storeId: StoreId) => string;
-  /** Whether every current member has certainly taken the own write of this number. */
+  /** Whether every other current member has certainly taken this own write. */
   readonly takenByAll: (sequenceNumber: number) => boolean;
-  /** The node was cut off for too long to know what is gone (protocol.md §4, Ages): nothing is forgotten. */
+  /** This node was cut off for too long to know what is gone (protocol.md §4, Ages), so nothing is forgotten. */
   readonly keepsEverything: () => boolean;
 }
 
 export class RecordStore {
   readonly #options: RecordStoreOptions;
   readonly #modules: RecordStoreModules;
-  /** These five begin again with every reset. */
+  /** Every reset replaces these five. */
   #storeId!: StoreId;
   #contents!: Contents;
   #aging!: Aging;
@@ -87,7 +87,7 @@ export class RecordStore {
     return this.#lastSequenceNumber;
   }
 
-  /** What all that is held counts for in `MAX_STORE_BYTES`. */
+  /** What everything held counts for in `MAX_STORE_BYTES`. */
   get heldBytes(): number {
     return this.#contents.bytes;
   }
@@ -102,18 +102,18 @@ export class RecordStore {
     return this.#refusedFull;
   }
 
-  /** Records looked at: what an operation costs, counted. */
+  /** Number of records visited, as a measure of what an operation costs. */
   get visits(): number {
     return this.#contents.visits;
   }
 
-  /** Forgets everything and is another store from now on. */
+  /** Forgets everything. This is another store from now on, with another id. */
   reset(): void {
     this.writes.clear();
     this.#begin();
   }
 
-  /** What reads as present. */
+  /** Totals over the records that read as present. */
   totals(nowMs: number): StoreTotals {
     let { totalKeys, totalBytes, namespaces } = this.#contents.totals;
     const expiredByApp = new Map<string, number>();
@@ -126,14 +126,14 @@ export class RecordStore {
     return { namespaces, totalKeys, totalBytes };
   }
 
-  /** The stored bytes and their time, or null when absent. */
+  /** The stored bytes and their time; null when absent. */
   get(appId: string, key: string, nowMs: number): { readonly value: Uint8Array; readonly updatedAtMs: number } | null {
     const held = this.#contents.find(appId, key);
     if (held === undefined || held.value === null || !reads(held, nowMs)) return null;
     return { value: unpackBytes(held.value), updatedAtMs: held.updatedAtMs };
   }
 
-  /** @throws RefusalError insufficient_storage, bad_request on what peers must refuse; nothing has changed then */
+  /** @throws RefusalError insufficient_storage, or bad_request on what peers must refuse; nothing was written then */
   put(appId: string, key: string, value: Uint8Array, ttlMs: number, nowMs: number): LocalWrite {
     const content: Content = { key, value: packBytes(value), ttlMs };
     if (!isWritable(content, this.#options)) throw new RefusalError('bad_request', 'no other node would take such a record');
@@ -141,7 +141,7 @@ export class RecordStore {
     const held = this.#contents.find(appId, key);
     const write = this.#next(held, content, nowMs);
     this.#makeRoom(appId, held, write.record, nowMs);
-    // It may have gone for its age meanwhile.
+    // The held record may have gone meanwhile because of its age.
     return this.#write(appId, held?.presence === 'gone' ? undefined : held, write, nowMs);
   }
 
@@ -154,7 +154,7 @@ export class RecordStore {
     return this.#write(appId, held, this.#next(held, { key, value: null, ttlMs: 0 }, nowMs), nowMs);
   }
 
-  /** @throws InvariantError for a limit below 1, whose pages would stay empty for ever */
+  /** @throws InvariantError for a limit below 1, whose pages would stay empty forever */
   list(appId: string, request: ListRequest, nowMs: number): KeyPage {
     invariant((request.limit ?? 1) >= 1, 'a listing was asked for fewer than one key');
     const namespace = this.#contents.namespace(appId);
@@ -163,7 +163,7 @@ export class RecordStore {
     if (nothingExpired) return namespace.keys.list(request);
     const { limit = Infinity } = request;
     const keys: string[] = [];
-    // One more than asked for tells whether there are more, and what is past its age counts for neither.
+    // One key more than asked for shows whether there are more. Expired keys do not count.
     for (let page = namespace.keys.list(request); ; page = namespace.keys.list({ ...request, after: page.keys.at(-1) })) {
       for (const key of page.keys) if (reads(namespace.get(key)!, nowMs)) keys.push(key);
       if (keys.length > limit || !page.more) return { keys: keys.slice(0, limit), more: keys.length > limit };
@@ -184,7 +184,7 @@ export class RecordStore {
     if (record.value !== null && !this.#modules.opens(appId, unpackBytes(record.value))) return refused('does_not_decrypt');
     const held = this.#contents.find(appId, record.key);
     const decision = decideMerge(held, record);
-    // An earlier record changes nothing, not even the clock, and neither does one that is the same.
+    // An earlier or identical record changes nothing, not even the clock.
     if (decision.kind === 'keep' && decision.record === held) {
       this.#leftOut.settle(appId, decision.record);
       return { kind: 'skipped', why: decision.why };
@@ -205,23 +205,23 @@ export class RecordStore {
     for (const logEntry of this.writes.after(above)) {
       this.#contents.visits += 1;
       const { sequenceNumber, bytes, what: held } = logEntry;
-      // Its own word on it changes when the log entry is superseded.
+      // `what` becomes null when the log entry is superseded.
       const isSuperseded = (): boolean => (logEntry as LogEntry<HeldRecord>).what === null;
       yield { sequenceNumber, appId: held.appId, bytes, record: toWireRecord(held), isSuperseded };
     }
   }
 
-  /** A peer has this key, as far as this node knows, and there was no time or room for it here. */
+  /** Whether a record of this key may be left out: a peer may hold the key, so it is not known to be absent. */
   isLeftOut(appId: string, key: string, nowMs: number): boolean {
     return this.#leftOut.has(appId, key) || this.#leftOut.isOverfull(nowMs);
   }
 
-  /** Keys whose record is left out. */
+  /** Number of keys whose record is left out. */
   get leftOut(): number {
     return this.#leftOut.size;
   }
 
-  /** The record as it is held, in wire form, regardless of its age; null when there is none. */
+  /** The held record in wire form, regardless of its age; null when there is none. */
   recordOf(appId: string, key: string): WireRecord | null {
     const held = this.#contents.find(appId, key);
     return held === undefined ? null : toWireRecord(held);
@@ -233,36 +233,36 @@ export class RecordStore {
     return held === undefined ? null : digestText(held.digest);
   }
 
-  /** Drops a record and its clock, as if it had never been: for what a complete snapshot lacks after a long cut. */
+  /** Drops a record and its clock, as if it had never existed. A resync does this to what the complete snapshot lacks. */
   forget(appId: string, key: string): void {
     const held = this.#contents.find(appId, key);
     if (held !== undefined) this.#remove(held);
   }
 
-  /** Lets age do what has come due. */
+  /** Expires and removes what is due. */
   letAge(nowMs: number): void {
     this.#aging.run(nowMs, TIMERS_PER_LONG_OPERATION);
   }
 
-  /** A peer has taken this node's own write of a key, or holds a later one. */
+  /** A peer has taken this own write of the key, or holds a later record. */
   noteTaken(appId: string, key: string, sequenceNumber: number): void {
     const logEntry = this.#contents.find(appId, key)?.logEntry ?? null;
     if (logEntry?.sequenceNumber === sequenceNumber && logEntry.state === 'untaken') logEntry.state = 'taken';
   }
 
-  /** This node wrote what is held of a key, with a sequence number above `seenUpTo`, or so that no peer has ever said that it has it. */
+  /** Whether this node wrote the held record, and its sequence number is above `seenUpTo` or no peer has ever said that it has it. */
   isUnseen(appId: string, key: string, seenUpTo: number): boolean {
     const logEntry = this.#contents.find(appId, key)?.logEntry ?? null;
     return logEntry !== null && logEntry.state !== 'replaced' && (logEntry.sequenceNumber > seenUpTo || logEntry.state === 'untaken');
   }
 
-  /** Forgets what is past its age again, after a time in which everything was kept. */
+  /** Forgets the records that passed their age while everything was kept. */
   forgetOverdue(): void {
     this.#aging.forgetOverdue();
   }
 
   /**
-   * The records one by one, in an order that neither repeats nor misses what was there at the start, regardless of what changes
+   * Yields the records one by one. The order neither repeats nor misses a record that was there at the start, whatever changes
    * meanwhile.
    * @throws RefusalError bad_request on a cursor that this store did not give, service_unavailable when it was emptied meanwhile
    */
@@ -284,7 +284,7 @@ export class RecordStore {
     return this.#contents.rootDigest();
   }
 
-  /** The same, for those who only look on: null where more apps would have to be read than one answer may cost. */
+  /** The root digest for display only; null when computing it would take the digests of too many apps. */
   shownRootDigest(): string | null {
     return this.#contents.isRootKnown || this.#contents.appIds().length <= MAX_SHOWN_APPS ? this.#contents.rootDigest() : null;
   }
@@ -294,7 +294,7 @@ export class RecordStore {
     return this.#contents.namespace(appId)?.digest() ?? null;
   }
 
-  /** 256 texts of 16 hex digits; of an app that holds nothing, too. */
+  /** 256 texts of 16 hex digits, also for an app that holds nothing. */
   bucketDigests(appId: string): readonly string[] {
     return this.#contents.namespace(appId)?.bucketDigests() ?? NO_BUCKETS;
   }
@@ -318,23 +318,23 @@ export class RecordStore {
   /** @throws RefusalError insufficient_storage */
   #makeRoom(appId: string, held: HeldRecord | undefined, record: StoredRecord, nowMs: number): void {
     const why = (): string | null => whyFull({ appId, record, held }, this.#contents, this.#options);
-    // Nothing is refused for what is past its age.
+    // No write is refused because of records that are past their age.
     for (let allRan = false; why() !== null && !allRan; ) allRan = this.#aging.run(nowMs, TIMERS_PER_OPERATION);
     const refusal = why();
     if (refusal !== null) throw new RefusalError('insufficient_storage', refusal);
   }
 
-  /** The oldest own tombstone goes first, once all have it; no other goes early (protocol.md §4, Ages). */
+  /** At the cap, forgets the oldest own tombstone if all members have it. No other is forgotten early (protocol.md §4, Ages). */
   #makeRoomForTombstone(appId: string, nowMs: number): void {
     const { maxTombstonesPerApp } = this.#options;
     const namespace = this.#contents.namespace(appId)!;
-    // None goes early, and nothing is refused, for what is past its age.
+    // Tombstones past their age go first, so that they cause no refusal and no early removal.
     for (let allRan = false; namespace.tombstones >= maxTombstonesPerApp && !allRan; ) allRan = this.#aging.run(nowMs, TIMERS_PER_OPERATION);
-    // One goes for the one that comes: what merges have brought above the cap stays.
+    // One tombstone goes for the new one. Those that merges have brought above the cap stay.
     if (namespace.tombstones < maxTombstonesPerApp) return;
     const oldest = namespace.oldestOwnTombstone();
     const sequenceNumber = oldest?.logEntry?.sequenceNumber ?? 0;
-    // While everything is kept, acknowledged sequences move over what is held back: they do not say that all have it.
+    // While everything is kept, acknowledged sequences move over writes that are held back. They do not show that all have them.
     if (oldest === null || this.#modules.keepsEverything() || !this.#modules.takenByAll(sequenceNumber)) {
       throw new RefusalError('insufficient_storage', 'the app has too many deleted keys that not all nodes know of');
     }
@@ -359,9 +359,9 @@ export class RecordStore {
   }
 
   /**
-   * Whether a merged tombstone is one that this node wrote: the one that it holds, or one that went early and comes back. Its
-   * own number is then the largest in the clock; that alone would not do, for a peer whose time is behind may have deleted
-   * what this node wrote. A number that this node has not given is forged.
+   * Whether this node wrote a merged tombstone: the one that it holds, or, where it holds none, one that was forgotten early and comes
+   * back. In the second case the own count is the largest in the clock. In the first that is not enough: a peer whose time is behind may
+   * have deleted what this node wrote. A count above the last own sequence number is forged.
    */
   #isOwnTombstone(record: StoredRecord, held: HeldRecord | undefined): boolean {
     if (record.value !== null) return false;
@@ -377,7 +377,7 @@ export class RecordStore {
   }
 }
 
-/** What is counted out for its age does not come back when the clock is set back. */
+/** Whether a record reads as present. One that has expired does not come back when the clock is set back. */
 function reads(held: HeldRecord, nowMs: number): boolean {
   return held.presence === 'present' && isPresent(held, nowMs);
 }

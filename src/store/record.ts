@@ -1,11 +1,11 @@
-/** A record as the store holds it, and what its age means (protocol.md §4, Ages). Pure. */
+/** A record as the store holds it, and what age does to it (protocol.md §4, Ages). Pure. */
 import type { WireRecord } from '../domain/records.ts';
 import { hexOfPacked, type PackedBytes } from './packed-bytes.ts';
 import { clockEntries, type VectorClock } from './vector-clock.ts';
 
 export interface StoredRecord {
   readonly key: string;
-  /** Nonce, ciphertext and tag; null exactly for a tombstone. */
+  /** Nonce, ciphertext and tag; null only for a tombstone. */
   readonly value: PackedBytes | null;
   readonly version: VectorClock;
   readonly updatedAtMs: number;
@@ -18,7 +18,7 @@ export function contentBytes({ key, value }: Pick<StoredRecord, 'key' | 'value'>
   return Buffer.byteLength(key) + (value?.length ?? 0);
 }
 
-/** The first millisecond at which a record reads as absent; -Infinity for a tombstone, Infinity for one that stays. */
+/** The first millisecond at which a record reads as absent; -Infinity for a tombstone, Infinity for one that never expires. */
 export function absentFromMs({ value, ttlMs, updatedAtMs }: StoredRecord): number {
   if (value === null) return -Infinity;
   return ttlMs === 0 ? Infinity : updatedAtMs + ttlMs + 1;
@@ -28,7 +28,7 @@ export function isPresent(record: StoredRecord, nowMs: number): boolean {
   return nowMs < absentFromMs(record);
 }
 
-/** The first millisecond at which nothing of it is kept: retention after a tombstone's time or a record's lifetime. */
+/** The first millisecond at which the record may be forgotten: the retention after a tombstone's time or a record's lifetime. */
 export function goneFromMs(record: StoredRecord, retentionMs: number): number {
   const { value, ttlMs, updatedAtMs } = record;
   if (value !== null && ttlMs === 0) return Infinity;

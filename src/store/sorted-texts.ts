@@ -1,11 +1,11 @@
 /**
- * Texts in order, each once: the keys of an app, the ids of the apps. They lie in pieces of bounded length, so that one that comes
- * or goes moves a few hundred neighbours at most, and a stretch of any length is copied piece by piece.
+ * A sorted set of texts: the keys of an app, or the ids of the apps. The texts lie in pieces of bounded length. Adding or removing one
+ * moves a few hundred neighbours at most, and a range of any length is copied piece by piece.
  */
 
-/** A piece that grows above this is cut in two. */
+/** A piece that grows above this is split in two. */
 const MAX_PIECE = 512;
-/** Two neighbours that together are no longer than this become one, and an empty one goes. */
+/** Two neighbouring pieces that together are no longer than this are joined. An empty piece is always joined. */
 const JOINED_PIECE = MAX_PIECE / 2;
 
 export type Compare = (a: string, b: string) => number;
@@ -15,7 +15,7 @@ export function compareTexts(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** A place between two texts: how many lie before it. */
+/** A place between two texts: the piece, and how many of its texts lie before. */
 interface Place {
   readonly piece: number;
   readonly at: number;
@@ -23,23 +23,23 @@ interface Place {
 
 export class SortedTexts {
   readonly #compare: Compare;
-  /** None of them empty, but for the only one. */
+  /** None is empty, unless it is the only one. */
   readonly #pieces: string[][] = [[]];
 
   constructor(compare: Compare = compareTexts) {
     this.#compare = compare;
   }
 
-  /** @param text one that is not there */
+  /** @param text one that is not in the set */
   add(text: string): void {
     const { piece, at } = this.#place((other) => this.#compare(other, text) < 0);
     const texts = this.#pieces[piece]!;
     texts.splice(at, 0, text);
-    // Copies are no longer than they must be: an array that is cut keeps its room.
+    // Both halves are copies, because an array that is shortened keeps its memory.
     if (texts.length > MAX_PIECE) this.#pieces.splice(piece, 1, texts.slice(0, MAX_PIECE / 2), texts.slice(MAX_PIECE / 2));
   }
 
-  /** @param text one that is there */
+  /** @param text one that is in the set */
   remove(text: string): void {
     const { piece, at } = this.#place((other) => this.#compare(other, text) < 0);
     const texts = this.#pieces[piece]!;
@@ -52,8 +52,8 @@ export class SortedTexts {
   }
 
   /**
-   * The texts for which `isBefore` is false and `isIn` is true, in order, at most so many. For texts that ascend, `isBefore` goes
-   * from true to false once, and after that `isIn` likewise.
+   * The texts for which `isBefore` is false and `isIn` is true, in order, at most `atMost`. Over ascending texts, `isBefore` must change
+   * once from true to false, and after that `isIn` likewise.
    */
   between(isBefore: (text: string) => boolean, isIn: (text: string) => boolean, atMost = Infinity): string[] {
     const from = this.#place(isBefore);
@@ -64,11 +64,11 @@ export class SortedTexts {
       slices.push(slice);
       left -= slice.length;
     }
-    // A third of the time of `flat`, which goes through each text.
+    // This takes a third of the time of `flat`, which visits each text.
     return ([] as string[]).concat(...slices);
   }
 
-  /** The first place whose next text is not before. */
+  /** The place after all texts for which `isBefore` is true. */
   #place(isBefore: (text: string) => boolean): Place {
     let low = 0;
     let high = this.#pieces.length - 1;

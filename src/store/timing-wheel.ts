@@ -1,12 +1,12 @@
 /**
- * What is due when, at a cost that does not grow with the number of timers: they lie unsorted in slots of time, and a slot is
- * sorted once, when its time has come and all before it has been taken. After a long sleep, too, no call sorts more than one
- * slot. A timer of a slot that is cancelled leaves nothing behind.
+ * Timers in the order of their time, at a cost that does not grow with their number. They lie unsorted in slots of time. A slot is sorted
+ * once, when its time has come and all earlier timers have been taken. Even after a long sleep, no call sorts more than one slot. A timer
+ * that is cancelled in an unsorted slot leaves nothing behind.
  */
 
 /** Width of a slot. Milliseconds. */
 const SLOT_MS = 256;
-/** Cancelled timers of slots that were sorted are swept out when they are more than this and more than half. */
+/** Cancelled timers of sorted slots are removed when they are more than this and more than half. */
 const SWEEP_ABOVE = 1_024;
 
 export interface Timer<What> {
@@ -16,7 +16,7 @@ export interface Timer<What> {
 
 interface Scheduled<What> extends Timer<What> {
   cancelled: boolean;
-  /** Neighbours in a slot that is not sorted yet. */
+  /** Neighbours in an unsorted slot. */
   before: Scheduled<What> | null;
   next: Scheduled<What> | null;
 }
@@ -26,13 +26,13 @@ function slotOf(atMs: number): number {
 }
 
 export class TimingWheel<What> {
-  /** The first timer of each slot that is not sorted yet. */
+  /** The first timer of each unsorted slot. */
   readonly #slots = new Map<number, Scheduled<What>>();
-  /** Slots that were reached and are still unsorted; the earliest last. */
+  /** Unsorted slots whose time has come, the earliest last. */
   #come: number[] = [];
-  /** Of slots that were sorted; the earliest last. */
+  /** The timers of sorted slots, the earliest last. */
   #near: Scheduled<What>[] = [];
-  /** Of them, cancelled. */
+  /** How many of `#near` are cancelled. */
   #nearCancelled = 0;
   #reached = -Infinity;
 
@@ -55,7 +55,7 @@ export class TimingWheel<What> {
     if (scheduled.cancelled) return;
     scheduled.cancelled = true;
     if (this.#unlink(scheduled)) return;
-    // Where the clock was set back, those of slots that it had reached would stay for as long.
+    // If the clock was set back, cancelled timers would otherwise stay until it reaches their time again.
     this.#nearCancelled += 1;
     if (this.#nearCancelled <= Math.max(SWEEP_ABOVE, this.#near.length / 2)) return;
     this.#near = this.#near.filter(({ cancelled }) => !cancelled);
@@ -68,7 +68,7 @@ export class TimingWheel<What> {
       if (this.#come.length === 0) this.#reach(slotOf(nowMs));
       this.#sortOut();
       const next = this.#near.at(-1);
-      // All that had come was cancelled, and time has gone on meanwhile.
+      // All timers that had come were cancelled, and later slots have come meanwhile.
       if (next === undefined && this.#reached < slotOf(nowMs)) continue;
       if (next === undefined || (!next.cancelled && next.atMs > nowMs)) return null;
       this.#near.pop();
@@ -77,7 +77,7 @@ export class TimingWheel<What> {
     }
   }
 
-  /** What is due and was not taken yet, in no order. Changes nothing. */
+  /** What is due and was not taken yet, in no particular order. Changes nothing. */
   *due(nowMs: number): Generator<What> {
     for (let at = this.#near.length - 1; at >= 0; at -= 1) {
       const { atMs, what, cancelled } = this.#near[at]!;
@@ -96,8 +96,8 @@ export class TimingWheel<What> {
   }
 
   /**
-   * Slots that hold a timer, after those that were reached; the earliest last. Each slot is looked at once, or all that hold a
-   * timer when time has leapt over more than that.
+   * The slots that hold a timer, after the last one reached and up to `slot`, the earliest last. Looks at each slot in between, or at
+   * all that hold a timer if those are fewer.
    */
   #slotsUpTo(slot: number): number[] {
     if (slot - this.#reached > this.#slots.size) {
@@ -108,7 +108,7 @@ export class TimingWheel<What> {
     return there;
   }
 
-  /** Sorts the next slot that has come, unless something earlier is still to be taken. */
+  /** Sorts the next slot that has come, unless an earlier timer is still to be taken. */
   #sortOut(): void {
     for (;;) {
       const slot = this.#come.at(-1);
@@ -132,11 +132,11 @@ export class TimingWheel<What> {
       all.push(scheduled);
       scheduled = next;
     }
-    // As they came.
+    // In the order in which they came.
     return all.reverse();
   }
 
-  /** @returns whether it lay in a slot that is not sorted yet */
+  /** @returns whether it was in an unsorted slot */
   #unlink(scheduled: Scheduled<What>): boolean {
     const { before, next } = scheduled;
     const slot = slotOf(scheduled.atMs);

@@ -1,6 +1,6 @@
 /**
- * A walk through the store (protocol.md §10, Pages): the records one by one, app by app and bucket by bucket, in an order that
- * neither repeats nor misses what was there at the start, regardless of what changes meanwhile.
+ * A walk through the store (protocol.md §10, Pages): the records one by one, app by app and bucket by bucket. The order neither repeats
+ * nor misses a record that was there at the start, whatever changes meanwhile.
  */
 import { RefusalError } from '../domain/errors.ts';
 import type { StoreId } from '../domain/ids.ts';
@@ -10,7 +10,7 @@ import type { Contents } from './contents.ts';
 import { BUCKETS } from './digest.ts';
 import type { HeldRecord } from './held-record.ts';
 
-/** Where a walk is: behind this place of this bucket. */
+/** Where a walk stands: after this place of this bucket. */
 interface Position {
   readonly appId: string;
   readonly bucket: number;
@@ -36,7 +36,7 @@ export function* walk(contents: Contents, storeId: StoreId, request: WalkRequest
   }
 }
 
-/** Where a walk goes on after a record. */
+/** The cursor at which a walk goes on after a record. */
 export function cursorAfter(storeId: StoreId, { appId, bucket, place }: Position): string {
   return `${storeId}.${appId}.${bucket}.${place}`;
 }

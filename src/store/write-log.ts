@@ -1,21 +1,21 @@
 /**
- * What this node wrote itself, in the order of its own sequence numbers (protocol.md §10, Who sends what): one entry per key, the
- * last. A peer's place in it is a number. Finding what comes after a place costs by how much that is, not by how much is
- * held.
+ * This node's own writes, in the order of their sequence numbers (protocol.md §10, Who sends what). Only the last write of each key has an
+ * entry that is not superseded. A peer's place in the log is a sequence number. The cost of finding the entries after it depends on how
+ * many those are, not on how much is held.
  */
 
 import type { OwnWritesListener } from '../domain/records.ts';
 
 export interface LogEntry<What> {
   readonly sequenceNumber: number;
-  /** null once the entry is superseded: the key was written again, or nothing of it is kept. */
+  /** null once the entry is superseded: the key was written again, or its record was removed. */
   what: What | null;
   readonly bytes: number;
-  /** `taken`: a peer has said that it has it, or a later one. `replaced`: what is held of the key has come from a peer since. */
+  /** `taken`: a peer said that it has this record or a later one. `replaced`: the held record has come from a peer since. */
   state: 'untaken' | 'taken' | 'replaced';
 }
 
-/** Superseded entries are swept out when they are more than this and more than half. */
+/** Superseded entries are removed when they are more than this and more than half. */
 const SWEEP_ABOVE = 1_024;
 
 export class WriteLog<What> {
@@ -24,7 +24,7 @@ export class WriteLog<What> {
   #validBytes = 0;
   readonly #listeners = new Set<OwnWritesListener>();
 
-  /** @param number above every number before @param bytes about what the record takes on the wire */
+  /** @param sequenceNumber above every earlier one @param bytes approximate size of the record on the wire */
   append(sequenceNumber: number, what: What, bytes: number): LogEntry<What> {
     const entry: LogEntry<What> = { sequenceNumber, what, bytes, state: 'untaken' };
     this.#entries.push(entry);
@@ -52,12 +52,12 @@ export class WriteLog<What> {
     this.#validBytes = 0;
   }
 
-  /** Valid entries, and their bytes. */
+  /** Number of entries that are not superseded, and their bytes. */
   totals(): { readonly records: number; readonly bytes: number } {
     return { records: this.#valid, bytes: this.#validBytes };
   }
 
-  /** Valid entries with a sequence number above `above`, in order. To be read before anything is written again. */
+  /** Entries with a sequence number above `above` that are not superseded, in order. Must be read before the next write. */
   *after(above: number): Generator<LogEntry<What> & { readonly what: What }> {
     for (let at = this.#firstAfter(above); at < this.#entries.length; at += 1) {
       const entry = this.#entries[at]!;
@@ -70,7 +70,7 @@ export class WriteLog<What> {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Galloping back from the end, then halving. */
+  /** Gallops back from the end, then bisects. */
   #firstAfter(above: number): number {
     const entries = this.#entries;
     let step = 1;
