@@ -442,6 +442,13 @@ const NINE: readonly Mutant[] = [
     runs: { faults: 'none', rates: { 'another chain': { perHour: 300, forSeconds: [1, 4] }, 'version revoked': { perHour: 20 }, 'chain slow': { perHour: 400 } } },
   },
   {
+    name: 'forgotten-peer-pushed-on',
+    section: 'own',
+    what: 'A push goes on after its peer was forgotten, when no one counts its own writes any more.',
+    replace: [{ file: 'sync/push-plan.ts', find: `if (this.#modules.progress.isClosed) {`, put: `if (this.#modules.progress.epoch < 0) {` }],
+    runs: { faults: 'none', requests: 3, rates: { 'instance stopped': { perHour: 60 }, 'version revoked': { perHour: 30 }, delay: { perHour: 200, amount: [0.5, 1] } } },
+  },
+  {
     name: 'no-early-ticks',
     section: '§9.12',
     what: 'A claim notices its confirmation only at the next beat, and a failed read is retried only at the next beat.',

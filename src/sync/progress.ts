@@ -40,6 +40,7 @@ export class Progress implements OwnWritesListener {
   #behind: Amount;
   #epoch = 0;
   #resend: Resend | null = null;
+  #isClosed = false;
 
   constructor(modules: ProgressModules) {
     this.retries = new Retries(modules);
@@ -164,8 +165,14 @@ export class Progress implements OwnWritesListener {
     this.#resend = resend;
   }
 
+  /** The peer was forgotten. Own writes are no longer counted here, so a push that is under way must end. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   /** Must be called when the peer is forgotten. */
   close(): void {
+    this.#isClosed = true;
     this.#stopListening();
   }
 

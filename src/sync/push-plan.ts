@@ -96,6 +96,10 @@ export class PushPlan {
   }
 
   #heard(state: PushState & UnderWay, settled: Settled<OwnWrite> | null): readonly PushEvent[] {
+    if (this.#modules.progress.isClosed) {
+      this.#state = { kind: 'over' };
+      return [];
+    }
     const stands = state.delivery.state;
     if (stands.kind === 'broken') {
       this.#state = this.#broken(state, stands.failure);

@@ -214,6 +214,18 @@ describe('a peer that loses its store in the middle', () => {
   });
 });
 
+test('a push to a peer that is forgotten meanwhile ends with the next answer, regardless of what was written since', () => {
+  const writer = new Writer();
+  writer.write('a');
+  const { plan, sent, events } = push(writer, (keys) => {
+    writer.progress.close();
+    writer.write('a');
+    writer.write('b');
+    return told(keys);
+  });
+  expect([plan.state, sent, events]).toEqual([{ kind: 'over' }, [['a']], []]);
+});
+
 test('for all answers of a peer to any writes, nothing counts as taken that it did not take, and it has everything in the end', () => {
   const behaviour = fc.constantFrom('takes', 'away', 'breaks', 'full', 'refuses odd', 'fails at odd', 'counts', 'counts half', 'loses store');
   const action = fc.oneof(
