@@ -1,4 +1,4 @@
-/** Cuts a region out of a chart, as a chart of its own. */
+/** Cuts a region out of a chart and makes a separate chart of it. */
 import { withId } from './chart-of.ts';
 import type { Chart } from './chart.ts';
 

@@ -6,7 +6,7 @@ import { EXIT } from './exit-codes.ts';
 
 let outputLost: string | null = null;
 
-/** EPIPE is no error: the reader has closed the pipe and wants no more output. A full disk is an error. */
+/** EPIPE is not an error: the reader has closed the pipe and wants no more output. A full disk is an error. */
 function noteLost(error: NodeJS.ErrnoException | null | undefined): void {
   if (error !== null && error !== undefined && error.code !== 'EPIPE') outputLost ??= error.code ?? 'unknown';
 }

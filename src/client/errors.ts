@@ -60,7 +60,7 @@ export class KmsClientError extends Error {
   readonly status: number | undefined;
   /** The node's error code, such as `forbidden`, only with `refused`. */
   readonly serverCode: string | undefined;
-  /** Only with `refused`. True: the node's enclave sealed the refusal for this request, so nobody on the way made it up. */
+  /** Only with `refused`. True: the node's enclave sealed the refusal for this request, so no one on the way made it up. */
   readonly proven: boolean;
   readonly attempts: readonly KmsAttempt[];
 

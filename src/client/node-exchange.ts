@@ -168,7 +168,7 @@ export class NodeExchange {
 
   /**
    * Judges a 404. A 404 that the node's enclave sealed for this request is proven. Once a node has sent a sealed 404, an unsealed one
-   * must come from somebody on the way.
+   * must come from someone on the way.
    */
   async #judgeAbsence(node: KmsNode, answer: TransportAnswer, nonce: string, signal: AbortSignal): Promise<AttemptError | KmsClientError> {
     if (parseEnvelope(parseJsonOrNull(answer.body)) === null) {
@@ -214,7 +214,7 @@ function refusedBy(status: number, serverCode: ErrorCode, proven: boolean): KmsC
   return new KmsClientError('refused', `the node refused the request: ${status} ${serverCode}`, { status, serverCode, proven });
 }
 
-/** A node that gives no nonce counts as a failed try, whatever its answer says. */
+/** A node that gives no nonce counts as a failed try, regardless of its answer. */
 function asAttempt(error: AttemptError | KmsClientError): AttemptError {
   return error instanceof AttemptError ? error : new AttemptError('bad_answer', { status: error.status });
 }

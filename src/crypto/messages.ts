@@ -6,7 +6,7 @@ import type { Wallet } from '../domain/ids.ts';
 import { MAX_PEER_NONCE_CHARS } from '../domain/limits.ts';
 import { isBase64 } from './base64.ts';
 
-/** The other side chooses the nonce, and with it what is signed, so only a well-formed nonce is signed. Null for anything else. */
+/** The other side chooses the nonce, which becomes part of what is signed, so only a well-formed nonce is signed. Null for anything else. */
 export function readNonce(given: unknown): string | null {
   const usable = typeof given === 'string' && given !== '' && given.length <= MAX_PEER_NONCE_CHARS && isBase64(given);
   return usable ? given : null;

@@ -1,6 +1,6 @@
 /**
  * A cluster on this machine: a chain with both contracts, and N registered and funded nodes. Each node and each enclave emulator is a
- * process of its own. `npm start`, the end-to-end tests and the benchmarks use it.
+ * separate process. `npm start`, the end-to-end tests and the benchmarks use it.
  */
 import type { Transport } from '../domain/ports.ts';
 import { PeerTransport } from '../net/peer-transport.ts';

@@ -141,7 +141,7 @@ export function nodeTickRegion(node: NodeSetup) {
       },
 
       claimingHash: {
-        description: 'Step 3, hash zero: tries to claim once. The node then waits, whatever the outcome.',
+        description: 'Step 3, hash zero: tries to claim once. The node then waits, regardless of the outcome.',
         invoke: {
           src: 'claimHash',
           id: 'claimHash',

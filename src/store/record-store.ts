@@ -262,8 +262,8 @@ export class RecordStore {
   }
 
   /**
-   * Yields the records one by one. The order neither repeats nor misses a record that was there at the start, whatever changes
-   * meanwhile.
+   * Yields the records one by one. The order neither repeats nor misses a record that was there at the start, regardless of
+   * changes meanwhile.
    * @throws RefusalError bad_request on a cursor that this store did not give, service_unavailable when it was emptied meanwhile
    */
   *walk(request: WalkRequest): Generator<WalkStep> {

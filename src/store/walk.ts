@@ -1,6 +1,6 @@
 /**
  * A walk through the store (protocol.md §10, Pages): the records one by one, app by app and bucket by bucket. The order neither repeats
- * nor misses a record that was there at the start, whatever changes meanwhile.
+ * nor misses a record that was there at the start, regardless of changes meanwhile.
  */
 import { RefusalError } from '../domain/errors.ts';
 import type { StoreId } from '../domain/ids.ts';

@@ -153,7 +153,7 @@ export class PushPlan {
 
   #note({ kind }: PushState, { entries, outcome }: Settled<OwnWrite>): readonly PushEvent[] {
     const { progress, now } = this.#modules;
-    // The answer says nothing that the first one did not.
+    // The first answer has already told all of this.
     if (kind === 'once more') return [];
     if (outcome.kind === 'counted') {
       for (const entry of entries) {

@@ -49,7 +49,7 @@ export function refusalOf(headers: IncomingHttpHeaders, port: number, changes: b
   return null;
 }
 
-/** Takes constant time, whatever was given. */
+/** Takes constant time, regardless of what was given. */
 export function isToken(given: string | readonly string[] | undefined, token: string): boolean {
   return timingSafeEqual(digest(typeof given === 'string' ? given : ''), digest(token));
 }

@@ -46,7 +46,7 @@ export async function run(command: Command): Promise<number> {
   return EXIT.done;
 }
 
-/** Exactly one line per key, whatever characters it has. */
+/** Exactly one line per key, regardless of its characters. */
 export function keyLine(key: string): string {
   return isShowable(key) && !/[\n\t"]/.test(key) ? key : escapeAll(JSON.stringify(key));
 }
