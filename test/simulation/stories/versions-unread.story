@@ -1,6 +1,6 @@
 # The third call of a read is answered with nothing: no version can be read. That is a failed read, no empty membership.
 
-> cluster nodes=3
+> cluster nodes=3 seed=s2
 > run 40s
 a bootstrapping: initializing
 b bootstrapping: initializing
@@ -8,9 +8,9 @@ c bootstrapping: initializing
 a bootstrapping: awaiting on-chain master secret hash
 b bootstrapping: awaiting on-chain master secret hash
 c bootstrapping: awaiting on-chain master secret hash
+a bootstrapping: master secret hash not deep enough: claimed here
 c bootstrapping: master secret hash not deep enough: claimed by another node
 b bootstrapping: master secret hash not deep enough: claimed by another node
-a bootstrapping: master secret hash not deep enough: claimed here
 a ready
 b syncing-secret: synced master secret hash mismatch: asking the members
 b syncing-secret: first snapshot missing
