@@ -526,6 +526,8 @@ const NINE: readonly Mutant[] = [
       { file: 'registry/view-reader.ts', find: `    if (!first.list.ok) return this.#failList(first.list, block, signal);\n`, put: `` },
       { file: 'registry/view-reader.ts', find: `(first.list.value as readonly string[])`, put: `((first.list.ok ? first.list.value : []) as readonly string[])` },
     ],
+    runs: { faults: 'light', rates: { 'backend empty': { perHour: 60 }, 'backend reverting': { perHour: 60 } } },
+    seed: '13',
   },
   {
     name: 'expired-deleted-on-read',
