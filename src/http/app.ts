@@ -14,10 +14,12 @@ import { leaveBodyUnread } from './body.ts';
 import { cors } from './cors.ts';
 import { handleErrors, sendError, type ErrorModules } from './error-handler.ts';
 import { refuseWhenStopping, type GateModules } from './gate.ts';
+import { InflightBytes } from './inflight-bytes.ts';
 import { inTurn } from './in-turn.ts';
 import { kmsRoutes, type KmsModules, type KmsOptions } from './kms-routes.ts';
 import { metricsRoutes, type MetricsModules } from './metrics-route.ts';
 import { nodeRoutes, nonceRoute, type NodeModules } from './node-routes.ts';
+import { OpenAnswers } from './open-answers.ts';
 import { openApiRoutes } from './openapi-route.ts';
 import { probeRoutes, type ProbeModules } from './probe-routes.ts';
 import { checkTarget, originForm } from './request-target.ts';
@@ -52,6 +54,8 @@ const uncached: RequestHandler = (_request, response, next) => {
 
 export function createApp(options: AppOptions, modules: AppModules): Express {
   const limits = createClientLimits(options, modules);
+  const bytes = new InflightBytes(options.maxInflightBytes / 2);
+  const answers = new OpenAnswers(bytes);
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -62,18 +66,18 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
 
   const refuseStopping = refuseWhenStopping(modules.gate);
   app.use(inTurn(leaveBodyUnread, cors, uncached, checkTarget));
-  app.use('/kms', inTurn(refuseStopping, limits.open), kmsRoutes(options, modules.kms, limits), inTurn(limits.rest, notFound));
+  app.use('/kms', inTurn(refuseStopping, limits.open), kmsRoutes(options, modules.kms, limits, bytes), inTurn(limits.rest, notFound));
   // Clients fetch a nonce before most requests, so this router comes before the routers that serve few requests.
   app.use(nonceRoute(modules.node, limits, refuseStopping));
   // Before `refuseStopping`, because a probe reports that the node is stopping.
   app.use(probeRoutes(modules.probes, limits));
   // Also before it, because a reader fetches the end of the audit while the node stops.
-  if (modules.audit !== null) app.use(auditRoutes(modules.audit, limits));
-  if (modules.metrics !== undefined) app.use(metricsRoutes(modules.metrics, limits));
+  if (modules.audit !== null) app.use(auditRoutes(modules.audit, limits, answers));
+  if (modules.metrics !== undefined) app.use(metricsRoutes(modules.metrics, limits, answers));
   app.use(refuseStopping);
   if (modules.attester !== undefined) app.use(attestationRoutes({ clock: modules.clock, attester: modules.attester }, limits));
   if (modules.openApi !== undefined) app.use(openApiRoutes(modules.openApi, limits));
-  app.use(nodeRoutes(options, modules.node, limits, syncHandlers(options, modules.sync, limits.count)));
+  app.use(nodeRoutes(options, modules.node, limits, syncHandlers(options, modules.sync, limits.count), answers));
   app.use(limits.general, notFound);
   app.use(handleErrors(modules.errors));
   return app;

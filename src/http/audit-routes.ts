@@ -3,6 +3,7 @@ import { Router } from 'express';
 import { RefusalError } from '../domain/errors.ts';
 import { requireToken } from './bearer-token.ts';
 import type { ClientLimits } from './client-limit.ts';
+import type { OpenAnswers } from './open-answers.ts';
 import { readQuery } from './query.ts';
 import { methodNotAllowed } from './unknown-route.ts';
 
@@ -18,7 +19,7 @@ export interface AuditModules {
   };
 }
 
-export function auditRoutes({ tokenHash, reader }: AuditModules, limits: Pick<ClientLimits, 'open'>): Router {
+export function auditRoutes({ tokenHash, reader }: AuditModules, limits: Pick<ClientLimits, 'open'>, answers: OpenAnswers): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router
     .route('/audit')
@@ -27,7 +28,7 @@ export function auditRoutes({ tokenHash, reader }: AuditModules, limits: Pick<Cl
       const at = request.url.indexOf('?');
       const { after, limit } = readQuery(at === -1 ? '' : request.url.slice(at + 1), ['after', 'limit']);
       const page = reader.page(wholeNumber('after', after, 0, Number.MAX_SAFE_INTEGER), wholeNumber('limit', limit, MAX_PAGE_ENTRIES, MAX_PAGE_ENTRIES));
-      response.type('json').send(page);
+      answers.sendJsonText(response, page);
     })
     .all(methodNotAllowed);
   return router;

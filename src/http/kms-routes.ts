@@ -15,7 +15,7 @@ import type { ClientLimits } from './client-limit.ts';
 import { DataHandlers, type DataModules } from './data.ts';
 import { derive } from './derive.ts';
 import { requireReady, type GateModules } from './gate.ts';
-import { InflightBytes } from './inflight-bytes.ts';
+import type { InflightBytes } from './inflight-bytes.ts';
 import { answerBound, requireBound, type AppLocals, type Operation } from './bound-request.ts';
 import { rawQuery, readPathKey } from './query.ts';
 import { RequestsUnderWay, type UnderWayLimits } from './requests-under-way.ts';
@@ -27,8 +27,6 @@ export interface KmsOptions {
   readonly maxRequestBodyBytes: number;
   /** `MAX_KV_VALUE_SIZE_BYTES`. */
   readonly maxValueBytes: number;
-  /** `MAX_INFLIGHT_BYTES`; these routes use half of it. */
-  readonly maxInflightBytes: number;
 }
 
 export interface AppCallerModules {
@@ -53,12 +51,13 @@ const UNDER_WAY: UnderWayLimits = { maxUnderWay: 32, maxWaiting: 256, waitTimeou
 /** Has no group, because Express would decode its text: a key is read as it was sent. */
 const DATA_KEY_PATH = /^\/data\//;
 
-export function kmsRoutes(options: KmsOptions, modules: KmsModules, limits: CallerLimits): Router {
+/** @param bytes the half of `MAX_INFLIGHT_BYTES` that is not `/sync`'s */
+export function kmsRoutes(options: KmsOptions, modules: KmsModules, limits: CallerLimits, bytes: InflightBytes): Router {
   const data = new DataHandlers({ maxValueBytes: options.maxValueBytes }, modules);
   const ready = requireReady(modules);
   const authenticate = authenticateApp(modules, limits);
   const refuse = [limits.rest, methodNotAllowed];
-  const bounds = { bytes: new InflightBytes(options.maxInflightBytes / 2), underWay: new RequestsUnderWay(UNDER_WAY, modules) };
+  const bounds = { bytes, underWay: new RequestsUnderWay(UNDER_WAY, modules) };
   const admitted = admit<AppLocals>(bounds, ({ caller }) => caller.wallet);
   const audited = (operation: Operation) => auditApp(modules.audit, modules.vault, operation);
   const body = readBody(options.maxRequestBodyBytes);

@@ -4,6 +4,7 @@ import type { NonceBook } from '../auth/nonce-book.ts';
 import type { ClientLimits } from './client-limit.ts';
 import { nodesBody, statusBody, type StatusModules, type StatusOptions } from './status.ts';
 import { sendJson } from './json-answer.ts';
+import type { OpenAnswers } from './open-answers.ts';
 import { methodNotAllowed } from './unknown-route.ts';
 
 export interface NodeModules {
@@ -49,14 +50,14 @@ export function nonceRoute({ nonces }: Pick<NodeModules, 'nonces'>, limits: Pick
   return router;
 }
 
-export function nodeRoutes(options: StatusOptions, { status }: Pick<NodeModules, 'status'>, limits: ClientLimits, sync: (RequestHandler | ErrorRequestHandler)[]): Router {
+export function nodeRoutes(options: StatusOptions, { status }: Pick<NodeModules, 'status'>, limits: ClientLimits, sync: (RequestHandler | ErrorRequestHandler)[], answers: OpenAnswers): Router {
   const refuse = [limits.general, methodNotAllowed];
   const router = Router({ caseSensitive: true, strict: true });
   // `/sync` has no limit here: it counts a peer's request for the peer's wallet, and any other request for its client.
   router.route('/sync').post(sync).all(refuse);
   router.route('/health').get((_request, response) => sendJson(response, 200, { status: 'healthy' })).all(refuse);
-  router.route('/status').get(limits.open, (_request, response) => sendJson(response, 200, statusBody(options, status))).all(refuse);
-  router.route('/nodes').get(limits.open, (_request, response) => sendJson(response, 200, nodesBody(status))).all(refuse);
+  router.route('/status').get(limits.open, (_request, response) => answers.sendJson(response, statusBody(options, status))).all(refuse);
+  router.route('/nodes').get(limits.open, (_request, response) => answers.sendJson(response, nodesBody(status))).all(refuse);
   router.route('/').get(limits.open, (_request, response) => sendJson(response, 200, OVERVIEW)).all(refuse);
   return router;
 }

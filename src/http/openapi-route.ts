@@ -1,4 +1,7 @@
-/** `GET /openapi.json`: the document of all routes. The first request makes it; then its bytes are kept. */
+/**
+ * `GET /openapi.json`: the document of all routes. The first request makes it; then its bytes are kept. Answers
+ * share these bytes, so they are not counted for the limit on bytes in flight.
+ */
 import { Router } from 'express';
 import type { ClientLimits } from './client-limit.ts';
 import { methodNotAllowed } from './unknown-route.ts';

@@ -72,7 +72,7 @@ export const OPERATIONS: readonly Operation[] = [
     answer: TEXT,
     errors: [400, 404, 405, 429],
   },
-  { method: 'get', path: '/metrics', summary: 'Metrics for Prometheus (docs/metrics.md)', security: 'operator', answer: TEXT, errors: [401, 404, 405, 429] },
+  { method: 'get', path: '/metrics', summary: 'Metrics for Prometheus (docs/metrics.md)', security: 'operator', answer: TEXT, errors: [401, 404, 405, 429, 503] },
   {
     method: 'get',
     path: '/audit',
@@ -83,7 +83,7 @@ export const OPERATIONS: readonly Operation[] = [
       { name: 'limit', in: 'query', description: 'Maximum number of entries; 1,000 when absent', schema: whole(1, MAX_SEQUENCE) },
     ],
     answer: 'AuditPage',
-    errors: [400, 401, 404, 405, 429],
+    errors: [400, 401, 404, 405, 429, 503],
   },
   {
     method: 'post',

@@ -1,0 +1,99 @@
+/**
+ * Answers of the open routes count for `MAX_INFLIGHT_BYTES` (protocol.md §10, Bounds), on real sockets. An answer that is not read waits
+ * in the node; here it waits behind an answer on the same connection that is still being sealed.
+ */
+import { connect, type Socket } from 'node:net';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { waitUntil } from '../../../src/dev/waiting.ts';
+import type { Wallet } from '../../../src/domain/ids.ts';
+import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
+import { authorizedRecord, memberOf, startNodeOverHttp, type NodeOverHttp } from '../../support/node-over-http.ts';
+import { ProvenCaller } from '../../support/proven-caller.ts';
+
+const KIB = 1024;
+
+/** A quarter of a half: for all open routes together. Bytes. */
+const SHARE = 16 * KIB;
+
+const app = new ProvenCaller('app');
+const MEMBERS = Array.from({ length: 10 }, (_, number) => memberOf(`0x${String(number + 1).padStart(40, '0')}` as Wallet, app.teePubkey));
+
+let node: NodeOverHttp;
+let letGo: (() => void) | null = null;
+const sockets: Socket[] = [];
+
+beforeEach(async () => {
+  node = await startNodeOverHttp({
+    members: MEMBERS,
+    lookup: async (wallet) => authorizedRecord(100n, wallet, app.teePubkey),
+    http: { maxInflightBytes: 8 * SHARE },
+    enclave: (real) => ({
+      ...real,
+      encrypt: async (plaintext, receiver) => {
+        await new Promise<void>((resolve) => (letGo = resolve));
+        return real.encrypt(plaintext, receiver);
+      },
+    }),
+  });
+});
+
+afterEach(async () => {
+  letGo?.();
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await node.close();
+});
+
+/** Sends a request whose answer is not sealed yet, and behind it, on the same connection, `count` requests for `path`. */
+async function waitingBehindAnAnswer(path: string, count: number): Promise<{ readonly received: () => string }> {
+  const { hostname, port } = new URL(node.url);
+  const proof = await app.proof(node, 'x-app');
+  const headers = Object.entries({ host: hostname, ...proof }).map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  const socket = connect(Number(port), hostname);
+  sockets.push(socket);
+  let text = '';
+  socket.on('data', (bytes: Buffer) => (text += bytes.toString('latin1')));
+  socket.on('error', () => undefined);
+  socket.write(`GET /kms/data HTTP/1.1\r\n${headers}\r\n`);
+  await until('the answer being sealed', () => letGo !== null);
+  socket.write(`GET ${path} HTTP/1.1\r\nhost: ${hostname}\r\n\r\n`.repeat(count));
+  return { received: () => text };
+}
+
+const until = (what: string, reached: () => boolean): Promise<void> =>
+  waitUntil({ what, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (reached() ? null : 'not yet'));
+
+const statusOf = async (path: string): Promise<string> => {
+  const { status, headers } = await fetch(`${node.url}${path}`);
+  return [status, headers.get('retry-after') ?? ''].join(' ').trim();
+};
+
+test.each(['/status', '/nodes'])('%s is refused while unread answers hold their share, and answered once they are gone', async (path) => {
+  const bytes = (await (await fetch(`${node.url}${path}`)).text()).length;
+  const fit = Math.floor(SHARE / bytes);
+  expect(fit).toBeGreaterThan(0);
+  // A connection closes after its sixteenth unanswered request.
+  expect(fit).toBeLessThan(15);
+  const { received } = await waitingBehindAnAnswer(path, fit);
+  await waitUntil({ what: `a refusal of ${path}`, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => {
+    const status = await statusOf(path);
+    return status === '503 1' ? null : status;
+  });
+  // Apps have three quarters of this half.
+  expect(await statusOf('/health')).toBe('200');
+  letGo!();
+  await until('the unread answers', () => received().split('HTTP/1.1 200').length === fit + 2);
+  expect(await statusOf(path)).toBe('200');
+});
+
+test('an answer whose caller hangs up is given back', async () => {
+  await waitingBehindAnAnswer('/nodes', 14);
+  await waitUntil({ what: 'a refusal', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => {
+    const status = await statusOf('/nodes');
+    return status === '503 1' ? null : status;
+  });
+  sockets[0]!.destroy();
+  await waitUntil({ what: 'an answer', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => {
+    const status = await statusOf('/nodes');
+    return status === '200' ? null : status;
+  });
+});
