@@ -4,13 +4,17 @@
  */
 import { connect } from 'node:net';
 import fc from 'fast-check';
+import { ROUTE_METHODS, type RouteParameter } from '../../src/domain/routes.ts';
 import { checkAnswer, checkNode, startNodeUnderTest } from './node-under-test.ts';
 import { anyBytes, tears, torn } from './hostile.ts';
 import { target } from './target.ts';
 
 /** Longer than any answer takes here. Milliseconds. */
 const CLOSE_TIMEOUT_MS = 20_000;
-const PATHS = ['/', '/health', '/status', '/nonce', '/nodes', '/livez', '/readyz/membership', '/metrics', '/audit?after=1', '/kms/derive', '/kms/data', '/kms/data?key=a', '/kms/data/a%2Fb', '/sync', '*', 'http://x/status', '/kms/../status', '//', '/%'];
+/** A value for each parameter of a route. */
+const PARAMETERS: Readonly<Record<RouteParameter, string>> = { key: 'a%2Fb', check: 'membership' };
+const ROUTE_PATHS = Object.keys(ROUTE_METHODS).map((route) => route.replace(/<(\w+)>/, (_, name: RouteParameter) => PARAMETERS[name]));
+const PATHS = [...ROUTE_PATHS, '/audit?after=1', '/kms/data?key=a', '*', 'http://x/status', '/kms/../status', '//', '/%'];
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'PATCH', 'CONNECT', 'TRACE', 'QUERY', 'get', ''];
 const HEADERS = ['host', 'content-type', 'content-encoding', 'content-length', 'transfer-encoding', 'expect', 'connection', 'upgrade', 'x-app-signature', 'x-app-nonce', 'x-app-timestamp', 'x-app-wallet', 'x-tee-wallet', 'x-kms-signature', 'x-kms-nonce', 'x-kms-timestamp', 'x-sync-signature', 'x-forwarded-for', 'origin', 'x-nova-next-nonce', 'accept'];
 const VALUES = ['', '0', '-1', '1e3', '99999999999999999999', 'chunked', 'gzip, chunked', '100-continue', 'keep-alive', 'close', 'application/json', 'text/html', `0x${'ab'.repeat(65)}`, 'AAAAAAAAAAAAAAAAAAAAAA==', '1790000000', `0x${'ab'.repeat(20)}`, '*'];

@@ -5,6 +5,7 @@
 import type { DependencyFailure } from './errors.ts';
 import type { Enclave } from './ports.ts';
 import type { MergeVerdict } from './records.ts';
+import { ROUTE_METHODS, type Route } from './routes.ts';
 
 /** How a call of a dependency ended. */
 export type CallOutcome = 'ok' | DependencyFailure;
@@ -38,23 +39,5 @@ export interface Meter {
   faulted(where: string): void;
 }
 
-/** Patterns of the routes, with the methods that each takes. A request for any other path counts under `none`. */
-export const METERED_ROUTES = {
-  '/': ['GET'],
-  '/health': ['GET'],
-  '/livez': ['GET'],
-  '/readyz': ['GET'],
-  '/readyz/<check>': ['GET'],
-  '/metrics': ['GET'],
-  '/audit': ['GET'],
-  '/openapi.json': ['GET'],
-  '/.well-known/attestation': ['POST'],
-  '/status': ['GET'],
-  '/nodes': ['GET'],
-  '/nonce': ['GET'],
-  '/kms/derive': ['POST'],
-  '/kms/data': ['GET', 'PUT', 'DELETE'],
-  '/kms/data/<key>': ['GET'],
-  '/sync': ['POST'],
-  none: [],
-} as const satisfies Readonly<Record<string, readonly string[]>>;
+/** The routes with the methods that each takes. A request for any other path counts under `none`. */
+export const METERED_ROUTES: Readonly<Record<Route | 'none', readonly string[]>> = { ...ROUTE_METHODS, none: [] };

@@ -6,9 +6,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request } from 'express';
 import { METERED_ROUTES, type Meter } from '../domain/meter.ts';
 import type { Clock } from '../domain/ports.ts';
-import { DATA_KEY_PREFIX } from './request-target.ts';
+import type { Route } from '../domain/routes.ts';
 
-const CHECK_PREFIX = '/readyz/';
+/** Routes that end with a parameter, by the text before it. */
+const ROUTE_PREFIXES = Object.keys(METERED_ROUTES)
+  .filter((route) => route.includes('<'))
+  .map((route) => ({ prefix: route.slice(0, route.indexOf('<')), route: route as Route }));
 
 /** Called when a request begins. @returns a function to call at its end */
 export type MeasureRequest = (request: IncomingMessage, response: ServerResponse) => () => void;
@@ -17,9 +20,8 @@ export type MeasureRequest = (request: IncomingMessage, response: ServerResponse
 export function routeOf(target: string): keyof typeof METERED_ROUTES {
   const end = target.indexOf('?');
   const path = end === -1 ? target : target.slice(0, end);
-  if (Object.hasOwn(METERED_ROUTES, path) && path.startsWith('/')) return path as keyof typeof METERED_ROUTES;
-  if (path.startsWith(DATA_KEY_PREFIX)) return '/kms/data/<key>';
-  return path.startsWith(CHECK_PREFIX) ? '/readyz/<check>' : 'none';
+  if (Object.hasOwn(METERED_ROUTES, path) && path.startsWith('/')) return path as Route;
+  return ROUTE_PREFIXES.find(({ prefix }) => path.startsWith(prefix))?.route ?? 'none';
 }
 
 export function measureRequests(meter: Pick<Meter, 'requestBegan' | 'requestEnded'>, clock: Pick<Clock, 'monotonicMs'>): MeasureRequest {
@@ -30,10 +32,9 @@ export function measureRequests(meter: Pick<Meter, 'requestBegan' | 'requestEnde
       // Express moves the prefix of a Router from `url` to `baseUrl`. Together they are the target.
       const { baseUrl = '', url = '', method = '' } = request as Partial<Pick<Request, 'baseUrl'>> & IncomingMessage;
       const route = routeOf(baseUrl + url);
-      const methods: readonly string[] = METERED_ROUTES[route];
       meter.requestEnded({
         route,
-        method: methods.includes(method) ? method : 'other',
+        method: METERED_ROUTES[route].includes(method) ? method : 'other',
         status: response.writableFinished ? response.statusCode : null,
         durationMs: clock.monotonicMs() - startedMs,
       });

@@ -1,6 +1,7 @@
 /** The routes at the root (protocol.md §2): those that operators, monitors and callers read, and `/sync`. */
 import { Router, type ErrorRequestHandler, type RequestHandler } from 'express';
 import type { NonceBook } from '../auth/nonce-book.ts';
+import { OVERVIEW_ENDPOINTS } from '../domain/routes.ts';
 import type { ClientLimits } from './client-limit.ts';
 import { nodesBody, statusBody, type StatusModules, type StatusOptions } from './status.ts';
 import { sendJson } from './json-answer.ts';
@@ -19,24 +20,7 @@ const OVERVIEW = {
     app: ['x-app-signature', 'x-app-nonce', 'x-app-timestamp', 'x-app-wallet (optional)'],
     peer: ['x-kms-signature', 'x-kms-nonce', 'x-kms-timestamp', 'x-kms-wallet (optional)', 'x-sync-signature'],
   },
-  endpoints: [
-    'GET /',
-    'GET /health',
-    'GET /livez',
-    'GET /readyz',
-    'GET /readyz/<check>',
-    'GET /openapi.json',
-    'GET /status',
-    'GET /nonce',
-    'GET /nodes',
-    'POST /kms/derive',
-    'GET /kms/data',
-    'GET /kms/data/<key>',
-    'PUT /kms/data',
-    'DELETE /kms/data',
-    'POST /sync',
-    'POST /.well-known/attestation',
-  ],
+  endpoints: OVERVIEW_ENDPOINTS,
 };
 
 /** @param refuseStopping runs first here, because `app.ts` puts this router before its own `refuseStopping` */

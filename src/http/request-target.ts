@@ -7,7 +7,7 @@ import { RefusalError } from '../domain/errors.ts';
 import { decodePercent } from './query.ts';
 
 /** After this prefix comes a key, which may contain any character, including slashes. */
-export const DATA_KEY_PREFIX = '/kms/data/';
+const DATA_KEY_PREFIX = '/kms/data/';
 
 /** A path without escapes to decode or dots to resolve. */
 const PLAIN_PATH = /^\/(?:[\w-]+(?:\/[\w-]+)*\/?)?$/;

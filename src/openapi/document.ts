@@ -6,87 +6,31 @@
  * inner schema by the extension `x-nova-inner`.
  */
 import { z } from 'zod';
-import { attestationRequest } from '../http/attestation.ts';
-import { deleteBody, putBody } from '../http/data.ts';
-import { deriveBody } from '../http/derive.ts';
-import {
-  answerFrame,
-  appsAnswer,
-  bucketsAnswer,
-  deltaAnswer,
-  deltaRequest,
-  digestRequest,
-  masterSecretRequest,
-  rootAnswer,
-  secretAnswer,
-  snapshotAnswer,
-  snapshotRequest,
-} from '../sync/messages.ts';
-import {
-  auditPage,
-  deleteAnswer,
-  deriveAnswer,
-  envelope,
-  error,
-  health,
-  listAnswer,
-  nodes,
-  nonce,
-  overview,
-  putAnswer,
-  readAnswer,
-  sealedError,
-  status,
-} from './answers.ts';
-import { CBOR, OPERATIONS, TEXT, type Operation } from './operations.ts';
+import { partsOf, type Endpoint } from '../domain/routes.ts';
+import { APP_OPERATIONS, APP_SCHEMAS } from './app-operations.ts';
+import { NODE_OPERATIONS, NODE_SCHEMAS } from './node-operations.ts';
+import { CBOR, TEXT, type Operation } from './operation.ts';
+import { PEER_OPERATIONS, PEER_SCHEMAS } from './peer-operations.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** The fields that bind an inner body to its request (protocol.md §10, Bound to the request). */
-const bound = (op: string) => ({ nonce: z.string().optional().meta({ description: 'The nonce of x-app-nonce' }), op: z.literal(op).optional() });
-/** The fields that all messages of peers share. */
-const message = (type: string) => ({
-  type: z.literal(type),
-  sender_wallet: z.string().optional().meta({ description: 'The wallet that signed' }),
-  store_id: z.unknown().optional().meta({ description: "Names the sender's store; ignored unless it is 1 to 64 characters of text" }),
-  request_id: z.unknown().optional().meta({ description: 'Echoed if it is 1 to 64 letters, digits, - or _; otherwise ignored' }),
-});
-const framed = (answer: z.ZodObject) => answerFrame.extend(answer.shape);
+/** An endpoint without an operation, and an operation without an endpoint, do not compile. */
+const OPERATIONS: Readonly<Record<Endpoint, Operation>> = { ...NODE_OPERATIONS, ...APP_OPERATIONS, ...PEER_OPERATIONS };
 
-/** Schemas by name. Those of `INNER_SCHEMAS` are inside envelopes. */
+/** A node writes lower-case hex without `0x`. It also accepts upper case and `0x`. */
+const anyHex = z.string().regex(/^(?:0x)?(?:[0-9a-fA-F]{2})+$/);
 const SCHEMAS = {
-  Envelope: envelope,
-  Error: error,
-  Overview: overview,
-  Health: health,
-  Nonce: nonce,
-  Status: status,
-  Nodes: nodes,
-  AuditPage: auditPage,
-  AttestationRequest: attestationRequest,
-  OpenApi: z.looseObject({ openapi: z.string() }),
-} as const;
-const INNER_SCHEMAS = {
-  DeriveRequest: deriveBody.safeExtend(bound('derive')),
-  DeriveAnswer: deriveAnswer,
-  PutRequest: putBody.safeExtend(bound('put')),
-  PutAnswer: putAnswer,
-  DeleteRequest: deleteBody.safeExtend(bound('delete')),
-  DeleteAnswer: deleteAnswer,
-  ReadAnswer: readAnswer,
-  ListAnswer: listAnswer,
-  SealedError: sealedError,
-  DeltaRequest: deltaRequest.extend(message('delta')),
-  DeltaAnswer: framed(deltaAnswer),
-  SnapshotRequest: snapshotRequest.extend(message('snapshot_request')),
-  SnapshotAnswer: framed(snapshotAnswer),
-  MasterSecretRequest: masterSecretRequest.extend(message('master_secret_request')),
-  MasterSecretAnswer: framed(secretAnswer),
-  DigestRequest: digestRequest.extend(message('digest_request')),
-  RootAnswer: framed(rootAnswer),
-  AppDigestsAnswer: framed(appsAnswer),
-  BucketDigestsAnswer: framed(bucketsAnswer),
-} as const;
+  Envelope: z.object({
+    sender_tee_pubkey: anyHex.meta({ description: 'The registered key of the sender: P-384, DER SubjectPublicKeyInfo' }),
+    nonce: anyHex.meta({ description: '12 bytes' }),
+    encrypted_data: anyHex.meta({ description: 'Ciphertext, then the tag of 16 bytes' }),
+  }),
+  Error: z.object({ code: z.string(), message: z.string() }),
+  ...NODE_SCHEMAS,
+  // Inside envelopes.
+  ...APP_SCHEMAS,
+  ...PEER_SCHEMAS,
+};
 
 const ERRORS: Readonly<Record<number, string>> = {
   400: 'The request is malformed',
@@ -105,8 +49,11 @@ const ERRORS: Readonly<Record<number, string>> = {
 
 export function openApiDocument(version: string): Json {
   const paths: Record<string, Record<string, Json>> = {};
-  for (const operation of OPERATIONS) (paths[operation.path] ??= {})[operation.method] = operationOf(operation);
-  const schemas = { ...SCHEMAS, ...INNER_SCHEMAS };
+  for (const [endpoint, operation] of Object.entries(OPERATIONS) as [Endpoint, Operation][]) {
+    const [upperCase, route] = partsOf(endpoint);
+    const [method, path] = [upperCase.toLowerCase(), route.replace(/<(\w+)>/, '{$1}')];
+    (paths[path] ??= {})[method] = operationOf(method, path, operation);
+  }
   return {
     openapi: '3.1.0',
     info: {
@@ -123,12 +70,12 @@ export function openApiDocument(version: string): Json {
         peer: { type: 'apiKey', in: 'header', name: 'x-kms-signature', description: 'EIP-191 over NovaKMS:Auth:<nonce>:<wallet of the node>:<timestamp>, with x-kms-nonce, x-kms-timestamp and x-sync-signature' },
         operator: { type: 'http', scheme: 'bearer' },
       },
-      schemas: Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, jsonSchema(schema)])),
+      schemas: Object.fromEntries(Object.entries<z.ZodType>(SCHEMAS).map(([name, schema]) => [name, jsonSchema(schema)])),
     },
   };
 }
 
-function operationOf({ method, path, summary, security, parameters, request, answer, sealed, errors }: Operation): Json {
+function operationOf(method: string, path: string, { summary, security, parameters, request, answer, sealed, errors }: Operation): Json {
   const isText = answer === TEXT;
   const plain = new Map([
     [TEXT, content('text/plain', { type: 'string' })],

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { apiPage, type Document } from '../../../scripts/openapi/page.ts';
-import { METERED_ROUTES } from '../../../src/domain/meter.ts';
 import { MAX_DERIVED_KEY_BYTES } from '../../../src/domain/limits.ts';
 import { PACKAGE_VERSION } from '../../../src/node/package-version.ts';
 import { openApiDocument } from '../../../src/openapi/document.ts';
@@ -42,16 +41,6 @@ describe('is the same', () => {
     expect(made).toBe(1);
     await node.close();
   });
-});
-
-test('has every route of a node with its methods, and no other', async () => {
-  const documented = Object.entries(document.paths).flatMap(([path, operations]) => Object.keys(operations).map((method) => `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, '<$1>')}`));
-  const metered = Object.entries(METERED_ROUTES).flatMap(([path, methods]) => methods.map((method) => `${method} ${path}`));
-  expect(documented.toSorted()).toEqual(metered.toSorted());
-  const node = await startNodeOverHttp();
-  const { endpoints } = (await (await fetch(node.url)).json()) as { readonly endpoints: readonly string[] };
-  expect(documented).toEqual(expect.arrayContaining([...endpoints]));
-  await node.close();
 });
 
 test('names no schema that is not there, and has none that nothing names', () => {

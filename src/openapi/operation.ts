@@ -1,0 +1,47 @@
+/** The form of an operation in the tables of this room. Each table holds its operations by endpoint, and their schemas by name. */
+import type { z } from 'zod';
+import type { Endpoint } from '../domain/routes.ts';
+
+/** In place of a schema name: the answer is text. */
+export const TEXT = 'text';
+/** In place of a schema name: the answer is CBOR. */
+export const CBOR = 'cbor';
+
+export type Schemas = Readonly<Record<string, z.ZodType>>;
+
+/** The inner schemas of an encrypted route; several names mean one of them. */
+interface Sealed<SchemaName> {
+  readonly request?: readonly SchemaName[];
+  /** By status. */
+  readonly answers: Readonly<Record<number, readonly SchemaName[]>>;
+}
+
+export interface Parameter {
+  readonly name: string;
+  readonly in: 'query' | 'path';
+  readonly description: string;
+  readonly schema: object;
+}
+
+/** One endpoint. `SchemaName` is the name of a schema in the same table. */
+export interface Operation<SchemaName extends string = string> {
+  readonly summary: string;
+  readonly security?: 'app' | 'peer' | 'operator';
+  readonly parameters?: readonly Parameter[];
+  /** For a route that is not encrypted. */
+  readonly request?: SchemaName;
+  /** For a route that is not encrypted. */
+  readonly answer?: SchemaName | typeof TEXT | typeof CBOR;
+  /** For a route whose bodies are envelopes. */
+  readonly sealed?: Sealed<SchemaName>;
+  /** The statuses of errors, in the form of all errors. */
+  readonly errors: readonly number[];
+}
+
+/** A table of operations. All tables together have every endpoint, which `document.ts` checks. */
+export type Operations<SchemaName extends string = string> = Readonly<Partial<Record<Endpoint, Operation<SchemaName>>>>;
+
+/** Schemas of parameters. */
+export const text = { type: 'string' };
+export const whole = (minimum: number, maximum: number): object => ({ type: 'integer', minimum, maximum });
+export const oneOf = (names: readonly string[]): object => ({ type: 'string', enum: names });
