@@ -5,6 +5,7 @@ import { DependencyError } from '../domain/errors.ts';
 import { PEER_TIMEOUT_MS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
 import { memberEndpoint } from '../domain/membership.ts';
 import type { Transport } from '../domain/ports.ts';
+import { READINESS_STATES } from '../domain/readiness.ts';
 import type { FieldsOf, NodeStatus, ReadinessStatus } from '../domain/status.ts';
 import { KmsClientError } from './errors.ts';
 
@@ -23,7 +24,7 @@ const statusAnswer = z.looseObject({
   /** Only from nodes of our kind. */
   readiness: z
     .looseObject({
-      state: z.enum(['ineligible', 'bootstrapping', 'syncing-secret', 'ready']),
+      state: z.enum(READINESS_STATES),
       /** null when ready. */
       reason: z.string().nullable(),
       /** Unix milliseconds. */

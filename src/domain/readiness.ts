@@ -5,13 +5,19 @@ import type { Reason } from './reasons.ts';
 /** The fact `event` of the log line about a change of state or reason. Programs that follow the log match it, not the sentence. */
 export const READINESS_CHANGED = 'readiness_changed';
 
-export type ReadinessState = 'ineligible' | 'bootstrapping' | 'syncing-secret' | 'ready';
+export const READINESS_STATES = ['ineligible', 'bootstrapping', 'syncing-secret', 'ready'] as const;
+export type ReadinessState = (typeof READINESS_STATES)[number];
+
+/** Whether a master secret is held, and whether it was made here or given by a member. */
+export const SECRET_STATES = ['uninitialized', 'generated', 'synced'] as const;
+export type SecretState = (typeof SECRET_STATES)[number];
 
 /** `missing`: not there yet; `complete`: taken over, or none was needed; `none`: went ready without one (protocol.md §10). */
 export type FirstSnapshotState = 'missing' | 'complete' | 'none';
 
 /** Why a node may say that a key is absent (protocol.md §10, "404 means absent"). `machines/sureness.ts` explains each reason. */
-export type SureReason = 'claimed' | 'alone' | 'sure_members' | 'all_members' | 'in_vain';
+export const SURE_REASONS = ['claimed', 'alone', 'sure_members', 'all_members', 'in_vain'] as const;
+export type SureReason = (typeof SURE_REASONS)[number];
 
 export interface LastTick {
   /** Unix milliseconds. */

@@ -4,7 +4,7 @@
  * fewer fields.
  */
 import type { Wallet } from './ids.ts';
-import type { FirstSnapshotState, ReadinessState, SureReason } from './readiness.ts';
+import type { FirstSnapshotState, ReadinessState, SecretState, SureReason } from './readiness.ts';
 
 export interface NodeStatus {
   readonly node: {
@@ -15,7 +15,7 @@ export interface NodeStatus {
     readonly node_url: string;
     readonly is_operator: boolean;
     readonly service_available: boolean;
-    readonly master_secret: { readonly state: 'uninitialized' | 'generated' | 'synced'; readonly synced_from: Wallet | null };
+    readonly master_secret: { readonly state: SecretState; readonly synced_from: Wallet | null };
     readonly master_secret_initialized: boolean;
   };
   readonly readiness: ReadinessStatus;

@@ -4,6 +4,7 @@ import type { ChainFigures, ProbeFigures, ReplicationFigures, StoreFigures, Sure
 import type { Wallet } from '../domain/ids.ts';
 import type { InstanceStatus, Member } from '../domain/membership.ts';
 import type { Identity, PeerDirectory } from '../domain/ports.ts';
+import type { SecretState } from '../domain/readiness.ts';
 import { reasonLine } from '../domain/reasons.ts';
 import type { NodeStatus, PeerStatus } from '../domain/status.ts';
 import type { GateModules } from './gate.ts';
@@ -19,7 +20,7 @@ export interface StatusModules extends GateModules {
   readonly identity: () => Identity | null;
   readonly ownUrl: () => string;
   /** Whether a secret is held, and the source that it came from. */
-  readonly masterSecret: () => { readonly state: 'uninitialized' | 'generated' | 'synced'; readonly from: Wallet | null };
+  readonly masterSecret: () => { readonly state: SecretState; readonly from: Wallet | null };
   readonly chain: () => ChainFigures;
   readonly probeOf: (wallet: Wallet) => ProbeFigures | null;
   readonly storeTotals: () => StoreFigures;

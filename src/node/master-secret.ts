@@ -5,6 +5,7 @@
 import type { SecretRequest, Vault } from '../crypto/vault.ts';
 import { invariant } from '../domain/errors.ts';
 import type { Hash32, Wallet } from '../domain/ids.ts';
+import type { SecretState } from '../domain/readiness.ts';
 import {
   claimableSecret,
   confirmedSecret,
@@ -25,7 +26,7 @@ export type ClaimStep = Extract<SecretEffect, { kind: 'make_candidate' | 'look_a
 
 /** For `/status`. */
 export interface NamedSecret {
-  readonly state: 'uninitialized' | 'generated' | 'synced';
+  readonly state: SecretState;
   readonly from: Wallet | null;
 }
 

@@ -4,6 +4,8 @@
  */
 import { z } from 'zod';
 import { auditLine } from '../audit/entry.ts';
+import { READINESS_STATES, SECRET_STATES, SURE_REASONS } from '../domain/readiness.ts';
+import type { NodeStatus } from '../domain/status.ts';
 import { attestationRequest } from '../http/attestation.ts';
 import { LIVE_CHECKS, READY_CHECKS } from '../http/probes.ts';
 import { base64, count, unixMs, wallet } from './fields.ts';
@@ -13,6 +15,9 @@ const hash32 = z.string().regex(/^0x[0-9a-f]{64}$/);
 const hex = z.string().regex(/^(?:[0-9a-f]{2})*$/);
 const ms = z.number().meta({ description: 'Milliseconds' });
 const byReason = z.record(z.string(), count);
+
+/** The fields of a type; the schema may say more of its texts. */
+type Fields<T> = T extends string ? string : T extends readonly (infer Entry)[] ? Fields<Entry>[] : T extends object ? { -readonly [Name in keyof T]: Fields<T[Name]> } : T;
 
 const peer = z.object({
   wallet,
@@ -44,11 +49,11 @@ export const NODE_SCHEMAS = {
       node_url: z.string(),
       is_operator: z.boolean(),
       service_available: z.boolean(),
-      master_secret: z.object({ state: z.enum(['uninitialized', 'generated', 'synced']), synced_from: wallet.nullable() }),
+      master_secret: z.object({ state: z.enum(SECRET_STATES), synced_from: wallet.nullable() }),
       master_secret_initialized: z.boolean(),
     }),
     readiness: z.object({
-      state: z.enum(['ineligible', 'bootstrapping', 'syncing-secret', 'ready']),
+      state: z.enum(READINESS_STATES),
       reason: z.string().nullable(),
       since_ms: unixMs,
       last_tick: z.object({ started_at_ms: unixMs, duration_ms: ms, outcome: z.string() }).nullable(),
@@ -59,7 +64,7 @@ export const NODE_SCHEMAS = {
     first_snapshot: z.string(),
     sureness: z.object({
       sure: z.boolean().meta({ description: 'Whether this node may say that a key is absent' }),
-      by: z.enum(['claimed', 'alone', 'sure_members', 'all_members', 'in_vain']).nullable(),
+      by: z.enum(SURE_REASONS).nullable(),
       waits_for: z.array(wallet),
     }),
     faults: z.object({ count, last: z.object({ at_ms: unixMs, where: z.string(), code: z.string() }).nullable() }),
@@ -85,7 +90,7 @@ export const NODE_SCHEMAS = {
       left_out_keys: count,
       root: hex.nullable(),
     }),
-  }),
+  }) satisfies z.ZodType<Fields<NodeStatus>>,
   Nodes: z.object({
     operators: z.array(
       z.object({

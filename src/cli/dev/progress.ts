@@ -2,14 +2,14 @@
 import { z } from 'zod';
 import { parseJsonOrNull } from '../../crypto/json.ts';
 import type { CapturedLine } from '../../dev/captured-output.ts';
-import { READINESS_CHANGED } from '../../domain/readiness.ts';
+import { READINESS_CHANGED, READINESS_STATES } from '../../domain/readiness.ts';
 import type { DevEvent } from './report.ts';
 
 type StateEvent = Extract<DevEvent, { event: 'state' }>;
 
 const readinessLine = z.object({
   event: z.literal(READINESS_CHANGED),
-  state: z.enum(['ineligible', 'bootstrapping', 'syncing-secret', 'ready']),
+  state: z.enum(READINESS_STATES),
   reason: z.string().nullable(),
 });
 

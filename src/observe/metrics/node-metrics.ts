@@ -5,12 +5,12 @@
 import type { ReplicationFigures } from '../../domain/figures.ts';
 import type { CallOutcome, Meter, MeteredRequest, PushVerdict } from '../../domain/meter.ts';
 import type { Enclave } from '../../domain/ports.ts';
-import type { FirstSnapshotState, LastTick, ReadinessState } from '../../domain/readiness.ts';
+import { READINESS_STATES, SECRET_STATES, type FirstSnapshotState, type LastTick, type ReadinessState, type SecretState } from '../../domain/readiness.ts';
 import type { MergeVerdict } from '../../domain/records.ts';
 import type { ProcessFigures } from './process-figures.ts';
 import { LabelTree } from './label-tree.ts';
 import { MetricRegistry, type CounterSeries, type HistogramSeries } from './registry.ts';
-import { METRICS, NO_ANSWER, READINESS_STATES, SECRET_STATES, type CounterName, type HistogramName, type MetricName, type MetricRow } from './table.ts';
+import { METRICS, NO_ANSWER, type CounterName, type HistogramName, type MetricName, type MetricRow } from './table.ts';
 
 /** A peer whose last answer is older than this is not counted as a holder of the secret. Milliseconds. */
 export const HOLDER_AGE_MS = 600_000;
@@ -20,7 +20,7 @@ const MS_PER_SECOND = 1_000;
 export interface NodeFigures {
   readonly nowMs: number;
   readonly state: ReadinessState;
-  readonly secretState: (typeof SECRET_STATES)[number];
+  readonly secretState: SecretState;
   readonly secretConfirmed: boolean;
   readonly firstSnapshot: FirstSnapshotState;
   readonly members: number;

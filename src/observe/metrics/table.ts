@@ -6,6 +6,7 @@
  * key or a caller.
  */
 import { METERED_ROUTES } from '../../domain/meter.ts';
+import { READINESS_STATES, SECRET_STATES } from '../../domain/readiness.ts';
 
 export const PREFIX = 'nova_kms_';
 
@@ -36,8 +37,6 @@ function every(...values: readonly (readonly string[])[]): readonly Series[] {
 const ALONE = { labels: [], series: [[]] } as const;
 const PER_PEER = { labels: ['peer'], series: 'peers' } as const;
 
-export const READINESS_STATES = ['ineligible', 'bootstrapping', 'syncing-secret', 'ready'] as const;
-export const SECRET_STATES = ['uninitialized', 'generated', 'synced'] as const;
 export const TICK_OUTCOMES = ['ok', 'failed'] as const;
 export const CALL_OUTCOMES = ['ok', 'timeout', 'unreachable', 'refused', 'malformed', 'too_large', 'aborted'] as const;
 const RPC_METHODS = [

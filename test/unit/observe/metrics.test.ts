@@ -4,7 +4,8 @@ import type { ReplicationFigures } from '../../../src/domain/figures.ts';
 import type { Wallet } from '../../../src/domain/ids.ts';
 import type { Meter } from '../../../src/domain/meter.ts';
 import { HOLDER_AGE_MS, NodeMetrics, secretHolders, type NodeFigures } from '../../../src/observe/metrics/node-metrics.ts';
-import { METRICS, PREFIX, READINESS_STATES, type MetricRow } from '../../../src/observe/metrics/table.ts';
+import { READINESS_STATES } from '../../../src/domain/readiness.ts';
+import { METRICS, PREFIX, type MetricRow } from '../../../src/observe/metrics/table.ts';
 
 const NOW_MS = 1_000_000_000;
 const PEER = `0x${'0b'.repeat(20)}` as Wallet;
