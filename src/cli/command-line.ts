@@ -39,20 +39,22 @@ const MORE = `
 Examples:
   nova-kms dev                               a cluster on this machine
   nova-kms status http://127.0.0.1:8000      one screen for the whole cluster
-  nova-kms help status                       all about one command
+  nova-kms help status                       the help of one command
 
-Exit code: 0 done; 1 failed, with the reason in one line on standard error; 2 the
-command line, or a file or variable that it needs, cannot be read; 3 an answer that
-is no: not ready, not reachable, not found; 130 after a second Ctrl-C, which waits
-for nothing.`;
+Exit codes:
+  0    done
+  1    failed; one line on standard error gives the reason
+  2    the command line, or a file or variable that it names, cannot be read
+  3    the answer is negative: not ready, not reachable or not found
+  130  a second Ctrl-C stopped the command at once`;
 
 /** @returns the exit code */
 export async function runCommandLine(argv: readonly string[], { version, rows }: CommandLineOptions, { stdout, stderr }: Streams): Promise<number> {
   let code: number = EXIT.done;
   const program = new Command('nova-kms')
     .description(DESCRIPTION)
-    .version(version, '-V, --version', 'say the version')
-    .helpOption('-h, --help', 'say all this')
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
     .addHelpText('after', MORE)
     .exitOverride()
     .configureOutput({ writeOut: stdout, writeErr: stderr, outputError: (text, write) => write(oneLine(text)) });
@@ -63,7 +65,7 @@ export async function runCommandLine(argv: readonly string[], { version, rows }:
   }
   try {
     for (const { name, summary, load } of rows) {
-      const command = program.command(name).description(summary).helpOption('-h, --help', 'say all this').allowExcessArguments(false);
+      const command = program.command(name).description(summary).helpOption('-h, --help', 'print this help').allowExcessArguments(false);
       if (name !== given) continue;
       const { define, run } = await load();
       define(command);

@@ -5,10 +5,10 @@ import { NODE } from './node/row.ts';
 
 export const COMMANDS: readonly CommandRow[] = [
   NODE,
-  { name: 'check-config', summary: 'say what a node would read from the environment, and what is wrong with it', load: () => import('./node/check-config.ts') },
-  { name: 'doctor', summary: 'say why a node is not ready, or would not become so', load: () => import('./doctor/doctor.ts') },
+  { name: 'check-config', summary: 'print the configuration that a node would read, and every problem in it', load: () => import('./node/check-config.ts') },
+  { name: 'doctor', summary: 'explain why a node is not ready, or would not become ready', load: () => import('./doctor/doctor.ts') },
   { name: 'status', summary: 'show every node of a cluster on one screen', load: () => import('./status/status.ts') },
-  { name: 'audit', summary: 'fetch what a node has written down of its use, and verify it', load: () => import('./audit/audit.ts') },
+  { name: 'audit', summary: 'fetch the audit of a node, and verify it', load: () => import('./audit/audit.ts') },
   { name: 'derive', summary: 'derive a key of an app', load: () => import('./app/derive.ts') },
   { name: 'get', summary: "read a value of an app's store", load: () => import('./app/get.ts') },
   { name: 'put', summary: "write a value into an app's store", load: () => import('./app/put.ts') },
@@ -18,7 +18,7 @@ export const COMMANDS: readonly CommandRow[] = [
   { name: 'emulator', summary: 'run an emulator of the enclave API', load: () => import('./emulator/emulator.ts') },
   { name: 'sim', summary: 'simulate whole clusters from seeds', load: () => import('./sim/sim.ts') },
   { name: 'visualize', summary: 'replay a trace file on a page', load: () => import('./trace/visualize.ts') },
-  { name: 'trace', summary: 'write what a node or cluster does as a trace file', load: () => import('./trace/trace.ts') },
+  { name: 'trace', summary: 'record the events of a node or cluster as a trace file', load: () => import('./trace/trace.ts') },
   { name: 'chart', summary: "draw the node's machine", load: () => import('./chart/chart.ts') },
 ];
 

@@ -11,8 +11,8 @@ export interface AcksOptions {
 
 export function defineAcks(command: Command): Command {
   return command
-    .option('--acks <n>', 'answered when so many other nodes have it', wholeNumber(0, MAX_MEMBERS))
-    .option('--ack-timeout-ms <ms>', 'how long the node waits for them', wholeNumber(1, MAX_ACK_TIMEOUT_MS));
+    .option('--acks <n>', 'answer once this many other nodes hold the write', wholeNumber(0, MAX_MEMBERS))
+    .option('--ack-timeout-ms <ms>', 'how long the node waits for these nodes', wholeNumber(1, MAX_ACK_TIMEOUT_MS));
 }
 
 /** @throws CommandError with EXIT.usage */

@@ -24,24 +24,24 @@ const MAX_TIMEOUT_SECONDS = 600;
 const OTHERS = 0o077;
 
 export const APP_HELP = `
-Who asks, the first of these that is there:
+The caller is the first of these that is set:
   --identity FILE, NOVA_KMS_IDENTITY_FILE
-      JSON that no one else may read (chmod 600): privateKey, teeScalar (hex);
+      JSON, readable only by its owner (chmod 600): privateKey, teeScalar (hex);
       where they differ from a node's defaults also envelope, chain, registry,
       kmsAppId, inEnclave, confirmations. npm start writes such a file for its own
-      cluster, and says where.
+      cluster, and prints its path.
   NOVA_KMS_PRIVATE_KEY, NOVA_KMS_TEE_SCALAR
       the two keys in hex
   ODYN_URL
       the enclave API of an app in an enclave
-Which cluster: the file, else NODE_URL, NOVA_APP_REGISTRY_ADDRESS, KMS_APP_ID,
-IN_ENCLAVE and CHAIN_CONFIRMATIONS, as a node reads them.`;
+The file names the cluster; otherwise NODE_URL, NOVA_APP_REGISTRY_ADDRESS, KMS_APP_ID,
+IN_ENCLAVE and CHAIN_CONFIRMATIONS do, as for a node.`;
 
 export function defineAppOptions(command: Command): Command {
   return command
-    .addOption(new Option('--identity <file>', 'who asks: keys, and where the cluster is').env('NOVA_KMS_IDENTITY_FILE'))
-    .option('--node <url or wallet>', 'ask this node and no other', urlOrWallet)
-    .option('--timeout-seconds <s>', 'over all tries', wholeNumber(1, MAX_TIMEOUT_SECONDS), DEFAULT_TIMEOUT_SECONDS);
+    .addOption(new Option('--identity <file>', 'file with the keys of the caller and the place of the cluster').env('NOVA_KMS_IDENTITY_FILE'))
+    .option('--node <url or wallet>', 'ask only this node', urlOrWallet)
+    .option('--timeout-seconds <s>', 'limit for all tries together', wholeNumber(1, MAX_TIMEOUT_SECONDS), DEFAULT_TIMEOUT_SECONDS);
 }
 
 /** @throws CommandError with EXIT.usage */

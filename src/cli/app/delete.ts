@@ -9,7 +9,7 @@ import { jsonLine, type JsonOption } from './output-forms.ts';
 
 export function define(command: Command): void {
   defineAppOptions(
-    defineAcks(command.argument('<key>').option('--json', 'an object with the acknowledgements, and who answered')),
+    defineAcks(command.argument('<key>').option('--json', 'an object with the acknowledgements, and the node that answered')),
   ).addHelpText(
     'after',
     `${APP_HELP}
@@ -17,8 +17,11 @@ export function define(command: Command): void {
 Example:
   nova-kms delete greeting --identity .dev-app.json
 
-Exit code: 0 deleted; 1 failed; 2 the command line cannot be read; 3 there is no
-such key, or no node is ready.`,
+Exit codes:
+  0    deleted
+  1    failed
+  2    the command line cannot be read
+  3    there is no such key, or no node is ready`,
   );
 }
 

@@ -16,10 +16,13 @@ Examples:
   nova-kms derive sessions --identity .dev-app.json
   nova-kms derive disk --context volume-1 --length 64 --format raw > key
 
-The key goes to standard output: keep it out of logs and of a shell's history.
+The key is written to standard output: keep it out of logs and shell histories.
 
-Exit code: 0 with a key; 1 failed; 2 the command line cannot be read; 3 no node is
-ready.`;
+Exit codes:
+  0    the key is written
+  1    failed
+  2    the command line cannot be read
+  3    no node is ready`;
 
 interface DeriveOptions {
   readonly context?: string;
@@ -31,11 +34,11 @@ interface DeriveOptions {
 export function define(command: Command): void {
   defineAppOptions(
     command
-      .argument('<path>', 'which key: the same path gives the same key from every node, always')
-      .option('--context <text>', 'joined to the path')
-      .option('--length <bytes>', `1 to ${MAX_DERIVED_KEY_BYTES}, 32 when not given`, wholeNumber(1, MAX_DERIVED_KEY_BYTES))
-      .addOption(new Option('--format <format>', 'of the key').choices(BYTE_FORMATS).default('hex').conflicts('json'))
-      .option('--json', 'an object with the key in hex, and who answered'),
+      .argument('<path>', 'names the key; every node always gives the same key for the same path')
+      .option('--context <text>', 'context that is added to the path')
+      .option('--length <bytes>', `1 to ${MAX_DERIVED_KEY_BYTES}, 32 by default`, wholeNumber(1, MAX_DERIVED_KEY_BYTES))
+      .addOption(new Option('--format <format>', 'format of the key').choices(BYTE_FORMATS).default('hex').conflicts('json'))
+      .option('--json', 'an object with the key in hex, and the node that answered'),
   ).addHelpText('after', `${APP_HELP}\n${EXAMPLES}`);
 }
 

@@ -11,8 +11,8 @@ export function define(command: Command): void {
   defineAppOptions(
     command
       .argument('<key>')
-      .addOption(new Option('--format <format>', 'of the value').choices(BYTE_FORMATS).default('raw').conflicts('json'))
-      .option('--json', 'an object with the value in base64, its time, and who answered'),
+      .addOption(new Option('--format <format>', 'format of the value').choices(BYTE_FORMATS).default('raw').conflicts('json'))
+      .option('--json', 'an object with the value in base64, its time, and the node that answered'),
   ).addHelpText(
     'after',
     `${APP_HELP}
@@ -21,8 +21,11 @@ Examples:
   nova-kms get settings --identity .dev-app.json
   nova-kms get picture > picture.png
 
-Exit code: 0 with a value; 1 failed; 2 the command line cannot be read; 3 there is
-no such key, or no node is ready.`,
+Exit codes:
+  0    the value is written
+  1    failed
+  2    the command line cannot be read
+  3    there is no such key, or no node is ready`,
   );
 }
 

@@ -13,20 +13,23 @@ export function define(command: Command): void {
     command
       .option('--prefix <text>', 'only keys that begin with this')
       .option('--after <key>', 'only keys after this one')
-      .option('--limit <n>', 'at most so many', wholeNumber(1, 999_999))
-      .option('--json', 'an object with the keys, whether there are more, and who answered'),
+      .option('--limit <n>', 'most keys to list', wholeNumber(1, 999_999))
+      .option('--json', 'an object with the keys, whether there are more, and the node that answered'),
   ).addHelpText(
     'after',
     `${APP_HELP}
 
-One key a line, in order; a key of other than plain text stands as a JSON string.
+Prints one key a line, in order. A key that is not plain text is printed as a JSON string.
 
 Examples:
   nova-kms list --prefix users/ --identity .dev-app.json
   nova-kms list --json | jq -r '.keys[]'
 
-Exit code: 0 with a list, an empty one too; 1 failed; 2 the command line cannot be
-read; 3 no node is ready.`,
+Exit codes:
+  0    the list is printed, even if it is empty
+  1    failed
+  2    the command line cannot be read
+  3    no node is ready`,
   );
 }
 

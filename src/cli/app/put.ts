@@ -15,9 +15,9 @@ export function define(command: Command): void {
       command
         .argument('<key>')
         .argument('[value]', 'text; without it the value is read from standard input')
-        .option('--file <file>', 'the value is what stands in it')
-        .option('--ttl-ms <ms>', 'until it reads as absent; 0: for ever', wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
-        .option('--json', 'an object with the time, the acknowledgements, and who answered'),
+        .option('--file <file>', 'read the value from this file')
+        .option('--ttl-ms <ms>', 'lifetime of the key; 0: for ever', wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
+        .option('--json', 'an object with the time, the acknowledgements, and the node that answered'),
     ),
   ).addHelpText(
     'after',
@@ -26,10 +26,13 @@ export function define(command: Command): void {
 Examples:
   nova-kms put greeting hello --identity .dev-app.json
   nova-kms put picture --file picture.png --acks 2
-  pass show token | nova-kms put token          a secret never goes into an argument
+  pass show token | nova-kms put token          never pass a secret as an argument
 
-Exit code: 0 written; 1 failed, or with --acks not acknowledged in time (the write
-stays); 2 the command line cannot be read; 3 no node is ready.`,
+Exit codes:
+  0    written
+  1    failed, or with --acks not acknowledged in time (the write stays)
+  2    the command line cannot be read
+  3    no node is ready`,
   );
 }
 

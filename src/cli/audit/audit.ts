@@ -15,22 +15,26 @@ import { fetchAudit, FetchAuditError } from './fetch-audit.ts';
 import { verdictLines, verdictOf } from './report.ts';
 
 const MORE = `
-fetch URL FILE adds to the file what is new in the audit of a node, one JSON object a
-line; it goes on where the file ends, and keeps nothing that does not follow from it.
-The token is read from AUDIT_TOKEN, or from a file. A node keeps some ten thousand
-entries: fetch before they are dropped.
+fetch URL FILE appends new entries of a node's audit to the file, one JSON object a
+line. It continues at the end of the file and keeps only entries that follow from it.
+The token comes from AUDIT_TOKEN or from a file. A node keeps about ten thousand
+entries, so fetch before they are dropped.
 
-verify FILE needs no node. Numbers, hashes, signatures and gaps must be right. Name the
-wallets of the node (the registry lists them): otherwise any key may have signed.
+verify FILE needs no node. It checks numbers, hashes, signatures and gaps. Name the
+wallets of the node (the registry lists them); without them any key is accepted as
+the signer.
 
 Examples:
   AUDIT_TOKEN=... nova-kms audit fetch https://node-1.example node-1.audit.jsonl
   nova-kms audit verify --wallet 0xab12... node-1.audit.jsonl
   nova-kms audit verify --complete --json node-1.audit.jsonl
 
-Exit code: 0 fetched, or verified; 1 no answer, no token that the node takes, or a file
-that cannot be read or written; 2 the command line cannot be read; 3 the audit does not
-verify, or with --complete has a gap or an end that no checkpoint speaks for.`;
+Exit codes:
+  0    fetched, or verified
+  1    no answer, the node refuses the token, or a file cannot be read or written
+  2    the command line cannot be read
+  3    the audit does not verify; with --complete also: it has a gap, or no
+       checkpoint covers its end`;
 
 interface AuditOptions {
   readonly tokenFile?: string;
@@ -44,8 +48,8 @@ export function define(command: Command): void {
     .addArgument(new Argument('<action>', 'fetch URL FILE, or verify FILE').choices(['fetch', 'verify']))
     .argument('<place...>', 'URL and file, or the file alone')
     .option('--token-file <path>', 'fetch: a file that holds the token')
-    .option('--wallet <0x..>', 'verify: who may sign; may be given more than once', addWallet)
-    .option('--complete', 'verify: nothing may be missing or unsigned')
+    .option('--wallet <0x..>', 'verify: a wallet that may sign; can be repeated', addWallet)
+    .option('--complete', 'verify: no entry may be missing or unsigned')
     .option('--json', 'verify: one JSON object')
     .addHelpText('after', MORE);
 }

@@ -6,20 +6,22 @@ import { EXIT } from '../exit-codes.ts';
 import { nodeChart, regionNames } from './node-chart.ts';
 
 const MORE = `
-A Mermaid state diagram, which GitHub and most editors draw; with --json all that the
-machine says: states, edges, guards, actions, actors. Delays are those of the default
-configuration.
+Prints a Mermaid state diagram, which GitHub and most editors draw. With --json it
+prints the whole machine: states, edges, guards, actions and actors. Delays are those
+of the default configuration.
 
 Examples:
   nova-kms chart
   nova-kms chart --region all > machine.mmd
   nova-kms chart --region nodeTick --json | jq -r '.edges[].label'
 
-Exit code: 0; 2 the command line cannot be read.`;
+Exit codes:
+  0    done
+  2    the command line cannot be read`;
 
 export function define(command: Command): void {
   command
-    .addOption(new Option('--region <name>', 'what of it').choices(regionNames()).default('readiness'))
+    .addOption(new Option('--region <name>', 'region of the machine').choices(regionNames()).default('readiness'))
     .option('--json', 'states and edges as one JSON object')
     .addHelpText('after', MORE);
 }

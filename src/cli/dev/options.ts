@@ -25,9 +25,9 @@ const DAY_SECONDS = 86_400;
 const DEFAULT_IDENTITY_FILE = '.dev-app.json';
 
 const DESCRIPTION =
-  'A Nova KMS cluster on this machine: a development chain with both contracts, and nodes that each have their own enclave ' +
+  'Runs a Nova KMS cluster on this machine: a development chain with both contracts, and nodes that each have their own enclave ' +
   'emulator. Shows how they become ready, derives one key from every node, checks that the answers are signed and equal, ' +
-  'prints a table, and runs on until Ctrl-C. A page shows it, with buttons that break things. Everything ' +
+  'prints a table, and keeps running until Ctrl-C. A page shows the cluster and has buttons that cause faults. Everything ' +
   'stays on loopback and ends with this command.';
 
 const EXAMPLES = `
@@ -35,13 +35,15 @@ Examples:
   npm start
   npm start -- --once                       exit after the table
   npm start -- --nodes 5 --base-port 8000   nodes at ports 8000 to 8004
-  npm start -- --generation enclaver        the platform before the one of today
-  npm start -- --visualizer-port 9000       the page that shows the cluster, at that port
-  npm start --silent -- --once --json       --silent keeps npm's own lines out
+  npm start -- --generation enclaver        the earlier generation of the platform
+  npm start -- --visualizer-port 9000       the page of the cluster on that port
+  npm start --silent -- --once --json       without npm's own lines
 
-Exit code: 0 after --once with a good table, or when stopped in order; 1 with the
-reason in one line on standard error; 2 for options that cannot be read; 130 after
-a second Ctrl-C, which waits for nothing.`;
+Exit codes:
+  0    with --once the table is good, or Ctrl-C ended the command
+  1    failed; one line on standard error gives the reason
+  2    an option cannot be read
+  130  a second Ctrl-C stopped the command at once`;
 
 export function defineDevOptions(command: Command): void {
   command
@@ -49,12 +51,12 @@ export function defineDevOptions(command: Command): void {
     .option('--nodes <n>', `number of nodes, 1 to ${MAX_NODES}`, wholeNumber(1, MAX_NODES), DEFAULT_NODES)
     .option('--tick-seconds <s>', 'heartbeat of each node (KMS_NODE_TICK_SECONDS)', secondsBetween(1, DAY_SECONDS), DEFAULT_TICK_SECONDS)
     .addOption(generationOption())
-    .option('--base-port <p>', 'port of the first node, the others follow; 0: any that are free', wholeNumber(0, MAX_PORT), 0)
+    .option('--base-port <p>', 'port of the first node; the others use the next ports; 0: any free ones', wholeNumber(0, MAX_PORT), 0)
     .option('--once', 'exit after the table')
-    .option('--visualizer-port <p>', 'port of the page that shows the cluster; 0: any that is free', wholeNumber(0, MAX_PORT), 0)
-    .option('--no-visualizer', 'no page that shows the cluster')
+    .option('--visualizer-port <p>', 'port of the page that shows the cluster; 0: any free one', wholeNumber(0, MAX_PORT), 0)
+    .option('--no-visualizer', 'serve no page')
     .option('--json', 'one JSON object per line on standard output, and no other text')
-    .option('--identity <file>', "where the keys of the cluster's app stand while it runs, for commands such as derive", DEFAULT_IDENTITY_FILE)
+    .option('--identity <file>', "file for the keys of the cluster's app while it runs, for commands such as derive", DEFAULT_IDENTITY_FILE)
     .addHelpText('after', EXAMPLES);
 }
 

@@ -24,20 +24,23 @@ import { failed, findingLines, reportOf, type Finding } from './finding.ts';
 const MAX_LIMIT_SECONDS = 600;
 
 const MORE = `
-Reads the environment as a node would and checks, in this order: configuration, the
+Reads the environment as a node would, then checks in this order: configuration, the
 chain's RPC, the contracts, the enclave API, this node's entry in the registry, and
-the peers. Start with the first line that failed; the others may follow from it.
-With --url the node that answers there is checked instead of an enclave API, and the
-environment says which chain and contracts. Nothing is changed, and nothing is sent
-to the chain.
+the peers. Start with the first line that failed; it may be the cause of the others.
+With --url the node at that URL is checked in place of an enclave API, and the
+environment names the chain and the contracts. The command changes nothing and sends
+no transaction.
 
 Examples:
   nova-kms doctor
   nova-kms doctor --url https://node-1.example
   nova-kms doctor --json | jq '.checks[] | select(.outcome == "failed")'
 
-Exit code: 0 nothing failed; 1 the checks could not be ended; 2 the command line
-cannot be read; 3 a check failed.`;
+Exit codes:
+  0    no check failed
+  1    the checks could not be finished
+  2    the command line cannot be read
+  3    a check failed`;
 
 interface DoctorOptions {
   readonly url?: string;
@@ -47,9 +50,9 @@ interface DoctorOptions {
 
 export function define(command: Command): void {
   command
-    .option('--url <url>', 'a running node, looked at from outside')
+    .option('--url <url>', 'check a running node from outside')
     .option('--json', 'one JSON object: ok, failed, checks')
-    .option('--limit <seconds>', 'for all checks together', secondsBetween(1, MAX_LIMIT_SECONDS), 120)
+    .option('--limit <seconds>', 'limit for all checks together', secondsBetween(1, MAX_LIMIT_SECONDS), 120)
     .addHelpText('after', MORE);
 }
 

@@ -25,10 +25,13 @@ Examples:
   nova-kms emulator
   nova-kms emulator --port 0 --generation enclaver
 
-Exit code: 0 stopped by SIGTERM or SIGINT; 1 it cannot listen; 2 the command line or
-the key cannot be read; 130 at a second signal.`;
+Exit codes:
+  0    stopped by SIGTERM or SIGINT
+  1    it cannot listen
+  2    the command line or the key cannot be read
+  130  a second signal stopped it at once`;
 
-const DESCRIPTION = 'An emulator of the enclave API. The wallet key comes from EMULATOR_PRIVATE_KEY, else it is random.';
+const DESCRIPTION = 'Runs an emulator of the enclave API. The wallet key comes from EMULATOR_PRIVATE_KEY; without it the key is random.';
 
 export function define(command: Command): void {
   command

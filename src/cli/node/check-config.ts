@@ -5,14 +5,17 @@ import { readConfig, type ConfigResult } from '../../config/read-config.ts';
 import { EXIT } from '../exit-codes.ts';
 
 const MORE = `
-Prints the effective configuration, secrets as set or unset and URLs without
-credentials; or every problem, one a line, on standard error.
+Prints the effective configuration. Secrets appear as set or unset, and URLs without
+their credentials. If the configuration is wrong, prints every problem, one a line, on
+standard error.
 
 Examples:
   nova-kms check-config
   env $(cat node.env) nova-kms check-config --json
 
-Exit code: 0 a node would start with it; 1 it would not.`;
+Exit codes:
+  0    a node would start with it
+  1    it would not`;
 
 export function define(command: Command): void {
   command.option('--json', 'one JSON object: ok, effective, problems').addHelpText('after', MORE);

@@ -17,14 +17,16 @@ import { exitWithParent, exitWithParentOption } from '../exit-with-parent.ts';
 import { onStopSignals } from '../stop-signals.ts';
 
 const MORE = `
-Everything comes from the environment (nova-kms check-config says what is read).
-It logs JSON lines on standard error.
+The configuration comes from the environment; nova-kms check-config prints it. Logs
+are JSON lines on standard error.
 
 Example:
   IN_ENCLAVE=false BIND_ADDR=127.0.0.1:8000 nova-kms node
 
-Exit code: 0 stopped in order by SIGTERM or SIGINT; 1 the environment is wrong, it
-cannot listen, or an invariant is broken; 130 at a second signal.`;
+Exit codes:
+  0    shut down after SIGTERM or SIGINT
+  1    the environment is wrong, the node cannot listen, or an invariant is broken
+  130  a second signal stopped it at once`;
 
 export function define(command: Command): void {
   command.addOption(exitWithParentOption()).addHelpText('after', MORE);

@@ -28,8 +28,8 @@ export interface SimOptions {
 }
 
 const DESCRIPTION =
-  'Whole clusters in one process, on a virtual clock, network, chain and enclaves, every choice from one seed. The nodes are the ' +
-  'product; what they do is held against its rules after every event, and after the faults they must recover.';
+  'Simulates whole clusters in one process. Clock, network, chain and enclaves are virtual, and one seed decides every choice. The ' +
+  'nodes run the code of the product. The rules are checked after every event, and once the faults end the cluster must recover.';
 
 const EXAMPLES = `
 Examples:
@@ -39,8 +39,10 @@ Examples:
   npm run sim -- --seed 7 --events seed-7.jsonl
   npm run sim -- --story test/simulation/stories/split-claim.story
 
-Exit code: 0 when every rule held; 1 when one did not, with the seed and the
-command that shows it again; 2 for options that cannot be read.`;
+Exit codes:
+  0    no rule was broken
+  1    a rule was broken; the output names the seed and the command that repeats it
+  2    an option cannot be read`;
 
 const MAX_SEEDS = 100_000;
 const HOUR_MS = 3_600_000;
@@ -118,19 +120,19 @@ export function defineSimOptions(command: Command): void {
   command
     .description(DESCRIPTION)
     .addOption(new Option('--seed <text>', 'one seed').conflicts(['seeds', 'story']))
-    .addOption(new Option('--seeds <A..B>', 'seeds by number, on all processors').argParser(seedRange).conflicts(['trace', 'events', 'story']))
+    .addOption(new Option('--seeds <A..B>', 'the seeds with these numbers, on all processors').argParser(seedRange).conflicts(['trace', 'events', 'story']))
     .option('--nodes <n>', 'nodes at the start', wholeNumber(1, 32), 5)
-    .option('--apps <n>', 'apps that ask', wholeNumber(1, 100), 2)
+    .option('--apps <n>', 'apps that send requests', wholeNumber(1, 100), 2)
     .option('--hours <h>', 'simulated time until the faults end', numberBetween(0.001, 1_000), 0.5)
     .addOption(new Option('--faults <level>', 'none, light, default, brutal, or a JSON file of rates').argParser(readFaults).default(readFaults('default'), 'default'))
     .option('--requests <n>', 'requests of all apps in a simulated second', numberBetween(0, 1_000), 0.2)
-    .addOption(new Option('--set <NAME=value>', 'an environment variable of the nodes; may be given again and again').argParser(readSetting).default({}, 'none'))
-    .option('--trace <file>', 'write every line of the trace there (one seed)')
-    .option('--events <file>', 'write what the visualiser shows there (one seed): npm run visualize -- <file>')
-    .option('--until <text>', 'end with the first line of the trace that has this in it')
-    .addOption(new Option('--shrink', 'make the first failing scenario small, and write it as a story').conflicts(['trace', 'events']))
-    .addOption(new Option('--story <file>', 'play a story instead, and compare').conflicts(OF_A_SCENARIO))
-    .option('--update', 'with --story: write into the file what comes of it')
+    .addOption(new Option('--set <NAME=value>', 'an environment variable of the nodes; can be repeated').argParser(readSetting).default({}, 'none'))
+    .option('--trace <file>', 'write the trace to this file (one seed)')
+    .option('--events <file>', 'write events for the visualiser to this file (one seed); show them with npm run visualize -- <file>')
+    .option('--until <text>', 'stop at the first line of the trace that contains this text')
+    .addOption(new Option('--shrink', 'reduce the first failing scenario, and print it as a story').conflicts(['trace', 'events']))
+    .addOption(new Option('--story <file>', 'play a story and compare its results').conflicts(OF_A_SCENARIO))
+    .option('--update', 'with --story: write the results into the file')
     .addHelpText('after', EXAMPLES);
 }
 

@@ -22,22 +22,25 @@ const MAX_LIMIT_SECONDS = 60;
 const MAX_PAUSE_SECONDS = 3_600;
 
 const MORE = `
-All nodes are asked at once, those that the given ones list as members too; who does
-not answer within the limit is shown with the reason. Answers are not signed: they
-are for people and monitors, never a reason to trust a node.
+Asks all given nodes at once, and the members that they list. A node that does not
+answer within the limit is shown with the reason. Answers are not signed: people and
+monitors may use them, but they do not prove that a node can be trusted.
 
-With --watch a terminal is drawn over, Ctrl-C ends it; elsewhere a block, or with
---json a line, is printed whenever a node's state, reason, members, secret or
-backlog has changed.
+With --watch the screen of a terminal is redrawn until Ctrl-C. If the output is not a
+terminal, a block (with --json a line) is printed whenever a node's state, reason,
+members, secret or backlog changes.
 
 Examples:
   nova-kms status http://127.0.0.1:8000
   nova-kms status --watch node-1.example:8000 node-2.example:8000
   nova-kms status --json http://127.0.0.1:8000 | jq '.nodes[] | select(.state != "ready")'
 
-Exit code: 0 all nodes are ready and have one master secret, or --watch was ended by
-Ctrl-C; 1 no node answered; 2 the command line cannot be read; 3 a node is not
-ready or not reachable, or the master secrets or, with --verify, the stores differ.`;
+Exit codes:
+  0    all nodes are ready and have the same master secret, or Ctrl-C ended --watch
+  1    no node answered
+  2    the command line cannot be read
+  3    a node is not ready or not reachable, or the master secrets differ, or, with
+       --verify, the stores`;
 
 interface StatusOptions {
   readonly watch?: boolean;
@@ -52,14 +55,14 @@ interface StatusOptions {
 
 export function define(command: Command): void {
   command
-    .argument('<url...>', 'nodes; one of a cluster is enough')
-    .option('--watch', 'again and again, until Ctrl-C')
-    .option('--verify', 'compare what the ready nodes hold, too')
+    .argument('<url...>', 'URL of a node; one node of a cluster is enough')
+    .option('--watch', 'repeat until Ctrl-C')
+    .option('--verify', 'also compare the stores of the ready nodes')
     .option('--json', 'one JSON object on one line')
-    .option('--every <seconds>', 'with --watch: pause between two looks', secondsBetween(0.1, MAX_PAUSE_SECONDS), 2)
-    .option('--limit <seconds>', 'for all answers together', secondsBetween(0.1, MAX_LIMIT_SECONDS), 3)
-    .option('--max-nodes <n>', 'how many are asked', wholeNumber(1, MAX_NODES), 64)
-    .option('--no-discover', 'ask the given nodes alone')
+    .option('--every <seconds>', 'with --watch: seconds between two rounds', secondsBetween(0.1, MAX_PAUSE_SECONDS), 2)
+    .option('--limit <seconds>', 'limit for all answers together', secondsBetween(0.1, MAX_LIMIT_SECONDS), 3)
+    .option('--max-nodes <n>', 'most nodes to ask', wholeNumber(1, MAX_NODES), 64)
+    .option('--no-discover', 'ask only the given nodes')
     .addHelpText('after', MORE);
 }
 

@@ -8,17 +8,20 @@ import { writeTrace } from './write-trace.ts';
 
 const MORE = `
 The URL is that of a node with VISUALIZER_PORT, or the one that \`nova-kms dev\` prints.
-To standard output go the events that it has kept, and those that come, until Ctrl-C.
+Writes the events that it has kept and every later event to standard output, until
+Ctrl-C. The output always consists of whole lines.
 
 Examples:
   nova-kms trace http://127.0.0.1:9000 > node.jsonl
 
-Exit code: 0 when it was stopped, or with --kept at the end; 1 with the reason in
-one line on standard error, also when the process ends first; 2 the command line
-cannot be read. What was written until then is whole lines.`;
+Exit codes:
+  0    stopped by Ctrl-C, or with --kept all events are written
+  1    failed, or the node's process ended first; one line on standard error gives
+       the reason
+  2    the command line cannot be read`;
 
 export function define(command: Command): void {
-  command.argument('<url>', 'of the visualiser').option('--kept', 'end with the events that are there now').addHelpText('after', MORE);
+  command.argument('<url>', 'URL of the visualiser').option('--kept', 'write only the events that are kept now, then exit').addHelpText('after', MORE);
 }
 
 export async function run(command: Command): Promise<number> {

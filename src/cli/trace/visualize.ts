@@ -9,20 +9,22 @@ import { serveTrace } from './serve-trace.ts';
 import { TraceFileError } from './trace-file.ts';
 
 const MORE = `
-A trace file holds one JSON object a line, of a simulation or of a live node.
+A trace file has one JSON object a line. A simulation or a live node has written it.
 
 Examples:
   nova-kms sim --seed 7 --events seed-7.jsonl
   nova-kms trace http://127.0.0.1:9000 > node.jsonl
   nova-kms visualize seed-7.jsonl
 
-Exit code: 0 when stopped; 1 with the reason in one line on standard error; 2 for a
-file that is not a trace.`;
+Exit codes:
+  0    stopped by a signal
+  1    failed; one line on standard error gives the reason
+  2    the file is not a trace file`;
 
 export function define(command: Command): void {
   command
-    .argument('<file>', 'JSON lines')
-    .option('--port <p>', 'on loopback; 0: any that is free', wholeNumber(0, MAX_PORT), 0)
+    .argument('<file>', 'trace file (JSON lines)')
+    .option('--port <p>', 'port on loopback; 0: any free one', wholeNumber(0, MAX_PORT), 0)
     .addOption(exitWithParentOption())
     .addHelpText('after', MORE);
 }
