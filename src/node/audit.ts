@@ -85,7 +85,7 @@ export class NodeAudit {
   async end(): Promise<void> {
     const isSigned = await this.#checkpoints.end();
     const { sequence, hash } = this.#trail.last;
-    this.#modules.log.info('the audit ends', { sequence, hash, signed: isSigned, dropped: this.dropped });
+    this.#modules.log.info('the audit has ended', { sequence, hash, signed: isSigned, dropped: this.dropped });
   }
 
   #noteOwn(event: Omit<AuditEvent, 'appId'>): void {

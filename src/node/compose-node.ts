@@ -124,7 +124,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     enclave,
     // The clock key and the proofs name the current wallet. To its peers this node is now a member that has never sent them anything.
     onOtherWallet: (before, now) => {
-      log.warn('the enclave has another wallet than before: this is another node now', { before, now });
+      log.warn('the wallet of the enclave has changed: this process is a different node now', { before, now });
       replicas.resetAll();
     },
   });

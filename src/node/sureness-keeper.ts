@@ -93,7 +93,7 @@ export class SurenessKeeper implements SureListener {
     const { by } = this.#state;
     if (before.by !== null || by === null) return;
     if (by === 'in_vain') {
-      log.error('no member has let this node become sure of its store for an hour: from now on it says that keys are absent all the same', {
+      log.error('this node could not become sure of its store for an hour: from now on it answers that keys are absent anyway', {
         waited_for: waitsFor(before).length,
       });
     } else log.info('this node is sure of its store: it may say that a key is absent', { by });

@@ -32,7 +32,7 @@ export function createNodeVisualizer(
   { clock, random, log }: { readonly clock: Clock; readonly random: Random; readonly log: Log },
 ): NodeVisualizer {
   const events = new EventLog(Buffer.from(random.bytes(NAME_BYTES)).toString('hex'));
-  const record = new NodeRecord({ source: SOURCE }, { clock, sink: events, onLost: () => log.error('the visualiser has lost sight of the machine') });
+  const record = new NodeRecord({ source: SOURCE }, { clock, sink: events, onLost: () => log.error('the visualiser no longer receives the events of the machine') });
   const closers: (() => Promise<void> | void)[] = [];
   return {
     watchSyncTick: record.watchSyncTick,

@@ -233,7 +233,7 @@ export class ClaimSender {
       } else break;
     }
     if (sending !== 'underpriced') this.#last = null;
-    this.#log.warn('the claim of the master secret hash was not taken', { why: sending });
+    this.#log.warn('the claim of the master secret hash was not accepted', { why: sending });
     return { kind: 'refused', detail: REFUSALS[sending] };
   }
 

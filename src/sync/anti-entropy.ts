@@ -151,7 +151,7 @@ export class AntiEntropy {
     const { buckets } = await this.#ask(course, { app: appId }, bucketsAnswer);
     const own = store.bucketDigests(appId);
     const wanted = own.flatMap((digest, index) => (digest === buckets[index] ? [] : [index]));
-    if (wanted.length > 0) log.debug('mending what differs from a member', { member: course.member.wallet, app_id: appId, buckets: wanted.length });
+    if (wanted.length > 0) log.debug('repairing records that differ from those of a member', { member: course.member.wallet, app_id: appId, buckets: wanted.length });
     for (let at = 0; at < wanted.length; at += BUCKETS_AT_ONCE) {
       await this.#mend(course, { app: appId, buckets: wanted.slice(at, at + BUCKETS_AT_ONCE) });
     }

@@ -72,7 +72,7 @@ export class DeltaPush {
     }
     if (delivery.state.kind === 'broken') throw delivery.state.failure;
     const { suspects } = delivery;
-    if (suspects.length > 0) this.#modules.log.debug('a peer does not take some records', { peer: member.wallet, records: suspects.length });
+    if (suspects.length > 0) this.#modules.log.debug('a peer rejects some records', { peer: member.wallet, records: suspects.length });
     return unwanted;
   }
 

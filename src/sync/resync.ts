@@ -59,7 +59,7 @@ export class Resync {
       store.forget(appId, record.key);
       dropped += 1;
     }
-    log.warn('this node was cut off for longer than deleted keys are remembered; what is gone elsewhere was dropped', { dropped });
+    log.warn('this node was cut off for longer than tombstones are kept; records that the other members no longer hold were dropped', { dropped });
     this.#end();
   }
 
