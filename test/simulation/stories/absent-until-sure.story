@@ -1,6 +1,6 @@
-# A node begins again with an empty store. One member calls an empty store complete, and the other one cannot be reached for a while.
-# The node serves what it writes, but says of nothing that it is absent, until it has heard the other one (protocol.md §10, "404 means
-# absent").
+# A node restarts with an empty store. One member says that an empty store is complete, and the other member cannot be reached
+# for a while. The node answers for the keys that are written on it. It does not say that a key is absent until the other member
+# has answered (protocol.md §10, "404 means absent").
 
 > cluster nodes=3
 > run 30s

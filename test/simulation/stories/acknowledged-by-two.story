@@ -1,5 +1,5 @@
-# A write that waits for two others is answered when both have it, and with 504 when one of them cannot be reached; then it
-# stays, and replicates as soon as it can.
+# A write that waits for two other nodes is answered when both hold it. It is answered with 504 when one of them cannot be
+# reached. It still stays, and it replicates as soon as it can.
 
 > cluster nodes=3
 > run 20s

@@ -1,4 +1,5 @@
-# The RPC of one node belongs to another chain for two minutes, a million blocks ahead. Its answers are no view of this one.
+# For two minutes the RPC of one node belongs to another chain, a million blocks ahead. Its answers are not a view of this
+# chain.
 
 > cluster nodes=3
 > run 40s

@@ -1,4 +1,5 @@
-# One of two backends is 156 blocks behind. What it shows is no view: no node goes back by it, leaves ready or sends a claim.
+# One of two backends is 156 blocks behind. Its answers are not a view: no node goes back to them, leaves ready or sends a claim
+# because of them.
 
 > cluster nodes=3
 > run 40s

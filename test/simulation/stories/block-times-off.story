@@ -1,5 +1,5 @@
-# The blocks that one RPC shows are two minutes ahead of the clock: a failed read whose reason names the clock. The node that was
-# ready goes on by the view that it has.
+# The blocks that one RPC shows are two minutes ahead of the clock. The read fails, and its reason names the clock. The ready
+# node continues with the view that it has.
 
 > cluster nodes=3
 > run 40s

@@ -1,5 +1,6 @@
-# The RPC of one node is gone for two minutes: the node takes that for no empty membership, and serves on by the view that it has.
-# Gone for twenty minutes, that view is too old after fifteen; the node serves again soon after (protocol.md §6, §9.18).
+# The RPC of one node does not answer for two minutes. The node does not read that as an empty membership: it continues with the
+# view that it has. When the RPC is silent for twenty minutes, the view is too old after fifteen. The node serves again soon
+# after the RPC is back (protocol.md §6, §9.18).
 
 > cluster nodes=3
 > run 20s

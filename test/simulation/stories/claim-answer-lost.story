@@ -1,4 +1,5 @@
-# The RPC takes the claims and fails before it can say so. Nobody claims twice: the next look at the head tells.
+# The RPC accepts the claims and fails before it can answer. No node claims twice, because the next look at the head shows the
+# claim.
 
 > cluster nodes=2
 > fault claim answer lost for 5s

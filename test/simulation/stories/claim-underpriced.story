@@ -1,5 +1,5 @@
-# The pool asks for five times the tip that the RPC suggests, and says so in other words each time. The claim is raised at each
-# further try until it is taken.
+# The pool asks for five times the tip that the RPC suggests, and refuses with different words each time. Each further try
+# offers more, until the pool accepts the claim.
 
 > cluster nodes=3
 > fault claim underpriced for 10m at 5

@@ -1,5 +1,6 @@
-# The clock of one node is a minute ahead. Its writes are refused for the time being, nothing behind them is blocked, and once
-# their time has come they are taken (protocol.md §10, Rejections). Until then nobody calls such a key absent ("404 means absent").
+# The clock of one node is a minute ahead. Peers refuse its writes for now. This blocks no write behind them, and the writes are
+# accepted once their time has come (protocol.md §10, Rejections). Until then no node says that such a key is absent ("404 means
+# absent").
 
 > cluster nodes=3
 > run 20s

@@ -1,4 +1,5 @@
-# A member gives others a record with a higher count of a clock key of a third. What that one writes afterwards is seen by all.
+# A member gives other nodes a record with a higher count under the clock key of a third node. All nodes still see what the
+# third node writes afterwards.
 
 > cluster nodes=4 apps=1 seed=e2
 > run 40s

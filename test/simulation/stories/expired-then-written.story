@@ -1,5 +1,5 @@
-# A value has expired on a node whose clock is then set back. The next write still is later than what expired, on every node
-# (protocol.md §9.19).
+# A value has expired on a node, and then the clock of the node is set back. The next write is still later than the expired
+# value, on every node (protocol.md §9.19).
 
 > cluster nodes=3
 > run 20s

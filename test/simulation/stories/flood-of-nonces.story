@@ -1,4 +1,5 @@
-# A stranger asks for twenty nonces a second through the platform's way in, where all callers look alike. Apps are served.
+# A stranger asks for twenty nonces a second through the platform's way in, where callers cannot be told apart. The node still
+# serves apps.
 
 > cluster nodes=3 apps=1
 > run 3m

@@ -1,5 +1,5 @@
-# A node is stopped in order while a peer is cut off from it. What it had not sent yet it sends before it ends to whom it can
-# reach, and that one gives it on.
+# A node is shut down while a peer is cut off from it. Before it ends, the node sends its unsent writes to the peer that it can
+# reach, and that peer passes them on.
 
 > cluster nodes=3 DATA_SYNC_NUDGE_MS=0
 > run 20s

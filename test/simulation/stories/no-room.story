@@ -1,6 +1,7 @@
-# Nobody else has room for what one node wrote, and then that node is cut off for longer than deleted keys are remembered. The
-# acknowledged sequences of its peers are past the write, as they must be for what comes behind it; it is not lost for that,
-# for nobody can have deleted what nobody took (protocol.md §4, Ages; §10, Rejections). While it is stale it lists nothing.
+# No other node has room for what one node wrote, and then that node is cut off for longer than tombstones are kept. The
+# acknowledged sequences of its peers are past the write, so that later writes are not blocked. The write is still not lost: a
+# node that never held it cannot have deleted it (protocol.md §4, Ages; §10, Rejections). While the node is stale it does not
+# list keys.
 
 > cluster nodes=3 TOMBSTONE_RETENTION_MS=60000 DATA_SYNC_INTERVAL_SECONDS=5 a.MAX_STORE_BYTES=2000 b.MAX_STORE_BYTES=2000
 > run 25s

@@ -1,4 +1,5 @@
-# A member of an older kind joins: no digests, no pages, thirty nonces a minute. What is written goes to it and comes from it.
+# A member of an older kind joins: it knows no digests and no pages, and gives thirty nonces a minute. Writes reach it, and its
+# writes reach the others.
 
 > cluster nodes=3 apps=1
 > run 40s

@@ -1,4 +1,5 @@
-# A member sends malformed records between good ones, again and again. Each harms itself alone, and the others replicate on.
+# A member repeatedly sends malformed records between good ones. Only the malformed records are rejected, and the other nodes
+# keep replicating.
 
 > cluster nodes=4
 > run 20s

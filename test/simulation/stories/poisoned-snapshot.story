@@ -1,5 +1,5 @@
-# A member gives a snapshot with records that nobody can take. They are left out and counted, their source is not taken for a
-# wrong one, and the node that asked has what there is (protocol.md §10, Bounds).
+# A member gives a snapshot with records that every node must refuse. They are left out and counted. Their source is not treated
+# as bad, and the node that asked gets all other records (protocol.md §10, Bounds).
 
 > cluster nodes=3
 > run 20s

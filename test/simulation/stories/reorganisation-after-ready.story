@@ -1,4 +1,5 @@
-# Five blocks are taken back after the claim was deep enough. What was six deep is never taken back: nobody stops serving.
+# Five blocks are reverted after the claim was deep enough. A block that was six deep is never reverted, so no node stops
+# serving.
 
 > cluster nodes=3
 > run 20s

@@ -1,5 +1,5 @@
-# The claim itself is taken back before it is deep enough, and another node's claim takes its place. The first claimer had
-# handed nothing out.
+# The claim is reverted before it is deep enough, and the claim of another node takes its place. The first claimer had not
+# handed its secret out.
 
 > cluster nodes=2
 > run 8s

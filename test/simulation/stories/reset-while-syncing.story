@@ -1,5 +1,5 @@
-# The owner resets the hash while a node is fetching the secret that it stood for. What it fetched serves nothing; all of them
-# begin again with a fresh one.
+# The owner resets the hash while a node fetches the secret with this hash. The fetched secret is never used, and all nodes
+# start again with a new one.
 
 > cluster nodes=3
 > run 20s

@@ -1,5 +1,5 @@
-# The registry takes a member out while the RPC of another one stands still. The member asks on for the secret: it gets it only
-# for as long as an old view may be believed.
+# The registry removes a member while the RPC of another node stands still. The removed member keeps asking for the secret. It
+# gets the secret only for as long as an old view may be believed.
 
 > cluster nodes=3
 > run 40s

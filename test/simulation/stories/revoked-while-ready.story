@@ -1,4 +1,5 @@
-# The version of one node is revoked. It stops serving with its next tick, tells why, and comes back when the version does.
+# The version of one node is revoked. The node stops serving with its next tick, gives the reason, and serves again when the
+# version is enrolled again.
 
 > cluster nodes=3
 > run 20s

@@ -1,5 +1,6 @@
-# Two nodes come back with empty stores; the third gives them the secret, but a snapshot that never ends. Neither takes the
-# other's empty store for complete: only when three ticks in a row went in vain do they go on without, and say so.
+# Two nodes restart with empty stores. The third node gives them the secret, but a snapshot that never ends. Neither treats the
+# other's empty store as complete. Only after three failed ticks in a row do they continue without a snapshot, and they report
+# that.
 
 > cluster nodes=3
 > run 20s

@@ -1,5 +1,5 @@
-# Two nodes that were cut off for longer than deleted keys are remembered reach each other before they reach the others. Each
-# still holds what was deleted meanwhile; neither keeps it because the other has it, too (protocol.md §4, Ages).
+# Two nodes that were cut off for longer than tombstones are kept reach each other before they reach the other nodes. Each still
+# holds keys that were deleted meanwhile. Neither keeps them because the other has them too (protocol.md §4, Ages).
 
 > cluster nodes=4 TOMBSTONE_RETENTION_MS=60000
 > run 30s

@@ -1,4 +1,4 @@
-# The third call of a read is answered with nothing: no version can be read. That is a failed read, no empty membership.
+# The third call of a read gets an empty answer, so no version can be read. That is a failed read, not an empty membership.
 
 > cluster nodes=3 seed=s2
 > run 40s

@@ -1,4 +1,4 @@
-# All nodes restart at once. The secret lived in their memory alone: it is gone, and each of them says so plainly.
+# All nodes restart at once. The secret was only in their memory, so it is lost, and each node says so.
 
 > cluster nodes=3
 > run 20s

@@ -1,4 +1,5 @@
-# The registry has another teePubkey than the enclave that runs: the node serves nobody until the registry is right.
+# The registry has a teePubkey that differs from the one of the running enclave. The node serves no caller until the registry is
+# right.
 
 > cluster nodes=2
 > run 20s

@@ -1,5 +1,5 @@
-# The member that would be asked first gives another secret. It is compared before anything is installed, and the next one is
-# asked in the same tick (protocol.md §9.1). A restarted node has a fresh key: the others know it after their next tick.
+# The member that is asked first gives another secret. A secret is compared with the chain before it is installed, so the next
+# member is asked in the same tick (protocol.md §9.1). A restarted node has a new key; the others know it after their next tick.
 
 > cluster nodes=3
 > run 20s
