@@ -209,6 +209,13 @@ const REAL_CHAINS: readonly Mutant[] = [
     runs: { faults: 'none', rates: { 'backend without code': { perHour: 40, forSeconds: [60, 120] }, crash: { perHour: 40, forSeconds: [2, 5] } } },
   },
   {
+    name: 'last-views-believed',
+    section: '§6',
+    what: 'Any answer to the calls of before counts as the last one again.',
+    replace: [{ file: 'registry/views.ts', find: `(await bytesOf(early)) === last.answer`, put: `(await bytesOf(early)) !== undefined` }],
+    runs: { faults: 'none', rates: { 'hash reset': { perHour: 20 } } },
+  },
+  {
     name: 'secret-by-an-old-view',
     section: '§6',
     what: 'The secret is handed out even with an old view of the chain.',

@@ -6,7 +6,7 @@ import type { AppRecord } from '../domain/membership.ts';
 import { novaAppRegistryAbi } from './abi.ts';
 import { toApp, toInstance, toVersion } from './records.ts';
 import type { Rpc } from './rpc.ts';
-import type { ViewCall, ViewResult } from './views.ts';
+import type { ViewCall, ViewResult } from './view-call.ts';
 
 export interface AppReader {
   /** @throws DependencyError when the chain cannot be read */

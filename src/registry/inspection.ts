@@ -10,7 +10,7 @@ import type { Clock } from '../domain/ports.ts';
 import { kmsRegistryAbi, novaAppRegistryAbi } from './abi.ts';
 import { toApp, toWallet } from './records.ts';
 import type { Rpc, RpcTrip } from './rpc.ts';
-import type { ViewCall, ViewResult } from './views.ts';
+import type { ViewCall, ViewResult } from './view-call.ts';
 
 /** A fact, or why it could not be read. */
 export type Reading<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly why: string };

@@ -3,7 +3,7 @@
  * the memory to the entries of the last view.
  */
 import type { Entry } from './membership-rules.ts';
-import type { ViewResult } from './views.ts';
+import type { ViewResult } from './view-call.ts';
 
 interface Remembered<T> {
   readonly value: T | null;

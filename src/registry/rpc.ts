@@ -2,11 +2,12 @@
  * Calls the chain's RPC in round trips. A trip is a set of calls that do not wait for each other's answers. `rpc-caller.ts` retries
  * each call by itself until the signal of the trip aborts. The RPC's own texts are not passed on.
  */
-import { createPublicClient, custom, type PublicClient } from 'viem';
+import { createClient, custom, publicActions, type PublicActions } from 'viem';
 import { malformedAnswer } from '../domain/dependency-failures.ts';
 import { ExpectedError, InvariantError } from '../domain/errors.ts';
 import { dependencyIn } from '../domain/failure-facts.ts';
 import { RpcCaller, type IsAnswer, type RpcCallerModules, type RpcCallerOptions } from './rpc-caller.ts';
+import { LastViews } from './last-views.ts';
 import { rpcErrorIn, Views, type MulticallSupport } from './views.ts';
 
 export interface RpcModules extends RpcCallerModules {
@@ -16,7 +17,7 @@ export interface RpcModules extends RpcCallerModules {
 
 /** What one trip may use. */
 export interface RpcTrip {
-  readonly client: PublicClient;
+  readonly client: PublicActions;
   readonly views: Views;
 }
 
@@ -24,6 +25,7 @@ export class Rpc {
   readonly #caller: RpcCaller;
   readonly #modules: RpcModules;
   readonly #support: MulticallSupport = { hasMulticall3: false, refusesDeployless: false };
+  readonly #lastViews = new LastViews();
 
   constructor(options: RpcCallerOptions, modules: RpcModules) {
     this.#caller = new RpcCaller(options, modules);
@@ -42,8 +44,8 @@ export class Rpc {
    */
   async trip<T>(signal: AbortSignal, work: (trip: RpcTrip) => Promise<T>, isAnswer?: IsAnswer): Promise<T> {
     this.#modules.onRoundTrip?.();
-    // One client per trip, since viem's actions take no signal.
-    const client = createPublicClient({
+    // One client per trip, since viem's actions take no signal. `createPublicClient` would copy all of its actions again for each trip.
+    const client = createClient({
       cacheTime: 0,
       // A contract must not send this node to a URL of its choice (EIP-3668).
       ccipRead: false,
@@ -53,7 +55,7 @@ export class Rpc {
       ),
     });
     try {
-      return await work({ client, views: new Views(client, this.#support) });
+      return await work({ client: publicActions(client), views: new Views(client, this.#support, this.#lastViews) });
     } catch (error) {
       const failed = dependencyIn(error);
       if (failed !== null) throw failed;

@@ -24,7 +24,7 @@ import { judgeMembership, type Entry, type MembershipRules } from './membership-
 import { clockFault, pinBlock, type ChainRules, type SeenChain } from './pinned-block.ts';
 import { toInstance, toVersion, toWallet } from './records.ts';
 import type { Rpc, RpcTrip } from './rpc.ts';
-import type { ViewCall, ViewResult } from './views.ts';
+import type { ViewCall, ViewResult } from './view-call.ts';
 
 /** Limit of reads of a head that is too far back. */
 const HEAD_ASKED = 4;

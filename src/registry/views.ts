@@ -3,9 +3,12 @@
  * fails is a DependencyError. A revert with a reason is an answer. An empty answer (no bytes, a bare revert, bytes of another form)
  * may come from a bad backend, so `readOne` first calls the view again.
  */
-import { BaseError, ContractFunctionExecutionError, RpcRequestError, type Abi, type Hex, type PublicClient } from 'viem';
+import { BaseError, ContractFunctionExecutionError, RpcRequestError, type Client, type Hex } from 'viem';
+import { call, getCode, multicall, readContract, type CallParameters } from 'viem/actions';
 import { dependencyIn } from '../domain/failure-facts.ts';
+import type { LastViews } from './last-views.ts';
 import { isFormRefused, isTooLargeForEvm } from './rpc-answer.ts';
+import type { ViewCall, ViewFault, ViewResult } from './view-call.ts';
 
 /** The address of Multicall3, the same on every chain that has it. */
 export const MULTICALL3 = '0xca11bde05977b3631167028862be2a173976ca11';
@@ -17,21 +20,6 @@ const CALLS_PER_DEPLOYLESS = 12;
 const ASKED = 6;
 /** Attempts of a multicall before its views are called one by one. */
 const ASKED_AT_ONCE = 4;
-
-export interface ViewCall {
-  readonly address: Hex;
-  readonly abi: Abi;
-  readonly functionName: string;
-  readonly args?: readonly unknown[];
-}
-
-/** What a view gave, decoded by its ABI, or why it gave nothing. */
-export type ViewResult = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly why: ViewFault };
-/**
- * `reverted`: the contract's answer. `empty`: no bytes, as from an address without a contract. `empty` and `undecodable` are not
- * answers.
- */
-export type ViewFault = 'empty' | 'reverted' | 'undecodable';
 
 /** How the RPC accepts many views in one call; learnt from its answers. */
 export interface MulticallSupport {
@@ -70,18 +58,21 @@ function faultOf(error: unknown): Failed {
 }
 
 export class Views {
-  readonly #client: PublicClient;
+  readonly #client: Client;
   readonly #support: MulticallSupport;
+  readonly #last: LastViews;
 
-  constructor(client: PublicClient, support: MulticallSupport) {
+  /** @param last shared by all trips of one RPC */
+  constructor(client: Client, support: MulticallSupport, last: LastViews) {
     this.#client = client;
     this.#support = support;
+    this.#last = last;
   }
 
   /** Looks for Multicall3 until it is found. Call it beside another request of a trip: it then costs no trip. */
   async findMulticall(): Promise<void> {
     if (this.#support.hasMulticall3) return;
-    const code = await this.#client.getCode({ address: MULTICALL3 });
+    const code = await getCode(this.#client, { address: MULTICALL3 });
     this.#support.hasMulticall3 = code !== undefined && code !== '0x';
   }
 
@@ -94,19 +85,19 @@ export class Views {
   }
 
   /** Calls one view by itself. @throws DependencyError */
-  async readOne(call: ViewCall, blockNumber?: bigint): Promise<ViewResult> {
+  async readOne(view: ViewCall, blockNumber?: bigint): Promise<ViewResult> {
     for (let asked = 1; ; asked += 1) {
-      const result = await this.#readOnce(call, blockNumber);
+      const result = await this.#readOnce(view, blockNumber);
       if (result.ok) return result;
       const { why, bare } = result;
       if (!bare || asked >= ASKED) return { ok: false, why };
     }
   }
 
-  async #readOnce(call: ViewCall, blockNumber: bigint | undefined): Promise<{ readonly ok: true; readonly value: unknown } | Failed> {
+  async #readOnce(view: ViewCall, blockNumber: bigint | undefined): Promise<{ readonly ok: true; readonly value: unknown } | Failed> {
     try {
       const at = blockNumber === undefined ? {} : { blockNumber };
-      return { ok: true, value: await this.#client.readContract({ ...call, ...at }) };
+      return { ok: true, value: await readContract(this.#client, { ...view, ...at }) };
     } catch (error) {
       throwDependency(error);
       return faultOf(error);
@@ -116,30 +107,66 @@ export class Views {
   async #readPortion(calls: readonly ViewCall[], blockNumber: bigint): Promise<ViewResult[]> {
     const results = this.#support.refusesDeployless && !this.#support.hasMulticall3 ? null : await this.#readAtOnce(calls, blockNumber);
     // Views that do not fit one call are called one by one, so that a bad entry affects only itself.
-    return results ?? Promise.all(calls.map((call) => this.readOne(call, blockNumber)));
+    return results ?? Promise.all(calls.map((view) => this.readOne(view, blockNumber)));
   }
 
   /** Null when the call as a whole fails. */
   async #readAtOnce(calls: readonly ViewCall[], blockNumber: bigint): Promise<ViewResult[] | null> {
     const { hasMulticall3 } = this.#support;
-    const how = hasMulticall3 ? { multicallAddress: MULTICALL3 as Hex } : { deployless: true };
     for (let asked = 1; asked <= ASKED_AT_ONCE; asked += 1) {
-      const results = await this.#client.multicall({ contracts: calls, allowFailure: true, batchSize: 0, blockNumber, ...how });
-      const whole = wholeFailure(results[0]?.error);
-      if (whole === null) {
-        return results.map(({ status, result, error }) => (status === 'success' ? { ok: true, value: result } : { ok: false, why: faultOf(error).why }));
-      }
-      const failed = dependencyIn(whole);
+      const read = hasMulticall3 ? await this.#readByMulticall3(calls, blockNumber) : await this.#multicall(this.#client, calls, blockNumber);
+      if (!(read instanceof Error)) return read;
+      const failed = dependencyIn(read);
       if (failed !== null && isFormRefused(failed) && !hasMulticall3) {
         this.#support.refusesDeployless = true;
         return null;
       }
       if (failed?.failure === 'too_large') return null;
       if (failed !== null) throw failed;
-      if (isTooLargeForEvm(revertIn(whole)?.details ?? '')) return null;
+      if (isTooLargeForEvm(revertIn(read)?.details ?? '')) return null;
     }
     return null;
   }
+
+  /** As `#multicall`. An answer with the bytes of the last one to these calls is not decoded again. */
+  async #readByMulticall3(calls: readonly ViewCall[], blockNumber: bigint): Promise<ViewResult[] | Error> {
+    const last = this.#last.find(calls);
+    const early = last === undefined ? null : call(this.#client, { to: MULTICALL3, data: last.sent, blockNumber });
+    if (last !== undefined && early !== null && (await bytesOf(early)) === last.answer) return [...last.results];
+    let sent: Hex | undefined;
+    let answer: Hex | undefined;
+    const listening = {
+      ...this.#client,
+      // viem sends its one call through this function. A call that is already answered, or has failed, is not sent twice.
+      call: async (parameters: CallParameters) => {
+        const answered = await (early ?? call(this.#client, parameters));
+        sent = parameters.data;
+        answer = answered.data;
+        return answered;
+      },
+    };
+    const read = await this.#multicall(listening, calls, blockNumber);
+    if (!(read instanceof Error) && sent !== undefined && answer !== undefined) this.#last.remember({ calls, sent, answer, results: read });
+    return read;
+  }
+
+  /** Returns the error when the call as a whole fails. */
+  async #multicall(client: Client, calls: readonly ViewCall[], blockNumber: bigint): Promise<ViewResult[] | Error> {
+    const how = this.#support.hasMulticall3 ? { multicallAddress: MULTICALL3 as Hex } : { deployless: true };
+    const read = await multicall(client, { contracts: calls, allowFailure: true, batchSize: 0, blockNumber, ...how });
+    return (
+      wholeFailure(read[0]?.error) ??
+      read.map(({ status, result, error }) => (status === 'success' ? { ok: true, value: result } : { ok: false, why: faultOf(error).why }))
+    );
+  }
+}
+
+/** The bytes of an answer; undefined without any. */
+function bytesOf(answered: ReturnType<typeof call>): Promise<Hex | undefined> {
+  return answered.then(
+    ({ data }) => data,
+    () => undefined,
+  );
 }
 
 /** The error of the multicall itself, which viem gives for each view; null when it worked. */

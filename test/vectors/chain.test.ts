@@ -7,7 +7,7 @@ import { kmsRegistryAbi, novaAppRegistryAbi } from '../../src/registry/abi.ts';
 import { freshFees } from '../../src/registry/claim-plan.ts';
 import { claimCalldata, claimTransaction } from '../../src/registry/claim-sender.ts';
 import { Rpc } from '../../src/registry/rpc.ts';
-import type { ViewResult } from '../../src/registry/views.ts';
+import type { ViewResult } from '../../src/registry/view-call.ts';
 import { systemClock } from '../../src/system/system.ts';
 import { recordingServer } from '../support/recording-server.ts';
 import { describeVectors, type VectorCase } from './suite.ts';

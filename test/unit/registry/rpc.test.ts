@@ -5,7 +5,8 @@ import type { Wallet } from '../../../src/domain/ids.ts';
 import { createAppReader } from '../../../src/registry/app-reader.ts';
 import { kmsRegistryAbi } from '../../../src/registry/abi.ts';
 import { Rpc } from '../../../src/registry/rpc.ts';
-import { MULTICALL3, type ViewCall, type ViewResult } from '../../../src/registry/views.ts';
+import type { ViewCall, ViewResult } from '../../../src/registry/view-call.ts';
+import { MULTICALL3 } from '../../../src/registry/views.ts';
 import { systemClock } from '../../../src/system/system.ts';
 import { KMS_APP_ID } from '../../../src/dev/dev-chain.ts';
 import { countingRpc, installMulticall3, runningChain, type RunningChain } from '../../support/running-chain.ts';
@@ -113,6 +114,20 @@ describe.each([
     const before = await readMany([{ ...GOOD() }, kms('masterSecretHash')], 1n);
     expect(before).toEqual([{ ok: false, why: 'empty' }, { ok: false, why: 'empty' }]);
   });
+
+  test('views that are read again are asked for again, and follow what the chain shows', async () => {
+    const { readMany, trips } = await start();
+    const calls = [GOOD(), ...faults().map(([call]) => call)];
+    const read = (at: bigint): Promise<ViewResult[]> => readMany([...calls], at);
+    const now = [GOOD_RESULT, ...faults().map(([, why]) => ({ ok: false, why }))];
+    const then = now.map(() => ({ ok: false, why: 'empty' }));
+    for (let times = 1; times <= 3; times += 1) {
+      expect(await read(block)).toEqual(now);
+      expect(trips.requests).toBe(times);
+    }
+    expect(await read(1n)).toEqual(then);
+    expect(await read(block)).toEqual(now);
+  });
 });
 
 describe('the records that authorize an app', () => {
@@ -169,16 +184,27 @@ describe('many views at once', () => {
   const CALLS = () => [GOOD(), kms('operatorCount')];
   const RESULTS = [GOOD_RESULT, { ok: true, value: 0n }];
 
-  test.each<[string, object]>([
+  const MARRED: [string, object][] = [
     ['a bare revert', { error: { code: 3, message: 'execution reverted', data: '0x' } }],
     ['no bytes', { result: '0x' }],
     ['null', { result: null }],
     ['bytes of another form', { result: '0x1234' }],
     ['an error of the RPC', { error: { code: -32_000, message: 'header not found' } }],
-  ])('are asked for again when every second backend answers with %s', async (_, body) => {
+  ];
+
+  test.each(MARRED)('are asked for again when every second backend answers with %s', async (_, body) => {
     const { readMany, readOne } = await startMarred(({ number }) => (number % 2 === 1 ? body : null));
     expect(await readMany(CALLS(), block)).toEqual(RESULTS);
     expect(await readOne(GOOD(), block)).toEqual(GOOD_RESULT);
+  });
+
+  test.each(MARRED)('that were read before are asked for again when every second backend answers with %s', async (_, body) => {
+    let isMarred = false;
+    const { rpc, readMany } = await startMarred(({ number }) => (isMarred && number % 2 === 1 ? body : null));
+    await rpc.trip(signal, ({ views }) => views.findMulticall());
+    expect(await readMany(CALLS(), block)).toEqual(RESULTS);
+    isMarred = true;
+    for (let times = 0; times < 3; times += 1) expect(await readMany(CALLS(), block)).toEqual(RESULTS);
   });
 
   test('are read one by one by an RPC that takes no call without an address, and that is remembered', async () => {

@@ -1,0 +1,61 @@
+/** The last answers of multicalls (protocol.md §6): found for the same calls only, and few. */
+import { describe, expect, test } from '@jest/globals';
+import { parseAbi, type Hex } from 'viem';
+import { LastViews, type LastView } from '../../../src/registry/last-views.ts';
+import type { ViewCall } from '../../../src/registry/view-call.ts';
+
+const ABI = parseAbi(['function version(uint256 app, uint256 id) view returns (uint256)']);
+
+function version(id: bigint, changes: Partial<ViewCall> = {}): ViewCall {
+  return { address: `0x${'11'.repeat(20)}`, abi: ABI, functionName: 'version', args: [7n, id], ...changes };
+}
+
+function lastOf(calls: readonly ViewCall[], answer: Hex = '0x01'): LastView {
+  return { calls, sent: '0x02', answer, results: calls.map(() => ({ ok: true, value: answer })) };
+}
+
+describe('the last answer', () => {
+  test('is found for the same calls, which need not be the same objects', () => {
+    const views = new LastViews();
+    views.remember(lastOf([version(1n), version(2n)]));
+    expect(views.find([version(1n), version(2n)])?.answer).toBe('0x01');
+  });
+
+  test.each<[string, readonly ViewCall[]]>([
+    ['of another order', [version(2n), version(1n)]],
+    ['of which one is missing', [version(1n)]],
+    ['with one more', [version(1n), version(2n), version(3n)]],
+    ['of none', []],
+    ['of another contract', [version(1n), version(2n, { address: `0x${'22'.repeat(20)}` })]],
+    ['of another function', [version(1n), version(2n, { functionName: 'other' })]],
+    ['by another ABI', [version(1n), version(2n, { abi: [...ABI] })]],
+    ['with another argument', [version(1n), version(3n)]],
+    ['with fewer arguments', [version(1n), version(2n, { args: [7n] })]],
+    ['with an argument of another type', [version(1n), version(2n, { args: [7n, '2'] })]],
+  ])('is not found for calls %s', (_, calls) => {
+    const views = new LastViews();
+    views.remember(lastOf([version(1n), version(2n)]));
+    expect(views.find(calls)).toBeUndefined();
+  });
+
+  test('replaces the one before it', () => {
+    const views = new LastViews();
+    views.remember(lastOf([version(1n)], '0x01'));
+    views.remember(lastOf([version(1n)], '0x03'));
+    expect(views.find([version(1n)])?.answer).toBe('0x03');
+  });
+
+  test('that is too long is not remembered, and neither is the one before it', () => {
+    const views = new LastViews();
+    views.remember(lastOf([version(1n)]));
+    views.remember(lastOf([version(1n)], `0x${'00'.repeat(131_072)}`));
+    expect(views.find([version(1n)])).toBeUndefined();
+  });
+
+  test('to the oldest of five sets of calls is forgotten', () => {
+    const views = new LastViews();
+    const ids = [1n, 2n, 3n, 4n, 5n];
+    for (const id of ids) views.remember(lastOf([version(id)]));
+    expect(ids.map((id) => views.find([version(id)]) !== undefined)).toEqual([false, true, true, true, true]);
+  });
+});
