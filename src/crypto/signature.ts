@@ -4,12 +4,12 @@ import type { Wallet } from '../domain/ids.ts';
 import { keccak256Bytes } from './hash.ts';
 
 const SIGNATURE = /^(?:0x)?([0-9a-fA-F]{130})$/;
+/** Half the order of secp256k1 (SEC 2, section 2.4.1): a larger s is a high one. */
+const LARGEST_LOW_S = Buffer.from('7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0', 'hex');
 
 /** The 32 bytes that are signed for a text. */
 export function eip191Digest(message: string): Uint8Array {
-  const text = Buffer.from(message, 'utf8');
-  const prefix = Buffer.from(`\x19Ethereum Signed Message:\n${text.length}`, 'utf8');
-  return keccak256Bytes(Buffer.concat([prefix, text]));
+  return keccak256Bytes(Buffer.from(`\x19Ethereum Signed Message:\n${Buffer.byteLength(message, 'utf8')}${message}`, 'utf8'));
 }
 
 /** @param publicKey 65 bytes, uncompressed */
@@ -33,12 +33,9 @@ export function recoverEip191(message: string, signature: string): Wallet | null
   const bytes = Buffer.from(hex, 'hex');
   const id = recoveryId(bytes[64]!);
   if (id === null) return null;
-  const compact = bytes.subarray(0, 64);
+  if (bytes.compare(LARGEST_LOW_S, 0, 32, 32, 64) > 0) return null;
   try {
-    const normalized = Uint8Array.from(compact);
-    secp256k1.signatureNormalize(normalized);
-    if (!compact.equals(normalized)) return null;
-    return walletOfPublicKey(secp256k1.ecdsaRecover(compact, id, eip191Digest(message), false));
+    return walletOfPublicKey(secp256k1.ecdsaRecover(bytes.subarray(0, 64), id, eip191Digest(message), false));
   } catch {
     return null;
   }

@@ -57,7 +57,7 @@ class KeepingSocket extends Writable {
   }
 
   written(): Buffer {
-    return Buffer.concat(this.#chunks);
+    return this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
   }
 }
 

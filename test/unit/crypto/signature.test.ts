@@ -61,6 +61,12 @@ describe('a signature', () => {
     expect(recoverEip191(MESSAGE, text)).toBeNull();
   });
 
+  test('has a low s up to half the order', () => {
+    const withS = (s: bigint): string => `0x${rs.slice(0, 64)}${hex64(s)}1b`;
+    expect(recoverEip191(MESSAGE, withS(ORDER / 2n))).not.toBeNull();
+    expect(recoverEip191(MESSAGE, withS(ORDER / 2n + 1n))).toBeNull();
+  });
+
   test('over another text is of another wallet', () => {
     expect(recoverEip191(`${MESSAGE}0`, signed)).not.toBe(WALLET);
   });
