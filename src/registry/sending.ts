@@ -6,7 +6,7 @@ export type Sending = 'taken' | 'known' | 'underpriced' | 'nonce_used' | 'no_fun
 const WORDS: readonly (readonly [Sending, RegExp])[] = [
   ['known', /already ?known|already imported|known transaction|already exists|alreadyexists/],
   ['nonce_used', /nonce (?:is )?too low|noncetoolow|already been used|oldnonce/],
-  ['no_funds', /insufficient ?funds|exceeds (?:the )?balance|insufficient balance/],
+  ['no_funds', /insufficient ?funds|enough funds|exceeds (?:the |account )?balance|insufficient balance/],
   ['underpriced', /replacement|underpriced|gas ?price|fee.{0,60}(?:low|less|below)|could not replace/],
 ];
 

@@ -11,6 +11,8 @@ test.each([
   ['nonce too low: next nonce 8, tx nonce 7', 'nonce_used'],
   ['insufficient funds for gas * price + value', 'no_funds'],
   ['InsufficientFunds, Account balance: 0', 'no_funds'],
+  ['Upfront cost exceeds account balance', 'no_funds'],
+  ["sender doesn't have enough funds to send tx", 'no_funds'],
   ['replacement transaction underpriced', 'underpriced'],
   ['transaction underpriced', 'underpriced'],
   ['transaction underpriced: gas tip cap 1000000, minimum needed 4000000', 'underpriced'],
