@@ -54,6 +54,7 @@ const uncached: RequestHandler = (_request, response, next) => {
 
 export function createApp(options: AppOptions, modules: AppModules): Express {
   const limits = createClientLimits(options, modules);
+  // The other half is for `/sync`.
   const bytes = new InflightBytes(options.maxInflightBytes / 2);
   const answers = new OpenAnswers(bytes);
   const app = express();
@@ -72,8 +73,8 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   // Before `refuseStopping`, because a probe reports that the node is stopping.
   app.use(probeRoutes(modules.probes, limits));
   // Also before it, because a reader fetches the end of the audit while the node stops.
-  if (modules.audit !== null) app.use(auditRoutes(modules.audit, limits, answers));
-  if (modules.metrics !== undefined) app.use(metricsRoutes(modules.metrics, limits, answers));
+  if (modules.audit !== null) app.use(auditRoutes(modules.audit, limits));
+  if (modules.metrics !== undefined) app.use(metricsRoutes(modules.metrics, limits));
   app.use(refuseStopping);
   if (modules.attester !== undefined) app.use(attestationRoutes({ clock: modules.clock, attester: modules.attester }, limits));
   if (modules.openApi !== undefined) app.use(openApiRoutes(modules.openApi, limits));

@@ -3,7 +3,6 @@ import { Router } from 'express';
 import { RefusalError } from '../domain/errors.ts';
 import { requireToken } from './bearer-token.ts';
 import type { ClientLimits } from './client-limit.ts';
-import type { OpenAnswers } from './open-answers.ts';
 import { readQuery } from './query.ts';
 import { methodNotAllowed } from './unknown-route.ts';
 
@@ -19,7 +18,7 @@ export interface AuditModules {
   };
 }
 
-export function auditRoutes({ tokenHash, reader }: AuditModules, limits: Pick<ClientLimits, 'open'>, answers: OpenAnswers): Router {
+export function auditRoutes({ tokenHash, reader }: AuditModules, limits: Pick<ClientLimits, 'open'>): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router
     .route('/audit')
@@ -28,7 +27,7 @@ export function auditRoutes({ tokenHash, reader }: AuditModules, limits: Pick<Cl
       const at = request.url.indexOf('?');
       const { after, limit } = readQuery(at === -1 ? '' : request.url.slice(at + 1), ['after', 'limit']);
       const page = reader.page(wholeNumber('after', after, 0, Number.MAX_SAFE_INTEGER), wholeNumber('limit', limit, MAX_PAGE_ENTRIES, MAX_PAGE_ENTRIES));
-      answers.sendJsonText(response, page);
+      response.type('json').send(page);
     })
     .all(methodNotAllowed);
   return router;

@@ -1,5 +1,5 @@
 /**
- * Sends an answer, nearly always JSON, with its length, in one write. Express's `json` costs more: for each answer it parses and writes the content
+ * Sends an answer in JSON with its length, in one write. Express's `json` costs more: for each answer it parses and writes the content
  * type again, and checks the conditions of caches, although no answer of a node may be cached.
  */
 import type { ServerResponse } from 'node:http';
@@ -13,15 +13,11 @@ export function sendJson(response: ServerResponse, status: number, body: object)
 
 /** @param text JSON */
 export function sendJsonText(response: ServerResponse, status: number, text: string): void {
-  sendText(response, status, 'application/json; charset=utf-8', text);
-}
-
-export function sendText(response: ServerResponse, status: number, contentType: string, text: string): void {
   const bytes = Buffer.byteLength(text);
   // An ASCII text, such as an envelope, has one byte per character: as latin1 it needs no second search for longer characters.
   const encoding = bytes === text.length ? 'latin1' : 'utf8';
   response.statusCode = status;
-  response.setHeader('content-type', contentType);
+  response.setHeader('content-type', 'application/json; charset=utf-8');
   response.setHeader('content-length', bytes);
   if (text.length > MAX_JOINED_CHARS) response.end(Buffer.from(text, encoding));
   else response.end(text, encoding);

@@ -2,7 +2,6 @@
 import { Router } from 'express';
 import { requireToken } from './bearer-token.ts';
 import type { ClientLimits } from './client-limit.ts';
-import type { OpenAnswers } from './open-answers.ts';
 import { methodNotAllowed } from './unknown-route.ts';
 
 export interface MetricsModules {
@@ -12,12 +11,12 @@ export interface MetricsModules {
   readonly render: () => Promise<string>;
 }
 
-export function metricsRoutes({ tokenHash, contentType, render }: MetricsModules, limits: Pick<ClientLimits, 'open'>, answers: OpenAnswers): Router {
+export function metricsRoutes({ tokenHash, contentType, render }: MetricsModules, limits: Pick<ClientLimits, 'open'>): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router
     .route('/metrics')
     .all(requireToken({ tokenHash, realm: 'metrics' }, limits.open))
-    .get(async (_request, response) => answers.sendText(response, contentType, await render()))
+    .get(async (_request, response) => void response.type(contentType).send(await render()))
     .all(methodNotAllowed);
   return router;
 }

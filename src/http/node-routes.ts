@@ -40,8 +40,8 @@ export function nodeRoutes(options: StatusOptions, { status }: Pick<NodeModules,
   // `/sync` has no limit here: it counts a peer's request for the peer's wallet, and any other request for its client.
   router.route('/sync').post(sync).all(refuse);
   router.route('/health').get((_request, response) => sendJson(response, 200, { status: 'healthy' })).all(refuse);
-  router.route('/status').get(limits.open, (_request, response) => answers.sendJson(response, statusBody(options, status))).all(refuse);
-  router.route('/nodes').get(limits.open, (_request, response) => answers.sendJson(response, nodesBody(status))).all(refuse);
+  router.route('/status').get(limits.open, (_request, response) => answers.send(response, statusBody(options, status))).all(refuse);
+  router.route('/nodes').get(limits.open, (_request, response) => answers.send(response, nodesBody(status))).all(refuse);
   router.route('/').get(limits.open, (_request, response) => sendJson(response, 200, OVERVIEW)).all(refuse);
   return router;
 }

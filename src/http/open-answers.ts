@@ -1,11 +1,12 @@
 /**
- * Answers that are made for callers without a proof, or for an operator's reader, counted for the limit on bytes in flight (protocol.md
- * §10, Bounds). A caller that does not read holds its answers in the node. Callers of these routes cannot always be told apart, so all of
- * them together count as one caller, which leaves most of the bytes to apps.
+ * The answers of `/status` and `/nodes`, counted for the limit on bytes in flight (protocol.md §10, Bounds). Anyone may ask for them, and
+ * a caller that does not read holds its answers in the node. Callers of these routes cannot always be told apart, so all of them
+ * together count as one caller, which leaves most of the bytes to apps. Shorter answers, and those for operators with a token, are not
+ * counted.
  */
 import type { ServerResponse } from 'node:http';
-import type { ByteLease, InflightBytes } from './inflight-bytes.ts';
-import { sendJsonText, sendText } from './json-answer.ts';
+import type { InflightBytes } from './inflight-bytes.ts';
+import { sendJsonText } from './json-answer.ts';
 
 const CALLER = 'open routes';
 
@@ -16,26 +17,15 @@ export class OpenAnswers {
     this.#bytes = bytes;
   }
 
-  /** @throws RefusalError service_unavailable when the answer does not fit now */
-  sendJson(response: ServerResponse, body: object): void {
-    this.sendJsonText(response, JSON.stringify(body));
-  }
-
-  /** @param text JSON @throws as `sendJson` */
-  sendJsonText(response: ServerResponse, text: string): void {
-    this.#count(response, text);
-    sendJsonText(response, 200, text);
-  }
-
-  /** @throws as `sendJson` */
-  sendText(response: ServerResponse, contentType: string, text: string): void {
-    this.#count(response, text);
-    sendText(response, 200, contentType, text);
-  }
-
-  #count(response: ServerResponse, text: string): void {
-    const lease: ByteLease = this.#bytes.open(CALLER);
+  /**
+   * Call it before the handler awaits anything: a connection that has closed would never give the bytes back.
+   * @throws RefusalError service_unavailable when the answer does not fit now
+   */
+  send(response: ServerResponse, body: object): void {
+    const text = JSON.stringify(body);
+    const lease = this.#bytes.open(CALLER);
     lease.add(Buffer.byteLength(text));
     response.once('close', () => lease.release());
+    sendJsonText(response, 200, text);
   }
 }

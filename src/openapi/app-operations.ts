@@ -1,4 +1,4 @@
-/** The operations of apps (`http/kms-routes.ts`), with the schemas of the inner bodies (protocol.md §3, §4, §10). */
+/** The operations of apps (`http/kms-routes.ts`), with the schemas of the inner bodies (protocol.md §3, §10). */
 import { z } from 'zod';
 import { deleteBody, MAX_ASKED_KEYS, putBody } from '../http/data.ts';
 import { deriveBody } from '../http/derive.ts';

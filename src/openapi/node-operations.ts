@@ -147,7 +147,7 @@ export const NODE_OPERATIONS = {
     answer: TEXT,
     errors: [400, 404, 405, 429],
   },
-  'GET /metrics': { summary: 'Metrics for Prometheus (docs/metrics.md)', security: 'operator', answer: TEXT, errors: [401, 404, 405, 429, 503] },
+  'GET /metrics': { summary: 'Metrics for Prometheus (docs/metrics.md)', security: 'operator', answer: TEXT, errors: [401, 404, 405, 429] },
   'GET /audit': {
     summary: 'A page of the audit (docs/audit.md)',
     security: 'operator',
@@ -156,7 +156,7 @@ export const NODE_OPERATIONS = {
       { name: 'limit', in: 'query', description: 'Maximum number of entries; 1,000 when absent', schema: whole(1, MAX_SEQUENCE) },
     ],
     answer: 'AuditPage',
-    errors: [400, 401, 404, 405, 429, 503],
+    errors: [400, 401, 404, 405, 429],
   },
   'POST /.well-known/attestation': {
     summary: "The enclave's attestation document; one request a second for all callers together",

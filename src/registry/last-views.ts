@@ -6,9 +6,9 @@
 import type { Hex } from 'viem';
 import type { ViewCall, ViewResult } from './view-call.ts';
 
-/** Limit of remembered multicalls; a node_tick makes two of up to 200 views. */
+/** Limit of remembered multicalls; a node_tick of a small cluster makes two. */
 const MAX_REMEMBERED = 4;
-/** A longer answer is not remembered. Characters. */
+/** A longer answer, as of some 160 instances, is not remembered: it is decoded each time. Characters. */
 const MAX_ANSWER_CHARS = 256 * 1_024;
 
 export interface LastView {

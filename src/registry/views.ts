@@ -114,7 +114,7 @@ export class Views {
   async #readAtOnce(calls: readonly ViewCall[], blockNumber: bigint): Promise<ViewResult[] | null> {
     const { hasMulticall3 } = this.#support;
     for (let asked = 1; asked <= ASKED_AT_ONCE; asked += 1) {
-      const read = hasMulticall3 ? await this.#readByMulticall3(calls, blockNumber) : await this.#multicall(this.#client, calls, blockNumber);
+      const read = hasMulticall3 ? await this.#readByMulticall3(calls, blockNumber) : await multicallOf(this.#client, calls, { blockNumber, deployless: true });
       if (!(read instanceof Error)) return read;
       const failed = dependencyIn(read);
       if (failed !== null && isFormRefused(failed) && !hasMulticall3) {
@@ -128,7 +128,7 @@ export class Views {
     return null;
   }
 
-  /** As `#multicall`. An answer with the bytes of the last one to these calls is not decoded again. */
+  /** As `multicallOf`. An answer with the bytes of the last one to these calls is not decoded again. */
   async #readByMulticall3(calls: readonly ViewCall[], blockNumber: bigint): Promise<ViewResult[] | Error> {
     const last = this.#last.find(calls);
     const early = last === undefined ? null : call(this.#client, { to: MULTICALL3, data: last.sent, blockNumber });
@@ -145,20 +145,21 @@ export class Views {
         return answered;
       },
     };
-    const read = await this.#multicall(listening, calls, blockNumber);
+    const read = await multicallOf(listening, calls, { blockNumber, multicallAddress: MULTICALL3 });
     if (!(read instanceof Error) && sent !== undefined && answer !== undefined) this.#last.remember({ calls, sent, answer, results: read });
     return read;
   }
+}
 
-  /** Returns the error when the call as a whole fails. */
-  async #multicall(client: Client, calls: readonly ViewCall[], blockNumber: bigint): Promise<ViewResult[] | Error> {
-    const how = this.#support.hasMulticall3 ? { multicallAddress: MULTICALL3 as Hex } : { deployless: true };
-    const read = await multicall(client, { contracts: calls, allowFailure: true, batchSize: 0, blockNumber, ...how });
-    return (
-      wholeFailure(read[0]?.error) ??
-      read.map(({ status, result, error }) => (status === 'success' ? { ok: true, value: result } : { ok: false, why: faultOf(error).why }))
-    );
-  }
+type HowAtOnce = { readonly blockNumber: bigint } & ({ readonly multicallAddress: Hex } | { readonly deployless: true });
+
+/** Returns the error when the call as a whole fails. */
+async function multicallOf(client: Client, calls: readonly ViewCall[], how: HowAtOnce): Promise<ViewResult[] | Error> {
+  const read = await multicall(client, { contracts: calls, allowFailure: true, batchSize: 0, ...how });
+  return (
+    wholeFailure(read[0]?.error) ??
+    read.map(({ status, result, error }) => (status === 'success' ? { ok: true, value: result } : { ok: false, why: faultOf(error).why }))
+  );
 }
 
 /** The bytes of an answer; undefined without any. */

@@ -281,7 +281,7 @@ describe('what cannot be started', () => {
         expect(stdout).toContain(option);
       }
       expect(stdout).toContain('1 to 16 (default: 3)');
-      expect(stdout).toMatch(/0:\s+any\s+that\s+are\s+free\s+\(default:\s+0\)/);
+      expect(stdout).toMatch(/0:\s+any\s+free\s+ones\s+\(default:\s+0\)/);
       expect(stdout).toContain('Exit codes:');
     },
   );

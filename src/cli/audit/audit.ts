@@ -17,8 +17,8 @@ import { verdictLines, verdictOf } from './report.ts';
 const MORE = `
 fetch URL FILE appends new entries of a node's audit to the file, one JSON object a
 line. It continues at the end of the file and keeps only entries that follow from it.
-The token comes from AUDIT_TOKEN or from a file. A node keeps about ten thousand
-entries, so fetch before they are dropped.
+The token comes from AUDIT_TOKEN or from a file. A node keeps at most 65,536
+entries and drops the oldest, so fetch often.
 
 verify FILE needs no node. It checks numbers, hashes, signatures and gaps. Name the
 wallets of the node (the registry lists them); without them any key is accepted as

@@ -130,7 +130,7 @@ export function defineSimOptions(command: Command): void {
     .option('--trace <file>', 'write the trace to this file (one seed)')
     .option('--events <file>', 'write events for the visualiser to this file (one seed); show them with npm run visualize -- <file>')
     .option('--until <text>', 'stop at the first line of the trace that contains this text')
-    .addOption(new Option('--shrink', 'reduce the first failing scenario, and print it as a story').conflicts(['trace', 'events']))
+    .addOption(new Option('--shrink', 'reduce the first failing scenario, and write it to a story file').conflicts(['trace', 'events']))
     .addOption(new Option('--story <file>', 'play a story and compare its results').conflicts(OF_A_SCENARIO))
     .option('--update', 'with --story: write the results into the file')
     .addHelpText('after', EXAMPLES);

@@ -8,16 +8,15 @@ import { writeTrace } from './write-trace.ts';
 
 const MORE = `
 The URL is that of a node with VISUALIZER_PORT, or the one that \`nova-kms dev\` prints.
-Writes the events that it has kept and every later event to standard output, until
-Ctrl-C. The output always consists of whole lines.
+Writes the events kept there and every later event to standard output, until Ctrl-C. The
+output always consists of whole lines.
 
 Examples:
   nova-kms trace http://127.0.0.1:9000 > node.jsonl
 
 Exit codes:
   0    stopped by Ctrl-C, or with --kept all events are written
-  1    failed, or the node's process ended first; one line on standard error gives
-       the reason
+  1    failed, or the visualiser went away; one line on standard error gives the reason
   2    the command line cannot be read`;
 
 export function define(command: Command): void {

@@ -9,7 +9,8 @@ import { serveTrace } from './serve-trace.ts';
 import { TraceFileError } from './trace-file.ts';
 
 const MORE = `
-A trace file has one JSON object a line. A simulation or a live node has written it.
+A trace file has one JSON object a line. It is written by a simulation, a live node or
+a cluster.
 
 Examples:
   nova-kms sim --seed 7 --events seed-7.jsonl
@@ -19,7 +20,7 @@ Examples:
 Exit codes:
   0    stopped by a signal
   1    failed; one line on standard error gives the reason
-  2    the file is not a trace file`;
+  2    the command line cannot be read, or the file is not a trace file`;
 
 export function define(command: Command): void {
   command

@@ -12,17 +12,19 @@ import { ProvenCaller } from '../../support/proven-caller.ts';
 
 const KIB = 1024;
 
-/** A quarter of a half: for all open routes together. Bytes. */
+/** A quarter of a half of `MAX_INFLIGHT_BYTES`, for all open routes together. Bytes. */
 const SHARE = 16 * KIB;
 
 const app = new ProvenCaller('app');
 const MEMBERS = Array.from({ length: 10 }, (_, number) => memberOf(`0x${String(number + 1).padStart(40, '0')}` as Wallet, app.teePubkey));
 
 let node: NodeOverHttp;
-let letGo: (() => void) | null = null;
+/** Lets go of the first answer of each test, which waits to be sealed. Null: no answer waits yet. */
+let letGo: (() => void) | null;
 const sockets: Socket[] = [];
 
 beforeEach(async () => {
+  letGo = null;
   node = await startNodeOverHttp({
     members: MEMBERS,
     lookup: async (wallet) => authorizedRecord(100n, wallet, app.teePubkey),
@@ -30,7 +32,7 @@ beforeEach(async () => {
     enclave: (real) => ({
       ...real,
       encrypt: async (plaintext, receiver) => {
-        await new Promise<void>((resolve) => (letGo = resolve));
+        if (letGo === null) await new Promise<void>((resolve) => (letGo = resolve));
         return real.encrypt(plaintext, receiver);
       },
     }),
@@ -62,10 +64,10 @@ async function waitingBehindAnAnswer(path: string, count: number): Promise<{ rea
 const until = (what: string, reached: () => boolean): Promise<void> =>
   waitUntil({ what, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (reached() ? null : 'not yet'));
 
-const statusOf = async (path: string): Promise<string> => {
-  const { status, headers } = await fetch(`${node.url}${path}`);
-  return [status, headers.get('retry-after') ?? ''].join(' ').trim();
-};
+async function statusOf(path: string, headers: Record<string, string> = {}): Promise<string> {
+  const answer = await fetch(`${node.url}${path}`, { headers });
+  return [answer.status, answer.headers.get('retry-after') ?? ''].join(' ').trim();
+}
 
 test.each(['/status', '/nodes'])('%s is refused while unread answers hold their share, and answered once they are gone', async (path) => {
   const bytes = (await (await fetch(`${node.url}${path}`)).text()).length;
@@ -78,8 +80,8 @@ test.each(['/status', '/nodes'])('%s is refused while unread answers hold their 
     const status = await statusOf(path);
     return status === '503 1' ? null : status;
   });
-  // Apps have three quarters of this half.
-  expect(await statusOf('/health')).toBe('200');
+  // Apps have the rest of this half.
+  expect(await statusOf('/kms/data', await app.proof(node, 'x-app'))).toBe('200');
   letGo!();
   await until('the unread answers', () => received().split('HTTP/1.1 200').length === fit + 2);
   expect(await statusOf(path)).toBe('200');
