@@ -1,4 +1,4 @@
-/** When the end of an audit is signed (docs/audit.md), and that nothing waits for it. */
+/** When the end of an audit is signed (docs/audit.md), and that nothing waits for the signature. */
 import { describe, expect, test } from '@jest/globals';
 import { CHECKPOINT_ENTRIES, CHECKPOINT_MS, planCheckpoint, type CheckpointPlan, type CheckpointState } from '../../../src/audit/checkpoint-plan.ts';
 import { Checkpoints } from '../../../src/audit/checkpoints.ts';
@@ -40,7 +40,7 @@ function start(signing: (real: Enclave) => Enclave['sign'] = (real) => (message)
   return { clock, real, trail, checkpoints, state, signed, record };
 }
 
-test('a checkpoint comes a minute after the first entry that waits for it, and speaks for all', async () => {
+test('a checkpoint is made a minute after the first unsigned entry and covers all entries', async () => {
   const { clock, trail, signed, record, state } = start();
   record(3);
   await clock.advance(CHECKPOINT_MS - 1);
@@ -52,7 +52,7 @@ test('a checkpoint comes a minute after the first entry that waits for it, and s
   expect(signed()).toEqual([4]);
 });
 
-test('it comes at once with the thousandth, and once while the enclave signs', async () => {
+test('a checkpoint is made at once with the thousandth entry, and only one at a time', async () => {
   const held = Promise.withResolvers<undefined>();
   const { signed, record } = start((real) => async (message) => {
     await held.promise;
@@ -62,7 +62,7 @@ test('it comes at once with the thousandth, and once while the enclave signs', a
   expect(signed()).toEqual([]);
   held.resolve(undefined);
   await settle(4);
-  // What came meanwhile is enough for another.
+  // The entries added meanwhile are enough for another checkpoint.
   expect(signed()).toEqual([1_000, 5_002]);
 });
 
@@ -70,7 +70,7 @@ test.each<[string, (real: Enclave) => Enclave['sign'], object]>([
   ['an enclave that fails', () => async () => Promise.reject(new DependencyError('enclave', 'unreachable', 'gone')), new DependencyError('enclave', 'unreachable', 'gone')],
   ['an enclave that does not answer', () => () => new Promise(() => undefined), new DeadlineError('the signature of an audit checkpoint', 5_000)],
   ['an enclave that signs with another wallet', () => async () => `0x${'11'.repeat(64)}1b`, new DependencyError('enclave', 'malformed', 'an audit checkpoint was signed by another wallet')],
-])('%s is asked again with backoff, and nothing is lost', async (_, broken, failure) => {
+])('%s is asked again with backoff, and no entry is lost', async (_, broken, failure) => {
   let isBroken = true;
   const { clock, state, signed, record, trail } = start((real) => (message, signal) => (isBroken ? broken(real)(message, signal) : real.sign(message, signal)));
   record(1_000);
@@ -84,7 +84,7 @@ test.each<[string, (real: Enclave) => Enclave['sign'], object]>([
   expect(verify(readAll(trail)).problems).toEqual([]);
 });
 
-test('a node that does not know its wallet yet signs once it does', async () => {
+test('a node without a known wallet signs once it knows the wallet', async () => {
   const { clock, state, signed, record, real } = start();
   state.wallet = null;
   record(1);
@@ -96,7 +96,7 @@ test('a node that does not know its wallet yet signs once it does', async () => 
 });
 
 describe('the last checkpoint', () => {
-  test('speaks for all that came before, also while another is signed, and is the last', async () => {
+  test('covers all entries before it, even while another is signed, and no checkpoint follows', async () => {
     const { clock, checkpoints, signed, record } = start();
     record(1_100);
     expect(await checkpoints.end()).toBe(true);

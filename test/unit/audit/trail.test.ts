@@ -1,4 +1,7 @@
-/** What a node keeps of its audit (docs/audit.md): the last entries, whole and in order, within two limits; the rest is counted and said. */
+/**
+ * What a node keeps of its audit (docs/audit.md): the last entries, complete and in order, within two limits. Dropped entries are counted
+ * and reported.
+ */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { AUDIT_LIMITS } from '../../../src/audit/trail.ts';
@@ -7,7 +10,7 @@ import { auditOf, derived, readAll, verify } from './audit-of.ts';
 const numbersOf = (entries: readonly Readonly<Record<string, unknown>>[]): unknown[] => entries.map((entry) => entry['seq'] ?? `${String(entry['from'])}-${String(entry['to'])}`);
 
 describe('a page', () => {
-  test('has the entries after a number, as many as asked for, and says whether there are more', () => {
+  test('has the entries after a sequence number, as many as asked for, and says whether there are more', () => {
     const { trail, page } = auditOf();
     for (let number = 0; number < 5; number += 1) trail.record(derived(number));
     expect(numbersOf(page(0).entries)).toEqual([1, 2, 3, 4, 5, 6]);
@@ -16,18 +19,18 @@ describe('a page', () => {
     expect([numbersOf(page(4, 2).entries), page(4, 2).more]).toEqual([[5, 6], false]);
   });
 
-  test.each([6, 7, Number.MAX_SAFE_INTEGER])('is empty after %d, when there are 6', (after) => {
+  test.each([6, 7, Number.MAX_SAFE_INTEGER])('is empty after number %d when the audit has 6 entries', (after) => {
     const { trail, page } = auditOf();
     for (let number = 0; number < 5; number += 1) trail.record(derived(number));
     expect(page(after)).toEqual({ chain: page(0).chain, entries: [], more: false });
   });
 
-  test('names the chain, which is another one after each start', () => {
+  test('names its chain, which is different after each start', () => {
     expect(auditOf().page(9).chain).toMatch(/^[0-9a-f]{32}$/);
     expect(auditOf(AUDIT_LIMITS, 'again').page(9).chain).not.toBe(auditOf().page(9).chain);
   });
 
-  test('has an event as it was told, with its time', () => {
+  test('has an event with all its fields and its time', () => {
     const { trail, page } = auditOf();
     trail.record(derived(3, 'forbidden'));
     expect(page(1).entries).toEqual([
@@ -37,7 +40,7 @@ describe('a page', () => {
 });
 
 describe('without a reader', () => {
-  test('100,000 entries stay within both limits, the oldest go, and each is counted', async () => {
+  test('100,000 entries stay within both limits: the oldest are dropped and counted', async () => {
     const { trail, checkpoint } = auditOf();
     let most = 0;
     for (let number = 0; number < 100_000; number += 1) {
@@ -52,7 +55,7 @@ describe('without a reader', () => {
     expect(trail.dropped).toBeGreaterThan(30_000);
   });
 
-  test('and who reads then sees a gap over all that is gone, which the chain goes on from', async () => {
+  test('a later reader sees a gap for all dropped entries, and the chain continues from there', async () => {
     const { trail, checkpoint } = auditOf({ maxEntries: 8, maxBytes: 1_000_000 });
     for (let number = 0; number < 20; number += 1) trail.record(derived(number));
     expect(trail.dropped).toBe(13);
@@ -66,7 +69,7 @@ describe('without a reader', () => {
   });
 });
 
-test('a reader that comes by from time to time has every entry or a gap that the node vouches for, however much is dropped between', async () => {
+test('a reader that reads from time to time has every entry or a gap confirmed by the node, for any number of dropped entries', async () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant('record' as const), count: fc.nat(12) }),
     fc.constant({ kind: 'read' as const }),

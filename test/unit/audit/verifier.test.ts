@@ -1,4 +1,4 @@
-/** What a reader of an audit can hold it to (docs/audit.md): no entry is changed, left out or added, and no checkpoint forged. */
+/** What a reader can detect in an audit (docs/audit.md): changed, missing or added entries, and forged checkpoints. */
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { checkpointText, droppedText, eventText, gapText, HASH_BEFORE_FIRST, nextHash, startText, withHash } from '../../../src/audit/entry.ts';
@@ -14,7 +14,7 @@ const STRANGER = Buffer.alloc(32, 7);
 const STRANGERS_WALLET = walletOfPrivateKey(STRANGER);
 
 let wallet: Wallet;
-/** start, 2 to 6 derives, 7 checkpoint of 6, 8 and 9 derives, 10 checkpoint of 9. */
+/** Entry 1 is the start, 2 to 6 are derives, 7 is the checkpoint of 6, 8 and 9 are derives, 10 is the checkpoint of 9. */
 let lines: Lines;
 beforeAll(async () => {
   const audit = auditOf();
@@ -26,7 +26,7 @@ beforeAll(async () => {
   lines = [...readAll(audit.trail)];
 });
 
-/** Hashes made right again from a place on, as who changes an entry would. */
+/** Makes the hashes valid again from a place on, as an attacker who changes an entry would. */
 function rehashed(given: Lines, from = 0): Lines {
   let before = from === 0 ? HASH_BEFORE_FIRST : (given[from - 1]!['hash'] as string);
   return given.map((line, at) => {
@@ -43,16 +43,16 @@ function changed(at: number, change: Readonly<Record<string, unknown>>): Lines {
 
 const firstProblem = (given: readonly unknown[], trusted: readonly Wallet[] | null = null) => verify(given, trusted).problems[0]?.what;
 
-test('an audit as it was read verifies, and the report says what is in it', () => {
+test('an unchanged audit verifies, and the report says what it holds', () => {
   expect(verify(lines)).toEqual({ chains: 1, entries: 10, checkpoints: 2, wallets: [wallet], missing: 0, unsigned: 0, problems: [] });
   expect(verify(lines, [wallet]).problems).toEqual([]);
 });
 
-test('so do several chains, one after the other', () => {
+test('several chains in sequence verify too', () => {
   expect(verify([...lines, ...lines.slice(0, 3)])).toMatchObject({ chains: 2, entries: 13, unsigned: 3, problems: [] });
 });
 
-describe('it finds', () => {
+describe('the verifier finds', () => {
   test.each<[string, () => readonly unknown[], string]>([
     ['an entry that was changed', () => changed(3, { outcome: 'forbidden' }), 'the hash of entry 4 does not follow'],
     ['one whose hash was made right', () => rehashed(changed(3, { outcome: 'forbidden' }), 3), 'the checkpoint of entry 6 is of another hash'],
@@ -73,20 +73,20 @@ describe('it finds', () => {
     expect(firstProblem(forged())).toContain(what);
   });
 
-  test('a checkpoint of a wallet that is not the node, where the wallets are given', () => {
+  test('a checkpoint of a foreign wallet, if the trusted wallets are given', () => {
     const [sequence, hash] = [6, lines[5]!['hash'] as string];
     const forged = rehashed(changed(6, { wallet: STRANGERS_WALLET, signature: signEip191(STRANGER, auditMessage(sequence, hash, STRANGERS_WALLET)) }), 6);
     expect(firstProblem(forged, [wallet])).toContain(`is signed by ${STRANGERS_WALLET}, which is none of the given wallets`);
     expect(verify(forged).wallets).toContain(STRANGERS_WALLET);
   });
 
-  test('an entry hidden behind a gap that is said after the last checkpoint alone', () => {
+  test('an entry hidden behind a gap that is reported only after the last checkpoint', () => {
     const hidden = lines.toSpliced(3, 1, { op: 'gap', chain: lines[0]!['chain'], from: 4, to: 4, hash: lines[3]!['hash'] });
     const forged = rehashed([...hidden, { op: 'dropped', at_ms: 1, seq: 11, up_to: 4 }], 10);
     expect(firstProblem(forged)).toBe('entries 4 to 4 are shown as dropped, and no checkpoint speaks yet for the entry that says so');
   });
 
-  test('any change of any signed line, and any line gone', () => {
+  test('any change of a signed line, and any missing line', () => {
     const text = lines.map((line) => JSON.stringify(line));
     fc.assert(
       fc.property(fc.nat(8), fc.nat(1_000), fc.constantFrom('a', '0', '1', 'f', ' ', '"'), (at, place, character) => {
@@ -94,7 +94,7 @@ describe('it finds', () => {
         const position = place % line.length;
         const bent = `${line.slice(0, position)}${character}${line.slice(position + 1)}`;
         const parsed = parsedOrNull(bent);
-        // Spaces between the fields are the same entry.
+        // Spaces between the fields do not change the entry.
         fc.pre(parsed === null || canonicalJson(parsed) !== canonicalJson(lines[at]));
         expect(verify(lines.with(at, parsed as Lines[number])).problems).not.toEqual([]);
       }),
@@ -103,7 +103,7 @@ describe('it finds', () => {
   });
 });
 
-test('what is changed or taken away after the last checkpoint is not seen, but counted', () => {
+test('a change or removal after the last checkpoint is not detected, but the unsigned entries are counted', () => {
   expect(verify(lines.slice(0, 9))).toMatchObject({ unsigned: 2, problems: [] });
 });
 

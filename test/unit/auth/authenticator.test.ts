@@ -1,4 +1,4 @@
-/** The authenticator (protocol.md §3): which headers count in which mode, and what a registry that cannot be read means. */
+/** The authenticator (protocol.md §3): which headers count in which mode, and how an unreadable registry is handled. */
 import { describe, expect, test } from '@jest/globals';
 import { Authenticator } from '../../../src/auth/authenticator.ts';
 import { NonceBook } from '../../../src/auth/nonce-book.ts';
@@ -18,7 +18,7 @@ const WALLET = walletOfPrivateKey(KEY);
 const NODE = `0x${'0b'.repeat(20)}` as Wallet;
 const PUBKEY = 'aa'.repeat(120) as TeePubkey;
 
-/** Both steps of it. */
+/** Runs both steps: the proof, then the authorization. */
 async function askApp(authenticator: Authenticator, headers: Record<string, string>, node: Wallet) {
   return authenticator.authorizeApp(authenticator.proveApp(headers, node));
 }
@@ -57,7 +57,7 @@ function start({ inEnclave = true, lookup = async (wallet) => authorizedRecord(1
 }
 
 describe('an app', () => {
-  test('that proves its wallet is who the registry says', async () => {
+  test('that proves its wallet gets the identity that the registry holds', async () => {
     const { authenticator, prove, asked } = start();
     const headers = prove('app');
     expect(await askApp(authenticator, headers, NODE)).toEqual({
@@ -78,13 +78,13 @@ describe('an app', () => {
     ['names a wallet and sends half a proof, in development', false, { 'x-tee-wallet': WALLET, 'x-app-nonce': 'AAAA' }],
     ['names a wallet and sends an empty proof header, in development', false, { 'x-tee-wallet': WALLET, 'x-app-wallet': '' }],
     ['sends the proof of a peer', true, { 'x-kms-signature': '0x', 'x-kms-nonce': 'AAAA', 'x-kms-timestamp': '1' }],
-  ])('that %s is unauthorized, and the registry is not asked', async (_, inEnclave, headers) => {
+  ])('that %s is unauthorized, without a read of the registry', async (_, inEnclave, headers) => {
     const { authenticator, asked } = start({ inEnclave });
     await expect(askApp(authenticator, headers, NODE)).rejects.toMatchObject({ code: 'unauthorized' });
     expect(asked).toEqual([]);
   });
 
-  test('may name its wallet in development: it is authorized all the same, and its answer is not signed', async () => {
+  test('may name its wallet in development; it still needs authorization, and its answer is not signed', async () => {
     const { authenticator } = start({ inEnclave: false });
     expect(await askApp(authenticator, { 'x-tee-wallet': WALLET }, NODE)).toMatchObject({ wallet: WALLET, signature: null });
     const stopped = start({
@@ -97,7 +97,7 @@ describe('an app', () => {
     await expect(askApp(stopped.authenticator, { 'x-tee-wallet': WALLET }, NODE)).rejects.toMatchObject({ code: 'forbidden' });
   });
 
-  test('without a teePubkey is forbidden: nothing could be encrypted to it', async () => {
+  test('without a teePubkey is forbidden, because nothing can be encrypted to it', async () => {
     const { authenticator, prove } = start({ lookup: async (wallet) => authorizedRecord(100n, wallet, '') });
     await expect(askApp(authenticator, prove('app'), NODE)).rejects.toMatchObject({ code: 'forbidden' });
   });
@@ -105,19 +105,19 @@ describe('an app', () => {
   test.each<[string, Error]>([
     ['the chain fails', new DependencyError('chain', 'refused', 'the chain RPC at a.test:443 answered 401')],
     ['the chain is silent', new DeadlineError('the registry lookup', 1)],
-  ])('is not refused when %s: the failure is the node’s', async (_, failure) => {
+  ])('is not refused when %s: the node has failed', async (_, failure) => {
     const { authenticator, prove } = start({ lookup: () => Promise.reject(failure) });
     await expect(askApp(authenticator, prove('app'), NODE)).rejects.toBe(failure);
   });
 
-  test('does not hide a broken invariant behind a refusal', async () => {
+  test('is not refused when an invariant is broken: the error is passed on', async () => {
     const { authenticator, prove } = start({ lookup: () => Promise.reject(new InvariantError('two apps at once')) });
     await expect(askApp(authenticator, prove('app'), NODE)).rejects.toThrow(InvariantError);
   });
 });
 
 describe('a peer', () => {
-  test('is who the peer cache says, without a read of the chain', () => {
+  test('gets its identity from the peer cache, without a read of the chain', () => {
     const { authenticator, prove, asked } = start();
     const headers = prove('peer');
     const peer = authenticator.peer(headers, NODE);

@@ -1,4 +1,4 @@
-/** Who may ask (protocol.md §3): an app by the registry's three records, a peer by the peer cache alone. */
+/** Who is authorized (protocol.md §3): an app by the registry's three records, a peer by the peer cache alone. */
 import { describe, expect, test } from '@jest/globals';
 import { authorizeApp } from '../../../src/auth/app-authorization.ts';
 import { authorizePeer } from '../../../src/auth/peer-authorization.ts';
@@ -23,7 +23,7 @@ describe('an app', () => {
     ['of an enrolled version', good, 100],
     ['of a deprecated version', { ...good, version: { id: 1n, status: 'DEPRECATED' } }, 100],
     ['of the largest id that a JSON number holds', ofApp(2n ** 53n - 1n), 2 ** 53 - 1],
-  ])('%s may ask', (_, record, appId) => {
+  ])('%s is authorized', (_, record, appId) => {
     expect(authorizeApp(record)).toEqual({ authorized: true, appId });
   });
 
@@ -47,7 +47,7 @@ describe('an app', () => {
     ['of an id that a JSON number cannot hold', ofApp(2n ** 53n), 'range'],
     ['of an id of 65 bits, which would be cut to 0', ofApp(2n ** 64n), 'range'],
     ['of the largest id', ofApp(2n ** 256n - 1n), 'range'],
-  ])('%s may not ask', (_, record, why) => {
+  ])('%s is not authorized', (_, record, why) => {
     expect(authorizeApp(record)).toEqual({ authorized: false, why: expect.stringContaining(why) });
   });
 });
@@ -59,7 +59,7 @@ describe('a peer', () => {
     return authorizePeer(WALLET, { block: 1n, members, dropped: [] });
   }
 
-  test('in the peer cache may ask, beside others', () => {
+  test('in the peer cache is authorized, beside other members', () => {
     expect(ask([memberOf(`0x${'0b'.repeat(20)}` as Wallet, PUBKEY), member])).toBe(member);
   });
 
@@ -69,7 +69,7 @@ describe('a peer', () => {
     ['without a teePubkey', [memberOf(WALLET, '')]],
     ['that is stopped', [{ ...member, instance: { ...member.instance, status: 'STOPPED' } }]],
     ['that is not zkVerified', [{ ...member, instance: { ...member.instance, zkVerified: false } }]],
-  ])('%s may not', (_, members) => {
+  ])('%s is not authorized', (_, members) => {
     expect(ask(members)).toBeNull();
   });
 });

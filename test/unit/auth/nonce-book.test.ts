@@ -1,4 +1,4 @@
-/** Nonces (protocol.md §3): issued here, used up by the first look, free until they are used. */
+/** Nonces (protocol.md §3): issued by this node, valid once, and held only once they are used. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { NonceBook } from '../../../src/auth/nonce-book.ts';
@@ -11,28 +11,28 @@ function openBook(ttlSeconds = 120, seed = 'nonces') {
 }
 
 describe('a nonce', () => {
-  test('is base64 of 16 bytes and never the same', () => {
+  test('is base64 of 16 bytes and never repeats', () => {
     const { book } = openBook();
     const nonces = Array.from({ length: 3_000 }, () => book.issue());
     expect(new Set(nonces).size).toBe(3_000);
     for (const nonce of nonces) expect(nonce).toMatch(/^[A-Za-z0-9+/]{21}[AQgw]==$/);
   });
 
-  test('is good once', () => {
+  test('is valid once', () => {
     const { book } = openBook();
     const nonce = book.issue();
     expect([book.consume(nonce), book.consume(nonce)]).toEqual(['ok', 'unknown']);
   });
 
-  test.each(['', 'AAAAAAAAAAAAAAAAAAAAAA==', '__proto__', 'A'.repeat(10_000)])('that was not issued here is not known: %#', (nonce) => {
+  test.each(['', 'AAAAAAAAAAAAAAAAAAAAAA==', '__proto__', 'A'.repeat(10_000)])('that this node did not issue is unknown: %#', (nonce) => {
     expect(openBook().book.consume(nonce)).toBe('unknown');
   });
 
-  test('of another process is not known', () => {
+  test('of another process is unknown', () => {
     expect(openBook().book.consume(openBook(120, 'another process').book.issue())).toBe('unknown');
   });
 
-  test('with any bit changed is not known, and the one that was changed stays good', () => {
+  test('with any bit changed is unknown, and the original stays valid', () => {
     const { book } = openBook();
     const nonce = book.issue();
     const bytes = Buffer.from(nonce, 'base64');
@@ -49,7 +49,7 @@ describe('a nonce', () => {
     ['with other bits behind its last byte', (nonce) => `${nonce.slice(0, 21)}${String.fromCharCode(nonce.charCodeAt(21) + 1)}==`],
     ['with a space behind it', (nonce) => `${nonce} `],
     ['in the alphabet of URLs', (nonce) => nonce.replaceAll('+', '-').replaceAll('/', '_').slice(0, -2)],
-  ])('%s is another text, which is not known', (_, change) => {
+  ])('%s is another string and unknown', (_, change) => {
     const { book } = openBook();
     const nonce = book.issue();
     expect(book.consume(change(nonce))).toBe('unknown');
@@ -61,7 +61,7 @@ describe('a nonce', () => {
     [120_000, 'ok'],
     [121_000, 'expired'],
     [10_000_000, 'expired'],
-  ])('%i ms after it was issued is %s, and good for nothing afterwards', async (ageMs, expected) => {
+  ])('%i ms after it was issued is %s, and not valid afterwards', async (ageMs, expected) => {
     const { book, clock } = openBook();
     const nonce = book.issue();
     await clock.advance(ageMs);
@@ -69,7 +69,7 @@ describe('a nonce', () => {
     expect(book.consume(nonce)).not.toBe('ok');
   });
 
-  test('of another issuer is good once where it was noted, for as long as its time says', async () => {
+  test('noted from another issuer is valid once, until its own expiry', async () => {
     const { book, clock } = openBook();
     const now = Math.floor(clock.nowMs() / 1_000);
     book.note('one', now - 60);
@@ -81,7 +81,7 @@ describe('a nonce', () => {
 });
 
 describe('a caller that asks for many nonces', () => {
-  test('makes the node hold nothing, and pushes out no one else’s', () => {
+  test('makes the node hold nothing and invalidates no other nonce', () => {
     const { book } = openBook();
     const first = book.issue();
     for (let count = 0; count < 100_000; count += 1) book.issue();
@@ -89,7 +89,7 @@ describe('a caller that asks for many nonces', () => {
     expect(book.consume(first)).toBe('ok');
   });
 
-  test('and uses them makes it remember each until it would have expired, and no longer', async () => {
+  test('and uses them makes the node remember each until it would have expired, and no longer', async () => {
     const { book, clock } = openBook();
     const used = Array.from({ length: 5_000 }, () => book.issue());
     for (const nonce of used) book.consume(nonce);
@@ -104,7 +104,7 @@ describe('a caller that asks for many nonces', () => {
   });
 });
 
-test('no clock that is set makes a used nonce good again', () => {
+test('a change of the wall clock does not make a used nonce valid again', () => {
   let nowMs = 1_790_000_000_000;
   const book = new NonceBook({ ttlSeconds: 120 }, { clock: { nowMs: () => nowMs, monotonicMs: () => 5_000 }, random: new SeededRandom('set') });
   const nonce = book.issue();
@@ -115,7 +115,7 @@ test('no clock that is set makes a used nonce good again', () => {
   }
 });
 
-test('regardless of what happens, no nonce is accepted twice, none that was not issued, and none that is too old', () => {
+test('in any sequence of steps, no nonce is accepted twice, unissued or expired', () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant('issue' as const) }),
     fc.record({ kind: fc.constant('wait' as const), seconds: fc.nat(200) }),

@@ -1,4 +1,4 @@
-/** Proof of possession (protocol.md §3): what form and time refuse leaves the nonce alone; a look uses it up. */
+/** Proof of possession (protocol.md §3): a proof with a wrong form or time leaves its nonce valid. Any other check uses the nonce. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { NonceBook } from '../../../src/auth/nonce-book.ts';
@@ -38,7 +38,7 @@ function startVerifier(kind: ProofKind) {
 const UNAUTHORIZED = expect.objectContaining({ code: 'unauthorized' });
 
 describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
-  test('names the wallet that signed and keeps the signature as sent', () => {
+  test('gives the wallet that signed, and the signature as sent', () => {
     const { headers, verify } = startVerifier(kind);
     const given = headers({ wallet: WALLET.toUpperCase().replace('0X', '0x') });
     expect(verify(given)).toEqual({ wallet: WALLET, signature: given[`${PREFIX[kind]}signature`], nonce: given[`${PREFIX[kind]}nonce`] });
@@ -60,7 +60,7 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
     ['has an empty wallet', ({ headers }) => headers({ wallet: '' })],
     ['is older than the window', ({ headers, now }) => headers({ timestamp: String(now - 121) })],
     ['is newer than the window', ({ headers, now }) => headers({ timestamp: String(now + 121) })],
-  ])('that %s is refused, and its nonce is still good', (_, make) => {
+  ])('that %s is refused, and its nonce stays valid', (_, make) => {
     const verifier = startVerifier(kind);
     expect(() => verifier.verify(make(verifier))).toThrow(UNAUTHORIZED);
     expect(verifier.verify(verifier.headers()).wallet).toBe(WALLET);
@@ -78,7 +78,7 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
         ),
       );
     }],
-  ])('that %s is refused, and its nonce is used up', (_, make) => {
+  ])('that %s is refused, and its nonce is used', (_, make) => {
     const verifier = startVerifier(kind);
     expect(() => verifier.verify(make(verifier))).toThrow(UNAUTHORIZED);
     expect(() => verifier.verify(verifier.headers())).toThrow(expect.objectContaining({ message: expect.stringContaining('nonce') }));
@@ -87,17 +87,17 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
   test.each([
     [-121, "the timestamp is 121 s behind this node's clock, outside the window of 120 s"],
     [86_400, "the timestamp is 86400 s ahead of this node's clock, outside the window of 120 s"],
-  ])('of %i s from now says whose clock is wrong, and by how much', (offset, message) => {
+  ])('dated %i s from now is refused with a message that says how far the clocks differ', (offset, message) => {
     const { headers, verify, now } = startVerifier(kind);
     expect(() => verify(headers({ timestamp: String(now + offset) }))).toThrow(message);
   });
 
-  test.each([-120, -1, 0, 1, 120])('of %i s from now is inside the window', (offset) => {
+  test.each([-120, -1, 0, 1, 120])('dated %i s from now is inside the window', (offset) => {
     const { headers, now, verify } = startVerifier(kind);
     expect(verify(headers({ timestamp: String(now + offset) })).wallet).toBe(WALLET);
   });
 
-  test('for another node that names no wallet belongs to someone else', () => {
+  test('for another node, without a wallet, recovers to another wallet', () => {
     const { headers, verify } = startVerifier(kind);
     expect(verify(headers({}, OTHER_NODE)).wallet).not.toBe(WALLET);
   });
@@ -115,7 +115,7 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
     expect(() => verify(headers({ timestamp: String(now + 121) }))).toThrow(expect.objectContaining({ message: 'the nonce has expired' }));
   });
 
-  test('made of any texts is refused in one way', () => {
+  test('made of any strings is refused, never with another error', () => {
     const header = fc.option(fc.string({ maxLength: 300 }), { nil: undefined });
     fc.assert(
       fc.property(header, header, header, header, (signature, nonce, timestamp, wallet) => {
@@ -135,7 +135,7 @@ describe('proof headers', () => {
     [{ 'x-app-signature': '' }, true],
     [{ 'x-app-anything': 'x' }, true],
     [{ 'x-kms-nonce': 'x' }, false],
-  ])('of an app in %j are there: %s', (headers, there) => {
+  ])('of an app in %j are present: %s', (headers, there) => {
     expect(hasProofHeaders('app', headers)).toBe(there);
   });
 });

@@ -1,4 +1,4 @@
-/** The chart of a machine that has one of everything, and of the node. */
+/** The charts of two machines: one that has every kind of element, and the node's. */
 import { describe, expect, test } from '@jest/globals';
 import type { Chart, ChartEdge, ChartState } from '../../../src/chart/chart.ts';
 import { chartOf } from '../../../src/chart/chart-of.ts';
@@ -20,7 +20,7 @@ const lines = (chart: Chart, source: string): readonly string[] =>
 describe('the states of a traffic light', () => {
   const chart = chartOf(trafficLight());
 
-  test('come with the root first and parents before children', () => {
+  test('are listed with the root first and parents before children', () => {
     expect(chart.name).toBe('light');
     expect(chart.states.map(({ id, type, parent }) => `${id} ${type} in ${parent}`)).toEqual([
       'light compound in null',
@@ -38,7 +38,7 @@ describe('the states of a traffic light', () => {
     ]);
   });
 
-  test('say what is entered first, where one child is', () => {
+  test('name the child that is entered first, if there is one', () => {
     expect(chart.states.filter(({ initial }) => initial !== null).map(({ id, initial }) => [id, initial])).toEqual([
       ['light', 'light.testing'],
       ['light.working.cars', 'light.working.cars.red'],
@@ -46,7 +46,7 @@ describe('the states of a traffic light', () => {
     ]);
   });
 
-  test('hold what is written in the machine, and only plain values of meta', () => {
+  test('have the fields of the machine, and of meta only the plain values', () => {
     expect(state(chart, 'light.working')).toMatchObject({
       key: 'working',
       description: 'Both the cars and the walkers are shown something.',
@@ -89,7 +89,7 @@ describe('the edges of a traffic light', () => {
     expect(lines(chart, source)).toEqual(expected);
   });
 
-  test('say what kind of thing brings them', () => {
+  test('have the kind of their trigger', () => {
     const kinds = new Map(chart.edges.map(({ label, kind }) => [label, kind]));
     expect(Object.fromEntries(kinds)).toMatchObject({
       removed: 'event',
@@ -102,14 +102,14 @@ describe('the edges of a traffic light', () => {
     });
   });
 
-  test('say what is entered again, and hold the plain values of their meta', () => {
+  test('are marked when they reenter, and have the plain values of their meta', () => {
     expect(chart.edges.filter(({ reenter }) => reenter).map(({ id }) => id)).toEqual(['light.working.cars.green|button|0']);
     expect(chart.edges.filter(({ meta }) => Object.keys(meta).length > 0).map(({ id, meta }) => [id, meta])).toEqual([
       ['light.working|power.cut|0', { dropped: 'light' }],
     ]);
   });
 
-  test('have ids made of source, event and place, each of them once', () => {
+  test('have unique ids made of source, event and place', () => {
     expect(edges(chart, 'light.testing').map(({ id }) => id)).toEqual([
       'light.testing|xstate.done.actor.0.light.testing|0',
       'light.testing|xstate.done.actor.0.light.testing|1',
@@ -122,7 +122,7 @@ describe('the edges of a traffic light', () => {
 });
 
 describe('a chart', () => {
-  test('has the same id for the same machine, and another for another', () => {
+  test('has the same id for the same machine, and a different id for a different one', () => {
     expect(chartOf(trafficLight())).toEqual(chartOf(trafficLight()));
     expect(chartOf(trafficLight()).id).toMatch(/^[0-9a-f]{32}$/);
     expect(chartOf(node()).id).not.toBe(chartOf(trafficLight()).id);
@@ -133,7 +133,7 @@ describe('a chart', () => {
     expect(JSON.parse(JSON.stringify(chart))).toEqual(chart);
   });
 
-  test('of the node has its four regions, its delays by name and number, and no edge to nowhere', () => {
+  test('of the node has its four regions, its delays by name and number, and no edge to a missing state', () => {
     const chart = chartOf(node());
     expect(chart.states.filter(({ parent }) => parent === 'node').map(({ key }) => key)).toEqual(['readiness', 'nodeTick', 'probing', 'beats']);
     const known = new Set(chart.states.map(({ id }) => id));

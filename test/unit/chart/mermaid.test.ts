@@ -1,4 +1,4 @@
-/** Charts as pictures: nested and parallel states, every arrow once, names that the language takes; and those in the documents. */
+/** Charts as pictures: nested and parallel states, every arrow once, names that are valid in Mermaid; and the pictures in the documents. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -12,7 +12,7 @@ import { trafficLight } from '../../support/traffic-light.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');
 
-test('a picture of a traffic light shows boxes in boxes, regions side by side, and one arrow for all that leads the same way', () => {
+test('a picture of a traffic light shows nested states, parallel regions, and one arrow for all edges between the same two states', () => {
   expect(mermaidOf(chartOf(trafficLight()))).toBe(`stateDiagram-v2
     direction LR
     testing
@@ -49,7 +49,7 @@ test('a picture of a traffic light shows boxes in boxes, regions side by side, a
 `);
 });
 
-test('an edge into a region leaves the other states of that region, and a state that is entered again has an arrow to itself', () => {
+test('an edge into a region leaves the other states of that region, and a reentered state has an arrow to itself', () => {
   const machine = createMachine({
     id: 'm',
     type: 'parallel',
@@ -63,7 +63,7 @@ test('an edge into a region leaves the other states of that region, and a state 
   expect(arrows.sort()).toEqual(['a --> a: RESET', 'a --> b: DEEP', 'b --> a: RESET', 'c --> a: RESET', 'c --> b: DEEP']);
 });
 
-test('keys that are words of the language, hold other characters or come twice get separate names', () => {
+test('keys that are Mermaid keywords, hold other characters or come twice get separate names', () => {
   const machine = setup({}).createMachine({
     id: 'odd',
     initial: 'end',
@@ -89,7 +89,7 @@ test('keys that are words of the language, hold other characters or come twice g
 describe('a region', () => {
   const chart = chartOf(trafficLight());
 
-  test('is a separate chart: its state is the root, and what leaves it is not in it', () => {
+  test('is a separate chart: its state is the root, and edges that leave it are left out', () => {
     const cars = regionOf(chart, 'light.working.cars')!;
     expect(cars.name).toBe('light cars');
     expect(cars.states.map(({ id, parent }) => [id, parent])).toEqual([
@@ -102,16 +102,16 @@ describe('a region', () => {
     expect(cars.id).not.toBe(chart.id);
   });
 
-  test('that is not there is null', () => expect(regionOf(chart, 'light.nowhere')).toBeNull());
+  test('that does not exist is null', () => expect(regionOf(chart, 'light.nowhere')).toBeNull());
 
-  test('of the node is one of four, or all of it', () => {
+  test('of the node is one of four, or the whole node', () => {
     expect(regionNames()).toEqual(['readiness', 'nodeTick', 'probing', 'beats', 'all']);
     expect(nodeChart('readiness').states.map(({ key }) => key)).toEqual(['readiness', 'ineligible', 'bootstrapping', 'syncing-secret', 'ready']);
     expect(nodeChart().states[0]!.id).toBe('node');
   });
 });
 
-test.each(DOCUMENTS)('%s shows the machine as it is (npm run chart:update)', (name) => {
+test.each(DOCUMENTS)('%s shows the current machine (npm run chart:update)', (name) => {
   const document = readFileSync(join(ROOT, name), 'utf8');
   expect(withPicture(document)).toBe(document);
 });

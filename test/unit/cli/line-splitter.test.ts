@@ -1,4 +1,4 @@
-/** Lines out of a stream: the same in every chunking, and no more work for a long line than for many short ones. */
+/** Splits a stream into lines: the result does not depend on the chunks, and a long line costs no more work than many short ones. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { LineSplitter, LongLineError } from '../../../src/cli/line-splitter.ts';
@@ -9,7 +9,7 @@ function chunksOf(bytes: Uint8Array, size: number): readonly Uint8Array[] {
   return Array.from({ length: Math.ceil(bytes.length / size) }, (_, place) => bytes.subarray(place * size, (place + 1) * size));
 }
 
-/** The lines of a text that comes in chunks, the last one also without an end; and how many bytes were copied for them. */
+/** The lines of a text that comes in chunks, including a last line without an end, and the number of bytes copied for them. */
 function split(text: string, size: number) {
   let copied = 0;
   const concat = (parts: readonly Uint8Array[]): Buffer => {
@@ -35,7 +35,7 @@ describe('lines', () => {
     for (let size = 1; size <= 5; size += 1) expect(split(text, size).lines).toEqual(lines);
   });
 
-  test('are those of the text, regardless of the chunks it comes in', () => {
+  test('do not depend on the chunks of the text', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: 'grapheme' }).filter((line) => !line.includes('\n'))), fc.integer({ min: 1, max: 9 }), (lines, size) => {
         expect(split(lines.map((line) => `${line}\n`).join(''), size).lines).toEqual(lines);
@@ -44,19 +44,19 @@ describe('lines', () => {
   });
 });
 
-describe('the work', () => {
-  test.each([1, 7, 64, 4_096])('of one long line in chunks of %i bytes is to copy each of its bytes once at most', (size) => {
+describe('the cost', () => {
+  test.each([1, 7, 64, 4_096])('of one long line in chunks of %i bytes is at most one copy of each byte', (size) => {
     const { lines, copied } = split('x'.repeat(400_000), size);
     expect([lines.length, lines[0]!.length]).toEqual([1, 400_000]);
     expect(copied).toBeLessThanOrEqual(400_000);
   });
 
-  test('of lines that lie in one chunk is to copy none', () => {
+  test('of lines inside one chunk is zero copies', () => {
     expect(split('short\n'.repeat(1_000), 6_000).copied).toBe(0);
   });
 });
 
-test('a line may be as long as the limit, and no longer, before its end has come', () => {
+test('a line may be as long as the limit; a longer one is refused before its end arrives', () => {
   const splitter = new LineSplitter({ maxLineBytes: 4 });
   expect(splitter.take(Buffer.from('1234\n12')).map(String)).toEqual(['1234']);
   splitter.take(Buffer.from('34'));

@@ -1,4 +1,4 @@
-/** What others sent does nothing to a terminal and has an end. */
+/** Text from others cannot control a terminal, and its length is limited. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { keyLine } from '../../../src/cli/app/list.ts';
@@ -18,9 +18,9 @@ test.each([
   ['thirteen char', 12, 'thirteen c..'],
   ['🔑🔑🔑🔑', 3, '🔑..'],
   ['', 5, ''],
-])('%j within %i is %j', (text, max, expected) => expect(plainText(text, max)).toBe(expected));
+])('%j with a limit of %i becomes %j', (text, max, expected) => expect(plainText(text, max)).toBe(expected));
 
-test('no text of any kind acts on a terminal or is longer than it may be', () => {
+test('any text is made harmless to a terminal and is at most as long as the limit', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 200 }), fc.integer({ min: 2, max: 100 }), (text, max) => {
       const shown = plainText(text, max);
@@ -31,7 +31,7 @@ test('no text of any kind acts on a terminal or is longer than it may be', () =>
   );
 });
 
-describe('a key of the store on a line', () => {
+describe('the line of a key of the store', () => {
   test.each([
     ['users/1', 'users/1'],
     ['with space', 'with space'],
@@ -40,9 +40,9 @@ describe('a key of the store on a line', () => {
     ['\u001b[2J', '"\\u001b[2J"'],
     ['a"b', '"a\\"b"'],
     ['\u202egnp', '"\\u202egnp"'],
-  ])('%j is %s', (key, line) => expect(keyLine(key)).toBe(line));
+  ])('of %j is %s', (key, line) => expect(keyLine(key)).toBe(line));
 
-  test('is one line, does nothing to a terminal, and gives the key back', () => {
+  test('is one line, is harmless to a terminal, and gives the key back', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', minLength: 1, maxLength: 50 }), (key) => {
         const line = keyLine(key);

@@ -1,6 +1,6 @@
 /**
- * What the client believes when a party that ends TLS in front of a node swaps, withholds or forges answers (protocol.md §10,
- * Bound to the request), and that it works with older nodes, which know nothing of it.
+ * What the client accepts when a party that ends TLS in front of a node swaps, withholds or forges answers (protocol.md §10, Bound to the
+ * request). The client also works with older nodes, which lack these bonds.
  */
 import { describe, expect, test } from '@jest/globals';
 import { createKmsClient, KmsClientError, type KmsClient } from '../../../src/client/index.ts';
@@ -16,7 +16,7 @@ import { SeededRandom } from '../../support/seeded-random.ts';
 const VALUE = new Uint8Array(Buffer.from('value'));
 const NEWER: Partial<Habits> = { binds: true, seals: true };
 
-/** A client of one node. */
+/** A client that knows one node. */
 async function start(habits: Partial<Habits> = {}) {
   const node = new NodeSide('a');
   Object.assign(node.habits, habits);
@@ -45,8 +45,8 @@ const CALLS: readonly (readonly [string, (client: KmsClient) => Promise<unknown>
   ['a delete', (client) => client.delete({ key: 'white' }), 'delete'],
 ];
 
-describe('what is sent', () => {
-  test.each(CALLS)('%s names its nonce and what is to be done inside the envelope, and asks for sealed errors and a next nonce', async (_, call, op) => {
+describe('a request', () => {
+  test.each(CALLS)('%s carries its nonce and operation inside the envelope, and asks for sealed errors and a next nonce', async (_, call, op) => {
     const { client, node } = await start();
     await call(client);
     const [{ request, inner }] = node.received as [(typeof node.received)[0]];
@@ -56,12 +56,12 @@ describe('what is sent', () => {
 });
 
 describe.each(CALLS)('the answer to %s', (_, call) => {
-  test('of an older node, which does not name the request, is taken', async () => {
+  test('of an older node, which does not name the request, is accepted', async () => {
     const { client } = await start();
     expect(typeof (await outcomeOf(call(client)))).toBe('object');
   });
 
-  test('of a node that names the request is taken', async () => {
+  test('of a node that names the request is accepted', async () => {
     const { client } = await start(NEWER);
     expect(typeof (await outcomeOf(call(client)))).toBe('object');
   });
@@ -72,7 +72,7 @@ describe.each(CALLS)('the answer to %s', (_, call) => {
     expect(await outcomeOf(call(client))).toBe('bad_answer');
   });
 
-  test('is refused when it names none and the node has named one before', async () => {
+  test('is refused when it names no request although the node has named one before', async () => {
     const { client, node } = await start(NEWER);
     await client.derive({ path: 'first' });
     node.habits.binds = false;
@@ -80,7 +80,7 @@ describe.each(CALLS)('the answer to %s', (_, call) => {
   });
 });
 
-test('of two requests under way the answers cannot change places, though both are well formed', async () => {
+test('the answers to two requests under way cannot be swapped, although both are well-formed', async () => {
   const { client, node } = await start(NEWER);
   const both: { readonly answer: TransportAnswer; readonly give: (answer: TransportAnswer) => void }[] = [];
   node.nonce = () => answerOf(200, { nonce: node.nextNonce() });
@@ -89,7 +89,7 @@ test('of two requests under way the answers cannot change places, though both ar
     both.push({ answer, give: resolve });
     const [one, other] = both;
     if (other !== undefined) {
-      // The signature of each goes with the caller, as an attacker on the way would arrange it.
+      // Each caller gets the right signature with the wrong body, as an attacker in between would arrange it.
       one!.give({ ...other.answer, headers: one!.answer.headers });
       other.give({ ...one!.answer, headers: other.answer.headers });
     }
@@ -124,7 +124,7 @@ describe('the bounds of a listing', () => {
     ['that is null', null, 'foreign'],
   ])('an inner answer %s is %s', (_, inner, bond) => expect(bondOf(inner, { nonce, listing: { prefix: 'a' } })).toBe(bond));
 
-  test('a listing of a node that names requests is refused without them', async () => {
+  test('a listing of a node that names requests is refused when it lacks the bounds', async () => {
     const { client, node } = await start(NEWER);
     node.bend = (_, received) => node.sealedAnswer(received, { prefix: undefined });
     expect(await outcomeOf(client.list({ prefix: 'r' }))).toBe('bad_answer');
@@ -163,14 +163,14 @@ describe('a 404 for a key', () => {
     expect(await outcomeOf(client.get('absent'))).toBe('bad_answer');
   });
 
-  test('that is an answer with 200 inside is none', async () => {
+  test('that has an answer with 200 inside is refused', async () => {
     const { client, node } = await start(NEWER);
     node.bend = (answer) => ({ ...answer, status: 404 });
     expect(await outcomeOf(client.get('red'))).toBe('bad_answer');
   });
 });
 
-test('a node that was booted with another key is a new node, of which nothing is known', () => {
+test('a node that restarted with another key counts as a new node', () => {
   const habits = new NodeHabits();
   const node = { wallet: `0x${'aa'.repeat(20)}` as Wallet, url: 'https://a.test', teePubkey: '01' as TeePubkey };
   habits.note(node, 'seals');

@@ -1,6 +1,6 @@
 /**
- * The client's put, get, list and delete (protocol.md §2, §3, §10) against the real HTTP pipeline of nodes: typed results,
- * base64 handled, keys that no URL client can rewrite on the way.
+ * The client's put, get, list and delete (protocol.md §2, §3, §10) against the real HTTP pipeline of nodes: typed results, base64 handled,
+ * and keys that no URL client rewrites.
  */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { createKmsClient, KmsClientError, type KmsClient } from '../../../src/client/index.ts';
@@ -78,34 +78,34 @@ async function acknowledge(node: NodeOverHttp, key: string): Promise<void> {
 }
 
 describe('a value', () => {
-  test('is put and got as bytes', async () => {
+  test('is written and read as bytes', async () => {
     const { client, node, answering } = await start();
     const value = Uint8Array.from({ length: 256 }, (_, byte) => byte);
     expect(await client.put({ key: 'k', value })).toEqual({ updatedAtMs: node.clock.nowMs(), acks: undefined, node: answering });
     expect(await client.get('k')).toEqual({ value, updatedAtMs: node.clock.nowMs(), node: answering });
   });
 
-  test.each([0, 1, 2, 3])('of %d bytes comes back as it was, not as null', async (length) => {
+  test.each([0, 1, 2, 3])('of %d bytes is read back unchanged, not as null', async (length) => {
     const { client } = await start();
     const value = new Uint8Array(length).fill(0xff);
     await client.put({ key: 'k', value });
     expect((await client.get('k'))!.value).toEqual(value);
   });
 
-  test('of 1 MiB passes every limit of the client', async () => {
+  test('of 1 MiB is within every limit of the client', async () => {
     const { client } = await start();
     const value = new Uint8Array(1_048_576).fill(7);
     await client.put({ key: 'k', value });
     expect(Buffer.from((await client.get('k'))!.value).equals(value)).toBe(true);
   });
 
-  test('that lies in a part of a larger buffer is that part', async () => {
+  test('given as part of a larger buffer is stored as that part only', async () => {
     const { client } = await start();
     await client.put({ key: 'k', value: bytes('xx value xx').subarray(3, 8) });
     expect((await client.get('k'))!.value).toEqual(bytes('value'));
   });
 
-  test('is null when there is none, and so is one past its lifetime', async () => {
+  test('is null when it is absent or past its lifetime', async () => {
     const { client, node } = await start();
     expect(await client.get('k')).toBeNull();
     await client.put({ key: 'k', value: bytes('v'), ttlMs: 1_000 });
@@ -113,7 +113,7 @@ describe('a value', () => {
     expect(await client.get('k')).toBeNull();
   });
 
-  test('is null only when a second node says so too', async () => {
+  test('is null only when a second node confirms it', async () => {
     const { client, nodes } = await start(2);
     await client.put({ key: 'k', value: bytes('v') }, { node: nodes[1]!.url });
     for (let call = 0; call < 3; call += 1) expect((await client.get('k'))!.node.url).toBe(nodes[1]!.url);
@@ -123,7 +123,7 @@ describe('a value', () => {
 });
 
 describe('a delete', () => {
-  test('says whether there was something to delete', async () => {
+  test('says whether the key was there', async () => {
     const { client, answering } = await start();
     await client.put({ key: 'k', value: bytes('v') });
     expect(await client.delete({ key: 'k' })).toEqual({ deleted: true, acks: undefined, node: answering });
@@ -131,7 +131,7 @@ describe('a delete', () => {
     expect(await client.get('k')).toBeNull();
   });
 
-  test('finds what only another node has', async () => {
+  test('deletes a key that only another node holds', async () => {
     const { client, nodes } = await start(2);
     await client.put({ key: 'k', value: bytes('v') }, { node: nodes[1]!.url });
     expect(await client.delete({ key: 'k' })).toMatchObject({ deleted: true, node: { url: nodes[1]!.url } });
@@ -161,7 +161,7 @@ describe('a list', () => {
     expect(await client.list(arguments_)).toMatchObject({ keys, more });
   });
 
-  test('goes on after the last key of a page until there are no more', async () => {
+  test('continues after the last key of a page until there are no more', async () => {
     const { client } = await filled();
     const keys: string[] = [];
     for (let more = true, pages = 0; more && pages < 10; pages += 1) {
@@ -176,7 +176,7 @@ describe('a list', () => {
 describe('a key', () => {
   const KEYS = ['..', '.', 'a/../b', '../../status', 'a//b', '/', 'a%2Fb', '%', '%zz', 'a?b', 'a#b', 'a&key=b', 'a b', 'a+b', 'a\\b', '__proto__', '\u0000', '\r\n', 'é', 'e\u0301', '😀', '\ufffd', 'x'.repeat(1_024), '😀'.repeat(256)];
 
-  test.each(KEYS.map((key) => [JSON.stringify(key).slice(0, 40), key]))('%s reaches the node as it is, and never in a path', async (_, key) => {
+  test.each(KEYS.map((key) => [JSON.stringify(key).slice(0, 40), key]))('%s reaches the node unchanged, and never in a path', async (_, key) => {
     const { client, node, requests } = await start();
     await client.put({ key, value: bytes('v') });
     expect(node.store.list('100', {}, node.clock.nowMs()).keys).toEqual([key]);
@@ -190,11 +190,11 @@ describe('a key', () => {
   });
 });
 
-describe('a key of an older node, longer than this client writes,', () => {
+describe('a key of an older node, longer than this client may write,', () => {
   const LONG = 'k'.repeat(2_000);
   const LONGEST = '\u0001'.repeat(65_536);
 
-  test('is read where it fits into a head, and deleted in any length', async () => {
+  test('is read if it fits into a request head, and deleted in any length', async () => {
     const { client, node } = await start();
     for (const key of [LONG, LONGEST]) node.store.put('100', key, Buffer.from(node.vault.sealValue(100 as AppId, bytes('v'))), 0, node.clock.nowMs());
     expect((await client.get(LONG))!.value).toEqual(bytes('v'));
@@ -203,8 +203,8 @@ describe('a key of an older node, longer than this client writes,', () => {
   });
 });
 
-describe('acknowledged by n', () => {
-  test('a put and a delete say how many have it', async () => {
+describe('acknowledgements (acks)', () => {
+  test('a put and a delete say how many peers have it', async () => {
     const { client, node } = await start();
     const put = client.put({ key: 'k', value: bytes('v'), acks: 1 });
     await acknowledge(node, 'k');
@@ -214,7 +214,7 @@ describe('acknowledged by n', () => {
     expect(await deleted).toMatchObject({ deleted: true, acks: 1 });
   });
 
-  test('a write that is not replicated in time is refused so, asked of one node alone, and stays', async () => {
+  test('a write that is not replicated in time is refused with 504 after one node was asked, and stays there', async () => {
     const { client, nodes } = await start(2);
     const put = failureOf(client.put({ key: 'k', value: bytes('v'), acks: 1, ackTimeoutMs: 2_000 }));
     const waiting = () => nodes.filter(({ acknowledgements }) => acknowledgements.size > 0);
@@ -228,12 +228,12 @@ describe('acknowledged by n', () => {
 });
 
 describe('a refusal', () => {
-  test('of what is too large says so', async () => {
+  test('of a value that is too large has the status and code of the node', async () => {
     const { client } = await start(1, { maxValueBytes: 10 });
     expect(await failureOf(client.put({ key: 'k', value: new Uint8Array(11) }))).toMatchObject({ code: 'refused', status: 413, serverCode: 'payload_too_large' });
   });
 
-  test('over the quota says so, and no other node is asked to take it', async () => {
+  test('over the quota has the status and code of the node, and no other node is asked', async () => {
     const { client, requests } = await start(2, { maxAppBytes: 100 });
     expect(await failureOf(client.put({ key: 'k', value: new Uint8Array(200) }))).toMatchObject({ code: 'refused', status: 507, serverCode: 'insufficient_storage' });
     expect(requests).toHaveLength(1);

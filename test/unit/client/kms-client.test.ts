@@ -1,4 +1,4 @@
-/** The client for apps (protocol.md §3): what it sends, what it believes, and how it turns from one node to the next. */
+/** The client for apps (protocol.md §3): what it sends, what it accepts, and how it moves from one node to the next. */
 import { describe, expect, test } from '@jest/globals';
 import { createKmsClient, KmsClientError, type KmsClientErrorCode, type KmsClientOptions } from '../../../src/client/index.ts';
 import { appAuthMessage, responseMessage } from '../../../src/crypto/messages.ts';
@@ -12,7 +12,7 @@ import { answerOf, never, PEER_NONCE } from '../../support/peer-side.ts';
 import { SeededRandom } from '../../support/seeded-random.ts';
 
 const PRIVATE_KEY = '11'.repeat(32);
-/** To `derive({ path: 'p' })`. */
+/** The answer to `derive({ path: 'p' })`. */
 const RIGHT_ANSWER = { app_id: 100, path: 'p', key: keyOf('p', 32).toString('base64'), length: 32 };
 const REGISTRY = `0x${'0f'.repeat(20)}`;
 
@@ -35,7 +35,7 @@ function start(names: readonly string[], more: Partial<KmsClientOptions> = {}) {
   return { client, clock, nodes, registry, asked };
 }
 
-/** Lets time pass; what the nodes and the client do in between comes to rest first. */
+/** Advances the clock in steps, and before each step lets the nodes and the client finish their work. */
 async function pass(clock: ManualClock, ms: number): Promise<void> {
   for (let left = ms; left > 0; left -= 500) {
     await settle(2_000);
@@ -56,7 +56,7 @@ const status =
     answerOf(code, body, headers);
 
 describe('a derived key', () => {
-  test('comes with the app and the node that answered', async () => {
+  test('comes with the app id and the node that answered', async () => {
     const { client, nodes } = start(['a']);
     const { wallet, url, teePubkey } = nodes[0]!.member;
     expect(await client.derive({ path: 'sessions' })).toEqual({
@@ -66,7 +66,7 @@ describe('a derived key', () => {
     });
   });
 
-  test('is asked for exactly as given, in an envelope alone', async () => {
+  test('is requested with exactly the given arguments, only inside an envelope', async () => {
     const { client, nodes } = start(['a']);
     await client.derive({ path: ' spaced:ä ', context: 'c', length: 64 });
     const [{ request, inner }] = nodes[0]!.received as [(typeof nodes)[0]['received'][0]];
@@ -75,7 +75,7 @@ describe('a derived key', () => {
     expect(Object.keys(JSON.parse(request.body!) as object).sort()).toEqual(['encrypted_data', 'nonce', 'sender_tee_pubkey']);
   });
 
-  test("is asked for with a proof over the node's nonce, its wallet and the time", async () => {
+  test("is requested with a proof over the node's nonce, its wallet and the time", async () => {
     const { client, clock, nodes } = start(['a']);
     await client.derive({ path: 'p' });
     const headers = nodes[0]!.received[0]!.request.headers!;
@@ -85,7 +85,7 @@ describe('a derived key', () => {
     expect(signer).toBe((await client.identity()).wallet);
   });
 
-  test('is asked for from the nodes in turn', async () => {
+  test('is requested from the nodes in turn', async () => {
     const { client, asked } = start(['a', 'b', 'c']);
     for (let call = 0; call < 6; call += 1) await client.derive({ path: 'p' });
     expect(asked()).toEqual([2, 2, 2]);
@@ -96,7 +96,7 @@ describe('a derived key', () => {
     ['wallet in another case', (member: Member) => member.wallet.toUpperCase().replace('0X', '0x')],
     ['URL', (member: Member) => member.url],
     ['URL with a slash', (member: Member) => `${member.url}/`],
-  ])('is asked for from one node alone, named by its %s', async (_, nameOf) => {
+  ])('is requested only from the node named by its %s', async (_, nameOf) => {
     const { client, nodes, asked } = start(['a', 'b', 'c']);
     for (let call = 0; call < 3; call += 1) await client.derive({ path: 'p' }, { node: nameOf(nodes[1]!.member) });
     expect(asked()).toEqual([0, 3, 0]);
@@ -131,7 +131,7 @@ describe('invalid arguments send nothing', () => {
     ['confirmations below zero', { chain: { rpcUrl: 'http://127.0.0.1:1' }, confirmations: -1 }, 'confirmations'],
     ['no time', { timeoutMs: 0 }, 'timeoutMs'],
     ['no tries', { maxAttempts: 0 }, 'maxAttempts'],
-  ])('%s is named when the client is made', (_, options, name) => {
+  ])('%s is named in the error when the client is created', (_, options, name) => {
     let thrown: unknown;
     try {
       start(['a'], options);
@@ -143,7 +143,7 @@ describe('invalid arguments send nothing', () => {
   });
 });
 
-describe('a node is passed over for the next when', () => {
+describe('a node is skipped for the next one when', () => {
   const stranger = new NodeSide('stranger');
 
   test.each<[string, Bend, string]>([
@@ -206,7 +206,7 @@ describe('a node is passed over for the next when', () => {
     expect(nodes[0]!.received).toHaveLength(0);
   });
 
-  test('it is silent: after the limit of one try', async () => {
+  test('it does not answer within the timeout of one attempt', async () => {
     const { client, clock, nodes } = start(['a', 'b'], { attemptTimeoutMs: 2_000 });
     nodes[0]!.nonce = never;
     const derived = client.derive({ path: 'p' });
@@ -214,7 +214,7 @@ describe('a node is passed over for the next when', () => {
     expect((await derived).node.url).toBe('https://b.test');
   });
 
-  test('its registered key is not a key', async () => {
+  test('its registered key is not valid', async () => {
     const { client, nodes, registry } = start(['a', 'b']);
     const [first, second] = nodes.map(({ member }) => member);
     registry.members = [{ ...first!, teePubkey: 'abcd' as Member['teePubkey'] }, second!];
@@ -233,7 +233,7 @@ describe('a node is passed over for the next when', () => {
 });
 
 describe('Retry-After', () => {
-  test('is waited for when no node is ready, and then the nodes are asked again', async () => {
+  test('is waited for when no node is ready; then the nodes are asked again', async () => {
     const { client, clock, nodes, asked } = start(['a', 'b']);
     nodes.forEach((node) => (node.bend = status(503, {}, { 'retry-after': '4' })));
     const derived = client.derive({ path: 'p' });
@@ -267,26 +267,26 @@ describe('a call ends with', () => {
     expect(asked()).toEqual([1, 1]);
   });
 
-  test('the refusal of the only node there is', async () => {
+  test('the refusal of the only node', async () => {
     const { client, nodes } = start(['a']);
     nodes[0]!.bend = status(403, { code: 'forbidden' });
     expect(await failureOf(client.derive({ path: 'p' }))).toMatchObject({ code: 'refused', status: 403, serverCode: 'forbidden' });
   });
 
-  test('the refusal of the node that was named, though another would answer', async () => {
+  test('the refusal of the node that the caller named, although another would answer', async () => {
     const { client, nodes, asked } = start(['a', 'b']);
     nodes[0]!.bend = status(403, { code: 'forbidden' });
     expect((await failureOf(client.derive({ path: 'p' }, { node: 'https://a.test' }))).code).toBe('refused');
     expect(asked()).toEqual([1, 0]);
   });
 
-  test('the answer of another node where one alone refuses, for a refusal is not signed', async () => {
+  test('the answer of another node when only one refuses, because a refusal is not signed', async () => {
     const { client, nodes } = start(['a', 'b']);
     nodes[0]!.bend = status(403, { code: 'forbidden' });
     expect((await client.derive({ path: 'p' })).node.url).toBe('https://b.test');
   });
 
-  test('bad_answer_signature when no node signs as it should', async () => {
+  test('bad_answer_signature when no node signs correctly', async () => {
     const { client, nodes } = start(['a', 'b']);
     nodes.forEach((node) => (node.bend = (answer) => ({ ...answer, headers: {} })));
     const error = await failureOf(client.derive({ path: 'p' }));
@@ -294,7 +294,7 @@ describe('a call ends with', () => {
     expect(error.attempts.map(({ url }) => url)).toEqual(['https://a.test', 'https://b.test']);
   });
 
-  test('unavailable after the last try', async () => {
+  test('unavailable after the last attempt', async () => {
     const { client, clock, nodes, asked } = start(['a', 'b'], { maxAttempts: 5 });
     nodes.forEach((node) => (node.bend = status(500)));
     const failed = failureOf(client.derive({ path: 'p' }));
@@ -303,7 +303,7 @@ describe('a call ends with', () => {
     expect(asked().reduce((sum, count) => sum + count)).toBe(5);
   });
 
-  test('timeout at the limit over all tries', async () => {
+  test('timeout at the limit over all attempts', async () => {
     const { client, clock, nodes } = start(['a', 'b'], { timeoutMs: 3_000, attemptTimeoutMs: 2_000 });
     nodes.forEach((node) => (node.nonce = never));
     const failed = failureOf(client.derive({ path: 'p' }));
@@ -313,7 +313,7 @@ describe('a call ends with', () => {
     expect(error.attempts.map(({ failure }) => failure)).toEqual(['timeout']);
   });
 
-  test('timeout at the limit of the call where it has one', async () => {
+  test('timeout at the limit of the call, if it has one', async () => {
     const { client, clock, nodes } = start(['a']);
     nodes[0]!.nonce = never;
     const failed = failureOf(client.derive({ path: 'p' }, { timeoutMs: 500 }));
@@ -321,7 +321,7 @@ describe('a call ends with', () => {
     expect((await failed).code).toBe('timeout');
   });
 
-  test('timeout no earlier than a write may wait to be acknowledged', async () => {
+  test('timeout only after the time that a write may wait for acknowledgements', async () => {
     const { client, clock, nodes } = start(['a'], { timeoutMs: 3_000, attemptTimeoutMs: 5_000 });
     nodes[0]!.nonce = never;
     let failed: unknown = null;
@@ -343,11 +343,11 @@ describe('a call ends with', () => {
     expect((await failed).code).toBe('aborted');
   });
 
-  test('no_nodes when the registry lists none', async () => {
+  test('no_nodes when the registry lists no node', async () => {
     expect((await failureOf(start([]).client.derive({ path: 'p' }))).code).toBe('no_nodes');
   });
 
-  test('no_nodes when the one that was named is not listed', async () => {
+  test('no_nodes when the named node is not listed', async () => {
     const { client, asked } = start(['a']);
     expect((await failureOf(client.derive({ path: 'p' }, { node: 'https://z.test' }))).code).toBe('no_nodes');
     expect(asked()).toEqual([0]);
@@ -359,7 +359,7 @@ describe('a call ends with', () => {
     expect((await failureOf(client.derive({ path: 'p' }))).code).toBe('registry_unavailable');
   });
 
-  test('identity_unavailable when the own enclave does not sign', async () => {
+  test("identity_unavailable when the client's own enclave does not sign", async () => {
     const refusal = new DependencyError('enclave', 'unreachable', 'the enclave API cannot be reached');
     const identity = { address: async () => Promise.reject(refusal), publicKey: async () => Promise.reject(refusal), sign: async () => Promise.reject(refusal), encrypt: async () => Promise.reject(refusal), decrypt: async () => Promise.reject(refusal) };
     const { client } = start(['a', 'b'], { identity });
@@ -393,7 +393,7 @@ describe('the list of nodes', () => {
     expect((await client.nodes()).map(({ url }) => url)).toEqual(['https://b.test']);
   });
 
-  test('is read again when a node that has booted refuses the key that the list has', async () => {
+  test('is read again when a restarted node refuses the key on the list', async () => {
     const { client, clock, nodes, registry } = start(['a']);
     const [node] = nodes as [NodeSide];
     registry.members = [{ ...node.member, teePubkey: new NodeSide('before the boot').member.teePubkey }];
@@ -414,7 +414,7 @@ describe('the list of nodes', () => {
 });
 
 describe('close', () => {
-  test('ends the calls under way and refuses all others', async () => {
+  test('ends the calls under way and refuses all later ones', async () => {
     const { client, nodes, asked } = start(['a']);
     nodes[0]!.nonce = never;
     const failed = failureOf(client.derive({ path: 'p' }));
@@ -426,7 +426,7 @@ describe('close', () => {
     expect(asked()).toEqual([1]);
   });
 
-  test('wipes the keys held here', async () => {
+  test("wipes the client's keys", async () => {
     const { client } = start(['a']);
     await client.identity();
     await client.close();

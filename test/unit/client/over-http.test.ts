@@ -16,15 +16,15 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-/** Between the client and the nodes. */
+/** What lies between the client and the nodes. */
 interface Way {
-  /** Paths, in order. */
+  /** The paths of the requests, in order. */
   readonly requests: string[];
   rewrite: (request: TransportRequest) => TransportRequest;
   bend: (answer: TransportAnswer, request: TransportRequest) => TransportAnswer;
 }
 
-/** Two nodes that hold one secret, and an app that both know once it is registered. */
+/** Two nodes with the same secret, and an app that both know once it is registered. */
 async function start() {
   const registered = new Map<Wallet, TeePubkey>();
   const registry = { down: false };
@@ -56,7 +56,7 @@ async function start() {
       chain: { source: { readMembership: async () => ({ members }) } },
       identity: { privateKey: '31'.repeat(32) },
       inEnclave: false,
-      // Each node once, so that nothing waits for a node to come back.
+      // One attempt per node, so that the client does not wait for a node to come back.
       maxAttempts: 2,
     },
     { transport },
@@ -74,7 +74,7 @@ async function failureOf(call: Promise<unknown>): Promise<KmsClientError> {
 }
 
 describe('an app', () => {
-  test('gets the same key from every node, and another for another path', async () => {
+  test('gets the same key from every node, and a different key for a different path', async () => {
     const { client, nodes } = await start();
     const keys = await Promise.all(nodes.map(({ url }) => client.derive({ path: 'sessions' }, { node: url })));
     expect(keys[0]!.key).toEqual(keys[1]!.key);
@@ -106,7 +106,7 @@ describe('an app', () => {
     expect(await failureOf(client.derive({ path: 'p' }))).toMatchObject({ code: 'refused', status: 403, serverCode: 'forbidden' });
   });
 
-  test('is not refused for a chain that cannot be read: no node is available', async () => {
+  test('is not refused when the chain cannot be read: the nodes count as unavailable', async () => {
     const { client, registry } = await start();
     registry.down = true;
     const error = await failureOf(client.derive({ path: 'p' }));
@@ -115,10 +115,10 @@ describe('an app', () => {
   });
 });
 
-describe('with a node of this kind', () => {
+describe('with a real node', () => {
   const value = new Uint8Array(Buffer.from('v'));
 
-  test('an app asks for a nonce once, and uses those that come with the answers', async () => {
+  test('an app asks for a nonce once, then uses those that come with the answers', async () => {
     const { client, nodes, way } = await start();
     const at = { node: nodes[0]!.url };
     await client.put({ key: 'k', value }, at);
@@ -130,7 +130,7 @@ describe('with a node of this kind', () => {
     expect(way.requests).toHaveLength(6);
   });
 
-  test('a nonce that ran out costs another one, and no failure', async () => {
+  test('an expired nonce costs one more request and no failure', async () => {
     const { client, nodes, way } = await start();
     const at = { node: nodes[0]!.url };
     await client.derive({ path: 'p' }, at);
@@ -141,7 +141,7 @@ describe('with a node of this kind', () => {
     expect(way.requests.filter((path) => path === '/nonce')).toHaveLength(2);
   });
 
-  test('a plain 404 in place of a sealed one is not believed', async () => {
+  test('a plain 404 in place of a sealed one is not accepted', async () => {
     const { client, nodes, way } = await start();
     const at = { node: nodes[0]!.url };
     expect(await client.get('absent', at)).toBeNull();
@@ -150,7 +150,7 @@ describe('with a node of this kind', () => {
     expect(await failureOf(client.get('k', at))).toMatchObject({ code: 'bad_answer' });
   });
 
-  test('the answer to another request is not believed, though the caller is the same', async () => {
+  test('the answer to another request of the same caller is not accepted', async () => {
     const { client, nodes, way } = await start();
     const at = { node: nodes[0]!.url };
     const seen: TransportAnswer[] = [];
@@ -162,7 +162,7 @@ describe('with a node of this kind', () => {
     expect(await failureOf(client.put({ key: 'k', value: new Uint8Array(2) }, at))).toMatchObject({ code: 'bad_answer' });
   });
 
-  test('a prefix that is added on the way is seen', async () => {
+  test('a prefix added in transit is noticed', async () => {
     const { client, nodes, way } = await start();
     const at = { node: nodes[0]!.url };
     await client.put({ key: 'k', value }, at);

@@ -1,6 +1,6 @@
 /**
- * A client reads what it wrote and deleted, though the other nodes have it only a moment later: the node that took the last
- * write of a key is asked first for it, and its word that the key is absent is the last word.
+ * A client reads its own writes and deletes, although the other nodes get them a moment later. It first asks the node that took the last
+ * write of a key, and that node's answer that the key is absent is final.
  */
 import { describe, expect, test } from '@jest/globals';
 import { createKmsClient, type KmsClient } from '../../../src/client/index.ts';
@@ -14,7 +14,7 @@ import { SeededRandom } from '../../support/seeded-random.ts';
 const NEWER: Partial<Habits> = { binds: true, seals: true };
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
 
-/** Three nodes that never tell each other anything. */
+/** Three nodes that never replicate to each other. */
 async function start(habits: Partial<Habits> = NEWER) {
   const nodes = ['a', 'b', 'c'].map((name) => new NodeSide(name));
   const members = nodes.map(({ member }) => member);
@@ -38,22 +38,22 @@ async function textOf(client: KmsClient, key: string): Promise<string | null> {
   return stored === null ? null : Buffer.from(stored.value).toString();
 }
 
-describe('what was written', () => {
-  test('is read from the node that took it, at every turn', async () => {
+describe('a written key', () => {
+  test('is read from the node that took the write, every time', async () => {
     const { client, nodes } = await start();
     for (const node of nodes) node.values.set('k', Buffer.from('old').toString('base64'));
     await client.put({ key: 'k', value: bytes('new') });
     for (let turn = 0; turn < 6; turn += 1) expect(await textOf(client, 'k')).toBe('new');
   });
 
-  test('is listed by the node that took the last write', async () => {
+  test('is in the list, because the node that took the last write is asked', async () => {
     const { client } = await start();
     await client.put({ key: 'first', value: bytes('1') });
     const { node } = await client.put({ key: 'second', value: bytes('2') });
     for (let turn = 0; turn < 3; turn += 1) expect((await client.list()).node.url).toBe(node.url);
   });
 
-  test('is written again, and deleted, where it was written', async () => {
+  test('is written again, and deleted, at the same node', async () => {
     const { client, nodes } = await start();
     const { node } = await client.put({ key: 'k', value: bytes('1') });
     for (let turn = 0; turn < 4; turn += 1) expect((await client.put({ key: 'k', value: bytes('2') })).node.url).toBe(node.url);
@@ -61,14 +61,14 @@ describe('what was written', () => {
     expect(nodes.every(({ values }) => values.size === 0)).toBe(true);
   });
 
-  test('does not bind other keys to its node', async () => {
+  test('does not bind other keys to that node', async () => {
     const { client } = await start();
     const urls = [];
     for (const key of ['k1', 'k2', 'k3']) urls.push((await client.put({ key, value: bytes('v') })).node.url);
     expect(new Set(urls).size).toBe(3);
   });
 
-  test('is read elsewhere when its node is gone, and there again when it is back', async () => {
+  test('is read elsewhere when its node is down, and there again when it is back', async () => {
     const { client, clock, at, others } = await start();
     const { node } = await client.put({ key: 'k', value: bytes('new') });
     const taker = at(node.url);
@@ -80,7 +80,7 @@ describe('what was written', () => {
     expect(await textOf(client, 'k')).toBe('new');
   });
 
-  test('and could not be acknowledged in time is read where it stayed', async () => {
+  test('that could not be acknowledged in time is read from the node where it stayed', async () => {
     const { client, nodes } = await start();
     for (const node of nodes) node.bend = (answer, { request }) => (request.method === 'PUT' ? answerOf(504, { code: 'not_replicated', message: 'no peer has it yet' }) : answer);
     await expect(client.put({ key: 'k', value: bytes('v'), acks: 1 })).rejects.toMatchObject({ serverCode: 'not_replicated' });
@@ -89,11 +89,11 @@ describe('what was written', () => {
   });
 });
 
-describe('what was deleted', () => {
+describe('a deleted key', () => {
   test.each<[string, Partial<Habits>]>([
     ['nodes that seal their 404', NEWER],
     ['older nodes', {}],
-  ])('is absent at once, though the other nodes still have it: %s', async (_, habits) => {
+  ])('is absent at once, although the other nodes still have it: %s', async (_, habits) => {
     const { client, nodes } = await start(habits);
     for (const node of nodes) node.values.set('k', Buffer.from('v').toString('base64'));
     expect((await client.delete({ key: 'k' })).deleted).toBe(true);
@@ -105,7 +105,7 @@ describe('what was deleted', () => {
 });
 
 describe('a 404 of the node that took a put', () => {
-  test('is the last word when it is sealed: the value has expired, or someone else deleted it', async () => {
+  test('is final when it is sealed: the value has expired, or another caller deleted it', async () => {
     const { client, at, others } = await start();
     const { node } = await client.put({ key: 'k', value: bytes('v') });
     for (const other of others(node.url)) other.values.set('k', Buffer.from('v').toString('base64'));
@@ -113,7 +113,7 @@ describe('a 404 of the node that took a put', () => {
     expect(await textOf(client, 'k')).toBeNull();
   });
 
-  test('needs a second one when it is not sealed: anybody on the way could have made it', async () => {
+  test('needs confirmation when it is not sealed, because any party in between could have made it', async () => {
     const { client, at, others } = await start({});
     const { node } = await client.put({ key: 'k', value: bytes('v') });
     for (const other of others(node.url)) other.values.set('k', Buffer.from('v').toString('base64'));
@@ -121,7 +121,7 @@ describe('a 404 of the node that took a put', () => {
     expect(await textOf(client, 'k')).toBe('v');
   });
 
-  test('of a key that it did not take needs a second one', async () => {
+  test('needs confirmation for a key that this node did not take', async () => {
     const { client, nodes } = await start();
     nodes[1]!.values.set('k', Buffer.from('v').toString('base64'));
     for (let turn = 0; turn < 3; turn += 1) expect(await textOf(client, 'k')).toBe('v');
@@ -132,13 +132,13 @@ describe('own writes', () => {
   const node = { wallet: `0x${'aa'.repeat(20)}` as Wallet, url: 'https://a.test', teePubkey: '01' as TeePubkey };
   const rebooted = { ...node, teePubkey: '02' as TeePubkey };
 
-  test('are not known of a node that booted again with an empty store', () => {
+  test('do not count for a node that restarted with an empty store', () => {
     const writes = new OwnWrites();
     writes.note('k', node, 'delete');
     expect([writes.took('k', node), writes.took('k', rebooted), writes.tookLast(rebooted), writes.isFinallyAbsent('k', rebooted, true)]).toEqual([true, false, false, false]);
   });
 
-  test('are remembered for 4,096 keys: the one that was used least lately goes', () => {
+  test('are remembered for 4,096 keys: the least recently used one is dropped', () => {
     const writes = new OwnWrites();
     writes.note('first', node, 'put');
     writes.note('second', node, 'put');
@@ -146,14 +146,14 @@ describe('own writes', () => {
     expect([writes.took('first', node), writes.took('second', node)]).toEqual([false, true]);
   });
 
-  test('are remembered for 2 Mi characters of keys: the longest that a delete may name are 32 of them', () => {
+  test('are remembered for 2 Mi characters of keys, which is 32 of the longest that a delete may name', () => {
     const writes = new OwnWrites();
     const longKey = (nth: number): string => `${nth}`.padEnd(65_536, '-');
     for (let nth = 0; nth < 33; nth += 1) writes.note(longKey(nth), node, 'delete');
     expect([writes.took(longKey(0), node), writes.took(longKey(1), node)]).toEqual([false, true]);
   });
 
-  test('of another kind replace each other', () => {
+  test('of different kinds replace each other', () => {
     const writes = new OwnWrites();
     writes.note('k', node, 'delete');
     writes.note('k', node, 'put');

@@ -1,4 +1,4 @@
-/** What a node's refusal is worth to a client (protocol.md §2): it is not signed, so a second node is asked before it counts. */
+/** How a client treats the refusal of a node (protocol.md §2): it is not signed, so the client asks a second node before it counts. */
 import { describe, expect, test } from '@jest/globals';
 import type { ErrorCode } from '../../../src/domain/errors.ts';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
@@ -22,7 +22,7 @@ const BAD_REQUEST = refused(400, 'bad_request');
 const TOO_LARGE = refused(413, 'payload_too_large');
 const UNREADY = new AttemptError('unready', { status: 503, retryAfterMs: 60_000 });
 const LYING = new AttemptError('bad_answer_signature', { status: 200 });
-/** An answer, or how there is none. */
+/** An answer, or the way in which it fails. */
 type Behaviour = string | Error;
 const HANGS = 'hangs';
 
@@ -55,14 +55,14 @@ function start(...behaviours: readonly Behaviour[]) {
   return { clock, asked, call };
 }
 
-describe('a refusal of one node is contradicted by the answer of the next:', () => {
+describe('the answer of the next node overrides a refusal of one node:', () => {
   test.each([NOT_FOUND, FORBIDDEN, UNAUTHORIZED, BAD_REQUEST, TOO_LARGE].map((error) => [error.serverCode, error] as const))('%s', async (_, error) => {
     const { call, asked } = start(error, 'the answer');
     expect(await call()).toEqual({ answer: 'the answer' });
     expect(asked).toEqual([0, 1]);
   });
 
-  test('and its node is asked after the others for a while', async () => {
+  test('and the node that refused is asked last for a while', async () => {
     const { call, asked } = start('first', FORBIDDEN, 'third');
     await call();
     await call();
@@ -75,9 +75,9 @@ describe('a refusal of one node is contradicted by the answer of the next:', () 
   });
 });
 
-describe('a refusal stands', () => {
+describe('a refusal is final', () => {
   test.each([NOT_FOUND, FORBIDDEN, UNAUTHORIZED, BAD_REQUEST, TOO_LARGE].map((error) => [error.serverCode, error] as const))(
-    'when a second node says the same: %s',
+    'when a second node gives the same: %s',
     async (_, error) => {
       const { call, asked } = start(error, error, 'never asked');
       expect(await call()).toEqual({ code: 'refused', status: error.status, serverCode: error.serverCode, failures: ['refused'] });
@@ -85,7 +85,7 @@ describe('a refusal stands', () => {
     },
   );
 
-  test('not when a second node refuses for another reason: the third decides', async () => {
+  test('but not when a second node refuses for another reason: the third decides', async () => {
     const { call, asked } = start(BAD_REQUEST, FORBIDDEN, FORBIDDEN, 'never asked');
     expect(await call()).toMatchObject({ code: 'refused', serverCode: 'forbidden', failures: ['refused', 'refused'] });
     expect(asked).toEqual([0, 1, 2]);
@@ -101,7 +101,7 @@ describe('a refusal stands', () => {
     expect(asked).toHaveLength(failures.length);
   });
 
-  test('when the time is over before a second node has answered', async () => {
+  test('when the time runs out before a second node has answered', async () => {
     const { clock, call } = start(FORBIDDEN, HANGS);
     const ended = call();
     await clock.advance(30_000);
@@ -117,7 +117,7 @@ describe('a refusal stands', () => {
   test.each<[ErrorCode, number]>([
     ['not_replicated', 504],
     ['insufficient_storage', 507],
-  ])('at once when it is %s: another node would write it twice', async (code, status) => {
+  ])('at once when it is %s, because another node would write it twice', async (code, status) => {
     const { call, asked } = start(refused(status, code), 'never asked');
     expect(await call()).toMatchObject({ code: 'refused', status, serverCode: code });
     expect(asked).toEqual([0]);

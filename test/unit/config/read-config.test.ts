@@ -1,4 +1,4 @@
-/** The configuration (protocol.md §8): every variable with its default, its bounds and its alias; all problems at once; nothing secret shown. */
+/** The configuration (protocol.md §8): every variable with its default, its bounds and its alias; all problems at once; no secret shown. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { readConfig, type Environment } from '../../../src/config/read-config.ts';
@@ -65,7 +65,7 @@ describe('without any variable', () => {
     expect(configOf({})[name]).toEqual(value);
   });
 
-  test('and with all of them empty it is the same', () => {
+  test('all variables set to empty give the same', () => {
     const empty = Object.fromEntries(Object.values(SETTINGS).map(({ variable }) => [variable, '']));
     expect(configOf(empty)).toEqual(configOf({}));
   });
@@ -81,7 +81,7 @@ describe('a variable', () => {
     ['LOG_LEVEL', 'debug', 'logLevel', 'DEBUG'],
     ['BIND_ADDR', '127.0.0.1:0', 'bindAddress', { host: '127.0.0.1', port: 0 }],
     ['BIND_ADDR', '[::1]:65535', 'bindAddress', { host: '::1', port: 65_535 }],
-    // With its slash: to some servers that is another address.
+    // Keeps its slash: for some servers it is part of the address.
     ['NODE_URL', 'https://rpc.test/v1/', 'nodeUrl', 'https://rpc.test/v1/'],
     ['ODYN_URL', 'http://127.0.0.1:18000/', 'odynUrl', 'http://127.0.0.1:18000'],
     ['CHAIN_ID', '84532', 'chainId', 84_532],
@@ -108,7 +108,7 @@ describe('a variable', () => {
     ['HTTP_PROXY', 'http://first.test', 'http_proxy', 'http://second.test', 'httpProxy'],
     ['HTTPS_PROXY', 'http://first.test', 'https_proxy', 'http://second.test', 'httpsProxy'],
     ['NO_PROXY', 'first.test', 'no_proxy', 'second.test', 'noProxy'],
-  ])('%s comes before its other name, which counts when it is unset or empty', (variable, first, alias, second, name) => {
+  ])('%s takes precedence over its alias, which is used when it is unset or empty', (variable, first, alias, second, name) => {
     expect(configOf({ [variable]: first, [alias]: second })[name]).toBe(first);
     expect(configOf({ [alias]: second })[name]).toBe(second);
     expect(configOf({ [variable]: '', [alias]: second })[name]).toBe(second);
@@ -149,14 +149,14 @@ describe('a variable', () => {
     ['HTTP_PROXY', ['ftp://proxy.test', 'http://']],
     ['HTTPS_PROXY', ['socks5://proxy.test']],
     ['NO_PROXY', ['10.0.0.0/33', 'http://inside.test', 'a b c/d']],
-  ])('%s out of its bounds stops the node with one line that names it', (variable, texts) => {
+  ])('%s out of its bounds stops the node with one line that names the variable', (variable, texts) => {
     for (const text of texts) {
       const problems = problemsOf({ ...DEVELOPMENT, [variable]: text });
       expect({ text, problems }).toEqual({ text, problems: [expect.stringMatching(new RegExp(`^${variable} must [^\\n]+$`))] });
     }
   });
 
-  test('of any text is read or refused, never thrown over', () => {
+  test('with any text is read or refused, and never makes the reader throw', () => {
     const variables = Object.values(SETTINGS).map(({ variable }) => variable);
     const environment = fc.dictionary(fc.constantFrom(...variables), fc.oneof(fc.string(), fc.webUrl(), fc.integer().map(String)));
     fc.assert(
@@ -168,7 +168,7 @@ describe('a variable', () => {
 });
 
 describe('problems', () => {
-  test('come all at once, one line each', () => {
+  test('are all reported at once, one line each', () => {
     const problems = problemsOf({ KMS_APP_ID: 'x', LOG_LEVEL: 'x', HELIOS_RPC_URL: 'x', NODE_PRIVATE_KEY: '11'.repeat(32), NODE_WALLET: `0x${'ab'.repeat(20)}` });
     expect(problems.map((line) => line.split(' ', 1)[0]).sort()).toEqual(['HELIOS_RPC_URL', 'KMS_APP_ID', 'LOG_LEVEL', 'NODE_PRIVATE_KEY', 'NODE_WALLET']);
   });
@@ -177,14 +177,14 @@ describe('problems', () => {
     ['NODE_PRIVATE_KEY', '11'.repeat(32)],
     ['NODE_WALLET', `0x${'ab'.repeat(20)}`],
     ['MASTER_SECRET_HEX', '11'.repeat(32)],
-  ])('%s is one in an enclave, whose environment is public, and where strict is the default', (variable, value) => {
+  ])('%s is reported in an enclave, whose environment is public; strict mode is the default', (variable, value) => {
     for (const strict of [{}, { IN_ENCLAVE: 'true' }]) {
       expect(problemsOf({ ...strict, [variable]: value })).toEqual([`${variable} is for development: it needs IN_ENCLAVE=false`]);
     }
     expect(problemsOf({ ...DEVELOPMENT, [variable]: value })).toEqual([]);
   });
 
-  test('never repeat what a variable holds', () => {
+  test('never repeat the value of a variable', () => {
     const value = 'deadbeefdeadbeef';
     const environment = Object.fromEntries(Object.values(SETTINGS).map(({ variable }) => [variable, `${value}\n@`]));
     expect(problemsOf(environment).length).toBeGreaterThan(20);
@@ -218,7 +218,7 @@ describe('the effective configuration', () => {
     expect(effectiveOf({ [variable]: text })[variable]).toBe(shown);
   });
 
-  test('still connects with them', () => {
+  test('keeps the credentials for the connection itself', () => {
     expect(configOf({ NODE_URL: 'https://user:word@rpc.test/v1' }).nodeUrl).toBe('https://user:word@rpc.test/v1');
   });
 });

@@ -1,4 +1,4 @@
-/** The development NovaAppRegistry on a real chain (protocol.md §6): the views that nodes read, over what was set. */
+/** The development NovaAppRegistry on a real chain (protocol.md §6): the views that nodes read, after changes by the deployer. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Hex } from 'viem';
 import { APP_STATUS, INSTANCE_STATUS, KMS_APP_ID, VERSION_STATUS } from '../../../src/dev/dev-chain.ts';
@@ -25,7 +25,7 @@ const active = async (appId: bigint) =>
   (await running.chain.client.readContract({ ...at(), functionName: 'getActiveInstances', args: [appId] })).map((text) => text.toLowerCase());
 
 describe('an app', () => {
-  test('is known with its owner, contract, newest version and status', async () => {
+  test('is read with its newest version and status', async () => {
     const { chain } = running;
     await chain.createApp(100);
     await chain.setVersionStatus(100, 4, VERSION_STATUS.DEPRECATED);
@@ -38,7 +38,7 @@ describe('an app', () => {
     expect(toVersion(version)).toEqual({ id: 4n, status: 'DEPRECATED' });
   });
 
-  test('that was never set has id 0, as have its versions', async () => {
+  test('that was never set has id 0, and so do its versions', async () => {
     expect((await running.chain.client.readContract({ ...at(), functionName: 'getApp', args: [9_999n] })).id).toBe(0n);
     expect((await running.chain.client.readContract({ ...at(), functionName: 'getVersion', args: [9_999n, 1n] })).id).toBe(0n);
   });
@@ -70,7 +70,7 @@ describe('an instance', () => {
     expect((await byWallet(wallet('f'))).id).toBe(0n);
   });
 
-  test('can be changed in status, teePubkey, URL and verification', async () => {
+  test('can change its status, teePubkey, URL and verification', async () => {
     const { chain } = running;
     await chain.register({ url: 'http://two.test', teePubkey: 'aa' as TeePubkey, wallet: wallet('2') });
     await chain.setInstanceStatus(wallet('2'), INSTANCE_STATUS.FAILED);
@@ -82,7 +82,7 @@ describe('an instance', () => {
 });
 
 describe('the active instances of an app', () => {
-  test('are the ACTIVE ones in their order, and each wallet once', async () => {
+  test('are the ACTIVE ones in order of registration, each wallet once', async () => {
     const { chain } = running;
     await chain.createApp(102);
     const register = (of: Wallet) => chain.register({ appId: 102, url: 'http://n.test', teePubkey: 'aa' as TeePubkey, wallet: of });
@@ -94,11 +94,11 @@ describe('the active instances of an app', () => {
     expect(await active(102n)).toEqual([wallet('3'), wallet('5'), wallet('4')]);
   });
 
-  test('are none of an unknown app', async () => {
+  test('are an empty list for an unknown app', async () => {
     expect(await active(12_345n)).toEqual([]);
   });
 
-  test('of the KMS app are its operators at KMSRegistry too', async () => {
+  test('of the KMS app are also operators in KMSRegistry', async () => {
     const { chain } = running;
     await chain.register({ url: 'http://n.test', teePubkey: 'aa' as TeePubkey, wallet: wallet('6') });
     const isOperator = () =>
@@ -110,7 +110,7 @@ describe('the active instances of an app', () => {
   });
 });
 
-test('only the deployer changes anything', async () => {
+test('only the deployer may change the registry', async () => {
   const { account, client } = accountOf(running.url, 1);
   const { abi } = running.chain.contracts.DevNovaAppRegistry;
   const address = running.chain.novaAppRegistry as Hex;

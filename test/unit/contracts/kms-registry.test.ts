@@ -1,4 +1,4 @@
-/** KMSRegistry on a real chain (protocol.md §6): every error and every event, and who may do what. */
+/** KMSRegistry on a real chain (protocol.md §6): every error, every event, and who may call which function. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { BaseError, ContractFunctionRevertedError, decodeEventLog, type Hex } from 'viem';
 import { foundry } from 'viem/chains';
@@ -14,7 +14,7 @@ const SOMEBODY = `0x${'e1'.repeat(20)}`;
 
 let running: RunningChain;
 let snapshot: Hex;
-/** 0 is the owner. */
+/** Account 0 is the owner. */
 let accounts: ReturnType<typeof accountOf>[];
 
 beforeAll(async () => {
@@ -36,7 +36,7 @@ afterEach(async () => {
 
 const addressOf = (account: number): Wallet => accounts[account]!.account.address.toLowerCase() as Wallet;
 
-/** Sends as one of the accounts and gives the events. @throws with the contract's error */
+/** Sends as one of the accounts and returns the events. @throws with the contract's error */
 async function send(from: number, functionName: string, args: readonly unknown[] = [], address: Hex = running.chain.kmsRegistry as Hex) {
   const { account, client } = accounts[from]!;
   const { abi } = running.chain.contracts.KMSRegistry;
@@ -72,7 +72,7 @@ async function registerAccount(account: number, more: { versionId?: number; appI
 }
 
 describe('the ABI that nodes use', () => {
-  test('is what the contract has: each function, error and event of it', () => {
+  test('has each function, error and event of the contract', () => {
     const named = (abi: readonly { readonly type: string; readonly name?: string }[], type: string): string[] =>
       abi.filter((item) => item.type === type).map(({ name }) => name!).sort();
     for (const type of ['function', 'error', 'event']) {
@@ -82,7 +82,7 @@ describe('the ABI that nodes use', () => {
 });
 
 describe('a fresh contract', () => {
-  test('knows its owner and registry, and nothing else', async () => {
+  test('knows its owner, registry and app id; hash and operators are empty', async () => {
     expect(((await read('OWNER')) as string).toLowerCase()).toBe(addressOf(0));
     expect(((await read('novaAppRegistry')) as string).toLowerCase()).toBe(running.chain.novaAppRegistry);
     expect(await read('kmsAppId')).toBe(BigInt(KMS_APP_ID));
@@ -91,7 +91,7 @@ describe('a fresh contract', () => {
   });
 });
 
-describe('the owner alone', () => {
+describe('only the owner', () => {
   test.each<[string, readonly unknown[]]>([
     ['setKmsAppId', [5n]],
     ['setNovaAppRegistry', [SOMEBODY]],
@@ -100,13 +100,13 @@ describe('the owner alone', () => {
     expect(await errorOf(send(1, functionName, args))).toBe('NotOwner');
   });
 
-  test('sets the app id, once', async () => {
+  test('sets the app id, and only once', async () => {
     const fresh = await deployFresh();
     expect(await send(0, 'setKmsAppId', [7n], fresh)).toEqual([{ eventName: 'KmsAppIdSet', values: { appId: 7n }, indexed: 0 }]);
     expect(await errorOf(send(0, 'setKmsAppId', [7n], fresh))).toBe('AppIdAlreadySet');
   });
 
-  test('sets the registry, as often as needed, but never to nothing', async () => {
+  test('sets the registry any number of times, but never to the zero address', async () => {
     const [event] = await send(0, 'setNovaAppRegistry', [SOMEBODY]);
     expect(event!.eventName).toBe('NovaAppRegistrySet');
     expect(((await read('novaAppRegistry')) as string).toLowerCase()).toBe(SOMEBODY);
@@ -130,7 +130,7 @@ describe('the hash', () => {
     expect(await read('masterSecretHash')).toBe(HASH);
   });
 
-  test.each([1, 2])('is set once: instance %i cannot set it again', async (account) => {
+  test.each([1, 2])('is set once: account %i cannot set it again', async (account) => {
     await registerAccount(1);
     await registerAccount(2);
     await send(1, 'setMasterSecretHash', [HASH]);
@@ -160,12 +160,12 @@ describe('the hash', () => {
     expect(await read('masterSecretHash')).toBe(ZERO);
   });
 
-  test('is not set to zero', async () => {
+  test('cannot be set to zero', async () => {
     await registerAccount(1);
     expect(await errorOf(send(1, 'setMasterSecretHash', [ZERO]))).toBe('NotAuthorizedToSetHash');
   });
 
-  test('is not set by the owner, who is not an instance', async () => {
+  test('cannot be set by the owner, which is not an instance', async () => {
     expect(await errorOf(send(0, 'setMasterSecretHash', [HASH]))).toBe('NotAuthorizedToSetHash');
   });
 });
@@ -178,15 +178,15 @@ describe('operators', () => {
     await send(0, 'setNovaAppRegistry', [addressOf(3)]);
   });
 
-  test.each(['addOperator', 'removeOperator'])('%s is for the registry alone, not even for the owner', async (functionName) => {
+  test.each(['addOperator', 'removeOperator'])('%s may be called only by the registry, not even by the owner', async (functionName) => {
     expect(await errorOf(send(0, functionName, [operator(1), BigInt(KMS_APP_ID), 1n, 1n]))).toBe('OnlyNovaAppRegistry');
   });
 
-  test.each(['addOperator', 'removeOperator'])('%s is for the KMS app alone', async (functionName) => {
+  test.each(['addOperator', 'removeOperator'])('%s accepts only the KMS app', async (functionName) => {
     expect(await errorOf(change(functionName, 1, 50n))).toBe('AppIdMismatch');
   });
 
-  test('come and go with an event each', async () => {
+  test('are added and removed with an event each', async () => {
     const values = { operator: operator(1), appId: BigInt(KMS_APP_ID), versionId: 1n, instanceId: 9n };
     expect(await change('addOperator', 1)).toEqual([{ eventName: 'OperatorAdded', values, indexed: 2 }]);
     expect(await read('isOperator', [operator(1)])).toBe(true);
@@ -194,7 +194,7 @@ describe('operators', () => {
     expect(await read('isOperator', [operator(1)])).toBe(false);
   });
 
-  test('are listed once each, and the list stays whole when one in the middle goes', async () => {
+  test('are listed once each, and the list stays complete when one in the middle is removed', async () => {
     for (const number of [1, 2, 3, 2]) await change('addOperator', number);
     expect(await read('operatorCount')).toBe(3n);
     await change('removeOperator', 1);

@@ -1,4 +1,4 @@
-/** AES-256-GCM: nothing of a plaintext stays behind where its owner cannot wipe it. */
+/** AES-256-GCM: no part of a plaintext stays in memory that its owner cannot wipe. */
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import crypto from 'node:crypto';
 import { AEAD_TAG_BYTES, aesGcmOpen, aesGcmSeal } from '../../../src/crypto/aead.ts';
@@ -7,7 +7,7 @@ const KEY = new Uint8Array(32).fill(1);
 const NONCE = new Uint8Array(12).fill(2);
 const PLAINTEXT = new Uint8Array(32).fill(0x42);
 
-/** What Node's decipher gives, in memory that nothing else refers to. */
+/** Collects the outputs of Node's decipher. Nothing else refers to that memory. */
 const { prototype } = crypto.Decipheriv as unknown as { readonly prototype: { update: (this: object, sealed: Uint8Array) => Uint8Array } };
 const { update } = prototype;
 let given: Uint8Array[] = [];
@@ -23,7 +23,7 @@ afterEach(() => {
   prototype.update = update;
 });
 
-test('what opens is all there is of it: its owner wipes it', () => {
+test('an opened plaintext is the only copy, so its owner can wipe it', () => {
   const opened = aesGcmOpen(KEY, NONCE, aesGcmSeal(KEY, NONCE, PLAINTEXT))!;
   expect(Uint8Array.from(opened)).toEqual(PLAINTEXT);
   expect(opened.buffer.byteLength).toBe(PLAINTEXT.length);
@@ -31,7 +31,7 @@ test('what opens is all there is of it: its owner wipes it', () => {
   expect(given.map((bytes) => bytes.some((byte) => byte !== 0))).toEqual([false]);
 });
 
-test('what does not open leaves nothing', () => {
+test('a sealed text that does not open leaves no plaintext behind', () => {
   const sealed = Uint8Array.from(aesGcmSeal(KEY, NONCE, PLAINTEXT));
   sealed[sealed.length - 1]! ^= 1;
   expect(aesGcmOpen(KEY, NONCE, sealed)).toBeNull();

@@ -1,9 +1,9 @@
-/** Base64 as requests and answers carry it (RFC 4648 §4): one spelling for each text of bytes, and nothing passed over. */
+/** Base64 as requests and answers carry it (RFC 4648 §4): one spelling for the same bytes, and no character ignored. */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { decodeBase64, isBase64 } from '../../../src/crypto/base64.ts';
 
-test('every text of bytes comes back from its base64, in its own memory', () => {
+test('any bytes are read back from their base64, in their own memory', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
       const text = Buffer.from(bytes).toString('base64');
@@ -15,10 +15,10 @@ test('every text of bytes comes back from its base64, in its own memory', () => 
   );
 });
 
-test.each(['AAA', 'AA=', 'A===', 'AA==\n', ' AA==', 'AA-_', 'A*AA', 'AA==AA==', 'é'])('%j is none', (text) => {
+test.each(['AAA', 'AA=', 'A===', 'AA==\n', ' AA==', 'AA-_', 'A*AA', 'AA==AA==', 'é'])('%j is not valid', (text) => {
   expect([isBase64(text), decodeBase64(text)]).toEqual([false, null]);
 });
 
-test('bits that the padding leaves over must be zero to be decoded: two texts would be the same bytes', () => {
+test('unused bits before the padding must be zero, because otherwise two strings would decode to the same bytes', () => {
   expect(decodeBase64('AB==')).toBeNull();
 });

@@ -1,10 +1,10 @@
-/** Canonical JSON (protocol.md §3, HMAC): keys sorted, no spaces, the same value after reading it back. */
+/** Canonical JSON (protocol.md §3, HMAC): keys sorted, no spaces, and the same value when read back. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { canonicalJson } from '../../../src/crypto/canonical-json.ts';
 import { parseJson } from '../../../src/crypto/json.ts';
 
-/** What JSON.parse can give: -0 is written 0 by JavaScript itself. */
+/** Values as JSON.parse gives them: JavaScript writes -0 as 0. */
 const json = fc.jsonValue({ maxDepth: 5 }).map((value) => JSON.parse(JSON.stringify(value)) as unknown);
 
 function reversed(value: unknown): unknown {
@@ -27,7 +27,7 @@ describe('canonical JSON', () => {
     expect(canonicalJson(parseJson(text))).toBe(canonical);
   });
 
-  test('reads back as the value it was made of', () => {
+  test('reads back as the value that it was made from', () => {
     fc.assert(fc.property(json, (value) => expect(JSON.parse(canonicalJson(value))).toEqual(value)));
   });
 
@@ -35,7 +35,7 @@ describe('canonical JSON', () => {
     fc.assert(fc.property(json, (value) => expect(canonicalJson(reversed(value))).toBe(canonicalJson(value))));
   });
 
-  test('is a fixed point, and has no space outside of texts', () => {
+  test('is a fixed point, and has spaces only inside strings', () => {
     fc.assert(
       fc.property(json, (value) => {
         const once = canonicalJson(value);
@@ -45,7 +45,7 @@ describe('canonical JSON', () => {
     );
   });
 
-  test('is made of 128 levels and refused beyond, however deep it goes', () => {
+  test('allows 128 levels and refuses more, at any depth', () => {
     const nested = (levels: number): unknown => parseJson('['.repeat(levels) + ']'.repeat(levels));
     expect(canonicalJson(nested(128))).toHaveLength(256);
     for (const levels of [129, 200_000]) {

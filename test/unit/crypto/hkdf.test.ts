@@ -1,4 +1,4 @@
-/** HKDF-SHA256 (protocol.md §3, Key derivation; RFC 5869): one function for infos of any length. */
+/** HKDF-SHA256 (protocol.md §3, Key derivation; RFC 5869): one function for an info of any length. */
 import { describe, expect, test } from '@jest/globals';
 import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
@@ -11,7 +11,7 @@ function hmac(key: Uint8Array, ...parts: Uint8Array[]): Uint8Array {
   return new Uint8Array(mac.digest());
 }
 
-/** RFC 5869 word by word. */
+/** HKDF exactly as RFC 5869 describes it. */
 function byTheBook(ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): string {
   const prk = hmac(salt.length === 0 ? new Uint8Array(32) : salt, ikm);
   const blocks: Uint8Array[] = [];
@@ -46,7 +46,7 @@ describe('HKDF', () => {
     expect(hex(hkdfSha256(a!, b!, c!, length))).toBe(okm);
   });
 
-  test.each([0, 1, 1_023, 1_024, 1_025, 2_048, 4_096, 4_097])('of an info of %i bytes is by the book', (bytes) => {
+  test.each([0, 1, 1_023, 1_024, 1_025, 2_048, 4_096, 4_097])('for an info of %i bytes agrees with the RFC', (bytes) => {
     const info = Buffer.alloc(bytes, 'i');
     const ikm = Buffer.alloc(32, 1);
     for (const length of [1, 32, 33, 1_024]) {
@@ -54,7 +54,7 @@ describe('HKDF', () => {
     }
   });
 
-  test('of anything is by the book', () => {
+  test('for any input agrees with the RFC', () => {
     const bytes = fc.uint8Array({ maxLength: 80 });
     const info = fc.oneof(bytes, fc.uint8Array({ minLength: 1_000, maxLength: 1_100 }));
     fc.assert(
@@ -69,20 +69,20 @@ describe('HKDF', () => {
 describe('an app key', () => {
   const secret = Buffer.alloc(32, 5);
 
-  test('is salted with the app id and takes path:context as its info', () => {
+  test('uses the app id in its salt and path:context as its info', () => {
     const expected = byTheBook(secret, Buffer.from('nova-kms:app:49'), Buffer.from('pfad/ü:ctx'), 32);
     expect(hex(deriveKey(secret, 49, derivationInfo('pfad/ü', 'ctx'), 32))).toBe(expected);
   });
 
-  test('is the same for an id as number, text or bigint', () => {
+  test('is the same for an id as number, string or bigint', () => {
     expect(new Set([49, '49', 49n].map((id) => hex(deriveKey(secret, id, 'p', 32)))).size).toBe(1);
   });
 
-  test('has no context when that is empty', () => {
+  test('has no context in its info when the context is empty', () => {
     expect([derivationInfo('p', undefined), derivationInfo('p', ''), derivationInfo('p', ' ')]).toEqual(['p', 'p', 'p: ']);
   });
 
-  test('that is shorter begins a longer one', () => {
+  test('that is shorter is the start of a longer one', () => {
     expect(hex(deriveKey(secret, 49, 'p', 1_024)).startsWith(hex(deriveKey(secret, 49, 'p', 16)))).toBe(true);
   });
 });

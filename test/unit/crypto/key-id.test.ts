@@ -1,13 +1,13 @@
-/** Keys that peers name, remembered at a bounded cost. */
+/** The ids under which keys that peers name are remembered, at a bounded cost. */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { keyIdOf } from '../../../src/crypto/key-id.ts';
 
-test.each([1, 64, 65, 1_024, 65_536])('a key of %i characters takes at most some 80', (length) => {
+test.each([1, 64, 65, 1_024, 65_536])('the id of a key of %i characters has at most 81 characters', (length) => {
   expect(keyIdOf('9007199254740991', 'k'.repeat(length)).length).toBeLessThanOrEqual(81);
 });
 
-test('different keys, or the same of different apps, are told apart, and the same one is known again', () => {
+test('different keys, and the same key of different apps, have different ids; the same key of the same app has the same id', () => {
   const keys = fc.oneof(fc.string({ maxLength: 70 }), fc.string({ minLength: 60, maxLength: 200 }));
   fc.assert(
     fc.property(fc.constantFrom('1', '11'), keys, fc.constantFrom('1', '11'), keys, (appId, key, otherApp, otherKey) => {
@@ -17,7 +17,7 @@ test('different keys, or the same of different apps, are told apart, and the sam
   );
 });
 
-test('a key that looks like the id of a long one is another', () => {
+test('a key that looks like the id of a long key has a different id', () => {
   const long = 'k'.repeat(65);
   const [, hash] = keyIdOf('1', long).split('#');
   for (const key of [hash!, `#${hash}`]) expect(keyIdOf('1', key)).not.toBe(keyIdOf('1', long));

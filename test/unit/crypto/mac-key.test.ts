@@ -1,4 +1,4 @@
-/** HMAC-SHA256 for keys that are used again and again (crypto/mac-key.ts), held against node:crypto's. */
+/** HMAC-SHA256 for keys that are used repeatedly (crypto/mac-key.ts), compared with node:crypto's. */
 import { createHmac } from 'node:crypto';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -8,7 +8,7 @@ const KEY = Uint8Array.from({ length: 32 }, (_, at) => at);
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const expected = (key: Uint8Array, message: Uint8Array | string): string => createHmac('sha256', key).update(message).digest('hex');
 
-test('it is HMAC-SHA256 of bytes and of texts, for messages of changing lengths under one key', () => {
+test('the MAC is HMAC-SHA256 of bytes and of strings, for messages of different lengths under one key', () => {
   const messages = fc.array(fc.oneof(fc.uint8Array({ maxLength: 200 }), fc.string({ unit: 'binary', maxLength: 200 })), { minLength: 1, maxLength: 5 });
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 64 }), messages, (bytes, several) => {
@@ -18,18 +18,18 @@ test('it is HMAC-SHA256 of bytes and of texts, for messages of changing lengths 
   );
 });
 
-test.each([0, 1, 4_095, 4_096, 4_097, 100_000])('a message of %i bytes has its MAC, as bytes and as text', (length) => {
+test.each([0, 1, 4_095, 4_096, 4_097, 100_000])('a message of %i bytes has the right MAC, as bytes and as a string', (length) => {
   const key = new MacKey(KEY);
   expect(hex(key.mac(new Uint8Array(length).fill(7)))).toBe(expected(KEY, new Uint8Array(length).fill(7)));
   expect(hex(key.mac('a'.repeat(length)))).toBe(expected(KEY, 'a'.repeat(length)));
 });
 
-test('a text is measured by its UTF-8, not by its characters', () => {
+test('the length of a string is that of its UTF-8, not the number of its characters', () => {
   const text = 'é'.repeat(4_000);
   expect(hex(new MacKey(KEY).mac(text))).toBe(expected(KEY, text));
 });
 
-test('a MAC that was given stays as it is', () => {
+test('a returned MAC does not change later', () => {
   const key = new MacKey(KEY);
   const first = key.mac(Uint8Array.of(1));
   const copy = Uint8Array.from(first);
@@ -37,14 +37,14 @@ test('a MAC that was given stays as it is', () => {
   expect(Uint8Array.from(first)).toEqual(copy);
 });
 
-test('the key is a copy: the bytes given may be wiped', () => {
+test('the key is copied, so the given bytes may be wiped', () => {
   const bytes = Uint8Array.from(KEY);
   const key = new MacKey(bytes);
   bytes.fill(0);
   expect(hex(key.mac('text'))).toBe(expected(KEY, 'text'));
 });
 
-test('what was wiped makes no MAC of the key any more', () => {
+test('a wiped key makes no MAC of the old key', () => {
   const key = new MacKey(KEY);
   key.wipe();
   expect(hex(key.mac('text'))).not.toBe(expected(KEY, 'text'));

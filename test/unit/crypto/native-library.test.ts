@@ -1,12 +1,12 @@
-/** Where signatures come from: libsecp256k1, or the library in JavaScript that its package falls back to. */
+/** The library that makes signatures: libsecp256k1, or the JavaScript library that its package falls back to. */
 import { expect, test } from '@jest/globals';
 import { signsNatively } from '../../../src/crypto/native-library.ts';
 
-test('the native library is there where the package has a binary for the platform', () => {
+test('the native library is used when the package has a binary for the platform', () => {
   expect(signsNatively()).toBe(true);
 });
 
-test('it is not where the binary cannot be loaded, and only that is asked for', () => {
+test('the native library is not used when its binary cannot be loaded, and no other file is tried', () => {
   const asked: string[] = [];
   const load = (name: string): never => {
     asked.push(name);

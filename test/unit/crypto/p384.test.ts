@@ -25,7 +25,7 @@ describe('a public key', () => {
     expect(pointOf(good)).toHaveLength(97);
   });
 
-  test('is read in upper case too', () => {
+  test('may be in upper case', () => {
     expect(isP384PublicKey(good.toUpperCase())).toBe(true);
   });
 
@@ -47,13 +47,13 @@ describe('a public key', () => {
     expect(() => p384FromScalar(BOB).sharedSecret(key)).toThrow(P384Error);
   });
 
-  test('is made of a bare point where other nodes send one; other texts stay', () => {
+  test('is made from a bare point, as other nodes send it; other strings are unchanged', () => {
     expect(toDer(good.slice(46))).toBe(good);
     expect(toDer(good)).toBe(good);
     expect(toDer('04')).toBe('04');
   });
 
-  test('of any text is judged without a throw', () => {
+  test('of any string is checked without a throw', () => {
     fc.assert(fc.property(fc.oneof(fc.string(), fc.base64String(), fc.string({ unit: fc.constantFrom('0', '4', 'f', 'x') })), (text) => {
       expect(isP384PublicKey(text)).toBe(false);
       expect(typeof toDer(text)).toBe('string');
@@ -74,13 +74,13 @@ describe('a scalar', () => {
     expect(() => p384FromScalar(scalar)).toThrow(P384Error);
   });
 
-  test('is wiped by the pair that takes it', () => {
+  test('is wiped by the pair that takes it over', () => {
     const scalar = new Uint8Array(48).fill(0x11);
     expect(new P384KeyPair(scalar).publicKeyDer).toBe(good);
     expect(scalar).toEqual(new Uint8Array(48));
   });
 
-  test('is drawn again when it is too large, and not for ever', () => {
+  test('is drawn again when it is too large, but not forever', () => {
     let draws = 0;
     const random = (bad: number) => ({
       bytes: (length: number) => ((draws += 1) <= bad ? new Uint8Array(length).fill(0xff) : new SeededRandom('p384').bytes(length)),
@@ -94,7 +94,7 @@ describe('a scalar', () => {
 });
 
 describe('a shared secret', () => {
-  test('is the same on both sides and what OpenSSL computes', () => {
+  test('is the same on both sides, and the same that OpenSSL computes', () => {
     const [alice, bob] = [p384FromScalar(ALICE), p384FromScalar(BOB)];
     const ecdh = createECDH('secp384r1');
     ecdh.setPrivateKey(ALICE, 'hex');
@@ -103,7 +103,7 @@ describe('a shared secret', () => {
     expect(bob.sharedSecret(alice.publicKeyDer)).toEqual(expected);
   });
 
-  test('is kept for the next time, wiped with the pair, and never computed afterwards', () => {
+  test('is kept for the next use, wiped with the pair, and never computed afterwards', () => {
     const [alice, bob] = [p384FromScalar(ALICE), p384FromScalar(BOB)];
     const shared = alice.sharedSecret(bob.publicKeyDer);
     expect(alice.sharedSecret(bob.publicKeyDer)).toBe(shared);
@@ -112,7 +112,7 @@ describe('a shared secret', () => {
     expect(() => alice.sharedSecret(bob.publicKeyDer)).toThrow(P384Error);
   });
 
-  test('and the private key do not print', () => {
+  test('is never printed, nor is the private key', () => {
     const alice = p384FromScalar(ALICE);
     const shared = Buffer.from(alice.sharedSecret(p384FromScalar(BOB).publicKeyDer)).toString('hex');
     const printed = inspect(alice, { depth: 9, showHidden: true }) + JSON.stringify(alice);

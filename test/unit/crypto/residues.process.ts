@@ -1,7 +1,7 @@
 /**
- * A process that takes a secret through its life and counts, in its own memory, the places that hold it, as bytes or as hex: each after
- * the collector has run. What it looks for is never held as it is: the bytes searched for are masked. The argument is the URL of an
- * enclave API. Prints one line of JSON.
+ * A process that takes a secret through its life and counts the places in its own memory that hold it, as bytes or as hex. It counts after
+ * the garbage collector has run. The searched bytes are masked, so that the search does not hold the secret itself. The argument is the URL
+ * of an enclave API. Prints one line of JSON.
  */
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import process from 'node:process';
@@ -19,7 +19,7 @@ const CHUNK_BYTES = 1 << 20;
 const MASK = 0x5a;
 const collect = (globalThis as unknown as { gc: () => void }).gc;
 
-/** A secret as two halves that are of no use alone. */
+/** A secret as two halves. Each is useless without the other. */
 class Halves {
   readonly #one = systemRandom.bytes(32);
   readonly #other: Uint8Array;
@@ -39,13 +39,13 @@ class Halves {
     return Array.from(this.#one, (byte, at) => byte ^ MASK ^ this.#other[at]!);
   }
 
-  /** Its digits in lower case. */
+  /** The digits in lower case. */
   maskedHex(): readonly number[] {
     return this.masked().flatMap((byte) => [(byte ^ MASK) >> 4, (byte ^ MASK) & 15].map((digit) => (digit < 10 ? 0x30 + digit : 0x57 + digit) ^ MASK));
   }
 }
 
-/** Places in the writable memory of this process. */
+/** The number of places in the writable memory of this process. */
 function placesOf(masked: readonly number[]): number {
   const start = Buffer.from(masked.slice(0, 4).map((byte) => byte ^ MASK));
   const chunk = Buffer.from(new ArrayBuffer(CHUNK_BYTES + masked.length - 1));
@@ -63,7 +63,7 @@ function placesOf(masked: readonly number[]): number {
         if (isAt(found)) addresses.push(at + found);
       }
       chunk.fill(0);
-      // What was read may lie where `chunk` does: a copy that the search itself made is gone by now.
+      // The memory that was read may include `chunk` itself. A copy that the search made is gone by now.
       for (const address of addresses) {
         readSync(memory, chunk, 0, masked.length, address);
         if (isAt(0)) copies += 1;
@@ -80,7 +80,7 @@ const copiesOf = (secret: Halves): number => placesOf(secret.masked()) + placesO
 const vault = new Vault({ random: systemRandom });
 const master = new MasterSecret({ vault, emptyStore: () => undefined });
 const enclave = new OdynClient({ baseUrl: process.argv[2]! }, { clock: systemClock });
-// Of the enclave API's randomness a node makes its candidate.
+// A node makes its candidate from the randomness of the enclave API.
 const [first, second] = [new Halves(await enclave.random()), new Halves()];
 const phases: Record<string, readonly [number, number]> = {};
 const note = (phase: string): void => {
@@ -111,7 +111,7 @@ function takeAnother(): void {
 }
 
 note('drawn, and wiped');
-// What the HTTP client holds of an answer is overwritten by the next one.
+// The HTTP client's copy of an answer is overwritten by the next answer.
 await enclave.address();
 note('drawn, and another call answered');
 await enclave.close();

@@ -1,4 +1,4 @@
-/** EIP-191 over secp256k1 (protocol.md §3): who signed, in one form alone. */
+/** EIP-191 over secp256k1 (protocol.md §3): recovers the signer, and accepts one form only. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { recoverMessageAddress } from 'viem';
@@ -17,7 +17,7 @@ function hex64(value: bigint): string {
   return value.toString(16).padStart(64, '0');
 }
 
-/** The same proof with s mirrored: valid mathematics, another text. */
+/** The same proof with s mirrored: mathematically valid, but a different string. */
 function highTwin(): string {
   return `0x${rs.slice(0, 64)}${hex64(ORDER - BigInt(`0x${rs.slice(64)}`))}${(v === 27 ? 28 : 27).toString(16)}`;
 }
@@ -57,21 +57,21 @@ describe('a signature', () => {
     ['of s zero', `0x${rs.slice(0, 64)}${'00'.repeat(32)}1b`],
     ['of r at the order', `0x${hex64(ORDER)}${rs.slice(64)}1b`],
     ['of all ones', `0x${'ff'.repeat(64)}1b`],
-  ])('is none when it is %s', (_, text) => {
+  ])('is not valid when it is %s', (_, text) => {
     expect(recoverEip191(MESSAGE, text)).toBeNull();
   });
 
-  test('has a low s up to half the order', () => {
+  test('is valid with an s of at most half the order', () => {
     const withS = (s: bigint): string => `0x${rs.slice(0, 64)}${hex64(s)}1b`;
     expect(recoverEip191(MESSAGE, withS(ORDER / 2n))).not.toBeNull();
     expect(recoverEip191(MESSAGE, withS(ORDER / 2n + 1n))).toBeNull();
   });
 
-  test('over another text is of another wallet', () => {
+  test('over another text recovers to another wallet', () => {
     expect(recoverEip191(`${MESSAGE}0`, signed)).not.toBe(WALLET);
   });
 
-  test('of any text is judged without a throw', () => {
+  test('of any string is checked without a throw', () => {
     const hexish = fc.uint8Array({ minLength: 65, maxLength: 65 }).map((bytes) => Buffer.from(bytes).toString('hex'));
     fc.assert(
       fc.property(fc.string(), fc.oneof(fc.string(), hexish), (message, signature) => {
@@ -89,7 +89,7 @@ describe('a private key', () => {
     ['at the order', Buffer.from(hex64(ORDER), 'hex'), false],
     ['of 31 bytes', Buffer.alloc(31, 1), false],
     ['of 33 bytes', Buffer.alloc(33, 1), false],
-  ])('%s is judged', (_, key, good) => {
+  ])('%s is checked', (_, key, good) => {
     expect(isPrivateKey(key)).toBe(good);
   });
 });

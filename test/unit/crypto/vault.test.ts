@@ -1,4 +1,4 @@
-/** The vault (protocol.md §3, §5): derives from the one secret that serves, wipes what it is told to, and never prints a secret. */
+/** The vault (protocol.md §3, §5): derives from the one serving secret, wipes on request, and never prints a secret. */
 import { createHmac } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import { inspect } from 'node:util';
@@ -13,7 +13,7 @@ import { SeededRandom } from '../../support/seeded-random.ts';
 const APP = 100 as AppId;
 const NO_SECRET = { code: 'service_unavailable' };
 
-/** 32 bytes of this value, new each time, since the vault wipes what it is given. */
+/** 32 new bytes of this value. New each time, because the vault wipes what it is given. */
 function secret(value: number): Uint8Array {
   return new Uint8Array(32).fill(value);
 }
@@ -36,7 +36,7 @@ function peerKeys(): P384KeyPair {
   return p384FromScalar('11'.repeat(48));
 }
 
-/** What a peer seals for this request. */
+/** The answer of a peer: the secret, sealed for this request. */
 function sealedTo(ecdhPubkey: string, bytes: Uint8Array) {
   return sealSecret(peerKeys(), ecdhPubkey, new Uint8Array(12).fill(7), bytes);
 }
@@ -52,19 +52,19 @@ function derivedFrom(value: number): string {
 describe('the tag of a path or key in the audit', () => {
   const tag = (vault: Vault, kind: 'derive' | 'data' = 'derive', appId: AppId = APP, text = 'path') => vault.auditTag(kind, appId, text);
 
-  test('is the same on all nodes with one secret, and another with another', () => {
+  test('is the same on all nodes with one secret, and different with another secret', () => {
     expect(tag(servingVault(1))).toMatch(/^[0-9a-f]{32}$/);
     expect(tag(servingVault(1))).toBe(tag(servingVault(1)));
     expect(tag(servingVault(2))).not.toBe(tag(servingVault(1)));
   });
 
-  test('differs by app, kind and text, however they are joined', () => {
+  test('differs by app, kind and text, even if they join to the same string', () => {
     const vault = servingVault();
     const tags = [tag(vault), tag(vault, 'data'), tag(vault, 'derive', 10 as AppId, '0:path'), tag(vault, 'derive', APP, 'path2'), tag(vault, 'derive', 10 as AppId)];
     expect(new Set(tags).size).toBe(tags.length);
   });
 
-  test('is nothing that an app can derive, or that shows a derived key', () => {
+  test('cannot be derived by an app, and reveals no derived key', () => {
     const vault = servingVault();
     const keys = ['path', 'audit_tag_key', `derive:${APP}:path`].map((path) => Buffer.from(vault.deriveAppKey(APP, path, undefined, 32)));
     for (const key of keys) {
@@ -73,7 +73,7 @@ describe('the tag of a path or key in the audit', () => {
     }
   });
 
-  test('is there only while a secret serves', () => {
+  test('exists only while a secret serves', () => {
     const vault = servingVault();
     expect(tag(emptyVault())).toBeNull();
     const before = tag(vault);
@@ -105,7 +105,7 @@ describe('a secret that does not serve', () => {
     expect(() => use(wiped)).toThrow(expect.objectContaining(NO_SECRET));
   });
 
-  test('gives no sync key, and no HMAC is right', () => {
+  test('gives no sync key, and no HMAC passes', () => {
     const vault = servingVault();
     vault.installSyncKey();
     const before = vault.syncHmac('{}');
@@ -118,14 +118,14 @@ describe('a secret that does not serve', () => {
 });
 
 describe('the secret that serves', () => {
-  test('is one of those held: another is a broken rule', () => {
+  test('must be a secret that is held: another breaks an invariant', () => {
     const vault = emptyVault();
     vault.hold(secret(1));
     expect(() => vault.serve(hashOf(2))).toThrow(expect.objectContaining({ name: 'InvariantError' }));
     expect(vault.servingHash()).toBeNull();
   });
 
-  test('gives way to another, and all that was derived from it with it', () => {
+  test('can be replaced, and everything derived from it is dropped', () => {
     const vault = servingVault(1);
     vault.installSyncKey();
     const stored = vault.sealValue(APP, Buffer.from('hello'));
@@ -136,14 +136,14 @@ describe('the secret that serves', () => {
     expect(vault.heldHashes()).toEqual([hashOf(1), hashOf(2)]);
   });
 
-  test('keeps its sync key when it is told to serve once more', () => {
+  test('keeps its sync key when the same secret is served again', () => {
     const vault = servingVault(1);
     vault.installSyncKey();
     vault.serve(hashOf(1));
     expect(vault.hasSyncKey()).toBe(true);
   });
 
-  test('is left alone when another one is set aside or wiped', () => {
+  test('does not change when another one is set aside or wiped', () => {
     const vault = servingVault(1);
     vault.hold(secret(2));
     vault.setAside(hashOf(2));
@@ -160,8 +160,8 @@ describe('the secret that serves', () => {
   });
 });
 
-describe('a secret that a peer gave', () => {
-  test('gives its hash and serves nothing: whether it is kept is decided elsewhere', () => {
+describe('a secret from a peer', () => {
+  test('gives its hash and does not serve until it is kept and served', () => {
     const vault = emptyVault();
     const request = vault.beginSecretRequest();
     expect(vault.openReceived(request, sealedTo(request.ecdhPubkey, secret(1)))).toBe(hashOf(1));
@@ -172,7 +172,7 @@ describe('a secret that a peer gave', () => {
     expect(derived(vault)).toBe(derivedFrom(1));
   });
 
-  test('is gone with its request unless it is kept', () => {
+  test('is dropped with its request unless it is kept', () => {
     const vault = emptyVault();
     const request = vault.beginSecretRequest();
     vault.openReceived(request, sealedTo(request.ecdhPubkey, secret(1)));
@@ -195,20 +195,20 @@ describe('a secret that a peer gave', () => {
     expect(vault.openReceived(request, change({ ...sealedTo(request.ecdhPubkey, secret(1)) }))).toBeNull();
   });
 
-  test.each([0, 16, 31, 33, 64])('does not open when %i bytes are inside: longer ones are never cut', (length) => {
+  test.each([0, 16, 31, 33, 64])('does not open when %i bytes are inside; longer ones are never cut', (length) => {
     const vault = emptyVault();
     const request = vault.beginSecretRequest();
     expect(vault.openReceived(request, sealedTo(request.ecdhPubkey, new Uint8Array(length).fill(1)))).toBeNull();
   });
 
-  test('is refused loudly for a request that was closed', () => {
+  test('breaks an invariant when it is opened for a closed request', () => {
     const vault = emptyVault();
     const request = vault.beginSecretRequest();
     vault.endSecretRequest(request);
     expect(() => vault.openReceived(request, {})).toThrow(expect.objectContaining({ name: 'InvariantError' }));
   });
 
-  test('can be asked for at most 64 times at once', () => {
+  test('can be requested at most 64 times at once', () => {
     const vault = emptyVault();
     const requests = Array.from({ length: 64 }, () => vault.beginSecretRequest());
     expect(new Set(requests.map(({ ecdhPubkey }) => ecdhPubkey)).size).toBe(64);
@@ -218,8 +218,8 @@ describe('a secret that a peer gave', () => {
   });
 });
 
-describe('what is wiped', () => {
-  test('the bytes that were given, which the vault keeps a copy of', () => {
+describe('holding and wiping secrets', () => {
+  test('clears the given bytes, of which the vault keeps a copy', () => {
     const given = secret(1);
     const vault = emptyVault();
     expect(vault.hold(given)).toBe(hashOf(1));
@@ -228,11 +228,11 @@ describe('what is wiped', () => {
     expect(derived(vault)).toBe(derivedFrom(1));
   });
 
-  test('a secret of another length is a broken rule', () => {
+  test('refuses a secret of another length: an invariant is broken', () => {
     expect(() => emptyVault().hold(new Uint8Array(31))).toThrow(expect.objectContaining({ name: 'InvariantError' }));
   });
 
-  test('everything at the end: callers are refused, the jobs must not go on', () => {
+  test('everything makes the vault refuse callers, and further use breaks an invariant', () => {
     const vault = servingVault();
     vault.installSyncKey();
     vault.wipe();
@@ -245,7 +245,7 @@ describe('what is wiped', () => {
   });
 });
 
-describe('what an app can get', () => {
+describe('an app can get', () => {
   test.each<[string, number, string, string | undefined, string | null]>([
     ['its own key', 100, 'path', undefined, null],
     ['with a context that makes the text longer', 100, 'data_key', 'x', null],
@@ -262,7 +262,7 @@ describe('what an app can get', () => {
     else expect(derive()).toEqual(deriveKey(secret(1), appId, context === undefined ? path : `${path}:${context}`, 32));
   });
 
-  test('a value comes back as it was, under its own app alone', () => {
+  test('its value back, and no other app can', () => {
     const vault = servingVault();
     const stored = vault.sealValue(APP, Buffer.from('hello'));
     expect(stored).toHaveLength(5 + 28);
@@ -273,14 +273,14 @@ describe('what an app can get', () => {
     expect(vault.opensValue('100', stored.subarray(0, 27))).toBe(false);
   });
 
-  test('an empty value is a value', () => {
+  test('an empty value back', () => {
     const vault = servingVault();
     expect(vault.openValue(APP, vault.sealValue(APP, new Uint8Array()))).toHaveLength(0);
   });
 });
 
-describe('what a peer can get', () => {
-  test('the secret, sealed to the key it made for this', () => {
+describe('a peer can get', () => {
+  test('the secret, sealed to the key that it made for this request', () => {
     const vault = servingVault();
     const asking = p384FromScalar('33'.repeat(48));
     const sealed = vault.sealMasterSecret(asking.publicKeyDer);
@@ -293,7 +293,7 @@ describe('what a peer can get', () => {
     expect(() => servingVault().sealMasterSecret(key)).toThrow(expect.objectContaining({ code: 'bad_request' }));
   });
 
-  test('a right HMAC in lower-case hex passes, everything else does not', () => {
+  test('past the HMAC check only with the right HMAC in lower-case hex', () => {
     const vault = servingVault();
     vault.installSyncKey();
     const right = vault.syncHmac('{"a":1}');
@@ -305,7 +305,7 @@ describe('what a peer can get', () => {
   });
 });
 
-describe('nothing of a vault can be printed', () => {
+describe('a secret in the vault is never printed', () => {
   const value = 0xa7;
   const forms = [Buffer.from(secret(value)).toString('hex'), Buffer.from(secret(value)).toString('base64'), '167,167', '167, 167'];
 
@@ -323,7 +323,7 @@ describe('nothing of a vault can be printed', () => {
     for (const form of forms) expect(printed).not.toContain(form);
   });
 
-  test('a refusal of the vault holds no byte of a secret', () => {
+  test('in the message of a refusal', () => {
     const vault = servingVault(value);
     for (const use of [
       () => vault.deriveAppKey(0 as AppId, 'path', undefined, 32),

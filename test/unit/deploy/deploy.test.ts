@@ -1,4 +1,4 @@
-/** The files of `deploy`, against what the platform takes and what the node reads. */
+/** The files of `deploy`, against what the platform accepts and what the node reads. */
 import { describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,19 +19,19 @@ describe('the Dockerfile', () => {
   const { text, stages, entryPoint } = readDockerfile();
   const image = stages.at(-1)!;
 
-  test('builds on a base that is given, and keeps nothing but the root file system', () => {
+  test('takes its base as an argument, and keeps only the root file system', () => {
     expect(text).toMatch(/^ARG BUILD_BASE=\S+$/m);
     expect(stages.map(({ from }) => from)).toEqual(['${BUILD_BASE} AS build', 'scratch']);
     expect(image.instructions.filter(([name]) => ['COPY', 'ADD', 'RUN', 'USER'].includes(name))).toEqual([['COPY', '--from=build /build/artifacts/image/root/ /']]);
   });
 
-  test('starts the node itself, as the launcher would', () => {
+  test('starts the node directly, with the flags of the launcher', () => {
     const environment = Object.fromEntries(Object.entries(image.environment).filter(([name]) => !Object.hasOwn(NODE_ENVIRONMENT, name)));
     expect(entryPoint).toEqual(['/bin/node', ...nodeFlags(environment), '/opt/nova-kms/dist/bundle/node-program.js', 'node']);
     expect(image.environment).toMatchObject(NODE_ENVIRONMENT);
   });
 
-  test('configures a node in strict mode that takes it, with nothing secret', () => {
+  test('has a valid configuration in strict mode, without secrets', () => {
     const environment = Object.fromEntries(Object.entries(image.environment).filter(([name]) => !Object.hasOwn(NODE_ENVIRONMENT, name)));
     expect(readConfig(environment)).toMatchObject({ ok: true, config: { inEnclave: true } });
     const settings = Object.values(SETTINGS);
@@ -42,7 +42,7 @@ describe('the Dockerfile', () => {
 describe('nova-build.yaml', () => {
   const given = load('nova-build.yaml');
 
-  test('is one that the hub takes, of this version', () => {
+  test('is accepted by the hub and has this version', () => {
     expect(novaBuild.parse(given)).toMatchObject({ build: { dockerfile: 'deploy/Dockerfile' } });
     const { name, version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Record<string, string>;
     expect([given['name'], given['version']]).toEqual([name, version]);
@@ -64,7 +64,7 @@ describe('nova-build.yaml', () => {
 describe('capsule.yaml', () => {
   const given = load('capsule.yaml');
 
-  test('is one that the platform takes, and fits the image', () => {
+  test('is accepted by the platform and matches the image', () => {
     const { ingress, api, helios_rpc: helios } = capsule.parse(given);
     const { environment } = readDockerfile().stages.at(-1)!;
     expect(ingress?.map((each) => each.listen_port)).toEqual([Number(environment['BIND_ADDR']!.split(':')[1]), 18_001]);
@@ -85,17 +85,17 @@ describe('capsule.yaml', () => {
 describe('compose.yaml', () => {
   const { services } = load('compose.yaml') as { readonly services: Readonly<Record<string, Readonly<Record<string, unknown>>>> };
 
-  test('runs three nodes that may do little, and what watches them', () => {
+  test('runs three nodes with few privileges, and their monitoring', () => {
     expect(Object.keys(services)).toEqual(['node-1', 'node-2', 'node-3', 'prometheus', 'grafana']);
     for (const name of ['node-1', 'node-2', 'node-3']) expect(services[name]).toMatchObject({ read_only: true, cap_drop: ['ALL'], user: '65534:65534' });
   });
 
-  test('sets variables that a node reads', () => {
+  test('sets only variables that a node reads', () => {
     const known = Object.values(SETTINGS).map(({ variable }) => variable);
     for (const name of ['node-1', 'node-2', 'node-3']) expect(known).toEqual(expect.arrayContaining(Object.keys(services[name]!['environment'] as object)));
   });
 
-  test('shows no port to others than this host', () => {
+  test('publishes ports only to this host', () => {
     expect(Object.values(services).flatMap(({ ports }) => ports as string[]).filter((port) => !port.startsWith('127.0.0.1:'))).toEqual([]);
   });
 });

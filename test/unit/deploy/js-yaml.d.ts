@@ -1,4 +1,4 @@
 declare module 'js-yaml' {
-  /** The one document of a text. @throws Error when it is none */
+  /** The only document of a text. @throws Error when the text is not valid */
   export function safeLoad(text: string): unknown;
 }

@@ -1,4 +1,6 @@
-/** What the platform takes as `nova-build.yaml` and `capsule.yaml`: unknown fields are refused, and there is no environment in either. */
+/**
+ * The forms of `nova-build.yaml` and `capsule.yaml` that the platform accepts: unknown fields are refused, and neither has an environment.
+ */
 import { z } from 'zod';
 
 const port = z.int().min(1).max(65_535);

@@ -1,4 +1,4 @@
-/** Apps of a development cluster: each a separate app on the chain, also when several are created at once. */
+/** Apps of a development cluster: each is a separate app on the chain, even when several are created at once. */
 import { afterEach, expect, test } from '@jest/globals';
 import type { Anvil } from '../../../src/dev/anvil.ts';
 import { Cluster } from '../../../src/dev/cluster.ts';
@@ -6,7 +6,7 @@ import type { DevChain } from '../../../src/dev/dev-chain.ts';
 
 let cluster: Cluster;
 
-/** A cluster whose chain notes what is created on it. */
+/** A cluster whose chain records the apps created on it. */
 function start() {
   const created: number[] = [];
   const chain = {
@@ -30,7 +30,7 @@ test('apps that are created at once have different ids', async () => {
   expect(created.toSorted()).toEqual([1_001, 1_002, 1_003]);
 });
 
-test('an app may name its id', async () => {
+test('a caller may choose the id of an app', async () => {
   start();
   expect((await cluster.createApp({ appId: 2_000 })).appId).toBe(2_000);
 });

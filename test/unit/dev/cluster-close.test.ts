@@ -1,4 +1,4 @@
-/** A cluster that is closing starts no process any more. */
+/** A cluster that is closing does not start any process. */
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Anvil } from '../../../src/dev/anvil.ts';
 import { ClusterControls } from '../../../src/dev/cluster-controls.ts';
@@ -28,7 +28,7 @@ afterEach(async () => {
 test.each([
   ['closes', () => cluster.close()],
   ['kills all', async () => cluster.killAll()],
-])('when it %s, a node that is being restarted stays ended', async (_, end) => {
+])('when it %s, a node that is being restarted stays down', async (_, end) => {
   const links = await PeerLinks.start(['node-1']);
   const rpc = await TcpRelay.start();
   const controls = new ClusterControls({ cluster, links, rpc, token: '' });
@@ -41,7 +41,7 @@ test.each([
   await Promise.all([links.close(), rpc.close()]);
 });
 
-test('the end of every process of a node is told, once', async () => {
+test('the end of every process of a node is reported once', async () => {
   for (let times = 0; times < 2; times += 1) {
     node.spawn();
     await node.kill();

@@ -1,4 +1,4 @@
-/** The doors between the nodes of a development cluster: what goes through, and what a shut one stops. */
+/** The links between the nodes of a development cluster: what passes, and what a cut link stops. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
@@ -14,7 +14,7 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-/** @param answer null: it never answers */
+/** @param answer null: the server never answers */
 async function serverSaying(answer: string | null): Promise<number> {
   const server: Server = createServer((request, response) => {
     if (answer !== null) response.end(`${answer} ${request.url ?? ''}`);
@@ -50,7 +50,7 @@ test('a node reaches the others through its proxy', async () => {
   expect(await ask(3, 1)).toBe('one /hello');
 });
 
-test('a way that is cut is cut both ways, and no other; mended, it is there again', async () => {
+test('a cut link is cut both ways, other links are not, and a healed link works again', async () => {
   const { links, ask } = await linksBetween('one', 'two', 'three');
   expect(await ask(1, 2)).toBe('two /hello');
   links.cut('node-2', 'node-1');
@@ -63,7 +63,7 @@ test('a way that is cut is cut both ways, and no other; mended, it is there agai
   expect(await ask(1, 2)).toBe('two /hello');
 });
 
-test('what is under way is cut as well', async () => {
+test('a request under way is cut too', async () => {
   const { links, ask } = await linksBetween('one', null);
   const asking = ask(1, 2);
   const cut = (): void => {
@@ -75,7 +75,7 @@ test('what is under way is cut as well', async () => {
   clearImmediate(timer);
 });
 
-test('a relay leads to its port until it is shut, and again when it is opened', async () => {
+test('a relay forwards to its port, not while it is shut, and again when it is opened', async () => {
   const relay = await TcpRelay.start();
   closers.push(() => relay.close());
   relay.targetPort = await serverSaying('the chain');

@@ -15,25 +15,25 @@ async function listen(port: number): Promise<void> {
   await once(server, 'listening');
 }
 
-test('free ports differ, and each can be listened on', async () => {
+test('free ports are different and usable', async () => {
   const ports = await choosePorts(20, 0);
   expect(new Set(ports).size).toBe(20);
   for (const port of ports) await listen(port);
 });
 
-test('a port that was given is not given again at once, although no one listens on it', async () => {
+test('a chosen port is not chosen again at once, even if it is still free', async () => {
   const [first, second] = [await freePort(), await freePort()];
   expect(second).not.toBe(first);
 });
 
-test('none is one that the system gives to outgoing connections, or that browsers refuse', async () => {
+test('no chosen port is one that the system uses for outgoing connections or that browsers refuse', async () => {
   for (const port of await choosePorts(20, 0)) {
     expect(port).toBeGreaterThan(10_080);
     expect(port).toBeLessThan(32_768);
   }
 });
 
-test('a base port gives the ones that follow it; the used ones are named', async () => {
+test('a base port gives the ports after it, and a used port is named', async () => {
   const base = await freePort();
   expect(await choosePorts(1, base)).toEqual([base]);
   await listen(base);

@@ -1,4 +1,4 @@
-/** The one backoff of the project. */
+/** The exponential backoff that the whole project uses. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { backoffMs, withJitter } from '../../../src/domain/backoff.ts';
@@ -15,15 +15,15 @@ describe('the wait after a failure', () => {
     [7, 60_000],
     [8, 60_000],
     [1_000, 60_000],
-  ])('doubles up to its limit: after %i failures before it, %i ms', (failures, waitMs) => {
+  ])('doubles up to its limit: after %i earlier failures it is %i ms', (failures, waitMs) => {
     expect(backoffMs(LIMITS, failures, 0)).toBe(waitMs);
   });
 
-  test('gets up to a quarter more by jitter, at its limit too', () => {
+  test('gets up to a quarter more by jitter, also at its limit', () => {
     expect([backoffMs(LIMITS, 0, 0.5), backoffMs(LIMITS, 8, 1), withJitter(100, 0.5)]).toEqual([562.5, 75_000, 112.5]);
   });
 
-  test('never shrinks, and is never below the first nor above the last with its jitter', () => {
+  test('never shrinks, and stays between the first wait and the last one with its jitter', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 10_000 }), fc.nat(100_000), fc.nat(2_000), fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }), (firstMs, more, failures, unit) => {
         const limits = { firstMs, lastMs: firstMs + more };

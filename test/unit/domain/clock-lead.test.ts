@@ -1,4 +1,4 @@
-/** Whose clock is wrong, and by how much, by the `Date` of an answer (RFC 9110 §6.6.1). */
+/** Which clock is wrong, and by how much, according to the `Date` of an answer (RFC 9110 §6.6.1). */
 import { expect, test } from '@jest/globals';
 import { clockLeadMs, clockLeadWords } from '../../../src/domain/clock-lead.ts';
 
@@ -14,7 +14,7 @@ test.each<[string | undefined, number, number | null, string]>([
   ['secret', 0, null, ''],
   ['', 0, null, ''],
   [undefined, 0, null, ''],
-])('"%s", %i ms after noon: %s', (date, sinceNoonMs, leadMs, words) => {
+])('"%s", read %i ms after noon, gives a lead of %s ms', (date, sinceNoonMs, leadMs, words) => {
   expect(clockLeadMs(date, NOW + sinceNoonMs)).toBe(leadMs);
   expect(clockLeadWords(leadMs)).toBe(words);
 });

@@ -37,7 +37,7 @@ test('each wait ends at its own deadline', async () => {
   expect(ended).toEqual(['first at 1000', 'second at 1300']);
 });
 
-test('a wait that was removed does not end, and holds up no other', async () => {
+test('a removed wait does not end and does not delay others', async () => {
   const { clock, queue, ended, wait } = start();
   const first = wait('first');
   queue.add(first);
@@ -66,7 +66,7 @@ test('waits that come and go share a timer', async () => {
   expect(timers.set).toBe(1);
 });
 
-test('nothing ends after it was closed', async () => {
+test('no wait ends after the queue was closed', async () => {
   const { clock, queue, ended, wait } = start();
   queue.add(wait('first'));
   queue.close();

@@ -1,9 +1,9 @@
-/** Waiting with a limit (protocol.md §1, §5, §6): nothing waits longer than it was told, nothing is left behind. */
+/** Waiting with a limit (protocol.md §1, §5, §6): no wait is longer than its limit, and no timer is left behind. */
 import { describe, expect, test } from '@jest/globals';
 import { DeadlineError, retry, sleep, within } from '../../../src/domain/deadline.ts';
 import { ManualClock, settle } from '../../support/manual-clock.ts';
 
-/** A manual clock that knows its timers, to see that none is left behind. */
+/** A manual clock that counts its timers, to show that none is left behind. */
 class CountingClock extends ManualClock {
   readonly armed = new Set<unknown>();
 
@@ -27,7 +27,7 @@ function never<T>(): Promise<T> {
 }
 
 describe('sleep', () => {
-  test('ends when the time has come, not before', async () => {
+  test('ends when the time has passed, not earlier', async () => {
     const clock = new CountingClock();
     let done = false;
     const slept = sleep(clock, 1_000).then(() => (done = true));
@@ -38,7 +38,7 @@ describe('sleep', () => {
     expect(clock.armed.size).toBe(0);
   });
 
-  test.each([true, false])('ends with the reason of its signal and leaves no timer (aborted before: %s)', async (before) => {
+  test.each([true, false])('ends with the reason of its signal and leaves no timer (aborted before the call: %s)', async (before) => {
     const clock = new CountingClock();
     const controller = new AbortController();
     const why = new Error('called off');
@@ -51,7 +51,7 @@ describe('sleep', () => {
 });
 
 describe('within', () => {
-  test('gives what the work gives, and leaves no timer', async () => {
+  test('returns the result of the work and leaves no timer', async () => {
     const clock = new CountingClock();
     expect(await within(clock, 'the work', 1_000, undefined, async () => 7)).toBe(7);
     expect(clock.armed.size).toBe(0);
@@ -63,7 +63,7 @@ describe('within', () => {
     expect(clock.armed.size).toBe(0);
   });
 
-  test('ends at its limit, though the work does not listen, and tells the work', async () => {
+  test('ends at its limit, even if the work ignores its signal, and aborts that signal', async () => {
     const clock = new CountingClock();
     let seen: AbortSignal | undefined;
     const ended = expect(
@@ -77,7 +77,7 @@ describe('within', () => {
     expect(seen?.aborted).toBe(true);
   });
 
-  test('ends with its parent, whose listener it takes away', async () => {
+  test('ends with its parent signal and removes its listener there', async () => {
     const clock = new CountingClock();
     const parent = new AbortController();
     const why = new Error('the step is over');
@@ -87,7 +87,7 @@ describe('within', () => {
     expect(clock.armed.size).toBe(0);
   });
 
-  test('does not begin the work when its parent is over', async () => {
+  test('does not begin the work when its parent signal is aborted already', async () => {
     const parent = new AbortController();
     const why = new Error('the step is over');
     parent.abort(why);
@@ -97,7 +97,7 @@ describe('within', () => {
     expect(begun).toBe(false);
   });
 
-  test('swallows a failure of the work that comes after the limit', async () => {
+  test('ignores a failure of the work after the limit', async () => {
     const clock = new CountingClock();
     const late = Promise.withResolvers<number>();
     const ended = expect(within(clock, 'the work', 1_000, undefined, () => late.promise)).rejects.toThrow(DeadlineError);
@@ -112,7 +112,7 @@ describe('within', () => {
 describe('retry', () => {
   const signal = new AbortController().signal;
 
-  test('waits twice as long each time and gives the first success', async () => {
+  test('waits twice as long each time and returns the first success', async () => {
     const clock = new ManualClock();
     const triedAtMs: number[] = [];
     const result = retry(clock, 4, 250, signal, async (attempt) => {
@@ -132,7 +132,7 @@ describe('retry', () => {
     await ended;
   });
 
-  test('stops in its pause when its signal is aborted', async () => {
+  test('stops during a pause when its signal is aborted', async () => {
     const clock = new CountingClock();
     const controller = new AbortController();
     const why = new Error('the step is over');

@@ -1,4 +1,4 @@
-/** What is said of a dependency that failed: which, where and how, and none of the words that callers stumble on (protocol.md §10). */
+/** The message about a failed dependency: which one, where and how, without the words that callers misread (protocol.md §10). */
 import { describe, expect, test } from '@jest/globals';
 import { DeadlineError } from '../../../src/domain/deadline.ts';
 import { malformedAnswer, noAnswer, statusFailure, tooLargeAnswer, type DependencyCall } from '../../../src/domain/dependency-failures.ts';
@@ -6,7 +6,7 @@ import { endpointOf } from '../../../src/domain/endpoint.ts';
 import type { DependencyError } from '../../../src/domain/errors.ts';
 
 const CALL: DependencyCall = { dependency: 'chain', endpoint: 'rpc.example:443', call: 'eth_call', setting: 'NODE_URL' };
-/** Searched for by callers in the body of an error, in any case. */
+/** Callers search for these words in the body of an error, in any case. */
 const STUMBLED_ON = /timeout|timed out|connection refused|connection reset|broken pipe|dns error|not found/i;
 
 const coded = (code: string): Error => new TypeError('fetch failed', { cause: Object.assign(new Error('foreign'), { code }) });
@@ -40,12 +40,12 @@ const SAID: readonly [string, DependencyError, string, string][] = [
   ['an endless answer', tooLargeAnswer(CALL, 1_024), 'too_large', 'the chain RPC at rpc.example:443 gave an answer of more than 1024 bytes'],
 ];
 
-test.each(SAID)('of %s', (_, error, failure, message) => {
+test.each(SAID)('the message for %s names the endpoint and avoids the words that callers search for', (_, error, failure, message) => {
   expect({ failure: error.failure, message: error.message }).toEqual({ failure, message });
   expect(error.message).not.toMatch(STUMBLED_ON);
 });
 
-test('a failure that is told already is passed on as it is', () => {
+test('a failure that has its message already is passed on unchanged', () => {
   const error = statusFailure(CALL, 401);
   expect(noAnswer(CALL, error, true)).toBe(error);
 });

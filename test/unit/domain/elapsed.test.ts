@@ -1,4 +1,4 @@
-/** How much time has passed: two clocks, of which either may be wrong. */
+/** The time that has passed, measured with two clocks. Either may be wrong. */
 import { expect, test } from '@jest/globals';
 import { elapsedMs } from '../../../src/domain/elapsed.ts';
 
@@ -13,12 +13,12 @@ function startClocks() {
   return { elapsed, pass };
 }
 
-test('both agree: that much has passed', () => {
+test('if both clocks agree, that time has passed', () => {
   const { elapsed, pass } = startClocks();
   expect([elapsed(), pass(1_000, 1_000), pass(500, 500)]).toEqual([0, 1_000, 1_500]);
 });
 
-test('the clocks tick in turns: they are not added up, however often one looks', () => {
+test('if the clocks advance alternately, their steps are not added up', () => {
   const { elapsed, pass } = startClocks();
   for (let ms = 0; ms < 2_000; ms += 1) {
     pass(1, 0);
@@ -27,12 +27,12 @@ test('the clocks tick in turns: they are not added up, however often one looks',
   expect(elapsed()).toBe(2_000);
 });
 
-test('the machine slept: the monotonic clock stood still, and the time counts all the same', () => {
+test('if the machine slept and the monotonic clock did not advance, the time counts', () => {
   const { pass } = startClocks();
   expect(pass(10, 28_800_000)).toBe(28_800_000);
 });
 
-test('the clock was set: ahead counts as passed, back takes nothing away, and ahead again counts again', () => {
+test('if the wall clock is set forward, that counts as passed; set back takes nothing away; set forward again counts again', () => {
   const { pass } = startClocks();
   expect([pass(1_000, 3_600_000), pass(1_000, -3_600_000), pass(1_000, 1_000), pass(0, -5)]).toEqual([3_600_000, 3_601_000, 3_602_000, 3_602_000]);
 });

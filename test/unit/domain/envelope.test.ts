@@ -1,4 +1,4 @@
-/** The envelope's form (protocol.md §3, Envelope): what is none is refused before anything is decrypted. */
+/** The form of the envelope (protocol.md §3, Envelope): an invalid one is refused before anything is decrypted. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { envelopeJson, isRegisteredSender, parseEnvelope, toWireEnvelope } from '../../../src/domain/envelope.ts';
@@ -34,16 +34,16 @@ describe('an envelope', () => {
     ['with what is not hex', { ...good, encrypted_data: `${good.encrypted_data}zz` }],
     ['with a line end', { ...good, encrypted_data: `${good.encrypted_data}\n\n` }],
     ['in base64', { ...good, encrypted_data: Buffer.alloc(32).toString('base64') }],
-  ])('is none when it is %s', (_, body) => {
+  ])('is not valid when it is %s', (_, body) => {
     expect(parseEnvelope(body)).toBeNull();
   });
 
-  test('of any JSON is judged without a throw', () => {
+  test('made of any JSON is checked without a throw', () => {
     const fields = fc.record({ sender_tee_pubkey: fc.jsonValue(), nonce: fc.jsonValue(), encrypted_data: fc.jsonValue() });
     fc.assert(fc.property(fc.oneof(fc.jsonValue(), fields), (body) => expect(parseEnvelope(body)).toBeNull()));
   });
 
-  test('is written as it is read', () => {
+  test('is written in the form in which it is read', () => {
     expect(toWireEnvelope(parseEnvelope(good)!)).toEqual(good);
   });
 });
@@ -59,6 +59,6 @@ describe('the sender', () => {
   });
 });
 
-test('its text is what any writer of JSON makes of it', () => {
+test('the text of an envelope is the same as that of JSON.stringify', () => {
   expect(envelopeJson(parseEnvelope(good)!)).toBe(JSON.stringify(toWireEnvelope(parseEnvelope(good)!)));
 });

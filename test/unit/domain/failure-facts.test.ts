@@ -1,4 +1,4 @@
-/** What may be told of an error (docs/decisions/0021): our own words, codes and places, never a foreign byte. */
+/** What may be logged of an error (docs/decisions/0021): our own messages, codes and places, never a foreign byte. */
 import { describe, expect, test } from '@jest/globals';
 import { DeadlineError } from '../../../src/domain/deadline.ts';
 import { DependencyError, InvariantError, RefusalError } from '../../../src/domain/errors.ts';
@@ -15,7 +15,7 @@ describe('an expected failure', () => {
     ['that is a refusal', new RefusalError('forbidden', 'not you'), { code: 'forbidden', why: 'not you' }],
     ['that was caused by a dependency', new RefusalError('service_unavailable', 'not now', 1, { cause: new DependencyError('chain', 'timeout', 'slow', { call: 'eth_call', endpoint: 'a:1' }) }), { code: 'service_unavailable', why: 'not now', call: 'eth_call', endpoint: 'a:1' }],
     ['of time', new DeadlineError('the call', 5), { code: 'deadline_passed', why: 'the call took longer than 5 ms' }],
-  ])('%s tells its sentence, its call and the code of its cause, and no stack', (_, error, told) => {
+  ])('%s gives its message, its call and the code of its cause, and no stack', (_, error, told) => {
     expect(failureLogFacts(failureFacts(error))).toEqual(told);
     expect(JSON.stringify(failureFacts(error))).not.toContain(SECRET);
   });
@@ -26,7 +26,7 @@ describe('a broken assumption', () => {
     throw new TypeError(`cannot read ${SECRET}`);
   }
 
-  test('tells its class and where it was thrown, relative to the project, and nothing of its message', () => {
+  test('gives its class and where it was thrown, relative to the project, but not its message', () => {
     const error = thrownBy(readField);
     const facts = failureFacts(error);
     expect(facts).toMatchObject({ code: 'TypeError', isExpected: false, why: null });
@@ -36,21 +36,21 @@ describe('a broken assumption', () => {
     expect(describeFailure(error)).toBe('unexpected failure (TypeError)');
   });
 
-  test('whose message looks like frames shows none of it', () => {
+  test('whose message looks like stack frames shows none of them', () => {
     const error = new TypeError(`x\n    at ${SECRET} (/srv/src/vault.ts:1:1)\n    at again (/srv/src/vault.ts:2:2)`);
     const { frames } = failureFacts(error);
     expect(frames.length).toBeGreaterThan(0);
     expect(JSON.stringify(frames)).not.toMatch(/c0ffee|again/);
   });
 
-  test('whose message was changed since shows no frame, for nothing says where the old one ends', () => {
+  test('whose message was changed later shows no frame, because the end of the old message is unknown', () => {
     const error = new TypeError(`${SECRET}\n    at ${SECRET} (/srv/src/vault.ts:1:1)`);
-    // The stack is made when it is first asked for.
+    // The stack is made at the first read.
     expect(error.stack).toContain(SECRET);
     for (const message of ['another', '']) expect(failureFacts(Object.assign(error, { message })).frames).toEqual([]);
   });
 
-  test('of a rule of our own tells its sentence and its frames', () => {
+  test('that is an InvariantError gives its message and its frames', () => {
     expect(failureFacts(new InvariantError('two secrets serve'))).toMatchObject({ code: 'InvariantError', isExpected: false, why: 'two secrets serve' });
     expect(failureFacts(new InvariantError('two secrets serve')).frames).not.toEqual([]);
   });
@@ -60,7 +60,7 @@ describe('a broken assumption', () => {
     ['nothing', undefined, 'thrown undefined'],
     ['an object', { toString: () => SECRET }, 'thrown object'],
     ['an error whose name is not a name', Object.assign(new Error(SECRET), { name: `E ${SECRET}` }), 'Error'],
-  ])('that is %s is named, and its content is not', (_, thrown, code) => {
+  ])('thrown as %s gives its kind, but not its content', (_, thrown, code) => {
     expect(failureFacts(thrown).code).toBe(code);
     expect(JSON.stringify(failureFacts(thrown))).not.toContain(SECRET);
   });
@@ -76,7 +76,7 @@ describe('the code of a cause', () => {
     expect(causeCode(error)).toBe(code);
   });
 
-  test('is found in a chain that is a circle', () => {
+  test('is found even if the causes form a circle', () => {
     const error = coded('EPIPE');
     error.cause = error;
     expect(causeCode(error)).toBe('EPIPE');

@@ -15,7 +15,7 @@ function start() {
 }
 
 describe('an expected failure', () => {
-  test('is a warning with its facts and those of the boundary, and no fault', () => {
+  test('is logged as a warning with its facts and those of the boundary, and is not counted as a fault', () => {
     const { log, failures } = start();
     failures.note(log, 'the step readHash', unreachable(), { peer: '0xab' });
     expect(log.lines).toEqual([
@@ -29,7 +29,7 @@ describe('an expected failure', () => {
     expect(failures.faults()).toEqual({ count: 0, last: null });
   });
 
-  test('that passes a second boundary is told by each', () => {
+  test('that passes a second boundary is logged by both', () => {
     const { log, failures } = start();
     const error = unreachable();
     failures.note(log, 'a call of the chain RPC', error);
@@ -37,7 +37,7 @@ describe('an expected failure', () => {
     expect(log.lines.map(({ sentence }) => sentence)).toEqual(['a call of the chain RPC failed', 'the step readHash failed']);
   });
 
-  test('that comes again within a minute is counted, and told with the next line', async () => {
+  test('that repeats within a minute is counted, and the count is logged with the next line', async () => {
     const { clock, log, failures } = start();
     for (let time = 0; time < 5; time += 1) failures.note(log, 'a call', unreachable());
     expect(log.lines).toHaveLength(1);
@@ -50,7 +50,7 @@ describe('an expected failure', () => {
     ['another place', 'another call', unreachable(), {}],
     ['another endpoint', 'a call', unreachable('other.test:1'), {}],
     ['another peer', 'a call', unreachable(), { peer: '0xcd' }],
-  ])('is not taken for that of %s', (_, where, error, more) => {
+  ])('is not merged with that of %s', (_, where, error, more) => {
     const { log, failures } = start();
     failures.note(log, 'a call', unreachable(), { peer: '0xab' });
     failures.note(log, where, error, more);
@@ -59,7 +59,7 @@ describe('an expected failure', () => {
 });
 
 describe('a broken assumption', () => {
-  test('is an error with its frames, and counted', () => {
+  test('is logged as an error with its frames, and counted', () => {
     const { clock, log, failures } = start();
     failures.note(log, 'the step readHash', new TypeError('secret text'));
     expect(log.lines).toHaveLength(1);
@@ -68,7 +68,7 @@ describe('a broken assumption', () => {
     expect(failures.faults()).toEqual({ count: 1, last: { atMs: clock.nowMs(), where: 'the step readHash', code: 'TypeError' } });
   });
 
-  test('that passes a second boundary is told and counted by the first alone', () => {
+  test('that passes a second boundary is logged and counted only by the first', () => {
     const { log, failures } = start();
     const error = new TypeError('x');
     failures.note(log, 'a request', error);
@@ -77,7 +77,7 @@ describe('a broken assumption', () => {
     expect(failures.faults()).toMatchObject({ count: 1, last: { where: 'a request' } });
   });
 
-  test('that comes ever again is counted each time and logged once a minute', () => {
+  test('that keeps repeating is counted each time and logged once a minute', () => {
     const { log, failures } = start();
     for (let time = 0; time < 100; time += 1) failures.note(log, 'a request', new TypeError('x'));
     expect(log.lines).toHaveLength(1);
@@ -85,7 +85,7 @@ describe('a broken assumption', () => {
   });
 });
 
-test('what is remembered is bounded: of many failures the one told longest ago is forgotten', () => {
+test('the number of remembered failures is limited: the one that was logged longest ago is dropped', () => {
   const { log, failures } = start();
   for (let place = 0; place < 300; place += 1) failures.note(log, 'a call', unreachable(`host-${place}:1`));
   failures.note(log, 'a call', unreachable('host-299:1'));

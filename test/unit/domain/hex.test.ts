@@ -20,7 +20,7 @@ test.each([
   expect(isHex(text)).toBe(is);
 });
 
-test('it is what a regular expression says it is', () => {
+test('isHex agrees with a regular expression', () => {
   const digit = fc.constantFrom(...'0123456789abcdefABCDEF'.split(''));
   const almost = fc.array(fc.oneof({ weight: 60, arbitrary: digit }, { weight: 1, arbitrary: fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }) }), { maxLength: 80 });
   fc.assert(
@@ -32,7 +32,7 @@ test('it is what a regular expression says it is', () => {
   );
 });
 
-test('megabytes, and one wrong digit at their end', () => {
+test('a wrong digit at the end of 8 MiB is found', () => {
   const text = 'ab'.repeat(4 * 1024 * 1024);
   expect(isHex(text)).toBe(true);
   expect(isHex(`${text.slice(0, -1)}z`)).toBe(false);

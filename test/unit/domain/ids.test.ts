@@ -1,4 +1,4 @@
-/** Identifiers (protocol.md, Terms): text from outside becomes one by a parse function, or not at all. */
+/** Identifiers (protocol.md, Terms): text from outside becomes an identifier only through a parse function. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { parseHash32, parseTeePubkey, parseWallet, toAppId } from '../../../src/domain/ids.ts';
@@ -15,7 +15,7 @@ describe('a wallet', () => {
     expect(parseWallet(text)).toBe(WALLET);
   });
 
-  test.each(['', '0x', WALLET.slice(0, -1), `${WALLET}0`, WALLET.replace('0x', '0X'), WALLET.replace('4c', '4g'), `0x ${WALLET.slice(2)}`])('is none: %j', (text) => {
+  test.each(['', '0x', WALLET.slice(0, -1), `${WALLET}0`, WALLET.replace('0x', '0X'), WALLET.replace('4c', '4g'), `0x ${WALLET.slice(2)}`])('is not valid: %j', (text) => {
     expect(parseWallet(text)).toBeNull();
   });
 });
@@ -36,7 +36,7 @@ describe('a teePubkey', () => {
 });
 
 describe('a hash', () => {
-  test('has one form', () => {
+  test('needs 0x and 64 hex digits, and becomes lower case', () => {
     expect(parseHash32(`0x${'AB'.repeat(32)}`)).toBe(`0x${'ab'.repeat(32)}`);
     for (const text of ['', 'ab'.repeat(32), `0x${'ab'.repeat(31)}`, `0x${'ab'.repeat(33)}`, `0x${'zz'.repeat(32)}`]) expect(parseHash32(text)).toBeNull();
   });
@@ -56,12 +56,12 @@ describe('an app id', () => {
     [1.5, null],
     [Number.NaN, null],
     [Number.POSITIVE_INFINITY, null],
-  ])('%s becomes %s, never another', (value, id) => {
+  ])('%s becomes %s, never another id', (value, id) => {
     expect(toAppId(value)).toBe(id);
   });
 });
 
-test('no text makes a parse function throw, and what it reads, it reads again alike', () => {
+test('no text makes a parse function throw, and a parsed identifier parses to itself', () => {
   const hexish = fc.string({ unit: fc.constantFrom('0x', '0X', 'a', 'F', '7', '00000000000000000000', ' ', '\n'), maxLength: 66 });
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' }), hexish), (text) => {

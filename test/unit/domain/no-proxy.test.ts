@@ -1,4 +1,4 @@
-/** Which hosts `NO_PROXY` names (protocol.md §7, §8): names, addresses, ranges and ports; what cannot be read is refused by name. */
+/** Which hosts `NO_PROXY` matches (protocol.md §7, §8): names, addresses, ranges and ports. An unreadable entry is refused and named. */
 import { describe, expect, test } from '@jest/globals';
 import { parseNoProxy } from '../../../src/domain/no-proxy.ts';
 
@@ -44,11 +44,11 @@ const PROXIED: readonly (readonly [string, string])[] = [
 ];
 
 describe('a host', () => {
-  test.each(DIRECT)('"%s" names %s', (text, url) => {
+  test.each(DIRECT)('"%s" matches %s', (text, url) => {
     expect(parseNoProxy(text)(new URL(url))).toBe(true);
   });
 
-  test.each(PROXIED)('"%s" does not name %s', (text, url) => {
+  test.each(PROXIED)('"%s" does not match %s', (text, url) => {
     expect(parseNoProxy(text)(new URL(url))).toBe(false);
   });
 });
@@ -67,6 +67,6 @@ test.each([
   ['a*b.test', 'a*b.test'],
   ['user@example.test', 'user@example.test'],
   ['-example.test', '-example.test'],
-])('"%s" is refused, and the entry is named', (text, entry) => {
+])('"%s" is refused with the name of the entry', (text, entry) => {
   expect(() => parseNoProxy(text)).toThrow(`must list names, addresses or ranges: "${entry}" is none`);
 });

@@ -1,4 +1,4 @@
-/** The words of the wire against the contract's own text (docs/protocol.md): byte for byte, none missing and none more. */
+/** The words of the wire against the text of the protocol (docs/protocol.md): byte for byte, no word missing and none added. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -9,7 +9,7 @@ import { errorAnswer } from '../../../src/http/error-table.ts';
 
 const PROTOCOL = readFileSync(join(import.meta.dirname, '..', '..', '..', 'docs', 'protocol.md'), 'utf8').split('\n');
 
-/** The paragraph that begins so, up to `end`. */
+/** The paragraph with this beginning, up to `end`. */
 function paragraph(beginning: string, end: string): string {
   const found = PROTOCOL.filter((line) => line.startsWith(beginning));
   expect(found).toHaveLength(1);
@@ -27,7 +27,7 @@ test('the reasons of a node that is not ready are those of §1', () => {
 });
 
 describe('an error', () => {
-  /** Every code of the node: the type checker keeps this complete. */
+  /** Every code of the node. The type checker keeps this list complete. */
   const CODES: Readonly<Record<ErrorCode, 'of the contract' | 'of this node'>> = {
     bad_request: 'of the contract',
     unauthorized: 'of the contract',
@@ -35,7 +35,7 @@ describe('an error', () => {
     not_found: 'of the contract',
     method_not_allowed: 'of the contract',
     payload_too_large: 'of the contract',
-    // A body with a content coding (RFC 9110 §15.5.16), on which the contract is silent.
+    // A body with a content coding (RFC 9110 §15.5.16). The protocol does not cover it.
     unsupported_media_type: 'of this node',
     rate_limited: 'of the contract',
     internal_error: 'of the contract',

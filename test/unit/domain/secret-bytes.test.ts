@@ -1,4 +1,4 @@
-/** Memory for key bytes: a separate buffer, neither on the engine's heap nor in a pool. */
+/** Memory for key bytes: a separate buffer, neither on the JavaScript heap nor in a pool. */
 import { expect, test } from '@jest/globals';
 import { copyOfSecret, secretBytes, secretFromHex } from '../../../src/domain/secret-bytes.ts';
 
@@ -6,17 +6,17 @@ test.each<[string, () => Uint8Array]>([
   ['fresh', () => secretBytes(32)],
   ['copied', () => copyOfSecret(Buffer.from('07'.repeat(32), 'hex'))],
   ['read from hex', () => secretFromHex('07'.repeat(32))],
-])('%s ones share their buffer with nothing', (_, make) => {
+])('%s bytes do not share their buffer', (_, make) => {
   const bytes = make();
   expect([bytes.length, bytes.byteOffset, bytes.buffer.byteLength]).toEqual([32, 0, 32]);
 });
 
-test('hex is read as it is written, and nothing else is', () => {
+test('valid hex is read, and anything else is refused', () => {
   expect([...secretFromHex('00ff0Ab1')]).toEqual([0, 255, 10, 177]);
   expect(() => secretFromHex('zz')).toThrow(TypeError);
 });
 
-test('a copy leaves the bytes that were given', () => {
+test('a copy does not affect the given bytes', () => {
   const given = new Uint8Array([1, 2]);
   copyOfSecret(given).fill(0);
   expect([...given]).toEqual([1, 2]);

@@ -1,4 +1,4 @@
-/** `npm run emulator` (protocol.md §7): one enclave API on its own, which says where it listens in one line of JSON. */
+/** `npm run emulator` (protocol.md §7): a single enclave API, which prints its address in one line of JSON. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
@@ -19,7 +19,7 @@ afterEach(async () => {
   for (const child of running.splice(0)) await child.stop();
 });
 
-/** What the script of the package runs. */
+/** The command of the package script. */
 function commandOf(): { readonly script: readonly string[] } {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
   return { script: scripts['emulator']!.replace(/^exec node /, '').split(' ') };
@@ -34,7 +34,7 @@ function startEmulator(further: readonly string[], environment: Readonly<Record<
 }
 
 describe('npm run emulator', () => {
-  test('prints one line when it listens, serves, and ends in good order', async () => {
+  test('prints one line when it listens, serves, and exits cleanly', async () => {
     const { child, output } = startEmulator(['--port', '0'], { EMULATOR_PRIVATE_KEY: KEY });
     const line = JSON.parse(await child.firstLine(WAIT_TIMEOUT_MS)) as Record<string, string>;
     expect(Object.keys(line).sort()).toEqual(['tee_pubkey', 'url', 'wallet']);
@@ -45,7 +45,7 @@ describe('npm run emulator', () => {
     expect(output.lines().map(({ text }) => text)).toHaveLength(1);
   });
 
-  test('ends when the process that started it ends, where it is told to', async () => {
+  test('ends with its parent process if it is started with --exit-with-parent', async () => {
     const { script } = commandOf();
     const child = spawn(process.execPath, [...script, '--port', '0', '--exit-with-parent'], { cwd: ROOT, stdio: ['pipe', 'pipe', 'inherit'] });
     await once(child.stdout, 'data');
@@ -53,7 +53,7 @@ describe('npm run emulator', () => {
     expect(await once(child, 'exit')).toEqual([0, null]);
   });
 
-  test('says in one line that its port is in use', async () => {
+  test('reports in one line that its port is in use', async () => {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
@@ -68,7 +68,7 @@ describe('npm run emulator', () => {
     ['an unknown generation', ['--port', '0', '--generation', 'other'], {}],
     ['a text that is not a wallet key', ['--port', '0'], { EMULATOR_PRIVATE_KEY: 'a secret that is not a key' }],
     ['a wallet key outside the curve', ['--port', '0'], { EMULATOR_PRIVATE_KEY: 'ff'.repeat(32) }],
-  ])('refuses %s in one line that does not quote it', async (_, further, environment) => {
+  ])('refuses %s in one line that does not quote the value', async (_, further, environment) => {
     const { child, output } = startEmulator(further, environment);
     expect((await child.exited).code).toBe(2);
     const lines = output.lines().map(({ text }) => text);

@@ -1,4 +1,4 @@
-/** What was seen on the platform's own enclave API (protocol.md §7), as a table: the emulator is as strict, and as lenient. */
+/** Observed behaviour of the platform's enclave API (protocol.md §7), as a table: the emulator is equally strict and equally lenient. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decode } from 'cborg';
 import fc from 'fast-check';
@@ -35,7 +35,7 @@ const TRANSACTION = {
 
 const sign = (payload: object) => api.request('POST', '/v1/eth/sign-tx', { payload });
 
-/** What the app's enclave seals for the API's, in the form that the API decrypts. */
+/** A text that the app's enclave seals for the API's, in the form that the API decrypts. */
 async function sealed(plaintext: string) {
   const { json } = await app.request('POST', '/v1/encryption/encrypt', { plaintext, client_public_key: `0x${api.enclave.teePubkey}` });
   return { nonce: json['nonce'] as string, client_public_key: json['enclave_public_key'] as string, encrypted_data: json['encrypted_data'] as string };
@@ -47,7 +47,7 @@ describe('a signature', () => {
   test.each([
     ['capsule', () => api, [0, 1]],
     ['enclaver', () => older, [27, 28]],
-  ] as const)('of generation %s ends in one of two v', async (_, emulator, vs) => {
+  ] as const)('of generation %s ends in one of two values of v', async (_, emulator, vs) => {
     const seen = new Set<number>();
     for (let count = 0; seen.size < 2 && count < 200; count += 1) {
       const { json } = await emulator().request('POST', '/v1/eth/sign', { message: `message ${count}`, include_attestation: false });
@@ -62,7 +62,7 @@ describe('a signature', () => {
   test.each([
     ['capsule', () => api],
     ['enclaver', () => older],
-  ] as const)('of generation %s is taken by our client of the API', async (_, emulator) => {
+  ] as const)('of generation %s is accepted by our client of the API', async (_, emulator) => {
     const client = new OdynClient({ baseUrl: emulator().url }, { clock: new ManualClock() });
     expect(recoverEip191('hello', await client.sign('hello'))).toBe(emulator().enclave.wallet);
     await client.close();
@@ -100,11 +100,11 @@ describe('an error', () => {
     ['an unknown route', 'GET', '/v1/nothing', 404],
     ['another method', 'GET', '/v1/eth/sign', 405],
     ['another method of a read', 'POST', '/v1/random', 405],
-  ])('for %s has no text', async (_, method, path, status) => {
+  ])('for %s has an empty body', async (_, method, path, status) => {
     expect(await api.request(method, path, method === 'POST' ? {} : undefined)).toEqual({ status, type: null, text: '', json: null });
   });
 
-  test.each(['inside', 'of a fault'])('%s closes the connection unanswered', async (where) => {
+  test.each(['inside', 'of a fault'])('%s closes the connection without an answer', async (where) => {
     const broken = await runningEmulator('broken', true);
     if (where === 'inside') broken.enclave.random32 = () => { throw new RangeError('none left'); };
     else await broken.request('POST', '/emulator/fault', { route: '/v1/random', kind: 'close', times: 1 });
@@ -114,14 +114,14 @@ describe('an error', () => {
   });
 });
 
-describe('what was opened once', () => {
+describe('a ciphertext that was opened once', () => {
   const isOpened = async (body: unknown): Promise<boolean> => (await decrypt(body)).status === 200;
 
-  test('opens again after 4,096 other pairs of all clients together, and not before', async () => {
+  test('opens again only after 4,096 other pairs of all clients together', async () => {
     const first = await sealed('first');
     expect(await isOpened(first)).toBe(true);
     const burn = (number: number) => {
-      // A ciphertext that is too short burns its nonce.
+      // A ciphertext that is too short uses up its nonce.
       expect(() => api.enclave.decrypt({ nonce: number.toString(16).padStart(24, '0'), senderPubkey: app.enclave.teePubkey, encryptedData: 'ab' })).toThrow('too short');
     };
     for (let number = 0; number < 4_095; number += 1) burn(number);
@@ -131,13 +131,13 @@ describe('what was opened once', () => {
     expect(await isOpened(first)).toBe(true);
   });
 
-  test('a ciphertext that is too short burns its nonce', async () => {
+  test('that is too short uses up its nonce', async () => {
     const good = await sealed('burnt');
     expect(await isOpened({ ...good, encrypted_data: good.encrypted_data.slice(0, 30) })).toBe(false);
     expect(await isOpened(good)).toBe(false);
   });
 
-  test('a body that is malformed burns none', async () => {
+  test('in a malformed body does not use up its nonce', async () => {
     const good = await sealed('kept');
     expect(await isOpened({ ...good, encrypted_data: 'zz' })).toBe(false);
     expect(await isOpened(good)).toBe(true);
@@ -154,7 +154,7 @@ describe('sign-tx', () => {
     ['with all of them', { to, value: '0x7', data: '0xabcd', access_list: [entry] }, { to, value: 7n, data: '0xabcd', accessList: [{ address: entry.address, storageKeys: entry.storage_keys }] }],
     ['with fields that it does not know', { to, gas_price: '0x1' }, { to }],
     ['in hex without 0x', { to: to.slice(2), value: '7', data: 'abcd', nonce: '5' }, { to, value: 7n, data: '0xabcd', nonce: 5 }],
-  ])('takes a transaction %s', async (_, change, expected) => {
+  ])('accepts a transaction %s', async (_, change, expected) => {
     const { status, json } = await sign({ ...TRANSACTION, ...change });
     expect(status).toBe(200);
     const raw = json['raw_transaction'] as `0x02${string}`;
@@ -163,7 +163,7 @@ describe('sign-tx', () => {
     expect(json['signature']).toMatch(/^0x[0-9a-f]{128}0[01]$/);
   });
 
-  test('answers the signature that is in the transaction', async () => {
+  test('answers with the signature that is in the transaction', async () => {
     const { json } = await sign({ ...TRANSACTION, to });
     const { r, s, yParity } = parseTransaction(json['raw_transaction'] as `0x02${string}`);
     const padded = (text: string | undefined): string => text!.slice(2).padStart(64, '0');
@@ -179,13 +179,13 @@ describe('an attestation', () => {
   };
   const userData = (held: Record<string, unknown>): unknown => JSON.parse(Buffer.from(held['user_data'] as Uint8Array).toString());
 
-  test.each([{}, { nonce: null, public_key: null, user_data: null }])('of nothing but the enclave: %j', async (body) => {
+  test.each([{}, { nonce: null, public_key: null, user_data: null }])('without any given data names only the enclave: %j', async (body) => {
     const held = await document(body);
     expect([held['nonce'], userData(held)]).toEqual([null, { eth_addr: api.enclave.wallet }]);
     expect(Buffer.from(held['public_key'] as Uint8Array).toString('hex')).toBe(api.enclave.teePubkey);
   });
 
-  test('holds the nonce, the key and the object that were given, with the address in it', async () => {
+  test('holds the given nonce, key and object, and adds the address to the object', async () => {
     const held = await document({ nonce: 'bm9uY2U=', public_key: app.enclave.teePubkeyPem, user_data: { a: 1, eth_addr: 'mine' } });
     expect(Buffer.from(held['nonce'] as Uint8Array).toString()).toBe('nonce');
     expect(Buffer.from(held['public_key'] as Uint8Array).toString('hex')).toBe(app.enclave.teePubkey);
@@ -193,7 +193,7 @@ describe('an attestation', () => {
   });
 });
 
-test('a text of JSON is read as JSON.parse reads it, when no name comes twice', () => {
+test('a JSON text without duplicate names is parsed as JSON.parse does', () => {
   const named = fc.dictionary(fc.string({ unit: 'grapheme' }), fc.jsonValue());
   fc.assert(
     fc.property(fc.oneof(fc.jsonValue(), named, fc.array(named)), fc.constantFrom(undefined, 2), (value, spaces) => {

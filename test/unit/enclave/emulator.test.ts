@@ -1,4 +1,4 @@
-/** The enclave API's emulator over HTTP (protocol.md §7): every route, and what each of them refuses. */
+/** The emulator of the enclave API over HTTP (protocol.md §7): every route, and what each of them refuses. */
 import { createPublicKey, verify } from 'node:crypto';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -23,7 +23,7 @@ afterAll(async () => {
   await node.close();
 });
 
-/** What the app's enclave seals for the node's, in the form that the node's decrypts. */
+/** A text that the app's enclave seals for the node's, in the form that the node's enclave decrypts. */
 async function sealedForNode(plaintext: string) {
   const { json } = await app.request('POST', '/v1/encryption/encrypt', { plaintext, client_public_key: `0x${node.enclave.teePubkey}` });
   return {
@@ -34,7 +34,7 @@ async function sealedForNode(plaintext: string) {
 }
 
 describe('the wallet', () => {
-  test('is told with its public key', async () => {
+  test('is given with its public key', async () => {
     const { status, json } = await node.request('GET', '/v1/eth/address');
     expect(status).toBe(200);
     expect(json).toEqual({ address: node.enclave.wallet, public_key: expect.stringMatching(/^0x04[0-9a-f]{128}$/) as unknown });
@@ -58,7 +58,7 @@ describe('the wallet', () => {
     data: claimCalldata(`0x${'ab'.repeat(32)}` as Hash32),
   };
 
-  test('signs a structured transaction, whose hash and sender are right', async () => {
+  test('signs a structured transaction with the right hash and sender', async () => {
     const { status, json } = await node.request('POST', '/v1/eth/sign-tx', { payload });
     expect(status).toBe(200);
     const raw = json['raw_transaction'] as `0x02${string}`;
@@ -86,7 +86,7 @@ describe('the wallet', () => {
 });
 
 describe('randomness', () => {
-  test('is 32 bytes, others each time', async () => {
+  test('is 32 bytes, different each time', async () => {
     const [first, second] = await Promise.all([node.request('GET', '/v1/random'), node.request('GET', '/v1/random')]);
     expect(first.json['random_bytes']).toMatch(/^0x[0-9a-f]{64}$/);
     expect(first.json['random_bytes']).not.toBe(second.json['random_bytes']);
@@ -94,7 +94,7 @@ describe('randomness', () => {
 });
 
 describe('the encryption key', () => {
-  test('is told as DER with 0x, and as the same key in PEM', async () => {
+  test('is given as DER with 0x, and as the same key in PEM', async () => {
     const { json } = await node.request('GET', '/v1/encryption/public_key');
     expect(json['public_key_der']).toBe(`0x${node.enclave.teePubkey}`);
     const key = createPublicKey(json['public_key_pem'] as string);
@@ -103,34 +103,34 @@ describe('the encryption key', () => {
     expect(() => verify('sha384', Buffer.from('x'), key, Buffer.alloc(96))).not.toThrow();
   });
 
-  test('is another one at every boot', async () => {
+  test('is different at every boot', async () => {
     const again = await runningEmulator('node, booted again');
     expect(again.enclave.teePubkey).not.toBe(node.enclave.teePubkey);
     await again.close();
   });
 });
 
-describe('what one enclave encrypts', () => {
-  test.each(['', 'plain', '{"key":"ä€𝄞"}', '\ufeffmark'])('another decrypts: %j', async (plaintext) => {
+describe('a text sealed by one enclave', () => {
+  test.each(['', 'plain', '{"key":"ä€𝄞"}', '\ufeffmark'])('is decrypted by another: %j', async (plaintext) => {
     const sealed = await sealedForNode(plaintext);
     expect(sealed.nonce).toMatch(/^[0-9a-f]{24}$/);
     expect(sealed.client_public_key).toBe(app.enclave.teePubkey);
     expect(await node.request('POST', '/v1/encryption/decrypt', sealed)).toMatchObject({ status: 200, type: 'application/json', json: { plaintext } });
   });
 
-  test('decrypts with 0x before each field too', async () => {
+  test('is decrypted with 0x before each field too', async () => {
     const sealed = await sealedForNode('prefixed');
     const prefixed = Object.fromEntries(Object.entries(sealed).map(([name, value]) => [name, `0x${value}`]));
     expect((await node.request('POST', '/v1/encryption/decrypt', prefixed)).json).toEqual({ plaintext: 'prefixed' });
   });
 
-  test('decrypts by the first 12 bytes of a legacy nonce of 32', async () => {
+  test('is decrypted with the first 12 bytes of a legacy nonce of 32', async () => {
     const sealed = await sealedForNode('legacy');
     const legacy = { ...sealed, nonce: sealed.nonce + '77'.repeat(20) };
     expect((await node.request('POST', '/v1/encryption/decrypt', legacy)).json).toEqual({ plaintext: 'legacy' });
   });
 
-  test('decrypts once: the same key and nonce are refused from then on', async () => {
+  test('is decrypted once: the same key and nonce are refused afterwards', async () => {
     const sealed = await sealedForNode('once');
     expect((await node.request('POST', '/v1/encryption/decrypt', sealed)).status).toBe(200);
     expect((await node.request('POST', '/v1/encryption/decrypt', sealed)).status).toBe(400);
@@ -138,7 +138,7 @@ describe('what one enclave encrypts', () => {
     expect((await node.request('POST', '/v1/encryption/decrypt', other)).status).toBe(400);
   });
 
-  test('burns its nonce at the first try, also when that fails', async () => {
+  test('cannot be decrypted after a first try that failed', async () => {
     const sealed = await sealedForNode('burnt');
     const tampered = { ...sealed, encrypted_data: `${sealed.encrypted_data.slice(0, -2)}${sealed.encrypted_data.endsWith('00') ? '01' : '00'}` };
     expect((await node.request('POST', '/v1/encryption/decrypt', tampered)).status).toBe(400);
@@ -159,14 +159,14 @@ describe('what one enclave encrypts', () => {
     expect(answer.text).not.toContain('refused');
   });
 
-  test('is refused for a receiver without a P-384 key', async () => {
+  test('is refused if the receiver has no P-384 key', async () => {
     const body = { plaintext: 'x', client_public_key: '0xabcd' };
     expect((await app.request('POST', '/v1/encryption/encrypt', body)).status).toBe(400);
   });
 });
 
 describe('the attestation', () => {
-  test('is CBOR that names the key and says that it is emulated', async () => {
+  test('is CBOR that holds the key and is marked as emulated', async () => {
     const answer = await fetch(`${node.url}/v1/attestation`, { method: 'POST', body: JSON.stringify({ nonce: 'bm9uY2U=' }) });
     expect(answer.headers.get('content-type')).toBe('application/cbor');
     const document = decode(new Uint8Array(await answer.arrayBuffer())) as Record<string, unknown>;
@@ -185,17 +185,17 @@ describe('a request', () => {
     ['GET', '/v1/nothing', undefined, 404],
     ['GET', '/__proto__', undefined, 404],
     ['POST', '/emulator/fault', { route: '*', kind: 'fail' }, 404],
-  ])('%s %s with %j gets the refusal it deserves: %#', async (method, path, body, status) => {
+  ])('%s %s with %j is refused with the right status: %#', async (method, path, body, status) => {
     expect((await node.request(method, path, body)).status).toBe(status);
   });
 
-  test('of 10 MiB is taken', async () => {
+  test('of 10 MiB is accepted', async () => {
     const frame = JSON.stringify({ message: '' }).length;
     const answer = await node.request('POST', '/v1/eth/sign', { message: 'x'.repeat(ENCLAVE_BODY_BYTES - frame) });
     expect(answer.status).toBe(200);
   });
 
-  test('of one byte more is answered 413, whether it says its length before or not', async () => {
+  test('of one byte more is answered with 413, whether or not it states its length', async () => {
     const body = JSON.stringify({ message: 'x'.repeat(ENCLAVE_BODY_BYTES) });
     expect((await node.request('POST', '/v1/eth/sign', body)).status).toBe(413);
     const stream = new Blob([body]).stream();
@@ -203,7 +203,7 @@ describe('a request', () => {
     expect(answer.status).toBe(413);
   });
 
-  test('that is not HTTP does not take the server down', async () => {
+  test('that is not HTTP does not stop the server', async () => {
     const socket = connect(Number(new URL(node.url).port), '127.0.0.1');
     socket.end('\x16\x03\x01 garbage\r\n\r\n');
     await new Promise((resolve) => socket.resume().once('close', resolve));
@@ -222,7 +222,7 @@ describe('an emulator that allows faults', () => {
     await faulty.close();
   });
 
-  test('fails as often as asked, on the route asked for alone', async () => {
+  test('fails the requested number of times, only on the requested route', async () => {
     await faulty.request('POST', '/emulator/fault', { route: '/v1/random', kind: 'fail', times: 2 });
     const statuses: number[] = [];
     for (let count = 0; count < 3; count += 1) statuses.push((await faulty.request('GET', '/v1/random')).status);
@@ -230,7 +230,7 @@ describe('an emulator that allows faults', () => {
     expect((await faulty.request('GET', '/v1/eth/address')).status).toBe(200);
   });
 
-  test('fails on every route until that is taken back', async () => {
+  test('fails on every route until the fault is cleared', async () => {
     await faulty.request('POST', '/emulator/fault', { route: '*', kind: 'fail' });
     expect((await faulty.request('GET', '/v1/random')).status).toBe(500);
     expect((await faulty.request('GET', '/v1/eth/address')).status).toBe(500);

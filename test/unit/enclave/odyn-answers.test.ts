@@ -1,4 +1,4 @@
-/** The hand-written reading of the enclave API's answers takes what a schema takes, and gives what it gives (protocol.md §7). */
+/** The hand-written reader of the enclave API's answers accepts the same answers as a schema and gives the same result (protocol.md §7). */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { z } from 'zod';
@@ -35,7 +35,7 @@ const FIELDS: Readonly<Record<OdynOperation, readonly string[]>> = {
 };
 
 const digits = (length: number) => fc.array(fc.constantFrom(...Array.from('0123456789abcdefABCDEF')), { minLength: length, maxLength: length });
-/** Texts near the forms that are taken: the right lengths and their neighbours, with a prefix, without one, with a digit that is none. */
+/** Texts close to the accepted forms: the right lengths and their neighbours, with or without a prefix, with an invalid digit. */
 const text = fc
   .tuple(
     fc.constantFrom('', '0x', '0X', ' 0x'),
@@ -43,11 +43,11 @@ const text = fc
     fc.constantFrom('', '', '', 'g', 'ß', '\n'),
   )
   .map(([prefix, digits, last]) => prefix + digits.join('') + last);
-/** As wallets, hashes and signatures are: two fields that are right at once would be too rare otherwise. */
+/** Valid wallets, hashes and signatures. Without them, two valid fields in one answer would be too rare. */
 const right = fc.constantFrom(40, 64, 130).chain(digits).map((each) => `0x${each.join('')}`);
 const value = fc.oneof({ weight: 8, arbitrary: text }, { weight: 4, arbitrary: right }, fc.constantFrom(undefined, null, 17, true, {}, ['ab']));
 
-/** Answers that are taken and that chance does not give in every run. */
+/** Accepted answers that the generator does not produce in every run. */
 const TAKEN: Readonly<Partial<Record<OdynOperation, readonly string[]>>> = {
   signTransaction: ['0x12', `0x${'Ab'.repeat(32)}`, ''],
   encrypt: ['abcd', '0xAb', '0xef'],

@@ -1,4 +1,4 @@
-/** The enclave API's client (protocol.md §7) against the real emulator, and against a server that does not do its part. */
+/** The client of the enclave API (protocol.md §7) against the real emulator, and against a server that misbehaves. */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { recoverTransactionAddress } from 'viem';
 import { recoverEip191 } from '../../../src/crypto/signature.ts';
@@ -49,7 +49,7 @@ async function startMisbehaving(answer: Answering) {
 }
 
 describe('with a real enclave API', () => {
-  test('it reads wallet, key and randomness', async () => {
+  test('the client reads wallet, key and randomness', async () => {
     const { client, enclave } = await startEnclave('a');
     expect(await client.address()).toBe(enclave.wallet);
     expect(await client.publicKey()).toBe(enclave.teePubkey);
@@ -58,19 +58,19 @@ describe('with a real enclave API', () => {
     expect(first).not.toEqual(second);
   });
 
-  test('it has messages signed', async () => {
+  test('the client gets messages signed', async () => {
     const { client, enclave } = await startEnclave('a');
     expect(recoverEip191('a message', await client.sign('a message'))).toBe(enclave.wallet);
   });
 
-  test('it has transactions signed in the form that the API takes (§9.20)', async () => {
+  test('the client gets transactions signed in the form that the API accepts (§9.20)', async () => {
     const { client, enclave } = await startEnclave('a');
     const { rawTransaction } = await client.signTransaction(TRANSACTION);
     const sender = await recoverTransactionAddress({ serializedTransaction: rawTransaction as `0x02${string}` });
     expect(sender.toLowerCase()).toBe(enclave.wallet);
   });
 
-  test('two enclaves read what they seal for each other, once', async () => {
+  test('two enclaves can open once what they seal for each other', async () => {
     const a = await startEnclave('a');
     const b = await startEnclave('b');
     const sealed = await a.client.encrypt('for b', b.enclave.teePubkey);
@@ -84,7 +84,7 @@ describe('with a real enclave API', () => {
     await expect(client.sign('x'.repeat(ENCLAVE_BODY_BYTES))).rejects.toMatchObject({ failure: 'refused', status: 413 });
   });
 
-  test('a base URL with a path and a slash at its end is one', async () => {
+  test('a base URL may have a path and a slash at its end', async () => {
     const { client, server } = await startMisbehaving(json({ address: `0x${'AB'.repeat(20)}` }));
     const { client: below } = startClient(`${server.url}/enclave/`);
     expect(await below.address()).toBe(`0x${'ab'.repeat(20)}`);
@@ -133,7 +133,7 @@ describe.each(CALLS)('%s', (_, call, kind) => {
     expect(server.requests).toHaveLength(requests);
   });
 
-  test('silence ends at the time limit', async () => {
+  test('silence ends at the timeout', async () => {
     const { client, clock, server } = await startMisbehaving(silence);
     const failed = failureOf(call(client));
     await server.received(1);
@@ -144,7 +144,7 @@ describe.each(CALLS)('%s', (_, call, kind) => {
   });
 });
 
-describe('an enclave API that closes a connection that was used', () => {
+describe('an enclave API that closes a used connection', () => {
   const ANSWERS: Readonly<Record<string, unknown>> = {
     '/v1/eth/address': { address: `0x${'ab'.repeat(20)}` },
     '/v1/encryption/public_key': { public_key_der: `0x${KEY}` },
@@ -155,7 +155,7 @@ describe('an enclave API that closes a connection that was used', () => {
     '/v1/encryption/decrypt': { plaintext: 'x' },
   };
 
-  /** Every connection answers once, and ends without a word when it is used again. */
+  /** Every connection answers once and closes without an answer when it is used again. */
   function startClosing() {
     const used = new WeakSet();
     return startMisbehaving((request, response) => {
@@ -166,7 +166,7 @@ describe('an enclave API that closes a connection that was used', () => {
     });
   }
 
-  test.each(CALLS.filter(([, , kind]) => kind === 'again'))('is asked again for %s on a fresh one', async (_, call) => {
+  test.each(CALLS.filter(([, , kind]) => kind === 'again'))('is asked again for %s on a new one', async (_, call) => {
     const { client } = await startClosing();
     for (let time = 0; time < 4; time += 1) await expect(call(client)).resolves.toBeDefined();
   });
@@ -181,14 +181,14 @@ describe('a malformed part of an answer', () => {
     ['a transaction hash that is none', (enclave) => enclave.signTransaction(TRANSACTION), { raw_transaction: '0x02', transaction_hash: '0x12' }],
     ['a public key that is not valid hex', (enclave) => enclave.publicKey(), { public_key_der: 'key' }],
     ['a plaintext that is not a string', (enclave) => enclave.decrypt({ senderPubkey: KEY, nonce: '', encryptedData: '' }), { plaintext: 17 }],
-  ])('%s is malformed, not used', async (_, call, answer) => {
+  ])('%s makes the answer malformed', async (_, call, answer) => {
     const { client } = await startMisbehaving(json(answer));
     expect((await failureOf(call(client))).failure).toBe('malformed');
   });
 });
 
 describe('the client', () => {
-  test('takes no answer above the largest that the API can give', async () => {
+  test('refuses an answer above the largest that the API can give', async () => {
     const { client, server } = await startMisbehaving((_, response) => {
       const chunk = 'x'.repeat(1024 * 1024);
       const pump = (): void => {
@@ -201,7 +201,7 @@ describe('the client', () => {
     await server.deserted();
   });
 
-  test('ends a call with the signal of its caller', async () => {
+  test('ends a call when the caller aborts its signal', async () => {
     const { client, server } = await startMisbehaving(silence);
     const controller = new AbortController();
     const failed = failureOf(client.sign('x', controller.signal));
@@ -210,13 +210,13 @@ describe('the client', () => {
     expect(await failed).toMatchObject({ failure: 'aborted', call: 'sign' });
   });
 
-  test('sends nothing for a caller that has ended its call already', async () => {
+  test("sends nothing if the caller's signal is aborted already", async () => {
     const { client, server } = await startMisbehaving(silence);
     expect((await failureOf(client.sign('x', AbortSignal.abort()))).failure).toBe('aborted');
     expect(server.requests).toHaveLength(0);
   });
 
-  test('ends calls that wait for a connection at the time limit as well', async () => {
+  test('ends calls that wait for a connection at the timeout too', async () => {
     const { client, clock, server } = await startMisbehaving(silence);
     const failed = Promise.all(Array.from({ length: 80 }, () => failureOf(client.sign('x'))));
     await server.received(1);
@@ -225,7 +225,7 @@ describe('the client', () => {
     await server.deserted();
   });
 
-  test('ends a second try at the time limit of the call', async () => {
+  test('ends a second try at the timeout of the call', async () => {
     let requests = 0;
     const { client, clock, server } = await startMisbehaving((_, response) => {
       requests += 1;
@@ -238,11 +238,11 @@ describe('the client', () => {
     await server.deserted();
   });
 
-  test('says so when there is no API', async () => {
+  test('reports the API as unreachable when there is none', async () => {
     expect((await failureOf(startClient('http://127.0.0.1:1').client.address())).failure).toBe('unreachable');
   });
 
-  test('ends all calls when it is closed', async () => {
+  test('ends all calls when the client is closed', async () => {
     const { client, server } = await startMisbehaving(silence);
     const failed = failureOf(client.sign('x'));
     await server.received(1);

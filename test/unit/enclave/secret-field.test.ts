@@ -1,4 +1,4 @@
-/** A secret is taken out of JSON in one form alone, and its digits are gone from the bytes afterwards. */
+/** A secret is taken from JSON in one form only, and its digits are overwritten in the bytes. */
 import { expect, test } from '@jest/globals';
 import { takeSecretField } from '../../../src/enclave/secret-field.ts';
 
@@ -9,7 +9,7 @@ test.each([
   ['as the enclave API writes it', `{"random_bytes":"0x${HEX}"}`],
   ['with spaces', `{ "random_bytes" :\n\t"0x${HEX}" }`],
   ['beside others', `{"attestation":null,"random_bytes":"0x${HEX}","more":"0x${'00'.repeat(4)}"}`],
-])('%s', (_, text) => {
+])('the field is taken %s', (_, text) => {
   const body = Buffer.from(text);
   expect([...takeSecretField(body, 'random_bytes', 4)!]).toEqual(BYTES);
   expect(body.toString()).toBe(text.replace(HEX, '0'.repeat(8)));

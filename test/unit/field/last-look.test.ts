@@ -1,4 +1,4 @@
-/** The last look of a field run: what it calls lost, what it calls unchecked, and that it comes to an end. */
+/** The last look of a field run: which keys it reports as lost or unchecked, and that it ends. */
 import { describe, expect, test } from '@jest/globals';
 import { Ledger } from '../../../bench/field/ledger.ts';
 import { LastLook, NotAnswered, PASSES, type LookedAtNode } from '../../../bench/field/last-look.ts';
@@ -9,7 +9,7 @@ const READ_MS = 1_000;
 type Read = (key: string, nth: number) => string | null;
 
 interface Scene {
-  /** What each node gives for a key at its nth read of it, from 1 on. */
+  /** The answer of each node for a key at its nth read, from 1 on. */
   readonly nodes: readonly { readonly read: Read; readonly roots?: readonly (string | null)[] }[];
   readonly keys?: readonly string[];
 }
@@ -28,7 +28,7 @@ function sceneOf({ nodes, keys = ['k'] }: Scene) {
   }));
   let nowMs = 1_000;
   let most = 0;
-  /** By key and node. */
+  /** Number of reads, by key and node. */
   const reads = new Map<string, number>();
   const looked = nodes.map(({ read, roots = [null] }, place): LookedAtNode => {
     const name = `node-${place + 1}`;
@@ -83,13 +83,13 @@ describe('a key that a node', () => {
   });
 });
 
-test('one node that answers is enough for a key to be checked somewhere', async () => {
+test('a key counts as checked somewhere when one node answers', async () => {
   const { look } = sceneOf({ nodes: [{ read: () => refuse('unready 503') }, { read: written }] });
   await look.run();
   expect(look.result()).toMatchObject({ due: 2, read: 1, nowhereChecked: 0, unchecked: new Map([['unready 503', 1]]) });
 });
 
-test('what there is no time for is counted, and the look ends', async () => {
+test('keys for which no time is left are counted, and the look ends', async () => {
   const keys = Array.from({ length: 2 * (LIMIT_MS / READ_MS) }, (_, nth) => `k${nth}`);
   const { look } = sceneOf({ nodes: [{ read: written }], keys });
   await look.run();
@@ -98,7 +98,7 @@ test('what there is no time for is counted, and the look ends', async () => {
   expect(read).toBeGreaterThan(0);
 });
 
-test('a node is asked by several readers at once, and by no more', async () => {
+test('a node is asked by at most the given number of readers at once', async () => {
   const { look, most } = sceneOf({ nodes: [{ read: written }], keys: Array.from({ length: 50 }, (_, nth) => `k${nth}`) });
   await look.run();
   expect(most()).toBe(4);
@@ -118,7 +118,7 @@ describe('of two nodes', () => {
   });
 });
 
-test('what is known so far is told at any time', async () => {
+test('a result is available at any time', async () => {
   const { look } = sceneOf({ nodes: [{ read: written }] });
   expect(look.result()).toMatchObject({ due: 1, read: 0, nowhereChecked: 1 });
 });

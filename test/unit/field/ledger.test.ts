@@ -1,13 +1,16 @@
-/** The field run is worth what its ledger notices: what it calls right, old, absent or foreign, by what was acknowledged, when and by whom. */
+/**
+ * A field run is only as good as its ledger: which values the ledger calls right, old, absent or foreign, depending on what was
+ * acknowledged, when and by whom.
+ */
 import { describe, expect, test } from '@jest/globals';
 import { Ledger } from '../../../bench/field/ledger.ts';
 
 const [A, B] = ['https://a.test', 'https://b.test'];
-/** What was acknowledged before must be there. */
+/** A version acknowledged before this time must be there. */
 const SETTLED_MS = 1_000;
 const WINDOW_MS = 100;
 
-/** Versions of one key: how each was written, and by whom it was acknowledged when. */
+/** One version of a key: how it was written, and when and by whom it was acknowledged. */
 interface Written {
   readonly isDelete?: boolean;
   readonly atMs?: number;
@@ -46,7 +49,7 @@ describe('a node that gives', () => {
     expect(judge(seen === 'nothing' ? null : texts[seen]!)).toBe(verdict);
   });
 
-  test.each(['', 'app k 7', `other k 1 ${'.'.repeat(40)}`, `app k 9 ${'.'.repeat(40)}`])('%j, which was never written', (seen) => {
+  test.each(['', 'app k 7', `other k 1 ${'.'.repeat(40)}`, `app k 9 ${'.'.repeat(40)}`])('%j, never written, is foreign', (seen) => {
     expect(ledgerOf([OLD]).judge(seen)).toBe('foreign');
   });
 });
@@ -58,7 +61,7 @@ describe('a node that died', () => {
     ['before it had acknowledged', OLD, A, 499, 'absent'],
     ['while others had it as well', { ...OLD, byOthers: true }, A, 550, 'absent'],
     ['and had not acknowledged it', OLD, B, 550, 'absent'],
-  ])('%s: nothing in its place is as it must be, or a loss', (_, written, url, diedMs, verdict) => {
+  ])('%s: a missing value is excused or a loss', (_, written, url, diedMs, verdict) => {
     const { ledger, judge } = ledgerOf([written]);
     ledger.noteDeath(url, diedMs, WINDOW_MS);
     expect(judge(null)).toBe(verdict);
@@ -66,7 +69,7 @@ describe('a node that died', () => {
   });
 });
 
-test('each acknowledged version is due for one check, and not before its time', () => {
+test('each acknowledged version is checked once, and not before its time', () => {
   const { ledger } = ledgerOf([OLD, FRESH, {}]);
   expect([ledger.takeDue(400), ledger.takeDue(1_000)?.version.number, ledger.takeDue(1_000), ledger.takeDue(2_000)?.version.number, ledger.takeDue(2_000)]).toEqual([null, 1, null, 2, null]);
 });

@@ -1,4 +1,4 @@
-/** Requests of one caller at once (protocol.md §10, Bounds), on real sockets: at the 32 of an app, the 8 and 2 of a peer. */
+/** Requests of one caller at once (protocol.md §10, Bounds), on real sockets: the limits of 32 for an app, and of 8 and 2 for a peer. */
 import { once } from 'node:events';
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -11,9 +11,9 @@ import { ProvenCaller } from '../../support/proven-caller.ts';
 const [app, otherApp, peer, otherPeer] = ['app', 'other app', 'peer', 'other peer'].map((name) => new ProvenCaller(name)) as [ProvenCaller, ProvenCaller, ProvenCaller, ProvenCaller];
 
 let node: NodeOverHttp;
-/** Of one test: what the one before has left under way holds nothing of it. */
+/** One per test, so that work left over from an earlier test does not hold answers of this one. */
 interface Hold {
-  /** Answers that are being sealed and do not come on before the test lets them. */
+  /** Answers about to be sealed. They wait until the test lets them go on. */
   readonly held: (() => void)[];
   isOn: boolean;
 }
@@ -21,7 +21,7 @@ interface Hold {
 let hold: Hold;
 const sent: ClientRequest[] = [];
 
-/** Everything is carried out, and its answer waits to be sealed. */
+/** Requests are carried out, but their answers wait to be sealed. */
 function holding(real: Enclave, own: Hold): Enclave {
   return {
     ...real,
@@ -57,7 +57,7 @@ function letAllGo(): void {
   for (const goOn of hold.held.splice(0)) goOn();
 }
 
-/** The status of the answer, and its Retry-After. */
+/** The status of the answer, followed by its Retry-After if it has one. */
 function send(method: string, path: string, headers: Record<string, string>, body?: string) {
   const request = httpRequest(`${node.url}${path}`, { method, headers, agent: false });
   sent.push(request);
@@ -82,22 +82,22 @@ async function times<T>(count: number, ask: () => Promise<T>): Promise<T[]> {
   return Promise.all(Array.from({ length: count }, ask));
 }
 
-/** Requests beyond the cap wait: they have used up their nonces. */
+/** Waits until so many proofs are checked. Requests beyond the limit wait after that, so their nonces are used. */
 const looksAt = (proofs: number) => until(`${proofs} proofs`, () => node.nonces.used === proofs);
 
-describe('of an app', () => {
-  test('32 go on at once; more wait for them, and are answered', async () => {
+describe('requests of an app', () => {
+  test('32 are carried out at once; more wait and are answered later', async () => {
     const first = await times(40, () => list(app));
     await looksAt(40);
     await until('the answers being sealed', () => hold.held.length === 32);
-    // Another caller is not held up.
+    // Another caller does not have to wait.
     await list(otherApp);
     await until('the answer to another caller', () => hold.held.length === 33);
     letAllGo();
     expect(await Promise.all(first.map(({ answered }) => answered))).toEqual(first.map(() => '200'));
   });
 
-  test('who has waited 5 s is refused with 429, and the others go on', async () => {
+  test('a caller that has waited 5 s is refused with 429, and the other requests go on', async () => {
     const first = await times(33, () => list(app));
     await looksAt(33);
     await until('the answers being sealed', () => hold.held.length === 32);
@@ -107,7 +107,7 @@ describe('of an app', () => {
     expect((await Promise.all(first.map(({ answered }) => answered))).filter((answer) => answer === '200')).toHaveLength(32);
   });
 
-  test('who hangs up while it waits leaves the queue', async () => {
+  test('a caller that hangs up while it waits leaves the queue', async () => {
     await times(32, () => list(app));
     await until('the answers being sealed', () => hold.held.length === 32);
     const gone = await list(app);
@@ -121,7 +121,7 @@ describe('of an app', () => {
     expect(await waiting.answered).toBe('200');
   });
 
-  test('who hangs up keeps its place until its work has ended', async () => {
+  test('a caller that hangs up while its request is carried out keeps its place until that work has ended', async () => {
     const first = await times(32, () => list(app));
     await until('the answers being sealed', () => hold.held.length === 32);
     for (const { request } of first) request.destroy();
@@ -134,7 +134,7 @@ describe('of an app', () => {
     expect(await (await list(app)).answered).toBe('200');
   });
 
-  test('no place is taken by who only names its wallet', async () => {
+  test('a caller that only names the wallet of another takes no place', async () => {
     await times(31, () => list(app));
     await until('the answers being sealed', () => hold.held.length === 31);
     const forged = { ...(await otherApp.proof(node, 'x-app')), 'x-app-wallet': app.wallet };
@@ -144,8 +144,8 @@ describe('of an app', () => {
   });
 });
 
-describe('of a peer', () => {
-  test('8 go on at once', async () => {
+describe('requests of a peer', () => {
+  test('8 are carried out at once', async () => {
     await times(9, () => sync(peer, { type: 'digest_request' }));
     await looksAt(9);
     await until('the answers being sealed', () => hold.held.length === 8);
@@ -153,7 +153,7 @@ describe('of a peer', () => {
     await until('the answer to another peer', () => hold.held.length === 9);
   });
 
-  test('2 for a snapshot go on at once, and others beside them', async () => {
+  test('2 for a snapshot are carried out at once, and other requests beside them', async () => {
     const first = await times(3, () => sync(peer, { type: 'snapshot_request' }));
     await until('the answers being sealed', () => hold.held.length === 2);
     const digests = await sync(peer, { type: 'digest_request' });
@@ -163,7 +163,7 @@ describe('of a peer', () => {
     const refused = Promise.race(first.map(({ answered }) => answered));
     let answer = '';
     void refused.then((text) => (answer = text));
-    // It begins to wait once its envelope has been opened.
+    // The third begins to wait only after its envelope has been opened.
     await waitUntil({ what: 'the third', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => {
       await node.clock.advance(5_000);
       return answer === '' ? 'it still waits' : null;
@@ -172,7 +172,7 @@ describe('of a peer', () => {
   });
 });
 
-test('the largest page of a snapshot has room beside that of another peer', async () => {
+test('there is room for the largest pages of a snapshot to two peers at once', async () => {
   for (let nth = 0; nth < 10; nth += 1) node.store.put('100', `key ${nth}`, new Uint8Array(900_000), 0, node.clock.nowMs());
   const first = [await sync(peer, { type: 'snapshot_request' }), await sync(otherPeer, { type: 'snapshot_request' })];
   await until('the pages being sealed', () => hold.held.length === 2);
@@ -180,14 +180,14 @@ test('the largest page of a snapshot has room beside that of another peer', asyn
   expect(await Promise.all(first.map(({ answered }) => answered))).toEqual(['200', '200']);
 });
 
-test('a request that waits is counted with the bytes that its headers may have', async () => {
+test('a waiting request counts with the largest size of its headers', async () => {
   await node.close();
   const half = 1024 * 1024;
   node = await startNodeOverHttp({ lookup: async (wallet) => authorizedRecord(100n, wallet, app.teePubkey), enclave: (real) => holding(real, hold), http: { maxInflightBytes: 2 * half } });
   await times(32, () => list(app));
   await until('the answers being sealed', () => hold.held.length === 32);
   const waiting = await times(20, () => list(app));
-  // A quarter of the half is 256 KiB: sixteen requests' headers, but for what the answers hold.
+  // A quarter of 1 MiB is 256 KiB: room for the headers of sixteen requests, less what the answers hold.
   expect(await Promise.race(waiting.map(({ answered }) => answered))).toBe('503 1');
   await looksAt(52);
 });

@@ -1,6 +1,6 @@
 /**
- * From request to answer (protocol.md §2): stopping, rate limit, gate, route, error table, in this order. Requests are injected
- * into the Express app, so that a body can be watched: whether anything reads it.
+ * From request to answer (protocol.md §2), in this order: shutdown, rate limit, gate, route, error table. Requests are injected into the
+ * Express app, so that a test sees whether a body is read.
  */
 import { describe, expect, test } from '@jest/globals';
 import { Readable } from 'node:stream';
@@ -19,7 +19,7 @@ interface Reply {
   readonly body: object;
 }
 
-/** Headers that every answer has, or that belong to the library. */
+/** Headers that every answer has, or that the library adds. */
 const COMMON = /^(?:access-control-.*|cache-control|connection|content-length|content-type|date|keep-alive|transfer-encoding)$/;
 
 interface Given {
@@ -30,7 +30,7 @@ interface Given {
   readonly nonces?: AppModules['node']['nonces'];
 }
 
-/** The app of a node, and how often a body was read. */
+/** The app of a node, and a count of the bodies that were read. */
 function start({ options, readiness = READY, isStopping = false, identity, nonces }: Given = {}) {
   const parts: NodeParts = nodeParts(options === undefined ? {} : { http: options });
   parts.state.view = readiness;
@@ -92,11 +92,11 @@ describe('an unready node', () => {
     ['GET', '/kmsx', 404],
     ['GET', '/KMS/data', 404],
     ['GET', '/sync', 405],
-  ])('answers %s %s with %i as ever', async (method, path, status) => {
+  ])('answers %s %s with %i, as a ready node does', async (method, path, status) => {
     expect((await start({ readiness: UNREADY }).ask(method, path)).status).toBe(status);
   });
 
-  test('whose secret is confirmed opens /sync, where the other checks still apply', async () => {
+  test('opens /sync when its secret is confirmed; the other checks still apply', async () => {
     const view: ReadinessView = { ...UNREADY, state: 'syncing-secret', secretConfirmed: true, confirmedHash: READY.confirmedHash };
     expect(codeOf(await start({ readiness: view }).ask('POST', '/sync'))).toBe('unauthorized');
   });
@@ -118,21 +118,21 @@ describe('a ready node', () => {
     expect(Object.keys(reply.body)).toEqual(['code', 'message']);
   });
 
-  test('refuses HEAD where there is no GET, without a body', async () => {
+  test('refuses HEAD without a body where there is no GET', async () => {
     expect(await start().ask('HEAD', '/sync')).toEqual({ status: 405, headers: { allow: 'POST' }, body: {} });
   });
 
-  test('that stops refuses everything', async () => {
+  test('refuses everything while it shuts down', async () => {
     const { ask } = start({ isStopping: true });
     for (const path of ['/health', '/status', '/kms/derive', '/nothing']) expect(codeOf(await ask('GET', path))).toBe('service_unavailable');
   });
 
-  test('that does not know yet who it is answers 503', async () => {
+  test('answers 503 while it does not know its identity', async () => {
     const { ask } = start({ identity: null });
     for (const path of ['/kms/derive', '/sync']) expect(codeOf(await ask('POST', path))).toBe('service_unavailable');
   });
 
-  test('reads the body of a stranger at /sync never', async () => {
+  test('never reads the body of an unauthenticated caller at /sync', async () => {
     const { ask, counts } = start();
     expect(codeOf(await ask('POST', '/sync'))).toBe('unauthorized');
     expect(counts.bodies).toBe(0);
@@ -164,30 +164,30 @@ describe('the rate limit', () => {
     expect(await codes(ask, 'POST', '/kms/derive', 2)).toEqual(['service_unavailable', 'rate_limited']);
   });
 
-  test('of /nonce is its own, and the other one does not count it', async () => {
+  test('counts /nonce separately from the other paths', async () => {
     const { ask } = start({ options: { rateLimitPerMinute: 1, nonceRateLimitPerMinute: 2 } });
     expect(await codes(ask, 'GET', '/nonce', 3)).toEqual([200, 200, 'rate_limited']);
     expect(await codes(ask, 'GET', '/status', 2)).toEqual([200, 'rate_limited']);
   });
 
-  test('spares /health', async () => {
+  test('does not apply to /health', async () => {
     const { ask } = start({ options: { rateLimitPerMinute: 1 } });
     expect(await codes(ask, 'GET', '/health', 5)).toEqual([200, 200, 200, 200, 200]);
   });
 
-  test('says when to come back', async () => {
+  test('says when the caller may retry', async () => {
     const { ask } = start({ options: { nonceRateLimitPerMinute: 1 } });
     await ask('GET', '/nonce');
     expect((await ask('GET', '/nonce')).headers).toEqual({ 'retry-after': '60' });
   });
 
-  test('counts all clients behind the platform’s way in as one, at ten times the figure', async () => {
+  test('counts all clients behind the platform’s ingress as one, with ten times the limit', async () => {
     const { ask } = start({ options: { rateLimitPerMinute: 1 } });
     const both = [...(await codes(ask, 'GET', '/nothing', 5, '127.0.0.1')), ...(await codes(ask, 'GET', '/nothing', 6, '::1'))];
     expect(both.filter((code) => code === 'not_found')).toHaveLength(10);
   });
 
-  test.each(['/nonce', '/status', '/nodes', '/'])('leaves %s alone behind the platform’s way in, where refusing costs as much as answering', async (path) => {
+  test.each(['/nonce', '/status', '/nodes', '/'])('does not apply to %s behind the platform’s ingress, where a refusal costs as much as an answer', async (path) => {
     const { ask } = start({ options: { rateLimitPerMinute: 1, nonceRateLimitPerMinute: 1 } });
     expect(await codes(ask, 'GET', path, 30, '127.0.0.1')).toEqual(Array.from({ length: 30 }, () => 200));
     expect(await codes(ask, 'GET', path, 2)).toEqual([200, 'rate_limited']);
@@ -206,14 +206,14 @@ describe('a failure', () => {
     return { reply, broken: parts.state.broken, logged: JSON.stringify(parts.log.lines) };
   }
 
-  test('of a rule of our own stops the node and tells the caller nothing', async () => {
+  test('of an invariant stops the node and reveals nothing to the caller', async () => {
     const error = new InvariantError('secret deadbeef');
     const { reply, broken } = await failing(error);
     expect(broken).toEqual([error]);
     expect(reply).toEqual({ status: 500, headers: {}, body: { code: 'internal_error', message: 'internal error' } });
   });
 
-  test('of a dependency is 503', async () => {
+  test('of a dependency is answered with 503', async () => {
     const { reply, broken } = await failing(new DependencyError('enclave', 'timeout', 'the enclave API did not answer'));
     expect(reply).toMatchObject({ status: 503, headers: { 'retry-after': '2' }, body: { code: 'service_unavailable', message: 'the enclave API did not answer' } });
     expect(broken).toEqual([]);
@@ -223,7 +223,7 @@ describe('a failure', () => {
     expect(await failing(new RefusalError('forbidden', 'why'))).toMatchObject({ reply: { status: 403 }, broken: [], logged: '[]' });
   });
 
-  test('that is unexpected is logged by its kind, without its text', async () => {
+  test('that is unexpected is logged with its type, without its message', async () => {
     const { reply, broken, logged } = await failing(new TypeError('key deadbeef'));
     expect(reply.status).toBe(500);
     expect(broken).toEqual([]);

@@ -1,4 +1,4 @@
-/** `POST /.well-known/attestation` over real HTTP: the document of a real emulator, and an enclave API that makes none or fails. */
+/** `POST /.well-known/attestation` over real HTTP: the document of a real emulator, and an enclave API that has none or fails. */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { decode } from 'cborg';
 import { OdynClient } from '../../../src/enclave/odyn-client.ts';
@@ -39,7 +39,7 @@ async function startScripted(answer: Answering) {
 const errorOf = async (answer: Response) => ({ status: answer.status, ...((await answer.json()) as { code: string; message: string }) });
 
 describe('the attestation', () => {
-  test('is the document of the enclave API, over the nonce of the caller', async () => {
+  test('is the document of the enclave API and holds the nonce of the caller', async () => {
     const { ask, enclave } = await startWithEmulator();
     const answer = await ask({ nonce: NONCE });
     expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'application/cbor']);
@@ -48,7 +48,7 @@ describe('the attestation', () => {
     expect(Buffer.from(document['public_key']!).toString('hex')).toBe(enclave.teePubkey);
   });
 
-  test.each([[undefined], [{}], [{ nonce: null }]])('may be asked for without a nonce: %j', async (body) => {
+  test.each([[undefined], [{}], [{ nonce: null }]])('can be requested without a nonce: %j', async (body) => {
     const { ask } = await startWithEmulator();
     const answer = await ask(body);
     expect((decode(new Uint8Array(await answer.arrayBuffer())) as Record<string, unknown>)['nonce']).toBeNull();
@@ -61,7 +61,7 @@ describe('the attestation', () => {
     expect(api.requests.map(({ method, url, body }) => [method, url, JSON.parse(body) as unknown])).toEqual([['POST', '/v1/attestation', { nonce: NONCE }]]);
   });
 
-  test('is made once a second, for all callers together', async () => {
+  test('is made at most once a second, for all callers together', async () => {
     const { ask, node } = await startWithEmulator();
     expect((await ask({ nonce: NONCE })).status).toBe(200);
     const refused = await ask({ nonce: NONCE });
@@ -73,7 +73,7 @@ describe('the attestation', () => {
   });
 });
 
-describe('a request for it is refused', () => {
+describe('a request for the attestation is refused', () => {
   test.each<[string, unknown, number, string]>([
     ['when its nonce is not valid base64', { nonce: 'not base64!' }, 400, 'bad_request'],
     ['when its nonce is not a string', { nonce: 17 }, 400, 'bad_request'],
@@ -88,13 +88,13 @@ describe('a request for it is refused', () => {
     expect(api.requests).toHaveLength(0);
   });
 
-  test('by another method', async () => {
+  test('when it uses another method', async () => {
     const { ask } = await startWithEmulator();
     const answer = await ask(undefined, 'GET');
     expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'POST']);
   });
 
-  test.each([404, 405])('as absent where the enclave API makes none, which says %i', async (status) => {
+  test.each([404, 405])('with 404 when the enclave API answers %i because it offers no attestation', async (status) => {
     const { ask } = await startScripted((_request, response) => void response.writeHead(status).end());
     expect(await errorOf(await ask())).toMatchObject({ status: 404, code: 'not_found' });
   });
@@ -103,7 +103,7 @@ describe('a request for it is refused', () => {
     ['fails', (_request, response) => void response.writeHead(500).end('inside'), 'service_unavailable'],
     ['closes the connection', (_request, response) => void response.socket?.destroy(), 'service_unavailable'],
     ['gives a document that is too large', (_request, response) => void response.end(Buffer.alloc(65 * 1024)), 'service_unavailable'],
-  ])('as unavailable where the enclave API %s', async (_, answer, code) => {
+  ])('with 503 when the enclave API %s', async (_, answer, code) => {
     const { ask } = await startScripted(answer);
     const refused = await ask();
     expect(refused.headers.get('retry-after')).toBe('2');
@@ -112,7 +112,7 @@ describe('a request for it is refused', () => {
     expect(JSON.stringify(error)).not.toContain('inside');
   });
 
-  test('as unavailable where the enclave API is silent for its time', async () => {
+  test('with 503 when the enclave API does not answer within the timeout', async () => {
     const { ask, clock, api } = await startScripted(silence);
     const asking = ask();
     await api.received(1);

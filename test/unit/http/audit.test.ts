@@ -1,4 +1,4 @@
-/** `GET /audit` and what the audit hears of requests (docs/audit.md), over real HTTP. */
+/** `GET /audit` and what the audit records of requests (docs/audit.md), over real HTTP. */
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { AUDIT_LIMITS, AuditTrail } from '../../../src/audit/trail.ts';
@@ -50,7 +50,7 @@ async function askAsPeer(inner: object): Promise<number> {
   return (await fetch(`${node.url}/sync`, { method: 'POST', headers, body: JSON.stringify(envelope) })).status;
 }
 
-/** An entry comes once the answer has gone, which the caller may know first. */
+/** The audit entry is written after the answer has been sent, so the caller may see the answer first. */
 async function entriesOnce(count: number) {
   while (trail.last.sequence < count + 1) await new Promise((resolve) => setImmediate(resolve));
   return pageOf(trail, 1).entries;
@@ -65,20 +65,20 @@ describe('GET /audit', () => {
     ['the hash of the token', authorized(tokenHash.toString('hex'))],
     ['no bearer token', { headers: { authorization: `Basic ${TOKEN}` } }],
     ['a token that is far too long', authorized('a'.repeat(2_000))],
-  ])('with %s is answered with 401, and nothing of the audit', async (_, init) => {
+  ])('with %s is answered with 401 and reveals nothing of the audit', async (_, init) => {
     const answer = await fetch(`${node.url}/audit`, init);
     expect(answer.status).toBe(401);
     expect(answer.headers.get('www-authenticate')).toBe('Bearer realm="audit"');
     expect(await answer.json()).toEqual({ code: 'unauthorized', message: 'the token for audit is missing or wrong' });
   });
 
-  test('with the token gives a page', async () => {
+  test('with the right token gives a page', async () => {
     const answer = await fetch(`${node.url}/audit`, authorized(TOKEN));
     expect([answer.status, answer.headers.get('content-type'), answer.headers.get('cache-control')]).toEqual([200, 'application/json; charset=utf-8', 'no-store']);
     expect(await answer.json()).toEqual(pageOf(trail, 0));
   });
 
-  test('goes on after a number, with so many entries as asked for, and at most a thousand', async () => {
+  test('starts after the sequence number asked for, and gives as many entries as asked for, at most 1,000', async () => {
     for (let number = 0; number < 1_100; number += 1) trail.record({ operation: 'stop', wallet: null, appId: null, target: null, outcome: 'ok' });
     const sizes: number[] = [];
     for (const query of ['after=2&limit=3', 'after=2', 'after=2&limit=5000', 'after=5000']) {
@@ -93,22 +93,22 @@ describe('GET /audit', () => {
     expect((await fetch(`${node.url}/audit?${query}`, authorized(TOKEN))).status).toBe(400);
   });
 
-  test('takes no other method, and is read while the node stops', async () => {
+  test('accepts no other method, and still answers while the node shuts down', async () => {
     node.state.stopping = true;
     expect((await fetch(`${node.url}/audit`, authorized(TOKEN))).status).toBe(200);
     expect((await fetch(`${node.url}/audit`, { ...authorized(TOKEN), method: 'POST' })).status).toBe(405);
     expect((await fetch(`${node.url}/health`)).status).toBe(503);
   });
 
-  test('is not a route where no token is set', async () => {
+  test('is not a route when no token is configured', async () => {
     const other = await startNodeOverHttp();
     expect((await fetch(`${other.url}/audit`, authorized(TOKEN))).status).toBe(404);
     await other.close();
   });
 });
 
-describe('the audit hears of', () => {
-  test('derive, put and delete: who asked, what in place of path and key, and what it came to', async () => {
+describe('the audit records', () => {
+  test('derive, put and delete: the caller, a tag in place of path and key, and the outcome', async () => {
     expect(await ask('POST', '/kms/derive', { path: 'a path', context: 'c' })).toBe(200);
     expect(await ask('POST', '/kms/derive', { path: '' })).toBe(400);
     expect(await ask('PUT', '/kms/data', { key: 'a key', value: '' })).toBe(200);
@@ -131,7 +131,7 @@ describe('the audit hears of', () => {
     expect(trail.page(0, 1_000)).not.toMatch(/a path|a key/);
   });
 
-  test('a hand-over of the secret and a page of a snapshot, and of no other message', async () => {
+  test('each handover of the secret and each page of a snapshot, but no other message', async () => {
     const { publicKeyDer } = generateP384(new SeededRandom('ephemeral'));
     expect(await askAsPeer({ type: 'digest_request' })).toBe(200);
     expect(await askAsPeer({ type: 'master_secret_request', ecdh_pubkey: publicKeyDer })).toBe(200);
@@ -145,14 +145,14 @@ describe('the audit hears of', () => {
     ]);
   });
 
-  test('no caller that has not proved who it is', async () => {
+  test('only callers that have proved their identity', async () => {
     for (const path of ['/kms/derive', '/sync']) expect((await fetch(`${node.url}${path}`, { method: 'POST', body: '{}' })).status).toBe(403);
     expect(await ask('POST', '/kms/derive', { path: 'p' }, { 'x-app-timestamp': '1' })).toBe(403);
     expect(await ask('POST', '/kms/derive', { path: 'p' })).toBe(200);
     expect(await entriesOnce(1)).toHaveLength(1);
   });
 
-  test('no reading of values', async () => {
+  test('no reads of values', async () => {
     expect(await ask('PUT', '/kms/data', { key: 'k', value: '' })).toBe(200);
     const nonce = node.nonces.issue();
     const timestamp = String(Math.floor(node.clock.nowMs() / 1_000));

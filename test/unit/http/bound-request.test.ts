@@ -1,6 +1,6 @@
 /**
- * What a caller and a node tell each other so that no one between them can change the meaning of a request (protocol.md §10: Bound to
- * the request, Next nonce for apps, Long keys, A `+` in a path, Words in errors), over real HTTP.
+ * How a caller and a node bind request and answer, so that no party between them can change the meaning of a request (protocol.md §10:
+ * Bound to the request, Next nonce for apps, Long keys, A `+` in a path, Words in errors), over real HTTP.
  */
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -29,11 +29,11 @@ type Inner = Record<string, unknown>;
 interface Asked {
   readonly method?: string;
   readonly path: string;
-  /** Given the nonce of the request; a text is sealed as it is. */
+  /** Called with the nonce of the request. A string is sealed unchanged. */
   readonly inner?: (nonce: string) => Inner | string;
   readonly nonce?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** The body as sent, made of the envelope. */
+  /** The body to send, made from the envelope. */
   readonly body?: (envelope: string) => string | Uint8Array<ArrayBuffer>;
 }
 
@@ -57,7 +57,7 @@ async function ask({ method = 'POST', path, inner, nonce = node.nonces.issue(), 
   return { status: answer.status, isSealed: sealed !== null, said, nonce, next: answer.headers.get('x-nova-next-nonce') };
 }
 
-/** Puts a value past the routes, as a merge does. */
+/** Puts a value directly into the store, as a merge does. */
 function hold(key: string, value = 'value'): void {
   node.store.put(String(APP), key, node.vault.sealValue(APP as AppId, Buffer.from(value)), 0, node.clock.nowMs());
 }
@@ -82,7 +82,7 @@ describe.each(REQUESTS)('$method $path', ({ method, path, op, body }) => {
     ['a nonce that is none', () => ({ nonce: null }), 400],
     ['to be another request', (nonce) => ({ nonce, op: op === 'put' ? 'delete' : 'put' }), 400],
     ['to be an unknown operation', () => ({ op: 'get' }), 400],
-  ])('that says inside %s: %#', async (_, bond, status) => {
+  ])('whose inner body claims %s: %#', async (_, bond, status) => {
     const before = node.store.rootDigest();
     const answer = await ask({ method, path, inner: (nonce) => ({ ...body, ...bond(nonce) }) });
     expect(answer.status).toBe(status);
@@ -91,7 +91,7 @@ describe.each(REQUESTS)('$method $path', ({ method, path, op, body }) => {
   });
 });
 
-test.each([{ value: '' }, { ttl_ms: 0 }])('a delete with what belongs to a write is refused, and deletes nothing: %j', async (fields) => {
+test.each([{ value: '' }, { ttl_ms: 0 }])('a delete with a field of a write is refused and deletes nothing: %j', async (fields) => {
   hold('k');
   expect((await ask({ method: 'DELETE', path: '/kms/data', inner: () => ({ key: 'k', ...fields }) })).status).toBe(400);
   expect(node.store.get(String(APP), 'k', node.clock.nowMs())).not.toBeNull();
@@ -101,7 +101,7 @@ test.each<[string, Inner]>([
   ['/kms/data', { prefix: null, after: null, limit: null }],
   ['/kms/data?prefix=a%20b&after=a&limit=7', { prefix: 'a b', after: 'a', limit: 7 }],
   ['/kms/data?limit=99999', { prefix: null, after: null, limit: 99_999 }],
-])('a listing says what it understood: %s', async (path, understood) => {
+])('a listing repeats the parameters as the node understood them: %s', async (path, understood) => {
   const { said, nonce } = await ask({ method: 'GET', path });
   expect(said).toMatchObject({ ...understood, nonce });
 });
@@ -113,12 +113,12 @@ describe('a 404 for a key', () => {
     { method: 'DELETE', path: '/kms/data', inner: () => ({ key: 'k' }) },
   ];
 
-  test.each(ABSENT)('is sealed and names the nonce for who asks for that: $method $path', async (asked) => {
+  test.each(ABSENT)('is sealed and holds the nonce if the caller asks for that: $method $path', async (asked) => {
     const { status, isSealed, said, nonce } = await ask({ ...asked, headers: { 'x-nova-sealed-errors': '1' } });
     expect([status, isSealed, said]).toEqual([404, true, { code: 'not_found', message: 'there is no such key', nonce }]);
   });
 
-  test.each(ABSENT)('is plain for others: $method $path', async (asked) => {
+  test.each(ABSENT)('is plain for other callers: $method $path', async (asked) => {
     const { status, isSealed, said } = await ask(asked);
     expect([status, isSealed, said]).toEqual([404, false, { code: 'not_found', message: 'there is no such key' }]);
   });
@@ -127,25 +127,25 @@ describe('a 404 for a key', () => {
 describe('the next nonce', () => {
   const WANTED = { 'x-nova-next-nonce': '1' };
 
-  test('comes with an answer to who asks for it, and is good once', async () => {
+  test('comes with the answer if the caller asks for it, and is valid once', async () => {
     const { next } = await ask({ path: '/kms/derive', inner: () => ({ path: 'p' }), headers: WANTED });
     const following: Asked = { path: '/kms/derive', inner: () => ({ path: 'p' }), nonce: next! };
     expect([(await ask(following)).status, (await ask(following)).status]).toEqual([200, 403]);
   });
 
-  test('comes with a refusal too, once the caller has proved itself', async () => {
+  test('comes with a refusal too, once the caller has proved its identity', async () => {
     expect((await ask({ method: 'GET', path: '/kms/data/k', headers: WANTED })).next).not.toBeNull();
     expect((await ask({ path: '/kms/derive', inner: () => ({}), headers: WANTED })).next).not.toBeNull();
     expect((await ask({ path: '/kms/derive', inner: () => ({ path: 'p' }), nonce: 'AAAA', headers: WANTED })).next).toBeNull();
   });
 
-  test('does not come unasked', async () => {
+  test('does not come if the caller does not ask for it', async () => {
     expect((await ask({ path: '/kms/derive', inner: () => ({ path: 'p' }) })).next).toBeNull();
   });
 });
 
 describe('a key longer than apps may write', () => {
-  test('is read and deleted, not written', async () => {
+  test('can be read and deleted, but not written', async () => {
     hold(LONG_KEY, 'long');
     expect(valueOf(await ask({ method: 'GET', path: `/kms/data/${LONG_KEY}` }))).toBe('long');
     expect((await ask({ method: 'PUT', path: '/kms/data', inner: () => ({ key: LONG_KEY, value: '' }) })).status).toBe(400);
@@ -153,7 +153,7 @@ describe('a key longer than apps may write', () => {
     expect((await ask({ method: 'GET', path: `/kms/data/${LONG_KEY}` })).status).toBe(404);
   });
 
-  test.each([[64 * 1024, 404], [64 * 1024 + 1, 400]])('of %i bytes is asked to be deleted: %i', async (bytes, status) => {
+  test.each([[64 * 1024, 404], [64 * 1024 + 1, 400]])('of %i bytes, in a delete, is answered with %i', async (bytes, status) => {
     expect((await ask({ method: 'DELETE', path: '/kms/data', inner: () => ({ key: 'x'.repeat(bytes) }) })).status).toBe(status);
   });
 });
@@ -167,7 +167,7 @@ describe('a + in a path', () => {
     ['/kms/data/a%20b', ['a b', 'a+b'], 'a b'],
     ['/kms/data/a%2Fb+c%2Bd', ['a/b c+d'], 'a/b c+d'],
     ['/kms/data/a+b', [], null],
-  ])('%s, with %j held, is %j', async (path, held, found) => {
+  ])('%s, with the keys %j stored, finds %j', async (path, held, found) => {
     for (const key of held) hold(key, key);
     const answer = await ask({ method: 'GET', path });
     expect(answer.status === 200 ? [answer.said['key'], valueOf(answer)] : null).toEqual(found === null ? null : [found, found]);
@@ -183,22 +183,22 @@ describe('a body', () => {
     expect((await ask({ ...DERIVE, body: (envelope) => `\ufeff\ufeff${envelope}` })).status).toBe(400);
   });
 
-  test.each(['gzip', 'deflate', 'br', 'identity, gzip', 'GZIP'])('in the content coding %s is refused by name', async (coding) => {
+  test.each(['gzip', 'deflate', 'br', 'identity, gzip', 'GZIP'])('in the content coding %s is refused with 415', async (coding) => {
     const answer = await ask({ ...DERIVE, headers: { 'content-encoding': coding }, body: (envelope) => new Uint8Array(gzipSync(envelope)) });
     expect([answer.status, answer.said['code']]).toEqual([415, 'unsupported_media_type']);
   });
 
-  test('in the content coding identity is taken', async () => {
+  test('in the content coding identity is accepted', async () => {
     expect((await ask({ ...DERIVE, headers: { 'content-encoding': 'Identity' } })).status).toBe(200);
   });
 });
 
-test.each(['9007199254740992', '18446744073709551615'])('a lifetime of %s ms is for ever', async (ttl) => {
+test.each(['9007199254740992', '18446744073709551615'])('a lifetime of %s ms means no expiry', async (ttl) => {
   expect((await ask({ method: 'PUT', path: '/kms/data', inner: () => `{"key":"k","value":"","ttl_ms":${ttl}}` })).status).toBe(200);
   expect(node.store.recordOf(String(APP), 'k')?.ttl_ms).toBe(0);
 });
 
-test('an error holds no word that the platform’s client takes for a node that is gone', async () => {
+test('an error message contains no words that the platform’s client reads as a dead node', async () => {
   const body = { key: 'k', value: '', acks: 1 };
   const { said } = await ask({ method: 'PUT', path: '/kms/data', inner: () => ({ ...body, timeout_ms: -1 }) });
   expect(said['message']).not.toMatch(/timeout|timed out|connection refused|connection reset|broken pipe|dns error|not found/i);

@@ -1,4 +1,4 @@
-/** What connections may hold of a node (protocol.md §10: Bounds, An answer reaches its caller), over real sockets. */
+/** The limits of connections (protocol.md §10: Bounds, An answer reaches its caller), over real sockets. */
 import { connect, type Socket } from 'node:net';
 import type { RequestListener, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test } from '@jest/globals';
@@ -18,7 +18,7 @@ afterEach(async () => {
 const until = (what: string, reached: () => boolean): Promise<void> =>
   waitUntil({ what, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (reached() ? null : 'not yet'));
 
-/** A server that is closed after the test, with all that is still open then. */
+/** A server that is closed after the test, together with its open connections. */
 async function serve(listener: RequestListener, limits: Partial<ServerLimits> = {}, clock: Parameters<typeof listen>[1]['clock'] = systemClock): Promise<HttpServer> {
   const server = await listen({ host: '127.0.0.1', port: 0, limits }, { listener, clock });
   closers.push(async () => {
@@ -50,7 +50,7 @@ async function open(port: number): Promise<Opened> {
 const REQUEST = 'GET /health HTTP/1.1\r\nHost: node.test\r\n\r\n';
 
 describe('pipelining', () => {
-  test('the sixteenth unanswered request is the last that is carried out; the socket ends after its answer', async () => {
+  test('the sixteenth unanswered request is the last one carried out; the connection closes after its answer', async () => {
     const waiting: ServerResponse[] = [];
     const server = await serve((_, response) => void waiting.push(response));
     const { socket, text, isClosed } = await open(server.port);
@@ -63,7 +63,7 @@ describe('pipelining', () => {
     expect(text()).toMatch(/connection: close[^]*$/i);
   });
 
-  test('who waits for answers may send as many as it likes', async () => {
+  test('a client that waits for each answer may send any number of requests', async () => {
     const server = await serve((_, response) => void response.end('answer'));
     const { socket, text } = await open(server.port);
     for (let count = 1; count <= 40; count += 1) {
@@ -74,15 +74,15 @@ describe('pipelining', () => {
   });
 });
 
-describe('at the cap of connections', () => {
-  test('the one that has been idle longest gives way, and the newcomer is answered', async () => {
+describe('at the limit of connections', () => {
+  test('the connection that has been idle longest is closed, and the new one is answered', async () => {
     const waiting: ServerResponse[] = [];
     const server = await serve((_, response) => void waiting.push(response), { maxConnections: 3 });
     const busy = await open(server.port);
     busy.socket.write(REQUEST);
     await until('the request', () => waiting.length === 1);
     const [first, second] = [await open(server.port), await open(server.port)];
-    // It has been used since: the other one is idle longer.
+    // The first connection is used again, so the second one has been idle longer.
     first.socket.write(REQUEST);
     await until('the request', () => waiting.length === 2);
     waiting[1]!.end('answer');
@@ -94,7 +94,7 @@ describe('at the cap of connections', () => {
     expect([busy.isClosed(), first.isClosed(), newcomer.isClosed()]).toEqual([false, false, false]);
   });
 
-  test('where all are at work the newcomer is closed', async () => {
+  test('a new connection is closed when all others are busy', async () => {
     const waiting: ServerResponse[] = [];
     const server = await serve((_, response) => void waiting.push(response), { maxConnections: 1 });
     const busy = await open(server.port);
@@ -106,20 +106,20 @@ describe('at the cap of connections', () => {
   });
 });
 
-describe('the time that something may take', () => {
-  test('is what the protocol says, and is looked at each second', () => {
+describe('the timeouts of a connection', () => {
+  test('have the values of the protocol and are checked each second', () => {
     const { requestTimeoutMs, headersTimeoutMs, answerTimeoutMs, checkEveryMs, keepAliveMs } = SERVER_LIMITS;
     expect({ requestTimeoutMs, headersTimeoutMs, answerTimeoutMs, checkEveryMs, keepAliveMs }).toEqual({
       requestTimeoutMs: 30_000,
       headersTimeoutMs: 10_000,
       answerTimeoutMs: 60_000,
       checkEveryMs: 1_000,
-      // Callers keep a connection for 90 s.
+      // Longer than the 90 s for which callers keep a connection.
       keepAliveMs: 100_000,
     });
   });
 
-  test('is said to callers for an idle connection', async () => {
+  test('are announced to callers for an idle connection', async () => {
     const server = await serve((_, response) => void response.end('answer'));
     const { socket, text } = await open(server.port);
     socket.write(REQUEST);
@@ -127,7 +127,7 @@ describe('the time that something may take', () => {
     expect(text()).toMatch(/keep-alive: timeout=100\r\n/i);
   });
 
-  test('ends an idle connection, and none that waits for its answer', async () => {
+  test('close an idle connection, but not one that waits for its answer', async () => {
     const waiting: ServerResponse[] = [];
     const server = await serve((_, response) => void waiting.push(response), { keepAliveMs: 1 });
     const [busy, idle] = [await open(server.port), await open(server.port)];
@@ -143,7 +143,7 @@ describe('the time that something may take', () => {
   test.each<[string, string, Partial<ServerLimits>]>([
     ['headers', 'GET /health HTTP/1.1\r\nHost: node.test\r\n', { headersTimeoutMs: 30, requestTimeoutMs: 30_000 }],
     ['a body', 'PUT /kms/data HTTP/1.1\r\nHost: node.test\r\nContent-Length: 100\r\n\r\n{', { headersTimeoutMs: 30, requestTimeoutMs: 30 }],
-  ])('ends %s that do not come to an end, with an answer', async (_, begun, limits) => {
+  ])('end %s that never complete, with an answer', async (_, begun, limits) => {
     const server = await serve((request) => void request.resume(), { checkEveryMs: 10, ...limits });
     const { socket, text, isClosed } = await open(server.port);
     socket.write(begun);
@@ -151,7 +151,7 @@ describe('the time that something may take', () => {
     expect(text()).toMatch(/^HTTP\/1\.1 400 [^]*connection: close[^]*"message":"the request took too long to come"/);
   });
 
-  test('ends an answer that no one reads, and none that is still being made', async () => {
+  test('end an answer that the client does not read, but not one that is still being made', async () => {
     const waiting: ServerResponse[] = [];
     const clock = new ManualClock();
     const server = await serve((_, response) => void waiting.push(response), {}, clock);
@@ -179,7 +179,7 @@ describe('an answer that leaves the body unread', () => {
     ['for its size', 'ready', 413],
     ['for want of a proof', 'ready', 403],
     ['by a node that is not ready', 'ineligible', 503],
-  ] as const)('refused %s, reaches its caller, who sends 6 MiB first and reads then', async (_, state, status) => {
+  ] as const)('refused %s, reaches a caller that sends 6 MiB before it reads', async (_, state, status) => {
     const node = await startNodeOverHttp({ inEnclave: status !== 413, lookup: async (of) => authorizedRecord(100n, of, 'aa' as TeePubkey) });
     closers.push(() => node.close());
     node.state.view = { ...node.state.view, state };
@@ -195,7 +195,7 @@ describe('an answer that leaves the body unread', () => {
     }
   });
 
-  test.each(['GET', 'HEAD', 'OPTIONS'])('and is to %s, is the last on its connection, and its body may go on for 16 MiB at most', async (method) => {
+  test.each(['GET', 'HEAD', 'OPTIONS'])('to %s is the last one on its connection, and at most 16 MiB of the body may still arrive', async (method) => {
     const node = await startNodeOverHttp();
     closers.push(() => node.close());
     const { socket, text, isClosed } = await open(node.port);

@@ -1,6 +1,6 @@
 /**
- * `/kms/data` (protocol.md §2, §3, §10; §9.6, 7, 21) over a real socket, signed and sealed: what apps store, read, list and
- * delete, and which keys they may use. Request lines are written byte by byte, because URL clients rewrite them.
+ * `/kms/data` (protocol.md §2, §3, §10; §9.6, 7, 21) over a real socket, signed and sealed: what apps store, read, list and delete, and
+ * which keys they may use. Request lines are written as raw bytes, because URL clients rewrite them.
  */
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
@@ -49,7 +49,7 @@ async function start(options: NodeOverHttpOptions = {}): Promise<void> {
 interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | undefined>>;
-  /** The inner body where there is one, else the error's. */
+  /** The inner body if there is one, otherwise the body of the error. */
   readonly body: Record<string, unknown>;
 }
 
@@ -60,7 +60,7 @@ async function proof({ enclave }: App): Promise<Record<string, string>> {
   return { 'x-app-signature': signature, 'x-app-nonce': nonce, 'x-app-timestamp': timestamp };
 }
 
-/** Checks seal and signature, and opens. */
+/** Checks seal and signature, then opens the envelope. */
 async function opened(status: number, headers: Answer['headers'], text: string, sent: Readonly<Record<string, string>>, from: App): Promise<Answer> {
   const json = JSON.parse(text) as Record<string, unknown>;
   if (status !== 200) return { status, headers, body: json };
@@ -73,7 +73,7 @@ async function opened(status: number, headers: Answer['headers'], text: string, 
   return { status, headers, body };
 }
 
-/** A request with an inner body. */
+/** Sends a request with an inner body. */
 async function send(method: 'PUT' | 'DELETE' | 'POST', inner: unknown, { from = app, path = '/kms/data' } = {}): Promise<Answer> {
   const body = JSON.stringify(toWireEnvelope(await from.enclave.encrypt(JSON.stringify(inner), node.identity.teePubkey)));
   const headers = { ...(await proof(from)), 'content-type': 'application/json', 'content-length': String(body.length) };
@@ -91,7 +91,7 @@ async function send(method: 'PUT' | 'DELETE' | 'POST', inner: unknown, { from = 
   return promise;
 }
 
-/** A request without a body, whose target is sent byte by byte. */
+/** Sends a request without a body. The target is sent byte for byte. */
 async function raw(target: string | Buffer, { method = 'GET', from = app }: { method?: string; from?: App } = {}): Promise<Answer> {
   const headers = await proof(from);
   const { promise, resolve, reject } = Promise.withResolvers<string>();
@@ -120,13 +120,13 @@ async function valueOf(key: string, from = app): Promise<string | null> {
   return status === 404 ? null : Buffer.from(body['value'] as string, 'base64').toString();
 }
 
-/** Everything that a request could have changed. */
+/** Everything that a request could change. */
 function stateOfStore(): unknown {
   return { root: node.store.rootDigest(), last: node.store.lastSequenceNumber, held: node.store.heldBytes };
 }
 
 describe('a value', () => {
-  test('that is written reads back both ways, sealed and signed', async () => {
+  test('reads back by path and by query, sealed and signed', async () => {
     await start();
     const written = await put('k', 'a value');
     expect(written).toMatchObject({ status: 200, body: { app_id: 100, key: 'k', updated_at_ms: node.clock.nowMs() } });
@@ -141,7 +141,7 @@ describe('a value', () => {
     expect((await raw('/kms/data/k')).body['value']).toBe('');
   });
 
-  test('is replaced by the next, with a later time although the clock stands still', async () => {
+  test('is replaced by the next one, with a later time even if the clock does not advance', async () => {
     await start();
     const first = await put('k', 'first');
     const second = await put('k', 'second');
@@ -159,7 +159,7 @@ describe('a value', () => {
     expect((await raw('/kms/data')).body['keys']).toEqual(['k']);
   });
 
-  test('is stored and travels encrypted under the key of its app', async () => {
+  test('is encrypted under the key of its app, in the store and in transit', async () => {
     await start();
     await put('k', 'a readable value');
     const record = node.store.recordOf('100', 'k')!;
@@ -167,7 +167,7 @@ describe('a value', () => {
     expect(record.value).toHaveLength(2 * (16 + 28));
   });
 
-  test('may be exactly as long as the limit, and passes every other limit on the way (§9.6)', async () => {
+  test('may be exactly as long as the limit, and no other limit refuses it (§9.6)', async () => {
     await start();
     const value = Buffer.alloc(VALUE_LIMIT, 7);
     expect((await put('k', value)).status).toBe(200);
@@ -175,7 +175,7 @@ describe('a value', () => {
     expect(Buffer.from(body['value'] as string, 'base64').equals(value)).toBe(true);
   });
 
-  test.each([1, 2, 3, 100_000])('may not be longer by %d', async (more) => {
+  test.each([1, 2, 3, 100_000])('that is longer than the limit by %d is refused', async (more) => {
     await start();
     await put('k', 'old');
     const before = stateOfStore();
@@ -184,14 +184,14 @@ describe('a value', () => {
     expect(stateOfStore()).toEqual(before);
   });
 
-  test.each([0, 1, 2, 3, 10])('may be as long as a limit of %d bytes, not one byte longer', async (maxValueBytes) => {
+  test.each([0, 1, 2, 3, 10])('may be as long as a limit of %d bytes, but not one byte longer', async (maxValueBytes) => {
     await start({ maxValueBytes });
     expect((await put('k', 'x'.repeat(maxValueBytes))).status).toBe(200);
     expect((await put('l', 'x'.repeat(maxValueBytes + 1))).status).toBe(413);
     expect(node.store.list('100', {}, node.clock.nowMs()).keys).toEqual(['k']);
   });
 
-  test('with a lifetime reads as absent after it, not before', async () => {
+  test('with a lifetime reads as absent afterwards, but not before', async () => {
     await start();
     await put('k', 'value', { ttl_ms: 5_000 });
     await node.clock.advance(5_000);
@@ -203,15 +203,15 @@ describe('a value', () => {
   });
 });
 
-describe('what is absent', () => {
-  test('is 404, read either way and deleted', async () => {
+describe('an absent key', () => {
+  test('is answered with 404 for both kinds of read and for a delete', async () => {
     await start();
     const answers = [await raw('/kms/data/k'), await raw('/kms/data?key=k'), await send('DELETE', { key: 'k' })];
     for (const { status, body } of answers) expect([status, body['code']]).toEqual([404, 'not_found']);
     expect(node.state.written).toBe(0);
   });
 
-  test('is 404 again once it was deleted, and can be written again', async () => {
+  test('is answered with 404 again after a delete, and can be written again', async () => {
     await start();
     await put('k');
     expect(await send('DELETE', { key: 'k' })).toMatchObject({ status: 200, body: { app_id: 100, key: 'k', deleted: true } });
@@ -249,7 +249,7 @@ describe('a list', () => {
     expect((await raw(`/kms/data${query}`)).body).toMatchObject({ app_id: 100, keys, count: keys.length, ...(more === undefined ? {} : { more }) });
   });
 
-  test('comes in pages of at most 10,000, and all of them hold every key once', async () => {
+  test('comes in pages of at most 10,000 keys, which together hold every key once', async () => {
     await start();
     for (let index = 0; index < 10_050; index += 1) node.store.put('100', `k${index}`, Buffer.alloc(28), 0, node.clock.nowMs());
     const first = (await raw('/kms/data?limit=20000')).body as { keys: string[]; more: boolean };
@@ -258,19 +258,19 @@ describe('a list', () => {
     expect([second.keys.length, second.more, new Set([...first.keys, ...second.keys]).size]).toEqual([50, false, 10_050]);
   });
 
-  test.each(['0', '-1', '1.5', 'all', '', '01', '1e3', '9999999999'])('with a limit that is none is 400: %j', async (limit) => {
+  test.each(['0', '-1', '1.5', 'all', '', '01', '1e3', '9999999999'])('with an invalid limit is answered with 400: %j', async (limit) => {
     await start();
     expect(await raw(`/kms/data?limit=${limit}`)).toMatchObject({ status: 400, body: { code: 'bad_request' } });
   });
 
-  test.each(['?limit=1&limit=2', '?key=a&key=b', '?prefix=%zz', '?key=%ff', '?key=%ED%A0%80', '?%ff=1', '?key=%', '?key=a%2'])('with the query %s is 400', async (query) => {
+  test.each(['?limit=1&limit=2', '?key=a&key=b', '?prefix=%zz', '?key=%ff', '?key=%ED%A0%80', '?%ff=1', '?key=%', '?key=a%2'])('with the query %s is answered with 400', async (query) => {
     await start();
     await put('a');
     expect(await raw(`/kms/data${query}`)).toMatchObject({ status: 400, body: { code: 'bad_request' } });
   });
 });
 
-/** Keys, and how a careful client writes them in a path. */
+/** Each key, and how a careful client encodes it in a path. */
 const KEYS: readonly (readonly [string, string])[] = [
   ['plain', 'plain'],
   ['a/b/c', 'a/b/c'],
@@ -320,7 +320,7 @@ const KEYS: readonly (readonly [string, string])[] = [
 ];
 
 describe('a key', () => {
-  test.each(KEYS.map(([key, inPath]) => [inPath.slice(0, 40), key, inPath]))('that a path names as %s is written, read, listed and deleted as it is', async (_, key, inPath) => {
+  test.each(KEYS.map(([key, inPath]) => [inPath.slice(0, 40), key, inPath]))('that a path encodes as %s is written, read, listed and deleted unchanged', async (_, key, inPath) => {
     await start();
     expect((await put(key, `value of ${key}`)).status).toBe(200);
     const read = await raw(`/kms/data/${inPath}`);
@@ -332,7 +332,7 @@ describe('a key', () => {
     expect((await raw(`/kms/data/${inPath}`)).status).toBe(404);
   });
 
-  test('is decoded once: what is encoded twice is another key', async () => {
+  test('is decoded once: a key encoded twice is another key', async () => {
     await start();
     await put('a/b', 'once');
     await put('a%2Fb', 'twice');
@@ -341,7 +341,7 @@ describe('a key', () => {
     expect(Buffer.from(String((await raw('/kms/data?key=a%252Fb')).body['value']), 'base64').toString()).toBe('twice');
   });
 
-  test('with a plus is a space in a path and in a query, as forms write it', async () => {
+  test('that holds a space may be requested with a plus, in a path and in a query, as forms encode it', async () => {
     await start();
     await put('a b', 'space');
     await put('a+b', 'plus');
@@ -369,13 +369,13 @@ describe('a key', () => {
     ['no value in the query', '/kms/data?key'],
     ['bytes that are not encoded', Buffer.concat([Buffer.from('/kms/data/'), Buffer.from('é')])],
     ['bytes that are not encoded in the query', Buffer.concat([Buffer.from('/kms/data?key='), Buffer.from('é')])],
-  ])('with %s in the request line is 400', async (_, target) => {
+  ])('with %s in the request line is answered with 400', async (_, target) => {
     await start();
     await put('Ã©');
     expect(await raw(target)).toMatchObject({ status: 400, body: { code: 'bad_request' } });
   });
 
-  test.each([[''], ['\ud800'], ['a\udc00b'], [7], [null], [undefined], [['k']], [{ k: 1 }], [true]])('that is none, in a body, is 400 and changes nothing: %j', async (key) => {
+  test.each([[''], ['\ud800'], ['a\udc00b'], [7], [null], [undefined], [['k']], [{ k: 1 }], [true]])('that is not valid, in a body, is answered with 400 and changes nothing: %j', async (key) => {
     await start();
     const before = stateOfStore();
     for (const answer of [await send('PUT', { key, value: base64('v') }), await send('DELETE', { key })]) {
@@ -385,7 +385,7 @@ describe('a key', () => {
   });
 });
 
-describe('a body that is wrong', () => {
+describe('a wrong body', () => {
   const WRONG: readonly (readonly [string, object])[] = [
     ['no value', { value: undefined }],
     ['null for a value', { value: null }],
@@ -411,7 +411,7 @@ describe('a body that is wrong', () => {
     ['a time for acks that is a text', { acks: 1, timeout_ms: '5' }],
   ];
 
-  test.each(WRONG)('is 400 and changes nothing: %s', async (_, changes) => {
+  test.each(WRONG)('is answered with 400 and changes nothing: %s', async (_, changes) => {
     await start();
     await put('k', 'old');
     const before = stateOfStore();
@@ -420,14 +420,14 @@ describe('a body that is wrong', () => {
     expect([stateOfStore(), node.state.written]).toEqual([before, 1]);
   });
 
-  test.each(WRONG.filter(([, changes]) => 'acks' in changes))('of a delete is 400 and deletes nothing: %s', async (_, changes) => {
+  test.each(WRONG.filter(([, changes]) => 'acks' in changes))('of a delete gets 400 and deletes nothing: %s', async (_, changes) => {
     await start();
     await put('k', 'old');
     expect((await send('DELETE', { key: 'k', ...changes })).status).toBe(400);
     expect(await valueOf('k')).toBe('old');
   });
 
-  test('says which field, and nothing of what was sent', async () => {
+  test('is refused with the name of the field, without any value that was sent', async () => {
     await start();
     const answer = await send('PUT', { key: 'k', value: base64('v'), ttl_ms: 'a readable lifetime' });
     expect(answer.body['message']).toMatch(/ttl_ms/);
@@ -447,7 +447,7 @@ describe('the quota of an app', () => {
     for (const key of ['k1', 'k2', 'k3']) expect(await valueOf(key)).toBe('x'.repeat(270));
   });
 
-  test('takes what does not grow, and what fits once something is deleted', async () => {
+  test('allows a write that does not grow, and one that fits after a delete', async () => {
     await start({ maxAppBytes: 1_000 });
     for (const key of ['k1', 'k2', 'k3']) await put(key, 'x'.repeat(270));
     expect((await put('k1', 'y'.repeat(270))).status).toBe(200);
@@ -455,13 +455,13 @@ describe('the quota of an app', () => {
     expect((await put('k4', 'x'.repeat(270))).status).toBe(200);
   });
 
-  test('is one for each app', async () => {
+  test('applies to each app separately', async () => {
     await start({ maxAppBytes: 1_000 });
     for (const key of ['k1', 'k2', 'k3']) await put(key, 'x'.repeat(270));
     expect((await put('k4', 'x'.repeat(270), {}, otherApp)).status).toBe(200);
   });
 
-  test('of deleted keys that a peer does not know of answers 507 to a delete, and the key stays', async () => {
+  test('of tombstones that a peer has not acknowledged answers 507 to a delete, and the key stays', async () => {
     await start({ maxTombstonesPerApp: 1 });
     node.replicas.keepOnly([PEER]);
     await put('k1');
@@ -472,21 +472,21 @@ describe('the quota of an app', () => {
   });
 });
 
-describe('acknowledged by n', () => {
-  /** Lets the peer acknowledge what was written last, once someone waits for it. */
+describe('acknowledgements (acks)', () => {
+  /** Lets the peer acknowledge the last write once a request waits for it. */
   async function acknowledge(key: string): Promise<void> {
     await waitUntil({ what: 'a write that waits', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 2 }, async () => (node.acknowledgements.size > 0 ? null : 'no one waits'));
     node.acknowledgements.note(PEER.wallet, { appId: '100', key, sequenceNumber: node.store.lastSequenceNumber });
   }
 
-  test('a write is answered when so many peers have it, and says how many', async () => {
+  test('a write is answered when that many peers have it, and the answer says how many', async () => {
     await start();
     const answer = put('k', 'value', { acks: 1 });
     await acknowledge('k');
     expect((await answer).body).toMatchObject({ key: 'k', acks: 1 });
   });
 
-  test('a delete is answered when so many peers have it', async () => {
+  test('a delete is answered when that many peers have it', async () => {
     await start();
     await put('k');
     const answer = send('DELETE', { key: 'k', acks: 1 });
@@ -494,7 +494,7 @@ describe('acknowledged by n', () => {
     expect((await answer).body).toEqual({ app_id: 100, key: 'k', deleted: true, acks: 1 });
   });
 
-  test('is asked for by what the write wakes: it is to be sent before it is waited for', async () => {
+  test('a write is pushed to peers before the request waits for them', async () => {
     await start();
     const answer = put('k', 'value', { acks: 1 });
     await waitUntil({ what: 'the nudge', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 2 }, async () => (node.state.written === 1 ? null : 'no nudge was sent'));
@@ -502,7 +502,7 @@ describe('acknowledged by n', () => {
     expect((await answer).status).toBe(200);
   });
 
-  test.each([[{ acks: 2, timeout_ms: 1_000 }, 1_000], [{ acks: 2 }, 5_000]])('%j is 504 after its time, and the write stays', async (fields, timeoutMs) => {
+  test.each([[{ acks: 2, timeout_ms: 1_000 }, 1_000], [{ acks: 2 }, 5_000]])('a write with %j is answered with 504 after the timeout, and stays', async (fields, timeoutMs) => {
     await start();
     const answer = put('k', 'value', fields);
     await acknowledge('k');
@@ -513,7 +513,7 @@ describe('acknowledged by n', () => {
     expect([await valueOf('k'), node.acknowledgements.size]).toEqual(['value', 0]);
   });
 
-  test('is not waited for without it, nor said', async () => {
+  test('a write without acks, or with 0, does not wait, and its answer has no acks', async () => {
     await start();
     expect((await put('k', 'value', { acks: 0 })).body).not.toHaveProperty('acks');
     expect((await put('k')).body).not.toHaveProperty('acks');
@@ -540,11 +540,11 @@ describe('the gate', () => {
     const answer = await raw(target, { method });
     expect(answer).toMatchObject({ status: 503, body: { code: 'service_unavailable' } });
     expect(answer.headers['retry-after']).toMatch(/^\d+$/);
-    // The proof was not looked at: its nonce is still good.
+    // The proof was not checked: its nonce is still valid.
     expect(node.nonces.used).toBe(used);
   });
 
-  test.each([['/kms/data'], ['/kms/data/k'], ['/kms/data?key=k']])('takes no caller without a proof: %s', async (path) => {
+  test.each([['/kms/data'], ['/kms/data/k'], ['/kms/data?key=k']])('refuses a caller without a proof: %s', async (path) => {
     await start();
     await put('k');
     const answer = await fetch(`${node.url}${path}`);
@@ -552,19 +552,19 @@ describe('the gate', () => {
   });
 });
 
-describe('a method that a route does not take', () => {
+describe('a method that a route does not accept', () => {
   test.each([
     ['PUT', '/kms/data/k', 'GET'],
     ['DELETE', '/kms/data/a/b', 'GET'],
     ['POST', '/kms/data/..', 'GET'],
     ['POST', '/kms/data', 'GET, PUT, DELETE'],
-  ])('%s %s is 405, with what it takes', async (method, target, allow) => {
+  ])('%s %s is answered with 405 and the methods that it accepts', async (method, target, allow) => {
     await start();
     const answer = await raw(target, { method });
     expect(answer).toMatchObject({ status: 405, body: { code: 'method_not_allowed' }, headers: { allow } });
   });
 
-  test('with a proof and a body writes nothing either', async () => {
+  test('does not write, even with a proof and a body', async () => {
     await start();
     expect((await send('PUT', { key: 'k', value: base64('v') }, { path: '/kms/data/k' })).status).toBe(405);
     expect(node.store.lastSequenceNumber).toBe(0);
@@ -590,7 +590,7 @@ describe('a node that is not sure of its store', () => {
     ['a key that is to be deleted', () => send('DELETE', { key: 'absent' })],
     ['all keys', () => raw('/kms/data')],
     ['a page of keys', () => raw('/kms/data?prefix=h&limit=1')],
-  ])('answers 503 for %s, and 404 or a list once it is sure', async (_, ask) => {
+  ])('answers 503 for %s, and answers 404 or a list once it is sure', async (_, ask) => {
     await becomeUnsure();
     const { status, headers, body } = await ask();
     expect([status, headers['retry-after'], body]).toEqual([503, '1', UNSURE]);
@@ -598,7 +598,7 @@ describe('a node that is not sure of its store', () => {
     expect([200, 404]).toContain((await ask()).status);
   });
 
-  test('serves all else', async () => {
+  test('serves everything else', async () => {
     await becomeUnsure();
     expect(await valueOf('held')).toBe('value');
     expect((await put('new')).status).toBe(200);
@@ -611,7 +611,7 @@ describe('a node that is not sure of its store', () => {
     for (const target of ['/kms/data/absent', '/kms/data']) expect(JSON.stringify((await raw(target)).body).toLowerCase()).not.toContain(words);
   });
 
-  test('says so too of a key that it could not take, although it is sure', async () => {
+  test('answers the same for a key that was left out, although the node is sure', async () => {
     await start();
     const ahead = { key: 'left out', value: '00'.repeat(40), version: { peer: 1 }, updated_at_ms: node.clock.nowMs() + 60_000, tombstone: false, ttl_ms: 0 };
     expect(node.store.merge('100', ahead, node.clock.nowMs())).toEqual({ kind: 'rejected', why: 'too_far_ahead' });

@@ -1,4 +1,4 @@
-/** The end of the server (protocol.md §2): connections on which no request is under way do not hold it open. */
+/** The shutdown of the server (protocol.md §2): connections without a request under way do not keep it open. */
 import { afterEach, expect, test } from '@jest/globals';
 import { connect, type Socket } from 'node:net';
 import type { ServerResponse } from 'node:http';
@@ -33,7 +33,7 @@ async function startServer() {
     socket.write(text);
     return { socket, received: () => state.text, closed: () => state.closed };
   };
-  /** What has been sent before on other connections has arrived once this has. */
+  /** Once this request has arrived, everything sent earlier on other connections has arrived too. */
   const arrived = async (): Promise<void> => {
     const before = waiting.length;
     const { socket, closed } = await open('GET /marker HTTP/1.1\r\nHost: node.test\r\nConnection: close\r\n\r\n');
@@ -48,7 +48,7 @@ async function startServer() {
 test.each([
   ['that has sent nothing', ''],
   ['that has sent half a request', 'GET /status HTTP/1.1\r\nHost: no'],
-])('a connection %s ends when the server does', async (_, text) => {
+])('a connection %s is closed when the server shuts down', async (_, text) => {
   const { server, open, arrived } = await startServer();
   const connection = await open(text);
   await arrived();
@@ -59,7 +59,7 @@ test.each([
   await until('the end of the connection', connection.closed);
 });
 
-test('a connection whose answer had begun, to be kept, ends with that answer', async () => {
+test('a keep-alive connection whose answer has begun is closed after that answer', async () => {
   const { server, waiting, open } = await startServer();
   const { received, closed } = await open('GET /status HTTP/1.1\r\nHost: node.test\r\n\r\n');
   await until('the request', () => waiting.length === 1);
@@ -76,6 +76,6 @@ test('a connection whose answer had begun, to be kept, ends with that answer', a
   expect(received()).toMatch(/done$/);
 });
 
-test('a process is given longer to end than a node gives its requests', () => {
+test('a process gets more time to stop than a node gives its requests to drain', () => {
   expect(STOP_TIMEOUT_MS).toBeGreaterThan(DRAIN_TIMEOUT_MS);
 });

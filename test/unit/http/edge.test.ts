@@ -1,4 +1,4 @@
-/** The edge (protocol.md §2): what may stand on a socket, and that every answer to it has one form. Real Express, real sockets. */
+/** The edge (protocol.md §2): arbitrary bytes on a socket, and one form for every error. Real Express, real sockets. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { connect } from 'node:net';
 import type { TeePubkey } from '../../../src/domain/ids.ts';
@@ -29,7 +29,7 @@ function parseAnswer(text: string): RawAnswer {
   return { status: Number(line.split(' ')[1]), headers, body: rest.join('\r\n\r\n') };
 }
 
-/** Writes text to a connection and gives what came back until the node closed it. */
+/** Writes text to a connection and returns everything received until the node closes it. */
 async function raw(text: string): Promise<RawAnswer> {
   const socket = connect(node.port, '127.0.0.1');
   const closed = Promise.withResolvers<undefined>();
@@ -87,12 +87,12 @@ describe('a request line', () => {
     'GET http://node.test/health HTTP/1.1',
     'GET HTTP://node.test:80/health?x=1 HTTP/1.1',
     'GET http://[::1]:8000/health HTTP/1.1',
-  ])('in absolute form is the path in it, which a server must accept: %s', async (line) => {
+  ])('in absolute form is served by its path, as a server must do: %s', async (line) => {
     const answer = await raw(request(line));
     expect([answer.status, answer.body]).toEqual([200, '{"status":"healthy"}']);
   });
 
-  test('with a query and dots is the path that it means', async () => {
+  test('with a query and dots is served by the path that it resolves to', async () => {
     const answer = await raw(request('GET /kms/../health?x=%zz HTTP/1.1'));
     expect([answer.status, answer.body]).toEqual([200, '{"status":"healthy"}']);
   });
@@ -106,16 +106,16 @@ describe('headers', () => {
     ['with two lengths', 'Host: node.test\r\nContent-Length: 3\r\nContent-Length: 4\r\n', 'abc', 400, 'bad_request'],
     ['with a length and chunks', 'Host: node.test\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n', 400, 'bad_request'],
     ['with a length that is none', 'Host: node.test\r\nContent-Length: x\r\n', '', 400, 'bad_request'],
-  ])('%s are refused in the form of all errors', async (_, headers, body, status, code) => {
+  ])('%s are refused in the form of every error', async (_, headers, body, status, code) => {
     expectRefusal(await raw(request('POST /kms/derive HTTP/1.1', headers, body)), status, code);
   });
 
-  test('that expect something unknown are answered as if they did not', async () => {
+  test('with an unknown expectation are ignored, and the request is answered', async () => {
     const answer = await raw(request('GET /health HTTP/1.1', 'Host: node.test\r\nExpect: miracles\r\n'));
     expect([answer.status, answer.body]).toEqual([200, '{"status":"healthy"}']);
   });
 
-  test('of an answer do not say what made it, and are not kept by anybody', async () => {
+  test('of an answer do not name the server software and forbid caching', async () => {
     const { headers } = await raw(request('GET /status HTTP/1.1'));
     expect(Object.keys(headers)).not.toEqual(expect.arrayContaining(['x-powered-by']));
     expect(headers).not.toHaveProperty('x-powered-by');
@@ -126,7 +126,7 @@ describe('headers', () => {
 });
 
 describe('a browser', () => {
-  test.each(['/kms/derive', '/sync', '/nothing'])('may ask beforehand at %s, ready or not', async (path) => {
+  test.each(['/kms/derive', '/sync', '/nothing'])('may send a preflight request to %s, whether or not the node is ready', async (path) => {
     node.state.view = { ...node.state.view, state: 'ineligible' };
     try {
       const answer = await fetch(`${node.url}${path}`, { method: 'OPTIONS' });
@@ -139,7 +139,7 @@ describe('a browser', () => {
     }
   });
 
-  test('may read errors too', async () => {
+  test('may also read errors', async () => {
     const answer = await fetch(`${node.url}/nothing`);
     expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([404, '*']);
   });
@@ -159,14 +159,14 @@ describe('a body', () => {
     return request(`POST ${path} HTTP/1.1`, `Host: node.test\r\nx-tee-wallet: ${wallet}\r\n${length}\r\n`, body);
   }
 
-  test('that says it is too large is not read on', async () => {
-    // The body never comes: an answer shows that the node does not wait for it.
+  test('whose stated length is too large is not read', async () => {
+    // The body never comes, so an answer shows that the node does not wait for it.
     const answer = await raw(post('/kms/derive', `Content-Length: ${MAX_BODY_BYTES + 1}`, ''));
     expectRefusal(answer, 413, 'payload_too_large');
     expect(answer.headers['connection']).toBe('close');
   });
 
-  test('that turns out to be too large is refused while it comes', async () => {
+  test('that turns out to be too large is refused while it arrives', async () => {
     const chunk = 'a'.repeat(1_000);
     const chunks = `${chunk.length.toString(16)}\r\n${chunk}\r\n`.repeat(21);
     // The last chunk never comes.
@@ -179,13 +179,13 @@ describe('a body', () => {
     expect(answer.body).toContain('not JSON');
   });
 
-  test('is never taken for the next request', async () => {
+  test('is never parsed as the next request', async () => {
     const inner = request('GET /health HTTP/1.1');
     const answer = await raw(`POST /nothing HTTP/1.1\r\nHost: node.test\r\nContent-Length: ${inner.length}\r\n\r\n${inner}`);
     expectRefusal(answer, 404, 'not_found');
   });
 
-  test('of garbage changes nothing: the node goes on', async () => {
+  test('of garbage changes nothing, and the node keeps serving', async () => {
     const garbage = '\u00ff\u0000{'.repeat(5_000);
     const answer = await fetch(`${node.url}/sync`, { method: 'POST', body: garbage });
     expect(answer.status).toBe(403);

@@ -1,4 +1,4 @@
-/** Whose fault it is that the enclave API refuses (protocol.md §2, §7), over real HTTP: the caller's only where it does not decrypt. */
+/** The enclave API refuses (protocol.md §2, §7), over real HTTP: it is the caller's fault only when a decryption is refused. */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { appAuthMessage } from '../../../src/crypto/messages.ts';
 import { toWireEnvelope } from '../../../src/domain/envelope.ts';
@@ -15,7 +15,7 @@ const { teePubkey } = app.emulated;
 let node: NodeOverHttp;
 afterEach(() => node.close());
 
-/** A derive request to a node whose enclave does this instead. */
+/** Sends a derive request to a node in whose enclave the given functions are replaced. */
 async function derive(broken: Partial<Enclave>): Promise<{ status: number; code: string; retryAfter: string | null }> {
   node = await startNodeOverHttp({ lookup: async (of) => authorizedRecord(100n, of, teePubkey), enclave: (real) => ({ ...real, ...broken }) });
   const nonce = node.nonces.issue();
@@ -35,7 +35,7 @@ async function derive(broken: Partial<Enclave>): Promise<{ status: number; code:
 
 const refusing = (status: number) => () => Promise.reject(new DependencyError('enclave', 'refused', 'refused', { status }));
 
-describe('decryption refused', () => {
+describe('a refused decryption', () => {
   test.each([
     [400, { status: 400, code: 'bad_request', retryAfter: null }],
     [413, { status: 413, code: 'payload_too_large', retryAfter: null }],
@@ -47,7 +47,7 @@ describe('decryption refused', () => {
   });
 });
 
-describe('a signature refused is this node’s failure', () => {
+describe('a refused signature is a failure of this node', () => {
   test.each([400, 404, 413])('with %i', async (status) => {
     expect(await derive({ sign: refusing(status) })).toEqual({ status: 503, code: 'service_unavailable', retryAfter: '2' });
   });

@@ -1,4 +1,4 @@
-/** The gate and the error table (protocol.md §2): what an unready node says, and what every failure looks like on the wire. */
+/** The gate and the error table (protocol.md §2): how an unready node answers, and how every failure looks on the wire. */
 import { describe, expect, test } from '@jest/globals';
 import { DeadlineError } from '../../../src/domain/deadline.ts';
 import { DependencyError, InvariantError, RefusalError, type ErrorCode } from '../../../src/domain/errors.ts';
@@ -21,7 +21,7 @@ describe('the gate', () => {
         { kms: state === 'ready', sync: secretConfirmed },
       ]),
     ),
-  )('in %s with a confirmed secret %s is open for %j', (state, secretConfirmed, open) => {
+  )('in state %s with a confirmed secret %s is open for %j', (state, secretConfirmed, open) => {
     const view: ReadinessView = { ...READY, state, secretConfirmed, reason: state === 'ready' ? null : WAITING };
     for (const [isOpen, enter] of [[open.kms, assertReady], [open.sync, assertSecretConfirmed]] as const) {
       if (isOpen) expect(() => enter(view)).not.toThrow();
@@ -34,7 +34,7 @@ describe('the gate', () => {
     [1, 1],
     [0, 0],
     [null, 1],
-  ])('says why, and with %s ms to the next node_tick, when to come back: %i s', (nextTickInMs, retryAfterSeconds) => {
+  ])('gives the reason, and with %s ms to the next node_tick, a Retry-After of %i s', (nextTickInMs, retryAfterSeconds) => {
     const view: ReadinessView = { ...READY, state: 'bootstrapping', reason: WAITING, nextTickInMs };
     expect(() => assertReady(view)).toThrow(
       expect.objectContaining({ message: 'master secret hash not deep enough: claimed here', retryAfterSeconds }),
@@ -64,7 +64,7 @@ describe('the error table', () => {
     [0.2, 1],
     [2.1, 3],
     [60, 60],
-  ])('writes %d s to wait as whole seconds, at least one: %i', (seconds, retryAfterSeconds) => {
+  ])('rounds a wait of %d s up to whole seconds, at least one: %i', (seconds, retryAfterSeconds) => {
     expect(errorAnswer(new RefusalError('rate_limited', 'why', seconds))).toMatchObject({ retryAfterSeconds });
   });
 
@@ -73,7 +73,7 @@ describe('the error table', () => {
     ['the enclave API', new DependencyError('enclave', 'malformed', 'it failed'), 2, 'it failed'],
     ['a peer', new DependencyError('peer', 'unreachable', 'it failed'), 2, 'it failed'],
     ['a time limit', new DeadlineError('the chain read', 5_000), 1, 'the chain read took longer than 5000 ms'],
-  ])('answers a failure of %s with 503, in the words of this node', (_, thrown, retryAfterSeconds, message) => {
+  ])('answers a failure of %s with 503 and a message of this node', (_, thrown, retryAfterSeconds, message) => {
     expect(errorAnswer(thrown)).toEqual({ status: 503, retryAfterSeconds, body: { code: 'service_unavailable', message } });
   });
 
@@ -82,7 +82,7 @@ describe('the error table', () => {
     ['a broken invariant', new InvariantError('secret deadbeef')],
     ['a text', 'deadbeef'],
     ['nothing', undefined],
-  ])('says no more than internal error about %s', (_, thrown) => {
+  ])('reveals only "internal error" about %s', (_, thrown) => {
     expect(errorAnswer(thrown)).toEqual({ status: 500, retryAfterSeconds: null, body: { code: 'internal_error', message: 'internal error' } });
   });
 });

@@ -1,4 +1,4 @@
-/** What bodies and answers may hold of memory, all together (protocol.md §10, Bounds): the count, and bodies on real sockets. */
+/** The memory that bodies and answers may hold together (protocol.md §10, Bounds): the count, and bodies on real sockets. */
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { waitUntil } from '../../../src/dev/waiting.ts';
@@ -21,7 +21,7 @@ describe('a half of 1,000 bytes', () => {
     half.open('b').add(5_000);
   });
 
-  test('lets that one grow on, though others have come since', () => {
+  test('lets that request grow further even if others have come since', () => {
     const half = new InflightBytes(1_000);
     const large = half.open('a');
     large.add(600);
@@ -32,7 +32,7 @@ describe('a half of 1,000 bytes', () => {
     expect(() => half.open('a').add(300)).toThrow(FULL);
   });
 
-  test('gives a caller a quarter where it is not alone', () => {
+  test('gives a caller at most a quarter while others hold bytes', () => {
     const half = new InflightBytes(1_000);
     half.open('other').add(1);
     const [one, two] = [half.open('a'), half.open('a')];
@@ -44,14 +44,14 @@ describe('a half of 1,000 bytes', () => {
     expect(half.held).toBe(251);
   });
 
-  test('holds no more than that of all callers together', () => {
+  test('never holds more than its size for all callers together', () => {
     const half = new InflightBytes(1_000);
     for (const caller of ['a', 'b', 'c', 'd']) half.open(caller).add(240);
     expect(() => half.open('e').add(41)).toThrow(FULL);
     half.open('e').add(40);
   });
 
-  test('keeps room for an answer that is being made, and counts what it comes to in the end', () => {
+  test('reserves room for an answer that is being made, then counts its real size', () => {
     const half = new InflightBytes(1_000);
     half.open('other').add(1);
     const [one, two] = [half.open('a'), half.open('a')];
@@ -61,14 +61,14 @@ describe('a half of 1,000 bytes', () => {
     one.countAnswer(100, true);
     expect(half.held).toBe(111);
     two.reserve(100);
-    // What was done must be said.
+    // The work is done, so its answer must be sent.
     two.countAnswer(900, false);
     expect(() => two.countAnswer(900, true)).toThrow(FULL);
     for (const lease of [one, two]) lease.release();
     expect(half.held).toBe(1);
   });
 
-  test('counts what has come, not what is announced', () => {
+  test('counts the bytes that arrived, not those announced', () => {
     const half = new InflightBytes(1_000);
     half.open('a').expect(1_000_000);
     expect(half.held).toBe(0);
@@ -96,7 +96,7 @@ describe('bodies', () => {
     return { socket, text: () => text };
   }
 
-  /** The status line and Retry-After; the body is sent as a whole. */
+  /** The status line and Retry-After of the answer. The body is sent at once. */
   async function answerTo(caller: string, bytes: number): Promise<string> {
     const { text } = put(caller, bytes, bytes);
     await waitUntil({ what: 'the answer', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (text().includes('\r\n\r\n') ? null : 'none yet'));
@@ -109,12 +109,12 @@ describe('bodies', () => {
       return answer === wanted ? null : `it is ${answer}`;
     });
 
-  test('that are held back leave room for small ones, and none for a second large one, until they go', async () => {
+  test('that stay incomplete leave room for small ones, but not for a second large one until they are gone', async () => {
     node = await startNodeOverHttp({ inEnclave: false, lookup: async (of) => authorizedRecord(100n, of, 'aa' as TeePubkey), http: { maxInflightBytes: 2 * 1024 * 1024 } });
-    // It alone is in its half of 1 MiB, so it may hold more than a quarter.
+    // It is the only one in its half of 1 MiB, so it may hold more than a quarter.
     const held = put('a', 900_000, 600_000);
     await becomes('503 1', 'b', 500_000);
-    // Read, and refused for what is in it.
+    // The body is read, then refused for its content.
     expect(await answerTo('b', 200_000)).toBe('400 ');
     // A caller that holds a quarter of its half gets no more.
     expect(await answerTo('a', 1_000)).toBe('503 1');
@@ -122,7 +122,7 @@ describe('bodies', () => {
     await becomes('400 ', 'b', 500_000);
   });
 
-  test('that are announced and do not come hold nothing', async () => {
+  test('that are announced but never arrive hold nothing', async () => {
     node = await startNodeOverHttp({ inEnclave: false, lookup: async (of) => authorizedRecord(100n, of, 'aa' as TeePubkey), http: { maxInflightBytes: 2 * 1024 * 1024 } });
     for (const caller of ['a', 'c', 'd', 'e']) put(caller, 900_000, 10);
     expect(await answerTo('b', 200_000)).toBe('400 ');

@@ -1,4 +1,4 @@
-/** `GET /metrics` on the main port, and what the meter is told of requests: patterns of routes and never a path, over real HTTP. */
+/** `GET /metrics` on the main port, and what the meter records of requests: route patterns and never a path, over real HTTP. */
 import { createHash } from 'node:crypto';
 import { connect } from 'node:net';
 import { once } from 'node:events';
@@ -48,12 +48,12 @@ afterEach(async () => {
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
 describe('GET /metrics', () => {
-  test('is not there unless it is asked for', async () => {
+  test('is not a route unless it is configured', async () => {
     const url = await start({});
     expect((await fetch(`${url}/metrics`, { headers: bearer(TOKEN) })).status).toBe(404);
   });
 
-  test('gives the metrics to who has the token', async () => {
+  test('gives the metrics to a caller with the token', async () => {
     const url = await start({ metrics: METRICS });
     const answer = await fetch(`${url}/metrics`, { headers: bearer(TOKEN) });
     expect([answer.status, answer.headers.get('content-type'), await answer.text()]).toEqual([200, METRICS.contentType, 'up 1\n']);
@@ -68,20 +68,20 @@ describe('GET /metrics', () => {
     ['another scheme', { authorization: `Basic ${Buffer.from(`:${TOKEN}`).toString('base64')}` }],
     ['the token without a scheme', { authorization: TOKEN }],
     ['more than the token', bearer(`${TOKEN} ${TOKEN}`)],
-  ])('refuses %s, and says what it wants', async (_, headers) => {
+  ])('refuses %s and names the scheme that it expects', async (_, headers) => {
     const url = await start({ metrics: METRICS });
     const answer = await fetch(`${url}/metrics`, { headers });
     expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([401, 'Bearer realm="metrics"']);
     expect(await answer.json()).toEqual({ code: 'unauthorized', message: 'the token for metrics is missing or wrong' });
   });
 
-  test('can only be read', async () => {
+  test('accepts only GET', async () => {
     const url = await start({ metrics: METRICS });
     const answer = await fetch(`${url}/metrics`, { method: 'POST', headers: bearer(TOKEN) });
     expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'GET']);
   });
 
-  test('limits who guesses, and not who knows', async () => {
+  test('limits a caller that guesses tokens, but not one with the right token', async () => {
     const url = await start({ metrics: METRICS }, { http: { rateLimitPerMinute: 1, trustedProxies: ['127.0.0.1'] } });
     const statuses: number[] = [];
     for (const token of ['guess', 'guess', TOKEN, TOKEN]) statuses.push((await fetch(`${url}/metrics`, { headers: bearer(token) })).status);
@@ -89,7 +89,7 @@ describe('GET /metrics', () => {
   });
 });
 
-describe('what is told of a request', () => {
+describe('the meter records', () => {
   test.each<readonly [string, string, string, string, number]>([
     ['GET', '/', '/', 'GET', 200],
     ['GET', '/health', '/health', 'GET', 200],
@@ -115,7 +115,7 @@ describe('what is told of a request', () => {
     ['GET', '/none', 'none', 'other', 404],
     ['GET', '/kms', 'none', 'other', 404],
     ['GET', '/hasOwnProperty', 'none', 'other', 404],
-  ])('%s %s is the route %s with method %s and code %i', async (method, path, route, told, status) => {
+  ])('%s %s as the route %s with method %s and code %i', async (method, path, route, told, status) => {
     const url = await start({ metrics: METRICS });
     await (await fetch(`${url}${path}`, { method })).text();
     await waitUntil({ what: 'the end of the request', timeoutMs: WAIT_TIMEOUT_MS }, async () => (ended.length > 0 ? null : 'nothing was told'));
@@ -124,7 +124,7 @@ describe('what is told of a request', () => {
     if (told !== 'other') expect(METERED_ROUTES[route as '/']).toContain(told);
   });
 
-  test('that breaks off before its answer: no code', async () => {
+  test('a request that breaks off before its answer, without a code', async () => {
     const url = await start({ metrics: { ...METRICS, render: async () => Promise.withResolvers<string>().promise } });
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     await once(socket, 'connect');

@@ -12,7 +12,7 @@ import { ProvenCaller } from '../../support/proven-caller.ts';
 
 const KIB = 1024;
 
-/** A quarter of a half of `MAX_INFLIGHT_BYTES`, for all open routes together. Bytes. */
+/** The share of all open routes together: a quarter of one half of `MAX_INFLIGHT_BYTES`. Bytes. */
 const SHARE = 16 * KIB;
 
 const app = new ProvenCaller('app');
@@ -45,7 +45,7 @@ afterEach(async () => {
   await node.close();
 });
 
-/** Sends a request whose answer is not sealed yet, and behind it, on the same connection, `count` requests for `path`. */
+/** Sends a request whose answer is not sealed yet. Then sends `count` requests for `path` on the same connection. */
 async function waitingBehindAnAnswer(path: string, count: number): Promise<{ readonly received: () => string }> {
   const { hostname, port } = new URL(node.url);
   const proof = await app.proof(node, 'x-app');
@@ -69,7 +69,7 @@ async function statusOf(path: string, headers: Record<string, string> = {}): Pro
   return [answer.status, answer.headers.get('retry-after') ?? ''].join(' ').trim();
 }
 
-test.each(['/status', '/nodes'])('%s is refused while unread answers hold their share, and answered once they are gone', async (path) => {
+test.each(['/status', '/nodes'])('%s is refused while unread answers hold their share, and answered once they are read', async (path) => {
   const bytes = (await (await fetch(`${node.url}${path}`)).text()).length;
   const fit = Math.floor(SHARE / bytes);
   expect(fit).toBeGreaterThan(0);
@@ -80,14 +80,14 @@ test.each(['/status', '/nodes'])('%s is refused while unread answers hold their 
     const status = await statusOf(path);
     return status === '503 1' ? null : status;
   });
-  // Apps have the rest of this half.
+  // Apps may use the rest of this half.
   expect(await statusOf('/kms/data', await app.proof(node, 'x-app'))).toBe('200');
   letGo!();
   await until('the unread answers', () => received().split('HTTP/1.1 200').length === fit + 2);
   expect(await statusOf(path)).toBe('200');
 });
 
-test('an answer whose caller hangs up is given back', async () => {
+test('the bytes of an answer are released when its caller hangs up', async () => {
   await waitingBehindAnAnswer('/nodes', 14);
   await waitUntil({ what: 'a refusal', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => {
     const status = await statusOf('/nodes');

@@ -18,7 +18,7 @@ async function read(path: string): Promise<Record<string, unknown>> {
 }
 
 describe('GET /status', () => {
-  test('has all that other nodes have, and the readiness', async () => {
+  test('has the fields of other nodes, and the readiness', async () => {
     await start();
     node.peerCache.update({ block: 7n, members: [PEER, memberOf(node.identity.wallet, node.identity.teePubkey)], dropped: [] });
     expect(await read('/status')).toMatchObject({
@@ -114,7 +114,7 @@ describe('GET /', () => {
 });
 
 describe('a client', () => {
-  /** How many of the requests with these X-Forwarded-For headers pass, one each, with a figure of one per minute. */
+  /** How many requests pass: one with each of these X-Forwarded-For headers, at a limit of one per minute. */
   async function passing(trustedProxies: readonly string[], forwarded: readonly string[]): Promise<number> {
     await start({ http: { rateLimitPerMinute: 1, trustedProxies } });
     let passed = 0;

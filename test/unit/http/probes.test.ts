@@ -37,13 +37,13 @@ function failing(text: string): string[] {
 }
 
 describe('readiness', () => {
-  test.each(STATES)('of a node that is %s', (_, over, failed) => {
+  test.each(STATES)('of a node: %s', (_, over, failed) => {
     const answer = probe('readyz', READY_CHECKS, { ...WELL, ...over }, ALL);
     expect(answer.isOk).toBe(failed.length === 0);
     expect(failing(answer.text)).toEqual(failed);
   });
 
-  test('no check fails only where the gate is open, in every state that there is', () => {
+  test('at least one check fails in every state in which the gate is closed', () => {
     const states: readonly ReadinessState[] = ['ineligible', 'bootstrapping', 'syncing-secret', 'ready'];
     const snapshots: readonly FirstSnapshotState[] = ['missing', 'complete', 'none'];
     for (const state of states) {
@@ -87,12 +87,12 @@ describe('over HTTP', () => {
     ['/readyz/membership', { chain: CHAIN_LOST }, 200, 'ok'],
     ['/readyz/membership?verbose=1', {}, 200, '[+]membership ok\nreadyz check passed\n'],
     ['/readyz/stopping', { stopping: true }, 503, '[-]stopping failed: the node is stopping\nreadyz check failed\n'],
-  ])('%s of %j', async (path, over, status, text) => {
+  ])('%s of a node with %j', async (path, over, status, text) => {
     await start({}, over);
     expect(await read(path)).toEqual([status, text]);
   });
 
-  test('is text that is not cached', async () => {
+  test('answers are plain text and not cached', async () => {
     await start({}, { stopping: true });
     const { headers } = await fetch(`${node.url}/readyz`);
     expect([headers.get('content-type'), headers.get('cache-control')]).toEqual(['text/plain; charset=utf-8', 'no-store']);
@@ -111,7 +111,7 @@ describe('over HTTP', () => {
     expect((await fetch(`${node.url}${path}`, { method })).status).toBe(status);
   });
 
-  test('/livez is not limited, the others as /status is', async () => {
+  test('/livez has no rate limit; the others have that of /status', async () => {
     await start({ http: { rateLimitPerMinute: 1, trustedProxies: ['127.0.0.1'] } });
     const first = await Promise.all(['/livez', '/livez', '/livez'].map(read));
     expect(first.map(([status]) => status)).toEqual([200, 200, 200]);

@@ -1,4 +1,4 @@
-/** Rate limits (protocol.md §8): who counts as one client, and how much one gets. */
+/** Rate limits (protocol.md §8): which callers count as one client, and how many requests it may make. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { RefusalError } from '../../../src/domain/errors.ts';
@@ -20,7 +20,7 @@ function granted(limit: RateLimit, client: string, times: number, factor?: numbe
 }
 
 describe('a limit per minute', () => {
-  test('grants its figure at once, then evenly', async () => {
+  test('grants its number of requests at once, then refills evenly', async () => {
     const clock = new ManualClock();
     const limit = new RateLimit(120, { clock });
     expect(granted(limit, 'a', 500)).toBe(120);
@@ -32,7 +32,7 @@ describe('a limit per minute', () => {
     expect(granted(limit, 'a', 500)).toBe(120);
   });
 
-  test('says when there is room again, and there is', async () => {
+  test('says when the next request may come, and grants it then', async () => {
     const clock = new ManualClock();
     const limit = new RateLimit(30, { clock });
     granted(limit, 'a', 30);
@@ -41,29 +41,29 @@ describe('a limit per minute', () => {
     expect(granted(limit, 'a', 2)).toBe(1);
   });
 
-  test('is each client’s own', () => {
+  test('applies to each client separately', () => {
     const limit = new RateLimit(3, { clock: new ManualClock() });
     expect([granted(limit, 'a', 9), granted(limit, 'b', 9)]).toEqual([3, 3]);
   });
 
-  test('is ten times as high for a client of factor ten', () => {
+  test('is ten times as high for a client with a factor of ten', () => {
     expect(granted(new RateLimit(3, { clock: new ManualClock() }), 'a', 99, 10)).toBe(30);
   });
 
-  test('of 0 is off, and holds nothing', () => {
+  test('of 0 is off and remembers no client', () => {
     const limit = new RateLimit(0, { clock: new ManualClock() });
     expect(granted(limit, 'a', 10_000)).toBe(10_000);
     expect(limit.size).toBe(0);
   });
 
-  test('tells at most 20,000 clients apart at once', () => {
+  test('remembers at most 20,000 clients', () => {
     const limit = new RateLimit(1, { clock: new ManualClock() });
     for (let client = 0; client < 30_000; client += 1) limit.take(String(client));
     expect(limit.size).toBe(20_000);
     expect(granted(limit, '29999', 1)).toBe(0);
   });
 
-  test('never grants more than its capacity and what refilled since, in any window', () => {
+  test('grants at most its capacity and the refill since, in any window', () => {
     const steps = fc.array(fc.record({ waitMs: fc.nat(20_000), takes: fc.nat(20) }), { maxLength: 40 });
     fc.assert(
       fc.property(steps, fc.integer({ min: 1, max: 300 }), fc.constantFrom(1, 10), (sequence, perMinute, factor) => {
@@ -87,7 +87,7 @@ describe('a limit per minute', () => {
   });
 });
 
-describe('one client is', () => {
+describe('one client', () => {
   test.each<[string, boolean, string, number]>([
     ['203.0.113.7', false, '203.0.113.7', 1],
     ['::ffff:203.0.113.7', false, '203.0.113.7', 1],
@@ -110,7 +110,7 @@ describe('one client is', () => {
     ['_hidden:1', true, 'unknown', 1],
     ['203.0.113.7:500011', true, 'unknown', 1],
     ['', false, 'unknown', 1],
-  ])('%j with trusted proxies %s: %j at %i times the figure', (address, trusts, key, factor) => {
+  ])('%j with trusted proxies %s is %j with %i times the limit', (address, trusts, key, factor) => {
     expect(countedClient(address, trusts)).toEqual({ key, factor });
   });
 });

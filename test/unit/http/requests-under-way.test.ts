@@ -1,4 +1,4 @@
-/** Requests of one caller at once (protocol.md §10, Bounds): the rule, on a clock that the test moves. */
+/** Requests of one caller at once (protocol.md §10, Bounds): the rule, on a clock that the test advances. */
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { RefusalError } from '../../../src/domain/errors.ts';
 import { RequestsUnderWay } from '../../../src/http/requests-under-way.ts';
@@ -9,7 +9,7 @@ const TOO_MANY = expect.objectContaining({ code: 'rate_limited', retryAfterSecon
 
 let clock: ManualClock;
 let underWay: RequestsUnderWay;
-/** The outcomes of those that had to wait, in the order in which they came. */
+/** The outcome of each request, in order. */
 let ended: string[];
 
 beforeEach(() => {
@@ -109,7 +109,7 @@ function aborted(): AbortController {
 }
 
 describe('a refusal', () => {
-  test('says when to come back', async () => {
+  test('says when the caller may retry', async () => {
     ask('1');
     ask('2');
     const waiting = expect(underWay.wait('a', new AbortController().signal)).rejects.toThrow(TOO_MANY);

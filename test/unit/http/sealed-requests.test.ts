@@ -1,4 +1,4 @@
-/** Encrypted requests end to end (protocol.md §3): `/kms/derive` and `/sync` over real HTTP, signed, sealed, answered. */
+/** Encrypted requests end to end (protocol.md §3): `/kms/derive` and `/sync` over real HTTP, signed and sealed. */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { canonicalJson } from '../../../src/crypto/canonical-json.ts';
 import { deriveKey } from '../../../src/crypto/derivation.ts';
@@ -18,7 +18,7 @@ const SECRET = Buffer.alloc(32, 0x42);
 
 type Kind = 'app' | 'peer';
 
-/** Another enclave, that of an app or a peer. */
+/** The enclave of the app or peer that calls. */
 const caller = inProcessEnclave({ info: INFO }, { random: new SeededRandom('caller'), clock: new ManualClock() });
 const { wallet, teePubkey } = caller.emulated;
 
@@ -37,16 +37,16 @@ interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly body: Record<string, string>;
-  /** The proof's signature, as sent. */
+  /** The signature of the proof that was sent. */
   readonly signature: string;
   readonly nonce: string;
 }
 
 interface Change {
   readonly headers?: Readonly<Record<string, string>>;
-  /** Fields beside those of the envelope. */
+  /** Fields added to those of the envelope. */
   readonly fields?: Readonly<Record<string, unknown>>;
-  /** The body in place of an envelope. */
+  /** The body to send in place of an envelope. */
   readonly body?: string;
 }
 
@@ -66,7 +66,7 @@ async function ask(kind: Kind, inner: unknown, change: Change = {}): Promise<Ans
   try {
     canonical = canonicalJson(envelope);
   } catch {
-    // Too deep to be signed: the node has to say so.
+    // Too deep to be signed: the node has to refuse it.
   }
   const answer = await fetch(`${node.url}${kind === 'app' ? '/kms/derive' : '/sync'}`, {
     method: 'POST',
@@ -93,7 +93,7 @@ const SECRET_REQUEST = { type: 'master_secret_request', ecdh_pubkey: 'aa' };
 const GOOD: Readonly<Record<Kind, unknown>> = { app: { path: 'app/key' }, peer: SNAPSHOT };
 
 describe('an app', () => {
-  test('gets its key, sealed to its registered key, under the signature of this node over its own', async () => {
+  test('gets its key, sealed to its registered key; the node signs over the signature of the app', async () => {
     await start();
     const answer = await ask('app', { path: 'app/key', context: 'v1', length: 48 });
     expect(await open(answer)).toEqual({
@@ -107,7 +107,7 @@ describe('an app', () => {
     expect(recoverEip191(responseMessage(answer.signature, node.identity.wallet), signature)).toBe(node.identity.wallet);
   });
 
-  test('that is not signed gets no signature, in development', async () => {
+  test('without a signature gets an answer without one, in development', async () => {
     await start({ inEnclave: false });
     const answer = await fetch(`${node.url}/kms/derive`, {
       method: 'POST',
@@ -117,7 +117,7 @@ describe('an app', () => {
     expect([answer.status, answer.headers.get('x-kms-response-signature')]).toEqual([200, null]);
   });
 
-  test('makes two round trips to the enclave: opening beside signing, then sealing', async () => {
+  test('takes two round trips to the enclave: first opening and signing together, then sealing', async () => {
     const log: string[] = [];
     const noted = async <T>(what: string, work: Promise<T>): Promise<T> => {
       log.push(`${what} begins`);
@@ -173,7 +173,7 @@ describe.each<Kind>(['app', 'peer'])('a request of kind %s', (kind) => {
     ['whose inner body is a list', '[]', {}, 400, 'bad_request'],
     ['whose inner body is null', 'null', {}, 400, 'bad_request'],
     ['whose inner body is a text', '"path"', {}, 400, 'bad_request'],
-  ])('%s is refused, and no signature is given for it', async (_, inner, change, status, code) => {
+  ])('%s is refused, and the answer is not signed', async (_, inner, change, status, code) => {
     await start();
     const answer = await ask(kind, inner, change);
     expect([answer.status, Object.keys(answer.body), answer.body['code']]).toEqual([status, ['code', 'message'], code]);
@@ -193,7 +193,7 @@ describe.each<Kind>(['app', 'peer'])('a request of kind %s', (kind) => {
     ['opening', { decrypt: () => Promise.reject(new DependencyError('enclave', 'timeout', 'the enclave API failed')) }],
     ['signing', { sign: () => Promise.reject(new DependencyError('enclave', 'unreachable', 'the enclave API failed')) }],
     ['sealing', { encrypt: () => Promise.reject(new DependencyError('enclave', 'malformed', 'the enclave API failed')) }],
-  ])('meets 503 with Retry-After when the enclave fails at %s', async (_, failing) => {
+  ])('is answered with 503 and Retry-After when the enclave fails at %s', async (_, failing) => {
     await start({ enclave: (real) => ({ ...real, ...failing }) });
     const answer = await ask(kind, GOOD[kind]);
     expect([answer.status, answer.headers.get('retry-after'), answer.body['message']]).toEqual([503, '2', 'the enclave API failed']);
@@ -201,7 +201,7 @@ describe.each<Kind>(['app', 'peer'])('a request of kind %s', (kind) => {
 });
 
 describe('a peer', () => {
-  test('gets its answer under the signature of this node over its own', async () => {
+  test('gets an answer that the node signs over the signature of the peer', async () => {
     await start();
     const answer = await ask('peer', SNAPSHOT);
     expect(await open(answer)).toMatchObject({ status: 'ok', data: {} });
@@ -223,13 +223,13 @@ describe('a peer', () => {
     expect((await ask('peer', SNAPSHOT, { headers: { 'x-sync-signature': signature } })).body).toMatchObject({ code: 'forbidden' });
   });
 
-  test('needs no HMAC to ask for the master secret, and a key for it', async () => {
+  test('that asks for the master secret needs a key, but no HMAC', async () => {
     await start();
     const answer = await ask('peer', SECRET_REQUEST, { headers: { 'x-sync-signature': '' } });
     expect(answer.body).toEqual({ code: 'bad_request', message: 'ecdh_pubkey is not a P-384 key in DER hex' });
   });
 
-  test('that nests its envelope without end gets 400, and the node goes on', async () => {
+  test('that nests its envelope 100,000 levels deep gets 400, and the node keeps serving', async () => {
     await start();
     const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
     const envelope = JSON.stringify(await seal(SNAPSHOT));
@@ -238,7 +238,7 @@ describe('a peer', () => {
     expect(node.log.lines.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
-  test('has its own limit, and is not counted for its address', async () => {
+  test('has its own rate limit and does not count for its address', async () => {
     await start({ http: { rateLimitPerMinute: 1 } });
     for (let time = 0; time < 15; time += 1) expect((await ask('peer', SNAPSHOT)).status).toBe(200);
     expect((await fetch(`${node.url}/status`)).status).toBe(200);

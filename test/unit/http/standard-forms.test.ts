@@ -1,6 +1,6 @@
 /**
- * Forms of HTTP/1.1 that a server must accept (RFC 9110, 9112), each written byte by byte to the real server: what a proxy or an older
- * client may send, though most never do.
+ * Forms of HTTP/1.1 that a server must accept (RFC 9110, 9112), each written as raw bytes to the real server. A proxy or an older client
+ * may send them, though most never do.
  */
 import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => node.close());
 
-/** What came back until the node closed the connection. */
+/** Everything received until the node closed the connection. */
 async function exchange(...parts: readonly string[]): Promise<string> {
   const socket = connect(node.port, '127.0.0.1');
   const closed = Promise.withResolvers<undefined>();
@@ -31,7 +31,7 @@ async function exchange(...parts: readonly string[]): Promise<string> {
 
 const END = 'Host: node.test\r\nConnection: close\r\n\r\n';
 const HEALTHY = /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\n\{"status":"healthy"\}$/;
-/** A body that was taken apart in the right places is read, and refused for what it holds; the next request is answered. */
+/** The node finds the end of the body: it refuses the body for its content and answers the next request. */
 const THEN_HEALTHY = /^HTTP\/1\.1 400 [^]*not JSON[^]*HTTP\/1\.1 200 OK\r\n[^]*\{"status":"healthy"\}$/;
 const POST = `POST /kms/derive HTTP/1.1\r\nHost: node.test\r\nx-tee-wallet: 0x${'0a'.repeat(20)}\r\n`;
 const NEXT = `GET /health HTTP/1.1\r\n${END}`;
@@ -50,11 +50,11 @@ test.each<[string, string]>([
   ['HTTP/1.0 (RFC 9110 §2.5)', 'GET /health HTTP/1.0\r\n\r\n'],
   ['what it does not accept (RFC 9110 §12.5.1)', `GET /health HTTP/1.1\r\nAccept: image/png\r\nAccept-Encoding: br;q=0\r\n${END}`],
   ['a condition that it never meets (RFC 9110 §13.1)', `GET /health HTTP/1.1\r\nIf-Modified-Since: nonsense\r\nRange: bytes=0-1\r\n${END}`],
-])('%s is taken', async (_, text) => {
+])('%s is accepted', async (_, text) => {
   expect(await exchange(text)).toMatch(HEALTHY);
 });
 
-test('a request that comes byte by byte is taken', async () => {
+test('a request that arrives byte by byte is accepted', async () => {
   expect(await exchange(...Array.from(`GET /health HTTP/1.1\r\n${END}`))).toMatch(HEALTHY);
 });
 
@@ -63,19 +63,19 @@ test.each<[string, string]>([
   ['chunk extensions (RFC 9112 §7.1.1)', '3;a=b;c="d e"\r\nabc\r\n0;last\r\n\r\n'],
   ['a trailer (RFC 9112 §7.1.2)', '3\r\nabc\r\n0\r\nX-Trailer: 1\r\n\r\n'],
   ['chunk sizes in any case and with zeros before (RFC 9112 §7.1)', '00A\r\n0123456789\r\n0a\r\n0123456789\r\n000\r\n\r\n'],
-])('a body with %s ends where it ends', async (_, body) => {
+])('the end of a body with %s is found', async (_, body) => {
   expect(await exchange(`${POST}Transfer-Encoding: Chunked\r\n\r\n${body}${NEXT}`)).toMatch(THEN_HEALTHY);
 });
 
-test('a body of no bytes leaves the connection as it is', async () => {
+test('an empty body leaves the connection usable', async () => {
   expect(await exchange(`${POST}Content-Length: 0\r\n\r\n${NEXT}`)).toMatch(THEN_HEALTHY);
 });
 
-test('Expect: 100-continue is met before the body is read (RFC 9110 §10.1.1)', async () => {
+test('Expect: 100-continue is answered before the body is read (RFC 9110 §10.1.1)', async () => {
   const text = await exchange(`${POST}Expect: 100-continue\r\nContent-Length: 3\r\n\r\n`, `abc${NEXT}`);
   expect(text).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 400 [^]*200 OK/);
 });
 
-test('a transfer coding that is not known is refused, not guessed (RFC 9112 §6.1)', async () => {
+test('an unknown transfer coding is refused (RFC 9112 §6.1)', async () => {
   expect(await exchange(`POST /kms/derive HTTP/1.1\r\nTransfer-Encoding: gzip\r\n${END}`)).toMatch(/^HTTP\/1\.1 (?:400|501) /);
 });

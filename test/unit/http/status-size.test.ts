@@ -1,4 +1,4 @@
-/** `/status` stays below what peers read of it (protocol.md §10, Where a node connects), however many entries were dropped. */
+/** `/status` stays below the size that peers read of it (protocol.md §10, Where a node connects), for any number of dropped entries. */
 import { expect, test } from '@jest/globals';
 import type { Wallet } from '../../../src/domain/ids.ts';
 import { MAX_MEMBERS, SMALL_ANSWER_BYTES } from '../../../src/domain/limits.ts';
@@ -9,7 +9,7 @@ interface Cluster {
   readonly dropped_count: number;
 }
 
-test('it lists a hundred dropped entries and says how many there are', async () => {
+test('/status lists a hundred dropped entries and says how many there are', async () => {
   const node = await startNodeOverHttp();
   try {
     const dropped = Array.from({ length: MAX_MEMBERS }, (_, number) => ({

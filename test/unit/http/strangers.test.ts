@@ -1,6 +1,6 @@
 /**
- * Strangers behind the platform's way in (protocol.md §8), where all callers have one address: they use up nothing that a wallet needs
- * which the registry authorized within the last day. Real sockets, on a clock that stands still: what is used up does not come back.
+ * Strangers behind the platform's ingress (protocol.md §8), where all callers have one address. They cannot use up what a wallet needs that
+ * the registry authorized within the last day. Real sockets, on a clock that does not advance, so nothing is refilled.
  */
 import { once } from 'node:events';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
@@ -10,7 +10,7 @@ import { authorizedRecord, startNodeOverHttp, type NodeOverHttp } from '../../su
 import { ProvenCaller } from '../../support/proven-caller.ts';
 
 const PER_MINUTE = 3;
-/** Of all strangers together, and of a wallet. */
+/** The limit of all strangers together, and of one wallet. */
 const TEN_TIMES = 10 * PER_MINUTE;
 const DAY_MS = 86_400_000;
 
@@ -55,12 +55,12 @@ async function derive(caller: ProvenCaller): Promise<number> {
 
 const list = async (caller: ProvenCaller): Promise<number> => statusOf('GET', '/kms/data', await caller.proof(node, 'x-app'));
 
-/** Names the honest wallet, with a signature of another. */
+/** A request in the name of the honest wallet, with the signature of another. */
 async function forged(): Promise<number> {
   return statusOf('GET', '/kms/data', { ...(await stranger.proof(node, 'x-app')), 'x-app-wallet': honest.wallet });
 }
 
-/** Neither the nonce was issued here nor is the signature one. */
+/** Neither the nonce nor the signature is valid. */
 const nonsense = (): Promise<number> =>
   statusOf('POST', '/kms/derive', {
     'x-app-signature': `0x${'11'.repeat(65)}`,
@@ -85,19 +85,19 @@ async function flood(one: () => Promise<number>, times: number): Promise<number[
 }
 
 describe.each(FLOODS)('a flood of %s', (_, one) => {
-  test('leaves to a wallet that was authorized all that it may ask', async () => {
+  test('leaves an authorized wallet its whole limit', async () => {
     expect(await derive(honest)).toBe(200);
     const flooded = flood(one, 3 * TEN_TIMES);
     const derived = await flood(() => derive(honest), TEN_TIMES - 1);
     expect(derived.filter((status) => status !== 200)).toEqual([]);
     await flooded;
-    // The limit of that wallet is its own.
+    // The wallet has its own limit.
     await flood(() => derive(honest), 2);
     expect(await derive(honest)).toBe(429);
   });
 });
 
-test('all floods at once, while it derives, lists and asks for nonces', async () => {
+test('an authorized wallet can derive, list and ask for nonces during all floods at once', async () => {
   expect(await derive(honest)).toBe(200);
   const flooded = Promise.all(FLOODS.map(([, one]) => flood(one, TEN_TIMES)));
   const answers = await Promise.all([flood(() => derive(honest), 14), flood(() => list(honest), 15), flood(() => statusOf('GET', '/nonce'), 20)]);
@@ -106,7 +106,7 @@ test('all floods at once, while it derives, lists and asks for nonces', async ()
 });
 
 describe('strangers together', () => {
-  test.each(FLOODS.filter(([name]) => name !== 'nonces'))('are refused above ten times the figure: %s', async (_, one) => {
+  test.each(FLOODS.filter(([name]) => name !== 'nonces'))('are refused above ten times the limit: %s', async (_, one) => {
     const answers = await flood(one, TEN_TIMES + 20);
     expect(answers.filter((status) => status === 429)).toHaveLength(20);
   });
@@ -116,7 +116,7 @@ describe('strangers together', () => {
     expect(lookups).toHaveLength(TEN_TIMES);
   });
 
-  test('do not use up what a wallet may ask in whose name they come', async () => {
+  test('do not use up the limit of a wallet by naming it', async () => {
     expect(await derive(honest)).toBe(200);
     await flood(forged, 2 * TEN_TIMES);
     const derived = await flood(() => derive(honest), TEN_TIMES);
@@ -125,12 +125,12 @@ describe('strangers together', () => {
 });
 
 describe('a wallet', () => {
-  test('that was never authorized is one of them', async () => {
+  test('that was never authorized counts as a stranger', async () => {
     await flood(nonsense, TEN_TIMES);
     expect(await derive(honest)).toBe(429);
   });
 
-  test('is one of them again a day after it was authorized last', async () => {
+  test('counts as a stranger again a day after it was last authorized', async () => {
     await derive(honest);
     await node.clock.advance(DAY_MS - 1_000);
     await flood(nonsense, TEN_TIMES);
@@ -141,7 +141,7 @@ describe('a wallet', () => {
   });
 });
 
-test('where proxies are trusted a wallet is counted with its address, before its proof is looked at', async () => {
+test('with trusted proxies, a wallet counts for its address, before its proof is checked', async () => {
   await node.close();
   await start(['10.0.0.1']);
   const answers = [];

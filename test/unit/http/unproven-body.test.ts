@@ -1,4 +1,4 @@
-/** Who proves nothing makes a node hold nothing (protocol.md §3), and no page of another origin speaks for a wallet. */
+/** A caller without a proof makes a node hold nothing (protocol.md §3), and a page of another origin cannot name a wallet. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { connect } from 'node:net';
 import { startNodeOverHttp, type NodeOverHttp } from '../../support/node-over-http.ts';
@@ -9,7 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => node.close());
 
-test.each(['/kms/derive', '/sync'])('a request to %s without a proof is answered before its body has come', async (path) => {
+test.each(['/kms/derive', '/sync'])('a request to %s without a proof is answered before its body arrives', async (path) => {
   const socket = connect(node.port, '127.0.0.1');
   const answered = Promise.withResolvers<string>();
   let text = '';
@@ -21,7 +21,7 @@ test.each(['/kms/derive', '/sync'])('a request to %s without a proof is answered
   expect(await answered.promise).toMatch(/^HTTP\/1\.1 403 [^]*"code":"unauthorized"/);
 });
 
-test('a preflight does not let a page name a wallet without proof, not even in development', async () => {
+test('a preflight does not let a page name a wallet without a proof, even in development', async () => {
   const answer = await fetch(`${node.url}/kms/derive`, { method: 'OPTIONS' });
   const allowed = answer.headers.get('access-control-allow-headers')!.split(', ');
   expect(allowed).toContain('x-app-wallet');

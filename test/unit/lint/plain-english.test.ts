@@ -1,4 +1,4 @@
-/** The lint of phrases (scripts/lint): what it reports in code and in Markdown, and what is ordinary English. */
+/** The lint of phrases (scripts/lint): what it reports in code and in Markdown, and what it accepts. */
 import { describe, expect, test } from '@jest/globals';
 import { Linter, type ESLint } from 'eslint';
 
@@ -52,14 +52,14 @@ describe('is ordinary English:', () => {
   });
 });
 
-test('strings and templates are looked at, names and what is quoted in them are not', () => {
+test('strings and templates are checked, but names and quotations in them are not', () => {
   expect(found(inCode("say('it is no page', `from ${nobody} to somebody`, \"the word 'x' and \\`nobody\\`\");"))).toEqual(['is no page', 'somebody']);
 });
 
-test('a phrase is found across the lines of a comment, at its place', () => {
+test('a phrase is found across the lines of a comment, and reported at its place', () => {
   expect(inCode('/**\n * A limit of its\n * own.\n */\n')).toEqual([expect.objectContaining({ line: 2, column: 12, message: '"of its own": write "its own …" or "a separate …".' })]);
 });
 
-test('a fenced block of a document is code', () => {
+test('a fenced block of a document counts as code', () => {
   expect(inMarkdown('Text.\n\n```\nnobody@host:~$ x is no file\n```\n')).toEqual([]);
 });

@@ -1,4 +1,4 @@
-/** What a claim that was tried means for the node that waits for it (protocol.md §1, step 3). */
+/** What the outcome of a claim means for the node that waits for it (protocol.md §1, step 3). */
 import { expect, test } from '@jest/globals';
 import type { Hash32 } from '../../../src/domain/ids.ts';
 import type { ClaimReport } from '../../../src/domain/membership.ts';

@@ -18,7 +18,7 @@ describe('an early tick', () => {
     expect(earlyTickDelayMs({ attempt }, BEAT_MS, 0)).toBe(delayMs);
   });
 
-  test('never comes sooner than a second nor later than the beat', () => {
+  test('never comes sooner than after 1 s or later than the beat', () => {
     fc.assert(
       fc.property(fc.nat(100), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (attempt, unit) => {
         const delayMs = earlyTickDelayMs({ attempt }, BEAT_MS, unit);

@@ -51,30 +51,30 @@ describe('a node goes ready without a first snapshot', () => {
   const silent = { others: 2, asked: 2, answered: 1, complete: false };
   const inVain = after([0, 1_000, 60_000].map((atMs) => ({ ...silent, atMs })));
 
-  test('after three rounds in a row that asked everybody, a beat after the first', () => {
+  test('after three rounds in a row that asked every member, one beat after the first', () => {
     expect(inVain.state).toBe('none');
   });
 
-  test('and goes on asking: a complete one still settles it', () => {
+  test('and keeps asking: a complete snapshot still settles it', () => {
     expect(after([{ ...silent, complete: true, atMs: 120_000 }], inVain)).toBe(SNAPSHOT_COMPLETE);
   });
 
-  test('and does not fall back when no member answers later', () => {
+  test('and does not wait for one again when no member answers later', () => {
     expect(after([{ ...silent, asked: 0, answered: 0, atMs: 120_000 }], inVain).state).toBe('none');
   });
 
-  test('not when a node_tick in between asked no one: the rounds are no longer in a row', () => {
+  test('not when a node_tick in between asked no member: the rounds are no longer in a row', () => {
     const broken = breakRow(after([0, 1_000].map((atMs) => ({ ...silent, atMs }))));
     expect(after([{ ...silent, atMs: 60_000 }], broken).state).toBe('missing');
     expect(after([60_000, 61_000, 62_000].map((atMs) => ({ ...silent, atMs })), broken).state).toBe('none');
   });
 
-  test('also when the rounds hung or threw, by a member that makes them: they count as in vain', () => {
+  test('even when a member makes the rounds hang or throw: they count as in vain', () => {
     const hung = after([0, 1_000, 60_000].map((atMs) => ({ ...roundInVain(3), atMs })));
     expect(hung.state).toBe('none');
   });
 
-  test('never by rounds that hung because there would be no one to ask', () => {
+  test('never because of rounds that hung without another member to ask', () => {
     expect(after([{ ...roundInVain(1), atMs: 0 }]).state).toBe('missing');
   });
 });

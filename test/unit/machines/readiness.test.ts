@@ -1,4 +1,4 @@
-/** Readiness as operators see it (protocol.md §1, §10): what leaves ready and with which reason, and how a node comes back. */
+/** Readiness as operators see it (protocol.md §1, §10): when and with which reason a node leaves ready, and how it returns. */
 import { describe, expect, test } from '@jest/globals';
 import { DependencyError, InvariantError } from '../../../src/domain/errors.ts';
 import type { Hash32 } from '../../../src/domain/ids.ts';
@@ -46,7 +46,7 @@ class Node extends ControlledNode {
   }
 }
 
-/** Ready, and in its next node_tick. */
+/** A ready node in its next node_tick. */
 async function readyNode(options?: { readonly outageMs?: number }): Promise<Node> {
   const node = new Node(options);
   await node.toReady();
@@ -126,7 +126,7 @@ describe('a ready node leaves ready at the tick that sees', () => {
   });
 });
 
-describe('a secret that the chain does not show any more', () => {
+describe('a secret that the chain no longer shows', () => {
   test.each<[string, HashFacts, ReadinessState, Reason]>([
     ['the hash is zero', { kind: 'unset' }, 'bootstrapping', reason(REASONS.awaitingHash)],
     ['the hash is another', { kind: 'wanted' }, 'syncing-secret', reason(REASONS.secretHashMismatch, 'asking the members')],
@@ -136,7 +136,7 @@ describe('a secret that the chain does not show any more', () => {
       'syncing-secret',
       reason(REASONS.firstSnapshotMissing),
     ],
-  ])('ends ready with the read that says so, before anything else is asked: %s', async (_, hash, state, why) => {
+  ])('makes the node leave ready with the read that shows it, before any other step: %s', async (_, hash, state, why) => {
     const node = await readyNode();
     await node.reads(hash);
     expect([node.state, node.reason, node.snapshot.value.nodeTick]).toEqual([state, why, 'checkingEligibility']);
@@ -144,7 +144,7 @@ describe('a secret that the chain does not show any more', () => {
 });
 
 describe('a read of the chain that fails', () => {
-  /** Every tick fails, early ones too, until so much time has passed. */
+  /** Every tick fails, even early ones, until this much time has passed. */
   async function failFor(node: Node, ms: number): Promise<void> {
     const endMs = node.nowMs + ms;
     while (node.nowMs < endMs) {
@@ -165,7 +165,7 @@ describe('a read of the chain that fails', () => {
     expect(node.state).toBe('ready');
   });
 
-  test('ends ready once the last good view is too old, to the second', async () => {
+  test('makes the node leave ready once the last good view is too old, to the second', async () => {
     const node = await readyNode();
     // The view is as old as the node: one beat.
     await failFor(node, OUTAGE_MS - BEAT_MS);
@@ -174,19 +174,19 @@ describe('a read of the chain that fails', () => {
     expect([node.state, node.reason?.text]).toEqual(['ineligible', REASONS.chainViewStale]);
   });
 
-  test('ends ready at once where no outage is allowed', async () => {
+  test('makes the node leave ready at once when no outage is allowed', async () => {
     const node = await readyNode({ outageMs: 0 });
     await node.fail('readChain', LOST);
     expect([node.state, node.reason]).toEqual(['ineligible', reason(REASONS.peerCacheRefreshFailed, LOST.message)]);
   });
 
-  test('leaves a node that never had a good view where it is, with the reason', async () => {
+  test('does not move a node that never had a good view, and gives the reason', async () => {
     const node = new Node();
     await node.fail('readChain', LOST);
     expect([node.state, node.reason]).toEqual(['ineligible', reason(REASONS.peerCacheRefreshFailed, LOST.message)]);
   });
 
-  test('is forgotten with the next good one', async () => {
+  test('is forgotten with the next good read', async () => {
     const node = await readyNode();
     await failFor(node, OUTAGE_MS - 2 * BEAT_MS);
     while (node.snapshot.value.nodeTick !== 'readingChain') await node.advance(1_000);
@@ -199,14 +199,14 @@ describe('a read of the chain that fails', () => {
   });
 });
 
-test('a chain that stands still ends ready although it can be read', async () => {
+test('a node leaves ready when the chain stands still, although the chain can be read', async () => {
   const node = await readyNode();
   await node.settle('readChain', { block: 10, blockMs: node.nowMs - OUTAGE_MS - 1, members: 2, hash: CLAIMED });
   expect([node.state, node.reason]).toEqual(['ineligible', reason(REASONS.chainViewStale)]);
 });
 
-describe('a node comes back', () => {
-  test('when the cause goes, without asking for the secret or a snapshot again', async () => {
+describe('a node becomes ready again', () => {
+  test('when the cause is gone, without requesting the secret or a snapshot again', async () => {
     const node = await readyNode({ outageMs: 0 });
     await node.fail('readChain', LOST);
     expect(node.state).toBe('ineligible');
@@ -220,7 +220,7 @@ describe('a node comes back', () => {
     expect([node.started.get('fetchSecret'), node.started.get('fetchSnapshot')]).toEqual([undefined, undefined]);
   });
 
-  test('with another secret only after it was given a snapshot again', async () => {
+  test('with another secret only after a new snapshot', async () => {
     const node = await readyNode();
     await node.eligible({ kind: 'wanted' });
     await node.settle('fetchSecret', { kind: 'installed', store: { secret: OTHER, claimedHere: false } });
@@ -231,7 +231,7 @@ describe('a node comes back', () => {
     expect(node.state).toBe('ready');
   });
 
-  test('from a failed fetch with an early tick, keeping the reason meanwhile', async () => {
+  test('through an early tick after a failed fetch, and keeps the reason meanwhile', async () => {
     const node = new Node();
     await node.eligible({ kind: 'wanted' });
     await node.settle('fetchSecret', { kind: 'failed', reason: reason(REASONS.nobodyHoldsSecret) });
@@ -271,7 +271,7 @@ describe('a step', () => {
     expect(node.snapshot.context.tick.last?.outcome).toBe(`node_tick step timed out: ${step}`);
   });
 
-  test('that outlasts a beat meets the next node_tick, which is dropped', async () => {
+  test('that takes longer than a beat causes the next node_tick to be dropped', async () => {
     const node = new Node();
     await node.eligible(TAKEN_OVER);
     await node.settle('installSyncKey', { stale: false });
@@ -282,7 +282,7 @@ describe('a step', () => {
 });
 
 describe('a claim', () => {
-  test('that gets deeper is looked at every second; one that stands still, ever later', async () => {
+  test('that gets deeper is checked every second, and one without progress at growing intervals', async () => {
     const node = new Node();
     const delays: number[] = [];
     for (const progress of ['head 1', 'head 2', 'head 3', 'head 3', 'head 3', 'head 4']) {
@@ -298,7 +298,7 @@ describe('a claim', () => {
 });
 
 describe('a node that was cut off for too long', () => {
-  test('goes on serving, and asks for a snapshot until it has one', async () => {
+  test('keeps serving, and asks for a snapshot until it has one', async () => {
     const node = await readyNode();
     await node.eligible(CLAIMED);
     await node.settle('installSyncKey', { stale: true });
@@ -310,13 +310,13 @@ describe('a node that was cut off for too long', () => {
 });
 
 describe('probes', () => {
-  test('run beside the tick in an enclave alone, and nothing waits for them', async () => {
+  test('run beside the tick only in an enclave, and nothing waits for them', async () => {
     const [strict, loose] = [new Node({ probePeers: true }), new Node()];
     for (const node of [strict, loose]) await node.toReady();
     expect([strict.started.get('probePeers'), loose.started.get('probePeers')]).toEqual([1, undefined]);
   });
 
-  test('that fail or hang leave the node as it is', async () => {
+  test('that fail or hang do not affect the node', async () => {
     const node = new Node({ probePeers: true });
     await node.eligible(CLAIMED);
     await node.fail('probePeers', new Error('no peer'));
@@ -329,7 +329,7 @@ describe('probes', () => {
   });
 });
 
-test('a vault that could not serve stops the machine before it does', async () => {
+test('a vault that cannot serve stops the machine before the node serves', async () => {
   const node = new Node();
   node.servable = false;
   await node.eligible(CLAIMED);

@@ -1,7 +1,7 @@
 /**
- * The transition table of the master secret's life, made from the reducer: every state that can be reached, up to renaming of the
- * secrets, with every event. Secrets are named by their place in a state: A is the one held, B and C are aside, S is the one that
- * the store is under where it is none of these, W is the one that the chain shows and no one here has, and N is new.
+ * The transition table of the master secret's life, made from the reducer: every reachable state, up to renaming of the secrets,
+ * with every event. A secret is named by its place in a state: A is held, B and C are set aside, S is the secret of the store if
+ * it is none of these, W is the one that the chain shows and this node lacks, and N is new.
  */
 import { invariant } from '../../../src/domain/errors.ts';
 import { ZERO_HASH, type Hash32, type Wallet } from '../../../src/domain/ids.ts';
@@ -9,7 +9,7 @@ import { nextSecretLife, NO_SECRET, type KnownSecret, type SecretEffect, type Se
 import { hashNamed } from '../../machine/secret-model.ts';
 
 export const MEMBER = `0x${'0b'.repeat(20)}` as Wallet;
-/** Secrets aside in the table: more of them behave like two. What comes above `MAX_ASIDE` has its own test. */
+/** The most secrets set aside in the table: more of them behave the same. The limit `MAX_ASIDE` has its own test. */
 const ASIDE_IN_TABLE = 1;
 const NAMES = ['A', 'B', 'C', 'S', 'W', 'N'] as const;
 
@@ -77,7 +77,7 @@ function renamed(life: SecretLife): SecretLife {
   };
 }
 
-/** Every event that can come in this state. */
+/** Every event that can occur in this state. */
 function eventsOf(life: SecretLife): SecretEvent[] {
   const held = life.stage === 'none' ? [] : [life.secret.hash];
   const named = [...held, ...life.aside.map(({ hash }) => hash), ...[life.store?.secret, life.shown].filter((hash) => hash !== undefined && hash !== null)];

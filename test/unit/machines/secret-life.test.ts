@@ -1,7 +1,7 @@
 /**
  * The life of the master secret (protocol.md §1, §5, §10) without fakes: the rules one by one, then the whole transition table,
- * which is compared with `secret-life.table.txt` line by line. After a change that is meant, print the table with
- * `PRINT_SECRET_TABLE=1 npm run test:unit -- secret-life`, and read every line that differs before it becomes the file.
+ * which is compared with `secret-life.table.txt` line by line. After an intended change, print the table with
+ * `PRINT_SECRET_TABLE=1 npm run test:unit -- secret-life`, and read every line that differs before you replace the file.
  */
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
@@ -97,7 +97,7 @@ describe('the store is known to be new', () => {
   });
 });
 
-test('the receipts of claims are needed for a secret that was given and may have been claimed here', () => {
+test('the receipt of a claim is needed for a given secret that this node may have claimed', () => {
   const claimed = after(shows(ZERO_HASH), held(A, 'given'), due).life;
   expect([needsReceipt(claimed, A), needsReceipt(claimed, B)]).toEqual([true, false]);
   expect(needsReceipt(after(shows(ZERO_HASH), held(A, 'given'), due, head(A)).life, A)).toBe(true);
@@ -105,7 +105,7 @@ test('the receipts of claims are needed for a secret that was given and may have
   expect(needsReceipt(after(shows(ZERO_HASH), held(A), due).life, A)).toBe(false);
 });
 
-test('the oldest of those aside is wiped once there are too many', () => {
+test('the oldest secret set aside is wiped once there are too many', () => {
   const names = Array.from({ length: MAX_ASIDE + 1 }, (_, index) => hashNamed(`secret ${index}`));
   let life = NO_SECRET;
   let last: readonly object[] = [];
@@ -116,7 +116,7 @@ test('the oldest of those aside is wiped once there are too many', () => {
   expect(life.aside.map(({ hash }) => hash)).toEqual(names.slice(1));
 });
 
-test('what is asked for names the confirmed secret, else the one that served last, else the candidate', () => {
+test('the named secret is the confirmed one, else the one that served last, else the candidate', () => {
   const names = (life: SecretLife): (string | null)[] => [namedSecret(life), confirmedSecret(life), claimableSecret(life)].map((known) => known?.hash ?? null);
   expect(names(NO_SECRET)).toEqual([null, null, null]);
   expect(names(after(held(A)).life)).toEqual([A, null, A]);
@@ -124,14 +124,14 @@ test('what is asked for names the confirmed secret, else the one that served las
   expect(names(after(held(A), shows(A), shows(ZERO_HASH), held(B)).life)).toEqual([A, null, B]);
 });
 
-test('what cannot be judged is a broken rule', () => {
+test('a question or an event that the state does not allow throws', () => {
   expect(() => secretStanding(NO_SECRET)).toThrow('before the chain was read');
   expect(() => after(shows(A), due)).toThrow('although the chain shows a hash');
 });
 
-describe('in every state that can be reached', () => {
+describe('in every reachable state', () => {
   test('the rules of the protocol hold after every event, in the vault too', () => {
-    // The model carries the effects out: a state whose effects leave the vault otherwise breaks a rule.
+    // The model carries out the effects. If they leave the vault in a different state, a rule is broken.
     const seen = new Map([['', NO_MODEL]]);
     const hashes = [ZERO_HASH, A, B];
     for (const model of seen.values()) {
@@ -150,13 +150,13 @@ describe('in every state that can be reached', () => {
     expect(seen.size).toBeGreaterThan(100);
   });
 
-  test('there are no more of them than the table has, and each event has a line', () => {
+  test('at least one row of the table begins', () => {
     const rows = transitionTable();
     expect(new Set(rows.map(({ given }) => given)).size).toBe(reachableStates().length);
   });
 });
 
-test('the whole transition table is as written; what is not in it changes nothing', () => {
+test('the whole transition table is as in its file, and events without a line change nothing', () => {
   const line = ({ given, event, then, effects }: Row): string => [given, event, then, effects].join(' | ');
   const changing = transitionTable().filter(({ changesNothing }) => !changesNothing);
   if (process.env['PRINT_SECRET_TABLE'] !== undefined) process.stdout.write(`${changing.map(line).join('\n')}\n`);

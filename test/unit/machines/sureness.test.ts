@@ -1,4 +1,4 @@
-/** When a node may say that a key is absent (protocol.md §10, "404 means absent"): one row for each way to get there, and for what does not do. */
+/** When a node is sure (protocol.md §10, "404 means absent"): one row for each way to become sure, and for what is not enough. */
 import { describe, expect, test } from '@jest/globals';
 import type { StoreId, Wallet } from '../../../src/domain/ids.ts';
 import { IN_VAIN_MS, isSure, nextSureness, UNSURE, waitsFor, type Sureness, type SurenessEvent } from '../../../src/machines/sureness.ts';
@@ -29,7 +29,7 @@ const merged = (wallet: string, { sure = false, leftOut = false, store = STORE, 
 });
 const askingBegan = (nowMs: number): SurenessEvent => ({ type: 'asking.began', nowMs });
 const askingEnded = (nowMs: number): SurenessEvent => ({ type: 'asking.ended', nowMs });
-/** All of a member that says that it is sure. */
+/** A member says that it is sure and gives all its records. */
 const given = (wallet: string): readonly SurenessEvent[] => [says(wallet, true), merged(wallet, { sure: true })];
 
 function after(...events: readonly SurenessEvent[]): Sureness {
@@ -61,7 +61,7 @@ describe('a node is sure', () => {
   });
 });
 
-describe('a node is not sure, and says whom it waits for:', () => {
+describe('a node is not sure, and names the members it waits for:', () => {
   test.each<[string, readonly string[], readonly SurenessEvent[]]>([
     ['nothing has happened', [], []],
     ['no member was asked', ['a', 'b'], [began, members('a', 'b')]],
@@ -88,7 +88,7 @@ describe('a node is not sure, and says whom it waits for:', () => {
   });
 });
 
-describe('once sure', () => {
+describe('a node that is sure', () => {
   const sure = [began, members('a'), merged('a')];
 
   test.each<[string, readonly SurenessEvent[]]>([
@@ -96,21 +96,21 @@ describe('once sure', () => {
     ['when another one gives what cannot be taken', [members('a', 'b'), merged('b', { leftOut: true })]],
     ['when all fall silent', [silent('a', 0), silent('a', SILENCE_MS)]],
     ['when the same store is named again', [began]],
-  ])('it stays so %s', (_, events) => {
+  ])('stays sure %s', (_, events) => {
     expect(after(...sure, ...events).by).toBe('all_members');
   });
 
-  test('it is not when its store begins again: the same members are asked from the start', () => {
+  test('is no longer sure when its store is emptied: it asks the same members from the start', () => {
     const state = after(...sure, { type: 'store.began', store: NEXT_STORE });
     expect([state.by, waitsFor(state), state.askingSinceMs]).toEqual([null, ['a'], null]);
   });
 
-  test('it is not when its store begins again, although it had claimed the hash before', () => {
+  test('is no longer sure when its store is emptied, even if it claimed the hash before', () => {
     expect(after(began, members('a'), claimed, { type: 'store.began', store: NEXT_STORE }).by).toBeNull();
   });
 });
 
-test('a member that answers again is not taken for silent', () => {
+test('a member that answers again no longer counts as silent', () => {
   const events = [began, members('a', 'b'), ...given('a'), silent('b', 0), says('b', true), silent('b', SILENCE_MS)];
   expect([after(...events).by, waitsFor(after(...events))]).toEqual([null, ['b']]);
 });

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { endsReady, isFreshEnough, isOutdated, untilOutdatedMs, viewAgeMs, type FreshnessLimits } from '../../../src/machines/view-age.ts';
 
 const LIMITS: FreshnessLimits = { maxAgeMs: 120_000, outageMs: 900_000, nodeTickMs: 60_000 };
-/** Read 72 s after its block. */
+/** A view that was read 72 s after its block. */
 const VIEW = { blockMs: 1_000_000, readAtMs: 1_072_000, readAtMonotonicMs: 5_000 };
 
 const after = (ms: number, wallMs = ms) => ({ nowMs: VIEW.readAtMs + wallMs, monotonicMs: VIEW.readAtMonotonicMs + ms });
@@ -27,7 +27,7 @@ describe('the master secret is handed out', () => {
     expect(isFreshEnough(VIEW, after(ms), { ...LIMITS, ...limits })).toBe(may);
   });
 
-  test('never before there was a good view', () => {
+  test('never before the first good view', () => {
     expect(isFreshEnough(null, after(0), { ...LIMITS, maxAgeMs: 0 })).toBe(false);
   });
 });
@@ -47,7 +47,7 @@ describe('a ready node', () => {
     [0, 828_001],
     [828_000, 1],
     [828_001, Infinity],
-  ])('that was read %i ms ago is looked at again after %i ms', (ms, untilMs) => {
+  ])('that read its view %i ms ago checks the age again after %i ms', (ms, untilMs) => {
     expect(untilOutdatedMs(VIEW, after(ms), LIMITS)).toBe(untilMs);
   });
 });

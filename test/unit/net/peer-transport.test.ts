@@ -47,7 +47,7 @@ async function startProxy() {
 }
 
 describe('a request', () => {
-  test('brings status, headers in lower case, and the body', async () => {
+  test('returns the status, the headers in lower case and the body', async () => {
     const server = await startServer(json({ fine: true }, 418, { 'X-Kms-Peer-Signature': '0xab' }));
     const answer = await startTransport().get(`${server.url}/status`);
     expect(answer.status).toBe(418);
@@ -61,7 +61,7 @@ describe('a request', () => {
     expect(server.requests[0]).toMatchObject({ method: 'POST', url: '/sync', body: '{"a":1}', headers: { 'x-kms-nonce': 'bm9uY2U=' } });
   });
 
-  test.each([301, 302, 303, 307, 308])('is never sent on by a redirect (%i)', async (status) => {
+  test.each([301, 302, 303, 307, 308])('never follows a redirect (%i)', async (status) => {
     const target = await startServer(json({ redirected: true }));
     const server = await startServer(json({}, status, { location: `${target.url}/nonce` }));
     expect((await startTransport().get(`${server.url}/nonce`)).status).toBe(status);
@@ -70,18 +70,18 @@ describe('a request', () => {
 });
 
 describe('an answer', () => {
-  test('of just as many bytes as allowed is taken', async () => {
+  test('of exactly the allowed size is accepted', async () => {
     const server = await startServer((_, response) => void response.end('x'.repeat(1_024)));
     expect((await startTransport().get(server.url)).body).toHaveLength(1_024);
   });
 
-  test('of one byte more is refused, and its connection ends', async () => {
+  test('of one byte more is refused, and its connection is closed', async () => {
     const server = await startServer((_, response) => void response.end('x'.repeat(1_025)));
     await expect(startTransport().get(server.url)).rejects.toMatchObject({ dependency: 'peer', failure: 'too_large' });
     await server.deserted();
   });
 
-  test('without an end is refused as soon as it is too large', async () => {
+  test('that never ends is refused as soon as it is too large', async () => {
     const server = await startServer((_, response) => void response.write('x'.repeat(4_096)));
     await expect(startTransport().get(server.url)).rejects.toMatchObject({ failure: 'too_large' });
     await server.deserted();
@@ -90,7 +90,7 @@ describe('an answer', () => {
   test.each<[string, Answering]>([
     ['that never comes', silence],
     ['that stops half-way', (_, response) => void response.writeHead(200, { 'content-length': '100' }).write('half')],
-  ])('%s ends at the time limit, and its connection with it', async (_, answering) => {
+  ])('%s fails at the timeout, and its connection is closed', async (_, answering) => {
     const server = await startServer(answering);
     const { clock, get } = startTransport();
     const failed = expect(get(server.url)).rejects.toMatchObject({ dependency: 'peer', failure: 'timeout' });
@@ -100,7 +100,7 @@ describe('an answer', () => {
     await server.deserted();
   });
 
-  test('that is cut off is not an answer', async () => {
+  test('that is cut off means an unreachable peer', async () => {
     const server = await startServer((_, response) => {
       response.writeHead(200, { 'content-length': '100' }).write('half');
       response.socket?.end();
@@ -108,7 +108,7 @@ describe('an answer', () => {
     await expect(startTransport().get(server.url)).rejects.toMatchObject({ failure: 'unreachable' });
   });
 
-  test('that is not HTTP is not an answer, and nothing of it is in the error', async () => {
+  test('that is not HTTP means an unreachable peer, and its text is not in the error', async () => {
     const server = createServer((socket) => void socket.resume().end('SSH-2.0-secret_server\r\n'));
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -122,7 +122,7 @@ describe('an answer', () => {
 });
 
 describe('the caller may abort', () => {
-  test('a request under way, whose connection then ends', async () => {
+  test('a request under way, and its connection is closed', async () => {
     const server = await startServer(silence);
     const controller = new AbortController();
     const failed = expect(startTransport().get(server.url, { signal: controller.signal })).rejects.toMatchObject({ failure: 'aborted' });
@@ -132,13 +132,13 @@ describe('the caller may abort', () => {
     await server.deserted();
   });
 
-  test('before: then nothing is sent', async () => {
+  test('a request before its start, and nothing is sent', async () => {
     const server = await startServer(json({}));
     await expect(startTransport().get(server.url, { signal: AbortSignal.abort() })).rejects.toMatchObject({ failure: 'aborted' });
     expect(server.requests).toHaveLength(0);
   });
 
-  test('all of them by closing the transport', async () => {
+  test('all requests by closing the transport', async () => {
     const server = await startServer(silence);
     const { transport, get } = startTransport();
     const failed = expect(get(server.url)).rejects.toMatchObject({ failure: 'unreachable' });
@@ -149,8 +149,8 @@ describe('the caller may abort', () => {
   });
 });
 
-describe('a peer that closes a connection that was used', () => {
-  /** Every connection answers once, and ends without a word when it is used again. */
+describe('a peer that closes a reused connection', () => {
+  /** Every connection answers once, and closes without an answer when it is used again. */
   async function startClosing() {
     const used = new WeakSet();
     return startServer((request, response) => {
@@ -161,14 +161,14 @@ describe('a peer that closes a connection that was used', () => {
     });
   }
 
-  test('is asked again on a fresh one for what changes nothing', async () => {
+  test('gets a request that changes nothing again on a fresh connection', async () => {
     const server = await startClosing();
     const { get } = startTransport();
     for (let time = 0; time < 6; time += 1) expect((await get(`${server.url}/nonce`)).status).toBe(200);
     expect(server.requests.length).toBeGreaterThan(6);
   });
 
-  test('is not sent the same push again: it may have taken it', async () => {
+  test('does not get the same push again, because it may have taken it', async () => {
     let times = 0;
     const server = await startServer((_, response) => {
       times += 1;
@@ -193,7 +193,7 @@ describe('in an enclave', () => {
     expect(server.requests).toHaveLength(0);
   });
 
-  test('NO_PROXY does not get around that', async () => {
+  test('NO_PROXY does not lift that refusal', async () => {
     const server = await startServer(json({}));
     const proxy = await startProxy();
     const refused = startTransport({ httpProxy: proxy.url, noProxy: '127.0.0.1' }, true).get(server.url);
@@ -201,7 +201,7 @@ describe('in an enclave', () => {
     expect(server.requests).toHaveLength(0);
   });
 
-  test('a proxy on loopback, the way out that the platform gives, is used', async () => {
+  test('a proxy on loopback is used, because it is the way out that the platform gives', async () => {
     const server = await startServer(json({}));
     const proxy = await startProxy();
     expect((await startTransport({ httpProxy: proxy.url }, true).get(server.url)).status).toBe(200);
@@ -210,14 +210,14 @@ describe('in an enclave', () => {
 });
 
 describe('the way out', () => {
-  test('is the proxy where there is one', async () => {
+  test('is the proxy if there is one', async () => {
     const server = await startServer(json({}));
     const proxy = await startProxy();
     expect((await startTransport({ httpProxy: proxy.url }).get(`${server.url}/nonce`)).status).toBe(200);
     expect(proxy.asked).toEqual([`forward 127.0.0.1:${server.port}`]);
   });
 
-  test('is a tunnel through the proxy of https targets', async () => {
+  test('of https targets is a tunnel through their proxy', async () => {
     const server = await startServer(json({}));
     const proxy = await startProxy();
     const { get } = startTransport({ httpsProxy: proxy.url });
@@ -234,14 +234,14 @@ describe('the way out', () => {
     ['its port beside others', '127.0.0.1:1', 1],
     ['another host', 'example.test', 1],
     ['nothing', '', 1],
-  ])('passes the proxy by when NO_PROXY names %s', async (_, noProxy, throughProxy) => {
+  ])('follows NO_PROXY when it names %s', async (_, noProxy, throughProxy) => {
     const server = await startServer(json({}));
     const proxy = await startProxy();
     expect((await startTransport({ httpProxy: proxy.url, noProxy }).get(server.url)).status).toBe(200);
     expect(proxy.asked).toHaveLength(throughProxy);
   });
 
-  test('does not change when the proxy is down', async () => {
+  test('stays the proxy when the proxy is down', async () => {
     const server = await startServer(json({}));
     await expect(startTransport({ httpProxy: 'http://127.0.0.1:1' }).get(server.url)).rejects.toMatchObject({ failure: 'unreachable' });
     expect(server.requests).toHaveLength(0);

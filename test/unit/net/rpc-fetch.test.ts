@@ -22,7 +22,7 @@ function startFetch(httpProxy: string, noProxy = '') {
 }
 
 describe('the RPC', () => {
-  test.each(['127.0.0.1', 'localhost'])('at %s is asked directly, regardless of the proxy', async (host) => {
+  test.each(['127.0.0.1', 'localhost'])('at %s gets requests directly, regardless of the proxy', async (host) => {
     const rpc = await startServer(json({ result: '0x1' }));
     const proxy = await startServer(json({}, 502));
     const answer = await startFetch(proxy.url, 'example.test')(`http://${host}:${rpc.port}`, { method: 'POST', body: '{}' });
@@ -30,20 +30,20 @@ describe('the RPC', () => {
     expect(proxy.requests).toHaveLength(0);
   });
 
-  test('elsewhere is asked through the proxy', async () => {
+  test('elsewhere gets requests through the proxy', async () => {
     const proxy = await startServer(json({ result: '0x2' }));
     const answer = await startFetch(proxy.url)('http://rpc.example.test/v1', { method: 'POST', body: '{}' });
     expect(JSON.parse(await answer.text())).toEqual({ result: '0x2' });
     expect(proxy.requests.map(({ url }) => url)).toEqual(['http://rpc.example.test/v1']);
   });
 
-  test('hears who asks, and packs no answer', async () => {
+  test('gets a User-Agent, and is asked not to compress its answers', async () => {
     const rpc = await startServer(json({ result: '0x3' }));
     await startFetch('')(rpc.url, { method: 'POST', body: '{}', headers: { authorization: 'Basic eA==' } });
     expect(rpc.requests[0]!.headers).toMatchObject({ 'user-agent': 'nova-kms-node', 'accept-encoding': 'identity', authorization: 'Basic eA==' });
   });
 
-  test('cannot send its caller elsewhere by a redirect', async () => {
+  test('cannot redirect its caller to another server', async () => {
     const target = await startServer(json({}));
     const rpc = await startServer(json({}, 307, { location: target.url }));
     const answer = await startFetch('')(rpc.url, { method: 'POST', body: '{}' });

@@ -1,4 +1,4 @@
-/** Reading the chain for a node (protocol.md §6, Freshness): what a failed read leaves, and what is said of it. */
+/** Reading the chain for a node (protocol.md §6, Freshness): what a failed read changes, and how it is reported. */
 import { describe, expect, test } from '@jest/globals';
 import { DependencyError } from '../../../src/domain/errors.ts';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
@@ -47,7 +47,7 @@ describe('a read of the chain that fails', () => {
   test.each<[string, (world: ReturnType<typeof start>['world']) => void, string]>([
     ['without an answer', (world) => (world.fails = true), LOST.message],
     ['by a hash that cannot be read', (world) => (world.hash = UNREADABLE), 'the hash is malformed'],
-  ])('%s changes nothing of the view before, and /status says since when and why', async (_, fail, why) => {
+  ])('%s leaves the view before unchanged, and /status says since when and why reads fail', async (_, fail, why) => {
     const { clock, peerCache, world, watch, read } = start();
     await read();
     fail(world);
@@ -60,7 +60,7 @@ describe('a read of the chain that fails', () => {
     expect(watch.figures()).toEqual({ viewAgeMs: clock.nowMs() - (clock.nowMs() - 72_000 - 12_000), viewBlockMs: clock.nowMs() - 72_000 - 12_000, failing: { sinceMs, why }, isFresh: true });
   });
 
-  test('is said no more once one succeeds', async () => {
+  test('is no longer reported once a read succeeds', async () => {
     const { world, watch, read } = start();
     world.fails = true;
     await read();
@@ -70,7 +70,7 @@ describe('a read of the chain that fails', () => {
     expect(watch.figures()).toMatchObject({ viewAgeMs: 73_000, failing: null });
   });
 
-  test('that was called off by its step says so', async () => {
+  test('because its step ended is reported with that reason', async () => {
     const { watch } = start();
     const step = new AbortController();
     const reading = watch.readForTick(step.signal);
@@ -81,7 +81,7 @@ describe('a read of the chain that fails', () => {
 });
 
 describe('the master secret may be handed out', () => {
-  test('by a view that is at most CHAIN_MAX_AGE_SECONDS and one node_tick old, and by none before', async () => {
+  test('by a view that is at most CHAIN_MAX_AGE_SECONDS and one node_tick old, and not before the first view', async () => {
     const { clock, watch, read } = start();
     expect(watch.mayHandOut()).toBe(false);
     await read();
@@ -91,7 +91,7 @@ describe('the master secret may be handed out', () => {
     expect(watch.mayHandOut()).toBe(false);
   });
 
-  test('by any good view where ages are not checked', async () => {
+  test('by any good view when ages are not checked', async () => {
     const { clock, watch, read } = start({ maxAgeMs: 0 });
     await read();
     await clock.advance(10_000_000);
@@ -99,8 +99,8 @@ describe('the master secret may be handed out', () => {
   });
 });
 
-describe('the view is fresh enough to serve by', () => {
-  test('up to CHAIN_OUTAGE_SECONDS, whether reads fail or not, and not before the first one', async () => {
+describe('the view is fresh enough to serve', () => {
+  test('up to CHAIN_OUTAGE_SECONDS, whether or not reads fail, and not before the first good read', async () => {
     const { clock, world, watch, read } = start();
     expect(watch.figures().isFresh).toBe(false);
     await read();
@@ -112,7 +112,7 @@ describe('the view is fresh enough to serve by', () => {
     expect(watch.figures().isFresh).toBe(false);
   });
 
-  test('until the first read that fails, where CHAIN_OUTAGE_SECONDS is 0', async () => {
+  test('until the first failed read, when CHAIN_OUTAGE_SECONDS is 0', async () => {
     const { clock, world, watch, read } = start({ outageMs: 0 });
     await read();
     await clock.advance(10_000_000);

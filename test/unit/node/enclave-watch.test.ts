@@ -1,4 +1,4 @@
-/** What this node remembers of the enclave API, for `/readyz`: which calls count as failing, and how many of them. */
+/** What this node remembers of the enclave API, for `/readyz`: which calls count as failures, and how many of them it takes. */
 import { describe, expect, test } from '@jest/globals';
 import { DeadlineError } from '../../../src/domain/deadline.ts';
 import { DependencyError } from '../../../src/domain/errors.ts';

@@ -1,4 +1,4 @@
-/** Who this node is (protocol.md §1, step 2): asked of the enclave, and found in a membership. */
+/** The identity of this node (protocol.md §1, step 2): the enclave names it, and the membership contains it. */
 import { describe, expect, test } from '@jest/globals';
 import { DependencyError } from '../../../src/domain/errors.ts';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
@@ -26,21 +26,21 @@ function identityOf(enclave: Partial<Pick<Enclave, 'address' | 'publicKey'>> = {
   return { clock, identity, others };
 }
 
-/** A call of the enclave that ends with its signal alone. */
+/** A call of the enclave that ends only with its signal. */
 function hanging(signal?: AbortSignal): Promise<never> {
   const { promise, reject } = Promise.withResolvers<never>();
   signal?.addEventListener('abort', () => reject(new DependencyError('enclave', 'aborted', 'the call was aborted')));
   return promise;
 }
 
-describe('who this node is', () => {
-  test('is not known until the enclave has answered: no member is this node', () => {
+describe('the identity of this node', () => {
+  test('is unknown until the enclave has answered: no member counts as this node', () => {
     const { identity } = identityOf();
     expect([identity.current(), identity.wallet(), identity.ownEntry(MEMBERSHIP)]).toEqual([null, null, undefined]);
     expect(identity.others(MEMBERSHIP)).toEqual(MEMBERSHIP.members);
   });
 
-  test('tells its own entry in a membership from the others', async () => {
+  test("separates this node's entry in a membership from the others", async () => {
     const { identity } = identityOf();
     expect(await identity.refresh(SIGNAL)).toEqual({ wallet: OWN, teePubkey: PUBKEY });
     expect(identity.ownEntry(MEMBERSHIP)?.wallet).toBe(OWN);
@@ -48,7 +48,7 @@ describe('who this node is', () => {
     expect([identity.ownEntry(null), identity.others(null)]).toEqual([undefined, []]);
   });
 
-  test('has the teePubkey that the enclave names now', async () => {
+  test('has the teePubkey that the enclave named last', async () => {
     let key = PUBKEY;
     const { identity } = identityOf({ publicKey: async () => key });
     await identity.refresh(SIGNAL);
@@ -58,7 +58,7 @@ describe('who this node is', () => {
   });
 });
 
-test('another wallet than before is another node, which is told once', async () => {
+test('a new wallet makes this node a different one, which is reported once', async () => {
   let wallet = OWN;
   const { identity, others } = identityOf({ address: async () => wallet });
   await identity.refresh(SIGNAL);
@@ -69,11 +69,11 @@ test('another wallet than before is another node, which is told once', async () 
   expect([identity.wallet(), identity.others(MEMBERSHIP).map((member) => member.wallet)]).toEqual([PEER, [OWN]]);
 });
 
-describe('asking the enclave', () => {
+describe('a request to the enclave', () => {
   test.each([
     [2, true],
     [3, false],
-  ])('outlives %i failures in a row: %s', async (failures, outlives) => {
+  ])('survives %i failures in a row: %s', async (failures, outlives) => {
     let calls = 0;
     const { identity, clock } = identityOf({
       publicKey: async () => ((calls += 1) <= failures ? Promise.reject(new DependencyError('enclave', 'timeout', 'silent')) : Promise.resolve(PUBKEY)),
@@ -89,7 +89,7 @@ describe('asking the enclave', () => {
   test.each<[string, Partial<Enclave>]>([
     ['address', { address: hanging }],
     ['public key', { publicKey: hanging }],
-  ])('is tried three times within the limit of its step when the enclave hangs over its %s', async (_, enclave) => {
+  ])('is tried three times within the limit of its step when the enclave hangs on its %s', async (_, enclave) => {
     const asked: (AbortSignal | undefined)[] = [];
     const counted = Object.fromEntries(
       Object.entries(enclave).map(([name, hang]) => [name, (signal?: AbortSignal) => (asked.push(signal), (hang as typeof hanging)(signal))]),
@@ -101,7 +101,7 @@ describe('asking the enclave', () => {
     expect(asked.map((signal) => signal?.aborted)).toEqual([true, true, true]);
   });
 
-  test('that fails leaves what was known before', async () => {
+  test('that fails keeps the identity known before', async () => {
     let answers = true;
     const { identity, clock } = identityOf({ publicKey: async () => (answers ? PUBKEY : Promise.reject(new DependencyError('enclave', 'timeout', 'silent'))) });
     await identity.refresh(SIGNAL);
@@ -112,7 +112,7 @@ describe('asking the enclave', () => {
     expect(identity.current()).toEqual({ wallet: OWN, teePubkey: PUBKEY });
   });
 
-  test('that was called off changes nothing', async () => {
+  test('that was aborted changes nothing', async () => {
     const { identity } = identityOf();
     await expect(identity.refresh(AbortSignal.abort(new Error('the step has ended')))).rejects.toThrow('the step has ended');
     expect(identity.current()).toBeNull();

@@ -1,4 +1,4 @@
-/** What the slots of the machine do (protocol.md §1, §10): each step over a real vault, with small fakes of the ports. */
+/** The slots of the machine (protocol.md §1, §10): each step runs over a real vault, with small fakes of the ports. */
 import { describe, expect, test } from '@jest/globals';
 import { keccak256 } from '../../../src/crypto/hash.ts';
 import { p384FromScalar } from '../../../src/crypto/p384.ts';
@@ -46,7 +46,7 @@ interface Given {
   readonly modules?: Partial<NodeJobsModules>;
 }
 
-/** Jobs over a chain that the test writes: `world.hash` is what a tick reads, `world.head` what the head shows. */
+/** Jobs over a scripted chain: `world.hash` is what a tick reads, `world.head` what the head shows. */
 function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], chain = {}, enclave = {}, modules = {} }: Given = {}) {
   const clock = new ManualClock();
   const random = new SeededRandom('jobs');
@@ -59,7 +59,7 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
     claim: { kind: 'pending', transactionHash: TRANSACTION } as ClaimReport,
     nextSecret: 1,
     headBlock: 100n,
-    /** A claim of this node set the hash. */
+    /** Whether a claim of this node set the hash. */
     hasClaimed: false,
   };
   const seen = { claims: [] as Hash32[], resets: 0, members: [] as string[][], randoms: 0, receipts: 0, ticks: [] as [number, boolean][], rounds: 0 };
@@ -116,9 +116,9 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
     onMembership: (now) => seen.members.push(now.map(({ wallet }) => wallet)),
     ...modules,
   });
-  /** A secret of this node before the first tick, as by `MASTER_SECRET_HEX`. */
+  /** Gives this node a secret before the first tick, as `MASTER_SECRET_HEX` does. */
   const give = (value: number): void => master.holdCandidate(secret(value), 'given');
-  /** The first two steps: what the chain shows of the secret. */
+  /** Runs the first two steps, and returns what the chain shows of the secret. */
   const look = async (hash?: Hash32) => {
     if (hash !== undefined) world.hash = { kind: 'read', hash };
     const facts = await jobs.readChain(SIGNAL);
@@ -133,22 +133,22 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
   return { clock, vault, peerCache, log, world, seen, identity, master, jobs, give, look, claim };
 }
 
-/** What a tick goes by when this secret is confirmed. */
+/** The facts of a tick while this secret is confirmed. */
 function confirmed(value: number, claimedHere = false) {
   return { kind: 'confirmed', store: { secret: hashOf(value), claimedHere } };
 }
 
 describe('step 1, the membership', () => {
-  test('goes into the peer cache and is told to those who keep something about peers', async () => {
+  test('goes into the peer cache, and to the modules that keep data about peers', async () => {
     const { jobs, peerCache, seen } = startJobs();
     expect(await jobs.readChain(SIGNAL)).toEqual({ block: 94, blockMs: 0, members: 2, hash: { kind: 'unset' } });
     expect(peerCache.membership()?.members).toHaveLength(2);
-    // Who the others are is known once the enclave has said who this node is.
+    // The node knows the other members only after the enclave has named this node.
     await jobs.checkEligibility(SIGNAL);
     expect(seen.members).toEqual([[PEER]]);
   });
 
-  test('that cannot be read leaves the old cache', async () => {
+  test('that cannot be read leaves the old cache in place', async () => {
     let reads = 0;
     const { jobs, peerCache, seen } = startJobs({ chain: { readView: async () => ((reads += 1) > 1 ? Promise.reject(REFUSED) : Promise.resolve(firstView)) } });
     const firstView: ChainView = { block: 9n, timestampMs: 0, head: 15n, membership: { block: 9n, members: [memberOf(PEER, PUBKEY)], dropped: [] }, hash: { kind: 'shallow' } };
@@ -158,7 +158,7 @@ describe('step 1, the membership', () => {
     expect(seen.members).toEqual([]);
   });
 
-  test('that comes after the step was called off is not used', async () => {
+  test('that arrives after the step was aborted is not used', async () => {
     const { jobs, peerCache } = startJobs();
     await expect(jobs.readChain(AbortSignal.abort())).rejects.toThrow();
     expect(peerCache.membership()).toBeNull();
@@ -166,7 +166,7 @@ describe('step 1, the membership', () => {
 });
 
 describe('step 2, the eligibility', () => {
-  test('is judged on what the enclave says each time, and what the chain said in this tick', async () => {
+  test('is judged by what the enclave says each time and what the chain said in this tick', async () => {
     let key = PUBKEY;
     const judged: string[] = [];
     const { jobs, identity } = startJobs({
@@ -202,7 +202,7 @@ describe('step 1, the chain hash', () => {
     expect(await look()).toEqual(facts);
   });
 
-  test.each([ZERO_HASH, hashOf(9)])('another than that of the secret which serves ends its service at once, regardless of how the tick ends (%s)', async (other) => {
+  test.each([ZERO_HASH, hashOf(9)])('that differs from the hash of the serving secret ends its service at once, regardless of how the tick ends (%s)', async (other) => {
     const { jobs, world, vault, give, look, seen } = startJobs();
     give(7);
     await look(hashOf(7));
@@ -210,12 +210,12 @@ describe('step 1, the chain hash', () => {
     world.hash = { kind: 'read', hash: other };
     await jobs.readChain(SIGNAL);
     expect(vault.servingHash()).toBeNull();
-    // The hash is back, as after a reorganisation: so is the secret, and the store is what it was.
+    // The hash is back, as after a reorganisation. The secret serves again, and the store is unchanged.
     expect(await look(hashOf(7))).toEqual(confirmed(7));
     expect([vault.servingHash(), seen.resets]).toEqual([hashOf(7), 0]);
   });
 
-  test('that is not deep enough any more leaves the secret as it was', async () => {
+  test('that is no longer deep enough does not affect the secret', async () => {
     const { world, vault, give, look } = startJobs();
     give(7);
     await look(hashOf(7));
@@ -224,7 +224,7 @@ describe('step 1, the chain hash', () => {
     expect(vault.servingHash()).toBe(hashOf(7));
   });
 
-  test('that was not readable is read again at the same block, twice', async () => {
+  test('that cannot be read is read twice more at the same block', async () => {
     const blocks: bigint[] = [];
     const again: HashReading[] = [{ kind: 'unreadable', detail: 'lost' }, { kind: 'read', hash: hashOf(9) }];
     const { world, look, clock } = startJobs({
@@ -242,7 +242,7 @@ describe('step 1, the chain hash', () => {
     expect(blocks).toEqual([94n, 94n]);
   });
 
-  test('that stays unreadable says so and changes nothing', async () => {
+  test('that stays unreadable is reported and changes nothing', async () => {
     const { world, look, clock, vault, give } = startJobs({ chain: { readHash: async () => ({ kind: 'unreadable', detail: 'the hash is malformed' }) } });
     give(9);
     await look(hashOf(9));
@@ -253,7 +253,7 @@ describe('step 1, the chain hash', () => {
     expect(vault.servingHash()).toBe(hashOf(9));
   });
 
-  test('of a secret held here confirms it, and the next look finds all as it was', async () => {
+  test('of a secret held here confirms it, and the next tick changes nothing', async () => {
     const { give, look, seen } = startJobs();
     give(9);
     expect(await look(hashOf(9))).toEqual(confirmed(9));
@@ -278,18 +278,18 @@ describe('step 3, the claim', () => {
     ['is refused', { kind: 'refused', detail: 'NotAuthorizedToSetHash' }, { reason: reason(REASONS.failedToSetHash, 'NotAuthorizedToSetHash'), progress: '' }],
     ['came too late', { kind: 'head_shows', hash: hashOf(9) }, { reason: reason(REASONS.hashNotDeepEnough, 'claimed by another node'), progress: 'head 100' }],
     ['stands at the head', { kind: 'head_shows', hash: hashOf(1) }, { reason: reason(REASONS.hashNotDeepEnough, 'claimed here'), progress: 'head 100' }],
-  ])('that %s says so', async (_, report, facts) => {
+  ])('that %s is reported', async (_, report, facts) => {
     expect(await startJobs().claim(report)).toEqual(facts);
   });
 
-  test('makes one candidate and sends its hash, tick after tick', async () => {
+  test('makes one candidate and sends its hash in every tick', async () => {
     const { claim, seen, vault } = startJobs();
     for (let tick = 0; tick < 3; tick += 1) await claim();
     expect(seen).toMatchObject({ claims: [hashOf(1), hashOf(1), hashOf(1)], randoms: 1 });
     expect(vault.servingHash()).toBeNull();
   });
 
-  test('takes the known secret where one was given', async () => {
+  test('uses the given secret if there is one', async () => {
     const { claim, seen, give } = startJobs();
     give(7);
     await claim();
@@ -299,13 +299,13 @@ describe('step 3, the claim', () => {
   test.each<[string, readonly Member[]]>([
     ['a deprecated version', [{ ...memberOf(OWN, PUBKEY), versionStatus: 'DEPRECATED' }]],
     ['no membership', [memberOf(PEER, PUBKEY)]],
-  ])('is not tried with %s, nor a candidate made', async (_, members) => {
+  ])('is not tried with %s, and no candidate is made', async (_, members) => {
     const { claim, seen } = startJobs({ members });
     expect(await claim()).toEqual({ reason: reason(REASONS.versionMayNotClaim), progress: '' });
     expect(seen).toMatchObject({ claims: [], randoms: 0 });
   });
 
-  test('is not tried without random bytes of the enclave, and is once there are', async () => {
+  test('is not tried without random bytes of the enclave, and is tried once they are there', async () => {
     let calls = 0;
     const { claim, seen } = startJobs({
       enclave: { random: async () => ((calls += 1) === 1 ? Promise.reject(new DependencyError('enclave', 'timeout', 'silent')) : Promise.resolve(secret(5))) },
@@ -316,7 +316,7 @@ describe('step 3, the claim', () => {
     expect(seen.claims).toEqual([hashOf(5)]);
   });
 
-  test('of random bytes of another length is a broken invariant', async () => {
+  test('with random bytes of the wrong length is a broken invariant', async () => {
     const { claim, seen } = startJobs({ enclave: { random: async () => new Uint8Array(16) } });
     await expect(claim()).rejects.toThrow(InvariantError);
     expect(seen.claims).toEqual([]);
@@ -328,7 +328,7 @@ describe('step 3, the claim', () => {
     expect(await look(hashOf(1))).toEqual(confirmed(1, true));
   });
 
-  test('whose answer was lost counts as sent here too: no other node has the secret', async () => {
+  test('whose answer was lost counts as sent here too, because no other node has the secret', async () => {
     const { claim, look } = startJobs({ chain: { claim: () => Promise.reject(REFUSED) } });
     await expect(claim()).rejects.toBe(REFUSED);
     expect(await look(hashOf(1))).toEqual(confirmed(1, true));
@@ -337,7 +337,7 @@ describe('step 3, the claim', () => {
   test.each<[string, ClaimReport]>([
     ['stands at the head', { kind: 'head_shows', hash: hashOf(7) }],
     ['is pending', { kind: 'pending', transactionHash: TRANSACTION }],
-  ])('of a known secret that %s counts as sent here where its transaction set the hash, for another node that knows it may have been first', async (_, report) => {
+  ])('of a given secret that %s counts as sent here only if its transaction set the hash, because another node may have the same secret', async (_, report) => {
     for (const hasClaimed of [false, true]) {
       const { claim, look, give, world } = startJobs();
       give(7);
@@ -347,14 +347,14 @@ describe('step 3, the claim', () => {
     }
   });
 
-  test('of a known secret whose receipt cannot be read is not known to be its own', async () => {
+  test('of a given secret whose receipt cannot be read does not count as sent here', async () => {
     const { claim, look, give } = startJobs({ chain: { hasClaimed: () => Promise.reject(REFUSED) } });
     give(7);
     await claim();
     expect(await look(hashOf(7))).toEqual(confirmed(7));
   });
 
-  test('that the head showed and shows no more is never repeated: a fresh secret is claimed', async () => {
+  test('that the head no longer shows is never repeated: the node claims a fresh secret', async () => {
     const { claim, seen, world } = startJobs();
     world.head = hashOf(1);
     await claim({ kind: 'head_shows', hash: hashOf(1) });
@@ -364,7 +364,7 @@ describe('step 3, the claim', () => {
     expect(seen).toMatchObject({ claims: [hashOf(1), hashOf(1), hashOf(2)], randoms: 2 });
   });
 
-  test('that was taken and reset between two looks is never repeated either', async () => {
+  test('that was mined and reset between two reads is never repeated either', async () => {
     const { claim, look, seen } = startJobs();
     await claim({ kind: 'pending', transactionHash: TRANSACTION });
     expect(await claim({ kind: 'was_reset', transactionHash: TRANSACTION })).toEqual({
@@ -377,7 +377,7 @@ describe('step 3, the claim', () => {
     expect(await look(hashOf(1))).toEqual(confirmed(1));
   });
 
-  test('that was reset at the head serves again when the chain shows it after all', async () => {
+  test('that was reset at the head is confirmed when the chain shows its hash after all', async () => {
     const { claim, look, world } = startJobs();
     await claim({ kind: 'head_shows', hash: hashOf(1) });
     world.head = ZERO_HASH;
@@ -392,7 +392,7 @@ describe('step 3, the claim', () => {
     expect(seen).toMatchObject({ claims: [hashOf(1), hashOf(1)], randoms: 1 });
   });
 
-  test('after a reset of what was confirmed is of a fresh secret', async () => {
+  test('after a reset of the confirmed hash is of a fresh secret', async () => {
     const { claim, look, seen } = startJobs();
     await claim();
     await look(hashOf(1));
@@ -400,7 +400,7 @@ describe('step 3, the claim', () => {
     expect(seen.claims).toEqual([hashOf(1), hashOf(2)]);
   });
 
-  test('before the enclave said who this node is is a broken invariant', async () => {
+  test('before the enclave has named this node is a broken invariant', async () => {
     const { jobs } = startJobs();
     await jobs.readChain(SIGNAL);
     await expect(jobs.claimHash(SIGNAL)).rejects.toThrow(InvariantError);
@@ -416,7 +416,7 @@ describe('step 3, the claim', () => {
 });
 
 describe('step 4, the secret', () => {
-  /** A node that is given this secret by PEER, as far as it asks. */
+  /** A node that gets this secret from PEER when it asks. */
   function startFetching(value: number) {
     const asked: string[][] = [];
     const started = startJobs({
@@ -437,7 +437,7 @@ describe('step 4, the secret', () => {
     return { ...started, asked };
   }
 
-  test('is asked for from the members but this one, and whom it came from is known', async () => {
+  test('is requested from all members except this node, and its source is remembered', async () => {
     const { jobs, look, seen, master, asked } = startFetching(9);
     await look(hashOf(9));
     expect(await jobs.fetchSecret(SIGNAL)).toEqual({ kind: 'installed', store: { secret: hashOf(9), claimedHere: false } });
@@ -457,7 +457,7 @@ describe('step 4, the secret', () => {
     expect([seen.resets, vault.heldHashes()]).toEqual([1, [hashOf(9)]]);
   });
 
-  test('that the chain does not show leaves all as it was, with the reason', async () => {
+  test('that the chain does not show changes nothing, and the outcome gives the reason', async () => {
     const { jobs, look, seen, vault, master } = startFetching(5);
     await look(hashOf(9));
     expect(await jobs.fetchSecret(SIGNAL)).toEqual({ kind: 'failed', reason: reason(REASONS.secretHashMismatch) });
@@ -465,7 +465,7 @@ describe('step 4, the secret', () => {
     expect(master.named()).toEqual({ state: 'uninitialized', from: null });
   });
 
-  test('that is said to be installed and is not is a broken invariant', async () => {
+  test('that is reported as installed but is not held is a broken invariant', async () => {
     const { jobs, look } = startJobs({ modules: { secretFetch: { fetchMasterSecret: async () => ({ kind: 'installed', from: PEER }) } } });
     await look(hashOf(9));
     await expect(jobs.fetchSecret(SIGNAL)).rejects.toThrow(InvariantError);
@@ -473,7 +473,7 @@ describe('step 4, the secret', () => {
 });
 
 describe('step 4, the first snapshot', () => {
-  test('asks no one when there is no other member', async () => {
+  test('is not requested when there is no other member', async () => {
     const { jobs, look } = startJobs({ members: [memberOf(OWN, PUBKEY)] });
     await look();
     expect(await jobs.fetchSnapshot(SIGNAL)).toEqual({ others: 0, asked: 0, answered: 0, complete: false });
@@ -486,11 +486,11 @@ describe('step 4, the first snapshot', () => {
     const { jobs, look, seen } = startJobs({ modules: { snapshotFetch: { fetchFirstSnapshot: async () => ({ asked: 1, answered: 1, completeFrom }) } } });
     await look();
     expect(await jobs.fetchSnapshot(SIGNAL)).toEqual({ others: 1, asked: 1, answered: 1, complete });
-    // The node is about to be ready: who of the others is sure is asked first.
+    // The node is about to be ready, so it first asks the other members whether they are sure.
     expect(seen.rounds).toBe(1);
   });
 
-  test('that did not come asks no member whether it is sure', async () => {
+  test('that did not arrive: the node asks no member whether it is sure', async () => {
     const { jobs, look, seen } = startJobs({ modules: { snapshotFetch: { fetchFirstSnapshot: async () => ({ asked: 1, answered: 0, completeFrom: null }) } } });
     await look();
     await jobs.fetchSnapshot(SIGNAL);
@@ -507,7 +507,7 @@ describe('step 5, the sync key', () => {
     expect(vault.hasSyncKey()).toBe(true);
   });
 
-  test.each([true, false])('says who the others are, and whether the hash was claimed here: %s', async (claimedHere) => {
+  test.each([true, false])('is reported with the other members and whether the hash was claimed here: %s', async (claimedHere) => {
     const { jobs, world, seen, give, claim, look } = startJobs();
     give(9);
     if (claimedHere) await claim();
@@ -517,7 +517,7 @@ describe('step 5, the sync key', () => {
     expect(seen.ticks).toEqual([[1, claimedHere]]);
   });
 
-  test('without one is a broken invariant', () => {
+  test('without a confirmed secret is a broken invariant', () => {
     expect(() => startJobs().jobs.installSyncKey()).toThrow(InvariantError);
   });
 });
@@ -531,7 +531,7 @@ test('peers are probed, this node is not', async () => {
 });
 
 describe('the membership before outbound work', () => {
-  /** Reads that the test ends. */
+  /** Reads that end when the test says so. */
   function startReading() {
     const reads: ReturnType<typeof Promise.withResolvers<undefined>>[] = [];
     const members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)];
@@ -551,7 +551,7 @@ describe('the membership before outbound work', () => {
     await refresh;
   }
 
-  test('is read again when it is older than PEER_CACHE_TTL_SECONDS, and told; not before', async () => {
+  test('is read again and passed on when it is older than PEER_CACHE_TTL_SECONDS, and not before', async () => {
     const started = startReading();
     const { jobs, clock, reads, seen, peerCache } = started;
     await refreshed(started);
@@ -565,7 +565,7 @@ describe('the membership before outbound work', () => {
     expect([reads.length, seen.members.length, peerCache.ageMs()]).toEqual([2, 1, 0]);
   });
 
-  test('is read once, regardless of who asks for it meanwhile', async () => {
+  test('is read once for all callers that ask during the read', async () => {
     const { jobs, reads } = startReading();
     const first = jobs.refreshForOutbound(SIGNAL);
     const second = jobs.refreshForOutbound(SIGNAL);
@@ -596,7 +596,7 @@ describe('the membership before outbound work', () => {
     await later;
   });
 
-  test('that cannot be read leaves what was known, and can be read the next time', async () => {
+  test('that cannot be read leaves the known one in place, and is read the next time', async () => {
     const started = startReading();
     const { jobs, clock, reads, peerCache } = started;
     await refreshed(started);

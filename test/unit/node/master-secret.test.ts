@@ -1,4 +1,4 @@
-/** The master secret over a real vault (protocol.md §5, §9.1, §10): what was decided is what the vault does, in the same call. */
+/** The master secret over a real vault (protocol.md §5, §9.1, §10): the vault carries out each decision in the same call. */
 import { describe, expect, test } from '@jest/globals';
 import { deriveKey } from '../../../src/crypto/derivation.ts';
 import { keccak256 } from '../../../src/crypto/hash.ts';
@@ -25,7 +25,7 @@ function start() {
   let emptied = 0;
   const master = new MasterSecret({ vault, emptyStore: () => void (emptied += 1) });
   const shows = (hash: Hash32): void => void master.observe({ type: 'chain.shows', hash, setHere: false });
-  /** Has a member give these bytes. */
+  /** Makes a member give these bytes. */
   const receive = (bytes: Uint8Array, change: (sealed: object) => unknown = (sealed) => sealed) => {
     const request = master.beginSecretRequest();
     const sealed = sealSecret(p384FromScalar('11'.repeat(48)), request.ecdhPubkey, new Uint8Array(12), bytes);
@@ -62,7 +62,7 @@ describe('a secret that a member gave', () => {
     expect(derived()).toBe(derivedFrom(3));
   });
 
-  test('never replaces one that is confirmed', () => {
+  test('never replaces a confirmed one', () => {
     const { master, shows, receive, derived } = start();
     master.holdCandidate(secretOf(1), 'given');
     shows(hashOf(1));
@@ -70,7 +70,7 @@ describe('a secret that a member gave', () => {
     expect(derived()).toBe(derivedFrom(1));
   });
 
-  test('that does not open is not a secret, and the right one is still taken after it and after a wrong one', () => {
+  test('that cannot be opened is refused, and the right one is still taken after it and after a wrong one', () => {
     const { shows, receive } = start();
     shows(hashOf(1));
     expect([receive(secretOf(1), () => 'sealed'), receive(secretOf(2)), receive(secretOf(1))]).toEqual(['does_not_open', 'wrong_hash', 'installed']);
@@ -78,7 +78,7 @@ describe('a secret that a member gave', () => {
 });
 
 describe('a reset of the chain hash', () => {
-  test('sets the secret aside: it is never a candidate, and comes back only when the chain shows its hash', () => {
+  test('sets the secret aside: it never becomes a candidate, and returns only when the chain shows its hash', () => {
     const { vault, master, shows, derived, emptied } = start();
     master.holdCandidate(secretOf(1), 'made');
     shows(hashOf(1));
@@ -102,7 +102,7 @@ describe('a reset of the chain hash', () => {
     expect([vault.servingHash(), master.standing()]).toEqual([null, { kind: 'wanted' }]);
   });
 
-  test('takes no secret back from a peer but the one that the chain shows now', () => {
+  test('takes a secret from a peer only if the chain shows its hash now', () => {
     const { master, shows, receive } = start();
     master.holdCandidate(secretOf(1), 'made');
     shows(hashOf(1));

@@ -1,4 +1,4 @@
-/** The log (protocol.md §2, no secret anywhere): a line is a fixed sentence plus facts, and bytes or objects have no way in. */
+/** The log (protocol.md §2, no secret anywhere): a line is a fixed sentence plus facts, and never contains bytes or objects. */
 import { describe, expect, test } from '@jest/globals';
 import { Writable } from 'node:stream';
 import type { LogFacts } from '../../../src/domain/ports.ts';
@@ -31,7 +31,7 @@ describe('a log line', () => {
     expect(lines()).toEqual([expect.objectContaining({ level: 'warn', said: 'a\nb\r\n{"level":"error"}\u2028' })]);
   });
 
-  test('lets no bytes, objects or functions through', () => {
+  test('drops bytes, objects and functions', () => {
     const { log, text } = startLog();
     const facts = { bytes: Buffer.alloc(4, 0xa7), array: new Uint8Array(4), nested: { key: 'deadbeef' }, list: ['deadbeef'], call: () => 'deadbeef', big: 5n };
     log.error('a secret was near', facts as unknown as LogFacts);
@@ -45,7 +45,7 @@ describe('a log line', () => {
     expect(lines()[0]!['said']).toBe('x'.repeat(512));
   });
 
-  test('has its own sentence, level, room and time, regardless of the names of the facts', () => {
+  test('keeps its own sentence, level, room and time, even when facts have these names', () => {
     const { log, lines } = startLog();
     log.info('the sentence', { message: 'another', level: 'error', room: 'nowhere', time: 'never' });
     expect(lines()).toEqual([{ time: '2026-09-21T14:13:20.000Z', level: 'info', room: 'node', message: 'the sentence' }]);

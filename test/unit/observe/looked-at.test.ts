@@ -10,11 +10,11 @@ const ALERTS = readFileSync(join(ROOT, 'deploy/prometheus/alerts.yaml'), 'utf8')
 const RULE_TESTS = readFileSync(join(ROOT, 'deploy/prometheus/alerts.test.yaml'), 'utf8');
 const RUNBOOK = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8');
 
-/** Rule by rule. */
+/** The rules, one by one. */
 const RULES = ALERTS.split(/^ {6}- alert: /m).slice(1).map((text) => ({ name: text.split('\n', 1)[0]!, text }));
 const QUERIES = DASHBOARDS.flatMap(({ rows }) => rows.flatMap(({ panels }) => panels.flatMap(({ queries }) => queries.map(({ expr }) => expr))));
 
-/** As samples are called: with the ending of a histogram's. */
+/** The names of samples, with the endings of histograms. */
 function namesIn(text: string): ReadonlySet<string> {
   return new Set(text.match(/\bnova_kms_\w+/g) ?? []);
 }
@@ -32,7 +32,7 @@ describe('metrics', () => {
     expect(samplesOf(name, row).some((sample) => LOOKED_AT.has(sample))).toBe(true);
   });
 
-  test('there is none on a dashboard or in an alert that no node has', () => {
+  test('on dashboards, in alerts and in the runbook all exist', () => {
     const known = new Set(TABLE.flatMap(([name, row]) => samplesOf(name, row)));
     expect([...LOOKED_AT].filter((name) => !known.has(name))).toEqual([]);
     expect([...namesIn(RUNBOOK)].filter((name) => !known.has(name))).toEqual([]);
@@ -40,7 +40,7 @@ describe('metrics', () => {
 });
 
 describe('alerts', () => {
-  test('are those that operators were promised', () => {
+  test('include all that operators were promised', () => {
     const promised = ['TargetDown', 'NotReady', 'TooFewReady', 'SecretAtRisk', 'TickStalled', 'ChainStale', 'PeerLagging', 'StoreNearLimit', 'SlowRequests', 'AuditDropping', 'FinalRejections', 'FirstSnapshotNone'];
     expect(RULES.map(({ name }) => name)).toEqual(expect.arrayContaining(promised));
     expect(RULES.map(({ name }) => name)).toEqual(expect.arrayContaining(['RequestErrors', 'RpcErrors', 'EnclaveErrors', 'BrokenAssumption']));

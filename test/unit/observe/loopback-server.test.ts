@@ -1,4 +1,4 @@
-/** The metrics on a loopback port (`METRICS_PORT`): for who is on this machine, and for no page of a stranger. */
+/** The metrics on a loopback port (`METRICS_PORT`): readers on this machine get them, and foreign web pages do not. */
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { serveMetrics, type MetricsServer } from '../../../src/observe/metrics/loopback-server.ts';
@@ -17,7 +17,7 @@ interface Seen {
   readonly text: string;
 }
 
-/** Not by `fetch`, which sets the Host itself. */
+/** Does not use `fetch`, because `fetch` sets the Host itself. */
 async function ask(path: string, { method = 'GET', host = `127.0.0.1:${server.port}` } = {}): Promise<Seen> {
   const { promise, resolve, reject } = Promise.withResolvers<Seen>();
   const asked = request({ host: '127.0.0.1', port: server.port, path, method, headers: { host } }, (answer) => {
@@ -40,17 +40,17 @@ describe('the loopback port', () => {
     ['another port', '/metrics', { host: '127.0.0.1:1' }, 421],
     ['another path', '/status', {}, 404],
     ['a write', '/metrics', { method: 'POST' }, 405],
-  ])('but not for %s', async (_, path, options, status) => {
+  ])('refuses %s', async (_, path, options, status) => {
     const answer = await ask(path, options);
     expect(answer.status).toBe(status);
     expect(answer.text).not.toContain('up 1');
   });
 
-  test('a port that is taken is said', async () => {
+  test('reports that it is taken', async () => {
     await expect(serveMetrics(server.port, PAGE)).rejects.toMatchObject({ code: 'EADDRINUSE' });
   });
 
-  test('a failure inside says no more than that', async () => {
+  test('answers a failure inside without its details', async () => {
     const broken = await serveMetrics(0, { ...PAGE, render: async () => Promise.reject(new Error('inside')) });
     const answer = await fetch(`http://127.0.0.1:${broken.port}/metrics`);
     expect([answer.status, await answer.text()]).toEqual([500, 'the metrics cannot be read']);

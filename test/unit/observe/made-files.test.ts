@@ -1,4 +1,4 @@
-/** docs/metrics.md and the dashboards are committed as they are made now. */
+/** docs/metrics.md and the dashboards in the repository are up to date. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';

@@ -1,4 +1,4 @@
-/** What a scrape shows: the table's every series from the start and in every state, and what the edges and the node say. */
+/** A scrape shows every series of the table from the start and in every state, with the figures of the edges and the node. */
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { ReplicationFigures } from '../../../src/domain/figures.ts';
 import type { Wallet } from '../../../src/domain/ids.ts';
@@ -60,7 +60,7 @@ async function scrape(): Promise<ReadonlyMap<string, number>> {
 }
 
 describe('the table', () => {
-  test.each(Object.entries(METRICS) as [string, MetricRow][])('%s is named as Prometheus asks', (name, row) => {
+  test.each(Object.entries(METRICS) as [string, MetricRow][])('%s follows the naming rules of Prometheus', (name, row) => {
     expect(name).toMatch(/^[a-z][a-z0-9_]*$/);
     expect(name.endsWith('_total')).toBe(row.type === 'counter');
     const ending = { seconds: '_seconds', bytes: '_bytes', timestamp_seconds: '_seconds', count: '', flag: '' }[row.unit];
@@ -71,7 +71,7 @@ describe('the table', () => {
 });
 
 describe('a scrape', () => {
-  test('has the same series in every state, from before there is a node', async () => {
+  test('has the same series in every state, even before there is a node', async () => {
     figures = null;
     const first = [...(await scrape()).keys()];
     for (const [name, row] of Object.entries(METRICS) as [string, MetricRow][]) {
@@ -87,7 +87,7 @@ describe('a scrape', () => {
     }
   });
 
-  test('says what the node knows of itself', async () => {
+  test('shows the figures of the node', async () => {
     const samples = await scrape();
     expect(Object.fromEntries(samples)).toMatchObject({
       'nova_kms_readiness_state{state="ready"}': 1,
@@ -114,7 +114,7 @@ describe('a scrape', () => {
     });
   });
 
-  test('counts what the edges tell, as often as it is read', async () => {
+  test('shows the counts of the edges, and a second scrape shows them again', async () => {
     happenAll(metrics);
     metrics.requestBegan();
     await scrape();
@@ -147,7 +147,7 @@ describe('a scrape', () => {
     });
   });
 
-  test('loses nothing of what happens between two of them, however much it is', async () => {
+  test('loses no event since the scrape before, however many there are', async () => {
     for (let round = 1; round <= 2; round += 1) {
       for (let asked = 0; asked < 700; asked += 1) {
         metrics.requestBegan();
@@ -183,7 +183,7 @@ describe('holders of the secret', () => {
   });
 });
 
-/** One of each kind, known and unknown. */
+/** One event of each kind, known and unknown. */
 function happenAll(meter: Meter & Pick<NodeMetrics, 'tickEnded'>): void {
   for (const [route, method, status] of [['/kms/derive', 'POST', 200], ['none', 'other', null], ['/sync', 'POST', 418]] as const) {
     meter.requestBegan();

@@ -1,4 +1,4 @@
-/** The OpenAPI document (docs/openapi.json): made from the schemas that bodies are parsed with, whole, and the same wherever it is. */
+/** The OpenAPI document (docs/openapi.json): made from the schemas that parse the bodies, complete, and the same in every place. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -15,12 +15,12 @@ const schemas = document.components.schemas;
 
 const formOf = (name: string) => z.fromJSONSchema(schemas[name] as Parameters<typeof z.fromJSONSchema>[0]);
 
-describe('is the same', () => {
+describe('the document is the same', () => {
   test('in docs/openapi.json (npm run openapi:update)', () => {
     expect(JSON.parse(readFileSync(join(DOCS, 'openapi.json'), 'utf8'))).toEqual(document);
   });
 
-  test('in docs/api.md, for people (npm run openapi:update)', () => {
+  test('in docs/api.md, as a page for people (npm run openapi:update)', () => {
     expect(readFileSync(join(DOCS, 'api.md'), 'utf8')).toBe(apiPage(document));
   });
 
@@ -43,17 +43,17 @@ describe('is the same', () => {
   });
 });
 
-test('names no schema that is not there, and has none that nothing names', () => {
+test('the document contains exactly the schemas that it names', () => {
   const named = [...JSON.stringify(document).matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name!);
   expect(new Set(named)).toEqual(new Set(Object.keys(schemas)));
 });
 
-test('gives each operation its own id', () => {
+test('the document gives each operation its own id', () => {
   const ids = Object.values(document.paths).flatMap((operations) => Object.values(operations).map((operation) => (operation as unknown as { readonly operationId: string }).operationId));
   expect(new Set(ids).size).toBe(ids.length);
 });
 
-test('says of encrypted routes that their body is an envelope, and what is inside', () => {
+test('the document describes the body of an encrypted route as an envelope, and what is inside it', () => {
   for (const [path, operations] of Object.entries(document.paths)) {
     if (!path.startsWith('/kms/') && path !== '/sync') continue;
     for (const { responses, requestBody } of Object.values(operations)) {

@@ -1,4 +1,4 @@
-/** The hook of the end-to-end tests that holds every answer against the OpenAPI document finds what it must. */
+/** The hook of the end-to-end tests that checks every answer against the OpenAPI document finds every difference. */
 import { describe, expect, test } from '@jest/globals';
 import { undocumented, undocumentedInside, type DocumentedAnswer } from '../../support/documented.ts';
 
@@ -21,7 +21,7 @@ describe('an answer is as documented', () => {
   ])('%s', (_, answer) => expect(undocumented({ ...HEALTH, ...answer })).toBeNull());
 });
 
-describe('it finds', () => {
+describe('the hook finds', () => {
   test.each<[string, Partial<DocumentedAnswer>, string]>([
     ['a field that is missing', { json: {} }, 'status: '],
     ['a field of another form', { json: { status: 7 } }, 'status: '],
@@ -32,7 +32,7 @@ describe('it finds', () => {
     ['an error of another form', { path: '/nothing', status: 404, json: { error: 'no' } }, 'code: '],
   ])('%s', (_, answer, problem) => expect(undocumented({ ...HEALTH, ...answer })).toContain(problem));
 
-  test('what is inside an envelope', () => {
+  test('a difference inside an envelope', () => {
     const good = { app_id: 7, path: 'p', key: 'AAAA', length: 3, nonce: 'AAAA' };
     expect(undocumentedInside(DERIVE, good)).toBeNull();
     expect(undocumentedInside(DERIVE, { ...good, secret: 'x' })).toContain('secret');

@@ -1,4 +1,4 @@
-/** The document that schemathesis reads: what callers say before it is sealed, and nothing of seals and signatures. */
+/** The document that schemathesis reads: the requests of callers before sealing, without envelopes and signatures. */
 import { describe, expect, test } from '@jest/globals';
 import { openApiDocument } from '../../../src/openapi/document.ts';
 import { plainDocument } from '../../schemathesis/plain-document.ts';
@@ -10,7 +10,7 @@ const plain = plainDocument(document, { PutRequest: { nonce: 'n' } }) as {
 };
 
 describe('the plain document', () => {
-  test('has inner bodies in the place of envelopes', () => {
+  test('has inner bodies instead of envelopes', () => {
     expect(JSON.stringify(document['paths'])).toContain('#/components/schemas/Envelope');
     expect(JSON.stringify(plain.paths)).not.toContain('#/components/schemas/Envelope');
     expect(plain.paths['/kms/derive']!['post']).toMatchObject({
@@ -19,12 +19,12 @@ describe('the plain document', () => {
     });
   });
 
-  test('asks for the tokens of operators, and for no signature', () => {
+  test('asks for operator tokens, and for no signatures', () => {
     expect(plain.paths['/audit']!['get']).toMatchObject({ security: [{ operator: [] }] });
     for (const path of ['/kms/data', '/sync']) for (const operation of Object.values(plain.paths[path]!)) expect(operation).toMatchObject({ security: [] });
   });
 
-  test('has what the caller alone can know, and leaves the document as it was', () => {
+  test('has the values that only the caller knows, and does not change the original document', () => {
     expect(plain.components.schemas['PutRequest']).toMatchObject({ properties: { nonce: { const: 'n' } } });
     expect(document).toEqual(openApiDocument('test'));
   });

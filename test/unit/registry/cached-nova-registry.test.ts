@@ -1,4 +1,4 @@
-/** The read-through cache of app authorization (protocol.md §6): one flight per wallet, ages, bounds, no cached failure. */
+/** The read-through cache of app authorization (protocol.md §6): one read at a time per wallet, ages, limits, no cached failure. */
 import { describe, expect, test } from '@jest/globals';
 import { DependencyError } from '../../../src/domain/errors.ts';
 import type { Wallet } from '../../../src/domain/ids.ts';
@@ -64,7 +64,7 @@ describe('a wallet', () => {
     expect(reads).toHaveLength(2);
   });
 
-  test('has aged by as long as the machine slept, where the monotonic clock stood still', async () => {
+  test('ages while the machine sleeps, although the monotonic clock stands still', async () => {
     const { clock, reads, lookUp } = startRegistry();
     await lookUp(known(APP));
     const unixMs = clock.nowMs.bind(clock);
@@ -88,7 +88,7 @@ describe('a wallet', () => {
     expect(reads).toHaveLength(2);
   });
 
-  test('that many ask for at once is read once', async () => {
+  test('that has many lookups at once is read once', async () => {
     const { reads, registry } = startRegistry();
     const all = Array.from({ length: 50 }, () => registry.lookup(APP));
     await settle();
@@ -97,7 +97,7 @@ describe('a wallet', () => {
     expect(reads).toHaveLength(1);
   });
 
-  test('has nothing to do with another wallet', async () => {
+  test('is cached separately from other wallets', async () => {
     const { reads, lookUp } = startRegistry();
     await lookUp(known(APP));
     expect((await lookUp(known(wallet(2)))).instance.wallet).toBe(wallet(2));
@@ -106,7 +106,7 @@ describe('a wallet', () => {
 });
 
 describe('a failure of the chain', () => {
-  test('reaches all who wait and is not kept', async () => {
+  test('reaches all waiting lookups and is not cached', async () => {
     const { reads, registry, lookUp } = startRegistry();
     const both = [registry.lookup(APP), registry.lookup(APP)].map(async (lookup) =>
       expect(lookup).rejects.toMatchObject({ dependency: 'chain', failure: 'unreachable' }),
@@ -118,7 +118,7 @@ describe('a failure of the chain', () => {
     expect(reads).toHaveLength(2);
   });
 
-  test('that is silence ends after 10 s, and the next lookup reads again', async () => {
+  test('that shows as silence ends the lookup after 10 s, and the next lookup reads again', async () => {
     const { clock, reads, registry, lookUp } = startRegistry();
     const silent = expect(registry.lookup(APP)).rejects.toMatchObject({ name: 'DeadlineError' });
     await clock.advance(10_000);
@@ -128,8 +128,8 @@ describe('a failure of the chain', () => {
   });
 });
 
-describe('the cache is bounded', () => {
-  test('256 lookups are under way at once and one more is refused without a read', async () => {
+describe('the limit of the cache', () => {
+  test('allows 256 lookups at once, and refuses one more without a read', async () => {
     const { reads, registry } = startRegistry();
     const flights = Array.from({ length: 256 }, (_, number) => registry.lookup(wallet(number)));
     await expect(registry.lookup(wallet(256))).rejects.toMatchObject({ dependency: 'chain', failure: 'unreachable' });
@@ -142,7 +142,7 @@ describe('the cache is bounded', () => {
     expect((await next).instance.wallet).toBe(wallet(257));
   });
 
-  test('of more than 10,000 wallets the one used longest ago is forgotten', async () => {
+  test('is 10,000 wallets: one more drops the wallet used longest ago', async () => {
     const { reads, lookUp } = startRegistry();
     for (let number = 0; number <= 10_000; number += 1) await lookUp(known(wallet(number)));
     const readsBefore = reads.length;

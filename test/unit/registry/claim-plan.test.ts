@@ -57,7 +57,7 @@ describe('fresh fees', () => {
 const wei = fc.bigInt({ min: 0n, max: 10n ** 12n });
 
 describe('raised fees', () => {
-  test('are each an eighth above the last, no lower than fresh, and in order; at the cap there are none', () => {
+  test('are an eighth above the last fees, no lower than fresh fees and in order, and are null at the cap', () => {
     fc.assert(
       fc.property(wei, wei, wei, wei, (baseFee, tip, lastTip, lastBase) => {
         const last = freshFees({ baseFee: lastBase, tip: lastTip }, MAX_TIP);
@@ -80,7 +80,7 @@ describe('raised fees', () => {
     );
   });
 
-  test('reach the cap from the least tip in fewer than a hundred tries', () => {
+  test('reach the cap from the lowest tip in fewer than 100 tries', () => {
     let fees: ClaimFees | null = freshFees({ baseFee: 0n, tip: 0n }, MAX_TIP);
     let tries = 0;
     for (; fees !== null && tries < 200; tries += 1) fees = raisedFees(fees, { baseFee: 0n, tip: 0n }, MAX_TIP);

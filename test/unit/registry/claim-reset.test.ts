@@ -1,4 +1,4 @@
-/** A claim that was taken and reset between two looks at the head (protocol.md §10, A reset hash), on a real chain. */
+/** A claim that was mined and reset between two reads of the head (protocol.md §10, A reset hash), on a real chain. */
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { Hash32, Wallet } from '../../../src/domain/ids.ts';
 import { ClaimSender } from '../../../src/registry/claim-sender.ts';
@@ -42,7 +42,7 @@ async function startSender() {
   return new ClaimSender({ kmsRegistry: running.chain.kmsRegistry, claimMaxTip: 50_000_000_000n }, { rpc, enclave, log: collectingLog(), leastHead: () => 0n });
 }
 
-/** Claims, and waits until the chain has the claim: it mines after it has answered. */
+/** Claims, and waits until the claim is mined, because the chain mines after it has answered. */
 async function claimAndMine(sender: ClaimSender, hash: Hash32) {
   const sent = await sender.claim(hash, signal);
   if (sent.kind !== 'pending') throw new Error(`the claim was not sent: ${sent.kind}`);
@@ -50,7 +50,7 @@ async function claimAndMine(sender: ClaimSender, hash: Hash32) {
   return sent;
 }
 
-test('is found by its receipt, and not sent again', async () => {
+test('a claim that was reset is found by its receipt, and not sent again', async () => {
   const sender = await startSender();
   const sent = await claimAndMine(sender, HASH);
   const before = await running.chain.claimsMined();
@@ -59,7 +59,7 @@ test('is found by its receipt, and not sent again', async () => {
   expect(await running.chain.claimsMined()).toBe(before);
 });
 
-test('does not affect the claim of another secret', async () => {
+test('a claim that was reset does not affect the claim of another secret', async () => {
   const sender = await startSender();
   await claimAndMine(sender, HASH);
   await running.chain.resetMasterSecretHash();
@@ -67,7 +67,7 @@ test('does not affect the claim of another secret', async () => {
   expect(await running.chain.masterSecretHash()).toBe(OTHER_HASH);
 });
 
-test('is not a claim that the chain reverted: that one is sent again', async () => {
+test('a claim that the chain reverted does not count as reset: it is sent again', async () => {
   const [first, second] = [await startSender(), await startSender()];
   await running.chain.test.setAutomine(false);
   await first.claim(HASH, signal);
@@ -81,12 +81,12 @@ test('is not a claim that the chain reverted: that one is sent again', async () 
   expect(await running.chain.masterSecretHash()).toBe(lost);
 });
 
-test('is found too when it was the one that a later claim should have replaced', async () => {
+test('a claim that was reset is found even when a later claim should have replaced it', async () => {
   const sender = await startSender();
   await running.chain.test.setAutomine(false);
   const sent = await sender.claim(HASH, signal);
   const { transactionHash } = sent as { transactionHash: Hash32 };
-  // Stuck: it is out of the pool for ten blocks, replaced, and taken all the same.
+  // The claim is stuck: it is out of the pool for ten blocks and gets replaced, but is then mined after all.
   const raw = await running.chain.client.request({ method: 'eth_getRawTransactionByHash' as never, params: [transactionHash] as never });
   await running.chain.test.dropTransaction({ hash: transactionHash });
   await running.chain.mine(10);

@@ -1,4 +1,4 @@
-/** The last answers of multicalls (protocol.md §6): found for the same calls only, and few. */
+/** The last answers of multicalls (protocol.md §6): only the same calls find them, and few are kept. */
 import { describe, expect, test } from '@jest/globals';
 import { parseAbi, type Hex } from 'viem';
 import { LastViews, type LastView } from '../../../src/registry/last-views.ts';
@@ -15,7 +15,7 @@ function lastOf(calls: readonly ViewCall[], answer: Hex = '0x01'): LastView {
 }
 
 describe('the last answer', () => {
-  test('is found for the same calls, which need not be the same objects', () => {
+  test('is found for equal calls, even when they are not the same objects', () => {
     const views = new LastViews();
     views.remember(lastOf([version(1n), version(2n)]));
     expect(views.find([version(1n), version(2n)])?.answer).toBe('0x01');
@@ -45,7 +45,7 @@ describe('the last answer', () => {
     expect(views.find([version(1n)])?.answer).toBe('0x03');
   });
 
-  test('that is too long is not remembered, and neither is the one before it', () => {
+  test('that is too long is not remembered, and the one before it is forgotten', () => {
     const views = new LastViews();
     views.remember(lastOf([version(1n)]));
     views.remember(lastOf([version(1n)], `0x${'00'.repeat(131_072)}`));

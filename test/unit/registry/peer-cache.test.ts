@@ -12,7 +12,7 @@ describe('the peer cache', () => {
     expect(cache.ageMs()).toBe(Infinity);
   });
 
-  test('has aged by as long as the machine slept, where the monotonic clock stood still', () => {
+  test('ages while the machine sleeps, although the monotonic clock stands still', () => {
     const clocks = { monotonic: 0, unix: 1_790_000_000_000 };
     const cache = new PeerCache({ clock: { monotonicMs: () => clocks.monotonic, nowMs: () => clocks.unix } });
     cache.update(at(1n));
@@ -23,7 +23,7 @@ describe('the peer cache', () => {
     expect(cache.ageMs()).toBe(0);
   });
 
-  test('ages from the last good refresh on', async () => {
+  test('ages from the last good refresh', async () => {
     const clock = new ManualClock();
     const cache = new PeerCache({ clock });
     cache.update(at(1n));

@@ -1,4 +1,4 @@
-/** Which block a view is read at (protocol.md §6, Freshness). */
+/** The block at which a view is read (protocol.md §6, Freshness). */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { clockFault, pinBlock, type ChainRules, type SeenChain } from '../../../src/registry/pinned-block.ts';
@@ -26,11 +26,11 @@ describe('the pinned block', () => {
     ['a chain too young', RULES, NEW, shown(5n), 'shows a chain that is younger than 6 blocks', true],
     ['another chain than before', RULES, SEEN, shown(200n, 1), 'shows the chain 1, not 84532: NODE_URL or CHAIN_ID is wrong', false],
     ['another chain than CHAIN_ID', { ...RULES, chainId: 1 }, NEW, shown(100n), 'shows the chain 84532, not 1: NODE_URL or CHAIN_ID is wrong', false],
-  ])('is none of %s', (_, rules, seen, chain, how, again) => {
+  ])('is refused for %s', (_, rules, seen, chain, how, again) => {
     expect(pinBlock(rules, seen, chain)).toEqual({ ok: false, how, again });
   });
 
-  test('never goes down, regardless of the heads that are shown', () => {
+  test('never goes down, regardless of the heads that the RPC shows', () => {
     fc.assert(
       fc.property(fc.array(fc.bigInt({ min: 0n, max: 300n })), fc.integer({ min: 0, max: 20 }), (heads, confirmations) => {
         let seen = NEW;

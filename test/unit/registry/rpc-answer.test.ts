@@ -1,4 +1,4 @@
-/** What an answer of the chain's RPC is worth (protocol.md §6): a revert is an answer, and an empty answer is not. */
+/** How an answer of the chain's RPC is judged (protocol.md §6): a revert is an answer, and an empty answer is not. */
 import { expect, test } from '@jest/globals';
 import type { DependencyCall } from '../../../src/domain/dependency-failures.ts';
 import { judgeRpcAnswer, type HttpAnswer } from '../../../src/registry/rpc-answer.ts';

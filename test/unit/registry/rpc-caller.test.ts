@@ -1,6 +1,6 @@
 /**
- * One call of the chain's RPC (protocol.md §6): behind a balancer every second answer may be bad, so each call is tried up to six
- * times by itself. On a clock that the test moves: no timer of the process is armed.
+ * One call of the chain's RPC (protocol.md §6): behind a load balancer every second answer may be bad, so each call is tried up
+ * to six times on its own. The test moves the clock, and no timer of the process is armed.
  */
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { RpcRequestError } from 'viem';
@@ -57,7 +57,7 @@ afterEach(() => {
 });
 
 describe('a call', () => {
-  test('is sent to the address as it is set, but for its login, which goes into a header', async () => {
+  test('is sent to the configured address without its login, which goes into a header', async () => {
     const { seen, call, finish } = start(GOOD);
     expect(await finish(call())).toEqual({ result: '0x10' });
     expect(seen.map(({ url, headers }) => [url, headers['authorization']])).toEqual([['https://rpc.test/v2/KEY/?token=1', 'Basic dXNlcjpwYXNz']]);
@@ -78,14 +78,14 @@ describe('a call', () => {
     ['a cut connection', () => Promise.reject(new TypeError('secret', { cause: Object.assign(new Error('secret'), { code: 'ECONNRESET' }) })), 'the chain RPC at rpc.test:443 cannot be reached: it closed the connection (ECONNRESET)'],
   ];
 
-  test.each(BAD)('that gets %s is tried again, and a good answer counts', async (_, bad, message) => {
+  test.each(BAD)('that gets %s is tried again, and succeeds with a good answer', async (_, bad, message) => {
     const { seen, failures, call, finish } = start((number) => (number < CALL_ATTEMPTS ? bad() : GOOD()));
     expect(await finish(call())).toEqual({ result: '0x10' });
     expect(seen).toHaveLength(CALL_ATTEMPTS);
     expect(failures.map((error) => error.message)).toEqual(Array.from({ length: CALL_ATTEMPTS - 1 }, () => message));
   });
 
-  test.each(BAD)('that gets %s six times has failed, and says so without its text', async (_, bad, message) => {
+  test.each(BAD)('that gets %s six times fails, and its error does not contain the text of the answer', async (_, bad, message) => {
     const { seen, call, finish } = start(bad);
     const { error } = await finish(call());
     expect(error).toBeInstanceOf(DependencyError);
@@ -100,23 +100,23 @@ describe('a call', () => {
     expect(seen.map(({ atMs }) => atMs)).toEqual([0, 0, 100, 300, 700, 1_500]);
   });
 
-  test('that one silent backend swallows is answered by another, a second later', async () => {
+  test('that a silent backend does not answer is answered by another one a second later', async () => {
     const { clock, seen, call } = start((number, signal) => (number === 1 ? silent(signal) : GOOD()));
     const outcome = call();
     await clock.advance(COMPANY_AFTER_MS);
     expect(await outcome).toEqual({ result: '0x10' });
-    // What was swallowed is called off.
+    // The request to the silent backend is aborted.
     expect(seen[0]?.signal.aborted).toBe(true);
   });
 
-  test('that a slow RPC answers after three seconds counts, although others were asked meanwhile', async () => {
+  test('that a slow RPC answers after 3 s succeeds, although others were asked meanwhile', async () => {
     const { clock, call } = start((number, signal) => (number === 1 ? new Promise((resolve) => void clock.setTimeout(() => resolve(GOOD()), 3_000)) : silent(signal)));
     const outcome = call();
     await clock.advance(3_000);
     expect(await outcome).toEqual({ result: '0x10' });
   });
 
-  test('that no one answers ends within ten seconds', async () => {
+  test('that gets no answer ends within 10 s', async () => {
     const { clock, seen, call } = start((_, signal) => silent(signal));
     const outcome = call();
     await clock.advance(5 * COMPANY_AFTER_MS + RPC_TIMEOUT_MS);
@@ -124,7 +124,7 @@ describe('a call', () => {
     expect(seen).toHaveLength(CALL_ATTEMPTS);
   });
 
-  test('whose answer has no end is not taken, and not asked for again', async () => {
+  test('with an endless answer fails, and is not tried again', async () => {
     let given = 0;
     const body = (): ReadableStream =>
       new ReadableStream({
@@ -152,11 +152,11 @@ describe('a call', () => {
   });
 });
 
-describe('an answer that is one', () => {
+describe('a final answer', () => {
   test.each<[string, object]>([
     ['by its code', { code: 3, message: 'execution reverted', data: '0x1234' }],
     ['by its words', { code: -32_000, message: 'VM Exception: revert' }],
-  ])('a revert, told %s, is not asked for again', async (_, error) => {
+  ])('may be a revert, recognized %s: the call is not tried again', async (_, error) => {
     const { seen, call, finish } = start(() => say({ error }));
     const outcome = await finish(call('eth_call'));
     expect(outcome.error).toBeInstanceOf(RpcRequestError);
@@ -164,18 +164,18 @@ describe('an answer that is one', () => {
     expect(seen).toHaveLength(1);
   });
 
-  test('a revert counts as one regardless of the HTTP status, and only where code runs', async () => {
+  test('may be a revert with any HTTP status, but only for a call that runs code', async () => {
     const reverted = (): Response => say({ error: { code: 3, message: 'execution reverted' } }, 400);
     expect((await start(reverted).call('eth_call')).error).toBeInstanceOf(RpcRequestError);
     const { call, finish } = start(reverted);
     expect((await finish(call('eth_chainId'))).error).toMatchObject({ failure: 'refused', status: 400 });
   });
 
-  test('no receipt is one: nothing but the chain can know it', async () => {
+  test('may be that there is no receipt, because only the chain can know that', async () => {
     expect(await start(() => say({ result: null })).call('eth_getTransactionReceipt')).toEqual({ result: null });
   });
 
-  test('what the caller takes for one is thrown as it came', async () => {
+  test('may be an error that the caller accepts as an answer: it is thrown unchanged', async () => {
     const { seen, call, finish } = start(() => say({ error: { code: -32_000, message: 'nonce too low' } }));
     const outcome = await finish(call('eth_sendRawTransaction', NEVER, ({ message }) => message === 'nonce too low'));
     expect(outcome.error).toMatchObject({ code: -32_000, details: 'nonce too low' });
@@ -192,7 +192,7 @@ describe('Retry-After', () => {
     expect(seen.map(({ atMs }) => atMs)).toEqual([0, 3_000]);
   });
 
-  test('of more than a call can wait for ends it at once, and the RPC is left alone meanwhile', async () => {
+  test('that is longer than a call can wait ends the call at once, and the RPC is left alone meanwhile', async () => {
     const { clock, seen, call } = start((number) => (number === 1 ? busy(30) : GOOD()));
     const first = await call();
     expect(first.error).toMatchObject({ status: 429, message: 'the chain RPC at rpc.test:443 answered 429 and asks to be left alone for 30 s' });
@@ -203,9 +203,9 @@ describe('Retry-After', () => {
     expect(await call()).toEqual({ result: '0x10' });
   });
 
-  test('that comes while the call waits already is obeyed as well', async () => {
+  test('that arrives while the call already waits is obeyed as well', async () => {
     const slow = start(async (number) => {
-      // The second keeps the first company, and is put off a second later than it.
+      // The second request runs beside the first, and gets its Retry-After 1 s later.
       if (number <= 2) await new Promise<void>((resolve) => void slow.clock.setTimeout(() => resolve(), 1_500));
       return number <= 2 ? busy(2) : GOOD();
     });
@@ -213,7 +213,7 @@ describe('Retry-After', () => {
     expect(slow.seen.map(({ atMs }) => atMs)).toEqual([0, 1_000, 4_500]);
   });
 
-  test('of a day is obeyed for a minute: a bad backend does not decide how long this node stands still', async () => {
+  test('of a day is obeyed for one minute: a bad backend does not decide how long this node waits', async () => {
     const { clock, call } = start((number) => (number === 1 ? busy(86_400) : GOOD()));
     await call();
     await clock.advance(60_000);

@@ -44,7 +44,7 @@ function readerOf(rpc: Rpc) {
 const GOOD = () => kms('kmsAppId');
 const GOOD_RESULT = { ok: true, value: BigInt(KMS_APP_ID) };
 
-/** Calls that fail, each in its own way, among good ones. */
+/** Calls that fail, each in its own way. */
 function faults(): readonly [ViewCall, string][] {
   return [
     [kms('operatorAt', [99n]), 'reverted'],
@@ -72,7 +72,7 @@ describe.each([
     return { ...counting, ...readerOf(counting.rpc) };
   }
 
-  test('one bad view harms itself only, regardless of what is wrong with it', async () => {
+  test('a bad view does not affect the others, regardless of what is wrong with it', async () => {
     const { readMany, trips } = await start();
     const calls = faults().flatMap(([call]) => [GOOD(), call]);
     const results = await readMany([...calls, GOOD()], block);
@@ -81,7 +81,7 @@ describe.each([
     expect(trips.waves).toBe(1);
   });
 
-  test('a bad view alone says what is wrong with it', async () => {
+  test('a bad view on its own gives its reason', async () => {
     const { readMany, readOne } = await start();
     for (const [call, why] of faults()) {
       expect(await readMany([call], block)).toEqual([{ ok: false, why }]);
@@ -89,7 +89,7 @@ describe.each([
     }
   });
 
-  test('all views bad at once are each what they are', async () => {
+  test('when all views are bad, each gives its own reason', async () => {
     const { readMany } = await start();
     const results = await readMany(faults().map(([call]) => call), block);
     expect(results).toEqual(faults().map(([, why]) => ({ ok: false, why })));
@@ -103,19 +103,19 @@ describe.each([
     expect(trips.waves).toBe(1);
   });
 
-  test('no views need no requests', async () => {
+  test('reading an empty list of views sends no request', async () => {
     const { readMany, trips } = await start();
     expect(await readMany([], block)).toEqual([]);
     expect(trips.requests).toBe(0);
   });
 
-  test('views are read at the block asked for, not at the head', async () => {
+  test('views are read at the requested block, not at the head', async () => {
     const { readMany } = await start();
     const before = await readMany([{ ...GOOD() }, kms('masterSecretHash')], 1n);
     expect(before).toEqual([{ ok: false, why: 'empty' }, { ok: false, why: 'empty' }]);
   });
 
-  test('views that are read again are asked for again, and follow what the chain shows', async () => {
+  test('views that are read again are requested again, and follow the chain', async () => {
     const { readMany, trips } = await start();
     const calls = [GOOD(), ...faults().map(([call]) => call)];
     const read = (at: bigint): Promise<ViewResult[]> => readMany([...calls], at);
@@ -142,7 +142,7 @@ describe('the records that authorize an app', () => {
     expect(trips).toMatchObject({ counted: 2, waves: 2 });
   });
 
-  test('of an unknown wallet are none, in one round trip', async () => {
+  test('are absent for an unknown wallet, in one round trip', async () => {
     const { rpc, trips } = countingRpc(running.url);
     const unknown = `0x${'de'.repeat(20)}` as Wallet;
     const record = await createAppReader({ novaAppRegistry: running.chain.novaAppRegistry }, { rpc }).read(unknown, signal);
@@ -150,7 +150,7 @@ describe('the records that authorize an app', () => {
     expect(trips.waves).toBe(1);
   });
 
-  test('are a failure of the chain, not an unknown wallet, where there is no registry', async () => {
+  test('are a failure of the chain, not an unknown wallet, when there is no registry', async () => {
     const { rpc } = countingRpc(running.url);
     const nowhere = `0x${'99'.repeat(20)}` as Wallet;
     const read = createAppReader({ novaAppRegistry: nowhere }, { rpc }).read(APP, signal);
@@ -165,7 +165,7 @@ describe('many views at once', () => {
     for (const close of closers.splice(0)) await close();
   });
 
-  /** A real chain behind a balancer that marrs some answers: `mar` says how, null: not at all. */
+  /** A real chain behind a load balancer that garbles some answers. `mar` gives the garbled answer, or null. */
   async function startMarred(mar: (call: { readonly to?: string; readonly number: number }) => object | null) {
     const seen: (string | undefined)[] = [];
     const server = await scriptedServer(async (request, response) => {
@@ -192,13 +192,13 @@ describe('many views at once', () => {
     ['an error of the RPC', { error: { code: -32_000, message: 'header not found' } }],
   ];
 
-  test.each(MARRED)('are asked for again when every second backend answers with %s', async (_, body) => {
+  test.each(MARRED)('are requested again when every second backend answers with %s', async (_, body) => {
     const { readMany, readOne } = await startMarred(({ number }) => (number % 2 === 1 ? body : null));
     expect(await readMany(CALLS(), block)).toEqual(RESULTS);
     expect(await readOne(GOOD(), block)).toEqual(GOOD_RESULT);
   });
 
-  test.each(MARRED)('that were read before are asked for again when every second backend answers with %s', async (_, body) => {
+  test.each(MARRED)('that were read before are requested again when every second backend answers with %s', async (_, body) => {
     let isMarred = false;
     const { rpc, readMany } = await startMarred(({ number }) => (isMarred && number % 2 === 1 ? body : null));
     await rpc.trip(signal, ({ views }) => views.findMulticall());
@@ -207,7 +207,7 @@ describe('many views at once', () => {
     for (let times = 0; times < 3; times += 1) expect(await readMany(CALLS(), block)).toEqual(RESULTS);
   });
 
-  test('are read one by one by an RPC that takes no call without an address, and that is remembered', async () => {
+  test('are read one by one when the RPC refuses calls without an address, and the node remembers that', async () => {
     const bare = (to: string | undefined): boolean => to === undefined || to.toLowerCase() === MULTICALL3;
     const { readMany, seen } = await startMarred(({ to }) => (bare(to) ? { error: { code: -32_602, message: "missing field 'to'" } } : null));
     expect(await readMany(CALLS(), block)).toEqual(RESULTS);
@@ -216,7 +216,7 @@ describe('many views at once', () => {
     expect(seen.slice(before)).toHaveLength(2);
   });
 
-  test('whose answer is too long are read one by one: one bad entry harms itself only', async () => {
+  test('whose answer is too long are read one by one: a bad entry does not affect the others', async () => {
     let times = 0;
     const endless = (): Response => new Response(new ReadableStream({ pull: (controller) => controller.enqueue(Buffer.alloc(1_048_576)) }));
     const fetching = (async (url: string, init: RequestInit) => ((times += 1) === 1 ? endless() : fetch(url, init))) as unknown as typeof fetch;
@@ -232,7 +232,7 @@ describe('many views at once', () => {
     }
   });
 
-  test('Multicall3 that one backend does not have is looked for again, and used from then on', async () => {
+  test('look for Multicall3 again when one backend does not have it, and use it from then on', async () => {
     await installMulticall3(running);
     let looks = 0;
     const fetching = (async (url: string, init: RequestInit) => {
@@ -247,7 +247,7 @@ describe('many views at once', () => {
 });
 
 describe('a round trip', () => {
-  test('whose answer viem cannot take apart is a failure of the chain', async () => {
+  test('whose answer viem cannot parse is a failure of the chain', async () => {
     const fetching = (async () => new Response(JSON.stringify({ jsonrpc: '2.0', id: 1, result: { number: '0x1', timestamp: '0x1', gasUsed: 'secret' } }))) as unknown as typeof fetch;
     const rpc = new Rpc({ url: 'https://rpc.test' }, { clock: systemClock, fetch: fetching });
     const read = rpc.trip(signal, ({ client }) => client.getBlock({ blockNumber: 1n }));

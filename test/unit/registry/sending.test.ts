@@ -1,4 +1,4 @@
-/** What RPCs in use say to a raw transaction (protocol.md §6): each in its own words. */
+/** The answers of RPCs in use to a raw transaction (protocol.md §6), each in its own words. */
 import { expect, test } from '@jest/globals';
 import { judgeSending } from '../../../src/registry/sending.ts';
 

@@ -44,7 +44,7 @@ async function registerMany(count: number): Promise<void> {
   await Promise.all(Array.from({ length: count }, (_, number) => register(number)));
 }
 
-/** As the tests read: blocks come as fast as they are asked for, so that their times run ahead. */
+/** A reader without a limit of clock skew: the tests make blocks so fast that the times of the blocks run ahead. */
 function start(options: Partial<ViewReaderOptions> = {}, mar?: Mar) {
   const counting = countingRpc(running.url, mar);
   const clock = new ManualClock();
@@ -70,7 +70,7 @@ describe.each([
   ['without Multicall3', false],
   ['with Multicall3', true],
 ])('the membership, %s,', (_, withMulticall) => {
-  test.each([1, 10, 100])('of %i instances takes at most three round trips, counted and on the wire', async (count) => {
+  test.each([1, 10, 100])('of %i instances takes at most three round trips, by its own count and on the wire', async (count) => {
     if (withMulticall) await installMulticall3(running);
     await registerMany(count);
     await settleChain();
@@ -85,7 +85,7 @@ describe.each([
     expect(trips.waves).toBe(trips.counted);
   });
 
-  test('loses nothing but the bad entries, each with why', async () => {
+  test('loses only the bad entries, each with its reason', async () => {
     if (withMulticall) await installMulticall3(running);
     const { chain } = running;
     await register(0);
@@ -121,7 +121,7 @@ describe.each([
 });
 
 describe('everything is read at one block, six behind the head', () => {
-  test('an instance registered less deep is not a member yet', async () => {
+  test('an instance registered after that block is not a member yet', async () => {
     await register(0);
     await settleChain();
     await register(1);
@@ -134,7 +134,7 @@ describe('everything is read at one block, six behind the head', () => {
     expect((await reader.readView(signal)).membership.members).toHaveLength(2);
   });
 
-  test('an instance stopped less deep is still one, although the head no longer lists it', async () => {
+  test('an instance stopped after that block is still a member, although the head no longer lists it', async () => {
     await register(0);
     await settleChain();
     await running.chain.setInstanceStatus(wallet(0), INSTANCE_STATUS.STOPPED);
@@ -144,7 +144,7 @@ describe('everything is read at one block, six behind the head', () => {
     expect((await reader.readView(signal)).membership).toMatchObject({ members: [], dropped: [] });
   });
 
-  test('an instance that no hint named takes no further trip when another shares its version', async () => {
+  test('an instance that the hint lacks needs no further round trip when another one shares its version', async () => {
     await register(0);
     await register(1);
     await settleChain();
@@ -154,7 +154,7 @@ describe('everything is read at one block, six behind the head', () => {
     expect(trips.counted).toBe(3);
   });
 
-  test('an instance stopped since the last reading stays a member until that is deep enough', async () => {
+  test('an instance stopped since the last read stays a member until the stop is deep enough', async () => {
     await register(0);
     await settleChain();
     const { reader } = start();
@@ -165,14 +165,14 @@ describe('everything is read at one block, six behind the head', () => {
     expect((await reader.readView(signal)).membership.members).toHaveLength(0);
   });
 
-  test('the time is the one of that block', async () => {
+  test('the time is that of the block', async () => {
     await settleChain();
     const view = await start().reader.readView(signal);
     const { timestamp } = await running.chain.client.getBlock({ blockNumber: view.block });
     expect(view.timestampMs).toBe(Number(timestamp) * 1000);
   });
 
-  test('the hash is the one of that block, not of the head', async () => {
+  test('the hash is that at the block, not at the head', async () => {
     await settleChain();
     const { reader } = start();
     const view = await reader.readView(signal);
@@ -184,7 +184,7 @@ describe('everything is read at one block, six behind the head', () => {
 describe('the hint', () => {
   const isHint = ({ method, params }: Parameters<Mar>[0]): boolean => method === 'eth_call' && params[1] === 'latest';
 
-  test('whose answer is lost is asked for again by itself: it empties nothing, and no trip is made again', async () => {
+  test('is requested again by itself when its answer is lost: no member is lost, and no round trip is repeated', async () => {
     await register(0);
     await settleChain();
     let lost = 0;
@@ -193,7 +193,7 @@ describe('the hint', () => {
     expect(trips.counted).toBe(3);
   });
 
-  test('that the contract refuses is empty, and the pinned block decides all the same', async () => {
+  test('is empty when the contract refuses it, and the pinned block still decides', async () => {
     await register(0);
     await settleChain();
     const revert = { error: { code: 3, message: 'execution reverted', data: '0x12345678' } };
@@ -203,7 +203,7 @@ describe('the hint', () => {
 });
 
 describe('the pinned block never goes down', () => {
-  /** Shows heads as the test says. */
+  /** A chain whose head and id the test sets. */
   function startShown() {
     const shown = { head: null as bigint | null, chainId: null as number | null };
     const hex = (value: bigint | number): object => ({ result: `0x${value.toString(16)}` });
@@ -214,7 +214,7 @@ describe('the pinned block never goes down', () => {
     return { ...started, shown };
   }
 
-  test('a head of a replica that is a few blocks behind has the highest block read again', async () => {
+  test('when a replica is a few blocks behind, the highest block is read again', async () => {
     await register(0);
     await settleChain();
     const { reader, shown } = startShown();
@@ -223,7 +223,7 @@ describe('the pinned block never goes down', () => {
     expect(await reader.readView(signal)).toEqual({ ...first, head: shown.head });
   });
 
-  test('a head further back is a failed read that says so, also of a member that was revoked since', async () => {
+  test('a head further back is a failed read that says so, and brings no stopped member back', async () => {
     await register(0);
     await settleChain();
     const { reader, shown } = startShown();
@@ -235,7 +235,7 @@ describe('the pinned block never goes down', () => {
     await expect(reader.readView(signal)).rejects.toThrow(/^the chain RPC at 127\.0\.0\.1:\d+ is \d+ blocks behind what it has shown before/);
   });
 
-  test('a head further back of one backend in two is asked for again', async () => {
+  test('a head further back is requested again when only one of two backends shows it', async () => {
     await register(0);
     await settleChain();
     const { reader, shown } = startShown();
@@ -245,18 +245,18 @@ describe('the pinned block never goes down', () => {
     expect((await reader.readView(signal)).block).toBe(block);
   });
 
-  test('a read that meets backends of two chains is a failed read, and its head is not the highest block permanently', async () => {
+  test('a read that meets backends of two chains is a failed read, and its head does not become the highest block', async () => {
     await settleChain();
     const { reader, shown } = startShown();
     let asked = 0;
-    // The second question for the chain's id meets the other chain; it looks twice.
+    // The second request for the chain id and its repetition meet the other chain.
     Object.defineProperty(shown, 'chainId', { get: () => ((asked += 1) === 2 || asked === 3 ? 1 : null) });
     await expect(reader.readView(signal)).rejects.toThrow('shows the chain 31337 in one answer and 1 in the next: its backends are of different chains');
     expect(reader.highestBlock).toBe(0n);
     expect((await reader.readView(signal)).block).toBe(reader.highestBlock);
   });
 
-  test('versions of another chain are a failed read, too: there a revoked version may be enrolled', async () => {
+  test('versions of another chain are a failed read too, because a revoked version may be enrolled there', async () => {
     await register(0);
     await settleChain();
     const { reader, shown } = startShown();
@@ -267,7 +267,7 @@ describe('the pinned block never goes down', () => {
     expect(reader.highestBlock).toBe(0n);
   });
 
-  test('another chain id than the first one seen is a failed read', async () => {
+  test('a chain id other than the first one seen is a failed read', async () => {
     await settleChain();
     const { reader, shown } = startShown();
     await reader.readView(signal);
@@ -288,13 +288,13 @@ test('a block ahead of the clock is a failed read whose reason names the clock',
 describe('an entry that cannot be read', () => {
   const SELECTORS = { instance: toFunctionSelector('getInstanceByWallet(address)'), version: toFunctionSelector('getVersion(uint256,uint256)') };
 
-  /** Empties the answers to views of this selector that hold this text, one by one and in a multicall. */
+  /** Empties the answers to views with this selector and text, both single and in a multicall. */
   function startWith() {
     const bad = { selector: '', text: '' };
     const started = start({}, ({ method, params }) => {
       const { data = '' } = method === 'eth_call' ? (params[0] as { data?: string }) : {};
       if (bad.selector === '' || !data.includes(bad.selector.slice(2))) return null;
-      // Then each is asked for alone.
+      // The reader then requests each view alone.
       const isAlone = data.startsWith(bad.selector);
       return !isAlone || data.includes(bad.text) ? { result: '0x' } : null;
     });
@@ -330,12 +330,12 @@ describe('an entry that cannot be read', () => {
 });
 
 describe('what cannot be read', () => {
-  test('a KMSRegistry that is not deep enough is shallow, and the membership is read all the same', async () => {
+  test('a KMSRegistry that is not deep enough is shallow, and the membership is still read', async () => {
     await register(0);
     await settleChain();
     const kmsRegistry = `0x${'c0'.repeat(20)}` as Wallet;
     const code = await running.chain.client.getCode({ address: running.chain.kmsRegistry as Hex });
-    // The chain's own transactions put contracts there; here the address gets its code at the head alone.
+    // Only the head shows code at this address.
     const { reader } = start({ kmsRegistry }, ({ method, params }) =>
       method === 'eth_getCode' && params[0] === kmsRegistry && params[1] === 'latest' ? { result: code } : null,
     );
@@ -344,7 +344,7 @@ describe('what cannot be read', () => {
     expect(view.membership.members).toHaveLength(1);
   });
 
-  test('no KMSRegistry at all is unreadable, never a hash of zero', async () => {
+  test('a missing KMSRegistry is unreadable, never a hash of zero', async () => {
     await settleChain();
     const { reader } = start({ kmsRegistry: `0x${'c0'.repeat(20)}` as Wallet });
     expect((await reader.readView(signal)).hash).toEqual({ kind: 'unreadable', detail: 'there is no KMSRegistry at its address' });
@@ -376,7 +376,7 @@ describe('what cannot be read', () => {
     await expect(reader.readView(signal)).rejects.toThrow('shows a chain that is younger than 1000000 blocks');
   });
 
-  test('an RPC that is not there is a failed refresh', async () => {
+  test('an RPC that cannot be reached is a failed refresh', async () => {
     const { rpc } = countingRpc('http://127.0.0.1:1');
     const { chain } = running;
     const options = { kmsAppId: 49, inEnclave: false, confirmations: 6, novaAppRegistry: chain.novaAppRegistry, kmsRegistry: chain.kmsRegistry, maxClockSkewMs: 0, lastReadTtlMs: 0 };

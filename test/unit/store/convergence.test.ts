@@ -1,6 +1,6 @@
 /**
- * Replicas agree in the end (protocol.md §4, Merge and Local write; §9.9): over histories that local writes of up to five
- * nodes can produce, with clocks apart, restarts, deletes, lifetimes and ties, every order of arrival ends equal.
+ * Replicas converge (protocol.md §4, Merge and Local write; §9.9): for any history that local writes of up to five nodes can
+ * produce, with clock skew, restarts, deletes, lifetimes and ties, every order of arrival leads to equal stores.
  */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -11,9 +11,9 @@ import { LIMITS, openStore, START_MS } from './open-store.ts';
 const APP = '7';
 const KEYS = ['a', 'b'];
 const NODES = 5;
-/** Nothing is forgotten for its age in these stories. */
+/** So long that no record is forgotten during these histories. */
 const LONG = { tombstoneRetentionMs: 1_000_000_000 };
-/** All clocks agree that everything was written by then. */
+/** A time after all writes, by every clock. */
 const LATE_MS = START_MS + 200_000;
 
 interface Action {
@@ -33,7 +33,7 @@ const action: fc.Arbitrary<Action> = fc.record({
   fill: fc.constantFrom(1, 2, 200),
   ttlMs: fc.constantFrom(0, 0, 3, 20, 30_000),
   which: fc.nat(200),
-  // No time passes at all between most actions: ties.
+  // No time passes between most actions, so that ties happen.
   ms: fc.constantFrom(0, 0, 1, 20, 5_000),
 });
 
@@ -45,7 +45,7 @@ function live(actions: readonly Action[], aheadMs: readonly number[]): { readonl
   const open = (node: number, life: number): RecordStore => openStore(`0x${node}.${life}`, LONG).store;
   const stores = Array.from({ length: NODES }, (_, node) => open(node, 0));
   const written: WireRecord[] = [];
-  /** All that was ever held anywhere: what travels in pushes, snapshots and anti-entropy. */
+  /** Every record that any store ever held: what pushes, snapshots and anti-entropy carry. */
   const travelling: WireRecord[] = [];
   let timeMs = START_MS;
   for (const [life, { kind, node, key, fill, ttlMs, which, ms }] of actions.entries()) {
@@ -64,13 +64,13 @@ function live(actions: readonly Action[], aheadMs: readonly number[]): { readonl
   return { stores, written };
 }
 
-/** What a store holds, clock entries of 0 left out as in digests. */
+/** What a store holds, without clock entries of 0, as in digests. */
 function contents(store: RecordStore): object {
   const records = [...store.walk({})].map(({ record }) => record).sort((a, b) => (a.key < b.key ? -1 : 1));
   return { records, apps: store.appIds().map((appId) => [appId, store.appDigest(appId)]), root: store.rootDigest(), bytes: store.heldBytes, totals: store.totals(LATE_MS) };
 }
 
-/** An order of `count` things, from a row of numbers. */
+/** The things in an order that a list of numbers chooses. */
 function shuffled<Thing>(things: readonly Thing[], picks: readonly number[]): Thing[] {
   const left = [...things];
   return things.map((_, at) => left.splice(picks[at % picks.length]! % left.length, 1)[0]!);
@@ -93,7 +93,7 @@ describe('after any history that local writes of five nodes can produce', () => 
     );
   });
 
-  test('merging twice changes nothing, at once or in the end', () => {
+  test('merging a record twice changes nothing, right away or at the end', () => {
     fc.assert(
       fc.property(fc.array(action, { minLength: 5, maxLength: 40 }), skews, picks, (actions, aheadMs, order) => {
         const { stores, written } = live(actions, aheadMs);
@@ -114,11 +114,11 @@ describe('after any history that local writes of five nodes can produce', () => 
     );
   });
 
-  test('what a store gives to another is all that the other needs', () => {
+  test('two stores are equal after each has merged the records of the other', () => {
     fc.assert(
       fc.property(fc.array(action, { minLength: 5, maxLength: 40 }), skews, (actions, aheadMs) => {
         const { stores } = live(actions, aheadMs);
-        // There and back again, as anti-entropy does it.
+        // In both directions, like anti-entropy.
         const [first, second] = [stores[0]!, stores[1]!];
         for (const { appId, record } of first.walk({})) second.merge(appId, record, LATE_MS);
         for (const { appId, record } of second.walk({})) first.merge(appId, record, LATE_MS);
@@ -129,8 +129,8 @@ describe('after any history that local writes of five nodes can produce', () => 
   });
 });
 
-describe('clocks that are cut on the way', () => {
-  /** Of nodes of this kind and of older ones, more than a held clock has room for. */
+describe('clocks that are cut to their maximum length', () => {
+  /** Clock keys of nodes of this kind and of older ones, more than a held clock has room for. */
   const POOL = Array.from({ length: 150 }, (_, index) => (index % 5 === 0 ? `older ${index}` : `0x${index}/1`));
   const longClock = fc.dictionary(fc.constantFrom(...POOL), fc.integer({ min: 1, max: 5 }), { minKeys: 1, maxKeys: 150, size: 'max' });
   const step = fc.oneof(
@@ -143,7 +143,7 @@ describe('clocks that are cut on the way', () => {
     for (const { appId, record } of from.walk({})) to.merge(appId, record, LATE_MS);
   }
 
-  test('makes stores that compare with each other equal in few rounds, regardless of what they wrote and heard', () => {
+  test('let stores become equal in a few rounds, regardless of what they wrote and merged', () => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 3, maxLength: 30 }), (steps) => {
         const stores = ['0xa', '0xb', '0xc'].map((name) => openStore(name, LONG).store);
@@ -166,7 +166,7 @@ describe('clocks that are cut on the way', () => {
     );
   });
 
-  test('do not make a write lose that its node has acknowledged and others have merged', () => {
+  test('never make a write lose that its node has acknowledged and others have merged', () => {
     fc.assert(
       fc.property(fc.array(longClock, { minLength: 1, maxLength: 6 }), (versions) => {
         const [here, there] = [openStore('0xa', LONG).store, openStore('0xb', LONG).store];
@@ -186,10 +186,10 @@ function orders<Thing>(things: readonly Thing[]): Thing[][] {
   return things.flatMap((first, at) => orders(things.toSpliced(at, 1)).map((rest) => [first, ...rest]));
 }
 
-describe('two nodes write a key without knowing of each other', () => {
+describe('two concurrent writes of a key', () => {
   const side = fc.record({ fill: fc.constantFrom(1, 2), ttlMs: fc.constantFrom(0, 5), deletes: fc.boolean(), writes: fc.integer({ min: 1, max: 3 }) });
 
-  test('and a node that had seen both writes it again: its write beats both, on every node, however far its clock is behind', () => {
+  test('lose on every node to a write of a node that has seen both, however far the clock of that node is behind', () => {
     fc.assert(
       fc.property(side, side, skews, fc.boolean(), fc.boolean(), fc.constantFrom(0, 1, 40_000), (left, right, aheadMs, turned, deletes, laterMs) => {
         const versions = [left, right].map(({ fill, ttlMs, deletes: isDeleted, writes }, node) => {
@@ -217,33 +217,33 @@ describe('two nodes write a key without knowing of each other', () => {
   });
 });
 
-describe('numbers of own writes', () => {
-  test('rise over all keys, also while the clock stands still or is set back', () => {
+describe('sequence numbers of own writes', () => {
+  test('rise over all keys, even when the clock stands still or is set back', () => {
     const { store } = openStore('a');
     const numbers = [0, 0, 5, -60_000, -60_000, 6].map((ms, at) => store.put(APP, `k${at % 2}`, new Uint8Array(28), 0, START_MS + ms).sequenceNumber);
     expect(numbers).toEqual([START_MS, START_MS + 1, START_MS + 5, START_MS + 6, START_MS + 7, START_MS + 8]);
   });
 
-  test('are not repeated by a store that was emptied: its clock key is another one, and it has no own writes', () => {
+  test('are not repeated by an emptied store: it has a new clock key and no own writes', () => {
     const { store, ownKey } = openStore('a');
     const first = { storeId: store.storeId, key: ownKey(), sequenceNumber: store.put(APP, 'k', new Uint8Array(28), 0, START_MS).sequenceNumber };
     const held = store.recordOf(APP, 'k')!;
     store.reset();
     expect([store.storeId === first.storeId, ownKey() === first.key]).toEqual([false, false]);
     expect([[...store.writesAfter(0)], store.heldBytes, store.appIds(), store.totals(START_MS).totalKeys]).toEqual([[], 0, [], 0]);
-    // What it had written comes back from a peer, as of a stranger.
+    // Its earlier write comes back from a peer, like a record of another node.
     expect(store.merge(APP, held, START_MS)).toEqual({ kind: 'merged' });
     const again = store.put(APP, 'k', new Uint8Array(28).fill(2), 0, START_MS);
     expect(again.sequenceNumber).toBeGreaterThan(first.sequenceNumber);
     expect(store.recordOf(APP, 'k')!.version).toEqual({ [first.key]: first.sequenceNumber, [ownKey()]: again.sequenceNumber });
   });
 
-  test('go on when a member forged some, and a write over those is later everywhere, under a new clock key', () => {
+  test('continue when a member forged some, and a write over a forged one is later everywhere, under a new clock key', () => {
     const { store, ownKey } = openStore('a');
     const { store: third } = openStore('third');
     const first = store.put(APP, 'k', new Uint8Array(28), 0, START_MS);
     const forged = (count: number): object => ({ key: 'k', value: '07'.repeat(28), version: { [ownKey()]: count }, updated_at_ms: START_MS + 1, tombstone: false, ttl_ms: 0 });
-    // Everybody merges it like any other; the third node has got one with more.
+    // Every node merges it like any other record. The third node has one with a higher count.
     expect(store.merge(APP, forged(START_MS + 500_000), START_MS)).toEqual({ kind: 'merged' });
     expect(third.merge(APP, forged(START_MS + 900_000), START_MS)).toEqual({ kind: 'merged' });
     const again = [2, 3].map((fill) => store.put(APP, 'k', new Uint8Array(28).fill(fill), 0, START_MS + fill));
@@ -259,7 +259,7 @@ describe('numbers of own writes', () => {
     expect(store.recordOf(APP, 'other')!.version).toEqual({ [ownKey()]: START_MS + 4 });
   });
 
-  test('of a forged new clock key are passed by another one', () => {
+  test('lead to yet another clock key when the new clock key is forged too', () => {
     const { store, ownKey } = openStore('a');
     const forge = (key: string, clockKey: string): unknown =>
       store.merge(APP, { key, value: null, version: { [clockKey]: START_MS + 500_000 }, updated_at_ms: START_MS, tombstone: true, ttl_ms: 0 }, START_MS);
@@ -278,7 +278,7 @@ describe('numbers of own writes', () => {
   test.each([
     ['at the last one that clocks may be apart by, and what a node may run ahead', 0, 'merged'],
     ['above it', 1, 'rejected'],
-  ])('%s are taken or not, whichever key they are of', (_, above, kind) => {
+  ])('%s are taken or rejected, for any clock key', (_, above, kind) => {
     const { store, ownKey } = openStore('a');
     const count = START_MS + LIMITS.maxClockSkewMs + 2 ** 20 + above;
     for (const clockKey of [ownKey(), '0xpeer/1', 'older']) {
@@ -288,7 +288,7 @@ describe('numbers of own writes', () => {
   });
 });
 
-test('a key whose record has expired is written later than the copies of it elsewhere (§9.19)', () => {
+test('a write of a key whose record has expired is later than the copies on other nodes (§9.19)', () => {
   const [here, there] = [openStore('a').store, openStore('b').store];
   here.put(APP, 'k', new Uint8Array(28), 10, START_MS);
   there.merge(APP, here.recordOf(APP, 'k'), START_MS);
@@ -303,7 +303,7 @@ describe('a record and its clock', () => {
   test.each<[string, number, (store: RecordStore) => void]>([
     ['of a tombstone', START_MS + 5 + LONG.tombstoneRetentionMs, (store) => void store.delete(APP, 'k', START_MS + 5)],
     ['of an expired value', START_MS + 40 + LONG.tombstoneRetentionMs, (store) => void store.put(APP, 'k', new Uint8Array(28), 40, START_MS + 1)],
-  ])('%s travel unchanged for the retention and are gone right after it', (_, lastMs, end) => {
+  ])('%s are sent unchanged for the retention and are gone right after it', (_, lastMs, end) => {
     const { store } = openStore('a', LONG);
     store.put(APP, 'k', new Uint8Array(28), 0, START_MS - 1);
     end(store);
@@ -318,7 +318,7 @@ describe('a record and its clock', () => {
     expect([store.recordOf(APP, 'k'), [...store.walk({})], [...store.writesAfter(0)], store.heldBytes, store.appIds()]).toEqual([null, [], [], 0, []]);
   });
 
-  test('stay while a node was cut off for too long, and go when it has caught up', () => {
+  test('stay while a node is stale, and are dropped once it has caught up', () => {
     const { store, outside } = openStore('a', { tombstoneRetentionMs: 100 });
     store.put(APP, 'k', new Uint8Array(28), 0, START_MS);
     store.delete(APP, 'k', START_MS);

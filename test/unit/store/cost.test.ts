@@ -1,4 +1,4 @@
-/** What operations cost, counted in records looked at (protocol.md §9.8): the same however much is held. */
+/** What operations cost, counted in records looked at (protocol.md §9.8): the same at any size of the store. */
 import { describe, expect, test } from '@jest/globals';
 import type { RecordStore } from '../../../src/store/record-store.ts';
 import { bytesOf, openStore, START_MS } from './open-store.ts';
@@ -7,7 +7,7 @@ const APP = '7';
 const SIZES = [100, 20_000];
 const RETENTION_MS = 1_000;
 
-/** A store with keys that stay, and one each for what happens to it. */
+/** A store with keys that stay, one key that expires and one that is deleted. */
 function filled(keys: number): RecordStore {
   const { store, outside } = openStore('a', { tombstoneRetentionMs: RETENTION_MS });
   outside.acknowledged = Infinity;
@@ -20,7 +20,7 @@ function filled(keys: number): RecordStore {
 
 const stores = SIZES.map(filled);
 
-/** Visits of the same operation at each size. */
+/** How many records the same operation looks at, at each size. */
 function visits(run: (store: RecordStore) => unknown): number[] {
   return stores.map((store) => {
     const before = store.visits;
@@ -31,7 +31,7 @@ function visits(run: (store: RecordStore) => unknown): number[] {
 
 const foreign = (key: string): object => ({ key, value: '01'.repeat(28), version: { peer: START_MS }, updated_at_ms: START_MS, tombstone: false, ttl_ms: 0 });
 
-describe(`at ${SIZES.join(' and ')} keys alike, no record but those concerned is looked at by`, () => {
+describe(`at ${SIZES.join(' and ')} keys alike, only the records concerned are looked at by`, () => {
   test.each<[string, number, (store: RecordStore) => unknown]>([
     ['reading a key', 1, (store) => store.get(APP, 'k50', START_MS)],
     ['reading a key that is not there', 1, (store) => store.get(APP, 'nothing', START_MS)],
@@ -52,7 +52,7 @@ describe(`at ${SIZES.join(' and ')} keys alike, no record but those concerned is
   });
 });
 
-test('what comes due all at once is left to several operations, and none of it is read meanwhile', () => {
+test('records that expire all at once are removed over several operations, and read as absent meanwhile', () => {
   const { store } = openStore('a', { tombstoneRetentionMs: RETENTION_MS });
   for (let index = 0; index < 2_000; index += 1) store.put(APP, `k${index}`, bytesOf(28), 10, START_MS);
   const lateMs = START_MS + 5_000;

@@ -11,7 +11,7 @@ describe('a digest', () => {
     expect(bucketOf(key)).toBe(sha256(Buffer.from(key, 'utf8'))[0]);
   });
 
-  test('of a bucket is that of its only record: the first 8 bytes of SHA-256 over its canonical JSON', () => {
+  test('of a bucket with one record is the first 8 bytes of SHA-256 over the canonical JSON of the record', () => {
     const { store, ownKey } = openStore('a');
     const { sequenceNumber } = store.put('7', 'k', bytesOf(28), 5, START_MS);
     const json = `{"key":"k","tombstone":false,"ttl_ms":5,"updated_at_ms":${START_MS},"value":"${'01'.repeat(28)}","version":{"${ownKey()}":${sequenceNumber}}}`;
@@ -38,7 +38,7 @@ describe('a digest', () => {
     expect(store.rootDigest()).toBe(sha256(`9:${digestOf('9')};10:${digestOf('10')};`).toString('hex').slice(0, 32));
   });
 
-  test('of all apps depends on which app holds what, and not on the order in which they came', () => {
+  test('of all apps depends on which app holds what, and not on the order of arrival', () => {
     const rootOf = (...apps: string[]): string => {
       const { store } = openStore('a');
       for (const appId of apps) store.merge(appId, { key: `k${appId.length}`, value: null, version: { x: 1 }, updated_at_ms: START_MS, tombstone: true, ttl_ms: 0 }, START_MS);
@@ -49,7 +49,7 @@ describe('a digest', () => {
     expect(rootOf()).toBe(rootDigest([]));
   });
 
-  test('of a store that holds nothing any more is that of an empty one', () => {
+  test('of a store whose records are all gone is that of an empty store', () => {
     const { store } = openStore('a');
     const empty = store.rootDigest();
     store.put('7', 'k', bytesOf(28), 1, START_MS);

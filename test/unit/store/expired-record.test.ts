@@ -1,6 +1,6 @@
 /**
- * A record past its lifetime (protocol.md §9.19): reading it changes nothing, and who writes the key next goes on from its
- * clock and its time, or the write would lose to old copies elsewhere.
+ * A record past its lifetime (protocol.md §9.19): reading it changes nothing. The next write of the key continues
+ * from its clock and its time, because otherwise the write would lose to old copies on other nodes.
  */
 import { describe, expect, test } from '@jest/globals';
 import type { RecordStore } from '../../../src/store/record-store.ts';
@@ -38,7 +38,7 @@ describe.each(['this node', 'a peer'] as const)('an expired record of %s', (writ
     ['delete', null],
     ['list', []],
     ['totals', { namespaces: 0, totalKeys: 0, totalBytes: 0 }],
-  ])('reads as absent by %s, and stays with its clock as it is', (look, absent) => {
+  ])('reads as absent by %s, and keeps its clock unchanged', (look, absent) => {
     const { store, other, held } = startExpired(writer);
     expect(looks[look]!(store)).toEqual(absent);
     expect(store.recordOf(APP, 'k')).toEqual(held);
@@ -48,7 +48,7 @@ describe.each(['this node', 'a peer'] as const)('an expired record of %s', (writ
   test.each([
     ['has read as absent', Object.values(looks)],
     ['has not been read', []],
-  ])('that %s: the next write is later by its clock and its time, though the clock was set back, and wins elsewhere', (_, before) => {
+  ])('that %s: the next write is later in clock and time, although the system clock was set back, and wins on other nodes', (_, before) => {
     const { store, other, held } = startExpired(writer);
     for (const look of before) look(store);
     const written = store.put(APP, 'k', bytesOf(28, 2), 0, SET_BACK_MS);
@@ -62,9 +62,9 @@ describe.each(['this node', 'a peer'] as const)('an expired record of %s', (writ
   });
 });
 
-test('a page of a listing is not empty for them while there is more: it has a key to go on after', () => {
+test('expired records do not leave a page of a listing empty while more keys follow: the page has a key to continue after', () => {
   const { store } = openStore('a', { tombstoneRetentionMs: 1_000_000 });
-  // More than one listing lets age.
+  // More records than one listing lets expire.
   for (let index = 0; index < 10_100; index += 1) store.put(APP, `k${String(index).padStart(6, '0')}`, bytesOf(28), 1 + index, START_MS);
   for (const key of ['y', 'z']) store.put(APP, key, bytesOf(28), 0, START_MS);
   expect(store.list(APP, { limit: 1 }, START_MS + 20_000)).toEqual({ keys: ['y'], more: true });
@@ -72,7 +72,7 @@ test('a page of a listing is not empty for them while there is more: it has a ke
   expect(() => store.list(APP, { limit: 0 }, START_MS + 20_000)).toThrow('fewer than one key');
 });
 
-test('a page of a listing is full while there are keys, and there are no more where all that follow are past their age', () => {
+test('a page of a listing is full while there are keys, and says that no more follow when only expired records do', () => {
   const { store } = openStore('a');
   for (const key of ['a', 'c', 'e']) store.put(APP, key, bytesOf(28), 0, START_MS);
   for (const key of ['b', 'd', 'f', 'g']) store.put(APP, key, bytesOf(28), TTL_MS, START_MS);

@@ -1,4 +1,4 @@
-/** Listings (protocol.md §2): the keys in order, a page from any place on, regardless of what came and went in between. */
+/** Listings (protocol.md §2): the keys in order, in pages that may start anywhere, even when keys come and go in between. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { KeyPage, ListRequest } from '../../../src/domain/records.ts';
@@ -31,7 +31,7 @@ describe('a listing', () => {
     expect(indexOf('b', 'a/2', '😀', 'a', 'é', 'a/1').list(request)).toEqual({ keys, more });
   });
 
-  test('does not show what went and shows again what came back', () => {
+  test('leaves out removed keys and shows keys that were added again', () => {
     const index = indexOf('a', 'b');
     index.list({});
     index.remove('a');
@@ -43,7 +43,7 @@ describe('a listing', () => {
   });
 });
 
-test('regardless of what comes, goes and is listed in between, a listing is what sorting and filtering would give', () => {
+test('after any additions, removals and listings, a listing is what sorting and filtering would give', () => {
   const key = fc.string({ unit: fc.constantFrom('a', 'b', '/', 'é', '😀', '\uffff'), minLength: 1, maxLength: 3 });
   const optional = <Value>(arbitrary: fc.Arbitrary<Value>) => fc.option(arbitrary, { nil: undefined });
   const request = fc.record({ prefix: optional(key), after: optional(key), limit: optional(fc.nat(6)) });

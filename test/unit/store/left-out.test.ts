@@ -1,4 +1,4 @@
-/** Keys whose record came and could not be taken (protocol.md §10, "404 means absent"): they are not absent until the record is here. */
+/** Keys whose record arrived but could not be taken (protocol.md §10, "404 means absent"): they do not count as absent. */
 import { describe, expect, test } from '@jest/globals';
 import type { WireRecord } from '../../../src/domain/records.ts';
 import { LeftOut, MAX_LEFT_OUT, OVERFLOW_MS } from '../../../src/store/left-out.ts';
@@ -17,7 +17,7 @@ const TOMBSTONE = { value: null, tombstone: true } as const;
 const leftOut = (store: RecordStore, key = 'k', nowMs = START_MS): boolean => store.isLeftOut(APP, key, nowMs);
 
 describe('a key is left out', () => {
-  test('when its record is too far ahead, of the app that it is of', () => {
+  test('when its record is too far ahead, and only in the app of that record', () => {
     const { store } = openStore('a');
     store.merge(APP, AHEAD, START_MS);
     expect([leftOut(store), leftOut(store, 'other'), store.isLeftOut('8', 'k', START_MS), store.leftOut]).toEqual([true, false, false, 1]);
@@ -47,25 +47,25 @@ describe('a key that was left out', () => {
     return store;
   }
 
-  test('is so no more once the record has come', () => {
+  test('is no longer left out once the record has arrived', () => {
     const store = withLeftOut();
     expect(store.merge(APP, AHEAD, START_MS + AHEAD_MS).kind).toBe('merged');
     expect([leftOut(store), store.leftOut]).toEqual([false, 0]);
   });
 
-  test('is so no more once a later record has come', () => {
+  test('is no longer left out once a later record has arrived', () => {
     const store = withLeftOut();
     store.merge(APP, record({ ...TOMBSTONE, version: { peer: 2 }, updated_at_ms: AHEAD.updated_at_ms + 1 }), START_MS + AHEAD_MS);
     expect(leftOut(store)).toBe(false);
   });
 
-  test('stays so when an earlier record comes, which may be a tombstone', () => {
+  test('stays left out when an earlier record arrives, even a tombstone', () => {
     const store = withLeftOut();
     store.merge(APP, record(TOMBSTONE), START_MS);
     expect(leftOut(store)).toBe(true);
   });
 
-  test('stays so when it is written and deleted here: the record that is to come wins', () => {
+  test('stays left out when this node writes and deletes it: the record still to come wins', () => {
     const store = withLeftOut();
     store.put(APP, 'k', bytesOf(40), 0, START_MS);
     store.delete(APP, 'k', START_MS + 1);
@@ -79,12 +79,12 @@ describe('a key that was left out', () => {
   });
 });
 
-describe('more keys than are remembered', () => {
+describe('more left-out keys than are remembered', () => {
   const leave = (keys: LeftOut, count: number, nowMs = START_MS): void => {
     for (let index = 0; index < count; index += 1) keys.note(APP, { key: `k${index}`, updatedAtMs: START_MS }, nowMs);
   };
 
-  test('may be any, for an hour after the last one', () => {
+  test('may be any keys, until an hour after the last one', () => {
     const keys = new LeftOut();
     leave(keys, MAX_LEFT_OUT);
     expect([keys.size, keys.isOverfull(START_MS)]).toEqual([MAX_LEFT_OUT, false]);
@@ -92,14 +92,14 @@ describe('more keys than are remembered', () => {
     expect([keys.size, keys.has(APP, 'one more'), keys.isOverfull(START_MS), keys.isOverfull(START_MS + OVERFLOW_MS)]).toEqual([MAX_LEFT_OUT, false, true, false]);
   });
 
-  test('are not counted where the same keys come again', () => {
+  test('are not assumed when the same keys arrive again', () => {
     const keys = new LeftOut();
     leave(keys, MAX_LEFT_OUT);
     leave(keys, MAX_LEFT_OUT);
     expect(keys.isOverfull(START_MS)).toBe(false);
   });
 
-  test('make a store answer for every key that it may have been left out', () => {
+  test('make a store treat every key as possibly left out', () => {
     const { store } = openStore('a', { maxStoreBytes: 100 });
     for (let index = 0; index <= MAX_LEFT_OUT; index += 1) store.merge(APP, record({ key: `k${index}` }), START_MS);
     expect([leftOut(store, 'any'), leftOut(store, 'any', START_MS + OVERFLOW_MS)]).toEqual([true, false]);

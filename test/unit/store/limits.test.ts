@@ -1,4 +1,4 @@
-/** What binds a write (protocol.md §10, Quota; §4, Ages; §9.7): it is refused whole, and nothing acknowledged is evicted. */
+/** The limits of a write (protocol.md §10, Quota; §4, Ages; §9.7): a refused write changes nothing, and no write is evicted. */
 import { describe, expect, test } from '@jest/globals';
 import { RefusalError } from '../../../src/domain/errors.ts';
 import type { WireRecord } from '../../../src/domain/records.ts';
@@ -37,7 +37,7 @@ function foreign(key: string, fields: Partial<WireRecord> = {}): WireRecord {
 const tombstone = { value: null, tombstone: true } as const;
 
 describe('the quota of an app', () => {
-  test('is met to the byte and not exceeded by one', () => {
+  test('is filled to the byte and not exceeded by one byte', () => {
     const { store } = openStore('a', { maxAppBytes: 100 });
     store.put(APP, 'a', bytesOf(49), 0, START_MS);
     expectFull(store, START_MS, () => store.put(APP, 'b', bytesOf(50), 0, START_MS));
@@ -46,14 +46,14 @@ describe('the quota of an app', () => {
     expectFull(store, START_MS, () => store.put(APP, 'c', bytesOf(28), 0, START_MS));
   });
 
-  test('binds each app alone', () => {
+  test('applies to each app separately', () => {
     const { store } = openStore('a', { maxAppBytes: 50 });
     store.put(APP, 'a', bytesOf(49), 0, START_MS);
     store.put('8', 'a', bytesOf(49), 0, START_MS);
     expect(store.totals(START_MS)).toEqual({ namespaces: 2, totalKeys: 2, totalBytes: 100 });
   });
 
-  test('lets a merge over it, and then takes deletes and writes that do not grow, but none that does', () => {
+  test('lets merges exceed it, and then takes deletes and writes that do not grow, and no others', () => {
     const { store } = openStore('a', { maxAppBytes: 60 });
     for (const key of ['a', 'b', 'c', 'd']) expect(store.merge(APP, foreign(key), START_MS)).toEqual({ kind: 'merged' });
     expect(store.totals(START_MS).totalBytes).toBe(116);
@@ -63,7 +63,7 @@ describe('the quota of an app', () => {
     expect(store.totals(START_MS).totalBytes).toBe(87);
   });
 
-  test('does not count what is past its lifetime, nor what was deleted', () => {
+  test('does not count expired or deleted records', () => {
     const { store } = openStore('a', { maxAppBytes: 60 });
     store.put(APP, 'short', bytesOf(50), 10, START_MS);
     expectFull(store, START_MS + 10, () => store.put(APP, 'b', bytesOf(28), 0, START_MS + 10));
@@ -72,7 +72,7 @@ describe('the quota of an app', () => {
     expect(store.put(APP, 'c', bytesOf(50), 0, START_MS + 13).key).toBe('c');
   });
 
-  test('is not taken up by what is past its age, however much there is, even when the key itself goes on the way', () => {
+  test('is not used up by records past their age, however many there are, even when the written key is one of them', () => {
     const { store } = openStore('a', { maxAppBytes: 40_000, maxValueBytes: 40_000, tombstoneRetentionMs: 10 });
     for (let index = 0; index < 1_000; index += 1) store.put(APP, `k${index}`, bytesOf(30), 1, START_MS);
     store.put(APP, 'last', bytesOf(30), 1, START_MS);
@@ -86,7 +86,7 @@ describe('the quota of an app', () => {
   });
 });
 
-test('an own write is unseen until a peer has taken that very one, and own until another replaced it', () => {
+test("a node's own write is unseen until a peer has taken exactly that write", () => {
   const { store } = openStore('a');
   const first = store.put(APP, 'k', bytesOf(28), 0, START_MS).sequenceNumber;
   const second = store.put(APP, 'k', bytesOf(28, 2), 0, START_MS + 1).sequenceNumber;
@@ -126,7 +126,7 @@ describe('the limit of the whole store', () => {
   });
 });
 
-describe('the number of tombstones of an app', () => {
+describe('the limit of tombstones of an app', () => {
   function withTombstones(count: number) {
     const opened = openStore('a', { maxTombstonesPerApp: count });
     const numbers: number[] = [];
@@ -140,13 +140,13 @@ describe('the number of tombstones of an app', () => {
     return { ...opened, numbers, held };
   }
 
-  test('refuses a local delete while not all peers have the oldest own one', () => {
+  test("refuses a local delete until all peers have the oldest of this node's own tombstones", () => {
     const { store, outside, numbers } = withTombstones(3);
     outside.acknowledged = numbers[0]! - 1;
     expectFull(store, START_MS, () => store.delete(APP, 'x', START_MS));
   });
 
-  test('lets the oldest own ones that all peers have go, one per delete', () => {
+  test('drops the oldest own tombstones that all peers have, one per delete', () => {
     const { store, outside, numbers, held } = withTombstones(3);
     outside.acknowledged = numbers[1]!;
     store.delete(APP, 'x', START_MS);
@@ -157,7 +157,7 @@ describe('the number of tombstones of an app', () => {
     expectFull(store, START_MS, () => store.delete(APP, 'z', START_MS));
   });
 
-  test('lets none go while everything is kept, regardless of what peers have acknowledged', () => {
+  test('drops no tombstone while the store keeps everything, regardless of what peers have acknowledged', () => {
     const { store, outside, held } = withTombstones(3);
     outside.acknowledged = store.lastSequenceNumber;
     outside.keepsEverything = true;
@@ -167,7 +167,7 @@ describe('the number of tombstones of an app', () => {
     expect(held()).toEqual(['d1', 'd2', 'x']);
   });
 
-  test('keeps the order of own ones when a peer adds its clock to one', () => {
+  test('keeps the order of own tombstones when a peer adds its clock to one', () => {
     const { store, outside, numbers, held } = withTombstones(3);
     const own = store.recordOf(APP, 'd0')!;
     store.merge(APP, foreign('d0', { version: { peer: 1 }, updated_at_ms: own.updated_at_ms - 5 }), START_MS);
@@ -177,7 +177,7 @@ describe('the number of tombstones of an app', () => {
     expect(held()).toEqual(['d1', 'd2', 'x']);
   });
 
-  test('lets no tombstone of another node go early, not even one over a record of this node, from a node whose time is behind', () => {
+  test('drops no tombstone of another node early, not even one over a record of this node from a node whose time is behind', () => {
     const { store, outside } = openStore('a', { maxTombstonesPerApp: 2 });
     store.put(APP, 'a', bytesOf(28), 0, START_MS);
     store.put(APP, 'b', bytesOf(28), 0, START_MS);
@@ -189,25 +189,25 @@ describe('the number of tombstones of an app', () => {
     expectFull(store, START_MS, () => store.delete(APP, 'b', START_MS));
   });
 
-  test('is not bound by merges', () => {
+  test('does not apply to merges', () => {
     const { store, held } = withTombstones(2);
     for (const key of ['p', 'q']) expect(store.merge(APP, foreign(key, tombstone), START_MS).kind).toBe('merged');
     expect(held()).toEqual(['d0', 'd1', 'p', 'q']);
   });
 
-  test('is not taken up by tombstones past their age, however many there are', () => {
+  test('is not used up by tombstones past their age, however many there are', () => {
     const { store } = withTombstones(300);
     for (let index = 0; index < 300; index += 1) store.merge(APP, foreign(`p${index}`, tombstone), START_MS);
     const lateMs = START_MS + 60_000 + 301;
     expect(store.delete(APP, 'x', lateMs)).not.toBeNull();
-    // No more of them went than had to.
+    // Only as many of them were dropped as necessary.
     expect(everything(store).length).toBeGreaterThan(2);
     store.letAge(lateMs);
     expect(everything(store).map(({ key }) => key).sort()).toEqual(['x', 'y']);
   });
 });
 
-test('a delete at the cap makes room for itself alone, regardless of what merges have brought above it', () => {
+test('a delete at the cap makes room only for itself, even when merges have exceeded the cap', () => {
   const { store, outside } = openStore('a', { maxTombstonesPerApp: 5 });
   const { store: other } = openStore('b');
   const putAndDelete = (writer: RecordStore, key: string): void => {
@@ -225,7 +225,7 @@ test('a delete at the cap makes room for itself alone, regardless of what merges
   expect(keys).toEqual(expect.arrayContaining(['own 1', 'other 7', 'one more']));
 });
 
-test('a record that age has made absent does not come back when the clock is set back', () => {
+test('an expired record does not come back when the clock is set back', () => {
   const { store } = openStore('a');
   store.put(APP, 'k', bytesOf(40), 1_000, START_MS);
   store.letAge(START_MS + 5_000);

@@ -1,4 +1,4 @@
-/** What peers must refuse is never held (protocol.md §10, Bounds): neither is it written here. */
+/** A record that peers must refuse is never held (protocol.md §10, Bounds), so a local write of it is refused. */
 import { describe, expect, test } from '@jest/globals';
 import type { RefusalError } from '../../../src/domain/errors.ts';
 import { MAX_HELD_KEY_BYTES } from '../../../src/domain/limits.ts';

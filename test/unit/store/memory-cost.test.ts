@@ -1,4 +1,4 @@
-/** `MAX_STORE_BYTES` (protocol.md §10, Bounds): what records of any shape count for is at least what the heap grows by. */
+/** `MAX_STORE_BYTES` (protocol.md §10, Bounds): records of any shape count for at least as much as the heap grows. */
 import { execFile } from 'node:child_process';
 import process from 'node:process';
 import { promisify } from 'node:util';
@@ -8,7 +8,7 @@ import { expect, test } from '@jest/globals';
 const RECORDS = '2100';
 
 test('the heap of a process grows by no more than its store counts, for all kinds of records', async () => {
-  // A separate process: what jest holds would be counted, too.
+  // A separate process, because otherwise the memory of jest would be counted too.
   const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', 'bench/store-memory.ts', RECORDS]);
   expect(stdout).not.toContain('missed');
   expect(stdout.match(/^apps with one tombstone/m)).not.toBeNull();

@@ -1,6 +1,6 @@
 /**
- * The store as protocol.md §4 and §10 describe it, without a thought for cost: every question is answered by a look at every
- * record. What the real one is held against.
+ * The store as protocol.md §4 and §10 describe it, regardless of cost: it answers every question by a scan of all records.
+ * The tests compare the real store with it.
  */
 import { createHash } from 'node:crypto';
 import type { KeyPage, ListRequest, MergeVerdict, WireRecord } from '../../../src/domain/records.ts';
@@ -10,13 +10,13 @@ import { UNREADABLE, type Outside } from './open-store.ts';
 export interface NaiveEntry {
   readonly appId: string;
   record: WireRecord;
-  /** It was present once and no operation has come after its lifetime. */
+  /** The record was present, and no operation has run since the end of its lifetime. */
   present: boolean;
-  /** Past its age while everything is kept. */
+  /** The record reached its age while the store keeps everything. */
   overdue: boolean;
-  /** This node's number of its last write of the key; 0 when it wrote none. */
+  /** The sequence number of this node's last write of the key, or 0. */
   ownSequenceNumber: number;
-  /** The tombstone held is one that this node wrote. */
+  /** This node wrote the held tombstone. */
   ownTombstone: boolean;
 }
 
@@ -42,7 +42,7 @@ function mergedClock(held: WireRecord['version'], incoming: WireRecord['version'
   return Object.fromEntries(keys.map((key) => [key, Math.max(held[key] ?? 0, incoming[key] ?? 0)]));
 }
 
-/** What is held of a clock: entries without `/` go last, then the smallest count first, then by key; never that of `staying`. */
+/** Cuts a clock: entries without `/` are dropped last, otherwise the smallest count first, then by key. The entry of `staying` stays. */
 function cutClock(clock: WireRecord['version'], staying?: string): WireRecord['version'] {
   const left = new Map(Object.entries(clock));
   while (left.size > 64) {
@@ -60,7 +60,7 @@ const sameClock = (a: WireRecord['version'], b: WireRecord['version']): boolean 
   return !ahead && !behind;
 };
 
-/** What decides between concurrent records, each part before the next. */
+/** Decides between concurrent records. Each part counts before the next. */
 function rank(record: WireRecord): readonly [number, string, number] {
   return [record.updated_at_ms, record.value ?? '', record.ttl_ms === 0 ? Infinity : record.ttl_ms];
 }
@@ -94,7 +94,7 @@ export class NaiveStore {
     return this.entries.find((entry) => entry.appId === appId && entry.record.key === key);
   }
 
-  /** Lets age do what is due. */
+  /** Applies the age of every record. */
   age(nowMs: number): void {
     for (const entry of this.entries) {
       if (nowMs >= absentFrom(entry.record)) entry.present = false;
@@ -147,7 +147,7 @@ export class NaiveStore {
     const tombstones = this.entries.filter((entry) => entry.appId === appId && entry.record.tombstone);
     if (tombstones.length >= this.#options.maxTombstonesPerApp) {
       const own = tombstones.filter(({ ownTombstone }) => ownTombstone).sort((a, b) => a.ownSequenceNumber - b.ownSequenceNumber)[0];
-      // While everything is kept, an acknowledged sequence does not say that all have what lies before it.
+      // While the store keeps everything, an acknowledged sequence does not show that all peers have the writes before it.
       if (own === undefined || own.ownSequenceNumber > this.#outside.acknowledged || this.#outside.keepsEverything) return 'full';
       this.entries = this.entries.filter((entry) => entry !== own);
     }
@@ -192,7 +192,7 @@ export class NaiveStore {
     return Array.from({ length: 256 }, (_, index) => (buckets.get(index) ?? 0n).toString(16).padStart(16, '0'));
   }
 
-  /** What age has made absent does not come back when the clock is set back. */
+  /** An expired record does not come back when the clock is set back. */
   #reads(entry: NaiveEntry, nowMs: number): boolean {
     return entry.present && nowMs < absentFrom(entry.record);
   }
@@ -213,7 +213,7 @@ export class NaiveStore {
     return grows <= 0 || this.heldBytes() + grows <= this.#options.maxStoreBytes;
   }
 
-  /** Whether a held clock has more of a key than this node ever issued. */
+  /** Whether a held clock has a higher count of a key than this node ever issued. */
   isForged(appId: string, key: string, clockKey = this.#ownKey): boolean {
     return (this.find(appId, key)?.record.version[clockKey] ?? 0) > this.lastSequenceNumber;
   }
@@ -238,7 +238,7 @@ export class NaiveStore {
   }
 }
 
-/** Sorted by hand, field by field; clock entries of 0 left out. */
+/** Canonical JSON, written field by field and without clock entries of 0. */
 function canonical(record: WireRecord): string {
   const clock = Object.entries(record.version).filter(([, count]) => count > 0).sort(([a], [b]) => (a < b ? -1 : 1));
   const version = clock.map(([key, count]) => `${JSON.stringify(key)}:${count}`).join(',');

@@ -1,4 +1,4 @@
-/** A store with small limits, whose outside a test sets by hand. */
+/** A store with small limits, and with an outside that the test sets by hand. */
 import type { StoreId } from '../../../src/domain/ids.ts';
 import { RecordStore, type RecordStoreOptions } from '../../../src/store/record-store.ts';
 import { SeededRandom } from '../../support/seeded-random.ts';
@@ -17,12 +17,12 @@ export const LIMITS: RecordStoreOptions = {
 };
 
 export interface Outside {
-  /** The own sequence number up to which all peers have acknowledged. */
+  /** The sequence number up to which all peers have acknowledged this node's writes. */
   acknowledged: number;
   keepsEverything: boolean;
 }
 
-/** @param name tells the node's clock keys and its randomness apart from those of others */
+/** @param name distinguishes the node's clock keys and its randomness from those of others */
 export function openStore(name: string, limits: Partial<RecordStoreOptions> = {}) {
   const outside: Outside = { acknowledged: 0, keepsEverything: false };
   const ownClockKey = (storeId: StoreId): string => `${name}/${storeId}`;
@@ -39,10 +39,10 @@ export function openStore(name: string, limits: Partial<RecordStoreOptions> = {}
   return { store, outside, ownKey: (): string => ownClockKey(store.storeId) };
 }
 
-/** First byte of stored bytes that do not open. */
+/** The first byte of stored bytes that cannot be decrypted. */
 export const UNREADABLE = 255;
 
-/** Stored bytes of a length, all alike. */
+/** Stored bytes of this length, all with the same value. */
 export function bytesOf(length: number, fill = 1): Uint8Array {
   return new Uint8Array(length).fill(fill);
 }

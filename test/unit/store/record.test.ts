@@ -1,4 +1,4 @@
-/** What its age makes of a record, and what it counts for (protocol.md §4, Ages; §8). */
+/** When a record is absent or gone, and how many bytes it counts for (protocol.md §4, Ages; §8). */
 import { describe, expect, test } from '@jest/globals';
 import { packBytes } from '../../../src/store/packed-bytes.ts';
 import { storeBytes } from '../../../src/store/memory-cost.ts';
@@ -25,7 +25,7 @@ describe('a record', () => {
     expect(isPresent(held, absentFrom)).toBe(false);
   });
 
-  /** A record, its clock entry and the characters of that key. */
+  /** A record, its clock entry and the one character of the clock key. */
   const BASE = 640 + 32 + 24 + 1;
 
   test.each<[string, Partial<StoredRecord>, number, number]>([
@@ -38,14 +38,14 @@ describe('a record', () => {
     expect([contentBytes(record(fields)), storeBytes(record(fields))]).toEqual([inApp, inStore]);
   });
 
-  test('travels with its value in hex, null exactly for a tombstone', () => {
+  test('is sent with its value in hex, and with null only for a tombstone', () => {
     const value = packBytes(Uint8Array.from([0, 15, 255]));
     const base = { key: 'k', version: { a: 1 }, updated_at_ms: 5_000 };
     expect(toWireRecord(record({ value, ttlMs: 7 }))).toEqual({ ...base, value: '000fff', tombstone: false, ttl_ms: 7 });
     expect(toWireRecord(record({ value: null }))).toEqual({ ...base, value: null, tombstone: true, ttl_ms: 0 });
   });
 
-  test('travels with clock keys as they were sent, regardless of their text', () => {
+  test('is sent with its clock keys unchanged, regardless of their text', () => {
     const version = clockOf([['0xABc', 1], ['__proto__', 2], ['7', 3]]);
     const wire = toWireRecord(record({ version }));
     expect(new Map(Object.entries(wire.version))).toEqual(new Map([['7', 3], ['0xABc', 1], ['__proto__', 2]]));

@@ -1,4 +1,4 @@
-/** Timers: what is due comes in order, never early, never once it was cancelled, however many there are. */
+/** Timers fire in order, never early and never after they were cancelled, however many there are. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { TimingWheel, type Timer } from '../../../src/store/timing-wheel.ts';
@@ -34,7 +34,7 @@ describe('a timer', () => {
     expect(takeAll(wheel, 1_000)).toEqual([]);
   });
 
-  test('that was cancelled never comes, whether its slot was reached or not', () => {
+  test('that was cancelled never fires, whether or not its slot was reached', () => {
     const wheel = new TimingWheel<string>();
     const near = wheel.schedule('near', 1_010);
     const far = wheel.schedule('far', 900_000);
@@ -52,7 +52,7 @@ describe('a timer', () => {
     expect(wheel.takeDue(9_500)?.what).toBe('a');
   });
 
-  test('comes in its turn after the clock was set back and many others were cancelled since', () => {
+  test('fires in its turn after the clock was set back and many others were cancelled', () => {
     const wheel = new TimingWheel<number>();
     expect(wheel.takeDue(100_000)).toBeNull();
     const scheduled = Array.from({ length: 5_000 }, (_, index) => wheel.schedule(index, 1_000 + ((index * 7_919) % 5_000)));
@@ -64,7 +64,7 @@ describe('a timer', () => {
     expect(takeAll(wheel, 9_000).map(({ what }) => what)).toEqual([17]);
   });
 
-  test('comes although all before it were cancelled while they waited', () => {
+  test('fires although the timer before it was cancelled while it waited', () => {
     const wheel = new TimingWheel<string>();
     const [first, second] = [wheel.schedule('first', 1_000), wheel.schedule('second', 2_000)];
     wheel.schedule('third', 8_000);
@@ -75,16 +75,16 @@ describe('a timer', () => {
     expect(takeAll(wheel, 9_500).map(({ what }) => what)).toEqual(['fourth']);
   });
 
-  test('comes before those whose time came later, while time goes on between one and the next', () => {
+  test('fires before later ones, while time passes between one and the next', () => {
     const wheel = new TimingWheel<number>();
     for (let atMs = 500; atMs <= 20_000; atMs += 500) wheel.schedule(atMs, atMs);
     const taken: (number | undefined)[] = [];
-    // Less than one slot, then more than one, for each that is taken.
+    // For each timer that is taken, time moves by less than one slot, then by more than one.
     for (let nowMs = 2_000; taken.length < 40; nowMs += taken.length % 2 === 0 ? 100 : 900) taken.push(wheel.takeDue(nowMs)?.what);
     expect(taken).toEqual(Array.from({ length: 40 }, (_, index) => 500 * (index + 1)));
   });
 
-  test('comes before a later one that was scheduled for the past, although its neighbours were cancelled', () => {
+  test('fires before a later one that was scheduled for the past, although its neighbours were cancelled', () => {
     const wheel = new TimingWheel<string>();
     const [, second] = [1_000, 2_000, 3_000, 4_000].map((atMs) => wheel.schedule(`at ${atMs}`, atMs));
     expect(wheel.takeDue(9_000)?.what).toBe('at 1000');
@@ -96,7 +96,7 @@ describe('a timer', () => {
   test.each([
     ['one moment', (): number => 5_000],
     ['moments far apart', (index: number): number => index * 1_000],
-  ])('is one of 300,000 at %s, all of which come', (_, atMs) => {
+  ])('is one of 300,000 at %s, and all of them fire', (_, atMs) => {
     const wheel = new TimingWheel<number>();
     for (let index = 0; index < 300_000; index += 1) wheel.schedule(index, atMs(index));
     let count = 0;
@@ -105,7 +105,7 @@ describe('a timer', () => {
   });
 });
 
-test('regardless of what is scheduled, cancelled and taken when, all that is due comes, in order of time, and nothing else', () => {
+test('for any sequence of scheduling, cancelling and taking, exactly the due timers fire, in order of time', () => {
   const step = fc.oneof(
     { weight: 4, arbitrary: fc.record({ kind: fc.constant('schedule' as const), inMs: fc.oneof(fc.integer({ min: -600, max: 900 }), fc.nat(6_000), fc.nat(100_000)) }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('cancel' as const), which: fc.nat(40) }) },

@@ -23,7 +23,7 @@ describe('the order of two clocks', () => {
     expect(compareClocks(clock(a), clock(b))).toBe(order);
   });
 
-  test('turned round is the opposite', () => {
+  test('is the opposite when the clocks are swapped', () => {
     const opposite = { equal: 'equal', later: 'earlier', earlier: 'later', concurrent: 'concurrent' } as const;
     fc.assert(fc.property(anyClock, anyClock, (a, b) => expect(compareClocks(b, a)).toBe(opposite[compareClocks(a, b)])));
   });
@@ -41,13 +41,13 @@ test('the merge of two clocks is not earlier than either, in either order of mer
   );
 });
 
-test('a clock says what it counts of a key, and 0 of a key that it lacks', () => {
+test('a clock gives the count of a key, and 0 for a key that it lacks', () => {
   const held = clock({ a: 1, __proto__: 2, '0xAb/1': 3, zero: 0 });
   expect(['a', '0xAb/1', '0xab/1', 'zero', ''].map((key) => countOf(held, key))).toEqual([1, 3, 0, 0, 0]);
   expect([largestCount(held), largestCount(EMPTY_CLOCK)]).toEqual([3, 0]);
 });
 
-test('setting one count leaves the others, and the clock it came from, as they were', () => {
+test('setting one count changes neither the other counts nor the original clock', () => {
   const held = clock({ a: 1, own: 2, b: 3 });
   expect(asObject(withCount(held, 'own', 9))).toEqual({ a: 1, own: 9, b: 3 });
   expect(asObject(withCount(EMPTY_CLOCK, 'own', 9))).toEqual({ own: 9 });
@@ -57,13 +57,13 @@ test('setting one count leaves the others, and the clock it came from, as they w
 /** Names that end in ascending numbers. */
 const names = (count: number, prefix: string): string[] => Array.from({ length: count }, (_, index) => `${prefix}${String(index).padStart(4, '0')}`);
 
-describe('a clock that is held', () => {
+describe('a held clock', () => {
   test.each([
     [0, 64, 64],
     [0, 65, 64],
     [64, 1, 64],
     [1_000, 24, 64],
-  ])('of %i entries of this kind and %i of older nodes keeps at most 64', (ours, older, kept) => {
+  ])('of %i entries of nodes of this kind and %i of older nodes keeps at most 64', (ours, older, kept) => {
     const held = clock(Object.fromEntries([...names(ours, '0x/'), ...names(older, 'n')].map((key, at) => [key, at + 1])));
     expect(clockEntries(cutClock(held))).toHaveLength(kept);
   });
@@ -76,13 +76,13 @@ describe('a clock that is held', () => {
     expect(asObject(kept)).toEqual(Object.fromEntries([...older, ...equal.slice(1)]));
   });
 
-  test('keeps the own entry of a local write, however small its count', () => {
+  test("keeps the node's own entry for a local write, however small its count", () => {
     const others = names(70, 'n').map((key) => [key, 1_000] as const);
     const kept = cutClock(clockOf([...others, ['own/1', 1]]), 'own/1');
     expect([clockEntries(kept).length, countOf(kept, 'own/1')]).toEqual([MAX_HELD_CLOCK_ENTRIES, 1]);
   });
 
-  test('is cut to the same whether its parts were cut before they were merged or not', () => {
+  test('is cut to the same entries whether or not its parts were cut before the merge', () => {
     const long = fc.dictionary(fc.constantFrom(...names(150, '0x/'), ...names(20, 'n')), fc.integer({ min: 1, max: 4 }), { minKeys: 40, maxKeys: 170 }).map(clock);
     fc.assert(
       fc.property(long, long, (a, b) => {

@@ -1,4 +1,4 @@
-/** Walks through the store (protocol.md §10, Pages): they neither repeat nor miss, while all around them changes. */
+/** Walks through the store (protocol.md §10, Pages): they neither repeat nor miss a record while the store changes. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { RefusalError } from '../../../src/domain/errors.ts';
@@ -46,14 +46,14 @@ describe('a walk', () => {
     expect(names(store).sort()).toEqual(['7 deleted', '7 expired']);
   });
 
-  test('goes on after any of its steps, by the cursor of that step', () => {
+  test('continues after any of its steps by the cursor of that step', () => {
     const { store } = filled(40);
     const steps = [...store.walk({})];
     const all = names(store);
     for (const [at, { cursor }] of steps.entries()) expect(names(store, { cursor })).toEqual(all.slice(at + 1));
   });
 
-  test('of one app, or of some of its buckets, gives those alone', () => {
+  test('of one app, or of some of its buckets, gives only their records', () => {
     const { store } = filled(300);
     expect(names(store, { app: '10' }).sort()).toEqual(Array.from({ length: 300 }, (_, index) => `10 k${index}`).sort());
     expect(names(store, { app: '11' })).toEqual([]);
@@ -69,7 +69,7 @@ describe('a walk', () => {
     expect(codeOf(() => names(store, { cursor }))).toBe('bad_request');
   });
 
-  test('does not go on from the cursor of a store that was emptied meanwhile, nor from one of another store', () => {
+  test('does not continue from a cursor of another store, or of a store that was emptied meanwhile', () => {
     const { store } = filled(3);
     const { cursor } = [...store.walk({})][0]!;
     expect(codeOf(() => names(openStore('b').store, { cursor }))).toBe('bad_request');
@@ -77,7 +77,7 @@ describe('a walk', () => {
     expect(codeOf(() => names(store, { cursor }))).toBe('bad_request');
   });
 
-  test('passes over what goes while it stands before it, its own place too', () => {
+  test('skips records that are removed ahead of it, even when the record it stands at is removed too', () => {
     const { store } = openStore('a');
     const keys = Array.from({ length: 4_000 }, (_, index) => `k${index}`).filter((key) => bucketOf(key) === 0).slice(0, 5);
     for (const key of keys) store.put('7', key, bytesOf(28), 0, START_MS);
@@ -89,7 +89,7 @@ describe('a walk', () => {
     expect(given).toEqual([keys[0], keys[1], keys[4]]);
   });
 
-  test('ends when the store is emptied under it', () => {
+  test('fails when the store is emptied in the middle', () => {
     const { store } = filled(3);
     const walk = store.walk({});
     walk.next();
@@ -98,7 +98,7 @@ describe('a walk', () => {
   });
 });
 
-test('regardless of what comes, changes and goes between its steps and pages, a walk repeats nothing and misses nothing that was there all along', () => {
+test('for any changes between its steps and pages, a walk repeats no record and misses none that was there all along', () => {
   // Few buckets, so that neighbours in a bucket come and go.
   const keys = Array.from({ length: 4_000 }, (_, index) => `k${index}`).filter((key) => bucketOf(key) < 3).slice(0, 24);
   const name = fc.tuple(fc.constantFrom(...APPS), fc.constantFrom(...keys));
@@ -109,7 +109,7 @@ test('regardless of what comes, changes and goes between its steps and pages, a 
   fc.assert(
     fc.property(fc.uniqueArray(name, { maxLength: 50, selector: String }), fc.array(change, { maxLength: 120 }), (start, changes) => {
       const { store } = openStore('a');
-      /** Which life of a key is held: one that was dropped and comes back is another. */
+      /** The current life of each key: a key that is dropped and added again starts a new life. */
       const lives = new Map<string, number>();
       let life = 0;
       const put = ([appId, key]: readonly [string, string]): void => {

@@ -1,6 +1,6 @@
 /**
- * `MAX_STORE_BYTES` (protocol.md §8, §10, Quota): met to the byte, refused one byte over, by local writes and by merges alike.
- * What records and apps count for is written out here once more.
+ * `MAX_STORE_BYTES` (protocol.md §8, §10, Quota): local writes and merges fill it to the byte and are refused one byte above it.
+ * The costs of records and apps are repeated here.
  */
 import { describe, expect, test } from '@jest/globals';
 import type { RefusalError } from '../../../src/domain/errors.ts';
@@ -28,7 +28,7 @@ function foreign(key: string, stored: number, fields: Partial<WireRecord> = {}):
   return { key, value: '01'.repeat(stored), version: { peer: 1 }, updated_at_ms: START_MS, tombstone: false, ttl_ms: 0, ...fields };
 }
 
-/** What a local write is answered with. */
+/** The outcome of a local write. */
 function put(store: RecordStore, app: string, key: string, stored: number): string {
   try {
     store.put(app, key, bytesOf(stored), 0, START_MS);
@@ -39,7 +39,7 @@ function put(store: RecordStore, app: string, key: string, stored: number): stri
 }
 
 describe('the limit of the whole store', () => {
-  test('is met to the byte by local writes of all apps together, and not exceeded by one', () => {
+  test('is filled to the byte by local writes of all apps together, and not exceeded by one byte', () => {
     const limit = 2 * APP_BYTES + own(1, 100) + own(3, 50);
     const { store } = openStore('a', { maxStoreBytes: limit });
     expect(put(store, APP, 'k', 100)).toBe('written');
@@ -52,7 +52,7 @@ describe('the limit of the whole store', () => {
     expect(store.heldBytes).toBe(limit);
   });
 
-  test('is met to the byte by merges of all apps together, and not exceeded by one', () => {
+  test('is filled to the byte by merges of all apps together, and not exceeded by one byte', () => {
     const limit = 2 * APP_BYTES + cost(1, [4], 100) + cost(3, [4, 7], 50);
     const { store } = openStore('a', { maxStoreBytes: limit });
     const two = { version: { peer: 1, 'peer añx': 2 ** 40 } };
@@ -76,7 +76,7 @@ describe('the limit of the whole store', () => {
     expect(put(store, APP, 'k', 101)).toBe('insufficient_storage');
   });
 
-  test('counts tombstones and what is past its lifetime for as long as they are kept', () => {
+  test('counts tombstones and expired records for as long as they are kept', () => {
     const limit = APP_BYTES + own(1, null) + cost(1, [4], 28);
     const { store } = openStore('a', { maxStoreBytes: limit + 100 });
     put(store, APP, 'k', 100);
@@ -89,8 +89,8 @@ describe('the limit of the whole store', () => {
   });
 });
 
-describe('the number of apps', () => {
-  test('binds local writes and merges of apps that hold nothing yet, and no others', () => {
+describe('the limit of apps', () => {
+  test('applies to local writes and merges of apps that hold nothing yet, and to no others', () => {
     const { store } = openStore('a', { maxApps: 2, tombstoneRetentionMs: 10 });
     expect([put(store, '1', 'k', 28), store.merge('2', foreign('k', 28), START_MS).kind]).toEqual(['written', 'merged']);
     expect(put(store, '3', 'k', 28)).toBe('insufficient_storage');
@@ -98,7 +98,7 @@ describe('the number of apps', () => {
     expect([put(store, '2', 'other', 28), store.refusedFull, store.appIds()]).toEqual(['written', 1, ['1', '2']]);
   });
 
-  test('bounds tombstones of apps that were made up, and has room again once they are gone', () => {
+  test('applies to tombstones of made-up apps, and leaves room again once they are gone', () => {
     const { store } = openStore('a', { maxApps: 10, tombstoneRetentionMs: 10 });
     const tombstone = (app: number): unknown => store.merge(String(app), { ...foreign('k', 0), value: null, tombstone: true }, START_MS);
     for (let app = 1; app <= 1_000; app += 1) expect(tombstone(app)).toEqual(app <= 10 ? { kind: 'merged' } : { kind: 'rejected', why: 'store_full' });

@@ -1,4 +1,4 @@
-/** What a node wrote itself (protocol.md §10, Who sends what): the last entry of each key, from any place on. */
+/** The log of a node's own writes (protocol.md §10, Who sends what): the last entry of each key, after any sequence number. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { WriteLog, type LogEntry } from '../../../src/store/write-log.ts';
@@ -16,13 +16,13 @@ describe('the log of own writes', () => {
     [29, [30]],
     [30, []],
     [99, []],
-  ])('after %i gives what came later', (above, numbers) => {
+  ])('after %i gives only later entries', (above, numbers) => {
     const log = new WriteLog<string>();
     for (const sequenceNumber of [10, 20, 30]) log.append(sequenceNumber, 'k', 1);
     expect(numbersAfter(log, above)).toEqual(numbers);
   });
 
-  test('counts an entry out once, however often it is superseded', () => {
+  test('subtracts an entry once, however often it is superseded', () => {
     const log = new WriteLog<string>();
     const entry = log.append(1, 'a', 7);
     log.append(2, 'b', 5);
@@ -31,7 +31,7 @@ describe('the log of own writes', () => {
     expect(log.totals()).toEqual({ records: 1, bytes: 5 });
   });
 
-  test('tells its listeners of every entry and of every superseded one, until they leave', () => {
+  test('tells its listeners of every entry and of every superseded one, until they stop listening', () => {
     const heard: string[] = [];
     const log = new WriteLog<string>();
     const leave = log.listen({ onAppended: ({ sequenceNumber }) => heard.push(`entry ${sequenceNumber}`), onSuperseded: ({ sequenceNumber }) => heard.push(`superseded ${sequenceNumber}`) });
@@ -44,7 +44,7 @@ describe('the log of own writes', () => {
     expect(heard).toEqual(['entry 1', 'entry 2', 'superseded 1']);
   });
 
-  test('holds nothing once it was emptied, and entries from before are superseded', () => {
+  test('is empty after it was cleared, and its earlier entries are superseded', () => {
     const log = new WriteLog<string>();
     const entry = log.append(1, 'a', 7);
     log.clear();
@@ -53,13 +53,13 @@ describe('the log of own writes', () => {
   });
 });
 
-test('regardless of what is written and superseded, what comes after any sequence number is what a look at every entry would give', () => {
+test('after any writes, the entries after any sequence number are what a scan of all entries would give', () => {
   const step = fc.oneof(
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('write' as const), key: fc.nat(400), gap: fc.integer({ min: 1, max: 5 }) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('drop' as const), key: fc.nat(400) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('look' as const), back: fc.nat(8_000) }) },
   );
-  // Repeated, so that sweeps of superseded entries happen on the way.
+  // Repeated, so that superseded entries are swept in between.
   fc.assert(
     fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), (steps) => {
       const log = new WriteLog<number>();

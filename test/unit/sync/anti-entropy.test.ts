@@ -1,5 +1,5 @@
 /**
- * Comparing stores (protocol.md §10, Comparison): what pushes miss is mended both ways, at a cost that follows the difference.
+ * Anti-entropy (protocol.md §10, Comparison) repairs in both directions what pushes miss, at a cost that grows with the difference.
  * Real stores on a network in memory; nothing here is pushed unless a test says so.
  */
 import { describe, expect, test } from '@jest/globals';
@@ -10,7 +10,7 @@ import { APP, Network, startNodes, type ReplicatingNode } from '../../support/re
 
 const RUST_BODY_LIMIT = 2 * 1024 * 1024;
 
-/** Puts the same records into both, as if they had been pushed. */
+/** Copies the records of one node to the other, as if they had been pushed. */
 function share(from: ReplicatingNode, to: ReplicatingNode, nowMs: number): void {
   for (const { appId, record } of from.store.walk({})) expect(to.store.merge(appId, record, nowMs).kind).not.toBe('rejected');
 }
@@ -22,7 +22,7 @@ function expectEqual(...nodes: readonly ReplicatingNode[]): void {
 }
 
 describe('two stores', () => {
-  test('that are equal take one request', async () => {
+  test('that are equal need one request', async () => {
     const { clock, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (let index = 0; index < 50; index += 1) a.put(`k${index}`, 'value');
@@ -31,7 +31,7 @@ describe('two stores', () => {
     expect(b.types()).toEqual(['digest_request']);
   });
 
-  test('that are both empty take one request', async () => {
+  test('that are both empty need one request', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     await a.compareWith(b);
@@ -64,7 +64,7 @@ describe('two stores', () => {
     ],
   ];
 
-  test.each(DIFFERENCES)('are mended by one round: %s', async (_, differ, expected) => {
+  test.each(DIFFERENCES)('become equal in one round: %s', async (_, differ, expected) => {
     const { clock, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('shared', 'value');
@@ -76,7 +76,7 @@ describe('two stores', () => {
     expectEqual(a, b);
   });
 
-  test('are mended where both wrote the same key: both keep the same one, with both clocks (§9.9)', async () => {
+  test('become equal when both wrote the same key: both keep the same value, with both clocks (§9.9)', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('k', 'from a');
@@ -86,7 +86,7 @@ describe('two stores', () => {
     expect(Object.keys(a.store.recordOf(APP, 'k')!.version).sort()).toEqual([a, b].map(({ member, store }) => `${member.wallet}/${store.storeId}`).sort());
   });
 
-  test('are mended app by app: those that are equal are not asked for', async () => {
+  test('are repaired app by app: apps that are equal are not asked for', async () => {
     const { clock, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (const app of ['7', '100', '2000']) a.put('shared', 'value', { app });
@@ -99,7 +99,7 @@ describe('two stores', () => {
     expect(b.received.flatMap(({ inner }) => (inner['type'] === 'digest_request' && inner['app'] !== undefined ? [inner['app']] : [])).sort()).toEqual(['2000', '3']);
   });
 
-  test('of many apps are mended page by page', async () => {
+  test('of many apps are repaired page by page', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (const app of ['1', '2', '30', '40', '500']) b.put('k', 'there', { app });
@@ -120,7 +120,7 @@ describe('two stores', () => {
   test.each<[string, (answer: Record<string, unknown>, asked: number) => object]>([
     ['names the same cursor again', (answer) => ({ ...answer, next_cursor: '7' })],
     ['names no app and goes on', (answer, asked) => ({ ...answer, apps: {}, next_cursor: String(asked) })],
-  ])('are not compared for ever with a peer that %s', async (_, bend) => {
+  ])('are not compared endlessly with a peer that %s', async (_, bend) => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.put('k', 'there', { app: '7' });
@@ -145,7 +145,7 @@ describe('two stores', () => {
     expect(b.deltas()).toEqual([['new']]);
   });
 
-  test('are mended regardless of the difference: 400 here, 400 there, in pages and bodies below 2 MiB', async () => {
+  test('are repaired although they differ widely: 400 records here, 400 there, in pages and bodies below 2 MiB', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (let index = 0; index < 400; index += 1) {
@@ -158,7 +158,7 @@ describe('two stores', () => {
     expect(Math.max(...network.requests.map(({ bytes }) => bytes))).toBeLessThan(RUST_BODY_LIMIT);
   });
 
-  test('are mended although one record does not pass: it harms itself only', async () => {
+  test('are repaired although one record is malformed: only that record is left out', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.put('good', 'value');
@@ -174,7 +174,7 @@ describe('two stores', () => {
     expect(a.replicaOf(b).view()).toMatchObject({ leftOut: { malformed: 1 }, lastError: null });
   });
 
-  test('stay equal when writes come in the middle, or are found by the next round', async () => {
+  test('become equal in the next round when writes arrived during a round', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (let index = 0; index < 100; index += 1) b.put(`b${index}`, 'value');
@@ -190,7 +190,7 @@ describe('two stores', () => {
   });
 });
 
-describe('what a writer that died had given to one peer only', () => {
+describe('a write that reached only one peer before its writer died', () => {
   test.each([
     ['the one that has it compares', 'b'],
     ['the one that lacks it compares', 'c'],
@@ -209,7 +209,7 @@ describe('what a writer that died had given to one peer only', () => {
     expectEqual(b, c);
   });
 
-  test('reaches all, however the network was cut, once it is whole', async () => {
+  test('reaches every node once the network is whole again, however it was cut', async () => {
     const { network, nodes } = startNodes('a', 'b', 'c', 'd');
     const [a, b, c, d] = nodes;
     for (const [from, to] of [[a, b], [b, c], [c, d], [d, a], [a, c], [b, d]] as const) network.setWay(from, to, 'cut');
@@ -235,7 +235,7 @@ describe('a peer of an older kind', () => {
     return { network, a, older };
   }
 
-  test('is asked for a digest once, never again, and is compared by a whole snapshot both ways', async () => {
+  test('is asked for a digest only once, and is then compared by a whole snapshot in both directions', async () => {
     const { network, a, older } = startWithOlder();
     older.put('there', 'value');
     a.store.merge(APP, { ...older.store.recordOf(APP, 'there')!, key: 'here' }, network.clock.nowMs());
@@ -260,7 +260,7 @@ describe('a peer of an older kind', () => {
     expect(older.types().filter((type) => type === 'snapshot_request')).toHaveLength(2);
   });
 
-  test('that is not asked for anything shows no success', async () => {
+  test('that is not asked for anything does not count as a success', async () => {
     const { network, a, older } = startWithOlder();
     await a.tick();
     const { lastSuccessMs } = a.replicaOf(older).view();
@@ -269,7 +269,7 @@ describe('a peer of an older kind', () => {
     expect(a.replicaOf(older).view().lastSuccessMs).toBe(lastSuccessMs);
   });
 
-  test('gets bodies below 2 MiB, and what exceeds them alone blocks nothing', async () => {
+  test('gets all records in bodies below 2 MiB', async () => {
     const { network, a, older } = startWithOlder();
     for (let index = 0; index < 12; index += 1) a.put(`k${index}`, Buffer.alloc(200_000));
     await network.run(30, [a]);
@@ -286,7 +286,7 @@ describe('a peer that answers wrongly', () => {
     ['apps that are none', (type: unknown) => (type === 'digest_request' ? { root: '00'.repeat(16), apps: { x: '00'.repeat(16) } } : {})],
     ['too few buckets', (type: unknown) => (type === 'digest_request' ? { root: '00'.repeat(16), apps: { '1': '00'.repeat(16) }, buckets: ['00'.repeat(8)] } : {})],
     ['no data', (type: unknown) => (type === 'snapshot_request' ? { data: undefined } : {})],
-  ])('is an error and no answer: %s', async (_, bent) => {
+  ])('makes the round fail as a bad answer: %s', async (_, bent) => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('k', 'value');
@@ -297,7 +297,7 @@ describe('a peer that answers wrongly', () => {
   });
 });
 
-test('what a peer refuses permanently is offered once, not by every round', async () => {
+test('a record that a peer refuses permanently is offered once, not in every round', async () => {
   const { network, nodes } = startNodes('a', 'b');
   const [a, b] = nodes;
   network.setWay(a, b, 'cut');

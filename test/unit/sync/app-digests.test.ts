@@ -1,11 +1,11 @@
-/** Digests of many apps (protocol.md §10, Comparison and Bounds): in pages, giving way to requests. */
+/** Digests of many apps (protocol.md §10, Comparison and Bounds) come in pages and give way to requests. */
 import { describe, expect, test } from '@jest/globals';
 import { digestRequest } from '../../../src/sync/messages.ts';
 import { APPS_A_PAGE, appDigestsPage, rootDigestOf } from '../../../src/sync/app-digests.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { bytesOf, openStore, START_MS } from '../store/open-store.ts';
 
-/** A store with these apps; each look at one takes a millisecond. */
+/** A store with these apps. Each read of an app's digest takes 1 ms. */
 function start(appIds: readonly string[]) {
   const clock = new ManualClock();
   const { store } = openStore('a');
@@ -53,7 +53,7 @@ describe('pages of apps', () => {
     expect(Object.assign({}, ...pages)).toEqual(Object.fromEntries(range(count).map((appId) => [appId, store.appDigest(appId)])));
   });
 
-  test('go on after the app that the cursor names, whether it is still there or not', async () => {
+  test('continue after the app that the cursor names, even when that app is gone', async () => {
     const { store, modules } = start(['2', '10', '300']);
     expect(Object.keys((await appDigestsPage('2', modules)).apps)).toEqual(['10', '300']);
     store.forget('10', 'k');
@@ -61,12 +61,12 @@ describe('pages of apps', () => {
     expect(Object.keys((await appDigestsPage('300', modules)).apps)).toEqual([]);
   });
 
-  test.each(['', '0', '-1', '1x', '../1', '9'.repeat(17)])('are not asked for with the cursor %j', (cursor) => {
+  test.each(['', '0', '-1', '1x', '../1', '9'.repeat(17)])('cannot be requested with the cursor %j', (cursor) => {
     expect(digestRequest.safeParse({ apps: true, cursor }).success).toBe(false);
   });
 });
 
-test('the root and the pages of many apps give requests a turn every few milliseconds', async () => {
+test('the root and the pages of many apps give way to requests every few milliseconds', async () => {
   const { turns, modules } = start(range(1_000));
   await rootDigestOf(modules);
   expect(turns.length).toBeGreaterThan(50);
@@ -75,7 +75,7 @@ test('the root and the pages of many apps give requests a turn every few millise
   expect(turns.length).toBeGreaterThan(50);
 });
 
-test('the root is that of the store as it is at the end, regardless of what changes meanwhile', async () => {
+test('the root is that of the store at the end, even when the store changes meanwhile', async () => {
   const { store, modules } = start(range(100));
   let written = 0;
   const yieldNow = async (): Promise<void> => void store.put('7', `later ${(written += 1)}`, bytesOf(28), 0, START_MS);

@@ -1,4 +1,4 @@
-/** In which order members are asked (protocol.md §5, §8 PEER_BLACKLIST_DURATION_SECONDS). */
+/** The order in which members are asked (protocol.md §5, §8 PEER_BLACKLIST_DURATION_SECONDS). */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Wallet } from '../../../src/domain/ids.ts';
@@ -41,7 +41,7 @@ describe('members are asked', () => {
     expect(orderOf(preferred, wrong, 0, silent)).toBe(order);
   });
 
-  test('each once, regardless of who is preferred or wrong', () => {
+  test('once each, regardless of which member is preferred or wrong', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(null, 'a', 'b', 'e'),

@@ -1,4 +1,4 @@
-/** Which batches a peer is sent until every record is settled (protocol.md §4, Sizes; §9.10, §9.17; §10, Rejections): pure. */
+/** Which batches are sent to a peer until every record is settled (protocol.md §4, Sizes; §9.10, §9.17; §10, Rejections). */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Delivery, MAX_SAMPLES, MAX_SUSPECTS_IN_A_ROW, type DeliveryState } from '../../../src/sync/delivery.ts';
@@ -20,7 +20,7 @@ const UNREACHABLE = new PeerError('unreachable', 'the peer cannot be reached');
 /** What a peer answers to a batch of these keys, or how it fails. */
 type Peer = (keys: readonly string[]) => object | PeerError;
 
-/** An answer that lists what was rejected. */
+/** An answer that lists the rejected records. */
 function told(keys: readonly string[], rejected: readonly { readonly key: string; readonly reason: string }[] = [], listed = MAX_REJECTIONS_LISTED): object {
   const rejections = rejected.slice(0, listed).map(({ key, reason }) => ({ app_id: '7', key, reason }));
   return { total: keys.length, merged: keys.length - rejected.length, skipped: 0, rejected: rejected.length, rejections };
@@ -40,7 +40,7 @@ const fails =
   (keys) =>
     at(keys) ? failure : otherwise(keys);
 
-/** Delivers these keys to a peer, to the end. */
+/** Delivers these keys to a peer until the delivery ends. */
 function deliver(keys: readonly string[], peer: Peer, size?: number) {
   const delivery = new Delivery(keys.map(entry), size);
   const sent: (readonly string[])[] = [];
@@ -94,13 +94,13 @@ describe('batches', () => {
     expect(deliver(keys, peer).sent).toEqual(sent);
   });
 
-  test('are portions that a peer can list where it refused more than it lists', () => {
+  test('are no larger than what a peer can list once it has refused more records than it listed', () => {
     const { sent, fates } = deliver([...names(150, 'bad'), ...names(90)], refuses((key) => (key.startsWith('bad') ? 'malformed' : null)));
     expect(sent.map((keys) => keys.length)).toEqual([240, 100, 100, 40]);
     expect([...fates.values()].filter((fate) => fate === 'malformed')).toHaveLength(150);
   });
 
-  test('begin small where the delivery before had to', () => {
+  test('begin with the size at which the delivery before ended', () => {
     expect(deliver(names(8), takes, 2).sent.map((keys) => keys.length)).toEqual([2, 4, 2]);
   });
 });
@@ -132,7 +132,7 @@ describe('a record', () => {
   });
 });
 
-describe('the peer is taken for broken', () => {
+describe('the peer counts as broken', () => {
   test.each<[string, Peer]>([
     ['it cannot be reached', () => UNREACHABLE],
     ['it answers 503', () => refusedWith(503)],
@@ -143,7 +143,7 @@ describe('the peer is taken for broken', () => {
     expect([delivery.state.kind, [...fates.values()].filter((fate) => fate !== 'suspect')]).toEqual(['broken', []]);
   });
 
-  test('when it fails at so many in a row and at all samples of the rest, which are few', () => {
+  test('when it fails at too many records in a row and at each of a few samples of the rest', () => {
     const { delivery, sent, fates } = deliver(names(1_000), () => refusedWith(500));
     expect(delivery.state.kind).toBe('broken');
     expect(sent.filter((keys) => keys.length === 1)).toHaveLength(MAX_SUSPECTS_IN_A_ROW + MAX_SAMPLES);
@@ -151,22 +151,22 @@ describe('the peer is taken for broken', () => {
     expect(fates.size).toBe(MAX_SUSPECTS_IN_A_ROW);
   });
 
-  test('not while it takes a sample: all that is good arrives', () => {
+  test('not while it takes a sample: all good records arrive', () => {
     const { delivery, states, fates } = deliver([...names(20, 'bad'), ...names(50)], fails(hasBad, refusedWith(500)));
     expect([delivery.state.kind, states.includes('sampling')]).toEqual(['over', true]);
     expect([...fates].every(([key, fate]) => fate === (key.startsWith('bad') ? 'suspect' : 'taken'))).toBe(true);
   });
 
-  test('not for what fails at the very end, with nothing behind it', () => {
+  test('or the delivery is over when only the last records fail', () => {
     const { delivery } = deliver([...names(20), ...names(12, 'bad')], fails(hasBad, refusedWith(500)));
     expect([delivery.anyPassed, delivery.state.kind === 'over' || delivery.state.kind === 'broken']).toEqual([true, true]);
   });
 });
 
-/** How a peer treats a record, regardless of what it comes with. */
+/** How a peer treats a record, regardless of the rest of its batch. */
 const TREATMENTS = ['takes', 'malformed', 'store_full', 'breaks', 'too large'] as const;
 
-test('regardless of what a peer does with which record, each is settled once, in order, as that peer treats it', () => {
+test('each record is settled exactly once, according to how the peer treats it', () => {
   fc.assert(
     fc.property(
       fc.array(fc.oneof({ weight: 6, arbitrary: fc.constant<(typeof TREATMENTS)[number]>('takes') }, { weight: 1, arbitrary: fc.constantFrom(...TREATMENTS) }), { maxLength: 300 }),
@@ -182,7 +182,7 @@ test('regardless of what a peer does with which record, each is settled once, in
         };
         const { delivery, fates, sent } = deliver(names(treatments.length), peer);
         expect(sent.length).toBeLessThanOrEqual(12 * treatments.length + 12);
-        // Only a peer that fails at everything that is asked of it is taken for broken.
+        // Only a peer that fails at everything it is asked counts as broken.
         if (delivery.state.kind === 'broken') {
           expect(treatments.filter((treatment) => treatment === 'breaks').length).toBeGreaterThanOrEqual(MAX_SUSPECTS_IN_A_ROW);
           return;
@@ -204,7 +204,7 @@ test('regardless of what a peer does with which record, each is settled once, in
   );
 });
 
-test('an answer to what was not asked breaks a rule', () => {
+test('a failure of a batch that was never sent throws', () => {
   const delivery = new Delivery([entry('k')]);
   expect(() => delivery.failed(UNREACHABLE)).toThrow('was not asked');
 });

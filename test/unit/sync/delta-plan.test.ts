@@ -10,7 +10,7 @@ function entry(key: string, valueBytes = 28, appId = '100'): Sent {
   return { appId, record };
 }
 
-/** What a body takes on the wire: each byte of the inner text is two hex digits, and the envelope stands around it. */
+/** What a body takes on the wire: each byte of the inner text is two hex digits, and the envelope adds its own fields. */
 function wireBytes(data: object): number {
   const ids = { sender_wallet: `0x${'ab'.repeat(20)}`, store_id: 'ab'.repeat(8), request_id: 'ab'.repeat(16) };
   const inner = JSON.stringify({ type: 'delta', data, ...ids });
@@ -43,14 +43,14 @@ describe('a plan', () => {
     ['values of 100 KB', Array.from({ length: 25 }, (_, index) => entry(`key ${index}`, 100_000))],
     ['keys that JSON writes longer', Array.from({ length: 900 }, (_, index) => entry(`\u0001\u0002"${'\u0003'.repeat(1_000)}${index}`))],
     ['keys of emoji', Array.from({ length: 1_500 }, (_, index) => entry(`${'😀'.repeat(250)}${index}`))],
-  ])('keeps each body below 2 MiB, and leaves nothing out, with %s', (_, entries) => {
+  ])('keeps each body below 2 MiB and leaves no record out, with %s', (_, entries) => {
     const batches = plan(entries);
     expect(batches.length).toBeGreaterThan(1);
     expect(batches.flat()).toEqual(entries);
     for (const batch of batches) expect(wireBytes(planDelta(batch)!.data)).toBeLessThan(RUST_BODY_LIMIT);
   });
 
-  test('fills bodies: two that fit into one are not sent apart', () => {
+  test('fills bodies: two records that fit into one body share it', () => {
     const batches = plan(Array.from({ length: 25 }, (_, index) => entry(`key ${index}`, 100_000)));
     for (const [index, batch] of batches.slice(0, -1).entries()) {
       expect(wireBytes(planDelta([...batch, batches[index + 1]![0]!])!.data)).toBeLessThan(RUST_BODY_LIMIT);
@@ -70,7 +70,7 @@ describe('an answer', () => {
   const full = { total: 3, merged: 2, skipped: 0, rejected: 1 };
   const rejection = (key: string, reason: string) => ({ app_id: '100', key, reason });
 
-  test('that rejects nothing says that all is there', () => {
+  test('without rejections says that the peer has everything', () => {
     expect(judgeDeltaAnswer(entries, { total: 3, merged: 1, skipped: 2, rejected: 0, rejections: [] })).toEqual({ kind: 'told', taken: entries, later: [], refused: [] });
   });
 
@@ -82,13 +82,13 @@ describe('an answer', () => {
     expect(judgeDeltaAnswer(entries, { ...full, rejections: [rejection('b', reason)] })).toEqual({ kind: 'told', taken: [a, c], later: [], refused: [{ entry: b, reason }] });
   });
 
-  test('is about a key of one app, not of another', () => {
+  test('rejects a key of one app, not the same key of another app', () => {
     const [ours, other] = [entry('k', 28, '100'), entry('k', 28, '200')];
     const answer = { total: 2, merged: 1, skipped: 0, rejected: 1, rejections: [{ app_id: '200', key: 'k', reason: 'malformed' }] };
     expect(judgeDeltaAnswer([ours, other], answer)).toMatchObject({ taken: [ours], refused: [{ entry: other }] });
   });
 
-  test('that lists fewer rejections than it counts leaves open which', () => {
+  test('that lists fewer rejections than it counts leaves open which records were rejected', () => {
     expect(judgeDeltaAnswer(entries, { ...full, merged: 1, rejected: 2, rejections: [rejection('b', 'malformed')] })).toEqual({ kind: 'unlisted' });
   });
 
@@ -99,7 +99,7 @@ describe('an answer', () => {
     ['counts rejections and lists none', full, false],
     ['does not account for a record', { total: 2, merged: 2, skipped: 0, rejected: 0, rejections: [] }, false],
     ['counts more than was sent, as many merged as that', { total: 4, merged: 3, skipped: 1, rejected: 0, rejections: [] }, false],
-  ])('that %s only counts', (_, answer, allMerged) => {
+  ])('that %s: only the counts are known', (_, answer, allMerged) => {
     expect(judgeDeltaAnswer(entries, answer)).toEqual({ kind: 'counted', allMerged });
   });
 

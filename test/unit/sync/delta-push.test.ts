@@ -1,5 +1,5 @@
 /**
- * A node's own writes on their way to its peers (protocol.md §4, Sizes; §9.4, 6, 10; §10, Who sends what, Rejections,
+ * How a node's own writes reach its peers (protocol.md §4, Sizes; §9.4, 6, 10; §10, Who sends what, Rejections,
  * Acknowledged by n): real stores, real envelopes, a network in memory.
  */
 import { describe, expect, test } from '@jest/globals';
@@ -9,8 +9,8 @@ import { APP, Network, startNodes, waitingFor, type ReplicatingNode } from '../.
 
 const RUST_BODY_LIMIT = 2 * 1024 * 1024;
 
-describe('what a node writes', () => {
-  test('is on every peer after one tick, with one message to each', async () => {
+describe('a write', () => {
+  test('is on every peer after one tick, with one message to each peer', async () => {
     const { nodes } = startNodes('a', 'b', 'c');
     const [a, b, c] = nodes;
     a.put('k', 'value');
@@ -24,7 +24,7 @@ describe('what a node writes', () => {
     }
   });
 
-  test('is not pushed on by those who got it', async () => {
+  test('is not passed on by the peers that received it', async () => {
     const { nodes } = startNodes('a', 'b', 'c');
     const [a, b, c] = nodes;
     a.put('k', 'value');
@@ -45,7 +45,7 @@ describe('what a node writes', () => {
     expect(b.deltas()).toEqual([['k'], ['l']]);
   });
 
-  test('is sent as it is now, regardless of who wrote it last', async () => {
+  test('is sent in its current version, even when another node wrote the key last', async () => {
     const { network, nodes } = startNodes('a', 'b', 'c');
     const [a, b, c] = nodes;
     network.setWay(a, c, 'cut');
@@ -61,7 +61,7 @@ describe('what a node writes', () => {
     expect(c.read('k')).toBe('from b');
   });
 
-  test('is sent once with its last value when it was written many times', async () => {
+  test('is sent once, with the last value, when its key was written many times', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (let times = 0; times < 50; times += 1) a.put('k', `value ${times}`);
@@ -72,7 +72,7 @@ describe('what a node writes', () => {
 });
 
 describe('the acknowledged sequence of a peer', () => {
-  test('stays while its answer is lost, and the records come again (§9.4)', async () => {
+  test('stays when its answer is lost, and the records are sent again (§9.4)', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'lose answers');
@@ -105,7 +105,7 @@ describe('the acknowledged sequence of a peer', () => {
     expect([b.read('k'), a.replicaOf(b).progress.acknowledgedSequence]).toEqual(['value', a.store.lastSequenceNumber]);
   });
 
-  test('moves batch by batch: what was answered is not sent again when the next one fails', async () => {
+  test('moves batch by batch: an answered batch is not sent again when the next one fails', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (let index = 0; index < 8; index += 1) a.put(`k${index}`, Buffer.alloc(150_000));
@@ -123,7 +123,7 @@ describe('the acknowledged sequence of a peer', () => {
     expect(b.keys()).toHaveLength(8);
   });
 
-  test('does not pass a write that comes while a push is under way', async () => {
+  test('does not pass a write that arrives while a push is under way', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = () => {
@@ -138,7 +138,7 @@ describe('the acknowledged sequence of a peer', () => {
     expect(a.replicaOf(b).view()).toMatchObject({ behindRecords: 0, behindBytes: 0, acknowledgedUpTo: a.store.lastSequenceNumber });
   });
 
-  test('starts again with another store_id, which the answer names', async () => {
+  test('starts again when an answer names another store_id', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('old', 'value');
@@ -151,7 +151,7 @@ describe('the acknowledged sequence of a peer', () => {
     expect([b.read('old'), b.read('new')]).toEqual(['value', 'value']);
   });
 
-  test('starts again with another store_id, which a request of the peer names', async () => {
+  test('starts again when a request of the peer names another store_id', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('old', 'value');
@@ -166,7 +166,7 @@ describe('the acknowledged sequence of a peer', () => {
     expect(b.read('old')).toBe('value');
   });
 
-  test('starts again in the middle of a push: the answer to what the lost store got is ignored', async () => {
+  test('starts again in the middle of a push: an answer for the lost store is ignored', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('first', 'value');
@@ -188,7 +188,7 @@ describe('the acknowledged sequence of a peer', () => {
     ['snapshot_request with a cursor', { type: 'snapshot_request', cursor: 'x' }, 1],
     ['delta', { type: 'delta', data: {} }, 1],
     ['snapshot_request that names the same store', { type: 'snapshot_request', store_id: 'same' }, 1],
-  ])('at a %s of an older peer: starts again, or not', async (_, message, acknowledged) => {
+  ])('starts again or stays at a %s of an older peer', async (_, message, acknowledged) => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.replicaOf(b).noteStoreId('same');
@@ -197,7 +197,7 @@ describe('the acknowledged sequence of a peer', () => {
     expect(a.replicaOf(b).progress.acknowledgedSequence).toBe(acknowledged);
   });
 
-  test('goes on with what comes after the own store was emptied', async () => {
+  test("continues with the writes that follow after this node's store was emptied", async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('old', 'value');
@@ -214,7 +214,7 @@ describe('the acknowledged sequence of a peer', () => {
 });
 
 describe('bodies', () => {
-  test('stay below 2 MiB with many records, and a value of 1 MiB goes alone and arrives (§9.6)', async () => {
+  test('stay below 2 MiB with many records, and a value of 1 MiB is sent alone and arrives (§9.6)', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     const large = Buffer.alloc(1_048_576, 7);
@@ -231,12 +231,12 @@ describe('bodies', () => {
 });
 
 describe('a peer that takes smaller bodies than others', () => {
-  test.each(['pushed', 'compared'])('gets what fits it when %s, and all of it but what does not', async (how) => {
+  test.each(['pushed', 'compared'])('gets every record that fits when %s', async (how) => {
     const network = new Network();
     const a = network.add('a');
     const b = network.add('b', { maxSyncPayloadBytes: 100_000 });
     for (let index = 0; index < 40; index += 1) a.put(`k${String(index).padStart(2, '0')}`, Buffer.alloc(index === 17 ? 60_000 : 3_000));
-    // A refusal names no next nonce, so each one after it is waited for.
+    // A refusal brings no next nonce, so the node has to wait for each further nonce.
     const done = how === 'pushed' ? a.tick(true) : a.compareWith(b);
     await network.pass(60_000);
     await done;
@@ -245,8 +245,8 @@ describe('a peer that takes smaller bodies than others', () => {
   });
 });
 
-describe('a body that is too large for some', () => {
-  test('moves no acknowledged sequence of a peer that is away, and is sent when it is back', async () => {
+describe('a body that is too large for some peers', () => {
+  test('does not move the acknowledged sequence of an unreachable peer, and is sent once the peer is back', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.isolate(b);
@@ -260,7 +260,7 @@ describe('a body that is too large for some', () => {
     expect(b.keys()).toEqual(['big', 'small']);
   });
 
-  test('holds up nothing towards a peer that closes the connection at it', async () => {
+  test('does not block other records for a peer that closes the connection at it', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'closes large bodies');
@@ -273,7 +273,7 @@ describe('a body that is too large for some', () => {
 });
 
 describe('a peer that names another store with each answer', () => {
-  test('is not sent everything again and again', async () => {
+  test('is not sent everything over and over', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('k', 'value');
@@ -288,8 +288,8 @@ describe('a peer that names another store with each answer', () => {
   });
 });
 
-describe('an own tombstone', () => {
-  test.each(['refused a record permanently', 'of an older kind skipped one'])('goes for the cap, although a peer once %s', async (how) => {
+describe("a node's own tombstone", () => {
+  test.each(['refused a record permanently', 'of an older kind skipped one'])('can be dropped for the cap, although a peer once %s', async (how) => {
     const network = new Network();
     const isOlder = how.startsWith('of');
     const a = network.add('a', { store: { maxTombstonesPerApp: 5 } });
@@ -323,7 +323,7 @@ describe('an own tombstone', () => {
 });
 
 describe('a record that a peer refuses permanently', () => {
-  /** Refuses these keys, as a peer with other rules would. */
+  /** Refuses these keys, as a peer with different rules would. */
   function refusing(b: ReplicatingNode, bad: readonly string[], reason: string, listed = 100): void {
     b.bend = (answer, { inner }) => {
       if (inner['type'] !== 'delta') return answer;
@@ -334,7 +334,7 @@ describe('a record that a peer refuses permanently', () => {
     };
   }
 
-  test('blocks nothing behind it, is not sent again, and is counted (§9.10)', async () => {
+  test('does not block later records, is not sent again, and is counted (§9.10)', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     refusing(b, ['poison'], 'malformed');
@@ -346,7 +346,7 @@ describe('a record that a peer refuses permanently', () => {
     expect(a.replicaOf(b).view()).toMatchObject({ refused: { malformed: 1 }, behindRecords: 0, waitingRetries: 0, lastError: null });
   });
 
-  test('is found out in portions when the peer lists fewer rejections than it counts', async () => {
+  test('is identified in portions when the peer lists fewer rejections than it counts', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     const bad = Array.from({ length: 150 }, (_, index) => `bad ${index}`);
@@ -359,11 +359,11 @@ describe('a record that a peer refuses permanently', () => {
     expect(b.deltas().map((keys) => keys.length)).toEqual([241, 100, 100, 41]);
     expect(a.replicaOf(b).view()).toMatchObject({ refused: { malformed: 150 }, behindRecords: 0 });
     expect([good.outcome, poisoned.outcome]).toEqual([1, 'waiting']);
-    // A line for each answer, not for each record.
+    // The log gets one line per answer, not one per record.
     expect(a.log.lines.filter(({ level }) => level === 'warn').length).toBeLessThanOrEqual(3);
   });
 
-  test('is found out one by one when the peer lists none of them', async () => {
+  test('is identified by sending records one by one when the peer lists no rejections', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     refusing(b, ['poison'], 'malformed', 0);
@@ -377,10 +377,10 @@ describe('a record that a peer refuses permanently', () => {
 });
 
 describe('a record that a peer refuses for the time being', () => {
-  test('because its clock is behind is sent again, later each time, until it is taken; nothing waits for it', async () => {
+  test('because its clock is behind is sent again with growing pauses until it is taken, and nothing waits for it', async () => {
     const { clock, network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
-    // What b takes for the future is what lies further ahead than its own limit.
+    // b takes a record for the future when it lies further ahead than its own limit.
     const ahead = a.vault.sealValue(100 as never, Buffer.from('value'));
     a.store.put(APP, 'future', ahead, 0, clock.nowMs() + 20_000);
     a.put('now', 'value');
@@ -415,7 +415,7 @@ describe('a record that a peer refuses for the time being', () => {
     expect([b.read('large')?.length, a.replicaOf(b).view().waitingRetries, seen.outcome]).toEqual([900, 0, 1]);
   });
 
-  test('is sent as it is by then, and not at all when nothing of it is left', async () => {
+  test('is sent in its version at that time, and not at all when the store no longer holds it', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     let full = true;
@@ -446,7 +446,7 @@ describe('a peer of an older kind', () => {
     return { network, clock: network.clock, a, older };
   }
 
-  test('gets young records once more after 30 s, and then no more', async () => {
+  test('gets young records once more after 30 s, and only once', async () => {
     const { network, a, older } = startWithOlder();
     a.put('k', 'value');
     await a.tick(true);
@@ -461,7 +461,7 @@ describe('a peer of an older kind', () => {
     expect(older.deltas()).toHaveLength(2);
   });
 
-  test('gets what was written while that was waited for once more in its own turn, and nothing a third time', async () => {
+  test('gets records written during those 30 s once more in their own turn, and no record a third time', async () => {
     const { network, a, older } = startWithOlder();
     a.put('first', 'value');
     await a.tick(true);
@@ -484,7 +484,7 @@ describe('a peer of an older kind', () => {
     expect([older.deltas().length, a.replicaOf(older).progress.hasBacklog]).toEqual([5, false]);
   });
 
-  test('gets what its own clock took for the future that way', async () => {
+  test('gets records that its clock took for the future with that second push', async () => {
     const { clock, network, a, older } = startWithOlder();
     a.store.put(APP, 'future', a.vault.sealValue(100 as never, Buffer.from('value')), 0, clock.nowMs() + 20_000);
     await a.tick(true);
@@ -494,7 +494,7 @@ describe('a peer of an older kind', () => {
     expect(older.read('future')).toBe('value');
   });
 
-  test('is written to for minutes without being driven into its 30 nonces a minute, and has everything soon after', async () => {
+  test('gets minutes of writes without reaching its limit of 30 nonces a minute, and soon has everything', async () => {
     const { network, a, older } = startWithOlder();
     for (let write = 0; write < 1_200; write += 1) {
       a.put(`k${write % 300}`, `value ${write}`);
@@ -512,7 +512,7 @@ describe('a peer of an older kind', () => {
   test.each([
     ['answers 413', 'open', { refused: { too_large: 1 }, behindRecords: 0, waitingRetries: 0 }],
     ['closes the connection', 'closes large bodies', { refused: {}, behindRecords: 1, waitingRetries: 1 }],
-  ] as const)('gets all but what is too large for it, when it %s (§9.6)', async (_, way, figures) => {
+  ] as const)('gets everything except what is too large for it, when it %s (§9.6)', async (_, way, figures) => {
     const { network, a, older } = startWithOlder();
     network.setWay(a, older, way);
     for (const [key, bytes] of [['before', 10], ['large', 1_048_576], ['after', 10], ['also large', 700_000], ['last', 10]] as const) a.put(key, Buffer.alloc(bytes));
@@ -528,7 +528,7 @@ describe('a peer of an older kind', () => {
     expect(a.replicaOf(older).view()).toMatchObject(figures);
   });
 
-  test('is not sent again what is old', async () => {
+  test('does not get old records a second time', async () => {
     const { network, a, older } = startWithOlder();
     network.setWay(a, older, 'cut');
     a.put('k', 'value');
@@ -540,7 +540,7 @@ describe('a peer of an older kind', () => {
     expect(older.deltas()).toEqual([['k']]);
   });
 
-  test('counts for acknowledgements when it merged all it was sent, and not otherwise', async () => {
+  test('counts for acknowledgements only when it merged everything it was sent', async () => {
     const { network, a, older } = startWithOlder();
     const all = waitingFor(a, a.put('k', 'value'), 1);
     await a.tick(true);
@@ -554,7 +554,7 @@ describe('a peer of an older kind', () => {
 });
 
 describe('acknowledged by n', () => {
-  test('merged counts, and so does skipped', async () => {
+  test('counts a record that the peer merged, and one that it skipped', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     const merged = waitingFor(a, a.put('k', 'value'), 1);
@@ -568,7 +568,7 @@ describe('acknowledged by n', () => {
     expect([merged.outcome, skipped.outcome, b.read('l')]).toEqual([1, 1, 'value']);
   });
 
-  test('a later write of the same key stands for the earlier', async () => {
+  test('counts a later write of the same key for the earlier one', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a] = nodes;
     const first = waitingFor(a, a.put('k', 'first'), 1);
@@ -578,8 +578,8 @@ describe('acknowledged by n', () => {
   });
 });
 
-describe('a record at which a peer fails with the whole batch (§9.10, §9.17)', () => {
-  test.each(['internal_error', 'bad_request'] as const)('holds up nothing beside or behind it, and is tried again: %s', async (code) => {
+describe('a record that makes a peer fail the whole batch (§9.10, §9.17)', () => {
+  test.each(['internal_error', 'bad_request'] as const)('does not block the records beside or behind it, and is tried again: %s', async (code) => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     let poisoned = true;
@@ -588,7 +588,7 @@ describe('a record at which a peer fails with the whole batch (§9.10, §9.17)',
     };
     for (let index = 0; index < 10; index += 1) a.put(`k${index}`, 'value');
     await a.tick(true);
-    // Refusals bring no nonce for the next request, and a peer is asked for one only now and then.
+    // A refusal brings no nonce for the next request, and the limit allows asking a peer for one only now and then.
     await network.pass(60_000);
     expect(b.keys()).toEqual([0, 1, 2, 3, 4, 6, 7, 8, 9].map((index) => `k${index}`));
     expect(a.replicaOf(b).progress).toMatchObject({ acknowledgedSequence: a.store.lastSequenceNumber, hasBacklog: true });
@@ -599,7 +599,7 @@ describe('a record at which a peer fails with the whole batch (§9.10, §9.17)',
     expect([b.read('k5'), a.replicaOf(b).progress.hasBacklog]).toEqual(['value', false]);
   });
 
-  test.each(['pushed', 'compared'])('is one of many, and all before the rest: the rest is there when %s', async (how) => {
+  test.each(['pushed', 'compared'])('may be one of many at the start: the good records behind them arrive when %s', async (how) => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = ({ inner }) => {
@@ -614,7 +614,7 @@ describe('a record at which a peer fails with the whole batch (§9.10, §9.17)',
     if (how === 'pushed') expect(a.replicaOf(b).view()).toMatchObject({ waitingRetries: 20, lastError: null });
   });
 
-  test('is not suspected when the peer breaks half-way: that is asked a few times, and the acknowledged sequence stays', async () => {
+  test('is not suspected when the peer breaks half-way: a few requests find that out, and the acknowledged sequence stays', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     let taken = 0;
@@ -637,7 +637,7 @@ describe('a record at which a peer fails with the whole batch (§9.10, §9.17)',
     expect(a.replicaOf(b).view().lastError).not.toBeNull();
   });
 
-  test.each([6, 12])('is one of %i that fail each time: they are tried ever later, and the peer counts as well', async (count) => {
+  test.each([6, 12])('may be one of %i that fail each time: they are tried with growing pauses, and the peer shows no error', async (count) => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = ({ inner }) => {
@@ -653,7 +653,7 @@ describe('a record at which a peer fails with the whole batch (§9.10, §9.17)',
     expect(Math.min(...[...a.replicaOf(b).progress.retries.all()].map(({ attempt }) => attempt))).toBeGreaterThan(2);
   });
 
-  test('is not suspected when the peer fails at everything: that is asked a few times, and the acknowledged sequence stays', async () => {
+  test('is not suspected when the peer fails at everything: a few requests find that out, and the acknowledged sequence stays', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = () => {

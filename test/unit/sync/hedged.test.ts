@@ -1,4 +1,4 @@
-/** Asking several with a head start each (protocol.md §9.5): one black hole stalls no other, and the first to succeed wins. */
+/** Several members are asked, each with a head start (protocol.md §9.5): a silent one does not delay the others, and the first success wins. */
 import { describe, expect, test } from '@jest/globals';
 import { hedged } from '../../../src/sync/hedged.ts';
 import { ManualClock, settle } from '../../support/manual-clock.ts';
@@ -18,7 +18,7 @@ function startHedge(items: readonly string[], options = OPTIONS, controller = ne
   return { clock, attempts, controller, outcome, asked: () => attempts.map(({ item }) => item) };
 }
 
-describe('the next one is asked', () => {
+describe('the next member is asked', () => {
   test('only when the one before has not answered within its head start', async () => {
     const { clock, asked } = startHedge(['a', 'b', 'c']);
     await clock.advance(249);
@@ -34,7 +34,7 @@ describe('the next one is asked', () => {
     expect(asked()).toEqual(['a', 'b']);
   });
 
-  test('with a head start that counts from its own beginning', async () => {
+  test('after a head start that counts from the moment the one before was asked', async () => {
     const { clock, attempts, asked } = startHedge(['a', 'b', 'c'], { ...OPTIONS, maxParallel: 3 });
     await clock.advance(200);
     attempts[0]!.resolve(null);
@@ -44,7 +44,7 @@ describe('the next one is asked', () => {
     expect(asked()).toEqual(['a', 'b', 'c']);
   });
 
-  test('never while as many as allowed are under way, and then as soon as one of them fails', async () => {
+  test('not while as many as allowed are under way, but as soon as one of them fails', async () => {
     const { clock, attempts, asked } = startHedge(['a', 'b', 'c']);
     await clock.advance(60_000);
     expect(asked()).toEqual(['a', 'b']);
@@ -63,7 +63,7 @@ describe('the outcome', () => {
     expect(attempts.map(({ signal }) => signal.aborted)).toEqual([true, true]);
   });
 
-  test('is final: no one is asked after it, not even when those under way give up', async () => {
+  test('is final: no further member is asked, even when an attempt under way gives up', async () => {
     const { clock, attempts, outcome, asked } = startHedge(['a', 'b', 'c', 'd']);
     await clock.advance(250);
     attempts[1]!.resolve('answer of b');
@@ -85,11 +85,11 @@ describe('the outcome', () => {
     expect(await outcome).toBeNull();
   });
 
-  test('is null when there is no one to ask', async () => {
+  test('is null when there is no member to ask', async () => {
     expect(await startHedge([]).outcome).toBeNull();
   });
 
-  test('is what an attempt throws, and the others are aborted', async () => {
+  test('is the error that an attempt throws, and the others are aborted', async () => {
     const { clock, attempts, outcome } = startHedge(['a', 'b']);
     await clock.advance(250);
     attempts[0]!.reject(new Error('a broken rule'));
@@ -99,7 +99,7 @@ describe('the outcome', () => {
 });
 
 describe('an abort from outside', () => {
-  test('ends all of it with its reason, at once', async () => {
+  test('ends all attempts at once, with its reason', async () => {
     const { clock, attempts, controller, outcome, asked } = startHedge(['a', 'b', 'c', 'd']);
     await clock.advance(250);
     controller.abort(new Error('stopped'));
@@ -110,7 +110,7 @@ describe('an abort from outside', () => {
     expect(asked()).toEqual(['a', 'b']);
   });
 
-  test('that came before asks no one', async () => {
+  test('before the start prevents every attempt', async () => {
     const controller = new AbortController();
     controller.abort(new Error('stopped'));
     const { outcome, asked } = startHedge(['a'], OPTIONS, controller);

@@ -29,7 +29,7 @@ interface StartOptions {
   readonly holdsSecret?: boolean;
   readonly firstSnapshot?: FirstSnapshotState;
   readonly mayHandOut?: boolean;
-  /** Keys of the records held, each of 1,000 bytes and more. */
+  /** Keys of the records held, each of at least 1,000 bytes. */
   readonly holds?: readonly string[];
 }
 
@@ -128,7 +128,7 @@ describe('"sure": true is in', () => {
     ['the root', { type: 'digest_request' }],
     ['a page of the apps', { type: 'digest_request', apps: true }],
     ['the buckets of an app', { type: 'digest_request', app: '100' }],
-  ])('%s of a node that is sure, and of no other', async (_, message) => {
+  ])('%s of a node that is sure, and not in that of any other node', async (_, message) => {
     expect((await start({ isSure: true }).handle(message))['sure']).toBe(true);
     expect(await start({ isSure: false }).handle(message)).not.toHaveProperty('sure');
   });
@@ -138,19 +138,19 @@ describe('"sure": true is in', () => {
   });
 });
 
-test('the master secret is not handed out by a view of the chain that is too old', async () => {
+test('the master secret is not handed out while the view of the chain is too old', async () => {
   expect(await codeOf(start({ mayHandOut: false }).handle(secretRequest))).toBe('service_unavailable');
   expect(await start({ mayHandOut: true }).handle(secretRequest)).toHaveProperty('sealed');
 });
 
 describe('every answer', () => {
-  test('carries status, store_id, a next nonce, and the request_id that came', async () => {
+  test('carries status, store_id, a next nonce, and the request_id of the request', async () => {
     const { handle } = start();
     const answer = await handle({ type: 'delta', data: {}, request_id: 'f'.repeat(32) });
     expect(answer).toMatchObject({ status: 'ok', store_id: '00112233aabbccdd', next_nonce: 'nonce 1', request_id: 'f'.repeat(32) });
   });
 
-  test.each([undefined, 17, '', 'x'.repeat(65), 'not an id', { a: 1 }])('carries no request_id when what came is none: %j', async (id) => {
+  test.each([undefined, 17, '', 'x'.repeat(65), 'not an id', { a: 1 }])('carries no request_id when that of the request is not valid: %j', async (id) => {
     expect(await start().handle({ type: 'delta', data: {}, request_id: id })).not.toHaveProperty('request_id');
   });
 });
@@ -216,7 +216,7 @@ describe('an unknown type', () => {
 });
 
 describe('the master secret', () => {
-  test('is sealed to the ephemeral key that came, and logged without it', async () => {
+  test('is sealed to the ephemeral key of the request, and the log names only the member', async () => {
     const { handle, log } = start();
     const answer = await handle(secretRequest);
     expect(openSecret(RECEIVER, answer['sealed'])).toEqual(SECRET);
@@ -234,7 +234,7 @@ describe('the master secret', () => {
     expect(await codeOf(start().handle({ ...secretRequest, ecdh_pubkey: key }))).toBe('bad_request');
   });
 
-  test('is handed out until the membership is as old as allowed, and then refused with 503', async () => {
+  test('is handed out until the membership reaches its maximum age, and then refused with 503', async () => {
     const { clock, handle } = start();
     await clock.advance(TTL_MS);
     expect(await handle(secretRequest)).toHaveProperty('sealed');
@@ -242,13 +242,13 @@ describe('the master secret', () => {
     expect(await codeOf(handle(secretRequest))).toBe('service_unavailable');
   });
 
-  test('is not handed to a member whose registry entry is only as it was last read', async () => {
+  test('is not handed to a member whose registry entry may be out of date', async () => {
     const { handle } = start();
     expect(await codeOf(handle(secretRequest, { ...SENDER, asLastRead: true }))).toBe('service_unavailable');
     expect(await handle(secretRequest)).toHaveProperty('sealed');
   });
 
-  test('that no chain hash confirms is handed to no one (§9.2)', async () => {
+  test('is not handed out before the chain hash confirms it (§9.2)', async () => {
     const { handle } = start({ holdsSecret: false });
     expect(await codeOf(handle(secretRequest))).toBe('service_unavailable');
   });
@@ -258,11 +258,11 @@ describe('a snapshot', () => {
   const keysOf = (answer: Record<string, unknown>): string[] =>
     Object.values(answer['data'] as Record<string, WireRecord[]>).flat().map(({ key }) => key);
 
-  test('holds all there is, as it is, when that fits', async () => {
+  test('holds all records, unchanged, when they fit', async () => {
     expect(await start().handle({ type: 'snapshot_request' })).toMatchObject({ data: { '100': [recordOf('k1'), recordOf('k2')] } });
   });
 
-  test('comes in pages that are no larger on the wire than asked for, from cursor to cursor, until nothing is left', async () => {
+  test('comes in pages, from cursor to cursor, each no larger on the wire than requested', async () => {
     const holds = Array.from({ length: 25 }, (_, number) => `k${number}`);
     const { handle } = start({ holds });
     const got: string[] = [];
@@ -280,7 +280,7 @@ describe('a snapshot', () => {
     expect(pages).toBeGreaterThan(1);
   });
 
-  test('of who does not ask for pages is what fits into 8 MiB, without a cursor', async () => {
+  test('for a peer that does not ask for pages holds what fits into 8 MiB, and has no cursor', async () => {
     const holds = Array.from({ length: 5_000 }, (_, number) => `k${number}`);
     const answer = await start({ holds }).handle({ type: 'snapshot_request' });
     expect(answer).not.toHaveProperty('next_cursor');
@@ -289,14 +289,14 @@ describe('a snapshot', () => {
     expect(wireBytes).toBeGreaterThan(PAGE_BYTES - 16_384);
   });
 
-  test('is no larger than 8 MiB, regardless of what was asked for', async () => {
+  test('is no larger than 8 MiB, even when the peer asks for more', async () => {
     const holds = Array.from({ length: 5_000 }, (_, number) => `k${number}`);
     const answer = await start({ holds }).handle({ type: 'snapshot_request', max_bytes: 2 ** 40 });
     expect(2 * Buffer.byteLength(JSON.stringify(answer)) + 512).toBeLessThanOrEqual(PAGE_BYTES);
     expect(answer).toHaveProperty('next_cursor');
   });
 
-  test('may be of some buckets of an app', async () => {
+  test('may be limited to some buckets of an app', async () => {
     const { handle, walks } = start();
     await handle({ type: 'snapshot_request', app: '100', buckets: [0, 255] });
     expect(walks).toEqual([{ app: '100', buckets: [0, 255] }]);
@@ -327,7 +327,7 @@ describe('a snapshot', () => {
 });
 
 describe('a delta', () => {
-  test('is merged record by record, and reported on', async () => {
+  test('is merged record by record, and the answer reports the outcome', async () => {
     const { handle, merged } = start();
     const data = { '100': ['m1', 's1', 'bad'].map(recordOf), '200': ['m2'].map(recordOf) };
     expect(await handle({ type: 'delta', data })).toMatchObject({
@@ -351,11 +351,11 @@ describe('a digest', () => {
     [{}, { root: 'root' }],
     [{ apps: true }, { apps: { '100': 'digest of 100' } }],
     [{ app: '100' }, { buckets: ['buckets of 100'] }],
-  ])('asked for with %j is %j', async (request, answer) => {
+  ])('requested with %j is %j', async (request, answer) => {
     expect(await start().handle({ type: 'digest_request', ...request })).toMatchObject(answer);
   });
 
-  test.each([{ apps: 'yes' }, { app: 100 }, { app: '../100' }])('asked for with %j is refused with 400', async (request) => {
+  test.each([{ apps: 'yes' }, { app: 100 }, { app: '../100' }])('requested with %j is refused with 400', async (request) => {
     expect(await codeOf(start().handle({ type: 'digest_request', ...request }))).toBe('bad_request');
   });
 });
@@ -371,7 +371,7 @@ describe('a node that was cut off for longer than tombstones are kept', () => {
     expect((await (await startStale()).handle({ type: 'snapshot_request' }))['complete']).toBe(false);
   });
 
-  test('is not compared with', async () => {
+  test('does not answer digest requests', async () => {
     expect(await codeOf((await startStale()).handle({ type: 'digest_request' }))).toBe('service_unavailable');
   });
 });

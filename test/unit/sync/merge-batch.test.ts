@@ -1,4 +1,4 @@
-/** Merging what a peer sent (protocol.md §4; §9.10, 17): each record on its own, each accounted for. */
+/** Merging what a peer sent (protocol.md §4; §9.10, 17): each record is merged by itself and accounted for. */
 import { describe, expect, test } from '@jest/globals';
 import { RefusalError } from '../../../src/domain/errors.ts';
 import type { AppId } from '../../../src/domain/ids.ts';
@@ -17,7 +17,7 @@ function start() {
     yieldNow: async () => void (turns.yielded += 1),
     onVerdict: (appId: string, _: unknown, verdict: MergeVerdict) => void verdicts.push([appId, verdict.kind]),
   };
-  /** A good record, but for these fields. */
+  /** A good record except for these fields. */
   const record = (key: string, changes: object = {}): Record<string, unknown> => {
     a.put(key, 'value');
     return { ...a.store.recordOf(APP, key)!, ...changes };
@@ -54,7 +54,7 @@ const POISON: readonly (readonly [string, unknown, string])[] = [
 ];
 
 describe('a batch', () => {
-  test.each(POISON)('with %s merges all others, and says what it refused', async (_, poison, reason) => {
+  test.each(POISON)('with %s merges all other records, and reports what it refused', async (_, poison, reason) => {
     const { b, modules, record } = start();
     const bad = typeof poison === 'object' && poison !== null && !Array.isArray(poison) && Object.keys(poison).length > 0 ? record('bad', poison) : poison;
     const report = await mergeBatch({ [APP]: [record('before'), bad, record('after')] }, modules);
@@ -63,7 +63,7 @@ describe('a batch', () => {
     expect(b.keys()).toEqual(['after', 'before']);
   });
 
-  test.each(['0', '00', '01', '-1', '1.5', 'x', '', '9007199254740992', '__proto__', '1 '])('with an app id that is none rejects its records alone: %j', async (appId) => {
+  test.each(['0', '00', '01', '-1', '1.5', 'x', '', '9007199254740992', '__proto__', '1 '])('with an app id that is not valid rejects only the records of that app: %j', async (appId) => {
     const { b, modules, record } = start();
     const data = JSON.parse(JSON.stringify({ [APP]: [record('good')] }).replace('{', `{${JSON.stringify(appId)}:[${JSON.stringify(record('bad'))}],`)) as object;
     const report = await mergeBatch(data, modules);
@@ -84,7 +84,7 @@ describe('a batch', () => {
     expect((error as RefusalError).code).toBe('bad_request');
   });
 
-  test('that came before is skipped, with the reasons counted', async () => {
+  test('that arrived before is skipped, and the reasons are counted', async () => {
     const { clock, modules, record } = start();
     const [old, held] = [record('k'), record('l')];
     await clock.advance(5);
@@ -93,7 +93,7 @@ describe('a batch', () => {
     expect(report).toEqual({ total: 2, merged: 0, skipped: 2, rejected: 0, skip_reasons: { ignored_existing_newer_version: 1, ignored_identical: 1 }, rejections: [] });
   });
 
-  test('counts every rejection, and lists the first hundred with keys cut to their length', async () => {
+  test('counts every rejection, and lists the first hundred with keys cut to the maximum length', async () => {
     const { modules, record } = start();
     const bad = Array.from({ length: 150 }, (_, index) => record(`bad ${index}`, { ttl_ms: -1 }));
     const long = { ...record('x', { ttl_ms: -1 }), key: 'x'.repeat(5_000) };
@@ -118,7 +118,7 @@ describe('a batch', () => {
     expect(turns.yielded).toBeGreaterThanOrEqual(8);
   });
 
-  test('ends when the store is emptied in the middle: what belongs to the old secret does not come in', async () => {
+  test('ends when the store is emptied in the middle: records of the old secret do not come in', async () => {
     const { b, modules, record } = start();
     const records = Array.from({ length: 64 }, (_, index) => record(`k${index}`));
     let elapsedMs = 0;
@@ -129,14 +129,14 @@ describe('a batch', () => {
     expect(b.records()).toEqual([]);
   });
 
-  test('does not take the key __proto__ for anything else than a key', async () => {
+  test('treats __proto__ as a key like any other', async () => {
     const { b, modules, record } = start();
     expect(await mergeBatch({ [APP]: [record('__proto__'), record('constructor')] }, modules)).toMatchObject({ merged: 2 });
     expect([b.read('__proto__'), b.keys()]).toEqual(['value', ['__proto__', 'constructor']]);
   });
 });
 
-test('a value under the key of another app does not come in', async () => {
+test('a value encrypted under the key of another app is rejected', async () => {
   const { a, modules } = start();
   a.put('k', 'value', { app: '7' });
   const report = await mergeBatch({ [APP]: [a.store.recordOf('7', 'k')] }, modules);

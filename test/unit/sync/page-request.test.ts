@@ -1,6 +1,6 @@
 /**
- * Pages of a member's records (protocol.md §10, Pages), as a first snapshot and anti-entropy both ask for them: never larger
- * than what this node takes of an answer, or none would ever come.
+ * Pages of a member's records (protocol.md §10, Pages), as a first snapshot and anti-entropy request them: never larger
+ * than the largest answer this node takes, because otherwise no page would ever arrive.
  */
 import { describe, expect, test } from '@jest/globals';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
@@ -13,7 +13,7 @@ import { Network } from '../../support/replicating-nodes.ts';
 const { signal } = new AbortController();
 const MEMBER = memberOf(`0x${'a1'.repeat(20)}` as Wallet, 'aabb' as TeePubkey, 'https://a.test');
 
-/** What is asked for, and what happens to the answer. */
+/** The request that was sent, and the page read from the answer. */
 async function ask(answer: object, cursor: string | null = null, maxAnswerBytes = 52_428_800) {
   const asked: unknown[] = [];
   const conversation = {
@@ -33,7 +33,7 @@ describe('a page', () => {
     [SNAPSHOT_PAGE_BYTES, SNAPSHOT_PAGE_BYTES],
     [SNAPSHOT_PAGE_BYTES - 1, SNAPSHOT_PAGE_BYTES - 1],
     [20_480, 20_480],
-  ])('is asked for by a node that takes answers of %i bytes with no more than %i', async (maxAnswerBytes, maxBytes) => {
+  ])('is requested by a node that takes answers of %i bytes with a limit of %i', async (maxAnswerBytes, maxBytes) => {
     const { asked } = await ask({ data: {} }, 'x', maxAnswerBytes);
     expect(asked).toEqual([
       { type: 'snapshot_request', app: '7', buckets: [3, 5], max_bytes: maxBytes, cursor: 'x' },
@@ -66,7 +66,7 @@ describe('a page', () => {
 });
 
 describe('a node that takes answers smaller than a page', () => {
-  /** A fifth of what 40 records of 3,000 bytes are on the wire. */
+  /** A fifth of the size of 40 records of 3,000 bytes on the wire. */
   const SMALL_BYTES = 100_000;
 
   function start() {
@@ -77,14 +77,14 @@ describe('a node that takes answers smaller than a page', () => {
     return { network, a, b };
   }
 
-  test('gets a first snapshot all the same', async () => {
+  test('still gets a first snapshot', async () => {
     const { a, b } = start();
     expect(await a.fetchSnapshot()).toEqual({ asked: 1, answered: 1, completeFrom: b.member.wallet });
     expect(a.store.rootDigest()).toBe(b.store.rootDigest());
     expect(b.types().length).toBeGreaterThan(4);
   });
 
-  test('is mended by anti-entropy all the same', async () => {
+  test('is still repaired by anti-entropy', async () => {
     const { a, b } = start();
     await a.compareWith(b);
     expect(a.store.rootDigest()).toBe(b.store.rootDigest());

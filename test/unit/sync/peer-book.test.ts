@@ -1,4 +1,4 @@
-/** What is remembered of each peer (protocol.md §10, Nonces between nodes; §8, PEER_BLACKLIST_DURATION_SECONDS). */
+/** What a node remembers of each peer (protocol.md §10, Nonces between nodes; §8, PEER_BLACKLIST_DURATION_SECONDS). */
 import { describe, expect, test } from '@jest/globals';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
 import { MAX_MEMBERS } from '../../../src/domain/limits.ts';
@@ -20,20 +20,20 @@ function startBook() {
 }
 
 describe('requests for nonces', () => {
-  test('come in a burst of five, then one in 3 s each', () => {
+  test('are sent in a burst of five, then one every 3 s', () => {
     const { book } = startBook();
     const waits = Array.from({ length: 8 }, () => book.reserveNonceRequest(PEER));
     expect(waits).toEqual([0, 0, 0, 0, 0, 3_000, 6_000, 9_000]);
   });
 
-  test('are never more than five at once, however long there were none', async () => {
+  test('are never more than five at once, however long the pause before them', async () => {
     const { clock, book } = startBook();
     await clock.advance(3_600_000);
     const waits = Array.from({ length: 6 }, () => book.reserveNonceRequest(PEER));
     expect(waits).toEqual([0, 0, 0, 0, 0, 3_000]);
   });
 
-  test('earn one more every 3 s', async () => {
+  test('regain one place every 3 s', async () => {
     const { clock, book } = startBook();
     for (let count = 0; count < 5; count += 1) book.reserveNonceRequest(PEER);
     await clock.advance(2_999);
@@ -42,7 +42,7 @@ describe('requests for nonces', () => {
     expect(book.reserveNonceRequest(PEER)).toBe(0);
   });
 
-  test('stay at 30 in any minute of a long time of asking', async () => {
+  test('never exceed 30 in any minute, however long the node keeps asking', async () => {
     const { clock, book } = startBook();
     const sentAt: number[] = [];
     while (clock.monotonicMs() < 300_000) {
@@ -53,7 +53,7 @@ describe('requests for nonces', () => {
     expect(busiest).toBeLessThanOrEqual(30);
   });
 
-  test('wait for as long as the peer asked to, and no other peer waits with it', async () => {
+  test('pause for as long as the peer asked, and no other peer is affected', async () => {
     const { clock, book } = startBook();
     book.stateOf(PEER).notBeforeMs = clock.monotonicMs() + 17_000;
     expect(book.reserveNonceRequest(PEER)).toBe(17_000);
@@ -68,7 +68,7 @@ describe('a nonce that the peer gave', () => {
     [0, 'n'],
     [59_999, 'n'],
     [60_000, null],
-  ])('is of use %i ms later: %s', async (afterMs, taken) => {
+  ])('taken %i ms later is %s', async (afterMs, taken) => {
     const { clock, book } = startBook();
     book.stateOf(PEER).nextNonce = { text: 'n', givenAtMs: clock.monotonicMs() };
     await clock.advance(afterMs);
@@ -81,15 +81,15 @@ describe('a nonce that the peer gave', () => {
     expect([book.takeNonce(PEER), book.takeNonce(PEER)]).toEqual(['n', null]);
   });
 
-  test('is not used with another peer', () => {
+  test('is not used for another peer', () => {
     const { clock, book } = startBook();
     book.stateOf(PEER).nextNonce = { text: 'n', givenAtMs: clock.monotonicMs() };
     expect(book.takeNonce(peer(2))).toBeNull();
   });
 });
 
-describe('a place that is given back', () => {
-  test('is there for the next request', () => {
+describe('a place that is returned', () => {
+  test('is available to the next request', () => {
     const { book } = startBook();
     for (let count = 0; count < 5; count += 1) book.reserveNonceRequest(PEER);
     expect(book.reserveNonceRequest(PEER)).toBe(3_000);
@@ -106,7 +106,7 @@ describe('a place that is given back', () => {
 });
 
 describe('a peer that was silent', () => {
-  test('counts as silent for a minute, and no longer', async () => {
+  test('counts as silent for one minute only', async () => {
     const { clock, book } = startBook();
     expect(book.standingOf(PEER)).toBe('good');
     book.noteSilent(PEER);
@@ -116,14 +116,14 @@ describe('a peer that was silent', () => {
     expect(book.standingOf(PEER)).toBe('good');
   });
 
-  test('is as good as any once it has answered', () => {
+  test('no longer counts as silent once it has answered', () => {
     const { book } = startBook();
     book.noteSilent(PEER);
     book.noteAnswered(PEER);
     expect(book.standingOf(PEER)).toBe('good');
   });
 
-  test('stays wrong when it proved that too, regardless of its answers', () => {
+  test('still counts as wrong after it answers, if it also proved wrong', () => {
     const { book } = startBook();
     book.noteWrong(PEER);
     book.noteSilent(PEER);
@@ -134,7 +134,7 @@ describe('a peer that was silent', () => {
 });
 
 describe('a peer that proved wrong', () => {
-  test('counts as wrong for the blacklist duration, and no longer', async () => {
+  test('counts as wrong for the blacklist duration only', async () => {
     const { clock, book } = startBook();
     expect(book.isWrong(PEER)).toBe(false);
     book.noteWrong(PEER);
@@ -144,7 +144,7 @@ describe('a peer that proved wrong', () => {
     expect(book.isWrong(PEER)).toBe(false);
   });
 
-  test('is another peer once it has another teePubkey', () => {
+  test('counts as a different peer once it has another teePubkey', () => {
     const { book } = startBook();
     book.noteWrong(PEER);
     expect(book.isWrong(peer(1, 'bb'))).toBe(false);
@@ -152,7 +152,7 @@ describe('a peer that proved wrong', () => {
 });
 
 describe('the book', () => {
-  test('forgets those that are no longer members', () => {
+  test('forgets peers that are no longer members', () => {
     const { book } = startBook();
     book.noteWrong(PEER);
     book.noteWrong(peer(2));
@@ -160,7 +160,7 @@ describe('the book', () => {
     expect([book.isWrong(PEER), book.isWrong(peer(2))]).toEqual([false, true]);
   });
 
-  test('holds no more peers than there can be members', () => {
+  test('never holds more peers than the maximum number of members', () => {
     const { book } = startBook();
     book.noteWrong(PEER);
     for (let number = 2; number <= MAX_MEMBERS + 1; number += 1) book.stateOf(peer(number));

@@ -1,4 +1,4 @@
-/** One exchange with a member (protocol.md §3, answer signatures; §5; §10, request_id and nonces): all that must hold. */
+/** One exchange with a member (protocol.md §3, answer signatures; §5; §10, request_id and nonces): every rule it has to keep. */
 import { describe, expect, test } from '@jest/globals';
 import { canonicalJson } from '../../../src/crypto/canonical-json.ts';
 import { peerAuthMessage, responseMessage } from '../../../src/crypto/messages.ts';
@@ -43,7 +43,7 @@ describe('a request', () => {
     expect(signed).toBe(node.identity.wallet);
   });
 
-  test('carries message, sender, store_id and a request_id of 16 bytes, another each time', async () => {
+  test('carries message, sender, store_id and a request_id of 16 bytes that is new each time', async () => {
     const { peer, node, exchange } = start();
     await exchange('delta');
     await exchange('delta');
@@ -94,7 +94,7 @@ describe('a nonce', () => {
     expect(node.book.isWrong(peer.member)).toBe(false);
   });
 
-  test('of 64 characters is good', async () => {
+  test('of 64 characters is accepted', async () => {
     const { peer, exchange } = start({ nonce: () => answerOf(200, { nonce: 'A'.repeat(64) }) });
     await exchange();
     expect(last(peer).headers['x-kms-nonce']).toBe('A'.repeat(64));
@@ -125,7 +125,7 @@ describe('the next nonce that an answer gave', () => {
     expect(last(peer).headers['x-kms-nonce']).toBe(PEER_NONCE);
   });
 
-  test('gives way to a fresh one when the peer refuses it with 403', async () => {
+  test('is replaced by a fresh one when the peer refuses it with 403', async () => {
     const { peer, exchange } = start({
       answer: () => ({ next_nonce: OTHER_NONCE }),
       bend: (answer, { headers }) => (headers['x-kms-nonce'] === OTHER_NONCE ? answerOf(403, { code: 'unauthorized' }) : answer),
@@ -135,14 +135,14 @@ describe('the next nonce that an answer gave', () => {
     expect(peer.syncRequests.map(({ headers }) => headers['x-kms-nonce'])).toEqual([PEER_NONCE, OTHER_NONCE, PEER_NONCE]);
   });
 
-  test('whose clock differs says by how much', async () => {
+  test('that is refused leads to an error that says how far the clock of the peer differs', async () => {
     const { node, exchange } = start({ bend: () => answerOf(403, { message: 'secret' }, { date: 'Sun, 29 Nov 2026 12:02:10 GMT' }) });
     const behindMs = node.clock.nowMs() - Date.parse('Sun, 29 Nov 2026 12:02:10 GMT');
     const words = `its clock is ${Math.round(Math.abs(behindMs) / 1000)} s ${behindMs > 0 ? 'behind' : 'ahead of'} this node's`;
     expect((await failureOf(exchange())).message).toBe(`the peer answered 403; ${words}`);
   });
 
-  test('does not lead to a third try: a fresh nonce that is refused too is a refusal', async () => {
+  test('does not lead to a third try: when the peer refuses the fresh nonce too, the exchange fails', async () => {
     let refusing = false;
     const { peer, exchange } = start({
       answer: () => ({ next_nonce: OTHER_NONCE }),
@@ -181,7 +181,7 @@ describe('a peer that gives no next nonce', () => {
   test.each<[string, PeerBehaviour]>([
     ['for nonces', { nonce: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
     ['for requests', { bend: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
-  ])('and says 429 %s is left alone for as long as it says, and is not waited for', async (_, behaviour) => {
+  ])('and answers 429 %s is left alone for as long as it asks, and the call does not wait for it', async (_, behaviour) => {
     const { peer, node, exchange } = start(behaviour);
     expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', status: 429, retryAfterMs: 20_000 });
     expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', status: undefined, retryAfterMs: 20_000 });
@@ -197,7 +197,7 @@ describe('a peer that gives no next nonce', () => {
     expect(peer.nonceRequests).toHaveLength(2);
   });
 
-  test('and was not waited for has lost no turn by that', async () => {
+  test('loses no turn when a call does not wait for it', async () => {
     const { peer, node, exchange } = start({ nonce: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '6' }) });
     for (let count = 0; count < 5; count += 1) await failureOf(exchange());
     await node.clock.advance(6_000);
@@ -205,7 +205,7 @@ describe('a peer that gives no next nonce', () => {
     for (let count = 0; count < 5; count += 1) expect(await exchange()).toMatchObject({ status: 'ok' });
   });
 
-  test('and is waited for stops being so when the caller gives up', async () => {
+  test('is not waited for any longer once the caller gives up', async () => {
     const { peer, node, exchange, controller } = start();
     for (let count = 0; count < 5; count += 1) await exchange();
     const sixth = expect(exchange()).rejects.toThrow('given up');
@@ -219,7 +219,7 @@ describe('a peer that gives no next nonce', () => {
 
 const withHeader = (answer: TransportAnswer, value: string): TransportAnswer => ({ ...answer, headers: { 'x-kms-peer-signature': value } });
 
-/** Another answer in its place, signed as it should be. */
+/** Replaces the answer by another one with a valid signature. */
 function resealed(make: (peer: PeerSide, node: AskingNode, request: SyncRequest) => Promise<unknown>) {
   return async (peer: PeerSide, node: AskingNode, answer: TransportAnswer, request: SyncRequest): Promise<TransportAnswer> => ({
     ...answer,
@@ -229,7 +229,7 @@ function resealed(make: (peer: PeerSide, node: AskingNode, request: SyncRequest)
 
 type Bend = (peer: PeerSide, node: AskingNode, answer: TransportAnswer, request: SyncRequest) => TransportAnswer | Promise<TransportAnswer>;
 
-describe('an answer is refused, and the peer noted as wrong,', () => {
+describe('an answer is refused and the peer is noted as wrong', () => {
   const stranger = new PeerSide('stranger');
 
   test.each<[string, string, Bend]>([
@@ -303,7 +303,7 @@ describe('an answer is refused, and the peer noted as wrong,', () => {
   });
 });
 
-describe('an answer is taken', () => {
+describe('an answer is accepted', () => {
   test('without an echo from a peer that never echoed', async () => {
     const { exchange } = start({ echoes: false });
     expect(await exchange()).toMatchObject({ status: 'ok' });
@@ -322,7 +322,7 @@ describe('an answer is taken', () => {
   });
 });
 
-describe('an answer that the own enclave does not open', () => {
+describe("an answer that this node's enclave does not open", () => {
   test.each<[string, DependencyError, object]>([
     ['with 413 is too large, which proves nothing', refusedWith(413), { name: 'PeerError', failure: 'too_large' }],
     ['with 403 is a failure of the enclave', refusedWith(403), { name: 'DependencyError', dependency: 'enclave', failure: 'refused' }],
@@ -352,7 +352,7 @@ describe('a peer that does not answer in time', () => {
   });
 });
 
-describe('a peer that is away or unready is not noted as wrong:', () => {
+describe('a peer that is unreachable or not ready is not noted as wrong:', () => {
   test.each<[string, PeerBehaviour, Partial<PeerError>]>([
     ['no nonce', { nonce: () => answerOf(500, {}) }, { failure: 'refused', status: 500 }],
     ['503 with Retry-After', { bend: () => answerOf(503, {}, { 'retry-after': '7' }) }, { failure: 'refused', status: 503, retryAfterMs: 7_000 }],
@@ -364,14 +364,14 @@ describe('a peer that is away or unready is not noted as wrong:', () => {
     expect(node.book.isWrong(peer.member)).toBe(false);
   });
 
-  test('no peer there', async () => {
+  test('no connection to the peer', async () => {
     const node = startAskingNode([]);
     const { member } = new PeerSide('absent');
     const options = { timeoutMs: 1, maxAnswerBytes: 1, signal: new AbortController().signal };
     expect((await failureOf(node.conversation.exchange(member, { type: 'delta' }, options))).failure).toBe('unreachable');
   });
 
-  test('silence that the caller ends', async () => {
+  test('a silence that the caller ends', async () => {
     const { exchange, controller } = start({ nonce: never });
     const failed = failureOf(exchange());
     await settle();

@@ -1,4 +1,4 @@
-/** Figures about peers (protocol.md §1, step 1): each is probed, none stalls another, who is gone is forgotten. */
+/** Figures about peers (protocol.md §1, step 1): a slow peer does not delay the others, and peers that have left are forgotten. */
 import { describe, expect, test } from '@jest/globals';
 import { DependencyError } from '../../../src/domain/errors.ts';
 import type { Wallet } from '../../../src/domain/ids.ts';
@@ -32,7 +32,7 @@ function start() {
 const answer = (status: number): TransportAnswer => ({ status, headers: {}, body: new Uint8Array() });
 
 describe('a probe', () => {
-  test.each([200, 503, 404])('of a peer that answers %i says so, and how long that took', async (status) => {
+  test.each([200, 503, 404])('of a peer that answers %i records the status and the time it took', async (status) => {
     const { clock, requests, probe } = start();
     const done = probe.probePeers(MEMBERS.slice(0, 1), signal);
     await clock.advance(42);
@@ -42,7 +42,7 @@ describe('a probe', () => {
     expect(probe.figuresOf(MEMBERS[0]!.wallet)).toEqual({ reachable: true, httpCode: status, durationMs: 42, checkedAtMs: clock.nowMs() });
   });
 
-  test('of a peer that does not answer says that', async () => {
+  test('of a peer that does not answer records that it is unreachable', async () => {
     const { clock, requests, probe } = start();
     const done = probe.probePeers(MEMBERS.slice(0, 1), signal);
     requests[0]!.reject(new DependencyError('peer', 'timeout', 'the peer took longer than 3000 ms'));
@@ -50,7 +50,7 @@ describe('a probe', () => {
     expect(probe.figuresOf(MEMBERS[0]!.wallet)).toEqual({ reachable: false, httpCode: null, durationMs: null, checkedAtMs: clock.nowMs() });
   });
 
-  test('of a peer that answers more than is read says that it is reachable', async () => {
+  test('of a peer whose answer is larger than the limit records that it is reachable', async () => {
     const { clock, requests, probe } = start();
     const done = probe.probePeers(MEMBERS.slice(0, 1), signal);
     await clock.advance(7);
@@ -59,7 +59,7 @@ describe('a probe', () => {
     expect(probe.figuresOf(MEMBERS[0]!.wallet)).toEqual({ reachable: true, httpCode: null, durationMs: 7, checkedAtMs: clock.nowMs() });
   });
 
-  test('that the end of its round cuts off is ignored: the figures stay as they were', async () => {
+  test('that is aborted at the end of its round is ignored: the figures stay as they were', async () => {
     const { requests, probe } = start();
     const [before, never] = MEMBERS as [Member, Member];
     const first = probe.probePeers([before], signal);
@@ -77,7 +77,7 @@ describe('a probe', () => {
     expect(probe.figuresOf(never.wallet)).toBeNull();
   });
 
-  test('waits for no other, up to 16 at once', async () => {
+  test('does not wait for other probes: up to 16 run at once', async () => {
     const { requests, probe } = start();
     const done = probe.probePeers(MEMBERS, signal);
     await settle();
@@ -90,7 +90,7 @@ describe('a probe', () => {
     expect(MEMBERS.every(({ wallet }) => probe.figuresOf(wallet)?.reachable)).toBe(true);
   });
 
-  test('forgets those that are no longer members', async () => {
+  test('forgets peers that are no longer members', async () => {
     const { requests, probe } = start();
     const first = probe.probePeers(MEMBERS.slice(0, 2), signal);
     await settle();
@@ -104,7 +104,7 @@ describe('a probe', () => {
     expect(probe.figuresOf(MEMBERS[1]!.wallet)).not.toBeNull();
   });
 
-  test('starts no more once it is aborted', async () => {
+  test('does not start once the round is aborted', async () => {
     const { requests, probe } = start();
     const controller = new AbortController();
     const done = probe.probePeers(MEMBERS, controller.signal);

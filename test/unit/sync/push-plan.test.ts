@@ -1,4 +1,4 @@
-/** What a push sends and what its answers mean (protocol.md §10, Who sends what and Rejections): pure, without peers or time. */
+/** What a push sends and what its answers mean (protocol.md §10, Who sends what and Rejections): a pure plan, without peers or time. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { OwnWrite, WireRecord } from '../../../src/domain/records.ts';
@@ -12,7 +12,7 @@ const APP = '7';
 const BROKEN = new PeerError('refused', 'the peer answered 500', 500);
 const AWAY = new PeerError('unreachable', 'the peer cannot be reached');
 
-/** The own writes of a node, one entry a key, and how far one peer is with them. */
+/** A node's own writes, one entry per key, and how far one peer is with them. */
 class Writer {
   readonly log = new WriteLog<string>();
   readonly entries = new Map<string, LogEntry<string>>();
@@ -28,7 +28,7 @@ class Writer {
     return this.#last;
   }
 
-  /** Nothing of it is kept. */
+  /** The store keeps nothing of this key. */
   forget(key: string): void {
     const entry = this.entries.get(key);
     if (entry !== undefined) this.log.supersede(entry);
@@ -67,7 +67,7 @@ function told(keys: readonly string[], reasonOf: (key: string) => string | null 
 
 type Peer = (keys: readonly string[]) => object | PeerError;
 
-/** One push to its end. */
+/** Runs one push to its end. */
 function push(writer: Writer, peer: Peer = (keys) => told(keys)) {
   const plan = writer.plan();
   const sent: (readonly string[])[] = [];
@@ -82,12 +82,12 @@ function push(writer: Writer, peer: Peer = (keys) => told(keys)) {
 }
 
 describe('a push', () => {
-  test('sends nothing where there is nothing', () => {
+  test('sends nothing when there are no writes', () => {
     const { plan, sent } = push(new Writer());
     expect([sent, plan.state.kind, plan.succeeded]).toEqual([[], 'over', false]);
   });
 
-  test('sends what was written since the last one, and tells who took it', () => {
+  test('sends what was written since the last push, and reports what the peer took', () => {
     const writer = new Writer();
     writer.write('a');
     const b = writer.write('b');
@@ -97,7 +97,7 @@ describe('a push', () => {
     expect(push(writer).sent).toEqual([['c']]);
   });
 
-  test('sends nothing up to where this node cannot vouch for what it wrote', () => {
+  test('does not send writes for which this node cannot vouch', () => {
     const writer = new Writer();
     writer.sendAbove = writer.write('a');
     writer.write('b');
@@ -111,7 +111,7 @@ describe('a push', () => {
     ['refuses all permanently', (keys) => told(keys, () => 'malformed'), 3, 'over'],
     ['refuses all for now', (keys) => told(keys, () => 'store_full'), 3, 'over'],
     ['fails at one of three', (keys) => (keys.includes('b') ? BROKEN : told(keys)), 3, 'over'],
-  ])('of three records moves the acknowledged sequence only by answers: a peer that %s', (_, peer, acknowledged, end) => {
+  ])('of three records moves the acknowledged sequence only when the peer answers: a peer that %s', (_, peer, acknowledged, end) => {
     const writer = new Writer();
     for (const key of ['a', 'b', 'c']) writer.write(key);
     const { plan } = push(writer, peer);
@@ -119,8 +119,8 @@ describe('a push', () => {
   });
 });
 
-describe('what a peer refused for now', () => {
-  test('is sent again when it is due, as it is then, later each time, until it is taken', () => {
+describe('a record that a peer refused for now', () => {
+  test('is sent again in its current version, with growing pauses, until it is taken', () => {
     const writer = new Writer();
     writer.write('a');
     const full: Peer = (keys) => told(keys, () => 'store_full');
@@ -136,7 +136,7 @@ describe('what a peer refused for now', () => {
     expect([writer.progress.retries.size, writer.progress.hasBacklog]).toEqual([0, false]);
   });
 
-  test('is not sent when nothing of it is kept', () => {
+  test('is not sent when the store no longer holds it', () => {
     const writer = new Writer();
     writer.write('a');
     push(writer, (keys) => told(keys, () => 'store_full'));
@@ -146,7 +146,7 @@ describe('what a peer refused for now', () => {
     expect(writer.progress.hasBacklog).toBe(false);
   });
 
-  test('does not count against the peer when it fails at all of it again', () => {
+  test('does not count against the peer when every such record fails again', () => {
     const writer = new Writer();
     for (let index = 0; index < 20; index += 1) writer.write(`bad${index}`);
     for (let index = 0; index < 20; index += 1) writer.write(`good${index}`);
@@ -159,7 +159,7 @@ describe('what a peer refused for now', () => {
     expect([...writer.progress.retries.all()].map(({ attempt }) => attempt)).toEqual(Array.from({ length: 20 }, () => 2));
   });
 
-  test('is dropped by a peer that only counts, once it accepted a batch with it', () => {
+  test('is no longer sent to a peer that reports only counts once that peer accepts a batch with it', () => {
     const writer = new Writer();
     for (const key of ['a', 'b']) writer.write(key);
     push(writer, (keys) => (keys.includes('a') ? BROKEN : { merged: keys.length }));
@@ -170,8 +170,8 @@ describe('what a peer refused for now', () => {
   });
 });
 
-describe('young records for a peer that only counts', () => {
-  test('go once more after 30 s; what was written meanwhile has its own turn', () => {
+describe('young records for a peer that reports only counts', () => {
+  test('are sent once more after 30 s, and later writes have their own turn', () => {
     const writer = new Writer();
     const counts: Peer = (keys) => ({ merged: keys.length });
     writer.write('a');
@@ -188,8 +188,8 @@ describe('young records for a peer that only counts', () => {
   });
 });
 
-describe('a peer that loses its store in the middle', () => {
-  test('gets everything again at once; what it had said before counts for nothing', () => {
+describe('a peer that loses its store in the middle of a push', () => {
+  test('gets everything again at once, and its earlier answers no longer count', () => {
     const writer = new Writer();
     writer.write('a');
     push(writer);
@@ -203,7 +203,7 @@ describe('a peer that loses its store in the middle', () => {
     expect([sent, events]).toEqual([[['b'], ['a', 'b']], ['taken a', 'taken b']]);
   });
 
-  test('is given up for now when it does so with each answer', () => {
+  test('is given up for now when that happens with each answer', () => {
     const writer = new Writer();
     writer.write('a');
     const { plan, sent, events } = push(writer, (keys) => {
@@ -214,7 +214,7 @@ describe('a peer that loses its store in the middle', () => {
   });
 });
 
-test('a push to a peer that is forgotten meanwhile ends with the next answer, regardless of what was written since', () => {
+test('a push to a peer that is forgotten meanwhile ends with the next answer, even when there are new writes', () => {
   const writer = new Writer();
   writer.write('a');
   const { plan, sent, events } = push(writer, (keys) => {
@@ -226,7 +226,7 @@ test('a push to a peer that is forgotten meanwhile ends with the next answer, re
   expect([plan.state, sent, events]).toEqual([{ kind: 'over' }, [['a']], []]);
 });
 
-test('for all answers of a peer to any writes, nothing counts as taken that it did not take, and it has everything in the end', () => {
+test('for any writes and any answers, a record counts as taken only if the peer took it, and the peer has everything in the end', () => {
   const behaviour = fc.constantFrom('takes', 'away', 'breaks', 'full', 'refuses odd', 'fails at odd', 'counts', 'counts half', 'loses store');
   const action = fc.oneof(
     { weight: 4, arbitrary: fc.record({ do: fc.constant('write' as const), key: fc.nat(40) }) },
@@ -238,7 +238,7 @@ test('for all answers of a peer to any writes, nothing counts as taken that it d
     fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
       const writer = new Writer();
       const { progress } = writer;
-      /** Sequence number of what the peer holds, by key. */
+      /** The sequence number that the peer holds, by key. */
       let held = new Map<string, number>();
       const odd = (key: string): boolean => Number(key.slice(1)) % 2 === 1;
       const take = (keys: readonly string[]): void => {
@@ -284,7 +284,7 @@ test('for all answers of a peer to any writes, nothing counts as taken that it d
             if (kind === 'taken') expect(held.get(entry.record.key)).toBe(writer.entries.get(entry.record.key)!.sequenceNumber);
           }
           if (progress.epoch === epoch) expect(progress.acknowledgedSequence).toBeGreaterThanOrEqual(before);
-          // Its place, and what is behind it, are those of the log.
+          // Its acknowledged sequence and its backlog match the log.
           const behind = [...writer.writesAfter(progress.acknowledgedSequence)];
           expect(progress.behind).toEqual({ records: behind.length, bytes: behind.reduce((sum, { bytes }) => sum + bytes, 0) });
           for (const [key, { sequenceNumber }] of writer.entries) {
@@ -306,7 +306,7 @@ test('for all answers of a peer to any writes, nothing counts as taken that it d
       for (const [key, { sequenceNumber }] of writer.entries) {
         if (progress.hasTaken(sequenceNumber)) expect(held.get(key)).toBe(sequenceNumber);
       }
-      // It never said that it took what it does not have.
+      // No record counts as taken that the peer does not have.
       const lacking = [...writer.entries.values()].filter(({ what, sequenceNumber }) => held.get(what!) !== sequenceNumber);
       expect(lacking.filter(({ sequenceNumber }) => progress.hasTaken(sequenceNumber))).toEqual([]);
     }),

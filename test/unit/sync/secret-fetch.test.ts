@@ -1,4 +1,4 @@
-/** Fetching the master secret (protocol.md §5; §9.1, §9.5): compared before installed, and no member is waited for alone. */
+/** Fetching the master secret (protocol.md §5; §9.1, §9.5): it is compared before it is installed, and no member is waited for alone. */
 import { describe, expect, test } from '@jest/globals';
 import { keccak256 } from '../../../src/crypto/hash.ts';
 import { p384FromScalar } from '../../../src/crypto/p384.ts';
@@ -42,14 +42,14 @@ function start(behaviours: Readonly<Record<string, PeerBehaviour>>) {
   return { ...node, peers, controller, outcome };
 }
 
-describe('the secret is installed', () => {
-  test('when it hashes to the chain hash, and its source is named', async () => {
+describe('the secret', () => {
+  test('is installed when it hashes to the chain hash, and the outcome names its source', async () => {
     const { outcome, vault, peers } = start({ a: source(SECRET) });
     expect(await outcome).toEqual({ kind: 'installed', from: peers[0]!.member.wallet });
     expect(vault.servingHash()).toBe(SECRET_HASH);
   });
 
-  test('is asked for under a fresh ephemeral key of each request', async () => {
+  test('is requested under a fresh ephemeral key each time', async () => {
     const { outcome, peers } = start({ a: source(WRONG_SECRET), b: source(SECRET) });
     await outcome;
     const keys = peers.map(({ messages }) => messages[0]!['ecdh_pubkey'] as TeePubkey);
@@ -58,7 +58,7 @@ describe('the secret is installed', () => {
   });
 });
 
-describe('a peer is passed over, the next one gives the secret,', () => {
+describe('a peer is passed over and the next one gives the secret', () => {
   test.each<[string, PeerBehaviour, boolean]>([
     ['when its secret is another', source(WRONG_SECRET), true],
     ['when its secret is too short', sealing(SECRET.slice(0, 31)), true],
@@ -78,7 +78,7 @@ describe('a peer is passed over, the next one gives the secret,', () => {
     expect(book.isWrong(peers[1]!.member)).toBe(false);
   });
 
-  test('when it is silent: after a quarter of a second', async () => {
+  test('when it has been silent for 250 ms', async () => {
     const { outcome, clock, peers } = start({ a: SILENT, b: source(SECRET) });
     await clock.advance(249);
     expect(peers[1]!.nonceRequests).toHaveLength(0);
@@ -87,8 +87,8 @@ describe('a peer is passed over, the next one gives the secret,', () => {
   });
 });
 
-describe('asking', () => {
-  test('goes on to four at a time while no member answers, and no further', async () => {
+describe('the fetch', () => {
+  test('asks at most four members at a time while none answers', async () => {
     const { clock, peers, controller, outcome } = start({ a: SILENT, b: SILENT, c: SILENT, d: SILENT, e: SILENT });
     await clock.advance(30_000);
     expect(peers.map(({ nonceRequests }) => nonceRequests.length)).toEqual([1, 1, 1, 1, 0]);
@@ -96,7 +96,7 @@ describe('asking', () => {
     await expect(outcome).rejects.toThrow('the step is over');
   });
 
-  test('ends with the first good answer: who is still asked is let go, who was not is left alone', async () => {
+  test('ends with the first good answer: it ignores late answers and asks no further member', async () => {
     const late = Promise.withResolvers<undefined>();
     const slow: PeerBehaviour = { answer: async () => late.promise };
     const { clock, peers, outcome, log } = start({ a: slow, b: source(SECRET), c: source(SECRET), d: source(SECRET) });
@@ -108,7 +108,7 @@ describe('asking', () => {
     expect(log.lines.filter(({ level }) => level === 'warn')).toEqual([]);
   });
 
-  test('begins with those that have not proved wrong', async () => {
+  test('begins with members that have not proved wrong', async () => {
     const peers = [new PeerSide('a', source(WRONG_SECRET)), new PeerSide('b', source(SECRET))];
     const node = startAskingNode(peers, { holdsSecret: false });
     node.book.noteWrong(peers[0]!.member);
@@ -130,7 +130,7 @@ describe('nothing is installed', () => {
     expect(vault.servingHash()).toBeNull();
   });
 
-  test('when the chain hash has changed while a peer was answering', async () => {
+  test('when the chain hash changes while a peer answers', async () => {
     const changes: (() => void)[] = [];
     const honest = source(SECRET);
     const peer = new PeerSide('a', {
@@ -146,7 +146,7 @@ describe('nothing is installed', () => {
     expect(node.vault.servingHash()).toBeNull();
   });
 
-  test('by an answer that comes after the step was aborted', async () => {
+  test('when the answer comes after the step was aborted', async () => {
     const late = Promise.withResolvers<undefined>();
     const honest = source(SECRET);
     const { controller, outcome, vault } = start({ a: { answer: async (request) => (await late.promise, honest.answer!(request)) } });
@@ -158,7 +158,7 @@ describe('nothing is installed', () => {
     expect(vault.servingHash()).toBeNull();
   });
 
-  test('and no secret stands in the log', async () => {
+  test('from a wrong peer, and the log contains no secret', async () => {
     const { outcome, log } = start({ a: source(WRONG_SECRET), b: sealing(SECRET.slice(0, 31)), c: source(SECRET) });
     await outcome;
     const text = JSON.stringify(log.lines);

@@ -1,6 +1,6 @@
 /**
  * A record whose form on the wire a peer must refuse is never sent (protocol.md §4, Refused; §10, Bounds): regardless of what members give
- * a node and apps write on it, another takes what it sends. Real stores, no network.
+ * a node and apps write on it, another node takes what it sends. Real stores, no network.
  */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -10,16 +10,16 @@ import { snapshotPage } from '../../../src/sync/snapshot-page.ts';
 import { bytesOf, openStore, START_MS } from '../store/open-store.ts';
 
 const APP = '7';
-/** What is too far ahead for a peer now is not so permanently. */
+/** A record that is too far ahead for a peer now is not too far ahead by then. */
 const LATER_MS = START_MS + 30_000;
-/** The least that a page may be asked to hold, as JSON text. Bytes. */
+/** The smallest page size that a request may ask for, as JSON text. Bytes. */
 const PAGE_BYTES = 4_096;
 
 const hexOf = (length: number): string => '01'.repeat(length);
 const clock = fc
   .array(fc.tuple(fc.oneof(fc.constantFrom('old', 'x/1', '__proto__', ''), fc.string({ maxLength: 130 })), fc.oneof(fc.nat(5), fc.constantFrom(START_MS, 2 ** 52, 2 ** 52 + 1, -1))), { maxLength: 4 })
   .map((entries) => Object.fromEntries(entries));
-/** Up to the most entries that one record may bring; made when it is used, so that a failure can be read. */
+/** The size of a clock, up to the limit of one record. The clock is made where it is used, so that a failure stays readable. */
 const largeClock = fc.integer({ min: 1, max: 1_024 });
 const counts = (size: number): Record<string, number> => Object.fromEntries(Array.from({ length: size }, (_, index) => [`${index}/${size}`, index + 1]));
 const key = fc.oneof({ weight: 4, arbitrary: fc.constantFrom('k', '\u0000"\\', '😀') }, { weight: 1, arbitrary: fc.string({ minLength: 1, maxLength: 20 }) });
@@ -50,7 +50,7 @@ function expectTaken(by: RecordStore, records: Iterable<{ readonly appId: string
   }
 }
 
-test('regardless of what was merged and written, another node takes what pushes, anti-entropy and snapshots send', async () => {
+test('another node takes everything that pushes, anti-entropy and snapshots send, however it was merged and written', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(action, { minLength: 1, maxLength: 60 }), async (actions) => {
       const { store } = openStore('a');
@@ -69,7 +69,7 @@ test('regardless of what was merged and written, another node takes what pushes,
         expect(asked).toBeLessThan(200);
         const page = await snapshotPage({ cursor }, PAGE_BYTES, modules);
         const records = Object.entries(page.data).flatMap(([appId, each]) => each.map((record) => ({ appId, record })));
-        // Only a record that is alone on a page may be larger than a page, regardless of its size.
+        // Only a record that is alone on a page may exceed the size of a page.
         if (records.length > 1) expect(Buffer.byteLength(JSON.stringify(page.data))).toBeLessThanOrEqual(PAGE_BYTES);
         pages.push(...records);
         if (page.nextCursor === null) break;

@@ -1,4 +1,4 @@
-/** The first snapshot (protocol.md §10, First snapshot and Pages): from whom, page by page, and what happens when no member is complete. */
+/** The first snapshot (protocol.md §10, First snapshot and Pages): its source, its pages, and the case that no member is complete. */
 import { describe, expect, test } from '@jest/globals';
 import { sleep } from '../../../src/domain/deadline.ts';
 import type { StoreId } from '../../../src/domain/ids.ts';
@@ -41,7 +41,7 @@ const SILENT: PeerBehaviour = { nonce: never };
 const REFUSING: PeerBehaviour = { bend: () => answerOf(403, {}) };
 const INCOMPLETE = (...keys: string[]): PeerBehaviour => source({ keys, complete: false });
 
-/** A store that takes every record but those named `bad`, and has no room for those named `large`. */
+/** A store that takes every record except those named `bad`, and has no room for those named `large`. */
 function takingStore(merged: string[]) {
   return {
     storeId: '00112233aabbccdd' as StoreId,
@@ -65,7 +65,7 @@ function start(behaviours: Readonly<Record<string, PeerBehaviour>>, preferred: s
   const onLeftOut = (member: Member, reasons: Readonly<Record<string, number>>): void => {
     leftOut.push({ from: [...byName].find(([, peer]) => peer.member.wallet === member.wallet)![0], reasons });
   };
-  /** What was heard about being sure, in order. */
+  /** What the listener for sureness heard about the members, in order. */
   const heard: string[] = [];
   const nameOf = ({ wallet }: Member): string => [...byName].find(([, peer]) => peer.member.wallet === wallet)![0];
   const sureness: SureListener = {
@@ -111,7 +111,7 @@ describe('a complete snapshot', () => {
     expect((await outcome).completeFrom).toBe(walletOf('a'));
   });
 
-  test('is asked for in pages of no more than 8 MiB, from cursor to cursor', async () => {
+  test('is requested in pages of at most 8 MiB, from cursor to cursor', async () => {
     const { outcome, merged, peers } = start({ a: source({ keys: ['k1'] }, { keys: ['k2'] }, { keys: ['k3'] }) });
     await outcome;
     expect(merged).toEqual(['k1', 'k2', 'k3']);
@@ -124,7 +124,7 @@ describe('a complete snapshot', () => {
   });
 });
 
-describe('what is heard of a member about being sure', () => {
+describe('what the listener for sureness hears about a member:', () => {
   test.each<[string, PeerBehaviour, readonly string[]]>([
     ['one that is sure', source({ keys: ['k1'], sure: true }), ['a is sure', 'a gave all, and is sure']],
     ['one that is not', source({ keys: ['k1'] }), ['a answers', 'a gave all']],
@@ -143,7 +143,7 @@ describe('what is heard of a member about being sure', () => {
   });
 });
 
-describe('a member that fails half-way is left, and the next gives all that it holds:', () => {
+describe('a member that fails half-way is given up, and the next one gives everything it holds:', () => {
   test.each<[string, PeerBehaviour, boolean]>([
     ['it refuses the next page', source({ keys: ['k1'] }, { keys: [], fails: true }), false],
     ['nothing of it can be taken', source({ keys: ['bad', 'bad'] }, { keys: ['bad'] }), false],
@@ -164,7 +164,7 @@ describe('a member that fails half-way is left, and the next gives all that it h
     ['alone on a page behind', source({ keys: ['k1', 'k2'] }, { keys: ['bad'] }), [{ malformed: 1 }]],
     ['on pages of one each', source({ keys: ['k1'] }, { keys: ['bad'] }, { keys: ['k2'] }, { keys: ['bad'] }), [{ malformed: 1 }, { malformed: 1 }]],
     ['beside what there is no room for', source({ keys: ['k1', 'bad', 'large', 'k2'] }), [{ malformed: 1, store_full: 1 }]],
-  ])('is not left for bad records, %s: they are left out and counted', async (_, behaviour, reasons) => {
+  ])('a member with bad records %s is not given up: they are left out and counted', async (_, behaviour, reasons) => {
     const { outcome, merged, walletOf, book, peers, leftOut } = start({ a: behaviour, b: source({ keys: [] }) }, 'a');
     expect((await outcome).completeFrom).toBe(walletOf('a'));
     expect([merged, book.isWrong(peers[0]!.member)]).toEqual([['k1', 'k2'], false]);
@@ -172,8 +172,8 @@ describe('a member that fails half-way is left, and the next gives all that it h
   });
 });
 
-describe('a member that lacks its own', () => {
-  test('is left after its first page while others have not been asked', async () => {
+describe('a member that lacks its own first snapshot', () => {
+  test('is given up after its first page while other members have not been asked', async () => {
     const { outcome, merged, walletOf, asked } = start({
       a: source({ keys: ['k1'], complete: false }, { keys: ['k2'], complete: false }),
       b: source({ keys: ['k3'] }),
@@ -183,7 +183,7 @@ describe('a member that lacks its own', () => {
     expect(merged).toEqual(['k3']);
   });
 
-  test('is merged to its end when no member is complete', async () => {
+  test('has its records merged to the last page when no member is complete', async () => {
     const { outcome, merged, asked } = start({
       a: source({ keys: ['k1'], complete: false }, { keys: ['k2'], complete: false }),
       b: INCOMPLETE('k3'),
@@ -193,7 +193,7 @@ describe('a member that lacks its own', () => {
     expect(asked()).toEqual({ a: 2, b: 1 });
   });
 
-  test('is merged whole where there are many: the pages of some are asked for again rather than kept', async () => {
+  test('has all its records merged when there are many such members: some pages are requested again rather than kept', async () => {
     const names = ['a', 'b', 'c', 'd', 'e', 'f'];
     const { outcome, merged, asked } = start(Object.fromEntries(names.map((name) => [name, INCOMPLETE(`of ${name}`)])));
     expect(await outcome).toEqual({ asked: 6, answered: 6, completeFrom: null });
@@ -201,13 +201,13 @@ describe('a member that lacks its own', () => {
     expect(Object.values(asked()).sort()).toEqual([1, 1, 1, 1, 2, 2]);
   });
 
-  test('has not answered when it fails half-way', async () => {
+  test('does not count as answered when it fails half-way', async () => {
     const { outcome, merged } = start({ a: source({ keys: ['k1'], complete: false }, { keys: [], fails: true }), b: INCOMPLETE('k2') });
     expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: null });
     expect(merged).toEqual(['k1', 'k2']);
   });
 
-  test('does not make a complete one incomplete that fails half-way: all others are merged', async () => {
+  test('does not make a complete member that fails half-way incomplete: all others are merged', async () => {
     const { outcome, merged } = start({ a: INCOMPLETE('k1'), b: source({ keys: ['k2'] }, { keys: [], fails: true }) });
     expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: null });
     expect(merged).toEqual(['k2', 'k1']);
@@ -215,18 +215,18 @@ describe('a member that lacks its own', () => {
 });
 
 describe('members that do not answer', () => {
-  test('are counted as asked, not as answered', async () => {
+  test('count as asked, not as answered', async () => {
     const { outcome } = start({ a: REFUSING, b: INCOMPLETE('k1'), c: REFUSING });
     expect(await outcome).toEqual({ asked: 3, answered: 1, completeFrom: null });
   });
 
-  test('stall no other: the next is asked half a second later', async () => {
+  test('do not delay the others: the next one is asked 500 ms later', async () => {
     const { outcome, clock, walletOf } = start({ a: SILENT, b: source({ keys: ['k1'] }) });
     await clock.advance(500);
     expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('b') });
   });
 
-  test('do not make members count as asked that never were', async () => {
+  test('do not make members that were never asked count as asked', async () => {
     const { outcome, clock, peers } = start({ a: SILENT, b: source({ keys: ['k1'] }), c: source({ keys: [] }), d: source({ keys: [] }) });
     await clock.advance(500);
     expect((await outcome).asked).toBe(2);
@@ -234,18 +234,18 @@ describe('members that do not answer', () => {
     expect(peers.map(({ nonceRequests }) => nonceRequests.length)).toEqual([1, 1, 0, 0]);
   });
 
-  test('may be all: then nothing was given', async () => {
+  test('may be all of them: then there is no snapshot', async () => {
     const { outcome, merged } = start({ a: REFUSING, b: REFUSING });
     expect(await outcome).toEqual({ asked: 2, answered: 0, completeFrom: null });
     expect(merged).toEqual([]);
   });
 
-  test('may be none: with no one to ask, nothing is given', async () => {
+  test('may be an empty list: without a member to ask there is no snapshot', async () => {
     expect(await start({}).outcome).toEqual({ asked: 0, answered: 0, completeFrom: null });
   });
 });
 
-/** Pages of one record each, as fast as the clock lets them; the cursor is the page's number. */
+/** Pages of one record each, as fast as the clock allows. The cursor is the page's number. */
 function pagesFrom(name: string, clock: () => ManualClock, msPerPage: number, pages = Infinity): PeerBehaviour {
   return {
     answer: async ({ inner, request }) => {
@@ -265,7 +265,7 @@ function startSlow(make: (pages: (name: string, msPerPage: number, pages?: numbe
   return started;
 }
 
-/** Lets time pass until the outcome is there, and says how much passed. */
+/** Lets time pass until the outcome is known, and returns how much passed. */
 async function outcomeOf<T>(clock: ManualClock, outcome: Promise<T>): Promise<{ outcome: T; tookMs: number }> {
   const startedMs = clock.monotonicMs();
   const settled: { value?: { outcome: T } } = {};
@@ -274,8 +274,8 @@ async function outcomeOf<T>(clock: ManualClock, outcome: Promise<T>): Promise<{ 
   return { outcome: await outcome, tookMs: clock.monotonicMs() - startedMs };
 }
 
-describe('pages that do not end', () => {
-  test('end the asking below the limit of its step, with whom it asked', async () => {
+describe('endless pages', () => {
+  test('end the fetch below the limit of its step, and the outcome names the members asked', async () => {
     const { clock, outcome } = startSlow((pages) => ({ a: pages('a', 1_000) }));
     const { outcome: found, tookMs } = await outcomeOf(clock, outcome);
     expect(found).toEqual({ asked: 1, answered: 0, completeFrom: null });
@@ -283,7 +283,7 @@ describe('pages that do not end', () => {
     expect(SNAPSHOT_TIMEOUT_MS).toBeLessThan(STEP_TIMEOUT_MS.fetchingSnapshot);
   });
 
-  test('hold no one up: while there is another, it is asked after the limit of one member', async () => {
+  test('do not block the others: the next member is asked after the limit for one member', async () => {
     const { clock, outcome, walletOf } = startSlow((pages) => ({ a: pages('a', 100), b: source({ keys: ['k1'] }) }));
     const { outcome: found, tookMs } = await outcomeOf(clock, outcome);
     expect(found).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('b') });
@@ -291,17 +291,17 @@ describe('pages that do not end', () => {
     expect(tookMs).toBeLessThanOrEqual(SOURCE_TIMEOUT_MS + 2_000);
   });
 
-  test('do not keep the incomplete ones from being merged', async () => {
+  test('do not keep incomplete members from being merged', async () => {
     const { clock, outcome, merged } = startSlow((pages) => ({ a: pages('a', 1_000), b: INCOMPLETE('k1') }));
     expect((await outcomeOf(clock, outcome)).outcome).toEqual({ asked: 2, answered: 1, completeFrom: null });
     expect(merged).toContain('k1');
   });
 });
 
-describe('a snapshot that takes longer than one asking', () => {
+describe('a snapshot that takes longer than one fetch', () => {
   const cursorsOf = (peer: PeerSide) => peer.messages.map(({ cursor }) => cursor);
 
-  test('goes on where it stopped', async () => {
+  test('continues where it stopped', async () => {
     const { clock, outcome, ask, merged, peers, walletOf } = startSlow((pages) => ({ a: pages('a', 10_000, 15) }));
     expect((await outcomeOf(clock, outcome)).outcome.completeFrom).toBeNull();
     const before = merged.length;
@@ -312,7 +312,7 @@ describe('a snapshot that takes longer than one asking', () => {
     expect(merged).toEqual(Array.from({ length: 15 }, (_, number) => `a${number}`));
   });
 
-  test('goes on at the member that stopped half-way, in the time that the others leave', async () => {
+  test('continues with the member that stopped half-way, in the time that the others leave', async () => {
     const { clock, outcome, merged, walletOf } = startSlow((pages) => ({ a: pages('a', 10_000, 6), b: REFUSING }));
     expect((await outcomeOf(clock, outcome)).outcome).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('a') });
     expect(merged).toEqual(['a0', 'a1', 'a2', 'a3', 'a4', 'a5']);
@@ -333,7 +333,7 @@ describe('a snapshot that takes longer than one asking', () => {
     expect(cursorsOf(peers[0]!).slice(before, before + 2)).toContain(undefined);
   });
 
-  test('is not complete when the member lacks its own by now: it starts at the first page', async () => {
+  test('is not complete when the member is incomplete by now: the fetch starts at the first page', async () => {
     const { clock, outcome, ask, peers } = startSlow((pages) => ({ a: pages('a', 10_000, 15) }));
     await outcomeOf(clock, outcome);
     const before = peers[0]!.syncRequests.length;
@@ -342,7 +342,7 @@ describe('a snapshot that takes longer than one asking', () => {
     expect(cursorsOf(peers[0]!).slice(before)).toEqual([expect.any(String), undefined]);
   });
 
-  test('is given up when the store of the member changes between two pages', async () => {
+  test('is given up when the member changes its store between two pages', async () => {
     const { outcome } = start({
       a: { answer: ({ inner }) => ({ data: { '100': ['k1'] }, store_id: inner['cursor'] === undefined ? STORE_ID : '3333333333333333', ...(inner['cursor'] === undefined ? { next_cursor: '1' } : {}) }) },
     });
@@ -350,7 +350,7 @@ describe('a snapshot that takes longer than one asking', () => {
   });
 });
 
-test('a store that was emptied meanwhile fails the page, not the asking', async () => {
+test('a store that is emptied meanwhile fails the page, not the fetch', async () => {
   const { outcome, store } = start({ a: source({ keys: ['k1', 'k2'] }) });
   store.merge = () => {
     store.storeId = '4444444444444444' as StoreId;
@@ -359,7 +359,7 @@ test('a store that was emptied meanwhile fails the page, not the asking', async 
   expect(await outcome).toEqual({ asked: 1, answered: 0, completeFrom: null });
 });
 
-test('an abort ends the fetching with its reason', async () => {
+test('an abort ends the fetch with its reason', async () => {
   const { outcome, controller } = start({ a: SILENT });
   await settle();
   controller.abort(new Error('the step is over'));

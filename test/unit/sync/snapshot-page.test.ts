@@ -1,4 +1,4 @@
-/** Pages of a snapshot (protocol.md §10, Pages): as much as fits, nothing twice, nothing left out. */
+/** Pages of a snapshot (protocol.md §10, Pages): each holds as much as fits, and every record appears exactly once. */
 import { describe, expect, test } from '@jest/globals';
 import type { WireRecords } from '../../../src/domain/records.ts';
 import { snapshotPage, type SnapshotPage } from '../../../src/sync/snapshot-page.ts';
@@ -8,7 +8,7 @@ function start() {
   const { clock, nodes } = startNodes('a');
   const [node] = nodes;
   const modules = { clock, store: node.store, yieldNow: async (): Promise<void> => undefined };
-  /** All pages, each as large as this. */
+  /** All pages, each of at most this size. */
   const pages = async (maxBytes: number, between: (page: number) => void = () => undefined): Promise<SnapshotPage[]> => {
     const all: SnapshotPage[] = [];
     for (let cursor: string | undefined; ; ) {
@@ -27,12 +27,12 @@ function keysOf(...pages: readonly { readonly data: WireRecords }[]): string[] {
 }
 
 describe('pages', () => {
-  test('of an empty store are one, with nothing in it', async () => {
+  test('of an empty store are a single empty page', async () => {
     const { pages } = start();
     expect(await pages(1_000)).toEqual([{ data: {}, nextCursor: null }]);
   });
 
-  test.each([1_000, 5_000, 100_000])('of %d bytes hold every record of every app once, tombstones too, and are no larger', async (maxBytes) => {
+  test.each([1_000, 5_000, 100_000])('of %d bytes hold every record of every app once, tombstones included, and are no larger', async (maxBytes) => {
     const { node, pages } = start();
     for (let index = 0; index < 150; index += 1) node.put(`k${index}`, 'x'.repeat(index), { app: String(1 + (index % 3)) });
     node.put('gone', 'value');
@@ -48,7 +48,7 @@ describe('pages', () => {
     }
   });
 
-  test('carry a record that is larger than a page alone', async () => {
+  test('give a record that is larger than a page its own page', async () => {
     const { node, pages } = start();
     for (const key of ['a', 'large', 'b', 'c']) node.put(key, 'x'.repeat(key === 'large' ? 5_000 : 10));
     const all = await pages(1_000);
@@ -56,7 +56,7 @@ describe('pages', () => {
     expect(all.map((page) => keysOf(page))).toContainEqual(['large']);
   });
 
-  test('repeat nothing and miss nothing that was there, regardless of what changes between them', async () => {
+  test('neither repeat nor miss a record that was there from the start, even when the store changes between them', async () => {
     const { clock, node, pages } = start();
     for (let index = 0; index < 100; index += 1) node.put(`k${index}`, 'value');
     await clock.advance(5);
@@ -71,7 +71,7 @@ describe('pages', () => {
     expect(keys).toEqual(expect.arrayContaining(Array.from({ length: 100 }, (_, index) => `k${index}`)));
   });
 
-  test('can be of one app and some of its buckets', async () => {
+  test('can be limited to one app and some of its buckets', async () => {
     const { node, modules } = start();
     for (let index = 0; index < 100; index += 1) {
       node.put(`k${index}`, 'value');

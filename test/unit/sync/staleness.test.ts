@@ -14,7 +14,7 @@ function start(others = 2) {
 }
 
 describe('a node', () => {
-  test('is stale after more than the retention without a member, not at it', async () => {
+  test('is stale after more than the retention without a member, and not yet at exactly the retention', async () => {
     const { clock, staleness } = start();
     await clock.advance(RETENTION_MS);
     expect(staleness.isStale()).toBe(false);
@@ -22,7 +22,7 @@ describe('a node', () => {
     expect(staleness.isStale()).toBe(true);
   });
 
-  test('is not stale while it is brought in step with a member now and then', async () => {
+  test('is not stale while it gets in step with a member now and then', async () => {
     const { clock, staleness } = start();
     for (let times = 0; times < 5; times += 1) {
       await clock.advance(RETENTION_MS);
@@ -31,7 +31,7 @@ describe('a node', () => {
     expect(staleness.isStale()).toBe(false);
   });
 
-  test('is stale although it hears of members all the time, if it is never brought in step', async () => {
+  test('is stale if it never gets in step, although it hears of members all the time', async () => {
     const { clock, staleness } = start();
     for (let times = 0; times < 5; times += 1) {
       await clock.advance(RETENTION_MS / 4);
@@ -51,7 +51,7 @@ describe('a node', () => {
     expect(staleness.isStale()).toBe(false);
   });
 
-  test('is not stale when it is the only member, however long', async () => {
+  test('is never stale as the only member, however long', async () => {
     const { clock, staleness } = start(0);
     await clock.advance(10 * RETENTION_MS);
     expect(staleness.isStale()).toBe(false);
@@ -69,7 +69,7 @@ describe('a node', () => {
     expect(staleness.isStale()).toBe(true);
   });
 
-  test('knows what it wrote while it was cut off', async () => {
+  test('knows its own writes since it was cut off', async () => {
     const { clock, written, staleness } = start();
     written.last = 7;
     staleness.noteExchange();

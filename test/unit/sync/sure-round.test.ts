@@ -1,6 +1,6 @@
 /**
- * How a node that begins with an empty store becomes sure of it (protocol.md §10, "404 means absent"): real stores on a network in
- * memory; who lies bends its answers.
+ * How a node that starts with an empty store becomes sure (protocol.md §10, "404 means absent"): real stores on a network in
+ * memory. The test bends the answers of a member that lies.
  */
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { RefusalError } from '../../../src/domain/errors.ts';
@@ -10,7 +10,7 @@ const NEVER = new AbortController().signal;
 const SILENCE_MS = 60_000;
 
 let network: Network;
-/** `n` has begun with an empty store beside `a` and `b`, which hold the same. */
+/** `n` has started with an empty store. `a` and `b` hold the same records. */
 let n: ReplicatingNode;
 let a: ReplicatingNode;
 let b: ReplicatingNode;
@@ -27,7 +27,7 @@ beforeEach(() => {
   hold('k2', a, b);
 });
 
-/** A record of the first, which all of them have. */
+/** A record of `a` that all of them have. */
 function hold(key: string, first: ReplicatingNode, ...others: readonly ReplicatingNode[]): void {
   first.put(key, `value of ${key}`);
   for (const other of others) other.store.merge('100', first.store.recordOf('100', key), network.clock.nowMs());
@@ -47,14 +47,14 @@ const held = (): readonly (string | null)[] => [n.read('k1'), n.read('k2')];
 const ALL = ['value of k1', 'value of k2'];
 const waitingFor = (): readonly string[] => n.sureness.waitsFor().map((wallet) => network.nameOf(wallet));
 
-describe('before it is ready', () => {
+describe('before a node is ready', () => {
   test('it is sure with the snapshot of one sure member and the root of another', async () => {
     await firstTick();
     expect([n.sureness.figures().by, held(), waitingFor()]).toEqual(['all_members', ALL, []]);
     expect([...a.types(), ...b.types()].sort()).toEqual(['digest_request', 'snapshot_request']);
   });
 
-  test('it is sure with all of one sure member where the other one is not ready', async () => {
+  test('it is sure with everything of one sure member when the other one is not ready', async () => {
     b.before = () => {
       throw new RefusalError('service_unavailable', 'the master secret is not confirmed');
     };
@@ -62,7 +62,7 @@ describe('before it is ready', () => {
     expect([n.sureness.figures().by, held()]).toEqual(['sure_members', ALL]);
   });
 
-  test('it takes what a second sure member has more, and sends nothing itself', async () => {
+  test('it takes what only the second sure member has, and sends no record itself', async () => {
     n.put('own', 'written before');
     hold('k3', b);
     await firstTick();
@@ -70,7 +70,7 @@ describe('before it is ready', () => {
     expect([...a.types(), ...b.types()]).not.toContain('delta');
   });
 
-  test.each(['a', 'b'])('it loses nothing by %s, which calls an empty store complete', async (name) => {
+  test.each(['a', 'b'])('it loses no record when %s calls an empty store complete', async (name) => {
     lieWithEmptyStore(name === 'a' ? a : b);
     await firstTick();
     await serve();
@@ -87,13 +87,13 @@ describe('before it is ready', () => {
   });
 });
 
-describe('while it serves', () => {
+describe('while a node serves', () => {
   beforeEach(async () => {
     network.setWay(n, b, 'cut');
     await firstTick();
   });
 
-  test('it is not sure by one member alone while another one may say something else', async () => {
+  test('it is not sure by one member alone while another one may hold something else', async () => {
     expect([n.sureness.isSure(), waitingFor()]).toEqual([false, ['b']]);
     await network.clock.advance(2_000);
     await serve();
@@ -114,7 +114,7 @@ describe('while it serves', () => {
     expect([n.sureness.figures().by, held()]).toEqual(['sure_members', ALL]);
   });
 
-  test('it asks no member any more once it is sure', async () => {
+  test('it asks no further member once it is sure', async () => {
     await network.clock.advance(SILENCE_MS);
     await serve();
     const before = network.requests.length;
@@ -123,8 +123,8 @@ describe('while it serves', () => {
   });
 });
 
-describe('it is not sure', () => {
-  test('while no member is reached, until an hour has passed: that is said as an error', async () => {
+describe('a node is not sure', () => {
+  test('while it reaches no member, until an hour has passed: then it logs an error', async () => {
     network.isolate(n);
     await serve();
     expect([n.sureness.isSure(), waitingFor()]).toEqual([false, ['a', 'b']]);
@@ -133,7 +133,7 @@ describe('it is not sure', () => {
     expect([n.sureness.figures().by, n.log.lines.filter(({ level }) => level === 'error').length]).toEqual(['in_vain', 1]);
   });
 
-  test('while a record of its sources is too far ahead of its clock, and is once it has come', async () => {
+  test('while a record of its sources is too far ahead of its clock, and is sure once it has the record', async () => {
     a.store.merge('100', { ...a.store.recordOf('100', 'k1'), key: 'later', updated_at_ms: network.clock.nowMs() + 60_000 }, network.clock.nowMs() + 60_000);
     b.store.merge('100', a.store.recordOf('100', 'later'), network.clock.nowMs() + 60_000);
     await firstTick();
@@ -143,7 +143,7 @@ describe('it is not sure', () => {
     expect([n.sureness.isSure(), n.store.isLeftOut('100', 'later', network.clock.nowMs())]).toEqual([true, false]);
   });
 
-  test('with a store that begins again', async () => {
+  test('after its store was emptied', async () => {
     await firstTick();
     expect(n.sureness.isSure()).toBe(true);
     n.loseStore();
@@ -157,7 +157,7 @@ describe('it is not sure', () => {
     expect([n.sureness.isSure(), n.sureness.hasBecomeSure(), n.sureness.figures()]).toEqual([false, true, { sure: false, by: 'all_members', waitsFor: [] }]);
   });
 
-  test('by a member that became sure after it had given what it had', async () => {
+  test('through a member that became sure only after it had given its records', async () => {
     a.sureWord = false;
     b.before = () => {
       throw new RefusalError('service_unavailable', 'the master secret is not confirmed');
@@ -173,7 +173,7 @@ describe('it is not sure', () => {
   });
 });
 
-test('beside members of an older kind it is sure with everything of each', async () => {
+test('a node beside members of an older kind is sure with everything of each', async () => {
   network = new Network();
   const older = [network.add('old-1', { kind: 'older' }), network.add('old-2', { kind: 'older' })] as const;
   n = network.add('n');
@@ -184,6 +184,6 @@ test('beside members of an older kind it is sure with everything of each', async
   expect(n.sureness.isSure()).toBe(false);
   await serve();
   expect([n.sureness.figures().by, held()]).toEqual(['all_members', ALL]);
-  // Each refuses the type of a digest request once at most.
+  // Each member refuses the type digest_request at most once.
   for (const { name } of older) expect(network.requests.filter(({ to, status }) => to === name && status === 403).length).toBeLessThanOrEqual(1);
 });

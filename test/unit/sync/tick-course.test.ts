@@ -1,4 +1,4 @@
-/** A sync_tick is followed to the end of everything that it set going. */
+/** A sync_tick is followed until everything that it started has ended. */
 import { expect, test } from '@jest/globals';
 import { TickCourse } from '../../../src/sync/tick-course.ts';
 
@@ -9,14 +9,14 @@ function course() {
   return { outcomes, tick: new TickCourse(new AbortController().signal, (outcome) => void outcomes.push(outcome)) };
 }
 
-test('that woke no lane is over at once', () => {
+test('a sync_tick that woke no lane is over at once', () => {
   const { outcomes, tick } = course();
   tick.begin();
   expect(outcomes).toEqual(['nothing to do']);
   expect(tick.isOver).toBe(true);
 });
 
-test('is over when the last lane rests, and not before', () => {
+test('a sync_tick is over when the last lane rests, and not before', () => {
   const { outcomes, tick } = course();
   tick.add(one);
   tick.add(two);
@@ -27,7 +27,7 @@ test('is over when the last lane rests, and not before', () => {
   expect(outcomes).toEqual(['ok']);
 });
 
-test('is not over while lanes are still being woken', () => {
+test('a sync_tick is not over while lanes are still being woken', () => {
   const { outcomes, tick } = course();
   tick.add(one);
   tick.rested(one, false);
@@ -36,7 +36,7 @@ test('is not over while lanes are still being woken', () => {
   expect(outcomes).toEqual(['ok']);
 });
 
-test('says how many peers failed', () => {
+test('a sync_tick says how many peers failed', () => {
   const { outcomes, tick } = course();
   tick.add(one);
   tick.add(two);
@@ -47,7 +47,7 @@ test('says how many peers failed', () => {
   expect(outcomes).toEqual(['1 of 2 peers failed']);
 });
 
-test('ends once, also when it is aborted', () => {
+test('a sync_tick ends only once, even when it is aborted', () => {
   const { outcomes, tick } = course();
   tick.add(one);
   tick.begin();

@@ -1,4 +1,4 @@
-/** The bounded log: what is kept, and what a reader gets who comes late. */
+/** The log with limits: what it keeps, and what a late reader gets. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { chartOf } from '../../../src/chart/chart-of.ts';
@@ -34,7 +34,7 @@ function readAll(log: EventLog, lastId: string | null = null, chunk = 1): Visual
   }
 }
 
-test('numbers rise by one, and a chart is made known once', () => {
+test('numbers rise by one, and each chart is added once', () => {
   const log = new EventLog('one', NO_LIMITS);
   begin(log, 'a');
   begin(log, 'b');
@@ -43,7 +43,7 @@ test('numbers rise by one, and a chart is made known once', () => {
   expect(log.chart('another')).toBeNull();
 });
 
-test('above its number the oldest events go, and a reader from the beginning gets the state they led to first', () => {
+test('above the limit of events the oldest ones are dropped, and a new reader first gets the state to which they led', () => {
   const log = new EventLog('one', { maxEvents: 3, maxBytes: Infinity });
   begin(log);
   for (let turns = 1; turns <= 10; turns += 1) step(log, turns);
@@ -55,7 +55,7 @@ test('above its number the oldest events go, and a reader from the beginning get
   expect(rest.map(({ n, kind }) => `${n} ${kind}`)).toEqual(['11 step', '12 step', '13 shown']);
 });
 
-test('what is read from the beginning is one unbroken count', () => {
+test('the numbers of all events for a new reader have no gap', () => {
   const log = new EventLog('one', { maxEvents: 5, maxBytes: Infinity });
   begin(log, 'a');
   begin(log, 'b');
@@ -65,7 +65,7 @@ test('what is read from the beginning is one unbroken count', () => {
   expect(numbers.at(-1)).toBe(log.last);
 });
 
-test('above its bytes the oldest events go', () => {
+test('above the limit of bytes the oldest events are dropped', () => {
   const log = new EventLog('one', { maxEvents: Infinity, maxBytes: 10_000 });
   begin(log);
   for (let turns = 1; turns <= 1_000; turns += 1) step(log, turns);
@@ -77,10 +77,10 @@ function end(log: EventLog, atMs: number, source = 'a'): void {
   log.add({ kind: 'end', atMs, source, how: 'stopped' });
 }
 
-describe('a source that ended before what is kept', () => {
+describe('a source that ended before the kept events', () => {
   const told = (log: EventLog): readonly string[] => readAll(log).map((event) => `${event.n} ${event.kind} ${'source' in event ? event.source : ''}`);
 
-  test('is told as one that ended, to a reader from the beginning', () => {
+  test('is given to a new reader as one that ended', () => {
     const log = new EventLog('one', { maxEvents: 1, maxBytes: Infinity });
     begin(log, 'a');
     begin(log, 'b');
@@ -95,7 +95,7 @@ describe('a source that ended before what is kept', () => {
     expect(told(log)).toEqual(['3 chart ', '4 state a', '5 end a', '6 state b', '7 step b']);
   });
 
-  test('runs again when it has started again', () => {
+  test('counts as running when it has started again', () => {
     const log = new EventLog('one', { maxEvents: 1, maxBytes: Infinity });
     begin(log);
     end(log, 1);
@@ -104,7 +104,7 @@ describe('a source that ended before what is kept', () => {
     expect(told(log)).toEqual(['3 chart ', '4 state a', '5 step a']);
   });
 
-  test('has numbers that are free: from 1, when all that was dropped is told again', () => {
+  test('gets free numbers, from 1 when everything that was dropped is repeated', () => {
     const log = new EventLog('one', { maxEvents: 1, maxBytes: Infinity });
     for (const source of ['a', 'b', 'c']) begin(log, source);
     for (const source of ['c', 'a', 'b']) end(log, 1, source);
@@ -112,7 +112,7 @@ describe('a source that ended before what is kept', () => {
     expect(told(log)).toEqual(['1 chart ', '2 state a', '3 end a', '4 state b', '5 end b', '6 state c', '7 end c', '8 note null']);
   });
 
-  test('is forgotten before one that runs, when there are too many', () => {
+  test('is forgotten before a running one when there are too many', () => {
     const log = new EventLog('one', { maxEvents: 1, maxBytes: Infinity });
     begin(log, 'runs');
     begin(log, 'a');
@@ -126,7 +126,7 @@ describe('a source that ended before what is kept', () => {
   });
 });
 
-test('regardless of what happens to sources, what is read from the beginning has numbers from 1 on, each once', () => {
+test('regardless of what happens to sources, a new reader gets positive numbers without a gap', () => {
   const happening = fc.record({ kind: fc.constantFrom('state', 'step', 'end', 'note'), source: fc.constantFrom('a', 'b', 'c') });
   fc.assert(
     fc.property(fc.array(happening, { maxLength: 40 }), fc.integer({ min: 1, max: 5 }), (happenings, maxEvents) => {
@@ -147,7 +147,7 @@ test('regardless of what happens to sources, what is read from the beginning has
 test.each([
   ['the last event', 4, []],
   ['an event before', 2, [3, 4]],
-])('after %s a reader gets what follows', (_, last, expected) => {
+])('after %s a reader gets the later events', (_, last, expected) => {
   const log = new EventLog('one', NO_LIMITS);
   begin(log);
   step(log, 1);
@@ -160,14 +160,14 @@ test.each([
   ['of another process', 'two-11'],
   ['that was never given', 'one-99'],
   ['that is none', '11'],
-])('an id %s is a gap: the reader gets all from the beginning', (_, lastId) => {
+])('an id %s is a gap: the reader gets everything from the beginning', (_, lastId) => {
   const log = new EventLog('one', { maxEvents: 3, maxBytes: Infinity });
   begin(log);
   for (let turns = 1; turns <= 10; turns += 1) step(log, turns);
   expect(readAll(log, lastId).map(({ kind }) => kind)).toEqual(['chart', 'state', 'step', 'step', 'step']);
 });
 
-test('a reader that is overtaken is told so', () => {
+test('a reader that the log has overtaken gets null', () => {
   const log = new EventLog('one', { maxEvents: 3, maxBytes: Infinity });
   begin(log);
   const cursor = log.cursor(null);
@@ -175,7 +175,7 @@ test('a reader that is overtaken is told so', () => {
   expect(log.read(cursor, 1)).toBeNull();
 });
 
-test('charts and sources are bounded', () => {
+test('charts and sources have limits', () => {
   const log = new EventLog('one', { maxEvents: 1, maxBytes: Infinity });
   for (let index = 0; index < MAX_CHARTS + 5; index += 1) log.addChart({ ...chart, id: `chart ${index}` }, 0);
   expect(log.chart(`chart ${MAX_CHARTS - 1}`)).not.toBeNull();

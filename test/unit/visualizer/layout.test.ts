@@ -1,4 +1,4 @@
-/** Drawings of machines: the same each time, everything in its place, and no text larger than its box. */
+/** Drawings of machines are the same each time, with everything in its place and no text larger than its box. */
 import { describe, expect, test } from '@jest/globals';
 import { createMachine } from 'xstate';
 import { chartOf } from '../../../src/chart/chart-of.ts';
@@ -29,7 +29,7 @@ describe('the layout of the node', () => {
     expect(new Set(drawn)).toEqual(new Set(nodeChart.edges.map(({ id }) => id)));
   });
 
-  test('is made once, however often it is asked for', async () => {
+  test('is made once, however often it is requested', async () => {
     expect(await layoutOf(nodeChart)).toBe(await layoutOf(nodeChart));
   });
 
@@ -57,7 +57,7 @@ describe('the layout of the node', () => {
   });
 });
 
-test('final and history states, edges to oneself, to one’s parent, and to several regions are drawn', async () => {
+test('final and history states are drawn, and edges to the state itself, to its parent and to several regions', async () => {
   const chart = chartOf(
     createMachine({
       id: 'odd',
@@ -76,7 +76,7 @@ test('final and history states, edges to oneself, to one’s parent, and to seve
   for (const { points } of drawings[0]!.arrows) expect(points.length).toBeGreaterThanOrEqual(2);
 });
 
-test('a chart that makes no sense fails, and may be asked for again', async () => {
+test('the layout of a chart that makes no sense fails, and can be requested again', async () => {
   const broken = { ...nodeChart, id: 'broken', edges: [{ ...nodeChart.edges[0]!, source: 'nowhere', targets: ['node'] }], states: [] } as unknown as Chart;
   await expect(layoutOf(broken)).rejects.toThrow('cannot be drawn');
   await expect(layoutOf(broken)).rejects.toThrow('cannot be drawn');

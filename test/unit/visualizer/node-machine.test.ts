@@ -1,4 +1,4 @@
-/** The node's own machine as a reader sees it: words in its chart, ticks as spans, what is dropped, and the values that may be shown. */
+/** The node's machine as a reader sees it: words in its chart, ticks as spans, dropped ticks, and the values that may be shown. */
 import { describe, expect, test } from '@jest/globals';
 import { chartOf } from '../../../src/chart/chart-of.ts';
 import { edgeIdsOf } from '../../../src/chart/edge-ids.ts';
@@ -47,14 +47,14 @@ async function becomeReady(node: ControlledNode): Promise<void> {
 describe('the chart of the node', () => {
   const { chart } = watch();
 
-  test('says which region is the headline, and which state a span', () => {
+  test('marks the region of the headline and the region of the span', () => {
     expect(chart.states.filter(({ meta }) => meta['headline'] === true).map(({ id }) => id)).toEqual(['node.readiness']);
     expect(chart.states.filter(({ meta }) => meta['span'] !== undefined).map(({ id, meta }) => [id, meta['span'], meta['outcome']])).toEqual([
       ['node.nodeTick', 'node_tick', 'last tick'],
     ]);
   });
 
-  test('says which edge drops a tick', () => {
+  test('marks the edge that drops a tick', () => {
     const [dropping, ...more] = chart.edges.filter(({ meta }) => meta['dropped'] !== undefined);
     expect(dropping).toMatchObject({ source: 'node.nodeTick', label: 'node_tick', targets: [], actions: ['countDropped'], meta: { dropped: 'node_tick' } });
     expect(more).toEqual([]);
@@ -70,7 +70,7 @@ test('every reason has a note', () => {
   expect(Object.keys(REASON_NOTES).sort()).toEqual(Object.values(REASONS).sort());
 });
 
-test('a tick that comes while another runs takes the edge that drops it', async () => {
+test('a tick that arrives while another one runs takes the edge that drops it', async () => {
   const { node, chart, events, lastShown } = watch();
   node.actor.send({ type: 'node_tick' });
   const drops = chart.edges.find(({ meta }) => meta['dropped'] === 'node_tick')!.id;
@@ -102,13 +102,13 @@ test('a tick leads from idle through its steps and back, and readiness to ready'
   });
 });
 
-test('a sync_tick before ready is an event that nothing takes', () => {
+test('a sync_tick before ready is an event that no edge takes', () => {
   const { node, events } = watch();
   node.actor.send({ type: 'sync_tick' });
   expect(events.at(-1)).toMatchObject({ kind: 'step', event: 'sync_tick', edges: [] });
 });
 
-test('all that is shown is on the list', async () => {
+test('only listed values are shown', async () => {
   const { node, lastShown } = watch();
   await becomeReady(node);
   expect(Object.keys(lastShown())).toEqual([

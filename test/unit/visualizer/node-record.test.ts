@@ -6,7 +6,7 @@ import { NodeRecord } from '../../../src/node/node-record.ts';
 import type { NewEvent } from '../../../src/visualizer/wire.ts';
 import { ControlledNode } from '../../machine/controlled-node.ts';
 
-test('after its recorder has failed nothing is said of a node that would belie it', () => {
+test('after its recorder has failed, nothing more is recorded about a node', () => {
   const node = new ControlledNode({ nodeTickMs: 60_000, syncTickMs: 10_000, nudgeMs: 50, freshness: { maxAgeMs: 120_000, outageMs: 900_000 }, probePeers: false });
   const events: NewEvent[] = [];
   let losses = 0;

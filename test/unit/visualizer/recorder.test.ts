@@ -1,4 +1,4 @@
-/** What a recorder says of a running machine, and what it keeps to itself. */
+/** What a recorder reports about a running machine, and what it keeps to itself. */
 import { describe, expect, test } from '@jest/globals';
 import { createActor, type AnyMachineSnapshot } from 'xstate';
 import { chartOf } from '../../../src/chart/chart-of.ts';
@@ -44,7 +44,7 @@ test('every transition of the machine has the id of its edge in the chart', () =
   expect(new Set(ids).size).toBe(ids.length);
 });
 
-test('it begins with the chart and the whole state', () => {
+test('a recording begins with the chart and the whole state', () => {
   const { sink } = watched();
   expect(sink.events).toEqual([
     { kind: 'chart', atMs: 7, chart },
@@ -60,20 +60,20 @@ test('an event that moves the machine is a step with the edge taken, the states 
   ]);
 });
 
-test('a step without a target shows neither states nor values that stayed', () => {
+test('a step without a target contains neither states nor unchanged values', () => {
   const { actor, steps } = watched(() => ({}));
   actor.send({ type: 'note' });
   expect(steps()).toEqual([{ kind: 'step', atMs: 7, source: 'crossing', event: 'note', edges: [edgeTo('light', 'note')] }]);
 });
 
-test('a transition without an event that was sent is a separate step', () => {
+test('a transition that no sent event caused is a separate step', () => {
   const { actor, steps } = watched();
   for (let turn = 0; turn < 5; turn += 1) actor.send({ type: 'turn' });
   const always = chart.edges.find(({ kind }) => kind === 'always')!.id;
   expect(steps().filter((event) => event.kind === 'step' && event.edges.includes(always))).toHaveLength(1);
 });
 
-test('an event that nothing takes is a step without edges, and one that the machine does not know has no name', () => {
+test('an event that no edge takes is a step without edges, and an event unknown to the machine has no name', () => {
   const { actor, steps } = watched();
   actor.send({ type: 'mend' });
   actor.send({ type: 'break' });
@@ -83,7 +83,7 @@ test('an event that nothing takes is a step without edges, and one that the mach
   );
 });
 
-test('payloads and contexts stay inside', () => {
+test('payloads and contexts are not recorded', () => {
   const { actor, sink } = watched();
   actor.send({ type: 'turn', secret: SECRET });
   actor.send({ type: 'turn' });
@@ -91,13 +91,13 @@ test('payloads and contexts stay inside', () => {
   expect(JSON.stringify(sink.events)).not.toContain(SECRET);
 });
 
-test('a machine that is stopped has ended', () => {
+test('a machine that is stopped is recorded as ended', () => {
   const { actor, steps } = watched();
   actor.stop();
   expect(steps()).toEqual([{ kind: 'end', atMs: 7, source: 'crossing', how: 'stopped' }]);
 });
 
-test('a machine that fails has ended, and why stays inside', () => {
+test('a machine that fails is recorded as ended, without the reason', () => {
   const { actor, steps, errors } = watched();
   actor.send({ type: 'turn' });
   actor.send({ type: 'turn' });
@@ -107,8 +107,8 @@ test('a machine that fails has ended, and why stays inside', () => {
   expect(JSON.stringify(steps())).not.toContain(SECRET);
 });
 
-describe('a recorder that cannot go on', () => {
-  test('takes itself off, says so once, and leaves the machine alone', () => {
+describe('a recorder that fails', () => {
+  test('detaches itself, reports that once, and does not affect the machine', () => {
     let calls = 0;
     const { actor, steps, failures, errors } = watched(() => {
       calls += 1;
@@ -128,7 +128,7 @@ describe('a recorder that cannot go on', () => {
     expect(steps()).toHaveLength(2);
   });
 
-  test('because no one takes its output leaves the machine alone as well', () => {
+  test('because its sink fails does not affect the machine either', () => {
     const { actor, sink, failures, errors } = watched();
     sink.add = () => {
       throw new Error('full');
@@ -141,7 +141,7 @@ describe('a recorder that cannot go on', () => {
   });
 });
 
-test('nothing is said any more after the end of watching', () => {
+test('nothing is recorded after the end of watching', () => {
   const { actor, steps, stop } = watched();
   stop();
   actor.send({ type: 'turn' });

@@ -1,4 +1,4 @@
-/** The visualiser's server on real sockets: who is answered, what readers get, and what is bounded. */
+/** The visualiser's server on real sockets: which callers get answers, what readers get, and the limits. */
 import { connect, type Socket } from 'node:net';
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
@@ -72,7 +72,7 @@ async function ask(server: VisualizerServer, path: string, options: Ask = {}): P
   return { status: answer.statusCode!, headers: answer.headers, body };
 }
 
-/** All that comes, until it holds what is wanted. */
+/** The text that arrives, until it holds what is wanted. */
 async function textUntil(answer: IncomingMessage, holds: (text: string) => boolean): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   let text = '';
@@ -107,7 +107,7 @@ describe('every answer', () => {
     ['nothing', '/nothing', 404],
     ['a way out of the folder', '/..%2f..%2fpackage.json', 404],
     ['a layout of no chart', '/layouts/none', 404],
-  ])('%s has the policy', async (_, path, status) => {
+  ])('to %s has the content security policy', async (_, path, status) => {
     const { server } = await serve();
     const answer = await ask(server, path);
     expect(answer.status).toBe(status);
@@ -121,7 +121,7 @@ describe('every answer', () => {
   });
 });
 
-describe('who is answered', () => {
+describe('admission:', () => {
   test.each<[string, (port: number) => Record<string, string>, number]>([
     ['no one in particular', () => ({}), 200],
     ['localhost', (port) => ({ host: `localhost:${port}` }), 200],
@@ -155,7 +155,7 @@ describe('who is answered', () => {
     ['our origin by another name', 80, { host: '127.0.0.1', origin: 'http://localhost' }, 403],
     ['our address by https', 80, { host: '127.0.0.1', origin: 'https://127.0.0.1' }, 403],
     ['the page of port 80', 8080, { host: '127.0.0.1:8080', origin: 'http://127.0.0.1' }, 403],
-  ])('without the port that http has anyway: %s at port %d', (_, port, headers, status) => {
+  ])('with the default port of http, which may be left out: %s at port %d', (_, port, headers, status) => {
     expect(refusalOf(headers, port, true)?.status).toBe(status);
   });
 
@@ -171,7 +171,7 @@ describe('who is answered', () => {
 });
 
 describe('events', () => {
-  test('begin with what is kept, go on with what comes, and are numbered', async () => {
+  test('begin with the kept ones, continue with new ones, and are numbered', async () => {
     const { server, log } = await serve();
     begin(log);
     const answer = await open(server, '/events');
@@ -181,19 +181,19 @@ describe('events', () => {
     expect(read.map(({ id, event }) => `${id} ${event.kind}`)).toEqual(['test-1 chart', 'test-2 state', 'test-3 note']);
   });
 
-  test('go on after Last-Event-ID', async () => {
+  test('continue after Last-Event-ID', async () => {
     const { server, log } = await serve();
     begin(log);
     note(log, 'third');
     const read = await events(await open(server, '/events', { headers: { 'last-event-id': 'test-2' } }), 1);
     expect(read.map(({ id }) => id)).toEqual(['test-3']);
-    // A browser's own is newer than the one it began with.
+    // The Last-Event-ID of a browser is newer than the id in the address.
     for (const [path, headers] of [['/events?after=test-2', {}], ['/events?after=test-1', { 'last-event-id': 'test-2' }]] as const) {
       expect((await events(await open(server, path, { headers }), 1)).map(({ id }) => id)).toEqual(['test-3']);
     }
   });
 
-  test('begin with charts and states for a reader that was gone for too long, or that knew another process', async () => {
+  test('begin with charts and states for a reader that was gone for too long or knew another process', async () => {
     const { server, log } = await serve({}, { maxEvents: 2, maxBytes: 1_000_000 });
     begin(log);
     for (let index = 0; index < 20; index += 1) note(log, `${index}`);
@@ -203,7 +203,7 @@ describe('events', () => {
     }
   });
 
-  test('are given to so many readers and no more', async () => {
+  test('are given to at most MAX_READERS readers', async () => {
     const { server } = await serve();
     for (let index = 0; index < MAX_READERS; index += 1) expect((await open(server, '/events')).statusCode).toBe(200);
     expect(server.readers).toBe(MAX_READERS);
@@ -211,7 +211,7 @@ describe('events', () => {
     expect((await ask(server, '/session')).status).toBe(200);
   });
 
-  test('are followed by signs of life', async () => {
+  test('are followed by heartbeats', async () => {
     const { server, clock } = await serve();
     const answer = await open(server, '/events');
     const beat = textUntil(answer, (text) => text.endsWith(':\n\n'));
@@ -219,7 +219,7 @@ describe('events', () => {
     await beat;
   });
 
-  test('are followed by signs of life in a trace, too, where an empty line means nothing', async () => {
+  test('are followed by heartbeats in a trace too, as empty lines', async () => {
     const { server, log, clock } = await serve();
     begin(log);
     const answer = await open(server, '/trace?follow=true');
@@ -228,7 +228,7 @@ describe('events', () => {
     await beat;
   });
 
-  test('have the last that was said before the server closes', async () => {
+  test('include the last one before the server closes', async () => {
     const { server, log } = await serve();
     begin(log);
     const answer = await open(server, '/events');
@@ -238,7 +238,7 @@ describe('events', () => {
     await last;
   });
 
-  test('say when the first reader comes', async () => {
+  test('lead to one notice when the first reader arrives', async () => {
     let comers = 0;
     const { server } = await serve({ onFirstReader: () => void (comers += 1) });
     await open(server, '/events');
@@ -248,7 +248,7 @@ describe('events', () => {
 });
 
 describe('a reader that does not read', () => {
-  /** Asks and then takes nothing. */
+  /** Sends a request and then reads nothing. */
   async function sleeper(server: VisualizerServer, path: string): Promise<Socket> {
     const socket = connect({ host: '127.0.0.1', port: server.port });
     closers.push(() => socket.destroy());
@@ -266,7 +266,7 @@ describe('a reader that does not read', () => {
     await promise;
   }
 
-  test.each(['/events', '/trace?follow=true'])('of %s is dropped when the log has overtaken it, and holds up no other', async (path) => {
+  test.each(['/events', '/trace?follow=true'])('of %s is dropped when the log has overtaken it, and does not delay others', async (path) => {
     const { server, log } = await serve({}, { maxEvents: 1_000_000, maxBytes: 1_000_000 });
     begin(log);
     await sleeper(server, path);
@@ -274,7 +274,7 @@ describe('a reader that does not read', () => {
     const reading = await open(server, '/events');
     reading.resume();
     await until(() => server.readers === 2);
-    // More than sockets of this machine take in their own buffers.
+    // More than the buffers of the sockets on this machine can take.
     while (server.readers === 2) {
       for (let each = 0; each < 10; each += 1) note(log, 'x'.repeat(1_000));
       await new Promise((resolve) => setImmediate(resolve));
@@ -284,7 +284,7 @@ describe('a reader that does not read', () => {
     expect(reading.destroyed).toBe(false);
   });
 
-  test('is dropped when it has taken nothing for long', async () => {
+  test('is dropped when it has read nothing for STALL_TIMEOUT_MS', async () => {
     const { server, log, clock } = await serve({}, { maxEvents: 1_000_000, maxBytes: 64_000_000 });
     begin(log);
     for (let index = 0; index < 32_000; index += 1) note(log, 'x'.repeat(1_000));
@@ -299,7 +299,7 @@ describe('a reader that does not read', () => {
 });
 
 describe('a trace', () => {
-  test('is all that is kept, a line for each event, and ends', async () => {
+  test('contains all kept events, one per line, and ends', async () => {
     const { server, log } = await serve();
     begin(log);
     note(log, 'third');
@@ -310,12 +310,12 @@ describe('a trace', () => {
     expect(lines.map(({ n, kind }) => `${n} ${kind}`)).toEqual(['1 chart', '2 state', '3 note']);
   });
 
-  test('of nothing is empty', async () => {
+  test('without events is empty', async () => {
     const { server } = await serve();
     expect((await ask(server, '/trace')).body).toBe('');
   });
 
-  test('goes on when it is followed', async () => {
+  test('continues when it is followed', async () => {
     const { server, log } = await serve();
     begin(log);
     const answer = await open(server, '/trace?follow=true');
@@ -327,7 +327,7 @@ describe('a trace', () => {
 });
 
 describe('a layout', () => {
-  test('is that of the chart, and begun before the page asks for it', async () => {
+  test('is that of the chart, and is started before the page asks for it', async () => {
     const asked: string[] = [];
     const { server, log } = await serve({
       layoutOf: async ({ id }) => {
@@ -379,18 +379,18 @@ describe('commands', () => {
     return { server, asked, send, good };
   }
 
-  test('are done for a caller that has the token and our origin', async () => {
+  test('run for a caller that has the token and our origin', async () => {
     const { asked, send } = await commanded();
     expect(await send({ command: 'turn', source: 'a', peer: 'b' })).toMatchObject({ status: 200, body: '{}' });
     expect(asked).toEqual([{ command: 'turn', source: 'a', peer: 'b' }]);
   });
 
-  test('are on the page with their token where the page may have it', async () => {
+  test('are on the page with their token if the page may have it', async () => {
     const { server } = await commanded();
     expect(JSON.parse((await ask(server, '/session')).body)).toEqual({ title: 'A crossing', mode: 'live', commands: list, token: TOKEN });
   });
 
-  test('and their token are not on a page that may not have it', async () => {
+  test('and their token are not on a page that may not have them', async () => {
     const { server, send } = await commanded(undefined, false);
     expect(JSON.parse((await ask(server, '/session')).body)).toEqual({ title: 'A crossing', mode: 'live', commands: [], token: null });
     expect((await send({ command: 'turn' })).status).toBe(200);
@@ -421,7 +421,7 @@ describe('commands', () => {
     expect((await ask(server, '/commands', { method: 'POST', headers, body: '{"command":"turn"}' })).status).toBe(403);
   });
 
-  test('that fail say so in a sentence of ours, and in no other', async () => {
+  test('that fail are answered with our own sentence and no other text', async () => {
     const failing = await commanded(() => {
       throw new CommandRefusal(409, 'it does not turn');
     });
@@ -432,21 +432,21 @@ describe('commands', () => {
     expect(await broken.send({ command: 'turn' })).toMatchObject({ status: 500, body: '{"error":"the command failed"}' });
   });
 
-  test('do not exist where there are none', async () => {
+  test('do not exist on a server without commands', async () => {
     const { server } = await serve();
     const headers = { origin: server.url, 'content-type': 'application/json', 'x-visualizer-token': '' };
     expect((await ask(server, '/commands', { method: 'POST', headers, body: '{"command":"turn"}' })).status).toBe(404);
   });
 });
 
-test('a request that changes something elsewhere is refused', async () => {
+test('a request with a changing method to any other path is refused', async () => {
   const { server } = await serve();
   for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
     expect((await ask(server, '/session', { method, headers: { origin: server.url } })).status).toBe(405);
   }
 });
 
-test('it closes with readers at it', async () => {
+test('the server closes while readers are connected', async () => {
   const { server } = await serve();
   const answer = await open(server, '/events');
   const ended = closed(answer);

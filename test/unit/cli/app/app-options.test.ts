@@ -1,4 +1,4 @@
-/** Who asks as an app: files, variables, their order, and errors that hold no key. */
+/** The identity with which a command acts as an app: files, variables, their order of precedence, and errors that hold no key. */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,7 +40,7 @@ function refusal(act: () => unknown): { code: number; message: string } {
 }
 
 describe('an identity file', () => {
-  test('names keys and cluster, above the environment', () => {
+  test('gives keys and cluster, and overrides the environment', () => {
     const path = fileOf(JSON.stringify({ privateKey: KEY, teeScalar: `0x${SCALAR}`, envelope: 'capsule', chain: 'http://chain', registry: '0x1', kmsAppId: 7, inEnclave: false, confirmations: 2 }));
     expect(options(path, { NODE_URL: 'http://else', NOVA_KMS_PRIVATE_KEY: '11'.repeat(32) })).toEqual({
       registry: '0x1',
@@ -54,13 +54,13 @@ describe('an identity file', () => {
     });
   });
 
-  test.each([0o640, 0o604, 0o620])('that others may read or write (%o) is not taken', (mode) => {
+  test.each([0o640, 0o604, 0o620])('that other users may read or write (%o) is refused', (mode) => {
     const path = fileOf(JSON.stringify({ privateKey: KEY, kmsAppId: mode }));
     chmodSync(path, mode);
     expect(refusal(() => options(path))).toEqual({ code: 2, message: `${path} holds keys and others may read it: chmod 600 ${path}` });
   });
 
-  test('that names keys alone leaves the cluster to the environment', () => {
+  test('with keys only leaves the cluster to the environment', () => {
     const read = options(fileOf(JSON.stringify({ privateKey: KEY })), { NODE_URL: 'http://chain', KMS_APP_ID: '8', IN_ENCLAVE: 'false', HTTPS_PROXY: 'proxy:1', NO_PROXY: 'inside' });
     expect(read).toMatchObject({ appId: 8, chain: { rpcUrl: 'http://chain' }, inEnclave: false, confirmations: 6, proxy: { httpsProxy: 'http://proxy:1', noProxy: 'inside,localhost,127.0.0.1' } });
   });
@@ -71,9 +71,9 @@ describe('an identity file', () => {
     ['', null],
     [JSON.stringify({ privateKey: 'abc' }), null],
     [JSON.stringify({ privateKey: KEY, privatKey: KEY }), null],
-  ])('%j is read as %j', (text, read) => expect(parseAppFile(text)).toEqual(read));
+  ])('with the content %j is read as %j', (text, read) => expect(parseAppFile(text)).toEqual(read));
 
-  test('that is none, or not there, is said without what stands in it', () => {
+  test('that is invalid or missing is refused without a quotation of its content', () => {
     const { code, message } = refusal(() => options(fileOf(`{"privateKey": "${KEY}", nonsense`)));
     expect(code).toBe(2);
     expect(message).toMatch(/is not an identity file: nova-kms derive --help says what stands in one$/);
@@ -83,20 +83,20 @@ describe('an identity file', () => {
 });
 
 describe('without a file', () => {
-  test('the keys of two variables count', () => {
+  test('the keys come from two variables', () => {
     expect(options(undefined, { NOVA_KMS_PRIVATE_KEY: KEY, NOVA_KMS_TEE_SCALAR: SCALAR, ODYN_URL: 'http://odyn' }).identity).toEqual({ privateKey: KEY, teeScalar: SCALAR });
   });
 
-  test('then the enclave API', () => expect(options('', { ODYN_URL: 'http://odyn', NOVA_KMS_PRIVATE_KEY: '' }).identity).toEqual({ odynUrl: 'http://odyn' }));
+  test('the enclave API is used if no key is given', () => expect(options('', { ODYN_URL: 'http://odyn', NOVA_KMS_PRIVATE_KEY: '' }).identity).toEqual({ odynUrl: 'http://odyn' }));
 
-  test('the identity is missing, and the error says what to do', () => {
+  test('the identity is missing, and the error says how to give one', () => {
     expect(refusal(() => options(undefined))).toEqual({
       code: 2,
       message: 'no identity is given: pass --identity, or set NOVA_KMS_PRIVATE_KEY or ODYN_URL (npm start writes a file for its own app)',
     });
   });
 
-  test('a variable that says which cluster wrongly is named; others are not looked at', () => {
+  test('an invalid variable of the cluster is named; other variables are ignored', () => {
     const environment = { ODYN_URL: 'http://odyn', BIND_ADDR: 'nonsense' };
     expect(refusal(() => options(undefined, { ...environment, KMS_APP_ID: 'x' }))).toMatchObject({ code: 2, message: expect.stringMatching(/^KMS_APP_ID must be/) });
     expect(options(undefined, environment).appId).toBe(49);
@@ -128,7 +128,7 @@ describe('a call that failed', () => {
       1,
       'the registry cannot be read: is the chain at NODE_URL, or at chain in the identity file?',
     ],
-  ])('%s', (error, code, message) => {
+  ])('gives its exit code and message: %s', (error, code, message) => {
     const told = commandErrorOf(error);
     expect([told.exitCode, told.message]).toEqual([code, message]);
   });
@@ -137,7 +137,7 @@ describe('a call that failed', () => {
 describe('check-config', () => {
   const secrets = { IN_ENCLAVE: 'false', MASTER_SECRET_HEX: 'a7'.repeat(32), NODE_URL: 'https://user:pass@rpc.example/token' };
 
-  test('shows what would be in force, secrets as set or unset', () => {
+  test('shows the effective configuration, with secrets only as set or unset', () => {
     const { stdout, stderr } = configLines(readConfig(secrets), false);
     expect(stderr).toEqual([]);
     expect(stdout).toContainEqual(expect.stringMatching(/^MASTER_SECRET_HEX +set$/));
@@ -145,14 +145,14 @@ describe('check-config', () => {
     expect(stdout.join('\n')).not.toMatch(/a7a7|pass|token/);
   });
 
-  test('shows all problems, each on its line', () => {
+  test('shows each problem on its own line', () => {
     const wrong = readConfig({ ...secrets, KMS_APP_ID: 'x', BIND_ADDR: 'y' });
     expect(configLines(wrong, false)).toEqual({ stdout: [], stderr: [expect.stringMatching(/^BIND_ADDR must/), expect.stringMatching(/^KMS_APP_ID must/)] });
     const { stdout } = configLines(wrong, true);
     expect(JSON.parse(stdout.join(''))).toEqual({ ok: false, effective: null, problems: [expect.any(String), expect.any(String)] });
   });
 
-  test('is one object for programs', () => {
+  test('prints one JSON object for programs', () => {
     expect(JSON.parse(configLines(readConfig({}), true).stdout.join(''))).toMatchObject({ ok: true, effective: { KMS_APP_ID: '49' }, problems: [] });
   });
 });
@@ -163,6 +163,6 @@ test.each([
   [true, { NO_COLOR: '' }, true, true],
   [true, { TERM: 'dumb' }, false, false],
   [false, {}, false, false],
-])('a terminal: %j with %j takes colours: %j, moves of the cursor: %j', (isTTY, environment, colours, cursor) => {
+])('a terminal %j with %j may have colours: %j, and cursor moves: %j', (isTTY, environment, colours, cursor) => {
   expect([takesColours({ isTTY }, environment), takesCursor({ isTTY }, environment)]).toEqual([colours, cursor]);
 });

@@ -1,4 +1,4 @@
-/** How an audit comes into a file (docs/audit.md): it goes on where the file ends, and takes nothing that does not follow from it. */
+/** How an audit is saved to a file (docs/audit.md): it continues at the end of the file and accepts only entries that follow from it. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { auditOf, derived, verify } from '../../audit/audit-of.ts';
 
 const never = new AbortController().signal;
 
-/** A reader with a file that is its memory. */
+/** A reader whose file is kept in memory. */
 function reader(answer: (after: number) => { readonly status?: number; readonly body: string }) {
   const requests: TransportRequest[] = [];
   const transport: Transport = {
@@ -32,7 +32,7 @@ function reader(answer: (after: number) => { readonly status?: number; readonly 
   return { fetch, held, requests };
 }
 
-test('all pages are fetched, then what is new, and nothing twice', async () => {
+test('all pages are fetched, then only the new entries', async () => {
   const { trail, checkpoint } = auditOf();
   const { fetch, held, requests } = reader((after) => ({ body: trail.page(after, 4) }));
   for (let number = 0; number < 8; number += 1) trail.record(derived(number));
@@ -47,7 +47,7 @@ test('all pages are fetched, then what is new, and nothing twice', async () => {
   expect(verify(held)).toMatchObject({ entries: 12, unsigned: 0, problems: [] });
 });
 
-test('a node that has started again begins another chain in the file', async () => {
+test('a restarted node begins another chain in the file', async () => {
   const before = auditOf();
   const after = auditOf(undefined, 'another start');
   let { trail } = before;
@@ -62,7 +62,7 @@ test('a node that has started again begins another chain in the file', async () 
   expect(verify(held)).toMatchObject({ chains: 2, entries: 13, problems: [] });
 });
 
-test('what does not go on from the file is refused, and not kept', async () => {
+test('entries that do not follow from the file are refused and not kept', async () => {
   const { trail } = auditOf();
   trail.record(derived(1));
   const { fetch, held } = reader((after) => ({ body: trail.page(after, 4).replace('"outcome":"ok"', '"outcome":"no"') }));
@@ -76,11 +76,11 @@ test.each<[string, { readonly status?: number; readonly body: string }, string]>
   ['503', { status: 503, body: '{}' }, 'the node answered with 503'],
   ['something else', { body: '<html>' }, 'the node gave no page of an audit'],
   ['more for ever', { body: '{"chain":"x","entries":[],"more":true}' }, 'the node says that there is more, and gives nothing'],
-])('a node that answers with %s is named with the reason', async (_, answer, message) => {
+])('an answer with %s fails with the reason', async (_, answer, message) => {
   await expect(reader(() => answer).fetch()).rejects.toEqual(new FetchAuditError(message));
 });
 
-test('a node that does not answer is named with the reason', async () => {
+test('a node that does not answer fails with the reason', async () => {
   const fails = reader(() => {
     throw new DependencyError('peer', 'unreachable', 'node.test refused the connection');
   });
@@ -108,7 +108,7 @@ describe('a file', () => {
     expect(taken).toEqual(lines);
   });
 
-  test('that is not there, or has an endless line, is refused', async () => {
+  test('that is missing, or has too long a line, is refused', async () => {
     await expect(readAuditFile(join(folder, 'absent'), () => undefined)).rejects.toMatchObject({ isAbsent: true, message: expect.stringMatching(/cannot be read: ENOENT$/) });
     const path = join(folder, 'long');
     await writeFile(path, 'x'.repeat(100_000));
@@ -129,7 +129,7 @@ describe('a verdict', () => {
     expect(verdictOf({ ...good, ...change }, true).ok).toBe(completely);
   });
 
-  test('is told in lines', () => {
+  test('is printed in lines', () => {
     expect(verdictLines(verdictOf({ ...good, problems: [{ line: 3, what: 'bad' }] }, false))).toEqual([
       'entries      5, in 1 chain: one for each start of the node',
       `checkpoints  1, signed by 0x${'ab'.repeat(20)}`,

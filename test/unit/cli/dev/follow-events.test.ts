@@ -1,4 +1,4 @@
-/** Following a stream that is cut at the worst place. */
+/** Follows a stream that breaks off at the worst place. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -12,7 +12,7 @@ test.each([
   ['between the id of an event and its data', 'id: x-2\n'],
   ['within the data of an event', `id: x-2\n${textOf(2).slice(0, 20)}`],
   ['before the end of the line of data', `id: x-2\n${textOf(2).trimEnd()}`],
-])('a stream that is cut %s goes on with that event', async (_, cut) => {
+])('a stream that breaks off %s continues with that event', async (_, cut) => {
   const askedAfter: (string | undefined)[] = [];
   const server = createServer((request, response) => {
     const lastId = request.headers['last-event-id'] as string | undefined;

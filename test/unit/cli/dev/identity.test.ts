@@ -1,4 +1,4 @@
-/** The file in which the development cluster offers its app's keys. */
+/** The file with the keys of the development cluster's app. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-test('is what commands read, for its owner alone, and goes when the cluster does', async () => {
+test('the identity file is in the form that commands read, only for its owner, and is removed with the cluster', async () => {
   const identity = new DevIdentity(file);
   expect(await identity.write(APP, CLUSTER)).toBeNull();
   expect(statSync(file).mode & 0o777).toBe(0o600);
@@ -32,7 +32,7 @@ test('is what commands read, for its owner alone, and goes when the cluster does
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test('takes the place of one that was left behind, and leaves the one that took its own', async () => {
+test('the identity file replaces one that was left behind, and the file of another cluster is not removed', async () => {
   writeFileSync(file, 'left behind');
   const identity = new DevIdentity(file);
   await identity.write(APP, CLUSTER);
@@ -41,7 +41,7 @@ test('takes the place of one that was left behind, and leaves the one that took 
   expect(readFileSync(file, 'utf8')).toBe('of another cluster');
 });
 
-test('leaves the file of a cluster that runs, and takes it once that one is gone', async () => {
+test('the file of another cluster stays while that cluster runs, and is replaced once it is gone', async () => {
   const first = new DevIdentity(file);
   await first.write(APP, CLUSTER);
   const asked: string[] = [];
@@ -60,14 +60,14 @@ test('leaves the file of a cluster that runs, and takes it once that one is gone
   expect(asked).toEqual([CLUSTER.chain.url, CLUSTER.chain.url]);
 });
 
-test('that cannot be written is said in one line, and nothing is left of it', async () => {
+test('an identity file that cannot be written gives a message of one line, and leaves no file behind', async () => {
   const identity = new DevIdentity(join(folder, 'nowhere', 'app.json'));
   expect(await identity.write(APP, CLUSTER)).toMatch(/app\.json cannot be written \(ENOENT\): give another --identity to act as the app$/);
   await identity.remove();
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test('that was never written is not removed', async () => {
+test('an identity file that was never written is not removed', async () => {
   writeFileSync(file, 'of someone else');
   await new DevIdentity(file).remove();
   expect(readFileSync(file, 'utf8')).toBe('of someone else');

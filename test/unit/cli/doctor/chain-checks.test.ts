@@ -1,4 +1,4 @@
-/** Each judgement of what was read of the chain, as a table: what was seen, which check fails, and in which words. */
+/** Each judgement of what was read of the chain, as a table: what was seen, which check fails, and the message. */
 import { describe, expect, test } from '@jest/globals';
 import { judgeContracts, judgeFunds, judgeHead, judgeInstance, type ChainExpectations } from '../../../../src/cli/doctor/chain-checks.ts';
 import { findingLines, reportOf, type Finding } from '../../../../src/cli/doctor/finding.ts';
@@ -19,7 +19,7 @@ const silent = { ok: false, why: 'the chain RPC at rpc:1 answered 500' } as cons
 
 const EXPECTED: ChainExpectations = { chainId: 5, maxAgeMs: 120_000, maxClockSkewMs: 15_000, confirmations: 6, novaAppRegistry: REGISTRY, kmsRegistry: KMS, kmsAppId: 49 };
 
-/** The check that fails first, with its words. */
+/** The first check that fails, with its message. */
 function failure(findings: readonly Finding[]): readonly [string, string] | null {
   const first = findings.find(({ outcome }) => outcome === 'failed');
   return first === undefined ? null : [first.check, first.detail];
@@ -69,13 +69,13 @@ describe('the contracts', () => {
     expect(failure(judgeContracts({ ...GOOD, ...change }, EXPECTED))).toEqual(wanted);
   });
 
-  test('what depends on a missing one is not checked', () => {
+  test('checks that depend on a missing contract are left out', () => {
     const outcomes = judgeContracts({ ...GOOD, hasKmsRegistry: is(false) }, EXPECTED).map(({ outcome }) => outcome);
     expect(outcomes).toEqual(['ok', 'failed', 'not checked', 'not checked', 'not checked', 'not checked']);
   });
 });
 
-describe('the own instance', () => {
+describe("the node's own instance", () => {
   const INSTANCE: Instance = { id: 3n, appId: 49n, versionId: 2n, operator: OWN, url: 'https://node', teePubkey: TEE, wallet: OWN, zkVerified: true, status: 'ACTIVE', registeredAt: 1n };
   const record = (change: Partial<Instance>, status: 'ENROLLED' | 'DEPRECATED' | 'REVOKED' | null = 'ENROLLED'): AppRecord =>
     ({ instance: { ...INSTANCE, ...change }, app: { id: 49n, status: 'ACTIVE' }, version: status === null ? null : { id: 2n, status } });
@@ -106,15 +106,15 @@ describe('the funds for a claim', () => {
   });
 });
 
-describe('what is printed', () => {
+describe('the report', () => {
   const FAILED: Finding = { check: 'chain.rpc', outcome: 'failed', detail: 'gone\u001b[2J', advice: 'start it' };
 
-  test('has no control characters, and the advice below', () => {
+  test('has no control characters, and the advice is on the next line', () => {
     expect(findingLines(FAILED)).toEqual([expect.stringMatching(/^failed +chain\.rpc +gone.?\[2J$/), '             → start it']);
     expect(findingLines(FAILED).join('')).not.toContain('\u001b');
   });
 
-  test('counts the failures', () => {
+  test('counts the failed checks', () => {
     expect(reportOf([FAILED, { check: 'a', outcome: 'not checked', detail: '' }])).toMatchObject({ ok: false, failed: 1 });
     expect(reportOf([{ check: 'a', outcome: 'not checked', detail: '' }])).toMatchObject({ ok: true, failed: 0 });
   });

@@ -1,4 +1,4 @@
-/** Answers of nodes are taken apart with forbearance, and nothing in them reaches a screen as it came. */
+/** Answers of nodes are parsed leniently, and no text of them reaches a screen unchecked. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { nodeUrl } from '../../../../src/cli/node-url.ts';
@@ -7,7 +7,7 @@ import { parseNodes, parseStatus } from '../../../../src/cli/status/answer.ts';
 const WALLET = `0x${'aB'.repeat(20)}`;
 
 describe('a status', () => {
-  test('of an older node is read as far as it goes', () => {
+  test('of an older node is read as far as it has the fields', () => {
     const read = parseStatus({
       node: { tee_wallet: WALLET, node_url: 'http://a', service_available: true, master_secret_initialized: true },
       cluster: { kms_app_id: 49, registry_address: '0xABC', total_instances: 3 },
@@ -22,7 +22,7 @@ describe('a status', () => {
     });
   });
 
-  test('has no control characters, and no text without an end', () => {
+  test('has no control characters and no text above the limit', () => {
     const read = parseStatus({
       node: { service_available: false },
       readiness: { state: 'ready\u001b[31m', reason: 'x'.repeat(100_000) },
@@ -35,11 +35,11 @@ describe('a status', () => {
     expect(read.replication.peers[0]).toMatchObject({ wallet: null, behind_by: { records: 1, bytes: null }, last_error: 'a??b' });
   });
 
-  test.each([[null], [7], ['ready'], [[]], [{}], [{ node: {} }], [{ node: { service_available: 'yes' } }]])('is not %j', (body) =>
+  test.each([[null], [7], ['ready'], [[]], [{}], [{ node: {} }], [{ node: { service_available: 'yes' } }]])('is not read from %j', (body) =>
     expect(parseStatus(body)).toBeNull(),
   );
 
-  test('is null or a status, for any input', () => {
+  test('that says whether the service is available is read, with any other fields', () => {
     fc.assert(fc.property(fc.object(), (rest) => {
       const read = parseStatus({ ...rest, node: { service_available: true } });
       expect(read?.node.service_available).toBe(true);
@@ -50,14 +50,14 @@ describe('a status', () => {
 describe('a list of members', () => {
   const listed = (...urls: unknown[]) => ({ operators: urls.map((url) => ({ operator: WALLET, instance: { instance_url: url } })) });
 
-  test('gives wallets and URLs in one form, without those that are none', () => {
+  test('gives wallets and URLs in one form, and leaves out invalid ones', () => {
     expect(parseNodes(listed('https://A.example:8443/kms//', 7, 'ftp://x', 'http://u:p@x', 'http://a b'))).toEqual([
       { url: 'https://a.example:8443/kms', wallet: WALLET.toLowerCase() },
     ]);
     expect(parseNodes({ operators: [{ operator: 'unknown', instance: { instance_url: 'http://a' } }, null, {}] })).toEqual([{ url: 'http://a', wallet: null }]);
   });
 
-  test.each([[null], [[]], [{}], [{ operators: {} }]])('is not %j', (body) => expect(parseNodes(body)).toBeNull());
+  test.each([[null], [[]], [{}], [{ operators: {} }]])('is not read from %j', (body) => expect(parseNodes(body)).toBeNull());
 });
 
 test.each([
@@ -71,4 +71,4 @@ test.each([
   ['file:///etc/passwd', null],
   ['http://', null],
   ['', null],
-])('the URL %j is %j', (given, url) => expect(nodeUrl(given)).toBe(url));
+])('the URL %j is read as %j', (given, url) => expect(nodeUrl(given)).toBe(url));

@@ -1,11 +1,11 @@
-/** Stores are compared a few times before they are said to differ. */
+/** Stores are compared several times before they are reported as different. */
 import { expect, test } from '@jest/globals';
 import { parseStatus } from '../../../../src/cli/status/answer.ts';
 import { compareStores, storesLine } from '../../../../src/cli/status/stores.ts';
 import type { Clock } from '../../../../src/domain/ports.ts';
 import { systemClock } from '../../../../src/system/system.ts';
 
-/** Its pauses end at once. */
+/** Pauses on it end at once. */
 const clock: Clock = { ...systemClock, setTimeout: (callback) => systemClock.setTimeout(callback, 0) };
 
 const node = (root: string | null, isReady = true) => parseStatus({ node: { service_available: isReady }, data_store: { root } });

@@ -1,4 +1,4 @@
-/** From what nodes answered to what an operator sees: report, exit code, lines, and what counts as a change. */
+/** From the answers of nodes to what an operator sees: report, exit code, lines, and what counts as a change. */
 import { describe, expect, test } from '@jest/globals';
 import { parseStatus } from '../../../../src/cli/status/answer.ts';
 import { changeKey, reportOf, type ClusterReport } from '../../../../src/cli/status/report.ts';
@@ -44,7 +44,7 @@ function report(nodes: readonly SurveyedNode[], leftOut = 0): ClusterReport {
 const text = (given: ClusterReport) => statusLines(given, { colours: false, columns: null, rows: null }).join('\n');
 const BEHIND = { wallet: wallet('b'), behind_by: { records: 3, bytes: 2_048 }, last_success_ms: 5, last_error: 'the peer cannot be reached', last_error_ms: 6, next_try_ms: 7 };
 
-test('a cluster with a node that waits, one that is gone, and a peer behind, on one screen', () => {
+test('one screen shows a cluster with a waiting node, an unreachable node and a peer that is behind', () => {
   const shown = text(report([answering('a', { peers: [BEHIND] }), silent('b', 'connection refused'), answering('c', { state: 'bootstrapping', reason: 'initializing', hash: null })]));
   expect(shown).toBe(`2026-11-26 12:00:00Z  1 of 3 nodes ready
 KMS app 49, KMSRegistry 0xabcd
@@ -59,14 +59,14 @@ Peers that lack writes of a node, or do not answer it:
   http://a -> http://b: 3 records, 2.0 KiB; the peer cannot be reached`);
 });
 
-test('a ready node that does not say yet that a key is absent, and the members that it waits for', () => {
+test('the report lists a ready node that is not sure yet, and the members that it waits for', () => {
   const waiting = { sure: false, by: null, waits_for: [wallet('b'), wallet('gone')] };
   const shown = text(report([answering('a', { sureness: waiting }), answering('b', { sureness: { sure: true, waits_for: [] } }), answering('c', { state: 'syncing-secret', sureness: waiting })]));
   expect(shown).toMatch(/\n\nNodes that do not say yet that a key is absent:\n {2}http:\/\/a waits for http:\/\/b, 0x\w+$/);
   expect(text(report([answering('b')]))).not.toContain('absent');
 });
 
-test('two secrets, or two clusters, are not to be overlooked', () => {
+test('two secrets or two clusters are reported prominently', () => {
   const other = `0x${'34'.repeat(32)}`;
   const shown = text(report([answering('a'), answering('b', { hash: other, app: 7 }), answering('c')], 2));
   expect(shown).toContain('3 of 3 nodes ready, 2 not asked: give a larger --max-nodes\nDIFFERENT CLUSTERS:\nKMS app 49, KMSRegistry 0xabcd (2 nodes)\nKMS app 7');
@@ -80,9 +80,9 @@ describe('the state of a node', () => {
     ['ready', {}, 'ready', null],
     ['waiting', { state: 'syncing-secret', reason: 'first snapshot missing' }, 'syncing-secret', 'first snapshot missing'],
     ['stopping', { available: false }, 'unready', 'it is stopping'],
-  ])('that is %s', (_name, told, state, reason) => expect(stateOf(answering('a', told))).toEqual([state, reason]));
+  ])('is shown when it is %s', (_name, told, state, reason) => expect(stateOf(answering('a', told))).toEqual([state, reason]));
 
-  test('of another kind is ready or unready', () => {
+  test('of another implementation is ready or unready', () => {
     const older = (available: boolean): SurveyedNode => ({ url: 'http://o', listedWallet: null, answer: parseStatus({ node: { service_available: available } }), silence: null });
     expect([stateOf(older(true)), stateOf(older(false))]).toEqual([['ready', null], ['unready', null]]);
     expect(text(report([older(true)]))).toMatch(/^http:\/\/o {2}ready +- +- +- +- +- +0$/m);
@@ -98,11 +98,11 @@ test.each([
   ['a node waits', [answering('a'), answering('b', { state: 'bootstrapping' })], 3],
   ['a node is gone', [answering('a'), silent('b', 'no answer within 3 s')], 3],
   ['no node answers', [silent('a', 'connection refused'), silent('b', 'connection refused')], 1],
-] as const)('the exit code when %s', (_name, nodes, code) => expect(exitCodeOf(report(nodes))).toBe(code));
+] as const)('the exit code is correct when %s', (_name, nodes, code) => expect(exitCodeOf(report(nodes))).toBe(code));
 
-test('the exit code when a node was not asked', () => expect(exitCodeOf(report([answering('a')], 1))).toBe(3));
+test('the exit code is 3 when a node was not asked', () => expect(exitCodeOf(report([answering('a')], 1))).toBe(3));
 
-test('a peer that was in trouble once and is not any more is not shown', () => {
+test('a peer that had an error and has recovered is not shown', () => {
   const peers = [{ ...BEHIND, behind_by: { records: 0, bytes: 0 }, last_success_ms: 9 }];
   expect(report([answering('a', { peers })]).nodes[0]!.peers_behind).toEqual([]);
   expect(report([answering('a', { peers: [{ ...peers[0], last_success_ms: null }] })]).nodes[0]!.peers_behind).toHaveLength(1);
@@ -111,7 +111,7 @@ test('a peer that was in trouble once and is not any more is not shown', () => {
 describe('a change', () => {
   const before = report([answering('a'), answering('b')]);
 
-  test('is not a figure that always moves', () => {
+  test('does not include figures that always move', () => {
     expect(changeKey({ ...before, taken_at_ms: 1, nodes: before.nodes.map((node) => ({ ...node, next_tick_in_ms: 1, membership_block: 121, keys: 13, since_ms: 0 })) })).toBe(changeKey(before));
   });
 
@@ -123,18 +123,18 @@ describe('a change', () => {
     ['a peer behind', [answering('a', { peers: [BEHIND] }), answering('b')]],
     ['a node of another app', [answering('a'), answering('b', { app: 50 })]],
     ['a node fewer', [answering('a')]],
-  ])('is %s', (_name, nodes) => expect(changeKey(report(nodes))).not.toBe(changeKey(before)));
+  ])('includes %s', (_name, nodes) => expect(changeKey(report(nodes))).not.toBe(changeKey(before)));
 });
 
 describe('lines for a terminal', () => {
   const given = report([answering('a'), silent('b', 'connection refused'), answering('c', { state: 'bootstrapping' })]);
 
-  test('are as long and as many as fit, and say what is left out', () => {
+  test('fit the size of the terminal and say what is left out', () => {
     const lines = statusLines(given, { colours: true, columns: 20, rows: 6 });
     expect(lines).toEqual(['2026-11-26 12:00:00Z', 'KMS app 49, KMSRegis', 'master secret hash 0', '', 'node      state     ', '.. 5 more lines']);
   });
 
-  test('have the reasons below the nodes where they do not fit beside them', () => {
+  test('have the reasons below the nodes when there is no room beside them', () => {
     const lines = statusLines(given, { colours: false, columns: 84, rows: null });
     expect(lines.slice(4)).toEqual([
       'node      state          since      next tick  members  block  keys  peers behind',
@@ -143,7 +143,7 @@ describe('lines for a terminal', () => {
     ]);
   });
 
-  test('have colours for states alone, and the same text', () => {
+  test('have colours only for states, and the same text without them', () => {
     const painted = statusLines(given, { colours: true, columns: null, rows: null }).join('\n');
     expect(painted).toContain('http://a  \u001b[32mready\u001b[39m ');
     expect(painted).toContain('http://b  \u001b[31munreachable\u001b[39m ');
@@ -164,13 +164,13 @@ describe('the screen of --watch', () => {
     return written;
   }
 
-  test('is drawn over on a terminal, which is left as it was with the last lines below', () => {
+  test('is redrawn on a terminal, which is restored with the last lines below', () => {
     expect(drawn(true)).toBe('\u001b[?1049h\u001b[?25l\u001b[Hone\u001b[K\r\ntwo\u001b[K\u001b[J\u001b[Hthree\u001b[K\u001b[J\u001b[?25h\u001b[?1049lthree\n');
   });
 
-  test('is one block after another elsewhere', () => expect(drawn(false)).toBe('one\ntwo\n\nthree\n'));
+  test('is one block after another without cursor moves', () => expect(drawn(false)).toBe('one\ntwo\n\nthree\n'));
 
-  test('that was never drawn on is left alone', () => {
+  test('writes nothing if it was never drawn', () => {
     let written = '';
     openScreen({ write: (part) => (written += part), cursor: true }).end();
     expect(written).toBe('');
@@ -185,10 +185,10 @@ test.each([
   [7_199_000, '119 min'],
   [7_200_000, '2 h'],
   [172_800_000, '2 d'],
-])('%i ms are %s', (ms, shown) => expect(durationText(ms)).toBe(shown));
+])('%i ms is shown as %s', (ms, shown) => expect(durationText(ms)).toBe(shown));
 
 test.each([
   [1_023, '1023 B'],
   [1_536, '1.5 KiB'],
   [5 * 1_024 ** 2, '5.0 MiB'],
-])('%i bytes are %s', (bytes, shown) => expect(bytesText(bytes)).toBe(shown));
+])('%i bytes is shown as %s', (bytes, shown) => expect(bytesText(bytes)).toBe(shown));

@@ -1,4 +1,4 @@
-/** A trace from one process to another: written by one server, read as a file, served again. */
+/** A trace passes from one process to another: written by one server, read as a file, served again. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -78,7 +78,7 @@ function collector(): { readonly output: Writable; readonly text: () => string; 
   return { output, text: () => text, until };
 }
 
-test('what a live server gives is a file that another one replays, event by event', async () => {
+test('the trace of a live server, saved to a file, is replayed event by event', async () => {
   const live = await serving(filled());
   const written = collector();
   await writeTrace(live.url, written.output, { follow: false });
@@ -92,7 +92,7 @@ test('what a live server gives is a file that another one replays, event by even
   expect(eventsOf(again)).toEqual([{ n: 1, kind: 'chart', atMs: 0, chart }, ...EVENTS.map((event, index) => ({ n: index + 2, ...event }))]);
 });
 
-test('a trace that is followed goes on, and ends when it is told to', async () => {
+test('a followed trace continues until it is aborted', async () => {
   const log = filled();
   const live = await serving(log);
   const written = collector();
@@ -105,7 +105,7 @@ test('a trace that is followed goes on, and ends when it is told to', async () =
   await writing;
 });
 
-test('signs of life are in no file, and a trace that no one reads ends when it is told to', async () => {
+test('keep-alive lines are not written, and a stalled trace ends when it is aborted', async () => {
   const server = createServer((_, response) => {
     response.writeHead(200, { 'content-type': 'application/jsonl' });
     response.write('\n{"n":1}\n\n{"n":2}\n\n');
@@ -119,7 +119,7 @@ test('signs of life are in no file, and a trace that no one reads ends when it i
   expect(written.text()).toBe('{"n":1}\n{"n":2}\n');
   stopping.abort();
   await writing;
-  // It takes one line and then no more.
+  // Takes one line and stalls.
   const asked = Promise.withResolvers<undefined>();
   const stalled = new Writable({ highWaterMark: 1, write: () => asked.resolve(undefined) });
   const stoppingStalled = new AbortController();
@@ -131,7 +131,7 @@ test('signs of life are in no file, and a trace that no one reads ends when it i
   server.close();
 });
 
-test('a line may hold what other readers take for its end', async () => {
+test('a line may hold characters that other readers take for a line end', async () => {
   writeFileSync(file, `${JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'one\u2028two\u0085' })}\n`);
   expect(await readTraceFile(file)).toMatchObject({ isCut: false, log: { last: 1 } });
 });
@@ -152,7 +152,7 @@ describe('a trace that breaks off', () => {
     return written.text();
   }
 
-  test.each([true, false])('is an error, and the file has whole lines (followed: %s)', async (follow) => {
+  test.each([true, false])('fails, and the file has whole lines only (followed: %s)', async (follow) => {
     expect(await brokenOff(follow)).toBe('{"n":1}\n{"n":2}\n');
   });
 });
@@ -160,15 +160,15 @@ describe('a trace that breaks off', () => {
 test.each([
   ['no node answers', 'http://127.0.0.1:1'],
   ['it is not a URL', 'node-1'],
-])('where %s, there is one line about it', async (_, url) => {
+])('when %s, the error is one line', async (_, url) => {
   await expect(writeTrace(url, collector().output)).rejects.toThrow(WriteTraceError);
 });
 
-test('a file whose last line was cut off is read without it, and says so', async () => {
+test('a file whose last line was cut off is read without it and marked as cut', async () => {
   const line = JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x' });
   writeFileSync(file, `${line}\n${line.slice(0, 30)}`);
   expect(await readTraceFile(file)).toMatchObject({ isCut: true, log: { last: 1 } });
-  // The end of the last line alone is lacking.
+  // Only the end of the last line is missing.
   writeFileSync(file, `${line}\n${line}`);
   expect(await readTraceFile(file)).toMatchObject({ isCut: false, log: { last: 2 } });
 });
@@ -189,7 +189,7 @@ describe('a file that is not a trace', () => {
     await expect(reading).rejects.toThrow(problem);
   });
 
-  test('a folder, or what is not there', async () => {
+  test('a folder, or a missing file', async () => {
     await expect(readTraceFile(folder)).rejects.toThrow(/is not a file/);
     await expect(readTraceFile(join(folder, 'none'))).rejects.toThrow(/ENOENT/);
   });
@@ -236,18 +236,18 @@ test.each<[string, unknown, boolean]>([
   ['an edge to nowhere', { n: 1, atMs: 0, kind: 'chart', chart: { ...LAMP, edges: LAMP.edges.map((edge) => ({ ...edge, targets: ['lamp.gone'] })) } }, false],
   ['a list', [], false],
   ['nothing', null, false],
-])('a server and a page agree on what is an event: %s', (_, event, isEvent) => {
+])('server and page agree on which lines are valid events: %s', (_, event, isEvent) => {
   const line = JSON.stringify(event);
   expect({ server: !('problem' in parseEvent(line)), page: readEventLine(line) !== null }).toEqual({ server: isEvent, page: isEvent });
 });
 
-test('what is not of the form does not get through a parsed event', () => {
+test('a parsed event has no field that its form does not have', () => {
   const event = parseEvent(JSON.stringify({ n: 1, atMs: 0, kind: 'end', source: 'a', how: 'stopped', payload: 'secret' }));
   expect(event).toEqual({ n: 1, atMs: 0, kind: 'end', source: 'a', how: 'stopped' });
 });
 
 describe('a reader that follows a process', () => {
-  test('goes on with another process at the same port, from its beginning', async () => {
+  test('continues with another process at the same port, from its first event', async () => {
     const first = await serving(filled('first'));
     const taken: VisualizerEvent[] = [];
     const stopping = new AbortController();

@@ -5,8 +5,8 @@ import { activeIn, state } from './scripted.ts';
 
 const end: VisualizerEvent = { n: 6, kind: 'end', atMs: 5, source: 'a', how: 'killed' };
 
-describe('an end that is told again', () => {
-  test('is new behind a state that was new, also under the number that it had: else the source would be shown as running', () => {
+describe('an end that arrives again', () => {
+  test('is new behind a new state, even under its old number, because the source would otherwise be shown as running', () => {
     const arrivals = new Arrivals();
     expect(arrivals.isNew(end)).toBe(true);
     expect(arrivals.isNew({ n: 5, ...state(4, 'a', activeIn('closed')) })).toBe(true);

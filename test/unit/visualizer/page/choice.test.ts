@@ -15,7 +15,7 @@ test('the first source is shown until the reader chooses one', () => {
   expect(choice.name).toBe('n3');
 });
 
-test('a source shown for once gives way to the first; one that is not there is not chosen', () => {
+test('a source shown temporarily gives way to the first, and a missing source is not chosen', () => {
   const choice = new Choice();
   choice.show('n2');
   choice.pick(undefined);
@@ -23,7 +23,7 @@ test('a source shown for once gives way to the first; one that is not there is n
   expect(choice.name).toBe('n1');
 });
 
-test('after the last comes the first, and before the first the last', () => {
+test('the first source follows the last, and the last one precedes the first', () => {
   const choice = new Choice();
   choice.suggestFirst(NAMES);
   choice.pickNext(NAMES, -1);

@@ -6,7 +6,7 @@ import { EMPTY_MODEL, fold } from '../../../../src/visualizer/page/core/model.ts
 import type { NewEvent, VisualizerEvent } from '../../../../src/visualizer/wire.ts';
 import { activeIn, chart, CLOSES, numbered, OPENS, state, step } from './scripted.ts';
 
-/** Doors that are pushed again and again. */
+/** Doors that are pushed repeatedly. */
 function pushes(count: number, gapMs = 10): readonly VisualizerEvent[] {
   const events: NewEvent[] = [chart(), state(0, 'a', activeIn('closed'))];
   for (let index = 0; index < count; index++) {
@@ -45,13 +45,13 @@ describe('a history', () => {
     expect(history.timeAt(7)).toBe(50);
   });
 
-  test('takes a clock that was set back for one that stands', () => {
+  test('treats a clock that was set back as one that stands still', () => {
     const history = historyOf(numbered([chart(), state(100, 'a', activeIn('closed')), step(40, 'a', 'push', [OPENS], activeIn('open'))]));
     expect(history.lastMs).toBe(100);
     expect(history.modelAt(history.placeAt(100)).sources.get('a')?.headline).toBe('open');
   });
 
-  test('steps to events of a kind, both ways', () => {
+  test('steps to events of a kind in both directions', () => {
     const history = historyOf(pushes(6));
     const opens = (event: VisualizerEvent): boolean => event.kind === 'step' && event.edges.includes(OPENS);
     expect(history.find(0, 1, opens)).toBe(3);

@@ -1,4 +1,4 @@
-/** The keys of the page: one table for what they do and for what the help says. */
+/** The keys of the page: one table defines their actions and the text of the help. */
 import { expect, test } from '@jest/globals';
 import { actionOf, KEY_ROWS } from '../../../../src/visualizer/page/core/keys.ts';
 
@@ -12,7 +12,7 @@ test('other keys do nothing', () => {
   for (const key of ['', 'q', 'Tab', 'Enter', 'constructor', '__proto__']) expect(actionOf(key)).toBeNull();
 });
 
-test('each letter that does something is in the line of the help that says what', () => {
+test('the help lists each letter in the line that describes its action', () => {
   for (const { shown, keys } of KEY_ROWS) {
     for (const key of Object.keys(keys)) if (/^[a-z]$/.test(key)) expect(shown.split(/[ ,]+/)).toContain(key);
     for (const key of Object.keys(keys)) if (/^[A-Z]$/.test(key)) expect(shown).toContain(`Shift+${key}`);

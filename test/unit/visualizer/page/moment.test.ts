@@ -10,19 +10,19 @@ const history = new History();
 for (const event of numbered([chart(), state(1_000, 'a', activeIn('closed')), step(5_000, 'a', 'push', [OPENS], activeIn('open'))])) history.append(event);
 
 describe('the moment that is shown', () => {
-  test('live is the latest event, and the time goes on', () => {
+  test('live is the latest event, and the time moves on', () => {
     expect(shownAt(LIVE, history, { nowMs: 9_000, pageMs: 0 })).toEqual({ place: 3, atMs: 9_000 });
     expect(shownAt(LIVE, history, { nowMs: 4_000, pageMs: 0 })).toEqual({ place: 3, atMs: 5_000 });
   });
 
-  test('a time that someone went to stands, within what is kept', () => {
+  test('a chosen time stays, within what is kept', () => {
     const clocks = { nowMs: 99_000, pageMs: 99_000 };
     expect(shownAt(goToTime(3_000, history), history, clocks)).toEqual({ place: 2, atMs: 3_000 });
     expect(shownAt(goToTime(-5, history), history, clocks)).toEqual({ place: 1, atMs: 0 });
     expect(shownAt(goToPlace(99, history), history, clocks)).toEqual({ place: 3, atMs: 5_000 });
   });
 
-  test('a replay runs at its speed, ends at the end, and begins again from there', () => {
+  test('a replay runs at its speed and ends at the end, and the next play starts again from the beginning', () => {
     const playing = play({ place: 2, atMs: 1_000 }, 4, history, 100);
     expect(shownAt(playing, history, { nowMs: 0, pageMs: 600 })).toEqual({ place: 2, atMs: 3_000 });
     expect(shownAt(playing, history, { nowMs: 0, pageMs: 60_000 })).toEqual({ place: 3, atMs: 5_000 });
@@ -31,7 +31,7 @@ describe('the moment that is shown', () => {
 });
 
 describe('arrivals', () => {
-  test('what came before a cut does not come again; another numbering does', () => {
+  test('an event from before a cut is not taken twice, but an event with the same number and other content is new', () => {
     const arrivals = new Arrivals();
     const [first, second] = numbered([state(1, 'a', activeIn('open')), state(2, 'a', activeIn('closed'))]);
     expect([first!, second!, first!, second!].map((event) => arrivals.isNew(event))).toEqual([true, true, false, false]);
@@ -53,7 +53,7 @@ describe('time in words', () => {
   test.each([[0, 'now'], [-5_400, '5 s ago'], [12_900, 'in 12 s'], [-90_000, '1 min 30 s ago']])('%i ms from now is %s', (ms, text) => {
     expect(momentText(1e6 + ms, 1e6)).toBe(text);
   });
-  test('a clock of a day, and one that began at nought', () => {
+  test('a clock shows the time of day, or the time since zero', () => {
     expect(clockText(Date.UTC(2026, 0, 2, 3, 4, 5, 6), true)).toBe('03:04:05.006');
     expect(clockText(86_400_000 + 1_500, false)).toBe('1 d 00:00:01.500');
   });

@@ -1,4 +1,4 @@
-/** Where the reader is: live, at a moment, or in a replay. */
+/** The position of the reader: live, at a moment, or in a replay. */
 import { describe, expect, test } from '@jest/globals';
 import { History } from '../../../../src/visualizer/page/core/history.ts';
 import { goToPlace, LIVE } from '../../../../src/visualizer/page/core/moment.ts';
@@ -9,7 +9,7 @@ const history = new History();
 for (const event of numbered([chart(), state(1_000, 'a', activeIn('closed')), step(5_000, 'a', 'push', [OPENS], activeIn('open'))])) history.append(event);
 const AT = { nowMs: 6_000, pageMs: 0 };
 
-test('a pause holds what was live at that time', () => {
+test('a pause keeps what was live at that time', () => {
   const playhead = Playhead.live();
   expect(playhead.shown(history, AT)).toEqual({ place: 3, atMs: 6_000 });
   playhead.pause(history, AT);
@@ -25,7 +25,7 @@ describe('a replay', () => {
     expect(Playhead.replay(lengthMs, LIVE).speed).toBe(speed);
   });
 
-  test('stands until it is played, runs at its speed, and stands again at the end', () => {
+  test('stands still until it is played, runs at its speed, and stops at the end', () => {
     const playhead = opened();
     expect(playhead.settle(history, AT)).toBe(false);
     playhead.pause(history, AT);

@@ -1,4 +1,4 @@
-/** What came in, in all its forms at once; and where steps through it lead. */
+/** All forms of the events that arrived, kept together, and where steps through them lead. */
 import { describe, expect, test } from '@jest/globals';
 import { Recording } from '../../../../src/visualizer/page/core/recording.ts';
 import { firstState, nextChange, nextEvent, nextFailure } from '../../../../src/visualizer/page/core/steps.ts';
@@ -44,7 +44,7 @@ describe('a step', () => {
     ['to the first state', firstState(history), 2],
   ])('%s', (_, place, expected) => expect(place).toBe(expected));
 
-  test('to a failure where there was none leads nowhere', () => expect(nextFailure(recorded([chart()]).history, 1, 1)).toBeNull());
+  test('to a failure leads nowhere when there was none', () => expect(nextFailure(recorded([chart()]).history, 1, 1)).toBeNull());
 });
 
 describe('a clock that was set back', () => {
@@ -60,7 +60,7 @@ describe('a clock that was set back', () => {
     expect(recording.isSetBackBy(event)).toBe(setBack);
   });
 
-  test('begins again with what is known', () => {
+  test('starts the recording again with the known state', () => {
     const recording = recorded([...EVENTS]);
     recording.setBack(500);
     expect([recording.failures, recording.history.size, recording.history.latest.atMs, recording.history.latest.sources.get('a')?.headline]).toEqual([0, 0, 500, 'closed']);

@@ -1,4 +1,4 @@
-/** Events of a small machine, written down by hand. */
+/** Events of a small machine, written by hand. */
 import { chartOf } from '../../../../src/chart/chart-of.ts';
 import { createMachine } from 'xstate';
 import type { NewEvent, Shown, VisualizerEvent } from '../../../../src/visualizer/wire.ts';
