@@ -1,4 +1,4 @@
-/** `npm start` and its page: three nodes followed through their states, broken by its buttons, with the keyboard alone. */
+/** `npm start` and its page, used with the keyboard only: three nodes are followed through their states and broken by commands. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Browser } from 'playwright-core';
 import { StartedCommand } from '../e2e/support/started-command.ts';
@@ -26,7 +26,7 @@ function visualizerUrl(): string | null {
   return null;
 }
 
-test('three nodes, followed, killed, started again and left without their secret', async () => {
+test('the page follows three nodes while they start, while one is killed and started again, and after a reset of the hash', async () => {
   await cluster.until('the address of the page', () => visualizerUrl() !== null);
   const opened = await openPage(browser, visualizerUrl()!);
   const { page } = opened;
@@ -36,7 +36,7 @@ test('three nodes, followed, killed, started again and left without their secret
     try {
       await Promise.all(NODES.map((name) => page.waitForSelector(card(name, state))));
     } catch (error) {
-      // What was there instead.
+      // The error shows the cards that were there instead.
       const cards = await page.locator('.card').allTextContents();
       throw new Error(`not all are ${state}:\n${cards.join('\n')}\n${cluster.stdout.slice(-2_000)}`, { cause: error });
     }
@@ -53,7 +53,7 @@ test('three nodes, followed, killed, started again and left without their secret
     await page.keyboard.press('Enter');
   };
 
-  // They appear, one after another, and get ready before the reader's eyes.
+  // The nodes appear one after another and become ready.
   await page.waitForSelector('.drawing .state.active');
   await opened.screenshot('cluster-starts-dark-1280x720');
   await all('[data-state=ready]');
@@ -71,7 +71,7 @@ test('three nodes, followed, killed, started again and left without their secret
   await opened.screenshot('cluster-ready-dark-390x844');
   await page.setViewportSize(WIDE);
 
-  // One is killed, and says so; its way back is drawn.
+  // One node is killed and its card shows that. Then its way back to ready is drawn.
   await page.keyboard.press('2');
   await command('kill_node');
   await page.waitForSelector(card('node-2', '.ended'));
@@ -82,7 +82,7 @@ test('three nodes, followed, killed, started again and left without their secret
   await page.waitForSelector('.drawing [data-state="node.readiness.ready"].active');
   await page.waitForSelector('.arrow:not(.never)[data-arrow$="-> node.readiness.ready"]', { state: 'attached' });
 
-  // Without the hash none is ready, and each says why.
+  // Without the hash no node is ready, and each card shows the reason.
   await command('reset_hash');
   await all(':not([data-state=ready]):not(.ended)');
   await page.waitForSelector(`${card('node-1', ':not([data-state=ready])')} .reason:not(:empty)`);
@@ -92,7 +92,7 @@ test('three nodes, followed, killed, started again and left without their secret
   await opened.screenshot('cluster-values-light-1280x720');
   await page.keyboard.press('v');
 
-  // Back to before: all were ready.
+  // Moves back in time to a moment when all were ready.
   await page.focus('.field');
   const ready = NODES.map((name) => card(name, '[data-state=ready]')).join(', ');
   for (let presses = 0; presses < 12 && (await page.locator(ready).count()) < NODES.length; presses++) {

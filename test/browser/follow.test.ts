@@ -1,10 +1,10 @@
-/** The page and a machine that is not a node, in a real browser: drawn, followed, gone back in, searched and asked about. */
+/** The page in a real browser, with a machine that is not a node: the drawing, the sources, the timeline, the events and the commands. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
 import { launchBrowser, openPage, PHONE, untilTexts, untilTrue, type OpenedPage } from './support/browser.ts';
 import { Watched, type Crossing } from './support/watched.ts';
 
-/** What can still be read, as high as letters are set. Pixels. */
+/** The smallest readable font size. Pixels. */
 const READABLE_PX = 9;
 const MAX_LOOKS = 100;
 
@@ -42,7 +42,7 @@ function state(id: string, mark = ''): string {
 }
 const arrow = (from: string, to: string): string => `.arrow[data-arrow="crossing.light.${from} -> crossing.light.${to}"]`;
 const card = (name: string): string => `.card[data-source="${name}"]`;
-/** Of something that is drawn again and again. */
+/** The box of an element that is redrawn all the time. */
 async function boxOf(selector: string): Promise<{ readonly x: number; readonly y: number; readonly width: number }> {
   for (let looks = 0; looks < MAX_LOOKS; looks++) {
     const box = await page.locator(selector).first().boundingBox();
@@ -52,8 +52,8 @@ async function boxOf(selector: string): Promise<{ readonly x: number; readonly y
 }
 const text = async (selector: string): Promise<string> => (await page.textContent(selector)) ?? '';
 
-describe('a machine that is drawn', () => {
-  test('is followed live: what is active is lit, the edge just taken stands out, what was never taken is pale', async () => {
+describe('a drawn machine', () => {
+  test('is followed live: active states are lit, the last edge is highlighted, and edges that were never taken are pale', async () => {
     expect(await page.locator(arrow('red', 'green')).getAttribute('class')).toContain('never');
     crossing.clock.increment(20_000);
     await page.waitForSelector(state('light.green.steady', 'active'));
@@ -67,7 +67,7 @@ describe('a machine that is drawn', () => {
     await page.waitForSelector(`${arrow('red', 'green')}:not(.last):not(.never)`, { state: 'attached' });
   });
 
-  test('says the state of every region in words, and shows the headline’s region at first', async () => {
+  test('shows the state of every region in words, and first draws the region of the headline', async () => {
     expect(await page.locator('.drawing').count()).toBe(1);
     expect(await page.locator('.drawing').getAttribute('data-region')).toBe('crossing.light');
     expect(await page.locator('.tab-state').allTextContents()).toEqual(['red', 'standing', 'idle', '', '']);
@@ -81,7 +81,7 @@ describe('a machine that is drawn', () => {
     expect(await page.locator('.drawing').count()).toBe(2);
   });
 
-  test('is told in words while its drawing is not there yet', async () => {
+  test('is described in words until its drawing is there', async () => {
     const held = Promise.withResolvers<undefined>();
     await page.route('**/layouts/**', async (route) => {
       await held.promise;
@@ -94,7 +94,7 @@ describe('a machine that is drawn', () => {
     expect(await page.locator('.words').isVisible()).toBe(false);
   });
 
-  test('has labels that can be read at 1280 × 720', async () => {
+  test('has readable labels at 1280 × 720', async () => {
     const labels = page.locator('.drawing .edge-text');
     expect(await labels.count()).toBeGreaterThan(6);
     const scale = Number(await page.locator('.drawing').getAttribute('data-scale'));
@@ -102,7 +102,7 @@ describe('a machine that is drawn', () => {
     await opened.screenshot('machine-dark-1280x720');
   });
 
-  test('tells of a state and an edge what they are for, and why', async () => {
+  test('shows the purpose and the reason of a state and of an edge', async () => {
     await page.hover(state('light.red'));
     await page.waitForSelector('.details:has-text("Stop.")');
     expect(await text('.details')).toMatch(/red active.*reason cars wait.*meta lamp: top/);
@@ -111,7 +111,7 @@ describe('a machine that is drawn', () => {
     expect(await text('.details')).toMatch(/never taken yet.*yellow → red.*does go/);
   });
 
-  test('zooms at the wheel, pans by dragging, and fits again', async () => {
+  test('zooms with the wheel, pans by dragging, and fits again with a key', async () => {
     const drawing = page.locator('.drawing');
     const transform = async (): Promise<string | null> => page.locator('.drawing > g').getAttribute('transform');
     const home = await drawing.getAttribute('data-scale');
@@ -131,7 +131,7 @@ describe('a machine that is drawn', () => {
 });
 
 describe('the sources', () => {
-  test('stand side by side with reason, age, values, countdowns and tables', async () => {
+  test('are shown side by side with reason, age, values, countdowns and tables', async () => {
     const atMs = watched.nowMs();
     watched.add({
       kind: 'shown',
@@ -145,23 +145,23 @@ describe('the sources', () => {
     expect(values).toMatch(/waiting0.*cars0.*next lookin 1 min \d\d s.*last look\d s ago/);
     expect(await page.locator(`${card('crossing-2')} td`).allTextContents()).toEqual(['north', '3', 'south', '–']);
     expect(await text(`${card('crossing-2')} .reason`)).toBe('cars wait');
-    // It ticks.
+    // The countdown runs.
     const [countdown] = /in 1 min \d\d s/.exec(values)!;
     await page.waitForSelector(`${card('crossing-2')} dl:not(:has-text("${countdown}"))`);
   });
 
-  test('that ended say so at once', async () => {
+  test('are shown as ended at once when they end', async () => {
     const atMs = watched.nowMs();
     watched.add({ kind: 'shown', atMs, source: 'crossing-2', shown: { 'next look': { atMs: atMs + 90_000 } } });
     watched.add({ kind: 'end', atMs, source: 'crossing-2', how: 'killed by SIGKILL' });
     await page.waitForSelector(`${card('crossing-2')}.ended`);
-    // It ended before its next look: that one does not come nearer.
+    // The source ended before its next look, so that countdown stands still.
     await page.waitForSelector(`${card('crossing-2')} dd:text-is("in 1 min 30 s")`, { state: 'attached' });
     expect(await text(`${card('crossing-2')} .headline`)).toBe('ended');
     expect(await text(`${card('crossing-2')} .reason`)).toBe('killed by SIGKILL');
   });
 
-  test('are drawn one at a time: the chosen one', async () => {
+  test('are drawn one at a time, the chosen one', async () => {
     crossing.send('power.lost');
     await page.waitForSelector(state('light.blinking', 'active'));
     await page.click(`${card('crossing-2')} .name`);
@@ -172,7 +172,7 @@ describe('the sources', () => {
 });
 
 describe('the timeline', () => {
-  test('goes back to any moment, and the machine, the values and the list with it', async () => {
+  test('goes back to any moment together with the machine, the values and the list of events', async () => {
     watched.shiftMs(4_000);
     crossing.send('car', 'car');
     watched.shiftMs(4_000);
@@ -191,7 +191,7 @@ describe('the timeline', () => {
     await page.mouse.up();
     await page.waitForSelector(state('light.red', 'active'));
     expect(await text('.mode')).toContain('standing still');
-    // Something happens meanwhile: what is shown stands.
+    // New events do not change the moment that is shown.
     crossing.send('power.lost');
     await page.waitForSelector('.mode:has-text("newer")');
     await page.waitForSelector(state('light.red', 'active'));
@@ -200,7 +200,7 @@ describe('the timeline', () => {
     expect(await text('.mode')).toBe('● live');
   });
 
-  test('has spans with steps and outcome, dropped ones, faults, failures and ends', async () => {
+  test('shows spans with steps and outcome, dropped spans, faults, failures and ends', async () => {
     await page.keyboard.press('x');
     await page.waitForSelector('.said:has-text("No failure has been noted.")');
     crossing.send('clean', 'clean', 'cleaned');
@@ -224,7 +224,7 @@ describe('the timeline', () => {
 });
 
 describe('the events', () => {
-  test('are searched and filtered, and each of them is a place to go to', async () => {
+  test('can be searched and filtered, and a click on one goes to its moment', async () => {
     crossing.send('car', 'press', 'power.lost', 'power.back');
     await page.waitForSelector('.event:has-text("power.back")');
     await page.fill('input[type=search]', 'POWER blinking');
@@ -241,7 +241,7 @@ describe('the events', () => {
     expect(await text('.count')).toContain('1 of');
   });
 
-  test('wait while the page is paused', async () => {
+  test('are not shown while the page is paused', async () => {
     await page.keyboard.press('p');
     crossing.send('power.lost');
     await page.waitForSelector('.mode:has-text("1 newer")');
@@ -251,7 +251,7 @@ describe('the events', () => {
     await page.waitForSelector(state('light.blinking', 'active'));
   });
 
-  test('show hostile text as text', async () => {
+  test('show hostile markup as plain text', async () => {
     const hostile = '<img src=x onerror="document.title=1"><script>document.title=2</script>" onmouseover="x';
     watched.start(hostile, { [hostile]: hostile, 'a table': { rows: [{ [hostile]: hostile }] } });
     watched.add({ kind: 'note', atMs: watched.nowMs(), source: hostile, level: 'failure', text: hostile });
@@ -269,7 +269,7 @@ describe('the events', () => {
 });
 
 describe('commands', () => {
-  test('that break something are asked about first', async () => {
+  test('that break something ask for confirmation first', async () => {
     await page.keyboard.press('c');
     await page.selectOption('#command-source', 'crossing-2');
     await page.click('[data-command=cut]');
@@ -284,7 +284,7 @@ describe('commands', () => {
     expect(watched.commands).toEqual([{ command: 'cut', source: 'crossing-2', peer: null }]);
   });
 
-  test('that break nothing are done at once, and pairs have to differ', async () => {
+  test('that break nothing run at once, and a pair must be two different sources', async () => {
     await page.click('text=commands');
     await page.selectOption('#command-peer', 'crossing-1');
     await page.click('[data-command=part]');
@@ -295,7 +295,7 @@ describe('commands', () => {
   });
 });
 
-test('keyboard alone: everything can be reached, and the focus can be seen', async () => {
+test('every part of the page can be reached with the keyboard only', async () => {
   const press = async (...keys: string[]): Promise<void> => {
     for (const key of keys) await page.keyboard.press(key);
   };
@@ -306,7 +306,7 @@ test('keyboard alone: everything can be reached, and the focus can be seen', asy
   await opened.screenshot('keys');
   await press('Escape');
   await page.waitForSelector('dialog.help', { state: 'hidden' });
-  // Into the machine, from state to state.
+  // The machine, from state to state.
   await press('m');
   expect(await page.locator('.drawing :focus').getAttribute('data-state')).toBe('crossing.light.red');
   await press('ArrowRight', 'Enter');
@@ -315,20 +315,20 @@ test('keyboard alone: everything can be reached, and the focus can be seen', asy
   await page.waitForSelector('.details:not(:has-text("Esc lets go"))');
   await press('Escape');
   await page.waitForSelector('.details', { state: 'hidden' });
-  // The other source, the other regions.
+  // The other source and the other regions.
   await press(']');
   await page.waitForSelector(`${card('crossing-2')}.chosen`);
   await press('1', 'r');
   await page.waitForSelector('.drawing[data-region="crossing.walkers"]');
   await press('a', 'a', 'a');
   await page.waitForSelector('.drawing[data-region="crossing.light"]');
-  // Events.
+  // The events.
   await press('/');
   await page.keyboard.type('lost');
   await page.waitForSelector('.count:has-text("1 of")');
   await press('ArrowDown', 'Enter');
   await page.waitForSelector(state('light.blinking', 'active'));
-  // Time: one event back, one change on, the start, and live again.
+  // The time: one event back, one change forward, the start, and live again.
   await press(',');
   await page.waitForSelector(state('light.red', 'active'));
   await press('Shift+>');
@@ -337,12 +337,12 @@ test('keyboard alone: everything can be reached, and the focus can be seen', asy
   await page.waitForSelector('.words:has-text("Nothing is known")');
   await press('End', 'l');
   await page.waitForSelector('.mode:has-text("live")');
-  // The playhead by arrows.
+  // The playhead, moved with the arrow keys.
   await page.focus('.field');
   await press('Shift+ArrowLeft');
   await page.waitForSelector('.mode:has-text("standing still")');
   await press('l');
-  // A command, its question and its answer.
+  // A command, its confirmation and its result.
   watched.refusal = 'the fuse is out';
   opened.allow(/status of 409/);
   await press('c', 'ArrowDown', 'Tab', 'Tab', 'Tab', 'Enter');
@@ -352,7 +352,7 @@ test('keyboard alone: everything can be reached, and the focus can be seen', asy
   expect(watched.commands).toEqual([{ command: 'cut', source: 'crossing-2', peer: null }]);
 });
 
-test('light, dark, and a phone', async () => {
+test('the page keeps the light theme after a reload and fits a phone', async () => {
   await page.keyboard.press('t');
   await page.waitForSelector('html[data-theme=light]');
   await opened.screenshot('machine-light-1280x720');
@@ -364,7 +364,7 @@ test('light, dark, and a phone', async () => {
   await opened.screenshot('machine-phone-390x844');
 });
 
-test('what is told again with its old times, after events were dropped, is not taken for a clock that was set back', async () => {
+test('state that is sent again with old times after dropped events is not taken for a clock that was set back', async () => {
   const long = new Watched('live', 'long');
   const one = long.start('crossing-1');
   long.start('crossing-2').end();

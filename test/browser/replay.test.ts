@@ -1,4 +1,4 @@
-/** Traces: played, stepped through, gone through from failure to failure; and a live stream that is cut off. */
+/** Traces that are played, stepped through and searched for failures, and a live stream that is cut off. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -34,7 +34,7 @@ afterEach(async () => {
   for (const close of closers.splice(0)) await close();
 });
 
-/** A page that has to be without problems when its test is over. */
+/** Opens a page that must be without problems at the end of its test. */
 async function open(watched: Watched): Promise<OpenedPage> {
   const opened = await openPage(browser, watched.url);
   closers.push(async () => {
@@ -45,7 +45,7 @@ async function open(watched: Watched): Promise<OpenedPage> {
   return opened;
 }
 
-/** A crossing whose power fails for a while, and a rule that breaks. */
+/** A recorded crossing: its power fails for a while and a rule breaks. */
 async function recorded(): Promise<Watched> {
   const watched = new Watched('replay');
   const crossing = watched.start('crossing-1');
@@ -65,13 +65,13 @@ async function recorded(): Promise<Watched> {
 const active = (state: string): string => `.drawing [data-state="crossing.${state}"].active`;
 
 describe('a replay', () => {
-  test('stands at its beginning, plays to its end, and steps both ways', async () => {
+  test('starts paused at its beginning, plays to its end, and steps in both directions', async () => {
     const watched = await recorded();
     const { page } = await open(watched);
     await page.waitForSelector(active('light.red'));
     expect(await page.textContent('.mode')).toBe('❚❚ replay');
     await page.selectOption('select[aria-label="Speed of the replay"]', '4');
-    // From here on the page's time passes as the test lets it: what was recorded in 8 s takes 2 s.
+    // From here on the test moves the time of the page. The recording of 8 s takes 2 s.
     await page.clock.install();
     await page.clock.pauseAt(systemClock.nowMs() + 60_000);
     await page.keyboard.press('p');
@@ -90,7 +90,7 @@ describe('a replay', () => {
     await page.waitForSelector('.event.failure[aria-current]');
   });
 
-  test('jumps to the failure', async () => {
+  test('jumps to the moment of the failure', async () => {
     const watched = await recorded();
     const opened = await open(watched);
     const { page } = opened;
@@ -104,7 +104,7 @@ describe('a replay', () => {
 });
 
 describe('a trace file', () => {
-  test('of another program is opened, and drawn without its server', async () => {
+  test('of another program is opened and drawn without the server of that program', async () => {
     const machine = createMachine({ id: 'lamp', initial: 'off', states: { off: { on: { press: 'on' } }, on: { on: { press: 'off' } } } });
     const lines: string[] = [];
     let atMs = 0;
@@ -128,7 +128,7 @@ describe('a trace file', () => {
     const opened = await open(watched);
     const { page } = opened;
     await page.waitForSelector(active('light.red'));
-    // The server is asked first, and does not know the chart.
+    // The page asks the server first, which does not know the chart.
     opened.allow(/status of 404/);
     await page.setInputFiles('input[type=file]', file);
     await page.waitForSelector('.drawing [data-state="lamp.off"].active');
@@ -144,7 +144,7 @@ describe('a trace file', () => {
 });
 
 describe('a simulation that breaks a rule', () => {
-  test('is opened, and the page jumps to where it broke, with the node that it concerns', async () => {
+  test('is opened, and the page jumps to the moment when the rule broke and chooses the node that broke it', async () => {
     const lines: string[] = [];
     const scenario = makeScenario({ seed: '3', nodes: 4, apps: 2, durationMs: 120_000, faults: FAULT_PROFILES.light, requestsPerSecond: 1 });
     const { violation } = await simulate(scenario, { onStart: forgetOneKey, onEvent: (line) => void lines.push(line) });
@@ -167,7 +167,7 @@ describe('a simulation that breaks a rule', () => {
   });
 });
 
-test('a file with a line that is not an event is opened without it, and one opened after another shows nothing of the first', async () => {
+test('a file is opened without its lines that are not events, and shows nothing of the source that was open before', async () => {
   const watched = new Watched();
   watched.start('crossing-1').send('car', 'press');
   await watched.serve();
@@ -197,7 +197,7 @@ test('a file with a line that is not an event is opened without it, and one open
 });
 
 describe('a live stream', () => {
-  test('of another process at the same address is shown alone, and takes commands', async () => {
+  test('of another process at the same address replaces the old one, and takes commands', async () => {
     const watched = new Watched();
     watched.start('crossing-1').send('power.lost');
     watched.start('crossing-2');
@@ -223,14 +223,14 @@ describe('a live stream', () => {
     expect(other.commands).toHaveLength(1);
   });
 
-  test('is let go of while no one sees the page, and caught up with when someone does', async () => {
+  test('is disconnected while the page is hidden, and catches up when the page is visible', async () => {
     const watched = new Watched();
     const crossing = watched.start('crossing-1');
     await watched.serve();
     const opened = await open(watched);
     const { page } = opened;
     await page.waitForSelector(active('light.red'));
-    // A browser without a window has no page that is hidden.
+    // A headless browser has no hidden page, so the test sets the visibility.
     const become = (visibility: 'hidden' | 'visible') =>
       page.evaluate(`Object.defineProperty(document, 'visibilityState', { value: '${visibility}', configurable: true }); document.dispatchEvent(new Event('visibilitychange'))`);
     const untilReaders = (count: number) =>
@@ -244,7 +244,7 @@ describe('a live stream', () => {
     await untilTexts(page, '.count', ['3 of 3 kept events']);
   });
 
-  test('whose clock was set back goes on being followed', async () => {
+  test('is still followed after its clock was set back', async () => {
     const watched = new Watched();
     const crossing = watched.start('crossing-1');
     watched.shiftMs(3_600_000);
@@ -263,7 +263,7 @@ describe('a live stream', () => {
     await page.waitForSelector('.stay[data-state=red]', { state: 'attached' });
   });
 
-  test('that is cut off is said, and goes on by itself when it is back', async () => {
+  test('is shown as not connected when it is cut off, and continues by itself once it is back', async () => {
     const watched = new Watched();
     const crossing = watched.start('crossing-1');
     await watched.serve();
@@ -280,7 +280,7 @@ describe('a live stream', () => {
     await page.waitForSelector('.banner', { state: 'hidden' });
     await page.waitForSelector(active('light.blinking'));
     expect(await page.textContent('.mode')).toBe('● live');
-    // Nothing came twice.
+    // No event arrived twice.
     expect(await page.textContent('.count')).toBe('3 of 3 kept events');
   });
 });

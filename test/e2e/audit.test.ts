@@ -1,6 +1,6 @@
 /**
- * The audit of real nodes (docs/audit.md), fetched and verified by the command: what apps and members did is in it, in chains that
- * hold, and none of their texts.
+ * The audit of real nodes (docs/audit.md), fetched and verified by the command. It records what apps and members did, in chains that
+ * verify, and contains none of their texts.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -19,7 +19,7 @@ import type { Secret } from './support/secret-search.ts';
 import { StartedCommand, type Ended } from './support/started-command.ts';
 
 const TOKEN = randomBytes(24).toString('base64url');
-/** So many that the enclave signs at once. */
+/** Enough entries for the enclave to sign a checkpoint at once. */
 const DERIVES = 1_000;
 const CALLERS = 16;
 
@@ -113,7 +113,7 @@ describe('after claim, hand-over, snapshot, derives, a put and a delete', () => 
     entries = await fetchedWith(first, 'checkpoint');
   });
 
-  test('the audit has each of them, with who it was and what it came to', async () => {
+  test('the audit records each of them with its caller and its outcome', async () => {
     const hash = await cluster.chain.masterSecretHash();
     const of = (op: string): readonly Entry[] => entries.filter((entry) => entry.op === op);
     expect(entries[0]).toMatchObject({ op: 'start', seq: 1 });
@@ -127,14 +127,14 @@ describe('after claim, hand-over, snapshot, derives, a put and a delete', () => 
     expect(of('derive').length).toBeGreaterThan(DERIVES / 2);
   });
 
-  test('the other node has the secret from the first, and the same tag for the same path', async () => {
+  test('the other node records that it got the secret from the first, and has the same tag for the same path', async () => {
     const others = await fetchedWith(second, 'derive');
     expect(others.filter(({ op }) => op === 'install')).toMatchObject([{ wallet: first.wallet, target: await cluster.chain.masterSecretHash() }]);
     const tags = (of: readonly Entry[]): unknown[] => [...new Set(of.filter(({ op }) => op === 'derive').map(({ target }) => target))];
     expect(tags(others)).toEqual(tags(entries));
   });
 
-  test('the file verifies with the wallet of the node, and not with another', async () => {
+  test('the file verifies with the wallet of the node and not with another wallet', async () => {
     const { code, stdout, stderr } = await audit('verify', '--wallet', first.wallet, fileOf(first));
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(new RegExp(`^checkpoints  [1-9]\\d*, signed by ${first.wallet}$`, 'm'));
@@ -143,14 +143,14 @@ describe('after claim, hand-over, snapshot, derives, a put and a delete', () => 
     expect([other.code, (JSON.parse(other.stdout) as { ok: boolean }).ok]).toEqual([3, false]);
   });
 
-  test('a changed file does not verify, and nothing is added to it', async () => {
+  test('a changed file does not verify, and the command adds nothing to it', async () => {
     const changed = join(folder, 'changed.jsonl');
     await writeFile(changed, (await readFile(fileOf(first), 'utf8')).replace('"op":"put","outcome":"ok"', '"op":"put","outcome":"no"'));
     expect(await audit('verify', changed)).toMatchObject({ code: 3, stdout: expect.stringMatching(/^line \d+: the hash of entry \d+ does not follow/m) });
     expect(await audit('fetch', first.localUrl, changed)).toMatchObject({ code: 3, stderr: expect.stringContaining('does not verify: line') });
   });
 
-  test('a wrong token is refused in one line, and so is a command line without sense', async () => {
+  test('a wrong token is refused in one line, and so is an incomplete command line', async () => {
     const command = new StartedCommand('node', ['bin/nova-kms.mjs', 'audit', 'fetch', first.localUrl, join(folder, 'none')], { AUDIT_TOKEN: 'another' });
     expect(await command.ended).toEqual({ code: 1, stdout: '', stderr: 'the node refuses the token\n' });
     await command.clear();
@@ -158,7 +158,7 @@ describe('after claim, hand-over, snapshot, derives, a put and a delete', () => 
   });
 });
 
-test('a restart begins another chain in the same file, and both verify', async () => {
+test('a restart begins another chain in the same file, and both chains verify', async () => {
   await second.kill();
   await second.start();
   await waitForStates(cluster, [second], 'ready');
@@ -167,7 +167,7 @@ test('a restart begins another chain in the same file, and both verify', async (
   expect(JSON.parse((await audit('verify', '--json', fileOf(second))).stdout)).toMatchObject({ ok: true, chains: 2, missing: 0 });
 });
 
-test('no text of an app, no key and no token is in any audit or log', async () => {
+test('no audit and no log contains a text of an app, a key or a token', async () => {
   const outputs = await Promise.all(cluster.nodes.map(async (node) => ({ source: `the audit of ${node.name}`, text: await readFile(fileOf(node), 'utf8') })));
   await expectNoSecrets(cluster, { secrets, outputs });
 });

@@ -1,6 +1,6 @@
 /**
- * The claim of the master secret's hash (protocol.md §1, §6, §9.2, §9.12, §9.22), by real nodes on a real chain whose blocks
- * come when the test says so. However a claim goes wrong, it ends with every node ready and one claim on the chain.
+ * The claim of the master secret's hash (protocol.md §1, §6, §9.2, §9.12, §9.22), by real nodes on a real chain. The test decides
+ * when a block is mined. Regardless of how a claim fails, in the end every node is ready and the chain has one claim.
  */
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { KMS_APP_ID, VERSION_STATUS } from '../../src/dev/dev-chain.ts';
@@ -27,11 +27,11 @@ let cluster: Cluster;
 let app: DevApp;
 const asker = new AskingMember();
 const closers: (() => Promise<void>)[] = [() => asker.close()];
-/** Claims that were mined before the test. */
+/** Claims mined before the test. */
 let claimsBefore = 0;
-/** Where each node's output ended before the test. */
+/** The end of each node's output before the test. */
 let ends = new Map<ClusterNode, number>();
-/** Each test ends with another master secret. */
+/** The master secret that each test ended with. */
 const served: Secret[] = [];
 
 beforeAll(async () => {
@@ -46,7 +46,7 @@ afterAll(async () => {
   for (const close of closers.reverse()) await close();
 });
 
-/** A chain without a hash, and nodes that are not running. */
+/** Each test starts with a chain without a hash, and with no node running. */
 beforeEach(async () => {
   await Promise.all(cluster.nodes.map((node) => node.kill()));
   for (const proxy of manual.proxies) proxy.passAll();
@@ -65,7 +65,7 @@ async function nonceOf(node: ClusterNode): Promise<number> {
   return cluster.chain.client.getTransactionCount({ address: node.wallet as `0x${string}` });
 }
 
-/** Gives what stands at the head its depth; then all are ready, with one claim and one key. */
+/** Mines the confirmations that the claim needs. Then all nodes are ready, with one claim and one key. */
 async function expectGoodEnd(nodes: readonly ClusterNode[]): Promise<void> {
   await cluster.mineConfirmations();
   await allReady(nodes, WAIT_TIMEOUT_MS);
@@ -81,7 +81,7 @@ test('three nodes that start at the same instant agree on one claim and derive t
   await expectGoodEnd(cluster.nodes);
 });
 
-test('of three claims in one block two revert, and their nodes take the secret of the third', async () => {
+test('two of three claims in one block revert, and their nodes fetch the secret of the third', async () => {
   await manual.pauseMining();
   await startAll(cluster);
   await Promise.all(cluster.nodes.map(waitForPending));
@@ -93,7 +93,7 @@ test('of three claims in one block two revert, and their nodes take the secret o
   await expectGoodEnd(cluster.nodes);
 });
 
-test('an underpriced claim is said to be so and is made again at the price of the next block', async () => {
+test('an underpriced claim is reported as underpriced and repeated at the price of the next block', async () => {
   const node = cluster.node(1);
   await manual.pauseMining();
   await cluster.chain.test.setNextBlockBaseFeePerGas({ baseFeePerGas: HIGH_BASE_FEE });
@@ -106,7 +106,7 @@ test('an underpriced claim is said to be so and is made again at the price of th
   await expectGoodEnd([node]);
 });
 
-test('a claim that is stuck in the mempool is replaced under the same nonce with fees that the chain takes', async () => {
+test('a claim that is stuck in the mempool is replaced under the same nonce, with fees that the chain accepts', async () => {
   const node = cluster.node(1);
   await manual.pauseMining();
   await node.start();
@@ -132,19 +132,19 @@ async function waitForReplacement(node: ClusterNode, first: unknown): Promise<vo
   throw new Error('the claim was not replaced');
 }
 
-test.each(['lose the answer', 'deny the answer'] as const)('a claim that was mined although its sender heard nothing good is found on the chain: %s', async (fate) => {
+test.each(['lose the answer', 'deny the answer'] as const)('a mined claim is found on the chain although the sender got no good answer: %s', async (fate) => {
   const [first, second] = [cluster.node(1), cluster.node(2)];
   const proxy = manual.proxies[0]!;
   proxy.setRule(({ method }) => (method === 'eth_sendRawTransaction' ? fate : 'pass'));
   await first.start();
   await waitForReason(first, 'master secret hash not deep enough: claimed here', WAIT_TIMEOUT_MS);
-  // The same transaction, sent again: the chain takes it once.
+  // The node sent the same transaction again; the chain accepted it once.
   expect(proxy.marred).toBeGreaterThanOrEqual(1);
   await second.start();
   await expectGoodEnd([first, second]);
 });
 
-test('a claim whose answer is lost while it still waits is not sent as a second one', async () => {
+test('a pending claim whose answer was lost is not followed by a second claim', async () => {
   const node = cluster.node(1);
   await manual.pauseMining();
   manual.proxies[0]!.setRule(({ method }) => (method === 'eth_sendRawTransaction' ? 'deny the answer' : 'pass'));
@@ -158,7 +158,7 @@ test('a claim whose answer is lost while it still waits is not sent as a second 
   await expectGoodEnd([node]);
 });
 
-test('no one gets a candidate before the chain shows its hash six blocks deep', async () => {
+test('no member gets a candidate before the chain shows its hash six blocks deep', async () => {
   await manual.pauseMining();
   const node = cluster.node(1);
   await node.start();
@@ -167,7 +167,7 @@ test('no one gets a candidate before the chain shows its hash six blocks deep', 
   await cluster.chain.mine(1);
   await waitForReason(node, 'master secret hash not deep enough: claimed here', WAIT_TIMEOUT_MS);
   expect(await asker.askForSecret(node)).toEqual({ kind: 'refused', status: 503 });
-  // Five on top: one more is missing.
+  // Five blocks on top of the claim are one too few.
   await cluster.chain.mine(5);
   await waitForTicks(node, 1, WAIT_TIMEOUT_MS);
   expect((await viewOf(node)).readiness.state).toBe('bootstrapping');
@@ -177,7 +177,7 @@ test('no one gets a candidate before the chain shows its hash six blocks deep', 
   expect(await asker.askForSecret(node)).toEqual({ kind: 'given', hash: await cluster.chain.masterSecretHash() });
 });
 
-test('a member on a DEPRECATED version does not claim, and takes the secret once an ENROLLED one has', async () => {
+test('a member on a DEPRECATED version does not claim, and fetches the secret once a member on an ENROLLED version has claimed', async () => {
   const [deprecated, enrolled] = [cluster.node(3), cluster.node(1)];
   await cluster.chain.setVersionStatus(KMS_APP_ID, DEPRECATED_VERSION, VERSION_STATUS.DEPRECATED);
   const { wallet, teePubkey, url } = deprecated;
@@ -194,7 +194,7 @@ test('a member on a DEPRECATED version does not claim, and takes the secret once
   expect(await nonceOf(deprecated)).toBe(nonce);
 });
 
-test('nothing that was printed on the way holds a secret', async () => {
+test('no output or answer contains a secret', async () => {
   await cluster.node(1).start();
   await waitForStates(cluster, [cluster.node(1)], 'ready');
   await expectNoSecrets(cluster, { secrets: served, outputs: await answersOf(cluster) });

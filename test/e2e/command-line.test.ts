@@ -1,4 +1,4 @@
-/** `nova-kms` against a cluster as `npm start` gives it: what a script and an operator see, up to a node that is killed. */
+/** `nova-kms` against a cluster started by `npm start`: what a script and an operator see, including when a node is killed. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -36,7 +36,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** As it is run in a checkout. */
+/** Runs the command as in a checkout. */
 function start(args: readonly string[], environment: NodeJS.ProcessEnv = {}): StartedCommand {
   return new StartedCommand('node', ['bin/nova-kms.mjs', ...args], environment);
 }
@@ -69,7 +69,7 @@ const refused = (code: number, line: RegExp) => ({ code, stdout: '', stderr: exp
 
 describe('status', () => {
   test(
-    'shows all three nodes from the URL of any',
+    'shows all three nodes from the URL of any one of them',
     async () => {
       const { code, nodes, master_secret_hashes: hashes, ...counts } = await report(urls[1]!);
       expect({ code, ready: counts.nodes_ready, total: counts.nodes_total }).toEqual({ code: 0, ready: 3, total: 3 });
@@ -87,14 +87,14 @@ describe('status', () => {
     },
   );
 
-  test('compares what the nodes hold when asked to', async () => {
+  test('compares the stores of the nodes with --verify', async () => {
     const { code, stdout } = await run(['status', '--verify', urls[0]!]);
     expect(code).toBe(0);
     expect(stdout).toMatch(/\n3 ready nodes hold the same\n$/);
   });
 
   test(
-    'ends with 1 when no node answers, 2 for a text that is not a URL, and 3 when some are not reachable',
+    'exits with 1 when no node answers, with 2 for a text that is not a valid URL, and with 3 when some nodes are unreachable',
     async () => {
       expect(await run(['status', NOWHERE])).toEqual({ code: 1, stdout: expect.stringMatching(/unreachable .* connection refused\n$/), stderr: '' });
       expect(await run(['status', 'https://user:hidden@node'])).toEqual(refused(2, /^a node's URL must be http or https, without credentials .*/));
@@ -106,13 +106,13 @@ describe('status', () => {
 });
 
 describe('an app with the identity of npm start', () => {
-  test('finds it in a file for its owner alone', () => {
+  test('finds it in a file that only its owner can read', () => {
     expect(statSync(identity).mode & 0o777).toBe(0o600);
     expect(keys).toMatchObject({ privateKey: expect.stringMatching(/^[0-9a-f]{64}$/), teeScalar: expect.stringMatching(/^[0-9a-f]{96}$/), inEnclave: false });
   });
 
   test(
-    'derives the same key from every node, in the form that was asked for',
+    'derives the same key from every node, in the requested format',
     async () => {
       const derived = await Promise.all(urls.map((url) => asApp('derive', 'sessions', '--node', url)));
       expect(derived[0]).toEqual(printed(expect.stringMatching(/^[0-9a-f]{64}\n$/) as unknown as string));
@@ -133,7 +133,7 @@ describe('an app with the identity of npm start', () => {
       writeFileSync(file, Buffer.from([0, 255, 10, 27]));
       expect(JSON.parse((await asApp('put', 'bytes', '--file', file, '--json', '--acks', '1')).stdout)).toMatchObject({ key: 'bytes', acks: expect.any(Number) });
       expect(await asApp('get', 'bytes', '--format', 'hex')).toEqual(printed('00ff0a1b\n'));
-      // The first answers long after the second has begun to read.
+      // The first command answers long after the second has begun to read.
       const piped = `node bin/nova-kms.mjs get bytes --identity ${identity} | node bin/nova-kms.mjs put bytes --acks 2 --identity ${identity}`;
       expect(await shell(piped)).toEqual(printed(''));
       expect(await asApp('get', 'bytes', '--format', 'hex', '--node', urls[1]!)).toEqual(printed('00ff0a1b\n'));
@@ -149,13 +149,13 @@ describe('an app with the identity of npm start', () => {
   );
 
   test(
-    'takes its keys from variables as well, and is told what is missing or wrong in one line',
+    'also takes its keys from variables, and gets one line about what is missing or wrong',
     async () => {
       const cluster_ = { NODE_URL: keys.chain!, NOVA_APP_REGISTRY_ADDRESS: keys.registry!, KMS_APP_ID: String(keys.kmsAppId), IN_ENCLAVE: 'false' };
       const own = { NOVA_KMS_PRIVATE_KEY: keys.privateKey, NOVA_KMS_TEE_SCALAR: keys.teeScalar! };
       expect((await run(['derive', 'sessions'], { ...cluster_, ...own })).stdout).toMatch(/^[0-9a-f]{64}\n$/);
       expect(await run(['derive', 'sessions'], { ...cluster_, ...own, NOVA_KMS_PRIVATE_KEY: `${keys.privateKey}00` })).toEqual(refused(2, /^identity.privateKey is not a secp256k1 key/));
-      // This wallet is unknown.
+      // The registry does not know this wallet.
       const stranger = { ...cluster_, NOVA_KMS_PRIVATE_KEY: '37'.repeat(32) };
       expect(await run(['derive', 'sessions'], stranger)).toEqual(refused(1, /^.*403.*: is the app registered with these keys, .*/));
       expect(await run(['derive', 'sessions'])).toEqual(refused(2, /^no identity is given: pass --identity, .*/));
@@ -166,13 +166,13 @@ describe('an app with the identity of npm start', () => {
   );
 });
 
-test('what could not be printed is a failure, unless no one reads it any more', async () => {
+test('output that cannot be written is a failure, unless its reader has closed the pipe', async () => {
   expect(await shell('node bin/nova-kms.mjs chart > /dev/full')).toEqual(refused(1, /^standard output cannot be written \(ENOSPC\)/));
   expect(await shell('node bin/nova-kms.mjs chart --json | head -c 1')).toEqual(printed('{'));
 });
 
 test(
-  'check-config says what a node would read, and ends with 1 when it would not start',
+  'check-config prints the configuration that a node would read, and exits with 1 when the node would not start',
   async () => {
     const good = await run(['check-config'], { IN_ENCLAVE: 'false', MASTER_SECRET_HEX: keys.privateKey, BIND_ADDR: '127.0.0.1:1' });
     expect(good).toMatchObject({ code: 0, stderr: '' });
@@ -184,7 +184,7 @@ test(
 );
 
 test(
-  'a node that is killed is seen: by a watch in its own block, by status with the reason, from each node that lives',
+  'a killed node is reported: by status --watch in a new block, and by status with the reason',
   async () => {
     const watch = start(['status', '--watch', '--every', '0.2', urls[1]!]);
     await watch.until('three ready nodes', ({ stdout }) => stdout.includes('3 of 3 nodes ready'));
@@ -196,7 +196,7 @@ test(
     await watch.clear();
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).not.toContain('\u001b');
-    // Blocks begin with the time; nothing is said twice.
+    // Each block begins with the time. No two consecutive blocks are equal.
     const blocks = stdout.split(/^(?=\d{4}-\d\d-\d\d )/m).map((block) => block.replace(/^.*\n/, ''));
     for (const [index, block] of blocks.entries()) expect(block).not.toBe(blocks[index - 1]);
 
@@ -207,17 +207,17 @@ test(
       expect([dead.state, dead.reason]).toEqual(['unreachable', 'connection refused']);
       return nodes.filter(({ state }) => state === 'ready').length === 2 ? null : 'another one is not ready';
     });
-    // The client turns to a node that lives.
+    // The client uses a node that is still running.
     expect((await asApp('derive', 'sessions')).stdout).toMatch(/^[0-9a-f]{64}\n$/);
   },
 );
 
-test('no key of the app was in anything that was printed', () => {
+test('no output contains a key of the app', () => {
   const secrets = [keys.privateKey, keys.teeScalar!].map((hex, index) => ({ name: `key ${index}`, bytes: Buffer.from(hex, 'hex') }));
   assertNoSecrets(secrets, [...outputs, { source: 'npm start', text: cluster.stdout + cluster.stderr }]);
 });
 
-/** Of the node whose environment says so. */
+/** The process of the node whose environment has this port. */
 function pidListeningOn(port: string): number {
   const nodes = cluster.processes().filter(({ command }) => command.includes('nova-kms.ts node '));
   const found = nodes.find(({ pid }) => readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`BIND_ADDR=127.0.0.1:${port}`));

@@ -1,6 +1,6 @@
 /**
- * `nova-kms doctor` against a cluster of real processes: a sound one, then ten ways in which an operator gets it wrong. Each
- * must be named in the first line that failed.
+ * `nova-kms doctor` against a cluster of real processes: first a sound cluster, then the mistakes that operators make. The first failed
+ * line must name each mistake.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
@@ -16,7 +16,7 @@ const CHAIN_ID = 31_337;
 const HALF_AN_HOUR_SECONDS = 1_800;
 const FIVE_MINUTES_MS = 300_000;
 const OTHER_HASH = `0x${'ab'.repeat(32)}`;
-/** A login and a key, as hosted RPCs have them. */
+/** Used as the login and as the key in the URL, as for a hosted RPC. */
 const LOGIN = 'word-of-the-operator';
 
 let printed = '';
@@ -47,7 +47,7 @@ async function doctor(environment: NodeJS.ProcessEnv = {}, ...args: readonly str
     KMS_REGISTRY_ADDRESS: cluster.chain.kmsRegistry,
     KMS_APP_ID: String(KMS_APP_ID),
     CHAIN_ID: String(CHAIN_ID),
-    // The test mines blocks faster than the clock goes.
+    // The test mines blocks faster than real time passes.
     MAX_CLOCK_SKEW_MS: '120000',
     ...environment,
   });
@@ -73,7 +73,7 @@ async function serve(answer: Answering): Promise<string> {
   return server.url;
 }
 
-/** Between the command and the chain. */
+/** A server between the command and the chain that changes answers. */
 async function rpcThat(change: (answer: { result?: unknown }) => void): Promise<string> {
   return serve(async ({ body }, response) => {
     const answered = await fetch(cluster.chain.url, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
@@ -83,7 +83,7 @@ async function rpcThat(change: (answer: { result?: unknown }) => void): Promise<
   });
 }
 
-/** A member whose status is that of a real node, but for what is changed, until the end of the work. */
+/** While `work` runs, there is one more member. Its status is that of a real node with the changes made by `answer`. */
 async function withMember(answer: (status: Record<string, Record<string, unknown>>) => Answering, work: () => Promise<void>): Promise<void> {
   const status = (await (await fetch(`${cluster.node(2).localUrl}/status`)).json()) as Record<string, Record<string, unknown>>;
   const { wallet, teePubkey } = freshKeys();
@@ -98,7 +98,7 @@ async function withMember(answer: (status: Record<string, Record<string, unknown
 }
 
 describe('a sound cluster', () => {
-  test('passes from the environment of a node, and every check is named', async () => {
+  test('passes with the environment of a node, and every check is named', async () => {
     const { code, stdout, stderr } = await doctor();
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/\nnothing failed\n$/);
@@ -115,31 +115,31 @@ describe('a sound cluster', () => {
     ]);
   });
 
-  test('passes from outside, and compares the stores of both nodes', async () => {
+  test('passes from outside the enclave, and compares the stores of both nodes', async () => {
     const { code, stdout } = await doctor({ ODYN_URL: 'http://127.0.0.1:9' }, '--url', node.localUrl);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^ok +cluster\.stores +2 ready nodes hold the same$/m);
   });
 });
 
-describe('names the cause in its first failed line', () => {
+describe('the first failed line names', () => {
   test('a variable that cannot be read', async () => {
     expect(await firstFailure({ KMS_APP_ID: 'forty-nine' })).toMatchObject({ check: 'configuration', detail: expect.stringContaining('KMS_APP_ID') });
   });
 
-  test('another chain', async () => {
+  test('an RPC of another chain', async () => {
     expect(await firstFailure({ CHAIN_ID: '84532' })).toMatchObject({ check: 'chain.chain_id', detail: `the RPC shows the chain ${CHAIN_ID}, and CHAIN_ID is 84532` });
   });
 
-  test('no contract at the address', async () => {
+  test('an address without a contract', async () => {
     expect(await firstFailure({ KMS_REGISTRY_ADDRESS: `0x${'1'.repeat(40)}` })).toMatchObject({ check: 'contracts.kms_registry', detail: expect.stringContaining('there is no contract at 0x1111') });
   });
 
-  test('another app id', async () => {
+  test('the id of another app', async () => {
     expect(await firstFailure({ KMS_APP_ID: '50' })).toMatchObject({ check: 'contracts.kms_app_id', detail: `KMSRegistry has the app ${KMS_APP_ID}, and KMS_APP_ID is 50` });
   });
 
-  test('a version that is revoked', async () => {
+  test('a revoked version', async () => {
     await cluster.chain.setVersionStatus(KMS_APP_ID, KMS_VERSION_ID, VERSION_STATUS.REVOKED);
     try {
       expect(await firstFailure()).toMatchObject({ check: 'instance.version', detail: `version ${KMS_VERSION_ID} is REVOKED` });
@@ -197,7 +197,7 @@ describe('names the cause in its first failed line', () => {
   });
 });
 
-test('no output has the login or the path of the RPC', () => {
+test('no output contains the login or the path of the RPC', () => {
   expect(printed).toContain('contracts.kms_app_id');
   expect(printed).not.toContain(LOGIN);
 });

@@ -1,6 +1,6 @@
 /**
- * Failures that say why (docs/decisions/0021): six of them, provoked on a running node. Each is held against the log line of its
- * step, `/status`, and the 503 that a caller gets: which dependency, where, and how it failed, and no login, path or query.
+ * Failures that give their reason (docs/decisions/0021), provoked on a running node. The log line of the step, `/status` and the 503
+ * that a caller gets must all say which dependency failed, where, and how. None of them may contain a login, a path or a query.
  */
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -15,7 +15,7 @@ import { createCertificate, type Certificate } from './support/https-front.ts';
 import { startInProcessNode } from './support/in-process-node.ts';
 import { deriveRefusal, endOfLines, waitForReason } from './support/node-view.ts';
 
-/** What must be seen nowhere: a login, and what hosted RPCs have for one. */
+/** Must not appear in any output: a login, and the path and the query that hosted RPCs use as one. */
 const LOGIN = 'name-of-caller:word-of-caller';
 const PATH = '/v2/key-in-the-path?token=key-in-the-query';
 const HIDDEN = /word-of-caller|key-in-the-path|key-in-the-query|name-of-caller/;
@@ -32,7 +32,7 @@ beforeAll(async () => {
   node = cluster.node(1);
   certificate = await createCertificate();
   otherName = createServer({ key: certificate.key, cert: certificate.cert }, (_, response) => response.end());
-  // The certificate names 127.0.0.1 and no other address.
+  // The certificate is valid for 127.0.0.1 only.
   await new Promise<void>((resolve) => otherName.listen(0, '127.0.0.2', resolve));
   closedPort = await freePort();
   refusing = await scriptedServer((_, response) => void response.writeHead(401).end('{"error":"secret words"}'));
@@ -51,11 +51,11 @@ afterEach(async () => {
 });
 
 interface Wanted {
-  /** Of the reason; details follow it. */
+  /** The fixed words of the reason; details follow them. */
   readonly reason: string;
   readonly detail: RegExp;
   readonly step: string;
-  /** Facts of the log line. */
+  /** Fields of the log line. */
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
@@ -65,7 +65,7 @@ interface Told {
   readonly refusal: Awaited<ReturnType<typeof deriveRefusal>>;
 }
 
-/** Compares, and prints what an operator would have seen. */
+/** Compares, and prints what an operator would see. */
 function expectTold(what: string, { lines, status, refusal }: Told, wanted: Wanted): void {
   const parsed = lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Record<string, unknown>);
   const line = parsed.find(({ message }) => String(message).startsWith(`the step ${wanted.step} failed`));
@@ -145,7 +145,7 @@ test('an enclave API that answers 500', async () => {
   });
 });
 
-test('a TypeError inside a step: the tick ends, the node serves nothing and goes on', async () => {
+test('a TypeError inside a step ends the tick; the node serves nothing and keeps running', async () => {
   const inProcess = await startInProcessNode(node, cluster, {}, (chain) => ({
     readView: () => Promise.reject(new TypeError('cannot read word-of-caller of undefined')),
     readHash: (block, signal) => chain.readHash(block, signal),

@@ -1,6 +1,6 @@
 /**
- * A real node behind an RPC as RPCs are (protocol.md §6, Freshness and claims): a replica that is far behind, a head that goes back, a
- * tip that no one would pay, a pool that calls every claim underpriced, an address with a slash at its end, a redirect.
+ * A real node behind an RPC with faults seen in the field (protocol.md §6, Freshness and claims): a replica that is far behind, a head
+ * that goes back, an absurd suggested tip, a pool that calls every claim underpriced, an address with a trailing slash, a redirect.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parseTransaction, type Hex } from 'viem';
@@ -13,9 +13,9 @@ import { viewOf } from './support/node-view.ts';
 import { waitForStates } from './support/quick-blocks.ts';
 import { ReplicaRpc } from './support/replica-rpc.ts';
 
-/** No block comes by itself. Seconds. */
+/** A block time so long that the chain mines no block by itself. Seconds. */
 const NEVER_SECONDS = 86_400;
-/** As far behind as a replica was seen. Blocks. */
+/** The largest lag of a replica that was observed. Blocks. */
 const FAR_BEHIND = 156;
 const GWEI = 1_000_000_000n;
 /** `CLAIM_MAX_TIP_GWEI`. */
@@ -43,7 +43,7 @@ async function waitFor(what: string, holds: () => boolean | Promise<boolean>): P
   await waitUntil({ what, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 50 }, async () => ((await holds()) ? null : 'not yet'));
 }
 
-/** So many node_ticks from now on have ended. */
+/** Waits until `count` more node_ticks have ended. */
 async function ticksPass({ cluster }: World, count: number): Promise<void> {
   const { readiness } = await viewOf(cluster.node(1));
   await waitFor(`${count} ticks`, async () => (await viewOf(cluster.node(1))).readiness.ticks.run >= readiness.ticks.run + count);
@@ -66,7 +66,7 @@ describe('a ready node', () => {
   });
   afterAll(() => world.close());
 
-  test('stays ready and claims nothing while its RPC shows the chain as it was before the claim', async () => {
+  test('stays ready and sends no claim while its RPC shows the chain as it was before the claim', async () => {
     const { cluster, rpc } = world;
     await cluster.chain.mine(FAR_BEHIND - 20);
     await ticksPass(world, 2);
@@ -79,7 +79,7 @@ describe('a ready node', () => {
     await ticksPass(world, 2);
   });
 
-  test('gives the secret to no member that was revoked, when the head goes back to before that', async () => {
+  test('gives the secret to no revoked member when the head goes back to before the revocation', async () => {
     const { cluster, rpc } = world;
     const { wallet, teePubkey, localUrl: url } = cluster.node(1);
     const asker = new AskingMember();
@@ -103,7 +103,7 @@ describe('a ready node', () => {
 });
 
 describe('a claim', () => {
-  test('that the RPC calls underpriced has a higher tip at each try, and never one above its limit', async () => {
+  test('that the RPC calls underpriced has a higher tip at each retry, but never one above the limit', async () => {
     const world = await startWorld();
     try {
       const { cluster, rpc } = world;
@@ -118,7 +118,7 @@ describe('a claim', () => {
     }
   });
 
-  test('has no tip above its limit, regardless of what the RPC suggests', async () => {
+  test('has a tip within the limit, regardless of what the RPC suggests', async () => {
     const world = await startWorld();
     try {
       const { cluster, rpc } = world;
@@ -134,7 +134,7 @@ describe('a claim', () => {
   });
 });
 
-test('an address is asked as it is set, slash and all, and a redirect is named', async () => {
+test('the RPC is called at the exact address that is set, trailing slash included, and a redirect is named in the reason', async () => {
   const world = await startWorld('/v1/key/');
   try {
     const { cluster, rpc } = world;

@@ -1,7 +1,7 @@
 /**
  * The hand-over of the master secret and the first snapshot (protocol.md §5, §9.1, §9.3, §9.5, §9.21, §10), between real nodes
- * and members that are wrong, silent or incomplete. Node 1 holds the secret from the start; it is registered behind a front
- * that can hold or refuse what its peers ask.
+ * and members that are wrong, silent or incomplete. Node 1 holds the secret from the start. It is registered behind a front
+ * that can hold or refuse the requests of its peers.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -25,9 +25,9 @@ import { allReady, endOfLines, said, viewOf, waitForLine, waitForReason, waitFor
 const TAKEN_OVER = 'master secret taken over';
 const WRONG_SECRET = 'a member gave a master secret that the chain does not confirm';
 const NO_SECRET = 'a member gave no master secret';
-/** Of a node of which a test says what one tick did: the next one is far away. */
+/** For tests that check what one tick did: the next tick comes much later. */
 const LONG_BEAT = { KMS_NODE_TICK_SECONDS: '600' };
-/** Whom a node asks first is chance: so many joins in a row that do not meet one of two members come once in a billion. */
+/** A node asks the two members in random order. It misses one of them in this many joins with a chance of one in a billion. */
 const MAX_JOINS = 30;
 
 const rightSecret = randomBytes(32).toString('hex');
@@ -39,7 +39,7 @@ let front: NodeFront;
 let app: DevApp;
 let holder: ClusterNode;
 let joiner: ClusterNode;
-/** What the secret derives. */
+/** The fingerprint of a key derived from the right secret. */
 let fingerprint: string;
 
 beforeAll(async () => {
@@ -78,7 +78,7 @@ async function setListed(member: Pick<AskedNode, 'wallet'>, status: number): Pro
   await cluster.mineConfirmations();
 }
 
-test('a node that was killed starts again and gets the secret back', async () => {
+test('a killed node starts again and gets the secret back', async () => {
   await joiner.start();
   await allReady([joiner], WAIT_TIMEOUT_MS);
   expect(await fingerprintFrom(app, joiner)).toBe(fingerprint);
@@ -91,7 +91,7 @@ test('a node that was killed starts again and gets the secret back', async () =>
   expect(await fingerprintFrom(app, joiner)).toBe(fingerprint);
 });
 
-/** The joiner starts while the holder's answer is held until `liar` has been heard and noted. */
+/** Starts the joiner. The holder's answer is held back until the joiner has logged the answer of `liar`. */
 async function joinAfterHearing(liar: AskedNode, sentence: string): Promise<Record<string, unknown>> {
   await joiner.kill();
   const end = endOfLines(joiner);
@@ -123,11 +123,11 @@ const LIES: readonly { lie: Lie; sentence: string; noted: Record<string, unknown
   { lie: 'an answer signed by another wallet', sentence: NO_SECRET, noted: { why: "the answer is not signed by the peer's wallet" } },
 ];
 
-test.each(LIES)('a peer that gives $lie is noted and passed over in the same tick', async ({ lie, sentence, noted }) => {
+test.each(LIES)('a peer that gives $lie is logged and skipped in the same tick', async ({ lie, sentence, noted }) => {
   const liar = await LyingPeer.start({ lie, rightSecret });
   try {
     liar.know([joiner, asker].map(({ wallet, teePubkey, url }) => memberOf(wallet, teePubkey, url)));
-    // Its first answer goes to another member, so that a replay is one.
+    // Its first answer goes to another member, so that its next answer is a replay.
     if (lie === 'the content of its first answer') expect(await asker.askForSecret(liar)).toMatchObject({ kind: 'given' });
     await list(liar);
     const heard = await joinAfterHearing(liar, sentence);
@@ -139,7 +139,7 @@ test.each(LIES)('a peer that gives $lie is noted and passed over in the same tic
   }
 });
 
-test('a peer that answers a second request with the very bytes of its first answer is noted and passed over', async () => {
+test('a peer that answers a second request with the exact bytes of its first answer is logged and skipped', async () => {
   const liar = await LyingPeer.start({ lie: 'the envelope of its first answer', rightSecret });
   try {
     liar.know([memberOf(joiner.wallet, joiner.teePubkey, joiner.url)]);
@@ -154,7 +154,7 @@ test('a peer that answers a second request with the very bytes of its first answ
   }
 });
 
-test('a peer that answers nothing but garbage is noted and passed over in the same tick', async () => {
+test('a peer that answers only garbage is logged and skipped in the same tick', async () => {
   const peer = await GarbagePeer.start();
   try {
     await list(peer);
@@ -166,7 +166,7 @@ test('a peer that answers nothing but garbage is noted and passed over in the sa
   }
 });
 
-test('a peer that accepts connections and never answers keeps no joining node from being ready in its first tick', async () => {
+test('a joining node is ready in its first tick although a peer accepts connections and never answers', async () => {
   const hole = await BlackHole.start();
   try {
     await list(hole);
@@ -183,11 +183,11 @@ test('a peer that accepts connections and never answers keeps no joining node fr
   }
 });
 
-test('two nodes that lack the first snapshot answer each other, and are ready once there is no one else to ask', async () => {
+test('two nodes without a first snapshot answer each other, and are ready once there is no other member to ask', async () => {
   const pair = [cluster.node(2), cluster.node(3)];
   await Promise.all(pair.map((node) => node.kill()));
   front.refuse('snapshot');
-  // With so long a beat no node goes ready by asking in vain.
+  // The interval is long, so that no node goes ready because its requests failed often enough.
   await Promise.all(pair.map((node) => node.start({ KMS_NODE_TICK_SECONDS: '60' })));
   await Promise.all(pair.map((node) => waitForReason(node, 'first snapshot missing', WAIT_TIMEOUT_MS)));
   await setListed(holder, INSTANCE_STATUS.STOPPED);
@@ -197,7 +197,7 @@ test('two nodes that lack the first snapshot answer each other, and are ready on
   front.passAll();
 });
 
-test('two nodes whose only complete member gives no snapshot go ready without one, and go on asking for it', async () => {
+test('two nodes whose only complete member refuses snapshots go ready without one, and keep asking for it', async () => {
   const pair = [cluster.node(2), cluster.node(3)];
   await Promise.all(pair.map((node) => node.kill()));
   front.refuse('snapshot');
@@ -219,6 +219,6 @@ test('two nodes whose only complete member gives no snapshot go ready without on
   }
 });
 
-test('nothing that was printed on the way holds a secret', async () => {
+test('no output or answer contains a secret', async () => {
   await expectNoSecrets(manual.cluster, { outputs: await answersOf(manual.cluster) });
 });

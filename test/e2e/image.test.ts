@@ -1,13 +1,14 @@
 /**
- * The image's root file system, built as `npm run image` builds it: the same bytes in another folder on another day, small, with nothing
- * that a node does not need; and its node runs as on the platform: alone with these files, by the Dockerfile's command and environment,
- * in strict mode, as root and as another user, writing nothing, and it comes back after it was killed.
+ * The image's root file system, built as `npm run image` builds it. The build is reproducible: another folder on another day gives the
+ * same bytes. The image is small and has only what a node needs. Its node runs as on the platform: with these files only, with the
+ * Dockerfile's command and environment, in strict mode, as root and as another user. It writes nothing and restarts after it was killed.
  *
- * Root runs it by chroot. Who is not root has the dynamic linker of the image run it with the image's libraries, and this says so. Where
- * buildah and podman are, the last stage of the Dockerfile becomes an image of this tree, which runs as a read-only container as well.
+ * Root runs it with chroot. For any other user the dynamic linker of the image runs it with the image's libraries, and the test prints
+ * that. Where buildah and podman are installed, the last stage of the Dockerfile is built from this tree and also runs as a read-only
+ * container.
  *
- * The kernel holds the node to the memory of a small enclave, in a control group. Where none can be made, this says so, and the node's
- * peak is looked at instead, which is not the same: a node that may take more could need it.
+ * A control group limits the node to the memory of a small enclave. Where none can be created, the test prints that and checks the peak
+ * of the node instead. That check is weaker: without the limit a node may use more memory than it needs.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -28,18 +29,18 @@ import { createRawApp, RawHttp, type RawApp } from './support/raw-caller.ts';
 import { StartedCommand } from './support/started-command.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-/** What a build reads of a checkout. */
+/** The part of a checkout that a build reads. */
 const SOURCES = ['launch', 'scripts', 'src', 'package.json', 'package-lock.json'];
 const MAX_BYTES = 150_000_000;
-/** Of the memory of an enclave that is small. MiB. */
+/** The memory of a small enclave. MiB. */
 const MAX_RESIDENT_MIB = 256;
 const BYTES_PER_MIB = 1_024 * 1_024;
-/** Of the load: callers at a time, requests of each, and the value that every fourth one writes. */
+/** The load: concurrent callers, requests of each caller, and the size of the value that every fourth request writes. */
 const CALLERS = 16;
 const REQUESTS = 20;
 const VALUE_BYTES = 48 * 1_024;
 const APP_ID = 1_001;
-/** Of the image that a build says. */
+/** What a build prints about the image. */
 interface Built {
   readonly tar: string;
   readonly bytes: number;
@@ -67,10 +68,10 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('the root file system', () => {
-  test('is the same from another folder, on another day, under another umask', async () => {
+  test('has the same bytes when it is built in another folder, on another day, with another umask', async () => {
     const checkout = join(folder, 'elsewhere', 'checkout');
     mkdirSync(checkout, { recursive: true });
-    // Files of today, wherever the others are from.
+    // The copies are dated today, regardless of the dates of the originals.
     for (const name of SOURCES) cpSync(join(ROOT, name), join(checkout, name), { recursive: true });
     symlinkSync(join(ROOT, 'node_modules'), join(checkout, 'node_modules'));
     const before = process.umask(0o077);
@@ -79,7 +80,7 @@ describe('the root file system', () => {
     process.stdout.write(`image: ${built.bytes} bytes, sha256 ${built.sha256}\n`);
   });
 
-  test('is small, and has no shell, no npm, no sources and no user who may become another', () => {
+  test('is small, and has no shell, no npm, no sources, and no file that is setuid or that others can write', () => {
     expect(built.bytes).toBeLessThanOrEqual(MAX_BYTES);
     const files = filesOf(root);
     expect(files.filter(({ path }) => /^(?:bin|sbin|usr)\//.test(path)).map(({ path }) => path)).toEqual(['bin/node']);
@@ -88,7 +89,7 @@ describe('the root file system', () => {
     for (const each of files) expect(each).toMatchObject({ seconds: 1_700_000_000 });
   });
 
-  test('has the Node that npm brought, byte for byte', () => {
+  test('has the Node that npm installed, byte for byte', () => {
     const brought = join(ROOT, 'node_modules', `node-${process.platform}-${process.arch}`, 'bin', 'node');
     expect(readFileSync(join(root, 'bin', 'node')).equals(readFileSync(brought))).toBe(true);
   });
@@ -100,7 +101,7 @@ describe('its node', () => {
   let running: ChildProcess | null = null;
   let output = '';
   let app: RawApp;
-  /** Null where there is none. */
+  /** Null where no control group can be created. */
   const cap = MemoryCap.create(MAX_RESIDENT_MIB * BYTES_PER_MIB);
   if (cap === null) process.stdout.write(`no control group of memory can be made here: the node is not held to ${MAX_RESIDENT_MIB} MiB, and its peak is looked at instead\n`);
 
@@ -127,7 +128,7 @@ describe('its node', () => {
     await platform.close();
   });
 
-  /** What is set over the image's own environment. */
+  /** The variables that override the image's own environment. */
   function environmentOf(certificate: string): Readonly<Record<string, string>> {
     const { chain } = platform.cluster;
     return {
@@ -155,7 +156,7 @@ describe('its node', () => {
     for (const stream of [child.stdout!, child.stderr!]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
   }
 
-  /** @param user id of who runs it, where root may choose */
+  /** @param user id of the user that runs it; used only when the test runs as root */
   function start(user: number): void {
     const isRoot = process.getuid!() === 0;
     const { stages, entryPoint } = readDockerfile();
@@ -190,7 +191,7 @@ describe('its node', () => {
     return end.promise;
   }
 
-  /** Derives, and writes of large values. */
+  /** Derives keys and writes large values. */
   async function load(): Promise<void> {
     const value = Buffer.alloc(VALUE_BYTES, 1).toString('base64');
     const call = async (_: unknown, caller: number): Promise<void> => {
@@ -209,7 +210,7 @@ describe('its node', () => {
     }
   }
 
-  test(`becomes ready as root, is killed, becomes ready again as another user, serves a load within ${MAX_RESIDENT_MIB} MiB, and stops in order, having written nothing`, async () => {
+  test(`becomes ready as root, is killed, becomes ready again as another user, serves a load within ${MAX_RESIDENT_MIB} MiB, shuts down in order, and writes no file`, async () => {
     const before = filesOf(root);
     start(0);
     await untilReady();
@@ -225,7 +226,7 @@ describe('its node', () => {
   });
 
   if (process.getuid!() === 0 && isInstalled('buildah', 'podman', 'runc')) {
-    test('becomes ready as a read-only container, and stops in order', async () => {
+    test('becomes ready as a read-only container, and shuts down in order', async () => {
       const containers = new Containers();
       containers.build();
       follow(containers.run(environmentOf('/tmp/certificate.pem'), platform.certificate.file));
@@ -236,7 +237,7 @@ describe('its node', () => {
   } else process.stdout.write('no buildah, podman and runc, or not root: the image runs by chroot alone\n');
 });
 
-/** The last stage of the Dockerfile on the tree that its first stage would have made, in a storage that is thrown away. */
+/** Builds and runs the last stage of the Dockerfile, with the tree that the first stage would produce, in a temporary storage. */
 class Containers {
   readonly #storage = ['--root', join(folder, 'storage'), '--runroot', join(folder, 'runroot'), '--storage-driver', 'vfs'];
 
@@ -247,7 +248,7 @@ class Containers {
     execFileSync('buildah', [...this.#storage, 'bud', '--isolation=chroot', '--timestamp', '0', '-t', 'nova-kms-node', '-f', join(folder, 'Dockerfile'), join(folder, 'first')], { stdio: 'pipe' });
   }
 
-  /** Nothing of it may be written to, and it has what an enclave has: little. */
+  /** Runs the container read-only and with the small limits of an enclave. */
   run(environment: Readonly<Record<string, string>>, certificate: string): ChildProcess {
     const limits = ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024', '--memory', `${MAX_RESIDENT_MIB}m`];
     const variables = Object.entries(environment).flatMap(([name, value]) => ['--env', `${name}=${value}`]);

@@ -1,6 +1,6 @@
 /**
- * What a launcher starts ends with it, in order, however the launcher ends; only `npm start` and `npm test` install, and nothing
- * ever empties node_modules; a node that a launcher starts opens no debugger at SIGUSR1.
+ * Every process that a launcher starts ends in order with the launcher, regardless of how the launcher ends. Only `npm start` and
+ * `npm test` install packages, and no command empties node_modules. A node started by a launcher opens no debugger at SIGUSR1.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -42,7 +42,7 @@ const NPM_RUN = 'npm run --silent node';
 const NPX = 'npx --offline nova-kms node';
 const BARE = 'node bin/nova-kms.mjs node';
 
-describe('a node ends in order', () => {
+describe('a node shuts down in order', () => {
   test.each([
     [NPM_RUN, 'SIGTERM'],
     [NPM_RUN, 'SIGINT'],
@@ -60,7 +60,7 @@ describe('a node ends in order', () => {
     expect((await command.ended).stderr).toContain('"message":"stopped"');
   });
 
-  // npx itself waits for its shell, which keeps its own SIGINT to itself until its child is gone: a terminal's reaches all.
+  // npx waits for its shell, and the shell does not act on a SIGINT until its child has ended. A terminal sends SIGINT to all of them.
   test.each([NPM_RUN, NPX, BARE])('at Ctrl-C in the terminal of "%s"', async (line) => {
     const command = await startLonelyNode(line);
     command.signalGroup('SIGINT');
@@ -68,25 +68,25 @@ describe('a node ends in order', () => {
     expect((await command.ended).stderr).toContain('"message":"stopped"');
   });
 
-  test('when what stands between npm and the node is killed', async () => {
+  test('when the launcher between npm and the node is killed', async () => {
     const command = await startLonelyNode(NPM_RUN);
     process.kill(command.processOf(BARE).pid, 'SIGKILL');
     await command.untilNothingLives();
     expect((await command.ended).stderr).toContain('"message":"stopped"');
   });
 
-  test('under signals that go on coming until its launcher is gone, and the launcher has its exit code', async () => {
+  test('when signals keep arriving until its launcher has ended, and the launcher exits with its code', async () => {
     const command = await startLonelyNode(BARE);
     await waitUntil({ what: 'the end', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 1 }, async () => {
       if (!command.running) return null;
       command.signal('SIGINT');
       return 'it runs';
     });
-    // In order, or at once when one of them counted as a second signal; never by a signal of the launcher's own.
+    // 0 is in order, 130 is at once because one of them counted as a second signal. The launcher itself must not end by a signal.
     expect([0, 130]).toContain((await command.ended).code);
   });
 
-  test.each(['npm start --silent', 'node scripts/run.mjs src/cli/nova-kms.ts emulator --port 0'])('what "%s" started ends as well when it is killed', async (line) => {
+  test.each(['npm start --silent', 'node scripts/run.mjs src/cli/nova-kms.ts emulator --port 0'])('killing "%s" also ends every process that it started', async (line) => {
     const command = start(line);
     await command.until('it running', ({ stdout }) => /"url":|"event":"step"|Starting/.test(stdout));
     command.signal('SIGKILL');
@@ -105,7 +105,7 @@ describe('SIGUSR1', () => {
   });
 });
 
-describe('a checkout without the packages of development and without network', () => {
+describe('a checkout without development packages and without a network', () => {
   const folder = mkdtempSync(join(tmpdir(), 'checkout-'));
   const modules = join(folder, 'node_modules');
   const record = join(modules, '.package-lock.json');
@@ -135,7 +135,7 @@ describe('a checkout without the packages of development and without network', (
     expect(stdout).toContain('nova-kms node');
   });
 
-  test.each(['npm run --silent sim', 'npm run --silent test:unit'])('says for "%s" what is missing and how to get it, and changes nothing', async (line) => {
+  test.each(['npm run --silent sim', 'npm run --silent test:unit'])('says for "%s" which packages are missing and how to install them, and changes nothing', async (line) => {
     const before = readdirSync(modules);
     const { code, stdout, stderr } = await start(line, offline, folder).ended;
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
@@ -143,7 +143,7 @@ describe('a checkout without the packages of development and without network', (
     expect(readdirSync(modules)).toEqual(before);
   });
 
-  test('lets an install of "npm test" that fails take nothing away', async () => {
+  test('keeps all packages when the install of "npm test" fails', async () => {
     const before = readdirSync(modules);
     const { code, stderr } = await start('npm test --silent', offline, folder).ended;
     expect(code).toBe(1);
@@ -152,7 +152,7 @@ describe('a checkout without the packages of development and without network', (
     expect(existsSync(record)).toBe(true);
   });
 
-  test('says for a node as well which of its own packages are missing', async () => {
+  test('also says for a node which of its packages are missing', async () => {
     rmSync(join(modules, 'zod'));
     const { code, stderr } = await start('npm run --silent node', offline, folder).ended;
     expect(code).toBe(1);

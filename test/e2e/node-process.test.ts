@@ -1,4 +1,4 @@
-/** `npm run node` as a supervisor sees it: what it says, its signals, and its exit codes (protocol.md §8). */
+/** `npm run node` as a supervisor sees it: its output, its reaction to signals, and its exit codes (protocol.md §8). */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import { createServer, request as httpRequest, type Server } from 'node:http';
@@ -75,7 +75,7 @@ async function untilRefused(port: number): Promise<void> {
 }
 
 describe('the configuration', () => {
-  test('all bad variables are named at once, one line each, without what a secret holds, and the exit code is 1', async () => {
+  test('all bad variables are named together, one line each, without the text of a secret, and the exit code is 1', async () => {
     const { code, stdout, stderr } = await startNode({
       IN_ENCLAVE: 'maybe',
       BIND_ADDR: 'here',
@@ -96,10 +96,10 @@ describe('the configuration', () => {
     expect(stderr).not.toMatch(/c5c5|d4d4/);
   });
 
-  test('what is in force is said at start, secrets as set or unset, and no secret is in any output', async () => {
+  test('the values in force are logged at start, a secret only as set or unset, and no output contains a secret', async () => {
     const url = `http://${CREDENTIALS}@127.0.0.1:9`;
     const { command } = await startLonelyNode({ ...SECRETS, NODE_URL: url, KMS_NODE_TICK_SECONDS: '7', LOG_LEVEL: 'DEBUG' });
-    // A tick has met the missing enclave and chain, and said so.
+    // A tick has logged that the enclave and the chain are missing.
     await command.until('the end of the first tick', ({ stderr }) => stderr.includes('peer cache refresh failed'));
     command.signal('SIGTERM');
     const { code, stdout, stderr } = await command.ended;
@@ -119,8 +119,8 @@ describe('the configuration', () => {
     expect(stderr).not.toContain('correcthorse');
   });
 
-  test('a platform without a native secp256k1 is said once, and the node runs', async () => {
-    // What the loader of native libraries takes for the machine's.
+  test('a platform without a native secp256k1 is logged once, and the node runs', async () => {
+    // The loader of native libraries takes the architecture of the machine from this variable.
     const { command } = await startLonelyNode({ npm_config_arch: 'none' });
     await command.until('listening', hasLogged('listening'));
     command.signal('SIGTERM');
@@ -129,7 +129,7 @@ describe('the configuration', () => {
     expect(logOf(stderr).filter(({ message }) => message.startsWith('no native secp256k1'))).toMatchObject([{ level: 'warn', platform: `${process.platform}-${process.arch}` }]);
   });
 
-  test('a secret that is not given is unset', async () => {
+  test('a missing secret is logged as unset', async () => {
     const { command } = await startLonelyNode();
     await command.until('listening', hasLogged('listening'));
     expect(logOf(command.stderr.slice(0, command.stderr.lastIndexOf('\n')))[0]).toMatchObject({
@@ -138,7 +138,7 @@ describe('the configuration', () => {
     });
   });
 
-  test('a port in use is said in one line for people, and the exit code is 1', async () => {
+  test('a port in use is reported in one readable line, and the exit code is 1', async () => {
     const holder = createServer().listen(0, '127.0.0.1');
     servers.push(holder);
     await once(holder, 'listening');
@@ -151,7 +151,7 @@ describe('the configuration', () => {
 });
 
 describe('its metrics', () => {
-  test('are on METRICS_PORT from the start, in any state, and until its end', async () => {
+  test('are served on METRICS_PORT from the start, in any state, until the node stops', async () => {
     const metricsPort = await freePort();
     const { command } = await startLonelyNode({ METRICS_PORT: String(metricsPort) });
     await command.until('its metrics listening', hasLogged('metrics listening'));
@@ -163,7 +163,7 @@ describe('its metrics', () => {
     await untilRefused(metricsPort);
   });
 
-  test('on a port that is taken are said to be missing, and the node runs', async () => {
+  test('are logged as missing when METRICS_PORT is in use, and the node runs', async () => {
     const other = createServer();
     servers.push(other);
     other.listen(0, '127.0.0.1');
@@ -179,15 +179,15 @@ describe('its metrics', () => {
   });
 });
 
-describe('the end', () => {
+describe('shutdown', () => {
   test(
-    'at SIGTERM a request under way is finished, new ones are refused, and the exit code is 0',
+    'at SIGTERM the node finishes a request under way, refuses new ones, and exits with 0',
     async () => {
       const { command, client, front, port } = await startServingNode();
       front.hold('/v1/encryption/decrypt');
       const derived = client.derive({ path: 'slow' });
       await front.holding();
-      // To the launcher, which hands it on, and to the node itself: one signal that arrives twice.
+      // The launcher gets it and passes it on, and the node gets it directly: one signal arrives twice.
       command.signalGroup('SIGTERM');
       await untilRefused(port);
       expect(command.running).toBe(true);
@@ -202,7 +202,7 @@ describe('the end', () => {
   );
 
   test(
-    'a second signal ends it at once, regardless of what is under way',
+    'a second signal ends the node at once, regardless of requests under way',
     async () => {
       const { command, client, front, port } = await startServingNode();
       front.hold('/v1/encryption/decrypt');
@@ -210,7 +210,7 @@ describe('the end', () => {
       await front.holding();
       command.signal('SIGTERM');
       await untilRefused(port);
-      // Copies of one signal count as one, so that it takes a moment until the next counts as a second one.
+      // Copies of one signal count as one. Only a signal that comes a moment later counts as a second one.
       await waitUntil({ what: 'the end', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 50 }, async () => {
         if (!command.running) return null;
         command.signal('SIGTERM');
@@ -224,8 +224,8 @@ describe('the end', () => {
     },
   );
 
-  test('a signal while it starts ends it in order as well: nothing listens after it', async () => {
-    // As soon as it says what it starts with.
+  test('a signal while the node starts also ends it in order, and nothing listens afterwards', async () => {
+    // Sends SIGTERM as soon as the node logs its configuration.
     const signalled = `const{write}=process.stderr;process.stderr.write=function(text,...rest){
       if(String(text).includes('effective configuration'))process.nextTick(()=>process.emit('SIGTERM'));
       return write.call(this,text,...rest)}`;
@@ -236,7 +236,7 @@ describe('the end', () => {
     await untilRefused(port);
   });
 
-  test('who watches it sees that it stops, and that it has ended', async () => {
+  test('a viewer of the visualiser sees that the node is stopping and then that it has ended', async () => {
     const visualizerPort = String(await freePort());
     const { command } = await startLonelyNode({ VISUALIZER_PORT: visualizerPort });
     await command.until('its visualiser listening', hasLogged('visualiser listening'));
@@ -254,7 +254,7 @@ describe('the end', () => {
     expect(events.at(-1)).toMatchObject({ kind: 'end', how: 'stopped' });
   });
 
-  test('a terminal that closes ends it in order, through the launcher too', async () => {
+  test('closing the terminal ends the node in order, also when the launcher gets the signal', async () => {
     const { command } = await startLonelyNode();
     await command.until('it listening', hasLogged('listening'));
     command.signal('SIGHUP');
@@ -263,15 +263,15 @@ describe('the end', () => {
     expect(command.processes()).toEqual([]);
   });
 
-  test('a node that is killed is not one that stopped: the launcher ends with 137', async () => {
+  test('the launcher exits with 137 when the node is killed', async () => {
     const { command } = await startLonelyNode();
     await command.until('it listening', hasLogged('listening'));
     process.kill(command.processOf('src/cli/nova-kms.ts node').pid, 'SIGKILL');
     expect((await command.ended).code).toBe(137);
   });
 
-  test('a machine in error is logged, the server closes, and the exit code is not 0', async () => {
-    // The one thing that the machine asks of the system besides time fails: the jitter of an early tick.
+  test('a machine in error is logged, the server closes, and the exit code is 1', async () => {
+    // Besides the time, the machine asks the system only for the jitter of an early tick. Here that fails.
     const system = pathToFileURL(join(ROOT, 'src', 'system', 'system.ts')).href;
     const broken = `import{systemRandom}from'${system}';systemRandom.unit=()=>{throw new RangeError('none left')}`;
     const { command, port } = await startLonelyNode({}, ['--import', `data:text/javascript,${encodeURIComponent(broken)}`, 'src/cli/nova-kms.ts']);
@@ -285,7 +285,7 @@ describe('the end', () => {
   });
 });
 
-/** A node that is ready, as one of `npm run node`, on its own chain. */
+/** A ready node, started as by `npm run node`, on its own chain. */
 async function startServingNode() {
   const cluster = await startCluster({ nodes: 1, start: false, blockTimeSeconds: 0.25 });
   clusters.push(cluster);
@@ -309,7 +309,7 @@ async function startServingNode() {
   return { command, client: app.client, front, port: node.port };
 }
 
-/** In front of an enclave API: hands everything on, and holds back one route until it is told to let go. */
+/** A proxy before an enclave API. It forwards everything, and holds back one route until it is released. */
 class HoldingFront {
   readonly server: Server;
   readonly #held = Promise.withResolvers<undefined>();
@@ -339,7 +339,7 @@ class HoldingFront {
     this.#route = route;
   }
 
-  /** Resolves when a request is held back. */
+  /** Resolves when a request is being held back. */
   async holding(): Promise<void> {
     await this.#held.promise;
   }

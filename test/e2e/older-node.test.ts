@@ -1,6 +1,6 @@
 /**
- * Beside a node of an older kind (protocol.md §9, §10): two real nodes and one that knows none of this node's additions, all
- * members of one cluster. Both directions converge, no node is pushed into its rate limit for long, and none answers 429 to it.
+ * Compatibility with an older node (protocol.md §9, §10): two real nodes and one that knows none of this node's additions are members of
+ * one cluster. Both directions converge. The real nodes stay within the older node's rate limit, and never answer it with 429.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -53,7 +53,7 @@ async function readFrom(node: ClusterNode, key: string): Promise<string | null> 
   return held === null ? null : Buffer.from(held.value).toString();
 }
 
-/** Waits until these keys read so on this node. */
+/** Waits until this node has these values for these keys. */
 async function shows(where: string, read: (key: string) => Promise<string | null> | string | null, expected: ReadonlyMap<string, string | null>): Promise<void> {
   const left = new Map(expected);
   await waitUntil({ what: `${where} showing everything`, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 250 }, async () => {
@@ -65,7 +65,7 @@ async function shows(where: string, read: (key: string) => Promise<string | null
   });
 }
 
-test('what the real nodes write and delete reaches it, in few requests', async () => {
+test('writes and deletes of the real nodes reach the older node in few requests', async () => {
   const written = new Map<string, string | null>();
   for (let index = 0; index < 60; index += 1) {
     const key = `from ${index % 2 === 0 ? 'a' : 'b'}/${index}`;
@@ -77,18 +77,18 @@ test('what the real nodes write and delete reaches it, in few requests', async (
     written.set(key, null);
   }
   await shows('the older node', (key) => older.read(app.appId, key), written);
-  // Fewer than writes and deletes, so that one message carries many.
+  // There are 70 writes and deletes. Fewer requests mean that one message carried several of them.
   expect(older.served.filter(({ path }) => path === '/sync').length).toBeLessThan(70);
 });
 
-test('what it writes and deletes reaches the real nodes, and it is never answered with 429', async () => {
+test('writes and deletes of the older node reach the real nodes, and no answer to it is 429', async () => {
   const written = new Map<string, string | null>();
   for (let index = 0; index < 30; index += 1) {
     const key = `from older/${index}`;
     const record = older.write(app.appId, key, `value ${index}`);
     written.set(key, `value ${index}`);
-    // One message for each record, to each node: far more than the one in two seconds that its own limit grants. A node that has a
-    // record already, by comparing with the other, skips it.
+    // One message for each record to each node: far more than its own limit of one message in two seconds. A node that already got a
+    // record by anti-entropy with the other skips it.
     for (const node of [a, b]) expect(await older.push(node, app.appId, [record])).toMatchObject({ status: 'ok', total: 1, rejected: 0 });
   }
   const gone = [...written.keys()].slice(0, 5);
@@ -99,13 +99,13 @@ test('what it writes and deletes reaches the real nodes, and it is never answere
   expect(older.answers.filter((status) => status !== 200)).toEqual([]);
 });
 
-test('what it has told one real node only reaches the other', async () => {
+test('a record that the older node pushed to one real node only reaches the other', async () => {
   const told = older.write(app.appId, 'told to a alone', 'value');
   expect(await older.push(a, app.appId, [told])).toMatchObject({ total: 1, rejected: 0 });
   await shows('b', (key) => readFrom(b, key), new Map([['told to a alone', 'value']]));
 });
 
-test('a later write wins on both sides, regardless of who wrote before', async () => {
+test('a later write wins on both sides, regardless of which node wrote before', async () => {
   older.write(app.appId, 'shared', 'first, of the older');
   await older.push(a, app.appId, [older.write(app.appId, 'shared', 'second, of the older')]);
   await app.client.put({ key: 'shared', value: bytes('third, of a') }, { node: a.wallet });
@@ -114,12 +114,12 @@ test('a later write wins on both sides, regardless of who wrote before', async (
   for (const node of [a, b]) await shows(node.name, (key) => readFrom(node, key), new Map([['shared', 'fourth, of the older']]));
 });
 
-test('acknowledged by 2 counts it', async () => {
+test('the older node counts towards acks: 2', async () => {
   const { acks } = await app.client.put({ key: 'acknowledged', value: bytes('value'), acks: 2, ackTimeoutMs: 30_000 }, { node: a.wallet, timeoutMs: 60_000 });
   expect([acks, older.read(app.appId, 'acknowledged')]).toEqual([2, 'value']);
 });
 
-test('a value that is too large for it blocks nothing, and reaches the other real node (§9.6)', async () => {
+test('a value that is too large for the older node blocks no other write, and reaches the other real node (§9.6)', async () => {
   const large = new Uint8Array(1_048_576).fill(7);
   await app.client.put({ key: 'large', value: large }, { node: a.wallet });
   await app.client.put({ key: 'after the large one', value: bytes('value') }, { node: a.wallet });
@@ -128,17 +128,17 @@ test('a value that is too large for it blocks nothing, and reaches the other rea
   expect(older.read(app.appId, 'large')).toBeNull();
 });
 
-test('it gets a snapshot as it knows them: everything, tombstones too, and nothing else to ask for', async () => {
+test('the older node gets a complete snapshot in one answer, with tombstones and without a cursor', async () => {
   const answer = await older.askSnapshot(a);
   const keys = (answer?.['data'] as Record<string, readonly { readonly key: string }[]>)[app.appId]!.map(({ key }) => key);
   expect(answer).not.toHaveProperty('next_cursor');
   expect(keys).toEqual(expect.arrayContaining([...older.keys(app.appId), 'from older/0']));
 });
 
-test('through all of it the real nodes kept to what it can bear', () => {
+test('the real nodes stayed within the limits of the older node in all these tests', () => {
   const refused = older.served.filter(({ status }) => status === 429);
   expect([refused.length, older.longestRefusal()]).toEqual([0, 0]);
-  // One digest request of each node, which it does not know.
+  // Each node sent it one digest request, a message that it does not know.
   expect(older.served.filter(({ status }) => status === 403).length).toBeLessThanOrEqual(2);
   expect(older.served.filter(({ bytes: length, status }) => length > BODY_LIMIT_BYTES && status !== 413)).toEqual([]);
   expect(older.answers).not.toContain(429);

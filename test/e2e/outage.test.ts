@@ -1,6 +1,6 @@
 /**
- * What a node depends on fails and comes back (protocol.md §1, §6, §9.18): its chain RPC, through its own proxy, which fails
- * as the test says, and its enclave API. No outage costs a secret or a claim.
+ * The dependencies of a node fail and come back (protocol.md §1, §6, §9.18): its chain RPC, behind a proxy that fails as the test says,
+ * and its enclave API. No outage loses a secret or causes another claim.
  */
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { toFunctionSelector } from 'viem';
@@ -21,13 +21,13 @@ let manual: ManualCluster;
 let cluster: Cluster;
 let app: DevApp;
 let fingerprint: string;
-/** What may not happen again: "master secret taken over" lines of each node, and claims. */
+/** The number of "master secret taken over" lines of each node. It must not rise. */
 let takenOver: readonly number[];
 
 const takenOverNow = (): readonly number[] => cluster.nodes.map((node) => said(node, 'master secret taken over').length);
 
 beforeAll(async () => {
-  // No outage is allowed: each failed read shows at once.
+  // With 0 s of tolerated outage each failed read of the chain shows at once.
   manual = await startManualCluster({ nodes: 3, tickSeconds: 1, rpcProxies: true, allowFaults: true, environment: { CHAIN_OUTAGE_SECONDS: '0' } });
   closers.push(() => manual.close());
   ({ cluster } = manual);
@@ -45,7 +45,7 @@ afterAll(async () => {
   for (const close of closers) await close();
 });
 
-/** After every outage all is as before. */
+/** After every outage all nodes must be as before. */
 afterEach(async () => {
   for (const proxy of manual.proxies) proxy.passAll();
   await Promise.all(cluster.nodes.map((node) => node.enclave.setFault('*', 'none')));
@@ -62,7 +62,7 @@ async function expectRefusal(node: ClusterNode, message: RegExp): Promise<void> 
   expect(refusal.retryAfter).toMatch(/^\d+$/);
 }
 
-test('an RPC that refuses or answers garbage for three ticks makes nodes refuse with the reason', async () => {
+test('an RPC that refuses connections, answers garbage or answers errors for three ticks makes nodes refuse with the reason', async () => {
   const fates: readonly (readonly [RpcFate, RegExp])[] = [
     ['refuse', /^peer cache refresh failed: the chain RPC at 127\.0\.0\.1:\d+ cannot be reached: it closed the connection \(\w+\)$/],
     ['garbage', /^peer cache refresh failed: the chain RPC at 127\.0\.0\.1:\d+ gave an answer to eth_\w+ that is not JSON$/],
@@ -79,14 +79,14 @@ test('an RPC that refuses or answers garbage for three ticks makes nodes refuse 
   );
 });
 
-test('what hangs ends its tick with the reason, and never the next one', async () => {
+test('a dependency that hangs makes its tick fail with the reason, and later ticks run', async () => {
   const [behindRpc, behindEnclave] = [cluster.node(1), cluster.node(2)];
   const rpcHangs = async (): Promise<void> => {
     const proxy = manual.proxies[0]!;
     proxy.setRule(() => 'hang');
     await waitForReason(behindRpc, 'peer cache refresh failed', WAIT_TIMEOUT_MS);
     await expectRefusal(behindRpc, /^peer cache refresh failed: the chain RPC at 127\.0\.0\.1:\d+ gave no answer in 5 s$/);
-    // One such tick takes ten seconds: the next two find no RPC at all.
+    // A tick with a hanging RPC takes ten seconds. In the next two ticks the RPC refuses connections instead.
     proxy.setRule(() => 'refuse');
     await waitForTicks(behindRpc, 2, WAIT_TIMEOUT_MS);
     await expectRefusal(behindRpc, /^peer cache refresh failed: the chain RPC at 127\.0\.0\.1:\d+ cannot be reached/);
@@ -102,7 +102,7 @@ test('what hangs ends its tick with the reason, and never the next one', async (
 test.each([
   { call: 'for the head', matches: ({ method }: RpcCall) => method === 'eth_blockNumber' },
   { call: 'for the members', matches: ({ parameters }: RpcCall) => parameters.includes(LIST_SELECTOR) },
-])('one lost packet in each tick takes no node down: the call $call', async ({ matches }) => {
+])('every node stays ready when one call is lost in each tick: the call $call', async ({ matches }) => {
   const ends = cluster.nodes.map(endOfLines);
   for (const proxy of manual.proxies) proxy.setRule(losingEverySecond(matches));
   await Promise.all(cluster.nodes.map((node) => waitForTicks(node, 2, WAIT_TIMEOUT_MS)));
@@ -114,7 +114,7 @@ test.each([
   }
 });
 
-/** Loses the first, third, fifth .. of the calls that match. */
+/** Loses the first, third, fifth ... of the matching calls. */
 function losingEverySecond(matches: (call: RpcCall) => boolean): RpcRule {
   let count = 0;
   return (call) => {
@@ -124,7 +124,7 @@ function losingEverySecond(matches: (call: RpcCall) => boolean): RpcRule {
   };
 }
 
-test('a list of members that cannot be read is not an empty list', async () => {
+test('a list of members that cannot be read is not taken for an empty list', async () => {
   const operators = cluster.nodes.map(({ wallet }) => wallet).sort();
   const fates: readonly RpcFate[] = ['error', 'revert', 'garbage'];
   await Promise.all(
@@ -154,7 +154,7 @@ test('an enclave API that fails or answers garbage makes nodes refuse with the r
   );
 });
 
-test('an enclave that is gone makes its node refuse with the reason, until it has booted and is registered again', async () => {
+test('a node whose enclave is gone refuses with the reason until the enclave has booted and is registered again', async () => {
   const node = cluster.node(1);
   await node.enclave.kill();
   await waitForReason(node, 'cannot read local teePubkey', WAIT_TIMEOUT_MS);
@@ -165,6 +165,6 @@ test('an enclave that is gone makes its node refuse with the reason, until it ha
   await waitForKnownKey(app, node);
 });
 
-test('nothing that was printed on the way holds a secret', async () => {
+test('no output or answer contains a secret', async () => {
   await expectNoSecrets(manual.cluster, { outputs: await answersOf(manual.cluster) });
 });

@@ -1,4 +1,4 @@
-/** What `npm pack` gives to others: the license, a client and a command line that work with the package's own dependencies alone. */
+/** What `npm pack` gives to users: the license, a client, a command line and a node that need only the package's own dependencies. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -34,7 +34,7 @@ beforeAll(async () => {
   mkdirSync(installed, { recursive: true });
   const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))!;
   execFileSync('tar', ['-xzf', join(folder, tarball), '-C', installed, '--strip-components=1']);
-  // As npm would install it for a user: the dependencies, this platform's Node, the command, and no development package.
+  // Installed as by npm for a user: the dependencies, this platform's Node and the command, without development packages.
   const { dependencies, bin } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as Manifest;
   for (const name of [...Object.keys(dependencies), `node-${process.platform}-${process.arch}`]) {
     mkdirSync(dirname(join(consumer, 'node_modules', name)), { recursive: true });
@@ -48,7 +48,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('the package', () => {
-  test('holds the license and the built client, and nothing of development, of tests, or of an earlier build', () => {
+  test('has the license and the built client, and no file of development, of tests or of an earlier build', () => {
     const files = readdirSync(installed, { recursive: true, encoding: 'utf8' });
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'dist/client/index.js', 'dist/client/index.d.ts']));
     const page = ['index.html', 'app.css', 'app.js', 'icon.svg'].map((file) => `dist/visualizer/page/${file}`);
@@ -93,7 +93,7 @@ describe('the package', () => {
 });
 
 describe('its command line', () => {
-  test('says what it can do, and draws the machine', async () => {
+  test('prints its help, and draws the machine', async () => {
     const help = await nova('--help');
     expect(help).toMatchObject({ code: 0, stderr: '' });
     expect(help.stdout).toMatch(/^Usage: nova-kms /);
@@ -102,7 +102,7 @@ describe('its command line', () => {
     expect(readFileSync(join(ROOT, 'README.md'), 'utf8')).toContain(chart.stdout);
   });
 
-  test('shows the status of a node, and none where no node is', async () => {
+  test('shows the status of a node, and fails where no node runs', async () => {
     const node = await startNodeOverHttp();
     const shown = await nova('status', '--no-discover', node.url);
     await node.close();
@@ -124,12 +124,12 @@ describe('its command line', () => {
     expect(stdout).toContain('--generation <name>');
   });
 
-  test('says which command needs a checkout, and which does not exist', async () => {
+  test('says that a command needs a checkout, or that it does not exist', async () => {
     expect(await nova('dev')).toEqual({ code: 1, stdout: '', stderr: 'dev is a command of the source tree: run it in a checkout\n' });
     expect(await nova('deriv')).toEqual({ code: 2, stdout: '', stderr: "error: unknown command 'deriv' (Did you mean derive?)\n" });
   });
 
-  test('needs the Node that npm installs beside it, where the own one is too old', async () => {
+  test('needs the Node that npm installs beside it when the Node of the system is too old', async () => {
     const change = "Object.defineProperty(process,'version',{value:'v20.19.5'});Object.defineProperty(process,'arch',{value:'riscv64'})";
     const old = new StartedCommand(process.execPath, ['--import', `data:text/javascript,${change}`, join(installed, 'bin', 'nova-kms.mjs'), '--help']);
     const { code, stdout, stderr } = await old.ended;
@@ -146,7 +146,7 @@ describe('its node', () => {
     return new StartedCommand(process.execPath, [join(installed, 'bin', 'nova-kms.mjs'), 'node'], { ...lonely, ...environment });
   }
 
-  test('is one file, run with options that bound its memory, and stops in order', async () => {
+  test('is one file, runs with options that bound its memory, and shuts down in order', async () => {
     const command = await startNode({ MAX_STORE_BYTES: String(100 * 1024 * 1024), NODE_OPTIONS: '' });
     await command.until('it listening', ({ stderr }) => stderr.includes('"message":"listening"'));
     const { pid, command: line } = command.processOf('dist/bundle/node-program.js node');
@@ -159,8 +159,8 @@ describe('its node', () => {
     expect(stderr).not.toContain('no native secp256k1');
   });
 
-  test('names the sources in the frames that it logs', async () => {
-    // What a machine asks of the system besides time fails: the jitter of an early tick.
+  test('names the source files in the stack that it logs', async () => {
+    // Besides the time, the machine asks the system only for the jitter of an early tick. Here that fails.
     const broken = `import c from'node:crypto';const r=c.randomBytes;c.randomBytes=(n,...more)=>{if(n===4)throw new RangeError('none left');return r(n,...more)}`;
     const command = await startNode({ NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(broken)}` });
     const { code, stderr } = await command.ended;
@@ -174,7 +174,7 @@ describe('its node', () => {
     }
   });
 
-  test('shows itself on a page when that is asked for', async () => {
+  test('serves the page of the visualiser when that is asked for', async () => {
     const visualizerPort = String(await freePort());
     const command = await startNode({ VISUALIZER_PORT: visualizerPort });
     await command.until('its visualiser listening', ({ stderr }) => stderr.includes('visualiser listening'));
@@ -188,7 +188,7 @@ describe('its node', () => {
   });
 });
 
-/** `npx nova-kms` as a user of the installed package runs it. */
+/** Runs `npx nova-kms` as a user of the installed package. */
 async function nova(...args: readonly string[]): Promise<Ended> {
   const command = new StartedCommand('npm', ['exec', '--prefix', consumer, '--offline', '--', 'nova-kms', ...args]);
   const ended = await command.ended;

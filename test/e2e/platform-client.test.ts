@@ -1,6 +1,6 @@
 /**
- * The platform's own client against nodes as the platform runs them: strict mode, TLS, an egress proxy, the default limits, and enclave
- * emulators that are as strict as the platform's (protocol.md §7, §8, §10). What it does is in `support/platform-client.ts`.
+ * The platform's client against nodes as the platform runs them: strict mode, TLS, an egress proxy, the default limits, and enclave
+ * emulators that are as strict as the platform's enclaves (protocol.md §7, §8, §10). `support/platform-client.ts` describes the client.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -16,15 +16,15 @@ import { waitForStates } from './support/quick-blocks.ts';
 const APP_ID = 1_001;
 const MIB = 1_048_576;
 const TRIES = 3;
-/** How long the client keeps an idle connection. Seconds. */
+/** The client keeps an idle connection for this long. Seconds. */
 const CLIENT_IDLE_SECONDS = 90;
 
 let world: EnclaveCluster;
 let ready: readonly ClusterNode[];
-/** Runs, and is not a member: it answers 503. */
+/** Runs but is not a member, so it answers 503. */
 let unready: ClusterNode;
 let client: PlatformClient;
-/** Of an app that is not registered. */
+/** The client of an app that is not registered. */
 let stranger: PlatformClient;
 /** Errors of ready nodes under /kms. */
 const refusals: { readonly status: number | undefined; readonly text: string }[] = [];
@@ -60,7 +60,7 @@ function newIdentity(): LocalIdentity {
   return new LocalIdentity({ privateKey: randomBytes(32) }, { random: systemRandom });
 }
 
-/** An operation; what ready nodes refuse is kept for the last test. */
+/** Performs an operation. Keeps the refusals of ready nodes for the last test. */
 async function call(operation: Operation, at?: ClusterNode, by = client): Promise<Result> {
   const result = await by.call(operation, at?.url);
   const urls = new Set(ready.map(({ url }) => url));
@@ -90,18 +90,18 @@ describe('a key', () => {
     ['of a file', { do: 'derive', path: 's3/1/reports/2026 11.pdf' }],
     ['with a context', { do: 'derive', path: 'disk', context: 'volume-1' }],
     ['of 64 bytes', { do: 'derive', path: 'disk', length: 64 }],
-  ])('%s is derived by every node at the first try, and is the same', async (_, operation) => {
+  ])('%s is derived by every node at the first try, and is the same on all', async (_, operation) => {
     const results = await Promise.all(ready.map((node) => call(operation, node)));
     expect(results.map(endsOf)).toEqual(ready.map(() => ['answered 200']));
     expect(new Set(results.map(({ answer }) => answer!['key'])).size).toBe(1);
   });
 });
 
-describe('600 calls, a third of them for keys that are nowhere, beside 200 probes of every node', () => {
+describe('600 calls, a third of them for absent keys, beside 200 probes of every node', () => {
   const [CALLS, PROBES, AT_ONCE] = [600, 200, 6];
   const numbers = Array.from({ length: CALLS }, (_, nth) => nth);
 
-  test('run into no limit', async () => {
+  test('reach no limit', async () => {
     await call({ do: 'put', key: 'there', value: bytes('v') }, ready[0]);
     for (const node of ready) await untilValue(node, 'there', 'v');
     const results: Result[] = [];
@@ -120,7 +120,7 @@ describe('600 calls, a third of them for keys that are nowhere, beside 200 probe
     const readyUrls = ready.map(({ url }) => url);
     const atReady = results.flatMap(({ attempts }) => attempts.filter(({ url }) => readyUrls.includes(url)));
     expect(atReady.filter(({ end }) => end !== 'answered' && end !== 'absent')).toEqual([]);
-    // Each key that is nowhere is asked for three times at every node.
+    // The client asks every node three times for each absent key.
     expect(atReady.filter(({ end }) => end === 'absent')).toHaveLength((CALLS / 3) * TRIES * ready.length);
     expect(atReady.filter(({ end }) => end === 'answered')).toHaveLength((CALLS / 3) * 2);
   });
@@ -142,8 +142,8 @@ const KEYS = [
   'a//b',
 ];
 
-describe('a value under', () => {
-  test.each(KEYS)('%j is written, read on every node, and deleted', async (key) => {
+describe('values', () => {
+  test.each(KEYS)('a value under the key %j is written, read on every node, and deleted', async (key) => {
     const value = `value of ${key}`;
     expect(endsOf(await call({ do: 'put', key, value: bytes(value) }, ready[0]))).toEqual(['answered 200']);
     for (const node of ready) await untilValue(node, key, value);
@@ -151,30 +151,30 @@ describe('a value under', () => {
     for (const node of ready) await untilValue(node, key, null);
   });
 
-  test('a key with a space is another one than under the key with a plus in its place', async () => {
+  test('a key with a space differs from the key with a plus in its place', async () => {
     for (const key of ['one key', 'one+key']) await call({ do: 'put', key, value: bytes(key) }, ready[0]);
     for (const key of ['one key', 'one+key']) expect(await valueAt(ready[0]!, key)).toBe(key);
   });
 
-  test('a lifetime of 64 bits stays for ever', async () => {
+  test('a value with the largest TTL of 64 bits never expires', async () => {
     const key = 'for ever';
     expect(endsOf(await call({ do: 'put', key, value: bytes(key), ttlMs: 2n ** 64n - 1n }, ready[0]))).toEqual(['answered 200']);
     for (const node of ready) await untilValue(node, key, key);
   });
 
-  test('no bytes at all is a value', async () => {
+  test('an empty value is stored and read as empty', async () => {
     await call({ do: 'put', key: 'empty', value: bytes('') }, ready[0]);
     expect(await valueAt(ready[0]!, 'empty')).toBe('');
   });
 
-  test('keys that are listed, are those that were written', async () => {
+  test('a list of the keys contains a written key', async () => {
     await call({ do: 'put', key: 'listed', value: bytes('v') }, ready[0]);
     expect((await call({ do: 'list' }, ready[0])).answer!['keys']).toContain('listed');
   });
 });
 
-describe('a key that is nowhere', () => {
-  test('is asked for three times at each node, and none says anything else than that it is absent', async () => {
+describe('an absent key', () => {
+  test('is asked for three times at each node, and every member answers 404', async () => {
     const { absent, attempts } = await call({ do: 'get', key: 'nowhere' });
     const members = attempts.filter(({ url }) => url !== unready.url);
     expect(members.map(({ end, status }) => [end, status])).toEqual(Array.from({ length: TRIES * ready.length }, () => ['absent', 404]));
@@ -182,22 +182,22 @@ describe('a key that is nowhere', () => {
     expect(absent).toBe(false);
   });
 
-  test('can be asked for again and again: no limit is met, though every enclave comes from one address', async () => {
+  test('can be asked for again and again without reaching a limit, although all enclaves share one address', async () => {
     for (let nth = 0; nth < 20; nth += 1) {
       for (const node of ready) expect((await call({ do: 'get', key: `nowhere ${nth}` }, node)).absent).toBe(true);
     }
   });
 
-  test('is not deleted', async () => {
+  test('is answered as absent when it is deleted', async () => {
     expect((await call({ do: 'delete', key: 'nowhere' }, ready[0])).absent).toBe(true);
   });
 });
 
-test('every node answers /status as often as many enclaves ask it', async () => {
+test('every node answers /status as often as many enclaves ask for it', async () => {
   for (let round = 0; round < 60; round += 1) expect(await client.probe()).toBe(4);
 });
 
-test('what was deleted on one node is absent on the others soon, without their next heartbeat', async () => {
+test('a key that was deleted on one node is soon absent on another, before its next heartbeat', async () => {
   const keys = Array.from({ length: 25 }, (_, nth) => `deleted ${nth}`);
   let stale = 0;
   for (const key of keys) {
@@ -211,7 +211,7 @@ test('what was deleted on one node is absent on the others soon, without their n
 });
 
 describe('a node that is not ready', () => {
-  test('is passed over for the next one', async () => {
+  test('is skipped for the next node', async () => {
     const { answer, attempts } = await call({ do: 'derive', path: 'sessions' }, unready);
     expect(answer).toBeNull();
     expect(attempts.map(({ end, status }) => [end, status])).toEqual(Array.from({ length: TRIES }, () => ['refused', 503]));
@@ -219,26 +219,26 @@ describe('a node that is not ready', () => {
   });
 });
 
-describe('the answer reaches the client', () => {
+describe('the answer to a large put reaches the client:', () => {
   const put = (mebibytes: number): Operation => ({ do: 'put', key: 'large', value: randomBytes(mebibytes * MIB) });
 
-  test.each([2, 3, 4, 6])('that %i MiB are too large', async (mebibytes) => {
+  test.each([2, 3, 4, 6])('413 when %i MiB are too large', async (mebibytes) => {
     expect(endsOf(await call(put(mebibytes), ready[0]))).toEqual(['refused 413', 'refused 413', 'refused 413']);
   });
 
-  test('that a node is not ready, to a put of 1 MiB', async () => {
+  test('503 when the node is not ready', async () => {
     expect(endsOf(await call(put(1), unready))).toEqual(['refused 503', 'refused 503', 'refused 503']);
   });
 
-  test('that an app is not registered, to a put of 1 MiB', async () => {
+  test('403 when the app is not registered', async () => {
     expect(endsOf(await call(put(1), ready[0], stranger))).toEqual(['refused 403', 'refused 403', 'refused 403']);
   });
 
-  test('that 1 MiB was written', async () => {
+  test('200 when 1 MiB was written', async () => {
     expect(endsOf(await call(put(1), ready[0]))).toEqual(['answered 200']);
   });
 
-  test('that an app has no room left', async () => {
+  test('507 when the app has no room left', async () => {
     for (let nth = 0; nth < 12; nth += 1) await call({ do: 'put', key: `filling ${nth}`, value: randomBytes(MIB) }, ready[0]);
     expect(endsOf(await call({ do: 'put', key: 'one more', value: randomBytes(MIB) }, ready[0]))).toEqual(['refused 507', 'refused 507', 'refused 507']);
   });
@@ -263,7 +263,7 @@ test('a node keeps an idle connection for longer than the client does', async ()
   }
 });
 
-test('no error of a ready node reads as one of a node that cannot be reached, and none but a 404 as that of an absent key', () => {
+test('the client mistakes no error of a ready node for an unreachable node, and takes only a 404 for an absent key', () => {
   const misread = refusals.filter(({ status, text }) => {
     const lower = text.toLowerCase();
     return UNREACHABLE_WORDS.some((words) => lower.includes(words)) || (status !== 404 && lower.includes(ABSENT_WORDS));

@@ -1,7 +1,7 @@
 /**
- * A node dies without a word and its enclave boots again with new keys, beside a steady rate of calls of the platform's client
- * (`support/platform-client.ts`), in strict mode, with TLS and an egress proxy. No call fails, and no write is lost but what
- * the dead node had acknowledged a moment before and could not pass on (DATA_SYNC_NUDGE_MS).
+ * A node is killed and its enclave boots again with new keys, while the platform's client (`support/platform-client.ts`) calls at a steady
+ * rate, in strict mode, with TLS and an egress proxy. No call fails. The only writes that may be lost are those that the killed node
+ * acknowledged a moment before and could not push (DATA_SYNC_NUDGE_MS).
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -16,12 +16,12 @@ import { waitForStates } from './support/quick-blocks.ts';
 const APP_ID = 1_001;
 /** Twenty calls a second. Milliseconds. */
 const CALL_EVERY_MS = 50;
-/** The client asks `/status` of the nodes again after so many calls. */
+/** The client asks all nodes for `/status` again after this many calls. */
 const PROBE_EVERY_CALLS = 100;
-/** Before the node dies, and after it is back. */
+/** Calls before the node is killed, while it is gone, and after it is back. */
 const CALLS_ASIDE = 100;
 const FAILED = 2;
-/** Writes that the dead node had acknowledged last, and may have taken with it. */
+/** The killed node's last acknowledged writes, which may be lost with it. */
 const LAST_WRITES = 2;
 
 interface Write {
@@ -55,7 +55,7 @@ afterAll(async () => {
   await world.close();
 });
 
-/** Calls at a steady rate until it is told to stop: derive, put, get in turn. */
+/** Calls derive, put and get in turn at a steady rate until it is stopped. */
 class SteadyCalls {
   readonly failures: string[] = [];
   readonly writes: Write[] = [];
@@ -104,7 +104,7 @@ class SteadyCalls {
   }
 }
 
-test('a node is killed and boots again with new keys: no call fails, and no write is lost', async () => {
+test('when a node is killed and boots again with new keys, no call fails and no write is lost', async () => {
   const { cluster } = world;
   const node = cluster.node(1);
   const before = node.wallet;
@@ -137,7 +137,7 @@ test('a node is killed and boots again with new keys: no call fails, and no writ
   expect(calls.failures).toEqual([]);
 });
 
-/** The writes that some node does not give as they were written. */
+/** The writes that at least one node does not return as they were written. */
 async function missing(writes: readonly Write[]): Promise<readonly Write[]> {
   const found: Write[] = [];
   for (const write of writes) {

@@ -1,6 +1,6 @@
 /**
- * Metrics and alerts as operators have them: three nodes that a real Prometheus scrapes with the deployed configuration, while one of
- * them is killed and started again.
+ * Metrics and alerts as operators use them: a real Prometheus scrapes three nodes with the deployed configuration, while one of them is
+ * killed and started again.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -21,24 +21,24 @@ import { waitForStates } from './support/quick-blocks.ts';
 const LOOK_EVERY_MS = 250;
 
 const tools = findPrometheus();
-if (tools === null) test('Prometheus is installed where it must be', sayThatPrometheusIsMissing);
+if (tools === null) test('Prometheus is installed where the test requires it', sayThatPrometheusIsMissing);
 else testWith(tools);
 
 function testWith(installed: PrometheusTools): void {
   describe('promtool', () => {
-    test('finds no fault in the alerts', async () => {
+    test('accepts the alerts', async () => {
       expect(await promtool(installed, ['check', 'rules', 'alerts.yaml'])).toContain('SUCCESS: 16 rules found');
     });
 
-    test('sees each alert fire when it must, and not before', async () => {
+    test('sees each alert fire when it must, but not earlier', async () => {
       expect(await promtool(installed, ['test', 'rules', 'alerts.test.yaml'])).toContain('SUCCESS');
     });
 
-    test('finds no fault in the configuration', async () => {
+    test('accepts the configuration', async () => {
       expect(await promtool(installed, ['check', 'config', '--syntax-only', 'prometheus.yml'])).toContain('SUCCESS');
     });
 
-    test('would find a fault', async () => {
+    test('reports a fault', async () => {
       const folder = await mkdtemp(join(tmpdir(), 'nova-kms-rules-'));
       await writeFile(join(folder, 'alerts.yaml'), 'groups: [{ name: nova-kms, rules: [{ alert: NotReady, expr: "up ==" }] }]\n');
       await expect(promtool(installed, ['check', 'rules', join(folder, 'alerts.yaml')])).rejects.toThrow();
@@ -52,7 +52,7 @@ function testWith(installed: PrometheusTools): void {
     let cluster: Cluster;
     let app: DevApp;
     let prometheus: RunningPrometheus;
-    /** Of a node that has just started. */
+    /** The series of a node that has just started. */
     let firstSeries: readonly string[];
 
     beforeAll(async () => {
@@ -84,7 +84,7 @@ function testWith(installed: PrometheusTools): void {
       return answer.text();
     }
 
-    /** @returns milliseconds until it was so, for the reader */
+    /** @returns milliseconds until the condition held, for the printed report */
     async function waitForAlerts(what: string, holds: (firing: ReadonlySet<string>) => boolean): Promise<number> {
       const fromMs = systemClock.nowMs();
       await waitUntil({ what, timeoutMs: WAIT_TIMEOUT_MS, everyMs: LOOK_EVERY_MS }, async () => {
@@ -94,12 +94,12 @@ function testWith(installed: PrometheusTools): void {
       return systemClock.nowMs() - fromMs;
     }
 
-    test('are all scraped with the token, in a form that promtool takes', async () => {
+    test('are all scraped with the token, in a format that promtool accepts', async () => {
       await waitUntil({ what: 'three targets that answer', timeoutMs: WAIT_TIMEOUT_MS }, async () => ((await prometheus.healthyTargets()) === 3 ? null : `${await prometheus.healthyTargets()} answer`));
       for (const node of cluster.nodes) expect(await promtool(installed, ['check', 'metrics'], await scrape(node))).toBe('');
     });
 
-    test('show the same series from the start, but for those of their peers', async () => {
+    test('show the same series from the start, apart from those of their peers', async () => {
       await app.client.derive({ path: 'metrics' });
       const [withPeers, withoutPeers] = [true, false].map((own) => (series: readonly string[]) => series.filter((name) => name.includes('peer="') === own));
       const now = seriesIn(await scrape(cluster.node(1)));
@@ -108,23 +108,23 @@ function testWith(installed: PrometheusTools): void {
       expect([...new Set(withPeers!(now).map((name) => /peer="(\w+)"/.exec(name)![1]!))].sort()).toEqual(peers);
     });
 
-    test('fire nothing once all of them are ready, but for what speaks of the minutes before', async () => {
+    test('fire no alert once all of them are ready, apart from those about the minutes before', async () => {
       const ofRates = /^(?:\w+Errors|SlowRequests) /;
       await waitForAlerts('no alert', (firing) => [...firing].every((name) => ofRates.test(name)));
     });
 
     test('answer every query of the dashboards', async () => {
       const queries = DASHBOARDS.flatMap(({ rows }) => rows.flatMap(({ panels }) => panels.flatMap((panel) => panel.queries)));
-      // Rates need two scrapes that lie apart, however long those take on this machine.
+      // A rate needs two scrapes. How long they take depends on the machine.
       await waitUntil({ what: 'an answer to every query', timeoutMs: WAIT_TIMEOUT_MS, everyMs: LOOK_EVERY_MS }, async () => {
         const found = await Promise.all(queries.map(async ({ expr }) => prometheus.query(expr.replaceAll('$__rate_interval', '1m').replaceAll('$instance', '.*'))));
-        // Those that show only what is not zero may find nothing.
+        // Queries that end in "> 0" may find nothing.
         const empty = queries.filter(({ expr }, at) => found[at] === 0 && !/> 0$/.test(expr)).map(({ expr }) => expr);
         return empty.length === 0 ? null : `none to ${empty.join('; ')}`;
       });
     });
 
-    test('NotReady and PeerLagging fire when one is killed, and resolve when it is back', async () => {
+    test('NotReady and PeerLagging fire when one node is killed, and resolve when it is back', async () => {
       const killed = cluster.node(3);
       const [down, notReady, lagging] = [`TargetDown 127.0.0.1:${killed.port}`, `NotReady 127.0.0.1:${killed.port}`, `PeerLagging ${killed.wallet}`];
       await killed.kill();
@@ -138,7 +138,7 @@ function testWith(installed: PrometheusTools): void {
   });
 }
 
-/** Names with their labels, in order. */
+/** Names with their labels, sorted. */
 function seriesIn(text: string): readonly string[] {
   return text
     .split('\n')

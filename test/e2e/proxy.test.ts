@@ -1,6 +1,6 @@
 /**
- * A cluster whose only way out is an HTTP proxy (protocol.md §7, §10): members are registered under names that only the proxy
- * can resolve. Real processes on Anvil, a proxy for each node, so that it shows who asked for what.
+ * A cluster whose only way out is an HTTP proxy (protocol.md §7, §10). Members are registered under names that only the proxy can
+ * resolve. Real processes on Anvil. Each node has a separate proxy, which shows what that node asked for.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -16,7 +16,7 @@ import { createRawApp, RawHttp, type RawApp } from './support/raw-caller.ts';
 const APP_ID = 1_001;
 
 const http = new RawHttp();
-/** Of what there is, in the order in which it came to be. */
+/** Run in reverse order. */
 const closers: (() => Promise<void>)[] = [];
 let cluster: Cluster;
 let proxies: readonly [HttpProxy, HttpProxy, HttpProxy];
@@ -35,9 +35,9 @@ beforeAll(async () => {
     environment: { LOG_LEVEL: 'DEBUG', RATE_LIMIT_PER_MINUTE: '0', NONCE_RATE_LIMIT_PER_MINUTE: '0' },
     plans: [
       { url: (port) => `http://node-1.kms.test:${port}`, environment: { HTTP_PROXY: first.url } },
-      // Lower case, and for an address that needs no proxy.
+      // The variables in lower case; NO_PROXY names node 3's address.
       { url: (port) => `http://node-2.kms.test:${port}`, environment: { http_proxy: second.url, no_proxy: 'elsewhere.test,127.0.0.1' } },
-      // An address: a proxy is asked for it as for any other, unless NO_PROXY names it.
+      // Registered under an address. Requests to it use the proxy, unless NO_PROXY names it.
       { environment: { HTTP_PROXY: third.url, NO_PROXY: 'elsewhere.test' } },
     ],
     prepare: async ({ chain }) => {
@@ -56,8 +56,8 @@ function doorOf(node: ClusterNode): string {
   return new URL(node.url).host;
 }
 
-test('nodes that reach each other through the proxy alone become ready and hold the same secret', async () => {
-  // One after another: each has to fetch the secret from one before.
+test('nodes that reach each other only through the proxy become ready and hold the same secret', async () => {
+  // One after another, so that each node must fetch the secret from an earlier one.
   for (const node of cluster.nodes) {
     await node.start();
     await waitForStates(cluster, [node], 'ready');
@@ -70,18 +70,18 @@ test('nodes that reach each other through the proxy alone become ready and hold 
   expect(new Set(keys).size).toBe(1);
 });
 
-test('the proxy saw the traffic, named in either case of the variable', () => {
+test('the proxy carries the traffic, whether its variable is in upper or lower case', () => {
   const [, second, third] = proxies;
   const [one] = cluster.nodes.map(doorOf);
-  // Node 2 joined when node 1 alone was there; node 3 asked one of them.
+  // Node 2 joined when only node 1 was there. Node 3 asked one of them.
   expect(second.targets()).toContain(one);
   expect([...third.targets()].some((target) => /^node-[12]\.kms\.test:/.test(target))).toBe(true);
 });
 
-test('NO_PROXY is obeyed: the address that it names is reached directly, and through the proxy where it is not named', async () => {
+test('an address that NO_PROXY names is reached directly, and any other through the proxy', async () => {
   const [first, second] = proxies;
   const [one, two, three] = [cluster.node(1), cluster.node(2), cluster.node(3)];
-  // Node 3 alone holds the secret now, so both others have to ask it, at its address.
+  // Only node 3 holds the secret now, so both others must ask it at its address.
   await Promise.all([one.stop(), two.stop()]);
   const seen = [first.seen.length, second.seen.length];
   await Promise.all([one.start(), two.start()]);
@@ -99,6 +99,6 @@ test('the enclave API and the RPC on loopback are reached directly', () => {
   for (const proxy of proxies) for (const host of direct) expect(proxy.targets()).not.toContain(host);
 });
 
-test('nothing that was said in all this shows a secret', async () => {
+test('no output or answer contains a secret', async () => {
   await expectNoSecrets(cluster, { secrets: [...app.keys, ...app.caller.sent], outputs: http.outputs });
 });

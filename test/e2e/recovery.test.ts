@@ -1,6 +1,6 @@
 /**
- * Losing readiness and coming back (protocol.md §1, §6, §10, A reset hash), by real nodes on a real chain whose blocks come when
- * the test says so. Node 3 has a separate version.
+ * Nodes lose readiness and regain it (protocol.md §1, §6, §10, A reset hash). Real nodes on a real chain; the test decides when a block
+ * is mined. Node 3 has a separate version.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Hash32 } from '../../src/domain/ids.ts';
@@ -55,7 +55,7 @@ afterAll(async () => {
   for (const close of closers.reverse()) await close();
 });
 
-/** One whole node_tick after what was just mined, and nothing more, may pass until a node answers 503. */
+/** A node must answer 503 after one complete node_tick that follows the last mined block. */
 async function expectRefusal(node: ClusterNode, message: string): Promise<void> {
   await waitForTicks(node, 1, WAIT_TIMEOUT_MS);
   const refusal = await deriveRefusal(node);
@@ -66,7 +66,7 @@ async function expectRefusal(node: ClusterNode, message: string): Promise<void> 
 
 const takenOver = (node: ClusterNode): number => said(node, TAKEN_OVER).length;
 
-describe('a member that is none for a while', () => {
+describe('a member that loses its eligibility for a while', () => {
   const LOSSES = [
     {
       loss: 'its instance is STOPPED',
@@ -88,7 +88,7 @@ describe('a member that is none for a while', () => {
     },
   ];
 
-  test.each(LOSSES)('refuses at the first tick that sees six blocks on top of it when $loss, and returns with the secret it has', async ({ message, cause, undo }) => {
+  test.each(LOSSES)('refuses from the first tick that sees the change six blocks deep when $loss, and is ready again with the secret it has', async ({ message, cause, undo }) => {
     const node = cluster.node(3);
     const others = [cluster.node(1), cluster.node(2)];
     const fetched = takenOver(node);
@@ -96,7 +96,7 @@ describe('a member that is none for a while', () => {
     const block = await manual.nextBlock();
     await cause(node);
     await manual.bury(block, CONFIRMATIONS - 1);
-    // One block more, and it is seen.
+    // One more block and the node sees the change.
     await waitForTicks(node, 1, WAIT_TIMEOUT_MS);
     expect((await viewOf(node)).readiness.state).toBe('ready');
     await manual.bury(block, CONFIRMATIONS);
@@ -109,7 +109,7 @@ describe('a member that is none for a while', () => {
     expect(await fingerprintFrom(app, node)).toBe(fingerprint);
   });
 
-  test('refuses while its enclave has booted with another key, and returns once that is registered', async () => {
+  test('refuses after its enclave booted with another key, and is ready again once that key is registered', async () => {
     const node = cluster.node(2);
     const fetched = takenOver(node);
     await node.restartEnclave({ register: false });
@@ -125,7 +125,7 @@ describe('a member that is none for a while', () => {
   });
 });
 
-test('a hash that the owner resets is replaced by a fresh secret, claimed once, and the old one is handed to no one', async () => {
+test('after the owner resets the hash, the nodes claim one new secret and hand the old one to no member', async () => {
   const { chain, nodes } = cluster;
   const oldHash = await chain.masterSecretHash();
   const [oldFingerprint] = await fingerprintsOf(app, nodes);
@@ -163,7 +163,7 @@ describe('a reorganisation before the claim is deep', () => {
     readonly transaction: string;
   }
 
-  /** Nodes 1 and 2 with claims in the same block, the first of which stands. */
+  /** Starts nodes 1 and 2 and mines both claims in the same block. The first claim succeeds. */
   async function twoClaims(): Promise<{ winner: Claim; loser: Claim }> {
     const { chain } = cluster;
     const nodes = [cluster.node(1), cluster.node(2)];
@@ -197,11 +197,11 @@ describe('a reorganisation before the claim is deep', () => {
     expect(await cluster.chain.masterSecretHash()).toBe(claim.hash);
     expect((await viewOf(claim.node)).node.master_secret.state).toBe('generated');
     expect((await viewOf(from.node)).node.master_secret).toEqual({ state: 'synced', synced_from: claim.node.wallet });
-    // The app is looked up at the head, regardless of what happened to the blocks.
+    // Apps are looked up at the head, which the reorganisation does not change for them.
     expect(await fingerprintsOf(app, nodes)).toHaveLength(1);
   }
 
-  test('that puts another claim in its place: the secret of that one serves', async () => {
+  test('that replaces it with another claim makes the secret of the other claim serve', async () => {
     const { winner, loser } = await twoClaims();
     await cluster.chain.mine(3);
     await reorganise(cluster.chain, 4, await rawTransaction(cluster.chain, loser.transaction));
@@ -209,26 +209,26 @@ describe('a reorganisation before the claim is deep', () => {
     await expectSecretOf(loser, winner);
   });
 
-  test('that drops it and later brings it back: its secret serves after all', async () => {
+  test('that drops it, followed by one that brings it back, lets its secret serve', async () => {
     const { winner, loser } = await twoClaims();
     const transaction = await rawTransaction(cluster.chain, winner.transaction);
     await cluster.chain.mine(4);
     await reorganise(cluster.chain, 5);
     expect(await cluster.chain.masterSecretHash()).toBe(ZERO);
-    // The node takes it for a reset and prepares another candidate, but keeps this one.
+    // The node treats the zero hash as a reset and prepares another candidate, but keeps this one.
     await waitForView(winner.node, 'another claim', WAIT_TIMEOUT_MS, ({ readiness }) => readiness.reason === 'awaiting on-chain master secret hash');
     await reorganise(cluster.chain, 5, transaction);
     expect(await cluster.chain.masterSecretHash()).toBe(winner.hash);
     await expectSecretOf(winner, loser);
   });
 
-  test('that drops all claims: one is made again', async () => {
+  test('that drops all claims makes the nodes claim once more', async () => {
     const { winner, loser } = await twoClaims();
     const claims = await cluster.chain.claimsMined();
     await reorganise(cluster.chain, 1);
     expect(await cluster.chain.claimsMined()).toBe(claims - 1);
     await manual.resumeMining();
-    // A claim of which nothing is heard for some blocks is taken for stuck.
+    // The node treats a claim as stuck when it is not mined for some blocks.
     await cluster.chain.mine(10);
     await waitUntil({ what: 'another claim', timeoutMs: WAIT_TIMEOUT_MS }, async () =>
       (await cluster.chain.masterSecretHash()) === ZERO ? 'the chain shows none' : null,
@@ -240,6 +240,6 @@ describe('a reorganisation before the claim is deep', () => {
   });
 });
 
-test('nothing that was printed on the way holds a secret', async () => {
+test('no output or answer contains a secret', async () => {
   await expectNoSecrets(manual.cluster, { outputs: await answersOf(manual.cluster) });
 });

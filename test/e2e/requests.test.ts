@@ -1,7 +1,7 @@
 /**
- * What a node answers (protocol.md §2, §3, §4, §9): each refusal in its form, after which nothing has changed and the node
- * goes on serving. Real processes on Anvil; node 1 takes the requests, node 2 is its peer and reaches the chain through a
- * proxy that can be cut, node 3 is not a member.
+ * The answers of a node (protocol.md §2, §3, §4, §9). Each refusal has the required form, changes nothing, and the node keeps serving.
+ * Real processes on Anvil: node 1 takes the requests, node 2 is its peer and reaches the chain through a proxy that can be cut, and
+ * node 3 is not a member.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -40,11 +40,11 @@ import type { Secret } from './support/secret-search.ts';
 
 const MIB = 1024 * 1024;
 const MAX_BODY_BYTES = 2 * MIB;
-/** Seconds that a timestamp may be off (`POP_TIMEOUT_SECONDS`). */
+/** The largest allowed error of a timestamp (`POP_TIMEOUT_SECONDS`). Seconds. */
 const WINDOW_SECONDS = 120;
 const NOBODY = `0x${'0'.repeat(40)}`;
 const RPC_HOST = 'rpc.kms.test';
-/** As large as a JSON number may be, and one more. */
+/** One more than the largest integer that is safe in JSON. */
 const FIRST_BAD_APP_ID = 2n ** 53n;
 const APP_IDS = { alice: 1_001n, bob: 1_002n, huge: FIRST_BAD_APP_ID, wrapping: 2n ** 64n + 1_001n, zero: 0n };
 type AppName = keyof typeof APP_IDS | 'stranger';
@@ -55,19 +55,19 @@ interface World {
   readonly node: ClusterNode;
   readonly peerNode: ClusterNode;
   readonly apps: Readonly<Record<AppName, RawApp>>;
-  /** Node 2's wallet and enclave, from outside. */
+  /** Signs with node 2's wallet and enclave, outside the node. */
   readonly peer: RawCaller;
   readonly masterSecret: Uint8Array;
   readonly syncKey: Uint8Array;
 }
 
 const http = new RawHttp();
-/** Unknown to every node, of the right kind. */
+/** An identity of the right kind that no node knows. */
 const stranger = new LocalIdentity({ privateKey: randomBytes(32) }, { random: systemRandom });
-/** A path that nothing but a derive request has in it. */
+/** A path that appears only in derive requests. */
 const PATH = `path ${randomBytes(18).toString('base64')}`;
 const derived: Secret[] = [];
-/** Of what there is, in the order in which it came to be. */
+/** Run in reverse order. */
 const closers: (() => Promise<void>)[] = [];
 let world: World;
 let aliceKey: string;
@@ -111,7 +111,7 @@ beforeAll(async () => {
   const peerEnclave = new OdynClient({ baseUrl: peerNode.enclave.url }, { clock: systemClock });
   closers.push(() => peerEnclave.close());
   await waitForStates(cluster, [node], 'ready');
-  // From here on a change of the registry is mined at once.
+  // From here on the chain mines each change of the registry at once.
   await cluster.chain.test.setAutomine(true);
   const rpcPort = new URL(cluster.chain.url).port;
   await peerNode.start({ NODE_URL: `http://${RPC_HOST}:${rpcPort}`, HTTP_PROXY: proxy.url, NO_PROXY: '127.0.0.1' });
@@ -134,17 +134,17 @@ afterAll(async () => {
   for (const close of closers.reverse()) await close();
 });
 
-/** A derive request of an app to node 1. */
+/** Sends a derive request of an app to node 1. */
 async function ask(app: AppName, changes: Changes = {}, inner: unknown = { path: PATH }): Promise<RawAnswer> {
   return world.apps[app].caller.send(world.node, 'POST', '/kms/derive', inner, changes);
 }
 
-/** A message of node 2 to node 1. */
+/** Sends a message of node 2 to node 1. */
 async function tell(message: unknown, changes: Changes = {}): Promise<RawAnswer> {
   return world.peer.send(world.node, 'POST', '/sync', message, changes);
 }
 
-/** Alice's key, as node 1 gives it to a request that is right in every part. */
+/** Alice's key, from node 1's answer to a valid request. */
 async function deriveAsAlice(): Promise<string> {
   const { caller } = world.apps.alice;
   const answer = await ask('alice');
@@ -156,7 +156,7 @@ async function deriveAsAlice(): Promise<string> {
   return key as string;
 }
 
-/** What a refused request must leave as it is. */
+/** The state that a refused request must not change. */
 async function standing(): Promise<object> {
   const { node, readiness, cluster, data_store: store } = await world.node.status();
   return { node, state: readiness?.state, members: cluster.total_instances, store };
@@ -189,7 +189,7 @@ describe('a node that is not ready', () => {
     expect(expectError(answer, 503, 'service_unavailable')).toMatch(/^self not in KMS node list/);
   });
 
-  test('does not look at the proof first: a right one and a wrong one get the same 503', async () => {
+  test('gives a right and a wrong proof the same 503, because it does not check the proof first', async () => {
     const { caller } = world.apps.alice;
     for (const changes of [{}, { recipient: world.node.wallet }]) {
       const answer = await caller.send(unready, 'POST', '/kms/derive', { path: PATH }, changes);
@@ -202,13 +202,13 @@ describe('a node that is not ready', () => {
     expectError(answer, 503, 'service_unavailable');
   });
 
-  test('answers everything outside /kms as ever', async () => {
+  test('answers as usual outside /kms', async () => {
     expectError(await http.get(unready.localUrl, '/kmsx'), 404, 'not_found');
     expect((await http.get(unready.localUrl, '/health')).json).toEqual({ status: 'healthy' });
     expect((await http.get(unready.localUrl, '/status')).json).toMatchObject({ node: { service_available: false } });
   });
 
-  test('lets a CORS preflight pass, under /kms too', async () => {
+  test('answers a CORS preflight, also under /kms', async () => {
     const answer = await http.send(unready.localUrl, { method: 'OPTIONS', path: '/kms/derive' });
     expect(answer.status).toBe(204);
     expect(answer.headers).toMatchObject({
@@ -393,11 +393,11 @@ async function expectRefused({ request, status, code, why }: Refusal): Promise<v
   expect(await deriveAsAlice()).toBe(aliceKey);
 }
 
-describe('an app is refused, nothing changes, and the node goes on serving:', () => {
+describe('an app is refused, nothing changes, and the node keeps serving:', () => {
   test.each(APP_REFUSALS)('$name → $status $code', expectRefused);
 });
 
-describe('a peer is refused, nothing changes, and the node goes on serving:', () => {
+describe('a peer is refused, nothing changes, and the node keeps serving:', () => {
   test.each(PEER_REFUSALS)('$name → $status $code', expectRefused);
 });
 
@@ -409,7 +409,7 @@ describe('bytes that are not a request', () => {
     ['a method that does not exist', 'BREW /kms/derive HTTP/1.1\r\nhost: node\r\n\r\n', 400, 'bad_request'],
     ['a body in chunks that are none', 'POST /kms/derive HTTP/1.1\r\nhost: node\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n', 400, 'bad_request'],
     ['headers without end', `GET /health HTTP/1.1\r\nhost: node\r\nx-long: ${'a'.repeat(64 * 1024)}`, 413, 'payload_too_large'],
-  ])('%s gets an answer in the form of all errors', async (_, bytes, status, code) => {
+  ])('%s gets the error body of all routes', async (_, bytes, status, code) => {
     const [head, body] = (await sendBytes(world.node.port, bytes)).split('\r\n\r\n');
     expect(head).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
     expect(head).toMatch(/^content-type: application\/json/im);
@@ -417,7 +417,7 @@ describe('bytes that are not a request', () => {
     expect(await deriveAsAlice()).toBe(aliceKey);
   });
 
-  test('a body that ends before its length is answered so, too', async () => {
+  test('a body that ends before its length also gets the error body of all routes', async () => {
     const proof = Object.entries(await world.apps.alice.caller.proof(world.node));
     const headers = [...proof, ['host', 'node'], ['content-length', '1000']].map(([name, value]) => `${name}: ${value}`);
     const request = ['POST /kms/derive HTTP/1.1', ...headers, '', '{"sender_tee_pubkey":'].join('\r\n');
@@ -450,8 +450,8 @@ describe('methods', () => {
   });
 });
 
-describe('what is answered', () => {
-  test('a derive answer is signed by the node over the caller\'s signature', async () => {
+describe('the answer', () => {
+  test('to a derive request is signed by the node over the caller\'s signature', async () => {
     const { caller } = world.apps.alice;
     const proof = await caller.proof(world.node);
     const answer = await ask('alice', { headers: proof });
@@ -462,7 +462,7 @@ describe('what is answered', () => {
     expect(signer).toBe(world.node.wallet);
   });
 
-  test('outside an enclave x-tee-wallet alone is enough, and the answer is unsigned and still encrypted to the registered key', async () => {
+  test('to x-tee-wallet alone, allowed outside an enclave, is unsigned and still encrypted to the registered key', async () => {
     const unsigned = Object.fromEntries(['signature', 'nonce', 'timestamp', 'wallet'].map((name) => [`x-app-${name}`, undefined]));
     const { caller } = world.apps.alice;
     const answer = await ask('alice', { headers: { ...unsigned, 'x-tee-wallet': caller.wallet } });
@@ -471,18 +471,18 @@ describe('what is answered', () => {
     expect((await caller.open(answer))['key']).toBe(aliceKey);
   });
 
-  test('x-tee-wallet changes nothing beside a proof', async () => {
+  test('to a request with a proof ignores x-tee-wallet', async () => {
     const answer = await ask('alice', { headers: { 'x-tee-wallet': world.apps.bob.caller.wallet } });
     expect((await world.apps.alice.caller.open(answer))['key']).toBe(aliceKey);
   });
 
-  test('a peer without x-kms-wallet is answered when the envelope is under its registered key', async () => {
+  test('to a peer without x-kms-wallet is 200 when the envelope has its registered key', async () => {
     const answer = await tell({ type: 'snapshot_request' }, { syncKey: world.syncKey, headers: { 'x-kms-wallet': undefined } });
     expect(answer.status).toBe(200);
     expect(await world.peer.open(answer)).toMatchObject({ status: 'ok' });
   });
 
-  test('one malformed record spoils nothing but itself: the others are merged, and all are counted', async () => {
+  test('to a delta with malformed records counts them as rejected, and the other records are merged', async () => {
     const dataKey = deriveKey(world.masterSecret, 1_001, DATA_KEY_PATH, 32);
     const good = {
       key: 'kept',
@@ -507,7 +507,7 @@ describe('what is answered', () => {
     expect(await deriveAsAlice()).toBe(aliceKey);
   });
 
-  test('a sealed payload longer than 32 bytes is refused, not cut to the secret in it', () => {
+  test('to a secret request is refused when its sealed payload is longer than 32 bytes, and not cut to 32 bytes', () => {
     const vault = new Vault({ random: systemRandom });
     const request = vault.beginSecretRequest();
     const seal = (bytes: Uint8Array): unknown => sealSecret(generateP384(systemRandom), request.ecdhPubkey, randomBytes(12), bytes);
@@ -516,7 +516,7 @@ describe('what is answered', () => {
     vault.wipe();
   });
 
-  test('/ says what there is', async () => {
+  test('to GET / describes the service, its routes and the headers of a proof', async () => {
     const answer = await http.get(world.node.localUrl, '/');
     expectNothingInternal({ ...answer, text: '' });
     expect(answer.json).toMatchObject({
@@ -527,13 +527,13 @@ describe('what is answered', () => {
     });
   });
 
-  test('/nonce gives 16 bytes in base64, each time others', async () => {
+  test('to GET /nonce has 16 bytes in base64, different each time', async () => {
     const nonces = [await http.nonce(world.node.localUrl), await http.nonce(world.node.localUrl)];
     for (const nonce of nonces) expect(nonce).toMatch(/^[A-Za-z0-9+/]{22}==$/);
     expect(nonces[0]).not.toBe(nonces[1]);
   });
 
-  test('/status says who the node is, how it stands and why', async () => {
+  test('to GET /status has the identity of the node, its state and the reason', async () => {
     const { node, peerNode, cluster } = world;
     const [own, other] = await Promise.all([http.get(node.localUrl, '/status'), http.get(peerNode.localUrl, '/status')]);
     expectNothingInternal(own);
@@ -560,7 +560,7 @@ describe('what is answered', () => {
     expect(other.json).toMatchObject({ node: { master_secret: { state: 'synced', synced_from: node.wallet } } });
   });
 
-  test('/nodes lists the members from the peer cache', async () => {
+  test('to GET /nodes lists the members from the peer cache', async () => {
     const { node, peerNode } = world;
     const { json } = await http.get(node.localUrl, '/nodes');
     const entry = (member: ClusterNode): object => ({
@@ -589,7 +589,7 @@ describe('what is answered', () => {
   });
 });
 
-describe('what the registry says of an app decides:', () => {
+describe('the registry decides about an app:', () => {
   afterAll(async () => {
     const { chain } = world.cluster;
     await chain.setVersionStatus(1_002, 1, VERSION_STATUS.ENROLLED);
@@ -621,7 +621,7 @@ describe('what the registry says of an app decides:', () => {
     else expect(answer.status).toBe(200);
   });
 
-  test('a chain that cannot be read answers 503, not 403, and is asked again by the next request', async () => {
+  test('when the chain cannot be read, the answer is 503 and not 403, and the next request reads it again', async () => {
     const { proxy, peerNode, apps } = world;
     const askPeer = (app: 'alice' | 'bob'): Promise<RawAnswer> => apps[app].caller.send(peerNode, 'POST', '/kms/derive', { path: PATH });
     await world.cluster.chain.setAppStatus(1_002, APP_STATUS.ACTIVE);
@@ -629,7 +629,7 @@ describe('what the registry says of an app decides:', () => {
     proxy.cut(RPC_HOST);
     try {
       expect(expectError(await askPeer('bob'), 503, 'service_unavailable')).toMatch(/registry/);
-      // Alice was looked up before.
+      // Alice is in the cache.
       expect((await askPeer('alice')).status).toBe(200);
     } finally {
       proxy.mend(RPC_HOST);
@@ -639,7 +639,7 @@ describe('what the registry says of an app decides:', () => {
 });
 
 describe('rate limits', () => {
-  /** Behind the platform's way in all clients together have ten times the figure. */
+  /** Clients that share the platform's ingress get ten times the configured limit together. */
   const SHARED = 10;
   let limited: ClusterNode;
 
@@ -657,7 +657,7 @@ describe('rate limits', () => {
     return answers;
   }
 
-  test('by default X-Forwarded-For makes no new client: all are counted together, and 429 says when to come back', async () => {
+  test('by default X-Forwarded-For is ignored: all clients are counted together and then refused with 429', async () => {
     await limited.start({ NONCE_RATE_LIMIT_PER_MINUTE: '1', RATE_LIMIT_PER_MINUTE: '2' });
     const elsewhere = (index: number): Record<string, string> => ({ 'x-forwarded-for': `203.0.113.${index}` });
     const others = await statuses(3 * SHARED, '/no/such/route', elsewhere);
@@ -667,7 +667,7 @@ describe('rate limits', () => {
     expect(expectError(refused, 429, 'rate_limited')).toMatch(/too many/);
   });
 
-  test.each(['/nonce', '/nodes', '/status', '/'])('%s is not limited where clients cannot be told apart', async (path) => {
+  test.each(['/nonce', '/nodes', '/status', '/'])('%s is not limited when the node cannot tell clients apart', async (path) => {
     expect(await statuses(3 * SHARED, path)).toEqual(Array.from({ length: 3 * SHARED }, () => 200));
   });
 
@@ -675,17 +675,17 @@ describe('rate limits', () => {
     expect(await statuses(3 * SHARED, '/health')).toEqual(Array.from({ length: 3 * SHARED }, () => 200));
   });
 
-  test('behind a trusted proxy the right-most entry that it does not trust is the client', async () => {
+  test('behind a trusted proxy the client is the right-most entry that the node does not trust', async () => {
     await limited.restart({ NONCE_RATE_LIMIT_PER_MINUTE: '2', TRUSTED_PROXIES: '127.0.0.1, 10.0.0.0/8' });
     const from = (entries: string) => (): Record<string, string> => ({ 'x-forwarded-for': entries });
     expect(await statuses(3, '/nonce', from('203.0.113.1'))).toEqual([200, 200, 429]);
     expect(await statuses(3, '/nonce', from('203.0.113.2'))).toEqual([200, 200, 429]);
-    // What a client writes in front of its own address does not count.
+    // Entries that a client writes before its own address do not count.
     expect(await statuses(1, '/nonce', from('198.51.100.7, 203.0.113.1, 10.1.2.3'))).toEqual([429]);
   });
 });
 
-test('nothing that was said in all this shows a secret', async () => {
+test('no output or answer contains a secret', async () => {
   const { apps, peer, cluster } = world;
   const secrets = [...Object.values(apps).flatMap(({ caller, keys }) => [...keys, ...caller.sent]), ...peer.sent, ...derived];
   expect(secrets.length).toBeGreaterThan(100);

@@ -1,7 +1,7 @@
 /**
- * Nothing that a node shows holds a secret (protocol.md §2): a run through claim, hand-over, derive, writes, refusals and reset
- * at LOG_LEVEL=DEBUG, whose every line, answer, inspector event and word of a visualiser is searched for every secret in every
- * form. And the search finds what it must: each form of a deliberate leak makes it fail.
+ * No output of a node contains a secret (protocol.md §2). A run at LOG_LEVEL=DEBUG goes through claim, hand-over, derive, writes,
+ * refusals and reset. Every line, answer, inspector event and output of a visualiser is searched for every secret in every form. The
+ * search itself is tested too: each form of a deliberate leak makes it fail.
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -61,7 +61,7 @@ describe('the search', () => {
     expect(() => assertNoSecrets([secret], outputs)).toThrow(SecretLeakError);
   });
 
-  test('finds an array that was printed over several lines', () => {
+  test('finds an array that is printed over several lines', () => {
     const outputs = inspect(array).split('\n').map((text) => ({ source: 'the log', text }));
     expect(outputs.length).toBeGreaterThan(1);
     expect(findSecrets([secret], outputs).map(({ form }) => form)).toEqual(['decimal bytes']);
@@ -80,7 +80,7 @@ describe('the search', () => {
     expect(findSecrets([{ name: 'the text', bytes: written }], outputs)).toEqual([{ secret: 'the text', form: 'raw bytes', source: 'node-1' }]);
   });
 
-  test('finds what a child of a machine gave, and what it was given, in what the inspector shows', async () => {
+  test('finds the output and the input of an invoked actor in the events of the inspector', async () => {
     const record = new InspectorRecord('the inspector');
     const machine = setup({ actors: { leak: fromPromise<Uint8Array, { given: string }>(async () => array) } }).createMachine({
       initial: 'working',
@@ -100,7 +100,7 @@ describe('the search', () => {
     expect(new Set(found)).toEqual(new Set(['the secret', 'the input']));
   });
 
-  test('takes nothing for a secret that is none, and says where one was without showing it', () => {
+  test('reports no harmless text, and names the place of a leak without showing the secret', () => {
     const harmless = [
       { source: 'a', text: randomBytes(64).toString('hex') },
       { source: 'b', text: randomBytes(64).toString('base64') },
@@ -112,7 +112,7 @@ describe('the search', () => {
     expect(leak.message).toBe('secrets were shown:\nthe secret as hex in node-1 stderr');
   });
 
-  test('refuses to look for what is too short to mean anything', () => {
+  test('refuses to search for a secret that is too short to be found reliably', () => {
     expect(() => findSecrets([{ name: 'short', bytes: randomBytes(8) }], [])).toThrow(RangeError);
   });
 });
@@ -134,7 +134,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
   };
   const visualizers = new VisualizerRecord();
   const secrets: Secret[] = [...secretsFrom(Uint8Array.from(firstSecret)).map(({ name, bytes }) => ({ name: `${name} before the reset`, bytes }))];
-  /** Of what there is, in the order in which it came to be. */
+  /** Run in reverse order. */
   const closers: (() => Promise<void>)[] = [];
   let secondSecret: Uint8Array;
   let cluster: Cluster;
@@ -206,7 +206,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
     await write(when);
   }
 
-  /** Writes that are replicated, and deleted again. */
+  /** Writes, waits for the replication, and deletes again. */
   async function write(when: string): Promise<void> {
     for (const node of cluster.nodes) {
       const key = `key ${randomBytes(12).toString('base64url')}`;
@@ -217,7 +217,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
     }
   }
 
-  /** Requests that carry a token, a plaintext or both, and are refused at different places. */
+  /** Sends requests with a token, a plaintext or both. They are refused at different places. */
   async function provokeRefusals(): Promise<void> {
     const inner = { path: `refused path ${randomBytes(12).toString('base64url')}` };
     secrets.push({ name: 'a refused path', bytes: Buffer.from(inner.path) });
@@ -276,7 +276,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
     return [...secrets, ...raw.caller.sent, ...inProcess.secrets];
   }
 
-  test('went the whole way: another secret serves at the end, and everything that can show something did', async () => {
+  test('went through every step: another secret serves at the end, and every kind of output is present', async () => {
     expect(Buffer.from(secondSecret).equals(firstSecret)).toBe(false);
     expect(await cluster.chain.masterSecretHash()).toBe(keccak256(secondSecret));
     expect(await cluster.chain.claimsMined()).toBe(2);
@@ -300,11 +300,11 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
     }
   });
 
-  test('and nothing of it shows a secret', async () => {
+  test('shows no secret in any output', async () => {
     await expectNoSecrets(cluster, { secrets: allSecrets(), outputs: everything() });
   });
 
-  test('no line of a node has hex in it that is longer than a hash: no signature, no key, no ciphertext', () => {
+  test('has no line with hex longer than a hash, and so without a signature, a key or a ciphertext', () => {
     const lines = [...linesOf(cluster), ...inProcess.outputs(), ...visualizers.outputs()].filter(({ source }) => /^node-\d (?:stdout|stderr|in process)$|^visualiser .*: (?:events|trace|session|commands)$/.test(source));
     expect(lines.length).toBeGreaterThan(20);
     expect(lines.filter(({ text }) => /[0-9a-f]{65}/i.test(text)).map(({ source }) => source)).toEqual([]);
@@ -316,10 +316,10 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
     ['an inspector event', (bytes: Buffer) => ({ source: 'inspector of node-3', text: inspect({ output: new Uint8Array(bytes) }) })],
     ['an event of a visualiser', (bytes: Buffer) => ({ source: 'visualiser of node-1: events', text: `data: {"shown":{"hash":"0x${bytes.toString('hex')}"}}` })],
     ['a snapshot', (bytes: Buffer) => ({ source: 'inspector of node-3', text: JSON.stringify({ context: { secret: new Uint8Array(bytes) } }) })],
-  ] as const)('but it would have been found in %s', async (_, leak) => {
+  ] as const)('would fail for a secret in %s', async (_, leak) => {
     const leaked = secretsFrom(secondSecret);
     const outputs = [...everything(), ...leaked.map(({ bytes }) => leak(Buffer.from(bytes)))];
-    // Given, not asked for again: a node that is not ready at this moment hands no secret out.
+    // The secrets are passed in and not fetched again, because a node that is not ready at this moment hands out no secret.
     const found = await expectNoSecrets(cluster, { secrets: leaked, outputs }).catch((error: unknown) => error);
     expect(found).toBeInstanceOf(SecretLeakError);
     const names = (found as SecretLeakError).findings.map(({ secret }) => secret);

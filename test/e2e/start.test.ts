@@ -1,4 +1,4 @@
-/** `npm start`, as a newcomer runs it: what it shows, how it ends, and that nothing of it stays. */
+/** `npm start` as a newcomer runs it: what it shows, how it ends, and that it leaves nothing behind. */
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -17,7 +17,7 @@ import { StartedCommand, type Ended } from './support/started-command.ts';
 
 const started: StartedCommand[] = [];
 
-/** Where a cluster writes the identity of its app. */
+/** The folder in which a cluster writes the identity of its app. */
 const folder = mkdtempSync(join(tmpdir(), 'start-'));
 
 afterEach(async () => {
@@ -32,17 +32,17 @@ function start(file: string, args: readonly string[], environment: NodeJS.Proces
   return command;
 }
 
-/** Without npm's own lines. */
+/** `npm start` without npm's own lines. */
 function npmStart(...args: string[]): StartedCommand {
   return start('npm', ['start', '--silent', '--', ...args]);
 }
 
-/** What npm runs, without npm. */
+/** The script that `npm start` runs, without npm. */
 function launcher(...args: string[]): StartedCommand {
   return start('node', ['scripts/start.mjs', ...args]);
 }
 
-/** Runs with something of the process changed, as on another machine. */
+/** Runs a script with a changed `process`, as on another machine. */
 function elsewhere(change: string, ...args: string[]): StartedCommand {
   return start(process.execPath, ['--import', `data:text/javascript,${change}`, ...args], { PATH: '/usr/bin:/bin' });
 }
@@ -67,7 +67,7 @@ interface Row {
   readonly delete_ms: number;
 }
 
-/** The reason in one line, and no more than that. */
+/** Expects the reason in one line and no other output. */
 function expectRefusal({ code, stderr, stdout }: Ended, reason: RegExp, expected = 1): void {
   expect({ code, stdout, lines: stderr.split('\n').length - 1 }).toEqual({ code: expected, stdout: '', lines: 1 });
   expect(stderr).toMatch(reason);
@@ -75,7 +75,7 @@ function expectRefusal({ code, stderr, stdout }: Ended, reason: RegExp, expected
 
 describe('npm start -- --once', () => {
   test(
-    'shows every node on its way to ready and one key for all, ends with 0, and leaves no process and no file',
+    'shows every node on its way to ready and one key for all, exits with 0, and leaves no process and no file',
     async () => {
       const command = npmStart('--once', '--json');
       const { code, stdout, stderr } = await command.ended;
@@ -114,7 +114,7 @@ describe('npm start -- --once', () => {
   );
 
   test(
-    'prints an aligned table of five nodes for people, without colours where no terminal is',
+    'prints an aligned table of five nodes for people, without colours when the output is not a terminal',
     async () => {
       const command = npmStart('--once', '--nodes', '5');
       const { code, stdout, stderr } = await command.ended;
@@ -135,14 +135,14 @@ describe('npm start -- --once', () => {
     },
   );
 
-  test('runs on the older generation of the platform as well', async () => {
+  test('also runs on the older generation of the platform', async () => {
     const { code, stdout, stderr } = await npmStart('--once', '--json', '--nodes', '2', '--generation', 'enclaver').ended;
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(eventsOf(stdout).at(-1)).toMatchObject({ event: 'table', equal: true });
   });
 
   test(
-    'says in one line which node died on its way, and with what',
+    'says in one line which node ended too early, and how',
     async () => {
       const command = npmStart('--once', '--json', '--nodes', '1');
       await command.until('the first state', ({ stdout }) => stdout.includes('"event":"state"'));
@@ -158,7 +158,7 @@ describe('npm start -- --once', () => {
 describe('the proof', () => {
   const wallets = [`0x${'01'.repeat(20)}`, `0x${'02'.repeat(20)}`, `0x${'03'.repeat(20)}`] as Wallet[];
 
-  /** An app whose nodes derive these keys. */
+  /** Checks with a client whose nodes derive these keys. */
   async function check(keys: readonly Uint8Array[]) {
     const asked: (string | undefined)[] = [];
     const client = {
@@ -179,7 +179,7 @@ describe('the proof', () => {
     ['equal when all are', [1, 1, 1], true],
     ['not equal when the first differs', [2, 1, 1], false],
     ['not equal when the last differs', [1, 1, 2], false],
-  ])('finds the keys %s, from each node by name, and wipes them', async (_name, lasts, equal) => {
+  ])('finds the keys %s, asks each node by its wallet, and wipes the keys', async (_name, lasts, equal) => {
     const keys = lasts.map(key);
     const result = await check(keys);
     expect(result.equal).toBe(equal);
@@ -188,7 +188,7 @@ describe('the proof', () => {
     for (const held of keys) expect(held).toEqual(new Uint8Array(32));
   });
 
-  test('names the error for an uncaught error, not its stack', async () => {
+  test('gives the message of an uncaught error and not its stack', async () => {
     const output = new CapturedOutput('node-1', 10);
     const stderr = Readable.from([Buffer.from('file.ts:1\nthrow x\n^\n\nError: no room\n    at f (file.ts:1:1) {\n  code: 1\n}\n\nNode.js v24.21.0\n')]);
     output.follow('stderr', stderr);
@@ -198,7 +198,7 @@ describe('the proof', () => {
 });
 
 describe('a running cluster', () => {
-  /** One node, running. */
+  /** A running cluster of one node. */
   async function runningCluster(): Promise<StartedCommand> {
     const command = npmStart('--json', '--nodes', '1', '--identity', join(folder, 'app.json'));
     await command.until('the cluster running', ({ stdout }) => stdout.includes('"event":"running"'));
@@ -217,11 +217,11 @@ describe('a running cluster', () => {
     ['Ctrl-C in a terminal, which reaches the whole group', (command: StartedCommand) => command.signalGroup('SIGINT')],
     ['SIGTERM to npm alone', (command: StartedCommand) => command.signal('SIGTERM')],
   ])(
-    'ends in order at %s',
+    'shuts down in order at %s',
     async (_name, stop) => {
       const command = await runningCluster();
       const node = command.processOf('src/cli/nova-kms.ts node ').pid;
-      // A stop that takes a while: the copies of the signal, from the terminal, npm and the launcher, come meanwhile.
+      // The node is frozen, so that the copies of the signal from the terminal, npm and the launcher arrive while it stops.
       process.kill(node, 'SIGSTOP');
       stop(command);
       await command.until('stopping', ({ stdout }) => stdout.includes('"event":"stopping"'));
@@ -231,7 +231,7 @@ describe('a running cluster', () => {
       const events = eventsOf(stdout);
       expect(events.at(-1)).toEqual({ event: 'stopped' });
       expect(readdirSync(folder)).toEqual([]);
-      // A node that was not stopped in order would be said to have ended.
+      // A node that did not stop in order would be reported as ended.
       expect(events.filter(({ event }) => event === 'ended')).toEqual([]);
       expect(stderr).toBe('');
       expect(command.filesLeft()).toEqual([]);
@@ -246,7 +246,7 @@ describe('a running cluster', () => {
       process.kill(command.processOf('src/cli/nova-kms.ts node ').pid, 'SIGSTOP');
       command.signal('SIGINT');
       await command.until('stopping', ({ stdout }) => stdout.includes('"event":"stopping"'));
-      // Copies of one Ctrl-C count as one, so that it takes a moment until the next counts as a second one.
+      // Copies of one Ctrl-C count as one. Only a signal that comes a moment later counts as a second one.
       await waitUntil({ what: 'the end', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 50 }, async () => {
         if (!command.running) return null;
         command.signal('SIGINT');
@@ -271,9 +271,9 @@ describe('a running cluster', () => {
   );
 });
 
-describe('what cannot be started', () => {
+describe('the command line of npm start', () => {
   test(
-    '--help says every option, what it takes and its default',
+    '--help shows every option with its values and its default',
     async () => {
       const { code, stdout, stderr } = await npmStart('--help').ended;
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -287,7 +287,7 @@ describe('what cannot be started', () => {
   );
 
   test(
-    'an option that cannot be is one line each, before anything is started',
+    'an invalid option is refused in one line before anything is started',
     async () => {
       const cases: readonly (readonly [string, RegExp, code?: number])[] = [
         ['--nodes 0', /'--nodes <n>'.*from 1 to 16\.$/m],
@@ -320,7 +320,7 @@ describe('what cannot be started', () => {
     ['v18.20.4', 'a host that cannot even install', /^Node 20\.19 or newer is needed .*: this is v18\.20\.4\.$/m],
     ['v20.18.3', 'a host a little too old', /^Node 20\.19 or newer is needed .*: this is v20\.18\.3\.$/m],
   ])(
-    'node %s, %s, is told in one line',
+    'node %s, %s, is refused in one line',
     async (version, _name, reason) => {
       const change = `Object.defineProperty(process,'version',{value:'${version}'})`;
       expectRefusal(await elsewhere(change, 'scripts/start.mjs', '--once').ended, reason);
@@ -328,7 +328,7 @@ describe('what cannot be started', () => {
   );
 
   test(
-    'a platform for which the lockfile brings no runtime, on a host with node 20, is told in one line',
+    'a platform without a runtime in the lockfile, on a host with node 20, is refused in one line',
     async () => {
       const change = "Object.defineProperty(process,'version',{value:'v20.19.5'});Object.defineProperty(process,'arch',{value:'riscv64'})";
       const end = await elsewhere(change, 'scripts/start.mjs', '--once').ended;
@@ -337,7 +337,7 @@ describe('what cannot be started', () => {
   );
 
   test(
-    'a platform for which the lockfile brings no Anvil is told in one line',
+    'a platform without Anvil in the lockfile is refused in one line',
     async () => {
       const change = "Object.defineProperty(process,'arch',{value:'riscv64'})";
       const { code, stderr } = await elsewhere(change, 'src/cli/nova-kms.ts', 'dev', '--once', '--json').ended;

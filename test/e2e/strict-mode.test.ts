@@ -1,7 +1,7 @@
 /**
- * Strict mode (protocol.md §1, §3, §6, §10; `IN_ENCLAVE=true`, the default) with real processes on Anvil: nodes behind TLS,
- * whose way out is an HTTP proxy as in the enclave. Members without https are dropped, callers must prove who they are,
- * peers are probed, and without the proxy nothing on loopback is ever reached.
+ * Strict mode (protocol.md §1, §3, §6, §10; `IN_ENCLAVE=true`, the default) with real processes on Anvil. The nodes are behind TLS and
+ * use an HTTP proxy for all outgoing requests, as in the enclave. They drop members without https, require a proof from callers, probe
+ * their peers, and never reach loopback without the proxy.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
@@ -22,7 +22,7 @@ const APP_ID = 1_001;
 const REFUSED_TARGET = 'the target is a loopback or link-local address';
 
 const http = new RawHttp();
-/** Of what there is, in the order in which it came to be. */
+/** Run in reverse order. */
 const closers: (() => Promise<void>)[] = [];
 let certificate: Certificate;
 let fronts: readonly HttpsFront[];
@@ -30,9 +30,9 @@ let proxy: HttpProxy;
 let cluster: Cluster;
 let app: RawApp;
 let nodes: readonly [ClusterNode, ClusterNode, ClusterNode];
-/** Registered without https, and so no member for the nodes here. */
+/** Registered without https, so the nodes drop it. */
 const plain = { wallet: walletOf('a1'), teePubkey: `30${'a1'.repeat(119)}` as TeePubkey };
-/** Registered with https, and never there. */
+/** Registered with https, but never running. */
 const absent = { wallet: walletOf('b2'), teePubkey: `30${'b2'.repeat(119)}` as TeePubkey };
 
 function walletOf(byte: string): Wallet {
@@ -47,7 +47,7 @@ beforeAll(async () => {
   proxy = await HttpProxy.start();
   closers.push(() => proxy.close());
   app = await createRawApp('the app', { http });
-  // A name that resolves to loopback, and the address itself: both must be refused without a proxy.
+  // A name that resolves to loopback and the address itself. Both must be refused without a proxy.
   const hosts = ['localhost', '127.0.0.1', '127.0.0.1'];
   const closedPort = await freePort();
   cluster = await startCluster({
@@ -96,7 +96,7 @@ async function connectionOf(seenBy: ClusterNode, wallet: Wallet): Promise<Readon
   return (json as Nodes).operators.find(({ operator }) => operator === wallet)?.connection;
 }
 
-/** Until a peer has been probed; then what the probe found. */
+/** Waits until a peer has been probed. @returns the result of the probe */
 async function probed(seenBy: ClusterNode, wallet: Wallet, reachable: boolean): Promise<Readonly<Record<string, unknown>>> {
   let found: Readonly<Record<string, unknown>> = {};
   await waitUntil({ what: `the probe of ${wallet}`, timeoutMs: WAIT_TIMEOUT_MS }, async () => {
@@ -109,7 +109,7 @@ async function probed(seenBy: ClusterNode, wallet: Wallet, reachable: boolean): 
 describe('without the proxy', () => {
   afterEach(() => nodes[2].stop());
 
-  test('a peer on loopback is not reached, by name or by address, and the node says why', async () => {
+  test('a peer on loopback is not reached by name or by address, and the log says why', async () => {
     const [, , alone] = nodes;
     const before = fronts[0]!.connections;
     await alone.start();
@@ -120,13 +120,13 @@ describe('without the proxy', () => {
       return missing.length === 0 ? null : `${missing.length} peers were not refused yet`;
     });
     await probed(alone, nodes[0].wallet, false);
-    // No other node would come in at the door of node 1.
+    // Only this node could connect to the front of node 1.
     expect(fronts[0]!.connections).toBe(before);
     const { readiness } = await alone.status();
     expect(readiness?.reason).toMatch(/^no reachable member holds the master secret/);
   });
 
-  test('NO_PROXY opens no way around it', async () => {
+  test('NO_PROXY does not open a way around it', async () => {
     const [, , alone] = nodes;
     const seen = proxy.seen.length;
     const before = fronts[0]!.connections;
@@ -144,7 +144,7 @@ describe('through the proxy', () => {
     await waitForStates(cluster, nodes, 'ready');
   });
 
-  test('nodes become ready over TLS: node 1 gave the secret to the others', async () => {
+  test('nodes become ready over TLS, with the secret from node 1', async () => {
     for (const node of nodes.slice(1)) {
       const status = await node.status();
       expect(status.node).toMatchObject({ service_available: true, master_secret: { state: 'synced' }, node_url: node.url });
@@ -153,7 +153,7 @@ describe('through the proxy', () => {
     expect(doors).toContain(`tunnel localhost:${fronts[0]!.port}`);
   });
 
-  test('a member without https is dropped, and /status says so', async () => {
+  test('a member without https is dropped, and /status shows it', async () => {
     for (const node of nodes) {
       const { cluster: seen } = (await http.get(node.localUrl, '/status')).json as { cluster: Record<string, unknown> };
       expect(seen['dropped']).toEqual([{ wallet: plain.wallet, why: 'URL is not https' }]);
@@ -162,7 +162,7 @@ describe('through the proxy', () => {
     }
   });
 
-  test('peers are probed: /nodes shows who answers, with what and how fast', async () => {
+  test('peers are probed, and /nodes shows which of them answer, with which code and how fast', async () => {
     const reached = await probed(nodes[0], nodes[1].wallet, true);
     expect(reached).toEqual({
       in_peer_cache: true,
@@ -186,7 +186,7 @@ describe('through the proxy', () => {
     }
   });
 
-  test('a signed request is served, with the same key by every node', async () => {
+  test('every node answers a signed request with the same key', async () => {
     const { caller } = app;
     const path = `path ${randomBytes(18).toString('base64')}`;
     const answers = await Promise.all(nodes.map((node) => caller.send(node, 'POST', '/kms/derive', { path })));
@@ -196,6 +196,6 @@ describe('through the proxy', () => {
   });
 });
 
-test('nothing that was said in all this shows a secret', async () => {
+test('no output or answer contains a secret', async () => {
   await expectNoSecrets(cluster, { secrets: [...app.keys, ...app.caller.sent], outputs: http.outputs });
 });

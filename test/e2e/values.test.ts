@@ -1,6 +1,6 @@
 /**
- * What fits, what does not, and for how long (protocol.md §2, §3, §4, §9.6, §9.7, §10), by real nodes: the largest value, the
- * quota of an app, TTL, a node that joins later, and a reset hash.
+ * The limits and lifetimes of values on real nodes (protocol.md §2, §3, §4, §9.6, §9.7, §10): the largest value, the quota of an app,
+ * TTL, a node that joins later, and a reset hash.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
@@ -15,12 +15,12 @@ import { startCluster, type Cluster } from './support/cluster.ts';
 import { waitForStates } from './support/quick-blocks.ts';
 import { expectedValues, keysOn, valuesOn, waitForAbsence } from './support/replication-view.ts';
 
-/** MAX_KV_VALUE_SIZE_BYTES as it is by default. */
+/** The default of MAX_KV_VALUE_SIZE_BYTES. */
 const MAX_VALUE_BYTES = 1_048_576;
-/** MAX_APP_STORAGE_BYTES of these nodes: the largest value with its key, and not another one. */
+/** MAX_APP_STORAGE_BYTES of these nodes: room for the largest value with its key, but not for a second one. */
 const MAX_APP_BYTES = MAX_VALUE_BYTES + 200_000;
 const PORTION_BYTES = 131_072;
-/** Every write waits until both other nodes have it, as long as a node waits at most. */
+/** A write waits until both other nodes have it, for the longest time that a node allows. */
 const ON_ALL = { acks: 2, ackTimeoutMs: MAX_ACK_TIMEOUT_MS } as const;
 /** Long enough to be read on every node, and short enough to pass during a test. Milliseconds. */
 const LONG_TTL_MS = 3_600_000;
@@ -60,7 +60,7 @@ function others(node: ClusterNode): readonly ClusterNode[] {
   return cluster.nodes.filter((other) => other !== node);
 }
 
-/** How the node refuses, or null when it does not. */
+/** The refusal of the node, or null when the call succeeds. */
 async function refusalOf(call: Promise<unknown>): Promise<{ readonly status: unknown; readonly code: unknown } | null> {
   try {
     await call;
@@ -86,7 +86,7 @@ describe('the largest value', () => {
     );
   });
 
-  test('with one byte more is refused with 413, and nothing of it is kept', async () => {
+  test('with one more byte is refused with 413, and no node keeps it', async () => {
     const app = await newApp();
     for (const node of cluster.nodes) {
       const call = app.client.put({ key: 'too large', value: randomBytes(MAX_VALUE_BYTES + 1) }, { node: node.wallet });
@@ -96,7 +96,7 @@ describe('the largest value', () => {
   });
 });
 
-test('a node that joins later has everything, and what was deleted before is not there', async () => {
+test('a node that joins later has every record, and no key that was deleted before', async () => {
   const app = await newApp();
   const [writer] = cluster.nodes as [ClusterNode];
   const values = new Map<string, Uint8Array>([
@@ -125,7 +125,7 @@ test('a node that joins later has everything, and what was deleted before is not
 });
 
 describe('an app at its quota', () => {
-  test('is answered 507, keeps every older key on every node, takes nothing from another app, and writes again once it has deleted', async () => {
+  test('is refused with 507, keeps every older key on every node, does not limit another app, and can write again after a delete', async () => {
     const app = await newApp();
     const values = new Map<string, Uint8Array>();
     let refused: Awaited<ReturnType<typeof refusalOf>> = null;
@@ -151,7 +151,7 @@ describe('an app at its quota', () => {
     const other = await newApp();
     expect(await refusalOf(other.client.put({ key: 'of another app', value: randomBytes(PORTION_BYTES) }, { node: writer.wallet }))).toBeNull();
     await app.client.delete({ key: keys[0]!, ...ON_ALL }, { node: writer.wallet });
-    // A delete whose first answer was lost says "there is no such key" at the second try, and nothing about the others.
+    // When the first answer to a delete is lost, the retry answers "there is no such key" and does not wait for the other nodes.
     await waitForAbsence(app, cluster.nodes, keys[0]!, WAIT_TIMEOUT_MS);
     const replacement = randomBytes(PORTION_BYTES);
     for (const node of others(writer)) {
@@ -164,7 +164,7 @@ describe('an app at its quota', () => {
   });
 });
 
-test('a value with a TTL is on all nodes, and absent on all once that has passed', async () => {
+test('a value with a TTL is on all nodes, and absent on all of them after the TTL', async () => {
   const app = await newApp();
   const [writer] = cluster.nodes as [ClusterNode];
   const value = randomBytes(32);
@@ -181,14 +181,14 @@ test('a value with a TTL is on all nodes, and absent on all once that has passed
     ]);
     expect(await app.client.delete({ key: 'fleeting' }, { node: node.wallet })).toMatchObject({ deleted: false });
   }
-  // What lies under it does not hinder a new one.
+  // The expired record does not prevent a new one.
   await app.client.put({ key: 'fleeting', value, ...ON_ALL }, { node: cluster.nodes[2]!.wallet });
   for (const node of cluster.nodes) {
     expect(await valuesOn(app, node, ['fleeting'])).toEqual(expectedValues(['fleeting'], () => value));
   }
 });
 
-test('after a reset of the hash the store is empty on every node, and the new one works', async () => {
+test('after a reset of the hash the store is empty on every node, and new writes work', async () => {
   const app = await newApp();
   const [writer] = cluster.nodes as [ClusterNode];
   await app.client.put({ key: 'old', value: randomBytes(16), ...ON_ALL, acks: 1 }, { node: writer.wallet });
@@ -218,6 +218,6 @@ test('after a reset of the hash the store is empty on every node, and the new on
   }
 });
 
-test('nothing that was printed on the way holds a secret', async () => {
+test('no output or answer contains a secret', async () => {
   await expectNoSecrets(cluster, { outputs: await answersOf(cluster) });
 });

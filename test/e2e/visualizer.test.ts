@@ -1,4 +1,4 @@
-/** The page of `npm start` as a browser sees it: one stream of all nodes, and buttons that do what they say to real processes. */
+/** The page of `npm start` as a browser uses it: one stream of all nodes, and commands that act on real processes. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import process from 'node:process';
 import { followEvents } from '../../src/cli/dev/follow-events.ts';
@@ -23,7 +23,7 @@ function take(event: VisualizerEvent): void {
   for (const wait of waits) if (wait.holds()) wait.resolve();
 }
 
-/** Until what came after `from` has it. */
+/** Waits until an event after `from` matches. */
 async function until(has: (event: VisualizerEvent) => boolean, from = 0): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<undefined>();
   const wait: Wait = { holds: () => events.slice(from).some(has), resolve: () => resolve(undefined) };
@@ -61,7 +61,7 @@ afterAll(async () => {
   await command.clear();
 });
 
-test('it is there before the nodes are, and shows both of them from their start', async () => {
+test('the page is served before the nodes run, and shows both of them from their start', async () => {
   await until(isReady('node-1'));
   await until(isReady('node-2'));
   expect(events[0]!.kind).toBe('chart');
@@ -85,11 +85,11 @@ test('it is there before the nodes are, and shows both of them from their start'
   ]);
 });
 
-test('peers go by the names of their nodes', async () => {
+test('peers are shown by the names of their nodes', async () => {
   await until((event) => event.kind === 'shown' && event.source === 'node-1' && JSON.stringify(event.shown).includes('"peer":"node-2"'));
 });
 
-test('a tick is sent, and noted', async () => {
+test('a command sends a tick to a node, and the tick is noted', async () => {
   const from = events.length;
   expect(await send({ command: 'sync_tick', source: 'node-1' })).toEqual({ status: 200, body: {} });
   await until((event) => event.kind === 'span' && event.source === 'node-1' && event.name === 'sync_tick' && event.outcome !== null, from);
@@ -107,7 +107,7 @@ test.each([
   expect((await send(body, headers)).status).toBe(status);
 });
 
-test('a node that is killed has ended, and is there again from its start when it is started', async () => {
+test('a killed node is shown as ended, and from its start when it is started again', async () => {
   let from = events.length;
   expect((await send({ command: 'kill_node', source: 'node-2' })).status).toBe(200);
   await until((event) => event.kind === 'end' && event.source === 'node-2' && event.how === 'ended by SIGKILL', from);
@@ -118,7 +118,7 @@ test('a node that is killed has ended, and is there again from its start when it
   await until(isReady('node-2'), from);
 });
 
-test('the command itself says each end of a process once, also of one that the page started', async () => {
+test('npm start reports each end of a process once, also for a process that the page started', async () => {
   const ends = (): readonly string[] =>
     command.stdout
       .split('\n')
@@ -133,7 +133,7 @@ test('the command itself says each end of a process once, also of one that the p
   expect(ends().slice(before)).toEqual([expect.stringMatching(/^node-2 ended with code 0/), expect.stringMatching(/^node-2 ended by SIGKILL/)]);
 });
 
-test('without the RPC ready nodes stay ready, their ticks say why they fail; once it is back they succeed again', async () => {
+test('without the RPC ready nodes stay ready and their ticks fail with the reason; once it is back the ticks succeed', async () => {
   const outcomeOf = (source: string, wanted: RegExp) => (event: VisualizerEvent): boolean => {
     const outcome = event.kind === 'step' && event.source === source ? event.shown?.['last tick'] : null;
     return typeof outcome === 'string' && wanted.test(outcome);
@@ -148,7 +148,7 @@ test('without the RPC ready nodes stay ready, their ticks say why they fail; onc
   expect(left).toEqual([]);
 });
 
-test('a way that is cut makes anti-entropy fail, and mended it succeeds', async () => {
+test('anti-entropy fails over a cut link, and succeeds once the link is mended', async () => {
   const tick = async (wanted: string): Promise<void> => {
     for (;;) {
       const from = events.length;
@@ -163,7 +163,7 @@ test('a way that is cut makes anti-entropy fail, and mended it succeeds', async 
   await tick('ok');
 });
 
-test('the token is nowhere in the stream', () => {
+test('the stream does not contain the token', () => {
   expect(events.length).toBeGreaterThan(100);
   expect(JSON.stringify(events)).not.toContain(session.token);
 });
@@ -176,7 +176,7 @@ test('a port in use is named in one line', async () => {
   await other.clear();
 });
 
-test('where it is not wanted, there is none', async () => {
+test('--no-visualizer serves no page', async () => {
   const other = new StartedCommand('node', ['scripts/start.mjs', '--no-visualizer', '--once', '--json', '--nodes', '1'], {});
   const { code, stdout } = await other.ended;
   expect(code).toBe(0);
@@ -184,7 +184,7 @@ test('where it is not wanted, there is none', async () => {
   await other.clear();
 });
 
-test('a restart by the page that Ctrl-C meets leaves no process behind, and nothing is done any more', async () => {
+test('Ctrl-C during a restart by the page leaves no process behind, and later commands are refused', async () => {
   const other = new StartedCommand('node', ['scripts/start.mjs', '--json', '--nodes', '1'], {});
   await other.until('the cluster running', ({ stdout }) => stdout.includes('"event":"running"'));
   const said = JSON.parse(other.stdout.split('\n').find((line) => line.includes('"event":"visualizer"'))!) as { readonly url: string };
@@ -193,10 +193,10 @@ test('a restart by the page that Ctrl-C meets leaves no process behind, and noth
   const ask = async (name: string, source = 'node-1') =>
     fetch(`${said.url}/commands`, { method: 'POST', headers, body: JSON.stringify({ command: name, source }) });
   const { pid } = other.processOf('src/cli/nova-kms.ts node ');
-  // A stop that takes a while.
+  // The node is frozen, so that its stop takes a while.
   process.kill(pid, 'SIGSTOP');
   const restarted = ask('restart_node').catch(() => null);
-  // The restart is under way when a later command is answered.
+  // When a later command has been answered, the restart is under way.
   expect((await ask('sync_tick', 'node-9')).status).toBe(409);
   other.signalGroup('SIGINT');
   await other.until('stopping', ({ stdout }) => stdout.includes('"event":"stopping"'));

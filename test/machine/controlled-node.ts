@@ -1,6 +1,6 @@
 /**
- * The production machine on a real actor whose slots and timers a test holds in its hand: a slot settles when the test
- * says so, and a timer fires when the test says so.
+ * The production machine on a real actor with slots and timers that the test controls. The test decides when a slot settles and when a
+ * timer fires.
  */
 import { createActor, fromCallback, fromPromise, type Actor, type InspectionEvent } from 'xstate';
 import { createNodeMachine, type NodeMachine } from '../../src/machines/node-machine.ts';
@@ -27,13 +27,13 @@ export class ControlledNode {
   readonly errors: unknown[] = [];
   /** How often each slot was started. */
   readonly started = new Map<SlotName, number>();
-  /** What the replication was told, since the start. */
+  /** Every sync_tick that the replication received. */
   readonly syncTicks: SyncTick[] = [];
-  /** Whether the replication lives; null before the first time. */
+  /** Whether the replication runs; null before its first start. */
   replicating: boolean | null = null;
-  /** What the vault says when it is asked whether the node can serve. */
+  /** The vault's answer to whether the node can serve. */
   servable = true;
-  /** What the replication throws at the next sync_tick. */
+  /** The error that the replication throws at the next sync_tick. */
   failSyncTick: Error | null = null;
   readonly #calls = new Map<SlotName, Call>();
   readonly #timers = new Map<number, Timer>();
@@ -60,7 +60,7 @@ export class ControlledNode {
     this.actor.start();
   }
 
-  /** On the clock of the machine, of the day and monotonic alike. */
+  /** The machine's clock: wall clock and monotonic clock are the same. */
   get nowMs(): number {
     return this.#nowMs;
   }
@@ -84,7 +84,7 @@ export class ControlledNode {
     await flush();
   }
 
-  /** Fires the one timer with this delay, as if the time had come. */
+  /** Fires the one timer with this delay, as if its time had come. */
   async fireTimer(delayMs: number): Promise<void> {
     const found = [...this.#timers].find(([, timer]) => timer.delayMs === delayMs);
     if (found === undefined) throw new Error(`no timer of ${delayMs} ms is running`);
@@ -94,7 +94,7 @@ export class ControlledNode {
     await flush();
   }
 
-  /** Lets time pass; timers fire in order. */
+  /** Moves the clock forward. Timers fire in order. */
   async advance(ms: number): Promise<void> {
     const endMs = this.#nowMs + ms;
     for (;;) {
@@ -139,7 +139,7 @@ export class ControlledNode {
   }
 }
 
-/** Lets promise actors report; two turns, since XState awaits once itself. */
+/** Lets promise actors report. It takes two turns, because XState awaits once itself. */
 async function flush(): Promise<void> {
   for (let turn = 0; turn < 4; turn += 1) await Promise.resolve();
 }

@@ -1,6 +1,6 @@
 /**
- * Every state and every edge of the machine together with the life of the master secret, found from the machine itself and the
- * production reducer, checked against the invariants of protocol.md §1 and §10, then replayed on a real actor.
+ * Every state and every edge of the machine together with the life of the master secret. They are found from the machine itself and the
+ * production reducer, checked against the invariants of protocol.md §1 and §10, and replayed on a real actor.
  */
 import process from 'node:process';
 import { afterAll, describe, expect, test } from '@jest/globals';
@@ -12,7 +12,7 @@ import { ControlledNode, type SlotName } from './controlled-node.ts';
 import { keyOf, OLD_VIEW_MS, placesOf, serializeEvent, type Edge, type Move, type Node, type Scope } from './places.ts';
 import { brokenRules, hashNamed, isServable } from './secret-model.ts';
 
-/** A beat of 0 lets the clock stand still and still reach "went ready without a first snapshot". */
+/** With an interval of 0 the states after "went ready without a first snapshot" can be reached although the clock stands still. */
 const OPTIONS: NodeMachineOptions = { nodeTickMs: 0, syncTickMs: 700_000, nudgeMs: 50, freshness: { maxAgeMs: 1, outageMs: OLD_VIEW_MS / 2 }, probePeers: true };
 
 const SCOPES: Readonly<Record<string, Scope>> = {
@@ -40,7 +40,7 @@ const found = Object.entries(SCOPES).map(([name, scope]) => {
 });
 const states = found.flatMap(({ places }) => places);
 
-/** The shortest way from `start` to an edge that was not taken yet, that edge included; null when all were. */
+/** The shortest way from `start` to an edge that was not taken yet, including that edge; null when all were taken. */
 function wayToUntaken(start: string, edgesFrom: ReadonlyMap<string, readonly Edge[]>, taken: ReadonlySet<Edge>): readonly Edge[] | null {
   const ways = new Map<string, readonly Edge[]>([[start, []]]);
   for (const [key, way] of ways) {
@@ -71,7 +71,7 @@ afterAll(() => {
 });
 
 describe('every state of the machine', () => {
-  test('there are states in all four kinds of readiness, and no others', () => {
+  test('has one of the four kinds of readiness, and each kind occurs', () => {
     const kinds = new Set(states.map(({ state }) => readinessState(state)));
     expect([...kinds].sort()).toEqual(['bootstrapping', 'ineligible', 'ready', 'syncing-secret']);
   });
@@ -88,7 +88,7 @@ describe('every state of the machine', () => {
     }
   });
 
-  test('holds secrets as the protocol wants them', () => {
+  test('keeps the rules of the protocol about secrets', () => {
     for (const { secret } of states) expect(brokenRules(secret)).toEqual([]);
     const stages = new Set(states.map(({ secret }) => secret.life.stage));
     // A candidate is claimed in the step that makes it.
@@ -96,17 +96,17 @@ describe('every state of the machine', () => {
     expect(states.some(({ secret }) => secret.life.aside.length === 2)).toBe(true);
   });
 
-  test('says why where it does not serve', () => {
+  test('has a reason when it does not serve', () => {
     for (const { state } of states.filter(({ state: candidate }) => !candidate.hasTag('serving'))) {
       expect(state.context.reason).not.toBeNull();
     }
   });
 
-  test('is never an error', () => {
+  test('is never in error', () => {
     expect(states.filter(({ state }) => state.status !== 'active').map(({ key }) => key)).toEqual([]);
   });
 
-  test('sync_tick changes something in ready alone', () => {
+  test('handles sync_tick only in ready', () => {
     for (const { state, edges } of states) {
       const handled = edges.some(({ event }) => event.type === 'sync_tick');
       if (handled) expect(readinessState(state)).toBe('ready');
@@ -114,7 +114,7 @@ describe('every state of the machine', () => {
     expect(states.some(({ edges }) => edges.some(({ event }) => event.type === 'sync_tick'))).toBe(true);
   });
 
-  test('replication lives in ready alone, and there always', () => {
+  test('runs the replication exactly when it is ready', () => {
     for (const { state } of states) {
       expect([readinessState(state) === 'ready', state.children['replicate'] !== undefined]).toEqual([
         state.children['replicate'] !== undefined,
@@ -131,7 +131,7 @@ describe('every state of the machine', () => {
     expect(places.map(({ key }) => key).filter((key) => !reaching.has(key))).toEqual([]);
   });
 
-  test('a node_tick that meets another changes nothing but its count', () => {
+  test('changes only the count of dropped ticks when a node_tick meets another', () => {
     const during = states.filter(({ state }) => state.value.nodeTick !== 'idle');
     expect(during.length).toBeGreaterThan(0);
     for (const { key, edges } of during) {
@@ -147,7 +147,7 @@ describe('a first snapshot that hangs or fails', () => {
     ({ state }) => state.value.nodeTick === 'fetchingSnapshot' && state.context.firstSnapshot.state === 'missing',
   );
 
-  test.each(['xstate.after.fetchingSnapshot', 'xstate.error.actor.fetchSnapshot'])('counts as a round in vain: %s', (type) => {
+  test.each(['xstate.after.fetchingSnapshot', 'xstate.error.actor.fetchSnapshot'])('counts as a failed round: %s', (type) => {
     const rounds = new Set(asking.map(({ state }) => state.context.firstSnapshot.fullRounds));
     expect([...rounds].sort()).toEqual([0, 1, 2]);
     for (const { state, edges } of asking) {
@@ -158,7 +158,7 @@ describe('a first snapshot that hangs or fails', () => {
     }
   });
 
-  test('no longer has its rounds in a row once a node_tick settles without asking', () => {
+  test('starts its count of rounds again when a node_tick settles without asking', () => {
     const reading = states.filter(({ state }) => state.value.nodeTick === 'readingChain' && state.context.firstSnapshot.fullRounds > 0);
     const missing = reading.filter(({ state }) => state.context.firstSnapshot.state === 'missing');
     expect(missing.length).toBeGreaterThan(0);
@@ -169,7 +169,7 @@ describe('a first snapshot that hangs or fails', () => {
   });
 });
 
-describe('ready is left at the tick that sees', () => {
+describe('the node leaves ready in the tick that sees', () => {
   const ready = states.filter(({ state }) => readinessState(state) === 'ready');
   const reading = ready.filter(({ state }) => state.value.nodeTick === 'readingChain');
   const checking = ready.filter(({ state }) => state.value.nodeTick === 'checkingEligibility');
@@ -188,35 +188,35 @@ describe('ready is left at the tick that sees', () => {
     for (const { toState } of edges) expect([readinessState(toState), toState.context.reason?.text]).toEqual([state, why]);
   });
 
-  test('the hash no longer deep, once it is known to be a member', () => {
+  test('a hash that is no longer deep, after the check that it is a member', () => {
     const edges = edgesOf(checking.filter(({ state }) => state.context.tick.hash?.kind === 'shallow'), 'xstate.done.actor.checkEligibility', { eligible: true });
     expect(edges.length).toBeGreaterThan(0);
     for (const { toState } of edges) expect([readinessState(toState), toState.context.reason?.text]).toEqual(['bootstrapping', REASONS.hashNotDeepEnough]);
   });
 });
 
-describe('a read that fails', () => {
+describe('a failed read of the chain', () => {
   const reading = states.filter(({ state }) => state.value.nodeTick === 'readingChain');
   const failures = (from: readonly Node[]): Edge[] =>
     from.flatMap(({ edges }) =>
       edges.filter(({ event }) => /^xstate\.(?:error\.actor\.readChain|after\.readingChain)/.test(event.type) || matches(event.output, { failed: { text: REASONS.cannotReadHash } })),
     );
 
-  test('leaves a ready node ready, with the view and the secret that it had', () => {
+  test('leaves a ready node ready with its last view and its secret', () => {
     const ready = reading.filter(({ state }) => readinessState(state) === 'ready');
     const edges = failures(ready);
     expect(edges.length).toBe(3 * ready.length);
     for (const { toState } of edges) expect([readinessState(toState), toState.context.reason, toState.context.view?.blockMs]).toEqual(['ready', null, 0]);
   });
 
-  test('leaves a node that was not ready ineligible', () => {
+  test('makes a node that was not ready ineligible', () => {
     for (const { toState } of failures(reading.filter(({ state }) => readinessState(state) !== 'ready'))) {
       expect(readinessState(toState)).toBe('ineligible');
     }
   });
 });
 
-/** Whether `value` has what `part` names. */
+/** Whether `value` has all fields of `part`. */
 function matches(value: unknown, part: object): boolean {
   return Object.entries(part).every(([key, wanted]) => {
     const found = (value as Record<string, unknown> | undefined)?.[key];
@@ -225,7 +225,7 @@ function matches(value: unknown, part: object): boolean {
 }
 
 describe('every edge of the machine', () => {
-  test.each(found)('is taken by a real actor as the graph says: $name', async ({ scope, places, edges }) => {
+  test.each(found)('leads a real actor to the state that the graph gives: $name', async ({ scope, places, edges }) => {
     const edgesFrom = new Map(places.map((place) => [place.key, place.edges]));
     const taken = new Set<Edge>();
     const start = places[0]!.key;
@@ -234,7 +234,7 @@ describe('every edge of the machine', () => {
     for (;;) {
       let way = wayToUntaken(at, edgesFrom, taken);
       if (way === null) {
-        // What is left lies behind the start: some states are never come back to.
+        // The remaining edges can be reached only from the start, because some states are left and never entered again.
         way = wayToUntaken(start, edgesFrom, taken);
         if (way === null) break;
         node.actor.stop();

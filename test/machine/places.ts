@@ -1,5 +1,5 @@
 /**
- * Every place that the machine and the life of the master secret can be in together, found from the machine itself and the
+ * All combined states of the machine and the life of the master secret, called places. They are found from the machine itself and the
  * production reducer.
  */
 import { getNextTransitions, initialTransition, transition } from 'xstate';
@@ -13,16 +13,16 @@ import type { SlotName } from './controlled-node.ts';
 import { NO_MODEL, observed, standingOf, withSyncKey, type SecretModel } from './secret-model.ts';
 
 export const MEMBER = `0x${'0b'.repeat(20)}` as Wallet;
-/** Older than any outage, while all that a replay takes stays younger. Milliseconds. */
+/** The age of a view that is too old. It exceeds the outage limit, while all views of a replay stay younger. Milliseconds. */
 export const OLD_VIEW_MS = 2e15;
 const STOPPED_CLOCK = { clock: { nowMs: () => 0, monotonicMs: () => 0 }, random: { unit: () => 0 }, secret: { isServable: () => false } };
 
-/** What of the machine and of the world is gone through. All of both together would be hundreds of thousands of places. */
+/** The part of the machine and of its inputs to explore. All of both together would give hundreds of thousands of places. */
 export interface Scope {
   readonly options: NodeMachineOptions;
-  /** The secrets that the chain may show and that may be made: two are enough for one to take the place of another, and to come back. */
+  /** The secrets that the chain may show and that nodes may make. With two, one can replace the other and come back. */
   readonly secrets: readonly Hash32[];
-  /** Whether candidates are made and claimed; else each try to claim fails. */
+  /** Whether candidates are made and claimed; if not, each try to claim fails. */
   readonly claims: boolean;
   /** Types of events that are left out. */
   readonly without?: RegExp;
@@ -31,13 +31,13 @@ export interface Scope {
 /** The machine's own events and those that XState makes for actors and delays. */
 export type AnyEvent = NodeEvent & { output?: unknown; error?: unknown };
 
-/** What a slot found out, and the secret after it. */
+/** The output of a slot, and the secret after it. */
 interface Outcome {
   readonly output: unknown;
   readonly secret: SecretModel;
 }
 
-/** What each slot may find out. A slot without a row fails the test: a new actor cannot be forgotten here. */
+/** The possible outputs of each slot. A slot without a row fails the test, so that a new actor cannot be forgotten. */
 function outcomesOf(slot: SlotName, secret: SecretModel, { secrets, claims }: Scope): Outcome[] {
   const as = (outputs: readonly unknown[]): Outcome[] => outputs.map((output) => ({ output, secret }));
   switch (slot) {
@@ -85,7 +85,7 @@ function viewOf(secret: SecretModel, hash: Hash32, blockMs: number): Outcome {
   return { output: { block: 1, blockMs, members: 2, hash: standingOf(model) }, secret: model };
 }
 
-/** The ways in which one try to claim can end, each with what it leaves of the secret. */
+/** The possible outcomes of one try to claim, each with the secret after it. */
 function claimsOf(secret: SecretModel, secrets: readonly Hash32[]): Outcome[] {
   const output = NOT_CLAIMED;
   const due = observed(secret, { type: 'claim.due' });
@@ -107,7 +107,7 @@ function claimsOf(secret: SecretModel, secrets: readonly Hash32[]): Outcome[] {
   }
 }
 
-/** An event of the machine, and the secret by the time it comes. */
+/** An event of the machine, and the secret when it arrives. */
 export interface Move {
   readonly event: AnyEvent;
   readonly secret: SecretModel;
@@ -124,7 +124,7 @@ function movesOf({ snapshot, secret }: Place, scope: Scope): Move[] {
       const slot = done[1] as SlotName;
       moves.push(...outcomesOf(slot, secret, scope).map(({ output, secret: after }) => ({ event: { type, output, actorId: slot }, secret: after })));
     } else if (type === 'xstate.error.actor.replicate') {
-      // A replication that ends by itself is broken and stops the machine; jobs-overlap.test.ts shows it.
+      // When the replication ends by itself, it is broken and the machine stops. jobs-overlap.test.ts tests that.
       continue;
     } else if (type.startsWith('xstate.error.actor.')) {
       const error = new DependencyError('chain', 'timeout', 'no answer');
@@ -142,7 +142,7 @@ export interface Place {
   readonly secret: SecretModel;
 }
 
-/** A place without counters and times, or there would be no end of them. */
+/** The key of a place, without counters and times, which would make the number of places infinite. */
 export function keyOf({ snapshot, secret }: Place): string {
   const { context, value } = snapshot;
   return JSON.stringify([
@@ -173,7 +173,7 @@ export interface Node {
   readonly edges: readonly Edge[];
 }
 
-/** Breadth first, from the start. */
+/** All places, breadth first from the start. */
 export function placesOf(scope: Scope): Node[] {
   const machine = createNodeMachine(scope.options, STOPPED_CLOCK);
   const start: Place = { snapshot: initialTransition(machine)[0], secret: NO_MODEL };

@@ -1,13 +1,13 @@
-/** The master secret of a node as the production reducer has it, over a vault of hashes alone. Immutable, so that states can be compared. */
+/** The master secret of a node by the production reducer, with a vault of hashes. Immutable, so that states can be compared. */
 import { ZERO_HASH, type Hash32 } from '../../src/domain/ids.ts';
 import { nextSecretLife, NO_SECRET, secretStanding, type SecretEffect, type SecretEvent, type SecretLife, type SecretStanding } from '../../src/machines/secret-life.ts';
 
-/** Distinct and short. */
+/** A distinct hash for each name. */
 export function hashNamed(name: string): Hash32 {
   return `0x${Buffer.from(name).toString('hex').padEnd(64, '0')}` as Hash32;
 }
 
-/** What is left to do once the vault has done its part. */
+/** The effects that are left after the vault has carried out its part. */
 export type ClaimEffect = Extract<SecretEffect, { kind: 'make_candidate' | 'look_at_head' | 'send_claim' }>;
 
 export interface SecretModel {
@@ -16,7 +16,7 @@ export interface SecretModel {
   readonly serving: Hash32 | null;
   readonly held: readonly Hash32[];
   readonly syncKeyOf: Hash32 | null;
-  /** The secret that the store's values are under; null: it is empty, of none. */
+  /** The secret that encrypts the values of the store; null: the store is empty. */
   readonly storeOf: Hash32 | null;
 }
 
@@ -34,7 +34,7 @@ export function withSyncKey(model: SecretModel): SecretModel {
   return { ...model, syncKeyOf: model.serving };
 }
 
-/** The model after an observation, its effects carried out; `left`: what is left to do about a claim. */
+/** The model after an observation and its effects. `left`: the effect on a claim that is left to do. */
 export function observed(model: SecretModel, event: SecretEvent): { readonly model: SecretModel; readonly left: ClaimEffect | null } {
   const { life, effects } = nextSecretLife(model.life, event);
   const held = event.type === 'candidate.held' ? [...new Set([...model.held, event.hash])] : model.held;
@@ -64,7 +64,7 @@ function carriedOut(model: SecretModel, effect: Exclude<SecretEffect, ClaimEffec
   }
 }
 
-/** What must hold of it at all times; the sentences of what does not. */
+/** Checks the rules that must always hold. @returns the broken rules, as sentences */
 export function brokenRules({ life, serving, held, storeOf }: SecretModel): readonly string[] {
   const known = [...(life.stage === 'none' ? [] : [life.secret.hash]), ...life.aside.map(({ hash }) => hash)];
   const confirmed = life.stage === 'confirmed' ? life.secret.hash : null;

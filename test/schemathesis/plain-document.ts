@@ -1,19 +1,19 @@
 /**
- * The OpenAPI document of a node as its callers see it before they seal and after they open: the inner schema that `x-nova-inner` names
- * stands in the place of each envelope, and nothing asks for a signature, since the sealing proxy makes both. What only the caller can
- * know, such as its wallet, is the one value that is right.
+ * The OpenAPI document of a node as a caller sees it before sealing and after opening. The inner schema that `x-nova-inner` names
+ * replaces each envelope, and no operation needs a signature, because the sealing proxy makes both. A field that only the caller can
+ * know, such as its wallet, has its one right value.
  */
 import { isJsonObject } from '../../src/crypto/json.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Schemes of callers that the proxy signs for. */
+/** Security schemes that the proxy handles. */
 const SIGNED: readonly string[] = ['app', 'peer'];
 
-/** By schema and field: the one value of a request's field that is right. */
+/** By schema and field: the one right value of a field of a request. */
 export type Known = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
-/** @param document as a node serves it */
+/** @param document the document that the node serves */
 export function plainDocument(document: Json, known: Known): Json {
   const made = structuredClone(plain(document)) as { readonly components: { readonly schemas: Record<string, { readonly properties: Record<string, unknown> }> } };
   for (const [schema, fields] of Object.entries(known)) {
@@ -30,7 +30,7 @@ function plain(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([name, part]) => {
       if (name === 'security') return [name, unsigned(part as readonly Json[])];
-      // Inner forms have fields in common, so several may fit.
+      // Inner schemas have common fields, so several may match.
       return [name === 'oneOf' ? 'anyOf' : name, plain(part)];
     }),
   );

@@ -1,9 +1,9 @@
 /**
  * `npm run schemathesis`: schemathesis, a tool in Python, reads the OpenAPI document of a running node and sends cases for every
- * operation, good and bad, through the sealing proxy, so that they reach the inner bodies. No answer may be a 5xx, and none outside
- * the document; `schemathesis.toml` says which checks do not hold here, and why. Two nodes on Anvil; a member and an app in this process.
+ * operation, good and bad, through the sealing proxy, so that they reach the inner bodies. No answer may be a 5xx or outside the
+ * document. `schemathesis.toml` says which checks are left out and why. Two nodes run on Anvil; a member and an app in this process.
  *
- * Options go on to schemathesis: `npm run schemathesis -- --max-examples 500 --seed 7`. `SCHEMATHESIS` names its program.
+ * Options are passed to schemathesis: `npm run schemathesis -- --max-examples 500 --seed 7`. `SCHEMATHESIS` names its program.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -18,10 +18,10 @@ import { createRawApp, RawCaller, RawHttp } from '../e2e/support/raw-caller.ts';
 import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { PLAIN_DOCUMENT_PATH, SealingProxy } from './sealing-proxy.ts';
 
-/** What it was tried with. */
+/** The version that this script was tested with. */
 const VERSION = '4.32.5';
 const CONFIG = join(import.meta.dirname, 'schemathesis.toml');
-/** Where it keeps the cases that failed, for `schemathesis replay`. */
+/** The folder in which schemathesis keeps failed cases, for `schemathesis replay`. */
 const FOLDER = join(import.meta.dirname, '..', '..', 'artifacts', 'schemathesis');
 const APP_ID = 1_001;
 const NOBODY_LISTENS = 'http://127.0.0.1:9';
@@ -72,7 +72,7 @@ async function runAgainst({ nodes }: Cluster): Promise<number> {
     const code = await new Promise<number>((ended) => child.once('close', (exitCode) => ended(exitCode ?? 1)));
     const counts = [...proxy.answered].sort(([a], [b]) => (a < b ? -1 : 1));
     process.stdout.write(`${counts.map(([name, count]) => `${name}: ${count}`).join('\n')}\n`);
-    // A node that answers no more would have answered nothing wrong.
+    // A node that no longer answers would have given no wrong answer.
     await node.waitForState('ready', WAIT_TIMEOUT_MS);
     return code;
   } finally {

@@ -1,8 +1,8 @@
 /**
- * Stands in front of a node and takes inner bodies in plain text (protocol.md §3): it signs and seals each request, as an app under
- * `/kms` and as a member at `/sync`, opens the answer, and gives the inner answer back with the node's status. All other routes pass
- * as they are. Each answer is held against the OpenAPI document more strictly than a tool can: a field that is not written down
- * counts as well. What breaks that is answered with 599, which no document has.
+ * A proxy before a node that takes inner bodies in plain text (protocol.md §3). It signs and seals each request, as an app under `/kms`
+ * and as a member at `/sync`, opens the answer, and returns the inner answer with the node's status. All other routes pass unchanged.
+ * It compares each answer with the OpenAPI document more strictly than the tool can: a field that is not documented is a fault too. A
+ * fault is answered with 599, a status that no document has.
  */
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -17,13 +17,13 @@ import { plainDocument, type Known } from './plain-document.ts';
 
 const OUTSIDE_THE_DOCUMENT = 599;
 const DOCUMENT_PATH = '/openapi.json';
-/** Where the plain document is; at `/openapi.json` is the node's own, which is under test like any other answer. */
+/** The path of the plain document. `/openapi.json` is the node's document, which is under test like any other answer. */
 export const PLAIN_DOCUMENT_PATH = '/plain-openapi.json';
-/** A write may wait a minute for more members than there are. Milliseconds. */
+/** Limit of a write's wait for acknowledgements. Without it a write for more members than exist waits a minute. Milliseconds. */
 const MAX_WAIT_MS = 50;
-/** In a body: stands for the nonce of the proof, which the proxy alone knows. */
+/** In a body: a placeholder for the nonce of the proof, which only the proxy knows. */
 const PROOF_NONCE = 'the nonce of x-app-nonce';
-/** Sent on as they came. */
+/** Headers that are forwarded unchanged. */
 const PASSED_HEADERS = ['accept', 'authorization', 'content-type', 'content-encoding'];
 
 export interface ProxyModules {
@@ -34,12 +34,12 @@ export interface ProxyModules {
 
 export interface ProxyOptions {
   readonly node: Target;
-  /** Key of the HMAC over what a member sends. */
+  /** Key of the HMAC over a member's requests. */
   readonly syncKey: Uint8Array;
 }
 
 export class SealingProxy {
-  /** By method, route and status: how often each was answered. */
+  /** The number of answers by route, method and status. */
   readonly answered = new Map<string, number>();
   readonly #options: ProxyOptions;
   readonly #modules: ProxyModules;
@@ -84,7 +84,7 @@ export class SealingProxy {
     this.#count(method, path, answer.status);
     const isSealed = caller !== null && parseEnvelope(answer.json) !== null;
     const text = isSealed ? JSON.stringify(await caller.open(answer)) : answer.text;
-    // They keep all for a search that is not made here.
+    // These modules keep all texts for a search that this tool does not make.
     this.#modules.http.outputs.length = 0;
     if (caller !== null) caller.sent.length = 0;
     const kept = ['content-type', 'allow', 'retry-after'].filter((name) => answer.headers[name] !== undefined).map((name) => [name, answer.headers[name]!]);
@@ -107,7 +107,7 @@ export class SealingProxy {
     const sealedErrors = { 'x-nova-sealed-errors': '1' };
     const nonce = await this.#modules.http.nonce(node.localUrl);
     const changes = { nonce, headers: { ...headers, ...sealedErrors }, ...(caller === this.#modules.member ? { syncKey } : {}) };
-    // Without a body there is nothing to seal: the node has to say what is missing.
+    // Without a body there is nothing to seal. The node must answer what is missing.
     return caller.send(node, method, path, inner(body.toString(), nonce), body.length === 0 ? { ...changes, body: '' } : changes);
   }
 
@@ -128,7 +128,7 @@ function passedOf({ headers }: IncomingMessage): Record<string, string> {
   return Object.fromEntries(PASSED_HEADERS.flatMap((name) => (headers[name] === undefined ? [] : [[name, String(headers[name])]])));
 }
 
-/** What no document can say: who sends, where a store is to go on, and which points are on the curve. */
+/** Values that a document cannot describe: the sender, the cursor of a snapshot, and a point on the curve. */
 async function knownFields({ node, syncKey }: ProxyOptions, { member }: ProxyModules): Promise<Known> {
   const sender = { sender_wallet: member.wallet };
   const bound = { nonce: PROOF_NONCE };
@@ -144,7 +144,7 @@ async function knownFields({ node, syncKey }: ProxyOptions, { member }: ProxyMod
   };
 }
 
-/** With the nonce of the proof in its place; and a write waits a short while for members that there are not. */
+/** The body with the nonce of the proof, and with a short timeout for a write that would wait long for acknowledgements. */
 function inner(text: string, nonce: string): string {
   let body: unknown;
   try {

@@ -1,4 +1,4 @@
-/** `npm run sim`: what it prints, and what its exit code says. */
+/** The output and the exit codes of `npm run sim`. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,7 +14,7 @@ function sim(...words: string[]) {
   return { status, stdout, stderr };
 }
 
-test('several seeds end with a summary of faults, requests and invariants', () => {
+test('a run of several seeds ends with a summary of faults, requests and invariants', () => {
   const { status, stdout } = sim('--seeds', '1..2', '--nodes', '3', '--hours', '0.05', '--faults', 'light');
   expect(status).toBe(0);
   expect(stdout).toContain('faults that took effect:');
@@ -23,7 +23,7 @@ test('several seeds end with a summary of faults, requests and invariants', () =
   expect(stdout).toMatch(/simulated [\d.]+ h in [\d.]+ s: \d+ to 1/);
 });
 
-test('a profile of faults is read from a file, and the trace is written to one', () => {
+test('a profile of faults is read from a file, and the trace is written to a file', () => {
   const profile = join(folder, 'faults.json');
   writeFileSync(profile, JSON.stringify({ crash: { perHour: 200, forMs: [1_000, 2_000] } }));
   const trace = join(folder, 'trace');
@@ -49,20 +49,20 @@ test.each([
   [['--trace', 'y', '--events', 'y'], 'its own name'],
   [['--story', 'no.story'], 'no.story cannot be read (ENOENT)'],
   [['--story', 'README.md', '--update'], 'README.md is not a story'],
-])('%j is refused with one line that says what may be given', (words, line) => {
+])('%j is refused in one line that says what is allowed', (words, line) => {
   const { status, stderr } = sim(...words);
   expect(status).toBe(2);
   expect(stderr).toContain(line);
   expect(stderr.trim().split('\n')).toHaveLength(1);
 });
 
-test.each(['--trace', '--events'])('%s to a file that cannot be written is an error in one line', (option) => {
+test.each(['--trace', '--events'])('%s to a file that cannot be written fails with one line', (option) => {
   for (const [path, code] of [['/dev/full', 'ENOSPC'], [join(folder, 'none', 'x'), 'ENOENT']] as const) {
     expect(sim('--seed', '1', '--hours', '0.01', '--nodes', '1', option, path)).toMatchObject({ status: 1, stderr: `${path} cannot be written (${code})\n` });
   }
 });
 
-test('a story that comes out otherwise is an error', () => {
+test('a story with another result than it states fails', () => {
   const story = join(folder, 'wrong.story');
   writeFileSync(story, '# No node is ready at once.\n\n> cluster nodes=1\n> status\na ready\n');
   const { status, stdout } = sim('--story', story);

@@ -1,4 +1,4 @@
-/** What a simulation gives the visualiser: the same for the same seed, and without a trace on the run itself. */
+/** The events of a simulation for the visualiser. They are the same for the same seed, and do not change the run. */
 import { expect, test } from '@jest/globals';
 import { parseEvent } from '../../src/visualizer/event-form.ts';
 import type { VisualizerEvent } from '../../src/visualizer/wire.ts';
@@ -21,7 +21,7 @@ function eventOf(line: string): VisualizerEvent {
   return event;
 }
 
-test('the same seed gives the same events, and the run is the same with and without them', async () => {
+test('the same seed gives the same events, and the run is the same with and without events', async () => {
   const alone = await simulate(SCENARIO);
   const first = await run();
   const second = await run();
@@ -30,7 +30,7 @@ test('the same seed gives the same events, and the run is the same with and with
   expect(first.result.events).toBe(alone.events);
 });
 
-test('the trace is the same byte for byte with and without them', async () => {
+test('the trace is the same, byte for byte, with and without events', async () => {
   const traces: string[][] = [[], []];
   await simulate(SCENARIO, { onTrace: (line) => void traces[0]!.push(line) });
   await run({ onTrace: (line) => void traces[1]!.push(line) });
@@ -38,7 +38,7 @@ test('the trace is the same byte for byte with and without them', async () => {
   expect(traces[1]).toEqual(traces[0]);
 });
 
-test('every event is of the form, numbered by one, and the nodes, their ticks and the faults are in it', async () => {
+test('every event is valid, events are numbered from 1, and they include the nodes, their ticks and the faults', async () => {
   const { lines } = await run();
   const events = lines.map(eventOf);
   expect(events.map(({ n }) => n)).toEqual(events.map((_, index) => index + 1));
@@ -53,7 +53,7 @@ test('every event is of the form, numbered by one, and the nodes, their ticks an
   expect(times).toEqual([...times].sort((a, b) => a - b));
 });
 
-test('a rule that is broken is a failure to jump to', async () => {
+test('a broken rule is an event of the level failure', async () => {
   const lines: string[] = [];
   const simulation = await Simulation.start({ seed: '7', nodes: 2, onEvent: (line) => void lines.push(line) });
   await simulation.run(1_000);

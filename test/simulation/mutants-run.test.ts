@@ -1,4 +1,4 @@
-/** How `npm run sim:mutants` chooses and hunts its mutants (scripts/sim-mutants); the processes that run seeds are scripted. */
+/** How `npm run sim:mutants` chooses and hunts its mutants (scripts/sim-mutants). The test scripts the processes that run seeds. */
 import { expect, test } from '@jest/globals';
 import { chosen, commaSeparated, partOf } from '../../scripts/sim-mutants/choice.ts';
 import { Control } from '../../scripts/sim-mutants/control.ts';
@@ -24,15 +24,15 @@ test.each([
   expect(given.map(({ name }) => name).join('')).toBe(names);
 });
 
-test('a name that no mutant has is refused', () => {
+test('an unknown name of a mutant is refused', () => {
   expect(() => chosen(FIVE, ['a', 'none'], undefined)).toThrow('there is no mutant none');
 });
 
-test.each(['0/2', '3/2', '1', '1/0', 'a/b'])('%s is not a part', (text) => {
+test.each(['0/2', '3/2', '1', '1/0', 'a/b'])('--part %s is refused', (text) => {
   expect(() => partOf(text)).toThrow('such as 1/4');
 });
 
-/** A hunt whose processes end as the test says, in the order in which they began. */
+/** A hunt with processes that end when the test says. `begun` has them in the order of their start. */
 function hunting(fields: Partial<Mutant> = {}) {
   const begun: { readonly seeds: readonly string[]; readonly end: (ending: Ending) => void }[] = [];
   const removed: string[] = [];
@@ -46,7 +46,7 @@ function hunting(fields: Partial<Mutant> = {}) {
   return { hunt: new Hunt(mutant('one', fields), SEEDS, { copies, processes: { run } }), begun, removed };
 }
 
-test('the seed that is known to find a mutant is tried first', async () => {
+test('a seed that is known to find the mutant is tried first', async () => {
   const { hunt, begun } = hunting({ seed: '5' });
   const portion = hunt.runPortion();
   expect(begun[0]!.seeds[0]).toBe('5');
@@ -56,7 +56,7 @@ test('the seed that is known to find a mutant is tried first', async () => {
   expect(hunt.hasSeeds).toBe(false);
 });
 
-test('once a seed has found the mutant, its other processes end and no seed is begun', async () => {
+test('once a seed has found the mutant, its other processes end and no more seeds start', async () => {
   const { hunt, begun, removed } = hunting();
   const portions = [hunt.runPortion(), hunt.runPortion()];
   begun[1]!.end(broken('4'));
@@ -67,7 +67,7 @@ test('once a seed has found the mutant, its other processes end and no seed is b
   expect(removed).toEqual(['copy']);
 });
 
-test('a mutant is missed when every seed was run once and none found it', async () => {
+test('a mutant is missed when every seed ran once and none found it', async () => {
   const { hunt, begun } = hunting();
   while (hunt.hasSeeds) {
     const portion = hunt.runPortion();
@@ -80,7 +80,7 @@ test('a mutant is missed when every seed was run once and none found it', async 
   expect(hunt.finding).toBeNull();
 });
 
-test('a control run is made once for all runs that mean the same', async () => {
+test('runs with the same effective options share one control run', async () => {
   const jobs: Job[] = [];
   const control = new Control('unchanged', { run: async (job) => (jobs.push(job), { kind: 'held' }) });
   await Promise.all([control.run({}, '1'), control.run({ nodes: 5, faults: 'default' }, '1'), control.run({}, '2'), control.run({ nodes: 4 }, '1')]);

@@ -1,4 +1,4 @@
-/** A seed is all there is to a run: the same one gives the same lines, and no line holds a secret. */
+/** A seed determines a run: the same seed gives the same lines. No line contains a secret. */
 import { describe, expect, test } from '@jest/globals';
 import { FAULT_PROFILES } from '../../src/sim/faults/fault-profiles.ts';
 import { makeScenario } from '../../src/sim/make-scenario.ts';
@@ -21,11 +21,11 @@ describe('a run', () => {
     expect(once.split('\n').length).toBeGreaterThan(500);
   });
 
-  test('is another with another seed', async () => {
+  test('differs with another seed', async () => {
     expect(await traceOf('8')).not.toBe(await traceOf('7'));
   });
 
-  test('ends with the line that is waited for', async () => {
+  test('ends at the line given by `until`', async () => {
     const lines: string[] = [];
     const { simulatedMs } = await simulate(scenarioOf('7'), { onTrace: (line) => void lines.push(line), until: 'a is ready' });
     expect(lines.some((line) => line.includes('a is ready'))).toBe(true);
@@ -33,8 +33,8 @@ describe('a run', () => {
   });
 });
 
-describe('what a run writes', () => {
-  test('is searched for every secret there was: one that gets into it breaks a rule', async () => {
+describe('the trace of a run', () => {
+  test('is searched for every secret of the run, and a secret in it breaks a rule', async () => {
     const simulation = await Simulation.start({ seed: 'leak', nodes: 1 });
     await simulation.run(20_000);
     await simulation.ask({ do: 'derive', node: 'a', key: 'path' });

@@ -1,4 +1,4 @@
-/** A failing scenario becomes a small one that breaks the same rule, and a story that anybody can read and play. */
+/** A failing scenario is shrunk to a small one that breaks the same rule, and to a story that can be read and played. */
 import { expect, test } from '@jest/globals';
 import { FAULT_PROFILES } from '../../src/sim/faults/fault-profiles.ts';
 import { makeScenario } from '../../src/sim/make-scenario.ts';
@@ -7,7 +7,7 @@ import { simulate } from '../../src/sim/simulate.ts';
 import { formatStory, parseStory, storyOf } from '../../src/sim/story.ts';
 import { FORGOTTEN_KEY, forgetOneKey } from '../support/forgetting-node.ts';
 
-test('little is left of what breaks a rule', async () => {
+test('a failing scenario is shrunk to the one step that breaks the same rule', async () => {
   const scenario = makeScenario({ seed: '3', nodes: 4, apps: 2, durationMs: 120_000, faults: FAULT_PROFILES.light, requestsPerSecond: 1 });
   const run = (candidate: typeof scenario) => simulate(candidate, { onStart: forgetOneKey });
   const result = await run(scenario);

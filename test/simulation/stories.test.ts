@@ -1,4 +1,4 @@
-/** Each story is played, and gives the output that it states. `npm run sim -- --story FILE --update` rewrites it. */
+/** Each story, when played, gives the output that it states. `npm run sim -- --story FILE --update` rewrites the output. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import { formatStory, parseStory, playStory } from '../../src/sim/story.ts';
@@ -6,7 +6,7 @@ import { formatStory, parseStory, playStory } from '../../src/sim/story.ts';
 const folder = new URL('stories/', import.meta.url);
 const stories = readdirSync(folder).filter((name) => name.endsWith('.story'));
 
-test('there are stories', () => {
+test('there are many stories', () => {
   expect(stories.length).toBeGreaterThanOrEqual(15);
 });
 

@@ -1,8 +1,8 @@
-/** What a node says of its own store to those that ask for a snapshot (protocol.md §10, First snapshot). */
+/** What a node reports about its store in a snapshot (protocol.md §10, First snapshot). */
 import { expect, test } from '@jest/globals';
 import { Simulation } from '../../src/sim/simulation.ts';
 
-test('a node vouches for what it holds only while it is ready: out of the membership it has missed writes', async () => {
+test('a node reports its store as complete only while it is ready, because it misses writes while it is not a member', async () => {
   const simulation = await Simulation.start({ seed: 'vouching', nodes: 3, settings: { KMS_NODE_TICK_SECONDS: '3600' } });
   await simulation.run(60_000);
   const { conversation, peerCache } = simulation.node('a').life!.node.inside;

@@ -1,4 +1,4 @@
-/** This node's side of conversations with peers: everything real but the transport, the clock and the vault's secret. */
+/** This node's side of conversations with peers. Everything is real except the transport, the clock and the vault's secret. */
 import { keccak256 } from '../../src/crypto/hash.ts';
 import { Vault } from '../../src/crypto/vault.ts';
 import type { StoreId } from '../../src/domain/ids.ts';
@@ -15,7 +15,7 @@ export const SECRET = new Uint8Array(32).fill(0x42);
 export const SECRET_HASH = keccak256(SECRET);
 
 export interface AskingNodeOptions {
-  /** It holds the confirmed secret, and the sync key with it. Default: true. */
+  /** The node holds the confirmed secret and its sync key. Default: true. */
   readonly holdsSecret?: boolean;
 }
 

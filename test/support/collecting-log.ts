@@ -1,4 +1,4 @@
-/** A Log that keeps its lines for the test to look at. */
+/** A Log that keeps its lines for the test. */
 import type { Log, LogFacts } from '../../src/domain/ports.ts';
 
 export interface LogLine {

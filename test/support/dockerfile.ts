@@ -1,14 +1,14 @@
-/** What deploy/Dockerfile says of the image: the environment and the command that are in it. */
+/** The environment and the command of the image, read from deploy/Dockerfile. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const FILE = join(import.meta.dirname, '..', '..', 'deploy', 'Dockerfile');
 
 export interface Stage {
-  /** What follows FROM. */
+  /** The text after FROM. */
   readonly from: string;
   readonly environment: Readonly<Record<string, string>>;
-  /** Of each other instruction, in order. */
+  /** The other instructions, in order. */
   readonly instructions: readonly (readonly [name: string, rest: string])[];
 }
 

@@ -1,6 +1,6 @@
 /**
- * Answers against the OpenAPI document: status, form and every field. The document leaves room for further fields, as later versions may
- * have them; here there is none, so that nothing is answered that is not written down.
+ * Compares answers with the OpenAPI document: status, form and every field. The document allows further fields, because later versions
+ * may add them. This check allows none, so that every field of an answer must be documented.
  */
 import { z } from 'zod';
 import { isJsonObject } from '../../src/crypto/json.ts';
@@ -25,23 +25,23 @@ interface Document {
 
 export interface DocumentedAnswer {
   readonly method: string;
-  /** As sent. */
+  /** The path as sent. */
   readonly path: string;
   readonly status: number;
   readonly contentType: string | undefined;
-  /** Of the body; undefined when it is not valid JSON. */
+  /** The parsed body; undefined when it is not valid JSON. */
   readonly json: unknown;
 }
 
 const DOCUMENT = openApiDocument('test') as unknown as Document;
 const made = new Map<string, z.ZodType>();
 
-/** What an answer has that the document does not say of it; null when it is as documented. */
+/** How an answer differs from the document; null when it is as documented. */
 export function undocumented({ method, path, status, contentType, json }: DocumentedAnswer): string | null {
-  // Preflights, and answers without a body.
+  // Preflights and other answers without a body.
   if (method === 'HEAD' || method === 'OPTIONS' || status === 204) return null;
   const responses = operationAt(method, path)?.responses;
-  // No route takes it: refused in the form of all errors.
+  // No route matches: the answer must be the error body of all routes.
   if (responses === undefined) return problemOf({ $ref: '#/components/schemas/Error' }, json);
   const documented = responses[status];
   if (documented === undefined) return `a status ${status} is not documented`;
@@ -50,7 +50,7 @@ export function undocumented({ method, path, status, contentType, json }: Docume
   return type === 'application/json' ? problemOf(form?.schema ?? {}, json) : null;
 }
 
-/** As `undocumented`, of what was inside an envelope. */
+/** Like `undocumented`, for the inner body of an envelope. */
 export function undocumentedInside({ method, path, status }: Pick<DocumentedAnswer, 'method' | 'path' | 'status'>, inner: unknown): string | null {
   const responses = operationAt(method, path)?.responses ?? {};
   const form = responses[status]?.content['application/json']?.schema ?? {};
@@ -71,15 +71,15 @@ function problemOf(schema: Schema, value: unknown): string | null {
   return parsed.success ? null : parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
 }
 
-/** With its references followed, and objects that have no other fields than those that are named. */
+/** The schema with its references resolved, and with objects that allow only the named fields. */
 function closed(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(closed);
   if (!isJsonObject(schema)) return schema;
   const ref = schema['$ref'];
   if (typeof ref === 'string') return closed(DOCUMENT.components.schemas[ref.split('/').at(-1)!]);
-  // They say how a text is to be read.
+  // These keywords describe how to decode a text.
   const own: Record<string, unknown> = Object.fromEntries(Object.entries(schema).filter(([name]) => name !== 'x-nova-inner' && name !== 'contentEncoding'));
-  // Of several forms one fits, and then no other: that they exclude each other is not said of them.
+  // `oneOf` becomes `anyOf`: the forms may overlap, so it is enough that one of them matches.
   const { oneOf, ...rest } = own;
   const forms = oneOf === undefined ? {} : { anyOf: oneOf };
   const fields = Object.entries({ ...rest, ...forms }).map(([name, part]) => [name, closed(part)] as const);

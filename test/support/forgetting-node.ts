@@ -1,10 +1,10 @@
-/** A fault for simulations that are to break a rule. */
+/** A fault for simulations that must break a rule. */
 import type { Life } from '../../src/sim/world/sim-node.ts';
 
 /** One of the keys that the scenario of seed 3 writes. */
 export const FORGOTTEN_KEY = 'key-14';
 
-/** Node b says that it has merged one key, and has not. */
+/** Node b reports that it has merged one key, but has not. */
 export function forgetOneKey({ name, node }: Life): void {
   if (name !== 'b') return;
   const { store } = node.inside;

@@ -1,4 +1,4 @@
-/** The system's clock, whose pauses of less than a second pass at once and are noted. */
+/** The system's clock, except that pauses of less than a second end at once and are recorded. */
 import type { Clock } from '../../src/domain/ports.ts';
 import { systemClock } from '../../src/system/system.ts';
 

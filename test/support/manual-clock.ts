@@ -1,4 +1,4 @@
-/** A clock that a test moves by hand. Timers fire in order of their time; promises get their turns in between. */
+/** A clock that a test moves by hand. Timers fire in the order of their time, and promises settle in between. */
 import type { Clock, TimerId } from '../../src/domain/ports.ts';
 
 interface Timer {
@@ -35,7 +35,7 @@ export class ManualClock implements Clock {
     this.#timers.delete(timer as number);
   }
 
-  /** Lets `ms` pass. */
+  /** Moves the clock forward by `ms`. */
   async advance(ms: number): Promise<void> {
     const endMs = this.#elapsedMs + ms;
     await settle();
@@ -51,7 +51,7 @@ export class ManualClock implements Clock {
   }
 }
 
-/** Turns of the event loop that let chained promises come to rest, and requests that are injected into an app. */
+/** Waits some turns of the event loop, so that chained promises and requests injected into an app settle. */
 export async function settle(turns = 2): Promise<void> {
   for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }

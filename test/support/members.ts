@@ -2,7 +2,7 @@
 import type { Wallet } from '../../src/domain/ids.ts';
 import type { AppRecord, Member } from '../../src/domain/membership.ts';
 
-/** An app record that authorizes. */
+/** A record that authorizes the app. */
 export function authorizedRecord(appId: bigint, wallet: Wallet, teePubkey: AppRecord['instance']['teePubkey']): AppRecord {
   return {
     instance: {

@@ -1,6 +1,6 @@
 /**
- * The production HTTP pipeline on a real socket, over an in-process enclave, a vault with a known secret, a fixed clock and a
- * membership and app registry that the test gives. What is missing from a node here is the machine: its view is given.
+ * The production HTTP pipeline on a real socket, with an in-process enclave, a vault with a known secret, and a fixed clock. The test
+ * provides the membership and the app registry. There is no machine; the test also provides its view.
  */
 import type { RequestListener } from 'node:http';
 import { Authenticator } from '../../src/auth/authenticator.ts';
@@ -47,7 +47,7 @@ export interface NodeOverHttpOptions {
   /** 32 bytes in hex. */
   readonly secret?: string;
   readonly info?: string;
-  /** Private keys of the node's wallet and enclave, in hex; random when absent. */
+  /** Private keys of the node's wallet and enclave, in hex. Default: random. */
   readonly walletKey?: string;
   readonly teeScalar?: string;
   readonly members?: readonly Member[];
@@ -65,7 +65,7 @@ export interface NodeOverHttpOptions {
   readonly audit?: { readonly audit: Audit; readonly http: AppModules['audit'] };
 }
 
-/** All of a node that stands behind its Express app, without the app. */
+/** All parts of a node behind its Express app, without the app. */
 export function nodeParts(options: NodeOverHttpOptions = {}) {
   const maxValueBytes = options.maxValueBytes ?? 1_048_576;
   const clock = new ManualClock(options.nowMs);
@@ -212,7 +212,7 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
 
 export type NodeParts = ReturnType<typeof nodeParts>;
 
-/** Each draws other keys and nonces: a caller that lives longer opens no answer under a nonce that it has seen. */
+/** Each node draws other keys and nonces, because a caller that outlives a node refuses an answer with a nonce that it has seen. */
 let started = 0;
 
 export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {

@@ -1,4 +1,4 @@
-/** A node as apps see it, behind the Transport port, with a real enclave; every answer may be bent by the test. */
+/** A node as apps see it, behind the Transport port, with a real enclave. The test may change every answer. */
 import { createHash } from 'node:crypto';
 import { responseMessage } from '../../src/crypto/messages.ts';
 import { parseEnvelope, toWireEnvelope } from '../../src/domain/envelope.ts';
@@ -11,7 +11,7 @@ import { memberOf } from './members.ts';
 import { answerOf, PEER_NONCE } from './peer-side.ts';
 import { SeededRandom } from './seeded-random.ts';
 
-/** What all nodes of these tests derive for a path. */
+/** The key that all nodes of these tests derive for a path. */
 export function keyOf(path: string, length: number): Buffer {
   return Buffer.alloc(length, createHash('sha256').update(path).digest());
 }
@@ -22,11 +22,11 @@ export interface AppRequest {
   readonly inner: Record<string, unknown>;
 }
 
-/** What nodes of this kind do beyond older ones (protocol.md §10). */
+/** Additions of this kind of node that older nodes lack (protocol.md §10). */
 export interface Habits {
-  /** Repeats the request's nonce inside. */
+  /** Repeats the request's nonce in the inner answer. */
   binds: boolean;
-  /** Puts a 404 for a key into an envelope. */
+  /** Seals the 404 for an absent key in an envelope. */
   seals: boolean;
   /** Gives a nonce for the next request. */
   givesNonces: boolean;
@@ -44,7 +44,7 @@ export class NodeSide {
   readonly habits: Habits = { binds: false, seals: false, givesNonces: false };
   /** The store: keys and values in base64. */
   readonly values = new Map<string, string>();
-  /** Registered for the app: a request without a body does not say it. */
+  /** The key that is registered for the app. A request without a body does not name it. */
   appKey: TeePubkey | null = null;
   #nonces = 0;
 
@@ -65,7 +65,7 @@ export class NodeSide {
     return this.bend(await this.sealedAnswer(received, {}), received, this);
   }
 
-  /** The right answer but for these fields. */
+  /** The right answer with these fields changed. */
   async sealedAnswer(received: AppRequest, changes: object): Promise<TransportAnswer> {
     const { request } = received;
     const { binds, seals, givesNonces } = this.habits;
@@ -81,7 +81,7 @@ export class NodeSide {
     return answerOf(200, await this.#envelope(request, { ...answer, ...bound, ...changes }), { 'x-kms-response-signature': signature, ...next });
   }
 
-  /** Another one each time. */
+  /** A different nonce each time. */
   nextNonce(): string {
     this.#nonces += 1;
     return Buffer.from(`next nonce ${this.#nonces}`).toString('base64');

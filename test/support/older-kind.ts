@@ -1,6 +1,6 @@
 /**
- * How nodes of an older kind answer peers (protocol.md §4, §10): only `merged` of a delta, no digest, no pages, and none of
- * `request_id`, `store_id` and `next_nonce`. What they merge, they merge alike.
+ * How nodes of an older kind answer peers (protocol.md §4, §10): a delta with `merged` only, no digests, no pages, and no `request_id`,
+ * `store_id` or `next_nonce`. They merge records by the same rules.
  */
 import { RefusalError } from '../../src/domain/errors.ts';
 import type { SyncHandler } from '../../src/http/sync-route.ts';
@@ -11,7 +11,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   master_secret_request: ['status', 'sealed'],
 };
 
-/** @param real a node of this kind that keeps what is merged */
+/** @param real a node of the current kind that stores the merged records */
 export function asOlderKind(real: SyncHandler): SyncHandler {
   return {
     requiresHmac: (message) => real.requiresHmac(message),

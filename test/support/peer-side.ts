@@ -1,6 +1,6 @@
 /**
- * The other side of a conversation between nodes: a member behind the Transport port, with a real enclave, whose every
- * answer the test may bend. It keeps what it was sent.
+ * The other side of a conversation between nodes: a member behind the Transport port, with a real enclave. The test may change
+ * every answer. It keeps the messages that it received.
  */
 import { responseMessage } from '../../src/crypto/messages.ts';
 import { parseEnvelope, toWireEnvelope } from '../../src/domain/envelope.ts';
@@ -21,13 +21,13 @@ export interface SyncRequest {
 }
 
 export interface PeerBehaviour {
-  /** Of `GET /nonce`. */
+  /** The answer to `GET /nonce`. */
   nonce?: (request: TransportRequest) => Promise<TransportAnswer> | TransportAnswer;
-  /** The inner answer; throws or gives an answer with a status instead. */
+  /** The inner answer. It may throw, or return an answer with a status instead. */
   answer?: (request: SyncRequest) => unknown;
-  /** Bends the finished answer. */
+  /** Changes the finished answer. */
   bend?: (answer: TransportAnswer, request: SyncRequest) => TransportAnswer | Promise<TransportAnswer>;
-  /** Whether it repeats `request_id`, as nodes of this kind do. */
+  /** Whether it repeats `request_id`, as current nodes do. */
   echoes?: boolean;
 }
 
@@ -35,7 +35,7 @@ export function answerOf(status: number, body: unknown, headers: Readonly<Record
   return { status, headers, body: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)) };
 }
 
-/** Never answers, but ends with the signal, as the real transport does. */
+/** Never answers, and rejects when the signal aborts, as the real transport does. */
 export function never(request: TransportRequest): Promise<TransportAnswer> {
   const { promise, reject } = Promise.withResolvers<TransportAnswer>();
   request.signal?.addEventListener('abort', () => reject(new DependencyError('peer', 'aborted', 'the request was aborted')));
@@ -57,7 +57,7 @@ export class PeerSide {
     this.behaviour = behaviour;
   }
 
-  /** The inner bodies that it was sent. */
+  /** The inner bodies that it received. */
   get messages(): readonly Record<string, unknown>[] {
     return this.syncRequests.map(({ inner }) => inner);
   }

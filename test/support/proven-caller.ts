@@ -1,4 +1,4 @@
-/** An app or a peer with its own enclave that proves itself to a node over HTTP (protocol.md §3). */
+/** An app or a peer with its own enclave that proves its identity to a node over HTTP (protocol.md §3). */
 import { canonicalJson } from '../../src/crypto/canonical-json.ts';
 import { appAuthMessage, peerAuthMessage } from '../../src/crypto/messages.ts';
 import { toWireEnvelope } from '../../src/domain/envelope.ts';
@@ -14,7 +14,7 @@ export type AskedNode = Pick<NodeParts, 'nonces' | 'clock' | 'identity' | 'vault
 export class ProvenCaller {
   readonly #enclave: ReturnType<typeof inProcessEnclave>;
 
-  /** @param name its keys are drawn from it */
+  /** @param name seed of its keys */
   constructor(name: string) {
     this.#enclave = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random: new SeededRandom(name), clock: new ManualClock() });
   }
@@ -27,7 +27,7 @@ export class ProvenCaller {
     return this.#enclave.emulated.teePubkey;
   }
 
-  /** Headers that are good once. */
+  /** Headers of a proof that is valid once. */
   async proof(node: AskedNode, prefix: keyof typeof MESSAGE): Promise<Record<string, string>> {
     const nonce = node.nonces.issue();
     const seconds = String(Math.floor(node.clock.nowMs() / 1_000));
@@ -35,7 +35,7 @@ export class ProvenCaller {
     return { [`${prefix}-signature`]: signature, [`${prefix}-nonce`]: nonce, [`${prefix}-timestamp`]: seconds };
   }
 
-  /** A signed request with a body: what it carries, and its HMAC. */
+  /** The headers and the body of a signed request, with its HMAC. */
   async request(node: AskedNode, prefix: keyof typeof MESSAGE, inner: object): Promise<{ readonly headers: Record<string, string>; readonly body: string }> {
     const envelope = toWireEnvelope(await this.#enclave.encrypt(JSON.stringify(inner), node.identity.teePubkey));
     const hmac = prefix === 'x-kms' ? { 'x-sync-signature': node.vault.syncHmac(canonicalJson(envelope)) } : {};

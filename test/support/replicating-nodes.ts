@@ -1,7 +1,6 @@
 /**
  * Whole stores that replicate to each other over a network in memory: real vaults, envelopes, proofs and answers in the real
- * Express app. The clock moves by hand, sync_tick comes when the test says so, and any way between two nodes can be
- * cut or hang.
+ * Express app. The test moves the clock and triggers sync_tick, and it can cut any link between two nodes or make it hang.
  */
 import type { Express } from 'express';
 import { Authenticator } from '../../src/auth/authenticator.ts';
@@ -46,37 +45,37 @@ export const APP = '100';
 export const RETENTION_MS = 86_400_000;
 
 export interface ReplicatingNodeOptions {
-  /** A node of an older kind answers as those do, and sends nothing here. */
+  /** An older node answers as older nodes do, and sends nothing in these tests. */
   readonly kind?: 'current' | 'older';
-  /** What it takes in one body of `/sync`, and of an answer. */
+  /** The largest body of `/sync`, and the largest answer, that it accepts. */
   readonly maxSyncPayloadBytes?: number;
   readonly store?: Partial<RecordStoreOptions>;
 }
 
-/** A message of `/sync` that came to a node. */
+/** A message of `/sync` that a node received. */
 export interface ReceivedMessage {
   readonly from: string;
   readonly at: number;
   readonly inner: Record<string, unknown>;
 }
 
-/** A request on its way, as the network saw it. */
+/** A request on the network. */
 export interface NetworkRequest {
   readonly from: string;
   readonly to: string;
   readonly path: string;
   readonly bytes: number;
-  /** Null while it is not answered. */
+  /** Null until it is answered. */
   status: number | null;
 }
 
 /**
- * `cut`: refused at once. `hang`: no answer until the limit. `lose answers`: the request is served, its answer is lost. `closes
- * large bodies`: the connection is cut while a body over 2 MiB is being sent.
+ * `cut`: refused at once. `hang`: no answer until the timeout. `lose answers`: the request is served, but its answer is lost. `closes
+ * large bodies`: the connection is cut while a body over 2 MiB is sent.
  */
 export type Way = 'open' | 'cut' | 'hang' | 'lose answers' | 'closes large bodies';
 
-/** What nodes in Rust take in one body. */
+/** The largest body that nodes in Rust accept. */
 const RUST_BODY_BYTES = 2 * 1024 * 1024;
 
 export class ReplicatingNode {
@@ -97,13 +96,13 @@ export class ReplicatingNode {
   readonly log = collectingLog();
   readonly received: ReceivedMessage[] = [];
   readonly broken: Error[] = [];
-  /** Runs before a message is handled; may throw a RefusalError or take its time. */
+  /** Runs before a message is handled. It may throw a RefusalError or delay the answer. */
   before: (message: ReceivedMessage) => Promise<void> | void = () => undefined;
-  /** Bends the inner answer before it is sealed. */
+  /** Changes the inner answer before it is sealed. */
   bend: (answer: Record<string, unknown>, message: ReceivedMessage) => object = (answer) => answer;
   refreshMembership: (signal: AbortSignal) => Promise<void> = async () => undefined;
   firstSnapshot: FirstSnapshotState = 'complete';
-  /** What it says of itself to others; null: as it is. */
+  /** Whether it reports itself as sure; null: the truth. */
   sureWord: boolean | null = null;
   readonly sureness: SurenessKeeper;
   readonly sureRound: SureRound;
@@ -289,7 +288,7 @@ export class ReplicatingNode {
     return this.peerCache.membership()?.members.filter(({ wallet }) => wallet !== this.member.wallet) ?? [];
   }
 
-  /** Takes these for the members, as after a refresh. */
+  /** Sets the members, as after a refresh of the membership. */
   know(members: readonly Member[]): void {
     this.peerCache.update({ block: 1n, members, dropped: [] });
     this.replicas.keepOnly(this.others());
@@ -305,7 +304,7 @@ export class ReplicatingNode {
     return this.store.delete(APP, key, this.#network.clock.nowMs());
   }
 
-  /** The plaintext, or null. */
+  /** The plaintext of a key's value; null when the key is absent. */
   read(key: string, app = APP): string | null {
     const held = this.store.get(app, key, this.#network.clock.nowMs());
     if (held === null) return null;
@@ -317,28 +316,28 @@ export class ReplicatingNode {
     return this.store.list(app, {}, this.#network.clock.nowMs()).keys;
   }
 
-  /** All records, in the order of the walk. */
+  /** All records, in the order in which the store walks them. */
   records(): readonly WireRecord[] {
     return [...this.store.walk({})].map(({ record }) => record);
   }
 
-  /** What this node knows of another. */
+  /** This node's replication state for another node. */
   replicaOf(node: ReplicatingNode) {
     return this.replicas.of(node.member);
   }
 
-  /** One sync_tick, and all that follows from it at once. */
+  /** One sync_tick, and everything that follows without time passing. */
   async tick(nudged = false): Promise<void> {
     this.replicator.syncTick(nudged, this.#ready.signal);
     await this.#network.rest();
   }
 
-  /** Compares stores with another node once. */
+  /** One round of anti-entropy with another node. */
   async compareWith(node: ReplicatingNode): Promise<void> {
     await this.antiEntropy.compareWith(node.member, this.replicaOf(node), this.#ready.signal);
   }
 
-  /** What node_tick does when a snapshot is missing. */
+  /** Fetches a snapshot, as node_tick does when one is missing. */
   async fetchSnapshot() {
     this.resync.begin();
     const outcome = await this.#snapshotFetch.fetchFirstSnapshot(this.others(), null, this.#ready.signal);
@@ -347,24 +346,24 @@ export class ReplicatingNode {
     return outcome;
   }
 
-  /** Loses all it held, as a restart does: another store, of which no peer has anything. */
+  /** Replaces the store by an empty one, as a restart does. No peer has a record of the new store. */
   loseStore(): void {
     this.store.reset();
     this.replicas.resetAll();
   }
 
-  /** Is not ready any more: what it sends ends. Ready again with the next tick. */
+  /** Makes the node leave ready, so that its pushes end. The next tick makes it ready again. */
   unready(): void {
     this.#ready.abort(new Error('the node is not ready any more'));
     this.#ready = new AbortController();
   }
 
-  /** Types of the messages that came, in order. */
+  /** Types of the received messages, in order. */
   types(from?: ReplicatingNode): readonly unknown[] {
     return this.received.filter((message) => from === undefined || message.from === from.name).map(({ inner }) => inner['type']);
   }
 
-  /** Keys of the records that came in deltas, delta by delta. */
+  /** Keys of the records in each received delta. */
   deltas(from?: ReplicatingNode): readonly (readonly string[])[] {
     return this.received
       .filter(({ inner, from: name }) => inner['type'] === 'delta' && (from === undefined || name === from.name))
@@ -394,7 +393,7 @@ export class Network {
   readonly #ways = new Map<string, Way>();
   #steps = 0;
 
-  /** Adds a node; all know each other afterwards. */
+  /** Adds a node. Afterwards all nodes know each other. */
   add(name: string, options: ReplicatingNodeOptions = {}): ReplicatingNode {
     const node = new ReplicatingNode(name, this, options);
     this.nodes.push(node);
@@ -402,7 +401,7 @@ export class Network {
     return node;
   }
 
-  /** All take all for the members. */
+  /** Makes every node a member in the view of all others. */
   introduce(): void {
     for (const node of this.nodes) node.know(this.nodes.map(({ member }) => member));
   }
@@ -411,12 +410,12 @@ export class Network {
     return this.nodes.find(({ member }) => member.wallet === wallet)?.name ?? 'unknown';
   }
 
-  /** What happens to requests from one node to another from now on. */
+  /** Sets what happens to requests from one node to another from now on. */
   setWay(from: ReplicatingNode, to: ReplicatingNode, way: Way): void {
     this.#ways.set(`${from.name} ${to.name}`, way);
   }
 
-  /** Both ways between one node and all others. */
+  /** Sets both directions between one node and all others. */
   isolate(node: ReplicatingNode, way: Way = 'cut'): void {
     for (const other of this.nodes) {
       if (other === node) continue;
@@ -425,7 +424,7 @@ export class Network {
     }
   }
 
-  /** Until nothing happens any more without time passing. */
+  /** Waits until nothing more happens without time passing. */
   async rest(): Promise<void> {
     for (let quiet = 0; quiet < 4; ) {
       const before = this.#steps;
@@ -434,7 +433,7 @@ export class Network {
     }
   }
 
-  /** Lets time pass. */
+  /** Moves the clock forward in steps. */
   async pass(ms: number, stepMs = 500): Promise<void> {
     await this.rest();
     for (let left = ms; left > 0; left -= stepMs) {
@@ -443,7 +442,7 @@ export class Network {
     }
   }
 
-  /** A sync_tick of the interval on each of these nodes, each second. */
+  /** Runs a sync_tick of the interval on each of these nodes, once a second. */
   async run(seconds: number, nodes: readonly ReplicatingNode[] = this.nodes): Promise<void> {
     for (let second = 0; second < seconds; second += 1) {
       for (const node of nodes) await node.tick();
@@ -471,7 +470,7 @@ export class Network {
     return answer;
   }
 
-  /** As the real transport ends: with its limit, or with the signal. */
+  /** Ends with the timeout or the signal, as the real transport does. */
   async #inTime({ timeoutMs, signal }: TransportRequest, work: () => Promise<TransportAnswer>): Promise<TransportAnswer> {
     try {
       return await within(this.clock, 'the peer', timeoutMs, signal, work);
@@ -485,7 +484,7 @@ export class Network {
   }
 }
 
-/** Nodes of this kind that know each other. */
+/** Current nodes that know each other. */
 export function startNodes<Names extends readonly string[]>(...names: Names) {
   const network = new Network();
   const nodes = names.map((name) => network.add(name)) as { [Index in keyof Names]: ReplicatingNode };

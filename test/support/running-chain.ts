@@ -1,4 +1,4 @@
-/** A real chain with both contracts, a block for each transaction. */
+/** A real chain with both contracts that mines a block for each transaction. */
 import { createPublicClient, createWalletClient, http, type Hex } from 'viem';
 import { mnemonicToAccount } from 'viem/accounts';
 import { foundry } from 'viem/chains';
@@ -23,16 +23,16 @@ export async function runningChain() {
 
 export type RunningChain = Awaited<ReturnType<typeof runningChain>>;
 
-/** An account of the development chain beside the owner's, with gas to spend. @param index from 1 */
+/** An account of the development chain other than the owner's, with funds for gas. @param index from 1 */
 export function accountOf(url: string, index: number) {
   const account = mnemonicToAccount(DEV_MNEMONIC, { addressIndex: index });
   return { account, client: createWalletClient({ account, chain: foundry, transport: http(url) }) };
 }
 
-/** The package has it, but does not export it. */
+/** A file of the viem package that the package does not export. */
 const MULTICALL3_CREATION = new URL('../../node_modules/viem/_esm/constants/contracts.js', import.meta.url).href;
 
-/** Puts Multicall3 where every chain that has it has it. */
+/** Deploys Multicall3 at the address that it has on every chain. */
 export async function installMulticall3({ chain, url }: Pick<RunningChain, 'chain' | 'url'>): Promise<void> {
   const { client } = accountOf(url, 9);
   const { multicall3Bytecode } = (await import(MULTICALL3_CREATION)) as { readonly multicall3Bytecode: Hex };
@@ -43,12 +43,12 @@ export async function installMulticall3({ chain, url }: Pick<RunningChain, 'chai
 }
 
 /**
- * An RPC that counts its own round trips, and beside it how often a request really had to wait for another: the depth of the
+ * An RPC that counts its round trips. It also counts how often a request had to wait for an earlier one, that is the depth of the
  * waves of requests on the wire.
  */
 export type Mar = (question: { readonly method: string; readonly params: readonly unknown[]; readonly number: number }) => object | null;
 
-/** @param mar what is answered in place of the chain's answer, such as `{ result: null }`; null: the chain's own */
+/** @param mar returns an answer that replaces the chain's, such as `{ result: null }`, or null for the chain's answer */
 export function countingRpc(url: string, mar: Mar = () => null) {
   const trips = { counted: 0, waves: 0, requests: 0 };
   let underWay = 0;

@@ -1,4 +1,4 @@
-/** A real HTTP server whose every answer the test gives, and which keeps what it was sent. */
+/** A real HTTP server whose answers the test gives. It keeps the requests that it received. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { waitUntil } from '../../src/dev/waiting.ts';
@@ -17,7 +17,7 @@ export type Answering = (request: ReceivedRequest, response: ServerResponse) => 
 export async function scriptedServer(answer: Answering, host = '127.0.0.1') {
   const requests: ReceivedRequest[] = [];
   let open = 0;
-  // It closes no idle connection, which would fail a caller that uses it again at that moment.
+  // Idle connections stay open. Closing one would fail a caller that uses it again at that moment.
   const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -45,7 +45,7 @@ export async function scriptedServer(answer: Answering, host = '127.0.0.1') {
     url: `http://${host}:${port}`,
     port,
     requests,
-    /** Resolves when this many requests have come. */
+    /** Resolves when this many requests have arrived. */
     received: (count: number) => wait(`the request number ${count}`, () => requests.length >= count),
     /** Resolves when no connection is left. */
     deserted: () => wait('the end of all connections', () => open === 0),
@@ -61,5 +61,5 @@ export function json(value: unknown, status = 200, headers: Readonly<Record<stri
   return (_, response) => void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value));
 }
 
-/** Takes the request and never answers. */
+/** Accepts the request and never answers. */
 export const silence: Answering = () => undefined;

@@ -1,4 +1,4 @@
-/** A machine that is not a node and has one of everything: nested and parallel states, delays, guards, actors, history, an end. */
+/** A machine that is not a node, with every kind of element: nested and parallel states, delays, guards, actors, history, an end. */
 import { and, assign, fromPromise, not, raise, setup } from 'xstate';
 
 export function trafficLight() {

@@ -15,7 +15,7 @@ interface DeriveCase extends VectorCase {
 
 const INFO = 'enclaver-ecdh-aes256gcm-v1';
 
-/** A text of digits is not an integer; JavaScript cannot tell 32.0 and 1e2 from 32 and 100. */
+/** Decisions for open cases: a text of digits is not an integer, and JavaScript cannot tell 32.0 and 1e2 from 32 and 100. */
 const DECIDED_STATUS: Readonly<Record<string, number>> = { 'length "32"': 400, 'length 32.0': 200, 'length 1e2': 200 };
 
 describeVectors<{ derive_requests: { secret: string; cases: DeriveCase[] } }>('kdf.json', ({ file, cases }) => {

@@ -23,7 +23,7 @@ interface EnvelopeFile {
   readonly cases: EnvelopeCase[];
 }
 
-/** What a node makes of it: the inner text, or why not. */
+/** The result of a node: the inner text, or the reason of the refusal. */
 function open(file: EnvelopeFile, vector: EnvelopeCase): { plaintext: string } | { refuse: string } {
   const sealed = parseEnvelope(vector.envelope);
   if (sealed === null) return { refuse: 'malformed' };
@@ -55,7 +55,7 @@ describeVectors<EnvelopeFile>('envelope.json', ({ file, cases }) => {
     const opened = open(file, vector);
     const { plaintext, refuse } = vector.expect ?? {};
     if (vector.open === true) {
-      // A legacy 32-byte nonce is taken (protocol.md §3); a key that is not strict DER is not a key.
+      // A legacy 32-byte nonce is accepted (protocol.md §3). A key that is not strict DER is refused.
       const isLegacyNonce = (vector.envelope as { nonce: string }).nonce.length === 64;
       expect('plaintext' in opened).toBe(isLegacyNonce);
     } else if (refuse === 'bad inner body') {

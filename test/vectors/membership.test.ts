@@ -1,4 +1,4 @@
-/** protocol.md §6, Membership; §1, eligibility; §3, who of the members and apps is authorized. */
+/** protocol.md §6, Membership; §1, eligibility; §3, the authorization of members and apps. */
 import { expect } from '@jest/globals';
 import { authorizeApp } from '../../src/auth/app-authorization.ts';
 import { authorizePeer } from '../../src/auth/peer-authorization.ts';
@@ -62,7 +62,7 @@ interface MembershipFile {
   readonly app_authorization: AppCase[];
 }
 
-/** The open URLs as decided (docs/decisions/0006): what a URL parser would have to repair, or would drop, is not a valid URL. */
+/** Decisions for open URLs (docs/decisions/0006): a text that a URL parser would repair, or drop a part of, is not a valid URL. */
 const DECIDED_URLS: Readonly<Record<string, 'keep' | 'drop'>> = {
   'https://ключ.example': 'keep',
   'https://kms.example.org:0': 'keep',
@@ -92,7 +92,7 @@ const DECIDED_CASES: Readonly<Record<string, 'keep' | 'drop'>> = {
   'instance names another wallet': 'drop',
 };
 
-/** undefined: an open entry of another set of vectors, on which nothing is decided. */
+/** undefined: an open entry of another set of vectors, without a decision. */
 function wanted(vector: MembershipCase, entry: Entry): 'keep' | 'drop' | undefined {
   if (entry.expect !== 'open') return entry.expect;
   const url = vector.instances[entry.wallet]?.instanceUrl ?? '';
@@ -151,7 +151,7 @@ describeVectors<MembershipFile>('membership.json', ({ file, cases }) => {
       expect(memberEndpoint(member.url, '/sync')).toBe(entry.sync_endpoint);
     }
     expect(membership.members.length + membership.dropped.length).toBe(new Set(vector.active.map(toWallet)).size);
-    // Some cases are about the list alone, some about an enclave whose key cannot be read: then the step before fails.
+    // Some cases test only the list. In others the key of the enclave cannot be read, so the step before this one fails.
     if (vector.own_wallet === undefined || vector.own_tee_pubkey === undefined || vector.own_tee_pubkey === null) return;
     const identity = { wallet: toWallet(vector.own_wallet), teePubkey: vector.own_tee_pubkey as TeePubkey };
     const why = judgeEligibility(identity, membership);

@@ -1,4 +1,4 @@
-/** protocol.md §3: proofs of apps and peers, answer signatures, forms of a wallet. */
+/** protocol.md §3: proofs of apps and peers, signatures of answers, forms of a wallet. */
 import { expect } from '@jest/globals';
 import { NonceBook } from '../../src/auth/nonce-book.ts';
 import { verifyProof, type ProofKind } from '../../src/auth/proof.ts';
@@ -58,7 +58,7 @@ interface PopFile {
   readonly wallet_forms: WalletCase[];
 }
 
-/** Where the references disagree: the strict reading, except a peer's wallet without 0x, which is a wallet for apps too. */
+/** Decisions where the references disagree: the strict reading, except that a wallet without 0x is valid for peers, as for apps. */
 const DECIDED: Readonly<Record<string, boolean>> = Object.fromEntries(
   ['app', 'peer'].flatMap((kind) => [
     [`${kind}: wallet header empty`, false],
@@ -114,7 +114,7 @@ describeVectors<PopFile>('pop.json', ({ file, cases }) => {
     const verifier = new Verifier(vector.issued);
     for (const step of vector.steps) {
       const accepted = verifier.verify(vector.kind, step.now, vector.node_wallet, step.headers) !== null;
-      // A step left open is a nonce that was sent once with a stale timestamp: the form refused it, so it is still good.
+      // An open step uses a nonce that came before with a stale timestamp. Its form was refused, so the nonce is still valid.
       expect({ step: step.step, accepted }).toEqual({ step: step.step, accepted: step.expect.accept ?? true });
     }
   });

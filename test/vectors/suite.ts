@@ -1,6 +1,6 @@
 /**
- * Runs a golden vector file through production code: one test per case, a line with the counts at the end, and a
- * failure when a file ran no case. `VECTORS_DIR` names another folder of files of the same form.
+ * Runs a file of golden vectors through production code: one test per case, and a line with the counts at the end. A file that runs no
+ * case fails. `VECTORS_DIR` names another folder of files with the same form.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { afterAll, describe, expect, test } from '@jest/globals';
 export interface VectorCase {
   readonly name?: string;
   readonly input?: string;
-  /** The protocol does not decide; docs/decisions says what this node does. */
+  /** The protocol leaves the case open; docs/decisions has the decision of this node. */
   readonly open?: boolean;
 }
 
@@ -19,13 +19,13 @@ const DIRECTORY = process.env['VECTORS_DIR'] ?? join(import.meta.dirname, 'data'
 export interface VectorSuite<File> {
   readonly file: File;
   /**
-   * Registers a test per case. `check` throws when production code does otherwise than `expect` says. For a case
-   * marked open, `check` compares with this node's decision where it has one for the case.
+   * Registers a test per case. `check` throws when the result of production code differs from `expect`. For an open case it compares
+   * with this node's decision, if there is one.
    */
   readonly cases: <Case extends VectorCase>(list: readonly Case[], title: string, check: (vector: Case) => void | Promise<void>) => void;
 }
 
-/** Describes one vector file. `File` is its shape. */
+/** Registers the tests of one vector file. `File` is its shape. */
 export function describeVectors<File>(fileName: string, body: (suite: VectorSuite<File>) => void): void {
   const file = JSON.parse(readFileSync(join(DIRECTORY, fileName), 'utf8')) as File;
   const counts = { run: 0, passed: 0, open: 0 };

@@ -1,6 +1,6 @@
 /**
- * protocol.md §4, whole `/sync` requests. `inbound` and `cases` go through the real HTTP pipeline as they were captured; the
- * answers in `cases` go through this node's own side of a conversation.
+ * protocol.md §4, whole `/sync` requests. The requests in `inbound` and `cases` go through the real HTTP pipeline as captured. The
+ * answers in `cases` go through the side of a conversation that asks.
  */
 import { expect } from '@jest/globals';
 import { keccak256 } from '../../src/crypto/hash.ts';
@@ -54,7 +54,7 @@ interface SyncFile {
   readonly inbound: InboundCase[];
 }
 
-/** Node b of the file, holding what it holds there, with these nonces issued. */
+/** Node b of the file with its records, and with these nonces issued. */
 async function startB(file: SyncFile, nonces: readonly { nonce: string; at: number }[]): Promise<NodeOverHttp> {
   const node = await startNodeOverHttp({
     nowMs: file.now_ms,

@@ -1,4 +1,4 @@
-/** A real browser, and pages in it that say what went wrong in them: nothing may. */
+/** A real browser, and pages that report their problems. A test expects none. */
 import chromium from '@sparticuz/chromium';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,12 +10,12 @@ import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 export const WIDE = { width: 1280, height: 720 };
 export const PHONE = { width: 390, height: 844 };
 
-/** In a single process the first page that is closed takes the browser with it; the rest would turn off what is to be tested. */
+/** With a single process, closing the first page ends the browser. The other arguments would turn off security that is under test. */
 const UNWANTED: readonly string[] = ['--single-process', '--disable-web-security', '--disable-site-isolation-trials', '--allow-running-insecure-content'];
 
 /**
- * How late a page is told that it may draw. A test that looks before the page has drawn is then wrong always, and not only on a
- * machine that is busy. Milliseconds.
+ * The delay of each animation frame. With it a test that looks before the page has drawn always fails, and not only on a busy
+ * machine. Milliseconds.
  */
 const FRAME_LATE_MS = 150;
 
@@ -27,14 +27,14 @@ export async function launchBrowser(): Promise<Browser> {
 }
 
 /**
- * Waits until an expression holds in the page. (What the browser's driver has for it evaluates text in the page, which its policy
- * forbids.)
+ * Waits until an expression is true in the page. The function of the browser's driver evaluates text in the page, which the policy
+ * of the page forbids.
  */
 export async function untilTrue(page: Page, expression: string): Promise<void> {
   await waitUntil({ what: expression, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 20 }, async () => ((await page.evaluate<boolean>(expression)) ? null : 'it does not hold'));
 }
 
-/** Waits until what a selector finds has these texts, in this order. */
+/** Waits until the elements of a selector have these texts, in this order. */
 export async function untilTexts(page: Page, selector: string, expected: readonly string[]): Promise<void> {
   await waitUntil({ what: selector, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 20 }, async () => {
     const found = await page.locator(selector).allTextContents();
@@ -44,9 +44,9 @@ export async function untilTexts(page: Page, selector: string, expected: readonl
 
 export interface OpenedPage {
   readonly page: Page;
-  /** Errors of the console and of scripts, broken policies, requests that went elsewhere. */
+  /** Errors of the console and of scripts, violated policies, and requests to other servers. */
   readonly problems: string[];
-  /** From here on this is not a problem: the test causes it. */
+  /** From here on this is not a problem, because the test causes it. */
   allow(problem: RegExp): void;
   screenshot(name: string): Promise<void>;
   close(): Promise<void>;

@@ -1,4 +1,4 @@
-/** Crossings that run on their own clock, recorded and served as the product does it. */
+/** Crossings with a simulated clock, recorded and served by the code of the product. */
 import { createActor, SimulatedClock, type Actor } from 'xstate';
 import { chartOf } from '../../../src/chart/chart-of.ts';
 import { edgeIdsOf } from '../../../src/chart/edge-ids.ts';
@@ -15,14 +15,14 @@ import { crossing, type CrossingContext } from './crossing.ts';
 export class Watched {
   readonly log: EventLog;
   readonly commands: CommandRequest[] = [];
-  /** What the next command is refused with. */
+  /** The message with which the next command is refused; null: it succeeds. */
   refusal: string | null = null;
-  /** Ahead of the system's clock. */
+  /** How far its clock is ahead of the system's clock. */
   #aheadMs = 0;
   #server: VisualizerServer | null = null;
   readonly #mode: PageSession['mode'];
 
-  /** @param name of the log: another one is another process */
+  /** @param name of the log; another name stands for another process */
   constructor(mode: PageSession['mode'] = 'live', name = 'watched') {
     this.log = new EventLog(name);
     this.#mode = mode;
@@ -32,7 +32,7 @@ export class Watched {
     return this.#server!.url;
   }
 
-  /** Who reads its events now. */
+  /** The number of current readers of its events. */
   get readers(): number {
     return this.#server!.readers;
   }
@@ -41,7 +41,7 @@ export class Watched {
     return systemClock.nowMs() + this.#aheadMs;
   }
 
-  /** Before the page is open: what was recorded until now was so much earlier. */
+  /** Moves its clock, so that the events until now are `ms` older. */
   shiftMs(ms: number): void {
     this.#aheadMs += ms;
   }
@@ -71,7 +71,7 @@ export class Watched {
     );
   }
 
-  /** @returns the port, for serving there again */
+  /** @returns the port, to serve there again */
   async stopServing(): Promise<number> {
     const { port } = this.#server!;
     await this.#server!.close();
@@ -118,7 +118,7 @@ export class Crossing {
     for (const type of types) this.actor.send({ type });
   }
 
-  /** Ends it as a process would that is gone. */
+  /** Ends the source as when its process has ended. */
   end(): void {
     this.actor.stop();
     this.#stop();

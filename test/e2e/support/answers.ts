@@ -1,18 +1,18 @@
-/** What every answer of a node must be like (protocol.md §2), regardless of what it says. */
+/** Rules for every answer of a node, regardless of its content (protocol.md §2). */
 import { expect } from '@jest/globals';
 import type { RawAnswer } from './raw-caller.ts';
 
-/** Traces of a stack, of a file of the project, or of where it lies. */
+/** Text from a stack, a file name of the project, or a path. */
 const INTERNALS = /\bat .+:\d+:\d+|node_modules|node:internal|\.[cm]?[jt]s\b|\/src\/|Error:|\/home\/|\/tmp\//;
 
-/** Nothing of the node's inside shows. */
+/** The answer shows no internals of the node. */
 export function expectNothingInternal(answer: RawAnswer): void {
   expect(answer.headers).not.toHaveProperty('x-powered-by');
   expect(answer.headers).not.toHaveProperty('server');
   expect(`${JSON.stringify(answer.headers)} ${answer.text}`).not.toMatch(INTERNALS);
 }
 
-/** An error in the one form: code and message, and when to come back where that helps. Gives the message. */
+/** Expects the error body of all routes, code and message, and Retry-After where the status needs it. @returns the message */
 export function expectError(answer: RawAnswer, status: number, code: string): string {
   expectNothingInternal(answer);
   expect({ status: answer.status, ...(answer.json as object) }).toEqual({ status, code, message: expect.stringMatching(/\S/) });

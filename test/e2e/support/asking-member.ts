@@ -1,6 +1,6 @@
 /**
- * A member in the test process that asks nodes for the master secret by the real conversation (protocol.md §4, §5), and tells
- * what it got: the hash of the secret, or how it was refused. It serves nothing.
+ * A member in the test process that asks nodes for the master secret over the real protocol (protocol.md §4, §5). It reports
+ * the hash of the secret that it got, or how it was refused. It serves nothing.
  */
 import { keccak256 } from '../../../src/crypto/hash.ts';
 import { generateP384 } from '../../../src/crypto/p384.ts';
@@ -21,10 +21,10 @@ export type Asked =
   | { readonly kind: 'given'; readonly hash: Hash32 }
   /** The HTTP status of the refusal. */
   | { readonly kind: 'refused'; readonly status: number | undefined }
-  /** What was sealed does not open to 32 bytes. */
+  /** The sealed payload does not open to 32 bytes. */
   | { readonly kind: 'unreadable' };
 
-/** Whom to ask: a node, or something that speaks as one. */
+/** The node to ask, or a double that speaks the protocol of a node. */
 export interface AskedNode {
   readonly wallet: Wallet;
   readonly teePubkey: TeePubkey;
@@ -52,7 +52,7 @@ export class AskingMember {
     );
   }
 
-  /** @throws PeerError when the node does not answer as one */
+  /** @throws PeerError when the node does not answer as the protocol says */
   async askForSecret(node: AskedNode): Promise<Asked> {
     const conversation = new PeerConversation({
       clock: systemClock,
@@ -60,7 +60,7 @@ export class AskingMember {
       transport: this.#transport,
       enclave: this.#enclave,
       vault: { hasSyncKey: () => false, syncHmac: () => '' },
-      // A new one each time: politeness between members would make the test wait.
+      // A new book each time. A kept one would make the test wait between two requests.
       book: new PeerBook({ blacklistMs: 0 }, { clock: systemClock }),
       identity: () => this,
       storeId: () => '00'.repeat(8) as StoreId,

@@ -34,7 +34,7 @@ export class BlackHole {
     return new BlackHole(server);
   }
 
-  /** Connections that came so far. */
+  /** The number of connections so far. */
   get swallowed(): number {
     return this.#swallowed;
   }

@@ -1,6 +1,6 @@
 /**
- * Before the end-to-end tests: bundles the node from its sources, once for all clusters of the run. A node starts from the bundle
- * with less than a third of the processor time that its sources take. Tests of commands and launchers start the sources.
+ * Bundles the node from its sources before the end-to-end tests, once for all clusters of the run. A start from the bundle takes less
+ * than a third of the processor time of a start from the sources. Tests of commands and launchers start the sources.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { bundleNode, NODE_PROGRAM } from '../../../scripts/bundle/bundle-node.ts
 const ROOT = join(import.meta.dirname, '..', '..', '..');
 
 export default async function bundleForThisRun() {
-  // Another run beside this one has another bundle.
+  // A concurrent run has a separate bundle.
   const folder = join(ROOT, 'artifacts', `bundle-${process.pid}`);
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   await bundleNode(folder);

@@ -1,6 +1,6 @@
 /**
- * The secrets of a running cluster, and the search for them in all that its processes said. The master secret is asked for
- * as a member may (protocol.md §5): the emulators of the cluster sign and open for any caller.
+ * The secrets of a running cluster, and the search for them in all output of its processes. The master secret is fetched as a
+ * member may (protocol.md §5), because the emulators of the cluster sign and open for any caller.
  */
 import { deriveKey, DATA_KEY_PATH, SYNC_KEY_PATH } from '../../../src/crypto/derivation.ts';
 import { generateP384 } from '../../../src/crypto/p384.ts';
@@ -14,10 +14,10 @@ import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 import { RawCaller, RawHttp, type Target } from './raw-caller.ts';
 import { assertNoSecrets, type Output, type Secret } from './secret-search.ts';
 
-/** The first apps of a cluster, whose data keys are looked for. */
+/** The first apps of a cluster. Their data keys are searched for. */
 const APP_IDS = [1_001, 1_002, 1_003];
 
-/** Speaks as a node of the cluster does, with its enclave, until `use` ends. */
+/** Acts as a node of the cluster, with its enclave, until `use` ends. */
 async function asNode<T>(node: ClusterNode, http: RawHttp, use: (peer: RawCaller) => Promise<T>): Promise<T> {
   const enclave = new OdynClient({ baseUrl: node.enclave.url }, { clock: systemClock });
   try {
@@ -27,7 +27,7 @@ async function asNode<T>(node: ClusterNode, http: RawHttp, use: (peer: RawCaller
   }
 }
 
-/** The master secret that `holder` hands to `node`. @throws Error when it does not */
+/** The master secret that `holder` hands to `node`. @throws Error when `holder` refuses */
 export async function askMasterSecret(node: ClusterNode, holder: Target = node, http = new RawHttp()): Promise<Uint8Array> {
   return asNode(node, http, async (peer) => {
     const keys = generateP384(systemRandom);
@@ -39,7 +39,7 @@ export async function askMasterSecret(node: ClusterNode, holder: Target = node, 
   });
 }
 
-/** A master secret and the keys made of it that no app may have. @param appIds whose data keys */
+/** A master secret, and the keys derived from it that no app may have. @param appIds apps whose data keys are included */
 export function secretsFrom(masterSecret: Uint8Array, appIds: readonly number[] = APP_IDS): readonly Secret[] {
   return [
     { name: 'the master secret', bytes: masterSecret },
@@ -48,7 +48,7 @@ export function secretsFrom(masterSecret: Uint8Array, appIds: readonly number[] 
   ];
 }
 
-/** Wallet keys of all enclaves, and the master secret, which the first node that is ready gives. @throws Error when none becomes ready */
+/** Wallet keys of all enclaves, and the master secret from the first ready node. @throws Error when no node becomes ready */
 async function secretsOf(cluster: Cluster): Promise<readonly Secret[]> {
   const wallets = cluster.nodes.map(({ name, enclave }) => ({
     name: `the wallet key of ${name}`,
@@ -57,7 +57,7 @@ async function secretsOf(cluster: Cluster): Promise<readonly Secret[]> {
   return [...wallets, ...secretsFrom(await askMasterSecret(await aReadyNode(cluster)))];
 }
 
-/** A busy machine may take a node out of ready for a moment. Without a ready node the master secret cannot be looked for. */
+/** Waits for a ready node. On a busy machine a node may leave ready for a moment, and only a ready node hands out the master secret. */
 async function aReadyNode(cluster: Cluster): Promise<ClusterNode> {
   let ready: ClusterNode | undefined;
   await waitUntil({ what: 'a ready node, which knows the master secret', timeoutMs: WAIT_TIMEOUT_MS }, async () => {
@@ -73,7 +73,7 @@ export function linesOf(cluster: Cluster): readonly Output[] {
   return cluster.lines().map(({ source, stream, text }) => ({ source: `${source} ${stream}`, text }));
 }
 
-/** What each node says to any caller, and to one that may not ask. */
+/** The answers of each node to public requests and to requests without a proof. */
 export async function answersOf(cluster: Cluster): Promise<readonly Output[]> {
   const paths = ['/', '/health', '/status', '/nodes', '/kms/data', '/nothing'];
   const running = cluster.nodes.filter((node) => node.running);
@@ -85,8 +85,8 @@ export async function answersOf(cluster: Cluster): Promise<readonly Output[]> {
 }
 
 /**
- * Looks for the cluster's secrets, and further ones, in all that its processes printed, and in further texts. To be called
- * at the end, while the nodes still run.
+ * Searches all output of the cluster's processes, and further texts, for the cluster's secrets and further secrets. Call it at the end
+ * of a test, while the nodes still run.
  * @throws SecretLeakError
  */
 export async function expectNoSecrets(

@@ -1,4 +1,4 @@
-/** Nodes as on the platform: strict mode, TLS ended in front of them, an egress proxy as their way out, and clients that use both. */
+/** Nodes as on the platform: strict mode, TLS terminated before the nodes, an egress proxy, and clients that use both. */
 import { startCluster, type Cluster, type ClusterOptions } from './cluster.ts';
 import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
 import { HttpProxy } from './http-proxy.ts';
@@ -8,16 +8,16 @@ export interface EnclaveCluster {
   readonly cluster: Cluster;
   readonly proxy: HttpProxy;
   readonly certificate: Certificate;
-  /** By position: what listens for TLS in front of each node. */
+  /** The TLS front of each node, by position. */
   readonly fronts: readonly HttpsFront[];
-  /** URL of a node as registered, or as it would be. */
+  /** The URL under which a node is registered, or would be. */
   urlOf(node: ClusterNode): string;
   close(): Promise<void>;
 }
 
-/** @param options `environment` goes over what the platform gives */
+/** @param options `environment` overrides the variables of the platform */
 export async function startEnclaveCluster(options: ClusterOptions): Promise<EnclaveCluster> {
-  /** Of what there is, in the order in which it came to be. */
+  /** Run in reverse order. */
   const closers: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer();

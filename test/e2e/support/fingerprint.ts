@@ -1,4 +1,4 @@
-/** A derived key as its fingerprint, so that no key gets into a test's output. */
+/** Fingerprints of derived keys, so that no output of a test contains a key. */
 import { createHash } from 'node:crypto';
 import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
 import type { DevApp } from '../../../src/dev/dev-app.ts';
@@ -7,18 +7,18 @@ import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 
 const PATH = 'the life of a node';
 
-/** What this node derives for the app, by the real client. */
+/** The fingerprint of the key that this node derives for the app, through the real client. */
 export async function fingerprintFrom(app: DevApp, node: ClusterNode): Promise<string> {
   const { key } = await app.client.derive({ path: PATH }, { node: node.wallet });
   return createHash('sha256').update(key).digest('hex').slice(0, 16);
 }
 
-/** The one fingerprint of all; more than one, if they do not agree. */
+/** The different fingerprints of the nodes: one if all agree. */
 export async function fingerprintsOf(app: DevApp, nodes: readonly ClusterNode[]): Promise<readonly string[]> {
   return [...new Set(await Promise.all(nodes.map((node) => fingerprintFrom(app, node))))];
 }
 
-/** Waits until the app's client knows the key that the node's enclave has booted with. */
+/** Waits until the app's client knows the key of the enclave's current boot. */
 export async function waitForKnownKey(app: DevApp, node: ClusterNode): Promise<void> {
   await waitUntil({ what: `the client knowing the key of ${node.name}`, timeoutMs: WAIT_TIMEOUT_MS }, async () => {
     const nodes = await app.client.nodes();

@@ -1,4 +1,4 @@
-/** Keys of an instance that lives in the test process. */
+/** Keys of an instance in the test process. */
 import { randomBytes } from 'node:crypto';
 import { p384FromScalar } from '../../../src/crypto/p384.ts';
 import { isPrivateKey, walletOfPrivateKey } from '../../../src/crypto/signature.ts';
@@ -9,7 +9,7 @@ export interface FreshKeys {
   readonly teePubkey: TeePubkey;
   /** 32 bytes in hex. */
   readonly walletKey: string;
-  /** 48 bytes in hex, below the order. */
+  /** 48 bytes in hex, below the order of P-384. */
   readonly teeScalar: string;
 }
 

@@ -1,4 +1,4 @@
-/** A member that answers every request with 200 and bytes that mean nothing. It has keys, so that it can be registered. */
+/** A member that answers every request with 200 and random bytes. It has keys, so that it can be registered. */
 import { randomBytes } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,12 +1,12 @@
-/** The platform's way out as a real HTTP proxy (protocol.md §7): it alone resolves `*.kms.test`, and notes what it is asked for. */
+/** The platform's egress as a real HTTP proxy (protocol.md §7). Only it resolves `*.kms.test`, and it records its requests. */
 import type { lookup } from 'node:dns';
 import { RequestError, Server } from 'proxy-chain';
 
-/** Hosts below this name are on this machine, but only the proxy knows. */
+/** Hosts below this name are on this machine, which only the proxy knows. */
 const TEST_DOMAIN = '.kms.test';
 
 export interface ProxiedRequest {
-  /** `forward`: an HTTP request by its whole URL; `tunnel`: CONNECT. */
+  /** `forward`: an HTTP request with an absolute URL. `tunnel`: CONNECT. */
   readonly kind: 'forward' | 'tunnel';
   readonly host: string;
   readonly port: number;
@@ -39,7 +39,7 @@ export class HttpProxy {
     return `http://127.0.0.1:${this.#server.port}`;
   }
 
-  /** Different `host:port` asked for so far. */
+  /** Each different `host:port` that was requested so far. */
   targets(): ReadonlySet<string> {
     return new Set(this.seen.map(({ host, port }) => `${host}:${port}`));
   }
@@ -58,7 +58,7 @@ export class HttpProxy {
   }
 }
 
-/** Nothing outside this machine is ever looked up. */
+/** Resolves names of the test to this machine and fails for all others. It never asks a name server. */
 const resolveHere = ((host: string, options: { readonly all?: boolean }, callback: (...answer: unknown[]) => void) => {
   const here = host === 'localhost' || host.endsWith(TEST_DOMAIN);
   if (!here) callback(new Error(`${host} is not known here`));

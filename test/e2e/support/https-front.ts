@@ -1,4 +1,4 @@
-/** What a platform puts in front of a node: TLS, ended here, then plain TCP to the node. */
+/** The platform's TLS termination before a node: TLS to the caller, plain TCP to the node. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,7 +14,7 @@ export interface Certificate {
   remove(): Promise<void>;
 }
 
-/** For `localhost`, 127.0.0.1 and `*.kms.test`. */
+/** A certificate for `localhost`, 127.0.0.1 and `*.kms.test`. */
 export async function createCertificate(): Promise<Certificate> {
   const { private: key, cert } = await generate([{ name: 'commonName', value: 'kms.test' }], {
     keyType: 'ec',
@@ -49,7 +49,7 @@ export class HttpsFront {
       const inside = connect(this.#target, '127.0.0.1');
       for (const socket of [outside, inside]) {
         this.#sockets.add(socket);
-        // One side that breaks takes the other with it.
+        // When one side breaks, the other side is closed too.
         socket.on('error', () => undefined);
         socket.once('close', () => {
           this.#sockets.delete(socket);
@@ -73,12 +73,12 @@ export class HttpsFront {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** TLS connections that were made. */
+  /** The number of TLS connections so far. */
   get connections(): number {
     return this.#connections;
   }
 
-  /** Where what comes in goes to. */
+  /** Forwards connections to this local port. */
   forwardTo(port: number): void {
     this.#target = port;
   }

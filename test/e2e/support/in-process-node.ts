@@ -1,4 +1,4 @@
-/** A whole node in the test's own process, joined to a cluster: its machine can be inspected and its enclave listened to. */
+/** A whole node in the test's process that joins a cluster. The test can inspect its machine and see the calls to its enclave. */
 import type { IncomingHttpHeaders, RequestListener } from 'node:http';
 import { Writable } from 'node:stream';
 import { readConfig } from '../../../src/config/read-config.ts';
@@ -25,19 +25,19 @@ import type { Output, Secret } from './secret-search.ts';
 
 export interface InProcessNode {
   readonly inspector: InspectorRecord;
-  /** What passed between the node and its enclave that no output may hold. */
+  /** Secrets in the traffic between the node and its enclave. No output may contain them. */
   readonly secrets: readonly Secret[];
-  /** Its log, and what the inspector showed. */
+  /** The log of the node, and the events of the inspector. */
   outputs(): readonly Output[];
   close(): Promise<void>;
 }
 
-/** @param place a registered node of the cluster whose enclave runs and whose process does not */
+/** @param place a registered node of the cluster; its enclave runs and its process does not */
 export async function startInProcessNode(
   place: ClusterNode,
   cluster: Cluster,
   environment: Environment,
-  /** A double in place of the chain. */
+  /** Makes the chain that the node uses. */
   chainOf: (chain: Chain) => Chain = (chain) => chain,
 ): Promise<InProcessNode> {
   const read = readConfig({
@@ -104,7 +104,7 @@ export async function startInProcessNode(
   };
 }
 
-/** The proofs with which callers asked this node. */
+/** Notes the proofs of callers of this node as secrets. */
 function noteTokens(headers: IncomingHttpHeaders, secrets: Secret[]): void {
   for (const name of ['x-app-signature', 'x-kms-signature']) {
     const bytes = Buffer.from(String(headers[name] ?? '').replace(/^0x/, ''), 'hex');
@@ -112,7 +112,7 @@ function noteTokens(headers: IncomingHttpHeaders, secrets: Secret[]): void {
   }
 }
 
-/** The enclave, whose proofs, candidates and inner bodies are noted on the way. */
+/** The enclave. Its proofs, candidates and inner bodies are noted as secrets. */
 function listenedTo(enclave: Enclave, secrets: Secret[]): Enclave {
   const note = (name: string, bytes: Uint8Array): void => {
     if (bytes.length >= 16) secrets.push({ name, bytes: Uint8Array.from(bytes) });
@@ -127,7 +127,7 @@ function listenedTo(enclave: Enclave, secrets: Secret[]): Enclave {
     },
     async sign(message, signal) {
       const signature = await enclave.sign(message, signal);
-      // An answer's signature is for everybody to see; a proof is not.
+      // The signature of an answer is public; a proof is secret.
       if (message.startsWith('NovaKMS:Auth:')) note('a proof between nodes', Buffer.from(signature.slice(2), 'hex'));
       return signature;
     },

@@ -1,16 +1,16 @@
-/** All that XState's inspector can show of a machine: what a visualiser, or anybody who attaches one, gets to see. */
+/** Everything that XState's inspector shows of a machine, as a visualiser or any other inspector gets it. */
 import { inspect } from 'node:util';
 import type { AnyActorRef, InspectionEvent } from 'xstate';
 import type { Output } from './secret-search.ts';
 
-/** Deep enough for what a child was given or gave inside an event of its parent. */
+/** Deep enough to print the input and the output of a child inside an event of its parent. */
 const DEPTH = 6;
-/** Of an event: who it was for, shown by name; and parts of the diagram, which is the same for every node. */
+/** Fields of an event that are left out: actors, which are shown by name, and parts of the chart, which is the same for every node. */
 const NOT_SHOWN = ['actorRef', 'sourceRef', 'snapshot', '_transitions'];
 
 export class InspectorRecord {
   readonly #source: string;
-  /** The same thing is shown many times. */
+  /** A set, because the inspector shows the same text many times. */
   readonly #texts = new Set<string>();
   readonly types = new Set<string>();
 
@@ -18,7 +18,7 @@ export class InspectorRecord {
     this.#source = source;
   }
 
-  /** Listens to the actor and everything below it. To be called before it starts. */
+  /** Listens to the actor and its children. Call it before the actor starts. */
   attach(actor: AnyActorRef): void {
     actor.system.inspect((event: InspectionEvent) => {
       // An inspector that throws would end the machine.
@@ -44,7 +44,7 @@ export class InspectorRecord {
     const shown = Object.entries(event).filter(([name]) => !NOT_SHOWN.includes(name));
     this.#show({ id, ...Object.fromEntries(shown) });
     if (event.type === '@xstate.actor') return;
-    // With the children, what each was given and what it gave.
+    // Contains the children with their inputs and outputs.
     const persisted = (event.actorRef as AnyActorRef).getPersistedSnapshot();
     this.#show(persisted);
     this.#texts.add(JSON.stringify(persisted));

@@ -1,7 +1,7 @@
 /**
- * A member in the test process that speaks the real protocol, with real keys, answer signatures and envelopes, and lies about
- * the master secret alone (protocol.md §5, §9.1, §9.21). The production pipeline answers; the lie is put in where its enclave
- * would seal or sign.
+ * A member in the test process that speaks the real protocol with real keys, answer signatures and envelopes, and lies only about
+ * the master secret (protocol.md §5, §9.1, §9.21). The production pipeline answers. The lie is inserted where its enclave would
+ * seal or sign.
  */
 import { randomBytes } from 'node:crypto';
 import { generateP384 } from '../../../src/crypto/p384.ts';
@@ -16,13 +16,13 @@ import { freshKeys } from './fresh-keys.ts';
 
 export type Lie =
   | 'another secret'
-  /** 32 bytes that would be right, and one more. */
+  /** The 32 right bytes and one more. */
   | 'a secret that is one byte too long'
   | 'a text that is not valid JSON'
   | 'an envelope that does not open'
-  /** Sealed again, but with the content of its first answer. */
+  /** A new envelope with the content of its first answer. */
   | 'the content of its first answer'
-  /** The bytes of its first answer. */
+  /** The exact bytes of its first answer. */
   | 'the envelope of its first answer'
   | 'an answer signed by another wallet';
 
@@ -34,7 +34,7 @@ interface SecretRequest {
 
 export interface LyingPeerOptions {
   readonly lie: Lie;
-  /** The cluster's own secret in hex, for lies that come near to it. */
+  /** The cluster's secret in hex, for lies that are close to it. */
   readonly rightSecret: string;
 }
 
@@ -65,12 +65,12 @@ export class LyingPeer {
     return new LyingPeer(node, () => told);
   }
 
-  /** Requests for the secret that it answered. */
+  /** The number of requests for the secret that it answered. */
   get told(): number {
     return this.#told();
   }
 
-  /** Whom it takes for members. */
+  /** Sets its view of the members. */
   know(members: readonly Member[]): void {
     this.#node.peerCache.update({ block: 1n, members, dropped: [] });
   }

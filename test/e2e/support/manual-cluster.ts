@@ -1,25 +1,25 @@
 /**
- * A cluster whose blocks come when the test says so: each transaction is mined at once, or none is while mining is paused, and
- * depth comes by `mine`. Nodes are not started, and read the chain through proxies where the test asks for them.
+ * A cluster whose test decides when a block is mined. Each transaction is mined at once, or waits while mining is paused; `mine` adds
+ * depth. Nodes are not started. They read the chain through proxies if the test asks for them.
  */
 import type { NodePlan } from '../../../src/dev/cluster.ts';
 import { startCluster, type Cluster, type ClusterOptions } from './cluster.ts';
 import { RpcProxy } from './rpc-proxy.ts';
 
-/** No block comes by itself while a test runs. Seconds. */
+/** A block time so long that no block is mined by itself during a test. Seconds. */
 const NEVER_SECONDS = 86_400;
 
 export interface ManualCluster {
   readonly cluster: Cluster;
-  /** One before each node, by position; empty unless asked for. */
+  /** The proxy of each node, by position; empty without `rpcProxies`. */
   readonly proxies: readonly RpcProxy[];
-  /** The number of the block that the next transaction comes into. */
+  /** The number of the block that will contain the next transaction. */
   nextBlock(): Promise<bigint>;
-  /** Mines until `depth` blocks stand on top of `block`. */
+  /** Mines until `depth` blocks are on top of `block`. */
   bury(block: bigint, depth: number): Promise<void>;
   /** Transactions wait in the mempool until `cluster.chain.mine`. */
   pauseMining(): Promise<void>;
-  /** Every transaction gets its own block, at once. */
+  /** Each transaction is mined at once in its own block. */
   resumeMining(): Promise<void>;
   close(): Promise<void>;
 }
@@ -68,7 +68,7 @@ export async function startManualCluster({ rpcProxies = false, ...options }: Man
   };
 }
 
-/** All at once. */
+/** Starts all nodes at the same time. */
 export async function startAll(cluster: Cluster): Promise<void> {
   await Promise.all(cluster.nodes.map((node) => node.start()));
 }

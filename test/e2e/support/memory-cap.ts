@@ -1,7 +1,7 @@
 /**
- * A limit of memory that the kernel holds processes to: a control group of version 1 or 2, with no swap beside it. What exceeds the limit,
- * and cannot be written back or dropped, is killed. A limit of address space or of a heap is not the same: Node.js reserves far more than
- * it uses.
+ * A memory limit that the kernel enforces: a control group of version 1 or 2, without swap. The kernel kills a process that exceeds the
+ * limit when its pages cannot be written back or dropped. A limit of address space cannot replace it, because Node.js reserves far
+ * more than it uses, and a limit of the heap covers only a part.
  */
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,10 +10,10 @@ import process from 'node:process';
 interface Version {
   readonly parent: string;
   readonly limit: string;
-  /** Of memory and swap in version 1, of swap alone in version 2; a kernel without swap may have neither. */
+  /** File of the limit of memory and swap in version 1, of swap only in version 2. A kernel without swap may have neither. */
   readonly swapLimit: string;
   readonly swapBytes: (bytes: number) => number;
-  /** Has a line `oom_kill N`. */
+  /** File with a line `oom_kill N`. */
   readonly events: string;
 }
 
@@ -32,7 +32,7 @@ export class MemoryCap {
     this.#version = version;
   }
 
-  /** Null where this process may not make a control group, or memory is not under its control. */
+  /** Null where this process may not create a control group, or where control groups do not control memory. */
   static create(bytes: number): MemoryCap | null {
     for (const version of VERSIONS) {
       made += 1;
@@ -49,18 +49,18 @@ export class MemoryCap {
     return null;
   }
 
-  /** The command line that runs another within the limit. */
+  /** The command line that runs another command within the limit. */
   around(command: readonly string[]): readonly [string, ...string[]] {
     return ['/bin/sh', '-c', 'echo $$ > "$0" && exec "$@"', join(this.#folder, 'cgroup.procs'), ...command];
   }
 
-  /** How often the kernel has killed a process for it. */
+  /** How many processes the kernel has killed for this limit. */
   get kills(): number {
     const [, count] = /^oom_kill (\d+)$/m.exec(readFileSync(join(this.#folder, this.#version.events), 'utf8')) ?? [];
     return Number(count);
   }
 
-  /** Once its processes are gone. */
+  /** Call it after its processes have ended. */
   remove(): void {
     rmdirSync(this.#folder);
   }

@@ -1,6 +1,6 @@
 /**
- * An HTTP front before a node, registered in its place: it can hold or refuse the requests of its peers. Bodies of `/sync` are
- * sealed, but a request for the secret is the one without an HMAC (protocol.md §3).
+ * An HTTP front that is registered in place of a node, and that can hold or refuse the requests of its peers. Bodies of `/sync` are
+ * sealed, but only a request for the secret has no HMAC (protocol.md §3).
  */
 import { createServer, request as httpRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -22,7 +22,7 @@ export class NodeFront {
   }
 
   static async start(): Promise<NodeFront> {
-    // It closes no idle connection, which would fail a caller that uses it again at that moment.
+    // Idle connections stay open. Closing one would fail a caller that uses it again at that moment.
     const server = createServer({ keepAliveTimeout: 0 });
     const { promise, resolve } = Promise.withResolvers<undefined>();
     server.listen(0, '127.0.0.1', () => resolve(undefined));
@@ -40,7 +40,7 @@ export class NodeFront {
     this.#treatment[kind] = 'refuse';
   }
 
-  /** Lets everything through, also what was held. */
+  /** Lets all requests through, including those that are held. */
   passAll(): void {
     this.#treatment.secret = 'pass';
     this.#treatment.snapshot = 'pass';

@@ -1,4 +1,4 @@
-/** What a test looks at of a running node: `/status`, a refused derive, its log lines; and waiting for its ticks. */
+/** A test's view of a running node: `/status`, a refused derive, its log lines, and waiting for its ticks. */
 import { z } from 'zod';
 import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
 import { waitUntil } from '../../../src/dev/waiting.ts';
@@ -23,7 +23,7 @@ export async function viewOf(node: ClusterNode): Promise<NodeView> {
   return statusBody.parse(await node.status());
 }
 
-/** Waits until what `/status` shows is as `holds` says. */
+/** Waits until `holds` accepts what `/status` shows. */
 export async function waitForView(node: ClusterNode, what: string, timeoutMs: number, holds: (view: NodeView) => boolean): Promise<NodeView> {
   let seen: NodeView | null = null;
   await waitUntil({ what: `${node.name}: ${what}`, timeoutMs, everyMs: LOOK_EVERY_MS }, async () => {
@@ -61,7 +61,7 @@ export interface Refusal {
   readonly retryAfter: string | null;
 }
 
-/** What a caller of `/kms/derive` is answered. */
+/** The refusal that a caller of `/kms/derive` gets. */
 export async function deriveRefusal(node: ClusterNode): Promise<Refusal> {
   const answer = await fetch(`${node.localUrl}/kms/derive`, { method: 'POST', body: '{}' });
   const { code, message } = (await answer.json()) as { code?: unknown; message?: unknown };
@@ -75,12 +75,12 @@ export async function listedOperators(node: ClusterNode): Promise<readonly strin
   return operators.map(({ operator }) => operator).sort();
 }
 
-/** Where the node's output ends now, for `said`. */
+/** The end of the node's output now, for `said`. */
 export function endOfLines(node: ClusterNode): number {
   return node.lines().length;
 }
 
-/** Log lines of the node with this sentence, parsed, oldest first. @param from of `endOfLines` */
+/** Parsed log lines of the node with this message, oldest first. @param from a result of `endOfLines` */
 export function said(node: ClusterNode, sentence: string, from = 0): readonly Record<string, unknown>[] {
   return node
     .lines()
@@ -90,7 +90,7 @@ export function said(node: ClusterNode, sentence: string, from = 0): readonly Re
     .filter(({ message }) => message === sentence);
 }
 
-/** Waits for such a line. */
+/** Waits for a log line with this message. */
 export async function waitForLine(node: ClusterNode, sentence: string, timeoutMs: number, from = 0): Promise<void> {
   await waitUntil({ what: `${node.name} saying "${sentence}"`, timeoutMs, everyMs: LOOK_EVERY_MS }, async () =>
     said(node, sentence, from).length > 0 ? null : 'it has not',

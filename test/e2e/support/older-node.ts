@@ -1,7 +1,7 @@
 /**
- * A member of an older kind in the test process, as protocol.md and §9 tell of those: it answers a delta with `merged` alone,
- * knows no digest, no pages and none of `request_id`, `store_id` and `next_nonce`; refuses bodies over 2 MiB with 413; hands out
- * 30 nonces a minute to each peer. Its keys, envelopes, proofs and signatures are real, and what it merges it merges alike.
+ * A member of an older kind in the test process (protocol.md §9). It answers a delta with `merged` only, does not know digests, pages,
+ * `request_id`, `store_id` and `next_nonce`, refuses bodies over 2 MiB with 413, and hands out 30 nonces a minute to each peer. Its
+ * keys, envelopes, proofs and signatures are real, and it merges records by the same rules.
  */
 import { pause } from '../../../src/dev/waiting.ts';
 import type { AppId, TeePubkey, Wallet } from '../../../src/domain/ids.ts';
@@ -14,15 +14,15 @@ import { asOlderKind } from '../../support/older-kind.ts';
 import { freshKeys } from './fresh-keys.ts';
 import { RawCaller, RawHttp, type Target } from './raw-caller.ts';
 
-/** What nodes in Rust take in one body of `/sync`. */
+/** The largest body of `/sync` that nodes in Rust accept. */
 const BODY_LIMIT_BYTES = 2 * 1024 * 1024;
 const NONCES_PER_MINUTE = 30;
-/** All peers here have one address, and those of loopback share ten times the figure. */
+/** All peers here have one address, and a shared address on loopback gets ten times the limit. */
 const LOOPBACK_FACTOR = 10;
-/** How often its clock follows the system's. Milliseconds. */
+/** The interval at which its clock follows the system's clock. Milliseconds. */
 const CLOCK_STEP_MS = 50;
 
-/** What it was asked, and how it answered. */
+/** A request to it, and its answer. */
 export interface ServedRequest {
   readonly path: string;
   readonly bytes: number;
@@ -30,9 +30,9 @@ export interface ServedRequest {
 }
 
 export interface OlderNodeOptions {
-  /** The cluster's, in hex. */
+  /** The cluster's master secret, in hex. */
   readonly secret: string;
-  /** How many peers it hands nonces to. */
+  /** The number of peers that it hands nonces to. */
   readonly peers: number;
 }
 
@@ -41,7 +41,7 @@ export class OlderNode {
   readonly wallet: Wallet;
   readonly teePubkey: TeePubkey;
   readonly served: readonly ServedRequest[];
-  /** Status of every request that it made, nonces too. */
+  /** The status of every answer that it got, including answers with nonces. */
   readonly answers: number[] = [];
   readonly #node: NodeOverHttp;
   readonly #caller: RawCaller;
@@ -84,12 +84,12 @@ export class OlderNode {
     return new OlderNode(node, { caller: await RawCaller.create('peer', node.enclave, { http }), http, served }, secret);
   }
 
-  /** Whom it takes for members. */
+  /** Sets its view of the members. */
   know(members: readonly Member[]): void {
     this.#node.peerCache.update({ block: 1n, members, dropped: [] });
   }
 
-  /** Writes as those nodes do: its wallet is its clock key, and each key has its own count. */
+  /** Writes as older nodes do: its wallet is its clock key, and each key has its own count. */
   write(appId: number, key: string, value: string | null): WireRecord {
     const { clock, store, vault } = this.#node;
     const held = store.recordOf(String(appId), key);
@@ -126,7 +126,7 @@ export class OlderNode {
     return this.#node.store.list(String(appId), {}, this.#node.clock.nowMs()).keys;
   }
 
-  /** How long the longest unbroken row of 429 was that it gave to requests for nonces. */
+  /** The largest number of requests for nonces in a row that it answered with 429. */
   longestRefusal(): number {
     let longest = 0;
     let row = 0;
@@ -144,7 +144,7 @@ export class OlderNode {
     await this.#node.close();
   }
 
-  /** Its clock is moved by hand; here it goes with the real one. */
+  /** Moves its manual clock along with the system's clock. */
   async #followTime(): Promise<void> {
     const { clock } = this.#node;
     while (!this.#closed) {

@@ -1,8 +1,8 @@
 /**
- * An imitation of the platform's own client, through which apps in enclaves reach a KMS node. It is stricter and clumsier than ours:
- * it asks every node's `/status` for its wallet and key, tries each node three times with a nonce for each, takes an answer's signature
- * with v = 0 or 1 alone, writes a key into a path as a form does, searches the text of errors, keeps idle connections, and goes
- * on to the next node after a 404. All of its traffic is TLS through the enclave's egress proxy.
+ * An imitation of the platform's client, through which apps in enclaves reach a KMS node. It is stricter and simpler than ours. It asks
+ * `/status` of every node for its wallet and key, and tries each node three times, each time with another nonce. It accepts the
+ * signature of an answer only with v = 0 or 1, encodes a key in a path as a form does, searches the text of errors, keeps idle
+ * connections, and asks the next node after a 404. All of its traffic is TLS through the enclave's egress proxy.
  */
 import { ProxyAgent, request as send } from 'undici';
 import type { ClientIdentity } from '../../../src/client/options.ts';
@@ -13,11 +13,11 @@ import { parseTeePubkey, parseWallet, type TeePubkey, type Wallet } from '../../
 import { nowSeconds } from './raw-caller.ts';
 
 const TRIES_AT_A_NODE = 3;
-/** Of one request. Milliseconds. */
+/** Timeout of one request. Milliseconds. */
 const REQUEST_TIMEOUT_MS = 10_000;
-/** How long it keeps a connection that is idle. Milliseconds. */
+/** It keeps an idle connection for this long. Milliseconds. */
 const IDLE_TIMEOUT_MS = 90_000;
-/** An error whose text holds one of these is taken for a node that cannot be reached. */
+/** The client treats a node as unreachable when the text of an error contains one of these. */
 export const UNREACHABLE_WORDS = ['timeout', 'timed out', 'connection refused', 'connection reset', 'broken pipe', 'dns error'] as const;
 export const ABSENT_WORDS = 'not found';
 
@@ -27,19 +27,19 @@ export type Operation =
   | { readonly do: 'get' | 'delete'; readonly key: string }
   | { readonly do: 'list' };
 
-/** How one try ended: an answer, or how there was none. */
+/** How one try ended: with an answer, or why there was none. */
 export interface Attempt {
   readonly url: string;
   readonly end: 'answered' | 'absent' | 'unreachable' | 'unsigned' | 'refused';
-  /** Of the answer to the operation, or to `/nonce`; undefined when there was none. */
+  /** Status of the answer to the operation or to `/nonce`; undefined when there was none. */
   readonly status: number | undefined;
-  /** Of an error. */
+  /** Body of an error. */
   readonly text: string;
 }
 
 export interface Result {
   readonly answer: Readonly<Record<string, unknown>> | null;
-  /** Every node said that there is no such key. */
+  /** Every node answered that there is no such key. */
   readonly absent: boolean;
   readonly attempts: readonly Attempt[];
 }
@@ -57,11 +57,11 @@ interface Answer {
 }
 
 export interface PlatformClientOptions {
-  /** Of the members, as the registry says. */
+  /** URLs of the members, from the registry. */
   readonly urls: readonly string[];
   /** `HTTPS_PROXY`. */
   readonly proxyUrl: string;
-  /** PEM of who signed the nodes' certificates. */
+  /** PEM of the authority that signed the nodes' certificates. */
   readonly authority: string;
 }
 
@@ -84,14 +84,14 @@ export class PlatformClient {
     });
   }
 
-  /** Asks all nodes for their `/status`. Any answer but 2xx, and none, is a node that is not there. @returns how many are */
+  /** Asks all nodes for `/status`. A node counts as running only when it answers 2xx. @returns the number of running nodes */
   async probe(): Promise<number> {
     const probed = await Promise.all(this.#urls.map((url) => this.#probeOne(url)));
     this.#nodes = probed.filter((node) => node !== null);
     return this.#nodes.length;
   }
 
-  /** Walks the nodes, each call from the next one on. @param onlyAt URL of the one node that is asked */
+  /** Tries the nodes in turn; each call begins at the next node. @param onlyAt URL of the only node to ask */
   async call(operation: Operation, onlyAt?: string): Promise<Result> {
     const attempts: Attempt[] = [];
     const first = this.#turn++ % Math.max(1, this.#nodes.length);
@@ -144,7 +144,7 @@ export class PlatformClient {
       return { attempt: { url, end: 'answered', status: 200, text: '' }, inner: JSON.parse(opened) as Readonly<Record<string, unknown>> };
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      // A timeout of the platform's own has a number for a code.
+      // The code of a DOMException, such as that of a timeout, is a number.
       return failed('unreachable', undefined, typeof code === 'string' ? code : (error as Error).name);
     }
   }
@@ -170,14 +170,14 @@ function endOf({ status, text }: Answer): Attempt['end'] {
   return status === 404 || lower.includes(ABSENT_WORDS) ? 'absent' : 'refused';
 }
 
-/** 65 bytes whose last one is 0 or 1, by the wallet that `/status` names. */
+/** Whether the signature is 65 bytes that end in 0 or 1, and is by the wallet that `/status` names. */
 function isSigned({ headers }: Answer, callerSignature: string, wallet: Wallet): boolean {
   const signature = headers['x-kms-response-signature'];
   if (typeof signature !== 'string' || !/^(?:0x)?[0-9a-f]{128}0[01]$/.test(signature)) return false;
   return recoverEip191(responseMessage(callerSignature, wallet), signature) === wallet;
 }
 
-/** As a form writes it: a space is `+`, a plus `%2B`, a slash `%2F`. */
+/** Encoded as in a form: a space is `+`, a plus `%2B`, a slash `%2F`. */
 function formEncoded(key: string): string {
   return new URLSearchParams({ '': key }).toString().slice(1);
 }
@@ -191,7 +191,7 @@ function requestOf(operation: Operation): { readonly method: 'GET' | 'POST' | 'P
     case 'put': {
       const { key, value, ttlMs = 0n } = operation;
       const fields = JSON.stringify({ key, value: Buffer.from(value).toString('base64') }).slice(0, -1);
-      // A number of 64 bits, which JavaScript's JSON cannot write.
+      // JSON.stringify cannot write a number of 64 bits.
       return { method: 'PUT', path: '/kms/data', inner: `${fields},"ttl_ms":${ttlMs}}` };
     }
     case 'get':

@@ -1,6 +1,6 @@
 /**
- * The real Prometheus and its promtool: from PROMETHEUS_DIR, or from the PATH, where Debian's package `prometheus` puts them. They are
- * not npm packages. CI installs them and must have them; elsewhere the output says that some tests did not run.
+ * The real Prometheus and promtool: from PROMETHEUS_DIR, or from the PATH, where Debian's package `prometheus` puts them. They are not
+ * npm packages. CI must install them. Elsewhere the output says that some tests did not run.
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -38,7 +38,7 @@ export function sayThatPrometheusIsMissing(): void {
   process.stderr.write(`${missing}\n`);
 }
 
-/** What promtool says. @throws Error with it when it finds a fault @param input for its standard input */
+/** @returns the output of promtool @throws Error with that output when it finds a fault @param input its standard input */
 export async function promtool({ promtool: path }: PrometheusTools, given: readonly string[], input = ''): Promise<string> {
   const running = promisify(execFile)(path, [...given], { cwd: DEPLOYED });
   running.child.stdin!.end(input);
@@ -46,7 +46,7 @@ export async function promtool({ promtool: path }: PrometheusTools, given: reado
   return stdout + stderr;
 }
 
-/** An alert as Prometheus has it now. */
+/** The current state of an alert in Prometheus. */
 export interface ActiveAlert {
   readonly name: string;
   readonly state: 'pending' | 'firing';
@@ -54,11 +54,11 @@ export interface ActiveAlert {
 }
 
 export interface RunningPrometheus {
-  /** Those that are pending or firing. */
+  /** Alerts that are pending or firing. */
   alerts(): Promise<readonly ActiveAlert[]>;
-  /** The targets that answer. */
+  /** The number of targets that answer. */
   healthyTargets(): Promise<number>;
-  /** Series that an expression finds. @throws Error with what is wrong with the expression */
+  /** The number of series that an expression finds. @throws Error with the fault of the expression */
   query(expr: string): Promise<number>;
   stop(): Promise<void>;
 }
@@ -70,8 +70,8 @@ export interface PrometheusOptions {
 }
 
 /**
- * With the deployed configuration and alerts, made quick: it scrapes every second, and what an alert waits for takes two seconds.
- * The windows that rates are taken over stay.
+ * Starts Prometheus with the deployed configuration and alerts, but faster: it scrapes every second, and an alert waits two seconds
+ * before it fires. The windows of rates stay as deployed.
  */
 export async function startPrometheus({ server }: PrometheusTools, { targets, token }: PrometheusOptions): Promise<RunningPrometheus> {
   const folder = await mkdtemp(join(tmpdir(), 'nova-kms-prometheus-'));
@@ -130,7 +130,7 @@ export async function startPrometheus({ server }: PrometheusTools, { targets, to
   };
 }
 
-/** @throws Error when a text is not there to be changed */
+/** @throws Error when the file does not contain a text to change */
 async function rewrite(file: string, changes: readonly (readonly [RegExp, string])[]): Promise<void> {
   let text = await readFile(file, 'utf8');
   for (const [find, put] of changes) {

@@ -1,11 +1,11 @@
-/** Waiting for nodes on a development chain whose blocks come as fast as they are wanted, not one a second. */
+/** Waits for nodes on a development chain that mines a block whenever one is needed, and not one a second. */
 import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
 import type { Cluster } from '../../../src/dev/cluster.ts';
 import { waitUntil } from '../../../src/dev/waiting.ts';
 import type { ReadinessState } from '../../../src/domain/readiness.ts';
 import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 
-/** Mines a block at each look, so that what waits for confirmations does not wait for the clock. */
+/** Mines a block at each check, so that a node that needs confirmations does not wait for the block time. */
 export async function waitForStates(
   cluster: Cluster,
   nodes: readonly ClusterNode[],

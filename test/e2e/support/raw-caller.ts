@@ -1,6 +1,6 @@
 /**
- * Requests to a node as anybody may send them (protocol.md §3): right in every part unless a test changes one. Unlike the
- * client it checks nothing and never tries again; unlike `fetch` it sends what HTTP does not allow, too.
+ * Requests to a node as any caller may send them (protocol.md §3). They are valid unless a test changes a part. Unlike the client
+ * it checks nothing and never retries. Unlike `fetch` it can send requests that HTTP does not allow.
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
@@ -21,32 +21,32 @@ export interface RawRequest {
   readonly path: string;
   readonly headers?: Readonly<Record<string, string | undefined>>;
   readonly body?: string | Buffer;
-  /** Send the body without saying how long it is. */
+  /** Sends the body without its length. */
   readonly chunked?: boolean;
 }
 
 export interface RawAnswer {
   readonly status: number;
-  /** Names in lower case. */
+  /** The names are in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly text: string;
-  /** Of the body; undefined when it is not valid JSON. */
+  /** The parsed body; undefined when it is not valid JSON. */
   readonly json: unknown;
 }
 
-/** Whom a request is for. */
+/** The node that a request is for. */
 export interface Target {
   readonly localUrl: string;
   readonly wallet: Wallet;
   readonly teePubkey: TeePubkey;
 }
 
-/** Plain HTTP to nodes. Keeps every answer for the search for secrets, but for nonces, which are meant to be told. */
+/** Plain HTTP to nodes. Keeps every answer for the search for secrets, except nonces, which are public. */
 export class RawHttp {
   readonly outputs: Output[] = [];
   readonly #isDocumented: boolean;
 
-  /** @param options documented: false for nodes of other kinds, whose answers the OpenAPI document does not describe */
+  /** @param options documented: false for nodes of other kinds; the OpenAPI document does not describe their answers */
   constructor({ documented = true }: { readonly documented?: boolean } = {}) {
     this.#isDocumented = documented;
   }
@@ -77,7 +77,7 @@ function throwUndocumented({ method, path }: RawRequest, { status, headers, json
 
 async function exchange(url: string, raw: RawRequest): Promise<RawAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  // Node.js says how long a body is only where one is usual: not with DELETE.
+  // Node.js sends the length of a body only for methods that usually have one, not for DELETE.
   const length = raw.body === undefined || raw.chunked === true ? {} : { 'content-length': String(Buffer.byteLength(raw.body)) };
   const given: RawRequest['headers'] = { ...length, ...raw.headers };
   const headers = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
@@ -89,7 +89,7 @@ async function exchange(url: string, raw: RawRequest): Promise<RawAnswer> {
     resolve(answer);
   });
   sent.once('timeout', () => sent.destroy(new Error('the node did not answer')));
-  // A node that refuses a body closes the connection while the body is still being sent.
+  // A node that refuses a body closes the connection while the caller still sends the body.
   sent.on('error', (error) => {
     if (!answered) reject(error);
   });
@@ -109,8 +109,8 @@ async function exchange(url: string, raw: RawRequest): Promise<RawAnswer> {
 }
 
 /**
- * Writes bytes to the node's socket and gives everything that comes back until the node closes it.
- * @param options thenEnd: end the own side after the bytes
+ * Writes bytes to the node's socket. @returns everything that comes back until the node closes it
+ * @param options thenEnd: end this side of the connection after the bytes
  */
 export async function sendBytes(port: number, bytes: string | Buffer, options: { readonly thenEnd?: boolean } = {}): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
@@ -119,7 +119,7 @@ export async function sendBytes(port: number, bytes: string | Buffer, options: {
   socket.setTimeout(WAIT_TIMEOUT_MS, () => socket.destroy(new Error('the node left the connection open')));
   socket.on('data', (chunk) => chunks.push(chunk));
   socket.once('error', (error: NodeJS.ErrnoException) => {
-    // A node that closes while it is being sent more resets the connection.
+    // When a node closes while more bytes arrive, the connection is reset.
     if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') reject(error);
   });
   socket.once('close', () => resolve(Buffer.concat(chunks).toString('latin1')));
@@ -136,19 +136,19 @@ function parsed(text: string): unknown {
   }
 }
 
-/** What a test changes of a request that is right. */
+/** The changes of a test to a valid request. */
 export interface Changes {
-  /** Instead of a fresh one. */
+  /** Replaces the fresh nonce. */
   readonly nonce?: string;
   /** Unix seconds, as sent. */
   readonly timestamp?: string;
-  /** Whose wallet is signed over. */
+  /** The wallet that the signature is for. */
   readonly recipient?: Wallet;
-  /** Over the proof's; undefined leaves one out. */
+  /** Override the headers of the proof; undefined removes one. */
   readonly headers?: Readonly<Record<string, string | undefined>>;
-  /** Who seals the inner body. */
+  /** The identity that seals the inner body. */
   readonly sealedBy?: Pick<ClientIdentity, 'encrypt'>;
-  /** What happens to the envelope before it is sent. */
+  /** Changes the envelope before it is sent. */
   readonly envelope?: (good: WireEnvelope) => unknown;
   /** Sent in place of an envelope. */
   readonly body?: string | Buffer;
@@ -163,12 +163,12 @@ const MESSAGE = { app: appAuthMessage, peer: peerAuthMessage } as const;
 export class RawCaller {
   readonly wallet: Wallet;
   readonly teePubkey: TeePubkey;
-  /** What it has sent that no output may hold: signatures, nonces and inner bodies. */
+  /** The secrets that it has sent: signatures, nonces and inner bodies. No output may contain them. */
   readonly sent: Secret[] = [];
   readonly #kind: 'app' | 'peer';
   readonly #identity: ClientIdentity;
   readonly #http: RawHttp;
-  /** What each answer was to. */
+  /** The request of each answer. */
   readonly #asked = new WeakMap<RawAnswer, Pick<RawRequest, 'method' | 'path'>>();
 
   private constructor(kind: 'app' | 'peer', who: { readonly wallet: Wallet; readonly teePubkey: TeePubkey }, identity: ClientIdentity, http: RawHttp) {
@@ -184,7 +184,7 @@ export class RawCaller {
     return new RawCaller(kind, who, identity, modules.http);
   }
 
-  /** A request with an inner body: an object, or any text. */
+  /** Sends a request with an inner body: an object, or any text. */
   async send(target: Target, method: string, path: string, inner: unknown, changes: Changes = {}): Promise<RawAnswer> {
     const text = typeof inner === 'string' ? inner : JSON.stringify(inner);
     const proof = await this.proof(target, changes);
@@ -204,7 +204,7 @@ export class RawCaller {
     return answer;
   }
 
-  /** The headers that prove who is asking. */
+  /** The headers that prove the caller's identity. */
   async proof(target: Target, changes: Pick<Changes, 'nonce' | 'timestamp' | 'recipient'> = {}): Promise<Record<string, string>> {
     const nonce = changes.nonce ?? (await this.#http.nonce(target.localUrl));
     const timestamp = changes.timestamp ?? String(nowSeconds());
@@ -236,7 +236,7 @@ export function nowSeconds(): number {
   return Math.floor(systemClock.nowMs() / 1000);
 }
 
-/** HMAC of a body under the sync key (protocol.md §3); of a body that is not valid JSON, over the bytes. */
+/** HMAC of a body under the sync key (protocol.md §3), over the bytes if the body is not valid JSON. */
 function syncHmac(syncKey: Uint8Array, body: string | Buffer): string {
   const json = parsed(body.toString());
   return createHmac('sha256', syncKey).update(json === undefined ? body : canonicalJson(json)).digest('hex');

@@ -1,4 +1,4 @@
-/** Reorganisations of the development chain: the last blocks are replaced by as many others. */
+/** Reorganisations of the development chain: the last blocks are replaced by the same number of others. */
 import type { DevChain } from '../../../src/dev/dev-chain.ts';
 
 export type Transaction = `0x${string}`;
@@ -11,12 +11,12 @@ async function call(chain: DevChain, method: string, parameters: readonly unknow
   return result;
 }
 
-/** The signed transaction, mined or waiting. */
+/** The signed transaction, mined or pending. */
 export async function rawTransaction(chain: DevChain, hash: string): Promise<Transaction> {
   return (await call(chain, 'eth_getRawTransactionByHash', [hash])) as Transaction;
 }
 
-/** Replaces the last `depth` blocks by empty ones, or with `transaction` in the first of them. */
+/** Replaces the last `depth` blocks by empty ones. The first of them contains `transaction`, if one is given. */
 export async function reorganise(chain: DevChain, depth: number, transaction?: Transaction): Promise<void> {
   await call(chain, 'anvil_reorg', [depth, transaction === undefined ? [] : [[transaction, 0]]]);
 }

@@ -1,6 +1,6 @@
 /**
- * An RPC as its users meet it: a replica that may lag behind the chain, stand still, or answer some calls in another way, and that notes
- * what it was asked (protocol.md §6).
+ * An RPC with the faults of a replica: it may lag behind the chain, stay at one block, or give other answers to some calls. It records
+ * its requests (protocol.md §6).
  */
 import type { ServerResponse } from 'node:http';
 import { scriptedServer, type ReceivedRequest } from '../../support/scripted-server.ts';
@@ -16,10 +16,10 @@ export interface NotedRequest extends RpcRequest {
   readonly path: string;
 }
 
-/** Asks the chain itself. */
+/** Sends the request to the chain. */
 type Ask = (request: RpcRequest) => Promise<object>;
 
-/** What a replica whose head is at that block answers. */
+/** The answer of a replica whose head is at `head`. */
 export async function answerAt(head: number, request: RpcRequest, ask: Ask): Promise<object> {
   const give = (result: unknown): object => ({ jsonrpc: '2.0', id: request.id, result });
   const hex = `0x${Math.max(0, head).toString(16)}`;
@@ -35,13 +35,13 @@ export async function answerAt(head: number, request: RpcRequest, ask: Ask): Pro
 export class ReplicaRpc {
   /** URL of the chain. */
   target = '';
-  /** Block at which this replica stands; null: at the chain's head. */
+  /** The head of this replica; null: the chain's head. */
   head: number | null = null;
-  /** How far it is behind the chain. Blocks. */
+  /** Its distance behind the chain. Blocks. */
   lag = 0;
-  /** Where it redirects all requests to; null: it answers itself. */
+  /** The target to which it redirects all requests; null: it answers itself. */
   redirect: string | null = null;
-  /** An answer in place of the chain's; undefined: none. */
+  /** An answer that replaces the chain's; undefined: the chain answers. */
   bend: (request: RpcRequest) => object | undefined = () => undefined;
   readonly noted: NotedRequest[] = [];
   readonly #server: Awaited<ReturnType<typeof scriptedServer>>;
@@ -60,7 +60,7 @@ export class ReplicaRpc {
     return this.#server.url;
   }
 
-  /** How often a method was asked for. */
+  /** How often a method was called. */
   count(method: string): number {
     return this.noted.filter((request) => request.method === method).length;
   }

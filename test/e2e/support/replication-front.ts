@@ -1,6 +1,6 @@
 /**
- * An HTTP front before a node, registered in its place, that cuts single links: what a member sends to `/sync` says whose it is
- * (protocol.md §3), so the requests of one can be dropped while apps and the other members get through.
+ * An HTTP front that is registered in place of a node, and that can cut single links. A request to `/sync` names its sender
+ * (protocol.md §3), so the front can drop the requests of one member while apps and other members get through.
  */
 import { createServer, request as httpRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -20,7 +20,7 @@ export class ReplicationFront {
   }
 
   static async start(): Promise<ReplicationFront> {
-    // It closes no idle connection, which would fail a caller that uses it again at that moment.
+    // Idle connections stay open. Closing one would fail a caller that uses it again at that moment.
     const server = createServer({ keepAliveTimeout: 0 });
     const { promise, resolve } = Promise.withResolvers<undefined>();
     server.listen(0, '127.0.0.1', () => resolve(undefined));
@@ -30,7 +30,7 @@ export class ReplicationFront {
     return front;
   }
 
-  /** From now on nothing that this member sends reaches the node. */
+  /** From now on no request of this member reaches the node. */
   cut(wallet: Wallet): void {
     this.#cut.set(wallet, 0);
   }
@@ -39,12 +39,12 @@ export class ReplicationFront {
     this.#cut.delete(wallet);
   }
 
-  /** Requests of a cut member that were dropped. */
+  /** The number of dropped requests of a cut member. */
   dropped(wallet: Wallet): number {
     return this.#cut.get(wallet) ?? 0;
   }
 
-  /** Requests of members that their sender gave up before the node had answered. */
+  /** The number of members' requests whose sender gave up before the node had answered. */
   get abandoned(): number {
     return this.#abandoned;
   }

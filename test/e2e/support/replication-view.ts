@@ -1,18 +1,18 @@
-/** What an app sees of its keys on each node, through the real client. */
+/** An app's view of its keys on each node, through the real client. */
 import { createHash } from 'node:crypto';
 import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
 import type { DevApp } from '../../../src/dev/dev-app.ts';
 import { waitUntil } from '../../../src/dev/waiting.ts';
 import { forEachOf } from './replication-writer.ts';
 
-/** Values read at once. */
+/** Values that are read concurrently. */
 const READERS = 8;
 
 export async function keysOn(app: DevApp, node: ClusterNode): Promise<readonly string[]> {
   return (await app.client.list({}, { node: node.wallet })).keys;
 }
 
-/** The keys that all nodes list, once all list the same and `holds` finds nothing to say against it. */
+/** Waits until all nodes list the same keys and `holds` accepts them. @returns the keys */
 export async function waitForSameKeys(
   app: DevApp,
   nodes: readonly ClusterNode[],
@@ -39,7 +39,7 @@ export async function waitForAbsence(app: DevApp, nodes: readonly ClusterNode[],
   });
 }
 
-/** What a node holds of these keys, as `key fingerprint`, or `key absent`: no value gets into a test's output. */
+/** The node's values of these keys, as `key fingerprint` or `key absent`, so that no output of a test contains a value. */
 export async function valuesOn(app: DevApp, node: ClusterNode, keys: readonly string[]): Promise<readonly string[]> {
   const seen: string[] = [];
   await forEachOf(keys, READERS, async (key) => {
@@ -49,7 +49,7 @@ export async function valuesOn(app: DevApp, node: ClusterNode, keys: readonly st
   return seen.sort();
 }
 
-/** What `valuesOn` gives for a node that holds them all. */
+/** The result of `valuesOn` for a node that holds all these values. */
 export function expectedValues(keys: readonly string[], valueOf: (key: string) => Uint8Array): readonly string[] {
   return keys.map((key) => `${key} ${fingerprintOf(valueOf(key))}`).sort();
 }

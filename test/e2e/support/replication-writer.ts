@@ -1,6 +1,6 @@
 /**
- * An app that goes on writing while nodes come and go: each key once, spread over the nodes, and to the next node when one does
- * not answer. It notes who acknowledged what.
+ * An app that keeps writing while nodes come and go. It writes each key once, spreads the keys over the nodes, and tries the next
+ * node when one does not answer. It records which node acknowledged each write.
  */
 import { createHash } from 'node:crypto';
 import { KmsClientError } from '../../../src/client/errors.ts';
@@ -10,24 +10,24 @@ import { waitUntil } from '../../../src/dev/waiting.ts';
 import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 
 const WRITERS = 8;
-/** One try with one node, and how long that node may wait for another to acknowledge. Milliseconds. */
+/** Timeout of one try with one node, and of that node's wait for an acknowledgement by another. Milliseconds. */
 const TRY_TIMEOUT_MS = 4_000;
 const ACK_TIMEOUT_MS = 2_000;
-/** Every fourth write is to be on another node before it is answered. */
+/** Every fourth write must be on another node before it is answered. */
 const ACKED_EVERY = 4;
 const LOOK_EVERY_MS = 20;
 
 export interface Written {
   readonly key: string;
-  /** Who answered. */
+  /** The node that answered. */
   readonly node: ClusterNode;
-  /** Another node had it when it was answered. */
+  /** Another node had the write when it was answered. */
   readonly acknowledgedByAnother: boolean;
-  /** No other node was asked before, which might take the same write later. */
+  /** The first node that was tried answered, so no other node can take the same write later. */
   readonly atFirstTry: boolean;
 }
 
-/** Each item once, so many at a time. */
+/** Handles each item once, at most `atOnce` concurrently. */
 export async function forEachOf<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
   const left = items.values();
   const workers = Array.from({ length: atOnce }, async () => {
@@ -48,19 +48,19 @@ export class ReplicationWriter {
     this.#nodes = nodes;
   }
 
-  /** Nothing new is sent to a node that is known to be down. */
+  /** The writer sends no new write to a node that is down. */
   setDown(node: ClusterNode, isDown: boolean): void {
     if (isDown) this.#down.add(node);
     else this.#down.delete(node);
   }
 
-  /** Writes so many keys more; settles when each is acknowledged by some node. */
+  /** Writes `count` more keys. Resolves when each write is acknowledged by a node. */
   async write(count: number): Promise<void> {
     const numbers = Array.from({ length: count }, () => this.#begun++);
     await forEachOf(numbers, WRITERS, (number) => this.#writeOne(number));
   }
 
-  /** Waits until so many writes, of all there were, are acknowledged. */
+  /** Waits until `count` writes have been acknowledged since the start. */
   async reached(count: number): Promise<void> {
     await waitUntil({ what: `${count} writes`, timeoutMs: WAIT_TIMEOUT_MS, everyMs: LOOK_EVERY_MS }, async () =>
       this.written.length >= count ? null : `${this.written.length} are acknowledged`,
@@ -88,7 +88,7 @@ export class ReplicationWriter {
     return [...this.#nodes.slice(first), ...this.#nodes.slice(0, first)].filter((node) => !this.#down.has(node));
   }
 
-  /** null: it is not known to be there. */
+  /** null: it is not known whether the node has the write. */
   async #tryOn(node: ClusterNode, key: string, wantsAck: boolean): Promise<'on two' | 'on one' | null> {
     const wanted = wantsAck ? { acks: 1, ackTimeoutMs: ACK_TIMEOUT_MS } : {};
     try {
@@ -96,7 +96,7 @@ export class ReplicationWriter {
       return acks > 0 ? 'on two' : 'on one';
     } catch (error) {
       if (!(error instanceof KmsClientError)) throw error;
-      // It stays where it is (protocol.md §10, Acknowledged by n).
+      // The node keeps the write (protocol.md §10, Acknowledged by n).
       if (error.serverCode === 'not_replicated') return 'on one';
       if (error.code === 'unavailable' || error.code === 'timeout') return null;
       throw error;
@@ -104,7 +104,7 @@ export class ReplicationWriter {
   }
 }
 
-/** Every key has one value, regardless of who took it. */
+/** The value of a key, the same on every node. */
 export function valueOf(key: string): Uint8Array {
   return createHash('sha512').update(key).digest();
 }

@@ -1,6 +1,6 @@
 /**
- * A chain RPC that fails as the test says, between a node and Anvil (protocol.md §6, §9.18): it decides for each JSON-RPC call
- * what happens to it. What is under way when the rule changes is cut off.
+ * A proxy between a node and Anvil that fails as the test says (protocol.md §6, §9.18). A rule decides the fate of each JSON-RPC call.
+ * Calls under way are cut off when the rule changes.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -12,15 +12,15 @@ export type RpcFate =
   | 'refuse'
   /** No answer, and the connection stays open. */
   | 'hang'
-  /** 200, and a body that is not valid JSON. */
+  /** Answers 200 with a body that is not valid JSON. */
   | 'garbage'
-  /** The chain takes it, but the connection is cut instead of an answer. */
+  /** The chain accepts it, but the connection is cut instead of an answer. */
   | 'lose the answer'
-  /** The chain takes it, but the answer is an error that names no reason. */
+  /** The chain accepts it, but the answer is an error that names no reason. */
   | 'deny the answer'
   /** A JSON-RPC error; the call never reaches the chain. */
   | 'error'
-  /** As the EVM answers when a contract reverts. */
+  /** The answer of the EVM when a contract reverts. */
   | 'revert';
 
 export interface RpcCall {
@@ -34,7 +34,7 @@ export type RpcRule = (call: RpcCall) => RpcFate;
 const PASS: RpcRule = () => 'pass';
 
 export class RpcProxy {
-  /** Where calls go. */
+  /** The URL that calls are forwarded to. */
   target = '';
   readonly url: string;
   readonly #server: Server;
@@ -48,7 +48,7 @@ export class RpcProxy {
   }
 
   static async start(): Promise<RpcProxy> {
-    // It closes no idle connection, which would fail a caller that uses it again at that moment.
+    // Idle connections stay open. Closing one would fail a caller that uses it again at that moment.
     const server = createServer({ keepAliveTimeout: 0 });
     const { promise, resolve } = Promise.withResolvers<undefined>();
     server.listen(0, '127.0.0.1', () => resolve(undefined));
@@ -58,7 +58,7 @@ export class RpcProxy {
     return proxy;
   }
 
-  /** Calls that did not pass since the rule was set. */
+  /** The number of calls that did not pass since the rule was set. */
   get marred(): number {
     return this.#marred;
   }

@@ -1,19 +1,19 @@
 /**
- * The search for secrets in everything that a node shows (protocol.md §2: no secret in any answer; no key, token or
- * plaintext in a log line). A secret is looked for as hex, base64 (both alphabets, at any alignment), decimal bytes and raw
- * bytes; in the encoded forms any 15 bytes of it in a row are enough, so that what was cut short is found as well.
+ * Searches all output of a node for secrets (protocol.md §2: no secret in any answer; no key, token or plaintext in a log line). It
+ * searches for a secret as hex, base64 (both alphabets, any alignment), decimal bytes and raw bytes. In the encoded forms any 15
+ * consecutive bytes are enough, so that a truncated secret is found too.
  */
 
 export interface Secret {
-  /** What it is, for the report; never the secret itself. */
+  /** A name for the report; never the secret itself. */
   readonly name: string;
   readonly bytes: Uint8Array;
-  /** Leading bytes that anybody can guess, such as a count: they are not looked for by themselves. Default 0. */
+  /** The number of leading bytes that can be guessed, such as a count. They are not searched for alone. Default 0. */
   readonly guessable?: number;
 }
 
 export interface Output {
-  /** Who said it, such as `node-1 stderr`. */
+  /** The origin of the text, such as `node-1 stderr`. */
   readonly source: string;
   readonly text: string;
 }
@@ -26,11 +26,11 @@ export interface Finding {
   readonly source: string;
 }
 
-/** Pieces that encoded secrets are looked for in: each piece alone gives the secret away, and no chance text has one. Bytes. */
+/** An encoded secret is searched for in pieces of this size. One piece proves a leak, and random text does not contain one. Bytes. */
 const PIECE_BYTES = 8;
 /** Shorter secrets would be found in any text. Bytes. */
 const MIN_SECRET_BYTES = 16;
-/** Readable characters that a lossy decoding must have kept to be worth looking for. */
+/** A lossily decoded secret is searched for only if this many readable characters are left. */
 const MIN_READABLE_CHARS = 8;
 
 export class SecretLeakError extends Error {
@@ -44,7 +44,7 @@ export class SecretLeakError extends Error {
   }
 }
 
-/** @throws SecretLeakError that names what was found where, without showing it */
+/** @throws SecretLeakError that names the secret and the place, without showing the secret */
 export function assertNoSecrets(secrets: readonly Secret[], outputs: readonly Output[]): void {
   const findings = findSecrets(secrets, outputs);
   if (findings.length > 0) throw new SecretLeakError(findings);
@@ -62,7 +62,7 @@ export function findSecrets(secrets: readonly Secret[], outputs: readonly Output
   });
 }
 
-/** An array that is printed over several lines is found only when the lines are together. */
+/** Joins the lines of a source, because an array may be printed over several lines. */
 function bySource(outputs: readonly Output[]): ReadonlyMap<string, string> {
   const texts = new Map<string, string[]>();
   for (const { source, text } of outputs) {
@@ -75,17 +75,17 @@ function bySource(outputs: readonly Output[]): ReadonlyMap<string, string> {
 
 interface EncodedForm {
   readonly name: SecretForm;
-  /** Brings a text into the one spelling in which pieces are looked for. */
+  /** Converts a text to the spelling of the pieces. */
   readonly normalized: (text: string) => string;
   readonly spellings: (piece: Buffer) => readonly string[];
-  /** Of every spelling. Characters. */
+  /** Length of every spelling. Characters. */
   readonly length: number;
 }
 
 const FORMS: readonly EncodedForm[] = [
   {
     name: 'hex',
-    // Also `0x01, 0x02`, `01:02` and `<Buffer 01 02>`.
+    // Also handles `0x01, 0x02`, `01:02` and `<Buffer 01 02>`.
     normalized: (text) => text.toLowerCase().replace(/0x|[^0-9a-z]/g, ''),
     spellings: (piece) => [piece.toString('hex')],
     length: 2 * PIECE_BYTES,
@@ -98,7 +98,7 @@ const FORMS: readonly EncodedForm[] = [
   },
   {
     name: 'decimal bytes',
-    // Also `{"0":1,"1":2}`, whose names are not bytes. One character for each number.
+    // Also handles `{"0":1,"1":2}`, whose names are not bytes. Each number becomes one character.
     normalized: (text) => (text.replace(/["']?\b\d+["']?\s*:/g, '').match(/\d+/g) ?? []).map(byteChar).join(''),
     spellings: (piece) => [piece.toString('latin1')],
     length: PIECE_BYTES,
@@ -109,7 +109,7 @@ function byteChar(digits: string): string {
   return String.fromCharCode(digits.length <= 3 ? Number(digits) : 0xffff);
 }
 
-/** Which secrets a spelling belongs to. */
+/** The secrets of each spelling. */
 function indexOf(secrets: readonly Secret[], form: EncodedForm): ReadonlyMap<string, ReadonlySet<string>> {
   const index = new Map<string, Set<string>>();
   for (const { name, bytes, guessable = 0 } of secrets) {
@@ -123,7 +123,7 @@ function indexOf(secrets: readonly Secret[], form: EncodedForm): ReadonlyMap<str
   return index;
 }
 
-/** The secrets of which a spelling stands anywhere in the text. */
+/** The secrets with a spelling anywhere in the text. */
 function namesIn(text: string, length: number, index: ReadonlyMap<string, ReadonlySet<string>>): ReadonlySet<string> {
   const found = new Set<string>();
   for (let at = 0; at + length <= text.length; at += 1) {
@@ -132,13 +132,13 @@ function namesIn(text: string, length: number, index: ReadonlyMap<string, Readon
   return found;
 }
 
-/** One after another; the last one ends where the secret ends. */
+/** Consecutive pieces. The last piece ends where the secret ends. */
 function piecesOf(bytes: Buffer): readonly Buffer[] {
   const starts = Array.from({ length: Math.floor(bytes.length / PIECE_BYTES) }, (_, index) => index * PIECE_BYTES);
   return [...new Set([...starts, bytes.length - PIECE_BYTES])].map((start) => bytes.subarray(start, start + PIECE_BYTES));
 }
 
-/** What stays the same of the base64 of a text with the piece in it, for each place that the piece may have in a group. */
+/** The constant part of the base64 of any text that contains the piece, for each position of the piece in a group of three bytes. */
 function base64Spellings(piece: Buffer): readonly string[] {
   return [0, 1, 2].map((before) => {
     const text = Buffer.concat([Buffer.alloc(before), piece]).toString('base64');
@@ -146,7 +146,7 @@ function base64Spellings(piece: Buffer): readonly string[] {
   });
 }
 
-/** Byte by byte and as UTF-8, each also as JSON writes it inside a string. */
+/** The bytes as Latin-1 and as UTF-8, each also as escaped in a JSON string. */
 function rawSpellings(bytes: Buffer): readonly string[] {
   const readable = (text: string): boolean => text.replaceAll('\u{fffd}', '').length >= MIN_READABLE_CHARS;
   return [bytes.toString('latin1'), bytes.toString('utf8')]

@@ -1,6 +1,6 @@
 /**
- * A command of the package as a user starts it: a process, what it prints, how it ends; and every process that came of it,
- * found by a mark in the environment that they all inherit.
+ * A command of the package as a user starts it: the process, its output and its end. It also finds every process that the command
+ * started, by a mark in the environment that they all inherit.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -26,19 +26,19 @@ export interface FoundProcess {
 }
 
 export class StartedCommand {
-  /** Settles when the process is gone and its output read. */
+  /** Resolves when the process has ended and its output has been read. */
   readonly ended: Promise<Ended>;
   readonly #child: ChildProcess;
   readonly #mark = `/mark-${randomUUID()}`;
-  /** HOME and TMPDIR of the command: what it leaves there is found. */
+  /** HOME and TMPDIR of the command, so that files that it leaves there are found. */
   readonly #folder = mkdtempSync(join(tmpdir(), 'command-'));
   #outputEnded = false;
   #stdout = '';
   #stderr = '';
 
-  /** @param environment over this process's own @param cwd a checkout */
+  /** @param environment overrides the variables of this process @param cwd a checkout */
   constructor(file: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}, cwd = ROOT) {
-    // A separate process group, as a shell gives to a command: a signal to the group is a terminal's Ctrl-C.
+    // A separate process group, as for a command of a shell. A signal to the group acts as Ctrl-C in a terminal.
     this.#child = spawn(file, args, {
       cwd,
       detached: true,
@@ -69,37 +69,37 @@ export class StartedCommand {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** To the process that was started, and no other. */
+  /** Sends a signal to the started process only. */
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }
 
-  /** To all of its group, as a terminal does. */
+  /** Sends a signal to the whole process group, as a terminal does. */
   signalGroup(signal: NodeJS.Signals): void {
     process.kill(-this.#child.pid!, signal);
   }
 
-  /** Waits until `holds` what was printed so far. */
+  /** Waits until `holds` accepts the output so far. */
   async until(what: string, holds: (printed: Pick<Ended, 'stdout' | 'stderr'>) => boolean, timeoutMs = WAIT_TIMEOUT_MS): Promise<void> {
     await waitUntil({ what, timeoutMs, everyMs: 20 }, async () => {
       if (holds({ stdout: this.#stdout, stderr: this.#stderr })) return null;
-      // A child process may still print when the process itself is gone.
+      // A child process may still print after the process has ended.
       if (this.#outputEnded) throw new Error(`${what}: the command has ended: ${this.#stderr}`);
       return 'it was not printed';
     });
   }
 
-  /** What lives of all that was started. */
+  /** The processes that still run. */
   processes(): readonly FoundProcess[] {
     return readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))
       .filter((pid) => readProc(pid, 'environ').includes(this.#mark))
       .map((pid) => ({ pid: Number(pid), parent: parentOf(pid), command: readProc(pid, 'cmdline').replaceAll('\0', ' ').trim() }))
-      // A process that ended meanwhile, or that its parent has not fetched yet.
+      // Empty for a process that has ended meanwhile, or that its parent has not reaped yet.
       .filter(({ command }) => command !== '');
   }
 
-  /** The one process whose command line holds a text. A child of it that has not begun its own program yet still has that line. */
+  /** The one process whose command line contains the text. A child that has not run its own program yet has the same command line. */
   processOf(text: string): FoundProcess {
     const all = this.processes().filter(({ command }) => command.includes(text));
     const found = all.filter(({ parent }) => !all.some(({ pid }) => pid === parent));
@@ -114,18 +114,18 @@ export class StartedCommand {
     });
   }
 
-  /** What is in the folder that the command took for the home and the temporary one, besides npm's own. */
+  /** The files in the HOME and TMPDIR of the command, apart from those of npm. */
   filesLeft(): readonly string[] {
     return readdirSync(this.#folder).filter((name) => name !== '.npm');
   }
 
-  /** After a test, regardless of its outcome. */
+  /** Call it after a test, regardless of the outcome. */
   async clear(): Promise<void> {
     for (const { pid } of this.processes()) {
       try {
         process.kill(pid, 'SIGKILL');
       } catch {
-        // It was faster.
+        // The process ended first.
       }
     }
     await this.untilNothingLives();
@@ -148,14 +148,14 @@ function readProc(pid: string, file: string): string {
 /** 0 when the process has ended. */
 function parentOf(pid: string): number {
   const stat = readProc(pid, 'stat');
-  // The name before may hold spaces and brackets; the state and the parent follow it.
+  // The name comes first and may contain spaces and brackets. The state and the parent follow it.
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] ?? 0);
 }
 
-/** Of what Node compiles, by the content of the files: a start from the sources then takes two thirds of the processor time. */
+/** Node's compile cache, keyed by the content of the files. With it a start from the sources takes two thirds of the processor time. */
 const COMPILE_CACHE = join(ROOT, 'node_modules', '.cache', 'nova-kms', 'compiled');
 
-/** What this test run says to its own processes, and npm to its scripts, is not for the command. npm writes no cache in the temporary folder. */
+/** Removes the variables that this test run and npm set for their own processes. npm must not write a cache in the temporary folder. */
 function withoutJest(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const entries = Object.entries(environment).filter(([name]) => !/^(?:npm_|NODE_OPTIONS$|NODE_ENV$|JEST|FORCE_COLOR$)/i.test(name));
   return { ...Object.fromEntries(entries), NPM_CONFIG_UPDATE_NOTIFIER: 'false', NPM_CONFIG_LOGS_MAX: '0', NODE_COMPILE_CACHE: COMPILE_CACHE };

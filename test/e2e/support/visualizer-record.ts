@@ -1,9 +1,9 @@
-/** All that the visualisers of a cluster's nodes give away: their streams from the first event on, and every other answer. */
+/** All output of the visualisers of a cluster's nodes: their streams from the first event on, and every other answer. */
 import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
 import { pause } from '../../../src/dev/waiting.ts';
 import type { Output } from './secret-search.ts';
 
-/** Between two tries to reach a node that may be starting. Milliseconds. */
+/** The pause between two tries to reach a node that may be starting. Milliseconds. */
 const TRY_AGAIN_MS = 100;
 
 export class VisualizerRecord {
@@ -11,12 +11,12 @@ export class VisualizerRecord {
   readonly #texts = new Map<string, string>();
   readonly #reading: Promise<void>[] = [];
 
-  /** Reads the node's events whenever it runs. */
+  /** Reads the node's events while it runs. */
   follow(node: ClusterNode): void {
     this.#reading.push(this.#read(node));
   }
 
-  /** Asks for everything there is, commands too. */
+  /** Requests every route, including commands. */
   async ask(node: ClusterNode): Promise<void> {
     const url = `http://127.0.0.1:${node.visualizerPort!}`;
     const trace = await this.#get(node, `${url}/trace`);
@@ -49,7 +49,7 @@ export class VisualizerRecord {
         const answer = await fetch(`http://127.0.0.1:${node.visualizerPort!}/events`, { signal });
         for await (const chunk of answer.body as unknown as AsyncIterable<Uint8Array>) this.#add(source, Buffer.from(chunk).toString('utf8'));
       } catch {
-        // It is not there yet, or no more.
+        // The node is not running yet, or has ended.
       }
       await pause(TRY_AGAIN_MS).passed;
     }
