@@ -13,6 +13,7 @@ const statusBody = z.object({
     last_tick: z.object({ started_at_ms: z.number(), duration_ms: z.number(), outcome: z.string() }).nullable(),
     next_tick_in_ms: z.number().nullable(),
     ticks: z.object({ run: z.number(), dropped: z.number() }),
+    sync_ticks: z.object({ run: z.number() }),
   }),
   first_snapshot: z.string(),
 });
