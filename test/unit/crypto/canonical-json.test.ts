@@ -3,9 +3,14 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { canonicalJson } from '../../../src/crypto/canonical-json.ts';
 import { parseJson } from '../../../src/crypto/json.ts';
+import { hasMisreadName } from '../../support/misread-names.ts';
 
 /** Values as JSON.parse gives them: JavaScript writes -0 as 0. */
-const json = fc.jsonValue({ maxDepth: 5 }).map((value) => JSON.parse(JSON.stringify(value)) as unknown);
+const json = fc
+  .jsonValue({ maxDepth: 5 })
+  .map((value) => JSON.stringify(value))
+  .filter((text) => !hasMisreadName(text))
+  .map((text) => JSON.parse(text) as unknown);
 
 function reversed(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(reversed);
