@@ -9,6 +9,7 @@ import {
   http,
   parseEther,
   type Hex,
+  TransactionReceiptNotFoundError,
   type PublicClient,
   type TestClient,
   type TransactionReceipt,
@@ -18,12 +19,18 @@ import { mnemonicToAccount } from 'viem/accounts';
 import { foundry } from 'viem/chains';
 import type { Hash32, TeePubkey, Wallet } from '../domain/ids.ts';
 import { compileContracts, type CompiledContracts, type ContractName } from './contracts.ts';
+import { waitUntil } from './waiting.ts';
 
 /** Anvil's well-known development mnemonic. */
 const DEV_MNEMONIC = 'test test test test test test test test test test test junk';
 /** The KMS app of protocol.md §8. */
 export const KMS_APP_ID = 49;
 export const KMS_VERSION_ID = 1;
+
+/** How long a transaction may take to get into a block. Milliseconds. */
+const MINED_TIMEOUT_MS = 60_000;
+/** Pause between two looks at a receipt. Milliseconds. */
+const LOOK_EVERY_MS = 50;
 
 export const INSTANCE_STATUS = { ACTIVE: 0, STOPPED: 1, FAILED: 2 } as const;
 export const VERSION_STATUS = { ENROLLED: 0, DEPRECATED: 1, REVOKED: 2 } as const;
@@ -51,7 +58,7 @@ export class DevChain {
   private constructor(url: string) {
     this.url = url;
     const transport = http(url, { retryCount: 2 });
-    this.client = createPublicClient({ chain: foundry, transport, cacheTime: 0, pollingInterval: 100 });
+    this.client = createPublicClient({ chain: foundry, transport, cacheTime: 0 });
     this.test = createTestClient({ chain: foundry, transport, mode: 'anvil' });
     this.#wallet = createWalletClient({ chain: foundry, transport, account: this.#account });
     this.contracts = compileContracts();
@@ -128,9 +135,9 @@ export class DevChain {
     return events.map(({ blockNumber }) => blockNumber);
   }
 
-  /** Waits until a block holds the transaction, which may be after the sender's answer. @throws Error of viem at its timeout */
+  /** Waits until a block holds the transaction, which may be after the sender's answer. @throws WaitError after `MINED_TIMEOUT_MS` */
   async untilMined(hash: Hash32): Promise<void> {
-    await this.client.waitForTransactionReceipt({ hash });
+    await this.#receipt(hash);
   }
 
   async fund(wallet: Wallet, ether = '10'): Promise<void> {
@@ -150,18 +157,15 @@ export class DevChain {
   async write(contract: ContractName, functionName: string, args: readonly unknown[]): Promise<void> {
     const { abi } = this.contracts[contract];
     const address = this.#address(contract) as Hex;
-    const hash = await this.#inTurn((nonce) =>
-      this.#wallet.writeContract({ address, abi, functionName, args, nonce, account: this.#account, chain: foundry }),
+    const receipt = await this.#inTurn(async () =>
+      this.#mined(await this.#wallet.writeContract({ address, abi, functionName, args, account: this.#account, chain: foundry })),
     );
-    const receipt = await this.#mined(hash);
     if (receipt.status !== 'success') throw new Error(`${functionName} reverted`);
   }
 
-  /** Many callers send from one account, so they send one after another, each with the next nonce. */
-  #inTurn(send: (nonce: number) => Promise<Hex>): Promise<Hex> {
-    const turn = this.#lastTurn.then(async () =>
-      send(await this.client.getTransactionCount({ address: this.#account.address, blockTag: 'pending' })),
-    );
+  /** Many callers send from one account, so each sends when the transaction of the one before is in a block: no nonce is used twice. */
+  #inTurn<Result>(send: () => Promise<Result>): Promise<Result> {
+    const turn = this.#lastTurn.then(send);
     this.#lastTurn = turn.catch(() => undefined);
     return turn;
   }
@@ -169,7 +173,17 @@ export class DevChain {
   /** Mines a block at once, so that the owner does not wait for the next one. */
   async #mined(hash: Hex): Promise<TransactionReceipt> {
     await this.mine(1);
-    return this.client.waitForTransactionReceipt({ hash });
+    return this.#receipt(hash);
+  }
+
+  /** Asks until the receipt is there. The wait of viem would ask again only after a further block, and there may be none. */
+  async #receipt(hash: Hex): Promise<TransactionReceipt> {
+    let receipt: TransactionReceipt | null = null;
+    await waitUntil({ what: `the receipt of ${hash}`, timeoutMs: MINED_TIMEOUT_MS, everyMs: LOOK_EVERY_MS }, async () => {
+      receipt = await this.client.getTransactionReceipt({ hash }).catch(nullWhenUnknown);
+      return receipt === null ? 'no block holds the transaction' : null;
+    });
+    return receipt!;
   }
 
   #address(contract: ContractName): Wallet {
@@ -184,4 +198,9 @@ export class DevChain {
     if (contractAddress === null || contractAddress === undefined) throw new Error(`${contract} was not deployed`);
     return contractAddress.toLowerCase() as Wallet;
   }
+}
+
+function nullWhenUnknown(error: unknown): null {
+  if (error instanceof TransactionReceiptNotFoundError) return null;
+  throw error;
 }
