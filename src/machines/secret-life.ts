@@ -148,14 +148,12 @@ function unchanged(life: SecretLife): SecretStep {
 
 function onChain(life: SecretLife, hash: Hash32, setHere: boolean): SecretStep {
   if (confirmedSecret(life)?.hash === hash) return unchanged(life);
-  const withdrawn = life.stage === 'confirmed' ? setAside(life, life.secret) : unchanged(life);
-  const seen: SecretLife = { ...withdrawn.life, shown: hash };
+  const seen: SecretLife = { ...life, shown: hash };
   const known = knownSecrets(seen).find((secret) => secret.hash === hash);
-  if (known === undefined) return { life: seen, effects: withdrawn.effects };
+  if (known === undefined) return seen.stage === 'confirmed' ? setAside(seen, seen.secret) : unchanged(seen);
   // Other nodes may have used a secret that was set aside here. Only while its claim is under way is it certain that no one has.
   const isClaim = seen.stage !== 'none' && seen.secret === known;
-  const confirmed = confirm(seen, known, isClaim && (known.origin.kind === 'made' || setHere));
-  return { life: confirmed.life, effects: [...withdrawn.effects, ...confirmed.effects] };
+  return confirm(seen, known, isClaim && (known.origin.kind === 'made' || setHere));
 }
 
 function onHead(life: SecretLife, hash: Hash32): SecretStep {
