@@ -1,5 +1,5 @@
 /**
- * An app whose calls each come from a different address, as from many instances. So the default rate limits, which apply to each client,
+ * An app whose calls each come from a different address, as from many instances. The default rate limits apply to each client, so they
  * do not slow down a benchmark. The nodes treat this process as a trusted proxy.
  */
 import { randomBytes } from 'node:crypto';

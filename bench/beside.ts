@@ -1,8 +1,8 @@
 /**
- * The last part of `npm run bench:requests`: what one caller with large answers costs 16 others. It measures derives alone, beside
- * lists of 50,000 keys and beside values of 1 MiB, each asked for one after another, of a node and of the floor (`floor.ts`), and the
- * longest block of the node's event loop. All take turns. The node and the floor share the enclave and the processors, so the floor's
- * derives wait, too; the aim is about what the node adds to that.
+ * The last part of `npm run bench:requests`: how much one caller of large answers slows down 16 others. It measures derives alone, beside
+ * consecutive lists of 50,000 keys, and beside consecutive values of 1 MiB, on a node and on the floor (`floor.ts`). It also measures the
+ * longest block of the node's event loop. All take turns. The node and the floor share the enclave and the processors, so derives of the
+ * floor wait too. The aim limits what the node adds to that.
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';
@@ -23,9 +23,9 @@ const VALUE_BYTES = 100;
 const CALLERS = 16;
 const BIG_KEY = 'big';
 const BIG_BYTES = 1_048_576;
-/** Of the node's own thread, during lists alone. Milliseconds. */
+/** The largest allowed block of the node's own thread while only lists run. Milliseconds. */
 const BLOCK_AIM_MS = 20;
-/** What p99 of the node's derives rises by beside large answers, over what the floor's rises by, at most: the rest is the machine's and the enclave's. */
+/** Beside large answers: largest allowed rise of the node's p99 over that of the floor, which comes from the machine and the enclave. */
 const P99_RISE_AIM = 1.25;
 const WARM_UP_DERIVES = 1_000;
 const WARM_UP_ANSWERS = 30;
@@ -52,11 +52,11 @@ export async function besideLargeAnswers(turns: Turns): Promise<void> {
 
 interface BesideModules {
   readonly cluster: Cluster;
-  /** Has the event-loop probe. */
+  /** The node with the event-loop probe. */
   readonly node: ClusterNode;
   readonly blocks: EventLoopRecord;
   readonly filler: FillingMember;
-  /** In hex. */
+  /** The master secret in hex. */
   readonly secret: string;
 }
 
@@ -89,7 +89,7 @@ async function measureBeside({ cluster, node, blocks, filler, secret }: BesideMo
     };
     const ours = worksOf('', node.localUrl, { client: toNode, pid: node.pid! });
     const floors = worksOf(', floor', floor.url, { client: toFloor, pid: floor.pid });
-    // Side by side: each of the node's next to the floor's.
+    // Each work of the node is next to the same work of the floor.
     const works = ours.works.flatMap((work, place) => [work, floors.works[place]!]);
     await warmUp(works, WARM_UP_DERIVES);
     for (const large of [...ours.large, ...floors.large]) for (let count = 0; count < WARM_UP_ANSWERS; count += 1) await large.ask();

@@ -1,6 +1,6 @@
 /**
- * One caller that asks a node for a large answer, again and again, and reads it without opening it: what is measured beside it waits
- * for the node, and not for this process.
+ * One caller that asks a node for a large answer again and again, and reads it without opening it. So the calls that are measured beside
+ * it wait for the node, and not for this process.
  */
 import process from 'node:process';
 import type { LocalKeys } from '../src/client/options.ts';
@@ -9,18 +9,18 @@ import { signEip191 } from '../src/crypto/signature.ts';
 import type { Wallet } from '../src/domain/ids.ts';
 
 export interface BigAnswersOptions {
-  /** Where it is asked. */
+  /** The URL of the node. */
   readonly url: string;
-  /** Who answers there. */
+  /** The wallet of the node. */
   readonly wallet: Wallet;
   readonly path: `/kms/${string}`;
   readonly keys: LocalKeys;
 }
 
 export class BigAnswers {
-  /** Answers that came. */
+  /** The number of answers so far. */
   count = 0;
-  /** Of the last one. */
+  /** The size of the last answer. */
   bytes = 0;
   readonly #options: BigAnswersOptions;
   readonly #privateKey: Uint8Array;
@@ -30,7 +30,7 @@ export class BigAnswers {
     this.#privateKey = Uint8Array.from(Buffer.from(options.keys.privateKey as string, 'hex'));
   }
 
-  /** Asks until what is returned is called, which waits for the last answer. */
+  /** Starts to ask. @returns a function that stops and waits for the last answer */
   readonly begin = (): (() => Promise<void>) => {
     let goesOn = true;
     const asking = (async () => {
@@ -45,7 +45,7 @@ export class BigAnswers {
 
   async ask(): Promise<void> {
     const { url, wallet, path } = this.#options;
-    // Its own rate limit, as other calls of a benchmark have.
+    // A different address for each call, as for other calls of a benchmark, so that each has its own rate limit.
     const address = { 'x-forwarded-for': `11.0.${(this.count >> 8) & 255}.${this.count & 255}` };
     const { nonce } = (await (await fetch(`${url}/nonce`, { headers: address })).json()) as { nonce: string };
     const timestamp = String(Math.floor((performance.timeOrigin + performance.now()) / 1_000));

@@ -1,4 +1,4 @@
-/** Builds the node command as the package and the image run it, for benchmarks in a checkout. */
+/** Builds the node command of the package and the image, for benchmarks in a checkout. */
 import { join } from 'node:path';
 import { bundleNode, NODE_PROGRAM } from '../scripts/bundle/bundle-node.ts';
 

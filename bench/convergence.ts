@@ -27,7 +27,7 @@ const LIMIT_MS = 90_000;
 const LOOK_EVERY_MS = 5;
 /** Time between two lists of one node. A measured time can be too long by this and by the duration of a list. Milliseconds. */
 const LIST_EVERY_MS = 2;
-/** Without the nudge writes come evenly, so that they meet every phase of the interval. Milliseconds. */
+/** Without the nudge, writes are evenly spaced, so that they meet every phase of the interval. Milliseconds. */
 const WRITE_EVERY_MS = 37;
 const SIZES = [3, 5, 9];
 const COUNTED_WRITES = 40;
@@ -125,7 +125,7 @@ function costPerWrite(before: Traffic, after: Traffic, writes: number): Cost {
   };
 }
 
-/** The interval never comes, so that only pushes are counted. */
+/** Counts with an interval that never elapses, so that only pushes count. */
 async function measureCost(size: number): Promise<{ readonly single: Cost; readonly burst: Cost }> {
   const fronts = await Promise.all(Array.from({ length: size }, () => CountingFront.start()));
   const cluster = await startCluster({
@@ -141,7 +141,7 @@ async function measureCost(size: number): Promise<{ readonly single: Cost; reado
     const client = await createBenchApp(cluster, new Map(fronts.map(({ url }, index) => [url, cluster.nodes[index]!.localUrl])));
     const put = (key: string, node: ClusterNode): Promise<unknown> =>
       client.put({ key, value: randomBytes(VALUE_BYTES), acks: size - 1, ackTimeoutMs: 30_000 }, { node: node.wallet });
-    // From now on, connections and nonces exist.
+    // After these writes all connections and nonces exist.
     for (const node of cluster.nodes) await put(`first on ${node.name}`, node);
     const start = sumOf(fronts);
     for (let index = 0; index < COUNTED_WRITES; index += 1) await put(`single-${index}`, cluster.nodes[index % size]!);

@@ -67,7 +67,7 @@ interface Sealed extends Envelope {
   readonly enclave_public_key: string;
 }
 
-/** null: the request is not the caller's. */
+/** The signature of a valid proof; null when the request is not from the caller. */
 function provenSignature({ headers }: IncomingMessage): string | null {
   const { 'x-app-signature': signature, 'x-app-nonce': nonce, 'x-app-timestamp': timestamp } = headers as Record<string, string>;
   const isProven = nonces.delete(nonce!) && walletThatSigned(`NovaKMS:AppAuth:${nonce}:${wallet}:${timestamp}`, signature!) === caller;
@@ -97,11 +97,11 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     response.writeHead(403).end();
     return;
   }
-  // As the node: the answer's signature is made while the enclave opens the envelope, or seals an answer to what has none.
+  // Like the node, it signs the answer while the enclave opens the envelope, or seals the answer to a request without an envelope.
   const opened = request.method === 'GET' ? null : open(request);
   const [signed, sealed] = await Promise.all([sign(signature), opened === null ? seal(read(request)) : null, opened]);
   const { enclave_public_key: key, nonce, encrypted_data: data } = sealed ?? (await seal(request.method === 'PUT' ? put(await opened!) : derive(await opened!)));
-  // As the node: what is hex alone is not searched for what JSON escapes.
+  // Like the node, it does not escape texts that are hex.
   const text = `{"sender_tee_pubkey":"${key}","nonce":"${nonce}","encrypted_data":"${data}"}`;
   response.writeHead(200, { ...JSON_TYPE, 'x-kms-response-signature': signed }).end(text);
 }
@@ -122,7 +122,7 @@ function put({ key = '', value = '' }: Inner): object {
   return { app_id: appId, key, updated_at_ms: 1 };
 }
 
-/** Of one key, or all keys. */
+/** The value of one key, or the list of all keys. */
 function read({ url = '' }: IncomingMessage): object {
   const asked = /^\/kms\/data\?key=(.*)$/.exec(url)?.[1];
   if (asked === undefined) {

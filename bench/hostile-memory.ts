@@ -38,7 +38,7 @@ interface Outcome {
   readonly answers: ReadonlyMap<string, number>;
 }
 
-/** A body of the longest allowed length without its last byte. */
+/** Sends a body of the largest allowed length without its last byte. */
 async function hold(port: number, method: string, path: string, headers: Record<string, string>, bytes: number): Promise<{ readonly sent: number; readonly status: string }> {
   const socket = connect(port, '127.0.0.1');
   let status = 'none';

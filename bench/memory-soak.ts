@@ -20,11 +20,11 @@ const probeLine = z.object({ probe: z.literal('memory'), heap: z.number(), rss: 
 
 /** One request a second. */
 const REQUESTS_OF_A_DAY = 86_400;
-/** What a node of a cluster answers on two processors besides its neighbours, about. A shorter run has less than a day's load. */
+/** About the rate that a node of a cluster reaches when all nodes share two processors. A shorter run has less than a day's load. */
 const MAX_REQUESTS_A_MINUTE = 6_000;
 const NODES = 3;
 const CALLERS = 8;
-/** Not divisible by the number of kinds of requests: each key meets all of them. */
+/** Not divisible by the number of kinds of requests, so that each key gets all of them. */
 const KEYS = 501;
 const VALUE_BYTES = 100;
 /** Below a minute, so that each minute ends with as many records as it began. Milliseconds. */
@@ -41,11 +41,11 @@ const GROWTH_AIM_MIB = 6;
 interface Sample {
   readonly minute: number;
   readonly rss: number;
-  /** The minimum in that time, which is the memory after a collection. */
+  /** The minimum since the last sample, which is the heap after a collection. */
   readonly heap: number;
 }
 
-/** @param minutes how long @param program what the nodes run */
+/** @param minutes length of the run @param program program of the nodes */
 export async function soak(minutes: number, program: string | undefined): Promise<void> {
   const lines: { readonly heap: number; readonly rss: number }[] = [];
   const cluster = await startCluster({
@@ -117,7 +117,7 @@ function judge(samples: readonly Sample[]): void {
   }
 }
 
-/** MiB a minute: the median of all slopes between two samples (Theil and Sen), which one outlier does not move. */
+/** MiB a minute: the median of all slopes between two samples (Theil and Sen), which an outlier does not change. */
 function slopeOf(samples: readonly Sample[], what: 'rss' | 'heap'): number {
   return median(samples.flatMap((from, place) => samples.slice(place + 1).map((to) => (to[what] - from[what]) / (to.minute - from.minute))));
 }

@@ -29,7 +29,7 @@ const VALUE_BYTES = 100;
 const CALLERS = 16;
 const KEYS = options.quick ? 5_000 : 50_000;
 const LOAD_MS = options.quick ? 10_000 : 60_000;
-/** Several ticks and comparisons have happened by then. Milliseconds. */
+/** Long enough for several ticks and rounds of anti-entropy. Milliseconds. */
 const IDLE_MS = options.quick ? 5_000 : 20_000;
 const READY_TIMEOUT_MS = 120_000;
 const SAMPLE_EVERY_MS = 1_000;
@@ -53,7 +53,7 @@ async function isReadyWith(node: ClusterNode, keys: number): Promise<void> {
   });
 }
 
-/** The maximum of one sample a second while the work runs. */
+/** The maximum while the work runs, with one sample a second. */
 async function mostDuring(node: ClusterNode, work: Promise<unknown>): Promise<number> {
   let done = false;
   const ended = work.finally(() => {

@@ -1,7 +1,7 @@
 /**
- * Several nodes in one process, for a benchmark that compares them: the same compiled code, the same heap and the same garbage
- * collector serve all, so that what differs is what the nodes were told. The first has the environment of this process; the variables of
- * each other stand in `OTHER_NODES`, as JSON, and go over those.
+ * Several nodes in one process, for a benchmark that compares them. They share the compiled code, the heap and the garbage collector,
+ * so they differ only in their configuration. The first node has the environment of this process. `OTHER_NODES` has the variables of the
+ * other nodes as JSON, which override that environment.
  */
 import process from 'node:process';
 import { exitWithParent } from '../src/cli/exit-with-parent.ts';

@@ -1,13 +1,13 @@
 /**
- * `npm run bench:observed`: what it costs a derive that its node is observed: metrics that are scraped each second, and the audit.
+ * `npm run bench:observed`: the cost of observation for a derive: metrics that are scraped each second, and the audit.
  *
- * Two node processes differ among themselves by more than this may cost, so three nodes share one process (`nodes-together.ts`): two that
- * no one observes, and one observed. They take turns in an order that is the same forwards and backwards, and the floor (`floor.ts`) is
- * measured in the middle of it. Turns are so short that anything else the machine does falls on all of them alike; many rounds of them
- * make a block. Each block gives one difference between the observed node and the mean of the other two, and one between those two,
- * which are equal: the second says what a difference of nothing looks like here.
+ * Two node processes differ by more than the allowed cost. So three nodes share one process (`nodes-together.ts`): one is observed and two
+ * are not. They take turns in an order that is the same forwards and backwards, with the floor (`floor.ts`) in the middle. Turns are so
+ * short that other load of the machine affects all of them equally. Many rounds of turns make a block. Each block gives the difference
+ * between the observed node and the mean of the other two, and the difference between those two. The second shows the error of the
+ * measurement, because those two are equal.
  *
- * `--blocks N`.
+ * `--blocks N` sets the number of blocks.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import process from 'node:process';
@@ -21,17 +21,17 @@ import { startFloor } from './floor-process.ts';
 import { median, percentile } from './statistics.ts';
 import { measure, warmUp, type Work } from './works.ts';
 
-/** What being observed may cost a derive, as a share of the floor. */
+/** The largest allowed cost of observation for a derive, as a share of the floor. */
 const AIM = 0.05;
 const CALLERS = 16;
 const TURN_MS = 100;
 const ROUNDS_A_BLOCK = 15;
 const APP_ID = 2_000;
 const LIMIT_MS = 90_000;
-/** To warm a node up whose code another one has warmed up. */
+/** Enough to warm up a node when another node has warmed up the code. */
 const FEW_DERIVES = 500;
 const SCRAPE_EVERY_MS = 1_000;
-/** Of a normal distribution: its standard deviation over the distance between its quartiles, and the error of a median over that of a mean. */
+/** For a normal distribution: standard deviation over interquartile range, and the error of the median over that of the mean. */
 const DEVIATION_OF_QUARTILES = 0.741;
 const ERROR_OF_MEDIAN = 1.253;
 
@@ -81,7 +81,7 @@ async function compare(plain: ClusterNode, observed: ClusterNode, alsoPlain: Clu
     const observedWork = work(observed, { beside: eachSecondOf(observed) });
     const floorWork = work(plain, { client: toFloor, pid: floor.pid });
     await warmUp([work(plain), floorWork]);
-    // Their code is compiled by then.
+    // The first warm-up has compiled the code of all three nodes.
     for (const node of [observed, alsoPlain]) await warmUp([work(node)], FEW_DERIVES);
     const works = [work(plain), observedWork, work(alsoPlain), floorWork, work(alsoPlain), observedWork, work(plain)];
     const figures = await measure(works, { turns: blocks * ROUNDS_A_BLOCK, turnMs: TURN_MS });
@@ -107,21 +107,21 @@ type Row = readonly number[];
 
 interface Difference {
   readonly median: number;
-  /** Two standard errors of it. */
+  /** Two standard errors of the median. */
   readonly error: number;
 }
 
-/** The mean of each block: a scrape falls on few of its turns, and counts. */
+/** The mean of each block. A scrape falls into few of its turns but must count, so this is not the median. */
 function byBlock(figures: Row): Row {
   return Array.from({ length: blocks }, (_, block) => figures.slice(block * ROUNDS_A_BLOCK, (block + 1) * ROUNDS_A_BLOCK).reduce((sum, figure) => sum + figure, 0) / ROUNDS_A_BLOCK);
 }
 
-/** Of two turns of each block, as shares of the floor. */
+/** The mean of two turns of each block, as shares of the floor. */
 function meansOf(one: Row, other: Row, floor: number): Row {
   return one.map((figure, block) => (figure + other[block]!) / (2 * floor));
 }
 
-/** By block: what the machine did to one it did to the other. */
+/** Compares by block, because the load of the machine affects both works of a block equally. */
 function differenceOf(one: Row, other: Row): Difference {
   const differences = one.map((share, block) => share - other[block]!);
   const quartiles = percentile(differences, 75) - percentile(differences, 25);
@@ -132,7 +132,7 @@ function addressOf({ port, enclave }: ClusterNode): Readonly<Record<string, stri
   return { BIND_ADDR: `127.0.0.1:${port}`, ODYN_URL: enclave.url };
 }
 
-/** It may share the process of another. */
+/** Waits for a node, which may share the process of another node. */
 async function untilReady(node: ClusterNode): Promise<void> {
   await waitUntil({ what: `${node.name} becoming ready`, timeoutMs: LIMIT_MS }, async () => {
     const readiness = (await node.tryStatus())?.readiness;
@@ -140,7 +140,7 @@ async function untilReady(node: ClusterNode): Promise<void> {
   });
 }
 
-/** As often as each second of its turns; goes on beside a turn. @returns begins one, and is given its end */
+/** Scrapes once for each second of the node's turns, during a turn. @returns a function that begins a turn and returns its end */
 function eachSecondOf(node: ClusterNode): () => () => Promise<void> {
   let sinceMs = SCRAPE_EVERY_MS;
   return () => {

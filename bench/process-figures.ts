@@ -14,7 +14,7 @@ export function cpuMs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * CLOCK_TICK_MS;
 }
 
-/** As `cpuMs`, to the nanosecond, of the threads that live now: for short turns of a process whose threads stay. Milliseconds. */
+/** Like `cpuMs`, but to the nanosecond, and only for current threads. For short turns of a process that keeps its threads. Milliseconds. */
 export function exactCpuMs(pid: number): number {
   const threads = readdirSync(`/proc/${pid}/task`);
   const usedNs = threads.map((thread) => Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]));

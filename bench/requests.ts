@@ -37,7 +37,7 @@ const FLOOR_AIMS: Readonly<Record<number, { readonly cpu: number; readonly perSe
 const SIZE_AIM = 1.1;
 /** Sizes that have a floor. */
 const FLOOR_SIZES = [100, 50_000];
-/** CPU of a list of the largest size in derives of the floor, at most: half of 32 ms, where such a derive takes 0.59 ms. */
+/** The largest allowed CPU of a list of the largest size, in derives of the floor. It is half of 32 ms if such a derive takes 0.59 ms. */
 const LIST_AIM_DERIVES = 27;
 const WARM_UP_LISTS = 20;
 const FLOOR_APP_ID = 2_000;

@@ -17,7 +17,7 @@ interface Load {
   readonly name: string;
   readonly hours: number;
   readonly writesPerSecond: number;
-  /** Simulated seconds in a second. */
+  /** Simulated seconds per second. */
   readonly aim: number;
 }
 

@@ -1,11 +1,11 @@
-/** An RPC that is slower than Anvil: every request waits before it is passed on, as over a network. */
+/** An RPC that is slower than Anvil: every request waits before it is forwarded, as over a network. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface SlowRpc {
   readonly url: string;
-  /** HTTP requests passed on so far. */
+  /** HTTP requests forwarded so far. */
   requests(): number;
   close(): Promise<void>;
 }

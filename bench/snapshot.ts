@@ -32,7 +32,7 @@ const record = new EventLoopRecord();
 const filler = new FillingMember(secret);
 const rows: (string | number)[][] = [['what', 'records', 'seconds', 'longest block ms', 'own ms', 'peak MiB']];
 
-/** Of what this kind of node does on both sides. */
+/** Adds a row with an aim, for joins between current nodes. */
 function addAimedRow(what: string, count: number, seconds: number, figures: LoopFigures): void {
   aimAt(`${what}: no block above ${AIM_MS} ms`, figures.blockMs <= AIM_MS);
   addRow(what, count, seconds, figures);
@@ -51,7 +51,7 @@ async function isReadyWith(node: ClusterNode, keys: number): Promise<void> {
   });
 }
 
-/** Counted from the first HTTP answer. Before that, Node loads code. */
+/** Starts the node. The times begin at its first HTTP answer, because before that Node loads code. */
 async function join(node: ClusterNode, keys: number): Promise<{ fromMs: number; toMs: number }> {
   await node.start(MEASURED);
   const fromMs = Date.now();

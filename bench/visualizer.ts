@@ -37,7 +37,7 @@ async function derive(client: KmsClient, node: ClusterNode, count: number): Prom
   await Promise.all(Array.from({ length: CALLERS }, caller));
 }
 
-/** A reader that continues at its last position, as a browser does. */
+/** A reader that continues from its last position, as a browser does. */
 class Reader {
   bytes = 0;
   readonly #url: string;

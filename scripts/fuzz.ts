@@ -17,7 +17,7 @@ import { rpcAnswers } from './fuzz/rpc-answers.ts';
 import type { Target } from './fuzz/target.ts';
 
 const TARGETS: readonly Target[] = [rawHttp, innerBodies, parsers, peerAnswers, nodeAnswers, rpcAnswers, enclaveAnswers];
-/** fast-check takes a signed 32-bit seed. */
+/** A seed of fast-check is a signed 32-bit number. */
 const MAX_SEED = 2 ** 31 - 1;
 const DEFAULT_SECONDS = 60;
 const DAY_SECONDS = 86_400;

@@ -1,7 +1,7 @@
 /**
- * `npm run image:stage`: what the building stage of `deploy/Dockerfile` does, without its base, which comes from a registry of images. A
- * folder with the files that `.dockerignore` leaves stands for the stage's `WORKDIR`; the stage's own `RUN` lines run there, with its
- * environment and this machine's node and npm. They must give the root file system that `npm run image` gives here, byte for byte.
+ * `npm run image:stage` runs the building stage of `deploy/Dockerfile` without its base image, which comes from an image registry. A
+ * folder with the files that `.dockerignore` keeps replaces the stage's `WORKDIR`. The `RUN` lines of the stage run there, with its
+ * environment and this machine's node and npm. The result must equal the root file system of `npm run image`, byte for byte.
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -11,7 +11,7 @@ import process from 'node:process';
 import { readDockerfile, type Stage } from '../test/support/dockerfile.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-/** Of the npm that runs this: where it finds packages. All else that it sets would make another npm work on this checkout. */
+/** Settings of the running npm that say where to find packages. Its other variables would make the stage's npm work on this checkout. */
 const NPM_SETTINGS = ['npm_config_registry', 'npm_config_cache', 'npm_config_userconfig', 'npm_config_globalconfig'];
 
 interface Built {
@@ -45,26 +45,26 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** Of the one instruction with this name. */
+/** The argument of the only instruction with this name. */
 function argumentOf({ instructions }: Stage, name: string): string {
   const found = instructions.filter(([each]) => each === name);
   if (found.length !== 1) throw new Error(`deploy/Dockerfile has ${found.length} instructions ${name} in a stage, and one is expected`);
   return found[0]![1];
 }
 
-/** What `COPY . .` copies. */
+/** Copies the files that `COPY . .` would copy. */
 function copyContext(to: string): void {
   const ignored = readFileSync(join(ROOT, '.dockerignore'), 'utf8').split('\n').filter((line) => line !== '');
   cpSync(ROOT, to, { recursive: true, filter: (path) => !ignored.includes(relative(ROOT, path)) });
 }
 
-/** Its `ENV`, where each `ARG` has its default. */
+/** The `ENV` of the stage, with the default of each `ARG`. */
 function stageVariables({ environment, instructions }: Stage): Record<string, string> {
   const defaults = new Map(instructions.filter(([name]) => name === 'ARG').map(([, text]) => text.split('=', 2) as [string, string]));
   return Object.fromEntries(Object.entries(environment).map(([name, text]) => [name, text.replaceAll(/\$\{(\w+)\}/g, (_, argument: string) => defaults.get(argument) ?? '')]));
 }
 
-/** As in a shell outside this checkout: its own Node must not be found. */
+/** The environment of a shell outside this checkout, so that the stage does not find the Node of this checkout. */
 function environmentOf(stage: Stage): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('npm_') || NPM_SETTINGS.includes(name));
   const path = (process.env['PATH'] ?? '').split(delimiter).filter((each) => !each.startsWith(ROOT));

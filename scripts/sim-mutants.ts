@@ -54,7 +54,7 @@ async function judge({ mutant, runs, finding, wallMs }: Hunt, control: Control):
 }
 
 /**
- * Runs all hunts on this number of processes. A worker stays with its hunt. When no hunt is left to begin, it takes seeds of another one.
+ * Runs all hunts on this number of processes. A worker stays with its hunt. When no hunt is left to start, it takes seeds of another hunt.
  * @param onOver is called once for each hunt that has ended
  */
 async function runAll(hunts: readonly Hunt[], jobs: number, onOver: (hunt: Hunt) => Promise<void>): Promise<void> {

@@ -20,7 +20,7 @@ const jest = (project, ...options) => [
 
 /** The checks of a lane run one after another, in this order. */
 const LANES = [
-  // These need a processor all the time.
+  // These checks need a processor all the time.
   {
     types: ['node_modules/@typescript/native/bin/tsc', '-p', 'tsconfig.json'],
     'page-types': ['node_modules/@typescript/native/bin/tsc', '-p', 'src/visualizer/page'],
@@ -29,12 +29,12 @@ const LANES = [
     unit: jest('unit'),
     vectors: jest('vectors'),
     machine: jest('machine'),
-    // Whole clusters on a virtual clock: stories, and seeds that never change.
+    // Whole clusters on a virtual clock: stories and fixed seeds.
     simulation: jest('simulation'),
     // Random input, different in each run; a failure prints its seed.
     fuzz: ['scripts/fuzz.ts', '--seconds', '20'],
   },
-  // These wait most of the time: for blocks, for processes, for a page.
+  // These checks wait most of the time: for blocks, for processes, for a page.
   {
     // Clusters of processes.
     e2e: jest('e2e', '--maxWorkers=3'),

@@ -17,7 +17,7 @@ export class Phases {
 
 export interface Failure {
   readonly node: string;
-  /** The earlier of the phases at the begin and at the end of the request. */
+  /** The earlier of the phases at the beginning and at the end of the request. */
   readonly phase: Phase;
   /** Undefined when there was no answer. */
   readonly status: number | undefined;

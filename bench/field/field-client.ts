@@ -156,7 +156,7 @@ function endings(tries: readonly string[]): string {
   return [...new Set(tries.map((each) => each.trim()))].sort().join(', ') || 'no node to ask';
 }
 
-/** Notes how each request to a node ends. */
+/** Records how each request to a node ends. */
 function telling(transport: PeerTransport, answers: Answers): Transport & { close(): Promise<void> } {
   return {
     async request(request) {

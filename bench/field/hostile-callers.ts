@@ -64,7 +64,7 @@ export class HostileCallers {
         const sockets = open.get(node) ?? new Set();
         open.set(node, sockets);
         for (const socket of sockets) if (socket.writable) socket.write('a'.repeat(DRIP_BYTES));
-        // One more each second: a proof costs this process more than it costs the node.
+        // Adds only one a second, because a proof costs this process more than it costs the node.
         if (sockets.size < HELD) await this.#holdOne(kind, identity, node, sockets).catch(() => undefined);
       }
       await pause(FLOOD_EVERY_MS).passed;

@@ -17,7 +17,7 @@ const PROGRESS_MS = 10_000;
 
 /** A read without an answer. */
 export class NotAnswered extends Error {
-  /** Milliseconds that the node asked to wait; 0 when it did not say. */
+  /** Milliseconds that the node asked to wait; 0 when it gave no time. */
   readonly retryAfterMs: number;
 
   /** @param what status or failure; equal reasons have equal words */
@@ -29,7 +29,7 @@ export class NotAnswered extends Error {
 
 export interface LookedAtNode {
   readonly name: string;
-  /** Digest of its store; null when the node does not say it. */
+  /** Digest of its store; null when the node does not give it. */
   root(): Promise<string | null>;
   /** @returns null when the key is absent @throws NotAnswered */
   read(app: string, key: string): Promise<string | null>;
@@ -84,7 +84,7 @@ interface Item {
 interface NodeCourse {
   readonly node: LookedAtNode;
   readonly items: readonly Item[];
-  /** Another node had the same store and was read. */
+  /** The node that was read instead, because its store is equal. */
   likeNode: NodeCourse | null;
 }
 
@@ -160,7 +160,7 @@ export class LastLook {
     return new Map(await Promise.all(this.#courses.map(async (course) => [course, await course.node.root()] as const)));
   }
 
-  /** Returns the digests as soon as all are equal, or after some looks. If a node says none, it does not wait. */
+  /** Returns the digests as soon as all are equal, or after some looks. It does not wait if a node gives none. */
   async #rootsWhenEqual(): Promise<ReadonlyMap<NodeCourse, string | null>> {
     for (let look = 1; ; look += 1) {
       const roots = await this.#roots();

@@ -15,7 +15,7 @@ export interface Acknowledgement {
   readonly atMs: number;
   /** URL of the node. */
   readonly by: string;
-  /** Whether other nodes had it as well. */
+  /** Whether other nodes had it too. */
   readonly byOthers: boolean;
 }
 
@@ -126,7 +126,7 @@ export class Ledger {
     return deaths.some((atMs) => acknowledged.atMs <= atMs && acknowledged.atMs > atMs - windowMs);
   }
 
-  /** Drops versions before the last acknowledged ones, which decide nothing any more. It keeps a few, because later ones may have died with their node. */
+  /** Drops versions that no longer affect a verdict. It keeps a few before the last acknowledged one, which may have died with its node. */
   #forgetBefore(key: string, version: Version): void {
     const versions = this.#keys.get(key)!;
     const at = versions.indexOf(version);

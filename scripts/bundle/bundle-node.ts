@@ -1,7 +1,7 @@
 /**
  * Bundles the node command into one file for the package and the image. Node then loads one module instead of hundreds, and the bundle
  * leaves out code that a node never calls. Code that only a visualiser needs is in separate files that load on demand. The source map
- * names the sources, so that the frames in a log do.
+ * names the sources, so that stack frames in a log name them too.
  */
 import { build as bundle, stop, type BuildOptions, type Plugin } from 'esbuild';
 import { readFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ export const EXTERNAL = ['secp256k1', 'elkjs', 'esbuild'];
 
 /** A module without exports. */
 const NO_EXPORTS = 'export {};';
-/** Classes that do nothing, under any name. Some are constructed or extended while their package loads. */
+/** A module that exports an empty class under any name. Some classes are constructed or extended while their package loads. */
 const IDLE_CLASSES = 'module.exports = new Proxy({}, { get: () => class {} });';
 
 interface UnusedPart {
@@ -79,7 +79,7 @@ const FOR_NODE = {
   format: 'esm',
   target: 'node24',
   external: [...EXTERNAL],
-  // The names of sources in a map then do not depend on the place of node_modules.
+  // With this the names of sources in a map do not depend on the place of node_modules.
   preserveSymlinks: true,
   plugins: [leaveOut, requireBuiltins],
   // Identifiers keep their names: stack frames show them, and the code reads the names of classes.
@@ -105,7 +105,7 @@ export async function bundleNode(folder: string): Promise<void> {
     sourcemap: 'linked',
     sourcesContent: false,
   });
-  // Otherwise the process of esbuild would stay.
+  // Otherwise the process of esbuild would keep running.
   await stop();
 }
 

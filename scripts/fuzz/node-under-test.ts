@@ -18,7 +18,7 @@ export async function startNodeUnderTest(): Promise<NodeOverHttp> {
 /** The statuses of protocol.md §2 and of HTTP itself. */
 const STATUSES = new Set([200, 204, 304, 400, 403, 404, 405, 408, 413, 414, 415, 417, 429, 431, 503, 504, 507]);
 
-/** @throws Error when a caller cannot legally cause this status, or when an error does not have the form of all errors */
+/** @throws Error when a caller cannot legally cause this status, or when an error does not have the body of all errors */
 export function checkAnswer(status: number, body: string): void {
   if (!STATUSES.has(status)) throw new Error(`status ${status}: ${body.slice(0, 200)}`);
   if (status < 400 || body === '') return;
@@ -26,7 +26,7 @@ export function checkAnswer(status: number, body: string): void {
   if (typeof code !== 'string' || typeof message !== 'string') throw new Error(`an error in another form: ${body.slice(0, 200)}`);
 }
 
-/** @throws Error when the case broke an assumption, which no caller may do */
+/** @throws Error when the case broke an assumption of the node. No caller may be able to do that. */
 export function checkNode(node: NodeOverHttp): void {
   const [broken] = node.state.broken;
   if (broken !== undefined) throw broken;

@@ -92,7 +92,7 @@ export const parsers = target({
   async start() {
     return {
       async check({ parser, text, bytes, value }) {
-        // Values from outside were JSON.
+        // Values from outside come from JSON.
         await expected(parser, () => PARSERS[parser]!(text, bytes, parseJsonOrNull(jsonOf(value))));
         if ('polluted' in {}) throw new Error('the prototype of all objects was changed');
       },

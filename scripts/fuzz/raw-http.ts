@@ -9,7 +9,7 @@ import { checkAnswer, checkNode, startNodeUnderTest } from './node-under-test.ts
 import { anyBytes, tears, torn } from './hostile.ts';
 import { target } from './target.ts';
 
-/** Longer than any answer takes here. Milliseconds. */
+/** Longer than any answer takes in this test. Milliseconds. */
 const CLOSE_TIMEOUT_MS = 20_000;
 /** A value for each parameter of a route. */
 const PARAMETERS: Readonly<Record<RouteParameter, string>> = { key: 'a%2Fb', check: 'membership' };

@@ -1,4 +1,4 @@
-/** Phrases that a native reader has to read twice, and what to write in their place. A space stands for any gap, the end of a comment's line too. */
+/** Phrases that a native reader has to read twice, and what to write instead. A space matches any gap, also a line break in a comment. */
 const PHRASES = [
   {
     // "there is no peer" and "is no longer ready" are ordinary; "the answer is no envelope" is not.
@@ -19,7 +19,7 @@ const PHRASES = [
   { phrase: /\b(?:foresaw|foreseen)\b/giu, advice: 'write "unexpected"' },
 ].map(({ phrase, advice }) => ({ phrase: new RegExp(phrase.source.replaceAll(' ', '[\\s*]+'), phrase.flags), advice }));
 
-/** What is quoted is code, or another's words. */
+/** Quotations are not checked, because they are code or someone else's words. */
 const QUOTED = /```.*?```|`[^`]*`|"[^"\n]{0,80}"|“[^”\n]{0,80}”/gsu;
 
 /**

@@ -1,4 +1,4 @@
-/** The OpenAPI document as a page for people (docs/api.md). */
+/** The OpenAPI document as a readable page (docs/api.md). */
 
 interface Schema {
   readonly $ref?: string;

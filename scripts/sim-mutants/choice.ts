@@ -1,8 +1,8 @@
-/** Which mutants of the table run: some by name or section, and a part of those. */
+/** Chooses the mutants to run: by name or section, and a part of those. */
 import { InvalidArgumentError } from 'commander';
 import type { Mutant } from './mutant.ts';
 
-/** The `number`-th of `of` parts, from 1. */
+/** Part `number` of `of` parts, counted from 1. */
 export interface Part {
   readonly number: number;
   readonly of: number;
@@ -12,7 +12,7 @@ export function commaSeparated(text: string): readonly string[] {
   return text.split(',').map((name) => name.trim()).filter((name) => name !== '');
 }
 
-/** For commander. */
+/** Parses an option for commander. */
 export function partOf(text: string): Part {
   const match = /^(\d{1,3})\/(\d{1,3})$/.exec(text);
   const part = { number: Number(match?.[1]), of: Number(match?.[2]) };
@@ -25,6 +25,6 @@ export function chosen(mutants: readonly Mutant[], only: readonly string[] | und
   const unknown = only?.find((name) => !mutants.some((mutant) => mutant.name === name || mutant.section === name));
   if (unknown !== undefined) throw new Error(`there is no mutant ${unknown}`);
   const named = only === undefined ? mutants : mutants.filter(({ name, section }) => only.includes(name) || only.includes(section));
-  // Neighbours in the table cost alike: each part has some of all of them.
+  // Neighbours in the table take a similar time, so they are spread over the parts.
   return part === undefined ? named : named.filter((_, place) => place % part.of === part.number - 1);
 }

@@ -1,15 +1,14 @@
 /**
- * The search for one mutant: portions of its seeds, in as many processes as are free for it, until the first of them finds it. The
- * other processes end then.
+ * The search for one mutant. Free processes run portions of its seeds until one of them finds it. Then the other processes end.
  */
 import type { Copies } from './copies.ts';
 import type { Mutant, Runs } from './mutant.ts';
 import type { Ending, SeedsProcesses } from './seeds-process.ts';
 
-/** Seeds for one process. More of them start fewer processes; fewer of them keep more processes busy. */
+/** Seeds for one process. A larger number starts fewer processes; a smaller number keeps more processes busy. */
 const PORTION = 3;
 
-/** What a rule, or the process itself, said of a seed. */
+/** How a rule or the process failed for a seed. */
 export type Finding = Exclude<Ending, { readonly kind: 'held' | 'stopped' }>;
 
 export interface HuntModules {
@@ -37,17 +36,17 @@ export class Hunt {
     this.#left = seed === undefined ? [...seeds] : [seed, ...seeds.filter((other) => other !== seed)];
   }
 
-  /** Null until a seed has found it. */
+  /** Null until a seed has found the mutant. */
   get finding(): Finding | null {
     return this.#finding;
   }
 
-  /** Of all its processes together. Milliseconds. */
+  /** Run time of all its processes together. Milliseconds. */
   get wallMs(): number {
     return this.#wallMs;
   }
 
-  /** Whether there is something to do for one more process. */
+  /** Whether there are seeds for one more process. */
   get hasSeeds(): boolean {
     return this.#finding === null && this.#left.length > 0;
   }
@@ -66,7 +65,7 @@ export class Hunt {
     this.#found.abort();
   }
 
-  /** Ends it when nothing of it is under way or left. @returns true once */
+  /** Ends the hunt when no process runs and no seed is left. @returns true only at the call that ends it */
   endsNow(): boolean {
     if (this.#hasEnded || this.#underWay > 0 || this.hasSeeds) return false;
     this.#hasEnded = true;

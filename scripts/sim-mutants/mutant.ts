@@ -11,12 +11,12 @@ export interface Replacement {
   readonly put: string;
 }
 
-/** The runs of a mutant where they differ from the usual ones. */
+/** The options of a mutant's runs that differ from the defaults. */
 export interface Runs {
   readonly nodes?: number;
   readonly apps?: number;
   readonly hours?: number;
-  /** Requests of all apps in a simulated second. */
+  /** Requests of all apps per simulated second. */
   readonly requests?: number;
   readonly faults?: FaultLevel;
   /** Faults with other rates or durations than those of the level. */
@@ -35,7 +35,7 @@ export interface Mutant {
   readonly what: string;
   readonly replace: readonly Replacement[];
   readonly runs?: Runs;
-  /** The seed that is tried first, where the first ones do not find it. */
+  /** The seed to try first, if the first seeds do not find the mutant. */
   readonly seed?: string;
 }
 

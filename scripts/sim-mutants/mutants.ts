@@ -460,7 +460,7 @@ const NINE: readonly Mutant[] = [
     section: '§9.12',
     what: 'A claim notices its confirmation only at the next beat, and a failed read is retried only at the next beat.',
     replace: [{ file: 'machines/early-tick.ts', find: `backoffMs({ firstMs: EARLY_TICK_FLOOR_MS,`, put: `backoffMs({ firstMs: beatMs,` }],
-    // The first claim of a cluster in which nothing else goes wrong: after a fault the rule waits.
+    // The first claim of a cluster without faults. After a fault the rule allows more time.
     runs: { faults: 'none', hours: 0.03, requests: 0 },
   },
   {
@@ -863,7 +863,7 @@ const OWN: readonly Mutant[] = [
         put: `    on: { node_tick: { target: '.refreshingMembership', actions: 'startTick' } },`,
       },
     ],
-    // The beat comes while a slow chain delays a tick.
+    // The next regular node_tick comes while a slow chain delays a tick.
     runs: { faults: 'light', rates: { 'chain slow': { perHour: 20, forSeconds: [30, 60], amount: [2_000, 4_000] } }, settings: { KMS_NODE_TICK_SECONDS: '10' } },
   },
   {

@@ -14,7 +14,7 @@ const MAX_STDERR_CHARS = 20_000;
 
 export type Ending =
   | { readonly kind: 'held' }
-  /** It was not needed any more. */
+  /** Its result was no longer needed. */
   | { readonly kind: 'stopped' }
   | { readonly kind: 'broken'; readonly seed: string; readonly invariant: string; readonly detail: string; readonly atMs: number }
   | { readonly kind: 'crashed' | 'hung'; readonly seed: string; readonly detail: string };
@@ -61,7 +61,7 @@ export class SeedsProcesses {
   }
 }
 
-/** In one line. */
+/** The ending in one line. */
 export function wordsOf(ending: Ending): string {
   if (ending.kind === 'held' || ending.kind === 'stopped') return ending.kind;
   return ending.kind === 'broken' ? `${ending.invariant} (after ${(ending.atMs / 1_000).toFixed(1)} s): ${ending.detail}` : `${ending.kind}: ${ending.detail}`;
