@@ -600,8 +600,8 @@ const OWN: readonly Mutant[] = [
     replace: [
       {
         file: 'machines/secret-life.ts',
-        find: `  const withdrawn = life.stage === 'confirmed' ? setAside(`,
-        put: `  const withdrawn = life.stage === 'confirmed' && hash !== ZERO_HASH ? setAside(`,
+        find: `return seen.stage === 'confirmed' ? setAside(`,
+        put: `return seen.stage === 'confirmed' && hash !== ZERO_HASH ? setAside(`,
       },
     ],
     runs: { faults: 'light', rates: { 'hash reset': { perHour: 8 } } },
