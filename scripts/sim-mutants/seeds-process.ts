@@ -8,8 +8,10 @@ import type { Readable } from 'node:stream';
 import type { Job, SeedLine } from './run-seeds.ts';
 
 const RUNNER = join(import.meta.dirname, 'run-seeds.ts');
-/** Time limit for one seed. Milliseconds. */
-const SEED_TIMEOUT_MS = 180_000;
+/** Limit of the processor time for one seed. Unlike a limit of real time, it does not depend on what else the machine does. Seconds. */
+const SEED_CPU_SECONDS = 180;
+/** The shell sets the limit and becomes the process. */
+const LIMITED = 'ulimit -S -t "$0" && exec "$@"';
 const MAX_STDERR_CHARS = 20_000;
 
 export type Ending =
@@ -20,38 +22,35 @@ export type Ending =
   | { readonly kind: 'crashed' | 'hung'; readonly seed: string; readonly detail: string };
 
 export class SeedsProcesses {
+  readonly #seedCpuSeconds: number;
   readonly #running = new Set<ChildProcessByStdio<null, Readable, Readable>>();
+
+  /** @param seedCpuSeconds limit of the processor time for one seed, in whole seconds */
+  constructor(seedCpuSeconds = SEED_CPU_SECONDS) {
+    this.#seedCpuSeconds = seedCpuSeconds;
+  }
 
   /** @param signal ends the process */
   async run(job: Job, signal?: AbortSignal): Promise<Ending> {
-    const child = spawn(process.execPath, ['--no-warnings', RUNNER, JSON.stringify(job)], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const cpuSeconds = this.#seedCpuSeconds * job.seeds.length;
+    const child = spawn('/bin/sh', ['-c', LIMITED, String(cpuSeconds), process.execPath, '--no-warnings', RUNNER, JSON.stringify(job)], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     this.#running.add(child);
     const stop = (): void => void child.kill('SIGKILL');
     signal?.addEventListener('abort', stop, { once: true });
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-MAX_STDERR_CHARS)));
-    const watched = { hung: false };
-    const limit = (): NodeJS.Timeout =>
-      setTimeout(() => {
-        watched.hung = true;
-        child.kill('SIGKILL');
-      }, SEED_TIMEOUT_MS);
-    let timer = limit();
     const lines: SeedLine[] = [];
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      clearTimeout(timer);
-      timer = limit();
-      lines.push(JSON.parse(line) as SeedLine);
-    });
-    const [code] = (await once(child, 'close')) as [number | null];
-    clearTimeout(timer);
+    createInterface({ input: child.stdout }).on('line', (line) => lines.push(JSON.parse(line) as SeedLine));
+    const [code, endedBy] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
     signal?.removeEventListener('abort', stop);
     this.#running.delete(child);
     if (signal?.aborted === true) return { kind: 'stopped' };
     const broken = lines.at(-1)?.broken ?? null;
     const seed = job.seeds[lines.length - (broken === null ? 0 : 1)] ?? '';
     if (broken !== null) return { kind: 'broken', seed, ...broken };
-    if (watched.hung) return { kind: 'hung', seed, detail: `did not end within ${SEED_TIMEOUT_MS / 1_000} s` };
+    if (endedBy === 'SIGXCPU') return { kind: 'hung', seed, detail: `the seeds did not end within ${cpuSeconds} s of processor time` };
     if (code !== 0) return { kind: 'crashed', seed, detail: errorLine(said) };
     return { kind: 'held' };
   }
