@@ -73,12 +73,12 @@ function checkAnswers(text: string): void {
     const status = Number(head[1]);
     if (status < 200) continue;
     const chunked = /^transfer-encoding: chunked\r$/im.test(head[0]);
-    const body = rest.slice(0, length);
-    // Answers to HEAD give a length and have no body. The next bytes begin with HTTP.
-    const isBodyless = body.startsWith('HTTP/1.1 ') || body === '';
-    checkAnswer(status, chunked || isBodyless || !/content-type: application\/json/i.test(head[0]) ? '' : Buffer.from(body, 'latin1').toString('utf8'));
+    // Answers to HEAD give the length of a body that does not come. The next answer, or the end, follows their headers immediately.
+    const isBodyless = rest.startsWith('HTTP/1.1 ') || rest === '';
+    const body = isBodyless ? '' : rest.slice(0, length);
+    checkAnswer(status, chunked || body === '' || !/content-type: application\/json/i.test(head[0]) ? '' : Buffer.from(body, 'latin1').toString('utf8'));
     // Only long lists are chunked. The bytes after them are not checked.
-    rest = chunked ? '' : isBodyless ? body + rest.slice(length) : rest.slice(length);
+    rest = chunked ? '' : rest.slice(body.length);
   }
 }
 
