@@ -37,6 +37,7 @@ export class ManagedProcess {
   readonly #child: ChildProcess;
   readonly #firstLine: Promise<string>;
   #exit: Exit | null = null;
+  #stopping: Promise<Exit> | null = null;
 
   constructor(options: ProcessOptions) {
     this.name = options.name;
@@ -95,18 +96,26 @@ export class ManagedProcess {
     return `${this.name} ${how}${last === null ? '' : `: ${last.slice(0, 300)}`}`;
   }
 
-  /** Ends the process in order by SIGTERM, or by SIGKILL after STOP_TIMEOUT_MS. */
+  /**
+   * Ends the process in order by SIGTERM, or by SIGKILL after STOP_TIMEOUT_MS. Several callers may ask for it, but the process gets one
+   * SIGTERM, because a node takes a second one as a demand to stop immediately.
+   */
   async stop(): Promise<Exit> {
-    if (this.running) this.#child.kill('SIGTERM');
-    const limit = pause(STOP_TIMEOUT_MS);
-    const exit = await Promise.race([this.exited, limit.passed]);
-    limit.cancel();
-    return exit ?? this.kill();
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
   }
 
   /** Ends the process like a crash, by SIGKILL. */
   async kill(): Promise<Exit> {
     if (this.running) this.#child.kill('SIGKILL');
     return this.exited;
+  }
+
+  async #stop(): Promise<Exit> {
+    if (this.running) this.#child.kill('SIGTERM');
+    const limit = pause(STOP_TIMEOUT_MS);
+    const exit = await Promise.race([this.exited, limit.passed]);
+    limit.cancel();
+    return exit ?? this.kill();
   }
 }

@@ -205,6 +205,9 @@ test('Ctrl-C during a restart by the page leaves no process behind, and later co
   process.kill(pid, 'SIGCONT');
   await other.untilNothingLives();
   expect((await restarted)?.status).not.toBe(200);
-  expect(other.stdout.trimEnd().split('\n').at(-1)).toBe('{"event":"stopped"}');
+  const lines = (await other.ended).stdout.trimEnd().split('\n');
+  expect(lines.at(-1)).toBe('{"event":"stopped"}');
+  // Both the restart and the Ctrl-C stop the node, and it still stops in order.
+  expect(lines.filter((line) => line.includes('"event":"ended"'))).toEqual([]);
   await other.clear();
 });

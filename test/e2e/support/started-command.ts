@@ -107,10 +107,12 @@ export class StartedCommand {
     return found[0]!;
   }
 
+  /** Waits until all processes have ended and their output has been read. */
   async untilNothingLives(timeoutMs = WAIT_TIMEOUT_MS): Promise<void> {
     await waitUntil({ what: 'the end of all processes', timeoutMs, everyMs: 20 }, async () => {
       const left = this.processes();
-      return left.length === 0 ? null : left.map(({ command }) => command).join('; ');
+      if (left.length > 0) return left.map(({ command }) => command).join('; ');
+      return this.#outputEnded ? null : 'the output is still being read';
     });
   }
 
