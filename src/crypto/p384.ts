@@ -77,13 +77,14 @@ export class P384KeyPair {
   #privateKey: KeyObject | null;
   readonly #shared: LRUCache<string, Uint8Array>;
 
-  /** @param scalar 48 bytes, big endian; wiped when it is valid. @throws P384Error when it is not in 1..n-1 */
+  /** @param scalar 48 bytes, big endian; wiped, also when it is refused. @throws P384Error when it is not in 1..n-1 */
   constructor(scalar: Uint8Array) {
     if (scalar.length !== SCALAR_BYTES) throw new P384Error('not a P-384 scalar');
     const ecdh: ECDH = createECDH('secp384r1');
     try {
       ecdh.setPrivateKey(scalar);
     } catch {
+      scalar.fill(0);
       throw new P384Error('not a P-384 scalar');
     }
     const point = ecdh.getPublicKey();

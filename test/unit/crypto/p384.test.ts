@@ -80,6 +80,12 @@ describe('a scalar', () => {
     expect(scalar).toEqual(new Uint8Array(48));
   });
 
+  test('is wiped when it is refused', () => {
+    const scalar = new Uint8Array(48).fill(0xff);
+    expect(() => new P384KeyPair(scalar)).toThrow(P384Error);
+    expect(scalar).toEqual(new Uint8Array(48));
+  });
+
   test('is drawn again when it is too large, but not forever', () => {
     let draws = 0;
     const random = (bad: number) => ({
