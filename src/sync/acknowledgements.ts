@@ -1,13 +1,13 @@
 /**
- * Writes that wait until n peers have acknowledged them (protocol.md §10, Acknowledged by n). A peer that acknowledges a later write
- * of the key by this node acknowledges the earlier one too, because the later record replaces it.
+ * Writes that wait until n peers have acknowledged them (protocol.md §10, Acknowledged by n). When a peer acknowledges a later write of
+ * this node to the same key, this also acknowledges the earlier write, because the later record replaces it.
  */
 import { RefusalError } from '../domain/errors.ts';
 import type { Wallet } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { LocalWrite } from '../domain/records.ts';
 
-/** Most writes that wait at once. `wait` refuses further ones; they replicate all the same. */
+/** Maximum number of writes that wait at the same time. `wait` refuses further writes, but they replicate anyway. */
 const MAX_WAITING = 4_096;
 
 interface Waiting {
@@ -32,7 +32,7 @@ export class Acknowledgements {
 
   /**
    * Resolves with the number of peers that have acknowledged the write.
-   * @throws RefusalError not_replicated after `timeoutMs`, or when too many writes wait; the write stays and goes on replicating
+   * @throws RefusalError not_replicated after `timeoutMs`, or when too many writes are waiting; the write stays and continues to replicate
    */
   async wait(write: LocalWrite, wanted: number, timeoutMs: number): Promise<number> {
     if (this.#count >= MAX_WAITING) throw new RefusalError('not_replicated', 'too many writes are being waited for; this one replicates all the same');
@@ -58,7 +58,7 @@ export class Acknowledgements {
     }
   }
 
-  /** The peer has merged or skipped this own write. */
+  /** The peer has merged or skipped this write of this node. */
   note(peer: Wallet, write: { readonly appId: string; readonly key: string; readonly sequenceNumber: number }): void {
     for (const waiting of this.#waiting.get(idOf(write.appId, write.key)) ?? []) {
       if (write.sequenceNumber < waiting.sequenceNumber) continue;
@@ -67,7 +67,7 @@ export class Acknowledgements {
     }
   }
 
-  /** Writes that wait now. */
+  /** Number of writes that are waiting now. */
   get size(): number {
     return this.#count;
   }

@@ -1,6 +1,6 @@
 /**
- * What this node remembers of a peer between rounds of anti-entropy (protocol.md §10, Comparison): when the next round may start, and
- * what the peer refuses.
+ * What this node remembers about a peer between rounds of anti-entropy (protocol.md §10, Comparison): when the next round may start, and
+ * which records the peer refuses.
  */
 import { LRUCache } from 'lru-cache';
 import type { BackoffLimits } from '../domain/backoff.ts';
@@ -9,9 +9,9 @@ import { Rest, type RestModules } from './rest.ts';
 
 /** The pause after a failed round. It grows with each failure in a row. Pushes do not wait for it. */
 const BACKOFF: BackoffLimits = { firstMs: 1_000, lastMs: 60_000 };
-/** Time between two whole rounds with an older peer, which take its complete snapshot. Milliseconds. */
+/** Time between two full rounds with an older peer. Each of them takes the peer's complete snapshot. Milliseconds. */
 const WHOLE_EVERY_MS = 600_000;
-/** Most records remembered as refused permanently by the peer. */
+/** Maximum number of records remembered as permanently refused by the peer. */
 const MAX_UNWANTED = 4_096;
 
 export class AntiEntropyState {
@@ -20,7 +20,7 @@ export class AntiEntropyState {
   /** App id and digest of each record that the peer refuses permanently. The digest covers the key too. */
   readonly #unwanted = new LRUCache<string, true>({ max: MAX_UNWANTED });
   #refusesDigests = false;
-  /** End of the last whole round. Monotonic milliseconds. */
+  /** When the last full round ended. Monotonic milliseconds. */
   #wholeAtMs = -Infinity;
 
   constructor(modules: RestModules) {
@@ -36,7 +36,7 @@ export class AntiEntropyState {
     this.#wholeAtMs = this.#clock.monotonicMs();
   }
 
-  /** The peer does not know digest requests. It is sent none while its kind is unknown. */
+  /** The peer does not know digest requests. While its kind is unknown, this node sends it no more of them. */
   noteRefusedDigest(): void {
     this.#refusesDigests = true;
   }
@@ -54,7 +54,7 @@ export class AntiEntropyState {
     return this.#unwanted.get(`${appId} ${digest}`) === true;
   }
 
-  /** The peer has another store now, or this node's store was emptied. */
+  /** The peer has a different store now, or this node's store was emptied. */
   reset(): void {
     this.#unwanted.clear();
     this.#refusesDigests = false;

@@ -1,7 +1,7 @@
 /**
- * Compares this node's store with a peer's and repairs both (protocol.md §10, Comparison). Pushes miss records when the writer died
- * or the network was cut. A round compares the root digest, then the apps, then the buckets. In buckets that differ it merges the
- * peer's records and pushes what the peer lacks. An older peer gives no digests, so now and then a round takes its whole snapshot.
+ * Compares this node's store with a peer's store and repairs both (protocol.md §10, Comparison). Pushes miss records when the writer died
+ * or the network was cut. A round compares the root digest, then the apps, then the buckets. In buckets that differ, it merges the peer's
+ * records and pushes what the peer lacks. An older peer has no digests, so from time to time a round takes its whole snapshot instead.
  */
 import type { z } from 'zod';
 import { digestText, recordDigest } from '../crypto/record-digest.ts';
@@ -22,11 +22,11 @@ import type { SyncStore } from './ports.ts';
 import type { Replica } from './replica.ts';
 import { noteFailedAsking, type SureListener } from './sure-members.ts';
 
-/** Differing buckets repaired at a time. This bounds how many of the peer's records are remembered. */
+/** Maximum number of differing buckets that are repaired together. It bounds how many of the peer's records are remembered. */
 const BUCKETS_AT_ONCE = 16;
-/** Most pages of app digests taken from one peer. They hold more apps than any store. */
+/** Maximum number of pages of app digests taken from one peer. Together they have room for more apps than any store holds. */
 const MAX_APP_PAGES = 1_024;
-/** Longest answer to a digest request. A page of apps is the longest one. Bytes. */
+/** Maximum length of an answer to a digest request. The longest such answer is a page of apps. Bytes. */
 const MAX_DIGEST_ANSWER_BYTES = 4 * 1024 * 1024;
 
 export interface AntiEntropyOptions {
@@ -56,9 +56,9 @@ interface Course {
   readonly replica: Replica;
   readonly signal: AbortSignal;
   readonly between: Between;
-  /** The round also sends the peer what it lacks. */
+  /** The round also sends records that the peer lacks. */
   readonly mendsPeer: boolean;
-  /** Every answer so far said that the peer is sure. */
+  /** Every answer so far has said that the peer is sure. */
   sure: boolean;
   /** Some records were left out (`too_far_ahead`, `store_full`). */
   leftOut: boolean;
@@ -84,9 +84,10 @@ export class AntiEntropy {
   }
 
   /**
-   * The half of a round that a node may run before it is ready: merges the peer's records and sends it none. It takes no snapshot of
-   * an older peer; `compareWith` does.
-   * @returns @throws as `compareWith`
+   * The half of a round that a node may run before it is ready: it merges the peer's records and sends none. Unlike `compareWith`, it takes
+   * no snapshot from an older peer.
+   * @returns whether the peer was asked anything
+   * @throws PeerError, DependencyError
    */
   async takeFrom(member: Member, replica: Replica, signal: AbortSignal): Promise<boolean> {
     return this.#compare({ member, replica, signal, between: nothingBetween, mendsPeer: false, sure: true, leftOut: false });
@@ -126,7 +127,7 @@ export class AntiEntropy {
     store.letAge(clock.nowMs());
     const { root } = await this.#ask(course, {}, rootAnswer);
     if (root === (await rootDigestOf(this.#modules))) return;
-    /** Apps that the peer named and this node holds. Apps that a peer makes up would fill the memory. */
+    /** Apps that the peer listed and this node holds. Only these are kept: apps that a peer makes up would fill the memory. */
     const named = new Set<string>();
     let cursor: string | undefined;
     for (let count = 0; count < MAX_APP_PAGES; count += 1) {
@@ -136,7 +137,7 @@ export class AntiEntropy {
         if (store.appDigest(appId) !== null) named.add(appId);
       }
       if (next === null) {
-        // The peer named none of these apps, so this node sends them.
+        // The peer listed none of these apps, so this node sends them.
         for (const appId of course.mendsPeer ? store.appIds() : []) if (!named.has(appId)) await this.#mendApp(course, appId);
         return;
       }
@@ -185,7 +186,7 @@ export class AntiEntropy {
     this.#modules.sureness.onAnswered(course.member, sure);
   }
 
-  /** Merges the peer's records of a part of the store, then sends what the peer lacks there and has not refused permanently. */
+  /** Merges the peer's records for a part of the store, then sends what the peer lacks there and has not permanently refused. */
   async #mend(course: Course, part: Part): Promise<void> {
     const { store } = this.#modules;
     const theirs = await this.#takeOver(course, part);
@@ -215,8 +216,8 @@ export class AntiEntropy {
   }
 
   /**
-   * Merges all records that the peer gives of a part of the store.
-   * @returns app id and digest of each record that is now equal on both nodes: never more than this node holds
+   * Merges all records that the peer sends for a part of the store.
+   * @returns app id and digest of each record that is now equal on both nodes; never more entries than this node holds records
    */
   async #takeOver(course: Course, part: Part): Promise<ReadonlySet<string>> {
     const { member, replica, signal, between } = course;
@@ -225,7 +226,7 @@ export class AntiEntropy {
     const onVerdict = (appId: string, wire: unknown, verdict: MergeVerdict): void => {
       if (verdict.kind === 'rejected') return;
       const record = wire as WireRecord;
-      // Peers may send hex in either case; the store holds lower case.
+      // Peers may send hex in upper or lower case; the store holds lower case.
       const digest = digestText(recordDigest({ ...record, value: record.value?.toLowerCase() ?? null }));
       if (this.#modules.store.digestOf(appId, record.key) === digest) theirs.add(`${appId} ${digest}`);
     };
@@ -245,7 +246,7 @@ export class AntiEntropy {
   }
 }
 
-/** Whether this is how an older peer answers a message type that it does not know. */
+/** Whether the error is an older peer's answer to a message type that it does not know. */
 function isUnknownType(error: unknown): boolean {
   return error instanceof PeerError && error.failure === 'refused' && (error.status === 400 || error.status === 403);
 }

@@ -1,11 +1,11 @@
 /**
  * Digests of a store's apps for anti-entropy (protocol.md §10, Comparison and Bounds): the root, and the apps in pages. Computing the
- * digests of many changed apps takes long, so this work gives requests their turn.
+ * digests of many changed apps takes a long time, so this work pauses to let requests run.
  */
 import { createPacer, type PacerModules } from './pacer.ts';
 import type { SyncStore } from './ports.ts';
 
-/** Most apps on a page. */
+/** Maximum number of apps on a page. */
 export const APPS_A_PAGE = 4_096;
 
 export interface AppDigestsModules extends PacerModules {
@@ -13,17 +13,17 @@ export interface AppDigestsModules extends PacerModules {
 }
 
 export interface AppDigestsPage {
-  /** 32 hex digits by app id. */
+  /** The digest of each app, 32 hex digits, by app id. */
   readonly apps: Readonly<Record<string, string>>;
   /** Where the next page starts; null when nothing is left. */
   readonly nextCursor: string | null;
 }
 
-/** 32 hex digits over all apps. */
+/** The digest over all apps, 32 hex digits. */
 export async function rootDigestOf(modules: AppDigestsModules): Promise<string> {
   const { store } = modules;
   const pause = createPacer(modules);
-  // Computes the digest of each changed app, with pauses. `rootDigest` then finds them all computed.
+  // Compute the digest of each changed app here, with pauses. Then `rootDigest` has no app digests left to compute.
   for (const appId of store.appIds()) {
     store.appDigest(appId);
     await pause();
@@ -31,7 +31,7 @@ export async function rootDigestOf(modules: AppDigestsModules): Promise<string> 
   return store.rootDigest();
 }
 
-/** @param cursor the last app of the previous page; undefined: from the start */
+/** @param cursor the last app of the previous page; undefined for the first page */
 export async function appDigestsPage(cursor: string | undefined, modules: AppDigestsModules): Promise<AppDigestsPage> {
   const { store } = modules;
   const pause = createPacer(modules);
@@ -42,7 +42,7 @@ export async function appDigestsPage(cursor: string | undefined, modules: AppDig
     if (cursor !== undefined && !isAfter(appId, cursor)) continue;
     if (count === APPS_A_PAGE) return { apps, nextCursor: last };
     await pause();
-    // The app may have gone during the pause.
+    // The app may have disappeared during the pause.
     const digest = store.appDigest(appId);
     if (digest === null) continue;
     apps[appId] = digest;
@@ -52,7 +52,7 @@ export async function appDigestsPage(cursor: string | undefined, modules: AppDig
   return { apps, nextCursor: null };
 }
 
-/** App ids have no leading zeros, so the longer one is the larger number. */
+/** App ids have no leading zeros, so the longer id is the larger number. */
 function isAfter(appId: string, other: string): boolean {
   return appId.length === other.length ? appId > other : appId.length > other.length;
 }

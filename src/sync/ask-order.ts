@@ -1,11 +1,11 @@
 /**
- * The order in which members are asked: the preferred one first, then the rest in a circle from a random start, then those that were
- * silent lately, then those that proved wrong. A preferred member that was silent or wrong is not asked first.
+ * The order in which members are asked: first the preferred member, then the other good members in a circle from a random start, then
+ * members that were silent recently, then members that proved wrong. A preferred member that was silent or wrong is not asked first.
  */
 import type { Wallet } from '../domain/ids.ts';
 import type { Member } from '../domain/membership.ts';
 
-/** How a member has answered lately. */
+/** How a member has answered recently. */
 export type Standing = 'good' | 'silent' | 'wrong';
 
 const RANK: Readonly<Record<Standing, number>> = { good: 1, silent: 2, wrong: 3 };

@@ -1,9 +1,9 @@
 /**
- * Splits a list of records into as few batches as one peer takes, and finds the records that it cannot take. Only this module makes
- * batches smaller (protocol.md §4, Sizes; §9.6, §9.10, §9.17; §10, Rejections). Pure: `next` says what to send, `answered` and
- * `failed` take the result. `delta-push.ts` does the sending.
+ * Splits a list of records into as few batches as one peer accepts, and finds the records that the peer cannot take. Only this module makes
+ * batches smaller (protocol.md §4, Sizes; §9.6, §9.10, §9.17; §10, Rejections). Pure: `next` returns what to send, `answered` and `failed`
+ * take the result. `delta-push.ts` does the sending.
  *
- * Invariants: records are settled in order, each once; a batch holds at least one record, except in `checking`; a delivery that is
+ * Invariants: records are settled in order, each exactly once; a batch holds at least one record, except in `checking`; a delivery that is
  * over sends nothing.
  */
 import { invariant } from '../domain/errors.ts';
@@ -11,28 +11,30 @@ import { MAX_RECORDS, planDelta, type AccountedOutcome, type DeltaBatch, type De
 import { MAX_REJECTIONS_LISTED } from './merge-batch.ts';
 import type { PeerError } from './peer-error.ts';
 
-/** Suspects in a row after which a few later records are tried as samples. */
+/** After this many suspects in a row, a few later records are tried as samples. */
 export const MAX_SUSPECTS_IN_A_ROW = 8;
-/** Most samples. If the peer fails at all of them, it counts as broken. */
+/** Maximum number of samples. If all of them fail, the peer is considered broken. */
 export const MAX_SAMPLES = 4;
 
 /** Statuses with which other nodes refuse a whole batch because of one record (protocol.md §9.10, §9.17). */
 const POISONED: ReadonlySet<number | undefined> = new Set([400, 413, 422, 500]);
 
-/** The state of a delivery. Places are indexes in the list of records. */
+/** The state of a delivery. Places are indexes into the list of records. */
 export type DeliveryState =
-  /** Batches are as large as a body may be. */
+  /** Batches are as large as a body allows. */
   | { readonly kind: 'streaming' }
-  /** A batch failed because of its records. Batches hold at most `size`, halved after each failure, doubled after each answer. */
+  /**
+   * A batch failed because of its records. Batches hold at most `size`, which is halved after each failure and doubled after each answer.
+   */
   | { readonly kind: 'narrowing'; readonly size: number }
-  /** The peer refused more records than it lists. Up to place `until`, batches are small enough for its list. */
+  /** The peer refused more records than it lists. Up to place `until`, batches are so small that the list has room for every rejection. */
   | { readonly kind: 'itemizing'; readonly size: number; readonly until: number }
-  /** So many records failed in a row that the peer may be broken. Some later ones are tried alone, the first of `places` next. */
+  /** So many records failed in a row that the peer may be broken. Some later records are tried one by one, the first of `places` next. */
   | { readonly kind: 'sampling'; readonly places: readonly number[]; readonly failure: PeerError }
-  /** The peer closed the connection at an oversized body. An empty batch shows whether it can be reached at all. */
+  /** The peer closed the connection on an oversized body. An empty batch shows whether the peer can be reached at all. */
   | { readonly kind: 'checking' }
   | { readonly kind: 'over' }
-  /** The peer fails, not the records. */
+  /** The fault lies with the peer, not with the records. */
   | { readonly kind: 'broken'; readonly failure: PeerError };
 
 /** The outcome for the records that were settled just now. */
@@ -49,13 +51,13 @@ export class Delivery<Entry extends Sent> {
   #at = 0;
   #state: DeliveryState;
   #suspects: Entry[] = [];
-  /** Suspects since the last answer of the peer. */
+  /** Number of suspects since the peer's last answer. */
   #inARow = 0;
   #anyPassed = false;
   #firstFailure: PeerError | null = null;
   #asked: DeltaBatch<Entry> | null = null;
 
-  /** @param size most records in the first batch; smaller when an earlier delivery had to send few at once */
+  /** @param size maximum number of records in the first batch; smaller if an earlier delivery ended with small batches */
   constructor(entries: readonly Entry[], size = MAX_RECORDS) {
     this.#entries = entries;
     this.#state = entries.length === 0 ? { kind: 'over' } : narrowedTo(size);
@@ -65,7 +67,7 @@ export class Delivery<Entry extends Sent> {
     return this.#state;
   }
 
-  /** Records at which the peer failed when each was sent alone. The cause may be the record or the peer. */
+  /** Records that failed even when each was sent alone. The cause may be the record or the peer. */
   get suspects(): readonly Entry[] {
     return this.#suspects;
   }
@@ -75,40 +77,40 @@ export class Delivery<Entry extends Sent> {
     return this.#anyPassed;
   }
 
-  /** The failure at the first suspect. */
+  /** The failure of the first suspect. */
   get firstFailure(): PeerError | null {
     return this.#firstFailure;
   }
 
-  /** Most records in a batch now. */
+  /** The current maximum number of records in a batch. */
   get size(): number {
     return this.#state.kind === 'narrowing' || this.#state.kind === 'itemizing' ? this.#state.size : MAX_RECORDS;
   }
 
-  /** What to send. The batch stays the same until `answered` or `failed`; null once the delivery is over. */
+  /** What to send; null once the delivery is over. The batch stays the same until `answered` or `failed` is called. */
   next(): DeltaBatch<Entry> | null {
     this.#asked ??= this.#plan();
     return this.#asked;
   }
 
-  /** The peer answered the batch. Null when that settles nothing. */
+  /** The peer answered the batch. Null if this settles no record. */
   answered(outcome: DeltaOutcome<Entry>): Settled<Entry> | null {
     const batch = this.#takeAsked();
     const state = this.#state;
     if (state.kind === 'checking') return this.#settle(1, postponed(this.#entries[this.#at]!), narrowedTo(MAX_RECORDS));
     this.#anyPassed = true;
     this.#inARow = 0;
-    // The sample is sent again in its turn, after the records before it.
+    // The sample is sent again when its turn comes, after the records that precede it.
     if (state.kind === 'sampling') return this.#enter({ kind: 'narrowing', size: 1 });
     const count = batch.entries.length;
     if (outcome.kind !== 'unlisted') return this.#settle(count, outcome, this.#grown());
     if (count === 1) return this.#settle(1, refused(batch.entries[0]!, 'unlisted'), this.#grown());
-    // A part of the batch fits in a body, as the batch did. A peer that lists fewer rejections than this node gets one record.
+    // The whole batch fitted into a body, so a part of it does too. A peer that lists fewer rejections than this node gets single records.
     const size = count > MAX_REJECTIONS_LISTED ? MAX_REJECTIONS_LISTED : 1;
     return this.#enter({ kind: 'itemizing', size, until: this.#at + count });
   }
 
-  /** The batch failed. Null when that settles nothing. */
+  /** The batch failed. Null if this settles no record. */
   failed(failure: PeerError): Settled<Entry> | null {
     const batch = this.#takeAsked();
     const state = this.#state;
@@ -125,7 +127,7 @@ export class Delivery<Entry extends Sent> {
     const [entry] = batch.entries;
     if (batch.entries.length > 1) return this.#enter(this.#halved(batch.entries.length));
     if (failure.status === 413) return this.#settle(1, refused(entry!, 'too_large'), state);
-    // The peer may have closed the connection because of the large body, or it may be away.
+    // The peer may have closed the connection because of the large body, or it may be unreachable.
     if (batch.oversized && failure.failure === 'unreachable') return this.#enter({ kind: 'checking' });
     if (batch.oversized) return this.#settle(1, postponed(entry!), state);
     return this.#suspect(entry!, failure);
@@ -200,7 +202,7 @@ export class Delivery<Entry extends Sent> {
   }
 
 
-  /** Places of a few of the remaining records, far apart, the last one first. */
+  /** Places of a few remaining records that are far apart. The last record comes first. */
   #samplePlaces(): readonly number[] {
     const left = this.#entries.length - this.#at;
     const places = Array.from({ length: MAX_SAMPLES }, (_, index) => this.#at + Math.ceil((left * (MAX_SAMPLES - index)) / MAX_SAMPLES) - 1);
@@ -221,8 +223,8 @@ function refused<Entry extends Sent>(entry: Entry, reason: string): AccountedOut
 }
 
 /**
- * Whether a batch may have failed because of its records, so that smaller ones may pass. Older nodes refuse bodies over 2 MiB,
- * some by closing the connection.
+ * Whether a batch may have failed because of its records, so that smaller batches may succeed. Older nodes refuse bodies over 2 MiB, some
+ * of them by closing the connection.
  */
 function isAboutRecords(batch: DeltaBatch<Sent>, failure: PeerError): boolean {
   return isPoisoned(failure) || (batch.oversized && failure.failure === 'unreachable');

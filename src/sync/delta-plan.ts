@@ -1,23 +1,23 @@
-/** What goes into the next push, and what the answer says of it (protocol.md §4, Sizes; §10, Rejections). Pure. */
+/** What goes into the next push, and what the answer says about it (protocol.md §4, Sizes; §10, Rejections). Pure. */
 import type { MergeRefusal, Rejection, WireRecord, WireRecords } from '../domain/records.ts';
 import { deltaAnswer } from './messages.ts';
 
 /** Nodes in Rust refuse request bodies over 2 MiB. */
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
-/** The envelope without the inner text, each byte of which is written as two hex digits. */
+/** Size of an envelope without its inner text. Each byte of the inner text is written as two hex digits. */
 const ENVELOPE_BYTES = 1_024;
-/** The message around the records: type, sender, ids. */
+/** Size of the message without the records: type, sender, ids. */
 const MESSAGE_BYTES = 512;
-/** JSON around the records of one app. */
+/** Size of the JSON around the records of one app. */
 const APP_BYTES = 24;
 export const MAX_INNER_BYTES = (MAX_BODY_BYTES - ENVELOPE_BYTES) / 2 - MESSAGE_BYTES;
-/** Most records in one push, so that its answer comes soon. */
+/** Maximum number of records in one push, so that its answer comes soon. */
 export const MAX_RECORDS = 4_096;
 
 export interface DeltaBatch<Entry extends Sent> {
   readonly entries: readonly Entry[];
   readonly data: WireRecords;
-  /** It holds a single record above `MAX_INNER_BYTES`, which some peers do not take. */
+  /** The batch holds a single record above `MAX_INNER_BYTES`, which some peers do not accept. */
   readonly oversized: boolean;
 }
 
@@ -27,7 +27,7 @@ export interface Sent {
   readonly record: WireRecord;
 }
 
-/** The next batch of `entries`, in order; null when there are none. A record above the largest size goes alone. */
+/** The next batch of `entries`, in order; null if there are none. A record above the maximum size goes into a batch alone. */
 export function planDelta<Entry extends Sent>(entries: Iterable<Entry>, maxRecords = MAX_RECORDS): DeltaBatch<Entry> | null {
   const planned: Entry[] = [];
   const data: Record<string, WireRecord[]> = {};
@@ -53,13 +53,13 @@ export type AccountedOutcome<Entry extends Sent> =
       /** Refused permanently. */
       readonly refused: readonly { readonly entry: Entry; readonly reason: string }[];
     }
-  /** The peer says only how many it merged, or accounts for fewer than it was sent. */
+  /** The peer reports only how many records it merged, or accounts for fewer records than it was sent. */
   | { readonly kind: 'counted'; readonly allMerged: boolean };
 
-/** `unlisted`: the peer refused more records than it lists, so it is unknown which. */
+/** `unlisted`: the peer refused more records than it lists, so it is unknown which records it refused. */
 export type DeltaOutcome<Entry extends Sent> = AccountedOutcome<Entry> | { readonly kind: 'unlisted' };
 
-/** Temporary refusals. The record is good, but the refusing node's clock is behind or its store is full. */
+/** Temporary refusals. The record is valid, but the refusing node's clock is behind or its store is full. */
 const PASSING: ReadonlySet<string> = new Set<MergeRefusal>(['too_far_ahead', 'store_full']);
 
 export const isPassing = (reason: string): boolean => PASSING.has(reason);
@@ -70,7 +70,7 @@ export function judgeDeltaAnswer<Entry extends Sent>(entries: readonly Entry[], 
   if (!parsed.success) return null;
   const { merged, total, rejected, rejections } = parsed.data;
   const counts = total === undefined || total === entries.length;
-  // A peer may leave a record that it cannot read out of its counts. Such a record must not block the others.
+  // A peer's counts may omit a record that the peer cannot read. Such a record must not block the others.
   if (rejected === undefined || !counts || (rejected > 0 && rejections === undefined)) {
     return { kind: 'counted', allMerged: counts && merged === entries.length };
   }

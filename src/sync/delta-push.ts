@@ -1,6 +1,6 @@
 /**
  * Performs pushes to one peer (protocol.md §10, Who sends what and Rejections). `push-plan.ts` decides what is sent and what an answer
- * means, `delivery.ts` which batches are made smaller, `replica.ts` when a failed push is tried again.
+ * means, `delivery.ts` decides which batches are made smaller, and `replica.ts` decides when a failed push is tried again.
  */
 import { PEER_TIMEOUT_MS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
 import type { Member } from '../domain/membership.ts';
@@ -15,7 +15,7 @@ import type { SyncStore } from './ports.ts';
 import { PushPlan, type PushEvent } from './push-plan.ts';
 import type { Replica } from './replica.ts';
 
-/** Longest answer, with its list of rejections. Bytes. */
+/** Maximum length of an answer, including its list of rejections. Bytes. */
 const MAX_ANSWER_BYTES = 4 * SMALL_ANSWER_BYTES + 2 * 1024 * 1024;
 
 export interface DeltaPushModules {
@@ -24,7 +24,7 @@ export interface DeltaPushModules {
   readonly store: SyncStore;
   readonly conversation: Pick<PeerConversation, 'exchange'>;
   readonly acknowledgements: Acknowledgements;
-  /** Own writes up to this sequence number are not sent. This node was cut off for too long to know whether they still hold. */
+  /** This node's writes up to this sequence number are not sent. The node was cut off for too long to know whether they are still valid. */
   readonly sendAbove: () => number;
   readonly meter?: Pick<Meter, 'recordPushed'> | undefined;
 }
@@ -40,7 +40,7 @@ export class DeltaPush {
   }
 
   /**
-   * Sends the own writes that the peer lacks, batch by batch, until none is left.
+   * Sends this node's writes that the peer lacks, batch by batch, until none is left.
    * @returns whether the peer was sent anything
    * @throws PeerError, DependencyError
    */
@@ -58,8 +58,8 @@ export class DeltaPush {
   }
 
   /**
-   * Sends records that anti-entropy found missing, outside the sequence of own writes.
-   * @returns those that the peer refuses permanently
+   * Sends records that anti-entropy found missing. They are outside the sequence of this node's own writes.
+   * @returns the records that the peer refuses permanently
    * @throws PeerError, DependencyError
    */
   async send(member: Member, records: readonly Sent[], signal: AbortSignal): Promise<readonly Sent[]> {

@@ -1,15 +1,15 @@
 /**
- * Own sequence numbers that a peer was sent and may not have: it refused them, or did not say what happened to them. A tombstone may
- * be forgotten early only if no such doubt remains (protocol.md §4, Ages). The memory is bounded: once the oldest number is dropped,
- * all numbers up to it count as doubtful.
+ * Sequence numbers of writes that this node sent to a peer, but that the peer may not have: it refused them, or did not say what happened
+ * to them. A tombstone may be forgotten early only if no such doubt remains (protocol.md §4, Ages). The memory is bounded: once the oldest
+ * number is dropped, all numbers up to it are considered doubtful.
  */
 
-/** Most sequence numbers remembered one by one. */
+/** Maximum number of sequence numbers remembered individually. */
 const MAX_DOUBTS = 4_096;
 
 export class Doubts {
   readonly #numbers = new Set<number>();
-  /** All numbers up to here count as doubtful. */
+  /** All numbers up to this one are considered doubtful. */
   #upTo = 0;
 
   has(sequenceNumber: number): boolean {

@@ -1,13 +1,14 @@
 /**
- * Tries several items with a head start each. The next attempt starts when one fails, or when the last one has not succeeded in its
- * head start. The first success wins and the rest are aborted, so one peer that never answers does not delay the result (§9.5).
+ * Tries several items, each with a head start. The next attempt starts when an attempt fails, or when the latest attempt has not succeeded
+ * within its head start. The first success wins and the other attempts are aborted, so one peer that never answers does not delay the
+ * result (§9.5).
  */
 import type { Clock, TimerId } from '../domain/ports.ts';
 
 export interface HedgeOptions {
-  /** Time from the start of one attempt until the next starts too. Milliseconds. */
+  /** Time between the start of one attempt and the start of the next. Milliseconds. */
   readonly headStartMs: number;
-  /** Most attempts at once. */
+  /** Maximum number of attempts at the same time. */
   readonly maxParallel: number;
 }
 
@@ -34,7 +35,7 @@ export async function hedged<Item, Result>(
   const startNext = (): void => {
     if (timer !== null) clock.clearTimeout(timer);
     timer = null;
-    // An aborted attempt fails after the end. No other starts in its place.
+    // An aborted attempt fails after the call has ended. No other attempt starts in its place.
     if (signal.aborted) return;
     if (next >= items.length) {
       if (running === 0) resolve(null);

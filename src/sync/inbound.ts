@@ -1,6 +1,6 @@
 /**
- * Answers the messages of peers (protocol.md §4, §10). Before a message comes here, its sender is authenticated, its envelope opened
- * and its HMAC checked. Each type has one method; unknown types are refused.
+ * Answers the messages of peers (protocol.md §4, §10). Before a message reaches this module, its sender has been authenticated, its
+ * envelope opened and its HMAC checked. Each type has one method; unknown types are refused.
  */
 import type { Vault } from '../crypto/vault.ts';
 import { RefusalError } from '../domain/errors.ts';
@@ -18,13 +18,13 @@ import type { SyncStore } from './ports.ts';
 import type { Replicas } from './replicas.ts';
 import { snapshotPage } from './snapshot-page.ts';
 
-/** What an envelope holds beside twice the inner text: keys, nonce, tag, and the inner fields around the records. Bytes. */
+/** What an envelope needs in addition to twice the inner text: keys, nonce, tag, and the inner fields around the records. Bytes. */
 const ENVELOPE_OVERHEAD_BYTES = 1_024;
-/** A stored byte is written as two hex digits. The other fields of a record cost more in memory than as text. */
+/** A stored byte is written as two hex digits. The other fields of a record take more room in memory than as text. */
 const WIRE_CHARS_A_HELD_BYTE = 2;
 
 export interface SyncInboundOptions {
-  /** `PEER_CACHE_TTL_SECONDS` in milliseconds. With an older membership this node does not hand out the secret. */
+  /** `PEER_CACHE_TTL_SECONDS` in milliseconds. If the membership is older, this node does not hand out the secret. */
   readonly peerCacheTtlMs: number;
 }
 
@@ -40,7 +40,7 @@ export interface SyncInboundModules extends PacerModules {
   readonly firstSnapshot: () => FirstSnapshotState;
   /** This node is sure, so it may say that a key is absent (protocol.md §10, "404 means absent"). */
   readonly isSure: () => boolean;
-  /** The last good view of the chain is young enough (protocol.md §6, Freshness). */
+  /** The last good view of the chain is recent enough (protocol.md §6, Freshness). */
   readonly mayHandOut: () => boolean;
   /** Called after the master secret was sealed for another member. */
   readonly onHandedOut: () => void;
@@ -55,12 +55,15 @@ export class SyncInbound {
     this.#modules = modules;
   }
 
-  /** False only for the one message that a sender needs before it has the sync key. */
+  /** False only for the one message that a sender needs to send before it has the sync key. */
   requiresHmac(message: Record<string, unknown>): boolean {
     return message['type'] !== 'master_secret_request';
   }
 
-  /** Most characters of the snapshot page that answers, inside the envelope: fewer if the store holds less. Null for other messages. */
+  /**
+   * Maximum length of the snapshot page that answers the message, in characters inside the envelope. It is smaller if the store holds less.
+   * Null for other messages.
+   */
   snapshotChars(message: Record<string, unknown>): number | null {
     if (message['type'] !== 'snapshot_request') return null;
     const request = snapshotRequest.safeParse(message);
@@ -107,7 +110,7 @@ export class SyncInbound {
     if (directory.ageMs() > this.#options.peerCacheTtlMs) {
       throw new RefusalError('service_unavailable', 'the membership is too old to hand out the master secret');
     }
-    // This entry is from an earlier read. The sender may have been revoked since.
+    // This entry is from an earlier read. The sender may have been revoked since then.
     if (sender.asLastRead === true) throw new RefusalError('service_unavailable', 'the registry entry of the sender cannot be read now');
     const request = masterSecretRequest.safeParse(message);
     if (!request.success) throw new RefusalError('bad_request', 'ecdh_pubkey is missing or no bare hex');
@@ -124,7 +127,7 @@ export class SyncInbound {
     const page = await snapshotPage({ cursor, app, buckets }, pageChars(asked), this.#modules);
     return {
       data: page.data,
-      // A peer that asks without pages cannot ask for the rest. It gets the rest as deltas.
+      // A peer that does not use pages cannot ask for the next one. It gets the remaining records as deltas.
       ...(page.nextCursor === null || (asked === undefined && cursor === undefined) ? {} : { next_cursor: page.nextCursor }),
       ...(this.#isComplete() ? {} : { complete: false }),
       ...this.#sureWord(),
@@ -162,7 +165,9 @@ export class SyncInbound {
     return this.#modules.firstSnapshot() === 'complete' && !this.#modules.staleness.isStale();
   }
 
-  /** A peer with a new store must get everything again. An older peer names no store; its requests show a new one. */
+  /**
+   * A peer with a new store must get everything again. An older peer sends no store_id; some of its requests show that its store is new.
+   */
   #noteSender(sender: Member, message: Record<string, unknown>): void {
     const { staleness, replicas } = this.#modules;
     staleness.noteExchange();
@@ -174,12 +179,12 @@ export class SyncInbound {
   }
 }
 
-/** @param asked bytes of the envelope on the wire; it writes each byte of the inner text as two hex digits */
+/** @param asked size of the envelope on the wire in bytes; the envelope contains each byte of the inner text as two hex digits */
 function pageChars(asked = MAX_SNAPSHOT_PAGE_BYTES): number {
   return Math.floor((Math.min(asked, MAX_SNAPSHOT_PAGE_BYTES) - ENVELOPE_OVERHEAD_BYTES) / 2);
 }
 
-/** Whether a node sends this message only when it has started, or must start again with an empty store. */
+/** Whether this is a message that a node sends only when it has started, or when it must start again with an empty store. */
 function startsAnew(message: Record<string, unknown>): boolean {
   const type = message['type'];
   return type === 'master_secret_request' || (type === 'snapshot_request' && message['cursor'] === undefined);

@@ -1,13 +1,13 @@
-/** Merges the records that a peer sent (protocol.md §4). Each record is judged on its own; the answer counts the outcomes. */
+/** Merges the records that a peer sent (protocol.md §4). Each record is judged separately; the answer counts the outcomes. */
 import { RefusalError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { MergeReport, MergeSkip, MergeVerdict, Rejection } from '../domain/records.ts';
 import { createPacer, type PacerModules } from './pacer.ts';
 import type { SyncStore } from './ports.ts';
 
-/** Most rejections that an answer lists. */
+/** Maximum number of rejections that an answer lists. */
 export const MAX_REJECTIONS_LISTED = 100;
-/** Most characters of a key and of an app id that an answer quotes. */
+/** Maximum number of characters that an answer quotes of a key and of an app id. */
 const MAX_QUOTED_KEY_CHARS = 1_024;
 const MAX_QUOTED_APP_CHARS = 32;
 /** Reasons why a valid record does not replace the held one. */
@@ -39,7 +39,7 @@ export async function mergeBatch(data: unknown, modules: MergeModules): Promise<
     await pause();
     for (const wire of Array.isArray(records) ? (records as unknown[]) : []) {
       await pause();
-      // The store was emptied during the pause, for another secret. These records belong to the old one.
+      // The store was emptied during the pause, because the secret changed. These records belong to the old secret.
       if (store.storeId !== storeId) throw new RefusalError('service_unavailable', 'the store was emptied');
       const verdict = store.merge(appId, wire, clock.nowMs());
       onVerdict?.(appId, wire, verdict);
@@ -55,7 +55,7 @@ export async function mergeBatch(data: unknown, modules: MergeModules): Promise<
   return { ...counts, skip_reasons: reasons, rejections };
 }
 
-/** Rejected records of a batch, counted by reason. */
+/** Number of rejected records of a batch, by reason. */
 export function leftOutOf({ skip_reasons: reasons }: MergeReport): Readonly<Record<string, number>> {
   return Object.fromEntries(Object.entries(reasons).filter(([reason]) => !SKIPS.has(reason)));
 }

@@ -1,14 +1,14 @@
 /** The inner bodies of `/sync` (protocol.md §4, §10). All nodes ignore unknown fields. */
 import { z } from 'zod';
 
-/** Longest page cursor that this node gives or takes. Characters. */
+/** Maximum length of a page cursor that this node sends or accepts. Characters. */
 const MAX_CURSOR_CHARS = 4_096;
-/** This node sends 16 random bytes in hex. Other nodes may send other forms. Characters. */
+/** Maximum length of a request id. This node sends 16 random bytes in hex; other nodes may use different forms. Characters. */
 const MAX_REQUEST_ID_CHARS = 64;
 
 export const requestId = z.string().min(1).max(MAX_REQUEST_ID_CHARS).regex(/^[0-9a-zA-Z_-]+$/);
 
-/** Smallest snapshot page that may be asked for: one small record fits. Bytes. */
+/** Minimum size of a snapshot page that a peer may request: one small record fits. Bytes. */
 const MIN_PAGE_BYTES = 4_096;
 
 export const masterSecretRequest = z.object({ ecdh_pubkey: z.string().regex(/^[0-9a-fA-F]{1,1024}$/) });
@@ -28,7 +28,7 @@ export const deltaRequest = z.object({ data: recordsByApp.default({}) });
 /** The id of the sender's store (protocol.md §10). */
 export const storeIdField = z.string().min(1).max(64);
 
-/** What every answer of a current node carries beside its own fields. Older nodes send only `status`. */
+/** The fields that every answer of a current node contains, in addition to those of its type. Older nodes send only `status`. */
 export const answerFrame = z.looseObject({
   status: z.literal('ok'),
   store_id: storeIdField.optional(),
@@ -38,7 +38,7 @@ export const answerFrame = z.looseObject({
 
 export const secretAnswer = z.looseObject({ sealed: z.unknown() });
 
-/** In answers with snapshots and digests. Older nodes do not send it (protocol.md §10, "404 means absent"). */
+/** This field is in answers with snapshots and digests. Older nodes do not send it (protocol.md §10, "404 means absent"). */
 const sure = z.boolean().optional();
 const nextCursor = z.string().min(1).max(MAX_CURSOR_CHARS).nullish();
 

@@ -1,7 +1,7 @@
-/** Lets long work give way to requests. The work awaits the pause once per record. */
+/** Lets requests run during long work. The work awaits the pause once per record. */
 import type { Clock } from '../domain/ports.ts';
 
-/** Records between two looks at the clock, and milliseconds of work before requests get a turn. */
+/** Number of records between two looks at the clock, and milliseconds of work before requests get a turn. */
 const RECORDS_BETWEEN_LOOKS = 16;
 const TURN_MS = 5;
 

@@ -1,4 +1,4 @@
-/** Asks a member for one page of its records (protocol.md §10, Pages): of all of them, or of some buckets of one app. */
+/** Asks a member for one page of its records (protocol.md §10, Pages), either from all of them or from some buckets of one app. */
 import { PEER_TIMEOUT_MS, SNAPSHOT_PAGE_BYTES } from '../domain/limits.ts';
 import type { Member } from '../domain/membership.ts';
 import type { WalkRequest } from '../domain/records.ts';
@@ -6,7 +6,7 @@ import { snapshotAnswer } from './messages.ts';
 import type { PeerConversation } from './peer-conversation.ts';
 import { PeerError } from './peer-error.ts';
 
-/** Most pages of one snapshot. A member that gives more counts as never coming to an end. */
+/** Maximum number of pages in one snapshot. A snapshot with more pages is considered endless. */
 export const MAX_PAGES = 8_192;
 
 export interface Page {
@@ -25,12 +25,15 @@ export interface PageRequest {
 }
 
 export interface PageRequestOptions {
-  /** Longest answer that is taken; older members send everything at once. `MAX_SYNC_PAYLOAD_BYTES`. */
+  /** Maximum length of an answer, `MAX_SYNC_PAYLOAD_BYTES`. Older members send everything in one answer. */
   readonly maxAnswerBytes: number;
   readonly signal: AbortSignal;
 }
 
-/** @throws PeerError `bad_answer` when it is not a page, repeats the cursor, or is empty but not the last; any error of the exchange */
+/**
+ * @throws PeerError `bad_answer` when the answer is not a page, repeats the cursor, or is empty but not the last page
+ * @throws any error of the exchange
+ */
 export async function requestPage(
   member: Member,
   { part = {}, cursor }: PageRequest,
@@ -43,7 +46,7 @@ export async function requestPage(
     {
       type: 'snapshot_request',
       ...part,
-      // A page above the limit for answers would never be taken.
+      // This node would refuse a page above its limit for answers.
       max_bytes: Math.min(SNAPSHOT_PAGE_BYTES, maxAnswerBytes),
       ...(cursor === null ? {} : { cursor }),
     },
@@ -52,7 +55,7 @@ export async function requestPage(
   const parsed = snapshotAnswer.safeParse(answer);
   if (!parsed.success) throw new PeerError('bad_answer', 'the answer to a snapshot request is malformed');
   const { data, complete, sure, next_cursor: nextCursor = null } = parsed.data;
-  // Each page but the last holds a record. Otherwise a member could go on forever at no cost to itself.
+  // Each page except the last must hold a record. Otherwise a member could continue forever at no cost to itself.
   const isEmpty = !Object.values(data).some((records) => Array.isArray(records) && records.length > 0);
   if (nextCursor !== null && (nextCursor === cursor || isEmpty)) throw new PeerError('bad_answer', 'the snapshot of the peer does not come to an end');
   return { data, complete: complete !== false, sure: sure === true, nextCursor };

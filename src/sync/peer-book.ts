@@ -1,7 +1,7 @@
 /**
- * What this node remembers of each peer between exchanges (protocol.md §10): the nonce for the next request, whether the peer echoes
- * request ids, its store_id, how often it may be asked, and until when it is asked after others because it was silent or proved wrong.
- * The membership bounds its size. A peer with another teePubkey is another peer.
+ * What this node remembers about each peer between exchanges (protocol.md §10): the nonce for the next request, whether the peer echoes
+ * request ids, its store_id, how often it may be asked, and until when it is asked after the other peers because it was silent or proved
+ * wrong. The number of members bounds the size of the book. A peer whose teePubkey has changed is treated as a new peer.
  */
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import { MAX_MEMBERS } from '../domain/limits.ts';
@@ -9,12 +9,12 @@ import type { Member } from '../domain/membership.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Standing } from './ask-order.ts';
 
-/** How often a peer that gives no next nonce is asked for one: once in 3 s, in bursts of 5. */
+/** How often a peer may be asked for a nonce if its answers contain none: once every 3 s, in bursts of 5. */
 const POLITE_INTERVAL_MS = 3_000;
 const POLITE_BURST = 5;
-/** A given nonce is used for half of the usual lifetime of nonces. After that a fresh one is fetched. Milliseconds. */
+/** A nonce from an answer is used for half of the usual lifetime of nonces. After that, a new nonce is fetched. Milliseconds. */
 const NEXT_NONCE_LIFE_MS = 60_000;
-/** How long a peer that did not answer in time is asked after the others. Short, because it may be back. Milliseconds. */
+/** For how long a peer is asked after the others because it did not answer in time. Short, because the peer may be back. Milliseconds. */
 const SILENT_MS = 60_000;
 
 export interface PeerState {
@@ -26,9 +26,9 @@ export interface PeerState {
   storeId: string | null;
   /** Monotonic milliseconds; 0: never proved wrong. */
   wrongUntilMs: number;
-  /** Monotonic milliseconds; 0: not silent lately. */
+  /** Monotonic milliseconds; 0: not silent recently. */
   silentUntilMs: number;
-  /** The peer asked for no request before this time. Monotonic milliseconds. */
+  /** The peer asked this node not to send a request before this time. Monotonic milliseconds. */
   notBeforeMs: number;
   tokens: number;
   tokensAtMs: number;
@@ -87,7 +87,7 @@ export class PeerBook {
     this.stateOf(member).silentUntilMs = this.#clock.monotonicMs() + SILENT_MS;
   }
 
-  /** The peer gave a good answer. It no longer counts as silent, but may still count as wrong. */
+  /** The peer gave a good answer. It is no longer considered silent, but may still be considered wrong. */
   noteAnswered(member: Member): void {
     this.stateOf(member).silentUntilMs = 0;
   }
@@ -97,7 +97,7 @@ export class PeerBook {
     return this.stateOf(member).silentUntilMs > this.#clock.monotonicMs() ? 'silent' : 'good';
   }
 
-  /** Takes the nonce that the peer gave with its last answer; null when there is none or it is too old. */
+  /** Takes the nonce from the peer's last answer; null if there is none or it is too old. */
   takeNonce(member: Member): string | null {
     const state = this.stateOf(member);
     const given = state.nextNonce;
@@ -106,7 +106,7 @@ export class PeerBook {
     return fresh ? given.text : null;
   }
 
-  /** Reserves the next request for a nonce. @returns milliseconds to wait before it may be sent */
+  /** Reserves the next request for a nonce. @returns milliseconds to wait before the request may be sent */
   reserveNonceRequest(member: Member): number {
     const state = this.stateOf(member);
     const nowMs = this.#clock.monotonicMs();
@@ -117,7 +117,7 @@ export class PeerBook {
     return Math.max(turnMs, state.notBeforeMs - nowMs, 0);
   }
 
-  /** Gives back the reservation of a request for a nonce that is not sent after all. */
+  /** Gives back the reservation when the request for a nonce is not sent after all. */
   releaseNonceRequest(member: Member): void {
     const state = this.stateOf(member);
     state.tokens = Math.min(POLITE_BURST, state.tokens + 1);

@@ -1,7 +1,7 @@
 /**
  * One authenticated exchange with a member (protocol.md §3, §5, §10): nonce, proof, envelope, HMAC, and every check of the answer before
- * any of it is used. The answer's signature does not cover its body, but the envelope does. So both are checked: the peer's wallet must
- * have signed, and the envelope must be under the peer's registered teePubkey.
+ * any part of it is used. The answer's signature does not cover its body, but the envelope does. So both are checked: the peer's wallet
+ * must have signed the answer, and the envelope's sender key must be the peer's registered teePubkey.
  */
 import { canonicalJson } from '../crypto/canonical-json.ts';
 import { isJsonObject, parseJsonOrNull } from '../crypto/json.ts';
@@ -22,7 +22,7 @@ import type { PeerBook } from './peer-book.ts';
 import { PeerError } from './peer-error.ts';
 
 const REQUEST_ID_BYTES = 16;
-/** Longest `Retry-After` that this node obeys. Milliseconds. */
+/** Maximum `Retry-After` that this node obeys. Milliseconds. */
 const MAX_RETRY_AFTER_MS = 300_000;
 
 export interface ConversationModules {
@@ -34,9 +34,9 @@ export interface ConversationModules {
   readonly book: PeerBook;
   readonly identity: () => Identity | null;
   readonly storeId: () => StoreId;
-  /** Called with each answer: how far the peer's clock leads; null: the answer has no usable date. Milliseconds. */
+  /** Called with each answer. `leadMs`: how far the peer's clock is ahead; null if the answer has no usable date. Milliseconds. */
   readonly onClock: (member: Member, leadMs: number | null) => void;
-  /** Called with each good answer, and with the peer's store_id if it names one. */
+  /** Called with each good answer. `storeId`: the peer's store_id, if the answer contains it. */
   readonly onAnswer: (member: Member, storeId: string | undefined) => void;
 }
 
@@ -54,7 +54,7 @@ export class PeerConversation {
   }
 
   /**
-   * Sends one message and returns the checked inner answer. Notes in the book when the peer proves wrong.
+   * Sends one message and returns the checked inner answer. If the peer proves wrong, the book records it.
    * @throws PeerError, DependencyError
    */
   async exchange(member: Member, message: { readonly type: string } & Record<string, unknown>, options: ExchangeOptions) {
@@ -97,7 +97,7 @@ export class PeerConversation {
     const { book, clock } = this.#modules;
     const waitMs = book.reserveNonceRequest(member);
     if (waitMs > PEER_TIMEOUT_MS.nonce) {
-      // A peer must not decide how long this node waits. Others are asked meanwhile.
+      // A peer must not decide how long this node waits. Other peers are asked meanwhile.
       book.releaseNonceRequest(member);
       throw new PeerError('refused', 'the peer asked not to be asked yet', undefined, waitMs);
     }
@@ -181,7 +181,7 @@ export class PeerConversation {
     return inner as Record<string, unknown>;
   }
 
-  /** Only a refusal of the text by this node's enclave is the peer's fault. Any other failure of the enclave proves nothing. */
+  /** If this node's enclave refuses the text, that is the peer's fault. Any other failure of the enclave proves nothing about the peer. */
   async #open(sealed: Parameters<Enclave['decrypt']>[0], signal: AbortSignal): Promise<string> {
     try {
       return await this.#modules.enclave.decrypt(sealed, signal);
@@ -193,7 +193,7 @@ export class PeerConversation {
     }
   }
 
-  /** Refuses an answer with another request id. One without is refused only if the peer is known to echo. */
+  /** Refuses an answer with a different request id. An answer without one is refused only if the peer is known to echo request ids. */
   #noteFrame(member: Member, requestId: string, frame: { store_id?: string | undefined; request_id?: string | undefined; next_nonce?: string | undefined }): void {
     const { book, clock } = this.#modules;
     const state = book.stateOf(member);

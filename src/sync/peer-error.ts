@@ -1,13 +1,13 @@
-/** How an exchange with a peer can fail. The message is this node's own text and contains nothing that the peer sent. */
+/** How an exchange with a peer can fail. This node writes the message itself; the message contains nothing that the peer sent. */
 import { ExpectedError } from '../domain/errors.ts';
 
 export type PeerFailure =
-  /** No connection, or it was cut. */
+  /** No connection, or the connection was cut. */
   | 'unreachable'
   | 'timeout'
   | 'aborted'
   | 'too_large'
-  /** An HTTP status other than 200; `status` says which. */
+  /** The peer answered with an HTTP status other than 200; `status` holds it. */
   | 'refused'
   /** The peer gave no usable nonce. */
   | 'bad_nonce'
@@ -17,13 +17,13 @@ export type PeerFailure =
   | 'bad_answer'
   | 'wrong_echo';
 
-/** Failures that prove the peer wrong. After any other failure it may just be away. */
+/** Failures that prove the peer wrong. After any other failure, the peer may just be unreachable. */
 const PROVEN_WRONG: ReadonlySet<PeerFailure> = new Set(['bad_signature', 'not_an_envelope', 'does_not_open', 'bad_answer', 'wrong_echo']);
 
 export class PeerError extends ExpectedError {
   readonly failure: PeerFailure;
   readonly status: number | undefined;
-  /** How long the peer asked to be left alone. Milliseconds. */
+  /** How long the peer asked this node to wait. Milliseconds. */
   readonly retryAfterMs: number | undefined;
 
   constructor(failure: PeerFailure, message: string, status?: number, retryAfterMs?: number, options?: ErrorOptions) {

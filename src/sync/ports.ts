@@ -4,27 +4,27 @@ import type { MergeVerdict, OwnWrite, OwnWritesListener, WalkRequest, WalkStep, 
 
 export interface SyncStore {
   readonly storeId: StoreId;
-  /** What everything held costs in memory. Bytes. */
+  /** Memory that all held records and apps take. Bytes. */
   readonly heldBytes: number;
-  /** Judges one record on its own. */
+  /** Merges one record, or returns why it is not merged. */
   merge(appId: string, wire: unknown, nowMs: number): MergeVerdict;
-  /** @throws RefusalError bad_request on a cursor that this store did not give */
+  /** @throws RefusalError bad_request for a cursor that is not from this store */
   walk(request: WalkRequest): Iterable<WalkStep>;
   recordOf(appId: string, key: string): WireRecord | null;
   /** 16 hex digits; null when there is no record. */
   digestOf(appId: string, key: string): string | null;
-  /** This node's own writes with a sequence number above `above`, oldest first. Must be read before the next write. */
+  /** This node's own writes with a sequence number above `above`, oldest first. The result must be read before the next write. */
   writesAfter(above: number): Iterable<OwnWrite>;
   readonly writes: {
-    /** The own writes that a peer without any of them must still be sent, and their bytes. */
+    /** How many of this node's writes a peer with none of them must be sent, and their size in bytes. */
     totals(): { readonly records: number; readonly bytes: number };
     listen(listener: OwnWritesListener): () => void;
   };
-  /** A peer has taken this own write of the key, or holds a later record. */
+  /** A peer has taken this node's write to the key, or holds a later record. */
   noteTaken(appId: string, key: string, sequenceNumber: number): void;
-  /** Whether this node wrote the held record, and its sequence number is above `seenUpTo` or no peer has ever said that it has it. */
+  /** Whether this node wrote the held record, and either its sequence number is above `seenUpTo` or no peer has ever reported having it. */
   isUnseen(appId: string, key: string, seenUpTo: number): boolean;
-  /** Expires and removes what is due. Called before stores are compared. */
+  /** Expires and removes the records that are due. Called before stores are compared. */
   letAge(nowMs: number): void;
   forget(appId: string, key: string): void;
   forgetOverdue(): void;

@@ -6,7 +6,7 @@ import { memberEndpoint, type Member } from '../domain/membership.ts';
 import type { Clock, Transport } from '../domain/ports.ts';
 import { DependencyError } from '../domain/errors.ts';
 
-/** Most probes at once. */
+/** Maximum number of probes at the same time. */
 const MAX_PARALLEL = 16;
 
 export class PeerProbe {
@@ -23,7 +23,7 @@ export class PeerProbe {
     return this.#figures.get(wallet) ?? null;
   }
 
-  /** Probes all members and drops the figures of wallets that are gone. */
+  /** Probes all members and drops the figures of wallets that are no longer members. */
   async probePeers(members: readonly Member[], signal: AbortSignal): Promise<void> {
     const wallets = new Set(members.map(({ wallet }) => wallet));
     this.#figures = new Map([...this.#figures].filter(([wallet]) => wallets.has(wallet)));
@@ -37,7 +37,7 @@ export class PeerProbe {
     await Promise.all(Array.from({ length: Math.min(MAX_PARALLEL, members.length) }, worker));
   }
 
-  /** Null when the round ended first: that shows nothing about the peer. */
+  /** Null if the round ended before the answer came: that shows nothing about the peer. */
   async #probe(member: Member, signal: AbortSignal): Promise<ProbeFigures | null> {
     const startedMs = this.#clock.monotonicMs();
     try {

@@ -1,8 +1,8 @@
 /**
- * How far a peer has this node's own writes (protocol.md §10, Who sends what): its acknowledged sequence, the writes after it, and what
- * the peer refused for now or permanently. All of it is in memory only. A peer with another store starts again at 0.
+ * Which of this node's own writes a peer has (protocol.md §10, Who sends what): the peer's acknowledged sequence, the writes after it, and
+ * what the peer refused temporarily or permanently. All of this is in memory only. A peer with a new store starts again at 0.
  *
- * Invariants: the acknowledged sequence rises, except by `reset`; the number of writes after it is never negative.
+ * Invariants: only `reset` lowers the acknowledged sequence; the number of writes after it is never negative.
  */
 import { invariant } from '../domain/errors.ts';
 import type { OwnWrite, OwnWritesListener, WireRecord } from '../domain/records.ts';
@@ -11,19 +11,19 @@ import type { SyncStore } from './ports.ts';
 import { Retries, type RetriesModules } from './retries.ts';
 import { bookResend, type Now, type Resend } from './resend.ts';
 
-/** Most reasons of permanent refusals that are counted separately, for `/status`. */
+/** Maximum number of reasons for permanent refusals that `/status` counts separately. */
 const MAX_REASONS = 16;
 
 export interface ProgressModules extends RetriesModules {
   readonly store: Pick<SyncStore, 'writes'>;
 }
 
-/** An own write by its key and sequence number. */
+/** A write of this node, identified by its key and sequence number. */
 export interface OwnKey extends Pick<OwnWrite, 'appId' | 'sequenceNumber'> {
   readonly record: Pick<WireRecord, 'key'>;
 }
 
-/** Records and their bytes. */
+/** Number of records, and their total size in bytes. */
 export interface Amount {
   readonly records: number;
   readonly bytes: number;
@@ -49,29 +49,29 @@ export class Progress implements OwnWritesListener {
     this.#stopListening = this.#writes.listen(this);
   }
 
-  /** The peer's answers account for every own write up to here. It may have refused some of them. */
+  /** The peer's answers account for every write of this node up to this sequence number. The peer may have refused some of them. */
   get acknowledgedSequence(): number {
     return this.#acknowledgedSequence;
   }
 
-  /** The highest acknowledged sequence that the peer had with any of its stores. */
+  /** The highest acknowledged sequence that the peer has reached with any of its stores. */
   get highestAcknowledged(): number {
     return this.#highestAcknowledged;
   }
 
-  /** The peer has every own write up to this sequence number, or refused it permanently. */
+  /** The peer has, or has permanently refused, every write of this node up to this sequence number. */
   get acknowledgedUpTo(): number {
     let lowest = this.#acknowledgedSequence;
     for (const { sequenceNumber } of this.retries.all()) lowest = Math.min(lowest, sequenceNumber - 1);
     return lowest;
   }
 
-  /** Rises with each reset, so that an answer to an earlier push is ignored. */
+  /** Rises with each reset, so that answers to pushes from before the reset are ignored. */
   get epoch(): number {
     return this.#epoch;
   }
 
-  /** The own writes after the acknowledged sequence. */
+  /** This node's writes after the acknowledged sequence. */
   get behind(): Amount {
     return this.#behind;
   }
@@ -80,7 +80,7 @@ export class Progress implements OwnWritesListener {
     return this.#behind.records > 0;
   }
 
-  /** A text that changes whenever there is something else to send. */
+  /** A string that changes whenever the writes left to send change. */
   get unsent(): string {
     return `${this.#acknowledgedSequence} ${this.#behind.records} ${this.#behind.bytes}`;
   }
@@ -89,12 +89,12 @@ export class Progress implements OwnWritesListener {
     return this.hasUnsent || this.retries.size > 0 || this.#resend !== null;
   }
 
-  /** The young records that an older peer is sent once more; null: none. */
+  /** The recent records that are sent once more to an older peer; null if there are none. */
   get resend(): Resend | null {
     return this.#resend;
   }
 
-  /** Records refused permanently, by reason. */
+  /** Number of permanently refused records, by reason. */
   get refused(): Readonly<Record<string, number>> {
     return Object.fromEntries(this.#refused);
   }
@@ -107,14 +107,14 @@ export class Progress implements OwnWritesListener {
     if (entry.sequenceNumber > this.#acknowledgedSequence) this.#count(-1, -entry.bytes);
   }
 
-  /** The peer's answers account for own writes up to here. @param passed those now passed, without superseded ones */
+  /** The peer's answers account for this node's writes up to `upTo`. @param passed the newly covered writes, without superseded ones */
   advance(upTo: number, passed: Amount): void {
     this.#acknowledgedSequence = Math.max(this.#acknowledgedSequence, upTo);
     this.#count(-passed.records, -passed.bytes);
     this.#highestAcknowledged = Math.max(this.#highestAcknowledged, this.#acknowledgedSequence);
   }
 
-  /** The peer lost its store, or this node's was emptied: everything is sent again. */
+  /** The peer lost its store, or this node's store was emptied: everything is sent again. */
   reset(): void {
     this.#acknowledgedSequence = 0;
     this.#behind = this.#writes.totals();
@@ -124,13 +124,13 @@ export class Progress implements OwnWritesListener {
     this.#epoch += 1;
   }
 
-  /** The peer merged or skipped an own write. */
+  /** The peer merged or skipped a write of this node. */
   noteTaken({ appId, record, sequenceNumber }: OwnKey): void {
     this.retries.drop(appId, record.key);
     this.#doubts.settle(sequenceNumber);
   }
 
-  /** The peer refused an own write permanently. It is not sent again. */
+  /** The peer permanently refused a write of this node. The write is not sent again. */
   noteRefusal({ appId, record, sequenceNumber }: OwnKey, reason: string): void {
     this.retries.drop(appId, record.key);
     this.#doubts.add(sequenceNumber);
@@ -138,34 +138,34 @@ export class Progress implements OwnWritesListener {
     this.#refused.set(known, (this.#refused.get(known) ?? 0) + 1);
   }
 
-  /** The peer did not take an own write this time. It is sent again, after a longer wait each time. */
+  /** The peer did not take a write of this node this time. The write is sent again, after a longer wait each time. */
   postpone({ appId, record, sequenceNumber }: OwnKey): void {
     this.#doubts.add(sequenceNumber);
     this.retries.postpone(appId, record.key, sequenceNumber);
   }
 
-  /** An older peer did not say what happened to an own write. A young one is sent once more, any other is not. */
+  /** An older peer did not say what happened to a write of this node. A recent write is sent once more, an older one is not. */
   leaveInDoubt({ appId, record, sequenceNumber }: OwnKey): void {
     this.retries.drop(appId, record.key);
     this.#doubts.add(sequenceNumber);
   }
 
-  /** Whether the peer has certainly merged or skipped this own write. Only then may its tombstone be forgotten early. */
+  /** Whether the peer has certainly merged or skipped this write of this node. Only then may its tombstone be forgotten early. */
   hasTaken(sequenceNumber: number): boolean {
     return sequenceNumber <= this.#acknowledgedSequence && !this.#doubts.has(sequenceNumber);
   }
 
-  /** Books the young ones of these entries to be sent once more. */
+  /** Schedules the recent ones of these entries to be sent once more. */
   bookResend(entries: readonly OwnWrite[], now: Now): void {
     this.#resend = bookResend(this.#resend, entries, now);
   }
 
-  /** Replaces what is booked to be sent once more. */
+  /** Replaces what is scheduled to be sent once more. */
   setResend(resend: Resend | null): void {
     this.#resend = resend;
   }
 
-  /** The peer was forgotten. Own writes are no longer counted here, so a push that is under way must end. */
+  /** The peer was forgotten. This node's writes are no longer counted here, so a running push must end. */
   get isClosed(): boolean {
     return this.#isClosed;
   }

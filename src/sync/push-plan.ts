@@ -1,10 +1,10 @@
 /**
- * What one push sends to a peer, and what the answers mean (protocol.md §10, Who sends what and Rejections). First come the own writes
- * after the acknowledged sequence, then the records that the peer refused for now and that are due, then what an older peer is sent
- * once more. Pure: `delta-push.ts` does the sending.
+ * What one push sends to a peer, and what the answers mean (protocol.md §10, Who sends what and Rejections). First come this node's writes
+ * after the acknowledged sequence, then the records that the peer refused temporarily and that are due, then the records that an older peer
+ * is sent once more. Pure: `delta-push.ts` does the sending.
  *
- * Invariants: the acknowledged sequence moves only over a batch that the peer's answers account for; a refused record never blocks
- * later ones; an answer from before a reset is ignored.
+ * Invariants: the acknowledged sequence moves only past batches that the peer's answers account for; a refused record never blocks later
+ * ones; an answer from before a reset is ignored.
  */
 import { invariant } from '../domain/errors.ts';
 import type { OwnWrite } from '../domain/records.ts';
@@ -17,10 +17,10 @@ import type { Progress } from './progress.ts';
 import { nextResend, type Now, type Resend } from './resend.ts';
 import type { Retry } from './retries.ts';
 
-/** Most times that the progress may be reset during one push. */
+/** Maximum number of times that the progress may be reset during one push. */
 const MAX_RESETS = 2;
 
-/** A list of own writes that is being delivered. */
+/** A list of this node's writes that is being delivered. */
 interface UnderWay {
   readonly entries: readonly OwnWrite[];
   readonly delivery: Delivery<OwnWrite>;
@@ -29,16 +29,16 @@ interface UnderWay {
 }
 
 export type PushState =
-  /** Own writes after the acknowledged sequence. */
+  /** This node's writes after the acknowledged sequence. */
   | ({ readonly kind: 'new' } & UnderWay)
-  /** Records that the peer refused before: those before place `upTo` of `due`. */
+  /** Records that the peer refused earlier: the next entries of `due`, up to but not including place `upTo`. */
   | ({ readonly kind: 'again'; readonly due: readonly Retry[]; readonly upTo: number } & UnderWay)
-  /** Young records for a peer that does not say which it refused. */
+  /** Recent records for a peer that does not say which records it refused. */
   | ({ readonly kind: 'once more'; readonly resend: Resend } & UnderWay)
   | { readonly kind: 'over' }
   | { readonly kind: 'broken'; readonly failure: PeerError };
 
-/** What the peer did with an own write. */
+/** What the peer did with a write of this node. */
 export type PushEvent =
   | { readonly kind: 'taken'; readonly entry: OwnWrite }
   | { readonly kind: 'refused'; readonly entry: OwnWrite; readonly reason: string };
@@ -46,7 +46,7 @@ export type PushEvent =
 export interface PushPlanModules {
   readonly progress: Progress;
   readonly store: Pick<SyncStore, 'writesAfter' | 'recordOf'>;
-  /** Own writes up to this sequence number are not sent. This node was cut off for too long to know whether they still hold. */
+  /** This node's writes up to this sequence number are not sent. The node was cut off for too long to know whether they are still valid. */
   readonly sendAbove: () => number;
   readonly now: () => Now;
 }
@@ -55,7 +55,7 @@ export class PushPlan {
   readonly #modules: PushPlanModules;
   #state: PushState;
   #resets = 0;
-  /** Most records in the first batch of the next delivery: what the last delivery ended with. */
+  /** Maximum number of records in the first batch of the next delivery: the maximum at the end of the previous delivery. */
   #size = MAX_RECORDS;
   #said = false;
 
@@ -73,7 +73,7 @@ export class PushPlan {
     return this.#said && this.#state.kind !== 'broken';
   }
 
-  /** What to send. The batch stays the same until `answered` or `failed`; null once the push is over. */
+  /** What to send; null once the push is over. The batch stays the same until `answered` or `failed` is called. */
   next(): DeltaBatch<OwnWrite> | null {
     return 'delivery' in this.#state ? this.#state.delivery.next() : null;
   }
@@ -114,7 +114,7 @@ export class PushPlan {
     return events;
   }
 
-  /** The peer lost its store, or this node's was emptied, during the exchange. */
+  /** The peer lost its store, or this node's store was emptied, during the exchange. */
   #anew(): PushState {
     this.#resets += 1;
     if (this.#resets <= MAX_RESETS) return this.#planNew();
@@ -123,7 +123,7 @@ export class PushPlan {
 
   #broken(state: PushState & UnderWay, failure: PeerError): PushState {
     if (state.kind !== 'again' || !isPoisoned(failure)) return { kind: 'broken', failure };
-    // These records have failed before. The remaining ones wait longer, and the peer does not count as broken.
+    // These records have failed before. The unsettled ones wait longer, and the peer is not considered broken.
     const { progress } = this.#modules;
     for (const entry of state.entries) if (progress.retries.has(entry.appId, entry.record.key)) progress.postpone(entry);
     return this.#planOnceMore();
@@ -133,7 +133,7 @@ export class PushPlan {
     const { progress, now } = this.#modules;
     const { delivery, entries } = state;
     const { firstFailure } = delivery;
-    // The peer answered no batch at all, so the peer is broken. The acknowledged sequence stays.
+    // The peer answered no batch at all, so the peer is broken. The acknowledged sequence does not change.
     if (state.kind === 'new' && !delivery.anyPassed && firstFailure !== null) return { kind: 'broken', failure: firstFailure };
     this.#size = delivery.size;
     const last = entries.at(-1)!.sequenceNumber;
@@ -153,7 +153,7 @@ export class PushPlan {
 
   #note({ kind }: PushState, { entries, outcome }: Settled<OwnWrite>): readonly PushEvent[] {
     const { progress, now } = this.#modules;
-    // The first answer has already told all of this.
+    // The answer to the first push has already settled these records.
     if (kind === 'once more') return [];
     if (outcome.kind === 'counted') {
       for (const entry of entries) {
@@ -186,7 +186,7 @@ export class PushPlan {
   #planAgain(due: readonly Retry[], from: number): PushState {
     const { progress, store } = this.#modules;
     let upTo = from;
-    /** Reads each record as it is now. A record that is gone is not sent. */
+    /** Reads each record in its current state. A record that no longer exists is not sent. */
     function* records(): Generator<OwnWrite> {
       for (; upTo < due.length; upTo += 1) {
         const { appId, key, sequenceNumber } = due[upTo]!;

@@ -1,7 +1,7 @@
 /**
- * One peer as a replica of this node's store: how far it has this node's own writes (`progress.ts`), when it is pushed to again after
- * a failure (`rest.ts`), and what is remembered for anti-entropy (`anti-entropy-state.ts`). A peer with a new store_id or another
- * teePubkey starts again from nothing.
+ * One peer as a replica of this node's store: which of this node's own writes it has (`progress.ts`), when the next push may follow a
+ * failed one (`rest.ts`), and what is remembered for anti-entropy (`anti-entropy-state.ts`). A peer with a new store_id or a new teePubkey
+ * starts again from zero.
  */
 import type { BackoffLimits } from '../domain/backoff.ts';
 import type { ReplicationFigures } from '../domain/figures.ts';
@@ -13,7 +13,7 @@ import type { SyncStore } from './ports.ts';
 import { Progress } from './progress.ts';
 import { Rest } from './rest.ts';
 
-/** The pause between pushes to a peer that fails. */
+/** The pause after a failed push to a peer. */
 const BACKOFF: BackoffLimits = { firstMs: 500, lastMs: 60_000 };
 
 export interface ReplicaModules {
@@ -32,7 +32,7 @@ export class Replica {
   #storeId: string | null = null;
   #clockLeadMs: number | null = null;
   #lastSuccessMs: number | null = null;
-  /** Counts by reason. The reasons are this node's own, so they are few. */
+  /** Number of records by reason. The reasons are defined by this node, so there are few. */
   readonly #leftOut = new Map<string, number>();
   #lastError: { readonly what: string; readonly atMs: number } | null = null;
 
@@ -49,19 +49,19 @@ export class Replica {
     return !this.#rest.isOver;
   }
 
-  /** The peer named its store_id. If it changed, the peer has another store. */
+  /** The peer sent its store_id. If the store_id has changed, the peer has a new store. */
   noteStoreId(storeId: string): void {
     if (this.#storeId !== null && this.#storeId !== storeId) this.reset();
     this.#storeId = storeId;
   }
 
-  /** The peer lost its store, or this node's was emptied. */
+  /** The peer lost its store, or this node's store was emptied. */
   reset(): void {
     this.progress.reset();
     this.antiEntropy.reset();
   }
 
-  /** How far the peer's clock leads; null: unknown. Milliseconds. */
+  /** How far the peer's clock is ahead of this node's clock; null if unknown. Milliseconds. */
   noteClock(leadMs: number | null): void {
     this.#clockLeadMs = leadMs;
   }
@@ -72,13 +72,13 @@ export class Replica {
     this.#lastError = null;
   }
 
-  /** @param retryAfterMs how long the peer asked to be left alone */
+  /** @param retryAfterMs how long the peer asked this node to wait */
   noteFailure(what: string, retryAfterMs: number | undefined): void {
     this.#rest.noteFailure(retryAfterMs);
     this.#lastError = { what, atMs: this.#clock.nowMs() };
   }
 
-  /** Records of the peer could not be taken. This is not the peer's fault: it may have got them from another node. */
+  /** Some of the peer's records could not be taken. This is not the peer's fault: the peer may have got them from a different node. */
   noteLeftOut(leftOut: Readonly<Record<string, number>>): void {
     for (const [reason, count] of Object.entries(leftOut)) this.#leftOut.set(reason, (this.#leftOut.get(reason) ?? 0) + count);
   }

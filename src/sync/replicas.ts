@@ -1,4 +1,4 @@
-/** All current members besides this node, as replicas of its store (protocol.md §10, Who sends what). */
+/** All current members except this node, as replicas of its store (protocol.md §10, Who sends what). */
 import type { ReplicationFigures } from '../domain/figures.ts';
 import type { Wallet } from '../domain/ids.ts';
 import type { Member } from '../domain/membership.ts';
@@ -7,14 +7,14 @@ import { Replica, type ReplicaModules } from './replica.ts';
 export class Replicas {
   readonly #modules: ReplicaModules;
   readonly #replicas = new Map<Wallet, Replica>();
-  /** The highest acknowledged sequence of any peer that is forgotten by now. */
+  /** The highest acknowledged sequence of any peer that has been forgotten. */
   #acknowledgedByForgotten = 0;
 
   constructor(modules: ReplicaModules) {
     this.#modules = modules;
   }
 
-  /** A peer with another teePubkey than before is another peer. */
+  /** A peer whose teePubkey has changed is treated as a new peer. */
   of(member: Member): Replica {
     const known = this.#replicas.get(member.wallet);
     if (known?.teePubkey === member.teePubkey) return known;
@@ -24,24 +24,24 @@ export class Replicas {
     return fresh;
   }
 
-  /** Forgets peers that are no longer members, and adds new ones. @param members without this node */
+  /** Forgets peers that are no longer members, and adds new ones. @param members all members except this node */
   keepOnly(members: readonly Member[]): void {
     const wallets = new Set(members.map(({ wallet }) => wallet));
     for (const replica of this.#replicas.values()) if (!wallets.has(replica.wallet)) this.#forget(replica);
     for (const member of members) this.of(member);
   }
 
-  /** The store was emptied. Sequence numbers go on rising, and no later write is acknowledged yet. */
+  /** The store was emptied. Sequence numbers continue to rise, and no peer has acknowledged a later write yet. */
   resetAll(): void {
     for (const replica of this.#replicas.values()) replica.reset();
   }
 
-  /** Whether every other current member has certainly taken this own write; true when there is no other. */
+  /** Whether every current peer has certainly taken this write of this node; true if there are no peers. */
   takenByAll(sequenceNumber: number): boolean {
     return [...this.#replicas.values()].every(({ progress }) => progress.hasTaken(sequenceNumber));
   }
 
-  /** The highest acknowledged sequence that any peer ever had. No peer has acknowledged an own write above it. */
+  /** The highest acknowledged sequence that any peer has ever had. No peer has acknowledged a write of this node above it. */
   acknowledgedByAny(): number {
     return Math.max(this.#acknowledgedByForgotten, ...[...this.#replicas.values()].map(({ progress }) => progress.highestAcknowledged));
   }

@@ -1,7 +1,7 @@
 /**
- * sync_tick (protocol.md §1, §10). Each peer has a lane, so that a slow or dead peer delays no other. Each tick wakes every lane that is
- * not resting after a failure. A lane that is pushing also sends the writes that come meanwhile. A tick of the interval also compares
- * stores with one peer, each peer in turn.
+ * sync_tick (protocol.md §1, §10). Each peer has a lane, so that a slow or dead peer does not delay the others. Each tick wakes every lane
+ * that is not resting after a failure. A lane that is pushing also sends the writes that arrive meanwhile. A tick caused by the interval
+ * also compares stores with one peer; the peers take turns.
  */
 import { sleep, within } from '../domain/deadline.ts';
 import { InvariantError } from '../domain/errors.ts';
@@ -17,15 +17,17 @@ import type { Replica } from './replica.ts';
 import type { Replicas } from './replicas.ts';
 import { TickCourse, type WatchSyncTick } from './tick-course.ts';
 
-/** Most lanes at work at once. The others wait for their turn. */
+/** Maximum number of lanes that work at the same time. The others wait for their turn. */
 const MAX_LANES_AT_WORK = 32;
-/** Most rounds of anti-entropy at once, to bound the memory for the pages of peers. A peer without a place has a later turn. */
+/**
+ * Maximum number of anti-entropy rounds at the same time. It bounds the memory for peers' pages. A peer without a place waits for its turn.
+ */
 const MAX_ROUNDS_AT_ONCE = 2;
-/** Timeout of a round: a slow peer must not keep a place. What it repaired stays, and the next round goes on. Milliseconds. */
+/** Timeout of a round: a slow peer must not keep its place. What the round repaired stays, and the next round continues. Milliseconds. */
 const ROUND_TIMEOUT_MS = 600_000;
 /** How long a tick waits for the membership. A chain that does not answer must not delay pushes. Milliseconds. */
 const REFRESH_PATIENCE_MS = 1_000;
-/** Most sync_ticks followed at once for a watcher. Further ones are not reported. */
+/** Maximum number of sync_ticks that are followed for a watcher at the same time. Further ticks are not reported. */
 const MAX_COURSES = 64;
 /** How often a stopping node checks whether its last push is done. Milliseconds. */
 const LAST_PUSH_LOOK_MS = 20;
@@ -37,7 +39,7 @@ export interface ReplicatorModules {
   readonly replicas: Replicas;
   readonly push: Pick<DeltaPush, 'pushTo'>;
   readonly antiEntropy: Pick<AntiEntropy, 'compareWith'>;
-  /** Members besides this node, as the peer cache knows them. */
+  /** The members except this node, from the peer cache. */
   readonly others: () => readonly Member[];
   /** Reads the membership again when it is too old for outbound work. */
   readonly refreshMembership: (signal: AbortSignal) => Promise<void>;
@@ -46,14 +48,14 @@ export interface ReplicatorModules {
   /** A round of anti-entropy is complete: this node has all that the peer holds. */
   readonly onCompared: () => void;
   readonly onBrokenInvariant: (error: Error) => void;
-  /** Absent: no one watches. */
+  /** Absent if no one watches. */
   readonly watchSyncTick?: WatchSyncTick | undefined;
 }
 
 interface Lane {
   readonly member: Member;
   working: boolean;
-  /** The signal of the last tick that came while the lane worked or waited. */
+  /** The signal of the last tick that came while the lane was working or waiting. */
   again: AbortSignal | null;
   compare: boolean;
   /** Failed pushes. */
@@ -82,7 +84,7 @@ export class Replicator {
     this.#modules = modules;
   }
 
-  /** @param nudged a write caused the tick: it pushes, but compares nothing */
+  /** @param nudged whether a write caused the tick; such a tick pushes, but compares nothing */
   syncTick(nudged: boolean, signal: AbortSignal): void {
     void this.#tick(nudged, signal);
   }
@@ -105,7 +107,7 @@ export class Replicator {
     course?.begin();
   }
 
-  /** Null when no one watches, or too many ticks are followed. */
+  /** Null when no one watches, or when too many ticks are already followed. */
   #follow(nudged: boolean, signal: AbortSignal): TickCourse | null {
     const { watchSyncTick } = this.#modules;
     if (watchSyncTick === undefined) return null;
@@ -116,11 +118,11 @@ export class Replicator {
     return course;
   }
 
-  /** A lane has stopped working. @param signal the one that it worked or waited under */
+  /** A lane has stopped working. @param signal the signal under which the lane was working or waiting */
   #rest(lane: Lane, failed: boolean, signal: AbortSignal): void {
     const { again } = lane;
     lane.again = null;
-    // A tick of a later ready state may have come while this lane was ending. A member that moved has another lane by now.
+    // A tick of a later ready state may have come while this lane was ending. A member that moved has a new lane by now.
     const isLater = signal.aborted && again !== null && !again.aborted && this.#lanes.get(lane.member.wallet) === lane;
     if (isLater) this.#wake(lane, again);
     for (const course of this.#courses) {
@@ -130,22 +132,22 @@ export class Replicator {
   }
 
   /**
-   * Pushes until there are no more writes and all is sent. Lanes that rest push too.
-   * @param mayEnd false while requests are running, which may still write
+   * Pushes until no more writes come and everything is sent. Resting lanes push too.
+   * @param mayEnd false while requests that may still write are running
    * @throws the signal's reason
    */
   async lastPush(mayEnd: () => boolean, signal: AbortSignal): Promise<void> {
     const { clock, replicas } = this.#modules;
     this.#keepLanes(this.#modules.others());
-    /** Failures of each lane when it was first woken here. */
+    /** Number of failures of each lane when this method first woke it. */
     let woken = new Map<Lane, number>();
-    /** What each lane had left when it was last woken. */
+    /** What each lane had left to send when it was last woken. */
     const left = new Map<Lane, string>();
     for (let ending = mayEnd(); ; ) {
       let busy = false;
       for (const lane of this.#lanes.values()) {
         const { progress } = replicas.of(lane.member);
-        // New writes wake a lane again, even if another lane hangs. A lane that failed, or whose last push sent nothing, is left alone.
+        // New writes wake a lane again, even if a different lane hangs. A lane that failed, or whose last push sent nothing, is not woken.
         const failed = (woken.get(lane) ?? Infinity) < lane.failures;
         if (!lane.working && !failed && progress.hasUnsent && left.get(lane) !== progress.unsent) {
           if (!woken.has(lane)) woken.set(lane, lane.failures);
@@ -180,7 +182,7 @@ export class Replicator {
     return others[this.#turn]!.wallet;
   }
 
-  /** Only one refresh runs at a time. When it fails or takes too long, the members known so far are used. */
+  /** Only one refresh runs at a time. If it fails or takes too long, the members that are already known are used. */
   async #membershipKnown(signal: AbortSignal): Promise<void> {
     this.#refreshing ??= this.#refresh(signal).finally(() => (this.#refreshing = null));
     const refreshing = this.#refreshing;
@@ -229,10 +231,10 @@ export class Replicator {
     }
   }
 
-  /** Failed anti-entropy must not delay pushes, so it has its own rest. */
+  /** Failed anti-entropy must not delay pushes, so anti-entropy rests separately. */
   async #compare(lane: Lane, replica: Replica, signal: AbortSignal): Promise<void> {
     lane.compare = false;
-    // The lane may have waited while this node was cut off. Comparing now could bring back what was deleted elsewhere.
+    // The lane may have waited while this node was cut off. Comparing now could bring back records that were deleted elsewhere.
     if (!this.#modules.mayCompare() || this.#rounds >= MAX_ROUNDS_AT_ONCE) return;
     this.#rounds += 1;
     try {
@@ -286,7 +288,7 @@ export class Replicator {
   }
 }
 
-/** Whether a tick came while the lane worked. */
+/** Whether a tick came while the lane was working. */
 function wasWoken(lane: Lane): boolean {
   return lane.again !== null;
 }

@@ -1,13 +1,13 @@
 /**
- * Sends young records once more to a peer that does not say which it refused (protocol.md §10, Rejections). It may have refused one
- * because its clock is behind. What is written during the wait has its own turn afterwards. Pure.
+ * Sends recent records once more to a peer that does not say which records it refused (protocol.md §10, Rejections). The peer may have
+ * refused a record because the peer's clock is behind. Records written during the wait have a separate turn afterwards. Pure.
  */
 import type { OwnWrite } from '../domain/records.ts';
 
-/** Records younger than this are sent once more, after this time. Milliseconds. */
+/** Records younger than this are sent once more, after a wait of the same length. Milliseconds. */
 const RESEND_MS = 30_000;
 
-/** The time by both clocks: Unix time for the age of a record, monotonic time for a wait. */
+/** The time on both clocks: Unix time for the age of a record, monotonic time for a wait. */
 export interface Now {
   readonly unixMs: number;
   readonly monotonicMs: number;
@@ -17,14 +17,14 @@ export interface Now {
 export interface Resend {
   /** Monotonic milliseconds. */
   readonly atMs: number;
-  /** The own sequence numbers above `from`, up to `to`. */
+  /** This node's sequence numbers above `from`, up to and including `to`. */
   readonly from: number;
   readonly to: number;
-  /** Young records above this sequence number wait for the turn after this one; null: none wait. */
+  /** Recent records above this sequence number wait for the next turn; null if none wait. */
   readonly nextFrom: number | null;
 }
 
-/** @param entries those that the peer has just been sent, in order */
+/** @param entries the entries that were just sent to the peer, in order */
 export function bookResend(booked: Resend | null, entries: readonly OwnWrite[], now: Now): Resend | null {
   const first = entries.find(({ record }) => record.updated_at_ms > now.unixMs - RESEND_MS);
   if (first === undefined) return booked;
@@ -33,7 +33,7 @@ export function bookResend(booked: Resend | null, entries: readonly OwnWrite[], 
   return { ...booked, nextFrom: booked.nextFrom ?? from };
 }
 
-/** The next turn, once this one is over. @param to the acknowledged sequence now */
+/** The next turn, once this one is over. @param to the current acknowledged sequence */
 export function nextResend({ nextFrom }: Resend, to: number, now: Now): Resend | null {
   return nextFrom === null ? null : resendOf(nextFrom, to, now);
 }

@@ -1,4 +1,4 @@
-/** How long a peer is left alone after a failure. Each failure in a row makes the rest longer; a success ends it. */
+/** How long this node leaves a peer alone after a failure. Each further failure makes the rest longer; a success ends it. */
 import { backoffMs, type BackoffLimits } from '../domain/backoff.ts';
 import type { Clock, Random } from '../domain/ports.ts';
 
@@ -20,7 +20,7 @@ export class Rest {
     this.#modules = modules;
   }
 
-  /** Milliseconds of rest that are left; 0 or less: none. */
+  /** Milliseconds of rest that remain; 0 or less if the rest is over. */
   get leftMs(): number {
     return this.#untilMs - this.#modules.clock.monotonicMs();
   }
@@ -29,7 +29,7 @@ export class Rest {
     return this.leftMs <= 0;
   }
 
-  /** @param atLeastMs how long the peer asked to be left alone */
+  /** @param atLeastMs how long the peer asked this node to wait */
   noteFailure(atLeastMs = 0): void {
     const { clock, random } = this.#modules;
     this.#untilMs = clock.monotonicMs() + Math.max(backoffMs(this.#limits, this.#failures, random.unit()), atLeastMs);
@@ -41,7 +41,7 @@ export class Rest {
     this.end();
   }
 
-  /** Ends the rest early. The next failure still makes a longer one. */
+  /** Ends the rest early. The next failure still leads to a longer rest. */
   end(): void {
     this.#untilMs = -Infinity;
   }

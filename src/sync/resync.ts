@@ -1,8 +1,8 @@
 /**
  * How a stale node gets in step again (protocol.md §4, Ages). While it waits for a complete snapshot, it notes every record that a peer
- * names. Then it drops the records that no peer named. It keeps what it wrote while it was cut off and what no member has taken, since
- * no one can have deleted that. When all members are stale, no node drops anything: losing a write is worse than a delete that comes
- * back.
+ * sends. Then it drops the records that no peer sent. It keeps its own writes that it made while it was cut off or that no member has
+ * taken, because no one can have deleted them. If all members are stale, no node drops anything: losing a write is worse than bringing back
+ * a deleted record.
  */
 import type { Log } from '../domain/ports.ts';
 import type { WireRecord } from '../domain/records.ts';
@@ -15,30 +15,30 @@ export interface ResyncModules extends PacerModules {
   readonly log: Log;
   readonly staleness: Staleness;
   readonly store: Pick<SyncStore, 'walk' | 'digestOf' | 'isUnseen' | 'forget' | 'forgetOverdue'>;
-  /** Called at the end: writes that were held back may be sent. */
+  /** Called at the end: writes that were held back may now be sent. */
   readonly onResynced: () => void;
 }
 
 export class Resync {
   readonly #modules: ResyncModules;
-  /** The keys (`keyIdOf`) that peers named since the resync began; null while none runs. */
+  /** The keys (`keyIdOf`) that peers have sent since the resync began; null while no resync is running. */
   #named: Set<string> | null = null;
 
   constructor(modules: ResyncModules) {
     this.#modules = modules;
   }
 
-  /** Begins a resync if this node is stale. One that runs already goes on. */
+  /** Begins a resync if this node is stale. A resync that is already running continues. */
   begin(): void {
     if (this.#modules.staleness.isStale()) this.#named ??= new Set();
   }
 
-  /** Called with each record that a peer sent, taken or refused: the peer has it. */
+  /** Called with each record that a peer sent, whether or not this node took it: the peer has it either way. */
   note(appId: string, wire: unknown): void {
     // A peer may send records before node_tick asks for a snapshot.
     this.begin();
     const key = (wire as Partial<WireRecord> | null)?.key;
-    // Only a held key can be dropped. Keys that a peer makes up would fill the memory.
+    // Only held keys can be dropped, so only they are noted. Keys that a peer makes up would fill the memory.
     if (typeof key === 'string' && this.#named !== null && this.#modules.store.digestOf(appId, key) !== null) this.#named.add(keyIdOf(appId, key));
   }
 

@@ -1,12 +1,12 @@
 /**
- * Records that a peer refused for now (protocol.md §10, Rejections), each with the time when it is sent again. The wait grows with each
+ * Records that a peer refused temporarily (protocol.md §10, Rejections), each with the time when it is sent again. The wait grows with each
  * refusal. There is one entry per key; a later write of the key replaces it.
  */
 import { backoffMs, type BackoffLimits } from '../domain/backoff.ts';
 import type { Clock, Random } from '../domain/ports.ts';
 
 const BACKOFF: BackoffLimits = { firstMs: 1_000, lastMs: 60_000 };
-/** With this many, the peer is sent nothing new. A batch that is already being sent may add more. */
+/** When this many records are waiting, the peer is sent nothing new. A batch that is already being sent may add more. */
 export const MAX_RETRIES = 4_096;
 
 export interface Retry {

@@ -1,6 +1,6 @@
 /**
- * Fetches the master secret (protocol.md §5, §9.1, §9.5). Members are asked one after another, with a head start each. A secret is
- * compared with the chain hash before it is installed. A member that is wrong, slow, silent or refuses is passed over. The secret never
+ * Fetches the master secret (protocol.md §5, §9.1, §9.5). Members are asked one after another, each with a head start. A secret is compared
+ * with the chain hash before it is installed. A member that is wrong, slow or silent, or that refuses, is passed over. The secret never
  * leaves the vault.
  */
 import type { SecretRequest } from '../crypto/vault.ts';
@@ -17,7 +17,7 @@ import type { PeerBook } from './peer-book.ts';
 import type { PeerConversation } from './peer-conversation.ts';
 import { PeerError } from './peer-error.ts';
 
-/** Time from asking one member until the next is asked too. Milliseconds. */
+/** Time between asking one member and asking the next. Milliseconds. */
 const HEAD_START_MS = 250;
 const MAX_PARALLEL = 4;
 
@@ -25,7 +25,7 @@ export type SecretOutcome =
   | { readonly kind: 'installed'; readonly from: Wallet }
   | { readonly kind: 'failed'; readonly reason: Reason };
 
-/** Opens what a member sealed, and installs it if the chain hash confirms it (§9.1). The bytes stay in the vault. */
+/** Opens a secret that a member sealed, and installs it if it matches the chain hash (§9.1). The bytes stay in the vault. */
 export interface SecretIntake {
   beginSecretRequest(): SecretRequest;
   receiveSecret(request: SecretRequest, sealed: unknown, from: Wallet): 'installed' | 'already_confirmed' | 'does_not_open' | 'wrong_hash';
@@ -41,7 +41,7 @@ export interface SecretFetchModules {
   readonly conversation: Pick<PeerConversation, 'exchange'>;
 }
 
-/** Numbers of members, by the outcome of asking them. */
+/** Number of members asked, by outcome. */
 interface Tally {
   silent: number;
   refused: number;
@@ -56,7 +56,7 @@ export class SecretFetch {
     this.#modules = modules;
   }
 
-  /** @param members without this node */
+  /** @param members all members except this node */
   async fetchMasterSecret(members: readonly Member[], signal: AbortSignal): Promise<SecretOutcome> {
     const { book, clock, random } = this.#modules;
     const tally: Tally = { silent: 0, refused: 0, wrong: 0, broken: 0 };

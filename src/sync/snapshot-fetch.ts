@@ -1,12 +1,13 @@
 /**
- * Fetches the first snapshot (protocol.md §10, First snapshot and Pages), page by page from one member, and from the next one when it
- * fails half-way. A member that lacks its own first snapshot says so; it is left after its first page while others have not been asked.
- * If no member is complete, all that the incomplete ones have is merged. `machines/first-snapshot.ts` decides whether that is enough,
- * `machines/early-tick.ts` when a failed snapshot is asked for again, `machines/limits.ts` how long the step may take.
+ * Fetches the first snapshot (protocol.md §10, First snapshot and Pages), page by page from one member, and from the next member if that
+ * one fails half-way. A member that lacks its own first snapshot says so; while other members have not been asked, only its first page is
+ * taken. If no member is complete, everything that the incomplete members have is merged. `machines/first-snapshot.ts` decides whether that
+ * is enough, `machines/early-tick.ts` decides when a failed snapshot is requested again, and `machines/limits.ts` decides how long the step
+ * may take.
  *
- * A call always returns whom it asked, within its timeout. While there is another member to ask, each member has a timeout too, so that
- * no member keeps a node unready with endless pages. The place where a member's pages stopped is kept, so that the next call goes on
- * there with a store that is too large for one call.
+ * A call always returns within its timeout, and reports which members it asked. While another member is left to ask, each member has a
+ * timeout too, so that no member keeps a node unready with endless pages. The place where a member's pages stopped is kept. If a store is
+ * too large for one call, the next call continues there.
  */
 import { DeadlineError, within } from '../domain/deadline.ts';
 import { DependencyError, RefusalError } from '../domain/errors.ts';
@@ -24,28 +25,31 @@ import type { PeerConversation } from './peer-conversation.ts';
 import { PeerError } from './peer-error.ts';
 import { noteFailedAsking, type SureListener } from './sure-members.ts';
 
-/** Time from asking one member for its first page until the next is asked too. Milliseconds. */
+/** Time between asking one member for its first page and asking the next. Milliseconds. */
 const HEAD_START_MS = 500;
 const MAX_PARALLEL = 4;
-/** Timeout of one call. It is below the limit of the step of node_tick, which would forget whom the call asked. Milliseconds. */
+/**
+ * Timeout of one call. It is shorter than the limit of the node_tick step, because a step that is cut off would not report which members
+ * the call asked. Milliseconds.
+ */
 export const SNAPSHOT_TIMEOUT_MS = 110_000;
-/** Timeout of one member's pages, while there is another to ask. Milliseconds. */
+/** Timeout of one member's pages while another member is left to ask. Milliseconds. */
 export const SOURCE_TIMEOUT_MS = 30_000;
-/** Most first pages of incomplete members that are kept until their turn. Those of further ones are asked for again. */
+/** Maximum number of first pages of incomplete members that are kept for later. Any further first page is requested again. */
 const MAX_KEPT_PAGES = 4;
-/** How long the place where a member's pages stopped can be used. What changes there meanwhile comes as deltas. Milliseconds. */
+/** How long the place where a member's pages stopped can be used. Changes made there meanwhile arrive as deltas. Milliseconds. */
 const STOP_LIFE_MS = 600_000;
 
 export interface SnapshotOutcome {
-  /** Members whose first page was asked for. */
+  /** Number of members whose first page was requested. */
   readonly asked: number;
-  /** Members whose snapshot was merged to its end. */
+  /** Number of members whose snapshot was merged completely. */
   readonly answered: number;
   readonly completeFrom: Wallet | null;
 }
 
 export interface SnapshotFetchOptions {
-  /** Longest answer that is taken; older members send everything at once. `MAX_SYNC_PAYLOAD_BYTES`. */
+  /** Maximum length of an answer, `MAX_SYNC_PAYLOAD_BYTES`. Older members send everything in one answer. */
   readonly maxAnswerBytes: number;
 }
 
@@ -55,13 +59,13 @@ export interface SnapshotFetchModules extends MergeModules {
   readonly log: Log;
   readonly book: PeerBook;
   readonly conversation: Pick<PeerConversation, 'exchange'>;
-  /** Called with the numbers of a member's records that could not be taken, by reason. */
+  /** Called with the number of a member's records that could not be taken, by reason. */
   readonly onLeftOut: (member: Member, leftOut: Readonly<Record<string, number>>) => void;
   readonly sureness: SureListener;
 }
 
 interface GivenPage extends Page {
-  /** The id of the store that gave the page; null when the member does not say. */
+  /** The id of the store that the page comes from; null if the member does not send it. */
   readonly storeId: string | null;
 }
 
@@ -73,19 +77,19 @@ interface Source {
 /** A member that lacks its own first snapshot. */
 interface IncompleteSource {
   readonly member: Member;
-  /** Null when it was not kept. */
+  /** Null if the page was not kept. */
   readonly page: GivenPage | null;
 }
 
-/** What is known of a member's pages that were taken so far. */
+/** What is known about the pages that have been taken from a member so far. */
 interface Taken {
-  /** Each page said that the member is sure. */
+  /** Every page so far has said that the member is sure. */
   readonly sure: boolean;
   /** Some records were left out (`too_far_ahead`, `store_full`). */
   readonly leftOut: boolean;
 }
 
-/** Where a member's pages stopped. It is valid only while both stores stay the same. */
+/** Where a member's pages stopped. This is valid only while neither store changes. */
 interface Stop extends Pick<GivenPage, 'complete' | 'storeId'>, Taken {
   readonly cursor: string;
   readonly ownStoreId: StoreId;
@@ -93,10 +97,10 @@ interface Stop extends Pick<GivenPage, 'complete' | 'storeId'>, Taken {
   readonly atMs: number;
 }
 
-/** `stopped`: the time of the member ran out, and its pages may go on later. */
+/** `stopped`: the member's time ran out, and its pages may continue later. */
 type SourceEnd = 'merged' | 'failed' | 'stopped';
 
-/** The members asked so far, and those that gave everything. */
+/** The members asked so far, and the members that gave everything. */
 interface Round {
   readonly asked: Set<Wallet>;
   readonly given: Set<Wallet>;
@@ -113,8 +117,8 @@ export class SnapshotFetch {
   }
 
   /**
-   * @param members without this node
-   * @param preferred asked first, unless the pages of a complete member stopped half-way
+   * @param members all members except this node
+   * @param preferred the member to ask first, unless the pages of a complete member stopped half-way
    * @throws the signal's reason
    */
   async fetchFirstSnapshot(members: readonly Member[], preferred: Wallet | null, signal: AbortSignal): Promise<SnapshotOutcome> {
@@ -161,11 +165,11 @@ export class SnapshotFetch {
       const page = kept ?? (await this.#firstPage(member, signal));
       const end = page === null ? 'failed' : await this.#mergeWithin({ member, page }, incomplete.length + stopped.length > 1, signal);
       if (end !== 'merged') continue;
-      // The member may have got its own snapshot meanwhile.
+      // The member may have completed its own first snapshot meanwhile.
       if (page?.complete === true) return this.#taken(member, round);
       round.given.add(member.wallet);
     }
-    // No other member is left, so the remaining time belongs to those that had to stop.
+    // No other member is left, so the members that had to stop get the remaining time.
     for (const member of stopped) {
       const page = await this.#firstPage(member, signal);
       if (page?.complete === true && (await this.#mergeAll({ member, page }, signal)) === 'merged') return this.#taken(member, round);
@@ -192,7 +196,7 @@ export class SnapshotFetch {
   /** Merges a member's pages to the end. */
   async #mergeAll({ member, page: first }: Source, signal: AbortSignal): Promise<SourceEnd> {
     let page: GivenPage | null = first;
-    // If the pages go on after a stop, something was taken before.
+    // If the pages continue after a stop, some records were taken before it.
     const stop = this.#stops.get(member.wallet);
     let anyTaken = stop !== undefined;
     let { sure, leftOut }: Taken = stop ?? { sure: true, leftOut: false };
@@ -215,9 +219,9 @@ export class SnapshotFetch {
       this.#noteStop(member, page, nextCursor, { sure, leftOut });
       page = await this.#page(member, nextCursor, signal);
       signal.throwIfAborted();
-      // The stop is kept: this page may be asked for again later.
+      // The stop is kept: this page may be requested again later.
       if (page === null) return 'failed';
-      // This page is from another store than the first one, or the member's store was emptied or filled meanwhile.
+      // This page is from a different store than the first page, or the member's store was emptied or filled meanwhile.
       if (page.storeId !== first.storeId || page.complete !== first.complete) break;
     }
     this.#stops.delete(member.wallet);
@@ -225,13 +229,13 @@ export class SnapshotFetch {
   }
 
   /**
-   * Merges a page. Bad records are counted and do not count against the member: it may have got them from another. Null when no record
-   * was taken and some were left out, or when this node's store was emptied.
+   * Merges a page. Bad records are counted but not held against the member, which may have got them from another member. Null if no record
+   * was taken and some were left out, or if this node's store was emptied.
    */
   async #merge(member: Member, { data, complete }: Page): Promise<MergeReport | null> {
     const { log, onVerdict, onLeftOut, ...merging } = this.#modules;
     try {
-      // An incomplete member may have missed later changes to the records that it names, so they are not reported.
+      // An incomplete member may have missed later changes to the records that it sends, so these records are not reported.
       const report = await mergeBatch(data, complete && onVerdict !== undefined ? { ...merging, onVerdict } : merging);
       if (report.rejected === 0) return report;
       const leftOut = leftOutOf(report);
@@ -246,7 +250,7 @@ export class SnapshotFetch {
     }
   }
 
-  /** The page at which a member's snapshot goes on after a stop, or starts. */
+  /** The page at which a member's snapshot starts, or continues after a stop. */
   async #firstPage(member: Member, signal: AbortSignal): Promise<GivenPage | null> {
     const stop = this.#stopOf(member);
     if (stop === null) return this.#page(member, null, signal);
@@ -258,7 +262,7 @@ export class SnapshotFetch {
     return signal.aborted ? null : this.#page(member, null, signal);
   }
 
-  /** One page; null when the member does not give it. */
+  /** One page; null if the member does not send it. */
   async #page(member: Member, cursor: string | null, signal: AbortSignal): Promise<GivenPage | null> {
     const { book, log, sureness } = this.#modules;
     const { maxAnswerBytes } = this.#options;
@@ -284,7 +288,7 @@ export class SnapshotFetch {
     this.#stops.set(member.wallet, { ...taken, cursor, complete, storeId, ownStoreId: store.storeId, atMs: clock.monotonicMs() });
   }
 
-  /** Null when there is none, or it can no longer be used. */
+  /** Null if there is no stop, or if it can no longer be used. */
   #stopOf(member: Member): Stop | null {
     const { clock, store, book } = this.#modules;
     const stop = this.#stops.get(member.wallet);

@@ -1,4 +1,4 @@
-/** One page of a snapshot (protocol.md §10, Pages): as many records as fit. A record larger than a page goes alone. */
+/** One page of a snapshot (protocol.md §10, Pages): as many records as fit. A record larger than a page gets a page to itself. */
 import type { WalkRequest, WireRecord, WireRecords } from '../domain/records.ts';
 import { createPacer, type PacerModules } from './pacer.ts';
 import type { SyncStore } from './ports.ts';
@@ -9,12 +9,12 @@ export interface SnapshotPage {
   readonly nextCursor: string | null;
 }
 
-/** JSON around the records of an app, beside its id. Bytes. */
+/** Size of the JSON around the records of an app, without the app's id. Bytes. */
 const APP_OVERHEAD_BYTES = 6;
 
 /**
- * @param maxBytes longest JSON text of the page, inside the envelope
- * @throws RefusalError bad_request on a cursor that this store did not give
+ * @param maxBytes maximum length of the page's JSON text, inside the envelope
+ * @throws RefusalError bad_request for a cursor that is not from this store
  */
 export async function snapshotPage(
   request: WalkRequest,

@@ -1,8 +1,8 @@
 /**
- * Whether this node was out of step with every member for longer than tombstones are kept (protocol.md §4, Ages). Such a node is stale:
- * what it holds may have been deleted elsewhere and the tombstone forgotten. It keeps everything and vouches for nothing until a member
- * that is not stale gives it a complete snapshot. A completed round of anti-entropy or snapshot brings a node in step. A single exchange
- * does not, because it may not contain what the node missed.
+ * Whether this node has been out of step with every member for longer than tombstones are kept (protocol.md §4, Ages). Such a node is
+ * stale: records that it holds may have been deleted elsewhere, and their tombstones forgotten. It keeps everything and vouches for nothing
+ * until a member that is not stale gives it a complete snapshot. A completed round of anti-entropy or a completed snapshot brings a node in
+ * step. A single exchange does not, because it may not contain what the node missed.
  */
 import type { Clock } from '../domain/ports.ts';
 
@@ -13,9 +13,9 @@ export interface StalenessOptions {
 
 export interface StalenessModules {
   readonly clock: Pick<Clock, 'monotonicMs' | 'nowMs'>;
-  /** The last own sequence number of the store. */
+  /** The last sequence number that this node gave to one of its writes. */
   readonly lastSequenceNumber: () => number;
-  /** The highest own sequence number that any peer has ever acknowledged. */
+  /** The highest sequence number of this node's writes that any peer has ever acknowledged. */
   readonly acknowledgedByAny: () => number;
 }
 
@@ -23,7 +23,7 @@ export class Staleness {
   readonly #retentionMs: number;
   readonly #modules: StalenessModules;
   #lastAtMs: number;
-  /** Unix milliseconds. Tombstones age by this clock, and the monotonic clock may stand still while the machine sleeps. */
+  /** Unix milliseconds. The age of tombstones is measured on this clock. The monotonic clock may stand still while the machine sleeps. */
   #lastAtUnixMs: number;
   #sequenceNumberThen = 0;
   #others = 0;
@@ -36,7 +36,9 @@ export class Staleness {
     this.#lastAtUnixMs = modules.clock.nowMs();
   }
 
-  /** An exchange with a member succeeded. Own writes after it may be unknown to all others. It does not bring this node in step. */
+  /**
+   * An exchange with a member succeeded. Writes after it may be unknown to all other nodes. The exchange does not bring this node in step.
+   */
   noteExchange(): void {
     this.noteTime();
     if (!this.#stale) this.#sequenceNumberThen = this.#modules.lastSequenceNumber();
@@ -48,14 +50,14 @@ export class Staleness {
     if (!this.#stale) this.#noteNow();
   }
 
-  /** @param others number of members besides this node; with none, there is nothing to miss */
+  /** @param others number of members except this node; if there are none, there is nothing to miss */
   noteMembers(others: number): void {
     this.noteTime();
     if (this.#others === 0 || others === 0) this.noteInStep();
     this.#others = others;
   }
 
-  /** Once too much time has passed, this node stays stale even if a clock is set back. Decisions based on that must hold. */
+  /** Once too much time has passed, this node stays stale even if a clock is set back. Decisions based on its staleness must stay valid. */
   noteTime(): void {
     this.#stale = this.isStale();
   }
@@ -68,8 +70,8 @@ export class Staleness {
   }
 
   /**
-   * Others may have seen the own writes up to this sequence number, and deleted them since. This node wrote those above it while it was
-   * cut off, or no peer has acknowledged them. 0 while this node is not stale.
+   * Other nodes may have seen this node's writes up to this sequence number, and deleted them since. Writes above it were made while this
+   * node was cut off, or no peer has acknowledged them. 0 while this node is not stale.
    */
   seenUpTo(): number {
     return this.isStale() ? Math.min(this.#sequenceNumberThen, this.#modules.acknowledgedByAny()) : 0;

@@ -1,7 +1,7 @@
 /**
- * Asks members until this node is sure of its store (protocol.md §10, "404 means absent"): whether they are sure, and for the records
- * that are not here. One round asks each member at most once, if the rule waits for it. A member that failed rests as after
- * anti-entropy. A node that is sure asks no one.
+ * Asks members until this node is sure of its store (protocol.md §10, "404 means absent"): whether they are sure, and for records that this
+ * node lacks. One round asks each member at most once, and only if the rule waits for that member. A member that failed rests as it does
+ * after failed anti-entropy. A node that is sure asks no member.
  */
 import { DeadlineError, within } from '../domain/deadline.ts';
 import { InvariantError } from '../domain/errors.ts';
@@ -13,11 +13,11 @@ import type { AntiEntropy } from './anti-entropy.ts';
 import type { Replica } from './replica.ts';
 import type { Replicas } from './replicas.ts';
 
-/** Most members asked at once. Each may have a page of its records in memory here. */
+/** Maximum number of members asked at the same time. Each may have a page of its records in this node's memory. */
 const MAX_PARALLEL = 4;
-/** How long a node asks before it becomes ready. It asks the rest while it serves. Milliseconds. */
+/** How long a node asks before it becomes ready. It asks the remaining members while it serves. Milliseconds. */
 export const BEFORE_READY_TIMEOUT_MS = 1_000;
-/** Timeout of one round. If a store takes longer, the next round goes on. Milliseconds. */
+/** Timeout of one round. If a store takes longer, the next round continues. Milliseconds. */
 const ROUND_TIMEOUT_MS = 600_000;
 
 export interface SureRoundModules {
@@ -53,7 +53,7 @@ export class SureRound {
     await this.#run(others, BEFORE_READY_TIMEOUT_MS, signal, (...asked) => this.#modules.antiEntropy.takeFrom(...asked));
   }
 
-  /** For a ready node, at each sync_tick of the interval. @throws as `beforeReady` */
+  /** For a ready node, at each sync_tick caused by the interval. @throws as `beforeReady` */
   async whileReady(others: readonly Member[], signal: AbortSignal): Promise<void> {
     await this.#run(others, ROUND_TIMEOUT_MS, signal, async (...asked) => {
       const said = await this.#modules.antiEntropy.compareWith(...asked);

@@ -1,8 +1,8 @@
-/** Follows one sync_tick for a watcher of the node, until every lane that it woke has come to rest. */
-/** Called when a sync_tick begins. Returns the function that is called with its outcome. */
+/** Follows one sync_tick for a watcher of the node, until every lane that the tick woke has come to rest. */
+/** Called when a sync_tick begins. Returns the function that is called with the tick's outcome. */
 export type WatchSyncTick = (nudged: boolean) => (outcome: string) => void;
 
-/** Lanes are told apart by identity: a wallet may have two of them, when its member has moved. */
+/** Lanes are compared by identity: a wallet has two lanes for a while after its member has moved. */
 type Lane = object;
 
 export class TickCourse {
