@@ -1,6 +1,6 @@
 /**
  * What age does to records (protocol.md §4, Ages): first a record reads as absent, later the store forgets it. Each record has at most one
- * timer. The time is an argument. Each call handles a bounded number of timers that are due.
+ * timer. The current time is passed as an argument. Each call handles a bounded number of due timers.
  */
 import type { Contents } from './contents.ts';
 import type { HeldRecord } from './held-record.ts';
@@ -13,9 +13,9 @@ export interface AgingOptions {
 
 export interface AgingModules {
   readonly contents: Contents;
-  /** This node was cut off for too long to know what is gone, so nothing is forgotten. */
+  /** True if this node was cut off for too long to know which records are gone. Then nothing is forgotten. */
   readonly keepsEverything: () => boolean;
-  /** Takes a record out of the store. */
+  /** Removes a record from the store. */
   readonly remove: (held: HeldRecord) => void;
 }
 
@@ -23,7 +23,7 @@ export class Aging {
   readonly #options: AgingOptions;
   readonly #modules: AgingModules;
   readonly #wheel = new TimingWheel<HeldRecord>();
-  /** Records past their age, which stay while everything is kept. */
+  /** Records that have reached their age, but stay because everything is kept. */
   readonly #overdue = new Set<HeldRecord>();
 
   constructor(options: AgingOptions, modules: AgingModules) {
@@ -31,14 +31,14 @@ export class Aging {
     this.#modules = modules;
   }
 
-  /** Sets the timer of a record that has come or changed. */
+  /** Sets the timer of a record that is new or has changed. */
   start(held: HeldRecord, nowMs: number): void {
     this.stop(held);
     const atMs = isPresent(held, nowMs) ? absentFromMs(held) : goneFromMs(held, this.#options.tombstoneRetentionMs);
     held.timer = Number.isFinite(atMs) ? this.#wheel.schedule(held, atMs) : null;
   }
 
-  /** Cancels the timer of a record that goes. */
+  /** Cancels the timer of a record, for example when the record is removed. */
   stop(held: HeldRecord): void {
     if (held.timer !== null) this.#wheel.cancel(held.timer);
     held.timer = null;
@@ -46,8 +46,8 @@ export class Aging {
   }
 
   /**
-   * Handles timers that are due, at most `atMost` of them.
-   * @returns whether none that is due is left
+   * Handles at most `atMost` due timers.
+   * @returns whether no due timer is left
    */
   run(nowMs: number, atMost: number): boolean {
     const { contents, keepsEverything, remove } = this.#modules;
@@ -69,12 +69,12 @@ export class Aging {
     return false;
   }
 
-  /** Records that still count as present, although their lifetime is over. */
+  /** Records that are still counted as present although they have expired. */
   *expired(nowMs: number): Generator<HeldRecord> {
     for (const held of this.#wheel.due(nowMs)) if (held.presence === 'present' && !isPresent(held, nowMs)) yield held;
   }
 
-  /** Forgets the records that passed their age while everything was kept. */
+  /** Forgets the records that reached their age while everything was kept. */
   forgetOverdue(): void {
     for (const held of this.#overdue) this.#modules.remove(held);
     this.#overdue.clear();

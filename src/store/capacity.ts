@@ -1,4 +1,4 @@
-/** Whether a record fits (protocol.md §8; §10, Quota and Bounds). Changes nothing. */
+/** Checks whether a record fits in the store (protocol.md §8; §10, Quota and Bounds). Changes nothing. */
 import type { Contents } from './contents.ts';
 import type { HeldRecord } from './held-record.ts';
 import { APP_BYTES, storeBytes } from './memory-cost.ts';
@@ -13,19 +13,19 @@ export interface CapacityLimits {
   readonly maxApps: number;
 }
 
-/** A record, and the held record of its key. */
+/** A record, and the record that is currently held for its key. */
 export interface Candidate {
   readonly appId: string;
   readonly record: StoredRecord;
   readonly held: HeldRecord | undefined;
 }
 
-/** Whether the store holds this app already, or has room for one more. */
+/** Whether the store already holds this app, or has room for one more app. */
 function fitsAsApp({ appId }: Candidate, contents: Contents, { maxApps }: CapacityLimits): boolean {
   return contents.apps < maxApps || contents.namespace(appId) !== undefined;
 }
 
-/** Whether the store has room for a record in place of the held one. A record that needs no more room always fits. */
+/** Whether the store has room for a record in place of the held one. A record that is not larger than the held one always fits. */
 function fitsByBytes({ appId, record, held }: Candidate, contents: Contents, { maxStoreBytes }: CapacityLimits): boolean {
   const before = held === undefined || held.presence === 'gone' ? 0 : storeBytes(held);
   const app = contents.namespace(appId) === undefined ? APP_BYTES : 0;
@@ -38,7 +38,7 @@ export function fitsInStore(candidate: Candidate, contents: Contents, limits: Ca
   return fitsAsApp(candidate, contents, limits) && fitsByBytes(candidate, contents, limits);
 }
 
-/** Why a local write does not fit; null when it does. */
+/** Why a local write does not fit; null if it fits. */
 export function whyFull(candidate: Candidate, contents: Contents, limits: CapacityLimits): string | null {
   const { appId, record, held } = candidate;
   const growth = contentBytes(record) - (held?.presence === 'present' ? contentBytes(held) : 0);

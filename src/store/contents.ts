@@ -1,5 +1,5 @@
 /**
- * Everything that a store holds: the apps with their records, and the counts and digests over all of them. After every change the counts
+ * Everything that a store holds: the apps with their records, and the counts and digests over all of them. After every change, the counts
  * match the records. The cost of a change does not depend on how much is held.
  */
 import { recordDigest } from '../crypto/record-digest.ts';
@@ -12,10 +12,10 @@ import { APP_BYTES, storeBytes } from './memory-cost.ts';
 import { toWireRecord, type StoredRecord } from './record.ts';
 import { SortedTexts } from './sorted-texts.ts';
 
-/** What the store knows of a record beside its content. */
+/** What the store knows about a record in addition to its content. */
 export interface Standing {
   readonly presence: 'present' | 'absent';
-  /** A tombstone that this node wrote. */
+  /** Whether the record is a tombstone that this node wrote. */
   readonly ownTombstone: boolean;
 }
 
@@ -26,27 +26,27 @@ export class Contents {
   #bytes = 0;
   #lastPlace = 0;
   #root: string | null = null;
-  /** Number of records visited, as a measure of what an operation costs. */
+  /** Number of records visited, as a measure of the cost of an operation. */
   visits = 0;
 
-  /** What all records and apps count for in `MAX_STORE_BYTES`. */
+  /** How much all records and apps count towards `MAX_STORE_BYTES`. */
   get bytes(): number {
     return this.#bytes + this.#namespaces.size * APP_BYTES;
   }
 
-  /** Apps that hold a record. */
+  /** Number of apps that hold a record. */
   get apps(): number {
     return this.#namespaces.size;
   }
 
-  /** Tombstones held. */
+  /** Number of tombstones held. */
   get tombstones(): number {
     let count = 0;
     for (const { tombstones } of this.#namespaces.values()) count += tombstones;
     return count;
   }
 
-  /** Totals over the records that count as present. */
+  /** Totals over the records that are counted as present. */
   get totals(): StoreTotals {
     const { keys: totalKeys, bytes: totalBytes, namespaces } = this.#present;
     return { namespaces, totalKeys, totalBytes };

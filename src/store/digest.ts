@@ -1,6 +1,6 @@
 /**
  * Digests for comparing stores (protocol.md §10, Comparison): of each of an app's 256 buckets, of an app, and of the whole store. A
- * bucket's digest is the XOR over its records, so the cost of a change does not depend on what the bucket holds.
+ * bucket's digest is the XOR of its records' digests, so the cost of a change does not depend on what the bucket holds.
  */
 import { sha256 } from '../crypto/hash.ts';
 import { digestText } from '../crypto/record-digest.ts';
@@ -15,15 +15,15 @@ export function bucketOf(key: string): number {
   return sha256(key)[0]!;
 }
 
-/** Bytes of a bucket's digest. */
+/** Size of a bucket's digest. Bytes. */
 export const BUCKET_BYTES = 8;
 
-/** @param buckets the digests of all 256, one after another @returns 32 hex digits */
+/** @param buckets the digests of all 256 buckets, one after another @returns 32 hex digits */
 export function appDigest(buckets: Uint8Array): string {
   return first16(buckets);
 }
 
-/** @param apps in ascending order of their ids; the digest covers the ids, or equal tombstones of two apps would look alike */
+/** @param apps in ascending order of their ids; the digest covers the ids, since otherwise equal tombstones of two apps would look alike */
 export function rootDigest(apps: readonly (readonly [appId: string, digest: string])[]): string {
   return first16(Buffer.from(apps.map(([appId, digest]) => `${appId}:${digest};`).join(''), 'utf8'));
 }

@@ -1,6 +1,6 @@
 /**
- * One key of one app as the store keeps it: the record, and its links in each of the store's orders. This object is the record itself,
- * because a separate object for the record would take 32 bytes more for each key.
+ * One key of one app as the store keeps it: the record, and its links in each of the store's data structures. This object is the record
+ * itself, because a separate object for the record would take 32 bytes more for each key.
  */
 import type { Digest64 } from '../crypto/record-digest.ts';
 import type { PackedBytes } from './packed-bytes.ts';
@@ -9,13 +9,13 @@ import type { Timer } from './timing-wheel.ts';
 import type { VectorClock } from './vector-clock.ts';
 import type { LogEntry } from './write-log.ts';
 
-/** `present`: readable, listed, counted in the quota. `absent`: kept for its clock. `gone`: taken out of the store. */
+/** `present`: readable, listed, counted towards the quota. `absent`: kept for its clock. `gone`: removed from the store. */
 export type Presence = 'present' | 'absent' | 'gone';
 
 export class HeldRecord implements StoredRecord {
   readonly appId: string;
   readonly bucket: number;
-  /** Rises with every new key. It gives the order in a bucket, for pages. */
+  /** Rises with every new key. It defines the order of the records in a bucket, for pages. */
   readonly place: number;
   readonly key: string;
   value: PackedBytes | null;
@@ -25,13 +25,13 @@ export class HeldRecord implements StoredRecord {
   digestHigh = 0;
   digestLow = 0;
   presence: Presence = 'absent';
-  /** A tombstone that this node wrote. */
+  /** Whether the record is a tombstone that this node wrote. */
   ownTombstone = false;
-  /** Fires when age next changes something about this record. */
+  /** Fires when age next changes the state of this record. */
   timer: Timer<HeldRecord> | null = null;
-  /** Its entry in the log of own writes. */
+  /** The record's entry in the log of this node's own writes. */
   logEntry: LogEntry<HeldRecord> | null = null;
-  /** Neighbours in the bucket, by place. */
+  /** Neighbours in the bucket, in the order of their places. */
   before: HeldRecord | null = null;
   next: HeldRecord | null = null;
 
@@ -46,7 +46,7 @@ export class HeldRecord implements StoredRecord {
     this.ttlMs = ttlMs;
   }
 
-  /** Takes over another record of the same key. The text of the key stays, so that it is in memory only once. */
+  /** Takes over the content of a different record with the same key. The string of the key stays, so that it is in memory only once. */
   replaceWith({ value, version, updatedAtMs, ttlMs }: StoredRecord): void {
     this.value = value;
     this.version = version;

@@ -5,19 +5,19 @@ import { SortedTexts } from './sorted-texts.ts';
 export class KeyIndex {
   readonly #keys = new SortedTexts();
 
-  /** @param key one that is not in the index */
+  /** @param key a key that is not in the index */
   add(key: string): void {
     this.#keys.add(key);
   }
 
-  /** @param key one that is in the index */
+  /** @param key a key that is in the index */
   remove(key: string): void {
     this.#keys.remove(key);
   }
 
   list({ prefix = '', after, limit = Infinity }: ListRequest): KeyPage {
     const isBefore = (key: string): boolean => key < prefix || (after !== undefined && key <= after);
-    // One key more than asked for shows whether there are more.
+    // Reading one more key than requested shows whether there are more keys.
     const keys = this.#keys.between(isBefore, (key) => key.startsWith(prefix), limit + 1);
     return keys.length > limit ? { keys: keys.slice(0, limit), more: true } : { keys, more: false };
   }

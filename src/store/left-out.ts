@@ -1,22 +1,22 @@
 /**
- * Keys whose record came and was left out (`too_far_ahead` or `store_full`; protocol.md §10, "404 means absent"). Another node holds the
- * record, so the key is not absent until the record comes again and is taken. The number of remembered keys is bounded. While there may be
- * more than that, no key is known to be absent.
+ * Keys whose record arrived but was left out (`too_far_ahead` or `store_full`; protocol.md §10, "404 means absent"). A different node holds
+ * the record, so the key is not absent until the record arrives again and is taken. The number of remembered keys is bounded. While more
+ * keys than that may have been left out, no key is known to be absent.
  */
 import { keyIdOf } from '../crypto/key-id.ts';
 import type { StoredRecord } from './record.ts';
 
-/** Most keys remembered. A key takes about 150 bytes. */
+/** Maximum number of keys remembered. A key takes about 150 bytes. */
 export const MAX_LEFT_OUT = 10_000;
-/** How long keys that are not remembered count, after the last of them came. Milliseconds. */
+/** How long keys that are not remembered still matter, after the last of them arrived. Milliseconds. */
 export const OVERFLOW_MS = 3_600_000;
 
 type KeyedTime = Pick<StoredRecord, 'key' | 'updatedAtMs'>;
 
 export class LeftOut {
-  /** By `keyIdOf`: the latest `updated_at_ms` of the records that were left out. */
+  /** For each key (`keyIdOf`), the latest `updated_at_ms` of the records that were left out. */
   readonly #keys = new Map<string, number>();
-  /** Until when keys that are not remembered count. Unix milliseconds. */
+  /** Until when keys that are not remembered still matter. Unix milliseconds. */
   #overflowUntilMs = -Infinity;
 
   get size(): number {
@@ -31,7 +31,7 @@ export class LeftOut {
     else this.#keys.set(id, Math.max(known ?? 0, updatedAtMs));
   }
 
-  /** A record is held now. It settles the key unless it is earlier than the one that was left out. */
+  /** A record is held now. Its key is no longer left out, unless the record is earlier than the one that was left out. */
   settle(appId: string, { key, updatedAtMs }: KeyedTime): void {
     if (this.#keys.size === 0) return;
     const id = keyIdOf(appId, key);
@@ -42,7 +42,7 @@ export class LeftOut {
     return this.#keys.size > 0 && this.#keys.has(keyIdOf(appId, key));
   }
 
-  /** Whether more keys may be left out than are remembered. */
+  /** Whether more keys may have been left out than are remembered. */
   isOverfull(nowMs: number): boolean {
     return nowMs < this.#overflowUntilMs;
   }

@@ -1,6 +1,6 @@
 /**
- * Makes the record of a local write (protocol.md §4, Local write). It is later than the held record by its clock and by its time, and its
- * sequence number is one that no write of this process has had. A refused write uses up no number.
+ * Creates the record of a local write (protocol.md §4, Local write). Its clock and its time are both later than those of the held record,
+ * and no earlier write of this process has its sequence number. A refused write does not use up a number.
  */
 import type { StoreId } from '../domain/ids.ts';
 import type { PackedBytes } from './packed-bytes.ts';
@@ -15,7 +15,7 @@ export interface NumberedRecord {
 /** What a local write contains. */
 export interface Content {
   readonly key: string;
-  /** null: a tombstone. */
+  /** Null for a tombstone. */
   readonly value: PackedBytes | null;
   readonly ttlMs: number;
 }
@@ -31,7 +31,7 @@ export class LocalWrites {
   readonly #modules: LocalWritesModules;
   readonly #storeId: StoreId;
   #clockKey = '';
-  /** Replaces the store's id when a member has forged counts of the own clock key. */
+  /** Replaces the store's id in the clock key after a member has forged counts of this node's clock key. */
   #spareId: StoreId | null = null;
 
   constructor(storeId: StoreId, modules: LocalWritesModules) {
@@ -46,7 +46,7 @@ export class LocalWrites {
     return this.#clockKey;
   }
 
-  /** @param lastSequenceNumber the last one that this process gave to a write */
+  /** @param lastSequenceNumber the last number that this process gave to a write */
   next(held: StoredRecord | undefined, { key, value, ttlMs }: Content, lastSequenceNumber: number, nowMs: number): NumberedRecord {
     const sequenceNumber = Math.max(lastSequenceNumber + 1, nowMs);
     const heldClock = held?.version ?? EMPTY_CLOCK;
@@ -57,9 +57,9 @@ export class LocalWrites {
   }
 
   /**
-   * The clock key under which a write is later than a held clock, on every node (protocol.md §10, A forged count). If the held clock's
-   * count of the own key is above the last one given, a member forged it. Other nodes may hold even higher counts. So another key is
-   * used, which no one could know before.
+   * The clock key with which a write is later than a held clock on every node (protocol.md §10, A forged count). If the held clock's count
+   * of this node's key is above the last number that this node gave to a write, a member forged the count. Other nodes may hold even higher
+   * forged counts. So a new key is used, which no one could have known before.
    */
   #keyOver(heldClock: VectorClock, lastSequenceNumber: number): string {
     const isForged = (clockKey: string): boolean => countOf(heldClock, clockKey) > lastSequenceNumber;

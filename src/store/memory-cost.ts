@@ -1,29 +1,29 @@
 /**
- * What records and apps cost in memory, for `MAX_STORE_BYTES` (protocol.md §10, Bounds), and about how long a record is on the wire.
- * Pure. The constants are measured: `npm run bench:store-memory` fails if the heap grows by more than is counted
+ * How much memory records and apps take, for `MAX_STORE_BYTES` (protocol.md §10, Bounds), and the approximate size of a record on the wire.
+ * Pure. The constants are measured: `npm run bench:store-memory` fails if the heap grows by more than is counted here
  * (docs/decisions/0022-what-a-record-costs.md).
  */
 import type { StoredRecord } from './record.ts';
 import { clockEntries } from './vector-clock.ts';
 
 /**
- * A record without its texts: its objects, its places in maps, lists and logs, its own timer and bucket. It is the same for every
- * record, so that a tombstone never counts for more than the record that it replaces. Bytes.
+ * A record without its strings: its objects, its entries in maps, lists and logs, its timer and its bucket. It is the same for every
+ * record, so that a tombstone never counts as more than the record that it replaces. Bytes.
  */
 export const RECORD_BYTES = 640;
-/** A clock entry without the text of its key. Bytes. */
+/** A clock entry without the string of its key. Bytes. */
 export const CLOCK_ENTRY_BYTES = 32;
 /** An app without its records. Bytes. */
 export const APP_BYTES = 1_024;
-/** A text without its characters. Bytes. */
+/** A string without its characters. Bytes. */
 export const TEXT_BYTES = 24;
 
-/** V8 holds a text in one byte per character if all are Latin-1, otherwise in two. */
+/** V8 stores a string with one byte per character if all characters are Latin-1, otherwise with two. */
 function textBytes(text: string): number {
   return TEXT_BYTES + (/[^\u0000-\u00ff]/.test(text) ? 2 * text.length : text.length);
 }
 
-/** Bytes that a record counts for in `MAX_STORE_BYTES` (protocol.md §8), regardless of its age. */
+/** How much a record counts towards `MAX_STORE_BYTES` (protocol.md §8), regardless of its age. Bytes. */
 export function storeBytes({ key, value, version }: StoredRecord): number {
   let clock = 0;
   for (const [clockKey] of clockEntries(version)) clock += CLOCK_ENTRY_BYTES + textBytes(clockKey);
@@ -37,7 +37,7 @@ export function wireBytes({ key, value, version }: StoredRecord): number {
   return WIRE_RECORD_BYTES + clock + Buffer.byteLength(key) + 2 * (value?.length ?? 0);
 }
 
-/** The names and numbers of a record in JSON. Bytes. */
+/** Size of the field names and numbers of a record in JSON. Bytes. */
 const WIRE_RECORD_BYTES = 128;
-/** A count in JSON, with the characters around it. Bytes. */
+/** Size of a count in JSON, with the characters around it. Bytes. */
 const WIRE_COUNT_BYTES = 20;

@@ -1,7 +1,7 @@
 /**
- * Which of two records stays (protocol.md §4, Merge). Pure: every node decides the same in every order of arrival. The record that stays
- * gets the merge of both clocks, so that a later write by a node that saw both is later than both (§9.9). Clocks are compared uncut; the
- * held clock is cut (§10, Bounds).
+ * Which of two records stays (protocol.md §4, Merge). Pure: every node decides the same, regardless of the order of arrival. The record
+ * that stays gets the merge of both clocks, so that a later write by a node that saw both records is later than both (§9.9). Clocks are
+ * compared uncut; the clock of the held record is cut (§10, Bounds).
  */
 import type { MergeSkip } from '../domain/records.ts';
 import { NO_BYTES } from './packed-bytes.ts';
@@ -28,7 +28,7 @@ export function decideMerge(held: StoredRecord | undefined, incoming: StoredReco
   if (order === 'earlier') return { kind: 'keep', record: held, why: 'ignored_existing_newer_version' };
   const version = cutClock(order === 'later' ? incoming.version : mergeClocks(held.version, incoming.version));
   const winner = compareContents(incoming, held);
-  // The incoming clock may be later only in entries that were cut from the held one.
+  // The incoming clock may be later only in entries that were cut from the held clock.
   if (winner === 0 && compareClocks(version, held.version) === 'equal') return { kind: 'keep', record: held, why: 'ignored_identical' };
   if (order === 'later' || winner > 0) return { kind: 'replace', record: { ...incoming, version } };
   const why = winner === 0 ? 'ignored_identical' : 'ignored_existing_newer_time';

@@ -1,5 +1,5 @@
 /**
- * The records of one app: by key, by bucket and in order, with the counts that limits need. The cost of a change does not depend on how
+ * The records of one app: by key, by bucket and in order, with the counts that the limits need. The cost of a change does not depend on how
  * much is held.
  */
 import { digestText } from '../crypto/record-digest.ts';
@@ -15,11 +15,11 @@ interface Bucket {
   low: number;
 }
 
-/** Totals over the records that count as present in all namespaces of a store. Each namespace adds and subtracts its own. */
+/** Totals over all records of a store that are counted as present. Each namespace adds and subtracts its own records. */
 export interface PresentTotals {
   keys: number;
   bytes: number;
-  /** Namespaces with at least one such record. */
+  /** Number of namespaces with at least one such record. */
   namespaces: number;
 }
 
@@ -30,7 +30,7 @@ export class Namespace {
   readonly #buckets = new Map<number, Bucket>();
   /** Tombstones that this node wrote, oldest first. */
   readonly #ownTombstones = new Set<HeldRecord>();
-  /** Totals over the records that count as present. */
+  /** Totals over the records that are counted as present. */
   #presentKeys = 0;
   #presentBytes = 0;
   tombstones = 0;
@@ -44,7 +44,7 @@ export class Namespace {
     return this.#records.size;
   }
 
-  /** Records that count as present, and their bytes. */
+  /** Number of records that are counted as present. */
   get presentKeys(): number {
     return this.#presentKeys;
   }
@@ -83,7 +83,7 @@ export class Namespace {
     return held;
   }
 
-  /** Adds a new record. It counts only after `include`. */
+  /** Adds a new record. The counts and digests do not cover it until `include` is called. */
   insert(held: HeldRecord): void {
     this.#records.set(held.key, held);
     let bucket = this.#buckets.get(held.bucket);
@@ -97,7 +97,7 @@ export class Namespace {
     bucket.last = held;
   }
 
-  /** Removes a record. `exclude` must come first. */
+  /** Removes a record. `exclude` must be called first. */
   remove(held: HeldRecord): void {
     if (held.presence === 'present') this.keys.remove(held.key);
     held.presence = 'gone';
@@ -115,7 +115,7 @@ export class Namespace {
   include(held: HeldRecord, presence: 'present' | 'absent'): void {
     this.#flipDigest(held);
     if (held.value === null) this.tombstones += 1;
-    // A tombstone that is in the set already keeps its place: a merge with a peer's clock does not make it younger.
+    // A tombstone that is already in the set keeps its place: a merge with a peer's clock does not make it newer.
     if (held.ownTombstone) this.#ownTombstones.add(held);
     else this.#ownTombstones.delete(held);
     if (presence === 'present') this.#count(1, contentBytes(held));
@@ -125,7 +125,7 @@ export class Namespace {
     else this.keys.remove(held.key);
   }
 
-  /** Takes a record out of the counts and digests, before it is replaced or removed. */
+  /** Removes a record from the counts and digests, before it is replaced or removed. */
   exclude(held: HeldRecord): void {
     this.#flipDigest(held);
     if (held.value === null) this.tombstones -= 1;

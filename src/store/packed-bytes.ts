@@ -1,13 +1,13 @@
 /**
- * Stored bytes as the store keeps them: a string with one character per byte (Latin-1). V8 keeps such a string in one piece, at one byte
- * per character. A Uint8Array with its own buffer costs more than 400 bytes beside its content, and a slice of a shared buffer would keep
- * all of that buffer. The strings compare as their bytes do: unsigned, one by one.
+ * Stored bytes as the store keeps them: a string with one character per byte (Latin-1). V8 keeps such a string in one piece, with one byte
+ * per character. A Uint8Array with its own buffer costs more than 400 bytes in addition to its content, and a slice of a shared buffer
+ * would keep the whole buffer in memory. The strings compare as their bytes do: unsigned, one by one.
  */
 
 declare const packedBytes: unique symbol;
 export type PackedBytes = string & { readonly [packedBytes]: true };
 
-/** What a tombstone holds. No value is this short: even an empty one has a nonce and a tag. */
+/** The bytes of a tombstone. No value is this short: even an empty value has a nonce and a tag. */
 export const NO_BYTES = '' as PackedBytes;
 
 /** Copies the bytes, which may be a part of a larger buffer. */
@@ -19,7 +19,7 @@ export function unpackBytes(packed: PackedBytes): Uint8Array {
   return Buffer.from(packed, 'latin1');
 }
 
-/** @param hex an even number of hex digits, in either case */
+/** @param hex an even number of hex digits, in upper or lower case */
 export function packHex(hex: string): PackedBytes {
   return packBytes(Buffer.from(hex, 'hex'));
 }

@@ -1,6 +1,6 @@
 /**
- * Reads a record from the wire, strictly (protocol.md §4, Refused). Each record is judged on its own, and each refusal has its reason.
- * Numbers that JSON cannot hold exactly are refused, never rounded.
+ * Reads a record from the wire and checks it strictly (protocol.md §4, Refused). Each record is judged separately, and each refusal has a
+ * reason. Numbers that JSON cannot represent exactly are refused, never rounded.
  */
 import { isHex } from '../domain/hex.ts';
 import { MAX_HELD_KEY_BYTES } from '../domain/limits.ts';
@@ -12,9 +12,9 @@ import { clockOf, largestCount, type ClockEntry, type VectorClock } from './vect
 const MAX_CLOCK_ENTRIES = 1_024;
 const MAX_CLOCK_KEY_BYTES = 128;
 const MAX_COUNT = 2 ** 52;
-/** Nonce and tag: the stored bytes of an empty value. */
+/** Size of nonce and tag, which are the stored bytes of an empty value. */
 const MIN_STORED_BYTES = 28;
-/** By how much stored bytes may exceed the limit of a plaintext. */
+/** How much longer stored bytes may be than the limit for a plaintext. */
 const STORED_SLACK_BYTES = 128;
 
 export interface CodecLimits {
@@ -51,22 +51,24 @@ function refusalOfValue(value: unknown, tombstone: boolean, limits: CodecLimits)
   return value.length / 2 < MIN_STORED_BYTES ? 'too_short' : null;
 }
 
-/** Whether peers may take the record of such a local write. A record that they must refuse is never held (protocol.md §10, Bounds). */
+/**
+ * Whether peers may accept the record of this local write. A record that peers must refuse is never held here (protocol.md §10, Bounds).
+ */
 export function isWritable({ key, value, ttlMs }: Pick<StoredRecord, 'key' | 'value' | 'ttlMs'>, limits: CodecLimits): boolean {
   const fits = value === null || (value.length >= MIN_STORED_BYTES && !isTooLarge(value.length, limits));
   return isKey(key) && isCount(ttlMs) && fits;
 }
 
-/** By how much the sequence numbers of a node may run ahead of its clock. Each write raises them by at least one. */
+/** How far the sequence numbers of a node may run ahead of its clock. Each write raises them by at least one. */
 const COUNT_HEADROOM = 2 ** 20;
 
-/** Whether the time or a count of a record is further ahead than clocks may be apart (protocol.md §4, Refused; §10, Bounds). */
+/** Whether a record's time or one of its counts is further ahead than clocks are allowed to be (protocol.md §4, Refused; §10, Bounds). */
 export function isTooFarAhead({ updatedAtMs, version }: StoredRecord, nowMs: number, maxClockSkewMs: number): boolean {
   const latestMs = nowMs + maxClockSkewMs;
   return updatedAtMs > latestMs || largestCount(version) > latestMs + COUNT_HEADROOM;
 }
 
-/** The record with its clock uncut, or the reason why it is refused. */
+/** The record with an uncut clock, or the reason why it is refused. */
 export function readRecord(wire: unknown, limits: CodecLimits): StoredRecord | MergeRefusal {
   if (typeof wire !== 'object' || wire === null || Array.isArray(wire)) return 'malformed';
   const fields = wire as Record<string, unknown>;

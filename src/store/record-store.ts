@@ -1,9 +1,9 @@
 /**
- * The replicated store in memory (protocol.md §4): records by app and key. It uses no network and no clock; the time is an argument. A
- * store that starts empty draws a new id, so that no store ever repeats a number of another (§10).
+ * The replicated store in memory (protocol.md §4): records by app and key. It uses no network and no clock; the current time is passed as
+ * an argument. A store that starts empty draws a new id, so that no store ever repeats a sequence number of a different store (§10).
  *
- * Invariants: nothing that was acknowledged is evicted; after every operation the counts match the records; the cost of get, put, delete,
- * merge, expiry and finding new own writes does not depend on how much is held.
+ * Invariants: nothing that was acknowledged is evicted; after every operation, the counts match the records; the cost of get, put, delete,
+ * merge, expiry and finding this node's new writes does not depend on how much is held.
  */
 import { digestText } from '../crypto/record-digest.ts';
 import { invariant, RefusalError } from '../domain/errors.ts';
@@ -28,12 +28,12 @@ import { countOf, largestCount } from './vector-clock.ts';
 import { cursorAfter, walk } from './walk.ts';
 import { WriteLog, type LogEntry } from './write-log.ts';
 
-/** Most timers handled by one operation. The rest are left to later operations. */
+/** Maximum number of timers handled by one operation. The remaining timers are left to later operations. */
 const TIMERS_PER_OPERATION = 256;
-/** Most timers handled before stores are compared, which takes long anyway. */
+/** Maximum number of timers handled before stores are compared. A comparison takes a long time anyway. */
 const TIMERS_PER_LONG_OPERATION = 10_000;
 const STORE_ID_BYTES = 8;
-/** Most apps whose digests may be computed to show the root digest. */
+/** Maximum number of apps whose digests may be computed to show the root digest. */
 const MAX_SHOWN_APPS = 256;
 /** The bucket digests of an app that holds nothing. */
 const NO_BUCKETS: readonly string[] = Array.from({ length: BUCKETS }, () => EMPTY_BUCKET);
@@ -48,20 +48,20 @@ export interface RecordStoreOptions extends CapacityLimits {
 
 export interface RecordStoreModules {
   readonly random: Pick<Random, 'bytes'>;
-  /** Whether stored bytes decrypt under the app's data key. */
+  /** Whether stored bytes decrypt with the app's data key. */
   readonly opens: (appId: string, stored: Uint8Array) => boolean;
   /** This node's clock key for a store. */
   readonly ownClockKey: (storeId: StoreId) => string;
-  /** Whether every other current member has certainly taken this own write. */
+  /** Whether every current peer has certainly taken this write of this node. */
   readonly takenByAll: (sequenceNumber: number) => boolean;
-  /** This node was cut off for too long to know what is gone (protocol.md §4, Ages), so nothing is forgotten. */
+  /** True if this node was cut off for too long to know which records are gone (protocol.md §4, Ages). Then nothing is forgotten. */
   readonly keepsEverything: () => boolean;
 }
 
 export class RecordStore {
   readonly #options: RecordStoreOptions;
   readonly #modules: RecordStoreModules;
-  /** Every reset replaces these five. */
+  /** Every reset replaces these five fields. */
   #storeId!: StoreId;
   #contents!: Contents;
   #aging!: Aging;
@@ -87,27 +87,27 @@ export class RecordStore {
     return this.#lastSequenceNumber;
   }
 
-  /** What everything held counts for in `MAX_STORE_BYTES`. */
+  /** How much all held records and apps count towards `MAX_STORE_BYTES`. */
   get heldBytes(): number {
     return this.#contents.bytes;
   }
 
-  /** Tombstones held, counted over all apps. */
+  /** Number of tombstones held in all apps. */
   get tombstones(): number {
     return this.#contents.tombstones;
   }
 
-  /** Records of peers that were refused because the store is full. */
+  /** Number of records from peers that were refused because the store was full. */
   get refusedFull(): number {
     return this.#refusedFull;
   }
 
-  /** Number of records visited, as a measure of what an operation costs. */
+  /** Number of records visited, as a measure of the cost of an operation. */
   get visits(): number {
     return this.#contents.visits;
   }
 
-  /** Forgets everything. This is another store from now on, with another id. */
+  /** Forgets everything. From now on, this is a different store with a new id. */
   reset(): void {
     this.writes.clear();
     this.#begin();
@@ -133,7 +133,7 @@ export class RecordStore {
     return { value: unpackBytes(held.value), updatedAtMs: held.updatedAtMs };
   }
 
-  /** @throws RefusalError insufficient_storage, or bad_request on what peers must refuse; nothing was written then */
+  /** @throws RefusalError insufficient_storage, or bad_request for a record that peers must refuse; in both cases nothing is written */
   put(appId: string, key: string, value: Uint8Array, ttlMs: number, nowMs: number): LocalWrite {
     const content: Content = { key, value: packBytes(value), ttlMs };
     if (!isWritable(content, this.#options)) throw new RefusalError('bad_request', 'no other node would take such a record');
@@ -141,11 +141,11 @@ export class RecordStore {
     const held = this.#contents.find(appId, key);
     const write = this.#next(held, content, nowMs);
     this.#makeRoom(appId, held, write.record, nowMs);
-    // The held record may have gone meanwhile because of its age.
+    // The held record may have been removed meanwhile because of its age.
     return this.#write(appId, held?.presence === 'gone' ? undefined : held, write, nowMs);
   }
 
-  /** null when absent. @throws RefusalError insufficient_storage when there is no room for a tombstone */
+  /** Null when absent. @throws RefusalError insufficient_storage when there is no room for a tombstone */
   delete(appId: string, key: string, nowMs: number): LocalWrite | null {
     this.#aging.run(nowMs, TIMERS_PER_OPERATION);
     const held = this.#contents.find(appId, key);
@@ -154,7 +154,7 @@ export class RecordStore {
     return this.#write(appId, held, this.#next(held, { key, value: null, ttlMs: 0 }, nowMs), nowMs);
   }
 
-  /** @throws InvariantError for a limit below 1, whose pages would stay empty forever */
+  /** @throws InvariantError for a limit below 1, because its pages would stay empty forever */
   list(appId: string, request: ListRequest, nowMs: number): KeyPage {
     invariant((request.limit ?? 1) >= 1, 'a listing was asked for fewer than one key');
     const namespace = this.#contents.namespace(appId);
@@ -163,7 +163,7 @@ export class RecordStore {
     if (nothingExpired) return namespace.keys.list(request);
     const { limit = Infinity } = request;
     const keys: string[] = [];
-    // One key more than asked for shows whether there are more. Expired keys do not count.
+    // Reading one more key than requested shows whether there are more keys. Expired keys do not count.
     for (let page = namespace.keys.list(request); ; page = namespace.keys.list({ ...request, after: page.keys.at(-1) })) {
       for (const key of page.keys) if (reads(namespace.get(key)!, nowMs)) keys.push(key);
       if (keys.length > limit || !page.more) return { keys: keys.slice(0, limit), more: keys.length > limit };
@@ -200,7 +200,7 @@ export class RecordStore {
     return { kind: 'merged' };
   }
 
-  /** This node's own writes with a sequence number above `above`, oldest first, each with the record as it is now. */
+  /** This node's own writes with a sequence number above `above`, oldest first, each with the current state of its record. */
   *writesAfter(above: number): Generator<OwnWrite> {
     for (const logEntry of this.writes.after(above)) {
       this.#contents.visits += 1;
@@ -211,12 +211,12 @@ export class RecordStore {
     }
   }
 
-  /** Whether a record of this key may be left out: a peer may hold the key, so it is not known to be absent. */
+  /** Whether a record of this key may have been left out. If so, a peer may hold the key, so it is not known to be absent. */
   isLeftOut(appId: string, key: string, nowMs: number): boolean {
     return this.#leftOut.has(appId, key) || this.#leftOut.isOverfull(nowMs);
   }
 
-  /** Number of keys whose record is left out. */
+  /** Number of keys whose record was left out. */
   get leftOut(): number {
     return this.#leftOut.size;
   }
@@ -233,38 +233,37 @@ export class RecordStore {
     return held === undefined ? null : digestText(held.digest);
   }
 
-  /** Drops a record and its clock, as if it had never existed. A resync does this to what the complete snapshot lacks. */
+  /** Drops a record and its clock, as if it had never existed. A resync does this to records that the complete snapshot lacks. */
   forget(appId: string, key: string): void {
     const held = this.#contents.find(appId, key);
     if (held !== undefined) this.#remove(held);
   }
 
-  /** Expires and removes what is due. */
+  /** Expires and removes the records that are due. */
   letAge(nowMs: number): void {
     this.#aging.run(nowMs, TIMERS_PER_LONG_OPERATION);
   }
 
-  /** A peer has taken this own write of the key, or holds a later record. */
+  /** A peer has taken this node's write to the key, or holds a later record. */
   noteTaken(appId: string, key: string, sequenceNumber: number): void {
     const logEntry = this.#contents.find(appId, key)?.logEntry ?? null;
     if (logEntry?.sequenceNumber === sequenceNumber && logEntry.state === 'untaken') logEntry.state = 'taken';
   }
 
-  /** Whether this node wrote the held record, and its sequence number is above `seenUpTo` or no peer has ever said that it has it. */
+  /** Whether this node wrote the held record, and either its sequence number is above `seenUpTo` or no peer has ever reported having it. */
   isUnseen(appId: string, key: string, seenUpTo: number): boolean {
     const logEntry = this.#contents.find(appId, key)?.logEntry ?? null;
     return logEntry !== null && logEntry.state !== 'replaced' && (logEntry.sequenceNumber > seenUpTo || logEntry.state === 'untaken');
   }
 
-  /** Forgets the records that passed their age while everything was kept. */
+  /** Forgets the records that reached their age while everything was kept. */
   forgetOverdue(): void {
     this.#aging.forgetOverdue();
   }
 
   /**
-   * Yields the records one by one. The order neither repeats nor misses a record that was there at the start, regardless of
-   * changes meanwhile.
-   * @throws RefusalError bad_request on a cursor that this store did not give, service_unavailable when it was emptied meanwhile
+   * Yields the records one by one. No record that was there at the start is repeated or missed, regardless of changes meanwhile.
+   * @throws RefusalError bad_request for a cursor that is not from this store, service_unavailable when the store was emptied meanwhile
    */
   *walk(request: WalkRequest): Generator<WalkStep> {
     const storeId = this.#storeId;
@@ -284,7 +283,7 @@ export class RecordStore {
     return this.#contents.rootDigest();
   }
 
-  /** The root digest for display only; null when computing it would take the digests of too many apps. */
+  /** The root digest for display only; null if computing it would require the digests of too many apps. */
   shownRootDigest(): string | null {
     return this.#contents.isRootKnown || this.#contents.appIds().length <= MAX_SHOWN_APPS ? this.#contents.rootDigest() : null;
   }
@@ -294,7 +293,7 @@ export class RecordStore {
     return this.#contents.namespace(appId)?.digest() ?? null;
   }
 
-  /** 256 texts of 16 hex digits, also for an app that holds nothing. */
+  /** 256 strings of 16 hex digits, also for an app that holds nothing. */
   bucketDigests(appId: string): readonly string[] {
     return this.#contents.namespace(appId)?.bucketDigests() ?? NO_BUCKETS;
   }
@@ -318,23 +317,25 @@ export class RecordStore {
   /** @throws RefusalError insufficient_storage */
   #makeRoom(appId: string, held: HeldRecord | undefined, record: StoredRecord, nowMs: number): void {
     const why = (): string | null => whyFull({ appId, record, held }, this.#contents, this.#options);
-    // No write is refused because of records that are past their age.
+    // No write is refused because of records that have reached their age.
     for (let allRan = false; why() !== null && !allRan; ) allRan = this.#aging.run(nowMs, TIMERS_PER_OPERATION);
     const refusal = why();
     if (refusal !== null) throw new RefusalError('insufficient_storage', refusal);
   }
 
-  /** At the cap, forgets the oldest own tombstone if all members have it. No other is forgotten early (protocol.md §4, Ages). */
+  /**
+   * At the cap, forgets this node's oldest tombstone if all members have it. No other tombstone is forgotten early (protocol.md §4, Ages).
+   */
   #makeRoomForTombstone(appId: string, nowMs: number): void {
     const { maxTombstonesPerApp } = this.#options;
     const namespace = this.#contents.namespace(appId)!;
-    // Tombstones past their age go first, so that they cause no refusal and no early removal.
+    // Tombstones that have reached their age are removed first, so that they cause no refusal and no early removal.
     for (let allRan = false; namespace.tombstones >= maxTombstonesPerApp && !allRan; ) allRan = this.#aging.run(nowMs, TIMERS_PER_OPERATION);
-    // One tombstone goes for the new one. Those that merges have brought above the cap stay.
+    // One tombstone is removed to make room for the new one. Tombstones that merges have added above the cap stay.
     if (namespace.tombstones < maxTombstonesPerApp) return;
     const oldest = namespace.oldestOwnTombstone();
     const sequenceNumber = oldest?.logEntry?.sequenceNumber ?? 0;
-    // While everything is kept, acknowledged sequences move over writes that are held back. They do not show that all have them.
+    // While everything is kept, acknowledged sequences move past writes that are held back, so they do not show that all members have them.
     if (oldest === null || this.#modules.keepsEverything() || !this.#modules.takenByAll(sequenceNumber)) {
       throw new RefusalError('insufficient_storage', 'the app has too many deleted keys that not all nodes know of');
     }
@@ -359,9 +360,10 @@ export class RecordStore {
   }
 
   /**
-   * Whether this node wrote a merged tombstone: the one that it holds, or, where it holds none, one that was forgotten early and comes
-   * back. In the second case the own count is the largest in the clock. In the first that is not enough: a peer whose time is behind may
-   * have deleted what this node wrote. A count above the last own sequence number is forged.
+   * Whether this node wrote a tombstone that is being merged. If this node holds a record of the key, that record must be its own tombstone
+   * with the same time. The counts in the clock are not enough in this case: a peer whose time is behind may have deleted what this node
+   * wrote. If this node holds no record, it may have forgotten the tombstone early; then its own count is the largest in the clock. A count
+   * above its last sequence number is forged.
    */
   #isOwnTombstone(record: StoredRecord, held: HeldRecord | undefined): boolean {
     if (record.value !== null) return false;
@@ -377,7 +379,7 @@ export class RecordStore {
   }
 }
 
-/** Whether a record reads as present. One that has expired does not come back when the clock is set back. */
+/** Whether a record reads as present. An expired record does not come back when the clock is set back. */
 function reads(held: HeldRecord, nowMs: number): boolean {
   return held.presence === 'present' && isPresent(held, nowMs);
 }

@@ -1,21 +1,21 @@
 /**
- * A sorted set of texts: the keys of an app, or the ids of the apps. The texts lie in pieces of bounded length. Adding or removing one
- * moves a few hundred neighbours at most, and a range of any length is copied piece by piece.
+ * A sorted set of strings: the keys of an app, or the ids of the apps. The strings are kept in pieces of bounded length. Adding or removing
+ * a string moves a few hundred neighbours at most, and a range of any length is copied piece by piece.
  */
 
-/** A piece that grows above this is split in two. */
+/** A piece that grows longer than this is split in two. */
 const MAX_PIECE = 512;
 /** Two neighbouring pieces that together are no longer than this are joined. An empty piece is always joined. */
 const JOINED_PIECE = MAX_PIECE / 2;
 
 export type Compare = (a: string, b: string) => number;
 
-/** By UTF-16 code units. */
+/** Compares by UTF-16 code units. */
 export function compareTexts(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** A place between two texts: the piece, and how many of its texts lie before. */
+/** A place between two strings: the piece, and how many of its strings come before the place. */
 interface Place {
   readonly piece: number;
   readonly at: number;
@@ -23,14 +23,14 @@ interface Place {
 
 export class SortedTexts {
   readonly #compare: Compare;
-  /** None is empty, unless it is the only one. */
+  /** No piece is empty, unless it is the only one. */
   readonly #pieces: string[][] = [[]];
 
   constructor(compare: Compare = compareTexts) {
     this.#compare = compare;
   }
 
-  /** @param text one that is not in the set */
+  /** @param text a string that is not in the set */
   add(text: string): void {
     const { piece, at } = this.#place((other) => this.#compare(other, text) < 0);
     const texts = this.#pieces[piece]!;
@@ -39,7 +39,7 @@ export class SortedTexts {
     if (texts.length > MAX_PIECE) this.#pieces.splice(piece, 1, texts.slice(0, MAX_PIECE / 2), texts.slice(MAX_PIECE / 2));
   }
 
-  /** @param text one that is in the set */
+  /** @param text a string that is in the set */
   remove(text: string): void {
     const { piece, at } = this.#place((other) => this.#compare(other, text) < 0);
     const texts = this.#pieces[piece]!;
@@ -52,8 +52,8 @@ export class SortedTexts {
   }
 
   /**
-   * The texts for which `isBefore` is false and `isIn` is true, in order, at most `atMost`. Over ascending texts, `isBefore` must change
-   * once from true to false, and after that `isIn` likewise.
+   * At most `atMost` strings for which `isBefore` is false and `isIn` is true, in order. Over ascending strings, `isBefore` must change
+   * once from true to false, and after that `isIn` must do the same.
    */
   between(isBefore: (text: string) => boolean, isIn: (text: string) => boolean, atMost = Infinity): string[] {
     const from = this.#place(isBefore);
@@ -64,11 +64,11 @@ export class SortedTexts {
       slices.push(slice);
       left -= slice.length;
     }
-    // This takes a third of the time of `flat`, which visits each text.
+    // This takes a third of the time that `flat` takes, because `flat` visits each string.
     return ([] as string[]).concat(...slices);
   }
 
-  /** The place after all texts for which `isBefore` is true. */
+  /** The place after all strings for which `isBefore` is true. */
   #place(isBefore: (text: string) => boolean): Place {
     let low = 0;
     let high = this.#pieces.length - 1;

@@ -1,12 +1,12 @@
 /**
- * Timers in the order of their time, at a cost that does not grow with their number. They lie unsorted in slots of time. A slot is sorted
- * once, when its time has come and all earlier timers have been taken. Even after a long sleep, no call sorts more than one slot. A timer
- * that is cancelled in an unsorted slot leaves nothing behind.
+ * Yields timers in the order of their time, at a cost that does not grow with their number. Timers wait unsorted in slots of time. A slot
+ * is sorted once, when its time has come and all earlier timers have been taken. Even after a long sleep, no call sorts more than one slot.
+ * A timer that is cancelled in an unsorted slot leaves nothing behind.
  */
 
 /** Width of a slot. Milliseconds. */
 const SLOT_MS = 256;
-/** Cancelled timers of sorted slots are removed when they are more than this and more than half. */
+/** Cancelled timers of sorted slots are removed when there are more of them than this, and more than half of the timers are cancelled. */
 const SWEEP_ABOVE = 1_024;
 
 export interface Timer<What> {
@@ -55,7 +55,7 @@ export class TimingWheel<What> {
     if (scheduled.cancelled) return;
     scheduled.cancelled = true;
     if (this.#unlink(scheduled)) return;
-    // If the clock was set back, cancelled timers would otherwise stay until it reaches their time again.
+    // If the clock was set back, cancelled timers would otherwise stay until the clock reaches their time again.
     this.#nearCancelled += 1;
     if (this.#nearCancelled <= Math.max(SWEEP_ABOVE, this.#near.length / 2)) return;
     this.#near = this.#near.filter(({ cancelled }) => !cancelled);
@@ -68,7 +68,7 @@ export class TimingWheel<What> {
       if (this.#come.length === 0) this.#reach(slotOf(nowMs));
       this.#sortOut();
       const next = this.#near.at(-1);
-      // All timers that had come were cancelled, and later slots have come meanwhile.
+      // All timers whose time had come were cancelled, and the time of later slots has come meanwhile.
       if (next === undefined && this.#reached < slotOf(nowMs)) continue;
       if (next === undefined || (!next.cancelled && next.atMs > nowMs)) return null;
       this.#near.pop();
@@ -77,7 +77,7 @@ export class TimingWheel<What> {
     }
   }
 
-  /** What is due and was not taken yet, in no particular order. Changes nothing. */
+  /** The items of due timers that have not been taken yet, in no particular order. Changes nothing. */
   *due(nowMs: number): Generator<What> {
     for (let at = this.#near.length - 1; at >= 0; at -= 1) {
       const { atMs, what, cancelled } = this.#near[at]!;
@@ -96,8 +96,8 @@ export class TimingWheel<What> {
   }
 
   /**
-   * The slots that hold a timer, after the last one reached and up to `slot`, the earliest last. Looks at each slot in between, or at
-   * all that hold a timer if those are fewer.
+   * The slots after the last reached slot and up to `slot` that hold a timer, the earliest last. Looks at each slot in between, or at all
+   * slots that hold a timer if there are fewer of them.
    */
   #slotsUpTo(slot: number): number[] {
     if (slot - this.#reached > this.#slots.size) {
@@ -108,7 +108,7 @@ export class TimingWheel<What> {
     return there;
   }
 
-  /** Sorts the next slot that has come, unless an earlier timer is still to be taken. */
+  /** Sorts the next slot whose time has come, unless an earlier timer must be taken first. */
   #sortOut(): void {
     for (;;) {
       const slot = this.#come.at(-1);
@@ -132,11 +132,11 @@ export class TimingWheel<What> {
       all.push(scheduled);
       scheduled = next;
     }
-    // In the order in which they came.
+    // In the order in which the timers were scheduled.
     return all.reverse();
   }
 
-  /** @returns whether it was in an unsorted slot */
+  /** @returns whether the timer was in an unsorted slot */
   #unlink(scheduled: Scheduled<What>): boolean {
     const { before, next } = scheduled;
     const slot = slotOf(scheduled.atMs);

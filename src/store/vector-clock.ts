@@ -1,14 +1,14 @@
 /**
- * Vector clocks (protocol.md §4): counts by opaque text, kept as sent. A missing entry counts as 0, and an entry of 0 is dropped.
+ * Vector clocks (protocol.md §4): counts by opaque keys, which are kept as sent. A missing entry counts as 0, and an entry of 0 is dropped.
  *
- * Clocks are compared uncut and then cut before they are held (§10, Bounds). Otherwise what others send could grow a record without end.
+ * Clocks are compared uncut, and cut before they are stored (§10, Bounds). Otherwise other nodes could make a record grow without end.
  */
 
-/** Most entries of a held clock. */
+/** Maximum number of entries of a held clock. */
 export const MAX_HELD_CLOCK_ENTRIES = 64;
 
 declare const packedClock: unique symbol;
-/** Keys in ascending order, each followed by its count, in one array. This costs less than half of a Map. */
+/** Keys in ascending order, each followed by its count, in one array. This takes less than half the memory of a Map. */
 export type VectorClock = readonly (string | number)[] & { readonly [packedClock]: true };
 
 export type ClockEntry = readonly [key: string, count: number];
@@ -16,7 +16,7 @@ export type ClockOrder = 'equal' | 'later' | 'earlier' | 'concurrent';
 
 export const EMPTY_CLOCK = [] as unknown as VectorClock;
 
-/** @param entries each key at most once */
+/** @param entries each key occurs at most once */
 export function clockOf(entries: readonly ClockEntry[]): VectorClock {
   const counted = entries.filter(([, count]) => count > 0);
   if (counted.length > 1) counted.sort(([a], [b]) => compareKeys(a, b));
@@ -53,7 +53,7 @@ export function compareClocks(a: VectorClock, b: VectorClock): ClockOrder {
   return ahead ? 'later' : behind ? 'earlier' : 'equal';
 }
 
-/** The larger count of each key. */
+/** A clock with the larger count for each key. */
 export function mergeClocks(a: VectorClock, b: VectorClock): VectorClock {
   return packed(joined(a, b).map(({ key, left, right }) => [key, Math.max(left, right)] as const));
 }
@@ -64,9 +64,9 @@ export function withCount(clock: VectorClock, key: string, count: number): Vecto
 }
 
 /**
- * The clock as it is held. Entries whose key has no `/` are from older nodes, whose numbers start at 1 for each key, so they are cut
- * last. Among the others the smallest count is cut first, and among equal counts the smallest key.
- * @param staying the own key of a local write, which is not cut: without it the write would not be later than what it replaces
+ * The clock in the form in which it is stored. Entries whose key has no `/` are from older nodes, whose numbers start at 1 for each key, so
+ * these entries are cut last. Among the others, the smallest count is cut first, and among equal counts the smallest key.
+ * @param staying this node's key in a local write. It is not cut: without it, the write would not be later than the record that it replaces
  */
 export function cutClock(clock: VectorClock, staying?: string): VectorClock {
   if (clock.length <= 2 * MAX_HELD_CLOCK_ENTRIES) return clock;
@@ -99,7 +99,7 @@ function joined(a: VectorClock, b: VectorClock): Joined[] {
   return all;
 }
 
-/** Allocates exactly this length. An array that grew by `push` would have spare room. */
+/** Allocates exactly the length needed. An array that grew by `push` would have spare room. */
 function packed(entries: readonly ClockEntry[]): VectorClock {
   const clock = new Array<string | number>(2 * entries.length);
   for (const [at, [key, count]] of entries.entries()) {

@@ -1,6 +1,6 @@
 /**
- * A walk through the store (protocol.md §10, Pages): the records one by one, app by app and bucket by bucket. The order neither repeats
- * nor misses a record that was there at the start, regardless of changes meanwhile.
+ * A walk through the store (protocol.md §10, Pages): the records one by one, app by app and bucket by bucket. No record that was there at
+ * the start is repeated or missed, regardless of changes meanwhile.
  */
 import { RefusalError } from '../domain/errors.ts';
 import type { StoreId } from '../domain/ids.ts';
@@ -10,14 +10,14 @@ import type { Contents } from './contents.ts';
 import { BUCKETS } from './digest.ts';
 import type { HeldRecord } from './held-record.ts';
 
-/** Where a walk stands: after this place of this bucket. */
+/** The position of a walk: after this place in this bucket. */
 interface Position {
   readonly appId: string;
   readonly bucket: number;
   readonly place: number;
 }
 
-/** @throws RefusalError bad_request on a cursor that this store did not give */
+/** @throws RefusalError bad_request for a cursor that is not from this store */
 export function* walk(contents: Contents, storeId: StoreId, request: WalkRequest): Generator<HeldRecord> {
   const start = readCursor(request.cursor, storeId);
   const wanted = request.buckets === undefined ? null : new Set(request.buckets);
@@ -36,7 +36,7 @@ export function* walk(contents: Contents, storeId: StoreId, request: WalkRequest
   }
 }
 
-/** The cursor at which a walk goes on after a record. */
+/** The cursor with which a walk continues after a record. */
 export function cursorAfter(storeId: StoreId, { appId, bucket, place }: Position): string {
   return `${storeId}.${appId}.${bucket}.${place}`;
 }

@@ -1,21 +1,21 @@
 /**
  * This node's own writes, in the order of their sequence numbers (protocol.md §10, Who sends what). Only the last write of each key has an
- * entry that is not superseded. A peer's place in the log is a sequence number. The cost of finding the entries after it depends on how
- * many those are, not on how much is held.
+ * entry that is not superseded. A peer's place in the log is a sequence number. The cost of finding the entries after it depends on their
+ * number, not on how much is held.
  */
 
 import type { OwnWritesListener } from '../domain/records.ts';
 
 export interface LogEntry<What> {
   readonly sequenceNumber: number;
-  /** null once the entry is superseded: the key was written again, or its record was removed. */
+  /** Null once the entry is superseded: the key was written again, or its record was removed. */
   what: What | null;
   readonly bytes: number;
-  /** `taken`: a peer said that it has this record or a later one. `replaced`: the held record has come from a peer since. */
+  /** `taken`: a peer has reported having this record or a later one. `replaced`: a record from a peer has replaced it since. */
   state: 'untaken' | 'taken' | 'replaced';
 }
 
-/** Superseded entries are removed when they are more than this and more than half. */
+/** Superseded entries are removed when there are more of them than this, and more than half of the entries are superseded. */
 const SWEEP_ABOVE = 1_024;
 
 export class WriteLog<What> {
@@ -24,7 +24,7 @@ export class WriteLog<What> {
   #validBytes = 0;
   readonly #listeners = new Set<OwnWritesListener>();
 
-  /** @param sequenceNumber above every earlier one @param bytes approximate size of the record on the wire */
+  /** @param sequenceNumber above every earlier number @param bytes approximate size of the record on the wire */
   append(sequenceNumber: number, what: What, bytes: number): LogEntry<What> {
     const entry: LogEntry<What> = { sequenceNumber, what, bytes, state: 'untaken' };
     this.#entries.push(entry);
@@ -52,12 +52,12 @@ export class WriteLog<What> {
     this.#validBytes = 0;
   }
 
-  /** Number of entries that are not superseded, and their bytes. */
+  /** Number of entries that are not superseded, and their size in bytes. */
   totals(): { readonly records: number; readonly bytes: number } {
     return { records: this.#valid, bytes: this.#validBytes };
   }
 
-  /** Entries with a sequence number above `above` that are not superseded, in order. Must be read before the next write. */
+  /** Entries with a sequence number above `above` that are not superseded, in order. The result must be read before the next write. */
   *after(above: number): Generator<LogEntry<What> & { readonly what: What }> {
     for (let at = this.#firstAfter(above); at < this.#entries.length; at += 1) {
       const entry = this.#entries[at]!;
@@ -70,7 +70,7 @@ export class WriteLog<What> {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Gallops back from the end, then bisects. */
+  /** Searches back from the end in doubling steps, then bisects. */
   #firstAfter(above: number): number {
     const entries = this.#entries;
     let step = 1;
