@@ -1,7 +1,7 @@
 /**
- * Restricts where an enclave may connect (protocol.md §10, Where a node connects): never to loopback, link-local or unspecified
- * addresses, nor to the metadata services of clouds. A name may resolve to another address the second time, so the guard checks the
- * address of the connection itself, after name resolution.
+ * Restricts where an enclave may connect (protocol.md §10, Where a node connects): never to loopback, link-local or unspecified addresses,
+ * nor to the metadata services of clouds. A name may resolve to a different address the second time, so the guard checks the address of the
+ * connection itself, after name resolution.
  */
 import { lookup as systemLookup, type LookupAddress, type LookupOptions } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
@@ -13,9 +13,9 @@ const CONNECT_TIMEOUT_MS = 5_000;
 
 const FORBIDDEN_RANGES: readonly string[] = ['loopback', 'linkLocal', 'unspecified'];
 
-/** Metadata services of clouds, which give a machine's credentials, outside the link-local addresses. */
+/** Addresses of cloud metadata services outside the link-local range. These services hand out a machine's credentials. */
 const METADATA_SERVICES: ReadonlySet<string> = new Set([
-  // AWS and GCP by IPv6, Alibaba, Oracle, Azure.
+  // AWS and GCP over IPv6, Alibaba, Oracle, Azure.
   'fd00:ec2::254',
   'fd20:ce::254',
   '100.100.100.200',
@@ -60,7 +60,7 @@ const guardedLookup: LookupFunction = (hostname, options: LookupOptions, callbac
   });
 };
 
-/** Opens connections for undici. @param guarded refuse addresses that an enclave must not reach */
+/** Opens connections for undici. @param guarded whether to refuse addresses that an enclave must not reach */
 export function createConnector(guarded: boolean): buildConnector.connector {
   if (!guarded) return buildConnector({ timeout: CONNECT_TIMEOUT_MS });
   const connect = buildConnector({ timeout: CONNECT_TIMEOUT_MS, lookup: guardedLookup });

@@ -1,6 +1,6 @@
 /**
- * HTTP requests to peers (protocol.md §10, Where a node connects), through the platform's proxy. Redirects are not followed. Every
- * answer has a limit, and every request has a timeout.
+ * HTTP requests to peers (protocol.md §10, Where a node connects), through the platform's proxy. Redirects are not followed. Every answer
+ * has a size limit, and every request has a timeout.
  */
 import { request as undiciRequest, type Dispatcher } from 'undici';
 import { readBoundedBody } from '../domain/bounded-body.ts';
@@ -23,7 +23,7 @@ export interface PeerTransportOptions {
 
 export class PeerTransport implements Transport {
   readonly #dispatcher: Dispatcher;
-  /** For the second try of a GET: it opens a new connection for each request. */
+  /** For the second attempt of a GET: this dispatcher opens a new connection for each request. */
   readonly #fresh: Dispatcher;
   readonly #clock: Clock;
 
@@ -47,7 +47,7 @@ export class PeerTransport implements Transport {
     await Promise.all([this.#dispatcher.destroy(), this.#fresh.destroy()]);
   }
 
-  /** A peer may close an idle or just used connection at any time. A GET changes nothing, so it is tried once more. */
+  /** A peer may close a connection at any time, whether it is idle or was just used. A GET changes nothing, so it is tried once more. */
   async #tryTwice(asked: DependencyCall, request: TransportRequest, signal: AbortSignal): Promise<TransportAnswer> {
     try {
       return await this.#exchange(this.#dispatcher, asked, request, signal);

@@ -1,14 +1,14 @@
 /**
- * A small `fetch` for the chain's RPC. It uses the platform's proxy, but connects directly to loopback, where the light client runs.
- * A redirect is not followed: it is the answer, and `registry` reports it. A complete `fetch` takes some MiB of memory for the streams,
- * forms and caches of browsers, so this one has only what the RPC needs.
+ * A small `fetch` for the chain's RPC. It uses the platform's proxy, but connects directly to loopback, where the light client runs. It
+ * does not follow a redirect but returns it as the answer, and `registry` reports it. A complete `fetch` takes several MiB of memory for
+ * browser features such as streams, forms and caches, so this one has only what the RPC needs.
  */
 import { request } from 'undici';
 import type { Fetch } from '../domain/ports.ts';
 import { createDispatcher, type ProxySettings } from './way-out.ts';
 
 const LOOPBACK = 'localhost,127.0.0.0/8,[::1]';
-/** Some providers refuse requests without a user agent. Compressed answers could not be read. */
+/** Some providers refuse requests without a user agent. Answers must not be compressed, because nothing here decompresses them. */
 const HEADERS = { 'user-agent': 'nova-kms-node', accept: '*/*', 'accept-encoding': 'identity' };
 
 export interface RpcFetch {

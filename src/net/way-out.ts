@@ -1,9 +1,9 @@
-/** Outgoing connections (protocol.md §7): through the platform's proxies, but direct to hosts that `NO_PROXY` names. */
+/** Outgoing connections (protocol.md §7): through the platform's proxies, but directly to hosts that `NO_PROXY` lists. */
 import { Agent, Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { parseNoProxy, type NoProxy } from '../domain/no-proxy.ts';
 import { createConnector } from './address-guard.ts';
 
-/** Most connections to one peer at once. */
+/** Maximum number of connections to one peer at the same time. */
 const CONNECTIONS_PER_PEER = 8;
 /** How long an idle connection is kept. Milliseconds. */
 const KEEP_ALIVE_MS = 30_000;
@@ -16,7 +16,7 @@ export interface ProxySettings {
   readonly noProxy: string;
 }
 
-/** @param guarded refuse addresses that an enclave must not reach @throws Error for an invalid `noProxy` */
+/** @param guarded whether to refuse addresses that an enclave must not reach @throws Error for an invalid `noProxy` */
 export function createDispatcher(proxy: ProxySettings, guarded: boolean): Dispatcher {
   const options = {
     connect: createConnector(guarded),
@@ -25,7 +25,7 @@ export function createDispatcher(proxy: ProxySettings, guarded: boolean): Dispat
     pipelining: 1,
   };
   const isDirect = parseNoProxy(proxy.noProxy);
-  // Without empty strings undici would read the environment itself.
+  // Without empty strings, undici would read the environment itself.
   const proxies = { httpProxy: proxy.httpProxy ?? '', httpsProxy: proxy.httpsProxy ?? '', noProxy: '' };
   return new WayOut(isDirect, { direct: new Agent(options), proxied: new EnvHttpProxyAgent({ ...options, ...proxies }) });
 }
