@@ -1,4 +1,4 @@
-/** Whether an app instance may call this node (protocol.md §3), judged by its registry records: pure. */
+/** Decides whether an app instance may call this node (protocol.md §3), from the registry records of the instance. Pure. */
 import { toAppId, type AppId } from '../domain/ids.ts';
 import type { AppRecord } from '../domain/membership.ts';
 

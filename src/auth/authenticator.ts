@@ -1,4 +1,4 @@
-/** Authenticates callers (protocol.md §3): apps by proof and registry, peers by proof and peer cache. */
+/** Authenticates callers (protocol.md §3): apps with a proof and the registry, peers with a proof and the peer cache. */
 import { RefusalError } from '../domain/errors.ts';
 import { parseWallet, type TeePubkey, type Wallet } from '../domain/ids.ts';
 import type { AuthorizedApp, Member } from '../domain/membership.ts';
@@ -21,10 +21,10 @@ export interface AuthenticatorModules {
   readonly directory: PeerDirectory;
 }
 
-/** What the headers of an app's request show. */
+/** What the headers of an app's request contain. */
 export interface AppProof {
   readonly wallet: Wallet;
-  /** Null, like the nonce, when the request is not signed (development): it then only names its wallet. */
+  /** Null, like the nonce, if the request is not signed. In development, a request may name its wallet without a signature. */
   readonly signature: string | null;
   readonly nonce: string | null;
 }

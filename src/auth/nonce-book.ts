@@ -1,15 +1,15 @@
 /**
- * Nonces (protocol.md §3): issued here, used up by the first lookup. An unused nonce takes no memory: its 16 bytes are the time of
- * issue, a counter and a MAC of both under a key of this process. A used nonce takes one bit. The bit is kept at least until the
- * nonce would have expired, so no client can push out the nonces of others. Times are of the monotonic clock, so setting the system
- * clock makes no used nonce valid again.
+ * Nonces (protocol.md §3): issued here, used up by the first lookup. An unused nonce takes no memory: its 16 bytes are the time of issue, a
+ * counter, and a MAC of both with a key of this process. A used nonce takes one bit. The bit is kept at least until the nonce would have
+ * expired, so no client can push out the nonces of other clients. Times come from the monotonic clock, so setting the system clock does not
+ * make a used nonce valid again.
  */
 import { constantTimeEqual } from '../crypto/hash.ts';
 import { MacKey } from '../crypto/mac-key.ts';
 import type { Clock, Random } from '../domain/ports.ts';
 
 const NONCE_BYTES = 16;
-/** Time of issue in seconds since the start, then the counter: 4 bytes each. The rest is the MAC. */
+/** Time of issue in seconds since the start, then the counter: 4 bytes each. The remaining bytes are the MAC. */
 const COUNTER_AT = 4;
 const MAC_AT = 8;
 const KEY_BYTES = 32;
@@ -17,10 +17,10 @@ const COUNTERS = 2 ** 32;
 /** Counters per page. */
 const PAGE_BITS = 1_024;
 
-/** Bits of 1,024 consecutive counters: whether each nonce is used. */
+/** One bit for each of 1,024 consecutive counters: whether the nonce is used. */
 interface Page {
   readonly bits: Uint8Array;
-  /** Of the newest used nonce in it: the page is dropped when that nonce has expired. */
+  /** Time of issue of the newest used nonce in the page. The page is dropped when that nonce has expired. */
   issuedSeconds: number;
   used: number;
 }
@@ -39,12 +39,12 @@ export class NonceBook {
   readonly #ttlSeconds: number;
   readonly #clock: NonceBookModules['clock'];
   readonly #random: NonceBookModules['random'];
-  /** Drawn with the first nonce. */
+  /** The key is drawn when the first nonce is issued. */
   #key: MacKey | null = null;
   readonly #startedMs: number;
   /** Pages by number, in the order of their first use. */
   readonly #pages = new Map<number, Page>();
-  /** Nonces of other issuers that count as issued here, with the seconds of their issue. Only tests fill it. */
+  /** Nonces from other issuers that are treated as issued here, with their time of issue in seconds. Only tests fill this map. */
   readonly #noted = new Map<string, number>();
   #counter = 0;
   #used = 0;
@@ -66,13 +66,13 @@ export class NonceBook {
     return bytes.toString('base64');
   }
 
-  /** Treats a nonce as issued here at a time (Unix seconds), for fixed vectors. */
+  /** Treats a nonce as issued here at the given time (Unix seconds), for fixed vectors. */
   note(nonce: string, issuedAtSeconds: number): void {
     const ageSeconds = Math.floor(this.#clock.nowMs() / 1000) - issuedAtSeconds;
     this.#noted.set(nonce, this.#nowSeconds() - ageSeconds);
   }
 
-  /** Uses up a nonce, regardless of the answer. Nonces are compared as text. */
+  /** Uses up a nonce, regardless of the result. Nonces are compared as strings. */
   consume(nonce: string): 'ok' | 'unknown' | 'expired' {
     const issuedSeconds = this.#use(nonce);
     if (issuedSeconds === null) return 'unknown';
@@ -84,7 +84,7 @@ export class NonceBook {
     return this.#used;
   }
 
-  /** The second of its issue; null when the nonce is unknown or used. */
+  /** The nonce's time of issue in seconds; null if the nonce is unknown or used. */
   #use(nonce: string): number | null {
     const noted = this.#noted.get(nonce);
     if (noted !== undefined) {
@@ -100,7 +100,7 @@ export class NonceBook {
     return this.#setBit(bytes.readUInt32BE(COUNTER_AT), issuedSeconds) ? issuedSeconds : null;
   }
 
-  /** False when the bit was set already. */
+  /** False if the bit was already set. */
   #setBit(counter: number, issuedSeconds: number): boolean {
     this.#dropExpired();
     const number = Math.floor(counter / PAGE_BITS);
@@ -116,7 +116,7 @@ export class NonceBook {
     return true;
   }
 
-  /** Pages are in the order of their first use: one that must stay delays those behind it, by at most one lifetime of a nonce. */
+  /** Pages are in the order of their first use. A page that must stay keeps the pages after it, for at most one lifetime of a nonce. */
   #dropExpired(): void {
     for (const [number, page] of this.#pages) {
       if (!this.#isExpired(page.issuedSeconds)) return;

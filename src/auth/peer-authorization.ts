@@ -2,7 +2,10 @@
 import type { Wallet } from '../domain/ids.ts';
 import type { Member, Membership } from '../domain/membership.ts';
 
-/** The member, or null. It needs a teePubkey for the answer. The membership has already checked ACTIVE, zkVerified and the app. */
+/**
+ * The member, or null if the peer is not authorized. A member needs a teePubkey, because the answer is encrypted to that key. The
+ * membership has already checked ACTIVE, zkVerified and the app.
+ */
 export function authorizePeer(wallet: Wallet, membership: Membership): Member | null {
   const member = membership.members.find((candidate) => candidate.wallet === wallet);
   if (member === undefined || member.teePubkey === '') return null;

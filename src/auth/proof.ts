@@ -1,6 +1,6 @@
 /**
- * Proof of possession (protocol.md §3): three headers with a nonce issued here, a fresh timestamp and an EIP-191 signature. A proof
- * with a bad form or timestamp leaves its nonce unused. Looking up the nonce uses it, whether or not the proof is valid.
+ * Proof of possession (protocol.md §3): three headers with a nonce issued here, a fresh timestamp and an EIP-191 signature. If the form or
+ * the timestamp of a proof is bad, its nonce stays unused. Looking up the nonce uses it up, whether or not the proof is valid.
  */
 import { isBase64 } from '../crypto/base64.ts';
 import { appAuthMessage, peerAuthMessage } from '../crypto/messages.ts';
@@ -17,9 +17,9 @@ export type Headers = Readonly<Record<string, string | undefined>>;
 
 export interface Proof {
   readonly wallet: Wallet;
-  /** As sent; answers are signed over it. */
+  /** As sent. The signatures of answers cover it. */
   readonly signature: string;
-  /** As sent; an answer repeats it. */
+  /** As sent. An answer repeats it. */
   readonly nonce: string;
 }
 
@@ -32,7 +32,7 @@ const PREFIX: Readonly<Record<ProofKind, string>> = { app: 'x-app-', peer: 'x-km
 const MESSAGE = { app: appAuthMessage, peer: peerAuthMessage } as const;
 /** Unix seconds in plain decimal, without leading zeros: the only form that all nodes sign in the same way. */
 const TIMESTAMP = /^(?:0|[1-9]\d{0,18})$/;
-/** Limit of a proof header. Characters. */
+/** Maximum length of a proof header. Characters. */
 const MAX_HEADER_CHARS = 256;
 
 function refuse(why: string): never {
