@@ -1,4 +1,4 @@
-/** AES-256-GCM without additional data; a sealed text is ciphertext, then the 16-byte tag (NIST SP 800-38D). */
+/** AES-256-GCM without additional data. Sealed bytes are the ciphertext followed by the 16-byte tag (NIST SP 800-38D). */
 import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto';
 
 export const AEAD_NONCE_BYTES = 12;
@@ -12,7 +12,7 @@ export function aesGcmSeal(key: AeadKey, nonce: Uint8Array, plaintext: Uint8Arra
   return Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
 }
 
-/** New bytes, which the caller wipes; null when the text does not decrypt. */
+/** New bytes, which the caller must wipe; null if the sealed bytes do not decrypt. */
 export function aesGcmOpen(key: AeadKey, nonce: Uint8Array, sealed: Uint8Array): Uint8Array | null {
   if (nonce.length !== AEAD_NONCE_BYTES || sealed.length < AEAD_TAG_BYTES) return null;
   const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: AEAD_TAG_BYTES });

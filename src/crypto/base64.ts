@@ -1,9 +1,9 @@
-/** Standard base64 with padding (RFC 4648 §4), read strictly: the decoder alone skips invalid characters. */
+/** Standard base64 with padding (RFC 4648 §4), read strictly: the decoder of Node.js would skip invalid characters. */
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
-/** The texts that `isBase64` accepts, for schemas. */
+/** The strings that `isBase64` accepts, for schemas. */
 export const BASE64_PATTERN = BASE64.source;
-/** The texts that `decodeBase64` accepts, for schemas: the unused bits of the last character are zero. */
+/** The strings that `decodeBase64` accepts, for schemas: the unused bits of the last character are zero. */
 export const CANONICAL_BASE64_PATTERN = '^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$';
 
 export function isBase64(text: string): boolean {
@@ -15,7 +15,7 @@ export function encodeBase64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
 }
 
-/** The bytes, in new memory that the caller wipes; null when the text is not their canonical base64. */
+/** The bytes in new memory, which the caller must wipe; null if the string is not canonical base64. */
 export function decodeBase64(text: string): Uint8Array | null {
   // Not `Buffer.from(text, ..)`, which puts small results into a shared pool.
   const bytes = Buffer.alloc(Buffer.byteLength(text, 'base64'));

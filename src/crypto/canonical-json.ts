@@ -1,10 +1,10 @@
 /**
- * Canonical JSON (protocol.md §3, HMAC): keys sorted, no spaces. Texts are written as UTF-8, numbers as JavaScript writes them.
- * An envelope holds only hex texts, which all nodes write alike.
+ * Canonical JSON (protocol.md §3, HMAC): keys sorted, no spaces. Strings are written as UTF-8, numbers as JavaScript writes them. An
+ * envelope contains only hex strings, which all nodes write in the same way.
  */
 import { RefusalError } from '../domain/errors.ts';
 
-/** Limit of nested arrays and objects; other nodes' parsers have it too. */
+/** Maximum depth of nested arrays and objects. The parsers of other nodes have the same limit. */
 const MAX_DEPTH = 128;
 
 function byCodeUnit(a: string, b: string): number {

@@ -1,12 +1,12 @@
 /** Key derivation (protocol.md §3): HKDF-SHA256(master secret, salt `nova-kms:app:<app id>`, info path[:context]). */
 import { hkdfSha256 } from './hkdf.ts';
 
-/** The info text of an app's data key. It is reserved: apps cannot derive it. */
+/** The info string of an app's data key. It is reserved: apps cannot derive this key. */
 export const DATA_KEY_PATH = 'data_key';
-/** The info text of the cluster's HMAC key, under app id 0. */
+/** The info string of the cluster's HMAC key, under app id 0. */
 export const SYNC_KEY_PATH = 'sync_hmac_key';
 
-/** Path and context are joined unescaped; an empty context counts as absent. */
+/** Path and context are joined without escaping. An empty context is treated as absent. */
 export function derivationInfo(path: string, context: string | undefined): string {
   return context === undefined || context === '' ? path : `${path}:${context}`;
 }
@@ -17,8 +17,8 @@ export function deriveKey(masterSecret: Uint8Array, appId: string | number | big
 }
 
 /**
- * The key of the tags in the audit (docs/audit.md). Its salt is not that of any app, so no app can derive it. All nodes that hold the
- * secret have the same key.
+ * The key for the tags in the audit (docs/audit.md). Its salt differs from the salt of every app, so no app can derive it. All nodes that
+ * hold the secret have the same key.
  */
 export function deriveAuditKey(masterSecret: Uint8Array): Uint8Array {
   return hkdfSha256(masterSecret, 'nova-kms:audit', 'audit_tag_key', 32);

@@ -1,7 +1,7 @@
 /**
- * The envelope's cryptography (protocol.md §3, Envelope): ECDH P-384, salt = both uncompressed points in ascending byte
- * order, then the nonce; HKDF-SHA256; AES-256-GCM. In a running node the enclave API does this. The emulator, apps that
- * hold their own keys, and tests use this code.
+ * The envelope's cryptography (protocol.md §3, Envelope): ECDH P-384; HKDF-SHA256, whose salt is both uncompressed points in ascending byte
+ * order, then the nonce; AES-256-GCM. In a running node, the enclave API does this. The emulator, apps that hold their own keys, and tests
+ * use this code.
  */
 import type { TeePubkey } from '../domain/ids.ts';
 import type { SealedText } from '../domain/ports.ts';
@@ -46,7 +46,7 @@ export function sealText(keys: P384KeyPair, receiver: TeePubkey, plaintext: stri
 
 /** @throws EnvelopeError */
 export function openText(keys: P384KeyPair, sealed: SealedText, info: string): string {
-  // Only the first 12 bytes of a legacy 32-byte nonce count.
+  // Only the first 12 bytes of a legacy 32-byte nonce are used.
   const nonce = Buffer.from(sealed.nonce, 'hex').subarray(0, AEAD_NONCE_BYTES);
   if (nonce.length !== AEAD_NONCE_BYTES) throw new EnvelopeError('malformed');
   let key: Uint8Array;

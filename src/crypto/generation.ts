@@ -8,7 +8,7 @@ export const GENERATIONS = ['capsule', 'enclaver'] as const satisfies readonly G
 
 export const DEFAULT_GENERATION: Generation = 'capsule';
 
-/** The lower of the two values that v of a signature may have. */
+/** The lower of the two values that v may have in a signature. */
 export function firstV(info: string): 0 | 27 {
   return info === ENVELOPE_INFO.enclaver ? 27 : 0;
 }

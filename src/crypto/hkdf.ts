@@ -1,15 +1,15 @@
-/** HKDF-SHA256 (RFC 5869) with an info text of any length: `hkdfSync` refuses more than 1,024 bytes. */
+/** HKDF-SHA256 (RFC 5869) with an info string of any length: `hkdfSync` refuses more than 1,024 bytes. */
 import { createSecretKey, hkdfSync } from 'node:crypto';
 import { hkdf } from '@noble/hashes/hkdf.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 
 const NATIVE_INFO_BYTES = 1_024;
 
-/** @param length bytes wanted, at most 255 * 32 */
+/** @param length number of bytes to derive, at most 255 * 32 */
 export function hkdfSha256(ikm: Uint8Array, salt: string | Uint8Array, info: string | Uint8Array, length: number): Uint8Array {
   const saltBytes = typeof salt === 'string' ? Buffer.from(salt, 'utf8') : salt;
   const infoBytes = typeof info === 'string' ? Buffer.from(info, 'utf8') : info;
-  // Given bytes, Node makes the key object itself, but throws and catches an error first.
+  // A key object is passed in, because Node.js throws and catches an error before it makes one from bytes.
   return infoBytes.length <= NATIVE_INFO_BYTES
     ? new Uint8Array(hkdfSync('sha256', createSecretKey(ikm), saltBytes, infoBytes, length))
     : hkdf(sha256, ikm, saltBytes, infoBytes, length);

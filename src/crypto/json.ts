@@ -1,7 +1,7 @@
 /** Parses JSON from outside. `__proto__` stays an ordinary key, as `JSON.parse` ensures. */
 
 const BYTE_ORDER_MARK = '\ufeff';
-/** Shared, since it keeps no state between complete texts. */
+/** Shared, because it keeps no state between complete inputs. */
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Skips a leading byte order mark (RFC 8259 §8.1). @throws SyntaxError, whose message quotes the input: never pass it on */
@@ -9,7 +9,7 @@ export function parseJson(text: string): unknown {
   return JSON.parse(text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text) as unknown;
 }
 
-/** Parses a body or an inner text; null when it is not UTF-8 or not valid JSON. */
+/** Parses a body or an inner text; null if it is not UTF-8 or not valid JSON. */
 export function parseJsonOrNull(body: Uint8Array | string): unknown {
   try {
     return parseJsonBody(body);

@@ -1,4 +1,4 @@
-/** App id and key as one short text, for sets of keys that peers name: a key of an older node may be 64 KiB long. */
+/** App id and key as one short string, for sets of keys that peers send: a key from an older node may be 64 KiB long. */
 import { sha256 } from '../crypto/hash.ts';
 
 /** Longer keys are replaced by their hash. Characters. */

@@ -1,7 +1,7 @@
 /**
- * HMAC-SHA256 (RFC 2104) for a key that is used many times. For each MAC, node:crypto creates a key object and a stream, which cost
- * five times as much as the two hashes of the MAC. Here the padded key is made once, in memory that belongs to this object alone, and
- * can be wiped.
+ * HMAC-SHA256 (RFC 2104) for a key that is used many times. For each MAC, node:crypto creates a key object and a stream, which cost five
+ * times as much as the two hashes of the MAC. Here the padded key is made only once. It is in memory that nothing else uses, and can be
+ * wiped.
  */
 import { createHash, hash } from 'node:crypto';
 import { invariant } from '../domain/errors.ts';
@@ -12,7 +12,7 @@ const BLOCK_BYTES = 64;
 const DIGEST_BYTES = 32;
 const INNER_PAD = 0x36;
 const OUTER_PAD = 0x5c;
-/** A longer message is not copied here but hashed as a stream, which then costs little. Bytes. */
+/** A longer message is not copied here but hashed as a stream. The stream costs little compared with such a message. Bytes. */
 const ROOM_BYTES = 4_096;
 
 export class MacKey {
@@ -29,13 +29,13 @@ export class MacKey {
     }
   }
 
-  /** @param message a text is hashed as UTF-8. @returns 32 bytes */
+  /** @param message a string is hashed as UTF-8. @returns 32 bytes */
   mac(message: Uint8Array | string): Buffer {
     this.#outer.set(this.#innerHash(message), BLOCK_BYTES);
     return hash('sha256', this.#outer, 'buffer');
   }
 
-  /** Overwrites the key: later MACs are not made with it. */
+  /** Overwrites the key, so that later MACs are not made with it. */
   wipe(): void {
     this.#inner.fill(0);
     this.#outer.fill(0);

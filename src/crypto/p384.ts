@@ -1,6 +1,6 @@
 /**
- * P-384 keys in the form of the protocol: public keys as DER SubjectPublicKeyInfo with an uncompressed point (RFC 5480),
- * shared secrets by ECDH (the x coordinate, SEC 1 §3.3.1). A key on another curve or off the curve is refused.
+ * P-384 keys in the form of the protocol: public keys as DER SubjectPublicKeyInfo with an uncompressed point (RFC 5480), shared secrets
+ * from ECDH (the x coordinate, SEC 1 §3.3.1). A key on a different curve or off the curve is refused.
  */
 import { createECDH, createPrivateKey, createPublicKey, diffieHellman, type ECDH, type KeyObject } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
@@ -11,9 +11,9 @@ import type { Random } from '../domain/ports.ts';
 const SPKI_PREFIX = Buffer.from('3076301006072a8648ce3d020106052b81040022036200', 'hex');
 const POINT_BYTES = 97;
 const SCALAR_BYTES = 48;
-/** Limit of shared secrets cached by a key pair: one per peer or caller. */
+/** Maximum number of shared secrets that a key pair caches: one per peer or caller. */
 const SHARED_SECRETS = 512;
-/** Tries to draw a scalar below the order; one draw in 2^190 fails. */
+/** Number of attempts to draw a scalar below the order; one draw in 2^190 fails. */
 const SCALAR_ATTEMPTS = 4;
 
 export class P384Error extends Error {
@@ -23,7 +23,7 @@ export class P384Error extends Error {
   }
 }
 
-/** The uncompressed SEC1 point in a key. @throws P384Error when the text is not such a key in strict DER */
+/** The uncompressed SEC1 point in a key. @throws P384Error when the string is not a P-384 public key in strict DER */
 export function pointOf(publicKeyDer: string): Uint8Array {
   if (!/^[0-9a-fA-F]*$/.test(publicKeyDer)) throw new P384Error('not hex');
   const der = Buffer.from(publicKeyDer, 'hex');
@@ -46,13 +46,13 @@ function publicKeyObject(publicKeyDer: string): KeyObject {
   }
 }
 
-/** Converts a bare uncompressed point, which other nodes accept too, to DER. Other texts are returned unchanged. */
+/** Converts a bare uncompressed point, which other nodes accept too, to DER. Other strings are returned unchanged. */
 export function toDer(publicKey: string): string {
   const isPoint = publicKey.length === 2 * POINT_BYTES && publicKey.startsWith('04');
   return isPoint ? SPKI_PREFIX.toString('hex') + publicKey : publicKey;
 }
 
-/** Whether the text is a P-384 public key as the protocol writes it. */
+/** Whether the string is a P-384 public key in the form of the protocol. */
 export function isP384PublicKey(publicKeyDer: string): boolean {
   try {
     publicKeyObject(publicKeyDer);
@@ -62,7 +62,7 @@ export function isP384PublicKey(publicKeyDer: string): boolean {
   }
 }
 
-/** An RFC 5915 key inside PKCS #8. It has the public point, so that OpenSSL need not compute it. */
+/** An RFC 5915 key inside PKCS #8. It contains the public point, so that OpenSSL need not compute it. */
 function pkcs8(scalar: Uint8Array, point: Uint8Array): Buffer {
   return Buffer.concat([
     Buffer.from('3081b6020100301006072a8648ce3d020106052b8104002204819e30819b0201010430', 'hex'),
@@ -98,7 +98,7 @@ export class P384KeyPair {
 
   /**
    * The ECDH secret with a peer, 48 bytes. It is cached, so the caller must not change it.
-   * @throws P384Error on a bad peer key, or after `wipe`
+   * @throws P384Error for a bad peer key, or after `wipe`
    */
   sharedSecret(peerDer: string): Uint8Array {
     const known = this.#shared.get(peerDer);

@@ -1,6 +1,6 @@
 /**
- * The sealed master secret (protocol.md §4, Sealed): ECDH P-384 between two ephemeral keys, HKDF-SHA256, AES-256-GCM, and
- * exactly 32 bytes inside. A secret that opens is not yet valid: the chain hash decides (§5). Only the vault uses this.
+ * The sealed master secret (protocol.md §4, Sealed): ECDH P-384 between two ephemeral keys, HKDF-SHA256, AES-256-GCM, and exactly 32 bytes
+ * inside. A secret that decrypts is not yet valid: the chain hash decides (§5). Only the vault uses this module.
  */
 import { z } from 'zod';
 import { MASTER_SECRET_BYTES } from '../domain/limits.ts';
@@ -37,7 +37,7 @@ export function sealSecret(keys: P384KeyPair, recipientDer: string, nonce: Uint8
   };
 }
 
-/** The 32 bytes inside, which the caller wipes; null when it does not open or holds another length. */
+/** The 32 bytes inside, which the caller must wipe; null if the sealed secret does not decrypt or contains a different number of bytes. */
 export function openSecret(keys: P384KeyPair, sealed: unknown): Uint8Array | null {
   const parsed = sealedSecret.safeParse(sealed);
   if (!parsed.success) return null;

@@ -4,10 +4,10 @@ import type { Wallet } from '../domain/ids.ts';
 import { keccak256Bytes } from './hash.ts';
 
 const SIGNATURE = /^(?:0x)?([0-9a-fA-F]{130})$/;
-/** Half the order of secp256k1 (SEC 2, section 2.4.1): a larger s is a high one. */
+/** Half the order of secp256k1 (SEC 2, section 2.4.1). A larger s is called high. */
 const LARGEST_LOW_S = Buffer.from('7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0', 'hex');
 
-/** The 32 bytes that are signed for a text. */
+/** The 32 bytes that are signed for a message. */
 export function eip191Digest(message: string): Uint8Array {
   return keccak256Bytes(Buffer.from(`\x19Ethereum Signed Message:\n${Buffer.byteLength(message, 'utf8')}${message}`, 'utf8'));
 }
@@ -24,8 +24,8 @@ function recoveryId(v: number): number | null {
 }
 
 /**
- * The wallet that signed; null when the signature is not valid. Its form is 65 bytes of hex, `0x` optional. A high s is refused: no
- * signer makes one, and it would be a second signature for the same proof (EIP-2).
+ * The wallet that signed; null if the signature is not valid. A signature is 65 bytes of hex, with or without `0x`. A high s is refused: no
+ * signer makes one, and it would be a second valid signature for the same proof (EIP-2).
  */
 export function recoverEip191(message: string, signature: string): Wallet | null {
   const hex = SIGNATURE.exec(signature)?.[1];
@@ -54,12 +54,12 @@ export function signDigest(privateKey: Uint8Array, digest: Uint8Array): DigestSi
   return { r: signature.slice(0, 32), s: signature.slice(32), yParity: recid === 0 ? 0 : 1 };
 }
 
-/** `0x` + 65 bytes in lower-case hex. @param firstV the lower of the two values of v */
+/** `0x` + 65 bytes in lower-case hex. @param firstV the lower of the two possible values of v */
 export function signatureText({ r, s, yParity }: DigestSignature, firstV: 0 | 27): string {
   return `0x${Buffer.concat([r, s, Uint8Array.of(firstV + yParity)]).toString('hex')}`;
 }
 
-/** As `signatureText`. @param firstV 27, as wallets write it; 0, as today's platform does (protocol.md §7) */
+/** As `signatureText`. @param firstV 27 as in wallets; 0 as on today's platform (protocol.md §7) */
 export function signEip191(privateKey: Uint8Array, message: string, firstV: 0 | 27 = 27): string {
   return signatureText(signDigest(privateKey, eip191Digest(message)), firstV);
 }

@@ -1,9 +1,9 @@
 /**
- * The vault: the only place in a node that keeps master secrets and keys derived from them (protocol.md §3, §5). It hands out
- * derived keys, sealed data and MACs, never a secret itself. Printing it shows nothing.
+ * The vault: the only place in a node that keeps master secrets and keys derived from them (protocol.md §3, §5). It hands out derived keys,
+ * sealed data and MACs, never a secret itself. Printing the vault shows no secret.
  *
- * It holds secrets by their hashes. At most one of them serves: all keys are derived from it. `machines/secret-life.ts` decides which
- * secret serves, which are kept and which are wiped.
+ * The vault identifies secrets by their hashes. At most one secret serves: all keys are derived from it. `machines/secret-life.ts` decides
+ * which secret serves, which secrets are kept and which are wiped.
  */
 import { inspect } from 'node:util';
 import { LRUCache } from 'lru-cache';
@@ -20,17 +20,17 @@ import { generateP384, isP384PublicKey, toDer, type P384KeyPair } from './p384.t
 import { openSecret, sealSecret, type SealedSecret } from './sealed-secret.ts';
 import { openStoredValue, sealStoredValue } from './stored-value.ts';
 
-/** Limit of cached data keys, one per app. */
+/** Maximum number of cached data keys, one per app. */
 const DATA_KEYS = 1_024;
-/** Limit of requests for the secret under way at once. */
+/** Maximum number of requests for the secret that are open at the same time. */
 const OPEN_SECRET_REQUESTS = 64;
 /** Length of a tag in the audit. Bytes. */
 const AUDIT_TAG_BYTES = 16;
 
-/** What an audit tag stands for: the info text of a derivation, or a key of an app's store. */
+/** What an audit tag stands for: the info string of a derivation, or a key in an app's store. */
 export type AuditTagKind = 'derive' | 'data';
 
-/** One request for the master secret. The key pair that the secret is sealed to stays in the vault. */
+/** One request for the master secret. The secret is sealed to a key pair that stays in the vault. */
 export interface SecretRequest {
   /** DER, ephemeral. */
   readonly ecdhPubkey: TeePubkey;
@@ -38,7 +38,7 @@ export interface SecretRequest {
 
 interface OpenRequest {
   readonly keys: P384KeyPair;
-  /** The secret in the last answer; null when it did not open. */
+  /** The secret in the last answer; null if it did not decrypt. */
   opened: Uint8Array | null;
 }
 
@@ -56,7 +56,7 @@ export class Vault {
     this.#random = modules.random;
   }
 
-  /** Keeps a secret of 32 bytes, which serves nothing yet, and wipes the argument. Returns its hash. */
+  /** Keeps a secret of 32 bytes and wipes the argument. The secret serves nothing yet. Returns its hash. */
   hold(secret: Uint8Array): Hash32 {
     this.#assertUsable();
     invariant(secret.length === MASTER_SECRET_BYTES, 'a secret has another length than a master secret');
@@ -66,7 +66,7 @@ export class Vault {
     return hash;
   }
 
-  /** Derives all keys from this secret from now on. @throws InvariantError when it is not held */
+  /** From now on, all keys are derived from this secret. @throws InvariantError if the vault does not hold it */
   serve(hash: Hash32): void {
     this.#assertUsable();
     const bytes = this.#secrets.get(hash);
@@ -76,7 +76,7 @@ export class Vault {
     this.#serving = { hash, bytes };
   }
 
-  /** Keeps this secret, but derives nothing from it any more. */
+  /** Keeps this secret, but no longer derives anything from it. */
   setAside(hash: Hash32): void {
     if (this.#serving?.hash !== hash) return;
     this.#serving = null;
@@ -100,7 +100,7 @@ export class Vault {
   }
 
   /**
-   * Opens the secret that a peer sealed for `request` and returns its hash; null when it does not open. The bytes are kept until
+   * Opens the secret that a peer sealed for `request` and returns its hash; null if the secret does not decrypt. The bytes are kept until
    * the request ends; only `keepReceived` keeps them longer.
    */
   openReceived(request: SecretRequest, sealed: unknown): Hash32 | null {
@@ -126,12 +126,12 @@ export class Vault {
     this.#requests.delete(request);
   }
 
-  /** The hash of the secret that serves; null when none does. */
+  /** The hash of the secret that serves; null if no secret serves. */
   servingHash(): Hash32 | null {
     return this.#serving?.hash ?? null;
   }
 
-  /** The hashes of all secrets held. */
+  /** The hashes of all held secrets. */
   heldHashes(): readonly Hash32[] {
     return [...this.#secrets.keys()];
   }
@@ -149,7 +149,7 @@ export class Vault {
   /**
    * An app's key (protocol.md §3). The caller wipes it.
    * @throws RefusalError service_unavailable when no secret serves, forbidden for app 0, bad_request for the
-   *   reserved info text
+   *   reserved info string
    */
   deriveAppKey(appId: AppId, path: string, context: string | undefined, length: number): Uint8Array {
     const secret = this.#servingSecret();
@@ -164,12 +164,12 @@ export class Vault {
     return sealStoredValue(this.#dataKey(String(appId)), this.#random.bytes(AEAD_NONCE_BYTES), plaintext);
   }
 
-  /** Null when it does not decrypt. @throws RefusalError service_unavailable */
+  /** Null if the value does not decrypt. @throws RefusalError service_unavailable */
   openValue(appId: AppId, stored: Uint8Array): Uint8Array | null {
     return openStoredValue(this.#dataKey(String(appId)), stored);
   }
 
-  /** Whether stored bytes decrypt under the app's data key; the plaintext is wiped. @throws as `openValue` */
+  /** Whether stored bytes decrypt with the app's data key; the plaintext is wiped. @throws as `openValue` */
   opensValue(appId: string | AppId, stored: Uint8Array): boolean {
     const opened = openStoredValue(this.#dataKey(String(appId)), stored);
     opened?.fill(0);
@@ -182,14 +182,14 @@ export class Vault {
     return this.#syncKey.mac(canonical).toString('hex');
   }
 
-  /** False without a sync key. Only lower-case hex is accepted, which every node sends. */
+  /** False without a sync key. Only lower-case hex is accepted; every node sends lower case. */
   verifySyncHmac(canonical: string, signature: string): boolean {
     return this.#syncKey !== null && constantTimeEqual(this.syncHmac(canonical), signature);
   }
 
   /**
-   * Stands for a path or key in the audit: the first 16 bytes of an HMAC, in hex, equal on all nodes with the same secret. The HMAC
-   * covers the app id, so tags made in one app reveal nothing about texts of another. Null while no secret serves.
+   * The tag that stands for a path or key in the audit: the first 16 bytes of an HMAC, in hex, equal on all nodes with the same secret. The
+   * HMAC covers the app id, so the tags of one app reveal nothing about the paths and keys of other apps. Null while no secret serves.
    */
   auditTag(kind: AuditTagKind, appId: AppId, text: string): string | null {
     if (this.#serving === null) return null;
@@ -199,7 +199,7 @@ export class Vault {
 
   /**
    * Seals the master secret to a peer's ephemeral key.
-   * @throws RefusalError service_unavailable when no secret serves, bad_request on a bad key
+   * @throws RefusalError service_unavailable when no secret serves, bad_request for a bad key
    */
   sealMasterSecret(recipientDer: string): SealedSecret {
     const secret = this.#servingSecret();
