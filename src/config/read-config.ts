@@ -1,13 +1,13 @@
-/** Reads the configuration from an environment: gives all settings or all problems. */
+/** Reads the configuration from an environment: returns either all settings or all problems. */
 import { ENCLAVE_BODY_BYTES } from '../domain/limits.ts';
 import { SETTINGS, type Config } from './settings.ts';
 
-/** Part of a body beside the value: keys, clocks, ids, envelope. */
+/** The part of a body that is not the value: keys, clocks, ids, envelope. */
 const BODY_OVERHEAD_BYTES = 16 * 1024;
 
 /**
- * Refused in an enclave: its environment is public, measured and the same on every node, so it must hold no secret and nothing
- * that differs by node (protocol.md §8).
+ * Settings that are refused in an enclave. The environment of an enclave is public, measured and the same on every node, so it must not
+ * contain a secret or anything that differs between nodes (protocol.md §8).
  */
 const DEVELOPMENT_ONLY = ['nodePrivateKey', 'nodeWallet', 'masterSecret', 'visualizerCommandToken'] as const satisfies readonly (keyof Config)[];
 
@@ -15,13 +15,13 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 export type ConfigResult =
   | { readonly ok: true; readonly config: Config; readonly effective: EffectiveConfig }
-  /** One line per problem; it begins with the variable. */
+  /** One line per problem. The line begins with the variable. */
   | { readonly ok: false; readonly problems: readonly string[] };
 
-/** The settings in force, safe to show: secrets are `set` or `unset`. */
+/** The settings in force, safe to show: secrets appear only as `set` or `unset`. */
 export type EffectiveConfig = Readonly<Record<string, string>>;
 
-/** Checks rules between variables; those that could not be read are left out. */
+/** Checks the rules that involve several variables. Variables that could not be read are skipped. */
 function rulesAcross(config: Partial<Config>): string[] {
   const problems: string[] = [];
   if (config.inEnclave === true) {
@@ -49,7 +49,7 @@ function rulesAcross(config: Partial<Config>): string[] {
   return problems;
 }
 
-/** An empty variable counts as unset, so that a launcher can pass all of them through. */
+/** An empty variable counts as unset, so that a launcher can pass all variables through. */
 export function readConfig(environment: Environment): ConfigResult {
   const problems: string[] = [];
   const values: Record<string, unknown> = {};
@@ -72,12 +72,12 @@ export function readConfig(environment: Environment): ConfigResult {
   return problems.length > 0 ? { ok: false, problems } : { ok: true, config, effective: withoutCredentials(effective) };
 }
 
-/** Hides credentials from logs. A URL may have them before an @, in the query, or, for hosted RPCs, in the path. */
+/** Hides credentials from logs. A URL may contain them before an @, in the query, or, for hosted RPCs, in the path. */
 function withoutCredentials(effective: Record<string, string>): EffectiveConfig {
   return Object.fromEntries(
     Object.entries(effective).map(([variable, text]) => [
       variable,
-      // Everything before the last @: URL parsers accept any number of slashes, and a proxy may have none.
+      // Hides everything before the last @: URL parsers accept any number of slashes, and the address of a proxy may have none.
       hidePath(variable, text.replace(/^(https?:\/\/)?.*@/is, '$1***@').replace(/\?.*$/s, '?***')),
     ]),
   );

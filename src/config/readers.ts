@@ -1,6 +1,6 @@
 /**
- * Reads a variable's text as its value. Each reader throws an error that completes the sentence `VARIABLE ...`, such as `must be
- * true or false`. The error never contains the text itself, which may be a secret.
+ * Readers that turn the string of a variable into its value. Each reader throws an error that completes the sentence `VARIABLE ...`, such
+ * as `must be true or false`. The error never contains the string itself, which may be a secret.
  */
 import { isIP } from 'node:net';
 import { parseWallet, type Wallet } from '../domain/ids.ts';
@@ -16,7 +16,7 @@ export const boolean: Read<boolean> = (text) => {
   throw new Error('must be true or false');
 };
 
-/** @param scale the result's units per unit of the variable */
+/** @param scale how many units of the result make one unit of the variable */
 export function integer(min: number, max: number, scale = 1): Read<number> {
   return (text) => {
     if (!/^\d{1,16}$/.test(text)) throw new Error(`must be a whole number from ${min} to ${max}`);
@@ -46,7 +46,7 @@ export function httpUrl(text: string): string {
   return httpUrlAsGiven(text).replace(/\/+$/, '');
 }
 
-/** Keeps a trailing slash: to some servers the URL with it is another address. */
+/** Keeps a trailing slash: for some servers, the URL with the slash is a different address. */
 export function httpUrlAsGiven(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !['http:', 'https:'].includes(url.protocol) || url.hostname === '') {
@@ -102,7 +102,7 @@ export const bindAddress: Read<BindAddress> = (text) => {
   return { host: (match[1] ?? match[2])!, port };
 };
 
-/** Whether it is an IP address or a range. A range of all addresses is refused, since every client would be trusted. */
+/** Whether the entry is an IP address or a range. A range of all addresses is refused, because every client would be trusted. */
 function isAddressOrRange(entry: string): boolean {
   const [address = '', bits, ...rest] = entry.split('/');
   const kind = isIP(address);
@@ -118,13 +118,13 @@ export const addressList: Read<readonly string[]> = (text) => {
   return entries;
 };
 
-/** Only checks the text; it is parsed where it is used. */
+/** Only checks the string; it is parsed where it is used. */
 export const noProxy: Read<string> = (text) => {
   parseNoProxy(text);
   return text;
 };
 
-/** Public in `/status`, so it must carry no credentials. */
+/** Public in `/status`, so it must not contain credentials. */
 export const publicUrl: Read<string> = (value) => {
   if (value === '') return '';
   const url = httpUrl(value);

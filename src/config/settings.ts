@@ -1,6 +1,6 @@
 /**
- * The configuration table (protocol.md §8, proxies §7, and the visualiser's own): one row per variable, read once at start.
- * Every variable here must have an effect. Each error names its variable, and all errors are reported at once.
+ * The configuration table (protocol.md §8; §7 for the proxies), including the settings of the visualiser: one row per variable, read once
+ * at start. Every variable here must have an effect. Each error names its variable, and all errors are reported together.
  */
 import {
   addressList,
@@ -24,9 +24,9 @@ import {
 
 interface Setting<T> {
   readonly variable: string;
-  /** Another name, which is read when the first is unset. */
+  /** A second name, which is read if the first is unset. */
   readonly alias?: string;
-  /** Text used when the variable is unset; undefined: the setting stays undefined. */
+  /** The string that is used if the variable is unset. If it is undefined, the setting stays undefined. */
   readonly fallback: string | undefined;
   /** Shown only as set or unset. */
   readonly secret: boolean;
