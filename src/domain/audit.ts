@@ -6,16 +6,16 @@ export type AuditOperation = 'start' | 'stop' | 'derive' | 'put' | 'delete' | 'h
 
 export interface AuditEvent {
   readonly operation: AuditOperation;
-  /** The caller, or the member that a secret came from; for a claim this node's own wallet; otherwise null. */
+  /** The caller, or the member that a secret came from; for a claim, this node's own wallet; otherwise null. */
   readonly wallet: Wallet | null;
   readonly appId: AppId | null;
-  /** The keyed hash of a path or key (`Vault.auditTag`), or the public hash of a secret; null without either. */
+  /** The keyed hash of a path or key (`Vault.auditTag`), or the public hash of a secret; null if there is neither. */
   readonly target: string | null;
-  /** `ok` or the code of the refusal; for a claim the kind of its report or the code of its error. */
+  /** `ok` or the code of the refusal; for a claim, the kind of its report or the code of its error. */
   readonly outcome: string;
 }
 
 export interface Audit {
-  /** Takes an event without waiting. For a request, call it once the answer has been sent. */
+  /** Records an event without waiting. For a request, call this after the answer has been sent. */
   record(event: AuditEvent): void;
 }

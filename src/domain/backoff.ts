@@ -1,23 +1,23 @@
 /**
  * How long to wait before a retry: the wait doubles after each failure, up to a limit. The whole project uses this backoff; each caller
- * sets its own two limits. `machines/early-tick.ts` has the backoff of node_tick and says what counts as progress. The backoffs towards
+ * sets its own two limits. `machines/early-tick.ts` contains the backoff of node_tick and defines what counts as progress. The backoffs for
  * peers are in `sync/replica.ts`, `sync/retries.ts` and `sync/anti-entropy-state.ts`.
  */
 
-/** Share of a wait that jitter may add, so that callers which failed together do not retry together. */
+/** Share of a wait that jitter may add, so that callers that failed together do not retry together. */
 const JITTER_SHARE = 0.25;
-/** After this many doublings every wait has reached its limit. More would exceed the exact integers. */
+/** After this many doublings, every wait has reached its limit. More doublings would exceed the safe integers. */
 const MAX_DOUBLINGS = 30;
 
 export interface BackoffLimits {
   /** The wait after the first failure. Milliseconds. */
   readonly firstMs: number;
-  /** The longest wait, without its jitter. Milliseconds. */
+  /** The maximum wait, without jitter. Milliseconds. */
   readonly lastMs: number;
 }
 
 /**
- * @param failures failures before the one that causes this wait: 0 for the first wait
+ * @param failures number of failures before the one that causes this wait: 0 for the first wait
  * @param unit uniform in [0, 1)
  * @returns milliseconds
  */

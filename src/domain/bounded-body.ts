@@ -1,8 +1,8 @@
 /** Reads the body of an HTTP message in chunks, up to a limit. */
 
 /**
- * Ends the stream of a longer body. @param tooLarge makes the error that is thrown in that case
- * @throws also what the stream throws
+ * Ends the stream if the body is longer than `maxBytes`. @param tooLarge makes the error for that case
+ * @throws the error from `tooLarge`, or what the stream throws
  */
 export async function readBoundedBody(chunks: AsyncIterable<Uint8Array>, maxBytes: number, tooLarge: () => Error): Promise<Buffer> {
   const read: Uint8Array[] = [];

@@ -33,7 +33,7 @@ export class DeadlineQueue {
     this.#waiting.delete(waiting);
   }
 
-  /** Drops all waits and the timer. No wait ends by its deadline after this. */
+  /** Drops all waits and the timer. After this, `onDeadline` is not called for any of these waits. */
   close(): void {
     this.#waiting.clear();
     if (this.#timer !== null) this.#clock.clearTimeout(this.#timer.id);

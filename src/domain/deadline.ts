@@ -59,7 +59,7 @@ export async function within<T>(
     reject(reason);
     deadline.abort(reason);
   };
-  // Linked by hand, since every call goes through here: `AbortSignal.any` takes ten times as long as the rest of this function.
+  // Linked by hand, because every call passes through here and `AbortSignal.any` takes ten times as long as the rest of this function.
   const onParent = (): void => abort(parent?.reason as Error);
   parent?.throwIfAborted();
   parent?.addEventListener('abort', onParent, { once: true });
@@ -74,7 +74,7 @@ export async function within<T>(
 }
 
 /**
- * Tries `work` up to `attempts` times, until the signal is aborted. The pause starts at `pauseMs` and doubles after each try.
+ * Tries `work` up to `attempts` times, until the signal is aborted. The pause starts at `pauseMs` and doubles after each attempt.
  * @throws the last failure, or the signal's reason
  */
 export async function retry<T>(

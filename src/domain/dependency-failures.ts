@@ -8,20 +8,20 @@ import { endpointOf } from './endpoint.ts';
 import { DependencyError, type Dependency, type DependencyFacts } from './errors.ts';
 import { causeCode } from './failure-facts.ts';
 
-/** One call of a dependency. */
+/** One call to a dependency. */
 export interface DependencyCall {
   readonly dependency: Dependency;
   /** `host:port` (`endpointOf`). */
   readonly endpoint: string;
   /** The operation, such as `eth_blockNumber`. */
   readonly call: string;
-  /** The setting that holds the address of the dependency; absent: the address comes from the registry. */
+  /** The setting that holds the address of the dependency; absent if the address comes from the registry. */
   readonly setting?: string;
 }
 
 const SUBJECTS: Readonly<Record<Dependency, string>> = { chain: 'the chain RPC', enclave: 'the enclave API', peer: 'the peer' };
 
-/** Codes of the operating system, TLS and the HTTP client for a failed connection, in words. */
+/** Words for the error codes that the operating system, TLS and the HTTP client give for a failed connection. */
 const CONNECTION_WORDS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'its name is not known',
   EAI_AGAIN: 'its name cannot be looked up now',
@@ -43,7 +43,7 @@ const CONNECTION_WORDS: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is not trusted',
 };
 
-/** A longer `Retry-After` is cut to this. Milliseconds. */
+/** A longer `Retry-After` is shortened to this. Milliseconds. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
 /** `the chain RPC at rpc.example:443`. */
@@ -55,7 +55,10 @@ function failed(call: DependencyCall, failure: DependencyError['failure'], how: 
   return new DependencyError(call.dependency, failure, `${nameOf(call)} ${how}`, { call: call.call, endpoint: call.endpoint, ...facts });
 }
 
-/** An HTTP status that means failure. 4xx and redirects become `refused`, all others `unreachable`. @param location of a redirect */
+/**
+ * The error for an HTTP status that means failure. 4xx and redirects become `refused`, all others `unreachable`.
+ * @param location target of a redirect
+ */
 export function statusFailure(call: DependencyCall, status: number, location?: string | null, retryAfterMs?: number): DependencyError {
   const facts = { status, retryAfterMs: retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, MAX_RETRY_AFTER_MS) };
   if (status >= 300 && status < 400) {
@@ -66,7 +69,7 @@ export function statusFailure(call: DependencyCall, status: number, location?: s
   return failed(call, status >= 400 && status < 500 ? 'refused' : 'unreachable', `answered ${status}`, facts);
 }
 
-/** An answer that cannot be used. @param how the rest of the sentence */
+/** The error for an answer that cannot be used. @param how the rest of the sentence */
 export function malformedAnswer(call: DependencyCall, how: string, cause?: unknown): DependencyError {
   return failed(call, 'malformed', how, { cause });
 }
@@ -76,8 +79,8 @@ export function tooLargeAnswer(call: DependencyCall, maxBytes: number): Dependen
 }
 
 /**
- * A call that ended without an answer: it was cancelled, it timed out, or the connection failed.
- * @param isAborted the caller has cancelled the call
+ * The error for a call that ended without an answer: it was cancelled, it timed out, or the connection failed.
+ * @param isAborted whether the caller has cancelled the call
  */
 export function noAnswer(call: DependencyCall, thrown: unknown, isAborted: boolean): DependencyError {
   if (thrown instanceof DependencyError) return thrown;

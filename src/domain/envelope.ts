@@ -9,7 +9,7 @@ export interface WireEnvelope {
   readonly encrypted_data: string;
 }
 
-/** AES-GCM tag. */
+/** Size of the AES-GCM tag. */
 const TAG_BYTES = 16;
 /** A legacy sender's nonce has 32 bytes; the enclave API uses its first 12. */
 const NONCE_BYTES: readonly number[] = [12, 32];
@@ -20,7 +20,7 @@ function bareHex(value: unknown): string | null {
   return isHex(bare) ? bare.toLowerCase() : null;
 }
 
-/** Reads a parsed JSON body as an envelope; `null` when it is not one. Other fields are ignored here. */
+/** Reads a parsed JSON body as an envelope; `null` if it is not an envelope. Other fields are ignored here. */
 export function parseEnvelope(body: unknown): SealedText | null {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return null;
   const fields = body as Partial<Record<keyof WireEnvelope, unknown>>;

@@ -27,10 +27,10 @@ export abstract class ExpectedError extends Error {
   abstract readonly code: string;
 }
 
-/** An answer to a caller other than success. Its message goes on the wire and contains no secret, path or byte from a peer. */
+/** The refusal that a caller gets instead of a result. Its message goes on the wire and contains no secret, path or byte from a peer. */
 export class RefusalError extends ExpectedError {
   readonly code: ErrorCode;
-  /** Seconds for `Retry-After`, if the code has one. */
+  /** Seconds for `Retry-After`, if the answer has that header. */
   readonly retryAfterSeconds: number | undefined;
 
   constructor(code: ErrorCode, message: string, retryAfterSeconds?: number, options?: ErrorOptions) {
@@ -47,7 +47,7 @@ export type Dependency = 'chain' | 'enclave' | 'peer';
 /** How a dependency failed. `timeout` and `unreachable` can be worth a retry; `refused` and `malformed` are not. */
 export type DependencyFailure = 'timeout' | 'unreachable' | 'refused' | 'malformed' | 'too_large' | 'aborted';
 
-/** What is known of a failed call. */
+/** What is known about a failed call. */
 export interface DependencyFacts {
   /** HTTP or JSON-RPC status, if there was one. */
   readonly status?: number | undefined;
@@ -60,7 +60,7 @@ export interface DependencyFacts {
   readonly cause?: unknown;
 }
 
-/** A call of a dependency failed. The message is ours and contains nothing that the dependency sent. */
+/** A call to a dependency failed. The message is ours and contains nothing that the dependency sent. */
 export class DependencyError extends ExpectedError {
   readonly dependency: Dependency;
   readonly failure: DependencyFailure;

@@ -1,17 +1,17 @@
 /**
- * What logs and answers may tell about any thrown value. Pure, and the only place that looks into an error. An expected failure gives its
- * sentence, its call and the code of its cause. A broken invariant gives its sentence, its class and where it was thrown. The message of
- * any other error may contain foreign bytes or a key, so only its class and where it was thrown are told.
+ * What logs and answers may reveal about any thrown value. Pure, and the only place that looks into an error. They show the sentence, the
+ * call and the cause's code of an expected failure. They show the sentence and the class of a broken invariant, and where it was thrown.
+ * The message of any other error may contain foreign bytes or a key, so they show only its class and where it was thrown.
  */
 import { DependencyError, ExpectedError, InvariantError } from './errors.ts';
 import type { LogFacts } from './ports.ts';
 
 export interface FailureFacts {
-  /** A code such as `chain_unreachable`; for an unexpected error its class, such as `TypeError`. */
+  /** A code such as `chain_unreachable`; for an unexpected error, its class, such as `TypeError`. */
   readonly code: string;
-  /** False: a broken assumption (docs/decisions/0021). */
+  /** False for a broken assumption (docs/decisions/0021). */
   readonly isExpected: boolean;
-  /** Our own sentence; null without one. */
+  /** Our own sentence; null if there is none. */
   readonly why: string | null;
   readonly call: string | null;
   /** `host:port`. */
@@ -22,11 +22,11 @@ export interface FailureFacts {
   readonly frames: readonly string[];
 }
 
-/** Causes that are followed from an error: a chain of causes may be circular. */
+/** Maximum number of causes that are followed from an error: a chain of causes may be circular. */
 const MAX_CAUSES = 8;
 const MAX_FRAMES = 8;
 const MAX_FRAME_CHARS = 120;
-/** Longest sentence. Characters. */
+/** Maximum length of a sentence. Characters. */
 const MAX_WHY_CHARS = 300;
 
 /** A place in a file; the path is absolute, as in a stack. */
@@ -35,18 +35,18 @@ export interface Place {
   readonly line: number;
 }
 
-/** Maps a line and column of a stack frame, both from 1, to the place in the sources; null: not known. */
+/** Maps a line and column of a stack frame, both counted from 1, to the place in the sources; null if it is not known. */
 export type SourceOf = (file: string, line: number, column: number) => Place | null;
 
-/** No mapping by default: a checkout runs its sources. */
+/** No mapping by default, because a checkout runs its sources directly. */
 let sourceOf: SourceOf = () => null;
 
-/** A program that runs built or bundled code calls this once, before anything fails. Frames then name the sources. */
+/** A program that runs built or bundled code calls this once, before anything fails. Frames then show places in the sources. */
 export function nameFramesBy(source: SourceOf): void {
   sourceOf = source;
 }
 
-/** The folder that holds `src`, or `dist` of a built package. */
+/** The folder that contains `src`, or `dist` in a built package. */
 const PROJECT = new URL('../..', import.meta.url).pathname;
 
 export function failureFacts(error: unknown): FailureFacts {
@@ -64,14 +64,14 @@ export function failureFacts(error: unknown): FailureFacts {
   };
 }
 
-/** The facts in the form that a log line takes. */
+/** The facts in the form for a log line. */
 export function failureLogFacts(facts: FailureFacts): LogFacts {
   const { code, why, call, endpoint, cause, frames } = facts;
   const told = { code, why, call, endpoint, cause, stack: frames.length === 0 ? null : frames.join(' < ') };
   return Object.fromEntries(Object.entries(told).filter(([, value]) => value !== null));
 }
 
-/** One line about any thrown value, for a reason or a peer's last error; an unexpected error is named by its class. */
+/** One line about any thrown value, for a reason or a peer's last error. For an unexpected error, it shows only the class. */
 export function describeFailure(error: unknown): string {
   const { why, code, isExpected } = failureFacts(error);
   return isExpected && why !== null ? why : `unexpected failure (${code})`;
@@ -89,7 +89,7 @@ export function causeCode(error: unknown): string | null {
   return found;
 }
 
-/** The failed call among an error and its causes. */
+/** The first DependencyError among an error and its causes. */
 export function dependencyIn(error: unknown): DependencyError | null {
   let at: unknown = error;
   for (let depth = 0; depth < MAX_CAUSES && at instanceof Error; depth += 1) {

@@ -1,7 +1,7 @@
 /**
  * What a boundary does with a failure (docs/decisions/0021): it logs the failure once, and counts it if it is a broken assumption. The
- * boundaries are a call of the chain RPC, a call of the enclave API, a step of node_tick, a request, a lane to a peer, the machine and
- * the process. The same failure at the same place is logged at most once a minute, with the number of repetitions since.
+ * boundaries are a call to the chain RPC, a call to the enclave API, a step of node_tick, a request, a lane to a peer, the machine and the
+ * process. The same failure at the same place is logged at most once a minute, with the number of repetitions since the last line.
  */
 import { failureFacts, failureLogFacts, type FailureFacts } from './failure-facts.ts';
 import type { Clock, Log, LogFacts } from './ports.ts';
@@ -21,7 +21,7 @@ export interface Faults {
 
 /** The same failure is not logged again within this time. Milliseconds. */
 const QUIET_MS = 60_000;
-/** Most failures that are remembered. Beyond that, the one that was logged longest ago is forgotten. */
+/** Maximum number of failures that are remembered. Above it, the failure that was logged longest ago is forgotten. */
 const MAX_REMEMBERED = 256;
 
 export interface FailureLogModules {
@@ -51,7 +51,7 @@ export class FailureLog {
   }
 
   /**
-   * Every boundary logs an expected failure. Only the first boundary that a broken assumption passes logs and counts it.
+   * Every boundary logs an expected failure. A broken assumption is logged and counted only by the first boundary that it reaches.
    * @param where the boundary in fixed words, as the start of a sentence: `the step readChain`
    * @param more facts of the boundary, without foreign bytes
    */
@@ -77,7 +77,7 @@ export class FailureLog {
     return isKnown;
   }
 
-  /** Null: it was logged less than a minute ago. Otherwise how often it has occurred since its last line. */
+  /** How often the failure has been repeated since its last line; null if that line is less than a minute old. */
   #repeatedSince(key: string): number | null {
     const nowMs = this.#modules.clock.monotonicMs();
     const before = this.#logged.get(key);

@@ -1,4 +1,4 @@
-/** Figures for operators (protocol.md §2, `/status` and `/nodes`; §10): the rooms count, HTTP shows the figures. */
+/** Figures for operators (protocol.md §2, `/status` and `/nodes`; §10). The rooms count, and HTTP shows the figures. */
 import type { Wallet } from './ids.ts';
 import type { SureReason } from './readiness.ts';
 
@@ -8,15 +8,15 @@ export interface ChainFigures {
   readonly viewAgeMs: number | null;
   /** Time of that view's block in Unix milliseconds; null before the first. */
   readonly viewBlockMs: number | null;
-  /** Since when reads fail (Unix milliseconds), and why the last one failed. Null while they succeed. */
+  /** Since when reads have failed (Unix milliseconds), and why the last read failed. Null while reads succeed. */
   readonly failing: { readonly sinceMs: number; readonly why: string } | null;
-  /** A ready node may serve by the last good view; false before the first. */
+  /** The last good view is fresh enough for a ready node to serve; false before the first view. */
   readonly isFresh: boolean;
 }
 
-/** The outcome of calls of the enclave API. */
+/** The outcome of calls to the enclave API. */
 export interface EnclaveFigures {
-  /** Why the API counts as failing; null while it answers. */
+  /** Why the API is considered failing; null while it answers. */
   readonly failing: string | null;
 }
 
@@ -30,13 +30,13 @@ export interface ReplicationFigures {
   readonly lastSuccessMs: number | null;
   readonly lastError: string | null;
   readonly lastErrorMs: number | null;
-  /** How far the peer's clock is ahead of this node's; null: not known. Milliseconds. */
+  /** How far the peer's clock is ahead of this node's clock; null if unknown. Milliseconds. */
   readonly clockLeadMs: number | null;
   readonly nextTryMs: number | null;
   readonly waitingRetries: number;
-  /** Records that the peer refused permanently, by reason. */
+  /** Number of records that the peer refused permanently, by reason. */
   readonly refused: Readonly<Record<string, number>>;
-  /** Records from the peer's snapshots and anti-entropy that were left out here, by reason. */
+  /** Number of records from the peer's snapshots and anti-entropy that this node left out, by reason. */
   readonly leftOut: Readonly<Record<string, number>>;
 }
 
@@ -51,11 +51,11 @@ export interface ProbeFigures {
 
 /** Whether this node may say that a key is absent (protocol.md §10, "404 means absent"). */
 export interface SurenessFigures {
-  /** True: the node has become sure and is not stale. */
+  /** True if the node has become sure and is not stale. */
   readonly sure: boolean;
-  /** Why it has become sure; null before. */
+  /** Why it has become sure; null before that. */
   readonly by: SureReason | null;
-  /** Members whose answer or records it still needs. */
+  /** Members whose answer or records this node still needs. */
   readonly waitsFor: readonly Wallet[];
 }
 
@@ -69,10 +69,10 @@ export interface StoreTotals {
 export interface StoreFigures extends StoreTotals {
   /** How much all held records count towards `MAX_STORE_BYTES`. */
   readonly heldBytes: number;
-  /** Records of peers that were refused because the store is full. */
+  /** Number of records from peers that were refused because the store was full. */
   readonly refusedFull: number;
   /** Digest of all held records; null while it would cost too much to compute. */
   readonly rootDigest: string | null;
-  /** Keys whose record arrived and was left out, for lack of time or room. */
+  /** Number of keys whose record arrived but was left out, for lack of time or room. */
   readonly leftOut: number;
 }

@@ -1,9 +1,9 @@
-/** Hex texts of any length. */
+/** Hex strings of any length. */
 
 /**
- * Whether a text is whole bytes in hex: an even number of digits of either case, without a prefix. The decoder stops at the first other
- * character, but reduces characters beyond one byte to their last eight bits, so the byte length is compared too. A regular expression
- * takes ten times as long on the megabytes of a listing whenever its compiled code was flushed.
+ * Whether a string is whole bytes in hex: an even number of digits in upper or lower case, without a prefix. The decoder stops at the first
+ * character that is not a hex digit. But it reduces characters above one byte to their last eight bits, so the byte length is compared too.
+ * On the megabytes of a listing, a regular expression takes ten times as long whenever V8 has discarded its compiled code.
  */
 export function isHex(text: string): boolean {
   return text.length % 2 === 0 && Buffer.byteLength(text) === text.length && Buffer.from(text, 'hex').length * 2 === text.length;

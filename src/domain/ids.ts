@@ -1,5 +1,5 @@
 /**
- * The identifiers of the protocol as branded types (protocol.md, Terms). Text from outside becomes one of these only through a parse
+ * The identifiers of the protocol as branded types (protocol.md, Terms). Text from outside becomes an identifier only through a parse
  * function here.
  */
 import { isHex } from './hex.ts';
@@ -25,13 +25,13 @@ export type StoreId = Branded<string, 'StoreId'>;
 /** The chain hash when no master secret is claimed. */
 export const ZERO_HASH = `0x${'0'.repeat(64)}` as Hash32;
 
-/** Reads a wallet with or without `0x`, in any case; spaces around it are ignored. `null` when it is not a wallet. */
+/** Reads a wallet with or without `0x`, in upper or lower case; spaces around it are ignored. `null` if it is not a wallet. */
 export function parseWallet(text: string): Wallet | null {
   const match = /^(?:0x)?([0-9a-fA-F]{40})$/.exec(text.trim());
   return match === null ? null : (`0x${match[1]!.toLowerCase()}` as Wallet);
 }
 
-/** Reads DER hex with or without `0x`, in any case. Checks that the text is hex, not that it contains a key. */
+/** Reads DER hex with or without `0x`, in upper or lower case. Checks that the string is hex, not that it contains a key. */
 export function parseTeePubkey(text: string): TeePubkey | null {
   const bare = text.startsWith('0x') ? text.slice(2) : text;
   return bare.length > 0 && isHex(bare) ? (bare.toLowerCase() as TeePubkey) : null;

@@ -16,7 +16,7 @@ export interface Instance {
   readonly operator: Wallet;
   /** As registered, not checked. */
   readonly url: string;
-  /** Hex of the registered bytes without `0x`; empty when none are registered. It may not be a valid key. */
+  /** Hex of the registered bytes without `0x`; empty if none are registered. It is not necessarily a valid key. */
   readonly teePubkey: TeePubkey | '';
   readonly wallet: Wallet;
   readonly zkVerified: boolean;
@@ -33,14 +33,14 @@ export interface Member {
   readonly url: string;
   readonly versionStatus: 'ENROLLED' | 'DEPRECATED';
   /**
-   * The member is on the list, but its instance or version could not be read at this block. It is as it was last read, at most
-   * `PEER_CACHE_TTL_SECONDS` ago. Such a member is handed no secret (protocol.md §6). Absent: read at this block.
+   * The member is on the list, but its instance or version could not be read at this block. Its data is from the last good read, at most
+   * `PEER_CACHE_TTL_SECONDS` ago. Such a member gets no secret (protocol.md §6). Absent if the data was read at this block.
    */
   readonly asLastRead?: true;
 }
 
 export interface Membership {
-  /** The pinned block at which all of it was read. */
+  /** The pinned block at which everything here was read. */
   readonly block: bigint;
   readonly members: readonly Member[];
   /** Entries that were dropped, each with the reason; for `/status` and logs. */
@@ -53,11 +53,11 @@ export type HashReading =
   | { readonly kind: 'shallow' }
   | { readonly kind: 'unreadable'; readonly detail: string };
 
-/** Everything one node_tick reads, at one block. */
+/** Everything that one node_tick reads, at one block. */
 export interface ChainView {
-  /** The pinned block at which all of it was read. */
+  /** The pinned block at which everything here was read. */
   readonly block: bigint;
-  /** The pinned block's time, as the chain gives it. Unix milliseconds. */
+  /** The pinned block's time, as the chain reports it. Unix milliseconds. */
   readonly timestampMs: number;
   readonly head: bigint;
   readonly membership: Membership;
@@ -70,7 +70,7 @@ export type ClaimReport =
   | { readonly kind: 'head_shows'; readonly hash: Hash32 }
   /** A claim is in the mempool (sent now, or earlier and still pending). */
   | { readonly kind: 'pending'; readonly transactionHash: Hash32 }
-  /** An earlier claim of this hash succeeded, but the head shows zero: the owner has reset it. It is not claimed again. */
+  /** An earlier claim of this hash succeeded, but the head shows zero: the owner has reset it. The hash is not claimed again. */
   | { readonly kind: 'was_reset'; readonly transactionHash: Hash32 }
   /** The contract or the chain rejected the claim; `detail` names the error. */
   | { readonly kind: 'refused'; readonly detail: string };

@@ -1,7 +1,7 @@
 /**
- * `NO_PROXY` (protocol.md §7, §8): which hosts are reached directly. Entries are read as curl and Go read them: names with their
- * subdomains, addresses and ranges, each with or without a port, and `*`. An entry that cannot be read is refused by name at start, never
- * ignored.
+ * `NO_PROXY` (protocol.md §7, §8): which hosts are reached directly. Entries have the same meaning as for curl and Go: names with their
+ * subdomains, addresses and ranges, each with or without a port, and `*`. If an entry cannot be read, the node reports it and does not
+ * start.
  */
 import { BlockList, isIP } from 'node:net';
 
@@ -16,7 +16,7 @@ interface Entry {
 const NAME = /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/;
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
 
-/** @throws Error that names the entry which cannot be read and completes the sentence `NO_PROXY ...` */
+/** @throws Error that names the entry that cannot be read and completes the sentence `NO_PROXY ...` */
 export function parseNoProxy(text: string): NoProxy {
   const entries = text.split(/[\s,]+/).filter((entry) => entry !== '').map(parseEntry);
   return (url) => {
@@ -46,7 +46,7 @@ function bare(host: string): string {
   return host.replace(/^\[([^\]]*)\]/, '$1');
 }
 
-/** An address, or a range of them. */
+/** An address, or a range of addresses. */
 function rangeOf(target: string): ((host: string) => boolean) | null {
   const [address = '', bits, ...more] = bare(target).split('/');
   const kind = isIP(address);
@@ -62,7 +62,7 @@ function rangeOf(target: string): ((host: string) => boolean) | null {
 /** A name matches itself and its subdomains. With a leading `.` or `*.` it matches only the subdomains. */
 function nameOf(target: string): ((host: string) => boolean) | null {
   const name = target.replace(/^\*?\./, '').replace(/\.$/, '');
-  // A text that looks like an address but is not one is not a name either.
+  // A string that looks like an address but is not valid is not a name either.
   if (name.length > 253 || !NAME.test(name) || /^[\d.]+$/.test(name)) return null;
   const isBelowOnly = name !== target.replace(/\.$/, '');
   return (host) => host.endsWith(`.${name}`) || (!isBelowOnly && host === name);

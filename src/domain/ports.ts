@@ -24,7 +24,7 @@ export interface Random {
   unit(): number;
 }
 
-/** A fact beside a log sentence. The type excludes bytes and objects. */
+/** A fact that is added to a log sentence. The type excludes bytes and objects. */
 export type LogFact = string | number | boolean | null | undefined;
 export type LogFacts = Readonly<Record<string, LogFact>>;
 
@@ -38,7 +38,7 @@ export interface Log {
   child(room: string): Log;
 }
 
-/** An EIP-1559 transaction for the enclave to sign. All amounts in wei or gas units. */
+/** An EIP-1559 transaction for the enclave to sign. All amounts are in wei or gas units. */
 export interface UnsignedTransaction {
   readonly chainId: number;
   readonly nonce: number;
@@ -55,14 +55,14 @@ export interface SignedTransaction {
   readonly transactionHash: Hash32;
 }
 
-/** A text that was sealed with AES-GCM between two P-384 keys. Lower-case hex without `0x`. */
+/** A message that was sealed with AES-GCM between two P-384 keys. Lower-case hex without `0x`. */
 export interface SealedText {
   readonly senderPubkey: TeePubkey;
   readonly nonce: string;
   readonly encryptedData: string;
 }
 
-/** The enclave API (protocol.md §7). Every call throws DependencyError('enclave', ..). */
+/** The enclave API (protocol.md §7). A failed call throws DependencyError('enclave', ..). */
 export interface Enclave {
   address(signal?: AbortSignal): Promise<Wallet>;
   /** The enclave's P-384 key; it changes at every enclave boot. */
@@ -73,14 +73,14 @@ export interface Enclave {
   sign(message: string, signal?: AbortSignal): Promise<string>;
   signTransaction(transaction: UnsignedTransaction, signal?: AbortSignal): Promise<SignedTransaction>;
   encrypt(plaintext: string, receiver: TeePubkey, signal?: AbortSignal): Promise<SealedText>;
-  /** Throws with failure `refused` when the text does not open (bad tag, bad key, replayed nonce). */
+  /** Throws with failure `refused` when the message does not decrypt (bad tag, bad key, replayed nonce). */
   decrypt(sealed: SealedText, signal?: AbortSignal): Promise<string>;
 }
 
 /** The enclave API's proof of what runs in the enclave (protocol.md §7). */
 export interface Attester {
   /**
-   * A document in CBOR. @param nonce base64, included in the document; null: none
+   * A document in CBOR. @param nonce base64, included in the document; null for a document without a nonce
    * @returns null if the enclave API makes no document. @throws DependencyError('enclave', ..)
    */
   attestation(nonce: string | null, signal?: AbortSignal): Promise<Buffer | null>;
@@ -104,16 +104,16 @@ export interface TransportAnswer {
   readonly body: Uint8Array;
 }
 
-/** HTTP to peers. Follows no redirect. Throws DependencyError('peer', timeout | unreachable | too_large | aborted | refused). */
+/** HTTP to peers. Does not follow redirects. Throws DependencyError('peer', timeout | unreachable | too_large | aborted | refused). */
 export interface Transport {
   request(request: TransportRequest): Promise<TransportAnswer>;
 }
 
-/** The chain as node_tick reads it (protocol.md §6). Every call throws DependencyError('chain', ..). */
+/** The chain as node_tick reads it (protocol.md §6). A failed call throws DependencyError('chain', ..). */
 export interface Chain {
   /** Membership and chain hash at one block, `CHAIN_CONFIRMATIONS` behind the head, in three round trips, rarely four. */
   readView(signal: AbortSignal): Promise<ChainView>;
-  /** Only the chain hash, at the block of a view: a retry after it could not be read. */
+  /** Reads only the chain hash, at the block of a view, when `readView` could not read it. */
   readHash(block: bigint, signal: AbortSignal): Promise<HashReading>;
   /** The chain hash at the head. It may stop a claim, but is never a reason to trust a secret. */
   readHeadHash(signal: AbortSignal): Promise<Hash32>;
@@ -154,7 +154,7 @@ export interface FetchRequest {
 export interface FetchAnswer {
   readonly status: number;
   readonly headers: { get(name: string): string | null };
-  /** The body as chunks of bytes; null or absent: only `text` returns it. */
+  /** The body as chunks of bytes; null or absent if only `text` returns it. */
   readonly body?: unknown;
   text(): Promise<string>;
 }

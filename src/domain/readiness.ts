@@ -1,8 +1,8 @@
-/** What the rest of the node may know of the machine (protocol.md §10, Readiness). The HTTP gate reads this and nothing else. */
+/** What the rest of the node may know about the machine (protocol.md §10, Readiness). The HTTP gate reads this and nothing else. */
 import type { Hash32 } from './ids.ts';
 import type { Reason } from './reasons.ts';
 
-/** The fact `event` of the log line about a change of state or reason. Programs that follow the log match it, not the sentence. */
+/** The value of `event` in the log line about a change of state or reason. Programs that follow the log match it, not the sentence. */
 export const READINESS_CHANGED = 'readiness_changed';
 
 export const READINESS_STATES = ['ineligible', 'bootstrapping', 'syncing-secret', 'ready'] as const;
@@ -12,7 +12,7 @@ export type ReadinessState = (typeof READINESS_STATES)[number];
 export const SECRET_STATES = ['uninitialized', 'generated', 'synced'] as const;
 export type SecretState = (typeof SECRET_STATES)[number];
 
-/** `missing`: not there yet; `complete`: taken over, or none was needed; `none`: went ready without one (protocol.md §10). */
+/** `missing`: not there yet; `complete`: taken over, or not needed; `none`: the node became ready without a snapshot (protocol.md §10). */
 export type FirstSnapshotState = 'missing' | 'complete' | 'none';
 
 /** Why a node may say that a key is absent (protocol.md §10, "404 means absent"). `machines/sureness.ts` explains each reason. */
@@ -29,17 +29,17 @@ export interface LastTick {
 
 export interface ReadinessView {
   readonly state: ReadinessState;
-  /** null exactly when ready. */
+  /** Null exactly when the node is ready. */
   readonly reason: Reason | null;
   /** Unix milliseconds at which this state was entered. */
   readonly sinceMs: number;
-  /** The held secret hashes to the chain hash of the last good read, so `/sync` may answer. */
+  /** The hash of the held secret equals the chain hash of the last good read, so `/sync` may answer. */
   readonly secretConfirmed: boolean;
   /** The hash of the confirmed secret; null exactly when no secret is confirmed. */
   readonly confirmedHash: Hash32 | null;
   readonly firstSnapshot: FirstSnapshotState;
   readonly lastTick: LastTick | null;
-  /** Milliseconds until the next node_tick; null while one runs. */
+  /** Milliseconds until the next node_tick; null while a node_tick is running. */
   readonly nextTickInMs: number | null;
   readonly ticks: { readonly run: number; readonly dropped: number };
   readonly syncTicks: { readonly run: number };

@@ -1,10 +1,10 @@
-/** A record of the replicated store as it travels in `/sync` (protocol.md §4), and the outcome of merging a batch. */
+/** A record of the replicated store as `/sync` sends it (protocol.md §4), and the outcome of merging a batch. */
 
 export interface WireRecord {
   readonly key: string;
-  /** Hex of the stored bytes; null exactly when `tombstone`. */
+  /** Hex of the stored bytes; null exactly when `tombstone` is true. */
   readonly value: string | null;
-  /** Clock keys are opaque text, kept as sent. */
+  /** Clock keys are opaque strings, kept as sent. */
   readonly version: Readonly<Record<string, number>>;
   readonly updated_at_ms: number;
   readonly tombstone: boolean;
@@ -15,7 +15,7 @@ export interface WireRecord {
 /** Records by app id (decimal digits). */
 export type WireRecords = Readonly<Record<string, readonly WireRecord[]>>;
 
-/** Why a valid incoming record does not replace what is held. */
+/** Why a valid incoming record does not replace the held record. */
 export type MergeSkip = 'ignored_existing_newer_version' | 'ignored_existing_newer_time' | 'ignored_identical';
 
 /** Why a record is refused (protocol.md §4, Refused). */
@@ -61,18 +61,18 @@ export interface LocalWrite {
   readonly updatedAtMs: number;
 }
 
-/** A log entry of this node, with the current record of its key, regardless of who wrote that last. */
+/** A log entry of this node, with the current record of its key, regardless of which node wrote that record. */
 export interface OwnWrite {
   readonly appId: string;
   readonly sequenceNumber: number;
-  /** The size that was counted when it was written. */
+  /** The size that was counted when the entry was written. */
   readonly bytes: number;
   readonly record: WireRecord;
-  /** Whether the key has been written again since, or its record is no longer kept. */
+  /** Whether the key has been written again since then, or its record is no longer kept. */
   readonly isSuperseded: () => boolean;
 }
 
-/** Called for every own write, and for every own write that no longer has to be sent. */
+/** Called for every write of this node, and again when that write no longer has to be sent. */
 export interface OwnWritesListener {
   onAppended(entry: { readonly sequenceNumber: number; readonly bytes: number }): void;
   onSuperseded(entry: { readonly sequenceNumber: number; readonly bytes: number }): void;
@@ -98,7 +98,7 @@ export interface ListRequest {
   readonly prefix?: string | undefined;
   /** Only keys after this one. */
   readonly after?: string | undefined;
-  /** Most keys to return; at least 1. */
+  /** Maximum number of keys to return; at least 1. */
   readonly limit?: number | undefined;
 }
 

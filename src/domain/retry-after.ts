@@ -1,6 +1,6 @@
 /** `Retry-After` as nodes write it: whole seconds (RFC 9110 §10.2.3). The date form is not read. */
 
-/** Milliseconds, at most `maxMs`; undefined when the header is absent or has another form. */
+/** Milliseconds, at most `maxMs`; undefined if the header is absent or has a different form. */
 export function readRetryAfterMs(header: string | undefined, maxMs: number): number | undefined {
   return header !== undefined && /^\d{1,9}$/.test(header) ? Math.min(Number(header) * 1000, maxMs) : undefined;
 }

@@ -1,9 +1,9 @@
 /**
  * Every route of a node (protocol.md §2, §10), declared once. The overview at `/`, the routes that are metered, the operations of the
- * OpenAPI document and the paths of the fuzzer follow from this list. The routers of `http` say what each route does.
+ * OpenAPI document and the paths of the fuzzer follow from this list. The routers of `http` define what each route does.
  */
 
-/** Routes that the overview shows, in its order: a method and a path with its parameters in angle brackets. */
+/** The routes that the overview shows, in the order shown: a method and a path, with parameters in angle brackets. */
 export const OVERVIEW_ENDPOINTS = [
   'GET /',
   'GET /health',
@@ -41,7 +41,7 @@ export function partsOf(endpoint: Endpoint): readonly [method: string, route: Ro
   return endpoint.split(' ') as [string, Route];
 }
 
-/** The methods that each route takes, in upper case. */
+/** The methods that each route accepts, in upper case. */
 export const ROUTE_METHODS: Readonly<Record<Route, readonly string[]>> = methodsByRoute();
 
 function methodsByRoute(): Record<Route, string[]> {

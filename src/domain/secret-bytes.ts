@@ -16,7 +16,7 @@ export function copyOfSecret(bytes: Uint8Array): Uint8Array {
   return copy;
 }
 
-/** Decodes hex without an intermediate buffer. @throws TypeError on any other text, without that text */
+/** Decodes hex without an intermediate buffer. @throws TypeError for any other string; the error does not contain the string */
 export function secretFromHex(hex: string): Uint8Array {
   const bytes = secretBytes(hex.length / 2);
   for (let at = 0; at < bytes.length; at += 1) {

@@ -8,7 +8,7 @@ import type { FirstSnapshotState, ReadinessState, SecretState, SureReason } from
 
 export interface NodeStatus {
   readonly node: {
-    /** Null until the enclave has answered; so is `tee_pubkey`. */
+    /** Null until the enclave has answered, like `tee_pubkey`. */
     readonly tee_wallet: string | null;
     /** Hex of the DER, without `0x`. */
     readonly tee_pubkey: string | null;
@@ -20,12 +20,12 @@ export interface NodeStatus {
   };
   readonly readiness: ReadinessStatus;
   readonly first_snapshot: FirstSnapshotState;
-  /** May this node say that a key is absent? */
+  /** Whether this node may say that a key is absent. */
   readonly sureness: {
     readonly sure: boolean;
-    /** Why it has become sure; null before. */
+    /** Why it has become sure; null before that. */
     readonly by: SureReason | null;
-    /** Members whose answer or records it still needs, as many as fit. A dead member must be removed in the registry. */
+    /** Members whose answer or records this node still needs, as many as fit. A dead member must be removed in the registry. */
     readonly waits_for: readonly string[];
   };
   /** Broken assumptions since the start. */
@@ -37,13 +37,13 @@ export interface NodeStatus {
     readonly kms_app_id: number;
     readonly registry_address: string;
     readonly total_instances: number;
-    /** The hash of the secret that serves; null when none does. */
+    /** The hash of the secret that serves; null if no secret serves. */
     readonly master_secret_hash: string | null;
     readonly membership_block: number | null;
     readonly membership_age_ms: number | null;
-    /** Age of the last good view of the chain, by its block's time. */
+    /** Age of the last good view of the chain, measured from the time of its block. */
     readonly view_age_ms: number | null;
-    /** Since when reads of the chain fail, and why the last one failed; null while they succeed. */
+    /** Since when reads of the chain have failed, and why the last read failed; null while reads succeed. */
     readonly chain_failing: { readonly since_ms: number; readonly why: string } | null;
     /** Entries of the membership that were dropped, as many as fit. */
     readonly dropped: readonly { readonly wallet: string; readonly why: string }[];
@@ -60,32 +60,32 @@ export interface NodeStatus {
     readonly total_bytes: number;
     /** How much all records count towards `MAX_STORE_BYTES`. */
     readonly held_bytes: number;
-    /** Records of peers that were refused because the store is full. */
+    /** Number of records from peers that were refused because the store was full. */
     readonly refused_full: number;
-    /** 32 hex digits, equal on nodes that hold the same; null while it would cost too much to compute. */
+    /** 32 hex digits, equal on nodes that hold the same records; null while it would cost too much to compute. */
     readonly root: string | null;
-    /** Keys whose record arrived and was left out, for lack of time or room. */
+    /** Number of keys whose record arrived but was left out, for lack of time or room. */
     readonly left_out_keys: number;
   };
 }
 
-/** What a reader reads of one part. Only fields that the part has are allowed. */
+/** The fields that a reader reads from one part. Only fields that the part has are allowed. */
 export type FieldsOf<Part, Form> = Partial<Record<keyof Part, Form>>;
 
-/** All times Unix milliseconds, all durations milliseconds. */
+/** All times are Unix milliseconds, all durations are milliseconds. */
 export interface ReadinessStatus {
   readonly state: ReadinessState;
   /** Null when ready. */
   readonly reason: string | null;
   readonly since_ms: number;
   readonly last_tick: { readonly started_at_ms: number; readonly duration_ms: number; readonly outcome: string } | null;
-  /** Null while a node_tick runs. */
+  /** Null while a node_tick is running. */
   readonly next_tick_in_ms: number | null;
   readonly ticks: { readonly run: number; readonly dropped: number };
   readonly sync_ticks: { readonly run: number };
 }
 
-/** A peer's progress with this node's own writes. All times Unix milliseconds. */
+/** A peer's progress with this node's own writes. All times are Unix milliseconds. */
 export interface PeerStatus {
   readonly wallet: string;
   readonly acknowledged_up_to: number;
@@ -93,12 +93,12 @@ export interface PeerStatus {
   readonly last_success_ms: number | null;
   readonly last_error: string | null;
   readonly last_error_ms: number | null;
-  /** How far the peer's clock is ahead of this node's, by the `Date` of its answers. Milliseconds. */
+  /** How far the peer's clock is ahead of this node's clock, according to the `Date` header of its answers. Milliseconds. */
   readonly clock_lead_ms: number | null;
   readonly next_try_ms: number | null;
   readonly waiting_retries: number;
-  /** Records that the peer gave and that this node left out, by reason. */
+  /** Number of records from the peer that this node left out, by reason. */
   readonly left_out: Readonly<Record<string, number>>;
-  /** Records that the peer refused permanently, by reason. */
+  /** Number of records that the peer refused permanently, by reason. */
   readonly refused: Readonly<Record<string, number>>;
 }
