@@ -24,7 +24,7 @@ export function probingRegion(node: NodeSetup) {
   });
 }
 
-/** Runs node_tick at once and then when it is due, and sync_tick after each interval and after a write. */
+/** Runs node_tick immediately and then whenever it is due. Runs sync_tick after each interval and after a write. */
 export function beatsRegion(node: NodeSetup) {
   return node.createStateConfig({
     description: 'Decides when the jobs run.',
@@ -35,7 +35,7 @@ export function beatsRegion(node: NodeSetup) {
         initial: 'due',
         states: {
           due: { entry: raise({ type: 'node_tick' }), always: 'running' },
-          /** A tick that outlasts the beat causes one more node_tick, which is dropped. */
+          /** If a tick outlasts the beat, one more node_tick is raised and dropped. */
           running: { on: { 'tick.settled': 'resting' }, after: { nodeBeat: 'due' } },
           resting: { on: { 'tick.settled': { target: 'resting', reenter: true } }, after: { untilNextTick: 'due' } },
         },

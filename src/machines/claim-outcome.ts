@@ -6,7 +6,7 @@ import type { ClaimFacts } from './slots.ts';
 
 /**
  * @param hash the claimed hash
- * @param head block number of the head: while it rises, a claim gets deeper, which is progress
+ * @param head block number of the head; when it rises, the claim gets deeper, and this counts as progress
  */
 export function claimFacts(report: ClaimReport, hash: Hash32, head: bigint): ClaimFacts {
   switch (report.kind) {

@@ -1,30 +1,30 @@
 /**
- * When the next node_tick comes (protocol.md §10, Early ticks). A tick that ended short of ready brings the next one forward, with the
- * backoff of `domain/backoff.ts` between one second and the regular beat. This also retries a first snapshot that failed. Progress
- * restarts the backoff. Failing for another reason is not progress: two alternating reasons would otherwise keep the delay at one second.
- * The caller is `settleTick` in `model.ts`.
+ * When the next node_tick comes (protocol.md §10, Early ticks). If a tick ends before the node is ready, the next tick comes early. Its
+ * delay grows from one second to the regular beat (`domain/backoff.ts`). This also retries a first snapshot that failed. Progress restarts
+ * the backoff. A different reason for failing is not progress. Otherwise two alternating reasons would keep the delay at one second. The
+ * caller is `settleTick` in `model.ts`.
  */
 import { backoffMs } from '../domain/backoff.ts';
 import type { ReasonText } from '../domain/reasons.ts';
 import { EARLY_TICK_FLOOR_MS } from './limits.ts';
 
 export interface Backoff {
-  /** Early ticks in a row without progress. */
+  /** Number of consecutive early ticks without progress. */
   readonly attempt: number;
-  /** Reasons that ended ticks since the last progress. */
+  /** Reasons for which ticks have ended since the last progress. */
   readonly reasons: readonly ReasonText[];
-  /** The last progress that a tick made: a head, a transaction. */
+  /** The last progress that a tick made: a head or a transaction. */
   readonly progress: string;
-  /** Rank of the furthest state that a tick reached since the last tick that ended ready; -1 before the first. */
+  /** The highest rank that ticks have reached since a tick last ended in ready; -1: none yet. */
   readonly furthest: number;
 }
 
-/** How far a tick got that did not end ready. */
+/** The outcome of a tick that did not end in ready. */
 export interface TickEnding {
   readonly text: ReasonText;
-  /** The head or the sent transaction; empty without either. */
+  /** The head or the sent transaction; empty if there is neither. */
   readonly progress: string;
-  /** Rank of the state that the tick led to: a higher rank is nearer to ready. */
+  /** Rank of the state that the tick led to: a higher rank is closer to ready. */
   readonly rank: number;
 }
 

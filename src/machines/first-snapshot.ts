@@ -1,17 +1,17 @@
 /**
- * When a process with an empty store may go ready (protocol.md §10, First snapshot). An empty store that serves would issue old clock
- * values again (§9.3), so one of five conditions must hold.
+ * When a process with an empty store may go ready (protocol.md §10, First snapshot). A node that served from an empty store would issue
+ * old clock values again (§9.3), so one of five conditions must hold.
  */
 import type { FirstSnapshotState, ReadinessView } from '../domain/readiness.ts';
 
-/** After this many node_ticks in a row that asked every member in vain, a node goes ready without a first snapshot. */
+/** A node goes ready without a first snapshot after this many consecutive node_ticks that asked every member in vain. */
 const FULL_ROUNDS_IN_VAIN = 3;
 
 export interface FirstSnapshotProgress {
   readonly state: FirstSnapshotState;
   /** Monotonic milliseconds at the start of the first round. */
   readonly firstAskedAtMs: number | null;
-  /** node_ticks in a row in which every other member was asked and none gave a complete snapshot. */
+  /** Number of consecutive node_ticks in which every other member was asked and none gave a complete snapshot. */
   readonly fullRounds: number;
 }
 
@@ -20,14 +20,14 @@ export const SNAPSHOT_COMPLETE: FirstSnapshotProgress = { state: 'complete', fir
 
 export const SNAPSHOT_NONE: FirstSnapshotProgress = { state: 'none', firstAskedAtMs: null, fullRounds: 0 };
 
-/** A node_tick settled without asking, so the full rounds are no longer in a row. */
+/** A node_tick ended without asking the members, so the full rounds are no longer consecutive. */
 export function breakRow(before: FirstSnapshotProgress): FirstSnapshotProgress {
   return before.fullRounds === 0 ? before : { ...before, fullRounds: 0 };
 }
 
 /**
- * What counts for a round that hung or threw: every member was asked and none gave a snapshot. Which members the step had asked is lost.
- * If such a round did not count, one member that makes it hang would keep the node unready for ever.
+ * The result of a round that hung or threw. It is not known which members the step had asked, so all of them count as asked, and none as
+ * having given a snapshot. Otherwise one member that makes every round hang would keep the node from ever becoming ready.
  * @param members size of the membership, including this node
  */
 export function roundInVain(members: number): SnapshotRound {
@@ -66,8 +66,8 @@ export function judgeFirstSnapshot(
 }
 
 /**
- * What a node says about its own store when it gives a snapshot. A node that is not ready gets no writes from others and may have been
- * cut off for long, so it vouches for nothing that it holds.
+ * What a node reports about its own store when it gives a snapshot. A node that is not ready receives no writes from other nodes and may
+ * have been cut off for a long time, so it does not vouch for its records.
  */
 export function vouchedSnapshot({ state, firstSnapshot }: Pick<ReadinessView, 'state' | 'firstSnapshot'>): FirstSnapshotState {
   return state === 'ready' ? firstSnapshot : 'missing';

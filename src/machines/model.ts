@@ -16,7 +16,7 @@ export interface NodeMachineOptions {
   readonly nodeTickMs: number;
   /** `DATA_SYNC_INTERVAL_SECONDS`, in milliseconds. */
   readonly syncTickMs: number;
-  /** `DATA_SYNC_NUDGE_MS`; 0: a write brings no sync_tick. */
+  /** `DATA_SYNC_NUDGE_MS`; 0: a write causes no sync_tick. */
   readonly nudgeMs: number;
   readonly freshness: Pick<FreshnessLimits, 'maxAgeMs' | 'outageMs'>;
   /** Probe the peers' `/status` after each refresh (`IN_ENCLAVE=true`). */
@@ -30,7 +30,7 @@ export interface NodeMachinePorts {
   readonly secret: SecretPort;
 }
 
-/** The machine keeps no copy of the vault's state: it asks. */
+/** The machine keeps no copy of the vault's state; it asks the vault. */
 export interface SecretPort {
   /** The vault derives from the secret that the chain confirms, and has its sync key. */
   isServable(): boolean;
@@ -43,7 +43,7 @@ export interface NodeContext {
   /** Unix milliseconds at which the readiness state was entered. */
   readonly sinceMs: number;
   readonly firstSnapshot: FirstSnapshotProgress;
-  /** The secret that the first snapshot belongs to. Another secret starts with an empty store and needs a snapshot again. */
+  /** The secret that the first snapshot belongs to. A different secret starts with an empty store and needs a new first snapshot. */
   readonly snapshotUnder: Hash32 | null;
   readonly block: number | null;
   /** Read time and block time of the last good view; null before the first. */
@@ -77,16 +77,17 @@ export interface TickContext {
 }
 
 /**
- * What node_tick tells readiness. Each event is a fact about the chain or the node, not an order. A `.pending` fact says that a step has
- * begun which may take long, and leaves `ready` at once. If the node already waits for the same thing, the reason stays.
+ * What node_tick tells readiness. Each event is a fact about the chain or the node, not an order. A `.pending` fact reports
+ * that a step has begun which may take a long time. It makes the node leave `ready` immediately. If the node is already waiting for the
+ * same thing, the reason stays.
  */
 export type ReadinessEvent =
   /** Not a member, the wrong teePubkey, an identity that cannot be read, or a view that is too old. */
   | { type: 'self.ineligible'; reason: Reason }
   | { type: 'self.eligible' }
-  /** The chain could not be read. A ready node keeps serving by its last view until that is too old (protocol.md §6). */
+  /** The chain could not be read. A ready node keeps serving from its last view until that view is too old (protocol.md §6). */
   | { type: 'chain.unread'; reason: Reason }
-  /** The view that a ready node serves by has become too old. */
+  /** The view from which a ready node serves has become too old. */
   | { type: 'chain.outdated'; reason: Reason }
   | { type: 'hash.pending'; reason: Reason }
   /** The chain hash is zero, being claimed, not deep enough or unreadable. */
@@ -185,7 +186,7 @@ export function startTick(context: NodeContext, ports: NodeMachinePorts): Partia
   };
 }
 
-/** Records the tick that ends and sets when the next one is due. */
+/** Records the tick that is ending and sets when the next tick is due. */
 export function settleTick(context: NodeContext, options: NodeMachineOptions, ports: NodeMachinePorts): Partial<NodeContext> {
   const nowMs = ports.clock.monotonicMs();
   const { verdict, startedAtMs, startedMonotonicMs, progress } = context.tick;
@@ -198,12 +199,12 @@ export function settleTick(context: NodeContext, options: NodeMachineOptions, po
   };
   const backoff =
     short === null ? NO_BACKOFF : nextBackoff(context.backoff, { text: short.reason.text, progress, rank: RANK[short.type] });
-  // A regular tick is timed from the start of this one, an early tick from its end.
+  // A regular tick is timed from the start of this tick, an early tick from its end.
   const delayMs =
     ending === null
       ? Math.max(0, startedMonotonicMs + options.nodeTickMs - nowMs)
       : earlyTickDelayMs(backoff, options.nodeTickMs, ports.random.unit());
-  // A node_tick must come when the view becomes outdated.
+  // A node_tick must run when the view becomes outdated.
   const untilMs = untilOutdatedMs(context.view, instantOf(ports), limitsOf(options));
   const firstSnapshot = context.tick.askedAtMs === null ? breakRow(context.firstSnapshot) : context.firstSnapshot;
   return { tick: { ...context.tick, hash: null, last }, firstSnapshot, backoff, nextTickAtMs: nowMs + Math.min(delayMs, untilMs) };

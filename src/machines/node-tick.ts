@@ -1,7 +1,7 @@
 /**
  * Region nodeTick: the steps of node_tick in the order of protocol.md §1, one actor each. Every step that ends the tick leads to
- * `settling` with a verdict, which readiness receives there. When a step reaches its timeout, its state is left, which aborts its actor;
- * a late result is ignored. A node_tick that arrives while another one runs is counted and dropped.
+ * `settling` with a verdict, which readiness receives there. When a step reaches its timeout, the machine leaves the step's state,
+ * which aborts its actor; a late result is ignored. A node_tick that arrives while one is already running is counted and dropped.
  */
 import { raise } from 'xstate';
 import { invariant } from '../domain/errors.ts';
@@ -35,14 +35,14 @@ function verdictOf(tick: TickContext): Verdict {
 }
 
 export function nodeTickRegion(node: NodeSetup) {
-  // These facts leave `ready` before a step that may take long.
+  // These facts make the node leave `ready` before a step that may take a long time.
   const awaitsHash = node.raise({ type: 'hash.pending', reason: reason(REASONS.awaitingHash) });
   const asksForSecret = node.raise({ type: 'secret.pending', reason: reason(REASONS.secretHashMismatch, 'asking the members') });
   const asksForSnapshot = node.raise({ type: 'snapshot.pending' });
 
   return node.createStateConfig({
     description: 'Runs the steps of node_tick one after another.',
-    // For a visualiser: one node_tick lasts from leaving `idle` until the return to it. Its outcome is `last tick` of `shown.ts`.
+    // For a visualiser: one node_tick lasts from leaving `idle` until returning to it. Its outcome is the value `last tick` of `shown.ts`.
     meta: { span: 'node_tick', outcome: 'last tick' },
     initial: 'idle',
     on: { node_tick: { actions: 'countDropped', meta: { dropped: 'node_tick' } } },
@@ -51,7 +51,7 @@ export function nodeTickRegion(node: NodeSetup) {
         description: 'Waits for the next node_tick.',
         on: {
           node_tick: [
-            // The view that the node serves by is too old, regardless of what the next read shows.
+            // The view from which the node serves is too old, regardless of what the next read shows.
             { guard: 'viewIsOutdated', target: 'readingChain', actions: ['startTick', raise({ type: 'chain.outdated', reason: stale })] },
             { target: 'readingChain', actions: 'startTick' },
           ],
@@ -84,7 +84,7 @@ export function nodeTickRegion(node: NodeSetup) {
       withdrawing: {
         description: 'Ends serving when the chain no longer shows the secret of this node, before any other step.',
         always: [
-          // Even a successful read may show a chain that stands still.
+          // Even a successful read may show a chain that no longer produces blocks.
           { guard: 'viewIsOutdated', target: 'settling', actions: conclude(() => ineligible(stale)) },
           { guard: hashIs('unset'), target: 'checkingEligibility', actions: awaitsHash },
           { guard: hashIs('wanted'), target: 'checkingEligibility', actions: asksForSecret },

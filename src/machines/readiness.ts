@@ -76,7 +76,7 @@ export function readinessRegion(node: NodeSetup) {
           sync_tick: { actions: ['countSyncTick', sendTo('replicate', ({ event }) => event)] },
           'self.ineligible': { target: 'ineligible', actions: explain },
           'chain.outdated': { target: 'ineligible', actions: explain },
-          // After a failed read a ready node stays ready until its view is too old.
+          // After a failed read, a ready node stays ready until its view is too old.
           'chain.unread': [
             { guard: 'viewIsOutdated', target: 'ineligible', actions: explainStale },
             { guard: 'failureEndsReady', target: 'ineligible', actions: explain },

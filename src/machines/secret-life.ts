@@ -15,7 +15,7 @@
 import { InvariantError, invariant } from '../domain/errors.ts';
 import { ZERO_HASH, type Hash32, type Wallet } from '../domain/ids.ts';
 
-/** Most secrets that are set aside at the same time; beyond that, the oldest is wiped. Each takes a reset of the chain hash. */
+/** Maximum number of secrets set aside at the same time; beyond it, the oldest is wiped. Only a reset of the chain hash adds one. */
 export const MAX_ASIDE = 4;
 
 /** Where a secret came from: drawn by this enclave, given by `MASTER_SECRET_HEX`, or handed over by a member. */
@@ -30,8 +30,8 @@ export interface KnownSecret {
 }
 
 /**
- * `candidate`: may be claimed. `claimed`: a claim was sent, or may have been. `at_head`: the head has shown its hash, but not deep enough
- * to count. `confirmed`: the last good read of the chain shows its hash; only this secret derives keys and is handed out.
+ * `candidate`: may be claimed. `claimed`: a claim was sent, or may have been. `at_head`: the head has shown its hash, but the hash is not
+ * deep enough yet. `confirmed`: the last good read of the chain shows its hash; only this secret derives keys and is handed out.
  */
 export type SecretStage =
   | { readonly stage: 'none' }
@@ -48,7 +48,7 @@ export type SecretLife = SecretStage & {
 
 export interface StoreOrigin {
   readonly secret: Hash32;
-  /** This process claimed that hash, so no one can have written under it before. */
+  /** This process claimed that hash, so no one can have written records under it earlier. */
   readonly claimedHere: boolean;
 }
 
@@ -67,9 +67,9 @@ export type SecretEvent =
   | { readonly type: 'secret.received'; readonly hash: Hash32; readonly from: Wallet };
 
 export type SecretEffect =
-  /** Keep the received secret after its request has ended. */
+  /** Keep the received secret after the request for it has ended. */
   | { readonly kind: 'keep_received'; readonly hash: Hash32 }
-  /** Stop deriving from it and handing it out; keep the bytes. */
+  /** Stop deriving from this secret and handing it out; keep its bytes. */
   | { readonly kind: 'set_aside'; readonly hash: Hash32 }
   | { readonly kind: 'wipe'; readonly hash: Hash32 }
   | { readonly kind: 'install'; readonly hash: Hash32 }
@@ -113,10 +113,10 @@ export function needsReceipt(life: SecretLife, hash: Hash32): boolean {
   return (life.stage === 'claimed' || life.stage === 'at_head') && life.secret.hash === hash && life.secret.origin.kind === 'given';
 }
 
-/** What the last good read asks of a node_tick about the secret. */
+/** What a node_tick has to do about the secret, according to the last good read. */
 export type SecretStanding =
   | { readonly kind: 'unset' }
-  /** The chain shows a hash that no secret held here has. */
+  /** No secret held here has the hash that the chain shows. */
   | { readonly kind: 'wanted' }
   | { readonly kind: 'confirmed'; readonly store: StoreOrigin };
 
@@ -137,7 +137,7 @@ export function claimableSecret(life: SecretLife): KnownSecret | null {
   return life.stage === 'none' || life.stage === 'confirmed' ? null : life.secret;
 }
 
-/** What `/status` names: the confirmed secret, else the one that was set aside last, else the one that may be claimed. */
+/** The secret that `/status` reports: the confirmed one, otherwise the one set aside last, otherwise the one that may be claimed. */
 export function namedSecret(life: SecretLife): KnownSecret | null {
   return confirmedSecret(life) ?? life.aside.at(-1) ?? claimableSecret(life);
 }
@@ -151,7 +151,7 @@ function onChain(life: SecretLife, hash: Hash32, setHere: boolean): SecretStep {
   const seen: SecretLife = { ...life, shown: hash };
   const known = knownSecrets(seen).find((secret) => secret.hash === hash);
   if (known === undefined) return seen.stage === 'confirmed' ? setAside(seen, seen.secret) : unchanged(seen);
-  // Other nodes may have used a secret that was set aside here. Only while its claim is under way is it certain that no one has.
+  // Other nodes may have used a secret that was set aside here. Only a secret whose claim is still under way is certain to be unused.
   const isClaim = seen.stage !== 'none' && seen.secret === known;
   return confirm(seen, known, isClaim && (known.origin.kind === 'made' || setHere));
 }
@@ -171,7 +171,7 @@ function onClaimDue(life: SecretLife): SecretStep {
       return { life, effects: [{ kind: 'make_candidate' }] };
     case 'candidate':
     case 'claimed':
-      // Marked as claimed before it is sent: the answer may be lost although the claim arrives.
+      // Marked as claimed before the claim is sent: its answer may be lost although the claim arrives.
       return { life: { ...life, stage: 'claimed' }, effects: [{ kind: 'send_claim', hash: life.secret.hash }] };
     case 'at_head':
       return { life, effects: [{ kind: 'look_at_head', hash: life.secret.hash }] };
@@ -180,7 +180,7 @@ function onClaimDue(life: SecretLife): SecretStep {
   }
 }
 
-/** There is one candidate for each process and each reset, so a later one is wiped. A known secret is not a fresh one and is ignored. */
+/** There is one candidate for each process and each reset, so a second one is wiped. A secret that is already known is ignored. */
 function onCandidate(life: SecretLife, secret: KnownSecret): SecretStep {
   if (knownSecrets(life).some(({ hash }) => hash === secret.hash)) return unchanged(life);
   if (life.stage !== 'none') return { life, effects: [{ kind: 'wipe', hash: secret.hash }] };
@@ -188,7 +188,7 @@ function onCandidate(life: SecretLife, secret: KnownSecret): SecretStep {
   return unchanged({ ...life, stage: 'candidate', secret });
 }
 
-/** A received secret is compared before it is installed (§9.1). One that the chain does not show changes nothing. */
+/** A received secret is compared with the chain hash before it is installed (§9.1). If they differ, nothing changes. */
 function onReceived(life: SecretLife, secret: KnownSecret): SecretStep {
   const isWanted = life.stage !== 'confirmed' && life.shown !== ZERO_HASH && life.shown === secret.hash;
   if (!isWanted) return unchanged(life);
@@ -196,7 +196,7 @@ function onReceived(life: SecretLife, secret: KnownSecret): SecretStep {
   return { life: confirmed.life, effects: [{ kind: 'keep_received', hash: secret.hash }, ...confirmed.effects] };
 }
 
-/** Installs a secret, wipes all others, and empties the store if it belongs to another secret. */
+/** Installs a secret, wipes all others, and empties the store if the store belongs to a different secret. */
 function confirm(life: SecretLife, secret: KnownSecret, claimedHere: boolean): SecretStep {
   const others = knownSecrets(life).filter(({ hash }) => hash !== secret.hash);
   const begins = life.store?.secret !== secret.hash;

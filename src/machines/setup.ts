@@ -85,7 +85,7 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
         invariant(facts.kind === 'installed', 'a secret was noted as installed that is not');
         return beginSnapshot(context, facts.store);
       }),
-      /** A stale node asks for a snapshot again, and serves meanwhile. */
+      /** A stale node asks for a snapshot again, and keeps serving meanwhile. */
       noteSyncKey: assign(({ context }, { stale }: SyncKeyFacts) => ({
         firstSnapshot: stale && context.firstSnapshot.state === 'complete' ? SNAPSHOT_NONE : context.firstSnapshot,
       })),

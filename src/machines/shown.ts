@@ -1,5 +1,5 @@
 /**
- * The part of the machine's context that may be seen outside, under the labels that a visualiser shows. This is an allow-list: a value
+ * The part of the machine's context that may be shown outside, with the labels that a visualiser uses. This is an allow-list: a value
  * that is not named here is not shown. All of it is public: hashes, counts, times and our own sentences.
  */
 import { ZERO_HASH } from '../domain/ids.ts';
@@ -61,7 +61,7 @@ export function createNodeShown(
   };
 }
 
-/** Converts monotonic to Unix milliseconds, once for each value: the two clocks drift, and the shown moment would change. */
+/** Converts monotonic to Unix milliseconds, once for each value: the two clocks drift, so converting it again would change the moment. */
 function momentOf(clock: Pick<Clock, 'nowMs' | 'monotonicMs'>, readerMs: (nodeMs: number) => number): (monotonicMs: number) => Moment {
   let last = Number.NaN;
   let moment: Moment = { atMs: 0 };

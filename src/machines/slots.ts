@@ -19,7 +19,7 @@ export interface ChainFacts {
   readonly hash: HashFacts;
 }
 
-/** What the chain hash asks of this tick. `shallow`: the contract does not exist yet at that block. */
+/** What this tick has to do about the chain hash. `shallow`: the contract does not exist yet at that block. */
 export type HashFacts = SecretStanding | { readonly kind: 'shallow' };
 
 /** Step 1 failed, and the previous view stays. The reason names what could not be read. */
@@ -30,7 +30,7 @@ export interface ChainFailure {
 /** Step 2. */
 export type EligibilityFacts = { readonly eligible: true } | { readonly eligible: false; readonly reason: Reason };
 
-/** Step 3 with a zero hash: why the node still waits, and what the backoff counts as progress. */
+/** Step 3 with a zero hash: why the node is still waiting, and what the backoff counts as progress. */
 export interface ClaimFacts {
   readonly reason: Reason;
   readonly progress: string;
@@ -46,7 +46,7 @@ export interface SyncKeyFacts {
   readonly stale: boolean;
 }
 
-/** A sync_tick as the replication receives it. `nudged`: brought by a write, not by the interval. */
+/** A sync_tick as the replication receives it. `nudged`: caused by a write, not by the interval. */
 export interface SyncTick {
   readonly type: 'sync_tick';
   readonly nudged?: boolean;
@@ -65,7 +65,7 @@ export const slots = {
   fetchSecret: slot<SecretFacts>('fetchSecret'),
   installSyncKey: slot<SyncKeyFacts>('installSyncKey'),
   fetchSnapshot: slot<SnapshotRound>('fetchSnapshot'),
-  /** Lives as long as the node is ready. Its work is aborted with it. */
+  /** Lives as long as the node is ready. When it ends, its work is aborted. */
   replicate: fromCallback<SyncTick>(() => {
     throw new InvariantError('the actor slot replicate was not filled');
   }),

@@ -1,4 +1,4 @@
-/** Reads what the rest of the node may know from a snapshot of the machine. It runs at every request, so it must be cheap. */
+/** Reads from a snapshot of the machine what the rest of the node may know. It runs on every request, so it must be cheap. */
 import type { SnapshotFrom } from 'xstate';
 import type { Hash32 } from '../domain/ids.ts';
 import type { ReadinessState, ReadinessView } from '../domain/readiness.ts';
@@ -12,7 +12,7 @@ export function readinessState(snapshot: NodeSnapshot): ReadinessState {
 }
 
 /**
- * @param confirmedHash hash of the secret that the vault serves by
+ * @param confirmedHash hash of the secret that the vault derives from
  * @param monotonicMs the current time on the clock that the machine was made with
  */
 export function readinessView(snapshot: NodeSnapshot, confirmedHash: Hash32 | null, monotonicMs: number): ReadinessView {

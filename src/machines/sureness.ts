@@ -1,20 +1,20 @@
 /**
  * When a node may say that a key is absent (protocol.md §10, "404 means absent"), as a pure reducer. Callers make new secrets when one
- * node answers 404, and a store starts empty. So a node gives no answer about a key that it lacks until it certainly holds what the
- * others hold.
+ * node answers 404, and a store starts empty. So until a node certainly holds what the other nodes hold, it gives no answer about a key
+ * that it lacks.
  *
  * Events are observations: what members say about themselves, and what was merged from them. A node becomes sure when one of these
  * conditions holds, and stays sure until its store begins again:
  *
- *   claimed       it claimed the hash itself and has handed the secret to no one yet: no one can have written before
+ *   claimed       it claimed the hash itself and has handed the secret to no one yet: no one else can have written records
  *   alone         it is the only member
- *   sure_members  it merged everything of a sure member while that member said so, and also of a second one if another
- *                 may be sure: one member alone could call an empty store complete
+ *   sure_members  it merged everything of a member while that member said that it was sure, and also of a second such member
+ *                 if there may be one: a single member could report an empty store as complete
  *   all_members   it merged everything of every other member, sure or not
- *   in_vain       it has asked for an hour
+ *   in_vain       it has asked the members for an hour
  *
- * "Everything" means that nothing was left out. A comparison of digests that was completed counts like a snapshot. Whether a member is
- * sure is known only after its answer. A silent member is waited for, but not longer than `silenceMs`.
+ * "Everything" means that nothing was left out. A completed comparison of digests counts like a snapshot. Whether a member is sure is
+ * known only after its answer. The node waits for a silent member, but no longer than `silenceMs`.
  */
 import type { StoreId, Wallet } from '../domain/ids.ts';
 import type { SureReason } from '../domain/readiness.ts';
@@ -23,7 +23,7 @@ import type { SureReason } from '../domain/readiness.ts';
 export const IN_VAIN_MS = 3_600_000;
 
 export interface SurenessLimits {
-  /** How long a silent member is waited for once everything of a sure member was merged. Milliseconds. */
+  /** How long the node waits for a silent member after it has merged everything of a sure member. Milliseconds. */
   readonly silenceMs: number;
 }
 
@@ -32,20 +32,20 @@ type Word = 'unheard' | 'sure' | 'unsure' | 'silent' | 'mute';
 
 export interface MemberFacts {
   readonly word: Word;
-  /** Id of the member's store; null if it names none. */
+  /** Id of the member's store; null if the member reports none. */
   readonly storeId: string | null;
-  /** Whether everything of it was merged. `while_sure`: it said in every answer that it is sure. */
+  /** Whether everything of the member was merged. `while_sure`: the member said in every answer that it is sure. */
   readonly merged: 'no' | 'yes' | 'while_sure';
   /** Monotonic milliseconds of the first question without an answer; null after an answer. */
   readonly silentSinceMs: number | null;
 }
 
 export interface Sureness {
-  /** The node's own store that this is about; null before the first is known. */
+  /** The store of this node that this state is about; null until the first store is known. */
   readonly store: StoreId | null;
   /** Why the node is sure; null while it is not. */
   readonly by: SureReason | null;
-  /** Another node got the secret from this one, and may have taken writes since. */
+  /** Another node received the secret from this node, and may have accepted writes since. */
   readonly handedOut: boolean;
   /** Monotonic milliseconds of the first question to any member. */
   readonly askingSinceMs: number | null;
@@ -53,7 +53,7 @@ export interface Sureness {
   readonly members: ReadonlyMap<Wallet, MemberFacts> | null;
 }
 
-/** `store`: the node's own store that the event is about. Once another store has begun, the event is ignored. */
+/** `store`: the store of this node that the event is about. If a new store has begun since, the event is ignored. */
 export type SurenessEvent =
   | { readonly type: 'store.began'; readonly store: StoreId }
   /** This process claimed the hash that the store belongs to. */
@@ -63,7 +63,7 @@ export type SurenessEvent =
   /** A member has answered, with or without `sure`. A refusal is an answer too. */
   | { readonly type: 'member.answered'; readonly wallet: Wallet; readonly storeId: string | null; readonly sure: boolean }
   | { readonly type: 'member.silent'; readonly wallet: Wallet; readonly nowMs: number }
-  /** A complete snapshot of the member or a complete comparison was merged. @property sure the member said so in every answer */
+  /** A complete snapshot or comparison of the member was merged. @property sure the member said in every answer that it is sure */
   | { readonly type: 'member.merged'; readonly store: StoreId; readonly wallet: Wallet; readonly storeId: string | null; readonly sure: boolean; readonly leftOut: boolean }
   | { readonly type: 'asking.began'; readonly nowMs: number }
   | { readonly type: 'asking.ended'; readonly nowMs: number };
@@ -83,7 +83,7 @@ export function isSure({ by }: Sureness): boolean {
   return by !== null;
 }
 
-/** The members whose answer or records are still needed; none when the node is sure, or no view was read yet. */
+/** The members whose answer or records are still needed; none when the node is sure or has not read a view yet. */
 export function waitsFor({ by, members }: Sureness): readonly Wallet[] {
   if (by !== null || members === null) return [];
   const all = [...members];
@@ -145,7 +145,7 @@ function isMergedWhileSure({ merged }: MemberFacts): boolean {
   return merged === 'while_sure';
 }
 
-/** The member is sure or may turn out to be, and was not merged while it said so. */
+/** The member is sure or may turn out to be, and not everything of it was merged while it was sure. */
 function mayBeSure({ word, merged }: MemberFacts): boolean {
   return merged !== 'while_sure' && word !== 'unsure' && word !== 'mute';
 }
