@@ -1,6 +1,6 @@
 /**
- * The audit of a node (docs/audit.md): joins its trail, its checkpoints and the events that come from no request. Without a token no one
- * could read the audit, so there is none and nothing is kept.
+ * The audit of a node (docs/audit.md): joins its trail, its checkpoints and the events that do not come from a request. Without a token no
+ * one could read the audit, so the node keeps none.
  */
 import { Checkpoints } from '../audit/checkpoints.ts';
 import { AUDIT_LIMITS, AuditTrail } from '../audit/trail.ts';
@@ -47,7 +47,7 @@ export class NodeAudit {
     this.http = { tokenHash, reader: trail };
   }
 
-  /** Entries that no reader can get any more. */
+  /** Number of entries that no reader can get any more. */
   get dropped(): number {
     return this.#trail.dropped;
   }
@@ -56,7 +56,7 @@ export class NodeAudit {
     this.#noteOwn({ operation, wallet: from, target: hash, outcome: 'ok' });
   }
 
-  /** Wraps a chain so that each claim is noted, regardless of its outcome. */
+  /** Wraps a chain so that the audit records each claim, regardless of its outcome. */
   noting(chain: NodeJobsModules['chain']): NodeJobsModules['chain'] {
     return {
       readHeadHash: (signal) => chain.readHeadHash(signal),
@@ -68,7 +68,7 @@ export class NodeAudit {
           note(report.kind);
           return report;
         } catch (error) {
-          // The claim may have been sent all the same.
+          // The claim may have been sent in spite of the error.
           note(error instanceof ExpectedError ? error.code : 'failed');
           throw error;
         }

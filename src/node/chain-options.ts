@@ -1,4 +1,4 @@
-/** The settings for reading the chain and for claims, as `registry` takes them. */
+/** The settings for reading the chain and for claims, in the form that `registry` expects. */
 import type { Config } from '../config/settings.ts';
 import type { ChainClientOptions } from '../registry/chain-client.ts';
 

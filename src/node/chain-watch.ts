@@ -12,7 +12,7 @@ import type { ChainFigures } from '../domain/figures.ts';
 import { endsReady, isFreshEnough, isOutdated, viewAgeMs, type FreshnessLimits, type Instant, type ViewTimes } from '../machines/view-age.ts';
 import type { PeerCache } from '../registry/peer-cache.ts';
 
-/** Pause before the second read of a hash; twice that before the third. Milliseconds. */
+/** Pause before the second read of a hash; the pause before the third read is twice as long. Milliseconds. */
 const RETRY_PAUSE_MS = 250;
 
 export interface ChainWatchOptions extends FreshnessLimits {
@@ -80,7 +80,7 @@ export class ChainWatch {
   }
 
   /**
-   * Before outbound work outside node_tick: reads the membership again when it is older than `PEER_CACHE_TTL_SECONDS`. The view that a
+   * Called before outbound work outside node_tick: reads the membership again if it is older than `PEER_CACHE_TTL_SECONDS`. The view that a
    * node_tick works with stays as it is.
    * @returns the membership if this call has read it, otherwise null
    */

@@ -1,6 +1,6 @@
 /**
  * The composition root: builds the rooms in order from their ports and joins them. A process builds its node here on system ports, a
- * simulation on seeded ports. Nothing here decides, and no other file knows all rooms.
+ * simulation on seeded ports. This file makes no decisions, and no other file knows all rooms.
  */
 import { createActor, type Actor } from 'xstate';
 import { Authenticator } from '../auth/authenticator.ts';
@@ -70,13 +70,13 @@ export interface ComposedNode {
   /** For a watcher outside the node, such as a simulation that checks the node against rules. */
   readonly inside: NodeInside;
   readiness(): ReadinessView;
-  /** Starts the machine: the first node_tick begins at once. */
+  /** Starts the machine: the first node_tick begins immediately. */
   start(): void;
   /** Ends the ticks; new requests are refused. */
   stop(): void;
-  /** Sends the peers the own writes that they lack. Call it after `stop`. */
+  /** Sends the peers the writes of this node that they lack. Call it after `stop`. */
   lastPush(mayEnd: () => boolean, signal: AbortSignal): Promise<void>;
-  /** Audit entries that no reader can get any more; 0 without an audit. */
+  /** Number of audit entries that no reader can get any more; 0 without an audit. */
   auditDropped(): number;
   /** Takes the last checkpoint of the audit. Never rejects. */
   endAudit(): Promise<void>;
@@ -98,14 +98,14 @@ export interface NodeInside {
   readonly sureness: SurenessKeeper;
 }
 
-/** Watches the sync_ticks of a node. Its actor shows the rest. */
+/** Watches the sync_ticks of a node. The node's actor shows everything else. */
 export interface NodeWatcher {
   readonly watchSyncTick: WatchSyncTick;
 }
 
 /**
  * @param onFatal called at most once, for a broken invariant: the process must stop
- * @param watcher absent: no one is told of sync_ticks
+ * @param watcher absent: no one watches the sync_ticks
  */
 export function composeNode(config: Config, ports: NodePorts, onFatal: (error: Error) => void, watcher?: NodeWatcher): ComposedNode {
   const { clock, random, log, failures, chain, appRegistry, transport, yieldNow, meter } = ports;
@@ -283,7 +283,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       staleness,
       issueNonce: () => nonces.issue(),
       firstSnapshot: () => vouchedSnapshot(readiness()),
-      // A node that is not ready gets no writes from others, so it vouches for nothing.
+      // A node that is not ready receives no writes from other nodes, so it does not vouch for its records.
       isSure: () => readiness().state === 'ready' && sureness.isSure(),
       mayHandOut: () => chainWatch.mayHandOut(),
       onHandedOut: () => sureness.noteHandedOut(),
@@ -359,7 +359,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       audit?.noteStop();
       actor.stop();
     },
-    // Without the sync key no peer accepts a push.
+    // Without the sync key, no peer accepts a push.
     lastPush: async (mayEnd, signal) => (vault.hasSyncKey() ? replicator.lastPush(mayEnd, signal) : undefined),
     auditDropped: () => audit?.dropped ?? 0,
     endAudit: async () => audit?.end(),
@@ -367,7 +367,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
   };
 }
 
-/** Brings a sync_tick, unless one that covers this write is already due. */
+/** Causes a sync_tick, unless one that covers this write is already due. */
 function nudge(actor: Actor<NodeMachine>): void {
   const { beats } = actor.getSnapshot().value;
   if (beats.nudgeBeat === 'idle' || beats.nudgeBeat.nudged === 'quiet') actor.send({ type: 'record.written' });

@@ -1,6 +1,6 @@
 /**
  * Passes every call on to the enclave API, and remembers for `/readyz` whether the API answers. One failed call among many is not an
- * outage: reporting it would take traffic away from a node that serves.
+ * outage: reporting it would take traffic away from a node that can serve.
  */
 import { DeadlineError } from '../domain/deadline.ts';
 import { DependencyError, type DependencyFailure } from '../domain/errors.ts';
@@ -10,13 +10,13 @@ import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import type { Meter } from '../domain/meter.ts';
 import type { Clock, Enclave, SealedText, SignedTransaction, UnsignedTransaction } from '../domain/ports.ts';
 
-/** Calls in a row that must fail before the API counts as failing. */
+/** Number of consecutive failed calls after which the API counts as failing. */
 const FAILURES_IN_A_ROW = 3;
 
 export interface EnclaveWatchModules {
   readonly enclave: Enclave;
   readonly clock: Pick<Clock, 'monotonicMs'>;
-  /** Called for each call when it has ended. */
+  /** Called when a call has ended. */
   readonly meter?: Pick<Meter, 'enclaveEnded'> | undefined;
 }
 
@@ -95,7 +95,7 @@ export class EnclaveWatch implements Enclave {
   }
 }
 
-/** A call that was aborted at its deadline has failed (`timeout`). One that was aborted for another reason has not. */
+/** A call that was aborted at its deadline has failed (`timeout`). A call that was aborted for any other reason has not failed. */
 function outcomeOf(error: unknown, signal: AbortSignal | undefined): DependencyFailure {
   if (signal?.aborted === true) return signal.reason instanceof DeadlineError ? 'timeout' : 'aborted';
   return error instanceof DependencyError ? error.failure : 'malformed';

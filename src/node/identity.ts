@@ -10,15 +10,15 @@ import { READ_ATTEMPTS } from '../domain/limits.ts';
 import type { Member, Membership } from '../domain/membership.ts';
 import type { Clock, Enclave, Identity } from '../domain/ports.ts';
 
-/** Pause before the second try; twice that before the third. Milliseconds. */
+/** Pause before the second attempt; the pause before the third is twice as long. Milliseconds. */
 const RETRY_PAUSE_MS = 250;
-/** Timeout of one try. All tries and their pauses fit into the step's 10 s, even if each try hangs. Milliseconds. */
+/** Timeout of one attempt. All attempts and their pauses fit into the step's 10 s, even if each attempt hangs. Milliseconds. */
 const TRY_TIMEOUT_MS = 3_000;
 
 export interface NodeIdentityModules {
   readonly clock: Clock;
   readonly enclave: Pick<Enclave, 'address' | 'publicKey'>;
-  /** Called when the wallet has changed. A new wallet is a new node: what others know about the old one does not apply to it. */
+  /** Called when the wallet has changed. A new wallet means a new node: what other nodes know about the old one does not apply to it. */
   readonly onOtherWallet: (before: Wallet, now: Wallet) => void;
 }
 
@@ -41,9 +41,9 @@ export class NodeIdentity {
   }
 
   /**
-   * Asks the enclave for both each time: an enclave that has booted again has another teePubkey, and may have another wallet (protocol.md
-   * §10, The identity may change).
-   * @throws DependencyError or DeadlineError when no try succeeded; the identity that was known before stays
+   * Asks the enclave for wallet and teePubkey each time: an enclave that has rebooted has a new teePubkey, and may have a new wallet
+   * (protocol.md §10, The identity may change).
+   * @throws DependencyError or DeadlineError when no attempt succeeded; the previous identity is kept
    */
   async refresh(signal: AbortSignal): Promise<Identity> {
     const { clock, enclave } = this.#modules;

@@ -1,7 +1,7 @@
 /**
- * Fills the slots of the machine (protocol.md §1): performs each step of node_tick, and the replication behind sync_tick, with the rooms
- * that know how. The machine sets order and timeouts. `machines/secret-life.ts` decides what may be claimed, served or set aside. This
- * file joins them and gives the machine the facts.
+ * Fills the slots of the machine (protocol.md §1): performs each step of node_tick, and the replication that sync_tick wakes, by calling
+ * the rooms that do the work. The machine sets order and timeouts. `machines/secret-life.ts` decides what may be claimed, served or set
+ * aside. This file joins them and gives the machine the facts.
  */
 import { fromCallback, fromPromise } from 'xstate';
 import { DependencyError, InvariantError, invariant } from '../domain/errors.ts';
@@ -59,7 +59,7 @@ export interface NodeJobsModules {
   readonly sureness: Pick<SurenessKeeper, 'noteTick'>;
   readonly sureRound: Pick<SureRound, 'beforeReady' | 'whileReady'>;
   readonly onBrokenInvariant: (error: Error) => void;
-  /** Called with the members besides this node, after each refresh. */
+  /** Called after each refresh of the membership, with the members besides this node. */
   readonly onMembership: (members: readonly Member[]) => void;
 }
 
@@ -159,7 +159,7 @@ export class NodeJobs {
     return { reason: reason(REASONS.awaitingHash), progress: '' };
   }
 
-  /** Performs one part of a claim. It either ends the step or gives the next part. */
+  /** Performs one part of a claim. It either ends the step or returns the next part. */
   async #performClaim(step: ClaimStep, signal: AbortSignal): Promise<{ readonly facts: ClaimFacts } | { readonly next: ClaimStep | null }> {
     const { secret, chain, log } = this.#modules;
     const { head } = this.#modules.chainWatch.view();
@@ -172,7 +172,7 @@ export class NodeJobs {
         const shown = await chain.readHeadHash(signal);
         signal.throwIfAborted();
         const next = secret.observe({ type: 'head.shows', hash: shown });
-        // The head shows this claim or another one. An attempt to claim finds out which, and sends nothing.
+        // The head shows this claim or a different one. An attempt to claim finds out which, and sends nothing.
         if (next === null) return { next: { kind: 'send_claim', hash: step.hash } };
         log.warn('the claimed hash was reset before it was deep enough; a fresh secret is claimed instead');
         return { next };
@@ -193,7 +193,7 @@ export class NodeJobs {
     }
   }
 
-  /** Makes a candidate from random bytes of the enclave. Null when there is one now, otherwise why there is none. */
+  /** Makes a candidate from random bytes of the enclave. @returns null if there is a candidate now, otherwise why there is none */
   async #makeCandidate(signal: AbortSignal): Promise<Reason | null> {
     const { enclave, secret, failures, log } = this.#modules;
     try {
@@ -229,7 +229,7 @@ export class NodeJobs {
     return { stale: staleness.isStale() };
   }
 
-  /** Step 4, the snapshot: the source of the secret is asked first. */
+  /** Step 4, the snapshot: asks the source of the secret first. */
   async fetchSnapshot(signal: AbortSignal): Promise<SnapshotRound> {
     const others = this.#others();
     if (others.length === 0) return { others: 0, asked: 0, answered: 0, complete: false };
@@ -242,7 +242,7 @@ export class NodeJobs {
     return { others: others.length, asked, answered, complete: completeFrom !== null };
   }
 
-  /** Asks members once, to become sure. Called when ready is entered, and at each sync_tick of the interval. */
+  /** Asks the members once, to become sure. Called when the node enters ready, and at each sync_tick of the interval. */
   async #becomeSure(signal: AbortSignal): Promise<void> {
     const { sureRound, onBrokenInvariant } = this.#modules;
     try {

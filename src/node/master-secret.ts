@@ -1,6 +1,6 @@
 /**
  * The master secret of a node: passes observations to the reducer (`machines/secret-life.ts`) and has the vault carry out the effects, in
- * the same call, so that the two never differ. It holds no key byte and makes no decision.
+ * the same call, so that reducer and vault never differ. It holds no key bytes and makes no decisions.
  */
 import type { SecretRequest, Vault } from '../crypto/vault.ts';
 import { invariant } from '../domain/errors.ts';
@@ -42,7 +42,7 @@ export interface MasterSecretModules {
   readonly vault: Vault;
   /** For the audit. */
   readonly onChange?: (change: SecretChange) => void;
-  /** Empties the store, whose values only another secret can read. */
+  /** Empties the store, whose values only a different secret can decrypt. */
   readonly emptyStore: () => void;
 }
 
@@ -58,7 +58,7 @@ export class MasterSecret implements SecretIntake {
     return this.#life;
   }
 
-  /** What the last good read of the chain asks of a node_tick. @throws InvariantError before the first */
+  /** What a node_tick has to do, according to the last good read of the chain. @throws InvariantError before the first read */
   standing(): SecretStanding {
     return secretStanding(this.#life);
   }
@@ -112,7 +112,7 @@ export class MasterSecret implements SecretIntake {
     this.#modules.vault.endSecretRequest(request);
   }
 
-  /** Takes an observation. @returns what is left to do about a claim; null if nothing is */
+  /** Takes an observation. @returns what is left to do about a claim; null if nothing is left */
   observe(event: Exclude<SecretEvent, { type: 'secret.received' }>): ClaimStep | null {
     return this.#apply(event, null);
   }

@@ -18,7 +18,7 @@ export interface MeteredNode {
   readonly meter: Meter;
   /** For the main port; undefined without `METRICS_TOKEN_SHA256`. */
   readonly route: MetricsModules | undefined;
-  /** Call it before the node is started. A port that is taken must not keep the node from serving. */
+  /** Call it before the node is started. A port that is already in use must not keep the node from serving. */
   start(node: ComposedNode): Promise<void>;
   close(): Promise<void>;
 }

@@ -29,10 +29,10 @@ export interface NodeRecordModules {
   readonly nowMs?: () => number;
   /** Converts the node's wall clock to the reader's. */
   readonly readerMs?: (nodeMs: number) => number;
-  /** A shorter name for a peer; null without one. */
+  /** A shorter name for a peer; null if it has none. */
   readonly nameOf?: (wallet: Wallet) => string | null;
   readonly sink: EventSink;
-  /** Called when the recorder cannot go on. */
+  /** Called when the recorder cannot continue. */
   readonly onLost?: () => void;
 }
 
@@ -104,7 +104,7 @@ export class NodeRecord implements NodeWatcher {
     this.#stop();
   }
 
-  /** Records the peers' figures that have changed since the last time. */
+  /** Records the peers' figures that have changed since the last call. */
   notePeers(): void {
     if (this.#isOver) return;
     const { sink } = this.#modules;

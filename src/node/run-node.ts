@@ -33,11 +33,11 @@ const LAST_PUSH_TIMEOUT_MS = 5_000;
 
 export interface RunningNode {
   readonly port: number;
-  /** Stops ticks, refuses new requests, finishes those under way and pushes own writes, wipes the secrets, closes everything. */
+  /** Stops ticks, refuses new requests, finishes those under way, pushes this node's writes, wipes the secrets and closes everything. */
   close(): Promise<void>;
 }
 
-/** Refuses any wallet but `NODE_WALLET`, if that is set. */
+/** Refuses any wallet other than `NODE_WALLET`, if that is set. */
 function withExpectedWallet(enclave: Enclave, expected: Config['nodeWallet']): Enclave {
   if (expected === undefined) return enclave;
   return {
@@ -55,7 +55,7 @@ function withExpectedWallet(enclave: Enclave, expected: Config['nodeWallet']): E
   };
 }
 
-/** Null without `VISUALIZER_PORT`: its modules are then not loaded. */
+/** Null without `VISUALIZER_PORT`: the modules of the visualiser are then not loaded. */
 async function visualizerOf(config: Config, log: Log): Promise<NodeVisualizer | null> {
   const { visualizerPort } = config;
   if (visualizerPort === undefined) return null;
@@ -63,7 +63,7 @@ async function visualizerOf(config: Config, log: Log): Promise<NodeVisualizer | 
   return createNodeVisualizer({ ...config, visualizerPort }, { clock: systemClock, random: systemRandom, log: log.child('visualizer') });
 }
 
-/** Null when no one may read metrics: their modules are then not loaded. */
+/** Null when no one may read metrics: the modules of the metrics are then not loaded. */
 async function meteredNodeOf(config: Config, log: Log): Promise<MeteredNode | null> {
   if (config.metricsTokenHash === undefined && (config.metricsPort ?? 0) === 0) return null;
   const { createMeteredNode } = await import('./metrics.ts');
@@ -125,7 +125,7 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
       log.warn('requests under way were cut off');
     }
   };
-  /** Pushes at once, for requests that wait for acknowledgements, and again for what the last requests wrote. */
+  /** Pushes immediately, for requests that wait for acknowledgements, and pushes again later what the last requests wrote. */
   const drainAndPush = async (): Promise<void> => {
     const pushing = new AbortController();
     let drained = false;

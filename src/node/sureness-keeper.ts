@@ -14,7 +14,7 @@ export interface SurenessKeeperModules {
   readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly log: Log;
   readonly storeId: () => StoreId;
-  /** The store_id that a member named last; null if it names none. */
+  /** The store_id that a member reported last; null if it reports none. */
   readonly storeIdOf: (member: Member) => string | null;
   readonly isStale: () => boolean;
 }
@@ -34,7 +34,7 @@ export class SurenessKeeper implements SureListener {
     return this.hasBecomeSure() && !this.#modules.isStale();
   }
 
-  /** Whether no member has to be asked any more, stale or not. */
+  /** Whether the node no longer has to ask any member, even if it is stale. */
   hasBecomeSure(): boolean {
     return isSure(this.#state) && this.#state.store === this.#modules.storeId();
   }
@@ -48,13 +48,13 @@ export class SurenessKeeper implements SureListener {
     return { sure: this.isSure(), by: this.hasBecomeSure() ? this.#state.by : null, waitsFor: this.waitsFor() };
   }
 
-  /** Takes what a node_tick of an eligible member knows. @param claimedHere this process claimed the hash that the store belongs to */
+  /** Records what a node_tick of an eligible member knows. @param claimedHere this process claimed the hash that the store belongs to */
   noteTick(others: readonly Member[], claimedHere: boolean): void {
     this.#observe({ type: 'members.read', others: others.map(({ wallet }) => wallet) });
     if (claimedHere) this.#observe({ type: 'hash.claimed', store: this.#modules.storeId() });
   }
 
-  /** Another node may take writes from now on. */
+  /** From now on, another node may accept writes. */
   noteHandedOut(): void {
     this.#observe({ type: 'secret.handedOut', store: this.#modules.storeId() });
   }
@@ -79,7 +79,7 @@ export class SurenessKeeper implements SureListener {
     this.#observe({ type: 'member.merged', ...merged, wallet: member.wallet, storeId: this.#modules.storeIdOf(member) });
   }
 
-  /** A new store begins with nothing known. */
+  /** When a new store begins, nothing is known about it. */
   #noteStore(): void {
     const store = this.#modules.storeId();
     if (this.#state.store !== store) this.#state = nextSureness(this.#state, { type: 'store.began', store }, this.#limits);

@@ -15,13 +15,13 @@ import { NodeRecord } from './node-record.ts';
 /** How often the peers' figures are recorded while there is a reader. Milliseconds. */
 const FIGURES_EVERY_MS = 1_000;
 const NAME_BYTES = 6;
-/** The only source here. */
+/** The only source of events here. */
 const SOURCE = 'node';
 
 export interface NodeVisualizer extends NodeWatcher {
-  /** Call it before the node is started. A port that is taken must not keep the node from serving. */
+  /** Call it before the node is started. A port that is already in use must not keep the node from serving. */
   start(node: ComposedNode): Promise<void>;
-  /** Call it when the node takes no new requests and finishes those under way. */
+  /** Call it when the node accepts no new requests and is finishing those under way. */
   noteStopping(): void;
   /** Call it when the node has ended. */
   close(): Promise<void>;
