@@ -1,14 +1,14 @@
 /**
- * What one authenticated request holds of this node (protocol.md §10, Bounds): bytes of its body and answer, and places among its
- * caller's requests under way. It gives them back once its answer has gone and its work has ended. Both are needed, because a caller
- * that hangs up early does not stop the work.
+ * What one authenticated request occupies in this node (protocol.md §10, Bounds): bytes for its body and answer, and places among its
+ * caller's requests under way. It gives them back once its answer has been sent and its work has ended. Both conditions are needed,
+ * because a caller that hangs up early does not stop the work.
  */
 import type { EventEmitter } from 'node:events';
 import { RefusalError } from '../domain/errors.ts';
 import type { ByteLease } from './inflight-bytes.ts';
 import type { RequestsUnderWay } from './requests-under-way.ts';
 
-/** Counted for a request that waits for a place: the largest size of its headers. Bytes. */
+/** Counted for a request that waits for a place: the maximum size of its headers. Bytes. */
 const WAITING_BYTES = 16 * 1024;
 
 export class Admission {

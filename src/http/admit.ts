@@ -1,6 +1,6 @@
 /**
- * Admission of requests as middlewares (protocol.md §10, Bounds). They run after authentication, because a request that only names a
- * wallet must not use up that wallet's share.
+ * Admission of requests as middlewares (protocol.md §10, Bounds). They run after authentication, because a request that names a wallet
+ * without a proof must not use up that wallet's share.
  */
 import type { ErrorRequestHandler } from 'express';
 import { Admission } from './admission.ts';
@@ -23,7 +23,7 @@ export function admit<Locals extends SealedLocals>({ bytes, underWay }: AdmitMod
   };
 }
 
-/** Takes one more place, for a kind of request with a lower limit. Refuses as `admit`. @param isSuch whether a request is of that kind */
+/** Takes one more place, for a kind of request with a lower limit. Refuses like `admit`. @param isSuch whether a request is of that kind */
 export function enterAlso<Locals extends SealedLocals>(places: RequestsUnderWay, isSuch: (locals: Locals) => boolean): SealedHandler<Locals> {
   return (_request, response, next) => {
     if (isSuch(response.locals)) return goOn(response.locals.admission.enter(places, response), next);
@@ -32,7 +32,7 @@ export function enterAlso<Locals extends SealedLocals>(places: RequestsUnderWay,
   };
 }
 
-/** The last handler of a route that admits: ends the work of a request that failed. */
+/** The last handler of a route that uses `admit`: ends the work of a request that failed. */
 export const noteFailedWork: ErrorRequestHandler = (error: unknown, _request, response, next) => {
   (response.locals as { readonly admission?: Admission }).admission?.noteWorkEnded();
   next(error);

@@ -1,6 +1,6 @@
 /**
  * The Express app of a node (protocol.md §2). The protocol fixes the order of the checks: stopping, rate limit, gate, authentication,
- * body. Where clients cannot be told apart, the rate limit comes with authentication. Each route gets only the modules that it needs.
+ * body. Where clients cannot be told apart, the rate limit is applied with authentication. Each route gets only the modules that it needs.
  */
 import type { RequestListener } from 'node:http';
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
@@ -72,7 +72,7 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   app.use(nonceRoute(modules.node, limits, refuseStopping));
   // Before `refuseStopping`, because a probe reports that the node is stopping.
   app.use(probeRoutes(modules.probes, limits));
-  // Also before it, because a reader fetches the end of the audit while the node stops.
+  // Also before `refuseStopping`, because a reader fetches the end of the audit while the node stops.
   if (modules.audit !== null) app.use(auditRoutes(modules.audit, limits));
   if (modules.metrics !== undefined) app.use(metricsRoutes(modules.metrics, limits));
   app.use(refuseStopping);
@@ -84,11 +84,11 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   return app;
 }
 
-/** The app as a server's listener. Express answers in HTML when it cannot route a target; this listener answers as for all errors. */
+/** The app as a server's listener. If Express cannot route a target, this listener answers in the form of all errors, not in HTML. */
 export function listenerOf(app: Express): RequestListener {
   const unrouted = new RefusalError('bad_request', 'the request target is not valid');
   return (request, response) => {
-    // Done here, because Express keeps a copy of the URL.
+    // Rewritten here, because Express keeps a copy of the URL.
     request.url = originForm(request.url ?? '');
     app(request as Request, response as Response, (error?: unknown) =>
       sendError(error ?? unrouted, request as Request, response as Response),

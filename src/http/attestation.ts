@@ -1,7 +1,7 @@
 /**
  * `POST /.well-known/attestation`: the enclave's attestation document, which proves to a client what code runs here. The document comes
  * unchanged from the enclave API (protocol.md §7), which gets only the nonce of the request. A document is expensive to make and callers
- * need no proof, so the node asks for one document a second, for all callers together.
+ * need no proof, so the node asks for at most one document per second, for all callers together.
  */
 import { Router, type RequestHandler } from 'express';
 import { z } from 'zod';
@@ -12,11 +12,11 @@ import { readJson } from './body.ts';
 import type { ClientLimits } from './client-limit.ts';
 import { methodNotAllowed } from './unknown-route.ts';
 
-/** Shortest time between two calls of the enclave API. Milliseconds. */
+/** Minimum time between two calls of the enclave API. Milliseconds. */
 const CALL_EVERY_MS = 1_000;
-/** Bytes of a body. The node reads one a second, for at most 30 s, so these bytes need not be counted for `MAX_INFLIGHT_BYTES`. */
+/** Maximum size of a body. `MAX_INFLIGHT_BYTES` need not count it: the node reads one body per second, for at most 30 s. Bytes. */
 const MAX_BODY_BYTES = 4 * 1024;
-/** The hardware takes at most 512 bytes; this is their length as base64. Characters. */
+/** The hardware accepts at most 512 bytes; this is their length in base64. Characters. */
 const MAX_NONCE_CHARS = 684;
 
 export const attestationRequest = z.object({ nonce: z.string().max(MAX_NONCE_CHARS).refine(isBase64).meta({ contentEncoding: 'base64', pattern: BASE64_PATTERN }).nullish() });

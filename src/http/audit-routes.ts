@@ -1,4 +1,4 @@
-/** `GET /audit?after=SEQ&limit=N` (docs/audit.md): pages of the audit, for a reader with its token. */
+/** `GET /audit?after=SEQ&limit=N` (docs/audit.md): pages of the audit, for a reader with the token. */
 import { Router } from 'express';
 import { RefusalError } from '../domain/errors.ts';
 import { requireToken } from './bearer-token.ts';
@@ -6,7 +6,7 @@ import type { ClientLimits } from './client-limit.ts';
 import { readQuery } from './query.ts';
 import { methodNotAllowed } from './unknown-route.ts';
 
-/** The most entries of a page, and the default. */
+/** Maximum number of entries in a page, and the default. */
 const MAX_PAGE_ENTRIES = 1_000;
 
 export interface AuditModules {
@@ -33,7 +33,7 @@ export function auditRoutes({ tokenHash, reader }: AuditModules, limits: Pick<Cl
   return router;
 }
 
-/** A number above `max` is lowered to it. @throws RefusalError bad_request */
+/** A number above `max` is lowered to `max`. @throws RefusalError bad_request */
 function wholeNumber(name: 'after' | 'limit', text: string | undefined, fallback: number, max: number): number {
   if (text === undefined) return fallback;
   if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(Number(text)) || (name === 'limit' && Number(text) === 0)) throw new RefusalError('bad_request', `${name} is not a whole number`);

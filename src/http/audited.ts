@@ -1,6 +1,6 @@
 /**
- * Records a request in the audit (docs/audit.md) when its answer has gone or its caller has hung up. It records requests of authenticated
- * callers only, with any outcome. Otherwise strangers could push the important entries out of the audit.
+ * Records a request in the audit (docs/audit.md) when its answer has been sent or its caller has hung up. It records only requests of
+ * authenticated callers, regardless of the outcome. Otherwise strangers could push the important entries out of the audit.
  */
 import type { Response } from 'express';
 import type { AuthenticatedPeer } from '../auth/authenticator.ts';
@@ -13,10 +13,10 @@ import type { AppLocals, Operation } from './bound-request.ts';
 import type { SealedHandler, SealedLocals } from './sealed-exchange.ts';
 
 type Subject = Omit<AuditEvent, 'outcome'>;
-/** What is known of a request when it ends: it may have failed at any middleware after authentication. */
+/** What is known about a request when it ends. It may have failed in any middleware after authentication. */
 type Known<Locals extends SealedLocals> = Pick<Locals, 'caller'> & Partial<Locals>;
 
-/** The messages of peers that are audited, by type. */
+/** The audited messages of peers, by type. */
 const PEER_OPERATIONS: ReadonlyMap<unknown, AuditOperation> = new Map([
   ['master_secret_request', 'hand_over'],
   ['snapshot_request', 'snapshot'],
@@ -35,7 +35,7 @@ export function auditPeer<Locals extends SealedLocals<AuthenticatedPeer>>(audit:
   });
 }
 
-/** @param subjectOf gives null for a request that is not audited; must not throw */
+/** @param subjectOf returns null for a request that is not audited; must not throw */
 function audited<Locals extends SealedLocals>(audit: Audit | null, subjectOf: (known: Known<Locals>) => Subject | null): SealedHandler<Locals> {
   if (audit === null) return (_request, _response, next) => next();
   return (_request, response, next) => {
@@ -47,7 +47,7 @@ function audited<Locals extends SealedLocals>(audit: Audit | null, subjectOf: (k
   };
 }
 
-/** The tag of the requested path or key; null where the request has no valid one. */
+/** The tag of the requested path or key; null if the request has no valid path or key. */
 function targetOf(operation: Operation, inner: Record<string, unknown> | undefined, tagOf: (kind: 'derive' | 'data', text: string) => string | null): string | null {
   const { path, context = '', key } = inner ?? {};
   if (operation !== 'derive') return taggable(key, MAX_HELD_KEY_BYTES) ? tagOf('data', key) : null;
@@ -55,7 +55,7 @@ function targetOf(operation: Operation, inner: Record<string, unknown> | undefin
   return tagOf('derive', derivationInfo(path, context));
 }
 
-/** A longer text is refused anyway, so it is not hashed. */
+/** A longer string is refused anyway, so it is not hashed. */
 function taggable(text: unknown, maxChars: number): text is string {
   return typeof text === 'string' && text !== '' && text.length <= maxChars;
 }
@@ -65,6 +65,6 @@ function outcomeOf(response: Pick<Response, 'headersSent' | 'statusCode' | 'loca
   if (!response.headersSent) return 'unanswered';
   const { errorCode } = response.locals as { readonly errorCode?: ErrorCode };
   if (errorCode !== undefined) return errorCode;
-  // A sealed refusal has no `errorCode`, and 404 is the only one (protocol.md §10, Bound to the request).
+  // A sealed refusal has no `errorCode`, and it is always a 404 (protocol.md §10, Bound to the request).
   return response.statusCode === 404 ? 'not_found' : 'ok';
 }

@@ -1,11 +1,11 @@
-/** App wallets that were authorized within the last day (protocol.md §8). Behind the platform's TCP proxy each is a client by itself. */
+/** App wallets that were authorized within the last day (protocol.md §8). Behind the platform's TCP proxy, each counts as one client. */
 import { LRUCache } from 'lru-cache';
 import { elapsedMs } from '../domain/elapsed.ts';
 import type { Wallet } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
 
 const REMEMBERED_MS = 24 * 60 * 60 * 1_000;
-/** The least recently used wallet goes first. Only registered instances are noted, so strangers cannot push a wallet out. */
+/** The least recently used wallet is dropped first. Only registered instances are noted, so strangers cannot push a wallet out. */
 const MAX_WALLETS = 20_000;
 
 export class AuthorizedWallets {

@@ -1,4 +1,4 @@
-/** Reads bodies up to a limit (protocol.md §3). Where a route needs a proof, its body is read after the proof. */
+/** Reads bodies up to a limit (protocol.md §3). Where a route needs a proof, the proof is checked before the body is read. */
 import type { RequestHandler } from 'express';
 import type { IncomingMessage } from 'node:http';
 import { RefusalError } from '../domain/errors.ts';
@@ -17,7 +17,7 @@ export function readBody(maxBytes: number): RequestHandler {
   };
 }
 
-/** The parsed JSON; undefined when there is no body. @throws as `readBody` refuses */
+/** The parsed JSON; undefined when there is no body. @throws the refusals of `readBody` */
 export async function readJson(request: IncomingMessage, maxBytes: number, lease: CountedBytes): Promise<unknown> {
   const bytes = await bytesOf(request, maxBytes, lease);
   return bytes.length === 0 ? undefined : parseBody(bytes);
@@ -57,7 +57,7 @@ async function bytesOf(request: IncomingMessage, maxBytes: number, lease: Counte
   };
   const onEnd = (): void => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
   const onCut = (): void => {
-    // Every request emits `close`, even after `end`. Then no error is made, because that would cost as much as reading the body.
+    // Every request emits `close`, even after `end`. After `end` no error is created: that would cost as much as reading the body.
     if (!request.readableEnded) reject(new RefusalError('bad_request', 'the body was cut off'));
   };
   request.on('data', onData).once('end', onEnd).once('error', onCut).once('close', onCut);

@@ -1,7 +1,7 @@
 /**
  * Bound to the request (protocol.md §10). A proxy that ends TLS outside the enclave could swap two answers, or send a write as a delete.
  * So a request may name its nonce and operation inside the envelope, and the inner answer repeats the nonce. Callers make a new secret
- * after a 404 for a key, so that 404 is sealed for a caller that asks for it.
+ * after a 404 for a key. So a caller may ask the node to seal this 404.
  */
 import type { Request } from 'express';
 import type { AuthenticatedApp } from '../auth/authenticator.ts';

@@ -1,6 +1,6 @@
 /**
- * Who counts as one client (protocol.md §8): the socket's address, or the address that a trusted proxy gives. Behind the platform's TCP
- * proxy every client has a loopback address, so all of them count as one client with ten times the limit. An IPv6 host may use any
+ * What counts as one client (protocol.md §8): the socket's address, or the address that a trusted proxy reports. Behind the platform's TCP
+ * proxy, every client has a loopback address, so all of them count as one client with ten times the limit. An IPv6 host may use any
  * address of a /64, so a /64 counts as one client.
  */
 import { isIPv4 } from 'node:net';
@@ -8,7 +8,7 @@ import ipaddr from 'ipaddr.js';
 import { LRUCache } from 'lru-cache';
 
 export const SHARED_FACTOR = 10;
-/** Addresses whose client is remembered, because parsing one costs more than the rest of a small request. */
+/** Maximum number of remembered addresses. Parsing an address costs more than the rest of a small request. */
 const MAX_REMEMBERED = 1_000;
 /** A longer address is not remembered. Characters. */
 const MAX_ADDRESS_CHARS = 64;
@@ -18,7 +18,7 @@ export interface CountedClient {
   readonly factor: number;
 }
 
-/** An address with a port after it, as some proxies write it. */
+/** An address followed by a port, as some proxies write it. */
 const WITH_PORT = /^(?:\[([^\]]*)\](?::\d{1,5})?|([\d.]+):\d{1,5})$/;
 
 export function countedClient(text: string, trustsProxies: boolean): CountedClient {
@@ -26,7 +26,7 @@ export function countedClient(text: string, trustsProxies: boolean): CountedClie
   if (simple !== null) return simple;
   const [, six, four] = WITH_PORT.exec(text) ?? [];
   const address = six ?? four ?? text;
-  // All texts that are not addresses count as one client. Otherwise each request could count as another client.
+  // All strings that are not addresses count as one client. Otherwise each request could count as a different client.
   if (!ipaddr.isValid(address)) return { key: 'unknown', factor: 1 };
   const plain = ipaddr.process(address);
   if (!trustsProxies && plain.range() === 'loopback') return { key: 'loopback', factor: SHARED_FACTOR };
@@ -48,21 +48,21 @@ export function isShared({ factor }: CountedClient): boolean {
   return factor > 1;
 }
 
-/** `trusts` with a memory, because few proxies send all requests. @param trusts Express's function for its setting `trust proxy` */
+/** `trusts`, with remembered results: few proxies send all requests. @param trusts Express's function for its setting `trust proxy` */
 export function rememberingTrust(trusts: (address: string, hop: number) => boolean): (address: string, hop: number) => boolean {
   const known = new LRUCache<string, boolean>({ max: MAX_REMEMBERED });
   return (address, hop) => {
-    // The key leaves out `hop`: whether a list of addresses holds an address does not depend on its place in the header.
+    // The key leaves out `hop`: whether an address is in the list of proxies does not depend on its place in the header.
     const remembered = known.get(address);
     if (remembered !== undefined) return remembered;
     const trusted = trusts(address, hop);
-    // An untrusted address is that of a client, and many clients would push the proxies out.
+    // An untrusted address belongs to a client, and many clients would push the proxies out of the memory.
     if (trusted && address.length <= MAX_ADDRESS_CHARS) known.set(address, trusted);
     return trusted;
   };
 }
 
-/** `countedClient` with a memory. */
+/** `countedClient`, with remembered results. */
 export class ClientAddresses {
   readonly #trustsProxies: boolean;
   readonly #known = new LRUCache<string, CountedClient>({ max: MAX_REMEMBERED });

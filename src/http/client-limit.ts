@@ -1,8 +1,8 @@
 /**
- * Rate limits per client (protocol.md §8). A request is counted before any other work. Behind the platform's TCP proxy clients cannot be
- * told apart before their proof. There a request to `/kms` is counted after its proof, whose check costs no more than a refusal. It counts
- * for its wallet if that was authorized within the last day, otherwise for all strangers together. A header that only names a wallet
- * proves nothing.
+ * Rate limits per client (protocol.md §8). A request is counted before any other work. Behind the platform's TCP proxy, clients cannot be
+ * told apart until their proof is checked. There, a request to `/kms` is counted after that check, which costs no more than a refusal. The
+ * request counts for its wallet if the wallet was authorized within the last day, otherwise for all strangers together. A header that only
+ * names a wallet proves nothing.
  */
 import type { Request, RequestHandler } from 'express';
 import type { Clock } from '../domain/ports.ts';
@@ -44,7 +44,7 @@ export function createClientLimits(options: ClientLimitOptions, modules: { reado
   const perWallet = new RateLimit(options.rateLimitPerMinute, modules);
   const authorized = new AuthorizedWallets(modules);
   const noncesPerClient = new RateLimit(options.nonceRateLimitPerMinute, modules);
-  // Without trusted proxies `request.ip` is the socket's address, but Express parses headers to find it.
+  // Without trusted proxies, `request.ip` is the socket's address, but Express parses headers to find it.
   const addressOf = options.trustedProxies.length === 0 ? (request: Request) => request.socket.remoteAddress : (request: Request) => request.ip;
   const clientOf = (request: Request): CountedClient => addresses.clientOf(addressOf(request) ?? 'unknown');
   const count = (request: Request): void => {

@@ -10,9 +10,9 @@ import type { Clock } from '../domain/ports.ts';
 import type { KeyPage, ListRequest, LocalWrite } from '../domain/records.ts';
 import { readQuery } from './query.ts';
 
-/** The largest limit of a listing: nine digits. */
+/** Maximum `limit` of a listing: nine digits. */
 export const MAX_ASKED_KEYS = 999_999_999;
-/** Keys in one page of a listing that has a limit. */
+/** Maximum number of keys in one page of a listing that has a limit. */
 const MAX_LIST_LIMIT = 10_000;
 
 /** The part of the store that these routes use. */
@@ -23,7 +23,7 @@ export interface DataStore {
   /** @returns null when the key is absent. @throws RefusalError insufficient_storage */
   delete(appId: string, key: string, nowMs: number): LocalWrite | null;
   list(appId: string, request: ListRequest, nowMs: number): KeyPage;
-  /** A record of this key was left out: a peer has it, as far as this node knows, and this node had no time or room for it. */
+  /** Whether a record of this key was left out: as far as this node knows, a peer has it, and this node had no time or room for it. */
   isLeftOut(appId: string, key: string, nowMs: number): boolean;
 }
 
@@ -44,12 +44,12 @@ export interface DataModules {
   readonly onWritten: () => void;
 }
 
-/** JSON Schema counts characters and not bytes, so the document gives the limit in bytes as text. */
+/** JSON Schema counts characters, not bytes, so the document also states the limit in bytes in words. */
 const inBytes = (max: number) => ({ minLength: 1, maxLength: max, description: `1 to ${max} bytes of UTF-8` });
 
 const newKey = z.string().refine((text) => isKey(text, MAX_DATA_KEY_BYTES), `1 to ${MAX_DATA_KEY_BYTES} bytes of UTF-8`).meta(inBytes(MAX_DATA_KEY_BYTES));
 const heldKey = z.string().refine((text) => isKey(text, MAX_HELD_KEY_BYTES), `1 to ${MAX_HELD_KEY_BYTES} bytes of UTF-8`).meta(inBytes(MAX_HELD_KEY_BYTES));
-/** Callers send up to 2^64-1. A number that is not a safe integer means "never expires", which is 0 (protocol.md §10). */
+/** Callers send up to 2^64-1. A number that is not a safe integer becomes 0, which means "never expires" (protocol.md §10). */
 const ttlMs = z.number().min(0).refine(Number.isInteger).meta({ type: 'integer' }).transform((ms) => (Number.isSafeInteger(ms) ? ms : 0));
 const acks = { acks: z.number().int().min(0).max(MAX_MEMBERS).default(0), timeout_ms: z.number().int().min(1).max(MAX_ACK_TIMEOUT_MS).default(DEFAULT_ACK_TIMEOUT_MS) };
 export const putBody = z.object({ key: newKey, value: z.string().meta({ contentEncoding: 'base64', pattern: CANONICAL_BASE64_PATTERN }), ttl_ms: ttlMs.default(0), ...acks });
@@ -65,7 +65,7 @@ function read<Body>(form: z.ZodType<Body>, inner: unknown): Body {
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const field = issue?.path.join('.') ?? '';
-  // When an error contains `timeout`, the platform's client takes the node for dead (protocol.md §10, Words in errors).
+  // When an error contains the word `timeout`, the platform's client considers the node dead (protocol.md §10, Words in errors).
   const name = field === 'timeout_ms' ? 'the time to wait for acks' : field;
   throw new RefusalError('bad_request', field === 'key' ? `key is not ${issue?.code === 'custom' ? issue.message : 'a text'}` : `${name} is not valid`);
 }
@@ -125,14 +125,14 @@ export class DataHandlers {
     const held = store.get(String(appId), wanted, clock.nowMs());
     if (held === null) throw this.#absent(appId, candidates);
     const plaintext = vault.openValue(appId, held.value);
-    // Since the gate another secret has been installed, and the store is about to be emptied.
+    // A different secret has been installed since the gate was checked, and the store is about to be emptied.
     if (plaintext === null) throw new RefusalError('service_unavailable', 'the master secret has changed');
     const value = encodeBase64(plaintext);
     plaintext.fill(0);
     return { app_id: appId, key: wanted, value, updated_at_ms: held.updatedAtMs };
   }
 
-  /** `GET /kms/data`: one value with `key`, otherwise all keys, or one page of them with `limit`. @throws as `read` */
+  /** `GET /kms/data`: with `key` one value, with `limit` one page of keys, otherwise all keys. @throws as `read` */
   query(appId: AppId, text: string): object {
     const { key: wanted, prefix, after, limit: limitText } = readQuery(text, ['key', 'prefix', 'after', 'limit']);
     if (wanted !== undefined) return this.read(appId, wanted);
@@ -144,7 +144,7 @@ export class DataHandlers {
     const { clock, store, isSure } = this.#modules;
     if (!isSure()) throw unsure('this node does not know yet whether it holds all keys');
     const { keys, more } = store.list(String(appId), { prefix, after, limit }, clock.nowMs());
-    // The answer repeats the query as understood, so that the caller sees a query that was changed on the way.
+    // The answer repeats the query as understood, so that the caller notices if the query was changed on the way.
     const understood = { prefix: prefix ?? null, after: after ?? null, limit: asked };
     return { app_id: appId, keys, count: keys.length, ...(limit === undefined ? {} : { more }), ...understood };
   }

@@ -1,4 +1,4 @@
-/** The last middleware: answers every error of a request by the error table, and logs it unless it is the caller's fault. */
+/** The last middleware: answers every error of a request as the error table says, and logs it unless it is the caller's fault. */
 import type { ErrorRequestHandler, Request, Response } from 'express';
 import { InvariantError, RefusalError, type ErrorCode } from '../domain/errors.ts';
 import type { FailureLog } from '../domain/failure-log.ts';
@@ -16,17 +16,17 @@ export interface ErrorModules {
 
 export function handleErrors({ log, failures, onBrokenInvariant }: ErrorModules): ErrorRequestHandler {
   return (error: unknown, request, response, next) => {
-    // A refusal itself is for its caller. Its cause, and any other error, is for the log.
+    // A refusal goes to the caller. The cause of a refusal, and any other error, goes to the log.
     const failed = error instanceof RefusalError ? error.cause : error;
     if (failed !== undefined) failures.note(log, `the request ${routeName(request)}`, failed);
     if (error instanceof InvariantError) onBrokenInvariant(error);
-    // Once the headers are sent no error can be answered, and Express closes the connection.
+    // Once the headers have been sent, an error can no longer be answered, and Express closes the connection.
     if (response.headersSent) next(error);
     else sendError(error, request, response);
   };
 }
 
-/** The route as the log may show it: its pattern, because a path may hold a key, and only a method that the route takes. */
+/** The route as the log may show it: its pattern, because a path may contain a key, and the method only if the route takes it. */
 function routeName(request: Request): string {
   const route = request.route as { readonly path: string | RegExp; readonly methods: Readonly<Record<string, boolean>> } | undefined;
   if (route === undefined) return 'of no route';
@@ -39,7 +39,7 @@ export function sendError(error: unknown, request: Request, response: Response):
   if (response.headersSent || response.destroyed) return;
   const { status, retryAfterSeconds, body } = errorAnswer(error);
   if (retryAfterSeconds !== null) response.setHeader('retry-after', String(retryAfterSeconds));
-  // On a connection that stays open the rest of the body would be read as the next request.
+  // If the connection stayed open, the rest of the body would be read as the next request.
   if (hasBody(request) && !request.readableEnded) response.setHeader('connection', 'close');
   // The audit records the code.
   (response.locals as { errorCode?: ErrorCode }).errorCode = body.code;

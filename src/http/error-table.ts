@@ -1,4 +1,4 @@
-/** The one table from errors to answers (protocol.md §2). All other files throw. An unexpected error gets `internal_error` only. */
+/** The only table that maps errors to answers (protocol.md §2). All other files throw. An unexpected error becomes `internal_error`. */
 import { DeadlineError } from '../domain/deadline.ts';
 import { DependencyError, RefusalError, type Dependency, type ErrorCode } from '../domain/errors.ts';
 

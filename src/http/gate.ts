@@ -1,4 +1,4 @@
-/** The gates: whether this node may answer now. They read only the machine's state, and whether the node stops (protocol.md §2). */
+/** The gates: whether this node may answer now. They read only the machine's state, and whether the node is stopping (protocol.md §2). */
 import type { RequestHandler } from 'express';
 import { RefusalError } from '../domain/errors.ts';
 import type { ReadinessView } from '../domain/readiness.ts';

@@ -1,7 +1,7 @@
 /**
- * The limit on the memory that bodies being read and answers being made hold together (protocol.md §10, Bounds): half for `/sync`, half
- * for the other routes. A caller holds at most a quarter of its half. An empty half admits one request of any permitted size. Bytes are
- * counted as they come, and given back when the answer has gone and the work for it has ended.
+ * Limits the memory for all bodies being read and all answers being made (protocol.md §10, Bounds): half for `/sync`, half for the other
+ * routes. A caller may use at most a quarter of its half. An empty half admits one request of any permitted size. Bytes are counted as
+ * they arrive, and given back when the answer has been sent and the work for it has ended.
  */
 import { RefusalError } from '../domain/errors.ts';
 
@@ -12,7 +12,7 @@ export class InflightBytes {
   readonly #maxBytes: number;
   readonly #byCaller = new Map<string, number>();
   #held = 0;
-  /** The lease that exceeded its caller's share while it was alone. It may still grow; other requests must fit beside it. */
+  /** The lease that exceeded its caller's share while it was the only one. It may keep growing; other requests get the remaining room. */
   #large: ByteLease | null = null;
 
   constructor(maxBytes: number) {
@@ -28,7 +28,7 @@ export class InflightBytes {
     return new ByteLease(this, caller);
   }
 
-  /** For `ByteLease`. Whether the lease may take that many more bytes now. */
+  /** For `ByteLease`. Whether the lease may take this many more bytes now. */
   fits(lease: ByteLease, moreBytes: number): boolean {
     if (this.#large === lease || this.#held === lease.bytes) return true;
     return this.#held + moreBytes <= this.#maxBytes && !this.#exceedsShare(lease, moreBytes);
@@ -70,7 +70,7 @@ export class ByteLease {
     return this.#bytes;
   }
 
-  /** Checks for room and counts nothing. @throws RefusalError service_unavailable when that many more bytes do not fit now */
+  /** Checks for room and counts nothing. @throws RefusalError service_unavailable when this many more bytes do not fit now */
   expect(bytes: number): void {
     if (this.#half.fits(this, bytes)) return;
     throw new RefusalError('service_unavailable', 'the node holds as many bytes of requests as it may', RETRY_AFTER_SECONDS);

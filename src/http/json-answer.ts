@@ -1,10 +1,10 @@
 /**
  * Sends an answer in JSON with its length, in one write. Express's `json` costs more: for each answer it parses and writes the content
- * type again, and checks the conditions of caches, although no answer of a node may be cached.
+ * type again, and checks cache conditions, although no answer of a node may be cached.
  */
 import type { ServerResponse } from 'node:http';
 
-/** Node copies a text to join it to the headers. A longer text is written as bytes, which avoids the copy. Characters. */
+/** Node copies a string to join it to the headers. A string longer than this is written as bytes, which avoids the copy. Characters. */
 const MAX_JOINED_CHARS = 16 * 1024;
 
 export function sendJson(response: ServerResponse, status: number, body: object): void {
@@ -14,7 +14,7 @@ export function sendJson(response: ServerResponse, status: number, body: object)
 /** @param text JSON */
 export function sendJsonText(response: ServerResponse, status: number, text: string): void {
   const bytes = Buffer.byteLength(text);
-  // An ASCII text, such as an envelope, has one byte per character: as latin1 it needs no second search for longer characters.
+  // An ASCII string, such as an envelope, has one byte per character. Written as latin1, it is not searched again for longer characters.
   const encoding = bytes === text.length ? 'latin1' : 'utf8';
   response.statusCode = status;
   response.setHeader('content-type', 'application/json; charset=utf-8');

@@ -1,6 +1,7 @@
 /**
- * `/kms` (protocol.md §2, §3): the routes of apps. Every path below it is behind the ready gate, even one that does not exist. A caller
- * proves its identity by headers alone before its body is read. The gate is checked again after the body, which may take long to come.
+ * `/kms` (protocol.md §2, §3): the routes of apps. Every path below `/kms` is behind the ready gate, even one that does not exist. A
+ * caller proves its identity with headers only, before its body is read. The gate is checked again after the body, because a body may
+ * take a long time to arrive.
  */
 import { Router, type Request } from 'express';
 import type { AppProof, Authenticator } from '../auth/authenticator.ts';
@@ -45,13 +46,13 @@ export interface KmsModules extends Pick<GateModules, 'readiness'>, AppCallerMod
 
 export type CallerLimits = Pick<ClientLimits, 'rest' | 'countProven' | 'countUnproven' | 'noteAuthorized'>;
 
-/** Limits of each app wallet (protocol.md §10, Bounds). */
+/** Limits for each app wallet (protocol.md §10, Bounds). */
 const UNDER_WAY: UnderWayLimits = { maxUnderWay: 32, maxWaiting: 256, waitTimeoutMs: 5_000 };
 
-/** Has no group, because Express would decode its text: a key is read as it was sent. */
+/** Has no capture group, because Express would decode the captured text. A key is read as it was sent. */
 const DATA_KEY_PATH = /^\/data\//;
 
-/** @param bytes the half of `MAX_INFLIGHT_BYTES` that is not `/sync`'s */
+/** @param bytes the half of `MAX_INFLIGHT_BYTES` that does not belong to `/sync` */
 export function kmsRoutes(options: KmsOptions, modules: KmsModules, limits: CallerLimits, bytes: InflightBytes): Router {
   const data = new DataHandlers({ maxValueBytes: options.maxValueBytes }, modules);
   const ready = requireReady(modules);
@@ -99,7 +100,7 @@ function authenticateApp({ authenticator, identity, nonces }: AppCallerModules, 
     limits.countProven(counted, proof);
     locals.caller = await authenticator.authorizeApp(proof);
     limits.noteAuthorized(proof);
-    // Saves the caller a request for its next nonce. Set here, so that a later refusal carries it too.
+    // Saves the caller a request for its next nonce. Set here, so that a later refusal carries the nonce too.
     if (locals.caller.signature !== null && request.headers['x-nova-next-nonce'] === '1') response.setHeader('x-nova-next-nonce', nonces.issue());
     next();
   };

@@ -1,20 +1,21 @@
 /**
- * An answer reaches its caller (protocol.md §10). When a body was left unread, closing the socket at once would reset the connection, and
- * the reset would overtake the answer. So this node ends its side first, then reads the rest of the body and drops it, within limits.
+ * Makes sure that an answer reaches its caller (protocol.md §10). If a body was left unread, closing the socket immediately would reset
+ * the connection, and the reset would overtake the answer. So this node ends its side first, then reads the rest of the body and drops
+ * it, within limits.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** The most bytes of a body that are dropped, and the longest time for that. Bytes and milliseconds. */
+/** Maximum size of the part of a body that is dropped, and maximum time for that. Bytes and milliseconds. */
 const MAX_DROPPED_BYTES = 16 * 1024 * 1024;
 const MAX_LINGER_MS = 5_000;
-/** Sockets that linger at once; one more is closed immediately. */
+/** Maximum number of sockets that linger at the same time; a further one is closed immediately. */
 const MAX_LINGERING = 64;
 
 export class LingeringCloses {
   readonly #lingering = new Set<Socket>();
 
-  /** @param unreadOf gives the request on this socket whose body is incomplete; undefined: there is none */
+  /** @param unreadOf returns the request on this socket whose body is incomplete; undefined: there is none */
   watch(socket: Socket, unreadOf: () => IncomingMessage | undefined): void {
     const close = socket.destroySoon.bind(socket);
     // Node calls this when the last answer has been written.

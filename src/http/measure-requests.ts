@@ -1,6 +1,7 @@
 /**
- * Reports each request to the meter when its answer has gone or its connection has closed. It reports the pattern of the route, never a
- * path, which may hold a key. The server calls it, because it already watches the end of each answer: a middleware would cost more.
+ * Reports each request to the meter when its answer has been sent or its connection has closed. It reports the pattern of the route, not
+ * the path, because a path may contain a key. The server calls it, because the server already watches the end of each answer; a
+ * middleware would cost more.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request } from 'express';
@@ -8,7 +9,7 @@ import { METERED_ROUTES, type Meter } from '../domain/meter.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Route } from '../domain/routes.ts';
 
-/** Routes that end with a parameter, by the text before it. */
+/** Routes that end with a parameter, each with the text before the parameter. */
 const ROUTE_PREFIXES = Object.keys(METERED_ROUTES)
   .filter((route) => route.includes('<'))
   .map((route) => ({ prefix: route.slice(0, route.indexOf('<')), route: route as Route }));

@@ -1,4 +1,4 @@
-/** `GET /metrics` on the main port (docs/metrics.md), for a reader with its token. */
+/** `GET /metrics` on the main port (docs/metrics.md), for a reader with the token. */
 import { Router } from 'express';
 import { requireToken } from './bearer-token.ts';
 import type { ClientLimits } from './client-limit.ts';

@@ -1,12 +1,12 @@
 /**
- * `GET /openapi.json`: the document of all routes. The first request makes it; then its bytes are kept. Answers
+ * `GET /openapi.json`: the document of all routes. It is made for the first request, and its bytes are kept. All answers
  * share these bytes, so they are not counted for the limit on bytes in flight.
  */
 import { Router } from 'express';
 import type { ClientLimits } from './client-limit.ts';
 import { methodNotAllowed } from './unknown-route.ts';
 
-/** @param makeDocument gives the document as JSON */
+/** @param makeDocument returns the document as JSON */
 export function openApiRoutes(makeDocument: () => Promise<string>, limits: Pick<ClientLimits, 'general' | 'open'>): Router {
   let made: Promise<Buffer> | null = null;
   const router = Router({ caseSensitive: true, strict: true });

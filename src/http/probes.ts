@@ -1,6 +1,6 @@
 /**
  * Probes: `/livez` tells whether a node should be restarted, `/readyz` whether it should get requests. The answers have the form of etcd's
- * and Kubernetes' probes. Pure: the state of a node at one moment in, the text of an answer out.
+ * and Kubernetes' probes. Pure: takes the state of a node at one moment, and returns the text of an answer.
  *
  * Invariant: when no check fails, the gate of `/kms` is open (`gate.ts`).
  */
@@ -26,9 +26,9 @@ export type Checks<State> = Readonly<Record<string, Check<State>>>;
 export const LIVE_CHECKS: Checks<unknown> = { event_loop: () => null };
 
 export const READY_CHECKS = {
-  /** This node is an eligible member by the last good view. */
+  /** This node is an eligible member according to the last good view. */
   membership: ({ view }) => (view.state === 'ineligible' ? reasonOf(view) : null),
-  /** The last good view of the chain is young enough to serve by. */
+  /** The last good view of the chain is young enough to serve from. */
   chain_fresh: ({ chain }) => (chain.isFresh ? null : (chain.failing?.why ?? 'the chain has not been read yet')),
   /** The secret held here is the one whose hash the chain shows. */
   secret_confirmed: ({ view }) => (view.secretConfirmed && view.state !== 'bootstrapping' ? null : reasonOf(view)),
@@ -58,7 +58,7 @@ export interface ProbeAnswer {
 
 /**
  * @param query without its `?`: `verbose`, and `exclude`, which may occur more than once
- * @throws RefusalError bad_request when it excludes a check that does not exist
+ * @throws RefusalError bad_request when the query excludes a check that does not exist
  */
 export function readProbeQuery(query: string, known: readonly string[]): Omit<ProbeRequest, 'names'> {
   const parameters = new URLSearchParams(query);

@@ -1,6 +1,6 @@
 /**
  * Decodes the path and query of a request, once and strictly. URLSearchParams would replace bytes that are not valid UTF-8, and so change
- * a key into another key.
+ * a key into a different key.
  */
 import { RefusalError } from '../domain/errors.ts';
 
@@ -36,8 +36,8 @@ export function readPathKey(raw: string): readonly string[] {
 }
 
 /**
- * The wanted parameters of a query without its `?`. Others are ignored.
- * @throws RefusalError bad_request when one is malformed or named twice
+ * Reads the wanted parameters of a query without its `?`. Other parameters are ignored.
+ * @throws RefusalError bad_request when a parameter is malformed, or when a wanted one occurs twice
  */
 export function readQuery(query: string, wanted: readonly string[]): Query {
   const found: Record<string, string> = {};

@@ -1,13 +1,13 @@
 /**
- * Rate limits (protocol.md §8): a token bucket per client. The number of buckets is bounded. The least recently used bucket goes first,
- * which loses nothing if it is full again. Rate limit libraries read the clock and arm timers themselves; this file uses the injected
+ * Rate limits (protocol.md §8): a token bucket per client. The number of buckets is bounded. The least recently used bucket is dropped
+ * first; nothing is lost if it is full again. Rate limit libraries read the clock and arm timers themselves; this file uses the injected
  * clock, so that a simulated run can be replayed.
  */
 import { LRUCache } from 'lru-cache';
 import { RefusalError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
 
-/** The most buckets. */
+/** Maximum number of buckets. */
 const MAX_BUCKETS = 20_000;
 const MINUTE_MS = 60_000;
 
@@ -20,7 +20,7 @@ interface Bucket {
 export class RateLimit {
   readonly #perMinute: number;
   readonly #clock: Pick<Clock, 'monotonicMs'>;
-  /** Made for the first client, because the cache allocates room for all its buckets at once. */
+  /** Made for the first client, because the cache allocates room for all its buckets when it is made. */
   #buckets: LRUCache<string, Bucket> | null = null;
 
   /** @param perMinute 0: off */

@@ -11,9 +11,9 @@ const DATA_KEY_PREFIX = '/kms/data/';
 
 /** A path without escapes to decode or dots to resolve. */
 const PLAIN_PATH = /^\/(?:[\w-]+(?:\/[\w-]+)*\/?)?$/;
-/** Scheme, host and port: the authority of a target for this server has nothing else. */
+/** Scheme, host and port. In a target for this server, the authority contains nothing else. */
 const ABSOLUTE_FORM = /^https?:\/\/(?:\[[\d:a-f.]+\]|[\w.~%-]+)(?::\d*)?(?=[/?]|$)/i;
-/** Characters that Express would take for the end of a path, or escape in another way. */
+/** Characters that Express would treat as the end of a path, or would escape in a different way. */
 const NOT_IN_PATHS = /[^\x21-\x7e]|[#?]/g;
 /** Stands for a path below `/kms` that does not exist: no route has this path, but the gate of `/kms` applies to it. */
 const UNKNOWN_BELOW_KMS = '/kms';
@@ -30,7 +30,7 @@ export function routedTarget(target: string): string {
   }
   const { pathname } = new URL(`http://node${path}`);
   const decoded = decodePercent(pathname, 'path');
-  // A path with an escaped prefix matches no route. Its key would be decoded here and again by its reader, and so name another key.
+  // A path with an escaped prefix must match no route. Its key would be decoded here and again by `query.ts`, and become a different key.
   return (decoded.startsWith(DATA_KEY_PREFIX) ? UNKNOWN_BELOW_KMS : escaped(encodeURI(decoded))) + query;
 }
 

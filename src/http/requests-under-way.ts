@@ -1,22 +1,23 @@
 /**
- * Limits the requests of one caller that are under way at once (protocol.md §10, Bounds). Further requests wait, in a bounded number and
- * for a bounded time; after that they are refused. A free place passes to the request that has waited longest, so none overtakes another.
+ * Limits how many requests of one caller are under way at the same time (protocol.md §10, Bounds). A bounded number of further requests
+ * wait for a bounded time; all others are refused. A free place passes to the request that has waited longest, so that requests do not
+ * overtake each other.
  */
 import { RefusalError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
 
 export interface UnderWayLimits {
-  /** The most requests of a caller that are carried out at once. */
+  /** Maximum number of requests of one caller that are carried out at the same time. */
   readonly maxUnderWay: number;
-  /** The most requests of a caller that wait; one more is refused immediately. */
+  /** Maximum number of waiting requests of one caller; a further request is refused immediately. */
   readonly maxWaiting: number;
-  /** How long a request waits. Milliseconds. */
+  /** Maximum time that a request waits. Milliseconds. */
   readonly waitTimeoutMs: number;
 }
 
 interface Caller {
   underWay: number;
-  /** Each function lets one request go on; the request that has waited longest is first. */
+  /** Each function lets one request continue; the request that has waited longest is first. */
   readonly waiting: Set<() => void>;
 }
 
@@ -49,7 +50,7 @@ export class RequestsUnderWay {
   }
 
   /**
-   * Called after `enter` gave false; resolves once the request has a place. @param gone aborted when the caller hangs up; ends the wait
+   * Called after `enter` returned false; resolves once the request has a place. @param gone aborted when the caller hangs up; ends the wait
    * @throws RefusalError rate_limited; the reason of `gone`
    */
   async wait(caller: string, gone: AbortSignal): Promise<void> {

@@ -21,7 +21,7 @@ export interface SealedCaller {
 
 /** Answers up to this length are never refused for lack of room. Characters. */
 const SHORT_ANSWER_CHARS = 64 * 1024;
-/** An answer is counted at its size on the wire: two hex digits a byte. The largest page then fills a caller's share (protocol.md §10). */
+/** An answer counts with its size on the wire: two hex digits per byte. So the largest page fills a caller's share (protocol.md §10). */
 export const WIRE_FACTOR = 2;
 
 /** The status of an answer, and the body that is sealed into it. */
@@ -30,19 +30,19 @@ export interface InnerAnswer {
   readonly body: object;
 }
 
-/** `response.locals` of an encrypted request. Each field is set once the named middleware has run. */
+/** `response.locals` of an encrypted request. Each field is set by the middleware that its comment names. */
 export interface SealedLocals<Caller extends SealedCaller = SealedCaller> {
-  /** This node's wallet, by authentication. */
+  /** This node's wallet, set by authentication. */
   nodeWallet: Wallet;
-  /** The caller, by authentication. */
+  /** The caller, set by authentication. */
   caller: Caller;
-  /** The bytes and places that the request holds, by `admit`. */
+  /** The bytes and places that the request occupies, set by `admit`. */
   admission: Admission;
-  /** The parsed JSON as sent, by `readBody`. */
+  /** The parsed JSON as sent, set by `readBody`. */
   body: unknown;
-  /** The inner JSON object, by `openEnvelope`. */
+  /** The inner JSON object, set by `openEnvelope`. */
   inner: Record<string, unknown>;
-  /** The answer's signature, by `openEnvelope`; null for an unsigned request, absent for a request without a body. */
+  /** The answer's signature, set by `openEnvelope`; null for an unsigned request, absent for a request without a body. */
   answerSignature?: string | null;
 }
 
@@ -75,8 +75,8 @@ export function openEnvelope<Locals extends SealedLocals>({ enclave }: EnvelopeM
 }
 
 /**
- * Seals, signs and sends the inner answer that `answer` gives. Refuses with forbidden, payload_too_large, service_unavailable, and as
- * `answer`. @param signatureHeader the header for the answer's signature
+ * Seals, signs and sends the inner answer that `answer` returns. Refuses with forbidden, payload_too_large, service_unavailable, and with
+ * the refusals of `answer`. @param signatureHeader the header for the answer's signature
  */
 export function sendSealed<Locals extends SealedLocals>(
   { enclave }: EnvelopeModules,

@@ -1,4 +1,4 @@
-/** The HTTP server: limits on connections and times, and a stop that first finishes the requests under way. */
+/** The HTTP server: limits on connections, timeouts, and a stop that first finishes the requests under way. */
 import { createServer, STATUS_CODES, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -11,12 +11,12 @@ import type { MessageClasses } from './message-classes.ts';
 import { SocketBook } from './socket-book.ts';
 
 export interface ServerLimits {
-  /** Connections at once. One more closes the connection that has been idle longest. */
+  /** Maximum number of open connections. A further one closes the connection that has been idle longest. */
   readonly maxConnections: number;
-  /** Time for the headers of a request, and for the whole request. Milliseconds. */
+  /** Maximum time for the headers of a request, and for the whole request. Milliseconds. */
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
-  /** Time for a caller to take a complete answer, which holds memory until then. Milliseconds. */
+  /** Maximum time for a caller to take a complete answer, which occupies memory until then. Milliseconds. */
   readonly answerTimeoutMs: number;
   /** How often these timeouts are checked. Milliseconds. */
   readonly checkEveryMs: number;
@@ -24,7 +24,7 @@ export interface ServerLimits {
   readonly keepAliveMs: number;
 }
 
-/** By protocol.md §10: a body ends within 30 s. Callers keep connections for 90 s, and should close them before this node does. */
+/** From protocol.md §10: a body ends within 30 s. Callers keep connections for 90 s, and should close them before this node does. */
 export const SERVER_LIMITS: ServerLimits = {
   maxConnections: 2_048,
   headersTimeoutMs: 10_000,
@@ -34,7 +34,7 @@ export const SERVER_LIMITS: ServerLimits = {
   keepAliveMs: 100_000,
 };
 
-/** Bytes of all headers together. */
+/** Maximum size of all headers together. Bytes. */
 const MAX_HEADER_BYTES = 16 * 1024;
 
 export interface HttpServer {
@@ -101,7 +101,7 @@ export async function listen({ host, port, limits }: ListenOptions, { listener, 
       connectionsCheckingInterval: checkEveryMs,
       keepAliveTimeout: keepAliveMs,
       maxHeaderSize: MAX_HEADER_BYTES,
-      // Node would refuse a missing Host without a body. The listener refuses it in the form of all errors.
+      // If Host is missing, Node would send a refusal without a body. The listener refuses it in the form of all errors.
       requireHostHeader: false,
       ...messages,
     },

@@ -1,11 +1,11 @@
 /**
- * The connections of a server (protocol.md §10, Bounds). At the limit the connection that has been idle longest is closed. A socket with
+ * The connections of a server (protocol.md §10, Bounds). At the limit, the connection that has been idle longest is closed. A socket with
  * 16 unanswered requests is closed after the answer to the sixteenth. A socket whose caller does not take its answer is cut off.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** The most unanswered requests of a socket that are carried out. */
+/** Maximum number of unanswered requests of one socket that are carried out. */
 const MAX_PIPELINED = 16;
 
 interface Connection {
@@ -13,13 +13,13 @@ interface Connection {
   readonly underWay: Map<ServerResponse, IncomingMessage>;
   /** No further request is carried out. */
   isFull: boolean;
-  /** How many checks in a row found its first answer complete but not taken. */
+  /** Number of consecutive checks that found its first answer complete but not taken. */
   stalledLooks: number;
 }
 
 export interface SocketBookOptions {
   readonly maxConnections: number;
-  /** How many checks may find an answer that is not taken; the next one cuts its socket off. */
+  /** How many consecutive checks may find an answer that is not taken; the next such check cuts the socket off. */
   readonly maxStalledLooks: number;
 }
 
@@ -48,7 +48,7 @@ export class SocketBook {
     longestIdle!.destroy();
   }
 
-  /** @param onDone called when the answer or the socket has gone. @returns false: do not carry the request out; the socket is paused */
+  /** @param onDone called when the answer or the socket has ended. @returns false: do not carry the request out; the socket is paused */
   begin(request: IncomingMessage, response: ServerResponse, onDone: () => void): boolean {
     const { socket } = request;
     const connection = this.#connections.get(socket);
@@ -72,7 +72,7 @@ export class SocketBook {
     return true;
   }
 
-  /** Cuts off stalled sockets. The caller calls it at a fixed interval. */
+  /** Cuts off stalled sockets. Call it at a fixed interval. */
   closeStalled(): void {
     for (const [socket, connection] of this.#connections) {
       // Answers are sent in the order of their requests, so only the first one can be stalled.
@@ -83,7 +83,7 @@ export class SocketBook {
     }
   }
 
-  /** The request whose body is incomplete; only the last request of a socket can be that. */
+  /** The request whose body is incomplete; this can only be the last request of a socket. */
   unreadOf(socket: Socket): IncomingMessage | undefined {
     const last = [...(this.#connections.get(socket)?.underWay.values() ?? [])].at(-1);
     return last?.complete === false ? last : undefined;

@@ -19,23 +19,23 @@ export interface StatusModules extends GateModules {
   /** Null until the enclave has said who this node is. */
   readonly identity: () => Identity | null;
   readonly ownUrl: () => string;
-  /** Whether a secret is held, and the source that it came from. */
+  /** The state of the secret, and the member that it came from. */
   readonly masterSecret: () => { readonly state: SecretState; readonly from: Wallet | null };
   readonly chain: () => ChainFigures;
   readonly probeOf: (wallet: Wallet) => ProbeFigures | null;
   readonly storeTotals: () => StoreFigures;
   readonly sureness: () => SurenessFigures;
-  /** How far each peer is behind this node's own writes. */
+  /** How far each peer lags behind the writes of this node. */
   readonly peers: () => readonly ReplicationFigures[];
   readonly faults: () => Faults;
 }
 
 const STATUS_VALUE: Readonly<Record<InstanceStatus, number>> = { ACTIVE: 0, STOPPED: 1, FAILED: 2, UNKNOWN: 255 };
 
-/** The most dropped entries of the membership that are listed. Peers read 64 KiB of a status, and the answer stays below that. */
+/** Maximum number of dropped entries of the membership that are listed. Peers read 64 KiB of a status, and the answer stays below that. */
 const MAX_DROPPED_LISTED = 100;
 
-/** The most peers that are listed, for the same reason. */
+/** Maximum number of listed peers, for the same reason. */
 const MAX_LISTED_PEERS = 50;
 
 export function statusBody(options: StatusOptions, modules: StatusModules): NodeStatus {

@@ -1,6 +1,6 @@
 /**
  * `POST /sync` (protocol.md §3, §4): a peer's request, from its proof to the sealed answer, as a chain of middlewares. The node reads
- * the bodies of members only. The secret and the membership are checked again after the body, which may take long to come.
+ * bodies only from members. It checks the secret and the membership again after the body, because a body may take a long time to arrive.
  */
 import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
 import type { AuthenticatedPeer, Authenticator } from '../auth/authenticator.ts';
@@ -26,10 +26,10 @@ export interface SyncOptions {
   readonly maxInflightBytes: number;
 }
 
-/** Handles the messages of peers: takes the inner body, gives the inner answer. */
+/** Handles the messages of peers: takes the inner body and returns the inner answer. */
 export interface SyncHandler {
   requiresHmac(message: Record<string, unknown>): boolean;
-  /** The most characters of the answer to a snapshot request; null for any other message. */
+  /** Maximum length of the answer to a snapshot request; null for any other message. Characters. */
   snapshotChars(message: Record<string, unknown>): number | null;
   handle(sender: Member, message: Record<string, unknown>): Promise<object>;
 }
@@ -47,13 +47,13 @@ export interface SyncModules extends Pick<GateModules, 'readiness'>, EnvelopeMod
 
 type PeerLocals = SealedLocals<AuthenticatedPeer>;
 
-/** Requests of one peer per minute: more than its pushes, comparisons and pages need. */
+/** Maximum number of requests of one peer per minute: more than its pushes, comparisons and pages need. */
 const PEER_RATE_PER_MINUTE = 6_000;
-/** Limits of each peer, for all its requests and for its snapshot requests (protocol.md §10, Bounds). */
+/** Limits for each peer: for all its requests, and for its snapshot requests (protocol.md §10, Bounds). */
 const UNDER_WAY: UnderWayLimits = { maxUnderWay: 8, maxWaiting: 64, waitTimeoutMs: 5_000 };
 const SNAPSHOTS_UNDER_WAY: UnderWayLimits = { ...UNDER_WAY, maxUnderWay: 2 };
 
-/** @param countClient counts a request without a peer's proof for its client; a peer has its own limit (protocol.md §8) */
+/** @param countClient counts a request without a peer's proof for its client; a peer has a separate limit (protocol.md §8) */
 export function syncHandlers(options: SyncOptions, modules: SyncModules, countClient: (request: Request) => void): (RequestHandler | ErrorRequestHandler)[] {
   const secretConfirmed = requireConfirmedSecret(modules);
   const { handler } = modules;
@@ -96,7 +96,7 @@ function limitPeer(limit: RateLimit): SealedHandler<PeerLocals> {
   };
 }
 
-/** The pages of several requests are made in small steps at the same time, so each takes its room before it begins. */
+/** Pages for several requests are made in small steps at the same time, so each request reserves its room before its page is begun. */
 function reserveSnapshot(handler: SyncHandler): SealedHandler<PeerLocals> {
   return (_request, { locals }, next) => {
     const chars = handler.snapshotChars(locals.inner);
