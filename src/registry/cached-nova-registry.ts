@@ -1,6 +1,6 @@
 /**
- * The read-through cache for app authorization (protocol.md §6). It is bounded. Records have a time to live, unknown wallets at most
- * 10 s. Parallel lookups of a wallet share one read. A failure of the chain is not cached: the caller answers 503, not 403.
+ * The read-through cache for app authorization (protocol.md §6). It is bounded. Records have a time to live; for unknown wallets it
+ * is at most 10 s. Parallel lookups of a wallet share one read. A failure of the chain is not cached: the caller answers 503, not 403.
  */
 import { LRUCache } from 'lru-cache';
 import { within } from '../domain/deadline.ts';
@@ -11,11 +11,11 @@ import type { AppRecord } from '../domain/membership.ts';
 import type { AppRegistry, Clock } from '../domain/ports.ts';
 import type { AppReader } from './app-reader.ts';
 
-/** Limit of cached wallets. */
+/** Maximum number of cached wallets. */
 const MAX_WALLETS = 10_000;
-/** Limit of lookups under way at once; further ones are refused. */
+/** Maximum number of lookups at the same time; further lookups are refused. */
 const MAX_FLIGHTS = 256;
-/** Longest time for which an unknown wallet is cached. Milliseconds. */
+/** Maximum time for which an unknown wallet is cached. Milliseconds. */
 const UNKNOWN_TTL_MS = 10_000;
 /** Timeout of one lookup. Milliseconds. */
 const LOOKUP_TIMEOUT_MS = 10_000;

@@ -1,19 +1,19 @@
 /**
  * Plans the transaction of a claim (protocol.md §6): pure. EIP-1559, max fee = 2 x base fee + tip. The RPC may suggest an absurd
- * tip, so tip and max fee have limits. A claim that still waits is left alone for STUCK_AFTER_BLOCKS, then replaced under the same
- * nonce. A claim that was refused for its price is tried again with fees raised by an eighth, until it is taken or the cap is reached.
- * Then tries start again with fresh fees: the pool may have dropped the transaction in the way, and a node that gave up permanently
- * would never claim.
+ * tip, so tip and max fee have limits. A claim that is still waiting is left alone for STUCK_AFTER_BLOCKS blocks, then replaced under
+ * the same nonce. A claim that was refused because of its price is sent again with fees raised by an eighth, until it is accepted or
+ * the cap is reached. After that, the next attempt starts with fresh fees: the pool may have dropped the transaction that was in the
+ * way, and a node that gave up permanently would never claim.
  */
 
 /** Gas limit of a claim. */
 export const CLAIM_GAS = 300_000n;
-/** The lowest tip. Wei per gas. */
+/** Minimum tip. Wei per gas. */
 export const MIN_TIP = 1_000_000n;
-/** The most that a claim may cost: 0.05 ether. Wei. */
+/** Maximum cost of a claim: 0.05 ether. Wei. */
 export const MAX_CLAIM_FEE = 50_000_000_000_000_000n;
 const MAX_FEE_PER_GAS = MAX_CLAIM_FEE / CLAIM_GAS;
-/** Ethereum nodes accept a replacement only with both fees 10 % higher; an eighth is enough everywhere. */
+/** Ethereum nodes accept a replacement only if both fees are 10 % higher; an eighth is enough everywhere. */
 const RAISE_NUMERATOR = 9n;
 const RAISE_DENOMINATOR = 8n;
 /** Blocks after which a waiting claim counts as stuck. */
@@ -25,12 +25,12 @@ export interface ClaimFees {
   readonly maxFeePerGas: bigint;
 }
 
-/** The last try under a nonce, regardless of its hash. */
+/** The last attempt under a nonce, regardless of its hash. */
 export interface LastTry extends ClaimFees {
   readonly nonce: number;
   /** The head at the time of sending. */
   readonly sentAt: bigint;
-  /** `refused`: its price was too low; the next try offers more. */
+  /** `refused`: its price was too low; the next attempt offers more. */
   readonly became: 'taken' | 'refused';
   /** It claimed the same hash as the claim being planned. */
   readonly isSameHash: boolean;
@@ -48,7 +48,7 @@ export interface ChainFacts {
 export type ClaimPlan =
   | { readonly kind: 'wait' }
   | ({ readonly kind: 'send'; readonly nonce: number } & ClaimFees)
-  /** Fees high enough to be mined now exceed the cap. */
+  /** No fees within the cap are high enough to be mined now. */
   | { readonly kind: 'too_dear' };
 
 const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);
@@ -61,7 +61,7 @@ export function freshFees({ baseFee, tip }: Pick<ChainFacts, 'baseFee' | 'tip'>,
   return withinCap({ maxPriorityFeePerGas, maxFeePerGas: 2n * baseFee + maxPriorityFeePerGas }, baseFee);
 }
 
-/** Fees to replace `last`: each raised by at least an eighth, and no lower than fresh ones. Null: over the cap. */
+/** Fees to replace `last`: each raised by at least an eighth, and no lower than fresh fees. Null: they exceed the cap. */
 export function raisedFees(last: ClaimFees, facts: Pick<ChainFacts, 'baseFee' | 'tip'>, maxTip: bigint): ClaimFees | null {
   const fresh = freshFees(facts, maxTip);
   const maxPriorityFeePerGas = max(raised(last.maxPriorityFeePerGas), fresh?.maxPriorityFeePerGas ?? 0n);
@@ -70,13 +70,13 @@ export function raisedFees(last: ClaimFees, facts: Pick<ChainFacts, 'baseFee' | 
   return isOver ? null : { maxPriorityFeePerGas, maxFeePerGas };
 }
 
-/** Limits the max fee to the cap; null when the cap is below the present base fee plus tip. */
+/** Limits the max fee to the cap; null when the cap is below the current base fee plus tip. */
 function withinCap({ maxPriorityFeePerGas, maxFeePerGas }: ClaimFees, baseFee: bigint): ClaimFees | null {
   const capped = min(maxFeePerGas, MAX_FEE_PER_GAS);
   return capped < baseFee + maxPriorityFeePerGas ? null : { maxPriorityFeePerGas, maxFeePerGas: capped };
 }
 
-/** @param last the last try; null when this process has made none */
+/** @param last the last attempt; null when this process has made none */
 export function planClaim(last: LastTry | null, facts: ChainFacts, maxTip: bigint): ClaimPlan {
   if (last === null || last.nonce < facts.nonce) return send(facts.nonce, freshFees(facts, maxTip));
   if (last.became === 'taken' && last.isSameHash && facts.head - last.sentAt < STUCK_AFTER_BLOCKS) return { kind: 'wait' };

@@ -1,6 +1,6 @@
 /**
  * Claims the master secret's hash (protocol.md §1, §6): reads the head, simulates, has the enclave sign, sends. A claim that
- * reverts, waits, is underpriced or whose answer is lost gives a report, not an error: the next read of the head shows the outcome.
+ * reverts, waits or is underpriced, or whose answer is lost, leads to a report, not an error: the next read of the head shows the outcome.
  */
 import { BaseError, encodeFunctionData, TransactionReceiptNotFoundError, type Hex } from 'viem';
 import { DependencyError } from '../domain/errors.ts';
@@ -13,9 +13,9 @@ import type { Rpc } from './rpc.ts';
 import { judgeSending, type Sending } from './sending.ts';
 import { isExecutionFailure } from './views.ts';
 
-/** Sends within one claim: the first, then some with raised fees or another nonce. The next claim continues with the last fees. */
+/** Maximum number of sends within one claim: later ones have raised fees or a new nonce. The next claim continues with the last fees. */
 const SEND_ATTEMPTS = 6;
-/** Limit of remembered transactions of one hash, the latest. Their receipts show whether one was taken. */
+/** Maximum number of remembered transactions of one hash: the latest ones. Their receipts show whether one of them set the hash. */
 const MAX_REMEMBERED = 32;
 
 const REFUSALS: Readonly<Record<Exclude<Sending, 'taken' | 'known'>, string>> = {
@@ -79,9 +79,9 @@ export class ClaimSender {
   readonly #log: Log;
   readonly #leastHead: () => bigint;
   #chainId: number | null = null;
-  /** The last try, even if it was refused for its price. */
+  /** The last attempt, even if it was refused because of its price. */
   #last: (Omit<LastTry, 'isSameHash'> & { readonly wallet: Wallet; readonly hash: Hash32; readonly transactionHash: Hash32 }) | null = null;
-  /** The latest transactions for one hash: any of them may have been taken. */
+  /** The latest transactions for one hash: any of them may have set the hash. */
   #sent: { readonly hash: Hash32; readonly transactions: readonly SentTransaction[] } | null = null;
 
   constructor(
@@ -117,10 +117,10 @@ export class ClaimSender {
     const shown = await this.readHeadHash(signal);
     if (shown !== ZERO_HASH) return { kind: 'head_shows', hash: shown };
     const wallet = await this.#enclave.address(signal);
-    // The nonces and fees of another wallet do not apply.
+    // The nonces and fees of a different wallet do not apply.
     if (this.#last?.wallet !== wallet) this.#last = null;
     const facts = await this.#readFacts(wallet, signal);
-    // A backend that is behind shows zero although the hash may have been claimed since.
+    // A backend that lags behind shows zero, although the hash may have been claimed since.
     if (facts.head < this.#leastHead()) return { kind: 'refused', detail: 'the RPC is behind what it has shown before' };
     const reset = await this.#findReset(hash, wallet, facts, signal);
     if (reset !== null) return { kind: 'was_reset', transactionHash: reset };
@@ -134,8 +134,8 @@ export class ClaimSender {
   }
 
   /**
-   * Finds a transaction that set this hash, although the head shows zero: the owner has reset the hash since. A hash that was reset
-   * is never claimed again (protocol.md §10).
+   * Finds a transaction that set this hash although the head shows zero. If there is one, the owner has reset the hash since, and a
+   * hash that was reset is never claimed again (protocol.md §10).
    */
   async #findReset(hash: Hash32, wallet: Wallet, facts: ChainFacts, signal: AbortSignal): Promise<Hash32 | null> {
     if (this.#sent?.hash !== hash) return null;
@@ -181,7 +181,7 @@ export class ClaimSender {
     });
   }
 
-  /** Why the contract would revert: the name of its error where it has one. Null when it would take the claim. */
+  /** Why the contract would revert: the name of its error if it has one. Null if it would accept the claim. */
   async #simulate(hash: Hash32, wallet: Wallet, signal: AbortSignal): Promise<string | null> {
     return this.#rpc.trip(signal, async ({ client }) => {
       try {
@@ -245,7 +245,7 @@ export class ClaimSender {
     } catch (error) {
       if (error instanceof DependencyError) {
         if (error.failure === 'aborted') throw error;
-        // Without an answer the transaction may have been taken: wait for what the head shows.
+        // Without an answer, the transaction may still have been accepted. The head will show it.
         return error.failure === 'refused' || (error.status !== undefined && error.status < 0) ? 'refused' : 'taken';
       }
       const said = error instanceof BaseError ? (error.walk() as { readonly message?: unknown }).message : null;

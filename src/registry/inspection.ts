@@ -1,6 +1,6 @@
 /**
- * Reads the chain for `nova-kms doctor`. Each fact is read by itself, so a failed read hides no other; all but `deepState` are read
- * at the head. It judges nothing. A node reads the chain through `view-reader.ts` instead.
+ * Reads the chain for `nova-kms doctor`. Each fact is read separately, so a failed read does not hide other facts. All facts except
+ * `deepState` are read at the head. No fact is judged here. A node reads the chain through `view-reader.ts` instead.
  */
 import type { Hex } from 'viem';
 import { DependencyError } from '../domain/errors.ts';
@@ -19,7 +19,7 @@ export interface InspectionOptions {
   readonly novaAppRegistry: Wallet;
   readonly kmsRegistry: Wallet;
   readonly kmsAppId: number;
-  /** Number of blocks behind the head at which nodes read. */
+  /** Nodes read this many blocks behind the head. */
   readonly confirmations: number;
 }
 
@@ -42,7 +42,7 @@ export interface InspectedContracts {
   readonly hasKmsRegistry: Reading<boolean>;
   /** The app id in KMSRegistry; 0 until its owner sets it. */
   readonly kmsAppId: Reading<bigint>;
-  /** The address of NovaAppRegistry in KMSRegistry. */
+  /** The address of NovaAppRegistry that is stored in KMSRegistry. */
   readonly wiredRegistry: Reading<Wallet>;
   readonly secretHash: Reading<Hash32>;
   /** The record of the KMS app in NovaAppRegistry. */
@@ -78,7 +78,7 @@ export class Inspection {
     return this.#read(signal, ({ client }) => client.getChainId());
   }
 
-  /** Whether the RPC still has the state that nodes read; gives the number of its block. @param head number of the head */
+  /** Whether the RPC still has the state that nodes read. The value is the number of that block. @param head number of the head */
   deepState(head: bigint, signal: AbortSignal): Promise<Reading<bigint>> {
     const depth = BigInt(this.#options.confirmations);
     const blockNumber = head > depth ? head - depth : 0n;

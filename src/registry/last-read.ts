@@ -1,5 +1,5 @@
 /**
- * Remembers entries of the registry as last read (protocol.md §6): an entry that cannot be read now is not gone. `keepOnly` bounds
+ * Remembers entries of the registry as last read (protocol.md §6): an entry that cannot be read now may still exist. `keepOnly` bounds
  * the memory to the entries of the last view.
  */
 import type { Entry } from './membership-rules.ts';
@@ -22,9 +22,9 @@ export class LastRead<Key, T> {
   }
 
   /**
-   * Remembers an entry that was read. For one that was not, returns its last reading.
-   * @param result what the contract gave; a revert means that there is no such entry
-   * @param valueOf gives null when the contract answered with another entry: it has none for this key
+   * Remembers an entry that was read. For an entry that could not be read, returns its last reading.
+   * @param result what the contract returned; a revert means that there is no such entry
+   * @param valueOf returns null when the contract answered with a different entry: then it has none for this key
    * @returns undefined when the entry cannot be read now and was not read within the ttl
    */
   resolve(key: Key, result: ViewResult | undefined, valueOf: (raw: unknown) => T | null): Entry<T> | undefined {

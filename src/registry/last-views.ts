@@ -1,14 +1,14 @@
 /**
  * The last answers of multicalls (protocol.md §6). Each node_tick reads the same views, and they seldom change. Decoding costs more than
- * the rest of the reading, so an answer with the same bytes as the last one to the same calls is not decoded again. The calls are always
- * sent.
+ * the rest of the reading. So if the same calls get the same bytes as the last time, the answer is not decoded again. The calls are
+ * always sent.
  */
 import type { Hex } from 'viem';
 import type { ViewCall, ViewResult } from './view-call.ts';
 
-/** Limit of remembered multicalls; a node_tick of a small cluster makes two. */
+/** Maximum number of remembered multicalls; a node_tick of a small cluster makes two. */
 const MAX_REMEMBERED = 4;
-/** A longer answer, as of some 160 instances, is not remembered: it is decoded each time. Characters. */
+/** A longer answer (about 160 instances or more) is not remembered but decoded each time. Characters. */
 const MAX_ANSWER_CHARS = 256 * 1_024;
 
 export interface LastView {
@@ -40,7 +40,7 @@ function areSame(one: readonly ViewCall[], other: readonly ViewCall[]): boolean 
   return one.length === other.length && one.every((call, at) => isSame(call, other[at]!));
 }
 
-/** Arguments are compared by identity: lists among them are never the same. */
+/** Arguments are compared by identity, so lists never count as the same. */
 function isSame(one: ViewCall, other: ViewCall): boolean {
   const { args = [] } = one;
   const { args: others = [] } = other;

@@ -1,6 +1,6 @@
 /**
- * Decides who is a member (protocol.md §6, Membership): pure. Each listed wallet is judged by itself: an entry that fails a rule, or
- * could not be read for too long, is dropped with a reason and does not affect the others.
+ * Decides who is a member (protocol.md §6, Membership): pure. Each listed wallet is judged separately: an entry that fails a rule, or
+ * has been unreadable for too long, is dropped with a reason and does not affect the others.
  */
 import type { Wallet } from '../domain/ids.ts';
 import { MAX_MEMBERS } from '../domain/limits.ts';
@@ -12,7 +12,7 @@ export interface MembershipRules {
   readonly inEnclave: boolean;
 }
 
-/** An entry of a contract, as read now or last. */
+/** An entry of a contract, as read now or the last time. */
 export interface Entry<T> {
   /** Null: the contract has no such entry. */
   readonly value: T | null;
@@ -23,19 +23,19 @@ export interface MembershipReadings {
   readonly block: bigint;
   /** As `getActiveInstances` lists them. */
   readonly listed: readonly Wallet[];
-  /** Absent: not read now or recently. */
+  /** Absent: could not be read now and was not read recently. */
   readonly instances: ReadonlyMap<Wallet, Entry<Instance>>;
-  /** Of the KMS app, by version id. Absent: not read now or recently. */
+  /** Of the KMS app, by version id. Absent: could not be read now and was not read recently. */
   readonly versions: ReadonlyMap<bigint, Entry<VersionStatus>>;
 }
 
-/** Longest instance URL. Characters. */
+/** Maximum length of an instance URL. Characters. */
 const MAX_URL_CHARS = 2_048;
 
 /** Why a URL is refused; null when it is valid. */
 function urlFault(text: string, inEnclave: boolean): string | null {
   if (text.length > MAX_URL_CHARS) return 'URL is too long';
-  // A text that a URL parser would quietly repair is not a valid URL.
+  // A string that a URL parser would silently repair is not a valid URL.
   if (/[\s\\]/.test(text) || !/^https?:\/\/[^/]/i.test(text)) return 'URL is not valid';
   if (!URL.canParse(text)) return 'URL is not valid';
   const url = new URL(text);

@@ -21,7 +21,7 @@ export class PeerCache implements PeerDirectory {
     return this.#membership;
   }
 
-  /** Time since the last good refresh, including time asleep. */
+  /** Time since the last good refresh, including time when the machine was asleep. */
   ageMs(): number {
     return this.#elapsedMs() - this.#refreshedAtMs;
   }

@@ -1,12 +1,12 @@
 /**
- * Chooses the pinned block of a view (protocol.md §6, Freshness): pure. It is CHAIN_CONFIRMATIONS behind the head. Replicas behind
- * a balancer differ by a few blocks, and an older view would bring revoked members back, so the pinned block never goes down.
+ * Chooses the pinned block of a view (protocol.md §6, Freshness): pure. It is CHAIN_CONFIRMATIONS blocks behind the head. Replicas
+ * behind a balancer differ by a few blocks, and an older view would bring revoked members back, so the pinned block never goes down.
  */
 
 export interface ChainRules {
   /** Blocks between the head and the block that is read. */
   readonly confirmations: number;
-  /** `CHAIN_ID`; undefined: the first chain id seen counts. */
+  /** `CHAIN_ID`; undefined: the first chain id that is seen becomes the expected one. */
   readonly chainId?: number | undefined;
   /** `MAX_CLOCK_SKEW_MS`. */
   readonly maxClockSkewMs: number;
@@ -21,7 +21,7 @@ export interface SeenChain {
 
 export type PinnedBlock =
   | { readonly ok: true; readonly block: bigint }
-  /** `how` completes a sentence that begins with the RPC's name. `again`: another backend may do better. */
+  /** `how` completes a sentence that begins with the RPC's name. `again`: a different backend may give a better answer. */
   | { readonly ok: false; readonly how: string; readonly again: boolean };
 
 export function pinBlock(rules: ChainRules, seen: SeenChain, shown: { readonly chainId: number; readonly head: bigint }): PinnedBlock {
@@ -38,7 +38,7 @@ export function pinBlock(rules: ChainRules, seen: SeenChain, shown: { readonly c
   return { ok: false, how: `is ${behind} blocks behind what it has shown before: it or its backend has to catch up`, again: true };
 }
 
-/** Completes a sentence that begins with the RPC's name; null when the block's time is possible. @param timestampMs Unix milliseconds */
+/** Completes a sentence that begins with the RPC's name; null when the block's time is plausible. @param timestampMs Unix milliseconds */
 export function clockFault(rules: ChainRules, block: { readonly number: bigint; readonly timestampMs: number }, nowMs: number): string | null {
   const aheadMs = block.timestampMs - nowMs;
   if (aheadMs <= rules.maxClockSkewMs) return null;

@@ -1,6 +1,6 @@
 /**
- * Judges an answer of the chain's RPC (protocol.md §6): pure. A result and a revert are answers. A result of another form (such as
- * empty or null), an RPC error and an HTTP status other than 2xx are unreadable: the call may be tried again, and the answer never
+ * Judges an answer of the chain's RPC (protocol.md §6): pure. A result and a revert are answers. A result in the wrong form (such as
+ * empty or null), an RPC error and an HTTP status other than 2xx are unreadable: the call may be made again, and the answer never
  * means that something is absent.
  */
 import { malformedAnswer, nameOf, statusFailure, type DependencyCall } from '../domain/dependency-failures.ts';
@@ -10,13 +10,13 @@ import { readRetryAfterMs } from '../domain/retry-after.ts';
 /** The answer to one HTTP request, with its whole body. */
 export interface HttpAnswer {
   readonly status: number;
-  /** Of a redirect. */
+  /** The target of a redirect. */
   readonly location: string | null;
   readonly retryAfter: string | null;
   readonly text: string;
 }
 
-/** A JSON-RPC error. The message is the RPC's own text: it is matched, never shown. */
+/** A JSON-RPC error. The message is the RPC's own text: it is compared with patterns, never shown. */
 export interface RpcErrorAnswer {
   readonly code: number;
   readonly message: string;
@@ -43,7 +43,7 @@ const FORMS: Readonly<Record<string, Form>> = {
   eth_maxPriorityFeePerGas: isQuantity,
   eth_gasPrice: isQuantity,
   eth_estimateGas: isQuantity,
-  // `0x` passes here, since an address without a contract gives it too; the caller judges it.
+  // `0x` passes here, because an address without a contract returns it too; the caller judges it.
   eth_call: isData,
   eth_getCode: isData,
   eth_sendRawTransaction: isText(/^0x[0-9a-f]{64}$/i),
@@ -51,13 +51,13 @@ const FORMS: Readonly<Record<string, Form>> = {
   eth_getTransactionReceipt: (result) => result === null || isObject(result),
 };
 
-/** Methods that run contract code, and so can revert. */
+/** Methods that run contract code and can therefore revert. */
 const RUNS_CODE: ReadonlySet<string> = new Set(['eth_call', 'eth_estimateGas']);
 
-/** How common nodes say that the EVM stopped: Geth writes words (`max code size exceeded`), revm names (`CreateContractSizeLimit`). */
+/** How common nodes say that the EVM stopped: Geth uses words (`max code size exceeded`), revm uses names (`CreateContractSizeLimit`). */
 const EVM_STOPPED = /revert|out ?of ?gas|code ?size|contract ?size|initcode|opcode|evm error/i;
 
-/** Limit of `Retry-After`. Milliseconds. */
+/** Maximum value of `Retry-After`. Milliseconds. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
 /** JSON-RPC codes with which an RPC refuses a request, its method or the form of its parameters. */
@@ -67,7 +67,7 @@ export function isFormRefused({ status }: DependencyError): boolean {
   return FORM_REFUSED.has(status);
 }
 
-/** Whether the call was too large for the EVM: a retry would fail too, a smaller call may succeed. */
+/** Whether the call was too large for the EVM: a retry would fail too, but a smaller call may succeed. */
 export function isTooLargeForEvm(message: string): boolean {
   return /out ?of ?gas|code ?size|contract ?size|initcode/i.test(message);
 }

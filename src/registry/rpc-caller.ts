@@ -1,7 +1,7 @@
 /**
- * Makes one call of the chain's RPC (protocol.md §6). Behind a balancer every second answer may be bad, so a call is tried up to six
- * times before it fails: the second time at once, then with growing pauses, and not before `Retry-After` allows it. A backend may
- * hang, so the next try starts beside one that has been silent for a second; the first answer counts.
+ * Makes one call of the chain's RPC (protocol.md §6). Behind a balancer, every second answer may be bad, so a call makes up to six
+ * attempts before it fails: the second immediately, then with growing pauses, and not before `Retry-After` allows it. A backend may
+ * hang, so when an attempt has been silent for a second, the next one starts in parallel; the first answer counts.
  */
 import { RpcRequestError } from 'viem';
 import { backoffMs } from '../domain/backoff.ts';
@@ -14,19 +14,19 @@ import type { CallOutcome, Meter } from '../domain/meter.ts';
 import type { Clock, Fetch } from '../domain/ports.ts';
 import { judgeRpcAnswer, type HttpAnswer, type RpcAnswer, type RpcErrorAnswer } from './rpc-answer.ts';
 
-/** Timeout of one try. Milliseconds. */
+/** Timeout of one attempt. Milliseconds. */
 export const RPC_TIMEOUT_MS = 5_000;
-/** Tries of one call. */
+/** Maximum number of attempts of one call. */
 export const CALL_ATTEMPTS = 6;
-/** How long a try may be silent before the next one starts beside it. Milliseconds. */
+/** How long an attempt may be silent before the next one starts in parallel. Milliseconds. */
 export const COMPANY_AFTER_MS = 1_000;
-/** The longest `Retry-After` that a call waits out: the steps that wait for the call have 15 s or more. Milliseconds. */
+/** The longest `Retry-After` for which a call waits; the steps that need the call have timeouts of 15 s or more. Milliseconds. */
 export const MAX_PAUSE_MS = 10_000;
-/** Pauses between the tries after the second. */
+/** Pauses between the attempts after the second. */
 const PAUSES = { firstMs: 100, lastMs: 800 };
-/** The longest time without calls after the RPC has asked for more than MAX_PAUSE_MS. Milliseconds. */
+/** Maximum time without calls after the RPC has asked for a pause longer than MAX_PAUSE_MS. Milliseconds. */
 const MAX_REST_MS = 60_000;
-/** Limit of an answer, which may hold the results of many views. Bytes. */
+/** Maximum size of an answer, which may contain the results of many views. Bytes. */
 const MAX_ANSWER_BYTES = 10 * 1024 * 1024;
 
 export interface RpcCallerOptions {
@@ -38,9 +38,9 @@ export interface RpcCallerModules {
   readonly clock: Clock;
   /** Follows no redirect. */
   readonly fetch: Fetch;
-  /** Called for each try that failed, except aborted ones. */
+  /** Called for each attempt that failed, unless it was aborted. */
   readonly onFailure?: (error: DependencyError) => void;
-  /** Called when a try has ended. */
+  /** Called when an attempt has ended. */
   readonly onTry?: Meter['rpcEnded'] | undefined;
 }
 
@@ -52,13 +52,13 @@ const NO_ERROR_IS: IsAnswer = () => false;
 /** Shared by all calls: without a reason, `abort` creates an error with a stack for each call. */
 const CALL_ENDED = new Error('the call has ended');
 
-/** The pause that the tries of one call were asked for by `Retry-After`. */
+/** The pause that `Retry-After` asks of the attempts of one call. */
 interface PutOff {
-  /** Monotonic milliseconds before which no further try may be made. */
+  /** Monotonic milliseconds before which no further attempt may start. */
   untilMs: number;
 }
 
-/** How a try ended. A try that fails does not reject. */
+/** How an attempt ended. An attempt that fails does not reject. */
 type Outcome = { readonly kind: 'answered'; readonly answer: RpcAnswer } | { readonly kind: 'failed'; readonly failure: DependencyError };
 
 export class RpcCaller {
@@ -66,7 +66,7 @@ export class RpcCaller {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #modules: RpcCallerModules;
   readonly endpoint: string;
-  /** The RPC has asked for no call before this time. Monotonic milliseconds. */
+  /** The RPC has asked not to be called before this time. Monotonic milliseconds. */
   #restsUntilMs = -Infinity;
   #ids = 0;
 
@@ -80,7 +80,7 @@ export class RpcCaller {
 
   /**
    * @returns the `result` of the answer
-   * @throws RpcRequestError for a revert (code 3) and for an error that `isAnswer` accepts; DependencyError when no try gets an answer
+   * @throws RpcRequestError for a revert (code 3) and for an error that `isAnswer` accepts; DependencyError when no attempt gets an answer
    */
   async call(method: string, params: unknown, signal: AbortSignal, isAnswer: IsAnswer = NO_ERROR_IS): Promise<unknown> {
     const asked: DependencyCall = { dependency: 'chain', endpoint: this.endpoint, call: method, setting: 'NODE_URL' };
@@ -97,7 +97,7 @@ export class RpcCaller {
       throw error instanceof RpcRequestError ? error : noAnswer(asked, error, signal.aborted);
     } finally {
       signal.removeEventListener('abort', onAbort);
-      // Ends the tries that are still under way.
+      // Ends the attempts that are still under way.
       tries.abort(CALL_ENDED);
     }
   }
@@ -124,17 +124,17 @@ export class RpcCaller {
       signal.throwIfAborted();
       failures += 1;
       this.#modules.onFailure?.(last);
-      // Another try would get the same.
+      // Another attempt would get the same answer.
       if (last.failure === 'too_large') throw last;
       if (tries >= CALL_ATTEMPTS && underWay.size === 0) throw last;
     }
   }
 
-  /** Waits until the next try may start. @throws DependencyError when the RPC asks for a pause of more than MAX_PAUSE_MS */
+  /** Waits until the next attempt may start. @throws DependencyError when the RPC asks for a pause of more than MAX_PAUSE_MS */
   async #pause(asked: DependencyCall, failures: number, last: DependencyError | null, putOff: PutOff, signal: AbortSignal): Promise<void> {
     const { clock } = this.#modules;
     const untilMs = clock.monotonicMs() + (failures < 2 ? 0 : backoffMs(PAUSES, failures - 2, 0));
-    // A loop, since a try under way may get a `Retry-After` during the sleep.
+    // A loop, because an attempt under way may get a `Retry-After` during the sleep.
     for (;;) {
       const nowMs = clock.monotonicMs();
       const askedMs = putOff.untilMs - nowMs;
@@ -150,7 +150,7 @@ export class RpcCaller {
     }
   }
 
-  /** The outcome of the first try that ends; `silent` when none ends in time. @param mayCompany whether another try may start */
+  /** The outcome of the first attempt that ends; `silent` when none ends in time. @param mayCompany whether another attempt may start */
   async #first(underWay: ReadonlySet<Promise<Outcome>>, mayCompany: boolean): Promise<Outcome | 'silent'> {
     if (!mayCompany) return Promise.race(underWay);
     const { clock } = this.#modules;
@@ -199,7 +199,7 @@ export class RpcCaller {
   }
 }
 
-/** Null when the try got an answer. A revert is an answer, an unreadable one is not. */
+/** Null when the attempt got an answer. A revert is an answer; an unreadable response is not. */
 function failureOf(outcome: Outcome): DependencyError | null {
   if (outcome.kind === 'failed') return outcome.failure;
   return outcome.answer.kind === 'unreadable' ? outcome.answer.failure : null;

@@ -1,6 +1,6 @@
 /**
  * Calls the chain's RPC in round trips. A trip is a set of calls that do not wait for each other's answers. `rpc-caller.ts` retries
- * each call by itself until the signal of the trip aborts. The RPC's own texts are not passed on.
+ * each call separately until the signal of the trip aborts. The RPC's own texts are not passed on.
  */
 import { createClient, custom, publicActions, type PublicActions } from 'viem';
 import { malformedAnswer } from '../domain/dependency-failures.ts';
@@ -39,7 +39,7 @@ export class Rpc {
 
   /**
    * One round trip.
-   * @param isAnswer which RPC errors count as answers in this trip, beside reverts
+   * @param isAnswer which RPC errors count as answers in this trip, besides reverts
    * @throws DependencyError when the RPC cannot be read or its answer cannot be decoded; viem's error when the answer is an error
    */
   async trip<T>(signal: AbortSignal, work: (trip: RpcTrip) => Promise<T>, isAnswer?: IsAnswer): Promise<T> {

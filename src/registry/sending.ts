@@ -1,8 +1,8 @@
-/** Judges how an RPC answered a raw transaction, by words that common Ethereum nodes share: pure. */
+/** Judges an RPC's answer to a raw transaction, from the words that common Ethereum nodes use: pure. */
 
 export type Sending = 'taken' | 'known' | 'underpriced' | 'nonce_used' | 'no_funds' | 'refused';
 
-/** The order matters: one message may match several. */
+/** The order matters: one message may match several patterns. */
 const WORDS: readonly (readonly [Sending, RegExp])[] = [
   ['known', /already ?known|already imported|known transaction|already exists|alreadyexists/],
   ['nonce_used', /nonce (?:is )?too low|noncetoolow|already been used|oldnonce/],

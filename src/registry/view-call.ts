@@ -8,7 +8,7 @@ export interface ViewCall {
   readonly args?: readonly unknown[];
 }
 
-/** What a view gave, decoded by its ABI, or why it gave nothing. */
+/** What a view returned, decoded with its ABI, or why there is no result. */
 export type ViewResult = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly why: ViewFault };
 /**
  * `reverted`: the contract's answer. `empty`: no bytes, as from an address without a contract. `empty` and `undecodable` are not

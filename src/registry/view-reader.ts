@@ -6,9 +6,9 @@
  *   2  at the pinned block: its time, the list, the chain hash, and the hinted instances
  *   3  at the pinned block: their versions, and the instances that the hint lacked
  *
- * Each trip after the first asks for the chain's id again, since an RPC may change to another chain between two trips.
- * A fourth trip is made when an unhinted instance has a version that no hinted one shares. That is rare, and better than dropping a
- * member for a tick. A head that is too far back is read again, since a balancer may ask another backend.
+ * Each trip after the first asks for the chain's id again, since an RPC may switch to a different chain between two trips.
+ * A fourth trip is made when an unhinted instance has a version that no hinted instance has. That is rare, and better than dropping a
+ * member for a tick. A head that is too far back is read again, since the balancer may then ask a different backend.
  */
 import type { Hex } from 'viem';
 import { nameOf } from '../domain/dependency-failures.ts';
@@ -26,14 +26,14 @@ import { toInstance, toVersion, toWallet } from './records.ts';
 import type { Rpc, RpcTrip } from './rpc.ts';
 import type { ViewCall, ViewResult } from './view-call.ts';
 
-/** Limit of reads of a head that is too far back. */
+/** Maximum number of reads of a head that is too far back. */
 const HEAD_ASKED = 4;
 const MAX_LISTED = 2 * MAX_MEMBERS;
 
 export interface ViewReaderOptions extends MembershipRules, ChainRules {
   readonly novaAppRegistry: Wallet;
   readonly kmsRegistry: Wallet;
-  /** How long the last reading of an entry is used when it cannot be read: `PEER_CACHE_TTL_SECONDS` in milliseconds. */
+  /** How long the last reading of an entry is used when the entry cannot be read: `PEER_CACHE_TTL_SECONDS` in milliseconds. */
   readonly lastReadTtlMs: number;
 }
 
@@ -119,7 +119,7 @@ export class ViewReader {
     }
   }
 
-  /** A trip that fails when another chain answers: its head might stay the highest block permanently, and its entries are not ours. */
+  /** A trip that fails when a different chain answers: its head might stay the highest block permanently, and its entries are not ours. */
   async #tripOn<T>(chainId: number | null, signal: AbortSignal, work: (trip: RpcTrip) => Promise<T>): Promise<T> {
     const [chainIdNow, found] = await this.#rpc.trip(signal, (trip) => Promise.all([trip.client.getChainId(), work(trip)]));
     if (chainId !== null && chainIdNow !== chainId) {
@@ -158,7 +158,7 @@ export class ViewReader {
     ids.forEach((id, index) => found.versions.set(id, results[index]!));
   }
 
-  /** The version ids of these wallets' instances, as read now or last; instances of other apps are left out. */
+  /** The version ids of these wallets' instances, as read now or the last time; instances of other apps are left out. */
   #versionsOf(wallets: readonly Wallet[], { instances }: Found): readonly bigint[] {
     const known = wallets.map((wallet) => this.#instanceOf(wallet, instances.get(wallet))?.value);
     const own = known.filter((instance) => instance?.appId === BigInt(this.#options.kmsAppId));
@@ -193,7 +193,7 @@ export class ViewReader {
     return { instances, versions };
   }
 
-  /** An empty answer never means zero. It is `shallow` when only the head has the contract, else unreadable. */
+  /** An empty answer never means zero. It is `shallow` when only the head has the contract, otherwise unreadable. */
   async #judgeHash(result: ViewResult, block: bigint, signal: AbortSignal): Promise<HashReading> {
     if (result.ok) {
       const hash = parseHash32(result.value as string);

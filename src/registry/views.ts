@@ -1,6 +1,6 @@
 /**
  * Calls views of contracts, many in one round trip and all at one block. A view that fails affects only its own result; an RPC that
- * fails is a DependencyError. A revert with a reason is an answer. An empty answer (no bytes, a bare revert, bytes of another form)
+ * fails is a DependencyError. A revert with a reason is an answer. An empty answer (no bytes, a bare revert, bytes in the wrong form)
  * may come from a bad backend, so `readOne` first calls the view again.
  */
 import { BaseError, ContractFunctionExecutionError, RpcRequestError, type Client, type Hex } from 'viem';
@@ -12,13 +12,13 @@ import type { ViewCall, ViewFault, ViewResult } from './view-call.ts';
 
 /** The address of Multicall3, the same on every chain that has it. */
 export const MULTICALL3 = '0xca11bde05977b3631167028862be2a173976ca11';
-/** Limit of views in one call through Multicall3. */
+/** Maximum number of views in one call through Multicall3. */
 const CALLS_PER_MULTICALL = 200;
-/** Limit of views in one deployless call: nodes refuse to return more than 24,576 bytes from a constructor (EIP-170). */
+/** Maximum number of views in one deployless call: nodes refuse to return more than 24,576 bytes from a constructor (EIP-170). */
 const CALLS_PER_DEPLOYLESS = 12;
-/** Limit of calls of a view that gives empty answers: one of two backends may be bad, and six bad answers in a row are rare. */
+/** Maximum number of calls of a view that returns empty answers: one of two backends may be bad, and six bad answers in a row are rare. */
 const ASKED = 6;
-/** Attempts of a multicall before its views are called one by one. */
+/** Number of attempts of a multicall before its views are called one by one. */
 const ASKED_AT_ONCE = 4;
 
 /** How the RPC accepts many views in one call; learnt from its answers. */
@@ -69,7 +69,7 @@ export class Views {
     this.#last = last;
   }
 
-  /** Looks for Multicall3 until it is found. Call it beside another request of a trip: it then costs no trip. */
+  /** Looks for Multicall3 until it is found. Call it in the same trip as another request, so that it costs no extra trip. */
   async findMulticall(): Promise<void> {
     if (this.#support.hasMulticall3) return;
     const code = await getCode(this.#client, { address: MULTICALL3 });
@@ -84,7 +84,7 @@ export class Views {
     return (await Promise.all(portions.map((portion) => this.#readPortion(portion, blockNumber)))).flat();
   }
 
-  /** Calls one view by itself. @throws DependencyError */
+  /** Calls one view separately. @throws DependencyError */
   async readOne(view: ViewCall, blockNumber?: bigint): Promise<ViewResult> {
     for (let asked = 1; ; asked += 1) {
       const result = await this.#readOnce(view, blockNumber);
@@ -106,7 +106,7 @@ export class Views {
 
   async #readPortion(calls: readonly ViewCall[], blockNumber: bigint): Promise<ViewResult[]> {
     const results = this.#support.refusesDeployless && !this.#support.hasMulticall3 ? null : await this.#readAtOnce(calls, blockNumber);
-    // Views that do not fit one call are called one by one, so that a bad entry affects only itself.
+    // Views that do not fit into one call are called one by one, so that a bad entry affects only itself.
     return results ?? Promise.all(calls.map((view) => this.readOne(view, blockNumber)));
   }
 
@@ -128,7 +128,7 @@ export class Views {
     return null;
   }
 
-  /** As `multicallOf`. An answer with the bytes of the last one to these calls is not decoded again. */
+  /** As `multicallOf`, but an answer with the same bytes as the last answer to these calls is not decoded again. */
   async #readByMulticall3(calls: readonly ViewCall[], blockNumber: bigint): Promise<ViewResult[] | Error> {
     const last = this.#last.find(calls);
     const early = last === undefined ? null : call(this.#client, { to: MULTICALL3, data: last.sent, blockNumber });
@@ -162,7 +162,7 @@ async function multicallOf(client: Client, calls: readonly ViewCall[], how: HowA
   );
 }
 
-/** The bytes of an answer; undefined without any. */
+/** The bytes of an answer; undefined if it has none. */
 function bytesOf(answered: ReturnType<typeof call>): Promise<Hex | undefined> {
   return answered.then(
     ({ data }) => data,
@@ -170,7 +170,7 @@ function bytesOf(answered: ReturnType<typeof call>): Promise<Hex | undefined> {
   );
 }
 
-/** The error of the multicall itself, which viem gives for each view; null when it worked. */
+/** The error of the multicall itself, which viem reports for each view; null when the multicall succeeded. */
 function wholeFailure(error: unknown): Error | null {
   if (!(error instanceof Error)) return null;
   const isWhole = error instanceof ContractFunctionExecutionError && error.functionName === 'aggregate3';
