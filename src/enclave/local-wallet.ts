@@ -23,7 +23,7 @@ export class LocalWallet implements Enclave {
     return walletOfPrivateKey(this.#privateKey);
   }
 
-  /** With v of 0 or 1, as the enclave API: the platform's client takes no other (protocol.md §7). */
+  /** With v of 0 or 1, as in the enclave API: the platform's client accepts no other value (protocol.md §7). */
   async sign(message: string): Promise<string> {
     return signEip191(this.#privateKey, message, 0);
   }
@@ -34,7 +34,7 @@ export class LocalWallet implements Enclave {
       const { rawTransaction, transactionHash } = signTransaction(this.#privateKey, transaction);
       return { rawTransaction, transactionHash };
     } catch (error) {
-      // A refusal, as by the enclave API: the transaction holds facts from the chain, such as its id, which may be wrong.
+      // A refusal, as in the enclave API: the transaction contains facts from the chain, such as the chain id, which may be wrong.
       throw new DependencyError('enclave', 'refused', 'the transaction cannot be signed', { call: 'sign-tx', cause: error });
     }
   }

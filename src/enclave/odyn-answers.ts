@@ -12,7 +12,7 @@ const SIGNATURE_BYTES = 65;
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Each returns null for a malformed answer. */
+/** Each function returns null for a malformed answer. */
 export const readOdynAnswer = {
   address: ({ address }: Fields): Wallet | null => (typeof address === 'string' ? parseWallet(address) : null),
   publicKey: ({ public_key_der: key }: Fields): TeePubkey | null => (typeof key === 'string' ? parseTeePubkey(key) : null),

@@ -1,5 +1,5 @@
 /**
- * One call of the enclave API over HTTP. It collects the answer's status and bytes up to a limit, and can end without waiting for the
+ * One call of the enclave API over HTTP. It collects the answer's status and, up to a limit, its bytes. It can end without waiting for the
  * API. It uses `dispatch`, since `request` of the same library creates a stream, a signal with listeners and a race of promises, which
  * cost more than the exchange.
  */
@@ -12,26 +12,26 @@ export interface OdynCallOptions {
   readonly asked: DependencyCall;
   readonly timeoutMs: number;
   readonly maxAnswerBytes: number;
-  /** The answer holds a secret: its chunks are wiped once they are joined. */
+  /** The answer contains a secret: its chunks are wiped once they are joined. */
   readonly isSecret: boolean;
 }
 
 export class OdynCall implements Waiting, Dispatcher.DispatchHandler {
-  /** The HTTP status of the last try. */
+  /** The HTTP status of the last attempt. */
   status = 0;
   readonly #options: OdynCallOptions;
   #chunks: Buffer[] = [];
   #bytes = 0;
   #controller: Dispatcher.DispatchController | null = null;
   #settle: PromiseWithResolvers<Buffer> | null = null;
-  /** Why the call was ended; null while it was not. */
+  /** Why the call was ended; null if it was not. */
   #ended: Error | null = null;
 
   constructor(options: OdynCallOptions) {
     this.#options = options;
   }
 
-  /** Makes one try, after the one before has failed. @returns the body @throws the reason given to `end`, or the connection's error */
+  /** Makes an attempt, after the previous one has failed. @returns the body @throws the reason given to `end`, or the connection's error */
   send(dispatcher: Dispatcher, request: Dispatcher.DispatchOptions): Promise<Buffer> {
     if (this.#ended !== null) return Promise.reject(this.#ended);
     this.#chunks = [];

@@ -1,8 +1,8 @@
 /**
- * Client of the enclave API over HTTP (protocol.md §7, and nothing else): the wallet that signs, the P-384 key that opens envelopes,
- * and randomness. The API is on loopback, so no proxy is used. Errors have our own texts; the API's are neither logged nor passed on.
- * The API may close connections that were idle or just used, so a call whose connection fails is tried once more on a new one.
- * `decrypt` is not, since the API burns the nonce even of a try that fails.
+ * Client of the enclave API over HTTP (only what protocol.md §7 describes): the wallet that signs, the P-384 key that opens envelopes,
+ * and randomness. The API is on loopback, so no proxy is used. Errors have our own texts; the API's texts are neither logged nor passed
+ * on. The API may close connections that were idle or just used, so a call whose connection fails is sent once more on a new connection.
+ * `decrypt` is not sent again, because the API burns the nonce even if an attempt fails.
  */
 import { Pool, type Dispatcher } from 'undici';
 import { DeadlineQueue } from '../domain/deadline-queue.ts';
@@ -16,15 +16,15 @@ import { readOdynAnswer, type OdynAnswer, type OdynOperation } from './odyn-answ
 import { OdynCall } from './odyn-call.ts';
 import { takeSecretField } from './secret-field.ts';
 
-/** Timeout of one call, its second try included. Milliseconds. */
+/** Timeout of one call, including its second attempt. Milliseconds. */
 const CALL_TIMEOUT_MS = 10_000;
-/** Limit of connections to the API; further calls wait. */
+/** Maximum number of connections to the API; further calls wait. */
 const CONNECTIONS = 32;
-/** Limit of connections for second tries. */
+/** Maximum number of connections for second attempts. */
 const FRESH_CONNECTIONS = 8;
-/** Limit of an answer: JSON with the largest text that the API handles. Bytes. */
+/** Maximum size of an answer: JSON with the largest text that the API handles. Bytes. */
 const MAX_ANSWER_BYTES = 2 * ENCLAVE_BODY_BYTES + 64 * 1024;
-/** Limit of an attestation; the hardware's have less than 16 KiB. Bytes. */
+/** Maximum size of an attestation; those of the hardware have less than 16 KiB. Bytes. */
 const MAX_ATTESTATION_BYTES = 64 * 1024;
 const JSON_TYPE = { 'content-type': 'application/json' };
 
@@ -36,7 +36,7 @@ interface OperationRule {
   readonly path: string;
   /** Its name in errors, which must not show paths of the API (protocol.md §2). */
   readonly name: string;
-  /** Whether it may be sent again: the API may have carried out a try whose answer was lost. */
+  /** Whether the call may be sent again, although the API may have carried out an attempt whose answer was lost. */
   readonly again: boolean;
 }
 
@@ -58,7 +58,7 @@ export interface OdynClientOptions {
 
 export interface OdynClientModules {
   readonly clock: Clock;
-  /** Called for each call that failed, except those that the API refused (4xx) or that were aborted. */
+  /** Called for each failed call, except calls that the API refused (4xx) and aborted calls. */
   readonly onFailure?: (error: DependencyError) => void;
 }
 
@@ -133,7 +133,7 @@ export class OdynClient implements Enclave, Attester {
 
   /**
    * @param body undefined for a GET
-   * @param take gets the bytes of a good answer before they are parsed; given only when the answer holds a secret
+   * @param take gets the bytes of a good answer before they are parsed; given only when the answer contains a secret
    */
   async #call<Name extends Operation>(operation: Name, body: object | undefined, signal: AbortSignal | undefined, take?: (answer: Buffer) => void): Promise<Answer<Name>> {
     const asked = this.#asked[operation];
@@ -171,7 +171,7 @@ export class OdynClient implements Enclave, Attester {
       const failure = noAnswer(asked, error, false);
       if (!OPERATIONS[operation].again || failure.failure !== 'unreachable') throw error;
     }
-    // `reset`: the connection is closed after this try.
+    // `reset`: the connection is closed after this attempt.
     return answerOf(operation, asked, await call.send(this.#fresh, { ...request, reset: true }), call.status, take);
   }
 }
@@ -201,7 +201,7 @@ function parseOrNull(text: string): unknown {
 
 const quantity = (value: bigint | number): string => `0x${value.toString(16)}`;
 
-/** The form that the enclave API takes (protocol.md §9.20). */
+/** The form that the enclave API accepts (protocol.md §9.20). */
 function structuredPayload(transaction: UnsignedTransaction) {
   return {
     kind: 'structured',

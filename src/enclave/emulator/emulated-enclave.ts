@@ -12,7 +12,7 @@ import type { Clock, Random, SealedText, SignedTransaction } from '../../domain/
 import type { SignableTransaction } from '../transaction.ts';
 import { firstV } from '../../crypto/generation.ts';
 
-/** Limit of remembered (client key, nonce) pairs, over all clients, against replay; the oldest is forgotten first. */
+/** Maximum number of (client key, nonce) pairs remembered against replay, for all clients together; the oldest is forgotten first. */
 const BURNT_NONCES = 4_096;
 /** Length of an AES-GCM tag: no ciphertext is shorter. Hex digits. */
 const TAG_DIGITS = 32;
@@ -27,7 +27,7 @@ export interface AttestationFields {
 /** Refuses a call; the server answers 400. */
 export class EmulatorRefusal extends Error {}
 
-/** A transaction that cannot be signed, such as with a tip above the fee, is the caller's fault. */
+/** A transaction that cannot be signed, such as one with a tip above its fee, is the caller's fault. */
 function refusing<T>(work: () => T): T {
   try {
     return work();
@@ -99,7 +99,7 @@ export class EmulatedEnclave {
     }
   }
 
-  /** Burns the (key, nonce) pair first: a second try with it is refused even if the first failed. */
+  /** Burns the (key, nonce) pair first: a second attempt with this pair is refused even if the first attempt failed. */
   decrypt(sealed: SealedText): string {
     const pair = `${sealed.senderPubkey} ${sealed.nonce.slice(0, 24)}`;
     if (this.#burnt.has(pair)) throw new EmulatorRefusal('this nonce was seen before');

@@ -1,4 +1,4 @@
-/** The request bodies that the enclave API takes (protocol.md §7). Anything else is refused; unknown fields are ignored. */
+/** The request bodies that the enclave API accepts (protocol.md §7). All others are refused; unknown fields are ignored. */
 import { createPublicKey } from 'node:crypto';
 import { z } from 'zod';
 import { isHex } from '../../domain/hex.ts';

@@ -39,7 +39,7 @@ interface Route {
   readonly answer: (body: unknown) => Answer | Promise<Answer>;
 }
 
-/** An answer other than 200, with this text. */
+/** An answer with this status, which is not 200, and this text. */
 class HttpFailure extends Error {
   readonly status: number;
 
@@ -122,7 +122,7 @@ export class EmulatorServer {
   constructor(options: EmulatorServerOptions, modules: { readonly enclave: EmulatedEnclave }) {
     this.#options = options;
     this.#routes = routes(modules.enclave);
-    // Like the platform's server, closes no idle connection: a request sent at that moment would fail.
+    // Like the platform's server, this one does not close idle connections: a request sent at that moment would fail.
     this.#server = createServer({ keepAliveTimeout: 0 }, (request, response) => void this.#serve(request, response));
   }
 
