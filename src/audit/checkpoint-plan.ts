@@ -1,18 +1,18 @@
 /** When the end of an audit is signed: after a number of entries or a time, whichever comes first; after a failure, with backoff. */
 import { backoffMs } from '../domain/backoff.ts';
 
-/** This many unsigned entries are signed immediately. */
+/** When there are this many unsigned entries, they are signed immediately. */
 export const CHECKPOINT_ENTRIES = 1_000;
-/** The longest time that an entry waits for a signature, without failures. Milliseconds. */
+/** Maximum time that an entry waits for a signature if no attempt fails. Milliseconds. */
 export const CHECKPOINT_MS = 60_000;
-/** The backoff after a failed try. Milliseconds. */
+/** The backoff after a failed attempt. Milliseconds. */
 const RETRY = { firstMs: 1_000, lastMs: 60_000 };
 
 export interface CheckpointState {
   /** Entries that no checkpoint covers yet. */
   readonly unsigned: number;
   readonly isSigning: boolean;
-  /** How many tries in a row have failed. */
+  /** Number of consecutive failed attempts. */
   readonly failures: number;
   /** The jitter of the wait after the last failure: uniform in [0, 1), drawn at that failure. */
   readonly unit: number;

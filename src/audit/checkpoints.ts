@@ -1,6 +1,6 @@
 /**
  * Has the enclave sign the end of the audit when the plan says so. It makes one signature at a time, each with a timeout, and no request
- * waits for one. A failed signature is tried again with backoff, while its entries wait in the ring.
+ * waits for a signature. A failed signature is attempted again with backoff; until then, its entries wait in the ring.
  */
 import { auditMessage } from '../crypto/messages.ts';
 import { recoverEip191 } from '../crypto/signature.ts';
@@ -42,7 +42,7 @@ export class Checkpoints {
     this.#proceed();
   }
 
-  /** Makes one last checkpoint if entries are unsigned; none comes after it. Never rejects. @returns whether all entries are covered */
+  /** Makes one last checkpoint if entries are unsigned; no checkpoint follows. Never rejects. @returns whether all entries are covered */
   async end(): Promise<boolean> {
     this.#ended = true;
     this.#disarm();
@@ -86,7 +86,7 @@ export class Checkpoints {
       if (wallet === null) throw new DependencyError('enclave', 'unreachable', 'the enclave has not said who this node is');
       const message = auditMessage(sequence, hash, wallet);
       const signature = await within(clock, 'the signature of an audit checkpoint', SIGN_TIMEOUT_MS, undefined, (signal) => enclave.sign(message, signal));
-      // The enclave may have another wallet by now. Then the signature belongs to another node.
+      // The enclave may have a new wallet by now. Then the signature belongs to a different node.
       if (recoverEip191(message, signature) !== wallet) throw new DependencyError('enclave', 'malformed', 'an audit checkpoint was signed by another wallet');
       trail.addCheckpoint({ sequence, hash, wallet, signature });
       this.#state = { unsigned: this.#state.unsigned - covered, isSigning: false, failures: 0, unit: 0 };

@@ -1,10 +1,10 @@
 /**
- * The entries of an audit and their hash chain (docs/audit.md). The hash of an entry is SHA-256 over the hash before it, in hex, and the
- * entry as canonical JSON. Before the first entry that hash is 64 zeros. So changing, removing or adding an entry changes every later
- * hash, and a signature over one hash covers all entries before it.
+ * The entries of an audit and their hash chain (docs/audit.md). The hash of an entry is SHA-256 over the previous entry's hash, in hex,
+ * and the entry as canonical JSON. For the first entry, 64 zeros take the place of the previous hash. So changing, removing or adding an
+ * entry changes every later hash, and a signature over one hash covers all entries up to it.
  *
- * The chain also shows what the node has dropped: a `dropped` entry names the last number that the node no longer keeps. A reader gets a
- * gap in place of the dropped entries, with the hash from which the chain continues.
+ * The chain also shows what the node has dropped: a `dropped` entry names the highest number that the node no longer keeps. A reader
+ * gets a gap in place of the dropped entries, with the hash from which the chain continues.
  */
 import { z } from 'zod';
 import { sha256Hex } from '../crypto/hash.ts';
@@ -32,7 +32,7 @@ export interface SequenceRange {
   readonly to: number;
 }
 
-/** Each text of an entry has its fields in ascending order of their names, so that `JSON.stringify` gives canonical JSON. */
+/** The fields of each entry are in ascending order of their names, so that `JSON.stringify` produces canonical JSON. */
 export function eventText(sequence: number, atMs: number, event: AuditEvent): string {
   const { appId, operation, outcome, target, wallet } = event;
   return JSON.stringify({ app_id: appId, at_ms: atMs, op: operation, outcome, seq: sequence, target, wallet });

@@ -1,17 +1,17 @@
 /**
- * Keeps the last entries of an audit, bounded in number and bytes. The numbers of entries have no gap, so each number has its slot. The
- * oldest entry is dropped first. The ring keeps the number and hash of the newest dropped entry.
+ * Keeps the last entries of an audit, bounded in number and bytes. The numbers of entries have no gaps, so each number has a fixed slot.
+ * The oldest entry is dropped first. The ring keeps the number and hash of the newest dropped entry.
  */
 import { invariant } from '../domain/errors.ts';
 import { HASH_BEFORE_FIRST, type ChainPoint } from './entry.ts';
 
 export interface RingLimits {
   readonly maxEntries: number;
-  /** Counts the text of each entry, and `ENTRY_OVERHEAD_BYTES`. */
+  /** Counts the text of each entry plus `ENTRY_OVERHEAD_BYTES`. */
   readonly maxBytes: number;
 }
 
-/** The memory of an entry besides its text: its hash, the object that holds both, its slot. Measured. */
+/** The memory of an entry besides its text: its hash, the object that holds both, and its slot. Measured. */
 export const ENTRY_OVERHEAD_BYTES = 176;
 
 export interface HeldEntry {
@@ -35,7 +35,7 @@ export class AuditRing {
     return this.#last;
   }
 
-  /** The newest dropped entry; sequence 0 while none is dropped. */
+  /** The newest dropped entry; sequence 0 until one is dropped. */
   get gone(): ChainPoint {
     return this.#gone;
   }
@@ -44,7 +44,7 @@ export class AuditRing {
     return this.#bytes;
   }
 
-  /** Drops the oldest entries until one with a text of `chars` fits. */
+  /** Drops the oldest entries until an entry with a text of this length fits. */
   makeRoom(chars: number): void {
     const { maxEntries, maxBytes } = this.#limits;
     const fits = (): boolean => this.#last.sequence - this.#gone.sequence < maxEntries && this.#bytes + chars + ENTRY_OVERHEAD_BYTES <= maxBytes;

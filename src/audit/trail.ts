@@ -1,6 +1,6 @@
 /**
- * The audit of one process (docs/audit.md): takes events, chains them, keeps the last ones and gives pages to a reader. An event costs
- * two hashes and waits for nothing. Entries that no reader fetches in time are dropped and counted, and the chain says so.
+ * The audit of one process (docs/audit.md): takes events, chains them, keeps the last ones and returns pages to a reader. An event
+ * costs two hashes and waits for nothing. Entries that no reader fetches in time are dropped and counted, and the chain records this.
  */
 import type { Audit, AuditEvent } from '../domain/audit.ts';
 import type { Clock, Random } from '../domain/ports.ts';
@@ -68,7 +68,7 @@ export class AuditTrail implements Audit {
   /**
    * A page as JSON: `{"chain","entries":[..],"more"}`, oldest first, entries with their hash. It begins with a gap if the next entry was
    * dropped. @param after the number of the last entry that the reader has; 0: none
-   * @param limit the most entries of the page, at least 1
+   * @param limit the maximum number of entries in the page, at least 1
    */
   page(after: number, limit: number): string {
     if (after < this.#ring.gone.sequence) this.#sayDropped();

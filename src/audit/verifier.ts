@@ -1,6 +1,6 @@
 /**
  * Checks the lines of an audit one by one, without the node (docs/audit.md). The numbers must rise by one, and each hash must follow from
- * the hash before. The wallet that a checkpoint names must have signed it. A `dropped` entry of the chain must cover every gap. One file
+ * the previous hash. The wallet that a checkpoint names must have signed it. A `dropped` entry of the chain must cover every gap. One file
  * may hold several chains, one for each start of the node.
  *
  * It cannot detect removed lines at the end, or changes after the last checkpoint. It reports how many entries no checkpoint covers.
@@ -11,13 +11,13 @@ import { recoverEip191 } from '../crypto/signature.ts';
 import type { Wallet } from '../domain/ids.ts';
 import { auditLine, HASH_BEFORE_FIRST, nextHash, type AuditLine, type ChainedLine, type ChainPoint, type SequenceRange } from './entry.ts';
 
-/** Hashes kept for the next checkpoint, whose signature covers an entry some seconds back. */
+/** Maximum number of hashes kept for the next checkpoint, which signs an entry that is some seconds older. */
 const REMEMBERED_HASHES = 100_000;
-/** The most problems that are reported. Later ones often follow from the first. */
+/** Maximum number of reported problems. Later problems often follow from the first. */
 const MAX_PROBLEMS = 20;
 
 export interface AuditProblem {
-  /** The line of the input, from 1. */
+  /** The line of the input, counted from 1. */
   readonly line: number;
   readonly what: string;
 }
@@ -30,7 +30,7 @@ export interface AuditReport {
   readonly wallets: readonly string[];
   /** Entries in gaps: the node dropped them before they were read. */
   readonly missing: number;
-  /** Entries that no good checkpoint of their chain covers. A good checkpoint counts as covered: it holds its own signature. */
+  /** Entries that no good checkpoint of their chain covers. A good checkpoint counts as covered, because it contains a signature itself. */
   readonly unsigned: number;
   readonly problems: readonly AuditProblem[];
 }
@@ -51,7 +51,7 @@ export class AuditVerifier {
   #checkpoints = 0;
   #missing = 0;
   #unsigned = 0;
-  // The fields from here on belong to the chain that is being read.
+  // The following fields belong to the chain that is being read.
   #chain: string | null = null;
   #last: ChainPoint = { sequence: 0, hash: HASH_BEFORE_FIRST };
   #signedUpTo = 0;
