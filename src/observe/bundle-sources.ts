@@ -1,14 +1,14 @@
 /**
  * Maps a frame of a bundle to its place in the sources. Node's own `--enable-source-maps` keeps all source maps, which take 28 MiB in a
- * node. So a map is read when a frame needs it, and not kept. That is rare, because only a fault has frames. The place that was found is
- * kept, so a repeated fault reads no map.
+ * node. So this file reads a map only when a frame needs it, which is rare, because only faults have frames. It does not keep the
+ * map, but keeps the place that it found, so a repeated fault does not read the map again.
  */
 import { readFileSync } from 'node:fs';
 import { SourceMap, type SourceMapPayload } from 'node:module';
 import { dirname, resolve } from 'node:path';
 import type { Place, SourceOf } from '../domain/failure-facts.ts';
 
-/** The most places that are kept: enough for the frames of many different faults. */
+/** Maximum number of places that are kept: enough for the frames of many different faults. */
 const MAX_PLACES = 512;
 
 /** @param folder the folder of the bundle; files elsewhere have no map */
@@ -32,7 +32,7 @@ function look(file: string, line: number, column: number): Place | null {
     const entry = map.findEntry(line - 1, column - 1);
     return 'originalSource' in entry ? { file: resolve(dirname(file), entry.originalSource), line: entry.originalLine + 1 } : null;
   } catch {
-    // A failure is being logged; the log line then does without the place in the sources.
+    // A failure is being logged; its log line then lacks the place in the sources.
     return null;
   }
 }

@@ -1,12 +1,12 @@
 /**
- * Logging: the one file that imports winston. A line is a fixed sentence plus facts. A fact is a text, a number, a boolean or null;
+ * Logging: the one file that imports winston. A line is a fixed sentence plus facts. A fact is a string, a number, a boolean or null;
  * bytes and objects are dropped, so they never get into a log.
  */
 import type { Writable } from 'node:stream';
 import { createLogger, format, transports } from 'winston';
 import type { Clock, Log, LogFacts } from '../domain/ports.ts';
 
-/** Longest text of a fact; the rest is cut. Characters. */
+/** Maximum length of a string in a fact; the rest is cut off. Characters. */
 const MAX_FACT_CHARS = 512;
 
 const LEVELS = { ERROR: 'error', WARNING: 'warn', INFO: 'info', DEBUG: 'debug' } as const;

@@ -1,4 +1,4 @@
-/** The series of a metric by their label values. Every request looks series up, so a look-up builds no string or array. */
+/** The series of a metric, found by their label values. Every request looks up series, so a look-up builds no string or array. */
 export class LabelTree<Series> {
   readonly #branches = new Map<string, LabelTree<Series>>();
   #series: Series | undefined;

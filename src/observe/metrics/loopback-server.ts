@@ -1,16 +1,16 @@
 /**
- * `GET /metrics` on its own loopback port (`METRICS_PORT`), without a token: anyone on this machine may read it. A browser on this machine
- * may run a stranger's page from a name that resolves to 127.0.0.1 (DNS rebinding), so the Host must be this server's.
+ * `GET /metrics` on a separate loopback port (`METRICS_PORT`), without a token: anyone on this machine may read it. A browser on this
+ * machine may run a stranger's page from a name that resolves to 127.0.0.1 (DNS rebinding), so the Host must name this server.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 const HOST = '127.0.0.1';
-/** The most connections at once; one more is closed. */
+/** Maximum number of open connections; a further connection is closed. */
 const MAX_CONNECTIONS = 16;
-/** Bytes of all headers together. */
+/** Maximum size of all headers together. Bytes. */
 const MAX_HEADER_BYTES = 8 * 1024;
-/** Time for the headers of a request, and for the whole request. Milliseconds. */
+/** Maximum time for the headers of a request, and for the whole request. Milliseconds. */
 const REQUEST_TIMEOUT_MS = 10_000;
 
 export interface MetricsPage {

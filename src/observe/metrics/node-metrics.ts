@@ -118,7 +118,7 @@ export class NodeMetrics implements Meter {
     if (isOk) this.#registry.set('node_tick_last_success_timestamp_seconds', [], (startedAtMs + durationMs) / MS_PER_SECOND);
   }
 
-  /** Only this node's own words are labels. A reason from a peer that is not one of them counts as `other`. */
+  /** Only reasons that this node knows are labels. Any other reason from a peer counts as `other`. */
   #countRejection(reason: string): void {
     (this.#syncRejections.find(reason) ?? this.#syncRejections.find('other'))?.inc();
   }
@@ -163,14 +163,14 @@ export class NodeMetrics implements Meter {
   }
 }
 
-/** The number of members known to hold the secret. A peer that answers under the sync key holds the secret that it is derived from. */
+/** The number of members known to hold the secret. A peer that answers under the sync key holds the secret from which it is derived. */
 export function secretHolders({ secretConfirmed, peers, nowMs }: Pick<NodeFigures, 'secretConfirmed' | 'peers' | 'nowMs'>): number {
   if (!secretConfirmed) return 0;
   const answering = peers.filter(({ lastSuccessMs, lastError }) => lastSuccessMs !== null && lastError === null && nowMs - lastSuccessMs <= HOLDER_AGE_MS);
   return 1 + answering.length;
 }
 
-/** The boundary that caught a fault (docs/decisions/0021), by the wording of its sentence. */
+/** The boundary that caught a fault (docs/decisions/0021), recognized by the wording of the sentence. */
 function placeOf(where: string): string {
   if (where.startsWith('the request')) return 'request';
   if (where.startsWith('the step')) return 'step';

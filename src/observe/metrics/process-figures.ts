@@ -49,7 +49,7 @@ export class ProcessWatch {
   }
 }
 
-/** @param ns a time between two samples of the loop; before the first sample Node gives a meaningless figure */
+/** @param ns a time between two samples of the loop; before the first sample Node returns a meaningless figure */
 function lagSeconds(ns: number): number {
   const seconds = ns / NS_PER_SECOND - RESOLUTION_MS / 1_000;
   return Number.isFinite(seconds) ? Math.max(0, seconds) : 0;

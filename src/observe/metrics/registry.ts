@@ -1,13 +1,13 @@
-/** The registry of prom-client, made from the table, with every series from the start. The one file that imports prom-client. */
+/** The registry of prom-client, made from the table, with every series from the start. The only file that imports prom-client. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { METRICS, PREFIX, type CounterName, type GaugeName, type HistogramName, type MetricRow } from './table.ts';
 
-/** The most values of a histogram that wait for the library. */
+/** Maximum number of values of a histogram that wait for the library. */
 const MAX_PENDING_VALUES = 256;
 
 /*
- * A call of the library for each event would cost a request more than all its other metrics work. So counts and values wait here, and
- * go to the library at the next scrape, or for a histogram when `MAX_PENDING_VALUES` have come together.
+ * If every event called the library, a request would pay more for that than for the rest of its metrics. So counts and values wait here
+ * until the next scrape. The values of a histogram also go to the library when there are `MAX_PENDING_VALUES` of them.
  */
 
 export class CounterSeries {
@@ -70,7 +70,7 @@ export class MetricRegistry {
     this.#gauges.get(name)!.labels(...labels).set(value);
   }
 
-  /** Sets a metric with one series for each peer. Peers that are not in `values` lose theirs. */
+  /** Sets a metric with one series for each peer. Peers that are not in `values` lose their series. */
   setPeers(name: GaugeName, values: ReadonlyMap<string, number>): void {
     const gauge = this.#gauges.get(name)!;
     gauge.reset();

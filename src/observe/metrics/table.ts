@@ -26,7 +26,7 @@ interface MetricBase {
 export type MetricRow =
   | (MetricBase & { readonly type: 'gauge' })
   | (MetricBase & { readonly type: 'counter' })
-  /** `buckets` holds their upper bounds, in the unit of the metric. */
+  /** `buckets`: the upper bounds of the buckets, in the unit of the metric. */
   | (MetricBase & { readonly type: 'histogram'; readonly buckets: readonly number[] });
 
 /** The series of all combinations of the label values. */
