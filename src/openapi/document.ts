@@ -3,7 +3,7 @@
  *
  * The document describes a body under `/kms` and `/sync` as an envelope, because the text inside is encrypted and OpenAPI tools cannot
  * read it. The inner bodies are separate schemas among the components, so that tools can generate types from them. An envelope names its
- * inner schema by the extension `x-nova-inner`.
+ * inner schema in the extension `x-nova-inner`.
  */
 import { z } from 'zod';
 import { partsOf, type Endpoint } from '../domain/routes.ts';
@@ -97,7 +97,7 @@ function operationOf(method: string, path: string, { summary, security, paramete
   };
 }
 
-/** @param inner the schemas of a sealed error, which a request with `x-nova-sealed-errors: 1` gets; undefined: it is never sealed */
+/** @param inner the schemas of a sealed error, which a request with `x-nova-sealed-errors: 1` gets; undefined: the error is never sealed */
 function errorOf(code: number, inner: readonly string[] | undefined): Json {
   const plain = refTo('Error');
   return { description: ERRORS[code]!, ...content('application/json', inner === undefined ? plain : { oneOf: [plain, sealedBy(inner)] }) };
@@ -127,7 +127,7 @@ function jsonSchema(schema: z.ZodType): Json {
       if (type === 'custom') json.type = 'object';
     },
   });
-  // The version of the OpenAPI document already implies it.
+  // The version of the OpenAPI document already implies this field.
   delete made['$schema'];
   return made;
 }

@@ -16,7 +16,7 @@ const hex = z.string().regex(/^(?:[0-9a-f]{2})*$/);
 const ms = z.number().meta({ description: 'Milliseconds' });
 const byReason = z.record(z.string(), count);
 
-/** The fields of a type; the schema may say more of its texts. */
+/** The fields of a type; a schema may restrict its strings further. */
 type Fields<T> = T extends string ? string : T extends readonly (infer Entry)[] ? Fields<Entry>[] : T extends object ? { -readonly [Name in keyof T]: Fields<T[Name]> } : T;
 
 const peer = z.object({
@@ -125,7 +125,7 @@ export const NODE_SCHEMAS = {
 
 const PUBLIC_ERRORS = [405, 429, 503];
 
-/** The largest number of an audit entry. */
+/** The highest number that an audit entry can have. */
 const MAX_SEQUENCE = Number.MAX_SAFE_INTEGER;
 const READY_NAMES = Object.keys(READY_CHECKS);
 

@@ -1,4 +1,4 @@
-/** The form of an operation in the tables of this room. Each table holds its operations by endpoint, and their schemas by name. */
+/** The form of an operation in the tables of this room. Each table lists its operations by endpoint and their schemas by name. */
 import type { z } from 'zod';
 import type { Endpoint } from '../domain/routes.ts';
 
@@ -9,7 +9,7 @@ export const CBOR = 'cbor';
 
 export type Schemas = Readonly<Record<string, z.ZodType>>;
 
-/** The inner schemas of an encrypted route; several names mean one of them. */
+/** The inner schemas of an encrypted route; several names mean any one of them. */
 interface Sealed<SchemaName> {
   readonly request?: readonly SchemaName[];
   /** By status. */
@@ -34,11 +34,11 @@ export interface Operation<SchemaName extends string = string> {
   readonly answer?: SchemaName | typeof TEXT | typeof CBOR;
   /** For a route whose bodies are envelopes. */
   readonly sealed?: Sealed<SchemaName>;
-  /** The statuses of errors, in the form of all errors. */
+  /** The statuses of its errors, all of which have the same form. */
   readonly errors: readonly number[];
 }
 
-/** A table of operations. All tables together have every endpoint, which `document.ts` checks. */
+/** A table of operations. All tables together contain every endpoint, which `document.ts` checks. */
 export type Operations<SchemaName extends string = string> = Readonly<Partial<Record<Endpoint, Operation<SchemaName>>>>;
 
 /** Schemas of parameters. */
