@@ -9,7 +9,7 @@ import type { Chart, ChartEdge, ChartMeta, ChartState } from './chart.ts';
 /** Longer descriptions are cut. Characters. */
 const MAX_DESCRIPTION_CHARS = 1_000;
 
-/** The parts read of XState's state nodes and transitions. For a machine of any kind, XState types them as `any`. */
+/** The parts of XState's state nodes and transitions that are read here. For a machine of any kind, XState types them as `any`. */
 interface StateNode {
   readonly id: string;
   readonly key: string;
@@ -114,7 +114,7 @@ function wordingOf(node: StateNode, event: string, { delay }: Transition, delays
   return { label: event, kind: 'event' };
 }
 
-/** A delay that is computed at run time shows only its name. */
+/** For a delay that is computed at run time, only the name is shown. */
 function delayText(delay: string | number, delays: Delays): string {
   if (typeof delay === 'number') return duration(delay);
   const named = delays[delay];
@@ -136,7 +136,7 @@ function actorName(node: StateNode, id: string): string {
 /** JavaScript names an anonymous function after the property that holds it. */
 const PLACES = ['', 'guard', 'actions', 'entry', 'exit'];
 
-/** Names an action or a guard: a string, an object with a type, one of XState's own (a function with a type), or another function. */
+/** Names an action or a guard: a string, an object with a type, a function made by XState (it has a type), or any other function. */
 function nameOf(item: unknown): string {
   if (typeof item === 'string') return item;
   if (typeof item !== 'function' && (typeof item !== 'object' || item === null)) return 'inline';

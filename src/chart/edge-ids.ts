@@ -8,7 +8,7 @@ interface StateNode {
   readonly always?: readonly object[];
 }
 
-/** @param machine the running machine itself; a copy of it has other transition objects */
+/** @param machine the running machine itself; a copy of it has different transition objects */
 export function edgeIdsOf(machine: AnyStateMachine): ReadonlyMap<object, string> {
   const ids = new Map<object, string>();
   const note = (node: StateNode): void => {

@@ -41,7 +41,7 @@ function drawingOf(chart: Chart): Drawing {
     return parent === null ? [] : [parent, ...around(parent)];
   };
   const types = new Map(chart.states.map(({ id, type }) => [id, type]));
-  /** The box whose other children stand for the source of an inward edge: the source itself, or a region of it. */
+  /** The box whose other children stand for the source of an inward edge: the source itself or one of its regions. */
   const leftIn = (at: string, target: string): string => {
     const inner = types.get(at) === 'parallel' ? [target, ...around(target)].find((id) => parents.get(id) === at) : undefined;
     return inner === undefined || inner === target ? at : leftIn(inner, target);
@@ -78,7 +78,7 @@ function boxOf(state: ChartState, drawing: Drawing): string[] {
   return inside.length === 0 ? (title.length === 0 ? [name] : title) : [...title, `state ${name} {`, ...indented(inside), '}'];
 }
 
-/** The arrows that belong in this box: it is the innermost one that encloses both ends. */
+/** The arrows that belong in this box, because it is the innermost box that encloses both ends. */
 function arrowsIn(id: string, { arrows, names, around }: Drawing): string[] {
   const labels = new Map<string, Set<string>>();
   for (const { from, to, text } of arrows) {
