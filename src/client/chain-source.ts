@@ -8,7 +8,7 @@ import { Rpc } from '../registry/rpc.ts';
 import { ViewReader } from '../registry/view-reader.ts';
 import type { MembershipSource } from './options.ts';
 
-/** How long the last reading of an entry stands when the entry cannot be read: a node's default. Milliseconds. */
+/** How long the last reading of an entry is used when the entry cannot be read; a node's default is the same. Milliseconds. */
 const LAST_READ_TTL_MS = 180_000;
 
 export interface ChainSourceOptions {
@@ -35,7 +35,7 @@ export class ChainSource implements MembershipSource {
         novaAppRegistry: options.registry,
         // The view also reads the chain hash. A client does not use it, so any address will do.
         kmsRegistry: options.registry,
-        // Nodes judge the time of blocks; a client does not.
+        // Nodes check the time of blocks; a client does not.
         maxClockSkewMs: Infinity,
         lastReadTtlMs: LAST_READ_TTL_MS,
       },

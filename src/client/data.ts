@@ -21,7 +21,7 @@ export interface PutArguments extends WriteOptions {
   /** 1 to 1,024 bytes of UTF-8; any characters. */
   readonly key: string;
   readonly value: Uint8Array;
-  /** Milliseconds until the key reads as absent; 0 (the default): never. */
+  /** Milliseconds until the key counts as absent; 0 (the default): never. */
   readonly ttlMs?: number;
 }
 
@@ -31,18 +31,18 @@ export interface DeleteArguments extends WriteOptions {
 }
 
 export interface ListArguments {
-  /** Only keys that begin with this text. */
+  /** Only keys that begin with this string. */
   readonly prefix?: string;
   /** Only keys that come after this key. */
   readonly after?: string;
-  /** The largest number of keys; when absent, all keys come in one answer. */
+  /** Maximum number of keys; if absent, all keys come in one answer. */
   readonly limit?: number;
 }
 
 export interface PutResult {
   /** Unix milliseconds. */
   readonly updatedAtMs: number;
-  /** How many nodes besides the answering node have the write; undefined when no acknowledgements were asked for. */
+  /** How many nodes besides the answering node have the write; undefined when no acknowledgements were requested. */
   readonly acks: number | undefined;
   readonly node: KmsNode;
 }
@@ -70,12 +70,12 @@ export interface KeyList {
   readonly node: KmsNode;
 }
 
-/** Room in hex for a few numbers and a key of 64 KiB, with six JSON characters for each of its characters. Bytes. */
+/** Room in hex for a few numbers and a key of 64 KiB, each of whose characters may take six characters in JSON. Bytes. */
 const SMALL_ANSWER_BYTES = 1024 * 1024;
 /** Room in hex for the largest value, and the longest list, that a node's enclave can encrypt. Bytes. */
 const LARGE_ANSWER_BYTES = 24 * 1024 * 1024;
 
-/** What a request's head has room for beside its other headers: nodes take 16 KiB in total. */
+/** Maximum length of an encoded key: nodes accept 16 KiB for the whole head of a request, including its other headers. */
 const MAX_ENCODED_KEY_CHARS = 12 * 1024;
 
 const appId = z.number().int().positive();
@@ -86,7 +86,7 @@ const valueAnswer = z.object({ app_id: appId, key: z.string(), value: base64, up
 const deleteAnswer = z.object({ app_id: appId, key: z.string(), deleted: z.literal(true), acks: acknowledged });
 const listAnswer = z.object({ app_id: appId, keys: z.array(z.string()), count: z.number().int().min(0), more: z.boolean().optional() });
 
-/** The answer, if it has this form and names this key; else undefined. */
+/** The answer, if it has this form and names this key; otherwise undefined. */
 function answerAbout<Form extends { readonly key: string }>(form: z.ZodType<Form>, key: string, inner: unknown): Form | undefined {
   const { data } = form.safeParse(inner);
   return data?.key === key ? data : undefined;
@@ -108,7 +108,7 @@ function whole(name: string, value: number, min: number, max: number): number {
   throw new KmsClientError('invalid_argument', `${name} must be a whole number from ${min} to ${max}`);
 }
 
-/** The body fields for acknowledgements, and how much longer a try may take because the node waits for them. */
+/** The body fields for acknowledgements, and how much longer an attempt may take because the node waits for them. */
 function waiting({ acks = 0, ackTimeoutMs = DEFAULT_ACK_TIMEOUT_MS }: WriteOptions) {
   whole('acks', acks, 0, MAX_MEMBERS);
   whole('ackTimeoutMs', ackTimeoutMs, 1, MAX_ACK_TIMEOUT_MS);

@@ -7,9 +7,9 @@ import type { KmsRequest } from './node-exchange.ts';
 import type { KmsNode } from './node-list.ts';
 
 export interface DeriveArguments {
-  /** Not empty after trimming, but used untrimmed. Path and `context` together take at most 4096 bytes of UTF-8. */
+  /** Must not be empty after trimming, but is used untrimmed. Path and `context` together take at most 4096 bytes of UTF-8. */
   readonly path: string;
-  /** Joined to the path without escaping: `a:b` alone and `a` with context `b` give the same key. */
+  /** Joined to the path without escaping: `a:b` without a context and `a` with context `b` give the same key. */
   readonly context?: string;
   /** Bytes, 1 to 1024. Default: 32. */
   readonly length?: number;
@@ -24,7 +24,7 @@ export interface DerivedKey {
   readonly node: KmsNode;
 }
 
-/** Room in hex (two digits a byte) for a path of control characters, which take six characters each in JSON. Bytes. */
+/** Room in hex (two digits per byte) for a path of control characters, which take six characters each in JSON. Bytes. */
 const MAX_ANSWER_BYTES = 128 * 1024;
 
 const derivedAnswer = z.object({ app_id: z.number().int().positive(), path: z.string(), length: z.number(), key: base64 });

@@ -1,4 +1,4 @@
-/** The errors of a client call. Callers switch on `code`. The messages are the client's own and hold nothing that a node sent. */
+/** The errors of a client call. Callers switch on `code`. The messages come from the client and contain nothing that a node sent. */
 import type { Wallet } from '../domain/ids.ts';
 
 export type KmsClientErrorCode =
@@ -14,18 +14,18 @@ export type KmsClientErrorCode =
   | 'registry_unavailable'
   /** The app's own enclave does not sign, encrypt or decrypt. */
   | 'identity_unavailable'
-  /** The timeout over all tries passed. */
+  /** The timeout for all attempts together has passed. */
   | 'timeout'
-  /** No node answered within the allowed tries and time: all were unready, unreachable or failing. */
+  /** No node answered within the allowed attempts and time: all were unready, unreachable or failing. */
   | 'unavailable'
-  /** The request was refused (`status`, `serverCode`): two nodes agreed, no other was left to ask, or one refusal is final (`FailOver`). */
+  /** The request was refused (`status`, `serverCode`): two nodes agreed, no other node was left, or one refusal is final (`FailOver`). */
   | 'refused'
-  /** Every node that was asked answered without its wallet's signature over this request. */
+  /** No node that was asked signed its answer to this request with its wallet. */
   | 'bad_answer_signature'
-  /** Every node that was asked gave a wrong or malformed answer. */
+  /** Every node that was asked sent a wrong or malformed answer. */
   | 'bad_answer';
 
-/** How one try with one node failed. */
+/** How one attempt with one node failed. */
 export type AttemptFailure =
   | 'unready'
   | 'rate_limited'
@@ -50,7 +50,7 @@ export interface KmsErrorFacts {
   readonly status?: number | undefined;
   readonly serverCode?: string | undefined;
   readonly proven?: boolean;
-  /** The failed tries, in order. */
+  /** The failed attempts, in order. */
   readonly attempts?: readonly KmsAttempt[];
 }
 

@@ -1,10 +1,10 @@
 /**
- * Asks one node after another until one gives the answer. A call does not ask a node again that proved wrong. It asks unready, slow or
- * unreachable nodes again after their `Retry-After`.
+ * Asks one node after another until one returns the answer. Within a call, a node that proved wrong is not asked again. Unready, slow or
+ * unreachable nodes are asked again after their `Retry-After`.
  *
  * Most refusals are not signed, so a single lying or outdated node must not decide. A refusal counts when a second node says the same,
  * when no other node is left to ask, when the node took this client's last write of the key and says that the key is absent, or when
- * asking another node would write twice (`FINAL_REFUSALS`). A call ends within its timeout and its number of tries.
+ * asking another node could write twice (`FINAL_REFUSALS`). Each call has a timeout and a maximum number of attempts.
  */
 import { withJitter } from '../domain/backoff.ts';
 import { DeadlineError, sleep, within } from '../domain/deadline.ts';
@@ -20,7 +20,7 @@ import { ROUND_PAUSE_MS, type CallOptions } from './options.ts';
 
 /** Failures after which a call does not ask the same node again. */
 const PROVED_WRONG: readonly AttemptFailure[] = ['bad_key', 'bad_answer_signature', 'bad_answer'];
-/** Refusals of a write that the node took, or could not hold. Asking another node could write it twice. */
+/** Refusals of a write that the node accepted, or had no room for. Asking another node could write it twice. */
 const FINAL_REFUSALS: readonly (string | undefined)[] = ['not_replicated', 'insufficient_storage'] satisfies ErrorCode[];
 
 export interface FailOverOptions {
@@ -115,7 +115,7 @@ export class FailOver {
         const answer = await this.#modules.exchange.request(node, call.request, call.signal);
         this.#failures.forgive(node.wallet);
         this.#noteWrite(call.request, node);
-        // A node that refused what another node answered is asked after the others for a while.
+        // If a node refused what another node answered, it is asked after the others for a while.
         for (const refuser of call.refusals.keys()) this.#failures.note(refuser, clock.monotonicMs(), undefined);
         return { answer, node };
       } catch (error) {
@@ -163,9 +163,9 @@ export class FailOver {
   }
 
   /**
-   * Judges a failed try. A 400 or 403 may mean that the node's enclave has booted again and has another key than the list says. The
-   * list is then read again, and the call goes on if the node's registration changed. Any other refusal is a failed try until a second
-   * node says the same.
+   * Judges a failed attempt. A 400 or 403 may mean that the node's enclave has rebooted and its key differs from the one in the list. Then
+   * the list is read again, and the call continues if the node's registration has changed. Any other refusal is a failed attempt until a
+   * second node says the same.
    * @throws KmsClientError refused, when the refusal is final
    */
   async #judge(error: unknown, node: KmsNode, call: Call<unknown>): Promise<AttemptError> {
@@ -187,7 +187,7 @@ export class FailOver {
     return new AttemptError('refused', { status: error.status });
   }
 
-  /** Waits with jitter, so that callers that failed together do not return together. */
+  /** Waits with jitter, so that callers that failed together do not retry together. */
   async #pause(call: Call<unknown>, pauseMs: number): Promise<void> {
     const { clock, random } = this.#modules;
     const waitMs = Math.ceil(withJitter(pauseMs, random.unit()));
@@ -208,7 +208,7 @@ function withAttempts({ message, status, serverCode, proven }: KmsClientError, a
   return new KmsClientError('refused', message, { status, serverCode, proven, attempts });
 }
 
-/** The error of a call without an answer: a refusal that no node contradicted; else that every answer proved wrong; else `unavailable`. */
+/** The error of a call without an answer: an uncontradicted refusal, otherwise the fault of all answers, otherwise `unavailable`. */
 function exhausted({ attempts, refusals }: Pick<Call<unknown>, 'attempts' | 'refusals'>): KmsClientError {
   const [refusal] = refusals.values();
   if (refusal !== undefined) return withAttempts(refusal, attempts);

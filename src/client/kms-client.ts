@@ -1,6 +1,6 @@
 /**
  * The client of a KMS cluster for apps. It finds the nodes in the registry, asks one, checks who answered, and asks the next node
- * when one fails.
+ * if the first one fails.
  *
  *   const kms = createKmsClient({
  *     registry: '0x0f68..',
@@ -65,7 +65,7 @@ export class KmsClient {
   }
 
   /**
-   * Derives a key of this app: HKDF-SHA256 over the cluster's master secret. The same path always gives the same key, whichever node
+   * Derives a key of this app: HKDF-SHA256 over the cluster's master secret. The same path always gives the same key, no matter which node
    * answers.
    * @throws KmsClientError
    */
@@ -75,8 +75,8 @@ export class KmsClient {
   }
 
   /**
-   * Stores a value under a key of this app. The answering node has it at once, the others soon after.
-   * @throws KmsClientError; refused with `not_replicated`: the write stays and goes on replicating
+   * Stores a value under a key of this app. The answering node has it immediately, the others soon after.
+   * @throws KmsClientError; refused with `not_replicated`: the write is kept and continues to replicate
    */
   async put(arguments_: PutArguments, options: CallOptions = {}): Promise<PutResult> {
     const { answer, node } = await this.#call(putRequest(arguments_), options);
@@ -90,9 +90,9 @@ export class KmsClient {
   }
 
   /**
-   * Deletes a key. The answering node deletes it at once, the others soon after. When the nodes say that the key is absent, `deleted`
-   * is false and `node` is null. This also happens when an earlier try deleted the key and its answer was lost.
-   * @throws KmsClientError; refused with `not_replicated`: the key is deleted, and the delete goes on replicating
+   * Deletes a key. The answering node deletes it immediately, the others soon after. When the nodes say that the key is absent, `deleted`
+   * is false and `node` is null. This also happens when an earlier attempt deleted the key and its answer was lost.
+   * @throws KmsClientError; refused with `not_replicated`: the key is deleted, and the delete continues to replicate
    */
   async delete(arguments_: DeleteArguments, options: CallOptions = {}): Promise<DeleteResult> {
     const answered = await this.#orAbsent(deleteRequest(arguments_), options);
@@ -106,7 +106,7 @@ export class KmsClient {
     return { ...answer, node };
   }
 
-  /** The wallet and key that the nodes know this app by; both must be registered. @throws KmsClientError identity_unavailable */
+  /** The wallet and key by which the nodes know this app; both must be registered. @throws KmsClientError identity_unavailable */
   async identity(): Promise<{ readonly wallet: Wallet; readonly teePubkey: TeePubkey }> {
     const { identity } = this.#parts;
     try {

@@ -1,6 +1,6 @@
 /**
- * The app's keys in this process, for development. Does what the enclave API does for an app in an enclave (protocol.md §7), and like
- * it refuses to open the same (key, nonce) pair twice.
+ * The app's keys in this process, for development. It does what the enclave API does for an app in an enclave (protocol.md §7), and
+ * also refuses to open the same (key, nonce) pair twice.
  */
 import { inspect } from 'node:util';
 import { LRUCache } from 'lru-cache';
@@ -13,7 +13,7 @@ import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import type { Random, SealedText } from '../domain/ports.ts';
 import type { ClientIdentity, LocalKeys } from './options.ts';
 
-/** How many (sender, nonce) pairs are remembered against replay; the oldest is dropped first. */
+/** Maximum number of (sender, nonce) pairs remembered against replay; the oldest is dropped first. */
 const BURNT_NONCES = 10_000;
 const ENVELOPE_NONCE_BYTES = 12;
 

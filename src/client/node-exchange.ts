@@ -1,6 +1,6 @@
 /**
  * One request to one node (protocol.md §3, §10): gets a nonce, signs a proof over it, and seals the body under the node's registered
- * key. Then checks the answer: the node's wallet signed our proof, the registered key sealed the envelope, its content is bound to this
+ * key. Then it checks the answer: the node's wallet signed our proof, the registered key sealed the envelope, its content is bound to this
  * request, and it has the expected form.
  */
 import { z } from 'zod';
@@ -27,17 +27,17 @@ export interface KmsRequest<Answer> {
   readonly path: `/kms/${string}`;
   /** The JSON inside the envelope; undefined: no body. */
   readonly body: Readonly<Record<string, unknown>> | undefined;
-  /** The operation that the body asks for, only with a body. */
+  /** The operation that the body asks for; absent without a body. */
   readonly op?: 'derive' | 'put' | 'delete';
   /** The store key that the request names. */
   readonly key?: string;
   /** The bounds, when the request lists keys. */
   readonly listing?: ListingBounds;
-  /** Reads the answer's inner JSON; null when it has another form or answers something else. */
+  /** Reads the answer's inner JSON; null when it has the wrong form or answers something else. */
   readonly read: (inner: unknown) => Answer | null;
-  /** Limit of the envelope on the wire. */
+  /** Maximum size of the envelope on the wire. */
   readonly maxAnswerBytes: number;
-  /** Added to a try's timeout when the node waits for acknowledgements. Milliseconds. */
+  /** Added to an attempt's timeout when the node waits for acknowledgements. Milliseconds. */
   readonly extraMs?: number;
 }
 
@@ -81,7 +81,7 @@ export class NodeExchange {
     this.#nonces = new SpareNonces(modules);
   }
 
-  /** @throws AttemptError when another node may do better, KmsClientError when none will, the signal's reason, the identity's errors */
+  /** @throws AttemptError when another node may succeed, KmsClientError when no node will, the signal's reason, the identity's errors */
   async request<Answer>(node: KmsNode, request: KmsRequest<Answer>, signal: AbortSignal): Promise<Answer> {
     const { clock } = this.#modules;
     try {
@@ -167,8 +167,8 @@ export class NodeExchange {
   }
 
   /**
-   * Judges a 404. A 404 that the node's enclave sealed for this request is proven. Once a node has sent a sealed 404, an unsealed one
-   * must come from someone on the way.
+   * Judges a 404. A 404 that the node's enclave sealed for this request is proven. Once a node has sent a sealed 404, an unsealed
+   * 404 must come from someone on the way.
    */
   async #judgeAbsence(node: KmsNode, answer: TransportAnswer, nonce: string, signal: AbortSignal): Promise<AttemptError | KmsClientError> {
     if (parseEnvelope(parseJsonOrNull(answer.body)) === null) {
@@ -196,7 +196,7 @@ export class NodeExchange {
   }
 
   async #send(signal: AbortSignal, request: Omit<TransportRequest, 'timeoutMs' | 'signal'>): Promise<TransportAnswer> {
-    // The timeout of the whole try decides. The transport's own timeout is never shorter.
+    // The timeout of the whole attempt decides. The transport's own timeout is never shorter.
     return this.#modules.transport.request({ ...request, timeoutMs: this.#attemptTimeoutMs + MAX_ACK_TIMEOUT_MS, signal });
   }
 }
@@ -214,7 +214,7 @@ function refusedBy(status: number, serverCode: ErrorCode, proven: boolean): KmsC
   return new KmsClientError('refused', `the node refused the request: ${status} ${serverCode}`, { status, serverCode, proven });
 }
 
-/** A node that gives no nonce counts as a failed try, regardless of its answer. */
+/** If a node returns no nonce, the attempt has failed, regardless of the answer. */
 function asAttempt(error: AttemptError | KmsClientError): AttemptError {
   return error instanceof AttemptError ? error : new AttemptError('bad_answer', { status: error.status });
 }

@@ -1,6 +1,6 @@
 /**
  * Protections that a node has used once and must use from then on (protocol.md §10, Bound to the request). The wallet and the
- * registered key identify a node: another key means another boot of its enclave, which may run an older image.
+ * registered key identify a node: a different key means that the enclave has rebooted, and it may run an older image now.
  */
 import { LRUCache } from 'lru-cache';
 import { MAX_MEMBERS } from '../domain/limits.ts';

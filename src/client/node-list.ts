@@ -1,6 +1,6 @@
 /**
- * The list of nodes in the registry (protocol.md §6, Membership). It is read again when older than its limit, by one reading at a time.
- * When a later reading fails, the old list stays.
+ * The list of nodes in the registry (protocol.md §6, Membership). It is read again when it is older than its limit; only one reading
+ * runs at a time. If a reading fails, the old list is kept.
  */
 import { within } from '../domain/deadline.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
@@ -41,7 +41,7 @@ export class NodeList {
     return this.#nodes;
   }
 
-  /** Reads the list again before it is due, unless it was tried in the last `REGISTRY_PAUSE_MS`. */
+  /** Reads the list again before it is due, unless a reading was attempted in the last `REGISTRY_PAUSE_MS`. */
   async refresh(signal: AbortSignal): Promise<readonly KmsNode[]> {
     if (this.#mayTry(this.#clock.monotonicMs())) await this.#read(signal);
     return this.current(signal);
@@ -51,7 +51,7 @@ export class NodeList {
     return this.#flight !== null || nowMs - this.#triedAtMs >= REGISTRY_PAUSE_MS;
   }
 
-  /** Waits for the one reading in progress. The caller's signal ends the wait, not the reading. */
+  /** Waits for the reading in progress, or starts one. The caller's signal ends the wait, not the reading. */
   async #read(signal: AbortSignal): Promise<void> {
     this.#flight ??= this.#readOnce().finally(() => (this.#flight = null));
     const flight = this.#flight;
@@ -68,7 +68,7 @@ export class NodeList {
       this.#nodes = members.flatMap(({ wallet, url, teePubkey }) => (teePubkey === '' ? [] : [{ wallet, url, teePubkey }]));
       this.#readAtMs = this.#clock.monotonicMs();
     } catch {
-      // The old list stays. When there is none, `current` throws.
+      // The old list is kept. If there is none, `current` throws.
     }
   }
 }

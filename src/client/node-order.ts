@@ -1,4 +1,4 @@
-/** The order in which nodes are asked: round robin. A node that has what the caller wants comes first, nodes that failed recently last. */
+/** The order in which nodes are asked: round robin, with a node that has what the caller wants first and recently failed nodes last. */
 import { LRUCache } from 'lru-cache';
 import type { Wallet } from '../domain/ids.ts';
 import { MAX_MEMBERS } from '../domain/limits.ts';
@@ -25,9 +25,9 @@ export class FailureBook {
 }
 
 /**
- * The nodes in the order to ask them.
+ * The nodes in the order in which to ask them.
  * @param turn counts the calls; the next call starts with the next node
- * @param isFirst true for a node to ask before all others
+ * @param isFirst true for a node that is asked before all others
  */
 export function orderNodes<Node extends { readonly wallet: Wallet }>(
   nodes: readonly Node[],
@@ -37,6 +37,6 @@ export function orderNodes<Node extends { readonly wallet: Wallet }>(
 ): readonly Node[] {
   const start = nodes.length === 0 ? 0 : turn % nodes.length;
   const rotated = [...nodes.slice(start), ...nodes.slice(0, start)];
-  // The sort is stable: nodes that did not fail keep their turn, and failed nodes follow by when they are due.
+  // The sort is stable: nodes that did not fail keep their turn, and failed nodes follow in the order in which they are due.
   return rotated.sort((a, b) => Number(isFirst(b)) - Number(isFirst(a)) || failedUntilMs(a.wallet) - failedUntilMs(b.wallet));
 }

@@ -1,4 +1,4 @@
-/** Reads `GET /status` of a node (protocol.md §2, §10). Tolerates unknown fields and an absent `readiness`: nodes in other languages need it. */
+/** Reads `GET /status` of a node (protocol.md §2, §10). Nodes in other languages may add fields, and may lack `readiness`. */
 import { z } from 'zod';
 import { parseJsonOrNull } from '../crypto/json.ts';
 import { DependencyError } from '../domain/errors.ts';
@@ -11,7 +11,7 @@ import { KmsClientError } from './errors.ts';
 
 const statusAnswer = z.looseObject({
   node: z.looseObject({
-    /** null until the enclave has given it. */
+    /** null until the enclave has returned it. */
     tee_wallet: z.string().nullable(),
     node_url: z.string().nullable(),
     is_operator: z.boolean(),

@@ -3,7 +3,7 @@ import type { Membership } from '../domain/membership.ts';
 import type { Clock, Enclave, Random, Transport } from '../domain/ports.ts';
 import type { ProxySettings } from '../net/way-out.ts';
 
-/** The app's identity: its wallet signs, and its P-384 key opens answers. Every `Enclave` is one. */
+/** The app's identity: its wallet signs, and its P-384 key opens answers. Every `Enclave` can be used as one. */
 export type ClientIdentity = Pick<Enclave, 'address' | 'publicKey' | 'sign' | 'encrypt' | 'decrypt'>;
 
 /** Keys in this process instead of in an enclave, for development. */
@@ -32,21 +32,21 @@ export interface KmsClientOptions {
   readonly identity: { readonly odynUrl: string } | LocalKeys | ClientIdentity;
   /** Strict mode, like a node's IN_ENCLAVE: only https nodes, none on loopback. Default: true. */
   readonly inEnclave?: boolean;
-  /** Blocks behind the head at which members are read. Default: 6. */
+  /** The members are read this many blocks behind the head. Default: 6. */
   readonly confirmations?: number;
   /** Proxy for connections out of the enclave. Default: direct. */
   readonly proxy?: ProxySettings;
-  /** Timeout over all tries of a call. Default: 30 s, plus `ackTimeoutMs` for a write with `acks`. */
+  /** Timeout for all attempts of a call together. Default: 30 s, plus `ackTimeoutMs` for a write with `acks`. */
   readonly timeoutMs?: number;
-  /** Timeout of one try with one node. Default: 10 s. */
+  /** Timeout of one attempt with one node. Default: 10 s. */
   readonly attemptTimeoutMs?: number;
-  /** Largest number of tries of a call, over all nodes. Default: 16. */
+  /** Maximum number of attempts of a call, with all nodes together. Default: 16. */
   readonly maxAttempts?: number;
   /** How long a list of nodes is used before it is read again. Default: 60 s. */
   readonly nodesTtlMs?: number;
 }
 
-/** Ports of the client. Default: the system's own. */
+/** Ports of the client. Default: those of the system. */
 export interface KmsClientModules {
   readonly clock?: Clock;
   readonly random?: Random;
@@ -57,7 +57,7 @@ export interface KmsClientModules {
 export interface CallOptions {
   /** The only node to ask: its wallet, or its URL as registered. */
   readonly node?: string;
-  /** Timeout over all tries. */
+  /** Timeout for all attempts together. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -73,11 +73,11 @@ export const DEFAULTS = {
 
 /** Timeout of reading the list of nodes. */
 export const REGISTRY_TIMEOUT_MS = 15_000;
-/** Shortest time between two readings of the list, failed ones included. */
+/** Minimum time between two readings of the list, including failed ones. */
 export const REGISTRY_PAUSE_MS = 5_000;
 /** How long a failed node is asked after the others, unless it sent `Retry-After`. */
 export const FAILED_NODE_MS = 30_000;
 /** Pause before the next round for a node that sent no `Retry-After`. */
 export const ROUND_PAUSE_MS = 1_000;
-/** Longest `Retry-After` that the client honours. */
+/** Maximum `Retry-After` that the client honours. */
 export const MAX_RETRY_AFTER_MS = 600_000;

@@ -1,13 +1,13 @@
 /**
- * Remembers which node took this client's last write of a key. The other nodes get the write a moment later, so the client asks that
- * node first. A caller then reads what it wrote, and a second write follows the first even when the nodes' clocks differ.
+ * Remembers which node took this client's last write of a key. The other nodes get the write a moment later, so the client asks this
+ * node first. So a caller reads what it wrote, and a second write replaces the first even if the nodes' clocks differ.
  */
 import { LRUCache } from 'lru-cache';
 import type { KmsNode } from './node-list.ts';
 
-/** Keys remembered, the most recently used ones. */
+/** Maximum number of remembered keys: the most recently used ones. */
 const MAX_OWN_WRITES = 4_096;
-/** Their keys together. UTF-16 units, of two bytes at most; a delete may name a key of 64 KiB. */
+/** Maximum length of these keys together; a delete may name a key of 64 KiB. UTF-16 units, of at most two bytes each. */
 const MAX_OWN_WRITES_CHARS = 2 * 1_024 * 1_024;
 
 export type WriteKind = 'put' | 'delete';
@@ -30,19 +30,19 @@ export class OwnWrites {
     this.#byKey.set(key, this.#last);
   }
 
-  /** Whether this node took the last write of the key. A node that booted again has an empty store and counts as another node. */
+  /** Whether this node took the last write of the key. A node that has rebooted has an empty store and counts as a different node. */
   took(key: string, node: KmsNode): boolean {
     return isSame(this.#byKey.get(key)?.node, node);
   }
 
-  /** Whether this node took the last write of any key: listings are asked of it first. */
+  /** Whether this node took the last write of any key: listings ask that node first. */
   tookLast(node: KmsNode): boolean {
     return isSame(this.#last?.node, node);
   }
 
   /**
    * Whether this node's 404 for the key is final. The node must have taken the last write of the key, and its enclave must have sealed
-   * the 404. Anybody on the way can make an unsealed 404, so it counts only when that last write was a delete.
+   * the 404. Anyone on the way can forge an unsealed 404, so it counts only if that last write was a delete.
    */
   isFinallyAbsent(key: string, node: KmsNode, proven: boolean): boolean {
     return this.took(key, node) && (proven || this.#byKey.get(key)?.kind === 'delete');
