@@ -12,7 +12,7 @@ const ROOT = join(import.meta.dirname, '..', '..');
  * other end of the pipe.
  */
 const WATCHED = '"$@" & anvil=$!; { cat; kill -9 $anvil; } <&3 >/dev/null 2>&1 & wait $anvil';
-/** States that Anvil keeps, in memory. Without this limit it writes older ones to disk. Blocks. */
+/** Number of blocks whose states Anvil keeps in memory. Without this limit, it writes older states to disk. */
 const KEPT_STATES = 1_024;
 /** How long Anvil may take to answer. Milliseconds. */
 const START_TIMEOUT_MS = 20_000;
@@ -22,7 +22,7 @@ const LOOK_EVERY_MS = 50;
 export interface AnvilOptions {
   /** 0: any free port. */
   readonly port: number;
-  /** Fractions are allowed, down to a fifth. Null: each transaction gets its own block at once. */
+  /** Fractions are allowed, down to a fifth. Null: each transaction immediately gets its own block. */
   readonly blockTimeSeconds: number | null;
 }
 
@@ -33,7 +33,7 @@ export interface Anvil {
   stop(): Promise<void>;
 }
 
-/** @returns the path of the installed Anvil, else of the one on the PATH @throws Error with one line that says what to do */
+/** @returns the path of the installed Anvil, otherwise of the one on the PATH @throws Error with one line that says what to do */
 function anvilPath(): string {
   const packaged = join(ROOT, 'node_modules', '@foundry-rs', `anvil-${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`, 'bin', 'anvil');
   const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'anvil'));

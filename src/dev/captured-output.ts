@@ -2,7 +2,7 @@
 import { StringDecoder } from 'node:string_decoder';
 import type { Readable } from 'node:stream';
 
-/** Longest line kept; longer lines are cut. Characters. */
+/** Maximum length of a kept line; longer lines are cut off. Characters. */
 const MAX_LINE_CHARS = 16 * 1024;
 /** The lines that Node.js prints around the message of an uncaught error: the place of the error, its stack and the version. */
 const STACK_NOISE = /^(?:\s.*|[})\]]|Node\.js v.*)?$/;
@@ -37,7 +37,7 @@ export class CapturedOutput {
     return this.#lastError?.text ?? null;
   }
 
-  /** Call when another process of this name starts. */
+  /** Call it when a new process of this name starts. */
   forgetLastError(): void {
     this.#lastError = null;
   }
@@ -58,7 +58,7 @@ export class CapturedOutput {
       rest += decoder.end();
       if (rest !== '') this.#keep(stream, rest);
     });
-    // A broken stream gives no more lines.
+    // A broken stream delivers no more lines.
     readable.on('error', () => undefined);
   }
 
@@ -66,7 +66,7 @@ export class CapturedOutput {
     const line: CapturedLine = { source: this.#source, stream, text: text.slice(0, MAX_LINE_CHARS) };
     this.#lines.push(line);
     if (stream === 'stderr' && !STACK_NOISE.test(text)) this.#lastError = line;
-    // To cut the list at every line would copy it each time.
+    // Cutting the list at every line would copy it each time.
     if (this.#lines.length > 2 * this.#keepLines) this.#lines = this.#lines.slice(-this.#keepLines);
     this.#onLine?.(line);
   }

@@ -1,5 +1,5 @@
 /**
- * Manual controls of a running cluster: they trigger a tick, and break and mend what may break in the field. Faults act on the
+ * Manual controls of a running cluster: they trigger ticks, and break and repair what may break in production. Faults act on the
  * development chain, the processes and the connections between them, never inside a node.
  */
 import { within } from '../domain/deadline.ts';
@@ -18,11 +18,11 @@ export interface ClusterControlsModules {
   readonly links: PeerLinks;
   /** The relay through which the nodes reach the RPC. */
   readonly rpc: TcpRelay;
-  /** The nodes' visualisers take commands only with this token. */
+  /** The nodes' visualisers accept commands only with this token. */
   readonly token: string;
 }
 
-/** A command that cannot be done. The message is a sentence for the reader of the page. */
+/** A command that cannot be carried out. The message is a sentence for the reader of the page. */
 export class ControlError extends Error {
   constructor(message: string) {
     super(message);
@@ -71,7 +71,7 @@ export class ClusterControls {
     await node.kill();
   }
 
-  /** Starts a new process. A running one is first ended in order. */
+  /** Starts a new process. If one is running, it is first ended gracefully. */
   async restart(name: string): Promise<void> {
     const node = this.#node(name);
     await node.stop();

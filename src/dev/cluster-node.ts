@@ -26,7 +26,7 @@ export interface ClusterNodeOptions {
   readonly visualizerPort: number | null;
   /** The URL in the registry. */
   readonly url: string;
-  /** Variables for every start. Those given to `start` override them. */
+  /** Variables for every start. The variables given to `start` override them. */
   readonly environment: Environment;
   /** The program with the node command: a path under the project's root, or an absolute one. Default: the sources. */
   readonly program?: string | undefined;
@@ -40,12 +40,12 @@ export interface ClusterNodeModules {
   readonly enclave: EmulatorProcess;
   readonly output: CapturedOutput;
   readonly transport: Transport;
-  /** Called once for each process of the node, when it has ended. */
+  /** Called once for each process of the node, when the process has ended. */
   readonly onEnd?: NodeEndListener | undefined;
 }
 
 export interface RestartEnclaveOptions {
-  /** Also draw a new wallet. It is a new instance, which is registered in addition to the old one. Default: false. */
+  /** Also draw a new wallet. This makes a new instance, which is registered in addition to the old one. Default: false. */
   readonly freshWallet?: boolean;
   /** Register the new key or instance. Default: true. */
   readonly register?: boolean;
@@ -85,7 +85,7 @@ export class ClusterNode {
     return this.enclave.wallet;
   }
 
-  /** The key of the enclave. The registry may hold another. */
+  /** The key of the enclave. The registry may hold a different one. */
   get teePubkey(): TeePubkey {
     return this.enclave.teePubkey;
   }
@@ -128,7 +128,7 @@ export class ClusterNode {
     const variables = { BIND_ADDR: `127.0.0.1:${this.port}`, ODYN_URL: this.enclave.url, ...this.#environment, ...environment };
     const started = new ManagedProcess({
       name: this.name,
-      // The same flags as the launcher uses.
+      // The same flags that the launcher uses.
       arguments: [...nodeFlags(variables), this.#program, 'node', '--exit-with-parent'],
       environment: { ...NODE_ENVIRONMENT, ...variables },
       output: this.#modules.output,
@@ -143,12 +143,12 @@ export class ClusterNode {
     this.#isRetired = true;
   }
 
-  /** Ends the process in order, by SIGTERM. */
+  /** Ends the process gracefully, with SIGTERM. */
   async stop(): Promise<Exit | null> {
     return this.#process?.stop() ?? null;
   }
 
-  /** Ends the process like a crash, by SIGKILL. */
+  /** Ends the process like a crash, with SIGKILL. */
   async kill(): Promise<Exit | null> {
     return this.#process?.kill() ?? null;
   }

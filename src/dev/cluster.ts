@@ -13,7 +13,7 @@ import { DevChain, KMS_APP_ID } from './dev-chain.ts';
 import { EmulatorProcess } from './emulator-process.ts';
 import { choosePorts } from './listening-ports.ts';
 
-/** How many blocks behind the head nodes read (CHAIN_CONFIRMATIONS). */
+/** The nodes read this many blocks behind the head (CHAIN_CONFIRMATIONS). */
 export const CONFIRMATIONS = 6;
 export const MAX_NODES = 16;
 /** Ids of apps begin above the app id of the KMS. */
@@ -50,21 +50,21 @@ export interface ClusterOptions {
   readonly generation?: 'capsule' | 'enclaver';
   /** Let tests inject failures into the enclave API. Default: false. */
   readonly allowFaults?: boolean;
-  /** Gives each node a visualiser at another port, which takes commands with this token. */
+  /** Gives each node a visualiser on a separate port, which accepts commands with this token. */
   readonly visualizer?: { readonly token: string } | undefined;
   /** Variables for every node. */
   readonly environment?: Environment;
-  /** Plans of single nodes, by position. */
+  /** Plans of individual nodes, by position. */
   readonly plans?: readonly NodePlan[];
   /** Start the node processes and wait until they answer HTTP. Default: true. */
   readonly start?: boolean;
   /** Runs after the nodes are registered, before the chain confirms the registrations and before the nodes start. */
   readonly prepare?: (cluster: Cluster) => Promise<void>;
-  /** Lines of output kept for each process. Default: 500. */
+  /** Number of output lines kept for each process. Default: 500. */
   readonly keepLines?: number;
   readonly onStep?: (step: ClusterStep) => void;
   readonly onLine?: (line: CapturedLine) => void;
-  /** Called once for each process of a node, when it has ended. */
+  /** Called once for each process of a node, when the process has ended. */
   readonly onNodeEnd?: NodeEndListener;
   /** Aborts the start. */
   readonly signal?: AbortSignal;
@@ -125,12 +125,12 @@ export class Cluster {
     return app;
   }
 
-  /** Mines until the state of the current head is deep enough for the nodes to see. */
+  /** Mines until the state of the current head is deep enough for the nodes to read. */
   async mineConfirmations(): Promise<void> {
     await this.chain.mine(CONFIRMATIONS + 1);
   }
 
-  /** Kills every process at once, for a caller that does not wait. */
+  /** Kills every process immediately, for a caller that does not wait. */
   killAll(): void {
     for (const node of this.#nodes) {
       node.retire();
@@ -140,7 +140,7 @@ export class Cluster {
     void this.#anvil.stop();
   }
 
-  /** Ends all processes in order. */
+  /** Ends all processes gracefully. */
   async close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -207,7 +207,7 @@ export class Cluster {
   }
 }
 
-/** @throws Error with one line, after ending everything that was started */
+/** @throws Error with one line, after it has ended everything that it had started */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   if (!Number.isInteger(options.nodes) || options.nodes < 1 || options.nodes > MAX_NODES) {
     throw new Error(`a cluster has 1 to ${MAX_NODES} nodes`);
@@ -250,7 +250,7 @@ async function fill(cluster: Cluster, options: ClusterOptions, ports: readonly n
   await inParallel(starting, (node) => node.start({}, options.signal));
 }
 
-/** Runs all work at once, and waits for all of it before it throws the first failure, so that nothing is still starting then. */
+/** Runs all work in parallel. Waits for all of it before throwing the first failure, so that nothing is still starting by then. */
 async function inParallel<T>(items: readonly T[], work: (item: T, index: number) => Promise<unknown>): Promise<void> {
   const results = await Promise.allSettled(items.map(work));
   for (const result of results) if (result.status === 'rejected') throw result.reason;

@@ -76,7 +76,7 @@ export class DevApp {
   }
 }
 
-/** The value may be no valid key of its curve. That is too rare to handle, and the client would report it. */
+/** The value might not be a valid key of its curve. That is too rare to handle, and the client would report it. */
 function drawHex(bytes: number): string {
   return Buffer.from(systemRandom.bytes(bytes)).toString('hex');
 }

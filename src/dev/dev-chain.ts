@@ -29,7 +29,7 @@ export const KMS_VERSION_ID = 1;
 
 /** How long a transaction may take to get into a block. Milliseconds. */
 const MINED_TIMEOUT_MS = 60_000;
-/** Pause between two looks at a receipt. Milliseconds. */
+/** Pause between two checks for a receipt. Milliseconds. */
 const LOOK_EVERY_MS = 50;
 
 export const INSTANCE_STATUS = { ACTIVE: 0, STOPPED: 1, FAILED: 2 } as const;
@@ -135,7 +135,7 @@ export class DevChain {
     return events.map(({ blockNumber }) => blockNumber);
   }
 
-  /** Waits until a block holds the transaction, which may be after the sender's answer. @throws WaitError after `MINED_TIMEOUT_MS` */
+  /** Waits until a block contains the transaction; this may be after the sender's answer. @throws WaitError after `MINED_TIMEOUT_MS` */
   async untilMined(hash: Hash32): Promise<void> {
     await this.#receipt(hash);
   }
@@ -153,7 +153,7 @@ export class DevChain {
     await this.test.setIntervalMining({ interval: seconds });
   }
 
-  /** Sends a transaction from the owner's account and mines it at once. @throws Error when it reverts */
+  /** Sends a transaction from the owner's account and mines it immediately. @throws Error when it reverts */
   async write(contract: ContractName, functionName: string, args: readonly unknown[]): Promise<void> {
     const { abi } = this.contracts[contract];
     const address = this.#address(contract) as Hex;
@@ -163,20 +163,20 @@ export class DevChain {
     if (receipt.status !== 'success') throw new Error(`${functionName} reverted`);
   }
 
-  /** Many callers send from one account, so each sends when the transaction of the one before is in a block: no nonce is used twice. */
+  /** Many callers send from one account. Each waits until the previous transaction is in a block, so that no nonce is used twice. */
   #inTurn<Result>(send: () => Promise<Result>): Promise<Result> {
     const turn = this.#lastTurn.then(send);
     this.#lastTurn = turn.catch(() => undefined);
     return turn;
   }
 
-  /** Mines a block at once, so that the owner does not wait for the next one. */
+  /** Mines a block immediately, so that the owner does not wait for the next one. */
   async #mined(hash: Hex): Promise<TransactionReceipt> {
     await this.mine(1);
     return this.#receipt(hash);
   }
 
-  /** Asks until the receipt is there. The wait of viem would ask again only after a further block, and there may be none. */
+  /** Asks until the receipt is there. viem's own wait asks again only after a further block, which may never come. */
   async #receipt(hash: Hex): Promise<TransactionReceipt> {
     let receipt: TransactionReceipt | null = null;
     await waitUntil({ what: `the receipt of ${hash}`, timeoutMs: MINED_TIMEOUT_MS, everyMs: LOOK_EVERY_MS }, async () => {

@@ -81,7 +81,7 @@ export class EmulatorProcess {
     this.#announced = announcement.parse(JSON.parse(await this.#process.firstLine(START_TIMEOUT_MS)));
   }
 
-  /** Reboots with a fresh P-384 key and an empty memory of nonces. @param freshWallet also draw a new wallet: a new instance */
+  /** Reboots with a fresh P-384 key and an empty memory of nonces. @param freshWallet also draw a new wallet, which makes a new instance */
   async boot(freshWallet: boolean): Promise<void> {
     await this.stop();
     if (freshWallet) this.#walletKey = drawWalletKey();

@@ -4,8 +4,8 @@ import { createServer } from 'node:net';
 
 const LAST_PORT = 65_535;
 /**
- * The range of free ports. Systems give outgoing connections ports from 32768 (Linux) or 49152 (elsewhere). Ports below that stay free
- * until a process listens or listens again. Browsers refuse some ports, and all of those are below this range.
+ * The range of free ports. Systems give outgoing connections ports from 32768 (Linux) or 49152 (elsewhere). A lower port stays free until
+ * a process listens on it, for the first time or again. Browsers block some ports, but all of those are below this range.
  */
 const [FIRST_FREE, BEHIND_FREE] = [12_000, 32_000];
 

@@ -10,14 +10,14 @@ import { pause } from './waiting.ts';
 
 export const ROOT = join(import.meta.dirname, '..', '..');
 
-/** How long a process may take to end in order before it is killed: longer than the 10 s that a node gives requests. Milliseconds. */
+/** How long a process may take to end gracefully before it is killed: longer than the 10 s that a node allows requests. Milliseconds. */
 export const STOP_TIMEOUT_MS = 13_000;
 
 export interface ProcessOptions {
   readonly name: string;
   /** Flags of Node.js, the program's path under the project's root, and its arguments. */
   readonly arguments: readonly string[];
-  /** The whole environment; only PATH is inherited. A proxy of this shell, for example, would come between the nodes. */
+  /** The whole environment; only PATH is inherited. Otherwise a proxy set in this shell would come between the nodes. */
   readonly environment: Readonly<Record<string, string>>;
   /** Shared by all processes of this name. */
   readonly output: CapturedOutput;
@@ -31,7 +31,7 @@ export interface Exit {
 
 export class ManagedProcess {
   readonly name: string;
-  /** Resolves when the process has ended and its output is read. */
+  /** Resolves when the process has ended and its output has been read. */
   readonly exited: Promise<Exit>;
   readonly #output: CapturedOutput;
   readonly #child: ChildProcess;
@@ -50,7 +50,7 @@ export class ManagedProcess {
       cwd: ROOT,
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { PATH: process.env['PATH'] ?? '', ...options.environment },
-      // In another process group the child does not get the terminal's Ctrl-C. This process stops its children in order.
+      // In a separate process group, the child does not get the terminal's Ctrl-C. This process stops its children gracefully.
       detached: true,
     });
     this.#child.stdin!.on('error', () => undefined);
@@ -75,7 +75,7 @@ export class ManagedProcess {
     return this.#child.pid;
   }
 
-  /** The first line on standard output. @throws Error when the process ends or the timeout passes before it */
+  /** The first line on standard output. @throws Error when the process ends or the timeout passes before that line */
   async firstLine(timeoutMs: number): Promise<string> {
     const limit = pause(timeoutMs);
     try {
@@ -97,7 +97,7 @@ export class ManagedProcess {
   }
 
   /**
-   * Ends the process in order by SIGTERM, or by SIGKILL after STOP_TIMEOUT_MS. Several callers may ask for it, but the process gets one
+   * Ends the process gracefully by SIGTERM, or by SIGKILL after STOP_TIMEOUT_MS. Several callers may ask for it, but the process gets one
    * SIGTERM, because a node takes a second one as a demand to stop immediately.
    */
   async stop(): Promise<Exit> {
@@ -105,7 +105,7 @@ export class ManagedProcess {
     return this.#stopping;
   }
 
-  /** Ends the process like a crash, by SIGKILL. */
+  /** Ends the process like a crash, with SIGKILL. */
   async kill(): Promise<Exit> {
     if (this.running) this.#child.kill('SIGKILL');
     return this.exited;

@@ -6,7 +6,7 @@ import { Agent, createServer, request as httpRequest, type IncomingMessage, type
 import { connect, type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 
-/** A key for two names, in either order. */
+/** The key for two names; the same in either order. */
 function pairOf(one: string, other: string): string {
   return [one, other].sort().join(' ');
 }

@@ -1,4 +1,4 @@
-/** Waiting in development tools: always with a timeout, whose error gives a reason. */
+/** Waiting in development tools: always with a timeout, whose error states a reason. */
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** A pause that can be cancelled: `passed` then resolves early, also with undefined. */
@@ -27,7 +27,7 @@ export interface WaitOptions {
 const LOOK_EVERY_MS = 200;
 
 /**
- * Calls `look` until it gives null. Before that, `look` gives the reason to wait on. The error at the timeout quotes the last reason.
+ * Calls `look` until it returns null. Until then, `look` returns the reason to keep waiting. The error at the timeout quotes the last one.
  * @throws WaitError, what `look` throws, or the signal's reason
  */
 export async function waitUntil(options: WaitOptions, look: () => Promise<string | null>): Promise<void> {
