@@ -1,6 +1,6 @@
 /**
- * The audit of real nodes (docs/audit.md), fetched and verified by the command. It records what apps and members did, in chains that
- * verify, and contains none of their texts.
+ * The audit of real nodes (docs/audit.md), fetched and verified by the command. The audit records what apps and members did, in chains that
+ * verify. It contains no paths, keys or values of apps.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -19,7 +19,7 @@ import type { Secret } from './support/secret-search.ts';
 import { StartedCommand, type Ended } from './support/started-command.ts';
 
 const TOKEN = randomBytes(24).toString('base64url');
-/** Enough entries for the enclave to sign a checkpoint at once. */
+/** Enough entries that the enclave signs a checkpoint immediately. */
 const DERIVES = 1_000;
 const CALLERS = 16;
 
@@ -113,7 +113,7 @@ describe('after claim, hand-over, snapshot, derives, a put and a delete', () => 
     entries = await fetchedWith(first, 'checkpoint');
   });
 
-  test('the audit records each of them with its caller and its outcome', async () => {
+  test('the audit has an entry for each of these, with its caller and its outcome', async () => {
     const hash = await cluster.chain.masterSecretHash();
     const of = (op: string): readonly Entry[] => entries.filter((entry) => entry.op === op);
     expect(entries[0]).toMatchObject({ op: 'start', seq: 1 });
@@ -127,14 +127,14 @@ describe('after claim, hand-over, snapshot, derives, a put and a delete', () => 
     expect(of('derive').length).toBeGreaterThan(DERIVES / 2);
   });
 
-  test('the other node records that it got the secret from the first, and has the same tag for the same path', async () => {
+  test('the audit of the second node says that it got the secret from the first node, and has the same tag for the same path', async () => {
     const others = await fetchedWith(second, 'derive');
     expect(others.filter(({ op }) => op === 'install')).toMatchObject([{ wallet: first.wallet, target: await cluster.chain.masterSecretHash() }]);
     const tags = (of: readonly Entry[]): unknown[] => [...new Set(of.filter(({ op }) => op === 'derive').map(({ target }) => target))];
     expect(tags(others)).toEqual(tags(entries));
   });
 
-  test('the file verifies with the wallet of the node and not with another wallet', async () => {
+  test('the file verifies with the wallet of the node, but not with a different wallet', async () => {
     const { code, stdout, stderr } = await audit('verify', '--wallet', first.wallet, fileOf(first));
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(new RegExp(`^checkpoints  [1-9]\\d*, signed by ${first.wallet}$`, 'm'));
@@ -158,7 +158,7 @@ describe('after claim, hand-over, snapshot, derives, a put and a delete', () => 
   });
 });
 
-test('a restart begins another chain in the same file, and both chains verify', async () => {
+test('a restart begins a new chain in the same file, and both chains verify', async () => {
   await second.kill();
   await second.start();
   await waitForStates(cluster, [second], 'ready');
@@ -167,7 +167,7 @@ test('a restart begins another chain in the same file, and both chains verify', 
   expect(JSON.parse((await audit('verify', '--json', fileOf(second))).stdout)).toMatchObject({ ok: true, chains: 2, missing: 0 });
 });
 
-test('no audit and no log contains a text of an app, a key or a token', async () => {
+test('no audit and no log contains a path, key or value of an app, key bytes or a token', async () => {
   const outputs = await Promise.all(cluster.nodes.map(async (node) => ({ source: `the audit of ${node.name}`, text: await readFile(fileOf(node), 'utf8') })));
   await expectNoSecrets(cluster, { secrets, outputs });
 });

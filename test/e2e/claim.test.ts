@@ -19,7 +19,7 @@ import type { Secret } from './support/secret-search.ts';
 const ZERO = `0x${'0'.repeat(64)}`;
 const PENDING = 'claim of the master secret hash is pending';
 const DEPRECATED_VERSION = 2;
-/** Far above what a first claim offers, and below the cap of 0.05 ether for 300,000 gas. Wei per gas. */
+/** Far above the price that a first claim offers, and below the cap of 0.05 ether for 300,000 gas. Wei per gas. */
 const HIGH_BASE_FEE = 100_000_000_000n;
 
 let manual: ManualCluster;
@@ -31,7 +31,7 @@ const closers: (() => Promise<void>)[] = [() => asker.close()];
 let claimsBefore = 0;
 /** The end of each node's output before the test. */
 let ends = new Map<ClusterNode, number>();
-/** The master secret that each test ended with. */
+/** The master secret at the end of each test. */
 const served: Secret[] = [];
 
 beforeAll(async () => {
@@ -65,7 +65,7 @@ async function nonceOf(node: ClusterNode): Promise<number> {
   return cluster.chain.client.getTransactionCount({ address: node.wallet as `0x${string}` });
 }
 
-/** Mines the confirmations that the claim needs. Then all nodes are ready, with one claim and one key. */
+/** Mines the confirmations that the claim needs. Then expects that all nodes are ready, with one claim and one key. */
 async function expectGoodEnd(nodes: readonly ClusterNode[]): Promise<void> {
   await cluster.mineConfirmations();
   await allReady(nodes, WAIT_TIMEOUT_MS);
@@ -75,13 +75,13 @@ async function expectGoodEnd(nodes: readonly ClusterNode[]): Promise<void> {
   served.push(...secretsFrom(await askMasterSecret(nodes[0]!)));
 }
 
-test('three nodes that start at the same instant agree on one claim and derive the same key', async () => {
+test('three nodes that start at the same time agree on one claim and derive the same key', async () => {
   await startAll(cluster);
   await Promise.all(cluster.nodes.map((node) => waitForReason(node, 'master secret hash not deep enough', WAIT_TIMEOUT_MS)));
   await expectGoodEnd(cluster.nodes);
 });
 
-test('two of three claims in one block revert, and their nodes fetch the secret of the third', async () => {
+test('when three claims are in one block, two of them revert, and their nodes fetch the secret of the third node', async () => {
   await manual.pauseMining();
   await startAll(cluster);
   await Promise.all(cluster.nodes.map(waitForPending));
@@ -93,7 +93,7 @@ test('two of three claims in one block revert, and their nodes fetch the secret 
   await expectGoodEnd(cluster.nodes);
 });
 
-test('an underpriced claim is reported as underpriced and repeated at the price of the next block', async () => {
+test('an underpriced claim is reported as underpriced, and sent again at the price of the next block', async () => {
   const node = cluster.node(1);
   await manual.pauseMining();
   await cluster.chain.test.setNextBlockBaseFeePerGas({ baseFeePerGas: HIGH_BASE_FEE });
@@ -132,13 +132,13 @@ async function waitForReplacement(node: ClusterNode, first: unknown): Promise<vo
   throw new Error('the claim was not replaced');
 }
 
-test.each(['lose the answer', 'deny the answer'] as const)('a mined claim is found on the chain although the sender got no good answer: %s', async (fate) => {
+test.each(['lose the answer', 'deny the answer'] as const)('a mined claim is found on the chain even if the sender got no good answer: %s', async (fate) => {
   const [first, second] = [cluster.node(1), cluster.node(2)];
   const proxy = manual.proxies[0]!;
   proxy.setRule(({ method }) => (method === 'eth_sendRawTransaction' ? fate : 'pass'));
   await first.start();
   await waitForReason(first, 'master secret hash not deep enough: claimed here', WAIT_TIMEOUT_MS);
-  // The node sent the same transaction again; the chain accepted it once.
+  // The node sent the same transaction twice; the chain accepted it once.
   expect(proxy.marred).toBeGreaterThanOrEqual(1);
   await second.start();
   await expectGoodEnd([first, second]);
@@ -167,7 +167,7 @@ test('no member gets a candidate before the chain shows its hash six blocks deep
   await cluster.chain.mine(1);
   await waitForReason(node, 'master secret hash not deep enough: claimed here', WAIT_TIMEOUT_MS);
   expect(await asker.askForSecret(node)).toEqual({ kind: 'refused', status: 503 });
-  // Five blocks on top of the claim are one too few.
+  // Five blocks on top of the claim: one block too few.
   await cluster.chain.mine(5);
   await waitForTicks(node, 1, WAIT_TIMEOUT_MS);
   expect((await viewOf(node)).readiness.state).toBe('bootstrapping');

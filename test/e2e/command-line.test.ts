@@ -1,4 +1,4 @@
-/** `nova-kms` against a cluster started by `npm start`: what a script and an operator see, including when a node is killed. */
+/** Runs `nova-kms` against a cluster of `npm start`: what scripts and operators see, even when a node is killed. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -94,7 +94,7 @@ describe('status', () => {
   });
 
   test(
-    'exits with 1 when no node answers, with 2 for a text that is not a valid URL, and with 3 when some nodes are unreachable',
+    'exits with 1 when no node answers, with 2 when the URL is not valid, and with 3 when some nodes are unreachable',
     async () => {
       expect(await run(['status', NOWHERE])).toEqual({ code: 1, stdout: expect.stringMatching(/unreachable .* connection refused\n$/), stderr: '' });
       expect(await run(['status', 'https://user:hidden@node'])).toEqual(refused(2, /^a node's URL must be http or https, without credentials .*/));
@@ -106,7 +106,7 @@ describe('status', () => {
 });
 
 describe('an app with the identity of npm start', () => {
-  test('finds it in a file that only its owner can read', () => {
+  test('finds its identity in a file that only the owner of the file can read', () => {
     expect(statSync(identity).mode & 0o777).toBe(0o600);
     expect(keys).toMatchObject({ privateKey: expect.stringMatching(/^[0-9a-f]{64}$/), teeScalar: expect.stringMatching(/^[0-9a-f]{96}$/), inEnclave: false });
   });
@@ -149,7 +149,7 @@ describe('an app with the identity of npm start', () => {
   );
 
   test(
-    'also takes its keys from variables, and gets one line about what is missing or wrong',
+    'can take its keys from variables, and is told in one line what is missing or wrong',
     async () => {
       const cluster_ = { NODE_URL: keys.chain!, NOVA_APP_REGISTRY_ADDRESS: keys.registry!, KMS_APP_ID: String(keys.kmsAppId), IN_ENCLAVE: 'false' };
       const own = { NOVA_KMS_PRIVATE_KEY: keys.privateKey, NOVA_KMS_TEE_SCALAR: keys.teeScalar! };
@@ -166,7 +166,7 @@ describe('an app with the identity of npm start', () => {
   );
 });
 
-test('output that cannot be written is a failure, unless its reader has closed the pipe', async () => {
+test('a command that cannot write its output fails, unless the reader has closed the pipe', async () => {
   expect(await shell('node bin/nova-kms.mjs chart > /dev/full')).toEqual(refused(1, /^standard output cannot be written \(ENOSPC\)/));
   expect(await shell('node bin/nova-kms.mjs chart --json | head -c 1')).toEqual(printed('{'));
 });
@@ -184,7 +184,7 @@ test(
 );
 
 test(
-  'a killed node is reported: by status --watch in a new block, and by status with the reason',
+  'status --watch reports a killed node in a new block, and status reports it with the reason',
   async () => {
     const watch = start(['status', '--watch', '--every', '0.2', urls[1]!]);
     await watch.until('three ready nodes', ({ stdout }) => stdout.includes('3 of 3 nodes ready'));
@@ -217,7 +217,7 @@ test('no output contains a key of the app', () => {
   assertNoSecrets(secrets, [...outputs, { source: 'npm start', text: cluster.stdout + cluster.stderr }]);
 });
 
-/** The process of the node whose environment has this port. */
+/** The process of the node that listens on this port, found by its environment. */
 function pidListeningOn(port: string): number {
   const nodes = cluster.processes().filter(({ command }) => command.includes('nova-kms.ts node '));
   const found = nodes.find(({ pid }) => readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`BIND_ADDR=127.0.0.1:${port}`));

@@ -1,6 +1,6 @@
 /**
- * `nova-kms doctor` against a cluster of real processes: first a sound cluster, then the mistakes that operators make. The first failed
- * line must name each mistake.
+ * Runs `nova-kms doctor` against a cluster of real processes: first against a healthy cluster, then with the mistakes that operators make.
+ * The first failed line must name the mistake.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
@@ -16,7 +16,7 @@ const CHAIN_ID = 31_337;
 const HALF_AN_HOUR_SECONDS = 1_800;
 const FIVE_MINUTES_MS = 300_000;
 const OTHER_HASH = `0x${'ab'.repeat(32)}`;
-/** Used as the login and as the key in the URL, as for a hosted RPC. */
+/** The login and the key in the URL of a hosted RPC. */
 const LOGIN = 'word-of-the-operator';
 
 let printed = '';
@@ -73,7 +73,7 @@ async function serve(answer: Answering): Promise<string> {
   return server.url;
 }
 
-/** A server between the command and the chain that changes answers. */
+/** A server that sits between the command and the chain, and changes answers. */
 async function rpcThat(change: (answer: { result?: unknown }) => void): Promise<string> {
   return serve(async ({ body }, response) => {
     const answered = await fetch(cluster.chain.url, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
@@ -83,7 +83,7 @@ async function rpcThat(change: (answer: { result?: unknown }) => void): Promise<
   });
 }
 
-/** While `work` runs, there is one more member. Its status is that of a real node with the changes made by `answer`. */
+/** Runs `work` while there is one more member. Its status is that of a real node, changed by `answer`. */
 async function withMember(answer: (status: Record<string, Record<string, unknown>>) => Answering, work: () => Promise<void>): Promise<void> {
   const status = (await (await fetch(`${cluster.node(2).localUrl}/status`)).json()) as Record<string, Record<string, unknown>>;
   const { wallet, teePubkey } = freshKeys();
@@ -97,8 +97,8 @@ async function withMember(answer: (status: Record<string, Record<string, unknown
   }
 }
 
-describe('a sound cluster', () => {
-  test('passes with the environment of a node, and every check is named', async () => {
+describe('a healthy cluster', () => {
+  test('passes every check, in the environment of a node', async () => {
     const { code, stdout, stderr } = await doctor();
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/\nnothing failed\n$/);
@@ -115,7 +115,7 @@ describe('a sound cluster', () => {
     ]);
   });
 
-  test('passes from outside the enclave, and compares the stores of both nodes', async () => {
+  test('passes every check from outside the enclave, including that both stores are equal', async () => {
     const { code, stdout } = await doctor({ ODYN_URL: 'http://127.0.0.1:9' }, '--url', node.localUrl);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^ok +cluster\.stores +2 ready nodes hold the same$/m);
@@ -127,7 +127,7 @@ describe('the first failed line names', () => {
     expect(await firstFailure({ KMS_APP_ID: 'forty-nine' })).toMatchObject({ check: 'configuration', detail: expect.stringContaining('KMS_APP_ID') });
   });
 
-  test('an RPC of another chain', async () => {
+  test('an RPC of the wrong chain', async () => {
     expect(await firstFailure({ CHAIN_ID: '84532' })).toMatchObject({ check: 'chain.chain_id', detail: `the RPC shows the chain ${CHAIN_ID}, and CHAIN_ID is 84532` });
   });
 
@@ -135,7 +135,7 @@ describe('the first failed line names', () => {
     expect(await firstFailure({ KMS_REGISTRY_ADDRESS: `0x${'1'.repeat(40)}` })).toMatchObject({ check: 'contracts.kms_registry', detail: expect.stringContaining('there is no contract at 0x1111') });
   });
 
-  test('the id of another app', async () => {
+  test('the id of the wrong app', async () => {
     expect(await firstFailure({ KMS_APP_ID: '50' })).toMatchObject({ check: 'contracts.kms_app_id', detail: `KMSRegistry has the app ${KMS_APP_ID}, and KMS_APP_ID is 50` });
   });
 
@@ -148,7 +148,7 @@ describe('the first failed line names', () => {
     }
   });
 
-  test('a teePubkey of an earlier boot', async () => {
+  test('a teePubkey from before the enclave restarted', async () => {
     await cluster.chain.setTeePubkey(node.wallet, freshKeys().teePubkey);
     try {
       expect(await firstFailure()).toMatchObject({ check: 'instance.tee_pubkey', detail: 'the registered teePubkey is not that of this enclave' });
@@ -187,7 +187,7 @@ describe('the first failed line names', () => {
     );
   });
 
-  test('a member with another secret', async () => {
+  test('a member with the wrong secret', async () => {
     await withMember(
       (status) => json({ ...status, cluster: { ...status['cluster'], master_secret_hash: OTHER_HASH } }),
       async () => {

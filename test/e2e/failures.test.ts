@@ -1,5 +1,5 @@
 /**
- * Failures that give their reason (docs/decisions/0021), provoked on a running node. The log line of the step, `/status` and the 503
+ * Provokes failures on a running node and checks the reported reason (docs/decisions/0021). The log line of the step, `/status` and the 503
  * that a caller gets must all say which dependency failed, where, and how. None of them may contain a login, a path or a query.
  */
 import { createServer, type Server } from 'node:https';
@@ -15,7 +15,7 @@ import { createCertificate, type Certificate } from './support/https-front.ts';
 import { startInProcessNode } from './support/in-process-node.ts';
 import { deriveRefusal, endOfLines, waitForReason } from './support/node-view.ts';
 
-/** Must not appear in any output: a login, and the path and the query that hosted RPCs use as one. */
+/** Must not appear in any output: the login, and the path and the query, in which hosted RPCs put a key. */
 const LOGIN = 'name-of-caller:word-of-caller';
 const PATH = '/v2/key-in-the-path?token=key-in-the-query';
 const HIDDEN = /word-of-caller|key-in-the-path|key-in-the-query|name-of-caller/;
@@ -51,7 +51,7 @@ afterEach(async () => {
 });
 
 interface Wanted {
-  /** The fixed words of the reason; details follow them. */
+  /** The fixed words with which the reason begins. */
   readonly reason: string;
   readonly detail: RegExp;
   readonly step: string;
@@ -65,7 +65,7 @@ interface Told {
   readonly refusal: Awaited<ReturnType<typeof deriveRefusal>>;
 }
 
-/** Compares, and prints what an operator would see. */
+/** Compares the three, and prints what an operator would see. */
 function expectTold(what: string, { lines, status, refusal }: Told, wanted: Wanted): void {
   const parsed = lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Record<string, unknown>);
   const line = parsed.find(({ message }) => String(message).startsWith(`the step ${wanted.step} failed`));

@@ -1,6 +1,7 @@
 /**
- * A real node behind an RPC with faults seen in the field (protocol.md §6, Freshness and claims): a replica that is far behind, a head
- * that goes back, an absurd suggested tip, a pool that calls every claim underpriced, an address with a trailing slash, a redirect.
+ * A real node that uses an RPC with faults seen in the field (protocol.md §6, Freshness and claims): a replica that is far behind, a head
+ * that goes back, an absurd suggested tip, a transaction pool that calls every claim underpriced, an address with a trailing slash, a
+ * redirect.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parseTransaction, type Hex } from 'viem';
@@ -13,7 +14,7 @@ import { viewOf } from './support/node-view.ts';
 import { waitForStates } from './support/quick-blocks.ts';
 import { ReplicaRpc } from './support/replica-rpc.ts';
 
-/** A block time so long that the chain mines no block by itself. Seconds. */
+/** A block time so long that the chain mines no block unless it is told to. Seconds. */
 const NEVER_SECONDS = 86_400;
 /** The largest lag of a replica that was observed. Blocks. */
 const FAR_BEHIND = 156;
@@ -79,7 +80,7 @@ describe('a ready node', () => {
     await ticksPass(world, 2);
   });
 
-  test('gives the secret to no revoked member when the head goes back to before the revocation', async () => {
+  test('does not give the secret to a revoked member when the head goes back to a block before the revocation', async () => {
     const { cluster, rpc } = world;
     const { wallet, teePubkey, localUrl: url } = cluster.node(1);
     const asker = new AskingMember();
@@ -103,7 +104,7 @@ describe('a ready node', () => {
 });
 
 describe('a claim', () => {
-  test('that the RPC calls underpriced has a higher tip at each retry, but never one above the limit', async () => {
+  test('that the RPC calls underpriced gets a higher tip with each retry, but never a tip above the limit', async () => {
     const world = await startWorld();
     try {
       const { cluster, rpc } = world;
@@ -134,7 +135,7 @@ describe('a claim', () => {
   });
 });
 
-test('the RPC is called at the exact address that is set, trailing slash included, and a redirect is named in the reason', async () => {
+test('the node calls the RPC at exactly the configured address, including a trailing slash, and names a redirect in the reason', async () => {
   const world = await startWorld('/v1/key/');
   try {
     const { cluster, rpc } = world;

@@ -25,9 +25,11 @@ import { allReady, endOfLines, said, viewOf, waitForLine, waitForReason, waitFor
 const TAKEN_OVER = 'master secret taken over';
 const WRONG_SECRET = 'a member gave a master secret that the chain does not confirm';
 const NO_SECRET = 'a member gave no master secret';
-/** For tests that check what one tick did: the next tick comes much later. */
+/** For tests that check the effect of one tick: the next tick comes much later. */
 const LONG_BEAT = { KMS_NODE_TICK_SECONDS: '600' };
-/** A node asks the two members in random order. It misses one of them in this many joins with a chance of one in a billion. */
+/**
+ * A node asks the two members in random order. In this many joins, the chance that it never asks a given member first is one in a billion.
+ */
 const MAX_JOINS = 30;
 
 const rightSecret = randomBytes(32).toString('hex');
@@ -78,7 +80,7 @@ async function setListed(member: Pick<AskedNode, 'wallet'>, status: number): Pro
   await cluster.mineConfirmations();
 }
 
-test('a killed node starts again and gets the secret back', async () => {
+test('a killed node that starts again gets the secret back', async () => {
   await joiner.start();
   await allReady([joiner], WAIT_TIMEOUT_MS);
   expect(await fingerprintFrom(app, joiner)).toBe(fingerprint);
@@ -91,7 +93,7 @@ test('a killed node starts again and gets the secret back', async () => {
   expect(await fingerprintFrom(app, joiner)).toBe(fingerprint);
 });
 
-/** Starts the joiner. The holder's answer is held back until the joiner has logged the answer of `liar`. */
+/** Starts the joiner, and holds back the holder's answer until the joiner has logged the answer of `liar`. */
 async function joinAfterHearing(liar: AskedNode, sentence: string): Promise<Record<string, unknown>> {
   await joiner.kill();
   const end = endOfLines(joiner);
@@ -127,7 +129,7 @@ test.each(LIES)('a peer that gives $lie is logged and skipped in the same tick',
   const liar = await LyingPeer.start({ lie, rightSecret });
   try {
     liar.know([joiner, asker].map(({ wallet, teePubkey, url }) => memberOf(wallet, teePubkey, url)));
-    // Its first answer goes to another member, so that its next answer is a replay.
+    // The liar gives its first answer to a different member, so its next answer is a replay.
     if (lie === 'the content of its first answer') expect(await asker.askForSecret(liar)).toMatchObject({ kind: 'given' });
     await list(liar);
     const heard = await joinAfterHearing(liar, sentence);
@@ -139,7 +141,7 @@ test.each(LIES)('a peer that gives $lie is logged and skipped in the same tick',
   }
 });
 
-test('a peer that answers a second request with the exact bytes of its first answer is logged and skipped', async () => {
+test('a peer that answers its second request with the exact bytes of its first answer is logged and skipped', async () => {
   const liar = await LyingPeer.start({ lie: 'the envelope of its first answer', rightSecret });
   try {
     liar.know([memberOf(joiner.wallet, joiner.teePubkey, joiner.url)]);
@@ -166,7 +168,7 @@ test('a peer that answers only garbage is logged and skipped in the same tick', 
   }
 });
 
-test('a joining node is ready in its first tick although a peer accepts connections and never answers', async () => {
+test('a joining node is ready in its first tick even if a peer accepts connections and never answers', async () => {
   const hole = await BlackHole.start();
   try {
     await list(hole);
@@ -183,11 +185,11 @@ test('a joining node is ready in its first tick although a peer accepts connecti
   }
 });
 
-test('two nodes without a first snapshot answer each other, and are ready once there is no other member to ask', async () => {
+test('two nodes without a first snapshot answer each other, and become ready once no other member is left to ask', async () => {
   const pair = [cluster.node(2), cluster.node(3)];
   await Promise.all(pair.map((node) => node.kill()));
   front.refuse('snapshot');
-  // The interval is long, so that no node goes ready because its requests failed often enough.
+  // The interval is long, so that no node becomes ready because its requests have failed often enough.
   await Promise.all(pair.map((node) => node.start({ KMS_NODE_TICK_SECONDS: '60' })));
   await Promise.all(pair.map((node) => waitForReason(node, 'first snapshot missing', WAIT_TIMEOUT_MS)));
   await setListed(holder, INSTANCE_STATUS.STOPPED);
@@ -197,7 +199,7 @@ test('two nodes without a first snapshot answer each other, and are ready once t
   front.passAll();
 });
 
-test('two nodes whose only complete member refuses snapshots go ready without one, and keep asking for it', async () => {
+test('two nodes whose only complete member refuses snapshots become ready without a snapshot, and keep asking for one', async () => {
   const pair = [cluster.node(2), cluster.node(3)];
   await Promise.all(pair.map((node) => node.kill()));
   front.refuse('snapshot');

@@ -1,14 +1,15 @@
 /**
- * The image's root file system, built as `npm run image` builds it. The build is reproducible: another folder on another day gives the
- * same bytes. The image is small and has only what a node needs. Its node runs as on the platform: with these files only, with the
- * Dockerfile's command and environment, in strict mode, as root and as another user. It writes nothing and restarts after it was killed.
+ * The image's root file system, built as `npm run image` builds it. The build is reproducible: a build in a different folder on a different
+ * day gives the same bytes. The image is small and has only what a node needs. Its node runs as on the platform: with these files only,
+ * with the Dockerfile's command and environment, in strict mode, as root and as an ordinary user. The node writes no file, and can start
+ * again after it was killed.
  *
- * Root runs it with chroot. For any other user the dynamic linker of the image runs it with the image's libraries, and the test prints
- * that. Where buildah and podman are installed, the last stage of the Dockerfile is built from this tree and also runs as a read-only
- * container.
+ * If the test runs as root, it uses chroot. Otherwise the dynamic linker of the image runs the node with the image's libraries, and the
+ * test prints that. Where buildah and podman are installed, the last stage of the Dockerfile is built from this tree and also runs as a
+ * read-only container.
  *
- * A control group limits the node to the memory of a small enclave. Where none can be created, the test prints that and checks the peak
- * of the node instead. That check is weaker: without the limit a node may use more memory than it needs.
+ * A control group limits the node to the memory of a small enclave. If no control group can be created, the test prints that and checks the
+ * peak memory of the node instead. That check is weaker: without the limit, a node may use more memory than it needs.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -29,7 +30,7 @@ import { createRawApp, RawHttp, type RawApp } from './support/raw-caller.ts';
 import { StartedCommand } from './support/started-command.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-/** The part of a checkout that a build reads. */
+/** The files of a checkout that a build reads. */
 const SOURCES = ['launch', 'scripts', 'src', 'package.json', 'package-lock.json'];
 const MAX_BYTES = 150_000_000;
 /** The memory of a small enclave. MiB. */
@@ -68,10 +69,10 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('the root file system', () => {
-  test('has the same bytes when it is built in another folder, on another day, with another umask', async () => {
+  test('has the same bytes when it is built in a different folder, on a different day, with a different umask', async () => {
     const checkout = join(folder, 'elsewhere', 'checkout');
     mkdirSync(checkout, { recursive: true });
-    // The copies are dated today, regardless of the dates of the originals.
+    // The copies have the date of today, not the dates of the originals.
     for (const name of SOURCES) cpSync(join(ROOT, name), join(checkout, name), { recursive: true });
     symlinkSync(join(ROOT, 'node_modules'), join(checkout, 'node_modules'));
     const before = process.umask(0o077);
@@ -80,7 +81,7 @@ describe('the root file system', () => {
     process.stdout.write(`image: ${built.bytes} bytes, sha256 ${built.sha256}\n`);
   });
 
-  test('is small, and has no shell, no npm, no sources, and no file that is setuid or that others can write', () => {
+  test('is small, has no shell, no npm, no sources, no setuid file, and no file that anyone but its owner can write', () => {
     expect(built.bytes).toBeLessThanOrEqual(MAX_BYTES);
     const files = filesOf(root);
     expect(files.filter(({ path }) => /^(?:bin|sbin|usr)\//.test(path)).map(({ path }) => path)).toEqual(['bin/node']);
@@ -89,7 +90,7 @@ describe('the root file system', () => {
     for (const each of files) expect(each).toMatchObject({ seconds: 1_700_000_000 });
   });
 
-  test('has the Node that npm installed, byte for byte', () => {
+  test('has the Node binary that npm installed, byte for byte', () => {
     const brought = join(ROOT, 'node_modules', `node-${process.platform}-${process.arch}`, 'bin', 'node');
     expect(readFileSync(join(root, 'bin', 'node')).equals(readFileSync(brought))).toBe(true);
   });
@@ -128,7 +129,7 @@ describe('its node', () => {
     await platform.close();
   });
 
-  /** The variables that override the image's own environment. */
+  /** Variables that override the environment of the image. */
   function environmentOf(certificate: string): Readonly<Record<string, string>> {
     const { chain } = platform.cluster;
     return {
@@ -156,7 +157,7 @@ describe('its node', () => {
     for (const stream of [child.stdout!, child.stderr!]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
   }
 
-  /** @param user id of the user that runs it; used only when the test runs as root */
+  /** @param user id of the user that runs the node; used only when the test runs as root */
   function start(user: number): void {
     const isRoot = process.getuid!() === 0;
     const { stages, entryPoint } = readDockerfile();
@@ -210,7 +211,7 @@ describe('its node', () => {
     }
   }
 
-  test(`becomes ready as root, is killed, becomes ready again as another user, serves a load within ${MAX_RESIDENT_MIB} MiB, shuts down in order, and writes no file`, async () => {
+  test(`becomes ready as root, is killed, becomes ready again as an ordinary user, serves a load within ${MAX_RESIDENT_MIB} MiB, shuts down cleanly, and writes no file`, async () => {
     const before = filesOf(root);
     start(0);
     await untilReady();
@@ -226,7 +227,7 @@ describe('its node', () => {
   });
 
   if (process.getuid!() === 0 && isInstalled('buildah', 'podman', 'runc')) {
-    test('becomes ready as a read-only container, and shuts down in order', async () => {
+    test('becomes ready as a read-only container, and shuts down cleanly', async () => {
       const containers = new Containers();
       containers.build();
       follow(containers.run(environmentOf('/tmp/certificate.pem'), platform.certificate.file));
@@ -237,7 +238,9 @@ describe('its node', () => {
   } else process.stdout.write('no buildah, podman and runc, or not root: the image runs by chroot alone\n');
 });
 
-/** Builds and runs the last stage of the Dockerfile, with the tree that the first stage would produce, in a temporary storage. */
+/**
+ * Builds and runs the last stage of the Dockerfile, with the file tree that the first stage would produce, in a temporary image storage.
+ */
 class Containers {
   readonly #storage = ['--root', join(folder, 'storage'), '--runroot', join(folder, 'runroot'), '--storage-driver', 'vfs'];
 
@@ -248,7 +251,7 @@ class Containers {
     execFileSync('buildah', [...this.#storage, 'bud', '--isolation=chroot', '--timestamp', '0', '-t', 'nova-kms-node', '-f', join(folder, 'Dockerfile'), join(folder, 'first')], { stdio: 'pipe' });
   }
 
-  /** Runs the container read-only and with the small limits of an enclave. */
+  /** Runs the container read-only, with the limits of a small enclave. */
   run(environment: Readonly<Record<string, string>>, certificate: string): ChildProcess {
     const limits = ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024', '--memory', `${MAX_RESIDENT_MIB}m`];
     const variables = Object.entries(environment).flatMap(([name, value]) => ['--env', `${name}=${value}`]);

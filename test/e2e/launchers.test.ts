@@ -1,6 +1,6 @@
 /**
- * Every process that a launcher starts ends in order with the launcher, regardless of how the launcher ends. Only `npm start` and
- * `npm test` install packages, and no command empties node_modules. A node started by a launcher opens no debugger at SIGUSR1.
+ * Every process that a launcher starts shuts down cleanly when the launcher ends, regardless of how the launcher ends. Only `npm start` and
+ * `npm test` install packages, and no command empties node_modules. A node that a launcher started opens no debugger when it gets SIGUSR1.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -30,7 +30,7 @@ function start(line: string, environment: NodeJS.ProcessEnv = {}, folder = ROOT)
   return command;
 }
 
-/** A node that finds neither chain nor enclave, and listens. */
+/** A node that can reach neither a chain nor an enclave, but listens. */
 async function startLonelyNode(line: string, environment: NodeJS.ProcessEnv = {}): Promise<StartedCommand> {
   const lonely = { BIND_ADDR: `127.0.0.1:${await freePort()}`, NODE_URL: NOWHERE, ODYN_URL: NOWHERE, IN_ENCLAVE: 'false' };
   const command = start(line, { ...lonely, ...environment });
@@ -42,7 +42,7 @@ const NPM_RUN = 'npm run --silent node';
 const NPX = 'npx --offline nova-kms node';
 const BARE = 'node bin/nova-kms.mjs node';
 
-describe('a node shuts down in order', () => {
+describe('a node shuts down cleanly', () => {
   test.each([
     [NPM_RUN, 'SIGTERM'],
     [NPM_RUN, 'SIGINT'],
@@ -60,7 +60,8 @@ describe('a node shuts down in order', () => {
     expect((await command.ended).stderr).toContain('"message":"stopped"');
   });
 
-  // npx waits for its shell, and the shell does not act on a SIGINT until its child has ended. A terminal sends SIGINT to all of them.
+  // npx waits for its shell, and the shell does not act on a SIGINT until its child process has ended. A terminal sends SIGINT to all these
+  // processes.
   test.each([NPM_RUN, NPX, BARE])('at Ctrl-C in the terminal of "%s"', async (line) => {
     const command = await startLonelyNode(line);
     command.signalGroup('SIGINT');
@@ -82,7 +83,8 @@ describe('a node shuts down in order', () => {
       command.signal('SIGINT');
       return 'it runs';
     });
-    // 0 is in order, 130 is at once because one of them counted as a second signal. The launcher itself must not end by a signal.
+    // 0 means a clean shutdown. 130 means that a repeated signal counted as a second one and ended the node immediately. No signal may kill
+    // the launcher itself.
     expect([0, 130]).toContain((await command.ended).code);
   });
 
@@ -115,7 +117,7 @@ describe('a checkout without development packages and without a network', () => 
     readonly packages: Readonly<Record<string, { readonly dev?: boolean; readonly os?: readonly string[] }>>;
   }
 
-  /** As `npm ci --omit=dev` leaves it. */
+  /** In the state in which `npm ci --omit=dev` leaves a checkout. */
   beforeAll(() => {
     for (const name of ['bin', 'launch', 'scripts', 'src', 'package.json', 'package-lock.json']) cpSync(join(ROOT, name), join(folder, name), { recursive: true });
     const [wanted, all] = ['package-lock.json', join('node_modules', '.package-lock.json')].map((name) => JSON.parse(readFileSync(join(ROOT, name), 'utf8')) as Lock);
@@ -143,7 +145,7 @@ describe('a checkout without development packages and without a network', () => 
     expect(readdirSync(modules)).toEqual(before);
   });
 
-  test('keeps all packages when the install of "npm test" fails', async () => {
+  test('keeps all packages when the installation that "npm test" starts fails', async () => {
     const before = readdirSync(modules);
     const { code, stderr } = await start('npm test --silent', offline, folder).ended;
     expect(code).toBe(1);
@@ -152,7 +154,7 @@ describe('a checkout without development packages and without a network', () => 
     expect(existsSync(record)).toBe(true);
   });
 
-  test('also says for a node which of its packages are missing', async () => {
+  test('says which packages of a node are missing', async () => {
     rmSync(join(modules, 'zod'));
     const { code, stderr } = await start('npm run --silent node', offline, folder).ended;
     expect(code).toBe(1);

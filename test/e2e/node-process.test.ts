@@ -33,14 +33,14 @@ afterEach(async () => {
   await Promise.all(clusters.splice(0).map((cluster) => cluster.close()));
 });
 
-/** What `npm run node` runs, with nothing but this environment. */
+/** Runs the command of `npm run node` with only this environment. */
 function startNode(environment: NodeJS.ProcessEnv, program: readonly string[] = ['bin/nova-kms.mjs']): StartedCommand {
   const command = new StartedCommand(process.execPath, [...program, 'node'], environment);
   started.push(command);
   return command;
 }
 
-/** A node that finds neither chain nor enclave, and listens. */
+/** A node that can reach neither a chain nor an enclave, but listens. */
 async function startLonelyNode(environment: NodeJS.ProcessEnv = {}, program?: readonly string[]) {
   const port = await freePort();
   const lonely = { BIND_ADDR: `127.0.0.1:${port}`, NODE_URL: NOWHERE, ODYN_URL: NOWHERE, IN_ENCLAVE: 'false' };
@@ -75,7 +75,7 @@ async function untilRefused(port: number): Promise<void> {
 }
 
 describe('the configuration', () => {
-  test('all bad variables are named together, one line each, without the text of a secret, and the exit code is 1', async () => {
+  test('with bad variables, the node names all of them in one line each, without the value of a secret, and exits with 1', async () => {
     const { code, stdout, stderr } = await startNode({
       IN_ENCLAVE: 'maybe',
       BIND_ADDR: 'here',
@@ -96,10 +96,10 @@ describe('the configuration', () => {
     expect(stderr).not.toMatch(/c5c5|d4d4/);
   });
 
-  test('the values in force are logged at start, a secret only as set or unset, and no output contains a secret', async () => {
+  test('the effective values are logged at start, a secret only as set or unset, and no output contains a secret', async () => {
     const url = `http://${CREDENTIALS}@127.0.0.1:9`;
     const { command } = await startLonelyNode({ ...SECRETS, NODE_URL: url, KMS_NODE_TICK_SECONDS: '7', LOG_LEVEL: 'DEBUG' });
-    // A tick has logged that the enclave and the chain are missing.
+    // Waits until a tick has logged that the enclave and the chain are missing.
     await command.until('the end of the first tick', ({ stderr }) => stderr.includes('peer cache refresh failed'));
     command.signal('SIGTERM');
     const { code, stdout, stderr } = await command.ended;
@@ -119,7 +119,7 @@ describe('the configuration', () => {
     expect(stderr).not.toContain('correcthorse');
   });
 
-  test('a platform without a native secp256k1 is logged once, and the node runs', async () => {
+  test('a missing native secp256k1 is logged once, and the node runs without it', async () => {
     // The loader of native libraries takes the architecture of the machine from this variable.
     const { command } = await startLonelyNode({ npm_config_arch: 'none' });
     await command.until('listening', hasLogged('listening'));
@@ -187,7 +187,7 @@ describe('shutdown', () => {
       front.hold('/v1/encryption/decrypt');
       const derived = client.derive({ path: 'slow' });
       await front.holding();
-      // The launcher gets it and passes it on, and the node gets it directly: one signal arrives twice.
+      // The launcher gets the signal and passes it on, and the node also gets it directly: so the node gets one signal twice.
       command.signalGroup('SIGTERM');
       await untilRefused(port);
       expect(command.running).toBe(true);
@@ -202,7 +202,7 @@ describe('shutdown', () => {
   );
 
   test(
-    'a second signal ends the node at once, regardless of requests under way',
+    'a second signal ends the node immediately, even with requests under way',
     async () => {
       const { command, client, front, port } = await startServingNode();
       front.hold('/v1/encryption/decrypt');
@@ -210,7 +210,7 @@ describe('shutdown', () => {
       await front.holding();
       command.signal('SIGTERM');
       await untilRefused(port);
-      // Copies of one signal count as one. Only a signal that comes a moment later counts as a second one.
+      // Copies of one signal count as one signal. Only a signal that comes a moment later counts as a second signal.
       await waitUntil({ what: 'the end', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 50 }, async () => {
         if (!command.running) return null;
         command.signal('SIGTERM');
@@ -224,7 +224,7 @@ describe('shutdown', () => {
     },
   );
 
-  test('a signal while the node starts also ends it in order, and nothing listens afterwards', async () => {
+  test('a signal while the node starts also shuts it down cleanly, and nothing listens afterwards', async () => {
     // Sends SIGTERM as soon as the node logs its configuration.
     const signalled = `const{write}=process.stderr;process.stderr.write=function(text,...rest){
       if(String(text).includes('effective configuration'))process.nextTick(()=>process.emit('SIGTERM'));
@@ -236,7 +236,7 @@ describe('shutdown', () => {
     await untilRefused(port);
   });
 
-  test('a viewer of the visualiser sees that the node is stopping and then that it has ended', async () => {
+  test('a viewer of the visualiser sees that the node is stopping, and then that it has ended', async () => {
     const visualizerPort = String(await freePort());
     const { command } = await startLonelyNode({ VISUALIZER_PORT: visualizerPort });
     await command.until('its visualiser listening', hasLogged('visualiser listening'));
@@ -254,7 +254,7 @@ describe('shutdown', () => {
     expect(events.at(-1)).toMatchObject({ kind: 'end', how: 'stopped' });
   });
 
-  test('closing the terminal ends the node in order, also when the launcher gets the signal', async () => {
+  test('closing the terminal shuts the node down cleanly, even if the launcher gets the signal too', async () => {
     const { command } = await startLonelyNode();
     await command.until('it listening', hasLogged('listening'));
     command.signal('SIGHUP');
@@ -270,8 +270,8 @@ describe('shutdown', () => {
     expect((await command.ended).code).toBe(137);
   });
 
-  test('a machine in error is logged, the server closes, and the exit code is 1', async () => {
-    // Besides the time, the machine asks the system only for the jitter of an early tick. Here that fails.
+  test('when the machine stops with an error, the error is logged, the server closes, and the exit code is 1', async () => {
+    // Apart from the time, the machine asks the system only for the jitter of an early tick. Here, that call fails.
     const system = pathToFileURL(join(ROOT, 'src', 'system', 'system.ts')).href;
     const broken = `import{systemRandom}from'${system}';systemRandom.unit=()=>{throw new RangeError('none left')}`;
     const { command, port } = await startLonelyNode({}, ['--import', `data:text/javascript,${encodeURIComponent(broken)}`, 'src/cli/nova-kms.ts']);
@@ -285,7 +285,7 @@ describe('shutdown', () => {
   });
 });
 
-/** A ready node, started as by `npm run node`, on its own chain. */
+/** A ready node, started in the same way as with `npm run node`, on a separate chain. */
 async function startServingNode() {
   const cluster = await startCluster({ nodes: 1, start: false, blockTimeSeconds: 0.25 });
   clusters.push(cluster);
@@ -309,7 +309,7 @@ async function startServingNode() {
   return { command, client: app.client, front, port: node.port };
 }
 
-/** A proxy before an enclave API. It forwards everything, and holds back one route until it is released. */
+/** A proxy before an enclave API. It forwards every request, but holds back the requests of one route until `release()`. */
 class HoldingFront {
   readonly server: Server;
   readonly #held = Promise.withResolvers<undefined>();
@@ -339,7 +339,7 @@ class HoldingFront {
     this.#route = route;
   }
 
-  /** Resolves when a request is being held back. */
+  /** Resolves when a request is held back. */
   async holding(): Promise<void> {
     await this.#held.promise;
   }

@@ -1,6 +1,7 @@
 /**
- * Compatibility with an older node (protocol.md §9, §10): two real nodes and one that knows none of this node's additions are members of
- * one cluster. Both directions converge. The real nodes stay within the older node's rate limit, and never answer it with 429.
+ * Compatibility with an older node (protocol.md §9, §10): two real nodes and a node that has none of this node's additions are members of
+ * one cluster. Writes reach all nodes in both directions. The real nodes stay within the older node's rate limit, and never answer it with
+ * 429.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -15,7 +16,7 @@ import { OlderNode } from './support/older-node.ts';
 
 const BODY_LIMIT_BYTES = 2 * 1024 * 1024;
 
-/** Each tick of the interval compares with one of the two peers, so the older node is compared with twice at least. */
+/** Each tick of the interval compares with one of the two peers. In this time, every node compares with the older node at least twice. */
 const SYNC_TICKS = 5;
 
 const secret = randomBytes(32).toString('hex');
@@ -57,7 +58,7 @@ async function readFrom(node: ClusterNode, key: string): Promise<string | null> 
   return held === null ? null : Buffer.from(held.value).toString();
 }
 
-/** Waits until this node has these values for these keys. */
+/** Waits until this node holds these values under these keys. */
 async function shows(where: string, read: (key: string) => Promise<string | null> | string | null, expected: ReadonlyMap<string, string | null>): Promise<void> {
   const left = new Map(expected);
   await waitUntil({ what: `${where} showing everything`, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 250 }, async () => {
@@ -81,18 +82,18 @@ test('writes and deletes of the real nodes reach the older node in few requests'
     written.set(key, null);
   }
   await shows('the older node', (key) => older.read(app.appId, key), written);
-  // There are 70 writes and deletes. Fewer requests mean that one message carried several of them.
+  // There are 70 writes and deletes. Fewer requests mean that a message carried several writes.
   expect(older.served.filter(({ path }) => path === '/sync').length).toBeLessThan(70);
 });
 
-test('writes and deletes of the older node reach the real nodes, and no answer to it is 429', async () => {
+test('writes and deletes of the older node reach the real nodes, and no answer to the older node is 429', async () => {
   const written = new Map<string, string | null>();
   for (let index = 0; index < 30; index += 1) {
     const key = `from older/${index}`;
     const record = older.write(app.appId, key, `value ${index}`);
     written.set(key, `value ${index}`);
-    // One message for each record to each node: far more than its own limit of one message in two seconds. A node that already got a
-    // record by anti-entropy with the other skips it.
+    // The older node sends one message per record to each node: far more than its own limit of one message in two seconds. A node skips a
+    // record that it already got by anti-entropy with the other real node.
     for (const node of [a, b]) expect(await older.push(node, app.appId, [record])).toMatchObject({ status: 'ok', total: 1, rejected: 0 });
   }
   const gone = [...written.keys()].slice(0, 5);
@@ -103,13 +104,13 @@ test('writes and deletes of the older node reach the real nodes, and no answer t
   expect(older.answers.filter((status) => status !== 200)).toEqual([]);
 });
 
-test('a record that the older node pushed to one real node only reaches the other', async () => {
+test('a record that the older node pushed to only one of the real nodes also reaches the other', async () => {
   const told = older.write(app.appId, 'told to a alone', 'value');
   expect(await older.push(a, app.appId, [told])).toMatchObject({ total: 1, rejected: 0 });
   await shows('b', (key) => readFrom(b, key), new Map([['told to a alone', 'value']]));
 });
 
-test('a later write wins on both sides, regardless of which node wrote before', async () => {
+test('the later write wins on both sides, regardless of which node wrote it', async () => {
   older.write(app.appId, 'shared', 'first, of the older');
   await older.push(a, app.appId, [older.write(app.appId, 'shared', 'second, of the older')]);
   await app.client.put({ key: 'shared', value: bytes('third, of a') }, { node: a.wallet });
@@ -118,7 +119,7 @@ test('a later write wins on both sides, regardless of which node wrote before', 
   for (const node of [a, b]) await shows(node.name, (key) => readFrom(node, key), new Map([['shared', 'fourth, of the older']]));
 });
 
-test('the older node counts towards acks: 2', async () => {
+test('the answer of the older node counts towards acks: 2', async () => {
   const { acks } = await app.client.put({ key: 'acknowledged', value: bytes('value'), acks: 2, ackTimeoutMs: 30_000 }, { node: a.wallet, timeoutMs: 60_000 });
   expect([acks, older.read(app.appId, 'acknowledged')]).toEqual([2, 'value']);
 });
@@ -141,7 +142,7 @@ test('the older node gets a complete snapshot in one answer, with tombstones and
 
 test('the real nodes no longer ask the older node for digests, which it does not know', async () => {
   const refusals = (): number => older.served.filter(({ status }) => status === 403).length;
-  // A node learns nothing from an answer that comes too late, so on a busy machine it may have asked more than once before.
+  // A node learns nothing from an answer that comes too late, so on a busy machine it may have asked more than once before this test.
   const before = refusals();
   for (const node of [a, b]) {
     const { run } = (await viewOf(node)).readiness.sync_ticks;

@@ -1,6 +1,6 @@
 /**
- * The dependencies of a node fail and come back (protocol.md §1, §6, §9.18): its chain RPC, behind a proxy that fails as the test says,
- * and its enclave API. No outage loses a secret or causes another claim.
+ * The dependencies of a node fail and come back (protocol.md §1, §6, §9.18): its chain RPC, behind a proxy that fails in the way that the
+ * test chooses, and its enclave API. No outage loses a secret or causes a second claim.
  */
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { toFunctionSelector } from 'viem';
@@ -27,7 +27,7 @@ let takenOver: readonly number[];
 const takenOverNow = (): readonly number[] => cluster.nodes.map((node) => said(node, 'master secret taken over').length);
 
 beforeAll(async () => {
-  // With 0 s of tolerated outage each failed read of the chain shows at once.
+  // With 0 s of tolerated outage, each failed read of the chain shows immediately.
   manual = await startManualCluster({ nodes: 3, tickSeconds: 1, rpcProxies: true, allowFaults: true, environment: { CHAIN_OUTAGE_SECONDS: '0' } });
   closers.push(() => manual.close());
   ({ cluster } = manual);
@@ -45,7 +45,7 @@ afterAll(async () => {
   for (const close of closers) await close();
 });
 
-/** After every outage all nodes must be as before. */
+/** After every outage, all nodes must be in the same state as before it. */
 afterEach(async () => {
   for (const proxy of manual.proxies) proxy.passAll();
   await Promise.all(cluster.nodes.map((node) => node.enclave.setFault('*', 'none')));
@@ -62,7 +62,7 @@ async function expectRefusal(node: ClusterNode, message: RegExp): Promise<void> 
   expect(refusal.retryAfter).toMatch(/^\d+$/);
 }
 
-test('an RPC that refuses connections, answers garbage or answers errors for three ticks makes nodes refuse with the reason', async () => {
+test('when an RPC refuses connections, answers garbage or answers errors for three ticks, nodes refuse requests with the reason', async () => {
   const fates: readonly (readonly [RpcFate, RegExp])[] = [
     ['refuse', /^peer cache refresh failed: the chain RPC at 127\.0\.0\.1:\d+ cannot be reached: it closed the connection \(\w+\)$/],
     ['garbage', /^peer cache refresh failed: the chain RPC at 127\.0\.0\.1:\d+ gave an answer to eth_\w+ that is not JSON$/],
@@ -79,7 +79,7 @@ test('an RPC that refuses connections, answers garbage or answers errors for thr
   );
 });
 
-test('a dependency that hangs makes its tick fail with the reason, and later ticks run', async () => {
+test('when a dependency hangs, the tick fails with the reason, and later ticks run', async () => {
   const [behindRpc, behindEnclave] = [cluster.node(1), cluster.node(2)];
   const rpcHangs = async (): Promise<void> => {
     const proxy = manual.proxies[0]!;
@@ -124,7 +124,7 @@ function losingEverySecond(matches: (call: RpcCall) => boolean): RpcRule {
   };
 }
 
-test('a list of members that cannot be read is not taken for an empty list', async () => {
+test('a node does not treat a list of members that it cannot read as an empty list', async () => {
   const operators = cluster.nodes.map(({ wallet }) => wallet).sort();
   const fates: readonly RpcFate[] = ['error', 'revert', 'garbage'];
   await Promise.all(
@@ -139,7 +139,7 @@ test('a list of members that cannot be read is not taken for an empty list', asy
   );
 });
 
-test('an enclave API that fails or answers garbage makes nodes refuse with the reason', async () => {
+test('when an enclave API fails or answers garbage, nodes refuse requests with the reason', async () => {
   const outages = [
     { kind: 'fail', message: /^cannot read local teePubkey: the enclave API at 127\.0\.0\.1:\d+ answered 500$/ },
     { kind: 'garbage', message: /^cannot read local teePubkey: the enclave API at 127\.0\.0\.1:\d+ gave an answer to .* that is malformed$/ },
@@ -154,7 +154,7 @@ test('an enclave API that fails or answers garbage makes nodes refuse with the r
   );
 });
 
-test('a node whose enclave is gone refuses with the reason until the enclave has booted and is registered again', async () => {
+test('a node whose enclave is gone refuses requests with the reason, until the enclave has restarted and is registered again', async () => {
   const node = cluster.node(1);
   await node.enclave.kill();
   await waitForReason(node, 'cannot read local teePubkey', WAIT_TIMEOUT_MS);

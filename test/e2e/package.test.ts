@@ -1,4 +1,4 @@
-/** What `npm pack` gives to users: the license, a client, a command line and a node that need only the package's own dependencies. */
+/** What `npm pack` gives to users: the license, a client, a command line and a node. They need only the dependencies of the package. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -34,7 +34,7 @@ beforeAll(async () => {
   mkdirSync(installed, { recursive: true });
   const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))!;
   execFileSync('tar', ['-xzf', join(folder, tarball), '-C', installed, '--strip-components=1']);
-  // Installed as by npm for a user: the dependencies, this platform's Node and the command, without development packages.
+  // Installs the package as npm does for a user: the dependencies, this platform's Node and the command, without development packages.
   const { dependencies, bin } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as Manifest;
   for (const name of [...Object.keys(dependencies), `node-${process.platform}-${process.arch}`]) {
     mkdirSync(dirname(join(consumer, 'node_modules', name)), { recursive: true });
@@ -48,7 +48,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('the package', () => {
-  test('has the license and the built client, and no file of development, of tests or of an earlier build', () => {
+  test('has the license and the built client, and no file from development, tests or an earlier build', () => {
     const files = readdirSync(installed, { recursive: true, encoding: 'utf8' });
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'dist/client/index.js', 'dist/client/index.d.ts']));
     const page = ['index.html', 'app.css', 'app.js', 'icon.svg'].map((file) => `dist/visualizer/page/${file}`);
@@ -93,7 +93,7 @@ describe('the package', () => {
 });
 
 describe('its command line', () => {
-  test('prints its help, and draws the machine', async () => {
+  test('prints its help and draws the machine', async () => {
     const help = await nova('--help');
     expect(help).toMatchObject({ code: 0, stderr: '' });
     expect(help.stdout).toMatch(/^Usage: nova-kms /);
@@ -129,7 +129,7 @@ describe('its command line', () => {
     expect(await nova('deriv')).toEqual({ code: 2, stdout: '', stderr: "error: unknown command 'deriv' (Did you mean derive?)\n" });
   });
 
-  test('needs the Node that npm installs beside it when the Node of the system is too old', async () => {
+  test('needs the Node that npm installs with it when the Node of the system is too old', async () => {
     const change = "Object.defineProperty(process,'version',{value:'v20.19.5'});Object.defineProperty(process,'arch',{value:'riscv64'})";
     const old = new StartedCommand(process.execPath, ['--import', `data:text/javascript,${change}`, join(installed, 'bin', 'nova-kms.mjs'), '--help']);
     const { code, stdout, stderr } = await old.ended;
@@ -140,13 +140,13 @@ describe('its command line', () => {
 });
 
 describe('its node', () => {
-  /** It finds neither chain nor enclave, and listens. */
+  /** It can reach neither a chain nor an enclave, but listens. */
   async function startNode(environment: NodeJS.ProcessEnv = {}): Promise<StartedCommand> {
     const lonely = { BIND_ADDR: `127.0.0.1:${await freePort()}`, NODE_URL: 'http://127.0.0.1:9', ODYN_URL: 'http://127.0.0.1:9', IN_ENCLAVE: 'false' };
     return new StartedCommand(process.execPath, [join(installed, 'bin', 'nova-kms.mjs'), 'node'], { ...lonely, ...environment });
   }
 
-  test('is one file, runs with options that bound its memory, and shuts down in order', async () => {
+  test('is one file, runs with options that limit its memory, and shuts down cleanly', async () => {
     const command = await startNode({ MAX_STORE_BYTES: String(100 * 1024 * 1024), NODE_OPTIONS: '' });
     await command.until('it listening', ({ stderr }) => stderr.includes('"message":"listening"'));
     const { pid, command: line } = command.processOf('dist/bundle/node-program.js node');
@@ -160,7 +160,7 @@ describe('its node', () => {
   });
 
   test('names the source files in the stack that it logs', async () => {
-    // Besides the time, the machine asks the system only for the jitter of an early tick. Here that fails.
+    // Apart from the time, the machine asks the system only for the jitter of an early tick. Here, that call fails.
     const broken = `import c from'node:crypto';const r=c.randomBytes;c.randomBytes=(n,...more)=>{if(n===4)throw new RangeError('none left');return r(n,...more)}`;
     const command = await startNode({ NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(broken)}` });
     const { code, stderr } = await command.ended;
@@ -174,7 +174,7 @@ describe('its node', () => {
     }
   });
 
-  test('serves the page of the visualiser when that is asked for', async () => {
+  test('serves the page of the visualiser when it is switched on', async () => {
     const visualizerPort = String(await freePort());
     const command = await startNode({ VISUALIZER_PORT: visualizerPort });
     await command.until('its visualiser listening', ({ stderr }) => stderr.includes('visualiser listening'));

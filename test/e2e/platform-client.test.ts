@@ -1,6 +1,7 @@
 /**
- * The platform's client against nodes as the platform runs them: strict mode, TLS, an egress proxy, the default limits, and enclave
- * emulators that are as strict as the platform's enclaves (protocol.md §7, §8, §10). `support/platform-client.ts` describes the client.
+ * Runs the platform's client against nodes in the same environment as on the platform: strict mode, TLS, an egress proxy, the default
+ * limits, and enclave emulators that are as strict as the platform's enclaves (protocol.md §7, §8, §10). `support/platform-client.ts`
+ * describes the client.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -16,17 +17,17 @@ import { waitForStates } from './support/quick-blocks.ts';
 const APP_ID = 1_001;
 const MIB = 1_048_576;
 const TRIES = 3;
-/** The client keeps an idle connection for this long. Seconds. */
+/** How long the client keeps an idle connection. Seconds. */
 const CLIENT_IDLE_SECONDS = 90;
 
 let world: EnclaveCluster;
 let ready: readonly ClusterNode[];
-/** Runs but is not a member, so it answers 503. */
+/** A running node that is not a member, so it answers 503. */
 let unready: ClusterNode;
 let client: PlatformClient;
 /** The client of an app that is not registered. */
 let stranger: PlatformClient;
-/** Errors of ready nodes under /kms. */
+/** Errors that ready nodes gave under /kms. */
 const refusals: { readonly status: number | undefined; readonly text: string }[] = [];
 
 beforeAll(async () => {
@@ -60,7 +61,7 @@ function newIdentity(): LocalIdentity {
   return new LocalIdentity({ privateKey: randomBytes(32) }, { random: systemRandom });
 }
 
-/** Performs an operation. Keeps the refusals of ready nodes for the last test. */
+/** Performs an operation, and keeps the refusals that ready nodes gave for the last test. */
 async function call(operation: Operation, at?: ClusterNode, by = client): Promise<Result> {
   const result = await by.call(operation, at?.url);
   const urls = new Set(ready.map(({ url }) => url));
@@ -90,14 +91,14 @@ describe('a key', () => {
     ['of a file', { do: 'derive', path: 's3/1/reports/2026 11.pdf' }],
     ['with a context', { do: 'derive', path: 'disk', context: 'volume-1' }],
     ['of 64 bytes', { do: 'derive', path: 'disk', length: 64 }],
-  ])('%s is derived by every node at the first try, and is the same on all', async (_, operation) => {
+  ])('%s is derived by every node at the first attempt, and is the same on all nodes', async (_, operation) => {
     const results = await Promise.all(ready.map((node) => call(operation, node)));
     expect(results.map(endsOf)).toEqual(ready.map(() => ['answered 200']));
     expect(new Set(results.map(({ answer }) => answer!['key'])).size).toBe(1);
   });
 });
 
-describe('600 calls, a third of them for absent keys, beside 200 probes of every node', () => {
+describe('600 calls, a third of them for absent keys, while every node is probed 200 times,', () => {
   const [CALLS, PROBES, AT_ONCE] = [600, 200, 6];
   const numbers = Array.from({ length: CALLS }, (_, nth) => nth);
 
@@ -151,7 +152,7 @@ describe('values', () => {
     for (const node of ready) await untilValue(node, key, null);
   });
 
-  test('a key with a space differs from the key with a plus in its place', async () => {
+  test('a key with a space differs from the key with a plus instead of the space', async () => {
     for (const key of ['one key', 'one+key']) await call({ do: 'put', key, value: bytes(key) }, ready[0]);
     for (const key of ['one key', 'one+key']) expect(await valueAt(ready[0]!, key)).toBe(key);
   });
@@ -174,30 +175,30 @@ describe('values', () => {
 });
 
 describe('an absent key', () => {
-  test('is asked for three times at each node, and every member answers 404', async () => {
+  test('is requested three times from each node, and every member answers 404', async () => {
     const { absent, attempts } = await call({ do: 'get', key: 'nowhere' });
     const members = attempts.filter(({ url }) => url !== unready.url);
     expect(members.map(({ end, status }) => [end, status])).toEqual(Array.from({ length: TRIES * ready.length }, () => ['absent', 404]));
-    // The answer of a node that is not a member does not count.
+    // The answers of the node that is not a member are left out.
     expect(absent).toBe(false);
   });
 
-  test('can be asked for again and again without reaching a limit, although all enclaves share one address', async () => {
+  test('can be requested again and again without reaching a limit, even though all enclaves share one address', async () => {
     for (let nth = 0; nth < 20; nth += 1) {
       for (const node of ready) expect((await call({ do: 'get', key: `nowhere ${nth}` }, node)).absent).toBe(true);
     }
   });
 
-  test('is answered as absent when it is deleted', async () => {
+  test('gets the answer that it is absent when it is deleted', async () => {
     expect((await call({ do: 'delete', key: 'nowhere' }, ready[0])).absent).toBe(true);
   });
 });
 
-test('every node answers /status as often as many enclaves ask for it', async () => {
+test('every node answers /status every time, even when many enclaves ask for it', async () => {
   for (let round = 0; round < 60; round += 1) expect(await client.probe()).toBe(4);
 });
 
-test('a key that was deleted on one node is soon absent on another, before its next heartbeat', async () => {
+test('a key that was deleted on one node is soon absent on a second node, before the next heartbeat', async () => {
   const keys = Array.from({ length: 25 }, (_, nth) => `deleted ${nth}`);
   let stale = 0;
   for (const key of keys) {
@@ -211,7 +212,7 @@ test('a key that was deleted on one node is soon absent on another, before its n
 });
 
 describe('a node that is not ready', () => {
-  test('is skipped for the next node', async () => {
+  test('is skipped, and the client asks the next node', async () => {
     const { answer, attempts } = await call({ do: 'derive', path: 'sessions' }, unready);
     expect(answer).toBeNull();
     expect(attempts.map(({ end, status }) => [end, status])).toEqual(Array.from({ length: TRIES }, () => ['refused', 503]));
@@ -255,7 +256,7 @@ test.each<[string, Operation, number]>([
   expect(attempts.map((attempt) => [attempt.end, attempt.status])).toEqual(Array.from({ length: TRIES }, () => ['refused', status]));
 });
 
-test('a node keeps an idle connection for longer than the client does', async () => {
+test('a node keeps an idle connection longer than the client does', async () => {
   for (const { localUrl } of ready) {
     const answer = await fetch(`${localUrl}/health`);
     const seconds = Number(/timeout=(\d+)/.exec(answer.headers.get('keep-alive') ?? '')?.[1]);
@@ -263,7 +264,7 @@ test('a node keeps an idle connection for longer than the client does', async ()
   }
 });
 
-test('the client mistakes no error of a ready node for an unreachable node, and takes only a 404 for an absent key', () => {
+test('the client never takes an error of a ready node as a sign that the node is unreachable, and takes only a 404 as a sign that a key is absent', () => {
   const misread = refusals.filter(({ status, text }) => {
     const lower = text.toLowerCase();
     return UNREACHABLE_WORDS.some((words) => lower.includes(words)) || (status !== 404 && lower.includes(ABSENT_WORDS));

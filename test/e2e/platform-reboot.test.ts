@@ -1,7 +1,7 @@
 /**
- * A node is killed and its enclave boots again with new keys, while the platform's client (`support/platform-client.ts`) calls at a steady
+ * A node is killed and its enclave restarts with new keys, while the platform's client (`support/platform-client.ts`) calls at a steady
  * rate, in strict mode, with TLS and an egress proxy. No call fails. The only writes that may be lost are those that the killed node
- * acknowledged a moment before and could not push (DATA_SYNC_NUDGE_MS).
+ * acknowledged just before it was killed and could not push yet (DATA_SYNC_NUDGE_MS).
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -21,13 +21,13 @@ const PROBE_EVERY_CALLS = 100;
 /** Calls before the node is killed, while it is gone, and after it is back. */
 const CALLS_ASIDE = 100;
 const FAILED = 2;
-/** The killed node's last acknowledged writes, which may be lost with it. */
+/** The last writes that the killed node acknowledged. They may be lost. */
 const LAST_WRITES = 2;
 
 interface Write {
   readonly key: string;
   readonly value: string;
-  /** URL of the node that acknowledged it. */
+  /** URL of the node that acknowledged the write. */
   readonly by: string;
 }
 
@@ -55,7 +55,7 @@ afterAll(async () => {
   await world.close();
 });
 
-/** Calls derive, put and get in turn at a steady rate until it is stopped. */
+/** Calls derive, put and get in turn at a steady rate, until it is stopped. */
 class SteadyCalls {
   readonly failures: string[] = [];
   readonly writes: Write[] = [];
@@ -104,7 +104,7 @@ class SteadyCalls {
   }
 }
 
-test('when a node is killed and boots again with new keys, no call fails and no write is lost', async () => {
+test('when a node is killed and restarts with new keys, no call fails and no write is lost', async () => {
   const { cluster } = world;
   const node = cluster.node(1);
   const before = node.wallet;
@@ -137,7 +137,7 @@ test('when a node is killed and boots again with new keys, no call fails and no 
   expect(calls.failures).toEqual([]);
 });
 
-/** The writes that at least one node does not return as they were written. */
+/** The writes for which at least one node does not return the written value. */
 async function missing(writes: readonly Write[]): Promise<readonly Write[]> {
   const found: Write[] = [];
   for (const write of writes) {

@@ -21,7 +21,7 @@ import { waitForStates } from './support/quick-blocks.ts';
 const LOOK_EVERY_MS = 250;
 
 const tools = findPrometheus();
-if (tools === null) test('Prometheus is installed where the test requires it', sayThatPrometheusIsMissing);
+if (tools === null) test('Prometheus is installed if the test requires it', sayThatPrometheusIsMissing);
 else testWith(tools);
 
 function testWith(installed: PrometheusTools): void {
@@ -30,7 +30,7 @@ function testWith(installed: PrometheusTools): void {
       expect(await promtool(installed, ['check', 'rules', 'alerts.yaml'])).toContain('SUCCESS: 16 rules found');
     });
 
-    test('sees each alert fire when it must, but not earlier', async () => {
+    test('confirms that each alert fires when it must, and not earlier', async () => {
       expect(await promtool(installed, ['test', 'rules', 'alerts.test.yaml'])).toContain('SUCCESS');
     });
 
@@ -84,7 +84,7 @@ function testWith(installed: PrometheusTools): void {
       return answer.text();
     }
 
-    /** @returns milliseconds until the condition held, for the printed report */
+    /** @returns milliseconds until the condition was true, for the printed report */
     async function waitForAlerts(what: string, holds: (firing: ReadonlySet<string>) => boolean): Promise<number> {
       const fromMs = systemClock.nowMs();
       await waitUntil({ what, timeoutMs: WAIT_TIMEOUT_MS, everyMs: LOOK_EVERY_MS }, async () => {
@@ -99,7 +99,7 @@ function testWith(installed: PrometheusTools): void {
       for (const node of cluster.nodes) expect(await promtool(installed, ['check', 'metrics'], await scrape(node))).toBe('');
     });
 
-    test('show the same series from the start, apart from those of their peers', async () => {
+    test('have the same series from the start, apart from the series about peers', async () => {
       await app.client.derive({ path: 'metrics' });
       const [withPeers, withoutPeers] = [true, false].map((own) => (series: readonly string[]) => series.filter((name) => name.includes('peer="') === own));
       const now = seriesIn(await scrape(cluster.node(1)));
@@ -108,7 +108,7 @@ function testWith(installed: PrometheusTools): void {
       expect([...new Set(withPeers!(now).map((name) => /peer="(\w+)"/.exec(name)![1]!))].sort()).toEqual(peers);
     });
 
-    test('fire no alert once all of them are ready, apart from those about the minutes before', async () => {
+    test('fire no alert once all nodes are ready, apart from alerts about the minutes before that', async () => {
       const ofRates = /^(?:\w+Errors|SlowRequests) /;
       await waitForAlerts('no alert', (firing) => [...firing].every((name) => ofRates.test(name)));
     });
@@ -118,7 +118,7 @@ function testWith(installed: PrometheusTools): void {
       // A rate needs two scrapes. How long they take depends on the machine.
       await waitUntil({ what: 'an answer to every query', timeoutMs: WAIT_TIMEOUT_MS, everyMs: LOOK_EVERY_MS }, async () => {
         const found = await Promise.all(queries.map(async ({ expr }) => prometheus.query(expr.replaceAll('$__rate_interval', '1m').replaceAll('$instance', '.*'))));
-        // Queries that end in "> 0" may find nothing.
+        // Queries that end in "> 0" may have no result.
         const empty = queries.filter(({ expr }, at) => found[at] === 0 && !/> 0$/.test(expr)).map(({ expr }) => expr);
         return empty.length === 0 ? null : `none to ${empty.join('; ')}`;
       });

@@ -1,6 +1,6 @@
 /**
- * A cluster whose only way out is an HTTP proxy (protocol.md §7, §10). Members are registered under names that only the proxy can
- * resolve. Real processes on Anvil. Each node has a separate proxy, which shows what that node asked for.
+ * A cluster whose only way out is an HTTP proxy (protocol.md §7, §10). Members are registered under names that only the proxy can resolve.
+ * Real processes on Anvil. Each node has a separate proxy, which records the requests of that node.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -35,9 +35,9 @@ beforeAll(async () => {
     environment: { LOG_LEVEL: 'DEBUG', RATE_LIMIT_PER_MINUTE: '0', NONCE_RATE_LIMIT_PER_MINUTE: '0' },
     plans: [
       { url: (port) => `http://node-1.kms.test:${port}`, environment: { HTTP_PROXY: first.url } },
-      // The variables in lower case; NO_PROXY names node 3's address.
+      // Environment with the variables in lower case; NO_PROXY names node 3's address.
       { url: (port) => `http://node-2.kms.test:${port}`, environment: { http_proxy: second.url, no_proxy: 'elsewhere.test,127.0.0.1' } },
-      // Registered under an address. Requests to it use the proxy, unless NO_PROXY names it.
+      // Registered under an IP address. Requests to this node use the proxy, unless NO_PROXY names the address.
       { environment: { HTTP_PROXY: third.url, NO_PROXY: 'elsewhere.test' } },
     ],
     prepare: async ({ chain }) => {
@@ -57,7 +57,7 @@ function doorOf(node: ClusterNode): string {
 }
 
 test('nodes that reach each other only through the proxy become ready and hold the same secret', async () => {
-  // One after another, so that each node must fetch the secret from an earlier one.
+  // The nodes start one after another, so that each must fetch the secret from an earlier node.
   for (const node of cluster.nodes) {
     await node.start();
     await waitForStates(cluster, [node], 'ready');
@@ -70,18 +70,18 @@ test('nodes that reach each other only through the proxy become ready and hold t
   expect(new Set(keys).size).toBe(1);
 });
 
-test('the proxy carries the traffic, whether its variable is in upper or lower case', () => {
+test('the proxy carries the traffic, whether the variable that names the proxy is in upper or lower case', () => {
   const [, second, third] = proxies;
   const [one] = cluster.nodes.map(doorOf);
-  // Node 2 joined when only node 1 was there. Node 3 asked one of them.
+  // Node 2 joined when only node 1 was there. Node 3 asked node 1 or node 2.
   expect(second.targets()).toContain(one);
   expect([...third.targets()].some((target) => /^node-[12]\.kms\.test:/.test(target))).toBe(true);
 });
 
-test('an address that NO_PROXY names is reached directly, and any other through the proxy', async () => {
+test('an address that NO_PROXY names is reached directly, and any other address through the proxy', async () => {
   const [first, second] = proxies;
   const [one, two, three] = [cluster.node(1), cluster.node(2), cluster.node(3)];
-  // Only node 3 holds the secret now, so both others must ask it at its address.
+  // Only node 3 holds the secret now, so the two other nodes must ask node 3 at its address.
   await Promise.all([one.stop(), two.stop()]);
   const seen = [first.seen.length, second.seen.length];
   await Promise.all([one.start(), two.start()]);

@@ -1,6 +1,6 @@
 /**
- * Nodes lose readiness and regain it (protocol.md §1, §6, §10, A reset hash). Real nodes on a real chain; the test decides when a block
- * is mined. Node 3 has a separate version.
+ * Nodes lose readiness and regain it (protocol.md §1, §6, §10, A reset hash). These are real nodes on a real chain; the test decides when a
+ * block is mined. Node 3 runs a different version.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Hash32 } from '../../src/domain/ids.ts';
@@ -55,7 +55,7 @@ afterAll(async () => {
   for (const close of closers.reverse()) await close();
 });
 
-/** A node must answer 503 after one complete node_tick that follows the last mined block. */
+/** A node must answer 503 after the first complete node_tick that begins after the last mined block. */
 async function expectRefusal(node: ClusterNode, message: string): Promise<void> {
   await waitForTicks(node, 1, WAIT_TIMEOUT_MS);
   const refusal = await deriveRefusal(node);
@@ -88,7 +88,7 @@ describe('a member that loses its eligibility for a while', () => {
     },
   ];
 
-  test.each(LOSSES)('refuses from the first tick that sees the change six blocks deep when $loss, and is ready again with the secret it has', async ({ message, cause, undo }) => {
+  test.each(LOSSES)('when $loss, refuses from the first tick that sees the change six blocks deep, and is later ready again with the same secret', async ({ message, cause, undo }) => {
     const node = cluster.node(3);
     const others = [cluster.node(1), cluster.node(2)];
     const fetched = takenOver(node);
@@ -96,7 +96,7 @@ describe('a member that loses its eligibility for a while', () => {
     const block = await manual.nextBlock();
     await cause(node);
     await manual.bury(block, CONFIRMATIONS - 1);
-    // One more block and the node sees the change.
+    // With one more block, the node sees the change.
     await waitForTicks(node, 1, WAIT_TIMEOUT_MS);
     expect((await viewOf(node)).readiness.state).toBe('ready');
     await manual.bury(block, CONFIRMATIONS);
@@ -109,7 +109,7 @@ describe('a member that loses its eligibility for a while', () => {
     expect(await fingerprintFrom(app, node)).toBe(fingerprint);
   });
 
-  test('refuses after its enclave booted with another key, and is ready again once that key is registered', async () => {
+  test('refuses after its enclave restarted with a new key, and is ready again once that key is registered', async () => {
     const node = cluster.node(2);
     const fetched = takenOver(node);
     await node.restartEnclave({ register: false });
@@ -125,7 +125,7 @@ describe('a member that loses its eligibility for a while', () => {
   });
 });
 
-test('after the owner resets the hash, the nodes claim one new secret and hand the old one to no member', async () => {
+test('after the owner resets the hash, the nodes claim one new secret and give the old secret to no member', async () => {
   const { chain, nodes } = cluster;
   const oldHash = await chain.masterSecretHash();
   const [oldFingerprint] = await fingerprintsOf(app, nodes);
@@ -197,11 +197,11 @@ describe('a reorganisation before the claim is deep', () => {
     expect(await cluster.chain.masterSecretHash()).toBe(claim.hash);
     expect((await viewOf(claim.node)).node.master_secret.state).toBe('generated');
     expect((await viewOf(from.node)).node.master_secret).toEqual({ state: 'synced', synced_from: claim.node.wallet });
-    // Apps are looked up at the head, which the reorganisation does not change for them.
+    // The registry looks apps up at the head, and the reorganisation does not change apps.
     expect(await fingerprintsOf(app, nodes)).toHaveLength(1);
   }
 
-  test('that replaces it with another claim makes the secret of the other claim serve', async () => {
+  test('that replaces the claim with a claim of a different node makes the secret of that node serve', async () => {
     const { winner, loser } = await twoClaims();
     await cluster.chain.mine(3);
     await reorganise(cluster.chain, 4, await rawTransaction(cluster.chain, loser.transaction));
@@ -209,13 +209,13 @@ describe('a reorganisation before the claim is deep', () => {
     await expectSecretOf(loser, winner);
   });
 
-  test('that drops it, followed by one that brings it back, lets its secret serve', async () => {
+  test('that drops the claim, followed by one that brings the claim back, lets the secret of the claim serve', async () => {
     const { winner, loser } = await twoClaims();
     const transaction = await rawTransaction(cluster.chain, winner.transaction);
     await cluster.chain.mine(4);
     await reorganise(cluster.chain, 5);
     expect(await cluster.chain.masterSecretHash()).toBe(ZERO);
-    // The node treats the zero hash as a reset and prepares another candidate, but keeps this one.
+    // The node treats the zero hash as a reset and prepares a new candidate, but keeps the old one.
     await waitForView(winner.node, 'another claim', WAIT_TIMEOUT_MS, ({ readiness }) => readiness.reason === 'awaiting on-chain master secret hash');
     await reorganise(cluster.chain, 5, transaction);
     expect(await cluster.chain.masterSecretHash()).toBe(winner.hash);

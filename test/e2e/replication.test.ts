@@ -1,6 +1,6 @@
 /**
- * An acknowledged write reaches every node and stays there (protocol.md §4, §10), while real nodes are killed, frozen, cut off and
- * stopped and an app writes. Every member is registered at a front, where the links between two members can be cut.
+ * An acknowledged write reaches every node and stays there (protocol.md §4, §10), even if real nodes are killed, frozen, cut off and
+ * stopped while an app writes. Every member is registered with the address of a front, which can cut the link between two members.
  */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import process from 'node:process';
@@ -54,7 +54,7 @@ async function startAgain(node: ClusterNode): Promise<void> {
   await node.waitForState('ready', WAIT_TIMEOUT_MS);
 }
 
-/** Freezes the process: its sockets stay open and nothing answers. `thaw` waits until a push to it has timed out. */
+/** Freezes the process: its sockets stay open, but it does not answer. `thaw` waits until a push to the frozen node has timed out. */
 function freeze(node: ClusterNode): { readonly thaw: () => Promise<void> } {
   const { pid } = node;
   if (pid === undefined) throw new Error(`${node.name} has no process`);
@@ -70,7 +70,7 @@ function freeze(node: ClusterNode): { readonly thaw: () => Promise<void> } {
   };
 }
 
-/** Deletes keys through a node that has them. */
+/** Deletes keys through a node that holds them. */
 async function deleteAll(node: ClusterNode, keys: readonly string[], acks = 0): Promise<void> {
   await forEachOf(keys, AT_ONCE, async (key) => {
     const { deleted } = await app.client.delete({ key, acks, ackTimeoutMs: MAX_ACK_TIMEOUT_MS }, { node: node.wallet });
@@ -85,7 +85,7 @@ function putAll(node: ClusterNode, keys: readonly string[]): Promise<void> {
 }
 
 test(
-  'a thousand writes survive when one node is killed twice and another is frozen until its peers give up, and deleted keys stay deleted',
+  'a thousand writes survive, and deleted keys stay deleted, when one node is killed twice and a second node is frozen until its peers give up',
   async () => {
     const [steady, killed, frozen] = cluster.nodes as [ClusterNode, ClusterNode, ClusterNode];
     const writer = new ReplicationWriter(app, cluster.nodes);
@@ -116,7 +116,7 @@ test(
     await writer.write(50);
 
     const frost = freeze(frozen);
-    // The writer still sends some of these to the frozen node, and they time out.
+    // The writer still sends some of these writes to the frozen node, and they time out.
     await writer.write(20);
     writer.setDown(frozen, true);
     await killInMidst(130);
@@ -161,7 +161,7 @@ test(
     await stopped.restart({ DATA_SYNC_NUDGE_MS: '0', DATA_SYNC_INTERVAL_SECONDS: '3600' });
     await stopped.waitForState('ready', WAIT_TIMEOUT_MS);
     const keys = Array.from({ length: BURST }, (_, index) => `burst-${index}`);
-    // The others cannot fetch them by anti-entropy either, so only the last push can deliver them.
+    // The other nodes cannot fetch the writes by anti-entropy either, so only the last push can deliver them.
     for (const other of [first, second]) frontOf(stopped).cut(other.wallet);
     await putAll(stopped, keys);
     const held = await keysOn(app, first);
@@ -176,7 +176,7 @@ test(
 );
 
 test(
-  'writes that a permanently dead writer had pushed to one node only reach the other by anti-entropy',
+  'writes that a node pushed to only one peer before it died permanently reach the other peer by anti-entropy',
   async () => {
     const [writer, witness, cutOff] = cluster.nodes as [ClusterNode, ClusterNode, ClusterNode];
     frontOf(cutOff).cut(writer.wallet);

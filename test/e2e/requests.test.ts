@@ -1,7 +1,7 @@
 /**
- * The answers of a node (protocol.md §2, §3, §4, §9). Each refusal has the required form, changes nothing, and the node keeps serving.
- * Real processes on Anvil: node 1 takes the requests, node 2 is its peer and reaches the chain through a proxy that can be cut, and
- * node 3 is not a member.
+ * The answers of a node (protocol.md §2, §3, §4, §9). Each refusal has the required form and changes nothing, and the node keeps serving.
+ * The nodes are real processes on Anvil: node 1 gets the requests, node 2 is its peer and reaches the chain through a proxy that can be
+ * cut, and node 3 is not a member.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -40,11 +40,11 @@ import type { Secret } from './support/secret-search.ts';
 
 const MIB = 1024 * 1024;
 const MAX_BODY_BYTES = 2 * MIB;
-/** The largest allowed error of a timestamp (`POP_TIMEOUT_SECONDS`). Seconds. */
+/** How far a timestamp may be off (`POP_TIMEOUT_SECONDS`). Seconds. */
 const WINDOW_SECONDS = 120;
 const NOBODY = `0x${'0'.repeat(40)}`;
 const RPC_HOST = 'rpc.kms.test';
-/** One more than the largest integer that is safe in JSON. */
+/** The largest integer that is safe in JSON, plus one. */
 const FIRST_BAD_APP_ID = 2n ** 53n;
 const APP_IDS = { alice: 1_001n, bob: 1_002n, huge: FIRST_BAD_APP_ID, wrapping: 2n ** 64n + 1_001n, zero: 0n };
 type AppName = keyof typeof APP_IDS | 'stranger';
@@ -55,14 +55,14 @@ interface World {
   readonly node: ClusterNode;
   readonly peerNode: ClusterNode;
   readonly apps: Readonly<Record<AppName, RawApp>>;
-  /** Signs with node 2's wallet and enclave, outside the node. */
+  /** Signs with node 2's wallet and enclave, but outside node 2. */
   readonly peer: RawCaller;
   readonly masterSecret: Uint8Array;
   readonly syncKey: Uint8Array;
 }
 
 const http = new RawHttp();
-/** An identity of the right kind that no node knows. */
+/** A well-formed identity that no node knows. */
 const stranger = new LocalIdentity({ privateKey: randomBytes(32) }, { random: systemRandom });
 /** A path that appears only in derive requests. */
 const PATH = `path ${randomBytes(18).toString('base64')}`;
@@ -111,7 +111,7 @@ beforeAll(async () => {
   const peerEnclave = new OdynClient({ baseUrl: peerNode.enclave.url }, { clock: systemClock });
   closers.push(() => peerEnclave.close());
   await waitForStates(cluster, [node], 'ready');
-  // From here on the chain mines each change of the registry at once.
+  // From here on, the chain mines each change of the registry immediately.
   await cluster.chain.test.setAutomine(true);
   const rpcPort = new URL(cluster.chain.url).port;
   await peerNode.start({ NODE_URL: `http://${RPC_HOST}:${rpcPort}`, HTTP_PROXY: proxy.url, NO_PROXY: '127.0.0.1' });
@@ -134,12 +134,12 @@ afterAll(async () => {
   for (const close of closers.reverse()) await close();
 });
 
-/** Sends a derive request of an app to node 1. */
+/** Sends an app's derive request to node 1. */
 async function ask(app: AppName, changes: Changes = {}, inner: unknown = { path: PATH }): Promise<RawAnswer> {
   return world.apps[app].caller.send(world.node, 'POST', '/kms/derive', inner, changes);
 }
 
-/** Sends a message of node 2 to node 1. */
+/** Sends a message from node 2 to node 1. */
 async function tell(message: unknown, changes: Changes = {}): Promise<RawAnswer> {
   return world.peer.send(world.node, 'POST', '/sync', message, changes);
 }
@@ -189,7 +189,7 @@ describe('a node that is not ready', () => {
     expect(expectError(answer, 503, 'service_unavailable')).toMatch(/^self not in KMS node list/);
   });
 
-  test('gives a right and a wrong proof the same 503, because it does not check the proof first', async () => {
+  test('answers the same 503 to a right and a wrong proof, because it does not check the proof first', async () => {
     const { caller } = world.apps.alice;
     for (const changes of [{}, { recipient: world.node.wallet }]) {
       const answer = await caller.send(unready, 'POST', '/kms/derive', { path: PATH }, changes);
@@ -231,7 +231,7 @@ function refusal(name: string, status: number, code: string, why: RegExp, reques
   return { name, request, status, code, why };
 }
 
-/** Turns one hex digit in the middle of the ciphertext into another. */
+/** Changes one hex digit in the middle of the ciphertext. */
 function tampered(envelope: WireEnvelope): WireEnvelope {
   const text = envelope.encrypted_data;
   const at = Math.floor(text.length / 2);
@@ -409,7 +409,7 @@ describe('bytes that are not a request', () => {
     ['a method that does not exist', 'BREW /kms/derive HTTP/1.1\r\nhost: node\r\n\r\n', 400, 'bad_request'],
     ['a body in chunks that are none', 'POST /kms/derive HTTP/1.1\r\nhost: node\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n', 400, 'bad_request'],
     ['headers without end', `GET /health HTTP/1.1\r\nhost: node\r\nx-long: ${'a'.repeat(64 * 1024)}`, 413, 'payload_too_large'],
-  ])('%s gets the error body of all routes', async (_, bytes, status, code) => {
+  ])('%s gets the same error body as a refusal of a route', async (_, bytes, status, code) => {
     const [head, body] = (await sendBytes(world.node.port, bytes)).split('\r\n\r\n');
     expect(head).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
     expect(head).toMatch(/^content-type: application\/json/im);
@@ -417,7 +417,7 @@ describe('bytes that are not a request', () => {
     expect(await deriveAsAlice()).toBe(aliceKey);
   });
 
-  test('a body that ends before its length also gets the error body of all routes', async () => {
+  test('a body that is shorter than its content-length also gets this error body', async () => {
     const proof = Object.entries(await world.apps.alice.caller.proof(world.node));
     const headers = [...proof, ['host', 'node'], ['content-length', '1000']].map(([name, value]) => `${name}: ${value}`);
     const request = ['POST /kms/derive HTTP/1.1', ...headers, '', '{"sender_tee_pubkey":'].join('\r\n');
@@ -462,7 +462,7 @@ describe('the answer', () => {
     expect(signer).toBe(world.node.wallet);
   });
 
-  test('to x-tee-wallet alone, allowed outside an enclave, is unsigned and still encrypted to the registered key', async () => {
+  test('to a request with only x-tee-wallet, which is allowed outside an enclave, is unsigned, but encrypted to the registered key', async () => {
     const unsigned = Object.fromEntries(['signature', 'nonce', 'timestamp', 'wallet'].map((name) => [`x-app-${name}`, undefined]));
     const { caller } = world.apps.alice;
     const answer = await ask('alice', { headers: { ...unsigned, 'x-tee-wallet': caller.wallet } });
@@ -471,18 +471,18 @@ describe('the answer', () => {
     expect((await caller.open(answer))['key']).toBe(aliceKey);
   });
 
-  test('to a request with a proof ignores x-tee-wallet', async () => {
+  test('to a request with a proof does not depend on x-tee-wallet', async () => {
     const answer = await ask('alice', { headers: { 'x-tee-wallet': world.apps.bob.caller.wallet } });
     expect((await world.apps.alice.caller.open(answer))['key']).toBe(aliceKey);
   });
 
-  test('to a peer without x-kms-wallet is 200 when the envelope has its registered key', async () => {
+  test('to a peer without x-kms-wallet is 200 when the envelope has the registered key of the peer', async () => {
     const answer = await tell({ type: 'snapshot_request' }, { syncKey: world.syncKey, headers: { 'x-kms-wallet': undefined } });
     expect(answer.status).toBe(200);
     expect(await world.peer.open(answer)).toMatchObject({ status: 'ok' });
   });
 
-  test('to a delta with malformed records counts them as rejected, and the other records are merged', async () => {
+  test('to a delta with malformed records counts these as rejected, and the node merges the other records', async () => {
     const dataKey = deriveKey(world.masterSecret, 1_001, DATA_KEY_PATH, 32);
     const good = {
       key: 'kept',
@@ -507,7 +507,7 @@ describe('the answer', () => {
     expect(await deriveAsAlice()).toBe(aliceKey);
   });
 
-  test('to a secret request is refused when its sealed payload is longer than 32 bytes, and not cut to 32 bytes', () => {
+  test('to a secret request is refused when its sealed payload is longer than 32 bytes; the payload is not cut to 32 bytes', () => {
     const vault = new Vault({ random: systemRandom });
     const request = vault.beginSecretRequest();
     const seal = (bytes: Uint8Array): unknown => sealSecret(generateP384(systemRandom), request.ecdhPubkey, randomBytes(12), bytes);
@@ -621,7 +621,7 @@ describe('the registry decides about an app:', () => {
     else expect(answer.status).toBe(200);
   });
 
-  test('when the chain cannot be read, the answer is 503 and not 403, and the next request reads it again', async () => {
+  test('when the node cannot read the chain, the answer is 503 and not 403, and the next request reads the chain again', async () => {
     const { proxy, peerNode, apps } = world;
     const askPeer = (app: 'alice' | 'bob'): Promise<RawAnswer> => apps[app].caller.send(peerNode, 'POST', '/kms/derive', { path: PATH });
     await world.cluster.chain.setAppStatus(1_002, APP_STATUS.ACTIVE);
@@ -629,7 +629,7 @@ describe('the registry decides about an app:', () => {
     proxy.cut(RPC_HOST);
     try {
       expect(expectError(await askPeer('bob'), 503, 'service_unavailable')).toMatch(/registry/);
-      // Alice is in the cache.
+      // The node has Alice in its cache.
       expect((await askPeer('alice')).status).toBe(200);
     } finally {
       proxy.mend(RPC_HOST);
@@ -639,7 +639,7 @@ describe('the registry decides about an app:', () => {
 });
 
 describe('rate limits', () => {
-  /** Clients that share the platform's ingress get ten times the configured limit together. */
+  /** All clients that share the platform's ingress together get ten times the configured limit. */
   const SHARED = 10;
   let limited: ClusterNode;
 
@@ -675,12 +675,12 @@ describe('rate limits', () => {
     expect(await statuses(3 * SHARED, '/health')).toEqual(Array.from({ length: 3 * SHARED }, () => 200));
   });
 
-  test('behind a trusted proxy the client is the right-most entry that the node does not trust', async () => {
+  test('behind a trusted proxy, the client is the right-most entry that the node does not trust', async () => {
     await limited.restart({ NONCE_RATE_LIMIT_PER_MINUTE: '2', TRUSTED_PROXIES: '127.0.0.1, 10.0.0.0/8' });
     const from = (entries: string) => (): Record<string, string> => ({ 'x-forwarded-for': entries });
     expect(await statuses(3, '/nonce', from('203.0.113.1'))).toEqual([200, 200, 429]);
     expect(await statuses(3, '/nonce', from('203.0.113.2'))).toEqual([200, 200, 429]);
-    // Entries that a client writes before its own address do not count.
+    // The node ignores entries that a client writes in front of its own address.
     expect(await statuses(1, '/nonce', from('198.51.100.7, 203.0.113.1, 10.1.2.3'))).toEqual([429]);
   });
 });

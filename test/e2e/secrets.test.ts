@@ -1,7 +1,7 @@
 /**
- * No output of a node contains a secret (protocol.md §2). A run at LOG_LEVEL=DEBUG goes through claim, hand-over, derive, writes,
- * refusals and reset. Every line, answer, inspector event and output of a visualiser is searched for every secret in every form. The
- * search itself is tested too: each form of a deliberate leak makes it fail.
+ * No output of a node contains a secret (protocol.md §2). A run at LOG_LEVEL=DEBUG goes through claim, hand-over, derive, writes, refusals
+ * and reset. The test searches every line, answer, inspector event and output of a visualiser for every secret in every form. The search is
+ * tested too: it must find a deliberate leak in each form.
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -61,7 +61,7 @@ describe('the search', () => {
     expect(() => assertNoSecrets([secret], outputs)).toThrow(SecretLeakError);
   });
 
-  test('finds an array that is printed over several lines', () => {
+  test('finds an array that is printed on several lines', () => {
     const outputs = inspect(array).split('\n').map((text) => ({ source: 'the log', text }));
     expect(outputs.length).toBeGreaterThan(1);
     expect(findSecrets([secret], outputs).map(({ form }) => form)).toEqual(['decimal bytes']);
@@ -100,7 +100,7 @@ describe('the search', () => {
     expect(new Set(found)).toEqual(new Set(['the secret', 'the input']));
   });
 
-  test('reports no harmless text, and names the place of a leak without showing the secret', () => {
+  test('does not report harmless text, and names the place of a leak without showing the secret', () => {
     const harmless = [
       { source: 'a', text: randomBytes(64).toString('hex') },
       { source: 'b', text: randomBytes(64).toString('base64') },
@@ -217,7 +217,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
     }
   }
 
-  /** Sends requests with a token, a plaintext or both. They are refused at different places. */
+  /** Sends requests with a token, a plaintext or both. The node refuses each at a different place in the code. */
   async function provokeRefusals(): Promise<void> {
     const inner = { path: `refused path ${randomBytes(12).toString('base64url')}` };
     secrets.push({ name: 'a refused path', bytes: Buffer.from(inner.path) });
@@ -276,7 +276,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
     return [...secrets, ...raw.caller.sent, ...inProcess.secrets];
   }
 
-  test('went through every step: another secret serves at the end, and every kind of output is present', async () => {
+  test('goes through every step: a new secret serves at the end, and every kind of output is present', async () => {
     expect(Buffer.from(secondSecret).equals(firstSecret)).toBe(false);
     expect(await cluster.chain.masterSecretHash()).toBe(keccak256(secondSecret));
     expect(await cluster.chain.claimsMined()).toBe(2);
@@ -304,7 +304,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
     await expectNoSecrets(cluster, { secrets: allSecrets(), outputs: everything() });
   });
 
-  test('has no line with hex longer than a hash, and so without a signature, a key or a ciphertext', () => {
+  test('has no line with hex longer than a hash, so no line with a signature, a public key or a ciphertext', () => {
     const lines = [...linesOf(cluster), ...inProcess.outputs(), ...visualizers.outputs()].filter(({ source }) => /^node-\d (?:stdout|stderr|in process)$|^visualiser .*: (?:events|trace|session|commands)$/.test(source));
     expect(lines.length).toBeGreaterThan(20);
     expect(lines.filter(({ text }) => /[0-9a-f]{65}/i.test(text)).map(({ source }) => source)).toEqual([]);
@@ -319,7 +319,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
   ] as const)('would fail for a secret in %s', async (_, leak) => {
     const leaked = secretsFrom(secondSecret);
     const outputs = [...everything(), ...leaked.map(({ bytes }) => leak(Buffer.from(bytes)))];
-    // The secrets are passed in and not fetched again, because a node that is not ready at this moment hands out no secret.
+    // The secrets are passed in, not fetched again, because a node that is not ready at this moment hands out no secret.
     const found = await expectNoSecrets(cluster, { secrets: leaked, outputs }).catch((error: unknown) => error);
     expect(found).toBeInstanceOf(SecretLeakError);
     const names = (found as SecretLeakError).findings.map(({ secret }) => secret);

@@ -1,4 +1,4 @@
-/** `npm start` as a newcomer runs it: what it shows, how it ends, and that it leaves nothing behind. */
+/** Runs `npm start` as a new user does, and checks what it shows, how it ends, and that it leaves nothing behind. */
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -32,7 +32,7 @@ function start(file: string, args: readonly string[], environment: NodeJS.Proces
   return command;
 }
 
-/** `npm start` without npm's own lines. */
+/** `npm start` without the lines that npm prints. */
 function npmStart(...args: string[]): StartedCommand {
   return start('npm', ['start', '--silent', '--', ...args]);
 }
@@ -42,7 +42,7 @@ function launcher(...args: string[]): StartedCommand {
   return start('node', ['scripts/start.mjs', ...args]);
 }
 
-/** Runs a script with a changed `process`, as on another machine. */
+/** Runs a script with a changed `process`, to imitate a different machine. */
 function elsewhere(change: string, ...args: string[]): StartedCommand {
   return start(process.execPath, ['--import', `data:text/javascript,${change}`, ...args], { PATH: '/usr/bin:/bin' });
 }
@@ -75,7 +75,7 @@ function expectRefusal({ code, stderr, stdout }: Ended, reason: RegExp, expected
 
 describe('npm start -- --once', () => {
   test(
-    'shows every node on its way to ready and one key for all, exits with 0, and leaves no process and no file',
+    'shows how every node becomes ready and that all derive the same key, exits with 0, and leaves no process and no file',
     async () => {
       const command = npmStart('--once', '--json');
       const { code, stdout, stderr } = await command.ended;
@@ -114,7 +114,7 @@ describe('npm start -- --once', () => {
   );
 
   test(
-    'prints an aligned table of five nodes for people, without colours when the output is not a terminal',
+    'prints a readable, aligned table of five nodes, without colours when the output is not a terminal',
     async () => {
       const command = npmStart('--once', '--nodes', '5');
       const { code, stdout, stderr } = await command.ended;
@@ -135,7 +135,7 @@ describe('npm start -- --once', () => {
     },
   );
 
-  test('also runs on the older generation of the platform', async () => {
+  test('also runs with the older generation of the platform', async () => {
     const { code, stdout, stderr } = await npmStart('--once', '--json', '--nodes', '2', '--generation', 'enclaver').ended;
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(eventsOf(stdout).at(-1)).toMatchObject({ event: 'table', equal: true });
@@ -158,7 +158,7 @@ describe('npm start -- --once', () => {
 describe('the proof', () => {
   const wallets = [`0x${'01'.repeat(20)}`, `0x${'02'.repeat(20)}`, `0x${'03'.repeat(20)}`] as Wallet[];
 
-  /** Checks with a client whose nodes derive these keys. */
+  /** Checks the keys with a client whose nodes derive these keys. */
   async function check(keys: readonly Uint8Array[]) {
     const asked: (string | undefined)[] = [];
     const client = {
@@ -179,7 +179,7 @@ describe('the proof', () => {
     ['equal when all are', [1, 1, 1], true],
     ['not equal when the first differs', [2, 1, 1], false],
     ['not equal when the last differs', [1, 1, 2], false],
-  ])('finds the keys %s, asks each node by its wallet, and wipes the keys', async (_name, lasts, equal) => {
+  ])('reports the keys as %s, addresses each node with its wallet, and wipes the keys', async (_name, lasts, equal) => {
     const keys = lasts.map(key);
     const result = await check(keys);
     expect(result.equal).toBe(equal);
@@ -188,7 +188,7 @@ describe('the proof', () => {
     for (const held of keys) expect(held).toEqual(new Uint8Array(32));
   });
 
-  test('gives the message of an uncaught error and not its stack', async () => {
+  test('shows the message of an uncaught error, not its stack', async () => {
     const output = new CapturedOutput('node-1', 10);
     const stderr = Readable.from([Buffer.from('file.ts:1\nthrow x\n^\n\nError: no room\n    at f (file.ts:1:1) {\n  code: 1\n}\n\nNode.js v24.21.0\n')]);
     output.follow('stderr', stderr);
@@ -217,11 +217,11 @@ describe('a running cluster', () => {
     ['Ctrl-C in a terminal, which reaches the whole group', (command: StartedCommand) => command.signalGroup('SIGINT')],
     ['SIGTERM to npm alone', (command: StartedCommand) => command.signal('SIGTERM')],
   ])(
-    'shuts down in order at %s',
+    'shuts down cleanly at %s',
     async (_name, stop) => {
       const command = await runningCluster();
       const node = command.processOf('src/cli/nova-kms.ts node ').pid;
-      // The node is frozen, so that the copies of the signal from the terminal, npm and the launcher arrive while it stops.
+      // The node is frozen, so that the copies of the signal from the terminal, npm and the launcher arrive during the shutdown.
       process.kill(node, 'SIGSTOP');
       stop(command);
       await command.until('stopping', ({ stdout }) => stdout.includes('"event":"stopping"'));
@@ -231,7 +231,7 @@ describe('a running cluster', () => {
       const events = eventsOf(stdout);
       expect(events.at(-1)).toEqual({ event: 'stopped' });
       expect(readdirSync(folder)).toEqual([]);
-      // A node that did not stop in order would be reported as ended.
+      // A node that did not shut down cleanly would be reported as ended.
       expect(events.filter(({ event }) => event === 'ended')).toEqual([]);
       expect(stderr).toBe('');
       expect(command.filesLeft()).toEqual([]);
@@ -239,14 +239,14 @@ describe('a running cluster', () => {
   );
 
   test(
-    'ends at once with 130 at a second SIGINT when a node does not stop',
+    'ends immediately with 130 at a second SIGINT if a node does not stop',
     async () => {
       const command = launcher('--json', '--nodes', '1', '--identity', join(folder, 'ended-at-once.json'));
       await command.until('the cluster running', ({ stdout }) => stdout.includes('"event":"running"'));
       process.kill(command.processOf('src/cli/nova-kms.ts node ').pid, 'SIGSTOP');
       command.signal('SIGINT');
       await command.until('stopping', ({ stdout }) => stdout.includes('"event":"stopping"'));
-      // Copies of one Ctrl-C count as one. Only a signal that comes a moment later counts as a second one.
+      // Copies of one Ctrl-C count as one signal. Only a signal that comes a moment later counts as a second signal.
       await waitUntil({ what: 'the end', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 50 }, async () => {
         if (!command.running) return null;
         command.signal('SIGINT');
@@ -305,7 +305,7 @@ describe('the command line of npm start', () => {
   );
 
   test(
-    'a port in use is named in one line',
+    'if a port is in use, one line names it',
     async () => {
       const holder = createServer().listen(0, '127.0.0.1');
       await once(holder, 'listening');

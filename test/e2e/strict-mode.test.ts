@@ -32,7 +32,7 @@ let app: RawApp;
 let nodes: readonly [ClusterNode, ClusterNode, ClusterNode];
 /** Registered without https, so the nodes drop it. */
 const plain = { wallet: walletOf('a1'), teePubkey: `30${'a1'.repeat(119)}` as TeePubkey };
-/** Registered with https, but never running. */
+/** Registered with https, but never started. */
 const absent = { wallet: walletOf('b2'), teePubkey: `30${'b2'.repeat(119)}` as TeePubkey };
 
 function walletOf(byte: string): Wallet {
@@ -47,7 +47,7 @@ beforeAll(async () => {
   proxy = await HttpProxy.start();
   closers.push(() => proxy.close());
   app = await createRawApp('the app', { http });
-  // A name that resolves to loopback and the address itself. Both must be refused without a proxy.
+  // A name that resolves to loopback, and the loopback address itself. Without a proxy, the node must refuse to connect to either.
   const hosts = ['localhost', '127.0.0.1', '127.0.0.1'];
   const closedPort = await freePort();
   cluster = await startCluster({
@@ -96,7 +96,7 @@ async function connectionOf(seenBy: ClusterNode, wallet: Wallet): Promise<Readon
   return (json as Nodes).operators.find(({ operator }) => operator === wallet)?.connection;
 }
 
-/** Waits until a peer has been probed. @returns the result of the probe */
+/** Waits until the node has probed a peer. @returns the result of the probe */
 async function probed(seenBy: ClusterNode, wallet: Wallet, reachable: boolean): Promise<Readonly<Record<string, unknown>>> {
   let found: Readonly<Record<string, unknown>> = {};
   await waitUntil({ what: `the probe of ${wallet}`, timeoutMs: WAIT_TIMEOUT_MS }, async () => {
@@ -120,13 +120,13 @@ describe('without the proxy', () => {
       return missing.length === 0 ? null : `${missing.length} peers were not refused yet`;
     });
     await probed(alone, nodes[0].wallet, false);
-    // Only this node could connect to the front of node 1.
+    // Only this node could have connected to the front of node 1.
     expect(fronts[0]!.connections).toBe(before);
     const { readiness } = await alone.status();
     expect(readiness?.reason).toMatch(/^no reachable member holds the master secret/);
   });
 
-  test('NO_PROXY does not open a way around it', async () => {
+  test('NO_PROXY does not open a way to loopback', async () => {
     const [, , alone] = nodes;
     const seen = proxy.seen.length;
     const before = fronts[0]!.connections;
@@ -144,7 +144,7 @@ describe('through the proxy', () => {
     await waitForStates(cluster, nodes, 'ready');
   });
 
-  test('nodes become ready over TLS, with the secret from node 1', async () => {
+  test('nodes become ready over TLS, with the secret of node 1', async () => {
     for (const node of nodes.slice(1)) {
       const status = await node.status();
       expect(status.node).toMatchObject({ service_available: true, master_secret: { state: 'synced' }, node_url: node.url });
@@ -162,7 +162,7 @@ describe('through the proxy', () => {
     }
   });
 
-  test('peers are probed, and /nodes shows which of them answer, with which code and how fast', async () => {
+  test('peers are probed, and /nodes shows which peers answer, with which code, and how fast', async () => {
     const reached = await probed(nodes[0], nodes[1].wallet, true);
     expect(reached).toEqual({
       in_peer_cache: true,

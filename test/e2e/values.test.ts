@@ -17,12 +17,12 @@ import { expectedValues, keysOn, valuesOn, waitForAbsence } from './support/repl
 
 /** The default of MAX_KV_VALUE_SIZE_BYTES. */
 const MAX_VALUE_BYTES = 1_048_576;
-/** MAX_APP_STORAGE_BYTES of these nodes: room for the largest value with its key, but not for a second one. */
+/** MAX_APP_STORAGE_BYTES of these nodes: room for one value of the largest size with its key, but not for two. */
 const MAX_APP_BYTES = MAX_VALUE_BYTES + 200_000;
 const PORTION_BYTES = 131_072;
 /** A write waits until both other nodes have it, for the longest time that a node allows. */
 const ON_ALL = { acks: 2, ackTimeoutMs: MAX_ACK_TIMEOUT_MS } as const;
-/** Long enough to be read on every node, and short enough to pass during a test. Milliseconds. */
+/** A TTL that is long enough to read the value on every node, and short enough to pass during a test. Milliseconds. */
 const LONG_TTL_MS = 3_600_000;
 const SHORT_TTL_MS = 1_000;
 
@@ -60,7 +60,7 @@ function others(node: ClusterNode): readonly ClusterNode[] {
   return cluster.nodes.filter((other) => other !== node);
 }
 
-/** The refusal of the node, or null when the call succeeds. */
+/** The refusal that the client got, or null if the call succeeds. */
 async function refusalOf(call: Promise<unknown>): Promise<{ readonly status: unknown; readonly code: unknown } | null> {
   try {
     await call;
@@ -86,7 +86,7 @@ describe('the largest value', () => {
     );
   });
 
-  test('with one more byte is refused with 413, and no node keeps it', async () => {
+  test('plus one byte is refused with 413, and no node keeps the value', async () => {
     const app = await newApp();
     for (const node of cluster.nodes) {
       const call = app.client.put({ key: 'too large', value: randomBytes(MAX_VALUE_BYTES + 1) }, { node: node.wallet });
@@ -96,7 +96,7 @@ describe('the largest value', () => {
   });
 });
 
-test('a node that joins later has every record, and no key that was deleted before', async () => {
+test('a node that joins later has every record, and no key that was deleted before it joined', async () => {
   const app = await newApp();
   const [writer] = cluster.nodes as [ClusterNode];
   const values = new Map<string, Uint8Array>([
@@ -125,7 +125,7 @@ test('a node that joins later has every record, and no key that was deleted befo
 });
 
 describe('an app at its quota', () => {
-  test('is refused with 507, keeps every older key on every node, does not limit another app, and can write again after a delete', async () => {
+  test('is refused with 507, keeps every older key on every node, does not limit other apps, and can write again after a delete', async () => {
     const app = await newApp();
     const values = new Map<string, Uint8Array>();
     let refused: Awaited<ReturnType<typeof refusalOf>> = null;
@@ -151,7 +151,7 @@ describe('an app at its quota', () => {
     const other = await newApp();
     expect(await refusalOf(other.client.put({ key: 'of another app', value: randomBytes(PORTION_BYTES) }, { node: writer.wallet }))).toBeNull();
     await app.client.delete({ key: keys[0]!, ...ON_ALL }, { node: writer.wallet });
-    // When the first answer to a delete is lost, the retry answers "there is no such key" and does not wait for the other nodes.
+    // If the first answer to a delete is lost, the retry gets "there is no such key" and does not wait for the other nodes.
     await waitForAbsence(app, cluster.nodes, keys[0]!, WAIT_TIMEOUT_MS);
     const replacement = randomBytes(PORTION_BYTES);
     for (const node of others(writer)) {
@@ -164,7 +164,7 @@ describe('an app at its quota', () => {
   });
 });
 
-test('a value with a TTL is on all nodes, and absent on all of them after the TTL', async () => {
+test('a value with a TTL is on all nodes, and is absent on all nodes after the TTL', async () => {
   const app = await newApp();
   const [writer] = cluster.nodes as [ClusterNode];
   const value = randomBytes(32);

@@ -1,4 +1,4 @@
-/** The page of `npm start` as a browser uses it: one stream of all nodes, and commands that act on real processes. */
+/** Uses the page of `npm start` as a browser does: one event stream for all nodes, and commands that act on real processes. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import process from 'node:process';
 import { followEvents } from '../../src/cli/dev/follow-events.ts';
@@ -89,7 +89,7 @@ test('peers are shown by the names of their nodes', async () => {
   await until((event) => event.kind === 'shown' && event.source === 'node-1' && JSON.stringify(event.shown).includes('"peer":"node-2"'));
 });
 
-test('a command sends a tick to a node, and the tick is noted', async () => {
+test('a command sends a tick to a node, and the stream shows the tick', async () => {
   const from = events.length;
   expect(await send({ command: 'sync_tick', source: 'node-1' })).toEqual({ status: 200, body: {} });
   await until((event) => event.kind === 'span' && event.source === 'node-1' && event.name === 'sync_tick' && event.outcome !== null, from);
@@ -107,7 +107,7 @@ test.each([
   expect((await send(body, headers)).status).toBe(status);
 });
 
-test('a killed node is shown as ended, and from its start when it is started again', async () => {
+test('a killed node is shown as ended, and is shown from its start when it is started again', async () => {
   let from = events.length;
   expect((await send({ command: 'kill_node', source: 'node-2' })).status).toBe(200);
   await until((event) => event.kind === 'end' && event.source === 'node-2' && event.how === 'ended by SIGKILL', from);
@@ -118,7 +118,7 @@ test('a killed node is shown as ended, and from its start when it is started aga
   await until(isReady('node-2'), from);
 });
 
-test('npm start reports each end of a process once, also for a process that the page started', async () => {
+test('npm start reports the end of each process once, including the end of a process that the page started', async () => {
   const ends = (): readonly string[] =>
     command.stdout
       .split('\n')
@@ -148,7 +148,7 @@ test('without the RPC ready nodes stay ready and their ticks fail with the reaso
   expect(left).toEqual([]);
 });
 
-test('anti-entropy fails over a cut link, and succeeds once the link is mended', async () => {
+test('anti-entropy fails while a link is cut, and succeeds once the link is restored', async () => {
   const tick = async (wanted: string): Promise<void> => {
     for (;;) {
       const from = events.length;
@@ -168,7 +168,7 @@ test('the stream does not contain the token', () => {
   expect(JSON.stringify(events)).not.toContain(session.token);
 });
 
-test('a port in use is named in one line', async () => {
+test('if a port is in use, one line names it', async () => {
   const other = new StartedCommand('node', ['scripts/start.mjs', '--visualizer-port', new URL(url).port], {});
   const { code, stdout, stderr } = await other.ended;
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
@@ -184,7 +184,7 @@ test('--no-visualizer serves no page', async () => {
   await other.clear();
 });
 
-test('Ctrl-C during a restart by the page leaves no process behind, and later commands are refused', async () => {
+test('Ctrl-C during a restart that the page started leaves no process behind, and later commands are refused', async () => {
   const other = new StartedCommand('node', ['scripts/start.mjs', '--json', '--nodes', '1'], {});
   await other.until('the cluster running', ({ stdout }) => stdout.includes('"event":"running"'));
   const said = JSON.parse(other.stdout.split('\n').find((line) => line.includes('"event":"visualizer"'))!) as { readonly url: string };
@@ -193,10 +193,10 @@ test('Ctrl-C during a restart by the page leaves no process behind, and later co
   const ask = async (name: string, source = 'node-1') =>
     fetch(`${said.url}/commands`, { method: 'POST', headers, body: JSON.stringify({ command: name, source }) });
   const { pid } = other.processOf('src/cli/nova-kms.ts node ');
-  // The node is frozen, so that its stop takes a while.
+  // The node is frozen, so that stopping it takes a while.
   process.kill(pid, 'SIGSTOP');
   const restarted = ask('restart_node').catch(() => null);
-  // When a later command has been answered, the restart is under way.
+  // Once a later command has been answered, the restart is under way.
   expect((await ask('sync_tick', 'node-9')).status).toBe(409);
   other.signalGroup('SIGINT');
   await other.until('stopping', ({ stdout }) => stdout.includes('"event":"stopping"'));
