@@ -1,4 +1,4 @@
-/** `npm start` and its page, used with the keyboard only: three nodes are followed through their states and broken by commands. */
+/** Uses the page of `npm start` with the keyboard only: it follows three nodes through their states and breaks them with commands. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Browser } from 'playwright-core';
 import { StartedCommand } from '../e2e/support/started-command.ts';
@@ -36,7 +36,7 @@ test('the page follows three nodes while they start, while one is killed and sta
     try {
       await Promise.all(NODES.map((name) => page.waitForSelector(card(name, state))));
     } catch (error) {
-      // The error shows the cards that were there instead.
+      // If the wait fails, the error shows the cards that were there instead.
       const cards = await page.locator('.card').allTextContents();
       throw new Error(`not all are ${state}:\n${cards.join('\n')}\n${cluster.stdout.slice(-2_000)}`, { cause: error });
     }
@@ -71,7 +71,7 @@ test('the page follows three nodes while they start, while one is killed and sta
   await opened.screenshot('cluster-ready-dark-390x844');
   await page.setViewportSize(WIDE);
 
-  // One node is killed and its card shows that. Then its way back to ready is drawn.
+  // One node is killed, and its card shows that. Then the chart shows how the node becomes ready again.
   await page.keyboard.press('2');
   await command('kill_node');
   await page.waitForSelector(card('node-2', '.ended'));
@@ -92,7 +92,7 @@ test('the page follows three nodes while they start, while one is killed and sta
   await opened.screenshot('cluster-values-light-1280x720');
   await page.keyboard.press('v');
 
-  // Moves back in time to a moment when all were ready.
+  // Moves back in time to a moment when all nodes were ready.
   await page.focus('.field');
   const ready = NODES.map((name) => card(name, '[data-state=ready]')).join(', ');
   for (let presses = 0; presses < 12 && (await page.locator(ready).count()) < NODES.length; presses++) {

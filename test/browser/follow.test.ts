@@ -1,4 +1,6 @@
-/** The page in a real browser, with a machine that is not a node: the drawing, the sources, the timeline, the events and the commands. */
+/**
+ * Runs the page in a real browser, with a machine that is not a node: the drawing, the sources, the timeline, the events and the commands.
+ */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
 import { launchBrowser, openPage, PHONE, untilTexts, untilTrue, type OpenedPage } from './support/browser.ts';
@@ -42,7 +44,7 @@ function state(id: string, mark = ''): string {
 }
 const arrow = (from: string, to: string): string => `.arrow[data-arrow="crossing.light.${from} -> crossing.light.${to}"]`;
 const card = (name: string): string => `.card[data-source="${name}"]`;
-/** The box of an element that is redrawn all the time. */
+/** The bounding box of an element that is redrawn all the time. */
 async function boxOf(selector: string): Promise<{ readonly x: number; readonly y: number; readonly width: number }> {
   for (let looks = 0; looks < MAX_LOOKS; looks++) {
     const box = await page.locator(selector).first().boundingBox();
@@ -53,7 +55,7 @@ async function boxOf(selector: string): Promise<{ readonly x: number; readonly y
 const text = async (selector: string): Promise<string> => (await page.textContent(selector)) ?? '';
 
 describe('a drawn machine', () => {
-  test('is followed live: active states are lit, the last edge is highlighted, and edges that were never taken are pale', async () => {
+  test('is shown live: active states are lit, the last edge is highlighted, and edges that were never taken are pale', async () => {
     expect(await page.locator(arrow('red', 'green')).getAttribute('class')).toContain('never');
     crossing.clock.increment(20_000);
     await page.waitForSelector(state('light.green.steady', 'active'));
@@ -81,7 +83,7 @@ describe('a drawn machine', () => {
     expect(await page.locator('.drawing').count()).toBe(2);
   });
 
-  test('is described in words until its drawing is there', async () => {
+  test('is described in words until the drawing has loaded', async () => {
     const held = Promise.withResolvers<undefined>();
     await page.route('**/layouts/**', async (route) => {
       await held.promise;
@@ -131,7 +133,7 @@ describe('a drawn machine', () => {
 });
 
 describe('the sources', () => {
-  test('are shown side by side with reason, age, values, countdowns and tables', async () => {
+  test('are shown side by side, with their reason, age, values, countdowns and tables', async () => {
     const atMs = watched.nowMs();
     watched.add({
       kind: 'shown',
@@ -150,18 +152,18 @@ describe('the sources', () => {
     await page.waitForSelector(`${card('crossing-2')} dl:not(:has-text("${countdown}"))`);
   });
 
-  test('are shown as ended at once when they end', async () => {
+  test('are shown as ended as soon as they end', async () => {
     const atMs = watched.nowMs();
     watched.add({ kind: 'shown', atMs, source: 'crossing-2', shown: { 'next look': { atMs: atMs + 90_000 } } });
     watched.add({ kind: 'end', atMs, source: 'crossing-2', how: 'killed by SIGKILL' });
     await page.waitForSelector(`${card('crossing-2')}.ended`);
-    // The source ended before its next look, so that countdown stands still.
+    // The source ended before its next look, so the countdown to that look has stopped.
     await page.waitForSelector(`${card('crossing-2')} dd:text-is("in 1 min 30 s")`, { state: 'attached' });
     expect(await text(`${card('crossing-2')} .headline`)).toBe('ended');
     expect(await text(`${card('crossing-2')} .reason`)).toBe('killed by SIGKILL');
   });
 
-  test('are drawn one at a time, the chosen one', async () => {
+  test('are drawn one at a time: only the chosen source is drawn', async () => {
     crossing.send('power.lost');
     await page.waitForSelector(state('light.blinking', 'active'));
     await page.click(`${card('crossing-2')} .name`);
@@ -172,7 +174,7 @@ describe('the sources', () => {
 });
 
 describe('the timeline', () => {
-  test('goes back to any moment together with the machine, the values and the list of events', async () => {
+  test('can go back to any moment, and the machine, the values and the list of events go with it', async () => {
     watched.shiftMs(4_000);
     crossing.send('car', 'car');
     watched.shiftMs(4_000);
@@ -200,7 +202,7 @@ describe('the timeline', () => {
     expect(await text('.mode')).toBe('● live');
   });
 
-  test('shows spans with steps and outcome, dropped spans, faults, failures and ends', async () => {
+  test('shows spans with their steps and outcome, dropped spans, faults, failures and ended sources', async () => {
     await page.keyboard.press('x');
     await page.waitForSelector('.said:has-text("No failure has been noted.")');
     crossing.send('clean', 'clean', 'cleaned');
@@ -224,7 +226,7 @@ describe('the timeline', () => {
 });
 
 describe('the events', () => {
-  test('can be searched and filtered, and a click on one goes to its moment', async () => {
+  test('can be searched and filtered, and a click on an event goes to its moment', async () => {
     crossing.send('car', 'press', 'power.lost', 'power.back');
     await page.waitForSelector('.event:has-text("power.back")');
     await page.fill('input[type=search]', 'POWER blinking');
@@ -241,7 +243,7 @@ describe('the events', () => {
     expect(await text('.count')).toContain('1 of');
   });
 
-  test('are not shown while the page is paused', async () => {
+  test('are not added to the list while the page is paused', async () => {
     await page.keyboard.press('p');
     crossing.send('power.lost');
     await page.waitForSelector('.mode:has-text("1 newer")');
@@ -269,7 +271,7 @@ describe('the events', () => {
 });
 
 describe('commands', () => {
-  test('that break something ask for confirmation first', async () => {
+  test('that break something first ask for confirmation', async () => {
     await page.keyboard.press('c');
     await page.selectOption('#command-source', 'crossing-2');
     await page.click('[data-command=cut]');
@@ -284,7 +286,7 @@ describe('commands', () => {
     expect(watched.commands).toEqual([{ command: 'cut', source: 'crossing-2', peer: null }]);
   });
 
-  test('that break nothing run at once, and a pair must be two different sources', async () => {
+  test('that break nothing run immediately, and a command for a pair needs two different sources', async () => {
     await page.click('text=commands');
     await page.selectOption('#command-peer', 'crossing-1');
     await page.click('[data-command=part]');
@@ -306,7 +308,7 @@ test('every part of the page can be reached with the keyboard only', async () =>
   await opened.screenshot('keys');
   await press('Escape');
   await page.waitForSelector('dialog.help', { state: 'hidden' });
-  // The machine, from state to state.
+  // In the machine: from state to state.
   await press('m');
   expect(await page.locator('.drawing :focus').getAttribute('data-state')).toBe('crossing.light.red');
   await press('ArrowRight', 'Enter');
@@ -315,7 +317,7 @@ test('every part of the page can be reached with the keyboard only', async () =>
   await page.waitForSelector('.details:not(:has-text("Esc lets go"))');
   await press('Escape');
   await page.waitForSelector('.details', { state: 'hidden' });
-  // The other source and the other regions.
+  // Chooses the second source and the other regions.
   await press(']');
   await page.waitForSelector(`${card('crossing-2')}.chosen`);
   await press('1', 'r');
@@ -328,7 +330,7 @@ test('every part of the page can be reached with the keyboard only', async () =>
   await page.waitForSelector('.count:has-text("1 of")');
   await press('ArrowDown', 'Enter');
   await page.waitForSelector(state('light.blinking', 'active'));
-  // The time: one event back, one change forward, the start, and live again.
+  // In time: one event back, one change forward, the start, and live again.
   await press(',');
   await page.waitForSelector(state('light.red', 'active'));
   await press('Shift+>');
@@ -337,7 +339,7 @@ test('every part of the page can be reached with the keyboard only', async () =>
   await page.waitForSelector('.words:has-text("Nothing is known")');
   await press('End', 'l');
   await page.waitForSelector('.mode:has-text("live")');
-  // The playhead, moved with the arrow keys.
+  // Moves the playhead with the arrow keys.
   await page.focus('.field');
   await press('Shift+ArrowLeft');
   await page.waitForSelector('.mode:has-text("standing still")');
@@ -364,7 +366,7 @@ test('the page keeps the light theme after a reload and fits a phone', async () 
   await opened.screenshot('machine-phone-390x844');
 });
 
-test('state that is sent again with old times after dropped events is not taken for a clock that was set back', async () => {
+test('if state is sent again with old times after dropped events, the page does not conclude that the clock was set back', async () => {
   const long = new Watched('live', 'long');
   const one = long.start('crossing-1');
   long.start('crossing-2').end();

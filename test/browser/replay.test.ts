@@ -1,4 +1,4 @@
-/** Traces that are played, stepped through and searched for failures, and a live stream that is cut off. */
+/** Plays traces, steps through them and jumps to failures. Cuts off a live stream. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -34,7 +34,7 @@ afterEach(async () => {
   for (const close of closers.splice(0)) await close();
 });
 
-/** Opens a page that must be without problems at the end of its test. */
+/** Opens a page that must have no problems at the end of its test. */
 async function open(watched: Watched): Promise<OpenedPage> {
   const opened = await openPage(browser, watched.url);
   closers.push(async () => {
@@ -45,7 +45,7 @@ async function open(watched: Watched): Promise<OpenedPage> {
   return opened;
 }
 
-/** A recorded crossing: its power fails for a while and a rule breaks. */
+/** A recorded crossing: its power fails for a while, and a rule is broken. */
 async function recorded(): Promise<Watched> {
   const watched = new Watched('replay');
   const crossing = watched.start('crossing-1');
@@ -71,7 +71,7 @@ describe('a replay', () => {
     await page.waitForSelector(active('light.red'));
     expect(await page.textContent('.mode')).toBe('❚❚ replay');
     await page.selectOption('select[aria-label="Speed of the replay"]', '4');
-    // From here on the test moves the time of the page. The recording of 8 s takes 2 s.
+    // From here on, the test moves the time of the page. The recording of 8 s plays in 2 s.
     await page.clock.install();
     await page.clock.pauseAt(systemClock.nowMs() + 60_000);
     await page.keyboard.press('p');
@@ -104,7 +104,7 @@ describe('a replay', () => {
 });
 
 describe('a trace file', () => {
-  test('of another program is opened and drawn without the server of that program', async () => {
+  test('of a different program is opened and drawn without the server of that program', async () => {
     const machine = createMachine({ id: 'lamp', initial: 'off', states: { off: { on: { press: 'on' } }, on: { on: { press: 'off' } } } });
     const lines: string[] = [];
     let atMs = 0;
@@ -128,7 +128,7 @@ describe('a trace file', () => {
     const opened = await open(watched);
     const { page } = opened;
     await page.waitForSelector(active('light.red'));
-    // The page asks the server first, which does not know the chart.
+    // The page first asks its server, which does not know the chart.
     opened.allow(/status of 404/);
     await page.setInputFiles('input[type=file]', file);
     await page.waitForSelector('.drawing [data-state="lamp.off"].active');
@@ -144,7 +144,7 @@ describe('a trace file', () => {
 });
 
 describe('a simulation that breaks a rule', () => {
-  test('is opened, and the page jumps to the moment when the rule broke and chooses the node that broke it', async () => {
+  test('is opened, and the page jumps to the moment when the rule was broken and chooses the node that broke it', async () => {
     const lines: string[] = [];
     const scenario = makeScenario({ seed: '3', nodes: 4, apps: 2, durationMs: 120_000, faults: FAULT_PROFILES.light, requestsPerSecond: 1 });
     const { violation } = await simulate(scenario, { onStart: forgetOneKey, onEvent: (line) => void lines.push(line) });
@@ -167,7 +167,7 @@ describe('a simulation that breaks a rule', () => {
   });
 });
 
-test('a file is opened without its lines that are not events, and shows nothing of the source that was open before', async () => {
+test('when a file is opened, lines that are not events are ignored, and nothing of the previous source is shown', async () => {
   const watched = new Watched();
   watched.start('crossing-1').send('car', 'press');
   await watched.serve();
@@ -197,7 +197,7 @@ test('a file is opened without its lines that are not events, and shows nothing 
 });
 
 describe('a live stream', () => {
-  test('of another process at the same address replaces the old one, and takes commands', async () => {
+  test('of a new process at the same address replaces the old stream, and accepts commands', async () => {
     const watched = new Watched();
     watched.start('crossing-1').send('power.lost');
     watched.start('crossing-2');
@@ -244,7 +244,7 @@ describe('a live stream', () => {
     await untilTexts(page, '.count', ['3 of 3 kept events']);
   });
 
-  test('is still followed after its clock was set back', async () => {
+  test('continues after its clock was set back', async () => {
     const watched = new Watched();
     const crossing = watched.start('crossing-1');
     watched.shiftMs(3_600_000);
@@ -263,7 +263,7 @@ describe('a live stream', () => {
     await page.waitForSelector('.stay[data-state=red]', { state: 'attached' });
   });
 
-  test('is shown as not connected when it is cut off, and continues by itself once it is back', async () => {
+  test('is shown as not connected when it is cut off, and continues without help once it is back', async () => {
     const watched = new Watched();
     const crossing = watched.start('crossing-1');
     await watched.serve();

@@ -1,6 +1,5 @@
 /**
- * The production machine on a real actor with slots and timers that the test controls. The test decides when a slot settles and when a
- * timer fires.
+ * The production machine on a real actor. The test controls its slots and timers: it decides when a slot settles and when a timer fires.
  */
 import { createActor, fromCallback, fromPromise, type Actor, type InspectionEvent } from 'xstate';
 import { createNodeMachine, type NodeMachine } from '../../src/machines/node-machine.ts';
@@ -29,7 +28,7 @@ export class ControlledNode {
   readonly started = new Map<SlotName, number>();
   /** Every sync_tick that the replication received. */
   readonly syncTicks: SyncTick[] = [];
-  /** Whether the replication runs; null before its first start. */
+  /** Whether the replication is running; null before its first start. */
   replicating: boolean | null = null;
   /** The vault's answer to whether the node can serve. */
   servable = true;
@@ -60,7 +59,7 @@ export class ControlledNode {
     this.actor.start();
   }
 
-  /** The machine's clock: wall clock and monotonic clock are the same. */
+  /** The machine's clock, which is both its wall clock and its monotonic clock. */
   get nowMs(): number {
     return this.#nowMs;
   }
@@ -84,7 +83,7 @@ export class ControlledNode {
     await flush();
   }
 
-  /** Fires the one timer with this delay, as if its time had come. */
+  /** Fires the one timer with this delay now. */
   async fireTimer(delayMs: number): Promise<void> {
     const found = [...this.#timers].find(([, timer]) => timer.delayMs === delayMs);
     if (found === undefined) throw new Error(`no timer of ${delayMs} ms is running`);
@@ -139,7 +138,7 @@ export class ControlledNode {
   }
 }
 
-/** Lets promise actors report. It takes two turns, because XState awaits once itself. */
+/** Lets promise actors report their results. This takes two turns of the event loop, because XState itself awaits once. */
 async function flush(): Promise<void> {
   for (let turn = 0; turn < 4; turn += 1) await Promise.resolve();
 }

@@ -1,6 +1,6 @@
 /**
- * Every state and every edge of the machine together with the life of the master secret. They are found from the machine itself and the
- * production reducer, checked against the invariants of protocol.md §1 and §10, and replayed on a real actor.
+ * Tests every state and every edge of the machine, combined with the life of the master secret. The machine itself and the production
+ * reducer generate them. They are checked against the invariants of protocol.md §1 and §10, and replayed on a real actor.
  */
 import process from 'node:process';
 import { afterAll, describe, expect, test } from '@jest/globals';
@@ -12,7 +12,7 @@ import { ControlledNode, type SlotName } from './controlled-node.ts';
 import { keyOf, OLD_VIEW_MS, placesOf, serializeEvent, type Edge, type Move, type Node, type Scope } from './places.ts';
 import { brokenRules, hashNamed, isServable } from './secret-model.ts';
 
-/** With an interval of 0 the states after "went ready without a first snapshot" can be reached although the clock stands still. */
+/** With an interval of 0, the states after "went ready without a first snapshot" can be reached even though the clock stands still. */
 const OPTIONS: NodeMachineOptions = { nodeTickMs: 0, syncTickMs: 700_000, nudgeMs: 50, freshness: { maxAgeMs: 1, outageMs: OLD_VIEW_MS / 2 }, probePeers: true };
 
 const SCOPES: Readonly<Record<string, Scope>> = {
@@ -40,7 +40,7 @@ const found = Object.entries(SCOPES).map(([name, scope]) => {
 });
 const states = found.flatMap(({ places }) => places);
 
-/** The shortest way from `start` to an edge that was not taken yet, including that edge; null when all were taken. */
+/** The shortest path from `start` to an edge that has not been taken yet, including that edge; null if all have been taken. */
 function wayToUntaken(start: string, edgesFrom: ReadonlyMap<string, readonly Edge[]>, taken: ReadonlySet<Edge>): readonly Edge[] | null {
   const ways = new Map<string, readonly Edge[]>([[start, []]]);
   for (const [key, way] of ways) {
@@ -76,7 +76,7 @@ describe('every state of the machine', () => {
     expect([...kinds].sort()).toEqual(['bootstrapping', 'ineligible', 'ready', 'syncing-secret']);
   });
 
-  test('serves only with a secret that the chain confirms, its sync key and a settled first snapshot', () => {
+  test('serves only with a secret that the chain confirms, with its sync key, and with a settled first snapshot', () => {
     const serving = states.filter(({ state }) => state.hasTag('serving'));
     expect(serving.length).toBeGreaterThan(0);
     for (const { state, secret } of serving) {
@@ -91,7 +91,7 @@ describe('every state of the machine', () => {
   test('keeps the rules of the protocol about secrets', () => {
     for (const { secret } of states) expect(brokenRules(secret)).toEqual([]);
     const stages = new Set(states.map(({ secret }) => secret.life.stage));
-    // A candidate is claimed in the step that makes it.
+    // A candidate is claimed in the same step that makes it.
     expect([...stages].sort()).toEqual(['at_head', 'claimed', 'confirmed', 'none']);
     expect(states.some(({ secret }) => secret.life.aside.length === 2)).toBe(true);
   });
@@ -102,7 +102,7 @@ describe('every state of the machine', () => {
     }
   });
 
-  test('is never in error', () => {
+  test('is never an error state', () => {
     expect(states.filter(({ state }) => state.status !== 'active').map(({ key }) => key)).toEqual([]);
   });
 
@@ -114,7 +114,7 @@ describe('every state of the machine', () => {
     expect(states.some(({ edges }) => edges.some(({ event }) => event.type === 'sync_tick'))).toBe(true);
   });
 
-  test('runs the replication exactly when it is ready', () => {
+  test('runs the replication if and only if it is ready', () => {
     for (const { state } of states) {
       expect([readinessState(state) === 'ready', state.children['replicate'] !== undefined]).toEqual([
         state.children['replicate'] !== undefined,
@@ -123,7 +123,7 @@ describe('every state of the machine', () => {
     }
   });
 
-  test.each(found)('can still reach ready: $name', ({ places }) => {
+  test.each(found)('has a path to ready: $name', ({ places }) => {
     const into = new Map<string, string[]>();
     for (const { key, edges } of places) for (const { to } of edges) into.set(to, [...(into.get(to) ?? []), key]);
     const reaching = new Set(places.filter(({ state }) => readinessState(state) === 'ready').map(({ key }) => key));
@@ -131,7 +131,7 @@ describe('every state of the machine', () => {
     expect(places.map(({ key }) => key).filter((key) => !reaching.has(key))).toEqual([]);
   });
 
-  test('changes only the count of dropped ticks when a node_tick meets another', () => {
+  test('changes only the count of dropped ticks when a node_tick arrives during a node_tick', () => {
     const during = states.filter(({ state }) => state.value.nodeTick !== 'idle');
     expect(during.length).toBeGreaterThan(0);
     for (const { key, edges } of during) {
@@ -158,7 +158,7 @@ describe('a first snapshot that hangs or fails', () => {
     }
   });
 
-  test('starts its count of rounds again when a node_tick settles without asking', () => {
+  test('starts the count of rounds again when a node_tick settles without having asked', () => {
     const reading = states.filter(({ state }) => state.value.nodeTick === 'readingChain' && state.context.firstSnapshot.fullRounds > 0);
     const missing = reading.filter(({ state }) => state.context.firstSnapshot.state === 'missing');
     expect(missing.length).toBeGreaterThan(0);
@@ -188,7 +188,7 @@ describe('the node leaves ready in the tick that sees', () => {
     for (const { toState } of edges) expect([readinessState(toState), toState.context.reason?.text]).toEqual([state, why]);
   });
 
-  test('a hash that is no longer deep, after the check that it is a member', () => {
+  test('a hash that is no longer deep, after the eligibility check', () => {
     const edges = edgesOf(checking.filter(({ state }) => state.context.tick.hash?.kind === 'shallow'), 'xstate.done.actor.checkEligibility', { eligible: true });
     expect(edges.length).toBeGreaterThan(0);
     for (const { toState } of edges) expect([readinessState(toState), toState.context.reason?.text]).toEqual(['bootstrapping', REASONS.hashNotDeepEnough]);
@@ -209,14 +209,14 @@ describe('a failed read of the chain', () => {
     for (const { toState } of edges) expect([readinessState(toState), toState.context.reason, toState.context.view?.blockMs]).toEqual(['ready', null, 0]);
   });
 
-  test('makes a node that was not ready ineligible', () => {
+  test('makes a node ineligible that was not ready', () => {
     for (const { toState } of failures(reading.filter(({ state }) => readinessState(state) !== 'ready'))) {
       expect(readinessState(toState)).toBe('ineligible');
     }
   });
 });
 
-/** Whether `value` has all fields of `part`. */
+/** Whether `value` has all fields of `part`, with equal values. */
 function matches(value: unknown, part: object): boolean {
   return Object.entries(part).every(([key, wanted]) => {
     const found = (value as Record<string, unknown> | undefined)?.[key];
@@ -225,7 +225,7 @@ function matches(value: unknown, part: object): boolean {
 }
 
 describe('every edge of the machine', () => {
-  test.each(found)('leads a real actor to the state that the graph gives: $name', async ({ scope, places, edges }) => {
+  test.each(found)('leads a real actor to the state that the graph predicts: $name', async ({ scope, places, edges }) => {
     const edgesFrom = new Map(places.map((place) => [place.key, place.edges]));
     const taken = new Set<Edge>();
     const start = places[0]!.key;
@@ -234,7 +234,7 @@ describe('every edge of the machine', () => {
     for (;;) {
       let way = wayToUntaken(at, edgesFrom, taken);
       if (way === null) {
-        // The remaining edges can be reached only from the start, because some states are left and never entered again.
+        // The remaining edges can be reached only from the start, because some states cannot be entered again after they are left.
         way = wayToUntaken(start, edgesFrom, taken);
         if (way === null) break;
         node.actor.stop();

@@ -1,6 +1,6 @@
 /**
- * All combined states of the machine and the life of the master secret, called places. They are found from the machine itself and the
- * production reducer.
+ * All combinations of a state of the machine and a stage of the master secret's life, called places. The machine itself and the production
+ * reducer generate them.
  */
 import { getNextTransitions, initialTransition, transition } from 'xstate';
 import { DependencyError } from '../../src/domain/errors.ts';
@@ -13,25 +13,25 @@ import type { SlotName } from './controlled-node.ts';
 import { NO_MODEL, observed, standingOf, withSyncKey, type SecretModel } from './secret-model.ts';
 
 export const MEMBER = `0x${'0b'.repeat(20)}` as Wallet;
-/** The age of a view that is too old. It exceeds the outage limit, while all views of a replay stay younger. Milliseconds. */
+/** The age of a view that is too old. It exceeds the outage limit; the other views of a replay never become that old. Milliseconds. */
 export const OLD_VIEW_MS = 2e15;
 const STOPPED_CLOCK = { clock: { nowMs: () => 0, monotonicMs: () => 0 }, random: { unit: () => 0 }, secret: { isServable: () => false } };
 
-/** The part of the machine and of its inputs to explore. All of both together would give hundreds of thousands of places. */
+/** The part of the machine and of its inputs to explore. Exploring everything together would give hundreds of thousands of places. */
 export interface Scope {
   readonly options: NodeMachineOptions;
-  /** The secrets that the chain may show and that nodes may make. With two, one can replace the other and come back. */
+  /** The secrets that the chain may show and that nodes may make. With two secrets, one can replace the other and come back. */
   readonly secrets: readonly Hash32[];
-  /** Whether candidates are made and claimed; if not, each try to claim fails. */
+  /** Whether candidates are made and claimed; if not, each attempt to claim fails. */
   readonly claims: boolean;
-  /** Types of events that are left out. */
+  /** Types of events to leave out. */
   readonly without?: RegExp;
 }
 
-/** The machine's own events and those that XState makes for actors and delays. */
+/** The events of the machine, and the events that XState makes for actors and delays. */
 export type AnyEvent = NodeEvent & { output?: unknown; error?: unknown };
 
-/** The output of a slot, and the secret after it. */
+/** The output of a slot, and the secret after that output. */
 interface Outcome {
   readonly output: unknown;
   readonly secret: SecretModel;
@@ -45,7 +45,7 @@ function outcomesOf(slot: SlotName, secret: SecretModel, { secrets, claims }: Sc
       return [
         ...as([{ failed: reason(REASONS.cannotReadHash, 'no answer') }, { block: 1, blockMs: 0, members: 2, hash: { kind: 'shallow' } }]),
         ...[ZERO_HASH, ...secrets].map((hash) => viewOf(secret, hash, 0)),
-        // The chain stands still.
+        // The chain has stopped: its last block is old.
         viewOf(secret, secrets[0]!, -OLD_VIEW_MS),
       ];
     case 'checkEligibility':
@@ -85,7 +85,7 @@ function viewOf(secret: SecretModel, hash: Hash32, blockMs: number): Outcome {
   return { output: { block: 1, blockMs, members: 2, hash: standingOf(model) }, secret: model };
 }
 
-/** The possible outcomes of one try to claim, each with the secret after it. */
+/** The possible outcomes of one attempt to claim, each with the secret after that outcome. */
 function claimsOf(secret: SecretModel, secrets: readonly Hash32[]): Outcome[] {
   const output = NOT_CLAIMED;
   const due = observed(secret, { type: 'claim.due' });
@@ -113,7 +113,7 @@ export interface Move {
   readonly secret: SecretModel;
 }
 
-/** The concrete events that the snapshot's own transitions can take. */
+/** The concrete events for which this snapshot has transitions. */
 function movesOf({ snapshot, secret }: Place, scope: Scope): Move[] {
   const types = new Set(getNextTransitions(snapshot).map((candidate) => candidate.eventType as string));
   const moves: { event: unknown; secret: SecretModel }[] = [];
@@ -124,7 +124,7 @@ function movesOf({ snapshot, secret }: Place, scope: Scope): Move[] {
       const slot = done[1] as SlotName;
       moves.push(...outcomesOf(slot, secret, scope).map(({ output, secret: after }) => ({ event: { type, output, actorId: slot }, secret: after })));
     } else if (type === 'xstate.error.actor.replicate') {
-      // When the replication ends by itself, it is broken and the machine stops. jobs-overlap.test.ts tests that.
+      // If the replication ends by itself, something is broken and the machine stops. jobs-overlap.test.ts tests that.
       continue;
     } else if (type.startsWith('xstate.error.actor.')) {
       const error = new DependencyError('chain', 'timeout', 'no answer');

@@ -1,4 +1,7 @@
-/** The master secret of a node by the production reducer, with a vault of hashes. Immutable, so that states can be compared. */
+/**
+ * A model of a node's master secret: the production reducer, and a vault that holds only hashes. It is immutable, so that states can be
+ * compared.
+ */
 import { ZERO_HASH, type Hash32 } from '../../src/domain/ids.ts';
 import { nextSecretLife, NO_SECRET, secretStanding, type SecretEffect, type SecretEvent, type SecretLife, type SecretStanding } from '../../src/machines/secret-life.ts';
 
@@ -7,7 +10,7 @@ export function hashNamed(name: string): Hash32 {
   return `0x${Buffer.from(name).toString('hex').padEnd(64, '0')}` as Hash32;
 }
 
-/** The effects that are left after the vault has carried out its part. */
+/** The effects that remain after the vault has carried out the others. */
 export type ClaimEffect = Extract<SecretEffect, { kind: 'make_candidate' | 'look_at_head' | 'send_claim' }>;
 
 export interface SecretModel {
@@ -16,7 +19,7 @@ export interface SecretModel {
   readonly serving: Hash32 | null;
   readonly held: readonly Hash32[];
   readonly syncKeyOf: Hash32 | null;
-  /** The secret that encrypts the values of the store; null: the store is empty. */
+  /** The secret that encrypts the values of the store; null means that the store is empty. */
   readonly storeOf: Hash32 | null;
 }
 
@@ -34,7 +37,7 @@ export function withSyncKey(model: SecretModel): SecretModel {
   return { ...model, syncKeyOf: model.serving };
 }
 
-/** The model after an observation and its effects. `left`: the effect on a claim that is left to do. */
+/** The model after an observation and its effects. `left` is the effect on a claim that the caller must carry out. */
 export function observed(model: SecretModel, event: SecretEvent): { readonly model: SecretModel; readonly left: ClaimEffect | null } {
   const { life, effects } = nextSecretLife(model.life, event);
   const held = event.type === 'candidate.held' ? [...new Set([...model.held, event.hash])] : model.held;
@@ -64,7 +67,7 @@ function carriedOut(model: SecretModel, effect: Exclude<SecretEffect, ClaimEffec
   }
 }
 
-/** Checks the rules that must always hold. @returns the broken rules, as sentences */
+/** Checks the rules that must always be true. @returns the broken rules, as sentences */
 export function brokenRules({ life, serving, held, storeOf }: SecretModel): readonly string[] {
   const known = [...(life.stage === 'none' ? [] : [life.secret.hash]), ...life.aside.map(({ hash }) => hash)];
   const confirmed = life.stage === 'confirmed' ? life.secret.hash : null;

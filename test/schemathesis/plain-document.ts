@@ -1,7 +1,7 @@
 /**
- * The OpenAPI document of a node as a caller sees it before sealing and after opening. The inner schema that `x-nova-inner` names
- * replaces each envelope, and no operation needs a signature, because the sealing proxy makes both. A field that only the caller can
- * know, such as its wallet, has its one right value.
+ * The OpenAPI document of a node, without envelopes and signatures. The inner schema that `x-nova-inner` names replaces each envelope, and
+ * no operation needs a signature, because the sealing proxy makes both. A field that only the caller can know, such as its wallet, allows
+ * only the right value.
  */
 import { isJsonObject } from '../../src/crypto/json.ts';
 
@@ -10,7 +10,7 @@ type Json = Readonly<Record<string, unknown>>;
 /** Security schemes that the proxy handles. */
 const SIGNED: readonly string[] = ['app', 'peer'];
 
-/** By schema and field: the one right value of a field of a request. */
+/** For each schema and field of a request: the only right value. */
 export type Known = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 /** @param document the document that the node serves */
@@ -30,7 +30,7 @@ function plain(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([name, part]) => {
       if (name === 'security') return [name, unsigned(part as readonly Json[])];
-      // Inner schemas have common fields, so several may match.
+      // Inner schemas have fields in common, so several schemas may match.
       return [name === 'oneOf' ? 'anyOf' : name, plain(part)];
     }),
   );

@@ -1,9 +1,10 @@
 /**
- * `npm run schemathesis`: schemathesis, a tool in Python, reads the OpenAPI document of a running node and sends cases for every
- * operation, good and bad, through the sealing proxy, so that they reach the inner bodies. No answer may be a 5xx or outside the
- * document. `schemathesis.toml` says which checks are left out and why. Two nodes run on Anvil; a member and an app in this process.
+ * `npm run schemathesis`: schemathesis, a tool written in Python, reads the OpenAPI document of a running node and sends valid and invalid
+ * requests for every operation through the sealing proxy, so that the inner bodies are tested too. No answer may be a 5xx, and each answer
+ * must match the document. `schemathesis.toml` says which checks are left out and why. Two nodes run on Anvil; a member and an app run in
+ * this process.
  *
- * Options are passed to schemathesis: `npm run schemathesis -- --max-examples 500 --seed 7`. `SCHEMATHESIS` names its program.
+ * Options are passed to schemathesis: `npm run schemathesis -- --max-examples 500 --seed 7`. `SCHEMATHESIS` is the path of its program.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -18,7 +19,7 @@ import { createRawApp, RawCaller, RawHttp } from '../e2e/support/raw-caller.ts';
 import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { PLAIN_DOCUMENT_PATH, SealingProxy } from './sealing-proxy.ts';
 
-/** The version that this script was tested with. */
+/** The version with which this script was tested. */
 const VERSION = '4.32.5';
 const CONFIG = join(import.meta.dirname, 'schemathesis.toml');
 /** The folder in which schemathesis keeps failed cases, for `schemathesis replay`. */
@@ -72,7 +73,7 @@ async function runAgainst({ nodes }: Cluster): Promise<number> {
     const code = await new Promise<number>((ended) => child.once('close', (exitCode) => ended(exitCode ?? 1)));
     const counts = [...proxy.answered].sort(([a], [b]) => (a < b ? -1 : 1));
     process.stdout.write(`${counts.map(([name, count]) => `${name}: ${count}`).join('\n')}\n`);
-    // A node that no longer answers would have given no wrong answer.
+    // If the node no longer answered, no wrong answer would be found, so this checks that it still answers.
     await node.waitForState('ready', WAIT_TIMEOUT_MS);
     return code;
   } finally {

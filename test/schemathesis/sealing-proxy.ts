@@ -1,8 +1,8 @@
 /**
- * A proxy before a node that takes inner bodies in plain text (protocol.md §3). It signs and seals each request, as an app under `/kms`
- * and as a member at `/sync`, opens the answer, and returns the inner answer with the node's status. All other routes pass unchanged.
- * It compares each answer with the OpenAPI document more strictly than the tool can: a field that is not documented is a fault too. A
- * fault is answered with 599, a status that no document has.
+ * A proxy in front of a node that accepts inner bodies in plain text (protocol.md §3). It signs and seals each request, as an app under
+ * `/kms` and as a member at `/sync`, opens the answer, and returns the inner answer with the node's status. Requests of other routes pass
+ * unchanged. The proxy compares each answer with the OpenAPI document more strictly than the tool can: a field that is not documented is a
+ * fault too. The proxy answers a fault with 599, a status that the document never has.
  */
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -19,9 +19,12 @@ const OUTSIDE_THE_DOCUMENT = 599;
 const DOCUMENT_PATH = '/openapi.json';
 /** The path of the plain document. `/openapi.json` is the node's document, which is under test like any other answer. */
 export const PLAIN_DOCUMENT_PATH = '/plain-openapi.json';
-/** Limit of a write's wait for acknowledgements. Without it a write for more members than exist waits a minute. Milliseconds. */
+/**
+ * How long a write may wait for acknowledgements. Otherwise a write that needs more members than there are would wait for a minute.
+ * Milliseconds.
+ */
 const MAX_WAIT_MS = 50;
-/** In a body: a placeholder for the nonce of the proof, which only the proxy knows. */
+/** Placeholder in a body for the nonce of the proof, which only the proxy knows. */
 const PROOF_NONCE = 'the nonce of x-app-nonce';
 /** Headers that are forwarded unchanged. */
 const PASSED_HEADERS = ['accept', 'authorization', 'content-type', 'content-encoding'];
@@ -84,7 +87,7 @@ export class SealingProxy {
     this.#count(method, path, answer.status);
     const isSealed = caller !== null && parseEnvelope(answer.json) !== null;
     const text = isSealed ? JSON.stringify(await caller.open(answer)) : answer.text;
-    // These modules keep all texts for a search that this tool does not make.
+    // These modules keep all answers for the search for secrets, which this tool does not make.
     this.#modules.http.outputs.length = 0;
     if (caller !== null) caller.sent.length = 0;
     const kept = ['content-type', 'allow', 'retry-after'].filter((name) => answer.headers[name] !== undefined).map((name) => [name, answer.headers[name]!]);
@@ -107,7 +110,7 @@ export class SealingProxy {
     const sealedErrors = { 'x-nova-sealed-errors': '1' };
     const nonce = await this.#modules.http.nonce(node.localUrl);
     const changes = { nonce, headers: { ...headers, ...sealedErrors }, ...(caller === this.#modules.member ? { syncKey } : {}) };
-    // Without a body there is nothing to seal. The node must answer what is missing.
+    // Without a body, there is nothing to seal. The node must say in its answer what is missing.
     return caller.send(node, method, path, inner(body.toString(), nonce), body.length === 0 ? { ...changes, body: '' } : changes);
   }
 
@@ -128,7 +131,7 @@ function passedOf({ headers }: IncomingMessage): Record<string, string> {
   return Object.fromEntries(PASSED_HEADERS.flatMap((name) => (headers[name] === undefined ? [] : [[name, String(headers[name])]])));
 }
 
-/** Values that a document cannot describe: the sender, the cursor of a snapshot, and a point on the curve. */
+/** Values that an OpenAPI document cannot describe: the sender, the cursor of a snapshot, and a point on the curve. */
 async function knownFields({ node, syncKey }: ProxyOptions, { member }: ProxyModules): Promise<Known> {
   const sender = { sender_wallet: member.wallet };
   const bound = { nonce: PROOF_NONCE };
@@ -144,7 +147,7 @@ async function knownFields({ node, syncKey }: ProxyOptions, { member }: ProxyMod
   };
 }
 
-/** The body with the nonce of the proof, and with a short timeout for a write that would wait long for acknowledgements. */
+/** The body with the nonce of the proof, and with a short timeout if the write would wait long for acknowledgements. */
 function inner(text: string, nonce: string): string {
   let body: unknown;
   try {

@@ -49,7 +49,7 @@ test.each([
   [['--trace', 'y', '--events', 'y'], 'its own name'],
   [['--story', 'no.story'], 'no.story cannot be read (ENOENT)'],
   [['--story', 'README.md', '--update'], 'README.md is not a story'],
-])('%j is refused in one line that says what is allowed', (words, line) => {
+])('%j is refused with one line that says what is allowed', (words, line) => {
   const { status, stderr } = sim(...words);
   expect(status).toBe(2);
   expect(stderr).toContain(line);
@@ -62,7 +62,7 @@ test.each(['--trace', '--events'])('%s to a file that cannot be written fails wi
   }
 });
 
-test('a story with another result than it states fails', () => {
+test('a story fails if a result differs from the result that it states', () => {
   const story = join(folder, 'wrong.story');
   writeFileSync(story, '# No node is ready at once.\n\n> cluster nodes=1\n> status\na ready\n');
   const { status, stdout } = sim('--story', story);

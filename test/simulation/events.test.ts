@@ -1,4 +1,6 @@
-/** The events of a simulation for the visualiser. They are the same for the same seed, and do not change the run. */
+/**
+ * The events that a simulation writes for the visualiser. The same seed gives the same events, and writing them does not change the run.
+ */
 import { expect, test } from '@jest/globals';
 import { parseEvent } from '../../src/visualizer/event-form.ts';
 import type { VisualizerEvent } from '../../src/visualizer/wire.ts';
@@ -53,7 +55,7 @@ test('every event is valid, events are numbered from 1, and they include the nod
   expect(times).toEqual([...times].sort((a, b) => a - b));
 });
 
-test('a broken rule is an event of the level failure', async () => {
+test('a broken rule gives an event with the level failure', async () => {
   const lines: string[] = [];
   const simulation = await Simulation.start({ seed: '7', nodes: 2, onEvent: (line) => void lines.push(line) });
   await simulation.run(1_000);

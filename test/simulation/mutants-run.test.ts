@@ -1,4 +1,7 @@
-/** How `npm run sim:mutants` chooses and hunts its mutants (scripts/sim-mutants). The test scripts the processes that run seeds. */
+/**
+ * How `npm run sim:mutants` chooses its mutants and runs seeds until one finds the mutant (scripts/sim-mutants). The test decides how each
+ * run ends.
+ */
 import { expect, test } from '@jest/globals';
 import { chosen, commaSeparated, partOf } from '../../scripts/sim-mutants/choice.ts';
 import { Control } from '../../scripts/sim-mutants/control.ts';
@@ -24,7 +27,7 @@ test.each([
   expect(given.map(({ name }) => name).join('')).toBe(names);
 });
 
-test('an unknown name of a mutant is refused', () => {
+test('an unknown mutant name is refused', () => {
   expect(() => chosen(FIVE, ['a', 'none'], undefined)).toThrow('there is no mutant none');
 });
 
@@ -32,7 +35,7 @@ test.each(['0/2', '3/2', '1', '1/0', 'a/b'])('--part %s is refused', (text) => {
   expect(() => partOf(text)).toThrow('such as 1/4');
 });
 
-/** A hunt with processes that end when the test says. `begun` has them in the order of their start. */
+/** A hunt with processes that end when the test decides. `begun` lists the processes in the order of their start. */
 function hunting(fields: Partial<Mutant> = {}) {
   const begun: { readonly seeds: readonly string[]; readonly end: (ending: Ending) => void }[] = [];
   const removed: string[] = [];
@@ -67,7 +70,7 @@ test('once a seed has found the mutant, its other processes end and no more seed
   expect(removed).toEqual(['copy']);
 });
 
-test('a mutant is missed when every seed ran once and none found it', async () => {
+test('a mutant counts as missed when every seed has run once and none found it', async () => {
   const { hunt, begun } = hunting();
   while (hunt.hasSeeds) {
     const portion = hunt.runPortion();

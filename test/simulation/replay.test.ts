@@ -21,7 +21,7 @@ describe('a run', () => {
     expect(once.split('\n').length).toBeGreaterThan(500);
   });
 
-  test('differs with another seed', async () => {
+  test('differs with a different seed', async () => {
     expect(await traceOf('8')).not.toBe(await traceOf('7'));
   });
 
@@ -34,7 +34,7 @@ describe('a run', () => {
 });
 
 describe('the trace of a run', () => {
-  test('is searched for every secret of the run, and a secret in it breaks a rule', async () => {
+  test('is searched for every secret of the run, and a secret in the trace breaks a rule', async () => {
     const simulation = await Simulation.start({ seed: 'leak', nodes: 1 });
     await simulation.run(20_000);
     await simulation.ask({ do: 'derive', node: 'a', key: 'path' });

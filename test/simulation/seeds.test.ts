@@ -14,7 +14,7 @@ const runs: { readonly level: FaultLevel; readonly seed: string; readonly nodes:
   { level: 'default', seed: '17', nodes: 9 },
 ];
 
-test.each(['18', '19'])('no rule breaks in cuts longer than the retention of tombstones, seed %s', async (seed) => {
+test.each(['18', '19'])('no rule is broken when cuts last longer than the retention of tombstones, seed %s', async (seed) => {
   const cuts = faultProfile.parse({
     partition: { perHour: 14, forMs: [30_000, 240_000] },
     'one-way partition': { perHour: 8, forMs: [30_000, 200_000] },
@@ -28,7 +28,7 @@ test.each(['18', '19'])('no rule breaks in cuts longer than the retention of tom
   expect(injected['partition']).toBeGreaterThan(0);
 });
 
-test.each(runs)('no rule breaks with $level faults, $nodes nodes, seed $seed', async ({ level, seed, nodes }) => {
+test.each(runs)('no rule is broken with $level faults, $nodes nodes, seed $seed', async ({ level, seed, nodes }) => {
   const scenario = makeScenario({ seed, nodes, apps: 2, durationMs: 10 * MINUTE_MS, faults: FAULT_PROFILES[level], requestsPerSecond: 0.3 });
   const { violation, checks, writes } = await simulate(scenario);
   expect(violation).toBeNull();

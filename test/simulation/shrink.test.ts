@@ -1,4 +1,4 @@
-/** A failing scenario is shrunk to a small one that breaks the same rule, and to a story that can be read and played. */
+/** A failing scenario is shrunk to a small scenario that breaks the same rule, and is written as a story that can be read and played. */
 import { expect, test } from '@jest/globals';
 import { FAULT_PROFILES } from '../../src/sim/faults/fault-profiles.ts';
 import { makeScenario } from '../../src/sim/make-scenario.ts';

@@ -1,4 +1,4 @@
-/** The product verifies the cheap signatures of simulated wallets (src/sim/world/sim-signer.ts). */
+/** The production code accepts the cheap signatures of simulated wallets (src/sim/world/sim-signer.ts). */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { isPrivateKey, recoverEip191, walletOfPrivateKey } from '../../src/crypto/signature.ts';
@@ -6,7 +6,7 @@ import { SimSigner } from '../../src/sim/world/sim-signer.ts';
 
 const walletKey = fc.uint8Array({ minLength: 32, maxLength: 32 }).filter(isPrivateKey);
 
-test('a signature recovers to the wallet that signed, and to another wallet for another text', () => {
+test('a signature recovers to the wallet that signed, and to a different wallet if the text differs', () => {
   fc.assert(
     fc.property(walletKey, fc.string({ unit: 'binary' }), fc.string({ minLength: 1 }), (key, text, more) => {
       const signature = new SimSigner(key).sign(text);

@@ -1,4 +1,4 @@
-/** Each story, when played, gives the output that it states. `npm run sim -- --story FILE --update` rewrites the output. */
+/** Playing a story gives the output that the story states. `npm run sim -- --story FILE --update` rewrites the output. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import { formatStory, parseStory, playStory } from '../../src/sim/story.ts';

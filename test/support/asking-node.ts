@@ -15,7 +15,7 @@ export const SECRET = new Uint8Array(32).fill(0x42);
 export const SECRET_HASH = keccak256(SECRET);
 
 export interface AskingNodeOptions {
-  /** The node holds the confirmed secret and its sync key. Default: true. */
+  /** Whether the node holds the confirmed secret and its sync key. Default: true. */
   readonly holdsSecret?: boolean;
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 const FILE = join(import.meta.dirname, '..', '..', 'deploy', 'Dockerfile');
 
 export interface Stage {
-  /** The text after FROM. */
+  /** The text that follows FROM. */
   readonly from: string;
   readonly environment: Readonly<Record<string, string>>;
   /** The other instructions, in order. */

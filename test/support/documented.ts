@@ -1,6 +1,6 @@
 /**
- * Compares answers with the OpenAPI document: status, form and every field. The document allows further fields, because later versions
- * may add them. This check allows none, so that every field of an answer must be documented.
+ * Compares answers with the OpenAPI document: status, form and every field. The document allows additional fields, because later versions
+ * may add some. This check allows none, so every field of an answer must be documented.
  */
 import { z } from 'zod';
 import { isJsonObject } from '../../src/crypto/json.ts';
@@ -36,12 +36,12 @@ export interface DocumentedAnswer {
 const DOCUMENT = openApiDocument('test') as unknown as Document;
 const made = new Map<string, z.ZodType>();
 
-/** How an answer differs from the document; null when it is as documented. */
+/** How an answer differs from the document; null if it matches the document. */
 export function undocumented({ method, path, status, contentType, json }: DocumentedAnswer): string | null {
   // Preflights and other answers without a body.
   if (method === 'HEAD' || method === 'OPTIONS' || status === 204) return null;
   const responses = operationAt(method, path)?.responses;
-  // No route matches: the answer must be the error body of all routes.
+  // No route matches: the answer must have the error body that all routes share.
   if (responses === undefined) return problemOf({ $ref: '#/components/schemas/Error' }, json);
   const documented = responses[status];
   if (documented === undefined) return `a status ${status} is not documented`;
@@ -71,15 +71,15 @@ function problemOf(schema: Schema, value: unknown): string | null {
   return parsed.success ? null : parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
 }
 
-/** The schema with its references resolved, and with objects that allow only the named fields. */
+/** The schema with its references resolved, and with no additional fields allowed in objects. */
 function closed(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(closed);
   if (!isJsonObject(schema)) return schema;
   const ref = schema['$ref'];
   if (typeof ref === 'string') return closed(DOCUMENT.components.schemas[ref.split('/').at(-1)!]);
-  // These keywords describe how to decode a text.
+  // These keywords describe how to decode a string.
   const own: Record<string, unknown> = Object.fromEntries(Object.entries(schema).filter(([name]) => name !== 'x-nova-inner' && name !== 'contentEncoding'));
-  // `oneOf` becomes `anyOf`: the forms may overlap, so it is enough that one of them matches.
+  // `oneOf` becomes `anyOf`: the alternatives may overlap, so it is enough that one of them matches.
   const { oneOf, ...rest } = own;
   const forms = oneOf === undefined ? {} : { anyOf: oneOf };
   const fields = Object.entries({ ...rest, ...forms }).map(([name, part]) => [name, closed(part)] as const);

@@ -1,10 +1,10 @@
-/** A fault for simulations that must break a rule. */
+/** A fault for simulations in which a rule must be broken. */
 import type { Life } from '../../src/sim/world/sim-node.ts';
 
 /** One of the keys that the scenario of seed 3 writes. */
 export const FORGOTTEN_KEY = 'key-14';
 
-/** Node b reports that it has merged one key, but has not. */
+/** Node b reports that it has merged one key, although it has not. */
 export function forgetOneKey({ name, node }: Life): void {
   if (name !== 'b') return;
   const { store } = node.inside;

@@ -1,4 +1,4 @@
-/** The system's clock, except that pauses of less than a second end at once and are recorded. */
+/** The system's clock, except that pauses of less than a second end immediately and are recorded. */
 import type { Clock } from '../../src/domain/ports.ts';
 import { systemClock } from '../../src/system/system.ts';
 

@@ -1,4 +1,4 @@
-/** A clock that a test moves by hand. Timers fire in the order of their time, and promises settle in between. */
+/** A clock that a test moves by hand. Timers fire in the order of their times, and promises settle between them. */
 import type { Clock, TimerId } from '../../src/domain/ports.ts';
 
 interface Timer {
@@ -51,7 +51,7 @@ export class ManualClock implements Clock {
   }
 }
 
-/** Waits some turns of the event loop, so that chained promises and requests injected into an app settle. */
+/** Waits for some turns of the event loop, so that chained promises and requests injected into an app settle. */
 export async function settle(turns = 2): Promise<void> {
   for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }

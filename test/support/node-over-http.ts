@@ -1,6 +1,6 @@
 /**
  * The production HTTP pipeline on a real socket, with an in-process enclave, a vault with a known secret, and a fixed clock. The test
- * provides the membership and the app registry. There is no machine; the test also provides its view.
+ * provides the membership and the app registry. There is no state machine; the test also provides the readiness view.
  */
 import type { RequestListener } from 'node:http';
 import { Authenticator } from '../../src/auth/authenticator.ts';
@@ -212,7 +212,9 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
 
 export type NodeParts = ReturnType<typeof nodeParts>;
 
-/** Each node draws other keys and nonces, because a caller that outlives a node refuses an answer with a nonce that it has seen. */
+/**
+ * Each node draws different keys and nonces, because a caller that outlives a node refuses an answer with a nonce that it has already seen.
+ */
 let started = 0;
 
 export async function startNodeOverHttp(options: NodeOverHttpOptions = {}) {

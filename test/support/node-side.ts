@@ -22,13 +22,13 @@ export interface AppRequest {
   readonly inner: Record<string, unknown>;
 }
 
-/** Additions of this kind of node that older nodes lack (protocol.md §10). */
+/** Additions that current nodes have and older nodes lack (protocol.md §10). */
 export interface Habits {
   /** Repeats the request's nonce in the inner answer. */
   binds: boolean;
   /** Seals the 404 for an absent key in an envelope. */
   seals: boolean;
-  /** Gives a nonce for the next request. */
+  /** Sends a nonce for the next request along with the answer. */
   givesNonces: boolean;
 }
 
@@ -42,7 +42,7 @@ export class NodeSide {
   nonce: (request: TransportRequest) => TransportAnswer | Promise<TransportAnswer> = () => answerOf(200, { nonce: PEER_NONCE });
   bend: Bend = (answer) => answer;
   readonly habits: Habits = { binds: false, seals: false, givesNonces: false };
-  /** The store: keys and values in base64. */
+  /** The store, from key to value in base64. */
   readonly values = new Map<string, string>();
   /** The key that is registered for the app. A request without a body does not name it. */
   appKey: TeePubkey | null = null;
@@ -65,7 +65,7 @@ export class NodeSide {
     return this.bend(await this.sealedAnswer(received, {}), received, this);
   }
 
-  /** The right answer with these fields changed. */
+  /** The right answer, with these fields changed. */
   async sealedAnswer(received: AppRequest, changes: object): Promise<TransportAnswer> {
     const { request } = received;
     const { binds, seals, givesNonces } = this.habits;
@@ -92,7 +92,7 @@ export class NodeSide {
     return toWireEnvelope(await this.enclave.encrypt(JSON.stringify(inner), sender));
   }
 
-  /** The inner answer; null: there is no such key. */
+  /** The inner answer; null means that there is no such key. */
   #answerTo({ request, inner }: AppRequest): object | null {
     const { searchParams, pathname } = new URL(request.url);
     if (pathname === '/kms/derive') {
@@ -123,7 +123,7 @@ export class NodeSide {
   }
 }
 
-/** A transport that reaches these nodes and no others. */
+/** A transport that reaches only these nodes. */
 export function transportToNodes(nodes: readonly NodeSide[]): Transport {
   return {
     async request(request) {

@@ -1,6 +1,6 @@
 /**
- * The other side of a conversation between nodes: a member behind the Transport port, with a real enclave. The test may change
- * every answer. It keeps the messages that it received.
+ * The other side of a conversation between nodes: a member behind the Transport port, with a real enclave. The test may change every
+ * answer. The member keeps the messages that it received.
  */
 import { responseMessage } from '../../src/crypto/messages.ts';
 import { parseEnvelope, toWireEnvelope } from '../../src/domain/envelope.ts';
@@ -23,11 +23,11 @@ export interface SyncRequest {
 export interface PeerBehaviour {
   /** The answer to `GET /nonce`. */
   nonce?: (request: TransportRequest) => Promise<TransportAnswer> | TransportAnswer;
-  /** The inner answer. It may throw, or return an answer with a status instead. */
+  /** Returns the inner answer. It may also throw, or return an answer with a status. */
   answer?: (request: SyncRequest) => unknown;
   /** Changes the finished answer. */
   bend?: (answer: TransportAnswer, request: SyncRequest) => TransportAnswer | Promise<TransportAnswer>;
-  /** Whether it repeats `request_id`, as current nodes do. */
+  /** Whether the member repeats `request_id`, as current nodes do. */
   echoes?: boolean;
 }
 
@@ -57,7 +57,7 @@ export class PeerSide {
     this.behaviour = behaviour;
   }
 
-  /** The inner bodies that it received. */
+  /** The inner bodies that the member received. */
   get messages(): readonly Record<string, unknown>[] {
     return this.syncRequests.map(({ inner }) => inner);
   }
@@ -77,7 +77,7 @@ export class PeerSide {
     return this.behaviour.bend?.(answer, received) ?? answer;
   }
 
-  /** An answer with this inner text, sealed to the sender and signed over its signature. */
+  /** An answer with this inner text, sealed to the sender and signed over the sender's signature. */
   async sealedAnswer({ headers, body }: SyncRequest, inner: unknown): Promise<TransportAnswer> {
     const sender = parseEnvelope(JSON.parse(body))!.senderPubkey;
     const text = typeof inner === 'string' ? inner : JSON.stringify(inner);
@@ -86,7 +86,7 @@ export class PeerSide {
   }
 }
 
-/** A transport that reaches these peers and no others. */
+/** A transport that reaches only these peers. */
 export function transportTo(peers: readonly PeerSide[]): Transport {
   return {
     async request(request) {

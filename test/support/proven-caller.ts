@@ -1,4 +1,4 @@
-/** An app or a peer with its own enclave that proves its identity to a node over HTTP (protocol.md §3). */
+/** An app or a peer that has an enclave and proves its identity to a node over HTTP (protocol.md §3). */
 import { canonicalJson } from '../../src/crypto/canonical-json.ts';
 import { appAuthMessage, peerAuthMessage } from '../../src/crypto/messages.ts';
 import { toWireEnvelope } from '../../src/domain/envelope.ts';
@@ -14,7 +14,7 @@ export type AskedNode = Pick<NodeParts, 'nonces' | 'clock' | 'identity' | 'vault
 export class ProvenCaller {
   readonly #enclave: ReturnType<typeof inProcessEnclave>;
 
-  /** @param name seed of its keys */
+  /** @param name seed of the caller's keys */
   constructor(name: string) {
     this.#enclave = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random: new SeededRandom(name), clock: new ManualClock() });
   }
@@ -27,7 +27,7 @@ export class ProvenCaller {
     return this.#enclave.emulated.teePubkey;
   }
 
-  /** Headers of a proof that is valid once. */
+  /** The headers of a proof, which is valid once. */
   async proof(node: AskedNode, prefix: keyof typeof MESSAGE): Promise<Record<string, string>> {
     const nonce = node.nonces.issue();
     const seconds = String(Math.floor(node.clock.nowMs() / 1_000));

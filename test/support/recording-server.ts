@@ -1,4 +1,4 @@
-/** A real HTTP server that gives the same answer to every request and keeps the JSON bodies that it received. */
+/** A real HTTP server that answers every request in the same way and keeps the JSON bodies that it received. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 

@@ -1,6 +1,6 @@
 /**
- * Whole stores that replicate to each other over a network in memory: real vaults, envelopes, proofs and answers in the real
- * Express app. The test moves the clock and triggers sync_tick, and it can cut any link between two nodes or make it hang.
+ * Whole stores that replicate to each other over an in-memory network, with real vaults, envelopes, proofs and answers of the real Express
+ * app. The test moves the clock and triggers sync_tick, and it can cut any link between two nodes or make it hang.
  */
 import type { Express } from 'express';
 import { Authenticator } from '../../src/auth/authenticator.ts';
@@ -45,9 +45,9 @@ export const APP = '100';
 export const RETENTION_MS = 86_400_000;
 
 export interface ReplicatingNodeOptions {
-  /** An older node answers as older nodes do, and sends nothing in these tests. */
+  /** Whether the node answers as an older node does. An older node sends nothing in these tests. */
   readonly kind?: 'current' | 'older';
-  /** The largest body of `/sync`, and the largest answer, that it accepts. */
+  /** Maximum size of a body of `/sync` that the node accepts, and of an answer. */
   readonly maxSyncPayloadBytes?: number;
   readonly store?: Partial<RecordStoreOptions>;
 }
@@ -70,8 +70,8 @@ export interface NetworkRequest {
 }
 
 /**
- * `cut`: refused at once. `hang`: no answer until the timeout. `lose answers`: the request is served, but its answer is lost. `closes
- * large bodies`: the connection is cut while a body over 2 MiB is sent.
+ * `cut`: the request fails immediately. `hang`: there is no answer until the timeout. `lose answers`: the request is served, but its answer
+ * is lost. `closes large bodies`: the connection is cut while a body over 2 MiB is sent.
  */
 export type Way = 'open' | 'cut' | 'hang' | 'lose answers' | 'closes large bodies';
 
@@ -102,7 +102,7 @@ export class ReplicatingNode {
   bend: (answer: Record<string, unknown>, message: ReceivedMessage) => object = (answer) => answer;
   refreshMembership: (signal: AbortSignal) => Promise<void> = async () => undefined;
   firstSnapshot: FirstSnapshotState = 'complete';
-  /** Whether it reports itself as sure; null: the truth. */
+  /** Whether the node reports that it is sure; null means that it reports the truth. */
   sureWord: boolean | null = null;
   readonly sureness: SurenessKeeper;
   readonly sureRound: SureRound;
@@ -283,7 +283,7 @@ export class ReplicatingNode {
     );
   }
 
-  /** Members besides this node. */
+  /** The members other than this node. */
   others(): readonly Member[] {
     return this.peerCache.membership()?.members.filter(({ wallet }) => wallet !== this.member.wallet) ?? [];
   }
@@ -304,7 +304,7 @@ export class ReplicatingNode {
     return this.store.delete(APP, key, this.#network.clock.nowMs());
   }
 
-  /** The plaintext of a key's value; null when the key is absent. */
+  /** The plaintext of a key's value; null if the key is absent. */
   read(key: string, app = APP): string | null {
     const held = this.store.get(app, key, this.#network.clock.nowMs());
     if (held === null) return null;
@@ -316,23 +316,23 @@ export class ReplicatingNode {
     return this.store.list(app, {}, this.#network.clock.nowMs()).keys;
   }
 
-  /** All records, in the order in which the store walks them. */
+  /** All records, in the order of the store. */
   records(): readonly WireRecord[] {
     return [...this.store.walk({})].map(({ record }) => record);
   }
 
-  /** This node's replication state for another node. */
+  /** The state of this node's replication to another node. */
   replicaOf(node: ReplicatingNode) {
     return this.replicas.of(node.member);
   }
 
-  /** One sync_tick, and everything that follows without time passing. */
+  /** Runs one sync_tick, and everything that follows from it without time passing. */
   async tick(nudged = false): Promise<void> {
     this.replicator.syncTick(nudged, this.#ready.signal);
     await this.#network.rest();
   }
 
-  /** One round of anti-entropy with another node. */
+  /** Runs one round of anti-entropy with another node. */
   async compareWith(node: ReplicatingNode): Promise<void> {
     await this.antiEntropy.compareWith(node.member, this.replicaOf(node), this.#ready.signal);
   }
@@ -346,24 +346,24 @@ export class ReplicatingNode {
     return outcome;
   }
 
-  /** Replaces the store by an empty one, as a restart does. No peer has a record of the new store. */
+  /** Replaces the store by an empty store, as a restart does. No peer has a record of the new store yet. */
   loseStore(): void {
     this.store.reset();
     this.replicas.resetAll();
   }
 
-  /** Makes the node leave ready, so that its pushes end. The next tick makes it ready again. */
+  /** Makes the node leave ready, so that its pushes end. The next sync_tick makes the node ready again. */
   unready(): void {
     this.#ready.abort(new Error('the node is not ready any more'));
     this.#ready = new AbortController();
   }
 
-  /** Types of the received messages, in order. */
+  /** The types of the received messages, in order. */
   types(from?: ReplicatingNode): readonly unknown[] {
     return this.received.filter((message) => from === undefined || message.from === from.name).map(({ inner }) => inner['type']);
   }
 
-  /** Keys of the records in each received delta. */
+  /** The keys of the records in each received delta. */
   deltas(from?: ReplicatingNode): readonly (readonly string[])[] {
     return this.received
       .filter(({ inner, from: name }) => inner['type'] === 'delta' && (from === undefined || name === from.name))
@@ -410,12 +410,12 @@ export class Network {
     return this.nodes.find(({ member }) => member.wallet === wallet)?.name ?? 'unknown';
   }
 
-  /** Sets what happens to requests from one node to another from now on. */
+  /** Sets what happens from now on to requests from one node to another. */
   setWay(from: ReplicatingNode, to: ReplicatingNode, way: Way): void {
     this.#ways.set(`${from.name} ${to.name}`, way);
   }
 
-  /** Sets both directions between one node and all others. */
+  /** Sets what happens to requests in both directions between one node and all others. */
   isolate(node: ReplicatingNode, way: Way = 'cut'): void {
     for (const other of this.nodes) {
       if (other === node) continue;
@@ -424,7 +424,7 @@ export class Network {
     }
   }
 
-  /** Waits until nothing more happens without time passing. */
+  /** Waits until nothing more can happen without time passing. */
   async rest(): Promise<void> {
     for (let quiet = 0; quiet < 4; ) {
       const before = this.#steps;
@@ -484,7 +484,7 @@ export class Network {
   }
 }
 
-/** Current nodes that know each other. */
+/** Makes nodes of the current kind that know each other. */
 export function startNodes<Names extends readonly string[]>(...names: Names) {
   const network = new Network();
   const nodes = names.map((name) => network.add(name)) as { [Index in keyof Names]: ReplicatingNode };

@@ -1,4 +1,4 @@
-/** A real chain with both contracts that mines a block for each transaction. */
+/** A real chain that has both contracts and mines a block for each transaction. */
 import { createPublicClient, createWalletClient, http, type Hex } from 'viem';
 import { mnemonicToAccount } from 'viem/accounts';
 import { foundry } from 'viem/chains';
@@ -23,7 +23,7 @@ export async function runningChain() {
 
 export type RunningChain = Awaited<ReturnType<typeof runningChain>>;
 
-/** An account of the development chain other than the owner's, with funds for gas. @param index from 1 */
+/** An account of the development chain with funds for gas. It is not the owner's account. @param index from 1 */
 export function accountOf(url: string, index: number) {
   const account = mnemonicToAccount(DEV_MNEMONIC, { addressIndex: index });
   return { account, client: createWalletClient({ account, chain: foundry, transport: http(url) }) };
@@ -43,12 +43,12 @@ export async function installMulticall3({ chain, url }: Pick<RunningChain, 'chai
 }
 
 /**
- * An RPC that counts its round trips. It also counts how often a request had to wait for an earlier one, that is the depth of the
- * waves of requests on the wire.
+ * An RPC that counts its round trips. It also counts the waves of requests: how often a request had to wait for the answer to an earlier
+ * request.
  */
 export type Mar = (question: { readonly method: string; readonly params: readonly unknown[]; readonly number: number }) => object | null;
 
-/** @param mar returns an answer that replaces the chain's, such as `{ result: null }`, or null for the chain's answer */
+/** @param mar returns an answer that replaces that of the chain, such as `{ result: null }`, or null to keep the chain's answer */
 export function countingRpc(url: string, mar: Mar = () => null) {
   const trips = { counted: 0, waves: 0, requests: 0 };
   let underWay = 0;

@@ -1,4 +1,4 @@
-/** The emulator of the enclave API on a real socket, with its own keys. */
+/** The emulator of the enclave API on a real socket, with fresh keys. */
 import { EmulatedEnclave, type EmulatedEnclaveOptions } from '../../src/enclave/emulator/emulated-enclave.ts';
 import { EmulatorServer } from '../../src/enclave/emulator/server.ts';
 import { parseJsonOrNull } from '../../src/crypto/json.ts';
@@ -18,7 +18,7 @@ export async function runningEmulator(seed = 'enclave', allowFaults = false, opt
   const enclave = new EmulatedEnclave({ info: 'capsule-ecdh-aes256gcm-v1', ...options }, { clock, random: new SeededRandom(seed) });
   const server = new EmulatorServer({ host: '127.0.0.1', port: 0, allowFaults }, { enclave });
   const url = await server.listen();
-  /** Text and bytes are sent unchanged, any other body as JSON. */
+  /** Strings and bytes are sent unchanged, any other body as JSON. */
   const request = async (method: string, path: string, body?: unknown): Promise<EmulatorAnswer> => {
     const sent = typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body);
     const answer = await fetch(url + path, { method, ...(body === undefined ? {} : { body: sent as string }) });

@@ -1,4 +1,4 @@
-/** A real HTTP server whose answers the test gives. It keeps the requests that it received. */
+/** A real HTTP server whose answers the test chooses. It keeps the requests that it received. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { waitUntil } from '../../src/dev/waiting.ts';
@@ -17,7 +17,7 @@ export type Answering = (request: ReceivedRequest, response: ServerResponse) => 
 export async function scriptedServer(answer: Answering, host = '127.0.0.1') {
   const requests: ReceivedRequest[] = [];
   let open = 0;
-  // Idle connections stay open. Closing one would fail a caller that uses it again at that moment.
+  // Idle connections stay open. If the server closed a connection at the moment when a caller uses it again, the request would fail.
   const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -61,5 +61,5 @@ export function json(value: unknown, status = 200, headers: Readonly<Record<stri
   return (_, response) => void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value));
 }
 
-/** Accepts the request and never answers. */
+/** Accepts the request but never answers. */
 export const silence: Answering = () => undefined;

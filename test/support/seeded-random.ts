@@ -1,4 +1,4 @@
-/** Randomness that a seed reproduces: SHA-256 in counter mode. */
+/** Random numbers that a seed determines: SHA-256 in counter mode. */
 import { createHash } from 'node:crypto';
 import type { Random } from '../../src/domain/ports.ts';
 

@@ -1,4 +1,6 @@
-/** A machine that is not a node, with every kind of element: nested and parallel states, delays, guards, actors, history, an end. */
+/**
+ * A machine that is not a node, with every kind of element: nested and parallel states, delays, guards, actors, history and a final state.
+ */
 import { and, assign, fromPromise, not, raise, setup } from 'xstate';
 
 export function trafficLight() {

@@ -1,4 +1,4 @@
-/** A real browser, and pages that report their problems. A test expects none. */
+/** A real browser, with pages that report their problems. A test expects that there are none. */
 import chromium from '@sparticuz/chromium';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,12 +10,15 @@ import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 export const WIDE = { width: 1280, height: 720 };
 export const PHONE = { width: 390, height: 844 };
 
-/** With a single process, closing the first page ends the browser. The other arguments would turn off security that is under test. */
+/**
+ * Arguments that are left out: with a single process, closing the first page ends the browser; the others turn off security features that
+ * are under test.
+ */
 const UNWANTED: readonly string[] = ['--single-process', '--disable-web-security', '--disable-site-isolation-trials', '--allow-running-insecure-content'];
 
 /**
- * The delay of each animation frame. With it a test that looks before the page has drawn always fails, and not only on a busy
- * machine. Milliseconds.
+ * The delay of each animation frame. With the delay, a test that looks before the page has drawn always fails, not only on a busy machine.
+ * Milliseconds.
  */
 const FRAME_LATE_MS = 150;
 
@@ -27,8 +30,8 @@ export async function launchBrowser(): Promise<Browser> {
 }
 
 /**
- * Waits until an expression is true in the page. The function of the browser's driver evaluates text in the page, which the policy
- * of the page forbids.
+ * Waits until an expression is true in the page. The browser driver has a function for this, but it evaluates strings in the page, which
+ * the page's policy forbids.
  */
 export async function untilTrue(page: Page, expression: string): Promise<void> {
   await waitUntil({ what: expression, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 20 }, async () => ((await page.evaluate<boolean>(expression)) ? null : 'it does not hold'));
@@ -46,7 +49,7 @@ export interface OpenedPage {
   readonly page: Page;
   /** Errors of the console and of scripts, violated policies, and requests to other servers. */
   readonly problems: string[];
-  /** From here on this is not a problem, because the test causes it. */
+  /** From here on, this message is not a problem, because the test causes it. */
   allow(problem: RegExp): void;
   screenshot(name: string): Promise<void>;
   close(): Promise<void>;

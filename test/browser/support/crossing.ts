@@ -1,6 +1,6 @@
 /**
- * A machine that is not a node: a traffic light with a region for pedestrians, delays, nested states, a guard, and a job that is
- * shown as a span. Its shown values include a table and moments.
+ * A machine that is not a node: a traffic light with a region for pedestrians, delays, nested states, a guard, and a job that is shown as a
+ * span. The values that it shows include a table and moments in time.
  */
 import { assign, setup } from 'xstate';
 

@@ -1,4 +1,4 @@
-/** Crossings with a simulated clock, recorded and served by the code of the product. */
+/** Crossings with a simulated clock. The production code records and serves them. */
 import { createActor, SimulatedClock, type Actor } from 'xstate';
 import { chartOf } from '../../../src/chart/chart-of.ts';
 import { edgeIdsOf } from '../../../src/chart/edge-ids.ts';
@@ -15,14 +15,14 @@ import { crossing, type CrossingContext } from './crossing.ts';
 export class Watched {
   readonly log: EventLog;
   readonly commands: CommandRequest[] = [];
-  /** The message with which the next command is refused; null: it succeeds. */
+  /** The message with which the next command is refused; null means that it succeeds. */
   refusal: string | null = null;
-  /** How far its clock is ahead of the system's clock. */
+  /** How far this clock is ahead of the system's clock. */
   #aheadMs = 0;
   #server: VisualizerServer | null = null;
   readonly #mode: PageSession['mode'];
 
-  /** @param name of the log; another name stands for another process */
+  /** @param name of the log; a different name stands for a different process */
   constructor(mode: PageSession['mode'] = 'live', name = 'watched') {
     this.log = new EventLog(name);
     this.#mode = mode;
@@ -32,7 +32,7 @@ export class Watched {
     return this.#server!.url;
   }
 
-  /** The number of current readers of its events. */
+  /** The number of current readers of the events. */
   get readers(): number {
     return this.#server!.readers;
   }
@@ -41,7 +41,7 @@ export class Watched {
     return systemClock.nowMs() + this.#aheadMs;
   }
 
-  /** Moves its clock, so that the events until now are `ms` older. */
+  /** Moves the clock forward, so that all events until now are older by `ms`. */
   shiftMs(ms: number): void {
     this.#aheadMs += ms;
   }
@@ -71,7 +71,7 @@ export class Watched {
     );
   }
 
-  /** @returns the port, to serve there again */
+  /** @returns the port, so that the test can serve there again */
   async stopServing(): Promise<number> {
     const { port } = this.#server!;
     await this.#server!.close();
@@ -118,7 +118,7 @@ export class Crossing {
     for (const type of types) this.actor.send({ type });
   }
 
-  /** Ends the source as when its process has ended. */
+  /** Ends the source as if its process had ended. */
   end(): void {
     this.actor.stop();
     this.#stop();

@@ -2,17 +2,17 @@
 import { expect } from '@jest/globals';
 import type { RawAnswer } from './raw-caller.ts';
 
-/** Text from a stack, a file name of the project, or a path. */
+/** A stack frame, a file name of the project, or a path. */
 const INTERNALS = /\bat .+:\d+:\d+|node_modules|node:internal|\.[cm]?[jt]s\b|\/src\/|Error:|\/home\/|\/tmp\//;
 
-/** The answer shows no internals of the node. */
+/** Expects that the answer shows no internals of the node. */
 export function expectNothingInternal(answer: RawAnswer): void {
   expect(answer.headers).not.toHaveProperty('x-powered-by');
   expect(answer.headers).not.toHaveProperty('server');
   expect(`${JSON.stringify(answer.headers)} ${answer.text}`).not.toMatch(INTERNALS);
 }
 
-/** Expects the error body of all routes, code and message, and Retry-After where the status needs it. @returns the message */
+/** Expects the error body that all routes share (code and message), and Retry-After if the status needs it. @returns the message */
 export function expectError(answer: RawAnswer, status: number, code: string): string {
   expectNothingInternal(answer);
   expect({ status: answer.status, ...(answer.json as object) }).toEqual({ status, code, message: expect.stringMatching(/\S/) });

@@ -1,6 +1,6 @@
 /**
- * A member in the test process that asks nodes for the master secret over the real protocol (protocol.md §4, §5). It reports
- * the hash of the secret that it got, or how it was refused. It serves nothing.
+ * A member in the test process that asks nodes for the master secret over the real protocol (protocol.md §4, §5). It reports the hash of
+ * the secret that it got, or the refusal. It answers no requests.
  */
 import { keccak256 } from '../../../src/crypto/hash.ts';
 import { generateP384 } from '../../../src/crypto/p384.ts';
@@ -24,7 +24,7 @@ export type Asked =
   /** The sealed payload does not open to 32 bytes. */
   | { readonly kind: 'unreadable' };
 
-/** The node to ask, or a double that speaks the protocol of a node. */
+/** The node to ask, or a test double that speaks the protocol of a node. */
 export interface AskedNode {
   readonly wallet: Wallet;
   readonly teePubkey: TeePubkey;
@@ -60,7 +60,7 @@ export class AskingMember {
       transport: this.#transport,
       enclave: this.#enclave,
       vault: { hasSyncKey: () => false, syncHmac: () => '' },
-      // A new book each time. A kept one would make the test wait between two requests.
+      // A new book for each request. With one book, the test would have to wait between two requests.
       book: new PeerBook({ blacklistMs: 0 }, { clock: systemClock }),
       identity: () => this,
       storeId: () => '00'.repeat(8) as StoreId,

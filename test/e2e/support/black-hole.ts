@@ -34,7 +34,7 @@ export class BlackHole {
     return new BlackHole(server);
   }
 
-  /** The number of connections so far. */
+  /** The number of connections accepted until now. */
   get swallowed(): number {
     return this.#swallowed;
   }

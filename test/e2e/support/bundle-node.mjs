@@ -1,6 +1,6 @@
 /**
- * Bundles the node from its sources before the end-to-end tests, once for all clusters of the run. A start from the bundle takes less
- * than a third of the processor time of a start from the sources. Tests of commands and launchers start the sources.
+ * Bundles the node before the end-to-end tests, once for all clusters of the run. Starting the bundle takes less than a third of the
+ * processor time that starting the sources takes. Tests of commands and launchers run the sources.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { bundleNode, NODE_PROGRAM } from '../../../scripts/bundle/bundle-node.ts
 const ROOT = join(import.meta.dirname, '..', '..', '..');
 
 export default async function bundleForThisRun() {
-  // A concurrent run has a separate bundle.
+  // Each concurrent run has a separate bundle.
   const folder = join(ROOT, 'artifacts', `bundle-${process.pid}`);
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   await bundleNode(folder);

@@ -1,6 +1,6 @@
 /**
- * The secrets of a running cluster, and the search for them in all output of its processes. The master secret is fetched as a
- * member may (protocol.md §5), because the emulators of the cluster sign and open for any caller.
+ * The secrets of a running cluster, and the search for them in all output of its processes. The test can fetch the master secret like a
+ * member (protocol.md §5), because the enclave emulators of the cluster sign and open for any caller.
  */
 import { deriveKey, DATA_KEY_PATH, SYNC_KEY_PATH } from '../../../src/crypto/derivation.ts';
 import { generateP384 } from '../../../src/crypto/p384.ts';
@@ -14,10 +14,10 @@ import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 import { RawCaller, RawHttp, type Target } from './raw-caller.ts';
 import { assertNoSecrets, type Output, type Secret } from './secret-search.ts';
 
-/** The first apps of a cluster. Their data keys are searched for. */
+/** The first apps of a cluster. The search looks for their data keys. */
 const APP_IDS = [1_001, 1_002, 1_003];
 
-/** Acts as a node of the cluster, with its enclave, until `use` ends. */
+/** Acts as the given node of the cluster, with the enclave of that node, until `use` ends. */
 async function asNode<T>(node: ClusterNode, http: RawHttp, use: (peer: RawCaller) => Promise<T>): Promise<T> {
   const enclave = new OdynClient({ baseUrl: node.enclave.url }, { clock: systemClock });
   try {
@@ -39,7 +39,7 @@ export async function askMasterSecret(node: ClusterNode, holder: Target = node, 
   });
 }
 
-/** A master secret, and the keys derived from it that no app may have. @param appIds apps whose data keys are included */
+/** A master secret, and the keys derived from it that no app may get. @param appIds apps whose data keys are included */
 export function secretsFrom(masterSecret: Uint8Array, appIds: readonly number[] = APP_IDS): readonly Secret[] {
   return [
     { name: 'the master secret', bytes: masterSecret },
@@ -48,7 +48,7 @@ export function secretsFrom(masterSecret: Uint8Array, appIds: readonly number[] 
   ];
 }
 
-/** Wallet keys of all enclaves, and the master secret from the first ready node. @throws Error when no node becomes ready */
+/** The wallet keys of all enclaves, and the master secret of the first ready node. @throws Error when no node becomes ready */
 async function secretsOf(cluster: Cluster): Promise<readonly Secret[]> {
   const wallets = cluster.nodes.map(({ name, enclave }) => ({
     name: `the wallet key of ${name}`,
@@ -57,7 +57,7 @@ async function secretsOf(cluster: Cluster): Promise<readonly Secret[]> {
   return [...wallets, ...secretsFrom(await askMasterSecret(await aReadyNode(cluster)))];
 }
 
-/** Waits for a ready node. On a busy machine a node may leave ready for a moment, and only a ready node hands out the master secret. */
+/** Waits for a ready node. On a busy machine, a node may leave ready for a moment, and only a ready node hands out the master secret. */
 async function aReadyNode(cluster: Cluster): Promise<ClusterNode> {
   let ready: ClusterNode | undefined;
   await waitUntil({ what: 'a ready node, which knows the master secret', timeoutMs: WAIT_TIMEOUT_MS }, async () => {
@@ -85,9 +85,8 @@ export async function answersOf(cluster: Cluster): Promise<readonly Output[]> {
 }
 
 /**
- * Searches all output of the cluster's processes, and further texts, for the cluster's secrets and further secrets. Call it at the end
- * of a test, while the nodes still run.
- * @throws SecretLeakError
+ * Searches all output of the cluster's processes, and the given texts, for the cluster's secrets and the given secrets. Call it at the end
+ * of a test, while the nodes are still running. @throws SecretLeakError
  */
 export async function expectNoSecrets(
   cluster: Cluster,

@@ -1,4 +1,4 @@
-/** A cluster whose nodes run the bundle that `bundle-node.mjs` made for this run of Jest, or the sources if there is no bundle. */
+/** A cluster whose nodes run the bundle that `bundle-node.mjs` made for this run of Jest. If there is no bundle, they run the sources. */
 import process from 'node:process';
 import { startCluster as startDevelopmentCluster, type Cluster, type ClusterOptions } from '../../../src/dev/cluster.ts';
 

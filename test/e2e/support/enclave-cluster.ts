@@ -1,4 +1,4 @@
-/** Nodes as on the platform: strict mode, TLS terminated before the nodes, an egress proxy, and clients that use both. */
+/** Nodes in the same environment as on the platform: strict mode, TLS fronts, an egress proxy, and clients that use both. */
 import { startCluster, type Cluster, type ClusterOptions } from './cluster.ts';
 import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
 import { HttpProxy } from './http-proxy.ts';
@@ -10,12 +10,12 @@ export interface EnclaveCluster {
   readonly certificate: Certificate;
   /** The TLS front of each node, by position. */
   readonly fronts: readonly HttpsFront[];
-  /** The URL under which a node is registered, or would be. */
+  /** The URL of a node for the registry. */
   urlOf(node: ClusterNode): string;
   close(): Promise<void>;
 }
 
-/** @param options `environment` overrides the variables of the platform */
+/** @param options `environment` overrides the platform's variables */
 export async function startEnclaveCluster(options: ClusterOptions): Promise<EnclaveCluster> {
   /** Run in reverse order. */
   const closers: (() => Promise<void>)[] = [];

@@ -1,4 +1,4 @@
-/** Fingerprints of derived keys, so that no output of a test contains a key. */
+/** Fingerprints of derived keys. Tests print them instead of keys. */
 import { createHash } from 'node:crypto';
 import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
 import type { DevApp } from '../../../src/dev/dev-app.ts';
@@ -13,12 +13,12 @@ export async function fingerprintFrom(app: DevApp, node: ClusterNode): Promise<s
   return createHash('sha256').update(key).digest('hex').slice(0, 16);
 }
 
-/** The different fingerprints of the nodes: one if all agree. */
+/** The distinct fingerprints of the nodes: one fingerprint if all nodes agree. */
 export async function fingerprintsOf(app: DevApp, nodes: readonly ClusterNode[]): Promise<readonly string[]> {
   return [...new Set(await Promise.all(nodes.map((node) => fingerprintFrom(app, node))))];
 }
 
-/** Waits until the app's client knows the key of the enclave's current boot. */
+/** Waits until the app's client knows the key that the enclave has had since its last restart. */
 export async function waitForKnownKey(app: DevApp, node: ClusterNode): Promise<void> {
   await waitUntil({ what: `the client knowing the key of ${node.name}`, timeoutMs: WAIT_TIMEOUT_MS }, async () => {
     const nodes = await app.client.nodes();

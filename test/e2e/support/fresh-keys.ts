@@ -1,4 +1,4 @@
-/** Keys of an instance in the test process. */
+/** Keys of an instance that the test process imitates. */
 import { randomBytes } from 'node:crypto';
 import { p384FromScalar } from '../../../src/crypto/p384.ts';
 import { isPrivateKey, walletOfPrivateKey } from '../../../src/crypto/signature.ts';

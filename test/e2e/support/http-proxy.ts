@@ -1,8 +1,8 @@
-/** The platform's egress as a real HTTP proxy (protocol.md §7). Only it resolves `*.kms.test`, and it records its requests. */
+/** The platform's egress as a real HTTP proxy (protocol.md §7). Only this proxy can resolve `*.kms.test`. It records its requests. */
 import type { lookup } from 'node:dns';
 import { RequestError, Server } from 'proxy-chain';
 
-/** Hosts below this name are on this machine, which only the proxy knows. */
+/** Hosts with names below this one are on this machine. Only the proxy knows that. */
 const TEST_DOMAIN = '.kms.test';
 
 export interface ProxiedRequest {
@@ -39,7 +39,7 @@ export class HttpProxy {
     return `http://127.0.0.1:${this.#server.port}`;
   }
 
-  /** Each different `host:port` that was requested so far. */
+  /** Each distinct `host:port` that has been requested. */
   targets(): ReadonlySet<string> {
     return new Set(this.seen.map(({ host, port }) => `${host}:${port}`));
   }

@@ -1,4 +1,4 @@
-/** The platform's TLS termination before a node: TLS to the caller, plain TCP to the node. */
+/** Imitates the TLS termination of the platform in front of a node: TLS to the caller, plain TCP to the node. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { generate } from 'selfsigned';
 export interface Certificate {
   readonly key: string;
   readonly cert: string;
-  /** The certificate as a file, for NODE_EXTRA_CA_CERTS. */
+  /** File that contains the certificate, for NODE_EXTRA_CA_CERTS. */
   readonly file: string;
   remove(): Promise<void>;
 }
@@ -49,7 +49,7 @@ export class HttpsFront {
       const inside = connect(this.#target, '127.0.0.1');
       for (const socket of [outside, inside]) {
         this.#sockets.add(socket);
-        // When one side breaks, the other side is closed too.
+        // When one side fails, the other side is closed too.
         socket.on('error', () => undefined);
         socket.once('close', () => {
           this.#sockets.delete(socket);
@@ -73,7 +73,7 @@ export class HttpsFront {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** The number of TLS connections so far. */
+  /** The number of TLS connections accepted until now. */
   get connections(): number {
     return this.#connections;
   }

@@ -32,7 +32,7 @@ export interface InProcessNode {
   close(): Promise<void>;
 }
 
-/** @param place a registered node of the cluster; its enclave runs and its process does not */
+/** @param place a registered node of the cluster whose enclave is running and whose process is not */
 export async function startInProcessNode(
   place: ClusterNode,
   cluster: Cluster,
@@ -104,7 +104,7 @@ export async function startInProcessNode(
   };
 }
 
-/** Notes the proofs of callers of this node as secrets. */
+/** Records the proofs of callers of this node as secrets. */
 function noteTokens(headers: IncomingHttpHeaders, secrets: Secret[]): void {
   for (const name of ['x-app-signature', 'x-kms-signature']) {
     const bytes = Buffer.from(String(headers[name] ?? '').replace(/^0x/, ''), 'hex');
@@ -112,7 +112,7 @@ function noteTokens(headers: IncomingHttpHeaders, secrets: Secret[]): void {
   }
 }
 
-/** The enclave. Its proofs, candidates and inner bodies are noted as secrets. */
+/** The enclave, with its proofs, candidates and inner bodies recorded as secrets. */
 function listenedTo(enclave: Enclave, secrets: Secret[]): Enclave {
   const note = (name: string, bytes: Uint8Array): void => {
     if (bytes.length >= 16) secrets.push({ name, bytes: Uint8Array.from(bytes) });

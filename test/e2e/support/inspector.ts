@@ -1,9 +1,9 @@
-/** Everything that XState's inspector shows of a machine, as a visualiser or any other inspector gets it. */
+/** Records everything that XState's inspector shows of a machine, which is what a visualiser or any other inspector would get. */
 import { inspect } from 'node:util';
 import type { AnyActorRef, InspectionEvent } from 'xstate';
 import type { Output } from './secret-search.ts';
 
-/** Deep enough to print the input and the output of a child inside an event of its parent. */
+/** Depth of printed objects. It is enough to print the input and the output of a child actor inside an event of its parent. */
 const DEPTH = 6;
 /** Fields of an event that are left out: actors, which are shown by name, and parts of the chart, which is the same for every node. */
 const NOT_SHOWN = ['actorRef', 'sourceRef', 'snapshot', '_transitions'];
@@ -44,7 +44,7 @@ export class InspectorRecord {
     const shown = Object.entries(event).filter(([name]) => !NOT_SHOWN.includes(name));
     this.#show({ id, ...Object.fromEntries(shown) });
     if (event.type === '@xstate.actor') return;
-    // Contains the children with their inputs and outputs.
+    // A snapshot contains the child actors with their inputs and outputs.
     const persisted = (event.actorRef as AnyActorRef).getPersistedSnapshot();
     this.#show(persisted);
     this.#texts.add(JSON.stringify(persisted));

@@ -1,7 +1,7 @@
 /**
- * A member in the test process that speaks the real protocol with real keys, answer signatures and envelopes, and lies only about
- * the master secret (protocol.md §5, §9.1, §9.21). The production pipeline answers. The lie is inserted where its enclave would
- * seal or sign.
+ * A member in the test process that speaks the real protocol with real keys, answer signatures and envelopes, and lies only about the
+ * master secret (protocol.md §5, §9.1, §9.21). The production code makes the answers. The lie is inserted where the enclave would seal or
+ * sign.
  */
 import { randomBytes } from 'node:crypto';
 import { generateP384 } from '../../../src/crypto/p384.ts';
@@ -16,13 +16,13 @@ import { freshKeys } from './fresh-keys.ts';
 
 export type Lie =
   | 'another secret'
-  /** The 32 right bytes and one more. */
+  /** The 32 right bytes, and one byte more. */
   | 'a secret that is one byte too long'
   | 'a text that is not valid JSON'
   | 'an envelope that does not open'
-  /** A new envelope with the content of its first answer. */
+  /** A new envelope with the content of the liar's first answer. */
   | 'the content of its first answer'
-  /** The exact bytes of its first answer. */
+  /** The exact bytes of the liar's first answer. */
   | 'the envelope of its first answer'
   | 'an answer signed by another wallet';
 
@@ -34,7 +34,7 @@ interface SecretRequest {
 
 export interface LyingPeerOptions {
   readonly lie: Lie;
-  /** The cluster's secret in hex, for lies that are close to it. */
+  /** The cluster's secret in hex, for lies that are close to the truth. */
   readonly rightSecret: string;
 }
 
@@ -65,12 +65,12 @@ export class LyingPeer {
     return new LyingPeer(node, () => told);
   }
 
-  /** The number of requests for the secret that it answered. */
+  /** The number of requests for the secret that the liar has answered. */
   get told(): number {
     return this.#told();
   }
 
-  /** Sets its view of the members. */
+  /** Sets the liar's view of the members. */
   know(members: readonly Member[]): void {
     this.#node.peerCache.update({ block: 1n, members, dropped: [] });
   }

@@ -1,12 +1,12 @@
 /**
- * A cluster whose test decides when a block is mined. Each transaction is mined at once, or waits while mining is paused; `mine` adds
- * depth. Nodes are not started. They read the chain through proxies if the test asks for them.
+ * A cluster whose test decides when a block is mined. Each transaction is mined immediately, or waits while mining is paused; `mine` adds
+ * depth. The nodes are not started. They read the chain through proxies if the test sets `rpcProxies`.
  */
 import type { NodePlan } from '../../../src/dev/cluster.ts';
 import { startCluster, type Cluster, type ClusterOptions } from './cluster.ts';
 import { RpcProxy } from './rpc-proxy.ts';
 
-/** A block time so long that no block is mined by itself during a test. Seconds. */
+/** A block time so long that the chain mines no block during a test unless it is told to. Seconds. */
 const NEVER_SECONDS = 86_400;
 
 export interface ManualCluster {
@@ -17,15 +17,15 @@ export interface ManualCluster {
   nextBlock(): Promise<bigint>;
   /** Mines until `depth` blocks are on top of `block`. */
   bury(block: bigint, depth: number): Promise<void>;
-  /** Transactions wait in the mempool until `cluster.chain.mine`. */
+  /** From now on, transactions wait in the mempool until `cluster.chain.mine`. */
   pauseMining(): Promise<void>;
-  /** Each transaction is mined at once in its own block. */
+  /** From now on, each transaction is mined immediately, in a separate block. */
   resumeMining(): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface ManualClusterOptions extends Omit<ClusterOptions, 'blockTimeSeconds' | 'start'> {
-  /** Put a proxy between each node and the chain. Default: false. */
+  /** Whether there is a proxy between each node and the chain. Default: false. */
   readonly rpcProxies?: boolean;
 }
 

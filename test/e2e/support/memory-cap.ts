@@ -1,7 +1,7 @@
 /**
  * A memory limit that the kernel enforces: a control group of version 1 or 2, without swap. The kernel kills a process that exceeds the
- * limit when its pages cannot be written back or dropped. A limit of address space cannot replace it, because Node.js reserves far
- * more than it uses, and a limit of the heap covers only a part.
+ * limit when its pages cannot be written back or dropped. A limit on address space cannot replace it, because Node.js reserves far more
+ * than it uses. A limit on the heap covers only a part of the memory.
  */
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,10 @@ import process from 'node:process';
 interface Version {
   readonly parent: string;
   readonly limit: string;
-  /** File of the limit of memory and swap in version 1, of swap only in version 2. A kernel without swap may have neither. */
+  /**
+   * The file with the limit: in version 1 for memory and swap together, in version 2 for swap only. A kernel without swap may have neither
+   * file.
+   */
   readonly swapLimit: string;
   readonly swapBytes: (bytes: number) => number;
   /** File with a line `oom_kill N`. */
@@ -32,7 +35,7 @@ export class MemoryCap {
     this.#version = version;
   }
 
-  /** Null where this process may not create a control group, or where control groups do not control memory. */
+  /** @returns null if this process may not create a control group, or if control groups do not limit memory here */
   static create(bytes: number): MemoryCap | null {
     for (const version of VERSIONS) {
       made += 1;
@@ -49,18 +52,18 @@ export class MemoryCap {
     return null;
   }
 
-  /** The command line that runs another command within the limit. */
+  /** The command line that runs `command` within the limit. */
   around(command: readonly string[]): readonly [string, ...string[]] {
     return ['/bin/sh', '-c', 'echo $$ > "$0" && exec "$@"', join(this.#folder, 'cgroup.procs'), ...command];
   }
 
-  /** How many processes the kernel has killed for this limit. */
+  /** The number of processes that the kernel has killed because of this limit. */
   get kills(): number {
     const [, count] = /^oom_kill (\d+)$/m.exec(readFileSync(join(this.#folder, this.#version.events), 'utf8')) ?? [];
     return Number(count);
   }
 
-  /** Call it after its processes have ended. */
+  /** Call it after the processes within the limit have ended. */
   remove(): void {
     rmdirSync(this.#folder);
   }

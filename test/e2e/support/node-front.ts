@@ -1,5 +1,5 @@
 /**
- * An HTTP front that is registered in place of a node, and that can hold or refuse the requests of its peers. Bodies of `/sync` are
+ * An HTTP front that is registered in place of a node, and that can hold or refuse the requests of the node's peers. Bodies of `/sync` are
  * sealed, but only a request for the secret has no HMAC (protocol.md §3).
  */
 import { createServer, request as httpRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -22,7 +22,7 @@ export class NodeFront {
   }
 
   static async start(): Promise<NodeFront> {
-    // Idle connections stay open. Closing one would fail a caller that uses it again at that moment.
+    // Idle connections stay open. If the front closed a connection at the moment when a caller uses it again, the request would fail.
     const server = createServer({ keepAliveTimeout: 0 });
     const { promise, resolve } = Promise.withResolvers<undefined>();
     server.listen(0, '127.0.0.1', () => resolve(undefined));

@@ -1,4 +1,4 @@
-/** A test's view of a running node: `/status`, a refused derive, its log lines, and waiting for its ticks. */
+/** What a test can see of a running node: `/status`, the refusal of a derive, and log lines. It can also wait for ticks. */
 import { z } from 'zod';
 import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
 import { waitUntil } from '../../../src/dev/waiting.ts';
@@ -24,7 +24,7 @@ export async function viewOf(node: ClusterNode): Promise<NodeView> {
   return statusBody.parse(await node.status());
 }
 
-/** Waits until `holds` accepts what `/status` shows. */
+/** Waits until `holds` accepts the content of `/status`. */
 export async function waitForView(node: ClusterNode, what: string, timeoutMs: number, holds: (view: NodeView) => boolean): Promise<NodeView> {
   let seen: NodeView | null = null;
   await waitUntil({ what: `${node.name}: ${what}`, timeoutMs, everyMs: LOOK_EVERY_MS }, async () => {
@@ -76,7 +76,7 @@ export async function listedOperators(node: ClusterNode): Promise<readonly strin
   return operators.map(({ operator }) => operator).sort();
 }
 
-/** The end of the node's output now, for `said`. */
+/** The current end of the node's output, for `said`. */
 export function endOfLines(node: ClusterNode): number {
   return node.lines().length;
 }

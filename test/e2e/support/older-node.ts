@@ -1,7 +1,7 @@
 /**
  * A member of an older kind in the test process (protocol.md §9). It answers a delta with `merged` only, does not know digests, pages,
- * `request_id`, `store_id` and `next_nonce`, refuses bodies over 2 MiB with 413, and hands out 30 nonces a minute to each peer. Its
- * keys, envelopes, proofs and signatures are real, and it merges records by the same rules.
+ * `request_id`, `store_id` or `next_nonce`, refuses bodies over 2 MiB with 413, and hands out 30 nonces a minute to each peer. Its keys,
+ * envelopes, proofs and signatures are real, and it merges records by the same rules.
  */
 import { pause } from '../../../src/dev/waiting.ts';
 import type { AppId, TeePubkey, Wallet } from '../../../src/domain/ids.ts';
@@ -17,12 +17,12 @@ import { RawCaller, RawHttp, type Target } from './raw-caller.ts';
 /** The largest body of `/sync` that nodes in Rust accept. */
 const BODY_LIMIT_BYTES = 2 * 1024 * 1024;
 const NONCES_PER_MINUTE = 30;
-/** All peers here have one address, and a shared address on loopback gets ten times the limit. */
+/** All peers here share one address, and a shared address on loopback gets ten times the limit. */
 const LOOPBACK_FACTOR = 10;
-/** The interval at which its clock follows the system's clock. Milliseconds. */
+/** How often the older node's clock is set to the system's clock. Milliseconds. */
 const CLOCK_STEP_MS = 50;
 
-/** A request to it, and its answer. */
+/** A request to the older node, and the answer. */
 export interface ServedRequest {
   readonly path: string;
   readonly bytes: number;
@@ -32,7 +32,7 @@ export interface ServedRequest {
 export interface OlderNodeOptions {
   /** The cluster's master secret, in hex. */
   readonly secret: string;
-  /** The number of peers that it hands nonces to. */
+  /** The number of peers that get nonces from the older node. */
   readonly peers: number;
 }
 
@@ -41,7 +41,7 @@ export class OlderNode {
   readonly wallet: Wallet;
   readonly teePubkey: TeePubkey;
   readonly served: readonly ServedRequest[];
-  /** The status of every answer that it got, including answers with nonces. */
+  /** The status of every answer that the older node got, including answers with nonces. */
   readonly answers: number[] = [];
   readonly #node: NodeOverHttp;
   readonly #caller: RawCaller;
@@ -84,12 +84,12 @@ export class OlderNode {
     return new OlderNode(node, { caller: await RawCaller.create('peer', node.enclave, { http }), http, served }, secret);
   }
 
-  /** Sets its view of the members. */
+  /** Sets the older node's view of the members. */
   know(members: readonly Member[]): void {
     this.#node.peerCache.update({ block: 1n, members, dropped: [] });
   }
 
-  /** Writes as older nodes do: its wallet is its clock key, and each key has its own count. */
+  /** Writes as older nodes do: the clock key is the node's wallet, and each key of the store has a separate count. */
   write(appId: number, key: string, value: string | null): WireRecord {
     const { clock, store, vault } = this.#node;
     const held = store.recordOf(String(appId), key);
@@ -106,7 +106,7 @@ export class OlderNode {
     return record;
   }
 
-  /** @returns the inner answer; null when the node did not answer 200 */
+  /** @returns the inner answer; null if the node did not answer 200 */
   async push(target: Target, appId: number, records: readonly WireRecord[]): Promise<Record<string, unknown> | null> {
     return this.#ask(target, { type: 'delta', data: { [appId]: records } });
   }
@@ -126,7 +126,7 @@ export class OlderNode {
     return this.#node.store.list(String(appId), {}, this.#node.clock.nowMs()).keys;
   }
 
-  /** The largest number of requests for nonces in a row that it answered with 429. */
+  /** The largest number of consecutive requests for nonces that the older node answered with 429. */
   longestRefusal(): number {
     let longest = 0;
     let row = 0;
@@ -144,7 +144,7 @@ export class OlderNode {
     await this.#node.close();
   }
 
-  /** Moves its manual clock along with the system's clock. */
+  /** Sets the older node's manual clock to the system's clock. */
   async #followTime(): Promise<void> {
     const { clock } = this.#node;
     while (!this.#closed) {

@@ -1,7 +1,7 @@
 /**
- * An imitation of the platform's client, through which apps in enclaves reach a KMS node. It is stricter and simpler than ours. It asks
- * `/status` of every node for its wallet and key, and tries each node three times, each time with another nonce. It accepts the
- * signature of an answer only with v = 0 or 1, encodes a key in a path as a form does, searches the text of errors, keeps idle
+ * An imitation of the platform's client, through which apps in enclaves reach a KMS node. It is stricter and simpler than ours. It reads
+ * the wallet and the key of every node from `/status`, and tries each node three times, each time with a new nonce. It accepts the
+ * signature of an answer only with v = 0 or 1, encodes a key in a path in the way of an HTML form, searches the text of errors, keeps idle
  * connections, and asks the next node after a 404. All of its traffic is TLS through the enclave's egress proxy.
  */
 import { ProxyAgent, request as send } from 'undici';
@@ -15,9 +15,9 @@ import { nowSeconds } from './raw-caller.ts';
 const TRIES_AT_A_NODE = 3;
 /** Timeout of one request. Milliseconds. */
 const REQUEST_TIMEOUT_MS = 10_000;
-/** It keeps an idle connection for this long. Milliseconds. */
+/** How long the client keeps an idle connection. Milliseconds. */
 const IDLE_TIMEOUT_MS = 90_000;
-/** The client treats a node as unreachable when the text of an error contains one of these. */
+/** The client treats a node as unreachable when the text of an error contains one of these strings. */
 export const UNREACHABLE_WORDS = ['timeout', 'timed out', 'connection refused', 'connection reset', 'broken pipe', 'dns error'] as const;
 export const ABSENT_WORDS = 'not found';
 
@@ -27,11 +27,11 @@ export type Operation =
   | { readonly do: 'get' | 'delete'; readonly key: string }
   | { readonly do: 'list' };
 
-/** How one try ended: with an answer, or why there was none. */
+/** How one attempt ended: with an answer, or with the reason why there was none. */
 export interface Attempt {
   readonly url: string;
   readonly end: 'answered' | 'absent' | 'unreachable' | 'unsigned' | 'refused';
-  /** Status of the answer to the operation or to `/nonce`; undefined when there was none. */
+  /** Status of the answer to the operation or to `/nonce`; undefined if there was no answer. */
   readonly status: number | undefined;
   /** Body of an error. */
   readonly text: string;
@@ -84,14 +84,14 @@ export class PlatformClient {
     });
   }
 
-  /** Asks all nodes for `/status`. A node counts as running only when it answers 2xx. @returns the number of running nodes */
+  /** Asks all nodes for `/status`. The client treats a node as running only if it answers 2xx. @returns the number of running nodes */
   async probe(): Promise<number> {
     const probed = await Promise.all(this.#urls.map((url) => this.#probeOne(url)));
     this.#nodes = probed.filter((node) => node !== null);
     return this.#nodes.length;
   }
 
-  /** Tries the nodes in turn; each call begins at the next node. @param onlyAt URL of the only node to ask */
+  /** Tries the nodes in turn; each call begins with the next node. @param onlyAt URL of the only node to ask */
   async call(operation: Operation, onlyAt?: string): Promise<Result> {
     const attempts: Attempt[] = [];
     const first = this.#turn++ % Math.max(1, this.#nodes.length);
@@ -170,14 +170,14 @@ function endOf({ status, text }: Answer): Attempt['end'] {
   return status === 404 || lower.includes(ABSENT_WORDS) ? 'absent' : 'refused';
 }
 
-/** Whether the signature is 65 bytes that end in 0 or 1, and is by the wallet that `/status` names. */
+/** Whether the signature has 65 bytes, ends in 0 or 1, and was made by the wallet that `/status` names. */
 function isSigned({ headers }: Answer, callerSignature: string, wallet: Wallet): boolean {
   const signature = headers['x-kms-response-signature'];
   if (typeof signature !== 'string' || !/^(?:0x)?[0-9a-f]{128}0[01]$/.test(signature)) return false;
   return recoverEip191(responseMessage(callerSignature, wallet), signature) === wallet;
 }
 
-/** Encoded as in a form: a space is `+`, a plus `%2B`, a slash `%2F`. */
+/** Encodes as an HTML form does: a space as `+`, a plus as `%2B`, a slash as `%2F`. */
 function formEncoded(key: string): string {
   return new URLSearchParams({ '': key }).toString().slice(1);
 }
@@ -191,7 +191,7 @@ function requestOf(operation: Operation): { readonly method: 'GET' | 'POST' | 'P
     case 'put': {
       const { key, value, ttlMs = 0n } = operation;
       const fields = JSON.stringify({ key, value: Buffer.from(value).toString('base64') }).slice(0, -1);
-      // JSON.stringify cannot write a number of 64 bits.
+      // JSON.stringify cannot write a 64-bit number.
       return { method: 'PUT', path: '/kms/data', inner: `${fields},"ttl_ms":${ttlMs}}` };
     }
     case 'get':

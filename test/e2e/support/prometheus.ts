@@ -1,6 +1,6 @@
 /**
- * The real Prometheus and promtool: from PROMETHEUS_DIR, or from the PATH, where Debian's package `prometheus` puts them. They are not
- * npm packages. CI must install them. Elsewhere the output says that some tests did not run.
+ * The real Prometheus and promtool: from PROMETHEUS_DIR, or from the PATH, where Debian's package `prometheus` puts them. They are not npm
+ * packages. CI must install them. On other machines, if they are missing, the output says that some tests did not run.
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -22,7 +22,7 @@ export interface PrometheusTools {
   readonly promtool: string;
 }
 
-/** Null where they are not installed. */
+/** Null if they are not installed. */
 export function findPrometheus(): PrometheusTools | null {
   const given = process.env['PROMETHEUS_DIR'];
   const folders = [...(given === undefined ? [] : [given]), ...(process.env['PATH'] ?? '').split(delimiter)];
@@ -58,7 +58,7 @@ export interface RunningPrometheus {
   alerts(): Promise<readonly ActiveAlert[]>;
   /** The number of targets that answer. */
   healthyTargets(): Promise<number>;
-  /** The number of series that an expression finds. @throws Error with the fault of the expression */
+  /** The number of series that an expression finds. @throws Error that says what is wrong with the expression */
   query(expr: string): Promise<number>;
   stop(): Promise<void>;
 }
@@ -70,8 +70,8 @@ export interface PrometheusOptions {
 }
 
 /**
- * Starts Prometheus with the deployed configuration and alerts, but faster: it scrapes every second, and an alert waits two seconds
- * before it fires. The windows of rates stay as deployed.
+ * Starts Prometheus with the deployed configuration and alerts, but faster: it scrapes every second, and an alert fires after two seconds.
+ * The time windows of rates are the deployed ones.
  */
 export async function startPrometheus({ server }: PrometheusTools, { targets, token }: PrometheusOptions): Promise<RunningPrometheus> {
   const folder = await mkdtemp(join(tmpdir(), 'nova-kms-prometheus-'));
@@ -130,7 +130,7 @@ export async function startPrometheus({ server }: PrometheusTools, { targets, to
   };
 }
 
-/** @throws Error when the file does not contain a text to change */
+/** @throws Error if the file does not contain a string that must be changed */
 async function rewrite(file: string, changes: readonly (readonly [RegExp, string])[]): Promise<void> {
   let text = await readFile(file, 'utf8');
   for (const [find, put] of changes) {

@@ -1,6 +1,6 @@
 /**
- * Requests to a node as any caller may send them (protocol.md §3). They are valid unless a test changes a part. Unlike the client
- * it checks nothing and never retries. Unlike `fetch` it can send requests that HTTP does not allow.
+ * Sends requests to a node as any caller can (protocol.md §3). They are valid unless a test changes a part. Unlike the client, this caller
+ * checks nothing and never retries. Unlike `fetch`, it can send requests that HTTP does not allow.
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
@@ -21,27 +21,27 @@ export interface RawRequest {
   readonly path: string;
   readonly headers?: Readonly<Record<string, string | undefined>>;
   readonly body?: string | Buffer;
-  /** Sends the body without its length. */
+  /** Sends the body without a content-length. */
   readonly chunked?: boolean;
 }
 
 export interface RawAnswer {
   readonly status: number;
-  /** The names are in lower case. */
+  /** Header names are in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly text: string;
   /** The parsed body; undefined when it is not valid JSON. */
   readonly json: unknown;
 }
 
-/** The node that a request is for. */
+/** The node to which a request is sent. */
 export interface Target {
   readonly localUrl: string;
   readonly wallet: Wallet;
   readonly teePubkey: TeePubkey;
 }
 
-/** Plain HTTP to nodes. Keeps every answer for the search for secrets, except nonces, which are public. */
+/** Plain HTTP to nodes. Keeps every answer for the search for secrets, apart from nonces, which are public. */
 export class RawHttp {
   readonly outputs: Output[] = [];
   readonly #isDocumented: boolean;
@@ -77,7 +77,7 @@ function throwUndocumented({ method, path }: RawRequest, { status, headers, json
 
 async function exchange(url: string, raw: RawRequest): Promise<RawAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  // Node.js sends the length of a body only for methods that usually have one, not for DELETE.
+  // Node.js sends the length of a body only for methods that usually have a body, which excludes DELETE.
   const length = raw.body === undefined || raw.chunked === true ? {} : { 'content-length': String(Buffer.byteLength(raw.body)) };
   const given: RawRequest['headers'] = { ...length, ...raw.headers };
   const headers = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
@@ -89,7 +89,7 @@ async function exchange(url: string, raw: RawRequest): Promise<RawAnswer> {
     resolve(answer);
   });
   sent.once('timeout', () => sent.destroy(new Error('the node did not answer')));
-  // A node that refuses a body closes the connection while the caller still sends the body.
+  // A node that refuses a body closes the connection while the caller is still sending the body.
   sent.on('error', (error) => {
     if (!answered) reject(error);
   });
@@ -119,7 +119,7 @@ export async function sendBytes(port: number, bytes: string | Buffer, options: {
   socket.setTimeout(WAIT_TIMEOUT_MS, () => socket.destroy(new Error('the node left the connection open')));
   socket.on('data', (chunk) => chunks.push(chunk));
   socket.once('error', (error: NodeJS.ErrnoException) => {
-    // When a node closes while more bytes arrive, the connection is reset.
+    // If a node closes the connection while more bytes arrive, the connection is reset.
     if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') reject(error);
   });
   socket.once('close', () => resolve(Buffer.concat(chunks).toString('latin1')));
@@ -142,15 +142,15 @@ export interface Changes {
   readonly nonce?: string;
   /** Unix seconds, as sent. */
   readonly timestamp?: string;
-  /** The wallet that the signature is for. */
+  /** The node's wallet in the signed message. */
   readonly recipient?: Wallet;
-  /** Override the headers of the proof; undefined removes one. */
+  /** Override headers of the proof; undefined removes a header. */
   readonly headers?: Readonly<Record<string, string | undefined>>;
   /** The identity that seals the inner body. */
   readonly sealedBy?: Pick<ClientIdentity, 'encrypt'>;
   /** Changes the envelope before it is sent. */
   readonly envelope?: (good: WireEnvelope) => unknown;
-  /** Sent in place of an envelope. */
+  /** Sent instead of an envelope. */
   readonly body?: string | Buffer;
   readonly chunked?: boolean;
   /** Key of the HMAC over the envelope. */
@@ -163,7 +163,7 @@ const MESSAGE = { app: appAuthMessage, peer: peerAuthMessage } as const;
 export class RawCaller {
   readonly wallet: Wallet;
   readonly teePubkey: TeePubkey;
-  /** The secrets that it has sent: signatures, nonces and inner bodies. No output may contain them. */
+  /** The secrets that this caller has sent: signatures, nonces and inner bodies. No output may contain them. */
   readonly sent: Secret[] = [];
   readonly #kind: 'app' | 'peer';
   readonly #identity: ClientIdentity;
@@ -184,7 +184,7 @@ export class RawCaller {
     return new RawCaller(kind, who, identity, modules.http);
   }
 
-  /** Sends a request with an inner body: an object, or any text. */
+  /** Sends a request with an inner body: an object, or any string. */
   async send(target: Target, method: string, path: string, inner: unknown, changes: Changes = {}): Promise<RawAnswer> {
     const text = typeof inner === 'string' ? inner : JSON.stringify(inner);
     const proof = await this.proof(target, changes);

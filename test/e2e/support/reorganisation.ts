@@ -1,4 +1,4 @@
-/** Reorganisations of the development chain: the last blocks are replaced by the same number of others. */
+/** Reorganisations of the development chain: the last blocks are replaced by the same number of different blocks. */
 import type { DevChain } from '../../../src/dev/dev-chain.ts';
 
 export type Transaction = `0x${string}`;
@@ -16,7 +16,7 @@ export async function rawTransaction(chain: DevChain, hash: string): Promise<Tra
   return (await call(chain, 'eth_getRawTransactionByHash', [hash])) as Transaction;
 }
 
-/** Replaces the last `depth` blocks by empty ones. The first of them contains `transaction`, if one is given. */
+/** Replaces the last `depth` blocks by empty blocks. If `transaction` is given, the first new block contains it. */
 export async function reorganise(chain: DevChain, depth: number, transaction?: Transaction): Promise<void> {
   await call(chain, 'anvil_reorg', [depth, transaction === undefined ? [] : [[transaction, 0]]]);
 }

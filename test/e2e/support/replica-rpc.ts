@@ -1,6 +1,6 @@
 /**
- * An RPC with the faults of a replica: it may lag behind the chain, stay at one block, or give other answers to some calls. It records
- * its requests (protocol.md §6).
+ * An RPC with the faults of a replica: it may lag behind the chain, stay at one block, or give different answers to some calls (protocol.md
+ * §6). It records its requests.
  */
 import type { ServerResponse } from 'node:http';
 import { scriptedServer, type ReceivedRequest } from '../../support/scripted-server.ts';
@@ -35,13 +35,13 @@ export async function answerAt(head: number, request: RpcRequest, ask: Ask): Pro
 export class ReplicaRpc {
   /** URL of the chain. */
   target = '';
-  /** The head of this replica; null: the chain's head. */
+  /** The head of this replica; null means the head of the chain. */
   head: number | null = null;
-  /** Its distance behind the chain. Blocks. */
+  /** How far this replica is behind the chain. Blocks. */
   lag = 0;
-  /** The target to which it redirects all requests; null: it answers itself. */
+  /** The URL to which this replica redirects all requests; null means that it answers them. */
   redirect: string | null = null;
-  /** An answer that replaces the chain's; undefined: the chain answers. */
+  /** Returns an answer that replaces that of the chain; undefined means that the chain answers. */
   bend: (request: RpcRequest) => object | undefined = () => undefined;
   readonly noted: NotedRequest[] = [];
   readonly #server: Awaited<ReturnType<typeof scriptedServer>>;

@@ -20,7 +20,7 @@ export class ReplicationFront {
   }
 
   static async start(): Promise<ReplicationFront> {
-    // Idle connections stay open. Closing one would fail a caller that uses it again at that moment.
+    // Idle connections stay open. If the front closed a connection at the moment when a caller uses it again, the request would fail.
     const server = createServer({ keepAliveTimeout: 0 });
     const { promise, resolve } = Promise.withResolvers<undefined>();
     server.listen(0, '127.0.0.1', () => resolve(undefined));
@@ -30,7 +30,7 @@ export class ReplicationFront {
     return front;
   }
 
-  /** From now on no request of this member reaches the node. */
+  /** From now on, no request of this member reaches the node. */
   cut(wallet: Wallet): void {
     this.#cut.set(wallet, 0);
   }
@@ -44,7 +44,7 @@ export class ReplicationFront {
     return this.#cut.get(wallet) ?? 0;
   }
 
-  /** The number of members' requests whose sender gave up before the node had answered. */
+  /** The number of requests of members whose sender gave up before the node answered. */
   get abandoned(): number {
     return this.#abandoned;
   }

@@ -5,7 +5,7 @@ import type { DevApp } from '../../../src/dev/dev-app.ts';
 import { waitUntil } from '../../../src/dev/waiting.ts';
 import { forEachOf } from './replication-writer.ts';
 
-/** Values that are read concurrently. */
+/** Maximum number of values that are read at the same time. */
 const READERS = 8;
 
 export async function keysOn(app: DevApp, node: ClusterNode): Promise<readonly string[]> {
@@ -39,7 +39,7 @@ export async function waitForAbsence(app: DevApp, nodes: readonly ClusterNode[],
   });
 }
 
-/** The node's values of these keys, as `key fingerprint` or `key absent`, so that no output of a test contains a value. */
+/** The node's values of these keys, as `key fingerprint` or `key absent`, so that no test prints a value. */
 export async function valuesOn(app: DevApp, node: ClusterNode, keys: readonly string[]): Promise<readonly string[]> {
   const seen: string[] = [];
   await forEachOf(keys, READERS, async (key) => {
@@ -49,7 +49,7 @@ export async function valuesOn(app: DevApp, node: ClusterNode, keys: readonly st
   return seen.sort();
 }
 
-/** The result of `valuesOn` for a node that holds all these values. */
+/** What `valuesOn` returns for a node that holds all these values. */
 export function expectedValues(keys: readonly string[], valueOf: (key: string) => Uint8Array): readonly string[] {
   return keys.map((key) => `${key} ${fingerprintOf(valueOf(key))}`).sort();
 }

@@ -1,6 +1,6 @@
 /**
- * An app that keeps writing while nodes come and go. It writes each key once, spreads the keys over the nodes, and tries the next
- * node when one does not answer. It records which node acknowledged each write.
+ * An app that keeps writing while nodes stop and start. It writes each key once, spreads the keys over the nodes, and tries the next node
+ * when a node does not answer. It records which node acknowledged each write.
  */
 import { createHash } from 'node:crypto';
 import { KmsClientError } from '../../../src/client/errors.ts';
@@ -10,10 +10,10 @@ import { waitUntil } from '../../../src/dev/waiting.ts';
 import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 
 const WRITERS = 8;
-/** Timeout of one try with one node, and of that node's wait for an acknowledgement by another. Milliseconds. */
+/** Timeout of one attempt with one node, and of that node's wait for an acknowledgement from a second node. Milliseconds. */
 const TRY_TIMEOUT_MS = 4_000;
 const ACK_TIMEOUT_MS = 2_000;
-/** Every fourth write must be on another node before it is answered. */
+/** Every fourth write must be on a second node before it is answered. */
 const ACKED_EVERY = 4;
 const LOOK_EVERY_MS = 20;
 
@@ -21,9 +21,9 @@ export interface Written {
   readonly key: string;
   /** The node that answered. */
   readonly node: ClusterNode;
-  /** Another node had the write when it was answered. */
+  /** Whether a second node had the write when it was answered. */
   readonly acknowledgedByAnother: boolean;
-  /** The first node that was tried answered, so no other node can take the same write later. */
+  /** Whether the first node that was asked answered. If so, no other node can accept the same write later. */
   readonly atFirstTry: boolean;
 }
 
@@ -48,13 +48,13 @@ export class ReplicationWriter {
     this.#nodes = nodes;
   }
 
-  /** The writer sends no new write to a node that is down. */
+  /** Marks a node as down or up. The writer sends no new write to a node that is down. */
   setDown(node: ClusterNode, isDown: boolean): void {
     if (isDown) this.#down.add(node);
     else this.#down.delete(node);
   }
 
-  /** Writes `count` more keys. Resolves when each write is acknowledged by a node. */
+  /** Writes `count` more keys. Resolves when a node has acknowledged each write. */
   async write(count: number): Promise<void> {
     const numbers = Array.from({ length: count }, () => this.#begun++);
     await forEachOf(numbers, WRITERS, (number) => this.#writeOne(number));
@@ -88,7 +88,7 @@ export class ReplicationWriter {
     return [...this.#nodes.slice(first), ...this.#nodes.slice(0, first)].filter((node) => !this.#down.has(node));
   }
 
-  /** null: it is not known whether the node has the write. */
+  /** Returns null if it is not known whether the node has the write. */
   async #tryOn(node: ClusterNode, key: string, wantsAck: boolean): Promise<'on two' | 'on one' | null> {
     const wanted = wantsAck ? { acks: 1, ackTimeoutMs: ACK_TIMEOUT_MS } : {};
     try {
@@ -96,7 +96,7 @@ export class ReplicationWriter {
       return acks > 0 ? 'on two' : 'on one';
     } catch (error) {
       if (!(error instanceof KmsClientError)) throw error;
-      // The node keeps the write (protocol.md §10, Acknowledged by n).
+      // The node keeps the write nevertheless (protocol.md §10, Acknowledged by n).
       if (error.serverCode === 'not_replicated') return 'on one';
       if (error.code === 'unavailable' || error.code === 'timeout') return null;
       throw error;

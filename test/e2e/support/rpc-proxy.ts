@@ -1,6 +1,6 @@
 /**
- * A proxy between a node and Anvil that fails as the test says (protocol.md §6, §9.18). A rule decides the fate of each JSON-RPC call.
- * Calls under way are cut off when the rule changes.
+ * A proxy between a node and Anvil that fails in the way that the test chooses (protocol.md §6, §9.18). A rule decides what happens to each
+ * JSON-RPC call. When the rule changes, calls under way are cut off.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -10,17 +10,17 @@ export type RpcFate =
   | 'pass'
   /** The connection is cut; the call never reaches the chain. */
   | 'refuse'
-  /** No answer, and the connection stays open. */
+  /** The call gets no answer, and the connection stays open. */
   | 'hang'
-  /** Answers 200 with a body that is not valid JSON. */
+  /** The answer is 200 with a body that is not valid JSON. */
   | 'garbage'
-  /** The chain accepts it, but the connection is cut instead of an answer. */
+  /** The chain accepts the call, but the connection is cut before the answer. */
   | 'lose the answer'
-  /** The chain accepts it, but the answer is an error that names no reason. */
+  /** The chain accepts the call, but the answer is an error that names no reason. */
   | 'deny the answer'
-  /** A JSON-RPC error; the call never reaches the chain. */
+  /** The answer is a JSON-RPC error; the call never reaches the chain. */
   | 'error'
-  /** The answer of the EVM when a contract reverts. */
+  /** The answer is that of the EVM when a contract reverts. */
   | 'revert';
 
 export interface RpcCall {
@@ -48,7 +48,7 @@ export class RpcProxy {
   }
 
   static async start(): Promise<RpcProxy> {
-    // Idle connections stay open. Closing one would fail a caller that uses it again at that moment.
+    // Idle connections stay open. If the proxy closed a connection at the moment when a caller uses it again, the request would fail.
     const server = createServer({ keepAliveTimeout: 0 });
     const { promise, resolve } = Promise.withResolvers<undefined>();
     server.listen(0, '127.0.0.1', () => resolve(undefined));
@@ -58,7 +58,7 @@ export class RpcProxy {
     return proxy;
   }
 
-  /** The number of calls that did not pass since the rule was set. */
+  /** The number of calls that have not passed since the rule was set. */
   get marred(): number {
     return this.#marred;
   }

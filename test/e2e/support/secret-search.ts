@@ -1,6 +1,6 @@
 /**
  * Searches all output of a node for secrets (protocol.md §2: no secret in any answer; no key, token or plaintext in a log line). It
- * searches for a secret as hex, base64 (both alphabets, any alignment), decimal bytes and raw bytes. In the encoded forms any 15
+ * searches for a secret as hex, base64 (both alphabets, any alignment), decimal bytes and raw bytes. In the encoded forms, any 15
  * consecutive bytes are enough, so that a truncated secret is found too.
  */
 
@@ -8,7 +8,7 @@ export interface Secret {
   /** A name for the report; never the secret itself. */
   readonly name: string;
   readonly bytes: Uint8Array;
-  /** The number of leading bytes that can be guessed, such as a count. They are not searched for alone. Default 0. */
+  /** The number of leading bytes that can be guessed, such as a count. The search ignores these bytes. Default: 0. */
   readonly guessable?: number;
 }
 
@@ -26,11 +26,14 @@ export interface Finding {
   readonly source: string;
 }
 
-/** An encoded secret is searched for in pieces of this size. One piece proves a leak, and random text does not contain one. Bytes. */
+/**
+ * An encoded secret is searched for in pieces of this size. A single piece proves a leak, because random text does not contain one by
+ * chance. Bytes.
+ */
 const PIECE_BYTES = 8;
-/** Shorter secrets would be found in any text. Bytes. */
+/** Minimum length of a secret. A shorter secret could occur in any text by chance. Bytes. */
 const MIN_SECRET_BYTES = 16;
-/** A lossily decoded secret is searched for only if this many readable characters are left. */
+/** A secret that is not valid text is searched for as text only if at least this many readable characters are left. */
 const MIN_READABLE_CHARS = 8;
 
 export class SecretLeakError extends Error {
@@ -62,7 +65,7 @@ export function findSecrets(secrets: readonly Secret[], outputs: readonly Output
   });
 }
 
-/** Joins the lines of a source, because an array may be printed over several lines. */
+/** Joins the lines of a source, because an array may be printed on several lines. */
 function bySource(outputs: readonly Output[]): ReadonlyMap<string, string> {
   const texts = new Map<string, string[]>();
   for (const { source, text } of outputs) {
@@ -75,7 +78,7 @@ function bySource(outputs: readonly Output[]): ReadonlyMap<string, string> {
 
 interface EncodedForm {
   readonly name: SecretForm;
-  /** Converts a text to the spelling of the pieces. */
+  /** Converts a text to the same spelling as the pieces. */
   readonly normalized: (text: string) => string;
   readonly spellings: (piece: Buffer) => readonly string[];
   /** Length of every spelling. Characters. */
@@ -98,7 +101,7 @@ const FORMS: readonly EncodedForm[] = [
   },
   {
     name: 'decimal bytes',
-    // Also handles `{"0":1,"1":2}`, whose names are not bytes. Each number becomes one character.
+    // Also handles `{"0":1,"1":2}`, whose names are not bytes. Each number is converted to one character.
     normalized: (text) => (text.replace(/["']?\b\d+["']?\s*:/g, '').match(/\d+/g) ?? []).map(byteChar).join(''),
     spellings: (piece) => [piece.toString('latin1')],
     length: PIECE_BYTES,
@@ -109,7 +112,7 @@ function byteChar(digits: string): string {
   return String.fromCharCode(digits.length <= 3 ? Number(digits) : 0xffff);
 }
 
-/** The secrets of each spelling. */
+/** Maps each spelling to the names of the secrets that contain it. */
 function indexOf(secrets: readonly Secret[], form: EncodedForm): ReadonlyMap<string, ReadonlySet<string>> {
   const index = new Map<string, Set<string>>();
   for (const { name, bytes, guessable = 0 } of secrets) {
@@ -123,7 +126,7 @@ function indexOf(secrets: readonly Secret[], form: EncodedForm): ReadonlyMap<str
   return index;
 }
 
-/** The secrets with a spelling anywhere in the text. */
+/** The names of the secrets that have a spelling anywhere in the text. */
 function namesIn(text: string, length: number, index: ReadonlyMap<string, ReadonlySet<string>>): ReadonlySet<string> {
   const found = new Set<string>();
   for (let at = 0; at + length <= text.length; at += 1) {
@@ -138,7 +141,7 @@ function piecesOf(bytes: Buffer): readonly Buffer[] {
   return [...new Set([...starts, bytes.length - PIECE_BYTES])].map((start) => bytes.subarray(start, start + PIECE_BYTES));
 }
 
-/** The constant part of the base64 of any text that contains the piece, for each position of the piece in a group of three bytes. */
+/** The part that is the same in the base64 of any text that contains the piece, for each of the three alignments of the piece. */
 function base64Spellings(piece: Buffer): readonly string[] {
   return [0, 1, 2].map((before) => {
     const text = Buffer.concat([Buffer.alloc(before), piece]).toString('base64');
@@ -146,7 +149,7 @@ function base64Spellings(piece: Buffer): readonly string[] {
   });
 }
 
-/** The bytes as Latin-1 and as UTF-8, each also as escaped in a JSON string. */
+/** The bytes as Latin-1 and as UTF-8, each plain and escaped as in a JSON string. */
 function rawSpellings(bytes: Buffer): readonly string[] {
   const readable = (text: string): boolean => text.replaceAll('\u{fffd}', '').length >= MIN_READABLE_CHARS;
   return [bytes.toString('latin1'), bytes.toString('utf8')]

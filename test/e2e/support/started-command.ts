@@ -1,6 +1,6 @@
 /**
- * A command of the package as a user starts it: the process, its output and its end. It also finds every process that the command
- * started, by a mark in the environment that they all inherit.
+ * A command of the package, started as a user starts it: the process, its output and its end. A mark in the environment, which all child
+ * processes inherit, identifies every process that the command started.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -30,7 +30,7 @@ export class StartedCommand {
   readonly ended: Promise<Ended>;
   readonly #child: ChildProcess;
   readonly #mark = `/mark-${randomUUID()}`;
-  /** HOME and TMPDIR of the command, so that files that it leaves there are found. */
+  /** HOME and TMPDIR of the command, so that the test finds files that the command leaves there. */
   readonly #folder = mkdtempSync(join(tmpdir(), 'command-'));
   #outputEnded = false;
   #stdout = '';
@@ -38,7 +38,7 @@ export class StartedCommand {
 
   /** @param environment overrides the variables of this process @param cwd a checkout */
   constructor(file: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}, cwd = ROOT) {
-    // A separate process group, as for a command of a shell. A signal to the group acts as Ctrl-C in a terminal.
+    // A separate process group, as for a command in a shell. A signal to the group has the effect of Ctrl-C in a terminal.
     this.#child = spawn(file, args, {
       cwd,
       detached: true,
@@ -79,7 +79,7 @@ export class StartedCommand {
     process.kill(-this.#child.pid!, signal);
   }
 
-  /** Waits until `holds` accepts the output so far. */
+  /** Waits until `holds` accepts the output. */
   async until(what: string, holds: (printed: Pick<Ended, 'stdout' | 'stderr'>) => boolean, timeoutMs = WAIT_TIMEOUT_MS): Promise<void> {
     await waitUntil({ what, timeoutMs, everyMs: 20 }, async () => {
       if (holds({ stdout: this.#stdout, stderr: this.#stderr })) return null;
@@ -89,17 +89,20 @@ export class StartedCommand {
     });
   }
 
-  /** The processes that still run. */
+  /** The processes that are still running. */
   processes(): readonly FoundProcess[] {
     return readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))
       .filter((pid) => readProc(pid, 'environ').includes(this.#mark))
       .map((pid) => ({ pid: Number(pid), parent: parentOf(pid), command: readProc(pid, 'cmdline').replaceAll('\0', ' ').trim() }))
-      // Empty for a process that has ended meanwhile, or that its parent has not reaped yet.
+      // Empty for a process that has just ended, or that its parent has not reaped yet.
       .filter(({ command }) => command !== '');
   }
 
-  /** The one process whose command line contains the text. A child that has not run its own program yet has the same command line. */
+  /**
+   * The one process whose command line contains the text. A child that has not started its program yet still has the command line of its
+   * parent.
+   */
   processOf(text: string): FoundProcess {
     const all = this.processes().filter(({ command }) => command.includes(text));
     const found = all.filter(({ parent }) => !all.some(({ pid }) => pid === parent));
@@ -121,13 +124,13 @@ export class StartedCommand {
     return readdirSync(this.#folder).filter((name) => name !== '.npm');
   }
 
-  /** Call it after a test, regardless of the outcome. */
+  /** Call it after a test, even if the test failed. */
   async clear(): Promise<void> {
     for (const { pid } of this.processes()) {
       try {
         process.kill(pid, 'SIGKILL');
       } catch {
-        // The process ended first.
+        // The process had already ended.
       }
     }
     await this.untilNothingLives();
@@ -150,11 +153,13 @@ function readProc(pid: string, file: string): string {
 /** 0 when the process has ended. */
 function parentOf(pid: string): number {
   const stat = readProc(pid, 'stat');
-  // The name comes first and may contain spaces and brackets. The state and the parent follow it.
+  // The state and the parent follow the name, which may contain spaces and brackets.
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] ?? 0);
 }
 
-/** Node's compile cache, keyed by the content of the files. With it a start from the sources takes two thirds of the processor time. */
+/**
+ * Node's compile cache, keyed by the content of the files. With the cache, a start from the sources takes two thirds of the processor time.
+ */
 const COMPILE_CACHE = join(ROOT, 'node_modules', '.cache', 'nova-kms', 'compiled');
 
 /** Removes the variables that this test run and npm set for their own processes. npm must not write a cache in the temporary folder. */

@@ -3,7 +3,7 @@ import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
 import { pause } from '../../../src/dev/waiting.ts';
 import type { Output } from './secret-search.ts';
 
-/** The pause between two tries to reach a node that may be starting. Milliseconds. */
+/** The pause between two attempts to reach a node that may be starting. Milliseconds. */
 const TRY_AGAIN_MS = 100;
 
 export class VisualizerRecord {
