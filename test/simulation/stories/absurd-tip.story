@@ -1,4 +1,4 @@
-# The RPC suggests a tip of ten ether. The claim offers no more than its cap allows.
+# The RPC suggests a tip of ten ether. The claim never offers more than its cap allows.
 
 > cluster nodes=3
 > fault absurd tip for 5m at 10000000000000

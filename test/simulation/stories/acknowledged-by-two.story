@@ -1,5 +1,5 @@
-# A write that waits for two other nodes is answered when both hold it. It is answered with 504 when one of them cannot be
-# reached. It still stays, and it replicates as soon as it can.
+# A write that waits for two other nodes is answered when both hold it. If one of the two cannot be reached, the answer is
+# 504. The write is kept nevertheless, and reaches that node as soon as possible.
 
 > cluster nodes=3
 > run 20s

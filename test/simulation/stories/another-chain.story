@@ -1,5 +1,5 @@
-# For two minutes the RPC of one node belongs to another chain, a million blocks ahead. Its answers are not a view of this
-# chain.
+# For two minutes, the RPC of one node belongs to a different chain, which is a million blocks ahead. The node does not accept
+# its answers as a view of the right chain.
 
 > cluster nodes=3
 > run 40s

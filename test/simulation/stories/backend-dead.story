@@ -1,5 +1,5 @@
-# One of two backends behind the URL of the RPC is dead, so every second request fails. Each request is repeated by itself, and
-# the node with this RPC stays ready.
+# One of two backends behind the URL of the RPC is dead, so every second request fails. The node repeats each failed request
+# separately, and stays ready.
 
 > cluster nodes=3
 > run 40s

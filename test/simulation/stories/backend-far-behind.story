@@ -1,5 +1,5 @@
-# One of two backends is 156 blocks behind. Its answers are not a view: no node goes back to them, leaves ready or sends a claim
-# because of them.
+# One of two backends is 156 blocks behind. Its answers are not accepted as a view: they make no node go back to old blocks,
+# leave ready or send a claim.
 
 > cluster nodes=3
 > run 40s

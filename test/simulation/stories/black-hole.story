@@ -1,5 +1,5 @@
-# One member accepts connections and never answers. A node that restarts does not wait for it, and writes reach the others as
-# fast as before (protocol.md §9.5).
+# One member accepts connections and never answers. A node that restarts does not wait for this member, and writes reach the
+# other members as fast as before (protocol.md §9.5).
 
 > cluster nodes=4
 > run 20s

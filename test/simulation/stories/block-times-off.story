@@ -1,5 +1,5 @@
-# The blocks that one RPC shows are two minutes ahead of the clock. The read fails, and its reason names the clock. The ready
-# node continues with the view that it has.
+# The blocks that one RPC shows are two minutes ahead of the clock. The read fails, and the reason names the clock. The ready
+# node continues with its last view.
 
 > cluster nodes=3
 > run 40s

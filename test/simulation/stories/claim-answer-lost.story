@@ -1,5 +1,5 @@
-# The RPC accepts the claims and fails before it can answer. No node claims twice, because the next look at the head shows the
-# claim.
+# The RPC accepts the claims, but fails before it can answer. No node claims twice, because each node next looks at the head
+# of the chain, which shows the claim.
 
 > cluster nodes=2
 > fault claim answer lost for 5s

@@ -1,5 +1,5 @@
-# The pool asks for five times the tip that the RPC suggests, and refuses with different words each time. Each further try
-# offers more, until the pool accepts the claim.
+# The transaction pool demands five times the tip that the RPC suggests, and words its refusal differently each time. Each new
+# attempt offers more, until the pool accepts the claim.
 
 > cluster nodes=3
 > fault claim underpriced for 10m at 5

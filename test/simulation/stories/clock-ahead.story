@@ -1,6 +1,6 @@
-# The clock of one node is a minute ahead. Peers refuse its writes for now. This blocks no write behind them, and the writes are
-# accepted once their time has come (protocol.md §10, Rejections). Until then no node says that such a key is absent ("404 means
-# absent").
+# The clock of one node is a minute ahead. For now, peers refuse its writes. These writes do not block later writes, and peers
+# accept them once their time has come (protocol.md §10, Rejections). Until then, no node says that the key of such a write is
+# absent ("404 means absent").
 
 > cluster nodes=3
 > run 20s

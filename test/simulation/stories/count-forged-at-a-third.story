@@ -1,5 +1,5 @@
-# A member gives other nodes a record with a higher count under the clock key of a third node. All nodes still see what the
-# third node writes afterwards.
+# A member gives other nodes a record with a forged, higher count under the clock key of a third node. All nodes still see
+# what the third node writes afterwards.
 
 > cluster nodes=4 apps=1 seed=e2
 > run 40s

@@ -1,4 +1,4 @@
-# A value has expired on a node, and then the clock of the node is set back. The next write is still later than the expired
+# A value has expired on a node, and then the clock of that node is set back. The next write is still later than the expired
 # value, on every node (protocol.md §9.19).
 
 > cluster nodes=3

@@ -1,5 +1,5 @@
-# A stranger asks for twenty nonces a second through the platform's way in, where callers cannot be told apart. The node still
-# serves apps.
+# A stranger asks for twenty nonces a second through the platform's ingress, behind which all callers have the same address.
+# The node still serves apps.
 
 > cluster nodes=3 apps=1
 > run 3m

@@ -1,4 +1,4 @@
-# A node is shut down while a peer is cut off from it. Before it ends, the node sends its unsent writes to the peer that it can
+# A node shuts down while a peer is cut off from it. Before the node ends, it sends its unsent writes to the peer that it can
 # reach, and that peer passes them on.
 
 > cluster nodes=3 DATA_SYNC_NUDGE_MS=0

@@ -1,6 +1,6 @@
-# The platform stops a node without a signal. Its writes are on the other nodes: the first write is pushed at once, and later
-# writes are pushed when the nudge interval ends. So only a write that is younger than this interval can be missing (protocol.md
-# §10, Nudge).
+# The platform stops a node without a signal. The other nodes already have its writes: the first write is pushed immediately,
+# and later writes when the nudge interval ends. So only writes that are younger than this interval can be missing
+# (protocol.md §10, Nudge).
 
 > cluster nodes=3 DATA_SYNC_INTERVAL_SECONDS=3600 DATA_SYNC_NUDGE_MS=2000
 > run 20s

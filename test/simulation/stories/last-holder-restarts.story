@@ -1,5 +1,5 @@
-# The only node that holds the secret restarts before another node has it. The chain still shows the hash, and no node can ever
-# have a secret with this hash again. Both nodes say so until the owner resets the hash.
+# The only node that holds the secret restarts before a second node has it. The chain still shows the hash, and no node can
+# ever have a secret with this hash again. Both nodes report that until the owner resets the hash.
 
 > cluster nodes=2
 > fault partition on a towards b for 10m

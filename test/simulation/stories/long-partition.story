@@ -1,5 +1,5 @@
-# A node is cut off for longer than tombstones are kept. Keys that were deleted meanwhile do not come back through it, and what
-# was written on it meanwhile is not lost (protocol.md §4, Ages).
+# A node is cut off for longer than tombstones are kept. Meanwhile, the others delete keys. This node does not bring the
+# deleted keys back, and its own writes from that time are not lost (protocol.md §4, Ages).
 
 > cluster nodes=3 TOMBSTONE_RETENTION_MS=60000
 > run 20s

@@ -1,5 +1,5 @@
-# An instance is stopped, misses writes, and is active again before it has noticed. A node that becomes ready then takes the
-# secret from it, but does not treat its store as complete (protocol.md §10, First snapshot).
+# An instance is stopped and misses writes. It is active again before its node has noticed the stop. A node that becomes ready
+# then takes the secret from this node, but does not treat its store as complete (protocol.md §10, First snapshot).
 
 > cluster nodes=4 seed=2 DATA_SYNC_INTERVAL_SECONDS=60
 > fault partition on d for 108s

@@ -1,5 +1,5 @@
-# A member of an older kind joins: it knows no digests and no pages, and gives thirty nonces a minute. Writes reach it, and its
-# writes reach the others.
+# A member of an older kind joins: it knows neither digests nor pages, and hands out thirty nonces a minute. Writes of the
+# other nodes reach it, and its writes reach them.
 
 > cluster nodes=3 apps=1
 > run 40s

@@ -1,5 +1,5 @@
-# A member repeatedly sends malformed records between good ones. Only the malformed records are rejected, and the other nodes
-# keep replicating.
+# A member repeatedly sends malformed records between valid records. Only the malformed records are rejected, and the other
+# nodes keep replicating.
 
 > cluster nodes=4
 > run 20s

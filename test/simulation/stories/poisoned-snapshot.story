@@ -1,5 +1,6 @@
-# A member gives a snapshot with records that every node must refuse. They are left out and counted. Their source is not treated
-# as bad, and the node that asked gets all other records (protocol.md §10, Bounds).
+# A member sends a snapshot that contains records that every node must refuse. The node that asked leaves these records out
+# and counts them, but accepts all other records of the snapshot. It does not treat the member as bad (protocol.md §10,
+# Bounds).
 
 > cluster nodes=3
 > run 20s

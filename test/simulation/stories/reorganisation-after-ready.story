@@ -1,5 +1,5 @@
-# Five blocks are reverted after the claim was deep enough. A block that was six deep is never reverted, so no node stops
-# serving.
+# A reorganisation reverts five blocks after the claim was deep enough. A block that was six deep is never reverted, so no
+# node stops serving.
 
 > cluster nodes=3
 > run 20s

@@ -1,5 +1,5 @@
-# The claim is reverted before it is deep enough, and the claim of another node takes its place. The first claimer had not
-# handed its secret out.
+# A reorganisation reverts the claim before it is deep enough, and the claim of a different node takes its place. The first
+# node has not given its secret to anyone.
 
 > cluster nodes=2
 > run 8s

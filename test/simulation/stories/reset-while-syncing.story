@@ -1,5 +1,5 @@
 # The owner resets the hash while a node fetches the secret with this hash. The fetched secret is never used, and all nodes
-# start again with a new one.
+# start again with a new secret.
 
 > cluster nodes=3
 > run 20s

@@ -1,5 +1,5 @@
-# The registry removes a member while the RPC of another node stands still. The removed member keeps asking for the secret. It
-# gets the secret only for as long as an old view may be believed.
+# The registry removes a member while the RPC of another node is stuck at one block. The removed member keeps asking that node
+# for the secret, and gets it only until the last view of that node is too old.
 
 > cluster nodes=3
 > run 40s

@@ -1,4 +1,4 @@
-# The version of one node is revoked. The node stops serving with its next tick, gives the reason, and serves again when the
+# The version of one node is revoked. The node stops serving with its next tick, reports the reason, and serves again when the
 # version is enrolled again.
 
 > cluster nodes=3

@@ -1,5 +1,6 @@
-# Between two partitions a node reaches the others for a moment, long enough to send its writes but not to receive the writes
-# that it missed. Its store must not be treated as up to date: deleted keys do not come back through it (protocol.md §4, Ages).
+# Between two partitions, a node reaches the others for a moment: long enough to send its writes, but not to receive the
+# writes that it missed. The node must not treat its store as up to date: it does not bring deleted keys back (protocol.md §4,
+# Ages).
 
 > cluster nodes=3 TOMBSTONE_RETENTION_MS=60000 DATA_SYNC_INTERVAL_SECONDS=5
 > run 20s

@@ -1,5 +1,5 @@
-# Three nodes start at the same moment, and each claims the hash of its own secret. The chain accepts one claim. The other nodes
-# see that, ask the winner for its secret, and never hand out the secrets that they had made (protocol.md §9.22).
+# Three nodes start at the same moment, and each claims the hash of its own secret. The chain accepts one claim. The two other
+# nodes see that, ask the winner for its secret, and never hand out the secrets that they made (protocol.md §9.22).
 
 > cluster nodes=3
 > run 5s

@@ -1,6 +1,6 @@
-# Two nodes restart with empty stores. The third node gives them the secret, but a snapshot that never ends. Neither treats the
-# other's empty store as complete. Only after three failed ticks in a row do they continue without a snapshot, and they report
-# that.
+# Two nodes restart with empty stores. The third node gives them the secret, but sends a snapshot that never ends. Neither new
+# node treats the other's empty store as complete. Only after three failed ticks in a row do they continue without a snapshot,
+# and they report that.
 
 > cluster nodes=3
 > run 20s

@@ -1,5 +1,6 @@
-# Two nodes that were cut off for longer than tombstones are kept reach each other before they reach the other nodes. Each still
-# holds keys that were deleted meanwhile. Neither keeps them because the other has them too (protocol.md §4, Ages).
+# Two nodes are cut off for longer than tombstones are kept, and reach each other before they reach the other nodes. Each
+# still holds keys that the other nodes have deleted. The two nodes do not keep these keys just because both hold them: the
+# keys stay deleted (protocol.md §4, Ages).
 
 > cluster nodes=4 TOMBSTONE_RETENTION_MS=60000
 > run 30s

@@ -1,5 +1,5 @@
-# Two nodes write the same key while they cannot reach each other. The later time wins everywhere, and a write by a node that
-# saw both is later than both.
+# Two nodes write the same key while they cannot reach each other. The write with the later time wins on every node. When a
+# node that has seen both writes then writes the key, its write is later than both.
 
 > cluster nodes=3
 > run 20s

@@ -1,4 +1,5 @@
-# The third call of a read gets an empty answer, so no version can be read. That is a failed read, not an empty membership.
+# The third call of a read gets an empty answer, so no version can be read. The node treats that as a failed read, not as an
+# empty membership.
 
 > cluster nodes=3 seed=s2
 > run 40s

@@ -1,4 +1,4 @@
-# All nodes restart at once. The secret was only in their memory, so it is lost, and each node says so.
+# All nodes restart at the same time. The secret was only in their memory, so it is lost, and each node reports that.
 
 > cluster nodes=3
 > run 20s

@@ -1,5 +1,5 @@
-# A node pushes a write to one peer and not to the other, and ends for good. The peer that has the write passes it on by anti-
-# entropy.
+# A node pushes a write to one peer, but not to the other, and then ends permanently. The peer that has the write passes it on
+# by anti-entropy.
 
 > cluster nodes=3
 > run 20s

@@ -1,5 +1,6 @@
-# The member that is asked first gives another secret. A secret is compared with the chain before it is installed, so the next
-# member is asked in the same tick (protocol.md §9.1). A restarted node has a new key; the others know it after their next tick.
+# The member that is asked first gives a wrong secret. A node compares a secret with the chain before it installs the secret,
+# so it asks the next member in the same tick (protocol.md §9.1). A restarted node has a new key; the other nodes know this
+# key after their next tick.
 
 > cluster nodes=3
 > run 20s
