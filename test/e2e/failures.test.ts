@@ -65,7 +65,7 @@ interface Told {
   readonly refusal: Awaited<ReturnType<typeof deriveRefusal>>;
 }
 
-/** Compares the three, and prints what an operator would see. */
+/** Compares the log line, `/status` and the 503 with the expected failure, and prints what an operator would see. */
 function expectTold(what: string, { lines, status, refusal }: Told, wanted: Wanted): void {
   const parsed = lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Record<string, unknown>);
   const line = parsed.find(({ message }) => String(message).startsWith(`the step ${wanted.step} failed`));

@@ -16,7 +16,7 @@ import { ReplicaRpc } from './support/replica-rpc.ts';
 
 /** A block time so long that the chain mines no block unless it is told to. Seconds. */
 const NEVER_SECONDS = 86_400;
-/** The largest lag of a replica that was observed. Blocks. */
+/** The largest observed lag of a replica. Blocks. */
 const FAR_BEHIND = 156;
 const GWEI = 1_000_000_000n;
 /** `CLAIM_MAX_TIP_GWEI`. */

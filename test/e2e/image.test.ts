@@ -102,7 +102,7 @@ describe('its node', () => {
   let running: ChildProcess | null = null;
   let output = '';
   let app: RawApp;
-  /** Null where no control group can be created. */
+  /** Null if no control group can be created. */
   const cap = MemoryCap.create(MAX_RESIDENT_MIB * BYTES_PER_MIB);
   if (cap === null) process.stdout.write(`no control group of memory can be made here: the node is not held to ${MAX_RESIDENT_MIB} MiB, and its peak is looked at instead\n`);
 

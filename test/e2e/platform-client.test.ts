@@ -61,7 +61,7 @@ function newIdentity(): LocalIdentity {
   return new LocalIdentity({ privateKey: randomBytes(32) }, { random: systemRandom });
 }
 
-/** Performs an operation, and keeps the refusals that ready nodes gave for the last test. */
+/** Performs an operation, and keeps the refusals of ready nodes, which the last test checks. */
 async function call(operation: Operation, at?: ClusterNode, by = client): Promise<Result> {
   const result = await by.call(operation, at?.url);
   const urls = new Set(ready.map(({ url }) => url));
@@ -189,7 +189,7 @@ describe('an absent key', () => {
     }
   });
 
-  test('gets the answer that it is absent when it is deleted', async () => {
+  test('is reported as absent when an app deletes it', async () => {
     expect((await call({ do: 'delete', key: 'nowhere' }, ready[0])).absent).toBe(true);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * A cluster whose only way out is an HTTP proxy (protocol.md §7, §10). Members are registered under names that only the proxy can resolve.
- * Real processes on Anvil. Each node has a separate proxy, which records the requests of that node.
+ * A cluster whose only way out is an HTTP proxy (protocol.md §7, §10). The nodes are real processes on Anvil. They are registered under
+ * names that only the proxy can resolve. Each node has a separate proxy, which records the requests of that node.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';

@@ -507,7 +507,7 @@ describe('the answer', () => {
     expect(await deriveAsAlice()).toBe(aliceKey);
   });
 
-  test('to a secret request is refused when its sealed payload is longer than 32 bytes; the payload is not cut to 32 bytes', () => {
+  test('to a secret request is refused, not cut to 32 bytes, when its sealed payload is longer', () => {
     const vault = new Vault({ random: systemRandom });
     const request = vault.beginSecretRequest();
     const seal = (bytes: Uint8Array): unknown => sealSecret(generateP384(systemRandom), request.ecdhPubkey, randomBytes(12), bytes);

@@ -68,7 +68,7 @@ export class ControlledNode {
     return this.actor.getSnapshot();
   }
 
-  /** The signal of the slot's last call. */
+  /** The abort signal of the last call of the slot. */
   signalOf(slot: SlotName): AbortSignal {
     return this.#call(slot).signal;
   }

@@ -102,7 +102,7 @@ describe('every state of the machine', () => {
     }
   });
 
-  test('is never an error state', () => {
+  test('is not an error state', () => {
     expect(states.filter(({ state }) => state.status !== 'active').map(({ key }) => key)).toEqual([]);
   });
 
@@ -209,7 +209,7 @@ describe('a failed read of the chain', () => {
     for (const { toState } of edges) expect([readinessState(toState), toState.context.reason, toState.context.view?.blockMs]).toEqual(['ready', null, 0]);
   });
 
-  test('makes a node ineligible that was not ready', () => {
+  test('makes a node ineligible if it was not ready', () => {
     for (const { toState } of failures(reading.filter(({ state }) => readinessState(state) !== 'ready'))) {
       expect(readinessState(toState)).toBe('ineligible');
     }

@@ -40,7 +40,7 @@ test('the trace is the same, byte for byte, with and without events', async () =
   expect(traces[1]).toEqual(traces[0]);
 });
 
-test('every event is valid, events are numbered from 1, and they include the nodes, their ticks and the faults', async () => {
+test('every event is valid, the events are numbered from 1, and they cover the nodes, their ticks and the faults', async () => {
   const { lines } = await run();
   const events = lines.map(eventOf);
   expect(events.map(({ n }) => n)).toEqual(events.map((_, index) => index + 1));

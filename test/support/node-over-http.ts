@@ -65,7 +65,7 @@ export interface NodeOverHttpOptions {
   readonly audit?: { readonly audit: Audit; readonly http: AppModules['audit'] };
 }
 
-/** All parts of a node behind its Express app, without the app. */
+/** All parts of a node that the Express app needs, without the app itself. */
 export function nodeParts(options: NodeOverHttpOptions = {}) {
   const maxValueBytes = options.maxValueBytes ?? 1_048_576;
   const clock = new ManualClock(options.nowMs);

@@ -31,7 +31,7 @@ export function findPrometheus(): PrometheusTools | null {
   return server === undefined || promtool === undefined ? null : { server, promtool };
 }
 
-/** @throws Error in CI */
+/** Prints that Prometheus is missing. @throws Error in CI instead */
 export function sayThatPrometheusIsMissing(): void {
   const missing = 'Prometheus is not installed (apt-get install prometheus, or PROMETHEUS_DIR): its tests of metrics and alerts did not run';
   if (process.env['CI'] === 'true') throw new Error(missing);

@@ -136,7 +136,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** The changes of a test to a valid request. */
+/** How a test changes a valid request. */
 export interface Changes {
   /** Replaces the fresh nonce. */
   readonly nonce?: string;
