@@ -135,7 +135,7 @@ describe('a claim', () => {
   });
 });
 
-test('the node calls the RPC at exactly the configured address, including a trailing slash, and names a redirect in the reason', async () => {
+test('the node calls the RPC at exactly the configured address, with its trailing slash, and names a redirect in the reason', async () => {
   const world = await startWorld('/v1/key/');
   try {
     const { cluster, rpc } = world;

@@ -62,7 +62,7 @@ async function expectRefusal(node: ClusterNode, message: RegExp): Promise<void> 
   expect(refusal.retryAfter).toMatch(/^\d+$/);
 }
 
-test('when an RPC refuses connections, answers garbage or answers errors for three ticks, nodes refuse requests with the reason', async () => {
+test('when an RPC refuses connections or answers garbage or errors for three ticks, nodes refuse requests with the reason', async () => {
   const fates: readonly (readonly [RpcFate, RegExp])[] = [
     ['refuse', /^peer cache refresh failed: the chain RPC at 127\.0\.0\.1:\d+ cannot be reached: it closed the connection \(\w+\)$/],
     ['garbage', /^peer cache refresh failed: the chain RPC at 127\.0\.0\.1:\d+ gave an answer to eth_\w+ that is not JSON$/],

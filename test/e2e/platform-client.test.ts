@@ -264,7 +264,7 @@ test('a node keeps an idle connection longer than the client does', async () => 
   }
 });
 
-test('the client never takes an error of a ready node as a sign that the node is unreachable, and takes only a 404 as a sign that a key is absent', () => {
+test('no error of a ready node makes the client call the node unreachable, and only a 404 makes it call a key absent', () => {
   const misread = refusals.filter(({ status, text }) => {
     const lower = text.toLowerCase();
     return UNREACHABLE_WORDS.some((words) => lower.includes(words)) || (status !== 404 && lower.includes(ABSENT_WORDS));

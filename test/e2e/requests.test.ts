@@ -462,7 +462,7 @@ describe('the answer', () => {
     expect(signer).toBe(world.node.wallet);
   });
 
-  test('to a request with only x-tee-wallet, which is allowed outside an enclave, is unsigned, but encrypted to the registered key', async () => {
+  test('to a request with only x-tee-wallet (allowed outside an enclave) is unsigned, but encrypted to the registered key', async () => {
     const unsigned = Object.fromEntries(['signature', 'nonce', 'timestamp', 'wallet'].map((name) => [`x-app-${name}`, undefined]));
     const { caller } = world.apps.alice;
     const answer = await ask('alice', { headers: { ...unsigned, 'x-tee-wallet': caller.wallet } });

@@ -125,7 +125,7 @@ test('a node that joins later has every record, and no key that was deleted befo
 });
 
 describe('an app at its quota', () => {
-  test('is refused with 507, keeps every older key on every node, does not limit other apps, and can write again after a delete', async () => {
+  test('is refused with 507, keeps every older key on every node, does not limit other apps, and can write after a delete', async () => {
     const app = await newApp();
     const values = new Map<string, Uint8Array>();
     let refused: Awaited<ReturnType<typeof refusalOf>> = null;
