@@ -1,6 +1,6 @@
 /**
- * Records a simulation as events for the visualiser. Each node is a source, times are simulated, and faults and a violation become
- * notes. The record changes nothing in the run: the same seed gives the same run and the same events.
+ * Records a simulation as events for the visualiser. Each node is a source, times are simulated, and faults and violations become notes.
+ * Recording does not affect the run: the same seed leads to the same run and the same events.
  */
 import { NodeRecord } from '../node/node-record.ts';
 import type { NodeWatcher } from '../node/compose-node.ts';
@@ -17,7 +17,7 @@ export interface EventRecordModules {
   /** Simulated milliseconds. */
   readonly nowMs: () => number;
   readonly nameOf: (wallet: Wallet) => string | null;
-  /** Takes each event as a line of JSON, without a line break. */
+  /** Receives each event as a line of JSON, without a line break. */
   readonly write: (line: string) => void;
 }
 

@@ -1,4 +1,4 @@
-/** Draws a scenario from a seed: the faults with their times, and the requests of the apps. */
+/** Generates a scenario from a seed: the faults with their times, and the requests of the apps. */
 import type { FaultProfile } from './faults/fault-profiles.ts';
 import { LIE_KINDS } from './faults/lie-kinds.ts';
 import { nodeName, type FaultKind, type FaultStep, type RequestStep, type Scenario, type Step } from './scenario.ts';
@@ -18,22 +18,22 @@ export interface ScenarioOptions {
 const HOUR_MS = 3_600_000;
 /** No fault begins before this time, except the claim faults that some seeds have from the start. */
 const QUIET_START_MS = 5_000;
-/** Number of ordinary keys per app; apps write them again and again. */
+/** Number of ordinary keys per app; apps write these keys repeatedly. */
 const KEYS = 40;
 const PATHS = 8;
 /** Share of requests that come from the app with the oversized id. */
 const OVERSIZED_SHARE = 0.02;
-/** Share of writes that are sent a second time at the same moment, to the same or another node. */
+/** Share of writes that are sent a second time at the same moment, to the same node or to a different one. */
 const TWIN_SHARE = 0.02;
-/** Odd keys that a store must take like any other. */
+/** Unusual keys that a store must accept like any other key. */
 const ODD_KEYS = ['a/b', '..', '__proto__', 'ключ', '🔑', 'a?b=c', ' '];
 
 const CLAIM_FAULT_KINDS = ['claim lost', 'claim stuck', 'claim answer lost', 'claim forgotten', 'claim underpriced', 'absurd tip'] as const satisfies readonly FaultKind[];
 const EVERYWHERE: ReadonlySet<FaultKind> = new Set(['loss', 'delay', 'duplicate', 'reorder', 'cut half-way', 'reorganisation', 'hash reset', 'node joins', 'older node joins', ...CLAIM_FAULT_KINDS]);
 
-/** Faults that change the chain. A reorganisation may follow and take the change back. */
+/** Faults that change the chain. A reorganisation may follow and undo the change. */
 const ON_CHAIN: ReadonlySet<FaultKind> = new Set(['instance stopped', 'version revoked', 'version deprecated', 'wrong key registered', 'node joins', 'URL moves', 'hash reset', 'crash']);
-/** Lies that are told to a node that has just restarted. For each, the crash of an honest node is added. */
+/** Lies that affect only a node that has just restarted. So for each such lie, the crash of an honest node is added. */
 const TO_NEWCOMERS: ReadonlySet<FaultKind> = new Set(['liar: wrong secret', 'liar: garbage seal', 'liar: endless snapshot', 'liar: poisoned snapshot', 'liar: empty snapshot']);
 const LIAR_SEED_SHARE = 0.6;
 const MIN_NODES_WITH_LIARS = 3;
@@ -73,7 +73,7 @@ function faultsOf({ seed, nodes, durationMs, faults }: ScenarioOptions): FaultSt
   return [...steps, ...companionsOf(seed, steps, faults, names.filter((name) => !liars.includes(name)))];
 }
 
-/** The members that lie, in some of the seeds. They stay the same for the whole run, so that the rules apply fully to the others. */
+/** The members that lie, in some of the seeds. They stay the same for the whole run, so that the rules apply fully to the other members. */
 function liarsOf(seed: string, names: readonly string[]): readonly string[] {
   const random = new SeededRandom(`${seed}/liars`);
   if (names.length < MIN_NODES_WITH_LIARS || !random.chance(LIAR_SEED_SHARE)) return [];
@@ -82,7 +82,10 @@ function liarsOf(seed: string, names: readonly string[]): readonly string[] {
   return Array.from({ length: liars }, (_, place) => names[(first + place) % names.length]!);
 }
 
-/** Faults that make others matter: a claim fault after a reset, a reorganisation after a change, a restarted node for a liar to answer. */
+/**
+ * Additional faults that go with other faults: a claim fault after a reset, a reorganisation after a change, a crash so that a liar has a
+ * restarted node to answer.
+ */
 function companionsOf(seed: string, steps: readonly FaultStep[], faults: FaultProfile, honest: readonly string[]): FaultStep[] {
   const random = new SeededRandom(`${seed}/companions`);
   const has = (kind: FaultKind): boolean => (faults[kind]?.perHour ?? 0) > 0;
@@ -107,7 +110,7 @@ function between(random: SeededRandom, [least, most]: readonly [number, number])
   return least + random.unit() * (most - least);
 }
 
-/** A whole number where the upper limit is above 1 (milliseconds, blocks), otherwise a share. */
+/** A whole number if the upper limit is above 1 (milliseconds, blocks), otherwise a share. */
 function amountOf(random: SeededRandom, range: readonly [number, number]): number {
   const drawn = between(random, range);
   return range[1] > 1 ? Math.round(drawn) : Math.round(drawn * 1_000) / 1_000;
@@ -134,7 +137,7 @@ function requestsOf({ seed, nodes, apps, durationMs, requestsPerSecond }: Scenar
   return steps;
 }
 
-/** Repeats some writes at the same moment with another value. Of two such records, the same one must win on all nodes. */
+/** Repeats some writes at the same moment with a different value. Of two such records, the same one must win on all nodes. */
 function twinsOf(requests: readonly RequestStep[], { seed, nodes }: ScenarioOptions): RequestStep[] {
   const random = new SeededRandom(`${seed}/twins`);
   const written = requests.filter((request) => request.do === 'put' && random.chance(TWIN_SHARE));

@@ -5,14 +5,14 @@ import type { WriteHistory } from './watch/write-history.ts';
 import type { Life } from './world/sim-node.ts';
 
 const MAX_OLDER = 2;
-/** The place of the first older node; it gives an address that no other node has. */
+/** The place of the first older node. The address follows from the place, so no other node has the same address. */
 const FIRST_PLACE = 100;
-/** A younger process is not judged: the process before it may have used up the nonces of the shared address. Milliseconds. */
+/** A younger process is not judged: the previous process may have used up the nonces of their shared address. Milliseconds. */
 const YOUNG_MS = 60_000;
 
 export interface OlderNodesModules extends Pick<FaultScene, 'seed' | 'timeline' | 'chain' | 'network' | 'apps' | 'checks' | 'disturb' | 'onFault'> {
   readonly history: WriteHistory;
-  /** All running processes of the product's own nodes. */
+  /** All running processes of the product's nodes, without the older nodes. */
   lives(): readonly Life[];
   report(invariant: string, detail: string, node: string): void;
 }
@@ -29,7 +29,7 @@ export class OlderNodes {
     return this.#nodes.length;
   }
 
-  /** Starts an older node; the caller registers it. @returns null when there are enough */
+  /** Starts an older node; the caller registers it. @returns null when there are already enough older nodes */
   add(): OlderNode | null {
     if (this.#nodes.length >= MAX_OLDER) return null;
     const { seed, timeline, chain, network, apps, history } = this.#modules;

@@ -1,8 +1,8 @@
-/** The owner of a simulated cluster: it resets the hash when the cluster cannot recover by itself, as an operator would. */
+/** The owner of a simulated cluster: like an operator, it resets the hash when the cluster cannot recover by itself. */
 import { ZERO_HASH } from '../domain/ids.ts';
 import type { Simulation } from './simulation.ts';
 
-/** How often the owner looks, and how many times in a row the secret must be missing before a reset. */
+/** How often the owner checks, and in how many checks in a row the secret must be missing before a reset. */
 const OWNER_LOOKS_MS = 30_000;
 const OWNER_PATIENCE = 3;
 

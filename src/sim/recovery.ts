@@ -1,6 +1,6 @@
 /**
  * The end of a run: all faults stop, and the cluster must recover by itself within a limit. First, every honest eligible node must be
- * ready, or all of them must report that no node holds the secret. Then all stores must be equal, with no work left.
+ * ready, or all of them must report that no node holds the secret. Then all stores must be equal, and no work may be left.
  */
 import { ZERO_HASH } from '../domain/ids.ts';
 import { REASONS } from '../domain/reasons.ts';
@@ -11,7 +11,7 @@ import type { Simulation } from './simulation.ts';
 
 /** A node must be ready again within this number of node_ticks. */
 const TICKS = 3;
-/** Long enough that times written during the longest clock jump are no longer in the future. */
+/** Long enough that no time written during the longest clock jump is still in the future. */
 const SETTLING_MS = 60_000;
 const LOOK_MS = 1_000;
 
@@ -35,7 +35,7 @@ export class Recovery {
     }
   }
 
-  /** Repairs everything: clocks, registry entries and versions are right, every process runs, and no member lies. */
+  /** Repairs everything: afterwards all clocks, registry entries and versions are correct, every process runs, and no member lies. */
   #mend(): void {
     const simulation = this.#simulation;
     const { chain, faults, network, nodes } = simulation;

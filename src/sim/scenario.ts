@@ -1,6 +1,6 @@
 /**
- * The form of a scenario: all that happens in a simulation, as plain data without functions. So a scenario can be drawn from a seed,
- * written down, shortened and replayed.
+ * The form of a scenario: everything that happens in a simulation, as plain data without functions. So a scenario can be generated from a
+ * seed, written to a file, shortened and replayed.
  */
 import { z } from 'zod';
 import { LIE_KINDS } from './faults/lie-kinds.ts';
@@ -70,7 +70,7 @@ const fault = z.object({
   /** The other side of a partition; empty: all other nodes. */
   other: z.string().default(''),
   forMs: z.number().min(0),
-  /** In the unit of the kind: a share, milliseconds, blocks and so on. */
+  /** In the unit of this kind of fault: a share, milliseconds, blocks and so on. */
   amount: z.number(),
 });
 
@@ -81,7 +81,7 @@ const request = z.object({
   node: z.string(),
   app: z.number().int().min(0),
   key: z.string(),
-  /** Length of a value that is drawn from the seed; unused when `value` is given. */
+  /** Length of a value that is generated from the seed; unused when `value` is set. */
   bytes: z.number().int().min(0).default(0),
   value: z.string().optional(),
   ttlMs: z.number().int().min(0).default(0),
@@ -99,14 +99,14 @@ export const scenario = z.object({
   apps: z.number().int().min(1).max(100),
   /** When the faults stop. */
   durationMs: z.number().min(0),
-  /** Environment variables besides the defaults; `b.NAME` is for node b alone. */
+  /** Environment variables besides the defaults; `b.NAME` applies only to node b. */
   settings: z.record(z.string(), z.string()).default({}),
   steps: z.array(step),
 });
 
 export type Scenario = z.infer<typeof scenario>;
 
-/** The name of a node by its place in the order of registration: `a`, `b`, .. */
+/** The name of a node, from its place in the order of registration: `a`, `b`, .. */
 export function nodeName(place: number): string {
   return place < 26 ? String.fromCharCode(97 + place) : `n${place}`;
 }

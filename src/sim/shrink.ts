@@ -6,7 +6,7 @@ import { nodeName, type Scenario, type Step } from './scenario.ts';
 import { simulate, type SimulationResult } from './simulate.ts';
 
 export interface ShrinkOptions {
-  /** Largest number of runs. */
+  /** Maximum number of runs. */
   readonly maxRuns: number;
   readonly onProgress?: (runs: number, steps: number) => void;
   /** Runs a scenario in the same way as the failing run. */
@@ -21,12 +21,12 @@ export interface Shrunk {
 
 const MIN_NODES = 1;
 
-/** @param result of the unchanged scenario; it must have a violation */
+/** @param result the result of the unchanged scenario; it must contain a violation */
 export async function shrink(scenario: Scenario, result: SimulationResult, { maxRuns, onProgress, run = simulate }: ShrinkOptions): Promise<Shrunk> {
   const wanted = result.violation?.invariant;
   let best: Shrunk = { scenario, result, runs: 0 };
   let runs = 0;
-  /** Whether a smaller scenario still breaks the same rule. If so, it becomes the best one. */
+  /** Whether a smaller scenario still breaks the same rule. If so, it becomes the new best scenario. */
   const holds = async (candidate: Scenario): Promise<boolean> => {
     if (runs >= maxRuns) return false;
     runs += 1;
@@ -61,7 +61,7 @@ function cutAfter(scenario: Scenario, { violation }: SimulationResult): Scenario
   return { ...scenario, durationMs: Math.ceil(endMs), steps: scenario.steps.filter(({ atMs }) => atMs <= endMs) };
 }
 
-/** Scenarios without the last node; in each, another node takes over its steps. */
+/** Scenarios without the last node; in each, a different node takes over the steps of the removed node. */
 function withoutLastNode(scenario: Scenario): Scenario[] {
   const nodes = scenario.nodes - 1;
   const gone = nodeName(nodes);

@@ -7,13 +7,13 @@ import type { Violation } from './watch/violation.ts';
 import type { Life } from './world/sim-node.ts';
 
 export interface SimulateOptions {
-  /** Takes every line of the trace. */
+  /** Receives every line of the trace. */
   readonly onTrace?: (line: string) => void;
-  /** Takes every event for the visualiser, each as a line of JSON. */
+  /** Receives every event for the visualiser, each as a line of JSON. */
   readonly onEvent?: (line: string) => void;
-  /** Ends the run at the first line of the trace that contains this text. */
+  /** The run ends at the first line of the trace that contains this text. */
   readonly until?: string;
-  /** Called now and then with the present simulated time in milliseconds. */
+  /** Called from time to time with the current simulated time in milliseconds. */
   readonly onProgress?: (simulatedMs: number) => void;
   /** Called with each process before its first event, for tests that break something on purpose. */
   readonly onStart?: (life: Life) => void;
@@ -25,7 +25,7 @@ export interface SimulationResult {
   readonly simulatedMs: number;
   readonly events: number;
   readonly writes: number;
-  /** Number of writes that no node need hold any more, because all their honest holders lost their stores. */
+  /** Number of writes that no node needs to hold any more, because all honest nodes that held them have lost their stores. */
   readonly lost: number;
   /** How often each kind of fault took effect. */
   readonly injected: Readonly<Record<string, number>>;
@@ -39,7 +39,7 @@ export interface SimulationResult {
 }
 
 const SECRET_INVARIANT = 'no secret is in the trace';
-/** Simulated time between two reports of progress, or two looks for the `until` text. Milliseconds. */
+/** Simulated time between two reports of progress, or two checks for the `until` text. Milliseconds. */
 const STRETCH_MS = 60_000;
 const LISTENING_STRETCH_MS = 1_000;
 

@@ -37,9 +37,9 @@ import { Checks, type Violation } from './watch/violation.ts';
 
 /** The id of the first app. */
 const FIRST_APP_ID = 100;
-/** An app id too large for a JSON number. Nodes must refuse the app, never take it for another one (protocol.md §9.15). */
+/** An app id too large for a JSON number. Nodes must refuse the app and never confuse it with a different app (protocol.md §9.15). */
 const OVERSIZED_APP_ID = 2 ** 53;
-/** The versions of the instances: they alternate in the order of registration. */
+/** The versions of the instances; they alternate in the order of registration. */
 const VERSIONS = ['1', '2'] as const;
 /** A change of a node's state or reason. */
 export interface ReadinessChange {
@@ -55,12 +55,12 @@ export interface SimulationOptions {
   readonly seed: string;
   readonly nodes?: number;
   readonly apps?: number;
-  /** Environment variables; `b.NAME` is for node b alone. */
+  /** Environment variables; `b.NAME` applies only to node b. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Takes every line of the trace. */
+  /** Receives every line of the trace. */
   readonly onTrace?: ((line: string) => void) | null;
   readonly onReadiness?: ((change: ReadinessChange) => void) | undefined;
-  /** Takes every event for the visualiser, each as a line of JSON. */
+  /** Receives every event for the visualiser, each as a line of JSON. */
   readonly onEvent?: ((line: string) => void) | undefined;
   /** Called with each process before its first event. */
   readonly onStart?: ((life: Life) => void) | undefined;
@@ -72,7 +72,7 @@ export class Simulation implements LifeListener, FaultScene {
   readonly trace: Trace;
   readonly checks = new Checks();
   readonly nodes = new Map<string, SimNode>();
-  /** The wanted number of apps, and one more whose id is too large. */
+  /** The requested number of apps, and one more app whose id is too large. */
   readonly apps: readonly SimApp[];
   readonly holder: SimApp;
   readonly watch: ClusterWatch;
@@ -82,7 +82,7 @@ export class Simulation implements LifeListener, FaultScene {
   readonly faults: FaultActions;
   /** How often each kind of fault took effect. */
   readonly injected = new Map<string, number>();
-  /** All master secrets and derived keys that ever existed: the trace and the events must contain none. */
+  /** All master secrets and derived keys that ever existed. The trace and the events must not contain any of them. */
   readonly secrets: Uint8Array[] = [];
   readonly outcomes = new Map<string, number>();
   violation: Violation | null = null;
@@ -158,7 +158,7 @@ export class Simulation implements LifeListener, FaultScene {
     }
   }
 
-  /** Starts a cluster whose instances are registered; no simulated time has passed. */
+  /** Starts a cluster whose instances are already registered, at simulated time 0. */
   static async start(options: SimulationOptions): Promise<Simulation> {
     const simulation = new Simulation(options);
     await simulation.timeline.settle();
@@ -220,7 +220,7 @@ export class Simulation implements LifeListener, FaultScene {
     return this.node(name).readiness?.state ?? 'down';
   }
 
-  /** Why a node is not ready, in the words of `/status` and 503; null when it is ready or down. */
+  /** Why a node is not ready, in the words of `/status` and of its 503 answers; null when the node is ready or down. */
   reasonOf(name: string): string | null {
     const reason = this.node(name).readiness?.reason ?? null;
     return reason === null ? null : reasonLine(reason);
@@ -239,7 +239,7 @@ export class Simulation implements LifeListener, FaultScene {
     return true;
   }
 
-  /** Adds one more instance. The caller starts and registers it. */
+  /** Adds an instance. The caller starts and registers it. */
   addNode(): SimNode {
     const { timeline, chain, network, seed } = this;
     const place = this.nodes.size;
@@ -249,7 +249,7 @@ export class Simulation implements LifeListener, FaultScene {
     return node;
   }
 
-  /** @param name of a node; empty: the settings that all nodes share */
+  /** @param name the name of a node; empty: returns the settings that all nodes share */
   #configOf(name: string): Config {
     const entries = Object.entries(this.#settings).map(([variable, value]) => [variable.split('.'), value] as const);
     const common = entries.flatMap(([[variable, own], value]) => (own === undefined ? [[variable!, value]] : []));
@@ -268,7 +268,7 @@ export class Simulation implements LifeListener, FaultScene {
     return { versionId: BigInt(VERSIONS[place % VERSIONS.length]!) };
   }
 
-  /** Registers the teePubkey of the node's present process. */
+  /** Registers the teePubkey of the node's current process. */
   register(node: SimNode, fields: object = {}): void {
     const { life } = node;
     if (life === null) return;
@@ -277,7 +277,7 @@ export class Simulation implements LifeListener, FaultScene {
     this.chain.change((state) => withInstance(state, node.wallet, { teePubkey, url: node.url, ...fields }));
   }
 
-  /** Marks a node as disturbed for a time: rules about undisturbed nodes do not apply to it. @param name empty: all nodes */
+  /** Marks a node as disturbed for some time: rules about undisturbed nodes do not apply to it. @param name empty: all nodes */
   disturb(name: string, forMs: number): void {
     const untilMs = this.timeline.nowMs + forMs;
     if (name === '') this.#allDisturbedUntil = Math.max(this.#allDisturbedUntil, untilMs);
@@ -384,7 +384,7 @@ export class Simulation implements LifeListener, FaultScene {
     return ended;
   }
 
-  /** Called after most events, so it builds no list. */
+  /** Called after most events, so it must not build a list. */
   #instanceOf(wallet: string): SimNode | null {
     for (const node of this.nodes.values()) if (node.wallet === wallet) return node;
     return null;

@@ -48,7 +48,7 @@ export function formatStory({ about, commands }: Story): string {
   return `${[...about, '', ...parts].join('\n')}\n`;
 }
 
-/** Runs a story. @returns the same story with the present output of its commands @throws StoryError */
+/** Runs a story. @returns the same story with the new output of its commands @throws StoryError */
 export async function playStory(story: Story): Promise<Story> {
   const player = new Player();
   const commands: StoryCommand[] = [];
@@ -118,7 +118,7 @@ class Player {
     }
   }
 
-  /** `cluster nodes=3 apps=1 seed=x VARIABLE=value b.VARIABLE=value ..`; a variable with `b.` is for node b alone. */
+  /** `cluster nodes=3 apps=1 seed=x VARIABLE=value b.VARIABLE=value ..`; a variable with `b.` applies only to node b. */
   async #start(words: readonly string[]): Promise<void> {
     const given = new Map(words.map((word) => [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)]));
     const settings = Object.fromEntries([...given].filter(([name]) => /^(?:[a-z]+\.)?[A-Z_]+$/.test(name)));
@@ -131,7 +131,7 @@ class Player {
     });
   }
 
-  /** Changes of readiness, without repetitions and without states that lasted no time. */
+  /** Changes of readiness, without repetitions and without states that lasted 0 ms. */
   #changes(): string[] {
     const lasting = this.#heard.filter(({ atMs, node }, place) => !this.#heard.some((other, later) => later > place && other.atMs === atMs && other.node === node));
     const fresh: string[] = [];
@@ -202,7 +202,7 @@ class Player {
     return `head: ${show(chain.headState.hash)}; ${CONFIRMATIONS} blocks deep: ${show(chain.deepState.hash)}`;
   }
 
-  /** The number of present keys and of held records, for each store. */
+  /** For each store, the number of present keys and the number of held records. */
   #stores(): string[] {
     return this.#simulation!.lives().map((life) => {
       const { store } = life.node.inside;
@@ -217,12 +217,12 @@ function lineOf(node: string, state: string, reason: string | null): string {
   return `${node} ${state}${reason === null ? '' : `: ${withoutCounts(reason)}`}`;
 }
 
-/** Drops the counts of asked members: they depend on which answer came first. */
+/** Drops the counts of asked members, because they depend on which answer came first. */
 function withoutCounts(reason: string): string {
   return reason.replace(/: asked \d.*$/, '');
 }
 
-/** A scenario as a story, to write a failing scenario down. */
+/** Turns a failing scenario into a story. */
 export function storyOf(scenario: Scenario, about: readonly string[]): Story {
   const { seed, nodes, apps, settings, steps, durationMs } = scenario;
   const set = Object.entries(settings).map(([name, value]) => ` ${name}=${value}`).join('');

@@ -1,6 +1,6 @@
 /**
- * The log of a simulation. The same seed gives the same lines, byte for byte. All lines go to the sink, if there is one. The trace keeps
- * the last lines to explain a failure, and a digest of all lines.
+ * The log of a simulation. The same seed leads to the same lines, byte for byte. If there is a sink, it receives all lines. The trace keeps
+ * the last lines, which explain a failure, and a digest of all lines.
  */
 import { createHash } from 'node:crypto';
 
@@ -13,12 +13,12 @@ export class Trace {
   readonly #last: string[] = [];
   lines = 0;
 
-  /** @param sink takes each line, without a line break; null: no sink */
+  /** @param sink receives each line, without a line break; null: no sink */
   constructor(sink: ((line: string) => void) | null) {
     this.#sink = sink;
   }
 
-  /** Whether a sink takes the lines, so that details are worth writing. */
+  /** Whether there is a sink, so that details are worth writing. */
   get isWanted(): boolean {
     return this.#sink !== null;
   }

@@ -1,4 +1,7 @@
-/** Tables of the faults of an instance's RPC, of the transaction pools and of its enclave API: what each fault changes. */
+/**
+ * Tables of faults: for an instance's RPC endpoint, for the transaction pools, and for an instance's enclave API. Each row lists what a
+ * fault changes.
+ */
 import type { FaultKind } from '../scenario.ts';
 import type { BackendFaultKind, RpcBehaviour } from '../world/rpc-behaviour.ts';
 import type { EnclaveBehaviour } from '../world/sim-enclave.ts';
@@ -35,7 +38,7 @@ export const ENCLAVE_FAULTS: Readonly<Partial<Record<FaultKind, (amount: number)
   'enclave closing': (closeShare) => ({ closeShare }),
 };
 
-/** Whether a node must stay well during a backend fault (protocol.md §6). A revert is an answer, so it may remove a member. */
+/** Whether a node must stay ready during a backend fault (protocol.md §6). A revert is a valid answer, so it may remove a member. */
 export function keepsItsNodeWell(kind: BackendFaultKind): boolean {
   return kind !== 'backend reverting';
 }

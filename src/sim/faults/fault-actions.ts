@@ -16,19 +16,19 @@ import type { SimNode } from '../world/sim-node.ts';
 import { BACKEND_FAULTS, GOOD_RPC, type BackendFault, type BackendFaultKind, type RpcBehaviour } from '../world/rpc-behaviour.ts';
 import { ZERO_HASH } from '../../domain/ids.ts';
 
-/** How long a fault may have effects after its end: a change of the registry must first be deep enough, and then be read. */
+/** How long a fault may have effects after its end: a change of the registry must first be deep enough, and nodes must then read it. */
 const REGISTRY_ECHO_MS = (CONFIRMATIONS + 2) * BLOCK_MS + 70_000;
-/** Limits of the number of nodes: none joins at the upper limit, none leaves at the lower one. */
+/** Limits on the number of nodes: at the upper limit no node joins, at the lower limit no node leaves. */
 const MAX_NODES = 8;
 const MIN_NODES = 2;
-/** Interval of a liar's attacks. */
+/** Time between two attacks of a liar. Milliseconds. */
 const ATTACK_EVERY_MS = 15_000;
 
 type Undo = () => void;
 
 export class FaultActions {
   readonly #scene: FaultScene;
-  /** The undo functions of the faults that are active now. */
+  /** The undo functions of all active faults. */
   readonly #open = new Set<Undo>();
   readonly #gone = new Set<string>();
   readonly #floods: Floods;
@@ -75,7 +75,7 @@ export class FaultActions {
     return this.#gone.has(name);
   }
 
-  /** Whether a stranger or an app floods the node now. */
+  /** Whether a stranger or an app is flooding the node. */
   isFlooded(name: string): boolean {
     return this.#floods.isFlooded(name);
   }
@@ -144,7 +144,7 @@ export class FaultActions {
     return () => set(false);
   }
 
-  /** The effects last longer than the fault: times written ahead of the true time must first be past. */
+  /** The effects last longer than the fault: the times that the fast clock wrote must first be in the past. */
   #skew(node: SimNode, { kind, amount, forMs }: FaultStep): Undo {
     return this.#setting(node, forMs + 2 * Math.abs(amount), kind, () => node.setSkew(amount), () => node.setSkew(0));
   }
@@ -192,7 +192,7 @@ export class FaultActions {
     if (node.life === null) return null;
     this.#count('freeze');
     this.#scene.disturb(node.name, forMs + REGISTRY_ECHO_MS);
-    // Requests of its peers to the frozen node are affected too.
+    // The fault also affects requests that peers send to the frozen node.
     this.#scene.disturb('', forMs + REGISTRY_ECHO_MS);
     node.freeze(timeline.nowMs + forMs);
     return () => node.freeze(0);
@@ -212,7 +212,7 @@ export class FaultActions {
     return () => Object.assign(node.rpcBehaviour, backTo(GOOD_RPC, change));
   }
 
-  /** Several bad backends may act at once; half of all requests still reach a good one. */
+  /** Several bad backends may be active at the same time; half of all requests still reach a good backend. */
   #backend(node: SimNode, fault: BackendFault, forMs: number): Undo {
     const { rpcBehaviour } = node;
     if (!keepsItsNodeWell(fault.kind)) this.#scene.disturb(node.name, forMs + REGISTRY_ECHO_MS);
@@ -232,13 +232,13 @@ export class FaultActions {
   }
 
   #enclave(node: SimNode, change: Partial<EnclaveBehaviour>, forMs: number): Undo {
-    // All nodes are affected: they ask a peer last for a while after it sent an invalid signature.
+    // All nodes are affected: after a peer has sent an invalid signature, they move that peer to the end of their order for a while.
     this.#scene.disturb('', forMs + REGISTRY_ECHO_MS);
     Object.assign(node.enclaveBehaviour, change);
     return () => Object.assign(node.enclaveBehaviour, backTo(GOOD_ENCLAVE, change));
   }
 
-  /** @param back the fields to restore; null: register the key of the process that runs at the end */
+  /** @param back the fields to restore at the end; null: register the key of the process that runs then */
   #registry(node: SimNode, change: Partial<SimInstance>, back: Partial<SimInstance> | null, kind: string, forMs: number): Undo {
     const { chain } = this.#scene;
     this.#count(kind);
@@ -357,7 +357,7 @@ function isLie(kind: FaultKind): kind is LieKind {
   return (LIE_KINDS as readonly string[]).includes(kind);
 }
 
-/** Longest time that a process takes to stop. */
+/** Maximum time that a process takes to stop. */
 const STOPPING_MS = 5_000;
 
 const nothing: Undo = () => undefined;

@@ -1,4 +1,7 @@
-/** Fault profiles: the rate, duration and amount of each fault. There are four levels, `none` included; a file may have the same form. */
+/**
+ * Fault profiles: the rate, duration and amount of each fault. There are four levels, including `none`. A file may define a profile in the
+ * same form.
+ */
 import { z } from 'zod';
 import { HOLDING_KIND } from './holding-kind.ts';
 import { LIE_KINDS } from './lie-kinds.ts';
@@ -11,7 +14,7 @@ const rate = z.object({
   perHour: z.number().min(0),
   /** Milliseconds. */
   forMs: range,
-  /** In the unit of the kind. */
+  /** In the unit of this kind of fault. */
   amount: z.tuple([z.number(), z.number()]).default([0, 0]),
 });
 
@@ -77,7 +80,7 @@ const DEFAULT: FaultProfile = {
   'flood without proof': rateOf(1, 20, 60, [30, 60]),
   [HOLDING_KIND]: rateOf(1, 40, 90, [2, 4]),
   'liar: revoked and asking': rateOf(2.5, 240, 400),
-  // Long enough for a node to restart and for the others to read its new key.
+  // Long enough for a node to restart and for the other nodes to read its new key.
   'liar: wrong secret': rateOf(5, 60, 150),
   'liar: garbage seal': rateOf(5, 60, 150),
   'liar: poisoned snapshot': rateOf(4, 60, 150),
@@ -97,7 +100,7 @@ const LIGHT: FaultProfile = Object.fromEntries(
 
 const BRUTAL: FaultProfile = {
   ...scaled(DEFAULT, 3, 1.5),
-  // These lies take effect only when a peer asks or sends, and a liar tells one kind of lie at a time. So they need a higher rate.
+  // These lies take effect only when a peer sends a request, and a liar tells one kind of lie at a time. So they need a higher rate.
   'liar: wrong secret': rateOf(26, 60, 150),
   'liar: poisoned snapshot': rateOf(22, 60, 150),
   'liar: false acknowledgement': rateOf(36, 20, 90),

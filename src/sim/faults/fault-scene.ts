@@ -1,4 +1,4 @@
-/** The port of the faults: what they act on and what they report to. A simulation implements it. */
+/** The port of the faults: what they change, and where they report it. A simulation implements this port. */
 import type { ClusterWatch } from '../watch/cluster-watch.ts';
 import type { Checks } from '../watch/violation.ts';
 import type { SimApp } from '../world/sim-app.ts';
@@ -18,15 +18,15 @@ export interface FaultScene {
   readonly holder: SimApp;
   readonly checks: Checks;
   readonly watch: ClusterWatch;
-  /** Number of resets of the hash by the owner. */
+  /** How often the owner has reset the hash. */
   resets: number;
   addNode(): SimNode;
-  /** Adds and registers an older node. @returns false when there are enough */
+  /** Adds and registers an older node. @returns false when there are already enough older nodes */
   addOlderNode(): boolean;
   versionOf(place: number): { readonly versionId: bigint };
-  /** Registers the teePubkey of the node's present process. */
+  /** Registers the teePubkey of the node's current process. */
   register(node: SimNode, fields?: object): void;
-  /** Marks a node as disturbed for a time: rules about undisturbed nodes do not apply to it. @param name empty: all nodes */
+  /** Marks a node as disturbed for some time: rules about undisturbed nodes do not apply to it. @param name empty: all nodes */
   disturb(name: string, forMs: number): void;
   note(text: string): void;
   report(invariant: string, detail: string): void;

@@ -1,6 +1,6 @@
 /**
- * Floods of one node through the platform's ingress, by a stranger or by an app that holds as many requests as it may. A flood does not
- * count as a disturbance: the node must still serve callers that prove themselves.
+ * Floods of one node through the platform's ingress, by a stranger, or by an app that keeps the maximum number of requests under way. A
+ * flood does not count as a disturbance: the node must still serve callers that prove themselves.
  */
 import { LOOPBACK } from '../world/sim-network.ts';
 import type { SimNode } from '../world/sim-node.ts';
@@ -18,12 +18,12 @@ export class Floods {
     this.#scene = scene;
   }
 
-  /** Whether the node is flooded now. */
+  /** Whether the node is being flooded. */
   isFlooded(name: string): boolean {
     return this.#flooded.has(name);
   }
 
-  /** @returns a function that ends the flood; null when the node is flooded already */
+  /** @returns a function that ends the flood; null when the node is already being flooded */
   beginStranger(node: SimNode, kind: FloodKind, perSecond: number): (() => void) | null {
     const { timeline, network, seed } = this.#scene;
     if (this.isFlooded(node.name)) return null;
@@ -39,7 +39,7 @@ export class Floods {
     return this.#through(node, () => stranger.end());
   }
 
-  /** @returns as `beginStranger` */
+  /** @returns the same as `beginStranger` */
   beginHolder(node: SimNode, perSecond: number): (() => void) | null {
     const { timeline, holder } = this.#scene;
     if (this.isFlooded(node.name)) return null;

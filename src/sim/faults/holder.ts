@@ -1,6 +1,6 @@
 /**
  * An app that proves itself and floods one node through the platform's ingress. Each of its writes asks for more acknowledgements than
- * there are nodes. So the node keeps it under way for the longest allowed time (protocol.md §10, Bounds: requests under way).
+ * there are nodes. So the node keeps the write under way for the longest allowed time (protocol.md §10, Bounds: requests under way).
  */
 import type { TeePubkey } from '../../domain/ids.ts';
 import type { SimApp } from '../world/sim-app.ts';
@@ -8,7 +8,7 @@ import type { SimClock } from '../world/sim-clock.ts';
 import type { SimNode } from '../world/sim-node.ts';
 import { HOLDING_KIND } from './holding-kind.ts';
 
-/** Number of keys that it writes to in turn. */
+/** Number of keys that the app writes in turn. */
 const KEYS = 8;
 
 export interface HolderModules {
@@ -17,7 +17,7 @@ export interface HolderModules {
   readonly onFault: (kind: string) => void;
 }
 
-/** @param perSecond writes, at an even rate @returns a function that stops new writes; those under way go on */
+/** @param perSecond number of writes, sent at an even rate @returns a function that stops new writes; writes under way continue */
 export function holdRequests(node: SimNode, perSecond: number, { clock, app, onFault }: HolderModules): () => void {
   let sent = 0;
   let isOver = false;

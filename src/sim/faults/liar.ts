@@ -1,6 +1,6 @@
 /**
- * Members that lie. A liar passes authentication, because it is a member with its own wallet and keys. It changes its messages or
- * withholds them. Honest nodes must still derive no wrong key, keep their records, and go on with the other members.
+ * Members that lie. A liar passes authentication, because it is a member with its own wallet and keys. It changes its messages or withholds
+ * them. Honest nodes must still derive only correct keys, keep their records, and continue to work with the other members.
  */
 import { peerAuthMessage } from '../../crypto/messages.ts';
 import { toWireEnvelope } from '../../domain/envelope.ts';
@@ -32,30 +32,30 @@ const ATTACKS: ReadonlySet<string> = new Set<LieKind>([
 type Inner = Record<string, unknown>;
 
 const HUGE_BYTES = 60 * 1024 * 1024;
-/** Delay of each page of an endless snapshot; it takes time, not work. */
+/** Delay of each page of an endless snapshot: the pages cost the victim time rather than work. Milliseconds. */
 const SLOW_PAGE_MS = 1_000;
 const DELTA_TIMEOUT_MS = 15_000;
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 const SIGNATURE_HEADER = 'x-kms-peer-signature';
-/** Statuses with which a node refuses a whole message for its content, not for its sender or its time. */
+/** Statuses with which a node refuses a whole message because of its content, not because of its sender or its time. */
 const SPOILED: ReadonlySet<number | undefined> = new Set([400, 413, 422, 500]);
 
 export interface LiarModules {
   readonly random: SeededRandom;
   readonly onFault: (kind: string) => void;
-  /** Called for each key that the liar sends: no rule covers the key's content any more. */
+  /** Called for each key that the liar sends: from then on, no rule covers the key's content. */
   readonly touch: PoisonerModules['touch'];
   readonly appIds: readonly number[];
   readonly transportOf: (life: Life) => Transport;
   /** Stops the liar's instance in the registry, or makes it active again. */
   readonly setMember: (isMember: boolean) => void;
-  /** Called when a node refused a poisoned message as a whole. */
+  /** Called when a node refuses a whole poisoned message. */
   readonly onSpoiled: (victim: Member) => void;
-  /** Checks the answer to a poisoned message: the victim must have taken its good records. */
+  /** Checks the answer to a poisoned message: the victim must have accepted its good records. */
   readonly judge: (victim: Member, message: PoisonedMessage, answer: Inner) => void;
 }
 
-/** Made once, because it is large. */
+/** Created only once, because it is large. */
 let hugeBody: Buffer | null = null;
 
 export class Liar implements Lies {
@@ -123,7 +123,7 @@ export class Liar implements Lies {
       }
       case 'liar: empty snapshot':
         if (type !== 'snapshot_request') return answer;
-        // JSON omits undefined fields, so the answer claims to be complete and to have no more pages.
+        // JSON omits undefined fields. So the answer claims that it is complete and that no page follows.
         return this.#lied({ ...answer, data: {}, sure: true, complete: undefined, next_cursor: undefined });
       case 'liar: false digests':
         if (type !== 'digest_request') return answer;
@@ -185,7 +185,7 @@ export class Liar implements Lies {
     return other;
   }
 
-  /** Removes the signature, or replaces it with that of another answer. */
+  /** Removes the signature, or replaces it with the signature of a different answer. */
   #withoutSignature(answer: TransportAnswer): TransportAnswer {
     this.#modules.onFault(this.kind);
     const { [SIGNATURE_HEADER]: signature = '', ...headers } = answer.headers;
@@ -210,7 +210,7 @@ export class Liar implements Lies {
     this.#end.abort(new Error('the liar lies no more'));
   }
 
-  /** Sends a false request to each of the others. */
+  /** Sends a false request to each of the other members. */
   async attack(life: Life, others: readonly Member[]): Promise<void> {
     if (!life.node.inside.vault.hasSyncKey()) return;
     for (const victim of others) {
@@ -244,7 +244,7 @@ export class Liar implements Lies {
     });
   }
 
-  /** Asks for the secret without naming its wallet, and wants the answer sealed to a key that no member has (protocol.md §9.16). */
+  /** Asks for the secret, sealed to a key that no member has. The request does not contain the liar's wallet (protocol.md §9.16). */
   async #askNameless(life: Life, victim: Member): Promise<void> {
     const { random, onFault, transportOf } = this.#modules;
     const transport = transportOf(life);

@@ -1,9 +1,9 @@
-/** Checks how honest nodes take a liar's messages: a bad record must not harm the good records sent with it. */
+/** Checks how honest nodes handle a liar's messages: a bad record must not harm the good records in the same message. */
 import type { Member } from '../../domain/membership.ts';
 import type { PoisonedMessage } from './poisoner.ts';
 import type { FaultScene } from './fault-scene.ts';
 
-/** Reasons for which a node may refuse a good record. */
+/** Reasons that allow a node to refuse a good record. */
 const EXCUSES: ReadonlySet<string> = new Set(['too_far_ahead', 'does_not_decrypt', 'store_full']);
 
 export class PoisonJudge {
@@ -13,11 +13,11 @@ export class PoisonJudge {
     this.#scene = scene;
   }
 
-  /** Reports a node that refused a whole message: its bad records harmed the good ones. */
+  /** Reports a node that refused a whole message: the bad records harmed the good ones. */
   spoiled({ wallet, teePubkey }: Member): void {
     const victim = [...this.#scene.nodes.values()].find((node) => node.wallet === wallet);
     if (victim === undefined || victim.lies !== null) return;
-    // A node may refuse what a faulty enclave made, or what was sealed to its earlier process.
+    // A node may refuse a message from a faulty enclave, or a message that was sealed to the node's previous process.
     if (this.#hasBadEnclave() || victim.life?.enclave.teePubkey !== teePubkey) return;
     this.#scene.report('a poisoned record harms itself alone', `${victim.name} refuses all that came with it`);
   }
@@ -26,7 +26,7 @@ export class PoisonJudge {
     return [...this.#scene.nodes.values()].some(({ enclaveBehaviour: { failShare, garbageShare, closeShare } }) => failShare + garbageShare + closeShare > 0);
   }
 
-  /** Checks that the victim judged each record separately and took the good ones. */
+  /** Checks that the victim judged each record separately and accepted the good ones. */
   poisoned({ wallet }: Member, { appId, good, sent }: PoisonedMessage, answer: Record<string, unknown>): void {
     const victim = [...this.#scene.nodes.values()].find((node) => node.wallet === wallet);
     if (victim?.life === null || victim === undefined || victim.lies !== null) return;
@@ -35,7 +35,7 @@ export class PoisonJudge {
     if (total !== sent || merged + skipped + rejected !== total) {
       this.#scene.report('a poisoned record harms itself alone', `${victim.name} counts ${total} of ${sent}: ${merged}, ${skipped}, ${rejected}`);
     }
-    // The store that answered has been replaced since.
+    // The victim has replaced the store that gave this answer.
     if (answer['store_id'] !== victim.life.node.inside.store.storeId) return;
     const excused = new Set((answer['rejections'] as readonly { readonly key: string; readonly reason: string }[]).filter(({ reason }) => EXCUSES.has(reason)).map(({ key }) => key));
     for (const { key, version } of good) {

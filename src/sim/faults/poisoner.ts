@@ -1,4 +1,4 @@
-/** Makes the messages of liars: good records, mixed with malformed ones or with more data than a node should have to hold. */
+/** Creates the messages of liars: good records, mixed with malformed records or with more data than a node should have to hold. */
 import type { AppId } from '../../domain/ids.ts';
 import type { Member } from '../../domain/membership.ts';
 import { isWellFormed, type Clock } from '../watch/reference.ts';
@@ -10,21 +10,21 @@ type Inner = Record<string, unknown>;
 
 /** Good records per message. */
 const GOOD_RECORDS = 3;
-/** Copies of one key in a message, and new entries in the clock of each copy: as many as a record may have. */
+/** Number of copies of one key in a message. The clock of each copy gets the maximum number of new entries. */
 const GROWN_COPIES = 3;
 const FRESH_ENTRIES = 1_000;
 const FUTURE_MS = 10 * 60_000;
 const INVENTED_APPS = 5;
 const LONG_KEY_CHARS = 60_000;
-/** How far a forged count may be ahead and still be taken (protocol.md §10, Bounds). */
+/** Maximum lead of a forged count that nodes still accept (protocol.md §10, Bounds). */
 const FORGED_AHEAD = 2 ** 20;
-/** How far ahead a forged count is that nodes must refuse. */
+/** Lead of a forged count that nodes must refuse. */
 const FAR_AHEAD = 10_000_000;
 const WRITTEN_KEYS = 40;
 
 export interface PoisonerModules {
   readonly random: SeededRandom;
-  /** Called for each key and clock that the liar sends: no rule covers the key's content any more. */
+  /** Called for each key and clock that the liar sends: from then on, no rule covers the key's content. */
   readonly touch: (appId: string, key: string, version: Clock) => void;
   readonly appIds: readonly number[];
 }
@@ -32,14 +32,14 @@ export interface PoisonerModules {
 export interface PoisonedMessage {
   readonly appId: string;
   readonly data: Readonly<Record<string, readonly unknown[]>>;
-  /** The records that a node must take. */
+  /** The records that a node must accept. */
   readonly good: readonly { readonly key: string; readonly version: Clock }[];
   readonly sent: number;
 }
 
 export class Poisoner {
   readonly #modules: PoisonerModules;
-  /** Well-formed records that are too much for a node to hold, or that it must not believe. */
+  /** Well-formed records that are more than a node can hold, or that a node must not believe. */
   readonly #overloads: Readonly<Partial<Record<LieKind, (making: Making) => unknown[]>>> = {
     'liar: future times': ({ life, own, record, next }) => [record('made up future', { [own]: next() }, life.clock.nowMs() + FUTURE_MS)],
     "liar: others' counts": ({ life, victim, appId, record }) => {
@@ -82,7 +82,7 @@ export class Poisoner {
     return this.#overloads[kind]?.(making) ?? malformed(making);
   }
 
-  /** Picks a record key and a clock key of another node in its clock, if possible of a node other than the victim. */
+  /** Picks a record and an entry of its clock that belongs to another node, if possible not to the victim. Returns both keys. */
   #someonesCount(life: Life, appId: number, victim: Member | null): { readonly key: string; readonly clockKey: string } {
     const { random } = this.#modules;
     const key = `key-${random.between(1, WRITTEN_KEYS)}`;
@@ -93,7 +93,7 @@ export class Poisoner {
     return { key, clockKey: random.pick(thirds.length > 0 ? thirds : others) };
   }
 
-  /** Tombstones of apps that do not exist; the records themselves do not show that. */
+  /** Tombstones of apps that do not exist. A node cannot tell this from the records. */
   #inventedApps(own: string, nowMs: number): Record<string, unknown[]> {
     const { random } = this.#modules;
     const tombstone = { key: 'k', value: null, version: { [own]: 1 }, updated_at_ms: nowMs, tombstone: true, ttl_ms: 0 };
@@ -118,7 +118,7 @@ interface Making {
   readonly first: Inner;
 }
 
-/** Values without the form of a record, and records with one wrong field each. */
+/** Values that do not have the form of a record, and records that each have one wrong field. */
 function malformed({ first, own }: Making): unknown[] {
   return [
     ...[null, 7, 'text', [], {}, { ...first, value: 'zz' }, { ...first, value: null }, { ...first, updated_at_ms: 'soon' }, { ...first, version: { [own]: -1 } }],

@@ -1,6 +1,6 @@
 /**
- * A caller that proves nothing and floods one node through the platform's ingress. Meanwhile all callers of that node have the loopback
- * address, so the node cannot tell them apart by address (protocol.md §7, §8).
+ * A caller that proves nothing and floods one node through the platform's ingress. During the flood, all callers of that node have the
+ * loopback address, so the node cannot tell them apart by address (protocol.md §7, §8).
  */
 import { memberEndpoint, type Member } from '../../domain/membership.ts';
 import type { Transport } from '../../domain/ports.ts';
@@ -33,7 +33,7 @@ export class Stranger {
     this.#end.abort(new Error('the flood is over'));
   }
 
-  /** Sends requests until `end` is called. @param perSecond requests, at an even rate */
+  /** Sends requests until `end` is called. @param perSecond number of requests, sent at an even rate */
   flood(kind: FloodKind, { url }: Pick<Member, 'url'>, perSecond: number): void {
     const { clock, onFault } = this.#modules;
     const next = (): void => {

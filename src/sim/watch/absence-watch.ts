@@ -1,6 +1,7 @@
 /**
- * Callers trust one node's 404 and then make new secrets (protocol.md §10, 404 means absent). So a node that began with an empty
- * store must not call a key absent that all nodes with older stores hold. A node that was cut off for too long must call no key absent.
+ * Callers trust one node's 404 and then make new secrets (protocol.md §10, 404 means absent). So a node that began with an empty store must
+ * not report a key as absent if all nodes with older stores hold it. A node that was cut off for too long must not report any key as
+ * absent.
  */
 import type { RequestStep } from '../scenario.ts';
 import type { RequestOutcome } from '../world/sim-app.ts';
@@ -22,7 +23,7 @@ export interface AbsenceWatchModules {
   readonly history: WriteHistory;
   /** Processes of instances that have never lied. */
   readonly honestLives: () => readonly Life[];
-  /** When the present store of a process began empty. Simulated milliseconds. */
+  /** The time at which the current store of a process was created, without records. Simulated milliseconds. */
   readonly storeSinceMs: (life: Life) => number;
   /** Simulated milliseconds. */
   readonly nowMs: () => number;
@@ -64,7 +65,7 @@ export class AbsenceWatch {
     if (nowMs() - sinceMs > STALE_MARGIN_MS) report(STALE, `${life.name} has done so for ${Math.round(nowMs() - sinceMs)} ms`, life.name);
   }
 
-  /** The winning write of a key under the secret that the node serves by. */
+  /** The winning write of a key, among the writes under the secret that the node uses. */
   #bestOf(life: Life, appId: string, key: string): Write | null {
     const secretHash = life.node.inside.vault.servingHash();
     let best: Write | null = null;

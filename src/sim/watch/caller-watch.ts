@@ -1,4 +1,7 @@
-/** Checks answers to apps: a node serves a wallet that it authorized within the last day, even while others flood it (protocol.md §8). */
+/**
+ * Checks answers to apps: a node serves a wallet that it authorized within the last day, even while other callers flood it (protocol.md
+ * §8).
+ */
 import type { RequestStep } from '../scenario.ts';
 import type { RequestOutcome } from '../world/sim-app.ts';
 import type { Life } from '../world/sim-node.ts';
@@ -8,7 +11,7 @@ import { AbsenceWatch, type AbsenceWatchModules } from './absence-watch.ts';
 const STARVED: ReadonlySet<string> = new Set(['rate_limited', 'service_unavailable', 'timeout', 'unauthorized']);
 /** The node must answer within this time, even during a flood. Milliseconds. */
 const SERVED_MS = 6_000;
-/** How long a node remembers that a wallet was authorized, less an hour of margin. Milliseconds. */
+/** How long a node remembers that a wallet was authorized, minus one hour of margin. Milliseconds. */
 const REMEMBERED_MS = 23 * 60 * 60 * 1_000;
 
 export interface CallerWatchModules extends AbsenceWatchModules {

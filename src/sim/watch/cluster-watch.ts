@@ -1,6 +1,6 @@
 /**
  * Checks a cluster against its rules. After each event, it checks the process of that event. Other checks compare processes with each
- * other. The simulation calls it when something happens.
+ * other. The simulation calls this class when something happens.
  */
 import type { Config } from '../../config/settings.ts';
 import type { Hash32, TeePubkey, Wallet } from '../../domain/ids.ts';
@@ -20,17 +20,17 @@ import { watchVault } from './vault-watch.ts';
 import type { Checks, Report } from './violation.ts';
 import { WriteHistory, type Write } from './write-history.ts';
 
-/** Interval of the full check of all stores and limits. */
+/** Time between two full checks of all stores and limits. */
 const FULL_CHECK_MS = 60_000;
 /** An undisturbed cluster must replicate a write within this time. */
 const PROMPT_MS = 3_000;
 /** After this time without a fault, all backoffs are over and every node has read the chain again. */
 const CALM_MS = 150_000;
-/** An undisturbed sender must notice within this time that its claim is deep enough. */
+/** Once its claim is deep enough, an undisturbed sender must notice within this time. */
 const NOTICED_MS = 10_000;
-/** A node must be ready within this time if any other node can supply all it needs. The limit allows for silent members. */
+/** A node must be ready within this time if any other node can supply everything that it needs. The limit allows for silent members. */
 const READY_MS = 240_000;
-/** Largest age of a view by which a node hands out the secret (protocol.md §8, `CHAIN_MAX_AGE_SECONDS`). */
+/** Maximum age of the view with which a node may hand out the secret (protocol.md §8, `CHAIN_MAX_AGE_SECONDS`). */
 const CHAIN_MAX_AGE_MS = 120_000;
 /** A claim that was under way during a reset arrives within this time. */
 const CLAIM_ECHO_MS = 60_000;
@@ -50,12 +50,12 @@ export interface ClusterWatchModules {
   readonly isHonestWallet: (wallet: string) => boolean;
   /** Whether the instance of a wallet now sends answers without a valid signature. */
   readonly isUnsigned: (wallet: string) => boolean;
-  /** Number of resets of the hash by the owner. */
+  /** How often the owner has reset the hash. */
   readonly resets: () => number;
   /** All teePubkeys that were ever registered, in lower case. */
   readonly registered: ReadonlySet<string>;
   readonly note: (text: string) => void;
-  /** Takes secret bytes that must never appear in the trace or the events. */
+  /** Receives secret bytes that must never appear in the trace or the events. */
   readonly onSecret: (secret: Uint8Array) => void;
 }
 
@@ -137,7 +137,7 @@ export class ClusterWatch {
     this.#watched.delete(life);
   }
 
-  /** Called before a process has a text sealed to a key. */
+  /** Called before a process seals a message to a key. */
   onSealing(life: Life, plaintext: string, receiver: TeePubkey): void {
     const watched = this.#watched.get(life);
     if (watched === undefined || life.instance.lies !== null) return;
@@ -182,8 +182,8 @@ export class ClusterWatch {
   }
 
   /**
-   * No node may claim a secret again after its hash was reset. A process that saw its own claim at the head learns of the reset from the
-   * zero hash there. Other processes may not know yet, so their claims may still arrive for a while.
+   * No node may claim a secret again after its hash was reset. A process that saw its own claim at the head learns of the reset when it
+   * sees the zero hash there. Other processes may not know yet, so their claims may still arrive for a while.
    */
   #checkClaim(hash: Hash32, sender: Wallet): void {
     const { checks, report, chain, timeline, lives } = this.#modules;
@@ -213,7 +213,7 @@ export class ClusterWatch {
     let last: Write | null = null;
     for (const write of this.history.all()) {
       if (write.writer !== life || write.key !== key || write.appId !== String(appId)) continue;
-      // The key may have been written again since. The answer to a delete has no time, so the latest tombstone is taken.
+      // The key may have been written again since then. The answer to a delete has no time, so this uses the latest tombstone.
       if (atMs === undefined ? write.record.tombstone : write.record.updated_at_ms === atMs) last = write;
     }
     if (last === null) return;
@@ -221,7 +221,7 @@ export class ClusterWatch {
     if (others.size < acks) report(invariant, `${life.name} says ${acks} for ${String(key)}, and ${others.size} have it`, life.name);
   }
 
-  /** Notes a view for the revocation rule. A view above the true head comes from another chain and is ignored. */
+  /** Notes a view for the revocation rule. A view above the true head comes from a different chain and is ignored. */
   #onView(life: Life, block: number): void {
     if (!life.instance.everLied && block <= this.#modules.chain.head) this.#revocations.noteView(block);
   }
@@ -238,11 +238,11 @@ export class ClusterWatch {
 
   #onState(life: Life, state: string): void {
     this.#modules.note(`${life.name} is ${state}`);
-    // The process has no watch yet while it starts.
+    // While a process starts, it has no watch yet.
     if (state === 'ready' && this.#watched.has(life)) this.#checkFirstSnapshot(life);
   }
 
-  /** A node that goes ready with a complete first snapshot must have every record that all others held when its node_tick began. */
+  /** A node that becomes ready with a complete first snapshot must have every record that all other nodes held when its node_tick began. */
   #checkFirstSnapshot(life: Life): void {
     const { checks, report, config, timeline, lives, hasLiars } = this.#modules;
     const { firstSnapshot } = life.node.readiness();
@@ -250,9 +250,9 @@ export class ClusterWatch {
     // Checked once per secret: later records arrive as deltas.
     if (this.#readyBy.get(life) === secretHash) return;
     this.#readyBy.set(life, secretHash);
-    // A node without room for all records is checked by the rules about absence instead.
+    // A node without room for all records falls under the rules about absence instead.
     if (firstSnapshot !== 'complete' || hasLiars() || life.node.inside.store.refusedFull > 0) return;
-    // The same applies to a node that handed out its secret before it could go ready.
+    // The same applies to a node that handed out its secret before it could become ready.
     const { secret, sureness } = life.node.inside;
     const standing = secret.standing();
     if (standing.kind === 'confirmed' && standing.store.claimedHere && !sureness.hasBecomeSure()) return;
@@ -264,7 +264,7 @@ export class ClusterWatch {
     const nowMs = life.clock.nowMs();
     for (const { appId, key, record, holders, safe, secretHash: under, atMs } of this.history.all()) {
       if (!safe || under !== secretHash || atMs >= beganMs || nowMs >= goneFromMs(record, config.tombstoneRetentionMs)) continue;
-      // The write may have been replaced by a record that is already forgotten.
+      // A record that is already forgotten may have replaced the write.
       const isHeld = others.every((other) => {
         const held = other.node.inside.store.recordOf(appId, key);
         return holders.has(other) && held !== null && covers(held.version, record.version) && nowMs < goneFromMs(held, config.tombstoneRetentionMs);
@@ -295,7 +295,7 @@ export class ClusterWatch {
     }
   }
 
-  /** Whether a process is honest, undisturbed for CALM_MS and ready for `forMs`. */
+  /** Whether a process is honest, has been undisturbed for CALM_MS and has been ready for `forMs`. */
   #isWell(life: Life, forMs: number): boolean {
     return !life.instance.everLied && this.#modules.isCalm(life, CALM_MS) && isReadyFor(life, forMs);
   }

@@ -27,7 +27,7 @@ export class ConversationWatch {
     this.#listen();
   }
 
-  /** Called before the process sends a text. */
+  /** Called before the process sends a message. */
   noteSaying(plaintext: string): void {
     const id = REQUEST.exec(plaintext)?.[1];
     if (id !== undefined) this.#open.add(id);

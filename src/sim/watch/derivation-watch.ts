@@ -5,7 +5,7 @@ import type { Checks, Report } from './violation.ts';
 export class DerivationWatch {
   readonly #report: Report;
   readonly #checks: Checks;
-  /** Digests of derived keys, by secret hash and question. */
+  /** Digests of derived keys, indexed by the hash of the secret and by the question. */
   readonly #keys = new Map<string, string>();
   readonly #secrets = new Map<string, Set<string>>();
 
@@ -15,8 +15,8 @@ export class DerivationWatch {
   }
 
   /**
-   * @param secretHash the hash of the secret that the node serves by
-   * @param resets number of resets by the owner so far; each allows one more secret
+   * @param secretHash the hash of the secret that the node uses
+   * @param resets how often the owner has reset the hash; each reset allows one more secret
    */
   note(node: string, secretHash: string, question: string, key: Uint8Array, resets: number): void {
     this.#checks.note('a derived key never changes');

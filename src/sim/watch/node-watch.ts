@@ -1,6 +1,6 @@
 /**
- * Checks one process against the rules that must always hold. After each of its events, it compares the process's own state with
- * the true state of the chain, of its vault and of its enclave.
+ * Checks one process against the rules that must always hold. After each event of the process, it compares what the process believes with
+ * the true state of the chain, the vault and the enclave.
  */
 import { parseTeePubkey, ZERO_HASH, type Hash32, type TeePubkey } from '../../domain/ids.ts';
 import type { NodeSnapshot } from '../../machines/status.ts';
@@ -11,9 +11,9 @@ import { covers } from './reference.ts';
 import type { Checks, Report } from './violation.ts';
 import type { WriteHistory } from './write-history.ts';
 
-/** Round trips of a good read of the chain: three, and one more in rare cases (protocol.md, numbers: 3). */
+/** Maximum number of round trips in a good read of the chain: usually three, in rare cases four (protocol.md, numbers: 3). */
 const MAX_TRIPS = 4;
-/** The product's limit of writes that wait for acknowledgements at once. */
+/** The product's limit of writes that wait for acknowledgements at the same time. */
 const MAX_WAITING = 4_096;
 const MAX_RETRIES = 4_096;
 
@@ -29,11 +29,11 @@ export interface NodeWatchModules {
   /** Simulated milliseconds. */
   readonly nowMs: () => number;
   readonly onState: (life: Life, state: string) => void;
-  /** Called when the view of a process is of another block than before. */
+  /** Called when the view of a process is from a different block than before. */
   readonly onView: (life: Life, block: number) => void;
 }
 
-/** Whether an instance is a member, by the contracts' state alone. */
+/** Whether an instance is a member according to the state of the contracts. */
 export function isMember(state: ContractState, instance: SimInstance): boolean {
   const version = state.versions.get(`${instance.appId}:${instance.versionId}`);
   return instance.appId === KMS_APP_ID && instance.status === 'ACTIVE' && instance.zkVerified && (version === 'ENROLLED' || version === 'DEPRECATED');
@@ -54,7 +54,7 @@ export class NodeWatch {
   #singleHashReadsThen = 0;
   #calmThen = false;
   readonly #acknowledged = new Map<string, number>();
-  /** The block of the process's latest view. */
+  /** The block of the latest view of the process. */
   #viewBlock = -1;
   /** When the last node_tick of the process began. Simulated milliseconds. */
   tickBeganMs = 0;
@@ -65,7 +65,7 @@ export class NodeWatch {
     life.node.actor.subscribe({ next: (snapshot) => this.#onSnapshot(snapshot), error: () => undefined });
   }
 
-  /** Called for each transition of the machine, also within one event. */
+  /** Called for each transition of the machine, even if several happen in one event. */
   #onSnapshot(snapshot: NodeSnapshot): void {
     const { report, checks, isCalm, onState } = this.#modules;
     const life = this.#life;
@@ -150,10 +150,10 @@ export class NodeWatch {
     if (!vault.hasSyncKey()) { say('is ready without a sync key'); return; }
     if (reason !== null) { say('is ready and gives a reason why not'); return; }
     const { outageMs, nodeTickMs } = life.node.inside.freshness;
-    // The limit includes one tick interval: a clock may be set ahead between two ticks.
+    // The limit includes one tick interval, because a clock may be set ahead between two ticks.
     if (outageMs > 0) this.#checkViewAge(snapshot, outageMs + nodeTickMs + VIEW_AGE_SLACK_MS, 'a ready node has a view of the chain that is not too old');
     if (block === null || block > chain.head - CONFIRMATIONS) { say(`is ready by block ${block}, and the head is ${chain.head}`); return; }
-    // During a tick, parts of the context are newer than the last verdict.
+    // During a tick, parts of the context are newer than the last decision.
     if (snapshot.value.nodeTick !== 'idle') return;
     const state = chain.stateAt(block);
     if (state.hash !== chainHash) { say(`is ready by another hash than block ${block} shows`); return; }
@@ -162,7 +162,7 @@ export class NodeWatch {
     if (own.teePubkey !== parseTeePubkey(life.enclave.teePubkey)) say('is ready with another teePubkey than registered');
   }
 
-  /** Checks the age of the machine's view by the node's own clocks. */
+  /** Checks the age of the machine's view, measured with the clocks of the node. */
   #checkViewAge({ context: { view } }: NodeSnapshot, atMostMs: number, invariant: string): void {
     const { report, checks } = this.#modules;
     const { clock } = this.#life;
@@ -198,7 +198,9 @@ export class NodeWatch {
     }
   }
 
-  /** A node must refuse a block that is ahead of its clock: its time would make the view seem too young (protocol.md §6, Freshness). */
+  /**
+   * A node must refuse a block that is ahead of its clock: the block's time would make the view seem too young (protocol.md §6, Freshness).
+   */
   #checkBlockTime(block: number): void {
     const { report, checks } = this.#modules;
     const { name, rpc, clock, instance } = this.#life;
@@ -208,7 +210,7 @@ export class NodeWatch {
     if (aheadMs > instance.maxClockSkewMs) report('no view is of a block that is ahead of the clock', `${name} takes one of ${Math.round(aheadMs / 1_000)} s ahead`);
   }
 
-  /** An acknowledged sequence must not be ahead of what the peer has taken. */
+  /** An acknowledged sequence must not be ahead of what the peer has accepted. */
   #checkAcknowledged(): void {
     const { report, checks, history, isHonestWallet } = this.#modules;
     const life = this.#life;
@@ -222,7 +224,8 @@ export class NodeWatch {
       checks.note('an acknowledged sequence is at most what the peer has taken');
       for (const write of history.ownBetween(life, before, acknowledgedUpTo)) {
         if (write.superseded || history.isTouched(write.appId, write.key)) continue;
-        // A node no longer sends a record that it dropped for its age. The same holds if it dropped the successor.
+        // A node no longer sends a record that it dropped because of its age. The same applies if it dropped the record that replaced this
+        // one.
         const held = life.node.inside.store.recordOf(write.appId, write.key);
         if (held === null || !covers(held.version, write.record.version)) continue;
         const taken = [...write.holders.keys()].some((holder) => holder.instance.wallet === wallet);
@@ -231,7 +234,7 @@ export class NodeWatch {
     }
   }
 
-  /** Checks the queues against their limits. */
+  /** Checks that no queue exceeds its limit. */
   checkLimits(): void {
     const { report, checks } = this.#modules;
     const { acknowledgements, replicas } = this.#life.node.inside;
@@ -242,7 +245,7 @@ export class NodeWatch {
     }
   }
 
-  /** Checks a text that the process is about to send. */
+  /** Checks a message that the process is about to send. */
   checkSaying(plaintext: string, receiver: TeePubkey, registered: ReadonlySet<string>): void {
     const { report, checks, chain } = this.#modules;
     const life = this.#life;
@@ -256,7 +259,7 @@ export class NodeWatch {
     if (/"sealed":\{/.test(plaintext)) {
       const { maxAgeMs, nodeTickMs } = life.node.inside.freshness;
       const oldestMs = maxAgeMs + nodeTickMs + VIEW_AGE_SLACK_MS;
-      // A read of the chain for outbound work can make this view newer than the machine's.
+      // A read of the chain for outbound work can make this view newer than the machine's view.
       const ageMs = life.node.inside.chainWatch.figures().viewAgeMs ?? Infinity;
       const fresh = 'the secret is handed out only by a fresh view of the chain';
       checks.note(fresh);

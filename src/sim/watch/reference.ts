@@ -1,6 +1,6 @@
 /**
- * A second implementation of protocol.md §4, to compare the store with: the form of a record, the merge of two records, and their age.
- * It follows the protocol's text as plainly as possible and uses nothing of the store.
+ * A second implementation of protocol.md §4, for comparison with the store: the form of a record, the merge of two records, and their age.
+ * It follows the text of the protocol as closely as possible and shares no code with the store.
  */
 import { hash } from 'node:crypto';
 import { canonicalJson } from '../../crypto/canonical-json.ts';
@@ -10,12 +10,12 @@ export type Clock = Readonly<Record<string, number>>;
 
 const BUCKETS = 256;
 const MAX_COUNT = 2 ** 52;
-/** Largest number of entries that a node keeps of a clock. */
+/** Maximum number of entries that a node keeps of a clock. */
 export const MAX_CLOCK_ENTRIES = 64;
 /** How far a count may be ahead of the latest acceptable time. */
 const COUNT_HEADROOM = 1_048_576;
 
-/** Whether every count of `a` is at least that of `b`. */
+/** Whether each count in `a` is at least as large as the count in `b` under the same key. */
 export function covers(a: Clock, b: Clock): boolean {
   return Object.entries(b).every(([key, count]) => (a[key] ?? 0) >= count);
 }
@@ -27,8 +27,8 @@ export function union(a: Clock, b: Clock): Clock {
 }
 
 /**
- * The entries that a node keeps of a clock (protocol.md §10, Bounds). Above 64 entries, entries whose key has a `/` are dropped
- * first, the smallest count before larger ones, and equal counts in the order of their keys.
+ * The entries that a node keeps of a clock (protocol.md §10, Bounds). When a clock has more than 64 entries, entries whose key has a `/`
+ * are dropped first. Smaller counts are dropped before larger ones, and equal counts in the order of their keys.
  */
 export function cutOf(clock: Clock): Clock {
   const entries = Object.entries(clock).filter(([, count]) => count > 0);
@@ -38,16 +38,16 @@ export function cutOf(clock: Clock): Clock {
   return Object.fromEntries(inOrder.slice(-MAX_CLOCK_ENTRIES));
 }
 
-/** Compares time, then bytes, then lifetime; the larger one wins. @returns above 0 when `a` wins */
+/** Compares time, then bytes, then lifetime; the larger value wins. @returns above 0 when `a` wins */
 export function compareContents(a: Omit<WireRecord, 'version' | 'key' | 'tombstone'>, b: Omit<WireRecord, 'version' | 'key' | 'tombstone'>): number {
   if (a.updated_at_ms !== b.updated_at_ms) return a.updated_at_ms - b.updated_at_ms;
-  // Hex in lower case sorts like the bytes.
+  // Lower-case hex sorts in the same order as the bytes.
   const [left, right] = [a.value ?? '', b.value ?? ''];
   if (left !== right) return left < right ? -1 : 1;
   return (a.ttl_ms || Infinity) === (b.ttl_ms || Infinity) ? 0 : (a.ttl_ms || Infinity) - (b.ttl_ms || Infinity);
 }
 
-/** The record that a node must hold after it took a valid incoming record. */
+/** The record that a node must hold after it has accepted a valid incoming record. */
 export function mergeOf(held: WireRecord | null, incoming: WireRecord): WireRecord {
   if (held === null) return { ...incoming, version: cutOf(incoming.version) };
   if (covers(held.version, incoming.version) && !covers(incoming.version, held.version)) return held;
@@ -66,7 +66,7 @@ export function isPresent({ updated_at_ms, ttl_ms, tombstone }: WireRecord, nowM
   return !tombstone && (ttl_ms === 0 || nowMs <= updated_at_ms + ttl_ms);
 }
 
-/** Whether neither the time nor a count of the record is too far ahead of the node's clock. */
+/** Whether the record's time and all its counts are not too far ahead of the node's clock. */
 export function isTimely({ updated_at_ms: at, version }: WireRecord, nowMs: number, maxClockSkewMs: number): boolean {
   const latestMs = nowMs + maxClockSkewMs;
   return at <= latestMs && Object.values(version).every((count) => count <= latestMs + COUNT_HEADROOM);
@@ -84,17 +84,17 @@ export function isWellFormed(wire: unknown): wire is WireRecord {
   return tombstone ? value === null : typeof value === 'string' && /^(?:[0-9a-f]{2}){28,}$/i.test(value);
 }
 
-/** Whether two records are equal in all fields that go over the wire, except their key. */
+/** Whether two records are equal in all transmitted fields except their key. */
 export function sameRecord(a: WireRecord | null, b: WireRecord | null): boolean {
   if (a === null || b === null) return a === b;
   const same = a.value === b.value && a.updated_at_ms === b.updated_at_ms && a.ttl_ms === b.ttl_ms && a.tombstone === b.tombstone;
   return same && covers(a.version, b.version) && covers(b.version, a.version);
 }
 
-/** Bytes that an app counts for in `MAX_STORE_BYTES`, besides its records. */
+/** Bytes that an app uses of `MAX_STORE_BYTES`, besides its records. */
 export const APP_BYTES = 1_024;
 
-/** Bytes that a record counts for in `MAX_STORE_BYTES` (docs/decisions/0022-what-a-record-costs.md). */
+/** Bytes that a record uses of `MAX_STORE_BYTES` (docs/decisions/0022-what-a-record-costs.md). */
 export function storeBytesOf({ key, value, version }: WireRecord): number {
   const isLatin1 = (characters: string): boolean => Buffer.from(characters, 'latin1').toString('latin1') === characters;
   const text = (characters: string): number => 24 + (isLatin1(characters) ? 1 : 2) * characters.length;

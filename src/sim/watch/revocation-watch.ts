@@ -1,6 +1,6 @@
 /**
- * Notes since when an instance is known not to be a member (protocol.md §6, Freshness). Once one honest node has read a block without
- * that member, all other nodes must soon know too, or hand out no secret.
+ * Notes how long it has been known that an instance is not a member (protocol.md §6, Freshness). Once one honest node has read a block in
+ * which the instance is not a member, all other nodes must soon know it too, or must not hand out the secret.
  */
 import type { Wallet } from '../../domain/ids.ts';
 import type { SimChain } from '../world/sim-chain.ts';
@@ -29,7 +29,7 @@ export class RevocationWatch {
     this.#modules = modules;
   }
 
-  /** Notes that an honest node has a view at this block. */
+  /** Notes that an honest node has a view of this block. */
   noteView(block: number): void {
     if (block <= this.#latestBlock) return;
     this.#latestBlock = block;
@@ -41,7 +41,7 @@ export class RevocationWatch {
     }
   }
 
-  /** How long any honest node has known that the instance is not a member; 0: no node knows. Milliseconds. */
+  /** How long an honest node has known that the instance is not a member; 0: no honest node knows it. Milliseconds. */
   absentForMs(wallet: Wallet): number {
     const absence = this.#absent.get(wallet);
     return absence === undefined ? 0 : this.#modules.nowMs() - absence.sinceMs;

@@ -1,6 +1,6 @@
 /**
- * Checks one store against `reference.ts`. It checks each operation against the record that was held before. In each full check it
- * compares all counts and digests with the records themselves.
+ * Checks one store against `reference.ts`. After each operation, it compares the result with the record that the store held before. Each
+ * full check compares all counts and digests with the records themselves.
  */
 import type { WireRecord } from '../../domain/records.ts';
 import type { RecordStore } from '../../store/record-store.ts';
@@ -9,7 +9,10 @@ import type { Life } from '../world/sim-node.ts';
 import type { Checks, Report } from './violation.ts';
 import type { WriteHistory } from './write-history.ts';
 
-/** Largest number of records that one operation may visit, however many are held: its own record and those that have come due. */
+/**
+ * Maximum number of records that one operation may visit, however many the store holds: the record of the operation, and records that are
+ * due to be forgotten.
+ */
 const MAX_VISITS = 300;
 
 export interface StoreWatchOptions {
@@ -21,7 +24,7 @@ export interface StoreWatchModules {
   readonly report: Report;
   readonly checks: Checks;
   readonly history: WriteHistory;
-  /** Called when the store has taken a local write. */
+  /** Called when the store has accepted a local write. */
   readonly onWrite: (appId: string, record: WireRecord) => void;
   /** Simulated milliseconds. */
   readonly nowMs: () => number;
@@ -33,11 +36,11 @@ export interface StoreWatchModules {
 interface Shadow {
   readonly appId: string;
   readonly record: WireRecord;
-  /** Bytes that the record counts for in `MAX_STORE_BYTES`. */
+  /** Bytes that the record uses of `MAX_STORE_BYTES`. */
   readonly bytes: number;
   readonly bucket: number;
   readonly digest: string;
-  /** The record has been absent once. It stays absent when the time of day is set back. */
+  /** true: the record was absent at some time. It stays absent even if the time of day is set back. */
   absent: boolean;
 }
 
@@ -48,15 +51,15 @@ export class StoreWatch {
   readonly #options: StoreWatchOptions;
   readonly #modules: StoreWatchModules;
   readonly #store: RecordStore;
-  /** The records that the store must hold, by app and key. */
+  /** The records that the store must hold, indexed by app and key. */
   readonly #shadows = new Map<string, Shadow>();
   /** Bytes of all shadows. */
   #shadowBytes = 0;
   /** When the store last started empty. Simulated milliseconds. */
   sinceMs: number;
-  /** The latest time that the store was ever given. Records past their age at that time may be gone. */
+  /** The latest time that any operation passed to the store. Records that were past their age at that time may be gone. */
   #latestMs = 0;
-  /** The time that the store was given last; it can be earlier than `#latestMs`. */
+  /** The time that the last operation passed to the store; it can be earlier than `#latestMs`. */
   #toldMs = 0;
   #lastSequenceNumber = 0;
 
@@ -79,7 +82,7 @@ export class StoreWatch {
     return held !== null && covers(held.version, version);
   }
 
-  /** Notes the time that an operation gives to the store. When the time goes back, absent records stay absent. */
+  /** Notes the time that an operation passes to the store. When that time goes back, absent records stay absent. */
   #tell(nowMs: number): void {
     if (nowMs < this.#toldMs) {
       for (const shadow of this.#shadows.values()) shadow.absent ||= !isPresent(shadow.record, this.#toldMs);
@@ -168,7 +171,10 @@ export class StoreWatch {
     return write;
   }
 
-  /** A write must use the node's own clock key, or a new one if a forged count of the own key is above all numbers that the node gave. */
+  /**
+   * A write must use the node's clock key. If a forged count under that key exceeds every number that the node has used, the write must use
+   * a new clock key.
+   */
   #checkClockKey(seen: WireRecord | null, after: WireRecord, sequenceNumber: number): void {
     const { report, checks } = this.#modules;
     const { wallet } = this.#life.instance;
@@ -229,7 +235,7 @@ export class StoreWatch {
     }
   }
 
-  /** Updates the shadow after the store took a record. Checks that the store counts the record's digest and bytes at once. */
+  /** Updates the shadow after the store has accepted a record. Checks that the store immediately counts the record's digest and bytes. */
   #remember(appId: string, record: WireRecord, nowMs: number): void {
     const { report, checks } = this.#modules;
     const id = idOf(appId, record.key);
@@ -250,7 +256,7 @@ export class StoreWatch {
     if (this.#store.digestOf(appId, record.key) !== digest) report('digests are those of the records', `${record.key} of app ${appId} on ${this.#life.name}`);
   }
 
-  /** Bytes that all records and apps count for. */
+  /** Bytes that all records and apps use of `MAX_STORE_BYTES`. */
   #boundBytes(): number {
     return this.#shadowBytes + this.#store.appIds().length * APP_BYTES;
   }
@@ -260,7 +266,7 @@ export class StoreWatch {
     this.#shadows.delete(id);
   }
 
-  /** Drops shadows of records past their age that the store has removed; any operation may remove them. */
+  /** Drops the shadows of records that are past their age and that the store has removed. Any operation may remove such records. */
   #dropWhatIsGone(): void {
     for (const [id, { appId, record }] of this.#shadows) {
       if (this.#mayBeGone(record) && this.#store.recordOf(appId, record.key) === null) this.#drop(id);
@@ -292,7 +298,7 @@ export class StoreWatch {
     for (const { appId, record } of store.walk({})) {
       const shadow = this.#shadows.get(idOf(appId, record.key));
       const records = byApp.get(appId) ?? new Map<string, Pick<Shadow, 'bucket' | 'digest'>>();
-      // An equal record has the shadow's digest. A record that differs is reported below.
+      // A record that equals its shadow has the shadow's digest. A record that differs is reported below.
       records.set(record.key, shadow ?? { bucket: bucketOf(record.key), digest: digestOf(record) });
       byApp.set(appId, records);
       held += storeBytesOf(record);

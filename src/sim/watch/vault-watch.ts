@@ -1,6 +1,4 @@
-/**
- * Checks the vault of one process (protocol.md §10, A reset hash): only the secret whose hash the chain showed last may serve.
- */
+/** Checks the vault of one process (protocol.md §10, A reset hash): a node may use only the secret whose hash the chain showed last. */
 import { ZERO_HASH, type Hash32 } from '../../domain/ids.ts';
 import type { SecretLife } from '../../machines/secret-life.ts';
 import type { Life } from '../world/sim-node.ts';

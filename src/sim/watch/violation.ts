@@ -1,9 +1,9 @@
-/** Violations: rules that the product did not keep. How they are reported, and how often each rule is checked. */
+/** Violations: rules that the product broke. Defines how they are reported, and counts how often each rule is checked. */
 
 export interface Violation {
   readonly invariant: string;
   readonly detail: string;
-  /** The node that broke the rule; null when it was not a single node. */
+  /** The node that broke the rule; null when no single node did. */
   readonly node: string | null;
   /** Simulated milliseconds. */
   readonly atMs: number;

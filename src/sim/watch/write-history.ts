@@ -1,6 +1,6 @@
 /**
- * Every write that a node took, and the processes that have held it since. A write is lost only when every honest process that held it
- * has lost its store. At the end of a run, all stores are checked against this history.
+ * Every write that a node accepted, and the processes that have held it since then. A write is lost only when every honest process that
+ * held it has lost its store. At the end of a run, all stores are checked against this history.
  */
 import type { WireRecord } from '../../domain/records.ts';
 import { compareContents, covers, type Clock, goneFromMs, isPresent, MAX_CLOCK_ENTRIES } from './reference.ts';
@@ -20,13 +20,13 @@ export interface Write {
   /** When each process first held this write or a later one. Simulated milliseconds. */
   readonly holders: Map<Life, number>;
   /**
-   * Instances that got the write in time: within half of its retention. A delete that is forgotten before it reaches a node leaves the
-   * older record there (protocol.md §4, Ages). That counts as a violation only if all instances but one got the delete in time.
+   * Instances that received the write in time: within half of its retention. A delete that is forgotten before it reaches a node leaves the
+   * older record there (protocol.md §4, Ages). That counts as a violation only if all instances except one received the delete in time.
    */
   readonly inTime: Set<string>;
-  /** Its writer has written the key again, or has lost the store. */
+  /** true: the writer has written the key again or has lost its store. */
   superseded: boolean;
-  /** Whether some honest process that held it still has its store. */
+  /** true: at least one honest process that held the write has not lost its store. */
   safe: boolean;
 }
 
@@ -40,7 +40,7 @@ export interface WriteHistoryModules {
   readonly report: Report;
   /** Processes of instances that have never lied. */
   readonly honestLives: () => readonly Life[];
-  /** The hash of the secret that a process serves by; null: none. */
+  /** The hash of the secret that a process uses; null: none. */
   readonly secretHashOf: (life: Life) => string | null;
 }
 
@@ -51,9 +51,12 @@ export class WriteHistory {
   readonly #modules: WriteHistoryModules;
   readonly #byKey = new Map<string, Write[]>();
   readonly #byWriter = new Map<Life, Write[]>();
-  /** Keys that a liar sent, with the clocks that it made up. No rule covers a write whose clock does not cover all of these. */
+  /**
+   * Keys that a liar sent, with the clocks that it made up. If the clock of a write does not cover all clocks made up for its key, no rule
+   * covers that write.
+   */
   readonly #touched = new Map<string, Clock[]>();
-  /** Number of lost writes: no node must hold them any more. */
+  /** Number of lost writes: no node needs to hold them any more. */
   lost = 0;
 
   constructor(options: WriteHistoryOptions, modules: WriteHistoryModules) {
@@ -61,7 +64,7 @@ export class WriteHistory {
     this.#modules = modules;
   }
 
-  /** Number of writes that nodes took. */
+  /** Number of writes that nodes accepted. */
   get size(): number {
     let size = 0;
     for (const writes of this.#byKey.values()) size += writes.length;
@@ -89,7 +92,7 @@ export class WriteHistory {
     const own = this.#byWriter.get(write.writer) ?? [];
     own.push(noted);
     this.#byWriter.set(write.writer, own);
-    // The writer now also holds the earlier writes that this one covers.
+    // The writer now also holds the earlier writes that this write covers.
     this.noteHeld(write.writer, write.appId, write.record);
   }
 
@@ -107,12 +110,12 @@ export class WriteHistory {
     return this.#byKey.get(idOf(appId, key)) ?? [];
   }
 
-  /** All keys of an app that were ever written. */
+  /** All keys that an app has ever written. */
   *keysOf(appId: string): Generator<string> {
     for (const [first] of this.#byKey.values()) if (first?.appId === appId) yield first.key;
   }
 
-  /** Writes of a process with sequence numbers above `above` and up to `upTo`, the last first. */
+  /** Writes of a process with sequence numbers above `above` and up to `upTo`, newest first. */
   *ownBetween(life: Life, above: number, upTo: number): Generator<Write> {
     const own = this.#byWriter.get(life) ?? [];
     for (let at = own.length - 1; at >= 0 && own[at]!.sequenceNumber > above; at -= 1) {
@@ -120,14 +123,14 @@ export class WriteHistory {
     }
   }
 
-  /** All writes, also superseded ones. */
+  /** All writes, including superseded ones. */
   *all(): Generator<Write> {
     for (const writes of this.#byKey.values()) yield* writes;
   }
 
   /**
-   * Notes that a process lost its store: writes that it alone still held are lost. A write that is past its age, so that no node need
-   * hold it, is not counted as lost.
+   * Notes that a process lost its store: writes that only this process still held are lost. A write that is past its age does not count as
+   * lost, because no node needs to hold it.
    * @param isEmptied whether the store is empty already; otherwise it still holds its records
    */
   noteStoreLost(life: Life, isEmptied: boolean): void {
@@ -135,7 +138,7 @@ export class WriteHistory {
     for (const writes of this.#byKey.values()) {
       for (const write of writes) {
         if (!write.safe || !write.holders.has(life) || (!isEmptied && !this.#holds(life, write))) continue;
-        // No node need hold a write that is past its age.
+        // No node needs to hold a write that is past its age.
         if (life.clock.nowMs() >= goneFromMs(write.record, this.#options.retentionMs)) continue;
         if (this.#modules.honestLives().some((other) => other !== life && this.#holds(other, write))) continue;
         write.safe = false;
@@ -150,7 +153,10 @@ export class WriteHistory {
     return record !== null && covers(record.version, write.record.version);
   }
 
-  /** Reports an older record than `best`. If `best` may be forgotten, that is a violation only where enough nodes got it in time. */
+  /**
+   * Reports a record that is older than `best`. If nodes may have forgotten `best`, that is a violation only if enough nodes received
+   * `best` in time.
+   */
   #reportOlder(best: Write, life: Life, nowMs: number): void {
     const isForgotten = nowMs >= goneFromMs(best.record, this.#options.retentionMs);
     if (isForgotten && best.inTime.size < this.#modules.honestLives().length - 1) return;
@@ -158,7 +164,7 @@ export class WriteHistory {
     this.#modules.report(invariant, `${best.key} of app ${best.appId} on ${life.name} is older than what ${best.writer.name} wrote`, life.name);
   }
 
-  /** Checks what a store must hold once the cluster is quiet. @param nowMs by the node's own clock */
+  /** Checks what a store must hold once the cluster is quiet. @param nowMs the time on the node's clock */
   judge(life: Life, nowMs: number): void {
     const { report, secretHashOf } = this.#modules;
     const secretHash = secretHashOf(life);

@@ -2,8 +2,8 @@
  * Passes requests to a node's Express app without a network. The request and the response are Node's own classes, on a socket that
  * only keeps what is written to it.
  *
- * `Timeline.settle` waits for a fixed number of turns of the event loop. So nothing here may take further turns: the whole body is
- * present before it is read.
+ * `Timeline.settle` waits for a fixed number of turns of the event loop. So the code here must not take additional turns: the whole body is
+ * present before the app reads it.
  */
 import { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -14,7 +14,7 @@ import type { TransportAnswer, TransportRequest } from '../../domain/ports.ts';
 const HEAD_END = '\r\n\r\n';
 
 /**
- * @param address of the caller, as the node sees it
+ * @param address the address of the caller, as the node sees it
  * @param nowMs the node's time of day, for the `date` header; Node would use the real time
  * @throws Error when the app closes the connection without an answer
  */
@@ -29,7 +29,7 @@ export function injectRequest(app: Express, request: TransportRequest, address: 
   response.once('finish', () => {
     isAnswered = true;
     resolve({ status: response.statusCode, headers: headersOf(response, nowMs), body: bodyOf(response, socket.written()) });
-    // A server does this too between two requests on one socket.
+    // A real server does the same between two requests on one socket.
     response.detachSocket(socket as unknown as Socket);
     response.emit('close');
   });
@@ -41,7 +41,7 @@ export function injectRequest(app: Express, request: TransportRequest, address: 
   return promise;
 }
 
-/** A socket with an address that keeps what is written to it. */
+/** A socket with an address; it keeps what is written to it. */
 class KeepingSocket extends Writable {
   readonly remoteAddress: string;
   readonly #chunks: Buffer[] = [];
@@ -61,7 +61,7 @@ class KeepingSocket extends Writable {
   }
 }
 
-/** The request as Node's HTTP parser leaves it when the whole message has arrived. */
+/** The request, as Node's HTTP parser leaves it after the whole message has arrived. */
 function incomingOf({ method, url, headers = {}, body }: TransportRequest, socket: KeepingSocket): IncomingMessage {
   const { pathname, search, host } = new URL(url);
   const incoming = new IncomingMessage(socket as unknown as Socket);
@@ -87,7 +87,7 @@ function setHeader({ headers, rawHeaders }: IncomingMessage, name: string, value
   rawHeaders.push(name, value);
 }
 
-/** @throws Error on a chunked answer: nodes never send one */
+/** @throws Error on a chunked answer, because nodes never send chunked answers */
 function bodyOf(response: ServerResponse, written: Buffer): Uint8Array {
   if (response.chunkedEncoding) throw new Error('the answer has no length');
   return written.subarray(written.indexOf(HEAD_END) + HEAD_END.length);

@@ -1,7 +1,7 @@
 /**
- * An older node, as protocol.md describes it (see §9). It answers a delta with `merged` alone. It knows no digests, pages, `store_id`,
- * `request_id` or `next_nonce`, and its snapshot is all that it holds. It gives each caller 30 nonces a minute. Its clock key is its
- * checksummed wallet, and it counts each key separately. It merges records like all other nodes.
+ * An older node, as protocol.md describes it (see §9). It answers a delta only with `merged`. It does not know digests, pages, `store_id`,
+ * `request_id` or `next_nonce`, and its snapshot contains everything that it holds. It gives each caller 30 nonces per minute. Its clock
+ * key is its checksummed wallet, and it has a separate count for each key. It merges records like all other nodes.
  */
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { getAddress, keccak256 } from 'viem';
@@ -45,7 +45,7 @@ export interface OlderNodeModules {
   readonly appIds: readonly number[];
   /** Called when the node has answered a message. */
   readonly onServed: () => void;
-  /** Called with the address of a caller that asks for more nonces than it may get in a minute. */
+  /** Called with the address of a caller that asks for more nonces than it may get per minute. */
   readonly onRefused: (address: string) => void;
   /** Called when the node writes this key. */
   readonly onWrite: (appId: string, key: string) => void;
@@ -68,7 +68,7 @@ export class OlderNode implements Server {
   /** Times at which each caller got a nonce, by address. Simulated milliseconds. */
   readonly #given = new Map<string, number[]>();
 
-  /** @param place among all instances */
+  /** @param place the position among all instances */
   constructor(name: string, place: number, modules: OlderNodeModules) {
     const { seed, timeline, chain, network } = modules;
     this.name = name;
@@ -199,7 +199,7 @@ export class OlderNode implements Server {
     return merged;
   }
 
-  /** Follows the hash that is deep enough, like all nodes, and asks one member after another for the secret. */
+  /** Like all nodes, follows the hash that is deep enough, and asks one member after another for the secret. */
   async #tick(): Promise<void> {
     const { hash } = this.#modules.chain.deepState;
     if (this.#secret !== null && keccak256(this.#secret) === hash) return;
@@ -217,7 +217,7 @@ export class OlderNode implements Server {
     }
   }
 
-  /** Writes one key and pushes it to all members, once: a member that does not take it gets it from no later push (protocol.md §9.4). */
+  /** Writes one key and pushes it to each member only once. If a member does not accept it, no later push repeats it (protocol.md §9.4). */
   async #write(): Promise<void> {
     if (this.#secret === null) return;
     const appId = String(this.#random.pick(this.#modules.appIds));

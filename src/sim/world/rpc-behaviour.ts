@@ -1,10 +1,10 @@
 /**
- * The faults of the chain's RPC as one node sees it. A fault affects the whole endpoint, or some of the backends from which a load
- * balancer chooses for each request.
+ * The faults of the chain's RPC as one node sees it. A fault affects the whole endpoint, or only some of its backends. A load balancer
+ * chooses a backend for each request.
  */
 import type { ClaimFate } from './sim-chain.ts';
 
-/** Faults of one backend. Half of all requests still reach a good one. */
+/** Faults of one backend. Half of all requests still reach a good backend. */
 export const BACKEND_FAULTS = [
   'backend dead',
   'backend hanging',
@@ -26,12 +26,12 @@ export interface BackendFault {
   readonly amount: number;
 }
 
-/** The present behaviour of an endpoint. */
+/** The current behaviour of an endpoint. */
 export interface RpcBehaviour {
   down: boolean;
   /** How many blocks the endpoint is behind the true head. */
   lagBlocks: number;
-  /** The head that the endpoint keeps showing; null: the true one. */
+  /** The head that the endpoint keeps showing; null: the true head. */
   frozenHead: number | null;
   /** Share of answers with an older head. */
   oldBlockShare: number;
@@ -40,14 +40,14 @@ export interface RpcBehaviour {
   /** Share of calls that are answered with a false revert. */
   revertShare: number;
   delayMs: number;
-  /** The endpoint belongs to another chain. */
+  /** true: the endpoint belongs to a different chain. */
   isOtherChain: boolean;
-  /** How far the block times are ahead of the true ones. Seconds. */
+  /** How far the block times are ahead of the true times. Seconds. */
   blockTimeOffset: number;
   claimFate: ClaimFate;
-  /** The smallest tip that the pool accepts, as a multiple of the usual one. */
+  /** The minimum tip that the pool accepts, as a multiple of the usual tip. */
   leastTip: number;
-  /** The tip that the endpoint suggests, as a multiple of the usual one. */
+  /** The tip that the endpoint suggests, as a multiple of the usual tip. */
   tipFactor: number;
   /** The bad backends. If there are any, half of all requests go to them. */
   backends: readonly BackendFault[];
@@ -69,7 +69,7 @@ export const GOOD_RPC: RpcBehaviour = {
   backends: [],
 };
 
-/** Error messages of real transaction pools for a transaction that offers too little. */
+/** Error messages of real transaction pools when the fee of a transaction is too low. */
 export const UNDERPRICED_WORDS: readonly string[] = [
   'replacement transaction underpriced',
   'transaction underpriced',

@@ -1,6 +1,6 @@
 /**
- * Randomness that replays from a seed. Each name has its own stream, so the draws of one part do not change those of another. The
- * generator is sfc32 (PractRand): fast, and not fit for secrets outside a simulation.
+ * Randomness that replays from a seed. Each name has its own stream, so one part's random numbers do not depend on how many numbers other
+ * parts draw. The generator is sfc32 (PractRand): fast, but not safe for secrets outside a simulation.
  */
 import type { Random } from '../../domain/ports.ts';
 
@@ -10,7 +10,7 @@ export class SeededRandom implements Random {
   #c: number;
   #d = 1;
 
-  /** @param name of the stream; it includes the seed */
+  /** @param name the name of the stream; it includes the seed */
   constructor(name: string) {
     [this.#a, this.#b, this.#c] = hash96(name);
     for (let warm = 0; warm < 12; warm += 1) this.#next();
@@ -29,7 +29,7 @@ export class SeededRandom implements Random {
     return this.#next() / 2 ** 32;
   }
 
-  /** A whole number from `min` to `max`, both included. */
+  /** A whole number from `min` to `max`, both inclusive. */
   between(min: number, max: number): number {
     return min + Math.floor(this.unit() * (max - min + 1));
   }

@@ -16,7 +16,7 @@ import type { SimNetwork } from './sim-network.ts';
 import type { Owner, Timeline } from './timeline.ts';
 
 const ATTEMPT_TIMEOUT_MS = 10_000;
-/** Number of different addresses of apps. */
+/** Number of different addresses that apps have. */
 const ADDRESSES = 250;
 
 export interface SimAppModules {
@@ -40,7 +40,7 @@ export class SimApp {
   readonly #enclave: SimEnclave;
   readonly #clock: SimClock;
   readonly #owner: Owner;
-  /** One for all requests, because it keeps spare nonces and what it learned about each node. */
+  /** Shared by all requests, because it keeps spare nonces and what it has learned about each node. */
   readonly #exchange: NodeExchange;
 
   constructor(appId: number, modules: SimAppModules) {
@@ -68,12 +68,15 @@ export class SimApp {
     this.#exchange = new NodeExchange({ attemptTimeoutMs: ATTEMPT_TIMEOUT_MS }, { clock: this.#clock, transport, identity: this.#enclave });
   }
 
-  /** Sends one request. It never throws because of what a node does. */
+  /** Sends one request. Never throws because of a node's behaviour. */
   ask(node: KmsNode, step: RequestStep): Promise<RequestOutcome> {
     return this.#ask(node, this.#requestFor(step));
   }
 
-  /** Writes with more acknowledgements than there are nodes, so the node waits for the longest allowed time. Throws like `ask`. */
+  /**
+   * Sends a write that requires more acknowledgements than there are nodes, so the node waits for the longest allowed time. Throws like
+   * `ask`.
+   */
   hold(node: KmsNode, key: string): Promise<RequestOutcome> {
     return this.#ask(node, asRecord(putRequest({ key, value: this.#random.bytes(16), acks: MAX_MEMBERS, ackTimeoutMs: MAX_ACK_TIMEOUT_MS })));
   }

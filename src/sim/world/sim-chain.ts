@@ -1,7 +1,7 @@
 /**
- * The chain of a simulation: a block every two seconds, the state of both contracts at each block, transactions that wait for a block,
- * and reorganisations that take back the latest blocks. The state CONFIRMATIONS blocks deep never changes. The nodes rely on that
- * state, and the invariants are checked against it.
+ * The chain of a simulation: a block every two seconds, the state of both contracts at each block, transactions that wait for a block, and
+ * reorganisations that undo the latest blocks. The state at a depth of CONFIRMATIONS blocks never changes. The nodes rely on that state,
+ * and the invariants are checked against it.
  */
 import { keccak256, parseTransaction, type Hex } from 'viem';
 import { ZERO_HASH, type Hash32, type Wallet } from '../../domain/ids.ts';
@@ -11,7 +11,7 @@ import type { Timeline } from './timeline.ts';
 
 export const BLOCK_MS = 2_000;
 export const CONFIRMATIONS = 6;
-/** The head at the start; high enough that there is a block CONFIRMATIONS deep. */
+/** The head at the start; high enough that a block is already CONFIRMATIONS deep. */
 const FIRST_HEAD = 100;
 export const CHAIN_ID = 84_532;
 export const KMS_APP_ID = 49n;
@@ -23,14 +23,14 @@ export interface SimInstance {
   readonly appId: bigint;
   readonly versionId: bigint;
   readonly wallet: Wallet;
-  /** Bare hex. */
+  /** Hex without a prefix. */
   readonly teePubkey: string;
   readonly url: string;
   readonly status: InstanceStatus;
   readonly zkVerified: boolean;
 }
 
-/** The state of both contracts at one block. It is immutable: each change makes a new one. */
+/** The state of both contracts at one block. It is immutable: each change creates a new state. */
 export interface ContractState {
   readonly id: number;
   readonly hash: Hash32;
@@ -49,16 +49,16 @@ export interface PendingClaim {
   readonly nonce: number;
   readonly tip: bigint;
   readonly hash: Hash32;
-  /** The first block that may take the claim. */
+  /** The first block that may include the claim. */
   readonly notBefore: number;
-  /** No block ever takes it; the pool forgets it after `LOST_FOR_BLOCKS`. */
+  /** true: no block ever includes the claim; the pool forgets it after `LOST_FOR_BLOCKS`. */
   readonly lost: boolean;
 }
 
 interface Mined {
   readonly block: number;
   readonly state: ContractState;
-  /** The claims that the block took, whether they succeeded or not. */
+  /** The claims that the block includes, whether they succeeded or not. */
   readonly claims: readonly PendingClaim[];
   readonly changes: readonly Change[];
 }
@@ -83,15 +83,15 @@ export class SimChain {
   readonly #receipts = new Map<Hash32, Receipt>();
   readonly #nonces = new Map<Wallet, number>();
   #miningAt: number | null = null;
-  /** Hashes that were ever CONFIRMATIONS deep, each with the time when it first was. Simulated milliseconds. */
+  /** Hashes that were ever CONFIRMATIONS deep, each with the time when it first reached that depth. Simulated milliseconds. */
   readonly deepHashes = new Map<Hash32, number>();
-  /** Hashes that the owner has reset, each with the time of the last reset. Simulated milliseconds. */
+  /** Hashes that the owner has reset, each with the time of its last reset. Simulated milliseconds. */
   readonly resetHashes = new Map<Hash32, number>();
   /** Called for each claim that the pool accepts, with its sender. */
   onClaim: (hash: Hash32, sender: Wallet) => void = () => undefined;
-  /** Called whenever another block with transactions is deep enough. */
+  /** Called each time a block with transactions becomes deep enough. */
   onDeep: () => void = () => undefined;
-  /** Number of claims that replaced a waiting one. */
+  /** Number of claims that replaced a waiting claim. */
   replaced = 0;
 
   constructor(timeline: Timeline) {
@@ -126,7 +126,7 @@ export class SimChain {
     return this.#nonces.get(wallet) ?? 0;
   }
 
-  /** The nonce after those of all claims that the wallet has in the pool. */
+  /** The wallet's next nonce: above the nonces of all its claims in the pool. */
   pendingNonceOf(wallet: Wallet): number {
     this.#forgetLost();
     const waiting = this.#pendingClaims.filter(({ sender }) => sender === wallet).map(({ nonce }) => nonce + 1);
@@ -144,13 +144,13 @@ export class SimChain {
     this.#mined[0] = { block: 0, state: this.#derive(state, change), claims: [], changes: [] };
   }
 
-  /** A transaction of an owner; the next block takes it. */
+  /** A transaction of an owner; the next block includes it. */
   change(change: Change): void {
     this.#pendingChanges.push(change);
     this.#mineNext();
   }
 
-  /** A lost claim at the cap of fees cannot be replaced. If the pool never forgot it, its wallet could never claim again. */
+  /** A lost claim whose fee is at the cap cannot be replaced. If the pool never forgot such a claim, its wallet could never claim again. */
   #forgetLost(): void {
     this.#pendingClaims = this.#pendingClaims.filter(({ lost, notBefore }) => !lost || this.head < notBefore + LOST_FOR_BLOCKS);
   }
@@ -186,8 +186,8 @@ export class SimChain {
   }
 
   /**
-   * Takes back the latest blocks, at most CONFIRMATIONS - 1. Their transactions wait again, claims in reverse order.
-   * @returns the number of claims and changes that were taken back
+   * Undoes the latest blocks, at most CONFIRMATIONS - 1. Their transactions wait again, claims in reverse order.
+   * @returns the number of claims and changes that were undone
    */
   reorganise(depth: number): number {
     const from = this.head - Math.min(depth, CONFIRMATIONS - 1);
@@ -206,7 +206,7 @@ export class SimChain {
     return taken;
   }
 
-  /** Schedules the next block that takes a waiting transaction, if there is any. */
+  /** Schedules the next block that includes a waiting transaction, if there is one. */
   #mineNext(): void {
     const waiting = this.#pendingClaims.filter(({ lost }) => !lost);
     if (waiting.length + this.#pendingChanges.length === 0) return;
@@ -239,7 +239,7 @@ export class SimChain {
       this.#receipts.set(claim.transactionHash, { block, succeeded });
     }
     this.#mined.push({ block, state, claims: ready, changes });
-    // At that time the block is CONFIRMATIONS deep, unless a reorganisation took it back before.
+    // At that time the block is CONFIRMATIONS deep, unless a reorganisation has undone it.
     this.#timeline.at((block + CONFIRMATIONS - FIRST_HEAD) * BLOCK_MS, null, () => {
       const { hash } = this.deepState;
       if (!this.deepHashes.has(hash)) this.deepHashes.set(hash, this.#timeline.nowMs);
@@ -257,7 +257,7 @@ export function timeOfBlock(block: number): number {
   return EPOCH_MS + (block - FIRST_HEAD) * BLOCK_MS;
 }
 
-/** How many blocks a stuck claim waits: long enough that its sender replaces it. */
+/** Number of blocks for which a stuck claim waits: long enough that its sender replaces it. */
 const STUCK_BLOCKS = 30;
 
 function senderOf(raw: Hex, signers: ReadonlyMap<Hash32, Wallet>): Wallet {

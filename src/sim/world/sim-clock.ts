@@ -1,4 +1,4 @@
-/** The clock of a process on the timeline. Its time of day may be wrong and may jump; its durations are always right. */
+/** The clock of a process on the timeline. Its time of day may be wrong and may jump; the durations that it measures are always right. */
 import type { Clock, TimerId } from '../../domain/ports.ts';
 import type { Event, Owner, Timeline } from './timeline.ts';
 
@@ -9,9 +9,9 @@ export class SimClock implements Clock {
   readonly #timeline: Timeline;
   readonly #owner: Owner;
   readonly #startedMs: number;
-  /** How far the time of day is ahead of the true one. Milliseconds. */
+  /** How far the time of day is ahead of the true time. Milliseconds. */
   skewMs = 0;
-  /** How much the time of day gains (milliseconds per second; 0: nothing), and since when (simulated milliseconds). */
+  /** How much the time of day gains (milliseconds per second; 0: nothing), and when that began (simulated milliseconds). */
   drift = { perSecond: 0, sinceMs: 0 };
   /** How late each timer fires, to simulate a slow machine. Milliseconds. */
   lagMs = 0;

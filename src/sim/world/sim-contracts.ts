@@ -1,4 +1,4 @@
-/** The answers of the two contracts and of Multicall3 to a call, by the contracts' state at one block. */
+/** The answers of the two contracts and of Multicall3 to a call, from the state of the contracts at one block. */
 import { decodeFunctionData, encodeErrorResult, encodeFunctionResult, multicall3Abi, type Hex } from 'viem';
 import type { Wallet } from '../../domain/ids.ts';
 import { kmsRegistryAbi, novaAppRegistryAbi } from '../../registry/abi.ts';
@@ -9,7 +9,7 @@ export const NOVA_APP_REGISTRY = `0x${'a0'.repeat(20)}` as Wallet;
 export const KMS_REGISTRY = `0x${'b0'.repeat(20)}` as Wallet;
 export const NOBODY = `0x${'00'.repeat(20)}` as Wallet;
 
-/** Largest number of cached answers. */
+/** Maximum number of cached answers. */
 const MAX_ANSWERS = 20_000;
 const STATUS = { ACTIVE: 0, STOPPED: 1, FAILED: 2, UNKNOWN: 9, ENROLLED: 0, DEPRECATED: 1, REVOKED: 2, INACTIVE: 1 } as const;
 const APP_STATUS = { ACTIVE: 0, INACTIVE: 1, REVOKED: 2, UNKNOWN: 9 } as const;
@@ -18,7 +18,7 @@ const ZERO_BYTES32: Hex = `0x${'00'.repeat(32)}`;
 /** The result of a call: data, or the data of a revert. */
 export type CallResult = { readonly data: Hex } | { readonly reverted: Hex };
 
-/** Answers calls, with one cache for all nodes. */
+/** Answers calls. All nodes share one cache. */
 export class ContractAnswers {
   readonly #known = new Map<string, CallResult>();
 

@@ -1,7 +1,7 @@
 /**
- * The enclave of one instance: keys drawn from the seed, valid signatures, and an API that may be slow, fail or answer nonsense. Each
- * pair of enclaves has one key for all its envelopes. Real enclaves derive a key per message; that would test nothing here and take a
- * tenth of the whole run. The enclave also reports each plaintext before it is sealed, because some invariants are about these texts.
+ * The enclave of one instance: keys generated from the seed, valid signatures, and an API that may be slow, fail or return nonsense. Each
+ * pair of enclaves uses one key for all its envelopes. Real enclaves derive a key per message; here that would test nothing and take a
+ * tenth of the whole run. The enclave also reports each plaintext before it is sealed, because some invariants are about these messages.
  */
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import { aesGcmOpen, aesGcmSeal, AEAD_NONCE_BYTES } from '../../crypto/aead.ts';
@@ -20,17 +20,17 @@ import type { Owner, Timeline } from './timeline.ts';
 
 const SECRET_BYTES = 32;
 const INFO = 'simulated-envelope';
-/** Number of envelopes remembered to refuse replays; the oldest is forgotten first. */
+/** Maximum number of envelopes that are remembered so that replays can be refused; the oldest is forgotten first. */
 const BURNT_NONCES = 100_000;
 
-/** The present behaviour of the enclave API. */
+/** The current behaviour of the enclave API. */
 export interface EnclaveBehaviour {
   delayMs: number;
   /** Share of calls that fail. */
   failShare: number;
   /** Share of calls whose answer is nonsense. */
   garbageShare: number;
-  /** Share of calls that find their connection just closed; the next call opens a new one. */
+  /** Share of calls whose connection has just been closed; the next call opens a new connection. */
   closeShare: number;
 }
 
@@ -44,9 +44,9 @@ export interface SimEnclaveModules {
   readonly chain: SimChain;
   readonly behaviour: EnclaveBehaviour;
   readonly onFault: (kind: string) => void;
-  /** Called before a text is sealed to a key. */
+  /** Called before a message is sealed to a key. */
   readonly onSealing: (plaintext: string, receiver: TeePubkey) => void;
-  /** Called when a candidate for the master secret was drawn. */
+  /** Called when a candidate for the master secret has been drawn. */
   readonly onCandidate: (secret: Uint8Array) => void;
 }
 
@@ -59,7 +59,7 @@ export class SimEnclave implements Enclave {
   readonly #modules: SimEnclaveModules;
   readonly #pairKeys = new Map<string, KeyObject>();
   readonly #burnt = new Set<string>();
-  /** The next call opens a new connection, which is not closed at once. */
+  /** true: the next call opens a new connection, which is not closed immediately. */
   #isFresh = false;
 
   /** @param walletKey 32 bytes; the P-384 key is newly drawn */
@@ -141,7 +141,7 @@ export class SimEnclave implements Enclave {
     return sealUnder(this.#pairKey(receiver), this.teePubkey, plaintext, this.#modules.random.bytes(AEAD_NONCE_BYTES));
   }
 
-  /** Like the real enclave, refuses with 400 a nonce that the same sender used before, or an envelope that does not open. */
+  /** Like the real enclave, answers 400 to a nonce that the same sender has already used, and to an envelope that cannot be opened. */
   #open({ senderPubkey, nonce, encryptedData }: SealedText): string {
     const used = `${nonce} ${senderPubkey.slice(-16)}`;
     if (this.#burnt.has(used)) throw refused('this nonce was seen before');
@@ -189,7 +189,7 @@ function sealUnder(key: KeyObject, senderPubkey: TeePubkey, plaintext: string, n
   return { senderPubkey, nonce: Buffer.from(nonce).toString('hex'), encryptedData: Buffer.from(sealed).toString('hex') };
 }
 
-/** The envelope of a sender that has these keys and no enclave. */
+/** An envelope from a sender that has these keys but no enclave. */
 export function sealWith(keys: P384KeyPair, receiver: string, plaintext: string, nonce: Uint8Array): SealedText {
   return sealUnder(pairKeyOf(keys, receiver), keys.publicKeyDer, plaintext, nonce);
 }

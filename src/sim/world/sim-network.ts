@@ -1,6 +1,6 @@
 /**
- * The network between nodes, and from clients to nodes. It carries HTTP requests and answers. Each direction has its own delay and its
- * own faults. The receiver's own code serves the requests.
+ * The network between nodes, and from clients to nodes. It carries HTTP requests and answers. Each direction has its own delay and its own
+ * faults. The receiver's real code serves the requests.
  */
 import type { Express } from 'express';
 import { DeadlineError, within } from '../../domain/deadline.ts';
@@ -10,16 +10,16 @@ import { injectRequest } from './injection.ts';
 import type { SeededRandom } from './seeded.ts';
 import type { Owner, Timeline } from './timeline.ts';
 
-/** Smallest delay of one direction; the largest is twice as much. Milliseconds. */
+/** Minimum delay of one direction; the maximum is twice as long. Milliseconds. */
 const LATENCY_MS = 2;
-/** Largest extra delay of a delayed message, and of a reordered one. Milliseconds. */
+/** Maximum additional delay of a delayed or reordered message. Milliseconds. */
 const DELAY_MS = 3_000;
 const REORDER_MS = 200;
 
 /** The address of every caller that comes through the platform's ingress. */
 export const LOOPBACK = '127.0.0.1';
 
-/** The faults that messages meet now, each as a share of the messages. */
+/** The faults that affect messages now, each as the share of messages that it affects. */
 export interface Weather {
   loss: number;
   delay: number;
@@ -30,7 +30,7 @@ export interface Weather {
 
 export const FAIR_WEATHER: Weather = { loss: 0, delay: 0, duplicate: 0, reorder: 0, cutHalfWay: 0 };
 
-/** An app that answers, and the clock of its process. */
+/** An Express app that answers, and the clock of its process. */
 export interface ServedApp {
   readonly app: Express;
   readonly clock: Pick<Clock, 'nowMs'>;
@@ -39,9 +39,9 @@ export interface ServedApp {
 /** A receiver of requests on the network. */
 export interface Server {
   readonly owner: Owner;
-  /** The app that answers; null when none is running. */
+  /** The Express app that answers; null when no process is running. */
   serving(): ServedApp | null;
-  /** Answers a request in place of an app; for an older node. */
+  /** Answers a request instead of an Express app; for an older node. */
   respond?(request: TransportRequest, address: string): Promise<TransportAnswer>;
   /** Called with each answer before it leaves; may change it. @returns null to send no answer */
   answering(answer: TransportAnswer, request: TransportRequest): TransportAnswer | null;
@@ -58,13 +58,13 @@ export class SimNetwork {
   readonly weather: Weather = { ...FAIR_WEATHER };
   readonly #modules: NetworkModules;
   readonly #servers = new Map<string, Server>();
-  /** Directions that are cut, as `from>to`. */
+  /** Directions in which the connection is cut, as `from>to`. */
   readonly #cut = new Set<string>();
   /** Names of the owners whose callers come through the platform's ingress. */
   readonly #behindProxy = new Set<string>();
   /** Number of requests under way. */
   underWay = 0;
-  /** Number of requests that an app is working on. */
+  /** Number of requests that an Express app is working on. */
   #serving = 0;
 
   constructor(modules: NetworkModules) {
@@ -72,7 +72,7 @@ export class SimNetwork {
     modules.timeline.isServing = () => this.#serving > 0;
   }
 
-  /** @param host of the server's URL */
+  /** @param host the host in the server's URL */
   listen(host: string, server: Server): void {
     this.#servers.set(host, server);
   }
@@ -93,7 +93,7 @@ export class SimNetwork {
     Object.assign(this.weather, FAIR_WEATHER);
   }
 
-  /** @param address of the caller, as the server sees it */
+  /** @param address the address of the caller, as the server sees it */
   transportOf(caller: Owner, clock: Clock, address: string): Transport {
     return { request: (request) => this.#request(caller, clock, address, request) };
   }

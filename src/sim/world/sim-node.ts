@@ -1,6 +1,6 @@
 /**
- * One registered instance of a simulated cluster, and its processes, one after another. Each process is a complete node from the
- * product's composition root. It runs on the simulation's ports, behind the product's own Express app.
+ * One registered instance of a simulated cluster, and its processes, one after another. Each process is a complete node from the product's
+ * composition root. It runs on the simulation's ports and serves through the product's own Express app.
  */
 import type { Express } from 'express';
 import { CachedNovaRegistry } from '../../registry/cached-nova-registry.ts';
@@ -38,7 +38,7 @@ export interface Life extends Owner {
   /** The RPC through which node_tick reads the chain. */
   readonly rpc: SimRpc;
   readonly startedMs: number;
-  /** The process refuses new requests and is about to end. */
+  /** true: the process refuses new requests and is about to end. */
   stopping: boolean;
 }
 
@@ -51,7 +51,7 @@ export interface LifeListener {
   onCandidate(secret: Uint8Array): void;
   onFatal(life: Life, error: Error): void;
   onFault(kind: string): void;
-  /** The simulated world checked a rule. @param wrong what broke it; null when it held */
+  /** The simulated world checked a rule. @param wrong what broke the rule; null: the rule was kept */
   onRule(invariant: string, wrong: string | null, node: string): void;
   /** The watcher for a process that is about to start. */
   watcherOf(name: string, clock: SimClock): NodeWatcher | undefined;
@@ -89,16 +89,16 @@ export class SimNode implements Server {
   /** Null while no process runs. */
   life: Life | null = null;
   lies: Lies | null = null;
-  /** The instance has lied at least once. */
+  /** true: the instance has lied at least once. */
   everLied = false;
-  /** How far its time of day is ahead of the true one. Milliseconds. */
+  /** How far its time of day is ahead of the true time. Milliseconds. */
   skewMs = 0;
   lagMs = 0;
   #drift: SimClock['drift'] = { perSecond: 0, sinceMs: 0 };
   url: string;
   #lives = 0;
 
-  /** @param place among all instances, from 0 */
+  /** @param place the position among all instances, from 0 */
   constructor(name: string, place: number, modules: SimNodeModules) {
     this.name = name;
     this.#modules = modules;
@@ -131,7 +131,7 @@ export class SimNode implements Server {
     return this.lies === null ? answer : this.lies.answering(answer, request);
   }
 
-  /** Moves the instance to another URL. The old host still reaches it. */
+  /** Moves the instance to a different URL. It can still be reached at the old host. */
   moveTo(host: string): void {
     this.url = `https://${host}`;
     this.#modules.network.listen(host, this);
@@ -198,7 +198,7 @@ export class SimNode implements Server {
     return enclave.teePubkey;
   }
 
-  /** Ends the process at once; all that it held is lost. */
+  /** Ends the process immediately; everything that it held is lost. */
   kill(): void {
     const { life } = this;
     if (life === null) return;
@@ -207,7 +207,7 @@ export class SimNode implements Server {
     this.life = null;
   }
 
-  /** Stops the process like SIGTERM: it refuses new requests, makes a last push to its peers, and wipes its keys. */
+  /** Stops the process in the same way as SIGTERM: it refuses new requests, makes a last push to its peers, and wipes its keys. */
   async stop(): Promise<void> {
     const { life } = this;
     if (life === null || life.stopping) return;
@@ -231,7 +231,7 @@ export class SimNode implements Server {
     if (this.life !== null) this.life.clock.skewMs = ms;
   }
 
-  /** @param perSecond milliseconds that its time of day gains per second; 0 also removes the time gained so far */
+  /** @param perSecond milliseconds that its time of day gains per second; 0 also removes the time that it has already gained */
   setDrift(perSecond: number): void {
     this.#drift = { perSecond, sinceMs: this.#modules.timeline.nowMs };
     if (this.life !== null) this.life.clock.drift = this.#drift;
@@ -245,7 +245,7 @@ export class SimNode implements Server {
 
 const RPC_URL = 'https://rpc.sim';
 
-/** The addresses that every simulated node is configured with. */
+/** The addresses in the configuration of every simulated node. */
 export const SIM_ENVIRONMENT = {
   NODE_URL: RPC_URL,
   NOVA_APP_REGISTRY_ADDRESS: NOVA_APP_REGISTRY,

@@ -1,6 +1,6 @@
 /**
- * The chain's RPC as one node sees it: JSON-RPC through a separate `fetch`, so that the product's code for reads and claims runs
- * unchanged. Each node has its own endpoint with backends behind it, and each endpoint fails separately.
+ * The chain's RPC as one node sees it: JSON-RPC through a separate `fetch`, so that the product's code for reads and claims runs unchanged.
+ * Each node has its own endpoint, which has several backends. Each endpoint fails separately.
  */
 import { numberToHex, parseTransaction, toFunctionSelector, type Hex } from 'viem';
 import type { Hash32, Wallet } from '../../domain/ids.ts';
@@ -12,9 +12,9 @@ import { KMS_REGISTRY, NOBODY, NOVA_APP_REGISTRY, type ContractAnswers } from '.
 import type { Owner, Timeline } from './timeline.ts';
 
 const LATENCY_MS = 20;
-/** Largest age of an old block, in blocks below the head. */
+/** Maximum age of an old block, in blocks below the head. */
 const OLD_BLOCKS = 30;
-/** How many blocks the other chain is ahead. */
+/** Number of blocks by which the other chain is ahead. */
 const OTHER_CHAIN_BLOCKS = 1_000_000;
 /** Number of latest blocks whose state a pruned backend still has. */
 const KEPT_BLOCKS = 2;
@@ -38,7 +38,7 @@ export interface RpcModules {
   readonly owner: Owner;
   readonly random: SeededRandom;
   readonly onFault: (kind: string) => void;
-  /** Called when a rule was checked, with what broke it; null when it held. */
+  /** Called after each check of a rule, with what broke the rule; null: the rule was kept. */
   readonly onRule: (invariant: string, wrong: string | null) => void;
   readonly answers: ContractAnswers;
 }
@@ -46,16 +46,19 @@ export interface RpcModules {
 export class SimRpc {
   readonly behaviour: RpcBehaviour;
   readonly #modules: RpcModules;
-  /** Number of round trips: how often a request began while no other was under way. It shows the cost of a node_tick. */
+  /** Number of round trips: how often a request began while no other was under way. This number shows the cost of a node_tick. */
   waves = 0;
-  /** Number of separate calls that read the hash at a numbered block, rather than as one of many views in one call. */
+  /** Number of calls that read only the hash at a numbered block, without other values. */
   singleHashReads = 0;
   /** The last block that the endpoint returned, with its time. Unix milliseconds. */
   lastBlock: { readonly number: number; readonly timeMs: number } | null = null;
   #underWay = 0;
-  /** Requests that a busy backend has put off: since when, and until when they must not be sent again. Simulated milliseconds. */
+  /**
+   * Requests that a busy backend has put off: when it did so, and the time before which they must not be sent again. Simulated
+   * milliseconds.
+   */
   readonly #putOff = new Map<string, { readonly sinceMs: number; readonly notBeforeMs: number }>();
-  /** The last claim that the pool refused for its low tip. */
+  /** The last claim that the pool refused because its tip was too low. */
   #refusedClaim: { readonly raw: Hex; readonly nonce: number; readonly tip: bigint } | null = null;
 
   /** @param behaviour may change while it runs */
@@ -85,7 +88,7 @@ export class SimRpc {
       this.#checkPutOff(asked, sentAtMs);
       const backend = this.#chooseBackend();
       const refused = backend === null ? null : await this.#misbehave(backend, asked, init?.signal);
-      // Once any backend has answered the request, the `Retry-After` of a busy one no longer applies.
+      // Once any backend has answered the request, the `Retry-After` of a busy backend no longer applies.
       if (refused === null || refused.status === 200) this.#putOff.delete(textOf(asked));
       if (refused !== null) return refused;
       const result = this.#result(asked.method, asked.params ?? [], backend);
@@ -96,7 +99,7 @@ export class SimRpc {
     }
   };
 
-  /** Lets time pass on the timeline. A frozen node continues only after it runs again. */
+  /** Lets time pass on the timeline. A frozen node continues only after the freeze ends. */
   #pass(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<undefined>();
     this.#modules.timeline.after(ms, this.#modules.owner, () => resolve(undefined));
@@ -152,7 +155,10 @@ export class SimRpc {
     }
   }
 
-  /** Checks that a request is not sent again before its `Retry-After` (protocol.md §6). Requests that were sent before it do not count. */
+  /**
+   * Checks that a request is not sent again before its `Retry-After` (protocol.md §6). Requests that were sent before the `Retry-After`
+   * arrived do not count.
+   */
   #checkPutOff(asked: Question, sentAtMs: number): void {
     const { onRule, owner } = this.#modules;
     const putOff = this.#putOff.get(textOf(asked));
@@ -209,7 +215,7 @@ export class SimRpc {
     return Math.max(0, chain.head - lagBlocks - (backend?.kind === 'backend lagging' ? backend.amount : 0));
   }
 
-  /** @param tag a number in hex, or a word such as `latest`; null: the backend has no such block */
+  /** @param tag a number in hex, or a word such as `latest`; null: the backend does not have this block */
   #blockOf(tag: unknown, backend: BackendFault | null): number | null {
     const head = this.#shownHead(backend);
     if (typeof tag !== 'string' || !tag.startsWith('0x')) return head;
@@ -241,7 +247,10 @@ export class SimRpc {
     return claimFate === 'answer lost' ? LOST : { result: `0x${'00'.repeat(32)}` };
   }
 
-  /** Whether the pool refuses a claim for its tip. Checks that a retry raises the tip and no claim exceeds the cap (protocol.md §6). */
+  /**
+   * Whether the pool refuses a claim because its tip is too low. Checks that a retry raises the tip and that no claim exceeds the cap
+   * (protocol.md §6).
+   */
   #isUnderpriced(raw: Hex): boolean {
     const { onFault, onRule, owner } = this.#modules;
     const { leastTip, tipFactor } = this.behaviour;
@@ -266,7 +275,7 @@ export class SimRpc {
       onFault('chain reverting');
       return { error: { code: 3, message: 'execution reverted', data: '0x' } };
     }
-    // Some providers refuse a call without `to`. So the product cannot read many views by such a call.
+    // Some providers refuse a call without `to`. So the product cannot use such a call to read many values.
     if (to === '') return { error: { code: -32_602, message: "missing field 'to'" } };
     const at = this.#blockOf(tag, backend);
     if (at === null) return { error: { code: -32_000, message: 'header not found' } };
@@ -283,7 +292,7 @@ const MAX_FEE = 50_000_000_000_000_000n;
 
 const HASH_SELECTOR = toFunctionSelector('masterSecretHash()');
 
-/** Identifies a request. A retry keeps its id; another request may have the same method and parameters. */
+/** Identifies a request. A retry keeps the request's id. A different request may have the same method and parameters. */
 const textOf = ({ id, method, params }: Question): string => `${id} ${method} ${JSON.stringify(params ?? [])}`;
 
 function aborted(signal: AbortSignal | null | undefined): Promise<void> {

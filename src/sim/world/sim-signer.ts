@@ -1,8 +1,8 @@
 /**
- * EIP-191 signatures of simulated wallets (SEC 1, section 4.1.3). They are valid, and cost a tenth of real ones. A real signer draws a
- * secret nonce for each signature and multiplies the curve's generator by it. Here the nonce is always one, so the point is the
- * generator itself. Anyone could compute the key from a signature, which does not matter in a simulation. The product's own code
- * checks the signatures, at its usual cost.
+ * EIP-191 signatures of simulated wallets (SEC 1, section 4.1.3). They are valid and cost a tenth of real signatures. A real signer draws a
+ * secret nonce for each signature and multiplies the curve's generator by it. Here the nonce is always 1, so the point is the generator
+ * itself. Anyone could compute the key from a signature, which does not matter in a simulation. The product's own code checks the
+ * signatures, at the usual cost.
  */
 import { eip191Digest, signatureText } from '../../crypto/signature.ts';
 
@@ -22,7 +22,7 @@ export class SimSigner {
   /** @returns the signature in the form of `signEip191` */
   sign(message: string): string {
     const s = (numberOf(eip191Digest(message)) + GENERATOR_X * this.#key) % ORDER;
-    // Signatures use the smaller of s and ORDER - s (EIP-2). With the latter, the parity of the point changes.
+    // Signatures use the smaller of s and ORDER - s (EIP-2). If ORDER - s is used, the parity of the point changes.
     const isHigh = s > ORDER / 2n;
     return signatureText({ r: R, s: bytesOf(isHigh ? ORDER - s : s), yParity: isHigh ? 1 : 0 }, 27);
   }

@@ -1,13 +1,13 @@
 /**
- * Virtual time. Events run in the order of their time, and in the order of their creation where the times are equal. After each event,
- * the timeline waits until all promises that need no further time have settled. Then it calls the watcher.
+ * Virtual time. Events run in the order of their times; events with equal times run in the order of their creation. After each event, the
+ * timeline waits until all promises that can settle without time passing have settled. Then it calls the watcher.
  */
 import { setImmediate } from 'node:timers/promises';
 
-/** The owner of an event: its events wait while it is frozen, and are dropped when it is gone. */
+/** The owner of an event: the events wait while the owner is frozen, and are dropped when the owner is gone. */
 export interface Owner {
   readonly name: string;
-  /** Its process has ended; its events no longer run. */
+  /** true: its process has ended, and its events no longer run. */
   gone: boolean;
   /** When the process runs again; 0: it is not frozen. Simulated milliseconds. */
   frozenUntilMs: number;
@@ -17,11 +17,14 @@ export interface Event {
   atMs: number;
   readonly sequence: number;
   readonly owner: Owner | null;
-  /** Null once the event has run or was cancelled. */
+  /** Null once the event has run or has been cancelled. */
   run: (() => void) | null;
 }
 
-/** Turns of the event loop after which all promises have settled while an app works on a request: an error in a Router takes one turn. */
+/**
+ * Number of turns of the event loop after which all promises have settled while an app is working on a request: an error in a Router takes
+ * one turn.
+ */
 const SERVING_TURNS = 2;
 
 export class Timeline {
@@ -30,7 +33,7 @@ export class Timeline {
   #events = 0;
   /** Whether an app is working on a request. */
   isServing: () => boolean = () => false;
-  /** A binary heap by time and sequence. */
+  /** A binary heap, ordered by time and sequence. */
   readonly #heap: Event[] = [];
 
   /** Simulated milliseconds since the start. */
@@ -43,7 +46,7 @@ export class Timeline {
     return this.#events;
   }
 
-  /** @param atMs simulated milliseconds; the past counts as now */
+  /** @param atMs simulated milliseconds; a time in the past means now */
   at(atMs: number, owner: Owner | null, run: () => void): Event {
     this.#sequence += 1;
     const event: Event = { atMs: Math.max(atMs, this.#nowMs), sequence: this.#sequence, owner, run };
@@ -61,7 +64,7 @@ export class Timeline {
 
   /**
    * Runs all events up to a time.
-   * @param onEvent called after each event; true ends the run
+   * @param onEvent called after each event; returns true to end the run
    */
   async runUntil(endMs: number, onEvent: (owner: Owner | null) => boolean): Promise<void> {
     await this.settle();
@@ -70,7 +73,7 @@ export class Timeline {
       const { run, owner } = event;
       if (run === null || owner?.gone === true) continue;
       if (owner !== null && owner.frozenUntilMs > event.atMs) {
-        // The event runs when its owner is no longer frozen, in the original order.
+        // Once their owner is no longer frozen, such events run in their original order.
         event.atMs = owner.frozenUntilMs;
         this.#push(event);
         continue;
@@ -85,7 +88,7 @@ export class Timeline {
     this.#nowMs = Math.max(this.#nowMs, endMs);
   }
 
-  /** Waits until no promise can settle without time passing. */
+  /** Waits until all promises that can settle without time passing have settled. */
   async settle(): Promise<void> {
     await setImmediate();
     for (let turn = 1; turn < SERVING_TURNS && this.isServing(); turn += 1) await setImmediate();
