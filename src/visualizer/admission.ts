@@ -1,7 +1,7 @@
 /**
- * Decides which requests are answered. The server listens on loopback, but a browser on the same machine also runs foreign pages. A
- * foreign name may resolve to 127.0.0.1, so the Host must be ours. A foreign script may send requests here, so the Origin must be ours,
- * and `sec-fetch-site` must not name another site. No header ever allows another origin to read.
+ * Decides which requests get an answer. The server listens on loopback, but a browser on the same machine also runs foreign pages. A
+ * foreign name may resolve to 127.0.0.1, so the Host must be ours. A foreign script may send requests here, so the Origin must be ours, and
+ * `sec-fetch-site` must not show a different site. No header ever allows a different origin to read.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -25,7 +25,7 @@ export interface Refusal {
   readonly error: string;
 }
 
-/** Hosts under which our page may be open. */
+/** The hosts under which a browser may have opened our page. */
 function ownHosts(port: number): readonly string[] {
   return [`127.0.0.1:${port}`, `localhost:${port}`].map((host) => withoutDefault(host, port));
 }
@@ -36,7 +36,7 @@ function withoutDefault(text: string, port: number): string {
   return port === DEFAULT_PORT && text.endsWith(end) ? text.slice(0, -end.length) : text;
 }
 
-/** Why a request is refused; null when it is allowed. @param changes true: the request may change something */
+/** The reason for refusing a request; null when it is allowed. @param changes true: the request may change something */
 export function refusalOf(headers: IncomingHttpHeaders, port: number, changes: boolean): Refusal | null {
   const host = withoutDefault(headers.host ?? '', port);
   if (!ownHosts(port).includes(host)) return { status: 421, error: 'this is not the host that you mean' };
@@ -44,12 +44,12 @@ export function refusalOf(headers: IncomingHttpHeaders, port: number, changes: b
   if (origin === undefined ? changes : withoutDefault(origin, port) !== `http://${host}`) return { status: 403, error: 'another origin may not ask' };
   const site = headers['sec-fetch-site'];
   const isOwn = site === undefined || site === 'same-origin' || site === 'none';
-  // The user may follow a link to the page.
+  // A user may follow a link from a different site to the page.
   if (!isOwn && headers['sec-fetch-mode'] !== 'navigate') return { status: 403, error: 'another site may not ask' };
   return null;
 }
 
-/** Takes constant time, regardless of what was given. */
+/** Takes the same time for every input. */
 export function isToken(given: string | readonly string[] | undefined, token: string): boolean {
   return timingSafeEqual(digest(typeof given === 'string' ? given : ''), digest(token));
 }

@@ -13,7 +13,7 @@ export async function bundlePage(source: string): Promise<Uint8Array> {
     legalComments: 'none',
     logLevel: 'silent',
   });
-  // Otherwise esbuild's process would stay.
+  // Otherwise esbuild's process would keep running.
   await stop();
   return outputFiles[0]!.contents;
 }

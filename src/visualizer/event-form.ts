@@ -1,18 +1,18 @@
-/** Reads events that another process wrote, from a trace file or a node's stream. Refuses malformed and oversized events. */
+/** Reads events that a different process wrote, from a trace file or from a node's stream. Refuses malformed and oversized events. */
 import { z } from 'zod';
 import { MAX_SHOWN_VALUES } from './recorder.ts';
 import { isWhole, type VisualizerEvent } from './wire.ts';
 
-/** Longest text in an event. Characters. */
+/** Maximum length of a string in an event. Characters. */
 const MAX_TEXT_CHARS = 2_000;
-/** Most items of a list in an event. */
+/** Maximum number of items in a list of an event. */
 const MAX_ITEMS = 10_000;
-/** Most rows of a shown table. */
+/** Maximum number of rows in a shown table. */
 const MAX_ROWS = 256;
 
 const text = z.string().max(MAX_TEXT_CHARS);
 const texts = z.array(text).max(MAX_ITEMS).readonly();
-/** The range of a Date. */
+/** The range of a `Date`. */
 const time = z.number().min(-8.64e15).max(8.64e15);
 const meta = z.record(text, z.union([text, z.number(), z.boolean()]));
 const numbered = { n: z.number().int(), atMs: time };
@@ -67,7 +67,7 @@ const eventForm = z.discriminatedUnion('kind', [
   z.object({ ...numbered, kind: z.literal('note'), source: text.nullable(), level: z.enum(['info', 'fault', 'failure']), text }),
 ]);
 
-/** @returns the event, or why the line is not an event */
+/** @returns the event, or the reason why the line is not an event */
 export function parseEvent(line: string): VisualizerEvent | { readonly problem: string } {
   let read: unknown;
   try {
@@ -76,7 +76,7 @@ export function parseEvent(line: string): VisualizerEvent | { readonly problem: 
     return { problem: 'it is not JSON' };
   }
   const parsed = eventForm.safeParse(read);
-  // zod's type allows `undefined` in optional fields, but an absent field stays absent.
+  // zod's type allows `undefined` in optional fields, but parsing leaves absent fields absent.
   if (parsed.success) return parsed.data as VisualizerEvent;
   const [issue] = parsed.error.issues;
   return { problem: `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'it is not an event'}` };

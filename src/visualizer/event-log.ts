@@ -1,24 +1,26 @@
 /**
- * The last events of all sources, numbered, limited in number and in bytes. The log drops its oldest events, but keeps the state that
- * they led to. A reader that starts late, or returns after a gap, first gets the charts and the whole state of every source
- * (keyframes), then the kept events, all numbered without a gap.
+ * The latest events of all sources, numbered, and limited in number and in bytes. The log drops its oldest events, but keeps the state that
+ * they led to. A reader that starts late, or returns after a gap, first gets keyframes: the charts and the whole state of every source.
+ * Then it gets the kept events. All of these are numbered without a gap.
  */
 import type { Chart, EndEvent, EventSink, NewEvent, Shown, ShownEvent, StateEvent, StepEvent, VisualizerEvent } from './wire.ts';
 
 export interface EventLogLimits {
-  /** Most events kept. */
+  /** Maximum number of kept events. */
   readonly maxEvents: number;
-  /** Largest total size of the kept events as JSON. Bytes. */
+  /** Maximum total size of the kept events as JSON. Bytes. */
   readonly maxBytes: number;
 }
 
-/** For a long-running process: holds some hours of a quiet node, or minutes of a busy one. */
+/** For a long-running process: enough for some hours of a quiet node, or some minutes of a busy node. */
 export const LIVE_LIMITS: EventLogLimits = { maxEvents: 20_000, maxBytes: 8 * 1024 * 1024 };
-/** Most machines known; any further machine is ignored. */
+/** Maximum number of known machines; further machines are ignored. */
 export const MAX_CHARTS = 64;
-/** Most sources whose state is kept, ended ones included. Beyond it, `#leastWanted` is forgotten. */
+/**
+ * Maximum number of sources whose state is kept, including ended sources. Above this number, the source from `#leastWanted` is forgotten.
+ */
 export const MAX_SOURCES = 256;
-/** How many events are dropped before the array is compacted. */
+/** Minimum number of dropped events before the array is compacted. */
 const COMPACT_AFTER = 1_024;
 
 interface Entry {
@@ -28,23 +30,23 @@ interface Entry {
 
 /** The position of a reader. */
 export interface Cursor {
-  /** Keyframes that the reader gets first. */
+  /** Keyframes that the reader gets before the events. */
   readonly keyframes: Entry[];
   next: number;
 }
 
-/** A source as it was just before the oldest kept event. */
+/** The state of a source just before the oldest kept event. */
 interface Base {
   readonly chart: string;
   readonly active: readonly string[];
   readonly shown: Shown;
   readonly atMs: number;
-  /** null while it runs. Kept so that a reader that knew the source before a gap learns of its end. */
+  /** null while the source runs. Kept so that a reader that knew the source before a gap learns that it ended. */
   readonly ended: Pick<EndEvent, 'atMs' | 'how'> | null;
 }
 
 export class EventLog implements EventSink {
-  /** Tells this log's event numbers from those of another log. */
+  /** Distinguishes this log's event numbers from the numbers of other logs. */
   readonly name: string;
   readonly #limits: EventLogLimits;
   readonly #charts = new Map<string, Chart>();
@@ -57,7 +59,7 @@ export class EventLog implements EventSink {
   readonly #baseCharts = new Map<string, { readonly chart: Chart; readonly atMs: number }>();
   readonly #bases = new Map<string, Base>();
 
-  /** @param name letters and digits; unique among the logs that a reader may meet at one address */
+  /** @param name letters and digits; unique among all logs that a reader may find at one address */
   constructor(name: string, limits: EventLogLimits = LIVE_LIMITS) {
     this.name = name;
     this.#limits = limits;
@@ -93,7 +95,7 @@ export class EventLog implements EventSink {
 
   add(event: NewEvent): void {
     this.#last += 1;
-    // The number comes first in the JSON, and replaces any number of another stream.
+    // The number comes first in the JSON. It replaces the number that the event may have from a different stream.
     const line = JSON.stringify(Object.assign({ n: 0 }, event, { n: this.#last }));
     this.#entries.push({ n: this.#last, line });
     this.#bytes += Buffer.byteLength(line);
@@ -107,7 +109,7 @@ export class EventLog implements EventSink {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** @param lastId id (`idOf`) of the last event that the reader got; null: from the beginning */
+  /** @param lastId the id (`idOf`) of the last event that the reader received; null: start from the beginning */
   cursor(lastId: string | null): Cursor {
     const match = /^([0-9a-z]{1,32})-(\d{1,15})$/.exec(lastId ?? '');
     const next = Number(match?.[2]) + 1;
@@ -119,7 +121,10 @@ export class EventLog implements EventSink {
     return `${this.name}-${n}`;
   }
 
-  /** Reads about `maxBytes` of the next events, at least one if any, and moves the cursor. null when the next event was dropped. */
+  /**
+   * Reads about `maxBytes` of the next events, at least one event if there is any, and moves the cursor. null when the next event was
+   * dropped.
+   */
   read(cursor: Cursor, maxBytes: number): readonly Entry[] | null {
     const found: Entry[] = [];
     let bytes = 0;
@@ -141,14 +146,15 @@ export class EventLog implements EventSink {
     return cursor.next < this.#first;
   }
 
-  /** Number of the oldest kept event; of the next event when none is kept. */
+  /** The number of the oldest kept event; when none is kept, the number of the next event. */
   get #first(): number {
     return this.#last - this.length + 1;
   }
 
   /**
-   * There are never more keyframes than dropped events, so there are numbers for all of them. A chart replaces its own event, a state
-   * replaces a state event of its source, and an end replaces the dropped end.
+   * There are never more keyframes than dropped events, so the numbers of dropped events are enough for all keyframes. A keyframe for a
+   * chart replaces the event of that chart, a keyframe for a state replaces a state event of the same source, and a keyframe for an end
+   * replaces the dropped end.
    */
   #keyframes(): Entry[] {
     const charts = [...this.#baseCharts.values()].map(({ chart, atMs }): NewEvent => ({ kind: 'chart', atMs, chart }));
@@ -184,7 +190,7 @@ export class EventLog implements EventSink {
     if (this.#bases.size > MAX_SOURCES) this.#bases.delete(this.#leastWanted());
   }
 
-  /** A source that ended; if none did, the one whose last `state` event is oldest. */
+  /** The source to forget first: a source that has ended, otherwise the source whose last `state` event is oldest. */
   #leastWanted(): string {
     for (const [source, { ended }] of this.#bases) if (ended !== null) return source;
     return this.#bases.keys().next().value!;
@@ -195,7 +201,7 @@ function changed(base: Base, event: EndEvent | StepEvent | ShownEvent): Base {
   const { atMs } = event;
   if (event.kind === 'end') return { ...base, ended: { atMs, how: event.how } };
   const shown = event.shown === undefined ? base.shown : { ...base.shown, ...event.shown };
-  // Values that come after the end do not make the state newer.
+  // Values that arrive after the end do not make the state newer.
   if (event.kind === 'shown') return { ...base, shown, atMs: base.ended === null ? atMs : base.atMs };
   return { ...base, active: event.active ?? base.active, shown, atMs, ended: null };
 }

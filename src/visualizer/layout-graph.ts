@@ -1,13 +1,13 @@
 /**
- * Turns a chart into a drawing. Gives ELK the boxes, arrows and labels with the room that their text takes, and turns ELK's answer into
- * plain coordinates for a page. Pure: runs in a worker of the server and in a page.
+ * Turns a chart into a drawing. Passes to ELK the boxes, arrows and labels with the space that their text needs, and turns ELK's answer
+ * into plain coordinates for a page. Pure: runs in a worker of the server and in a page.
  *
- * Two rules keep a drawing readable. All edges between the same two states share one arrow, whose label has a line for each edge. An
- * edge without a target is a line inside its state.
+ * Two rules keep a drawing readable. All edges with the same source and the same target share one arrow, whose label has a line for each
+ * edge. An edge without a target is a line inside its state.
  */
 import type { Chart, ChartEdge, ChartState } from './wire.ts';
 
-/** Room for the page's monospace text: titles of 13 px, labels of 11 px. Pixels. */
+/** Space that the page's monospace text needs: titles of 13 px, labels of 11 px. Pixels. */
 export const TEXT = {
   titleCharPx: 7.9,
   titleLinePx: 26,
@@ -16,13 +16,13 @@ export const TEXT = {
   padPx: 12,
 } as const;
 
-/** A longer label is broken before its guard. Characters. */
+/** A longer label gets a line break before its guard. Characters. */
 const LABEL_LINE_CHARS = 26;
 const DOT_PX = 12;
-/** The room for a drawing on a page. The direction that fits it larger is chosen. Pixels. */
+/** The space for a drawing on a page. Of the two directions, the one whose drawing appears larger in this space is used. Pixels. */
 const ROOM = { width: 900, height: 420 } as const;
 
-/** Options set on every level of states, because ELK does not inherit them. */
+/** Options that are set on every level of states, because ELK does not inherit them. */
 const IN_A_LEVEL = {
   'elk.spacing.nodeNode': '22',
   'elk.spacing.edgeEdge': '12',
@@ -32,7 +32,7 @@ const IN_A_LEVEL = {
   'elk.layered.spacing.edgeNodeBetweenLayers': '10',
   'elk.layered.spacing.edgeEdgeBetweenLayers': '9',
   'elk.layered.nodePlacement.strategy': 'NETWORK_SIMPLEX',
-  // Starts at the initial state. (ELK's model-order strategies throw when set on nested levels.)
+  // Starts at the initial state. (ELK's model-order strategies throw when they are set on nested levels.)
   'elk.layered.cycleBreaking.strategy': 'DEPTH_FIRST',
 } as const;
 
@@ -56,13 +56,13 @@ export interface EdgeLine {
 
 export interface DrawnState extends Box {
   readonly id: string;
-  /** true: its children are drawn inside it. */
+  /** true: the children of the state are drawn inside it. */
   readonly holds: boolean;
   /** Edges without a target: only their actions run. */
   readonly inside: readonly EdgeLine[];
 }
 
-/** One arrow for all edges from one state to another. */
+/** One arrow for all edges with the same source and the same target. */
 export interface DrawnArrow {
   readonly id: string;
   readonly source: string;
@@ -80,7 +80,7 @@ export interface DrawnStart {
 }
 
 export interface Drawing {
-  /** Id of the drawn region of a parallel root; null: the whole machine. */
+  /** The id of the drawn region of a parallel root; null: the whole machine is drawn. */
   readonly region: string | null;
   readonly width: number;
   readonly height: number;
@@ -118,13 +118,13 @@ interface ElkArrow {
 
 export type Elk = (graph: ElkGraph) => Promise<ElkGraph>;
 
-/** Draws each region, and the whole machine, each in the direction that shows it larger. */
+/** Draws each region and the whole machine. Each drawing uses the direction in which it appears larger. */
 export async function drawChart(chart: Chart, elk: Elk): Promise<Layout> {
   const regions = regionsOf(chart);
   const drawings: Drawing[] = [];
   for (const region of regions) drawings.push(await drawPlan(planOf(chart, region), elk));
   const whole = planOf(chart, null);
-  // Without arrows between regions, their drawings are put side by side and ELK need not lay out the whole.
+  // If no arrows connect the regions, their drawings are put side by side, and ELK does not need to lay out the whole machine.
   const apart = regions.length > 0 && whole.arrows.every(({ source, target }) => regions.some((region) => isWithin(chart, source, region) && isWithin(chart, target, region)));
   drawings.push(apart ? putTogether(whole, drawings) : await drawPlan(whole, elk));
   return { chart: chart.id, drawings };
@@ -144,7 +144,7 @@ function isWithin(chart: Chart, state: string, region: string): boolean {
 
 /** Gap between regions that are put side by side. Pixels. */
 const REGION_GAP_PX = 14;
-/** Column heights to try, as multiples of the highest region. */
+/** Column heights to try, as multiples of the height of the highest region. */
 const COLUMN_HEIGHTS: readonly number[] = [1, 1.2, 1.5, 2, 3, 6];
 
 /** Puts the regions in columns, inside a frame with the root's name. */
@@ -174,7 +174,7 @@ function putTogether(plan: Plan, drawings: readonly Drawing[]): Drawing {
   };
 }
 
-/** Places the highest drawing first, each in the first column with room. */
+/** Places the drawings from highest to lowest, each in the first column that has room. */
 function inColumns(drawings: readonly Drawing[], limit: number): { readonly width: number; readonly height: number; readonly places: ReadonlyMap<Drawing, Point> } {
   const columns: { readonly members: Drawing[]; height: number }[] = [];
   for (const drawing of [...drawings].sort((a, b) => b.height - a.height)) {
@@ -214,7 +214,7 @@ function regionsOf(chart: Chart): readonly string[] {
   return root?.type === 'parallel' ? chart.states.filter(({ parent }) => parent === root.id).map(({ id }) => id) : [];
 }
 
-/** The scale at which a drawing fits the page's room. */
+/** The scale at which a drawing fits the space on the page. */
 function scaleOf({ width, height }: Pick<Drawing, 'width' | 'height'>): number {
   return Math.min(ROOM.width / width, ROOM.height / height);
 }
@@ -263,7 +263,7 @@ function planOf(chart: Chart, region: string | null): Plan {
       const arrow = arrows.get(id) ?? { id, source: edge.source, target, edges: [] };
       arrow.edges.push(edge.id);
       arrows.set(id, arrow);
-      // An edge to several regions has one label.
+      // An edge to several regions gets only one label.
       if (index === 0) lines.set(id, [...(lines.get(id) ?? []), ...linesOf(edge)]);
     }
   }
@@ -272,7 +272,7 @@ function planOf(chart: Chart, region: string | null): Plan {
 
 const widthOf = (texts: readonly EdgeLine[]): number => Math.max(0, ...texts.map(({ text }) => text.length * TEXT.labelCharPx));
 
-/** The size of a state's title and inner lines, without its children. */
+/** The size of a state's title and the lines inside it, without its children. */
 function headOf(state: ChartState, plan: Plan): { readonly width: number; readonly height: number } {
   const lines = plan.inside.get(state.id) ?? [];
   const title = state.key.length * TEXT.titleCharPx + (state.type === 'history' ? 0 : 14);

@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import type { Layout } from './layout-graph.ts';
 import type { Chart } from './wire.ts';
 
-/** Most layouts kept. A process has one or two machines. */
+/** Maximum number of kept layouts. A process has one or two machines. */
 const LAYOUTS_LIMIT = 16;
 
 const layouts = new Map<string, Promise<Layout>>();
@@ -16,13 +16,13 @@ export function layoutOf(chart: Chart): Promise<Layout> {
   const layout = draw(chart);
   layouts.set(chart.id, layout);
   if (layouts.size > LAYOUTS_LIMIT) layouts.delete(layouts.keys().next().value!);
-  // A failed layout may be asked for again.
+  // A layout that failed can be requested again.
   layout.catch(() => layouts.delete(chart.id));
   return layout;
 }
 
 async function draw(chart: Chart): Promise<Layout> {
-  // The path is right from this file and from the bundle of a built package.
+  // The path is correct both from this file and from the bundle of a built package.
   const worker = new Worker(new URL(`../visualizer/layout-worker${extname(import.meta.url)}`, import.meta.url));
   const { promise, resolve, reject } = Promise.withResolvers<Layout>();
   worker.once('message', (answer: { readonly layout?: Layout; readonly failed?: string }) => {

@@ -1,19 +1,20 @@
 /**
- * One connection that reads the log at its own pace. It gets the next events only when its socket has taken the last ones, so the
- * server keeps only its position. A reader that falls behind the oldest kept event, or takes nothing for long, is dropped.
+ * One connection that reads the log at its own pace. It gets the next events only after its socket has accepted the previous events, so the
+ * server keeps only the reader's position. A reader is dropped when it falls behind the oldest kept event, or when its socket accepts no
+ * data for too long.
  */
 import type { ServerResponse } from 'node:http';
 import type { Cursor, EventLog } from './event-log.ts';
 
-/** Size of the chunk that a socket gets at once. Bytes. */
+/** Size of one chunk that is written to a socket. Bytes. */
 const CHUNK_BYTES = 64 * 1024;
-/** How long a socket may take nothing before its reader is dropped. Milliseconds. */
+/** How long a socket may accept no data before its reader is dropped. Milliseconds. */
 export const STALL_TIMEOUT_MS = 30_000;
 
 export interface LogReaderOptions {
   /** `events`: server-sent events; `lines`: one line of JSON for each event. */
   readonly form: 'events' | 'lines';
-  /** true: goes on with new events until the connection ends. false: ends with the event that is the last one now. */
+  /** true: continues with new events until the connection ends. false: ends after the last event that exists now. */
   readonly follow: boolean;
 }
 
@@ -24,7 +25,7 @@ export class LogReader {
   readonly #response: ServerResponse;
   readonly #monotonicMs: () => number;
   readonly #until: number;
-  /** Since when the socket takes nothing; null while it takes data. */
+  /** When the socket stopped accepting data; null while it accepts data. */
   #stalledSinceMs: number | null = null;
 
   constructor(options: LogReaderOptions, modules: { readonly log: EventLog; readonly cursor: Cursor; readonly response: ServerResponse; readonly monotonicMs: () => number }) {
@@ -41,7 +42,7 @@ export class LogReader {
     });
   }
 
-  /** Writes as many events as the socket takes. */
+  /** Writes as many events as the socket accepts. */
   pump(): void {
     if (this.#log.hasLost(this.#cursor)) {
       this.#drop();
@@ -64,7 +65,7 @@ export class LogReader {
   beat(): void {
     if (this.#stalledSinceMs !== null) {
       if (this.#monotonicMs() - this.#stalledSinceMs >= STALL_TIMEOUT_MS) this.#drop();
-    // In the form `lines` an empty line, which readers skip.
+    // In the form `lines`, this is an empty line, which readers skip.
     } else this.#write(this.#options.form === 'events' ? ':\n\n' : '\n');
   }
 

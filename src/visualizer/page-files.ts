@@ -1,11 +1,14 @@
-/** The files of the page. A checkout bundles the script when it is first asked for. A built package has no bundler and ships it ready. */
+/**
+ * The files of the page. In a checkout, the script is bundled on the first request. A built package has no bundler and contains the bundled
+ * script.
+ */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { PageFile } from './ports.ts';
 
-/** The path is right from this file and from the bundle of a built package. */
+/** The path is correct both from this file and from the bundle of a built package. */
 const FOLDER = join(import.meta.dirname, '..', 'visualizer', 'page');
 const HTML = 'text/html; charset=utf-8';
 const CSS = 'text/css; charset=utf-8';
@@ -13,7 +16,10 @@ const SCRIPT = 'text/javascript; charset=utf-8';
 
 let files: Promise<ReadonlyMap<string, PageFile>> | null = null;
 
-/** By path: `/`, `/app.js`, `/app.css`, `/icon.svg`, and `/elk.js`, which the page loads only to draw a chart of another program. */
+/**
+ * The files by path: `/`, `/app.js`, `/app.css`, `/icon.svg`, and `/elk.js`, which the page loads only to draw a chart of a different
+ * program.
+ */
 export function loadPageFiles(): Promise<ReadonlyMap<string, PageFile>> {
   files ??= load();
   return files;

@@ -7,16 +7,16 @@ export interface PageFile {
   readonly body: string | Uint8Array;
 }
 
-/** By path: `/`, and the files that the page asks for. */
+/** The files by path: `/`, and all files that the page asks for. */
 export type PageFiles = ReadonlyMap<string, PageFile>;
 
-/** Gives the layout of a chart, as the page takes it in JSON. Called repeatedly for the same chart. */
+/** Returns the layout of a chart in the JSON form that the page expects. Called repeatedly for the same chart. */
 export type LayoutOf = (chart: Chart) => Promise<unknown>;
 
 export interface CommandRequest {
   readonly command: string;
   readonly source: string | null;
-  /** The second source of a command that takes a pair. */
+  /** The second source, for a command that needs a pair. */
   readonly peer: string | null;
 }
 
@@ -24,7 +24,7 @@ export interface CommandRequest {
 export interface Commands {
   /** The token that a caller must send. */
   readonly token: string;
-  /** true: the page gets the token and the buttons. */
+  /** true: the page receives the token and shows the buttons. */
   readonly onPage: boolean;
   readonly list: readonly PageCommand[];
   /** @throws CommandRefusal with the message for the caller */

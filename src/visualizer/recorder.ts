@@ -1,19 +1,19 @@
 /**
- * Watches an actor and records what its machine does: the events it receives, the edges it takes, its active states, and the values
- * that may be shown. Works by allow-list: an event holds only ids and event types from the machine's definition, and what `shown`
- * returns. The recorder does not watch the actor's children or what is sent to them.
+ * Watches an actor and records what its machine does: the events it receives, the edges it takes, its active states, and the values that
+ * may be shown. An allow-list decides what is recorded: an event contains only ids and event types from the machine's definition, and the
+ * values that `shown` returns. The recorder does not watch the actor's children or what is sent to them.
  *
- * XState ends a machine whose inspector throws. A recorder that fails therefore stops watching, and says so in the log, so that no
- * reader takes its last record for the current state.
+ * XState ends a machine whose inspector throws. So a recorder that fails stops watching, and adds a note to the log. Otherwise readers
+ * would take its last record for the current state.
  */
 import type { AnyActor, AnyMachineSnapshot, AnyStateMachine, InspectionEvent } from 'xstate';
 import type { Chart, EventSink, Shown, ShownScalar, ShownValue } from './wire.ts';
 
-/** Longest text of a shown value; longer texts are cut. Characters. */
+/** Maximum length of a shown string; longer strings are cut. Characters. */
 export const MAX_SHOWN_CHARS = 240;
-/** Most rows of a shown table; further rows are left out. */
+/** Maximum number of rows in a shown table; further rows are left out. */
 export const MAX_SHOWN_ROWS = 64;
-/** Most values of a source, and most cells of a row. */
+/** Maximum number of values of a source, and of cells in a row. */
 export const MAX_SHOWN_VALUES = 64;
 /** Replaces the type of an event that the machine does not know. */
 const UNKNOWN_EVENT = '(unknown)';
@@ -35,13 +35,16 @@ export interface RecorderModules {
   readonly chart: Chart;
   /** Maps a transition of the actor's machine to its edge in the chart. */
   readonly edgeIds: ReadonlyMap<object, string>;
-  /** Picks the values of a snapshot that may be shown. Called at every step that changes the machine, so it must be cheap. */
+  /** Selects the values of a snapshot that may be shown. Called at every step that changes the machine, so it must be cheap. */
   readonly shown: (snapshot: AnyMachineSnapshot) => Shown;
-  /** Called when the recorder fails. The actor runs on. */
+  /** Called when the recorder fails. The actor continues to run. */
   readonly onFailure?: (error: unknown) => void;
 }
 
-/** Call it before the actor starts. The actor's owner must still watch its errors. @returns a function that stops the recording */
+/**
+ * Call this before the actor starts. The actor's owner must still watch for errors of the actor. @returns a function that stops the
+ * recording
+ */
 export function recordActor(actor: AnyActor, options: RecorderOptions, modules: RecorderModules): () => void {
   const recorder = new Recorder(actor, options, modules);
   const inspection = actor.system.inspect((event) => {
@@ -53,7 +56,7 @@ export function recordActor(actor: AnyActor, options: RecorderOptions, modules: 
       modules.onFailure?.(error);
     }
   });
-  // The inspection does not show an action that throws.
+  // The inspector is not called when an action throws.
   const subscription = actor.subscribe({ error: () => recorder.end('error'), complete: () => recorder.end('done') });
   const stop = (): void => {
     inspection.unsubscribe();
@@ -138,7 +141,7 @@ function idsOf(snapshot: AnyMachineSnapshot): readonly string[] {
   return (snapshot._nodes as readonly { readonly id: string }[]).map(({ id }) => id);
 }
 
-/** The values of `after` that differ from `before`; null when none do. */
+/** The values of `after` that differ from `before`; null when there are none. */
 export function changesOf(before: Shown, after: Shown): Shown | null {
   const changed = Object.entries(after).filter(([label, value]) => !isSame(before[label], value));
   return changed.length === 0 ? null : Object.fromEntries(changed);
@@ -151,7 +154,7 @@ function isSame(one: ShownValue | undefined, other: ShownValue): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
 }
 
-/** Cuts texts, tables and the number of values to their limits. */
+/** Cuts strings, tables and the number of values to their limits. */
 export function bounded(shown: Shown): Shown {
   return Object.fromEntries(
     few(shown).map(([label, value]): [string, ShownValue] => {

@@ -4,12 +4,12 @@
  *   GET /                 the page, and its files
  *   GET /session          the page's title, mode and commands (PageSession)
  *   GET /events           the log as server-sent events, from the beginning, or after `Last-Event-ID` or `?after=`
- *   GET /trace            the kept events as JSON lines; with `?follow=true` also the new events
+ *   GET /trace            the kept events as JSON lines; with `?follow=true` also new events
  *   GET /layouts/<chart>  the layout of a chart
  *   POST /commands        runs a command; needs the token
  *
- * Connections, readers, chunks and bodies all have limits. No call here blocks the process for longer than it takes to hand a chunk to
- * a socket.
+ * Connections, readers, chunks and bodies all have limits. No call here blocks the process for longer than it takes to write one chunk to a
+ * socket.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -21,14 +21,14 @@ import { CommandRefusal, type CommandRequest, type Commands, type LayoutOf, type
 import type { PageSession } from './wire.ts';
 
 const HOST = '127.0.0.1';
-/** Most connections at once; any further one is closed. */
+/** Maximum number of open connections; any further connection is closed. */
 const MAX_CONNECTIONS = 64;
-/** Most connections that read the log at once. */
+/** Maximum number of connections that read the log at the same time. */
 export const MAX_READERS = 16;
-/** Limits of a command's body, and of all headers together. Bytes. */
+/** Limits of the body of a command, and of all headers of a request together. Bytes. */
 export const MAX_COMMAND_BYTES = 1_024;
 const MAX_HEADER_BYTES = 8 * 1024;
-/** Longest name in a command. Characters. */
+/** Maximum length of a name in a command. Characters. */
 const MAX_NAME_CHARS = 64;
 /** Timeout of a request's headers, and of the whole request. Milliseconds. */
 const REQUEST_TIMEOUT_MS = 10_000;
@@ -51,7 +51,7 @@ export interface VisualizerModules {
   readonly loadPage: () => Promise<PageFiles>;
   readonly layoutOf: LayoutOf;
   readonly commands?: Commands | undefined;
-  /** Called when a reader comes while there is no other. */
+  /** Called when a reader connects while there is no other reader. */
   readonly onFirstReader?: () => void;
 }
 
@@ -87,7 +87,7 @@ export async function serveVisualizer(options: VisualizerOptions, modules: Visua
       visualizer.stop();
       const closed = Promise.withResolvers<undefined>();
       server.close(() => closed.resolve(undefined));
-      // Data written in this turn of the event loop is sent at its end.
+      // Data that was written in this turn of the event loop is sent at the end of the turn.
       setImmediate(() => server.closeAllConnections());
       await closed.promise;
     },
@@ -151,7 +151,7 @@ class Visualizer {
     else if (url.pathname === '/trace') this.#read(exchange, { form: 'lines', follow: url.searchParams.get('follow') === 'true' }, undefined);
     else if (first === 'layouts' && second !== undefined) void this.#layout(response, second);
     else {
-      // The page asks for the layouts next. They take longest, so they start now.
+      // The page requests the layouts next. They take the longest time, so they start now.
       if (url.pathname === '/') for (const chart of this.#modules.log.charts()) this.#modules.layoutOf(chart).catch(() => undefined);
       void this.#file(response, url.pathname);
     }
@@ -248,12 +248,12 @@ function sayJson(response: ServerResponse, status: number, text: string): void {
 }
 
 function sayError(response: ServerResponse, status: number, error: string): void {
-  // The rest of an unread body is not waited for.
+  // Closes the connection instead of waiting for the rest of an unread body.
   if (!response.req.complete) response.setHeader('connection', 'close');
   sayJson(response, status, JSON.stringify({ error }));
 }
 
-/** Does not iterate the request: leaving the loop at a body that is too long would close the connection before the 413 is sent. */
+/** This does not iterate over the request: to leave the loop when a body is too long would close the connection before the 413 is sent. */
 async function bodyOf(request: IncomingMessage): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const chunks: Buffer[] = [];

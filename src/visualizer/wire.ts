@@ -1,17 +1,17 @@
 /**
- * The events that reach the page and fill a trace file. Each event is one JSON object: a line of a file, or one server-sent event. A
- * recorder gives out only event types, ids of states and edges, and the values that the machine's owner allows. It never gives out
- * payloads, contexts, or an actor's input or output.
+ * The events that the page receives and that a trace file contains. Each event is one JSON object: a line of a file, or one server-sent
+ * event. A recorder reveals only event types, ids of states and edges, and the values that the machine's owner allows. It never reveals
+ * payloads, contexts, or the input or output of an actor.
  *
- * The forms are independent of any product: a page that reads them draws every XState 5 machine.
+ * The forms do not depend on a product: a page that reads them can draw any XState 5 machine.
  *
- * Charts have the form of `src/chart/chart.ts`. Four words in `meta` say how any machine is shown:
+ * Charts have the form of `src/chart/chart.ts`. Four words in `meta` define how a machine is shown:
  *
  * - `headline: true` on a compound state: its active child is the actor's state in one word (default: the first region).
- * - `span: 'node_tick'` on a compound state: the time from leaving its initial child until returning to it is one span of this name
- *   on the timeline, and its children are the steps. `outcome: 'last tick'` names the shown value that says how the span ended. When a
- *   `state` event shows another child than the initial one, the span is already running and begins there for the reader.
- * - `dropped: 'node_tick'` on an edge: taking the edge drops a span of this name.
+ * - `span: 'node_tick'` on a compound state: the time from leaving its initial child until returning to it is one span of this name on the
+ *   timeline, and its children are the steps. `outcome: 'last tick'` specifies the shown value that tells how the span ended. When a
+ *   `state` event shows a child other than the initial child, the span is already running. For the reader it begins at that event.
+ * - `dropped: 'node_tick'` on an edge: when the edge is taken, a span of this name is dropped.
  */
 import type { Chart } from '../chart/chart.ts';
 
@@ -20,7 +20,7 @@ export type { Chart, ChartEdge, ChartState } from '../chart/chart.ts';
 
 export type ShownScalar = string | number | boolean | null | ShownMoment;
 
-/** A moment in Unix (or simulated) milliseconds. A page shows its age, or counts down to it. */
+/** A moment in Unix (or simulated) milliseconds. A page shows the age of this moment, or counts down to it. */
 export interface ShownMoment {
   readonly atMs: number;
 }
@@ -28,11 +28,11 @@ export interface ShownMoment {
 /** A shown value, or a small table. */
 export type ShownValue = ShownScalar | { readonly rows: readonly Readonly<Record<string, ShownScalar>>[] };
 
-/** Shown values by label, in the order of the page. `reason` is shown beside the headline. */
+/** Shown values by label, in the order in which the page shows them. `reason` is shown next to the headline. */
 export type Shown = Readonly<Record<string, ShownValue>>;
 
 interface Numbered {
-  /** Rises by one within a stream. The id of the server-sent event is the stream's name and this number: `k2x9-17`. */
+  /** Increases by one from event to event of a stream. The id of the server-sent event is the stream's name and this number: `k2x9-17`. */
   readonly n: number;
   /** Unix milliseconds; simulated milliseconds in a trace of a simulation. */
   readonly atMs: number;
@@ -45,12 +45,12 @@ export interface ChartEvent extends Numbered {
 }
 
 /**
- * The whole state of a source. It comes when the actor starts, and when a reader joins late or after a gap, but never in an unbroken
- * stream. To a reader that knows the source, it therefore means that events may be missing before it. Event numbers cannot say so:
- * numbers after a gap may happen to follow on, and a program that forwards a stream numbers it again.
+ * The whole state of a source. It is sent when the actor starts, and when a reader joins late or after a gap, but not at other times. So to
+ * a reader that already knows the source, it means that events before it may be missing. Event numbers cannot show this: the numbers after
+ * a gap may happen to continue without a break, and a program that forwards a stream renumbers it.
  *
- * It voids everything known of the source before. Open spans are cut off, even when the state lies inside a span, because that may be
- * another span. An `end` directly after it means that the source had already ended.
+ * It replaces everything that was known of the source. Open spans are cut off, even when the state is inside a span, because that may be a
+ * different span. An `end` directly after it means that the source had already ended.
  */
 export interface StateEvent extends Numbered {
   readonly kind: 'state';
@@ -69,7 +69,7 @@ export interface StateEvent extends Numbered {
 export interface StepEvent extends Numbered {
   readonly kind: 'step';
   readonly source: string;
-  /** Type of the event, which came from outside or was raised. */
+  /** Type of the event. The event came from outside, or the machine raised it. */
   readonly event: string;
   /** Ids of the edges taken; empty: the event was dropped. */
   readonly edges: readonly string[];
@@ -79,19 +79,19 @@ export interface StepEvent extends Numbered {
   readonly shown?: Shown;
 }
 
-/** Changed values of a source that its machine does not hold, such as figures about its peers. */
+/** Changed values of a source that are not part of its machine, such as figures about its peers. */
 export interface ShownEvent extends Numbered {
   readonly kind: 'shown';
   readonly source: string;
   readonly shown: Shown;
 }
 
-/** Work outside the machine's states begins or ends. */
+/** Work that is not a state of the machine begins or ends. */
 export interface SpanEvent extends Numbered {
   readonly kind: 'span';
   readonly source: string;
   readonly name: string;
-  /** The same number at the span's begin and at its end. */
+  /** The number is the same at the beginning and at the end of a span. */
   readonly span: number;
   /** null: the span begins. */
   readonly outcome: string | null;
@@ -119,7 +119,7 @@ export type VisualizerEvent = ChartEvent | StateEvent | StepEvent | ShownEvent |
 /** The page's title, mode and commands: `GET /session`. */
 export interface PageSession {
   readonly title: string;
-  /** `replay`: all events are there, and the page sets the time. */
+  /** `replay`: all events have already arrived, and the page sets the time. */
   readonly mode: 'live' | 'replay';
   /** Empty outside development. */
   readonly commands: readonly PageCommand[];
@@ -137,7 +137,7 @@ export interface PageCommand {
   readonly breaks: boolean;
 }
 
-/** An event without its stream's number. */
+/** An event without its number in the stream. */
 export type NewEvent = { [Kind in VisualizerEvent['kind']]: Omit<Extract<VisualizerEvent, { kind: Kind }>, 'n'> }[VisualizerEvent['kind']];
 
 /** Receives the events of recorders. */

@@ -1,4 +1,4 @@
-/** The page: takes events in, chooses a moment, and has all views show it. Defines the actions; core/keys.ts gives them their keys. */
+/** The page: receives events, chooses a moment, and makes all views show it. Defines the actions; core/keys.ts assigns keys to them. */
 import type { PageSession, VisualizerEvent } from '../wire.ts';
 import { every, getJson, getText, pageMs, postJson, unixMs } from './browser.ts';
 import { layoutOf } from './chart-layout.ts';
@@ -27,9 +27,9 @@ import { sortedSources, SourcesView } from './view/sources-view.ts';
 import { StageView } from './view/stage-view.ts';
 import { TimelineView } from './view/timeline-view.ts';
 
-/** How often the page is drawn without events, so that ages stay right. */
+/** How often the page is drawn when no events arrive, so that ages stay correct. */
 const REFRESH_MS = 250;
-/** Later times are times of day; earlier ones come from a simulated clock. Unix milliseconds, in 2001. */
+/** Later times are times of day; earlier times come from a simulated clock. Unix milliseconds, a moment in 2001. */
 const OF_DAY_FROM_MS = 1_000_000_000_000;
 
 export class App {
@@ -165,7 +165,9 @@ export class App {
     this.#commands.setSession(this.#session);
   }
 
-  /** A browser allows few connections to one server. A hidden page therefore closes its own, and catches up when it is seen again. */
+  /**
+   * A browser allows only a few connections to one server. So a hidden page closes its connection, and catches up when it is visible again.
+   */
   #followWhileSeen(): void {
     if (this.#playhead.replay) return;
     if (document.visibilityState === 'hidden') this.#connection.close();
@@ -203,7 +205,7 @@ export class App {
     this.#want();
   }
 
-  /** Another process answers at this address, so everything known of the old one is dropped. */
+  /** A different process now answers at this address, so the page drops everything that it knows about the old process. */
   async #startOver(): Promise<void> {
     this.#arrivals = new Arrivals();
     this.#begin(new Recording());
@@ -218,7 +220,7 @@ export class App {
   }
 
   #append(event: VisualizerEvent): void {
-    // The page finds moments by their time. After a clock was set back, the earlier moments cannot be shown any more.
+    // The page finds moments by their time. After a clock has been set back, the earlier moments can no longer be shown.
     if (this.#recording.isSetBackBy(event)) {
       this.#recording.setBack(event.atMs);
       this.#events.reset();
@@ -364,7 +366,7 @@ export class App {
     this.#notices.update(this.#cutSinceMs);
   }
 
-  /** Marks, for measurements, when the first drawing is on the page. */
+  /** Marks the time of the first drawing on the page, for measurements. */
   #markDrawn(): void {
     requestAnimationFrame(() => {
       if (performance.getEntriesByName('chart-drawn').length === 0) performance.mark('chart-drawn');

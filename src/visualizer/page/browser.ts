@@ -43,7 +43,7 @@ export async function postJson(path: string, body: unknown, token: string): Prom
 
 const THEME = 'visualizer-theme';
 
-/** The theme that the reader chose; null: the system's. */
+/** The theme that the reader chose; null: the system's theme. */
 export function rememberedTheme(): string | null {
   try {
     return localStorage.getItem(THEME);
@@ -56,6 +56,6 @@ export function rememberTheme(theme: string): void {
   try {
     localStorage.setItem(THEME, theme);
   } catch {
-    // The browser stores nothing.
+    // The browser does not allow storage.
   }
 }

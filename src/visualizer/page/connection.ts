@@ -1,4 +1,4 @@
-/** The live stream. EventSource reconnects by itself with its last id. When it gives up, a new one is opened. */
+/** The live stream. An EventSource reconnects by itself with its last id. When it gives up, a new EventSource is opened. */
 import type { VisualizerEvent } from '../wire.ts';
 import { after } from './browser.ts';
 import { readEventLine } from './core/trace.ts';
@@ -6,7 +6,7 @@ import { readEventLine } from './core/trace.ts';
 const RETRY_MS = 1_000;
 
 export interface ConnectionModules {
-  /** Called before the first event of another log, which means that another process serves it. */
+  /** Called before the first event of a different log, which means that a different process now serves the stream. */
   readonly onOtherLog: () => void;
   readonly onEvent: (event: VisualizerEvent) => void;
   readonly onChange: (connected: boolean) => void;
@@ -16,7 +16,7 @@ export class Connection {
   readonly #modules: ConnectionModules;
   #stream: EventSource | null = null;
   #cancelRetry: () => void = () => undefined;
-  /** Id of the last event received. */
+  /** Id of the last received event. */
   #lastId = '';
 
   constructor(modules: ConnectionModules) {

@@ -1,11 +1,11 @@
-/** Listens to the page's keys. core/keys.ts gives each key its action. */
+/** Listens to the page's keys. core/keys.ts assigns an action to each key. */
 import { actionOf, type KeyAction } from './core/keys.ts';
 
 export interface KeyboardModules {
   readonly actions: Readonly<Record<KeyAction, () => void>>;
-  /** @param nth from 0 */
+  /** @param nth starts at 0 */
   readonly chooseNth: (nth: number) => void;
-  /** @param share part of the time that the timeline shows */
+  /** @param share how far to move, as a share of the time that the timeline shows */
   readonly moveInTimeline: (share: number) => void;
   readonly helpIsOpen: () => boolean;
 }

@@ -1,4 +1,4 @@
-/** The theme, light or dark: the system's, until the reader chooses one. */
+/** The theme, light or dark: the system's theme, until the reader chooses one. */
 import { rememberedTheme, rememberTheme } from './browser.ts';
 
 export function showRememberedTheme(): void {

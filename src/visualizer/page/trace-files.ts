@@ -8,7 +8,7 @@ export interface TraceFilesModules {
 }
 
 export class TraceFiles {
-  /** Hidden, but must be on the page for its dialogue to open. */
+  /** The element is hidden, but must be on the page so that its dialogue can open. */
   readonly element = h('input', { type: 'file', accept: '.trace,.jsonl,.ndjson,.json,.txt', hidden: true, 'aria-label': 'Trace file' });
   readonly #modules: TraceFilesModules;
 

@@ -1,5 +1,5 @@
 /**
- * Tells which events of a stream are new. After a break, a stream may repeat known events. When another process serves the
+ * Decides which events of a stream are new. After an interruption, a stream may repeat known events. When a different process serves the
  * stream, the numbers may start again.
  */
 import type { VisualizerEvent } from '../../wire.ts';
@@ -11,7 +11,7 @@ export class Arrivals {
   /** The last new event. */
   #last: VisualizerEvent | null = null;
 
-  /** @returns false for an event that has come before */
+  /** @returns false for an event that has already arrived */
   isNew(event: VisualizerEvent): boolean {
     const key = `${event.n} ${event.atMs} ${event.kind} ${'source' in event ? (event.source ?? '') : ''}`;
     if (event.n <= this.#highest && this.#seen.has(key) && !this.#endsLast(event)) return false;
@@ -22,7 +22,7 @@ export class Arrivals {
     return true;
   }
 
-  /** After a gap, an end comes again directly after a state of its source, and may have its old number. */
+  /** After a gap, an end is repeated directly after a state of the same source, and may have its old number. */
   #endsLast(event: VisualizerEvent): boolean {
     return event.kind === 'end' && this.#last?.kind === 'state' && this.#last.source === event.source && this.#last.n + 1 === event.n;
   }

@@ -1,10 +1,10 @@
 /**
- * Decides which part of a drawing is visible, and how large. The drawing fits the window until the reader moves or zooms it. Only
- * computes numbers; a view applies them.
+ * Decides which part of a drawing is visible, and how large it is. The drawing fits the window until the reader moves or zooms it. This
+ * module only computes numbers; a view applies them.
  */
 import type { Box, Point } from '../../layout-graph.ts';
 
-/** Below this scale labels cannot be read, so the camera shows the active state instead of the whole drawing. */
+/** Below this scale, labels cannot be read, so the camera shows the active state instead of the whole drawing. */
 const READABLE_SCALE = 0.84;
 const LARGEST_FIT = 1.35;
 const [SMALLEST, LARGEST] = [0.08, 4];
@@ -22,7 +22,7 @@ export interface Seen extends Point {
 
 export interface CameraOptions {
   readonly drawing: Size;
-  /** true: the whole of a machine with regions. It may be unreadably small, because each region has its own drawing. */
+  /** true: the drawing shows a whole machine with regions. It may be unreadably small, because each region has its own drawing. */
   readonly overview: boolean;
 }
 
@@ -61,7 +61,7 @@ export class Camera {
     this.#show(this.#fitScale());
   }
 
-  /** @param at the point of the window that stays in place; default: the centre */
+  /** @param at the point of the window that does not move; default: the centre */
   zoomBy(factor: number, at: Point = { x: this.#window.width / 2, y: this.#window.height / 2 }): void {
     this.#held = true;
     const { scale: before, x, y } = this.#seen;
@@ -75,7 +75,7 @@ export class Camera {
     this.#seen = { ...this.#seen, x: this.#seen.x + x, y: this.#seen.y + y };
   }
 
-  /** Moves just far enough to show the box. */
+  /** Moves only as far as needed to show the box. */
   reveal(box: Box): void {
     const { scale, x, y } = this.#seen;
     const shift = (from: number, length: number, room: number): number => {
@@ -88,7 +88,7 @@ export class Camera {
   }
 
   /**
-   * Moves to the box that is active now.
+   * Moves to the active box.
    * @param calm true: move only when the box is out of view
    */
   follow(active: Box | undefined, calm: boolean): void {

@@ -1,12 +1,12 @@
 /** Lookups in a chart, computed once. */
 import type { Chart, ChartEdge, ChartState } from '../../wire.ts';
 
-/** A compound state. Each time away from its initial child is a span. */
+/** A compound state. Each period outside its initial child is a span. */
 export interface SpanState {
   readonly state: string;
   readonly name: string;
   readonly idle: string | null;
-  /** Label of the shown value that says how a span ended. */
+  /** Label of the shown value that tells how a span ended. */
   readonly outcome: string | null;
 }
 
@@ -15,10 +15,10 @@ export interface ChartIndex {
   readonly states: ReadonlyMap<string, ChartState>;
   readonly edges: ReadonlyMap<string, ChartEdge>;
   readonly children: ReadonlyMap<string, readonly string[]>;
-  /** The state whose active child is the actor's state in one word. */
+  /** The compound state whose active child is the actor's state in one word. */
   readonly headline: string;
   readonly spans: readonly SpanState[];
-  /** Regions of a parallel root; else empty. */
+  /** Regions of a parallel root; empty for any other root. */
   readonly regions: readonly string[];
 }
 
@@ -52,7 +52,7 @@ export function activeChild(index: ChartIndex, state: string, active: ReadonlySe
   return index.children.get(state)?.find((child) => active.has(child)) ?? null;
 }
 
-/** The region of a parallel root that holds a state; null for the root, and for a chart without regions. */
+/** The region of a parallel root that contains a state; null for the root, and for a chart without regions. */
 export function regionOf(index: ChartIndex, state: string): string | null {
   let at: string | null = state;
   while (at !== null && !index.regions.includes(at)) at = index.states.get(at)?.parent ?? null;

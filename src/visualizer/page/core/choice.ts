@@ -1,4 +1,4 @@
-/** The source that the page shows: the first one until the reader chooses another. */
+/** The source that the page shows: the first source, until the reader chooses a different one. */
 
 export class Choice {
   #name: string | null = null;
@@ -9,7 +9,7 @@ export class Choice {
     return this.#name;
   }
 
-  /** Selects the first source unless the reader has chosen one. @param names all sources in the order shown */
+  /** Selects the first source unless the reader has chosen one. @param names all sources in the order in which the page shows them */
   suggestFirst(names: readonly string[]): void {
     if (!this.#picked) this.#name = names[0] ?? null;
   }

@@ -1,8 +1,8 @@
 /**
- * The kept events, with the model after each of them. Bounded: the oldest events are folded into the model that the history begins
- * with.
+ * The kept events, with the model after each of them. The number of kept events is limited: the oldest events are folded into the model
+ * with which the history begins.
  *
- * A place counts all events that ever came: the model at place 3 contains three events.
+ * A place is the number of all events that have arrived up to a moment: the model at place 3 contains three events.
  */
 import type { VisualizerEvent } from '../../wire.ts';
 import { EVENTS_LIMIT, KEYFRAME_EVERY } from './limits.ts';
@@ -11,14 +11,14 @@ import { EMPTY_MODEL, fold, type Model } from './model.ts';
 export class History {
   readonly #limit: number;
   #events: VisualizerEvent[] = [];
-  /** Time at each event. It never falls, although clocks may be set back. */
+  /** The time at each event. These times never decrease, although clocks may be set back. */
   #times: number[] = [];
-  /** The model before the first kept event, and after every KEYFRAME_EVERY events. */
+  /** The model before the first kept event, and the model after every KEYFRAME_EVERY events. */
   #keyframes: Model[];
   #latest: Model;
 
   /**
-   * @param limit events to keep, rounded down to a multiple of KEYFRAME_EVERY
+   * @param limit number of events to keep, rounded down to a multiple of KEYFRAME_EVERY
    * @param base the model before the first event
    */
   constructor(limit = EVENTS_LIMIT, base = EMPTY_MODEL) {
@@ -62,7 +62,7 @@ export class History {
     return this.#latest;
   }
 
-  /** The event that leads to this place; undefined when it is not kept. */
+  /** The event that leads to this place; undefined when that event is no longer kept. */
   eventAt(place: number): VisualizerEvent | undefined {
     return this.#events[place - this.firstPlace - 1];
   }
@@ -93,7 +93,7 @@ export class History {
     return model;
   }
 
-  /** Places whose event passes the test, from `upTo` backwards, at most `limit`. */
+  /** At most `limit` places whose events pass the test, from `upTo` backwards. */
   latestPlaces(upTo: number, limit: number, test: (event: VisualizerEvent) => boolean): number[] {
     const places: number[] = [];
     for (let index = Math.min(this.#events.length, upTo - this.firstPlace) - 1; index >= 0 && places.length < limit; index--) {

@@ -1,4 +1,4 @@
-/** Table of the page's keys: what each key does, and what the help says about it. */
+/** Table of the page's keys: what each key does, and its description in the help. */
 
 export type KeyAction =
   | 'live'
@@ -37,7 +37,7 @@ export type KeyAction =
   | 'letGo';
 
 export interface KeyRow {
-  /** The keys as the help shows them. */
+  /** The keys in the form in which the help shows them. */
   readonly shown: string;
   readonly says: string;
   /** Actions by `KeyboardEvent.key`. Keys that a focused view handles itself are not listed. */

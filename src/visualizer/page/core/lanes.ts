@@ -1,6 +1,6 @@
 /**
- * What the timeline shows of each source: stays in a state, spans with their steps, and marks. Each event adds to it, by comparing the
- * models before and after the event. Bounded.
+ * What the timeline shows of each source: stays in a state, spans with their steps, and marks. For each event, the models before and after
+ * the event are compared, and what changed is added. The number of kept items is limited.
  */
 import type { VisualizerEvent } from '../../wire.ts';
 import { activeChild, type ChartIndex, type SpanState } from './chart-index.ts';
@@ -22,11 +22,11 @@ export interface Step {
 
 export interface Span {
   readonly name: string;
-  /** Name of the span's row: each kind of work has its own. */
+  /** Name of the span's row. Each kind of work has its own row. */
   readonly row: string;
   readonly fromMs: number;
   toMs: number | null;
-  /** null while it runs. */
+  /** null while the span runs. */
   outcome: string | null;
   readonly steps: Step[];
 }
@@ -50,10 +50,10 @@ export interface Lane {
   readonly open: Map<string, Span>;
 }
 
-/** Outcome of a span whose source ended, whose end was lost in a gap, or whose state was left. */
+/** Outcome of a span if its source ended, if its end was lost in a gap, or if its state was left. */
 const CUT_OFF = 'cut off';
 const ENDED = 'ended';
-/** Most rows of spans of one source; further kinds of work share the last row. */
+/** Maximum number of rows of spans of one source; further kinds of work share the last row. */
 const ROWS_LIMIT = 4;
 
 export class Lanes {
@@ -62,7 +62,7 @@ export class Lanes {
   /** Notes that concern all sources. */
   readonly common: Mark[] = [];
 
-  /** @param limit most stays, most spans and most marks of a source */
+  /** @param limit maximum number of stays, of spans and of marks that are kept for each source */
   constructor(limit = LANE_LIMIT) {
     this.#limit = limit;
   }
@@ -119,7 +119,7 @@ export class Lanes {
     if (event.kind === 'state') {
       closeAll(lane, atMs, CUT_OFF);
       if (event.fresh) lane.marks.push({ kind: 'start', atMs, place, text: 'starts' });
-      // The state is older than a known end. The end comes again directly after it.
+      // The state is older than a known end. The end is repeated directly after it.
       else if (was !== undefined && was.ended !== null && atMs <= was.ended.atMs) return;
     }
     stay(lane, { state: is.headline ?? '?', reason: reasonOf(is), atMs });
@@ -133,7 +133,7 @@ export class Lanes {
     }
   }
 
-  /** Forgets what ended before a time. */
+  /** Forgets everything that ended before a time. */
   forget(beforeMs: number): void {
     for (const { stays, spans, marks } of this.#lanes.values()) {
       trim(stays, ({ toMs }) => toMs !== null && toMs < beforeMs);

@@ -1,15 +1,15 @@
-/** Limits of what a page keeps, so that it can stay open for days. */
+/** Limits on what a page keeps. They allow a page to stay open for days. */
 
-/** Events that the reader can go back to. */
+/** Maximum number of events that the reader can go back to. */
 export const EVENTS_LIMIT = 20_000;
-/** Events from one stored model to the next. Going back folds fewer than this again. */
+/** Number of events from one stored model to the next. To go back, the page folds fewer events than this again. */
 export const KEYFRAME_EVERY = 64;
-/** Rows in the list of events. */
+/** Maximum number of rows in the list of events. */
 export const LISTED_LIMIT = 400;
-/** Most spans, most marks and most stays kept of a source: live, and in a trace file. */
+/** Maximum number of spans, of marks and of stays that are kept for each source, both live and for a trace file. */
 export const LANE_LIMIT = 3_000;
 export const TRACE_LANE_LIMIT = 50_000;
-/** Largest trace file that the page opens. Bytes. */
+/** Maximum size of a trace file that the page opens. Bytes. */
 export const TRACE_LIMIT_BYTES = 64 * 1024 * 1024;
-/** Most sources that the page follows. */
+/** Maximum number of sources that the page follows. */
 export const SOURCES_LIMIT = 64;

@@ -1,6 +1,6 @@
 /**
- * What is known at a moment: all events up to it, folded. Models are immutable, so a page can keep any number of them and go back to
- * each.
+ * What is known at a moment: the result of all events up to that moment. Models are immutable, so a page can keep any number of models and
+ * go back to each of them.
  */
 import type { Shown, ShownValue, VisualizerEvent } from '../../wire.ts';
 import { activeChild, indexChart, type ChartIndex } from './chart-index.ts';
@@ -15,11 +15,11 @@ export interface SourceModel {
   readonly headline: string | null;
   /** When the headline last changed, as far as the page knows. */
   readonly sinceMs: number;
-  /** false: the source may have been in that state earlier than `sinceMs`. */
+  /** false: the source may already have been in that state before `sinceMs`. */
   readonly sinceExact: boolean;
-  /** How often each edge was taken since the actor started, or since the page first heard of it. */
+  /** How often each edge was taken since the actor started, or since the page first received an event of the actor. */
   readonly taken: ReadonlyMap<string, number>;
-  /** The last step that took any edges. */
+  /** The last step that took at least one edge. */
   readonly last: { readonly edges: readonly string[]; readonly event: string; readonly atMs: number; readonly place: number } | null;
   readonly ended: { readonly atMs: number; readonly how: string } | null;
 }
@@ -27,7 +27,7 @@ export interface SourceModel {
 export interface Model {
   readonly charts: ReadonlyMap<string, ChartIndex>;
   readonly sources: ReadonlyMap<string, SourceModel>;
-  /** Number of events folded. */
+  /** Number of events that this model contains. */
   readonly place: number;
   readonly atMs: number;
 }
@@ -83,7 +83,7 @@ function folded(
       ended: null,
     };
   }
-  // The source's whole state is still to come.
+  // The event with the source's whole state has not arrived yet.
   if (before === undefined) return undefined;
   if (event.kind === 'end') return { ...before, active: new Set(), ended: { atMs, how: event.how } };
   const shown = event.shown === undefined ? before.shown : { ...before.shown, ...event.shown };
@@ -112,7 +112,7 @@ function headlineOf(index: ChartIndex | undefined, active: ReadonlySet<string>):
   return child === null ? null : (index.states.get(child)?.key ?? null);
 }
 
-/** Sets the headlines of sources that came before their chart. */
+/** Sets the headlines of sources that arrived before their chart. */
 function renamed(charts: Model['charts'], sources: Model['sources'], chart: string): Model['sources'] {
   return new Map(
     [...sources].map(([name, source]) => [
@@ -122,7 +122,7 @@ function renamed(charts: Model['charts'], sources: Model['sources'], chart: stri
   );
 }
 
-/** A source that ended; if none did, the one known for longest. */
+/** The source to forget first: a source that has ended, otherwise the source that has been known for the longest time. */
 function oldestOf(sources: ReadonlyMap<string, SourceModel>): string {
   for (const [name, { ended }] of sources) if (ended !== null) return name;
   return sources.keys().next().value!;

@@ -1,10 +1,13 @@
-/** The moment that a page shows: the latest, one that the reader went to, or the current one of a replay. Clocks are arguments. */
+/**
+ * The moment that a page shows: the latest moment, a moment that the reader went to, or the current moment of a replay. Clocks are
+ * arguments.
+ */
 import type { History } from './history.ts';
 
 export type Moment =
   /** Follows the latest event. */
   | { readonly at: 'live' }
-  /** Stands still. */
+  /** Stays at one place. */
   | { readonly at: 'place'; readonly place: number; readonly atMs: number }
   /** A replay runs. It was at `fromMs` when the page's clock showed `startedMs`. */
   | { readonly at: 'playing'; readonly fromMs: number; readonly startedMs: number; readonly speed: number };

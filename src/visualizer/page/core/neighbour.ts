@@ -1,10 +1,10 @@
-/** Moves from box to box by the arrow keys. */
+/** Moves from box to box with the arrow keys. */
 import type { Point } from '../../layout-graph.ts';
 
-/** Weight of a sideways distance against a distance ahead. */
+/** Weight of a sideways distance, relative to a distance straight ahead. */
 const ASIDE_WEIGHT = 2.5;
 
-/** The nearest box in a direction, with sideways distance weighted; undefined when there is none. */
+/** The nearest box in a direction, with a higher weight for sideways distance; undefined when there is none. */
 export function neighbourOf<Placed extends { readonly centre: Point }>(from: Placed, direction: Point, all: readonly Placed[]): Placed | undefined {
   let best: Placed | undefined;
   let least = Infinity;

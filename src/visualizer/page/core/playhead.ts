@@ -2,7 +2,7 @@
 import type { History } from './history.ts';
 import { LIVE, play, shownAt, SPEEDS, type Moment, type Shown } from './moment.ts';
 
-/** An opened replay starts at the lowest speed, from 1, at which it takes at most this long. Milliseconds. */
+/** A replay starts at the lowest speed at which it lasts at most this long. The lowest possible speed is 1. Milliseconds. */
 const WHOLE_REPLAY_MS = 90_000;
 
 export interface Clocks {
@@ -13,7 +13,7 @@ export interface Clocks {
 }
 
 export class Playhead {
-  /** true: all events are there and none will come, so there is no live view. */
+  /** true: all events have already arrived and no more will come, so there is no live view. */
   readonly replay: boolean;
   #moment: Moment;
   #speed: number;
@@ -28,7 +28,7 @@ export class Playhead {
     return new Playhead(false, LIVE, 1);
   }
 
-  /** @param lengthMs length of the replay @param from the moment shown until the replay runs */
+  /** @param lengthMs length of the replay @param from the moment that is shown until the replay starts */
   static replay(lengthMs: number, from: Moment): Playhead {
     const speed = SPEEDS.find((each) => each >= 1 && lengthMs / each <= WHOLE_REPLAY_MS) ?? SPEEDS.at(-1)!;
     return new Playhead(true, from, speed);
@@ -71,7 +71,7 @@ export class Playhead {
     this.setSpeed(SPEEDS[Math.max(0, SPEEDS.indexOf(this.#speed) - 1)]!, history, clocks);
   }
 
-  /** Stops a replay that has reached its end. @returns whether it still runs */
+  /** Stops a replay that has reached its end. @returns whether the replay is still running */
   settle(history: History, clocks: Clocks): boolean {
     if (this.#moment.at !== 'playing') return false;
     const now = this.shown(history, clocks);

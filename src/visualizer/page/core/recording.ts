@@ -7,12 +7,12 @@ import { History } from './history.ts';
 import { Lanes } from './lanes.ts';
 import { setBack } from './model.ts';
 
-/** Events of several sources may be out of order by less than this. A larger step back means that the clock was set. */
+/** Events of several sources may be out of order by less than this. A larger step back means that a clock was set back. Milliseconds. */
 const CLOCK_STEP_MS = 10_000;
 
 export const isFailure = (event: VisualizerEvent): boolean => event.kind === 'note' && event.level === 'failure';
 
-/** These events come again after a gap or a restart of the stream, with their old times. */
+/** After a gap or a restart of the stream, these events are repeated with their old times. */
 const isToldAgain = (event: VisualizerEvent): boolean => event.kind === 'chart' || event.kind === 'end' || (event.kind === 'state' && !event.fresh);
 
 export interface RecordingLimits {
@@ -50,14 +50,14 @@ export class Recording {
     const model = this.#history.append(event);
     this.#lanes.take(before, model, event);
     if (isFailure(event)) this.#failures += 1;
-    // The timeline does not draw what the reader cannot go back to.
+    // The timeline does not draw anything that the reader cannot go back to.
     if (this.#history.firstPlace !== this.#firstPlace) {
       this.#firstPlace = this.#history.firstPlace;
       this.#lanes.forget(this.#history.firstMs);
     }
   }
 
-  /** Whether the event's time lies so far back that its source's clock must have been set. */
+  /** Whether the event's time is so far back that the clock of its source must have been set back. */
   isSetBackBy(event: VisualizerEvent): boolean {
     return !isToldAgain(event) && event.atMs <= this.#history.lastMs - CLOCK_STEP_MS;
   }

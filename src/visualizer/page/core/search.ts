@@ -7,11 +7,11 @@ export type EventKind = VisualizerEvent['kind'];
 export interface Filter {
   /** null: all sources. */
   readonly source: string | null;
-  /** Kinds to leave out. */
+  /** Kinds of events to leave out. */
   readonly without: ReadonlySet<EventKind>;
   /** Event type that a step must have; null: all events. */
   readonly type: string | null;
-  /** Words that must all occur, in upper or lower case. */
+  /** Words that must all occur. Upper and lower case make no difference. */
   readonly text: string;
 }
 
@@ -21,7 +21,7 @@ export function sourceOf(event: VisualizerEvent): string | null {
   return event.kind === 'chart' ? null : event.source;
 }
 
-/** @param model gives the names of states and edges */
+/** @param model contains the names of states and edges */
 export function matches(filter: Filter, event: VisualizerEvent, model: Model): boolean {
   if (filter.without.has(event.kind)) return false;
   const source = sourceOf(event);
@@ -62,7 +62,7 @@ export function describe(event: VisualizerEvent, model: Model): { readonly title
   }
 }
 
-/** XState's own events are shown by the label of the edge that they take. */
+/** For XState's own events, the title is the label of the edge that they take. */
 function titleOf(type: string, label: string | undefined): string {
   return type.startsWith('xstate.') && label !== undefined ? label : type;
 }
@@ -80,7 +80,7 @@ function valuesText(shown: Shown): string {
     .join(', ');
 }
 
-/** A value as text, without a clock: a moment gives its time of day, not its age. */
+/** A value as text that does not depend on the current time: a moment is shown as its time of day, not as its age. */
 export function scalarText(value: ShownScalar): string {
   if (value === null || value === '') return '–';
   if (typeof value === 'boolean') return value ? 'yes' : 'no';

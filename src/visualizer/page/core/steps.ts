@@ -1,4 +1,4 @@
-/** Finds the place that a step through the events leads to; null when there is none in that direction. */
+/** Finds the place to which a step through the events leads; null when there is no such place in that direction. */
 import type { VisualizerEvent } from '../../wire.ts';
 import type { History } from './history.ts';
 import { isFailure } from './recording.ts';
@@ -15,7 +15,7 @@ export function nextFailure(history: History, from: number, direction: Direction
   return history.find(from, direction, isFailure) ?? history.find(beyond, direction, isFailure);
 }
 
-/** The next event that changes the headline of a source, or whether it has ended. */
+/** The next event that changes the headline of a source, or that ends or starts the source. */
 export function nextChange(history: History, from: number, direction: Direction, source: string): number | null {
   for (let place = from + direction; place > history.firstPlace && place <= history.lastPlace; place += direction) {
     const event = history.eventAt(place);
@@ -26,7 +26,7 @@ export function nextChange(history: History, from: number, direction: Direction,
   return null;
 }
 
-/** A cheap test on the event, so that few models are compared. */
+/** A cheap test of the event, so that only a few models have to be compared. */
 function mayChange(event: VisualizerEvent, source: string): boolean {
   if (!('source' in event) || event.source !== source) return false;
   return event.kind === 'state' || event.kind === 'end' || (event.kind === 'step' && event.active !== undefined);

@@ -1,4 +1,4 @@
-/** Reads a trace file: one event a line. Lines that are not events are counted and left out. */
+/** Reads a trace file with one event per line. Lines that are not events are counted and left out. */
 import { isWhole, type NoteEvent, type VisualizerEvent } from '../../wire.ts';
 
 const KINDS: ReadonlySet<string> = new Set<VisualizerEvent['kind']>(['chart', 'state', 'step', 'shown', 'span', 'end', 'note']);
@@ -51,7 +51,7 @@ function isEvent(value: unknown): value is VisualizerEvent {
 const isTextOrNull = (value: unknown): boolean => typeof value === 'string' || value === null;
 const areTexts = (value: unknown): boolean => Array.isArray(value) && value.every((item) => typeof item === 'string');
 
-/** The range of a Date. */
+/** The range of a `Date`. */
 const isTime = (value: unknown): boolean => typeof value === 'number' && Math.abs(value) <= 8.64e15;
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value);
 

@@ -1,4 +1,4 @@
-/** The bar at the top: the title, the time shown, its controls, and the other actions. */
+/** The bar at the top: the title, the shown time and its controls, and the other actions. */
 import { SPEEDS } from '../core/moment.ts';
 import { clockText, momentText } from '../core/time-text.ts';
 import { button, h, setAttributes, setText } from './dom.ts';
@@ -22,7 +22,7 @@ export interface BarState {
   readonly speed: number;
   readonly commands: boolean;
   readonly failures: number;
-  /** Events since the reader stopped following. */
+  /** Number of events since the reader stopped following the live view. */
   readonly newer: number;
 }
 

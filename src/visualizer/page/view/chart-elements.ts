@@ -1,10 +1,10 @@
-/** Makes the SVG elements of one drawing: boxes for states, arrows, labels. Made once, without regard to what is active. */
+/** Creates the SVG elements of one drawing: boxes for states, arrows, labels. They are created once and do not depend on what is active. */
 import { TEXT, type Box, type Drawing, type DrawnArrow, type DrawnState, type EdgeLine, type Point } from '../../layout-graph.ts';
 import type { ChartIndex } from '../core/chart-index.ts';
 import { s } from './dom.ts';
 
 const CORNER_PX = 6;
-/** Height of a compound state's target: the reader points at its title. */
+/** Height of the area that selects a compound state: only its title. */
 const TITLE_PX = 30;
 
 export type Picked = { readonly state: string } | { readonly edges: readonly string[] };
@@ -31,7 +31,7 @@ export interface ChartElements {
   /** The lines of text of each edge. */
   readonly lines: ReadonlyMap<string, readonly SVGTextElement[]>;
   readonly targets: readonly Target[];
-  /** Arrows without their labels. The pointer reaches them, the keys do not. */
+  /** Arrows without their labels. The pointer can reach them, the keys cannot. */
   readonly paths: readonly { readonly element: SVGGElement; readonly picked: Picked }[];
 }
 
@@ -90,7 +90,7 @@ class Pen {
     }
     const middle = drawn.y + (drawn.holds || drawn.inside.length > 0 ? 18 : drawn.height / 2 + 4.5);
     const title = s('text', { x: drawn.x + TEXT.padPx + 14, y: middle, class: 'title' }, state.type === 'history' ? `H ${state.key}` : state.key);
-    // Marks an active state without relying on colour.
+    // Marks an active state with a dot in addition to its colour.
     group.append(s('circle', { cx: drawn.x + TEXT.padPx + 3, cy: middle - 4.5, r: 4.5, class: 'lamp' }), title);
     for (const [row, line] of drawn.inside.entries()) {
       group.append(this.#line(line, drawn.x + TEXT.padPx, drawn.y + TEXT.titleLinePx + 9 + row * TEXT.labelLinePx));

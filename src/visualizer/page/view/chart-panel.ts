@@ -1,4 +1,7 @@
-/** One drawing. A source's model lights its parts. Pointer, wheel, touch and keys move the camera and choose states and arrows. */
+/**
+ * One drawing. The model of a source decides which parts are lit. Pointer, wheel, touch and keys move the camera and select states and
+ * arrows.
+ */
 import type { Box, Drawing, Point } from '../../layout-graph.ts';
 import { Camera } from '../core/camera.ts';
 import type { ChartIndex } from '../core/chart-index.ts';
@@ -98,7 +101,7 @@ export class ChartPanel {
     this.#focus(active ?? targets[0]);
   }
 
-  /** The innermost active state; the first region's when there are several. */
+  /** The innermost active state; with several regions, that of the first region. */
   #activeBox(): Box | undefined {
     return this.#drawing.states.find(({ id, holds }) => !holds && (this.#source?.active.has(id) ?? false));
   }
@@ -110,7 +113,7 @@ export class ChartPanel {
     setAttributes(this.element, { 'data-scale': scale.toFixed(3) });
   }
 
-  /** Starts the animation of the edges just taken, or restarts it. */
+  /** Starts or restarts the animation of the edges that were just taken. */
   #flash(edges: ReadonlySet<string>): void {
     for (const { arrow, parts } of this.#drawn.arrows) if (arrow.edges.some((edge) => edges.has(edge))) parts.forEach(restart);
     for (const edge of edges) this.#drawn.lines.get(edge)?.forEach(restart);
@@ -164,7 +167,7 @@ export class ChartPanel {
     element.addEventListener('keydown', (event) => this.#onKey(event));
   }
 
-  /** One pointer moves the drawing, two pointers zoom it. */
+  /** Dragging with one pointer moves the drawing; dragging with two pointers zooms it. */
   #drag(event: PointerEvent): void {
     // The pointer may have been released outside the drawing.
     if (event.buttons === 0) this.#pointers.delete(event.pointerId);

@@ -1,6 +1,6 @@
 /**
- * The commands, in development only: a dialog with a button for each command, and choices of a source or a pair of sources. A command
- * that breaks something asks for confirmation.
+ * The commands, only in development: a dialog with a button for each command, where the reader also chooses a source or a pair of sources.
+ * A command that breaks something asks for confirmation.
  */
 import type { PageCommand, PageSession } from '../../wire.ts';
 import { button, h, reconcile, setAttributes, setText } from './dom.ts';

@@ -1,4 +1,4 @@
-/** Details of a state or an edge: its purpose, its actions, and the reason of the active headline. */
+/** Details of a state or an edge: its purpose, its actions, and, for the active headline, the reason. */
 import type { ChartEdge, ChartState } from '../../wire.ts';
 import type { ChartIndex } from '../core/chart-index.ts';
 import { reasonOf } from '../core/model.ts';

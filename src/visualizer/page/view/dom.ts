@@ -1,4 +1,7 @@
-/** Makes elements in one expression. Text becomes text nodes, so the text of an event is never parsed as markup. */
+/**
+ * Creates an element with its attributes and children in one expression. Strings become text nodes, so text from an event is never parsed
+ * as markup.
+ */
 
 export type Attributes = Readonly<Record<string, string | number | boolean | null>>;
 type Child = Node | string;
@@ -42,7 +45,7 @@ export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** A button that tells its key in the title and to assistive technology. */
+/** A button whose key appears in its title and in assistive technology. */
 export function button(label: string, options: { readonly key?: string; readonly title?: string; readonly class?: string }, press: () => void): HTMLButtonElement {
   const title = options.title ?? label;
   const element = h(
@@ -60,7 +63,7 @@ export function button(label: string, options: { readonly key?: string; readonly
   return element;
 }
 
-/** Gives `parent` one child for each item, in order. Makes each child once, changes it in place, and moves it only when it must. */
+/** Gives `parent` one child for each item, in order. Creates each child once, changes it in place, and moves it only when necessary. */
 export function reconcile<Item, Made extends Element>(
   parent: Element,
   items: readonly Item[],

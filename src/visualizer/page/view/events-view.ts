@@ -1,4 +1,4 @@
-/** The list of events up to the moment shown, newest first. The reader can search and filter it, and go to each event. */
+/** The list of events up to the shown moment, newest first. The reader can search and filter it, and go to each event. */
 import type { VisualizerEvent } from '../../wire.ts';
 import { LISTED_LIMIT } from '../core/limits.ts';
 import { describe, matches, NO_FILTER, sourceOf, type EventKind, type Filter } from '../core/search.ts';
@@ -6,7 +6,7 @@ import { clockText } from '../core/time-text.ts';
 import { h, reconcile, setAttributes, setText } from './dom.ts';
 import type { Frame } from './frame.ts';
 
-/** Most event types offered in the filter. */
+/** Maximum number of event types that the filter offers. */
 const TYPES_LIMIT = 200;
 
 const KINDS: readonly { readonly kind: EventKind; readonly label: string; readonly shape: string }[] = [
@@ -35,7 +35,7 @@ export class EventsView {
   #filter: Filter = { ...NO_FILTER, without: new Set<EventKind>(['shown']) };
   #known = new Set<string>();
   #looked = 0;
-  /** The last result, with its filter and the place it reaches up to. */
+  /** The last result, with its filter and the place up to which it was searched. */
   #found: { readonly filter: Filter; readonly upTo: number; readonly first: number; readonly places: readonly number[] } | null = null;
 
   constructor(modules: EventsModules) {
@@ -77,7 +77,7 @@ export class EventsView {
     );
   }
 
-  /** Empties the list before another recording is shown. */
+  /** Empties the list before a different recording is shown. */
   reset(): void {
     this.#list.replaceChildren();
     this.#known = new Set();
@@ -186,7 +186,7 @@ export class EventsView {
   }
 }
 
-/** Sets the options after the first option, which means all. */
+/** Sets all options after the first. The first option means "all". */
 function reconcileOptions(select: HTMLSelectElement, values: readonly string[]): void {
   if (select.options.length === values.length + 1 && values.every((one, place) => select.options[place + 1]!.value === one)) return;
   const { value } = select;

@@ -2,7 +2,7 @@
 import { after, unixMs } from '../browser.ts';
 import { h, setText } from './dom.ts';
 
-/** How long a good message stays. A bad message stays until the reader dismisses it. */
+/** How long a message about a success stays. A message about a failure stays until the reader dismisses it. */
 const GOOD_NEWS_MS = 5_000;
 
 export class NoticesView {
@@ -26,7 +26,7 @@ export class NoticesView {
     this.message.hidden = true;
   }
 
-  /** @param cutSinceMs null while connected */
+  /** @param cutSinceMs when the connection was lost; null while connected */
   update(cutSinceMs: number | null): void {
     this.banner.hidden = cutSinceMs === null;
     if (cutSinceMs === null) return;

@@ -1,4 +1,4 @@
-/** The sources side by side: the state of each in one word, its reason, since when it holds, and the shown values. */
+/** The sources side by side: for each source its state in one word, the reason, how long the state has lasted, and the shown values. */
 import type { ShownMoment, ShownScalar, ShownValue } from '../../wire.ts';
 import { reasonOf, type SourceModel } from '../core/model.ts';
 import { scalarText } from '../core/search.ts';
@@ -89,7 +89,7 @@ function changeCard(card: HTMLElement, source: SourceModel, frame: Frame, place:
   const sinceMs = source.ended?.atMs ?? source.sinceMs;
   const since = momentText(sinceMs, frame.atMs).replace(/ ago$/, '');
   setText(card.querySelector('.since')!, source.sinceExact || ended ? (since === 'now' ? 'since now' : `for ${since}`) : `for ${since === 'now' ? '0 s' : since} or longer`);
-  // Times stand still once the source has ended.
+  // Ages no longer change once the source has ended.
   changeValues(card.querySelector('.values')!, source, source.ended?.atMs ?? frame.atMs);
 }
 
@@ -124,7 +124,7 @@ type Table = Extract<ShownValue, { readonly rows: unknown }>;
 const isTable = (value: ShownValue): value is Table => value !== null && typeof value === 'object' && 'rows' in value;
 const isMoment = (value: ShownScalar): value is ShownMoment => value !== null && typeof value === 'object';
 
-/** Most rows shown of one table. */
+/** Maximum number of rows that are shown of one table. */
 const ROWS_LIMIT = 100;
 
 function changeTable(table: HTMLTableElement, { rows }: Table, nowMs: number): void {

@@ -1,6 +1,6 @@
 /**
- * The machine of the chosen source: a tab for each region, and the drawings of the selected regions. A tab tells its region's state in
- * words, even before the drawing is there. At first only the headline's region is shown.
+ * The machine of the chosen source: a tab for each region, and the drawings of the selected regions. A tab shows the state of its region in
+ * words, even before the drawing exists. At first, only the headline's region is shown.
  */
 import type { Drawing, Layout } from '../../layout-graph.ts';
 import type { Chart } from '../../wire.ts';
@@ -11,9 +11,9 @@ import { DetailsView } from './details-view.ts';
 import { button, h, reconcile, setAttributes, setText } from './dom.ts';
 import type { Frame } from './frame.ts';
 
-/** Choice: the whole machine in one drawing. */
+/** The choice of the whole machine in one drawing. */
 const WHOLE = 'whole';
-/** Choice: all regions side by side. */
+/** The choice of all regions side by side. */
 const ALL = 'all';
 
 export interface StageModules {
@@ -33,7 +33,7 @@ export class StageView {
   readonly #layouts = new Map<string, Layout | 'asked' | Error>();
   #made = new Map<string, ChartPanel>();
   #chart: ChartIndex | null = null;
-  /** Regions shown, or WHOLE. */
+  /** The shown regions, or WHOLE. */
   #shown: readonly string[] = [];
   #hovered: Picked | null = null;
   #pinned: Picked | null = null;
@@ -69,7 +69,7 @@ export class StageView {
     this.#details.update(frame, index, picked, picked !== null && picked === this.#pinned);
   }
 
-  /** Shows only this region; with `add`, adds it, or removes it when it is shown. */
+  /** Shows only this region. With `add`, adds the region to the shown ones, or removes it if it is already shown. */
   show(region: string, add: boolean): void {
     if (region === ALL) this.#shown = this.#chart?.regions ?? [WHOLE];
     else if (!add || region === WHOLE || this.#shown.includes(WHOLE)) this.#shown = [region];
@@ -79,7 +79,7 @@ export class StageView {
     this.#modules.changed();
   }
 
-  /** Shows the next choice: each region, then all regions, then the whole, then the first region again. */
+  /** Shows the next choice: each region, then all regions, then the whole machine, then the first region again. */
   cycle(by: 1 | -1): void {
     const choices = this.#choices();
     const at = this.#showsAll() ? choices.indexOf(ALL) : choices.indexOf(this.#shown[0] ?? WHOLE);
@@ -127,7 +127,7 @@ export class StageView {
     return this.#chart === null || this.#chart.regions.length === 0 ? [WHOLE] : [...this.#chart.regions, ALL, WHOLE];
   }
 
-  /** The headline's region; the whole when there are no regions. */
+  /** The headline's region; the whole machine when there are no regions. */
   #first(): string {
     return this.#chart === null ? WHOLE : (regionOf(this.#chart, this.#chart.headline) ?? this.#chart.regions[0] ?? WHOLE);
   }

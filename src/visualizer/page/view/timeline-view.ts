@@ -1,6 +1,6 @@
 /**
- * The timeline. Shows for each source its stays in a state, its spans with their steps, and its marks. The reader can move the playhead
- * by dragging and by keys.
+ * The timeline. Shows for each source its stays in a state, its spans with their steps, and its marks. The reader can move the playhead by
+ * dragging or with keys.
  */
 import { wentWell, type Lane, type Mark, type Span } from '../core/lanes.ts';
 import { clockText, durationText, tickStepMs } from '../core/time-text.ts';
@@ -16,12 +16,12 @@ const STAY_PX = 17;
 const ROW_PX = 13;
 const MARKS_PX = 13;
 const LANE_GAP_PX = 7;
-/** Anything thinner than this is not drawn separately. */
+/** Items thinner than this are not drawn separately. Pixels. */
 const THIN_PX = 0.7;
 const CHAR_PX = 6.4;
 const SMALL_CHAR_PX = 5.6;
 const [SHORTEST_MS, LONGEST_MS] = [50, 7 * 86_400_000];
-/** Until the reader sets the window, it is as long as the history, within these limits. */
+/** Until the reader sets the window, it is as long as the history, but within these limits. */
 const [FIRST_WINDOW_MS, FIRST_WINDOW_LEAST_MS] = [60_000, 10_000];
 /** Room to the right of the latest moment, as a share of the window. */
 const AHEAD_SHARE = 0.02;
@@ -44,14 +44,14 @@ export interface TimelineModules {
 export class TimelineView {
   readonly element: HTMLElement;
   readonly #modules: TimelineModules;
-  /** The drawn lanes. The playhead is separate, so a replay can move it alone. */
+  /** The drawn lanes. The playhead is separate, so that a replay can move the playhead without drawing the lanes again. */
   readonly #scene = s('g');
   readonly #head = s('g');
   readonly #svg = s('svg', { class: 'lanes' }, hatch(), this.#scene, this.#head);
   readonly #field: HTMLElement;
   #spanMs = FIRST_WINDOW_MS;
   #set = false;
-  /** The end of the window; null: the window follows the moment shown. */
+  /** The end of the window; null: the window follows the shown moment. */
   #endMs: number | null = null;
   #chosenOnly = false;
   #whole = false;
@@ -101,7 +101,7 @@ export class TimelineView {
     this.#modules.changed();
   }
 
-  /** Lets the window follow the moment shown again. */
+  /** Makes the window follow the shown moment again. */
   follow(): void {
     this.#endMs = null;
   }
@@ -125,7 +125,7 @@ export class TimelineView {
     if (!this.#set) this.#spanMs = Math.max(FIRST_WINDOW_LEAST_MS, Math.min(FIRST_WINDOW_MS, (Math.max(atMs, history.lastMs) - history.firstMs) * 1.1));
     const ahead = this.#spanMs * AHEAD_SHARE;
     if (moment.at === 'live' && this.#endMs === null) return { fromMs: atMs + ahead - this.#spanMs, toMs: atMs + ahead };
-    // The window stays while the reader looks around in it. It moves when the playhead would leave it.
+    // The window does not move while the playhead stays inside it, so that the reader can look around.
     let end = this.#endMs ?? (replay ? atMs + this.#spanMs * 0.5 : Math.max(atMs, history.lastMs) + ahead);
     if (atMs > end - ahead) end = atMs + this.#spanMs * (moment.at === 'playing' ? 0.6 : 0.1);
     if (atMs < end - this.#spanMs) end = atMs + this.#spanMs * 0.9;
