@@ -1,6 +1,7 @@
 /**
- * What all commands share: help, the refusal of wrong options, and errors as one line on standard error. A command is a module
- * that defines its options and runs. It is loaded only when it is named, so that a node does not load the simulator.
+ * The common part of all commands: help, the refusal of invalid options, and errors as one line on standard error. A command is a module
+ * with its options and a function that runs it. The module is loaded only when the command is used, so that a node does not load the
+ * simulator.
  */
 import { Command, CommanderError } from 'commander';
 import { CommandError, EXIT } from './exit-codes.ts';
@@ -9,13 +10,13 @@ import { plainText } from './plain-text.ts';
 export interface CommandModule {
   /** Declares arguments, options and examples. */
   readonly define: (command: Command) => unknown;
-  /** @returns the exit code @throws CommandError, or an Error whose first line names the problem */
+  /** @returns the exit code @throws CommandError, or an Error whose first line states the problem */
   readonly run: (command: Command) => Promise<number>;
 }
 
 export interface CommandRow {
   readonly name: string;
-  /** The text beside the name in the list of commands. */
+  /** The description next to the name in the list of commands. */
   readonly summary: string;
   readonly load: () => Promise<CommandModule>;
 }
@@ -30,7 +31,7 @@ export interface Streams {
   readonly stderr: (text: string) => unknown;
 }
 
-/** Longest error line. An error may quote a file of unknown origin. Characters. */
+/** Maximum length of an error line. An error may quote a file of unknown origin. Characters. */
 const MAX_ERROR_CHARS = 1_000;
 
 const DESCRIPTION = 'Nova KMS: nodes that hold one master secret, derive keys for apps and replicate their data.';
@@ -87,12 +88,12 @@ function namedCommand(argv: readonly string[]): string | undefined {
   return words[0] === 'help' ? words[1] : words[0];
 }
 
-/** Joins the error and the suggestion that commander puts on a second line. */
+/** Joins the error and the suggestion that commander puts on a second line into one line. */
 function oneLine(text: string): string {
   return `${text.trimEnd().replaceAll('\n', ' ')}\n`;
 }
 
-/** The other lines help only to debug the library that threw. */
+/** The first line is enough: the other lines help only to debug the library that threw the error. */
 export function firstLine(error: unknown): string {
   return error instanceof Error ? error.message.split('\n', 1)[0]! : 'something was thrown that is not an error';
 }

@@ -1,4 +1,4 @@
-/** The commands of `nova-kms`, in the order of its help. A new command needs a row here and a module in a folder beside this file. */
+/** The commands of `nova-kms`, in the order of its help. A new command needs a row here and a module in a folder next to this file. */
 import type { CommandModule, CommandRow } from './command-line.ts';
 import { CommandError } from './exit-codes.ts';
 import { NODE } from './node/row.ts';
@@ -23,8 +23,8 @@ export const COMMANDS: readonly CommandRow[] = [
 ];
 
 /**
- * Loads a command that needs development packages. The built package must not contain its files (tsconfig.build.json), so the path is
- * computed at run time: the compiler would include a file that an `import` names.
+ * Loads a command that needs development packages. The built package must not contain the command's files (tsconfig.build.json). The
+ * compiler would include a file with a literal path in `import`, so the path is computed at run time.
  */
 async function ofSourceTree(name: string, file: string): Promise<CommandModule> {
   const url = new URL(file, import.meta.url);

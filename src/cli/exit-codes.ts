@@ -1,13 +1,13 @@
 /** The exit codes of all commands (README.md, The command line). */
 export const EXIT = {
   done: 0,
-  /** One line on standard error gives the reason. */
+  /** One line on standard error states the reason. */
   failed: 1,
   /** The command line, or a file or variable that the command needs, is invalid. An invalid environment of a node counts as `failed`. */
   usage: 2,
-  /** The command worked and the answer is negative: a node is not ready or not reachable, or a key does not exist. */
+  /** The command worked, but the answer is negative: a node is not ready or not reachable, or a key does not exist. */
   no: 3,
-  /** A second Ctrl-C ended the process at once. */
+  /** A second Ctrl-C ended the process immediately. */
   interrupted: 130,
 } as const;
 

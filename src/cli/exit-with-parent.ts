@@ -1,4 +1,4 @@
-/** Stops a child process when its parent has ended, even by SIGKILL. */
+/** Stops a child process when its parent has ended, even if SIGKILL ended the parent. */
 import { Option } from 'commander';
 import process from 'node:process';
 

@@ -1,8 +1,8 @@
 /**
- * Splits a stream of bytes into lines. Joining the rest with each new chunk would take time quadratic in the line's length, so each
- * byte is read once and copied at most once.
+ * Splits a stream of bytes into lines. To join the unfinished line with each new chunk would take quadratic time, so each byte is read once
+ * and copied at most once.
  *
- * Only `\n` ends a line. JSON strings may contain the other characters at which readline ends a line.
+ * Only `\n` ends a line. readline also ends lines at other characters, but JSON strings may contain those.
  */
 
 const NEW_LINE = 0x0a;
@@ -16,7 +16,7 @@ export class LongLineError extends Error {
 }
 
 export interface LineSplitterOptions {
-  /** Longest line, without its line end. */
+  /** Maximum length of a line, without its line end. */
   readonly maxLineBytes: number;
 }
 
@@ -35,7 +35,7 @@ export class LineSplitter {
     this.#concat = modules.concat;
   }
 
-  /** Bytes received of the line that has no end yet. */
+  /** Number of bytes received so far of the unfinished line. */
   get restBytes(): number {
     return this.#bytes;
   }

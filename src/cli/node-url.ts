@@ -9,7 +9,7 @@ export function nodeUrl(given: string): string | null {
   return ['http:', 'https:'].includes(url.protocol) && url.hostname !== '' && plain ? url.href.replace(/\/+$/, '') : null;
 }
 
-/** Normalizes a URL from an argument. @throws CommandError, which does not quote the argument: it may hold a password */
+/** Normalizes a URL from an argument. @throws CommandError, which does not quote the argument because it may contain a password */
 export function requireNodeUrl(given: string): string {
   const url = nodeUrl(given);
   if (url === null) throw new CommandError("a node's URL must be http or https, without credentials or a query, such as http://127.0.0.1:8000", EXIT.usage);

@@ -1,4 +1,4 @@
-/** Parsers for options that several commands share. The error for an invalid value names the valid ones in one line. */
+/** Parsers for options that several commands share. The error for an invalid value lists the valid values in one line. */
 import { InvalidArgumentError, Option } from 'commander';
 import { parseWallet } from '../domain/ids.ts';
 import { DEFAULT_GENERATION, GENERATIONS, type Generation } from '../crypto/generation.ts';
@@ -14,7 +14,7 @@ export function wholeNumber(from: number, to: number): (text: string) => number 
   };
 }
 
-/** Parser for commander: seconds within limits, to the millisecond. */
+/** Parser for commander: seconds within limits, with a precision of one millisecond. */
 export function secondsBetween(from: number, to: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
@@ -25,7 +25,7 @@ export function secondsBetween(from: number, to: number): (text: string) => numb
   };
 }
 
-/** Parser for commander: a node, by its URL or its wallet. */
+/** Parser for commander: the URL or the wallet of a node. */
 export function urlOrWallet(text: string): string {
   if (parseWallet(text) !== null || /^https?:\/\/./i.test(text)) return text;
   throw new InvalidArgumentError('It must be the URL of a node, or its wallet.');
@@ -42,5 +42,5 @@ export function generationOption(): Option {
   return new Option('--generation <name>', `generation of the platform that is emulated: ${GENERATIONS.join(' or ')}`).argParser(generationOf).default(DEFAULT_GENERATION);
 }
 
-/** Largest port; 0 means any free port. */
+/** The highest port number; 0 means any free port. */
 export const MAX_PORT = 65_535;

@@ -1,19 +1,19 @@
 /** Makes untrusted text safe for terminals and lines: no control characters, limited length. */
 
 /**
- * Control characters, which move the cursor and end lines; invisible characters, and those that change the text's direction; line
+ * Control characters, which move the cursor and end lines; invisible characters; characters that change the direction of the text; line
  * separators that are not control characters; lone surrogates.
  */
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
-/** @param max characters; a longer text ends in `..` */
+/** @param max maximum number of characters; a longer text is cut and ends in `..` */
 export function plainText(text: string, max: number): string {
-  // Only the part that can be shown is read, because the text may be very long. A character has at most two UTF-16 units.
+  // The text may be very long, so this reads only the part that can be shown. A character has at most two UTF-16 units.
   const characters = Array.from(text.slice(0, 2 * (max + 1)).replace(UNSAFE, '?'));
   return characters.length <= max ? characters.join('') : `${characters.slice(0, max - 2).join('')}..`;
 }
 
-/** Whether a text can be shown unchanged. Line ends and tabs are allowed; nothing else that acts on a terminal is. */
+/** Whether a text can be shown unchanged. Line ends and tabs are allowed, but no other characters that control a terminal. */
 export function isShowable(text: string): boolean {
   return text.replace(/[\n\t]/g, '').search(UNSAFE) === -1;
 }

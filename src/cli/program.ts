@@ -1,4 +1,4 @@
-/** Runs the command that the command line names, and ends the process with its exit code. */
+/** Runs the command from the command line, and ends the process with the exit code of that command. */
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { runCommandLine, type CommandRow } from './command-line.ts';
@@ -21,7 +21,7 @@ export async function runProgram(rows: readonly CommandRow[]): Promise<void> {
     { version, rows },
     { stdout: (text) => process.stdout.write(text), stderr: (text) => process.stderr.write(text) },
   );
-  // `exit` would lose the output that the pipe has not taken yet.
+  // `exit` would lose output that the pipe has not accepted yet.
   process.stdout.write('', (error) => {
     noteLost(error);
     const last = outputLost === null ? '' : `standard output cannot be written (${outputLost})\n`;

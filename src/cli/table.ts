@@ -1,6 +1,6 @@
-/** Aligns columns of text to their widest cell. */
+/** Aligns columns of text, each as wide as its widest cell. */
 
-/** A column that holds only whole numbers, or `-` for none, below its head is aligned to the right. */
+/** If a column contains only whole numbers below its head, or `-` for no number, it is aligned to the right. */
 export function alignColumns(rows: readonly (readonly string[])[]): readonly string[] {
   const count = Math.max(0, ...rows.map(({ length }) => length));
   const columns = Array.from({ length: count }, (_, column) => rows.map((row) => row[column] ?? ''));

@@ -1,4 +1,4 @@
-/** Whether a stream takes colours or cursor movements. */
+/** Whether a stream supports colours or cursor movements. */
 import process from 'node:process';
 
 /** Terminals get colours unless the user has set NO_COLOR (https://no-color.org). */

@@ -1,4 +1,4 @@
-/** Options that say how many other nodes must have a write before the node answers (protocol.md §10, Acknowledged by n). */
+/** Options that set how many other nodes must hold a write before the node answers (protocol.md §10, Acknowledged by n). */
 import type { Command } from 'commander';
 import { MAX_ACK_TIMEOUT_MS, MAX_MEMBERS } from '../../domain/limits.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';

@@ -1,4 +1,4 @@
-/** Makes one call as an app, and turns its failure into an error line and an exit code. */
+/** Makes one call as an app, and turns a failure of the call into an error line and an exit code. */
 import type { Command } from 'commander';
 import process from 'node:process';
 import { KmsClientError, type KmsAttempt } from '../../client/errors.ts';
@@ -22,11 +22,11 @@ export async function callAsApp<Result>(command: Command, call: (client: KmsClie
   }
 }
 
-/** Most attempts that an error line lists. Attempts at one node that failed alike count once. */
+/** Maximum number of attempts that an error line lists. Attempts at the same node that failed in the same way count as one. */
 const MAX_SAID_ATTEMPTS = 8;
 const MAX_URL_CHARACTERS = 80;
 
-/** The client's message, and how each node failed. Contents of requests and answers are left out. */
+/** The client's message, and how each node failed, without the contents of requests and answers. */
 export function commandErrorOf(error: KmsClientError): CommandError {
   const { message, attempts } = error;
   const tries = [...new Set(attempts.map(attemptText))];

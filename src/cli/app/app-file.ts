@@ -1,15 +1,15 @@
 /**
- * The identity file of an app: its keys, and where its cluster is. Developers write one; the development cluster writes its own.
- * A node takes an envelope only from the P-384 key that is registered for the app's wallet, so the file holds both keys.
+ * The identity file of an app: its keys, and where its cluster is. Developers write this file; the development cluster writes its own. A
+ * node accepts an envelope only from the P-384 key that is registered for the app's wallet, so the file contains both keys.
  */
 import { z } from 'zod';
 
 const hexKey = (bytes: number) => z.string().regex(new RegExp(`^(?:0x)?[0-9a-fA-F]{${2 * bytes}}$`));
 
 const appFile = z.strictObject({
-  /** secp256k1 key of the app's wallet, in hex. */
+  /** The secp256k1 key of the app's wallet, in hex. */
   privateKey: hexKey(32),
-  /** P-384 scalar of the app's registered teePubkey, in hex. */
+  /** The P-384 scalar of the app's registered teePubkey, in hex. */
   teeScalar: hexKey(48).optional(),
   envelope: z.enum(['enclaver', 'capsule']).optional(),
   /** JSON-RPC URL of the chain. */
@@ -24,8 +24,8 @@ const appFile = z.strictObject({
 export type AppFile = z.infer<typeof appFile>;
 
 /**
- * Parses an app file. A file of only 64 hex digits is a private key.
- * @returns null when it is invalid; it holds keys, so nothing of it is quoted
+ * Parses an app file. A file that contains only 64 hex digits is a private key.
+ * @returns null when the file is invalid; the file contains keys, so no part of it is quoted
  */
 export function parseAppFile(text: string): AppFile | null {
   const trimmed = text.trim();

@@ -1,6 +1,6 @@
 /**
- * Reads an app's identity and the location of its cluster from options, a file and the environment. Every user of the machine can
- * read arguments, so keys come only from a file or a variable. No error contains a key.
+ * Reads an app's identity and the location of its cluster from options, a file and the environment. Every user of the machine can read the
+ * arguments of a command, so keys come only from a file or a variable. No error contains a key.
  */
 import { readFileSync, statSync } from 'node:fs';
 import process from 'node:process';
@@ -20,7 +20,7 @@ export interface AppOptions {
 
 const DEFAULT_TIMEOUT_SECONDS = 30;
 const MAX_TIMEOUT_SECONDS = 600;
-/** Permission bits of the group and of all others. */
+/** Permission bits of the group and of all other users. */
 const OTHERS = 0o077;
 
 export const APP_HELP = `
@@ -76,7 +76,7 @@ function readAppFile(path: string): AppFile {
   return parsed;
 }
 
-/** Only for files: other users cannot read a pipe. Windows has no permission bits. */
+/** Checks only files, because other users cannot read a pipe. Windows has no permission bits. */
 function isForOthers(path: string): boolean {
   const stats = statSync(path);
   return process.platform !== 'win32' && stats.isFile() && (stats.mode & OTHERS) !== 0;
@@ -97,7 +97,10 @@ function identityOf(file: AppFile | null, environment: Environment): KmsClientOp
   throw new CommandError('no identity is given: pass --identity, or set NOVA_KMS_PRIVATE_KEY or ODYN_URL (npm start writes a file for its own app)', EXIT.usage);
 }
 
-/** Keeps the variables that select the cluster. Others may be set for a node on this machine, and must not fail the command. */
+/**
+ * Keeps only the variables that select the cluster. Other variables may be set for a node on this machine, and must not make the command
+ * fail.
+ */
 function clusterVariables(environment: Environment): Environment {
   return Object.fromEntries(CLUSTER_VARIABLES.map((name) => [name, environment[name]]));
 }

@@ -1,6 +1,5 @@
 /**
- * `nova-kms derive`: prints one key of an app. The key appears only in that output: never in an error, and with --json only in its
- * own field.
+ * `nova-kms derive`: prints one key of an app. The key appears only in that output: never in an error, and with --json only in one field.
  */
 import { Option, type Command } from 'commander';
 import process from 'node:process';

@@ -1,4 +1,4 @@
-/** `nova-kms get`: prints one value of an app's store. By default its bytes are printed unchanged. */
+/** `nova-kms get`: prints one value of an app's store. By default, the bytes of the value are printed unchanged. */
 import { Option, type Command } from 'commander';
 import process from 'node:process';
 import { CommandError, EXIT } from '../exit-codes.ts';
@@ -40,7 +40,7 @@ export async function run(command: Command): Promise<number> {
   return EXIT.done;
 }
 
-/** A terminal acts on control characters, so it gets only plain text. */
+/** A terminal obeys control characters, so it gets only plain text. */
 function onTerminal(value: Uint8Array): string {
   const text = Buffer.from(value).toString('utf8');
   if (Buffer.from(text).equals(value) && isShowable(text)) return text.endsWith('\n') ? text : `${text}\n`;

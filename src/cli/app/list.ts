@@ -49,7 +49,7 @@ export async function run(command: Command): Promise<number> {
   return EXIT.done;
 }
 
-/** Exactly one line per key, regardless of its characters. */
+/** Returns exactly one line for each key, regardless of the characters in the key. */
 export function keyLine(key: string): string {
   return isShowable(key) && !/[\n\t"]/.test(key) ? key : escapeAll(JSON.stringify(key));
 }

@@ -47,7 +47,7 @@ export async function run(command: Command): Promise<number> {
   return EXIT.done;
 }
 
-/** The value is read into memory. This limit is above that of any node. Bytes. */
+/** The value is read into memory. This limit is higher than the limit of any node. Bytes. */
 const MAX_INPUT_BYTES = 64 * 1024 * 1024;
 
 async function readValue(text: string | undefined, file: string | undefined): Promise<Uint8Array> {

@@ -2,12 +2,12 @@
 import { createReadStream } from 'node:fs';
 import { LineSplitter, LongLineError } from '../line-splitter.ts';
 
-/** Longest line; an entry has some hundred bytes. */
+/** Maximum length of a line; an entry has a few hundred bytes. */
 const MAX_LINE_BYTES = 64 * 1024;
 
 /** The file cannot be read or written. The message is one line. */
 export class AuditFileError extends Error {
-  /** The file does not exist. */
+  /** true: the file does not exist. */
   readonly isAbsent: boolean;
 
   constructor(message: string, options: ErrorOptions & { readonly isAbsent?: boolean } = {}) {
@@ -18,7 +18,7 @@ export class AuditFileError extends Error {
 }
 
 /**
- * Passes each parsed line to `take`, in order; undefined for a line that is not JSON.
+ * Passes each parsed line to `take`, in order; for a line that is not JSON it passes undefined.
  * @returns whether the last line has a line end
  * @throws AuditFileError
  */

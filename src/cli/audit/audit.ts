@@ -103,7 +103,7 @@ async function fetchInto(given: string, path: string, { tokenFile }: AuditOption
   }
 }
 
-/** Gives the verifier the entries that the file already holds, if it exists. @throws CommandError, AuditFileError */
+/** If the file exists, passes the entries that it already contains to the verifier. @throws CommandError, AuditFileError */
 async function takeHeld(path: string, verifier: AuditVerifier): Promise<void> {
   try {
     const isWhole = await readAuditFile(path, (line) => verifier.take(line));

@@ -1,4 +1,4 @@
-/** Fetches the new entries of a node's audit page by page, and verifies each page before it is kept. */
+/** Fetches the new entries of a node's audit, page by page. Verifies each page before it is kept. */
 import { z } from 'zod';
 import type { AuditVerifier } from '../../audit/verifier.ts';
 import { DependencyError } from '../../domain/errors.ts';
@@ -11,9 +11,9 @@ const PAGE_TIMEOUT_MS = 30_000;
 const page = z.object({ chain: z.string(), entries: z.array(z.unknown()), more: z.boolean() });
 type Page = z.infer<typeof page>;
 
-/** The node gives no audit, or its audit does not continue the entries held. The message is one line. */
+/** The node returns no audit, or its audit does not continue the kept entries. The message is one line. */
 export class FetchAuditError extends Error {
-  /** The node gave entries, and they do not verify. */
+  /** true: the node returned entries whose verification failed. */
   readonly isForged: boolean;
 
   constructor(message: string, options: ErrorOptions & { readonly isForged?: boolean } = {}) {
@@ -31,7 +31,7 @@ export interface FetchAuditOptions {
 
 export interface FetchAuditModules {
   readonly transport: Transport;
-  /** Has already taken the entries held. */
+  /** The verifier has already received the kept entries. */
   readonly verifier: AuditVerifier;
   /** Keeps the entries of a verified page. */
   readonly keep: (entries: readonly unknown[]) => Promise<void>;
@@ -44,7 +44,7 @@ export async function fetchAudit(options: FetchAuditOptions, { transport, verifi
   for (;;) {
     const { chain: theirs, entries, more } = await pageAfter(options, after, transport, signal);
     if (chain !== null && theirs !== chain && after > 0) {
-      // The node has restarted since, and each start begins a new chain.
+      // The node has restarted since then, and each start begins a new chain.
       chain = theirs;
       after = 0;
       continue;

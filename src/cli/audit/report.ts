@@ -2,11 +2,11 @@
 import type { AuditReport } from '../../audit/verifier.ts';
 
 export interface AuditVerdict extends AuditReport {
-  /** There are entries and no problems; with `complete`, no entry is missing or unsigned either. */
+  /** true: there are entries and no problems; with `complete`, it also means that no entry is missing or unsigned. */
   readonly ok: boolean;
 }
 
-/** @param complete also require that no entry is missing or unsigned */
+/** @param complete true: also requires that no entry is missing or unsigned */
 export function verdictOf(report: AuditReport, complete: boolean): AuditVerdict {
   const isComplete = report.missing === 0 && report.unsigned === 0;
   return { ok: report.problems.length === 0 && report.entries > 0 && (!complete || isComplete), ...report };

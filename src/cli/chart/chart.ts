@@ -1,4 +1,4 @@
-/** `nova-kms chart`: draws the node's machine, from the machine's own definition. */
+/** `nova-kms chart`: draws the node's machine from its definition. */
 import { Option, type Command } from 'commander';
 import process from 'node:process';
 import { mermaidOf } from '../../chart/mermaid.ts';

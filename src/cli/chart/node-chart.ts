@@ -6,7 +6,7 @@ import { readConfig } from '../../config/read-config.ts';
 import { invariant } from '../../domain/errors.ts';
 import { createNodeMachine } from '../../machines/node-machine.ts';
 
-/** The machine is never started, so it never uses these. */
+/** The machine is never started, so it never uses these values. */
 const NO_TIME = { clock: { nowMs: () => 0, monotonicMs: () => 0 }, random: { unit: () => 0 }, secret: { isServable: () => false } };
 
 export const ALL = 'all';

@@ -31,7 +31,7 @@ export async function run(command: Command): Promise<number> {
   const say = (error: unknown): void => void process.stderr.write(`${firstLine(error)}\n`);
 
   onStopSignals(stop, () => killAll(EXIT.interrupted));
-  // The reader has closed the pipe, so there is no reason to run.
+  // The reader has closed the pipe, so there is no reason to continue.
   process.stdout.on('error', stop);
   process.on('uncaughtException', (error) => {
     say(error);
@@ -59,7 +59,7 @@ export async function run(command: Command): Promise<number> {
   }
 }
 
-/** Resolves when the signal aborts. */
+/** Resolves when the signal is aborted. */
 async function untilAborted(signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<undefined>();
   signal.addEventListener('abort', () => resolve(undefined), { once: true });

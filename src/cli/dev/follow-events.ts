@@ -1,4 +1,7 @@
-/** Follows the visualiser of a process (`GET /events`). When the connection ends it connects again and continues after the last event. */
+/**
+ * Follows the visualiser of a process (`GET /events`). When the connection ends, it connects again and continues after the last received
+ * event.
+ */
 import { pause } from '../../dev/waiting.ts';
 import { parseEvent } from '../../visualizer/event-form.ts';
 import type { VisualizerEvent } from '../../visualizer/wire.ts';
@@ -6,23 +9,23 @@ import { LineSplitter } from '../line-splitter.ts';
 
 /** Pause before the next connection. Milliseconds. */
 const RECONNECT_AFTER_MS = 250;
-/** Longest line of a stream; a longer line ends the connection. Bytes. */
+/** Maximum length of a line in a stream; a longer line ends the connection. Bytes. */
 const MAX_LINE_BYTES = 4 * 1024 * 1024;
 
 export interface NodeEventsModules {
   readonly take: (event: VisualizerEvent) => void;
-  /** Stops following. */
+  /** Stops following when it is aborted. */
   readonly signal: AbortSignal;
 }
 
-/** Resolves when the signal is aborted. @param url of the visualiser */
+/** Resolves when the signal is aborted. @param url the URL of the visualiser */
 export async function followEvents(url: string, { take, signal }: NodeEventsModules): Promise<void> {
   let lastId: string | null = null;
   while (!signal.aborted) {
     try {
       const answer = await fetch(`${url}/events`, { signal, headers: lastId === null ? {} : { 'last-event-id': lastId } });
       if (answer.ok && answer.body !== null) {
-        // The stream may break between an id and its event, so an id counts only when its event is complete.
+        // The stream may break between an id and its event, so an id is used only when its event is complete.
         let pendingId: string | null = lastId;
         for await (const line of linesOf(answer.body)) {
           if (line.startsWith('id: ')) pendingId = line.slice('id: '.length);
@@ -33,7 +36,7 @@ export async function followEvents(url: string, { take, signal }: NodeEventsModu
         }
       }
     } catch {
-      // The process has not started, or has ended.
+      // The process has not started yet, or has ended.
     }
     await pause(RECONNECT_AFTER_MS).passed;
   }

@@ -1,6 +1,6 @@
 /**
- * Writes the keys of the development cluster's app to a file, for commands in another terminal. Only the owner may read it, and the
- * cluster removes it when it ends. The keys are drawn for this cluster and are worthless elsewhere.
+ * Writes the keys of the development cluster's app to a file, for commands in another terminal. Only the owner may read the file, and the
+ * cluster removes it when the cluster ends. The keys are generated for this cluster and are worthless elsewhere.
  */
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import process from 'node:process';
@@ -9,7 +9,7 @@ import type { DevApp } from '../../dev/dev-app.ts';
 import { KMS_APP_ID, type DevChain } from '../../dev/dev-chain.ts';
 import { parseAppFile, type AppFile } from '../app/app-file.ts';
 
-/** Timeout for a chain on this machine, which answers at once if it runs. Milliseconds. */
+/** Timeout for a chain on this machine, which answers immediately if it is running. Milliseconds. */
 const ANSWER_TIMEOUT_MS = 1_000;
 
 async function chainAnswers(url: string): Promise<boolean> {
@@ -26,13 +26,13 @@ export class DevIdentity {
   readonly #answers: (chainUrl: string) => Promise<boolean>;
   #written: string | null = null;
 
-  /** @param answers whether a chain runs at that URL */
+  /** @param answers tells whether a chain is running at a URL */
   constructor(path: string, answers = chainAnswers) {
     this.#path = path;
     this.#answers = answers;
   }
 
-  /** @returns one line that says why the file cannot be written; null when it was written */
+  /** @returns the reason, in one line, why the file cannot be written; null when it was written */
   async write(app: Pick<DevApp, 'keys'>, { chain }: { readonly chain: Pick<DevChain, 'url' | 'novaAppRegistry'> }): Promise<string | null> {
     const content: AppFile = {
       ...app.keys,
@@ -61,7 +61,7 @@ export class DevIdentity {
     return there?.chain !== undefined && this.#answers(there.chain);
   }
 
-  /** Removes the file, unless another cluster has replaced it with its own. */
+  /** Removes the file, unless a different cluster has replaced it with its own file. */
   async remove(): Promise<void> {
     if (this.#written === null) return;
     const there = await readFile(this.#path, 'utf8').catch(() => null);

@@ -1,36 +1,36 @@
 /**
- * Checks that a cluster works: an app derives the same key from each node in turn. The client takes an answer only if the node's
- * wallet signed it and its registered key sealed it. This file compares the keys.
+ * Checks that a cluster works: an app derives the same key from each node in turn. The client accepts an answer only if the node's wallet
+ * signed it and the node's registered key sealed it. This file compares the keys.
  */
 import type { KmsClient } from '../../client/kms-client.ts';
 import { constantTimeEqual, sha256 } from '../../crypto/hash.ts';
 import type { Wallet } from '../../domain/ids.ts';
 
-/** The path whose key every node derives; any path would do. */
+/** The path of the key that every node derives; any path would do. */
 const CHECK_PATH = 'cluster-check';
 const FINGERPRINT_BYTES = 8;
 
 export interface NodeKey {
-  /** The first bytes of the key's SHA-256, in hex. */
+  /** The first bytes of the SHA-256 of the key, in hex. */
   readonly fingerprint: string;
   /** Duration of the request. Milliseconds. */
   readonly durationMs: number;
 }
 
 export interface KeyCheck {
-  /** In the order of the given wallets. */
+  /** The keys, in the order of the given wallets. */
   readonly keys: readonly NodeKey[];
   readonly equal: boolean;
 }
 
-/** @throws KmsClientError when a node gives no valid answer */
+/** @throws KmsClientError when a node returns no valid answer */
 export async function checkKeys(
   wallets: readonly Wallet[],
   signal: AbortSignal,
   modules: { readonly client: Pick<KmsClient, 'derive' | 'nodes'>; readonly monotonicMs: () => number },
 ): Promise<KeyCheck> {
   const { client, monotonicMs } = modules;
-  // The first request would otherwise include reading the list of nodes.
+  // Otherwise the time of the first request would include reading the list of nodes.
   await client.nodes({ signal });
   const held: Uint8Array[] = [];
   const keys: NodeKey[] = [];

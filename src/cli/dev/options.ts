@@ -7,7 +7,7 @@ import { generationOption, MAX_PORT, secondsBetween, wholeNumber } from '../opti
 export interface DevOptions {
   readonly nodes: number;
   readonly tickSeconds: number;
-  /** Generation of the platform that the enclave emulators emulate. */
+  /** The platform generation that the enclave emulators emulate. */
   readonly generation: Generation;
   /** Port of the first node; 0: any free ports. */
   readonly basePort: number;

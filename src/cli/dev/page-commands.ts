@@ -1,4 +1,4 @@
-/** The buttons of `npm start`'s page: the name of each, what it needs, and what it does to the cluster. */
+/** The buttons of `npm start`'s page: the name of each button, what it needs, and what it does to the cluster. */
 import type { ClusterControls } from '../../dev/cluster-controls.ts';
 import type { PageCommand } from '../../visualizer/wire.ts';
 

@@ -26,13 +26,13 @@ export class DevProgress {
     this.#monotonicMs = modules.monotonicMs;
   }
 
-  /** The node's times count from here. */
+  /** Notes the start of a node; its times are measured from here. */
   started(node: string): void {
     const nowMs = this.#monotonicMs();
     this.#times.set(node, { startedMs: nowMs, changedMs: nowMs });
   }
 
-  /** The change of state that a line reports; null for any other line. */
+  /** Returns the change of state that a line reports; null when the line reports none. */
   take({ source, text }: Pick<CapturedLine, 'source' | 'text'>): StateEvent | null {
     const times = this.#times.get(source);
     const read = readinessLine.safeParse(text.startsWith('{') ? parseJsonOrNull(text) : null);

@@ -1,6 +1,6 @@
 /**
- * Checks that a cluster replicates: a real app client writes a record on the first node and asks the others until they show it, then
- * does the same with its deletion.
+ * Checks that a cluster replicates: a real app client writes a record on the first node and asks the other nodes until they show it. Then
+ * it deletes the record and checks the deletion in the same way.
  */
 import type { KmsClient } from '../../client/kms-client.ts';
 import { constantTimeEqual } from '../../crypto/hash.ts';
@@ -10,9 +10,9 @@ import { systemRandom } from '../../system/system.ts';
 
 const CHECK_KEY = 'cluster-check';
 const VALUE_BYTES = 32;
-/** Timeout for a write to reach every node. Milliseconds. */
+/** How long a write may take to reach every node. Milliseconds. */
 const SHOWN_TIMEOUT_MS = 30_000;
-/** Pause between two requests; long enough for the default rate limits. Milliseconds. */
+/** Pause between two requests, long enough to stay within the default rate limits. Milliseconds. */
 const LOOK_EVERY_MS = 25;
 
 /** First node: duration of the request. Other nodes: time from its answer until they showed the result. Milliseconds. */
@@ -26,7 +26,9 @@ export interface ReplicationModules {
   readonly monotonicMs: () => number;
 }
 
-/** @returns one entry per wallet, in their order @throws KmsClientError; WaitError when a node does not show the result in time */
+/**
+ * @returns one entry per wallet, in the order of the wallets @throws KmsClientError; WaitError when a node does not show the result in time
+ */
 export async function checkReplication(
   wallets: readonly Wallet[],
   signal: AbortSignal,

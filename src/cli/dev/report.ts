@@ -12,9 +12,9 @@ export type DevEvent =
       readonly state: ReadinessState;
       /** Null when ready. */
       readonly reason: string | null;
-      /** Since the node's process was started. */
+      /** Time since the node's process was started. */
       readonly since_start_ms: number;
-      /** Since the node's last change of state or reason. */
+      /** Time since the node's last change of state or reason. */
       readonly since_change_ms: number;
     }
   | { readonly event: 'ended'; readonly node: string; readonly how: string }
@@ -29,9 +29,9 @@ export type DevEvent =
   | { readonly event: 'visualizer'; readonly url: string }
   | {
       readonly event: 'table';
-      /** Since the command was started. */
+      /** Time since the command was started. */
       readonly after_ms: number;
-      /** All nodes derived the same key, in answers that their wallets signed. */
+      /** true: all nodes derived the same key, in answers that their wallets signed. */
       readonly equal: boolean;
       readonly rows: readonly TableRow[];
     }
@@ -51,13 +51,13 @@ export interface TableRow {
   readonly url: string;
   readonly state: string;
   readonly wallet: string;
-  /** The first 8 bytes of the key's SHA-256, in hex. */
+  /** The first 8 bytes of the SHA-256 of the key, in hex. */
   readonly fingerprint: string;
   /** Duration of the derive request. */
   readonly derive_ms: number;
   /** First node: duration of the write. Other nodes: time from its answer until they showed the record. */
   readonly write_ms: number;
-  /** The same for the deletion. */
+  /** The same times for the deletion. */
   readonly delete_ms: number;
 }
 
@@ -65,7 +65,7 @@ export type Report = (event: DevEvent) => void;
 
 export interface Output {
   readonly write: (text: string) => unknown;
-  /** Whether the terminal takes colours. */
+  /** Whether the terminal supports colours. */
   readonly colours: boolean;
 }
 
@@ -85,7 +85,7 @@ function seconds(durationMs: number): string {
 }
 
 function paint(state: string, text: string, colours: boolean): string {
-  // The caller decides about colours, so `styleText` must not.
+  // The caller decides about colours, so `styleText` must not check the stream.
   return colours ? styleText(state === 'ready' ? 'green' : 'yellow', text, { validateStream: false }) : text;
 }
 

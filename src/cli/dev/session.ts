@@ -1,6 +1,6 @@
 /**
- * One run of `npm start`, in steps: start the cluster, wait until every node is ready, check keys and replication, show the table.
- * When a step fails, its error says in one line what held it up.
+ * One run of `npm start`, in steps: start the cluster, wait until every node is ready, check keys and replication, show the table. When a
+ * step fails, its error states the cause in one line.
  */
 import type { ClusterNode } from '../../dev/cluster-node.ts';
 import { startCluster, type Cluster, type ClusterStep } from '../../dev/cluster.ts';
@@ -15,10 +15,10 @@ import { checkReplication, type ReplicationTimes } from './replication-check.ts'
 import type { Report, TableRow } from './report.ts';
 import type { DevVisualizer } from './visualizer.ts';
 
-/** The start waits until the hash is deep enough in the chain, so blocks come faster until then. Seconds. */
+/** Time between blocks during the start. It is short, because the start waits until the hash is deep enough in the chain. Seconds. */
 const BLOCK_TIME_UNTIL_READY_SECONDS = 0.25;
 const BLOCK_TIME_SECONDS = 1;
-/** Timeout for nodes to become ready, besides some ticks. Milliseconds. */
+/** How long nodes may take to become ready, in addition to some ticks. Milliseconds. */
 const READY_TIMEOUT_MS = 90_000;
 const READY_TIMEOUT_TICKS = 3;
 
@@ -33,7 +33,7 @@ const STEP_TEXT: Readonly<Record<ClusterStep, string>> = {
 export interface DevSessionModules {
   readonly report: Report;
   readonly monotonicMs: () => number;
-  /** Ends the run. */
+  /** Ends the run when it is aborted. */
   readonly signal: AbortSignal;
 }
 
@@ -53,7 +53,7 @@ export class DevSession {
     this.#identity = new DevIdentity(options.identity);
   }
 
-  /** @returns whether all nodes derived the same key @throws Error whose first line names the problem; the signal's reason */
+  /** @returns whether all nodes derived the same key @throws an Error whose first line states the problem, or the reason of the signal */
   async run(): Promise<boolean> {
     const { report, signal, monotonicMs } = this.#modules;
     const startedMs = monotonicMs();
@@ -71,7 +71,7 @@ export class DevSession {
 
   /**
    * After `run`: writes the identity file, so that commands in another terminal can act as the cluster's app.
-   * @returns one line that says why the file cannot be written; null when it was written
+   * @returns the reason, in one line, why the file cannot be written; null when it was written
    */
   async offerIdentity(): Promise<string | null> {
     const failure = await this.#identity.write(this.#app!, this.#cluster!);
@@ -88,7 +88,7 @@ export class DevSession {
     await this.#visualizer?.close();
   }
 
-  /** Kills all processes at once, for a user who does not want to wait. */
+  /** Kills all processes immediately, for a user who does not want to wait. */
   killAll(): void {
     this.#cluster?.killAll();
   }
@@ -98,7 +98,7 @@ export class DevSession {
     const { report, signal } = this.#modules;
     const names = Array.from({ length: nodes }, (_, index) => `node-${index + 1}`);
     const visualizer = await this.#startVisualizer(names);
-    // A node that ends earlier fails the start, whose error reports it.
+    // If a node ends before that, the start fails with an error that reports this node.
     const started = Promise.withResolvers<undefined>();
     const cluster = await startCluster({
       nodes,
@@ -122,7 +122,7 @@ export class DevSession {
         });
       },
       onStep: (step) => {
-        // At the first step the options are valid and the ports are free.
+        // When the first step begins, the options are valid and the ports are free.
         if (step === 'chain' && visualizer !== null) report({ event: 'visualizer', url: visualizer.url });
         report({ event: 'step', step: this.#options.json ? step : STEP_TEXT[step] });
         if (step === 'nodes') for (const { name } of this.#cluster!.nodes) this.#progress.started(name);
@@ -142,7 +142,7 @@ export class DevSession {
     return { cluster, app: this.#app! };
   }
 
-  /** Loads the visualiser's modules only when the user wants it. */
+  /** Loads the visualiser's modules only when the user wants the visualiser. */
   async #startVisualizer(names: readonly string[]): Promise<DevVisualizer | null> {
     const { visualizerPort } = this.#options;
     if (visualizerPort === null) return null;
@@ -156,7 +156,7 @@ export class DevSession {
     return this.#visualizer;
   }
 
-  /** Reports how a node's process ended, unless it ended in order with the cluster. */
+  /** Reports how a node's process ended, unless it ended normally together with the cluster. */
   #ended({ name }: ClusterNode, { code }: Exit, how: string): void {
     const { report, signal } = this.#modules;
     const inOrder = signal.aborted && code === 0;
@@ -170,7 +170,7 @@ export class DevSession {
     try {
       await Promise.all(cluster.nodes.map((node) => node.waitForState('ready', timeoutMs, signal)));
     } finally {
-      // The first failure is reported, so waiting for the other nodes ends.
+      // Only the first failure is reported, so there is no need to wait for the other nodes.
       failed.abort();
     }
   }

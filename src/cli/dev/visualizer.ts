@@ -1,6 +1,6 @@
 /**
- * The visualiser of `npm start`: merges the events of all nodes' visualisers into one stream, and serves it with the page and its
- * buttons. Nodes reach the RPC and each other through proxies in this process, so that a button can cut a connection.
+ * The visualiser of `npm start`: merges the events from the visualisers of all nodes into one stream, and serves this stream, the page and
+ * its buttons. Nodes reach the RPC and each other through proxies in this process, so that a button can cut a connection.
  */
 import { ClusterControls, ControlError } from '../../dev/cluster-controls.ts';
 import type { ClusterNode, Environment } from '../../dev/cluster-node.ts';
@@ -32,7 +32,7 @@ export interface DevVisualizerOptions {
   readonly names: readonly string[];
   /** 0: any free port. */
   readonly port: number;
-  /** The session's signal. After it aborts, commands are refused. */
+  /** The session's signal. Once it is aborted, commands are refused. */
   readonly signal: AbortSignal;
 }
 
@@ -42,14 +42,14 @@ interface Doors {
 }
 
 export class DevVisualizer {
-  /** Nodes take commands only with this token. */
+  /** Nodes accept commands only with this token. */
   readonly nodeToken = drawToken();
   readonly #log = new EventLog(drawToken().slice(0, 12));
   readonly #doors: Doors;
   readonly #stopping: AbortSignal;
   readonly #closing = new AbortController();
   readonly #following: Promise<void>[] = [];
-  /** Nodes whose end is in the log. */
+  /** Nodes whose end has been logged. */
   readonly #ended = new Set<string>();
   #server: VisualizerServer | null = null;
   #controls: ClusterControls | null = null;
@@ -85,7 +85,7 @@ export class DevVisualizer {
     return { environment: { HTTP_PROXY: this.#doors.links.urlOf(name) } };
   }
 
-  /** Call before the nodes start. */
+  /** Call this before the nodes start. */
   prepare(cluster: Cluster): void {
     const { links, rpc } = this.#doors;
     this.#cluster = cluster;
@@ -99,7 +99,7 @@ export class DevVisualizer {
     }
   }
 
-  /** Logs the end of a node's process, unless the node has reported it itself. */
+  /** Logs the end of a node's process, unless the node itself has already reported it. */
   ended({ name }: ClusterNode, { code, signal }: Exit): void {
     if (this.#closing.signal.aborted || this.#ended.has(name)) return;
     this.#ended.add(name);
@@ -107,12 +107,14 @@ export class DevVisualizer {
     this.#log.add({ kind: 'end', atMs: systemClock.nowMs(), source: name, how });
   }
 
-  /** Builds the page and the layouts now, so that the first reader need not wait. A failure here is tried again at the first request. */
+  /**
+   * Builds the page and the layouts now, so that the first reader does not have to wait. If this fails, the first request tries it again.
+   */
   async warmUp(): Promise<void> {
     await Promise.allSettled([loadPageFiles(), ...this.#log.charts().map((chart) => layoutOf(chart))]);
   }
 
-  /** Call when all nodes have ended. */
+  /** Call this after all nodes have ended. */
   async close(): Promise<void> {
     this.#closing.abort();
     await Promise.all(this.#following);
@@ -150,7 +152,7 @@ export class DevVisualizer {
     this.#log.add({ ...event, ...named, source: name });
   }
 
-  /** Adds to each row the name of the node whose wallet it holds, or null. */
+  /** Adds to each row the name of the node whose wallet the row contains, or null. */
   #withNames(shown: Shown): Shown {
     const nodes = this.#cluster?.nodes ?? [];
     return Object.fromEntries(

@@ -1,4 +1,4 @@
-/** Checks of the chain's RPC, the contracts and this node's entry in the registry: pure functions of what was read. */
+/** Checks of the chain's RPC, the contracts and this node's entry in the registry: pure functions of the data that was read. */
 import { ZERO_HASH, type Hash32, type TeePubkey, type Wallet } from '../../domain/ids.ts';
 import type { AppRecord } from '../../domain/membership.ts';
 import { parseTeePubkey } from '../../domain/ids.ts';
@@ -120,11 +120,11 @@ export function isZero(hash: Hash32): boolean {
 export interface InstanceExpectations {
   readonly kmsAppId: number;
   readonly wallet: Wallet;
-  /** Null: unknown, because the enclave API or the node did not give it. */
+  /** Null: unknown, because the enclave API or the node did not return it. */
   readonly teePubkey: TeePubkey | null;
 }
 
-/** Judges this node's own entry in NovaAppRegistry. */
+/** Judges the entry of this node in NovaAppRegistry. */
 export function judgeInstance({ instance, version }: AppRecord, { kmsAppId, wallet, teePubkey }: InstanceExpectations): readonly Finding[] {
   const check = 'instance.registered';
   const register = 'register the instance in NovaAppRegistry with the wallet and teePubkey of its enclave';

@@ -1,4 +1,7 @@
-/** `nova-kms doctor`: finds out why a node is not ready, or would not become ready, from its environment or from outside. */
+/**
+ * `nova-kms doctor`: finds out why a node is not ready, or would not become ready. It uses the node's environment, or checks the node from
+ * outside.
+ */
 import type { Command } from 'commander';
 import process from 'node:process';
 import { readConfig } from '../../config/read-config.ts';
@@ -77,12 +80,12 @@ export async function run(command: Command): Promise<number> {
   return report.ok ? EXIT.done : EXIT.no;
 }
 
-/** @throws CommandError at the timeout, or when a signal ends the checks */
+/** @throws CommandError when the timeout is reached, or when a signal ends the checks */
 async function examineFrom(config: Config, url: string | undefined, limitSeconds: number, tell: (finding: Finding) => void): Promise<void> {
   const proxy = proxyOf(config);
   const rpcFetch = createRpcFetch(proxy);
   const rpc = new Rpc({ url: config.nodeUrl }, { clock: systemClock, fetch: rpcFetch.fetch });
-  // This host asks the peers, so the guard on addresses that a node in an enclave has does not apply.
+  // Here the requests to peers come from this host. So the guard on addresses that applies to a node in an enclave is not needed.
   const transport = new PeerTransport({ inEnclave: false, proxy }, { clock: systemClock });
   const odyn = new OdynClient({ baseUrl: config.odynUrl }, { clock: systemClock });
   const enclave = config.nodePrivateKey === undefined ? odyn : new LocalWallet(config.nodePrivateKey, { enclave: odyn });

@@ -1,4 +1,4 @@
-/** Checks the enclave API: calls every operation that a node needs once, with data that has no meaning. */
+/** Checks the enclave API: calls each operation that a node needs once, with meaningless data. */
 import { constantTimeEqual } from '../../crypto/hash.ts';
 import { recoverEip191 } from '../../crypto/signature.ts';
 import { DependencyError } from '../../domain/errors.ts';
@@ -8,7 +8,7 @@ import { failed, notChecked, ok, type Finding } from './finding.ts';
 
 export interface EnclaveFound {
   readonly findings: readonly Finding[];
-  /** Null: the API did not give it. */
+  /** Null: the API did not return it. */
   readonly wallet: Wallet | null;
   readonly teePubkey: TeePubkey | null;
 }
@@ -19,11 +19,11 @@ export interface EnclaveExpectations {
 }
 
 const ADVICE = 'see whether ODYN_URL is right and the enclave API runs; its own log says more';
-/** No message of the protocol has this form, so its signature proves nothing to a node. */
+/** No message of the protocol has this form, so a signature of it proves nothing to a node. */
 const PROBE_MESSAGE = 'NovaKMS:Doctor:probe';
 const PROBE_BYTES = 16;
 
-/** @throws any error that is not a DependencyError: it is a bug of this program */
+/** @throws any error that is not a DependencyError, because such an error is a bug in this program */
 async function attempt(check: string, work: () => Promise<Finding>): Promise<Finding> {
   try {
     return await work();

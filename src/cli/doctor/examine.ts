@@ -1,6 +1,6 @@
 /**
- * Runs all checks of `nova-kms doctor`. One failure may cause others, so causes are checked first: the first failed line is the one
- * to mend. A group that cannot be checked is reported as such.
+ * Runs all checks of `nova-kms doctor`. One failure may cause others, so causes are checked first: the first failed line shows what to
+ * repair. A group that cannot be checked is reported as not checked.
  */
 import { DependencyError } from '../../domain/errors.ts';
 import { parseTeePubkey, type Hash32, type TeePubkey, type Wallet } from '../../domain/ids.ts';
@@ -32,10 +32,10 @@ export interface DoctorModules {
   readonly random: Random;
   readonly inspection: Inspection;
   readonly apps: AppReader;
-  /** Reads the view as a node does. */
+  /** Reads the view in the same way as a node. */
   readonly readView: (signal: AbortSignal) => Promise<ChainView>;
   readonly transport: Transport;
-  /** Where this node's identity comes from: its enclave API, or its own `/status`. */
+  /** The source of this node's identity: its enclave API, or its `/status`. */
   readonly subject: { readonly kind: 'enclave'; readonly enclave: Enclave } | { readonly kind: 'node'; readonly url: string };
 }
 
@@ -92,7 +92,7 @@ async function* examineInstance(wallet: Wallet, teePubkey: TeePubkey | null, { k
   }
 }
 
-/** Checks what a node would see: the membership at the pinned block, and all members other than this node. */
+/** Checks the cluster as a node would see it: the membership at the pinned block, and all members other than this node. */
 async function* examineCluster({ wallet, teePubkey }: Subject, expected: Expectations, secretHash: Hash32 | null, modules: DoctorModules, signal: AbortSignal): AsyncGenerator<Finding> {
   const view = await readViewOr(modules, signal);
   if (typeof view === 'string') {

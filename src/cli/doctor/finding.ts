@@ -1,4 +1,4 @@
-/** The findings of `nova-kms doctor`: one line per check, with advice where a check failed. */
+/** The findings of `nova-kms doctor`: one line per check, with advice if the check failed. */
 import { plainText } from '../plain-text.ts';
 
 export type Outcome = 'ok' | 'failed' | 'not checked';
@@ -9,11 +9,11 @@ export interface Finding {
   readonly outcome: Outcome;
   /** What the check saw, in words. */
   readonly detail: string;
-  /** What to do. Only a failed check has it. */
+  /** What the user should do. Only a failed check has advice. */
   readonly advice?: string;
 }
 
-/** Longest detail: a peer or an RPC may send anything. Characters. */
+/** Maximum length of a detail: a peer or an RPC endpoint may send anything. Characters. */
 const MAX_DETAIL_CHARS = 400;
 
 export function ok(check: string, detail: string): Finding {
@@ -24,7 +24,7 @@ export function failed(check: string, detail: string, advice: string): Finding {
   return { check, outcome: 'failed', detail, advice };
 }
 
-/** A check that has no meaning while another one fails. */
+/** A check that is meaningless while a different check fails. */
 export function notChecked(check: string, why: string): Finding {
   return { check, outcome: 'not checked', detail: why };
 }
@@ -40,7 +40,7 @@ export function reportOf(checks: readonly Finding[]): DoctorReport {
   return { ok: failures === 0, failed: failures, checks };
 }
 
-/** One line per check. The advice for a failed check is a second line. */
+/** Returns one line per check. The advice for a failed check is a second line. */
 export function findingLines({ check, outcome, detail, advice }: Finding): readonly string[] {
   const line = `${outcome.padEnd(11)}  ${check.padEnd(26)}  ${plainText(detail, MAX_DETAIL_CHARS)}`.trimEnd();
   return advice === undefined ? [line] : [line, `${' '.repeat(13)}→ ${advice}`];

@@ -1,4 +1,4 @@
-/** Checks nodes from outside: reachability, clocks, the secret that they serve by, and whether their stores agree. */
+/** Checks nodes from outside: whether they can be reached, their clocks, the secret that they use, and whether their stores are equal. */
 import { parseJsonOrNull } from '../../crypto/json.ts';
 import { clockLeadMs } from '../../domain/clock-lead.ts';
 import { DependencyError } from '../../domain/errors.ts';
@@ -16,7 +16,7 @@ import { failed, notChecked, ok, type Finding } from './finding.ts';
 const ANSWER_TIMEOUT_MS = 10_000;
 export interface AskedNode {
   readonly url: string;
-  /** As registered; null: the user gave only the URL. */
+  /** The registered wallet; null: the user specified only the URL. */
   readonly wallet: Wallet | null;
 }
 
@@ -28,9 +28,9 @@ export interface NodeModules {
 export interface NodeAnswer {
   readonly asked: AskedNode;
   readonly status: StatusAnswer | null;
-  /** Why there is no status. */
+  /** The reason why there is no status. */
   readonly silence: string | null;
-  /** How far the node's clock is ahead of this host's. Null: its answer has no date. Milliseconds. */
+  /** How far the node's clock is ahead of the clock of this host. Null: the node's answer has no date. Milliseconds. */
   readonly leadMs: number | null;
 }
 
@@ -54,7 +54,7 @@ export interface NodeExpectations {
   readonly secretHash: Hash32 | null;
 }
 
-/** Judges a member, or the node that the user named. @param room the first part of the checks' names */
+/** Judges a member, or the node that the user specified. @param room the first part of the names of the checks */
 export function judgeNode(room: 'peer' | 'node', { asked, status, silence, leadMs }: NodeAnswer, expected: NodeExpectations): readonly Finding[] {
   const who = asked.wallet === null ? asked.url : `${asked.wallet} at ${asked.url}`;
   if (status === null) {

@@ -1,4 +1,4 @@
-/** `nova-kms check-config`: reads the environment as a node does, and prints the effective configuration or every problem. */
+/** `nova-kms check-config`: reads the environment in the same way as a node, and prints the effective configuration or every problem. */
 import type { Command } from 'commander';
 import process from 'node:process';
 import { readConfig, type ConfigResult } from '../../config/read-config.ts';

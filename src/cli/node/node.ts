@@ -1,6 +1,7 @@
 /**
- * `nova-kms node`: runs one node, configured by the environment (protocol.md §8). SIGTERM and SIGINT end it in order, a second signal
- * ends it at once. A machine in error or a broken invariant ends it with code 1, and a supervisor starts it again.
+ * `nova-kms node`: runs one node, configured by the environment (protocol.md §8). The first SIGTERM or SIGINT shuts the node down in order,
+ * a second signal ends it immediately. An error of the machine or a broken invariant ends the node with code 1, so that a supervisor can
+ * start it again.
  */
 import type { Command } from 'commander';
 import process from 'node:process';
@@ -34,7 +35,8 @@ export function define(command: Command): void {
 
 export async function run(command: Command): Promise<number> {
   const read = readConfig(process.env);
-  // Child processes and dumps must not show secrets. Linux keeps /proc/PID/environ unchanged, so secret variables are for development only.
+  // Child processes and dumps must not show secrets. But /proc/PID/environ on Linux stays unchanged, so secret variables are only for
+  // development.
   for (const { variable, secret } of Object.values(SETTINGS)) if (secret) Reflect.deleteProperty(process.env, variable);
   if (!read.ok) {
     for (const problem of read.problems) process.stderr.write(`${problem}\n`);
@@ -50,7 +52,7 @@ export async function run(command: Command): Promise<number> {
 /** @returns the exit code */
 async function untilClosed(config: Config, log: Log, withParent: boolean): Promise<number> {
   const ended = Promise.withResolvers<number>();
-  // A node that is told to stop while it starts is closed when its start is complete.
+  // A node that receives a signal while it starts is closed once its start is complete.
   const started = Promise.withResolvers<RunningNode | null>();
   let closing = false;
 
@@ -76,7 +78,7 @@ async function untilClosed(config: Config, log: Log, withParent: boolean): Promi
     () => close(EXIT.done),
     () => process.exit(EXIT.interrupted),
   );
-  // By default Node.js opens a debugger on SIGUSR1, which can read all memory. The launcher prevents that until this line runs.
+  // By default, Node.js opens a debugger on SIGUSR1, and a debugger can read all memory. The launcher prevents that until this line runs.
   if (config.inEnclave) process.on('SIGUSR1', () => undefined);
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', (error) => fail(error instanceof Error ? error : new Error('a promise was rejected')));

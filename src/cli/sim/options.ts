@@ -19,7 +19,7 @@ export interface SimOptions {
   /** Environment variables of the nodes. */
   readonly settings: Readonly<Record<string, string>>;
   readonly trace: string | null;
-  /** Path of the file of events for the visualiser. */
+  /** Path of the file for the visualiser's events. */
   readonly events: string | null;
   readonly until: string | null;
   readonly shrink: boolean;
@@ -113,7 +113,7 @@ interface Given {
   update?: boolean;
 }
 
-/** Options that a story replaces by its own scenario. */
+/** Options that do not apply to a story, because a story has its own scenario. */
 const OF_A_SCENARIO = ['nodes', 'apps', 'hours', 'faults', 'requests', 'set', 'trace', 'events', 'until', 'shrink'];
 
 export function defineSimOptions(command: Command): void {

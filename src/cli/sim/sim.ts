@@ -1,4 +1,4 @@
-/** `nova-kms sim`: simulates whole clusters from seeds, and reports which invariants held. */
+/** `nova-kms sim`: simulates whole clusters from seeds, and reports which invariants were kept. */
 import type { Command } from 'commander';
 import { createWriteStream, readFileSync, type WriteStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
@@ -16,7 +16,7 @@ import { CommandError, EXIT } from '../exit-codes.ts';
 import { defineSimOptions, scenarioOptionsOf, simOptionsOf, type SimOptions } from './options.ts';
 import { progressLine, replayCommand, summaryLines, sumOf } from './report.ts';
 
-/** Most runs of a failing scenario while it is shrunk. */
+/** Maximum number of runs of a failing scenario while it is shrunk. */
 const SHRINK_RUNS = 400;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const whisper = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -47,7 +47,7 @@ function showFailure({ seed, violation, lastLines }: SimulationResult, options: 
 
 const SHOWN_LINES = 30;
 
-/** Runs one seed, and writes its trace and its events for the visualiser to files. */
+/** Runs one seed. Writes its trace, and its events for the visualiser, to files. */
 async function runWritten(options: SimOptions): Promise<number> {
   const [seed] = options.seeds;
   const files: WriteStream[] = [];
@@ -140,7 +140,7 @@ async function shrinkFirst(failed: SimulationResult, options: SimOptions): Promi
   say(`${small.scenario.nodes} nodes and ${small.scenario.steps.length} steps are left of it after ${small.runs} runs: ${path}`);
 }
 
-/** @throws CommandError for a file that is not a story: --update must not overwrite it */
+/** @throws CommandError for a file that is not a story, because --update must not overwrite such a file */
 function readStory(path: string): { readonly text: string; readonly story: Story } {
   let text: string;
   try {

@@ -1,4 +1,4 @@
-/** A worker thread of `npm run sim`: takes a scenario, simulates it and posts the result. */
+/** A worker thread of `npm run sim`: receives a scenario, simulates it and posts the result. */
 import { parentPort } from 'node:worker_threads';
 import { makeScenario, type ScenarioOptions } from '../../sim/make-scenario.ts';
 import { simulate } from '../../sim/simulate.ts';

@@ -1,6 +1,7 @@
 /**
- * Parses `GET /status` and `GET /nodes` (protocol.md §2, §10) for a screen. A server may send anything, so texts lose their control
- * characters and have a limit. Nodes in other languages send fewer fields, so a field that is missing or has another type is null.
+ * Parses `GET /status` and `GET /nodes` (protocol.md §2, §10) for a screen. A server may send anything, so control characters are removed
+ * and the length of strings is limited. Nodes in other languages send fewer fields, so a field that is missing or has the wrong type
+ * becomes null.
  */
 import { z } from 'zod';
 import { parseWallet, type Wallet } from '../../domain/ids.ts';
@@ -13,13 +14,13 @@ const MAX_REASON_CHARACTERS = 200;
 const MAX_ID_CHARACTERS = 70;
 /** A P-384 key in DER, as hex. */
 const MAX_PUBKEY_CHARACTERS = 300;
-/** Most peers that are read from one status. */
+/** Maximum number of peers that are read from one status. */
 const MAX_PEERS = 64;
-/** Most members that are read from one list; more than a screen ever shows. */
+/** Maximum number of members that are read from one list; more than a screen ever shows. */
 const MAX_LISTED = 4_096;
 const MAX_URL_CHARACTERS = 2_048;
 
-/** A text with a limit; null where it is absent. */
+/** A string of limited length; null when it is absent. */
 function text(max: number) {
   return z.string().transform((value) => plainText(value, max)).nullable().catch(null);
 }
@@ -76,7 +77,7 @@ export function parseStatus(body: unknown): StatusAnswer | null {
   return statusAnswer.safeParse(body).data ?? null;
 }
 
-/** A member, as a node lists it. */
+/** A member in the list of a node. */
 export interface Listed {
   readonly url: string;
   readonly wallet: Wallet | null;

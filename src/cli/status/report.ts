@@ -4,15 +4,15 @@ import type { Survey, SurveyedNode } from './survey.ts';
 export interface ClusterReport {
   /** Unix milliseconds. */
   readonly taken_at_ms: number;
-  /** Every member was asked, all nodes are ready, and none has another secret or KMS app. */
+  /** true: every member was asked, all nodes are ready, and all have the same secret and the same KMS app. */
   readonly ready: boolean;
   readonly nodes_ready: number;
   readonly nodes_total: number;
   /** Members that were not asked, because there are more than --max-nodes. */
   readonly nodes_left_out: number;
-  /** The KMS apps that nodes name, most frequent first. */
+  /** The KMS apps that nodes report, most frequent first. */
   readonly kms_apps: readonly Counted<{ readonly app_id: number; readonly kms_registry: string }>[];
-  /** Most frequent first. With more than one, nodes derive different keys. */
+  /** Most frequent first. If there is more than one hash, nodes derive different keys. */
   readonly master_secret_hashes: readonly Counted<{ readonly hash: string }>[];
   readonly nodes: readonly NodeReport[];
 }
@@ -22,11 +22,11 @@ export type Counted<Of> = Of & { readonly nodes: number };
 export interface NodeReport {
   readonly url: string;
   readonly wallet: string | null;
-  /** The state that the node names; `ready` or `unready` for a node that names none; `unreachable`. */
+  /** The state that the node reports; `ready` or `unready` if the node reports no state; or `unreachable`. */
   readonly state: string;
   /** Why the node is not ready or not reachable. */
   readonly reason: string | null;
-  /** Unix milliseconds, by the node's clock. */
+  /** Unix milliseconds, according to the node's clock. */
   readonly since_ms: number | null;
   readonly next_tick_in_ms: number | null;
   readonly last_tick: string | null;
@@ -34,25 +34,25 @@ export interface NodeReport {
   readonly membership_block: number | null;
   readonly master_secret_hash: string | null;
   readonly first_snapshot: string | null;
-  /** Whether the node may say that a key is absent; null: its status does not tell. */
+  /** Whether the node may say that a key is absent; null: the node's status does not contain this. */
   readonly sure: boolean | null;
-  /** Members whose answers or records the node needs first, by URL where it is known. */
+  /** Members whose answers or records the node still needs. A member is listed by its URL if that is known. */
   readonly waits_for: readonly string[];
   readonly keys: number | null;
   readonly bytes: number | null;
-  /** Peers that have not acknowledged all of this node's own writes, or whose last exchange failed. */
+  /** Peers that have not acknowledged all writes of this node, or whose last exchange failed. */
   readonly peers_behind: readonly PeerReport[];
 }
 
 export interface PeerReport {
   readonly wallet: string | null;
-  /** Null: no node lists that wallet. */
+  /** Null: no node lists the peer's wallet. */
   readonly url: string | null;
   readonly records: number;
   readonly bytes: number;
   /** Error of the last exchange, if it failed. */
   readonly error: string | null;
-  /** Unix milliseconds, by the node's clock. */
+  /** Unix milliseconds, according to the node's clock. */
   readonly next_try_ms: number | null;
 }
 
@@ -67,7 +67,7 @@ export function reportOf({ takenAtMs, nodes: surveyed, members, leftOut }: Surve
   const nodes = surveyed.map((node) => nodeReport(node, urls));
   const hashes = counted(nodes.flatMap(({ master_secret_hash: hash }) => (hash === null ? [] : [{ hash }])));
   const ready = nodes.filter(({ state }) => state === 'ready').length;
-  // Nodes in other languages may name no KMS app.
+  // Nodes in other languages may not report a KMS app.
   const kmsApps = counted(
     surveyed.flatMap(({ answer }) => {
       const { kms_app_id: appId = null, registry_address: registry = null } = answer?.cluster ?? {};
@@ -89,7 +89,7 @@ export function reportOf({ takenAtMs, nodes: surveyed, members, leftOut }: Surve
 function nodeReport({ url, listedWallet, answer, silence }: SurveyedNode, urls: ReadonlyMap<string, string>): NodeReport {
   const available = answer?.node.service_available === true;
   const said = answer?.readiness.state ?? null;
-  // The machine of a stopping node still says `ready`.
+  // The machine of a stopping node still reports `ready`.
   const stopping = answer !== null && !available && said === 'ready';
   const state = answer === null ? UNREACHABLE : available ? 'ready' : said === null || stopping ? 'unready' : said;
   return {
@@ -135,7 +135,7 @@ function counted<Of extends object>(items: readonly Of[]): readonly Counted<Of>[
   return [...byText.values()].sort((a, b) => b.nodes - a.nodes);
 }
 
-/** A watching reader gets a new block when this key changes. Figures that always change are not part of it. */
+/** With `--watch`, a change of this key causes a new block of output. Figures that always change are not part of the key. */
 export function changeKey({ nodes, master_secret_hashes: hashes, kms_apps: apps, nodes_left_out: leftOut }: ClusterReport): string {
   return JSON.stringify({
     apps: apps.map(({ app_id: appId, kms_registry: registry }) => `${appId} ${registry}`).sort(),

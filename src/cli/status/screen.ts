@@ -1,6 +1,6 @@
 /**
- * The output of `--watch`. On a terminal it redraws the alternate screen, so that the earlier content comes back; elsewhere it prints
- * one block after another. The last block stays visible when it ends.
+ * The output of `--watch`. On a terminal, it redraws the alternate screen, so that the earlier content returns at the end; elsewhere, it
+ * prints one block after another. The last block stays visible after the end.
  */
 
 export interface ScreenOutput {
@@ -10,7 +10,7 @@ export interface ScreenOutput {
 }
 
 export interface Screen {
-  /** @param lines without line ends; on a terminal they must fit */
+  /** @param lines lines without line ends; on a terminal they must fit */
   readonly draw: (lines: readonly string[]) => void;
   /** May be called again. */
   readonly end: () => void;

@@ -1,4 +1,4 @@
-/** `nova-kms status`: shows every node of a cluster on one screen, once or with each change. */
+/** `nova-kms status`: shows every node of a cluster on one screen, once or after each change. */
 import type { Command } from 'commander';
 import process from 'node:process';
 import { sleep } from '../../domain/deadline.ts';
@@ -98,7 +98,7 @@ export async function run(command: Command): Promise<number> {
   }
 }
 
-/** The first call gives the first survey; each later call takes a new one. */
+/** The first call returns the statuses of the first survey; each later call makes a new survey. */
 function statusesAfter(first: Survey, look: (before: Survey) => Promise<Survey>): () => Promise<readonly (StatusAnswer | null)[]> {
   let survey: Survey | null = null;
   return async () => {
@@ -114,7 +114,7 @@ export function exitCodeOf({ ready, nodes }: ClusterReport): number {
 
 function shown(report: ClusterReport, { json, watch: watching }: StatusOptions): readonly string[] {
   if (json === true) return [JSON.stringify(report)];
-  // Only a redrawn screen has limited room.
+  // Only a screen that is redrawn has limited space.
   const screen = watching === true && takesCursor(process.stdout);
   return statusLines(report, {
     colours: takesColours(process.stdout),
@@ -138,7 +138,7 @@ async function watch(options: StatusOptions, look: (before: Survey | null) => Pr
   try {
     while (!signal.aborted) {
       survey = await look(survey);
-      // An aborted survey tells nothing about the nodes.
+      // An aborted survey contains no information about the nodes.
       if (isAborted(signal)) break;
       const report = reportOf(survey);
       const key = changeKey(report);
@@ -156,7 +156,7 @@ async function watch(options: StatusOptions, look: (before: Survey | null) => Pr
   return EXIT.done;
 }
 
-/** The signal may abort during an `await`; the compiler assumes that it cannot. */
+/** The signal may be aborted during an `await`, but the compiler assumes that it cannot. */
 function isAborted(signal: AbortSignal): boolean {
   return signal.aborted;
 }

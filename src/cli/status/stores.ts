@@ -5,17 +5,17 @@ import type { StatusAnswer } from './answer.ts';
 
 /** Pause between two comparisons of stores that differ. Milliseconds. */
 const LOOK_AGAIN_MS = 2_000;
-/** Comparisons before stores are reported as different. */
+/** Number of comparisons before stores are reported as different. */
 const LOOKS = 4;
 
 export interface StoresComparison {
-  /** Ready nodes that gave the root of their store. */
+  /** Number of ready nodes that returned the root of their store. */
   readonly nodes: number;
-  /** Number of different stores among them; 1 when they agree. */
+  /** Number of different stores among these nodes; 1 when all stores are equal. */
   readonly stores: number;
 }
 
-/** @param look gives the status of each node, or null; called again while stores differ */
+/** @param look returns the status of each node, or null for a node without one; called again while stores differ */
 export async function compareStores(look: () => Promise<readonly (StatusAnswer | null)[]>, clock: Clock, signal: AbortSignal): Promise<StoresComparison> {
   for (let looked = 1; ; looked += 1) {
     const ready = (await look()).filter((status) => status?.node.service_available === true);

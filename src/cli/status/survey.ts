@@ -1,6 +1,6 @@
 /**
- * Asks a whole cluster at once: the given nodes, and the members that they list. One timeout covers the whole survey. A node that has
- * not answered by then is reported as silent and delays no other node.
+ * Asks a whole cluster at the same time: the given nodes, and the members that they list. One timeout covers the whole survey. A node that
+ * has not answered by then is reported as silent and does not delay the other nodes.
  */
 import { parseJsonOrNull } from '../../crypto/json.ts';
 import { DependencyError } from '../../domain/errors.ts';
@@ -14,9 +14,9 @@ import { parseNodes, parseStatus, type Listed, type StatusAnswer } from './answe
 export interface SurveyOptions {
   /** Base URLs in the form of `nodeUrl`. */
   readonly urls: readonly string[];
-  /** Members of an earlier survey: asked too, and kept when the given nodes list none. */
+  /** Members of an earlier survey. They are asked too, and are kept when the given nodes list no members. */
   readonly known: readonly Listed[];
-  /** Also ask the members that the given nodes list. */
+  /** true: also asks the members that the given nodes list. */
   readonly discover: boolean;
   /** Timeout of the whole survey. Milliseconds. */
   readonly timeoutMs: number;
@@ -30,11 +30,11 @@ export interface SurveyModules {
 
 export interface SurveyedNode {
   readonly url: string;
-  /** The wallet that a list of members gives for this URL; null: none. */
+  /** The wallet of this URL in a list of members; null: none. */
   readonly listedWallet: Wallet | null;
-  /** Null: see `silence`. */
+  /** Null: there is no answer, see `silence`. */
   readonly answer: StatusAnswer | null;
-  /** Why there is no answer, in words; null when there is one. */
+  /** The reason why there is no answer, in words; null when there is an answer. */
   readonly silence: string | null;
 }
 
@@ -43,13 +43,13 @@ export interface Survey {
   readonly takenAtMs: number;
   /** The given nodes come first. */
   readonly nodes: readonly SurveyedNode[];
-  /** Members that were listed, or else those of the earlier survey. */
+  /** The listed members; if none were listed, the members of the earlier survey. */
   readonly members: readonly Listed[];
   /** Members that were not asked, because there are more than `maxNodes`. */
   readonly leftOut: number;
 }
 
-/** Largest list of members, which is longer than a status. Bytes. */
+/** Maximum size of a list of members, which may be longer than a status. Bytes. */
 const NODES_ANSWER_BYTES = 1024 * 1024;
 
 /** @param signal ends the survey early */
@@ -88,7 +88,7 @@ export async function takeSurvey(options: SurveyOptions, modules: SurveyModules,
 }
 
 interface Read {
-  /** Undefined: see `silence`. */
+  /** Undefined: there is no body, see `silence`. */
   readonly body: unknown;
   readonly silence: string | null;
 }
@@ -129,7 +129,7 @@ const CAUSES: Readonly<Record<string, string>> = {
   ENETUNREACH: 'no route to the network',
 };
 
-/** Describes a failure in our own words. An unknown system code is quoted. */
+/** Describes a failure in our own words, but quotes an unknown system code. */
 export function silenceOf(error: unknown, timeoutMs: number): string {
   if (!(error instanceof DependencyError)) return 'cannot be asked';
   switch (error.failure) {
@@ -157,7 +157,7 @@ function unique(listed: readonly Listed[]): readonly Listed[] {
   return [...new Map(listed.map((member) => [member.url, member])).values()];
 }
 
-/** The user may give a node by another URL than its registered one. Such a node appears once, with the given URL. */
+/** The user may specify a node by a URL that differs from its registered URL. Such a node appears only once, with the specified URL. */
 function withoutTwins(nodes: readonly SurveyedNode[], urls: readonly string[]): readonly SurveyedNode[] {
   const given = new Set(nodes.filter(({ url, listedWallet }) => urls.includes(url) && listedWallet === null).map(walletSaid));
   return nodes.filter(

@@ -7,7 +7,7 @@ export interface TextOptions {
   readonly colours: boolean;
   /** Longer lines are cut; null: no limit. Characters. */
   readonly columns: number | null;
-  /** Further lines are replaced by their number; null: no limit. */
+  /** Maximum number of lines. Further lines are replaced by one line with their number; null: no limit. */
   readonly rows: number | null;
 }
 
@@ -23,7 +23,7 @@ function fit(lines: readonly string[], rows: number | null): readonly string[] {
   return [...lines.slice(0, shown), `.. ${lines.length - shown} more lines`];
 }
 
-/** Colours the state in the line of a node, where it is the second word. */
+/** Colours the state in the line of a node. The state is the second word. */
 function paintState(line: string, states: readonly string[]): string {
   const [, head, state, tail] = /^(\S+ +)(\S+)(.*)$/s.exec(line) ?? [];
   if (head === undefined || state === undefined || tail === undefined || !/^https?:/.test(head) || !states.includes(state)) return line;
@@ -46,7 +46,7 @@ function headLines(report: ClusterReport): string[] {
 
 const HEAD = ['node', 'state', 'since', 'next tick', 'members', 'block', 'keys', 'peers behind', 'reason'];
 
-/** Reasons that do not fit beside the nodes are listed below the table. */
+/** Reasons that do not fit next to the nodes are listed below the table. */
 function tableLines(report: ClusterReport, columns: number | null): readonly string[] {
   const rows = [HEAD, ...report.nodes.map((node) => cellsOf(node, report.taken_at_ms))];
   const lines = alignColumns(rows);
@@ -80,7 +80,7 @@ function behindLines({ nodes }: ClusterReport): string[] {
   return lines.length === 0 ? [] : ['', 'Peers that lack writes of a node, or do not answer it:', ...lines.map((line) => `  ${line}`)];
 }
 
-/** Only ready nodes: the table gives a reason for the others. */
+/** Lists only ready nodes, because the table already gives a reason for the other nodes. */
 function unsureLines({ nodes }: ClusterReport): string[] {
   const lines = nodes
     .filter(({ state, sure }) => state === 'ready' && sure === false)
@@ -106,7 +106,7 @@ const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
-/** A rounded duration. Clocks may differ, so a negative one counts as 0. */
+/** A rounded duration. Clocks may differ, so a negative duration is shown as 0. */
 export function durationText(ms: number): string {
   const at = Math.max(0, ms);
   if (at < 2 * MINUTE_MS) return `${Math.round(at / SECOND_MS)} s`;

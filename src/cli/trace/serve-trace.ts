@@ -13,7 +13,7 @@ export interface ServeTraceOptions {
 
 export interface ServedTrace {
   readonly server: VisualizerServer;
-  /** The last line is incomplete because its writing was interrupted; it is ignored. */
+  /** true: the last line is incomplete because the writer was interrupted. The line is ignored. */
   readonly isCut: boolean;
 }
 

@@ -6,7 +6,7 @@ import { EventLog } from '../../visualizer/event-log.ts';
 import { LineSplitter, LongLineError } from '../line-splitter.ts';
 import { MAX_TRACE_LINE_BYTES } from './trace-lines.ts';
 
-/** Largest trace file. It is held in memory while it is shown. Bytes. */
+/** Maximum size of a trace file. The file is kept in memory while it is shown. Bytes. */
 const MAX_TRACE_BYTES = 256 * 1024 * 1024;
 
 const NEW_LINE = 0x0a;
@@ -21,11 +21,11 @@ export class TraceFileError extends Error {
 
 export interface TraceFile {
   readonly log: EventLog;
-  /** The last line is incomplete because its writing was interrupted; it is ignored. */
+  /** true: the last line is incomplete because the writer was interrupted. The line is ignored. */
   readonly isCut: boolean;
 }
 
-/** @throws TraceFileError that names an invalid line */
+/** @throws TraceFileError with the number of an invalid line */
 export async function readTraceFile(path: string): Promise<TraceFile> {
   const isCut = await endsInLine(path);
   const log = new EventLog('trace', { maxEvents: Infinity, maxBytes: Infinity });
@@ -63,7 +63,7 @@ function unreadable(path: string, error: unknown): TraceFileError {
   return new TraceFileError(`${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'unknown'}`);
 }
 
-/** Whether the file ends within a line. */
+/** Whether the last line of the file has no line end. */
 async function endsInLine(path: string): Promise<boolean> {
   try {
     const { size } = await checked(path);

@@ -1,2 +1,2 @@
-/** Longest line of a trace that is written or read. A whole chart is one line. Bytes. */
+/** Maximum length of a line in a trace, for writers and readers. A whole chart is one line. Bytes. */
 export const MAX_TRACE_LINE_BYTES = 4 * 1024 * 1024;

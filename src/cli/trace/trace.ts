@@ -27,7 +27,7 @@ export async function run(command: Command): Promise<number> {
   const [given] = command.args as [string];
   const url = nodeUrl(given);
   if (url === null) throw new CommandError('this is not a URL of a visualiser, such as http://127.0.0.1:9000', EXIT.usage);
-  // A terminal must not get lines of some kilobytes from an unknown server.
+  // A terminal must not get lines of several kilobytes from an unknown server.
   if (process.stdout.isTTY) throw new CommandError(`a trace is for a file or a pipe: nova-kms trace ${url} > FILE`, EXIT.usage);
   const { kept = false } = command.opts<{ kept?: boolean }>();
   const stopping = new AbortController();

@@ -1,11 +1,11 @@
-/** Writes the events of a process's visualiser as a trace file: those it has kept, then new ones until the caller stops it. */
+/** Writes the events of a process's visualiser as a trace file: first the kept events, then new events until the caller stops it. */
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { LineSplitter } from '../line-splitter.ts';
 import { MAX_TRACE_LINE_BYTES } from './trace-lines.ts';
 
 export interface WriteTraceOptions {
-  /** Also write the events that come later. Default: true. */
+  /** true: also writes new events. Default: true. */
   readonly follow?: boolean;
   /** Ends the trace without an error. */
   readonly signal?: AbortSignal;
@@ -13,7 +13,7 @@ export interface WriteTraceOptions {
 
 const LINE_END = Buffer.from('\n');
 
-/** The process gave no complete trace. The message is one line. */
+/** The process did not send a complete trace. The message is one line. */
 export class WriteTraceError extends Error {
   constructor(message: string) {
     super(message);
@@ -22,8 +22,8 @@ export class WriteTraceError extends Error {
 }
 
 /**
- * Writes only whole lines. Without `follow` it resolves when all kept events are written; an abort ends it too.
- * @param url of the visualiser, such as `http://127.0.0.1:9000`
+ * Writes only whole lines. Without `follow`, it resolves when all kept events have been written. An abort also ends it.
+ * @param url the URL of the visualiser, such as `http://127.0.0.1:9000`
  * @throws WriteTraceError, also when the process closes the connection early
  */
 export async function writeTrace(url: string, output: Writable, { follow = true, signal }: WriteTraceOptions = {}): Promise<void> {
