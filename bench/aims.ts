@@ -1,4 +1,4 @@
-/** Aims of benchmarks. A missed aim is printed and gives exit code 1. */
+/** Aims of benchmarks. A missed aim is printed and sets exit code 1. */
 import process from 'node:process';
 
 export function aimAt(what: string, isMet: boolean): void {

@@ -1,6 +1,6 @@
 /**
- * An app whose calls each come from a different address, as from many instances. The default rate limits apply to each client, so they
- * do not slow down a benchmark. The nodes treat this process as a trusted proxy.
+ * An app whose calls each come from a different address, like the calls of many instances. The default rate limits apply to each client, so
+ * they do not slow down a benchmark. The nodes treat this process as a trusted proxy.
  */
 import { randomBytes } from 'node:crypto';
 import { createKmsClient, type KmsClient } from '../src/client/kms-client.ts';
@@ -12,12 +12,12 @@ import type { Transport } from '../src/domain/ports.ts';
 import { PeerTransport } from '../src/net/peer-transport.ts';
 import { systemClock } from '../src/system/system.ts';
 
-/** Settings for the nodes. */
+/** Settings for the nodes of the benchmark. */
 export const TRUSTING: Environment = { TRUSTED_PROXIES: '127.0.0.1' };
 const BENCH_APP_ID = 1_001;
 const APP_URL = 'http://127.0.0.1:9';
 
-/** @param reroute URLs in place of the registered ones, so that the app's calls bypass the fronts that count traffic between nodes */
+/** @param reroute URLs that replace the registered URLs, so that the app's calls bypass the fronts that count traffic between nodes */
 export async function createBenchApp(cluster: Cluster, reroute: ReadonlyMap<string, string> = new Map(), appId = BENCH_APP_ID): Promise<KmsClient> {
   const client = connectBenchApp(cluster, drawKeys(), { reroute });
   await registerBenchApp(cluster, client, appId);
@@ -36,7 +36,10 @@ export function drawKeys(): LocalKeys {
 
 export interface BenchClientOptions {
   readonly reroute?: ReadonlyMap<string, string>;
-  /** `next`: nonces that come with answers. `fetched`: `GET /nonce` before each request, as older clients do. Default: fetched. */
+  /**
+   * `next`: uses the nonces that come with answers. `fetched`: sends `GET /nonce` before each request, like older clients. Default:
+   * fetched.
+   */
   readonly nonces?: 'next' | 'fetched';
 }
 
@@ -55,7 +58,7 @@ function manyClients({ reroute = new Map(), nonces = 'fetched' }: BenchClientOpt
       const { origin } = new URL(request.url);
       const url = (reroute.get(origin) ?? origin) + request.url.slice(origin.length);
       const address = `10.${(calls >> 16) & 255}.${(calls >> 8) & 255}.${calls & 255}`;
-      // A node gives a next nonce only on request.
+      // A node sends a next nonce only on request.
       const headers = Object.entries(request.headers ?? {}).filter(([name]) => nonces === 'next' || name !== 'x-nova-next-nonce');
       return transport.request({ ...request, url, headers: { ...Object.fromEntries(headers), 'x-forwarded-for': address } });
     },

@@ -1,8 +1,8 @@
 /**
- * The last part of `npm run bench:requests`: how much one caller of large answers slows down 16 others. It measures derives alone, beside
- * consecutive lists of 50,000 keys, and beside consecutive values of 1 MiB, on a node and on the floor (`floor.ts`). It also measures the
- * longest block of the node's event loop. All take turns. The node and the floor share the enclave and the processors, so derives of the
- * floor wait too. The aim limits what the node adds to that.
+ * The last part of `npm run bench:requests`: how much one caller of large answers slows down 16 others. It measures derives without other
+ * requests, during consecutive lists of 50,000 keys, and during consecutive reads of a 1 MiB value, on a node and on the floor
+ * (`floor.ts`). It also measures the longest block of the node's event loop. All workloads take turns. The node and the floor share the
+ * enclave and the processors, so derives on the floor wait too. The aim limits how much longer they wait on the node.
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';
@@ -23,9 +23,12 @@ const VALUE_BYTES = 100;
 const CALLERS = 16;
 const BIG_KEY = 'big';
 const BIG_BYTES = 1_048_576;
-/** The largest allowed block of the node's own thread while only lists run. Milliseconds. */
+/** Maximum allowed block of the node's main thread while only lists run. Milliseconds. */
 const BLOCK_AIM_MS = 20;
-/** Beside large answers: largest allowed rise of the node's p99 over that of the floor, which comes from the machine and the enclave. */
+/**
+ * During large answers: the maximum allowed ratio of the rise of the node's p99 to the rise of the floor's p99. The machine and the enclave
+ * cause the rise on the floor.
+ */
 const P99_RISE_AIM = 1.25;
 const WARM_UP_DERIVES = 1_000;
 const WARM_UP_ANSWERS = 30;
@@ -89,7 +92,7 @@ async function measureBeside({ cluster, node, blocks, filler, secret }: BesideMo
     };
     const ours = worksOf('', node.localUrl, { client: toNode, pid: node.pid! });
     const floors = worksOf(', floor', floor.url, { client: toFloor, pid: floor.pid });
-    // Each work of the node is next to the same work of the floor.
+    // Each workload on the node is next to the same workload on the floor.
     const works = ours.works.flatMap((work, place) => [work, floors.works[place]!]);
     await warmUp(works, WARM_UP_DERIVES);
     for (const large of [...ours.large, ...floors.large]) for (let count = 0; count < WARM_UP_ANSWERS; count += 1) await large.ask();

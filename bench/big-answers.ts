@@ -1,6 +1,6 @@
 /**
- * One caller that asks a node for a large answer again and again, and reads it without opening it. So the calls that are measured beside
- * it wait for the node, and not for this process.
+ * One caller that repeatedly asks a node for a large answer, and reads the answer without opening it. So calls that are measured at the
+ * same time wait for the node, and not for this process.
  */
 import process from 'node:process';
 import type { LocalKeys } from '../src/client/options.ts';
@@ -18,7 +18,7 @@ export interface BigAnswersOptions {
 }
 
 export class BigAnswers {
-  /** The number of answers so far. */
+  /** Number of answers received. */
   count = 0;
   /** The size of the last answer. */
   bytes = 0;
@@ -30,7 +30,7 @@ export class BigAnswers {
     this.#privateKey = Uint8Array.from(Buffer.from(options.keys.privateKey as string, 'hex'));
   }
 
-  /** Starts to ask. @returns a function that stops and waits for the last answer */
+  /** Starts to send requests. @returns a function that stops this and waits for the last answer */
   readonly begin = (): (() => Promise<void>) => {
     let goesOn = true;
     const asking = (async () => {
@@ -45,7 +45,7 @@ export class BigAnswers {
 
   async ask(): Promise<void> {
     const { url, wallet, path } = this.#options;
-    // A different address for each call, as for other calls of a benchmark, so that each has its own rate limit.
+    // As in other benchmarks, each call has a different address, so that each call has its own rate limit.
     const address = { 'x-forwarded-for': `11.0.${(this.count >> 8) & 255}.${this.count & 255}` };
     const { nonce } = (await (await fetch(`${url}/nonce`, { headers: address })).json()) as { nonce: string };
     const timestamp = String(Math.floor((performance.timeOrigin + performance.now()) / 1_000));

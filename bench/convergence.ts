@@ -1,10 +1,10 @@
 /**
- * `npm run bench:convergence`: how soon the other nodes show a write, and what that costs between nodes (protocol.md §10, Who sends
- * what and Nudge). It measures the time from an acknowledged put on node 1 until the lists of nodes 2 and 3 have the key, over 500
- * writes, with the nudge and with the interval only, with the default rate limits. Then it counts requests and bytes between 3, 5 and 9
- * nodes.
+ * `npm run bench:convergence`: how soon the other nodes show a write, and how many requests and bytes this costs between nodes (protocol.md
+ * §10, Who sends what and Nudge). For 500 writes, it measures the time from an acknowledged put on node 1 until the lists of nodes 2 and 3
+ * contain the key: with the nudge and with only the interval, under the default rate limits. Then it counts requests and bytes between 3, 5
+ * and 9 nodes.
  *
- * `--writes N` sets the number of writes. `--only nudge`, `--only interval` and `--only cost` run one part.
+ * `--writes N` sets the number of writes. `--only nudge`, `--only interval` and `--only cost` run only that part.
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';
@@ -20,14 +20,14 @@ import { CountingFront, sumOf, type Traffic } from './counting-front.ts';
 import { median, percentile, table } from './statistics.ts';
 
 const VALUE_BYTES = 100;
-/** Aims for the time until both other nodes show a write, with the nudge, one write at a time. Milliseconds. */
+/** With the nudge and one write at a time: aims for the time until both other nodes show the write. Milliseconds. */
 const MEDIAN_AIM_MS = 15;
 const P99_AIM_MS = 90;
 const LIMIT_MS = 90_000;
 const LOOK_EVERY_MS = 5;
-/** Time between two lists of one node. A measured time can be too long by this and by the duration of a list. Milliseconds. */
+/** Time between two lists from one node. A measured time can be too long by up to this time plus the duration of a list. Milliseconds. */
 const LIST_EVERY_MS = 2;
-/** Without the nudge, writes are evenly spaced, so that they meet every phase of the interval. Milliseconds. */
+/** Without the nudge, writes are evenly spaced, so that they happen in every phase of the interval. Milliseconds. */
 const WRITE_EVERY_MS = 37;
 const SIZES = [3, 5, 9];
 const COUNTED_WRITES = 40;
@@ -38,7 +38,7 @@ const { values: options } = parseArgs({ options: { writes: { type: 'string', def
 const writes = Number(options.writes);
 const runs = (part: 'nudge' | 'interval' | 'cost'): boolean => options.only === undefined || options.only === part;
 
-/** When each key was first seen on a node. Monotonic milliseconds. */
+/** Notes when each key was first seen on a node. Monotonic milliseconds. */
 class Watcher {
   readonly seen = new Map<string, number>();
   readonly #client: KmsClient;
@@ -125,7 +125,7 @@ function costPerWrite(before: Traffic, after: Traffic, writes: number): Cost {
   };
 }
 
-/** Counts with an interval that never elapses, so that only pushes count. */
+/** Counts during an interval that never elapses, so that only pushes are counted. */
 async function measureCost(size: number): Promise<{ readonly single: Cost; readonly burst: Cost }> {
   const fronts = await Promise.all(Array.from({ length: size }, () => CountingFront.start()));
   const cluster = await startCluster({
@@ -141,7 +141,7 @@ async function measureCost(size: number): Promise<{ readonly single: Cost; reado
     const client = await createBenchApp(cluster, new Map(fronts.map(({ url }, index) => [url, cluster.nodes[index]!.localUrl])));
     const put = (key: string, node: ClusterNode): Promise<unknown> =>
       client.put({ key, value: randomBytes(VALUE_BYTES), acks: size - 1, ackTimeoutMs: 30_000 }, { node: node.wallet });
-    // After these writes all connections and nonces exist.
+    // After these writes, all connections and nonces exist.
     for (const node of cluster.nodes) await put(`first on ${node.name}`, node);
     const start = sumOf(fronts);
     for (let index = 0; index < COUNTED_WRITES; index += 1) await put(`single-${index}`, cluster.nodes[index % size]!);

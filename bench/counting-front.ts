@@ -1,13 +1,13 @@
-/** An HTTP front that is registered in place of a node. It counts the requests of the other nodes and the answers to them. */
+/** An HTTP front that is registered in place of a node. It counts the requests from the other nodes, and the answers to these requests. */
 import { createServer, request as httpRequest, Agent, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 
 export interface Traffic {
   /** `POST /sync`. */
   readonly syncRequests: number;
-  /** Everything else, such as `GET /nonce`. */
+  /** All other requests, such as `GET /nonce`. */
   readonly otherRequests: number;
-  /** Bytes of HTTP in both directions, with headers. */
+  /** Number of HTTP bytes in both directions, including headers. */
   readonly bytes: number;
 }
 

@@ -1,9 +1,9 @@
 /**
- * Measures how long the event loop of a node process is blocked and how much memory the process takes, without a change of the product.
+ * Measures how long the event loop of a node process is blocked, and how much memory the process uses, without a change to the product.
  * `NODE_OPTIONS=--import` loads it. It prints a line on standard error every 50 ms, which `event-loop-record.ts` reads.
  *
- * A timer of 1 ms measures its delay: the time between two of its turns is a block. When other processes want the same processors, part of
- * that time is waiting for a processor. Linux reports this part, so the probe prints a block with and without it.
+ * A timer of 1 ms measures blocks: a block is the time between two turns of the timer. When other processes need the same processors, the
+ * thread waits for a processor during part of that time. Linux reports this part, so the probe prints each block with and without it.
  */
 import { openSync, readSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -13,7 +13,7 @@ const TURN_MS = 1;
 const SAY_EVERY_MS = 50;
 const NS_PER_MS = 1_000_000;
 
-/** Figures of the main thread: nanoseconds on a processor, nanoseconds of waiting for one, number of turns on one. */
+/** Figures of the main thread: nanoseconds on a processor, nanoseconds of waiting for a processor, number of turns on a processor. */
 const SCHEDULE = '/proc/self/schedstat';
 const schedule = openSchedule();
 const text = Buffer.alloc(128);
@@ -59,7 +59,7 @@ function say(nowMs) {
   longestMs = 0;
   longestOwnMs = 0;
   saidAtMs = nowMs;
-  // Printing is not part of the measurement.
+  // The time for printing is not part of the measurement.
   turnedAtMs = performance.now();
   waitedMs = waitedForProcessorMs();
 }

@@ -15,7 +15,7 @@ const probeLine = z.object({ probe: z.literal('event-loop'), at_ms: z.number(), 
 export interface LoopFigures {
   /** The longest time without a turn of the event loop. Milliseconds. */
   readonly blockMs: number;
-  /** The same, without the time in which the thread waited for a processor. Milliseconds. */
+  /** The same time, minus the time for which the thread waited for a processor. Milliseconds. */
   readonly ownMs: number;
   readonly peakMiB: number;
   readonly samples: number;
@@ -24,7 +24,7 @@ export interface LoopFigures {
 export class EventLoopRecord {
   readonly #lines: (z.infer<typeof probeLine> & { readonly source: string })[] = [];
 
-  /** Takes the lines that a cluster passes to `onLine`. */
+  /** Receives the lines that a cluster passes to `onLine`. */
   take({ source, stream, text }: CapturedLine): void {
     if (stream !== 'stderr' || !text.startsWith('{"probe"')) return;
     const parsed = probeLine.safeParse(JSON.parse(text));

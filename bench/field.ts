@@ -1,8 +1,9 @@
 /**
- * `npm run field`: nodes under the conditions of the field. Real processes in strict mode, behind TLS and an egress proxy, serve apps that
- * write and derive at a steady rate. Meanwhile hostile callers hold bodies and flood, a hostile member forges and lies, the RPC has one bad
- * backend of two, and a node is killed every two minutes and starts again with new keys. Exit code 1: an acknowledged write is lost, or an
- * answer was wrong. 2: an acknowledged write could be checked on no node. 130: interrupted; the report has the results so far.
+ * `npm run field`: nodes under real conditions. Real processes in strict mode, with TLS and an egress proxy, serve apps that write and
+ * derive at a steady rate. Meanwhile, hostile callers leave request bodies unfinished and flood nodes, a hostile member forges and lies,
+ * one of two backends of the RPC is bad, and every two minutes a node is killed and starts again with new keys. Exit code 1: an
+ * acknowledged write is lost, or an answer was wrong. 2: an acknowledged write could not be checked on any node. 130: interrupted; the
+ * report contains the results up to that time.
  */
 import { createWriteStream } from 'node:fs';
 import { performance } from 'node:perf_hooks';
@@ -33,18 +34,18 @@ import { residentMiB } from './process-figures.ts';
 const BASE_BLOCK_SECONDS = 2;
 const MINUTE_MS = 60_000;
 const READY_TIMEOUT_MS = 300_000;
-/** How long a killed node stays away. Milliseconds. */
+/** How long a killed node stays down. Milliseconds. */
 const AWAY_MS = 3_000;
 const ATTACK_EVERY_MS = 5_000;
 const ATTACKS: readonly Attack[] = ['clocks', 'tombstones', 'future'];
 const OWN_APP = 1_001;
 const PLATFORM_APP = 1_002;
 const HOSTILE_APP = 9_001;
-/** The longest time for the last look at all nodes. Milliseconds. */
+/** Maximum time for the last look at all nodes. Milliseconds. */
 const LAST_LOOK_MS = 300_000;
-/** Reads under way at a node during the last look. */
+/** Number of reads under way at each node during the last look. */
 const LAST_READERS = 12;
-/** Instances of an app that read during the last look. A node counts each separately. */
+/** Number of instances of each app that read during the last look. A node counts the requests of each instance separately. */
 const READERS_PER_APP = 4;
 const INTERRUPTED_CODE = 130;
 
@@ -136,7 +137,7 @@ if (options.calm !== true) hostileCallers.start();
 
 let stopping = false;
 const over = Promise.withResolvers<undefined>();
-/** Repeats the work at this interval until the end. */
+/** Repeats the work at this interval until the end of the run. */
 async function repeat(everyMs: number, work: (nth: number) => Promise<void>): Promise<void> {
   for (let nth = 0; ; nth += 1) {
     const wait = pause(everyMs);
@@ -188,7 +189,10 @@ async function kill(nth: number): Promise<void> {
 const memory = new Map<string, readonly (number | string)[]>();
 const residents = (): readonly (number | string)[] => cluster.nodes.map(({ running: isRunning, pid }) => (isRunning && pid !== undefined ? residentMiB(pid) : '-'));
 const sum = (of: (app: SteadyApp) => number): number => apps.reduce((total, app) => total + of(app), 0);
-/** Processor share since the last report. Near 100 % the figures describe this process, which calls, floods and relays, and not the nodes. */
+/**
+ * Share of processor time since the last report. Near 100 %, the figures describe this process, which calls, floods and relays, instead of
+ * the nodes.
+ */
 let utilization = performance.eventLoopUtilization();
 function report(): void {
   const now = performance.eventLoopUtilization();
@@ -200,7 +204,7 @@ function report(): void {
 }
 
 let lastLook: LastLook | null = null;
-/** How long the calls have run, in milliseconds; null when they ran for the whole time. */
+/** How long the calls ran before an interruption; null when they ran for the whole time. Milliseconds. */
 let cutShortMs: number | null = null;
 const beganMs = performance.now();
 function finalReport(): string {

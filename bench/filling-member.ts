@@ -1,6 +1,6 @@
 /**
- * A member in this process that fills a node's store by real deltas, because single puts would take minutes. It knows the master secret of
- * the benchmark, seals values under the app's data key, and uses the production conversation.
+ * A member in this process that fills a node's store with real deltas, because single puts would take minutes. It knows the master secret
+ * of the benchmark, seals values with the app's data key, and uses the production conversation.
  */
 import { randomBytes } from 'node:crypto';
 import { ENVELOPE_INFO } from '../src/crypto/envelope.ts';
@@ -60,7 +60,7 @@ export class FillingMember {
     });
   }
 
-  /** Records of an app as this member would have written them. */
+  /** Returns records of an app as if this member had written them. */
   records(appId: number, count: number, valueBytes: number): readonly Sent[] {
     const now = systemClock.nowMs();
     return Array.from({ length: count }, (_, index) => {

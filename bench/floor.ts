@@ -1,11 +1,11 @@
 /**
- * The floor: the minimum that a request costs in Node. `npm run bench:requests` compares the node with it. It has the same exchanges with
- * the caller and with the enclave API, the same cryptography, and nothing else. It uses `node:http` without Express and `undici` without
- * its conveniences. It has no rules, no limits, and no cache except the one given caller. Its store is a Map. Never run it as a node,
- * because it does not protect its secret.
+ * The floor: the minimum that a request costs in Node. `npm run bench:requests` compares the node with this program. It has the same
+ * exchanges with the caller and with the enclave API, and the same cryptography, but nothing else. It uses `node:http` without Express and
+ * `undici` without its conveniences. It has no rules, no limits, and no cache except the one given caller. Its store is a Map. Never run it
+ * as a node, because it does not protect its secret.
  *
  * Environment: FLOOR_ENCLAVE_URL, FLOOR_SECRET (hex), FLOOR_CALLER (wallet), FLOOR_CALLER_KEY (teePubkey), FLOOR_APP_ID, FLOOR_KEYS (the
- * number of keys from the start) and FLOOR_VALUE_BYTES. It prints one JSON line when it listens, and ends when its standard input ends.
+ * number of keys at the start) and FLOOR_VALUE_BYTES. It prints one JSON line once it is listening, and ends when its standard input ends.
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -97,11 +97,12 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     response.writeHead(403).end();
     return;
   }
-  // Like the node, it signs the answer while the enclave opens the envelope, or seals the answer to a request without an envelope.
+  // Like the node, it signs the answer while the enclave works: the enclave opens the envelope or, for a request without one, seals the
+  // answer.
   const opened = request.method === 'GET' ? null : open(request);
   const [signed, sealed] = await Promise.all([sign(signature), opened === null ? seal(read(request)) : null, opened]);
   const { enclave_public_key: key, nonce, encrypted_data: data } = sealed ?? (await seal(request.method === 'PUT' ? put(await opened!) : derive(await opened!)));
-  // Like the node, it does not escape texts that are hex.
+  // Like the node, it does not escape strings that are hex.
   const text = `{"sender_tee_pubkey":"${key}","nonce":"${nonce}","encrypted_data":"${data}"}`;
   response.writeHead(200, { ...JSON_TYPE, 'x-kms-response-signature': signed }).end(text);
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run bench:hostile-memory`: how much memory hostile callers make a node hold (protocol.md §10, Bounds). Each attack gets a new real
- * process: endless bodies of a member, bodies of an app, and many snapshot requests at once.
+ * `npm run bench:hostile-memory`: how much memory hostile callers can make a node use (protocol.md §10, Bounds). Each attack gets a new
+ * real process. The attacks are endless bodies from a member, endless bodies from an app, and many snapshot requests at the same time.
  */
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
@@ -34,11 +34,11 @@ interface Attackers {
 
 interface Outcome {
   readonly sentMiB: number;
-  /** Answers by status. */
+  /** Number of answers, by status. */
   readonly answers: ReadonlyMap<string, number>;
 }
 
-/** Sends a body of the largest allowed length without its last byte. */
+/** Sends a body of the maximum allowed length, without its last byte. */
 async function hold(port: number, method: string, path: string, headers: Record<string, string>, bytes: number): Promise<{ readonly sent: number; readonly status: string }> {
   const socket = connect(port, '127.0.0.1');
   let status = 'none';

@@ -1,6 +1,6 @@
 /**
- * `npm run bench:joins`: the delay that a member which accepts connections and never answers (a black hole) costs a joining node
- * (protocol.md §9.5). It measures the time from the start of the process to ready, with and without such a member.
+ * `npm run bench:joins`: how much longer a node needs to join because of a member that accepts connections but never answers (a black hole,
+ * protocol.md §9.5). It measures the time from the start of the process to ready, with and without such a member.
  */
 import process from 'node:process';
 import { parseArgs } from 'node:util';
@@ -11,7 +11,7 @@ import { BlackHole } from '../test/e2e/support/black-hole.ts';
 import { aimAt } from './aims.ts';
 import { median, table } from './statistics.ts';
 
-/** The largest allowed delay by a black hole. Milliseconds. */
+/** Maximum allowed delay because of a black hole. Milliseconds. */
 const AIM_MS = 1_000;
 const LIMIT_MS = 90_000;
 const LOOK_EVERY_MS = 10;
@@ -44,7 +44,7 @@ try {
     await list(INSTANCE_STATUS.ACTIVE);
     const swallowed = hole.swallowed;
     const tookMs = await join();
-    // A node draws the member that it asks first. A join that did not ask the black hole does not count.
+    // A node chooses at random which member it asks first. A join that did not ask the black hole is not counted.
     if (hole.swallowed > swallowed) beside.push(tookMs);
     if (without.length >= beside.length) continue;
     await list(INSTANCE_STATUS.STOPPED);

@@ -1,7 +1,7 @@
 /**
- * A day of load in a real process, in less than a day. It sends as many requests as one per second in 24 hours. Keys are added, changed,
- * expired and deleted, with retentions that are shorter by the same factor. A node holds the same amount in each minute, so its memory must
- * not grow.
+ * The load of a day on a real process, in less than a day: as many requests as one per second for 24 hours. Keys are added and changed,
+ * expire and are deleted, with retentions that are shorter by the same factor. The node holds the same amount of data in each minute, so
+ * its memory must not grow.
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -18,16 +18,19 @@ import { median, table } from './statistics.ts';
 const PROBE = join(import.meta.dirname, 'memory-probe.mjs');
 const probeLine = z.object({ probe: z.literal('memory'), heap: z.number(), rss: z.number() });
 
-/** One request a second. */
+/** One request per second. */
 const REQUESTS_OF_A_DAY = 86_400;
-/** About the rate that a node of a cluster reaches when all nodes share two processors. A shorter run has less than a day's load. */
+/**
+ * About the rate that a node of a cluster reaches when all nodes share two processors. So if a run is too short, it has less load than a
+ * day.
+ */
 const MAX_REQUESTS_A_MINUTE = 6_000;
 const NODES = 3;
 const CALLERS = 8;
-/** Not divisible by the number of kinds of requests, so that each key gets all of them. */
+/** Not divisible by the number of kinds of requests, so that each key gets all kinds of requests. */
 const KEYS = 501;
 const VALUE_BYTES = 100;
-/** Below a minute, so that each minute ends with as many records as it began. Milliseconds. */
+/** Less than a minute, so that each minute ends with as many records as it began with. Milliseconds. */
 const TTL_MS = 20_000;
 const RETENTION_MS = 30_000;
 const READY_TIMEOUT_MS = 90_000;
@@ -35,17 +38,17 @@ const MS_PER_MINUTE = 60_000;
 const BYTES_PER_MIB = 1_048_576;
 /** The part of the run in which caches fill and code is compiled. */
 const WARM_UP = 1 / 3;
-/** The largest allowed growth of a whole run after the warm-up. MiB. */
+/** Maximum allowed growth in a whole run after the warm-up. MiB. */
 const GROWTH_AIM_MIB = 6;
 
 interface Sample {
   readonly minute: number;
   readonly rss: number;
-  /** The minimum since the last sample, which is the heap after a collection. */
+  /** The minimum heap since the last sample: the heap after a garbage collection. */
   readonly heap: number;
 }
 
-/** @param minutes length of the run @param program program of the nodes */
+/** @param minutes the length of the run @param program the program of the nodes */
 export async function soak(minutes: number, program: string | undefined): Promise<void> {
   const lines: { readonly heap: number; readonly rss: number }[] = [];
   const cluster = await startCluster({
@@ -104,7 +107,7 @@ export async function soak(minutes: number, program: string | undefined): Promis
   }
 }
 
-/** A key that has expired or was deleted. */
+/** Ignores the error that a key has expired or was deleted. */
 function orAbsent(error: unknown): void {
   if (!(error instanceof KmsClientError && error.serverCode === 'not_found')) throw error;
 }
@@ -117,7 +120,7 @@ function judge(samples: readonly Sample[]): void {
   }
 }
 
-/** MiB a minute: the median of all slopes between two samples (Theil and Sen), which an outlier does not change. */
+/** MiB per minute: the median of all slopes between two samples (Theil and Sen). An outlier does not change this median. */
 function slopeOf(samples: readonly Sample[], what: 'rss' | 'heap'): number {
   return median(samples.flatMap((from, place) => samples.slice(place + 1).map((to) => (to[what] - from[what]) / (to.minute - from.minute))));
 }

@@ -1,10 +1,10 @@
 /**
- * `npm run bench:memory`: the resident memory of a node, as the package and the image run it. It measures the node idle, under load, with
- * many keys, and while it takes over many keys at once. Then it runs the load of a day in half an hour (`memory-soak.ts`), and the memory
- * must not grow.
+ * `npm run bench:memory`: the resident memory of a node as it runs in the package and in the image. It measures the node while idle, under
+ * load, with many keys, and while it takes over many keys at the same time. Then it runs the load of a day in half an hour
+ * (`memory-soak.ts`), during which the memory must not grow.
  *
- * `--minutes N` sets the length of the load of a day, 0 for none. `--sources` runs the nodes from the sources. `--quick` is small enough
- * for every build and has only the aims for memory at rest.
+ * `--minutes N` sets how long the load of a day takes; 0 leaves it out. `--sources` runs the nodes from the sources. `--quick` is short
+ * enough for every build and checks only the aims for memory at rest.
  */
 import { randomBytes } from 'node:crypto';
 import process from 'node:process';
@@ -33,7 +33,7 @@ const LOAD_MS = options.quick ? 10_000 : 60_000;
 const IDLE_MS = options.quick ? 5_000 : 20_000;
 const READY_TIMEOUT_MS = 120_000;
 const SAMPLE_EVERY_MS = 1_000;
-/** Additional memory that the modules of a checkout may take. MiB. */
+/** Additional memory that the modules of a checkout may use. MiB. */
 const SOURCES_MIB = options.sources ? 40 : 0;
 
 const UNLIMITED = { RATE_LIMIT_PER_MINUTE: '0', NONCE_RATE_LIMIT_PER_MINUTE: '0' };
@@ -53,7 +53,7 @@ async function isReadyWith(node: ClusterNode, keys: number): Promise<void> {
   });
 }
 
-/** The maximum while the work runs, with one sample a second. */
+/** The maximum memory during the work, with one sample per second. */
 async function mostDuring(node: ClusterNode, work: Promise<unknown>): Promise<number> {
   let done = false;
   const ended = work.finally(() => {

@@ -1,11 +1,12 @@
 /**
- * `npm run bench:observed`: the cost of observation for a derive: metrics that are scraped each second, and the audit.
+ * `npm run bench:observed`: how much observation adds to the cost of a derive. Observation means metrics that are scraped each second, and
+ * the audit.
  *
- * Two node processes differ by more than the allowed cost. So three nodes share one process (`nodes-together.ts`): one is observed and two
- * are not. They take turns in an order that is the same forwards and backwards, with the floor (`floor.ts`) in the middle. Turns are so
- * short that other load of the machine affects all of them equally. Many rounds of turns make a block. Each block gives the difference
- * between the observed node and the mean of the other two, and the difference between those two. The second shows the error of the
- * measurement, because those two are equal.
+ * The costs of two node processes differ by more than the allowed cost of observation. So three nodes share one process
+ * (`nodes-together.ts`): one is observed and two are not. They take turns in an order that is the same forwards and backwards, with the
+ * floor (`floor.ts`) in the middle. Turns are so short that other load on the machine affects all of them equally. Many rounds of turns
+ * form a block. Each block has two results: the difference between the observed node and the mean of the other two nodes, and the
+ * difference between these two nodes. The second result shows the error of the measurement, because these two nodes are equal.
  *
  * `--blocks N` sets the number of blocks.
  */
@@ -21,17 +22,20 @@ import { startFloor } from './floor-process.ts';
 import { median, percentile } from './statistics.ts';
 import { measure, warmUp, type Work } from './works.ts';
 
-/** The largest allowed cost of observation for a derive, as a share of the floor. */
+/** Maximum allowed cost of observation for a derive, as a share of the floor. */
 const AIM = 0.05;
 const CALLERS = 16;
 const TURN_MS = 100;
 const ROUNDS_A_BLOCK = 15;
 const APP_ID = 2_000;
 const LIMIT_MS = 90_000;
-/** Enough to warm up a node when another node has warmed up the code. */
+/** Enough to warm up a node once a different node has warmed up the code. */
 const FEW_DERIVES = 500;
 const SCRAPE_EVERY_MS = 1_000;
-/** For a normal distribution: standard deviation over interquartile range, and the error of the median over that of the mean. */
+/**
+ * For a normal distribution: the ratio of the standard deviation to the interquartile range, and the ratio of the error of the median to
+ * the error of the mean.
+ */
 const DEVIATION_OF_QUARTILES = 0.741;
 const ERROR_OF_MEDIAN = 1.253;
 
@@ -111,17 +115,17 @@ interface Difference {
   readonly error: number;
 }
 
-/** The mean of each block. A scrape falls into few of its turns but must count, so this is not the median. */
+/** The mean of each block. Only a few turns of a block contain a scrape, but scrapes must count, so this is not the median. */
 function byBlock(figures: Row): Row {
   return Array.from({ length: blocks }, (_, block) => figures.slice(block * ROUNDS_A_BLOCK, (block + 1) * ROUNDS_A_BLOCK).reduce((sum, figure) => sum + figure, 0) / ROUNDS_A_BLOCK);
 }
 
-/** The mean of two turns of each block, as shares of the floor. */
+/** For each block, the mean of two figures, as a share of the floor. */
 function meansOf(one: Row, other: Row, floor: number): Row {
   return one.map((figure, block) => (figure + other[block]!) / (2 * floor));
 }
 
-/** Compares by block, because the load of the machine affects both works of a block equally. */
+/** Compares block by block, because other load on the machine affects both workloads of a block equally. */
 function differenceOf(one: Row, other: Row): Difference {
   const differences = one.map((share, block) => share - other[block]!);
   const quartiles = percentile(differences, 75) - percentile(differences, 25);
@@ -132,7 +136,7 @@ function addressOf({ port, enclave }: ClusterNode): Readonly<Record<string, stri
   return { BIND_ADDR: `127.0.0.1:${port}`, ODYN_URL: enclave.url };
 }
 
-/** Waits for a node, which may share the process of another node. */
+/** Waits for a node, which may share a process with a different node. */
 async function untilReady(node: ClusterNode): Promise<void> {
   await waitUntil({ what: `${node.name} becoming ready`, timeoutMs: LIMIT_MS }, async () => {
     const readiness = (await node.tryStatus())?.readiness;
@@ -140,7 +144,10 @@ async function untilReady(node: ClusterNode): Promise<void> {
   });
 }
 
-/** Scrapes once for each second of the node's turns, during a turn. @returns a function that begins a turn and returns its end */
+/**
+ * Scrapes once for each second of the node's turns, and only during turns. @returns a function that begins a turn and returns a function
+ * that ends it
+ */
 function eachSecondOf(node: ClusterNode): () => () => Promise<void> {
   let sinceMs = SCRAPE_EVERY_MS;
   return () => {

@@ -1,7 +1,7 @@
 /**
- * `npm run bench:page`: how long a reader of the visualiser's page waits, with the machine of a node. It measures the bundle, the layout in
- * a worker, and the time from the request for the page to the first drawing, for a first and a later reader. Then it measures the time of a
- * page for each of many events.
+ * `npm run bench:page`: how long a reader of the visualiser's page waits, with the machine of a node. It measures the bundling, the layout
+ * in a worker, and the time from the request for the page to the first drawing, for the first reader and for a later reader. Then it
+ * measures how much time a page needs for each of many events.
  */
 import type { Page } from 'playwright-core';
 import { chartOf } from '../src/chart/chart-of.ts';
@@ -27,7 +27,7 @@ const machine = createNodeMachine(
 const chart = chartOf(machine);
 const active = ['node', 'node.readiness', 'node.readiness.ready', 'node.nodeTick', 'node.nodeTick.idle', 'node.probing', 'node.probing.idle', 'node.beats'];
 
-/** @param atMs when its sources began */
+/** @param atMs when the log's sources began */
 function newLog(name: string, atMs: number): EventLog {
   const log = new EventLog(name);
   log.addChart(chart, atMs);
@@ -53,7 +53,7 @@ const browser = await launchBrowser();
 const closers: (() => Promise<unknown>)[] = [() => browser.close()];
 try {
   const page = await browser.newPage({ viewport: WIDE });
-  // The browser causes this, not the page.
+  // The browser causes this error, not the page.
   await page.goto('about:blank');
 
   const server = await serve(newLog('bench', systemClock.nowMs()));

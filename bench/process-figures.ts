@@ -9,12 +9,15 @@ const KIB_PER_MIB = 1_024;
 /** Processor time that a process has used in all its threads, in user and system mode. Milliseconds. */
 export function cpuMs(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The second field is a name in brackets that may contain any character.
+  // The second field is a name in brackets, which may contain any character.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * CLOCK_TICK_MS;
 }
 
-/** Like `cpuMs`, but to the nanosecond, and only for current threads. For short turns of a process that keeps its threads. Milliseconds. */
+/**
+ * Like `cpuMs`, but with a precision of nanoseconds, and only for threads that still exist. For short turns of a process that keeps its
+ * threads. Milliseconds.
+ */
 export function exactCpuMs(pid: number): number {
   const threads = readdirSync(`/proc/${pid}/task`);
   const usedNs = threads.map((thread) => Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]));

@@ -1,10 +1,11 @@
 /**
- * `npm run bench:requests`: the cost of apps' requests on one node, with all their parts: a nonce, the caller's signature, the registry,
+ * `npm run bench:requests`: the cost of apps' requests to one node, with all their parts: a nonce, the caller's signature, the registry,
  * both envelopes, and the caller's work in this process. It compares derives with the minimum that they cost in Node (`floor.ts`), with the
- * same callers and the same enclave. Keys of three namespaces alternate. All works take turns, so that other load of the machine affects
- * them equally. Under much other load, compare the processor time of the process that answers.
+ * same callers and the same enclave. Keys of three namespaces alternate. All workloads take turns, so that other load on the machine
+ * affects them equally. If there is much other load, compare the processor time of the process that answers.
  *
- * `--turns N` and `--seconds S` set the turns and their length. `--only derive`, `--only data` and `--only beside` run one part.
+ * `--turns N` and `--seconds S` set the number of turns and their length. `--only derive`, `--only data` and `--only beside` run only that
+ * part.
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';
@@ -26,18 +27,21 @@ const VALUE_BYTES = 100;
 const CALLERS = [16, 1];
 const DATA_CALLERS = 16;
 const LIMIT_MS = 90_000;
-/** Callers must be faster by at least this factor with nonces that come with answers. */
+/** With nonces that come with answers, callers must be faster by at least this factor. */
 const NEXT_NONCES_AIM = 1.25;
-/** Ratios of the node to the floor, by number of callers: CPU and p50 at most, requests a second at least. */
+/** Limits for the ratio of the node to the floor, by number of callers: a maximum for CPU and p50, a minimum for requests per second. */
 const FLOOR_AIMS: Readonly<Record<number, { readonly cpu: number; readonly perSecond?: number; readonly p50?: number }>> = {
   16: { cpu: 1.25, perSecond: 0.95 },
   1: { cpu: 1.3, p50: 1.15 },
 };
-/** The largest allowed ratio of the CPU of a get or put at any size to that at the smallest. */
+/** Maximum allowed ratio of the CPU time of a get or put at any size to the CPU time at the smallest size. */
 const SIZE_AIM = 1.1;
-/** Sizes that have a floor. */
+/** Sizes that are also measured on the floor. */
 const FLOOR_SIZES = [100, 50_000];
-/** The largest allowed CPU of a list of the largest size, in derives of the floor. It is half of 32 ms if such a derive takes 0.59 ms. */
+/**
+ * Maximum allowed CPU time of a list of the largest size, as a number of derives on the floor. It is half of 32 ms if such a derive takes
+ * 0.59 ms.
+ */
 const LIST_AIM_DERIVES = 27;
 const WARM_UP_LISTS = 20;
 const FLOOR_APP_ID = 2_000;
@@ -159,7 +163,7 @@ async function deriveAndData(): Promise<void> {
   const cluster = await startCluster({
     nodes: 1,
     environment: { ...TRUSTING, MASTER_SECRET_HEX: secret },
-    // Its writes cause pushes that no node receives, as to an absent peer.
+    // The writes of this workload cause pushes that no node receives, like pushes to an absent peer.
     prepare: async ({ chain }) => chain.register({ wallet: filler.wallet, teePubkey: filler.teePubkey, url: filler.url }),
   });
   try {

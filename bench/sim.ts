@@ -1,6 +1,6 @@
 /**
- * `npm run bench:sim`: how fast simulated time passes with five nodes and no faults. A profile of the same run shows where the time goes:
- * the product's cryptography, the product's other work, the simulation itself.
+ * `npm run bench:sim`: how fast simulated time passes with five nodes and no faults. A profile of the same run shows what the time is spent
+ * on: the product's cryptography, other work of the product, or the simulation itself.
  */
 import { Session, type Profiler } from 'node:inspector/promises';
 import process from 'node:process';
@@ -17,7 +17,7 @@ interface Load {
   readonly name: string;
   readonly hours: number;
   readonly writesPerSecond: number;
-  /** Simulated seconds per second. */
+  /** Minimum number of simulated seconds per real second. */
   readonly aim: number;
 }
 
@@ -30,14 +30,14 @@ function scenarioOf({ hours, writesPerSecond }: Load): Scenario {
   const durationMs = hours * HOUR_MS;
   const steps: RequestStep[] = [];
   const everyMs = 1_000 / writesPerSecond;
-  // The first minute is the start and does not count.
+  // The first minute belongs to the start and is not measured.
   for (let atMs = 60_000, number = 0; writesPerSecond > 0 && atMs < durationMs; atMs += everyMs, number += 1) {
     steps.push({ atMs, do: 'put', node: nodeName(number % NODES), app: number % 2, key: `key-${number % 500}`, bytes: 100, ttlMs: 0, acks: 0 });
   }
   return { seed: 'bench', nodes: NODES, apps: 2, durationMs, settings: {}, steps };
 }
 
-/** The owner of a function, by its file. */
+/** Returns the owner of a function, according to its file. */
 function ownerOf({ url, functionName }: Profiler.ProfileNode['callFrame']): string | null {
   if (/secp256k1|@noble\/hashes|node:internal\/crypto|node:crypto|\/src\/crypto\//.test(url)) return 'cryptography';
   if (/\/src\/sim\/|\/src\/cli\//.test(url)) return 'simulation';
@@ -49,7 +49,7 @@ function ownerOf({ url, functionName }: Profiler.ProfileNode['callFrame']): stri
   return null;
 }
 
-/** Shares of the time by owner. A function without an owner counts for its caller. */
+/** Each owner's share of the time. The time of a function without an owner is added to its caller. */
 function sharesOf({ nodes, samples = [], timeDeltas = [] }: Profiler.Profile): Map<string, number> {
   const parents = new Map(nodes.flatMap(({ id, children = [] }) => children.map((child) => [child, id] as const)));
   const frames = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]));

@@ -1,11 +1,11 @@
-/** An RPC that is slower than Anvil: every request waits before it is forwarded, as over a network. */
+/** An RPC that is slower than Anvil: every request waits before it is forwarded, as on a real network. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface SlowRpc {
   readonly url: string;
-  /** HTTP requests forwarded so far. */
+  /** Number of forwarded HTTP requests. */
   requests(): number;
   close(): Promise<void>;
 }

@@ -1,8 +1,8 @@
 /**
  * `npm run bench:snapshot`: the cost for a cluster when a node joins and fetches 50,000 records (protocol.md §10, First snapshot and
- * Pages). It measures the time to ready, the longest block of the event loop on the node that serves and on the node that merges, and the
- * memory of both. Then it repeats this with an older node that gives its whole store in one answer: 8,000 records, about the maximum that
- * the enclave API lets through at once.
+ * Pages). It measures the time until the node is ready, the longest block of the event loop on the node that serves and on the node that
+ * merges, and the memory of both. Then it repeats this with an older node that returns its whole store in one answer: 8,000 records, about
+ * the maximum that the enclave API accepts in one message.
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';
@@ -24,7 +24,7 @@ const APP_ID = 1_001;
 const AIM_MS = 50;
 const LIMIT_MS = 120_000;
 const LOOK_EVERY_MS = 10;
-/** Time for the last probe lines of a phase to arrive. Milliseconds. */
+/** How long the last probe lines of a phase may take to arrive. Milliseconds. */
 const LINES_LATER_MS = 200;
 
 const secret = randomBytes(32).toString('hex');
@@ -32,7 +32,7 @@ const record = new EventLoopRecord();
 const filler = new FillingMember(secret);
 const rows: (string | number)[][] = [['what', 'records', 'seconds', 'longest block ms', 'own ms', 'peak MiB']];
 
-/** Adds a row with an aim, for joins between current nodes. */
+/** Adds a row with an aim, for joins of current nodes. */
 function addAimedRow(what: string, count: number, seconds: number, figures: LoopFigures): void {
   aimAt(`${what}: no block above ${AIM_MS} ms`, figures.blockMs <= AIM_MS);
   addRow(what, count, seconds, figures);
@@ -51,7 +51,7 @@ async function isReadyWith(node: ClusterNode, keys: number): Promise<void> {
   });
 }
 
-/** Starts the node. The times begin at its first HTTP answer, because before that Node loads code. */
+/** Starts the node. The measurement begins at the node's first HTTP answer, because before that Node loads code. */
 async function join(node: ClusterNode, keys: number): Promise<{ fromMs: number; toMs: number }> {
   await node.start(MEASURED);
   const fromMs = Date.now();

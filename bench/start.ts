@@ -1,6 +1,6 @@
 /**
  * `npm run bench:start`: the time from the start of a process to the first node_tick, which is its first request to the chain. The sources
- * of a checkout, the modules of the package and its bundle take turns.
+ * of a checkout, the modules of the package and the bundle of the package take turns.
  *
  * `--turns N` sets the number of turns.
  */
@@ -20,7 +20,7 @@ const PROGRAMS = [
   ['modules', 'dist/cli/nova-kms.js'],
   ['bundle', 'dist/bundle/node-program.js'],
 ] as const;
-/** The largest allowed time of the bundle, as a share of the time of the modules. */
+/** Maximum allowed time of the bundle, as a share of the time of the modules. */
 const AIM = 0.5;
 
 const { values: options } = parseArgs({ options: { turns: { type: 'string', default: '9' } } });

@@ -9,13 +9,13 @@ import { systemRandom } from '../src/system/system.ts';
 import { aimAt } from './aims.ts';
 import { table } from './statistics.ts';
 
-/** Slightly above a power of two, where maps have just doubled and are half empty. */
+/** Slightly above a power of two, so that maps have just doubled and are half empty. */
 const USUAL_RECORDS = 33_000;
 const RECORDS = Number(process.argv[2] ?? USUAL_RECORDS);
 const NOW_MS = 1_790_000_000_000;
-/** Lifetimes this far apart fall into different slots. Milliseconds. */
+/** Lifetimes that differ by this time fall into different slots of the timing wheel. Milliseconds. */
 const APART_MS = 300;
-/** Memory of the code that is compiled during the run, independent of the records. Bytes. */
+/** Memory for code that is compiled during the run; it does not depend on the records. Bytes. */
 const CODE_BYTES = 64 * 1024;
 const HUGE = 2 ** 40;
 
@@ -24,9 +24,9 @@ type Add = (store: RecordStore, index: number) => void;
 interface Shape {
   readonly name: string;
   readonly add: Add;
-  /** Share of the records that is enough, for large records. */
+  /** Share of the usual number of records; for large records, fewer are enough. */
   readonly share?: number;
-  /** The largest allowed memory of a record in a run of the usual size. Bytes. */
+  /** Maximum allowed memory of a record in a run of the usual size. Bytes. */
   readonly most?: number;
   /** Further work of the node with a full store. */
   readonly then?: (store: RecordStore) => void;
@@ -66,7 +66,7 @@ interface Fields {
   readonly ttlMs?: number;
 }
 
-/** A record as it comes from a peer. It is read from JSON, so that it shares no memory with earlier records. */
+/** Merges a record as if it came from a peer. It is read from JSON, so that it shares no memory with earlier records. */
 function merge(store: RecordStore, { app = '7', key, valueBytes, version = { [PEER]: NOW_MS }, atMs = NOW_MS, ttlMs = 0 }: Fields): void {
   const value = valueBytes === undefined ? null : hex(valueBytes);
   const text = JSON.stringify({ key, value, version, updated_at_ms: atMs, tombstone: value === null, ttl_ms: ttlMs });
@@ -79,7 +79,7 @@ const put = (store: RecordStore, key: string, valueBytes: number, ttlMs = 0): vo
 const SHAPES: readonly Shape[] = [
   { name: 'own writes of 100 bytes', most: 600, add: (store, index) => put(store, `key/${index}`, 128) },
   {
-    // Half of the log is superseded then. One more entry would cause a sweep.
+    // After these writes, half of the log is superseded. One more entry would cause a sweep.
     name: 'own writes, each key twice',
     add: (store, index) => {
       for (let round = 0; round < 2; round += 1) put(store, `key/${index}`, 128);
@@ -142,7 +142,7 @@ function measure({ add, share = 1, then }: Shape): { readonly records: number; r
 
 const rows: (string | number)[][] = [['shape', 'records', 'heap a record', 'counted a record', 'counted / heap']];
 for (const shape of SHAPES) {
-  // The first use of the code allocates memory that must not count for a record.
+  // The first use of the code allocates memory, which must not be counted as memory of the records.
   measure({ ...shape, share: 0 });
   const { records, heap, counted } = measure(shape);
   aimAt(`${shape.name}: counted at least what the heap grows by`, counted >= heap - CODE_BYTES / records);

@@ -1,7 +1,7 @@
 /**
  * `npm run bench:store`: whether the cost of an operation depends on the size of the store (protocol.md §9.8). One namespace has 100 to
- * 100,000 keys. The benchmark counts the records that an operation reads, and times a whole operation with its encryption. The sizes take
- * turns in one run, so that other load of the machine affects them equally.
+ * 100,000 keys. The benchmark counts the records that an operation reads, and measures the time of a whole operation including encryption.
+ * The sizes take turns in one run, so that other load on the machine affects them equally.
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';
@@ -18,22 +18,22 @@ const VALUE_BYTES = 256;
 /** Number of turns for each size. */
 const ROUNDS = 301;
 const WARM_UP_ROUNDS = 100;
-/** Operations that are timed together. */
+/** Number of operations that are timed together. */
 const BATCH = 10;
-/** The ratio of the time at the largest size to that at the smallest must stay below this. */
+/** The ratio of the time at the largest size to the time at the smallest size must stay below this. */
 const MAX_RATIO = 1.5;
 
 const APP = 7 as AppId;
 const APP_ID = String(APP);
 const RETENTION_MS = 1_000;
-/** Lifetime of the keys that fill a store: all have a timer, none fires. Milliseconds. */
+/** Lifetime of the keys that fill a store: every key has a timer, but no timer fires. Milliseconds. */
 const LONG_MS = 10_000_000_000;
 
 interface Filled {
   readonly size: number;
   readonly store: RecordStore;
   nowMs: number;
-  /** The next key, far from the one before. */
+  /** The next key, far away from the previous key. */
   readonly nextKey: () => string;
 }
 
@@ -65,7 +65,7 @@ function fill(size: number): Filled {
   const nowMs = 1_790_000_000_000;
   let at = 0;
   const nextKey = (): string => `key/${(at = (at + 7_919) % size)}`;
-  // One lifetime each, so that the timing wheel has as many slots as there are keys.
+  // Each key has a different lifetime, so that the timing wheel has as many slots as there are keys.
   for (let index = 0; index < size; index += 1) store.put(APP_ID, `key/${index}`, vault.sealValue(APP, plaintext), LONG_MS + index * 1_000, nowMs);
   return { size, store, nowMs, nextKey };
 }
@@ -74,7 +74,7 @@ function put({ store, nowMs }: Filled, key: string, ttlMs = LONG_MS): void {
   store.put(APP_ID, key, vault.sealValue(APP, plaintext), ttlMs, nowMs);
 }
 
-/** Each operation leaves the store with the same keys. */
+/** After each operation, the store has the same keys as before. */
 const OPERATIONS: readonly { readonly name: string; readonly run: (filled: Filled) => void }[] = [
   {
     name: 'put',
@@ -132,7 +132,7 @@ for (const { name, run } of OPERATIONS) {
   const microseconds = new Map<Filled, number[]>(stores.map((filled) => [filled, []]));
   const visited = new Map<Filled, number>();
   for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round += 1) {
-    // The first size of one round is the last of the next.
+    // The first size of one round is the last size of the next round.
     for (const filled of round % 2 === 0 ? stores : [...stores].reverse()) {
       filled.nowMs += 1;
       const visitsBefore = filled.store.visits;

@@ -1,7 +1,7 @@
 /**
  * `npm run bench:ticks`: the cost of a node_tick (protocol.md §9.11, §9.12). One real node runs on a real chain with 1, 10 and 100
- * registered instances behind an RPC of 50 ms. The benchmark measures sequential round trips of one view, the duration of whole ticks, and
- * the blocks from the claim's block to ready.
+ * registered instances. Its RPC has a delay of 50 ms. The benchmark measures the sequential round trips of one view, the duration of whole
+ * ticks, and the number of blocks from the block of the claim until the node is ready.
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';

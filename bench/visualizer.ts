@@ -1,6 +1,7 @@
 /**
- * `npm run bench:visualizer`: the cost of watching. It measures a node's CPU time per derive with and without a reader of its events, in
- * consecutive pairs. Then it measures its memory with a connected reader that never reads, while thousands of events come.
+ * `npm run bench:visualizer`: the cost of watching a node. It measures the node's CPU time per derive with and without a reader of the
+ * node's events, in consecutive pairs. Then it measures the node's memory while thousands of events arrive for a connected reader that
+ * never reads.
  */
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
@@ -14,11 +15,11 @@ import { cpuMs, residentMiB } from './process-figures.ts';
 import { median, table } from './statistics.ts';
 
 const PAIRS = 9;
-/** Length of one stretch. A pair consists of stretches in this order, so that a drift affects both equally. */
+/** Number of derives in one stretch. The stretches of a pair have this order, so that a drift affects both sides equally. */
 const DERIVES = 600;
 const ORDER = [false, true, true, false, true, false, false, true];
 const WARM_UP = 5_000;
-/** Pause after a change of readers, before the measurement. */
+/** Number of derives between a change of readers and the measurement. */
 const SETTLE = 50;
 const CALLERS = 4;
 const AIM = 1.03;
@@ -37,7 +38,7 @@ async function derive(client: KmsClient, node: ClusterNode, count: number): Prom
   await Promise.all(Array.from({ length: CALLERS }, caller));
 }
 
-/** A reader that continues from its last position, as a browser does. */
+/** A reader that, like a browser, continues from its last position. */
 class Reader {
   bytes = 0;
   readonly #url: string;

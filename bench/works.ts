@@ -1,4 +1,4 @@
-/** A work is measured in turns: a request, its caller, the process that answers, and the figures of all its turns. */
+/** A workload, which is measured in turns: a request, its caller, the process that answers, and the figures of all turns. */
 import type { KmsClient } from '../src/client/kms-client.ts';
 import { benchKey } from './bench-key.ts';
 import { exactCpuMs } from './process-figures.ts';
@@ -8,14 +8,14 @@ export type Ask = (client: KmsClient, key: string) => Promise<unknown>;
 
 export interface Work {
   readonly name: string;
-  /** Keys in its namespace; null when it uses no keys. */
+  /** Number of keys in the namespace of the workload; null when it uses no keys. */
   readonly size: number | null;
   readonly client: KmsClient;
   readonly callers: number;
   readonly ask: Ask;
   /** The process that answers. */
   readonly pid: number;
-  /** Runs during the turn and ends with its result. */
+  /** Starts something that runs during the turn. The returned function ends it. */
   readonly beside?: (() => () => Promise<void>) | undefined;
 }
 
@@ -23,7 +23,7 @@ export class Figures {
   readonly latenciesMs: number[] = [];
   readonly perSecond: number[] = [];
   readonly cpuMs: number[] = [];
-  /** Begin and end of each turn. Unix milliseconds. */
+  /** The beginning and the end of each turn. Unix milliseconds. */
   readonly turnsMs: (readonly [from: number, to: number])[] = [];
 }
 
@@ -32,7 +32,7 @@ export interface Turns {
   readonly turnMs: number;
 }
 
-/** The first requests of a process do not count: its code is compiled during them, which doubles the cost. */
+/** The first requests to a process are not counted, because its code is compiled during these requests, which doubles the cost. */
 const WARM_UP_REQUESTS = 4_000;
 const WARM_UP_CALLERS = 16;
 
@@ -42,7 +42,7 @@ export function row({ name, size, callers }: Work, { latenciesMs, perSecond, cpu
   return [name, size ?? '-', callers, Math.round(median(perSecond)), median(latenciesMs).toFixed(2), percentile(latenciesMs, 99).toFixed(2), median(perRequestMs).toFixed(2)];
 }
 
-/** All works take turns; the first turn does not count. */
+/** All workloads take turns; the first turn is not counted. */
 export async function measure(works: readonly Work[], { turns, turnMs }: Turns): Promise<readonly Figures[]> {
   const figures = works.map(() => new Figures());
   for (let turn = 0; turn <= turns; turn += 1) {
@@ -73,7 +73,7 @@ async function takeTurn({ size, client, callers, ask, pid, beside }: Work, figur
   await end?.();
 }
 
-/** The first work of each process runs until its code is compiled. */
+/** Runs the first workload of each process until the code of the process is compiled. */
 export async function warmUp(works: readonly Work[], requests = WARM_UP_REQUESTS): Promise<void> {
   const processes = new Map(works.toReversed().map((work) => [work.pid, work]));
   for (const { client, ask } of processes.values()) {
@@ -88,7 +88,7 @@ export async function warmUp(works: readonly Work[], requests = WARM_UP_REQUESTS
   }
 }
 
-/** Median ratio of `one` to `other` over adjacent turns. Other load of the machine affects adjacent turns equally. */
+/** Median ratio of `one` to `other` in adjacent turns. Other load on the machine affects adjacent turns equally. */
 export function medianRatio(one: readonly number[], other: readonly number[]): number {
   return median(one.map((figure, turn) => figure / other[turn]!));
 }

@@ -1,8 +1,8 @@
-/** The answers of nodes to honest callers, by the phase of the node at that time. A 503 of a booting node is correct. */
+/** The answers of nodes to honest callers, by the phase of the node at that time. A 503 from a booting node is correct. */
 
 export type Phase = 'down' | 'booting' | 'ready';
 
-/** The phase of each node, by its registered URL, as the run knows it. */
+/** The phase of each node as the run knows it, by the node's registered URL. */
 export class Phases {
   readonly #phases = new Map<string, Phase>();
 
@@ -17,11 +17,11 @@ export class Phases {
 
 export interface Failure {
   readonly node: string;
-  /** The earlier of the phases at the beginning and at the end of the request. */
+  /** The phase at the beginning or at the end of the request: the earlier phase of the two. */
   readonly phase: Phase;
   /** Undefined when there was no answer. */
   readonly status: number | undefined;
-  /** Status and message, or why there was no answer. */
+  /** Status and message, or the reason why there was no answer. */
   readonly what: string;
 }
 
@@ -38,7 +38,10 @@ export class Answers {
     this.#nameOf = modules.nameOf;
   }
 
-  /** Call it before a request. @returns a function that takes the status and body of the answer; status undefined: no answer, and `text` says why */
+  /**
+   * Call this before a request. @returns a function that receives the status and body of the answer; status undefined: there was no answer,
+   * and `text` is the reason
+   */
   begin(url: string): (status: number | undefined, text: string) => void {
     const before = this.#phases.of(url);
     return (status, text) => {
@@ -49,7 +52,7 @@ export class Answers {
     };
   }
 
-  /** Failures of nodes in this phase, the most frequent first. */
+  /** Failures of nodes in this phase, most frequent first. */
   failures(phase: Phase): readonly (Failure & { readonly count: number })[] {
     return [...this.#counts.values()].filter((each) => each.phase === phase).sort((a, b) => b.count - a.count);
   }
@@ -58,7 +61,7 @@ export class Answers {
     return this.failures(phase).reduce((sum, { count }) => sum + count, 0);
   }
 
-  /** Failures of all nodes by status, or by the lack of an answer; the most frequent first. */
+  /** Failures of all nodes, grouped by status or by the lack of an answer, most frequent first. */
   byStatus(): readonly (readonly [string, number])[] {
     const counts = new Map<string, number>();
     for (const { status, count } of this.#counts.values()) {
@@ -68,7 +71,7 @@ export class Answers {
     return [...counts].sort(([, a], [, b]) => b - a);
   }
 
-  /** Number of 5xx answers of nodes in this phase. */
+  /** Number of 5xx answers from nodes in this phase. */
   serverErrors(phase: Phase): number {
     return this.failures(phase).reduce((sum, { status = 0, count }) => sum + (status >= 500 ? count : 0), 0);
   }
@@ -81,7 +84,7 @@ export class Answers {
   }
 }
 
-/** The message of an error without figures, so that equal reasons count together. */
+/** The message of an error without numbers, so that equal reasons are counted together. */
 function messageOf(text: string): string {
   const message = /"message":"((?:[^"\\]|\\.)*)"/.exec(text)?.[1] ?? text;
   return message.slice(0, 160).replaceAll(/\d+/g, 'N');

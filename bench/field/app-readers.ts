@@ -1,6 +1,6 @@
 /**
- * Reads an app's keys at one node, as instances of that app, without the proxy and TLS. Each read is one try. A node limits the requests of
- * a wallet (protocol.md §8), so several instances take turns.
+ * Reads an app's keys from one node, as instances of that app, without the proxy and TLS. Each read is a single attempt. A node limits the
+ * requests of a wallet (protocol.md §8), so several instances take turns.
  */
 import { KmsClientError } from '../../src/client/errors.ts';
 import { createKmsClient, type KmsClient } from '../../src/client/kms-client.ts';
@@ -13,15 +13,15 @@ import { systemClock } from '../../src/system/system.ts';
 import { memberOf } from '../../test/support/members.ts';
 import { NotAnswered } from './last-look.ts';
 
-/** Longest Retry-After that counts. Milliseconds. */
+/** Maximum `Retry-After` that is obeyed; a longer value is cut to this. Milliseconds. */
 const MAX_RETRY_AFTER_MS = 30_000;
 const TIMEOUT_MS = 10_000;
-/** How long a node's keys are kept: a restarted node has other keys. Milliseconds. */
+/** How long a node's keys are cached: a restarted node has new keys. Milliseconds. */
 const NODES_TTL_MS = 1_000;
 
 export class AppReaders {
   readonly #clients: readonly KmsClient[];
-  /** The last wait that each node asked for, by origin. Milliseconds. */
+  /** How long each node last asked callers to wait, by origin. Milliseconds. */
   readonly #retryAfterMs = new Map<string, number>();
   #turn = 0;
 

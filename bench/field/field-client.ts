@@ -1,4 +1,6 @@
-/** Two kinds of app: one with our client, one with an imitation of the platform's client. Both report how each try with a node ended. */
+/**
+ * Two kinds of app: one with our client, one with an imitation of the platform's client. Both report how each attempt with a node ended.
+ */
 import { randomBytes } from 'node:crypto';
 import { createKmsClient, type KmsClient } from '../../src/client/kms-client.ts';
 import { KmsClientError } from '../../src/client/errors.ts';
@@ -12,24 +14,24 @@ import { systemClock, systemRandom } from '../../src/system/system.ts';
 import { PlatformClient, type Operation } from '../../test/e2e/support/platform-client.ts';
 import type { Answers } from './answers.ts';
 
-/** Other nodes that must have half of our client's writes. More than one, because one member may lie about it. */
+/** For every second write of our client, the number of other nodes that must hold it. More than one node, because one member may lie. */
 const ACKS = 2;
 const PROBE_EVERY_CALLS = 40;
 
-/** Describes a call that no node answered, in one line. */
+/** Describes, in one line, a call that no node answered. */
 export class CallFailed extends Error {}
 
 export interface Taken {
-  /** URL of the node. */
+  /** URL of the node that accepted the write. */
   readonly by: string;
   readonly byOthers: boolean;
 }
 
 export interface FieldClient {
   derive(path: string): Promise<string>;
-  /** @param at URL of the only node to ask */
+  /** @param at the URL of the only node to ask */
   put(key: string, text: string, at?: string): Promise<Taken>;
-  /** Null when the nodes say that the key is absent. */
+  /** Null when the nodes report that the key is absent. */
   remove(key: string): Promise<Taken | null>;
   get(key: string, at?: string): Promise<string | null>;
   close(): Promise<void>;
@@ -38,19 +40,19 @@ export interface FieldClient {
 export interface WayIn {
   readonly chain: DevChain;
   readonly proxyUrl: string;
-  /** Certificate in PEM. */
+  /** The certificate in PEM. */
   readonly authority: string;
   readonly urls: readonly string[];
   readonly answers: Answers;
 }
 
-/** The first instance of a new app. */
+/** Registers the first instance of a new app. */
 export async function newIdentity(chain: DevChain, appId: number): Promise<LocalIdentity> {
   await chain.createApp(appId);
   return newInstance(chain, appId);
 }
 
-/** One more instance of an app. */
+/** Registers one more instance of an app. */
 export async function newInstance(chain: DevChain, appId: number): Promise<LocalIdentity> {
   const identity = new LocalIdentity({ privateKey: randomBytes(32) }, { random: systemRandom });
   await chain.register({ appId, wallet: await identity.address(), teePubkey: await identity.publicKey(), url: 'https://app.test' });
@@ -151,7 +153,7 @@ export class PlatformApp implements FieldClient {
   }
 }
 
-/** The outcomes of tries, each listed once. */
+/** The outcomes of attempts, each listed once. */
 function endings(tries: readonly string[]): string {
   return [...new Set(tries.map((each) => each.trim()))].sort().join(', ') || 'no node to ask';
 }

@@ -1,6 +1,6 @@
 /**
  * Hostile callers (protocol.md §10, Bounds): an app and a member send endless bodies, and strangers send floods of pipelined requests, of
- * nonce requests, and of proofs by unregistered wallets.
+ * nonce requests, and of proofs from unregistered wallets.
  */
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
@@ -10,26 +10,26 @@ import { pause } from '../../src/dev/waiting.ts';
 import { systemRandom } from '../../src/system/system.ts';
 import { RawCaller, RawHttp, type Target } from '../../test/e2e/support/raw-caller.ts';
 
-/** Bodies that each of the two holds at each node. */
+/** Number of unfinished bodies that the app and the member each keep at each node. */
 const HELD = 20;
 const HELD_BODIES = {
   app: { method: 'PUT', path: '/kms/data', length: 3 * 1024 * 1024 },
   peer: { method: 'POST', path: '/sync', length: 40 * 1024 * 1024 },
 } as const;
-/** The part of a body that is sent at once, and the part that is sent every second. Bytes. */
+/** The part of a body that is sent immediately, and the part that is sent every second. Bytes. */
 const FIRST_BYTES = 65_536;
 const DRIP_BYTES = 1_024;
 const FLOOD_EVERY_MS = 1_000;
-/** Requests on one connection. */
+/** Number of requests on one connection. */
 const PIPELINED = 100;
-/** Proofs by strangers in each flood. */
+/** Number of proofs from strangers in each flood. */
 const STRANGERS = 3;
 /** A connection of a flood is dropped after this time. Milliseconds. */
 const FLOOD_SOCKET_MS = 5_000;
 
 export interface HostileCallersModules {
   readonly nodes: () => readonly ClusterNode[];
-  /** Registered as an app, and as a member. */
+  /** One identity is registered as an app, the other as a member. */
   readonly app: LocalIdentity;
   readonly peer: LocalIdentity;
 }
@@ -64,7 +64,7 @@ export class HostileCallers {
         const sockets = open.get(node) ?? new Set();
         open.set(node, sockets);
         for (const socket of sockets) if (socket.writable) socket.write('a'.repeat(DRIP_BYTES));
-        // Adds only one a second, because a proof costs this process more than it costs the node.
+        // Adds only one body per second, because a proof costs this process more than it costs the node.
         if (sockets.size < HELD) await this.#holdOne(kind, identity, node, sockets).catch(() => undefined);
       }
       await pause(FLOOD_EVERY_MS).passed;
@@ -96,7 +96,7 @@ export class HostileCallers {
     }
   }
 
-  /** Sends many requests and reads no answer for a while. */
+  /** Sends many requests, but for a while reads no answers. */
   #pipeline(node: ClusterNode, request: string): void {
     const socket = this.#connect(node);
     socket.pause();

@@ -1,7 +1,7 @@
 /**
- * A hostile registered member. It has the master secret, as every member may. It sends forged counts of the nodes' own clock keys, records
+ * A hostile registered member. Like any member, it has the master secret. It sends forged counts under the clock keys of the nodes, records
  * with a thousand new clock entries, tombstones of invented apps, and times in the future. As a server, it acknowledges records that it
- * does not keep, and calls an empty snapshot complete.
+ * does not keep, and claims that its empty snapshot is complete.
  */
 import { randomBytes } from 'node:crypto';
 import { generateP384 } from '../../src/crypto/p384.ts';
@@ -23,13 +23,13 @@ import { inProcessEnclave } from '../../test/support/in-process-enclave.ts';
 import { memberOf, startNodeOverHttp, type NodeOverHttp } from '../../test/support/node-over-http.ts';
 
 const TIMEOUT_MS = 15_000;
-/** The largest legal lead of a count, without the skew of the clocks (protocol.md §10, Bounds). */
+/** Maximum allowed lead of a count, without the skew of the clocks (protocol.md §10, Bounds). */
 const COUNT_LEAD = 2 ** 20;
 const CLOCK_ENTRIES = 1_000;
 const CLOCK_RECORDS = 8;
 const TOMBSTONES = 500;
 const FUTURE_MS = 3_600_000;
-/** Keys of its app that it writes repeatedly. */
+/** Number of keys of its app that it writes repeatedly. */
 const OWN_KEYS = 200;
 
 export type Attack = 'clocks' | 'tombstones' | 'future';
@@ -39,7 +39,7 @@ export class HostileMember {
   readonly teePubkey: TeePubkey;
   readonly walletKey: string;
   readonly teeScalar: string;
-  /** Messages that a node accepted, by attack. */
+  /** Number of messages that nodes accepted, by attack. */
   readonly sent = new Map<string, number>();
   readonly #vault = new Vault({ random: systemRandom });
   readonly #transport = new PeerTransport({ inEnclave: false, proxy: { noProxy: '' } }, { clock: systemClock });
@@ -73,7 +73,7 @@ export class HostileMember {
     });
   }
 
-  /** Asks a node for the master secret, and serves from then on. @returns the port where it listens. @throws PeerError */
+  /** Asks a node for the master secret, and then serves requests. @returns the port on which it listens. @throws PeerError */
   async join(node: ClusterNode): Promise<number> {
     const keys = generateP384(systemRandom);
     const answer = await this.#exchange(node, { type: 'master_secret_request', ecdh_pubkey: keys.publicKeyDer });
@@ -89,13 +89,13 @@ export class HostileMember {
     return this.#server.port;
   }
 
-  /** The members that it answers. */
+  /** Sets the members that this member answers. */
   know(nodes: readonly ClusterNode[]): void {
     const members = nodes.map(({ wallet, teePubkey, url }) => memberOf(wallet, teePubkey, url));
     this.#server?.peerCache.update({ block: 1n, members, dropped: [] });
   }
 
-  /** @throws PeerError when the node does not answer or refuses all of it */
+  /** @throws PeerError when the node does not answer or refuses the whole message */
   async attack(node: ClusterNode, attack: Attack, appId: number): Promise<void> {
     this.#nth += 1;
     const data =
@@ -106,7 +106,7 @@ export class HostileMember {
     this.#count(attack);
   }
 
-  /** Sends a count of the node's own clock key that the node has not issued yet, on the key of an app. @throws PeerError */
+  /** For a key of an app, sends a count that the node has not used yet, under the node's clock key. @throws PeerError */
   async forgeCount(node: ClusterNode, appId: number, key: string): Promise<void> {
     const storeId = this.#storeIds.get(node.wallet) ?? '00'.repeat(8);
     const now = systemClock.nowMs();
@@ -154,7 +154,7 @@ export class HostileMember {
     return this.#conversation.exchange(memberOf(node.wallet, node.teePubkey, node.localUrl), message, options);
   }
 
-  /** The clock of its server, which the test moves. */
+  /** Keeps the clock of this member's server, a test clock, at the real time. */
   async #keepTime(server: NodeOverHttp): Promise<void> {
     while (this.#server === server) {
       await server.clock.advance(Math.max(0, systemClock.nowMs() - server.clock.nowMs()));
@@ -164,7 +164,7 @@ export class HostileMember {
   }
 }
 
-/** A store that keeps nothing and calls an empty snapshot complete. */
+/** A store that keeps no records and claims that its empty snapshot is complete. */
 function lying(real: SyncHandler): SyncHandler {
   return {
     requiresHmac: (message) => real.requiresHmac(message),

@@ -1,26 +1,28 @@
 /**
- * The last look of a field run checks that every node has all acknowledged writes. Several readers read one of the nodes with equal stores
- * key by key. The equal digests prove the same for the others. A read without an answer is repeated after a pause, and so is a read that
- * shows less than was acknowledged, until the time is over. Unanswered reads are counted, but not called lost: a node that is not sure of
- * its store answers 503 for absent keys (protocol.md §10, 404 means absent).
+ * The last look of a field run checks that every node has all acknowledged writes. Of the nodes with equal stores, several readers read one
+ * node key by key. The equal digests prove the same for the other nodes. A read without an answer, or one that shows an older state than
+ * was acknowledged, is repeated after a pause, until the time is over. Unanswered reads are counted, but not reported as lost: a node that
+ * is not sure answers 503 for absent keys (protocol.md §10, 404 means absent).
  */
 import type { Ledger, Verdict } from './ledger.ts';
 
-/** Number of looks at the digests before nodes with different stores are read separately, and the pause between two looks. */
+/**
+ * Number of times the digests are compared before nodes with different stores are read separately, and the pause between two comparisons.
+ */
 const ROOT_LOOKS = 4;
 const ROOT_PAUSE_MS = 10_000;
-/** Shortest pause between two passes over the remaining keys. Milliseconds. */
+/** Minimum pause between two passes over the remaining keys. Milliseconds. */
 const PASS_PAUSE_MS = 5_000;
-/** Number of passes over one node. */
+/** Maximum number of passes over one node. */
 export const PASSES = 6;
 const PROGRESS_MS = 10_000;
 
 /** A read without an answer. */
 export class NotAnswered extends Error {
-  /** Milliseconds that the node asked to wait; 0 when it gave no time. */
+  /** How long the node asked the caller to wait; 0: the node specified no time. Milliseconds. */
   readonly retryAfterMs: number;
 
-  /** @param what status or failure; equal reasons have equal words */
+  /** @param what the status or the failure; equal reasons have equal texts */
   constructor(what: string, retryAfterMs = 0, options: ErrorOptions = {}) {
     super(what, options);
     this.retryAfterMs = retryAfterMs;
@@ -29,7 +31,7 @@ export class NotAnswered extends Error {
 
 export interface LookedAtNode {
   readonly name: string;
-  /** Digest of its store; null when the node does not give it. */
+  /** The digest of the node's store; null when the node does not return it. */
   root(): Promise<string | null>;
   /** @returns null when the key is absent @throws NotAnswered */
   read(app: string, key: string): Promise<string | null>;
@@ -41,35 +43,35 @@ export interface LookedAtApp {
 }
 
 export interface LastLookOptions {
-  /** After this time the remaining keys are counted as they are. Milliseconds. */
+  /** After this time, the remaining keys are counted with their last result. Milliseconds. */
   readonly limitMs: number;
-  /** Reads under way at one node. */
+  /** Number of reads under way at one node. */
   readonly readers: number;
-  /** How long before its death a node may have acknowledged a write that no other node has. Milliseconds. */
+  /** The time before a node was killed during which it may have acknowledged a write that no other node has. Milliseconds. */
   readonly deathWindowMs: number;
 }
 
 export interface LastLookModules {
   readonly nodes: readonly LookedAtNode[];
   readonly apps: readonly LookedAtApp[];
-  /** Monotonic milliseconds, as in the ledgers. */
+  /** Monotonic milliseconds, on the same clock as the ledgers. */
   readonly nowMs: () => number;
   readonly wait: (ms: number) => Promise<void>;
   readonly say: (line: string) => void;
 }
 
 export interface LastLookResult {
-  /** Pairs of a key and a node. */
+  /** Number of pairs of a key and a node to check. */
   readonly due: number;
   readonly read: number;
   readonly byEqualStore: number;
-  /** Keys that show less than was acknowledged, one line each. */
+  /** Keys that show an older state than was acknowledged, one line each. */
   readonly lost: readonly string[];
   /** Values that were never written, one line each. */
   readonly foreign: readonly string[];
-  /** The reasons why pairs could not be checked, with their counts. */
+  /** The reasons why pairs could not be checked, each with its count. */
   readonly unchecked: ReadonlyMap<string, number>;
-  /** Keys for which no node gave an answer. */
+  /** Number of keys for which no node returned an answer. */
   readonly nowhereChecked: number;
 }
 
@@ -129,7 +131,7 @@ export class LastLook {
     await Promise.all(others.map((course) => this.#read(course)));
   }
 
-  /** The results so far. */
+  /** The results up to now. */
   result(): LastLookResult {
     const lost: string[] = [];
     const foreign: string[] = [];
@@ -160,7 +162,7 @@ export class LastLook {
     return new Map(await Promise.all(this.#courses.map(async (course) => [course, await course.node.root()] as const)));
   }
 
-  /** Returns the digests as soon as all are equal, or after some looks. It does not wait if a node gives none. */
+  /** Returns the digests as soon as all are equal, or after some comparisons. It does not wait if a node returns no digest. */
   async #rootsWhenEqual(): Promise<ReadonlyMap<NodeCourse, string | null>> {
     for (let look = 1; ; look += 1) {
       const roots = await this.#roots();

@@ -1,7 +1,7 @@
 /**
  * Records what nodes told an app about its keys, and decides whether a later answer can be right (protocol.md §10, 404 means absent). Each
- * key has one writer, so its versions follow one another. Once a version was acknowledged, nodes must return it or a later one. Pure; times
- * are monotonic milliseconds.
+ * key has one writer, so its versions follow one another. Once a version has been acknowledged, nodes must return that version or a later
+ * one. Pure; times are monotonic milliseconds.
  */
 
 /** The result of one write: a version with its number, or an absent key. */
@@ -13,17 +13,17 @@ export interface Version {
 
 export interface Acknowledgement {
   readonly atMs: number;
-  /** URL of the node. */
+  /** URL of the node that acknowledged the version. */
   readonly by: string;
-  /** Whether other nodes had it too. */
+  /** Whether other nodes also had the version. */
   readonly byOthers: boolean;
 }
 
 export type Verdict =
   | 'right'
-  /** The version is older than one that was acknowledged long before. */
+  /** The version is older than a version that was acknowledged long before. */
   | 'old'
-  /** The key is absent and must not be. */
+  /** The key is absent, but must not be absent. */
   | 'absent'
   /** This value was never written. */
   | 'foreign';
@@ -33,18 +33,18 @@ export interface Check {
   readonly version: Version;
 }
 
-/** Number of versions of a key that are kept before the last acknowledged one. */
+/** Number of versions of a key that are kept before the last acknowledged version. */
 const KEPT_VERSIONS = 8;
 
 export class Ledger {
   readonly #name: string;
   readonly #keys = new Map<string, Version[]>();
-  /** Versions that wait for their check, in the order of their acknowledgements. */
+  /** Versions that wait to be checked, in the order of their acknowledgements. */
   #waiting: Check[] = [];
   /** When nodes were killed, by URL. */
   readonly #deaths = new Map<string, number[]>();
   acknowledged = 0;
-  /** Writes that only one node acknowledged, a moment before it was killed. */
+  /** Number of writes that only one node acknowledged, shortly before it was killed. */
   excused = 0;
 
   /** @param name a part of every value, so that no two ledgers write the same value */
@@ -65,7 +65,7 @@ export class Ledger {
     return version;
   }
 
-  /** The text of a version. */
+  /** The value of a version. */
   textOf(key: string, { number }: Pick<Version, 'number'>): string {
     return `${this.#name} ${key} ${number} ${'.'.repeat(40)}`;
   }
@@ -77,13 +77,13 @@ export class Ledger {
     this.#forgetBefore(key, version);
   }
 
-  /** Whether the last version of a key was acknowledged, is a value, and has this age. */
+  /** Whether the last version of a key is a value and was acknowledged before this time. */
   holdsValue(key: string, beforeMs: number): boolean {
     const last = this.#keys.get(key)?.at(-1);
     return last !== undefined && !last.isDelete && last.acknowledged !== null && last.acknowledged.atMs < beforeMs;
   }
 
-  /** The version that has waited longest for its check, of those acknowledged before that time. */
+  /** Of the versions that were acknowledged before this time, the one that has waited longest to be checked. */
   takeDue(beforeMs: number): Check | null {
     const at = this.#waiting.findIndex(({ version }) => version.acknowledged!.atMs < beforeMs);
     if (at < 0) return null;
@@ -99,9 +99,9 @@ export class Ledger {
   }
 
   /**
-   * @param seen null when the node says that the key is absent
-   * @param settledMs only writes that were acknowledged before this time must be there
-   * @param windowMs how long before its death a node may have acknowledged a write that no other node has
+   * @param seen null when the node reports that the key is absent
+   * @param settledMs only writes that were acknowledged before this time must be present
+   * @param windowMs the time before a node was killed during which it may have acknowledged a write that no other node has
    */
   judge(key: string, seen: string | null, settledMs: number, windowMs: number): Verdict {
     const versions = this.#keys.get(key) ?? [];
@@ -126,7 +126,10 @@ export class Ledger {
     return deaths.some((atMs) => acknowledged.atMs <= atMs && acknowledged.atMs > atMs - windowMs);
   }
 
-  /** Drops versions that no longer affect a verdict. It keeps a few before the last acknowledged one, which may have died with its node. */
+  /**
+   * Drops versions that no longer affect a verdict. It keeps a few versions before the last acknowledged version, which may have been lost
+   * with its node.
+   */
   #forgetBefore(key: string, version: Version): void {
     const versions = this.#keys.get(key)!;
     const at = versions.indexOf(version);

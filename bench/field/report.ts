@@ -1,4 +1,4 @@
-/** The results of a field run as text. Pure: the report can be made at any time of the run. */
+/** The results of a field run as text. Pure: the report can be created at any time during the run. */
 import { table } from '../statistics.ts';
 import type { Answers } from './answers.ts';
 import type { LastLookResult } from './last-look.ts';
@@ -11,21 +11,21 @@ export interface FieldFigures {
   readonly isCutShort: boolean;
   readonly calls: number;
   readonly failed: number;
-  /** Calls that were due while too many were under way. */
+  /** Number of calls that were not made because too many calls were under way. */
   readonly heldBack: number;
-  /** Acknowledged writes. */
+  /** Number of acknowledged writes. */
   readonly acknowledged: number;
-  /** Acknowledged writes that only one node acknowledged a moment before its death. */
+  /** Number of writes that only one node acknowledged, shortly before it was killed. */
   readonly excused: number;
   readonly deathWindowMs: number;
-  /** Acknowledged writes that were read back during the calls. */
+  /** Number of acknowledged writes that were read back during the calls. */
   readonly checks: number;
   readonly wrong: readonly string[];
   readonly failures: Counts;
   readonly answers: Pick<Answers, 'byStatus' | 'count' | 'failures' | 'serverErrors'>;
-  /** Null when it did not begin. */
+  /** Null when the last look did not begin. */
   readonly lastLook: LastLookResult | null;
-  /** The times when killed nodes were ready again, one line each. */
+  /** The times at which killed nodes were ready again, one line each. */
   readonly deaths: readonly string[];
   readonly errors: Counts;
   readonly hostile: Counts;
@@ -36,7 +36,7 @@ export interface FieldFigures {
   readonly memory: readonly (readonly [string, readonly (number | string)[]])[];
 }
 
-/** The most lines of a list that are printed. */
+/** Maximum number of lines of a list that are printed. */
 const SHOWN = 12;
 
 export function reportOf(figures: FieldFigures): string {
@@ -63,7 +63,7 @@ export function reportOf(figures: FieldFigures): string {
   return lines.join('\n');
 }
 
-/** Exit code 1: a write was lost or an answer was wrong. 2: an acknowledged write could be checked on no node. Otherwise 0. */
+/** Exit code 1: a write was lost or an answer was wrong. 2: an acknowledged write could not be checked on any node. Otherwise 0. */
 export function exitCodeOf(wrong: readonly string[], { lost, foreign, nowhereChecked }: LastLookResult): number {
   if (wrong.length + lost.length + foreign.length > 0) return 1;
   return nowhereChecked > 0 ? 2 : 0;

@@ -1,6 +1,7 @@
 /**
- * Two backends behind one URL that take requests alternately, as public RPCs do (protocol.md §6). One is the chain. The other fails, and
- * the kind of failure changes after a while: far behind, empty, null, 429 with Retry-After, HTML.
+ * Two backends with one URL that receive requests alternately, as in public RPCs (protocol.md §6). One backend is the chain. The other
+ * backend fails, and its kind of failure changes from time to time: a head that is far behind, an empty answer, null, 429 with
+ * `Retry-After`, HTML.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -18,7 +19,7 @@ export class RpcBalancer {
   /** URL of the chain. */
   target = '';
   readonly url: string;
-  /** Requests to the bad backend, by kind of failure. */
+  /** Number of requests to the bad backend, by kind of failure. */
   readonly given = new Map<RpcFault, number>();
   passed = 0;
   readonly #server: Server;

@@ -1,22 +1,24 @@
 /**
- * An app that calls at a steady rate, even when its calls fail. It derives, writes and deletes. It also reads back each write some time
- * after the acknowledgement, on one node after another.
+ * An app that calls at a steady rate, even when its calls fail. It derives, writes and deletes. It also reads each write back some time
+ * after the acknowledgement, from one node after another.
  */
 import { pause } from '../../src/dev/waiting.ts';
 import { CallFailed, type FieldClient } from './field-client.ts';
 import { Ledger, type Verdict } from './ledger.ts';
 
-/** After this time every serving node must have a write, because each node compares with all others in turn. Milliseconds. */
+/**
+ * After this time, every serving node must hold a write, because each node compares its store with all other nodes in turn. Milliseconds.
+ */
 export const SETTLE_MS = 90_000;
-/** A write that only one node acknowledged this shortly before its death may be lost with it. Milliseconds. */
+/** A write may be lost if only one node acknowledged it, less than this time before that node was killed. Milliseconds. */
 export const DEATH_WINDOW_MS = 1_000;
 const PATHS = 25;
 /** A key is written again after this number of writes. */
 const KEYS = 1_500;
-/** Above this number of calls under way no new call begins. */
+/** When this number of calls is under way, no new call begins. */
 const MAX_UNDER_WAY = 64;
 
-/** The kind of each of ten calls. */
+/** The kinds of ten consecutive calls. */
 const TURNS = ['derive', 'put', 'check', 'derive', 'put', 'derive', 'check', 'put', 'derive', 'remove'] as const;
 
 export interface SteadyAppOptions {
@@ -26,9 +28,9 @@ export interface SteadyAppOptions {
 
 export interface SteadyAppModules {
   readonly client: FieldClient;
-  /** URLs of the nodes that serve now. */
+  /** URLs of the nodes that are serving. */
   readonly ready: () => readonly string[];
-  /** Prints each wrong answer at once. */
+  /** Prints each wrong answer immediately. */
   readonly say: (line: string) => void;
 }
 
@@ -37,10 +39,10 @@ export class SteadyApp {
   readonly name: string;
   calls = 0;
   failed = 0;
-  /** Calls that were due while too many were under way. */
+  /** Number of calls that were not made because too many calls were under way. */
   heldBack = 0;
   checks = 0;
-  /** One line each. */
+  /** The wrong answers, one line each. */
   readonly wrong: string[] = [];
   readonly #failures = new Map<string, number>();
   readonly #everyMs: number;
@@ -59,7 +61,7 @@ export class SteadyApp {
     this.#modules = modules;
   }
 
-  /** Failures of calls, the most frequent first. */
+  /** Failures of calls, most frequent first. */
   failures(): readonly (readonly [string, number])[] {
     return [...this.#failures].sort(([, a], [, b]) => b - a);
   }
@@ -78,7 +80,7 @@ export class SteadyApp {
     this.#stopped = true;
   }
 
-  /** Writes a key on one node. Other nodes are checked later, as for any key. */
+  /** Writes a key on one node. Like any key, it is checked on other nodes later. */
   async write(key: string, at: string): Promise<void> {
     await this.#counted(() => this.#put(key, at));
   }
@@ -134,7 +136,7 @@ export class SteadyApp {
     await this.#alone(key, async () => {
       const version = this.ledger.begin(key, true);
       const taken = await this.#modules.client.remove(key);
-      // An earlier try may have deleted the key although its answer was lost.
+      // An earlier attempt may have deleted the key although its answer was lost.
       if (taken !== null) this.ledger.acknowledge(key, version, { ...taken, atMs: performance.now() });
     });
   }
@@ -156,7 +158,7 @@ export class SteadyApp {
     return this.ledger.judge(key, seen, settledMs, DEATH_WINDOW_MS);
   }
 
-  /** Only one call per key runs at a time, so that its versions follow one another. */
+  /** Only one call per key runs at a time, so that the versions of the key follow one another. */
   async #alone(key: string, work: () => Promise<void>): Promise<void> {
     if (this.#busy.has(key)) return;
     this.#busy.add(key);
