@@ -1,6 +1,6 @@
 /**
- * Which room may import which, and why (ARCHITECTURE.md, Rooms). Imports go one way: a rule must not know the code that carries it out,
- * and code that acts sits at the edge. Every room must be in this table.
+ * Which room may import which, and why (ARCHITECTURE.md, Rooms). Imports go only one way: a rule must not know the code that applies it,
+ * and code that acts is at the edge. Every room must be in this table.
  */
 
 /** Room → rooms it may import, besides itself. */
@@ -11,21 +11,21 @@ const ROOMS = {
   crypto: ['domain'],
   /** The diagram of a node. `node` fills its slots. */
   machines: ['domain'],
-  /** Any machine as lists of states and edges, and as text. It knows no node. */
+  /** Any machine as lists of states and edges, and as text. It does not know nodes. */
   chart: [],
-  /** The events and values that a running machine may show, and the page that shows them. It knows no node. */
+  /** The events and values that a running machine may show, and the page that shows them. It does not know nodes. */
   visualizer: ['domain', 'chart'],
-  /** Which copy wins. No network; the time is an argument. */
+  /** Decides which copy of a record wins. No network; the time is an argument. */
   store: ['domain', 'crypto'],
-  /** The record of use, as a chain of hashes that can be verified. It asks only the enclave, for signatures. */
+  /** The record of use, as a chain of hashes that can be verified. Its only outside call asks the enclave for signatures. */
   audit: ['domain', 'crypto'],
-  /** Whether this caller may ask. No HTTP. */
+  /** Decides whether a caller may send a request. No HTTP. */
   auth: ['domain', 'crypto'],
-  /** The chain over viem. It reads facts; other rooms decide whom to trust. */
+  /** Access to the chain through viem. It reads facts; other rooms decide whom to trust. */
   registry: ['domain'],
   /** The enclave API, and its emulator. */
   enclave: ['domain', 'crypto'],
-  /** Outbound HTTP: proxy, caps, address guard. */
+  /** Outbound HTTP: proxy, limits, guard on addresses. */
   net: ['domain'],
   /** The log, and the metrics. */
   observe: ['domain'],
@@ -39,9 +39,9 @@ const ROOMS = {
   http: ['domain', 'crypto', 'auth'],
   /** The OpenAPI document, from the schemas that parse the bodies. It is loaded on the first request for it. */
   openapi: ['domain', 'http', 'sync', 'audit'],
-  /** The package that apps import. It must stay small, so it contains no internals of a node. */
+  /** The package that apps import. It must stay small, so it contains no internal code of a node. */
   client: ['domain', 'crypto', 'enclave', 'registry', 'net', 'system'],
-  /** The composition root: joins the rooms and decides nothing. */
+  /** The composition root: connects the rooms and decides nothing. */
   node: [
     'domain',
     'crypto',
@@ -63,13 +63,13 @@ const ROOMS = {
   ],
   /** A cluster on one machine, for development, tests and benchmarks. */
   dev: ['domain', 'net', 'system', 'client'],
-  /** Whole clusters on a virtual clock, checked against their rules. It composes nodes as the product does. */
+  /** Whole clusters on a virtual clock, checked against their rules. It composes nodes in the same way as the product. */
   sim: ['domain', 'crypto', 'machines', 'store', 'enclave', 'registry', 'config', 'http', 'client', 'node', 'visualizer'],
-  /** Entry points. The only room that may import any other. */
+  /** Entry points. Only this room may import every other room. */
   cli: null,
 };
 
-/** Package → rooms that may import it. They are few, so that replacing a package is a small change. All rooms may use zod and lru-cache. */
+/** Package → rooms that may import it. Each package has few rooms, so that it is easy to replace. All rooms may use zod and lru-cache. */
 const PACKAGE_HOMES = {
   express: ['http', 'sim'],
   viem: ['registry', 'enclave', 'dev', 'sim'],
@@ -86,7 +86,7 @@ const PACKAGE_HOMES = {
   esbuild: ['visualizer'],
 };
 
-/** Entry points: the command line, the client, workers, and files that are started by path. */
+/** Entry points: the command line, the client, workers, and files that are started by their path. */
 const ENTRIES = '^src/(?:cli/nova-kms|cli/node-program|cli/dev/dev|cli/sim/worker|client/index|visualizer/layout-worker|visualizer/page/main)\\.ts$';
 
 const names = Object.keys(ROOMS).join('|');

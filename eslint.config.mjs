@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 import plainEnglish from './scripts/lint/plain-english.mjs';
 
-/** A test waits for a condition and asserts no time, because durations depend on the machine. Benchmarks measure them. */
+/** A test waits for a condition and asserts no times, because durations depend on the machine. Benchmarks measure durations. */
 const NO_TIMES = 'A test waits for a condition (waitUntil) and asserts no time; figures of speed belong to bench/.';
 const timeless = [
   { object: 'performance', property: 'now', message: NO_TIMES },
@@ -10,7 +10,7 @@ const timeless = [
   { object: 'jest', property: 'retryTimes', message: 'Fix a test that fails sometimes; do not retry it.' },
 ];
 
-/** These come in as ports everywhere except at the edges: src/cli, src/dev, src/system (ARCHITECTURE.md, Ports). */
+/** Code must receive these as ports, except at the edges: src/cli, src/dev, src/system (ARCHITECTURE.md, Ports). */
 const portsOnly = [
   { object: 'Date', property: 'now', message: 'Time comes in as the Clock port.' },
   { object: 'Math', property: 'random', message: 'Randomness comes in as the Random port.' },
@@ -35,7 +35,7 @@ export default tseslint.config(
       '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }],
       '@typescript-eslint/dot-notation': 'off',
       eqeqeq: 'error',
-      // The rule reports winston's stream transport wrongly: its constructor made it.
+      // A false report about winston's stream transport: the constructor created that instance.
       '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
     },
   },
@@ -76,7 +76,7 @@ export default tseslint.config(
   },
   {
     files: ['**/*.ts', '**/*.mjs', '**/*.md'],
-    // The contract is fixed from outside; the rule and its test name what is refused.
+    // The contract is fixed from outside; the rule and its test contain the refused phrases.
     ignores: ['docs/protocol.md', 'scripts/lint/**', 'test/unit/lint/**'],
     plugins: { 'plain-english': plainEnglish },
     rules: { 'plain-english/phrases': 'error' },

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 
-/** One jest project per kind of proof, so that each has its own command. */
+/** One jest project for each kind of test, so that each kind has its own command. */
 const common = {
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
@@ -16,9 +16,10 @@ const common = {
 };
 
 export default {
-  // This limit ends a test that hangs. It does not measure: it holds on a machine with many times the usual load (test/support/limits.ts).
+  // This limit ends a test that hangs. It does not measure: it is long enough for a machine with many times the usual load
+  // (test/support/limits.ts).
   testTimeout: 300_000,
-  // By default Jest leaves one processor free. With two processors that would be half.
+  // By default, Jest leaves one processor free. On a machine with two processors, that would be half of them.
   maxWorkers: Math.max(2, availableParallelism() - 1),
   projects: [
     { ...common, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] },

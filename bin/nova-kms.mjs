@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /**
- * `nova-kms`, from a checkout and from the package. A checkout runs its TypeScript sources on the Node from the lockfile. The package
- * runs the built modules: in this process when its Node is new enough, otherwise on the Node that was installed beside it. A node runs
- * in a separate process with its own options of Node (launch/node-flags.mjs). In the package, that process runs one bundled file.
+ * `nova-kms`, from a checkout and from the package. A checkout runs its TypeScript sources on the Node from the lockfile. The package runs
+ * the built modules: in this process if its Node is new enough, otherwise on the Node that was installed with the package. A node runs in a
+ * separate process with special Node options (launch/node-flags.mjs). In the package, that process runs one bundled file.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

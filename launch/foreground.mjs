@@ -1,7 +1,7 @@
 /**
- * Runs programs in place of this one: a program gets its input, output and signals, and gives its exit code. A program must not outlive
- * this process. So it holds the other end of a pipe (`leash.mjs`). The pipe closes when this process ends, even by SIGKILL,
- * and when the npm that started this process ends.
+ * Runs programs in place of this process: a program gets the input, output and signals of this process, and determines its exit code. A
+ * program must not outlive this process. So the program holds the other end of a pipe (`leash.mjs`). The pipe closes when this process
+ * ends, even by SIGKILL, and when the npm that started this process ends.
  */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
@@ -10,28 +10,28 @@ import { fileURLToPath } from 'node:url';
 import { whenStarterIsGone } from './starter.mjs';
 
 const LEASH = fileURLToPath(new URL('./leash.mjs', import.meta.url));
-/** File descriptor of the pipe in the program. */
+/** The pipe's file descriptor in the program. */
 const LEASH_DESCRIPTOR = 3;
 const SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGINT'];
 
-/** The programs that run now. */
+/** The programs that are running. */
 const running = new Set();
 let watching = false;
 
-/** The exit code as a shell gives it: the code of a process, or 128 plus the number of the signal that ended it. */
+/** The exit code as a shell would report it: the code of a process, or 128 plus the number of the signal that ended it. */
 export function exitCodeOf(code, signal) {
   return code ?? 128 + (constants.signals[signal] ?? 0);
 }
 
 /**
- * Handles signals from the first program on, and never stops. Without a handler, a signal between the end of the program and the end of
- * this process would end this process and hide the program's exit code.
+ * Starts to handle signals when the first program starts, and never stops. Without a handler, a signal that arrives after the end of the
+ * program would end this process and hide the program's exit code.
  */
 function watch() {
   if (watching) return;
   watching = true;
   for (const signal of SIGNALS) {
-    // A terminal's Ctrl-C reaches the programs directly, too. They count both copies as one.
+    // A Ctrl-C of the terminal also reaches the programs directly. They count both copies as one signal.
     process.on(signal, () => {
       if (running.size === 0) process.exit(exitCodeOf(null, signal));
       for (const child of running) if (child.exitCode === null && child.signalCode === null) child.kill(signal);
@@ -44,11 +44,12 @@ function watch() {
 }
 
 /**
- * Runs Node in the foreground and resolves with its exit code. Call `process.exit` with that code at once: a process that ends by itself
- * removes its signal handlers before it has ended.
+ * Runs Node in the foreground and resolves with its exit code. Call `process.exit` with that code immediately: a process that ends by
+ * itself removes its signal handlers before it has ended.
  * @param node the path of Node
  * @param arguments_ options for Node, the file of the program, the arguments of the program
- * @param output descriptor of a file for the program's output, when several programs run at a time. Default: the output of this process
+ * @param output descriptor of a file for the program's output, if several programs run at the same time. Default: the output of this
+ * process
  */
 export function runInForeground(node, arguments_, { env = process.env, output = 'inherit', ...options } = {}) {
   watch();

@@ -1,12 +1,12 @@
 /**
- * Checks whether the packages of the lockfile are installed, by npm's own record. It changes nothing: it names the missing packages and
+ * Uses npm's record to check whether the packages of the lockfile are installed. It changes nothing: it reports the missing packages and
  * the command that installs them.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail, MODULES, ROOT } from './runtime.mjs';
 
-/** The most names in a message; the message counts the rest. */
+/** Maximum number of names in a message; for the other packages, the message contains only their number. */
 const MAX_NAMED = 3;
 
 function packagesOf(file) {
@@ -14,9 +14,9 @@ function packagesOf(file) {
 }
 
 /**
- * The packages of the lockfile that are not installed in the version that it names. Optional packages may be missing: they are for
- * other platforms.
- * @param development whether packages count that only development needs
+ * The packages of the lockfile that are not installed in the version from the lockfile. Optional packages may be missing, because they are
+ * for other platforms.
+ * @param development whether to include packages that only development needs
  */
 export function missingPackages(development) {
   const wanted = packagesOf(join(ROOT, 'package-lock.json'));
@@ -28,7 +28,7 @@ export function missingPackages(development) {
     .map(([path]) => path.replace(/^.*node_modules\//, ''));
 }
 
-/** Exits with one line when packages are missing. The line names them and the command that installs them. */
+/** Exits with one line when packages are missing. The line lists them and the command that installs them. */
 export function requireInstalled({ development }) {
   const missing = missingPackages(development);
   if (missing.length === 0) return;

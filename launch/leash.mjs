@@ -1,14 +1,14 @@
 /**
- * A launcher loads this file before its program (`node --import`). It ends the program when the launcher has ended. A program that listens
- * for `launcher-gone` or SIGTERM ends in order. A program that takes too long is killed.
+ * A launcher loads this file before its program (`node --import`). This file ends the program when the launcher has ended. A program that
+ * listens for `launcher-gone` or SIGTERM ends in order. A program that takes too long is killed.
  */
 import { Socket } from 'node:net';
 import process from 'node:process';
 import { isMainThread } from 'node:worker_threads';
 
-/** A cluster needs less than this to stop its nodes in order. Milliseconds. */
+/** A cluster needs less time than this to stop its nodes in order. Milliseconds. */
 const END_WITHIN_MS = 30_000;
-/** Between two looks whether the program that forked this process is still there. Milliseconds. */
+/** Time between two checks whether the program that forked this process is still running. Milliseconds. */
 const LOOK_EVERY_MS = 500;
 
 // Children of this program must not use the pipe, so they do not inherit the variable.
@@ -20,7 +20,8 @@ function end() {
   setTimeout(() => process.kill(process.pid, 'SIGKILL'), END_WITHIN_MS).unref();
 }
 
-// A process that the program forked, such as a worker of Jest, loads this file too. A listener for `disconnect` would keep it alive.
+// A process that the program forked, such as a worker of Jest, loads this file too. A listener for `disconnect` would keep that process
+// alive.
 if (isMainThread && process.connected === true) {
   const timer = setInterval(() => {
     if (process.connected) return;

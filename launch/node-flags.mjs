@@ -1,26 +1,27 @@
 /**
- * The options with which Node runs a node. They are the same from a checkout, from the package and in the image, so operators need not
- * set any. docs/decisions/0024 has the figures.
+ * The options with which Node runs a node. They are the same from a checkout, from the package and in the image, so operators do not need
+ * to set any options. docs/decisions/0024 has the measurements.
  */
 
-/** Heap (old space) for everything but the store, whose values are in the same heap. MiB. */
+/** Heap (old space) for everything except the store. The values of the store are in the same heap. MiB. */
 const BESIDE_STORE_MIB = 512;
 /** The default of src/config/settings.ts. Bytes. */
 const DEFAULT_MAX_STORE_BYTES = 512 * 1024 * 1024;
 const BYTES_PER_MIB = 1024 * 1024;
 
 /**
- * The options of Node for a node.
+ * Returns the options with which Node must run a node.
  * @param environment the node's environment: `MAX_STORE_BYTES` decides the size of the heap
  */
 export function nodeFlags(environment) {
   const given = Number(environment.MAX_STORE_BYTES);
-  // The configuration refuses an invalid size later.
+  // If the size is invalid, the configuration refuses it later.
   const storeBytes = Number.isSafeInteger(given) && given > 0 ? given : DEFAULT_MAX_STORE_BYTES;
   return [
-    // A node holds keys in its memory. By default Node opens a debugger on SIGUSR1, which would expose them.
+    // A node holds keys in its memory. By default, Node opens a debugger on SIGUSR1, which would expose these keys.
     '--disable-sigusr1',
-    // The short-lived objects of a request fit into a young generation of this size. The default lets it grow to 16 times as much.
+    // The short-lived objects of a request fit into a young generation of this size. By default, the young generation may grow to 16 times
+    // this size.
     '--max-semi-space-size=1',
     // One helper thread of V8 is enough for two processors. Each thread costs memory.
     '--v8-pool-size=1',
@@ -29,7 +30,7 @@ export function nodeFlags(environment) {
 }
 
 /**
- * Variables that the C library reads before Node runs. They give all threads one arena, and return freed memory to the system. By default
- * each thread keeps an arena, and each freed block raises the size from which blocks are returned.
+ * Variables that the C library reads before Node runs. With them, all threads share one arena, and freed memory returns to the system. By
+ * default, each thread keeps its own arena, and each freed block raises the minimum size of the blocks that are returned.
  */
 export const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '65536', MALLOC_TRIM_THRESHOLD_: '65536' };

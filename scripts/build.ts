@@ -1,6 +1,6 @@
 /**
- * `npm run build` compiles `src` to `dist` by tsconfig.build.json, and bundles the node command and the page of the visualiser. It also
- * runs before every `npm pack`. It empties `dist` first, so that no file outlives its source.
+ * `npm run build` compiles `src` to `dist` with tsconfig.build.json, and bundles the node command and the page of the visualiser. It also
+ * runs before every `npm pack`. It first empties `dist`, so that no file outlives its source.
  */
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';

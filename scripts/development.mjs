@@ -1,4 +1,4 @@
-/** Shared by the development commands: installing, and running a program from the project's root. */
+/** Shared by the development commands: installs packages, and runs a program from the project's root. */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import process from 'node:process';
@@ -7,8 +7,8 @@ import { missingPackages } from '../launch/installed.mjs';
 import { childEnvironment, fail, MODULES, ROOT, runtime } from '../launch/runtime.mjs';
 
 /**
- * Installs the packages of the lockfile that are missing. Only `npm start` and `npm test` use it, because a newcomer runs them first.
- * `npm ci` empties node_modules first. So it is used only if node_modules does not exist: a failed install then removes nothing.
+ * Installs missing packages of the lockfile. Only `npm start` and `npm test` use this function, because newcomers run these commands first.
+ * `npm ci` first empties node_modules. So it is used only if node_modules does not exist: then a failed install removes nothing.
  */
 export function ensureInstalled() {
   if (missingPackages(true).length === 0) return;
@@ -25,7 +25,7 @@ export function ensureInstalled() {
 
 /**
  * Runs a program with the product's runtime in the foreground, from the project's root, and resolves with its exit code.
- * @param options `output`: descriptor of a file for the program's output
+ * @param options `output`: the descriptor of a file for the program's output
  */
 export function run(arguments_, options = {}) {
   return runInForeground(runtime(), arguments_, { cwd: ROOT, env: childEnvironment(), ...options });

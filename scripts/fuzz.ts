@@ -1,7 +1,8 @@
 /**
- * `npm run fuzz`: random input against all code that reads input from outside: raw HTTP and inner bodies against the production HTTP of
- * a node, all parsers, and the answers of peers, nodes, RPCs and enclaves. Targets take turns, one batch each, until the time is over.
- * When a case breaks a rule, the fuzzer makes it small, prints it with its seed and exits with 1. The same seed repeats the failure.
+ * `npm run fuzz`: sends random input to all code that reads input from outside: raw HTTP and inner bodies to the production HTTP of a node,
+ * random values to all parsers, and random answers in place of peers, nodes, RPCs and enclaves. Targets take turns, one batch each, until
+ * the time is over. When a case breaks a rule, the fuzzer shrinks the case, prints it with its seed and exits with 1. The same seed repeats
+ * the failure.
  */
 import process from 'node:process';
 import { Command } from 'commander';
@@ -17,7 +18,7 @@ import { rpcAnswers } from './fuzz/rpc-answers.ts';
 import type { Target } from './fuzz/target.ts';
 
 const TARGETS: readonly Target[] = [rawHttp, innerBodies, parsers, peerAnswers, nodeAnswers, rpcAnswers, enclaveAnswers];
-/** A seed of fast-check is a signed 32-bit number. */
+/** The largest seed: a seed of fast-check is a signed 32-bit number. */
 const MAX_SEED = 2 ** 31 - 1;
 const DEFAULT_SECONDS = 60;
 const DAY_SECONDS = 86_400;
@@ -44,7 +45,7 @@ if (wanted.length === 0) {
   process.exit(2);
 }
 
-/** @returns how the batch failed, or null */
+/** @returns how the batch failed; null when it passed */
 async function runBatch({ cases, batch, start }: Target, seed: number): Promise<string | null> {
   const running = await start();
   try {

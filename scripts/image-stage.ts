@@ -1,7 +1,7 @@
 /**
- * `npm run image:stage` runs the building stage of `deploy/Dockerfile` without its base image, which comes from an image registry. A
- * folder with the files that `.dockerignore` keeps replaces the stage's `WORKDIR`. The `RUN` lines of the stage run there, with its
- * environment and this machine's node and npm. The result must equal the root file system of `npm run image`, byte for byte.
+ * `npm run image:stage` runs the build stage of `deploy/Dockerfile` without its base image, which would come from an image registry. The
+ * stage's `WORKDIR` is a folder with the files that `.dockerignore` does not exclude. The `RUN` lines of the stage run in that folder, with
+ * the stage's environment and this machine's node and npm. The result must equal the root file system of `npm run image`, byte for byte.
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -11,7 +11,7 @@ import process from 'node:process';
 import { readDockerfile, type Stage } from '../test/support/dockerfile.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-/** Settings of the running npm that say where to find packages. Its other variables would make the stage's npm work on this checkout. */
+/** Settings of the running npm for where to find packages. With its other variables, the npm of the stage would work on this checkout. */
 const NPM_SETTINGS = ['npm_config_registry', 'npm_config_cache', 'npm_config_userconfig', 'npm_config_globalconfig'];
 
 interface Built {
@@ -45,7 +45,7 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** The argument of the only instruction with this name. */
+/** The argument of the instruction with this name; there must be only one. */
 function argumentOf({ instructions }: Stage, name: string): string {
   const found = instructions.filter(([each]) => each === name);
   if (found.length !== 1) throw new Error(`deploy/Dockerfile has ${found.length} instructions ${name} in a stage, and one is expected`);
@@ -58,7 +58,7 @@ function copyContext(to: string): void {
   cpSync(ROOT, to, { recursive: true, filter: (path) => !ignored.includes(relative(ROOT, path)) });
 }
 
-/** The `ENV` of the stage, with the default of each `ARG`. */
+/** The variables from the `ENV` lines of the stage, with the default of each `ARG`. */
 function stageVariables({ environment, instructions }: Stage): Record<string, string> {
   const defaults = new Map(instructions.filter(([name]) => name === 'ARG').map(([, text]) => text.split('=', 2) as [string, string]));
   return Object.fromEntries(Object.entries(environment).map(([name, text]) => [name, text.replaceAll(/\$\{(\w+)\}/g, (_, argument: string) => defaults.get(argument) ?? '')]));

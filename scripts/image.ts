@@ -1,9 +1,9 @@
 /**
  * `npm run image` builds the root file system of the image without a container engine, as `artifacts/image/root` and as the tar
- * `artifacts/image/root.tar`. The same sources with the same libraries give the same bytes in any folder and on any day. For this,
- * `SOURCE_DATE_EPOCH` (0 when unset) is the time of every file.
+ * `artifacts/image/root.tar`. The same sources with the same libraries result in the same bytes, in any folder and on any day. For this,
+ * every file gets the time `SOURCE_DATE_EPOCH` (0 when unset).
  *
- * `-- --out FOLDER` writes it elsewhere.
+ * `-- --out FOLDER` writes both to a different folder.
  */
 import { createHash } from 'node:crypto';
 import { chmodSync, closeSync, lutimesSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 import { inOrder, tarOf, type TreeFile } from './image/tar.ts';
 import { imageTree } from './image/tree.ts';
 
-/** Largest size of the tar. Bytes. */
+/** Maximum size of the tar. Bytes. */
 const MAX_BYTES = 150_000_000;
 
 const { values: options } = parseArgs({ options: { out: { type: 'string', default: join(import.meta.dirname, '..', 'artifacts', 'image') } } });
@@ -38,7 +38,7 @@ function layOut(tree: readonly TreeFile[], root: string): void {
     // The umask may have removed permissions.
     chmodSync(at, mode);
   }
-  // Writing into a folder changes its time, so the times are set from the innermost folder outwards.
+  // A write into a folder changes the folder's time, so the times are set from the innermost folders outwards.
   for (const { path } of [...inOrder(tree)].reverse()) lutimesSync(join(root, path), seconds, seconds);
 }
 

@@ -1,15 +1,15 @@
 /**
- * Runs jest on the product's runtime, with ES modules. Arguments go to jest. A bare word selects tests whose path contains it. It is
- * passed as `--testPathPatterns`, because `--selectProjects` would take it for another project.
+ * Runs jest on the product's runtime, with ES modules. All arguments go to jest. A bare word selects tests whose path contains the word. It
+ * is passed as `--testPathPatterns`, because `--selectProjects` would take it for the name of a project.
  */
 import process from 'node:process';
 import { requireInstalled } from '../launch/installed.mjs';
 import { run } from './development.mjs';
 
-/** The words after `--` have the same meaning as those before it. */
+/** The words after `--` have the same meaning as the words before it. */
 const given = process.argv.slice(2).filter((word) => word !== '--');
 
-/** Whether a word is neither an option nor the value of the option before it. */
+/** Whether a word is neither an option nor the value of the previous option. */
 const isPattern = (word, at) => !word.startsWith('-') && !/^--?[a-zA-Z]+$/.test(given[at - 1] ?? '');
 
 requireInstalled({ development: true });

@@ -1,4 +1,4 @@
-/** `npm run openapi:update`: writes the OpenAPI document and a readable page of it. */
+/** `npm run openapi:update`: writes the OpenAPI document, and the same as a readable page. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PACKAGE_VERSION } from '../src/node/package-version.ts';

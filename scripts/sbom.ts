@@ -1,6 +1,6 @@
 /**
- * `npm run sbom` writes the contents of the image, as npm knows them from the lockfile, to `artifacts/image/sbom.cdx.json` (CycloneDX).
- * The C runtime libraries come from the building machine and are not included.
+ * `npm run sbom` writes a list of the packages in the image, which npm takes from the lockfile, to `artifacts/image/sbom.cdx.json`
+ * (CycloneDX). The C runtime libraries come from the building machine and are not included.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -9,14 +9,14 @@ import process from 'node:process';
 
 const ROOT = join(import.meta.dirname, '..');
 const FOLDER = join(ROOT, 'artifacts', 'image');
-/** Fields that differ each time. They are removed, so that the same lockfile gives the same SBOM. */
+/** Fields that differ each time. They are removed, so that the same lockfile results in the same SBOM. */
 const CHANGING = ['serialNumber', 'timestamp'];
 
 const { status, stdout } = spawnSync('npm', ['sbom', '--sbom-format', 'cyclonedx', '--omit', 'dev'], { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 64 * 1024 * 1024 });
 if (status !== 0) throw new Error('npm sbom failed: its messages are above');
 const { name } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { readonly name: string };
 const bom = JSON.parse(stdout, (key, value: unknown) => (CHANGING.includes(key) ? undefined : value)) as { readonly metadata: { readonly component: { name: string } } };
-// npm uses the name of the folder instead.
+// npm would use the name of the folder.
 bom.metadata.component.name = name;
 const text = JSON.stringify(bom, null, 2);
 mkdirSync(FOLDER, { recursive: true });

@@ -1,6 +1,6 @@
 /**
- * `npm run sim:mutants` tests the simulator. It puts known faults back into the product one at a time, and the simulator must find each.
- * A control run checks that the unchanged sources pass the seed that finds a fault.
+ * `npm run sim:mutants` tests the simulator. It puts known faults back into the product, one at a time, and the simulator must find each of
+ * them. A control run checks that the unchanged sources pass with the seed that found a fault.
  */
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
@@ -15,7 +15,7 @@ import { Hunt } from './sim-mutants/hunt.ts';
 import { MUTANTS } from './sim-mutants/mutants.ts';
 import { SeedsProcesses, wordsOf } from './sim-mutants/seeds-process.ts';
 
-/** One of these seeds must find a mutant. */
+/** For each mutant, one of these seeds must find it. */
 const SEEDS = Array.from({ length: 30 }, (_, place) => String(place + 1));
 const STOPPED_CODE = 130;
 
@@ -43,7 +43,7 @@ function readOptions(): Options {
     .opts<Options>();
 }
 
-/** The verdict of a hunt that has ended, and one line about it. */
+/** The verdict on a hunt that has ended, and one line about it. */
 async function judge({ mutant, runs, finding, wallMs }: Hunt, control: Control): Promise<{ readonly verdict: Verdict; readonly words: string }> {
   const took = `${(wallMs / 1_000).toFixed(0)} s of work`;
   if (finding === null) return { verdict: 'missed', words: `${mutant.name} (${mutant.section}) by ${SEEDS.length} seeds, ${took}` };
@@ -54,8 +54,9 @@ async function judge({ mutant, runs, finding, wallMs }: Hunt, control: Control):
 }
 
 /**
- * Runs all hunts on this number of processes. A worker stays with its hunt. When no hunt is left to start, it takes seeds of another hunt.
- * @param onOver is called once for each hunt that has ended
+ * Runs all hunts with this number of processes. A worker stays with its hunt. When no hunt is left to start, it takes seeds from a running
+ * hunt.
+ * @param onOver called once for each hunt that has ended
  */
 async function runAll(hunts: readonly Hunt[], jobs: number, onOver: (hunt: Hunt) => Promise<void>): Promise<void> {
   const waiting = [...hunts];
@@ -72,7 +73,7 @@ async function runAll(hunts: readonly Hunt[], jobs: number, onOver: (hunt: Hunt)
 async function main(): Promise<number> {
   const { only, part, jobs, list } = readOptions();
   const mutants = chosen(MUTANTS, only, part);
-  // Check the whole table, even if only some mutants run: every row must fit the sources.
+  // This checks the whole table, even if only some mutants run: every row must match the sources.
   for (const mutant of MUTANTS) mutate(mutant);
   if (list === true) {
     for (const line of alignColumns(mutants.map(({ name, section, what }) => [name, section, what]))) say(line);

@@ -1,6 +1,6 @@
 /**
- * `npm start`: installs when needed, then runs `nova-kms dev` on the product's runtime. This file is plain JavaScript without
- * dependencies, because on a fresh machine it runs before the installation.
+ * `npm start`: installs packages if needed, then runs `nova-kms dev` on the product's runtime. On a fresh machine, this file runs before
+ * the installation. So it is plain JavaScript without dependencies.
  */
 import process from 'node:process';
 import { fail, OLDEST_HOST } from '../launch/runtime.mjs';

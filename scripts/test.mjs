@@ -1,7 +1,7 @@
 /**
- * `npm test`: installs when needed, then runs all checks in two parallel lanes and prints the time of each. The output of a check appears
- * when the check has ended. The first failure ends the run. Arguments name the checks to run: `npm test -- unit e2e`. A single check
- * prints directly.
+ * `npm test`: installs packages if needed, then runs all checks in two parallel lanes and prints the time of each check. The output of a
+ * check appears when the check has ended. The first failure ends the run. Arguments select the checks to run: `npm test -- unit e2e`. A
+ * single check prints its output directly.
  */
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,7 +20,7 @@ const jest = (project, ...options) => [
 
 /** The checks of a lane run one after another, in this order. */
 const LANES = [
-  // These checks need a processor all the time.
+  // These checks keep a processor busy all the time.
   {
     types: ['node_modules/@typescript/native/bin/tsc', '-p', 'tsconfig.json'],
     'page-types': ['node_modules/@typescript/native/bin/tsc', '-p', 'src/visualizer/page'],
@@ -31,7 +31,7 @@ const LANES = [
     machine: jest('machine'),
     // Whole clusters on a virtual clock: stories and fixed seeds.
     simulation: jest('simulation'),
-    // Random input, different in each run; a failure prints its seed.
+    // Random input, different in each run. When a case fails, its seed is printed.
     fuzz: ['scripts/fuzz.ts', '--seconds', '20'],
   },
   // These checks wait most of the time: for blocks, for processes, for a page.
@@ -56,13 +56,13 @@ if (unknown !== undefined) {
 const wanted = given.length === 0 ? NAMES : given;
 
 ensureInstalled();
-// Without this, programs that print into a file omit their colours.
+// Without this variable, programs that print to a file leave out colours.
 if (process.stdout.isTTY && process.env.NO_COLOR === undefined) process.env.FORCE_COLOR ??= '1';
 const folder = mkdtempSync(join(tmpdir(), 'nova-kms-checks-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const startedMs = performance.now();
 
-/** Runs a check and prints its output. If the check fails, it ends this process and all that this process runs. */
+/** Runs a check and prints its output. If the check fails, this process and everything that it runs end. */
 async function check(name, arguments_) {
   const checkStartedMs = performance.now();
   const code = wanted.length === 1 ? await run(arguments_) : await runQuietly(name, arguments_);

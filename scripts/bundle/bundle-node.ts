@@ -1,7 +1,7 @@
 /**
  * Bundles the node command into one file for the package and the image. Node then loads one module instead of hundreds, and the bundle
- * leaves out code that a node never calls. Code that only a visualiser needs is in separate files that load on demand. The source map
- * names the sources, so that stack frames in a log name them too.
+ * leaves out code that a node never calls. Code that only a visualiser needs is in separate files that load on demand. A source map
+ * contains the source file of each line, so that stack frames in a log show the sources.
  */
 import { build as bundle, stop, type BuildOptions, type Plugin } from 'esbuild';
 import { readFileSync } from 'node:fs';
@@ -15,23 +15,23 @@ export const NODE_PROGRAM = 'node-program.js';
 
 /**
  * Packages that are not bundled. The node finds them by name at run time: a native addon with its binaries, a package that is read as a
- * file, and one that only a checkout has.
+ * file, and a package that only a checkout has.
  */
 export const EXTERNAL = ['secp256k1', 'elkjs', 'esbuild'];
 
 /** A module without exports. */
 const NO_EXPORTS = 'export {};';
-/** A module that exports an empty class under any name. Some classes are constructed or extended while their package loads. */
+/** A module whose every export is an empty class. A package may construct or extend some of these classes while it loads. */
 const IDLE_CLASSES = 'module.exports = new Proxy({}, { get: () => class {} });';
 
 interface UnusedPart {
   readonly path: RegExp;
-  /** Why nothing needs it. */
+  /** The reason why a node does not need this part. */
   readonly why: string;
   readonly instead: string;
 }
 
-/** Parts of packages that a node never calls and that bundling alone does not leave out. */
+/** Parts of packages that a node never calls, but that bundling does not leave out by itself. */
 const UNUSED: readonly UnusedPart[] = [
   { path: /\/zod\/v4\/locales\/index\.js$/, why: 'zod imports English, the default, separately', instead: NO_EXPORTS },
   { path: /\/body-parser\/index\.js$/, why: 'http/body.ts reads bodies; express only re-exports these parsers', instead: IDLE_CLASSES },
@@ -43,7 +43,7 @@ const UNUSED: readonly UnusedPart[] = [
   },
 ];
 
-/** The media types that a node sends and reads. The table of Express has thousands. */
+/** The media types that a node sends and reads. The table in Express has thousands of media types. */
 const MEDIA_TYPES = ['application/json', 'application/octet-stream', 'application/x-www-form-urlencoded', 'multipart/form-data', 'text/html', 'text/plain'];
 
 const leaveOut: Plugin = {
@@ -58,8 +58,8 @@ const leaveOut: Plugin = {
 };
 
 /**
- * Loads Node's own modules by `require`. `import` would read every export of a module. Some exports load a second HTTP client, web streams
- * and more, which then stay in memory.
+ * Loads Node's own modules with `require`. `import` would read every export of a module, and some exports load a second HTTP client, web
+ * streams and more, which then stay in memory.
  */
 const requireBuiltins: Plugin = {
   name: 'require-builtins',
@@ -79,13 +79,13 @@ const FOR_NODE = {
   format: 'esm',
   target: 'node24',
   external: [...EXTERNAL],
-  // With this the names of sources in a map do not depend on the place of node_modules.
+  // With this option, the names of sources in a source map do not depend on the location of node_modules.
   preserveSymlinks: true,
   plugins: [leaveOut, requireBuiltins],
   // Identifiers keep their names: stack frames show them, and the code reads the names of classes.
   minifyWhitespace: true,
   minifySyntax: true,
-  // V8 needs half the memory for a source that is ASCII.
+  // V8 needs only half the memory for a source that is ASCII.
   charset: 'ascii',
   legalComments: 'none',
   logLevel: 'warning',
@@ -94,7 +94,7 @@ const FOR_NODE = {
   banner: { js: "import { createRequire as createRequireOfBundle } from 'node:module'; const require = createRequireOfBundle(import.meta.url);" },
 } as const satisfies BuildOptions;
 
-/** @param folder the output folder; it must be two levels below the folder of package.json, as `src/cli` is */
+/** @param folder the output folder; like `src/cli`, it must be two levels below the folder of package.json */
 export async function bundleNode(folder: string): Promise<void> {
   await bundle({
     ...FOR_NODE,
@@ -109,7 +109,10 @@ export async function bundleNode(folder: string): Promise<void> {
   await stop();
 }
 
-/** Bundles the worker thread of the visualiser for an image, which has no modules. @param folder the output folder, beside that of the bundle */
+/**
+ * Bundles the worker thread of the visualiser for an image, which has no modules. @param folder the output folder, next to the folder of
+ * the bundle
+ */
 export async function bundleWorker(folder: string): Promise<void> {
   await bundle({ ...FOR_NODE, entryPoints: ['src/visualizer/layout-worker.ts'], outdir: folder });
   await stop();

@@ -1,8 +1,8 @@
-/** The diagram of the machine in the documents. Two invisible comments mark its place. */
+/** The diagram of the machine in the documents. Two invisible comments mark the place of the diagram. */
 import { mermaidOf } from '../../src/chart/mermaid.ts';
 import { nodeChart } from '../../src/cli/chart/node-chart.ts';
 
-/** Paths from the project's root. */
+/** Paths relative to the project's root. */
 export const DOCUMENTS = ['README.md', 'ARCHITECTURE.md'];
 
 const BEGIN = '<!-- chart -->';

@@ -1,4 +1,4 @@
-/** The committed files that are generated from the table of metrics and the list of panels, by their paths in the project. */
+/** The committed files that are generated from the table of metrics and the list of panels, indexed by their paths in the project. */
 import { grafanaJson } from './grafana.ts';
 import { metricsDocument } from './metrics-document.ts';
 import { DASHBOARDS } from './panels.ts';

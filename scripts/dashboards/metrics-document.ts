@@ -1,4 +1,4 @@
-/** docs/metrics.md, made from the table of metrics. */
+/** docs/metrics.md, generated from the table of metrics. */
 import { METRICS, PREFIX, type MetricRow, type Unit } from '../../src/observe/metrics/table.ts';
 
 const UNIT_WORDS: Readonly<Record<Unit, string>> = {
@@ -9,7 +9,7 @@ const UNIT_WORDS: Readonly<Record<Unit, string>> = {
   flag: '0 or 1',
 };
 
-/** The most values of a label that the page lists. */
+/** Maximum number of values that the page lists for a label. */
 const MAX_LISTED = 12;
 
 const HEAD = `# Metrics

@@ -1,6 +1,6 @@
 /** The panels of the dashboards. `grafana.ts` turns them into Grafana's JSON. */
 
-/** Grafana's names of units. */
+/** Grafana's names for units. */
 export type PanelUnit = 'short' | 's' | 'bytes' | 'reqps' | 'percentunit' | 'dateTimeFromNow' | 'bool_yes_no';
 
 export interface Query {
@@ -24,7 +24,7 @@ export interface Row {
 export interface Dashboard {
   readonly uid: string;
   readonly title: string;
-  /** Whether the reader chooses one instance. */
+  /** Whether the reader of the dashboard chooses one instance. */
   readonly byInstance: boolean;
   readonly rows: readonly Row[];
 }

@@ -1,4 +1,4 @@
-/** The answers of the enclave API: its client returns a value of the right form or throws a planned error. */
+/** Random answers of the enclave API: its client must return a value of the correct form or throw a planned error. */
 import fc from 'fast-check';
 import type { TeePubkey, Wallet } from '../../src/domain/ids.ts';
 import { OdynClient } from '../../src/enclave/odyn-client.ts';

@@ -1,15 +1,18 @@
 /**
- * The rule for code that calls a foreign service: it returns a value or throws a planned error. A planned error must not hide a fault of
- * the program: if its cause is such a fault, it does not count as planned.
+ * The rule for code that calls a foreign service: it must return a value or throw a planned error. A planned error must not hide a bug of
+ * the program: an error whose cause is a bug does not count as planned.
  */
 import { KmsClientError } from '../../src/client/errors.ts';
 import { ExpectedError } from '../../src/domain/errors.ts';
 
 const MAX_CAUSES = 8;
-/** Errors that the language throws when a program is wrong. */
+/** Errors that the language throws when a program has a bug. */
 const FAULTS = [SyntaxError, RangeError, ReferenceError, TypeError] as const;
 
-/** The fault behind an error; null when there is none. Errors of the system and the HTTP client have a code, or a cause with a code. */
+/**
+ * The bug that caused an error; null when a bug is not the cause. Errors of the system and the HTTP client have a code, or a cause with a
+ * code.
+ */
 function faultBehind(error: unknown): Error | null {
   let at: unknown = error;
   for (let depth = 0; depth < MAX_CAUSES && at instanceof Error; depth += 1) {
@@ -20,7 +23,7 @@ function faultBehind(error: unknown): Error | null {
   return null;
 }
 
-/** Whether a package threw it. viem refuses values that it cannot parse in this way. */
+/** Whether a package threw the error. viem throws such errors for values that it cannot parse. */
 function isOfLibrary({ stack = '' }: Error): boolean {
   const innermost = stack.split('\n').find((line) => line.includes('file://'));
   return innermost?.includes('/node_modules/') ?? false;

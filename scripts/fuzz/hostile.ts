@@ -1,7 +1,7 @@
-/** Input of an attacker or a broken program: almost valid values, cut and changed texts, JSON of any kind. */
+/** Input of an attacker or a broken program: almost valid values, cut and changed strings, JSON of any kind. */
 import fc from 'fast-check';
 
-/** Values on which parsers often fail. */
+/** Values with which parsers often fail. */
 const odd = fc.constantFrom<unknown>(
   null, true, false, 0, -1, 0.5, 1e308, 2 ** 53, 2 ** 63, '', ' ', '0', '-1', '0x', '0x0', '1e3', 'NaN', '__proto__', 'constructor', 'data_key',
   '\u0000', '\ud800', '\ufeff', '\u202e', '../..', '%00', 'a'.repeat(300), [], {}, [[]], JSON.parse('{"__proto__":{"polluted":true}}'), Array.from({ length: 300 }, () => 0),
@@ -13,10 +13,10 @@ export const anyJson: fc.Arbitrary<unknown> = fc.letrec<{ value: unknown }>((tie
   value: fc.oneof({ depthSize: 'small', withCrossShrink: true }, odd, fc.string({ unit: 'binary' }), fc.double(), fc.array(tie('value'), { maxLength: 5 }), fc.dictionary(anyKey, tie('value'), { maxKeys: 5 })),
 })).value;
 
-/** Bytes of any kind, often text. */
+/** Bytes of any kind, often readable text. */
 export const anyBytes: fc.Arbitrary<Buffer> = fc.oneof(fc.uint8Array({ maxLength: 300 }), fc.string({ unit: 'binary', maxLength: 300 })).map((given) => (typeof given === 'string' ? Buffer.from(given, 'utf8') : Buffer.from(given)));
 
-/** One change of a value: its place, counted through the whole value, and the new value. */
+/** One change of a value: the number of the place to change, counted through the whole value, and the new value there. */
 interface Change {
   readonly at: number;
   readonly how: 'replace' | 'remove' | 'add';
@@ -25,7 +25,7 @@ interface Change {
 }
 
 const change: fc.Arbitrary<Change> = fc.record({ at: fc.nat(60), how: fc.constantFrom('replace', 'replace', 'remove', 'add'), name: anyKey, value: anyJson });
-/** Few enough changes that most cases pass the first check. */
+/** The number of changes is small, so that most cases pass the first check. */
 export const changes: fc.Arbitrary<readonly Change[]> = fc.array(change, { maxLength: 3 });
 
 function placesIn(value: unknown, path: readonly string[] = []): readonly (readonly string[])[] {
@@ -44,7 +44,7 @@ function applied(value: unknown, path: readonly string[], { how, name, value: ot
   return Object.fromEntries(Object.entries(value as object).map(([key, inner]) => [key, key === next ? applied(inner, rest, { at: 0, how, name, value: other }) : (inner as unknown)]));
 }
 
-/** A good value with these changes. */
+/** Applies these changes to a valid value. */
 export function changed(good: unknown, list: readonly Change[]): unknown {
   return list.reduce((value: unknown, each) => {
     const places = placesIn(value);
@@ -52,12 +52,12 @@ export function changed(good: unknown, list: readonly Change[]): unknown {
   }, good);
 }
 
-/** As JSON; an empty text for a value that JSON cannot express. */
+/** The value as JSON; an empty string for a value that JSON cannot express. */
 export function jsonOf(value: unknown): string {
   return value === undefined ? '' : JSON.stringify(value);
 }
 
-/** One damage of a text: its end is cut off, or bytes in its middle are replaced. */
+/** One way to damage a string: its end is cut off, or bytes in its middle are replaced. */
 export const tears = fc.array(fc.record({ at: fc.nat(4_000), drop: fc.nat(8), put: fc.uint8Array({ maxLength: 6 }) }), { maxLength: 2 });
 
 export function torn(text: Uint8Array, list: readonly { readonly at: number; readonly drop: number; readonly put: Uint8Array }[]): Buffer {

@@ -1,4 +1,4 @@
-/** The contents of an envelope that opens: almost valid messages of apps and peers. A refusal must change nothing. */
+/** The contents of a valid envelope: almost valid messages of apps and peers. A refused message must change nothing. */
 import fc from 'fast-check';
 import { canonicalJson } from '../../src/crypto/canonical-json.ts';
 import { appAuthMessage, peerAuthMessage } from '../../src/crypto/messages.ts';

@@ -1,4 +1,4 @@
-/** The answers of a node to an app: our client returns the requested value or throws one of its own errors. */
+/** Random answers of a node to an app: our client must return the requested value or throw one of its own errors. */
 import fc from 'fast-check';
 import { createKmsClient } from '../../src/client/kms-client.ts';
 import { NodeSide, transportToNodes } from '../../test/support/node-side.ts';

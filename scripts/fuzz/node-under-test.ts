@@ -1,4 +1,4 @@
-/** The production HTTP of a node on a real socket, with an app and a peer that it knows, and the rules that hold for every answer. */
+/** The production HTTP of a node on a real socket, an app and a peer that the node knows, and the rules for every answer. */
 import { authorizedRecord, memberOf, startNodeOverHttp, type NodeOverHttp } from '../../test/support/node-over-http.ts';
 import { inProcessEnclave } from '../../test/support/in-process-enclave.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
@@ -18,7 +18,7 @@ export async function startNodeUnderTest(): Promise<NodeOverHttp> {
 /** The statuses of protocol.md §2 and of HTTP itself. */
 const STATUSES = new Set([200, 204, 304, 400, 403, 404, 405, 408, 413, 414, 415, 417, 429, 431, 503, 504, 507]);
 
-/** @throws Error when a caller cannot legally cause this status, or when an error does not have the body of all errors */
+/** @throws Error when no request may lead to this status, or when an error does not have the usual body of errors */
 export function checkAnswer(status: number, body: string): void {
   if (!STATUSES.has(status)) throw new Error(`status ${status}: ${body.slice(0, 200)}`);
   if (status < 400 || body === '') return;
@@ -26,7 +26,7 @@ export function checkAnswer(status: number, body: string): void {
   if (typeof code !== 'string' || typeof message !== 'string') throw new Error(`an error in another form: ${body.slice(0, 200)}`);
 }
 
-/** @throws Error when the case broke an assumption of the node. No caller may be able to do that. */
+/** @throws Error when the case broke an assumption of the node. A caller must never be able to do that. */
 export function checkNode(node: NodeOverHttp): void {
   const [broken] = node.state.broken;
   if (broken !== undefined) throw broken;

@@ -1,4 +1,7 @@
-/** All parsers of texts and values from outside. Each returns a value, null or its own refusal, and a value has the form that it promises. */
+/**
+ * All parsers of strings and values from outside. Each must return a value, return null, or throw its own kind of refusal. A returned value
+ * must have the promised form.
+ */
 import fc from 'fast-check';
 import { parseAppFile } from '../../src/cli/app/app-file.ts';
 import { readConfig } from '../../src/config/read-config.ts';
@@ -34,7 +37,7 @@ function promise(holds: boolean, what: string): void {
   if (!holds) throw new Error(what);
 }
 
-/** Each parser reads one of the three arguments and may refuse it. */
+/** Each parser reads one of the three arguments and may refuse that argument. */
 const PARSERS: Readonly<Record<string, Check>> = {
   wallet: (text) => promise(/^(?:null|0x[0-9a-f]{40})$/.test(String(parseWallet(text))), 'a wallet in another form'),
   teePubkey: (text) => promise(/^(?:null|(?:[0-9a-f]{2})+)$/.test(String(parseTeePubkey(text))), 'a key in another form'),
@@ -92,7 +95,7 @@ export const parsers = target({
   async start() {
     return {
       async check({ parser, text, bytes, value }) {
-        // Values from outside come from JSON.
+        // Values from outside always come from JSON.
         await expected(parser, () => PARSERS[parser]!(text, bytes, parseJsonOrNull(jsonOf(value))));
         if ('polluted' in {}) throw new Error('the prototype of all objects was changed');
       },

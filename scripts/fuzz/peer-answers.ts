@@ -1,4 +1,7 @@
-/** The answers of a member to a node: they cause only planned errors, and only the secret that the chain confirms is installed. */
+/**
+ * Random answers of a member to a node: they must cause only planned errors, and the node must install only the secret that the chain
+ * confirms.
+ */
 import fc from 'fast-check';
 import type { TransportAnswer } from '../../src/domain/ports.ts';
 import { MAX_PAGES } from '../../src/sync/page-request.ts';
@@ -22,7 +25,7 @@ const cases = fc.record({
   type: fc.constantFrom(...Object.keys(GOOD)),
   inner: changes,
   other: fc.option(anyJson, { freq: 6 }),
-  /** Damage of the finished answer. */
+  /** Damage to the finished answer. */
   status: fc.oneof({ weight: 8, arbitrary: fc.constant(200) }, fc.integer({ min: 100, max: 599 })),
   envelope: fc.oneof({ weight: 8, arbitrary: fc.constant([]) }, changes),
   tears: fc.oneof({ weight: 8, arbitrary: fc.constant([]) }, tears),

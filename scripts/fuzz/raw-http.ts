@@ -1,6 +1,6 @@
 /**
- * Bytes on a real socket that almost form requests. Every answer must be one of protocol.md §2, the connection must end, and the node must
- * answer the next request.
+ * Bytes on a real socket that are almost valid requests. Every answer must be listed in protocol.md §2, the connection must end, and the
+ * node must answer the next request.
  */
 import { connect } from 'node:net';
 import fc from 'fast-check';
@@ -11,7 +11,7 @@ import { target } from './target.ts';
 
 /** Longer than any answer takes in this test. Milliseconds. */
 const CLOSE_TIMEOUT_MS = 20_000;
-/** A value for each parameter of a route. */
+/** A value for each route parameter. */
 const PARAMETERS: Readonly<Record<RouteParameter, string>> = { key: 'a%2Fb', check: 'membership' };
 const ROUTE_PATHS = Object.keys(ROUTE_METHODS).map((route) => route.replace(/<(\w+)>/, (_, name: RouteParameter) => PARAMETERS[name]));
 const PATHS = [...ROUTE_PATHS, '/audit?after=1', '/kms/data?key=a', '*', 'http://x/status', '/kms/../status', '//', '/%'];
@@ -42,12 +42,15 @@ const cases = fc.record({
   pieces: fc.array(fc.nat(400), { maxLength: 3 }),
 });
 
-/** Sends these pieces one after another, ends, and returns the answer. @throws Error when the other side leaves the connection open */
+/**
+ * Sends these pieces one after another, ends the sending side, and returns the answer. @throws Error when the other side leaves the
+ * connection open
+ */
 async function exchange(port: number, pieces: readonly Uint8Array[]): Promise<string> {
   const socket = connect(port, '127.0.0.1');
   const chunks: Buffer[] = [];
   socket.on('data', (chunk) => chunks.push(chunk));
-  // A node that closes while more data arrives resets the connection.
+  // If a node closes while more data arrives, the connection is reset.
   socket.on('error', () => undefined);
   const closed = Promise.withResolvers<boolean>();
   socket.once('close', () => closed.resolve(true));
@@ -68,12 +71,12 @@ function checkAnswers(text: string): void {
     const head = /^HTTP\/1\.1 (\d{3}) [^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n/.exec(rest);
     if (head === null) throw new Error(`no HTTP came back: ${JSON.stringify(rest.slice(0, 200))}`);
     rest = rest.slice(head[0].length);
-    // Without a length the body ends with the connection.
+    // Without a length, the body ends when the connection ends.
     const length = Number(/^content-length: (\d+)\r$/im.exec(head[0])?.[1] ?? rest.length);
     const status = Number(head[1]);
     if (status < 200) continue;
     const chunked = /^transfer-encoding: chunked\r$/im.test(head[0]);
-    // Answers to HEAD give the length of a body that does not come. The next answer, or the end, follows their headers immediately.
+    // Answers to HEAD have a length but no body: after their headers comes the next answer or the end.
     const isBodyless = rest.startsWith('HTTP/1.1 ') || rest === '';
     const body = isBodyless ? '' : rest.slice(0, length);
     checkAnswer(status, chunked || body === '' || !/content-type: application\/json/i.test(head[0]) ? '' : Buffer.from(body, 'latin1').toString('utf8'));

@@ -1,4 +1,7 @@
-/** The answers of an RPC: a view has parts of the right form, or reading fails with a planned error. A claim is reported or fails as planned. */
+/**
+ * Random answers of an RPC: a view must have parts of the correct form, or reading must fail with a planned error. A claim must be reported
+ * or must fail with a planned error.
+ */
 import fc from 'fast-check';
 import type { Hash32, Wallet } from '../../src/domain/ids.ts';
 import { createAppReader } from '../../src/registry/app-reader.ts';
@@ -17,7 +20,7 @@ const KMS = `0x${'02'.repeat(20)}` as Wallet;
 const word = (value: number | string): string => (typeof value === 'number' ? value.toString(16) : value).padStart(64, '0');
 const WORDS = [word(0), word(1), word(32), word(64), word(320), word('ff'.repeat(32)), word('ab'.repeat(20)), 'ff'.repeat(32)];
 const hexWords = fc.array(fc.constantFrom(...WORDS), { maxLength: 40 }).map((words) => `0x${words.join('')}`);
-/** The block that is read: six behind the head. */
+/** The block that is read: six blocks below the head. */
 const BLOCK = { number: '0xfa', hash: `0x${'00'.repeat(32)}`, timestamp: '0x6ab13b80', baseFeePerGas: '0x3b9aca00', transactions: [] };
 
 /** The valid answers of an RPC to these methods. */

@@ -1,23 +1,23 @@
-/** A target of the fuzzer: cases that fast-check draws, and a check that throws when a case breaks a rule. */
+/** A target of the fuzzer: cases that fast-check generates, and a check that throws when a case breaks a rule. */
 import type fc from 'fast-check';
 
 export interface Target<Case = unknown> {
   readonly name: string;
-  /** The cases to draw from. */
+  /** Generates the cases. */
   readonly cases: fc.Arbitrary<Case>;
-  /** Cases of one batch. Each batch starts with a fresh state. */
+  /** Number of cases in one batch. Each batch starts with a fresh state. */
   readonly batch: number;
   /** Starts the program under test for a batch. */
   readonly start: () => Promise<Running<Case>>;
 }
 
 export interface Running<Case> {
-  /** @throws Error that says which rule the case broke */
+  /** @throws Error with the rule that the case broke */
   check(given: Case): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Keeps the type of the cases inside. */
+/** Checks the type of the cases and hides it from callers. */
 export function target<Case>(definition: Target<Case>): Target {
   return definition;
 }

@@ -1,6 +1,6 @@
 /**
- * Makes a tar of a list of files (ustar, POSIX.1-1988). The tar does not depend on the user, the place or the time: its files are in the
- * order of the names, owned by 0, and have one time. It refuses paths that its header cannot hold.
+ * Creates a tar from a list of files (ustar, POSIX.1-1988). The tar does not depend on the user, the folder or the current time: its files
+ * are sorted by name, belong to user 0, and all have the same time. Paths that do not fit into a header are refused.
  */
 import { Buffer } from 'node:buffer';
 
@@ -21,9 +21,9 @@ const NAME_BYTES = 100;
 const CHECKSUM = { at: 148, bytes: 8 };
 
 /**
- * The parts of the tar, to be written one after another.
- * @param seconds Unix time of every file
- * @throws RangeError for a path over 100 bytes
+ * Yields the parts of the tar, to be written one after another.
+ * @param seconds the Unix time for every file
+ * @throws RangeError for a path longer than 100 bytes
  */
 export function* tarOf(files: readonly TreeFile[], seconds: number): Generator<Uint8Array> {
   for (const file of inOrder(files)) {
@@ -36,7 +36,7 @@ export function* tarOf(files: readonly TreeFile[], seconds: number): Generator<U
   yield END;
 }
 
-/** Sorts by bytes, not by the rules of a language. A folder comes before its files. */
+/** Sorts by bytes, not according to the rules of a language. A folder comes before its files. */
 export function inOrder(files: readonly TreeFile[]): readonly TreeFile[] {
   return [...files].sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
 }
@@ -52,7 +52,7 @@ function header({ path, mode, bytes }: TreeFile, seconds: number): Buffer {
   octal(0, 116, 8);
   octal(bytes?.length ?? 0, 124, 12);
   octal(seconds, 136, 12);
-  // The sum counts its own field as blanks.
+  // The checksum is computed with blanks in the field of the checksum.
   block.fill(' ', CHECKSUM.at, CHECKSUM.at + CHECKSUM.bytes);
   block.write(bytes === null ? '5' : '0', 156);
   block.write('ustar\u000000', 257);

@@ -1,7 +1,7 @@
 /**
- * The contents of the image's root file system: the bundled node command, the Node of the lockfile as its publisher built it, the shared
- * libraries that both load, and two files for name lookup. There is no shell and no npm. There are no certificates, because Node includes
- * its own (tls.rootCertificates).
+ * The contents of the image's root file system: the bundled node command, the Node of the lockfile exactly as published, the shared
+ * libraries that Node and the native addon load, and two files for name lookup. There is no shell and no npm. There are no certificates,
+ * because Node contains its own certificates (tls.rootCertificates).
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -14,26 +14,26 @@ import { bundleNode, bundleWorker } from '../bundle/bundle-node.ts';
 import type { TreeFile } from './tar.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-/** Folder of the node in the image. */
+/** The folder of the node in the image. */
 const HOME = 'opt/nova-kms';
 const PROGRAM_MODE = 0o755;
 const FILE_MODE = 0o644;
 const FOLDER_MODE = 0o755;
 
-/** The files that run on Linux with the GNU C library, of each package that is not bundled. */
+/** For each package that is not bundled, the files that run on Linux with the GNU C library. */
 const PACKAGE_FILES: readonly (readonly [name: string, files: RegExp])[] = [
   ['secp256k1', new RegExp(`^(?:package\\.json|index\\.js|bindings\\.js|lib/(?:index|uint8array)\\.js|prebuilds/linux-${process.arch}/.*\\.glibc\\.node)$`)],
   ['node-gyp-build', /^(?:package\.json|index\.js|node-gyp-build\.js)$/],
   ['elkjs', /^(?:package\.json|lib\/elk\.bundled\.js)$/],
 ];
 
-/** Without this file the node would ask a DNS server for names, even for `localhost`. */
+/** Without this file, the node would ask a DNS server for every name, even for `localhost`. */
 const HOSTS = '127.0.0.1 localhost\n::1 localhost\n';
 const NAME_ORDER = 'hosts: files dns\n';
-/** Empty folders in which a container engine mounts its own. */
+/** Empty folders in which a container engine mounts its own folders. */
 const MOUNT_POINTS = ['dev', 'proc', 'sys', 'tmp'];
 
-/** @throws Error when this is not Linux */
+/** @throws Error on a system other than Linux */
 export async function imageTree(): Promise<readonly TreeFile[]> {
   if (process.platform !== 'linux') throw new Error('an image is built on Linux: its libraries are those of the machine that builds it');
   const node = runtime();
@@ -58,9 +58,9 @@ function manifest(): string {
   return `${JSON.stringify({ name, version, license, type: 'module' })}\n`;
 }
 
-/** The bundle, as `npm run build` makes it, with its visualiser. */
+/** The bundle in the form that `npm run build` creates, with its visualiser. */
 async function program(): Promise<readonly TreeFile[]> {
-  // This folder is below the root, because source maps name the sources by paths from it.
+  // This folder is below the root, because source maps contain the paths from it to the sources.
   const folder = mkdtempSync(join(ROOT, '.image-'));
   try {
     const bundle = join(folder, 'bundle');
@@ -84,7 +84,7 @@ function packageFiles(name: string, wanted: RegExp): readonly TreeFile[] {
     .map((path) => ({ path: `${HOME}/node_modules/${name}/${path}`, mode: FILE_MODE, bytes: readFileSync(join(folder, path)) }));
 }
 
-/** The libraries that the dynamic linker loads for Node and for the native addon. Node itself reports them. */
+/** The libraries that the dynamic linker loads for Node and for the native addon. Node itself reports these libraries. */
 function sharedLibraries(node: string): readonly string[] {
   const script = "require('secp256k1/bindings');process.stdout.write(JSON.stringify(process.report.getReport().sharedObjects))";
   const loaded = JSON.parse(execFileSync(node, ['-e', script], { cwd: ROOT, encoding: 'utf8' })) as readonly string[];

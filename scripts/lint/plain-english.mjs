@@ -1,6 +1,6 @@
 /**
- * The ESLint plugin `plain-english`. Its rule `phrases` reports the phrases of `phrases.mjs` in comments, string literals and template
- * texts of code, and in the whole text of files with the language `plain-english/text`. It does not check names in code.
+ * The ESLint plugin `plain-english`. Its rule `phrases` reports the phrases of `phrases.mjs` in comments, string literals and templates of
+ * code, and in the whole text of files with the language `plain-english/text`. It does not check names in code.
  */
 import { phrasesIn } from './phrases.mjs';
 
@@ -50,7 +50,7 @@ const phrases = {
         context.report({ loc: at, messageId: 'phrase', data: { found, advice } });
       }
     };
-    // The quotes of a literal are left out, because they would make its whole text a quotation.
+    // The quotes of a literal are left out, because they would turn its whole text into a quotation.
     const checkInside = ({ range: [start, end] }) => check(start + 1, end - 1);
     return {
       Text: () => check(0, sourceCode.text.length),

@@ -1,8 +1,8 @@
-/** Chooses the mutants to run: by name or section, and a part of those. */
+/** Chooses the mutants to run: by name or section, and optionally only a part of them. */
 import { InvalidArgumentError } from 'commander';
 import type { Mutant } from './mutant.ts';
 
-/** Part `number` of `of` parts, counted from 1. */
+/** Part `number` of `of` equal parts; `number` starts at 1. */
 export interface Part {
   readonly number: number;
   readonly of: number;
@@ -20,11 +20,11 @@ export function partOf(text: string): Part {
   return part;
 }
 
-/** @throws Error for a name that no mutant and no section has */
+/** @throws Error for a name that belongs to no mutant and no section */
 export function chosen(mutants: readonly Mutant[], only: readonly string[] | undefined, part: Part | undefined): readonly Mutant[] {
   const unknown = only?.find((name) => !mutants.some((mutant) => mutant.name === name || mutant.section === name));
   if (unknown !== undefined) throw new Error(`there is no mutant ${unknown}`);
   const named = only === undefined ? mutants : mutants.filter(({ name, section }) => only.includes(name) || only.includes(section));
-  // Neighbours in the table take a similar time, so they are spread over the parts.
+  // Neighbours in the table take about the same time, so they are spread over the parts.
   return part === undefined ? named : named.filter((_, place) => place % part.of === part.number - 1);
 }

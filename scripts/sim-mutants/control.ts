@@ -1,4 +1,4 @@
-/** Runs of the unchanged sources. Each runs once, even if several mutants need it. */
+/** Runs of the unchanged sources. Each run happens only once, even if several mutants need it. */
 import { scenarioOptionsOf, type Runs } from './mutant.ts';
 import type { Ending, SeedsProcesses } from './seeds-process.ts';
 
@@ -13,7 +13,7 @@ export class Control {
   }
 
   run(runs: Runs, seed: string): Promise<Ending> {
-    // Different options may give the same scenario.
+    // Different options may lead to the same scenario.
     const id = JSON.stringify([scenarioOptionsOf(runs, seed), runs.steps ?? []]);
     const known = this.#known.get(id) ?? this.#processes.run({ root: this.#root, runs, seeds: [seed] });
     this.#known.set(id, known);

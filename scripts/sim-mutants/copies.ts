@@ -1,6 +1,7 @@
 /**
- * Copies of the sources in a temporary folder, each with its replacements. All copies come from the state at the start, so the sources
- * may change during the run. A text that does not occur exactly once ends the run, so the table of mutants cannot become stale.
+ * Copies of the sources in a temporary folder, each with the replacements of one mutant. All copies come from the sources at the start, so
+ * the sources may change during the run. If the text to find does not occur exactly once, the run ends, so the table of mutants cannot
+ * become stale.
  */
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +11,7 @@ import type { Mutant } from './mutant.ts';
 const ROOT = join(import.meta.dirname, '..', '..');
 const COPIED = ['src', 'package.json', 'tsconfig.json'];
 
-/** The text of each file that a mutant changes. @throws Error when a text does not occur exactly once */
+/** The new text of each file that a mutant changes. @throws Error when a text to find does not occur exactly once */
 export function mutate({ name, replace }: Pick<Mutant, 'name' | 'replace'>, root = ROOT): ReadonlyMap<string, string> {
   const changed = new Map<string, string>();
   for (const { file, find, put } of replace) {
@@ -24,7 +25,7 @@ export function mutate({ name, replace }: Pick<Mutant, 'name' | 'replace'>, root
 
 export class Copies {
   readonly #folder = mkdtempSync(join(tmpdir(), 'sim-mutants-'));
-  /** The folder of the unchanged sources. */
+  /** The folder with a copy of the unchanged sources. */
   readonly unchanged = join(this.#folder, 'unchanged');
 
   constructor() {

@@ -1,14 +1,15 @@
-/**
- * The search for one mutant. Free processes run portions of its seeds until one of them finds it. Then the other processes end.
- */
+/** The search for one mutant. Free processes run portions of the seeds until one seed finds the mutant. Then the other processes end. */
 import type { Copies } from './copies.ts';
 import type { Mutant, Runs } from './mutant.ts';
 import type { Ending, SeedsProcesses } from './seeds-process.ts';
 
-/** Seeds for one process. A larger number starts fewer processes; a smaller number keeps more processes busy. */
+/**
+ * Number of seeds for one process. With a larger number, fewer processes are started; with a smaller number, more processes are busy at the
+ * same time.
+ */
 const PORTION = 3;
 
-/** How a rule or the process failed for a seed. */
+/** How a seed found the mutant: a rule was broken, or the process failed. */
 export type Finding = Exclude<Ending, { readonly kind: 'held' | 'stopped' }>;
 
 export interface HuntModules {
@@ -41,12 +42,12 @@ export class Hunt {
     return this.#finding;
   }
 
-  /** Run time of all its processes together. Milliseconds. */
+  /** Run time of all processes of this hunt together. Milliseconds. */
   get wallMs(): number {
     return this.#wallMs;
   }
 
-  /** Whether there are seeds for one more process. */
+  /** Whether there are seeds left for one more process. */
   get hasSeeds(): boolean {
     return this.#finding === null && this.#left.length > 0;
   }
@@ -65,7 +66,7 @@ export class Hunt {
     this.#found.abort();
   }
 
-  /** Ends the hunt when no process runs and no seed is left. @returns true only at the call that ends it */
+  /** Ends the hunt when no process is running and no seed is left. @returns true only for the call that ends the hunt */
   endsNow(): boolean {
     if (this.#hasEnded || this.#underWay > 0 || this.hasSeeds) return false;
     this.#hasEnded = true;

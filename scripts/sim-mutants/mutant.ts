@@ -6,7 +6,7 @@ import type { FaultKind, Scenario, Step } from '../../src/sim/scenario.ts';
 export interface Replacement {
   /** Path below `src`. */
   readonly file: string;
-  /** It occurs exactly once. */
+  /** The text to replace. It must occur exactly once. */
   readonly find: string;
   readonly put: string;
 }
@@ -19,9 +19,9 @@ export interface Runs {
   /** Requests of all apps per simulated second. */
   readonly requests?: number;
   readonly faults?: FaultLevel;
-  /** Faults with other rates or durations than those of the level. */
+  /** Rates or durations of faults that differ from the level. */
   readonly rates?: Readonly<Partial<Record<FaultKind, { readonly perHour: number; readonly forSeconds?: readonly [number, number]; readonly amount?: readonly [number, number] }>>>;
-  /** Steps in addition to those that the seed draws. */
+  /** Steps in addition to the steps that the seed generates. */
   readonly steps?: readonly Step[];
   /** Environment variables of the nodes. */
   readonly settings?: Readonly<Record<string, string>>;
@@ -29,7 +29,7 @@ export interface Runs {
 
 export interface Mutant {
   readonly name: string;
-  /** Section of protocol.md, such as `§9.4`, or `own`. */
+  /** Section of protocol.md, such as `§9.4`; `own`: a mistake that we could make ourselves. */
   readonly section: string;
   /** The fault in one sentence. */
   readonly what: string;

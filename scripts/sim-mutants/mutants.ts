@@ -1,6 +1,6 @@
 /**
- * The table of mutants: faults of other nodes (protocol.md §9), and mistakes that we could easily make. A mutant must run. It need not
- * pass the type check.
+ * The table of mutants: faults of other nodes (protocol.md §9), and mistakes that we could easily make. A mutant must be able to run, but
+ * does not have to pass the type check.
  */
 import type { FaultKind, Step } from '../../src/sim/scenario.ts';
 import type { Mutant, Runs } from './mutant.ts';
@@ -9,7 +9,7 @@ import type { Mutant, Runs } from './mutant.ts';
 const RESTARTS: Runs = { faults: 'light', rates: { crash: { perHour: 30 }, loss: { perHour: 8 } } };
 /** No faults, and many requests. */
 const QUIET: Runs = { faults: 'none', requests: 2 };
-/** Tombstones expire after a minute, and nodes are cut off for longer. */
+/** Tombstones expire after one minute, and nodes are cut off for a longer time. */
 const LONG_CUTS: Runs = {
   faults: 'none',
   hours: 0.5,
@@ -18,9 +18,9 @@ const LONG_CUTS: Runs = {
   settings: { TOMBSTONE_RETENTION_MS: '60000' },
 };
 /**
- * Node c is cut off. Meanwhile its writes are deleted, and the tombstones expire before it is back. Until its next node_tick it is stale,
- * and another node begins with an empty store.
- * @param name the node whose process ends during that time
+ * Node c is cut off. Meanwhile, its writes are deleted, and the tombstones expire before c is back. Until its next node_tick, c is stale.
+ * At that time a different node begins with an empty store.
+ * @param name the node whose process ends while c is stale
  */
 function backWhileAnotherBegins(name: string, crashSeconds: number): Runs {
   return cutOffWith(fault(crashSeconds, 'crash', name, 3));
@@ -32,12 +32,12 @@ function request(seconds: number, what: 'put' | 'delete' | 'get' | 'list', node:
   return { atMs: seconds * 1_000, do: what, node, app: 0, key, bytes, ttlMs: 0, acks: 0 };
 }
 
-/** Sends this request to node c every second. */
+/** Steps that send this request to node c every second. */
 function askC(what: 'get' | 'list', fromSeconds: number, toSeconds: number, key = ''): readonly Step[] {
   return Array.from({ length: toSeconds - fromSeconds }, (_, index) => request(fromSeconds + index, what, 'c', key));
 }
 
-/** Node c begins again with an empty store, while a caller keeps asking it for records that others hold. */
+/** Node c begins again with an empty store, while a caller keeps asking it for records that other nodes hold. */
 function cBeginsAgain(settings: Readonly<Record<string, string>>, steps: readonly Step[]): Runs {
   const kept = [request(60, 'put', 'a', 'kept'), request(61, 'put', 'a', 'large', 4_000)];
   return { nodes: 3, faults: 'none', hours: 0.07, requests: 0, settings, steps: [...kept, fault(75, 'crash', 'c', 3), ...steps, ...askC('list', 80, 240)] };
@@ -63,7 +63,7 @@ function cutOffWith(companion: Step): Runs {
   };
 }
 
-/** An RPC with a good and a bad backend, for longer than a new node may take to become ready. */
+/** An RPC endpoint with a good and a bad backend, for longer than a new node may take to become ready. */
 function badBackend(kind: FaultKind, amount: readonly [number, number] = [0, 0]): Runs {
   return { faults: 'none', rates: { [kind]: { perHour: 40, forSeconds: [280, 400], amount }, crash: { perHour: 20, forSeconds: [2, 5] } } };
 }
@@ -77,7 +77,7 @@ const FLOODED: Runs = {
   rates: { 'flood without proof': { perHour: 40, forSeconds: [60, 180], amount: [30, 60] } },
 };
 
-/** An app holds as many requests of a node as it may, through the platform's ingress. There is no other fault. */
+/** An app keeps the maximum number of requests under way at a node, through the platform's ingress. There is no other fault. */
 const HELD: Runs = {
   nodes: 3,
   hours: 0.1,
@@ -86,7 +86,7 @@ const HELD: Runs = {
   rates: { 'flood of held requests': { perHour: 40, forSeconds: [80, 120], amount: [2, 4] } },
 };
 
-/** A node sees the same old head for long, its reads succeed, and restarted nodes ask it for the secret. */
+/** A node sees the same old head for a long time, but its reads succeed. Restarted nodes ask it for the secret. */
 const OLD_VIEWS: Runs = {
   faults: 'none',
   requests: 0.05,
@@ -460,7 +460,7 @@ const NINE: readonly Mutant[] = [
     section: '§9.12',
     what: 'A claim notices its confirmation only at the next beat, and a failed read is retried only at the next beat.',
     replace: [{ file: 'machines/early-tick.ts', find: `backoffMs({ firstMs: EARLY_TICK_FLOOR_MS,`, put: `backoffMs({ firstMs: beatMs,` }],
-    // The first claim of a cluster without faults. After a fault the rule allows more time.
+    // The first claim of a cluster without faults. After a fault, the rule would allow more time.
     runs: { faults: 'none', hours: 0.03, requests: 0 },
   },
   {
@@ -681,7 +681,8 @@ const OWN: readonly Mutant[] = [
     return this.#planAgain(progress.retries.due(this.#modules.sendAbove()), 0);`,
       },
     ],
-    // A push takes milliseconds. A write and its wake-up must fall into one push, and a later write would repair the fault. So there are few writes.
+    // A push takes milliseconds. A write and its wake-up must happen during one push, and a later write would repair the fault. So there
+    // are few writes.
     runs: { faults: 'none', hours: 0.5, requests: 1, settings: { DATA_SYNC_NUDGE_MS: '1' } },
   },
   {
@@ -863,7 +864,7 @@ const OWN: readonly Mutant[] = [
         put: `    on: { node_tick: { target: '.refreshingMembership', actions: 'startTick' } },`,
       },
     ],
-    // The next regular node_tick comes while a slow chain delays a tick.
+    // The next regular node_tick is due while a slow chain delays the current tick.
     runs: { faults: 'light', rates: { 'chain slow': { perHour: 20, forSeconds: [30, 60], amount: [2_000, 4_000] } }, settings: { KMS_NODE_TICK_SECONDS: '10' } },
   },
   {
@@ -968,7 +969,7 @@ const OWN: readonly Mutant[] = [
   },
 ];
 
-/** Faults that let a node say that a key is absent although others hold it (protocol.md §10, "404 means absent"). */
+/** Faults that make a node report a key as absent although other nodes hold it (protocol.md §10, "404 means absent"). */
 const ABSENCE: readonly Mutant[] = [
   {
     name: 'one-member-is-believed',
@@ -982,7 +983,7 @@ const ABSENCE: readonly Mutant[] = [
     section: '§10',
     what: 'A record that was left out because the store had no room counts as merged.',
     replace: [{ file: 'machines/sureness.ts', find: `event.store !== state.store || event.leftOut`, put: `event.store !== state.store` }],
-    // Records without room are deleted in the end, so that all stores can be equal again.
+    // At the end, the records that do not fit are deleted, so that all stores can become equal again.
     runs: cBeginsAgain({ 'c.MAX_STORE_BYTES': '3000' }, [request(242, 'delete', 'a', 'large')]),
   },
   {

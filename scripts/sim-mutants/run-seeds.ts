@@ -1,6 +1,6 @@
 /**
- * Runs seeds on one copy of the sources in a separate process, so that a mutant can damage only that process. It prints a line of JSON
- * for each seed, and ends with the first seed that breaks a rule.
+ * Runs seeds on one copy of the sources in a separate process, so that a mutant can damage only that process. It prints a line of JSON for
+ * each seed, and ends after the first seed with which a rule is broken.
  */
 import { join } from 'node:path';
 import process from 'node:process';
@@ -18,7 +18,7 @@ export interface Job {
 
 export interface SeedLine {
   readonly seed: string;
-  /** Null when every rule held. */
+  /** Null when no rule was broken. */
   readonly broken: { readonly invariant: string; readonly detail: string; readonly atMs: number } | null;
 }
 

@@ -8,15 +8,15 @@ import type { Readable } from 'node:stream';
 import type { Job, SeedLine } from './run-seeds.ts';
 
 const RUNNER = join(import.meta.dirname, 'run-seeds.ts');
-/** Limit of the processor time for one seed. Unlike a limit of real time, it does not depend on what else the machine does. Seconds. */
+/** Limit of the processor time for one seed. Unlike a limit of real time, it does not depend on other work of the machine. Seconds. */
 const SEED_CPU_SECONDS = 180;
-/** The shell sets the limit and becomes the process. */
+/** The shell sets the limit and is then replaced by the program. */
 const LIMITED = 'ulimit -S -t "$0" && exec "$@"';
 const MAX_STDERR_CHARS = 20_000;
 
 export type Ending =
   | { readonly kind: 'held' }
-  /** Its result was no longer needed. */
+  /** The process was stopped because its result was no longer needed. */
   | { readonly kind: 'stopped' }
   | { readonly kind: 'broken'; readonly seed: string; readonly invariant: string; readonly detail: string; readonly atMs: number }
   | { readonly kind: 'crashed' | 'hung'; readonly seed: string; readonly detail: string };
@@ -60,7 +60,7 @@ export class SeedsProcesses {
   }
 }
 
-/** The ending in one line. */
+/** Describes the ending in one line. */
 export function wordsOf(ending: Ending): string {
   if (ending.kind === 'held' || ending.kind === 'stopped') return ending.kind;
   return ending.kind === 'broken' ? `${ending.invariant} (after ${(ending.atMs / 1_000).toFixed(1)} s): ${ending.detail}` : `${ending.kind}: ${ending.detail}`;
